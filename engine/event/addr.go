@@ -1,0 +1,50 @@
+package event
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// ParseAddr reads an address as FreeSWITCH prints it: bare, in brackets, with a
+// port behind it, IPv4-mapped, with an IPv6 scope. The address comes back
+// unmapped and without its scope; port is 0 where none was printed.
+//
+// An IPv6 address with a port but no brackets cannot always be told from a
+// longer address; it is taken as an address where it is one. Use
+// [ParseAddrPort] where a port is known to follow.
+func ParseAddr(s string) (addr netip.Addr, port uint16, ok bool) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return clean(a), 0, true
+	}
+	if inner, found := strings.CutPrefix(s, "["); found && strings.HasSuffix(inner, "]") {
+		a, err := netip.ParseAddr(inner[:len(inner)-1])
+		return clean(a), 0, err == nil
+	}
+	return ParseAddrPort(s)
+}
+
+// ParseAddrPort reads "address:port"; an IPv6 address may stand in brackets.
+func ParseAddrPort(s string) (addr netip.Addr, port uint16, ok bool) {
+	colon := strings.LastIndexByte(s, ':')
+	if colon < 0 {
+		return netip.Addr{}, 0, false
+	}
+	p, err := strconv.ParseUint(s[colon+1:], 10, 16)
+	if err != nil {
+		return netip.Addr{}, 0, false
+	}
+	host := s[:colon]
+	if inner, found := strings.CutPrefix(host, "["); found {
+		if inner, found = strings.CutSuffix(inner, "]"); !found {
+			return netip.Addr{}, 0, false
+		}
+		host = inner
+	}
+	a, err := netip.ParseAddr(host)
+	return clean(a), uint16(p), err == nil
+}
+
+// clean gives every address one form: an IPv4-mapped IPv6 address is the IPv4
+// address, and a scope names an interface of the switch, not the peer.
+func clean(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }

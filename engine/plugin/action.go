@@ -1,0 +1,55 @@
+package plugin
+
+import (
+	"context"
+	"iter"
+
+	"freeswitch-security/engine/ban"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// An ActionKind makes actions of one kind, the first label of an action block.
+type ActionKind struct {
+	Name string
+
+	// New decodes the body of `action "kind" "name" { … }`, as [SourceKind].New
+	// does for sources.
+	New func(body hcl.Body, env ActionEnv) (Action, hcl.Diagnostics)
+}
+
+// ActionEnv is what the configuration knows of an action from outside its body.
+type ActionEnv struct {
+	Name  string // the reference: "iptables.drop"
+	Chain string // security.iptables_chain
+	Eval  *hcl.EvalContext
+}
+
+// An Action does something about bans.
+type Action interface {
+	// Apply carries out one batch. It is called by one goroutine at a time.
+	// A batch that failed comes again, with what has changed meanwhile, so
+	// applying a change twice must end as applying it once.
+	Apply(ctx context.Context, batch ban.Batch) error
+}
+
+// A Level is an action that holds a state outside of the program, such as the
+// rules in the kernel, and can therefore drift from what it should be.
+type Level interface {
+	Action
+
+	// Resync makes what really stands agree with the bans that should, and
+	// says what it had to mend. The first call, after start or reload, takes
+	// over what an earlier run left behind.
+	Resync(ctx context.Context, want iter.Seq[ban.Ban]) (Drift, error)
+}
+
+// Drift says what a resync found other than it should be.
+type Drift struct {
+	Missing int      // bans that were not in force
+	Surplus int      // entries in force that nobody wants
+	Notes   []string // in words: "jump from INPUT was gone"
+}
+
+// Any reports whether there was anything to mend.
+func (d Drift) Any() bool { return d.Missing > 0 || d.Surplus > 0 || len(d.Notes) > 0 }

@@ -1,0 +1,76 @@
+package plugin
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"freeswitch-security/engine/event"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// A SourceKind makes sources of one kind, the first label of a source block.
+type SourceKind struct {
+	Name string
+
+	// New decodes the body of `source "kind" "name" { … }`. The diagnostics
+	// point at what the operator wrote; with an error among them the source
+	// is not used.
+	New func(body hcl.Body, env SourceEnv) (Source, hcl.Diagnostics)
+}
+
+// SourceEnv is what the configuration knows of a source from outside its body.
+type SourceEnv struct {
+	Name string // the reference: "log.freeswitch"; it becomes Event.Source
+	Eval *hcl.EvalContext
+}
+
+// A Source reports what happens at the switch.
+type Source interface {
+	// Vocabulary says what this source can report.
+	Vocabulary() Vocabulary
+
+	// Replay decodes a recording from its start to its end and hands on its
+	// events in the order in which they stand there. Only events named in
+	// want need be handed on; nil wants them all. It ends at the first error
+	// that emit returns. An error of reading comes back after everything that
+	// could be read was handed on.
+	Replay(ctx context.Context, rec Recording, want map[string]bool, emit func(*event.Event) error) (Stats, error)
+}
+
+// A Follower is a source that can also report what happens now.
+type Follower interface {
+	Source
+
+	// Follow reports events until ctx ends. emit blocks while the engine is
+	// busy; a source that cannot wait must queue and count for itself.
+	Follow(ctx context.Context, want map[string]bool, emit func(*event.Event)) error
+}
+
+// An Explainer is a source that can say in words how it reads a piece of input.
+type Explainer interface {
+	Explain(input string) string
+}
+
+// Vocabulary says what a source can report, so that a rule which waits for what
+// never comes is refused when it is loaded.
+type Vocabulary struct {
+	Events []string // the names of its events
+	Fields []string // the keys it may set in Event.Fields; nil: not known beforehand
+}
+
+// A Recording is what a source once wrote, opened for reading.
+type Recording struct {
+	Name    string    // for messages: a path, or "-"
+	ModTime time.Time // when it was last written to: a line without a year is older; zero if unknown
+	R       io.Reader // decompressed
+}
+
+// Stats says what a replay read.
+type Stats struct {
+	Lines   int64 // lines, or frames where the source has no lines
+	Bytes   int64
+	Skipped int64 // lines that were too long to be looked at
+	Doubted int64 // lines that looked like an event and were refused as evidence
+}

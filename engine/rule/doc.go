@@ -1,0 +1,11 @@
+// Package rule decides: it matches events, counts them in exact sliding windows
+// and, where a threshold is reached, wishes for a ban or an alert.
+//
+// It stands between the sources and the ledger: an event comes in through
+// [Set.Observe], firings with their orders come out. What becomes of an order
+// is the ledger's business.
+//
+// The invariant: what a rule does depends on nothing but the events that it was
+// given, in the order in which it was given them. There is no clock here, no
+// goroutine and no lock, and the memory of every rule has a stated bound.
+package rule
