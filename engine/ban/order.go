@@ -45,7 +45,8 @@ type Ban struct {
 	Start    time.Time
 	Until    time.Time // the zero time: permanent
 	Term     Term
-	Offence  int // 1 the first time
+	Offence  int           // 1 the first time
+	Forget   time.Duration // the offence is forgotten this long after the end; 0: never
 	Actions  []string
 	Evidence []Evidence
 }
@@ -84,7 +85,7 @@ type Change struct {
 	Reason string    // why it was lifted; "" for the other kinds
 }
 
-// In force tells whether the target is banned after the change.
+// InForce tells whether the target is banned after the change.
 func (c *Change) InForce() bool { return c.Kind == Banned || c.Kind == Extended }
 
 // A Batch is what an action is asked to carry out at once, oldest first.
@@ -95,8 +96,10 @@ type Batch struct {
 
 // A Refusal is an order that the ledger did not accept, and why.
 type Refusal struct {
-	Order  Order
-	Reason string // "trusted by security.trusted_networks (rules.d/00-site.hcl:4)"
+	Order   Order
+	Offence int    // what the ban would have counted as
+	Term    Term   // how long it would have lasted
+	Reason  string // "trusted by security.trusted_networks (rules.d/00-site.hcl:4)"
 	// Standing is the ban that already covers the target; nil where there is
 	// another reason.
 	Standing *Ban

@@ -36,9 +36,16 @@ var FieldNames = []string{
 	"call_id", "to_user", "destination", "transport", "level", "file", "message", "repeat", "fields",
 }
 
-// TextField returns a function that reads the named text of an event without
-// allocating: a text field, "event", "source", "ip" or "port". It reports
-// false for any other name.
+// Each calls f with every text field of the event, to be read or changed.
+func (e *Event) Each(f func(text *string)) {
+	for _, field := range textFields {
+		f(field.at(e))
+	}
+}
+
+// TextField returns a function that reads the named part of an event as text: a
+// text field, "event", "source", "ip" or "port". It reports false for any other
+// name.
 func TextField(name string) (read func(*Event) string, ok bool) {
 	switch name {
 	case "event":

@@ -1,0 +1,46 @@
+# Everything a developer types. `make help` lists it.
+
+GO       ?= go
+BINARY   := freeswitch-security
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 1m
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test race lint bench fuzz clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build ./freeswitch-security
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/freeswitch-security
+
+run: build ## run the shipped rules over a recorded attack and print the verdicts
+	./$(BINARY) replay --rules rules.d examples/recorded-attack/security.log.2.gz \
+		examples/recorded-attack/security.log.1.gz examples/recorded-attack/security.log.gz
+
+test: ## run all tests that need nothing but Go
+	$(GO) test ./...
+
+race: ## run them with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "not in gofmt form:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+bench: ## print the figures that the README promises
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## fuzz everything that reads foreign bytes, FUZZTIME (default 1m) each
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+clean: ## remove what was built
+	rm -f $(BINARY)

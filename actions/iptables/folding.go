@@ -1,0 +1,78 @@
+package iptables
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// folding turns the bans of one network into one ban of the network, as soon as
+// there are two. It bans neighbours that nobody accused, so it is off unless
+// asked for, and it never covers a spared network: the ledger keeps trusted
+// addresses out of bans, but it does not see what becomes of them here.
+type folding struct {
+	bits4, bits6 int // prefix lengths; 0: this family is not folded
+	spared       []netip.Prefix
+}
+
+// parseFolding reads "24" or "24,48"; "" is no folding.
+func parseFolding(s string) (folding, error) {
+	var f folding
+	if s == "" {
+		return f, nil
+	}
+	v4, v6, both := strings.Cut(s, ",")
+	var err4, err6 error
+	f.bits4, err4 = strconv.Atoi(strings.TrimSpace(v4))
+	if both {
+		f.bits6, err6 = strconv.Atoi(strings.TrimSpace(v6))
+	}
+	if err4 != nil || f.bits4 < 8 || f.bits4 > 31 {
+		return folding{}, fmt.Errorf("%q: write an IPv4 prefix length between 8 and 31, such as \"24\"", s)
+	}
+	if err6 != nil || both && (f.bits6 < 16 || f.bits6 > 127) {
+		return folding{}, fmt.Errorf("%q: the IPv6 prefix length is between 16 and 127, as in \"24,48\"", s)
+	}
+	return f, nil
+}
+
+func (f *folding) on() bool { return f.bits4 > 0 || f.bits6 > 0 }
+
+// group is the network that p would be folded into: p itself where p is not to
+// be folded.
+func (f *folding) group(p netip.Prefix) netip.Prefix {
+	bits := f.bits4
+	if p.Addr().Is6() {
+		bits = f.bits6
+	}
+	if bits == 0 || p.Bits() <= bits {
+		return p
+	}
+	network := netip.PrefixFrom(p.Addr(), bits).Masked()
+	for _, s := range f.spared {
+		if s.Overlaps(network) {
+			return p
+		}
+	}
+	return network
+}
+
+// fold returns the entries that bans amount to. A folded network stays until the
+// last of its bans is over; when only one is left, the others' end has brought
+// it back to its own address.
+func (f *folding) fold(bans map[netip.Prefix]end) map[netip.Prefix]end {
+	count := make(map[netip.Prefix]int, len(bans))
+	for p := range bans {
+		count[f.group(p)]++
+	}
+	entries := make(map[netip.Prefix]end, len(count))
+	for p, e := range bans {
+		entry := p
+		if g := f.group(p); count[g] > 1 {
+			entry = g
+		}
+		entries[entry] = max(entries[entry], e)
+	}
+	return entries
+}

@@ -1,0 +1,335 @@
+package iptables
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// The words of ipset's netlink protocol, from linux/netfilter/ipset/ip_set.h.
+// Numbers inside of a message are in network byte order, the attributes' own
+// headers in the host's.
+const (
+	// ipsetProtocol 6 is understood by every kernel since 2.6.39; 7 only adds
+	// commands that are not needed here.
+	ipsetProtocol = 6
+	// netRevision of hash:net is the first that counts packets (Linux 3.10).
+	// Revision 0 would drop the counters without a word.
+	netRevision = 3
+
+	cmdCreate  = 2
+	cmdDestroy = 3
+	cmdSwap    = 6
+	cmdList    = 7
+	cmdAdd     = 9
+	cmdDel     = 10
+	cmdType    = 13
+
+	attrProtocol = 1
+	attrSetName  = 2
+	attrTypeName = 3 // of a set's creation; the second name of a swap
+	attrRevision = 4
+	attrFamily   = 5
+	attrFlags    = 6
+	attrData     = 7
+	attrADT      = 8 // a list of attrData, one for each entry
+
+	dataIP         = 1
+	dataCIDR       = 3
+	dataTimeout    = 6
+	dataFlags      = 8
+	dataHashSize   = 18
+	dataMaxElem    = 19
+	dataElements   = 24 // of a set
+	dataReferences = 25 // of a set
+	dataBytes      = 24 // of an entry
+	dataPackets    = 25 // of an entry
+
+	addrIPv4 = 1
+	addrIPv6 = 2
+
+	flagListHeader   = 1 << 2 // in attrFlags: without the entries
+	flagWithCounters = 1 << 3 // in dataFlags
+
+	nested       = unix.NLA_F_NESTED
+	networkOrder = unix.NLA_F_NET_BYTEORDER
+	attrType     = ^uint16(nested | networkOrder)
+)
+
+// maxTimeout is the longest timeout of an entry in seconds: 24.8 days. The
+// kernel cuts longer ones to it without a word.
+const maxTimeout = 2147483
+
+// maxList bounds the entries of one message: an attribute's length has 16 bits.
+const maxList = 60000
+
+// An entry is one element of a set.
+type entry struct {
+	target  netip.Prefix
+	timeout uint32 // seconds; 0: for ever
+	packets uint64
+	bytes   uint64
+}
+
+// A setHeader is what the kernel tells of a set itself.
+type setHeader struct {
+	typeName string
+	family   uint8
+	maxElem  uint32
+	counters bool
+	timeouts bool
+	elements uint32
+	users    uint32 // rules that name it
+}
+
+func appendAttr(b []byte, kind uint16, value ...byte) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = append(b, value...)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+func appendUint32(b []byte, kind uint16, v uint32) []byte {
+	b = binary.NativeEndian.AppendUint16(b, 8)
+	b = binary.NativeEndian.AppendUint16(b, kind|networkOrder)
+	return binary.BigEndian.AppendUint32(b, v)
+}
+
+func appendUint64(b []byte, kind uint16, v uint64) []byte {
+	b = binary.NativeEndian.AppendUint16(b, 12)
+	b = binary.NativeEndian.AppendUint16(b, kind|networkOrder)
+	return binary.BigEndian.AppendUint64(b, v)
+}
+
+func appendText(b []byte, kind uint16, s string) []byte {
+	return appendAttr(b, kind, append([]byte(s), 0)...)
+}
+
+// appendNest opens an attribute that holds attributes; closeNest, given the
+// length before it, writes its own length.
+func appendNest(b []byte, kind uint16) []byte { return appendAttr(b, kind|nested) }
+
+func closeNest(b []byte, start int) {
+	binary.NativeEndian.PutUint16(b[start:], uint16(len(b)-start))
+}
+
+// appendRequest begins a message about a set: netfilter's header, the protocol,
+// the name.
+func appendRequest(b []byte, family uint8, set string) []byte {
+	b = append(b, family, unix.NFNETLINK_V0, 0, 0)
+	b = appendAttr(b, attrProtocol, ipsetProtocol)
+	if set != "" {
+		b = appendText(b, attrSetName, set)
+	}
+	return b
+}
+
+// appendEntry writes one element. Counters are written only where there are
+// any, so that an entry which is added again keeps its own.
+func appendEntry(b []byte, e entry, forDelete bool) []byte {
+	start := len(b)
+	b = appendNest(b, attrData)
+	ip := len(b)
+	b = appendNest(b, dataIP)
+	if addr := e.target.Addr(); addr.Is4() {
+		a := addr.As4()
+		b = appendAttr(b, addrIPv4|networkOrder, a[:]...)
+	} else {
+		a := addr.As16()
+		b = appendAttr(b, addrIPv6|networkOrder, a[:]...)
+	}
+	closeNest(b, ip)
+	b = appendAttr(b, dataCIDR, uint8(e.target.Bits()))
+	if !forDelete {
+		b = appendUint32(b, dataTimeout, e.timeout)
+		if e.packets > 0 {
+			b = appendUint64(b, dataPackets, e.packets)
+			b = appendUint64(b, dataBytes, e.bytes)
+		}
+	}
+	closeNest(b, start)
+	return b
+}
+
+// appendCreate writes the creation of a hash:net with timeouts and counters.
+// A hash of a quarter of its entries is not rehashed while it fills: that, and
+// not the entries, is what takes the kernel's time.
+func appendCreate(b []byte, family uint8, set string, maxElem uint32) []byte {
+	b = appendRequest(b, family, set)
+	b = appendText(b, attrTypeName, "hash:net")
+	b = appendAttr(b, attrRevision, netRevision)
+	b = appendAttr(b, attrFamily, family)
+	start := len(b)
+	b = appendNest(b, attrData)
+	b = appendUint32(b, dataHashSize, max(maxElem/4, minEntries))
+	b = appendUint32(b, dataMaxElem, maxElem)
+	b = appendUint32(b, dataTimeout, 0)
+	b = appendUint32(b, dataFlags, flagWithCounters)
+	closeNest(b, start)
+	return b
+}
+
+var errMalformed = errors.New("malformed netlink attribute")
+
+// eachAttr calls f for the attributes in b, one after the other. The kind comes
+// without its flags.
+func eachAttr(b []byte, f func(kind uint16, value []byte) error) error {
+	for len(b) >= 4 {
+		n := int(binary.NativeEndian.Uint16(b))
+		kind := binary.NativeEndian.Uint16(b[2:]) & attrType
+		if n < 4 || n > len(b) {
+			return errMalformed
+		}
+		if err := f(kind, b[4:n]); err != nil {
+			return err
+		}
+		b = b[min((n+3)&^3, len(b)):]
+	}
+	return nil
+}
+
+// decodeList reads one message of a list: the set's header, which only the first
+// message has, and entries.
+func decodeList(b []byte, h *setHeader, each func(entry) error) error {
+	if len(b) < 4 {
+		return errMalformed
+	}
+	return eachAttr(b[4:], func(kind uint16, value []byte) error {
+		switch kind {
+		case attrTypeName:
+			h.typeName = text(value)
+		case attrFamily:
+			if len(value) > 0 {
+				h.family = value[0]
+			}
+		case attrData:
+			return decodeHeader(value, h)
+		case attrADT:
+			return eachAttr(value, func(kind uint16, value []byte) error {
+				e, err := decodeEntry(value)
+				if err != nil || each == nil {
+					return err
+				}
+				return each(e)
+			})
+		}
+		return nil
+	})
+}
+
+func decodeHeader(b []byte, h *setHeader) error {
+	return eachAttr(b, func(kind uint16, value []byte) error {
+		v := number(value)
+		switch kind {
+		case dataMaxElem:
+			h.maxElem = uint32(v)
+		case dataTimeout:
+			h.timeouts = true
+		case dataFlags:
+			h.counters = v&flagWithCounters != 0
+		case dataElements:
+			h.elements = uint32(v)
+		case dataReferences:
+			h.users = uint32(v)
+		}
+		return nil
+	})
+}
+
+func decodeEntry(b []byte) (entry, error) {
+	var e entry
+	var addr netip.Addr
+	bits := -1
+	err := eachAttr(b, func(kind uint16, value []byte) error {
+		switch kind {
+		case dataIP:
+			return eachAttr(value, func(_ uint16, value []byte) error {
+				addr, _ = netip.AddrFromSlice(value)
+				return nil
+			})
+		case dataCIDR:
+			bits = int(number(value))
+		case dataTimeout:
+			e.timeout = uint32(number(value))
+		case dataPackets:
+			e.packets = number(value)
+		case dataBytes:
+			e.bytes = number(value)
+		}
+		return nil
+	})
+	if err == nil && !addr.IsValid() {
+		err = errMalformed
+	}
+	if bits < 0 { // a host has none
+		bits = addr.BitLen()
+	}
+	e.target = netip.PrefixFrom(addr, bits)
+	if err == nil && !e.target.IsValid() {
+		err = errMalformed
+	}
+	return e, err
+}
+
+// number reads a number of 1, 2, 4 or 8 bytes; 0 where it is none.
+func number(b []byte) uint64 {
+	switch len(b) {
+	case 1:
+		return uint64(b[0])
+	case 2:
+		return uint64(binary.BigEndian.Uint16(b))
+	case 4:
+		return uint64(binary.BigEndian.Uint32(b))
+	case 8:
+		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}
+
+func text(b []byte) string {
+	for i, c := range b {
+		if c == 0 {
+			return string(b[:i])
+		}
+	}
+	return string(b)
+}
+
+// errFull is what the kernel says when a set has as many entries as it may.
+const errFull = unix.Errno(4352)
+
+// ipsetErrors are ipset's own error numbers in words.
+var ipsetErrors = map[unix.Errno]string{
+	4097:    "another protocol version",
+	4098:    "the kernel does not have this type of set",
+	4099:    "the kernel holds no more sets",
+	4100:    "the set is in use",
+	4102:    "the sets differ in type",
+	4104:    "not a prefix length",
+	4106:    "not an address family",
+	4107:    "the set was created without timeouts",
+	4108:    "the set is in use by a rule",
+	4109:    "not an IPv4 address",
+	4110:    "not an IPv6 address",
+	4111:    "the set was created without counters",
+	errFull: "the set is full",
+}
+
+// ipsetError puts an error of the kernel into words, and keeps it.
+func ipsetError(action, set string, err error) error {
+	var errno unix.Errno
+	errors.As(err, &errno)
+	switch {
+	case errno == unix.EPERM:
+		return fmt.Errorf("ipset %s %s: %w: %s", action, set, errno, missingRights())
+	case ipsetErrors[errno] != "":
+		return fmt.Errorf("ipset %s %s: %s: %w", action, set, ipsetErrors[errno], errno)
+	}
+	return fmt.Errorf("ipset %s %s: %w", action, set, err)
+}

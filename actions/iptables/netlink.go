@@ -1,0 +1,173 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// netlinkTimeout bounds every conversation with the kernel. A list of 100,000
+// entries takes some 50 ms.
+const netlinkTimeout = 10 * time.Second
+
+// A socket is a conversation with netfilter about sets. It is opened for one
+// piece of work and closed after it: that costs some 20 µs and leaves nothing
+// to keep or lose.
+type socket struct{ conn *netlink.Conn }
+
+func dial(ctx context.Context) (*socket, error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{MessageBufferSize: 64 << 10})
+	if err != nil {
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	// An error then comes back without the message that caused it.
+	_ = conn.SetOption(netlink.CapAcknowledge, true)
+	deadline, ok := ctx.Deadline()
+	if limit := time.Now().Add(netlinkTimeout); !ok || deadline.After(limit) {
+		deadline = limit
+	}
+	if err := errors.Join(ctx.Err(), conn.SetDeadline(deadline)); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &socket{conn}, nil
+}
+
+func (s *socket) close() { _ = s.conn.Close() }
+
+func message(subsystem, command uint16, flags netlink.HeaderFlags, body []byte) netlink.Message {
+	return netlink.Message{
+		Header: netlink.Header{Type: netlink.HeaderType(subsystem<<8 | command), Flags: netlink.Request | flags},
+		Data:   body,
+	}
+}
+
+// do carries out one command of ipset. Without netlink.Excl an entry that is
+// there is added again with a new timeout, and one that is not is deleted in
+// silence.
+func (s *socket) do(command uint16, flags netlink.HeaderFlags, body []byte) error {
+	_, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, command, flags|netlink.Acknowledge, body))
+	return err
+}
+
+func (s *socket) create(family uint8, set string, maxElem uint32) error {
+	if err := s.do(cmdCreate, netlink.Create|netlink.Excl, appendCreate(nil, family, set, maxElem)); err != nil {
+		return ipsetError("create", set, err)
+	}
+	return nil
+}
+
+func (s *socket) destroy(set string) error {
+	if err := s.do(cmdDestroy, 0, appendRequest(nil, unix.AF_INET, set)); err != nil {
+		return ipsetError("destroy", set, err)
+	}
+	return nil
+}
+
+// swap lets two sets change names; rules keep to the name.
+func (s *socket) swap(a, b string) error {
+	body := appendText(appendRequest(nil, unix.AF_INET, a), attrTypeName, b)
+	if err := s.do(cmdSwap, 0, body); err != nil {
+		return ipsetError("swap", a, err)
+	}
+	return nil
+}
+
+// hashNet asks whether the kernel has sets of the type that we use.
+func (s *socket) hashNet() error {
+	body := appendAttr(appendText(appendRequest(nil, unix.AF_INET, ""), attrTypeName, "hash:net"), attrFamily, unix.AF_INET)
+	if err := s.do(cmdType, 0, body); err != nil {
+		return ipsetError("look for type", "hash:net", err)
+	}
+	return nil
+}
+
+// header describes a set; found is false where there is none.
+func (s *socket) header(set string) (h setHeader, found bool, err error) {
+	return s.list(set, flagListHeader, nil)
+}
+
+// entries describes a set and yields what is in it.
+func (s *socket) entries(set string, each func(entry) error) (h setHeader, found bool, err error) {
+	return s.list(set, 0, each)
+}
+
+func (s *socket) list(set string, flags uint32, each func(entry) error) (h setHeader, found bool, err error) {
+	body := appendRequest(nil, unix.AF_INET, set)
+	if flags != 0 {
+		body = appendUint32(body, attrFlags, flags)
+	}
+	if _, err = s.conn.Send(message(unix.NFNL_SUBSYS_IPSET, cmdList, netlink.Acknowledge|netlink.Dump, body)); err != nil {
+		return h, false, ipsetError("list", set, err)
+	}
+	for m, err := range s.conn.ReceiveIter() {
+		if errors.Is(err, unix.ENOENT) {
+			return h, false, nil
+		}
+		if err == nil {
+			err = decodeList(m.Data, &h, each)
+		}
+		if err != nil {
+			return h, false, ipsetError("list", set, err)
+		}
+	}
+	return h, h.typeName != "", nil
+}
+
+// add puts entries into a set, del takes them out. An entry that the kernel
+// refuses costs the others nothing: refused says which, and why.
+func (s *socket) add(family uint8, set string, entries []entry) (refused []error, err error) {
+	return s.send(cmdAdd, "add to", family, set, entries)
+}
+
+func (s *socket) del(family uint8, set string, entries []entry) (refused []error, err error) {
+	return s.send(cmdDel, "delete from", family, set, entries)
+}
+
+// send writes entries in as few messages as they fit in.
+func (s *socket) send(command uint16, verb string, family uint8, set string, entries []entry) (refused []error, err error) {
+	for len(entries) > 0 {
+		body := appendRequest(nil, family, set)
+		list := len(body)
+		body = appendNest(body, attrADT)
+		n := 0
+		for n < len(entries) && len(body)-list < maxList {
+			body = appendEntry(body, entries[n], command == cmdDel)
+			n++
+		}
+		closeNest(body, list)
+		failed := s.do(command, 0, body)
+		switch {
+		case failed == nil:
+		case !isEntryError(failed):
+			return refused, ipsetError(verb, set, failed)
+		case n == 1:
+			refused = append(refused, fmt.Errorf("%s: %w", entries[0].target, ipsetError(verb, set, failed)))
+		default:
+			// The kernel took those before the bad one; half by half finds it.
+			for _, half := range [][]entry{entries[:n/2], entries[n/2 : n]} {
+				more, err := s.send(command, verb, family, set, half)
+				refused = append(refused, more...)
+				if err != nil {
+					return refused, err
+				}
+			}
+		}
+		entries = entries[n:]
+	}
+	return refused, nil
+}
+
+// isEntryError tells an error of one entry from one of the whole set.
+func isEntryError(err error) bool {
+	for _, whole := range []error{unix.ENOENT, unix.EPERM, unix.ENOMEM, errFull, unix.ENOBUFS} {
+		if errors.Is(err, whole) {
+			return false
+		}
+	}
+	var errno unix.Errno
+	return errors.As(err, &errno)
+}

@@ -1,0 +1,65 @@
+package iptables
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var wait = strconv.Itoa(int(lockWait / time.Second))
+
+// listings lists tables, each in one look.
+func (t *toolset) listings(ctx context.Context, tables []string) (map[string]listing, error) {
+	listings := make(map[string]listing, len(tables))
+	for _, table := range tables {
+		out, err := run(ctx, t.list, "", "-w", wait, "-t", table, "-S")
+		if err != nil {
+			return nil, fmt.Errorf("list table %s: %w", table, err)
+		}
+		listings[table] = parseListing(out)
+	}
+	return listings, nil
+}
+
+// commit hands input to iptables-restore, which carries out each table's part
+// wholly or not at all. A ban that it cannot read is taken out, named in
+// refused, and costs the others nothing.
+func (t *toolset) commit(ctx context.Context, input string) (refused []error, err error) {
+	if input == "" {
+		return nil, nil
+	}
+	args := []string{"--noflush"}
+	if t.waits {
+		args = append(args, "--wait="+wait)
+	}
+	for {
+		_, err := run(ctx, t.restore, input, args...)
+		if err == nil {
+			return refused, nil
+		}
+		rest, line := withoutBan(input, refusedLine(err))
+		if line == "" {
+			return refused, err
+		}
+		refused = append(refused, fmt.Errorf("%s: %w", line, err))
+		input = rest
+	}
+}
+
+// withoutBan takes line n, counted from 1, out of restore's input if it adds a
+// ban, and returns it.
+func withoutBan(input string, n int) (rest, line string) {
+	lines := strings.SplitAfter(input, "\n")
+	if n < 1 || n > len(lines) {
+		return input, ""
+	}
+	line = strings.TrimSuffix(lines[n-1], "\n")
+	adds := strings.HasPrefix(line, "-A ") || strings.HasPrefix(line, "-I ")
+	if !adds || !strings.Contains(line, " -s ") {
+		return input, ""
+	}
+	lines[n-1] = ""
+	return strings.Join(lines, ""), line
+}

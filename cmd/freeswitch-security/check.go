@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+
+	"freeswitch-security/engine/config"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) check() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [DIR]",
+		Short: "Check the rules and show every mistake in them",
+		Long: `Check the rules and show every mistake in them, of all files at once, with
+file, line and column. Warns about a rule without a test and a source that
+nobody reads. Nothing is opened but the rule files.
+
+Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`,
+		Example: "  freeswitch-security check\n  freeswitch-security check /etc/freeswitch-security/rules.d",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cfg, diags, files, err := a.read(dirArg(args))
+			if err != nil {
+				return err
+			}
+			if cfg != nil && !diags.HasErrors() {
+				diags = append(diags, config.Lint(cfg)...)
+			}
+			if err := a.complain(diags, files); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.stdout, "Everything is fine: %s, %s, %s, %s.\n",
+				count(len(cfg.Rules), "rule"), count(len(cfg.Tests), "test"),
+				count(len(cfg.Sources), "source"), count(len(cfg.Actions), "action"))
+			return nil
+		},
+	}
+}
+
+// count writes a number of things: "1 rule", "2 rules".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

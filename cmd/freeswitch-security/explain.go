@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/rule"
+
+	"github.com/spf13/cobra"
+)
+
+// maxExplained bounds what explain reads: it is for a few lines, not for a log.
+const maxExplained = 1 << 20
+
+func (a *app) explain() *cobra.Command {
+	var rules, source string
+	cmd := &cobra.Command{
+		Use:   "explain LINE|-",
+		Short: "Say what a log line is and which rules it matches",
+		Long: `Say what a log line is, field by field, and for every rule whether it matches
+and which part of its expression decides that. - reads standard input: a message
+of several lines belongs together.
+
+Exit status: 0 a rule matches; 1 none does, or the rules have mistakes; 2 it
+could not be done.`,
+		Example: "  tail -1 /var/log/freeswitch/freeswitch.log | freeswitch-security explain -",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text := args[0]
+			if text == "-" {
+				read, err := io.ReadAll(io.LimitReader(a.stdin, maxExplained))
+				if err != nil {
+					return err
+				}
+				text = string(read)
+			}
+			cfg, err := a.load(rules)
+			if err != nil {
+				return err
+			}
+			from, err := chooseSource(cfg, source, "", "the line")
+			if err != nil {
+				return err
+			}
+			return a.explainText(cmd.Context(), cfg, from, text)
+		},
+	}
+	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules")
+	cmd.Flags().StringVar(&source, "source", "", "source that wrote the line")
+	return cmd
+}
+
+func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.Source, text string) error {
+	if e, ok := from.Source.(plugin.Explainer); ok {
+		fmt.Fprintln(a.stdout, strings.TrimRight(e.Explain(text), "\n"))
+	}
+	matched := false
+	_, err := from.Source.Replay(ctx, plugin.Recording{Name: "the line", ModTime: time.Now(), R: strings.NewReader(text)}, nil,
+		func(ev *event.Event) error {
+			ev.Source = from.Ref
+			if a.explainEvent(cfg, ev) {
+				matched = true
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	if !matched {
+		return errNo
+	}
+	return nil
+}
+
+// explainEvent shows what every rule makes of the event, and reports whether one
+// matches.
+func (a *app) explainEvent(cfg *config.Config, ev *event.Event) bool {
+	matched := false
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	defer t.Flush()
+	for _, spec := range cfg.Rules {
+		fmt.Fprintf(t, "\nrule %q (%s)\t", printable(spec.Name), spec.Where)
+		yes, why := matches(spec, ev)
+		if yes {
+			matched = true
+			fmt.Fprintf(t, "matches\n")
+		} else {
+			fmt.Fprintf(t, "does not match%s\n", why)
+		}
+		if !slices.Contains(spec.On, ev.Source) {
+			continue
+		}
+		for _, c := range spec.Match.Why(ev) {
+			verdict := fmt.Sprint(c.True)
+			if c.Err != nil {
+				verdict = "error: " + c.Err.Error()
+			}
+			fmt.Fprintf(t, "  %s\t%s\n", printable(c.Text), printable(verdict))
+		}
+	}
+	return matched
+}
+
+// matches reports whether a rule counts an event, and why not where it is not
+// the expression that says so.
+func matches(spec *rule.Spec, ev *event.Event) (bool, string) {
+	if !slices.Contains(spec.On, ev.Source) {
+		return false, ": it does not listen to " + ev.Source
+	}
+	if ev.Repeat && !spec.Match.NamesRepeat() {
+		return false, ": the event repeats an earlier report of the same attempt"
+	}
+	fired := false
+	once := *spec
+	once.Threshold, once.Ban, once.Alert, once.Brake = nil, nil, &rule.Alert{}, nil
+	rule.NewSet([]*rule.Spec{&once}).Observe(ev, func(*rule.Firing) { fired = true })
+	return fired, ""
+}

@@ -1,0 +1,16 @@
+package main
+
+import (
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/logfile"
+)
+
+// kinds lists every source and action that rule files may declare. A new plugin
+// is one folder and one line here.
+var kinds = config.Kinds{
+	Sources: []plugin.SourceKind{
+		logfile.Kind,
+	},
+	Actions: []plugin.ActionKind{},
+}

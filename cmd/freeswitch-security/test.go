@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+
+	"freeswitch-security/engine"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) test() *cobra.Command {
+	return &cobra.Command{
+		Use:   "test [DIR]",
+		Short: "Run the test blocks of the rules",
+		Long: `Run the test blocks of the rules. Each is played to the rule that it stands in,
+alone, with an empty ledger. A test that fails says what was expected and what
+came, with its file and line.
+
+Exit status: 0 all tests pass; 1 one fails, or the rules have mistakes; 2 it
+could not be done.`,
+		Example: "  freeswitch-security test rules.d",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cfg, err := a.load(dirArg(args))
+			if err != nil {
+				return err
+			}
+			failed := 0
+			for _, t := range cfg.Tests {
+				differences, err := engine.RunTest(cfg, t)
+				if err != nil {
+					differences = append(differences, err.Error())
+				}
+				if len(differences) == 0 {
+					continue
+				}
+				failed++
+				fmt.Fprintf(a.stdout, "%s: rule %q, test %q failed:\n", t.Where, t.Rule, t.Name)
+				for _, d := range differences {
+					fmt.Fprintf(a.stdout, "  %s\n", printable(d))
+				}
+			}
+			fmt.Fprintf(a.stdout, "%d passed, %d failed\n", len(cfg.Tests)-failed, failed)
+			if failed > 0 {
+				return errNo
+			}
+			return nil
+		},
+	}
+}

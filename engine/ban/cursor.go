@@ -1,0 +1,84 @@
+package ban
+
+// A Cursor is one reader's place in the history of the ledger. It belongs to one
+// goroutine.
+type Cursor struct {
+	ledger *Ledger
+	ready  chan struct{}
+	// pending and lost are guarded by the ledger's mutex.
+	pending []Change
+	lost    bool
+}
+
+// maxPending bounds what a cursor keeps for a reader that does not come: some
+// 100 MB of changes without evidence. A reader further behind has lost count and
+// must look at [Ledger.Bans].
+const maxPending = 1 << 18
+
+// Cursor returns a cursor that yields every change committed from now on.
+func (l *Ledger) Cursor() *Cursor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &Cursor{ledger: l, ready: make(chan struct{}, 1)}
+	l.cursors = append(l.cursors, c)
+	return c
+}
+
+// Ready yields when there may be something to take.
+func (c *Cursor) Ready() <-chan struct{} { return c.ready }
+
+// Take returns the changes since the last call, oldest first. lost says that
+// there were more than a cursor keeps: those are gone.
+func (c *Cursor) Take() (changes []Change, lost bool) {
+	c.ledger.mu.Lock()
+	defer c.ledger.mu.Unlock()
+	changes, lost = c.pending, c.lost
+	c.pending, c.lost = nil, false
+	return changes, lost
+}
+
+// Snapshot returns the bans in force, in the order of their targets, and the
+// changes since the last Take or Snapshot that led to them, so that a reader who
+// carries these out must find the bans standing. It also shows what is decided
+// and not yet committed; that comes once more, from Take, when it is. The bans
+// must not be changed.
+func (c *Cursor) Snapshot() (bans []*Ban, changes []Change) {
+	l := c.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bans = make([]*Ban, 0, l.bans.Size())
+	for _, b := range l.bans.AllSorted() {
+		bans = append(bans, b)
+	}
+	changes = append(c.pending, l.fresh...)
+	c.pending, c.lost = nil, false
+	return bans, changes
+}
+
+// Close ends the cursor.
+func (c *Cursor) Close() {
+	c.ledger.mu.Lock()
+	defer c.ledger.mu.Unlock()
+	for i, other := range c.ledger.cursors {
+		if other == c {
+			c.ledger.cursors = append(c.ledger.cursors[:i:i], c.ledger.cursors[i+1:]...)
+			return
+		}
+	}
+}
+
+// push adds changes; the ledger's mutex is held.
+func (c *Cursor) push(changes []Change) {
+	if len(changes) == 0 {
+		return
+	}
+	if len(c.pending)+len(changes) > maxPending {
+		c.pending, c.lost = nil, true
+	} else {
+		c.pending = append(c.pending, changes...)
+	}
+	select {
+	case c.ready <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,49 @@
+package ban
+
+import (
+	"container/heap"
+	"net/netip"
+	"time"
+)
+
+// A deadline is a moment at which the ledger has something to do about a target.
+// It may be stale: the ban may have been extended or lifted since, and the
+// ledger checks.
+type deadline struct {
+	at     time.Time
+	target netip.Prefix
+}
+
+// deadlines is a heap, the earliest first; of the same moment, in the order of
+// addresses, so that a replay always tells them alike.
+type deadlines []deadline
+
+func (d deadlines) Len() int { return len(d) }
+func (d deadlines) Less(i, j int) bool {
+	if !d[i].at.Equal(d[j].at) {
+		return d[i].at.Before(d[j].at)
+	}
+	return d[i].target.Compare(d[j].target) < 0
+}
+func (d deadlines) Swap(i, j int) { d[i], d[j] = d[j], d[i] }
+func (d *deadlines) Push(x any)   { *d = append(*d, x.(deadline)) }
+func (d *deadlines) Pop() any {
+	last := len(*d) - 1
+	x := (*d)[last]
+	*d = (*d)[:last]
+	return x
+}
+
+func (d *deadlines) add(at time.Time, target netip.Prefix) {
+	if !at.IsZero() {
+		heap.Push(d, deadline{at, target})
+	}
+}
+
+// pop takes the earliest deadline that is not after now.
+func (d *deadlines) pop(now time.Time) (deadline, bool) {
+	if len(*d) == 0 || (*d)[0].at.After(now) {
+		return deadline{}, false
+	}
+	return heap.Pop(d).(deadline), true
+}

@@ -1,0 +1,181 @@
+package ban
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// A File is a [Store] in one file of the disk. What Save returned without an
+// error survives a crash of the program and of the machine.
+//
+// It is a bbolt database with one bucket: the key is the target's address in 16
+// bytes, its family and its length, so that records lie in the order in which
+// they are saved; the value is JSON.
+type File struct {
+	db *bbolt.DB
+}
+
+var recordsBucket = []byte("records.1") // the number is that of the format
+
+// lockPatience is how long another process may take to let go of the file.
+const lockPatience = time.Second
+
+// ErrDamaged says that a state file exists and cannot be read. It may be moved
+// away: only what it says is lost.
+var ErrDamaged = errors.New("the state file is damaged")
+
+// OpenFile opens the file at path, and makes it if it is missing. The directory
+// must exist.
+func OpenFile(path string) (f *File, err error) {
+	defer func() {
+		// bbolt panics where a page is not what another says it is.
+		if p := recover(); p != nil {
+			f, err = nil, fmt.Errorf("%s: %w: %v", path, ErrDamaged, p)
+		}
+	}()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("%s: another freeswitch-security is using it", path)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%s: %w: %v", path, ErrDamaged, err)
+	case err != nil:
+		return nil, err // names the path
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(recordsBucket)
+		return err
+	})
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &File{db: db}, nil
+}
+
+// Close lets go of the file.
+func (f *File) Close() error { return f.db.Close() }
+
+// Save writes the records in one transaction.
+func (f *File) Save(records []Record) (err error) {
+	defer f.damage(&err)
+	return f.db.Update(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket(recordsBucket)
+		for i := range records {
+			key := recordKey(records[i].Target)
+			if records[i].Empty() {
+				if err := bucket.Delete(key); err != nil {
+					return err
+				}
+				continue
+			}
+			value, err := json.Marshal(toStored(&records[i]))
+			if err != nil {
+				return err
+			}
+			if err := bucket.Put(key, value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Load hands over every record. A single one that cannot be read is told in the
+// error; the others are handed over all the same.
+func (f *File) Load(each func(Record)) (err error) {
+	defer f.damage(&err)
+	var bad []error
+	err = f.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(recordsBucket).ForEach(func(key, value []byte) error {
+			var s stored
+			if err := json.Unmarshal(value, &s); err != nil {
+				bad = append(bad, fmt.Errorf("record %x: %w", key, err))
+				return nil
+			}
+			if !s.Target.IsValid() || s.Target != s.Target.Masked() || s.Ban != nil && (s.Ban.Offence < 1 || s.Ban.Term <= 0) {
+				bad = append(bad, fmt.Errorf("record %x: it is no record of a target", key))
+				return nil
+			}
+			each(s.record())
+			return nil
+		})
+	})
+	return errors.Join(append(bad, err)...)
+}
+
+// damage turns a panic of bbolt into an error.
+func (f *File) damage(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s: %w: %v", f.db.Path(), ErrDamaged, p)
+	}
+}
+
+// MoveAside renames a damaged file, so that a new one can be made in its place
+// and the old one be looked at, and returns its new name.
+func MoveAside(path string, now time.Time) (string, error) {
+	aside := path + ".damaged-" + now.UTC().Format("20060102T150405Z")
+	return aside, os.Rename(path, aside)
+}
+
+func recordKey(target netip.Prefix) []byte {
+	address := target.Addr().As16()
+	family := byte(4)
+	if target.Addr().Is6() {
+		family = 6
+	}
+	return append(append([]byte{family}, address[:]...), byte(target.Bits()))
+}
+
+// stored is the form of a record in the file. Zero times are left out.
+type stored struct {
+	Target   netip.Prefix `json:"target"`
+	Ban      *storedBan   `json:"ban,omitempty"`
+	Offences int          `json:"offences,omitzero"`
+	Until    time.Time    `json:"until,omitzero"`
+	Forget   time.Time    `json:"forget,omitzero"`
+	Grace    time.Time    `json:"grace,omitzero"`
+}
+
+type storedBan struct {
+	Rule     string        `json:"rule,omitempty"`
+	Source   string        `json:"source,omitempty"`
+	Author   string        `json:"author,omitempty"`
+	Reason   string        `json:"reason,omitempty"`
+	Start    time.Time     `json:"start"`
+	Until    time.Time     `json:"until,omitzero"`
+	Term     Term          `json:"term"`
+	Offence  int           `json:"offence"`
+	Forget   time.Duration `json:"forget,omitzero"`
+	Actions  []string      `json:"actions,omitempty"`
+	Evidence []Evidence    `json:"evidence,omitempty"`
+}
+
+func toStored(r *Record) stored {
+	s := stored{Target: r.Target, Offences: r.Offences, Until: r.Until, Forget: r.Forget, Grace: r.Grace}
+	if b := r.Ban; b != nil {
+		s.Ban = &storedBan{
+			Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start, Until: b.Until,
+			Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions, Evidence: b.Evidence,
+		}
+	}
+	return s
+}
+
+func (s *stored) record() Record {
+	r := Record{Target: s.Target, Offences: s.Offences, Until: s.Until, Forget: s.Forget, Grace: s.Grace}
+	if b := s.Ban; b != nil {
+		r.Ban = &Ban{
+			Target: s.Target, Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start,
+			Until: b.Until, Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions, Evidence: b.Evidence,
+		}
+	}
+	return r
+}

@@ -1,0 +1,309 @@
+package ban
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/gaissmai/bart"
+)
+
+// A Ledger is the desired state: who is banned now, who was before, and who may
+// not be. It is safe for use by several goroutines.
+//
+// What it decides is at first known only to its caller. [Ledger.Commit] makes it
+// durable and then tells the [Cursor]s.
+type Ledger struct {
+	mu      sync.Mutex // guards everything below
+	trust   *Trust
+	bans    bart.Table[*Ban]          // in force, by target
+	history map[netip.Prefix]offences // who was banned, until it is forgotten
+	grace   bart.Table[time.Time]     // unbanned, and to be left alone until then
+	due     deadlines                 // when bans end, histories are forgotten, graces are over
+
+	store   Store                     // nil: nothing outlives the process
+	dirty   map[netip.Prefix]struct{} // targets whose record the store does not yet have
+	fresh   []Change                  // decided since the last commit
+	cursors []*Cursor
+}
+
+// offences is what is remembered of a target's last ban.
+type offences struct {
+	count  int
+	until  time.Time // the end of the last ban
+	forget time.Time // when it is forgotten; zero: never
+}
+
+// NewLedger returns an empty ledger that bans nobody whom trust covers.
+func NewLedger(trust *Trust) *Ledger {
+	return &Ledger{
+		trust:   trust,
+		history: map[netip.Prefix]offences{},
+		dirty:   map[netip.Prefix]struct{}{},
+	}
+}
+
+// Enter decides about an order at the time now and returns the change that came
+// of it, or the refusal. Exactly one of the two is not nil.
+//
+// An order is refused, in this order of reasons, where its target is trusted, is
+// in its grace time, or is banned already for as long as the order asks. Where
+// a network contains somebody who is trusted, its one firing address is banned
+// instead. The caller has advanced the ledger to now.
+func (l *Ledger) Enter(o Order, now time.Time) (*Change, *Refusal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	if _, partly := l.trust.Within(o.Target); partly && o.Address.IsValid() {
+		if _, covered := l.trust.Covers(o.Target); !covered {
+			o.Target = netip.PrefixFrom(o.Address, o.Address.BitLen())
+		}
+	}
+	standing := l.standing(o.Target)
+	offence := l.offence(&o, standing)
+	term := o.Terms[min(offence, len(o.Terms))-1]
+	refuse := func(reason string, standing *Ban) (*Change, *Refusal) {
+		return nil, &Refusal{Order: o, Offence: offence, Term: term, Reason: reason, Standing: standing}
+	}
+
+	if entry, ok := l.trusted(o.Target); ok {
+		return refuse("trusted: "+entry.String(), nil)
+	}
+	if until, ok := l.inGrace(o.Target, now); ok {
+		return refuse("in its grace time until "+stamp(until), nil)
+	}
+	if standing != nil && (term <= standing.Term || !outlasts(term.End(o.At), standing.Until)) {
+		return refuse(alreadyBanned(standing, o.Target), standing)
+	}
+
+	b := &Ban{
+		Target: o.Target, Rule: o.Rule, Source: o.Source, Author: o.Author, Reason: o.Reason,
+		Start: o.At, Until: term.End(o.At), Term: term, Offence: offence, Forget: o.Forget,
+		Actions: o.Actions, Evidence: o.Evidence,
+	}
+	kind := Banned
+	if standing != nil && standing.Target == o.Target {
+		kind = Extended
+	}
+	l.put(b)
+	return l.note(Change{Kind: kind, Ban: *b, At: o.At}), nil
+}
+
+// note keeps a change for the next commit.
+func (l *Ledger) note(c Change) *Change {
+	l.dirty[c.Ban.Target] = struct{}{}
+	l.fresh = append(l.fresh, c)
+	return &c
+}
+
+// put brings a ban into force and into the history.
+func (l *Ledger) put(b *Ban) {
+	l.bans.Insert(b.Target, b)
+	h := offences{count: b.Offence, until: b.Until}
+	if b.Forget > 0 && !b.Until.IsZero() {
+		h.forget = b.Until.Add(b.Forget)
+	}
+	l.history[b.Target] = h
+	l.due.add(b.Until, b.Target)
+	l.due.add(h.forget, b.Target)
+}
+
+// standing returns the ban in force that covers all of target and ends last.
+func (l *Ledger) standing(target netip.Prefix) *Ban {
+	var found *Ban
+	for _, b := range l.bans.Supernets(target) {
+		if found == nil || outlasts(b.Until, found.Until) {
+			found = b
+		}
+	}
+	return found
+}
+
+// offence counts which ban of its target this one would be. While one stands,
+// what comes is the tail of the same offence, not a new one. Only rules count:
+// an operator who blocks an address by hand has not caught it at anything.
+func (l *Ledger) offence(o *Order, standing *Ban) int {
+	if standing != nil {
+		return max(1, standing.Offence)
+	}
+	h, known := l.history[o.Target]
+	switch {
+	case !known || o.Forget > 0 && !h.until.IsZero() && !o.At.Before(h.until.Add(o.Forget)):
+		return 1
+	case o.Rule == "":
+		return h.count
+	}
+	return h.count + 1
+}
+
+// trusted finds the trust that forbids to ban target.
+func (l *Ledger) trusted(target netip.Prefix) (Trusted, bool) {
+	if entry, ok := l.trust.Covers(target); ok {
+		return entry, true
+	}
+	return l.trust.Within(target)
+}
+
+// inGrace reports whether anything in target, or all of it, is in its grace time.
+func (l *Ledger) inGrace(target netip.Prefix, now time.Time) (time.Time, bool) {
+	for _, until := range l.grace.Supernets(target) {
+		if now.Before(until) {
+			return until, true
+		}
+	}
+	for _, until := range l.grace.Subnets(target) {
+		if now.Before(until) {
+			return until, true
+		}
+	}
+	return time.Time{}, false
+}
+
+func alreadyBanned(standing *Ban, target netip.Prefix) string {
+	s := "already banned"
+	if standing.Target != target {
+		s += " with " + FormatTarget(standing.Target)
+	}
+	if standing.Until.IsZero() {
+		return s + " permanently"
+	}
+	return s + " until " + stamp(standing.Until)
+}
+
+// stamp writes a moment for people.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// Lift ends the ban of exactly this target, forgives its offences and keeps it
+// unbanned by rules for the grace time. It returns nil where no such ban
+// stands; the grace is given all the same.
+func (l *Ledger) Lift(target netip.Prefix, reason string, now time.Time, grace time.Duration) *Change {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if grace > 0 {
+		until := now.Add(grace)
+		l.grace.Insert(target, until)
+		l.due.add(until, target)
+		l.dirty[target] = struct{}{}
+	}
+	return l.lift(target, reason, now)
+}
+
+func (l *Ledger) lift(target netip.Prefix, reason string, now time.Time) *Change {
+	b, ok := l.bans.Get(target)
+	if !ok {
+		return nil
+	}
+	l.bans.Delete(target)
+	delete(l.history, target)
+	return l.note(Change{Kind: Lifted, Ban: *b, At: now, Reason: reason})
+}
+
+// SetTrust replaces whom the ledger trusts and lifts the bans that the new trust
+// forbids, in the order of their addresses.
+func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trust = trust
+	var freed []Change
+	var targets []netip.Prefix
+	for target := range l.bans.AllSorted() {
+		targets = append(targets, target)
+	}
+	for _, target := range targets {
+		if entry, ok := l.trusted(target); ok {
+			freed = append(freed, *l.lift(target, "trusted: "+entry.String(), now))
+		}
+	}
+	return freed
+}
+
+// Advance takes off the bans that are over at now, and forgets what is to be
+// forgotten by then. It returns the bans that expired, in the order of their
+// ends.
+func (l *Ledger) Advance(now time.Time) []Change {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var expired []Change
+	for {
+		d, ok := l.due.pop(now)
+		if !ok {
+			return expired
+		}
+		if b, ok := l.bans.Get(d.target); ok && b.Until.Equal(d.at) {
+			l.bans.Delete(d.target)
+			expired = append(expired, *l.note(Change{Kind: Expired, Ban: *b, At: b.Until}))
+		}
+		if h, ok := l.history[d.target]; ok && h.forget.Equal(d.at) {
+			delete(l.history, d.target)
+			l.dirty[d.target] = struct{}{}
+		}
+		if until, ok := l.grace.Get(d.target); ok && until.Equal(d.at) {
+			l.grace.Delete(d.target)
+			l.dirty[d.target] = struct{}{}
+		}
+	}
+}
+
+// Next returns when [Ledger.Advance] will have something to do; ok is false
+// where nothing is waiting.
+func (l *Ledger) Next() (at time.Time, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.due) == 0 {
+		return time.Time{}, false
+	}
+	return l.due[0].at, true
+}
+
+// Bans returns the bans in force, in the order of their targets.
+func (l *Ledger) Bans() []Ban {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]Ban, 0, l.bans.Size())
+	for _, b := range l.bans.AllSorted() {
+		all = append(all, *b)
+	}
+	return all
+}
+
+// Covering returns the ban in force that covers all of target and ends last.
+func (l *Ledger) Covering(target netip.Prefix) (Ban, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.standing(target); b != nil {
+		return *b, true
+	}
+	return Ban{}, false
+}
+
+// FormatTarget writes a single address without its length and a network with it.
+func FormatTarget(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// ParseTarget reads an address or a network in CIDR notation: masked, and with
+// IPv4-mapped IPv6 unmapped.
+func ParseTarget(s string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		if a := p.Addr(); a.Is4In6() {
+			if p.Bits() < 96 {
+				return netip.Prefix{}, fmt.Errorf("%q is wider than all of IPv4", s)
+			}
+			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+		}
+		return p.Masked(), nil
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a network such as 203.0.113.0/24", s)
+	}
+	a = a.Unmap()
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}

@@ -1,0 +1,238 @@
+package ban
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+var t0 = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+
+func at(s string) time.Time {
+	d, err := ParseDuration(s)
+	if err != nil {
+		panic(err)
+	}
+	return t0.Add(d)
+}
+
+func terms(list ...string) []Term {
+	var out []Term
+	for _, s := range list {
+		t, err := ParseTerm(s)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func target(s string) netip.Prefix {
+	p, err := ParseTarget(s)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// order is an order of a rule for the whole of s.
+func order(s string, when time.Time, ladder ...string) Order {
+	p := target(s)
+	return Order{Target: p, Address: p.Addr(), Rule: "r", Author: "rule", At: when, Terms: terms(ladder...)}
+}
+
+func mustBan(t *testing.T, l *Ledger, o Order) Ban {
+	t.Helper()
+	c, refused := l.Enter(o, o.At)
+	if refused != nil {
+		t.Fatalf("Enter(%s at %s) refused: %s", o.Target, o.At, refused.Reason)
+	}
+	return c.Ban
+}
+
+func mustRefuse(t *testing.T, l *Ledger, o Order, reason string) {
+	t.Helper()
+	c, refused := l.Enter(o, o.At)
+	if refused == nil {
+		t.Fatalf("Enter(%s) banned until %s, want refused: %s", o.Target, c.Ban.Until, reason)
+	}
+	if !strings.Contains(refused.Reason, reason) {
+		t.Fatalf("Enter(%s) refused %q, want %q", o.Target, refused.Reason, reason)
+	}
+}
+
+func TestLadder(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	now := t0
+	for i, want := range []string{"10m", "2h", "7d", "7d"} {
+		o := order("203.0.113.7", now, "10m", "2h", "7d")
+		o.Forget = 30 * 24 * time.Hour
+		b := mustBan(t, l, o)
+		if b.Term.String() != want || b.Offence != i+1 {
+			t.Fatalf("ban %d: %s, offence %d; want %s, %d", i, b.Term, b.Offence, want, i+1)
+		}
+		if !b.Until.Equal(now.Add(time.Duration(b.Term))) {
+			t.Fatalf("ban %d ends %s", i, b.Until)
+		}
+		expired := l.Advance(b.Until)
+		if len(expired) != 1 || expired[0].Kind != Expired || !expired[0].At.Equal(b.Until) {
+			t.Fatalf("ban %d: expired %v", i, expired)
+		}
+		now = b.Until.Add(time.Second)
+	}
+	// 30 days after the end of the last ban, the first time is the first again.
+	now = now.Add(30*24*time.Hour - time.Second)
+	l.Advance(now)
+	o := order("203.0.113.7", now, "10m", "2h")
+	o.Forget = 30 * 24 * time.Hour
+	if b := mustBan(t, l, o); b.Offence != 1 {
+		t.Fatalf("offence %d after it was forgotten", b.Offence)
+	}
+	if len(l.history) != 1 {
+		t.Fatalf("%d histories kept", len(l.history))
+	}
+}
+
+func TestPermanentNeverEnds(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	b := mustBan(t, l, order("203.0.113.7", t0, "permanent"))
+	if !b.Until.IsZero() || len(l.Advance(t0.Add(MaxDuration))) != 0 {
+		t.Fatalf("a permanent ban ended: %+v", b)
+	}
+	mustRefuse(t, l, order("203.0.113.7", at("1h"), "permanent"), "already banned permanently")
+	mustRefuse(t, l, order("203.0.113.7", at("1h"), "7d"), "already banned permanently")
+}
+
+func TestStandingBan(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	mustBan(t, l, order("203.0.113.0/24", t0, "1h"))
+	mustRefuse(t, l, order("203.0.113.7", at("30m"), "1h"), "already banned with 203.0.113.0/24 until 2026-05-04 11:00:00 UTC")
+	// A longer ban of one address inside is not covered by the shorter one.
+	longer := order("203.0.113.7", at("30m"), "2h")
+	if b := mustBan(t, l, longer); b.Offence != 1 || !b.Until.Equal(at("2h30m")) {
+		t.Fatalf("longer ban inside a network: %+v", b)
+	}
+	if c, _ := l.Enter(order("203.0.113.0/24", at("40m"), "3h"), at("40m")); c == nil || c.Kind != Extended {
+		t.Fatalf("a longer ban of the same network is %v, want extended", c)
+	}
+	got, ok := l.Covering(target("203.0.113.7"))
+	if !ok || got.Target != target("203.0.113.0/24") {
+		t.Fatalf("covering %v", got.Target)
+	}
+	if bans := l.Bans(); len(bans) != 2 {
+		t.Fatalf("%d bans stand, want 2", len(bans))
+	}
+}
+
+func TestTrust(t *testing.T) {
+	trust := NewTrust([]Trusted{
+		{Network: target("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
+		{Network: target("2001:db8:1::7"), Name: "office"},
+	})
+	l := NewLedger(trust)
+	mustRefuse(t, l, order("198.51.100.9", t0, "1h"), "trusted: carriers, SIP trunks (rules.d/00-site.hcl:4)")
+	mustRefuse(t, l, order("127.0.0.1", t0, "1h"), "trusted: loopback")
+	mustRefuse(t, l, order("fe80::1", t0, "1h"), "trusted: link-local")
+
+	// A network that holds a trusted address is narrowed to the one that fired.
+	o := order("2001:db8:1::/64", t0, "1h")
+	o.Address = netip.MustParseAddr("2001:db8:1::66")
+	if b := mustBan(t, l, o); b.Target != target("2001:db8:1::66") {
+		t.Fatalf("banned %s", b.Target)
+	}
+	// Without an address to narrow to, it is refused.
+	o = order("198.51.0.0/16", t0, "1h")
+	o.Address = netip.Addr{}
+	mustRefuse(t, l, o, "trusted: carriers")
+	o.Address = netip.MustParseAddr("198.51.100.1")
+	mustRefuse(t, l, o, "trusted: carriers")
+}
+
+func TestWiderTrustLiftsBans(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	mustBan(t, l, order("203.0.113.7", t0, "1h"))
+	mustBan(t, l, order("203.0.112.0/22", t0, "1h"))
+	mustBan(t, l, order("192.0.2.1", t0, "1h"))
+	freed := l.SetTrust(NewTrust([]Trusted{{Network: target("203.0.113.0/24"), Name: "office"}}), at("1m"))
+	if len(freed) != 2 || freed[0].Kind != Lifted || freed[0].Reason != "trusted: office" {
+		t.Fatalf("freed %+v", freed)
+	}
+	if bans := l.Bans(); len(bans) != 1 || bans[0].Target != target("192.0.2.1") {
+		t.Fatalf("left %v", bans)
+	}
+}
+
+func TestLiftForgivesAndGivesGrace(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	mustBan(t, l, order("203.0.113.7", t0, "10m", "2h"))
+	if c := l.Lift(target("203.0.113.7"), "by hand", at("1m"), 10*time.Minute); c == nil || c.Kind != Lifted {
+		t.Fatalf("lift: %v", c)
+	}
+	mustRefuse(t, l, order("203.0.113.7", at("2m"), "10m"), "in its grace time until 2026-05-04 10:11:00 UTC")
+	mustRefuse(t, l, order("203.0.113.0/24", at("2m"), "10m"), "in its grace time")
+	l.Advance(at("11m"))
+	if b := mustBan(t, l, order("203.0.113.7", at("11m"), "10m", "2h")); b.Offence != 1 {
+		t.Fatalf("offence %d after it was forgiven", b.Offence)
+	}
+	if c := l.Lift(target("192.0.2.1"), "by hand", at("11m"), 0); c != nil {
+		t.Fatalf("lifted what was not banned: %v", c)
+	}
+}
+
+// TestNeverBansTrusted throws random orders, lifts and trusts at a ledger and
+// holds it against what must be true of it at every moment.
+func TestNeverBansTrusted(t *testing.T) {
+	const seed = 7
+	rng := rand.New(rand.NewPCG(seed, 0))
+	network := func() netip.Prefix {
+		a := netip.AddrFrom4([4]byte{203, 0, byte(rng.IntN(2)), byte(rng.IntN(16))})
+		p, _ := a.Prefix([]int{32, 32, 30, 28, 24}[rng.IntN(5)])
+		return p
+	}
+	for round := range 300 {
+		var entries []Trusted
+		l := NewLedger(NewTrust(nil))
+		now := t0
+		for step := range 60 {
+			now = now.Add(time.Duration(rng.IntN(120)) * time.Second)
+			for _, c := range l.Advance(now) {
+				if !c.Ban.Over(now) {
+					t.Fatalf("seed %d round %d: expired %s at %s, ends %s", seed, round, c.Ban.Target, now, c.Ban.Until)
+				}
+			}
+			switch rng.IntN(10) {
+			case 0:
+				entries = append(entries, Trusted{Network: network(), Name: fmt.Sprint("t", step)})
+				l.SetTrust(NewTrust(entries), now)
+			case 1:
+				l.Lift(network(), "by hand", now, time.Duration(rng.IntN(3))*time.Minute)
+			default:
+				p := network()
+				o := Order{Target: p, Address: p.Addr(), Rule: "r", At: now, Terms: terms("1m", "5m")}
+				before, had := l.Covering(p)
+				c, refused := l.Enter(o, now)
+				if (c == nil) == (refused == nil) {
+					t.Fatalf("seed %d round %d: neither or both of a change and a refusal", seed, round)
+				}
+				after, has := l.Covering(p)
+				if had && (!has || outlasts(before.Until, after.Until)) {
+					t.Fatalf("seed %d round %d: an order shortened the ban of %s", seed, round, p)
+				}
+			}
+			for _, b := range l.Bans() {
+				for _, e := range entries {
+					if e.Network.Overlaps(b.Target) {
+						t.Fatalf("seed %d round %d: %s is banned, %s is trusted", seed, round, b.Target, e.Network)
+					}
+				}
+				if b.Over(now) {
+					t.Fatalf("seed %d round %d: %s stands after its end", seed, round, b.Target)
+				}
+			}
+		}
+	}
+}

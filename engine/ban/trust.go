@@ -1,0 +1,70 @@
+package ban
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
+)
+
+// A Trusted is a network that is never banned.
+type Trusted struct {
+	Network netip.Prefix // masked, IPv4-mapped IPv6 unmapped
+	Name    string       // "security.trusted_networks", "carriers"
+	Comment string       // the operator's own words; may be empty
+	Where   string       // file and line; empty for what is built in
+}
+
+// String names the entry for a person: what, and where it is written.
+func (t Trusted) String() string {
+	s := t.Name
+	if t.Comment != "" {
+		s += ", " + t.Comment
+	}
+	if t.Where != "" {
+		s += " (" + t.Where + ")"
+	}
+	return s
+}
+
+// builtinTrust is never a caller: the host itself and the links beside it.
+var builtinTrust = []Trusted{
+	{Network: netip.MustParsePrefix("127.0.0.0/8"), Name: "loopback"},
+	{Network: netip.MustParsePrefix("::1/128"), Name: "loopback"},
+	{Network: netip.MustParsePrefix("169.254.0.0/16"), Name: "link-local"},
+	{Network: netip.MustParsePrefix("fe80::/10"), Name: "link-local"},
+	{Network: netip.MustParsePrefix("0.0.0.0/32"), Name: "the unspecified address"},
+	{Network: netip.MustParsePrefix("::/128"), Name: "the unspecified address"},
+}
+
+// Trust is a set of trusted networks. The zero value trusts nobody; NewTrust
+// also trusts what no rule file needs to name. It does not change.
+type Trust struct {
+	table bart.Table[Trusted]
+}
+
+// NewTrust returns the trust in entries and in loopback and link-local
+// addresses. Of two entries for one network the first is kept.
+func NewTrust(entries []Trusted) *Trust {
+	t := &Trust{}
+	for _, e := range slices.Concat(entries, builtinTrust) {
+		if _, known := t.table.Get(e.Network); !known {
+			t.table.Insert(e.Network, e)
+		}
+	}
+	return t
+}
+
+// Covers returns the most specific entry that contains all of p.
+func (t *Trust) Covers(p netip.Prefix) (Trusted, bool) {
+	_, entry, ok := t.table.LookupPrefixLPM(p)
+	return entry, ok
+}
+
+// Within returns an entry that lies inside of p without covering it.
+func (t *Trust) Within(p netip.Prefix) (Trusted, bool) {
+	for _, entry := range t.table.Subnets(p) {
+		return entry, true
+	}
+	return Trusted{}, false
+}

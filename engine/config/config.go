@@ -1,0 +1,89 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/rule"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Kinds are the kinds of sources and actions that rule files may declare.
+type Kinds struct {
+	Sources []plugin.SourceKind
+	Actions []plugin.ActionKind
+}
+
+// Config is everything that the rule files say, checked and inert.
+type Config struct {
+	Security Security
+	Sources  []Source
+	Actions  []Action
+	Trusted  []ban.Trusted // what was written; the host's own addresses are not among them
+	Rules    []*rule.Spec
+	Tests    []Test
+
+	// ruleRanges tells where each rule is defined, by its name.
+	ruleRanges map[string]hcl.Range
+}
+
+// Security is the union of all security blocks, with the environment over it.
+type Security struct {
+	AutoBlock     bool     // false: decide and report, block nobody; default true
+	Chain         string   // of iptables; default "FREESWITCH"
+	BlockDuration ban.Term // where a rule gives no length of its own; default 1h
+}
+
+// A Source is one source block.
+type Source struct {
+	Ref    string // "log.freeswitch"
+	Kind   string // "log"
+	Name   string // "freeswitch"
+	Source plugin.Source
+	Range  hcl.Range // of the block's header
+}
+
+// An Action is one action block.
+type Action struct {
+	Ref    string // "iptables.drop"
+	Kind   string // "iptables"
+	Name   string // "drop"
+	Action plugin.Action
+	Range  hcl.Range // of the block's header
+}
+
+// A Test is one test block: a story, and who is banned at its end.
+type Test struct {
+	Rule  string // the name of the rule that it stands in
+	Name  string
+	Where string // "rules.d/20-registration.hcl:31"
+	Given []Given
+
+	// Bans holds everybody who is expected to be banned, and for how long; an
+	// empty map means nobody. A network stands as it was written; a bare address
+	// was widened as the rule widens it, so that it is the target of the ban.
+	Bans map[netip.Prefix]ban.Term
+
+	// Alerts holds how many alerts are expected about whom; an empty map means
+	// none. A bare address is a /32 or a /128: the address of the firing event.
+	Alerts map[netip.Prefix]int
+}
+
+// A Given is one kind of report that comes in, once or several times.
+type Given struct {
+	Source string // who reports: "log.freeswitch"
+
+	// Event is what is reported, without a time; nil where Line is given.
+	Event *event.Event
+	// Line is what the source reads, "" where Event is given.
+	Line string
+
+	Times int            // at least 1
+	Every time.Duration  // between two of them; default 1s
+	At    *time.Duration // of the first, since the test's start; nil: Every after the last of the given before
+	Where string         // "rules.d/20-registration.hcl:33"
+}

@@ -1,0 +1,195 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// Files are the sources of a configuration by their paths as the operator knows
+// them, so that a diagnostic can be printed with the lines it speaks of.
+type Files map[string]*hcl.File
+
+// Print writes the diagnostics with the lines of the files that they point at,
+// wrapped at width columns (0: not wrapped) and, if color is set, with the
+// escape sequences of a terminal.
+func Print(w io.Writer, diags hcl.Diagnostics, files Files, width uint, color bool) error {
+	writer := hcl.NewDiagnosticTextWriter(w, files, width, color)
+	for _, diag := range diags {
+		diag = withoutValues(diag)
+		if s := diag.Subject; s != nil && files[s.Filename] == nil {
+			// The place is no file that was read, so there is no line to show:
+			// a directory, an environment variable, a file that is too large.
+			diag.Summary = s.Filename + ": " + diag.Summary
+			diag.Subject, diag.Context = nil, nil
+		}
+		if err := writer.WriteDiagnostic(diag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withoutValues copies a diagnostic without what would let a writer print the
+// values of variables, which may be passwords.
+func withoutValues(diag *hcl.Diagnostic) *hcl.Diagnostic {
+	c := *diag
+	c.Expression, c.EvalContext, c.Extra = nil, nil, nil
+	return &c
+}
+
+// afterthought is how HCL complains about a value that is missing because of
+// another mistake, which has its own diagnostic.
+const afterthought = "value must be known"
+
+// tidy puts diagnostics into the order of the files and lines, gives each a
+// position, and drops those that say nothing new.
+func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostics {
+	causes := slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool {
+		return d.Severity == hcl.DiagError && !strings.Contains(d.Detail, afterthought)
+	})
+	var out hcl.Diagnostics
+	for _, diag := range diags {
+		if causes && strings.Contains(diag.Detail, afterthought) {
+			continue
+		}
+		diag = withoutValues(diag)
+		if diag.Subject == nil {
+			diag.Subject, diag.Context = fallback.Ptr(), nil
+		}
+		if file := files[diag.Subject.Filename]; file != nil {
+			diag.Subject = inside(*diag.Subject, file.Bytes).Ptr()
+			if diag.Context != nil {
+				diag.Context = inside(*diag.Context, file.Bytes).Ptr()
+			}
+		}
+		out = append(out, diag)
+	}
+	slices.SortStableFunc(out, func(a, b *hcl.Diagnostic) int {
+		return cmp.Or(
+			strings.Compare(a.Subject.Filename, b.Subject.Filename),
+			cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte),
+			strings.Compare(a.Summary, b.Summary),
+			strings.Compare(a.Detail, b.Detail),
+		)
+	})
+	return slices.CompactFunc(out, func(a, b *hcl.Diagnostic) bool {
+		return a.Severity == b.Severity && a.Summary == b.Summary && a.Detail == b.Detail && *a.Subject == *b.Subject
+	})
+}
+
+// inside makes a range lie in its file, with the lines and columns that belong
+// to its bytes: HCL counts both wrongly in a JSON string with escapes in it.
+func inside(rng hcl.Range, src []byte) hcl.Range {
+	if strings.HasSuffix(rng.Filename, ".json") {
+		rng.Start, rng.End = positionAt(src, rng.Start.Byte), positionAt(src, rng.End.Byte)
+	}
+	return rng
+}
+
+// positionAt is the position of a byte of a file, or of the file's end where the
+// file is shorter.
+func positionAt(src []byte, offset int) hcl.Pos {
+	offset = max(0, min(offset, len(src)))
+	before := src[:offset]
+	start := bytes.LastIndexByte(before, '\n') + 1
+	pos := hcl.Pos{Line: bytes.Count(before, []byte{'\n'}) + 1, Column: 1, Byte: offset}
+	// Columns are characters as people see them; the scanner counts them so.
+	whole := func(data []byte, _ bool) (int, []byte, error) { return len(data), data, nil }
+	if scan := hcl.NewRangeScanner(before[start:], "", whole); scan.Scan() {
+		pos.Column = scan.Range().End.Column
+	}
+	return pos
+}
+
+// where is a place in words: "rules.d/00-site.hcl:4".
+func where(rng hcl.Range) string {
+	return fmt.Sprintf("%s:%d", rng.Filename, rng.Start.Line)
+}
+
+// startOf is the range of a file's beginning, for what concerns all of it.
+func startOf(name string) hcl.Range {
+	start := hcl.Pos{Line: 1, Column: 1}
+	return hcl.Range{Filename: name, Start: start, End: start}
+}
+
+// errorAt reports a mistake of the operator's.
+func (l *loader) errorAt(rng hcl.Range, summary, detail string) {
+	l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &rng})
+}
+
+// warnAt reports what works but is likely not meant.
+func (l *loader) warnAt(rng hcl.Range, summary, detail string) {
+	l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail, Subject: &rng})
+}
+
+// adopt takes over the diagnostics of somebody else, who may have left out where
+// they belong, and words them as ours are worded.
+func (l *loader) adopt(diags hcl.Diagnostics, fallback hcl.Range) {
+	for _, diag := range diags {
+		c := *diag
+		if c.Subject == nil {
+			c.Subject = &fallback
+		}
+		l.nameLocal(&c)
+		hideArguments(&c)
+		l.diags = append(l.diags, &c)
+	}
+}
+
+// nameLocal says of an unknown local what HCL, which only sees an object without
+// such an attribute, does not know to say.
+func (l *loader) nameLocal(diag *hcl.Diagnostic) {
+	expr, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr)
+	if !ok || expr.Traversal.RootName() != "local" || len(expr.Traversal) < 2 {
+		return
+	}
+	name, ok := step(expr.Traversal[1])
+	if !ok || slices.Contains(l.localNames, name) {
+		return
+	}
+	diag.Summary = "Unknown local"
+	diag.Detail = fmt.Sprintf("There is no local %q.%s", name, didYouMean(name, l.localNames))
+	diag.Subject = expr.SrcRange.Ptr()
+}
+
+// hideArguments takes what a function says about its arguments out of a
+// diagnostic, unless they stand in the file for everybody to see.
+func hideArguments(diag *hcl.Diagnostic) {
+	extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
+	if !ok || extra.FunctionCallError() == nil {
+		return
+	}
+	arguments := []hclsyntax.Expression{}
+	switch expr := diag.Expression.(type) {
+	case *hclsyntax.FunctionCallExpr:
+		arguments = expr.Args
+	case hclsyntax.Expression:
+		arguments = append(arguments, expr)
+	}
+	for _, argument := range arguments {
+		if !isWritten(argument) {
+			diag.Detail = fmt.Sprintf("Call to function %q failed. The reason is not shown, because an argument of it may come from the environment or another file.",
+				extra.CalledFunctionName())
+		}
+	}
+}
+
+// sentence makes the text of an error one.
+func sentence(err error) string {
+	s := err.Error()
+	first, size := utf8.DecodeRuneInString(s)
+	s = string(unicode.ToUpper(first)) + s[size:]
+	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "?") {
+		return s
+	}
+	return s + "."
+}

@@ -1,0 +1,119 @@
+package config_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"freeswitch-security/engine/config"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var update = flag.Bool("update", false, "write what is printed into the golden files")
+
+// TestGolden loads each archive in testdata and compares what is printed, word
+// for word. In an archive stand the files, the environment in `env` and the
+// expected output in `printed`, which is empty where all is well.
+func TestGolden(t *testing.T) {
+	archives, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(archives) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, name := range archives {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, env := map[string]string{}, map[string]string{}
+			want := -1
+			for i, file := range archive.Files {
+				switch file.Name {
+				case "printed":
+					want = i
+				case "env":
+					for line := range strings.Lines(string(file.Data)) {
+						key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+						env[key] = value
+					}
+				default:
+					files[file.Name] = string(file.Data)
+				}
+			}
+			if want < 0 {
+				t.Fatal("the archive has no file named printed")
+			}
+			got := loadAndPrint(t, files, env)
+			if *update {
+				archive.Files[want].Data = []byte(got)
+				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(archive.Files[want].Data), got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// loadAndPrint loads rules.d and prints its diagnostics, with those of Lint
+// behind them where there is no error.
+func loadAndPrint(t *testing.T, files, env map[string]string) string {
+	t.Helper()
+	cfg, diags, sources := config.LoadFS(tree(files), "rules.d", kinds, environment(env))
+	if (cfg == nil) != diags.HasErrors() {
+		t.Errorf("config %v with errors %t", cfg, diags.HasErrors())
+	}
+	for _, diag := range diags {
+		if diag.Subject == nil || diag.Expression != nil || diag.EvalContext != nil {
+			t.Errorf("without a position, or with values: %+v", diag)
+		}
+	}
+	if cfg != nil {
+		diags = append(diags, config.Lint(cfg)...)
+	}
+	return marked(t, diags, sources)
+}
+
+// marked prints diagnostics with «guillemets» around the very words that they
+// point at, which a terminal underlines.
+func marked(t *testing.T, diags hcl.Diagnostics, files config.Files) string {
+	t.Helper()
+	var b strings.Builder
+	if err := config.Print(&b, diags, files, 0, true); err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer(
+		"\x1b[31mError\x1b[0m", "Error", "\x1b[33mWarning\x1b[0m", "Warning",
+		"\x1b[1;4m", "«", "\x1b[0m", "»",
+	).Replace(b.String())
+}
+
+// archiveFiles are the contents of all files in the golden archives.
+func archiveFiles(t testing.TB) []string {
+	t.Helper()
+	archives, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var contents []string
+	for _, name := range archives {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			if strings.HasSuffix(file.Name, ".hcl") || strings.HasSuffix(file.Name, ".json") {
+				contents = append(contents, string(file.Data))
+			}
+		}
+	}
+	return contents
+}

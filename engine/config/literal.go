@@ -1,0 +1,237 @@
+package config
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// A literal is a text that stands in a file, and knows where each of its
+// characters stands there.
+type literal struct {
+	value string
+	rng   hcl.Range // of all of it, with its quotes
+	src   []byte    // the whole file
+
+	// places has one entry for each rune of value; it is nil where the file
+	// could not be followed.
+	places []place
+}
+
+// A place is where the source of one character is, in bytes from the beginning
+// of the file. It is longer than the character where an escape is written.
+type place struct{ from, to int }
+
+// newLiteral finds the places of value, which HCL read from rng.
+func newLiteral(src []byte, rng hcl.Range, value string) literal {
+	lit := literal{value: value, rng: rng, src: src}
+	raw := rng.SliceBytes(src)
+	w := walker{raw: raw}
+	switch {
+	case strings.HasSuffix(rng.Filename, ".json"):
+		w.json()
+	case bytes.HasPrefix(raw, []byte("<<")):
+		w.heredoc()
+	default:
+		w.quoted()
+	}
+	if w.value.String() != value {
+		// HCL brings texts into Unicode's composed form; then the characters no
+		// longer correspond, and only the whole can be pointed at.
+		return lit
+	}
+	for i := range w.places {
+		w.places[i].from += rng.Start.Byte
+		w.places[i].to += rng.Start.Byte
+	}
+	lit.places = w.places
+	return lit
+}
+
+// between is the range in the file of the runes from and up to, but not
+// including, to.
+func (lit literal) between(from, to int) hcl.Range {
+	n := len(lit.places)
+	if n == 0 {
+		return lit.rng
+	}
+	from = max(0, min(from, n))
+	to = max(from, min(to, n))
+	rng := hcl.Range{Filename: lit.rng.Filename}
+	if from == n {
+		end := lit.places[n-1].to
+		rng.Start = positionAt(lit.src, end)
+		rng.End = rng.Start
+		return rng
+	}
+	rng.Start = positionAt(lit.src, lit.places[from].from)
+	rng.End = rng.Start
+	if to > from {
+		rng.End = positionAt(lit.src, lit.places[to-1].to)
+	}
+	return rng
+}
+
+// A walker reads the source of a text again, noting where each character is.
+type walker struct {
+	raw    []byte
+	value  strings.Builder
+	places []place
+}
+
+// put notes that raw[from:to] stands for r.
+func (w *walker) put(r rune, from, to int) {
+	w.value.WriteRune(r)
+	w.places = append(w.places, place{from, to})
+}
+
+// plain takes the character at i as it is and gives the index behind it.
+func (w *walker) plain(i int) int {
+	r, size := utf8.DecodeRune(w.raw[i:])
+	w.put(r, i, i+size)
+	return i + size
+}
+
+// doubled takes $${ or %%{ at i, which stand for ${ and %{.
+func (w *walker) doubled(i int) (next int, ok bool) {
+	if rest := w.raw[i:]; bytes.HasPrefix(rest, []byte("$${")) || bytes.HasPrefix(rest, []byte("%%{")) {
+		w.put(rune(rest[0]), i, i+2)
+		w.put('{', i+2, i+3)
+		return i + 3, true
+	}
+	return i, false
+}
+
+// quoted walks over a text in quotes, in HCL's own syntax.
+func (w *walker) quoted() {
+	escapes := map[byte]rune{'n': '\n', 'r': '\r', 't': '\t', '"': '"', '\\': '\\'}
+	for i := 1; i < len(w.raw)-1; {
+		if next, ok := w.doubled(i); ok {
+			i = next
+			continue
+		}
+		if w.raw[i] != '\\' {
+			i = w.plain(i)
+			continue
+		}
+		switch c := w.raw[i+1]; c {
+		case 'u', 'U':
+			digits := 4
+			if c == 'U' {
+				digits = 8
+			}
+			r, ok := w.hex(i+2, digits)
+			if !ok {
+				return
+			}
+			w.put(r, i, i+2+digits)
+			i += 2 + digits
+		default:
+			w.put(escapes[c], i, i+2)
+			i += 2
+		}
+	}
+}
+
+// hex reads a number of digits at i.
+func (w *walker) hex(i, digits int) (rune, bool) {
+	if i+digits > len(w.raw) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(w.raw[i:i+digits]), 16, 32)
+	return rune(n), err == nil
+}
+
+// heredoc walks over the lines between the two markers. The form <<- takes off
+// as much indentation as all lines have; blank lines do not count.
+func (w *walker) heredoc() {
+	begin := bytes.IndexByte(w.raw, '\n') + 1
+	end := bytes.LastIndexByte(w.raw, '\n') + 1 // the last line is the closing marker
+	if begin == 0 || end < begin {
+		return
+	}
+	lines := bytes.SplitAfter(w.raw[begin:end], []byte{'\n'})
+	indent := 0
+	if bytes.HasPrefix(w.raw, []byte("<<-")) {
+		indent = commonIndent(lines)
+	}
+	at := begin
+	for _, line := range lines {
+		i, stop := at, at+len(line)
+		if !isBlank(line) {
+			for range indent {
+				_, size := utf8.DecodeRune(w.raw[i:])
+				i += size
+			}
+		}
+		for i < stop {
+			next, ok := w.doubled(i)
+			if !ok {
+				next = w.plain(i)
+			}
+			i = next
+		}
+		at = stop
+	}
+}
+
+// commonIndent counts the spaces that begin every line that is not blank.
+func commonIndent(lines [][]byte) int {
+	least := -1
+	for _, line := range lines {
+		if isBlank(line) {
+			continue
+		}
+		spaces := 0
+		for _, r := range string(line) {
+			if !unicode.IsSpace(r) {
+				break
+			}
+			spaces++
+		}
+		if least < 0 || spaces < least {
+			least = spaces
+		}
+	}
+	return max(least, 0)
+}
+
+func isBlank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }
+
+// json walks over a JSON string.
+func (w *walker) json() {
+	escapes := map[byte]rune{'n': '\n', 'r': '\r', 't': '\t', 'b': '\b', 'f': '\f', '"': '"', '\\': '\\', '/': '/'}
+	for i := 1; i < len(w.raw)-1; {
+		if w.raw[i] != '\\' {
+			i = w.plain(i)
+			continue
+		}
+		if c := w.raw[i+1]; c != 'u' {
+			w.put(escapes[c], i, i+2)
+			i += 2
+			continue
+		}
+		const escape = 6 // bytes of \u00e9
+		r, ok := w.hex(i+2, 4)
+		if !ok {
+			return
+		}
+		width := escape
+		if utf16.IsSurrogate(r) {
+			// A pair of escapes is one character; half a pair is none.
+			second, _ := w.hex(i+escape+2, 4)
+			if both := utf16.DecodeRune(r, second); both != unicode.ReplacementChar {
+				r, width = both, 2*escape
+			} else {
+				r = unicode.ReplacementChar
+			}
+		}
+		w.put(r, i, i+width)
+		i += width
+	}
+}

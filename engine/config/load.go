@@ -1,0 +1,184 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/json"
+)
+
+// Load reads dir/*.hcl, dir/*.json and the config.json beside dir as one
+// configuration. environ looks up an environment variable, as os.LookupEnv does;
+// nil stands for an empty environment.
+//
+// The configuration is nil if there is an error among the diagnostics. Without
+// one, they are warnings. Every diagnostic has a position; where it concerns no
+// file that could be read, its Filename says in words what it does concern. The
+// files are what [Print] needs, whether loading succeeded or not.
+func Load(dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
+	return load(disk{}, dir, kinds, environ)
+}
+
+// LoadFS is [Load] from fsys instead of the machine's disk. Paths, absolute ones
+// too, begin at its root.
+func LoadFS(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
+	return load(virtual{fsys}, dir, kinds, environ)
+}
+
+// A loader builds one configuration and gathers what is wrong with it.
+type loader struct {
+	tree    tree
+	kinds   Kinds
+	environ func(string) (string, bool)
+
+	files  Files
+	bodies []hcl.Body // of the files that could be parsed, in their order
+	// partial is set where a file could not be parsed. What the others refer to
+	// may be defined in it, so they are not blamed for naming what is unknown.
+	partial    bool
+	contexts   map[string]*hcl.EvalContext // by directory
+	localNames []string                    // sorted
+	diags      hcl.Diagnostics
+
+	sources map[string]*declaredSource // by reference: "log.freeswitch"
+	actions map[string]hcl.Range       // likewise: where they are declared
+	cfg     *Config
+}
+
+func load(t tree, dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
+	if environ == nil {
+		environ = func(string) (string, bool) { return "", false }
+	}
+	l := &loader{
+		tree: t, kinds: kinds, environ: environ,
+		files: Files{}, contexts: map[string]*hcl.EvalContext{},
+		sources: map[string]*declaredSource{}, actions: map[string]hcl.Range{},
+		cfg: &Config{ruleRanges: map[string]hcl.Range{}},
+	}
+	l.readAll(dir)
+	l.decode()
+	diags := tidy(l.diags, l.files, startOf(dir))
+	if diags.HasErrors() {
+		return nil, diags, l.files
+	}
+	return l.cfg, diags, l.files
+}
+
+// readAll parses every file that belongs to the configuration.
+func (l *loader) readAll(dir string) {
+	dir = filepath.Clean(dir)
+	paths, err := ruleFiles(l.tree, dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		l.errorAt(startOf(dir), "No such directory",
+			"Rules are read from this directory. Create it and put rule files into it, or name another one.")
+	case err != nil:
+		l.errorAt(startOf(dir), "Unreadable directory", fmt.Sprintf("The rules in it cannot be listed: %s.", err))
+	case len(paths) == 0:
+		l.errorAt(startOf(dir), "No rule files",
+			"There is no file in this directory whose name ends in .hcl or .json. Put rule files into it, or name another directory.")
+	}
+	beside := filepath.Join(dir, "..", "config.json")
+	if _, err := l.tree.stat(beside); !errors.Is(err, fs.ErrNotExist) && !slices.Contains(paths, beside) {
+		paths = append(paths, beside)
+	}
+	for _, name := range paths {
+		l.readOne(name)
+	}
+}
+
+// readOne parses one file, unless it could do harm to parse it.
+func (l *loader) readOne(name string) {
+	src, err := read(l.tree, name, maxFile)
+	if err != nil {
+		l.errorAt(startOf(name), "Unreadable file", fmt.Sprintf("The file cannot be read: %s.", err))
+		l.partial = true
+		return
+	}
+	l.files[name] = &hcl.File{Body: hcl.EmptyBody(), Bytes: src}
+	parse := hclsyntax.ParseConfig
+	check := checkNative
+	if strings.HasSuffix(name, ".json") {
+		parse = json.ParseWithStartPos
+		check = checkJSON
+	}
+	if excess := check(src, name); excess != nil {
+		l.diags = append(l.diags, excess)
+		l.partial = true
+		return
+	}
+	file, diags := parse(src, name, hcl.InitialPos)
+	l.adopt(diags, startOf(name))
+	if file != nil {
+		l.files[name] = file
+	}
+	if diags.HasErrors() {
+		l.partial = true
+		return
+	}
+	l.bodies = append(l.bodies, file.Body)
+}
+
+// rootSchema names every block that a file may hold.
+var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+	{Type: "security"},
+	{Type: "source", LabelNames: []string{"kind", "name"}},
+	{Type: "action", LabelNames: []string{"kind", "name"}},
+	{Type: "trusted", LabelNames: []string{"name"}},
+	{Type: "locals"},
+	{Type: "rule", LabelNames: []string{"name"}},
+}}
+
+// decode turns the blocks of all files into the configuration, in the order in
+// which they need each other: rules refer to sources and actions, and
+// everything may refer to locals.
+func (l *loader) decode() {
+	blocks := map[string]hcl.Blocks{}
+	for _, body := range l.bodies {
+		content, diags := body.Content(rootSchema)
+		l.adopt(diags, body.MissingItemRange())
+		for _, block := range content.Blocks {
+			blocks[block.Type] = append(blocks[block.Type], block)
+		}
+	}
+	l.decodeLocals(blocks["locals"])
+	l.decodeSecurity(blocks["security"])
+	l.decodeSources(blocks["source"])
+	l.decodeActions(blocks["action"])
+	l.decodeTrusted(blocks["trusted"])
+	l.decodeRules(blocks["rule"])
+}
+
+// header is the range of what names a block: `rule "guessing"`. The definition
+// range that HCL gives is that in its own syntax only; in JSON it is a brace.
+func header(b *hcl.Block) hcl.Range {
+	switch {
+	case !strings.HasSuffix(b.DefRange.Filename, ".json"):
+		return b.DefRange
+	case len(b.LabelRanges) > 0:
+		return b.LabelRanges[len(b.LabelRanges)-1]
+	}
+	return b.TypeRange
+}
+
+// content decodes a body; what does not fit the schema is reported.
+func (l *loader) content(block *hcl.Block, schema *hcl.BodySchema) *hcl.BodyContent {
+	content, diags := block.Body.Content(schema)
+	l.adopt(diags, header(block))
+	return content
+}
+
+// attributes is the schema of a body that holds these optional attributes.
+func attributes(names ...string) []hcl.AttributeSchema {
+	schema := make([]hcl.AttributeSchema, len(names))
+	for i, name := range names {
+		schema[i].Name = name
+	}
+	return schema
+}

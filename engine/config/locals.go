@@ -1,0 +1,134 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// maxLocals bounds how many locals there may be, and with that how deep they
+// can refer to each other.
+const maxLocals = 2_000
+
+// locals evaluates what the locals blocks of all files define, each before
+// those that refer to it.
+type locals struct {
+	*loader
+	attrs map[string]*hcl.Attribute
+	done  map[string]cty.Value // an unknown value where it could not be had
+	path  []string             // those under evaluation, outermost first
+}
+
+// decodeLocals makes local.x available to all other expressions.
+func (l *loader) decodeLocals(blocks hcl.Blocks) {
+	e := locals{loader: l, attrs: map[string]*hcl.Attribute{}, done: map[string]cty.Value{}}
+	for _, block := range blocks {
+		attrs, diags := block.Body.JustAttributes()
+		l.adopt(diags, header(block))
+		for _, name := range slices.Sorted(maps.Keys(attrs)) {
+			attr := attrs[name]
+			if first := e.attrs[name]; first != nil {
+				l.errorAt(attr.NameRange, "Duplicate local",
+					fmt.Sprintf("local.%s is already defined at %s. Give one of them another name.", name, where(first.NameRange)))
+				continue
+			}
+			if len(e.attrs) == maxLocals {
+				l.errorAt(attr.NameRange, "Too many locals", fmt.Sprintf("There may be %d at the most.", maxLocals))
+				return
+			}
+			e.attrs[name] = attr
+		}
+	}
+	l.localNames = slices.Sorted(maps.Keys(e.attrs))
+	for _, name := range l.localNames {
+		e.value(name)
+		l.context(e.attrs[name].Range.Filename)
+	}
+	for _, body := range l.bodies {
+		l.context(body.MissingItemRange().Filename)
+	}
+	all := cty.ObjectVal(e.done)
+	if l.partial {
+		all = cty.DynamicVal
+	}
+	for _, ctx := range l.contexts {
+		ctx.Variables["local"] = all
+	}
+}
+
+// value evaluates one local, after those that it refers to.
+func (e *locals) value(name string) cty.Value {
+	if v, ok := e.done[name]; ok {
+		return v
+	}
+	attr := e.attrs[name]
+	e.path = append(e.path, name)
+	defer func() { e.path = e.path[:len(e.path)-1] }()
+
+	ready := map[string]cty.Value{}
+	sound := true
+	for _, reference := range attr.Expr.Variables() {
+		if reference.RootName() != "local" {
+			continue // evaluation says that there is no such variable
+		}
+		needed, ok := e.referred(reference)
+		if !ok {
+			sound = false
+			continue
+		}
+		ready[needed] = e.value(needed)
+	}
+	result := cty.DynamicVal
+	if sound {
+		shared := e.context(attr.Range.Filename)
+		ctx := &hcl.EvalContext{Functions: shared.Functions, Variables: map[string]cty.Value{"local": cty.ObjectVal(ready)}}
+		v, diags := attr.Expr.Value(ctx)
+		e.adopt(diags, attr.Range)
+		if !diags.HasErrors() {
+			result = v
+		}
+	}
+	e.done[name] = result
+	return result
+}
+
+// referred is the name of the local that a reference means, if it can be
+// evaluated now.
+func (e *locals) referred(reference hcl.Traversal) (string, bool) {
+	rng := reference.SourceRange()
+	name := ""
+	if len(reference) > 1 {
+		name, _ = step(reference[1])
+	}
+	switch {
+	case name == "":
+		e.errorAt(rng, "Incomplete reference", "Write which local is meant, such as local.office.")
+	case e.attrs[name] == nil && e.partial:
+	case e.attrs[name] == nil:
+		e.errorAt(rng, "Unknown local", fmt.Sprintf("There is no local %q.%s", name, didYouMean(name, e.localNames)))
+	case slices.Contains(e.path, name):
+		circle := append(slices.Clone(e.path[slices.Index(e.path, name):]), name)
+		e.errorAt(rng, "Circular locals",
+			fmt.Sprintf("local.%s refers to itself: local.%s.", name, strings.Join(circle, " → local.")))
+	default:
+		return name, true
+	}
+	return "", false
+}
+
+// step is the name that one step of a reference picks: .name or ["name"].
+func step(t hcl.Traverser) (string, bool) {
+	switch t := t.(type) {
+	case hcl.TraverseAttr:
+		return t.Name, true
+	case hcl.TraverseIndex:
+		if t.Key.Type() == cty.String && t.Key.IsKnown() && !t.Key.IsNull() {
+			return t.Key.AsString(), true
+		}
+	}
+	return "", false
+}

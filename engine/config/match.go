@@ -1,0 +1,92 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/rule"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// match compiles the rule's expression. Its mistakes are reported on the very
+// words; nil if there is one.
+func (r *ruleBlock) match(expr hcl.Expression) *rule.Matcher {
+	lit, ok := r.literal(expr)
+	if !ok {
+		return nil
+	}
+	known := rule.Vocabulary{Events: append(r.vocabulary.Events, event.Names...), Fields: r.vocabulary.Fields}
+	if !r.whole {
+		known.Events = append(known.Events, quotedWords(lit.value)...)
+	}
+	matcher, problems := rule.Compile(lit.value, known)
+	for _, p := range problems {
+		r.errorAt(lit.between(p.From, p.To), p.Summary, p.Detail)
+	}
+	return matcher
+}
+
+// quoted finds the texts in an expression.
+var quoted = regexp.MustCompile("'([^']*)'|\"([^\"]*)\"|`([^`]*)`")
+
+// quotedWords are the texts in an expression. Where a source of the rule is
+// missing, any of them may be the name of an event of that source, and is no
+// mistake of the rule's.
+func quotedWords(expression string) []string {
+	var words []string
+	for _, groups := range quoted.FindAllStringSubmatch(expression, -1) {
+		words = append(words, strings.Join(groups[1:], ""))
+	}
+	return words
+}
+
+// literal reads a text that must stand in the file as it is: places in a
+// template could not be told apart in what it evaluates to.
+func (l *loader) literal(expr hcl.Expression) (literal, bool) {
+	rng := expr.Range()
+	src := l.files[rng.Filename].Bytes
+	v := cty.NilVal
+	switch native := expr.(type) {
+	case *hclsyntax.TemplateExpr:
+		if !native.IsStringLiteral() {
+			l.refuseTemplate(templatePart(native))
+			return literal{}, false
+		}
+		v, _ = native.Value(nil)
+	case *hclsyntax.TemplateWrapExpr:
+		l.refuseTemplate(native.SrcRange)
+		return literal{}, false
+	case hclsyntax.Expression:
+	default: // JSON, where strings are not evaluated without a context
+		v, _ = expr.Value(nil)
+	}
+	if v == cty.NilVal || v.Type() != cty.String || v.IsNull() {
+		l.errorAt(rng, "Not a plain text", "Write the expression here as a text in quotes, or as a heredoc.")
+		return literal{}, false
+	}
+	lit := newLiteral(src, rng, v.AsString())
+	if strings.HasSuffix(rng.Filename, ".json") && isTemplate(lit.value) {
+		l.refuseTemplate(rng)
+		return literal{}, false
+	}
+	return lit, true
+}
+
+// templatePart is the range of what makes a template more than a text.
+func templatePart(t *hclsyntax.TemplateExpr) hcl.Range {
+	for _, part := range t.Parts {
+		if _, plain := part.(*hclsyntax.LiteralValueExpr); !plain {
+			return part.Range()
+		}
+	}
+	return t.SrcRange
+}
+
+func (l *loader) refuseTemplate(rng hcl.Range) {
+	l.errorAt(rng, "Template in match",
+		"Write the expression without ${…} and %{…}: it is checked as it stands in the file. In HCL, a literal \"${\" is written \"$${\", and \"%{\" is written \"%%{\".")
+}

@@ -1,0 +1,102 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"freeswitch-security/engine/plugin"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// A declaredSource is a source that rules may refer to, even if it is wrong in
+// itself.
+type declaredSource struct {
+	rng    hcl.Range
+	source plugin.Source // nil if it could not be made
+}
+
+// decodeSources has each source block decoded by its kind.
+func (l *loader) decodeSources(blocks hcl.Blocks) {
+	var kinds []string
+	for _, kind := range l.kinds.Sources {
+		kinds = append(kinds, kind.Name)
+	}
+	for _, block := range blocks {
+		kind, name := block.Labels[0], block.Labels[1]
+		ref := kind + "." + name
+		index := l.kind(block, kinds)
+		if first := l.sources[ref]; first != nil {
+			l.definedTwice(block, "source."+ref, first.rng)
+			continue
+		}
+		declared := &declaredSource{rng: header(block)}
+		l.sources[ref] = declared
+		if index < 0 {
+			continue
+		}
+		env := plugin.SourceEnv{Name: ref, Eval: l.context(block.TypeRange.Filename)}
+		source, diags := l.kinds.Sources[index].New(block.Body, env)
+		l.adopt(diags, declared.rng)
+		if diags.HasErrors() {
+			continue
+		}
+		declared.source = source
+		l.cfg.Sources = append(l.cfg.Sources, Source{Ref: ref, Kind: kind, Name: name, Source: source, Range: declared.rng})
+	}
+}
+
+// decodeActions has each action block decoded by its kind.
+func (l *loader) decodeActions(blocks hcl.Blocks) {
+	var kinds []string
+	for _, kind := range l.kinds.Actions {
+		kinds = append(kinds, kind.Name)
+	}
+	for _, block := range blocks {
+		kind, name := block.Labels[0], block.Labels[1]
+		ref := kind + "." + name
+		index := l.kind(block, kinds)
+		if first, taken := l.actions[ref]; taken {
+			l.definedTwice(block, "action."+ref, first)
+			continue
+		}
+		l.actions[ref] = header(block)
+		if index < 0 {
+			continue
+		}
+		env := plugin.ActionEnv{Name: ref, Chain: l.cfg.Security.Chain, Eval: l.context(block.TypeRange.Filename)}
+		action, diags := l.kinds.Actions[index].New(block.Body, env)
+		l.adopt(diags, header(block))
+		if diags.HasErrors() {
+			continue
+		}
+		l.cfg.Actions = append(l.cfg.Actions, Action{Ref: ref, Kind: kind, Name: name, Action: action, Range: header(block)})
+	}
+}
+
+// kind checks the two labels of a source or action block and gives the index of
+// its kind, or -1.
+func (l *loader) kind(block *hcl.Block, kinds []string) int {
+	kind, name := block.Labels[0], block.Labels[1]
+	if !hclsyntax.ValidIdentifier(name) || len(name) > maxName {
+		l.errorAt(block.LabelRanges[1], "Invalid name",
+			fmt.Sprintf("The name of this %s stands in references without quotes: a letter first, then letters, digits, _ or -.", block.Type))
+	}
+	index := slices.Index(kinds, kind)
+	if index < 0 {
+		hint := didYouMean(kind, kinds)
+		if hint == "" {
+			hint = fmt.Sprintf(" There are: %s.", strings.Join(kinds, ", "))
+		}
+		l.errorAt(block.LabelRanges[0], fmt.Sprintf("Unknown kind of %s", block.Type),
+			fmt.Sprintf("There is no kind of %s named %q.%s", block.Type, kind, hint))
+	}
+	return index
+}
+
+// definedTwice reports the second definition of a name.
+func (l *loader) definedTwice(block *hcl.Block, what string, first hcl.Range) {
+	l.errorAt(header(block), "Defined twice", fmt.Sprintf("%s is already defined at %s. Give one of them another name.", what, where(first)))
+}

@@ -1,0 +1,143 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	"freeswitch-security/engine/config"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// TestMistakeInMatchIsFoundInTheFile spells the same mistake, an unknown field
+// zzz or an escaped form of it, in every way in which a text can be written, and
+// wants the diagnostic to cover just that.
+func TestMistakeInMatchIsFoundInTheFile(t *testing.T) {
+	for name, tc := range map[string]struct {
+		file, match string
+		word        string // as it stands in the file
+		// wide is by how many bytes the text before it, on its line, is longer
+		// than it has characters for the eye.
+		wide int
+	}{
+		"quoted":                 {"a.hcl", `"event == 'call' and zzz == 'x'"`, "zzz"},
+		"escapes before":         {"a.hcl", `"event == \"call\" and\tuser != '\u00e9\U0001F600' and zzz == 'x'"`, "zzz"},
+		"escape inside":          {"a.hcl", `"event == 'call' and z\u007Az == 'x'"`, `z\u007Az`},
+		"doubled template signs": {"a.hcl", `"user != '$${x}' and user != '%%{y}' and zzz == 'x'"`, "zzz"},
+		"non-ASCII":              {"a.hcl", `"user != 'çé👩‍👩‍👧' and zzz == 'x'"`, "zzz", 19},
+		"heredoc":                {"a.hcl", "<<EOT\n    event == 'call'\n  and zzz == 'x'\nEOT", "zzz"},
+		"flush heredoc":          {"a.hcl", "<<-EOT\n      user == 'é'\n    and zzz == 'x'\n    EOT", "zzz"},
+		"heredoc blank lines":    {"a.hcl", "<<-EOT\n    user == 'é'\n\n  \n\tand zzz == '$${x}'\n    EOT", "zzz"},
+		"heredoc tabs":           {"a.hcl", "<<-EOT\n\t\tuser == 'é'\n\t\t\tand zzz == 'x'\n\t\tEOT", "zzz"},
+		"heredoc with CRLF":      {"a.hcl", "<<-EOT\r\n    user == 'é'\r\n\r\n    and zzz == 'x'\r\n    EOT", "zzz"},
+		"heredoc doubled signs":  {"a.hcl", "<<-EOT\n    user == '%%{é}$${'\n      and zzz == 'x'\n    EOT", "zzz"},
+		"JSON":                   {"a.json", `"event == 'call' and zzz == 'x'"`, "zzz"},
+		"JSON escapes":           {"a.json", `"event == \"call\"\n and\/**\/ user != '\u00e9\ud83d\ude00' and zzz == 'x'"`, "zzz"},
+		"JSON non-ASCII":         {"a.json", `"user != 'çé👩‍👩‍👧' and zzz == 'x'"`, "zzz", 19},
+		"JSON escape inside":     {"a.json", `"event == 'call' and \u007azz == 'x'"`, `\u007azz`},
+		// Not in Unicode's composed form: HCL recomposes it, and only the whole
+		// can be pointed at.
+		"decomposed": {"a.hcl", `"user != 'e` + "\u0301" + `' and zzz == 'x'"`, `"user != 'e` + "\u0301" + `' and zzz == 'x'"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := "rule \"r\" {\n  on = [source.log.freeswitch]\n  match = " + tc.match + "\n  ban {}\n}\n"
+			if strings.HasSuffix(tc.file, ".json") {
+				src = `{"rule": {"r": {"on": "source.log.freeswitch", "match": ` + tc.match + `, "ban": {}}}}`
+			}
+			_, diags, _ := config.LoadFS(tree(map[string]string{"rules.d/" + tc.file: src, "rules.d/site.hcl": site}), "rules.d", kinds, nil)
+			if len(diags) != 1 {
+				t.Fatalf("%d diagnostics: %v", len(diags), diags.Errs())
+			}
+			subject := *diags[0].Subject
+			if got := string(subject.SliceBytes([]byte(src))); got != tc.word {
+				t.Errorf("the range covers %q, want %q (%v)", got, tc.word, subject)
+			}
+			before := src[:strings.Index(src, tc.word)]
+			line, column := strings.Count(before, "\n")+1, len(before)-strings.LastIndex(before, "\n")-tc.wide
+			if start := subject.Start; start.Line != line || start.Column != column {
+				t.Errorf("it begins at %d:%d, want %d:%d", start.Line, start.Column, line, column)
+			}
+			if subject.End.Line != subject.Start.Line || subject.End.Byte-subject.Start.Byte != len(tc.word) {
+				t.Errorf("it ends at %v", subject.End)
+			}
+		})
+	}
+}
+
+func TestJSONPositionsAreThoseOfTheFile(t *testing.T) {
+	// HCL counts the unescaped line break as a new line of the file.
+	src := `{"trusted": {"x": {"networks": "10.0.0.0/8", "comment": "a\nb ${local.nowhere}"}}}`
+	_, diags, _ := config.LoadFS(tree(map[string]string{"rules.d/a.json": src}), "rules.d", kinds, nil)
+	if len(diags) != 1 {
+		t.Fatalf("%d diagnostics: %v", len(diags), diags.Errs())
+	}
+	if subject := diags[0].Subject; subject.Start.Line != 1 || subject.End.Line != 1 {
+		t.Errorf("subject %v is not on the only line", subject)
+	}
+}
+
+func TestPrintShowsNoValues(t *testing.T) {
+	const secret = "hunter2"
+	files := tree(map[string]string{"rules.d/a.hcl": `
+locals { password = env("PASSWORD") }
+trusted "x" { networks = "${local.password}${[]}" }
+`})
+	_, diags, sources := config.LoadFS(files, "rules.d", kinds, environment(map[string]string{"PASSWORD": secret}))
+	if !diags.HasErrors() {
+		t.Fatal("no error")
+	}
+	for _, color := range []bool{false, true} {
+		var b strings.Builder
+		if err := config.Print(&b, diags, sources, 80, color); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), secret) {
+			t.Errorf("the password is printed:\n%s", b.String())
+		}
+	}
+}
+
+// FuzzLoad feeds anything at all as a rule file of either syntax.
+func FuzzLoad(f *testing.F) {
+	for _, name := range archiveFiles(f) {
+		f.Add([]byte(name))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		for _, name := range []string{"rules.d/a.hcl", "rules.d/a.json"} {
+			files := map[string]string{name: string(src), "rules.d/site.hcl": site}
+			cfg, diags, sources := config.LoadFS(tree(files), "rules.d", kinds, environment(map[string]string{"SECRET": "hunter2"}))
+			if (cfg == nil) != diags.HasErrors() {
+				t.Fatalf("config %v, errors %t", cfg, diags.HasErrors())
+			}
+			if cfg != nil {
+				diags = append(diags, config.Lint(cfg)...)
+			}
+			for _, diag := range diags {
+				checkPosition(t, diag, sources)
+			}
+			if out := printed(t, diags, sources); strings.Contains(out, "hunter2") && !strings.Contains(string(src), "hunter2") {
+				t.Fatalf("a value from the environment is printed:\n%s", out)
+			}
+		}
+		if formatted, diags := config.Format("a.hcl", src); !diags.HasErrors() {
+			if _, diags := config.Format("a.hcl", formatted); diags.HasErrors() {
+				t.Fatalf("what was formatted does not parse: %v", diags)
+			}
+		}
+	})
+}
+
+// checkPosition wants a diagnostic to point at something that exists.
+func checkPosition(t *testing.T, diag *hcl.Diagnostic, sources config.Files) {
+	t.Helper()
+	s := diag.Subject
+	switch {
+	case s == nil:
+		t.Fatalf("no position: %v", diag)
+	case s.Filename == "" || s.Start.Line < 1:
+		t.Fatalf("position %v: %v", s, diag)
+	}
+	if file := sources[s.Filename]; file != nil && (s.Start.Byte > len(file.Bytes) || s.End.Byte < s.Start.Byte) {
+		t.Fatalf("position %v lies outside of %d bytes: %v", s, len(file.Bytes), diag)
+	}
+}

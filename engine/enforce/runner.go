@@ -1,0 +1,243 @@
+package enforce
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+)
+
+// How long a runner waits.
+const (
+	ResyncEvery  = 3 * time.Second // between two looks at what really stands
+	firstRetry   = 100 * time.Millisecond
+	longestRetry = 30 * time.Second
+)
+
+// A Wants says which bans are the business of an action.
+type Wants func(*ban.Ban) bool
+
+// A Runner makes one action agree with a ledger.
+type Runner struct {
+	name   string
+	action plugin.Action
+	level  plugin.Level // the same action, if it is one
+	ledger *ban.Ledger
+	cursor *ban.Cursor
+	wants  atomic.Pointer[Wants]
+	log    *slog.Logger
+	rewant chan struct{} // the bans that are wanted have changed
+
+	// Of the goroutine in Run alone.
+	pending []ban.Change // taken from the cursor, not yet carried out
+	stale   bool         // a resync is due
+	retry   time.Duration
+
+	mu     sync.Mutex // guards status
+	status Status
+}
+
+// A Status says how an action is doing.
+type Status struct {
+	Name     string
+	Synced   bool      // it has agreed with the ledger at least once
+	Applied  time.Time // when it last carried out a batch
+	Took     time.Duration
+	Batch    int // the size of that batch
+	Waiting  int // changes that are not yet carried out
+	Drifts   int // how often something had to be mended
+	Drift    plugin.Drift
+	Lost     int    // times that changes were dropped because it was too slow
+	Failures int    // in a row
+	Err      string // the last failure; "" after a success
+}
+
+// New returns a runner for the action of that name, which does nothing until
+// Run. It sees every change that ledger commits from now on.
+func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log *slog.Logger) *Runner {
+	r := &Runner{
+		name: name, action: action, ledger: ledger, cursor: ledger.Cursor(),
+		log: log.With("action", name), rewant: make(chan struct{}, 1),
+		status: Status{Name: name},
+	}
+	r.level, _ = action.(plugin.Level)
+	r.stale = r.level != nil
+	r.wants.Store(&wants)
+	return r
+}
+
+// Want changes which bans are the action's business. It may be called from any
+// goroutine.
+func (r *Runner) Want(wants Wants) {
+	r.wants.Store(&wants)
+	select {
+	case r.rewant <- struct{}{}:
+	default:
+	}
+}
+
+// Status says how the action is doing. It may be called from any goroutine.
+func (r *Runner) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status
+}
+
+// Run keeps the action in agreement with the ledger until ctx ends. What stands
+// then is left standing.
+func (r *Runner) Run(ctx context.Context) {
+	defer r.cursor.Close()
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.cursor.Ready():
+			r.take()
+			if r.retry > 0 {
+				continue // it is failing: the timer says when to try again
+			}
+		case <-r.rewant:
+			r.stale = r.level != nil
+		case <-again.C:
+			r.stale = r.stale || r.level != nil
+		}
+		again.Reset(r.work(ctx))
+	}
+}
+
+// take collects what was committed since the last time.
+func (r *Runner) take() {
+	changes, lost := r.cursor.Take()
+	if lost {
+		r.stale = r.level != nil
+		r.update(func(s *Status) { s.Lost++ })
+		r.log.Error("changes dropped: the action was too slow", "resync", r.level != nil)
+	}
+	r.keep(changes)
+}
+
+// keep adds those changes to what is pending that are the action's business.
+func (r *Runner) keep(changes []ban.Change) {
+	wants := *r.wants.Load()
+	for _, c := range changes {
+		if wants(&c.Ban) {
+			r.pending = append(r.pending, c)
+		}
+	}
+	r.update(func(s *Status) { s.Waiting = len(r.pending) })
+}
+
+// work carries out what is pending and, if it is due, resyncs. It returns how
+// long to wait until it should be called again though nothing has changed.
+func (r *Runner) work(ctx context.Context) time.Duration {
+	var err error
+	if r.stale {
+		err = r.resync(ctx)
+	} else {
+		err = r.apply(ctx)
+	}
+	if err == nil {
+		r.recovered()
+		return ResyncEvery
+	}
+	if ctx.Err() != nil {
+		return ResyncEvery // Run is about to see it
+	}
+	r.stale = r.level != nil // whatever stands now, a resync will know
+	return r.failed(err)
+}
+
+// apply hands the pending changes to the action.
+func (r *Runner) apply(ctx context.Context) error {
+	if len(r.pending) == 0 {
+		return nil
+	}
+	start := time.Now()
+	if err := r.action.Apply(ctx, ban.Batch{Now: start, Changes: r.pending}); err != nil {
+		return fmt.Errorf("apply %d changes: %w", len(r.pending), err)
+	}
+	n := len(r.pending)
+	r.pending = nil
+	r.update(func(s *Status) {
+		s.Applied, s.Took, s.Batch, s.Waiting = time.Now(), time.Since(start), n, 0
+	})
+	return nil
+}
+
+// resync has the action compare what stands with what should. What is pending is
+// carried out before, so that only what others did is found to have drifted;
+// but not where the action has yet to find its footing, at the start and after a
+// failure, since then the comparison makes good everything.
+func (r *Runner) resync(ctx context.Context) error {
+	bans, changes := r.cursor.Snapshot()
+	r.keep(changes)
+	settled := r.Status().Synced && r.retry == 0
+	if settled {
+		if err := r.apply(ctx); err != nil {
+			return err
+		}
+	}
+	wants := *r.wants.Load()
+	drift, err := r.level.Resync(ctx, func(yield func(ban.Ban) bool) {
+		for _, b := range bans {
+			if wants(b) && !yield(*b) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("resync: %w", err)
+	}
+	r.stale, r.pending = false, nil
+	r.update(func(s *Status) {
+		s.Synced, s.Waiting = true, 0
+		if settled && drift.Any() {
+			s.Drifts++
+			s.Drift = drift
+		}
+	})
+	switch {
+	case !settled:
+		r.log.Info("in force", "bans", len(bans), "missing", drift.Missing, "surplus", drift.Surplus, "notes", drift.Notes)
+	case drift.Any():
+		r.log.Warn("mended what others had changed", "missing", drift.Missing, "surplus", drift.Surplus, "notes", drift.Notes)
+	}
+	return nil
+}
+
+// failed notes a failure and returns when to try again: later each time, and not
+// at the same moment as others that failed with it.
+func (r *Runner) failed(err error) time.Duration {
+	r.retry = min(max(2*r.retry, firstRetry), longestRetry)
+	var failures int
+	r.update(func(s *Status) {
+		s.Failures++
+		s.Err = err.Error()
+		failures = s.Failures
+	})
+	r.log.Error("action failed", "err", err, "failures", failures, "retry", r.retry)
+	return r.retry/2 + rand.N(r.retry/2)
+}
+
+// recovered notes that all is well.
+func (r *Runner) recovered() {
+	if r.retry > 0 {
+		r.log.Info("action works again")
+	}
+	r.retry = 0
+	r.update(func(s *Status) { s.Failures, s.Err = 0, "" })
+}
+
+func (r *Runner) update(change func(*Status)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.status)
+}

@@ -1,0 +1,284 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/rule"
+)
+
+// A script is a source that reports the same events live and recorded.
+type script struct {
+	events []event.Event
+	after  func() // called after each live event has been counted
+}
+
+func (s *script) Vocabulary() plugin.Vocabulary { return plugin.Vocabulary{Events: event.Names} }
+
+func (s *script) Replay(_ context.Context, _ plugin.Recording, _ map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
+	for _, ev := range s.events {
+		if err := emit(&ev); err != nil {
+			return plugin.Stats{}, err
+		}
+	}
+	return plugin.Stats{Lines: int64(len(s.events))}, nil
+}
+
+func (s *script) Follow(_ context.Context, _ map[string]bool, emit func(*event.Event)) error {
+	for _, ev := range s.events {
+		if wait := time.Until(ev.Time); wait > 0 {
+			<-time.After(wait)
+		}
+		emit(&ev)
+		synctest.Wait()
+		if s.after != nil {
+			s.after()
+		}
+	}
+	return nil
+}
+
+func mustTerm(t testing.TB, s string) ban.Term {
+	t.Helper()
+	term, err := ban.ParseTerm(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return term
+}
+
+// guessing is a configuration of a few rules that ban, alert and brake.
+func guessing(t testing.TB, sources ...config.Source) *config.Config {
+	t.Helper()
+	match, problems := rule.Compile("event == 'auth_failure'", rule.Vocabulary{Events: event.Names})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	key := func(parts ...string) rule.Key {
+		k, err := rule.ParseKey(parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	var on []string
+	for _, s := range sources {
+		on = append(on, s.Ref)
+	}
+	return &config.Config{
+		Sources: sources,
+		Rules: []*rule.Spec{
+			{
+				Name: "guessing", On: on, Match: match,
+				Threshold: &rule.Threshold{Count: 3, Within: time.Minute, Per: key("ip")},
+				Ban:       &rule.Ban{Terms: []ban.Term{mustTerm(t, "40s"), mustTerm(t, "5m")}, Forget: time.Hour, Network: rule.Host},
+				Brake:     &rule.Brake{Bans: 4, Within: 3 * time.Minute},
+			},
+			{
+				Name: "spraying", On: on, Match: match,
+				Threshold: &rule.Threshold{Count: 3, Within: 2 * time.Minute, Per: key("ip/24,64"), Distinct: "user"},
+				Ban:       &rule.Ban{Terms: []ban.Term{mustTerm(t, "2m")}, Network: rule.Host},
+			},
+			{
+				Name: "account", On: on, Match: match,
+				Threshold: &rule.Threshold{Count: 3, Within: time.Minute, Per: key("user"), Distinct: "ip"},
+				Alert:     &rule.Alert{},
+			},
+		},
+	}
+}
+
+// attack makes a random story that starts at start: a few addresses and users,
+// times that stand still, jump, and now and then run backwards.
+func attack(rng *rand.Rand, start time.Time, source string) []event.Event {
+	now := start
+	events := make([]event.Event, 60)
+	for i := range events {
+		now = now.Add(time.Duration(rng.IntN(20)-1) * time.Second)
+		if now.Before(start) {
+			now = start
+		}
+		events[i] = event.Event{
+			Time: now, Name: event.AuthFailure, Source: source, User: fmt.Sprint(1000 + rng.IntN(4)),
+			IP:   netip.AddrFrom4([4]byte{203, 0, byte(rng.IntN(2)), byte(rng.IntN(3))}),
+			Text: fmt.Sprint("line ", i),
+		}
+	}
+	return events
+}
+
+// history collects verdicts in one comparable line each.
+type history []string
+
+func (h *history) tell(v Verdict) {
+	var evidence []string
+	for _, e := range v.Evidence {
+		evidence = append(evidence, e.Time.UTC().Format(time.RFC3339Nano)+" "+e.Text)
+	}
+	*h = append(*h, fmt.Sprint(v.Time.UTC().Format(time.RFC3339Nano), " ", v.Kind, " ", v.Target, " ", v.Rule, " ", v.Offence, " ",
+		v.Term, " ", v.Until.UTC().Format(time.RFC3339Nano), " ", v.Reason, " ", strings.Join(evidence, ", ")))
+}
+
+// diff tells where two histories part.
+func (h history) diff(t *testing.T, name string, other history) {
+	t.Helper()
+	for i := range max(len(h), len(other)) {
+		var a, b string
+		if i < len(h) {
+			a = h[i]
+		}
+		if i < len(other) {
+			b = other[i]
+		}
+		if a != b {
+			t.Fatalf("%s: verdict %d differs\n  replay: %s\n    live: %s", name, i, a, b)
+		}
+	}
+}
+
+var discard = slog.New(slog.DiscardHandler)
+
+// replay runs events through the replay driver; reload after each, if asked for.
+func replay(t *testing.T, src *script, reload bool) history {
+	t.Helper()
+	var h history
+	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
+	e := New(cfg, nil, discard, h.tell)
+	var each func(*event.Event)
+	if reload {
+		each = func(*event.Event) { e.Reload(guessing(t, config.Source{Ref: "log.x", Source: src})) }
+	}
+	inputs := []Input{{Ref: "log.x", Source: src, Recording: plugin.Recording{Name: "script"}}}
+	if _, err := e.Replay(t.Context(), inputs, each); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func live(t *testing.T, src *script, reload bool) history {
+	t.Helper()
+	var h history
+	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
+	e := New(cfg, nil, discard, h.tell)
+	if reload {
+		src.after = func() {
+			if err := e.Swap(t.Context(), guessing(t, config.Source{Ref: "log.x", Source: src})); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := e.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestLiveAgreesWithReplay holds the two drivers against each other, with and
+// without a reload after every event.
+func TestLiveAgreesWithReplay(t *testing.T) {
+	bans := 0
+	for seed := range uint64(60) {
+		synctest.Test(t, func(t *testing.T) {
+			events := attack(rand.New(rand.NewPCG(seed, 1)), time.Now().Add(time.Second), "log.x")
+			want := replay(t, &script{events: events}, false)
+			bans += len(want)
+			name := fmt.Sprintf("seed %d", seed)
+			want.diff(t, name+", reload in replay", replay(t, &script{events: events}, true))
+			want.diff(t, name+", live", live(t, &script{events: events}, false))
+		})
+		synctest.Test(t, func(t *testing.T) {
+			events := attack(rand.New(rand.NewPCG(seed, 1)), time.Now().Add(time.Second), "log.x")
+			want := replay(t, &script{events: events}, false)
+			want.diff(t, fmt.Sprintf("seed %d, reload live", seed), live(t, &script{events: events}, true))
+		})
+	}
+	if bans < 600 {
+		t.Fatalf("the stories led to %d verdicts only: they test too little", bans)
+	}
+}
+
+func TestFutureCountsAsNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []Verdict
+		src := &future{}
+		e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), nil, discard, func(v Verdict) { got = append(got, v) })
+		if err := e.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != 1 || got[0].Kind != Ban || !got[0].Time.Equal(time.Now()) {
+			t.Fatalf("got %+v at %s", got, time.Now())
+		}
+	})
+}
+
+// future reports three failures that are stamped a year ahead.
+type future struct{ script }
+
+func (*future) Follow(_ context.Context, _ map[string]bool, emit func(*event.Event)) error {
+	for range 3 {
+		emit(&event.Event{
+			Time: time.Now().AddDate(1, 0, 0), Name: event.AuthFailure, Source: "log.x", User: "1000",
+			IP: netip.MustParseAddr("203.0.113.7"),
+		})
+	}
+	return nil
+}
+
+// TestStreamsAreMergedByTime replays two sources whose events interleave.
+func TestStreamsAreMergedByTime(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var want []time.Time
+	scripts := [2]*script{{}, {}}
+	for i := range 2000 {
+		at := start.Add(time.Duration(i) * time.Second)
+		want = append(want, at)
+		s := scripts[(i/7)%2]
+		s.events = append(s.events, event.Event{Time: at, Name: event.Challenge})
+	}
+	e := New(guessing(t), nil, discard, func(Verdict) {})
+	var got []time.Time
+	_, err := e.Replay(t.Context(), []Input{{Ref: "a", Source: scripts[0]}, {Ref: "b", Source: scripts[1]}},
+		func(ev *event.Event) { got = append(got, ev.Time) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatal("events came out of order")
+	}
+}
+
+func TestReloadLiftsWhatItTrusts(t *testing.T) {
+	src := &script{}
+	for i := range 3 {
+		src.events = append(src.events, event.Event{
+			Time: time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC), Name: event.AuthFailure, Source: "log.x", User: "1000",
+			IP: netip.MustParseAddr("203.0.113.7"),
+		})
+	}
+	var h history
+	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
+	e := New(cfg, nil, discard, h.tell)
+	if _, err := e.Replay(t.Context(), []Input{{Ref: "log.x", Source: src}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	trusting := guessing(t, config.Source{Ref: "log.x", Source: src})
+	trusting.Trusted = []ban.Trusted{{Network: netip.MustParsePrefix("203.0.113.0/24"), Name: "office"}}
+	e.Reload(trusting)
+	if err := e.settle(); err != nil {
+		t.Fatal(err)
+	}
+	if len(h) != 2 || !strings.Contains(h[1], "unban 203.0.113.7/32 guessing") || !strings.Contains(h[1], "lifted: trusted: office") {
+		t.Fatalf("history:\n%s", strings.Join(h, "\n"))
+	}
+}

@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A place says what a package may import.
+type place struct {
+	pkg  string   // without the module's name; a trailing * stands for any one folder
+	ours []string // packages of ours that it may import directly
+	not  []string // packages of others that it must not
+}
+
+func (p place) holds(pkg string) bool {
+	folder, any := strings.CutSuffix(p.pkg, "*")
+	rest, below := strings.CutPrefix(pkg, folder)
+	return p.pkg == pkg || any && below && !strings.Contains(rest, "/")
+}
+
+// allowed is the table of DESIGN.md: who may import whom.
+var allowed = []place{
+	{pkg: "engine/event"},
+	{pkg: "engine/ban"},
+	{pkg: "engine/rule", ours: []string{"engine/event", "engine/ban"}, not: []string{"github.com/hashicorp/hcl/v2"}},
+	{pkg: "engine/plugin", ours: []string{"engine/event", "engine/ban"}},
+	{pkg: "engine/config", ours: []string{"engine/event", "engine/plugin", "engine/rule", "engine/ban"}, not: []string{"net", "os/exec"}},
+	{pkg: "engine/enforce", ours: []string{"engine/ban", "engine/plugin"}},
+	{pkg: "engine/admin", ours: []string{"engine/ban"}},
+	{pkg: "engine", ours: []string{"engine/event", "engine/ban", "engine/rule", "engine/plugin", "engine/config", "engine/enforce", "engine/admin"}},
+	{pkg: "sources/*", ours: []string{"engine/plugin", "engine/event", "engine/ban"}},
+	{pkg: "actions/*", ours: []string{"engine/plugin", "engine/event", "engine/ban"}},
+}
+
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "freeswitch-security/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		pkg := strings.TrimPrefix(words[0], "freeswitch-security/")
+		if strings.HasPrefix(pkg, "cmd/") || strings.HasPrefix(pkg, "examples/") {
+			continue
+		}
+		i := slices.IndexFunc(allowed, func(p place) bool { return p.holds(pkg) })
+		if i < 0 {
+			t.Errorf("%s has no place in the design", pkg)
+			continue
+		}
+		for _, imported := range words[1:] {
+			own, ours := strings.CutPrefix(imported, "freeswitch-security/")
+			if ours && !slices.Contains(allowed[i].ours, own) {
+				t.Errorf("%s must not import %s", pkg, own)
+			}
+			if slices.Contains(allowed[i].not, imported) {
+				t.Errorf("%s must not import %s", pkg, imported)
+			}
+		}
+	}
+}
+
+// TestNoClock holds the packages to which time is an argument to their word.
+func TestNoClock(t *testing.T) {
+	out, err := exec.Command("git", "grep", "-nE", `time\.(Now|Since|Until|After|NewTimer|NewTicker|Tick)\(`, "--",
+		"event/*.go", "rule/*.go", "ban/*.go", "config/*.go", ":!*_test.go").Output()
+	if len(out) > 0 {
+		t.Errorf("a clock is read where time is an argument:\n%s", out)
+	}
+	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 1) {
+		t.Skipf("git grep: %v", err) // not a checkout
+	}
+}

@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+)
+
+// An Input is one stream of a replay: a source and what it once wrote.
+type Input struct {
+	Ref       string // the source's reference, for messages
+	Source    plugin.Source
+	Recording plugin.Recording
+}
+
+// batchSize is how many events a source hands over at once: enough that the
+// hand-over costs nothing beside the decoding.
+const batchSize = 256
+
+// Replay decides on what was recorded, as it would have been decided then: time
+// is the events' own. Several inputs are merged by it. each, if not nil, sees
+// every event after the rules did. What could not be read is told in the error,
+// after all that could be read was decided on; bans that still stand at the end
+// are left standing.
+func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Event)) ([]plugin.Stats, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stats := make([]plugin.Stats, len(inputs))
+	errs := make([]error, len(inputs))
+	streams := make([]*stream, len(inputs))
+	var reading sync.WaitGroup
+	for i, in := range inputs {
+		s := &stream{batches: make(chan []*event.Event, 4)}
+		streams[i] = s
+		want := e.rules.Wants(in.Ref)
+		reading.Go(func() {
+			defer close(s.batches)
+			var err error
+			if stats[i], err = in.Source.Replay(ctx, in.Recording, want, s.emit(ctx)); err != nil {
+				errs[i] = fmt.Errorf("source %s: %s: %w", in.Ref, in.Recording.Name, err)
+			}
+			s.flush(ctx)
+		})
+	}
+	for ev := earliest(streams); ev != nil; ev = earliest(streams) {
+		now := e.now
+		if ev.Time.After(now) {
+			now = ev.Time
+		}
+		e.observe(ev, now)
+		if each != nil {
+			each(ev)
+		}
+		if err := e.settle(); err != nil {
+			return stats, err
+		}
+	}
+	reading.Wait()
+	return stats, errors.Join(errs...)
+}
+
+// A stream is the events of one input on their way to the core. The reading
+// goroutine fills it through emit and flush, the core empties it.
+type stream struct {
+	batches chan []*event.Event
+	filling []*event.Event
+	reading []*event.Event
+}
+
+// emit returns the function that a source hands its events to.
+func (s *stream) emit(ctx context.Context) func(*event.Event) error {
+	return func(ev *event.Event) error {
+		s.filling = append(s.filling, ev)
+		if len(s.filling) < batchSize {
+			return nil
+		}
+		return s.flush(ctx)
+	}
+}
+
+func (s *stream) flush(ctx context.Context) error {
+	select {
+	case s.batches <- s.filling:
+		s.filling = make([]*event.Event, 0, batchSize)
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// head returns the stream's next event without taking it, and nil at its end.
+func (s *stream) head() *event.Event {
+	for len(s.reading) == 0 {
+		batch, more := <-s.batches
+		if !more {
+			return nil
+		}
+		s.reading = batch
+	}
+	return s.reading[0]
+}
+
+// earliest takes the event with the lowest time off the streams; of two with the
+// same, that of the earlier stream. It returns nil when all are empty.
+func earliest(streams []*stream) *event.Event {
+	var next *stream
+	for _, s := range streams {
+		if ev := s.head(); ev != nil && (next == nil || ev.Time.Before(next.reading[0].Time)) {
+			next = s
+		}
+	}
+	if next == nil {
+		return nil
+	}
+	ev := next.reading[0]
+	next.reading = next.reading[1:]
+	return ev
+}

@@ -1,0 +1,141 @@
+package rule
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+func TestAdopt(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*Spec)
+		fires  bool // at one match more, where two of three had been counted
+	}{
+		"nothing":       {func(*Spec) {}, true},
+		"lower count":   {func(s *Spec) { s.Threshold.Count = 1 }, true},
+		"higher count":  {func(s *Spec) { s.Threshold.Count = 4 }, false},
+		"sources moved": {func(s *Spec) { s.On = []string{s.On[1], s.On[0]} }, true},
+		"ban":           {func(s *Spec) { s.Ban = &Ban{Terms: []ban.Term{ban.Permanent}, Network: Host, All: true} }, true},
+		"other name":    {func(s *Spec) { s.Name = "other" }, false},
+		"other match":   {func(s *Spec) { s.Match = compiled(t, "event == \"auth_failure\"") }, false},
+		"other time":    {func(s *Spec) { s.Threshold.Within = time.Hour }, false},
+		"other key":     {func(s *Spec) { s.Threshold.Per = Key{{Field: "ip", Network: Network{V4: 32}}} }, false},
+		"distinct":      {func(s *Spec) { s.Threshold.Distinct = "user" }, false},
+		"fewer sources": {func(s *Spec) { s.On = s.On[:1] }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old := NewSet([]*Spec{guessing(t)})
+			observe(old, failure("203.0.113.7", 0), failure("203.0.113.7", 1))
+			spec := guessing(t)
+			test.change(spec)
+			s := NewSet([]*Spec{spec})
+			s.Adopt(old)
+			fired := observe(s, failure("203.0.113.7", 2))
+			if (len(fired) == 1) != test.fires {
+				t.Fatalf("%d firings", len(fired))
+			}
+			if test.fires && fired[0].Evidence[0].Text != "failure at 0" {
+				t.Errorf("the ring is taken over with the windows: %+v", fired[0].Evidence[0])
+			}
+			if matches := s.Stats()[0].Matches; (matches == 3) != (spec.Name == "guessing") {
+				t.Errorf("%d matches", matches)
+			}
+		})
+	}
+}
+
+// TestAdoptHashedKeys makes sure that the seeds come along.
+func TestAdoptHashedKeys(t *testing.T) {
+	spec := func() *Spec {
+		s := guessing(t)
+		s.Threshold.Per, s.Threshold.Distinct = Key{{Field: "user"}}, "ip"
+		return s
+	}
+	s := NewSet([]*Spec{spec()})
+	var fired int
+	for i, ip := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.1", "203.0.113.3"} {
+		next := NewSet([]*Spec{spec()})
+		next.Adopt(s)
+		s = next
+		fired += len(observe(s, failure(ip, i)))
+	}
+	if fired != 1 {
+		t.Fatalf("%d firings, want one, at the third address", fired)
+	}
+}
+
+func TestAdoptKeepsTalliesOfDroppedWindows(t *testing.T) {
+	old := NewSet([]*Spec{guessing(t)})
+	old.rules[0].trackers[0].maxKeys = 1
+	observe(old, failure("203.0.113.1", 0), failure("203.0.113.2", 1))
+	spec := guessing(t)
+	spec.Threshold.Within = time.Hour
+	s := NewSet([]*Spec{spec})
+	s.Adopt(old)
+	if st := s.Stats()[0]; st.Evicted != 1 || st.Tracked != 0 {
+		t.Fatalf("%+v", st)
+	}
+}
+
+func TestBrake(t *testing.T) {
+	spec := guessing(t)
+	spec.Brake = &Brake{Bans: 2, Within: time.Minute}
+	s := NewSet([]*Spec{spec})
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	step := func(seconds int, braked bool) {
+		t.Helper()
+		if got := s.Braked(spec, at(seconds)); got != braked {
+			t.Errorf("at %d: braked %v, want %v", seconds, got, braked)
+		}
+	}
+	step(0, false)
+	s.Charge(spec, at(0))
+	step(1, false)
+	s.Charge(spec, at(10))
+	step(10, true)
+	step(60, true)
+	step(61, false)
+	s.Charge(spec, at(5)) // late, and older than the two that count
+	step(61, true)
+	step(66, false)
+	s.Charge(spec, at(66))
+	if n := len(s.rules[0].brake); n != 2 {
+		t.Errorf("the brake remembers %d bans", n)
+	}
+
+	changed := guessing(t)
+	changed.Match, changed.Brake = compiled(t, "true"), spec.Brake
+	next := NewSet([]*Spec{changed})
+	next.Adopt(s)
+	if !next.Braked(changed, at(66)) {
+		t.Error("a rule of the same name keeps its brake")
+	}
+	free := guessing(t)
+	if s := NewSet([]*Spec{free}); s.Braked(free, start) || s.Braked(spec, start) {
+		t.Error("no brake, and no rule of this set")
+	}
+}
+
+// TestManyAddresses sends one failure each of a million addresses.
+func TestManyAddresses(t *testing.T) {
+	const addresses = 1_000_000
+	s := NewSet([]*Spec{guessing(t)})
+	ev := failure("10.0.0.0", 0)
+	for range addresses {
+		if fired := observe(s, ev); len(fired) != 0 {
+			t.Fatal("one failure each")
+		}
+		ev.IP = ev.IP.Next()
+	}
+	st := s.Stats()[0]
+	if st.Tracked != MaxKeys || st.Evicted != addresses-MaxKeys || st.Expired != 0 {
+		t.Fatalf("%+v", st)
+	}
+	// Whoever is still being looked at fires as ever.
+	ev.IP = netip.MustParseAddr("203.0.113.7")
+	if fired := observe(s, ev, ev, ev); len(fired) != 1 {
+		t.Fatal("no firing")
+	}
+}

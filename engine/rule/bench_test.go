@@ -1,0 +1,71 @@
+package rule
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// BenchmarkObserve is the time of one event, by how many rules look at it: those
+// that wait for another event, those that name the event and then differ.
+func BenchmarkObserve(b *testing.B) {
+	for name, match := range map[string]string{
+		"other event": "event == 'call' and method == 'INVITE' and user == '%d'",
+		"no match":    "event == 'auth_failure' and method == 'REGISTER' and user == 'nobody%d'",
+	} {
+		for _, rules := range []int{1, 20, 200} {
+			b.Run(fmt.Sprintf("%s/%d rules", name, rules), func(b *testing.B) {
+				var specs []*Spec
+				for i := range rules {
+					spec := guessing(b)
+					spec.Name, spec.Match = fmt.Sprint(i), compiled(b, fmt.Sprintf(match, i))
+					specs = append(specs, spec)
+				}
+				s := NewSet(specs)
+				ev := failure("203.0.113.7", 0)
+				b.ReportAllocs()
+				for b.Loop() {
+					s.Observe(ev, func(*Firing) {})
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkCount is one event that matches one rule and is counted: of the same
+// address, and each of another.
+func BenchmarkCount(b *testing.B) {
+	for _, addresses := range []string{"one address", "many addresses"} {
+		b.Run(addresses, func(b *testing.B) {
+			spec := guessing(b)
+			spec.Threshold.Count = 5
+			s := NewSet([]*Spec{spec})
+			ev := failure("10.0.0.0", 0)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Observe(ev, func(*Firing) {})
+				ev.Time = ev.Time.Add(20 * time.Second)
+				if addresses != "one address" {
+					ev.IP = ev.IP.Next()
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkBytesPerKey(b *testing.B) {
+	total := 0.0
+	for b.Loop() {
+		total += bytesPerKey(200_000)
+	}
+	b.ReportMetric(total/float64(b.N), "bytes/key")
+}
+
+func BenchmarkCompile(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, problems := Compile("event == 'auth_failure' and method == 'REGISTER' and in_network(ip, '10.0.0.0/8')", Vocabulary{}); problems != nil {
+			b.Fatal(problems)
+		}
+	}
+}

@@ -1,0 +1,308 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser/lexer"
+
+	"freeswitch-security/engine/event"
+)
+
+// functions are what an expression may call. Each takes time linear in texts
+// that are bounded, and none reads a clock.
+var functions = []string{
+	"lower", "upper", "trim", "trimPrefix", "trimSuffix", "hasPrefix", "hasSuffix", "len", "indexOf",
+	"int", "float", "string", "abs", "in_network",
+}
+
+// timeMethods are what an expression may ask of `time`, in the zone that the
+// event's source gave it.
+var timeMethods = []string{"Year", "Day", "Weekday", "Hour", "Minute", "Second", "Unix"}
+
+// operators are the binary ones that an expression may use.
+var operators = map[string]bool{
+	"or": true, "||": true, "and": true, "&&": true, "==": true, "!=": true,
+	"<": true, ">": true, "<=": true, ">=": true, "in": true,
+	"matches": true, "contains": true, "startsWith": true, "endsWith": true,
+	"+": true, "-": true, "*": true, "/": true, "%": true,
+}
+
+// A checker walks the tree of an expression and collects what must not pass.
+// What it refuses it does not look into, except for the arguments of calls.
+type checker struct {
+	known    Vocabulary
+	tokens   []lexer.Token   // of the expression
+	names    map[string]bool // identifiers seen
+	problems []Problem
+}
+
+// problem is about all that stands under a node.
+func (c *checker) problem(n ast.Node, summary, format string, args ...any) {
+	from, to := span(n, c.tokens)
+	c.problemAt(file.Location{From: from, To: to}, summary, format, args...)
+}
+
+func (c *checker) problemAt(at file.Location, summary, format string, args ...any) {
+	p := Problem{From: at.From, To: at.To, Summary: summary, Detail: fmt.Sprintf(format, args...)}
+	// The middle of a < b < c stands in the tree twice.
+	if !slices.Contains(c.problems, p) {
+		c.problems = append(c.problems, p)
+	}
+}
+
+func (c *checker) check(n ast.Node) {
+	switch n := n.(type) {
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.StringNode:
+	case *ast.IdentifierNode:
+		c.identifier(n)
+	case *ast.UnaryNode:
+		c.check(n.Node)
+	case *ast.BinaryNode:
+		c.binary(n)
+	case *ast.MemberNode:
+		c.member(n)
+	case *ast.ArrayNode:
+		for _, element := range n.Nodes {
+			c.check(element)
+		}
+	case *ast.CallNode:
+		c.call(n)
+	case *ast.BuiltinNode:
+		c.function(n.Location(), n.Name, n.Arguments)
+	default:
+		c.refuse(n)
+	}
+}
+
+// refuse names what the language of rules leaves out of expr's.
+func (c *checker) refuse(n ast.Node) {
+	what, instead := "This", `Join comparisons by "and", "or" and "not".`
+	switch n.(type) {
+	case *ast.NilNode:
+		what, instead = "nil", `What an event does not tell is the empty string: compare with "".`
+	case *ast.ConditionalNode:
+		what = "A conditional"
+	case *ast.VariableDeclaratorNode:
+		what, instead = "A variable", "Write the value where it is used."
+	case *ast.SequenceNode:
+		what = "A sequence"
+	case *ast.SliceNode:
+		what, instead = "A slice", "Use startsWith, endsWith or contains."
+	case *ast.ChainNode:
+		what, instead = "Optional chaining", "A missing field is the empty string already."
+	case *ast.MapNode:
+		what = "A map"
+	}
+	c.problem(n, "Not part of the language", "%s cannot be used in a rule. %s", what, instead)
+}
+
+func (c *checker) identifier(n *ast.IdentifierNode) {
+	c.names[n.Value] = true
+	switch {
+	case slices.Contains(event.FieldNames, n.Value):
+	case slices.Contains(c.known.Fields, n.Value):
+		c.problem(n, "Unknown field", "%q is a raw field: write fields[%q].", n.Value, n.Value)
+	case c.isEvent(n.Value):
+		c.problem(n, "Unknown field", "%q is the name of an event: write it in quotes.", n.Value)
+	default:
+		c.problem(n, "Unknown field", "There is no field %q.%s", n.Value, didYouMean(n.Value, event.FieldNames))
+	}
+}
+
+func (c *checker) isEvent(name string) bool {
+	return slices.Contains(event.Names, name) || slices.Contains(c.known.Events, name)
+}
+
+func (c *checker) binary(n *ast.BinaryNode) {
+	if !operators[n.Operator] {
+		instead := "These can be used: " + strings.Join(slices.Sorted(maps.Keys(operators)), " ") + "."
+		if n.Operator == ".." {
+			instead = "Compare with both ends: port >= 5060 and port <= 5080."
+		}
+		c.problemAt(n.Location(), "Unknown operator", "The operator %q cannot be used in a rule. %s", n.Operator, instead)
+		return
+	}
+	c.check(n.Left)
+	c.check(n.Right)
+	switch n.Operator {
+	case "matches":
+		c.pattern(n.Right)
+	case "==", "!=":
+		c.compared(n.Left, n.Right)
+		c.compared(n.Right, n.Left)
+	case "in":
+		if array, ok := n.Right.(*ast.ArrayNode); ok {
+			for _, element := range array.Nodes {
+				c.compared(n.Left, element)
+			}
+		}
+		if key, ok := n.Left.(*ast.StringNode); ok && identifies(n.Right, "fields") {
+			c.rawField(key)
+		}
+	}
+}
+
+// compared looks at a literal that a field is compared with, for a value that
+// the field never has.
+func (c *checker) compared(field, value ast.Node) {
+	literal, ok := value.(*ast.StringNode)
+	if !ok {
+		return
+	}
+	switch {
+	case identifies(field, "event") && !c.isEvent(literal.Value):
+		names := slices.Concat(c.known.Events, event.Names)
+		c.problem(literal, "Unknown event", "No source of this rule reports an event %q.%s",
+			literal.Value, didYouMean(literal.Value, names))
+	case identifies(field, "ip") && literal.Value != "":
+		c.address(literal)
+	}
+}
+
+// address refuses what `ip` is never equal to: a network, a name, and an address
+// in another form than the one form that netip prints.
+func (c *checker) address(literal *ast.StringNode) {
+	if addr, err := netip.ParseAddr(literal.Value); err == nil {
+		if plain := addr.Unmap().WithZone("").String(); plain != literal.Value {
+			c.problem(literal, "Never equal", "Addresses are compared in their shortest form: write %q.", plain)
+		}
+		return
+	}
+	if _, err := netip.ParsePrefix(literal.Value); err == nil {
+		c.problem(literal, "Never equal", "An address is never equal to a network: write in_network(ip, %q).", literal.Value)
+		return
+	}
+	c.problem(literal, "Never equal", "%q is not an IP address.", literal.Value)
+}
+
+func (c *checker) pattern(n ast.Node) {
+	literal, ok := n.(*ast.StringNode)
+	if !ok {
+		c.problem(n, "Pattern not constant", "A pattern must be constant: write a regular expression in quotes, or use contains.")
+		return
+	}
+	if _, err := regexp.Compile(literal.Value); err != nil {
+		reason := err.Error()
+		var at *syntax.Error
+		if errors.As(err, &at) {
+			reason = fmt.Sprintf("%s: %q", at.Code, event.Bound(at.Expr, 64))
+		}
+		c.problem(literal, "Invalid pattern", "The regular expression cannot be read: %s.", reason)
+	}
+}
+
+// member allows fields["name"], fields.name and nothing else.
+func (c *checker) member(n *ast.MemberNode) {
+	if !identifies(n.Node, "fields") {
+		c.problem(n, "Not part of the language", `Only "fields" has parts. Use startsWith, endsWith or contains to look into a text.`)
+		return
+	}
+	c.check(n.Node)
+	key, ok := n.Property.(*ast.StringNode)
+	if !ok {
+		c.problem(n.Property, "Name not constant", `The name of a raw field must be constant: write it in quotes.`)
+		return
+	}
+	c.rawField(key)
+}
+
+func (c *checker) rawField(key *ast.StringNode) {
+	if c.known.Fields != nil && !slices.Contains(c.known.Fields, key.Value) {
+		c.problem(key, "Unknown field", "No source of this rule sets a raw field %q.%s",
+			key.Value, didYouMean(key.Value, c.known.Fields))
+	}
+}
+
+func (c *checker) call(n *ast.CallNode) {
+	method, ok := n.Callee.(*ast.MemberNode)
+	if !ok {
+		c.function(n.Location(), calleeName(n), n.Arguments)
+		return
+	}
+	property, ok := method.Property.(*ast.StringNode)
+	switch {
+	case !ok || !identifies(method.Node, "time"):
+		c.problem(n.Callee, "Not part of the language", `Only "time" has methods, such as time.Hour().`)
+	case !slices.Contains(timeMethods, property.Value):
+		c.problem(property, "Unknown method", "These methods of time can be used: %s.", strings.Join(timeMethods, ", "))
+	default:
+		c.check(method.Node)
+	}
+	c.arguments(n.Arguments)
+}
+
+// function checks a call; at is where its name stands.
+func (c *checker) function(at file.Location, name string, args []ast.Node) {
+	c.arguments(args)
+	if name == "in_network" {
+		c.network(at, args)
+		return
+	}
+	if slices.Contains(functions, name) {
+		return
+	}
+	c.problemAt(at, "Unknown function", "%s", instead(name))
+}
+
+// instead says what to do without the function.
+func instead(name string) string {
+	switch name {
+	case "all", "none", "any", "one", "filter", "map", "count", "sum", "find", "findIndex", "findLast",
+		"findLastIndex", "groupBy", "sortBy", "reduce":
+		return fmt.Sprintf("%q would make the work per event unbounded. Write the cases out with \"in\", \"or\" and \"and\".", name)
+	case "now", "date", "duration", "timezone":
+		return fmt.Sprintf("%q has no place in a rule, which must decide the same in a replay. Use \"time\", the event's own: time.Hour() >= 22.", name)
+	case "lastIndexOf", "split", "splitAfter", "replace":
+		return fmt.Sprintf("%q cannot be used in a rule. Use contains, startsWith, endsWith or matches.", name)
+	}
+	if guess := nearest(name, functions); guess != "" {
+		return fmt.Sprintf("There is no function %q. Did you mean %q?", name, guess)
+	}
+	return fmt.Sprintf("There is no function %q. These can be used: %s.", name, strings.Join(functions, ", "))
+}
+
+func (c *checker) arguments(args []ast.Node) {
+	for _, arg := range args {
+		if _, ok := arg.(*ast.PredicateNode); !ok {
+			c.check(arg)
+		}
+	}
+}
+
+func (c *checker) network(at file.Location, args []ast.Node) {
+	const usage = `Write in_network(ip, "10.0.0.0/8").`
+	if len(args) != 2 {
+		c.problemAt(at, "Wrong arguments", "in_network takes an address and a network. %s", usage)
+		return
+	}
+	literal, ok := args[1].(*ast.StringNode)
+	if !ok {
+		c.problem(args[1], "Network not constant", "The network must be constant. %s", usage)
+		return
+	}
+	if _, err := parseNetworkLiteral(literal.Value); err != nil {
+		c.problem(literal, "Invalid network", "%q is neither a network nor an address. %s", literal.Value, usage)
+	}
+}
+
+func identifies(n ast.Node, name string) bool {
+	identifier, ok := n.(*ast.IdentifierNode)
+	return ok && identifier.Value == name
+}
+
+// calleeName is the name of the function that is called, "" for a method.
+func calleeName(call *ast.CallNode) string {
+	if callee, ok := call.Callee.(*ast.IdentifierNode); ok {
+		return callee.Value
+	}
+	return ""
+}

@@ -1,0 +1,153 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"freeswitch-security/engine/event"
+)
+
+// maxKeyParts bounds a key; nobody has yet needed more than three.
+const maxKeyParts = 4
+
+// keyFields are the fields that a window can be kept per, and whose different
+// values can be counted. "message" is not among them, being another text in
+// nearly every event; nor is "source", since windows are kept per source anyway.
+var keyFields = []string{
+	"ip", "user", "domain", "profile", "method", "user_agent", "call_id", "to_user", "destination",
+	"transport", "level", "file", "event", "port",
+}
+
+// ParseKey reads what stands in `per`: the name of a field, "ip/24" for an IPv4
+// network ("ip/24,48" for networks of both families), or "user@domain" for both
+// fields together. The parts make one key.
+func ParseKey(parts []string) (Key, error) {
+	var key Key
+	for _, text := range parts {
+		if text == "user@domain" {
+			key = append(key, KeyPart{Field: "user"}, KeyPart{Field: "domain"})
+			continue
+		}
+		part, err := parseKeyPart(text)
+		if err != nil {
+			return nil, err
+		}
+		key = append(key, part)
+	}
+	switch {
+	case len(key) == 0:
+		return nil, errors.New(`a key needs at least one field, such as "ip"`)
+	case len(key) > maxKeyParts:
+		return nil, fmt.Errorf("a key has at most %d fields, this one has %d", maxKeyParts, len(key))
+	}
+	for i, part := range key {
+		if slices.ContainsFunc(key[:i], func(k KeyPart) bool { return k.Field == part.Field }) {
+			return nil, fmt.Errorf("%q stands twice in the key", part.Field)
+		}
+	}
+	return key, nil
+}
+
+func parseKeyPart(text string) (KeyPart, error) {
+	if lengths, ok := strings.CutPrefix(text, "ip/"); ok {
+		network, err := ParseNetwork(lengths)
+		return KeyPart{Field: "ip", Network: network}, err
+	}
+	field, err := ParseField(text)
+	if err != nil {
+		return KeyPart{}, err
+	}
+	if field == "ip" {
+		return KeyPart{Field: "ip", Network: Host}, nil
+	}
+	return KeyPart{Field: field}, nil
+}
+
+// ParseField reads the name of a field that can be counted: what stands in
+// `distinct`, and the plain parts of a key.
+func ParseField(name string) (string, error) {
+	switch {
+	case slices.Contains(keyFields, name):
+		return name, nil
+	case name == "message":
+		return "", errors.New(`"message" is another text in nearly every event; use a field that names who or what`)
+	case name == "source":
+		return "", errors.New(`"source" is not needed: every source has windows of its own`)
+	}
+	return "", fmt.Errorf("there is no field %q to count by.%s", event.Bound(name, 64), didYouMean(name, keyFields))
+}
+
+// ParseNetwork reads a pair of prefix lengths, IPv4 first: "24,64". Without the
+// second, IPv6 is left out.
+func ParseNetwork(s string) (Network, error) {
+	v4, v6, both := strings.Cut(s, ",")
+	n := Network{}
+	var err error
+	if n.V4, err = prefixLength(v4, "IPv4", 32); err != nil {
+		return Network{}, err
+	}
+	if both {
+		if n.V6, err = prefixLength(v6, "IPv6", 128); err != nil {
+			return Network{}, err
+		}
+	}
+	return n, nil
+}
+
+func prefixLength(s, family string, longest int) (int, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil || n < 1 || n > longest {
+		return 0, fmt.Errorf("%q is not a prefix length of %s: write 1 to %d, such as \"24\" or \"24,64\" for IPv4 and IPv6",
+			event.Bound(s, 16), family, longest)
+	}
+	return n, nil
+}
+
+// Of widens an address. It reports false for an address of a family that is left
+// out, and for an invalid one.
+func (n Network) Of(addr netip.Addr) (netip.Prefix, bool) {
+	bits := n.V6
+	if addr.Is4() {
+		bits = n.V4
+	}
+	if bits == 0 || !addr.IsValid() {
+		return netip.Prefix{}, false
+	}
+	prefix, err := addr.Prefix(bits)
+	return prefix, err == nil
+}
+
+// String gives the form that ParseNetwork reads, "" for none.
+func (n Network) String() string {
+	switch {
+	case n.V6 == 0 && n.V4 == 0:
+		return ""
+	case n.V6 == 0:
+		return strconv.Itoa(n.V4)
+	}
+	return strconv.Itoa(n.V4) + "," + strconv.Itoa(n.V6)
+}
+
+// String gives the key as a rule file would: "ip", "ip/24", "user@domain",
+// "ip,method".
+func (k Key) String() string {
+	if k.isAccount() {
+		return "user@domain"
+	}
+	names := make([]string, len(k))
+	for i, part := range k {
+		names[i] = part.Field
+		if part.Field == "ip" && part.Network != Host {
+			names[i] += "/" + part.Network.String()
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+func (k Key) isAccount() bool {
+	return len(k) == 2 && k[0].Field == "user" && k[1].Field == "domain"
+}

@@ -1,0 +1,59 @@
+package rule
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"freeswitch-security/engine/event"
+)
+
+// TestRing holds a small ring against the list of all that went into it: what it
+// returns is right, what it forgets is the oldest, and it forgets no more than
+// its size makes it.
+func TestRing(t *testing.T) {
+	const size = 8 << 10
+	r := newRing(size)
+	random := rand.New(rand.NewPCG(1, 2))
+	type kept struct {
+		place uint64
+		ev    *event.Event
+	}
+	var all []kept
+	for i := range 2000 {
+		ev := &event.Event{User: fmt.Sprint("user", i), Text: strings.Repeat("x", random.IntN(event.MaxText+200))}
+		switch i % 3 {
+		case 1:
+			ev.IP = netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+		case 2:
+			ev.IP = netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i))
+		}
+		all = append(all, kept{r.add(ev), ev})
+	}
+	oldest := len(all)
+	for i, k := range all {
+		got, ok := r.at(k.place)
+		if !ok {
+			if oldest < i {
+				t.Fatalf("%d is kept, %d is forgotten", oldest, i)
+			}
+			continue
+		}
+		oldest = min(oldest, i)
+		if got.ip != k.ev.IP || got.user != k.ev.User || got.text != k.ev.Text[:min(len(k.ev.Text), event.MaxText)] {
+			t.Fatalf("%d: got %+v, want %+v", i, got, k.ev)
+		}
+	}
+	// The ring loses less than a record where it wraps, and one that is half overwritten.
+	if n := len(all) - oldest; n < size/(recordHeader+event.MaxText+event.MaxField)-2 {
+		t.Fatalf("only %d are kept", n)
+	}
+	if _, ok := r.at(0); ok {
+		t.Error("0 is no place")
+	}
+	if _, ok := r.at(r.written + 1); ok {
+		t.Error("the future is no place")
+	}
+}

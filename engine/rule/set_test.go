@@ -1,0 +1,251 @@
+package rule
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+)
+
+const log = "log.freeswitch"
+
+// guessing is a rule as an operator would write it: three failures in a minute.
+func guessing(t testing.TB) *Spec {
+	return &Spec{
+		Name: "guessing", On: []string{log, "esl.pbx"}, Match: compiled(t, "event == 'auth_failure'"),
+		Threshold: &Threshold{Count: 3, Within: time.Minute, Per: Key{{Field: "ip", Network: Host}}},
+		Ban:       &Ban{Terms: []ban.Term{ban.Term(10 * time.Minute)}, Network: Host},
+	}
+}
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// failure is an event of the given address, seconds after start.
+func failure(ip string, seconds int) *event.Event {
+	ev := guess()
+	ev.IP = netip.MustParseAddr(ip)
+	ev.Time = start.Add(time.Duration(seconds) * time.Second)
+	ev.Text = fmt.Sprintf("failure at %d", seconds)
+	return ev
+}
+
+func observe(s *Set, events ...*event.Event) (fired []*Firing) {
+	for _, ev := range events {
+		s.Observe(ev, func(f *Firing) { fired = append(fired, f) })
+	}
+	return fired
+}
+
+func TestFiring(t *testing.T) {
+	spec := guessing(t)
+	s := NewSet([]*Spec{spec})
+	last := failure("203.0.113.7", 60)
+	fired := observe(s, failure("203.0.113.7", 0), failure("203.0.113.9", 10), failure("203.0.113.7", 20), last)
+	if len(fired) != 1 {
+		t.Fatalf("%d firings, want 1", len(fired))
+	}
+	var evidence []ban.Evidence
+	for _, seconds := range []int{0, 20, 60} {
+		evidence = append(evidence, ban.Evidence{
+			Time: start.Add(time.Duration(seconds) * time.Second), Event: event.AuthFailure, Source: log,
+			IP: last.IP, User: "1000", Text: fmt.Sprintf("failure at %d", seconds),
+		})
+	}
+	const reason = "3 in 1m, per ip 203.0.113.7"
+	want := &Firing{
+		Spec: spec, Event: last, Key: "203.0.113.7", Reason: reason, Evidence: evidence,
+		Orders: []ban.Order{{
+			Target: netip.MustParsePrefix("203.0.113.7/32"), Address: last.IP,
+			Rule: "guessing", Source: log, Author: "rule", Reason: reason,
+			At: last.Time, Terms: spec.Ban.Terms, Evidence: evidence,
+		}},
+	}
+	if diff := cmp.Diff(want, fired[0], cmp.Comparer(func(a, b *Matcher) bool { return a == b }), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+		t.Fatal(diff)
+	}
+	if fired := observe(s, failure("203.0.113.7", 61), failure("203.0.113.7", 62)); len(fired) != 0 {
+		t.Fatal("the window is cleared by the firing")
+	}
+	stats := s.Stats()[0]
+	if want := (RuleStats{Rule: "guessing", Matches: 6, Firings: 1, Tracked: 2}); stats != want {
+		t.Fatalf("%+v, want %+v", stats, want)
+	}
+}
+
+func TestSourcesCountApart(t *testing.T) {
+	s := NewSet([]*Spec{guessing(t)})
+	both := func(seconds int) (fired []*Firing) {
+		other := failure("203.0.113.7", seconds)
+		other.Source = "esl.pbx"
+		return observe(s, failure("203.0.113.7", seconds), other)
+	}
+	if len(both(0)) != 0 || len(both(1)) != 0 {
+		t.Fatal("an attempt that two sources report counts once")
+	}
+	if fired := both(2); len(fired) != 1 || fired[0].Event.Source != log {
+		t.Fatalf("want one firing, of the source that came first: %v", fired)
+	}
+	if n := s.Stats()[0].Tracked; n != 1 {
+		t.Fatalf("all but the report after the firing is cleared: %d windows", n)
+	}
+}
+
+func TestNotCounted(t *testing.T) {
+	s := NewSet([]*Spec{guessing(t)})
+	repeat, nobody, elsewhere := failure("203.0.113.7", 0), failure("203.0.113.7", 0), failure("203.0.113.7", 0)
+	repeat.Repeat = true
+	nobody.IP = netip.Addr{}
+	elsewhere.Source = "log.other"
+	if observe(s, repeat, nobody, elsewhere); s.Stats()[0].Tracked != 0 {
+		t.Fatal("a repeat, an event without the key and one of another source are not counted")
+	}
+	spec := guessing(t)
+	spec.Match = compiled(t, "event == 'auth_failure' and repeat")
+	s = NewSet([]*Spec{spec})
+	if observe(s, repeat); s.Stats()[0].Tracked != 1 {
+		t.Fatal("a rule that names repeat sees repeats")
+	}
+}
+
+func TestDistinct(t *testing.T) {
+	spec := guessing(t)
+	spec.Threshold.Distinct = "user"
+	s := NewSet([]*Spec{spec})
+	user := func(name string, seconds int) *event.Event {
+		ev := failure("203.0.113.7", seconds)
+		ev.User = name
+		return ev
+	}
+	if fired := observe(s, user("100", 0), user("100", 1), user("101", 2), user("", 3), user("100", 4)); len(fired) != 0 {
+		t.Fatal("two different users are not three")
+	}
+	fired := observe(s, user("102", 62))
+	if len(fired) != 1 || fired[0].Reason != "3 different values of user in 1m, per ip 203.0.113.7" {
+		t.Fatalf("%+v", fired)
+	}
+	if got := fired[0].Evidence[1].Time; got != start.Add(4*time.Second) {
+		t.Fatalf("a value counts at its latest time, not at %v", got)
+	}
+}
+
+func TestEveryMatchFires(t *testing.T) {
+	spec := guessing(t)
+	spec.Threshold, spec.Ban.Network, spec.Alert = nil, Network{V4: 24}, &Alert{}
+	s := NewSet([]*Spec{spec})
+	nobody := failure("203.0.113.7", 2)
+	nobody.IP = netip.Addr{}
+	fired := observe(s, failure("203.0.113.7", 0), failure("2001:db8::1", 1), nobody)
+	if len(fired) != 3 {
+		t.Fatalf("%d firings", len(fired))
+	}
+	f := fired[0]
+	if len(f.Orders) != 1 || f.Orders[0].Target.String() != "203.0.113.0/24" || f.Orders[0].Address.String() != "203.0.113.7" || f.Reason != "auth_failure from 203.0.113.7" {
+		t.Errorf("%+v", f)
+	}
+	if !f.Alert || fired[1].Orders != nil || fired[2].Orders != nil || fired[2].Key != "" || fired[2].Reason != "auth_failure" {
+		t.Errorf("an address of a family left out is told, not banned: %+v", fired)
+	}
+}
+
+func TestBanAll(t *testing.T) {
+	spec := guessing(t)
+	spec.Threshold.Per, spec.Threshold.Count = Key{{Field: "user"}, {Field: "domain"}}, 5
+	spec.Ban.All = true
+	s := NewSet([]*Spec{spec})
+	fired := observe(s, failure("203.0.113.1", 0), failure("2001:db8::1", 1), failure("2001:db8::2", 2), failure("203.0.113.1", 3), failure("203.0.113.4", 4))
+	if len(fired) != 1 || fired[0].Key != "1000@pbx.example" {
+		t.Fatalf("%+v", fired)
+	}
+	var got []string
+	for _, o := range fired[0].Orders {
+		got = append(got, fmt.Sprintf("%s for %s, %d pieces of evidence", o.Target, o.Address, len(o.Evidence)))
+	}
+	want := []string{
+		"203.0.113.1/32 for 203.0.113.1, 3 pieces of evidence",
+		"2001:db8::/64 for 2001:db8::2, 3 pieces of evidence",
+		"203.0.113.4/32 for 203.0.113.4, 1 pieces of evidence",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatal(diff)
+	}
+}
+
+func TestEvidenceIsBounded(t *testing.T) {
+	spec := guessing(t)
+	spec.Threshold.Count = 300
+	spec.Ban.All = true
+	s := NewSet([]*Spec{spec})
+	s.ring = newRing(4 << 10)
+	var fired []*Firing
+	for i := range 300 {
+		ev := failure("203.0.113.7", 0)
+		ev.Time = ev.Time.Add(time.Duration(i) * time.Millisecond)
+		ev.Text = strings.Repeat("x", 500)
+		fired = observe(s, ev)
+	}
+	if len(fired) != 1 || len(fired[0].Evidence) != MaxEvidence {
+		t.Fatalf("%+v", fired)
+	}
+	first, last := fired[0].Evidence[0], fired[0].Evidence[MaxEvidence-1]
+	if first.Text != "" || first.User != "" || first.Event != event.AuthFailure || first.Time != start.Add(200*time.Millisecond) {
+		t.Errorf("of an old match time and name are kept: %+v", first)
+	}
+	if first.IP.String() != "203.0.113.7" || last.Text == "" || fired[0].Evidence[MaxEvidence-2].Text == "" {
+		t.Errorf("%+v, %+v", first, last)
+	}
+}
+
+func TestRuntimeErrorsAreCounted(t *testing.T) {
+	spec := guessing(t)
+	spec.Match = compiled(t, "int(user) == 5")
+	s := NewSet([]*Spec{spec})
+	ev := failure("203.0.113.7", 0)
+	ev.User = "\x1b[2J"
+	observe(s, ev)
+	if st := s.Stats()[0]; st.Errors != 1 || st.LastError == "" || strings.Contains(st.LastError, "\x1b") {
+		t.Fatalf("%+v", st)
+	}
+}
+
+func TestWants(t *testing.T) {
+	any := guessing(t)
+	any.Name, any.On, any.Match = "any", []string{"esl.pbx"}, compiled(t, "user == '1'")
+	s := NewSet([]*Spec{guessing(t), any})
+	if diff := cmp.Diff(map[string]bool{"auth_failure": true}, s.Wants(log)); diff != "" {
+		t.Error(diff)
+	}
+	if s.Wants("esl.pbx") != nil {
+		t.Error("one rule wants any")
+	}
+	if w := s.Wants("log.other"); w == nil || len(w) != 0 {
+		t.Error("nobody listens")
+	}
+}
+
+func TestOrderOfRules(t *testing.T) {
+	var specs []*Spec
+	for i, match := range []string{"true", "event == 'auth_failure'", "event == 'call'", "user == '1000'"} {
+		specs = append(specs, &Spec{Name: fmt.Sprint(i), On: []string{log}, Match: compiled(t, match), Alert: &Alert{}})
+	}
+	s := NewSet(specs)
+	names := func(name string) (got string) {
+		ev := failure("203.0.113.7", 0)
+		ev.Name = name
+		for _, f := range observe(s, ev) {
+			got += f.Spec.Name
+		}
+		return got
+	}
+	for name, want := range map[string]string{"auth_failure": "013", "call": "023", "challenge": "03"} {
+		if got := names(name); got != want {
+			t.Errorf("%s: rules %s, want %s", name, got, want)
+		}
+	}
+}

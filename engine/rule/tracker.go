@@ -1,0 +1,326 @@
+package rule
+
+import "net/netip"
+
+// MaxKeys bounds how many keys one rule tracks per source. When a further key
+// comes, the least recently seen one is forgotten; where events come in the
+// order of their times, that is first of all one whose window is over.
+const MaxKeys = 200_000
+
+// maxMatches bounds how many matches one rule remembers per source, in all
+// windows together. It is far above [MaxCount], so that a window that is being
+// added to never has to give way to itself.
+const maxMatches = 1_000_000
+
+// A digest identifies a key among those of its rule.
+type digest [16]byte
+
+// A match is one counted event. Everything about it that takes more than a word
+// is in the ring, for as long as it lasts.
+type match struct {
+	time  int64  // microseconds since 1970
+	value uint64 // hash of the distinct field's text; 0 where matches are counted
+	place uint64 // in the ring
+	next  uint32 // the one after it in time, or in the free list
+	name  uint16 // index into tracker.names
+}
+
+// A window is the matches of one key, a list that is ordered by time.
+type window struct {
+	key            digest
+	oldest, newest uint32 // matches
+	prev, next     uint32 // windows: seen more recently, less recently
+	n              uint32
+}
+
+// A tracker keeps the windows of one rule on one source.
+//
+// The window of a key, whose newest match is at T, holds the matches from
+// T - within on, inclusive. Events may come in any order: each is inserted where
+// its time belongs, and dropped if it is older than the window. A key is
+// forgotten once its window has been over for a further `within`; up to such a
+// delay of a single event, counting is therefore exact.
+//
+// Index 0 stands for none: of matches it is left out, of windows it is the
+// sentinel of the ring in which windows stand by when they were last seen.
+type tracker struct {
+	within   int64 // microseconds
+	distinct bool  // a value counts once, at its latest time
+
+	maxKeys, maxMatches int // MaxKeys and maxMatches, but in tests
+
+	keys       map[digest]uint32 // to windows
+	windows    slab[window]
+	matches    slab[match]
+	freeWindow uint32
+	freeMatch  uint32
+	remembered int // matches in use
+
+	// addresses of the matches, by the same index; only for a rule that bans
+	// every address in the window.
+	keepAddresses bool
+	addresses     slab[[16]byte]
+
+	names   []string // of events
+	nameIDs map[string]uint16
+
+	evicted uint64 // windows that had to give way
+	expired uint64 // windows that were over
+}
+
+func newTracker(within int64, distinct, keepAddresses bool) *tracker {
+	t := &tracker{
+		within: within, distinct: distinct, keepAddresses: keepAddresses,
+		maxKeys: MaxKeys, maxMatches: maxMatches,
+		keys: map[digest]uint32{}, nameIDs: map[string]uint16{},
+	}
+	return t
+}
+
+// A hit is an event to be counted.
+type hit struct {
+	key   digest
+	time  int64
+	value uint64
+	place uint64
+	name  string
+	addr  netip.Addr
+}
+
+// add counts a hit. It returns how many matches the key's window now holds, 0
+// where the hit is older than the window, and the hit's own match, 0 where its
+// value has been seen at a later time.
+func (t *tracker) add(h hit) (n int, own uint32) {
+	i, known := t.keys[h.key]
+	if known {
+		t.unlink(i)
+	} else {
+		i = t.newWindow(h)
+	}
+	t.linkFirst(i)
+	w := t.windows.at(i)
+	if w.n > 0 {
+		switch newest := t.matches.at(w.newest).time; {
+		case h.time < newest-t.within:
+			return 0, 0
+		case h.time > newest:
+			t.trim(w, h.time-t.within)
+		}
+	}
+	if t.distinct {
+		if before, found := t.seen(w, h.value); found != 0 {
+			if h.time < t.matches.at(found).time {
+				return int(w.n), 0
+			}
+			t.drop(w, before, found)
+		}
+	}
+	own = t.newMatch(h)
+	t.insert(w, own)
+	return int(w.n), own
+}
+
+// trim drops the matches before start.
+func (t *tracker) trim(w *window, start int64) {
+	for w.n > 0 && t.matches.at(w.oldest).time < start {
+		t.drop(w, 0, w.oldest)
+	}
+}
+
+// seen finds a value in a window, and the match before it.
+func (t *tracker) seen(w *window, value uint64) (before, found uint32) {
+	for i := w.oldest; i != 0; i = t.matches.at(i).next {
+		if t.matches.at(i).value == value {
+			return before, i
+		}
+		before = i
+	}
+	return 0, 0
+}
+
+// insert puts a match where its time belongs, behind those of the same time. In
+// a stream that is in order that is the end.
+func (t *tracker) insert(w *window, i uint32) {
+	m := t.matches.at(i)
+	w.n++
+	if w.newest == 0 || t.matches.at(w.newest).time <= m.time {
+		t.setNext(w, w.newest, i)
+		m.next, w.newest = 0, i
+		return
+	}
+	before, after := uint32(0), w.oldest
+	for t.matches.at(after).time <= m.time {
+		before, after = after, t.matches.at(after).next
+	}
+	t.setNext(w, before, i)
+	m.next = after
+}
+
+// drop takes a match out of a window; before is the match before it.
+func (t *tracker) drop(w *window, before, i uint32) {
+	m := t.matches.at(i)
+	t.setNext(w, before, m.next)
+	if w.newest == i {
+		w.newest = before
+	}
+	w.n--
+	m.next, t.freeMatch = t.freeMatch, i
+	t.remembered--
+}
+
+// setNext makes a match follow another one, or none.
+func (t *tracker) setNext(w *window, before, i uint32) {
+	if before == 0 {
+		w.oldest = i
+		return
+	}
+	t.matches.at(before).next = i
+}
+
+func (t *tracker) newMatch(h hit) uint32 {
+	for t.remembered >= t.maxMatches {
+		t.giveWay(h.time)
+	}
+	t.remembered++
+	i := t.freeMatch
+	if i != 0 {
+		t.freeMatch = t.matches.at(i).next
+	} else {
+		t.matches.reach(0)
+		i = t.matches.extend()
+	}
+	*t.matches.at(i) = match{time: h.time, value: h.value, place: h.place, name: t.nameID(h.name)}
+	if t.keepAddresses {
+		t.addresses.reach(i)
+		*t.addresses.at(i) = h.addr.As16()
+	}
+	return i
+}
+
+// newWindow makes an empty window for a hit's key. It forgets a few windows that
+// are long over, and one that has to give way if there is no room.
+func (t *tracker) newWindow(h hit) uint32 {
+	t.windows.reach(0)
+	const perInsert = 2 // more than come, so that the number of idle windows falls
+	for range perInsert {
+		last := t.windows.at(0).prev
+		if last == 0 || t.matches.at(t.windows.at(last).newest).time >= h.time-2*t.within {
+			break
+		}
+		t.forgetWindow(last)
+		t.expired++
+	}
+	for len(t.keys) >= t.maxKeys {
+		t.giveWay(h.time)
+	}
+	i := t.freeWindow
+	if i != 0 {
+		t.freeWindow = t.windows.at(i).next
+	} else {
+		i = t.windows.extend()
+	}
+	*t.windows.at(i) = window{key: h.key}
+	t.keys[h.key] = i
+	return i
+}
+
+// giveWay forgets the window that was seen the longest ago.
+func (t *tracker) giveWay(now int64) {
+	last := t.windows.at(0).prev
+	if t.matches.at(t.windows.at(last).newest).time < now-t.within {
+		t.expired++
+	} else {
+		t.evicted++
+	}
+	t.forgetWindow(last)
+}
+
+// forget clears the window of a key, as if the key had never been seen.
+func (t *tracker) forget(key digest) {
+	if i, known := t.keys[key]; known {
+		t.forgetWindow(i)
+	}
+}
+
+func (t *tracker) forgetWindow(i uint32) {
+	w := t.windows.at(i)
+	for w.n > 0 {
+		t.drop(w, 0, w.oldest)
+	}
+	t.unlink(i)
+	delete(t.keys, w.key)
+	w.next, t.freeWindow = t.freeWindow, i
+}
+
+func (t *tracker) unlink(i uint32) {
+	w := t.windows.at(i)
+	t.windows.at(w.prev).next = w.next
+	t.windows.at(w.next).prev = w.prev
+}
+
+func (t *tracker) linkFirst(i uint32) {
+	sentinel, w := t.windows.at(0), t.windows.at(i)
+	w.prev, w.next = 0, sentinel.next
+	t.windows.at(sentinel.next).prev = i
+	sentinel.next = i
+}
+
+// nameID gives an event's name a number. There are as many as the vocabularies
+// of the sources have words; should one make up names without end, those beyond
+// the first 65,535 are remembered as "".
+func (t *tracker) nameID(name string) uint16 {
+	if id, ok := t.nameIDs[name]; ok {
+		return id
+	}
+	if len(t.names) == 0 {
+		t.names = append(t.names, "")
+	}
+	if len(t.names) > 0xffff {
+		return 0
+	}
+	id := uint16(len(t.names))
+	t.names = append(t.names, name)
+	t.nameIDs[name] = id
+	return id
+}
+
+// A counted is a match with its parts looked up.
+type counted struct {
+	time  int64
+	name  string
+	place uint64
+	addr  netip.Addr // invalid where addresses are not kept
+}
+
+// others are the matches in a key's window but own, oldest first.
+func (t *tracker) others(key digest, own uint32) []counted {
+	w := t.windows.at(t.keys[key])
+	out := make([]counted, 0, w.n)
+	for i := w.oldest; i != 0; i = t.matches.at(i).next {
+		if i == own {
+			continue
+		}
+		m := t.matches.at(i)
+		out = append(out, counted{time: m.time, name: t.names[m.name], place: m.place, addr: t.address(i)})
+	}
+	return out
+}
+
+func (t *tracker) address(i uint32) netip.Addr {
+	if i >= t.addresses.used {
+		return netip.Addr{}
+	}
+	// As16 of an invalid address is all zero, and nobody calls from there.
+	if a := *t.addresses.at(i); a != [16]byte{} {
+		return netip.AddrFrom16(a).Unmap()
+	}
+	return netip.Addr{}
+}
+
+// keep says whether addresses are kept from now on.
+func (t *tracker) keep(addresses bool) {
+	t.keepAddresses = addresses
+	if !addresses {
+		t.addresses = slab[[16]byte]{} // or they would be taken for those of later matches
+	}
+}

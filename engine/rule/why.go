@@ -1,0 +1,36 @@
+package rule
+
+import (
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+
+	"freeswitch-security/engine/event"
+)
+
+// A Clause is one of the comparisons that an expression joins by "and" and "or",
+// and what came of it for one event.
+type Clause struct {
+	Text string // as it stands in the expression
+	True bool
+	Err  error // where it could not be evaluated
+}
+
+// Why says, clause by clause in the order of the text, what the expression makes
+// of an event. It compiles each clause anew: it is for people to read, not for
+// every event.
+func (m *Matcher) Why(ev *event.Event) []Clause {
+	env := NewEnv(ev)
+	tokens := tokensOf(m.text)
+	text := []rune(m.text)
+	var out []Clause
+	for _, n := range clauses(m.root) {
+		from, to := span(n, tokens)
+		clause := Clause{Text: string(text[from:to])}
+		part := Matcher{}
+		if part.program, clause.Err = expr.Compile(clause.Text, options...); clause.Err == nil {
+			clause.True, clause.Err = part.Match(new(vm.VM), env)
+		}
+		out = append(out, clause)
+	}
+	return out
+}

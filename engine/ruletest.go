@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/rule"
+)
+
+// testStart is when every test begins; tests speak of times since then.
+var testStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// RunTest plays the events of a test to the rule that it stands in, alone, and
+// returns in words how what came of it differs from what was expected. No
+// difference means that the test passed. The error tells of a test that could
+// not be played.
+func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
+	only := *cfg
+	i := slices.IndexFunc(cfg.Rules, func(r *rule.Spec) bool { return r.Name == t.Rule })
+	only.Rules = cfg.Rules[i : i+1]
+
+	bans := map[netip.Prefix]ban.Term{}
+	alerts := map[netip.Prefix]int{}
+	refusals := map[netip.Prefix]string{}
+	e := New(&only, nil, slog.New(slog.DiscardHandler), func(v Verdict) {
+		switch v.Kind {
+		case Ban:
+			bans[v.Target] = v.Term
+		case Alert:
+			alerts[v.Target]++
+		case Refused:
+			refusals[v.Target] = v.Reason
+		}
+	})
+	events, err := play(cfg, t.Given)
+	if err != nil {
+		return nil, err
+	}
+	for _, ev := range events {
+		e.observe(ev, ev.Time)
+		if err := e.settle(); err != nil {
+			return nil, err
+		}
+	}
+	return differences(t, bans, alerts, refusals), nil
+}
+
+// play lists the events of a test in the order of their times.
+func play(cfg *config.Config, given []config.Given) ([]*event.Event, error) {
+	var events []*event.Event
+	next := testStart
+	for _, g := range given {
+		if g.At != nil {
+			next = testStart.Add(*g.At)
+		}
+		for n := 1; n <= g.Times; n++ {
+			reported, err := report(cfg, g, n)
+			if err != nil {
+				return nil, err
+			}
+			for _, ev := range reported {
+				ev.Time = next
+				ev.Source = g.Source
+				events = append(events, ev)
+			}
+			next = next.Add(g.Every)
+		}
+	}
+	slices.SortStableFunc(events, func(a, b *event.Event) int { return a.Time.Compare(b.Time) })
+	return events, nil
+}
+
+// report makes what is reported the nth time: a copy of the event, with n for
+// every "<n>" in a text, or what the source reads in the line.
+func report(cfg *config.Config, g config.Given, n int) ([]*event.Event, error) {
+	number := strings.NewReplacer("<n>", strconv.Itoa(n))
+	if g.Event != nil {
+		ev := *g.Event
+		ev.Each(func(text *string) { *text = number.Replace(*text) })
+		return []*event.Event{&ev}, nil
+	}
+	i := slices.IndexFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == g.Source })
+	var events []*event.Event
+	_, err := cfg.Sources[i].Source.Replay(context.Background(), plugin.Recording{
+		Name: g.Where, R: strings.NewReader(number.Replace(g.Line)),
+	}, nil, func(ev *event.Event) error {
+		events = append(events, ev)
+		return nil
+	})
+	if err == nil && len(events) == 0 {
+		err = fmt.Errorf("%s: source %s sees no event in this line; `explain` tells why", g.Where, g.Source)
+	}
+	return events, err
+}
+
+// differences tells what was expected and did not come, and the reverse.
+func differences(t config.Test, bans map[netip.Prefix]ban.Term, alerts map[netip.Prefix]int, refusals map[netip.Prefix]string) []string {
+	var out []string
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	for _, target := range targets(t.Bans, bans) {
+		want, expected := t.Bans[target]
+		got, came := bans[target]
+		name := ban.FormatTarget(target)
+		switch {
+		case expected && !came && refusals[target] != "":
+			say("expected %s banned for %s, got a refusal: %s", name, want, refusals[target])
+		case expected && !came:
+			say("expected %s banned for %s, got no ban", name, want)
+		case came && !expected:
+			say("expected no ban of %s, got %s", name, got)
+		case got != want:
+			say("expected %s banned for %s, got %s", name, want, got)
+		}
+	}
+	for _, target := range targets(t.Alerts, alerts) {
+		if want, got := t.Alerts[target], alerts[target]; want != got {
+			say("expected alerts about %s: %d, got %d", ban.FormatTarget(target), want, got)
+		}
+	}
+	return out
+}
+
+// targets lists the keys of both maps in order.
+func targets[V any](a, b map[netip.Prefix]V) []netip.Prefix {
+	all := maps.Clone(a)
+	if all == nil {
+		all = map[netip.Prefix]V{}
+	}
+	maps.Copy(all, b)
+	return slices.SortedFunc(maps.Keys(all), netip.Prefix.Compare)
+}

@@ -1,0 +1,176 @@
+# Attacks on passwords: one address that fails again and again.
+
+# Whoever fails five times in ten minutes, by REGISTER or INVITE, for one account or
+# several, known or unknown. A phone that mistypes its password twice and then gets it
+# right stays clear of it. FreeSWITCH reports an unknown user in two lines; the second
+# is a repeat and does not count.
+#
+# It cannot see guessing by MESSAGE or SUBSCRIBE, which FreeSWITCH does not report.
+rule "password guessing" {
+  on    = [source.log.freeswitch]
+  match = "event in ['auth_failure', 'unknown_user']"
+
+  threshold {
+    count  = 5
+    within = "10m"
+  }
+
+  ban {
+    for    = ["10m", "2h", "7d"]
+    forget = "30d"
+  }
+
+  test "five failures in eighty seconds" {
+    given {
+      event  = "auth_failure"
+      method = "REGISTER"
+      user   = "1000"
+      ip     = "203.0.113.7"
+      times  = 5
+      every  = "20s"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "by REGISTER and by INVITE together" {
+    given {
+      event  = "auth_failure"
+      method = "REGISTER"
+      ip     = "203.0.113.7"
+      times  = 3
+    }
+    given {
+      event  = "auth_failure"
+      method = "INVITE"
+      ip     = "203.0.113.7"
+      times  = 2
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "as FreeSWITCH writes it" {
+    given {
+      line  = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.45"
+      times = 5
+    }
+    bans = { "203.0.113.45" = "10m" }
+  }
+
+  test "one attempt that is reported twice counts once" {
+    given {
+      event = "unknown_user"
+      ip    = "203.0.113.7"
+      times = 4
+      every = "10s"
+    }
+    given {
+      event  = "auth_failure"
+      ip     = "203.0.113.7"
+      repeat = true
+      times  = 4
+      every  = "10s"
+      at     = "1ms"
+    }
+    bans = {}
+  }
+
+  test "an IPv6 host has a whole /64 to itself" {
+    given {
+      event = "auth_failure"
+      ip    = "2001:db8:5::1"
+      times = 3
+    }
+    given {
+      event = "auth_failure"
+      ip    = "2001:db8:5::2"
+      times = 2
+    }
+    bans = { "2001:db8:5::/64" = "10m" }
+  }
+
+  test "the second time is longer" {
+    given {
+      event = "auth_failure"
+      ip    = "203.0.113.7"
+      times = 5
+    }
+    given {
+      event = "auth_failure"
+      ip    = "203.0.113.7"
+      times = 5
+      at    = "1h"
+    }
+    bans = { "203.0.113.7" = "2h" }
+  }
+
+  test "two typos and the right password" {
+    given {
+      event = "auth_failure"
+      ip    = "203.0.113.30"
+      times = 2
+    }
+    given {
+      event = "challenge"
+      ip    = "203.0.113.30"
+      times = 10
+    }
+    bans = {}
+  }
+
+  test "four in ten minutes and one after" {
+    given {
+      event = "auth_failure"
+      ip    = "203.0.113.7"
+      times = 4
+    }
+    given {
+      event = "auth_failure"
+      ip    = "203.0.113.7"
+      at    = "10m4s"
+    }
+    bans = {}
+  }
+}
+
+# One password tried on many accounts: five accounts in an hour, however slowly. It
+# bans for longer than plain guessing, since no phone does it by mistake.
+#
+# An office with five phones whose password was changed on the same day would look
+# the same from outside: trust its address, or correct the phones.
+rule "password spraying" {
+  on    = [source.log.freeswitch]
+  match = "event == 'auth_failure'"
+
+  threshold {
+    distinct = "user"
+    count    = 5
+    within   = "1h"
+  }
+
+  ban {
+    for    = ["1h", "1d", "7d"]
+    forget = "30d"
+  }
+
+  test "five accounts, ten minutes apart" {
+    given {
+      event = "auth_failure"
+      user  = "100<n>"
+      ip    = "203.0.113.7"
+      times = 5
+      every = "10m"
+    }
+    bans = { "203.0.113.7" = "1h" }
+  }
+
+  test "one phone with an old password" {
+    given {
+      event = "auth_failure"
+      user  = "1000"
+      ip    = "203.0.113.7"
+      times = 50
+      every = "1m"
+    }
+    bans = {}
+  }
+}

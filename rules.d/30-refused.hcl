@@ -1,0 +1,105 @@
+# Addresses that an access list of FreeSWITCH refused.
+
+# A REGISTER or INVITE from an address that no list of the profile or user allows.
+# Needs `apply-register-acl` or `apply-inbound-acl` (with auth-calls=false) in the
+# profile, or `auth-acl` for the user.
+rule "acl rejection" {
+  on    = [source.log.freeswitch]
+  match = "event == 'acl_reject'"
+
+  threshold {
+    count  = 5
+    within = "10m"
+  }
+
+  ban {
+    for    = ["1h", "1d", "7d"]
+    forget = "30d"
+  }
+
+  test "five calls to a closed trunk" {
+    given {
+      line  = "2026-11-22 22:15:41.241852 57.53% [WARNING] sofia.c:10679 IP 203.0.113.6 Rejected by acl \"trusted\""
+      times = 5
+      every = "1m"
+    }
+    bans = { "203.0.113.6" = "1h" }
+  }
+
+  test "a carrier that fails over to a wrong profile now and then" {
+    given {
+      event = "acl_reject"
+      ip    = "203.0.113.6"
+      times = 10
+      every = "5m"
+    }
+    bans = {}
+  }
+}
+
+# Someone outside the access list who knocks at the event socket. Nobody does so by
+# accident three times; with an open socket he would own the switch.
+rule "event socket" {
+  on    = [source.log.freeswitch]
+  match = "event == 'esl_denied'"
+
+  threshold {
+    count  = 3
+    within = "10m"
+  }
+
+  ban {
+    for    = ["1d", "7d"]
+    forget = "30d"
+  }
+
+  test "three knocks" {
+    given {
+      line  = "2026-11-22 22:15:51.961851 71.97% [WARNING] mod_event_socket.c:2682 IP ::ffff:203.0.113.65 Rejected by acl \"esl_clients\""
+      times = 3
+    }
+    bans = { "203.0.113.65" = "1d" }
+  }
+
+  test "one knock" {
+    given {
+      event = "esl_denied"
+      ip    = "203.0.113.65"
+    }
+    bans = {}
+  }
+}
+
+# Registrations with an authorization header that is none: broken tools, sent to see
+# what breaks.
+rule "malformed authorization" {
+  on    = [source.log.freeswitch]
+  match = "event == 'auth_malformed'"
+
+  threshold {
+    count  = 5
+    within = "10m"
+  }
+
+  ban {
+    for    = ["10m", "2h", "1d"]
+    forget = "30d"
+  }
+
+  test "five in a row" {
+    given {
+      line  = "2026-11-22 22:16:05.661853 5.17% [ERR] sofia_reg.c:1437 Can not do authorization without a complete header in REGISTER request from 198.51.100.231:56325"
+      times = 5
+    }
+    bans = { "198.51.100.231" = "10m" }
+  }
+
+  test "a phone with a flaw" {
+    given {
+      event = "auth_malformed"
+      ip    = "198.51.100.231"
+      times = 4
+    }
+    bans = {}
+  }
+}

@@ -1,0 +1,135 @@
+package logfile
+
+import "freeswitch-security/engine/event"
+
+// A decoder turns lines into events. It is not safe for use by several
+// goroutines; they share the patterns and each have their own.
+type decoder struct {
+	limits
+	clock
+	source   string
+	patterns []pattern
+	use      []use // what is done with the events of each pattern
+}
+
+// use says what the events of a pattern are good for in a replay.
+type use uint8
+
+const (
+	unused    use = iota // nobody asked for them
+	auxiliary            // they only tell which other events are repeats
+	wanted               // they are handed on
+)
+
+// A finding is an event and what must still be settled in the order of the log.
+type finding struct {
+	event  *event.Event
+	wanted bool
+	dated  bool  // the event has its time
+	stamp  stamp // where it has not: its line tells no year, and a line before it must
+}
+
+// uses tells what each pattern is good for when the named events are wanted; nil
+// wants all.
+func uses(patterns []pattern, want map[string]bool) []use {
+	all := make([]use, len(patterns))
+	for i, p := range patterns {
+		switch {
+		case want == nil || want[p.event]:
+			all[i] = wanted
+		case want[event.AuthFailure] && (p.event == event.UnknownUser || p.event == event.ACLReject):
+			all[i] = auxiliary
+		}
+	}
+	return all
+}
+
+// decode reads one line and the input behind it. doubted reports a line that
+// looked like a wanted event and is refused as evidence.
+func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bool) {
+	if len(line) > d.maxLine {
+		return finding{}, false, false
+	}
+	h, ok := parseHeader(line)
+	if !ok {
+		return finding{}, false, false
+	}
+	var m match
+	p, v := d.find(line, &h, &m)
+	if v == differs || d.use[p] == unused {
+		return finding{}, false, false
+	}
+	if v == ambiguous || !d.explained(line[h.message:], rest, h.prefixed) {
+		return finding{}, false, d.use[p] == wanted
+	}
+	f = finding{event: d.event(line, &h, &d.patterns[p], &m), wanted: d.use[p] == wanted, stamp: h.stamp}
+	if !d.needsYear(h.stamp) {
+		f.event.Time, f.dated = d.time(h.stamp), true
+	}
+	return f, true, false
+}
+
+// settle dates a finding whose line told no year; with year 0 it stays without.
+func (c *clock) settle(f *finding, year int) {
+	if f.dated || year == 0 {
+		return
+	}
+	f.stamp.year = year
+	f.event.Time, f.dated = c.time(f.stamp), true
+}
+
+// find gives the first pattern that the line is of.
+func (d *decoder) find(line string, h *header, m *match) (index int, v verdict) {
+	msg := line[h.message:]
+	for i := range d.patterns {
+		p := &d.patterns[i]
+		if p.file != "" && p.file != line[h.file.from:h.file.to] || p.level != "" && p.level != h.level {
+			continue
+		}
+		*m = match{}
+		if v := p.match(msg, m); v != differs {
+			return i, v
+		}
+	}
+	return 0, differs
+}
+
+// event makes the event of a line that matched. Its texts are parts of one copy
+// of the line, so that it holds on to nothing else.
+func (d *decoder) event(line string, h *header, p *pattern, m *match) *event.Event {
+	text := event.Bound(line, event.MaxText)
+	e := &event.Event{
+		Name: p.event, Source: d.source, IP: m.ip, Port: m.port,
+		Level: h.level, Text: text,
+	}
+	part := func(s span, bound int) string {
+		if s.to <= len(text) && s.to-s.from <= bound {
+			return text[s.from:s.to]
+		}
+		return event.Bound(line[s.from:s.to], bound)
+	}
+	e.Message = part(span{h.message, len(line)}, event.MaxText)
+	e.File = part(h.file, event.MaxField)
+	for i, hole := range p.holes {
+		if hole.kind == textHole {
+			s := m.spans[i]
+			set(e, hole.name, part(span{s.from + h.message, s.to + h.message}, event.MaxField))
+		}
+	}
+	for _, c := range p.sets {
+		set(e, c.name, c.value)
+	}
+	return e
+}
+
+// set gives the named text of the event a value that is bounded already.
+func set(e *event.Event, name, value string) {
+	if at, known := textFields[name]; known {
+		*at(e) = value
+		return
+	}
+	if e.Fields == nil {
+		e.Fields = map[string]string{}
+	}
+	e.Fields[name] = value
+}

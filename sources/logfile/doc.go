@@ -1,0 +1,11 @@
+// Package logfile reads FreeSWITCH's log: `source "log" "name" { … }`.
+//
+// It stands first on the path, where bytes become events. A line is looked at
+// only if the prefilter finds a literal of a pattern in it; its header is parsed
+// at column 0, its message is compared with the patterns, and the lines that
+// follow it must be FreeSWITCH's own. What is left is an [event.Event].
+//
+// The invariant: nothing that a caller writes into a user name, a domain, a user
+// agent or a call-id changes which address a line is held against. Where a line
+// could be read with two addresses, it is refused as evidence and counted.
+package logfile

@@ -1,0 +1,51 @@
+package logfile
+
+import (
+	"slices"
+	"time"
+
+	"freeswitch-security/engine/plugin"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Kind makes sources of FreeSWITCH's log file.
+var Kind = plugin.SourceKind{Name: "log", New: newSource}
+
+// DefaultPath is where FreeSWITCH's packages put the log.
+const DefaultPath = "/var/log/freeswitch/freeswitch.log"
+
+// source is one `source "log"` block.
+type source struct {
+	name     string // the reference: "log.freeswitch"
+	path     string
+	zone     *time.Location // of stamps that tell none
+	patterns []pattern      // the operator's own, then the catalogue: the first that matches counts
+}
+
+var (
+	_ plugin.Source    = (*source)(nil)
+	_ plugin.Explainer = (*source)(nil)
+)
+
+func newSource(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics) {
+	s, diags := decodeBody(body, env)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return s, diags
+}
+
+// Vocabulary names the events and raw fields of the source's patterns.
+func (s *source) Vocabulary() plugin.Vocabulary {
+	var v plugin.Vocabulary
+	for i := range s.patterns {
+		v.Events = append(v.Events, s.patterns[i].event)
+		v.Fields = append(v.Fields, s.patterns[i].raw()...)
+	}
+	for _, names := range []*[]string{&v.Events, &v.Fields} {
+		slices.Sort(*names)
+		*names = slices.Compact(*names)
+	}
+	return v
+}
