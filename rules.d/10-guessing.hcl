@@ -2,13 +2,18 @@
 
 # Whoever fails five times in ten minutes, by REGISTER or INVITE, for one account or
 # several, known or unknown. A phone that mistypes its password twice and then gets it
-# right stays clear of it. FreeSWITCH reports an unknown user in two lines; the second
-# is a repeat and does not count.
+# right stays clear of it.
+#
+# FreeSWITCH reports an unknown user in two lines, and so it does an address that the
+# user's own access list refuses. The first line counts; the second is a repeat.
 #
 # It cannot see guessing by MESSAGE or SUBSCRIBE, which FreeSWITCH does not report.
 rule "password guessing" {
   on    = [source.log.freeswitch]
-  match = "event in ['auth_failure', 'unknown_user']"
+  match = <<-EOT
+    event in ['auth_failure', 'unknown_user']
+    or event == 'acl_reject' and message contains 'Rejected by user acl'
+  EOT
 
   threshold {
     count  = 5
@@ -70,6 +75,17 @@ rule "password guessing" {
       times  = 4
       every  = "10s"
       at     = "1ms"
+    }
+    bans = {}
+  }
+
+  test "refused by the user's access list" {
+    given {
+      line  = <<-EOT
+        2026-11-22 22:17:30.501844 18.50% [WARNING] sofia_reg.c:3275 IP 203.0.113.60 Rejected by user acl [trusted] and no proxy acl present
+        2026-11-22 22:17:30.501844 18.50% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1018@10.77.0.10] from ip 203.0.113.60
+      EOT
+      times = 4
     }
     bans = {}
   }

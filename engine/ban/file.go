@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -34,12 +35,9 @@ var ErrDamaged = errors.New("the state file is damaged")
 // OpenFile opens the file at path, and makes it if it is missing. The directory
 // must exist.
 func OpenFile(path string) (f *File, err error) {
-	defer func() {
-		// bbolt panics where a page is not what another says it is.
-		if p := recover(); p != nil {
-			f, err = nil, fmt.Errorf("%s: %w: %v", path, ErrDamaged, p)
-		}
-	}()
+	// A file that is given up stays open and locked: it is of no use but to be
+	// moved aside.
+	defer guard(path)(&err)
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -65,7 +63,7 @@ func (f *File) Close() error { return f.db.Close() }
 
 // Save writes the records in one transaction.
 func (f *File) Save(records []Record) (err error) {
-	defer f.damage(&err)
+	defer guard(f.db.Path())(&err)
 	return f.db.Update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(recordsBucket)
 		for i := range records {
@@ -91,7 +89,7 @@ func (f *File) Save(records []Record) (err error) {
 // Load hands over every record. A single one that cannot be read is told in the
 // error; the others are handed over all the same.
 func (f *File) Load(each func(Record)) (err error) {
-	defer f.damage(&err)
+	defer guard(f.db.Path())(&err)
 	var bad []error
 	err = f.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(recordsBucket).ForEach(func(key, value []byte) error {
@@ -111,10 +109,16 @@ func (f *File) Load(each func(Record)) (err error) {
 	return errors.Join(append(bad, err)...)
 }
 
-// damage turns a panic of bbolt into an error.
-func (f *File) damage(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%s: %w: %v", f.db.Path(), ErrDamaged, p)
+// guard makes an error of what bbolt does with a damaged file: it panics where a
+// page is not what another says it is, and reads beyond the end of its mapping
+// where a page's number is wrong, which without the guard ends the process.
+func guard(path string) (done func(*error)) {
+	before := debug.SetPanicOnFault(true)
+	return func(err *error) {
+		debug.SetPanicOnFault(before)
+		if p := recover(); p != nil {
+			*err = fmt.Errorf("%s: %w: %v", path, ErrDamaged, p)
+		}
 	}
 }
 
