@@ -13,41 +13,71 @@ import (
 // An Engine holds the rules and the ledger of one running program or one replay.
 // Its methods must be called from one goroutine, unless they say otherwise.
 type Engine struct {
-	sources []config.Source
-	rules   *rule.Set
-	ledger  *ban.Ledger
-	hosts   []ban.Trusted
-	now     time.Time // how far time has come; never runs backwards
-	untold  []Verdict // decided, not yet durable
-	tell    func(Verdict)
-	swaps   chan swap
-	log     *slog.Logger
+	Options
+	cfg    *config.Config
+	rules  *rule.Set
+	ledger *ban.Ledger
+	now    time.Time // how far time has come; never runs backwards
+	untold []Verdict // decided, not yet durable
+	live   live
 }
 
-// New returns an engine for cfg that tells its verdicts to tell, in order, and
-// what goes wrong while it runs to log. hosts are the addresses of this host,
-// trusted beside what cfg trusts; a replay has none.
-func New(cfg *config.Config, hosts []ban.Trusted, log *slog.Logger, tell func(Verdict)) *Engine {
-	return &Engine{
-		sources: cfg.Sources,
-		rules:   rule.NewSet(cfg.Rules),
-		ledger:  ban.NewLedger(trust(cfg, hosts)),
-		hosts:   hosts,
-		tell:    tell,
-		swaps:   make(chan swap),
-		log:     log,
+// Options are what an engine needs beside the configuration. The zero value is
+// what a replay needs, apart from Tell.
+type Options struct {
+	// Tell is called with every verdict, in order, once it is durable.
+	Tell func(Verdict)
+
+	// Hosts lists the addresses of this host, which are trusted. It is asked at
+	// the start and at every reload.
+	Hosts func() []ban.Trusted
+
+	// Log is told what goes wrong while the engine runs; nil: nobody.
+	Log *slog.Logger
+
+	// DryRun keeps all actions from running.
+	DryRun bool
+
+	// Ready is called once every action has come to agree with the ledger, or
+	// has failed to for the first time.
+	Ready func()
+}
+
+// New returns an engine for cfg.
+func New(cfg *config.Config, o Options) *Engine {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Hosts == nil {
+		o.Hosts = func() []ban.Trusted { return nil }
+	}
+	if o.Ready == nil {
+		o.Ready = func() {}
+	}
+	e := &Engine{Options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), live: newLive()}
+	e.ledger = ban.NewLedger(e.trust())
+	return e
 }
 
-func trust(cfg *config.Config, hosts []ban.Trusted) *ban.Trust {
-	return ban.NewTrust(append(cfg.Trusted[:len(cfg.Trusted):len(cfg.Trusted)], hosts...))
+// trust is whom the configuration and the host's own addresses protect.
+func (e *Engine) trust() *ban.Trust {
+	return ban.NewTrust(append(e.Hosts(), e.cfg.Trusted...))
 }
-
-// Rules returns the running rules, for their statistics.
-func (e *Engine) Rules() *rule.Set { return e.rules }
 
 // Ledger returns the ledger. It may be used from any goroutine.
 func (e *Engine) Ledger() *ban.Ledger { return e.ledger }
+
+// Restore fills the ledger from a store and keeps it there from now on. It must
+// be called before the engine runs. An error tells what could not be restored;
+// the rest was.
+func (e *Engine) Restore(store ban.Store, now time.Time) error {
+	err := e.ledger.Restore(store)
+	e.advance(now)
+	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
+		e.decide(unbanned(&c))
+	}
+	return err
+}
 
 // decide keeps a verdict until it is settled.
 func (e *Engine) decide(v Verdict) { e.untold = append(e.untold, v) }
@@ -57,7 +87,7 @@ func (e *Engine) decide(v Verdict) { e.untold = append(e.untold, v) }
 func (e *Engine) settle() error {
 	err := e.ledger.Commit()
 	for _, v := range e.untold {
-		e.tell(v)
+		e.Tell(v)
 	}
 	clear(e.untold)
 	e.untold = e.untold[:0]
@@ -70,7 +100,7 @@ func (e *Engine) observe(ev *event.Event, now time.Time) {
 	e.rules.Observe(ev, e.fired)
 }
 
-// advance lets time pass until now and tells which bans are over.
+// advance lets time pass until now and decides which bans are over.
 func (e *Engine) advance(now time.Time) {
 	if !now.After(e.now) {
 		return
@@ -119,13 +149,14 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) {
 // Reload puts cfg in the place of the configuration that runs: its rules take
 // over the windows of those that count the same thing, and the ledger lifts the
 // bans that the new trust forbids. It must be called between two events, on the
-// goroutine that counts; [Engine.Swap] does so for a running engine.
+// goroutine that counts; see [Engine.Do].
 func (e *Engine) Reload(cfg *config.Config) {
+	e.cfg = cfg
 	rules := rule.NewSet(cfg.Rules)
 	rules.Adopt(e.rules)
 	e.rules = rules
-	e.sources = cfg.Sources
-	for _, c := range e.ledger.SetTrust(trust(cfg, e.hosts), e.now) {
+	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
 		e.decide(unbanned(&c))
 	}
+	e.live.reload(e)
 }

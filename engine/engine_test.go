@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -23,6 +22,8 @@ type script struct {
 	events []event.Event
 	after  func() // called after each live event has been counted
 }
+
+func (s *script) Same(other any) bool { return s == other }
 
 func (s *script) Vocabulary() plugin.Vocabulary { return plugin.Vocabulary{Events: event.Names} }
 
@@ -147,14 +148,12 @@ func (h history) diff(t *testing.T, name string, other history) {
 	}
 }
 
-var discard = slog.New(slog.DiscardHandler)
-
 // replay runs events through the replay driver; reload after each, if asked for.
-func replay(t *testing.T, src *script, reload bool) history {
+func runReplay(t *testing.T, src *script, reload bool) history {
 	t.Helper()
 	var h history
 	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
-	e := New(cfg, nil, discard, h.tell)
+	e := New(cfg, Options{Tell: h.tell})
 	var each func(*event.Event)
 	if reload {
 		each = func(*event.Event) { e.Reload(guessing(t, config.Source{Ref: "log.x", Source: src})) }
@@ -166,14 +165,14 @@ func replay(t *testing.T, src *script, reload bool) history {
 	return h
 }
 
-func live(t *testing.T, src *script, reload bool) history {
+func runLive(t *testing.T, src *script, reload bool) history {
 	t.Helper()
 	var h history
 	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
-	e := New(cfg, nil, discard, h.tell)
+	e := New(cfg, Options{Tell: h.tell})
 	if reload {
 		src.after = func() {
-			if err := e.Swap(t.Context(), guessing(t, config.Source{Ref: "log.x", Source: src})); err != nil {
+			if err := e.Do(t.Context(), func() { e.Reload(guessing(t, config.Source{Ref: "log.x", Source: src})) }); err != nil {
 				t.Error(err)
 			}
 		}
@@ -191,16 +190,16 @@ func TestLiveAgreesWithReplay(t *testing.T) {
 	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
 			events := attack(rand.New(rand.NewPCG(seed, 1)), time.Now().Add(time.Second), "log.x")
-			want := replay(t, &script{events: events}, false)
+			want := runReplay(t, &script{events: events}, false)
 			bans += len(want)
 			name := fmt.Sprintf("seed %d", seed)
-			want.diff(t, name+", reload in replay", replay(t, &script{events: events}, true))
-			want.diff(t, name+", live", live(t, &script{events: events}, false))
+			want.diff(t, name+", reload in replay", runReplay(t, &script{events: events}, true))
+			want.diff(t, name+", live", runLive(t, &script{events: events}, false))
 		})
 		synctest.Test(t, func(t *testing.T) {
 			events := attack(rand.New(rand.NewPCG(seed, 1)), time.Now().Add(time.Second), "log.x")
-			want := replay(t, &script{events: events}, false)
-			want.diff(t, fmt.Sprintf("seed %d, reload live", seed), live(t, &script{events: events}, true))
+			want := runReplay(t, &script{events: events}, false)
+			want.diff(t, fmt.Sprintf("seed %d, reload live", seed), runLive(t, &script{events: events}, true))
 		})
 	}
 	if bans < 600 {
@@ -212,7 +211,7 @@ func TestFutureCountsAsNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []Verdict
 		src := &future{}
-		e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), nil, discard, func(v Verdict) { got = append(got, v) })
+		e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), Options{Tell: func(v Verdict) { got = append(got, v) }})
 		if err := e.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +245,7 @@ func TestStreamsAreMergedByTime(t *testing.T) {
 		s := scripts[(i/7)%2]
 		s.events = append(s.events, event.Event{Time: at, Name: event.Challenge})
 	}
-	e := New(guessing(t), nil, discard, func(Verdict) {})
+	e := New(guessing(t), Options{Tell: func(Verdict) {}})
 	var got []time.Time
 	_, err := e.Replay(t.Context(), []Input{{Ref: "a", Source: scripts[0]}, {Ref: "b", Source: scripts[1]}},
 		func(ev *event.Event) { got = append(got, ev.Time) })
@@ -268,7 +267,7 @@ func TestReloadLiftsWhatItTrusts(t *testing.T) {
 	}
 	var h history
 	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
-	e := New(cfg, nil, discard, h.tell)
+	e := New(cfg, Options{Tell: h.tell})
 	if _, err := e.Replay(t.Context(), []Input{{Ref: "log.x", Source: src}}, nil); err != nil {
 		t.Fatal(err)
 	}

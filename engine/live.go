@@ -3,67 +3,101 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
-	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/plugin"
 )
 
-// A swap is a configuration on its way to the goroutine that counts.
-type swap struct {
-	cfg  *config.Config
-	done chan struct{}
+// live is what an engine has only while it runs: the sources it follows, the
+// actions it keeps in agreement with the ledger, and what reaches it from
+// elsewhere.
+type live struct {
+	ctx     context.Context // of the run; nil before it
+	events  chan *event.Event
+	asked   chan func() // to be done between two events
+	follows follows
+	runs    runs
 }
 
 // inFlight is how many events may wait for the core. A log file is its own
 // buffer, so the channel is small: a full one stops the reader, not the caller.
 const inFlight = 1024
 
-// Run follows the live sources until ctx ends, or until every one of them has
-// ended, and returns their joint error. Time is the clock's; events carry their
-// own, and one that is stamped in the future counts as now.
+func newLive() live {
+	return live{
+		events:  make(chan *event.Event, inFlight),
+		asked:   make(chan func()),
+		follows: newFollows(),
+		runs:    newRuns(),
+	}
+}
+
+// reload brings sources and actions in line with the configuration, if the
+// engine runs.
+func (l *live) reload(e *Engine) {
+	if l.ctx != nil {
+		l.follows.agree(e)
+		l.runs.agree(e)
+	}
+}
+
+// Run follows the live sources and has the actions carried out, until ctx ends
+// or there is no source left to follow. Time is the clock's; events carry their
+// own, and one that is stamped in the future counts as now. What stands in the
+// kernel is left standing.
 func (e *Engine) Run(ctx context.Context) error {
-	events := make(chan *event.Event, inFlight)
-	ended := e.follow(ctx, events)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e.live.ctx = ctx
+	e.live.runs.agree(e)
+	e.live.follows.agree(e)
+	defer e.live.runs.wait()
+	defer e.live.follows.wait()
+	defer cancel() // before waiting for them
+	go ready(ctx, e.live.runs.runners(), e.Ready)
+
 	wake := time.NewTimer(0)
 	defer wake.Stop()
-	for open := true; open; {
+	for {
 		select {
 		case <-ctx.Done():
-			return ended()
-		case ev, more := <-events:
-			open = more
-			for ; ev != nil; ev = waiting(events) {
-				e.observeLive(ev)
+			return nil
+		case ev := <-e.live.events:
+			e.observeAll(ev)
+		case end := <-e.live.follows.ended:
+			e.observeAll(nil) // what it had reported before
+			if e.live.follows.gone(e, end) {
+				e.commit()
+				return end.err
 			}
-		case s := <-e.swaps:
+		case do := <-e.live.asked:
 			e.advance(time.Now())
-			e.Reload(s.cfg)
-			close(s.done)
+			do()
 		case <-wake.C:
 			e.advance(time.Now())
 		}
-		if err := e.settle(); err != nil {
-			e.log.Error("state not saved", "err", err)
-		}
+		e.commit()
 		if at, ok := e.ledger.Next(); ok {
 			wake.Reset(time.Until(at))
 		}
 	}
-	return ended()
 }
 
-// waiting takes an event that is there already, so that what comes in a burst
-// shares one commit; nil where there is none.
-func waiting(events <-chan *event.Event) *event.Event {
-	select {
-	case ev := <-events:
-		return ev
-	default:
-		return nil
+// observeAll lets the rules see an event and all that are waiting behind it, so
+// that what comes in a burst shares one commit.
+func (e *Engine) observeAll(ev *event.Event) {
+	for range inFlight {
+		if ev != nil {
+			e.observeLive(ev)
+		}
+		select {
+		case ev = <-e.live.events:
+		default:
+			return
+		}
+	}
+	if ev != nil {
+		e.observeLive(ev)
 	}
 }
 
@@ -76,49 +110,26 @@ func (e *Engine) observeLive(ev *event.Event) {
 	e.observe(ev, now)
 }
 
-// follow starts every source that can be followed and closes events when all
-// have ended. The function it returns waits for that and gives their errors.
-func (e *Engine) follow(ctx context.Context, events chan<- *event.Event) (ended func() error) {
-	emit := func(ev *event.Event) {
-		select {
-		case events <- ev:
-		case <-ctx.Done():
-		}
-	}
-	errs := make([]error, len(e.sources))
-	var following sync.WaitGroup
-	for i, s := range e.sources {
-		follower, ok := s.Source.(plugin.Follower)
-		if !ok {
-			errs[i] = fmt.Errorf("source %s: can only be replayed", s.Ref)
-			continue
-		}
-		want := e.rules.Wants(s.Ref)
-		following.Go(func() {
-			if err := follower.Follow(ctx, want, emit); err != nil && ctx.Err() == nil {
-				errs[i] = fmt.Errorf("source %s: %w", s.Ref, err)
-			}
-		})
-	}
-	go func() {
-		following.Wait()
-		close(events)
-	}()
-	return func() error {
-		following.Wait()
-		return errors.Join(errs...)
+// commit settles what was decided, and tells the log if it could not be saved.
+func (e *Engine) commit() {
+	if err := e.settle(); err != nil {
+		e.Log.Error("state not saved", "err", err)
 	}
 }
 
-// Swap hands cfg to the running engine and returns when it counts by it. It may
-// be called from any goroutine.
-func (e *Engine) Swap(ctx context.Context, cfg *config.Config) error {
-	s := swap{cfg: cfg, done: make(chan struct{})}
+// errStopped is what Do returns when the engine stops meanwhile.
+var errStopped = errors.New("the engine has stopped")
+
+// Do has f called on the goroutine that counts, between two events, and returns
+// when it is done and what it decided is durable. It may be called from any
+// goroutine while the engine runs.
+func (e *Engine) Do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
 	select {
-	case e.swaps <- s:
+	case e.live.asked <- func() { f(); e.commit(); close(done) }:
+		<-done
+		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return errors.Join(errStopped, ctx.Err())
 	}
-	<-s.done
-	return nil
 }

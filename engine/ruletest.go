@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
@@ -33,7 +32,7 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 	bans := map[netip.Prefix]ban.Term{}
 	alerts := map[netip.Prefix]int{}
 	refusals := map[netip.Prefix]string{}
-	e := New(&only, nil, slog.New(slog.DiscardHandler), func(v Verdict) {
+	e := New(&only, Options{Tell: func(v Verdict) {
 		switch v.Kind {
 		case Ban:
 			bans[v.Target] = v.Term
@@ -42,7 +41,7 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 		case Refused:
 			refusals[v.Target] = v.Reason
 		}
-	})
+	}})
 	events, err := play(cfg, t.Given)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// ByRule is the author of an order that a rule gave.
+const ByRule = "rule"
+
 // An Order is a wish that a target be banned. The ledger may refuse it.
 type Order struct {
 	// Target is the network to ban, masked; a single address is a /32 or /128.
@@ -15,7 +18,7 @@ type Order struct {
 
 	Rule   string // the rule that fired; "" where none did
 	Source string // the source of the firing event; "" where there is none
-	Author string // who ordered it: "rule", "api alice", "feed apiban"
+	Author string // who ordered it: ByRule, "api alice", "feed apiban"
 	Reason string // in words, for people
 
 	At       time.Time     // when the offence was: the ban starts here

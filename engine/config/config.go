@@ -53,6 +53,7 @@ type Action struct {
 	Kind   string // "iptables"
 	Name   string // "drop"
 	Action plugin.Action
+	Blocks bool      // it acts against callers, see plugin.ActionKind
 	Range  hcl.Range // of the block's header
 }
 
@@ -84,6 +85,6 @@ type Given struct {
 
 	Times int            // at least 1
 	Every time.Duration  // between two of them; default 1s
-	At    *time.Duration // of the first, since the test's start; nil: Every after the last of the given before
+	At    *time.Duration // of the first, since the test's start; nil: where the given before would go on
 	Where string         // "rules.d/20-registration.hcl:33"
 }

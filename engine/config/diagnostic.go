@@ -50,6 +50,10 @@ func withoutValues(diag *hcl.Diagnostic) *hcl.Diagnostic {
 // another mistake, which has its own diagnostic.
 const afterthought = "value must be known"
 
+// maxDiagnostics is how many diagnostics are given at once: more than anybody
+// reads. Each costs a walk through its file to be printed.
+const maxDiagnostics = 100
+
 // tidy puts diagnostics into the order of the files and lines, gives each a
 // position, and drops those that say nothing new.
 func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostics {
@@ -65,12 +69,6 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 		if diag.Subject == nil {
 			diag.Subject, diag.Context = fallback.Ptr(), nil
 		}
-		if file := files[diag.Subject.Filename]; file != nil {
-			diag.Subject = inside(*diag.Subject, file.Bytes).Ptr()
-			if diag.Context != nil {
-				diag.Context = inside(*diag.Context, file.Bytes).Ptr()
-			}
-		}
 		out = append(out, diag)
 	}
 	slices.SortStableFunc(out, func(a, b *hcl.Diagnostic) int {
@@ -81,31 +79,60 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 			strings.Compare(a.Detail, b.Detail),
 		)
 	})
-	return slices.CompactFunc(out, func(a, b *hcl.Diagnostic) bool {
+	out = slices.CompactFunc(out, func(a, b *hcl.Diagnostic) bool {
 		return a.Severity == b.Severity && a.Summary == b.Summary && a.Detail == b.Detail && *a.Subject == *b.Subject
 	})
+	if len(out) > maxDiagnostics {
+		out = append(out[:maxDiagnostics:maxDiagnostics], theRest(out[maxDiagnostics:]))
+	}
+	for _, diag := range out {
+		if file := files[diag.Subject.Filename]; file != nil {
+			diag.Subject = inside(*diag.Subject, file.Bytes).Ptr()
+			if diag.Context != nil {
+				diag.Context = inside(*diag.Context, file.Bytes).Ptr()
+			}
+		}
+	}
+	return out
+}
+
+// theRest stands for diagnostics that are too many to be given. It is an error
+// if one of them is.
+func theRest(diags hcl.Diagnostics) *hcl.Diagnostic {
+	rest := &hcl.Diagnostic{
+		Severity: hcl.DiagWarning, Summary: "More of this kind",
+		Detail: fmt.Sprintf("There are %d more, which are not shown.", len(diags)), Subject: diags[0].Subject,
+	}
+	if diags.HasErrors() {
+		rest.Severity, rest.Summary = hcl.DiagError, "More mistakes"
+	}
+	return rest
 }
 
 // inside makes a range lie in its file, with the lines and columns that belong
 // to its bytes: HCL counts both wrongly in a JSON string with escapes in it.
 func inside(rng hcl.Range, src []byte) hcl.Range {
 	if strings.HasSuffix(rng.Filename, ".json") {
-		rng.Start, rng.End = positionAt(src, rng.Start.Byte), positionAt(src, rng.End.Byte)
+		rng.Start = positionAt(src, hcl.InitialPos, rng.Start.Byte)
+		rng.End = positionAt(src, rng.Start, rng.End.Byte)
 	}
 	return rng
 }
 
-// positionAt is the position of a byte of a file, or of the file's end where the
-// file is shorter.
-func positionAt(src []byte, offset int) hcl.Pos {
-	offset = max(0, min(offset, len(src)))
-	before := src[:offset]
-	start := bytes.LastIndexByte(before, '\n') + 1
-	pos := hcl.Pos{Line: bytes.Count(before, []byte{'\n'}) + 1, Column: 1, Byte: offset}
+// positionAt is the position of a byte of a file, counted on from a position
+// before it, or of the file's end where the file is shorter.
+func positionAt(src []byte, from hcl.Pos, offset int) hcl.Pos {
+	offset = max(from.Byte, min(offset, len(src)))
+	between := src[from.Byte:offset]
+	pos := hcl.Pos{Line: from.Line + bytes.Count(between, []byte{'\n'}), Column: from.Column, Byte: offset}
+	line := between
+	if i := bytes.LastIndexByte(between, '\n'); i >= 0 {
+		line, pos.Column = between[i+1:], 1
+	}
 	// Columns are characters as people see them; the scanner counts them so.
 	whole := func(data []byte, _ bool) (int, []byte, error) { return len(data), data, nil }
-	if scan := hcl.NewRangeScanner(before[start:], "", whole); scan.Scan() {
-		pos.Column = scan.Range().End.Column
+	if scan := hcl.NewRangeScanner(line, "", whole); scan.Scan() {
+		pos.Column += scan.Range().End.Column - 1
 	}
 	return pos
 }

@@ -8,5 +8,6 @@
 // of one directory and what they name with file(), it asks for the environment
 // variables that it is given a function for, and it reads no clock. Every
 // mistake of every file is reported in one go, each with a position; and no
-// value that came from env() or file() ever stands in a diagnostic.
+// value that came from env() or file() ever stands in a diagnostic of this
+// package's. What a plugin says about its own part is the plugin's to mind.
 package config

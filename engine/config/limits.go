@@ -79,7 +79,8 @@ func hugeNumber(s string) bool {
 // syntax.
 func checkJSON(src []byte, name string) *hcl.Diagnostic {
 	at := func(from, to int) hcl.Range {
-		return hcl.Range{Filename: name, Start: positionAt(src, from), End: positionAt(src, to)}
+		start := positionAt(src, hcl.InitialPos, from)
+		return hcl.Range{Filename: name, Start: start, End: positionAt(src, start, to)}
 	}
 	depth := 0
 	for i := 0; i < len(src); i++ {

@@ -62,19 +62,15 @@ func (lit literal) between(from, to int) hcl.Range {
 	}
 	from = max(0, min(from, n))
 	to = max(from, min(to, n))
-	rng := hcl.Range{Filename: lit.rng.Filename}
-	if from == n {
-		end := lit.places[n-1].to
-		rng.Start = positionAt(lit.src, end)
-		rng.End = rng.Start
-		return rng
+	begin, end := lit.places[n-1].to, lit.places[n-1].to
+	if from < n {
+		begin, end = lit.places[from].from, lit.places[from].from
 	}
-	rng.Start = positionAt(lit.src, lit.places[from].from)
-	rng.End = rng.Start
 	if to > from {
-		rng.End = positionAt(lit.src, lit.places[to-1].to)
+		end = lit.places[to-1].to
 	}
-	return rng
+	start := positionAt(lit.src, lit.rng.Start, begin)
+	return hcl.Range{Filename: lit.rng.Filename, Start: start, End: positionAt(lit.src, start, end)}
 }
 
 // A walker reads the source of a text again, noting where each character is.

@@ -27,36 +27,38 @@ type locals struct {
 func (l *loader) decodeLocals(blocks hcl.Blocks) {
 	e := locals{loader: l, attrs: map[string]*hcl.Attribute{}, done: map[string]cty.Value{}}
 	for _, block := range blocks {
-		attrs, diags := block.Body.JustAttributes()
-		l.adopt(diags, header(block))
-		for _, name := range slices.Sorted(maps.Keys(attrs)) {
-			attr := attrs[name]
-			if first := e.attrs[name]; first != nil {
-				l.errorAt(attr.NameRange, "Duplicate local",
-					fmt.Sprintf("local.%s is already defined at %s. Give one of them another name.", name, where(first.NameRange)))
-				continue
-			}
-			if len(e.attrs) == maxLocals {
-				l.errorAt(attr.NameRange, "Too many locals", fmt.Sprintf("There may be %d at the most.", maxLocals))
-				return
-			}
-			e.attrs[name] = attr
-		}
+		e.collect(block)
 	}
 	l.localNames = slices.Sorted(maps.Keys(e.attrs))
 	for _, name := range l.localNames {
 		e.value(name)
-		l.context(e.attrs[name].Range.Filename)
-	}
-	for _, body := range l.bodies {
-		l.context(body.MissingItemRange().Filename)
 	}
 	all := cty.ObjectVal(e.done)
 	if l.partial {
 		all = cty.DynamicVal
 	}
-	for _, ctx := range l.contexts {
-		ctx.Variables["local"] = all
+	for _, body := range l.bodies {
+		l.context(body.MissingItemRange().Filename).Variables["local"] = all
+	}
+}
+
+// collect notes what one block defines.
+func (e *locals) collect(block *hcl.Block) {
+	attrs, diags := block.Body.JustAttributes()
+	e.adopt(diags, header(block))
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		attr := attrs[name]
+		if first := e.attrs[name]; first != nil {
+			e.errorAt(attr.NameRange, "Duplicate local",
+				fmt.Sprintf("local.%s is already defined at %s. Give one of them another name.", name, where(first.NameRange)))
+			continue
+		}
+		if len(e.attrs) == maxLocals {
+			e.errorAt(attr.NameRange, "Too many locals", fmt.Sprintf("There may be %d at the most.", maxLocals))
+			e.partial = true
+			return
+		}
+		e.attrs[name] = attr
 	}
 }
 

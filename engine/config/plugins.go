@@ -72,7 +72,10 @@ func (l *loader) decodeActions(blocks hcl.Blocks) {
 		if diags.HasErrors() {
 			continue
 		}
-		l.cfg.Actions = append(l.cfg.Actions, Action{Ref: ref, Kind: kind, Name: name, Action: action, Range: header(block)})
+		l.cfg.Actions = append(l.cfg.Actions, Action{
+			Ref: ref, Kind: kind, Name: name, Action: action,
+			Blocks: l.kinds.Actions[index].Blocks, Range: header(block),
+		})
 	}
 }
 

@@ -20,24 +20,24 @@ func TestMistakeInMatchIsFoundInTheFile(t *testing.T) {
 		// than it has characters for the eye.
 		wide int
 	}{
-		"quoted":                 {"a.hcl", `"event == 'call' and zzz == 'x'"`, "zzz"},
-		"escapes before":         {"a.hcl", `"event == \"call\" and\tuser != '\u00e9\U0001F600' and zzz == 'x'"`, "zzz"},
-		"escape inside":          {"a.hcl", `"event == 'call' and z\u007Az == 'x'"`, `z\u007Az`},
-		"doubled template signs": {"a.hcl", `"user != '$${x}' and user != '%%{y}' and zzz == 'x'"`, "zzz"},
+		"quoted":                 {"a.hcl", `"event == 'call' and zzz == 'x'"`, "zzz", 0},
+		"escapes before":         {"a.hcl", `"event == \"call\" and\tuser != '\u00e9\U0001F600' and zzz == 'x'"`, "zzz", 0},
+		"escape inside":          {"a.hcl", `"event == 'call' and z\u007Az == 'x'"`, `z\u007Az`, 0},
+		"doubled template signs": {"a.hcl", `"user != '$${x}' and user != '%%{y}' and zzz == 'x'"`, "zzz", 0},
 		"non-ASCII":              {"a.hcl", `"user != 'çé👩‍👩‍👧' and zzz == 'x'"`, "zzz", 19},
-		"heredoc":                {"a.hcl", "<<EOT\n    event == 'call'\n  and zzz == 'x'\nEOT", "zzz"},
-		"flush heredoc":          {"a.hcl", "<<-EOT\n      user == 'é'\n    and zzz == 'x'\n    EOT", "zzz"},
-		"heredoc blank lines":    {"a.hcl", "<<-EOT\n    user == 'é'\n\n  \n\tand zzz == '$${x}'\n    EOT", "zzz"},
-		"heredoc tabs":           {"a.hcl", "<<-EOT\n\t\tuser == 'é'\n\t\t\tand zzz == 'x'\n\t\tEOT", "zzz"},
-		"heredoc with CRLF":      {"a.hcl", "<<-EOT\r\n    user == 'é'\r\n\r\n    and zzz == 'x'\r\n    EOT", "zzz"},
-		"heredoc doubled signs":  {"a.hcl", "<<-EOT\n    user == '%%{é}$${'\n      and zzz == 'x'\n    EOT", "zzz"},
-		"JSON":                   {"a.json", `"event == 'call' and zzz == 'x'"`, "zzz"},
-		"JSON escapes":           {"a.json", `"event == \"call\"\n and\/**\/ user != '\u00e9\ud83d\ude00' and zzz == 'x'"`, "zzz"},
+		"heredoc":                {"a.hcl", "<<EOT\n    event == 'call'\n  and zzz == 'x'\nEOT", "zzz", 0},
+		"flush heredoc":          {"a.hcl", "<<-EOT\n      user == 'é'\n    and zzz == 'x'\n    EOT", "zzz", 0},
+		"heredoc blank lines":    {"a.hcl", "<<-EOT\n    user == 'é'\n\n  \n\tand zzz == '$${x}'\n    EOT", "zzz", 0},
+		"heredoc tabs":           {"a.hcl", "<<-EOT\n\t\tuser == 'é'\n\t\t\tand zzz == 'x'\n\t\tEOT", "zzz", 0},
+		"heredoc with CRLF":      {"a.hcl", "<<-EOT\r\n    user == 'é'\r\n\r\n    and zzz == 'x'\r\n    EOT", "zzz", 0},
+		"heredoc doubled signs":  {"a.hcl", "<<-EOT\n    user == '%%{é}$${'\n      and zzz == 'x'\n    EOT", "zzz", 0},
+		"JSON":                   {"a.json", `"event == 'call' and zzz == 'x'"`, "zzz", 0},
+		"JSON escapes":           {"a.json", `"event == \"call\"\n and\/**\/ user != '\u00e9\ud83d\ude00' and zzz == 'x'"`, "zzz", 0},
 		"JSON non-ASCII":         {"a.json", `"user != 'çé👩‍👩‍👧' and zzz == 'x'"`, "zzz", 19},
-		"JSON escape inside":     {"a.json", `"event == 'call' and \u007azz == 'x'"`, `\u007azz`},
+		"JSON escape inside":     {"a.json", `"event == 'call' and \u007azz == 'x'"`, `\u007azz`, 0},
 		// Not in Unicode's composed form: HCL recomposes it, and only the whole
 		// can be pointed at.
-		"decomposed": {"a.hcl", `"user != 'e` + "\u0301" + `' and zzz == 'x'"`, `"user != 'e` + "\u0301" + `' and zzz == 'x'"`},
+		"decomposed": {"a.hcl", `"user != 'e` + "\u0301" + `' and zzz == 'x'"`, `"user != 'e` + "\u0301" + `' and zzz == 'x'"`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src := "rule \"r\" {\n  on = [source.log.freeswitch]\n  match = " + tc.match + "\n  ban {}\n}\n"
@@ -99,8 +99,8 @@ trusted "x" { networks = "${local.password}${[]}" }
 
 // FuzzLoad feeds anything at all as a rule file of either syntax.
 func FuzzLoad(f *testing.F) {
-	for _, name := range archiveFiles(f) {
-		f.Add([]byte(name))
+	for _, content := range archiveFiles(f) {
+		f.Add([]byte(content))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		for _, name := range []string{"rules.d/a.hcl", "rules.d/a.json"} {

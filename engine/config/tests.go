@@ -73,6 +73,9 @@ func (r *ruleBlock) decodeGiven(block *hcl.Block) Given {
 	if attr := attrs["every"]; attr != nil {
 		g.Every, _ = r.offset(attr.Expr)
 	}
+	if g.Times > 0 && g.Every > ban.MaxDuration/time.Duration(g.Times) {
+		r.errorAt(header(block), "Test too long", fmt.Sprintf("These reports take longer than %s.", ban.FormatDuration(ban.MaxDuration)))
+	}
 	if attr := attrs["at"]; attr != nil {
 		if at, ok := r.offset(attr.Expr); ok {
 			g.At = &at

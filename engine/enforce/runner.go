@@ -33,6 +33,7 @@ type Runner struct {
 	wants  atomic.Pointer[Wants]
 	log    *slog.Logger
 	rewant chan struct{} // the bans that are wanted have changed
+	tried  chan struct{} // closed after the first attempt
 
 	// Of the goroutine in Run alone.
 	pending []ban.Change // taken from the cursor, not yet carried out
@@ -64,7 +65,7 @@ func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log
 	r := &Runner{
 		name: name, action: action, ledger: ledger, cursor: ledger.Cursor(),
 		log: log.With("action", name), rewant: make(chan struct{}, 1),
-		status: Status{Name: name},
+		tried: make(chan struct{}), status: Status{Name: name},
 	}
 	r.level, _ = action.(plugin.Level)
 	r.stale = r.level != nil
@@ -82,6 +83,10 @@ func (r *Runner) Want(wants Wants) {
 	}
 }
 
+// Tried is closed once the action has agreed with the ledger, or failed to, for
+// the first time.
+func (r *Runner) Tried() <-chan struct{} { return r.tried }
+
 // Status says how the action is doing. It may be called from any goroutine.
 func (r *Runner) Status() Status {
 	r.mu.Lock()
@@ -95,6 +100,7 @@ func (r *Runner) Run(ctx context.Context) {
 	defer r.cursor.Close()
 	again := time.NewTimer(0)
 	defer again.Stop()
+	first := true
 	for {
 		select {
 		case <-ctx.Done():
@@ -110,6 +116,10 @@ func (r *Runner) Run(ctx context.Context) {
 			r.stale = r.stale || r.level != nil
 		}
 		again.Reset(r.work(ctx))
+		if first {
+			first = false
+			close(r.tried)
+		}
 	}
 }
 

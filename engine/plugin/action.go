@@ -13,6 +13,11 @@ import (
 type ActionKind struct {
 	Name string
 
+	// Blocks says that actions of this kind act against callers rather than tell
+	// people: they are not asked about the bans of rules while
+	// security.auto_block_enabled is false.
+	Blocks bool
+
 	// New decodes the body of `action "kind" "name" { … }`, as [SourceKind].New
 	// does for sources.
 	New func(body hcl.Body, env ActionEnv) (Action, hcl.Diagnostics)
@@ -53,3 +58,10 @@ type Drift struct {
 
 // Any reports whether there was anything to mend.
 func (d Drift) Any() bool { return d.Missing > 0 || d.Surplus > 0 || len(d.Notes) > 0 }
+
+// A Withdrawer is a level that can take all it did back out of the world, which
+// happens when a reload removes it. One that cannot is left as it stands.
+type Withdrawer interface {
+	Level
+	Withdraw(ctx context.Context) error
+}

@@ -74,3 +74,10 @@ type Stats struct {
 	Skipped int64 // lines that were too long to be looked at
 	Doubted int64 // lines that looked like an event and were refused as evidence
 }
+
+// A Comparer tells whether another source or action was made from the same
+// words, so that a reload may leave the running one alone. One that cannot
+// compare is always replaced.
+type Comparer interface {
+	Same(other any) bool
+}
