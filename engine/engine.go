@@ -18,8 +18,11 @@ type Engine struct {
 	rules  *rule.Set
 	ledger *ban.Ledger
 	now    time.Time // how far time has come; never runs backwards
+	events uint64    // seen since the start
 	untold []Verdict // decided, not yet durable
 	live   live
+
+	stateErr error // of the last attempt to save the state
 }
 
 // Options are what an engine needs beside the configuration. The zero value is
@@ -85,18 +88,19 @@ func (e *Engine) decide(v Verdict) { e.untold = append(e.untold, v) }
 // settle makes what was decided durable, and then tells it. What could not be
 // made durable is told all the same, and holds as long as the process lives.
 func (e *Engine) settle() error {
-	err := e.ledger.Commit()
+	e.stateErr = e.ledger.Commit()
 	for _, v := range e.untold {
 		e.Tell(v)
 	}
 	clear(e.untold)
 	e.untold = e.untold[:0]
-	return err
+	return e.stateErr
 }
 
 // observe lets the rules see one event at the time now.
 func (e *Engine) observe(ev *event.Event, now time.Time) {
 	e.advance(now)
+	e.events++
 	e.rules.Observe(ev, e.fired)
 }
 

@@ -267,6 +267,13 @@ func (l *Ledger) Bans() []Ban {
 	return all
 }
 
+// Size is the number of bans in force.
+func (l *Ledger) Size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bans.Size()
+}
+
 // Covering returns the ban in force that covers all of target and ends last.
 func (l *Ledger) Covering(target netip.Prefix) (Ban, bool) {
 	l.mu.Lock()

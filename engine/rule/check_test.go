@@ -44,8 +44,8 @@ func TestProblems(t *testing.T) {
 		"now() > time":            {`now: Unknown function: "now" has no place in a rule, which must decide the same in a replay. Use "time", the event's own: time.Hour() >= 22.`},
 		"split(user, 'x') == ''":  {`split: Unknown function: "split" cannot be used in a rule. Use contains, startsWith, endsWith or matches.`},
 		"hasPrefx(usr, 'x')": {
-			`usr: Unknown field: There is no field "usr". Did you mean "user"?`,
 			`hasPrefx: Unknown function: There is no function "hasPrefx". Did you mean "hasPrefix"?`,
+			`usr: Unknown field: There is no field "usr". Did you mean "user"?`,
 		},
 		"repeat('a', 9) == ''":           {`repeat: Unknown function: There is no function "repeat". These can be used: lower, upper, trim, trimPrefix, trimSuffix, hasPrefix, hasSuffix, len, indexOf, int, float, string, abs, in_network.`},
 		"user.length() == 3":             {`user.length: Not part of the language: Only "time" has methods, such as time.Hour().`},
@@ -98,9 +98,14 @@ func TestProblems(t *testing.T) {
 }
 
 func TestExpressionBounds(t *testing.T) {
+	chain := "1"
+	for range 100 { // each of which doubles the work of a plain walk
+		chain = "1 < int(" + chain + ") < 1"
+	}
 	for name, expression := range map[string]string{
 		"length":  "user == '" + strings.Repeat("x", maxExpression) + "'",
 		"nodes":   strings.Repeat("port == 1 or ", maxNodes/3) + "true",
+		"chains":  chain,
 		"depth":   strings.Repeat("(", maxExpression),
 		"negated": strings.Repeat("not ", maxExpression/4-1) + "true",
 	} {

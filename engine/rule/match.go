@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -42,7 +43,8 @@ type Matcher struct {
 }
 
 // Compile checks an expression and compiles it. All mistakes that can be found
-// together come back together; the matcher is nil if there is one.
+// together come back together, in the order of the text; the matcher is nil if
+// there is one.
 //
 // What passes is bounded work per event: no loops, no calls but the few that
 // [functions] names, no pattern that is not compiled here.
@@ -66,9 +68,16 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 	if err != nil {
 		return nil, []Problem{problemOf(err, whole)}
 	}
+	if size(tree.Node, 2*maxNodes, map[ast.Node]int{}) > 2*maxNodes {
+		whole.Summary = "Expression too large"
+		whole.Detail = "Chains of comparisons, such as 1 < port < 5, cannot be nested so deeply. " +
+			"Join single comparisons by \"and\"."
+		return nil, []Problem{whole}
+	}
 	c := checker{known: known, names: map[string]bool{}, tokens: tokensOf(expression)}
 	c.check(tree.Node)
 	if len(c.problems) > 0 {
+		slices.SortStableFunc(c.problems, func(a, b Problem) int { return a.From - b.From })
 		return nil, c.problems
 	}
 	program, err := expr.Compile(expression, options...)

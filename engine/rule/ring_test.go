@@ -50,6 +50,9 @@ func TestRing(t *testing.T) {
 	if n := len(all) - oldest; n < size/(recordHeader+event.MaxText+event.MaxField)-2 {
 		t.Fatalf("only %d are kept", n)
 	}
+	if start := all[oldest].place - 1; oldest > 0 && r.written-(all[oldest-1].place-1) <= size || r.written-start > size {
+		t.Fatal("what is kept is just what has not been overwritten")
+	}
 	if _, ok := r.at(0); ok {
 		t.Error("0 is no place")
 	}

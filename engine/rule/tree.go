@@ -82,3 +82,57 @@ func clauses(n ast.Node) []ast.Node {
 	}
 	return []ast.Node{n}
 }
+
+// size is the number of nodes that a walk over a tree visits, or some number
+// above limit. It can be far greater than the number of nodes there are: of
+// a < b < c expr makes a < b and b < c, with one b in both, and chains in the
+// middle of chains double the walk with each level. known holds the sizes found
+// so far.
+func size(n ast.Node, limit int, known map[ast.Node]int) int {
+	if sum, ok := known[n]; ok {
+		return sum
+	}
+	sum := 1
+	for _, child := range children(n) {
+		if sum > limit {
+			break
+		}
+		sum += size(child, limit, known)
+	}
+	known[n] = sum
+	return sum
+}
+
+func children(n ast.Node) []ast.Node {
+	switch n := n.(type) {
+	case *ast.UnaryNode:
+		return []ast.Node{n.Node}
+	case *ast.BinaryNode:
+		return []ast.Node{n.Left, n.Right}
+	case *ast.ChainNode:
+		return []ast.Node{n.Node}
+	case *ast.MemberNode:
+		return []ast.Node{n.Node, n.Property}
+	case *ast.SliceNode:
+		return []ast.Node{n.Node, n.From, n.To}
+	case *ast.CallNode:
+		return append([]ast.Node{n.Callee}, n.Arguments...)
+	case *ast.BuiltinNode:
+		return n.Arguments
+	case *ast.PredicateNode:
+		return []ast.Node{n.Node}
+	case *ast.VariableDeclaratorNode:
+		return []ast.Node{n.Value, n.Expr}
+	case *ast.SequenceNode:
+		return n.Nodes
+	case *ast.ConditionalNode:
+		return []ast.Node{n.Cond, n.Exp1, n.Exp2}
+	case *ast.ArrayNode:
+		return n.Nodes
+	case *ast.MapNode:
+		return n.Pairs
+	case *ast.PairNode:
+		return []ast.Node{n.Key, n.Value}
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+
+	"kernel.org/pub/linux/libs/security/libcap/cap"
+)
+
+// needed are the capabilities that the firewall asks for: iptables itself wants
+// the first, its set match and everything of the legacy variant the second.
+var needed = []cap.Value{cap.NET_ADMIN, cap.NET_RAW}
+
+// keepRights hands the capabilities that the program was given on to the
+// programs that it starts. Capabilities of a file (setcap) end with the process
+// that was started from it; only ambient ones reach iptables. It does nothing
+// where there are none to hand on, as for root, who needs none.
+func keepRights() error {
+	set := cap.GetProc()
+	for _, c := range needed {
+		permitted, err := set.GetFlag(cap.Permitted, c)
+		if err != nil {
+			return fmt.Errorf("read capability %s: %w", c, err)
+		}
+		if !permitted {
+			continue
+		}
+		if err := set.SetFlag(cap.Inheritable, true, c); err != nil {
+			return fmt.Errorf("make %s inheritable: %w", c, err)
+		}
+		if err := set.SetProc(); err != nil {
+			return fmt.Errorf("make %s inheritable: %w", c, err)
+		}
+		if err := cap.SetAmbient(true, c); err != nil {
+			return fmt.Errorf("make %s ambient: %w", c, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+)
+
+// A runFlags is what cannot be reloaded.
+type runFlags struct {
+	rules, state, logFormat, logLevel string
+	dryRun                            bool
+}
+
+func (a *app) runVerb() *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Watch the sources, decide, and block; the same as no verb",
+		Long: `Watch the sources, decide by the rules, and have the actions carry it out. Bans
+stand when the program ends, and it takes them over when it starts again.
+
+SIGHUP reloads the rules (broken ones are refused, and the old ones go on),
+SIGUSR1 writes the status to the log, SIGTERM and SIGINT end the program.
+State is kept in --state, else $STATE_DIRECTORY, else
+/var/lib/freeswitch-security, or for a user other than root in
+$XDG_STATE_HOME/freeswitch-security.
+
+Exit status: 0 it was told to end; 1 the rules have mistakes; 2 it could not run.`,
+		Example: "  freeswitch-security run --rules /etc/freeswitch-security/rules.d\n  freeswitch-security run --dry-run",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.run(cmd.Context(), flags)
+		},
+	}
+	cmd.Flags().StringVar(&flags.rules, "rules", "", "directory of the rules")
+	cmd.Flags().StringVar(&flags.state, "state", "", "directory of the state")
+	cmd.Flags().StringVar(&flags.logFormat, "log-format", "text", "text or json")
+	cmd.Flags().StringVar(&flags.logLevel, "log-level", "info", "debug, info, warn or error")
+	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "decide and report, run no action")
+	return cmd
+}
+
+// run is the daemon from its start to its end.
+func (a *app) run(ctx context.Context, flags runFlags) error {
+	log, err := a.logger(flags.logFormat, flags.logLevel)
+	if err != nil {
+		return err
+	}
+	slog.SetDefault(log)
+	dir, err := rulesDir(flags.rules)
+	if err != nil {
+		return err
+	}
+	cfg, err := a.load(dir)
+	if err != nil {
+		return err
+	}
+	if err := keepRights(); err != nil {
+		log.Warn("capabilities not passed on to iptables", "err", err)
+	}
+
+	started := time.Now()
+	e := engine.New(cfg, engine.Options{
+		Tell: tell(log), Hosts: hostAddresses, Log: log, DryRun: flags.dryRun,
+		Ready: func() {
+			log.Info("ready", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
+			a.notify(log, daemon.SdNotifyReady)
+		},
+	})
+	closeState := a.restore(e, flags.state, log)
+	defer closeState()
+
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+	d := &running{app: a, engine: e, dir: dir, log: log, loaded: started}
+	go d.obey(ctx, signals)
+
+	err = e.Run(ctx)
+	a.notify(log, daemon.SdNotifyStopping)
+	log.Info("stopped", "bans", e.Ledger().Size())
+	return err
+}
+
+// logger makes the daemon's log, which goes to standard error.
+func (a *app) logger(format, level string) (*slog.Logger, error) {
+	var threshold slog.Level
+	if err := threshold.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level is debug, info, warn or error, not %q", level)
+	}
+	options := &slog.HandlerOptions{Level: threshold}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.stderr, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
+	}
+	return nil, fmt.Errorf("--log-format is text or json, not %q", format)
+}
+
+// notify tells systemd, where there is one, how the daemon is doing.
+func (a *app) notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd not notified", "err", err)
+	}
+}
+
+// tell returns what writes each verdict to the log. That a banned address is
+// still at it is not worth a line: the kernel drops it.
+func tell(log *slog.Logger) func(engine.Verdict) {
+	return func(v engine.Verdict) {
+		level := slog.LevelInfo
+		if v.Standing {
+			level = slog.LevelDebug
+		}
+		attrs := []slog.Attr{
+			slog.String("ip", ban.FormatTarget(v.Target)), slog.String("rule", v.Rule), slog.String("source", v.Source),
+			slog.Time("at", v.Time), slog.String("reason", v.Reason),
+		}
+		if v.Kind == engine.Ban {
+			attrs = append(attrs, slog.String("for", v.Term.String()), slog.Int("offence", v.Offence))
+			if !v.Until.IsZero() {
+				attrs = append(attrs, slog.Time("until", v.Until))
+			}
+		}
+		log.LogAttrs(context.Background(), level, string(v.Kind), attrs...)
+	}
+}
+
+// hostAddresses lists this host's own addresses, which are never banned.
+func hostAddresses() []ban.Trusted {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		slog.Error("own addresses unknown: they are not protected", "err", err)
+		return nil
+	}
+	var own []ban.Trusted
+	for _, a := range addrs {
+		network, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		if ip, ok := netip.AddrFromSlice(network.IP); ok {
+			ip = ip.Unmap()
+			own = append(own, ban.Trusted{Network: netip.PrefixFrom(ip, ip.BitLen()), Name: "this host"})
+		}
+	}
+	return own
+}
+
+// A running is the daemon as signals reach it.
+type running struct {
+	app    *app
+	engine *engine.Engine
+	dir    string
+	log    *slog.Logger
+
+	loaded time.Time // when the rules that run were loaded
+	failed error     // of the last reload; nil: it succeeded
+}
+
+// obey does what signals ask for until ctx ends.
+func (r *running) obey(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-signals:
+			switch s {
+			case syscall.SIGHUP:
+				r.reload(ctx)
+			case syscall.SIGUSR1:
+				r.status(ctx)
+			}
+		}
+	}
+}
+
+// reload puts the rules as they are on the disk now in the place of those that
+// run, if nothing is wrong with them.
+func (r *running) reload(ctx context.Context) {
+	r.app.notify(r.log, daemon.SdNotifyReloading)
+	defer r.app.notify(r.log, daemon.SdNotifyReady)
+	cfg, diags, _ := config.Load(r.dir, kinds, r.app.environ)
+	for _, d := range diags {
+		r.log.Log(ctx, severity(d), "rules", "what", d.Summary, "detail", d.Detail, "where", where(d))
+	}
+	if diags.HasErrors() {
+		r.failed = fmt.Errorf("%d mistakes in %s", len(diags.Errs()), r.dir)
+		r.log.Error("reload refused: the old rules go on", "err", r.failed)
+		return
+	}
+	if err := r.engine.Do(ctx, func() { r.engine.Reload(cfg) }); err != nil {
+		r.log.Error("reload failed", "err", err)
+		return
+	}
+	r.loaded, r.failed = time.Now(), nil
+	r.log.Info("reloaded", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions))
+}
+
+func severity(d *hcl.Diagnostic) slog.Level {
+	if d.Severity == hcl.DiagWarning {
+		return slog.LevelWarn
+	}
+	return slog.LevelError
+}
+
+// where is the place of a diagnostic: "rules.d/10-guessing.hcl:14,3".
+func where(d *hcl.Diagnostic) string {
+	if d.Subject == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d,%d", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
+}
+
+// status writes to the log how everything is doing.
+func (r *running) status(ctx context.Context) {
+	var s engine.Status
+	if err := r.engine.Do(ctx, func() { s = r.engine.Status() }); err != nil {
+		return // it is stopping
+	}
+	reload := "ok"
+	if r.failed != nil {
+		reload = r.failed.Error()
+	}
+	r.log.Info("status", "bans", s.Bans, "events", s.Events, "waiting", s.Waiting, "state", orOK(s.StateErr),
+		"loaded", r.loaded, "reload", reload)
+	for _, rule := range s.Rules {
+		r.log.Info("status of rule", "rule", rule.Rule, "matches", rule.Matches, "firings", rule.Firings,
+			"tracked", rule.Tracked, "evicted", rule.Evicted, "errors", rule.Errors)
+	}
+	for _, action := range s.Actions {
+		r.log.Info("status of action", "action", action.Name, "synced", action.Synced, "waiting", action.Waiting,
+			"drifts", action.Drifts, "notes", strings.Join(action.Drift.Notes, "; "), "failures", action.Failures, "err", action.Err)
+	}
+}
+
+// orOK writes an error, or that there is none.
+func orOK(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return err.Error()
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
+)
+
+// stateDir is where state is kept when no directory is named.
+func (a *app) stateDir(dir string) string {
+	if dir != "" {
+		return dir
+	}
+	// systemd separates several directories by colons.
+	if dirs, _ := a.environ("STATE_DIRECTORY"); dirs != "" {
+		first, _, _ := strings.Cut(dirs, ":")
+		return first
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/freeswitch-security"
+	}
+	home, _ := a.environ("XDG_STATE_HOME")
+	if home == "" {
+		user, _ := a.environ("HOME")
+		home = filepath.Join(user, ".local", "state")
+	}
+	return filepath.Join(home, "freeswitch-security")
+}
+
+// restore fills the ledger from the state of the last run and keeps it there. A
+// host whose state cannot be kept is protected all the same, with what there is,
+// and the log says what is wrong. The returned function closes the state.
+func (a *app) restore(e *engine.Engine, dir string, log *slog.Logger) (closeState func()) {
+	path := filepath.Join(a.stateDir(dir), "state.db")
+	file, err := openState(path, log)
+	if err != nil {
+		log.Error("state not opened: bans are not kept across restarts", "err", err)
+		return func() {}
+	}
+	if err := e.Restore(file, time.Now()); err != nil {
+		log.Error("part of the state not restored", "err", err)
+	}
+	log.Info("state restored", "path", path, "bans", e.Ledger().Size())
+	return func() {
+		if err := file.Close(); err != nil {
+			log.Error("state not closed", "err", err)
+		}
+	}
+}
+
+// openState opens the state file. A damaged one is moved aside, and a new one
+// takes its place.
+func openState(path string, log *slog.Logger) (*ban.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	file, err := ban.OpenFile(path)
+	if !errors.Is(err, ban.ErrDamaged) {
+		return file, err
+	}
+	aside, moving := ban.MoveAside(path, time.Now())
+	if moving != nil {
+		return nil, errors.Join(err, moving)
+	}
+	log.Error("state damaged: moved aside, starting anew", "err", err, "aside", aside)
+	return ban.OpenFile(path)
+}
