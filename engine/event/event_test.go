@@ -1,0 +1,119 @@
+package event
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseAddr(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		addr string
+		port uint16
+	}{
+		{"203.0.113.7", "203.0.113.7", 0},
+		{"203.0.113.7:5060", "203.0.113.7", 5060},
+		{"2001:db8::1", "2001:db8::1", 0},
+		{"[2001:db8::1]", "2001:db8::1", 0},
+		{"[2001:db8::1]:5060", "2001:db8::1", 5060},
+		{"::ffff:203.0.113.7", "203.0.113.7", 0},
+		{"[::ffff:203.0.113.7]:5060", "203.0.113.7", 5060},
+		{"fe80::1%eth0", "fe80::1", 0},
+		{"2001:db8:6c61:db40::d4a1:c138:60205", "2001:db8:6c61:db40::d4a1:c138", 60205},
+		{"2001:db8::1:5060", "2001:db8::1:5060", 0}, // an address as it stands
+	} {
+		addr, port, ok := ParseAddr(c.in)
+		if !ok || addr.String() != c.addr || port != c.port {
+			t.Errorf("ParseAddr(%q) = %s, %d, %v; want %s, %d", c.in, addr, port, ok, c.addr, c.port)
+		}
+	}
+	if addr, port, ok := ParseAddrPort("2001:db8::1:5060"); !ok || addr.String() != "2001:db8::1" || port != 5060 {
+		t.Errorf("ParseAddrPort = %s, %d, %v", addr, port, ok)
+	}
+	for _, bad := range []string{
+		"", "1", "010.0.0.1", "localhost", "203.0.113.7:", "203.0.113.7:70000", "203.0.113.7:-1", "[203.0.113.7", "203.0.113.7]:5060",
+		"[]", ":", "203.0.113.7 ", "203.0.113.7\r", "203.0.113.7/24",
+	} {
+		if addr, port, ok := ParseAddr(bad); ok {
+			t.Errorf("ParseAddr(%q) = %s, %d; want none", bad, addr, port)
+		}
+	}
+}
+
+func FuzzParseAddr(f *testing.F) {
+	for _, seed := range []string{"203.0.113.7:5060", "[::ffff:1.2.3.4]:1", "fe80::1%eth0", "2001:db8::1:5060"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		addr, _, ok := ParseAddr(s)
+		if !ok {
+			return
+		}
+		if !addr.IsValid() || addr.Is4In6() || addr.Zone() != "" {
+			t.Fatalf("ParseAddr(%q) = %#v", s, addr)
+		}
+		if again, port, ok := ParseAddr(addr.String()); !ok || again != addr || port != 0 {
+			t.Fatalf("ParseAddr(%q) gives %s, which reads as %s, %d, %v", s, addr, again, port, ok)
+		}
+	})
+}
+
+// TestFieldsAgree holds the three ways to a field against each other.
+func TestFieldsAgree(t *testing.T) {
+	for _, name := range FieldNames {
+		if slices.Contains([]string{"time", "repeat", "fields"}, name) {
+			continue
+		}
+		value := map[string]string{"ip": "203.0.113.7", "port": "5060"}[name]
+		if value == "" {
+			value = "some " + name
+		}
+		var e Event
+		if err := e.Set(name, value); err != nil {
+			t.Fatalf("Set(%q): %v", name, err)
+		}
+		read, ok := TextField(name)
+		if !ok || read(&e) != value {
+			t.Errorf("%s was set to %q and reads otherwise", name, value)
+		}
+		if len(e.Fields) > 0 {
+			t.Errorf("%s became a raw field", name)
+		}
+	}
+	var e Event
+	if read, _ := TextField("ip"); read(&e) != "" {
+		t.Error("an address that was not told has a text")
+	}
+	if _, ok := TextField("acl"); ok {
+		t.Error("a raw field is taken for one of the event's own")
+	}
+}
+
+func TestSetBoundsAndRefuses(t *testing.T) {
+	var e Event
+	long := strings.Repeat("x", 5000)
+	for _, name := range []string{"user", "user_agent", "something"} {
+		if err := e.Set(name, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(e.User) != MaxField || len(e.UserAgent) != MaxField || len(e.Fields["something"]) != MaxField {
+		t.Errorf("not bounded: %d, %d, %d", len(e.User), len(e.UserAgent), len(e.Fields["something"]))
+	}
+	if err := e.Set("message", long); err != nil || len(e.Message) != MaxText {
+		t.Errorf("message: %d bytes, %v", len(e.Message), err)
+	}
+	for name, bad := range map[string]string{"ip": "localhost", "port": "70000", "repeat": "perhaps"} {
+		if err := e.Set(name, bad); err == nil {
+			t.Errorf("Set(%q, %q) went well", name, bad)
+		}
+	}
+	if err := e.Set("ip", "[2001:db8::1]:5061"); err != nil || e.Port != 5061 || e.IP != netip.MustParseAddr("2001:db8::1") {
+		t.Errorf("address with port: %s %d %v", e.IP, e.Port, err)
+	}
+	if err := e.Set("repeat", "true"); err != nil || !e.Repeat {
+		t.Errorf("repeat: %v", err)
+	}
+}
