@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -42,6 +41,7 @@ type checker struct {
 	known    Vocabulary
 	tokens   []lexer.Token   // of the expression
 	names    map[string]bool // identifiers seen
+	steps    int             // of all patterns
 	problems []Problem
 }
 
@@ -190,14 +190,34 @@ func (c *checker) pattern(n ast.Node) {
 		c.problem(n, "Pattern not constant", "A pattern must be constant: write a regular expression in quotes, or use contains.")
 		return
 	}
-	if _, err := regexp.Compile(literal.Value); err != nil {
+	steps, err := patternSteps(literal.Value)
+	if err != nil {
 		reason := err.Error()
 		var at *syntax.Error
 		if errors.As(err, &at) {
 			reason = fmt.Sprintf("%s: %q", at.Code, event.Bound(at.Expr, 64))
 		}
 		c.problem(literal, "Invalid pattern", "The regular expression cannot be read: %s.", reason)
+		return
 	}
+	if c.steps += steps; c.steps > maxSteps {
+		c.problem(literal, "Pattern too large", "With this one the patterns of the expression are too costly together. "+
+			"Avoid large repetitions such as a{1000}.")
+	}
+}
+
+// patternSteps is the size of the program that a regular expression becomes. A
+// match takes at most so many steps for each byte.
+func patternSteps(pattern string) (int, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0, err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return 0, err
+	}
+	return len(program.Inst), nil
 }
 
 // member allows fields["name"], fields.name and nothing else.

@@ -103,11 +103,13 @@ func TestExpressionBounds(t *testing.T) {
 		chain = "1 < int(" + chain + ") < 1"
 	}
 	for name, expression := range map[string]string{
-		"length":  "user == '" + strings.Repeat("x", maxExpression) + "'",
-		"nodes":   strings.Repeat("port == 1 or ", maxNodes/3) + "true",
-		"chains":  chain,
-		"depth":   strings.Repeat("(", maxExpression),
-		"negated": strings.Repeat("not ", maxExpression/4-1) + "true",
+		"length":   "user == '" + strings.Repeat("x", maxExpression) + "'",
+		"nodes":    strings.Repeat("port == 1 or ", maxNodes/3) + "true",
+		"chains":   chain,
+		"pattern":  "user matches '(((a{10}){10}){10}){8}'",
+		"patterns": strings.Repeat("user matches 'a{999}' or ", 4) + "user matches 'b{999}'",
+		"depth":    strings.Repeat("(", maxExpression),
+		"negated":  strings.Repeat("not ", maxExpression/4-1) + "true",
 	} {
 		if m, problems := Compile(expression, Vocabulary{}); m != nil || len(problems) != 1 {
 			t.Errorf("%s: got %v, %v", name, m, problems)

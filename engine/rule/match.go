@@ -20,10 +20,12 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// Bounds of one expression: in bytes of text, and in nodes of its tree.
+// Bounds of one expression: in bytes of text, in nodes of its tree, and in steps
+// of its patterns for each byte of what they look at.
 const (
 	maxExpression = 16 << 10
 	maxNodes      = 1000
+	maxSteps      = 5000
 )
 
 // A Vocabulary is what an expression may speak of.

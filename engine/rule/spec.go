@@ -23,7 +23,7 @@ type Spec struct {
 type Threshold struct {
 	Count    int // 1 to MaxCount
 	Within   time.Duration
-	Per      Key
+	Per      Key    // never empty
 	Distinct string // the field whose different values count; "" counts matches
 }
 

@@ -30,6 +30,9 @@ func newState(spec *Spec) *state {
 	if th.Count < 1 || th.Count > MaxCount {
 		panic(fmt.Sprintf("rule: %s: a count of %d", spec.Name, th.Count))
 	}
+	if len(th.Per) == 0 {
+		panic(fmt.Sprintf("rule: %s: one window for everybody", spec.Name))
+	}
 	r.keyer = newKeyer(th.Per)
 	if th.Distinct != "" {
 		r.distinct = fieldReader(th.Distinct)
