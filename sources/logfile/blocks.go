@@ -66,18 +66,21 @@ func (b *blocks) next(ctx context.Context, into *block) bool {
 			continue
 		}
 		if at := b.lastRecord(data); at > 0 {
-			return b.fill(into, data[:at], data[at:])
+			b.fill(into, data[:at], data[at:])
+			return true
 		}
 		if len(data) < b.overlap() {
 			continue
 		}
 		at := bytes.LastIndexByte(data, '\n') + 1
 		if len(data)-at <= b.longest() {
-			return b.fill(into, data[:at], data[at:])
+			b.fill(into, data[:at], data[at:])
+			return true
 		}
 		at += b.longest() + 1
 		b.skipping, b.dropped = true, data[len(data)-1]
-		return b.fill(into, append(data[:at], '\n'), nil)
+		b.fill(into, append(data[:at], '\n'), nil)
+		return true
 	}
 	if b.end != io.EOF {
 		data = data[:bytes.LastIndexByte(data, '\n')+1]
@@ -86,10 +89,10 @@ func (b *blocks) next(ctx context.Context, into *block) bool {
 	return len(data) > 0
 }
 
-func (b *blocks) fill(into *block, data, carry []byte) bool {
+// fill puts data into the block and keeps carry for the next one.
+func (b *blocks) fill(into *block, data, carry []byte) {
 	into.limits, into.data, into.read = b.limits, data, b.bytes
 	b.carry = append(b.carry, carry...)
-	return true
 }
 
 // read appends what it reads to data, up to size bytes of it.

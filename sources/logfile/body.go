@@ -23,6 +23,10 @@ var (
 	}
 )
 
+// knownEvents are the names that an event block may bear without being one of
+// the operator's own.
+var knownEvents = slices.Concat(event.Names, []string{malformed, userAgentRejected, registrationLimit})
+
 // bodyReader reads the attributes of one source block and collects the mistakes.
 type bodyReader struct {
 	eval  *hcl.EvalContext
@@ -111,12 +115,11 @@ func (r *bodyReader) event(block *hcl.Block) pattern {
 
 // name checks the name of an event: of the vocabulary, or of the operator's own.
 func (r *bodyReader) name(name string, at hcl.Range) {
-	known := slices.Concat(event.Names, []string{malformed, userAgentRejected, registrationLimit})
-	if slices.Contains(known, name) {
+	if slices.Contains(knownEvents, name) {
 		return
 	}
 	summary, detail := "", ""
-	if suggestion := closest(name, known); suggestion != "" {
+	if suggestion := closest(name, knownEvents); suggestion != "" {
 		summary = "Unknown event"
 		detail = fmt.Sprintf("There is no event %q. Did you mean %q? An event of your own needs a name that is less like it.", name, suggestion)
 	} else if !isName(name) {

@@ -12,7 +12,7 @@ const (
 // builtin is the catalogue: what FreeSWITCH writes about attacks, in the
 // language of `event` blocks. The texts are the same from v1.6 to v1.11; the
 // line numbers are not, and are not looked at. Of several patterns that match a
-// message, the first counts.
+// message, the first names the event.
 //
 // Left out on purpose: the DEBUG line `IP … Rejected by acl "…". Falling back to
 // Digest auth.`, which every phone outside of the list causes, and the lines of

@@ -59,7 +59,7 @@ func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bo
 	if v == differs || d.use[p] == unused {
 		return finding{}, false, false
 	}
-	if v == ambiguous || !d.explained(line[h.message:], rest, h.prefixed) {
+	if v == ambiguous || h.mayBeCut(line) || !d.explained(line[h.message:], rest, h.prefixed) {
 		return finding{}, false, d.use[p] == wanted
 	}
 	f = finding{event: d.event(line, &h, &d.patterns[p], &m), wanted: d.use[p] == wanted, stamp: h.stamp}
@@ -78,20 +78,28 @@ func (c *clock) settle(f *finding, year int) {
 	f.event.Time, f.dated = c.time(f.stamp), true
 }
 
-// find gives the first pattern that the line is of.
+// find gives the first pattern that the line is of. The others are looked at as
+// well: where one of them reads another address, it is open which of the two
+// readings is FreeSWITCH's. A caller without a name in his From header, for one,
+// could otherwise have the pattern with <user>@<domain> match, beginning with an @
+// in his call-id.
 func (d *decoder) find(line string, h *header, m *match) (index int, v verdict) {
-	msg := line[h.message:]
+	msg, file := line[h.message:], line[h.file.from:h.file.to]
+	var other match
 	for i := range d.patterns {
 		p := &d.patterns[i]
-		if p.file != "" && p.file != line[h.file.from:h.file.to] || p.level != "" && p.level != h.level {
+		if p.file != "" && p.file != file || p.level != "" && p.level != h.level {
 			continue
 		}
-		*m = match{}
-		if v := p.match(msg, m); v != differs {
-			return i, v
+		switch w := p.match(msg, &other); {
+		case w == differs:
+		case v == differs:
+			index, v, *m = i, w, other
+		case w == ambiguous, m.ip.IsValid() && other.ip.IsValid() && m.ip != other.ip:
+			return index, ambiguous
 		}
 	}
-	return 0, differs
+	return index, v
 }
 
 // event makes the event of a line that matched. Its texts are parts of one copy

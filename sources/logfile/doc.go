@@ -8,4 +8,9 @@
 // The invariant: nothing that a caller writes into a user name, a domain, a user
 // agent or a call-id changes which address a line is held against. Where a line
 // could be read with two addresses, it is refused as evidence and counted.
+//
+// What no reader of the file can keep is that a whole line is FreeSWITCH's own.
+// With uuid=true, mod_logfile's default, a SIP Call-ID can put complete lines
+// into the log, and a verto login can always; testdata/forged.log shows one. A
+// log that is to be evidence is written with uuid=false and without mod_verto.c.
 package logfile

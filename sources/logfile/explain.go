@@ -66,6 +66,8 @@ func (d *decoder) explainMessage(b *strings.Builder, line string, h *header, res
 		d.explainNearest(b, line, h)
 	case v == ambiguous:
 		fmt.Fprintf(b, "Refused as evidence: it is of the pattern %q for %s, but with more than one address. Somebody wrote an address into one of its fields.\n", d.patterns[p].text, d.patterns[p].event)
+	case h.mayBeCut(line):
+		fmt.Fprintf(b, "Refused as evidence: it is of the pattern %q for %s, but so long that it may have been cut off, and its end is not FreeSWITCH's own.\n", d.patterns[p].text, d.patterns[p].event)
 	case !d.explained(msg, rest, h.prefixed):
 		fmt.Fprintf(b, "Refused as evidence: it is of the pattern %q for %s, but a line follows that FreeSWITCH does not write there. Somebody wrote a line break into one of its fields.\n", d.patterns[p].text, d.patterns[p].event)
 	default:
@@ -82,13 +84,12 @@ func (d *decoder) explainEvent(b *strings.Builder, line string, h *header, p *pa
 	if e.Port != 0 {
 		fmt.Fprintf(b, "  %-11s %d\n", "port", e.Port)
 	}
-	names := append([]string(nil), p.raw()...)
 	for _, name := range event.FieldNames {
 		if at, ok := textFields[name]; ok && *at(e) != "" {
 			fmt.Fprintf(b, "  %-11s %q\n", name, *at(e))
 		}
 	}
-	for _, name := range names {
+	for _, name := range p.raw() {
 		fmt.Fprintf(b, "  %-11s %q\n", name, e.Fields[name])
 	}
 	if !e.IP.IsValid() {
@@ -140,25 +141,21 @@ type reach struct {
 }
 
 func (p *pattern) reach(msg string) reach {
-	var r reach
-	for i, lit := range p.lits {
-		at := 0
-		if i == 0 && !strings.HasPrefix(msg, lit) {
-			at = -1
-		} else if i > 0 {
-			at = strings.Index(msg[r.at:], lit)
-		}
-		if at < 0 {
+	first, at := p.lits[0], 0
+	for at < len(first) && at < len(msg) && first[at] == msg[at] {
+		at++
+	}
+	if at < len(first) {
+		return reach{at, at, first[at:]}
+	}
+	r := reach{literal: at, at: at}
+	for _, lit := range p.lits[1:] {
+		i := strings.Index(msg[r.at:], lit)
+		if i < 0 {
 			r.missing = lit
-			for r.missing != "" && i == 0 && !strings.HasPrefix(msg, r.missing) {
-				r.missing = r.missing[:len(r.missing)-1]
-			}
-			r.literal += len(r.missing)
-			r.at += len(r.missing)
-			r.missing = lit[len(r.missing):]
 			return r
 		}
-		r.at += at + len(lit)
+		r.at += i + len(lit)
 		r.literal += len(lit)
 	}
 	return r

@@ -12,6 +12,7 @@ type header struct {
 	level    string // normalised: WARNING, ERR, …
 	file     span   // where the source file's name stands; empty where the line names none
 	prefixed bool   // the line bears a syslog or journal prefix
+	session  bool   // the line bears the UUID of a call
 	message  int    // where the message begins in the line
 }
 
@@ -22,8 +23,9 @@ type header struct {
 func parseHeader(line string) (h header, ok bool) {
 	outer, i := parsePrefix(line)
 	h.prefixed = i > 0
-	i += uuidLength(line[i:])
-	i, ok = h.stamp.parse(line, i)
+	uuid := uuidLength(line[i:])
+	h.session = uuid > 0
+	i, ok = h.stamp.parse(line, i+uuid)
 	if !ok || !byteAt(line, i, ' ') {
 		return h, false
 	}
@@ -37,6 +39,20 @@ func parseHeader(line string) (h header, ok bool) {
 	h.file, i = parseFile(line, i)
 	h.message = skipFunction(line, i)
 	return h, true
+}
+
+// Lines of these lengths, in bytes, may be the beginning of longer ones:
+// FreeSWITCH cuts what it writes of a session, and syslog what it passes on
+// (RFC 3164 bids it do so at 1024; some go further).
+const (
+	sessionCut = 2046
+	prefixCut  = 1000
+)
+
+// mayBeCut reports whether the end of the line may be missing. A caller could
+// then have had it end where a text of his own looks like the end.
+func (h *header) mayBeCut(line string) bool {
+	return h.session && len(line) >= sessionCut || h.prefixed && len(line) >= prefixCut
 }
 
 func byteAt(s string, i int, b byte) bool { return i < len(s) && s[i] == b }

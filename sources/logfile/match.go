@@ -41,6 +41,7 @@ const maxAddr = 80
 // those behind it (the latest). If two of them hold different addresses, nobody
 // can tell which one FreeSWITCH wrote.
 func (p *pattern) match(msg string, m *match) verdict {
+	m.ip, m.port = netip.Addr{}, 0
 	if len(p.holes) == 0 {
 		if msg == p.lits[0] {
 			return matches
@@ -135,10 +136,16 @@ func (p *pattern) ends(msg string) (after string, places span, ok bool) {
 	return after, span{0, latest - len(after)}, true
 }
 
-// addrLength is how many bytes at the start of s could be part of an address.
+// addrLength is how many bytes at the start of s could be part of an address; 0
+// where none begins. Every address has a dot or a colon behind at most four
+// digits and a bracket.
 func addrLength(s string) int {
+	s = s[:min(len(s), maxAddr)]
+	if !strings.ContainsAny(s[:min(len(s), len("[2001:"))], ".:") {
+		return 0
+	}
 	scope := false
-	for i, b := range []byte(s[:min(len(s), maxAddr)]) {
+	for i, b := range []byte(s) {
 		switch {
 		case isHex(b), b == '.', b == ':', b == '[', b == ']':
 		case b == '%':
@@ -148,7 +155,7 @@ func addrLength(s string) int {
 			return i
 		}
 	}
-	return min(len(s), maxAddr)
+	return len(s)
 }
 
 func (p *pattern) address(s string) (ip netip.Addr, port uint16, ok bool) {

@@ -16,10 +16,12 @@ type plan struct {
 	needles   []needle
 }
 
-// A needle is a byte to look for, and what must stand around it.
+// A needle is a byte to look for, and what must stand around it: the literals,
+// by the byte that stands behind it. Few occurrences of the byte have one of
+// those behind them.
 type needle struct {
 	char byte
-	lits []anchored
+	lits [256][]anchored
 }
 
 // An anchored is a literal with the place of the needle's byte in it.
@@ -29,10 +31,11 @@ type anchored struct {
 }
 
 // The costs of a plan, in the time that it takes to pass over one byte of the
-// log when looking for one that does not occur. Only their relation counts.
+// log when looking for one that does not occur. Only their relation counts, and
+// that roughly: measured, they are 0.03, 8 and 180 ns.
 const (
-	hitCost      = 120  // to stop at an occurrence and compare what stands around it
-	lineCost     = 1000 // to look at a line's header and message
+	hitCost      = 250  // to stop at an occurrence and compare what stands around it
+	lineCost     = 6000 // to look at a line's header and message
 	sampleLength = 256 << 10
 )
 
@@ -58,9 +61,8 @@ func newPlan(patterns []pattern, use []use, sample []byte) *plan {
 			return &plan{everyLine: true}
 		}
 		cost += len(sample) + count[char]*hitCost
-		n := needle{char: char}
-		open = slices.DeleteFunc(open, func(lits []string) bool { return n.cover(lits) })
-		p.needles = append(p.needles, n)
+		p.needles = append(p.needles, needle{char: char})
+		open = slices.DeleteFunc(open, p.needles[len(p.needles)-1].cover)
 	}
 	if cost > len(sample)+(count['\n']+1)*lineCost {
 		return &plan{everyLine: true}
@@ -90,7 +92,7 @@ func cheapest(open [][]string, count *[256]int, length int) (char byte, covered 
 	for c := range 256 {
 		n := 0
 		for _, lits := range open {
-			if slices.ContainsFunc(lits, func(lit string) bool { return strings.IndexByte(lit, byte(c)) >= 0 }) {
+			if slices.ContainsFunc(lits, func(lit string) bool { return place(lit, byte(c)) >= 0 }) {
 				n++
 			}
 		}
@@ -105,20 +107,27 @@ func cheapest(open [][]string, count *[256]int, length int) (char byte, covered 
 	return char, covered
 }
 
+// place is where a needle's byte stands in a literal: not at its end, as the byte
+// behind it counts too; -1 if nowhere.
+func place(lit string, char byte) int {
+	return strings.IndexByte(lit[:len(lit)-1], char)
+}
+
 // cover adds the longest of the literals that the needle's byte stands in, and
 // reports whether there is one.
 func (n *needle) cover(lits []string) bool {
-	longest := anchored{}
+	var longest anchored
 	for _, lit := range lits {
-		if at := strings.IndexByte(lit, n.char); at >= 0 && len(lit) > len(longest.text) {
+		if at := place(lit, n.char); at >= 0 && len(lit) > len(longest.text) {
 			longest = anchored{lit, at}
 		}
 	}
 	if longest.text == "" {
 		return false
 	}
-	if !slices.Contains(n.lits, longest) {
-		n.lits = append(n.lits, longest)
+	behind := &n.lits[longest.text[longest.at+1]]
+	if !slices.Contains(*behind, longest) {
+		*behind = append(*behind, longest)
 	}
 	return true
 }
@@ -147,7 +156,10 @@ func (n *needle) candidates(data []byte, from, to int, lines []int) []int {
 
 // at reports whether one of the literals stands around the byte at i.
 func (n *needle) at(data []byte, i int) bool {
-	for _, lit := range n.lits {
+	if i+1 == len(data) {
+		return false
+	}
+	for _, lit := range n.lits[data[i+1]] {
 		start := i - lit.at
 		if start >= 0 && len(data)-start >= len(lit.text) && string(data[start:start+len(lit.text)]) == lit.text {
 			return true

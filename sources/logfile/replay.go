@@ -117,9 +117,8 @@ func newReader(sizes sizes, blocks blocks) *reader {
 	return r
 }
 
-// run fills blocks until the recording or ctx ends. A block is only ever in one
-// of the three queues' hands, and they have room for all, so that it never
-// waits but for a free one.
+// run fills blocks until the recording or ctx ends. Each queue has room for all
+// blocks, so that it waits for nothing but a free one.
 func (r *reader) run(ctx context.Context, newPlan func(sample []byte) *plan) {
 	defer close(r.order)
 	defer close(r.work)

@@ -20,7 +20,7 @@ type source struct {
 	name     string // the reference: "log.freeswitch"
 	path     string
 	zone     *time.Location // of stamps that tell none
-	patterns []pattern      // the operator's own, then the catalogue: the first that matches counts
+	patterns []pattern      // the operator's own, then the catalogue: the first that matches names the event
 }
 
 var (

@@ -1,0 +1,130 @@
+package logfile
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func builtinSource() *source {
+	return &source{name: "log.test", zone: time.UTC, patterns: catalogue()}
+}
+
+// result is what a replay gave.
+type result struct {
+	events []event.Event
+	stats  plugin.Stats
+	err    error
+}
+
+func (s *source) collect(r io.Reader, modTime time.Time, want map[string]bool, sizes sizes) result {
+	var got result
+	got.stats, got.err = s.replay(context.Background(), plugin.Recording{Name: "test", ModTime: modTime, R: r}, want, func(e *event.Event) error {
+		got.events = append(got.events, *e)
+		return nil
+	}, sizes)
+	return got
+}
+
+// describe prints an event in one line.
+func describe(e *event.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", e.Time.Format("2006-01-02T15:04:05.000000"), e.Name)
+	if e.IP.IsValid() {
+		fmt.Fprintf(&b, " %s", e.IP)
+	}
+	if e.Port != 0 {
+		fmt.Fprintf(&b, " port=%d", e.Port)
+	}
+	for _, name := range event.FieldNames {
+		if at, ok := textFields[name]; ok && *at(e) != "" {
+			fmt.Fprintf(&b, " %s=%q", name, *at(e))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
+		fmt.Fprintf(&b, " [%s]=%q", name, e.Fields[name])
+	}
+	if e.Repeat {
+		b.WriteString(" repeat")
+	}
+	return b.String()
+}
+
+// TestRecordings compares what is read from cuts of recordings of a real
+// FreeSWITCH under attack with what is written beside them.
+func TestRecordings(t *testing.T) {
+	for _, path := range recordings(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := builtinSource().collect(bytes.NewReader(data), time.Time{}, nil, defaultSizes())
+			if got.err != nil {
+				t.Fatal(got.err)
+			}
+			var b strings.Builder
+			for i := range got.events {
+				fmt.Fprintln(&b, describe(&got.events[i]))
+			}
+			fmt.Fprintf(&b, "lines %d, skipped %d, doubted %d\n", got.stats.Lines, got.stats.Skipped, got.stats.Doubted)
+			golden := strings.TrimSuffix(path, ".log") + ".events"
+			if *update {
+				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b.String() != string(want) {
+				t.Errorf("%s (-update writes it anew), got:\n%s", golden, b.String())
+			}
+		})
+	}
+}
+
+func recordings(t testing.TB) []string {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/*.log")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no recordings in testdata: ", err)
+	}
+	return paths
+}
+
+// TestForgedAddresses holds the recordings of a log without session lines to the
+// promise of this package: the addresses that attackers wrote into user names,
+// domains and user agents never become evidence.
+func TestForgedAddresses(t *testing.T) {
+	data, err := os.ReadFile("testdata/injection.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	victims := []string{"198.51.100.138", "198.51.100.177"}
+	for _, v := range victims {
+		if n := bytes.Count(data, []byte(v)); n < 20 {
+			t.Fatalf("%s stands %d times in the recording", v, n)
+		}
+	}
+	for _, e := range builtinSource().collect(bytes.NewReader(data), time.Time{}, nil, defaultSizes()).events {
+		if e.Name != event.Challenge && slices.Contains(victims, e.IP.String()) {
+			t.Errorf("evidence against a victim: %s", describe(&e))
+		}
+	}
+}

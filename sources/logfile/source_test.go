@@ -1,0 +1,165 @@
+package logfile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+func newFrom(t *testing.T, body string) (plugin.Source, hcl.Diagnostics) {
+	t.Helper()
+	file, diags := hclsyntax.ParseConfig([]byte(body), "site.hcl", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return Kind.New(file.Body, plugin.SourceEnv{Name: "log.freeswitch", Eval: &hcl.EvalContext{
+		Variables: map[string]cty.Value{"dir": cty.StringVal("/logs")},
+	}})
+}
+
+func TestNew(t *testing.T) {
+	made, diags := newFrom(t, `
+		path     = "${dir}/x.log"
+		timezone = "UTC"
+		event "toll_fraud" {
+			line  = "Call to <destination> from <ip> by <customer>"
+			file  = "mod_dptools.c"
+			level = "warn"
+		}
+		event "unknown_user" { line = "Can't find user [<user>@<domain>] from <ip>" }
+	`)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	s := made.(*source)
+	if s.path != "/logs/x.log" || s.zone != time.UTC || s.name != "log.freeswitch" || len(s.patterns) != len(builtin)+2 {
+		t.Errorf("%q, %v, %q, %d patterns", s.path, s.zone, s.name, len(s.patterns))
+	}
+	v := s.Vocabulary()
+	for _, name := range []string{"toll_fraud", event.AuthFailure, event.ESLDenied, malformed} {
+		if !slices.Contains(v.Events, name) {
+			t.Errorf("%q is not among the events %v", name, v.Events)
+		}
+	}
+	if !slices.Contains(v.Fields, "customer") || !slices.Contains(v.Fields, "acl") || slices.Contains(v.Fields, "user") || !slices.IsSorted(v.Events) {
+		t.Errorf("fields %v", v.Fields)
+	}
+	log := "2026-05-04 10:11:12.131415 97.10% [WARNING] mod_dptools.c:1 Call to 9 from 192.0.2.1 by x y\n" + unknownLine + unknownText
+	got := s.collect(strings.NewReader(log), time.Time{}, nil, defaultSizes())
+	if len(got.events) != 2 || got.events[0].Fields["customer"] != "x y" || got.events[0].Source != "log.freeswitch" || got.events[1].Name != event.UnknownUser {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestNewDefaults(t *testing.T) {
+	made, diags := newFrom(t, "")
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	if s := made.(*source); s.path != DefaultPath || s.zone != time.Local || len(s.patterns) != len(builtin) {
+		t.Errorf("%+v", s)
+	}
+	made, diags = newFrom(t, "builtin = false\nevent \"x\" { line = \"y\" }")
+	if diags.HasErrors() || !slices.Equal(made.Vocabulary().Events, []string{"x"}) {
+		t.Errorf("%v", diags)
+	}
+}
+
+func TestDiagnostics(t *testing.T) {
+	_, diags := newFrom(t, `
+path     = ""
+timezone = "Europe/Berlim"
+builtin  = "perhaps"
+speed    = 3
+event "auth_failures" { line = "x <usr> from <ip>" }
+event "Own" { line = "a<user><domain>" }
+event "toll_fraud" {
+  line  = <<-EOT
+    two
+    lines
+  EOT
+  file  = "sofia_reg.c:1787"
+  level = "WARNINGS"
+}
+event "own" {}
+`)
+	var got []string
+	for _, d := range diags {
+		got = append(got, fmt.Sprintf("%s: %s: %s", d.Subject, d.Summary, d.Detail))
+	}
+	want := []string{
+		`site.hcl:5,1-6: Unsupported argument: An argument named "speed" is not expected here.`,
+		`site.hcl:2,12-14: Empty path: Write the path of FreeSWITCH's log, or leave the attribute out for /var/log/freeswitch/freeswitch.log.`,
+		`site.hcl:3,12-27: Unknown timezone: "Europe/Berlim" is not a time zone. Write an IANA name such as "Europe/Berlin" or "UTC", or leave the attribute out for the host's own.`,
+		`site.hcl:4,13-20: Unsuitable value type: Unsuitable value: a bool is required`,
+		`site.hcl:6,7-22: Unknown event: There is no event "auth_failures". Did you mean "auth_failure"? An event of your own needs a name that is less like it.`,
+		`site.hcl:6,32-51: Unknown field: There is no field "usr". Did you mean "user"? A field of your own needs a name that is less like it.`,
+		`site.hcl:7,7-12: Bad event name: "Own" is not an event name: write small letters, digits and underscores, a letter first.`,
+		`site.hcl:7,22-39: Holes without text between them: Nothing tells where <user> ends and <domain> begins. Put the text that stands between them, or make them one.`,
+		`site.hcl:9,11-12,6: Pattern of several lines: A pattern is compared with the first line of a message. Leave out the lines that follow it.`,
+		`site.hcl:13,11-29: Bad source file: Write the name of FreeSWITCH's source file as it stands in the line, without the line number: "sofia_reg.c".`,
+		`site.hcl:14,11-21: Unknown level: "WARNINGS" is not a log level. Did you mean "WARNING"? Levels are CONSOLE, ALERT, CRIT, ERR, WARNING, NOTICE, INFO, DEBUG.`,
+		`site.hcl:16,13-13: Missing required argument: The argument "line" is required, but no definition was found.`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if _, diags = newFrom(t, "builtin = false"); len(diags) != 1 || diags[0].Summary != "Source without events" {
+		t.Errorf("%v", diags)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	s := builtinSource()
+	const invite = "2026-05-04 10:11:12.131415 97.10% [INFO] sofia.c:1 sofia/x/a receiving invite from 1.1.1.1:1 version: 1 call-id: "
+	for _, test := range []struct{ input, want string }{
+		{failureLine, `Header:  "2026-05-04 10:11:12.131415 97.10% [WARNING] sofia_reg.c:1787 "
+  time   2026-05-04T10:11:12.131415Z
+  level  WARNING
+  file   "sofia_reg.c"
+Message: "SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@pbx] from ip 203.0.113.5"
+Event:   auth_failure, by the pattern "SIP auth failure (<method:REGISTER>) on sofia profile '<profile>' for [<user>@<domain>] from ip <ip>"
+  ip          203.0.113.5
+  user        "1000"
+  domain      "pbx"
+  profile     "internal"
+  method      "REGISTER"
+`},
+		{unknownLine + unknownText, "Event:   unknown_user"},
+		{"08-03 07:56:53 [ERR] sofia.c:1 NO CONTACT!", "without a year"},
+		{"08-03 07:56:53 [ERR] sofia.c:1 NO CONTACT!", "bears no address"},
+		{" " + failureLine, "begins with white space"},
+		{"x\x1b[31m", "No event: the line does not begin with FreeSWITCH's header"},
+		{failureLine[len(plain):], "Behind a header, its text would be of the pattern"},
+		{"Dialplan: x", "beginning of a record that has none"},
+		{failureLine + "\n", "a line follows that FreeSWITCH does not write there"},
+		{invite + "receiving invite from 2.2.2.2:2 version: 1 call-id: x", "with more than one address"},
+		{"May  4 10:11:12 pbx1 freeswitch: " + strings.Replace(failureLine, "1000", strings.Repeat("1", 1000), 1), "may have been cut off"},
+		{strings.Replace(failureLine, "sofia_reg.c", "mod_x.c", 1), `counts only from sofia_reg.c, not from "mod_x.c"`},
+		{strings.Replace(failureLine, "WARNING", "DEBUG", 1), "counts only at level WARNING, not at DEBUG"},
+		{strings.Replace(failureLine, "on sofia", "on sophia", 1), `it departs from it at "phia profile 'internal' for [1000@pbx] from ip 203.0.113.5", where "fia profile '" must stand`},
+		{strings.Replace(failureLine, "] from", "\x1b] form", 1), `it departs from it at "pbx\x1b] form ip 203.0.113.5", where "] from ip " must stand`},
+		{strings.Replace(failureLine, "203.0.113.5", "203.0.113.5.6", 1), "its fixed text is there, but not as it must stand"},
+		{plain + "~", "no pattern begins like it"},
+		{plain + strings.Repeat("x", 70_000), "longer than 65536 bytes"},
+		{"", "No event"},
+	} {
+		got := s.Explain(test.input)
+		if !strings.Contains(got, test.want) {
+			t.Errorf("%q:\n%s\nwant %s", test.input, got, test.want)
+		}
+		if strings.ContainsAny(got, "\x1b\r\x00") {
+			t.Errorf("%q: not escaped:\n%q", test.input, got)
+		}
+	}
+}
