@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"log/slog"
+	"maps"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -22,6 +24,7 @@ type Engine struct {
 	untold []Verdict // decided, not yet durable
 	live   live
 
+	store    Store // nil: nothing outlives the process
 	stateErr error // of the last attempt to save the state
 }
 
@@ -70,16 +73,28 @@ func (e *Engine) trust() *ban.Trust {
 // Ledger returns the ledger. It may be used from any goroutine.
 func (e *Engine) Ledger() *ban.Ledger { return e.ledger }
 
-// Restore fills the ledger from a store and keeps it there from now on. It must
-// be called before the engine runs. An error tells what could not be restored;
-// the rest was.
-func (e *Engine) Restore(store ban.Store, now time.Time) error {
+// A Store keeps across restarts what the ledger knows and how far the sources
+// were read.
+type Store interface {
+	ban.Store
+	LoadPositions() (map[string][]byte, error)
+	// SavePositions makes the positions durable; those of other sources stay.
+	SavePositions(map[string][]byte) error
+}
+
+// Restore fills the engine from a store and keeps its state there from now on.
+// It must be called before the engine runs. An error tells what could not be
+// restored; the rest was.
+func (e *Engine) Restore(store Store, now time.Time) error {
+	e.store = store
 	err := e.ledger.Restore(store)
+	positions, reading := store.LoadPositions()
+	maps.Copy(e.live.follows.positions, positions)
 	e.advance(now)
 	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
 		e.decide(unbanned(&c))
 	}
-	return err
+	return errors.Join(err, reading)
 }
 
 // decide keeps a verdict until it is settled.
@@ -88,13 +103,13 @@ func (e *Engine) decide(v Verdict) { e.untold = append(e.untold, v) }
 // settle makes what was decided durable, and then tells it. What could not be
 // made durable is told all the same, and holds as long as the process lives.
 func (e *Engine) settle() error {
-	e.stateErr = e.ledger.Commit()
+	err := e.ledger.Commit()
 	for _, v := range e.untold {
 		e.Tell(v)
 	}
 	clear(e.untold)
 	e.untold = e.untold[:0]
-	return e.stateErr
+	return err
 }
 
 // observe lets the rules see one event at the time now.

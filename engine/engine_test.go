@@ -36,12 +36,12 @@ func (s *script) Replay(_ context.Context, _ plugin.Recording, _ map[string]bool
 	return plugin.Stats{Lines: int64(len(s.events))}, nil
 }
 
-func (s *script) Follow(_ context.Context, _ map[string]bool, emit func(*event.Event)) error {
+func (s *script) Follow(_ context.Context, _ []byte, _ map[string]bool, sink plugin.Sink) error {
 	for _, ev := range s.events {
 		if wait := time.Until(ev.Time); wait > 0 {
 			<-time.After(wait)
 		}
-		emit(&ev)
+		sink.Emit(&ev)
 		synctest.Wait()
 		if s.after != nil {
 			s.after()
@@ -224,9 +224,9 @@ func TestFutureCountsAsNow(t *testing.T) {
 // future reports three failures that are stamped a year ahead.
 type future struct{ script }
 
-func (*future) Follow(_ context.Context, _ map[string]bool, emit func(*event.Event)) error {
+func (*future) Follow(_ context.Context, _ []byte, _ map[string]bool, sink plugin.Sink) error {
 	for range 3 {
-		emit(&event.Event{
+		sink.Emit(&event.Event{
 			Time: time.Now().AddDate(1, 0, 0), Name: event.AuthFailure, Source: "log.x", User: "1000",
 			IP: netip.MustParseAddr("203.0.113.7"),
 		})

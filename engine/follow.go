@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,22 +14,47 @@ import (
 
 // follows is the sources that are being followed, by their references.
 type follows struct {
-	running map[string]*follow
-	ended   chan ending
-	all     sync.WaitGroup
+	running   map[string]*follow
+	ended     chan ending
+	all       sync.WaitGroup
+	positions map[string][]byte // how far each source was read, as the core knows it
+	moved     map[string][]byte // the positions that the store does not have yet
 }
 
-// A follow is one source that is being followed.
+// A follow is one source that is being followed. It is the sink of its source.
 type follow struct {
-	source plugin.Source
-	cancel context.CancelFunc
-	done   chan struct{}
+	ref     string
+	source  plugin.Source
+	want    map[string]bool
+	ctx     context.Context
+	cancel  context.CancelFunc
+	done    chan struct{}
+	reports chan<- report
+}
+
+// A report is what a source hands to the core: an event, or how far it has read.
+type report struct {
+	event    *event.Event
+	ref      string
+	position []byte
+}
+
+// Emit implements [plugin.Sink].
+func (f *follow) Emit(ev *event.Event) { f.send(report{event: ev}) }
+
+// Position implements [plugin.Sink].
+func (f *follow) Position(position []byte) { f.send(report{ref: f.ref, position: position}) }
+
+func (f *follow) send(r report) {
+	select {
+	case f.reports <- r:
+	case <-f.ctx.Done():
+	}
 }
 
 // An ending is a source that has ended by itself.
 type ending struct {
 	follow *follow
-	ref    string
 	err    error
 }
 
@@ -37,22 +63,27 @@ type ending struct {
 const restartAfter = 5 * time.Second
 
 func newFollows() follows {
-	return follows{running: map[string]*follow{}, ended: make(chan ending)}
+	return follows{
+		running: map[string]*follow{}, ended: make(chan ending),
+		positions: map[string][]byte{}, moved: map[string][]byte{},
+	}
 }
 
 // agree follows the sources of the configuration, and no others. One that says
-// the same as before is left alone.
+// the same as before, and is asked for the same events, is left alone.
 func (f *follows) agree(e *Engine) {
 	wanted := map[string]plugin.Source{}
 	for _, s := range e.cfg.Sources {
 		wanted[s.Ref] = s.Source
 	}
 	for ref, running := range f.running {
-		if !same(running.source, wanted[ref]) {
-			running.cancel()
-			<-running.done // so that two never follow one file
-			delete(f.running, ref)
+		if same(running.source, wanted[ref]) && maps.Equal(running.want, e.rules.Wants(ref)) {
+			continue
 		}
+		running.cancel()
+		<-running.done // so that two never follow one file
+		delete(f.running, ref)
+		e.observeAll(report{}) // and the next one starts where it ended
 	}
 	for _, s := range e.cfg.Sources {
 		if f.running[s.Ref] == nil {
@@ -74,22 +105,20 @@ func (f *follows) start(e *Engine, s config.Source) {
 		return
 	}
 	ctx, cancel := context.WithCancel(e.live.ctx)
-	running := &follow{source: s.Source, cancel: cancel, done: make(chan struct{})}
+	running := &follow{
+		ref: s.Ref, source: s.Source, want: e.rules.Wants(s.Ref),
+		ctx: ctx, cancel: cancel, done: make(chan struct{}), reports: e.live.reports,
+	}
 	f.running[s.Ref] = running
-	want := e.rules.Wants(s.Ref)
+	from := f.positions[s.Ref]
 	f.all.Go(func() {
-		err := follower.Follow(ctx, want, func(ev *event.Event) {
-			select {
-			case e.live.events <- ev:
-			case <-ctx.Done():
-			}
-		})
+		err := follower.Follow(ctx, from, running.want, running)
 		close(running.done)
 		if err != nil {
 			err = fmt.Errorf("source %s: %w", s.Ref, err)
 		}
 		select {
-		case f.ended <- ending{running, s.Ref, err}:
+		case f.ended <- ending{running, err}:
 		case <-ctx.Done():
 		}
 	})
@@ -98,18 +127,25 @@ func (f *follows) start(e *Engine, s config.Source) {
 // gone deals with a source that has ended by itself: one that failed is started
 // again after a while. It reports whether none is left and nothing will come.
 func (f *follows) gone(e *Engine, end ending) bool {
-	if f.running[end.ref] != end.follow {
+	ref := end.follow.ref
+	if f.running[ref] != end.follow {
 		return false // a reload has taken its place
 	}
-	delete(f.running, end.ref)
+	delete(f.running, ref)
 	if end.err == nil {
 		return len(f.running) == 0
 	}
-	e.Log.Error("source failed", "source", end.ref, "err", end.err, "retry", restartAfter)
+	e.Log.Error("source failed", "source", ref, "err", end.err, "retry", restartAfter)
 	time.AfterFunc(restartAfter, func() {
 		_ = e.Do(e.live.ctx, func() { f.agree(e) }) // an error: the engine has stopped
 	})
 	return false
+}
+
+// moveTo notes how far a source has read.
+func (f *follows) moveTo(ref string, position []byte) {
+	f.positions[ref] = position
+	f.moved[ref] = position
 }
 
 func (f *follows) wait() { f.all.Wait() }

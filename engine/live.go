@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"freeswitch-security/engine/event"
 )
 
 // live is what an engine has only while it runs: the sources it follows, the
@@ -13,19 +11,19 @@ import (
 // elsewhere.
 type live struct {
 	ctx     context.Context // of the run; nil before it
-	events  chan *event.Event
-	asked   chan func() // to be done between two events
+	reports chan report     // from the sources
+	asked   chan func()     // to be done between two events
 	follows follows
 	runs    runs
 }
 
-// inFlight is how many events may wait for the core. A log file is its own
+// inFlight is how many reports may wait for the core. A log file is its own
 // buffer, so the channel is small: a full one stops the reader, not the caller.
 const inFlight = 1024
 
 func newLive() live {
 	return live{
-		events:  make(chan *event.Event, inFlight),
+		reports: make(chan report, inFlight),
 		asked:   make(chan func()),
 		follows: newFollows(),
 		runs:    newRuns(),
@@ -62,10 +60,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case ev := <-e.live.events:
-			e.observeAll(ev)
+		case r := <-e.live.reports:
+			e.observeAll(r)
 		case end := <-e.live.follows.ended:
-			e.observeAll(nil) // what it had reported before
+			e.observeAll(report{}) // what it had reported before
 			if e.live.follows.gone(e, end) {
 				e.commit()
 				return end.err
@@ -83,38 +81,51 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// observeAll lets the rules see an event and all that are waiting behind it, so
-// that what comes in a burst shares one commit.
-func (e *Engine) observeAll(ev *event.Event) {
+// observeAll takes a report, which may be empty, and all that are waiting behind
+// it, so that what comes in a burst shares one commit.
+func (e *Engine) observeAll(r report) {
 	for range inFlight {
-		if ev != nil {
-			e.observeLive(ev)
-		}
+		e.take(r)
 		select {
-		case ev = <-e.live.events:
+		case r = <-e.live.reports:
 		default:
 			return
 		}
 	}
-	if ev != nil {
-		e.observeLive(ev)
-	}
+	e.take(r)
 }
 
-// observeLive lets the rules see an event now.
-func (e *Engine) observeLive(ev *event.Event) {
+// take lets the rules see an event now, or notes how far its source has read.
+func (e *Engine) take(r report) {
+	if r.event == nil {
+		if r.ref != "" {
+			e.live.follows.moveTo(r.ref, r.position)
+		}
+		return
+	}
 	now := time.Now()
-	if ev.Time.After(now) {
-		ev.Time = now
+	if r.event.Time.After(now) {
+		r.event.Time = now
 	}
-	e.observe(ev, now)
+	e.observe(r.event, now)
 }
 
-// commit settles what was decided, and tells the log if it could not be saved.
+// commit settles what was decided, and then keeps how far the sources had read
+// when it was. It tells the log what could not be saved.
 func (e *Engine) commit() {
-	if err := e.settle(); err != nil {
-		e.Log.Error("state not saved", "err", err)
+	err := e.settle()
+	if moved := e.live.follows.moved; err == nil && e.store != nil && len(moved) > 0 {
+		if err = e.store.SavePositions(moved); err == nil {
+			clear(moved)
+		}
 	}
+	if err != nil && e.stateErr == nil {
+		e.Log.Error("state not saved: bans hold as long as the program runs", "err", err)
+	}
+	if err == nil && e.stateErr != nil {
+		e.Log.Info("state saved again")
+	}
+	e.stateErr = err
 }
 
 // errStopped is what Do returns when the engine stops meanwhile.

@@ -64,11 +64,11 @@ func play(cfg *config.Config, given []config.Given) ([]*event.Event, error) {
 			next = testStart.Add(*g.At)
 		}
 		for n := 1; n <= g.Times; n++ {
-			reported, err := report(cfg, g, n)
+			heard, err := reported(cfg, g, n)
 			if err != nil {
 				return nil, err
 			}
-			for _, ev := range reported {
+			for _, ev := range heard {
 				ev.Time = next
 				ev.Source = g.Source
 				events = append(events, ev)
@@ -80,9 +80,9 @@ func play(cfg *config.Config, given []config.Given) ([]*event.Event, error) {
 	return events, nil
 }
 
-// report makes what is reported the nth time: a copy of the event, with n for
+// reported makes what is reported the nth time: a copy of the event, with n for
 // every "<n>" in a text, or what the source reads in the line.
-func report(cfg *config.Config, g config.Given, n int) ([]*event.Event, error) {
+func reported(cfg *config.Config, g config.Given, n int) ([]*event.Event, error) {
 	number := strings.NewReplacer("<n>", strconv.Itoa(n))
 	if g.Event != nil {
 		ev := *g.Event

@@ -11,7 +11,7 @@ import (
 // A Status says how a running engine is doing.
 type Status struct {
 	Events   uint64 // seen since the start
-	Waiting  int    // events that wait for the core
+	Waiting  int    // reports that wait for the core
 	Bans     int    // in force
 	StateErr error  // of the last attempt to save the state; nil: it is saved
 	Rules    []rule.RuleStats
@@ -22,7 +22,7 @@ type Status struct {
 // counts; see [Engine.Do].
 func (e *Engine) Status() Status {
 	s := Status{
-		Events: e.events, Waiting: len(e.live.events), Bans: e.ledger.Size(), StateErr: e.stateErr,
+		Events: e.events, Waiting: len(e.live.reports), Bans: e.ledger.Size(), StateErr: e.stateErr,
 		Rules: e.rules.Stats(),
 	}
 	for _, r := range e.live.runs.runners() {

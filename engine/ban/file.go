@@ -1,6 +1,7 @@
 package ban
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,14 +17,19 @@ import (
 // A File is a [Store] in one file of the disk. What Save returned without an
 // error survives a crash of the program and of the machine.
 //
-// It is a bbolt database with one bucket: the key is the target's address in 16
-// bytes, its family and its length, so that records lie in the order in which
-// they are saved; the value is JSON.
+// It is a bbolt database of two buckets. In that of the records the key is the
+// target's family, address and length, so that they lie in the order in which
+// they are saved; the value is JSON. The other one keeps how far each source was
+// read, in words that only the source understands.
 type File struct {
 	db *bbolt.DB
 }
 
-var recordsBucket = []byte("records.1") // the number is that of the format
+// The number is that of the format.
+var (
+	recordsBucket   = []byte("records.1")
+	positionsBucket = []byte("positions.1")
+)
 
 // lockPatience is how long another process may take to let go of the file.
 const lockPatience = time.Second
@@ -48,8 +54,12 @@ func OpenFile(path string) (f *File, err error) {
 		return nil, err // names the path
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(recordsBucket)
-		return err
+		for _, name := range [][]byte{recordsBucket, positionsBucket} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		db.Close()
@@ -107,6 +117,32 @@ func (f *File) Load(each func(Record)) (err error) {
 		})
 	})
 	return errors.Join(append(bad, err)...)
+}
+
+// SavePositions makes durable how far sources were read.
+func (f *File) SavePositions(positions map[string][]byte) (err error) {
+	defer guard(f.db.Path())(&err)
+	return f.db.Update(func(tx *bbolt.Tx) error {
+		for source, position := range positions {
+			if err := tx.Bucket(positionsBucket).Put([]byte(source), position); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// LoadPositions returns how far sources were read, by their references.
+func (f *File) LoadPositions() (positions map[string][]byte, err error) {
+	defer guard(f.db.Path())(&err)
+	positions = map[string][]byte{}
+	err = f.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(positionsBucket).ForEach(func(source, position []byte) error {
+			positions[string(source)] = bytes.Clone(position)
+			return nil
+		})
+	})
+	return positions, err
 }
 
 // guard makes an error of what bbolt does with a damaged file: it panics where a

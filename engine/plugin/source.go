@@ -43,9 +43,23 @@ type Source interface {
 type Follower interface {
 	Source
 
-	// Follow reports events until ctx ends. emit blocks while the engine is
-	// busy; a source that cannot wait must queue and count for itself.
-	Follow(ctx context.Context, want map[string]bool, emit func(*event.Event)) error
+	// Follow reports events to sink until ctx ends, or until it can go on no
+	// longer. from is the last position that the sink was told, in an earlier
+	// run perhaps, and nil where there is none; only events named in want need
+	// be reported, nil wants them all.
+	Follow(ctx context.Context, from []byte, want map[string]bool, sink Sink) error
+}
+
+// A Sink takes what a source reports. It belongs to one goroutine.
+type Sink interface {
+	// Emit hands on one event. It blocks while the engine is busy: a source that
+	// cannot wait must queue and count for itself.
+	Emit(*event.Event)
+
+	// Position says how far the source has read: whoever starts there sees
+	// everything that has not been emitted yet, and nothing that has. It is kept
+	// once what was decided on the events before it is durable.
+	Position([]byte)
 }
 
 // An Explainer is a source that can say in words how it reads a piece of input.
@@ -73,6 +87,10 @@ type Stats struct {
 	Bytes   int64
 	Skipped int64 // lines that were too long to be looked at
 	Doubted int64 // lines that looked like an event and were refused as evidence
+
+	// Recognised tells that something of it, an event or not, had the form of
+	// what the source reads. If nothing had, it is likely another kind of file.
+	Recognised bool
 }
 
 // A Comparer tells whether another source or action was made from the same
