@@ -26,7 +26,6 @@ type follow struct {
 	ref     string
 	source  plugin.Source
 	want    map[string]bool
-	ctx     context.Context
 	cancel  context.CancelFunc
 	done    chan struct{}
 	reports chan<- report
@@ -45,12 +44,10 @@ func (f *follow) Emit(ev *event.Event) { f.send(report{event: ev}) }
 // Position implements [plugin.Sink].
 func (f *follow) Position(position []byte) { f.send(report{ref: f.ref, position: position}) }
 
-func (f *follow) send(r report) {
-	select {
-	case f.reports <- r:
-	case <-f.ctx.Done():
-	}
-}
+// send waits for the core, also when the source has been told to end: what it
+// reports until then is not lost. The core takes reports until every source has
+// ended.
+func (f *follow) send(r report) { f.reports <- r }
 
 // An ending is a source that has ended by itself.
 type ending struct {
@@ -81,9 +78,8 @@ func (f *follows) agree(e *Engine) {
 			continue
 		}
 		running.cancel()
-		<-running.done // so that two never follow one file
+		e.takeUntil(running.done) // so that the next one starts where this one ended
 		delete(f.running, ref)
-		e.observeAll(report{}) // and the next one starts where it ended
 	}
 	for _, s := range e.cfg.Sources {
 		if f.running[s.Ref] == nil {
@@ -107,7 +103,7 @@ func (f *follows) start(e *Engine, s config.Source) {
 	ctx, cancel := context.WithCancel(e.live.ctx)
 	running := &follow{
 		ref: s.Ref, source: s.Source, want: e.rules.Wants(s.Ref),
-		ctx: ctx, cancel: cancel, done: make(chan struct{}), reports: e.live.reports,
+		cancel: cancel, done: make(chan struct{}), reports: e.live.reports,
 	}
 	f.running[s.Ref] = running
 	from := f.positions[s.Ref]
@@ -148,4 +144,12 @@ func (f *follows) moveTo(ref string, position []byte) {
 	f.moved[ref] = position
 }
 
-func (f *follows) wait() { f.all.Wait() }
+// wait returns a channel that is closed when every source has ended.
+func (f *follows) wait() <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		f.all.Wait()
+		close(done)
+	}()
+	return done
+}

@@ -49,9 +49,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.live.ctx = ctx
 	e.live.runs.agree(e)
 	e.live.follows.agree(e)
-	defer e.live.runs.wait()
-	defer e.live.follows.wait()
-	defer cancel() // before waiting for them
+	defer func() {
+		cancel()
+		e.takeUntil(e.live.follows.wait())
+		e.commit()
+		e.live.runs.wait()
+	}()
 	go ready(ctx, e.live.runs.runners(), e.Ready)
 
 	wake := time.NewTimer(0)
@@ -65,7 +68,6 @@ func (e *Engine) Run(ctx context.Context) error {
 		case end := <-e.live.follows.ended:
 			e.observeAll(report{}) // what it had reported before
 			if e.live.follows.gone(e, end) {
-				e.commit()
 				return end.err
 			}
 		case do := <-e.live.asked:
@@ -93,6 +95,19 @@ func (e *Engine) observeAll(r report) {
 		}
 	}
 	e.take(r)
+}
+
+// takeUntil takes reports until done is closed, and then those that are waiting.
+func (e *Engine) takeUntil(done <-chan struct{}) {
+	for {
+		select {
+		case r := <-e.live.reports:
+			e.take(r)
+		case <-done:
+			e.observeAll(report{})
+			return
+		}
+	}
 }
 
 // take lets the rules see an event now, or notes how far its source has read.
