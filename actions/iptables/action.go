@@ -39,6 +39,9 @@ func newAction(c config) *Action {
 	return a
 }
 
+// Chain is the chain that the action owns. Two actions cannot share one.
+func (a *Action) Chain() string { return a.config.chain }
+
 // accepts tells whether this action deals with a target's family.
 func (a *Action) accepts(p netip.Prefix) bool {
 	return a.config.ipv6 || familyOf(p) == ipv4
@@ -68,8 +71,21 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 		_, err := a.reconcile(ctx, false)
 		errs = append(errs, err)
 	} else {
+		// A family that the batch does not touch is left to the next Resync,
+		// so that a broken ip6tables never holds up an IPv4 ban. One that it
+		// touches is looked at even if nothing is new: the batch may be one
+		// that failed before.
+		var touched [2]bool
+		for target := range last {
+			touched[familyOf(target)] = true
+		}
+		for target := range lifted {
+			touched[familyOf(target)] = true
+		}
 		for _, f := range a.families {
-			errs = append(errs, a.change(ctx, f, puts, drops))
+			if touched[f.index] {
+				errs = append(errs, a.change(ctx, f, puts, drops))
+			}
 		}
 	}
 	var fresh []netip.Prefix
@@ -96,10 +112,10 @@ func (a *Action) change(ctx context.Context, f *family, puts []put, drops []neti
 			ownDrops = append(ownDrops, p)
 		}
 	}
-	if f.settled {
-		if len(ownPuts) == 0 && len(ownDrops) == 0 {
-			return nil
-		}
+	switch {
+	case f.settled && len(ownPuts)+len(ownDrops) == 0:
+		return nil
+	case f.settled:
 		var refused []error
 		var err error
 		if a.backend == backendSet {
@@ -107,12 +123,9 @@ func (a *Action) change(ctx context.Context, f *family, puts []put, drops []neti
 		} else {
 			refused, err = f.changeRules(ctx, &a.config, ownPuts, ownDrops)
 		}
-		if err == nil {
-			return f.error(refused...)
-		}
-		if ctx.Err() != nil {
-			f.settled = false
-			return f.error(err)
+		f.settled = err == nil && len(refused) == 0
+		if err == nil || ctx.Err() != nil {
+			return f.error(few(refused), err)
 		}
 	}
 	_, err := a.reconcileFamily(ctx, f, a.backend, a.now())
@@ -134,17 +147,15 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 // choose picks the backend for n entries. Going back to rules waits until there
 // are clearly fewer, and for a Resync: nothing is urgent about it.
 func (a *Action) choose(n int, resync bool) string {
+	c := &a.config
 	switch {
-	case a.config.backend != backendAuto && a.noSets != "" && !resync:
-		return a.backend
-	case a.config.backend != backendAuto:
-		return a.config.backend
-	case n > a.config.ipsetAbove:
-		if a.noSets != "" && !resync {
-			return a.backend
-		}
+	case a.noSets != "" && !resync:
+		return a.backend // only a Resync looks again
+	case c.backend != backendAuto:
+		return c.backend
+	case n > c.ipsetAbove:
 		return backendSet
-	case a.backend == backendSet && (!resync || 4*n >= 3*a.config.ipsetAbove):
+	case a.backend == backendSet && (!resync || 4*n >= 3*c.ipsetAbove):
 		return backendSet
 	}
 	return backendRules

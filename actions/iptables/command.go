@@ -131,7 +131,7 @@ func lacksRights(text string) bool {
 
 // explain adds to a program's complaint what to do about it.
 func explain(text string) string {
-	first, _, _ := strings.Cut(text, "\n")
+	first := complaint(text)
 	switch {
 	case strings.Contains(text, "xtables.lock: Permission denied"):
 		return first + ": run `chmod 644 /run/xtables.lock`, or set XTABLES_LOCKFILE to a file that this user may write"
@@ -143,4 +143,15 @@ func explain(text string) string {
 		return first + ": somebody else's nft rules stand in this table, which iptables cannot read"
 	}
 	return first
+}
+
+// complaint is the line that says what went wrong, among those that only warn.
+func complaint(text string) string {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "set: Could not determine") {
+			return line
+		}
+	}
+	return "it did not say why"
 }

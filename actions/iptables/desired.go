@@ -113,7 +113,7 @@ func coalesce(batch ban.Batch) (last map[netip.Prefix]end, lifted map[netip.Pref
 			lifted[target] = true
 		}
 	}
-	return last, lifted, errors.Join(errs...)
+	return last, lifted, few(errs)
 }
 
 // apply takes in the last word on each target and returns what that means for
@@ -166,7 +166,7 @@ func (d *desired) replace(want iter.Seq[ban.Ban], accept func(netip.Prefix) bool
 		}
 		d.bans[familyOf(b.Target)][b.Target] = endOf(b.Until)
 	}
-	return errors.Join(errs...)
+	return few(errs)
 }
 
 // expire forgets the bans that are over at now, and remembers them as lapsed:

@@ -27,4 +27,25 @@
 // two guards on one host from outbidding each other for position 1. Where
 // another program insists all the same, we give in to a move every five
 // minutes, and say so, until an hour has seen fewer than twenty.
+//
+// What a block may say, with the defaults:
+//
+//	action "iptables" "drop" {
+//	  chain       = "FREESWITCH" # security.iptables_chain; the sets are named after it
+//	  target      = "DROP"       # or "REJECT", in table filter only
+//	  ports       = []           # "5060", "5060-5061": narrow the jump; none: all ports
+//	  protocols   = []           # "udp", "tcp"; none: all, or both where there are ports
+//	  hooks       = ["INPUT"]    # also "FORWARD", "raw/PREROUTING"; "DOCKER-USER" is waited for
+//	  backend     = "auto"       # "rules", "ipset"; auto: a set above ipset_above entries,
+//	  ipset_above = 100          # rules again below three quarters of that
+//	  max_entries = 131072       # of a new set; it doubles before it is full
+//	  aggregate   = ""           # "24" or "24,48": two bans of one network become one of the network,
+//	  never_cover = []           # except where it would touch one of these; required with aggregate
+//	  ipv6        = true
+//	}
+//
+// Ports and protocols narrow the jump, not the bans, so that a ban is the same
+// rule everywhere. A jump that an earlier configuration had from a hook which
+// is no longer listed stays until somebody deletes it; tables that are no longer
+// used at all are cleared at start.
 package iptables

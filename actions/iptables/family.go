@@ -54,6 +54,15 @@ func newFamily(c *config, index int) *family {
 	return f
 }
 
+// few joins errors of single entries, and only counts them where they are many.
+func few(refused []error) error {
+	const most = 5
+	if more := len(refused) - most; more > 0 {
+		refused = append(refused[:most:most], fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(refused...)
+}
+
 // error joins errors under the family's name; nil where there are none.
 func (f *family) error(errs ...error) error {
 	if err := errors.Join(errs...); err != nil {
@@ -68,7 +77,7 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	f.settled = false
 	var drift plugin.Drift
 	if f.index == ipv6 && !hasIPv6() {
-		f.report(&drift, now, []string{"the kernel does not speak it"})
+		f.report(&drift, []string{"the kernel does not speak it"})
 		return drift, nil
 	}
 	tools, err := a.findTools(ctx, f)
@@ -105,8 +114,9 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 		err = f.tidy(ctx, tools, a.config, g)
 		f.tidied = err == nil
 	}
+	err = errors.Join(few(append(refused, set.refused...)), err)
 	f.settled = err == nil
-	return drift, errors.Join(append(append(refused, set.refused...), err)...)
+	return drift, err
 }
 
 // findTools looks for iptables once; where it is not found, again each time.
@@ -144,7 +154,10 @@ func (f *family) inForce(ctx context.Context, l listing, c *config, backend stri
 	standing := map[netip.Prefix]bool{}
 	inSet := false
 	for _, spec := range l[c.chain] {
-		if p, _, ok := parseBanRule(spec); ok {
+		if l.blanket(spec) {
+			break // what is below it does not act
+		}
+		if p, target, ok := parseBanRule(spec); ok && target == c.target {
 			standing[p] = true
 		}
 		inSet = inSet || isSetRule(spec, f.set)
@@ -173,7 +186,7 @@ func (f *family) commit(ctx context.Context, t *toolset, listings map[string]lis
 			f.insertAt = map[string]int{}
 			for _, p := range plans {
 				if p.insertAt > 0 {
-					f.insertAt[p.table] = p.insertAt + p.inserted()
+					f.insertAt[p.table] = p.insertAt + p.inserted
 				}
 			}
 			return plans, refused, nil
@@ -211,6 +224,12 @@ func (a *Action) account(f *family, drift *plugin.Drift, plans []plan, set setDr
 	for _, p := range set.missing {
 		missing[p] = !inForce[p]
 	}
+	wanted := a.desired.entries(f.index)
+	for p := range inForce {
+		if _, ok := wanted[p]; !ok { // it may have gone with its backend
+			set.surplus = append(set.surplus, p)
+		}
+	}
 	for _, p := range set.surplus {
 		surplus[p] = !a.desired.lapsed[p]
 	}
@@ -222,7 +241,7 @@ func (a *Action) account(f *family, drift *plugin.Drift, plans []plan, set setDr
 	for _, note := range set.notes {
 		drift.Notes = append(drift.Notes, f.name+": "+note)
 	}
-	f.report(drift, now, standing)
+	f.report(drift, standing)
 }
 
 func count(m map[netip.Prefix]bool) int {
@@ -239,7 +258,7 @@ func count(m map[netip.Prefix]bool) int {
 const maxReported = 20
 
 // report tells of conditions that were not there the last time.
-func (f *family) report(drift *plugin.Drift, _ time.Time, conditions []string) {
+func (f *family) report(drift *plugin.Drift, conditions []string) {
 	if more := len(conditions) - maxReported; more > 0 {
 		conditions = append(conditions[:maxReported:maxReported], fmt.Sprintf("and %d more", more))
 	}
@@ -282,7 +301,7 @@ func (f *family) changeRules(ctx context.Context, c *config, puts []put, drops [
 		}
 		for _, put := range puts {
 			if put.fresh {
-				p.add(p.place(c.chain, banRule(put.target, c.target)))
+				p.place(c.chain, banRule(put.target, c.target))
 			}
 		}
 		plans = append(plans, p)
@@ -291,7 +310,7 @@ func (f *family) changeRules(ctx context.Context, c *config, puts []put, drops [
 	if err == nil {
 		for _, p := range plans {
 			if p.insertAt > 0 {
-				f.insertAt[p.table] = p.insertAt + p.inserted()
+				f.insertAt[p.table] = p.insertAt + p.inserted
 			}
 		}
 	}
@@ -351,9 +370,9 @@ func (t *toolset) loaded(table string, v6 bool) bool {
 	if !strings.Contains(t.version, "legacy") {
 		return true
 	}
-	names := "/proc/net/ip_tables_names"
+	names := "/proc/thread-self/net/ip_tables_names"
 	if v6 {
-		names = "/proc/net/ip6_tables_names"
+		names = "/proc/thread-self/net/ip6_tables_names"
 	}
 	loaded, err := os.ReadFile(names)
 	return err == nil && slices.Contains(strings.Fields(string(loaded)), table)

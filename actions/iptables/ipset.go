@@ -36,6 +36,7 @@ const (
 	attrFlags    = 6
 	attrData     = 7
 	attrADT      = 8 // a list of attrData, one for each entry
+	attrLine     = 9
 
 	dataIP         = 1
 	dataCIDR       = 3
@@ -306,7 +307,7 @@ const errFull = unix.Errno(4352)
 
 // ipsetErrors are ipset's own error numbers in words.
 var ipsetErrors = map[unix.Errno]string{
-	4097:    "another protocol version",
+	4097:    "not a message that this kernel understands",
 	4098:    "the kernel does not have this type of set",
 	4099:    "the kernel holds no more sets",
 	4100:    "the set is in use",

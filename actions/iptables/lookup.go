@@ -93,6 +93,6 @@ func (t *toolset) stands(ctx context.Context, table, chain, spec string) error {
 // hasIPv6 reports whether the kernel speaks IPv6 at all: where it does not
 // (ipv6.disable=1), ip6tables fails and there is nothing to drop.
 func hasIPv6() bool {
-	_, err := os.Stat("/proc/net/if_inet6")
+	_, err := os.Stat("/proc/thread-self/net/if_inet6")
 	return err == nil
 }

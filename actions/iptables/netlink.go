@@ -14,13 +14,17 @@ import (
 // entries takes some 50 ms.
 const netlinkTimeout = 10 * time.Second
 
+// listBuffer holds the longest message of a list, in bytes. Where a conversation
+// has no lists in it, a buffer of 0 lets each message take what it needs.
+const listBuffer = 64 << 10
+
 // A socket is a conversation with netfilter about sets. It is opened for one
 // piece of work and closed after it: that costs some 20 µs and leaves nothing
 // to keep or lose.
 type socket struct{ conn *netlink.Conn }
 
-func dial(ctx context.Context) (*socket, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{MessageBufferSize: 64 << 10})
+func dial(ctx context.Context, buffer int) (*socket, error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{MessageBufferSize: buffer})
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
@@ -79,7 +83,8 @@ func (s *socket) swap(a, b string) error {
 // hashNet asks whether the kernel has sets of the type that we use.
 func (s *socket) hashNet() error {
 	body := appendAttr(appendText(appendRequest(nil, unix.AF_INET, ""), attrTypeName, "hash:net"), attrFamily, unix.AF_INET)
-	if err := s.do(cmdType, 0, body); err != nil {
+	// Its answer is a message; an acknowledgement would be a second one.
+	if _, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, cmdType, 0, body)); err != nil {
 		return ipsetError("look for type", "hash:net", err)
 	}
 	return nil
@@ -100,7 +105,8 @@ func (s *socket) list(set string, flags uint32, each func(entry) error) (h setHe
 	if flags != 0 {
 		body = appendUint32(body, attrFlags, flags)
 	}
-	if _, err = s.conn.Send(message(unix.NFNL_SUBSYS_IPSET, cmdList, netlink.Acknowledge|netlink.Dump, body)); err != nil {
+	// With an acknowledgement asked for, a missing set is reported twice.
+	if _, err = s.conn.Send(message(unix.NFNL_SUBSYS_IPSET, cmdList, netlink.Dump, body)); err != nil {
 		return h, false, ipsetError("list", set, err)
 	}
 	for m, err := range s.conn.ReceiveIter() {
@@ -130,7 +136,9 @@ func (s *socket) del(family uint8, set string, entries []entry) (refused []error
 // send writes entries in as few messages as they fit in.
 func (s *socket) send(command uint16, verb string, family uint8, set string, entries []entry) (refused []error, err error) {
 	for len(entries) > 0 {
-		body := appendRequest(nil, family, set)
+		// The kernel insists on a line number beside a list, as if it came
+		// from a file.
+		body := appendUint32(appendRequest(nil, family, set), attrLine, 0)
 		list := len(body)
 		body = appendNest(body, attrADT)
 		n := 0
@@ -163,7 +171,7 @@ func (s *socket) send(command uint16, verb string, family uint8, set string, ent
 
 // isEntryError tells an error of one entry from one of the whole set.
 func isEntryError(err error) bool {
-	for _, whole := range []error{unix.ENOENT, unix.EPERM, unix.ENOMEM, errFull, unix.ENOBUFS} {
+	for _, whole := range []error{unix.ENOENT, unix.EPERM, unix.ENOMEM, unix.ENOBUFS, errFull} {
 		if errors.Is(err, whole) {
 			return false
 		}

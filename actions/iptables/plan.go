@@ -14,10 +14,10 @@ type goal struct {
 	hooks        []string
 	matches      []string // of the jumps, in order
 	target       string
-	set          string // the set to look up; "" for one rule a ban
+	set          string               // the set to look up; "" for one rule a ban
 	bans         map[netip.Prefix]end // what is to be in force, by rule or in the set
-	ownSets      []string // the sets that may be ours in a rule
-	mayMove      bool     // a jump that stands too low may be moved up
+	ownSets      []string             // the sets that may be ours in a rule
+	mayMove      bool                 // a jump that stands too low may be moved up
 }
 
 // A plan is what has to be done to one table, and why.
@@ -32,7 +32,8 @@ type plan struct {
 	held     []string // hooks whose jump stands too low and may not be moved
 	jumped   []string // hooks that get a jump written
 	moved    bool     // a jump is moved
-	insertAt int      // where a further ban goes: before this rule, counted from 1; 0: at the end
+	insertAt int      // bans go before this rule, counted from 1 after the deletions; 0: at the end
+	inserted int      // bans that go before insertAt
 }
 
 // planTable compares a table with its goal. It only computes: equal arguments give
@@ -110,6 +111,9 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 		if copies[bare] > 1 || dead[bare] {
 			remove(i, spec)
 		}
+		if copies[bare] > 1 && wanted[bare].IsValid() {
+			p.surplus = append(p.surplus, wanted[bare])
+		}
 	}
 	if blanket >= 0 {
 		p.insertAt = blanket + 1 - cut
@@ -123,7 +127,7 @@ func (p *plan) planMissing(g goal, wanted map[string]netip.Prefix, copies map[st
 		if copies[spec] == 1 && !dead[spec] {
 			continue
 		}
-		p.add(p.place(g.chain, spec))
+		p.place(g.chain, spec)
 		switch target := wanted[spec]; {
 		case copies[spec] > 1 && !dead[spec]: // it was in force
 		case !target.IsValid():
@@ -134,12 +138,14 @@ func (p *plan) planMissing(g goal, wanted map[string]netip.Prefix, copies map[st
 	}
 }
 
-// place is the line that puts a rule where it acts.
-func (p *plan) place(chain, spec string) string {
-	if p.insertAt > 0 {
-		return fmt.Sprintf("-I %s %d %s", chain, p.insertAt, spec)
+// place adds a rule where it acts.
+func (p *plan) place(chain, spec string) {
+	if p.insertAt == 0 {
+		p.add("-A " + chain + " " + spec)
+		return
 	}
-	return "-A " + chain + " " + spec
+	p.add(fmt.Sprintf("-I %s %d %s", chain, p.insertAt, spec))
+	p.inserted++
 }
 
 // planHook sees to it that every packet of a hook meets our chain before a rule
@@ -254,15 +260,4 @@ func clip(s string) string {
 		return s[:most] + "…"
 	}
 	return s
-}
-
-// inserted is the number of rules that the plan puts in front of insertAt.
-func (p *plan) inserted() int {
-	n := 0
-	for _, line := range p.lines {
-		if fields := strings.SplitN(line, " ", 4); fields[0] == "-I" && fields[2] == fmt.Sprint(p.insertAt) && !strings.HasPrefix(fields[3], "-j") {
-			n++
-		}
-	}
-	return n
 }

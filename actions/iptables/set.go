@@ -50,7 +50,7 @@ func endAgrees(want, have uint32) bool {
 // checkSets asks whether this kernel has sets, and whether those of our names
 // are ours to use.
 func (a *Action) checkSets(ctx context.Context) error {
-	s, err := dial(ctx)
+	s, err := dial(ctx, listBuffer)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoSets, err)
 	}
@@ -83,17 +83,20 @@ type setDrift struct {
 // grows it where needed. The rule that names it is the chain's business.
 func (f *family) agreeSet(ctx context.Context, want map[netip.Prefix]end, now time.Time) (setDrift, error) {
 	var d setDrift
-	s, err := dial(ctx)
+	s, err := dial(ctx, listBuffer)
 	if err != nil {
 		return d, err
 	}
 	defer s.close()
+	h, found, agrees, err := f.setAgrees(s, want, now)
+	if err != nil || agrees {
+		return d, err
+	}
 	have := make(map[netip.Prefix]entry, len(want))
-	h, found, err := s.entries(f.set, func(e entry) error {
+	if _, _, err = s.entries(f.set, func(e entry) error {
 		have[e.target] = e
 		return nil
-	})
-	if err != nil {
+	}); err != nil {
 		return d, err
 	}
 	if !found {
@@ -106,7 +109,7 @@ func (f *family) agreeSet(ctx context.Context, want map[netip.Prefix]end, now ti
 	}
 	add, del := d.compare(want, have, now)
 	f.maxElem, f.members = h.maxElem, len(want)
-	if crowded(len(want), h.maxElem) || !h.timeouts || !h.counters {
+	if !h.fits(len(want)) {
 		return d, f.grow(s, &d, want, have, now)
 	}
 	if d.refused, err = s.add(f.af, f.set, add); err != nil {
@@ -115,6 +118,26 @@ func (f *family) agreeSet(ctx context.Context, want map[netip.Prefix]end, now ti
 	_, err = s.del(f.af, f.set, del)
 	return d, err
 }
+
+// setAgrees looks through the set without keeping what it sees: nearly always it
+// is as it should be, and then 100,000 entries cost no memory.
+func (f *family) setAgrees(s *socket, want map[netip.Prefix]end, now time.Time) (h setHeader, found, agrees bool, err error) {
+	good, other := 0, 0
+	h, found, err = s.entries(f.set, func(e entry) error {
+		if end, wanted := want[e.target]; wanted && endAgrees(end.timeout(now), e.timeout) {
+			good++
+		} else {
+			other++
+		}
+		return nil
+	})
+	f.maxElem, f.members = h.maxElem, len(want)
+	agrees = found && good == len(want) && other == 0 && h.fits(len(want))
+	return h, found, agrees, err
+}
+
+// fits reports whether n entries can be kept in the set as it is.
+func (h *setHeader) fits(n int) bool { return h.timeouts && h.counters && !crowded(n, h.maxElem) }
 
 // compare says what to add and delete, and notes what of it is drift. An entry
 // whose time is as good as over is left to its end.
@@ -174,9 +197,9 @@ func (f *family) grow(s *socket, d *setDrift, want map[netip.Prefix]end, have ma
 // changeSet carries out a change of entries without looking at the whole set.
 func (f *family) changeSet(ctx context.Context, puts []put, drops []netip.Prefix, now time.Time) (refused []error, err error) {
 	if crowded(f.members+len(puts), f.maxElem) {
-		return nil, errFull
+		return nil, errFull // or soon will be; whoever looks at all of it lets it grow
 	}
-	s, err := dial(ctx)
+	s, err := dial(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +222,7 @@ func (f *family) changeSet(ctx context.Context, puts []put, drops []netip.Prefix
 
 // listSet returns the targets in the set of a family; none where there is no set.
 func (f *family) listSet(ctx context.Context) (map[netip.Prefix]bool, error) {
-	s, err := dial(ctx)
+	s, err := dial(ctx, listBuffer)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +238,7 @@ func (f *family) listSet(ctx context.Context) (map[netip.Prefix]bool, error) {
 // destroySet removes the sets of a family that no rule names any more. A set
 // of another type is somebody else's, and one that is still in use stays.
 func (f *family) destroySet(ctx context.Context) error {
-	s, err := dial(ctx)
+	s, err := dial(ctx, listBuffer)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,90 @@
+//go:build kernel
+
+package iptables
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+// Run with: go test -tags kernel -run '^$' -bench Kernel ./actions/iptables/
+
+// BenchmarkKernelOneBan is the way of one ban into the kernel, beside 50 others,
+// and of its end.
+func BenchmarkKernelOneBan(b *testing.B) {
+	for _, variant := range variants {
+		for _, backend := range []string{backendRules, backendSet} {
+			b.Run(variant+"/"+backend, func(b *testing.B) {
+				k := newKernel(b, variant)
+				a := k.action(`backend = "` + backend + `"`)
+				k.resync(a, many(50, time.Time{})...)
+				b.ReportAllocs()
+				b.ResetTimer()
+				var in, out []time.Duration
+				for b.Loop() {
+					began := time.Now()
+					k.apply(a, banned("203.0.113.7/32", began.Add(time.Hour)))
+					in = append(in, time.Since(began))
+					began = time.Now()
+					k.apply(a, lifted("203.0.113.7/32"))
+					out = append(out, time.Since(began))
+				}
+				b.ReportMetric(percentile(in, 50), "ban-p50-ms")
+				b.ReportMetric(percentile(in, 99), "ban-p99-ms")
+				b.ReportMetric(percentile(out, 50), "lift-p50-ms")
+			})
+		}
+	}
+}
+
+func percentile(d []time.Duration, p int) float64 {
+	slices.Sort(d)
+	return float64(d[min(len(d)*p/100, len(d)-1)]) / float64(time.Millisecond)
+}
+
+// BenchmarkKernelMany is many bans in one batch, and the resync of as many that
+// finds nothing to do.
+func BenchmarkKernelMany(b *testing.B) {
+	for _, variant := range variants {
+		for _, backend := range []string{backendAuto, backendSet, backendRules} {
+			for _, n := range []int{10_000, 100_000} {
+				if backend == backendRules && n > 10_000 {
+					continue // nobody keeps 100,000 rules
+				}
+				b.Run(fmt.Sprintf("%s/%s/%d", variant, backend, n), func(b *testing.B) { applyMany(b, variant, backend, n) })
+			}
+		}
+	}
+}
+
+func applyMany(b *testing.B, variant, backend string, n int) {
+	k := newKernel(b, variant)
+	bans := many(n, time.Now().Add(time.Hour))
+	changes := make([]ban.Change, n)
+	for i := range bans {
+		changes[i] = bannedBan(bans[i])
+	}
+	var applied, again []time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		k.clear()
+		a := k.action(`backend = "` + backend + `"`)
+		k.resync(a)
+		b.StartTimer()
+		began := time.Now()
+		k.apply(a, changes...)
+		applied = append(applied, time.Since(began))
+		b.StopTimer()
+		began = time.Now()
+		k.quiet(a, bans...)
+		again = append(again, time.Since(began))
+		a.flows.running.Wait()
+		b.StartTimer()
+	}
+	b.ReportMetric(percentile(applied, 50), "apply-ms")
+	b.ReportMetric(percentile(again, 50), "resync-ms")
+}

@@ -1,0 +1,164 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// program writes a shell script that stands for iptables and returns its path.
+func program(t *testing.T, name, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestMissingProgram(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	was := sbin
+	sbin = []string{t.TempDir()}
+	defer func() { sbin = was }()
+	_, err := find(t.Context(), "iptables", false)
+	if err == nil || !strings.Contains(err.Error(), "iptables not found in PATH or ") || !strings.HasSuffix(err.Error(), ": apt-get install iptables") {
+		t.Error(err)
+	}
+}
+
+func TestFoundBesidePath(t *testing.T) {
+	path := program(t, "iptables", "")
+	t.Setenv("PATH", t.TempDir())
+	was := sbin
+	sbin = []string{filepath.Dir(path)}
+	defer func() { sbin = was }()
+	if got, err := lookPath("iptables"); got != path {
+		t.Error(got, err)
+	}
+}
+
+func TestHungProgramIsKilled(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err := run(ctx, program(t, "iptables", "exec sleep 60"), "")
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second || !strings.Contains(err.Error(), "iptables did not end") {
+		t.Error(err, time.Since(began))
+	}
+}
+
+func TestShortResourceIsTriedAgain(t *testing.T) {
+	marks := filepath.Join(t.TempDir(), "marks")
+	path := program(t, "iptables", `echo x >>`+marks+`
+		[ $(wc -l <`+marks+`) -ge 3 ] && { echo fine; exit 0; }
+		echo 'iptables v1.8.9 (nf_tables): RULE_APPEND failed (Resource temporarily unavailable)' >&2; exit 4`)
+	if out, err := run(t.Context(), path, ""); out != "fine\n" || err != nil {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+func TestLackOfRightsIsNotTriedAgain(t *testing.T) {
+	marks := filepath.Join(t.TempDir(), "marks")
+	path := program(t, "iptables", `echo x >>`+marks+`
+		echo 'iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)' >&2; exit 4`)
+	_, err := run(t.Context(), path, "")
+	if err == nil || !strings.Contains(err.Error(), "exit status 4") || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
+		t.Error(err)
+	}
+	if marked, _ := os.ReadFile(marks); len(marked) != 2 {
+		t.Errorf("tried %d times", len(marked)/2)
+	}
+}
+
+func TestComplaintsInWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"Fatal: can't open lock file /run/xtables.lock: Permission denied":                                                "chmod 644 /run/xtables.lock",
+		"Another app is currently holding the xtables lock; still 4s 0us time ahead to have a chance to grab the lock...": "has held the lock for 5s",
+		"iptables v1.8.9 (nf_tables): Can't open socket to ipset.":                                                        "CAP_NET_",
+		"iptables v1.8.9 (nf_tables): table `filter' is incompatible, use 'nft' tool.":                                    "nft rules",
+		"": "it did not say why",
+		"# Warning: x\nset: Could not determine whether revision 4 is supported, assuming it is.\niptables: bad": "iptables: bad",
+		"iptables: No chain/target/match by that name.":                                                          "No chain/target/match by that name.",
+	} {
+		if got := explain(text); !strings.Contains(got, want) {
+			t.Errorf("%s\n%s", text, got)
+		}
+	}
+}
+
+func TestMissingCapabilities(t *testing.T) {
+	status := func(effective, ambient string) string {
+		return "Name:\tx\nCapInh:\t0000000000000000\nCapEff:\t" + effective + "\nCapAmb:\t" + ambient + "\n"
+	}
+	for _, c := range []struct {
+		status string
+		root   bool
+		want   string
+	}{
+		{status("0000000000000000", "0000000000000000"), false, "CAP_NET_ADMIN is missing"},
+		{status("0000000000001000", "0000000000001000"), false, "CAP_NET_RAW is missing"},
+		{status("0000000000003000", "0000000000000000"), false, "CAP_NET_ADMIN is not ambient"},
+		{status("0000000000003000", "0000000000003000"), false, "something else"},
+		{status("0000000000003000", "0000000000000000"), true, "something else"},
+		{"", false, "CAP_NET_ADMIN is missing"},
+	} {
+		if got := missingCapabilities(c.status, c.root); !strings.HasPrefix(got, c.want) && !strings.Contains(got, c.want) {
+			t.Errorf("%q, root %v: %s", c.status, c.root, got)
+		}
+	}
+}
+
+// poisoned stands for an iptables-restore that cannot read bans of 192.0.2.x.
+const poisoned = `
+	n=0
+	while read line; do
+		n=$((n+1))
+		case "$line" in
+		*" -s 192.0.2."*)
+			echo "iptables-restore v1.8.9 (nf_tables): host/network not found" >&2
+			echo "Error occurred at line: $n" >&2
+			exit 2;;
+		esac
+	done`
+
+func TestPoisonedBanCostsTheOthersNothing(t *testing.T) {
+	tools := &toolset{restore: program(t, "iptables-restore", poisoned)}
+	input := "*filter\n-A FREESWITCH -s 203.0.113.7/32 -j DROP\n-A FREESWITCH -s 192.0.2.1/32 -j DROP\n" +
+		"-I FREESWITCH 1 -s 192.0.2.2/32 -j DROP\n-A FREESWITCH -s 203.0.113.8/32 -j DROP\nCOMMIT\n"
+	refused, err := tools.commit(t.Context(), input)
+	if err != nil || len(refused) != 2 || !strings.Contains(refused[0].Error(), "192.0.2.1/32") || !strings.Contains(refused[1].Error(), "192.0.2.2/32") {
+		t.Errorf("%v, %v", refused, err)
+	}
+}
+
+func TestOtherBadLinesFail(t *testing.T) {
+	for _, c := range []struct {
+		script  string
+		changed bool
+	}{
+		{"echo \"iptables-restore: Set x doesn't exist.\" >&2; echo 'Error occurred at line: 2' >&2; exit 2", true},
+		{"echo 'iptables-restore: line 2 failed' >&2; exit 1", true},
+		{"echo 'Fatal: no' >&2; exit 3", false},
+	} {
+		tools := &toolset{restore: program(t, "iptables-restore", c.script)}
+		_, err := tools.commit(t.Context(), "*filter\n-A FREESWITCH -m set --match-set x src -j DROP\nCOMMIT\n")
+		if err == nil || changedUnderneath(err) != c.changed {
+			t.Errorf("%s: %v", c.script, err)
+		}
+	}
+}
+
+func TestWithoutBan(t *testing.T) {
+	input := "*filter\n-A X -s 192.0.2.1/32 -j DROP\n-D X -s 192.0.2.2/32 -j DROP\nCOMMIT\n"
+	for n, want := range map[int]string{2: "-A X -s 192.0.2.1/32 -j DROP", 1: "", 3: "", 4: "", 0: "", 9: "", -1: ""} {
+		rest, line := withoutBan(input, n)
+		if line != want || line != "" && strings.Contains(rest, line) || line == "" && rest != input {
+			t.Errorf("%d: %q, %q", n, rest, line)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package iptables
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"freeswitch-security/engine/plugin"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclparse"
+)
+
+func TestDefaults(t *testing.T) {
+	c := parse(t, "").config
+	if c.chain != "FREESWITCH" || c.target != "DROP" || c.backend != backendAuto || c.ipsetAbove != 100 || !c.ipv6 ||
+		c.folding.on() || !slices.Equal(c.matches, []string{""}) || !slices.Equal(c.hooks, []hook{{"filter", "INPUT"}}) {
+		t.Errorf("%+v", c)
+	}
+	if c.setName(false) != "freeswitch-blocked" || c.setName(true) != "freeswitch-blocked6" {
+		t.Error(c.setName(false), c.setName(true))
+	}
+}
+
+func TestEverythingSet(t *testing.T) {
+	c := parse(t, `
+		chain       = "VOIP"
+		target      = "REJECT"
+		ports       = ["5060-5061", "5080"]
+		protocols   = ["udp"]
+		hooks       = ["INPUT", "DOCKER-USER"]
+		backend     = "ipset"
+		ipset_above = 7
+		max_entries = 4096
+		aggregate   = "24,48"
+		never_cover = ["10.0.0.0/8", "192.0.2.1"]
+		ipv6        = false`).config
+	if !slices.Equal(c.matches, []string{"-p udp -m multiport --dports 5060:5061,5080"}) {
+		t.Errorf("%q", c.matches)
+	}
+	if c.setName(true) != "voip-blocked6" || c.ipsetAbove != 7 || c.maxEntries != 4096 || c.ipv6 ||
+		c.folding.bits4 != 24 || c.folding.bits6 != 48 || len(c.folding.spared) != 2 || len(c.hooks) != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestPortsTakeBothProtocols(t *testing.T) {
+	c := parse(t, `ports = ["5060"]`).config
+	want := []string{"-p udp -m multiport --dports 5060", "-p tcp -m multiport --dports 5060"}
+	if !slices.Equal(c.matches, want) {
+		t.Errorf("%q", c.matches)
+	}
+}
+
+func TestConfigDiagnostics(t *testing.T) {
+	for body, want := range map[string]string{
+		`chain = "INPUT"`:                    `iptables' own`,
+		`chain = "a b"`:                      `letters, digits, _ and - only`,
+		`chain = "-j"`:                       `letters, digits, _ and - only`,
+		`chain = "A_CHAIN_WITH_A_LONG_NAME"`: `has 24 characters; 22 at the most`,
+		`target = "ACCEPT"`:                  `write one of`,
+		`backend = "nftables"`:               `write one of`,
+		`ports = ["sip"]`:                    `"sip" is neither a port`,
+		`ports = ["5061-5060"]`:              `neither a port`,
+		`ports = ["0"]`:                      `neither a port`,
+		`ports = ["1-2","3-4","5-6","7-8","9-10","11-12","13-14","15-16"]`: `15 ports at the most`,
+		`protocols = ["sctp"]`:                              `write one of`,
+		`hooks = []`:                                        `must be jumped to`,
+		`hooks = ["OUTPUT"]`:                                `sees what this host sends`,
+		`hooks = ["nat/PREROUTING"]`:                        `filter, raw or mangle`,
+		`hooks = ["PREROUTING"]`:                            `has no chain PREROUTING`,
+		"hooks = [\"raw/PREROUTING\"]\ntarget = \"REJECT\"": `choose DROP`,
+		`ipset_above = 0`:                                   `at least 1`,
+		`max_entries = 1`:                                   `between 64 and`,
+		`aggregate = "24"`:                                  `never_cover`,
+		"aggregate = \"33\"\nnever_cover = []":              `between 8 and 31`,
+		"aggregate = \"24,8\"\nnever_cover = []":            `between 16 and 127`,
+		"aggregate = \"24\"\nnever_cover = [\"x\"]":         `neither an address nor a network`,
+		`chian = "X"`:                                       `"chian"`,
+		`ipv6 = "perhaps"`:                                  `bool`,
+	} {
+		file, diags := hclparse.NewParser().ParseHCL([]byte(body), "rules.hcl")
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		a, diags := Kind.New(file.Body, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH"})
+		if !diags.HasErrors() || a != nil {
+			t.Errorf("%s: accepted", body)
+			continue
+		}
+		d := diags.Errs()[0].(*hcl.Diagnostic)
+		if !strings.Contains(d.Detail, want) || d.Subject == nil || d.Subject.Filename != "rules.hcl" {
+			t.Errorf("%s: %s (%v); want %q", body, d.Detail, d.Subject, want)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package iptables
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// manyRules is the number of rules above which the host's own traffic suffers:
+// 10,000 cut it to 1/44 of its packet rate.
+const manyRules = 1000
+
+// An Inspection is what really stands in the kernel at one moment.
+type Inspection struct {
+	Chain    string
+	Backend  string   // "rules" or "ipset"; "" before the first resync
+	Versions []string // of the programs in use: "iptables v1.8.9 (nf_tables)"
+	Jumps    []Jump
+	Entries  []Entry // by target
+	Foreign  []string
+	Critical []string // why bans are not in force: "IPv4: chain FREESWITCH is missing"
+	Warnings []string
+}
+
+// A Jump is one way for packets to our chain.
+type Jump struct {
+	Family   string // "IPv4" or "IPv6"
+	Hook     string // "INPUT", "raw/PREROUTING"
+	Match    string // "-p udp", as iptables prints it; "": every packet
+	Position int    // counted from 1; 0: there is none
+	Waiting  bool   // the hook does not exist
+}
+
+// An Entry is a ban as the kernel has it.
+type Entry struct {
+	Target    netip.Prefix
+	Packets   uint64        // that it has stopped, where the kernel counts them
+	Bytes     uint64        // the same
+	Remaining time.Duration // 0: permanent, or not known
+	Permanent bool
+}
+
+// Inspect looks at the kernel and changes nothing. It may be called at any time,
+// beside Apply and Resync.
+func (a *Action) Inspect(ctx context.Context) (Inspection, error) {
+	a.mu.Lock()
+	in := Inspection{Chain: a.config.chain, Backend: a.backend}
+	if a.noSets != "" {
+		in.Warnings = append(in.Warnings, a.noSets)
+	}
+	a.mu.Unlock()
+
+	var errs []error
+	for _, f := range a.families {
+		if f.index == ipv6 && !hasIPv6() {
+			continue
+		}
+		errs = append(errs, f.error(a.inspectFamily(ctx, f, &in)))
+	}
+	slices.SortFunc(in.Entries, func(x, y Entry) int {
+		return cmp.Or(x.Target.Addr().Compare(y.Target.Addr()), cmp.Compare(x.Target.Bits(), y.Target.Bits()))
+	})
+	return in, errors.Join(errs...)
+}
+
+func (a *Action) inspectFamily(ctx context.Context, f *family, in *Inspection) error {
+	a.mu.Lock()
+	tools := f.tools
+	ends := maps.Clone(a.desired.entries(f.index))
+	a.mu.Unlock()
+	if tools == nil {
+		var err error
+		if tools, err = find(ctx, f.program, f.index == ipv6); err != nil {
+			return err
+		}
+	}
+	in.Versions = append(in.Versions, f.program+" "+tools.version)
+	entries := map[netip.Prefix]Entry{}
+	rules := 0
+	named := false
+	for _, table := range a.config.tables() {
+		out, err := run(ctx, tools.list, "", "-w", wait, "-t", table, "-v", "-S")
+		if err != nil {
+			return fmt.Errorf("list table %s: %w", table, err)
+		}
+		n, inSet := a.inspectTable(f, table, parseListing(out), ends, entries, in)
+		rules += n
+		named = named || inSet
+	}
+	if rules > manyRules {
+		in.Warnings = append(in.Warnings, fmt.Sprintf(
+			"%s: %d rules in chain %s, each of which every packet is compared with: let backend be \"auto\" or \"ipset\"", f.name, rules, in.Chain))
+	}
+	if named {
+		if err := f.inspectSet(ctx, entries); err != nil {
+			return err
+		}
+	}
+	in.Entries = slices.AppendSeq(in.Entries, maps.Values(entries))
+	return nil
+}
+
+// inspectTable reads our chain and the jumps to it.
+func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip.Prefix]end, entries map[netip.Prefix]Entry, in *Inspection) (rules int, inSet bool) {
+	chain := hook{table, in.Chain}.String()
+	specs, exists := l[in.Chain]
+	if !exists {
+		in.Critical = append(in.Critical, f.name+": chain "+chain+" is missing")
+	}
+	now := a.now()
+	for _, counted := range specs {
+		spec, packets, bytes := cutCounters(counted)
+		target, _, isBan := parseBanRule(spec)
+		switch {
+		case isBan:
+			rules++
+			e := entries[target]
+			e.Target, e.Packets, e.Bytes = target, e.Packets+packets, e.Bytes+bytes
+			if until, known := ends[target]; known {
+				e.Permanent = until == forever
+				if !e.Permanent {
+					e.Remaining = max(time.Duration(int64(until)-now.UnixNano()), 0)
+				}
+			}
+			entries[target] = e
+		case isSetRule(spec, f.set):
+			inSet = true
+		default:
+			in.Foreign = append(in.Foreign, f.name+": "+chain+": "+clip(spec))
+		}
+	}
+	for _, name := range a.config.hooksOf(table) {
+		for _, match := range a.config.matches {
+			j := Jump{Family: f.name, Hook: hook{table, name}.String(), Match: match}
+			hooked, exists := l[name]
+			j.Waiting = !exists
+			j.Position = 1 + slices.IndexFunc(hooked, func(s string) bool {
+				spec, _, _ := cutCounters(s)
+				return spec == jumpRule(match, in.Chain)
+			})
+			in.Jumps = append(in.Jumps, j)
+			if exists && j.Position == 0 {
+				in.Critical = append(in.Critical, f.name+": no jump from "+j.Hook+" to chain "+in.Chain)
+			}
+		}
+	}
+	return rules, inSet
+}
+
+// inspectSet reads the entries of the family's set.
+func (f *family) inspectSet(ctx context.Context, entries map[netip.Prefix]Entry) error {
+	s, err := dial(ctx, listBuffer)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	_, _, err = s.entries(f.set, func(e entry) error {
+		entries[e.target] = Entry{
+			Target: e.target, Packets: e.packets, Bytes: e.bytes,
+			Remaining: time.Duration(e.timeout) * time.Second, Permanent: e.timeout == 0,
+		}
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,127 @@
+package iptables
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A message as `ipset restore` sends it, seen with strace, but for the protocol
+// number, the sequence of the attributes and the line number.
+func TestEntryBytes(t *testing.T) {
+	got := appendEntry(nil, entry{target: netip.MustParsePrefix("203.0.113.7/32"), timeout: 3600}, false)
+	want := []byte{
+		36, 0, 7, 0x80, // IPSET_ATTR_DATA, nested
+		12, 0, 1, 0x80, 8, 0, 1, 0x40, 203, 0, 113, 7, // IP, IPADDR_IPV4 in network order
+		5, 0, 3, 0, 32, 0, 0, 0, // CIDR
+		8, 0, 6, 0x40, 0, 0, 14, 16, // TIMEOUT
+	}
+	want[0] = byte(len(want))
+	if !bytes.Equal(got, want) {
+		t.Errorf("\n%v\n%v", got, want)
+	}
+}
+
+var someEntries = []entry{
+	{netip.MustParsePrefix("203.0.113.7/32"), 3600, 12, 3456},
+	{netip.MustParsePrefix("198.51.100.0/24"), 0, 0, 0},
+	{netip.MustParsePrefix("2001:db8::/64"), maxTimeout, 1 << 40, 1 << 50},
+}
+
+func listMessage(entries []entry) []byte {
+	b := appendCreate(nil, unix.AF_INET, "freeswitch-blocked", 4096)
+	list := len(b)
+	b = appendNest(b, attrADT)
+	for _, e := range entries {
+		b = appendEntry(b, e, false)
+	}
+	closeNest(b, list)
+	return b
+}
+
+func TestListRoundTrip(t *testing.T) {
+	var h setHeader
+	var got []entry
+	err := decodeList(listMessage(someEntries), &h, func(e entry) error {
+		got = append(got, e)
+		return nil
+	})
+	if err != nil || !slices.Equal(got, someEntries) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if want := (setHeader{typeName: "hash:net", family: unix.AF_INET, maxElem: 4096, counters: true, timeouts: true}); h != want {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestMalformedLists(t *testing.T) {
+	for _, b := range [][]byte{nil, {1}, {2, 0, 0, 0, 3, 0, 1, 0}, {2, 0, 0, 0, 200, 0, 1, 0}} {
+		if err := decodeList(b, &setHeader{}, nil); err == nil {
+			t.Errorf("%v: accepted", b)
+		}
+	}
+}
+
+func FuzzDecodeList(f *testing.F) {
+	f.Add(listMessage(someEntries))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var h setHeader
+		_ = decodeList(b, &h, func(e entry) error {
+			if !e.target.IsValid() {
+				t.Fatalf("%+v", e)
+			}
+			return nil
+		})
+	})
+}
+
+func FuzzDecodeFlow(f *testing.F) {
+	tuple := appendFlowFilter(appendRequestOfFlows(unix.AF_INET), netip.MustParseAddr("203.0.113.7"))
+	f.Add(tuple)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		// A deletion without a tuple would delete every flow.
+		source, identity := decodeFlow(b)
+		if source.IsValid() && len(identity) == 0 {
+			t.Fatal("a source without a tuple")
+		}
+	})
+}
+
+func TestDecodeFlow(t *testing.T) {
+	b := appendFlowFilter(appendRequestOfFlows(unix.AF_INET), netip.MustParseAddr("203.0.113.7"))
+	source, identity := decodeFlow(b)
+	if source != netip.MustParseAddr("203.0.113.7") || len(identity) == 0 {
+		t.Error(source, identity)
+	}
+	m := newMatcher([]netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("198.51.100.1/32")})
+	for addr, want := range map[string]bool{"203.0.113.7": true, "203.0.114.7": false, "198.51.100.1": true, "198.51.100.2": false, "2001:db8::1": false} {
+		if got := m.matches(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %v", addr, got)
+		}
+	}
+}
+
+func TestIPSetErrorsInWords(t *testing.T) {
+	for errno, want := range map[unix.Errno]string{
+		errFull: "ipset add to x: the set is full: errno 4352", 4108: "in use by a rule", unix.ENOMEM: "cannot allocate memory",
+	} {
+		if err := ipsetError("add to", "x", errno); !strings.Contains(err.Error(), want) {
+			t.Error(err)
+		}
+	}
+	if err := ipsetError("add to", "x", unix.EPERM); !strings.Contains(err.Error(), "CAP_NET_") {
+		t.Error(err)
+	}
+}
+
+func BenchmarkAppendEntry(b *testing.B) {
+	b.ReportAllocs()
+	var buf []byte
+	for b.Loop() {
+		buf = appendEntry(buf[:0], someEntries[0], false)
+	}
+}

@@ -1,0 +1,190 @@
+package iptables
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// table is a naive iptables-restore: it carries out lines on a listing, and
+// refuses what the real one refuses.
+func carryOut(l listing, lines []string) error {
+	for _, line := range lines {
+		op, rest, _ := strings.Cut(line, " ")
+		chain, spec, _ := strings.Cut(rest, " ")
+		rules, exists := l[chain]
+		if !exists && op != "-N" {
+			return fmt.Errorf("%s: no such chain", line)
+		}
+		switch op {
+		case "-N":
+			if exists {
+				return fmt.Errorf("%s: it exists", line)
+			}
+			l[chain] = nil
+		case "-A":
+			l[chain] = append(slices.Clone(rules), spec)
+		case "-I":
+			at, spec, _ := strings.Cut(spec, " ")
+			n, err := strconv.Atoi(at)
+			if err != nil || n < 1 || n > len(rules)+1 {
+				return fmt.Errorf("%s: bad place among %d", line, len(rules))
+			}
+			l[chain] = slices.Insert(slices.Clone(rules), n-1, spec)
+		case "-D":
+			i := slices.Index(rules, spec)
+			if i < 0 {
+				return fmt.Errorf("%s: no such rule in %q", line, rules)
+			}
+			l[chain] = slices.Delete(slices.Clone(rules), i, i+1)
+		case "-X":
+			if len(rules) > 0 {
+				return fmt.Errorf("%s: not empty", line)
+			}
+			delete(l, chain)
+		default:
+			return fmt.Errorf("%s: unknown", line)
+		}
+	}
+	return nil
+}
+
+// converges plans, carries out, and checks what must hold then: nothing is left
+// to do, every ban acts, every jump stands, and others' rules are as they were.
+func converges(t *testing.T, before listing, g goal) {
+	t.Helper()
+	after := maps.Clone(before)
+	p := planTable(before, g)
+	if err := carryOut(after, p.lines); err != nil {
+		t.Fatalf("%v\nin %q\nof %q", err, p.lines, before)
+	}
+	if again := planTable(after, g); len(again.lines) > 0 {
+		t.Fatalf("planned again: %q\nafter %q\non %q", again.lines, p.lines, before)
+	}
+	for chain := range before {
+		if was, is := foreign(before, chain, g), foreign(after, chain, g); !slices.Equal(was, is) {
+			t.Fatalf("others' rules in %s were %q and are %q", chain, was, is)
+		}
+	}
+	wanted := map[string]bool{}
+	if g.set != "" {
+		wanted[setRule(g.set, g.target)] = true
+	} else {
+		for ban := range g.bans {
+			wanted[banRule(ban, g.target)] = true
+		}
+	}
+	for _, spec := range after[g.chain] {
+		if after.blanket(spec) {
+			break
+		}
+		delete(wanted, bareTarget(spec))
+	}
+	if len(wanted) > 0 {
+		t.Fatalf("%v do not act in %q", wanted, after[g.chain])
+	}
+	for _, hook := range g.hooks {
+		rules, exists := after[hook]
+		for _, match := range g.matches {
+			i := slices.Index(rules, jumpRule(match, g.chain))
+			if exists && (i < 0 || g.mayMove && slices.ContainsFunc(rules[:i], func(s string) bool { return after.letsPass(s, g.chain) })) {
+				t.Fatalf("%s: %q", hook, rules)
+			}
+		}
+	}
+}
+
+// foreign are the rules of a chain that planTable must not touch.
+func foreign(l listing, chain string, g goal) (rules []string) {
+	for _, spec := range l[chain] {
+		_, _, isBan := parseBanRule(spec)
+		own := isBan || slices.ContainsFunc(g.ownSets, func(s string) bool { return isSetRule(spec, s) })
+		if chain == g.chain && own || chain != g.chain && isOwnJump(spec, g.chain) {
+			continue
+		}
+		rules = append(rules, spec)
+	}
+	return rules
+}
+
+func TestPlansConverge(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	pick := func(from []string, most int) (out []string) {
+		for range r.IntN(most + 1) {
+			out = append(out, from[r.IntN(len(from))])
+		}
+		return out
+	}
+	ban := func() netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(r.IntN(6))}), 32)
+	}
+	chainRules := []string{
+		"-s 192.168.1.10/32 -p tcp -j ACCEPT", "-j RETURN", "-j ACCEPT", "-s 203.0.113.1/32 -j REJECT --reject-with icmp-port-unreachable",
+		"-m set --match-set freeswitch-blocked src -j DROP", "-m set --match-set other src -j DROP", "-g OTHER",
+	}
+	for i := range 6 {
+		chainRules = append(chainRules, fmt.Sprintf("-s 203.0.113.%d/32 -j DROP", i))
+	}
+	hookRules := []string{
+		"-j FREESWITCH", "-p udp -j FREESWITCH", "-i eth0 -j FREESWITCH", "-i lo -j ACCEPT", "-j RETURN", "-j OTHER", "-j DROP", "-j f2b",
+	}
+	for range 20000 {
+		l := listing{"INPUT": pick(hookRules, 6), "OTHER": pick([]string{"-j ACCEPT", "-j RETURN"}, 1), "f2b": pick([]string{"-j RETURN"}, 1)}
+		if r.IntN(5) > 0 {
+			l["FREESWITCH"] = pick(chainRules, 8)
+		} else {
+			l["INPUT"] = slices.DeleteFunc(l["INPUT"], func(s string) bool { return strings.HasSuffix(s, "FREESWITCH") })
+		}
+		g := goal{
+			table: "filter", chain: "FREESWITCH", hooks: []string{"INPUT", "DOCKER-USER"}[:1+r.IntN(2)],
+			matches: []string{""}, target: []string{"DROP", "REJECT"}[r.IntN(2)],
+			bans: map[netip.Prefix]end{}, ownSets: []string{"freeswitch-blocked"}, mayMove: r.IntN(4) > 0,
+		}
+		for range r.IntN(5) {
+			g.bans[ban()] = forever
+		}
+		if r.IntN(2) == 0 {
+			g.set = "freeswitch-blocked"
+		}
+		if r.IntN(2) == 0 {
+			g.matches = []string{"-p udp", "-p tcp"}
+		}
+		converges(t, l, g)
+	}
+}
+
+func TestPlanRemoval(t *testing.T) {
+	g := goal{table: "filter", chain: "FREESWITCH", ownSets: []string{"freeswitch-blocked"}}
+	l := parseListing(listed)
+	if err := carryOut(l, planRemoval(l, g).lines); err != nil {
+		t.Fatal(err)
+	}
+	if got := l["FREESWITCH"]; !slices.Equal(got, []string{"! -s 1.2.3.4/32 -j DROP"}) || len(l["INPUT"]) != 1 {
+		t.Errorf("%q", l)
+	}
+	l = parseListing("-P INPUT ACCEPT\n-N FREESWITCH\n-A INPUT -j FREESWITCH\n-A FREESWITCH -s 1.2.3.4/32 -j DROP\n")
+	if err := carryOut(l, planRemoval(l, g).lines); err != nil {
+		t.Fatal(err)
+	}
+	if len(l) != 1 || len(l["INPUT"]) != 0 {
+		t.Errorf("%q", l)
+	}
+}
+
+func TestRestoreInput(t *testing.T) {
+	got := restoreInput([]plan{{table: "filter", lines: []string{"-A X -s 1.2.3.4/32 -j DROP"}}, {table: "raw"}, {table: "mangle", lines: []string{"-N X"}}})
+	want := "*filter\n-A X -s 1.2.3.4/32 -j DROP\nCOMMIT\n*mangle\n-N X\nCOMMIT\n"
+	if got != want {
+		t.Errorf("%q", got)
+	}
+	if got := restoreInput([]plan{{table: "filter"}}); got != "" {
+		t.Errorf("%q", got)
+	}
+}

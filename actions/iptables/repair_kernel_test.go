@@ -1,0 +1,290 @@
+//go:build kernel
+
+package iptables
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+// damage is what somebody does to our firewall, and what a resync says of it.
+type damage struct {
+	name    string
+	backend string // the only one it makes sense for; "": both
+	do      func(k *kernel)
+	missing int // of 200 bans
+	surplus int
+	note    string // a part of the drift's notes; "" for none
+}
+
+var damages = []damage{
+	{"iptables -F", "", func(k *kernel) { k.iptables("-F") }, -1, 0, "IPv4: jump from INPUT was missing"},
+	{"chain deleted", "", func(k *kernel) {
+		k.iptables("-F", "INPUT")
+		k.iptables("-F", "FREESWITCH")
+		k.iptables("-X", "FREESWITCH")
+	}, -1, 0, "IPv4: chain FREESWITCH was missing"},
+	{"jump deleted", "", func(k *kernel) { k.iptables("-D", "INPUT", "-j", "FREESWITCH") }, 0, 0, "IPv4: jump from INPUT was missing"},
+	{"IPv6 jump deleted", "", func(k *kernel) { k.ip6tables("-D", "INPUT", "-j", "FREESWITCH") }, 0, 0, "IPv6: jump from INPUT was missing"},
+	{"jump twice", "", func(k *kernel) { k.iptables("-A", "INPUT", "-j", "FREESWITCH") }, 0, 0, "IPv4: jump from INPUT stood there more than once"},
+	{"ACCEPT above", "", func(k *kernel) { k.iptables("-I", "INPUT", "1", "-p", "udp", "-j", "ACCEPT") }, 0, 0,
+		"IPv4: jump from INPUT stood below rule 1 (-p udp -j ACCEPT)"},
+	{"RETURN above", "", func(k *kernel) { k.ip6tables("-I", "INPUT", "1", "-j", "RETURN") }, 0, 0, "IPv6: jump from INPUT stood below rule 1"},
+	{"a chain that accepts above", "", func(k *kernel) {
+		k.iptables("-N", "OTHER")
+		k.iptables("-A", "OTHER", "-m", "comment", "--comment", "a b", "-j", "ACCEPT")
+		k.iptables("-I", "INPUT", "1", "-j", "OTHER")
+	}, 0, 0, "stood below rule 1 (-j OTHER)"},
+	{"a bare RETURN in the chain", "", func(k *kernel) { k.iptables("-I", "FREESWITCH", "1", "-j", "RETURN") }, -1, 0, // what is missing is the rules, or the set's one rule
+		"foreign rule in FREESWITCH is kept: -j RETURN"},
+	{"half of the rules deleted", backendRules, func(k *kernel) {
+		k.feed("*filter\n"+strings.Repeat("-D FREESWITCH 1\n", 100)+"COMMIT\n", "iptables-"+k.variant+"-restore", "--noflush")
+	}, 100, 0, ""},
+	{"a rule by hand", "", func(k *kernel) { k.iptables("-A", "FREESWITCH", "-s", "198.51.100.1", "-j", "DROP") }, 0, 1, ""},
+	{"a rule twice", backendRules, func(k *kernel) { k.iptables("-A", "FREESWITCH", "-s", "10.0.0.1", "-j", "DROP") }, 0, 1, ""},
+	{"another target", backendRules, func(k *kernel) { k.iptables("-R", "FREESWITCH", "2", "-s", "10.0.0.1", "-j", "REJECT") }, 1, 0, ""},
+	{"ipset flush", backendSet, func(k *kernel) { k.sh("ipset", "flush", "freeswitch-blocked") }, 200, 0, ""},
+	{"half of the members deleted", backendSet, func(k *kernel) {
+		var input strings.Builder
+		for _, b := range many(100, time.Time{}) {
+			input.WriteString("del freeswitch-blocked " + b.Target.String() + "\n")
+		}
+		k.feed(input.String(), "ipset", "restore")
+	}, 100, 0, ""},
+	{"members by hand", backendSet, func(k *kernel) { k.sh("ipset", "add", "freeswitch-blocked", "198.51.100.0/24") }, 0, 1, ""},
+	{"another end", backendSet, func(k *kernel) { k.sh("ipset", "add", "-exist", "freeswitch-blocked", "10.0.0.1", "timeout", "60") }, 0, 0,
+		"IPv4: 1 bans in set freeswitch-blocked had another end"},
+	{"ipset destroyed", backendSet, func(k *kernel) {
+		if out, err := k.try("ipset", "destroy", "freeswitch-blocked"); err == nil {
+			k.Fatal("a set in use was destroyed", out)
+		}
+		k.iptables("-F", "FREESWITCH")
+		k.sh("ipset", "destroy", "freeswitch-blocked")
+	}, 200, 0, "IPv4: set freeswitch-blocked was missing"},
+	{"a smaller set without timeouts", backendSet, func(k *kernel) {
+		k.sh("ipset", "create", "other", "hash:net", "maxelem", "64")
+		k.sh("ipset", "swap", "other", "freeswitch-blocked")
+	}, 200, 0, ""},
+}
+
+// TestKernelMends does each damage, in both backends and variants, and expects
+// one resync to mend it and to say so, and a second one to find nothing.
+func TestKernelMends(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		for _, backend := range []string{backendRules, backendSet} {
+			for _, d := range damages {
+				if d.backend == "" || d.backend == backend {
+					t.Run(backend+"/"+d.name, func(t *testing.T) { mend(t, newKernel(t, k.variant), backend, d) })
+				}
+			}
+		}
+	})
+}
+
+func mend(t *testing.T, k *kernel, backend string, d damage) {
+	a := k.action(`backend = "` + backend + `"`)
+	bans := append(many(200, time.Now().Add(time.Hour)), banOf("2001:db8::/64", time.Time{}))
+	k.iptables("-A", "INPUT", "-p", "tcp", "--dport", "22", "-j", "ACCEPT")
+	k.resync(a, bans...)
+	k.quiet(a, bans...)
+	d.do(k)
+	began := time.Now()
+	drift := k.resync(a, bans...)
+	t.Logf("mended in %v: %+v", time.Since(began).Round(100*time.Microsecond), drift)
+	if d.missing >= 0 && drift.Missing != d.missing || drift.Surplus != d.surplus {
+		t.Errorf("drift %+v; want %d missing, %d surplus", drift, d.missing, d.surplus)
+	}
+	if all := strings.Join(drift.Notes, "\n"); !strings.Contains(all, d.note) {
+		t.Errorf("notes %q lack %q", drift.Notes, d.note)
+	}
+	if !drift.Any() {
+		t.Error("nothing was said of it")
+	}
+	k.wantFirst("iptables", "INPUT", "-j FREESWITCH")
+	k.wantFirst("ip6tables", "INPUT", "-j FREESWITCH")
+	k.quiet(a, bans...)
+	in, err := a.Inspect(context.Background())
+	if err != nil || len(in.Critical) > 0 || len(in.Entries) != 201 {
+		t.Errorf("%d entries, critical %q, %v", len(in.Entries), in.Critical, err)
+	}
+}
+
+// TestKernelApplyMends: a change that finds the kernel in ruins restores it.
+func TestKernelApplyMends(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		for _, backend := range []string{backendRules, backendSet} {
+			k.clear()
+			a := k.action(`backend = "` + backend + `"`)
+			bans := many(50, time.Now().Add(time.Hour))
+			k.resync(a, bans...)
+			k.iptables("-F")
+			k.iptables("-X")
+			if backend == backendSet {
+				k.sh("ipset", "destroy", "freeswitch-blocked")
+			}
+			fresh := banOf("203.0.113.7/32", time.Time{})
+			k.apply(a, bannedBan(fresh))
+			k.quiet(a, append(bans, fresh)...)
+			k.apply(a, lifted("203.0.113.7/32"), lifted("198.51.100.1/32"))
+			k.quiet(a, bans...)
+		}
+	})
+}
+
+// TestKernelKeepsOthers: foreign rules and counters stay where they are.
+func TestKernelKeepsOthers(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		k.iptables("-N", "f2b-sshd")
+		k.iptables("-A", "f2b-sshd", "-s", "192.0.2.9", "-j", "REJECT")
+		k.iptables("-A", "f2b-sshd", "-j", "RETURN")
+		k.iptables("-A", "INPUT", "-p", "tcp", "--dport", "22", "-j", "ACCEPT")
+		a := k.action("")
+		bans := many(3, time.Now().Add(time.Hour))
+		k.resync(a, bans...)
+		k.iptables("-I", "INPUT", "1", "-p", "tcp", "-j", "f2b-sshd") // as fail2ban does
+		k.iptables("-I", "FREESWITCH", "2", "-s", "192.168.1.10/32", "-p", "tcp", "-m", "comment", "--comment", "load balancer", "-j", "ACCEPT")
+		k.iptables("-R", "FREESWITCH", "1", "-s", "10.0.0.0/32", "-c", "17", "1700", "-j", "DROP")
+		d := k.resync(a, bans...)
+		if len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "load balancer") {
+			t.Fatalf("%+v", d)
+		}
+		k.wantFirst("iptables", "INPUT", "-p tcp -j f2b-sshd")
+		k.quiet(a, bans...) // told once
+		k.apply(a, lifted("10.0.0.1/32"), banned("203.0.113.7/32", time.Time{}))
+		chain := k.chain("iptables")
+		if i := slices.IndexFunc(chain, func(s string) bool { return strings.Contains(s, "load balancer") }); i != 1 {
+			t.Errorf("the foreign rule moved: %q", chain)
+		}
+		in, err := a.Inspect(t.Context())
+		if err != nil || len(in.Foreign) != 1 || len(in.Entries) != 3 {
+			t.Fatalf("%+v, %v", in, err)
+		}
+		if e := in.Entries[0]; e.Target != netip.MustParsePrefix("10.0.0.0/32") || e.Packets != 17 || e.Bytes != 1700 || e.Remaining < time.Minute {
+			t.Errorf("%+v", e)
+		}
+		if err := a.Withdraw(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if chain := k.chain("iptables"); len(chain) != 1 {
+			t.Errorf("withdrawn, but %q", chain)
+		}
+	})
+}
+
+// TestKernelGivesWay: two programs that both want to be first do not fight for
+// ever.
+func TestKernelGivesWay(t *testing.T) {
+	k := newKernel(t, "nft")
+	a := k.action("ipv6 = false")
+	clock := time.Now()
+	a.now = func() time.Time { return clock }
+	k.resync(a)
+	above := func() { k.iptables("-I", "INPUT", "1", "-p", "udp", "-j", "ACCEPT") }
+	for range moveBurst {
+		above()
+		if d := k.resync(a); len(d.Notes) != 1 {
+			t.Fatalf("%+v", d)
+		}
+	}
+	above()
+	if d := k.resync(a); len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "kept low by another program") {
+		t.Fatalf("%+v", d)
+	}
+	k.quiet(a)
+	clock = clock.Add(moveEvery)
+	if d := k.resync(a); !strings.Contains(strings.Join(d.Notes, "\n"), "stood below") {
+		t.Fatalf("%+v", d)
+	}
+	k.wantFirst("iptables", "INPUT", "-j FREESWITCH")
+}
+
+// TestKernelWaitsForHook: a chain of docker's is taken up when it comes.
+func TestKernelWaitsForHook(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		a := k.action("hooks = [\"INPUT\", \"DOCKER-USER\"]\nipv6 = false")
+		d := k.resync(a)
+		if !slices.Contains(d.Notes, "IPv4: waiting for chain DOCKER-USER") {
+			t.Fatalf("%+v", d)
+		}
+		k.quiet(a)
+		k.iptables("-N", "DOCKER-USER")
+		k.iptables("-A", "DOCKER-USER", "-j", "RETURN")
+		k.resync(a)
+		k.wantFirst("iptables", "DOCKER-USER", "-j FREESWITCH")
+		k.quiet(a)
+	})
+}
+
+// TestKernelForeignSet: a set of our name that we did not make is left alone, and
+// the bans are kept as rules meanwhile.
+func TestKernelForeignSet(t *testing.T) {
+	k := newKernel(t, "nft")
+	k.sh("ipset", "create", "freeswitch-blocked", "hash:ip")
+	bans := many(20, time.Now().Add(time.Hour))
+	for _, body := range []string{`backend = "ipset"`, `ipset_above = 10`} {
+		a := k.action(body)
+		d, err := a.Resync(t.Context(), slices.Values(bans))
+		all := strings.Join(d.Notes, "\n")
+		if err != nil {
+			all += err.Error()
+		}
+		if (err != nil) != strings.Contains(body, "backend") || !strings.Contains(all, "of type hash:ip is there already; remove it (ipset destroy freeswitch-blocked)") {
+			t.Errorf("%s: %+v, %v", body, d, err)
+		}
+		if n := len(k.chain("iptables")); n != 20 {
+			t.Errorf("%d rules", n)
+		}
+		if err := a.Apply(t.Context(), ban.Batch{Now: time.Now(), Changes: []ban.Change{banned("203.0.113.7/32", time.Time{})}}); err != nil {
+			t.Error(err)
+		}
+	}
+	k.sh("ipset", "destroy", "freeswitch-blocked")
+	a := k.action(`ipset_above = 10`)
+	k.resync(a, bans...)
+	k.wantChain("iptables", "-m set --match-set freeswitch-blocked src -j DROP")
+}
+
+// TestKernelTidies: tables that an earlier configuration used are cleared.
+func TestKernelTidies(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		bans := many(5, time.Now().Add(time.Hour))
+		k.resync(k.action("hooks = [\"raw/PREROUTING\"]\nports = [\"5060\"]"), bans...)
+		if out := k.iptables("-t", "raw", "-S"); strings.Count(out, "DROP") != 5 {
+			t.Fatal(out)
+		}
+		k.resync(k.action(""), bans...)
+		if out := k.iptables("-t", "raw", "-S"); strings.Contains(out, "FREESWITCH") {
+			t.Fatal(out)
+		}
+	})
+}
+
+// TestKernelLongBans: what the kernel cannot hold is renewed, and permanent is
+// permanent.
+func TestKernelLongBans(t *testing.T) {
+	k := newKernel(t, "nft")
+	a := k.action("backend = \"ipset\"\nipv6 = false")
+	clock := time.Now()
+	a.now = func() time.Time { return clock }
+	year := banOf("203.0.113.7/32", clock.Add(365*24*time.Hour))
+	forever := banOf("203.0.113.8/32", time.Time{})
+	k.resync(a, year, forever)
+	timeouts := func() string {
+		_, list, _ := strings.Cut(k.sh("ipset", "list", "freeswitch-blocked"), "Members:\n")
+		return list
+	}
+	if out := timeouts(); !strings.Contains(out, "203.0.113.7 timeout 214748") || !strings.Contains(out, "203.0.113.8 timeout 0 ") {
+		t.Fatal(out)
+	}
+	k.sh("ipset", "add", "-exist", "freeswitch-blocked", "203.0.113.7", "timeout", "1000000") // as if 13 days had passed
+	k.quiet(a, year, forever)                                                                 // renewed, which is no drift
+	if out := timeouts(); !strings.Contains(out, "203.0.113.7 timeout 214748") {
+		t.Fatal(out)
+	}
+}

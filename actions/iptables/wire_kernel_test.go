@@ -1,0 +1,371 @@
+//go:build kernel
+
+package iptables
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+
+	"golang.org/x/sys/unix"
+)
+
+// A wire is a cable between the namespace of the tests, where a socket stands
+// for the switch, and a second namespace that the attackers send from.
+type wire struct {
+	k        *kernel
+	peer     string   // the pid of a process in the attackers' namespace
+	arrived  sync.Map // netip.Addr → *atomic.Int64
+	switch4  netip.AddrPort
+	switch6  netip.AddrPort
+	flooding sync.WaitGroup
+	stop     chan struct{}
+}
+
+func newWire(k *kernel) *wire {
+	w := &wire{
+		k: k, stop: make(chan struct{}),
+		switch4: netip.MustParseAddrPort("192.168.77.1:5060"),
+		switch6: netip.MustParseAddrPort("[2001:db8:77::1]:5060"),
+	}
+	holder := exec.Command("sleep", "600")
+	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := holder.Start(); err != nil {
+		k.Fatal(err)
+	}
+	w.peer = strconv.Itoa(holder.Process.Pid)
+	k.Cleanup(func() {
+		close(w.stop)
+		w.flooding.Wait()
+		_ = holder.Process.Kill()
+		_ = holder.Wait()
+		k.try("ip", "link", "del", "sip0")
+	})
+	k.sh("ip", "link", "set", "lo", "up")
+	k.sh("ip", "link", "add", "sip0", "type", "veth", "peer", "name", "att0", "netns", w.peer)
+	k.sh("ip", "addr", "add", "192.168.77.1/24", "dev", "sip0")
+	k.sh("ip", "addr", "add", "2001:db8:77::1/64", "dev", "sip0", "nodad")
+	k.sh("ip", "link", "set", "sip0", "up")
+	w.inPeer("addr", "add", "192.168.77.2/24", "dev", "att0")
+	w.inPeer("addr", "add", "2001:db8:77::2/64", "dev", "att0", "nodad")
+	w.inPeer("link", "set", "att0", "up")
+	w.inPeer("route", "add", "default", "via", "192.168.77.1")
+	k.sh("ip", "route", "add", "203.0.113.0/24", "dev", "sip0")
+	k.sh("ip", "route", "add", "2001:db8:bad::/48", "dev", "sip0")
+	w.listen(w.switch4)
+	w.listen(w.switch6)
+	return w
+}
+
+func (w *wire) inPeer(args ...string) {
+	w.k.Helper()
+	w.k.sh("nsenter", append([]string{"-t", w.peer, "-n", "ip"}, args...)...)
+}
+
+// listen counts what arrives, by sender.
+func (w *wire) listen(at netip.AddrPort) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		w.k.Fatal(err)
+	}
+	w.k.Cleanup(func() { conn.Close() })
+	go func() {
+		buf := make([]byte, 64)
+		for {
+			_, from, err := conn.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			w.counter(from.Addr().Unmap()).Add(1)
+		}
+	}()
+}
+
+func (w *wire) counter(a netip.Addr) *atomic.Int64 {
+	c, _ := w.arrived.LoadOrStore(a, new(atomic.Int64))
+	return c.(*atomic.Int64)
+}
+
+func (w *wire) count(addr string) int64 { return w.counter(netip.MustParseAddr(addr)).Load() }
+
+// attacker gives the peer an address and returns a socket there.
+func (w *wire) attacker(addr string) *net.UDPConn {
+	w.k.Helper()
+	a := netip.MustParseAddr(addr)
+	to, args := w.switch4, []string{"addr", "add", addr + "/32", "dev", "att0"}
+	if a.Is6() {
+		to, args = w.switch6, []string{"addr", "add", addr + "/128", "dev", "att0", "nodad"}
+	}
+	w.inPeer(args...)
+	var conn *net.UDPConn
+	err := w.within(func() (err error) {
+		conn, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 5080)), net.UDPAddrFromAddrPort(to))
+		return err
+	})
+	if err != nil {
+		w.k.Fatalf("socket of %s: %v", addr, err)
+	}
+	w.k.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// within runs f in the attackers' namespace: on a thread that is given up after
+// it, so that no other goroutine ever runs there.
+func (w *wire) within(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		ns, err := os.Open("/proc/" + w.peer + "/ns/net")
+		if err == nil {
+			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
+			ns.Close()
+		}
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// flood lets sockets send as fast as they can until the test is over.
+func (w *wire) flood(conns ...*net.UDPConn) {
+	w.flooding.Go(func() {
+		for packet := []byte("REGISTER"); ; {
+			select {
+			case <-w.stop:
+				return
+			default:
+			}
+			for _, c := range conns {
+				_, _ = c.Write(packet) // a REJECT comes back as an error
+			}
+		}
+	})
+}
+
+// reaches waits until packets of addr arrive.
+func (w *wire) reaches(addr string) {
+	w.k.Helper()
+	was := w.count(addr)
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if w.count(addr) > was {
+			return
+		}
+	}
+	w.k.Fatalf("nothing arrives from %s", addr)
+}
+
+// watch returns a function that fails the test if anything from addrs has
+// arrived meanwhile. What is in flight at the beginning is let pass.
+func (w *wire) watch(addrs ...string) (check func(when string)) {
+	w.k.Helper()
+	for settled := int64(-1); settled != w.total(addrs); time.Sleep(20 * time.Millisecond) {
+		settled = w.total(addrs)
+	}
+	was := w.total(addrs)
+	return func(when string) {
+		w.k.Helper()
+		time.Sleep(20 * time.Millisecond)
+		if n := w.total(addrs) - was; n > 0 {
+			w.k.Errorf("%s: %d packets of banned addresses arrived", when, n)
+			was += n
+		}
+	}
+}
+
+func (w *wire) total(addrs []string) (n int64) {
+	for _, a := range addrs {
+		n += w.count(a)
+	}
+	return n
+}
+
+// TestKernelNoPacketPasses floods from banned addresses while everything that
+// the action can do is done, and counts what arrives.
+func TestKernelNoPacketPasses(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		w := newWire(k)
+		var conns []*net.UDPConn
+		for _, addr := range attackers {
+			conns = append(conns, w.attacker(addr))
+		}
+		w.flood(append(conns, w.attacker("203.0.113.100"))...)
+		for _, addr := range attackers {
+			w.reaches(addr)
+		}
+
+		hour := time.Now().Add(time.Hour)
+		attacks := []ban.Ban{banOf("203.0.113.7/32", hour), banOf("203.0.113.8/31", time.Time{}), banOf("2001:db8:bad::/64", hour)}
+		fillers := many(200, hour)
+		a := k.action(floodBody)
+		k.resync(a, append(attacks, fillers[:90]...)...)
+		check := w.watch(attackers...)
+		check("banned by rules")
+		throughSet(k, a, attacks, fillers, check)
+		a = throughRestarts(k, attacks, fillers, check)
+
+		w.reaches("203.0.113.100")
+		k.apply(a, lifted("203.0.113.7/32"))
+		w.reaches("203.0.113.7")
+		check = w.watch(attackers[1:]...)
+		check("lifting one lets no other pass")
+		if err := a.Withdraw(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, addr := range attackers {
+			w.reaches(addr)
+		}
+	})
+}
+
+var attackers = []string{"203.0.113.7", "203.0.113.8", "2001:db8:bad::7"}
+
+const floodBody = `
+	ipset_above = 100
+	max_entries = 256`
+
+// throughSet leads from rules into a set, and the set through a growth.
+func throughSet(k *kernel, a *Action, attacks, fillers []ban.Ban, check func(string)) {
+	hour := time.Now().Add(time.Hour)
+	k.quiet(a, append(attacks, fillers[:90]...)...)
+	check("resync of rules")
+	k.apply(a, banned("192.0.2.1/32", hour), banned("203.0.113.7/32", hour.Add(time.Hour)))
+	check("a further ban and a longer one")
+	k.apply(a, lifted("192.0.2.1/32"))
+	check("another's end")
+	for i, b := range fillers[90:] {
+		k.apply(a, bannedBan(b))
+		if i == 30 {
+			check("rules to set")
+		}
+	}
+	check("set grown")
+	if a.backend != backendSet || len(k.chain("iptables")) != 1 {
+		k.Fatalf("backend %s, chain %q", a.backend, k.chain("iptables"))
+	}
+	if a.families[ipv4].maxElem <= 256 {
+		k.Fatalf("the set holds %d still", a.families[ipv4].maxElem)
+	}
+	k.apply(a, banned("203.0.113.7/32", hour.Add(2*time.Hour)))
+	check("a longer ban in the set")
+}
+
+// throughRestarts takes over a set, goes back to rules, and takes over those.
+func throughRestarts(k *kernel, attacks, fillers []ban.Ban, check func(string)) *Action {
+	few := append(slices.Clone(attacks), fillers[:10]...)
+	a := k.action(floodBody)
+	k.resync(a, append(attacks, fillers...)...)
+	check("taken over as a set")
+	k.resync(a, few...)
+	if a.backend != backendRules {
+		k.Fatal(a.backend)
+	}
+	check("set to rules")
+	a = k.action(floodBody)
+	k.quiet(a, few...)
+	check("taken over as rules")
+	return a
+}
+
+// TestKernelHooks: packets stop at the hooks that are configured, and only what
+// the ports name stops.
+func TestKernelHooks(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		w := newWire(k)
+		w.flood(w.attacker("203.0.113.7"), w.attacker("2001:db8:bad::7"))
+		bans := []string{"203.0.113.7", "2001:db8:bad::7"}
+		hour := time.Now().Add(time.Hour)
+		for _, body := range []string{
+			`hooks = ["raw/PREROUTING"]`,
+			`hooks = ["mangle/PREROUTING", "INPUT"]`,
+			`ports = ["5060-5061", "5080"]`,
+			`protocols = ["udp"]`,
+			`target = "REJECT"`,
+			"hooks = [\"raw/PREROUTING\", \"INPUT\"]\nbackend = \"ipset\"",
+			"target = \"REJECT\"\nbackend = \"ipset\"\nports = [\"5060\"]",
+		} {
+			for _, addr := range bans {
+				w.reaches(addr)
+			}
+			a := k.action(body)
+			k.resync(a, banOf("203.0.113.7/32", hour), banOf("2001:db8:bad::/64", hour))
+			k.quiet(a, banOf("203.0.113.7/32", hour), banOf("2001:db8:bad::/64", hour))
+			check := w.watch(bans...)
+			check(body)
+			in, err := a.Inspect(t.Context())
+			if err != nil || len(in.Critical)+len(in.Foreign)+len(in.Warnings) > 0 || len(in.Entries) != 2 || in.Entries[0].Packets == 0 {
+				t.Errorf("%s: %+v, %v", body, in, err)
+			}
+			if err := a.Withdraw(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a := k.action(`ports = ["5080"]`)
+		k.resync(a, banOf("203.0.113.7/32", hour))
+		w.reaches("203.0.113.7") // it sends to 5060
+	})
+}
+
+// TestKernelLiftsWithoutUs: a ban in a set ends though nobody is there.
+func TestKernelLiftsWithoutUs(t *testing.T) {
+	k := newKernel(t, "nft")
+	w := newWire(k)
+	w.flood(w.attacker("203.0.113.7"))
+	a := k.action(`backend = "ipset"`)
+	k.resync(a, banOf("203.0.113.7/32", time.Now().Add(1500*time.Millisecond)))
+	began := time.Now()
+	check := w.watch("203.0.113.7")
+	check("just banned")
+	w.reaches("203.0.113.7")
+	if lasted := time.Since(began); lasted < time.Second || lasted > 3*time.Second {
+		t.Errorf("it lasted %v", lasted)
+	}
+	k.quiet(a)
+}
+
+// TestKernelFlows: what conntrack knows of a banned address is forgotten, and
+// nothing else.
+func TestKernelFlows(t *testing.T) {
+	k := newKernel(t, "nft")
+	flow := func(source string) {
+		k.sh("conntrack", "-I", "-p", "udp", "-s", source, "-d", "192.0.2.200", "--sport", "5060", "--dport", "5060", "-t", "300")
+	}
+	flows := func(source string) int {
+		return len(fieldsOf(k.sh("conntrack", "-L", "-s", source), "src="+source))
+	}
+	k.Cleanup(func() { k.sh("conntrack", "-F") })
+	a := k.action("")
+	k.resync(a)
+	hour := time.Now().Add(time.Hour)
+	for _, source := range []string{"203.0.113.7", "203.0.113.8", "198.51.100.1", "198.51.100.2"} {
+		flow(source)
+	}
+	k.apply(a, banned("203.0.113.7/32", hour))
+	a.flows.running.Wait()
+	if flows("203.0.113.7") != 0 || flows("203.0.113.8") != 1 {
+		t.Fatal(k.sh("conntrack", "-L"))
+	}
+	k.apply(a, banned("198.51.100.0/24", hour))
+	a.flows.running.Wait()
+	if flows("198.51.100.1")+flows("198.51.100.2") != 0 || flows("203.0.113.8") != 1 {
+		t.Fatal(k.sh("conntrack", "-L"))
+	}
+	k.sh("conntrack", "-I", "-p", "udp", "-s", "2001:db8::1", "-d", "2001:db8::2", "--sport", "1", "--dport", "2", "-t", "300")
+	k.apply(a, banned("2001:db8::1/128", hour))
+	a.flows.running.Wait()
+	if out := k.sh("conntrack", "-L", "-f", "ipv6"); len(fieldsOf(out, "src=2001:db8::1")) != 0 {
+		t.Fatal(out)
+	}
+}
