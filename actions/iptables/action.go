@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"reflect"
 	"sync"
 	"time"
 
@@ -39,8 +40,14 @@ func newAction(c config) *Action {
 	return a
 }
 
-// Chain is the chain that the action owns. Two actions cannot share one.
-func (a *Action) Chain() string { return a.config.chain }
+// Claim is the chain, which no other action may have.
+func (a *Action) Claim() string { return "iptables chain " + a.config.chain }
+
+// Same reports whether the other action was made from the same words.
+func (a *Action) Same(other any) bool {
+	o, ok := other.(*Action)
+	return ok && reflect.DeepEqual(a.config, o.config)
+}
 
 // accepts tells whether this action deals with a target's family.
 func (a *Action) accepts(p netip.Prefix) bool {

@@ -2,7 +2,6 @@ package iptables
 
 import (
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,7 +14,7 @@ import (
 )
 
 // Kind makes actions of `action "iptables" "name" { … }` blocks.
-var Kind = plugin.ActionKind{Name: "iptables", New: fromHCL}
+var Kind = plugin.ActionKind{Name: "iptables", Blocks: true, New: fromHCL}
 
 // How bans are kept in the kernel.
 const (
@@ -88,7 +87,7 @@ func (c *config) hooksOf(table string) []string {
 // attributes are the names that a block may set.
 var attributes = []string{
 	"chain", "target", "ports", "protocols", "hooks", "backend", "ipset_above", "max_entries",
-	"aggregate", "never_cover", "ipv6",
+	"aggregate", "ipv6",
 }
 
 func fromHCL(body hcl.Body, env plugin.ActionEnv) (plugin.Action, hcl.Diagnostics) {
@@ -126,7 +125,7 @@ func decode(body hcl.Body, env plugin.ActionEnv) (config, hcl.Diagnostics) {
 	d.value("ipv6", &c.ipv6)
 	d.matches(&c)
 	d.hooks(&c)
-	d.folding(&c)
+	d.folding(&c, env)
 	return c, d.diags
 }
 
@@ -208,24 +207,13 @@ func (d *decoder) hooks(c *config) {
 	}
 }
 
-func (d *decoder) folding(c *config) {
+func (d *decoder) folding(c *config, env plugin.ActionEnv) {
 	var aggregate string
 	d.value("aggregate", &aggregate)
-	var spared []string
-	d.value("never_cover", &spared)
-	if d.has("aggregate") && !d.has("never_cover") {
-		d.check("aggregate", "Nobody is spared", fmt.Errorf(
-			"aggregate bans whole networks of which only some addresses were ordered, and this action does not know whom you trust: "+
-				"list the networks that must not be covered in never_cover (an empty list says that there are none)"))
-	}
 	var err error
 	c.folding, err = parseFolding(aggregate)
 	d.check("aggregate", "Not a prefix length", err)
-	for _, s := range spared {
-		p, err := parseNetwork(s)
-		d.check("never_cover", "Not a network", err)
-		c.folding.spared = append(c.folding.spared, p)
-	}
+	c.folding.spared = env.Trusted
 }
 
 // Bounds of max_entries: the kernel's own lower bound of a hash, and some 4 GB.
@@ -306,17 +294,6 @@ func portList(ports []string) (string, error) {
 		return "", fmt.Errorf("a rule holds %d ports at the most, and a range counts as two", maxPortSlots)
 	}
 	return strings.Join(out, ","), nil
-}
-
-func parseNetwork(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, fmt.Errorf("%q is neither an address nor a network such as \"10.0.0.0/8\"", s)
-	}
-	return p.Masked(), nil
 }
 
 func oneOf(value string, allowed ...string) error {

@@ -33,13 +33,12 @@ func TestEverythingSet(t *testing.T) {
 		ipset_above = 7
 		max_entries = 4096
 		aggregate   = "24,48"
-		never_cover = ["10.0.0.0/8", "192.0.2.1"]
 		ipv6        = false`).config
 	if !slices.Equal(c.matches, []string{"-p udp -m multiport --dports 5060:5061,5080"}) {
 		t.Errorf("%q", c.matches)
 	}
 	if c.setName(true) != "voip-blocked6" || c.ipsetAbove != 7 || c.maxEntries != 4096 || c.ipv6 ||
-		c.folding.bits4 != 24 || c.folding.bits6 != 48 || len(c.folding.spared) != 2 || len(c.hooks) != 2 {
+		c.folding.bits4 != 24 || c.folding.bits6 != 48 || len(c.hooks) != 2 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -72,10 +71,8 @@ func TestConfigDiagnostics(t *testing.T) {
 		"hooks = [\"raw/PREROUTING\"]\ntarget = \"REJECT\"": `choose DROP`,
 		`ipset_above = 0`:                                   `at least 1`,
 		`max_entries = 1`:                                   `between 64 and`,
-		`aggregate = "24"`:                                  `never_cover`,
-		"aggregate = \"33\"\nnever_cover = []":              `between 8 and 31`,
-		"aggregate = \"24,8\"\nnever_cover = []":            `between 16 and 127`,
-		"aggregate = \"24\"\nnever_cover = [\"x\"]":         `neither an address nor a network`,
+		`aggregate = "33"`:                                  `between 8 and 31`,
+		`aggregate = "24,8"`:                                `between 16 and 127`,
 		`chian = "X"`:                                       `"chian"`,
 		`ipv6 = "perhaps"`:                                  `bool`,
 	} {

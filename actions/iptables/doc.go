@@ -40,7 +40,7 @@
 //	  ipset_above = 100          # rules again below three quarters of that
 //	  max_entries = 131072       # of a new set; it doubles before it is full
 //	  aggregate   = ""           # "24" or "24,48": two bans of one network become one of the network,
-//	  never_cover = []           # except where it would touch one of these; required with aggregate
+//	                             # except where that would touch a trusted address
 //	  ipv6        = true
 //	}
 //

@@ -9,11 +9,11 @@ import (
 
 // folding turns the bans of one network into one ban of the network, as soon as
 // there are two. It bans neighbours that nobody accused, so it is off unless
-// asked for, and it never covers a spared network: the ledger keeps trusted
-// addresses out of bans, but it does not see what becomes of them here.
+// asked for, and it never covers a trusted network: the ledger keeps those out of
+// bans, but it does not see what becomes of bans here.
 type folding struct {
-	bits4, bits6 int // prefix lengths; 0: this family is not folded
-	spared       []netip.Prefix
+	bits4, bits6 int            // prefix lengths; 0: this family is not folded
+	spared       []netip.Prefix // who is trusted
 }
 
 // parseFolding reads "24" or "24,48"; "" is no folding.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"freeswitch-security/actions/iptables"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/logfile"
@@ -12,5 +13,7 @@ var kinds = config.Kinds{
 	Sources: []plugin.SourceKind{
 		logfile.Kind,
 	},
-	Actions: []plugin.ActionKind{},
+	Actions: []plugin.ActionKind{
+		iptables.Kind,
+	},
 }

@@ -136,8 +136,8 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 }}
 
 // decode turns the blocks of all files into the configuration, in the order in
-// which they need each other: rules refer to sources and actions, and
-// everything may refer to locals.
+// which they need each other: rules refer to sources and actions, actions are
+// told who is trusted, and everything may refer to locals.
 func (l *loader) decode() {
 	blocks := map[string]hcl.Blocks{}
 	for _, body := range l.bodies {
@@ -149,9 +149,9 @@ func (l *loader) decode() {
 	}
 	l.decodeLocals(blocks["locals"])
 	l.decodeSecurity(blocks["security"])
+	l.decodeTrusted(blocks["trusted"])
 	l.decodeSources(blocks["source"])
 	l.decodeActions(blocks["action"])
-	l.decodeTrusted(blocks["trusted"])
 	l.decodeRules(blocks["rule"])
 }
 

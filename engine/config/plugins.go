@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -54,6 +55,11 @@ func (l *loader) decodeActions(blocks hcl.Blocks) {
 	for _, kind := range l.kinds.Actions {
 		kinds = append(kinds, kind.Name)
 	}
+	var trusted []netip.Prefix
+	for _, t := range l.cfg.Trusted {
+		trusted = append(trusted, t.Network)
+	}
+	claims := map[string]hcl.Range{}
 	for _, block := range blocks {
 		kind, name := block.Labels[0], block.Labels[1]
 		ref := kind + "." + name
@@ -66,17 +72,32 @@ func (l *loader) decodeActions(blocks hcl.Blocks) {
 		if index < 0 {
 			continue
 		}
-		env := plugin.ActionEnv{Name: ref, Chain: l.cfg.Security.Chain, Eval: l.context(block.TypeRange.Filename)}
+		env := plugin.ActionEnv{Name: ref, Chain: l.cfg.Security.Chain, Eval: l.context(block.TypeRange.Filename), Trusted: trusted}
 		action, diags := l.kinds.Actions[index].New(block.Body, env)
 		l.adopt(diags, header(block))
 		if diags.HasErrors() {
 			continue
 		}
+		l.claim(claims, action, header(block))
 		l.cfg.Actions = append(l.cfg.Actions, Action{
 			Ref: ref, Kind: kind, Name: name, Action: action,
 			Blocks: l.kinds.Actions[index].Blocks, Range: header(block),
 		})
 	}
+}
+
+// claim reports an action that wants for itself what another one has.
+func (l *loader) claim(claims map[string]hcl.Range, action plugin.Action, rng hcl.Range) {
+	c, ok := action.(plugin.Claimant)
+	if !ok {
+		return
+	}
+	if first, taken := claims[c.Claim()]; taken {
+		l.errorAt(rng, "Claimed twice", fmt.Sprintf("The action at %s has the %s for itself already. Give one of them another, or make them one action.",
+			where(first), c.Claim()))
+		return
+	}
+	claims[c.Claim()] = rng
 }
 
 // kind checks the two labels of a source or action block and gives the index of

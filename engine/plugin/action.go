@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"iter"
+	"net/netip"
 
 	"freeswitch-security/engine/ban"
 
@@ -28,6 +29,10 @@ type ActionEnv struct {
 	Name  string // the reference: "iptables.drop"
 	Chain string // security.iptables_chain
 	Eval  *hcl.EvalContext
+
+	// Trusted are the networks that the rule files trust: the ledger bans nobody
+	// in them, and an action that widens what it is ordered must not either.
+	Trusted []netip.Prefix
 }
 
 // An Action does something about bans.
@@ -58,6 +63,13 @@ type Drift struct {
 
 // Any reports whether there was anything to mend.
 func (d Drift) Any() bool { return d.Missing > 0 || d.Surplus > 0 || len(d.Notes) > 0 }
+
+// A Claimant is an action that needs something for itself alone, such as a chain
+// of the firewall. Two actions with the same claim are a mistake.
+type Claimant interface {
+	Action
+	Claim() string // in words: "iptables chain FREESWITCH"
+}
 
 // A Withdrawer is a level that can take all it did back out of the world, which
 // happens when a reload removes it. One that cannot is left as it stands.
