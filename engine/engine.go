@@ -34,6 +34,9 @@ type Options struct {
 	// Tell is called with every verdict, in order, once it is durable.
 	Tell func(Verdict)
 
+	// Told is called when the verdicts of one commit have been told.
+	Told func()
+
 	// Hosts lists the addresses of this host, which are trusted. It is asked at
 	// the start and at every reload.
 	Hosts func() []ban.Trusted
@@ -56,6 +59,9 @@ func New(cfg *config.Config, o Options) *Engine {
 	}
 	if o.Hosts == nil {
 		o.Hosts = func() []ban.Trusted { return nil }
+	}
+	if o.Told == nil {
+		o.Told = func() {}
 	}
 	if o.Ready == nil {
 		o.Ready = func() {}
@@ -104,9 +110,13 @@ func (e *Engine) decide(v Verdict) { e.untold = append(e.untold, v) }
 // made durable is told all the same, and holds as long as the process lives.
 func (e *Engine) settle() error {
 	err := e.ledger.Commit()
+	if len(e.untold) == 0 {
+		return err
+	}
 	for _, v := range e.untold {
 		e.Tell(v)
 	}
+	e.Told()
 	clear(e.untold)
 	e.untold = e.untold[:0]
 	return err

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -33,6 +34,13 @@ const maxFilters = 8
 
 // maxWaiting bounds the addresses whose flows wait to be cut.
 const maxWaiting = 1 << 16
+
+// After looking for flows, the cutter rests for so many times as long as that
+// took, and collects what to look for next.
+const (
+	rests       = 9
+	longestRest = time.Second
+)
 
 // A flowCutter deletes the tracked flows of newly banned addresses, so that no
 // rule for established connections, here or in another chain, knows them any
@@ -71,7 +79,11 @@ func (c *flowCutter) work() {
 		if len(targets) == 0 {
 			return
 		}
+		began := time.Now()
 		cutFlows(targets)
+		// A flood of bans must not keep a core busy with looking through all
+		// flows again and again: the packets are dropped meanwhile.
+		time.Sleep(min(rests*time.Since(began), longestRest))
 	}
 }
 

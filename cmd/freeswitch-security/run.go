@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -41,7 +43,8 @@ State is kept in --state, else $STATE_DIRECTORY, else
 /var/lib/freeswitch-security, or for a user other than root in
 $XDG_STATE_HOME/freeswitch-security.
 
-Exit status: 0 it was told to end; 1 the rules have mistakes; 2 it could not run.`,
+Exit status: 0 it was told to end; 1 the rules have mistakes; 2 it could not
+run.`,
 		Example: "  freeswitch-security run --rules /etc/freeswitch-security/rules.d\n  freeswitch-security run --dry-run",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,7 +61,7 @@ Exit status: 0 it was told to end; 1 the rules have mistakes; 2 it could not run
 
 // run is the daemon from its start to its end.
 func (a *app) run(ctx context.Context, flags runFlags) error {
-	log, err := a.logger(flags.logFormat, flags.logLevel)
+	log, err := logger(a.stderr, flags)
 	if err != nil {
 		return err
 	}
@@ -75,9 +78,17 @@ func (a *app) run(ctx context.Context, flags runFlags) error {
 		log.Warn("capabilities not passed on to iptables", "err", err)
 	}
 
+	// The verdicts of a flood go to the log together: a write for each of them
+	// costs more than to come to it.
+	together := bufio.NewWriter(a.stderr)
+	verdicts, err := logger(together, flags)
+	if err != nil {
+		return err
+	}
 	started := time.Now()
 	e := engine.New(cfg, engine.Options{
-		Tell: tell(log), Hosts: hostAddresses, Log: log, DryRun: flags.dryRun,
+		Tell: tell(verdicts), Told: func() { _ = together.Flush() }, // as slog ignores it
+		Hosts: hostAddresses, Log: log, DryRun: flags.dryRun,
 		Ready: func() {
 			log.Info("ready", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
 			a.notify(log, daemon.SdNotifyReady)
@@ -98,20 +109,20 @@ func (a *app) run(ctx context.Context, flags runFlags) error {
 	return err
 }
 
-// logger makes the daemon's log, which goes to standard error.
-func (a *app) logger(format, level string) (*slog.Logger, error) {
+// logger makes a log that writes to w.
+func logger(w io.Writer, flags runFlags) (*slog.Logger, error) {
 	var threshold slog.Level
-	if err := threshold.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level is debug, info, warn or error, not %q", level)
+	if err := threshold.UnmarshalText([]byte(flags.logLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level is debug, info, warn or error, not %q", flags.logLevel)
 	}
 	options := &slog.HandlerOptions{Level: threshold}
-	switch format {
+	switch flags.logFormat {
 	case "text":
-		return slog.New(slog.NewTextHandler(a.stderr, options)), nil
+		return slog.New(slog.NewTextHandler(w, options)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
+		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
-	return nil, fmt.Errorf("--log-format is text or json, not %q", format)
+	return nil, fmt.Errorf("--log-format is text or json, not %q", flags.logFormat)
 }
 
 // notify tells systemd, where there is one, how the daemon is doing.

@@ -2,7 +2,6 @@ package ban
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -10,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/vmihailenco/msgpack/v5"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
@@ -19,7 +19,8 @@ import (
 //
 // It is a bbolt database of two buckets. In that of the records the key is the
 // target's family, address and length, so that they lie in the order in which
-// they are saved; the value is JSON. The other one keeps how far each source was
+// they are saved; the value is MessagePack, which is half as long as JSON, and
+// length is what a flood of bans costs the disk. The other one keeps how far each source was
 // read, in words that only the source understands.
 type File struct {
 	db *bbolt.DB
@@ -76,6 +77,7 @@ func (f *File) Save(records []Record) (err error) {
 	defer guard(f.db.Path())(&err)
 	return f.db.Update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(recordsBucket)
+		bucket.FillPercent = fill
 		for i := range records {
 			key := recordKey(records[i].Target)
 			if records[i].Empty() {
@@ -84,7 +86,7 @@ func (f *File) Save(records []Record) (err error) {
 				}
 				continue
 			}
-			value, err := json.Marshal(toStored(&records[i]))
+			value, err := msgpack.Marshal(toStored(&records[i]))
 			if err != nil {
 				return err
 			}
@@ -104,7 +106,7 @@ func (f *File) Load(each func(Record)) (err error) {
 	err = f.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(recordsBucket).ForEach(func(key, value []byte) error {
 			var s stored
-			if err := json.Unmarshal(value, &s); err != nil {
+			if err := msgpack.Unmarshal(value, &s); err != nil {
 				bad = append(bad, fmt.Errorf("record %x: %w", key, err))
 				return nil
 			}
@@ -174,36 +176,61 @@ func recordKey(target netip.Prefix) []byte {
 	return append(append([]byte{family}, address[:]...), byte(target.Bits()))
 }
 
-// stored is the form of a record in the file. Zero times are left out.
+// fill is how much of a page is used when it is split. Bans of a flood come in the
+// order of their addresses, commit by commit, and leave no room to be filled.
+const fill = 0.9
+
+// stored is the form of a record in the file: its fields in this order, which
+// must stay; a new format gets a new bucket.
 type stored struct {
-	Target   netip.Prefix `json:"target"`
-	Ban      *storedBan   `json:"ban,omitempty"`
-	Offences int          `json:"offences,omitzero"`
-	Until    time.Time    `json:"until,omitzero"`
-	Forget   time.Time    `json:"forget,omitzero"`
-	Grace    time.Time    `json:"grace,omitzero"`
+	_msgpack struct{} `msgpack:",as_array"`
+	Target   netip.Prefix
+	Ban      *storedBan
+	Offences int
+	Until    time.Time
+	Forget   time.Time
+	Grace    time.Time
 }
 
 type storedBan struct {
-	Rule     string        `json:"rule,omitempty"`
-	Source   string        `json:"source,omitempty"`
-	Author   string        `json:"author,omitempty"`
-	Reason   string        `json:"reason,omitempty"`
-	Start    time.Time     `json:"start"`
-	Until    time.Time     `json:"until,omitzero"`
-	Term     Term          `json:"term"`
-	Offence  int           `json:"offence"`
-	Forget   time.Duration `json:"forget,omitzero"`
-	Actions  []string      `json:"actions,omitempty"`
-	Evidence []Evidence    `json:"evidence,omitempty"`
+	_msgpack struct{} `msgpack:",as_array"`
+	Rule     string
+	Source   string
+	Author   string
+	Reason   string
+	Start    time.Time
+	Until    time.Time
+	Term     Term
+	Offence  int
+	Forget   time.Duration
+	Actions  []string
+	Evidence []storedEvidence
 }
+
+type storedEvidence struct {
+	_msgpack struct{} `msgpack:",as_array"`
+	Time     time.Time
+	Event    string
+	Source   string
+	IP       netip.Addr
+	User     []byte // as the caller wrote it, UTF-8 or not
+	Text     []byte
+}
+
+// maxStoredEvidence bounds what is kept of a ban's evidence: the newest.
+const maxStoredEvidence = 20
 
 func toStored(r *Record) stored {
 	s := stored{Target: r.Target, Offences: r.Offences, Until: r.Until, Forget: r.Forget, Grace: r.Grace}
 	if b := r.Ban; b != nil {
 		s.Ban = &storedBan{
 			Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start, Until: b.Until,
-			Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions, Evidence: b.Evidence,
+			Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions,
+		}
+		for _, e := range b.Evidence[max(0, len(b.Evidence)-maxStoredEvidence):] {
+			s.Ban.Evidence = append(s.Ban.Evidence, storedEvidence{
+				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: []byte(e.User), Text: []byte(e.Text),
+			})
 		}
 	}
 	return s
@@ -214,7 +241,12 @@ func (s *stored) record() Record {
 	if b := s.Ban; b != nil {
 		r.Ban = &Ban{
 			Target: s.Target, Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start,
-			Until: b.Until, Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions, Evidence: b.Evidence,
+			Until: b.Until, Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions,
+		}
+		for _, e := range b.Evidence {
+			r.Ban.Evidence = append(r.Ban.Evidence, Evidence{
+				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: string(e.User), Text: string(e.Text),
+			})
 		}
 	}
 	return r

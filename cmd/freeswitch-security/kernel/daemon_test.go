@@ -1,0 +1,242 @@
+//go:build kernel
+
+package kernel
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A daemon is the binary at work, on a log that the test writes.
+type daemon struct {
+	testing.TB
+	dir  string
+	cmd  *exec.Cmd
+	log  *os.File // FreeSWITCH's
+	said *output
+	done chan error
+}
+
+// output collects what the daemon says.
+type output struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// site is a configuration of one log and one firewall; rules are added to it.
+const site = `
+source "log" "freeswitch" {
+  path     = %q
+  timezone = "UTC"
+}
+action "iptables" "drop" {
+  %s
+}
+`
+
+// atOnce bans at the first failure.
+const atOnce = `
+rule "at once" {
+  on    = [source.log.freeswitch]
+  match = "event == 'auth_failure'"
+  ban { for = "1h" }
+}
+`
+
+// guessing bans at the fifth.
+const guessing = `
+rule "guessing" {
+  on    = [source.log.freeswitch]
+  match = "event == 'auth_failure'"
+  threshold {
+    count  = 5
+    within = "10m"
+  }
+  ban { for = "1h" }
+}
+`
+
+// prepare makes the files of a daemon, which is not started yet, on an empty
+// firewall.
+func prepare(t testing.TB, action, rules string) *daemon {
+	t.Helper()
+	clearFirewall(t)
+	t.Cleanup(func() { clearFirewall(t) })
+	d := &daemon{TB: t, dir: t.TempDir()}
+	var err error
+	if d.log, err = os.OpenFile(filepath.Join(d.dir, "freeswitch.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.log.Close() })
+	if err := os.Mkdir(filepath.Join(d.dir, "rules.d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d.rules(action, rules)
+	return d
+}
+
+// rules writes the rule file.
+func (d *daemon) rules(action, rules string) {
+	d.Helper()
+	text := fmt.Sprintf(site, d.log.Name(), action) + rules
+	if err := os.WriteFile(filepath.Join(d.dir, "rules.d", "rules.hcl"), []byte(text), 0o600); err != nil {
+		d.Fatal(err)
+	}
+}
+
+func clearFirewall(t testing.TB) {
+	t.Helper()
+	for _, program := range []string{"iptables", "ip6tables"} {
+		for _, args := range []string{"-F", "-X"} {
+			if out, err := exec.Command(program, args).CombinedOutput(); err != nil {
+				t.Fatalf("%s %s: %v: %s", program, args, err, out)
+			}
+		}
+	}
+	if out, err := exec.Command("ipset", "destroy").CombinedOutput(); err != nil {
+		t.Fatalf("ipset destroy: %v: %s", err, out)
+	}
+}
+
+// start starts the daemon and waits until it is ready.
+func (d *daemon) start() *daemon {
+	d.Helper()
+	d.launch()
+	eventually(d, 10*time.Second, "the daemon is ready", func() bool {
+		select {
+		case err := <-d.done:
+			d.Fatalf("the daemon ended: %v\n%s", err, d.said)
+		default:
+		}
+		return strings.Contains(d.said.String(), "msg=ready")
+	})
+	return d
+}
+
+// launch starts the daemon.
+func (d *daemon) launch() {
+	d.Helper()
+	d.said = &output{}
+	d.cmd = exec.Command(binary, "run", "--rules", filepath.Join(d.dir, "rules.d"), "--state", filepath.Join(d.dir, "state"))
+	d.cmd.Stdout, d.cmd.Stderr = d.said, d.said
+	if err := d.cmd.Start(); err != nil {
+		d.Fatal(err)
+	}
+	done, cmd := make(chan error, 1), d.cmd
+	d.done = done
+	go func() { done <- cmd.Wait() }()
+	d.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, mostly
+}
+
+// stop ends the daemon and returns how long that took.
+func (d *daemon) stop(sig syscall.Signal) time.Duration {
+	d.Helper()
+	began := time.Now()
+	if err := d.cmd.Process.Signal(sig); err != nil {
+		d.Fatal(err)
+	}
+	err := <-d.done
+	if sig != syscall.SIGKILL && err != nil {
+		d.Fatalf("the daemon ended with %v\n%s", err, d.said)
+	}
+	return time.Since(began)
+}
+
+// failure is the line of a failed registration, stamped now.
+func failure(ip string) string {
+	return time.Now().UTC().Format("2006-01-02 15:04:05.000000") +
+		" 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip " + ip + "\n"
+}
+
+// write appends to FreeSWITCH's log, in one write.
+func (d *daemon) write(lines string) {
+	d.Helper()
+	if _, err := d.log.WriteString(lines); err != nil {
+		d.Fatal(err)
+	}
+}
+
+// memory is a figure of the daemon's /proc/…/status, in MB.
+func (d *daemon) memory(name string) float64 {
+	d.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	if err != nil {
+		d.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kb, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err != nil {
+				d.Fatal(err)
+			}
+			return float64(kb) / 1024
+		}
+	}
+	d.Fatalf("no %s in status", name)
+	return 0
+}
+
+// cpu is the processor time that the daemon and its children have used.
+func (d *daemon) cpu() time.Duration {
+	d.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
+	if err != nil {
+		d.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	var ticks int
+	for _, i := range []int{11, 12, 13, 14} { // utime stime cutime cstime
+		n, err := strconv.Atoi(fields[i])
+		if err != nil {
+			d.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// members is how many entries the set of IPv4 bans has; 0 where there is none.
+func members(t testing.TB) int {
+	t.Helper()
+	out, err := exec.Command("ipset", "list", "-t", "freeswitch-blocked").CombinedOutput()
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(out)) {
+		if rest, ok := strings.CutPrefix(line, "Number of entries: "); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(rest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+// inSet reports whether the set holds an address.
+func inSet(ip string) bool {
+	return exec.Command("ipset", "test", "freeswitch-blocked", ip).Run() == nil
+}

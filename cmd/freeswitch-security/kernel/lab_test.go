@@ -1,0 +1,263 @@
+//go:build kernel
+
+package kernel
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	roleVar        = "KERNEL_TEST_ROLE" // what this process is: "" outside, then switch, internet
+	hostVar        = "KERNEL_TEST_HOST" // the network namespace outside
+	switchAddress  = "10.77.0.10"
+	gatewayAddress = "10.77.0.1"
+	switchAddress6 = "fd77::10"
+	sipPort        = 5060
+)
+
+// binary is the daemon, built once.
+var binary string
+
+// internet is the second namespace, in which every address can be a sender.
+var internet *os.File
+
+func TestMain(m *testing.M) {
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		fail(err)
+	}
+	switch os.Getenv(roleVar) {
+	case "":
+		os.Exit(outside(own))
+	case "internet":
+		_, _ = io.Copy(io.Discard, os.Stdin) // the namespace lives as long as the switch
+		os.Exit(0)
+	}
+	if own == os.Getenv(hostVar) {
+		fail(fmt.Errorf("not in a network namespace of our own"))
+	}
+	dir, err := os.MkdirTemp("", "freeswitch-security-kernel-")
+	if err != nil {
+		fail(err)
+	}
+	binary = filepath.Join(dir, "freeswitch-security")
+	build := exec.Command("go", "build", "-o", binary, "..")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fail(fmt.Errorf("build: %w: %s", err, out))
+	}
+	if err := connect(); err != nil {
+		fail(err)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "kernel tests:", err)
+	os.Exit(1)
+}
+
+// again is this test binary once more, in a network namespace of its own.
+func again(role, host string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), roleVar+"="+role, hostVar+"="+host)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// outside runs the tests in a namespace and returns their exit status.
+func outside(host string) int {
+	if os.Geteuid() != 0 {
+		fail(fmt.Errorf("must run as root"))
+	}
+	for _, name := range []string{"iptables", "ip6tables", "iptables-restore", "ipset", "ip", "conntrack"} {
+		if _, err := exec.LookPath(name); err != nil {
+			fail(fmt.Errorf("%w: apt-get install iptables ipset iproute2 conntrack", err))
+		}
+	}
+	runtime.LockOSThread() // Pdeathsig is that of the thread
+	cmd := again("switch", host)
+	if err := cmd.Run(); err != nil {
+		if exit, ok := err.(*exec.ExitError); ok {
+			return exit.ExitCode()
+		}
+		fail(err)
+	}
+	return 0
+}
+
+// connect makes the second namespace and ties it to this one.
+func connect() error {
+	runtime.LockOSThread()
+	cmd := again("internet", os.Getenv(hostVar))
+	if _, err := cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	pid := fmt.Sprint(cmd.Process.Pid)
+	var err error
+	if internet, err = os.Open("/proc/" + pid + "/ns/net"); err != nil {
+		return err
+	}
+	commands := []string{
+		"ip link set lo up",
+		"ip link add wan type veth peer name lan",
+		"ip link set lan netns " + pid,
+		"ip addr add " + switchAddress + "/24 dev wan",
+		"ip addr add " + switchAddress6 + "/64 dev wan nodad",
+		"ip link set wan up",
+		"ip route add default via " + gatewayAddress,
+		"ip -6 route add default via fd77::1",
+	}
+	enter := "nsenter -t " + pid + " -n "
+	for _, c := range []string{
+		"ip link set lo up",
+		"ip addr add " + gatewayAddress + "/24 dev lan",
+		"ip addr add fd77::1/64 dev lan nodad",
+		"ip link set lan up",
+		// Every address of these networks is one of this host's own.
+		"ip route add local 198.18.0.0/15 dev lo",
+		"ip route add local 203.0.113.0/24 dev lo",
+		"ip -6 route add local 2001:db8::/32 dev lo",
+	} {
+		commands = append(commands, enter+c)
+	}
+	for _, c := range commands {
+		words := strings.Fields(c)
+		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", c, err, out)
+		}
+	}
+	return nil
+}
+
+// dial returns a socket in the second namespace that sends from an address to
+// the SIP port of the switch.
+func dial(t testing.TB, from string) net.Conn {
+	t.Helper()
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	made := make(chan result)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if err := unix.Setns(int(internet.Fd()), unix.CLONE_NEWNET); err != nil {
+			made <- result{nil, err}
+			return
+		}
+		to := switchAddress
+		if strings.Contains(from, ":") {
+			to = switchAddress6
+		}
+		conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(from)}, &net.UDPAddr{IP: net.ParseIP(to), Port: sipPort})
+		made <- result{conn, err}
+	}()
+	r := <-made
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	t.Cleanup(func() { r.conn.Close() })
+	return r.conn
+}
+
+// An ear hears the packets that get through to the SIP port.
+type ear struct {
+	mu   sync.Mutex // guards all
+	last map[netip.Addr]time.Time
+	n    map[netip.Addr]int
+}
+
+func listen(t testing.TB) *ear {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{Port: sipPort})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadBuffer(8 << 20); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	e := &ear{last: map[netip.Addr]time.Time{}, n: map[netip.Addr]int{}}
+	go func() {
+		var buffer [64]byte
+		for {
+			_, from, err := conn.ReadFromUDPAddrPort(buffer[:])
+			if err != nil {
+				return
+			}
+			e.mu.Lock()
+			e.last[from.Addr().Unmap()] = time.Now()
+			e.n[from.Addr().Unmap()]++
+			e.mu.Unlock()
+		}
+	}()
+	return e
+}
+
+// heard is how many packets of an address have arrived, and the last of them when.
+func (e *ear) heard(from string) (n int, last time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := netip.MustParseAddr(from)
+	return e.n[a], e.last[a]
+}
+
+// chatter sends packets from an address until stop is called.
+func chatter(t testing.TB, from string, every time.Duration) (stop func()) {
+	t.Helper()
+	conn := dial(t, from)
+	end := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				_, _ = conn.Write([]byte("x")) // nobody may be listening yet
+			}
+		}
+	})
+	return func() {
+		close(end)
+		done.Wait()
+	}
+}
+
+// eventually waits for a condition.
+func eventually(t testing.TB, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", within, what)
+		}
+		pause(time.Millisecond)
+	}
+}
+
+// pause lets other processes go on.
+func pause(d time.Duration) { <-time.After(d) }

@@ -1,0 +1,164 @@
+//go:build kernel
+
+package kernel
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLatency measures from the moment an attack line is written to the last
+// packet of its attacker that got through.
+func TestLatency(t *testing.T) {
+	t.Run("idle", func(t *testing.T) { latency(t, 0) })
+	t.Run("beside 5000 lines a second", func(t *testing.T) { latency(t, 5000) })
+}
+
+const (
+	trials = 200
+	// grain is the time between two packets of an attacker: what the
+	// measurement cannot see.
+	grain = 250 * time.Microsecond
+)
+
+func latency(t *testing.T, noise int) {
+	d := prepare(t, ``, atOnce).start()
+	e := listen(t)
+	if noise > 0 {
+		stop := d.noise(noise)
+		defer stop()
+		pause(200 * time.Millisecond)
+	}
+	var took []time.Duration
+	for i := range trials {
+		ip := fmt.Sprintf("198.18.1.%d", i)
+		stop := chatter(t, ip, grain)
+		eventually(t, time.Second, "packets of "+ip+" arrive", func() bool { n, _ := e.heard(ip); return n > 2 })
+		written := time.Now()
+		d.write(failure(ip))
+		eventually(t, 2*time.Second, ip+" is silent", func() bool {
+			_, last := e.heard(ip)
+			return time.Since(last) > 30*time.Millisecond
+		})
+		stop()
+		_, last := e.heard(ip)
+		took = append(took, max(0, last.Sub(written)))
+	}
+	slices.Sort(took)
+	p50, p99, worst := took[trials/2], took[trials*99/100], took[trials-1]
+	t.Logf("line written to packets dropped, %d trials: p50 %s, p99 %s, worst %s", trials, p50, p99, worst)
+	if p50 > 5*time.Millisecond || p99 > 15*time.Millisecond {
+		t.Errorf("p50 %s, p99 %s; want at most 5ms and 15ms", p50, p99)
+	}
+}
+
+// noise writes lines that are no events, one write each, until it is stopped.
+func (d *daemon) noise(perSecond int) (stop func()) {
+	end, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		began, n := time.Now(), 0
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+			}
+			for ; n < int(time.Since(began).Seconds()*float64(perSecond)); n++ {
+				d.write("f3a8b1c2-0d4e-4f5a-a6b7-c8d9e0f1a2b3 " + time.Now().UTC().Format("2006-01-02 15:04:05.000000") +
+					" 97.10% [DEBUG] switch_core_state_machine.c:600 (sofia/internal/1000@10.77.0.10) Running State Change CS_EXECUTE (Cur 7 Tot 1234)\n")
+			}
+		}
+	}()
+	return func() {
+		close(end)
+		<-done
+	}
+}
+
+// TestManyBansAtOnce measures how long it takes until every address of a burst is
+// in the kernel, durable included.
+func TestManyBansAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		bans  int
+		limit time.Duration
+	}{{10_000, 300 * time.Millisecond}, {100_000, 2 * time.Second}} {
+		t.Run(fmt.Sprint(c.bans), func(t *testing.T) {
+			d := prepare(t, `backend = "ipset"`, atOnce).start()
+			lines := burst(c.bans, 1)
+			began := time.Now()
+			d.write(lines)
+			eventually(t, 20*time.Second, "all are in the kernel", func() bool { return members(t) >= c.bans })
+			took := time.Since(began)
+			t.Logf("%d bans in the kernel after %s", c.bans, took)
+			if took > c.limit {
+				t.Errorf("took %s, want at most %s", took, c.limit)
+			}
+		})
+	}
+}
+
+// burst is so many addresses that fail so many times each, in turns.
+func burst(addresses, times int) string {
+	var lines strings.Builder
+	for range times {
+		for i := range addresses {
+			lines.WriteString(failure(address(i)))
+		}
+	}
+	return lines.String()
+}
+
+// address is the i-th of some 130,000.
+func address(i int) string { return fmt.Sprintf("198.%d.%d.%d", 18+i>>16, i>>8&255, i&255) }
+
+// TestFlood lets 10,000 sources fail five times each, at full speed.
+func TestFlood(t *testing.T) {
+	d := prepare(t, ``, guessing).start()
+	began := time.Now()
+	d.write(burst(10_000, 5))
+	eventually(t, 20*time.Second, "every one is banned", func() bool { return members(t) >= 10_000 })
+	t.Logf("10000 sources with five failures each banned after %s", time.Since(began))
+}
+
+// TestFootprint measures memory and processor time.
+func TestFootprint(t *testing.T) {
+	d := prepare(t, ``, guessing).start()
+	pause(time.Second)
+	idle := d.memory("VmRSS")
+	t.Logf("resident when idle: %.1f MB", idle)
+	if idle > 20 {
+		t.Errorf("%.1f MB when idle, want at most 20", idle)
+	}
+
+	stop := d.noise(5000)
+	pause(time.Second)
+	before, began := d.cpu(), time.Now()
+	pause(5 * time.Second)
+	share := 100 * (d.cpu() - before).Seconds() / time.Since(began).Seconds()
+	stop()
+	t.Logf("processor at 5000 lines a second: %.1f %% of a core", share)
+	if share > 3 {
+		t.Errorf("%.1f %% of a core at 5000 noise lines a second, want at most 3", share)
+	}
+
+	for i := 0; i < 100_000; i += 10_000 {
+		var lines strings.Builder
+		for k := range 10_000 {
+			lines.WriteString(failure(address(i + k)))
+		}
+		d.write(lines.String())
+		pause(100 * time.Millisecond)
+	}
+	pause(time.Second)
+	tracking := d.memory("VmRSS")
+	t.Logf("resident with 100000 tracked attackers: %.1f MB", tracking)
+	if tracking > 50 {
+		t.Errorf("%.1f MB with 100000 tracked attackers, want at most 50", tracking)
+	}
+}

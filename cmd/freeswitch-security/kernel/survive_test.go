@@ -1,0 +1,275 @@
+//go:build kernel
+
+package kernel
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestRestartWithoutGap ends and starts the daemon under 10,000 bans while banned
+// addresses keep sending: not one of their packets may get through.
+func TestRestartWithoutGap(t *testing.T) {
+	d := prepare(t, ``, atOnce).start()
+	const bans = 10_000
+	d.write(burst(bans, 1))
+	eventually(t, 20*time.Second, "all are in the kernel", func() bool { return members(t) >= bans })
+	e := listen(t)
+	var banned []string
+	for i := range 20 {
+		ip := address(i * 499)
+		banned = append(banned, ip)
+		stop := chatter(t, ip, time.Millisecond)
+		defer stop()
+	}
+	newcomer := "203.0.113.66"
+	stopNewcomer := chatter(t, newcomer, grain)
+	defer stopNewcomer()
+	eventually(t, time.Second, "packets of the newcomer arrive", func() bool { n, _ := e.heard(newcomer); return n > 10 })
+
+	for i, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGINT} {
+		took := d.stop(sig)
+		t.Logf("%s took %s", sig, took)
+		if took > 100*time.Millisecond {
+			t.Errorf("%s took %s, want at most 100ms", sig, took)
+		}
+		if i == 2 {
+			d.write(failure(newcomer)) // while nobody watches
+		}
+		began := time.Now()
+		d.start()
+		took = time.Since(began)
+		t.Logf("ready after %s", took)
+		if took > 300*time.Millisecond {
+			t.Errorf("ready after %s, want at most 300ms", took)
+		}
+		if i == 2 {
+			eventually(t, time.Second, "who attacked while nobody watched is banned", func() bool { return inSet(newcomer) })
+		}
+		pause(300 * time.Millisecond)
+		if got := members(t); got < bans {
+			t.Errorf("%d bans in the kernel after the restart", got)
+		}
+	}
+	for _, ip := range banned {
+		if n, _ := e.heard(ip); n > 0 {
+			t.Errorf("%d packets of %s got through", n, ip)
+		}
+	}
+}
+
+// TestNewAttackerDuringStart writes an attack while 10,000 bans are restored.
+func TestNewAttackerDuringStart(t *testing.T) {
+	d := prepare(t, ``, atOnce).start()
+	d.write(burst(10_000, 1))
+	eventually(t, 20*time.Second, "all are in the kernel", func() bool { return members(t) >= 10_000 })
+	d.stop(syscall.SIGTERM)
+	e := listen(t)
+	ip := "203.0.113.77"
+	stop := chatter(t, ip, grain)
+	defer stop()
+	eventually(t, time.Second, "packets arrive", func() bool { n, _ := e.heard(ip); return n > 10 })
+	began := time.Now()
+	d.launch()
+	pause(20 * time.Millisecond)
+	d.write(failure(ip))
+	eventually(t, 5*time.Second, "the daemon is ready", func() bool { return strings.Contains(d.said.String(), "msg=ready") })
+	ready := time.Now()
+	eventually(t, 5*time.Second, ip+" is silent", func() bool {
+		_, last := e.heard(ip)
+		return time.Since(last) > 50*time.Millisecond
+	})
+	_, last := e.heard(ip)
+	t.Logf("ready after %s, the new attacker's last packet %s after that", ready.Sub(began), last.Sub(ready))
+	if last.Sub(began) > 315*time.Millisecond {
+		t.Errorf("the new attacker got through for %s", last.Sub(began))
+	}
+}
+
+// accepted is a line of the daemon's log that acknowledges a ban.
+var accepted = regexp.MustCompile(`msg=ban ip=(\S+)`)
+
+// TestKillNine kills the daemon at random moments while bans come in, and holds
+// what the next start knows against what was acknowledged. KILLS says how often.
+func TestKillNine(t *testing.T) {
+	kills := 20
+	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
+		kills = n
+	}
+	d := prepare(t, `backend = "ipset"`, atOnce).start()
+	rng := rand.New(rand.NewPCG(9, 9))
+	acknowledged := map[string]bool{}
+	next := 0
+	for kill := range kills {
+		deadline := time.Now().Add(time.Duration(5+rng.IntN(120)) * time.Millisecond)
+		for time.Now().Before(deadline) {
+			var lines strings.Builder
+			for range 1 + rng.IntN(50) {
+				lines.WriteString(failure(address(next)))
+				next++
+			}
+			d.write(lines.String())
+			pause(time.Duration(rng.IntN(3)) * time.Millisecond)
+		}
+		d.stop(syscall.SIGKILL)
+		for _, m := range accepted.FindAllStringSubmatch(d.said.String(), -1) {
+			acknowledged[m[1]] = true
+		}
+		d.start()
+		eventually(t, 5*time.Second, fmt.Sprintf("kill %d: what was acknowledged is in the kernel", kill), func() bool {
+			return members(t) >= len(acknowledged)
+		})
+	}
+	// Everything that was written is banned in the end: nothing was lost either.
+	eventually(t, 10*time.Second, fmt.Sprintf("all %d attackers are banned", next), func() bool { return members(t) >= next })
+	for ip := range acknowledged {
+		if !inSet(ip) {
+			t.Errorf("%s was acknowledged and is not in the kernel", ip)
+		}
+	}
+	t.Logf("%d kills, %d acknowledged before one of them, %d bans in the end", kills, len(acknowledged), members(t))
+}
+
+// TestBrokenRulesAreRefused sends SIGHUP with broken rules, and then with good
+// ones.
+func TestBrokenRulesAreRefused(t *testing.T) {
+	d := prepare(t, `backend = "ipset"`, atOnce).start()
+	d.rules(`backend = "ipset"`, strings.ReplaceAll(atOnce, "event ==", "evnt =="))
+	hup := func(answer string) {
+		t.Helper()
+		if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 5*time.Second, answer, func() bool { return strings.Contains(d.said.String(), answer) })
+	}
+	hup("reload refused")
+	if said := d.said.String(); !strings.Contains(said, `There is no field \"evnt\"`) || !strings.Contains(said, "rules.hcl:12,") {
+		t.Errorf("the mistake is not in the log:\n%s", said)
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "the status tells of it", func() bool {
+		return strings.Contains(d.said.String(), `reload="1 mistakes in`)
+	})
+	d.write(failure("198.18.0.1"))
+	eventually(t, 5*time.Second, "the old rules still ban", func() bool { return inSet("198.18.0.1") })
+
+	d.rules(`backend = "ipset"`, atOnce+"trusted \"office\" {\n  networks = [\"198.18.0.0/24\"]\n}\n")
+	hup("msg=reloaded")
+	eventually(t, 5*time.Second, "the new trust lifts the ban", func() bool { return !inSet("198.18.0.1") })
+	d.write(failure("198.18.1.1"))
+	eventually(t, 5*time.Second, "the new rules ban", func() bool { return inSet("198.18.1.1") })
+}
+
+// TestMeddling undoes the protection in every way that a person or a program
+// might, and wants it back within five seconds, with one line in the log.
+func TestMeddling(t *testing.T) {
+	d := prepare(t, `backend = "ipset"`, atOnce).start()
+	d.write(burst(200, 1))
+	eventually(t, 5*time.Second, "all are in the kernel", func() bool { return members(t) >= 200 })
+	e := listen(t)
+	ip := address(7)
+	stop := chatter(t, ip, time.Millisecond)
+	defer stop()
+	for _, c := range []struct {
+		name     string
+		commands []string
+	}{
+		{"chain flushed", []string{"iptables -F FREESWITCH"}},
+		{"everything flushed", []string{"iptables -F"}},
+		{"jump deleted", []string{"iptables -D INPUT -j FREESWITCH"}},
+		{"chain deleted", []string{"iptables -F", "iptables -X FREESWITCH"}},
+		{"an ACCEPT above the jump", []string{"iptables -I INPUT 1 -p udp -j ACCEPT"}},
+		{"set flushed", []string{"ipset flush freeswitch-blocked"}},
+		{"half of the set deleted", half()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := strings.Count(d.said.String(), "mended what others had changed")
+			undone := time.Now()
+			for _, command := range c.commands {
+				words := strings.Fields(command)
+				if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+					t.Fatalf("%s: %v: %s", command, err, out)
+				}
+			}
+			eventually(t, 5*time.Second, "it is mended", func() bool {
+				_, last := e.heard(ip)
+				mended := strings.Count(d.said.String(), "mended what others had changed") > before
+				return mended && time.Since(last) > 50*time.Millisecond && members(t) >= 200
+			})
+			t.Logf("mended after %s", time.Since(undone))
+			pause(4 * time.Second) // another look at it finds nothing
+			if n := strings.Count(d.said.String(), "mended what others had changed") - before; n != 1 {
+				t.Errorf("%d lines say that it was mended, want one:\n%s", n, d.said)
+			}
+		})
+	}
+	if err := exec.Command("ipset", "destroy", "freeswitch-blocked").Run(); err == nil {
+		t.Error("the set could be destroyed while it is in use")
+	}
+}
+
+// half deletes every second address of the first 200.
+func half() []string {
+	var commands []string
+	for i := 1; i < 200; i += 2 {
+		commands = append(commands, "ipset del freeswitch-blocked "+address(i))
+	}
+	return commands
+}
+
+// TestDamagedState starts on a state file of noise: the daemon says so and
+// protects on.
+func TestDamagedState(t *testing.T) {
+	d := prepare(t, `backend = "ipset"`, atOnce)
+	state := filepath.Join(d.dir, "state")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(state, "state.db"), []byte(strings.Repeat("noise", 10_000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	if !strings.Contains(d.said.String(), "state damaged: moved aside") {
+		t.Errorf("nothing is said of the damage:\n%s", d.said)
+	}
+	d.write(failure("198.18.0.1"))
+	eventually(t, 5*time.Second, "it protects", func() bool { return inSet("198.18.0.1") })
+}
+
+// TestFullDisk gives the state a file system that is full.
+func TestFullDisk(t *testing.T) {
+	d := prepare(t, `backend = "ipset"`, atOnce)
+	state := filepath.Join(d.dir, "state")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", state, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if d.cmd != nil {
+			_ = d.cmd.Process.Kill()
+			<-d.done
+		}
+		if err := syscall.Unmount(state, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	d.start()
+	d.write(burst(5000, 1))
+	eventually(t, 10*time.Second, "all are in the kernel", func() bool { return members(t) >= 5000 })
+	if !strings.Contains(d.said.String(), "state not saved") {
+		t.Errorf("nothing is said of the full disk:\n%s", d.said)
+	}
+}
