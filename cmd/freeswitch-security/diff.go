@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
 
 	"github.com/spf13/cobra"
 )
@@ -25,22 +25,37 @@ func (a *app) diff() *cobra.Command {
 		Short: "Compare whom two sets of rules would block",
 		Long: `Run two sets of rules over the same recordings and show whom B would block that
 A does not, and the reverse, and whom it would block earlier, later, or for
-another length. Compared is the first ban of each target.
+another length. Compared is the first ban that covers each target.
 
 Exit status: 0 they block alike; 1 they differ, or rules have mistakes; 2 it
-could not be done.`,
-		Example: "  freeswitch-security diff --rules /etc/freeswitch-security/rules.d --with rules.d freeswitch.log",
+could not be done, or something could not be read.`,
+		Example: "  freeswitch-security diff --rules rules.d --with rules.new freeswitch.log",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			before, err := a.firstBans(cmd.Context(), rules, source, args)
+			cfgA, err := a.load(rules)
 			if err != nil {
 				return err
 			}
-			after, err := a.firstBans(cmd.Context(), with, source, args)
+			cfgB, err := a.load(with)
 			if err != nil {
 				return err
 			}
-			return a.compare(before, after)
+			before, _, err := a.firstBans(cmd.Context(), cfgA, source, args)
+			if err != nil {
+				return err
+			}
+			after, account, err := a.firstBans(cmd.Context(), cfgB, source, args)
+			if err != nil {
+				return err
+			}
+			differ, err := a.compare(before, after)
+			if err := errors.Join(err, account()); err != nil {
+				return err
+			}
+			if differ {
+				return errNo
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules A")
@@ -54,59 +69,70 @@ could not be done.`,
 	return cmd
 }
 
-// firstBans replays args under the rules of a directory and returns the first
-// ban of each target.
-func (a *app) firstBans(ctx context.Context, rules, source string, args []string) (map[netip.Prefix]engine.Verdict, error) {
-	cfg, err := a.load(rules)
-	if err != nil {
-		return nil, err
-	}
+// firstBans is what a set of rules did first about each target.
+type firstBans map[netip.Prefix]engine.Verdict
+
+// firstBans replays args under the rules of cfg. account tells what could
+// not be read, as [app.account] does: it is the same for both sets of rules.
+func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, args []string) (first firstBans, account func() error, err error) {
 	inputs, recordings, err := a.inputs(cfg, args, source)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if slices.ContainsFunc(recordings, func(r *recording) bool { return slices.Contains(r.paths, "-") }) {
-		return nil, errors.New("diff reads its files twice and cannot read standard input")
+		return nil, nil, errors.New("diff reads its files twice and cannot read standard input")
 	}
-	first := map[netip.Prefix]engine.Verdict{}
-	e := engine.New(cfg, nil, slog.New(slog.DiscardHandler), func(v engine.Verdict) {
+	first = firstBans{}
+	e := engine.New(cfg, engine.Options{Tell: func(v engine.Verdict) {
 		if _, known := first[v.Target]; v.Kind == engine.Ban && !known {
 			first[v.Target] = v
 		}
-	})
+	}})
 	done := a.progress(recordings)
-	_, err = e.Replay(ctx, inputs, nil)
+	stats, err := e.Replay(ctx, inputs, nil)
 	done()
-	return first, errors.Join(append(failures(recordings), err)...)
+	if ctx.Err() != nil {
+		return nil, nil, errInterrupted
+	}
+	return first, func() error { return a.account(inputs, recordings, stats, err) }, nil
 }
 
-// A difference is one row of the comparison.
-type difference struct {
+// covering returns the earliest ban that covers all of target: its own, or that
+// of a network around it.
+func (f firstBans) covering(target netip.Prefix) (first engine.Verdict, found bool) {
+	for bits := target.Bits(); bits >= 0; bits-- {
+		v, ok := f[netip.PrefixFrom(target.Addr(), bits).Masked()]
+		if ok && (!found || v.Time.Before(first.Time)) {
+			first, found = v, true
+		}
+	}
+	return first, found
+}
+
+// A row is one difference.
+type row struct {
 	at     time.Time
 	target netip.Prefix
 	how    string
 	detail string
 }
 
-// compare prints how the bans of B differ from those of A.
-func (a *app) compare(before, after map[netip.Prefix]engine.Verdict) error {
-	var rows []difference
-	for target, b := range after {
-		if _, both := before[target]; !both {
-			rows = append(rows, difference{b.Time, target, "only B", byRule(b)})
-		}
-	}
-	for target, b := range before {
-		if d, differs := compareBan(b, after); differs {
-			d.target = target
+// compare prints how the bans of B differ from those of A, and reports whether
+// they do.
+func (a *app) compare(before, after firstBans) (differ bool, err error) {
+	var rows []row
+	targets := maps.Clone(before)
+	maps.Copy(targets, after)
+	for target := range targets {
+		if d, differs := compareTarget(target, before, after); differs {
 			rows = append(rows, d)
 		}
 	}
 	if len(rows) == 0 {
 		_, err := fmt.Fprintf(a.stdout, "No difference: both block %s.\n", count(len(before), "target"))
-		return err
+		return false, err
 	}
-	slices.SortFunc(rows, func(x, y difference) int {
+	slices.SortFunc(rows, func(x, y row) int {
 		return cmp.Or(cmp.Compare(x.how, y.how), x.at.Compare(y.at), x.target.Compare(y.target))
 	})
 	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
@@ -120,23 +146,23 @@ func (a *app) compare(before, after map[netip.Prefix]engine.Verdict) error {
 	for _, how := range slices.Sorted(maps.Keys(totals)) {
 		fmt.Fprintf(t, "%s\t%s\n", how, count(totals[how], "target"))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	return errNo
+	return true, t.Flush()
 }
 
-// compareBan compares a ban of A with what B does about the same target.
-func compareBan(a engine.Verdict, after map[netip.Prefix]engine.Verdict) (difference, bool) {
-	b, both := after[a.Target]
-	d := difference{at: a.Time}
+// compareTarget compares what befell a target first.
+func compareTarget(target netip.Prefix, before, after firstBans) (row, bool) {
+	a, inA := before.covering(target)
+	b, inB := after.covering(target)
+	d := row{target: target, at: b.Time}
 	switch {
-	case !both:
-		d.how, d.detail = "only A", byRule(a)
+	case !inA:
+		d.how, d.detail = "only B", byRule(b)
+	case !inB:
+		d.at, d.how, d.detail = a.Time, "only A", byRule(a)
 	case b.Time.Before(a.Time):
-		d.at, d.how, d.detail = b.Time, "earlier", "by "+ban.FormatDuration(a.Time.Sub(b.Time))+": "+byRule(b)+", was "+byRule(a)
+		d.how, d.detail = "earlier", "by "+ban.FormatDuration(a.Time.Sub(b.Time))+": "+byRule(b)+", was "+byRule(a)
 	case b.Time.After(a.Time):
-		d.at, d.how, d.detail = b.Time, "later", "by "+ban.FormatDuration(b.Time.Sub(a.Time))+": "+byRule(b)+", was "+byRule(a)
+		d.how, d.detail = "later", "by "+ban.FormatDuration(b.Time.Sub(a.Time))+": "+byRule(b)+", was "+byRule(a)
 	case a.Term != b.Term:
 		d.how, d.detail = "length", byRule(b)+", was "+byRule(a)
 	default:

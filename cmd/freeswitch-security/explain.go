@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -17,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// maxExplained bounds what explain reads: it is for a few lines, not for a log.
+// maxExplained bounds what explain reads, in bytes: it is for a few lines, not for a log.
 const maxExplained = 1 << 20
 
 func (a *app) explain() *cobra.Command {
@@ -27,18 +28,22 @@ func (a *app) explain() *cobra.Command {
 		Short: "Say what a log line is and which rules it matches",
 		Long: `Say what a log line is, field by field, and for every rule whether it matches
 and which part of its expression decides that. - reads standard input: a message
-of several lines belongs together.
+of several lines belongs together; of several messages all events are explained.
 
 Exit status: 0 a rule matches; 1 none does, or the rules have mistakes; 2 it
 could not be done.`,
-		Example: "  tail -1 /var/log/freeswitch/freeswitch.log | freeswitch-security explain -",
-		Args:    cobra.ExactArgs(1),
+		Example: "  freeswitch-security explain \"$(tail -1 /var/log/freeswitch/freeswitch.log)\"\n" +
+			"  grep 203.0.113.7 freeswitch.log | freeswitch-security explain -",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text := args[0]
 			if text == "-" {
-				read, err := io.ReadAll(io.LimitReader(a.stdin, maxExplained))
+				read, err := io.ReadAll(io.LimitReader(a.stdin, maxExplained+1))
 				if err != nil {
 					return err
+				}
+				if len(read) > maxExplained {
+					return errors.New("standard input is too long to explain: give a few lines, and a whole log to replay")
 				}
 				text = string(read)
 			}
@@ -59,20 +64,30 @@ could not be done.`,
 }
 
 func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.Source, text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("there is no line to explain")
+	}
 	if e, ok := from.Source.(plugin.Explainer); ok {
 		fmt.Fprintln(a.stdout, strings.TrimRight(e.Explain(text), "\n"))
 	}
-	matched := false
+	var events []*event.Event
 	_, err := from.Source.Replay(ctx, plugin.Recording{Name: "the line", ModTime: time.Now(), R: strings.NewReader(text)}, nil,
 		func(ev *event.Event) error {
 			ev.Source = from.Ref
-			if a.explainEvent(cfg, ev) {
-				matched = true
-			}
+			events = append(events, ev)
 			return nil
 		})
 	if err != nil {
 		return err
+	}
+	matched := false
+	for i, ev := range events {
+		if len(events) > 1 {
+			fmt.Fprintf(a.stdout, "\nEvent %d of %d: %s, from the line\n  %s\n", i+1, len(events), printable(ev.Name), printable(ev.Text))
+		}
+		if a.explainEvent(cfg, ev) {
+			matched = true
+		}
 	}
 	if !matched {
 		return errNo

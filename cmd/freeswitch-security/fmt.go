@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"freeswitch-security/engine/config"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -19,8 +22,8 @@ func (a *app) format() *cobra.Command {
 		Long: `Bring the *.hcl files of a directory into their usual form, and print the names
 of those that changed. A file that does not parse is left alone.
 
-Exit status: 0 all files are in form; 1 with --check: some are not; 2 it could
-not be done.`,
+Exit status: 0 all files are in form; 1 some do not parse or, with --check, are
+not in form; 2 it could not be done.`,
 		Example: "  freeswitch-security fmt rules.d\n  freeswitch-security fmt --check rules.d",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -36,24 +39,27 @@ not be done.`,
 }
 
 func (a *app) formatDir(dir string, check bool) error {
-	if _, err := os.Stat(dir); err != nil {
-		return err
-	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*.hcl"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	changed := false
-	for _, path := range paths {
+	var changed bool
+	var mistakes hcl.Diagnostics
+	files := config.Files{}
+	for _, entry := range entries {
+		// Hidden files are no rule files: editors keep their drafts there.
+		if entry.IsDir() || filepath.Ext(entry.Name()) != ".hcl" || strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		path := filepath.Join(dir, entry.Name())
 		src, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
 		formed, diags := config.Format(path, src)
-		if diags.HasErrors() {
-			return a.complain(diags, nil)
-		}
-		if bytes.Equal(src, formed) {
+		mistakes = append(mistakes, diags...)
+		files[path] = &hcl.File{Bytes: src}
+		if diags.HasErrors() || bytes.Equal(src, formed) {
 			continue
 		}
 		changed = true
@@ -65,6 +71,9 @@ func (a *app) formatDir(dir string, check bool) error {
 			return err
 		}
 	}
+	if err := a.complain(mistakes, files); err != nil {
+		return err
+	}
 	if check && changed {
 		return errNo
 	}
@@ -72,8 +81,13 @@ func (a *app) formatDir(dir string, check bool) error {
 }
 
 // replaceFile puts content in the place of a file at once, so that a reload
-// meanwhile, or a full disk, never sees half of it.
+// meanwhile, or a full disk, never sees half of it. The file keeps its owner and
+// mode, and a symbolic link to it stays one.
 func replaceFile(path string, content []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -84,8 +98,14 @@ func replaceFile(path string, content []byte) error {
 	}
 	defer os.Remove(temporary.Name()) // already gone after the rename
 	_, err = temporary.Write(content)
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && err == nil {
+		err = temporary.Chown(int(owner.Uid), int(owner.Gid))
+	}
 	if err == nil {
 		err = temporary.Chmod(info.Mode())
+	}
+	if err == nil {
+		err = temporary.Sync()
 	}
 	if closing := temporary.Close(); err == nil {
 		err = closing

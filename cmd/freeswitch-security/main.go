@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -36,15 +37,30 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.LookupEnv}
-	err := a.root().ExecuteContext(ctx)
+	return a.execute(ctx, os.Args[1:])
+}
+
+// execute runs the command line args and returns the exit status.
+func (a *app) execute(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
 		return exitYes
 	case errors.Is(err, errNo):
 		return exitNo
 	}
-	fmt.Fprintln(a.stderr, "freeswitch-security:", err)
+	a.say(err)
 	return exitTrouble
+}
+
+// say writes what went wrong, or is worth knowing beside the answer, to standard
+// error. Errors that were joined stand on a line each.
+func (a *app) say(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(a.stderr, "freeswitch-security:", printable(strings.TrimSuffix(line, "\n")))
+	}
 }
 
 func (a *app) root() *cobra.Command {
@@ -60,14 +76,54 @@ Exit status: 0 done, and the answer is yes; 1 the answer is no (mistakes in the
 rules, a test that fails, files that differ); 2 it could not be done.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+
+		DisableFlagsInUseLine: true,
+
+		Args: cobra.ArbitraryArgs,
+		RunE: func(root *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return root.Help()
+			}
+			return unknownVerb(root, args[0])
+		},
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.check(), a.test(), a.format(), a.replay(), a.explain(), a.diff(), a.version())
+	root.SetHelpCommand(help(root))
+	root.AddCommand(a.check(), a.test(), a.format(), a.replay(), a.explain(), a.diff(), a.runVerb(), a.version())
 	return root
+}
+
+// help is the verb that cobra would add, but for its exit status where there is
+// no such verb.
+func help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [VERB]",
+		Short:   "Say how a verb is used",
+		Long:    "Say how a verb is used, as VERB --help does.",
+		Example: "  freeswitch-security help replay",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			about, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return unknownVerb(root, rest[0])
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+func unknownVerb(root *cobra.Command, verb string) error {
+	if like := root.SuggestionsFor(verb); len(like) > 0 {
+		return fmt.Errorf("there is no verb %q; did you mean %s?", verb, strings.Join(like, " or "))
+	}
+	return fmt.Errorf("there is no verb %q; --help lists them", verb)
 }
 
 // width is that of the terminal behind w, and 0 where there is none.

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
@@ -50,9 +53,11 @@ type evidence struct {
 // utc writes a moment as programs read it: UTC with microseconds.
 func utc(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
-// printJSON returns a printer that writes one object a line.
+// printJSON returns a printer that writes one object a line. What a terminal
+// might act upon is escaped in it, as JSON allows.
 func printJSON(w io.Writer) func(engine.Verdict) error {
-	encoder := json.NewEncoder(w)
+	var object bytes.Buffer
+	encoder := json.NewEncoder(&object)
 	encoder.SetEscapeHTML(false)
 	return func(v engine.Verdict) error {
 		l := line{
@@ -63,8 +68,12 @@ func printJSON(w io.Writer) func(engine.Verdict) error {
 			term := v.Term.String()
 			l.For = &term
 		}
-		if !v.Until.IsZero() {
-			until := utc(v.Until)
+		end := v.Until
+		if v.Kind == engine.Refused && v.Term != 0 {
+			end = v.Term.End(v.Time) // of the ban that was refused
+		}
+		if !end.IsZero() {
+			until := utc(end)
 			l.Until = &until
 		}
 		for _, e := range v.Evidence {
@@ -74,8 +83,34 @@ func printJSON(w io.Writer) func(engine.Verdict) error {
 			}
 			l.Evidence = append(l.Evidence, evidence{utc(e.Time), e.Event, e.Source, ip, e.User, e.Text})
 		}
-		return encoder.Encode(l)
+		object.Reset()
+		if err := encoder.Encode(l); err != nil {
+			return err
+		}
+		_, err := w.Write(escapeJSON(object.Bytes()))
+		return err
 	}
+}
+
+// escapeJSON escapes what encoding/json writes as it is but cannot be seen: DEL,
+// the control characters behind ASCII, marks that turn the text around. Outside
+// of strings JSON has no such characters.
+func escapeJSON(text []byte) []byte {
+	visible := func(r rune) bool { return r == '\n' || strconv.IsPrint(r) }
+	if !bytes.ContainsFunc(text, func(r rune) bool { return !visible(r) }) {
+		return text
+	}
+	out := make([]byte, 0, len(text)+64)
+	for _, r := range string(text) {
+		if visible(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out
 }
 
 // printTable returns a printer that writes one row a verdict for people. A wish

@@ -26,6 +26,7 @@ func (a *app) progress(recordings []*recording) (done func()) {
 	if columns == 0 {
 		return func() {}
 	}
+	start := time.Now()
 	stop := make(chan struct{})
 	var showing sync.WaitGroup
 	showing.Go(func() {
@@ -37,7 +38,7 @@ func (a *app) progress(recordings []*recording) (done func()) {
 		bars := mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(columns/2))
 		bar := bars.AddBar(total, mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(decor.CountersKibiByte("% .1f / % .1f")),
-			mpb.AppendDecorators(decor.AverageETA(decor.ET_STYLE_GO)))
+			mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string { return " " + left(start, s) })))
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
@@ -59,4 +60,15 @@ func (a *app) progress(recordings []*recording) (done func()) {
 		close(stop)
 		showing.Wait()
 	}
+}
+
+// left is how long it will still take at the pace so far. The package's own
+// decorators round the time for one byte to nanoseconds, which leaves nothing.
+func left(start time.Time, s decor.Statistics) string {
+	if s.Current == 0 {
+		return ""
+	}
+	took := time.Since(start).Seconds()
+	rest := took * float64(s.Total-s.Current) / float64(s.Current)
+	return (time.Duration(rest) * time.Second).String() + " left"
 }

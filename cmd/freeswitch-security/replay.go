@@ -2,13 +2,15 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
 
 	"github.com/spf13/cobra"
 )
@@ -20,16 +22,16 @@ func (a *app) replay() *cobra.Command {
 		Short: "Run the rules over recorded logs and show whom they would block",
 		Long: `Run the rules over recorded logs and show whom they would block, when, and why.
 Nothing is blocked, and time is the recording's own. The files of one source are
-one stream, in the order given; several sources are merged by time. A FILE may be
-compressed with gzip; - is standard input.
+one stream, in the order given; several sources are merged by time. A FILE may
+be compressed with gzip; - is standard input.
 
 With --format json each verdict is one object a line, and nothing else is on
 standard output. Times are UTC.
 
 Exit status: 0 all was read; 1 the rules have mistakes; 2 something could not be
 read (what could be read was decided on).`,
-		Example: "  freeswitch-security replay /var/log/freeswitch/freeswitch.log.1 /var/log/freeswitch/freeswitch.log\n" +
-			"  freeswitch-security replay --format json log.freeswitch=freeswitch.log.gz | jq .target",
+		Example: "  freeswitch-security replay freeswitch.log.1.gz freeswitch.log\n" +
+			"  freeswitch-security replay --format json log.freeswitch=old.log | jq .target",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runReplay(cmd.Context(), rules, source, format, args)
@@ -42,15 +44,14 @@ read (what could be read was decided on).`,
 }
 
 func (a *app) runReplay(ctx context.Context, rules, source, format string, args []string) error {
+	var held bytes.Buffer
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
-	var show func(engine.Verdict) error
-	switch format {
-	case "text":
-		show = printTable(out)
-	case "json":
-		show = printJSON(out)
-	default:
-		return fmt.Errorf("--format is text or json, not %q", format)
+	if width(a.stdout) > 0 && width(a.stderr) > 0 {
+		out.Reset(&held) // the progress bar would wipe out what is printed meanwhile
+	}
+	show, err := printer(format, out)
+	if err != nil {
+		return err
 	}
 	cfg, err := a.load(rules)
 	if err != nil {
@@ -65,22 +66,28 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 	var printing error // the first failure to print; it ends the replay
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	e := engine.New(cfg, nil, slog.New(slog.DiscardHandler), func(v engine.Verdict) {
+	e := engine.New(cfg, engine.Options{Tell: func(v engine.Verdict) {
 		sum.verdict(v)
 		if printing == nil {
 			if printing = show(v); printing != nil {
 				cancel()
 			}
 		}
-	})
+	}})
 	done := a.progress(recordings)
 	stats, err := e.Replay(ctx, inputs, func(ev *event.Event) { sum.event(ev) })
 	done()
 	if printing == nil {
 		printing = out.Flush()
 	}
+	if printing == nil {
+		_, printing = held.WriteTo(a.stdout)
+	}
 	if printing != nil {
 		return printing
+	}
+	if ctx.Err() != nil {
+		return errInterrupted
 	}
 	sum.read(stats)
 	if format == "text" {
@@ -88,14 +95,42 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 			return err
 		}
 	}
-	return errors.Join(append(failures(recordings), err)...)
+	return a.account(inputs, recordings, stats, err)
 }
 
-// failures lists what could not be read.
-func failures(recordings []*recording) []error {
-	var errs []error
-	for _, r := range recordings {
-		errs = append(errs, r.failed...)
+// printer returns what prints verdicts in the named format.
+func printer(format string, w io.Writer) (func(engine.Verdict) error, error) {
+	switch format {
+	case "text":
+		return printTable(w), nil
+	case "json":
+		return printJSON(w), nil
 	}
-	return errs
+	return nil, fmt.Errorf("--format is text or json, not %q", format)
+}
+
+// errInterrupted ends a verb that a signal stopped. The recordings may still be
+// waiting for their input then, so that nothing can be said of them.
+var errInterrupted = errors.New("interrupted")
+
+// account says what a replay could not read, or not make use of. It fails where
+// something could not be read, or nothing of a source was.
+func (a *app) account(inputs []engine.Input, recordings []*recording, stats []plugin.Stats, reading error) error {
+	errs := []error{reading}
+	for i, r := range recordings {
+		failed := r.failures()
+		errs = append(errs, failed...)
+		if r.taken.Load() > 0 {
+			for _, empty := range r.emptiness() {
+				a.say(empty)
+			}
+		}
+		if st := stats[i]; !st.Recognised && (st.Lines > 0 || len(failed) == 0) {
+			errs = append(errs, fmt.Errorf("no line in %s looks like FreeSWITCH's log", inputs[i].Recording.Name))
+		}
+		if n := stats[i].Skipped; n > 0 {
+			a.say(fmt.Errorf("%s: passed over %s, too long to be looked at", inputs[i].Recording.Name, count(int(n), "line")))
+		}
+	}
+	return errors.Join(errs...)
 }

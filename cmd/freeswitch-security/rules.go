@@ -15,6 +15,13 @@ var rulesDirs = []string{"rules.d", "/etc/freeswitch-security/rules.d"}
 // rulesDir returns dir, or the first default directory that exists.
 func rulesDir(dir string) (string, error) {
 	if dir != "" {
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is a file; name the directory that it stands in", dir)
+		}
+		if err != nil {
+			return "", fmt.Errorf("no rules: %w", err)
+		}
 		return dir, nil
 	}
 	for _, d := range rulesDirs {

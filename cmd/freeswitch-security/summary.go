@@ -64,7 +64,6 @@ func (s *summary) read(stats []plugin.Stats) {
 	for _, one := range stats {
 		s.stats.Lines += one.Lines
 		s.stats.Bytes += one.Bytes
-		s.stats.Skipped += one.Skipped
 		s.stats.Doubted += one.Doubted
 	}
 }
@@ -78,9 +77,6 @@ func (s *summary) print(w io.Writer) error {
 	fmt.Fprintf(t, "events\t%d\t\n", s.events)
 	if s.stats.Doubted > 0 {
 		fmt.Fprintf(t, "doubted\t%d\tlooked like events, but a caller may have written them\n", s.stats.Doubted)
-	}
-	if s.stats.Skipped > 0 {
-		fmt.Fprintf(t, "skipped\t%d\tlines too long to be FreeSWITCH's\n", s.stats.Skipped)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.rules)) {
 		if r := s.rules[name]; *r != (ruleSum{}) {

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"freeswitch-security/engine"
+	"freeswitch-security/engine/plugin"
+)
+
+// FuzzReplay plays any bytes to the shipped rules. Whatever they are, it comes to
+// an end, and what is printed is what programs were promised.
+func FuzzReplay(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add([]byte("\x00\xff\n\n\r\n"))
+	f.Add([]byte(failures("203.0.113.7", 0, 6)))
+	f.Add([]byte(failures("2001:db8::1", 0, 5) + failures("127.0.0.1", 0, 5)))
+	f.Add([]byte(strings.ReplaceAll(failures("203.0.113.7", 0, 5), "1000@", "\x1b[31m\u009b\xff@")))
+	f.Add(compressed([]byte(failures("203.0.113.7", 0, 5))))
+	// Short pieces of the attack: the fuzzer is slow with long ones.
+	whole := unpacked(f)
+	for at := 0; at < len(whole); at += len(whole) / 8 {
+		f.Add(whole[at:min(at+2000, len(whole))])
+	}
+	cfg := shipped(f)
+	f.Fuzz(func(t *testing.T, content []byte) {
+		rec := &recording{paths: []string{"-"}, stdin: bytes.NewReader(content)}
+		var out bytes.Buffer
+		show, table := printJSON(&out), printTable(&bytes.Buffer{})
+		e := engine.New(cfg, engine.Options{Tell: func(v engine.Verdict) {
+			if err := show(v); err != nil {
+				t.Fatal(err)
+			}
+			if err := table(v); err != nil {
+				t.Fatal(err)
+			}
+		}})
+		input := engine.Input{
+			Ref: "log.freeswitch", Source: cfg.Sources[0].Source,
+			Recording: plugin.Recording{Name: "-", R: rec},
+		}
+		if _, err := e.Replay(context.Background(), []engine.Input{input}, nil); err != nil {
+			t.Fatal(err) // a recording never fails, and nothing else may
+		}
+		parsed(t, out.String())
+	})
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// unpacked is the recorded log as one piece.
+func unpacked(t testing.TB) []byte {
+	t.Helper()
+	var whole []byte
+	for _, path := range recordedParts() {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		unzip, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(unzip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole = append(whole, content...)
+	}
+	return whole
+}
+
+// TestAnySplit divides the recording at any byte into any number of files,
+// compressed or not, one of them on standard input: the verdicts are the same.
+func TestAnySplit(t *testing.T) {
+	whole := unpacked(t)
+	want := replayed(t, bytes.NewReader(whole), "--rules", shippedRules, "-")
+	if got := replayed(t, nil, append([]string{"--rules", shippedRules}, recordedParts()...)...); got != want {
+		t.Fatal("the parts and the whole differ")
+	}
+	for seed := range uint64(30) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		cuts := []int{0, len(whole)}
+		for range random.IntN(8) {
+			at := random.IntN(len(whole))
+			if random.IntN(2) == 0 {
+				at = bytes.IndexByte(whole[at:], '\n') + at + 1
+			}
+			cuts = append(cuts, at)
+		}
+		slices.Sort(cuts)
+		args := []string{"--rules", shippedRules}
+		dir := t.TempDir()
+		var stdin io.Reader
+		piped := random.IntN(len(cuts))
+		for i, to := range cuts[1:] {
+			part := whole[cuts[i]:to]
+			if random.IntN(2) == 0 {
+				part = compressed(part)
+			}
+			if i == piped {
+				stdin = iotest.HalfReader(bytes.NewReader(part))
+				args = append(args, "-")
+				continue
+			}
+			path := filepath.Join(dir, fmt.Sprintf("part.%d", i))
+			if err := os.WriteFile(path, part, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, path)
+		}
+		if replayed(t, stdin, args...) != want {
+			t.Fatalf("seed %d: cut at %v, the verdicts differ", seed, cuts)
+		}
+	}
+}
+
+const twoLogs = `
+security { trusted_networks = [] }
+source "log" "one" {}
+source "log" "two" {}
+rule "any failure" {
+  on    = [source.log.one, source.log.two]
+  match = "event == 'auth_failure'"
+  ban { for = "1m" }
+}
+`
+
+// TestMergedByTime deals the lines of one log out to two sources: the verdicts
+// come in the order of the times, as from one log but for the sources' names.
+func TestMergedByTime(t *testing.T) {
+	rules := filepath.Dir(write(t, "rules.hcl", []byte(twoLogs)))
+	var all strings.Builder
+	for i := range 600 {
+		all.WriteString(failures(fmt.Sprintf("203.0.113.%d", i%7), i, 1))
+	}
+	oneSource := func(output string) string { return strings.ReplaceAll(output, `"log.two"`, `"log.one"`) }
+	want := replayed(t, strings.NewReader(all.String()), "--rules", rules, "log.one=-")
+	if !strings.Contains(want, `"unban"`) {
+		t.Fatal("no ban ended")
+	}
+	for seed := range uint64(10) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		var dealt [2]strings.Builder
+		for line := range strings.Lines(all.String()) {
+			dealt[random.IntN(2)].WriteString(line)
+		}
+		one, two := write(t, "one", []byte(dealt[0].String())), write(t, "two", []byte(dealt[1].String()))
+		for _, args := range [][]string{
+			{"log.one=" + one, "log.two=" + two},
+			{"source.log.two=" + two, one, "--source", "log.one"},
+		} {
+			if got := replayed(t, nil, append(args, "--rules", rules)...); oneSource(got) != want {
+				t.Fatalf("seed %d, %q: got\n%s\nwant\n%s", seed, args, got, want)
+			}
+		}
+	}
+}
+
+// TestRecordingSeams reads files one after the other whose seams are not at the
+// end of a line.
+func TestRecordingSeams(t *testing.T) {
+	const one, two = "2026-05-04 10:00:00 one", "2026-05-04 10:00:01 two"
+	long := strings.Repeat("x", 3*longestHeld)
+	cut := string(compressed([]byte(one + "\n" + two)))
+	cut = cut[:len(cut)-8] // without the checksum
+	for name, test := range map[string]struct {
+		files  []string
+		want   string
+		failed int
+	}{
+		"one line in three":         {[]string{one[:3], one[3:15], one[15:] + "\n"}, one + "\n", 0},
+		"no line end":               {[]string{one, two}, one + "\n" + two, 0},
+		"an empty file between":     {[]string{one, "", two}, one + "\n" + two, 0},
+		"a call's UUID":             {[]string{one, "0a1b2c3d-0000-1111-2222-333344445555 " + two}, one + "\n0a1b2c3d-0000-1111-2222-333344445555 " + two, 0},
+		"broken off":                {[]string{cut, two + "\n"}, one + "\n" + two + "\n", 1},
+		"broken off, no new line":   {[]string{cut, "behind\n"}, one + "\nbehind\n", 1},
+		"a long line":               {[]string{long, long + "\n" + two}, long + long + "\n" + two, 0},
+		"a long line and another":   {[]string{long, one}, long + "\n" + one, 0},
+		"a long line, held in part": {[]string{long + "x", two}, long + "x\n" + two, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &recording{}
+			for _, content := range test.files {
+				r.paths = append(r.paths, write(t, "part", []byte(content)))
+			}
+			got, err := io.ReadAll(iotest.OneByteReader(r))
+			if err != nil || string(got) != test.want {
+				t.Errorf("got %.200q, %v, want %.200q", got, err, test.want)
+			}
+			if failed := r.failures(); len(failed) != test.failed {
+				t.Errorf("failures: %v, want %d", failed, test.failed)
+			}
+		})
+	}
+}
+
+// TestTruncatedGzip cuts a compressed log at every byte: what can be read of it
+// is decided on, and no verdict comes of half a line.
+func TestTruncatedGzip(t *testing.T) {
+	rules := filepath.Dir(write(t, "rules.hcl", []byte(onSight)))
+	var log strings.Builder
+	for i := range 40 {
+		log.WriteString(failures(fmt.Sprintf("203.0.113.%d", 100+i), i, 1))
+	}
+	packed := compressed([]byte(log.String()))
+	whole := replayed(t, bytes.NewReader(packed), "--rules", rules, "-")
+	before := 0
+	const magic = 2 // bytes by which compressed data are known
+	for n := magic; n < len(packed); n++ {
+		stdout, stderr, status := command(t, bytes.NewReader(packed[:n]), "replay", "--rules", rules, "--format", "json", "-")
+		if status != exitTrouble || !strings.Contains(stderr, "standard input") {
+			t.Fatalf("%d of %d bytes: exit status %d, %q", n, len(packed), status, stderr)
+		}
+		if !strings.HasPrefix(whole, stdout) || len(stdout) < before {
+			t.Fatalf("%d of %d bytes: got\n%s", n, len(packed), stdout)
+		}
+		before = len(stdout)
+	}
+	if before == 0 {
+		t.Fatal("nothing could be read of any of them")
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"freeswitch-security/engine"
+	"freeswitch-security/engine/config"
+)
+
+const (
+	shippedRules   = "../../rules.d"
+	recordedAttack = "../../examples/recorded-attack"
+)
+
+// shipped loads the rules that we ship, as they are without any environment.
+func shipped(t testing.TB) *config.Config {
+	t.Helper()
+	cfg, diags, files := config.Load(shippedRules, kinds, nil)
+	if len(diags) > 0 {
+		config.Print(os.Stderr, diags, files, 0, false)
+		t.Fatal("the shipped rules are not clean")
+	}
+	return cfg
+}
+
+// TestShippedRules runs the tests in rules.d, and wants each rule to be shown
+// once at work and once at rest.
+func TestShippedRules(t *testing.T) {
+	cfg := shipped(t)
+	fires, rests := map[string]bool{}, map[string]bool{}
+	for _, test := range cfg.Tests {
+		t.Run(test.Rule+"/"+test.Name, func(t *testing.T) {
+			differences, err := engine.RunTest(cfg, test)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range differences {
+				t.Errorf("%s: %s", test.Where, d)
+			}
+		})
+		if len(test.Bans)+len(test.Alerts) > 0 {
+			fires[test.Rule] = true
+		} else {
+			rests[test.Rule] = true
+		}
+	}
+	for _, rule := range cfg.Rules {
+		if !fires[rule.Name] {
+			t.Errorf("%s: no test shows that the rule %q fires", rule.Where, rule.Name)
+		}
+		if !rests[rule.Name] {
+			t.Errorf("%s: no test shows whom the rule %q leaves alone", rule.Where, rule.Name)
+		}
+	}
+	if warnings := config.Lint(cfg); len(warnings) > 0 {
+		t.Errorf("the shipped rules earn warnings: %v", warnings)
+	}
+}
