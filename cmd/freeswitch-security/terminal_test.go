@@ -70,7 +70,7 @@ func shownOn(t *testing.T, environ map[string]string, args ...string) string {
 // otherwise, and no progress of a replay that is over within a second.
 func TestTerminal(t *testing.T) {
 	mistake := filepath.Dir(write(t, "rules.hcl", []byte(strings.ReplaceAll(onSight, "event not in", "evnt not in"))))
-	const red = "\x1b[31m"
+	const red = "\x1b[1;31m"
 	if shown := shownOn(t, nil, "check", mistake); !strings.Contains(shown, red) {
 		t.Errorf("no colour: %q", shown)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"unicode"
@@ -14,32 +13,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// Files are the sources of a configuration by their paths as the operator knows
-// them, so that a diagnostic can be printed with the lines it speaks of.
-type Files map[string]*hcl.File
-
-// Print writes the diagnostics with the lines of the files that they point at,
-// wrapped at width columns (0: not wrapped) and, if color is set, with the
-// escape sequences of a terminal.
-func Print(w io.Writer, diags hcl.Diagnostics, files Files, width uint, color bool) error {
-	writer := hcl.NewDiagnosticTextWriter(w, files, width, color)
-	for _, diag := range diags {
-		diag = withoutValues(diag)
-		if s := diag.Subject; s != nil && files[s.Filename] == nil {
-			// The place is no file that was read, so there is no line to show:
-			// a directory, an environment variable, a file that is too large.
-			diag.Summary = s.Filename + ": " + diag.Summary
-			diag.Subject, diag.Context = nil, nil
-		}
-		if err := writer.WriteDiagnostic(diag); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// withoutValues copies a diagnostic without what would let a writer print the
-// values of variables, which may be passwords.
+// withoutValues copies a diagnostic without what would let whoever prints it show
+// the values of variables, which may be passwords.
 func withoutValues(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	c := *diag
 	c.Expression, c.EvalContext, c.Extra = nil, nil, nil

@@ -10,7 +10,6 @@ import (
 	"freeswitch-security/engine/config"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/hcl/v2"
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
@@ -79,21 +78,7 @@ func loadAndPrint(t *testing.T, files, env map[string]string) string {
 	if cfg != nil {
 		diags = append(diags, config.Lint(cfg)...)
 	}
-	return marked(t, diags, sources)
-}
-
-// marked prints diagnostics with «guillemets» around the very words that they
-// point at, which a terminal underlines.
-func marked(t *testing.T, diags hcl.Diagnostics, files config.Files) string {
-	t.Helper()
-	var b strings.Builder
-	if err := config.Print(&b, diags, files, 0, true); err != nil {
-		t.Fatal(err)
-	}
-	return strings.NewReplacer(
-		"\x1b[31mError\x1b[0m", "Error", "\x1b[33mWarning\x1b[0m", "Warning",
-		"\x1b[1;4m", "«", "\x1b[0m", "»",
-	).Replace(b.String())
+	return printed(t, diags, sources)
 }
 
 // archiveFiles are the contents of all files in the golden archives.
