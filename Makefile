@@ -8,7 +8,7 @@ FUZZTIME ?= 1m
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint bench fuzz clean
+.PHONY: help build run replay test test-kernel soak race lint bench fuzz clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,12 +16,21 @@ help: ## list what there is
 build: ## build ./freeswitch-security
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/freeswitch-security
 
-run: build ## run the shipped rules over a recorded attack and print the verdicts
+run: build ## run the daemon on a recorded attack: as root with a firewall in a namespace of its own
+	$(GO) run ./examples/demo ./$(BINARY)
+
+replay: build ## run the shipped rules over the same recording, dry
 	./$(BINARY) replay --rules rules.d examples/recorded-attack/security.log.2.gz \
 		examples/recorded-attack/security.log.1.gz examples/recorded-attack/security.log.gz
 
 test: ## run all tests that need nothing but Go
 	$(GO) test ./...
+
+test-kernel: ## run the tests of the firewall, as root, in network namespaces
+	$(GO) test -count=1 -p 1 -tags kernel ./actions/iptables ./cmd/freeswitch-security/kernel
+
+soak: ## run the long tests: hundreds of rotations and of kills
+	KILLS=200 $(GO) test -count=1 -timeout 60m -tags kernel -run TestKillNine -v ./cmd/freeswitch-security/kernel
 
 race: ## run them with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...

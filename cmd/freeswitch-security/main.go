@@ -64,10 +64,12 @@ func (a *app) say(err error) {
 }
 
 func (a *app) root() *cobra.Command {
+	run := a.runVerb()
 	root := &cobra.Command{
 		Use:   "freeswitch-security",
 		Short: "Guards a FreeSWITCH server: decides by rules who attacks it",
-		Long: `Guards a FreeSWITCH server: decides by rules who attacks it.
+		Long: `Guards a FreeSWITCH server: decides by rules who attacks it. Without a verb it
+does so: see run --help.
 
 Rules are *.hcl and *.json files in a directory, by default ./rules.d, else
 /etc/freeswitch-security/rules.d.
@@ -81,18 +83,19 @@ rules, a test that fails, files that differ); 2 it could not be done.`,
 
 		Args: cobra.ArbitraryArgs,
 		RunE: func(root *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return root.Help()
+			if len(args) > 0 {
+				return unknownVerb(root, args[0])
 			}
-			return unknownVerb(root, args[0])
+			return run.RunE(root, nil)
 		},
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.Flags().AddFlagSet(run.Flags())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(help(root))
-	root.AddCommand(a.check(), a.test(), a.format(), a.replay(), a.explain(), a.diff(), a.runVerb(), a.version())
+	root.AddCommand(a.check(), a.test(), a.format(), a.replay(), a.explain(), a.diff(), run, a.version())
 	return root
 }
 
