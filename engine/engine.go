@@ -158,11 +158,14 @@ func (e *Engine) fired(f *rule.Firing) {
 	}
 }
 
-// enter hands one order to the ledger, within the rule's brake.
+// enter hands one order to the ledger, within the rule's brake: what would be a
+// new ban is only told once the rule has used up those it may cause.
 func (e *Engine) enter(f *rule.Firing, o ban.Order) {
 	if e.rules.Braked(f.Spec, o.At) {
-		e.decide(alerted(f, "brake: the rule has used up its new bans; "+f.Reason))
-		return
+		if change, _ := e.ledger.Consider(o, e.now); change != nil && change.Kind == ban.Banned {
+			e.decide(alerted(f, "brake: the rule has used up its new bans; "+f.Reason))
+			return
+		}
 	}
 	change, refusal := e.ledger.Enter(o, e.now)
 	if refusal != nil {

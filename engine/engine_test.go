@@ -281,3 +281,50 @@ func TestReloadLiftsWhatItTrusts(t *testing.T) {
 		t.Fatalf("history:\n%s", strings.Join(h, "\n"))
 	}
 }
+
+// TestFutureStampInARecording puts one line that is stamped years ahead before an
+// attack: it must neither end bans early nor keep them from ending.
+func TestFutureStampInARecording(t *testing.T) {
+	start := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	failure := func(at time.Time) event.Event {
+		return event.Event{Time: at, Name: event.AuthFailure, Source: "log.x", User: "1000", IP: netip.MustParseAddr("203.0.113.7")}
+	}
+	src := &script{events: []event.Event{failure(start), failure(start.AddDate(10, 0, 0))}}
+	for i := range 30 {
+		src.events = append(src.events, failure(start.Add(time.Duration(i)*20*time.Second)))
+	}
+	var h history
+	e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), Options{Tell: h.tell})
+	input := Input{Ref: "log.x", Source: src, Recording: plugin.Recording{ModTime: start.Add(time.Hour)}}
+	if _, err := e.Replay(t.Context(), []Input{input}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if story := strings.Join(h, "\n"); !strings.Contains(story, "unban") || strings.Contains(story, "2036") {
+		t.Fatalf("history:\n%s", story)
+	}
+}
+
+// TestBrakeLeavesRefusalsVisible uses a rule's bans up and then reports somebody
+// who is trusted and somebody who is banned.
+func TestBrakeLeavesRefusalsVisible(t *testing.T) {
+	src := &script{}
+	start := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	for i, ip := range []string{"203.0.113.1", "203.0.113.1", "203.0.113.200", "203.0.113.2"} {
+		src.events = append(src.events, event.Event{Time: start.Add(time.Duration(i) * time.Second), Name: event.AuthFailure, Source: "log.x", IP: netip.MustParseAddr(ip)})
+	}
+	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
+	one := *cfg.Rules[0]
+	one.Threshold, one.Brake = nil, &rule.Brake{Bans: 1, Within: time.Hour}
+	cfg.Rules = []*rule.Spec{&one}
+	cfg.Trusted = []ban.Trusted{{Network: netip.MustParsePrefix("203.0.113.200/32"), Name: "office", Where: "rules.d/00-site.hcl:4"}}
+	var got []string
+	e := New(cfg, Options{Tell: func(v Verdict) { got = append(got, string(v.Kind)+" "+v.Reason) }})
+	if _, err := e.Replay(t.Context(), []Input{{Ref: "log.x", Source: src}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"ban ", "refused already banned", "refused trusted: office (rules.d/00-site.hcl:4)", "alert brake: "} {
+		if i >= len(got) || !strings.HasPrefix(got[i], want) {
+			t.Fatalf("verdict %d of %q, want %q", i, got, want)
+		}
+	}
+}

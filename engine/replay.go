@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -35,6 +36,9 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 	var reading sync.WaitGroup
 	for i, in := range inputs {
 		s := &stream{batches: make(chan []*event.Event, 4)}
+		if written := in.Recording.ModTime; !written.IsZero() {
+			s.horizon = written.Add(skew)
+		}
 		streams[i] = s
 		want := e.rules.Wants(in.Ref)
 		reading.Go(func() {
@@ -69,11 +73,35 @@ type stream struct {
 	batches chan []*event.Event
 	filling []*event.Event
 	reading []*event.Event
+
+	horizon time.Time // events after it are stamped in the future; zero: not known
+	latest  time.Time // of the events so far
+}
+
+// skew is how far the clock that stamped a recording may be ahead of the one that
+// dated its file.
+const skew = 24 * time.Hour
+
+// clamp makes an event that is stamped in the future count as now: it was written
+// before its file was last written to. A file whose first event lies in the
+// future has the wrong date itself.
+func (s *stream) clamp(ev *event.Event) {
+	switch {
+	case s.horizon.IsZero() || !ev.Time.After(s.horizon):
+	case s.latest.IsZero():
+		s.horizon = time.Time{}
+	default:
+		ev.Time = s.latest
+	}
+	if ev.Time.After(s.latest) {
+		s.latest = ev.Time
+	}
 }
 
 // emit returns the function that a source hands its events to.
 func (s *stream) emit(ctx context.Context) func(*event.Event) error {
 	return func(ev *event.Event) error {
+		s.clamp(ev)
 		s.filling = append(s.filling, ev)
 		if len(s.filling) < batchSize {
 			return nil

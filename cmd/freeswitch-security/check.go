@@ -18,7 +18,7 @@ nobody reads. Nothing is opened but the rule files.
 
 Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`,
 		Example: "  freeswitch-security check\n  freeswitch-security check /etc/freeswitch-security/rules.d",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    atMostOne("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cfg, diags, files, err := a.read(dirArg(args))
 			if err != nil {

@@ -30,7 +30,7 @@ another length. Compared is the first ban that covers each target.
 Exit status: 0 they block alike; 1 they differ, or rules have mistakes; 2 it
 could not be done, or something could not be read.`,
 		Example: "  freeswitch-security diff --rules rules.d --with rules.new freeswitch.log",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfgA, err := a.load(rules)
 			if err != nil {

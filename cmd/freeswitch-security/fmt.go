@@ -25,7 +25,7 @@ of those that changed. A file that does not parse is left alone.
 Exit status: 0 all files are in form; 1 some do not parse or, with --check, are
 not in form; 2 it could not be done.`,
 		Example: "  freeswitch-security fmt rules.d\n  freeswitch-security fmt --check rules.d",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    atMostOne("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := rulesDir(dirArg(args))
 			if err != nil {

@@ -62,11 +62,18 @@ func chooseSource(cfg *config.Config, ref, fallback, path string) (config.Source
 		ref = fallback
 	}
 	var names []string
+	var named []config.Source // whose name alone is ref
 	for _, s := range cfg.Sources {
 		if s.Ref == ref || "source."+s.Ref == ref {
 			return s, nil
 		}
+		if s.Name == ref {
+			named = append(named, s)
+		}
 		names = append(names, s.Ref)
+	}
+	if len(named) == 1 {
+		return named[0], nil
 	}
 	known := strings.Join(names, ", ")
 	switch {

@@ -92,6 +92,7 @@ rules, a test that fails, files that differ); 2 it could not be done.`,
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.SuggestionsMinimumDistance = 2
 	root.Flags().AddFlagSet(run.Flags())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(help(root))

@@ -32,7 +32,7 @@ Exit status: 0 all was read; 1 the rules have mistakes; 2 something could not be
 read (what could be read was decided on).`,
 		Example: "  freeswitch-security replay freeswitch.log.1.gz freeswitch.log\n" +
 			"  freeswitch-security replay --format json log.freeswitch=old.log | jq .target",
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runReplay(cmd.Context(), rules, source, format, args)
 		},

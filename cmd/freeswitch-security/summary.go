@@ -22,7 +22,7 @@ type summary struct {
 	took     time.Duration
 	stats    plugin.Stats
 	events   int
-	by       map[netip.Addr]int // events by address
+	by       map[netip.Addr]int // events by address; lower bounds once it has been thinned
 	rules    map[string]*ruleSum
 	standing int // wishes to ban who was banned already
 }
@@ -35,8 +35,23 @@ func newSummary() *summary {
 
 func (s *summary) event(ev *event.Event) {
 	s.events++
-	if ev.IP.IsValid() {
-		s.by[ev.IP]++
+	if !ev.IP.IsValid() {
+		return
+	}
+	s.by[ev.IP]++
+	if len(s.by) > maxCounted {
+		s.thin()
+	}
+}
+
+// maxCounted bounds the addresses whose events are counted.
+const maxCounted = 100_000
+
+// thin forgets the addresses that were seen least, at least half of them: those
+// that will be among the busiest are seen again.
+func (s *summary) thin() {
+	for least := 1; len(s.by) > maxCounted/2; least *= 2 {
+		maps.DeleteFunc(s.by, func(_ netip.Addr, n int) bool { return n <= least })
 	}
 }
 

@@ -19,7 +19,7 @@ came, with its file and line.
 Exit status: 0 all tests pass; 1 one fails, or the rules have mistakes; 2 it
 could not be done.`,
 		Example: "  freeswitch-security test rules.d",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    atMostOne("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cfg, err := a.load(dirArg(args))
 			if err != nil {

@@ -54,7 +54,23 @@ func NewLedger(trust *Trust) *Ledger {
 func (l *Ledger) Enter(o Order, now time.Time) (*Change, *Refusal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	c, refusal := l.consider(o, now)
+	if refusal != nil {
+		return nil, refusal
+	}
+	b := c.Ban
+	l.put(&b)
+	return l.note(*c), nil
+}
 
+// Consider says what would come of an order, without doing it.
+func (l *Ledger) Consider(o Order, now time.Time) (*Change, *Refusal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.consider(o, now)
+}
+
+func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
 	if _, partly := l.trust.Within(o.Target); partly && o.Address.IsValid() {
 		if _, covered := l.trust.Covers(o.Target); !covered {
 			o.Target = netip.PrefixFrom(o.Address, o.Address.BitLen())
@@ -76,18 +92,15 @@ func (l *Ledger) Enter(o Order, now time.Time) (*Change, *Refusal) {
 	if standing != nil && (term <= standing.Term || !outlasts(term.End(o.At), standing.Until)) {
 		return refuse(alreadyBanned(standing, o.Target), standing)
 	}
-
-	b := &Ban{
-		Target: o.Target, Rule: o.Rule, Source: o.Source, Author: o.Author, Reason: o.Reason,
-		Start: o.At, Until: term.End(o.At), Term: term, Offence: offence, Forget: o.Forget,
-		Actions: o.Actions, Evidence: o.Evidence,
-	}
 	kind := Banned
 	if standing != nil && standing.Target == o.Target {
 		kind = Extended
 	}
-	l.put(b)
-	return l.note(Change{Kind: kind, Ban: *b, At: o.At}), nil
+	return &Change{Kind: kind, At: o.At, Ban: Ban{
+		Target: o.Target, Rule: o.Rule, Source: o.Source, Author: o.Author, Reason: o.Reason,
+		Start: o.At, Until: term.End(o.At), Term: term, Offence: offence, Forget: o.Forget,
+		Actions: o.Actions, Evidence: o.Evidence,
+	}}, nil
 }
 
 // note keeps a change for the next commit.

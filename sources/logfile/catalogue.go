@@ -40,7 +40,9 @@ var builtin = []struct{ event, file, level, line string }{
 	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by register acl "<acl>"`},
 	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by register acl`},
 	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by user acl [<acl>] and no proxy acl present`},
-	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by user acl <acl>`},
+	// The address here is what a header says that a proxy sets: a caller may have
+	// written it.
+	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <x_auth_ip> Rejected by user acl <acl>`},
 	{event.ACLReject, "sofia.c", "WARNING", `IP <ip> Rejected by acl "<acl>"`},
 	{event.ACLReject, "sofia.c", "WARNING", `IP <ip> Rejected by acl`},
 	{event.ACLReject, "sofia.c", "DEBUG", `IP/Port <ip> <port> Rejected by acls and auth-calls-acl-only flag is set, rejecting call`},
