@@ -19,6 +19,7 @@ type block struct {
 	lines    int64
 	skipped  int64
 	doubted  int64
+	known    bool          // a line in it has a header
 	year     int           // of the last line that told one, where years are needed; 0: none did
 	done     chan struct{} // has room for one
 }

@@ -34,7 +34,7 @@ func TestCatalogue(t *testing.T) {
 		{warning + "IP 203.0.113.6 Rejected by register acl", "acl_reject 203.0.113.6"},
 		{reject + `IP 203.0.113.6 Rejected by acl "trusted"`, `acl_reject 203.0.113.6 [acl]="trusted"`},
 		{warning + "IP 192.0.2.179 Rejected by user acl [trusted] and no proxy acl present", `acl_reject 192.0.2.179 [acl]="trusted"`},
-		{warning + "IP 192.0.2.179 Rejected by user acl trusted", `acl_reject 192.0.2.179 [acl]="trusted"`},
+		{warning + "IP 192.0.2.179 Rejected by user acl trusted", `acl_reject [acl]="trusted" [x_auth_ip]="192.0.2.179"`},
 		{head("DEBUG", "sofia.c") + `IP 192.0.2.179 Rejected by acl "domains". Falling back to Digest auth.`, ""},
 		{reject + `IP 192.0.2.179 Rejected by acl "domains". Falling back to Digest auth.`, ""},
 		{head("DEBUG", "sofia.c") + "IP/Port 203.0.113.6 5060 Rejected by acls and auth-calls-acl-only flag is set, rejecting call", "acl_reject 203.0.113.6 port=5060"},

@@ -24,6 +24,7 @@ const (
 // A finding is an event and what must still be settled in the order of the log.
 type finding struct {
 	event  *event.Event
+	at     int // where its line begins in the block
 	wanted bool
 	dated  bool  // the event has its time
 	stamp  stamp // where it has not: its line tells no year, and a line before it must

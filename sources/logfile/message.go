@@ -49,6 +49,10 @@ func beginsRecord(line string) bool {
 		return false
 	}
 	switch c := line[0]; {
+	case c < ' ' && c != '\t' && c != '\r', c > '~':
+		// Nothing begins so that was meant to be read: the log is damaged here. A
+		// caller's folded line begins with a blank.
+		return true
 	case uuidLength(line) > 0:
 		return true
 	case c == 'r' || c == 's':
@@ -97,8 +101,9 @@ func (l *limits) explained(msg string, rest []byte, prefixed bool) bool {
 	want := expected(msg)
 	for len(rest) > 0 {
 		var line string
+		finished := bytes.IndexByte(rest, '\n') >= 0
 		line, rest = l.cut(rest)
-		if beginsRecord(line) {
+		if beginsRecord(line) || !finished && mayBeginRecord(line) || l.isDamage(line) {
 			return true
 		}
 		if prefixed {
@@ -112,6 +117,42 @@ func (l *limits) explained(msg string, rest []byte, prefixed bool) bool {
 		want = want[1:]
 	}
 	return true
+}
+
+// mayBeginRecord reports whether a last line without a line break could be the
+// first part of a header, as the last line of a copied log mostly is.
+func mayBeginRecord(line string) bool {
+	const date, uuid = "dddd-dd-dd", "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+	return line != "" && (hasShape(line, date) || hasShape(line, uuid))
+}
+
+// hasShape compares a line with a shape, as far as both go: d is a digit, x a
+// hexadecimal one, anything else itself.
+func hasShape(line, shape string) bool {
+	for i := range min(len(line), len(shape)) {
+		c := line[i]
+		switch shape[i] {
+		case 'd':
+			if !isDigit(c) {
+				return false
+			}
+		case 'x':
+			if !isDigit(c) && (c < 'a' || c > 'f') {
+				return false
+			}
+		default:
+			if c != shape[i] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isDamage reports whether a line is too long to have been written by anybody. A
+// caller's folded line, however long, begins with a blank.
+func (l *limits) isDamage(line string) bool {
+	return len(line) > l.maxLine && line[0] != ' ' && line[0] != '\t'
 }
 
 // limits says how the input is divided into lines.

@@ -69,6 +69,7 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 		stats.Bytes = b.read
 		stats.Skipped += b.skipped
 		stats.Doubted += b.doubted
+		stats.Recognised = stats.Recognised || b.known
 		if err := order.hand(ctx, b); err != nil {
 			return stats, err
 		}
@@ -145,6 +146,7 @@ func (r *reader) run(ctx context.Context, newPlan func(sample []byte) *plan) {
 // ordered does what can only be done in the order of the log.
 type ordered struct {
 	clock
+	fold
 	repeats
 	year int // of the last line that told one, where years are needed
 	emit func(*event.Event) error
@@ -156,6 +158,7 @@ func (o *ordered) hand(ctx context.Context, b *block) error {
 		if o.settle(f, o.year); !f.dated {
 			continue
 		}
+		o.unfold(f)
 		o.mark(f.event)
 		if !f.wanted {
 			continue

@@ -40,6 +40,8 @@ func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, max
 		if len(line) > maxLine {
 			got.stats.Skipped++
 			line = line[:maxLine+1]
+		} else if _, ok := parseHeader(line); ok {
+			got.stats.Recognised = true
 		}
 		f, found, doubted := d.decode(line, rest)
 		if doubted {
@@ -212,7 +214,8 @@ func TestMessages(t *testing.T) {
 		{"as long in a plain log", strings.Replace(failureLine, "1000", strings.Repeat("1", 1000), 1), 1, 0},
 		{"long in a session", uuid + strings.Replace(failureLine, "1000", strings.Repeat("1", 2047), 1), 0, 1},
 		{"too long", strings.Replace(failureLine, "1000", strings.Repeat("1", 70_000), 1) + failureLine, 1, 0},
-		{"before one that is too long", failureLine + strings.Repeat("x", 70_000) + "\n" + failureLine, 1, 1},
+		{"before one that is too long", failureLine + strings.Repeat("x", 70_000) + "\n" + failureLine, 2, 0},
+		{"before a folded one that is too long", failureLine + " " + strings.Repeat("x", 70_000) + "\n" + failureLine, 1, 1},
 		{"before a header that is too long", failureLine + plain + strings.Repeat("x", 70_000) + "\n" + failureLine, 2, 0},
 		{"ambiguous", strings.Replace(plain, "WARNING] sofia_reg.c", "INFO] sofia.c", 1) + "sofia/x/a receiving invite from 1.1.1.1:1 version: 1 call-id: receiving invite from 2.2.2.2:2 version: 1 call-id: x\n", 0, 1},
 		{"other file", strings.Replace(failureLine, "sofia_reg.c", "mod_x.c", 1), 0, 0},
@@ -286,7 +289,7 @@ func TestLineOfHundredMegabytes(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	got := builtinSource().collect(io.MultiReader(strings.NewReader(noiseLine+failureLine+noiseLine+"x"), &endless{length}, strings.NewReader("\n"+failureLine)), time.Time{}, nil, defaultSizes())
 	runtime.ReadMemStats(&after)
-	want := plugin.Stats{Lines: 5, Bytes: int64(2*len(noiseLine) + 2*len(failureLine) + length + 2), Skipped: 1}
+	want := plugin.Stats{Lines: 5, Bytes: int64(2*len(noiseLine) + 2*len(failureLine) + length + 2), Skipped: 1, Recognised: true}
 	if len(got.events) != 2 || got.stats != want || got.err != nil {
 		t.Errorf("%d events, %+v, %v", len(got.events), got.stats, got.err)
 	}

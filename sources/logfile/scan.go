@@ -19,6 +19,7 @@ type scanner struct {
 func (s *scanner) scan(b *block) {
 	b.findings, b.lines, b.skipped, b.doubted, b.year = b.findings[:0], 0, 0, 0, 0
 	s.limits = b.limits
+	b.known = b.hasHeader()
 	years := years{block: b}
 	seen := -1 // the line that was looked at last
 	step := min(segment, (b.maxLine+1)/2)
@@ -45,6 +46,19 @@ func (s *scanner) scan(b *block) {
 	}
 }
 
+// hasHeader reports whether a line in the block has a header. In a log one of the
+// first lines has, so that it costs nothing to ask.
+func (b *block) hasHeader() bool {
+	for rest := b.data; len(rest) > 0; {
+		var line string
+		line, rest = b.cut(rest)
+		if _, ok := parseHeader(line); ok && len(line) <= b.maxLine {
+			return true
+		}
+	}
+	return false
+}
+
 // look decodes the line that begins at a place in the block.
 func (s *scanner) look(b *block, at int, years *years) {
 	line, rest := s.cut(b.data[at:])
@@ -55,6 +69,7 @@ func (s *scanner) look(b *block, at int, years *years) {
 	if !found {
 		return
 	}
+	f.at = at
 	if !f.dated {
 		s.settle(&f, years.before(at))
 	}

@@ -20,6 +20,7 @@ type source struct {
 	name     string // the reference: "log.freeswitch"
 	path     string
 	zone     *time.Location // of stamps that tell none
+	progress progress       // of Follow
 	patterns []pattern      // the operator's own, then the catalogue: the first that matches names the event
 }
 

@@ -1,0 +1,147 @@
+package logfile
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// noiseRate is how many lines a second a busy switch writes at debug level.
+const noiseRate = 5000
+
+// noiseVariable carries the path to the process that writes noise to it.
+const noiseVariable = "LOGFILE_NOISE"
+
+// TestWriteNoise is no test: it is the process that writes noise for the
+// benchmarks, so that what it uses is not counted as the follower's.
+func TestWriteNoise(t *testing.T) {
+	path := os.Getenv(noiseVariable)
+	if path == "" {
+		t.Skip("only for the benchmarks")
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, n := time.Now(), 0
+	for os.Getppid() != 1 {
+		for due := int(time.Since(start) * noiseRate / time.Second); n < due; n++ {
+			if _, err := file.WriteString("8a3c5e10-eb17-4c2d-9b6f-0123456789ab 2026-05-04 10:11:12.131415 97.10% [DEBUG] switch_core_state_machine.c:585 (sofia/internal/1000@pbx) Running State Change " + strconv.Itoa(n) + "\n"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-time.After(100 * time.Microsecond)
+	}
+}
+
+// writeNoise has another process write noise until the benchmark ends.
+func writeNoise(b *testing.B, path string) {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestWriteNoise$")
+	cmd.Env = append(os.Environ(), noiseVariable+"="+path)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()         // by the signal
+	})
+}
+
+// BenchmarkFollowLatency measures the time from the write of a line to its event,
+// alone and beside noise. Run it with -benchtime=200x.
+func BenchmarkFollowLatency(b *testing.B) {
+	for _, noise := range []bool{false, true} {
+		b.Run(fmt.Sprintf("noise=%v", noise), func(b *testing.B) {
+			l := newLogger(b)
+			l.open()
+			f := follow(b, l.path, nil, defaultPace())
+			if noise {
+				writeNoise(b, l.path)
+				poll(b, "noise", func() bool { return f.source.Progress().Lines > noiseRate/10 })
+			}
+			var took []time.Duration
+			for i := range b.N {
+				<-time.After(time.Duration(5000+1700*(i%7)) * time.Microsecond) // so that trials do not fall into step with the pulse
+				start := time.Now()
+				l.lines(1)
+				f.wait(l.n)
+				f.mu.Lock()
+				took = append(took, f.at[l.n-1].Sub(start))
+				f.mu.Unlock()
+			}
+			slices.Sort(took)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(took[len(took)/2].Seconds()*1e3, "p50-ms")
+			b.ReportMetric(took[len(took)*99/100].Seconds()*1e3, "p99-ms")
+			b.ReportMetric(took[len(took)-1].Seconds()*1e3, "max-ms")
+		})
+	}
+}
+
+// BenchmarkFollowNoise measures what the follower uses of a core beside noise of
+// 5,000 lines a second, one write each, which another process writes. One
+// iteration is a second.
+func BenchmarkFollowNoise(b *testing.B) {
+	l := newLogger(b)
+	l.open()
+	f := follow(b, l.path, nil, defaultPace())
+	writeNoise(b, l.path)
+	poll(b, "noise", func() bool { return f.source.Progress().Lines > noiseRate/10 })
+	lines, used := f.source.Progress().Lines, cpuTime(b)
+	b.ReportAllocs()
+	b.ResetTimer()
+	start := time.Now()
+	<-time.After(time.Duration(b.N) * time.Second)
+	took := time.Since(start).Seconds()
+	b.ReportMetric((cpuTime(b)-used).Seconds()/took*100, "%core")
+	b.ReportMetric(float64(f.source.Progress().Lines-lines)/took, "lines/s")
+}
+
+// BenchmarkFollowIdle measures what the follower uses of a core while nothing is
+// written.
+func BenchmarkFollowIdle(b *testing.B) {
+	l := newLogger(b)
+	l.open()
+	follow(b, l.path, nil, defaultPace())
+	used := cpuTime(b)
+	start := time.Now()
+	<-time.After(time.Duration(b.N) * time.Second)
+	b.ReportMetric((cpuTime(b)-used).Seconds()/time.Since(start).Seconds()*100, "%core")
+}
+
+// cpuTime is what this process has used of all cores.
+func cpuTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// BenchmarkFollowBacklog reads what was written while nobody followed.
+func BenchmarkFollowBacklog(b *testing.B) {
+	l := newLogger(b)
+	l.open()
+	g, _ := deaf(b, l, nil)
+	g.saveNow()
+	position := g.sink.(*follows).position
+	text := strings.Repeat(strings.Repeat(noiseLine, 99)+failureLine, 2000)
+	l.write(text)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		f, sink := deaf(b, l, position)
+		for f.step(b.Context()) {
+		}
+		f.digest(b.Context(), f.newest(), true)
+		if len(sink.events) != 2000 {
+			b.Fatalf("%d events", len(sink.events))
+		}
+	}
+}

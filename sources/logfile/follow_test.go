@@ -1,0 +1,386 @@
+package logfile
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+)
+
+// TestMain leaves out what followers tell the log: rotations without number.
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// A follows is a follower at work, as a test sees it. It is its sink.
+type follows struct {
+	t      testing.TB
+	source *source
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu       sync.Mutex // guards all below
+	changed  chan struct{}
+	events   []*event.Event
+	at       []time.Time // when they came
+	position []byte
+	saved    int // how many events had come when it was told
+	started  bool
+}
+
+func (f *follows) Emit(e *event.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events = append(f.events, e)
+	f.at = append(f.at, time.Now())
+	f.tell()
+}
+
+func (f *follows) Position(p []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.position, f.saved, f.started = p, len(f.events), true
+	f.tell()
+}
+
+// tell wakes who waits for a change.
+func (f *follows) tell() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// testPace is the real one, but for waits that would only make a test long.
+func testPace() pace {
+	p := defaultPace()
+	p.tick, p.absence = 20*time.Millisecond, 50*time.Millisecond
+	p.line = 100 * time.Millisecond
+	return p
+}
+
+// follow follows a path from a position on and returns when what is written from
+// then on will be read.
+func follow(t testing.TB, path string, position []byte, pace pace) *follows {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	s := builtinSource()
+	s.path = path
+	f := &follows{t: t, source: s, cancel: cancel, done: make(chan struct{}), changed: make(chan struct{}), position: position}
+	go func() {
+		defer close(f.done)
+		s.follow(ctx, position, nil, f, pace)
+	}()
+	t.Cleanup(f.stop)
+	if position == nil {
+		f.until("a start", func() bool { return f.started })
+	}
+	return f
+}
+
+// stop ends the follower and gives its last position.
+func (f *follows) stop() {
+	f.cancel()
+	select {
+	case <-f.done:
+	case <-time.After(patience):
+		f.t.Error("the follower does not end")
+	}
+}
+
+// until waits until the condition holds; it is asked with the lock held.
+func (f *follows) until(what string, holds func() bool) {
+	f.t.Helper()
+	deadline := time.After(patience)
+	for {
+		f.mu.Lock()
+		ok, changed, n := holds(), f.changed, len(f.events)
+		f.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			f.t.Fatalf("waited in vain for %s; %d events came", what, n)
+		}
+	}
+}
+
+// wait waits for n events.
+func (f *follows) wait(n int) {
+	f.t.Helper()
+	f.until(fmt.Sprintf("%d events", n), func() bool { return len(f.events) >= n })
+}
+
+// users gives the users of the events that came.
+func (f *follows) users() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var users []string
+	for _, e := range f.events {
+		users = append(users, e.User)
+	}
+	return users
+}
+
+// poll waits until a condition holds that nobody tells of.
+func poll(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// A logger writes a log whose every line is an event, numbered by its user.
+type logger struct {
+	t    testing.TB
+	path string
+	file *os.File
+	n    int // lines so far
+}
+
+func newLogger(t testing.TB) *logger {
+	l := &logger{t: t, path: filepath.Join(t.TempDir(), "freeswitch.log")}
+	t.Cleanup(func() { l.close() })
+	return l
+}
+
+func (l *logger) must(err error) {
+	if err != nil {
+		l.t.Helper()
+		l.t.Fatal(err)
+	}
+}
+
+var firstLine = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+
+// line is the n-th line; they are a second apart.
+func line(n int) string {
+	return firstLine.Add(time.Duration(n)*time.Second).Format("2006-01-02 15:04:05.000000") +
+		" 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [" +
+		strconv.Itoa(n) + "@pbx] from ip 203.0.113.5\n"
+}
+
+// open opens the log as FreeSWITCH does, and makes it if it does not exist.
+func (l *logger) open() {
+	l.t.Helper()
+	l.close()
+	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	l.must(err)
+	l.file = file
+}
+
+func (l *logger) close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+}
+
+// lines writes n lines, each at once.
+func (l *logger) lines(n int) {
+	l.t.Helper()
+	for range n {
+		l.write(line(l.n))
+		l.n++
+	}
+}
+
+func (l *logger) write(s string) {
+	l.t.Helper()
+	_, err := l.file.WriteString(s)
+	l.must(err)
+}
+
+// shift renames freeswitch.log.1 to .2 and so on, and the log to .1, as
+// FreeSWITCH does with maximum-rotate.
+func (l *logger) shift(maximum int) {
+	l.t.Helper()
+	for i := maximum - 1; i >= 1; i-- {
+		if err := os.Rename(fmt.Sprint(l.path, ".", i), fmt.Sprint(l.path, ".", i+1)); err != nil && !os.IsNotExist(err) {
+			l.t.Fatal(err)
+		}
+	}
+	l.must(os.Rename(l.path, l.path+".1"))
+}
+
+// checkAll waits until every line was reported and checks that each was once, in
+// order.
+func (f *follows) checkAll(l *logger) {
+	f.t.Helper()
+	f.wait(l.n)
+	f.checkOnce(0, l.n)
+}
+
+// checkOnce checks that the events are those of the lines from one to before
+// another.
+func (f *follows) checkOnce(from, to int) {
+	f.t.Helper()
+	users := f.users()
+	for i, user := range users {
+		if want := strconv.Itoa(from + i); user != want {
+			f.t.Fatalf("event %d is of line %s, want %s; %d events of %d lines", i, user, want, len(users), to-from)
+		}
+	}
+	if len(users) != to-from {
+		f.t.Fatalf("%d events of %d lines", len(users), to-from)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	l.write(strings.ReplaceAll(line(0), "[0@", "[history@"))
+	f := follow(t, l.path, nil, defaultPace())
+	l.lines(100)
+	f.checkAll(l)
+	f.stop()
+	p := f.source.Progress()
+	if p.Lines != 100 || p.Events != 100 || p.Fault != "" || p.Behind != 0 || !p.LastEvent.Equal(firstLine.Add(99*time.Second)) || !p.Recognised {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestFollowLines(t *testing.T) {
+	failure := line(0)
+	for _, test := range []struct {
+		name   string
+		writes []string
+		users  int
+	}{
+		{"a pause in the middle of a line", []string{failure[:40], failure[40:]}, 1},
+		{"a pause in the header of the next line", []string{failure + line(1)[:12], line(1)[12:]}, 2},
+		{"bytes", strings.Split(failure, ""), 1},
+		{"a line of a megabyte", []string{strings.Repeat("x", 1<<20) + "\n" + failure}, 1},
+		{"a line of a megabyte in pieces", []string{failure, line(1), noiseLine[:len(noiseLine)-1] + strings.Repeat("x", 60_000), strings.Repeat("x", 600_000), strings.Repeat("x", 600_000), "\n" + line(2)}, 3},
+		{"a long line behind", []string{failure + strings.Repeat("x", 70_000), "\n" + line(1)}, 1},
+		{"CRLF", []string{strings.ReplaceAll(noiseLine+failure+line(1), "\n", "\r\n")}, 2},
+		{"CRLF in pieces", []string{strings.TrimSpace(noiseLine) + "\r", "\n" + strings.TrimSpace(failure), "\r", "\n"}, 1},
+		{"three lines in pieces", []string{unknownLine, unknownText[:50], unknownText[50:]}, 1},
+		{"a further line at once", []string{failure + " evil\n" + line(1)}, 1},
+		{"a further line in pieces", []string{failure + " ev", "il\n" + line(1)}, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLogger(t)
+			l.open()
+			f := follow(t, l.path, nil, testPace())
+			written := int64(0)
+			for _, w := range test.writes {
+				l.write(w)
+				written += int64(len(w))
+				poll(t, "all to be read", func() bool { return f.source.Progress().Behind == 0 })
+			}
+			f.wait(test.users)
+			f.stop()
+			if users := f.users(); len(users) != test.users {
+				t.Errorf("%q", users)
+			}
+		})
+	}
+}
+
+// TestFollowEnd: nothing is left behind.
+func TestFollowEnd(t *testing.T) {
+	descriptors := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(entries)
+	}
+	goroutines, open := runtime.NumGoroutine(), descriptors()
+	for range 5 {
+		l := newLogger(t)
+		l.open()
+		f := follow(t, l.path, nil, testPace())
+		for range 3 {
+			l.lines(10)
+			l.shift(3)
+			l.open()
+		}
+		f.checkAll(l)
+		f.stop()
+		l.close()
+	}
+	poll(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
+	if n := descriptors(); n > open {
+		t.Errorf("%d file descriptors, %d before", n, open)
+	}
+}
+
+// A blocked sink is an engine that is busy.
+type blocked struct {
+	plugin.Sink
+	free chan struct{}
+}
+
+func (b blocked) Emit(e *event.Event) {
+	<-b.free
+	b.Sink.Emit(e)
+}
+
+// TestFollowStop: a stop in the middle of a chunk loses nothing and counts nothing
+// twice.
+func TestFollowStop(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	f := follow(t, l.path, nil, defaultPace())
+	f.stop()
+	l.lines(10)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	sink := blocked{f, make(chan struct{})}
+	done := make(chan struct{})
+	go func() {
+		f.source.follow(ctx, f.position, nil, sink, testPace())
+		close(done)
+	}()
+	for range 4 {
+		sink.free <- struct{}{}
+	}
+	cancel()
+	close(sink.free)
+	<-done
+	n := len(f.users())
+	if n < 4 || n > 5 {
+		t.Errorf("%d events before the stop", n)
+	}
+	g := follow(t, l.path, f.position, testPace())
+	g.wait(10 - n)
+	g.checkOnce(n, 10)
+}
+
+func TestSame(t *testing.T) {
+	a, b := builtinSource(), builtinSource()
+	if !a.Same(b) || a.Same("other") {
+		t.Error("the same is not the same")
+	}
+	b.path = "/other"
+	if a.Same(b) {
+		t.Error("another path is the same")
+	}
+	b = builtinSource()
+	b.patterns[0].file = "other.c"
+	if a.Same(b) {
+		t.Error("another pattern is the same")
+	}
+}

@@ -1,0 +1,342 @@
+package logfile
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestFollowRotations does to a log what is done to logs, and checks that every
+// line counts once. Each step is done without waiting for the follower, unless it
+// says so.
+func TestFollowRotations(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(l *logger, f *follows)
+	}{
+		{"rename and create", func(l *logger, f *follows) {
+			for range 5 {
+				l.lines(10)
+				l.shift(9)
+				l.open()
+			}
+			l.lines(10)
+		}},
+		{"rename, and a new file later", func(l *logger, f *follows) {
+			l.lines(2000)
+			l.shift(3)
+			f.checkAll(l)
+			l.open()
+			l.lines(10)
+		}},
+		{"names with dates", func(l *logger, f *follows) {
+			for i := range 5 {
+				l.lines(10)
+				l.must(os.Rename(l.path, fmt.Sprintf("%s.2026-05-04-10-00-0%d.1", l.path, i)))
+				l.open()
+			}
+			l.lines(10)
+		}},
+		{"late writers", func(l *logger, f *follows) {
+			l.lines(10)
+			old := l.file
+			l.file = nil
+			l.shift(3)
+			l.open()
+			f.wait(l.n)
+			poll(l.t, "the new file", func() bool { return f.source.Progress().Behind == 0 })
+			for range 5 {
+				_, err := old.WriteString(line(l.n))
+				l.must(err)
+				l.n++
+				f.wait(l.n)
+				l.lines(1)
+				f.wait(l.n)
+			}
+			old.Close()
+		}},
+		{"a line unfinished at the rotation", func(l *logger, f *follows) {
+			old := line(l.n)
+			l.write(old[:50])
+			file := l.file
+			l.file = nil
+			l.shift(3)
+			_, err := file.WriteString(old[50:])
+			l.must(err)
+			l.n++
+			file.Close()
+			l.open()
+			l.lines(1)
+		}},
+		{"copy and truncate", func(l *logger, f *follows) {
+			for range 5 {
+				l.lines(10)
+				l.must(exec.Command("cp", l.path, l.path+".1").Run())
+				f.checkAll(l)
+				l.must(os.Truncate(l.path, 0))
+			}
+			l.lines(10)
+		}},
+		{"copy and truncate before it was read", func(l *logger, f *follows) {
+			l.lines(500)
+			l.must(exec.Command("cp", l.path, l.path+".1").Run())
+			l.must(os.Truncate(l.path, 0))
+			l.lines(10)
+		}},
+		{"truncated and longer than before at once", func(l *logger, f *follows) {
+			l.lines(10)
+			f.checkAll(l)
+			l.must(os.Truncate(l.path, 0))
+			l.lines(500)
+		}},
+		{"deleted and made anew", func(l *logger, f *follows) {
+			l.lines(10)
+			l.must(os.Remove(l.path))
+			l.lines(10)
+			l.open()
+			l.lines(10)
+		}},
+		{"missing for a while", func(l *logger, f *follows) {
+			l.lines(10)
+			l.must(os.Remove(l.path))
+			poll(l.t, "a fault", func() bool { return f.source.Progress().Fault != "" })
+			l.open()
+			l.lines(10)
+			f.checkAll(l)
+			poll(l.t, "no fault", func() bool { return f.source.Progress().Fault == "" })
+		}},
+		{"a directory in its place", func(l *logger, f *follows) {
+			l.lines(10)
+			l.must(os.Remove(l.path))
+			l.must(os.Mkdir(l.path, 0o755))
+			poll(l.t, "a fault", func() bool { return strings.Contains(f.source.Progress().Fault, "not a regular file") })
+			l.must(os.Remove(l.path))
+			l.open()
+			l.lines(10)
+		}},
+		{"moved away and back", func(l *logger, f *follows) {
+			l.lines(10)
+			f.checkAll(l)
+			file := l.file
+			l.file = nil
+			l.must(os.Rename(l.path, l.path+".1"))
+			l.open()
+			l.lines(5)
+			f.checkAll(l)
+			l.must(os.Rename(l.path+".1", l.path))
+			l.close()
+			l.file = file
+			l.lines(10)
+		}},
+		{"copies of the log beside it", func(l *logger, f *follows) {
+			l.lines(10)
+			f.checkAll(l)
+			l.must(exec.Command("cp", l.path, l.path+".bak").Run())
+			l.lines(10)
+			l.shift(3)
+			l.open()
+			l.lines(10)
+			l.must(exec.Command("cp", l.path+".1", l.path+".analyse").Run())
+			l.must(exec.Command("gzip", "-k", l.path+".1").Run())
+			l.shift(3)
+			l.open()
+			l.lines(10)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLogger(t)
+			l.open()
+			f := follow(t, l.path, nil, testPace())
+			test.do(l, f)
+			f.checkAll(l)
+			f.stop()
+			f.checkOnce(0, l.n)
+		})
+	}
+}
+
+// deaf follows a path without ever being woken, and without looking by itself for
+// longer than any test: until the test calls step, nothing is seen.
+func deaf(t testing.TB, l *logger, position []byte) (f *follower, sink *follows) {
+	t.Helper()
+	s := builtinSource()
+	s.path = l.path
+	sink = &follows{t: t, source: s, changed: make(chan struct{})}
+	pace := defaultPace()
+	pace.glance = 0
+	f = s.newFollower(nil, sink, pace)
+	f.begin(position)
+	t.Cleanup(f.close)
+	return f, sink
+}
+
+// TestFollowBetween: several rotations of which none was seen are read in order.
+func TestFollowBetween(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		rotate func(l *logger, i int)
+	}{
+		{"shifted", func(l *logger, _ int) { l.shift(12) }},
+		{"dated", func(l *logger, i int) { l.must(os.Rename(l.path, fmt.Sprintf("%s.%04d", l.path, 2000+i))) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLogger(t)
+			l.open()
+			l.lines(10)
+			for i := range 3 { // history
+				test.rotate(l, i)
+				l.open()
+				l.lines(10)
+			}
+			from := l.n
+			f, sink := deaf(t, l, nil)
+			for round := range 3 {
+				for i := range 3 {
+					l.lines(20)
+					test.rotate(l, 10*round+i+5)
+					l.open()
+				}
+				l.lines(5)
+				f.step(t.Context())
+			}
+			f.digest(t.Context(), f.newest(), true)
+			sink.checkOnce(from, l.n)
+		})
+	}
+}
+
+// TestFollowLinger: a file that was rotated away is given up after a while.
+func TestFollowLinger(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	f, sink := deaf(t, l, nil)
+	f.pace.linger = 0
+	l.lines(5)
+	for range 100 {
+		l.shift(3)
+		l.open()
+		l.lines(1)
+		f.step(t.Context())
+		f.step(t.Context())
+	}
+	f.digest(t.Context(), f.newest(), true)
+	sink.checkOnce(0, l.n)
+	if len(f.chain) > 2 {
+		t.Errorf("%d files are open", len(f.chain))
+	}
+}
+
+// TestFollowManyFiles: no more than a certain number of files is held open.
+func TestFollowManyFiles(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	f, sink := deaf(t, l, nil)
+	for range 2 * maxChain {
+		l.lines(1)
+		l.shift(2 * maxChain)
+		l.open()
+		f.step(t.Context())
+		if len(f.chain) > maxChain {
+			t.Fatalf("%d files are open", len(f.chain))
+		}
+	}
+	f.step(t.Context())
+	sink.checkOnce(0, l.n)
+}
+
+func TestFollowMissing(t *testing.T) {
+	for _, missing := range []string{"freeswitch.log", "a/freeswitch.log", "a/b/c/freeswitch.log"} {
+		t.Run(missing, func(t *testing.T) {
+			l := newLogger(t)
+			l.path = filepath.Join(filepath.Dir(l.path), missing)
+			f := follow(t, l.path, nil, testPace())
+			l.must(os.MkdirAll(filepath.Dir(l.path), 0o755))
+			l.open()
+			l.lines(10)
+			f.checkAll(l)
+			l.shift(2)
+			l.open()
+			l.lines(10)
+			f.checkAll(l)
+		})
+	}
+}
+
+// TestFollowDirectory replaces the log's directory.
+func TestFollowDirectory(t *testing.T) {
+	l := newLogger(t)
+	dir := filepath.Join(filepath.Dir(l.path), "a")
+	l.path = filepath.Join(dir, "freeswitch.log")
+	l.must(os.Mkdir(dir, 0o755))
+	l.open()
+	f := follow(t, l.path, nil, testPace())
+	for i := range 3 {
+		l.lines(10)
+		l.must(os.Rename(dir, fmt.Sprint(dir, i)))
+		l.lines(10)
+		l.must(os.Mkdir(dir, 0o755))
+		l.open()
+		l.lines(10)
+		f.checkAll(l)
+	}
+	l.lines(10)
+	f.checkAll(l)
+}
+
+func TestFollowSymlink(t *testing.T) {
+	l := newLogger(t)
+	dir := filepath.Dir(l.path)
+	link := filepath.Join(dir, "link", "current")
+	l.must(os.Mkdir(filepath.Dir(link), 0o755))
+	point := func(to string) {
+		l.must(os.Symlink(to, link+".new"))
+		l.must(os.Rename(link+".new", link))
+	}
+	l.open()
+	point(l.path)
+	f := follow(t, link, nil, testPace())
+	l.lines(10)
+	for i := range 5 {
+		l.path = filepath.Join(dir, fmt.Sprint("other", i))
+		l.open()
+		l.lines(10)
+		point(l.path)
+		l.lines(10)
+		f.checkAll(l)
+	}
+	l.shift(2)
+	l.open()
+	l.lines(10)
+	f.checkAll(l)
+
+	// Back to a file that was read before: only what is new in it counts.
+	back := filepath.Join(dir, "other1")
+	l.path = back
+	l.open()
+	point(back)
+	l.lines(10)
+	f.checkAll(l)
+}
+
+func TestFollowPace(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	pace := defaultPace()
+	f := follow(t, l.path, nil, pace)
+	start := time.Now()
+	l.write(unknownLine)
+	f.wait(1)
+	if d := f.at[0].Sub(start); d < pace.message {
+		t.Errorf("a message whose further lines are missing was judged after %v", d)
+	}
+	start = time.Now()
+	l.write(unknownLine + unknownText)
+	f.wait(2)
+	if d := f.at[1].Sub(start); d >= pace.message {
+		t.Errorf("a message that is complete was judged after %v", d)
+	}
+}
