@@ -12,11 +12,15 @@ security {
 # The rules below need `log-auth-failures` set to true in each sofia profile; without
 # it FreeSWITCH writes only "Can't find user" and the rejections of access lists.
 #
-# Point `path` at a log with uuid=false where you can: FreeSWITCH's default log lets a
-# caller write whole lines of his own. README.md says how to set up such a log.
+# Callers can write lines of FreeSWITCH's default log. Give the guard a log of its own,
+# with uuid=false, of a few source files at level warning: README.md says how.
 source "log" "freeswitch" {
   path = "/var/log/freeswitch/freeswitch.log"
 }
+
+# Bans are dropped in the kernel: one rule of iptables each, an ipset for many. Without
+# an action the guard only reports.
+action "iptables" "drop" {}
 
 # Name your trunks and offices here: a forged UDP packet bears any sender's address.
 #

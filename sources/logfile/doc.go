@@ -12,5 +12,7 @@
 // What no reader of the file can keep is that a whole line is FreeSWITCH's own.
 // With uuid=true, mod_logfile's default, a SIP Call-ID can put complete lines
 // into the log, and a verto login can always; testdata/forged.log shows one. A
-// log that is to be evidence is written with uuid=false and without mod_verto.c.
+// log that is to be evidence is written with uuid=false, and of sofia_reg.c,
+// sofia.c and mod_event_socket.c at level warning and above only: at level debug
+// FreeSWITCH writes Call-IDs and SDP as they come, whatever uuid says.
 package logfile
