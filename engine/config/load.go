@@ -120,9 +120,19 @@ func (l *loader) readOne(name string) {
 	}
 	if diags.HasErrors() {
 		l.partial = true
-		return
+		if !onlyRedefined(diags) {
+			return
+		}
 	}
 	l.bodies = append(l.bodies, file.Body)
+}
+
+// onlyRedefined reports whether all that is wrong with a file's syntax is an
+// argument that is given twice, so that the rest of it reads as it was meant.
+func onlyRedefined(diags hcl.Diagnostics) bool {
+	return !slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool {
+		return d.Severity == hcl.DiagError && d.Summary != "Attribute redefined"
+	})
 }
 
 // rootSchema names every block that a file may hold.
