@@ -24,8 +24,7 @@ type Engine struct {
 	untold []Verdict // decided, not yet durable
 	live   live
 
-	store    Store // nil: nothing outlives the process
-	stateErr error // of the last attempt to save the state
+	store Store // nil: nothing outlives the process
 }
 
 // Options are what an engine needs beside the configuration. The zero value is
@@ -110,16 +109,21 @@ func (e *Engine) decide(v Verdict) { e.untold = append(e.untold, v) }
 // made durable is told all the same, and holds as long as the process lives.
 func (e *Engine) settle() error {
 	err := e.ledger.Commit()
-	if len(e.untold) == 0 {
-		return err
-	}
-	for _, v := range e.untold {
-		e.Tell(v)
-	}
-	e.Told()
+	e.tell(e.untold)
 	clear(e.untold)
 	e.untold = e.untold[:0]
 	return err
+}
+
+// tell tells verdicts that are durable.
+func (e *Engine) tell(verdicts []Verdict) {
+	if len(verdicts) == 0 {
+		return
+	}
+	for _, v := range verdicts {
+		e.Tell(v)
+	}
+	e.Told()
 }
 
 // observe lets the rules see one event at the time now.

@@ -15,6 +15,7 @@ type live struct {
 	asked   chan func()     // to be done between two events
 	follows follows
 	runs    runs
+	saver   *saver
 }
 
 // inFlight is how many reports may wait for the core. A log file is its own
@@ -27,6 +28,7 @@ func newLive() live {
 		asked:   make(chan func()),
 		follows: newFollows(),
 		runs:    newRuns(),
+		saver:   newSaver(),
 	}
 }
 
@@ -47,12 +49,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.live.ctx = ctx
+	endSaving := e.live.saver.start(e)
 	e.live.runs.agree(e)
 	e.live.follows.agree(e)
 	defer func() {
 		cancel()
 		e.takeUntil(e.live.follows.wait())
 		e.commit()
+		endSaving()
 		e.live.runs.wait()
 	}()
 	go ready(ctx, e.live.runs.runners(), e.Ready)
@@ -134,22 +138,17 @@ func (e *Engine) take(r report) {
 	e.observe(r.event, now)
 }
 
-// commit settles what was decided, and then keeps how far the sources had read
-// when it was. It tells the log what could not be saved.
+// commit tells the actions that do not wait for the disk what was decided, and
+// hands it to the saver, with how far the sources had been read by then.
 func (e *Engine) commit() {
-	err := e.settle()
-	if moved := e.live.follows.moved; err == nil && e.store != nil && len(moved) > 0 {
-		if err = e.store.SavePositions(moved); err == nil {
-			clear(moved)
-		}
+	e.ledger.Publish()
+	if len(e.untold) == 0 && len(e.live.follows.moved) == 0 {
+		return
 	}
-	if err != nil && e.stateErr == nil {
-		e.Log.Error("state not saved: bans hold as long as the program runs", "err", err)
-	}
-	if err == nil && e.stateErr != nil {
-		e.Log.Info("state saved again")
-	}
-	e.stateErr = err
+	e.live.saver.hand(e.untold, e.live.follows.moved)
+	clear(e.untold)
+	e.untold = e.untold[:0]
+	clear(e.live.follows.moved)
 }
 
 // errStopped is what Do returns when the engine stops meanwhile.
@@ -159,10 +158,14 @@ var errStopped = errors.New("the engine has stopped")
 // when it is done and what it decided is durable. It may be called from any
 // goroutine while the engine runs.
 func (e *Engine) Do(ctx context.Context, f func()) error {
-	done := make(chan struct{})
+	durable := make(chan (<-chan struct{}), 1)
 	select {
-	case e.live.asked <- func() { f(); e.commit(); close(done) }:
-		<-done
+	case e.live.asked <- func() {
+		f()
+		e.commit()
+		durable <- e.live.saver.flush()
+	}:
+		<-<-durable
 		return nil
 	case <-ctx.Done():
 		return errors.Join(errStopped, ctx.Err())

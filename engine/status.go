@@ -22,7 +22,7 @@ type Status struct {
 // counts; see [Engine.Do].
 func (e *Engine) Status() Status {
 	s := Status{
-		Events: e.events, Waiting: len(e.live.reports), Bans: e.ledger.Size(), StateErr: e.stateErr,
+		Events: e.events, Waiting: len(e.live.reports), Bans: e.ledger.Size(), StateErr: e.live.saver.failed(),
 		Rules: e.rules.Stats(),
 	}
 	for _, r := range e.live.runs.runners() {

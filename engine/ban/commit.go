@@ -56,38 +56,66 @@ func (l *Ledger) Restore(store Store) error {
 	})
 }
 
-// Commit makes durable what was decided since the last commit, and then tells
-// the cursors. An error means that it is not durable: it was told all the same,
-// because a host that cannot write must still be protected, and the next commit
-// tries to save it again.
-func (l *Ledger) Commit() error {
+// Publish tells the eager cursors what was decided since the last time.
+func (l *Ledger) Publish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.save()
+	l.publish()
+}
+
+func (l *Ledger) publish() {
 	for _, c := range l.cursors {
-		c.push(l.fresh)
+		if c.eager {
+			c.push(l.fresh)
+		}
 	}
+	l.published = append(l.published, l.fresh...)
 	l.fresh = nil
+}
+
+// Commit publishes what was decided, makes it durable, and then tells the cursors
+// that wait for that. An error means that it is not durable: it was told all the
+// same, because a host that cannot write must still be protected, and the next
+// commit tries to save it again. Decisions go on meanwhile; there is one commit
+// at a time.
+func (l *Ledger) Commit() error {
+	told, records := l.unsaved()
+	var err error
+	if len(records) > 0 {
+		err = l.store.Save(records)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		for _, r := range records {
+			l.dirty[r.Target] = struct{}{}
+		}
+		err = fmt.Errorf("ledger: %d targets are not saved: %w", len(records), err)
+	}
+	for _, c := range l.cursors {
+		if !c.eager {
+			c.push(told)
+		}
+	}
 	return err
 }
 
-func (l *Ledger) save() error {
-	if l.store == nil {
-		clear(l.dirty)
-		return nil
-	}
-	if len(l.dirty) == 0 {
-		return nil
-	}
-	records := make([]Record, 0, len(l.dirty))
-	for _, target := range slices.SortedFunc(maps.Keys(l.dirty), netip.Prefix.Compare) {
-		records = append(records, l.record(target))
-	}
-	if err := l.store.Save(records); err != nil {
-		return fmt.Errorf("ledger: %d targets are not saved: %w", len(records), err)
+// unsaved returns what is to be told once it is durable, and the records that
+// make it so.
+func (l *Ledger) unsaved() ([]Change, []Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.publish()
+	told := l.published
+	l.published = nil
+	var records []Record
+	if l.store != nil && len(l.dirty) > 0 {
+		for _, target := range slices.SortedFunc(maps.Keys(l.dirty), netip.Prefix.Compare) {
+			records = append(records, l.record(target))
+		}
 	}
 	clear(l.dirty)
-	return nil
+	return told, records
 }
 
 func (l *Ledger) record(target netip.Prefix) Record {

@@ -4,6 +4,7 @@ package ban
 // goroutine.
 type Cursor struct {
 	ledger *Ledger
+	eager  bool
 	ready  chan struct{}
 	// pending and lost are guarded by the ledger's mutex.
 	pending []Change
@@ -15,11 +16,15 @@ type Cursor struct {
 // must look at [Ledger.Bans].
 const maxPending = 1 << 18
 
-// Cursor returns a cursor that yields every change committed from now on.
-func (l *Ledger) Cursor() *Cursor {
+// Cursor returns a cursor that yields every change that is committed from now on:
+// it is durable by then, so that nobody hears of a ban that a crash could take
+// back. An eager one yields what is published, and does not wait for the disk: it is for those
+// who tell nobody, whose state is compared with the ledger's at every start, and
+// for whom milliseconds count, which is the firewall.
+func (l *Ledger) Cursor(eager bool) *Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := &Cursor{ledger: l, ready: make(chan struct{}, 1)}
+	c := &Cursor{ledger: l, eager: eager, ready: make(chan struct{}, 1)}
 	l.cursors = append(l.cursors, c)
 	return c
 }
@@ -39,9 +44,9 @@ func (c *Cursor) Take() (changes []Change, lost bool) {
 
 // Snapshot returns the bans in force, in the order of their targets, and the
 // changes since the last Take or Snapshot that led to them, so that a reader who
-// carries these out must find the bans standing. It also shows what is decided
-// and not yet committed; that comes once more, from Take, when it is. The bans
-// must not be changed.
+// carries these out must find the bans standing. What is decided and not yet
+// published is among them; it comes once more, from Take. The cursor must be
+// eager, and the bans must not be changed.
 func (c *Cursor) Snapshot() (bans []*Ban, changes []Change) {
 	l := c.ledger
 	l.mu.Lock()

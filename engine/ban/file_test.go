@@ -190,13 +190,15 @@ func TestAFullDiskStillProtects(t *testing.T) {
 	if err := l.Restore(disk); err != nil {
 		t.Fatal(err)
 	}
-	c := l.Cursor()
+	c, eager := l.Cursor(false), l.Cursor(true)
 	mustBan(t, l, order("203.0.113.7", t0, "1h"))
 	if err := l.Commit(); err == nil || !strings.Contains(err.Error(), "1 targets are not saved: no space left on device") {
 		t.Fatalf("commit: %v", err)
 	}
-	if changes, _ := c.Take(); len(changes) != 1 {
-		t.Fatalf("%d changes told", len(changes))
+	for _, cursor := range []*Cursor{c, eager} {
+		if changes, _ := cursor.Take(); len(changes) != 1 {
+			t.Fatalf("%d changes told", len(changes))
+		}
 	}
 	if len(l.dirty) != 1 {
 		t.Fatal("what was not saved is not kept for the next commit")
@@ -244,5 +246,48 @@ func BenchmarkEnter(b *testing.B) {
 		i++
 		a := netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)})
 		l.Enter(Order{Target: netip.PrefixFrom(a, 32), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
+	}
+}
+
+// A slow disk holds on to what it saves until it is let go.
+type slow struct {
+	failing
+	saving, letGo chan struct{}
+}
+
+func (s *slow) Save([]Record) error {
+	s.saving <- struct{}{}
+	<-s.letGo
+	return nil
+}
+
+// TestTheFirewallDoesNotWaitForTheDisk looks at both kinds of cursors while a ban
+// is being saved.
+func TestTheFirewallDoesNotWaitForTheDisk(t *testing.T) {
+	disk := &slow{saving: make(chan struct{}), letGo: make(chan struct{})}
+	l := NewLedger(NewTrust(nil))
+	if err := l.Restore(disk); err != nil {
+		t.Fatal(err)
+	}
+	firewall, webhook := l.Cursor(true), l.Cursor(false)
+	mustBan(t, l, order("203.0.113.7", t0, "1h"))
+	committed := make(chan error)
+	go func() { committed <- l.Commit() }()
+	<-disk.saving
+	if changes, _ := firewall.Take(); len(changes) != 1 {
+		t.Error("the firewall waits for the disk")
+	}
+	if changes, _ := webhook.Take(); len(changes) != 0 {
+		t.Error("a ban is told that is not durable yet")
+	}
+	if bans, _ := firewall.Snapshot(); len(bans) != 1 {
+		t.Error("the ledger cannot be read while it is saved")
+	}
+	close(disk.letGo)
+	if err := <-committed; err != nil {
+		t.Fatal(err)
+	}
+	if changes, _ := webhook.Take(); len(changes) != 1 {
+		t.Error("a durable ban is not told")
 	}
 }

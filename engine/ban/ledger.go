@@ -12,8 +12,8 @@ import (
 // A Ledger is the desired state: who is banned now, who was before, and who may
 // not be. It is safe for use by several goroutines.
 //
-// What it decides is at first known only to its caller. [Ledger.Commit] makes it
-// durable and then tells the [Cursor]s.
+// What it decides is at first known only to its caller. [Ledger.Publish] tells
+// the eager [Cursor]s, [Ledger.Commit] makes it durable and tells the others.
 type Ledger struct {
 	mu      sync.Mutex // guards everything below
 	trust   *Trust
@@ -22,10 +22,11 @@ type Ledger struct {
 	grace   bart.Table[time.Time]     // unbanned, and to be left alone until then
 	due     deadlines                 // when bans end, histories are forgotten, graces are over
 
-	store   Store                     // nil: nothing outlives the process
-	dirty   map[netip.Prefix]struct{} // targets whose record the store does not yet have
-	fresh   []Change                  // decided since the last commit
-	cursors []*Cursor
+	store     Store                     // nil: nothing outlives the process
+	dirty     map[netip.Prefix]struct{} // targets whose record the store does not yet have
+	fresh     []Change                  // decided, and told to nobody
+	published []Change                  // told to the eager cursors, not yet durable
+	cursors   []*Cursor
 }
 
 // offences is what is remembered of a target's last ban.

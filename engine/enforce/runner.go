@@ -28,7 +28,6 @@ type Runner struct {
 	name   string
 	action plugin.Action
 	level  plugin.Level // the same action, if it is one
-	ledger *ban.Ledger
 	cursor *ban.Cursor
 	wants  atomic.Pointer[Wants]
 	log    *slog.Logger
@@ -60,15 +59,16 @@ type Status struct {
 }
 
 // New returns a runner for the action of that name, which does nothing until
-// Run. It sees every change that ledger commits from now on.
+// Run. It sees every change that ledger commits from now on; a level sees it
+// before it is on the disk.
 func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log *slog.Logger) *Runner {
+	level, isLevel := action.(plugin.Level)
 	r := &Runner{
-		name: name, action: action, ledger: ledger, cursor: ledger.Cursor(),
+		name: name, action: action, level: level, cursor: ledger.Cursor(isLevel),
 		log: log.With("action", name), rewant: make(chan struct{}, 1),
 		tried: make(chan struct{}), status: Status{Name: name},
 	}
-	r.level, _ = action.(plugin.Level)
-	r.stale = r.level != nil
+	r.stale = isLevel
 	r.wants.Store(&wants)
 	return r
 }

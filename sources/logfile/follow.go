@@ -213,18 +213,20 @@ func (f *follower) drain(ctx context.Context, t *tail) (grew, end bool) {
 			return grew, false
 		}
 		read, end, err := t.read(f.buf)
-		if err == errRewritten {
+		if err == errRewritten && !t.copied {
 			f.rewind(ctx, t)
 			continue
 		}
 		if err != nil {
-			f.unreadable(t, err)
+			f.giveUp(t, err)
 			return grew, true
 		}
 		if read {
 			grew = true
-			t.grown = time.Now()
+			f.now = time.Now()
+			t.grown = f.now
 			f.digest(ctx, t, false)
+			f.saveDue()
 		}
 		if end {
 			return grew, true

@@ -72,6 +72,7 @@ type saving struct {
 	at     time.Time // when it was saved last
 	events bool      // events were emitted since
 	noise  bool      // lines were read since
+	barred bool      // it cannot be told at the moment
 }
 
 // saveDue saves the position if it is time to.
@@ -85,8 +86,11 @@ func (f *follower) saveDue() {
 	}
 }
 
-// saveNow saves the position, unless a file was truncated just now.
+// saveNow saves the position, unless a file is being truncated just now.
 func (f *follower) saveNow() {
+	if f.saving.barred {
+		return
+	}
 	p := position{Version: positionVersion, Saved: time.Now()}
 	for _, t := range f.chain {
 		place, ok := bookmarkAt(t.file, t.info, t.from)

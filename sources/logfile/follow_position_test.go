@@ -160,20 +160,22 @@ func TestFollowRepeatsAfterResume(t *testing.T) {
 	}
 }
 
+// leave has the first 100 lines of a log read and gives the position after them.
+func leave(t *testing.T) (*logger, []byte) {
+	l := newLogger(t)
+	l.open()
+	f := follow(t, l.path, nil, testPace())
+	l.lines(100)
+	f.checkAll(l)
+	f.stop()
+	return l, f.position
+}
+
 // TestFollowLostPosition: where nothing of a position is found, a log that began
 // later is read whole, and one that did not is not.
 func TestFollowLostPosition(t *testing.T) {
-	position := func(t *testing.T) (*logger, []byte) {
-		l := newLogger(t)
-		l.open()
-		f := follow(t, l.path, nil, testPace())
-		l.lines(100)
-		f.checkAll(l)
-		f.stop()
-		return l, f.position
-	}
 	t.Run("later", func(t *testing.T) {
-		l, p := position(t)
+		l, p := leave(t)
 		for _, rotate := range []bool{true, false} {
 			l.must(os.Remove(l.path))
 			l.open()
@@ -189,7 +191,7 @@ func TestFollowLostPosition(t *testing.T) {
 		f.wait(20)
 	})
 	t.Run("earlier", func(t *testing.T) {
-		l, p := position(t)
+		l, p := leave(t)
 		l.must(os.Remove(l.path))
 		l.open()
 		l.n = 0
@@ -201,20 +203,8 @@ func TestFollowLostPosition(t *testing.T) {
 		f.wait(10)
 		f.checkOnce(1000, 1010)
 	})
-	t.Run("damaged", func(t *testing.T) {
-		l, _ := position(t)
-		for _, p := range []string{"", "{", `{"version":9}`, `{"version":1,"files":[{"offset":-1}]}`, `{"version":1,"files":[{"length":100000}]}`} {
-			f := follow(t, l.path, []byte(p), testPace())
-			f.until("a position", func() bool { return f.started })
-			from := l.n
-			l.lines(3)
-			f.wait(3)
-			f.checkOnce(from, l.n)
-			f.stop()
-		}
-	})
 	t.Run("directory not there yet", func(t *testing.T) {
-		l, p := position(t)
+		l, p := leave(t)
 		l.lines(5)
 		l.must(os.Rename(l.path, l.path+".away"))
 		away := l.path + ".away"
@@ -226,6 +216,19 @@ func TestFollowLostPosition(t *testing.T) {
 		f.wait(5)
 		f.checkOnce(105, 110)
 	})
+}
+
+func TestFollowDamagedPosition(t *testing.T) {
+	l, _ := leave(t)
+	for _, p := range []string{"", "{", `{"version":9}`, `{"version":1,"files":[{"offset":-1}]}`, `{"version":1,"files":[{"length":100000}]}`} {
+		f := follow(t, l.path, []byte(p), testPace())
+		f.until("a position", func() bool { return f.started })
+		from := l.n
+		l.lines(3)
+		f.wait(3)
+		f.checkOnce(from, l.n)
+		f.stop()
+	}
 }
 
 // FuzzPosition: a position is the program's own, but the file it was kept in may

@@ -11,6 +11,51 @@ import (
 // soak is the variable of the environment that asks for the tests in full.
 const soak = "LOGFILE_SOAK"
 
+// floods are the ways in which a log is rotated under load; every is the time
+// between two rotations.
+var floods = []struct {
+	name   string
+	rotate func(w *flood, every time.Duration)
+}{
+	{"rename and create", func(w *flood, every time.Duration) {
+		w.must(os.Rename(w.path, fmt.Sprintf("%s.%04d", w.path, w.rotations)))
+		w.open()
+	}},
+	{"shifted as FreeSWITCH does", func(w *flood, every time.Duration) { w.shift(33); w.open() }},
+	{"three in a row", func(w *flood, every time.Duration) {
+		for range 3 {
+			w.shift(33)
+			w.open()
+			w.lines(3)
+		}
+	}},
+	{"late writers", func(w *flood, every time.Duration) {
+		old := w.file
+		w.file = nil
+		w.shift(33)
+		w.pause(every / 4)
+		w.file = old
+		w.lines(int(rate * every / 4 / time.Second))
+		w.open()
+	}},
+	{"copy and truncate", func(w *flood, every time.Duration) {
+		w.pause(25 * time.Millisecond)
+		w.copyTo(w.path + ".1")
+		w.must(os.Truncate(w.path, 0))
+		w.pause(25 * time.Millisecond)
+	}},
+	{"deleted after a pause", func(w *flood, every time.Duration) {
+		w.pause(25 * time.Millisecond)
+		w.must(os.Remove(w.path))
+		w.open()
+	}},
+	{"symbolic link", func(w *flood, every time.Duration) {
+		w.path = fmt.Sprintf("%s.%04d", w.link, w.rotations)
+		w.open()
+		w.point()
+	}},
+}
+
 // TestFollowSoak rotates a log in every way under 20,000 lines a second, 20 times
 // or, with LOGFILE_SOAK set, 200 times each, and checks that every line counts
 // once.
@@ -19,48 +64,7 @@ func TestFollowSoak(t *testing.T) {
 	if os.Getenv(soak) != "" {
 		rotations, every = 200, 100*time.Millisecond
 	}
-	for _, test := range []struct {
-		name   string
-		rotate func(w *flood)
-	}{
-		{"rename and create", func(w *flood) {
-			w.must(os.Rename(w.path, fmt.Sprintf("%s.%04d", w.path, w.rotations)))
-			w.open()
-		}},
-		{"shifted as FreeSWITCH does", func(w *flood) { w.shift(33); w.open() }},
-		{"three in a row", func(w *flood) {
-			for range 3 {
-				w.shift(33)
-				w.open()
-				w.lines(3)
-			}
-		}},
-		{"late writers", func(w *flood) {
-			old := w.file
-			w.file = nil
-			w.shift(33)
-			w.pause(every / 4)
-			w.file = old
-			w.lines(int(rate * every / 4 / time.Second))
-			w.open()
-		}},
-		{"copy and truncate", func(w *flood) {
-			w.pause(25 * time.Millisecond)
-			w.copyTo(w.path + ".1")
-			w.must(os.Truncate(w.path, 0))
-			w.pause(25 * time.Millisecond)
-		}},
-		{"deleted after a pause", func(w *flood) {
-			w.pause(25 * time.Millisecond)
-			w.must(os.Remove(w.path))
-			w.open()
-		}},
-		{"symbolic link", func(w *flood) {
-			w.path = fmt.Sprintf("%s.%04d", w.link, w.rotations)
-			w.open()
-			w.point()
-		}},
-	} {
+	for _, test := range floods {
 		t.Run(test.name, func(t *testing.T) {
 			w := &flood{logger: newLogger(t)}
 			w.link = w.path
@@ -73,7 +77,7 @@ func TestFollowSoak(t *testing.T) {
 			f := follow(t, w.link, nil, defaultPace())
 			for w.rotations = 1; w.rotations <= rotations; w.rotations++ {
 				w.run(every)
-				test.rotate(w)
+				test.rotate(w, every)
 			}
 			w.run(every)
 			f.wait(w.n)

@@ -40,6 +40,8 @@ type tail struct {
 	held  time.Duration // how long after that the last message is due; 0: none is held back
 	until time.Time     // when a file that was rotated away is given up; zero: not read to its end since
 	lost  bool          // it cannot be read
+
+	copied bool // made by somebody of a file that was truncated; it has an end
 }
 
 // newTail reads a file from an offset on. If that is in the middle of a line, its
@@ -151,25 +153,30 @@ func (t *tail) restart() {
 }
 
 // rewind goes back to the start of a file that was truncated. What was not read
-// before that stands in a copy of it, if somebody made one.
+// before that stands in a copy of it, if somebody made one. Until that is read, no
+// position tells how far the log was.
 func (f *follower) rewind(ctx context.Context, t *tail) {
+	f.saving.barred = true
 	f.digest(ctx, t, true)
 	f.log.Info("log was truncated", "file", t.file.Name())
 	if rest := f.copyOf(t); rest != nil {
-		for {
-			if _, end := f.drain(ctx, rest); end || ctx.Err() != nil {
-				break
-			}
+		for end := false; !end && ctx.Err() == nil; {
+			_, end = f.drain(ctx, rest)
 		}
 		f.digest(ctx, rest, true)
 		f.finish(rest)
 	}
-	t.restart()
+	if ctx.Err() == nil {
+		t.restart()
+		f.saving.barred = false
+	}
 }
 
-// unreadable gives up a file. If it still stands at the path, it is opened anew
+// giveUp stops reading a file. If it still stands at the path, it is opened anew
 // and read on from there.
-func (f *follower) unreadable(t *tail, err error) {
-	f.absent.note(f, err)
+func (f *follower) giveUp(t *tail, err error) {
 	t.lost = true
+	if !t.copied {
+		f.absent.note(f, err)
+	}
 }

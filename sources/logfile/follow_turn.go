@@ -198,6 +198,7 @@ func (f *follower) copyOf(t *tail) *tail {
 			!slices.ContainsFunc(f.chain, func(t *tail) bool { return os.SameFile(t.info, c.info) }) &&
 			bytes.Equal(before(c.file, t.offset), t.context) {
 			found = newTail(c.file, c.info, t.from)
+			found.copied = true
 			continue
 		}
 		c.file.Close()

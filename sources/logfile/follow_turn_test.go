@@ -10,143 +10,146 @@ import (
 	"time"
 )
 
-// TestFollowRotations does to a log what is done to logs, and checks that every
-// line counts once. Each step is done without waiting for the follower, unless it
-// says so.
-func TestFollowRotations(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		do   func(l *logger, f *follows)
-	}{
-		{"rename and create", func(l *logger, f *follows) {
-			for range 5 {
-				l.lines(10)
-				l.shift(9)
-				l.open()
-			}
+// rotations are what is done to logs. Each step is done without waiting for the
+// follower, unless it says so.
+var rotations = []struct {
+	name string
+	do   func(l *logger, f *follows)
+}{
+	{"rename and create", func(l *logger, f *follows) {
+		for range 5 {
 			l.lines(10)
-		}},
-		{"rename, and a new file later", func(l *logger, f *follows) {
-			l.lines(2000)
-			l.shift(3)
-			f.checkAll(l)
+			l.shift(9)
 			l.open()
+		}
+		l.lines(10)
+	}},
+	{"rename, and a new file later", func(l *logger, f *follows) {
+		l.lines(2000)
+		l.shift(3)
+		f.checkAll(l)
+		l.open()
+		l.lines(10)
+	}},
+	{"names with dates", func(l *logger, f *follows) {
+		for i := range 5 {
 			l.lines(10)
-		}},
-		{"names with dates", func(l *logger, f *follows) {
-			for i := range 5 {
-				l.lines(10)
-				l.must(os.Rename(l.path, fmt.Sprintf("%s.2026-05-04-10-00-0%d.1", l.path, i)))
-				l.open()
-			}
-			l.lines(10)
-		}},
-		{"late writers", func(l *logger, f *follows) {
-			l.lines(10)
-			old := l.file
-			l.file = nil
-			l.shift(3)
+			l.must(os.Rename(l.path, fmt.Sprintf("%s.2026-05-04-10-00-0%d.1", l.path, i)))
 			l.open()
-			f.wait(l.n)
-			poll(l.t, "the new file", func() bool { return f.source.Progress().Behind == 0 })
-			for range 5 {
-				_, err := old.WriteString(line(l.n))
-				l.must(err)
-				l.n++
-				f.wait(l.n)
-				l.lines(1)
-				f.wait(l.n)
-			}
-			old.Close()
-		}},
-		{"a line unfinished at the rotation", func(l *logger, f *follows) {
-			old := line(l.n)
-			l.write(old[:50])
-			file := l.file
-			l.file = nil
-			l.shift(3)
-			_, err := file.WriteString(old[50:])
+		}
+		l.lines(10)
+	}},
+	{"late writers", func(l *logger, f *follows) {
+		l.lines(10)
+		old := l.file
+		l.file = nil
+		l.shift(3)
+		l.open()
+		f.wait(l.n)
+		poll(l.t, "the new file", func() bool { return f.source.Progress().Behind == 0 })
+		for range 5 {
+			_, err := old.WriteString(line(l.n))
 			l.must(err)
 			l.n++
-			file.Close()
-			l.open()
+			f.wait(l.n)
 			l.lines(1)
-		}},
-		{"copy and truncate", func(l *logger, f *follows) {
-			for range 5 {
-				l.lines(10)
-				l.must(exec.Command("cp", l.path, l.path+".1").Run())
-				f.checkAll(l)
-				l.must(os.Truncate(l.path, 0))
-			}
+			f.wait(l.n)
+		}
+		old.Close()
+	}},
+	{"a line unfinished at the rotation", func(l *logger, f *follows) {
+		old := line(l.n)
+		l.write(old[:50])
+		file := l.file
+		l.file = nil
+		l.shift(3)
+		_, err := file.WriteString(old[50:])
+		l.must(err)
+		l.n++
+		file.Close()
+		l.open()
+		l.lines(1)
+	}},
+	{"copy and truncate", func(l *logger, f *follows) {
+		for range 5 {
 			l.lines(10)
-		}},
-		{"copy and truncate before it was read", func(l *logger, f *follows) {
-			l.lines(500)
 			l.must(exec.Command("cp", l.path, l.path+".1").Run())
-			l.must(os.Truncate(l.path, 0))
-			l.lines(10)
-		}},
-		{"truncated and longer than before at once", func(l *logger, f *follows) {
-			l.lines(10)
 			f.checkAll(l)
 			l.must(os.Truncate(l.path, 0))
-			l.lines(500)
-		}},
-		{"deleted and made anew", func(l *logger, f *follows) {
-			l.lines(10)
-			l.must(os.Remove(l.path))
-			l.lines(10)
-			l.open()
-			l.lines(10)
-		}},
-		{"missing for a while", func(l *logger, f *follows) {
-			l.lines(10)
-			l.must(os.Remove(l.path))
-			poll(l.t, "a fault", func() bool { return f.source.Progress().Fault != "" })
-			l.open()
-			l.lines(10)
-			f.checkAll(l)
-			poll(l.t, "no fault", func() bool { return f.source.Progress().Fault == "" })
-		}},
-		{"a directory in its place", func(l *logger, f *follows) {
-			l.lines(10)
-			l.must(os.Remove(l.path))
-			l.must(os.Mkdir(l.path, 0o755))
-			poll(l.t, "a fault", func() bool { return strings.Contains(f.source.Progress().Fault, "not a regular file") })
-			l.must(os.Remove(l.path))
-			l.open()
-			l.lines(10)
-		}},
-		{"moved away and back", func(l *logger, f *follows) {
-			l.lines(10)
-			f.checkAll(l)
-			file := l.file
-			l.file = nil
-			l.must(os.Rename(l.path, l.path+".1"))
-			l.open()
-			l.lines(5)
-			f.checkAll(l)
-			l.must(os.Rename(l.path+".1", l.path))
-			l.close()
-			l.file = file
-			l.lines(10)
-		}},
-		{"copies of the log beside it", func(l *logger, f *follows) {
-			l.lines(10)
-			f.checkAll(l)
-			l.must(exec.Command("cp", l.path, l.path+".bak").Run())
-			l.lines(10)
-			l.shift(3)
-			l.open()
-			l.lines(10)
-			l.must(exec.Command("cp", l.path+".1", l.path+".analyse").Run())
-			l.must(exec.Command("gzip", "-k", l.path+".1").Run())
-			l.shift(3)
-			l.open()
-			l.lines(10)
-		}},
-	} {
+		}
+		l.lines(10)
+	}},
+	{"copy and truncate before it was read", func(l *logger, f *follows) {
+		l.lines(500)
+		l.must(exec.Command("cp", l.path, l.path+".1").Run())
+		l.must(os.Truncate(l.path, 0))
+		l.lines(10)
+	}},
+	{"truncated and longer than before at once", func(l *logger, f *follows) {
+		l.lines(10)
+		f.checkAll(l)
+		l.must(os.Truncate(l.path, 0))
+		l.lines(500)
+	}},
+	{"deleted and made anew", func(l *logger, f *follows) {
+		l.lines(10)
+		l.must(os.Remove(l.path))
+		l.lines(10)
+		l.open()
+		l.lines(10)
+	}},
+	{"missing for a while", func(l *logger, f *follows) {
+		l.lines(10)
+		l.must(os.Remove(l.path))
+		poll(l.t, "a fault", func() bool { return f.source.Progress().Fault != "" })
+		l.open()
+		l.lines(10)
+		f.checkAll(l)
+		poll(l.t, "no fault", func() bool { return f.source.Progress().Fault == "" })
+	}},
+	{"a directory in its place", func(l *logger, f *follows) {
+		l.lines(10)
+		l.must(os.Remove(l.path))
+		l.must(os.Mkdir(l.path, 0o755))
+		poll(l.t, "a fault", func() bool { return strings.Contains(f.source.Progress().Fault, "not a regular file") })
+		l.must(os.Remove(l.path))
+		l.open()
+		l.lines(10)
+	}},
+	{"moved away and back", func(l *logger, f *follows) {
+		l.lines(10)
+		f.checkAll(l)
+		file := l.file
+		l.file = nil
+		l.must(os.Rename(l.path, l.path+".1"))
+		l.open()
+		l.lines(5)
+		f.checkAll(l)
+		l.must(os.Rename(l.path+".1", l.path))
+		l.close()
+		l.file = file
+		l.lines(10)
+	}},
+	{"copies of the log beside it", func(l *logger, f *follows) {
+		l.lines(10)
+		f.checkAll(l)
+		l.must(exec.Command("cp", l.path, l.path+".bak").Run())
+		l.lines(10)
+		l.shift(3)
+		l.open()
+		l.lines(10)
+		l.must(exec.Command("cp", l.path+".1", l.path+".analyse").Run())
+		l.must(exec.Command("gzip", "-k", l.path+".1").Run())
+		l.shift(3)
+		l.open()
+		l.lines(10)
+	}},
+}
+
+// TestFollowRotations does to a log what is done to logs, and checks that every
+// line counts once.
+func TestFollowRotations(t *testing.T) {
+	for _, test := range rotations {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLogger(t)
 			l.open()

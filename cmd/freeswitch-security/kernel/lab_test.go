@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	encoding "encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -198,21 +199,50 @@ func listen(t testing.TB) *ear {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	// The kernel stamps each packet: when this process comes to read it is
+	// another matter on a busy machine.
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var setting error
+	if err := raw.Control(func(fd uintptr) { setting = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) }); err != nil || setting != nil {
+		t.Fatal(err, setting)
+	}
 	e := &ear{last: map[netip.Addr]time.Time{}, n: map[netip.Addr]int{}}
 	go func() {
 		var buffer [64]byte
+		var control [128]byte
 		for {
-			_, from, err := conn.ReadFromUDPAddrPort(buffer[:])
+			_, n, _, from, err := conn.ReadMsgUDPAddrPort(buffer[:], control[:])
 			if err != nil {
 				return
 			}
+			arrived, ok := stampOf(control[:n])
+			if !ok {
+				arrived = time.Now()
+			}
 			e.mu.Lock()
-			e.last[from.Addr().Unmap()] = time.Now()
+			e.last[from.Addr().Unmap()] = arrived
 			e.n[from.Addr().Unmap()]++
 			e.mu.Unlock()
 		}
 	}()
 	return e
+}
+
+// stampOf is the kernel's time in a packet's control messages.
+func stampOf(control []byte) (time.Time, bool) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return time.Time{}, false
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
+			return time.Unix(int64(encoding.NativeEndian.Uint64(m.Data)), int64(encoding.NativeEndian.Uint64(m.Data[8:]))), true
+		}
+	}
+	return time.Time{}, false
 }
 
 // heard is how many packets of an address have arrived, and the last of them when.

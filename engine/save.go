@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"maps"
+	"sync"
+)
+
+// A saver makes durable what the core decided, and then tells it, while the core
+// goes on: a disk may take tens of milliseconds, and an attacker must not have
+// them.
+type saver struct {
+	mu       sync.Mutex // guards what follows
+	verdicts []Verdict
+	moved    map[string][]byte // positions of sources, valid for the verdicts before
+	flushed  []chan struct{}   // closed when all that was handed over before is durable
+	err      error             // of the last attempt; nil: all is saved
+	room     *sync.Cond        // the saver has taken what was there
+
+	wake chan struct{}
+	idle sync.WaitGroup
+}
+
+// maxUnsaved bounds the verdicts that wait to be saved. Beyond it the core waits
+// for the disk, and the sources for the core.
+const maxUnsaved = 1 << 16
+
+func newSaver() *saver {
+	s := &saver{moved: map[string][]byte{}, wake: make(chan struct{}, 1)}
+	s.room = sync.NewCond(&s.mu)
+	return s
+}
+
+// hand takes over verdicts and positions.
+func (s *saver) hand(verdicts []Verdict, moved map[string][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.verdicts) > maxUnsaved {
+		s.room.Wait()
+	}
+	s.verdicts = append(s.verdicts, verdicts...)
+	maps.Copy(s.moved, moved)
+	s.signal()
+}
+
+// flush returns a channel that is closed when all that was handed over is durable
+// and told, or could not be saved.
+func (s *saver) flush() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done := make(chan struct{})
+	s.flushed = append(s.flushed, done)
+	s.signal()
+	return done
+}
+
+func (s *saver) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// failed is why the state is not saved; nil where it is.
+func (s *saver) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// take empties the saver.
+func (s *saver) take() (verdicts []Verdict, moved map[string][]byte, flushed []chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	verdicts, moved, flushed = s.verdicts, s.moved, s.flushed
+	s.verdicts, s.moved, s.flushed = nil, map[string][]byte{}, nil
+	s.room.Broadcast()
+	return verdicts, moved, flushed
+}
+
+// start saves for the engine until end is called, which saves the rest.
+func (s *saver) start(e *Engine) (end func()) {
+	s.idle.Go(func() {
+		for range s.wake {
+			s.save(e)
+		}
+		s.save(e)
+	})
+	return func() {
+		close(s.wake)
+		s.idle.Wait()
+	}
+}
+
+// save commits what the ledger decided, tells the verdicts, and then keeps how far
+// the sources had been read.
+func (s *saver) save(e *Engine) {
+	verdicts, moved, flushed := s.take()
+	err := e.ledger.Commit()
+	e.tell(verdicts)
+	if err == nil && e.store != nil && len(moved) > 0 {
+		err = e.store.SavePositions(moved)
+	}
+	for _, done := range flushed {
+		close(done)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && s.err == nil {
+		e.Log.Error("state not saved: bans hold as long as the program runs", "err", err)
+	}
+	if err == nil && s.err != nil {
+		e.Log.Info("state saved again")
+	}
+	s.err = err
+	if err != nil {
+		for source, position := range moved {
+			if _, newer := s.moved[source]; !newer {
+				s.moved[source] = position
+			}
+		}
+	}
+}
