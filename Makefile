@@ -8,7 +8,7 @@ FUZZTIME ?= 1m
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run replay test test-kernel soak race lint bench fuzz clean
+.PHONY: help build run replay test test-kernel figures soak race lint bench fuzz clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,11 @@ test: ## run all tests that need nothing but Go
 test-kernel: ## run the tests of the firewall, as root, in network namespaces
 	$(GO) test -count=1 -p 1 -tags kernel ./actions/iptables ./cmd/freeswitch-security/kernel
 
+figures: ## hold the daemon to its figures, as root, on a machine that does nothing else
+	SLACK=1 $(GO) test -count=1 -tags kernel -v -run 'Latency|ManyBans|Flood|Footprint|Restart|NewAttacker' ./cmd/freeswitch-security/kernel
+
 soak: ## run the long tests: hundreds of rotations and of kills
+	LOGFILE_SOAK=1 $(GO) test -count=1 -timeout 60m -run TestFollowSoak -v ./sources/logfile
 	KILLS=200 $(GO) test -count=1 -timeout 60m -tags kernel -run TestKillNine -v ./cmd/freeswitch-security/kernel
 
 race: ## run them with the race detector (needs a C compiler)

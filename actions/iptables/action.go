@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net/netip"
 	"reflect"
 	"sync"
@@ -21,6 +22,7 @@ type Action struct {
 	families []*family
 	flows    flowCutter
 	brake    brake
+	intact   uint32 // the generation of nf_tables at which every rule was known to stand; 0: none
 
 	// mu guards desired, backend, noSets and the families' tools against
 	// Inspect. Apply and Resync, called by one goroutine, are their only
@@ -128,7 +130,7 @@ func (a *Action) change(ctx context.Context, f *family, puts []put, drops []neti
 		if a.backend == backendSet {
 			refused, err = f.changeSet(ctx, ownPuts, ownDrops, a.now())
 		} else {
-			refused, err = f.changeRules(ctx, &a.config, ownPuts, ownDrops)
+			refused, err = a.changeOnlyRules(ctx, f, ownPuts, ownDrops)
 		}
 		f.settled = err == nil && len(refused) == 0
 		if err == nil || ctx.Err() != nil {
@@ -139,15 +141,42 @@ func (a *Action) change(ctx context.Context, f *family, puts []put, drops []neti
 	return f.error(err)
 }
 
+// changeOnlyRules changes the rules, and keeps count of the commits: as long as
+// there are none but ours, everything stands as it should.
+func (a *Action) changeOnlyRules(ctx context.Context, f *family, puts []put, drops []netip.Prefix) ([]error, error) {
+	alone := a.intact != 0 && a.present(ctx) == a.intact
+	refused, err := f.changeRules(ctx, &a.config, puts, drops)
+	if after := a.present(ctx); alone && err == nil && after-a.intact <= 1 {
+		a.intact = after
+	} else {
+		a.intact = 0
+	}
+	return refused, err
+}
+
 // Resync compares everything with what should stand, and mends it: chain, jumps
 // and their position, rules, sets and their members. What was mended is in the
 // drift; of what stays as it is (foreign rules, hooks that do not exist) it
 // tells only when it changes.
 func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
 	a.mu.Lock()
+	var before [2]map[netip.Prefix]end
+	if a.intact != 0 {
+		before = [2]map[netip.Prefix]end{maps.Clone(a.desired.bans[ipv4]), maps.Clone(a.desired.bans[ipv6])}
+	}
 	unfit := a.desired.replace(want, a.accepts, a.now())
 	a.mu.Unlock()
+	if unfit == nil && a.untouched(ctx, before) {
+		return plugin.Drift{}, nil
+	}
+	seen := a.present(ctx)
 	drift, err := a.reconcile(ctx, true)
+	// With commits of our own in between there may be others' too, and what the
+	// brake leaves as it is must be looked at again: the next look will tell.
+	a.intact = 0
+	if err == nil && unfit == nil && a.brake.allows(a.now()) && a.present(ctx) == seen {
+		a.intact = seen
+	}
 	return drift, errors.Join(unfit, err)
 }
 

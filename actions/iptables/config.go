@@ -145,8 +145,6 @@ func (d *decoder) value(name string, target any) {
 	}
 }
 
-func (d *decoder) has(name string) bool { return d.content.Attributes[name] != nil }
-
 // check turns an error into a diagnostic on the attribute, or on the block where
 // the value came from elsewhere.
 func (d *decoder) check(name, summary string, err error) {

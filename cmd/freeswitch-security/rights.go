@@ -2,9 +2,24 @@ package main
 
 import (
 	"fmt"
+	"syscall"
 
+	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
+
+// urgency is the nice value of the daemon and of the programs that it starts: on
+// a host that is busy with an attack, what ends it comes first. FreeSWITCH, which
+// runs with real-time priority, is still before it.
+const urgency = -10
+
+// comeFirst gives the process its urgency, where it may: root can, and systemd
+// does by Nice=. On Linux each thread has its own, and hands it on to those that
+// it starts.
+func comeFirst() {
+	nice := urgency
+	_, _, _ = syscall.AllThreadsSyscall(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, uintptr(nice))
+}
 
 // needed are the capabilities that the firewall asks for: iptables itself wants
 // the first, its set match and everything of the legacy variant the second.

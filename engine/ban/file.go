@@ -78,6 +78,9 @@ func (f *File) Save(records []Record) (err error) {
 	return f.db.Update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(recordsBucket)
 		bucket.FillPercent = fill
+		var value bytes.Buffer
+		encoder := msgpack.NewEncoder(&value)
+		encoder.UseArrayEncodedStructs(true)
 		for i := range records {
 			key := recordKey(records[i].Target)
 			if records[i].Empty() {
@@ -86,11 +89,12 @@ func (f *File) Save(records []Record) (err error) {
 				}
 				continue
 			}
-			value, err := msgpack.Marshal(toStored(&records[i]))
-			if err != nil {
+			value.Reset()
+			if err := encoder.Encode(toStored(&records[i])); err != nil {
 				return err
 			}
-			if err := bucket.Put(key, value); err != nil {
+			// bbolt keeps the bytes until the transaction ends.
+			if err := bucket.Put(key, bytes.Clone(value.Bytes())); err != nil {
 				return err
 			}
 		}
@@ -183,7 +187,6 @@ const fill = 0.9
 // stored is the form of a record in the file: its fields in this order, which
 // must stay; a new format gets a new bucket.
 type stored struct {
-	_msgpack struct{} `msgpack:",as_array"`
 	Target   netip.Prefix
 	Ban      *storedBan
 	Offences int
@@ -193,7 +196,6 @@ type stored struct {
 }
 
 type storedBan struct {
-	_msgpack struct{} `msgpack:",as_array"`
 	Rule     string
 	Source   string
 	Author   string
@@ -208,13 +210,12 @@ type storedBan struct {
 }
 
 type storedEvidence struct {
-	_msgpack struct{} `msgpack:",as_array"`
-	Time     time.Time
-	Event    string
-	Source   string
-	IP       netip.Addr
-	User     []byte // as the caller wrote it, UTF-8 or not
-	Text     []byte
+	Time   time.Time
+	Event  string
+	Source string
+	IP     netip.Addr
+	User   []byte // as the caller wrote it, UTF-8 or not
+	Text   []byte
 }
 
 // maxStoredEvidence bounds what is kept of a ban's evidence: the newest.
