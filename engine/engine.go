@@ -179,7 +179,9 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) {
 	if change.Kind == ban.Banned {
 		e.rules.Charge(f.Spec, o.At)
 	}
-	e.decide(banned(change))
+	v := banned(change)
+	v.WouldBlock = e.DryRun || !e.cfg.Security.AutoBlock
+	e.decide(v)
 }
 
 // Reload puts cfg in the place of the configuration that runs: its rules take

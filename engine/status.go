@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"freeswitch-security/engine/enforce"
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 )
 
@@ -15,7 +16,15 @@ type Status struct {
 	Bans     int    // in force
 	StateErr error  // of the last attempt to save the state; nil: it is saved
 	Rules    []rule.RuleStats
+	Sources  []SourceStatus   // in the order of the configuration
 	Actions  []enforce.Status // in the order of their names
+}
+
+// A SourceStatus says how far a source has come.
+type SourceStatus struct {
+	Ref     string
+	Running bool // it is being followed
+	plugin.Progress
 }
 
 // Status says how the engine is doing. It must be called on the goroutine that
@@ -24,6 +33,16 @@ func (e *Engine) Status() Status {
 	s := Status{
 		Events: e.events, Waiting: len(e.live.reports), Bans: e.ledger.Size(), StateErr: e.live.saver.failed(),
 		Rules: e.rules.Stats(),
+	}
+	for _, source := range e.cfg.Sources {
+		one := SourceStatus{Ref: source.Ref}
+		if running := e.live.follows.running[source.Ref]; running != nil {
+			one.Running = true
+			if meter, ok := running.source.(plugin.Meter); ok {
+				one.Progress = meter.Progress()
+			}
+		}
+		s.Sources = append(s.Sources, one)
 	}
 	for _, r := range e.live.runs.runners() {
 		s.Actions = append(s.Actions, r.Status())

@@ -32,6 +32,10 @@ type Verdict struct {
 	Evidence []ban.Evidence // oldest first
 	Standing bool           // refused because a ban stands already
 	Actions  []string       // the actions it is meant for; nil: all
+
+	// WouldBlock marks a ban that no action carries out against the caller,
+	// because rules may not block at present.
+	WouldBlock bool
 }
 
 func banned(c *ban.Change) Verdict {

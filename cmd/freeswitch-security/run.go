@@ -158,6 +158,9 @@ func tell(log *slog.Logger) func(engine.Verdict) {
 			if !v.Until.IsZero() {
 				attrs = append(attrs, slog.Time("until", v.Until))
 			}
+			if v.WouldBlock {
+				attrs = append(attrs, slog.Bool("wouldBlock", true))
+			}
 		}
 		log.LogAttrs(context.Background(), level, string(v.Kind), attrs...)
 	}
@@ -264,6 +267,10 @@ func (r *running) status(ctx context.Context) {
 	for _, rule := range s.Rules {
 		r.log.Info("status of rule", "rule", rule.Rule, "matches", rule.Matches, "firings", rule.Firings,
 			"tracked", rule.Tracked, "evicted", rule.Evicted, "errors", rule.Errors)
+	}
+	for _, source := range s.Sources {
+		r.log.Info("status of source", "source", source.Ref, "running", source.Running, "lines", source.Lines,
+			"events", source.Events, "last", source.LastEvent, "behind", source.Behind, "fault", source.Fault)
 	}
 	for _, action := range s.Actions {
 		r.log.Info("status of action", "action", action.Name, "synced", action.Synced, "waiting", action.Waiting,

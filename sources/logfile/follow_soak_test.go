@@ -39,17 +39,20 @@ var floods = []struct {
 		w.open()
 	}},
 	{"copy and truncate", func(w *flood, every time.Duration) {
-		w.pause(25 * time.Millisecond)
+		w.lose()
 		w.copyTo(w.path + ".1")
 		w.must(os.Truncate(w.path, 0))
 		w.pause(25 * time.Millisecond)
 	}},
 	{"deleted after a pause", func(w *flood, every time.Duration) {
-		w.pause(25 * time.Millisecond)
+		w.lose()
 		w.must(os.Remove(w.path))
 		w.open()
 	}},
 	{"symbolic link", func(w *flood, every time.Duration) {
+		if !w.soak {
+			w.lose()
+		}
 		w.path = fmt.Sprintf("%s.%04d", w.link, w.rotations)
 		w.open()
 		w.point()
@@ -66,7 +69,7 @@ func TestFollowSoak(t *testing.T) {
 	}
 	for _, test := range floods {
 		t.Run(test.name, func(t *testing.T) {
-			w := &flood{logger: newLogger(t)}
+			w := &flood{logger: newLogger(t), soak: os.Getenv(soak) != ""}
 			w.link = w.path
 			if test.name == "symbolic link" {
 				w.path += ".0000"
@@ -75,6 +78,7 @@ func TestFollowSoak(t *testing.T) {
 			}
 			w.open()
 			f := follow(t, w.link, nil, defaultPace())
+			w.read = func() { f.wait(w.n) }
 			for w.rotations = 1; w.rotations <= rotations; w.rotations++ {
 				w.run(every)
 				test.rotate(w, every)
@@ -96,6 +100,8 @@ const rate = 20_000
 type flood struct {
 	*logger
 	link      string
+	soak      bool   // in full: the writer does not wait for the follower
+	read      func() // waits until all lines were read
 	rotations int
 	writing   time.Duration
 }
@@ -114,6 +120,17 @@ func (w *flood) run(d time.Duration) {
 		}
 		w.pause(500 * time.Microsecond)
 	}
+}
+
+// lose is what comes before unread lines are lost for ever: the pause that a
+// rotation must leave, or, where the machine may be busy with other tests, as
+// long as it takes.
+func (w *flood) lose() {
+	if w.soak {
+		w.pause(25 * time.Millisecond)
+		return
+	}
+	w.read()
 }
 
 // pause lets time pass, in which a real writer has nothing to write.

@@ -24,6 +24,9 @@ type daemon struct {
 	log  *os.File // FreeSWITCH's
 	said *output
 	done chan error
+
+	program string               // the binary; "": the one that was built
+	sys     *syscall.SysProcAttr // as whom it runs; nil: as root
 }
 
 // output collects what the daemon says.
@@ -138,8 +141,13 @@ func (d *daemon) start() *daemon {
 func (d *daemon) launch() {
 	d.Helper()
 	d.said = &output{}
-	d.cmd = exec.Command(binary, "run", "--rules", filepath.Join(d.dir, "rules.d"), "--state", filepath.Join(d.dir, "state"))
+	program := binary
+	if d.program != "" {
+		program = d.program
+	}
+	d.cmd = exec.Command(program, "run", "--rules", filepath.Join(d.dir, "rules.d"), "--state", filepath.Join(d.dir, "state"))
 	d.cmd.Stdout, d.cmd.Stderr = d.said, d.said
+	d.cmd.SysProcAttr = d.sys
 	if err := d.cmd.Start(); err != nil {
 		d.Fatal(err)
 	}

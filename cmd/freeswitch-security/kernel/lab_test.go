@@ -89,9 +89,9 @@ func outside(host string) int {
 	if os.Geteuid() != 0 {
 		fail(fmt.Errorf("must run as root"))
 	}
-	for _, name := range []string{"iptables", "ip6tables", "iptables-restore", "ipset", "ip", "conntrack"} {
+	for _, name := range []string{"iptables", "ip6tables", "iptables-restore", "ipset", "ip", "conntrack", "setcap"} {
 		if _, err := exec.LookPath(name); err != nil {
-			fail(fmt.Errorf("%w: apt-get install iptables ipset iproute2 conntrack", err))
+			fail(fmt.Errorf("%w: apt-get install iptables ipset iproute2 conntrack libcap2-bin", err))
 		}
 	}
 	runtime.LockOSThread() // Pdeathsig is that of the thread

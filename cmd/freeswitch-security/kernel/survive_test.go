@@ -273,3 +273,46 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("nothing is said of the full disk:\n%s", d.said)
 	}
 }
+
+// TestAutoBlockOff lets a rule decide that may not block.
+func TestAutoBlockOff(t *testing.T) {
+	const off = "security {\n  auto_block_enabled = false\n}\n"
+	d := prepare(t, `backend = "ipset"`, atOnce+off).start()
+	d.write(failure("198.18.0.1"))
+	eventually(t, 5*time.Second, "it is told", func() bool {
+		said := d.said.String()
+		return strings.Contains(said, "msg=ban ip=198.18.0.1") && strings.Contains(said, "wouldBlock=true")
+	})
+	pause(100 * time.Millisecond)
+	if inSet("198.18.0.1") {
+		t.Error("it is in the kernel")
+	}
+	d.rules(`backend = "ipset"`, atOnce)
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "a reload brings it into the kernel", func() bool { return inSet("198.18.0.1") })
+}
+
+// TestReadOnlyState gives the state a file system that cannot be written to.
+func TestReadOnlyState(t *testing.T) {
+	d := prepare(t, `backend = "ipset"`, atOnce)
+	state := filepath.Join(d.dir, "state")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", state, "tmpfs", syscall.MS_RDONLY, ""); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(state, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	d.start()
+	if said := d.said.String(); !strings.Contains(said, "state not opened") || !strings.Contains(said, "read-only file system") {
+		t.Errorf("nothing is said of the state:\n%s", said)
+	}
+	d.write(failure("198.18.0.1"))
+	eventually(t, 5*time.Second, "it protects", func() bool { return inSet("198.18.0.1") })
+}
