@@ -81,6 +81,8 @@ func (a *fakeIPTables) Apply(context.Context, ban.Batch) error {
 	panic("loading must not apply an action")
 }
 
+func (a *fakeIPTables) Claim() string { return "iptables chain " + a.Chain }
+
 type fakeWebhook struct {
 	URL string `hcl:"url"`
 }
