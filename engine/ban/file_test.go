@@ -221,14 +221,14 @@ func BenchmarkCommit(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
-			round := 0
+			next := uint32(0)
 			for b.Loop() {
 				b.StopTimer()
-				for i := range n {
-					a := netip.AddrFrom4([4]byte{byte(100 + round%100), byte(i >> 16), byte(i >> 8), byte(i)})
+				for range n {
+					next++
+					a := netip.AddrFrom4([4]byte{100 + byte(next>>24), byte(next >> 16), byte(next >> 8), byte(next)})
 					l.Enter(Order{Target: netip.PrefixFrom(a, 32), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
 				}
-				round++
 				b.StartTimer()
 				if err := l.Commit(); err != nil {
 					b.Fatal(err)

@@ -9,6 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"freeswitch-security/engine/event"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
@@ -159,7 +161,7 @@ func (l *loader) nameLocal(diag *hcl.Diagnostic) {
 		return
 	}
 	diag.Summary = "Unknown local"
-	diag.Detail = fmt.Sprintf("There is no local %q.%s", name, didYouMean(name, l.localNames))
+	diag.Detail = fmt.Sprintf("There is no local %q.%s", name, event.DidYouMean(name, l.localNames))
 	diag.Subject = expr.SrcRange.Ptr()
 }
 

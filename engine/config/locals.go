@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"freeswitch-security/engine/event"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -111,7 +113,7 @@ func (e *locals) referred(reference hcl.Traversal) (string, bool) {
 		e.errorAt(rng, "Incomplete reference", "Write which local is meant, such as local.office.")
 	case e.attrs[name] == nil && e.partial:
 	case e.attrs[name] == nil:
-		e.errorAt(rng, "Unknown local", fmt.Sprintf("There is no local %q.%s", name, didYouMean(name, e.localNames)))
+		e.errorAt(rng, "Unknown local", fmt.Sprintf("There is no local %q.%s", name, event.DidYouMean(name, e.localNames)))
 	case slices.Contains(e.path, name):
 		circle := append(slices.Clone(e.path[slices.Index(e.path, name):]), name)
 		e.errorAt(rng, "Circular locals",

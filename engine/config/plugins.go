@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 
 	"github.com/hashicorp/hcl/v2"
@@ -110,7 +111,7 @@ func (l *loader) kind(block *hcl.Block, kinds []string) int {
 	}
 	index := slices.Index(kinds, kind)
 	if index < 0 {
-		hint := didYouMean(kind, kinds)
+		hint := event.DidYouMean(kind, kinds)
 		if hint == "" {
 			hint = fmt.Sprintf(" There are: %s.", strings.Join(kinds, ", "))
 		}

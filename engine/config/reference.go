@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"freeswitch-security/engine/event"
+
 	"github.com/hashicorp/hcl/v2"
 )
 
@@ -69,7 +71,7 @@ func (l *loader) reference(expr hcl.Expression, to referent) (string, bool) {
 		return "", false
 	}
 	hint := fmt.Sprintf(" No %s is declared.", to.root)
-	if best := nearest(ref, to.known); best != "" {
+	if best := event.Nearest(ref, to.known); best != "" {
 		hint = fmt.Sprintf(" Did you mean %q?", to.root+"."+best)
 	} else if len(to.known) > 0 {
 		hint = fmt.Sprintf(" Declared are: %s.%s.", to.root, strings.Join(to.known, ", "+to.root+"."))

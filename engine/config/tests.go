@@ -156,7 +156,7 @@ func (r *ruleBlock) checkEventName(t text) {
 	if !r.whole || slices.Contains(known, t.string) {
 		return
 	}
-	err := fmt.Errorf("there is no event %q.%s", t.string, didYouMean(t.string, known))
+	err := fmt.Errorf("there is no event %q.%s", t.string, event.DidYouMean(t.string, known))
 	r.invalid(t, "Unknown event", err, "the name of an event")
 }
 
@@ -167,7 +167,7 @@ func (r *ruleBlock) decodeFields(attr *hcl.Attribute, ev *event.Event) {
 	ev.Fields = map[string]string{}
 	for _, item := range items {
 		if known != nil && !slices.Contains(known, item.key.string) {
-			err := fmt.Errorf("no source of this rule sets a raw field %q.%s", item.key.string, didYouMean(item.key.string, known))
+			err := fmt.Errorf("no source of this rule sets a raw field %q.%s", item.key.string, event.DidYouMean(item.key.string, known))
 			r.invalid(item.key, "Unknown raw field", err, "the name of a raw field")
 		}
 		if t, ok := r.asText(item.val); ok {

@@ -114,7 +114,7 @@ func (c *checker) identifier(n *ast.IdentifierNode) {
 	case c.isEvent(n.Value):
 		c.problem(n, "Unknown field", "%q is the name of an event: write it in quotes.", n.Value)
 	default:
-		c.problem(n, "Unknown field", "There is no field %q.%s", n.Value, didYouMean(n.Value, event.FieldNames))
+		c.problem(n, "Unknown field", "There is no field %q.%s", n.Value, event.DidYouMean(n.Value, event.FieldNames))
 	}
 }
 
@@ -162,7 +162,7 @@ func (c *checker) compared(field, value ast.Node) {
 	case identifies(field, "event") && !c.isEvent(literal.Value):
 		names := slices.Concat(c.known.Events, event.Names)
 		c.problem(literal, "Unknown event", "No source of this rule reports an event %q.%s",
-			literal.Value, didYouMean(literal.Value, names))
+			literal.Value, event.DidYouMean(literal.Value, names))
 	case identifies(field, "ip") && literal.Value != "":
 		c.address(literal)
 	}
@@ -238,7 +238,7 @@ func (c *checker) member(n *ast.MemberNode) {
 func (c *checker) rawField(key *ast.StringNode) {
 	if c.known.Fields != nil && !slices.Contains(c.known.Fields, key.Value) {
 		c.problem(key, "Unknown field", "No source of this rule sets a raw field %q.%s",
-			key.Value, didYouMean(key.Value, c.known.Fields))
+			key.Value, event.DidYouMean(key.Value, c.known.Fields))
 	}
 }
 
@@ -284,7 +284,7 @@ func instead(name string) string {
 	case "lastIndexOf", "split", "splitAfter", "replace":
 		return fmt.Sprintf("%q cannot be used in a rule. Use contains, startsWith, endsWith or matches.", name)
 	}
-	if guess := nearest(name, functions); guess != "" {
+	if guess := event.Nearest(name, functions); guess != "" {
 		return fmt.Sprintf("There is no function %q. Did you mean %q?", name, guess)
 	}
 	return fmt.Sprintf("There is no function %q. These can be used: %s.", name, strings.Join(functions, ", "))

@@ -78,7 +78,7 @@ func ParseField(name string) (string, error) {
 	case name == "source":
 		return "", errors.New(`"source" is not needed: every source has windows of its own`)
 	}
-	return "", fmt.Errorf("there is no field %q to count by.%s", event.Bound(name, 64), didYouMean(name, keyFields))
+	return "", fmt.Errorf("there is no field %q to count by.%s", event.Bound(name, 64), event.DidYouMean(name, keyFields))
 }
 
 // ParseNetwork reads a pair of prefix lengths, IPv4 first: "24,64". Without the

@@ -149,7 +149,7 @@ func TestNearest(t *testing.T) {
 		"usr": "user", "domian": "domain", "destnation": "destination", "y": "", "xyzzy": "", "useragent": "user_agent",
 		strings.Repeat("user", 100): "",
 	} {
-		if got := nearest(word, event.FieldNames); got != want {
+		if got := event.Nearest(word, event.FieldNames); got != want {
 			t.Errorf("%q: got %q, want %q", word, got, want)
 		}
 	}

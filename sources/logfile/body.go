@@ -119,7 +119,7 @@ func (r *bodyReader) name(name string, at hcl.Range) {
 		return
 	}
 	summary, detail := "", ""
-	if suggestion := closest(name, knownEvents); suggestion != "" {
+	if suggestion := event.Mistyped(name, knownEvents); suggestion != "" {
 		summary = "Unknown event"
 		detail = fmt.Sprintf("There is no event %q. Did you mean %q? An event of your own needs a name that is less like it.", name, suggestion)
 	} else if !isName(name) {
@@ -134,7 +134,7 @@ func (r *bodyReader) name(name string, at hcl.Range) {
 func (r *bodyReader) level(attr *hcl.Attribute, word string) string {
 	level, ok := levels[strings.ToUpper(word)]
 	if !ok {
-		r.mistake(attr, "Unknown level", fmt.Sprintf("%q is not a log level.%s Levels are %s.", word, didYouMean(strings.ToUpper(word), levelNames), strings.Join(levelNames, ", ")))
+		r.mistake(attr, "Unknown level", fmt.Sprintf("%q is not a log level.%s Levels are %s.", word, event.DidYouMean(strings.ToUpper(word), levelNames), strings.Join(levelNames, ", ")))
 	}
 	return level
 }

@@ -202,9 +202,9 @@ func (c *compiler) name(name string) bool {
 	case known:
 		return true
 	case !isName(name):
-		c.problem("Bad field name", "%q is not a field name: write small letters, digits and underscores, a letter first.%s", name, didYouMean(strings.ToLower(name), holeNames()))
+		c.problem("Bad field name", "%q is not a field name: write small letters, digits and underscores, a letter first.%s", name, event.DidYouMean(strings.ToLower(name), holeNames()))
 	default:
-		if suggestion := closest(name, holeNames()); suggestion != "" {
+		if suggestion := event.Mistyped(name, holeNames()); suggestion != "" {
 			c.problem("Unknown field", "There is no field %q. Did you mean %q? A field of your own needs a name that is less like it.", name, suggestion)
 			return false
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -308,27 +307,6 @@ func TestMatchIsLinear(t *testing.T) {
 		for _, piece := range []string{" from 1.2.3.4:5 v 1 c ", "a", "a1.1.1.1", " from ", "::", " from 1"} {
 			p.match(strings.Repeat(piece, 64<<10/len(piece)), &match{})
 		}
-	}
-}
-
-func TestSuggestions(t *testing.T) {
-	for _, test := range []struct{ name, want string }{
-		{"auth_failures", "auth_failure"}, {"auth_falure", "auth_failure"}, {"cal", "call"}, {"cold", ""}, {"toll_fraud", ""}, {"call", "call"},
-	} {
-		if got := closest(test.name, event.Names); got != test.want {
-			t.Errorf("%q: %q, want %q", test.name, got, test.want)
-		}
-	}
-	words := []string{"", "a", "ab", "ba", "abc", "acb", "kitten", "sitting"}
-	var distances []int
-	for _, w := range words {
-		distances = append(distances, editDistance("ab", w))
-	}
-	if want := []int{2, 1, 0, 2, 1, 1, 6, 7}; !reflect.DeepEqual(distances, want) {
-		t.Errorf("distances %v, want %v", distances, want)
-	}
-	if d := editDistance("kitten", "sitting"); d != 3 {
-		t.Errorf("kitten to sitting: %d", d)
 	}
 }
 
