@@ -89,7 +89,7 @@ func (a *app) run(ctx context.Context, flags runFlags) error {
 
 	// The verdicts of a flood go to the log together: a write for each of them
 	// costs more than to come to it.
-	together := bufio.NewWriter(a.stderr)
+	together := bufio.NewWriterSize(a.stderr, 1<<16)
 	verdicts, err := logger(together, flags)
 	if err != nil {
 		return err
