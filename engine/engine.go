@@ -19,7 +19,7 @@ type Engine struct {
 	cfg    *config.Config
 	rules  *rule.Set
 	ledger *ban.Ledger
-	now    time.Time // how far time has come; never runs backwards
+	now    time.Time // how far time has come
 	events uint64    // seen since the start
 	untold []Verdict // decided, not yet durable
 	live   live
@@ -133,11 +133,9 @@ func (e *Engine) observe(ev *event.Event, now time.Time) {
 	e.rules.Observe(ev, e.fired)
 }
 
-// advance lets time pass until now and decides which bans are over.
+// advance takes now for the time and decides which bans are over. A host's clock
+// may be set back; a replay's time never is.
 func (e *Engine) advance(now time.Time) {
-	if !now.After(e.now) {
-		return
-	}
 	e.now = now
 	for _, c := range e.ledger.Advance(now) {
 		e.decide(unbanned(&c))

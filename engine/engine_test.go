@@ -328,3 +328,27 @@ func TestBrakeLeavesRefusalsVisible(t *testing.T) {
 		}
 	}
 }
+
+// TestClockSetBack runs an engine whose clock was an hour ahead when it started.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &script{}
+		for i := range 3 {
+			src.events = append(src.events, event.Event{
+				Time: time.Now().Add(time.Duration(i) * time.Second), Name: event.AuthFailure, Source: "log.x", User: "1000",
+				IP: netip.MustParseAddr("203.0.113.7"),
+			})
+		}
+		src.after = func() {}
+		src.events = append(src.events, event.Event{Time: time.Now().Add(2 * time.Minute), Name: event.Challenge, Source: "log.x"})
+		var h history
+		e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), Options{Tell: h.tell})
+		e.advance(time.Now().Add(time.Hour))
+		if err := e.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if story := strings.Join(h, "\n"); len(h) != 2 || !strings.Contains(h[1], "unban") {
+			t.Fatalf("history:\n%s", story)
+		}
+	})
+}

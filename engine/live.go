@@ -16,6 +16,7 @@ type live struct {
 	follows follows
 	runs    runs
 	saver   *saver
+	unsure  bool // the ledger does not know what an earlier run left standing
 }
 
 // inFlight is how many reports may wait for the core. A log file is its own
@@ -45,11 +46,15 @@ func (l *live) reload(e *Engine) {
 // or there is no source left to follow. Time is the clock's; events carry their
 // own, and one that is stamped in the future counts as now. What stands in the
 // kernel is left standing.
-func (e *Engine) Run(ctx context.Context) error {
+//
+// It returns what failed until the end: an action that did not work, or the only
+// sources.
+func (e *Engine) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.live.ctx = ctx
 	endSaving := e.live.saver.start(e)
+	e.takeOver(ctx)
 	e.live.runs.agree(e)
 	e.live.follows.agree(e)
 	defer func() {
@@ -58,6 +63,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.commit()
 		endSaving()
 		e.live.runs.wait()
+		err = errors.Join(err, e.live.runs.failing())
 	}()
 	go ready(ctx, e.live.runs.runners(), e.Ready)
 
@@ -82,10 +88,14 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		e.commit()
 		if at, ok := e.ledger.Next(); ok {
-			wake.Reset(time.Until(at))
+			wake.Reset(min(time.Until(at), longestSleep))
 		}
 	}
 }
+
+// longestSleep bounds the time until the core looks at the clock again, which may
+// have been set forward meanwhile.
+const longestSleep = 30 * time.Second
 
 // burst is how long the core goes on taking reports before it commits. A lone
 // one does not wait; in a flood a commit costs more than the reports in it, and

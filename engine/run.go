@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -29,8 +31,8 @@ type run struct {
 func newRuns() runs { return runs{running: map[string]*run{}} }
 
 // agree runs the actions of the configuration, and no others. One that says the
-// same as before is left alone, but asked about other bans if need be. One that
-// is gone takes back what it did.
+// same as before is left alone, but asked about other bans if need be. Nothing
+// here waits: the core has attackers to count.
 func (r *runs) agree(e *Engine) {
 	if e.DryRun {
 		return
@@ -39,17 +41,12 @@ func (r *runs) agree(e *Engine) {
 	for _, a := range e.cfg.Actions {
 		wanted[a.Ref] = a.Action
 	}
+	var ended, started []*run
 	for ref, running := range r.running {
-		if same(running.action, wanted[ref]) {
-			continue
-		}
-		running.cancel()
-		<-running.done
-		delete(r.running, ref)
-		if w, ok := running.action.(plugin.Withdrawer); ok && wanted[ref] == nil {
-			if err := w.Withdraw(e.live.ctx); err != nil {
-				e.Log.Error("action not withdrawn", "action", ref, "err", err)
-			}
+		if !same(running.action, wanted[ref]) {
+			running.cancel()
+			delete(r.running, ref)
+			ended = append(ended, running)
 		}
 	}
 	for _, a := range e.cfg.Actions {
@@ -58,11 +55,13 @@ func (r *runs) agree(e *Engine) {
 			running.runner.Want(wants)
 			continue
 		}
-		r.start(e, a, wants)
+		started = append(started, r.start(e, a, wants, ended))
 	}
+	r.all.Go(func() { withdraw(e, ended, started, claims(e.cfg.Actions)) })
 }
 
-func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants) {
+// start runs an action once the ended ones have let go of what it may need.
+func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants, ended []*run) *run {
 	ctx, cancel := context.WithCancel(e.live.ctx)
 	running := &run{
 		action: a.Action, cancel: cancel, done: make(chan struct{}),
@@ -71,8 +70,57 @@ func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants) {
 	r.running[a.Ref] = running
 	r.all.Go(func() {
 		defer close(running.done)
+		for _, before := range ended {
+			<-before.done
+		}
 		running.runner.Run(ctx)
 	})
+	return running
+}
+
+// claims is what the actions have for themselves.
+func claims(actions []config.Action) map[string]bool {
+	all := map[string]bool{}
+	for _, a := range actions {
+		if c, ok := a.Action.(plugin.Claimant); ok {
+			all[c.Claim()] = true
+		}
+	}
+	return all
+}
+
+// withdraw lets ended actions take back what they did, once the started ones
+// stand in for them. What another action has claimed it has taken over.
+func withdraw(e *Engine, ended, started []*run, claimed map[string]bool) {
+	ctx := e.live.ctx
+	for _, s := range started {
+		select {
+		case <-s.runner.Tried():
+		case <-ctx.Done():
+			return
+		}
+	}
+	for _, old := range ended {
+		<-old.done
+		w, ok := old.action.(plugin.Withdrawer)
+		if c, claims := old.action.(plugin.Claimant); !ok || claims && claimed[c.Claim()] {
+			continue
+		}
+		if err := w.Withdraw(ctx); err != nil && ctx.Err() == nil {
+			e.Log.Error("action not withdrawn", "err", err)
+		}
+	}
+}
+
+// failing joins the errors of the actions that do not work at present.
+func (r *runs) failing() error {
+	var errs []error
+	for ref, running := range r.running {
+		if s := running.runner.Status(); s.Err != "" {
+			errs = append(errs, fmt.Errorf("action %s was failing: %s", ref, s.Err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // wants says which bans are the business of an action: those that name it, or no

@@ -3,6 +3,7 @@ package engine
 import (
 	"maps"
 	"sync"
+	"time"
 )
 
 // A saver makes durable what the core decided, and then tells it, while the core
@@ -14,7 +15,8 @@ type saver struct {
 	moved    map[string][]byte // positions of sources, valid for the verdicts before
 	flushed  []chan struct{}   // closed when all that was handed over before is durable
 	err      error             // of the last attempt; nil: all is saved
-	room     *sync.Cond        // the saver has taken what was there
+	ended    bool
+	room     *sync.Cond // the saver has taken what was there
 
 	wake chan struct{}
 	idle sync.WaitGroup
@@ -22,7 +24,11 @@ type saver struct {
 
 // maxUnsaved bounds the verdicts that wait to be saved. Beyond it the core waits
 // for the disk, and the sources for the core.
-const maxUnsaved = 1 << 16
+const maxUnsaved = 1 << 13
+
+// tryAgain is how long after a failure the state is saved again, if nothing is
+// decided before.
+const tryAgain = 5 * time.Second
 
 func newSaver() *saver {
 	s := &saver{moved: map[string][]byte{}, wake: make(chan struct{}, 1)}
@@ -53,7 +59,11 @@ func (s *saver) flush() <-chan struct{} {
 	return done
 }
 
+// signal wakes the saver; the mutex is held.
 func (s *saver) signal() {
+	if s.ended {
+		return
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -86,7 +96,10 @@ func (s *saver) start(e *Engine) (end func()) {
 		s.save(e)
 	})
 	return func() {
+		s.mu.Lock()
+		s.ended = true
 		close(s.wake)
+		s.mu.Unlock()
 		s.idle.Wait()
 	}
 }
@@ -113,6 +126,11 @@ func (s *saver) save(e *Engine) {
 	}
 	s.err = err
 	if err != nil {
+		time.AfterFunc(tryAgain, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.signal()
+		})
 		for source, position := range moved {
 			if _, newer := s.moved[source]; !newer {
 				s.moved[source] = position

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
 // manyRules is the number of rules above which the host's own traffic suffers:
@@ -43,6 +45,19 @@ type Entry struct {
 	Bytes     uint64        // the same
 	Remaining time.Duration // 0: permanent, or not known
 	Permanent bool
+}
+
+// Standing returns the bans in the kernel, as [plugin.Survivor] wants them.
+func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error) {
+	in, err := a.Inspect(ctx)
+	standing := make(map[netip.Prefix]ban.Term, len(in.Entries))
+	for _, e := range in.Entries {
+		standing[e.Target] = ban.Term(e.Remaining)
+		if e.Permanent {
+			standing[e.Target] = ban.Permanent
+		}
+	}
+	return standing, err
 }
 
 // Inspect looks at the kernel and changes nothing. It may be called at any time,

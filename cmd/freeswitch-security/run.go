@@ -63,6 +63,9 @@ run.`,
 
 // run is the daemon from its start to its end.
 func (a *app) run(ctx context.Context, flags runFlags) error {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1) // from the start: they end a process that does not listen
+	defer signal.Stop(signals)
 	log, err := logger(a.stderr, flags)
 	if err != nil {
 		return err
@@ -103,12 +106,13 @@ func (a *app) run(ctx context.Context, flags runFlags) error {
 			a.notify(log, daemon.SdNotifyReady)
 		},
 	})
-	closeState := a.restore(e, flags.state, log)
-	defer closeState()
-
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
-	defer signal.Stop(signals)
+	if !flags.dryRun { // what is only tried leaves no trace
+		closeState, err := a.restore(e, flags.state, log)
+		if err != nil {
+			return err
+		}
+		defer closeState()
+	}
 	d := &running{app: a, engine: e, dir: dir, log: log, loaded: started}
 	go d.obey(ctx, signals)
 
@@ -232,6 +236,9 @@ func (r *running) reload(ctx context.Context) {
 	if err := r.engine.Do(ctx, func() { r.engine.Reload(cfg) }); err != nil {
 		r.log.Error("reload failed", "err", err)
 		return
+	}
+	if len(cfg.Sources) == 0 || len(cfg.Rules) == 0 {
+		r.log.Warn("nothing is watched: the rules name no source, or there are no rules", "dir", r.dir)
 	}
 	r.loaded, r.failed = time.Now(), nil
 	r.log.Info("reloaded", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions))

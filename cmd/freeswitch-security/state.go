@@ -34,40 +34,50 @@ func (a *app) stateDir(dir string) string {
 }
 
 // restore fills the ledger from the state of the last run and keeps it there. A
-// host whose state cannot be kept is protected all the same, with what there is,
-// and the log says what is wrong. The returned function closes the state.
-func (a *app) restore(e *engine.Engine, dir string, log *slog.Logger) (closeState func()) {
+// host whose state cannot be kept is protected all the same, with what stands,
+// and the log says what is wrong; but two must not guard one host, since each
+// would lift what the other one banned. The returned function closes the state.
+func (a *app) restore(e *engine.Engine, dir string, log *slog.Logger) (closeState func(), err error) {
 	path := filepath.Join(a.stateDir(dir), "state.db")
-	file, err := openState(path, log)
+	file, anew, err := openState(path, log)
+	if errors.Is(err, ban.ErrInUse) {
+		return nil, err
+	}
 	if err != nil {
 		log.Error("state not opened: bans are not kept across restarts", "err", err)
-		return func() {}
+		e.TakeOver()
+		return func() {}, nil
 	}
 	if err := e.Restore(file, time.Now()); err != nil {
 		log.Error("part of the state not restored", "err", err)
+		anew = true
+	}
+	if anew {
+		e.TakeOver()
 	}
 	log.Info("state restored", "path", path, "bans", e.Ledger().Size())
 	return func() {
 		if err := file.Close(); err != nil {
 			log.Error("state not closed", "err", err)
 		}
-	}
+	}, nil
 }
 
 // openState opens the state file. A damaged one is moved aside, and a new one
-// takes its place.
-func openState(path string, log *slog.Logger) (*ban.File, error) {
+// takes its place; anew says so.
+func openState(path string, log *slog.Logger) (file *ban.File, anew bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	file, err := ban.OpenFile(path)
+	file, err = ban.OpenFile(path)
 	if !errors.Is(err, ban.ErrDamaged) {
-		return file, err
+		return file, false, err
 	}
 	aside, moving := ban.MoveAside(path, time.Now())
 	if moving != nil {
-		return nil, errors.Join(err, moving)
+		return nil, false, errors.Join(err, moving)
 	}
 	log.Error("state damaged: moved aside, starting anew", "err", err, "aside", aside)
-	return ban.OpenFile(path)
+	file, err = ban.OpenFile(path)
+	return file, true, err
 }

@@ -23,7 +23,8 @@ import (
 // length is what a flood of bans costs the disk. The other one keeps how far each source was
 // read, in words that only the source understands.
 type File struct {
-	db *bbolt.DB
+	db     *bbolt.DB
+	broken error // not nil: it was found damaged, and must not be touched again
 }
 
 // The number is that of the format.
@@ -39,6 +40,9 @@ const lockPatience = time.Second
 // away: only what it says is lost.
 var ErrDamaged = errors.New("the state file is damaged")
 
+// ErrInUse says that another process has the state file open.
+var ErrInUse = errors.New("another freeswitch-security is using it")
+
 // OpenFile opens the file at path, and makes it if it is missing. The directory
 // must exist.
 func OpenFile(path string) (f *File, err error) {
@@ -48,7 +52,7 @@ func OpenFile(path string) (f *File, err error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s: another freeswitch-security is using it", path)
+		return nil, fmt.Errorf("%s: %w", path, ErrInUse)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, fmt.Errorf("%s: %w: %v", path, ErrDamaged, err)
 	case err != nil:
@@ -69,11 +73,28 @@ func OpenFile(path string) (f *File, err error) {
 	return &File{db: db}, nil
 }
 
-// Close lets go of the file.
-func (f *File) Close() error { return f.db.Close() }
+// Close lets go of the file. One that was found damaged is only let go of when the
+// process ends: bbolt still holds the locks that Close waits for.
+func (f *File) Close() error {
+	if f.broken != nil {
+		return f.broken
+	}
+	return f.db.Close()
+}
+
+// mark remembers that the file is damaged.
+func (f *File) mark(err *error) {
+	if errors.Is(*err, ErrDamaged) {
+		f.broken = *err
+	}
+}
 
 // Save writes the records in one transaction.
 func (f *File) Save(records []Record) (err error) {
+	if f.broken != nil {
+		return f.broken
+	}
+	defer f.mark(&err)
 	defer guard(f.db.Path())(&err)
 	return f.db.Update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(recordsBucket)
@@ -105,6 +126,10 @@ func (f *File) Save(records []Record) (err error) {
 // Load hands over every record. A single one that cannot be read is told in the
 // error; the others are handed over all the same.
 func (f *File) Load(each func(Record)) (err error) {
+	if f.broken != nil {
+		return f.broken
+	}
+	defer f.mark(&err)
 	defer guard(f.db.Path())(&err)
 	var bad []error
 	err = f.db.View(func(tx *bbolt.Tx) error {
@@ -127,6 +152,10 @@ func (f *File) Load(each func(Record)) (err error) {
 
 // SavePositions makes durable how far sources were read.
 func (f *File) SavePositions(positions map[string][]byte) (err error) {
+	if f.broken != nil {
+		return f.broken
+	}
+	defer f.mark(&err)
 	defer guard(f.db.Path())(&err)
 	return f.db.Update(func(tx *bbolt.Tx) error {
 		for source, position := range positions {
@@ -140,6 +169,10 @@ func (f *File) SavePositions(positions map[string][]byte) (err error) {
 
 // LoadPositions returns how far sources were read, by their references.
 func (f *File) LoadPositions() (positions map[string][]byte, err error) {
+	if f.broken != nil {
+		return nil, f.broken
+	}
+	defer f.mark(&err)
 	defer guard(f.db.Path())(&err)
 	positions = map[string][]byte{}
 	err = f.db.View(func(tx *bbolt.Tx) error {

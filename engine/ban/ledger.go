@@ -3,6 +3,7 @@ package ban
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,18 +91,43 @@ func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
 	if until, ok := l.inGrace(o.Target, now); ok {
 		return refuse("in its grace time until "+stamp(until), nil)
 	}
-	if standing != nil && (term <= standing.Term || !outlasts(term.End(o.At), standing.Until)) {
+	longer := standing == nil || term > standing.Term && outlasts(term.End(o.At), standing.Until)
+	if !longer && carriedOut(standing.Actions, o.Actions) {
 		return refuse(alreadyBanned(standing, o.Target), standing)
 	}
-	kind := Banned
-	if standing != nil && standing.Target == o.Target {
-		kind = Extended
-	}
-	return &Change{Kind: kind, At: o.At, Ban: Ban{
+	c := &Change{Kind: Banned, At: o.At, Ban: Ban{
 		Target: o.Target, Rule: o.Rule, Source: o.Source, Author: o.Author, Reason: o.Reason,
 		Start: o.At, Until: term.End(o.At), Term: term, Offence: offence, Forget: o.Forget,
 		Actions: o.Actions, Evidence: o.Evidence,
-	}}, nil
+	}}
+	if standing != nil && standing.Target == o.Target {
+		// One target has one ban: what is added to it takes nothing away.
+		c.Kind = Extended
+		c.Ban.Actions = together(standing.Actions, o.Actions)
+		if !longer {
+			c.Ban.Until, c.Ban.Term = standing.Until, standing.Term
+		}
+	}
+	return c, nil
+}
+
+// carriedOut reports whether the actions of a ban include all of those asked for;
+// nil is every action.
+func carriedOut(by, asked []string) bool {
+	if by == nil || asked == nil {
+		return by == nil
+	}
+	return !slices.ContainsFunc(asked, func(a string) bool { return !slices.Contains(by, a) })
+}
+
+// together is the actions of both; nil is every action.
+func together(a, b []string) []string {
+	if a == nil || b == nil {
+		return nil
+	}
+	all := append(slices.Clone(a), b...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // note keeps a change for the next commit.

@@ -128,6 +128,31 @@ func TestStandingBan(t *testing.T) {
 	}
 }
 
+// TestBansOfDifferentActions: what one rule wants of one action takes nothing from
+// what another wants of others.
+func TestBansOfDifferentActions(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	edge := order("203.0.113.7", t0, "1h")
+	edge.Actions = []string{"iptables.edge"}
+	mustBan(t, l, edge)
+	again := edge
+	again.At = at("1m")
+	mustRefuse(t, l, again, "already banned")
+	all := order("203.0.113.7", at("2m"), "10m")
+	b := mustBan(t, l, all)
+	if b.Actions != nil || !b.Until.Equal(at("1h")) {
+		t.Fatalf("actions %v until %s, want all until the first ban's end", b.Actions, b.Until)
+	}
+	mustRefuse(t, l, again, "already banned")
+
+	l = NewLedger(NewTrust(nil))
+	mustBan(t, l, order("203.0.113.7", t0, "10m"))
+	edge.At = at("1m")
+	if b := mustBan(t, l, edge); b.Actions != nil || !b.Until.Equal(at("1h1m")) {
+		t.Fatalf("actions %v until %s: a longer ban by one action lifted it from the others", b.Actions, b.Until)
+	}
+}
+
 func TestTrust(t *testing.T) {
 	trust := NewTrust([]Trusted{
 		{Network: target("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},

@@ -39,6 +39,8 @@ type Runner struct {
 	stale   bool         // a resync is due
 	retry   time.Duration
 
+	rewanted bool // what is wanted has changed since the last resync
+
 	mu     sync.Mutex // guards status
 	status Status
 }
@@ -108,10 +110,12 @@ func (r *Runner) Run(ctx context.Context) {
 		case <-r.cursor.Ready():
 			r.take()
 			if r.retry > 0 {
+				r.meanwhile(ctx)
 				continue // it is failing: the timer says when to try again
 			}
 		case <-r.rewant:
 			r.stale = r.level != nil
+			r.rewanted = true
 		case <-again.C:
 			r.stale = r.stale || r.level != nil
 		}
@@ -145,6 +149,25 @@ func (r *Runner) keep(changes []ban.Change) {
 	r.update(func(s *Status) { s.Waiting = len(r.pending) })
 }
 
+// meanwhile has a failing level carry out what is new, without waiting for the
+// next attempt: one broken part of it, IPv6 say, must not hold up the bans of the
+// others. What fails here too the resync makes good.
+func (r *Runner) meanwhile(ctx context.Context) {
+	if r.level == nil || len(r.pending) == 0 {
+		return
+	}
+	if err := r.action.Apply(ctx, ban.Batch{Now: time.Now(), Changes: r.pending}); err != nil {
+		r.log.Debug("action still failing", "err", err)
+	}
+	r.leave()
+}
+
+// leave gives up what is pending: the resync that is due compares with all bans.
+func (r *Runner) leave() {
+	r.pending = nil
+	r.update(func(s *Status) { s.Waiting = 0 })
+}
+
 // work carries out what is pending and, if it is due, resyncs. It returns how
 // long to wait until it should be called again though nothing has changed.
 func (r *Runner) work(ctx context.Context) time.Duration {
@@ -161,7 +184,10 @@ func (r *Runner) work(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return ResyncEvery // Run is about to see it
 	}
-	r.stale = r.level != nil // whatever stands now, a resync will know
+	if r.level != nil {
+		r.stale = true // whatever stands now, a resync will know
+		r.leave()
+	}
 	return r.failed(err)
 }
 
@@ -189,7 +215,7 @@ func (r *Runner) apply(ctx context.Context) error {
 func (r *Runner) resync(ctx context.Context) error {
 	bans, changes := r.cursor.Snapshot()
 	r.keep(changes)
-	settled := r.Status().Synced && r.retry == 0
+	settled := r.Status().Synced && r.retry == 0 && !r.rewanted
 	if settled {
 		if err := r.apply(ctx); err != nil {
 			return err
@@ -206,7 +232,7 @@ func (r *Runner) resync(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("resync: %w", err)
 	}
-	r.stale, r.pending = false, nil
+	r.stale, r.rewanted, r.pending = false, false, nil
 	r.update(func(s *Status) {
 		s.Synced, s.Waiting = true, 0
 		if settled && drift.Any() {

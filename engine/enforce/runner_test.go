@@ -165,7 +165,7 @@ func TestFailureIsRetriedWithTheSameChanges(t *testing.T) {
 		<-time.After(time.Second)
 		enter(t, l, "203.0.113.2")
 		<-time.After(time.Second)
-		if s := r.Status(); s.Failures < 3 || !strings.Contains(s.Err, "exit status 4") || s.Waiting == 0 {
+		if s := r.Status(); s.Failures < 3 || !strings.Contains(s.Err, "exit status 4") {
 			t.Fatalf("status while it fails: %+v", s)
 		}
 		w.setBroken(nil)
@@ -194,6 +194,29 @@ func TestDriftIsMendedCountedAndLoggedOnce(t *testing.T) {
 		}
 		if n := strings.Count(lines.String(), "mended"); n != 1 {
 			t.Fatalf("%d lines say that it was mended:\n%s", n, lines.String())
+		}
+	})
+}
+
+// half is a wall of which one part is broken: a resync fails, as a whole, while a
+// change that does not touch that part can be carried out.
+type half struct{ *wall }
+
+func (h half) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
+	_, _ = h.wall.Resync(ctx, want)
+	return plugin.Drift{}, errors.New("IPv6: exit status 3")
+}
+
+func TestAFailingPartHoldsUpNoBan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		r := start(t, half{w}, l, quiet)
+		<-time.After(time.Minute) // the retries are far apart by now
+		began := time.Now()
+		enter(t, l, "203.0.113.1")
+		synctest.Wait()
+		if len(w.standing()) != 1 || time.Since(began) > 0 {
+			t.Fatalf("%d stand after %s, status %+v", len(w.standing()), time.Since(began), r.Status())
 		}
 	})
 }

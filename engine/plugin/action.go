@@ -54,6 +54,14 @@ type Level interface {
 	Resync(ctx context.Context, want iter.Seq[ban.Ban]) (Drift, error)
 }
 
+// A Survivor is a level that can tell what an earlier run left standing.
+type Survivor interface {
+	Level
+	// Standing returns the targets that are banned, and for how long still; 0
+	// where that is not known.
+	Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error)
+}
+
 // Drift says what a resync found other than it should be.
 type Drift struct {
 	Missing int      // bans that were not in force

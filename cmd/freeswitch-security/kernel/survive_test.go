@@ -317,3 +317,86 @@ func TestReadOnlyState(t *testing.T) {
 	d.write(failure("198.18.0.1"))
 	eventually(t, 5*time.Second, "it protects", func() bool { return inSet("198.18.0.1") })
 }
+
+// TestLostState ends the daemon and spoils its state: what stands in the kernel
+// must go on standing.
+func TestLostState(t *testing.T) {
+	for _, backend := range []string{"rules", "ipset"} {
+		t.Run(backend, func(t *testing.T) {
+			d := prepare(t, `backend = "`+backend+`"`, atOnce).start()
+			d.write(burst(5, 1))
+			stands := func(ip string) bool {
+				return inSet(ip) || exec.Command("iptables", "-C", "FREESWITCH", "-s", ip, "-j", "DROP").Run() == nil
+			}
+			eventually(t, 5*time.Second, "all are in the kernel", func() bool { return stands(address(4)) })
+			d.stop(syscall.SIGTERM)
+			if err := os.WriteFile(filepath.Join(d.dir, "state", "state.db"), []byte(strings.Repeat("noise", 10_000)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d.start()
+			eventually(t, 5*time.Second, "it says what it took over", func() bool { return strings.Contains(d.said.String(), "bans=5") })
+			pause(4 * time.Second) // a resync later
+			for i := range 5 {
+				if !stands(address(i)) {
+					t.Errorf("%s was lifted\n%s", address(i), d.said)
+				}
+			}
+		})
+	}
+}
+
+// TestSecondInstance starts the daemon twice: the second must give way.
+func TestSecondInstance(t *testing.T) {
+	d := prepare(t, `backend = "ipset"`, atOnce).start()
+	d.write(burst(5, 1))
+	eventually(t, 5*time.Second, "all are in the kernel", func() bool { return members(t) == 5 })
+	second := exec.Command(binary, "run", "--rules", filepath.Join(d.dir, "rules.d"), "--state", filepath.Join(d.dir, "state"))
+	out, err := second.CombinedOutput()
+	exit, ok := err.(*exec.ExitError)
+	if !ok || exit.ExitCode() != 2 || !strings.Contains(string(out), "another freeswitch-security is using it") {
+		t.Errorf("the second ended with %v: %s", err, out)
+	}
+	if n := members(t); n != 5 {
+		t.Errorf("%d bans stand", n)
+	}
+}
+
+// TestStateDamagedAtWork empties the state file under the daemon: it goes on
+// banning, says that nothing is saved, and can be ended.
+func TestStateDamagedAtWork(t *testing.T) {
+	d := prepare(t, `backend = "ipset"`, atOnce).start()
+	d.write(failure(address(0)))
+	eventually(t, 5*time.Second, "it bans", func() bool { return inSet(address(0)) })
+	if err := os.Truncate(filepath.Join(d.dir, "state", "state.db"), 0); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < 5; i++ {
+		d.write(failure(address(i)))
+		eventually(t, 5*time.Second, "it bans on, and tells", func() bool {
+			return inSet(address(i)) && strings.Contains(d.said.String(), "msg=ban ip="+address(i))
+		})
+	}
+	if !strings.Contains(d.said.String(), "state not saved") {
+		t.Errorf("nothing is said of the state:\n%s", d.said)
+	}
+	d.stop(syscall.SIGTERM)
+}
+
+// TestRenamedChain gives the chain another name at a reload: the bans move, and
+// nothing is left behind.
+func TestRenamedChain(t *testing.T) {
+	d := prepare(t, ``, atOnce).start()
+	d.write(failure(address(0)))
+	stands := func(chain string) bool {
+		return exec.Command("iptables", "-C", chain, "-s", address(0), "-j", "DROP").Run() == nil
+	}
+	eventually(t, 5*time.Second, "it bans", func() bool { return stands("FREESWITCH") })
+	d.rules(`chain = "VOIP_SECURITY"`, atOnce)
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "the bans move", func() bool { return stands("VOIP_SECURITY") })
+	eventually(t, 5*time.Second, "the old chain is gone", func() bool {
+		return exec.Command("iptables", "-S", "FREESWITCH").Run() != nil
+	})
+}

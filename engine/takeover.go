@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+)
+
+// TakeOver has the engine enter into its ledger, when it runs, what the actions
+// find standing from an earlier run. It is for a start without the state of that
+// run: without it the first resync would lift all those bans.
+func (e *Engine) TakeOver() { e.live.unsure = true }
+
+func (e *Engine) takeOver(ctx context.Context) {
+	if !e.live.unsure || e.DryRun {
+		return
+	}
+	now := time.Now()
+	e.advance(now)
+	for _, a := range e.cfg.Actions {
+		s, ok := a.Action.(plugin.Survivor)
+		if !ok {
+			continue
+		}
+		standing, err := s.Standing(ctx)
+		if err != nil {
+			e.Log.Error("what stands is not known", "action", a.Ref, "err", err)
+		}
+		for target, left := range standing {
+			e.adopt(target, left, now)
+		}
+		e.Log.Warn("bans taken over without their history", "action", a.Ref, "bans", len(standing))
+	}
+}
+
+// adopt enters a ban that stands, for as long as it has left; where that is not
+// known, for as long as a ban lasts by default.
+func (e *Engine) adopt(target netip.Prefix, left ban.Term, now time.Time) {
+	if left == 0 {
+		left = e.cfg.Security.BlockDuration
+	}
+	change, refusal := e.ledger.Enter(ban.Order{
+		Target: target, Address: target.Addr(), Author: "takeover", At: now, Terms: []ban.Term{left},
+		Reason: "stood when the state of the run before could not be read",
+	}, now)
+	if refusal != nil {
+		e.decide(refused(refusal))
+		return
+	}
+	e.decide(banned(change))
+}
