@@ -16,8 +16,14 @@ type Status struct {
 	Bans     int    // in force
 	StateErr error  // of the last attempt to save the state; nil: it is saved
 	Rules    []rule.RuleStats
-	Sources  []SourceStatus   // in the order of the configuration
-	Actions  []enforce.Status // in the order of their names
+	Sources  []SourceStatus // in the order of the configuration
+	Actions  []ActionStatus // in the order of their names
+}
+
+// An ActionStatus says how an action is doing.
+type ActionStatus struct {
+	enforce.Status
+	Action plugin.Action // to be asked, as a [plugin.Reporter], how it really stands
 }
 
 // A SourceStatus says how far a source has come.
@@ -44,9 +50,9 @@ func (e *Engine) Status() Status {
 		}
 		s.Sources = append(s.Sources, one)
 	}
-	for _, r := range e.live.runs.runners() {
-		s.Actions = append(s.Actions, r.Status())
+	for _, r := range e.live.runs.running {
+		s.Actions = append(s.Actions, ActionStatus{Status: r.runner.Status(), Action: r.action})
 	}
-	slices.SortFunc(s.Actions, func(a, b enforce.Status) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Actions, func(a, b ActionStatus) int { return cmp.Compare(a.Name, b.Name) })
 	return s
 }

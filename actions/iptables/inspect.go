@@ -60,6 +60,15 @@ func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error
 	return standing, err
 }
 
+// Report tells what an inspection finds wrong, as [plugin.Reporter] wants it.
+func (a *Action) Report(ctx context.Context) (critical, warnings []string) {
+	in, err := a.Inspect(ctx)
+	if err != nil {
+		in.Critical = append(in.Critical, err.Error())
+	}
+	return in.Critical, in.Warnings
+}
+
 // Inspect looks at the kernel and changes nothing. It may be called at any time,
 // beside Apply and Resync.
 func (a *Action) Inspect(ctx context.Context) (Inspection, error) {

@@ -19,6 +19,7 @@ import (
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/plugin"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/hashicorp/hcl/v2"
@@ -282,6 +283,17 @@ func (r *running) status(ctx context.Context) {
 	for _, action := range s.Actions {
 		r.log.Info("status of action", "action", action.Name, "synced", action.Synced, "waiting", action.Waiting,
 			"drifts", action.Drifts, "notes", strings.Join(action.Drift.Notes, "; "), "failures", action.Failures, "err", action.Err)
+		reporter, ok := action.Action.(plugin.Reporter)
+		if !ok {
+			continue
+		}
+		critical, warnings := reporter.Report(ctx)
+		for _, text := range critical {
+			r.log.Error("action not in force", "action", action.Name, "what", text)
+		}
+		for _, text := range warnings {
+			r.log.Warn("action not as it ought to be", "action", action.Name, "what", text)
+		}
 	}
 }
 

@@ -62,6 +62,14 @@ type Survivor interface {
 	Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error)
 }
 
+// A Reporter is an action that can look at how it really stands, for people.
+type Reporter interface {
+	Action
+	// Report says what keeps bans from being in force, and what is not as it
+	// ought to be. It may be called beside Apply.
+	Report(ctx context.Context) (critical, warnings []string)
+}
+
 // Drift says what a resync found other than it should be.
 type Drift struct {
 	Missing int      // bans that were not in force

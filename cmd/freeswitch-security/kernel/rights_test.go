@@ -44,6 +44,12 @@ func TestWithoutRoot(t *testing.T) {
 				d.write(failure("198.18.0.1"))
 				if c.missing != "" {
 					eventually(t, 5*time.Second, "it says what is missing", func() bool { return strings.Contains(d.said.String(), c.missing) })
+					if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+						t.Fatal(err)
+					}
+					if err := <-d.done; err == nil || d.cmd.ProcessState.ExitCode() != 2 {
+						t.Errorf("it protected nobody and ended with %v", err)
+					}
 					return
 				}
 				eventually(t, 5*time.Second, "the address is in the kernel\n"+d.said.String(), func() bool {
