@@ -3,6 +3,7 @@ package logfile
 import (
 	"context"
 	"log/slog"
+	"os"
 	"runtime"
 	"slices"
 	"syscall"
@@ -133,7 +134,7 @@ type follower struct {
 	grew   bool      // there was something to read at the last step
 	timer  *time.Timer
 	watch  *watch
-	aimed  bool // the watch is on the directories that count
+	aimed  bool // the watch is on what counts
 
 	// chain holds the files that are read, in the order of the log. The last one
 	// is the one that stands, or stood last, at the path; the others were rotated
@@ -169,17 +170,17 @@ func (f *follower) run(ctx context.Context) {
 func (f *follower) step(ctx context.Context) (grew bool) {
 	f.now = time.Now()
 	f.scanner.modTime = f.now
-	if !f.aimed {
-		f.watch.aim(f.path)
-		f.aimed = true
-	}
 	if !f.grew || f.now.Sub(f.looked) >= f.pace.glance {
 		f.looked = f.now
 		f.look()
 	}
+	if !f.aimed {
+		f.aim()
+		f.look() // what was done before the watch was on it is not heard
+	}
 	read, end := f.drainAll(ctx)
 	if end {
-		f.chain = slices.DeleteFunc(f.chain, f.retired)
+		f.retire()
 	}
 	f.tell()
 	f.saveDue()
@@ -265,8 +266,10 @@ func (f *follower) listen(ctx context.Context) (heard bool) {
 	}
 	f.timer.Reset(d)
 	select {
-	case <-f.watch.events():
-		f.watch.drain()
+	case e := <-f.watch.events():
+		if f.watch.drain(e) {
+			f.aimed = false
+		}
 	case <-f.watch.errors():
 		f.aimed = false
 	case <-f.timer.C:
@@ -276,6 +279,17 @@ func (f *follower) listen(ctx context.Context) (heard bool) {
 		return false
 	}
 	return true
+}
+
+// aim puts the watch on the log. While a file that was rotated away is read on, its
+// late writers must be heard too, so that it is on the directories then.
+func (f *follower) aim() {
+	f.aimed = true
+	var log os.FileInfo
+	if len(f.chain) == 1 {
+		log = f.newest().info
+	}
+	f.watch.aim(f.path, log)
 }
 
 func (f *follower) newest() *tail {

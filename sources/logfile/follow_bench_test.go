@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +102,25 @@ func BenchmarkFollowNoise(b *testing.B) {
 	took := time.Since(start).Seconds()
 	b.ReportMetric((cpuTime(b)-used).Seconds()/took*100, "%core")
 	b.ReportMetric(float64(f.source.Progress().Lines-lines)/took, "lines/s")
+}
+
+// BenchmarkFollowNeighbour measures what the follower uses of a core while its log
+// is silent and another file of the directory gets 5,000 lines a second.
+func BenchmarkFollowNeighbour(b *testing.B) {
+	l := newLogger(b)
+	l.open()
+	neighbour := &logger{t: b, path: filepath.Join(filepath.Dir(l.path), "security.log")}
+	neighbour.open()
+	defer neighbour.close()
+	follow(b, l.path, nil, defaultPace())
+	writeNoise(b, neighbour.path)
+	poll(b, "noise", func() bool { return size(neighbour.file) > 0 })
+	before, used := size(neighbour.file), cpuTime(b)
+	start := time.Now()
+	<-time.After(time.Duration(b.N) * time.Second)
+	took := time.Since(start).Seconds()
+	b.ReportMetric((cpuTime(b)-used).Seconds()/took*100, "%core")
+	b.ReportMetric(float64(size(neighbour.file)-before)/took/1e3, "kB/s")
 }
 
 // BenchmarkFollowIdle measures what the follower uses of a core while nothing is

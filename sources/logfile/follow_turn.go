@@ -105,6 +105,15 @@ func (f *follower) giveUpOldest() bool {
 	return true
 }
 
+// retire drops the files that need not be read any more.
+func (f *follower) retire() {
+	n := len(f.chain)
+	f.chain = slices.DeleteFunc(f.chain, f.retired)
+	if len(f.chain) < n {
+		f.aimed = false
+	}
+}
+
 // retired closes a file that needs not be read any more.
 func (f *follower) retired(t *tail) bool {
 	if !t.lost && (t.until.IsZero() || f.now.Before(t.until)) {

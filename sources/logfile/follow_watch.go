@@ -10,14 +10,17 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// A watch hears that something happened in the directories of the log. It only
-// wakes the follower, which then looks for itself: what is not heard is seen at
-// the next tick, and what is heard in vain costs one look.
+// A watch hears that something happened to the log. While the log stands at its
+// path, the watch is on the file alone: in its directory others may be written to
+// thousands of times a second. While there is none, it is on the directories in
+// which one can appear. It only wakes the follower, which then looks for itself:
+// what is not heard, such as a symbolic link that moves, is seen at the next tick,
+// and what is heard in vain costs one look.
 type watch struct {
-	log    *slog.Logger
-	notify *fsnotify.Watcher      // nil: the system gives none
-	dirs   map[string]os.FileInfo // what is watched, and which directory that was
-	failed bool                   // a directory could not be watched, which was said
+	log     *slog.Logger
+	notify  *fsnotify.Watcher      // nil: the system gives none
+	watched map[string]os.FileInfo // by path, which file or directory that was
+	failed  bool                   // something could not be watched, which was said
 }
 
 // eventBuffer is how many events are dropped in one go, after a time in which
@@ -30,42 +33,64 @@ func newWatch(log *slog.Logger) *watch {
 		log.Warn("log is polled: the system does not tell of changes", "err", err)
 		return &watch{}
 	}
-	return &watch{log: log, notify: notify, dirs: map[string]os.FileInfo{}}
+	return &watch{log: log, notify: notify}
 }
 
-// aim watches the directory that the path is in, the one that a symbolic link at
-// the path points into, and where there is no such directory its nearest parent.
-// A directory that was replaced by another one is watched anew.
-func (w *watch) aim(path string) {
+// aim watches the log if it still stands at the path; nil: it does not. Otherwise,
+// or if it cannot be watched, it watches the directory that the path is in, the one
+// that a symbolic link at the path points into, and where there is no such
+// directory its nearest parent.
+func (w *watch) aim(path string, log os.FileInfo) {
 	if w.notify == nil {
 		return
 	}
-	want := map[string]os.FileInfo{}
+	path = filepath.Clean(path) // as it is listed
+	if now, err := os.Stat(path); err == nil && os.SameFile(now, log) {
+		if w.only(map[string]os.FileInfo{path: log}) {
+			return
+		}
+	}
+	dirs := map[string]os.FileInfo{}
 	for _, file := range []string{path, target(path)} {
-		dir, info := nearest(filepath.Dir(file))
-		want[dir] = info
-	}
-	for dir, info := range w.dirs {
-		if now, ok := want[dir]; !ok || now == nil || !os.SameFile(now, info) {
-			_ = w.notify.Remove(dir) // it is gone already if the directory is
-			delete(w.dirs, dir)
+		if dir, info := nearest(filepath.Dir(file)); info != nil {
+			dirs[dir] = info
 		}
 	}
-	for dir, info := range want {
-		if _, ok := w.dirs[dir]; !ok && info != nil {
-			w.add(dir, info)
-		}
-	}
+	w.only(dirs)
 }
 
-func (w *watch) add(dir string, info os.FileInfo) {
-	err := w.notify.Add(dir)
+// only watches what is wanted and nothing else, and reports whether it could. The
+// system watches a file, not a path: one that was replaced is watched anew. The
+// list is asked because one that is renamed or deleted drops out of it by itself,
+// and may be back at its path by now.
+func (w *watch) only(want map[string]os.FileInfo) (all bool) {
+	kept := map[string]os.FileInfo{}
+	for _, path := range w.notify.WatchList() {
+		if os.SameFile(want[path], w.watched[path]) {
+			kept[path] = want[path]
+			continue
+		}
+		_ = w.notify.Remove(path) // it is gone already if the file is
+	}
+	w.watched = kept
+	all = true
+	for path, info := range want {
+		if _, ok := kept[path]; !ok && !w.add(path, info) {
+			all = false
+		}
+	}
+	return all
+}
+
+func (w *watch) add(path string, info os.FileInfo) bool {
+	err := w.notify.Add(path)
 	if err == nil {
-		w.dirs[dir] = info
+		w.watched[path] = info
 	} else if !w.failed && !errors.Is(err, fs.ErrNotExist) {
 		w.failed = true
-		w.log.Warn("log is polled: its directory cannot be watched", "err", err)
+		w.log.Warn("log is polled: it cannot be watched", "err", err)
 	}
+	return err == nil
 }
 
 // target is what a symbolic link at the path points to, also if that is missing.
@@ -112,13 +137,15 @@ func (w *watch) errors() <-chan error {
 	return w.notify.Errors
 }
 
-// drain drops the events that are there.
-func (w *watch) drain() {
+// drain drops the events that are there, after the one that was received, and
+// reports whether anything was moved or deleted, which ends its watch.
+func (w *watch) drain(e fsnotify.Event) (gone bool) {
 	for {
+		gone = gone || e.Has(fsnotify.Rename) || e.Has(fsnotify.Remove)
 		select {
-		case <-w.notify.Events:
+		case e = <-w.notify.Events:
 		default:
-			return
+			return gone
 		}
 	}
 }
