@@ -280,12 +280,19 @@ func chatter(t testing.TB, from string, every time.Duration) (stop func()) {
 // eventually waits for a condition.
 func eventually(t testing.TB, within time.Duration, what string, ok func() bool) {
 	t.Helper()
+	watching(t, within, time.Millisecond, what, ok)
+}
+
+// watching waits for a condition and looks at it every so often: to start a
+// program for each look is work that the daemon lacks.
+func watching(t testing.TB, within, every time.Duration, what string, ok func() bool) {
+	t.Helper()
 	deadline := time.Now().Add(within)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %s: %s", within, what)
 		}
-		pause(time.Millisecond)
+		pause(every)
 	}
 }
 

@@ -107,7 +107,7 @@ func TestManyBansAtOnce(t *testing.T) {
 			lines := burst(c.bans, 1)
 			began := time.Now()
 			d.write(lines)
-			eventually(t, 20*time.Second, "all are in the kernel", func() bool { return members(t) >= c.bans })
+			watching(t, 20*time.Second, 20*time.Millisecond, "all are in the kernel", func() bool { return members(t) >= c.bans })
 			took := time.Since(began)
 			t.Logf("%d bans in the kernel after %s", c.bans, took)
 			if took > most(c.limit) {

@@ -400,3 +400,17 @@ func TestRenamedChain(t *testing.T) {
 		return exec.Command("iptables", "-S", "FREESWITCH").Run() != nil
 	})
 }
+
+// TestStopInAFlood ends the daemon while 100,000 attackers are on their way.
+func TestStopInAFlood(t *testing.T) {
+	for range 3 {
+		d := prepare(t, `backend = "ipset"`, atOnce).start()
+		d.write(burst(100_000, 1))
+		watching(t, 5*time.Second, 10*time.Millisecond, "it is at work", func() bool { return members(t) > 1000 })
+		took := d.stop(syscall.SIGTERM)
+		t.Logf("SIGTERM took %s, %d bans in the kernel", took, members(t))
+		if took > most(100*time.Millisecond) {
+			t.Errorf("SIGTERM took %s, want at most 100ms", took)
+		}
+	}
+}
