@@ -352,3 +352,59 @@ func TestClockSetBack(t *testing.T) {
 		}
 	})
 }
+
+// A listener notes what it is asked for each time that it is followed.
+type listener struct {
+	script
+	asked chan map[string]bool
+}
+
+func (l *listener) Same(other any) bool { return l == other }
+
+func (l *listener) Follow(ctx context.Context, _ []byte, want map[string]bool, _ plugin.Sink) error {
+	l.asked <- want
+	<-ctx.Done()
+	return nil
+}
+
+// TestReloadAsksASourceForWhatRulesNeed goes from no rules to one for any event,
+// and to the same again.
+func TestReloadAsksASourceForWhatRulesNeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &listener{asked: make(chan map[string]bool, 10)}
+		without := guessing(t, config.Source{Ref: "log.x", Source: src})
+		without.Rules = nil
+		with := guessing(t, config.Source{Ref: "log.x", Source: src})
+		match, problems := rule.Compile("port > 0", rule.Vocabulary{Events: event.Names})
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		any := *with.Rules[0]
+		any.Match = match
+		with.Rules = []*rule.Spec{&any}
+
+		e := New(without, Options{Tell: func(Verdict) {}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		if want := <-src.asked; want == nil || len(want) != 0 {
+			t.Errorf("asked for %v without rules", want)
+		}
+		for range 2 {
+			if err := e.Do(ctx, func() { e.Reload(with) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if n := len(src.asked); n != 1 {
+			t.Fatalf("asked %d times more, want once", n)
+		}
+		if want := <-src.asked; want != nil {
+			t.Errorf("asked for %v, want every event", want)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -74,7 +74,7 @@ func (f *follows) agree(e *Engine) {
 		wanted[s.Ref] = s.Source
 	}
 	for ref, running := range f.running {
-		if same(running.source, wanted[ref]) && maps.Equal(running.want, e.rules.Wants(ref)) {
+		if same(running.source, wanted[ref]) && sameEvents(running.want, e.rules.Wants(ref)) {
 			continue
 		}
 		running.cancel()
@@ -92,6 +92,12 @@ func (f *follows) agree(e *Engine) {
 func same(running, wanted any) bool {
 	c, ok := running.(plugin.Comparer)
 	return ok && c.Same(wanted)
+}
+
+// sameEvents reports whether two sets of events are the same; nil is every event,
+// which is not the empty set.
+func sameEvents(a, b map[string]bool) bool {
+	return (a == nil) == (b == nil) && maps.Equal(a, b)
 }
 
 func (f *follows) start(e *Engine, s config.Source) {

@@ -102,8 +102,8 @@ const longestSleep = 30 * time.Second
 // fewer of them let more attackers be banned in the same time.
 const burst = 20 * time.Millisecond
 
-// observeAll takes a report, which may be empty, and all that are waiting behind
-// it, so that what comes in a burst shares one commit.
+// observeAll takes a report and all that are waiting behind it, so that what comes
+// in a burst shares one commit.
 func (e *Engine) observeAll(r report) {
 	for end := time.Now().Add(burst); ; {
 		e.take(r)
@@ -136,9 +136,7 @@ func (e *Engine) takeUntil(done <-chan struct{}) {
 // take lets the rules see an event now, or notes how far its source has read.
 func (e *Engine) take(r report) {
 	if r.event == nil {
-		if r.ref != "" {
-			e.live.follows.moveTo(r.ref, r.position)
-		}
+		e.live.follows.moveTo(r.ref, r.position)
 		return
 	}
 	now := time.Now()

@@ -57,7 +57,10 @@ func (r *runs) agree(e *Engine) {
 		}
 		started = append(started, r.start(e, a, wants, ended))
 	}
-	r.all.Go(func() { withdraw(e, ended, started, claims(e.cfg.Actions)) })
+	if len(ended) > 0 {
+		claimed := claims(e.cfg.Actions) // here: the next reload changes the configuration
+		r.all.Go(func() { withdraw(e, ended, started, claimed) })
+	}
 }
 
 // start runs an action once the ended ones have let go of what it may need.

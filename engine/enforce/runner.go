@@ -35,11 +35,10 @@ type Runner struct {
 	tried  chan struct{} // closed after the first attempt
 
 	// Of the goroutine in Run alone.
-	pending []ban.Change // taken from the cursor, not yet carried out
-	stale   bool         // a resync is due
-	retry   time.Duration
-
-	rewanted bool // what is wanted has changed since the last resync
+	pending  []ban.Change // taken from the cursor, not yet carried out
+	stale    bool         // a resync is due
+	rewanted bool         // what is wanted has changed since the last resync
+	retry    time.Duration
 
 	mu     sync.Mutex // guards status
 	status Status
