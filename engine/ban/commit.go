@@ -9,7 +9,8 @@ import (
 )
 
 // A Record is all that the ledger knows about one target. One with neither a ban
-// nor offences nor a grace says that there is nothing to know any more.
+// nor offences nor a grace nor a grant says that there is nothing to know any
+// more.
 type Record struct {
 	Target   netip.Prefix
 	Ban      *Ban      // nil: not banned
@@ -17,10 +18,13 @@ type Record struct {
 	Until    time.Time // the end of its last ban; zero: permanent, or never banned
 	Forget   time.Time // when the offences are forgotten; zero: never
 	Grace    time.Time // until when rules leave it alone; zero: no grace
+	Grant    *Grant    // nil: not trusted but by what is written
 }
 
 // Empty reports whether the record says that there is nothing to know.
-func (r *Record) Empty() bool { return r.Ban == nil && r.Offences == 0 && r.Grace.IsZero() }
+func (r *Record) Empty() bool {
+	return r.Ban == nil && r.Offences == 0 && r.Grace.IsZero() && r.Grant == nil
+}
 
 // A Store keeps records across restarts.
 type Store interface {
@@ -52,6 +56,10 @@ func (l *Ledger) Restore(store Store) error {
 		if !r.Grace.IsZero() {
 			l.grace.Insert(r.Target, r.Grace)
 			l.due.add(r.Grace, r.Target)
+		}
+		if r.Grant != nil {
+			l.grants.Insert(r.Target, r.Grant)
+			l.due.add(r.Grant.Until, r.Target)
 		}
 	})
 }
@@ -125,5 +133,6 @@ func (l *Ledger) record(target netip.Prefix) Record {
 		r.Offences, r.Until, r.Forget = h.count, h.until, h.forget
 	}
 	r.Grace, _ = l.grace.Get(target)
+	r.Grant, _ = l.grants.Get(target)
 	return r
 }

@@ -45,9 +45,10 @@ func (c *Cursor) Take() (changes []Change, lost bool) {
 // Snapshot returns the bans in force, in the order of their targets, and the
 // changes since the last Take or Snapshot that led to them, so that a reader who
 // carries these out must find the bans standing. What is decided and not yet
-// published is among them; it comes once more, from Take. The cursor must be
-// eager, and the bans must not be changed.
-func (c *Cursor) Snapshot() (bans []*Ban, changes []Change) {
+// published is among them; it comes once more, from Take. seq is the number of the
+// latest change that is in all this. The cursor must be eager, and the bans must
+// not be changed.
+func (c *Cursor) Snapshot() (bans []*Ban, changes []Change, seq uint64) {
 	l := c.ledger
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +58,7 @@ func (c *Cursor) Snapshot() (bans []*Ban, changes []Change) {
 	}
 	changes = append(c.pending, l.fresh...)
 	c.pending, c.lost = nil, false
-	return bans, changes
+	return bans, changes, l.seq
 }
 
 // Close ends the cursor.

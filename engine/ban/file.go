@@ -2,8 +2,10 @@ package ban
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net/netip"
 	"os"
 	"runtime/debug"
@@ -19,9 +21,9 @@ import (
 //
 // It is a bbolt database of two buckets. In that of the records the key is the
 // target's family, address and length, so that they lie in the order in which
-// they are saved; the value is MessagePack, which is half as long as JSON, and
-// length is what a flood of bans costs the disk. The other one keeps how far each source was
-// read, in words that only the source understands.
+// they are saved; the value is MessagePack behind a checksum, half as long as
+// JSON would be, and length is what a flood of bans costs the disk. The other one
+// keeps how far each source was read, in words that only the source understands.
 type File struct {
 	db     *bbolt.DB
 	broken error // not nil: it was found damaged, and must not be touched again
@@ -29,7 +31,7 @@ type File struct {
 
 // The number is that of the format.
 var (
-	recordsBucket   = []byte("records.1")
+	recordsBucket   = []byte("records.2")
 	positionsBucket = []byte("positions.1")
 )
 
@@ -115,7 +117,7 @@ func (f *File) Save(records []Record) (err error) {
 				return err
 			}
 			// bbolt keeps the bytes until the transaction ends.
-			if err := bucket.Put(key, bytes.Clone(value.Bytes())); err != nil {
+			if err := bucket.Put(key, sealed(value.Bytes())); err != nil {
 				return err
 			}
 		}
@@ -135,7 +137,11 @@ func (f *File) Load(each func(Record)) (err error) {
 	err = f.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(recordsBucket).ForEach(func(key, value []byte) error {
 			var s stored
-			if err := msgpack.Unmarshal(value, &s); err != nil {
+			value, err := unsealed(value)
+			if err == nil {
+				err = msgpack.Unmarshal(value, &s)
+			}
+			if err != nil {
 				bad = append(bad, fmt.Errorf("record %x: %w", key, err))
 				return nil
 			}
@@ -148,6 +154,22 @@ func (f *File) Load(each func(Record)) (err error) {
 		})
 	})
 	return errors.Join(append(bad, err)...)
+}
+
+// Each value begins with a checksum of the rest: a length in damaged MessagePack
+// can ask for more memory than there is, and that cannot be recovered from.
+var checksums = crc32.MakeTable(crc32.Castagnoli)
+
+func sealed(value []byte) []byte {
+	out := make([]byte, 0, crc32.Size+len(value))
+	return append(binary.LittleEndian.AppendUint32(out, crc32.Checksum(value, checksums)), value...)
+}
+
+func unsealed(value []byte) ([]byte, error) {
+	if len(value) < crc32.Size || binary.LittleEndian.Uint32(value) != crc32.Checksum(value[crc32.Size:], checksums) {
+		return nil, errors.New("its checksum is wrong")
+	}
+	return value[crc32.Size:], nil
 }
 
 // SavePositions makes durable how far sources were read.
@@ -226,6 +248,14 @@ type stored struct {
 	Until    time.Time
 	Forget   time.Time
 	Grace    time.Time
+	Grant    *storedGrant
+}
+
+type storedGrant struct {
+	Author  string
+	Comment string
+	Since   time.Time
+	Until   time.Time
 }
 
 type storedBan struct {
@@ -240,6 +270,7 @@ type storedBan struct {
 	Forget   time.Duration
 	Actions  []string
 	Evidence []storedEvidence
+	Key      []byte // callers write accounts, UTF-8 or not
 }
 
 type storedEvidence struct {
@@ -249,6 +280,7 @@ type storedEvidence struct {
 	IP     netip.Addr
 	User   []byte // as the caller wrote it, UTF-8 or not
 	Text   []byte
+	Domain []byte
 }
 
 // maxStoredEvidence bounds what is kept of a ban's evidence: the newest.
@@ -259,13 +291,16 @@ func toStored(r *Record) stored {
 	if b := r.Ban; b != nil {
 		s.Ban = &storedBan{
 			Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start, Until: b.Until,
-			Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions,
+			Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions, Key: []byte(b.Key),
 		}
 		for _, e := range b.Evidence[max(0, len(b.Evidence)-maxStoredEvidence):] {
 			s.Ban.Evidence = append(s.Ban.Evidence, storedEvidence{
-				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: []byte(e.User), Text: []byte(e.Text),
+				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: []byte(e.User), Text: []byte(e.Text), Domain: []byte(e.Domain),
 			})
 		}
+	}
+	if g := r.Grant; g != nil {
+		s.Grant = &storedGrant{Author: g.Author, Comment: g.Comment, Since: g.Since, Until: g.Until}
 	}
 	return s
 }
@@ -276,12 +311,16 @@ func (s *stored) record() Record {
 		r.Ban = &Ban{
 			Target: s.Target, Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start,
 			Until: b.Until, Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions,
+			Key: string(b.Key),
 		}
 		for _, e := range b.Evidence {
 			r.Ban.Evidence = append(r.Ban.Evidence, Evidence{
-				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: string(e.User), Text: string(e.Text),
+				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: string(e.User), Domain: string(e.Domain), Text: string(e.Text),
 			})
 		}
+	}
+	if g := s.Grant; g != nil {
+		r.Grant = &Grant{Network: s.Target, Author: g.Author, Comment: g.Comment, Since: g.Since, Until: g.Until}
 	}
 	return r
 }

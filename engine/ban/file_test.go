@@ -40,6 +40,9 @@ func state(l *Ledger) []Record {
 	for target := range l.grace.All() {
 		known[target] = struct{}{}
 	}
+	for target := range l.grants.All() {
+		known[target] = struct{}{}
+	}
 	var records []Record
 	for target := range known {
 		records = append(records, l.record(target))
@@ -80,6 +83,18 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 			l.Advance(now)
 			if rng.IntN(6) == 0 {
 				l.Lift(p, "by hand", now, time.Duration(rng.IntN(2))*time.Minute)
+				continue
+			}
+			if rng.IntN(12) == 0 {
+				g := Grant{Network: p, Author: "api alice", Comment: "no", Since: now}
+				if rng.IntN(2) == 0 {
+					g.Until = now.Add(2 * time.Minute)
+				}
+				l.Grant(g, now)
+				continue
+			}
+			if rng.IntN(12) == 0 {
+				l.Revoke(p)
 				continue
 			}
 			l.Enter(Order{
@@ -280,7 +295,7 @@ func TestTheFirewallDoesNotWaitForTheDisk(t *testing.T) {
 	if changes, _ := webhook.Take(); len(changes) != 0 {
 		t.Error("a ban is told that is not durable yet")
 	}
-	if bans, _ := firewall.Snapshot(); len(bans) != 1 {
+	if bans, _, _ := firewall.Snapshot(); len(bans) != 1 {
 		t.Error("the ledger cannot be read while it is saved")
 	}
 	close(disk.letGo)

@@ -18,15 +18,17 @@ import (
 type Ledger struct {
 	mu      sync.Mutex // guards everything below
 	trust   *Trust
+	grants  bart.Table[*Grant]        // trust that was given while the program runs
 	bans    bart.Table[*Ban]          // in force, by target
 	history map[netip.Prefix]offences // who was banned, until it is forgotten
 	grace   bart.Table[time.Time]     // unbanned, and to be left alone until then
-	due     deadlines                 // when bans end, histories are forgotten, graces are over
+	due     deadlines                 // when bans and grants end, histories are forgotten, graces are over
 
 	store     Store                     // nil: nothing outlives the process
 	dirty     map[netip.Prefix]struct{} // targets whose record the store does not yet have
 	fresh     []Change                  // decided, and told to nobody
 	published []Change                  // told to the eager cursors, not yet durable
+	seq       uint64                    // of the latest change
 	cursors   []*Cursor
 }
 
@@ -60,6 +62,9 @@ func (l *Ledger) Enter(o Order, now time.Time) (*Change, *Refusal) {
 	if refusal != nil {
 		return nil, refusal
 	}
+	if o.ByHand {
+		l.grace.Delete(c.Ban.Target)
+	}
 	b := c.Ban
 	l.put(&b)
 	return l.note(*c), nil
@@ -73,8 +78,8 @@ func (l *Ledger) Consider(o Order, now time.Time) (*Change, *Refusal) {
 }
 
 func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
-	if _, partly := l.trust.Within(o.Target); partly && o.Address.IsValid() {
-		if _, covered := l.trust.Covers(o.Target); !covered {
+	if _, partly := l.within(o.Target); partly && o.Address.IsValid() {
+		if _, covered := l.covers(o.Target); !covered {
 			o.Target = netip.PrefixFrom(o.Address, o.Address.BitLen())
 		}
 	}
@@ -88,7 +93,7 @@ func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
 	if entry, ok := l.trusted(o.Target); ok {
 		return refuse("trusted: "+entry.String(), nil)
 	}
-	if until, ok := l.inGrace(o.Target, now); ok {
+	if until, ok := l.inGrace(o.Target, now); ok && !o.ByHand {
 		return refuse("in its grace time until "+stamp(until), nil)
 	}
 	longer := standing == nil || term > standing.Term && outlasts(term.End(o.At), standing.Until)
@@ -96,7 +101,7 @@ func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
 		return refuse(alreadyBanned(standing, o.Target), standing)
 	}
 	c := &Change{Kind: Banned, At: o.At, Ban: Ban{
-		Target: o.Target, Rule: o.Rule, Source: o.Source, Author: o.Author, Reason: o.Reason,
+		Target: o.Target, Rule: o.Rule, Source: o.Source, Author: o.Author, Reason: o.Reason, Key: o.Key,
 		Start: o.At, Until: term.End(o.At), Term: term, Offence: offence, Forget: o.Forget,
 		Actions: o.Actions, Evidence: o.Evidence,
 	}}
@@ -133,8 +138,23 @@ func together(a, b []string) []string {
 // note keeps a change for the next commit.
 func (l *Ledger) note(c Change) *Change {
 	l.dirty[c.Ban.Target] = struct{}{}
+	return l.pass(c)
+}
+
+// pass numbers a change and has it told in its turn.
+func (l *Ledger) pass(c Change) *Change {
+	l.seq++
+	c.Seq = l.seq
 	l.fresh = append(l.fresh, c)
 	return &c
+}
+
+// Pass has an alert told, or that somebody was spared, in its turn among the
+// changes. It changes nothing.
+func (l *Ledger) Pass(c Change) *Change {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pass(c)
 }
 
 // put brings a ban into force and into the history.
@@ -175,14 +195,6 @@ func (l *Ledger) offence(o *Order, standing *Ban) int {
 		return h.count
 	}
 	return h.count + 1
-}
-
-// trusted finds the trust that forbids to ban target.
-func (l *Ledger) trusted(target netip.Prefix) (Trusted, bool) {
-	if entry, ok := l.trust.Covers(target); ok {
-		return entry, true
-	}
-	return l.trust.Within(target)
 }
 
 // inGrace reports whether anything in target, or all of it, is in its grace time.
@@ -245,17 +257,7 @@ func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trust = trust
-	var freed []Change
-	var targets []netip.Prefix
-	for target := range l.bans.AllSorted() {
-		targets = append(targets, target)
-	}
-	for _, target := range targets {
-		if entry, ok := l.trusted(target); ok {
-			freed = append(freed, *l.lift(target, "trusted: "+entry.String(), now))
-		}
-	}
-	return freed
+	return l.free(now)
 }
 
 // Advance takes off the bans that are over at now, and forgets what is to be
@@ -276,6 +278,10 @@ func (l *Ledger) Advance(now time.Time) []Change {
 		}
 		if h, ok := l.history[d.target]; ok && h.forget.Equal(d.at) {
 			delete(l.history, d.target)
+			l.dirty[d.target] = struct{}{}
+		}
+		if g, ok := l.grants.Get(d.target); ok && g.Until.Equal(d.at) {
+			l.grants.Delete(d.target)
 			l.dirty[d.target] = struct{}{}
 		}
 		if until, ok := l.grace.Get(d.target); ok && until.Equal(d.at) {

@@ -16,10 +16,14 @@ type Order struct {
 	// contains somebody who is trusted, the ledger bans Address alone.
 	Address netip.Addr
 
+	// ByHand marks what a person ordered: a grace given before does not hold it up.
+	ByHand bool
+
 	Rule   string // the rule that fired; "" where none did
 	Source string // the source of the firing event; "" where there is none
 	Author string // who ordered it: ByRule, "api alice", "feed apiban"
 	Reason string // in words, for people
+	Key    string // whom the rule caught, for people: "203.0.113.7", "1000@pbx"; "" where no rule did
 
 	At       time.Time     // when the offence was: the ban starts here
 	Terms    []Term        // the first time, the second, and from then on; at least one
@@ -34,7 +38,8 @@ type Evidence struct {
 	Event  string
 	Source string
 	IP     netip.Addr // invalid where the event bore none, or it is no longer kept
-	User   string     // "" where it is no longer kept
+	User   string     // the account that was tried; "" where it is not told or no longer kept
+	Domain string     // of the account; "" likewise
 	Text   string     // as the source gave it, bounded, not escaped; "" where it is no longer kept
 }
 
@@ -45,6 +50,7 @@ type Ban struct {
 	Source   string
 	Author   string
 	Reason   string
+	Key      string // see [Order]
 	Start    time.Time
 	Until    time.Time // the zero time: permanent
 	Term     Term
@@ -74,10 +80,15 @@ const (
 	Extended                 // it stands and now ends later
 	Expired                  // its time was over
 	Lifted                   // somebody ended it, or trust now covers it
+
+	// Nobody is banned by these two: they are told to those who tell people and
+	// to those who act on accounts, and never reach a level.
+	Alerted // a rule told of something; the target may be invalid
+	Spared  // a rule wished for this ban, and its target is protected
 )
 
 func (k Kind) String() string {
-	return [...]string{"", "banned", "extended", "expired", "lifted"}[k]
+	return [...]string{"", "banned", "extended", "expired", "lifted", "alerted", "spared"}[k]
 }
 
 // A Change is one step in the history of the ledger.
@@ -85,7 +96,8 @@ type Change struct {
 	Kind   Kind
 	Ban    Ban
 	At     time.Time // when it took effect
-	Reason string    // why it was lifted; "" for the other kinds
+	Reason string    // why it was lifted or spared; "" for the other kinds
+	Seq    uint64    // counts the changes of one process, from 1
 }
 
 // InForce tells whether the target is banned after the change.

@@ -60,6 +60,10 @@ func (l *loader) decodeActions(blocks hcl.Blocks) {
 	for _, t := range l.cfg.Trusted {
 		trusted = append(trusted, t.Network)
 	}
+	sources := map[string]plugin.Source{}
+	for _, s := range l.cfg.Sources {
+		sources[s.Ref] = s.Source
+	}
 	claims := map[string]hcl.Range{}
 	for _, block := range blocks {
 		kind, name := block.Labels[0], block.Labels[1]
@@ -73,7 +77,7 @@ func (l *loader) decodeActions(blocks hcl.Blocks) {
 		if index < 0 {
 			continue
 		}
-		env := plugin.ActionEnv{Name: ref, Chain: l.cfg.Security.Chain, Eval: l.context(block.TypeRange.Filename), Trusted: trusted}
+		env := plugin.ActionEnv{Name: ref, Chain: l.cfg.Security.Chain, Eval: l.context(block.TypeRange.Filename), Sources: sources, Trusted: trusted}
 		action, diags := l.kinds.Actions[index].New(block.Body, env)
 		l.adopt(diags, header(block))
 		if diags.HasErrors() {

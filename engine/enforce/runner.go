@@ -36,12 +36,15 @@ type Runner struct {
 
 	// Of the goroutine in Run alone.
 	pending  []ban.Change // taken from the cursor, not yet carried out
+	taken    uint64       // the number of the latest change that was taken
 	stale    bool         // a resync is due
 	rewanted bool         // what is wanted has changed since the last resync
 	retry    time.Duration
 
-	mu     sync.Mutex // guards status
-	status Status
+	mu      sync.Mutex // guards what follows
+	status  Status
+	settled uint64        // every change up to this one has been carried out
+	news    chan struct{} // closed when settled or status.Err changes
 }
 
 // A Status says how an action is doing.
@@ -67,7 +70,7 @@ func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log
 	r := &Runner{
 		name: name, action: action, level: level, cursor: ledger.Cursor(isLevel),
 		log: log.With("action", name), rewant: make(chan struct{}, 1),
-		tried: make(chan struct{}), status: Status{Name: name},
+		tried: make(chan struct{}), status: Status{Name: name}, news: make(chan struct{}),
 	}
 	r.stale = isLevel
 	r.wants.Store(&wants)
@@ -93,6 +96,44 @@ func (r *Runner) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.status
+}
+
+// Settled waits until every change up to the one of that number has been carried
+// out, as far as it is the action's business. It returns at once, with the
+// reason, while the action is failing.
+func (r *Runner) Settled(ctx context.Context, seq uint64) error {
+	for {
+		r.mu.Lock()
+		settled, failing, news := r.settled >= seq, r.status.Err, r.news
+		r.mu.Unlock()
+		switch {
+		case settled:
+			return nil
+		case failing != "":
+			return fmt.Errorf("action %s: %s", r.name, failing)
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return fmt.Errorf("action %s: not done yet: %w", r.name, context.Cause(ctx))
+		}
+	}
+}
+
+// settle notes that every change up to seq has been carried out.
+func (r *Runner) settle(seq uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if seq > r.settled {
+		r.settled = seq
+		r.tell()
+	}
+}
+
+// tell wakes who waits for news; r.mu is held.
+func (r *Runner) tell() {
+	close(r.news)
+	r.news = make(chan struct{})
 }
 
 // Run keeps the action in agreement with the ledger until ctx ends. What stands
@@ -139,8 +180,14 @@ func (r *Runner) take() {
 
 // keep adds those changes to what is pending that are the action's business.
 func (r *Runner) keep(changes []ban.Change) {
+	if n := len(changes); n > 0 {
+		r.taken = changes[n-1].Seq
+	}
 	wants := *r.wants.Load()
 	for _, c := range changes {
+		if bansNobody := c.Kind == ban.Alerted || c.Kind == ban.Spared; bansNobody && r.level != nil {
+			continue
+		}
 		if wants(&c.Ban) {
 			r.pending = append(r.pending, c)
 		}
@@ -193,6 +240,7 @@ func (r *Runner) work(ctx context.Context) time.Duration {
 // apply hands the pending changes to the action.
 func (r *Runner) apply(ctx context.Context) error {
 	if len(r.pending) == 0 {
+		r.settle(r.taken)
 		return nil
 	}
 	start := time.Now()
@@ -204,6 +252,7 @@ func (r *Runner) apply(ctx context.Context) error {
 	r.update(func(s *Status) {
 		s.Applied, s.Took, s.Batch, s.Waiting = time.Now(), time.Since(start), n, 0
 	})
+	r.settle(r.taken)
 	return nil
 }
 
@@ -212,7 +261,7 @@ func (r *Runner) apply(ctx context.Context) error {
 // but not where the action has yet to find its footing, at the start and after a
 // failure, since then the comparison makes good everything.
 func (r *Runner) resync(ctx context.Context) error {
-	bans, changes := r.cursor.Snapshot()
+	bans, changes, seq := r.cursor.Snapshot()
 	r.keep(changes)
 	settled := r.Status().Synced && r.retry == 0 && !r.rewanted
 	if settled {
@@ -239,6 +288,7 @@ func (r *Runner) resync(ctx context.Context) error {
 			s.Drift = drift
 		}
 	})
+	r.settle(seq)
 	switch {
 	case !settled:
 		r.log.Info("in force", "bans", len(bans), "missing", drift.Missing, "surplus", drift.Surplus, "notes", drift.Notes)
@@ -257,6 +307,7 @@ func (r *Runner) failed(err error) time.Duration {
 		s.Failures++
 		s.Err = err.Error()
 		failures = s.Failures
+		r.tell()
 	})
 	r.log.Error("action failed", "err", err, "failures", failures, "retry", r.retry)
 	return r.retry/2 + rand.N(r.retry/2)

@@ -38,6 +38,11 @@ type Event struct {
 	// they ask for it by name.
 	Repeat bool
 
+	// Sender is, of a line of a log that callers can write lines into, who sent
+	// what the switch wrote about just before it: if the line is a forgery, he is
+	// the forger. Invalid where the log does not tell.
+	Sender netip.Addr
+
 	// Fields holds what has no field of its own, by its raw name.
 	Fields map[string]string
 

@@ -21,11 +21,13 @@ const (
 	SessionLimit      = "session_limit"       // the switch refused a call for lack of room
 	LogForgery        = "log_forgery"         // a log line that is not what it claims to be
 	Listed            = "listed"              // the address is on a list from elsewhere
+	Gateway           = "gateway"             // the switch itself registers at or calls through this address; fields["gateway"] is its name
+	GatewayRemoved    = "gateway_removed"     // it does so no longer; without an address: none of the gateway's
 )
 
 // Names lists the vocabulary in the order of its documentation.
 var Names = []string{
 	Challenge, AuthFailure, AuthSuccess, AuthStale, AuthMalformed, UnknownUser, ACLReject, ESLDenied,
 	Registered, Unregistered, Call, CallRejected, WrongCallState, VertoLoginFailure, SessionLimit,
-	LogForgery, Listed,
+	LogForgery, Listed, Gateway, GatewayRemoved,
 }

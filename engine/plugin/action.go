@@ -30,6 +30,11 @@ type ActionEnv struct {
 	Chain string // security.iptables_chain
 	Eval  *hcl.EvalContext
 
+	// Sources are the sources that were declared and are right in themselves, by
+	// their references: "esl.pbx". An action that speaks to the same switch as one
+	// of them names it.
+	Sources map[string]Source
+
 	// Trusted are the networks that the rule files trust: the ledger bans nobody
 	// in them, and an action that widens what it is ordered must not either.
 	Trusted []netip.Prefix
@@ -37,7 +42,9 @@ type ActionEnv struct {
 
 // An Action does something about bans.
 type Action interface {
-	// Apply carries out one batch. It is called by one goroutine at a time.
+	// Apply carries out one batch. It is called by one goroutine at a time. Of
+	// what bans nobody (see [ban.Alerted] and [ban.Spared]), a [Level] hears
+	// nothing.
 	// A batch that failed comes again, with what has changed meanwhile, so
 	// applying a change twice must end as applying it once.
 	Apply(ctx context.Context, batch ban.Batch) error

@@ -12,6 +12,7 @@ type Meter interface {
 type Progress struct {
 	Stats
 	Events    int64     // how many were emitted
+	Lost      int64     // events that were dropped on their way, here or at the switch
 	LastEvent time.Time // the stamp of the last of them; zero if there was none
 	Behind    int64     // bytes that are there and were not read yet
 	Fault     string    // why nothing can be read at present; empty if all is well

@@ -3,8 +3,10 @@ package plugin
 import (
 	"context"
 	"io"
+	"net/netip"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 
 	"github.com/hashicorp/hcl/v2"
@@ -60,6 +62,40 @@ type Sink interface {
 	// everything that has not been emitted yet, and nothing that has. It is kept
 	// once what was decided on the events before it is durable.
 	Position([]byte)
+}
+
+// A Feed is a source that knows by itself who is to be banned: a list from
+// elsewhere. What it lists goes to the ledger without a rule, and is refused
+// there like any other order.
+type Feed interface {
+	Source
+
+	// Keep hands on what is listed, and what has changed in it since, until ctx
+	// ends or it can go on no longer.
+	Keep(ctx context.Context, list func(context.Context, Listing) (Outcome, error)) error
+}
+
+// A Listing is a change in what a feed lists.
+type Listing struct {
+	Orders []ban.Order    // to be banned; their author is the feed
+	Gone   []netip.Prefix // listed no longer: their bans end, if they are the feed's
+}
+
+// An Outcome says what became of a listing. It is durable.
+type Outcome struct {
+	Banned   int
+	Lifted   int
+	Refusals int           // orders that were refused
+	Refused  []ban.Refusal // the first hundred of them
+}
+
+// A Doubter is a source whose input callers can write into, and whose events are
+// therefore believed only where another source has reported the same.
+type Doubter interface {
+	Source
+	// Witness is the reference of that source, "esl.pbx", and where the rule file
+	// names it; "" if events are believed as they are.
+	Witness() (ref string, where hcl.Range)
 }
 
 // An Explainer is a source that can say in words how it reads a piece of input.

@@ -69,7 +69,7 @@ func (r *state) order(f *Firing, target netip.Prefix, addr netip.Addr, evidence 
 	b := r.spec.Ban
 	return ban.Order{
 		Target: target, Address: addr,
-		Rule: r.spec.Name, Source: f.Event.Source, Author: "rule", Reason: f.Reason,
+		Rule: r.spec.Name, Source: f.Event.Source, Author: ban.ByRule, Reason: f.Reason, Key: f.Key,
 		At: f.Event.Time, Terms: b.Terms, Forget: b.Forget, Actions: b.Actions, Evidence: evidence,
 	}
 }
@@ -123,10 +123,10 @@ func evidence(ev *event.Event, earlier []counted, ring *ring) []ban.Evidence {
 		}
 		out = append(out, ban.Evidence{
 			Time: time.UnixMicro(c.time).In(ev.Time.Location()), Event: c.name, Source: ev.Source,
-			IP: kept.ip, User: kept.user, Text: kept.text,
+			IP: kept.ip, User: kept.user, Domain: kept.domain, Text: kept.text,
 		})
 	}
 	return append(out, ban.Evidence{
-		Time: ev.Time, Event: ev.Name, Source: ev.Source, IP: ev.IP, User: ev.User, Text: ev.Text,
+		Time: ev.Time, Event: ev.Name, Source: ev.Source, IP: ev.IP, User: ev.User, Domain: ev.Domain, Text: ev.Text,
 	})
 }

@@ -10,7 +10,7 @@ import (
 // ringBytes bounds what is kept of recent matches, for all rules together.
 const ringBytes = 8 << 20
 
-// A ring keeps the text, user and address of recent matches in one buffer of
+// A ring keeps the text, account and address of recent matches in one buffer of
 // fixed size, the newest overwriting the oldest. It holds bytes and not strings
 // so that its size is exact and the garbage collector has nothing to scan.
 type ring struct {
@@ -21,22 +21,23 @@ type ring struct {
 
 // A record is what a ring keeps of an event.
 type record struct {
-	ip   netip.Addr
-	user string
-	text string
+	ip           netip.Addr
+	user, domain string
+	text         string
 }
 
-// recordHeader is the part of fixed size: address, its length, user's and text's
-// lengths.
-const recordHeader = 16 + 1 + 2 + 2
+// recordHeader is the part of fixed size: address, its length, the lengths of
+// user, domain and text.
+const recordHeader = 16 + 1 + 2 + 2 + 2
 
 func newRing(size int) *ring { return &ring{size: size} }
 
 // add keeps an event and returns where, never 0.
 func (r *ring) add(ev *event.Event) (place uint64) {
 	user := ev.User[:min(len(ev.User), event.MaxField)]
+	domain := ev.Domain[:min(len(ev.Domain), event.MaxField)]
 	text := ev.Text[:min(len(ev.Text), event.MaxText)]
-	need := recordHeader + len(user) + len(text)
+	need := recordHeader + len(user) + len(domain) + len(text)
 	if r.buffer == nil {
 		r.buffer = make([]byte, r.size)
 	}
@@ -51,9 +52,11 @@ func (r *ring) add(ev *event.Event) (place uint64) {
 	copy(b, ip[:])
 	b[16] = byte(ev.IP.BitLen() / 8)
 	binary.LittleEndian.PutUint16(b[17:], uint16(len(user)))
-	binary.LittleEndian.PutUint16(b[19:], uint16(len(text)))
+	binary.LittleEndian.PutUint16(b[19:], uint16(len(domain)))
+	binary.LittleEndian.PutUint16(b[21:], uint16(len(text)))
 	copy(b[recordHeader:], user)
-	copy(b[recordHeader+len(user):], text)
+	copy(b[recordHeader+len(user):], domain)
+	copy(b[recordHeader+len(user)+len(domain):], text)
 	return place
 }
 
@@ -76,8 +79,11 @@ func (r *ring) at(place uint64) (record, bool) {
 		out.ip = ip
 	}
 	user := int(binary.LittleEndian.Uint16(b[17:]))
-	text := int(binary.LittleEndian.Uint16(b[19:]))
-	out.user = string(b[recordHeader:][:user])
-	out.text = string(b[recordHeader+user:][:text])
+	domain := int(binary.LittleEndian.Uint16(b[19:]))
+	text := int(binary.LittleEndian.Uint16(b[21:]))
+	b = b[recordHeader:]
+	out.user, b = string(b[:user]), b[user:]
+	out.domain, b = string(b[:domain]), b[domain:]
+	out.text = string(b[:text])
 	return out, true
 }

@@ -55,7 +55,7 @@ func TestFiring(t *testing.T) {
 	for _, seconds := range []int{0, 20, 60} {
 		evidence = append(evidence, ban.Evidence{
 			Time: start.Add(time.Duration(seconds) * time.Second), Event: event.AuthFailure, Source: log,
-			IP: last.IP, User: "1000", Text: fmt.Sprintf("failure at %d", seconds),
+			IP: last.IP, User: "1000", Domain: last.Domain, Text: fmt.Sprintf("failure at %d", seconds),
 		})
 	}
 	const reason = "3 in 1m, per ip 203.0.113.7"
@@ -63,7 +63,7 @@ func TestFiring(t *testing.T) {
 		Spec: spec, Event: last, Key: "203.0.113.7", Reason: reason, Evidence: evidence,
 		Orders: []ban.Order{{
 			Target: netip.MustParsePrefix("203.0.113.7/32"), Address: last.IP,
-			Rule: "guessing", Source: log, Author: "rule", Reason: reason,
+			Rule: "guessing", Source: log, Author: ban.ByRule, Reason: reason, Key: "203.0.113.7",
 			At: last.Time, Terms: spec.Ban.Terms, Evidence: evidence,
 		}},
 	}

@@ -1,0 +1,114 @@
+package ban
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Grant is trust that is given while the program runs, beside what the rule
+// files say. It is durable, and may end.
+type Grant struct {
+	Network netip.Prefix // masked, IPv4-mapped IPv6 unmapped
+	Author  string       // who gave it: "api alice"
+	Comment string       // in his words; may be empty
+	Since   time.Time
+	Until   time.Time // the zero time: until it is revoked
+}
+
+// trusted is the grant as a reason why somebody may not be banned.
+func (g *Grant) trusted() Trusted {
+	t := Trusted{Network: g.Network, Name: "whitelist", Comment: g.Comment, Where: "by " + g.Author}
+	if !g.Until.IsZero() {
+		t.Where += " until " + stamp(g.Until)
+	}
+	return t
+}
+
+// Grant trusts a network from now on and lifts the bans that this forbids, in the
+// order of their addresses. It takes the place of an earlier grant for the same
+// network.
+func (l *Ledger) Grant(g Grant, now time.Time) []Change {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.grants.Insert(g.Network, &g)
+	l.due.add(g.Until, g.Network)
+	l.dirty[g.Network] = struct{}{}
+	return l.free(now)
+}
+
+// Revoke ends the grant for exactly this network, and reports whether there was
+// one.
+func (l *Ledger) Revoke(network netip.Prefix) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.grants.Get(network)
+	if ok {
+		l.grants.Delete(network)
+		l.dirty[network] = struct{}{}
+	}
+	return ok
+}
+
+// Grants returns the grants that hold, in the order of their networks.
+func (l *Ledger) Grants() []Grant {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []Grant
+	for _, g := range l.grants.AllSorted() {
+		all = append(all, *g)
+	}
+	return all
+}
+
+// Trusted returns the trust that keeps anything in target from being banned, from
+// wherever it comes.
+func (l *Ledger) Trusted(target netip.Prefix) (Trusted, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trusted(target)
+}
+
+// covers finds the trust, given or written, that contains all of p.
+func (l *Ledger) covers(p netip.Prefix) (Trusted, bool) {
+	if entry, ok := l.trust.Covers(p); ok {
+		return entry, true
+	}
+	if _, g, ok := l.grants.LookupPrefixLPM(p); ok {
+		return g.trusted(), true
+	}
+	return Trusted{}, false
+}
+
+// within finds trust, given or written, that lies inside of p without covering it.
+func (l *Ledger) within(p netip.Prefix) (Trusted, bool) {
+	if entry, ok := l.trust.Within(p); ok {
+		return entry, true
+	}
+	for _, g := range l.grants.Subnets(p) {
+		return g.trusted(), true
+	}
+	return Trusted{}, false
+}
+
+// trusted finds the trust that forbids to ban target.
+func (l *Ledger) trusted(target netip.Prefix) (Trusted, bool) {
+	if entry, ok := l.covers(target); ok {
+		return entry, true
+	}
+	return l.within(target)
+}
+
+// free lifts the bans that trust forbids.
+func (l *Ledger) free(now time.Time) []Change {
+	var freed []Change
+	var targets []netip.Prefix
+	for target := range l.bans.AllSorted() {
+		targets = append(targets, target)
+	}
+	for _, target := range targets {
+		if entry, ok := l.trusted(target); ok {
+			freed = append(freed, *l.lift(target, "trusted: "+entry.String(), now))
+		}
+	}
+	return freed
+}

@@ -1,0 +1,77 @@
+package ban
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestGrantLiftsAndForbidsUntilItEnds(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	order := func(target string, at time.Time) Order {
+		p := netip.MustParsePrefix(target)
+		return Order{Target: p, Address: p.Addr(), Rule: "r", At: at, Terms: terms("1h")}
+	}
+	for _, target := range []string{"203.0.113.7/32", "203.0.113.8/32", "198.51.100.1/32"} {
+		if _, refusal := l.Enter(order(target, t0), t0); refusal != nil {
+			t.Fatal(refusal.Reason)
+		}
+	}
+	freed := l.Grant(Grant{Network: netip.MustParsePrefix("203.0.113.0/24"), Author: "api alice", Comment: "the Bonn office", Since: t0, Until: t0.Add(time.Minute)}, t0)
+	if len(freed) != 2 || freed[0].Kind != Lifted || l.Size() != 1 {
+		t.Fatalf("freed %v, %d bans stand", freed, l.Size())
+	}
+	_, refusal := l.Enter(order("203.0.113.7/32", t0), t0)
+	const why = "trusted: whitelist, the Bonn office (by api alice until 2026-05-04 10:01:00 UTC)"
+	if refusal == nil || refusal.Reason != why {
+		t.Fatalf("refusal %+v, want %q", refusal, why)
+	}
+	around := order("203.0.0.0/16", t0)
+	around.Address = netip.MustParseAddr("203.0.113.9")
+	change, refusal := l.Enter(around, t0)
+	if change != nil || !strings.HasPrefix(refusal.Reason, "trusted") {
+		t.Fatalf("a network around it, about an address inside: %v, %v", change, refusal)
+	}
+	l.Advance(t0.Add(time.Minute))
+	if change, refusal := l.Enter(order("203.0.113.7/32", t0.Add(time.Minute)), t0.Add(time.Minute)); change == nil {
+		t.Fatalf("after its end: %v", refusal.Reason)
+	}
+	if len(l.Grants()) != 0 {
+		t.Fatal("the grant is over and still listed")
+	}
+}
+
+func TestRevokedGrantForbidsNothing(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	p := netip.MustParsePrefix("203.0.113.7/32")
+	l.Grant(Grant{Network: p, Author: "api", Since: t0}, t0)
+	if _, ok := l.Trusted(p); !ok {
+		t.Fatal("not trusted")
+	}
+	if !l.Revoke(p) || l.Revoke(p) {
+		t.Fatal("a grant can be revoked once")
+	}
+	if _, ok := l.Trusted(p); ok {
+		t.Fatal("still trusted")
+	}
+}
+
+func TestWhatAPersonOrdersEndsTheGrace(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	p := netip.MustParsePrefix("203.0.113.7/32")
+	o := Order{Target: p, Address: p.Addr(), Rule: "r", At: t0, Terms: terms("1h")}
+	l.Lift(p, "by hand", t0, time.Hour)
+	if _, refusal := l.Enter(o, t0); refusal == nil {
+		t.Fatal("a rule may ban in the grace time")
+	}
+	o.ByHand, o.Rule = true, ""
+	if _, refusal := l.Enter(o, t0); refusal != nil {
+		t.Fatal(refusal.Reason)
+	}
+	l.Lift(p, "by hand", t0, 0)
+	o.ByHand, o.Rule = false, "r"
+	if _, refusal := l.Enter(o, t0); refusal != nil {
+		t.Fatalf("the grace is over: %s", refusal.Reason)
+	}
+}

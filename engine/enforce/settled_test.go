@@ -1,0 +1,69 @@
+package enforce
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+func TestSettledWaitsUntilAChangeIsCarriedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		r := start(t, w, l, quiet)
+		w.slow = 10 * time.Millisecond
+		began := time.Now()
+		enter(t, l, "203.0.113.1")
+		enter(t, l, "203.0.113.2")
+		if err := r.Settled(t.Context(), 2); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(w.standing()); n != 2 || time.Since(began) < w.slow {
+			t.Fatalf("settled after %s with %d standing", time.Since(began), n)
+		}
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.Settled(ctx, 3); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("a change that has not come: %v", err)
+		}
+	})
+}
+
+func TestSettledTellsWhyAnActionFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		r := start(t, w, l, quiet)
+		w.setBroken(errors.New("exit status 4"))
+		enter(t, l, "203.0.113.1")
+		if err := r.Settled(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "exit status 4") {
+			t.Fatalf("while it fails: %v", err)
+		}
+		w.setBroken(nil)
+		<-time.After(longestRetry)
+		if err := r.Settled(t.Context(), 1); err != nil {
+			t.Fatalf("after it was mended: %v", err)
+		}
+	})
+}
+
+func TestSettledPassesWhatIsNotTheActionsBusiness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		r := start(t, w, l, quiet)
+		r.Want(func(*ban.Ban) bool { return false })
+		enter(t, l, "203.0.113.1")
+		if err := r.Settled(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		l.Pass(ban.Change{Kind: ban.Alerted})
+		commit(t, l)
+		if err := r.Settled(t.Context(), 2); err != nil || len(w.standing()) != 0 {
+			t.Fatalf("%v, %v stand", err, w.standing())
+		}
+	})
+}
