@@ -1,0 +1,192 @@
+package corroborate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+)
+
+var t0 = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+
+const (
+	log    = "log.freeswitch"
+	stream = "esl.pbx"
+)
+
+// at makes an event of a source, stamped a number of milliseconds after t0.
+func at(source, name, ip, user string, ms int) *event.Event {
+	ev := &event.Event{Time: t0.Add(time.Duration(ms) * time.Millisecond), Source: source, Name: name, User: user}
+	if ip != "" {
+		ev.IP = netip.MustParseAddr(ip)
+	}
+	return ev
+}
+
+func record(name, ip, user string, ms int) *event.Event {
+	ev := at(stream, name, ip, user, ms)
+	ev.File = "sofia_reg.c"
+	return ev
+}
+
+// forged is a log line with the address of whoever wrote it.
+func forged(ip, user, sender string, ms int) *event.Event {
+	ev := at(log, event.AuthFailure, ip, user, ms)
+	ev.Sender = netip.MustParseAddr(sender)
+	return ev
+}
+
+// told plays events to a desk, in the order of their stamps, and lists what the
+// rules would see.
+func told(d *Desk, events ...*event.Event) []string {
+	var seen []string
+	pass := func(ev *event.Event) {
+		line := strings.TrimPrefix(ev.Source, "log.") + " " + ev.Name + " " + ev.IP.String()
+		if claimed := ev.Fields[event.ClaimedIP]; claimed != "" {
+			line += " claims " + claimed
+		}
+		seen = append(seen, line)
+	}
+	for _, ev := range events {
+		d.Advance(ev.Time, pass)
+		d.Take(ev, ev.Time, pass)
+	}
+	d.End(pass)
+	return seen
+}
+
+func TestDesk(t *testing.T) {
+	beat := at(stream, "registered", "192.0.2.1", "1", 0)
+	for _, test := range []struct {
+		name   string
+		events []*event.Event
+		want   []string
+	}{
+		{"the log first", []*event.Event{beat, at(log, event.AuthFailure, "192.0.2.9", "7", 10), at(stream, event.AuthFailure, "192.0.2.9", "7", 20)},
+			[]string{"freeswitch auth_failure 192.0.2.9", "esl.pbx auth_failure 192.0.2.9"}},
+		{"the stream first", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "7", 0), at(log, event.AuthFailure, "192.0.2.9", "7", 1900)},
+			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
+		{"nobody reported it", []*event.Event{beat, forged("192.0.2.9", "7", "203.0.113.5", 10)},
+			[]string{"freeswitch log_forgery 203.0.113.5 claims 192.0.2.9"}},
+		{"another account", []*event.Event{beat, forged("192.0.2.9", "7", "203.0.113.5", 10), at(stream, event.AuthFailure, "192.0.2.9", "8", 20)},
+			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch log_forgery 203.0.113.5 claims 192.0.2.9"}},
+		{"too late", []*event.Event{beat, forged("192.0.2.9", "7", "203.0.113.5", 10), at(stream, event.AuthFailure, "192.0.2.9", "7", 2500)},
+			[]string{"freeswitch log_forgery 203.0.113.5 claims 192.0.2.9", "esl.pbx auth_failure 192.0.2.9"}},
+		{"one report speaks for one line", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "7", 0), at(log, event.AuthFailure, "192.0.2.9", "7", 10), forged("192.0.2.9", "7", "203.0.113.5", 20)},
+			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9", "freeswitch log_forgery 203.0.113.5 claims 192.0.2.9"}},
+		{"a kind that the stream does not know", []*event.Event{beat, at(log, event.SessionLimit, "", "", 10)},
+			[]string{"freeswitch session_limit invalid IP"}},
+		{"a stream without log records", []*event.Event{beat, at(log, event.ACLReject, "192.0.2.9", "", 10)},
+			[]string{"freeswitch acl_reject 192.0.2.9"}},
+		{"a stream with log records", []*event.Event{record(event.ESLDenied, "192.0.2.1", "", 0), at(log, event.ACLReject, "192.0.2.9", "", 10)},
+			[]string{"esl.pbx esl_denied 192.0.2.1", "freeswitch log_forgery invalid IP claims 192.0.2.9"}},
+		{"before the stream was heard", []*event.Event{at(log, event.AuthFailure, "192.0.2.9", "7", 0), at(stream, "registered", "192.0.2.1", "1", 60_000)}, nil},
+		{"a number that was dialled", []*event.Event{{Time: t0, Source: stream, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), User: "1000", Destination: "9196"},
+			{Time: t0, Source: log, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), Destination: "9196"}},
+			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
+		{"bytes that are not UTF-8", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "7\uFFFD", 0), at(log, event.AuthFailure, "192.0.2.9", "7\xff", 10)},
+			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := New([]Pair{{Log: log, Witness: stream}})
+			var got []string
+			for _, line := range told(d, test.events...) {
+				if line != "esl.pbx registered 192.0.2.1" {
+					got = append(got, line)
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAnEndedStreamContradictsNothing(t *testing.T) {
+	d := New([]Pair{{Log: log, Witness: stream}})
+	d.Take(at(stream, "registered", "192.0.2.1", "1", 0), t0, func(*event.Event) {})
+	d.Ended(stream)
+	if seen := told(d, at(log, event.AuthFailure, "192.0.2.9", "7", 60_000)); seen != nil || d.Stats().Unheard != 1 {
+		t.Fatalf("%q, %+v", seen, d.Stats())
+	}
+}
+
+func TestAStreamThatIsNotHeardContradictsNothing(t *testing.T) {
+	hearing := Hearing{}
+	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
+	if seen := told(d, at(log, event.AuthFailure, "192.0.2.9", "7", 0)); seen != nil {
+		t.Fatalf("%q", seen)
+	}
+	hearing.Events = t0
+	if seen := told(d, forged("192.0.2.9", "7", "203.0.113.5", 3000)); len(seen) != 1 {
+		t.Fatalf("%q", seen)
+	}
+}
+
+// TestNothingTrueIsLost plays every attempt to both, with the reports of the two
+// in any order and up to the patience apart, and forgeries in between.
+func TestNothingTrueIsLost(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		var events []*event.Event
+		events = append(events, at(stream, "registered", "192.0.2.1", "1", 0))
+		attempts, forgeries := 0, 0
+		for i := range 60 {
+			ip, user, ms := fmt.Sprint("192.0.2.", rng.IntN(4)), fmt.Sprint(rng.IntN(3)), 5000*i
+			if rng.IntN(4) == 0 {
+				events = append(events, forged(ip, user, "203.0.113.5", ms+rng.IntN(2000)))
+				forgeries++
+				continue
+			}
+			attempts++
+			events = append(events, at(log, event.AuthFailure, ip, user, ms+rng.IntN(2000)), at(stream, event.AuthFailure, ip, user, ms+rng.IntN(2000)))
+		}
+		slices.SortStableFunc(events, func(a, b *event.Event) int { return a.Time.Compare(b.Time) })
+		d := New([]Pair{{Log: log, Witness: stream}})
+		told(d, events...)
+		if s := d.Stats(); s.Confirmed != uint64(attempts) || s.Forged != uint64(forgeries) || s.Unheard != 0 {
+			t.Fatalf("seed %d: %d attempts and %d forgeries became %+v", seed, attempts, forgeries, s)
+		}
+	}
+}
+
+func TestWants(t *testing.T) {
+	d := New([]Pair{{Log: log, Witness: stream}})
+	rules := map[string]map[string]bool{
+		log:    {event.AuthFailure: true, event.SessionLimit: true},
+		stream: {event.Call: true},
+	}
+	of := func(source string) map[string]bool { return rules[source] }
+	if got := d.Wants(stream, of); len(got) != 2 || !got[event.AuthFailure] || !got[event.Call] {
+		t.Errorf("of the stream: %v", got)
+	}
+	if got := d.Wants(log, of); len(got) != 2 {
+		t.Errorf("of the log: %v", got)
+	}
+	rules[log] = map[string]bool{event.LogForgery: true}
+	if got := d.Wants(log, of); len(got) != 1+len(kinds) {
+		t.Errorf("of a log whose forgeries are asked for: %v", got)
+	}
+	rules[log] = nil
+	if got := d.Wants(log, of); got != nil {
+		t.Errorf("of a log of which everything is wanted: %v", got)
+	}
+	if got := d.Wants(stream, of); len(got) != 1+len(kinds) {
+		t.Errorf("of its stream: %v", got)
+	}
+}
+
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: t0} }}})
+	for i := range maxKept + 100 {
+		d.Take(at(log, event.AuthFailure, "192.0.2.9", fmt.Sprint(i), 0), t0, func(*event.Event) { t.Fatal("handed on") })
+	}
+	if len(d.waiting.entries) != maxKept || d.Stats().Unheard != 100 {
+		t.Fatalf("%d wait, %+v", len(d.waiting.entries), d.Stats())
+	}
+}

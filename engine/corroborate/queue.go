@@ -1,0 +1,88 @@
+package corroborate
+
+import (
+	"slices"
+	"time"
+
+	"freeswitch-security/engine/event"
+)
+
+// A queue keeps events for a while, the same for all, so that they leave in the
+// order in which they came. Those of one attempt can be taken out before.
+type queue struct {
+	entries []*entry // oldest first; what was taken stays until its turn comes
+	byKey   map[attempt][]*entry
+}
+
+type entry struct {
+	key   attempt
+	event *event.Event // nil: taken
+	until time.Time
+}
+
+// put keeps an event until a time that is not before that of the events already
+// kept. Where there is no room, it gives up the oldest and reports true.
+func (q *queue) put(key attempt, ev *event.Event, until time.Time) (full bool) {
+	if len(q.entries) == maxKept {
+		full = q.drop() != nil
+	}
+	if q.byKey == nil {
+		q.byKey = map[attempt][]*entry{}
+	}
+	e := &entry{key, ev, until}
+	q.entries = append(q.entries, e)
+	q.byKey[key] = append(q.byKey[key], e)
+	return full
+}
+
+// take takes out the oldest event of an attempt that fits, and returns nil where
+// none does.
+func (q *queue) take(key attempt, fits func(*event.Event) bool) *event.Event {
+	for _, e := range q.byKey[key] {
+		if ev := e.event; fits(ev) {
+			q.forget(e)
+			e.event = nil
+			return ev
+		}
+	}
+	return nil
+}
+
+// drop takes the oldest entry off and returns its event, nil if that was taken.
+func (q *queue) drop() *event.Event {
+	e := q.entries[0]
+	q.entries = q.entries[1:]
+	if e.event != nil {
+		q.forget(e)
+	}
+	return e.event
+}
+
+// forget takes an entry out of those of its attempt.
+func (q *queue) forget(e *entry) {
+	rest := slices.DeleteFunc(q.byKey[e.key], func(other *entry) bool { return other == e })
+	if len(rest) == 0 {
+		delete(q.byKey, e.key)
+		return
+	}
+	q.byKey[e.key] = rest
+}
+
+// next returns when the oldest event that is kept is due.
+func (q *queue) next() (until time.Time, ok bool) {
+	for len(q.entries) > 0 && q.entries[0].event == nil {
+		q.entries = q.entries[1:]
+	}
+	if len(q.entries) == 0 {
+		return time.Time{}, false
+	}
+	return q.entries[0].until, true
+}
+
+// due takes off the oldest event that is kept, if its time has come.
+func (q *queue) due(now time.Time) *event.Event {
+	if until, ok := q.next(); !ok || until.After(now) {
+		return nil
+	}
+	return q.drop()
+}
