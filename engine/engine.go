@@ -8,6 +8,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/corroborate"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/rule"
 )
@@ -16,13 +17,16 @@ import (
 // Its methods must be called from one goroutine, unless they say otherwise.
 type Engine struct {
 	Options
-	cfg    *config.Config
-	rules  *rule.Set
-	ledger *ban.Ledger
-	now    time.Time // how far time has come
-	events uint64    // seen since the start
-	untold []Verdict // decided, not yet durable
-	live   live
+	cfg     *config.Config
+	rules   *rule.Set
+	ledger  *ban.Ledger
+	desk    *corroborate.Desk
+	known   knownGood
+	now     time.Time // how far time has come
+	events  uint64    // seen since the start
+	untold  []Verdict // decided, not yet durable
+	tallies tallies
+	live    live
 
 	store Store // nil: nothing outlives the process
 }
@@ -37,11 +41,15 @@ type Options struct {
 	Told func()
 
 	// Hosts lists the addresses of this host, which are trusted. It is asked at
-	// the start and at every reload.
+	// the start, at every reload, and when the gateways of the switch change.
 	Hosts func() []ban.Trusted
 
 	// Log is told what goes wrong while the engine runs; nil: nobody.
 	Log *slog.Logger
+
+	// Dir is where actions may keep what is their own across restarts, each in a
+	// directory of its name; "": nowhere.
+	Dir string
 
 	// DryRun keeps all actions from running.
 	DryRun bool
@@ -65,14 +73,11 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Ready == nil {
 		o.Ready = func() {}
 	}
-	e := &Engine{Options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), live: newLive()}
+	e := &Engine{Options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, live: newLive(), desk: corroborate.New(nil)}
+	e.known.agree(cfg)
+	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
 	return e
-}
-
-// trust is whom the configuration and the host's own addresses protect.
-func (e *Engine) trust() *ban.Trust {
-	return ban.NewTrust(append(e.Hosts(), e.cfg.Trusted...))
 }
 
 // Ledger returns the ledger. It may be used from any goroutine.
@@ -96,18 +101,20 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 	positions, reading := store.LoadPositions()
 	maps.Copy(e.live.follows.positions, positions)
 	e.advance(now)
-	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
-		e.decide(unbanned(&c))
-	}
+	e.setTrust()
 	return errors.Join(err, reading)
 }
 
 // decide keeps a verdict until it is settled.
-func (e *Engine) decide(v Verdict) { e.untold = append(e.untold, v) }
+func (e *Engine) decide(v Verdict) {
+	e.tallies.count(&v)
+	e.untold = append(e.untold, v)
+}
 
 // settle makes what was decided durable, and then tells it. What could not be
 // made durable is told all the same, and holds as long as the process lives.
 func (e *Engine) settle() error {
+	e.retrust()
 	err := e.ledger.Commit()
 	e.tell(e.untold)
 	clear(e.untold)
@@ -126,10 +133,17 @@ func (e *Engine) tell(verdicts []Verdict) {
 	e.Told()
 }
 
-// observe lets the rules see one event at the time now.
+// observe takes one event at the time now. The rules see it once it is believed.
 func (e *Engine) observe(ev *event.Event, now time.Time) {
 	e.advance(now)
 	e.events++
+	e.desk.Take(ev, now, e.believe)
+}
+
+// believe lets the rules see one event, after what it tells of registrations and
+// gateways is known.
+func (e *Engine) believe(ev *event.Event) {
+	e.known.learn(ev, e.now)
 	e.rules.Observe(ev, e.fired)
 }
 
@@ -140,46 +154,16 @@ func (e *Engine) advance(now time.Time) {
 	for _, c := range e.ledger.Advance(now) {
 		e.decide(unbanned(&c))
 	}
+	e.desk.Advance(now, e.believe)
 }
 
-// fired does what a rule that fired asks for.
-func (e *Engine) fired(f *rule.Firing) {
-	if f.Alert {
-		e.decide(alerted(f, f.Reason))
+// next is when something will have to be done though nothing is reported.
+func (e *Engine) next() (at time.Time, ok bool) {
+	at, ok = e.ledger.Next()
+	if held, waits := e.desk.Next(); waits && (!ok || held.Before(at)) {
+		return held, true
 	}
-	if f.Spec.Ban == nil {
-		return
-	}
-	if len(f.Orders) == 0 {
-		v := alerted(f, "the event bears no address that could be banned")
-		v.Kind = Refused
-		e.decide(v)
-	}
-	for _, o := range f.Orders {
-		e.enter(f, o)
-	}
-}
-
-// enter hands one order to the ledger, within the rule's brake: what would be a
-// new ban is only told once the rule has used up those it may cause.
-func (e *Engine) enter(f *rule.Firing, o ban.Order) {
-	if e.rules.Braked(f.Spec, o.At) {
-		if change, _ := e.ledger.Consider(o, e.now); change != nil && change.Kind == ban.Banned {
-			e.decide(alerted(f, "brake: the rule has used up its new bans; "+f.Reason))
-			return
-		}
-	}
-	change, refusal := e.ledger.Enter(o, e.now)
-	if refusal != nil {
-		e.decide(refused(refusal))
-		return
-	}
-	if change.Kind == ban.Banned {
-		e.rules.Charge(f.Spec, o.At)
-	}
-	v := banned(change)
-	v.WouldBlock = e.DryRun || !e.cfg.Security.AutoBlock
-	e.decide(v)
+	return at, ok
 }
 
 // Reload puts cfg in the place of the configuration that runs: its rules take
@@ -191,8 +175,8 @@ func (e *Engine) Reload(cfg *config.Config) {
 	rules := rule.NewSet(cfg.Rules)
 	rules.Adopt(e.rules)
 	e.rules = rules
-	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
-		e.decide(unbanned(&c))
-	}
+	e.known.agree(cfg)
+	e.pair()
+	e.setTrust()
 	e.live.reload(e)
 }

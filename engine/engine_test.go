@@ -78,7 +78,8 @@ func guessing(t testing.TB, sources ...config.Source) *config.Config {
 		on = append(on, s.Ref)
 	}
 	return &config.Config{
-		Sources: sources,
+		Security: config.Security{AutoBlock: true, Protect: config.Protect{Registered: true, Gateways: true}},
+		Sources:  sources,
 		Rules: []*rule.Spec{
 			{
 				Name: "guessing", On: on, Match: match,
@@ -94,14 +95,15 @@ func guessing(t testing.TB, sources ...config.Source) *config.Config {
 			{
 				Name: "account", On: on, Match: match,
 				Threshold: &rule.Threshold{Count: 3, Within: time.Minute, Per: key("user"), Distinct: "ip"},
-				Alert:     &rule.Alert{},
+				Alert:     &rule.Alert{Every: 5 * time.Minute},
 			},
 		},
 	}
 }
 
 // attack makes a random story that starts at start: a few addresses and users,
-// times that stand still, jump, and now and then run backwards.
+// some of whom are registered for a while, gateways that come and go, and times
+// that stand still, jump, and now and then run backwards.
 func attack(rng *rand.Rand, start time.Time, source string) []event.Event {
 	now := start
 	events := make([]event.Event, 60)
@@ -115,8 +117,28 @@ func attack(rng *rand.Rand, start time.Time, source string) []event.Event {
 			IP:   netip.AddrFrom4([4]byte{203, 0, byte(rng.IntN(2)), byte(rng.IntN(3))}),
 			Text: fmt.Sprint("line ", i),
 		}
+		peculiar(rng, &events[i])
 	}
 	return events
+}
+
+// peculiar makes one in five events something other than a failure of an address.
+func peculiar(rng *rand.Rand, ev *event.Event) {
+	switch rng.IntN(20) {
+	case 0:
+		ev.Name, ev.Fields = event.Registered, map[string]string{"expires": fmt.Sprint(rng.IntN(120))}
+	case 1:
+		ev.Name = event.Unregistered
+	case 2:
+		if rng.IntN(3) == 0 {
+			ev.Name, ev.Fields = event.Gateway, map[string]string{"gateway": "carrier"}
+		}
+	case 3:
+		ev.Name, ev.Fields = event.GatewayRemoved, map[string]string{"gateway": "carrier"}
+		ev.IP = netip.Addr{}
+	case 4:
+		ev.IP = netip.Addr{}
+	}
 }
 
 // history collects verdicts in one comparable line each.
@@ -373,8 +395,9 @@ func TestReloadAsksASourceForWhatRulesNeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &listener{asked: make(chan map[string]bool, 10)}
 		without := guessing(t, config.Source{Ref: "log.x", Source: src})
-		without.Rules = nil
+		without.Rules, without.Security.Protect = nil, config.Protect{}
 		with := guessing(t, config.Source{Ref: "log.x", Source: src})
+		with.Security.Protect = config.Protect{}
 		match, problems := rule.Compile("port > 0", rule.Vocabulary{Events: event.Names})
 		if len(problems) > 0 {
 			t.Fatal(problems)

@@ -74,7 +74,7 @@ func (f *follows) agree(e *Engine) {
 		wanted[s.Ref] = s.Source
 	}
 	for ref, running := range f.running {
-		if same(running.source, wanted[ref]) && sameEvents(running.want, e.rules.Wants(ref)) {
+		if same(running.source, wanted[ref]) && sameEvents(running.want, e.wants(ref)) {
 			continue
 		}
 		running.cancel()
@@ -101,20 +101,19 @@ func sameEvents(a, b map[string]bool) bool {
 }
 
 func (f *follows) start(e *Engine, s config.Source) {
-	follower, ok := s.Source.(plugin.Follower)
-	if !ok {
+	hear := e.hearing(s.Source, f.positions[s.Ref])
+	if hear == nil {
 		e.Log.Warn("source can only be replayed", "source", s.Ref)
 		return
 	}
 	ctx, cancel := context.WithCancel(e.live.ctx)
 	running := &follow{
-		ref: s.Ref, source: s.Source, want: e.rules.Wants(s.Ref),
+		ref: s.Ref, source: s.Source, want: e.wants(s.Ref),
 		cancel: cancel, done: make(chan struct{}), reports: e.live.reports,
 	}
 	f.running[s.Ref] = running
-	from := f.positions[s.Ref]
 	f.all.Go(func() {
-		err := follower.Follow(ctx, from, running.want, running)
+		err := hear(ctx, running)
 		close(running.done)
 		if err != nil {
 			err = fmt.Errorf("source %s: %w", s.Ref, err)
@@ -124,6 +123,18 @@ func (f *follows) start(e *Engine, s config.Source) {
 		case <-ctx.Done():
 		}
 	})
+}
+
+// hearing returns what hears a source: events from where it was left, or what a
+// feed lists. It is nil where there is nothing to hear.
+func (e *Engine) hearing(s plugin.Source, from []byte) func(context.Context, *follow) error {
+	switch s := s.(type) {
+	case plugin.Feed:
+		return func(ctx context.Context, _ *follow) error { return s.Keep(ctx, e.list) }
+	case plugin.Follower:
+		return func(ctx context.Context, f *follow) error { return s.Follow(ctx, from, f.want, f) }
+	}
+	return nil
 }
 
 // gone deals with a source that has ended by itself: one that failed is started

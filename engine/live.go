@@ -53,6 +53,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.live.ctx = ctx
+	e.pair()
 	endSaving := e.live.saver.start(e)
 	e.takeOver(ctx)
 	e.live.runs.agree(e)
@@ -62,7 +63,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		e.takeUntil(e.live.follows.wait())
 		e.commit()
 		endSaving()
-		e.live.runs.wait()
+		e.live.runs.end()
 		err = errors.Join(err, e.live.runs.failing())
 	}()
 	go ready(ctx, e.live.runs.runners(), e.Ready)
@@ -87,7 +88,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 			e.advance(time.Now())
 		}
 		e.commit()
-		if at, ok := e.ledger.Next(); ok {
+		if at, ok := e.next(); ok {
 			wake.Reset(min(time.Until(at), longestSleep))
 		}
 	}
@@ -149,6 +150,7 @@ func (e *Engine) take(r report) {
 // commit tells the actions that do not wait for the disk what was decided, and
 // hands it to the saver, with how far the sources had been read by then.
 func (e *Engine) commit() {
+	e.retrust()
 	e.ledger.Publish()
 	if len(e.untold) == 0 && len(e.live.follows.moved) == 0 {
 		return

@@ -33,6 +33,7 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 	stats := make([]plugin.Stats, len(inputs))
 	errs := make([]error, len(inputs))
 	streams := make([]*stream, len(inputs))
+	open := map[string]int{} // streams of each source that have not ended
 	var reading sync.WaitGroup
 	for i, in := range inputs {
 		s := &stream{batches: make(chan []*event.Event, 4)}
@@ -40,7 +41,13 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 			s.horizon = written.Add(skew)
 		}
 		streams[i] = s
-		want := e.rules.Wants(in.Ref)
+		open[in.Ref]++
+		s.over = func() {
+			if open[in.Ref]--; open[in.Ref] == 0 {
+				e.desk.Ended(in.Ref)
+			}
+		}
+		want := e.wants(in.Ref)
 		reading.Go(func() {
 			defer close(s.batches)
 			var err error
@@ -63,7 +70,11 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 			return stats, err
 		}
 	}
+	e.desk.End(e.believe)
 	reading.Wait()
+	if err := e.settle(); err != nil {
+		return stats, err
+	}
 	return stats, errors.Join(errs...)
 }
 
@@ -73,6 +84,7 @@ type stream struct {
 	batches chan []*event.Event
 	filling []*event.Event
 	reading []*event.Event
+	over    func() // called by the core when it has taken everything; nil after that
 
 	horizon time.Time // events after it are stamped in the future; zero: not known
 	latest  time.Time // of the events so far
@@ -125,6 +137,10 @@ func (s *stream) head() *event.Event {
 	for len(s.reading) == 0 {
 		batch, more := <-s.batches
 		if !more {
+			if s.over != nil {
+				s.over()
+				s.over = nil
+			}
 			return nil
 		}
 		s.reading = batch

@@ -40,8 +40,12 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 			alerts[v.Target]++
 		case Refused:
 			refusals[v.Target] = v.Reason
+			if v.Protected {
+				alerts[v.Target]++ // people are told of it, and by nothing else
+			}
 		}
 	}})
+	e.desk.SetPairs(nil) // a test tells what happened, and not who else saw it
 	events, err := play(cfg, t.Given)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -16,6 +18,9 @@ import (
 // runs is the actions that are kept in agreement with the ledger, by their
 // references.
 type runs struct {
+	// ctx outlives that of the core: actions hear what it decided last.
+	ctx     context.Context
+	stop    context.CancelFunc
 	running map[string]*run
 	all     sync.WaitGroup
 }
@@ -28,7 +33,10 @@ type run struct {
 	done   chan struct{}
 }
 
-func newRuns() runs { return runs{running: map[string]*run{}} }
+func newRuns() runs {
+	ctx, stop := context.WithCancel(context.Background())
+	return runs{ctx: ctx, stop: stop, running: map[string]*run{}}
+}
 
 // agree runs the actions of the configuration, and no others. One that says the
 // same as before is left alone, but asked about other bans if need be. Nothing
@@ -65,7 +73,7 @@ func (r *runs) agree(e *Engine) {
 
 // start runs an action once the ended ones have let go of what it may need.
 func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants, ended []*run) *run {
-	ctx, cancel := context.WithCancel(e.live.ctx)
+	ctx, cancel := context.WithCancel(r.ctx)
 	running := &run{
 		action: a.Action, cancel: cancel, done: make(chan struct{}),
 		runner: enforce.New(a.Ref, a.Action, e.ledger, wants, e.Log),
@@ -76,9 +84,47 @@ func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants, ended []*r
 		for _, before := range ended {
 			<-before.done
 		}
+		e.keep(a)
+		stop := serve(a.Action)
+		defer stop()
 		running.runner.Run(ctx)
 	})
 	return running
+}
+
+// keep gives an action the directory that it may keep things in.
+func (e *Engine) keep(a config.Action) {
+	k, ok := a.Action.(plugin.Keeper)
+	if !ok || e.Dir == "" {
+		return
+	}
+	dir := filepath.Join(e.Dir, a.Ref)
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = k.Keep(dir)
+	}
+	if err != nil {
+		e.Log.Error("action keeps nothing across restarts", "action", a.Ref, "err", err)
+	}
+}
+
+// serve has an action work beside its runner, if it does. The returned function
+// ends that and waits for it.
+func serve(a plugin.Action) (stop func()) {
+	s, ok := a.(plugin.Server)
+	if !ok {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // claims is what the actions have for themselves.
@@ -159,4 +205,8 @@ func ready(ctx context.Context, runners []*enforce.Runner, f func()) {
 	f()
 }
 
-func (r *runs) wait() { r.all.Wait() }
+// end has the actions end, and waits for them.
+func (r *runs) end() {
+	r.stop()
+	r.all.Wait()
+}

@@ -31,7 +31,9 @@ type Verdict struct {
 	Reason   string
 	Evidence []ban.Evidence // oldest first
 	Standing bool           // refused because a ban stands already
-	Actions  []string       // the actions it is meant for; nil: all
+	// Protected: refused because the target is protected by security.protect.
+	Protected bool
+	Actions   []string // the actions it is meant for; nil: all
 
 	// WouldBlock marks a ban that no action carries out against the caller,
 	// because rules may not block at present.
@@ -64,6 +66,14 @@ func refused(r *ban.Refusal) Verdict {
 	}
 }
 
+// spared is the verdict on a ban that its target's protection forbids.
+func spared(c *ban.Change) Verdict {
+	v := banned(c)
+	v.Kind, v.Protected, v.Reason = Refused, true, c.Reason
+	v.Until = time.Time{} // there is no ban
+	return v
+}
+
 // alerted is the verdict of a firing that bans nobody, for the given reason.
 func alerted(f *rule.Firing, reason string) Verdict {
 	v := Verdict{
@@ -71,7 +81,7 @@ func alerted(f *rule.Firing, reason string) Verdict {
 		Reason: reason, Evidence: f.Evidence,
 	}
 	if ip := f.Event.IP; ip.IsValid() {
-		v.Target = netip.PrefixFrom(ip, ip.BitLen())
+		v.Target = single(ip)
 	}
 	if f.Spec.Alert != nil {
 		v.Actions = f.Spec.Alert.Actions

@@ -11,41 +11,12 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
 )
 
 // manyRules is the number of rules above which the host's own traffic suffers:
 // 10,000 cut it to 1/44 of its packet rate.
 const manyRules = 1000
-
-// An Inspection is what really stands in the kernel at one moment.
-type Inspection struct {
-	Chain    string
-	Backend  string   // "rules" or "ipset"; "" before the first resync
-	Versions []string // of the programs in use: "iptables v1.8.9 (nf_tables)"
-	Jumps    []Jump
-	Entries  []Entry // by target
-	Foreign  []string
-	Critical []string // why bans are not in force: "IPv4: chain FREESWITCH is missing"
-	Warnings []string
-}
-
-// A Jump is one way for packets to our chain.
-type Jump struct {
-	Family   string // "IPv4" or "IPv6"
-	Hook     string // "INPUT", "raw/PREROUTING"
-	Match    string // "-p udp", as iptables prints it; "": every packet
-	Position int    // counted from 1; 0: there is none
-	Waiting  bool   // the hook does not exist
-}
-
-// An Entry is a ban as the kernel has it.
-type Entry struct {
-	Target    netip.Prefix
-	Packets   uint64        // that it has stopped, where the kernel counts them
-	Bytes     uint64        // the same
-	Remaining time.Duration // 0: permanent, or not known
-	Permanent bool
-}
 
 // Standing returns the bans in the kernel, as [plugin.Survivor] wants them.
 func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error) {
@@ -69,11 +40,10 @@ func (a *Action) Report(ctx context.Context) (critical, warnings []string) {
 	return in.Critical, in.Warnings
 }
 
-// Inspect looks at the kernel and changes nothing. It may be called at any time,
-// beside Apply and Resync.
-func (a *Action) Inspect(ctx context.Context) (Inspection, error) {
+// Inspect implements [plugin.Inspector].
+func (a *Action) Inspect(ctx context.Context) (plugin.Inspection, error) {
 	a.mu.Lock()
-	in := Inspection{Chain: a.config.chain, Backend: a.backend}
+	in := plugin.Inspection{Chain: a.config.chain, Backend: a.backend}
 	if a.noSets != "" {
 		in.Warnings = append(in.Warnings, a.noSets)
 	}
@@ -86,13 +56,13 @@ func (a *Action) Inspect(ctx context.Context) (Inspection, error) {
 		}
 		errs = append(errs, f.error(a.inspectFamily(ctx, f, &in)))
 	}
-	slices.SortFunc(in.Entries, func(x, y Entry) int {
+	slices.SortFunc(in.Entries, func(x, y plugin.Entry) int {
 		return cmp.Or(x.Target.Addr().Compare(y.Target.Addr()), cmp.Compare(x.Target.Bits(), y.Target.Bits()))
 	})
 	return in, errors.Join(errs...)
 }
 
-func (a *Action) inspectFamily(ctx context.Context, f *family, in *Inspection) error {
+func (a *Action) inspectFamily(ctx context.Context, f *family, in *plugin.Inspection) error {
 	a.mu.Lock()
 	tools := f.tools
 	ends := maps.Clone(a.desired.entries(f.index))
@@ -104,7 +74,7 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, in *Inspection) e
 		}
 	}
 	in.Versions = append(in.Versions, f.program+" "+tools.version)
-	entries := map[netip.Prefix]Entry{}
+	entries := map[netip.Prefix]plugin.Entry{}
 	rules := 0
 	named := false
 	for _, table := range a.config.tables() {
@@ -130,7 +100,7 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, in *Inspection) e
 }
 
 // inspectTable reads our chain and the jumps to it.
-func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip.Prefix]end, entries map[netip.Prefix]Entry, in *Inspection) (rules int, inSet bool) {
+func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip.Prefix]end, entries map[netip.Prefix]plugin.Entry, in *plugin.Inspection) (rules int, inSet bool) {
 	chain := hook{table, in.Chain}.String()
 	specs, exists := l[in.Chain]
 	if !exists {
@@ -160,7 +130,7 @@ func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip
 	}
 	for _, name := range a.config.hooksOf(table) {
 		for _, match := range a.config.matches {
-			j := Jump{Family: f.name, Hook: hook{table, name}.String(), Match: match}
+			j := plugin.Jump{Family: f.name, Hook: hook{table, name}.String(), Match: match}
 			hooked, exists := l[name]
 			j.Waiting = !exists
 			j.Position = 1 + slices.IndexFunc(hooked, func(s string) bool {
@@ -177,14 +147,14 @@ func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip
 }
 
 // inspectSet reads the entries of the family's set.
-func (f *family) inspectSet(ctx context.Context, entries map[netip.Prefix]Entry) error {
+func (f *family) inspectSet(ctx context.Context, entries map[netip.Prefix]plugin.Entry) error {
 	s, err := dial(ctx, listBuffer)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	_, _, err = s.entries(f.set, func(e entry) error {
-		entries[e.target] = Entry{
+		entries[e.target] = plugin.Entry{
 			Target: e.target, Packets: e.packets, Bytes: e.bytes,
 			Remaining: time.Duration(e.timeout) * time.Second, Permanent: e.timeout == 0,
 		}

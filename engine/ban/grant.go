@@ -60,6 +60,13 @@ func (l *Ledger) Grants() []Grant {
 	return all
 }
 
+// Trust is what the ledger trusts beside the grants.
+func (l *Ledger) Trust() *Trust {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trust
+}
+
 // Trusted returns the trust that keeps anything in target from being banned, from
 // wherever it comes.
 func (l *Ledger) Trusted(target netip.Prefix) (Trusted, bool) {

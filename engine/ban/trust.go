@@ -55,6 +55,15 @@ func NewTrust(entries []Trusted) *Trust {
 	return t
 }
 
+// All returns the entries in the order of their networks.
+func (t *Trust) All() []Trusted {
+	var all []Trusted
+	for _, entry := range t.table.AllSorted() {
+		all = append(all, entry)
+	}
+	return all
+}
+
 // Covers returns the most specific entry that contains all of p.
 func (t *Trust) Covers(p netip.Prefix) (Trusted, bool) {
 	_, entry, ok := t.table.LookupPrefixLPM(p)

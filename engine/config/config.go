@@ -21,12 +21,15 @@ type Kinds struct {
 // Config is everything that the rule files say, checked and inert.
 type Config struct {
 	Security Security
+	Admin    *Admin // nil: no admin listener
 	Sources  []Source
 	Actions  []Action
 	Trusted  []ban.Trusted // what was written; the host's own addresses are not among them
 	Rules    []*rule.Spec
 	Tests    []Test
 
+	// protectRanges tells where each word of security.protect stands, by the word.
+	protectRanges map[string]hcl.Range
 	// ruleRanges tells where each rule is defined, by its name.
 	ruleRanges map[string]hcl.Range
 }
@@ -36,6 +39,14 @@ type Security struct {
 	AutoBlock     bool     // false: decide and report, block nobody; default true
 	Chain         string   // of iptables; default "FREESWITCH"
 	BlockDuration ban.Term // where a rule gives no length of its own; default 1h
+	Protect       Protect
+}
+
+// Protect says whom no rule bans because the switch itself knows them. The zero
+// value protects nobody.
+type Protect struct {
+	Registered bool // addresses with a live, authenticated registration
+	Gateways   bool // addresses that the switch calls through
 }
 
 // A Source is one source block.
@@ -71,6 +82,8 @@ type Test struct {
 
 	// Alerts holds how many alerts are expected about whom; an empty map means
 	// none. A bare address is a /32 or a /128: the address of the firing event.
+	// That a ban was refused because its target is protected counts as an alert
+	// about that target, which of an IPv6 host is its /64.
 	Alerts map[netip.Prefix]int
 }
 

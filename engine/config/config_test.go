@@ -26,6 +26,7 @@ var comparable = cmp.Options{
 	cmpopts.IgnoreFields(config.Source{}, "Range"),
 	cmpopts.IgnoreFields(config.Action{}, "Range"),
 	cmpopts.IgnoreFields(config.Test{}, "Where"),
+	cmpopts.IgnoreFields(fakeLog{}, "Corroborate"),
 	cmpopts.IgnoreFields(config.Given{}, "Where"),
 	cmpopts.IgnoreFields(ban.Trusted{}, "Where"),
 	cmpopts.IgnoreFields(rule.Spec{}, "Where"),
@@ -40,6 +41,7 @@ security {
   iptables_chain     = "SIP_GUARD"
   block_duration     = "2h"
   trusted_networks   = ["10.0.0.0/8", "2001:db8::1"]
+  protect            = ["registered", "gateways"]
 }
 locals { office = "192.0.2.0/24" }
 trusted "office" {
@@ -65,7 +67,10 @@ rule "everything" {
     all     = true
     actions = [action.iptables.drop]
   }
-  alert { actions = action.iptables.drop }
+  alert {
+    every   = "1h"
+    actions = action.iptables.drop
+  }
   brake {
     bans   = 50
     within = "1h"
@@ -93,7 +98,7 @@ rule "everything" {
 const everythingJSON = `{
   "//": "the same in JSON",
   "security": {"auto_block_enabled": false, "iptables_chain": "SIP_GUARD", "block_duration": "2h",
-    "trusted_networks": ["10.0.0.0/8", "2001:db8::1"]},
+    "trusted_networks": ["10.0.0.0/8", "2001:db8::1"], "protect": ["gateways", "registered"]},
   "locals": {"office": "192.0.2.0/24"},
   "trusted": {"office": {"networks": ["${local.office}"], "comment": "upstairs"}},
   "source": {"log": {"freeswitch": {"path": "/var/log/freeswitch.log"}},
@@ -105,7 +110,7 @@ const everythingJSON = `{
     "threshold": {"count": 5, "within": "10m", "per": ["ip/24,48", "domain"], "distinct": "user"},
     "ban": {"for": ["10m", "2h", "permanent"], "forget": "7d", "network": "24,48", "all": true,
       "actions": ["action.iptables.drop"]},
-    "alert": {"actions": "action.iptables.drop"},
+    "alert": {"every": "1h", "actions": "action.iptables.drop"},
     "brake": {"bans": 50, "within": "1h"},
     "test": {"t": {
       "given": [
@@ -125,7 +130,8 @@ func TestEverythingThatARuleFileCanSay(t *testing.T) {
 	at := 5 * time.Minute
 	network := rule.Network{V4: 24, V6: 48}
 	want := &config.Config{
-		Security: config.Security{Chain: "SIP_GUARD", BlockDuration: minutes(120)},
+		Security: config.Security{
+			Chain: "SIP_GUARD", BlockDuration: minutes(120), Protect: config.Protect{Registered: true, Gateways: true}},
 		Sources: []config.Source{
 			{Ref: "log.freeswitch", Kind: "log", Name: "freeswitch", Source: &fakeLog{Path: "/var/log/freeswitch.log"}},
 			{Ref: "esl.pbx", Kind: "esl", Name: "pbx", Source: &fakeESL{Password: "ClueCon"}},
@@ -146,7 +152,7 @@ func TestEverythingThatARuleFileCanSay(t *testing.T) {
 				Per: rule.Key{{Field: "ip", Network: network}, {Field: "domain"}}, Distinct: "user"},
 			Ban: &rule.Ban{Terms: []ban.Term{minutes(10), minutes(120), ban.Permanent}, Forget: 7 * 24 * time.Hour,
 				Network: network, All: true, Actions: []string{"iptables.drop"}},
-			Alert: &rule.Alert{Actions: []string{"iptables.drop"}},
+			Alert: &rule.Alert{Actions: []string{"iptables.drop"}, Every: time.Hour},
 			Brake: &rule.Brake{Bans: 50, Within: time.Hour},
 		}},
 		Tests: []config.Test{{
@@ -170,7 +176,7 @@ func TestEverythingThatARuleFileCanSay(t *testing.T) {
 	if got := cfg.Rules[0].Match.String(); got != `event == 'auth_failure' and user != "1000"` {
 		t.Errorf("match is %s", got)
 	}
-	if got := cfg.Rules[0].Where; got != "rules.d/a.hcl:16" {
+	if got := cfg.Rules[0].Where; got != "rules.d/a.hcl:17" {
 		t.Errorf("the rule is at %s", got)
 	}
 	if got := cfg.Trusted[1].Where; got != "rules.d/a.hcl:6" {
@@ -195,6 +201,29 @@ func TestDefaults(t *testing.T) {
     count  = 2
     within = "1m"
   }`) + `
+rule "slow" {
+  on    = source.log.freeswitch
+  match = "true"
+  alert {}
+  threshold {
+    count  = 2
+    within = "1h"
+  }
+}
+rule "each" {
+  on    = source.log.freeswitch
+  match = "true"
+  alert {}
+}
+rule "every" {
+  on    = source.log.freeswitch
+  match = "true"
+  alert { every = "0s" }
+  threshold {
+    count  = 2
+    within = "1h"
+  }
+}
 rule "plain" {
   on    = source.log.freeswitch
   match = "true"
@@ -206,7 +235,12 @@ rule "plain" {
 	if cfg.Trusted != nil {
 		t.Errorf("trusted without being written: %v", cfg.Trusted)
 	}
-	first, plain := cfg.Rules[0], cfg.Rules[1]
+	first, plain := cfg.Rules[0], cfg.Rules[len(cfg.Rules)-1]
+	for i, every := range []time.Duration{10 * time.Minute, time.Hour, 0, 0} {
+		if r := cfg.Rules[i]; r.Alert.Every != every {
+			t.Errorf("rule %q alerts every %s, want %s", r.Name, r.Alert.Every, every)
+		}
+	}
 	if diff := cmp.Diff(rule.Key{{Field: "ip", Network: rule.Host}}, first.Threshold.Per); diff != "" {
 		t.Errorf("default key: %s", diff)
 	}

@@ -159,15 +159,19 @@ func (r *ruleBlock) decodeFor(expr hcl.Expression) {
 	}
 }
 
-var alertSchema = &hcl.BodySchema{Attributes: attributes("actions")}
+var alertSchema = &hcl.BodySchema{Attributes: attributes("every", "actions")}
 
-// decodeAlert reads `alert { actions }`.
+// decodeAlert reads `alert { every actions }`.
 func (r *ruleBlock) decodeAlert(block *hcl.Block) {
 	if block == nil {
 		return
 	}
-	r.spec.Alert = &rule.Alert{}
-	if attr := r.content(block, alertSchema).Attributes["actions"]; attr != nil {
+	attrs := r.content(block, alertSchema).Attributes
+	r.spec.Alert = &rule.Alert{Every: r.spec.Threshold.HoldOff()}
+	if attr := attrs["every"]; attr != nil {
+		r.spec.Alert.Every, _ = r.offset(attr.Expr)
+	}
+	if attr := attrs["actions"]; attr != nil {
 		r.spec.Alert.Actions, _ = r.references(attr, r.actionReferent())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
@@ -26,8 +27,9 @@ var kinds = config.Kinds{
 // A fakeLog reports the events that its own event blocks name, beside the
 // vocabulary, and no raw fields.
 type fakeLog struct {
-	Path   string `hcl:"path,optional"`
-	Events []struct {
+	Path        string         `hcl:"path,optional"`
+	Corroborate hcl.Expression `hcl:"corroborate,optional"`
+	Events      []struct {
 		Name string `hcl:"name,label"`
 		Line string `hcl:"line"`
 	} `hcl:"event,block"`
@@ -50,6 +52,18 @@ func (s *fakeLog) Replay(context.Context, plugin.Recording, map[string]bool, fun
 	panic("loading must not read a source")
 }
 
+// Witness implements plugin.Doubter.
+func (s *fakeLog) Witness() (ref string, where hcl.Range) {
+	traversal, diags := hcl.AbsTraversalForExpr(s.Corroborate)
+	if s.Corroborate == nil || diags.HasErrors() {
+		return "", hcl.Range{} // not written
+	}
+	for _, step := range traversal[1:] {
+		ref += "." + step.(hcl.TraverseAttr).Name
+	}
+	return ref[1:], s.Corroborate.Range()
+}
+
 // A fakeESL may set any raw field.
 type fakeESL struct {
 	Address  string `hcl:"address,optional"`
@@ -61,11 +75,19 @@ func newESL(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics
 	return s, gohcl.DecodeBody(body, env.Eval, s)
 }
 
-func (s *fakeESL) Vocabulary() plugin.Vocabulary { return plugin.Vocabulary{} }
+func (s *fakeESL) Vocabulary() plugin.Vocabulary {
+	return plugin.Vocabulary{Events: []string{event.Registered, event.Unregistered, event.Gateway, event.GatewayRemoved}}
+}
 
 func (s *fakeESL) Replay(context.Context, plugin.Recording, map[string]bool, func(*event.Event) error) (plugin.Stats, error) {
 	panic("loading must not read a source")
 }
+
+func (s *fakeESL) Follow(context.Context, []byte, map[string]bool, plugin.Sink) error {
+	panic("loading must not follow a source")
+}
+
+func (s *fakeESL) Hearing() (events, records time.Time) { panic("loading must not ask a source") }
 
 type fakeIPTables struct {
 	Chain string

@@ -2,13 +2,15 @@ package config
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 )
 
 // Lint gives warnings about what is right but likely not meant: a rule that no
-// test shows at work, and a source that no rule listens to. They come in the
-// order of files and lines, and each has a position.
+// test shows at work, a source that nobody listens to, and a protection that no
+// source reports anything for. They come in the order of files and lines, and
+// each has a position.
 func Lint(cfg *Config) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	warn := func(rng hcl.Range, summary, detail string) {
@@ -27,6 +29,16 @@ func Lint(cfg *Config) hcl.Diagnostics {
 				fmt.Sprintf("Nothing shows whom the rule %q bans, and whom it leaves alone. Add a test block to it.", spec.Name))
 		}
 	}
+	for word, rng := range cfg.protectRanges {
+		telling := sourcesOf(cfg, protectWords[word])
+		for _, ref := range telling {
+			heard[ref] = true
+		}
+		if len(telling) == 0 {
+			warn(rng, "Nobody is protected",
+				fmt.Sprintf("No source reports the event %q, so nobody is known to be protected. A source \"esl\" does.", protectWords[word]))
+		}
+	}
 	for _, source := range cfg.Sources {
 		if !heard[source.Ref] {
 			warn(source.Range, "Source that nobody reads",
@@ -34,4 +46,15 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		}
 	}
 	return tidy(diags, nil, hcl.Range{})
+}
+
+// sourcesOf lists the sources that can report an event.
+func sourcesOf(cfg *Config, event string) []string {
+	var refs []string
+	for _, source := range cfg.Sources {
+		if slices.Contains(source.Source.Vocabulary().Events, event) {
+			refs = append(refs, source.Ref)
+		}
+	}
+	return refs
 }

@@ -138,6 +138,7 @@ func onlyRedefined(diags hcl.Diagnostics) bool {
 // rootSchema names every block that a file may hold.
 var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "security"},
+	{Type: "admin"},
 	{Type: "source", LabelNames: []string{"kind", "name"}},
 	{Type: "action", LabelNames: []string{"kind", "name"}},
 	{Type: "trusted", LabelNames: []string{"name"}},
@@ -160,7 +161,9 @@ func (l *loader) decode() {
 	l.decodeLocals(blocks["locals"])
 	l.decodeSecurity(blocks["security"])
 	l.decodeTrusted(blocks["trusted"])
+	l.decodeAdmin(blocks["admin"])
 	l.decodeSources(blocks["source"])
+	l.checkWitnesses()
 	l.decodeActions(blocks["action"])
 	l.decodeRules(blocks["rule"])
 }

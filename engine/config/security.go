@@ -3,11 +3,14 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -23,7 +26,7 @@ const (
 )
 
 var securitySchema = &hcl.BodySchema{
-	Attributes: attributes("auto_block_enabled", "iptables_chain", "block_duration", "trusted_networks"),
+	Attributes: attributes("auto_block_enabled", "iptables_chain", "block_duration", "trusted_networks", "protect"),
 }
 
 // decodeSecurity reads the security blocks as one, and the environment over it.
@@ -44,6 +47,7 @@ func (l *loader) decodeSecurity(blocks hcl.Blocks) {
 	l.decodeChain(attrs["iptables_chain"])
 	l.decodeBlockDuration(attrs["block_duration"])
 	l.decodeTrustedNetworks(attrs["trusted_networks"])
+	l.decodeProtect(attrs["protect"])
 }
 
 // override gives the value of an environment variable that stands over a file.
@@ -145,5 +149,31 @@ func (l *loader) decodeBlockDuration(attr *hcl.Attribute) {
 	}
 	if t, ok := l.override(envBlockDuration); ok {
 		set(t)
+	}
+}
+
+// protectWords are what security.protect may list, with the event that tells whom
+// it is about.
+var protectWords = map[string]string{"registered": event.Registered, "gateways": event.Gateway}
+
+func (l *loader) decodeProtect(attr *hcl.Attribute) {
+	l.cfg.protectRanges = map[string]hcl.Range{}
+	if attr == nil {
+		return
+	}
+	words, _ := l.texts(attr.Expr)
+	for _, t := range words {
+		switch t.string {
+		case "registered":
+			l.cfg.Security.Protect.Registered = true
+		case "gateways":
+			l.cfg.Security.Protect.Gateways = true
+		default:
+			err := fmt.Errorf("%q is nothing that can be protected: write \"registered\", \"gateways\" or both.%s",
+				t.string, event.DidYouMean(t.string, slices.Sorted(maps.Keys(protectWords))))
+			l.invalid(t, "Unknown protection", err, `"registered" or "gateways"`)
+			continue
+		}
+		l.cfg.protectRanges[t.string] = t.rng
 	}
 }

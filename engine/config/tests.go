@@ -235,7 +235,7 @@ func (r *ruleBlock) decodeExpectedAlerts(attr *hcl.Attribute, alerts map[netip.P
 			}
 		}
 	}
-	if len(alerts) > 0 && r.spec.Alert == nil && r.spec.Brake == nil {
-		r.errorAt(attr.Range, "Rule without alerts", "An alert is expected here, but this rule has neither an alert block nor a brake.")
+	if len(alerts) > 0 && r.spec.Alert == nil && r.spec.Brake == nil && !r.cfg.Security.Protect.Registered {
+		r.errorAt(attr.Range, "Rule without alerts", "An alert is expected here, but this rule has neither an alert block nor a brake, and security.protect does not list \"registered\".")
 	}
 }

@@ -84,12 +84,23 @@ type attempt struct {
 
 // New returns a desk for the pairs.
 func New(pairs []Pair) *Desk {
-	d := &Desk{pairs: map[string]Pair{}, heard: map[string]*heard{}}
+	d := &Desk{heard: map[string]*heard{}}
+	d.SetPairs(pairs)
+	return d
+}
+
+// SetPairs replaces the pairs. What waits goes on waiting; it is believed, when
+// its time has come, if its log needs nobody to vouch for it any more.
+func (d *Desk) SetPairs(pairs []Pair) {
+	d.pairs = map[string]Pair{}
+	before := d.heard
+	d.heard = map[string]*heard{}
 	for _, p := range pairs {
 		d.pairs[p.Log] = p
-		d.heard[p.Witness] = &heard{}
+		if d.heard[p.Witness] = before[p.Witness]; d.heard[p.Witness] == nil {
+			d.heard[p.Witness] = &heard{}
+		}
 	}
-	return d
 }
 
 // Wants adds to what the rules want of a source what the desk needs of it: of a
@@ -238,7 +249,11 @@ func (d *Desk) Stats() Stats { return d.stats }
 // contradict hands on as a forgery an event that the stream did not report, if it
 // was being heard when it should have.
 func (d *Desk) contradict(ev *event.Event, pass func(*event.Event)) {
-	p := d.pairs[ev.Source]
+	p, doubted := d.pairs[ev.Source]
+	if !doubted {
+		pass(ev)
+		return
+	}
 	hearing, h := d.hearing(p), d.heard[p.Witness]
 	since := hearing.Events
 	if kinds[ev.Name] {

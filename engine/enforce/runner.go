@@ -53,9 +53,11 @@ type Status struct {
 	Synced   bool      // it has agreed with the ledger at least once
 	Applied  time.Time // when it last carried out a batch
 	Took     time.Duration
-	Batch    int // the size of that batch
-	Waiting  int // changes that are not yet carried out
-	Drifts   int // how often something had to be mended
+	Batch    int       // the size of that batch
+	Latency  Histogram // of all batches, in seconds
+	Batches  Histogram // of all batches, in changes
+	Waiting  int       // changes that are not yet carried out
+	Drifts   int       // how often something had to be mended
 	Drift    plugin.Drift
 	Lost     int    // times that changes were dropped because it was too slow
 	Failures int    // in a row
@@ -146,6 +148,7 @@ func (r *Runner) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			r.last(ctx)
 			return
 		case <-r.cursor.Ready():
 			r.take()
@@ -164,6 +167,23 @@ func (r *Runner) Run(ctx context.Context) {
 			first = false
 			close(r.tried)
 		}
+	}
+}
+
+// lastWords bounds how long an action is listened out when the program ends.
+const lastWords = 2 * time.Second
+
+// last hands what was decided last to an action that holds no state: nobody will
+// tell it again. A level finds it at the next start.
+func (r *Runner) last(ctx context.Context) {
+	if r.level != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	r.take()
+	if err := r.apply(ctx); err != nil {
+		r.log.Error("action not told of everything", "err", err, "changes", len(r.pending))
 	}
 }
 
@@ -251,6 +271,8 @@ func (r *Runner) apply(ctx context.Context) error {
 	r.pending = nil
 	r.update(func(s *Status) {
 		s.Applied, s.Took, s.Batch, s.Waiting = time.Now(), time.Since(start), n, 0
+		s.Latency.add(s.Took.Seconds(), latencyBounds)
+		s.Batches.add(float64(n), batchBounds)
 	})
 	r.settle(r.taken)
 	return nil

@@ -87,6 +87,22 @@ type Drift struct {
 // Any reports whether there was anything to mend.
 func (d Drift) Any() bool { return d.Missing > 0 || d.Surplus > 0 || len(d.Notes) > 0 }
 
+// A Keeper is an action that keeps something of its own across restarts.
+type Keeper interface {
+	Action
+	// Keep is called before anything else, with a directory that exists and is
+	// this action's alone. After an error the action works all the same.
+	Keep(dir string) error
+}
+
+// A Server is an action that goes on with what it was handed beside Apply.
+type Server interface {
+	Action
+	// Serve works until ctx ends. It is called once, and Apply not after it has
+	// ended.
+	Serve(ctx context.Context)
+}
+
 // A Claimant is an action that needs something for itself alone, such as a chain
 // of the firewall. Two actions with the same claim are a mistake.
 type Claimant interface {

@@ -77,7 +77,8 @@ type Feed interface {
 
 // A Listing is a change in what a feed lists.
 type Listing struct {
-	Orders []ban.Order    // to be banned; their author is the feed
+	Author string         // of all its orders, now and before: "feed apiban"
+	Orders []ban.Order    // to be banned
 	Gone   []netip.Prefix // listed no longer: their bans end, if they are the feed's
 }
 
@@ -87,6 +88,16 @@ type Outcome struct {
 	Lifted   int
 	Refusals int           // orders that were refused
 	Refused  []ban.Refusal // the first hundred of them
+}
+
+// A Witness is a source that hears the switch itself, so that it can vouch for
+// what a log says.
+type Witness interface {
+	Follower
+	// Hearing says since when it has heard everything, and since when also the
+	// switch's own log records; zero: it does not, or is behind. It may be called
+	// from any goroutine.
+	Hearing() (events, records time.Time)
 }
 
 // A Doubter is a source whose input callers can write into, and whose events are

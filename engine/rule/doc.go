@@ -9,5 +9,6 @@
 // given, in the order in which it was given them. There is no clock here, no
 // goroutine and no lock, and the memory of every rule has a stated bound: per
 // source 200,000 keys and a million matches, some 23 MB where each key has one
-// match and 61 MB at the most, beside 8 MB of evidence for all rules together.
+// match and 61 MB at the most, 10 MB of what was told of whom, beside 8 MB of
+// evidence for all rules together.
 package rule

@@ -85,8 +85,8 @@ func (ls *listeners) to(name string) []listener {
 }
 
 // Adopt takes over what old remembers, before the first event is observed; old
-// must not be used after it. A rule of the same name keeps its tallies and the
-// new bans that its brake has counted. If it counts the same thing (the same
+// must not be used after it. A rule of the same name keeps its tallies, the new
+// bans that its brake has counted and what it told of whom. If it counts the same thing (the same
 // match on the same sources, per the same key, within the same time), it keeps
 // its windows too; a count that is now lower takes effect at the next match.
 func (s *Set) Adopt(old *Set) {
@@ -179,12 +179,27 @@ func (s *Set) Charge(spec *Spec, at time.Time) {
 	}
 }
 
+// Told asks whether a rule may tell of about, which happened at at: it may not
+// within every of the last time that it did, and always if every is 0. It counts
+// as told if it may; since is how often it was not since the last time.
+func (s *Set) Told(spec *Spec, about string, every time.Duration, at time.Time) (since int, ok bool) {
+	r := s.bySpec[spec]
+	if r == nil || every == 0 {
+		return 0, true
+	}
+	if since, ok = r.told.tell(about, every, at.UnixMicro()); !ok {
+		r.stats.Held++
+	}
+	return since, ok
+}
+
 // RuleStats is what a rule has done and what it holds. But for Tracked, the
 // numbers only grow, also across an adoption.
 type RuleStats struct {
 	Rule      string
 	Matches   uint64 // events for which its expression was true
 	Firings   uint64
+	Held      uint64 // firings that were not told of, because the same had just been
 	Tracked   int    // keys with a window, over all its sources
 	Evicted   uint64 // windows that had to give way before they were over
 	Expired   uint64 // windows that were forgotten because they were over

@@ -61,6 +61,21 @@ type Ban struct {
 // An Alert tells and blocks nobody.
 type Alert struct {
 	Actions []string // nil: all
+	// Every is the time in which the same key is told of once; 0: every time.
+	Every time.Duration
+}
+
+// shortestHoldOff is the least time between two alerts about the same key that a
+// threshold gives by default: people read them.
+const shortestHoldOff = 10 * time.Minute
+
+// HoldOff is Alert.Every where nothing is said: as long as the threshold looks
+// back, and 0 where there is none.
+func (t *Threshold) HoldOff() time.Duration {
+	if t == nil {
+		return 0
+	}
+	return max(t.Within, shortestHoldOff)
 }
 
 // A Brake bounds how many new bans a rule may cause; beyond it the rule alerts.

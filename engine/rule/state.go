@@ -12,6 +12,7 @@ import (
 type state struct {
 	spec  *Spec
 	brake brakeLog
+	told  toldLog
 	stats RuleStats // but for what the trackers know
 
 	// Where there is a threshold:
@@ -22,7 +23,7 @@ type state struct {
 }
 
 func newState(spec *Spec) *state {
-	r := &state{spec: spec, stats: RuleStats{Rule: spec.Name}}
+	r := &state{spec: spec, told: newToldLog(), stats: RuleStats{Rule: spec.Name}}
 	th := spec.Threshold
 	if th == nil {
 		return r
@@ -71,10 +72,11 @@ func (r *state) forget(key digest) {
 	}
 }
 
-// adopt takes over from a rule of the same name: its tallies and the bans that
-// its brake has counted, and its windows if they count the same thing.
+// adopt takes over from a rule of the same name: its tallies, the bans that its
+// brake has counted and what was told, and its windows if they count the same
+// thing.
 func (r *state) adopt(old *state) {
-	r.stats, r.brake = old.stats, old.brake
+	r.stats, r.brake, r.told = old.stats, old.brake, old.told
 	if !r.countsLike(old) {
 		for _, t := range old.trackers {
 			r.stats.Evicted += t.evicted

@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/rule"
+)
+
+// alerting is a rule that tells of an account that three addresses fail for.
+func alerting(t *testing.T) *rule.Spec {
+	key, err := rule.ParseKey([]string{"user@domain"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := banning(t)
+	spec.Name, spec.Ban = "account", nil
+	spec.Threshold = &rule.Threshold{Count: 3, Within: time.Hour, Per: key, Distinct: "ip"}
+	spec.Alert = &rule.Alert{Every: time.Hour}
+	return spec
+}
+
+// TestAnAlertReachesActions looks at all that is passed on.
+func TestAnAlertReachesActions(t *testing.T) {
+	spec := alerting(t)
+	spec.Alert.Actions = []string{"webhook.noc"}
+	s := tellStory(t, spec)
+	for i := range 3 {
+		s.fails(1, "1000", fmt.Sprint("203.0.113.", i))
+	}
+	if len(s.got) != 1 || len(s.changes) != 1 || s.ledger.Size() != 0 {
+		t.Fatalf("verdicts:\n%s\nchanges %+v", s.said(), s.changes)
+	}
+	c, b := s.changes[0], s.changes[0].Ban
+	if c.Kind != ban.Alerted || c.InForce() || !c.At.Equal(s.now) || c.Seq == 0 || c.Reason != "" {
+		t.Errorf("change %+v", c)
+	}
+	if b.Target != netip.MustParsePrefix("203.0.113.2/32") || b.Rule != "account" || b.Source != "log.x" || b.Author != ban.ByRule ||
+		b.Key != "1000@pbx" || b.Reason != "3 different values of ip in 1h, per user@domain 1000@pbx" || !b.Start.Equal(s.now) ||
+		len(b.Evidence) != 3 || fmt.Sprint(b.Actions) != "[webhook.noc]" {
+		t.Errorf("ban %+v", b)
+	}
+}
+
+// TestSlowAttackFromEverywhere is one account that a new address tries every few
+// minutes for a day: one alert a day, and one for another account.
+func TestSlowAttackFromEverywhere(t *testing.T) {
+	spec := alerting(t)
+	spec.Alert.Every = 24 * time.Hour
+	s := tellStory(t, spec)
+	for i := range 400 {
+		s.fails(1, "1000", fmt.Sprintf("203.0.%d.%d", i/200, i%200))
+		if i == 100 {
+			for i := range 5 {
+				s.fails(1, "1001", fmt.Sprintf("198.51.100.%d", i))
+			}
+		}
+		s.now = s.now.Add(4 * time.Minute)
+	}
+	const account = "3 different values of ip in 1h, per user@domain "
+	if len(s.got) != 3 || len(s.changes) != 3 {
+		t.Fatalf("verdicts:\n%s", s.said())
+	}
+	for i, want := range []string{account + "1000@pbx", account + "1001@pbx", account + "1000@pbx, and 119 more since the last one that was told"} {
+		if s.got[i].Reason != want || s.changes[i].Ban.Reason != want {
+			t.Errorf("alert %d: %q, want %q", i, s.got[i].Reason, want)
+		}
+	}
+	if held := s.rules.Stats()[0].Held; held < 119 {
+		t.Errorf("%d alerts were held off", held)
+	}
+}
+
+// TestHoldOffSurvivesAReload reloads the configuration after every event.
+func TestHoldOffSurvivesAReload(t *testing.T) {
+	s := tellStory(t, alerting(t))
+	for i := range 30 {
+		s.fails(1, "1000", fmt.Sprint("203.0.113.", i))
+		s.Reload(s.cfg)
+	}
+	if len(s.got) != 1 {
+		t.Errorf("verdicts:\n%s", s.said())
+	}
+}
+
+// TestEveryMatchIsTold has a rule without a threshold.
+func TestEveryMatchIsTold(t *testing.T) {
+	spec := alerting(t)
+	spec.Threshold = nil
+	spec.Alert.Every = spec.Threshold.HoldOff()
+	s := tellStory(t, spec)
+	s.fails(3, "1000", "203.0.113.7")
+	if len(s.changes) != 3 {
+		t.Errorf("told %d times", len(s.changes))
+	}
+}
+
+// TestNoAddressToBan has a rule that bans catch an event without an address.
+func TestNoAddressToBan(t *testing.T) {
+	spec := alerting(t)
+	spec.Threshold.Distinct, spec.Alert = "", nil
+	spec.Ban = &rule.Ban{Terms: []ban.Term{mustTerm(t, "1h")}, Network: rule.Host}
+	const reason = "the event bears no address that could be banned; 3 in 1h, per user@domain 1000@pbx"
+	s := tellStory(t, spec)
+	s.fails(9, "1000", "")
+	s.want("refused : " + reason)
+	if len(s.changes) != 1 || s.changes[0].Kind != ban.Alerted || s.changes[0].Ban.Target.IsValid() || s.changes[0].Ban.Reason != reason {
+		t.Errorf("changes %+v", s.changes)
+	}
+	spec.Alert = &rule.Alert{Every: time.Hour}
+	s = tellStory(t, spec)
+	s.fails(9, "1000", "")
+	s.want("alert : " + reason)
+	if len(s.changes) != 1 {
+		t.Errorf("changes %+v", s.changes)
+	}
+}
+
+// TestABrakedRuleTells lets a rule use up its bans, and then somebody fail for an
+// hour whom it would ban.
+func TestABrakedRuleTells(t *testing.T) {
+	spec := banning(t)
+	spec.Threshold, spec.Brake = nil, &rule.Brake{Bans: 1, Within: 30 * time.Minute}
+	s := tellStory(t, spec)
+	s.fails(1, "1000", "203.0.113.1")
+	for range 100 {
+		s.fails(1, "1000", "203.0.113.2")
+		s.fails(1, "1000", "203.0.113.3")
+	}
+	s.want(
+		"ban 203.0.113.1: auth_failure from 203.0.113.1",
+		"alert 203.0.113.2: brake: the rule has used up its new bans; auth_failure from 203.0.113.2",
+		"alert 203.0.113.3: brake: the rule has used up its new bans; auth_failure from 203.0.113.3",
+		"unban 203.0.113.1: expired",
+	)
+	if last := s.changes[len(s.changes)-2]; last.Kind != ban.Alerted || !strings.HasPrefix(last.Ban.Reason, "brake: ") {
+		t.Errorf("change %+v", last)
+	}
+	if held := s.rules.Stats()[0].Held; held != 198 {
+		t.Errorf("%d were held off", held)
+	}
+}
+
+// TestABrakedAlertIsNewsOfItsOwn has a rule tell that it is braked, though it has
+// just told of the same address as its alert block asks.
+func TestABrakedAlertIsNewsOfItsOwn(t *testing.T) {
+	spec := banning(t)
+	spec.Threshold, spec.Brake, spec.Alert = nil, &rule.Brake{Bans: 1, Within: time.Hour}, &rule.Alert{Every: time.Hour}
+	s := tellStory(t, spec)
+	s.fails(1, "1000", "203.0.113.1")
+	s.fails(2, "1000", "203.0.113.2")
+	var kinds []string
+	for _, c := range s.changes {
+		kinds = append(kinds, c.Kind.String())
+	}
+	if got := strings.Join(kinds, " "); got != "alerted banned alerted alerted" {
+		t.Errorf("told %s", got)
+	}
+}
+
+// TestAlertsOfADryRun counts what a replay tells: the same, to nobody.
+func TestAlertsOfADryRun(t *testing.T) {
+	src := &script{}
+	for i := range 50 {
+		src.events = append(src.events, event.Event{Time: morning.Add(time.Duration(i) * time.Minute), Name: event.AuthFailure, Source: "log.x",
+			User: "1000", Domain: "pbx", IP: netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})})
+	}
+	cfg := guessing(t)
+	cfg.Rules = []*rule.Spec{alerting(t)}
+	var got []Verdict
+	e := New(cfg, Options{DryRun: true, Tell: func(v Verdict) { got = append(got, v) }})
+	if _, err := e.Replay(t.Context(), []Input{{Ref: "log.x", Source: src}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].Kind != Alert {
+		t.Errorf("verdicts %+v", got)
+	}
+}

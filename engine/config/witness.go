@@ -1,0 +1,47 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+)
+
+// checkWitnesses looks whether the sources that are to vouch for others are
+// there, and report of their own what those report.
+func (l *loader) checkWitnesses() {
+	var known []string
+	for ref := range l.sources {
+		known = append(known, ref)
+	}
+	slices.Sort(known)
+	for _, s := range l.cfg.Sources {
+		doubter, ok := s.Source.(plugin.Doubter)
+		if !ok {
+			continue
+		}
+		ref, where := doubter.Witness()
+		if ref == "" {
+			continue
+		}
+		declared := l.sources[ref]
+		switch {
+		case declared == nil && !l.partial:
+			hint := event.DidYouMean(ref, known)
+			if hint == "" {
+				hint = " It must be a source that hears the switch itself, such as source \"esl\"."
+			}
+			l.errorAt(where, "Unknown source", fmt.Sprintf("There is no source.%s.%s", ref, hint))
+		case declared == nil || declared.source == nil:
+			// It is missing from files that could not be read, or wrong in itself.
+		case !hears(declared.source):
+			l.errorAt(where, "No witness", fmt.Sprintf("source.%s does not hear the switch itself, so it cannot vouch for what a log says. Name a source of kind \"esl\".", ref))
+		}
+	}
+}
+
+func hears(s plugin.Source) bool {
+	_, ok := s.(plugin.Witness)
+	return ok
+}

@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/rule"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// A timed script reports at the times of its events; several may run at once.
+type timed struct{ *script }
+
+func (s timed) Follow(_ context.Context, _ []byte, _ map[string]bool, sink plugin.Sink) error {
+	for _, ev := range s.events {
+		<-time.After(time.Until(ev.Time))
+		sink.Emit(&ev)
+	}
+	return nil
+}
+
+// A doubted script is a log that the stream esl.pbx vouches for.
+type doubted struct{ timed }
+
+func (d doubted) Witness() (string, hcl.Range) { return "esl.pbx", hcl.Range{} }
+
+// A hearing is a stream that hears the switch itself, since a certain time.
+type hearing struct {
+	timed
+	since time.Time
+}
+
+func (s hearing) Hearing() (events, records time.Time) { return s.since, time.Time{} }
+
+// forgeryStory is a log in which one attempt is true and three are written by a
+// caller, and the stream of the same time.
+func forgeryStory(start time.Time) (log, esl []event.Event) {
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	failure := func(source, ip string, seconds int) event.Event {
+		return event.Event{Time: at(seconds), Name: event.AuthFailure, Source: source, IP: netip.MustParseAddr(ip), User: "1000"}
+	}
+	esl = append(esl, failure("esl.pbx", "198.51.100.1", 1))
+	for i := range 3 {
+		true, false := failure("log.freeswitch", "203.0.113.7", 10+i), failure("log.freeswitch", "192.0.2.9", 10+i)
+		false.Sender = netip.MustParseAddr("203.0.113.66")
+		log = append(log, true, false)
+		esl = append(esl, failure("esl.pbx", "203.0.113.7", 10+i))
+	}
+	esl = append(esl, failure("esl.pbx", "198.51.100.1", 30))
+	return log, esl
+}
+
+// forgeryRules ban for three failures that only the log tells of, and for one
+// forgery.
+func forgeryRules(t *testing.T, log, esl *script, since time.Time) *config.Config {
+	cfg := guessing(t,
+		config.Source{Ref: "log.freeswitch", Source: doubted{timed{log}}}, config.Source{Ref: "esl.pbx", Source: hearing{timed{esl}, since}})
+	forged, problems := rule.Compile("event == 'log_forgery'", rule.Vocabulary{Events: event.Names})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	cfg.Rules[0].On = []string{"log.freeswitch"}
+	cfg.Rules[1] = &rule.Spec{Name: "forging", On: []string{"log.freeswitch"}, Match: forged, Ban: cfg.Rules[1].Ban}
+	cfg.Rules = cfg.Rules[:2]
+	return cfg
+}
+
+var forgeryVerdicts = []string{"ban 203.0.113.66/32 by forging", "ban 203.0.113.7/32 by guessing"}
+
+// bansIn lists the bans among verdicts.
+func bansIn(verdicts []Verdict) []string {
+	var bans []string
+	for _, v := range verdicts {
+		if v.Kind == Ban {
+			bans = append(bans, fmt.Sprintf("ban %s by %s", v.Target, v.Rule))
+		}
+	}
+	slices.Sort(bans)
+	return bans
+}
+
+func TestForgedLinesAreHeldAgainstTheForger(t *testing.T) {
+	log, esl := forgeryStory(time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC))
+	cfg := forgeryRules(t, &script{events: log}, &script{events: esl}, time.Time{})
+	var verdicts []Verdict
+	e := New(cfg, Options{Tell: func(v Verdict) { verdicts = append(verdicts, v) }})
+	inputs := []Input{{Ref: "log.freeswitch", Source: cfg.Sources[0].Source}, {Ref: "esl.pbx", Source: cfg.Sources[1].Source}}
+	if _, err := e.Replay(t.Context(), inputs, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := bansIn(verdicts); !slices.Equal(got, forgeryVerdicts) {
+		t.Errorf("replay: %q", got)
+	}
+
+	synctest.Test(t, func(t *testing.T) {
+		log, esl := forgeryStory(time.Now())
+		cfg := forgeryRules(t, &script{events: log}, &script{events: esl}, time.Now())
+		var verdicts []Verdict
+		e := New(cfg, Options{Tell: func(v Verdict) { verdicts = append(verdicts, v) }})
+		if err := e.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if got := bansIn(verdicts); !slices.Equal(got, forgeryVerdicts) {
+			t.Errorf("live: %q", got)
+		}
+	})
+}
+
+func TestALogIsNotBelievedWhileItsStreamIsNotHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, esl := forgeryStory(time.Now())
+		cfg := forgeryRules(t, &script{events: log}, &script{events: esl[len(esl)-1:]}, time.Time{})
+		e := New(cfg, Options{Tell: func(v Verdict) { t.Errorf("%s %s by %s", v.Kind, v.Target, v.Rule) }})
+		if err := e.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

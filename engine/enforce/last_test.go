@@ -1,0 +1,38 @@
+package enforce
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"freeswitch-security/engine/ban"
+)
+
+// A teller is an action that holds no state.
+type teller struct{ heard []ban.Kind }
+
+func (t *teller) Apply(ctx context.Context, b ban.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, c := range b.Changes {
+		t.heard = append(t.heard, c.Kind)
+	}
+	return nil
+}
+
+func TestATellerHearsWhatWasDecidedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, told := ban.NewLedger(ban.NewTrust(nil)), &teller{}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // it is to end before it has begun
+		r := New("webhook.x", told, l, everything, quiet)
+		enter(t, l, "203.0.113.1")
+		l.Pass(ban.Change{Kind: ban.Alerted})
+		commit(t, l)
+		r.Run(ctx)
+		if n := len(told.heard); n != 2 {
+			t.Fatalf("%d of 2 were heard: %v", n, told.heard)
+		}
+	})
+}

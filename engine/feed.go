@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+)
+
+// maxTold bounds the refusals that a feed is told of one by one.
+const maxTold = 100
+
+// list enters what a feed lists into the ledger, share by share. What is listed
+// no longer is lifted, if the feed banned it.
+func (e *Engine) list(ctx context.Context, l plugin.Listing) (plugin.Outcome, error) {
+	var out plugin.Outcome
+	for orders := range slices.Chunk(l.Orders, share) {
+		err := e.between(ctx, func() {
+			for _, o := range orders {
+				e.enterListed(o, &out)
+			}
+		})
+		if err != nil {
+			return out, err
+		}
+	}
+	for gone := range slices.Chunk(l.Gone, share) {
+		err := e.between(ctx, func() { e.liftListed(gone, l.Author, &out) })
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, e.durable(ctx)
+}
+
+// enterListed enters one order. That it is banned already is no news.
+func (e *Engine) enterListed(o ban.Order, out *plugin.Outcome) {
+	change, refusal := e.ledger.Enter(o, e.now)
+	if refusal == nil {
+		out.Banned++
+		e.decide(banned(change))
+		return
+	}
+	out.Refusals++
+	if len(out.Refused) < maxTold {
+		out.Refused = append(out.Refused, *refusal)
+	}
+	e.decide(refused(refusal))
+}
+
+// liftListed ends the bans of targets that author banned.
+func (e *Engine) liftListed(targets []netip.Prefix, author string, out *plugin.Outcome) {
+	for _, target := range targets {
+		if b, ok := e.ledger.Covering(target); !ok || b.Target != target || b.Author != author {
+			continue
+		}
+		if c := e.ledger.Lift(target, "listed no longer", e.now, 0); c != nil {
+			out.Lifted++
+			e.decide(unbanned(c))
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/enforce"
+	"freeswitch-security/engine/plugin"
+)
+
+// A Guard is a running engine as its admin listener sees it. It is safe for use by
+// several goroutines, and keeps the core from counting for a few hundred orders at
+// a time at the most.
+type Guard struct {
+	*Engine
+	// Reloading loads the rule files anew; see [admin.Guard].
+	Reloading func(context.Context) ([]admin.Diagnostic, error)
+	Started   time.Time
+}
+
+var _ admin.Guard = (*Guard)(nil)
+
+// share is how many orders are entered between two events: a list of a hundred
+// thousand must not keep the core from counting.
+const share = 500
+
+// between has f called on the goroutine that counts, between two events, and
+// returns when it is done. What it decided is in the hands of the firewall by
+// then, and not yet durable.
+func (e *Engine) between(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case e.live.asked <- func() {
+		f()
+		close(done)
+	}:
+		<-done
+		return nil
+	case <-ctx.Done():
+		return errors.Join(errStopped, ctx.Err())
+	}
+}
+
+// durable waits until all that was decided before is on the disk.
+func (e *Engine) durable(ctx context.Context) error { return e.Do(ctx, func() {}) }
+
+// Block implements [admin.Guard].
+func (g *Guard) Block(ctx context.Context, orders []ban.Order) ([]admin.Outcome, error) {
+	outcomes := make([]admin.Outcome, 0, len(orders))
+	var w waiting
+	for part := range slices.Chunk(orders, share) {
+		err := g.between(ctx, func() {
+			for _, o := range part {
+				outcomes = append(outcomes, g.order(o))
+			}
+			w = g.waiting()
+		})
+		if err != nil {
+			return outcomes, err
+		}
+	}
+	if err := g.durable(ctx); err != nil {
+		return outcomes, err
+	}
+	why := w.settled(ctx)
+	for i := range outcomes {
+		o := &outcomes[i]
+		o.Applied = why == "" && (o.Change != nil || o.Refusal.Standing != nil)
+		if o.Why = why; o.Change == nil && o.Refusal.Standing == nil {
+			o.Why = o.Refusal.Reason
+		}
+	}
+	return outcomes, nil
+}
+
+// order enters one order of a person.
+func (g *Guard) order(o ban.Order) (out admin.Outcome) {
+	if len(o.Terms) == 0 {
+		o.Terms = []ban.Term{g.cfg.Security.BlockDuration}
+	}
+	out.Change, out.Refusal = g.ledger.Enter(o, g.now)
+	if out.Refusal != nil {
+		g.decide(refused(out.Refusal))
+	} else {
+		g.decide(banned(out.Change))
+	}
+	return out
+}
+
+// Unblock implements [admin.Guard].
+func (g *Guard) Unblock(ctx context.Context, r admin.Release) (out admin.Released, err error) {
+	reason := "by " + r.Author
+	if r.Reason != "" {
+		reason += ": " + r.Reason
+	}
+	var w waiting
+	err = g.between(ctx, func() {
+		for b, ok := g.ledger.Covering(r.Target); ok; b, ok = g.ledger.Covering(r.Target) {
+			c := g.ledger.Lift(b.Target, reason, g.now, 0)
+			g.decide(unbanned(c))
+			out.Lifted = append(out.Lifted, *c)
+		}
+		g.ledger.Lift(r.Target, reason, g.now, r.Grace)
+		w = g.waiting()
+	})
+	if err == nil {
+		err = g.durable(ctx)
+	}
+	out.Why = w.settled(ctx)
+	out.Applied = out.Why == ""
+	return out, err
+}
+
+// Covering implements [admin.Guard].
+func (g *Guard) Covering(target netip.Prefix) (ban.Ban, bool) { return g.ledger.Covering(target) }
+
+// BansAfter implements [admin.Guard].
+func (g *Guard) BansAfter(target netip.Prefix, limit int) []ban.Ban {
+	return g.ledger.After(target, limit)
+}
+
+// waiting is what must be waited for until what was decided is in the kernel.
+type waiting struct {
+	seq     uint64
+	runners []*enforce.Runner
+	why     string // why it will not be; "" where it will
+}
+
+// waiting says what to wait for now. It must be called on the goroutine that
+// counts.
+func (e *Engine) waiting() waiting {
+	w := waiting{seq: e.ledger.Seq()}
+	if e.DryRun {
+		w.why = "dry run: no action is carried out"
+		return w
+	}
+	for _, a := range e.cfg.Actions {
+		_, level := a.Action.(plugin.Level)
+		if r := e.live.runs.running[a.Ref]; r != nil && a.Blocks && level {
+			w.runners = append(w.runners, r.runner)
+		}
+	}
+	if len(w.runners) == 0 {
+		w.why = "no action blocks: the rule files declare none, such as action \"iptables\" \"drop\" {}"
+	}
+	return w
+}
+
+// settled waits until the kernel agrees, and returns why it does not.
+func (w *waiting) settled(ctx context.Context) string {
+	for _, r := range w.runners {
+		if err := r.Settled(ctx, w.seq); err != nil {
+			return err.Error()
+		}
+	}
+	return w.why
+}

@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/ban"
+)
+
+// Trust implements [admin.Guard].
+func (g *Guard) Trust(ctx context.Context, entries []admin.Trusted) ([]admin.TrustOutcome, error) {
+	outcomes := make([]admin.TrustOutcome, 0, len(entries))
+	var w waiting
+	for part := range slices.Chunk(entries, share) {
+		err := g.between(ctx, func() {
+			for _, t := range part {
+				outcomes = append(outcomes, g.grant(t))
+			}
+			w = g.waiting()
+		})
+		if err != nil {
+			return outcomes, err
+		}
+	}
+	if err := g.durable(ctx); err != nil {
+		return outcomes, err
+	}
+	why := w.settled(ctx)
+	for i := range outcomes {
+		outcomes[i].Applied, outcomes[i].Why = why == "", why
+	}
+	return outcomes, nil
+}
+
+// grant trusts one network. It must be called on the goroutine that counts.
+func (g *Guard) grant(t admin.Trusted) (out admin.TrustOutcome) {
+	out.Lifted = g.ledger.Grant(ban.Grant{
+		Network: t.Network, Author: t.Author, Comment: t.Comment, Since: t.Since, Until: t.Until,
+	}, g.now)
+	for _, c := range out.Lifted {
+		g.decide(unbanned(&c))
+	}
+	return out
+}
+
+// Untrust implements [admin.Guard].
+func (g *Guard) Untrust(ctx context.Context, network netip.Prefix, _, _ string) (known bool, err error) {
+	err = g.Do(ctx, func() { known = g.ledger.Revoke(network) })
+	return known, err
+}
+
+// Trusted implements [admin.Guard].
+func (g *Guard) Trusted() []admin.Trusted {
+	var all []admin.Trusted
+	for _, t := range g.ledger.Trust().All() {
+		all = append(all, admin.Trusted{Trusted: t})
+	}
+	for _, grant := range g.ledger.Grants() {
+		all = append(all, admin.Trusted{
+			Trusted: ban.Trusted{Network: grant.Network, Name: "whitelist", Comment: grant.Comment},
+			RunTime: true, Author: grant.Author, Since: grant.Since, Until: grant.Until,
+		})
+	}
+	slices.SortStableFunc(all, func(a, b admin.Trusted) int { return a.Network.Compare(b.Network) })
+	return all
+}

@@ -1,0 +1,404 @@
+package known
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+)
+
+var start = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+
+// after is a moment so many seconds after the start.
+func after(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+
+// phone is an event of one phone of an account, at the start; "" is no address.
+func phone(name, user, callID, ip string) *event.Event {
+	ev := &event.Event{Time: start, Name: name, Source: "esl.pbx", User: user, Domain: "pbx", CallID: callID,
+		Fields: map[string]string{"expires": "60"}}
+	if ip != "" {
+		ev.IP = netip.MustParseAddr(ip)
+	}
+	return ev
+}
+
+// at is who is registered in a network, as a text.
+func (r *Registrations) at(network string, now time.Time) string {
+	return strings.Join(r.Accounts(netip.MustParsePrefix(network), now, 10), " ")
+}
+
+func TestRegistrationLivesUntilItsExpiry(t *testing.T) {
+	for expires, lasts := range map[string]time.Duration{
+		"60":                  2 * time.Minute,
+		"0":                   time.Minute,
+		"-20":                 time.Minute,
+		"":                    61 * time.Minute,
+		"never":               61 * time.Minute,
+		"9223372036854775807": 7*24*time.Hour + time.Minute,
+	} {
+		r := NewRegistrations()
+		ev := phone(event.Registered, "1000", "a", "203.0.113.7")
+		ev.Fields["expires"] = expires
+		r.Learn(ev, start)
+		for _, step := range []struct {
+			now   time.Time
+			holds bool
+		}{{start.Add(lasts - 1), true}, {start.Add(lasts), false}} {
+			if got := r.Holds(netip.MustParsePrefix("203.0.113.0/24"), step.now); got != step.holds {
+				t.Errorf("expires %q: after %s it is %t", expires, step.now.Sub(start), got)
+			}
+		}
+		if r.Size() != 0 {
+			t.Errorf("expires %q: what is over is still remembered", expires)
+		}
+	}
+}
+
+func TestRegistrationRenewed(t *testing.T) {
+	r := NewRegistrations()
+	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
+	again := phone(event.Registered, "1000", "a", "203.0.113.7")
+	again.Time = after(100)
+	r.Learn(again, after(100))
+
+	// A list that the switch drew up before that must not take the time back.
+	list := phone(event.Registered, "1000", "a", "203.0.113.7")
+	list.Repeat, list.Fields = true, map[string]string{"expires": "1"}
+	r.Learn(list, after(101))
+	if got := r.at("203.0.113.7/32", after(219)); got != "1000@pbx" {
+		t.Errorf("registered: %q", got)
+	}
+	if got := r.at("203.0.113.7/32", after(220)); got != "" {
+		t.Errorf("registered after all: %q", got)
+	}
+}
+
+func TestSeveralPhonesBehindOneAddress(t *testing.T) {
+	r := NewRegistrations()
+	for _, user := range []string{"1000", "1001", "1002"} {
+		r.Learn(phone(event.Registered, user, "call of "+user, "203.0.113.7"), start)
+	}
+	r.Learn(phone(event.Registered, "1000", "second phone", "203.0.113.7"), start)
+	r.Learn(phone(event.Registered, "1003", "elsewhere", "203.0.113.8"), start)
+	for _, step := range []struct{ user, callID, left string }{
+		{"1001", "call of 1001", "1000@pbx 1002@pbx"},
+		{"1000", "call of 1000", "1002@pbx 1000@pbx"},
+		{"1000", "never heard of", "1002@pbx 1000@pbx"},
+		{"1002", "call of 1002", "1000@pbx"},
+		{"1000", "second phone", ""},
+	} {
+		r.Learn(phone(event.Unregistered, step.user, step.callID, "203.0.113.7"), start)
+		if got := r.at("203.0.113.7/32", start); got != step.left {
+			t.Errorf("without %q of %s: %q, want %q", step.callID, step.user, got, step.left)
+		}
+	}
+	if got := r.at("203.0.113.0/24", start); got != "1003@pbx" {
+		t.Errorf("next to it: %q", got)
+	}
+}
+
+// TestWhichPhone registers a phone and tells by other words that it is gone.
+func TestWhichPhone(t *testing.T) {
+	for name, test := range map[string]struct {
+		gone func(*event.Event)
+		left bool
+	}{
+		"by its Call-ID, from elsewhere":     {func(ev *event.Event) { ev.IP = netip.MustParseAddr("198.51.100.1") }, false},
+		"by its contact":                     {func(ev *event.Event) { ev.CallID = "b" }, false},
+		"by its contact, without an address": {func(ev *event.Event) { ev.CallID, ev.IP = "b", netip.Addr{} }, false},
+		"by its contact, from elsewhere":     {func(ev *event.Event) { ev.CallID, ev.IP = "b", netip.MustParseAddr("198.51.100.1") }, true},
+		"by the account alone":               {func(ev *event.Event) { ev.CallID, ev.Fields, ev.IP = "", nil, netip.Addr{} }, false},
+		"by the account and address":         {func(ev *event.Event) { ev.CallID, ev.Fields = "", nil }, false},
+		"by the account, from elsewhere":     {func(ev *event.Event) { ev.CallID, ev.Fields, ev.IP = "", nil, netip.MustParseAddr("198.51.100.1") }, true},
+		"of another account":                 {func(ev *event.Event) { ev.User = "1001" }, true},
+		"of another domain":                  {func(ev *event.Event) { ev.Domain = "other" }, true},
+		"told by another source":             {func(ev *event.Event) { ev.Source = "esl.other" }, true},
+	} {
+		r := NewRegistrations()
+		ev := phone(event.Registered, "1000", "a", "203.0.113.7")
+		ev.Fields["contact"] = "sip:1000@192.168.1.10"
+		r.Learn(ev, start)
+		gone := *ev
+		gone.Name, gone.Fields = event.Unregistered, maps.Clone(ev.Fields)
+		test.gone(&gone)
+		r.Learn(&gone, start)
+		if left := r.Size() == 1; left != test.left {
+			t.Errorf("%s: still registered is %t", name, left)
+		}
+	}
+}
+
+// TestPhoneStartsAnew has a phone lose its Call-ID, and another one of the account
+// live in a house with the same private network.
+func TestPhoneStartsAnew(t *testing.T) {
+	r := NewRegistrations()
+	for _, one := range []struct{ callID, ip string }{
+		{"a", "203.0.113.7"}, {"b", "203.0.113.7"}, {"other house", "198.51.100.1"},
+	} {
+		ev := phone(event.Registered, "1000", one.callID, one.ip)
+		ev.Fields["contact"] = "sip:1000@192.168.1.10"
+		r.Learn(ev, start)
+	}
+	if r.Size() != 2 {
+		t.Errorf("%d registrations, want 2", r.Size())
+	}
+	if r.at("203.0.113.7/32", start) == "" || r.at("198.51.100.1/32", start) == "" {
+		t.Error("one of the two phones is missing")
+	}
+}
+
+func TestPhoneMoves(t *testing.T) {
+	r := NewRegistrations()
+	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
+	r.Learn(phone(event.Registered, "1000", "a", "2001:db8::7"), start)
+	if old, now := r.at("203.0.113.7/32", start), r.at("2001:db8::/64", start); old != "" || now != "1000@pbx" {
+		t.Errorf("at the old address %q, at the new one %q", old, now)
+	}
+}
+
+func TestWhatProtectsNobody(t *testing.T) {
+	blind := phone(event.Registered, "1000", "a", "203.0.113.7")
+	blind.Fields["authenticated"] = "false"
+	nameless := phone(event.Registered, "", "a", "203.0.113.7")
+	old := phone(event.Registered, "1000", "a", "203.0.113.7")
+	old.Time = start.Add(-time.Hour)
+	for _, ev := range []*event.Event{blind, nameless, old,
+		phone(event.Registered, "1000", "a", ""), phone(event.AuthSuccess, "1000", "a", "203.0.113.7"),
+	} {
+		r := NewRegistrations()
+		r.Learn(ev, start)
+		if r.Size() != 0 {
+			t.Errorf("registered by %+v", ev)
+		}
+	}
+	r := NewRegistrations()
+	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
+	r.Learn(blind, start)
+	if r.Size() != 1 {
+		t.Error("a registration that anybody could send has taken the place of a true one")
+	}
+}
+
+// TestListOfABlindProfile has a switch list who is registered, without telling who
+// showed a password, and then take somebody in who did not.
+func TestListOfABlindProfile(t *testing.T) {
+	r := NewRegistrations()
+	listed := func(user, callID, ip, profile string) *event.Event {
+		ev := phone(event.Registered, user, callID, ip)
+		ev.Repeat, ev.Profile = true, profile
+		return ev
+	}
+	shown := phone(event.Registered, "1000", "a", "203.0.113.1")
+	shown.Profile, shown.Fields["authenticated"] = "lab", "true"
+	blind := phone(event.Registered, "1002", "c", "203.0.113.3")
+	blind.Profile, blind.Fields["authenticated"] = "lab", "false"
+	const all = "203.0.113.0/24"
+	for i, step := range []struct {
+		ev   *event.Event
+		left string
+	}{
+		{listed("1000", "a", "203.0.113.1", "lab"), "1000@pbx"},
+		{listed("1001", "b", "203.0.113.2", "lab"), "1000@pbx 1001@pbx"},
+		{listed("1002", "c", "203.0.113.3", "lab"), "1000@pbx 1001@pbx 1002@pbx"},
+		{listed("1003", "d", "203.0.113.4", "office"), "1000@pbx 1001@pbx 1002@pbx 1003@pbx"},
+		{shown, "1000@pbx 1001@pbx 1002@pbx 1003@pbx"},
+		{blind, "1000@pbx 1003@pbx"},
+		{listed("1002", "c", "203.0.113.3", "lab"), "1000@pbx 1003@pbx"},
+		{listed("1000", "a", "203.0.113.3", "lab"), "1000@pbx 1003@pbx"},
+		{listed("1004", "e", "203.0.113.5", "office"), "1000@pbx 1003@pbx 1004@pbx"},
+	} {
+		r.Learn(step.ev, start)
+		if got := r.at(all, start); got != step.left {
+			t.Errorf("step %d: %q, want %q", i, got, step.left)
+		}
+	}
+	if got := r.at("203.0.113.3/32", start); got != "" {
+		t.Errorf("who showed no password protects as %q", got)
+	}
+	confirmed := listed("1000", "a", "203.0.113.1", "lab")
+	confirmed.Time = after(100)
+	r.Learn(confirmed, after(100))
+	if got := r.at(all, after(200)); got != "1000@pbx" {
+		t.Errorf("after a list that confirms: %q", got)
+	}
+}
+
+func TestRegistrationsAreBounded(t *testing.T) {
+	r := NewRegistrations()
+	r.limit = 3
+	for i := range 5 {
+		ev := phone(event.Registered, fmt.Sprint(1000+i), "a", "203.0.113.7")
+		ev.Time = after(i)
+		r.Learn(ev, after(i))
+	}
+	if got := r.at("203.0.113.7/32", after(5)); got != "1002@pbx 1003@pbx 1004@pbx" || r.Evicted() != 2 {
+		t.Errorf("left are %q, evicted %d", got, r.Evicted())
+	}
+
+	r = NewRegistrations()
+	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
+	for i := range maxPerAccount + 20 {
+		ev := phone(event.Registered, "1001", fmt.Sprint(i), "198.51.100.1")
+		ev.Time = after(1)
+		r.Learn(ev, after(1))
+	}
+	if r.Size() != 1+maxPerAccount || r.Evicted() != 20 || r.at("203.0.113.7/32", after(1)) == "" {
+		t.Errorf("%d registrations, evicted %d", r.Size(), r.Evicted())
+	}
+}
+
+func TestRegistrationsOfASourceThatIsGone(t *testing.T) {
+	r := NewRegistrations()
+	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
+	other := phone(event.Registered, "1001", "a", "203.0.113.7")
+	other.Source = "esl.other"
+	r.Learn(other, start)
+	r.Retain(func(source string) bool { return source == "esl.pbx" })
+	if got := r.at("203.0.113.7/32", start); got != "1000@pbx" {
+		t.Errorf("left are %q", got)
+	}
+}
+
+func TestAccount(t *testing.T) {
+	for _, test := range []struct{ user, domain, want string }{
+		{"1000", "pbx", "1000@pbx"},
+		{"1000", "", "1000"},
+		{"a\x1b[31m\nb", "p\u202ebx", `a\x1b[31m\nb@p\u202ebx`},
+		{strings.Repeat("u", 1000), "", strings.Repeat("u", event.MaxField)},
+	} {
+		if got := Account(test.user, test.domain); got != test.want {
+			t.Errorf("Account(%q, %q) = %q, want %q", test.user, test.domain, got, test.want)
+		}
+	}
+}
+
+// A model is what is registered, kept in the plainest way.
+type model map[[2]string]struct { // by user and Call-ID
+	ip    netip.Addr
+	until time.Time
+}
+
+func (m model) learn(ev *event.Event) {
+	key := [2]string{ev.User, ev.CallID}
+	if ev.Name == event.Unregistered {
+		delete(m, key)
+		return
+	}
+	if ev.Fields["authenticated"] == "false" {
+		return
+	}
+	seconds, _ := strconv.Atoi(ev.Fields["expires"])
+	one := m[key]
+	one.ip, one.until = ev.IP, ev.Time.Add(time.Duration(seconds)*time.Second+time.Minute)
+	m[key] = one
+}
+
+func (m model) holds(network netip.Prefix, now time.Time) bool {
+	for _, one := range m {
+		if network.Contains(one.ip) && one.until.After(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestRegistrationsAgreeWithTheModel compares random stories after every step.
+func TestRegistrationsAgreeWithTheModel(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		r, m := NewRegistrations(), model{}
+		now := start
+		for step := range 200 {
+			now = now.Add(time.Duration(rng.IntN(60)) * time.Second)
+			ev := phone(event.Registered, fmt.Sprint(1000+rng.IntN(4)), fmt.Sprint(rng.IntN(3)), fmt.Sprintf("203.0.113.%d", rng.IntN(5)))
+			ev.Time = now
+			switch rng.IntN(6) {
+			case 0:
+				ev.Name = event.Unregistered
+			case 1:
+				ev.Fields["authenticated"] = "false"
+			}
+			if ev.Name == event.Registered {
+				ev.Fields["expires"] = fmt.Sprint(rng.IntN(300))
+			}
+			r.Learn(ev, now)
+			m.learn(ev)
+			for _, bits := range []int{32, 30, 24} {
+				network := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(rng.IntN(5))}), bits).Masked()
+				if got, want := r.Holds(network, now), m.holds(network, now); got != want {
+					t.Fatalf("seed %d, step %d: somebody in %s is %t, want %t", seed, step, network, got, want)
+				}
+			}
+			r.check(t)
+		}
+	}
+}
+
+// check holds the parts of the set against each other.
+func (r *Registrations) check(t *testing.T) {
+	t.Helper()
+	var byAccount, byPlace int
+	for _, all := range r.accounts {
+		byAccount += len(all)
+	}
+	for network, p := range r.places.All() {
+		for one := p.first; one != nil; one = one.next {
+			byPlace++
+			if single(one.addr) != network || r.lives[one.index] != one || !slices.Contains(r.accounts[one.account], one) {
+				t.Fatalf("%+v is out of place", one)
+			}
+		}
+	}
+	if byAccount != len(r.lives) || byPlace != len(r.lives) {
+		t.Fatalf("%d by account, %d by address, %d by time", byAccount, byPlace, len(r.lives))
+	}
+}
+
+// FuzzLearn takes in whatever a source may report.
+func FuzzLearn(f *testing.F) {
+	f.Add("registered", "1000", "pbx", "a", "sip:1000@192.168.1.10", "60", "true")
+	f.Add("unregistered", "1000", "", "", "", "", "")
+	f.Add("gateway", "", "", "", "", "-9223372036854775808", "false")
+	f.Fuzz(func(t *testing.T, name, user, domain, callID, contact, expires, authenticated string) {
+		r, g := NewRegistrations(), NewGateways()
+		for i := range 3 {
+			ev := &event.Event{Time: after(i), Name: name, Source: "esl.pbx", User: user, Domain: domain, CallID: callID,
+				IP:     netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}),
+				Fields: map[string]string{"contact": contact, "expires": expires, "authenticated": authenticated, "gateway": user}}
+			r.Learn(ev, after(i))
+			g.Learn(ev)
+			ev.Name = event.Registered
+			r.Learn(ev, after(i))
+			r.check(t)
+		}
+		if r.Holds(netip.MustParsePrefix("0.0.0.0/0"), start.Add(longestExpiry+2*grace)) {
+			t.Error("registered for longer than anybody may be")
+		}
+		g.Trusted()
+	})
+}
+
+// BenchmarkLearn is one phone that renews, of 50,000 behind one proxy.
+func BenchmarkLearn(b *testing.B) {
+	r := NewRegistrations()
+	var events []*event.Event
+	for i := range 50_000 {
+		events = append(events, phone(event.Registered, fmt.Sprint(i), fmt.Sprint("call of ", i), "203.0.113.7"))
+		r.Learn(events[i], start)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		ev := events[i%len(events)]
+		ev.Time = after(i / len(events))
+		r.Learn(ev, after(i/len(events)))
+		i++
+	}
+}

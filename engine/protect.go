@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/known"
+)
+
+// knownGood is whom the switch itself knows, as far as security.protect asks for
+// it. It outlives a reload and not the process: a source lists at every connect
+// who is there.
+type knownGood struct {
+	registrations *known.Registrations // nil: protect does not list "registered"
+	gateways      *known.Gateways      // nil: protect does not list "gateways"
+	changed       bool                 // the gateways, since the ledger was told of them
+}
+
+// agree remembers what the configuration asks for, from the sources that it has.
+func (k *knownGood) agree(cfg *config.Config) {
+	protect := cfg.Security.Protect
+	if !protect.Registered {
+		k.registrations = nil
+	} else if k.registrations == nil {
+		k.registrations = known.NewRegistrations()
+	}
+	if !protect.Gateways {
+		k.gateways = nil
+	} else if k.gateways == nil {
+		k.gateways = known.NewGateways()
+	}
+	follows := func(ref string) bool {
+		return slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == ref })
+	}
+	if k.registrations != nil {
+		k.registrations.Retain(follows)
+	}
+	if k.gateways != nil {
+		k.gateways.Retain(follows)
+	}
+}
+
+// learn takes in what an event tells of registrations and gateways.
+func (k *knownGood) learn(ev *event.Event, now time.Time) {
+	if k.registrations != nil {
+		k.registrations.Learn(ev, now)
+	}
+	if k.gateways != nil && k.gateways.Learn(ev) {
+		k.changed = true
+	}
+}
+
+// wants names the events of a source that the rules on it can match, and those
+// that tell whom the switch knows; nil: any.
+func (e *Engine) wants(source string) map[string]bool {
+	want := e.desk.Wants(source, e.rules.Wants)
+	var more []string
+	if e.known.registrations != nil {
+		more = append(more, known.RegistrationEvents...)
+	}
+	if e.known.gateways != nil {
+		more = append(more, known.GatewayEvents...)
+	}
+	if want == nil || len(more) == 0 {
+		return want
+	}
+	want = maps.Clone(want)
+	for _, name := range more {
+		want[name] = true
+	}
+	return want
+}
+
+// trust is whom nobody may ban: the host's own addresses, what the configuration
+// lists, and the gateways. What is written is named before what was learned.
+func (e *Engine) trust() *ban.Trust {
+	trusted := slices.Concat(e.Hosts(), e.cfg.Trusted)
+	if e.known.gateways != nil {
+		trusted = append(trusted, e.known.gateways.Trusted()...)
+	}
+	return ban.NewTrust(trusted)
+}
+
+// setTrust hands the ledger the trust, and decides on the bans that it lifts.
+func (e *Engine) setTrust() {
+	e.known.changed = false
+	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
+		e.decide(unbanned(&c))
+	}
+}
+
+// retrust is setTrust where the gateways have changed. A switch reports hundreds
+// of them at once when it is connected to, and the ledger looks at all of its bans
+// each time: so it is told before it decides on an order, and when what was
+// decided is handed on.
+func (e *Engine) retrust() {
+	if e.known.changed {
+		e.setTrust()
+	}
+}
+
+// besideProtected is an order that leaves those alone who are protected: where
+// its target is a network with a registered phone in it, the address that fired
+// is banned alone, as it is where the network contains somebody trusted. The
+// neighbours of a phone are none of its friends: who scans from beside it is still
+// to be stopped.
+func (e *Engine) besideProtected(o ban.Order) ban.Order {
+	alone := single(o.Address)
+	if !o.Target.IsSingleIP() && e.protected(o.Target) && !e.protected(alone) {
+		o.Target = alone
+	}
+	return o
+}
+
+// protected reports whether somebody in the network is registered at the switch.
+func (e *Engine) protected(network netip.Prefix) bool {
+	return e.known.registrations != nil && e.known.registrations.Holds(network, e.now)
+}
+
+// spared is the ban that an order would lead to if its target were not protected;
+// nil where it is not protected, or there would be no ban in any case. A ban that
+// stands is not touched by it: a registration does not lift it, and neither does
+// one that comes later, since whoever guesses the password of one account would be
+// free to go on with the others.
+func (e *Engine) spared(o ban.Order) *ban.Change {
+	change, _ := e.ledger.Consider(o, e.now)
+	if change == nil || !e.protected(change.Ban.Target) {
+		return nil
+	}
+	return change
+}
+
+// whyProtected says who protects the target and who failed.
+func (e *Engine) whyProtected(b *ban.Ban) string {
+	reason := "protected: registered (" + some(e.known.registrations.Accounts(b.Target, e.now, maxNamed+1)) + ")"
+	if failed := failedAccounts(b.Evidence); len(failed) > 0 {
+		reason += "; failed: " + some(failed)
+	}
+	return reason + "; " + b.Reason
+}
+
+// maxNamed is how many accounts a reason names.
+const maxNamed = 3
+
+// some lists the first few of names.
+func some(names []string) string {
+	if len(names) <= maxNamed {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:maxNamed], ", ") + ", …"
+}
+
+// failedAccounts names the accounts that were tried, in the order of their first
+// attempts: one more at the most than a reason names.
+func failedAccounts(evidence []ban.Evidence) []string {
+	var names []string
+	for _, e := range evidence {
+		if e.User == "" {
+			continue
+		}
+		if name := known.Account(e.User, e.Domain); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -1,0 +1,455 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/rule"
+)
+
+var morning = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+
+// A story is an engine that is told of events, one by one.
+type story struct {
+	*Engine
+	t       *testing.T
+	now     time.Time
+	got     []Verdict
+	cursor  *ban.Cursor
+	changes []ban.Change
+}
+
+// tell starts a story in the morning, with the rules of guessing unless others are
+// given.
+func tellStory(t *testing.T, rules ...*rule.Spec) *story {
+	t.Helper()
+	s := &story{t: t, now: morning}
+	cfg := guessing(t, config.Source{Ref: "log.x", Source: &script{}})
+	if len(rules) > 0 {
+		cfg.Rules = rules
+	}
+	s.Engine = New(cfg, Options{Tell: func(v Verdict) { s.got = append(s.got, v) }})
+	s.cursor = s.ledger.Cursor(false)
+	return s
+}
+
+// banning is the first rule of guessing alone: three failures in a minute.
+func banning(t *testing.T) *rule.Spec {
+	spec := *guessing(t, config.Source{Ref: "log.x"}).Rules[0]
+	spec.Brake = nil
+	return &spec
+}
+
+// hears lets a second pass and then an event happen; "" is no address.
+func (s *story) hears(name, user, ip string) {
+	s.t.Helper()
+	s.now = s.now.Add(time.Second)
+	ev := &event.Event{Time: s.now, Name: name, Source: "log.x", User: user, Domain: "pbx", Fields: map[string]string{"gateway": user}}
+	if ip != "" {
+		ev.IP = netip.MustParseAddr(ip)
+	}
+	s.observe(ev, s.now)
+	if err := s.settle(); err != nil {
+		s.t.Fatal(err)
+	}
+	changes, _ := s.cursor.Take()
+	s.changes = append(s.changes, changes...)
+}
+
+func (s *story) fails(times int, user, ip string) {
+	s.t.Helper()
+	for range times {
+		s.hears(event.AuthFailure, user, ip)
+	}
+}
+
+// said is the verdicts so far, in words.
+func (s *story) said() string {
+	var lines []string
+	for _, v := range s.got {
+		lines = append(lines, fmt.Sprintf("%s %s: %s", v.Kind, ban.FormatTarget(v.Target), v.Reason))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (s *story) want(said ...string) {
+	s.t.Helper()
+	if got := s.said(); got != strings.Join(said, "\n") {
+		s.t.Errorf("verdicts:\n%s\nwant:\n%s", got, strings.Join(said, "\n"))
+	}
+}
+
+// TestOfficeWithOneBadPhone is five registered phones behind one address and a
+// sixth with an old password, for as long as they stay registered.
+func TestOfficeWithOneBadPhone(t *testing.T) {
+	spec := banning(t)
+	spec.Ban.Terms = []ban.Term{mustTerm(t, "2h")}
+	s := tellStory(t, spec)
+	for i := range 5 {
+		s.hears(event.Registered, fmt.Sprint(1001+i), "203.0.113.7")
+	}
+	for range 50 {
+		s.fails(3, "1000", "203.0.113.7")
+		s.now = s.now.Add(time.Minute)
+		s.Reload(s.cfg)
+	}
+	s.want("refused 203.0.113.7: protected: registered (1001@pbx, 1002@pbx, 1003@pbx, …); failed: 1000@pbx; 3 in 1m, per ip 203.0.113.7")
+	v := s.got[0]
+	if !v.Protected || v.Standing || v.Offence != 1 || v.Term != mustTerm(t, "2h") || len(v.Evidence) != 3 || !v.Until.IsZero() {
+		t.Errorf("verdict %+v", v)
+	}
+	if len(s.changes) != 1 || s.ledger.Size() != 0 {
+		t.Fatalf("changes %+v, bans %v", s.changes, s.ledger.Bans())
+	}
+	c := s.changes[0]
+	if c.Kind != ban.Spared || c.Reason != v.Reason || c.InForce() || !c.At.Equal(v.Time) ||
+		c.Ban.Rule != "guessing" || c.Ban.Author != ban.ByRule || c.Ban.Key != "203.0.113.7" || c.Ban.Offence != 1 ||
+		!c.Ban.Until.Equal(v.Time.Add(2*time.Hour)) || c.Ban.Actions != nil {
+		t.Errorf("change %+v", c)
+	}
+}
+
+// TestSparingIsToldAgain goes on past the time that the ban would have taken, and
+// past the registration.
+func TestSparingIsToldAgain(t *testing.T) {
+	spec := banning(t) // bans for 40s
+	s := tellStory(t, spec)
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	s.fails(9, "1000", "203.0.113.7")
+	s.now = s.now.Add(time.Minute)
+	s.fails(3, "", "203.0.113.7")
+	s.hears(event.Unregistered, "1001", "203.0.113.7")
+	s.fails(3, "1000", "203.0.113.7")
+	const spared = "refused 203.0.113.7: protected: registered (1001@pbx)"
+	s.want(
+		spared+"; failed: 1000@pbx; 3 in 1m, per ip 203.0.113.7",
+		spared+"; 3 in 1m, per ip 203.0.113.7, and 2 more since the last one that was told",
+		"ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7",
+	)
+	if got := s.got[2]; got.Offence != 1 {
+		t.Errorf("a ban that there was not counts as an offence: %+v", got)
+	}
+}
+
+// TestWhoeverIsBesideAPhone fails from the network of a registered phone.
+func TestWhoeverIsBesideAPhone(t *testing.T) {
+	for _, test := range []struct {
+		network     rule.Network
+		phone, next string
+		alone       string
+	}{
+		{rule.Host, "2001:db8::1", "2001:db8::2", "2001:db8::2"},
+		{rule.Network{V4: 24, V6: 64}, "203.0.113.1", "203.0.113.2", "203.0.113.2"},
+		{rule.Network{V4: 24, V6: 64}, "203.0.114.1", "203.0.113.2", "203.0.113.0/24"},
+	} {
+		spec := banning(t)
+		spec.Ban.Network = test.network
+		s := tellStory(t, spec)
+		s.hears(event.Registered, "1001", test.phone)
+		s.fails(3, "1000", test.next)
+		if len(s.got) != 1 || s.got[0].Kind != Ban || ban.FormatTarget(s.got[0].Target) != test.alone {
+			t.Errorf("beside %s: %s", test.phone, s.said())
+		}
+		s.fails(3, "1000", test.phone)
+		if wide := test.alone == "203.0.113.0/24"; !wide && (len(s.got) != 2 || !s.got[1].Protected) {
+			t.Errorf("the phone itself: %s", s.said())
+		}
+	}
+}
+
+// TestAStandingBanIsNotLifted registers somebody who is banned already: he stays
+// so, and his ban is not made longer.
+func TestAStandingBanIsNotLifted(t *testing.T) {
+	short, long := banning(t), banning(t)
+	long.Name, long.Ban = "stricter", &rule.Ban{Terms: []ban.Term{mustTerm(t, "1d")}, Network: rule.Host}
+	long.Threshold = &rule.Threshold{Count: 6, Within: time.Minute, Per: short.Threshold.Per}
+	s := tellStory(t, short, long)
+	s.fails(3, "1000", "203.0.113.7")
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	s.fails(3, "1000", "203.0.113.7")
+	if len(s.got) != 3 || s.got[0].Kind != Ban || !s.got[1].Standing || !s.got[2].Protected {
+		t.Fatalf("verdicts:\n%s", s.said())
+	}
+	if bans := s.ledger.Bans(); len(bans) != 1 || bans[0].Rule != "guessing" {
+		t.Errorf("bans %+v", bans)
+	}
+}
+
+// TestProtectionYields goes to those who may ban a registered address, and shows
+// what comes of a protection that is not asked for.
+func TestProtectionYields(t *testing.T) {
+	s := tellStory(t, banning(t))
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	order := ban.Order{Target: netip.MustParsePrefix("203.0.113.7/32"), Author: "api alice", At: s.now, Terms: []ban.Term{mustTerm(t, "1h")}}
+	if _, refusal := s.ledger.Enter(order, s.now); refusal != nil {
+		t.Errorf("refused to the operator: %+v", refusal)
+	}
+
+	without := *s.cfg
+	without.Security.Protect = config.Protect{}
+	s = tellStory(t, banning(t))
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	s.Reload(&without)
+	s.fails(3, "1000", "203.0.113.7")
+	s.want("ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7")
+}
+
+// TestSparedInsteadOfAlerted has a rule that bans and alerts: people hear once.
+func TestSparedInsteadOfAlerted(t *testing.T) {
+	spec := banning(t)
+	spec.Ban.Actions = []string{"iptables.drop", "webhook.noc"}
+	spec.Alert = &rule.Alert{Actions: []string{"esl.pbx", "webhook.noc"}}
+	s := tellStory(t, spec)
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	s.fails(3, "1000", "203.0.113.7")
+	s.fails(3, "1000", "203.0.113.8")
+	var told []string
+	for _, c := range s.changes {
+		told = append(told, fmt.Sprint(c.Kind, " ", ban.FormatTarget(c.Ban.Target), " ", c.Ban.Actions))
+	}
+	if got, want := strings.Join(told, "\n"), "spared 203.0.113.7 [esl.pbx iptables.drop webhook.noc]\n"+
+		"alerted 203.0.113.8 [esl.pbx webhook.noc]\nbanned 203.0.113.8 [iptables.drop webhook.noc]"; got != want {
+		t.Errorf("told\n%s\nwant\n%s", got, want)
+	}
+	spec.Alert.Actions = nil
+	if all := toldOfSparing(spec); all != nil {
+		t.Errorf("an alert to all reaches %q", all)
+	}
+}
+
+// TestGatewaysAreTrusted connects a switch whose carrier is banned.
+func TestGatewaysAreTrusted(t *testing.T) {
+	s := tellStory(t, banning(t))
+	asked := 0
+	s.Hosts = func() []ban.Trusted { asked++; return nil }
+	s.fails(3, "", "203.0.113.9")
+	s.hears(event.Gateway, "carrier", "203.0.113.9")
+	s.fails(3, "", "203.0.113.9")
+	for range 50 {
+		s.hears(event.Gateway, "carrier", "203.0.113.9")
+	}
+	if asked != 1 {
+		t.Errorf("the trust was put together %d times for one gateway", asked)
+	}
+	s.Reload(s.cfg)
+	s.fails(3, "", "203.0.113.9")
+	s.hears(event.GatewayRemoved, "carrier", "")
+	s.fails(3, "", "203.0.113.9")
+	const why = "trusted: gateway carrier of log.x"
+	s.want(
+		"ban 203.0.113.9: 3 in 1m, per ip 203.0.113.9",
+		"unban 203.0.113.9: lifted: "+why,
+		"refused 203.0.113.9: "+why,
+		"refused 203.0.113.9: "+why,
+		"ban 203.0.113.9: 3 in 1m, per ip 203.0.113.9",
+	)
+}
+
+// TestGatewaysOfASourceThatIsGone takes the switch out of the configuration.
+func TestGatewaysOfASourceThatIsGone(t *testing.T) {
+	s := tellStory(t, banning(t))
+	s.hears(event.Gateway, "carrier", "203.0.113.9")
+	without := *s.cfg
+	without.Sources = nil
+	s.Reload(&without)
+	s.fails(3, "", "203.0.113.9")
+	s.want("ban 203.0.113.9: 3 in 1m, per ip 203.0.113.9")
+}
+
+// TestManyGatewaysAtOnce lists hundreds of gateways in one burst, and bans nobody
+// of them in it.
+func TestManyGatewaysAtOnce(t *testing.T) {
+	s := tellStory(t, banning(t))
+	asked := 0
+	s.Hosts = func() []ban.Trusted { asked++; return nil }
+	burst := func(name string) {
+		for i := range 500 {
+			s.observe(&event.Event{Time: morning, Name: name, Source: "log.x", Fields: map[string]string{"gateway": "carrier"},
+				IP: netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)})}, morning)
+		}
+	}
+	burst(event.Gateway)
+	for range 3 {
+		s.observe(&event.Event{Time: morning, Name: event.AuthFailure, Source: "log.x", IP: netip.MustParseAddr("198.51.1.1")}, morning)
+	}
+	burst(event.GatewayRemoved)
+	if err := s.settle(); err != nil {
+		t.Fatal(err)
+	}
+	s.want("refused 198.51.1.1: trusted: gateway carrier of log.x")
+	if asked != 2 {
+		t.Errorf("the trust was put together %d times", asked)
+	}
+}
+
+// TestWhoeverIsRegisteredIsNeverBanned tells random stories, and holds each ban
+// of a rule against a plain list of who is registered.
+func TestWhoeverIsRegisteredIsNeverBanned(t *testing.T) {
+	bans, spared := 0, 0
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		s := tellStory(t)
+		s.cfg.Rules[0].Ban.Network = rule.Network{V4: 32 - rng.IntN(9), V6: 64}
+		s.cfg.Rules[1].Ban.All = rng.IntN(2) == 0
+		s.Reload(s.cfg)
+		live := map[string]struct {
+			ip    netip.Addr
+			until time.Time
+		}{}
+		now := morning
+		for _, ev := range attack(rng, morning, "log.x") {
+			if ev.Time.After(now) {
+				now = ev.Time
+			}
+			switch {
+			case ev.Name == event.Unregistered:
+				// A phone without Call-ID and contact is the only one of its account at
+				// its address.
+				delete(live, ev.User+" "+ev.IP.String())
+			case ev.Name == event.Registered:
+				seconds, _ := time.ParseDuration(ev.Fields["expires"] + "s")
+				one := live[ev.User+" "+ev.IP.String()]
+				one.ip, one.until = ev.IP, later(one.until, ev.Time.Add(seconds+time.Minute))
+				live[ev.User+" "+ev.IP.String()] = one
+			}
+			before := len(s.got)
+			s.observe(&ev, now)
+			if err := s.settle(); err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range s.got[before:] {
+				if v.Protected {
+					spared++
+				}
+				if v.Kind != Ban {
+					continue
+				}
+				bans++
+				for who, one := range live {
+					if v.Target.Contains(one.ip) && one.until.After(now) {
+						t.Fatalf("seed %d: %s is banned, where %s is registered until %s", seed, v.Target, who, one.until)
+					}
+				}
+			}
+		}
+	}
+	if bans < 300 || spared < 100 {
+		t.Errorf("%d bans and %d sparings: the stories test too little", bans, spared)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// TestASourceIsAskedForWhatProtectNeeds turns protection on by a reload.
+func TestASourceIsAskedForWhatProtectNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &listener{asked: make(chan map[string]bool, 10)}
+		with := guessing(t, config.Source{Ref: "log.x", Source: src})
+		with.Security.Protect = config.Protect{Registered: true}
+		without := guessing(t, config.Source{Ref: "log.x", Source: src})
+		without.Security.Protect = config.Protect{}
+		e := New(without, Options{Tell: func(Verdict) {}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		if want := <-src.asked; len(want) != 1 {
+			t.Errorf("asked for %v without protection", want)
+		}
+		for range 2 {
+			if err := e.Do(ctx, func() { e.Reload(with) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if n := len(src.asked); n != 1 {
+			t.Fatalf("asked %d times more, want once", n)
+		}
+		if want := <-src.asked; len(want) != 3 || !want[event.Registered] || !want[event.Unregistered] || !want[event.AuthFailure] {
+			t.Errorf("asked for %v", want)
+		}
+		if own := e.rules.Wants("log.x"); len(own) != 1 {
+			t.Errorf("the rules want %v now", own)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A teller notes what it is told.
+type teller struct{ told []ban.Kind }
+
+func (a *teller) Apply(_ context.Context, batch ban.Batch) error {
+	for _, c := range batch.Changes {
+		a.told = append(a.told, c.Kind)
+	}
+	return nil
+}
+
+// TestTellersHear runs an engine live, with an action that tells.
+func TestTellersHear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &script{}
+		at := time.Now()
+		add := func(name, user, ip string) {
+			at = at.Add(time.Second)
+			src.events = append(src.events, event.Event{Time: at, Name: name, Source: "log.x", User: user, IP: netip.MustParseAddr(ip)})
+		}
+		add(event.Registered, "1001", "203.0.113.7")
+		for i := range 3 {
+			add(event.AuthFailure, "1000", "203.0.113.7")
+			add(event.AuthFailure, "1002", fmt.Sprint("198.51.100.", i))
+		}
+		noc, other := &teller{}, &teller{}
+		cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
+		cfg.Actions = []config.Action{{Ref: "webhook.noc", Action: noc}, {Ref: "webhook.other", Action: other}}
+		cfg.Rules = slices.Delete(cfg.Rules, 1, 2)
+		cfg.Rules[1].Alert.Actions = []string{"webhook.noc"}
+		src.after = func() { time.Sleep(time.Second) } // of the bubble: the runner has its turn
+		e := New(cfg, Options{Tell: func(Verdict) {}})
+		if err := e.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(noc.told, other.told); got != "[spared alerted] [spared]" {
+			t.Errorf("told %s", got)
+		}
+	})
+}
+
+// TestRuleFilesKnowWhoIsRegistered plays the test of a rule file.
+func TestRuleFilesKnowWhoIsRegistered(t *testing.T) {
+	cfg := guessing(t, config.Source{Ref: "log.x", Source: &script{}})
+	office := netip.MustParsePrefix("203.0.113.7/32")
+	given := func(name string, times int) config.Given {
+		return config.Given{Source: "log.x", Times: times, Every: time.Second, Event: &event.Event{Name: name, User: "100<n>", IP: office.Addr()}}
+	}
+	test := config.Test{Rule: "guessing", Given: []config.Given{given(event.Registered, 5), given(event.AuthFailure, 30)},
+		Alerts: map[netip.Prefix]int{office: 1}}
+	differences, err := RunTest(cfg, test)
+	if err != nil || len(differences) != 0 {
+		t.Errorf("%q, %v", differences, err)
+	}
+	test.Alerts, test.Bans = nil, map[netip.Prefix]ban.Term{office: mustTerm(t, "40s")}
+	differences, err = RunTest(cfg, test)
+	if err != nil || len(differences) != 2 ||
+		!strings.Contains(differences[0], "got a refusal: protected: registered (1001, 1002, 1003, …)") ||
+		differences[1] != "expected alerts about 203.0.113.7: 0, got 1" {
+		t.Errorf("%q, %v", differences, err)
+	}
+}

@@ -1,0 +1,99 @@
+package rule
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"freeswitch-security/engine/event"
+)
+
+// maxLooked bounds the windows that Closest looks at for each rule and source:
+// those that were seen last. It is called between two events.
+const maxLooked = 20_000
+
+// A Near is a key that has matches in its window, and how far it is from firing.
+type Near struct {
+	Rule   string
+	Source string
+	Key    string // for people; "" where it is no longer kept
+	Count  int    // matches, or different values
+	Limit  int    // at which the rule fires
+	Within time.Duration
+	Last   time.Time // the newest match
+}
+
+// Closest returns up to top keys whose windows are not over at now, those that
+// lack the smallest part of their threshold first.
+func (s *Set) Closest(top int, now time.Time) []Near {
+	var all []Near
+	for _, r := range s.rules {
+		for slot, t := range r.trackers {
+			all = append(all, r.near(t, slot, now, s.ring)...)
+			slices.SortStableFunc(all, nearer)
+			all = all[:min(len(all), top)]
+		}
+	}
+	return all
+}
+
+// nearer orders by what is missing, in parts of the threshold, then by time.
+func nearer(a, b Near) int {
+	return cmp.Or(
+		cmp.Compare(b.Count*a.Limit, a.Count*b.Limit),
+		b.Last.Compare(a.Last),
+		cmp.Compare(a.Key, b.Key),
+	)
+}
+
+// near lists the windows of a tracker that are not over.
+func (r *state) near(t *tracker, slot int, now time.Time, ring *ring) []Near {
+	var all []Near
+	looked := 0
+	for i := t.first(); i != 0 && looked < maxLooked; i = t.windows.at(i).next {
+		looked++
+		w := t.windows.at(i)
+		newest := t.matches.at(w.newest)
+		if w.n == 0 || newest.time < now.UnixMicro()-t.within {
+			continue
+		}
+		n := Near{
+			Rule: r.spec.Name, Source: r.spec.On[slot], Limit: r.spec.Threshold.Count, Within: r.spec.Threshold.Within,
+			Last: time.UnixMicro(newest.time).UTC(), Key: r.keyer.recall(w.key, newest.place, ring),
+		}
+		n.Count = int(w.n)
+		for m := w.oldest; t.matches.at(m).time < now.UnixMicro()-t.within; m = t.matches.at(m).next {
+			n.Count--
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+// first is the window that was seen last, 0 where there is none.
+func (t *tracker) first() uint32 {
+	if t.windows.used == 0 {
+		return 0
+	}
+	return t.windows.at(0).next
+}
+
+// recall writes a key for people from what is still known of it: that of an
+// address is the digest itself, others must be looked up at their newest match.
+func (k *keyer) recall(key digest, place uint64, ring *ring) string {
+	if len(k.key) == 1 && k.key[0].Field == "ip" {
+		addr := netip.AddrFrom16(key).Unmap()
+		network, _ := k.key[0].Network.Of(addr)
+		return networkText(network)
+	}
+	kept, ok := ring.at(place)
+	if !ok {
+		return ""
+	}
+	ev := &event.Event{IP: kept.ip, User: kept.user, Domain: kept.domain}
+	if again, ok := k.digest(ev); !ok || again != key {
+		return "" // the key has parts that are not kept
+	}
+	return k.text(ev)
+}
