@@ -4,12 +4,14 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/corroborate"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 )
 
@@ -108,6 +110,9 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 // decide keeps a verdict until it is settled.
 func (e *Engine) decide(v Verdict) {
 	e.tallies.count(&v)
+	if strings.HasPrefix(v.Author, plugin.FeedAuthor) {
+		return // a list has a hundred thousand entries: the feed tells of them together
+	}
 	e.untold = append(e.untold, v)
 }
 

@@ -20,7 +20,10 @@ type Guard struct {
 	*Engine
 	// Reloading loads the rule files anew; see [admin.Guard].
 	Reloading func(context.Context) ([]admin.Diagnostic, error)
-	Started   time.Time
+	// Reloaded says when the rules that run were loaded, and what failed at the
+	// last attempt; "": nothing.
+	Reloaded func() (time.Time, string)
+	Started  time.Time
 }
 
 var _ admin.Guard = (*Guard)(nil)

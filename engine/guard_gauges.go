@@ -14,6 +14,7 @@ import (
 func (g *Guard) Status(ctx context.Context) (admin.Status, error) {
 	var s Status
 	out := admin.Status{Started: g.Started, DryRun: g.DryRun}
+	out.Reloaded, out.ReloadError = g.Reloaded()
 	err := g.between(ctx, func() {
 		s = g.Engine.Status()
 		out.AutoBlock = g.cfg.Security.AutoBlock
@@ -35,22 +36,8 @@ func (g *Guard) Status(ctx context.Context) (admin.Status, error) {
 	}
 	for _, a := range s.Actions {
 		out.Actions = append(out.Actions, actionStatus(&a.Status))
-		if reporter, ok := a.Action.(plugin.Reporter); ok {
-			critical, warnings := reporter.Report(ctx)
-			out.Problems = append(out.Problems, named(a.Name, critical)...)
-			out.Problems = append(out.Problems, named(a.Name, warnings)...)
-		}
 	}
 	return out, nil
-}
-
-// named puts the name of an action before what it says.
-func named(action string, texts []string) []string {
-	var all []string
-	for _, text := range texts {
-		all = append(all, "action "+action+": "+text)
-	}
-	return all
 }
 
 func ruleStatus(r *rule.Spec, s *rule.RuleStats) admin.RuleStatus {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,7 +57,7 @@ func (g *Guard) Test(ctx context.Context, p admin.Probe) (admin.Findings, error)
 // probed is the source that a probe names, or else the first of the rule files.
 func probed(cfg *config.Config, ref string) (config.Source, error) {
 	if len(cfg.Sources) == 0 {
-		return config.Source{}, errors.New("the rule files declare no source")
+		return config.Source{}, admin.Mistake("the rule files declare no source")
 	}
 	if ref == "" {
 		return cfg.Sources[0], nil
@@ -69,7 +68,7 @@ func probed(cfg *config.Config, ref string) (config.Source, error) {
 		for _, s := range cfg.Sources {
 			known = append(known, s.Ref)
 		}
-		return config.Source{}, fmt.Errorf("there is no source %q; there are: %s", ref, strings.Join(known, ", "))
+		return config.Source{}, admin.Mistake(fmt.Sprintf("there is no source %q; there are: %s", ref, strings.Join(known, ", ")))
 	}
 	return cfg.Sources[i], nil
 }
@@ -79,14 +78,14 @@ func probe(source string, fields map[string]string) (*event.Event, error) {
 	ev := &event.Event{Source: source, Time: time.Now()}
 	for name, value := range fields {
 		if name == "source" || name == "time" {
-			return nil, fmt.Errorf("%s is not set by a probe", name)
+			return nil, admin.Mistake(name + " is not set by a probe")
 		}
 		if err := ev.Set(name, value); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, admin.Mistake(name + ": " + err.Error())
 		}
 	}
 	if ev.Name == "" {
-		return nil, errors.New(`an event needs its name: "event": "auth_failure"`)
+		return nil, admin.Mistake(`an event needs its name: "event": "auth_failure"`)
 	}
 	return ev, nil
 }

@@ -112,15 +112,26 @@ func (e *Engine) retrust() {
 // to be stopped.
 func (e *Engine) besideProtected(o ban.Order) ban.Order {
 	alone := single(o.Address)
-	if !o.Target.IsSingleIP() && e.protected(o.Target) && !e.protected(alone) {
+	if !o.Target.IsSingleIP() && e.protected(o.Target, o.Evidence) && !e.protected(alone, o.Evidence) {
 		o.Target = alone
 	}
 	return o
 }
 
-// protected reports whether somebody in the network is registered at the switch.
-func (e *Engine) protected(network netip.Prefix) bool {
-	return e.known.registrations != nil && e.known.registrations.Holds(network, e.now)
+// strangers is how many accounts more than are registered at an address must fail
+// there until it is no longer protected. An office has a phone or two with an old
+// password; whoever fails on account after account is guessing, and the one account
+// that he has bought or found must be no licence for it.
+const strangers = 2
+
+// protected reports whether somebody in the network is registered at the switch,
+// and the evidence is what his neighbours may well have caused.
+func (e *Engine) protected(network netip.Prefix, evidence []ban.Evidence) bool {
+	if e.known.registrations == nil || !e.known.registrations.Holds(network, e.now) {
+		return false
+	}
+	failed := len(failedAccounts(evidence))
+	return failed < strangers || failed < strangers+len(e.known.registrations.Accounts(network, e.now, failed))
 }
 
 // spared is the ban that an order would lead to if its target were not protected;
@@ -130,7 +141,7 @@ func (e *Engine) protected(network netip.Prefix) bool {
 // free to go on with the others.
 func (e *Engine) spared(o ban.Order) *ban.Change {
 	change, _ := e.ledger.Consider(o, e.now)
-	if change == nil || !e.protected(change.Ban.Target) {
+	if change == nil || !e.protected(change.Ban.Target, change.Ban.Evidence) {
 		return nil
 	}
 	return change
@@ -157,7 +168,7 @@ func some(names []string) string {
 }
 
 // failedAccounts names the accounts that were tried, in the order of their first
-// attempts: one more at the most than a reason names.
+// attempts.
 func failedAccounts(evidence []ban.Evidence) []string {
 	var names []string
 	for _, e := range evidence {

@@ -119,6 +119,21 @@ func TestOfficeWithOneBadPhone(t *testing.T) {
 	}
 }
 
+// TestOneAccountIsNoLicence is an attacker who holds an account and guesses others.
+func TestOneAccountIsNoLicence(t *testing.T) {
+	s := tellStory(t, banning(t))
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	s.fails(1, "1000", "203.0.113.7")
+	s.fails(2, "1002", "203.0.113.7")
+	for user := range 3 {
+		s.fails(1, fmt.Sprint(1003+user), "203.0.113.7")
+	}
+	s.want(
+		"refused 203.0.113.7: protected: registered (1001@pbx); failed: 1000@pbx, 1002@pbx; 3 in 1m, per ip 203.0.113.7",
+		"ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7",
+	)
+}
+
 // TestSparingIsToldAgain goes on past the time that the ban would have taken, and
 // past the registration.
 func TestSparingIsToldAgain(t *testing.T) {
@@ -292,9 +307,9 @@ func TestManyGatewaysAtOnce(t *testing.T) {
 	}
 }
 
-// TestWhoeverIsRegisteredIsNeverBanned tells random stories, and holds each ban
-// of a rule against a plain list of who is registered.
-func TestWhoeverIsRegisteredIsNeverBanned(t *testing.T) {
+// TestWhoeverIsRegisteredIsNotBanned tells random stories, and holds each ban of a
+// rule against a plain list of who is registered.
+func TestWhoeverIsRegisteredIsNotBanned(t *testing.T) {
 	bans, spared := 0, 0
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 3))
@@ -335,10 +350,18 @@ func TestWhoeverIsRegisteredIsNeverBanned(t *testing.T) {
 					continue
 				}
 				bans++
+				failed, registered := map[string]bool{}, map[string]bool{}
+				for _, e := range v.Evidence {
+					failed[e.User] = true
+				}
 				for who, one := range live {
 					if v.Target.Contains(one.ip) && one.until.After(now) {
-						t.Fatalf("seed %d: %s is banned, where %s is registered until %s", seed, v.Target, who, one.until)
+						user, _, _ := strings.Cut(who, " ")
+						registered[user] = true
 					}
+				}
+				if n := len(registered); n > 0 && len(failed) < n+strangers {
+					t.Fatalf("seed %d: %s is banned for %v, where %v are registered", seed, v.Target, failed, registered)
 				}
 			}
 		}

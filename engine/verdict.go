@@ -25,6 +25,7 @@ type Verdict struct {
 	Target   netip.Prefix // invalid where the event bore no address
 	Rule     string
 	Source   string
+	Author   string    // who ordered it: ban.ByRule, "api alice", "feed apiban"
 	Offence  int       // 1 the first time; 0 for an alert
 	Term     ban.Term  // of the ban, or of the ban that was refused; 0 for an alert
 	Until    time.Time // zero: permanent, or there is no ban
@@ -42,7 +43,7 @@ type Verdict struct {
 
 func banned(c *ban.Change) Verdict {
 	return Verdict{
-		Time: c.At, Kind: Ban, Target: c.Ban.Target, Rule: c.Ban.Rule, Source: c.Ban.Source,
+		Time: c.At, Kind: Ban, Target: c.Ban.Target, Rule: c.Ban.Rule, Source: c.Ban.Source, Author: c.Ban.Author,
 		Offence: c.Ban.Offence, Term: c.Ban.Term, Until: c.Ban.Until, Reason: c.Ban.Reason,
 		Evidence: c.Ban.Evidence, Actions: c.Ban.Actions,
 	}
@@ -60,7 +61,7 @@ func unbanned(c *ban.Change) Verdict {
 
 func refused(r *ban.Refusal) Verdict {
 	return Verdict{
-		Time: r.Order.At, Kind: Refused, Target: r.Order.Target, Rule: r.Order.Rule, Source: r.Order.Source,
+		Time: r.Order.At, Kind: Refused, Target: r.Order.Target, Rule: r.Order.Rule, Source: r.Order.Source, Author: r.Order.Author,
 		Offence: r.Offence, Term: r.Term, Reason: r.Reason, Evidence: r.Order.Evidence,
 		Standing: r.Standing != nil, Actions: r.Order.Actions,
 	}
@@ -77,7 +78,7 @@ func spared(c *ban.Change) Verdict {
 // alerted is the verdict of a firing that bans nobody, for the given reason.
 func alerted(f *rule.Firing, reason string) Verdict {
 	v := Verdict{
-		Time: f.Event.Time, Kind: Alert, Rule: f.Spec.Name, Source: f.Event.Source,
+		Time: f.Event.Time, Kind: Alert, Rule: f.Spec.Name, Source: f.Event.Source, Author: ban.ByRule,
 		Reason: reason, Evidence: f.Evidence,
 	}
 	if ip := f.Event.IP; ip.IsValid() {

@@ -2,8 +2,11 @@ package main
 
 import (
 	"freeswitch-security/actions/iptables"
+	"freeswitch-security/actions/webhook"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
+	eslsource "freeswitch-security/sources/esl"
+	"freeswitch-security/sources/feed"
 	"freeswitch-security/sources/logfile"
 )
 
@@ -12,8 +15,11 @@ import (
 var kinds = config.Kinds{
 	Sources: []plugin.SourceKind{
 		logfile.Kind,
+		eslsource.Kind(logfile.Framed),
+		feed.Kind,
 	},
 	Actions: []plugin.ActionKind{
 		iptables.Kind,
+		webhook.Kind,
 	},
 }

@@ -13,10 +13,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
@@ -99,9 +101,15 @@ func (a *app) run(ctx context.Context, flags runFlags) error {
 		return err
 	}
 	started := time.Now()
+	var listener *listening
+	write := tell(verdicts)
 	e := engine.New(cfg, engine.Options{
-		Tell: tell(verdicts), Told: func() { _ = together.Flush() }, // as slog ignores it
-		Hosts: hostAddresses, Log: log, DryRun: flags.dryRun,
+		Tell: func(v engine.Verdict) {
+			write(v)
+			listener.tell(&v)
+		},
+		Told:  func() { _ = together.Flush() }, // as slog ignores it
+		Hosts: hostAddresses, Log: log, DryRun: flags.dryRun, Dir: a.actionsDir(flags),
 		Ready: func() {
 			log.Info("ready", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
 			a.notify(log, daemon.SdNotifyReady)
@@ -114,10 +122,19 @@ func (a *app) run(ctx context.Context, flags runFlags) error {
 		}
 		defer closeState()
 	}
-	d := &running{app: a, engine: e, dir: dir, log: log, loaded: started}
-	go d.obey(ctx, signals)
+	d := &running{app: a, engine: e, dir: dir, log: log, loaded: started, asked: make(chan func(context.Context))}
+	listener = newListening(&engine.Guard{Engine: e, Reloading: d.reloading, Reloaded: d.reloaded, Started: started}, log)
+	d.admin, d.wanted = listener, cfg.Admin
+	d.listen(ctx)
+	obeyed := make(chan struct{})
+	go func() {
+		defer close(obeyed)
+		d.obey(ctx, signals)
+	}()
 
 	err = e.Run(ctx)
+	<-obeyed
+	listener.close()
 	a.notify(log, daemon.SdNotifyStopping)
 	log.Info("stopped", "bans", e.Ledger().Size())
 	return err
@@ -196,14 +213,38 @@ func hostAddresses() []ban.Trusted {
 type running struct {
 	app    *app
 	engine *engine.Engine
+	admin  *listening
+	wanted *config.Admin // what the rules that run say of it
 	dir    string
 	log    *slog.Logger
+	asked  chan func(context.Context) // by the admin listener
 
-	loaded time.Time // when the rules that run were loaded
-	failed error     // of the last reload; nil: it succeeded
+	mu     sync.Mutex // guards what follows
+	loaded time.Time  // when the rules that run were loaded
+	failed error      // of the last reload; nil: it succeeded
 }
 
-// obey does what signals ask for until ctx ends.
+// reloaded says when the rules that run were loaded, and what the last reload
+// failed for.
+func (r *running) reloaded() (at time.Time, failure string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed != nil {
+		failure = r.failed.Error()
+	}
+	return r.loaded, failure
+}
+
+// note remembers the end of a reload.
+func (r *running) note(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed = err; err == nil {
+		r.loaded = time.Now()
+	}
+}
+
+// obey does what signals and the admin listener ask for, until ctx ends.
 func (r *running) obey(ctx context.Context, signals <-chan os.Signal) {
 	for {
 		select {
@@ -212,37 +253,53 @@ func (r *running) obey(ctx context.Context, signals <-chan os.Signal) {
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
-				r.reload(ctx)
+				_, _ = r.reload(ctx) // the log tells
+				r.listen(ctx)
 			case syscall.SIGUSR1:
 				r.status(ctx)
 			}
+		case do := <-r.asked:
+			do(ctx)
 		}
 	}
 }
 
 // reload puts the rules as they are on the disk now in the place of those that
 // run, if nothing is wrong with them.
-func (r *running) reload(ctx context.Context) {
+func (r *running) reload(ctx context.Context) ([]admin.Diagnostic, error) {
 	r.app.notify(r.log, daemon.SdNotifyReloading)
 	defer r.app.notify(r.log, daemon.SdNotifyReady)
 	cfg, diags, _ := config.Load(r.dir, kinds, r.app.environ)
+	var told []admin.Diagnostic
 	for _, d := range diags {
 		r.log.Log(ctx, severity(d), "rules", "what", d.Summary, "detail", d.Detail, "where", where(d))
+		told = append(told, admin.Diagnostic{Error: d.Severity == hcl.DiagError, Summary: d.Summary, Detail: d.Detail, Where: where(d)})
 	}
 	if diags.HasErrors() {
-		r.failed = fmt.Errorf("%d mistakes in %s", len(diags.Errs()), r.dir)
-		r.log.Error("reload refused: the old rules go on", "err", r.failed)
-		return
+		err := fmt.Errorf("%d mistakes in %s", len(diags.Errs()), r.dir)
+		r.note(err)
+		r.log.Error("reload refused: the old rules go on", "err", err)
+		return told, err
 	}
 	if err := r.engine.Do(ctx, func() { r.engine.Reload(cfg) }); err != nil {
 		r.log.Error("reload failed", "err", err)
-		return
+		return told, err
 	}
+	r.wanted = cfg.Admin
 	if len(cfg.Sources) == 0 || len(cfg.Rules) == 0 {
 		r.log.Warn("nothing is watched: the rules name no source, or there are no rules", "dir", r.dir)
 	}
-	r.loaded, r.failed = time.Now(), nil
+	r.note(nil)
 	r.log.Info("reloaded", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions))
+	return told, nil
+}
+
+// listen opens the admin listener that is wanted. Where it cannot be opened the
+// host is guarded all the same.
+func (r *running) listen(ctx context.Context) {
+	if err := r.admin.agree(ctx, r.wanted); err != nil {
+		r.log.Error("admin listener not open: nobody can ask or order", "err", err)
+	}
 }
 
 func severity(d *hcl.Diagnostic) slog.Level {
@@ -266,12 +323,12 @@ func (r *running) status(ctx context.Context) {
 	if err := r.engine.Do(ctx, func() { s = r.engine.Status() }); err != nil {
 		return // it is stopping
 	}
-	reload := "ok"
-	if r.failed != nil {
-		reload = r.failed.Error()
+	loaded, reload := r.reloaded()
+	if reload == "" {
+		reload = "ok"
 	}
 	r.log.Info("status", "bans", s.Bans, "events", s.Events, "waiting", s.Waiting, "state", orOK(s.StateErr),
-		"loaded", r.loaded, "reload", reload)
+		"loaded", loaded, "reload", reload)
 	for _, rule := range s.Rules {
 		r.log.Info("status of rule", "rule", rule.Rule, "matches", rule.Matches, "firings", rule.Firings,
 			"tracked", rule.Tracked, "evicted", rule.Evicted, "errors", rule.Errors)

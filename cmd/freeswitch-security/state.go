@@ -33,6 +33,15 @@ func (a *app) stateDir(dir string) string {
 	return filepath.Join(home, "freeswitch-security")
 }
 
+// actionsDir is where actions keep what is their own: nowhere in a dry run, which
+// leaves no trace.
+func (a *app) actionsDir(flags runFlags) string {
+	if flags.dryRun {
+		return ""
+	}
+	return filepath.Join(a.stateDir(flags.state), "actions")
+}
+
 // restore fills the ledger from the state of the last run and keeps it there. A
 // host whose state cannot be kept is protected all the same, with what stands,
 // and the log says what is wrong; but two must not guard one host, since each

@@ -96,7 +96,10 @@ func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
 	if until, ok := l.inGrace(o.Target, now); ok && !o.ByHand {
 		return refuse("in its grace time until "+stamp(until), nil)
 	}
-	longer := standing == nil || term > standing.Term && outlasts(term.End(o.At), standing.Until)
+	// Whoever ordered a ban of his own accord may go on with it; a rule may not, since
+	// what it sees while its ban stands is the tail of the same offence.
+	renewed := standing != nil && o.Rule == "" && o.Author == standing.Author && o.Target == standing.Target
+	longer := standing == nil || (term > standing.Term || renewed) && outlasts(term.End(o.At), standing.Until)
 	if !longer && carriedOut(standing.Actions, o.Actions) {
 		return refuse(alreadyBanned(standing, o.Target), standing)
 	}

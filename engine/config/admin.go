@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -16,16 +17,19 @@ const (
 
 // Admin is the admin block: where the HTTP API is served, and to whom.
 type Admin struct {
-	Listen   string // address and port; "": not over TCP
-	Socket   string // path of a unix socket; "": none
-	Token    string // a caller over TCP must present it; "": none
-	Cert     string // files in PEM form; "": no TLS
-	Key      string
+	Listen string   // address and port; "": not over TCP
+	Socket string   // path of a unix socket; "": none
+	Mode   uint32   // permissions of the socket: who may open it may do everything
+	Token  string   // a caller over TCP must present it; "": none
+	Hosts  []string // further names under which it is asked, such as that of a proxy
+
+	TLSCert  string // files in PEM form; "": no TLS
+	TLSKey   string
 	ClientCA string // callers must show a certificate of this authority
 }
 
 var adminSchema = &hcl.BodySchema{
-	Attributes: attributes("listen", "socket", "token", "cert_file", "key_file", "client_ca_file"),
+	Attributes: attributes("listen", "socket", "token", "socket_mode", "hosts", "tls_cert", "tls_key", "client_ca"),
 }
 
 // decodeAdmin reads the admin block. Without one there is no admin listener.
@@ -37,11 +41,11 @@ func (l *loader) decodeAdmin(blocks hcl.Blocks) {
 		l.errorAt(header(extra), "Set twice", fmt.Sprintf("There is one admin listener, set at %s. Put everything into that block.", where(header(blocks[0]))))
 	}
 	attrs := l.content(blocks[0], adminSchema).Attributes
-	a := &Admin{Listen: DefaultListen, Socket: DefaultSocket}
+	a := &Admin{Listen: DefaultListen, Socket: DefaultSocket, Mode: 0o600}
 	l.cfg.Admin = a
 	for name, into := range map[string]*string{
 		"listen": &a.Listen, "socket": &a.Socket, "token": &a.Token,
-		"cert_file": &a.Cert, "key_file": &a.Key, "client_ca_file": &a.ClientCA,
+		"tls_cert": &a.TLSCert, "tls_key": &a.TLSKey, "client_ca": &a.ClientCA,
 	} {
 		if attr := attrs[name]; attr != nil {
 			if t, ok := l.text(attr.Expr); ok {
@@ -49,7 +53,30 @@ func (l *loader) decodeAdmin(blocks hcl.Blocks) {
 			}
 		}
 	}
+	if attr := attrs["hosts"]; attr != nil {
+		names, _ := l.texts(attr.Expr)
+		for _, name := range names {
+			a.Hosts = append(a.Hosts, name.string)
+		}
+	}
+	if attr := attrs["socket_mode"]; attr != nil {
+		l.decodeMode(attr)
+	}
 	l.checkAdmin(blocks[0], attrs)
+}
+
+// decodeMode reads the permissions of the socket, in octal digits as chmod does.
+func (l *loader) decodeMode(attr *hcl.Attribute) {
+	t, ok := l.text(attr.Expr)
+	if !ok {
+		return
+	}
+	mode, err := strconv.ParseUint(t.string, 8, 32)
+	if err != nil || mode&^0o660 != 0 || mode&0o600 != 0o600 {
+		l.errorAt(t.rng, "Invalid mode", "Write \"0600\" for the owner alone, or \"0660\" for the group as well: whoever opens the socket may do everything.")
+		return
+	}
+	l.cfg.Admin.Mode = uint32(mode)
 }
 
 // minToken is the shortest token, in bytes, that is not guessed.
@@ -63,11 +90,11 @@ func (l *loader) checkAdmin(block *hcl.Block, attrs hcl.Attributes) {
 		}
 		return header(block)
 	}
-	if (a.Cert == "") != (a.Key == "") {
-		l.errorAt(header(block), "Incomplete TLS", "A certificate needs its key and a key its certificate: set cert_file and key_file.")
+	if (a.TLSCert == "") != (a.TLSKey == "") {
+		l.errorAt(header(block), "Incomplete TLS", "A certificate needs its key and a key its certificate: set tls_cert and tls_key.")
 	}
-	if a.ClientCA != "" && a.Cert == "" {
-		l.errorAt(at("client_ca_file"), "Incomplete TLS", "Callers can only show a certificate over TLS: set cert_file and key_file as well.")
+	if a.ClientCA != "" && a.TLSCert == "" {
+		l.errorAt(at("client_ca"), "Incomplete TLS", "Callers can only show a certificate over TLS: set tls_cert and tls_key as well.")
 	}
 	if attr := attrs["token"]; attr != nil && len(a.Token) < minToken {
 		l.errorAt(at("token"), "Weak token", fmt.Sprintf("A token has at least %d bytes, so that it cannot be guessed. Make one with: openssl rand -hex 32.", minToken))
@@ -80,7 +107,7 @@ func (l *loader) checkAdmin(block *hcl.Block, attrs hcl.Attributes) {
 	case err != nil:
 		l.errorAt(at("listen"), "Invalid address", sentence(err))
 	case !addr.IsLoopback() && a.Token == "" && a.ClientCA == "":
-		l.errorAt(at("listen"), "Open to the network", fmt.Sprintf("Whoever reaches %s could block and unblock addresses. Set token = env(\"ADMIN_TOKEN\"), or client_ca_file, or listen on 127.0.0.1.", a.Listen))
+		l.errorAt(at("listen"), "Open to the network", fmt.Sprintf("Whoever reaches %s could block and unblock addresses. Set token = env(\"ADMIN_TOKEN\"), or client_ca, or listen on 127.0.0.1.", a.Listen))
 	}
 }
 
@@ -88,6 +115,9 @@ func (l *loader) checkAdmin(block *hcl.Block, attrs hcl.Attributes) {
 func listenAddr(s string) (netip.Addr, error) {
 	if port, all := strings.CutPrefix(s, ":"); all {
 		s = "[::]:" + port
+	}
+	if port, local := strings.CutPrefix(s, "localhost:"); local {
+		s = "127.0.0.1:" + port
 	}
 	addr, err := netip.ParseAddrPort(s)
 	if err != nil {

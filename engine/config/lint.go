@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"freeswitch-security/engine/plugin"
+
 	"github.com/hashicorp/hcl/v2"
 )
 
@@ -40,6 +42,15 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		}
 	}
 	for _, source := range cfg.Sources {
+		if doubter, ok := source.Source.(plugin.Doubter); ok {
+			witness, _ := doubter.Witness()
+			heard[witness] = true
+		}
+	}
+	for _, source := range cfg.Sources {
+		if _, feed := source.Source.(plugin.Feed); feed {
+			continue // it needs no rule
+		}
 		if !heard[source.Ref] {
 			warn(source.Range, "Source that nobody reads",
 				fmt.Sprintf("No rule listens to source.%s. Name it in a rule, or remove it.", source.Ref))

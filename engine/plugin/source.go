@@ -75,6 +75,9 @@ type Feed interface {
 	Keep(ctx context.Context, list func(context.Context, Listing) (Outcome, error)) error
 }
 
+// FeedAuthor is how the author of a feed's orders begins; its name follows.
+const FeedAuthor = "feed "
+
 // A Listing is a change in what a feed lists.
 type Listing struct {
 	Author string         // of all its orders, now and before: "feed apiban"

@@ -1,0 +1,161 @@
+package webhook
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// hushed is a value that must never be seen in a diagnostic.
+const hushed = "hunter2\nhunter2"
+
+func decodeBlock(t testing.TB, body string) (plugin.Action, hcl.Diagnostics) {
+	t.Helper()
+	file, diags := hclparse.NewParser().ParseHCL([]byte(body), "rules.hcl")
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return Kind.New(file.Body, plugin.ActionEnv{Name: "webhook.noc", Eval: &hcl.EvalContext{
+		Variables: map[string]cty.Value{"hushed": cty.StringVal(hushed)},
+	}})
+}
+
+func parse(t testing.TB, body string) *Action {
+	t.Helper()
+	a, diags := decodeBlock(t, body)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return a.(*Action)
+}
+
+func TestDefaults(t *testing.T) {
+	c := parse(t, `url = "https://noc.example.net/hook"`).config
+	if c.method != "POST" || c.groupWait != time.Second || c.groupMax != 100 || c.timeout != 10*time.Second || c.giveUp != 24*time.Hour ||
+		c.queue != 10000 || !c.allowPrivate || c.contentType != typeJSON || !slices.Equal(c.on, []ban.Kind{ban.Banned, ban.Alerted, ban.Spared}) {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestEverythingSet(t *testing.T) {
+	ca, cert, key := pemPair(t)
+	a := parse(t, `
+		url           = "http://[2001:db8::1]:8080/x?y=z"
+		method        = "PUT"
+		headers       = { "x-token" = "t", Authorization = "Bearer b" }
+		template      = "{\"text\": {{json (index .Notices 0).Reason}}, \"key\": {{json .Vars.k}}}"
+		content_type  = "application/json; charset=utf-8"
+		vars          = { k = "v" }
+		secret        = "s"
+		on            = ["lifted", "banned", "banned"]
+		group_wait    = "0s"
+		group_max     = 1
+		timeout       = "2s"
+		give_up       = "7d"
+		queue         = 5
+		ca            = <<EOT
+`+ca+`EOT
+		cert          = <<EOT
+`+cert+`EOT
+		key           = <<EOT
+`+key+`EOT
+		allow_private = false`)
+	c := a.config
+	if c.method != "PUT" || c.headers["X-Token"] != "t" || c.groupWait != 0 || c.groupMax != 1 || c.giveUp != 7*24*time.Hour ||
+		c.queue != 5 || c.allowPrivate || !slices.Equal(c.on, []ban.Kind{ban.Banned, ban.Lifted}) {
+		t.Errorf("%+v", c)
+	}
+	if a.endpoint.shown != "http://[2001:db8::1]:8080" {
+		t.Error(a.endpoint.shown)
+	}
+}
+
+func TestSame(t *testing.T) {
+	a, b := parse(t, `url = "https://x/y"`), parse(t, `url = "https://x/y"`)
+	if !a.Same(b) || a.Same(parse(t, `url = "https://x/z"`)) || a.Same(nil) {
+		t.Error("the same words make the same action, and only they")
+	}
+}
+
+func TestConfigDiagnostics(t *testing.T) {
+	const url = "url = \"https://x/y\"\n"
+	for body, want := range map[string]string{
+		``:                                   `"url" is required`,
+		`url = ""`:                           `set the environment variable`,
+		`url = hushed`:                       `it is no URL`,
+		`url = "noc.example.net"`:            `must begin with "https://"`,
+		`url = "ftp://x/y"`:                  `must begin with "https://"`,
+		`url = "https:///y"`:                 `no host`,
+		url + `method = "GET"`:               `"POST", "PUT" or "PATCH"`,
+		url + `headers = { "a b" = "c" }`:    `letters, digits and -`,
+		url + `headers = { "X-A" = hushed }`: `value of X-A has a line break`,
+		url + `headers = { "X-A" = "" }`:     `value of X-A is empty`,
+		url + `headers = { "content-type" = "a/b" }`:  `write content_type`,
+		url + `headers = { "x-signature-256" = "a" }`: `set by the action itself`,
+		url + `headers = { "idempotency-key" = "a" }`: `set by the action itself`,
+		url + `headers = { "X-A" = null }`:            `null value`,
+		url + `headers = "x"`:                         `map of string`,
+		url + `secret = ""`:                           `anybody could sign`,
+		url + `on = ["baned"]`:                        `Did you mean "banned"?`,
+		url + `on = [hushed]`:                         `write any of`,
+		url + `on = []`:                               `write any of`,
+		url + `group_wait = "soon"`:                   `a duration from 0s to 1h`,
+		url + `group_wait = hushed`:                   `a duration from 0s to 1h`,
+		url + `group_max = 0`:                         `from 1 to 1000`,
+		url + `group_max = 1.5`:                       `whole number`,
+		url + `timeout = "1h"`:                        `a duration from 100ms to 5m`,
+		url + `give_up = "0s"`:                        `a duration from 1m to 30d`,
+		url + `queue = -1`:                            `from 1 to 1000000`,
+		url + `ca = hushed`:                           `no certificate in PEM form`,
+		url + `cert = "x"`:                            `belong together`,
+		url + "cert = hushed\nkey = hushed":           `certificate in PEM form and its private key`,
+		url + `content_type = "json; ="`:              `write one such as`,
+		url + `template = ""`:                         `leave the attribute out`,
+		url + "template = \"a\\nb {{jsn .ID}}\"":      `line 2: function "jsn" not defined`,
+		url + "template = \"\\n{{.Reasn}}\"":          `line 2:2:`,
+		url + `template = "{{.Vars.key}}"`:            `map has no entry for key "key"`,
+		url + `template = "{\"text\": \"{{range .Notices}}{{.Reason}}{{end}}\"}"`: `{{json .Reason}}`,
+		url + `template = "{{date \"2006\" .Host}}"`:                              `string is not a time`,
+		url + `vars = hushed`: `map of string`,
+		url + `ulr = "x"`:     `"ulr"`,
+	} {
+		a, diags := decodeBlock(t, body)
+		if !diags.HasErrors() || a != nil {
+			t.Errorf("%s: accepted", body)
+			continue
+		}
+		d := diags.Errs()[0].(*hcl.Diagnostic)
+		if !strings.Contains(d.Detail, want) || d.Subject == nil || d.Subject.Filename != "rules.hcl" {
+			t.Errorf("%s: %s (%v); want %q", body, d.Detail, d.Subject, want)
+		}
+		if strings.Contains(diags.Error(), "hunter2") {
+			t.Errorf("%s: a value is shown: %s", body, diags.Error())
+		}
+	}
+}
+
+func TestJSONConfiguration(t *testing.T) {
+	file, diags := hclparse.NewParser().ParseJSON([]byte(`{
+		"url": "https://x/y", "headers": {"X-Token": "${hushed_token}"}, "on": ["lifted"], "group_max": 7, "group_wait": "0s"
+	}`), "rules.json")
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	made, diags := Kind.New(file.Body, plugin.ActionEnv{Name: "webhook.noc", Eval: &hcl.EvalContext{
+		Variables: map[string]cty.Value{"hushed_token": cty.StringVal("t")},
+	}})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	if c := made.(*Action).config; c.headers["X-Token"] != "t" || c.groupMax != 7 || !slices.Equal(c.on, []ban.Kind{ban.Lifted}) {
+		t.Errorf("%+v", c)
+	}
+}

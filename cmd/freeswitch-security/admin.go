@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"reflect"
+	"sync/atomic"
+
+	"freeswitch-security/engine"
+	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/config"
+)
+
+// A listening is the admin listener of the daemon, as the configuration that runs
+// asks for it.
+type listening struct {
+	guard *engine.Guard
+	log   *slog.Logger
+
+	// watched is the server that those who watch have connected to; nil: none.
+	watched atomic.Pointer[admin.Server]
+
+	// Of the goroutine that loads rules:
+	asked *config.Admin // what is open; nil: nothing
+	end   func()        // closes it
+}
+
+func newListening(guard *engine.Guard, log *slog.Logger) *listening {
+	return &listening{guard: guard, log: log, end: func() {}}
+}
+
+// agree opens what asked says in the place of what is open. Where it cannot be
+// opened, the host is guarded all the same.
+func (l *listening) agree(ctx context.Context, asked *config.Admin) error {
+	if reflect.DeepEqual(asked, l.asked) {
+		return nil
+	}
+	l.close()
+	if asked == nil {
+		return nil
+	}
+	server, err := admin.New(admin.Options{
+		Config: admin.Config{
+			Listen: asked.Listen, Socket: asked.Socket, SocketMode: fs.FileMode(asked.Mode), Token: asked.Token, Hosts: asked.Hosts,
+			TLSCert: asked.TLSCert, TLSKey: asked.TLSKey, ClientCA: asked.ClientCA,
+		},
+		Guard: l.guard, Log: l.log, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	open, err := server.Config.Open(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(ctx, open...); err != nil && !errors.Is(err, context.Canceled) {
+			l.log.Error("admin listener failed", "err", err)
+		}
+	}()
+	l.asked, l.end = asked, func() {
+		cancel()
+		<-done
+	}
+	l.watched.Store(server)
+	l.log.Info("admin listener open", "listen", asked.Listen, "socket", asked.Socket)
+	return nil
+}
+
+// close ends the listener, and the requests under way.
+func (l *listening) close() {
+	l.watched.Store(nil)
+	l.end()
+	l.asked, l.end = nil, func() {}
+}
+
+// tell hands a verdict to those who watch.
+func (l *listening) tell(v *engine.Verdict) {
+	if s := l.watched.Load(); s != nil {
+		s.Tell(admin.Notice{
+			Time: v.Time, Kind: string(v.Kind), Target: v.Target, Rule: v.Rule, Source: v.Source, Author: v.Author,
+			Offence: v.Offence, Term: v.Term, Until: v.Until, Reason: v.Reason, Evidence: v.Evidence,
+			Standing: v.Standing, DryRun: v.WouldBlock,
+		})
+	}
+}
+
+// reloading makes a reload something that the admin listener can ask for.
+func (r *running) reloading(ctx context.Context) ([]admin.Diagnostic, error) {
+	type answer struct {
+		diagnostics []admin.Diagnostic
+		err         error
+	}
+	answered := make(chan answer, 1)
+	select {
+	case r.asked <- func(ctx context.Context) {
+		diagnostics, err := r.reload(ctx)
+		answered <- answer{diagnostics, err}
+		r.listen(ctx) // not before: it may end the listener that asks
+	}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case a := <-answered:
+		return a.diagnostics, a.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the reload goes on, and the log will tell its end: %w", ctx.Err())
+	}
+}

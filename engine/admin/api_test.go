@@ -1,0 +1,335 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+// TestGuide makes the calls of the integration guide, word for word.
+func TestGuide(t *testing.T) {
+	l := newLab(t, nil)
+	l.want(200, `"applied":true`, "POST", "/security/blacklist", `{
+    "ip": "192.0.2.100",
+    "reason": "Testing IPTables integration",
+    "permanent": false
+  }`)
+	l.want(200, `"ip":"192.0.2.100"`, "GET", "/security/iptables", "")
+	l.want(200, `"status":"success"`, "DELETE", "/security/blacklist/192.0.2.100", "")
+	if text := l.want(200, "", "GET", "/security/iptables", ""); strings.Contains(text, "192.0.2.100") {
+		t.Errorf("still in the kernel: %s", text)
+	}
+	text := l.want(200, "", "POST", "/security/blacklist/batch", `[
+    {"ip": "192.0.2.10", "reason": "Batch test 1"},
+    {"ip": "192.0.2.11", "reason": "Batch test 2"},
+    {"ip": "192.0.2.12", "reason": "Batch test 3"}
+  ]`)
+	results := parse[struct{ Results []result }](t, text).Results
+	for i, ip := range []string{"192.0.2.10", "192.0.2.11", "192.0.2.12"} {
+		if got := results[i]; got != (result{IP: ip, Status: success, Applied: true}) {
+			t.Errorf("result %d: %+v", i, got)
+		}
+	}
+}
+
+func TestBanLife(t *testing.T) {
+	l := newLab(t, nil)
+	l.want(404, "203.0.113.7 is not banned", "GET", "/security/blacklist/203.0.113.7", "")
+	l.want(200, "added to blacklist, until", "POST", "/security/blacklist", `{"ip":"203.0.113.7","reason":"scanner","ttl":"10m"}`)
+	text := l.want(200, "", "GET", "/security/blacklist/203.0.113.7", "")
+	b := parse[map[string]any](t, text)
+	for key, want := range map[string]any{
+		"ip": "203.0.113.7", "reason": "scanner", "author": "api 127.0.0.1", "permanent": false,
+		"packets": 3.0, "bytes": 180.0, "applied": true, "offence": 1.0,
+	} {
+		if b[key] != want {
+			t.Errorf("%s: %v, want %v", key, b[key], want)
+		}
+	}
+	l.want(200, "is in blacklist already", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":60}`)
+	l.want(200, "stays in blacklist, now permanently", "POST", "/security/blacklist", `{"ip":"203.0.113.7","permanent":true}`)
+	l.want(200, `"expiresAt":null,"permanent":true`, "GET", "/security/blacklist/203.0.113.7", "")
+	l.want(200, "removed from blacklist; rules leave 203.0.113.7 alone for 10m", "DELETE", "/security/blacklist/203.0.113.7?grace=10m&reason=wrong+man", "")
+	l.want(200, "was not in blacklist", "DELETE", "/security/blacklist/203.0.113.7", "")
+	l.want(409, "in its grace time", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.want(400, "neither an address nor a network", "DELETE", "/security/blacklist/203.0.113", "")
+	l.want(400, "grace", "DELETE", "/security/blacklist/203.0.113.7?grace=permanent", "")
+	for _, want := range []string{
+		`msg="admin change" who=127.0.0.1 via=127.0.0.1 what=ban ip=203.0.113.7 why=scanner`,
+		`what=unban ip=203.0.113.7 why="wrong man"`, `msg="admin change refused"`,
+	} {
+		if !strings.Contains(l.log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, l.log)
+		}
+	}
+}
+
+// TestNetworks: a network raw or escaped, and an address that a network covers.
+func TestNetworks(t *testing.T) {
+	l := newLab(t, nil)
+	for _, network := range []string{"203.0.113.0/24", "2001:db8:1::/48"} {
+		l.want(200, `"ip":"`+network+`"`, "POST", "/security/blacklist", `{"ip":"`+network+`","reason":"all of it"}`)
+		l.want(200, `"ip":"`+network+`"`, "GET", "/security/blacklist/"+network, "")
+		l.want(200, `"ip":"`+network+`"`, "GET", "/security/blacklist/"+escaped(network), "")
+	}
+	l.want(200, `"ip":"203.0.113.0/24"`, "GET", "/security/blacklist/203.0.113.7", "")
+	l.want(200, `"ip":"203.0.113.0/24"`, "GET", "/security/blacklist/::ffff:203.0.113.7", "")
+	l.want(200, `"ip":"2001:db8:1::/48"`, "GET", "/security/blacklist/2001:db8:1::7", "")
+	l.want(200, `already`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.want(200, `"applied":true`, "GET", "/security/blacklist/203.0.113.9", "")
+	l.want(200, `"lifted":["2001:db8:1::/48"]`, "DELETE", "/security/blacklist/2001:db8:1::7", "")
+	l.want(404, "", "GET", "/security/blacklist/2001:db8:1::/48", "")
+
+	// Both bans that cover an address are ended.
+	l.want(200, "added", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":"2h"}`)
+	l.want(200, `"lifted":["203.0.113.7","203.0.113.0/24"]`, "DELETE", "/security/blacklist/203.0.113.7", "")
+}
+
+func TestTTL(t *testing.T) {
+	l := newLab(t, nil)
+	for i, c := range []struct {
+		ttl  string
+		want time.Duration // 0: refused
+	}{
+		{`600`, 10 * time.Minute}, {`"600"`, 10 * time.Minute}, {`"10m"`, 10 * time.Minute}, {`1.5`, 1500 * time.Millisecond},
+		{`"2w"`, 14 * 24 * time.Hour}, {`null`, time.Hour}, {`"permanent"`, -1},
+		{`0`, 0}, {`-1`, 0}, {`"0"`, 0}, {`""`, 0}, {`"5"x`, 0}, {`"-5m"`, 0}, {`"1ms"`, 0}, {`1e300`, 0}, {`"99999w"`, 0},
+		{`true`, 0}, {`{}`, 0}, {`[1]`, 0}, {`1e999`, 0}, {`"18446744073709551615"`, 0},
+	} {
+		ip := fmt.Sprintf("203.0.113.%d", i)
+		body := fmt.Sprintf(`{"ip":%q,"ttl":%s}`, ip, c.ttl)
+		if c.want == 0 {
+			l.want(400, `"error"`, "POST", "/security/blacklist", body)
+			continue
+		}
+		l.want(200, "", "POST", "/security/blacklist", body)
+		b, _ := l.guard.Covering(prefix(ip))
+		if got := time.Duration(b.Term); got != c.want && (c.want > 0 || b.Term != ban.Permanent) {
+			t.Errorf("ttl %s: %s, want %s", c.ttl, got, c.want)
+		}
+	}
+	l.want(400, "contradict", "POST", "/security/blacklist", `{"ip":"203.0.113.200","ttl":5,"permanent":true}`)
+}
+
+// TestRefused: what must not be banned is not, and the answer says why.
+func TestRefused(t *testing.T) {
+	l := newLab(t, nil)
+	for _, c := range []struct {
+		ip     string
+		status int
+		why    string
+	}{
+		{"0.0.0.0/0", 400, "too wide"}, {"::/0", 400, "too wide"}, {"0.0.0.0/1", 400, "too wide"}, {"2000::/3", 400, "too wide"},
+		{"::ffff:0.0.0.0/96", 400, "too wide"},
+		{"198.51.100.9", 409, "trusted: carriers, SIP trunks (rules.d/00-site.hcl:4)"},
+		{"198.51.0.0/16", 409, "trusted: carriers"},
+		{"::ffff:198.51.100.9", 409, "trusted: carriers"},
+		{"192.0.2.200", 409, "trusted: this host"}, {"192.0.2.0/24", 409, "trusted: this host"},
+		{"127.0.0.1", 409, "trusted: loopback"}, {"::1", 409, "trusted: loopback"}, {"fe80::1", 409, "trusted: link-local"},
+		{"0.0.0.0", 409, "unspecified"}, {"10.1.2.3", 409, "rules.d/00-site.hcl:9"},
+		{"", 400, "missing"}, {"example.com", 400, "neither"}, {"203.0.113.7 ", 400, "neither"}, {"203.0.113.7/33", 400, "neither"},
+		{"203.0.113.07", 400, "neither"}, {"fe80::1%eth0", 400, "neither"}, {"203.0.113.7\r\nX: y", 400, "neither"},
+	} {
+		body, _ := json.Marshal(map[string]string{"ip": c.ip})
+		l.want(c.status, c.why, "POST", "/security/blacklist", string(body))
+		text := l.want(200, c.why, "POST", "/security/blacklist/batch", "["+string(body)+"]")
+		if strings.Contains(text, success) {
+			t.Errorf("%s in a batch: %s", c.ip, text)
+		}
+	}
+	if n := l.guard.ledger.Size(); n != 0 {
+		t.Errorf("%d bans", n)
+	}
+	for _, ip := range []string{"0.0.0.0/0", "::/0", "128.0.0.0/1", "fc00::/6"} {
+		l.want(400, "too wide", "POST", "/security/whitelist", `{"ip":"`+ip+`"}`)
+	}
+}
+
+// TestNotInForce: where it is not durable there is no success, where it is not in
+// the kernel it says so.
+func TestNotInForce(t *testing.T) {
+	l := newLab(t, nil)
+	l.guard.set(func(g *fakeGuard) { g.stuck = "apply 1 changes: exit status 4" })
+	l.want(200, `"applied":false,"why":"apply 1 changes: exit status 4"`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.want(200, `"applied":false`, "GET", "/security/blacklist/203.0.113.7", "")
+	l.want(200, `"status":"degraded","version":"1.2.3","problems":["action iptables.drop: apply 1 changes: exit status 4"]`, "GET", "/health", "")
+	l.guard.set(func(g *fakeGuard) { g.stuck, g.unsaved = "", errors.New("no space left on device") })
+	l.want(503, "no space left on device", "POST", "/security/blacklist", `{"ip":"203.0.113.8"}`)
+	l.want(503, "no space left on device", "DELETE", "/security/blacklist/203.0.113.8", "")
+	l.want(503, "no space left on device", "POST", "/security/whitelist", `{"ip":"203.0.113.8"}`)
+	l.want(200, `"error":"no space left on device"`, "POST", "/security/blacklist/batch", `[{"ip":"203.0.113.9"}]`)
+	l.want(200, "state not saved", "GET", "/security/status", "")
+}
+
+func TestBatch(t *testing.T) {
+	l := newLab(t, nil)
+	text := l.want(200, "", "POST", "/security/blacklist/batch", `[
+		{"ip":"203.0.113.1"}, {"ip":"nonsense"}, {"ip":5}, "x", {"ip":"203.0.113.2","ttk":5}, {"ip":"198.51.100.1"},
+		{"ip":"203.0.113.3","ttl":"x"}, null, {"ip":"203.0.113.4/31","permanent":true}]`)
+	got := parse[struct{ Results []result }](t, text).Results
+	for i, want := range []struct{ ip, fault string }{
+		{"203.0.113.1", ""}, {"nonsense", "neither"}, {"", "ip must be of another type"}, {"", "it must be of another type"},
+		{"203.0.113.2", `unknown field "ttk"`}, {"198.51.100.1", "trusted: carriers"}, {"203.0.113.3", "not a duration"},
+		{"", "missing"}, {"203.0.113.4/31", ""},
+	} {
+		if got[i].IP != want.ip || !strings.Contains(got[i].Error, want.fault) || (got[i].Status == success) != (want.fault == "") {
+			t.Errorf("result %d: %+v, want %+v", i, got[i], want)
+		}
+	}
+	l.want(200, `{"results":[]}`, "POST", "/security/blacklist/batch", `[]`)
+	for _, body := range []string{`{}`, `[`, `[{"ip":"203.0.113.9"}`, `[{"ip":"203.0.113.9"}] x`, `[{"ip":"203.0.113.9"},]`, `"x"`, `nul`, `[{"ip":"203.0.113.9"}][]`} {
+		l.want(400, "body: ", "POST", "/security/blacklist/batch", body)
+	}
+	l.want(400, "there is none", "POST", "/security/blacklist/batch", "", "Content-Type", "application/json")
+	if _, ok := l.guard.Covering(prefix("203.0.113.9")); ok {
+		t.Error("a batch that was refused has banned somebody")
+	}
+}
+
+// TestBigBatch: results come in order over several changes of the engine.
+func TestBigBatch(t *testing.T) {
+	const n = itemsAtOnce*2 + 5
+	l := newLab(t, func(_ *Options, lim *limits) { lim.banItems = n })
+	var body strings.Builder
+	body.WriteString("[")
+	for i := range n {
+		fmt.Fprintf(&body, `{"ip":"11.%d.%d.%d","reason":"batch"},`, i>>16, i>>8&255, i&255)
+	}
+	text := strings.TrimSuffix(body.String(), ",") + "]"
+	got := parse[struct{ Results []result }](t, l.want(200, "", "POST", "/security/blacklist/batch", text)).Results
+	if len(got) != n {
+		t.Fatalf("%d results", len(got))
+	}
+	for i := range got {
+		if want := fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255); got[i].IP != want || got[i].Status != success {
+			t.Fatalf("result %d: %+v, want %s", i, got[i], want)
+		}
+	}
+	if l.guard.most != itemsAtOnce {
+		t.Errorf("%d orders at once", l.guard.most)
+	}
+	l.want(413, "more than", "POST", "/security/blacklist/batch", strings.TrimSuffix(text, "]")+`,{"ip":"12.0.0.1"}]`)
+}
+
+func TestListing(t *testing.T) {
+	l := newLab(t, nil)
+	l.want(200, "{}\n", "GET", "/security/blacklist", "")
+	l.want(200, `{"bans":[],"next":null}`, "GET", "/security/blacklist?format=list", "")
+	want := []string{"11.0.0.0/16", "11.0.0.1", "11.0.1.0/24", "203.0.113.7", "2001:db8::/32", "2001:db8::7"}
+	for _, ip := range []string{"2001:db8::7", "203.0.113.7", "11.0.0.1", "11.0.1.0/24", "11.0.0.0/16", "2001:db8::/32"} {
+		l.want(200, "", "POST", "/security/blacklist", `{"ip":"`+ip+`"}`)
+	}
+	byTarget := parse[map[string]banShape](t, l.want(200, "", "GET", "/security/blacklist", ""))
+	for _, ip := range want {
+		if byTarget[ip].IP != ip || !byTarget[ip].Applied {
+			t.Errorf("%s: %+v", ip, byTarget[ip])
+		}
+	}
+	for limit := 1; limit <= len(want)+1; limit++ {
+		var got []string
+		cursor := ""
+		for {
+			type page struct {
+				Bans []banShape
+				Next *string
+			}
+			p := parse[page](t, l.want(200, "", "GET", fmt.Sprintf("/security/blacklist?format=list&limit=%d&cursor=%s", limit, escaped(cursor)), ""))
+			for _, b := range p.Bans {
+				got = append(got, b.IP)
+			}
+			if p.Next == nil {
+				break
+			}
+			cursor = *p.Next
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("limit %d: %v, want %v", limit, got, want)
+		}
+	}
+	for _, query := range []string{"format=x", "limit=0&format=list", "limit=x", "limit=10001", "cursor=x"} {
+		l.want(400, "", "GET", "/security/blacklist?"+query, "")
+		l.want(400, "", "GET", "/security/whitelist?"+query, "")
+	}
+}
+
+func TestTrust(t *testing.T) {
+	l := newLab(t, nil)
+	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.want(200, `"lifted":["203.0.113.7"]`, "POST", "/security/whitelist", `{"ip":"203.0.113.0/24","comment":"new trunk","ttl":"1h"}`)
+	l.want(404, "", "GET", "/security/blacklist/203.0.113.7", "")
+	l.want(409, "new trunk", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.want(200, `"comment":"new trunk"`, "GET", "/security/whitelist/203.0.113.7", "")
+	l.want(200, `"203.0.113.0/24":{`, "GET", "/security/whitelist", "")
+	l.want(200, `"where":"rules.d/00-site.hcl:4"`, "GET", "/security/whitelist/198.51.100.0%2F25", "")
+	l.want(200, `"next":"127.0.0.0/8"`, "GET", "/security/whitelist?format=list&limit=2", "")
+	l.want(200, `{"trusted":[{"ip":"192.0.2.200"`, "GET", "/security/whitelist?format=list&limit=2&cursor=127.0.0.0/8", "")
+	l.want(404, "not trusted", "GET", "/security/whitelist/203.0.112.7", "")
+	l.want(409, "rules.d/00-site.hcl:4", "DELETE", "/security/whitelist/198.51.100.1", "")
+	l.want(200, "203.0.113.0/24 removed from whitelist", "DELETE", "/security/whitelist/203.0.113.7", "")
+	l.want(200, "was not in whitelist", "DELETE", "/security/whitelist/203.0.113.7", "")
+	l.want(400, "", "DELETE", "/security/whitelist/x", "")
+	l.want(200, "", "POST", "/security/whitelist", `{"ip":"198.51.100.7","reason":"twice"}`)
+	l.want(200, "still trusted by carriers", "DELETE", "/security/whitelist/198.51.100.7", "")
+	l.want(400, "mean the same", "POST", "/security/whitelist", `{"ip":"203.0.113.7","reason":"a","comment":"b"}`)
+	l.want(200, `neither`, "POST", "/security/whitelist/batch", `[{"ip":"203.0.113.7","permanent":true},{"ip":"y"}]`)
+	l.want(200, `"expiresAt":null,"permanent":true`, "GET", "/security/whitelist/203.0.113.7", "")
+	l.want(200, "", "POST", "/security/whitelist", `{"ip":"203.0.113.8"}`)
+	entry := parse[trustShape](t, l.want(200, "", "GET", "/security/whitelist/203.0.113.8", ""))
+	if got := time.Time(entry.ExpiresAt).Sub(time.Time(entry.AddedAt)); got != 24*time.Hour {
+		t.Errorf("trusted for %s", got)
+	}
+}
+
+func (m *moment) UnmarshalJSON(text []byte) error { return (*time.Time)(m).UnmarshalJSON(text) }
+
+func TestObservation(t *testing.T) {
+	l := newLab(t, nil)
+	for target, part := range map[string]string{
+		"/health":                  `{"status":"ok","version":"1.2.3","problems":[]}`,
+		"/security/status":         `"blacklistCount":0`,
+		"/security/stats":          `"bans":4`,
+		"/security/iptables":       `"notes":["jump from INPUT was gone"]`,
+		"/security/rules":          `"name":"password guessing"`,
+		"/security/sources":        `"lagSeconds":1.5`,
+		"/security/trackers":       `"key":"203.0.113.8"`,
+		"/security/trackers?top=1": `"key":"203.0.113.9"`,
+		"/openapi.yaml":            "openapi: 3.0.3",
+	} {
+		l.want(200, part, "GET", target, "")
+	}
+	l.want(400, "", "GET", "/security/trackers?top=x", "")
+	l.want(200, "Rule never fires", "POST", "/security/reload", "")
+	l.guard.set(func(g *fakeGuard) {
+		g.broken = []Diagnostic{{Error: true, Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
+	})
+	l.want(422, "Did you mean user?", "POST", "/security/reload", "")
+	l.want(200, "password guessing", "POST", "/security/test", `{"line":"… SIP auth failure (REGISTER) …"}`)
+	l.want(200, `"events":[]`, "POST", "/security/test", `{"line":"hello"}`)
+	l.want(200, "password guessing", "POST", "/security/test", `{"event":{"event":"auth_failure","ip":"203.0.113.7"}}`)
+	l.want(400, "no source", "POST", "/security/test", `{"line":"x","source":"esl.pbx"}`)
+	l.want(400, "not both", "POST", "/security/test", `{"line":"x","event":{"event":"y"}}`)
+	l.want(400, "not both", "POST", "/security/test", `{}`)
+}
+
+// TestUnknown: what is not there is answered in JSON, too.
+func TestUnknown(t *testing.T) {
+	l := newLab(t, nil)
+	l.want(404, "openapi.yaml", "GET", "/", "")
+	l.want(404, "openapi.yaml", "GET", "/security", "")
+	l.want(404, "", "GET", "/health/", "")
+	l.want(405, "GET", "POST", "/health", "")
+	l.want(405, "POST", "PUT", "/security/blacklist", "{}")
+	l.want(405, "", "DELETE", "/security/blacklist", "")
+	l.want(400, "missing", "GET", "/security/blacklist/", "")
+	w := httptest.NewRecorder()
+	if l.server.ServeHTTP(w, request("HEAD", "/health", "")); w.Code != http.StatusOK {
+		t.Errorf("HEAD: %d", w.Code)
+	}
+}

@@ -1,0 +1,240 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+// A fakeGuard behaves as the engine does: it has a real ledger, a wall that holds
+// what stands in the kernel, and can be broken.
+type fakeGuard struct {
+	ledger *ban.Ledger
+	start  time.Time
+
+	mu      sync.Mutex // guards what follows
+	files   []ban.Trusted
+	runTime []Trusted
+	wall    map[netip.Prefix]KernelEntry
+	stuck   string        // why the wall takes nothing; "": it does
+	unsaved error         // why nothing is durable
+	broken  []Diagnostic  // what is wrong with the rule files
+	slow    time.Duration // how long a change takes
+
+	looks, snapshots int // how often the kernel and the status were asked for
+	most             int // orders in one call
+}
+
+func newFakeGuard() *fakeGuard {
+	g := &fakeGuard{
+		start: time.Now(), wall: map[netip.Prefix]KernelEntry{},
+		files: []ban.Trusted{
+			{Network: prefix("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
+			{Network: prefix("10.0.0.0/8"), Name: "security.trusted_networks", Where: "rules.d/00-site.hcl:9"},
+			{Network: prefix("192.0.2.200/32"), Name: "this host"},
+		},
+	}
+	g.ledger = ban.NewLedger(g.trust())
+	return g
+}
+
+func prefix(s string) netip.Prefix {
+	p, err := ban.ParseTarget(s)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// trust is everybody who is trusted; the mutex is held, but at the start.
+func (g *fakeGuard) trust() *ban.Trust {
+	all := slices.Clone(g.files)
+	for _, t := range g.runTime {
+		all = append(all, t.Trusted)
+	}
+	return ban.NewTrust(all)
+}
+
+func (g *fakeGuard) Block(ctx context.Context, orders []ban.Order) ([]Outcome, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.most = max(g.most, len(orders))
+	outcomes := make([]Outcome, len(orders))
+	for i, o := range orders {
+		if o.Terms == nil {
+			o.Terms = []ban.Term{ban.Term(time.Hour)}
+		}
+		g.ledger.Advance(o.At)
+		outcomes[i].Change, outcomes[i].Refusal = g.ledger.Enter(o, o.At)
+	}
+	if err := g.settle(ctx); err != nil {
+		return nil, err
+	}
+	for i := range outcomes {
+		b := outcomes[i]
+		outcomes[i].Applied, outcomes[i].Why = g.stuck == "", g.stuck
+		if b.Change != nil && g.stuck == "" {
+			g.wall[b.Change.Ban.Target] = KernelEntry{Target: b.Change.Ban.Target, Packets: 3, Bytes: 180, Remaining: time.Hour}
+		}
+	}
+	return outcomes, nil
+}
+
+// settle is the disk: the mutex is held.
+func (g *fakeGuard) settle(ctx context.Context) error {
+	if g.slow > 0 {
+		select {
+		case <-time.After(g.slow):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return errors.Join(g.ledger.Commit(), g.unsaved)
+}
+
+func (g *fakeGuard) Unblock(ctx context.Context, r Release) (Released, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	var lifted []ban.Change
+	for {
+		b, ok := g.ledger.Covering(r.Target)
+		if !ok {
+			break
+		}
+		lifted = append(lifted, *g.ledger.Lift(b.Target, r.Reason, now, 0))
+		delete(g.wall, b.Target)
+	}
+	g.ledger.Lift(r.Target, r.Reason, now, r.Grace)
+	return Released{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck}, g.settle(ctx)
+}
+
+func (g *fakeGuard) Covering(target netip.Prefix) (ban.Ban, bool) { return g.ledger.Covering(target) }
+
+func (g *fakeGuard) BansAfter(target netip.Prefix, limit int) []ban.Ban {
+	var out []ban.Ban
+	for _, b := range g.ledger.Bans() {
+		if len(out) < limit && (!target.IsValid() || b.Target.Compare(target) > 0) {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+func (g *fakeGuard) Trust(ctx context.Context, entries []Trusted) ([]TrustOutcome, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var outcomes []TrustOutcome
+	for _, e := range entries {
+		g.runTime = slices.DeleteFunc(g.runTime, func(t Trusted) bool { return t.Network == e.Network })
+		g.runTime = append(g.runTime, e)
+		lifted := g.ledger.SetTrust(g.trust(), time.Now())
+		for _, c := range lifted {
+			delete(g.wall, c.Ban.Target)
+		}
+		outcomes = append(outcomes, TrustOutcome{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck})
+	}
+	return outcomes, g.settle(ctx)
+}
+
+func (g *fakeGuard) Untrust(ctx context.Context, network netip.Prefix, _, _ string) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := len(g.runTime)
+	g.runTime = slices.DeleteFunc(g.runTime, func(t Trusted) bool { return t.Network == network })
+	g.ledger.SetTrust(g.trust(), time.Now())
+	return len(g.runTime) < before, g.settle(ctx)
+}
+
+func (g *fakeGuard) Trusted() []Trusted {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := slices.Clone(g.runTime)
+	for _, f := range g.files {
+		all = append(all, Trusted{Trusted: f})
+	}
+	all = append(all, Trusted{Trusted: ban.Trusted{Network: prefix("127.0.0.0/8"), Name: "loopback"}})
+	return all
+}
+
+func (g *fakeGuard) Status(ctx context.Context) (Status, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.snapshots++
+	st := Status{
+		Started: g.start, AutoBlock: true, Events: 40, Waiting: 2, Reloaded: g.start, Bans: g.ledger.Size(), Trusted: len(g.files),
+		Rules: []RuleStatus{{Name: "password guessing", Where: "rules.d/20-registration.hcl:3", On: []string{"log.freeswitch"}, Matches: 30, Firings: 3, Tracked: 4}},
+		Sources: []SourceStatus{
+			{Name: "log.freeswitch", Running: true, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1500 * time.Millisecond, LastEvent: g.start},
+		},
+		Actions: []ActionStatus{{
+			Name: "iptables.drop", Synced: true, Applied: g.start, Took: time.Millisecond, Batch: 1, Drifts: 1,
+			Latency: Histogram{Count: 2, Sum: 0.003, Buckets: map[float64]uint64{0.001: 1, 0.01: 2}}, Err: g.stuck,
+		}},
+		Tallies: []Tally{
+			{Rule: "password guessing", Source: "log.freeswitch", Bans: 3, Unbans: 1, Refusals: 2, LastBan: g.start},
+			{Bans: 1},
+		},
+	}
+	if g.unsaved != nil {
+		st.Unsaved = g.unsaved.Error()
+	}
+	return st, nil
+}
+
+func (g *fakeGuard) Kernel(context.Context) []KernelView {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.looks++
+	v := KernelView{
+		Action: "iptables.drop", Chain: "FREESWITCH", Backend: "rules", Versions: []string{"iptables v1.8.9 (nf_tables)"},
+		Jumps:  []Jump{{Family: "IPv4", Hook: "INPUT", Position: 1}},
+		Drifts: 1, Missing: 2, Notes: []string{"jump from INPUT was gone"}, Applied: g.start, Took: time.Millisecond, Batch: 1, LastError: g.stuck,
+	}
+	v.Entries = slices.SortedFunc(maps.Values(g.wall), func(a, b KernelEntry) int { return a.Target.Compare(b.Target) })
+	return []KernelView{v}
+}
+
+func (g *fakeGuard) Trackers(_ context.Context, top int) ([]Tracker, error) {
+	all := []Tracker{
+		{Rule: "password guessing", Source: "log.freeswitch", Key: "203.0.113.9", Count: 4, Limit: 5, Within: 10 * time.Minute, Last: g.start},
+		{Rule: "password guessing", Source: "log.freeswitch", Key: "203.0.113.8", Count: 2, Limit: 5, Within: 10 * time.Minute, Last: g.start},
+	}
+	return all[:min(top, len(all))], nil
+}
+
+func (g *fakeGuard) Reload(context.Context) ([]Diagnostic, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.broken) > 0 {
+		return g.broken, errors.New("1 mistake in rules.d")
+	}
+	return []Diagnostic{{Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
+}
+
+func (g *fakeGuard) Test(_ context.Context, p Probe) (Findings, error) {
+	if p.Source != "" && p.Source != "log.freeswitch" {
+		return Findings{}, Mistake("there is no source " + cut(p.Source))
+	}
+	fields := p.Event
+	if fields == nil {
+		if !strings.Contains(p.Line, "SIP auth failure") {
+			return Findings{Explain: "No event."}, nil
+		}
+		fields = map[string]string{"event": "auth_failure", "message": p.Line}
+	}
+	return Findings{Events: []Sighting{{Source: "log.freeswitch", Fields: fields, Rules: []string{"password guessing"}}}}, nil
+}
+
+func (g *fakeGuard) set(change func(*fakeGuard)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	change(g)
+}

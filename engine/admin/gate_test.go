@@ -1,0 +1,308 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const token = "0123456789abcdef0123456789abcdef"
+
+func withToken(o *Options, _ *limits) { o.Token = token }
+
+func TestToken(t *testing.T) {
+	l := newLab(t, withToken)
+	l.want(401, "a token is needed", "GET", "/security/status", "")
+	for _, wrong := range []string{"Bearer x", "Bearer", "Bearer " + token + "0", "Bearer " + token[1:], "Basic " + token, token} {
+		l.want(401, "this is not the token", "GET", "/security/status", "", "Authorization", wrong)
+	}
+	l.want(200, "", "GET", "/security/status", "", "Authorization", "Bearer "+token)
+	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`, "Authorization", "bearer "+token)
+	l.want(401, "", "GET", "/nothing/here", "")
+	l.want(401, "", "GET", "/metrics", "")
+	if text := l.want(200, "", "GET", "/health", ""); strings.TrimSpace(text) != `{"status":"ok"}` {
+		t.Errorf("without a token the health tells %s", text)
+	}
+	l.want(200, "1.2.3", "GET", "/health", "", "Authorization", "Bearer "+token)
+	if log := l.log.String(); strings.Contains(log, token[:8]) {
+		t.Errorf("the log tells the token:\n%s", log)
+	}
+}
+
+// TestGuessing: wrong tokens are slowed down, and do not lock out who has it.
+func TestGuessing(t *testing.T) {
+	l := newLab(t, func(o *Options, lim *limits) { o.Token, lim.guesses = token, 3 })
+	for range 3 {
+		l.want(401, "", "GET", "/security/status", "", "Authorization", "Bearer wrong")
+	}
+	l.want(429, "without the right token", "GET", "/security/status", "", "Authorization", "Bearer wrong")
+	l.want(200, "", "GET", "/security/status", "", "Authorization", "Bearer "+token)
+}
+
+// TestForeignPages: a web page in the operator's browser gets nowhere.
+func TestForeignPages(t *testing.T) {
+	l := newLab(t, func(o *Options, _ *limits) { o.Hosts = []string{"guard.example"} })
+	for _, host := range []string{"evil.example", "evil.example:8080", "127.0.0.1.evil.example", "203.0.113.7:8080", "localhost.evil.example", "", "[::2]:8080", "127.0.0.1@evil.example"} {
+		l.want(403, "Host", "GET", "/security/status", "", "Host", host)
+		l.want(403, "Host", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`, "Host", host)
+	}
+	for _, host := range []string{"127.0.0.1:8080", "127.0.0.1", "localhost:8080", "LOCALHOST", "localhost.", "[::1]:9000", "guard.example", "Guard.Example:443"} {
+		l.want(200, "", "GET", "/security/status", "", "Host", host)
+	}
+	for _, origin := range []string{"http://evil.example", "https://127.0.0.1:3000", "http://localhost:8080", "null", "x", "http://127.0.0.1:8080.evil.example"} {
+		l.want(403, "origins", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`, "Origin", origin)
+		l.want(403, "origins", "GET", "/events", "", "Origin", origin)
+		l.want(403, "origins", "POST", "/security/reload", "", "Origin", origin)
+	}
+	l.want(200, "", "POST", "/security/reload", "", "Origin", "http://127.0.0.1:8080")
+	for _, site := range []string{"cross-site", "same-site"} {
+		l.want(403, "sites", "POST", "/security/reload", "", "Sec-Fetch-Site", site)
+	}
+	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""} {
+		l.want(415, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`, "Content-Type", kind)
+		l.want(415, "", "POST", "/security/blacklist/batch", `[{"ip":"203.0.113.7"}]`, "Content-Type", kind)
+	}
+	if n := l.guard.ledger.Size(); n != 0 {
+		t.Errorf("%d bans", n)
+	}
+}
+
+func TestPaths(t *testing.T) {
+	l := newLab(t, nil)
+	for _, p := range []string{
+		"/security/blacklist/../status", "/security/../../etc/passwd", "/security/blacklist/%2e%2e/status", "/security/blacklist/..%2f..%2fstatus",
+		"//security/status", "/security//status", "/security/./status", "/security/blacklist//203.0.113.7",
+	} {
+		l.want(400, "the path", "GET", p, "")
+		l.want(400, "the path", "DELETE", p, "")
+	}
+	for _, p := range []string{"/security/blacklist/%00", "/security/blacklist/203.0.113.7%0d%0aX:%20y", "/security/blacklist/%ff%fe", "/security/blacklist/" + strings.Repeat("9", 5000)} {
+		text := l.want(400, "neither", "GET", p, "")
+		if len(text) > 300 {
+			t.Errorf("%d bytes of answer", len(text))
+		}
+	}
+}
+
+// TestWhatIsWritten: a reason is data wherever it goes.
+func TestWhatIsWritten(t *testing.T) {
+	l := newLab(t, nil)
+	nasty := "a\r\nmsg=\"admin change\" who=root\x1b[2J\u009b31m<script>alert(1)</script>\u202e\x00\xff" + strings.Repeat("é", 600)
+	body, _ := json.Marshal(map[string]string{"ip": "203.0.113.7", "reason": nasty})
+	l.want(200, "", "POST", "/security/blacklist", string(body))
+	b, _ := l.guard.Covering(prefix("203.0.113.7"))
+	if len(b.Reason) > maxReason || strings.ContainsAny(b.Reason, "\r\n\x1b\u009b\u202e\x00") || !strings.HasPrefix(b.Reason, "a  msg=") {
+		t.Errorf("kept is %q", b.Reason)
+	}
+	for _, target := range []string{"/security/blacklist/203.0.113.7", "/security/blacklist"} {
+		text := l.want(200, "", "GET", target, "")
+		if strings.ContainsAny(text, "<>\x1b\r\u009b\u202e") {
+			t.Errorf("%s answers %q", target, text)
+		}
+	}
+	if n := strings.Count(l.log.String(), "\nmsg="); n != 0 {
+		t.Errorf("a reason has begun a line of the log:\n%s", l.log)
+	}
+	w := httptest.NewRecorder()
+	l.server.ServeHTTP(w, request("GET", "/security/blacklist", ""))
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Content-Type": "application/json", "Cache-Control": "no-store", "Access-Control-Allow-Origin": ""} {
+		if got := w.Header().Get(name); got != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestOversized(t *testing.T) {
+	l := newLab(t, func(_ *Options, lim *limits) { lim.batchBytes, lim.banItems = 1<<20, 100 })
+	large := `{"ip":"203.0.113.7","reason":"` + strings.Repeat("x", 1<<17) + `"}`
+	l.want(413, "more than 65536 bytes", "POST", "/security/blacklist", large)
+	l.want(413, "more than 65536 bytes", "POST", "/security/test", `{"line":"`+strings.Repeat("x", 1<<17)+`"}`)
+	l.want(200, success, "POST", "/security/blacklist/batch", "["+large+"]")
+	l.want(413, "", "POST", "/security/blacklist/batch", "["+strings.Repeat(large+",", 10)+large+"]")
+	l.want(413, "more than 100 items", "POST", "/security/blacklist/batch", "["+strings.Repeat(`{"ip":"203.0.113.7"},`, 100)+`{}]`)
+	l.want(400, "", "POST", "/security/blacklist", strings.Repeat("[", 60000))
+	l.want(400, "", "POST", "/security/blacklist/batch", strings.Repeat("[", 60000))
+
+	addr := l.start()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	go fmt.Fprintf(conn, "GET /health HTTP/1.1\r\nHost: %s\r\nX: %s\r\n\r\n", addr, strings.Repeat("x", 1<<20))
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a header of a megabyte: %v %v", answer, err)
+	}
+}
+
+func TestTooOften(t *testing.T) {
+	l := newLab(t, func(_ *Options, lim *limits) { lim.reads, lim.writes = 5, 3 })
+	for range 3 {
+		l.want(200, "", "POST", "/security/reload", "")
+	}
+	l.want(429, "too many requests", "POST", "/security/reload", "")
+	for range 5 {
+		l.want(200, "", "GET", "/health", "")
+	}
+	l.want(429, "too many requests", "GET", "/health", "")
+}
+
+// TestSlowloris: who sends his request drop by drop is cut off, header or body,
+// and so is who does not read the answer.
+func TestSlowloris(t *testing.T) {
+	l := newLab(t, func(_ *Options, lim *limits) {
+		lim.header, lim.body, lim.batch, lim.idle = 50*time.Millisecond, 100*time.Millisecond, 150*time.Millisecond, 50*time.Millisecond
+	})
+	addr := l.start()
+	for name, sent := range map[string]string{
+		"nothing": "", "half a header": "GET /health HTTP/1.1\r\nHost: " + addr + "\r\nX-A: b",
+		"half a body":  "POST /security/blacklist HTTP/1.1\r\nHost: " + addr + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+		"half a batch": "POST /security/blacklist/batch HTTP/1.1\r\nHost: " + addr + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n[",
+		"idle":         "GET /health HTTP/1.1\r\nHost: " + addr + "\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, sent); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(conn); err != nil { // to its end: the server has closed it
+			t.Errorf("%s: %v after %q", name, err, text)
+		} else if strings.Contains(name, "half a b") && !strings.Contains(string(text), "408 Request Timeout") {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+}
+
+// TestConnections: further callers wait until one has gone.
+func TestConnections(t *testing.T) {
+	l := newLab(t, func(_ *Options, lim *limits) { lim.connections = 2 })
+	addr := l.start()
+	ask := func(conn net.Conn) error {
+		if _, err := fmt.Fprintf(conn, "GET /health HTTP/1.1\r\nHost: %s\r\n\r\n", addr); err != nil {
+			return err
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err == nil && answer.StatusCode != http.StatusOK {
+			err = fmt.Errorf("status %d", answer.StatusCode)
+		}
+		return err
+	}
+	var open []net.Conn
+	for range 3 {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		open = append(open, conn)
+	}
+	for _, conn := range open[:2] {
+		if err := ask(conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answered := make(chan error, 1)
+	go func() { answered <- ask(open[2]) }()
+	select {
+	case err := <-answered:
+		t.Fatalf("a third connection was answered: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	open[0].Close()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBusy: an engine that does not answer holds up those who want changes, for a
+// time, and nobody else.
+func TestBusy(t *testing.T) {
+	l := newLab(t, func(_ *Options, lim *limits) { lim.busy, lim.change = 1, 100*time.Millisecond })
+	l.server.busy <- struct{}{}
+	l.want(503, "busy", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.want(200, "", "GET", "/security/blacklist", "")
+	<-l.server.busy
+	l.guard.set(func(g *fakeGuard) { g.slow = time.Minute })
+	l.want(503, "deadline", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.server.batches <- struct{}{}
+	l.server.batches <- struct{}{}
+	l.want(503, "other batches", "POST", "/security/blacklist/batch", `[]`)
+}
+
+// TestTogether: everything at the same time, for the race detector.
+func TestTogether(t *testing.T) {
+	l := newLab(t, nil)
+	ask := func(method, target, body string) {
+		w := httptest.NewRecorder()
+		if l.server.ServeHTTP(w, request(method, target, body)); w.Code == http.StatusInternalServerError {
+			t.Errorf("%s %s: %s", method, target, w.Body)
+		}
+	}
+	var all sync.WaitGroup
+	for worker := range 6 {
+		all.Go(func() {
+			for i := range 30 {
+				ip := fmt.Sprintf("203.0.113.%d", i)
+				switch worker {
+				case 0:
+					ask("POST", "/security/blacklist", `{"ip":"`+ip+`"}`)
+				case 1:
+					ask("DELETE", "/security/blacklist/"+ip, "")
+				case 2:
+					ask("POST", "/security/whitelist", `{"ip":"`+ip+`","ttl":1}`)
+				case 3:
+					ask("GET", "/security/blacklist", "")
+					ask("GET", "/metrics", "")
+				case 4:
+					l.server.Tell(notice(ip))
+				case 5:
+					r := request("GET", "/events", "")
+					ctx, cancel := context.WithTimeout(r.Context(), time.Millisecond)
+					l.server.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+					cancel()
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestPanicIsAnswered(t *testing.T) {
+	l := newLab(t, nil)
+	l.server.mux.HandleFunc("GET /panic", func(http.ResponseWriter, *http.Request) { panic("oh") })
+	w := httptest.NewRecorder()
+	l.server.ServeHTTP(w, request("GET", "/panic", ""))
+	if w.Code != 500 || !strings.Contains(l.log.String(), "admin request panicked") {
+		t.Errorf("%d %s\n%s", w.Code, w.Body, l.log)
+	}
+}
+
+func TestServeRefusesUnprotected(t *testing.T) {
+	l := newLab(t, nil)
+	open, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.server.Serve(context.Background(), open); err == nil || !strings.Contains(err.Error(), "needs a token") {
+		t.Errorf("served: %v", err)
+	}
+	if _, err := open.Accept(); err == nil {
+		t.Error("the listener is still open")
+	}
+}

@@ -1,0 +1,201 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+)
+
+// A lab is a server over a fake guard, and the contract that each of its answers
+// is held against.
+type lab struct {
+	t      testing.TB
+	guard  *fakeGuard
+	server *Server
+	log    *syncBuffer
+}
+
+// newLab makes a server; change may be nil.
+func newLab(t testing.TB, change func(*Options, *limits)) *lab {
+	t.Helper()
+	l := &lab{t: t, guard: newFakeGuard(), log: &syncBuffer{}}
+	o := Options{
+		Config: Config{Listen: DefaultListen}, Guard: l.guard, Version: "1.2.3",
+		Log: slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	lim := defaultLimits()
+	if change != nil {
+		change(&o, &lim)
+	}
+	var err error
+	if l.server, err = newServer(o, lim); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// A syncBuffer may be written to and read at the same time.
+type syncBuffer struct {
+	mu sync.Mutex // guards text
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+var contract = sync.OnceValue(func() *openapi3.T {
+	doc, err := openapi3.NewLoader().LoadFromData(openAPI)
+	if err != nil {
+		panic(err)
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		panic(err)
+	}
+	for _, kind := range []string{"text/event-stream", "application/yaml"} {
+		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.PlainBodyDecoder)
+	}
+	return doc
+})
+
+// template is the path of the contract that a request's path is of. Paths with
+// an address in them may have slashes there, which the contract cannot say.
+func template(p string) string {
+	for _, list := range []string{"/security/blacklist/", "/security/whitelist/"} {
+		if rest, ok := strings.CutPrefix(p, list); ok && rest != "batch" {
+			return list + "{ip}"
+		}
+	}
+	return p
+}
+
+// request makes a request as the standard library hands it to the server, from
+// this host.
+func request(method, target, body string, header ...string) *http.Request {
+	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+target, strings.NewReader(body))
+	r.RemoteAddr = "127.0.0.1:40000"
+	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
+	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(local)))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+			continue
+		}
+		r.Header.Set(header[i], header[i+1])
+	}
+	return r
+}
+
+// ask makes a request and holds the answer against the contract.
+func (l *lab) ask(method, target, body string, header ...string) (int, string) {
+	l.t.Helper()
+	r := request(method, target, body, header...)
+	w := httptest.NewRecorder()
+	l.server.ServeHTTP(w, r)
+	l.conforms(r, w.Result())
+	return w.Code, w.Body.String()
+}
+
+// conforms holds an answer against the contract.
+func (l *lab) conforms(r *http.Request, answer *http.Response) {
+	l.t.Helper()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if answer.StatusCode >= 500 && answer.StatusCode != http.StatusServiceUnavailable {
+		l.t.Fatalf("%s %s: %d %s", r.Method, r.URL, answer.StatusCode, body)
+	}
+	path := template(r.URL.Path)
+	item := contract().Paths.Value(path)
+	if item == nil || item.GetOperation(r.Method) == nil {
+		var f failure
+		if err := json.Unmarshal(body, &f); answer.StatusCode < 400 || err != nil || f.Error == "" {
+			l.t.Fatalf("%s %s is not in the contract and is answered %d %s", r.Method, r.URL, answer.StatusCode, body)
+		}
+		return
+	}
+	input := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{
+			Request: r,
+			Route:   &routers.Route{Spec: contract(), Path: path, PathItem: item, Method: r.Method, Operation: item.GetOperation(r.Method)},
+		},
+		Status: answer.StatusCode, Header: answer.Header,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	}
+	input.SetBodyBytes(body)
+	if err := openapi3filter.ValidateResponse(context.Background(), input); err != nil {
+		l.t.Fatalf("%s %s: the answer is not of the contract: %v\n%d %s", r.Method, r.URL, err, answer.StatusCode, body)
+	}
+}
+
+// want makes a request and checks the status and a part of the answer.
+func (l *lab) want(status int, part, method, target, body string, header ...string) string {
+	l.t.Helper()
+	got, text := l.ask(method, target, body, header...)
+	if got != status || !strings.Contains(text, part) {
+		l.t.Fatalf("%s %s %s: %d %s\nwant %d with %q", method, target, body, got, text, status, part)
+	}
+	return text
+}
+
+// parse reads an answer.
+func parse[T any](t testing.TB, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return v
+}
+
+// start serves on a listener of this host until the test ends, and returns its
+// address.
+func (l *lab) start(listeners ...net.Listener) string {
+	l.t.Helper()
+	if len(listeners) == 0 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		listeners = append(listeners, listener)
+	}
+	addr := listeners[0].Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.server.Serve(ctx, listeners...) }()
+	l.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			l.t.Error(err)
+		}
+	})
+	return addr
+}
+
+// escaped is a target as it stands in a path.
+func escaped(s string) string { return url.PathEscape(s) }

@@ -1,0 +1,136 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Open opens what the configuration asks for: the TCP listener and the unix
+// socket, as far as they are set. The configuration must have passed Check. With
+// an error nothing is left open.
+func (c *Config) Open(ctx context.Context) ([]net.Listener, error) {
+	var open []net.Listener
+	closeAll := func() {
+		for _, l := range open {
+			_ = l.Close() // it was never used
+		}
+	}
+	if c.Listen != "" {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("admin: %w", err)
+		}
+		open = append(open, l)
+	}
+	if c.Socket != "" {
+		l, err := c.openSocket(ctx)
+		if err != nil {
+			closeAll()
+			return nil, fmt.Errorf("admin: socket: %w", err)
+		}
+		open = append(open, l)
+	}
+	return open, nil
+}
+
+// openSocket makes the unix socket, in the place of one that a run before has
+// left behind.
+func (c *Config) openSocket(ctx context.Context) (net.Listener, error) {
+	mode := c.SocketMode
+	if mode == 0 {
+		mode = DefaultSocketMode
+	}
+	if err := os.MkdirAll(filepath.Dir(c.Socket), 0o755); err != nil {
+		return nil, err
+	}
+	if err := removeDead(ctx, c.Socket); err != nil {
+		return nil, err
+	}
+	// The mode is set before the socket has a name: there is no moment in which
+	// others could connect. The umask takes bits away from it, never adds any.
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		return errors.Join(raw.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), uint32(mode)) }), err)
+	}}
+	l, err := config.Listen(ctx, "unix", c.Socket)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(c.Socket, mode); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// removeDead removes a socket that nobody listens on any more.
+func removeDead(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("%s is there and is no socket", path)
+	}
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
+	if err == nil {
+		_ = conn.Close() // it has only been tried
+		return fmt.Errorf("%s: another program listens there", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return err
+	}
+	return os.Remove(path)
+}
+
+// bounded lets a listener have only so many connections at once. Further callers
+// wait in the kernel's queue.
+type bounded struct {
+	net.Listener
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func bound(l net.Listener, connections int) net.Listener {
+	return &bounded{Listener: l, slots: make(chan struct{}, connections), closed: make(chan struct{})}
+}
+
+func (b *bounded) Accept() (net.Conn, error) {
+	select {
+	case b.slots <- struct{}{}:
+	case <-b.closed:
+		return nil, net.ErrClosed
+	}
+	conn, err := b.Listener.Accept()
+	if err != nil {
+		<-b.slots
+		return nil, err
+	}
+	return &slotted{Conn: conn, release: sync.OnceFunc(func() { <-b.slots })}, nil
+}
+
+func (b *bounded) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return b.Listener.Close()
+}
+
+// A slotted connection gives its slot back when it is closed.
+type slotted struct {
+	net.Conn
+	release func()
+}
+
+func (s *slotted) Close() error {
+	defer s.release()
+	return s.Conn.Close()
+}

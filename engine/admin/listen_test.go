@@ -1,0 +1,273 @@
+package admin
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCheck(t *testing.T) {
+	for _, c := range []struct {
+		config Config
+		want   string // a part of the error; "": it is fine
+	}{
+		{Config{}, ""},
+		{Config{Listen: DefaultListen, Socket: DefaultSocket, SocketMode: 0o660}, ""},
+		{Config{Listen: "[::1]:8080"}, ""}, {Config{Listen: "localhost:8080"}, ""}, {Config{Listen: "127.0.0.2:0"}, ""},
+		{Config{Listen: "[::ffff:127.0.0.1]:8080"}, ""},
+		{Config{Listen: ":8080"}, "set a token"}, {Config{Listen: "0.0.0.0:8080"}, "set a token"}, {Config{Listen: "[::]:8080"}, "set a token"},
+		{Config{Listen: "pbx.example:8080"}, "set a token"}, {Config{Listen: "192.0.2.1:8080"}, "set a token"},
+		{Config{Listen: "0.0.0.0:8080", TLSCert: "c", TLSKey: "k"}, "set a token"},
+		{Config{Listen: "0.0.0.0:8080", Token: token}, ""},
+		{Config{Listen: "0.0.0.0:8080", TLSCert: "c", TLSKey: "k", ClientCA: "a"}, ""},
+		{Config{Listen: "0.0.0.0:8080", ClientCA: "a"}, "client_ca needs"},
+		{Config{Listen: "127.0.0.1"}, "address and a port"}, {Config{Listen: "127.0.0.1:x"}, "not a port"}, {Config{Listen: "127.0.0.1:70000"}, "not a port"},
+		{Config{Token: "short"}, "too few"}, {Config{Token: strings.Repeat("x ", 20)}, "printable"}, {Config{Token: strings.Repeat("é", 20)}, "printable"},
+		{Config{TLSCert: "c"}, "belong together"}, {Config{TLSKey: "k"}, "belong together"},
+		{Config{Socket: "admin.sock"}, "absolute"}, {Config{Socket: "/" + strings.Repeat("x", 107)}, "the kernel takes 107"},
+		{Config{Socket: "/x", SocketMode: 0o666}, "0600 or 0660"}, {Config{Socket: "/x", SocketMode: 0o700}, "0600 or 0660"},
+	} {
+		err := c.config.Check()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v, want %q", c.config, err, c.want)
+		}
+		if err != nil && c.config.Token != "" && strings.Contains(err.Error(), c.config.Token) {
+			t.Errorf("the error tells the token: %v", err)
+		}
+	}
+}
+
+func unixClient(path string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
+}
+
+// TestSocket: over the unix socket no token is needed, the kernel says who it is,
+// and only they get in whom the mode lets in.
+func TestSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "admin.sock")
+	l := newLab(t, func(o *Options, _ *limits) { o.Token, o.Listen, o.Socket, o.SocketMode = token, "", path, 0o660 })
+	listeners, err := l.server.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("mode %v %v", info.Mode(), err)
+	}
+	l.start(listeners...)
+	client := unixClient(path)
+	defer client.CloseIdleConnections()
+	answer, err := client.Post("http://whoever/security/blacklist", "application/json", strings.NewReader(`{"ip":"203.0.113.7"}`))
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", answer, err)
+	}
+	answer.Body.Close()
+	b, _ := l.guard.Covering(prefix("203.0.113.7"))
+	if want := "api " + userName(uint32(os.Getuid())); b.Author != want {
+		t.Errorf("author %q, want %q", b.Author, want)
+	}
+	if !strings.Contains(l.log.String(), `via="unix pid `) {
+		t.Errorf("the log does not tell who:\n%s", l.log)
+	}
+	if _, err := l.server.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "another program listens there") {
+		t.Errorf("opened twice: %v", err)
+	}
+}
+
+func TestSocketLeftBehind(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	c := Config{Socket: path}
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	open, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != DefaultSocketMode {
+		t.Errorf("mode %v %v", info.Mode(), err)
+	}
+	open[0].Close()
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the socket is left behind")
+	}
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "is no socket") {
+		t.Errorf("took the place of a file: %v", err)
+	}
+}
+
+// An authority makes certificates for tests.
+type authority struct {
+	t    *testing.T
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// issue writes a certificate and its key; of an authority that has none yet, its
+// own.
+func (a *authority) issue(name string, use x509.ExtKeyUsage) (certFile, keyFile string) {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	cert := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{use}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	parent, signer := a.cert, a.key
+	if a.cert == nil {
+		cert.IsCA, cert.BasicConstraintsValid, cert.KeyUsage, cert.ExtKeyUsage = true, true, x509.KeyUsageCertSign, nil
+		parent, signer = cert, key
+		a.key = key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, cert, parent, &key.PublicKey, signer)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if a.cert == nil {
+		if a.cert, err = x509.ParseCertificate(der); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	write := func(kind, suffix string, der []byte) string {
+		file := filepath.Join(a.dir, name+suffix)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			a.t.Fatal(err)
+		}
+		return file
+	}
+	return write("CERTIFICATE", ".crt", der), write("PRIVATE KEY", ".key", private)
+}
+
+// TestMutualTLS: who has no certificate of the authority is not even heard.
+func TestMutualTLS(t *testing.T) {
+	a := &authority{t: t, dir: t.TempDir()}
+	ca, _ := a.issue("authority", x509.ExtKeyUsageAny)
+	cert, key := a.issue("server", x509.ExtKeyUsageServerAuth)
+	l := newLab(t, func(o *Options, _ *limits) { o.TLSCert, o.TLSKey, o.ClientCA = cert, key, ca })
+	addr := l.start()
+	ask := func(certFile, keyFile string) (int, error) {
+		config := &tls.Config{RootCAs: x509.NewCertPool()}
+		config.RootCAs.AddCert(a.cert)
+		if certFile != "" {
+			pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			config.Certificates = []tls.Certificate{pair}
+		}
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+		answer, err := client.Post("https://"+addr+"/security/blacklist", "application/json", strings.NewReader(`{"ip":"203.0.113.7"}`))
+		if err != nil {
+			return 0, err
+		}
+		return answer.StatusCode, answer.Body.Close()
+	}
+	if status, err := ask("", ""); err == nil {
+		t.Errorf("without a certificate: %d", status)
+	}
+	other := &authority{t: t, dir: t.TempDir()}
+	other.issue("authority", x509.ExtKeyUsageAny)
+	if status, err := ask(other.issue("mallory", x509.ExtKeyUsageClientAuth)); err == nil {
+		t.Errorf("with a certificate of somebody else: %d", status)
+	}
+	if n := l.guard.ledger.Size(); n != 0 {
+		t.Fatalf("%d bans", n)
+	}
+	if status, err := ask(a.issue("alice", x509.ExtKeyUsageClientAuth)); err != nil || status != http.StatusOK {
+		t.Fatalf("with a certificate: %d %v", status, err)
+	}
+	if b, _ := l.guard.Covering(prefix("203.0.113.7")); b.Author != "api alice" {
+		t.Errorf("author %q", b.Author)
+	}
+	if answer, err := http.Get("http://" + addr + "/health"); err != nil || answer.StatusCode != http.StatusBadRequest {
+		t.Errorf("without TLS: %v %v", answer, err)
+	}
+}
+
+func TestCertificatesUnreadable(t *testing.T) {
+	a := &authority{t: t, dir: t.TempDir()}
+	cert, key := a.issue("server", x509.ExtKeyUsageAny)
+	for want, c := range map[string]Config{
+		"no such file":            {TLSCert: "/nowhere.crt", TLSKey: key},
+		"no certificate in":       {TLSCert: cert, TLSKey: key, ClientCA: key},
+		"client_ca: open /nowher": {TLSCert: cert, TLSKey: key, ClientCA: "/nowhere.crt"},
+	} {
+		if _, err := New(Options{Config: c, Guard: newFakeGuard()}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// TestIPv6: a listener on ::1 answers to its own address.
+func TestIPv6(t *testing.T) {
+	listener, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("this host has no IPv6: %v", err)
+	}
+	l := newLab(t, nil)
+	addr := l.start(listener)
+	answer, err := http.Get("http://" + addr + "/security/status")
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("%v %v", answer, err)
+	}
+}
+
+// TestEnd: when the server ends, requests under way come to their end and those
+// who watch are sent away.
+func TestEnd(t *testing.T) {
+	l := newLab(t, nil)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.server.Serve(ctx, listener) }()
+	answer, err := http.Get("http://" + listener.Addr().String() + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	cancel()
+	began := time.Now()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > lastRequests {
+		t.Errorf("it took %s to end", took)
+	}
+	w := httptest.NewRecorder()
+	l.server.ServeHTTP(w, request("GET", "/events", ""))
+	if w.Code != http.StatusServiceUnavailable {
+		t.Errorf("one who comes later: %d", w.Code)
+	}
+}

@@ -1,0 +1,168 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// How many trackers are shown if nothing is said, and at the most.
+const (
+	topTrackers    = 20
+	maxTopTrackers = 1000
+)
+
+type trackerShape struct {
+	Rule          string  `json:"rule"`
+	Source        string  `json:"source"`
+	Key           string  `json:"key"`
+	Count         int     `json:"count"`
+	Limit         int     `json:"limit"`
+	WithinSeconds float64 `json:"withinSeconds"`
+	LastAt        moment  `json:"lastAt"`
+}
+
+// showTrackers answers GET /security/trackers. The trackers belong to the
+// goroutine that counts, so those who ask for them stand in line.
+func (s *Server) showTrackers(w http.ResponseWriter, r *http.Request) error {
+	top, err := whole(r.URL.Query(), "top", topTrackers, maxTopTrackers)
+	if err != nil {
+		return err
+	}
+	var trackers []Tracker
+	err = s.look(r.Context(), s.limits.change, func(ctx context.Context) (err error) {
+		trackers, err = s.Guard.Trackers(ctx, top)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var shapes list[trackerShape]
+	for _, t := range trackers {
+		shapes = append(shapes, trackerShape{t.Rule, t.Source, t.Key, t.Count, t.Limit, t.Within.Seconds(), moment(t.Last)})
+	}
+	answer(w, http.StatusOK, struct {
+		Trackers list[trackerShape] `json:"trackers"`
+	}{shapes})
+	return nil
+}
+
+// look asks the engine what no snapshot holds, one caller after the other, within
+// a time.
+func (s *Server) look(ctx context.Context, within time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	select {
+	case s.looking <- struct{}{}:
+		defer func() { <-s.looking }()
+		return do(ctx)
+	case <-ctx.Done():
+		return faultf(http.StatusServiceUnavailable, "the engine is busy with other requests")
+	}
+}
+
+type diagnosticShape struct {
+	Severity string `json:"severity"`
+	Summary  string `json:"summary"`
+	Detail   string `json:"detail"`
+	Where    string `json:"where"`
+}
+
+// shapesOf returns the diagnostics in JSON, and how many of them are errors.
+func shapesOf(all []Diagnostic) (shapes list[diagnosticShape], mistakes int) {
+	for _, d := range all {
+		severity := "warning"
+		if d.Error {
+			severity = "error"
+			mistakes++
+		}
+		shapes = append(shapes, diagnosticShape{severity, d.Summary, d.Detail, d.Where})
+	}
+	return shapes, mistakes
+}
+
+// reload answers POST /security/reload.
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
+	who := s.callerOf(r)
+	var diagnostics []Diagnostic
+	// Where deadlines are not supported, those of the whole server hold.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.reload + s.limits.write))
+	err := s.look(r.Context(), s.limits.reload, func(ctx context.Context) (err error) {
+		diagnostics, err = s.Guard.Reload(ctx)
+		return err
+	})
+	s.status.outdate()
+	s.kernel.outdate()
+	s.audit(&who, "reload", netip.Prefix{}, "", err)
+	shapes, mistakes := shapesOf(diagnostics)
+	if mistakes > 0 {
+		text := strconv.Itoa(mistakes) + " mistakes in the rule files: the old rules go on"
+		if err != nil {
+			text = err.Error()
+		}
+		answer(w, http.StatusUnprocessableEntity, struct {
+			failure
+			Diagnostics list[diagnosticShape] `json:"diagnostics"`
+		}{failure{text}, shapes})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, struct {
+		Status      string                `json:"status"`
+		Message     string                `json:"message"`
+		Diagnostics list[diagnosticShape] `json:"diagnostics"`
+	}{success, "rules reloaded", shapes})
+	return nil
+}
+
+// A probeRequest is the body that asks who matches.
+type probeRequest struct {
+	Source string            `json:"source"`
+	Line   string            `json:"line"`
+	Event  map[string]string `json:"event"`
+}
+
+type findingsShape struct {
+	Events  list[sightingShape] `json:"events"`
+	Explain string              `json:"explain"`
+}
+
+type sightingShape struct {
+	Source string            `json:"source"`
+	Fields map[string]string `json:"fields"`
+	Rules  list[string]      `json:"rules"`
+	Trust  string            `json:"trust"`
+}
+
+// test answers POST /security/test.
+func (s *Server) test(w http.ResponseWriter, r *http.Request) error {
+	var q probeRequest
+	if err := decode(r, &q); err != nil {
+		return err
+	}
+	if (q.Line == "") == (len(q.Event) == 0) {
+		return faultf(http.StatusBadRequest, "body: give a line or an event, and not both")
+	}
+	var found Findings
+	err := s.look(r.Context(), s.limits.change, func(ctx context.Context) (err error) {
+		found, err = s.Guard.Test(ctx, Probe(q))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	shape := findingsShape{Explain: found.Explain}
+	for _, e := range found.Events {
+		fields := e.Fields
+		if fields == nil {
+			fields = map[string]string{}
+		}
+		shape.Events = append(shape.Events, sightingShape{e.Source, fields, e.Rules, e.Trust})
+	}
+	answer(w, http.StatusOK, shape)
+	return nil
+}

@@ -1,0 +1,80 @@
+package admin
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A recent value is fetched for all who want it at the same time, and kept for
+// those who come soon after: however many ask, what it comes from is asked a few
+// times a second.
+type recent[T any] struct {
+	fetch func() (T, error)
+
+	mu     sync.Mutex // guards what follows
+	latest *fetching[T]
+	change uint64 // counts what made earlier values outdated
+}
+
+// A fetching is one call of fetch. Its value and err are set when done is closed.
+type fetching[T any] struct {
+	began  time.Time
+	change uint64
+	done   chan struct{}
+	value  T
+	err    error
+}
+
+// outdate says that something has changed: who asks from now on gets a value that
+// was fetched after this.
+func (r *recent[T]) outdate() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.change++
+}
+
+// within returns a value that was fetched no longer ago than age, or fetches it.
+// One that could not be fetched is not kept.
+func (r *recent[T]) within(ctx context.Context, age time.Duration) (T, error) {
+	asked := time.Now()
+	r.mu.Lock()
+	needs := r.change
+	r.mu.Unlock()
+	for {
+		f := r.current(asked.Add(-age), needs)
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			var none T
+			return none, ctx.Err()
+		}
+		if f.change >= needs && !f.began.Before(asked.Add(-age)) {
+			return f.value, f.err
+		}
+	}
+}
+
+// current returns the latest fetching if it will do or is still under way, and
+// else begins another: there is one at a time.
+func (r *recent[T]) current(since time.Time, needs uint64) *fetching[T] {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f := r.latest; f != nil {
+		select {
+		case <-f.done:
+			if f.err == nil && f.change >= needs && !f.began.Before(since) {
+				return f
+			}
+		default:
+			return f
+		}
+	}
+	f := &fetching[T]{began: time.Now(), change: r.change, done: make(chan struct{})}
+	r.latest = f
+	go func() {
+		defer close(f.done)
+		f.value, f.err = r.fetch()
+	}()
+	return f
+}

@@ -1,0 +1,251 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"freeswitch-security/engine/ban"
+)
+
+// maxReason bounds a reason and a comment, in bytes.
+const maxReason = 500
+
+// clean makes a text fit to be kept: bounded, and without what cannot be
+// printed, line breaks and escape sequences above all.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, " "))
+	if len(s) <= maxReason {
+		return strings.TrimSpace(s)
+	}
+	end := maxReason
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return strings.TrimSpace(s[:end])
+}
+
+// A ttl is how long something lasts, as it is asked for.
+type ttl struct {
+	term ban.Term // 0: not said
+}
+
+func (t *ttl) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
+	}
+	var err error
+	if text[0] != '"' {
+		var seconds float64
+		if json.Unmarshal(text, &seconds) != nil {
+			return errors.New("ttl: write seconds as a number, or a duration such as \"10m\"")
+		}
+		t.term, err = termOf(seconds)
+		return err
+	}
+	var words string
+	if err := json.Unmarshal(text, &words); err != nil {
+		return err
+	}
+	t.term, err = parseTTL(words)
+	return err
+}
+
+// parseTTL reads "600", "10m", "permanent".
+func parseTTL(words string) (ban.Term, error) {
+	if seconds, err := strconv.ParseUint(words, 10, 64); err == nil {
+		return termOf(float64(seconds))
+	}
+	if len(words) > 64 {
+		return 0, errors.New("ttl: the text is too long for a duration")
+	}
+	term, err := ban.ParseTerm(words)
+	if err != nil {
+		return 0, fmt.Errorf("ttl: %w", err)
+	}
+	if term < ban.Term(time.Second) {
+		return 0, fmt.Errorf("ttl: %q is shorter than a second", words)
+	}
+	return term, nil
+}
+
+func termOf(seconds float64) (ban.Term, error) {
+	switch {
+	case math.IsNaN(seconds) || seconds < 1:
+		return 0, errors.New("ttl: it must be a second or longer")
+	case seconds > ban.MaxDuration.Seconds():
+		return 0, fmt.Errorf("ttl: it is too long: %s at the most, or \"permanent\"", ban.FormatDuration(ban.MaxDuration))
+	}
+	return ban.Term(seconds * float64(time.Second)), nil
+}
+
+// lasting joins what a request says about how long: 0 if nothing.
+func lasting(t ttl, permanent bool) (ban.Term, error) {
+	switch {
+	case !permanent:
+		return t.term, nil
+	case t.term != 0 && t.term != ban.Permanent:
+		return 0, errors.New("permanent and ttl contradict each other: set one of them")
+	}
+	return ban.Permanent, nil
+}
+
+// A banRequest is the body that asks for a ban.
+type banRequest struct {
+	IP        string `json:"ip"`
+	Reason    string `json:"reason"`
+	Permanent bool   `json:"permanent"`
+	TTL       ttl    `json:"ttl"`
+}
+
+// The widest networks that may be banned or trusted by hand, as prefix lengths:
+// more is a slip of the hand. fc00::/7 is every private IPv6 network.
+const (
+	widest4    = 8
+	widestBan6 = 16
+	widest6    = 7
+)
+
+// order is the order that a request stands for.
+func (q *banRequest) order(c *caller, now time.Time) (ban.Order, error) {
+	target, err := parseTarget(q.IP, widestBan6)
+	if err != nil {
+		return ban.Order{Target: target}, err
+	}
+	o := ban.Order{Target: target, Author: c.author(), Reason: clean(q.Reason), At: now}
+	if target.IsSingleIP() {
+		o.Address = target.Addr() // a network has none: it is never narrowed
+	}
+	term, err := lasting(q.TTL, q.Permanent)
+	if term != 0 {
+		o.Terms = []ban.Term{term}
+	}
+	return o, err
+}
+
+// parseTarget reads an address or a network that is not too wide.
+func parseTarget(text string, widestIPv6 int) (netip.Prefix, error) {
+	if text == "" {
+		return netip.Prefix{}, errors.New("ip is missing: write an address or a network")
+	}
+	target, err := ban.ParseTarget(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("ip: %q is neither an address nor a network such as 203.0.113.0/24", cut(text))
+	}
+	widest := widest4
+	if target.Addr().Is6() {
+		widest = widestIPv6
+	}
+	if target.Bits() < widest {
+		return target, fmt.Errorf("ip: %s is too wide: /%d at the most", target, widest)
+	}
+	return target, nil
+}
+
+// cut bounds a text that is wrong, for the words that say so.
+func cut(text string) string {
+	const most = 64
+	if text = clean(text); len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return text
+}
+
+// targetOf reads the address or network in a request's path.
+func targetOf(r *http.Request) (netip.Prefix, error) {
+	target, err := parseTarget(r.PathValue("ip"), 0)
+	if err != nil {
+		return target, &fault{http.StatusBadRequest, err.Error()}
+	}
+	return target, nil
+}
+
+// decode reads a request's body, which must be one JSON value, into v.
+func decode(r *http.Request, v any) error {
+	if err := isJSON(r); err != nil {
+		return err
+	}
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return bodyFault(err)
+	}
+	return atEnd(d)
+}
+
+// atEnd refuses what follows the one value of a body.
+func atEnd(d *json.Decoder) error {
+	switch _, err := d.Token(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return bodyFault(err)
+	}
+	return faultf(http.StatusBadRequest, "body: more follows after the JSON value")
+}
+
+// isJSON asks for the content type that no web form can send.
+func isJSON(r *http.Request) error {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return faultf(http.StatusUnsupportedMediaType, "the body must be JSON: send \"Content-Type: application/json\"")
+	}
+	return nil
+}
+
+// bodyFault says what is wrong with a body.
+func bodyFault(err error) *fault {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return faultf(http.StatusRequestEntityTooLarge, "body: more than %d bytes", large.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return faultf(http.StatusRequestTimeout, "body: it did not come in time")
+	case errors.Is(err, io.EOF):
+		return faultf(http.StatusBadRequest, "body: there is none")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return faultf(http.StatusBadRequest, "body: it ends in the middle")
+	}
+	return &fault{http.StatusBadRequest, "body: " + itemFault(err)}
+}
+
+// itemFault says what is wrong with one value in a body, in words for people.
+func itemFault(err error) string {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		where := "it"
+		if kind.Field != "" {
+			where = kind.Field
+		}
+		return fmt.Sprintf("%s must be of another type than %s", where, kind.Value)
+	}
+	return clean(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// whole reads a number in a query.
+func whole(q url.Values, name string, standard, most int) (int, error) {
+	text := q.Get(name)
+	if text == "" {
+		return standard, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, faultf(http.StatusBadRequest, "%s: write a number from 1 to %d", name, most)
+	}
+	return n, nil
+}

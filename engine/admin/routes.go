@@ -1,0 +1,67 @@
+package admin
+
+import (
+	_ "embed"
+	"net/http"
+)
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// routes lists what there is to ask for, as openapi.yaml describes it.
+func (s *Server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	requests := newRequestCounter()
+	sized := func(pattern string, most int64, h func(http.ResponseWriter, *http.Request) error) {
+		mux.HandleFunc(pattern, requests.counted(pattern, func(w http.ResponseWriter, r *http.Request) {
+			r.Body = http.MaxBytesReader(w, r.Body, most)
+			if err := h(w, r); err != nil {
+				refuse(w, asFault(err))
+			}
+		}))
+	}
+	handle := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
+		sized(pattern, s.limits.bodyBytes, h)
+	}
+
+	handle("GET /health", s.health)
+	handle("GET /security/status", s.showStatus)
+	handle("GET /security/stats", s.showStats)
+
+	handle("GET /security/blacklist", s.listBans)
+	handle("POST /security/blacklist", s.addBan)
+	sized("POST /security/blacklist/batch", s.limits.batchBytes, s.addBans)
+	handle("GET /security/blacklist/{ip...}", s.showBan)
+	handle("DELETE /security/blacklist/{ip...}", s.removeBan)
+
+	handle("GET /security/whitelist", s.listTrusted)
+	handle("POST /security/whitelist", s.addTrust)
+	sized("POST /security/whitelist/batch", s.limits.batchBytes, s.addTrusts)
+	handle("GET /security/whitelist/{ip...}", s.showTrusted)
+	handle("DELETE /security/whitelist/{ip...}", s.removeTrust)
+
+	// Else the standard library redirects other methods to "/", where {ip} is empty.
+	for _, list := range []string{"/security/blacklist", "/security/whitelist"} {
+		mux.HandleFunc(list, func(w http.ResponseWriter, r *http.Request) { notAllowed(w, r, "GET, HEAD, POST") })
+	}
+
+	handle("GET /security/iptables", s.showKernel)
+	handle("GET /security/rules", s.showRules)
+	handle("GET /security/sources", s.showSources)
+	handle("GET /security/trackers", s.showTrackers)
+	handle("POST /security/reload", s.reload)
+	handle("POST /security/test", s.test)
+
+	handle("GET /events", s.watch)
+	metrics := s.metrics(requests)
+	handle("GET /metrics", func(w http.ResponseWriter, r *http.Request) error {
+		metrics.ServeHTTP(w, r)
+		return nil
+	})
+	handle("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "application/yaml")
+		_, _ = w.Write(openAPI) // an error: the caller is gone
+		return nil
+	})
+	return mux
+}

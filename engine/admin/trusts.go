@@ -1,0 +1,181 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+// trustFor is how long trust lasts if nothing is said: it is for trying out and
+// for emergencies. What is to stay belongs into a rule file.
+const trustFor = ban.Term(24 * time.Hour)
+
+// A trustRequest is the body that asks for trust.
+type trustRequest struct {
+	IP        string `json:"ip"`
+	Comment   string `json:"comment"`
+	Reason    string `json:"reason"`
+	Permanent bool   `json:"permanent"`
+	TTL       ttl    `json:"ttl"`
+}
+
+// entry is the entry that a request stands for.
+func (q *trustRequest) entry(c *caller, now time.Time) (Trusted, error) {
+	network, err := parseTarget(q.IP, widest6)
+	t := Trusted{
+		Trusted: ban.Trusted{Network: network, Name: c.author(), Comment: clean(q.Comment)},
+		RunTime: true, Author: c.author(), Since: now,
+	}
+	if err != nil {
+		return t, err
+	}
+	switch reason := clean(q.Reason); {
+	case t.Comment == "":
+		t.Comment = reason
+	case reason != "" && reason != t.Comment:
+		return t, errors.New("comment and reason mean the same: set one of them")
+	}
+	term, err := lasting(q.TTL, q.Permanent)
+	if term == 0 {
+		term = trustFor
+	}
+	t.Until = term.End(now)
+	return t, err
+}
+
+// refused is why a wish to trust was not fulfilled; nil where it was.
+func (o *TrustOutcome) refused(t *Trusted) error {
+	if o.Refused == "" {
+		return nil
+	}
+	return faultf(http.StatusConflict, "%s not trusted: %s", ban.FormatTarget(t.Network), o.Refused)
+}
+
+// listTrusted answers GET /security/whitelist.
+func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
+	p, err := pagingOf(r)
+	if err != nil {
+		return err
+	}
+	all := s.Guard.Trusted()
+	slices.SortStableFunc(all, func(a, b Trusted) int { return a.Network.Compare(b.Network) })
+	if p.page {
+		for p.after.IsValid() && len(all) > 0 && all[0].Network.Compare(p.after) <= 0 {
+			all = all[1:]
+		}
+		return s.page(w, p, "trusted", len(all), func(i int) (netip.Prefix, any) {
+			return all[i].Network, shapeOfTrust(&all[i])
+		})
+	}
+	byNetwork := make(map[string]trustShape, len(all))
+	for i := range all {
+		shape := shapeOfTrust(&all[i])
+		if before, known := byNetwork[shape.IP]; known && !before.RunTime {
+			continue // what a rule file says outlasts the other
+		}
+		byNetwork[shape.IP] = shape
+	}
+	answer(w, http.StatusOK, byNetwork)
+	return nil
+}
+
+// covering returns the narrowest entry that covers a target, of run time only or
+// of any kind.
+func (s *Server) covering(target netip.Prefix, runTime bool) (Trusted, bool) {
+	var found Trusted
+	ok := false
+	for _, t := range s.Guard.Trusted() {
+		if t.Network.Bits() > target.Bits() || !t.Network.Contains(target.Addr()) || runTime && !t.RunTime {
+			continue
+		}
+		if !ok || t.Network.Bits() > found.Network.Bits() {
+			found, ok = t, true
+		}
+	}
+	return found, ok
+}
+
+// showTrusted answers GET /security/whitelist/{ip}.
+func (s *Server) showTrusted(w http.ResponseWriter, r *http.Request) error {
+	target, err := targetOf(r)
+	if err != nil {
+		return err
+	}
+	t, ok := s.covering(target, false)
+	if !ok {
+		return faultf(http.StatusNotFound, "%s is not trusted", ban.FormatTarget(target))
+	}
+	answer(w, http.StatusOK, shapeOfTrust(&t))
+	return nil
+}
+
+// addTrust answers POST /security/whitelist.
+func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
+	var q trustRequest
+	if err := decode(r, &q); err != nil {
+		return err
+	}
+	who := s.callerOf(r)
+	t, err := q.entry(&who, time.Now())
+	if err != nil {
+		return &fault{http.StatusBadRequest, err.Error()}
+	}
+	outcomes, err := s.trustAll(r.Context(), []Trusted{t})
+	if err == nil {
+		err = outcomes[0].refused(&t)
+	}
+	s.audit(&who, "trust", t.Network, t.Comment, err)
+	if err != nil {
+		return err
+	}
+	outcome := &outcomes[0]
+	d := done{
+		Status: success, IP: ban.FormatTarget(t.Network), Applied: outcome.Applied,
+		Why: whyNot(outcome.Applied, outcome.Why), ExpiresAt: moment(t.Until), Lifted: targetsOf(outcome.Lifted),
+	}
+	d.Message = d.IP + " added to whitelist, " + inWords(t.Until)
+	answer(w, http.StatusOK, d)
+	return nil
+}
+
+// removeTrust answers DELETE /security/whitelist/{ip}.
+func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
+	target, err := targetOf(r)
+	if err != nil {
+		return err
+	}
+	who := s.callerOf(r)
+	reason := clean(r.URL.Query().Get("reason"))
+	d := done{Status: success, IP: ban.FormatTarget(target), Applied: true}
+	d.Message = d.IP + " was not in whitelist"
+	entry, runTime := s.covering(target, true)
+	if runTime {
+		err := s.change(r.Context(), func(ctx context.Context) error {
+			_, err := s.Guard.Untrust(ctx, entry.Network, who.author(), reason)
+			return err
+		})
+		s.audit(&who, "untrust", entry.Network, reason, err)
+		if err != nil {
+			return err
+		}
+		d.IP = ban.FormatTarget(entry.Network)
+		d.Message = d.IP + " removed from whitelist"
+	}
+	if other, ok := s.covering(target, false); ok {
+		if !runTime {
+			err := faultf(http.StatusConflict, "%s is trusted by %s, and that cannot be changed here",
+				ban.FormatTarget(target), other.String())
+			s.audit(&who, "untrust", target, reason, err)
+			return err
+		}
+		d.Message += fmt.Sprintf("; %s is still trusted by %s", ban.FormatTarget(target), other.String())
+	}
+	answer(w, http.StatusOK, d)
+	return nil
+}

@@ -1,0 +1,238 @@
+package esl
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/esl/esltest"
+)
+
+func console(t *testing.T, s Switch) *Console {
+	t.Helper()
+	c, err := s.Console(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestConsole(t *testing.T) {
+	sw := esltest.Start(t, esltest.Options{Password: password, Shred: 3, API: func(command string) string {
+		switch command {
+		case "version":
+			return "FreeSWITCH Version 1.11.3-dev~64bit ( 64bit)\n"
+		case "uuid_kill x":
+			return "-ERR No such channel!\n"
+		case "uuid_kill":
+			return "-USAGE: <uuid> [cause]\n"
+		case "show calls":
+			return "a name with -ERR in it\n\n0 total.\n"
+		}
+		return strings.Repeat("x", 1<<20)
+	}})
+	c := console(t, Switch{Address: sw.Addr(), Password: password, limits: patient})
+	for range 3 { // a refusal does not end it
+		for _, test := range []struct {
+			command string
+			args    []string
+			want    string
+			refusal string
+		}{
+			{"version", nil, "FreeSWITCH Version 1.11.3-dev~64bit ( 64bit)", ""},
+			{"uuid_kill", []string{"x"}, "", "-ERR No such channel!"},
+			{"uuid_kill", nil, "", "-USAGE: <uuid> [cause]"},
+			{"show", []string{"calls"}, "a name with -ERR in it\n\n0 total.", ""},
+			{"long", []string{"a", "b c d"}, strings.Repeat("x", 1<<20), ""},
+		} {
+			got, err := c.API(t.Context(), test.command, test.args...)
+			var refusal *Refusal
+			if got != test.want || (err == nil) != (test.refusal == "") || err != nil && (!errors.As(err, &refusal) || refusal.Text != test.refusal) {
+				t.Errorf("%s: %.60q, %v", test.command, got, err)
+			}
+		}
+	}
+	if got := sw.Commands(); len(got) != 16 || got[5] != "api long a b c d" {
+		t.Errorf("%q", got)
+	}
+	for range 2 {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := c.API(t.Context(), "version"); err == nil {
+		t.Error("it goes on after it was closed")
+	}
+}
+
+// TestArguments sends nothing that would be read as more than one command.
+func TestArguments(t *testing.T) {
+	sw := esltest.Start(t, esltest.Options{Password: password})
+	c := console(t, Switch{Address: sw.Addr(), Password: password, limits: patient})
+	for _, words := range [][]string{
+		{""}, {"a b"}, {"a\n\napi fsctl shutdown"}, {"a", "b\nc"}, {"a", "b\r"}, {"a", "b\x00"}, {"a", "b\tc"}, {"a", "b\x7f"},
+		{"a", "b\u0085"}, {"a", "b c", "d"}, {"a", "", "d"}, {"a", "b\u00a0c", "d"}, {"a", "\xff", "d"}, {"a", strings.Repeat("x", maxCommand)},
+	} {
+		if _, err := c.API(t.Context(), words[0], words[1:]...); err == nil {
+			t.Errorf("%.40q was taken", words)
+		} else if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+			t.Errorf("%.40q was sent", words)
+		}
+	}
+	if got := sw.Commands(); len(got) != 1 {
+		t.Errorf("%q was sent", got)
+	}
+	var refusal *Refusal
+	if _, err := c.API(t.Context(), "still", "good"); !errors.As(err, &refusal) {
+		t.Error(err)
+	}
+}
+
+func TestConsoleEnds(t *testing.T) {
+	soon := limits{step: 100 * time.Millisecond, silence: time.Second}
+	for _, test := range []struct {
+		name    string
+		options esltest.Options
+		kind    error
+	}{
+		{"access list", esltest.Options{RefuseACL: true}, ErrACLRefused},
+		{"password", esltest.Options{Password: "another"}, ErrAuthRefused},
+		{"mute", esltest.Options{Password: password, Mute: esltest.Connect}, ErrSilent},
+		{"mute to the password", esltest.Options{Password: password, Mute: esltest.Auth}, ErrSilent},
+	} {
+		sw := esltest.Start(t, test.options)
+		c, err := Switch{Address: sw.Addr(), Password: password, limits: soon}.Console(t.Context())
+		if c != nil || !errors.Is(err, test.kind) || strings.Contains(err.Error(), password) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		sw.Close()
+		if _, err := (Switch{Address: sw.Addr(), limits: soon}).Console(t.Context()); !errors.Is(err, ErrUnreachable) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+	if _, err := (Switch{Password: "a\nb"}).Console(t.Context()); err == nil {
+		t.Error("a password of two lines was taken")
+	}
+}
+
+// TestConsoleBreaks ends the connection, or the patience, while an answer is due.
+func TestConsoleBreaks(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		fail func(*esltest.Switch)
+		kind error
+	}{
+		{"silence", (*esltest.Switch).Freeze, ErrSilent},
+		{"kill", (*esltest.Switch).Drop, ErrClosed},
+		{"shutdown", (*esltest.Switch).Shutdown, ErrClosed},
+		{"garbage", func(sw *esltest.Switch) { sw.Raw("garbage\n") }, ErrProtocol},
+		{"too long", func(sw *esltest.Switch) { sw.Raw("Content-Type: api/response\nContent-Length: 16777217\n\n") }, ErrProtocol},
+	} {
+		failing := make(chan *esltest.Switch, 1)
+		sw := esltest.Start(t, esltest.Options{Password: password, API: func(string) string {
+			test.fail(<-failing)
+			return "late\n"
+		}})
+		failing <- sw
+		c := console(t, Switch{Address: sw.Addr(), Password: password, limits: limits{step: 300 * time.Millisecond, silence: time.Second}})
+		if answer, err := c.API(t.Context(), "version"); answer != "" || !errors.Is(err, test.kind) {
+			t.Errorf("%s: %q, %v", test.name, answer, err)
+		}
+		// A late answer must not become that of the next command.
+		if answer, err := c.API(t.Context(), "version"); answer != "" || !errors.Is(err, test.kind) {
+			t.Errorf("%s, then: %q, %v", test.name, answer, err)
+		}
+	}
+}
+
+func TestConsoleContext(t *testing.T) {
+	release := make(chan struct{})
+	sw := esltest.Start(t, esltest.Options{Password: password, API: func(string) string { <-release; return "late\n" }})
+	s := Switch{Address: sw.Addr(), Password: password, limits: patient}
+	c := console(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := c.API(ctx, "version"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	close(release)
+	if _, err := c.API(t.Context(), "version"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	c = console(t, s)
+	if _, err := c.API(ctx, "version"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if answer, err := c.API(t.Context(), "version"); answer != "late" {
+		t.Error("a command that was not sent ended it:", err)
+	}
+	if _, err := s.Console(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+// separate splits as FreeSWITCH's switch_separate_string does at blanks, in its
+// oldest and its newest form.
+func separate(line string, newest bool) []string {
+	var words []string
+	for i, quoted := 0, false; i < len(line); {
+		for i < len(line) && line[i] == ' ' {
+			i++
+		}
+		start := i
+		for ; i < len(line) && (quoted || line[i] != ' '); i++ {
+			switch line[i] {
+			case '\\':
+				i++
+			case '\'':
+				quoted = !quoted
+			}
+		}
+		i = min(i, len(line))
+		words = append(words, unquote(line[start:i], newest))
+	}
+	return words
+}
+
+func unquote(word string, newest bool) string {
+	var out strings.Builder
+	for i := 0; i < len(word); i++ {
+		c := word[i]
+		if c == '\\' && i+1 < len(word) {
+			special := map[byte]byte{'\'': '\'', '"': '"', 'n': '\n', 'r': '\r', 't': '\t', 's': ' '}
+			if newest {
+				special['\\'] = '\\'
+			}
+			if plain, ok := special[word[i+1]]; ok {
+				out.WriteByte(plain)
+				i++
+				continue
+			}
+		}
+		if c != '\'' {
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}
+
+func FuzzQuote(f *testing.F) {
+	for _, text := range []string{"", " ", "'", "a b", `a\`, "o'neill", `"x"`, "^^:", "${x}", "  a  ", "a'b'c d"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		quoted, err := Quote(text)
+		if err != nil {
+			return
+		}
+		for _, newest := range []bool{false, true} {
+			got := separate("first "+quoted+" last", newest)
+			if len(got) != 3 || got[1] != text {
+				t.Errorf("%q is quoted as %s, and read as %q", text, quoted, got)
+			}
+		}
+	})
+}

@@ -1,0 +1,381 @@
+package esl
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/event"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// stampOf writes a time as FreeSWITCH does.
+func stampOf(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// report makes a message of an event; pairs are its own headers.
+func report(name string, at time.Time, pairs ...string) *esl.Message {
+	m := &esl.Message{Headers: map[string]string{
+		"Event-Name": name, "Core-UUID": "c1", "Event-Date-Timestamp": stampOf(at), "FreeSWITCH-Hostname": "pbx1",
+	}}
+	if strings.Contains(name, "::") {
+		m.Headers["Event-Name"], m.Headers["Event-Subclass"] = "CUSTOM", name
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		m.Headers[pairs[i]] = pairs[i+1]
+	}
+	return m
+}
+
+func attempt(at time.Time, ip, port, to, callID string) *esl.Message {
+	return report("sofia::register_attempt", at, "network-ip", ip, "network-port", port, "from-user", to, "to-user", "caller",
+		"username", "account", "realm", "pbx", "call-id", callID, "auth-result", "FORBIDDEN")
+}
+
+func failure(at time.Time, ip, port, to string) *esl.Message {
+	return report("sofia::register_failure", at, "network-ip", ip, "network-port", port, "to-user", to, "to-host", "pbx", "registration-type", "INVITE")
+}
+
+func TestFailureTakesItsAttempt(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		before  []*esl.Message
+		user    string
+		callID  string
+		restart bool
+	}{
+		{name: "none"},
+		{name: "its own", before: []*esl.Message{attempt(noon, "192.0.2.1", "5060", "900", "a")}, user: "account", callID: "a"},
+		{name: "of another port", before: []*esl.Message{attempt(noon, "192.0.2.1", "5061", "900", "a")}},
+		{name: "of another address", before: []*esl.Message{attempt(noon, "192.0.2.2", "5060", "900", "a")}},
+		{name: "of another number", before: []*esl.Message{attempt(noon, "192.0.2.1", "5060", "901", "a")}},
+		{name: "from long ago", before: []*esl.Message{attempt(noon.Add(-3*time.Second), "192.0.2.1", "5060", "900", "a")}},
+		{name: "taken already", before: []*esl.Message{attempt(noon, "192.0.2.1", "5060", "900", "a"), failure(noon, "192.0.2.1", "5060", "900")}},
+		{name: "of another start of the switch", before: []*esl.Message{attempt(noon, "192.0.2.1", "5060", "900", "a")}, restart: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := testSource().newDecoder(nil)
+			for _, m := range test.before {
+				d.decode(m)
+			}
+			m := failure(noon, "192.0.2.1", "5060", "900")
+			if test.restart {
+				m.Headers["Core-UUID"] = "c2"
+			}
+			e := d.decode(m)
+			if e == nil || e.User != test.user || e.CallID != test.callID || e.Destination != "900" || e.Method != "INVITE" {
+				t.Errorf("%+v", e)
+			}
+			if (d.restarts == 1) != test.restart {
+				t.Errorf("%d restarts", d.restarts)
+			}
+		})
+	}
+}
+
+// TestThirdPartyRegistration registers one account in the name of another.
+func TestThirdPartyRegistration(t *testing.T) {
+	for username, want := range map[string]string{"unknown": "1000@pbx", "2000": "2000@realm"} {
+		d := testSource().newDecoder(nil)
+		d.decode(report("sofia::register_attempt", noon, "network-ip", "192.0.2.1", "from-user", "1000", "to-user", "boss", "to-host", "pbx2",
+			"username", username, "realm", "realm", "auth-result", "FORBIDDEN"))
+		e := d.decode(report("sofia::register_failure", noon, "network-ip", "192.0.2.1", "to-user", "1000", "to-host", "pbx", "registration-type", "REGISTER"))
+		if got := e.User + "@" + e.Domain; got != want || e.ToUser != "1000" || e.Destination != "" {
+			t.Errorf("%s: %s, %+v", username, got, e)
+		}
+	}
+}
+
+func TestWhoTriedWhat(t *testing.T) {
+	for _, test := range []struct {
+		m    *esl.Message
+		want string // user@domain destination ip:port, or "" for no event
+	}{
+		{report("sofia::pre_register", noon, "from-user", "900", "to-user", "1000", "to-host", "pbx", "network-ip", "192.0.2.1", "network-port", "5060"), "1000@pbx 900 192.0.2.1:5060"},
+		{report("sofia::pre_register", noon, "from-user", "1000", "to-user", "1000", "to-host", "pbx", "network-ip", "::ffff:192.0.2.1"), "1000@pbx  192.0.2.1:0"},
+		{report("sofia::pre_register", noon, "to-user", "1000", "network-ip", "[2001:db8::1]", "network-port", "5060"), "1000@  [2001:db8::1]:5060"},
+		{report("sofia::pre_register", noon, "network-ip", "fe80::1%eth0", "network-port", "70000"), "@  [fe80::1]:0"},
+		{report("sofia::register_attempt", noon, "auth-result", "RENEWED", "username", "unknown", "realm", "x", "from-user", "7", "to-user", "8", "to-host", "pbx"), "8@pbx 7 invalid AddrPort"},
+		{report("sofia::register_attempt", noon, "auth-result", "STALE", "username", "9", "from-user", "7", "to-user", "7", "to-host", "pbx"), "9@pbx  invalid AddrPort"},
+		{report("sofia::register_attempt", noon, "auth-result", "FORBIDDEN", "username", "9"), ""},
+		{report("sofia::expire", noon, "user", "9", "host", "pbx"), "9@pbx  invalid AddrPort"},
+		{report("sofia::wrong_call_state", noon, "network_ip", "192.0.2.1", "network_port", "9", "from_user", "4"), "4@  192.0.2.1:9"},
+		{report("verto::login", noon, "verto_success", "0", "verto_client_address", "[2001:db8::1]:5060", "verto_login", "a@b@c"), "a@b@c  [2001:db8::1]:5060"},
+		{report("verto::login", noon, "verto_success", "0", "verto_client_address", "2001:db8::1:5060", "verto_login", "a"), "a@  [2001:db8::1]:5060"},
+		{report("verto::login", noon, "verto_success", "1", "verto_client_address", "192.0.2.1:1"), ""},
+		{report("CHANNEL_CREATE", noon, "Call-Direction", "outbound", "Caller-Network-Addr", "192.0.2.1"), ""},
+		{report("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "Channel-Name", "loopback/9-a", "Caller-Network-Addr", "192.0.2.1"), ""},
+		{report("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "variable_sip_network_ip", "192.0.2.1", "variable_sip_network_port", "5", "Caller-Destination-Number", "900",
+			"variable_sip_from_user", "1", "variable_sip_from_host", "x", "variable_sip_auth_username", "2", "variable_sip_auth_realm", "pbx"), "1@x 900 192.0.2.1:5"},
+		{report("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "Caller-Network-Addr", "192.0.2.1", "variable_sip_authorized", "true",
+			"variable_sip_from_user", "1", "variable_sip_from_host", "x", "variable_sip_auth_username", "2", "variable_sip_auth_realm", "pbx"), "2@pbx  192.0.2.1:0"},
+		{report("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "CALL_REJECTED", "variable_sip_from_user", "1"), "1@  invalid AddrPort"},
+		{report("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "NORMAL_CLEARING"), ""},
+		{report("sofia::gateway_state", noon, "Gateway", "gw1", "State", "REGED", "Register-Network-IP", "192.0.2.1", "Register-Network-Port", "5060"), "@  192.0.2.1:5060"},
+		{report("sofia::gateway_state", noon, "Gateway", "gw1", "State", "TRYING", "Register-Network-IP", "192.0.2.1"), ""},
+		{report("sofia::gateway_state", noon, "Gateway", "gw1", "State", "REGED"), ""},
+		{report("sofia::gateway_add", noon, "Gateway", "gw1"), ""},
+		{report("sofia::gateway_delete", noon, "Gateway", "gw1"), "@  invalid AddrPort"},
+		{report("HEARTBEAT", noon), ""},
+		{&esl.Message{}, ""},
+		{&esl.Message{Record: true}, ""},
+		{&esl.Message{Headers: map[string]string{"Event-Name": "CUSTOM", "Event-Subclass": "sofia::register"}}, ""}, // without a stamp
+	} {
+		e := testSource().newDecoder(nil).decode(test.m)
+		got := ""
+		if e != nil {
+			got = fmt.Sprintf("%s@%s %s %s", e.User, e.Domain, e.Destination, netip.AddrPortFrom(e.IP, e.Port))
+			if !e.Time.Equal(noon) || e.Source != "esl.test" {
+				t.Errorf("%+v", e)
+			}
+			if name := test.m.Headers["Gateway"]; e.Fields["gateway"] != name {
+				t.Errorf("gateway %q", e.Fields["gateway"])
+			}
+		}
+		if got != test.want {
+			t.Errorf("%v:\n %q, want %q", test.m.Headers, got, test.want)
+		}
+	}
+}
+
+func TestAuthenticatedRegistration(t *testing.T) {
+	for _, test := range []struct {
+		headers []string
+		want    string
+	}{
+		{[]string{"username", "1000", "sip_auth_username", "1000"}, "true"},
+		{[]string{"username", "unknown"}, "false"},
+		{[]string{"username", "1000"}, "false"},
+		{[]string{"sip_auth_username", "1000"}, "false"},
+		{[]string{"authenticated", "true"}, "false"}, // whoever wrote that
+		{nil, "false"},
+	} {
+		e := testSource().newDecoder(nil).decode(report("sofia::register", noon, test.headers...))
+		if e.Fields["authenticated"] != test.want {
+			t.Errorf("%v: %v", test.headers, e.Fields)
+		}
+	}
+}
+
+// hostile are values that a caller may write into any header that is his.
+var hostile = []string{
+	strings.Repeat("A", 64<<10), "a\r\nContent-Length: 5\r\n\r\nx", "-ERR no", "\x1b]0;title\a\x1b[31m", "$(reboot)`id`", "\xff\xfe\x00", "%0A%0a%", `"}{"Event-Name":"x"`,
+	"192.0.2.99", "unknown", "", " ", "ä" + strings.Repeat("中", 200), "1000] from ip 192.0.2.99", "SIP auth failure (REGISTER)",
+}
+
+// TestHostileValues puts every hostile value into every header in turn: the event
+// stays one about the same address, if it was not the address's header, and holds
+// no more than it may.
+func TestHostileValues(t *testing.T) {
+	s := testSource()
+	s.log = false
+	for _, path := range []string{"registrations", "calls", "invites", "abandoned", "verto", "users"} {
+		frames := esl.NewReader(bytes.NewReader(readGzip(t, "testdata/"+path+".json.gz")))
+		seen := map[string]bool{}
+		for {
+			m, err := frames.Next()
+			if err != nil {
+				break
+			}
+			if seen[m.Name()] {
+				continue
+			}
+			seen[m.Name()] = true
+			before := s.newDecoder(nil).decode(&m)
+			for name := range m.Headers {
+				for _, value := range hostile {
+					changed := esl.Message{Headers: maps.Clone(m.Headers)}
+					changed.Headers[name] = value
+					after := s.newDecoder(nil).decode(&changed)
+					if after == nil {
+						continue
+					}
+					checkBounds(t, after)
+					if before == nil || after.IP == before.IP || isAddressHeader(name) {
+						continue
+					}
+					t.Errorf("%s: %s = %.40q: address %s, was %s", m.Name(), name, value, after.IP, before.IP)
+				}
+			}
+		}
+	}
+}
+
+func isAddressHeader(name string) bool {
+	switch name {
+	case "network-ip", "network_ip", "Caller-Network-Addr", "verto_client_address", "variable_sip_network_ip":
+		return true
+	}
+	return false
+}
+
+func checkBounds(t testing.TB, e *event.Event) {
+	t.Helper()
+	e.Each(func(text *string) {
+		if len(*text) > event.MaxField && text != &e.Message {
+			t.Fatalf("a field of %d bytes", len(*text))
+		}
+	})
+	if len(e.Text) > event.MaxText || len(e.Message) > event.MaxText || len(e.Fields) > maxFields+1 {
+		t.Fatalf("%d bytes of text, %d of message, %d fields", len(e.Text), len(e.Message), len(e.Fields))
+	}
+	size := 0
+	for name, value := range e.Fields {
+		size += len(name) + len(value)
+		if len(value) > event.MaxField || len(name) > maxFieldName {
+			t.Fatalf("field %q of %d bytes", name, len(value))
+		}
+	}
+	if size > maxFieldBytes+100 {
+		t.Fatalf("fields of %d bytes", size)
+	}
+	if e.IP.IsValid() && (e.IP.Is4In6() || e.IP.Zone() != "") {
+		t.Fatalf("address %s", e.IP)
+	}
+}
+
+// TestCallerCannotPushFieldsOut adds headers of the kind that a caller can add to,
+// before and behind all others in the alphabet.
+func TestCallerCannotPushFieldsOut(t *testing.T) {
+	frames := esl.NewReader(bytes.NewReader(readGzip(t, "testdata/tollfraud.json.gz")))
+	m, err := frames.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := testSource().newDecoder(nil).decode(&m)
+	for i := range 3000 {
+		m.Headers[fmt.Sprintf("variable_sip_h_A-%d", i)] = strings.Repeat("x", 300)
+		m.Headers[fmt.Sprintf("variable_sip_rh_%d", i)] = strings.Repeat("x", 300)
+		m.Headers[strings.Repeat("y", 100+i)] = ""
+	}
+	after := testSource().newDecoder(nil).decode(&m)
+	checkBounds(t, after)
+	for name, value := range before.Fields {
+		if after.Fields[name] != value && !strings.HasPrefix(name, "variable_sip_h_") {
+			t.Errorf("%s was %q and is %q", name, value, after.Fields[name])
+		}
+	}
+	if after.Destination != before.Destination || after.UserAgent != before.UserAgent {
+		t.Errorf("%+v", after)
+	}
+}
+
+func TestDecodeIsPure(t *testing.T) {
+	data := readGzip(t, "testdata/mixed.raw.gz")
+	first, _ := testSource().replayed(t, data, nil)
+	second, _ := testSource().replayed(t, data, nil)
+	if diff := cmp.Diff(first, second, sameAddr); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, path := range []string{"mixed.raw", "verto.json", "users.plain", "acl.log"} {
+		data := readGzip(f, "testdata/"+path+".gz")
+		f.Add(data[:min(len(data), 8<<10)])
+	}
+	f.Add([]byte("Content-Length: 60\nContent-Type: text/event-plain\n\nEvent-Name: CHANNEL_CREATE\nEvent-Date-Timestamp: 1\nGateway: x\n\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		frames, d := esl.NewReader(bytes.NewReader(data)), testSource().newDecoder(nil)
+		for {
+			m, err := frames.Next()
+			if err != nil {
+				return
+			}
+			if e := d.decode(&m); e != nil {
+				checkBounds(t, e)
+				if e.Name == "" || e.Source == "" || e.Text == "" {
+					t.Fatalf("%+v", e)
+				}
+			}
+		}
+	})
+}
+
+// FuzzHeaders decodes an event of every name with a header of the fuzzer's.
+func FuzzHeaders(f *testing.F) {
+	for _, value := range hostile {
+		f.Add("network-ip", value)
+		f.Add("variable_sip_h_"+value[:min(len(value), 20)], value)
+	}
+	s := testSource()
+	s.log = false
+	f.Fuzz(func(t *testing.T, name, value string) {
+		d := s.newDecoder(nil)
+		for _, r := range reports {
+			m := report(r.name, noon, "Call-Direction", "inbound", "Hangup-Cause", "CALL_REJECTED", "State", "REGED", "verto_success", "0", name, value)
+			if e := d.decode(m); e != nil {
+				checkBounds(t, e)
+			}
+		}
+	})
+}
+
+// TestRecentForgetsTheOldest compares recent with a list that is searched.
+func TestRecentForgetsTheOldest(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var r recent[int, int]
+	type entry struct{ key, value int }
+	var puts []entry
+	for i := range 50_000 {
+		key := random.IntN(6000)
+		if random.IntN(3) > 0 {
+			r.put(key, i)
+			puts = append(puts, entry{key, i})
+			continue
+		}
+		want, found := 0, false
+		for at := len(puts) - 1; at >= max(0, len(puts)-maxRecent); at-- {
+			if puts[at].key == key {
+				want, found = puts[at].value, true
+				break
+			}
+		}
+		if got, ok := r.take(key); ok != found || got != want {
+			t.Fatalf("step %d: %d, %v; want %d, %v", i, got, ok, want, found)
+		}
+		for at := range puts {
+			if puts[at].key == key {
+				puts[at].key = -1
+			}
+		}
+	}
+	if len(r.values) > maxRecent || len(r.ring) > maxRecent {
+		t.Errorf("%d values, %d places", len(r.values), len(r.ring))
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for name, path := range map[string]string{"failures": "bruteforce", "calls": "tollfraud", "records": "acl.log"} {
+		if !strings.HasSuffix(path, ".log") {
+			path += ".json"
+		}
+		frames := esl.NewReader(bytes.NewReader(readGzip(b, "testdata/"+path+".gz")))
+		var messages []esl.Message
+		for {
+			m, err := frames.Next()
+			if err != nil {
+				break
+			}
+			messages = append(messages, m)
+		}
+		b.Run(name, func(b *testing.B) {
+			d := testSource().newDecoder(nil)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				d.decode(&messages[i%len(messages)])
+				i++
+			}
+		})
+	}
+}

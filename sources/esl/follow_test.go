@@ -1,0 +1,383 @@
+package esl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/event"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sink takes events as the engine does, and keeps them.
+type sink struct {
+	free   chan struct{} // closed while the engine is not busy
+	mu     sync.Mutex    // guards events
+	events []*event.Event
+	more   chan struct{} // has one item once there is one more
+}
+
+func newSink() *sink {
+	s := &sink{more: make(chan struct{}, 1), free: make(chan struct{})}
+	close(s.free)
+	return s
+}
+
+func (s *sink) Emit(e *event.Event) {
+	<-s.free
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+func (s *sink) Position([]byte) { panic("a stream has no position") }
+
+func (s *sink) all() []*event.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*event.Event(nil), s.events...)
+}
+
+// await waits until there are n events.
+func (s *sink) await(t *testing.T, ctx context.Context, n int) []*event.Event {
+	t.Helper()
+	for len(s.all()) < n {
+		select {
+		case <-s.more:
+		case <-ctx.Done():
+			t.Fatalf("%d events came, %d should: %s", len(s.all()), n, describeAll(s.all()))
+		}
+	}
+	return s.all()
+}
+
+// following follows a fake switch until the test ends.
+type following struct {
+	*sink
+	source *source
+	ctx    context.Context
+	ups    chan struct{} // has one item for every connection that came about
+}
+
+func follow(t *testing.T, at esl.Switch, want map[string]bool) *following {
+	t.Helper()
+	f := &following{sink: newSink(), source: testSource(), ups: make(chan struct{}, 100)}
+	f.source.at = at
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	f.ctx = ctx
+	follower := f.source.newFollower(want, f.sink)
+	follower.listen = func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error {
+		return at.Listen(ctx, sub, func() {
+			up()
+			f.ups <- struct{}{}
+		}, take)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		follower.run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return f
+}
+
+// connected waits for the next connection.
+func (f *following) connected(t *testing.T) {
+	t.Helper()
+	select {
+	case <-f.ups:
+	case <-f.ctx.Done():
+		t.Fatal("not connected: ", f.source.Progress().Fault)
+	}
+}
+
+func switchAt(s *esltest.Switch) esl.Switch {
+	return esl.Switch{Address: s.Addr(), Password: "ClueCon"}
+}
+
+// noLists is every event but those that the switch is asked to list.
+func noLists() map[string]bool {
+	want := map[string]bool{}
+	for _, name := range testSource().Vocabulary().Events {
+		want[name] = name != event.Registered && name != event.Gateway && name != event.GatewayRemoved
+	}
+	return want
+}
+
+// TestStreamTellsWhatTheRecordingTells plays recordings to a follower, in pieces of
+// any size: what it reports is what a replay reports.
+func TestStreamTellsWhatTheRecordingTells(t *testing.T) {
+	for seed, path := range []string{"bruteforce.json", "injection.json", "calls.json", "mixed.raw", "acl.log", "malformed.log"} {
+		t.Run(path, func(t *testing.T) {
+			data, want := readGzip(t, "testdata/"+path+".gz"), noLists()
+			expected, _ := testSource().replayed(t, data, want)
+			fake := esltest.Start(t, esltest.Options{Shred: uint64(seed) + 1})
+			f := follow(t, switchAt(fake), want)
+			f.connected(t)
+			if err := fake.Play(f.ctx, bytes.NewReader(data), 0); err != nil {
+				t.Fatal(err)
+			}
+			got := f.await(t, f.ctx, len(expected))
+			if diff := cmp.Diff(describeAll(expected), describeAll(got)); diff != "" {
+				t.Errorf("-replayed +followed (shred %d):\n%s", seed+1, diff)
+			}
+			p := f.source.Progress()
+			if p.Fault != "" || p.Lost != 0 || p.Events != int64(len(expected)) || !p.LastEvent.Equal(expected[len(expected)-1].Time) || p.Lines < int64(len(expected)) || p.Bytes == 0 {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+}
+
+func failureHeaders(ip string) map[string]string {
+	return map[string]string{"network-ip": ip, "network-port": "5060", "to-user": "1000", "registration-type": "REGISTER"}
+}
+
+// TestReconnects ends the connection in every way; what is reported on the next
+// one comes through.
+func TestReconnects(t *testing.T) {
+	for name, end := range map[string]func(*esltest.Switch){
+		"killed": (*esltest.Switch).Drop, "reset": (*esltest.Switch).Reset, "stopped": (*esltest.Switch).Shutdown, "too slow": (*esltest.Switch).KillSlow,
+		"another protocol": func(s *esltest.Switch) { s.Raw("HTTP/1.1 400 Bad Request\r\n\r\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for a second
+			fake := esltest.Start(t, esltest.Options{})
+			f := follow(t, switchAt(fake), map[string]bool{event.AuthFailure: true})
+			for i := range 2 {
+				f.connected(t)
+				fake.Event("sofia::register_failure", failureHeaders(fmt.Sprintf("192.0.2.%d", i)), "")
+				got := f.await(t, f.ctx, i+1)
+				if got[i].IP.String() != fmt.Sprintf("192.0.2.%d", i) {
+					t.Errorf("%s", describeAll(got))
+				}
+				if i == 0 {
+					end(fake)
+				}
+			}
+		})
+	}
+}
+
+// TestFollow is the one test that runs Follow itself.
+func TestFollow(t *testing.T) {
+	fake := esltest.Start(t, esltest.Options{})
+	s, taken := testSource(), newSink()
+	s.at = switchAt(fake)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	ended := make(chan error)
+	go func() { ended <- s.Follow(ctx, []byte("where"), map[string]bool{event.AuthFailure: true}, taken) }()
+	if err := fake.Await(ctx, "event json HEARTBEAT CUSTOM sofia::register_attempt sofia::register_failure"); err != nil {
+		t.Fatal(err)
+	}
+	fake.Raw("Content-Length: 3\nContent-Type: text/event-json\n\n{x}")
+	fake.Event("sofia::register_failure", failureHeaders("192.0.2.1"), "")
+	taken.await(t, ctx, 1)
+	if p := s.Progress(); p.Skipped != 1 || p.Lines != 2 || p.Events != 1 || p.Fault != "" {
+		t.Errorf("%+v", p)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefusalsAreToldInWords(t *testing.T) {
+	for name, test := range map[string]struct {
+		options  esltest.Options
+		password string
+		want     error
+	}{
+		"password": {esltest.Options{}, "wrong", esl.ErrAuthRefused},
+		"list":     {esltest.Options{RefuseACL: true}, "ClueCon", esl.ErrACLRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := esltest.Start(t, test.options)
+			s := testSource()
+			s.at = esl.Switch{Address: fake.Addr(), Password: test.password}
+			f := s.newFollower(map[string]bool{}, newSink())
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			f.listen = func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error {
+				defer cancel() // one attempt is enough
+				err := s.at.Listen(ctx, sub, up, take)
+				if !errors.Is(err, test.want) {
+					t.Errorf("%v, want %v", err, test.want)
+				}
+				return err
+			}
+			f.run(ctx)
+		})
+	}
+}
+
+// TestPauses looks at when a switch that fails is asked again.
+func TestPauses(t *testing.T) {
+	unreachable := fmt.Errorf("pbx: %w", esl.ErrUnreachable)
+	for name, test := range map[string]struct {
+		err   error
+		lasts time.Duration // of each connection; 0: it does not come about
+		want  []time.Duration
+	}{
+		"unreachable": {unreachable, 0, []time.Duration{1, 2, 4, 8, 16, 32, 60, 60}},
+		"password":    {esl.ErrAuthRefused, 0, []time.Duration{60, 60}},
+		"list":        {esl.ErrACLRefused, 0, []time.Duration{60, 60}},
+		"flapping":    {esl.ErrClosed, time.Second, []time.Duration{1, 2, 4, 8}},
+		"lasting":     {esl.ErrClosed, time.Hour, []time.Duration{1, 1, 1}},
+		"silent":      {esl.ErrSilent, time.Minute, []time.Duration{1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testSource()
+				f := s.newFollower(map[string]bool{}, newSink())
+				ctx, cancel := context.WithCancel(t.Context())
+				var ended time.Time
+				tries := 0
+				f.listen = func(ctx context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
+					if tries > 0 {
+						least := test.want[tries-1] * time.Second
+						if pause := time.Since(ended); pause < least || pause > least+least/4 {
+							t.Errorf("attempt %d comes after %v, not %v", tries, pause, least)
+						}
+						if fault := s.Progress().Fault; fault != test.err.Error() {
+							t.Errorf("fault %q", fault)
+						}
+					}
+					if tries == len(test.want) {
+						cancel()
+						return ctx.Err()
+					}
+					tries++
+					if test.lasts > 0 {
+						up()
+						if fault := s.Progress().Fault; fault != "" {
+							t.Errorf("connected, and fault %q", fault)
+						}
+						time.Sleep(test.lasts)
+					}
+					ended = time.Now()
+					return test.err
+				}
+				f.run(ctx)
+			})
+		})
+	}
+}
+
+// TestQueueOverflow has the engine busy while more comes than the queue holds.
+func TestQueueOverflow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const length, sent = 100, 1000
+		s, busy := testSource(), newSink()
+		s.queue = length
+		f := s.newFollower(map[string]bool{event.AuthFailure: true}, busy)
+		ctx, cancel := context.WithCancel(t.Context())
+		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), take func(esl.Message)) error {
+			up()
+			for i := range sent {
+				take(*failure(noon.Add(time.Duration(i)*time.Second), "192.0.2.1", "5060", "1"))
+			}
+			take(esl.Message{Record: true, Headers: map[string]string{"Log-File": "mod_event_socket.c"},
+				Body: "2026-11-22 22:13:32.361853 90.00% [CRIT] mod_event_socket.c:401 Killing listener because of too many lost events. Lost [501] Queue size[100000/100000]"})
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		busy.free = make(chan struct{})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			f.run(ctx)
+		}()
+		synctest.Wait()
+		p := s.Progress()
+		if p.Lines != sent+1 {
+			t.Errorf("%d frames were taken while the engine was busy", p.Lines)
+		}
+		cancel()
+		close(busy.free)
+		<-done
+		got := busy.all()
+		// One is with the sink, the queue is full, the others are lost.
+		if kept := len(got); kept < length || kept > length+1 || s.Progress().Lost != int64(sent-kept)+501 {
+			t.Errorf("%d events handed on, %d lost", kept, s.Progress().Lost)
+		}
+		for i, e := range got {
+			if !e.Time.Equal(noon.Add(time.Duration(i) * time.Second)) {
+				t.Fatalf("event %d is of %s: not the oldest, in their order", i, e.Time)
+			}
+		}
+		if f.queue.bytes.Load() != 0 {
+			t.Errorf("%d bytes in an empty queue", f.queue.bytes.Load())
+		}
+	})
+}
+
+func TestQueueIsBoundedInBytes(t *testing.T) {
+	q := newQueue(1_000_000)
+	e := &event.Event{Text: strings.Repeat("x", event.MaxText)}
+	n := 0
+	for q.put(e) {
+		n++
+	}
+	if int64(n) != maxQueueBytes/weight(e) {
+		t.Errorf("%d events of %d bytes", n, weight(e))
+	}
+	q.out(<-q.events)
+	if !q.put(e) || q.put(e) {
+		t.Error("what is taken out makes no room, or too much")
+	}
+}
+
+func TestRestartIsCounted(t *testing.T) {
+	s := testSource()
+	f := s.newFollower(nil, newSink())
+	for _, core := range []string{"a", "a", "", "b", "b", "a"} {
+		m := report("HEARTBEAT", noon, "Core-UUID", core)
+		f.take(*m)
+	}
+	if s.Restarts() != 2 {
+		t.Errorf("%d restarts", s.Restarts())
+	}
+}
+
+// TestEnds leaves nothing behind, wherever the follower is when it is to end.
+func TestEnds(t *testing.T) {
+	for _, lasts := range []time.Duration{0, 500 * time.Millisecond, 10 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) { // which fails on a goroutine that is left
+			f := testSource().newFollower(nil, newSink())
+			f.lister.console = func(ctx context.Context) (console, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			f.listen = func(ctx context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
+				up()
+				select {
+				case <-time.After(400 * time.Millisecond):
+					return esl.ErrClosed
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), lasts)
+			defer cancel()
+			f.run(ctx)
+		})
+	}
+}

@@ -1,0 +1,132 @@
+package esl
+
+import (
+	"sync"
+	"time"
+
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+)
+
+// progress is what a follower tells of itself while it is at work.
+type progress struct {
+	mu       sync.Mutex // guards all below
+	told     plugin.Progress
+	restarts int64
+	stream   string // why the stream cannot be read; empty if it can
+	listing  string // why the switch's own lists could not be read
+
+	since   time.Time // when the stream was up and nothing was lost since; zero: it is not up
+	records bool      // log records come with it
+	waiting func() int
+}
+
+// Progress says how far the switch was followed. Lines are frames, Bytes what
+// was in them, and a Fault may also be that the switch's lists of registrations
+// and gateways cannot be read, while its events can.
+func (s *source) Progress() plugin.Progress {
+	p := &s.progress
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	told := p.told
+	told.Fault = p.stream
+	if told.Fault == "" {
+		told.Fault = p.listing
+	}
+	return told
+}
+
+// Restarts says how often the switch was seen to have been started anew.
+func (s *source) Restarts() int64 {
+	s.progress.mu.Lock()
+	defer s.progress.mu.Unlock()
+	return s.progress.restarts
+}
+
+// behind is how many events may wait for the engine while the stream still counts
+// as heard: more than that take longer than a log event waits for its witness.
+const behind = 256
+
+// Hearing implements [plugin.Witness].
+func (s *source) Hearing() (events, records time.Time) {
+	p := &s.progress
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting == nil || p.waiting() > behind {
+		return time.Time{}, time.Time{}
+	}
+	if p.records {
+		records = p.since
+	}
+	return p.since, records
+}
+
+// following says what is followed from now on, and how many events wait.
+func (p *progress) following(records bool, waiting func() int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.records, p.waiting = records, waiting
+}
+
+// up says that the stream has come up.
+func (p *progress) up() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stream, p.since = "", time.Now()
+}
+
+// message counts one message of the switch, and how often it had been started
+// anew before it.
+func (p *progress) message(m *esl.Message, restarts int64) {
+	bytes := len(m.Body)
+	for name, value := range m.Headers {
+		bytes += len(name) + len(value)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told.Lines++
+	p.told.Bytes += int64(bytes)
+	p.told.Recognised = true
+	p.restarts += restarts
+}
+
+// unreadable counts a frame that was none of an event or record.
+func (p *progress) unreadable() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told.Lines++
+	p.told.Skipped++
+}
+
+// emitted counts an event that was handed on.
+func (p *progress) emitted(e *event.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told.Events++
+	p.told.LastEvent = e.Time
+}
+
+// lost counts events that were dropped.
+func (p *progress) lost(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told.Lost += n
+	if !p.since.IsZero() {
+		p.since = time.Now()
+	}
+}
+
+// down says why the stream cannot be read.
+func (p *progress) down(fault string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stream, p.since = fault, time.Time{}
+}
+
+// listed says why the switch's lists could not be read, "" that they were.
+func (p *progress) listed(fault string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listing = fault
+}

@@ -1,0 +1,243 @@
+package esl
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/logfile"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// testSource is a source as `source "esl" "test" {}` makes it, with log records as
+// the program reads them.
+func testSource() *source {
+	s := &source{name: "esl.test", log: true, zone: time.UTC, queue: DefaultQueue, records: logfile.Framed}
+	s.at.Address, s.at.Password = DefaultAddress, DefaultPassword
+	return s
+}
+
+// replayed gives the events of a recording.
+func (s *source) replayed(t testing.TB, data []byte, want map[string]bool) ([]*event.Event, plugin.Stats) {
+	t.Helper()
+	var events []*event.Event
+	stats, err := s.Replay(context.Background(), plugin.Recording{Name: "test", R: bytes.NewReader(data)}, want, func(e *event.Event) error {
+		events = append(events, e)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events, stats
+}
+
+func readGzip(t testing.TB, path string) []byte {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	unzipped, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(unzipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// describe prints an event in one line. Of the raw fields, which are many, it
+// prints those that this package sets, and how many there are.
+func describe(e *event.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", e.Time.UTC().Format("2006-01-02T15:04:05.000000"), e.Name)
+	for _, name := range event.FieldNames[3:] {
+		switch name {
+		case "message", "repeat", "fields":
+			continue
+		}
+		if read, _ := event.TextField(name); read(e) != "" {
+			fmt.Fprintf(&b, " %s=%q", name, read(e))
+		}
+	}
+	for _, name := range []string{"authenticated", "expires", "gateway"} {
+		if value := e.Fields[name]; value != "" {
+			fmt.Fprintf(&b, " [%s]=%q", name, value)
+		}
+	}
+	if e.Repeat {
+		b.WriteString(" repeat")
+	}
+	fmt.Fprintf(&b, " fields=%d\n\t%q\n", len(e.Fields), e.Text)
+	return b.String()
+}
+
+func describeAll(events []*event.Event) string {
+	var b strings.Builder
+	for _, e := range events {
+		b.WriteString(describe(e))
+	}
+	return b.String()
+}
+
+func TestRecordings(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.gz")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, ".plain.gz") {
+			continue // TestPlainTellsWhatJSONTells
+		}
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			events, stats := testSource().replayed(t, readGzip(t, path), nil)
+			if !stats.Recognised || stats.Lines == 0 || stats.Skipped != 0 {
+				t.Errorf("%+v", stats)
+			}
+			got, golden := describeAll(events), strings.TrimSuffix(path, ".gz")+".events"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// unescaped reads an event's texts as whoever decodes plain events must: in them
+// a %41 of the caller's cannot be told from an escape of FreeSWITCH's.
+func unescaped(e *event.Event) *event.Event {
+	text := func(s string) string {
+		var b []byte
+		for i := 0; i < len(s); i++ {
+			if i+2 < len(s) && s[i] == '%' {
+				if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+					b = append(b, byte(n))
+					i += 2
+					continue
+				}
+			}
+			b = append(b, s[i])
+		}
+		return string([]rune(string(b)))
+	}
+	u := *e
+	u.Each(func(field *string) { *field = text(*field) })
+	u.Text, u.Fields = text(u.Text), maps.Clone(e.Fields)
+	for name, value := range u.Fields {
+		u.Fields[name] = text(value)
+	}
+	return &u
+}
+
+// comparePlain compares the events of two recordings of one stream.
+func comparePlain(t *testing.T, inJSON, inPlain []byte) {
+	t.Helper()
+	want, _ := testSource().replayed(t, inJSON, nil)
+	got, _ := testSource().replayed(t, inPlain, nil)
+	if len(want) == 0 || len(got) != len(want) {
+		t.Fatalf("%d events in JSON, %d in plain", len(want), len(got))
+	}
+	exact := 0
+	for i := range want {
+		if diff := cmp.Diff(want[i], got[i], sameAddr); diff == "" {
+			exact++
+		} else if diff := cmp.Diff(unescaped(want[i]), got[i], sameAddr); diff != "" {
+			t.Errorf("event %d: -JSON +plain:\n%s", i, diff)
+		}
+	}
+	t.Logf("%d events, %d of them exactly the same, the others but for a %%XX of the caller's", len(want), exact)
+}
+
+var sameAddr = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+
+func TestPlainTellsWhatJSONTells(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.plain.gz")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			comparePlain(t, readGzip(t, strings.Replace(path, ".plain.", ".json.", 1)), readGzip(t, path))
+		})
+	}
+}
+
+func TestReplayEnds(t *testing.T) {
+	data := readGzip(t, "testdata/bruteforce.json.gz")
+	enough := errors.New("enough")
+	replay := func(ctx context.Context, data []byte, emit func(*event.Event) error) (plugin.Stats, error) {
+		return testSource().Replay(ctx, plugin.Recording{Name: "x.raw", R: bytes.NewReader(data)}, nil, emit)
+	}
+	n := 0
+	if _, err := replay(context.Background(), data, func(*event.Event) error {
+		if n++; n == 3 {
+			return enough
+		}
+		return nil
+	}); err != enough || n != 3 {
+		t.Errorf("%d events, %v", n, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := replay(ctx, data, func(*event.Event) error { return nil }); err != context.Canceled {
+		t.Error(err)
+	}
+	stats, err := replay(context.Background(), []byte("2026-11-22 22:13:32.361853 90.00% [WARNING] sofia_reg.c:1842 a log line\n"), nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "read x.raw: ") || stats.Recognised {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	stats, err = replay(context.Background(), data[:len(data)-100], func(*event.Event) error { return nil })
+	if err != nil || stats.Lines != 56 || stats.Bytes != int64(len(data)-100) {
+		t.Errorf("cut off: %+v, %v", stats, err)
+	}
+}
+
+func TestReplayHandsOnWhatIsWanted(t *testing.T) {
+	data := readGzip(t, "testdata/mixed.raw.gz")
+	all, _ := testSource().replayed(t, data, nil)
+	for _, name := range []string{event.AuthFailure, event.UnknownUser, event.Challenge, event.Call, event.ACLReject} {
+		got, _ := testSource().replayed(t, data, map[string]bool{name: true})
+		var want []*event.Event
+		for _, e := range all {
+			if e.Name == name {
+				alone := *e
+				alone.Repeat = false // its other half is not asked for
+				want = append(want, &alone)
+			}
+		}
+		if diff := cmp.Diff(want, got, sameAddr); diff != "" || len(got) == 0 {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+	if got, _ := testSource().replayed(t, data, map[string]bool{}); len(got) != 0 {
+		t.Errorf("nothing was wanted: %v", got)
+	}
+}

@@ -1,0 +1,53 @@
+package esl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+)
+
+// Replay reads the recorded bytes of one connection: events in JSON or plain,
+// log records, or all of them in turn. Its Lines are frames with an event or
+// record; frames that cannot be read are Skipped.
+func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
+	var stats plugin.Stats
+	counted := &counter{r: rec.R}
+	frames, decoder := esl.NewReader(counted), s.newDecoder(want)
+	for {
+		if err := ctx.Err(); err != nil {
+			return stats, err
+		}
+		m, err := frames.Next()
+		stats.Bytes, stats.Skipped = counted.n, frames.Skipped()
+		if errors.Is(err, io.EOF) {
+			return stats, nil
+		}
+		if err != nil {
+			return stats, fmt.Errorf("read %s: %w", rec.Name, err)
+		}
+		stats.Lines++
+		stats.Recognised = true
+		if e := decoder.decode(&m); e != nil {
+			if err := emit(e); err != nil {
+				return stats, err
+			}
+		}
+	}
+}
+
+// counter counts the bytes that are read.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,81 @@
+package esl
+
+import (
+	"slices"
+	"time"
+
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Defaults of the source's attributes.
+const (
+	DefaultAddress  = "127.0.0.1:8021"
+	DefaultPassword = "ClueCon" // FreeSWITCH's own
+	DefaultQueue    = 20_000    // events
+)
+
+// Records makes a reader of FreeSWITCH's log records for the named source, whose
+// stamps are local times of the zone. The reader turns one framed message, all
+// its lines, into an event; nil if it is none. It is called by one goroutine.
+type Records func(source string, zone *time.Location) func(message string) *event.Event
+
+// Kind makes sources of a FreeSWITCH's event socket. Records of its log are read
+// with records, so that they mean what they mean in the log file.
+func Kind(records Records) plugin.SourceKind {
+	return plugin.SourceKind{Name: "esl", New: func(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics) {
+		s, diags := decodeBody(body, env)
+		if diags.HasErrors() {
+			return nil, diags
+		}
+		s.records = records
+		return s, diags
+	}}
+}
+
+// source is one `source "esl"` block.
+type source struct {
+	name     string // the reference: "esl.pbx"
+	at       esl.Switch
+	log      bool           // records of the log are read as well
+	zone     *time.Location // of the stamps in them
+	queue    int            // events that may wait for the engine
+	records  Records
+	progress progress // of Follow
+}
+
+var (
+	_ plugin.Follower = (*source)(nil)
+	_ plugin.Witness  = (*source)(nil)
+	_ plugin.Meter    = (*source)(nil)
+	_ plugin.Comparer = (*source)(nil)
+)
+
+// Switch says which FreeSWITCH the source listens to, for an action that speaks
+// to the same one.
+func (s *source) Switch() esl.Switch { return s.at }
+
+// Vocabulary names what the source can report. Its raw fields are the headers of
+// FreeSWITCH's events, which dialplans and directories add to.
+func (s *source) Vocabulary() plugin.Vocabulary {
+	var v plugin.Vocabulary
+	for _, r := range reports {
+		v.Events = append(v.Events, r.makes...)
+	}
+	if s.log {
+		v.Events = append(v.Events, recordEvents...)
+	}
+	slices.Sort(v.Events)
+	v.Events = slices.Compact(v.Events)
+	return v
+}
+
+// Same reports whether another source was made from the same words.
+func (s *source) Same(other any) bool {
+	o, ok := other.(*source)
+	return ok && s.name == o.name && s.at.Address == o.at.Address && s.at.Password == o.at.Password &&
+		s.log == o.log && s.zone.String() == o.zone.String() && s.queue == o.queue
+}

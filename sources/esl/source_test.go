@@ -1,0 +1,183 @@
+package esl
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/logfile"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+func newFrom(t *testing.T, body string) (plugin.Source, hcl.Diagnostics) {
+	t.Helper()
+	file, diags := hclsyntax.ParseConfig([]byte(body), "site.hcl", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return Kind(logfile.Framed).New(file.Body, plugin.SourceEnv{Name: "esl.pbx", Eval: &hcl.EvalContext{
+		Variables: map[string]cty.Value{"secret": cty.StringVal("Geheim")},
+	}})
+}
+
+func made(t *testing.T, body string) *source {
+	t.Helper()
+	s, diags := newFrom(t, body)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return s.(*source)
+}
+
+func TestNew(t *testing.T) {
+	s := made(t, `
+		address  = "pbx.example"
+		password = secret
+		log      = false
+		timezone = "UTC"
+		queue    = 500
+	`)
+	if s.name != "esl.pbx" || s.Switch().Address != "pbx.example:8021" || s.Switch().Password != "Geheim" || s.log || s.zone != time.UTC || s.queue != 500 {
+		t.Errorf("%+v", s)
+	}
+	s = made(t, "")
+	if s.Switch().Address != DefaultAddress || s.Switch().Password != DefaultPassword || !s.log || s.zone != time.Local || s.queue != DefaultQueue {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for given, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1:8021", "192.0.2.1:8022": "192.0.2.1:8022", "::1": "[::1]:8021", "[::1]": "[::1]:8021",
+		"[2001:db8::1]:1": "[2001:db8::1]:1", "pbx": "pbx:8021", "pbx.example:8021": "pbx.example:8021",
+		"": "", ":8021": "", "pbx:0": "", "pbx:70000": "", "pbx:http": "", "a b": "", "tcp://pbx:8021": "", "pbx:": "", "[::1": "", "2001:db8::x": "", "pbx:1:2": "",
+	} {
+		s, diags := newFrom(t, fmt.Sprintf("address = %q", given))
+		switch {
+		case want == "" && (len(diags) != 1 || diags[0].Summary != "Bad address"):
+			t.Errorf("%q: %v, %v", given, s, diags)
+		case want != "" && (diags.HasErrors() || s.(*source).at.Address != want):
+			t.Errorf("%q: %v, %v; want %s", given, s, diags, want)
+		}
+	}
+}
+
+func TestDiagnostics(t *testing.T) {
+	_, diags := newFrom(t, `
+address  = "localhost:esl"
+password = "two\nlines"
+log      = "perhaps"
+timezone = "Europe/Berlim"
+queue    = 3
+events   = ["all"]
+`)
+	var got []string
+	for _, d := range diags {
+		got = append(got, fmt.Sprintf("%s: %s: %s", d.Subject, d.Summary, d.Detail))
+	}
+	want := []string{
+		`site.hcl:7,1-7: Unsupported argument: An argument named "events" is not expected here.`,
+		`site.hcl:2,12-27: Bad address: "localhost:esl" is not an address of an event socket. Write "host:port", "[2001:db8::1]:8021", or the host alone for port 8021.`,
+		`site.hcl:3,12-24: Bad password: The event socket's password is one line of text. It stands in FreeSWITCH's event_socket.conf.xml; leave the attribute out for ClueCon.`,
+		`site.hcl:4,13-20: Unsuitable value type: Unsuitable value: a bool is required`,
+		`site.hcl:5,12-27: Unknown timezone: "Europe/Berlim" is not a time zone. Write an IANA name such as "Europe/Berlin" or "UTC", or leave the attribute out for the host's own.`,
+		`site.hcl:6,12-13: Bad queue length: The queue holds the events that wait while the engine is busy: between 100 and 1000000, or leave the attribute out for 20000.`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for _, body := range []string{"queue = 1.5", "queue = \"many\"", "password = \"\"", "timezone = \"\"", "address = 3\nqueue = -1"} {
+		if _, diags := newFrom(t, body); !diags.HasErrors() {
+			t.Errorf("%s went well", body)
+		}
+	}
+}
+
+func TestSame(t *testing.T) {
+	const body = "address = \"pbx\"\npassword = \"a\"\ntimezone = \"UTC\""
+	s := made(t, body)
+	if !s.Same(made(t, body)) {
+		t.Error("the same words make another source")
+	}
+	for _, other := range []string{
+		"", body + "\nlog = false", body + "\nqueue = 100", strings.Replace(body, `"a"`, `"b"`, 1),
+		strings.Replace(body, "pbx", "pbx2", 1), strings.Replace(body, "UTC", "Europe/Berlin", 1),
+	} {
+		if s.Same(made(t, other)) {
+			t.Errorf("%s is taken for the same", other)
+		}
+	}
+	if s.Same(nil) || s.Same("pbx") {
+		t.Error("something else is taken for the same")
+	}
+}
+
+func TestVocabulary(t *testing.T) {
+	with, without := made(t, "").Vocabulary(), made(t, "log = false").Vocabulary()
+	if with.Fields != nil || without.Fields != nil || !slices.IsSorted(with.Events) {
+		t.Errorf("%+v", with)
+	}
+	if slices.Contains(without.Events, event.UnknownUser) || !slices.Contains(without.Events, event.AuthFailure) {
+		t.Errorf("without records: %v", without.Events)
+	}
+	for _, name := range event.Names {
+		never := name == event.LogForgery || name == event.Listed
+		if slices.Contains(with.Events, name) == never {
+			t.Errorf("%s: %v", name, !never)
+		}
+	}
+	// Every log-only event is one of the log source's, by the same name.
+	for _, path := range []string{"acl", "malformed", "socket", "floods", "users"} {
+		events, _ := testSource().replayed(t, readGzip(t, "testdata/"+path+".log.gz"), nil)
+		for _, e := range events {
+			if !slices.Contains(with.Events, e.Name) {
+				t.Errorf("%s is not in the vocabulary", e.Name)
+			}
+		}
+	}
+}
+
+func TestSubscription(t *testing.T) {
+	set := func(names ...string) map[string]bool {
+		want := map[string]bool{}
+		for _, name := range names {
+			want[name] = true
+		}
+		return want
+	}
+	everything := esl.Subscription{Events: []string{"HEARTBEAT", "CHANNEL_CREATE", "CHANNEL_HANGUP_COMPLETE"}, LogLevel: 4}
+	for _, r := range reports {
+		if strings.HasPrefix(r.name, "sofia::") || strings.HasPrefix(r.name, "verto::") {
+			everything.Subclasses = append(everything.Subclasses, r.name)
+		}
+	}
+	beat := []string{"HEARTBEAT"}
+	for _, test := range []struct {
+		body string
+		want map[string]bool
+		sub  esl.Subscription
+	}{
+		{"", nil, everything},
+		{"", set(), esl.Subscription{Events: beat, LogLevel: -1}},
+		{"", set(event.AuthFailure), esl.Subscription{Events: beat, Subclasses: []string{"sofia::register_attempt", "sofia::register_failure"}, LogLevel: -1}},
+		{"", set(event.AuthFailure, event.UnknownUser), esl.Subscription{Events: beat, Subclasses: []string{"sofia::register_attempt", "sofia::register_failure"}, LogLevel: 4}},
+		{"log = false", set(event.Call, event.ACLReject), esl.Subscription{Events: []string{"HEARTBEAT", "CHANNEL_CREATE"}, LogLevel: -1}},
+		{"", set("malformed"), esl.Subscription{Events: beat, LogLevel: 4}},
+		{"", set(event.Gateway), esl.Subscription{Events: beat, Subclasses: []string{"sofia::gateway_add", "sofia::gateway_state", "sofia::gateway_delete"}, LogLevel: -1}},
+		{"", set(event.Unregistered), esl.Subscription{Events: beat, Subclasses: []string{"sofia::unregister", "sofia::expire"}, LogLevel: -1}},
+	} {
+		if diff := cmp.Diff(test.sub, made(t, test.body).subscription(test.want), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s %v: -want +got:\n%s", test.body, test.want, diff)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package feed
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+)
+
+func TestDefaults(t *testing.T) {
+	got := feedOf(t, `url = "https://lists.example.org/sip.txt"`).settings
+	want := settings{
+		name: "feed.apiban", url: "https://lists.example.org/sip.txt", set: "sip", interval: time.Hour, ttl: 24 * time.Hour,
+		maxTTL: 7 * 24 * time.Hour, guard: 0.5, maxBytes: 16 << 20, bounds: bounds{100_000, 16, 32},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{}, bounds{})); diff != "" {
+		t.Error(diff)
+	}
+	if got := feedOf(t, `
+		format = "apiban"
+		key    = secret
+	`); got.url != apibanURL || got.key != "s3cr3t-t0ken" {
+		t.Errorf("%+v", got.settings)
+	}
+	if got := feedOf(t, `
+		path = "/x"
+		ttl  = "30d"
+	`); got.maxTTL != 30*24*time.Hour {
+		t.Errorf("max_ttl %s", got.maxTTL)
+	}
+}
+
+func TestEverything(t *testing.T) {
+	got := feedOf(t, `
+		url         = "https://peer.example.org/export?format=json"
+		format      = "json"
+		headers     = { Authorization = "Bearer ${secret}", X-Node = "b" }
+		interval    = "5m"
+		ttl         = "1h"
+		max_ttl     = "2h"
+		reason      = "banned by\nour other node"
+		guard       = 1
+		max_entries = 10
+		max_bytes   = 4096
+		min_prefix  = "24, 48"
+	`).settings
+	want := settings{
+		name: "feed.apiban", url: "https://peer.example.org/export?format=json", format: "json", set: "sip",
+		headers:  map[string]string{"Authorization": "Bearer s3cr3t-t0ken", "X-Node": "b"},
+		interval: 5 * time.Minute, ttl: time.Hour, maxTTL: 2 * time.Hour, reason: "banned by our other node", guard: 1, maxBytes: 4096,
+		bounds: bounds{10, 24, 48},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{}, bounds{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	const good = "url = \"https://x.example/\"\n"
+	for _, test := range []struct{ body, summary string }{
+		{``, "No list"},
+		{"path = \"\"", "Empty path"},
+		{good + `path = "/x"`, "Two places"},
+		{`url = "ftp://x.example/"`, "Not an address on the web"},
+		{`url = "https://"`, "Not an address on the web"},
+		{`url = "://s3cr3t-t0ken"`, "Not an address on the web"},
+		{good + `format = "jsn"`, "Unknown format"},
+		{`format = "apiban"`, "No key"},
+		{"format = \"apiban-v1\"\nkey = \"a/${secret}\"", "Not a key"},
+		{"format = \"apiban\"\nkey = \"\"", "Not a key"},
+		{"format = \"apiban\"\nkey = \"k\"\npath = \"/x\"", "APIBAN in a file"},
+		{"format = \"apiban\"\nkey = \"k\"\nset = \"smtp\"", "Unknown set"},
+		{"format = \"apiban-v1\"\nkey = \"k\"\nset = \"http\"", "Set without use"},
+		{good + `key = secret`, "Key without use"},
+		{good + `headers = { Host = "x" }`, "Header of our own"},
+		{good + `headers = { "A b" = "x" }`, "Not a header"},
+		{good + `headers = { A = "${secret}\r\nB: c" }`, "Not the value of a header"},
+		{"path = \"/x\"\nheaders = { A = \"b\" }", "Headers of a file"},
+		{good + `interval = "59s"`, "Invalid duration"},
+		{good + `interval = secret`, "Invalid duration"},
+		{good + `ttl = "permanent"`, "Invalid duration"},
+		{good + "ttl = \"2h\"\nmax_ttl = \"1h\"", "Longest term below the usual one"},
+		{good + `guard = 0`, "Not a suitable number"},
+		{good + `guard = "half"`, "Unsuitable value type"},
+		{good + `max_entries = 0`, "Not a suitable number"},
+		{good + `max_bytes = 1e30`, "Unsuitable value type"},
+		{good + `min_prefix = "0,32"`, "Invalid prefix lengths"},
+		{good + `min_prefix = "16,129"`, "Invalid prefix lengths"},
+		{good + `username = "x"`, "Unsupported argument"},
+	} {
+		made, diags := newFrom(t, test.body)
+		if len(diags) != 1 || diags[0].Summary != test.summary || diags[0].Severity != hcl.DiagError || made != nil {
+			t.Errorf("%s\n%v; want %q", test.body, diags, test.summary)
+		}
+		if strings.Contains(diags.Error(), "s3cr3t") {
+			t.Errorf("a secret is shown: %v", diags)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for _, test := range []struct{ body, summary string }{
+		{"format = \"apiban\"\nkey = \"k\"\nurl = \"http://apiban.org/api/\"", "Secrets in the clear"},
+		{`url = "http://a:b@x.example/"`, "Secrets in the clear"},
+		{"url = \"http://[::1]/\"\nheaders = { A = \"b\" }", ""},
+		{`url = "http://x.example/"`, ""},
+		{"path = \"/x\"\nttl = \"90m\"", "Gaps between the bans"},
+	} {
+		made, diags := newFrom(t, test.body)
+		summary := ""
+		if len(diags) > 0 {
+			summary = diags[0].Summary
+		}
+		if diags.HasErrors() || summary != test.summary || made == nil {
+			t.Errorf("%s\n%v; want %q", test.body, diags, test.summary)
+		}
+	}
+}
+
+func TestSame(t *testing.T) {
+	words := "url = \"https://x.example/\"\nheaders = { A = \"b\" }"
+	one := feedOf(t, words)
+	if !one.Same(feedOf(t, words)) {
+		t.Error("the same words make another feed")
+	}
+	if one.Same(feedOf(t, "url = \"https://x.example/\"\nheaders = { A = \"c\" }")) || one.Same(nil) {
+		t.Error("other words make the same feed")
+	}
+}
+
+func TestLongTermsAreCapped(t *testing.T) {
+	s := feedOf(t, "path = \"/x\"\nttl = \"1h\"\nmax_ttl = \"2h\"").settings
+	now := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	for term, want := range map[string]time.Duration{
+		"": time.Hour, "permanent": 2 * time.Hour, "10m": 10 * time.Minute, "3h59m50.123456789s": 2 * time.Hour, "600": 10 * time.Minute, "-5s": -5 * time.Second,
+		"0": time.Hour, "2026-05-04T10:30:00Z": 30 * time.Minute, "2026-05-04T12:30:00+02:00": 30 * time.Minute, "1777890600": 30 * time.Minute, "9999-01-01T00:00:00Z": 2 * time.Hour,
+	} {
+		var e entry
+		if err := e.setTerm(term); err != nil {
+			t.Errorf("%q: %v", term, err)
+		}
+		if got := e.end(now, &s).Sub(now); got != want {
+			t.Errorf("%q ends after %s, want %s", term, got, want)
+		}
+	}
+	for _, bad := range []string{"soon", "1h x", "99999999999999999", "2026-13-01T00:00:00Z", "{}"} {
+		var e entry
+		if err := e.setTerm(bad); err == nil {
+			t.Errorf("%q is a term: %s", bad, ban.FormatDuration(e.ttl))
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package feed
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
+
+func newFrom(t testing.TB, body string) (plugin.Source, hcl.Diagnostics) {
+	t.Helper()
+	parsed, diags := hclsyntax.ParseConfig([]byte(body), "site.hcl", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return Kind.New(parsed.Body, plugin.SourceEnv{Name: "feed.apiban", Eval: &hcl.EvalContext{
+		Variables: map[string]cty.Value{"secret": cty.StringVal("s3cr3t-t0ken")},
+	}})
+}
+
+// feedOf makes a feed that waits for nothing but what a test says.
+func feedOf(t testing.TB, body string) *source {
+	t.Helper()
+	made, diags := newFrom(t, body)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	s := made.(*source)
+	s.pace.random = func() float64 { return 0.5 } // no jitter
+	return s
+}
+
+// direct serves requests without a net, so that a synctest bubble's clock goes on.
+type direct struct{ http.Handler }
+
+func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	if req.Body == nil {
+		req.Body = http.NoBody
+	}
+	d.ServeHTTP(w, req)
+	resp := w.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+// A fakeLedger takes listings as the engine does: it bans by one author, refuses
+// whom it trusts, and what would not end later than what stands.
+type fakeLedger struct {
+	trusted  map[netip.Prefix]bool
+	until    map[netip.Prefix]time.Time
+	listings []plugin.Listing
+	broken   error
+}
+
+func newFakeLedger() *fakeLedger {
+	return &fakeLedger{trusted: map[netip.Prefix]bool{}, until: map[netip.Prefix]time.Time{}}
+}
+
+func (l *fakeLedger) list(_ context.Context, listing plugin.Listing) (plugin.Outcome, error) {
+	var out plugin.Outcome
+	if l.broken != nil {
+		return out, l.broken
+	}
+	l.listings = append(l.listings, listing)
+	refuse := func(r ban.Refusal) {
+		out.Refusals++
+		if len(out.Refused) < 100 {
+			out.Refused = append(out.Refused, r)
+		}
+	}
+	for _, o := range listing.Orders {
+		end := o.Terms[0].End(o.At)
+		switch standing := l.until[o.Target]; {
+		case l.trusted[o.Target]:
+			refuse(ban.Refusal{Order: o, Reason: "trusted: security.trusted_networks"})
+		case !end.After(standing):
+			refuse(ban.Refusal{Order: o, Standing: &ban.Ban{Target: o.Target, Until: standing}})
+		default:
+			l.until[o.Target] = end
+			out.Banned++
+		}
+	}
+	for _, target := range listing.Gone {
+		if _, ok := l.until[target]; ok {
+			delete(l.until, target)
+			out.Lifted++
+		}
+	}
+	return out, nil
+}
+
+// banned lists whom the ledger bans at a time.
+func (l *fakeLedger) banned(now time.Time) []string {
+	var all []string
+	for target, until := range l.until {
+		if until.After(now) {
+			all = append(all, ban.FormatTarget(target))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// turns makes a keeper that a test turns by hand.
+func (s *source) turns(l *fakeLedger) *keeper {
+	return &keeper{
+		source: s, origin: s.open(), ledger: l.list, log: slog.Default(),
+		standing: standing{settings: &s.settings, listed: map[netip.Prefix]*held{}},
+	}
+}
+
+func (l *list) targets() []string {
+	var all []string
+	for _, e := range l.entries {
+		all = append(all, ban.FormatTarget(e.target))
+	}
+	return all
+}
+
+func defaultBounds() bounds {
+	return bounds{entries: defaultEntries, bits: defaultBits, bits6: defaultBits6}
+}
+
+// numbered gives n lines with an address each, from the given one on.
+func numbered(first string, n int) string {
+	var b strings.Builder
+	for a := netip.MustParseAddr(first); n > 0; n-- {
+		b.WriteString(a.String())
+		b.WriteByte('\n')
+		a = a.Next()
+	}
+	return b.String()
+}
+
+func write(w http.ResponseWriter, body string) {
+	_, _ = io.WriteString(w, body)
+}

@@ -1,0 +1,55 @@
+package feed
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Kind makes feeds: `source "feed" "name" { … }`.
+var Kind = plugin.SourceKind{Name: "feed", New: newSource}
+
+// source is one feed block.
+type source struct {
+	settings
+	progress progress
+	pace     pace
+
+	transport http.RoundTripper // nil: the net
+}
+
+var (
+	_ plugin.Feed     = (*source)(nil)
+	_ plugin.Meter    = (*source)(nil)
+	_ plugin.Comparer = (*source)(nil)
+)
+
+func newSource(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics) {
+	s, diags := decodeBody(body, env)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return &source{settings: s, pace: defaultPace()}, diags
+}
+
+// Vocabulary names the one event that a saved list is replayed as. What a live
+// list names goes to the ledger without events.
+func (s *source) Vocabulary() plugin.Vocabulary {
+	return plugin.Vocabulary{Events: []string{event.Listed}, Fields: []string{fieldNetwork, fieldReason}}
+}
+
+// Same reports whether other reads the same list in the same way.
+func (s *source) Same(other any) bool {
+	o, ok := other.(*source)
+	return ok && reflect.DeepEqual(s.settings, o.settings)
+}
+
+// author is the feed as the author of its orders.
+func (s *settings) author() string {
+	return plugin.FeedAuthor + strings.TrimPrefix(s.name, Kind.Name+".")
+}
