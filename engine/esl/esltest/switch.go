@@ -167,8 +167,10 @@ func (s *Switch) Commands() []string {
 func (s *Switch) Connections() int { return len(s.standing()) }
 
 // Await waits until some connection that stands has had a command accepted that
-// begins with prefix: "log 4", "event json".
+// begins with prefix: "log 4", "event json". It gives up after 10 s.
 func (s *Switch) Await(ctx context.Context, prefix string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	for {
 		s.mu.Lock()
 		changed := s.changed
