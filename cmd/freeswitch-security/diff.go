@@ -75,7 +75,7 @@ type firstBans map[netip.Prefix]engine.Verdict
 // firstBans replays args under the rules of cfg. account tells what could
 // not be read, as [app.account] does: it is the same for both sets of rules.
 func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, args []string) (first firstBans, account func() error, err error) {
-	inputs, recordings, err := a.inputs(cfg, args, source)
+	inputs, recordings, err := a.inputs(ctx, cfg, args, source)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -51,7 +51,10 @@ could not be done.`,
 			if err != nil {
 				return err
 			}
-			from, err := chooseSource(cfg, source, "", "the line")
+			from, chosen, err := chooseSource(cfg, source, "the line")
+			if err == nil && !chosen {
+				from, err = recognise(cmd.Context(), cfg, text, "the line")
+			}
 			if err != nil {
 				return err
 			}

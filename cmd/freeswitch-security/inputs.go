@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,13 +16,19 @@ import (
 
 // inputs turns arguments of the form [SOURCE=]FILE into the inputs of a replay:
 // the files of one source are one stream, in the order given.
-func (a *app) inputs(cfg *config.Config, args []string, fallback string) ([]engine.Input, []*recording, error) {
+func (a *app) inputs(ctx context.Context, cfg *config.Config, args []string, fallback string) ([]engine.Input, []*recording, error) {
 	var inputs []engine.Input
 	var recordings []*recording
 	piped := false
 	for _, arg := range args {
 		ref, path := splitInput(arg)
-		source, err := chooseSource(cfg, ref, fallback, path)
+		if ref == "" {
+			ref = fallback
+		}
+		source, chosen, err := chooseSource(cfg, ref, path)
+		if err == nil && !chosen {
+			source, err = a.sniff(ctx, cfg, path)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -56,33 +63,29 @@ func splitInput(arg string) (ref, path string) {
 	return before, after
 }
 
-// chooseSource finds the source whose recording path is.
-func chooseSource(cfg *config.Config, ref, fallback, path string) (config.Source, error) {
-	if ref == "" {
-		ref = fallback
-	}
+// chooseSource finds the source whose recording path is by its name, or because
+// there is no other; else it has to be found out.
+func chooseSource(cfg *config.Config, ref, path string) (source config.Source, chosen bool, err error) {
 	var names []string
 	var named []config.Source // whose name alone is ref
 	for _, s := range cfg.Sources {
 		if s.Ref == ref || "source."+s.Ref == ref {
-			return s, nil
+			return s, true, nil
 		}
 		if s.Name == ref {
 			named = append(named, s)
 		}
 		names = append(names, s.Ref)
 	}
-	if len(named) == 1 {
-		return named[0], nil
-	}
-	known := strings.Join(names, ", ")
 	switch {
+	case len(named) == 1:
+		return named[0], true, nil
 	case len(names) == 0:
-		return config.Source{}, errors.New("the rules declare no source, so that nothing can read " + path)
+		return config.Source{}, false, errors.New("the rules declare no source, so that nothing can read " + path)
 	case ref != "":
-		return config.Source{}, fmt.Errorf("there is no source %q in the rules; the sources are: %s", ref, known)
+		return config.Source{}, false, fmt.Errorf("there is no source %q in the rules; the sources are: %s", ref, strings.Join(names, ", "))
 	case len(names) == 1:
-		return cfg.Sources[0], nil
+		return cfg.Sources[0], true, nil
 	}
-	return config.Source{}, fmt.Errorf("which source wrote %s? Say so with --source SOURCE, or write SOURCE=FILE; the sources are: %s", path, known)
+	return config.Source{}, false, nil
 }

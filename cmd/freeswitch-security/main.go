@@ -51,6 +51,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	case errors.Is(err, errNo):
 		return exitNo
 	}
+	if status, ok := asLevel(err); ok {
+		return status
+	}
 	a.say(err)
 	return exitTrouble
 }
@@ -74,6 +77,11 @@ does so: see run --help.
 Rules are *.hcl and *.json files in a directory, by default ./rules.d, else
 /etc/freeswitch-security/rules.d.
 
+The running guard is asked at --admin, else $FREESWITCH_SECURITY_ADMIN, else
+/run/freeswitch-security/admin.sock. A URL may want a token: --token-file, else
+$FREESWITCH_SECURITY_TOKEN; and with https a certificate: the PEM files named by
+$FREESWITCH_SECURITY_CA_FILE, $FREESWITCH_SECURITY_CERT_FILE and _KEY_FILE.
+
 Exit status: 0 done, and the answer is yes; 1 the answer is no (mistakes in the
 rules, a test that fails, files that differ); 2 it could not be done.`,
 		SilenceUsage:  true,
@@ -94,9 +102,8 @@ rules, a test that fails, files that differ); 2 it could not be done.`,
 	root.SetErr(a.stderr)
 	root.SuggestionsMinimumDistance = 2
 	root.Flags().AddFlagSet(run.Flags())
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(help(root))
-	root.AddCommand(a.check(), a.test(), a.format(), a.replay(), a.explain(), a.diff(), run, a.version())
+	a.addVerbs(root, run)
 	return root
 }
 

@@ -57,7 +57,7 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 	if err != nil {
 		return err
 	}
-	inputs, recordings, err := a.inputs(cfg, args, source)
+	inputs, recordings, err := a.inputs(ctx, cfg, args, source)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,205 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+// Status asks how the daemon is doing.
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
+	return s, c.ask(ctx, "/security/status", &s)
+}
+
+// Stats asks what has happened since the daemon's start.
+func (c *Client) Stats(ctx context.Context) (s Stats, err error) {
+	return s, c.ask(ctx, "/security/stats", &s)
+}
+
+// Sources asks how far the sources have come.
+func (c *Client) Sources(ctx context.Context) ([]Source, error) {
+	var said struct {
+		Sources []Source `json:"sources"`
+	}
+	return said.Sources, c.ask(ctx, "/security/sources", &said)
+}
+
+// Rules asks which rules there are.
+func (c *Client) Rules(ctx context.Context) ([]Rule, error) {
+	var said struct {
+		Rules []Rule `json:"rules"`
+	}
+	return said.Rules, c.ask(ctx, "/security/rules", &said)
+}
+
+// Kernel asks what really stands in the kernel.
+func (c *Client) Kernel(ctx context.Context) (k Kernel, err error) {
+	return k, c.ask(ctx, "/security/iptables", &k)
+}
+
+// MaxTrackers is how many trackers can be asked for.
+const MaxTrackers = 1000
+
+// Trackers asks who is closest to being caught, the closest first.
+func (c *Client) Trackers(ctx context.Context, top int) ([]Tracker, error) {
+	var said struct {
+		Trackers []Tracker `json:"trackers"`
+	}
+	return said.Trackers, c.ask(ctx, "/security/trackers?top="+strconv.Itoa(top), &said)
+}
+
+// Ban asks for the ban that covers a target; nil: none does.
+func (c *Client) Ban(ctx context.Context, target netip.Prefix) (*Ban, error) {
+	return one[Ban](ctx, c, blacklist+entry(target))
+}
+
+// Trusted asks for the narrowest trust that covers a target; nil: none does.
+func (c *Client) Trusted(ctx context.Context, target netip.Prefix) (*Trusted, error) {
+	return one[Trusted](ctx, c, whitelist+entry(target))
+}
+
+const (
+	blacklist = "/security/blacklist"
+	whitelist = "/security/whitelist"
+)
+
+// entry is the path of a target below a list.
+func entry(target netip.Prefix) string {
+	return "/" + url.PathEscape(ban.FormatTarget(target))
+}
+
+// one asks for something that there may not be.
+func one[T any](ctx context.Context, c *Client, path string) (*T, error) {
+	var found T
+	err := c.ask(ctx, path, &found)
+	if r, ok := errors.AsType[*Refusal](err); ok && r.Status == http.StatusNotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &found, nil
+}
+
+// MaxPage is the largest page that can be asked for.
+const MaxPage = 10_000
+
+// Bans asks for all bans, in the order of their addresses, a page at a time. An
+// error ends them.
+func (c *Client) Bans(ctx context.Context, page int) iter.Seq2[Ban, error] {
+	return pages(func(cursor string) ([]Ban, *string, error) {
+		var said struct {
+			Bans []Ban   `json:"bans"`
+			Next *string `json:"next"`
+		}
+		err := c.ask(ctx, blacklist+pageQuery(page, cursor), &said)
+		return said.Bans, said.Next, err
+	})
+}
+
+// AllTrusted asks for all who are trusted, as Bans does for bans.
+func (c *Client) AllTrusted(ctx context.Context, page int) iter.Seq2[Trusted, error] {
+	return pages(func(cursor string) ([]Trusted, *string, error) {
+		var said struct {
+			Trusted []Trusted `json:"trusted"`
+			Next    *string   `json:"next"`
+		}
+		err := c.ask(ctx, whitelist+pageQuery(page, cursor), &said)
+		return said.Trusted, said.Next, err
+	})
+}
+
+func pageQuery(page int, cursor string) string {
+	q := url.Values{"format": {"list"}, "limit": {strconv.Itoa(page)}}
+	if cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	return "?" + q.Encode()
+}
+
+// pages fetches page after page. A page that leads to itself ends it.
+func pages[T any](fetch func(cursor string) ([]T, *string, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		for cursor := ""; ; {
+			entries, next, err := fetch(cursor)
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			for _, e := range entries {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if next == nil || *next == "" {
+				return
+			}
+			if *next == cursor {
+				yield(none, fmt.Errorf("the page behind %q leads to itself", cursor))
+				return
+			}
+			cursor = *next
+		}
+	}
+}
+
+// MaxBatch is how many items a batch may have. The daemon takes more bans than
+// that in one request, and makes several changes of them.
+const MaxBatch = 10_000
+
+// BanAll bans up to MaxBatch targets; results are by index.
+func (c *Client) BanAll(ctx context.Context, items []BanRequest) ([]Result, error) {
+	return c.batch(ctx, blacklist, items, len(items))
+}
+
+// TrustAll trusts up to MaxBatch targets; results are by index.
+func (c *Client) TrustAll(ctx context.Context, items []TrustRequest) ([]Result, error) {
+	return c.batch(ctx, whitelist, items, len(items))
+}
+
+func (c *Client) batch(ctx context.Context, list string, items any, n int) ([]Result, error) {
+	var said struct {
+		Results []Result `json:"results"`
+	}
+	if err := c.change(ctx, http.MethodPost, list+"/batch", items, &said); err != nil {
+		return nil, err
+	}
+	if len(said.Results) != n {
+		return nil, fmt.Errorf("%s answers %d results to %d items", c.name, len(said.Results), n)
+	}
+	return said.Results, nil
+}
+
+// Unban ends the bans that cover a target. Rules leave it alone for the grace, if
+// that is not 0.
+func (c *Client) Unban(ctx context.Context, target netip.Prefix, grace time.Duration, reason string) (Done, error) {
+	q := url.Values{}
+	if grace > 0 {
+		q.Set("grace", ban.FormatDuration(grace))
+	}
+	return c.remove(ctx, blacklist+entry(target), q, reason)
+}
+
+// Untrust ends the narrowest run-time trust that covers a target.
+func (c *Client) Untrust(ctx context.Context, target netip.Prefix, reason string) (Done, error) {
+	return c.remove(ctx, whitelist+entry(target), url.Values{}, reason)
+}
+
+func (c *Client) remove(ctx context.Context, path string, q url.Values, reason string) (d Done, err error) {
+	if reason != "" {
+		q.Set("reason", reason)
+	}
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	return d, c.change(ctx, http.MethodDelete, path, nil, &d)
+}

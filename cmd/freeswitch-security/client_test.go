@@ -1,0 +1,430 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/ban"
+)
+
+// TestBanLifeByHand blocks, shows, lists and unblocks.
+func TestBanLifeByHand(t *testing.T) {
+	g := guard(t)
+	g.want(0, nil, "list")
+	g.want(1, []string{"203.0.113.7  not banned", "trusted      no"}, "show", "203.0.113.7")
+	g.want(0, []string{"203.0.113.7  banned\n2001:db8::/64  banned\n"}, "block", "203.0.113.7", "2001:db8::/64", "--for", "2h", "--reason", "calls at night")
+	g.wall.stop("203.0.113.7", 42)
+	g.want(0, []string{"203.0.113.7  banned", "calls at night", "(in 1h59m", "yes, 42 packets"}, "show", "203.0.113.7")
+	g.want(0, []string{"target       2001:db8::/64"}, "show", "2001:db8::7")
+	shown := g.want(0, []string{"TARGET", "PACKETS", "2001:db8::/64"}, "list")
+	if row := strings.Fields(strings.Split(shown, "\n")[1]); row[0] != "203.0.113.7" || !slices.Contains(row, "42") {
+		t.Errorf("listed as %q", row)
+	}
+	g.want(0, []string{"203.0.113.7  banned no longer\n192.0.2.9  was not banned\n"}, "unblock", "203.0.113.7", "192.0.2.9", "--grace", "1h")
+	g.want(0, []string{"banned no longer: the ban of 2001:db8::/64 is ended"}, "unblock", "2001:db8::7")
+	g.want(1, []string{"not banned"}, "show", "203.0.113.7")
+	g.want(0, []string{`{"ip":"203.0.113.8","applied":true}`}, "block", "--permanent", "203.0.113.8", "--json")
+	g.want(0, []string{"until        permanent"}, "show", "203.0.113.8")
+}
+
+// TestRefusedByHand: what is refused does not hold up the rest, and is answered
+// in its place.
+func TestRefusedByHand(t *testing.T) {
+	g := guard(t)
+	stdout, stderr, status := g.piped("203.0.113.2 # two\n\n; nobody\n198.51.100.7\n", "block", "203.0.113.1", "-", "nonsense\x1b[31m", "0.0.0.0/0", "203.0.113.3")
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	for i, want := range []string{
+		"203.0.113.1  banned", "203.0.113.2  banned", "198.51.100.7  not banned: trusted", `nonsense [31m  refused: `, "0.0.0.0/0  refused: ", "203.0.113.3  banned",
+	} {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
+			t.Errorf("line %d is not %q: %q", i, want, lines)
+			break
+		}
+	}
+	if status != 1 || stderr != "" || !strings.Contains(stdout, "a.hcl:10") {
+		t.Errorf("exit status %d, %s, %s", status, stdout, stderr)
+	}
+	g.want(1, []string{"nonsense  refused", "203.0.113.1  banned no longer"}, "unblock", "nonsense", "203.0.113.1")
+	g.want(2, []string{"--for and --permanent"}, "block", "203.0.113.1", "--permanent", "--for", "1h")
+	g.want(2, []string{`"soon" is not a duration`}, "block", "203.0.113.1", "--for", "soon")
+	g.want(2, []string{"needs an ADDRESS"}, "block")
+	g.want(2, []string{"only once"}, "block", "-", "-")
+	g.want(2, []string{"no address on standard input"}, "block", "-")
+	g.want(2, []string{"neither an address nor a network"}, "show", "nonsense")
+	results := decoded[client.Result](t, g.want(1, nil, "block", "--json", "198.51.100.7", "203.0.113.9"))
+	if len(results) != 2 || results[0].Error == "" || results[1].Error != "" || !results[1].Applied {
+		t.Errorf("%+v", results)
+	}
+	g.wall.breaks(errors.New("action wall.drop: \x1b[2J exit status 4"))
+	g.want(0, []string{"203.0.113.10  banned, but the kernel does not agree yet: "}, "block", "203.0.113.10")
+}
+
+func TestTrustByHand(t *testing.T) {
+	g := guard(t)
+	g.want(0, []string{"203.0.113.7  banned"}, "block", "203.0.113.7")
+	g.want(0, []string{"203.0.113.0/24  trusted"}, "trust", "203.0.113.0/24", "--for", "7d", "--comment", "new trunk")
+	g.want(1, []string{"not banned", "203.0.113.0/24", "new trunk", "trust ends"}, "show", "203.0.113.7")
+	g.want(1, []string{"not banned: trusted: whitelist, new trunk"}, "block", "203.0.113.7")
+	g.want(0, []string{"203.0.113.0/24", "run time", "in 6d", "198.51.100.0/24", "carriers", "a.hcl:10", "SIP trunks"}, "list", "--trusted")
+	g.want(1, []string{"trusted", "198.51.100.0/24, by carriers", "a.hcl:10"}, "show", "198.51.100.7")
+	g.want(1, []string{"198.51.100.7  "}, "untrust", "198.51.100.7")
+	g.want(0, []string{"removed from whitelist"}, "untrust", "203.0.113.0/24")
+	g.want(0, []string{"203.0.113.7  banned"}, "block", "203.0.113.7")
+	if entries := decoded[client.Trusted](t, g.want(0, nil, "list", "--trusted", "--json")); !slices.ContainsFunc(entries, func(e client.Trusted) bool { return e.Name == "carriers" }) {
+		t.Errorf("%+v", entries)
+	}
+}
+
+// TestRuleBan: what a rule did is shown with its evidence, and nothing of it
+// reaches the terminal unescaped.
+func TestRuleBan(t *testing.T) {
+	g := guard(t)
+	g.attack("203.0.113.7", "a\x1b[2J\u202eb", 3)
+	g.decided()
+	g.attack("203.0.113.8", "1000", 2)
+	g.settle()
+	shown := g.want(0, []string{
+		"password guessing", "rule (log.freeswitch)", `a\x1b[2J\u202eb@pbx.example`, "auth_failure", "offence",
+	}, "show", "203.0.113.7")
+	shown += g.want(0, []string{"password guessing", "in 1h59m"}, "list", "--rule", "password guessing", "--sort", "packets")
+	shown += g.want(0, nil, "list", "--json")
+	shown += g.want(0, []string{"203.0.113.7"}, "status")
+	if strings.ContainsAny(shown, "\x1b\u202e") {
+		t.Errorf("unescaped: %q", shown)
+	}
+	if shown := g.want(0, nil, "list", "--rule", "another"); strings.Contains(shown, "203.") {
+		t.Errorf("listed: %s", shown)
+	}
+	// The second attacker is on his way to be caught.
+	for shown := ""; !strings.Contains(shown, "2 of 3"); {
+		shown, _ = g.do("show", "203.0.113.8")
+	}
+	if top := g.want(0, []string{"2 of 3"}, "top", "--once"); !strings.Contains(top, "KEY") {
+		t.Errorf("top: %s", top)
+	}
+}
+
+func TestTop(t *testing.T) {
+	g := guard(t)
+	g.want(0, nil, "block", "203.0.113.7", "203.0.113.8", "203.0.113.9", "--reason", "by hand")
+	g.wall.stop("203.0.113.8", 100)
+	g.wall.stop("203.0.113.9", 7)
+	g.settle() // what was read of the wall before is outdated
+	shown := g.want(0, []string{"3 bans", "by hand"}, "top", "--once", "--rows", "1")
+	if strings.Contains(shown, "203.0.113.9") || !strings.Contains(shown, "203.0.113.8") {
+		t.Errorf("not the busiest: %s", shown)
+	}
+}
+
+// TestBusiest ranks by what was stopped since the picture before.
+func TestBusiest(t *testing.T) {
+	top := &topping{packets: map[string]uint64{"203.0.113.1": 1000, "203.0.113.2": 10, "203.0.113.4": 50}}
+	got := top.busiest([]client.KernelEntry{
+		{IP: "203.0.113.1", Packets: 1000}, {IP: "203.0.113.2", Packets: 30}, {IP: "203.0.113.3", Packets: 5}, {IP: "203.0.113.4", Packets: 20}, {IP: "203.0.113.5"},
+	}, 3, 2)
+	want := []string{"203.0.113.2 10", "203.0.113.4 10", "203.0.113.1 0"}
+	for i, b := range got {
+		if s := fmt.Sprint(b.IP, " ", b.perSec); i >= len(want) || s != want[i] {
+			t.Errorf("%d: %s, want %q", i, s, want)
+		}
+	}
+}
+
+// TestRoundTrip: what export writes, import bans elsewhere: the same targets, to
+// the same end and for the same reason.
+func TestRoundTrip(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	from := guard(t)
+	all := []string{"20.1.2.3", "20.1.2.0/24", "20.1.0.0/16"} // each in the next
+	for range 297 {
+		all = append(all, randomTarget(random))
+	}
+	listed := func(g *guarded) map[string]client.Ban {
+		bans := map[string]client.Ban{}
+		for _, b := range decoded[client.Ban](t, g.want(0, nil, "list", "--json")) {
+			bans[b.IP] = b
+		}
+		return bans
+	}
+	for i, how := range [][]string{{"--for", "90m", "--reason", `said "no", thrice; # é`}, {"--permanent"}, {"--reason", "-", "--for", "30d"}} {
+		from.want(0, nil, append(append([]string{"block"}, how...), all[i*100:i*100+100]...)...)
+	}
+	want := listed(from)
+	for _, format := range []string{"json", "csv", "plain", "list"} {
+		to := guard(t)
+		args := []string{"export", "--format", format}
+		if format == "list" {
+			args = []string{"list", "--json"}
+		}
+		text := from.want(0, nil, args...)
+		stdout, stderr, status := to.piped(text, "import", "-")
+		if status != 0 || stderr != "" || !strings.Contains(stdout, fmt.Sprintf("%d of %d banned", len(want), len(want))) {
+			t.Fatalf("%s: exit status %d: %s%s", format, status, stdout, stderr)
+		}
+		got := listed(to)
+		if len(got) != len(want) {
+			t.Errorf("%s: %d bans, want %d", format, len(got), len(want))
+		}
+		for ip, w := range want {
+			if g, ok := got[ip]; !ok || format != "plain" && !sameBan(g, w) {
+				t.Errorf("%s: %s is banned as %+v, want %+v", format, ip, g, w)
+			}
+		}
+	}
+}
+
+func sameBan(a, b client.Ban) bool {
+	if a.Reason != b.Reason || (a.ExpiresAt == nil) != (b.ExpiresAt == nil) {
+		return false
+	}
+	return a.ExpiresAt == nil || a.ExpiresAt.Sub(*b.ExpiresAt).Abs() < 10*time.Second // an import takes its time
+}
+
+// randomTarget is an address or a network that nobody trusts.
+func randomTarget(r *rand.Rand) string {
+	if r.IntN(2) == 0 {
+		ip := netip.AddrFrom4([4]byte{20 + byte(r.IntN(80)), byte(r.Uint32()), byte(r.Uint32()), byte(r.Uint32())})
+		return ban.FormatTarget(netip.PrefixFrom(ip, 16+r.IntN(17)).Masked())
+	}
+	var ip [16]byte
+	for i := range ip {
+		ip[i] = byte(r.Uint32())
+	}
+	ip[0], ip[1] = 0x2a, 0x02
+	return ban.FormatTarget(netip.PrefixFrom(netip.AddrFrom16(ip), 32+r.IntN(97)).Masked())
+}
+
+// TestImportMany imports more than one batch, and tells of the first of those
+// that are refused.
+func TestImportMany(t *testing.T) {
+	g := guard(t)
+	var text strings.Builder
+	const n = client.MaxBatch + 500
+	for i := range n {
+		fmt.Fprintf(&text, "20.%d.%d.%d\n", i>>16, i>>8&255, i&255)
+	}
+	for i := range 30 {
+		fmt.Fprintf(&text, "198.51.100.%d\n", i)
+	}
+	text.WriteString("nonsense\n")
+	path := write(t, "list.txt", []byte(text.String()))
+	shown := g.want(1, []string{
+		fmt.Sprintf("%d of %d banned, 0 over by now, 31 refused", n, n+31), "  nonsense  line 10531: ", "and 11 more",
+	}, "import", path, "--for", "1h", "--reason", "feed")
+	if strings.Count(shown, "198.51.100.") == 0 {
+		t.Errorf("nobody is named: %s", shown)
+	}
+	g.want(0, []string{"10500 in force"}, "status")
+	if lines := strings.Count(g.want(0, nil, "list", "--limit", "1500"), "\n"); lines != 1501 {
+		t.Errorf("%d lines", lines)
+	}
+	i := decoded[imported](t, g.want(1, nil, "import", path, "--json"))[0]
+	if i.Banned != n || len(i.Refused) != 31 {
+		t.Errorf("%d banned, %d refused", i.Banned, len(i.Refused))
+	}
+	g.want(2, []string{"no such file"}, "import", filepath.Join(t.TempDir(), "none"))
+	g.want(2, []string{"is a directory"}, "import", t.TempDir())
+	g.want(2, []string{"has to name the columns"}, "import", "--format", "csv", path)
+	g.want(2, []string{"--format is"}, "import", "--format", "hcl", path)
+}
+
+// TestStatus asks how a daemon is doing that is well, and one that is not.
+func TestStatus(t *testing.T) {
+	g := guard(t)
+	g.want(0, []string{"freeswitch-security 1.2.3, up 1h", ": ok", "source log.freeswitch  reads", "action wall.drop", "in chain WALL"}, "status")
+	g.want(0, []string{"FREESWITCH-SECURITY OK - 0 bans, 1 source, lag 0s | bans=0;;;0 ", "lag=0.000s;10;60;0"}, "status", "--nagios")
+	h := decoded[health](t, g.want(0, nil, "status", "--json"))[0]
+	if h.Status.Version != "1.2.3" || len(h.Sources) != 1 || h.Kernel.Action != "wall.drop" {
+		t.Errorf("%+v", h)
+	}
+	g.wall.breaks(errors.New("chain | gone\x1b[31m"))
+	g.want(0, nil, "block", "203.0.113.7") // which the wall does not take
+	g.want(1, []string{": critical", `chain | gone\x1b[31m`}, "status")
+	shown := g.want(2, []string{"FREESWITCH-SECURITY CRITICAL - ", "chain / gone"}, "status", "--nagios")
+	if strings.Count(shown, "|") != 1 || strings.Count(shown, "\n") != 1 {
+		t.Errorf("no plugin's line: %q", shown)
+	}
+}
+
+// TestFindings: what is wrong, and how bad it is.
+func TestFindings(t *testing.T) {
+	limits := thresholds{10 * time.Second, time.Minute}
+	for _, c := range []struct {
+		name   string
+		change func(*health)
+		want   level
+		what   string
+	}{
+		{"all is well", func(*health) {}, levelOK, ""},
+		{"a little behind", func(h *health) { h.Sources[0].LagSeconds = 10 }, levelWarning, "log.a is 10s behind"},
+		{"far behind", func(h *health) { h.Sources[0].LagSeconds = 61 }, levelCritical, "log.a is 1m1s behind"},
+		{"a source that failed", func(h *health) { h.Sources[0].Fault = "no such file" }, levelCritical, "log.a: no such file"},
+		{"a source that ended", func(h *health) { h.Sources[0].Running = false }, levelCritical, "does not run"},
+		{"no source", func(h *health) { h.Sources = nil }, levelWarning, "nothing is watched"},
+		{"an action that fails", func(h *health) { h.Status.Actions[0].Error = "exit status 4" }, levelCritical, "exit status 4"},
+		{"not yet in force", func(h *health) { h.Status.Actions[0].Synced = false }, levelCritical, "not yet agreed"},
+		{"the kernel is broken", func(h *health) { h.Kernel.Errors = []string{"no chain"} }, levelCritical, "no chain"},
+		{"the kernel is odd", func(h *health) { h.Kernel.Warnings = []string{"after an ACCEPT"} }, levelWarning, "after an ACCEPT"},
+		{"no kernel", func(h *health) { h.Kernel = client.Kernel{} }, levelWarning, "no action writes to the kernel"},
+		{"a dry run", func(h *health) { h.Status.DryRun, h.Status.Enabled = true, false }, levelWarning, "dry run"},
+		{"rules block nobody", func(h *health) { h.Status.Enabled = false }, levelWarning, "auto_block_enabled"},
+		{"a reload failed", func(h *health) { h.Status.Reload.Error = "2 mistakes" }, levelWarning, "2 mistakes"},
+		{"nothing is kept", func(h *health) { h.Status.State.Error = "no space" }, levelWarning, "no space"},
+		{"degraded", func(h *health) { h.Status.Status = "degraded" }, levelCritical, "may not be in force"},
+	} {
+		h := &health{
+			Status:  client.Status{Status: "ok", Enabled: true, Actions: []client.Action{{Name: "wall.drop", Synced: true}}},
+			Sources: []client.Source{{Name: "log.a", Running: true}},
+			Kernel:  client.Kernel{KernelView: client.KernelView{Action: "wall.drop"}},
+		}
+		c.change(h)
+		worst, all := levelOK, h.findings(limits)
+		for _, f := range all {
+			worst = max(worst, f.level)
+		}
+		if worst != c.want || !strings.Contains(fmt.Sprint(all), c.what) {
+			t.Errorf("%s: %v, want %s %q", c.name, all, c.want, c.what)
+		}
+	}
+}
+
+// TestNobodyAnswers: every verb says why it could not be done, and does not try
+// for long.
+func TestNobodyAnswers(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none.sock")
+	for _, args := range [][]string{
+		{"status"}, {"list"}, {"show", "203.0.113.7"}, {"block", "203.0.113.7"}, {"unblock", "203.0.113.7"}, {"trust", "203.0.113.7"},
+		{"untrust", "203.0.113.7"}, {"import", write(t, "l", []byte("203.0.113.7\n"))}, {"export"}, {"watch"}, {"top"},
+	} {
+		stdout, stderr, status := command(t, nil, append(args, "--admin", none)...)
+		if status != 2 || args[0] != "import" && stdout != "" || !strings.Contains(stderr, "none.sock: the daemon is not running") {
+			t.Errorf("%s: exit status %d: %s%s", args[0], status, stdout, stderr)
+		}
+	}
+	stdout, stderr, status := command(t, nil, "status", "--nagios", "--admin", none)
+	if status != 2 || !strings.HasPrefix(stdout, "FREESWITCH-SECURITY CRITICAL - there is no socket") || stderr != "" {
+		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
+	}
+	stdout, _, status = command(t, nil, "status", "--nagios", "--admin", "http://")
+	if status != 3 || !strings.HasPrefix(stdout, "FREESWITCH-SECURITY UNKNOWN - ") {
+		t.Errorf("exit status %d: %s", status, stdout)
+	}
+	_, stderr, status = command(t, nil, "status", "--token-file", filepath.Join(t.TempDir(), "none"))
+	if status != 2 || !strings.Contains(stderr, "no such file") {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+}
+
+// TestCompletion writes what shells need, and completes addresses.
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		stdout, stderr, status := command(t, nil, "completion", shell)
+		if status != 0 || stderr != "" || !strings.Contains(stdout, "freeswitch-security") {
+			t.Errorf("%s: exit status %d: %s", shell, status, stderr)
+		}
+	}
+	if _, stderr, status := command(t, nil, "completion", "tcsh"); status != 2 || !strings.Contains(stderr, "one of bash, zsh and fish") {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+	g := guard(t)
+	g.want(0, nil, "block", "203.0.113.7", "203.0.114.7", "2001:db8::/64")
+	g.want(0, nil, "trust", "192.0.2.0/24", "--comment", "new trunk")
+	for _, c := range []struct{ args, want string }{
+		{"unblock 203.0.113", "203.0.113.7"}, {"unblock 203.0.113.7 2", "203.0.114.7"}, {"show 2001", "2001:db8::/64"},
+		{"untrust ", "192.0.2.0/24\tnew trunk"}, {"list --rule pass", "password guessing"}, {"list --sort pa", "packets"},
+	} {
+		args := append([]string{"__complete"}, strings.Split(c.args, " ")...)
+		if shown, _ := g.do(args...); !strings.Contains(shown, c.want+"\n") || !strings.Contains(shown, "NoFileComp") {
+			t.Errorf("%s: %s", c.args, shown)
+		}
+	}
+	if shown, _ := g.do("__complete", "unblock", "203.0.113"); strings.Contains(shown, "203.0.114") {
+		t.Errorf("offered: %s", shown)
+	}
+	os.Remove(g.socket)
+	if shown, _ := g.do("__complete", "unblock", ""); strings.Contains(shown, "203") {
+		t.Errorf("offered: %s", shown)
+	}
+}
+
+// TestVerbsOnATerminal wants colours where they are wanted, rows cut at the edge,
+// and pictures that are drawn over one another.
+func TestVerbsOnATerminal(t *testing.T) {
+	g := guard(t)
+	g.want(0, nil, "block", "203.0.113.7", "--reason", strings.Repeat("long ", 50))
+	g.wall.stop("203.0.113.7", 3)
+	g.settle()
+	environ := map[string]string{"FREESWITCH_SECURITY_ADMIN": g.socket}
+	if shown := shownOn(t, environ, "status"); !strings.Contains(shown, "\x1b[1;32mok\x1b[0m") {
+		t.Errorf("no colour: %q", shown)
+	}
+	shown := shownOn(t, environ, "top", "--once")
+	if !strings.HasPrefix(shown, "\x1b[H") || !strings.HasSuffix(shown, "\x1b[J") || strings.Count(shown, "\n") > 24 {
+		t.Errorf("top shows %q", shown)
+	}
+	environ["NO_COLOR"] = "1"
+	shown = shownOn(t, environ, "status")
+	if strings.Contains(shown, "\x1b") {
+		t.Errorf("colour, though NO_COLOR is set: %q", shown)
+	}
+	for line := range strings.Lines(shownOn(t, environ, "list")) {
+		if n := len([]rune(strings.TrimRight(line, "\r\n"))); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if shown := shownOn(t, environ, "show", "203.0.113.7"); !strings.Contains(shown, strings.Repeat("long ", 49)) {
+		t.Errorf("the reason is cut: %s", shown)
+	}
+}
+
+func TestCutTo(t *testing.T) {
+	for _, c := range []struct {
+		line    string
+		columns int
+		want    string
+	}{
+		{"abc", 0, "abc"}, {"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"äöü", 3, "äöü"}, {"äöüß", 3, "äö…"}, {"", 1, ""}, {"ab", 1, "…"},
+	} {
+		if got := cutTo(c.line, c.columns); got != c.want {
+			t.Errorf("%q cut at %d is %q, want %q", c.line, c.columns, got, c.want)
+		}
+	}
+}
+
+func TestAbout(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 1500 * time.Millisecond: "1s", 90 * time.Second: "1m30s", 3*time.Hour + 59*time.Second: "3h",
+		75*time.Hour + time.Minute: "3d3h", 200*24*time.Hour + 5*time.Hour: "200d",
+	} {
+		if got := about(d); got != want {
+			t.Errorf("%s is %s, want %s", d, got, want)
+		}
+	}
+}
+
+// TestHelpOfClientVerbs wants every verb that asks the daemon to say what its exit
+// status means, and where it finds the daemon.
+func TestHelpOfClientVerbs(t *testing.T) {
+	for _, verb := range []string{"status", "list", "show", "block", "unblock", "trust", "untrust", "import", "export", "watch", "top"} {
+		stdout, _, _ := command(t, nil, verb, "--help")
+		for _, part := range []string{"Exit status: 0 ", " 2 ", "--admin URL", "--token-file FILE"} {
+			if !strings.Contains(strings.ReplaceAll(stdout, "\n", " "), part) {
+				t.Errorf("%s --help lacks %q", verb, part)
+			}
+		}
+		if strings.Contains(stdout, "--token ") {
+			t.Errorf("%s takes a token where everybody can read it", verb)
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"time"
+
+	"freeswitch-security/cmd/freeswitch-security/client"
+
+	"github.com/spf13/cobra"
+)
+
+// listPage is how many entries are fetched at once: with their evidence, some
+// megabytes.
+const listPage = 1000
+
+// A listFlags is what of the bans is listed, and how.
+type listFlags struct {
+	reach
+	rule, sort    string
+	limit         int
+	trusted, json bool
+}
+
+func (a *app) list() *cobra.Command {
+	var flags listFlags
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List who is banned, or trusted",
+		Long: `List who is banned, or with --trusted who never is. UNTIL is from now on,
+PACKETS is what the kernel has stopped. With --json each entry is one object a
+line.
+
+Bans are sorted by target, until, added, packets or offence.
+
+Exit status: 0 all are listed, or nobody is to be; 2 it could not be asked.`,
+		Example: "  freeswitch-security list --rule \"password guessing\" --sort packets --limit 20\n" +
+			"  freeswitch-security list --json | jq -r .ip",
+		Args: cobra.NoArgs,
+	}
+	cmd.RunE = a.asking(&flags.reach, func(ctx context.Context, c *client.Client, _ []string) error {
+		if flags.trusted {
+			return a.listTrusted(ctx, c, flags)
+		}
+		return a.listBans(ctx, c, flags)
+	})
+	flags.reach.flags(cmd)
+	cmd.Flags().StringVar(&flags.rule, "rule", "", "only the bans of this rule")
+	cmd.Flags().StringVar(&flags.sort, "sort", "target", "by what")
+	cmd.Flags().IntVar(&flags.limit, "limit", 0, "at most so many; 0: all")
+	cmd.Flags().BoolVar(&flags.trusted, "trusted", false, "who is trusted")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "for programs")
+	a.completeRules(cmd, &flags.reach)
+	complete(cmd, "sort", "target", "until", "added", "packets", "offence")
+	return cmd
+}
+
+// orders are the ways to sort bans: soonest, latest or most first.
+var orders = map[string]func(a, b client.Ban) int{
+	"until": func(a, b client.Ban) int {
+		if a.ExpiresAt == nil || b.ExpiresAt == nil { // a permanent ban comes last
+			return cmp.Compare(permanence(a), permanence(b))
+		}
+		return a.ExpiresAt.Compare(*b.ExpiresAt)
+	},
+	"added":   func(a, b client.Ban) int { return b.AddedAt.Compare(a.AddedAt) },
+	"packets": func(a, b client.Ban) int { return cmp.Compare(b.Packets, a.Packets) },
+	"offence": func(a, b client.Ban) int { return cmp.Compare(b.Offence, a.Offence) },
+}
+
+func permanence(b client.Ban) int {
+	if b.ExpiresAt == nil {
+		return 1
+	}
+	return 0
+}
+
+func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) error {
+	if flags.limit < 0 {
+		return fmt.Errorf("--limit is a number of entries, not %d", flags.limit)
+	}
+	order, sorted := orders[flags.sort]
+	if !sorted && flags.sort != "target" {
+		return fmt.Errorf("--sort is target, until, added, packets or offence, not %q", flags.sort)
+	}
+	wanted := ofRule(c.Bans(ctx, listPage), flags.rule)
+	if sorted {
+		bans, err := collect(wanted, !flags.json)
+		if err != nil {
+			return err
+		}
+		slices.SortStableFunc(bans, order)
+		wanted = each(bans)
+	}
+	wanted = first(wanted, flags.limit)
+	if flags.json {
+		return printObjects(a.stdout, wanted)
+	}
+	now := time.Now()
+	t := newTable("TARGET", "RULE", "UNTIL", "OFFENCE", "PACKETS", "REASON")
+	for b, err := range wanted {
+		if err != nil {
+			return err
+		}
+		ends := until(b.ExpiresAt, now)
+		if !b.Applied {
+			ends += ", not in force"
+		}
+		t.row(b.IP, cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), strconv.FormatUint(b.Packets, 10), b.Reason)
+	}
+	return t.print(a.stdout, width(a.stdout))
+}
+
+func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags) error {
+	wanted := first(c.AllTrusted(ctx, listPage), flags.limit)
+	if flags.json {
+		return printObjects(a.stdout, wanted)
+	}
+	now := time.Now()
+	t := newTable("NETWORK", "NAME", "WHERE", "UNTIL", "COMMENT")
+	for entry, err := range wanted {
+		if err != nil {
+			return err
+		}
+		where := cmp.Or(entry.Where, "built in")
+		if entry.RunTime {
+			where = "run time"
+		}
+		t.row(entry.IP, entry.Name, where, until(entry.ExpiresAt, now), entry.Comment)
+	}
+	return t.print(a.stdout, width(a.stdout))
+}
+
+// printObjects writes values as one object a line.
+func printObjects[T any](w io.Writer, values iter.Seq2[T, error]) error {
+	for v, err := range values {
+		if err != nil {
+			return err
+		}
+		if err := printObject(w, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ofRule passes the bans of one rule; "" is all of them.
+func ofRule(bans iter.Seq2[client.Ban, error], rule string) iter.Seq2[client.Ban, error] {
+	return func(yield func(client.Ban, error) bool) {
+		for b, err := range bans {
+			if (err != nil || rule == "" || b.Rule == rule) && !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
+// first passes the first n entries; 0 is all of them.
+func first[T any](entries iter.Seq2[T, error], n int) iter.Seq2[T, error] {
+	if n <= 0 {
+		return entries
+	}
+	return func(yield func(T, error) bool) {
+		passed := 0
+		for e, err := range entries {
+			if !yield(e, err) {
+				return
+			}
+			if passed++; passed == n {
+				return
+			}
+		}
+	}
+}
+
+// collect gathers bans; slim ones hold no evidence, which takes the most memory.
+func collect(bans iter.Seq2[client.Ban, error], slim bool) ([]client.Ban, error) {
+	var all []client.Ban
+	for b, err := range bans {
+		if err != nil {
+			return nil, err
+		}
+		if slim {
+			b.Evidence = nil
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+func each(bans []client.Ban) iter.Seq2[client.Ban, error] {
+	return func(yield func(client.Ban, error) bool) {
+		for _, b := range bans {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/ban"
+
+	"github.com/spf13/cobra"
+)
+
+// A reach is how a verb comes to the running daemon. What it has no flags for
+// comes from the environment: a token in a flag could be read by every user of
+// the host.
+type reach struct{ admin, tokenFile string }
+
+// flags gives a verb the flags that say where the daemon is.
+func (r *reach) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&r.admin, "admin", "", "`URL` or socket of the daemon")
+	cmd.Flags().StringVar(&r.tokenFile, "token-file", "", "`FILE` that holds the token, for a URL")
+}
+
+// client makes what asks the daemon.
+func (a *app) client(r reach) (*client.Client, error) {
+	of := func(name string) string {
+		value, _ := a.environ("FREESWITCH_SECURITY_" + name)
+		return value
+	}
+	o := client.Options{
+		Admin: r.admin, Token: strings.TrimSpace(of("TOKEN")),
+		CAFile: of("CA_FILE"), CertFile: of("CERT_FILE"), KeyFile: of("KEY_FILE"),
+	}
+	if o.Admin == "" {
+		o.Admin = of("ADMIN")
+	}
+	if r.tokenFile != "" {
+		var err error
+		if o.Token, err = client.ReadToken(r.tokenFile); err != nil {
+			return nil, err
+		}
+	}
+	return client.New(o)
+}
+
+// asking makes the body of a verb that asks the daemon.
+func (a *app) asking(r *reach, do func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.client(*r)
+		if err != nil {
+			return err
+		}
+		err = do(cmd.Context(), c, args)
+		if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
+			return errInterrupted
+		}
+		return err
+	}
+}
+
+// A lengthFlag is a flag that takes a duration as rule files write it.
+type lengthFlag time.Duration
+
+func (l *lengthFlag) String() string {
+	if *l == 0 {
+		return ""
+	}
+	return ban.FormatDuration(time.Duration(*l))
+}
+
+func (l *lengthFlag) Set(s string) error {
+	d, err := ban.ParseDuration(s)
+	*l = lengthFlag(d)
+	return err
+}
+
+func (l *lengthFlag) Type() string { return "duration" }
+
+// A termFlag is a flag that takes a duration or "permanent".
+type termFlag ban.Term
+
+func (t *termFlag) String() string {
+	if *t == 0 {
+		return ""
+	}
+	return ban.Term(*t).String()
+}
+
+func (t *termFlag) Set(s string) error {
+	parsed, err := ban.ParseTerm(s)
+	*t = termFlag(parsed)
+	return err
+}
+
+func (t *termFlag) Type() string { return "duration" }

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/ban"
+
+	"github.com/spf13/cobra"
+)
+
+// A picture is all that is known of an address.
+type picture struct {
+	IP       string           `json:"ip"`
+	Ban      *client.Ban      `json:"ban"`      // nil: it is not banned
+	Trusted  *client.Trusted  `json:"trusted"`  // nil: it may be banned
+	Trackers []client.Tracker `json:"trackers"` // that hold something on it
+}
+
+func (a *app) show() *cobra.Command {
+	var r reach
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show ADDRESS",
+		Short: "Say whether an address is banned, why, and what else is known of it",
+		Long: `Say whether an address or a network is banned, by whom, until when, and which
+events spoke for it; whether it is trusted, and by which line of which file; and
+which rules count events of it at present.
+
+Exit status: 0 it is banned; 1 it is not; 2 it could not be asked.`,
+		Example: "  freeswitch-security show 203.0.113.7\n  freeswitch-security show 2001:db8::/64 --json",
+		Args:    justOne("ADDRESS"),
+		RunE: a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
+			return a.showAddress(ctx, c, args[0], asJSON)
+		}),
+		ValidArgsFunction: a.completeBanned(&r, 1),
+	}
+	r.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	return cmd
+}
+
+// justOne wants one argument.
+func justOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s takes one %s, not %d; see --help", cmd.Name(), what, len(args))
+		}
+		return nil
+	}
+}
+
+func (a *app) showAddress(ctx context.Context, c *client.Client, address string, asJSON bool) error {
+	target, err := ban.ParseTarget(address)
+	if err != nil {
+		return err
+	}
+	p := picture{IP: ban.FormatTarget(target), Trackers: []client.Tracker{}}
+	if p.Ban, err = c.Ban(ctx, target); err != nil {
+		return err
+	}
+	if p.Trusted, err = c.Trusted(ctx, target); err != nil {
+		return err
+	}
+	trackers, err := c.Trackers(ctx, client.MaxTrackers)
+	if err != nil {
+		return err
+	}
+	for _, t := range trackers {
+		if concerns(t.Key, target) {
+			p.Trackers = append(p.Trackers, t)
+		}
+	}
+	if asJSON {
+		err = printObject(a.stdout, p)
+	} else {
+		err = p.print(a.stdout, width(a.stdout), time.Now())
+	}
+	if err == nil && p.Ban == nil {
+		return errNo
+	}
+	return err
+}
+
+// concerns reports whether a tracker's key is of the target: an address or a
+// network in it, one of several parts perhaps, overlaps.
+func concerns(key string, target netip.Prefix) bool {
+	for part := range strings.SplitSeq(key, ",") {
+		if p, err := ban.ParseTarget(part); err == nil && p.Overlaps(target) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *picture) print(w io.Writer, columns int, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	say := func(name, format string, args ...any) {
+		fmt.Fprintf(t, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	if b := p.Ban; b != nil {
+		say(p.IP, "banned")
+		describe(b, now, say)
+	} else {
+		say(p.IP, "not banned")
+	}
+	if e := p.Trusted; e != nil {
+		say("trusted", "%s, by %s%s", e.IP, e.Name, inBrackets(e.Where))
+		if e.Comment != "" {
+			say("comment", "%s", e.Comment)
+		}
+		if e.RunTime {
+			say("trust ends", "%s", until(e.ExpiresAt, now))
+		}
+	} else {
+		say("trusted", "no")
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if err := p.printTrackers(w, columns, now); err != nil {
+		return err
+	}
+	return p.printEvidence(w)
+}
+
+// describe says all about a ban but its evidence.
+func describe(b *client.Ban, now time.Time, say func(name, format string, args ...any)) {
+	say("target", "%s", b.IP)
+	say("rule", "%s", cmp.Or(b.Rule, "none"))
+	say("by", "%s%s", b.Author, inBrackets(b.Source))
+	say("reason", "%s", b.Reason)
+	say("since", "%s (%s)", b.AddedAt.UTC().Format(time.DateTime), ago(&b.AddedAt, now))
+	if b.ExpiresAt == nil {
+		say("until", "permanent")
+	} else {
+		say("until", "%s (%s)", b.ExpiresAt.UTC().Format(time.DateTime), until(b.ExpiresAt, now))
+	}
+	say("offence", "%d", b.Offence)
+	if b.Actions != nil {
+		say("actions", "%s", strings.Join(b.Actions, ", "))
+	}
+	if b.Applied {
+		say("in force", "yes, %d packets (%d bytes) stopped", b.Packets, b.Bytes)
+	} else {
+		say("in force", "no")
+	}
+}
+
+// inBrackets puts a text that may be missing into brackets.
+func inBrackets(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
+}
+
+func (p *picture) printTrackers(w io.Writer, columns int, now time.Time) error {
+	if len(p.Trackers) == 0 {
+		return nil
+	}
+	if _, err := io.WriteString(w, "\nCounted at present:\n"); err != nil {
+		return err
+	}
+	return trackerTable(p.Trackers, now).print(w, columns)
+}
+
+// trackerTable shows how far keys are from being caught.
+func trackerTable(trackers []client.Tracker, now time.Time) *table {
+	t := newTable("KEY", "COUNT", "WITHIN", "LAST", "RULE", "SOURCE")
+	for _, k := range trackers {
+		within := ban.FormatDuration(time.Duration(k.WithinSeconds * float64(time.Second)))
+		t.row(k.Key, fmt.Sprintf("%d of %d", k.Count, k.Limit), within, ago(&k.LastAt, now), k.Rule, k.Source)
+	}
+	return t
+}
+
+// printEvidence shows what spoke for the ban, in full however long the lines are.
+func (p *picture) printEvidence(w io.Writer) error {
+	if p.Ban == nil || len(p.Ban.Evidence) == 0 {
+		return nil
+	}
+	if _, err := io.WriteString(w, "\nEvidence, oldest first:\n"); err != nil {
+		return err
+	}
+	t := newTable("TIME (UTC)", "EVENT", "SOURCE", "IP", "ACCOUNT", "TEXT")
+	for _, e := range p.Ban.Evidence {
+		account := e.User
+		if e.Domain != "" {
+			account += "@" + e.Domain
+		}
+		t.row(e.Time.UTC().Format(time.DateTime), e.Event, e.Source, e.IP, account, e.Text)
+	}
+	return t.print(w, 0)
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/ban"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func (a *app) top() *cobra.Command {
+	var r reach
+	var once bool
+	rows := 0
+	interval := lengthFlag(2 * time.Second)
+	cmd := &cobra.Command{
+		Use:   "top",
+		Short: "Show who is closest to being caught, and which bans stop the most",
+		Long: `Show, again and again, who is closest to being caught by a rule, and which bans
+stop the most packets at present. On a terminal each picture takes the place of
+the one before.
+
+Exit status: 0 it was interrupted, or --once is done; 2 the daemon could not be
+asked.`,
+		Example: "  freeswitch-security top\n  freeswitch-security top --once --rows 50",
+		Args:    cobra.NoArgs,
+	}
+	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, _ []string) error {
+		t := &topping{client: c, rows: rows}
+		for {
+			err := a.topOnce(ctx, t)
+			if ctx.Err() != nil {
+				return nil // it is told to end in no other way
+			}
+			if err != nil || once {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Duration(interval)):
+			}
+		}
+	})
+	r.flags(cmd)
+	cmd.Flags().BoolVar(&once, "once", false, "one picture")
+	cmd.Flags().IntVar(&rows, "rows", 0, "rows of each table; default: what fits, or 10")
+	cmd.Flags().Var(&interval, "interval", "between two pictures")
+	return cmd
+}
+
+// topOnce shows one picture. On a terminal it is drawn over the one before, line
+// by line, so that nothing flickers.
+func (a *app) topOnce(ctx context.Context, t *topping) error {
+	columns, lines := screen(a.stdout)
+	p, err := t.look(ctx, t.fitting(lines))
+	if err != nil {
+		return err
+	}
+	var drawn bytes.Buffer
+	if err := p.print(&drawn, columns); err != nil {
+		return err
+	}
+	text := drawn.Bytes()
+	if columns > 0 {
+		text = bytes.ReplaceAll(text, []byte("\n"), []byte("\x1b[K\n"))
+		text = slices.Concat([]byte("\x1b[H"), text, []byte("\x1b[J"))
+	}
+	_, err = a.stdout.Write(text)
+	return err
+}
+
+// screen is the size of the terminal behind w, and nothing where there is none.
+func screen(w io.Writer) (columns, lines int) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0, 0
+	}
+	columns, lines, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0, 0
+	}
+	return columns, lines
+}
+
+// A topping is what has to be known of the picture before to draw the next one.
+type topping struct {
+	client *client.Client
+	rows   int // as the flag says it; 0: it does not
+
+	at      time.Time
+	events  uint64
+	packets map[string]uint64 // by target
+}
+
+// fitting is how many rows each of the two tables may have.
+func (t *topping) fitting(lines int) int {
+	const besides = 7 // lines that are no rows: titles, heads, blanks
+	switch {
+	case t.rows > 0:
+		return min(t.rows, client.MaxTrackers)
+	case lines == 0:
+		return 10
+	}
+	return max((lines-besides)/2, 1)
+}
+
+// A topPicture is what there is to see at one moment.
+type topPicture struct {
+	at       time.Time
+	bans     int
+	events   uint64
+	perSec   float64 // events; below zero: not known
+	trackers []client.Tracker
+	active   []activeBan
+}
+
+// An activeBan is a ban and what the kernel has stopped by it.
+type activeBan struct {
+	client.KernelEntry
+	perSec float64 // packets
+	ban    *client.Ban
+}
+
+// look asks the daemon for a picture with so many rows.
+func (t *topping) look(ctx context.Context, rows int) (*topPicture, error) {
+	stats, err := t.client.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	trackers, err := t.client.Trackers(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	kernel, err := t.client.Kernel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &topPicture{at: time.Now(), bans: stats.ActiveBlacklistEntries, events: stats.Events, perSec: -1, trackers: trackers}
+	since := p.at.Sub(t.at).Seconds()
+	if !t.at.IsZero() {
+		p.perSec = grown(t.events, stats.Events) / since
+	}
+	p.active = t.busiest(kernel.Entries, rows, since)
+	for i := range p.active {
+		target, err := ban.ParseTarget(p.active[i].IP)
+		if err != nil {
+			continue
+		}
+		if p.active[i].ban, err = t.client.Ban(ctx, target); err != nil {
+			return nil, err
+		}
+	}
+	t.at, t.events = p.at, stats.Events
+	t.packets = make(map[string]uint64, len(kernel.Entries))
+	for _, e := range kernel.Entries {
+		t.packets[e.IP] = e.Packets
+	}
+	return p, nil
+}
+
+// grown is by how much a count has grown; one that was set back began anew.
+func grown(before, now uint64) float64 {
+	if now < before {
+		return float64(now)
+	}
+	return float64(now - before)
+}
+
+// busiest are the entries that stopped the most since the picture before, and
+// then those that stopped the most at all.
+func (t *topping) busiest(entries []client.KernelEntry, rows int, since float64) []activeBan {
+	var active []activeBan
+	for _, e := range entries {
+		if e.Packets == 0 {
+			continue
+		}
+		b := activeBan{KernelEntry: e}
+		if before, known := t.packets[e.IP]; known {
+			b.perSec = grown(before, e.Packets) / since
+		}
+		active = append(active, b)
+	}
+	slices.SortFunc(active, func(a, b activeBan) int {
+		return cmp.Or(cmp.Compare(b.perSec, a.perSec), cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.IP, b.IP))
+	})
+	return active[:min(len(active), rows)]
+}
+
+func (p *topPicture) print(w io.Writer, columns int) error {
+	rate := ""
+	if p.perSec >= 0 {
+		rate = fmt.Sprintf(" (%.0f/s)", p.perSec)
+	}
+	fmt.Fprintf(w, "%s UTC  %s, %d events%s\n\n", p.at.UTC().Format(time.TimeOnly), count(p.bans, "ban"), p.events, rate)
+	if err := trackerTable(p.trackers, p.at).print(w, columns); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	t := newTable("BANNED", "PACKETS/S", "PACKETS", "UNTIL", "RULE", "REASON")
+	for _, b := range p.active {
+		var rule, reason, ends string
+		if b.ban != nil {
+			rule, reason, ends = cmp.Or(b.ban.Rule, b.ban.Author), b.ban.Reason, until(b.ban.ExpiresAt, p.at)
+		}
+		t.row(b.IP, fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
+	}
+	if err := t.print(w, columns); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
