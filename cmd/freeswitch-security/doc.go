@@ -8,5 +8,6 @@
 // The invariant: standard output bears the answer and nothing else, standard
 // error everything else, and the exit status says which of three things
 // happened: 0, it was done and the answer is yes; 1, the answer is no (mistakes
-// in rules, a test that fails, files that differ); 2, it could not be done.
+// in rules, a test that fails, files that differ); 2, it could not be done. Only
+// `status --nagios` answers as Nagios plugins do.
 package main

@@ -82,6 +82,68 @@ func (a *app) run(ctx context.Context, flags runFlags) error {
 	if err != nil {
 		return err
 	}
+	prepareProcess(log)
+
+	d, err := a.newRunning(cfg, dir, log, flags)
+	if err != nil {
+		return err
+	}
+	if !flags.dryRun { // what is only tried leaves no trace
+		closeState, err := a.restore(d.engine, flags.state, log)
+		if err != nil {
+			return err
+		}
+		defer closeState()
+	}
+	d.listen(ctx)
+	obeying, stop := context.WithCancel(ctx)
+	obeyed := make(chan struct{})
+	go func() {
+		defer close(obeyed)
+		d.obey(obeying, signals)
+	}()
+
+	err = d.engine.Run(ctx)
+	stop()
+	<-obeyed
+	d.admin.close()
+	a.notify(log, daemon.SdNotifyStopping)
+	log.Info("stopped", "bans", d.engine.Ledger().Size())
+	return err
+}
+
+// newRunning puts together what runs: the engine, and the admin listener that asks
+// it and hears of its verdicts.
+func (a *app) newRunning(cfg *config.Config, dir string, log *slog.Logger, flags runFlags) (*running, error) {
+	// The verdicts of a flood go to the log together: a write for each of them
+	// costs more than to come to it.
+	together := bufio.NewWriterSize(a.stderr, 1<<16)
+	verdicts, err := logger(together, flags)
+	if err != nil {
+		return nil, err
+	}
+	write := tell(verdicts)
+	d := &running{app: a, dir: dir, log: log, loaded: time.Now(), asked: make(chan func(context.Context)), wanted: cfg.Admin}
+	started := d.loaded
+	d.engine = engine.New(cfg, engine.Options{
+		Tell: func(v engine.Verdict) {
+			write(v)
+			d.admin.tell(&v)
+		},
+		Told:  func() { _ = together.Flush() }, // as slog ignores it
+		Hosts: hostAddresses, Log: log, DryRun: flags.dryRun, Dir: a.actionsDir(flags),
+		Ready: func() {
+			log.Info("ready", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
+			a.notify(log, daemon.SdNotifyReady)
+		},
+	})
+	d.admin = newListening(&engine.Guard{Engine: d.engine, Reloading: d.reloading, Reloaded: d.reloaded, Started: started}, log)
+	return d, nil
+}
+
+// prepareProcess makes this process one that guards: it comes first, takes little,
+// and its children may touch the firewall.
+func prepareProcess(log *slog.Logger) {
 	comeFirst()
 	// A guard lives beside a switch that needs the memory: rather collect garbage
 	// twice as often than keep as much of it as there is in use.
@@ -92,52 +154,6 @@ func (a *app) run(ctx context.Context, flags runFlags) error {
 	if err := keepRights(); err != nil {
 		log.Warn("capabilities not passed on to iptables", "err", err)
 	}
-
-	// The verdicts of a flood go to the log together: a write for each of them
-	// costs more than to come to it.
-	together := bufio.NewWriterSize(a.stderr, 1<<16)
-	verdicts, err := logger(together, flags)
-	if err != nil {
-		return err
-	}
-	started := time.Now()
-	var listener *listening
-	write := tell(verdicts)
-	e := engine.New(cfg, engine.Options{
-		Tell: func(v engine.Verdict) {
-			write(v)
-			listener.tell(&v)
-		},
-		Told:  func() { _ = together.Flush() }, // as slog ignores it
-		Hosts: hostAddresses, Log: log, DryRun: flags.dryRun, Dir: a.actionsDir(flags),
-		Ready: func() {
-			log.Info("ready", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
-			a.notify(log, daemon.SdNotifyReady)
-		},
-	})
-	if !flags.dryRun { // what is only tried leaves no trace
-		closeState, err := a.restore(e, flags.state, log)
-		if err != nil {
-			return err
-		}
-		defer closeState()
-	}
-	d := &running{app: a, engine: e, dir: dir, log: log, loaded: started, asked: make(chan func(context.Context))}
-	listener = newListening(&engine.Guard{Engine: e, Reloading: d.reloading, Reloaded: d.reloaded, Started: started}, log)
-	d.admin, d.wanted = listener, cfg.Admin
-	d.listen(ctx)
-	obeyed := make(chan struct{})
-	go func() {
-		defer close(obeyed)
-		d.obey(ctx, signals)
-	}()
-
-	err = e.Run(ctx)
-	<-obeyed
-	listener.close()
-	a.notify(log, daemon.SdNotifyStopping)
-	log.Info("stopped", "bans", e.Ledger().Size())
-	return err
 }
 
 // logger makes a log that writes to w.
