@@ -1,6 +1,7 @@
 package main
 
 import (
+	eslaction "freeswitch-security/actions/esl"
 	"freeswitch-security/actions/iptables"
 	"freeswitch-security/actions/webhook"
 	"freeswitch-security/engine/config"
@@ -20,6 +21,7 @@ var kinds = config.Kinds{
 	},
 	Actions: []plugin.ActionKind{
 		iptables.Kind,
+		eslaction.Kind,
 		webhook.Kind,
 	},
 }

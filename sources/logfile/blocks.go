@@ -10,9 +10,11 @@ import (
 // where a record begins, and the messages in it are whole.
 type block struct {
 	limits
-	data []byte
-	read int64 // how much of the recording was read when it was full
-	plan *plan
+	lead  []byte // what stands before data, and behind it: as much as is looked at around a line
+	data  []byte
+	trail []byte
+	read  int64 // how much of the recording was read when it was full
+	plan  *plan
 
 	// What the decoder makes of it.
 	findings []finding
@@ -33,6 +35,7 @@ type blocks struct {
 	size int // how many bytes are read at a time
 
 	carry    []byte // what was read behind the last block
+	lead     []byte // the end of the last block
 	started  bool   // the first line break was seen, and crlf is known
 	skipping bool   // inside a line that is too long, behind what is kept of it
 	dropped  byte   // the last byte of it so far
@@ -52,7 +55,10 @@ func (b *blocks) overlap() int { return 5 * (b.longest() + 2) }
 
 // newBlock makes a block with the room that next needs.
 func (b *blocks) newBlock() *block {
-	return &block{data: make([]byte, 0, b.size+b.overlap()+1), done: make(chan struct{}, 1)}
+	return &block{
+		lead: make([]byte, 0, b.before()), data: make([]byte, 0, b.size+b.overlap()+b.behind()+1), trail: make([]byte, 0, b.behind()),
+		done: make(chan struct{}, 1),
+	}
 }
 
 // next fills the block and reports whether anything was left to fill it with.
@@ -66,21 +72,20 @@ func (b *blocks) next(ctx context.Context, into *block) bool {
 		if b.skipping || b.end != nil {
 			continue
 		}
-		if at := b.lastRecord(data); at > 0 {
+		edge := len(data) - b.behind() // what is behind it is looked at with what is before
+		if at := b.lastRecord(data, edge); at > 0 {
 			b.fill(into, data[:at], data[at:])
 			return true
 		}
-		if len(data) < b.overlap() {
+		if edge < b.overlap() {
 			continue
 		}
-		at := bytes.LastIndexByte(data, '\n') + 1
-		if len(data)-at <= b.longest() {
+		at := bytes.LastIndexByte(data[:edge], '\n') + 1
+		if edge-at <= b.longest() {
 			b.fill(into, data[:at], data[at:])
 			return true
 		}
-		at += b.longest() + 1
-		b.skipping, b.dropped = true, data[len(data)-1]
-		b.fill(into, append(data[:at], '\n'), nil)
+		b.fillCut(into, data, at+b.longest()+1)
 		return true
 	}
 	if b.end != io.EOF {
@@ -90,10 +95,28 @@ func (b *blocks) next(ctx context.Context, into *block) bool {
 	return len(data) > 0
 }
 
+// fillCut puts data into the block up to a place in a line that is too long, whose
+// rest is left out.
+func (b *blocks) fillCut(into *block, data []byte, at int) {
+	var carry []byte
+	if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
+		carry = data[at+i+1:]
+	} else {
+		b.skipping, b.dropped = true, data[len(data)-1]
+	}
+	b.fill(into, append(data[:at], '\n'), carry)
+}
+
 // fill puts data into the block and keeps carry for the next one.
 func (b *blocks) fill(into *block, data, carry []byte) {
 	into.limits, into.data, into.read = b.limits, data, b.bytes
 	b.carry = append(b.carry, carry...)
+	into.lead = append(into.lead[:0], b.lead...)
+	into.trail = append(into.trail[:0], carry[:min(len(carry), b.behind())]...)
+	if b.piece > 0 {
+		b.lead = append(b.lead, data[max(0, len(data)-b.before()):]...)
+		b.lead = append(b.lead[:0], b.lead[max(0, len(b.lead)-b.before()):]...)
+	}
 }
 
 // read appends what it reads to data, up to size bytes of it.
@@ -139,11 +162,11 @@ func (b *blocks) skip(data []byte) []byte {
 	return data[:copy(data, data[i+1:])]
 }
 
-// lastRecord finds the last line in the overlap that begins a record; 0 if there
-// is none.
-func (b *blocks) lastRecord(data []byte) int {
-	low := max(0, len(data)-b.overlap())
-	for end := len(data); end > low; {
+// lastRecord finds the last line in the overlap before edge that begins a record; 0
+// if there is none.
+func (b *blocks) lastRecord(data []byte, edge int) int {
+	low := max(0, edge-b.overlap())
+	for end := edge; end > low; {
 		at := bytes.LastIndexByte(data[low:end], '\n')
 		if at < 0 {
 			return 0

@@ -15,7 +15,7 @@ import (
 
 var (
 	bodySchema = &hcl.BodySchema{
-		Attributes: []hcl.AttributeSchema{{Name: "path"}, {Name: "timezone"}, {Name: "builtin"}},
+		Attributes: []hcl.AttributeSchema{{Name: "path"}, {Name: "timezone"}, {Name: "builtin"}, {Name: "forgery"}, {Name: "corroborate"}},
 		Blocks:     []hcl.BlockHeaderSchema{{Type: "event", LabelNames: []string{"name"}}},
 	}
 	eventSchema = &hcl.BodySchema{
@@ -37,12 +37,18 @@ type bodyReader struct {
 func decodeBody(body hcl.Body, env plugin.SourceEnv) (*source, hcl.Diagnostics) {
 	content, diags := body.Content(bodySchema)
 	r := bodyReader{env.Eval, diags}
-	s := &source{name: env.Name, path: DefaultPath, zone: time.Local}
+	s := &source{name: env.Name, path: DefaultPath, zone: time.Local, detect: true, piece: pieceLength}
 	if attr := content.Attributes["path"]; attr != nil && r.read(attr, &s.path) && s.path == "" {
 		r.mistake(attr, "Empty path", "Write the path of FreeSWITCH's log, or leave the attribute out for "+DefaultPath+".")
 	}
 	if attr := content.Attributes["timezone"]; attr != nil {
 		s.zone = r.zone(attr)
+	}
+	if attr := content.Attributes["forgery"]; attr != nil {
+		s.detect = r.forgery(attr)
+	}
+	if attr := content.Attributes["corroborate"]; attr != nil {
+		s.witness = r.witness(attr, env.Name)
 	}
 	useBuiltin := true
 	if attr := content.Attributes["builtin"]; attr != nil {
@@ -84,6 +90,16 @@ func (r *bodyReader) zone(attr *hcl.Attribute) *time.Location {
 		return time.Local
 	}
 	return zone
+}
+
+// forgery reads whether lines that callers wrote are looked for.
+func (r *bodyReader) forgery(attr *hcl.Attribute) (detect bool) {
+	words := []string{"detect", "ignore"}
+	var word string
+	if r.read(attr, &word) && !slices.Contains(words, word) {
+		r.mistake(attr, "Unknown way with forgeries", fmt.Sprintf("%q is neither \"detect\" nor \"ignore\".%s", word, event.DidYouMean(word, words)))
+	}
+	return word != "ignore"
 }
 
 // event reads one event block.

@@ -1,6 +1,10 @@
 package logfile
 
-import "freeswitch-security/engine/event"
+import (
+	"time"
+
+	"freeswitch-security/engine/event"
+)
 
 // A decoder turns lines into events. It is not safe for use by several
 // goroutines; they share the patterns and each have their own.
@@ -9,7 +13,38 @@ type decoder struct {
 	clock
 	source   string
 	patterns []pattern
-	use      []use // what is done with the events of each pattern
+	use      []use       // what is done with the events of each pattern
+	doubts               // what is done about lines that a caller may have written
+	near     []neighbour // of the line that is judged: those in the piece before it
+	far      []neighbour // and those in more pieces
+}
+
+// doubts says what is done about lines that a caller may have written.
+type doubts struct {
+	detect      bool // they become log_forgery
+	report      bool // which is handed on
+	corroborate bool // every event needs its sender
+}
+
+func (s *source) doubtsFor(want map[string]bool) doubts {
+	return doubts{
+		detect:      s.detect,
+		report:      s.detect && (want == nil || want[event.LogForgery]),
+		corroborate: s.witness.ref != "",
+	}
+}
+
+// newDecoder makes a decoder of a log that was last written to at modTime, zero if
+// that is not known.
+func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time) decoder {
+	d := decoder{
+		limits: limits{maxLine: maxLine}, clock: clock{zone: s.zone, modTime: modTime},
+		source: s.name, patterns: s.patterns, use: s.uses(want), doubts: s.doubtsFor(want),
+	}
+	if s.doubts() {
+		d.piece = s.piece
+	}
+	return d
 }
 
 // use says what the events of a pattern are good for in a replay.
@@ -17,36 +52,45 @@ type use uint8
 
 const (
 	unused    use = iota // nobody asked for them
+	suspected            // they only matter if they are forged
 	auxiliary            // they only tell which other events are repeats
 	wanted               // they are handed on
 )
 
 // A finding is an event and what must still be settled in the order of the log.
 type finding struct {
-	event  *event.Event
+	event *event.Event
+	header
 	at     int // where its line begins in the block
 	wanted bool
-	dated  bool  // the event has its time
-	stamp  stamp // where it has not: its line tells no year, and a line before it must
+	dated  bool // the event has its time; if not, its line tells no year, and a line before it must
+	open   bool // lines that are not there yet may tell that it is forged
+
+	// refused tells that it is no evidence of what it says. It may be one of who
+	// forged it, and is nothing otherwise.
+	refused bool
 }
 
 // uses tells what each pattern is good for when the named events are wanted; nil
-// wants all.
-func uses(patterns []pattern, want map[string]bool) []use {
-	all := make([]use, len(patterns))
-	for i, p := range patterns {
+// wants all. Only lines with an address are worth forging.
+func (s *source) uses(want map[string]bool) []use {
+	all := make([]use, len(s.patterns))
+	for i, p := range s.patterns {
 		switch {
 		case want == nil || want[p.event]:
 			all[i] = wanted
 		case want[event.AuthFailure] && (p.event == event.UnknownUser || p.event == event.ACLReject):
 			all[i] = auxiliary
+		case s.detect && want[event.LogForgery] && p.addr >= 0:
+			all[i] = suspected
 		}
 	}
 	return all
 }
 
 // decode reads one line and the input behind it. doubted reports a line that
-// looked like a wanted event and is refused as evidence.
+// looked like a wanted event and is refused as evidence; what it found is to be
+// judged then.
 func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bool) {
 	if len(line) > d.maxLine {
 		return finding{}, false, false
@@ -60,14 +104,33 @@ func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bo
 	if v == differs || d.use[p] == unused {
 		return finding{}, false, false
 	}
-	if v == ambiguous || h.mayBeCut(line) || !d.explained(line[h.message:], rest, h.prefixed) {
+	refused := v == ambiguous || h.mayBeCut(line) || !d.explained(line[h.message:], rest, h.prefixed)
+	if refused && !d.report {
 		return finding{}, false, d.use[p] == wanted
 	}
-	f = finding{event: d.event(line, &h, &d.patterns[p], &m), wanted: d.use[p] == wanted, stamp: h.stamp}
+	f = finding{event: d.event(line, &h, &d.patterns[p], &m), header: h, wanted: d.use[p] == wanted && !refused, refused: refused}
 	if !d.needsYear(h.stamp) {
 		f.event.Time, f.dated = d.time(h.stamp), true
 	}
-	return f, true, false
+	return f, true, refused && d.use[p] == wanted
+}
+
+// judge looks at what stands around a finding's line. If that says that a caller
+// wrote it, the event becomes that of a forgery; doubted tells that it looked like
+// a wanted one.
+func (d *decoder) judge(f *finding, v *vicinity) (doubted bool) {
+	if !f.event.IP.IsValid() {
+		return false
+	}
+	s := d.suspect(&f.header, v)
+	f.event.Sender, f.open = s.sender, s.open
+	if s.doubt == noDoubt || !d.detect {
+		return false
+	}
+	doubted = f.wanted
+	f.event, f.wanted, f.refused = s.forged(f.event), d.report, false
+	f.dated = f.dated || !f.event.Time.IsZero()
+	return doubted
 }
 
 // settle dates a finding whose line told no year; with year 0 it stays without.

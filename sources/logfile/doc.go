@@ -9,10 +9,28 @@
 // agent or a call-id changes which address a line is held against. Where a line
 // could be read with two addresses, it is refused as evidence and counted.
 //
-// What no reader of the file can keep is that a whole line is FreeSWITCH's own.
-// With uuid=true, mod_logfile's default, a SIP Call-ID can put complete lines
-// into the log, and a verto login can always; testdata/forged.log shows one. A
-// log that is to be evidence is written with uuid=false, and of sofia_reg.c,
-// sofia.c and mod_event_socket.c at level warning and above only: at level debug
-// FreeSWITCH writes Call-IDs and SDP as they come, whatever uuid says.
+// What no reader of the file can know is whether a whole line is FreeSWITCH's own.
+// With uuid=true, mod_logfile's default, a SIP Call-ID or display name can put
+// complete lines into the log, a verto login can always, and so can any packet while
+// a SIP trace runs; testdata/forged.log shows some. Such a line stands at most 2 KB
+// behind one of a session, and its writer must guess what FreeSWITCH's clock, which
+// goes in steps of 20 ms, shows at that moment: if its stamp does not fit the lines
+// around it, it becomes a log_forgery against whoever's request was logged there
+// (forgery = "detect", the default; see forgery.go). On recordings under attack that
+// found every forged line that read as an event, and no true one.
+//
+// It cannot find a line whose writer guessed well. Who knows the host's time can
+// come within the tolerance of one step, and more easily the less is logged: at a
+// level above DEBUG nothing may stand behind his line that contradicts it. In an
+// hour that comes twice, in a file's first lines, in a message that a syslog passed
+// on, and for a login or a packet of more than some KB, nothing is compared. And he
+// can have a true line refused, not credited to another, that is logged within 2 KB
+// behind his own.
+//
+// So a log that is to be evidence by itself is written with uuid=false, and of
+// sofia_reg.c, sofia.c and mod_event_socket.c at level warning and above only: at
+// level debug FreeSWITCH writes Call-IDs and SDP as they come, whatever uuid says.
+// Or every event is believed only if the event socket, which knows where a message
+// ends, has reported the same: corroborate = source.esl.pbx. [Framed] reads the log
+// as that socket sends it.
 package logfile

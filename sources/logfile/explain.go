@@ -9,13 +9,11 @@ import (
 )
 
 // Explain says in words how the source reads a line, with the lines that follow
-// it: which pattern it is of and what is taken from it, or why it is no event.
+// it: which pattern it is of and what is taken from it, or why it is no event. Of
+// the further lines it says which ones are taken for forgeries.
 // Whatever the line holds is printed escaped.
 func (s *source) Explain(input string) string {
-	d := decoder{
-		limits: limits{maxLine: defaultSizes().maxLine}, clock: clock{zone: s.zone},
-		source: s.name, patterns: s.patterns, use: uses(s.patterns, nil),
-	}
+	d := s.newDecoder(nil, defaultSizes().maxLine, time.Time{})
 	first, _, _ := strings.Cut(input, "\n")
 	d.crlf = strings.HasSuffix(first, "\r")
 	line, rest := d.cut([]byte(input))
@@ -29,6 +27,7 @@ func (s *source) Explain(input string) string {
 		d.explainHeader(&b, line, &h)
 		d.explainMessage(&b, line, &h, rest)
 	}
+	d.explainForgeries(&b, []byte(input))
 	return b.String()
 }
 

@@ -22,21 +22,27 @@ func (f *fold) unfold(found *finding) {
 }
 
 func (f *fold) pass(t time.Time) time.Time {
-	const far = 3 * time.Hour // farther than any zone is ever set back
-	before, after := offset(t.Add(-far)), offset(t.Add(far))
-	back := before - after
-	if back <= 0 {
+	first, second, twice := passes(t)
+	switch {
+	case !twice:
 		return t
-	}
-	wall := t.Add(offset(t))
-	first, second := wall.Add(-before), wall.Add(-after)
-	if offset(first) != before || offset(second) != after {
-		return t // that moment comes once
-	}
-	if f.latest.After(first.Add(back / 2)) {
+	case f.latest.After(first.Add(second.Sub(first) / 2)):
 		return second
 	}
 	return first
+}
+
+// passes gives both moments at which a zone's clocks show what they show at t, if
+// that is in an hour that comes twice.
+func passes(t time.Time) (first, second time.Time, twice bool) {
+	const far = 3 * time.Hour // farther than any zone is ever set back
+	before, after := offset(t.Add(-far)), offset(t.Add(far))
+	if before <= after {
+		return t, t, false
+	}
+	wall := t.Add(offset(t))
+	first, second = wall.Add(-before), wall.Add(-after)
+	return first, second, offset(first) == before && offset(second) == after
 }
 
 // offset is how far the clocks of t's zone are ahead of UTC at t.

@@ -90,13 +90,12 @@ func (s *source) follow(ctx context.Context, from []byte, want map[string]bool, 
 }
 
 func (s *source) newFollower(want map[string]bool, sink plugin.Sink, pace pace) *follower {
-	use := uses(s.patterns, want)
-	limits := limits{maxLine: defaultSizes().maxLine}
+	decoder := s.newDecoder(want, defaultSizes().maxLine, time.Time{})
 	f := &follower{
-		source: s, path: s.path, pace: pace, use: use, sink: sink,
+		source: s, path: s.path, pace: pace, use: decoder.use, sink: sink,
 		log:     slog.With("source", s.name),
-		scanner: scanner{decoder: decoder{limits: limits, clock: clock{zone: s.zone}, source: s.name, patterns: s.patterns, use: use}},
-		block:   block{limits: limits},
+		scanner: scanner{decoder: decoder},
+		block:   block{limits: decoder.limits, lead: make([]byte, 0, decoder.before())},
 		buf:     make([]byte, contextLength+chunk),
 		timer:   time.NewTimer(0),
 		watch:   &watch{},
@@ -109,6 +108,7 @@ func (s *source) newFollower(want map[string]bool, sink plugin.Sink, pace pace) 
 func (s *source) Same(other any) bool {
 	o, ok := other.(*source)
 	return ok && s.name == o.name && s.path == o.path && s.zone.String() == o.zone.String() &&
+		s.detect == o.detect && s.witness.ref == o.witness.ref &&
 		slices.EqualFunc(s.patterns, o.patterns, func(a, b pattern) bool {
 			return a.event == b.event && a.file == b.file && a.level == b.level && a.text == b.text
 		})
@@ -240,7 +240,7 @@ func (f *follower) drain(ctx context.Context, t *tail) (grew, end bool) {
 // that was rotated away the last message is complete.
 func (f *follower) settleEnd(ctx context.Context, t *tail, superseded bool) {
 	if t.held > 0 && (superseded || !f.now.Before(t.grown.Add(t.held))) {
-		f.digest(ctx, t, true)
+		f.digest(ctx, t, superseded || !t.doubted)
 	}
 	if superseded && t.until.IsZero() {
 		t.until = f.now.Add(f.pace.linger)

@@ -3,6 +3,7 @@ package logfile
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"freeswitch-security/engine/event"
@@ -13,22 +14,69 @@ import (
 // may go on behind them.
 func (f *follower) digest(ctx context.Context, t *tail, all bool) {
 	end, cut := t.complete(f.block.maxLine)
-	t.held = 0
+	t.held, t.doubted = 0, false
 	if end == 0 {
 		return
 	}
 	b := &f.block
 	b.data, b.crlf, b.plan = t.pending[:end], t.crlf, f.plan(t)
+	b.lead, b.trail = f.lead(t), nil
 	f.scanner.scan(b)
-	if n := len(b.findings); n > 0 && !all && !cut {
-		last := &b.findings[n-1]
-		if t.held = f.outstanding(b, last, t.pending[end:]); t.held > 0 {
-			b.lines -= int64(bytes.Count(b.data[last.at:], []byte{'\n'}))
-			end = last.at
-			b.findings = b.findings[:n-1]
+	if !all && !cut {
+		if at := f.unsettled(b, t, end); at >= 0 {
+			b.data, b.trail, end = t.pending[:at], t.pending[at:end], at
+			f.scanner.scan(b)
 		}
 	}
 	t.pass(f.hand(ctx, b, end))
+}
+
+// unsettled is where the lines begin that must wait for more, -1 if none must. It
+// notes for how long they may.
+func (f *follower) unsettled(b *block, t *tail, end int) int {
+	if at := f.firstOpen(b, t); at >= 0 {
+		t.held, t.doubted = f.pace.message, true
+		return at
+	}
+	b.findings = slices.DeleteFunc(b.findings, func(f finding) bool { return f.refused })
+	if n := len(b.findings); n > 0 {
+		last := &b.findings[n-1]
+		if t.held = f.outstanding(b, last, t.pending[end:]); t.held > 0 {
+			return last.at
+		}
+	}
+	return -1
+}
+
+// lead gives what stands in the file before what is pending, as much as is looked at
+// around a line.
+func (f *follower) lead(t *tail) []byte {
+	if f.scanner.piece == 0 {
+		return nil
+	}
+	lead := f.block.lead[:min(int64(f.scanner.before()), t.from)]
+	if n, _ := t.file.ReadAt(lead, t.from-int64(len(lead))); n < len(lead) {
+		return lead[:0] // it is being truncated
+	}
+	return lead
+}
+
+// firstOpen is where the first line begins that lines behind it may still show to
+// be forged, -1 if there is none: they are waited for, but not for ever.
+func (f *follower) firstOpen(b *block, t *tail) int {
+	for i := range b.findings {
+		if !b.findings[i].open {
+			continue
+		}
+		at := b.findings[i].at
+		if place := t.from + int64(at); t.open != place || t.opened.IsZero() {
+			t.open, t.opened = place, f.now
+		}
+		if f.now.Sub(t.opened) < f.pace.message {
+			return at
+		}
+	}
+	return -1
 }
 
 // hand hands on the findings of a block, of which end bytes are done with then.
@@ -109,6 +157,7 @@ func (f *follower) prime(t *tail) {
 	}
 	b := &f.block
 	b.data, b.crlf, b.plan = data, t.crlf, f.plan(t)
+	b.lead, b.trail = b.lead[:0], nil
 	f.scanner.scan(b)
 	f.order.emit = func(*event.Event) error { return nil }
 	_ = f.order.hand(context.Background(), b) // it has no reason to fail

@@ -36,10 +36,13 @@ type tail struct {
 	started  bool // the first line break was seen, and crlf is known
 	skipping bool // inside a line that is too long
 
-	grown time.Time     // when something was read last
-	held  time.Duration // how long after that the last message is due; 0: none is held back
-	until time.Time     // when a file that was rotated away is given up; zero: not read to its end since
-	lost  bool          // it cannot be read
+	grown   time.Time     // when something was read last
+	held    time.Duration // how long after that the last message is due; 0: none is held back
+	open    int64         // of the first line that may yet turn out to be forged
+	opened  time.Time     // since when it has been waited for
+	doubted bool          // it is what is held back
+	until   time.Time     // when a file that was rotated away is given up; zero: not read to its end since
+	lost    bool          // it cannot be read
 
 	copied bool // made by somebody of a file that was truncated; it has an end
 }

@@ -379,6 +379,16 @@ func TestSame(t *testing.T) {
 		t.Error("another path is the same")
 	}
 	b = builtinSource()
+	b.detect = false
+	if a.Same(b) {
+		t.Error("one that ignores forgeries is the same")
+	}
+	b = builtinSource()
+	b.witness.ref = "esl.pbx"
+	if a.Same(b) {
+		t.Error("one that must be corroborated is the same")
+	}
+	b = builtinSource()
 	b.patterns[0].file = "other.c"
 	if a.Same(b) {
 		t.Error("another pattern is the same")

@@ -9,6 +9,7 @@ import "strings"
 // and what others put in front of that: a syslog or journal prefix.
 type header struct {
 	stamp    stamp
+	idle     string // the share of idle CPU time as written, with its blank; empty before 1.10.7
 	level    string // normalised: WARNING, ERR, …
 	file     span   // where the source file's name stands; empty where the line names none
 	prefixed bool   // the line bears a syslog or journal prefix
@@ -32,7 +33,9 @@ func parseHeader(line string) (h header, ok bool) {
 	if outer.zoned {
 		h.stamp = outer
 	}
-	i = skipIdle(line, i+1)
+	idle := i + 1
+	i = skipIdle(line, idle)
+	h.idle = line[idle:i]
 	if h.level, i, ok = parseLevel(line, i); !ok {
 		return h, false
 	}
@@ -59,7 +62,15 @@ func byteAt(s string, i int, b byte) bool { return i < len(s) && s[i] == b }
 
 func isDigit(b byte) bool { return b-'0' < 10 }
 
-func isHex(b byte) bool { return isDigit(b) || (b|0x20)-'a' < 6 }
+func isHex(b byte) bool { return hexDigits[b] }
+
+// hexDigits is a table because UUIDs are looked for in many lines.
+var hexDigits = func() (table [256]bool) {
+	for _, b := range []byte("0123456789abcdefABCDEF") {
+		table[b] = true
+	}
+	return table
+}()
 
 // isWord tells the bytes of identifiers and file names.
 func isWord(b byte) bool { return isDigit(b) || (b|0x20)-'a' < 26 || b == '_' }
@@ -70,10 +81,17 @@ func uuidLength(s string) int {
 	if len(s) <= length || s[length] != ' ' || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return 0
 	}
+	dashes := 0
 	for i := range length {
-		if !isHex(s[i]) && (s[i] != '-' || i != 8 && i != 13 && i != 18 && i != 23) {
-			return 0
+		if !isHex(s[i]) {
+			dashes++
+			if s[i] != '-' {
+				return 0
+			}
 		}
+	}
+	if dashes != 4 {
+		return 0
 	}
 	return length + 1
 }

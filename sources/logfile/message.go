@@ -159,6 +159,7 @@ func (l *limits) isDamage(line string) bool {
 type limits struct {
 	maxLine int  // the longest line that is looked at, in bytes
 	crlf    bool // lines end in "\r\n"
+	piece   int  // the unit of how much around a line is looked at, in bytes; 0: nothing
 }
 
 // cut takes the first line off the input.

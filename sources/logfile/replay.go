@@ -38,16 +38,14 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 
 func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error, sizes sizes) (plugin.Stats, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	use := uses(s.patterns, want)
-	clock := clock{zone: s.zone, modTime: rec.ModTime}
-	limits := limits{maxLine: sizes.maxLine}
+	decoder := s.newDecoder(want, sizes.maxLine, rec.ModTime)
 
-	reader := newReader(sizes, blocks{limits: limits, r: rec.R, size: sizes.block})
-	go reader.run(ctx, func(sample []byte) *plan { return newPlan(s.patterns, use, sample) })
+	reader := newReader(sizes, blocks{limits: decoder.limits, r: rec.R, size: sizes.block})
+	go reader.run(ctx, func(sample []byte) *plan { return newPlan(s.patterns, decoder.use, sample) })
 	var workers sync.WaitGroup
 	for range sizes.workers {
 		workers.Go(func() {
-			scanner := scanner{decoder: decoder{limits: limits, clock: clock, source: s.name, patterns: s.patterns, use: use}}
+			scanner := scanner{decoder: decoder}
 			for b := range until(ctx, reader.work) {
 				scanner.scan(b)
 				b.done <- struct{}{}
@@ -58,7 +56,7 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 	defer cancel()
 
 	var stats plugin.Stats
-	order := ordered{clock: clock, emit: emit}
+	order := ordered{clock: decoder.clock, emit: emit}
 	for b := range until(ctx, reader.order) {
 		select {
 		case <-b.done:
@@ -155,7 +153,7 @@ type ordered struct {
 func (o *ordered) hand(ctx context.Context, b *block) error {
 	for i := range b.findings {
 		f := &b.findings[i]
-		if o.settle(f, o.year); !f.dated {
+		if o.settle(f, o.year); !f.dated || f.refused {
 			continue
 		}
 		o.unfold(f)

@@ -24,10 +24,7 @@ import (
 // naive reads a recording as the documentation says, a line after the other.
 func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, maxLine int) result {
 	var got result
-	d := decoder{
-		limits: limits{maxLine: maxLine}, clock: clock{zone: s.zone, modTime: modTime},
-		source: s.name, patterns: s.patterns, use: uses(s.patterns, want),
-	}
+	d := s.newDecoder(want, maxLine, modTime)
 	got.stats.Bytes = int64(len(data))
 	first, _, found := bytes.Cut(data, []byte("\n"))
 	d.crlf = found && bytes.HasSuffix(first, []byte("\r"))
@@ -35,6 +32,7 @@ func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, max
 	year := 0
 	for rest := data; len(rest) > 0; {
 		var line string
+		begin := rest
 		line, rest = d.cut(rest)
 		got.stats.Lines++
 		if len(line) > maxLine {
@@ -51,6 +49,13 @@ func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, max
 			if !f.dated && year != 0 {
 				f.stamp.year = year
 				f.event.Time, f.dated = d.time(f.stamp), true
+			}
+			at := len(data) - len(begin)
+			if d.piece > 0 && d.judge(&f, &vicinity{data[:at], line, len(begin) - len(rest), rest}) {
+				got.stats.Doubted++
+			}
+			if f.refused {
+				f.dated = false
 			}
 			if f.dated {
 				repeats.mark(f.event)
@@ -113,7 +118,7 @@ func TestAnyDivision(t *testing.T) {
 	const seed = 11
 	random := rand.New(rand.NewPCG(seed, 0))
 	pieces := pieces(t)
-	wants := []map[string]bool{nil, nil, {}, {event.AuthFailure: true}, {event.Call: true, malformed: true}, {event.ACLReject: true}}
+	wants := []map[string]bool{nil, nil, {}, {event.AuthFailure: true}, {event.Call: true, malformed: true}, {event.ACLReject: true}, {event.LogForgery: true}}
 	modTimes := []time.Time{{}, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}
 	own := builtinSource()
 	own.patterns = append([]pattern{mustCompile(t, "N<user>T!")}, own.patterns...)
@@ -137,6 +142,8 @@ func TestAnyDivision(t *testing.T) {
 			sizes.maxLine = 1 + random.IntN(100)
 		}
 		source, want, modTime := sources[random.IntN(2)], wants[random.IntN(len(wants))], modTimes[random.IntN(2)]
+		source.piece = 1 + random.IntN(pieceLength)
+		source.witness.ref = []string{"", "", "esl.pbx"}[random.IntN(3)]
 		var r io.Reader = bytes.NewReader(log)
 		if random.IntN(3) == 0 {
 			r = iotest.OneByteReader(r)
@@ -361,7 +368,7 @@ func TestCommonLiteral(t *testing.T) {
 	s := builtinSource()
 	s.patterns = []pattern{mustCompile(t, "<user> <domain>")}
 	log := []byte(strings.Repeat(noiseLine, 3000))
-	if p := newPlan(s.patterns, uses(s.patterns, nil), log); !p.everyLine {
+	if p := newPlan(s.patterns, s.uses(nil), log); !p.everyLine {
 		t.Error("not every line is looked at")
 	}
 	if got := s.collect(bytes.NewReader(log), time.Time{}, nil, defaultSizes()); len(got.events) != 3000 {

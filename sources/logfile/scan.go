@@ -12,7 +12,8 @@ const segment = 32 << 10
 // A scanner decodes blocks, one at a time.
 type scanner struct {
 	decoder
-	lines []int // the beginnings of lines to look at, reused
+	lines  []int     // the beginnings of lines to look at, reused
+	around [2][]byte // what stands before and behind a line, where it is in several blocks, reused
 }
 
 // scan decodes a block and leaves in it what it found.
@@ -73,7 +74,31 @@ func (s *scanner) look(b *block, at int, years *years) {
 	if !f.dated {
 		s.settle(&f, years.before(at))
 	}
+	if s.piece > 0 {
+		v := s.vicinity(b, at, line, rest)
+		if s.judge(&f, &v) {
+			b.doubted++
+		}
+	}
+	if f.refused && !f.open {
+		return
+	}
 	b.findings = append(b.findings, f)
+}
+
+// vicinity gives a line of a block and what stands around it, there and in the
+// blocks beside it.
+func (s *scanner) vicinity(b *block, at int, line string, rest []byte) vicinity {
+	v := vicinity{before: b.data[:at], line: line, length: len(b.data) - len(rest) - at, behind: rest}
+	if at < s.before() && len(b.lead) > 0 {
+		s.around[0] = append(append(s.around[0][:0], b.lead...), v.before...)
+		v.before = s.around[0]
+	}
+	if len(rest) < s.behind() && len(b.trail) > 0 {
+		s.around[1] = append(append(s.around[1][:0], rest...), b.trail...)
+		v.behind = s.around[1]
+	}
+	return v
 }
 
 // countLong counts the line around b.data[from:from+step], which has no line

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 
 	"github.com/hashicorp/hcl/v2"
@@ -21,6 +22,9 @@ type source struct {
 	path     string
 	zone     *time.Location // of stamps that tell none
 	progress progress       // of Follow
+	detect   bool           // lines that a caller wrote become log_forgery
+	piece    int            // the unit of how much around a line is looked at, in bytes
+	witness  witness        // who must have reported the same
 	patterns []pattern      // the operator's own, then the catalogue: the first that matches names the event
 }
 
@@ -37,6 +41,9 @@ func newSource(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnost
 	return s, diags
 }
 
+// doubts reports whether lines may turn out not to be FreeSWITCH's own.
+func (s *source) doubts() bool { return s.detect || s.witness.ref != "" }
+
 // Vocabulary names the events and raw fields of the source's patterns.
 func (s *source) Vocabulary() plugin.Vocabulary {
 	var v plugin.Vocabulary
@@ -44,9 +51,16 @@ func (s *source) Vocabulary() plugin.Vocabulary {
 		v.Events = append(v.Events, s.patterns[i].event)
 		v.Fields = append(v.Fields, s.patterns[i].raw()...)
 	}
+	if s.doubts() {
+		v.Events = append(v.Events, event.LogForgery)
+		v.Fields = append(v.Fields, event.ClaimedEvent, event.ClaimedIP)
+	}
 	for _, names := range []*[]string{&v.Events, &v.Fields} {
 		slices.Sort(*names)
 		*names = slices.Compact(*names)
 	}
 	return v
 }
+
+// Path is the log's, for whoever examines the host.
+func (s *source) Path() string { return s.path }

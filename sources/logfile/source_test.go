@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/json"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -70,8 +71,12 @@ func TestNewDefaults(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	made, diags = newFrom(t, "builtin = false\nevent \"x\" { line = \"y\" }")
+	if diags.HasErrors() || !slices.Equal(made.Vocabulary().Events, []string{event.LogForgery, "x"}) {
+		t.Errorf("%v, %v", made.Vocabulary(), diags)
+	}
+	made, diags = newFrom(t, "forgery = \"ignore\"\nbuiltin = false\nevent \"x\" { line = \"y\" }")
 	if diags.HasErrors() || !slices.Equal(made.Vocabulary().Events, []string{"x"}) {
-		t.Errorf("%v", diags)
+		t.Errorf("%v, %v", made.Vocabulary(), diags)
 	}
 }
 
@@ -80,6 +85,8 @@ func TestDiagnostics(t *testing.T) {
 path     = ""
 timezone = "Europe/Berlim"
 builtin  = "perhaps"
+forgery  = "detekt"
+corroborate = ["source.esl.pbx"]
 speed    = 3
 event "auth_failures" { line = "x <usr> from <ip>" }
 event "Own" { line = "a<user><domain>" }
@@ -98,24 +105,95 @@ event "own" {}
 		got = append(got, fmt.Sprintf("%s: %s: %s", d.Subject, d.Summary, d.Detail))
 	}
 	want := []string{
-		`site.hcl:5,1-6: Unsupported argument: An argument named "speed" is not expected here.`,
+		`site.hcl:7,1-6: Unsupported argument: An argument named "speed" is not expected here.`,
 		`site.hcl:2,12-14: Empty path: Write the path of FreeSWITCH's log, or leave the attribute out for /var/log/freeswitch/freeswitch.log.`,
 		`site.hcl:3,12-27: Unknown timezone: "Europe/Berlim" is not a time zone. Write an IANA name such as "Europe/Berlin" or "UTC", or leave the attribute out for the host's own.`,
+		`site.hcl:5,12-20: Unknown way with forgeries: "detekt" is neither "detect" nor "ignore". Did you mean "detect"?`,
+		`site.hcl:6,15-33: Invalid reference: A reference is three names without quotes, such as source.esl.pbx.`,
 		`site.hcl:4,13-20: Unsuitable value type: Unsuitable value: a bool is required`,
-		`site.hcl:6,7-22: Unknown event: There is no event "auth_failures". Did you mean "auth_failure"? An event of your own needs a name that is less like it.`,
-		`site.hcl:6,32-51: Unknown field: There is no field "usr". Did you mean "user"? A field of your own needs a name that is less like it.`,
-		`site.hcl:7,7-12: Bad event name: "Own" is not an event name: write small letters, digits and underscores, a letter first.`,
-		`site.hcl:7,22-39: Holes without text between them: Nothing tells where <user> ends and <domain> begins. Put the text that stands between them, or make them one.`,
-		`site.hcl:9,11-12,6: Pattern of several lines: A pattern is compared with the first line of a message. Leave out the lines that follow it.`,
-		`site.hcl:13,11-29: Bad source file: Write the name of FreeSWITCH's source file as it stands in the line, without the line number: "sofia_reg.c".`,
-		`site.hcl:14,11-21: Unknown level: "WARNINGS" is not a log level. Did you mean "WARNING"? Levels are CONSOLE, ALERT, CRIT, ERR, WARNING, NOTICE, INFO, DEBUG.`,
-		`site.hcl:16,13-13: Missing required argument: The argument "line" is required, but no definition was found.`,
+		`site.hcl:8,7-22: Unknown event: There is no event "auth_failures". Did you mean "auth_failure"? An event of your own needs a name that is less like it.`,
+		`site.hcl:8,32-51: Unknown field: There is no field "usr". Did you mean "user"? A field of your own needs a name that is less like it.`,
+		`site.hcl:9,7-12: Bad event name: "Own" is not an event name: write small letters, digits and underscores, a letter first.`,
+		`site.hcl:9,22-39: Holes without text between them: Nothing tells where <user> ends and <domain> begins. Put the text that stands between them, or make them one.`,
+		`site.hcl:11,11-14,6: Pattern of several lines: A pattern is compared with the first line of a message. Leave out the lines that follow it.`,
+		`site.hcl:15,11-29: Bad source file: Write the name of FreeSWITCH's source file as it stands in the line, without the line number: "sofia_reg.c".`,
+		`site.hcl:16,11-21: Unknown level: "WARNINGS" is not a log level. Did you mean "WARNING"? Levels are CONSOLE, ALERT, CRIT, ERR, WARNING, NOTICE, INFO, DEBUG.`,
+		`site.hcl:18,13-13: Missing required argument: The argument "line" is required, but no definition was found.`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if _, diags = newFrom(t, "builtin = false"); len(diags) != 1 || diags[0].Summary != "Source without events" {
 		t.Errorf("%v", diags)
+	}
+}
+
+func TestWitness(t *testing.T) {
+	made, diags := newFrom(t, "corroborate = source.esl.pbx\nforgery = \"ignore\"")
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	ref, where := made.(plugin.Doubter).Witness()
+	if ref != "esl.pbx" || where.String() != "site.hcl:1,15-29" || !slices.Contains(made.Vocabulary().Events, event.LogForgery) {
+		t.Errorf("%q at %s", ref, where)
+	}
+	if ref, _ := builtinSource().Witness(); ref != "" {
+		t.Errorf("%q without being asked", ref)
+	}
+	for body, want := range map[string]string{
+		"corroborate = source.esl":            "Invalid reference",
+		"corroborate = source.esl.pbx.more":   "Invalid reference",
+		"corroborate = source.esl[0]":         "Invalid reference",
+		"corroborate = action.esl.pbx":        "Invalid reference",
+		"corroborate = \"source.esl.pbx\"":    "Invalid reference",
+		"corroborate = source.log.freeswitch": "Source that vouches for itself",
+	} {
+		if _, diags := newFrom(t, body); len(diags) != 1 || diags[0].Summary != want {
+			t.Errorf("%s: %v", body, diags)
+		}
+	}
+}
+
+func TestWitnessInJSON(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"corroborate": "source.esl.pbx"}`: "esl.pbx",
+		`{"corroborate": "esl.pbx"}`:        "",
+		`{"corroborate": 3}`:                "",
+	} {
+		file, diags := json.Parse([]byte(body), "site.json")
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		made, diags := Kind.New(file.Body, plugin.SourceEnv{Name: "log.freeswitch", Eval: &hcl.EvalContext{}})
+		if want == "" {
+			if len(diags) != 1 || diags[0].Detail != `A reference is a text of three names here, such as "source.esl.pbx".` {
+				t.Errorf("%s: %v", body, diags)
+			}
+			continue
+		}
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		if ref, _ := made.(plugin.Doubter).Witness(); ref != want {
+			t.Errorf("%s: %q", body, ref)
+		}
+	}
+}
+
+// TestExplainForgery: with the lines around it, a forged line is told as one.
+func TestExplainForgery(t *testing.T) {
+	s := newStage()
+	s.opens(session, caller, "x")
+	s.WriteString(s.failure(s.now.Add(time.Second), victim))
+	s.goesOn(session, 20)
+	got := builtinSource().Explain(s.String())
+	for _, want := range []string{
+		"Line 4 is taken for a forgery, not for auth_failure: the line behind it is stamped earlier,",
+		"It was written by 192.0.2.80, whose request FreeSWITCH was logging there.",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
 	}
 }
 

@@ -1,0 +1,481 @@
+package esl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/event"
+)
+
+func someCalls() []channel {
+	return []channel{
+		{UUID: uuid(1), IP: "203.0.113.7", PresenceID: "1000@pbx.example"},
+		{UUID: uuid(2), IP: "::ffff:203.0.113.7", PresenceID: "1001@pbx.example"},
+		{UUID: uuid(3), InitialIP: "203.0.113.7"},                             // not routed yet
+		{UUID: uuid(4), IP: "203.0.113.70", PresenceID: "1000@pbx.example"},   // another place
+		{UUID: uuid(5), IP: "203.0.113.7x", PresenceID: "1000@other.example"}, // no address
+		{UUID: uuid(6), IP: "203.0.113.8", PresenceID: "1000@10.0.0.1", AccountCode: "1000"},
+		{UUID: uuid(7), IP: "2001:db8::5", PresenceID: "10000@pbx.example"},
+		{UUID: uuid(8), IP: "203.0.113.8", PresenceID: "9999@liar.example", AccountCode: "1000"},
+		{UUID: uuid(9), IP: "192.0.2.1", PresenceID: "1@b", AccountCode: "1000"},
+	}
+}
+
+func kills(calls ...int) []string {
+	var lines []string
+	for _, n := range calls {
+		lines = append(lines, "uuid_kill "+uuid(n)+" CALL_REJECTED")
+	}
+	return lines
+}
+
+func TestHangup(t *testing.T) {
+	account := used("1000", "PBX.example", "203.0.113.8")
+	failed := account
+	failed.Event = event.AuthFailure
+	named := change(1, ban.Alerted, "203.0.113.7/32", account)
+	named.Ban.Actions = []string{"webhook.noc", "esl.fraud"}
+	nowhere := change(1, ban.Alerted, "", account)
+	nowhere.Ban.Actions = []string{"esl.fraud"}
+	byAccount := []int{1, 4, 6, 8} // 6 and 8 by the address from where the account was used
+	for _, test := range []struct {
+		name   string
+		change ban.Change
+		ip     []int // what hangup = "ip" ends
+		user   []int // what hangup = "user" ends
+	}{
+		{"banned", change(1, ban.Banned, "203.0.113.7/32", account), []int{1, 2, 3}, byAccount},
+		{"extended", change(1, ban.Extended, "203.0.113.0/24", account), []int{1, 2, 3, 4, 6, 8}, byAccount},
+		{"IPv6", change(1, ban.Banned, "2001:db8::/64"), []int{7}, nil},
+		{"spared", change(1, ban.Spared, "203.0.113.7/32", account), nil, byAccount},
+		{"alerted, this action named", named, []int{1, 2, 3}, byAccount},
+		{"alerted without an address", nowhere, nil, byAccount},
+		{"alerted, for everybody to know", change(1, ban.Alerted, "203.0.113.7/32", account), nil, nil},
+		{"expired", change(1, ban.Expired, "203.0.113.7/32", account), nil, nil},
+		{"lifted", change(1, ban.Lifted, "203.0.113.7/32", account), nil, nil},
+		{"an account that was only tried", change(1, ban.Banned, "203.0.113.7/32", failed), []int{1, 2, 3}, nil},
+		{"an account without a domain", change(1, ban.Banned, "198.51.100.0/24", used("1000", "", "")), nil, []int{1, 4, 5, 6}},
+		{"an account elsewhere", change(1, ban.Banned, "198.51.100.0/24", used("1000", "pbx.example", "198.51.100.9")), nil, []int{1, 4}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for who, want := range map[string][]int{"ip": test.ip, "user": test.user} {
+				p := newPBX(t, esltest.Options{})
+				p.channels = someCalls()
+				a := p.act(t, fmt.Sprintf("hangup = %q", who))
+				apply(t, a, test.change)
+				p.expect(t, kills(want...)...)
+				if n := a.Tally().HungUp; n != uint64(len(want)) {
+					t.Errorf("%d were counted", n)
+				}
+			}
+		})
+	}
+}
+
+// TestLateListing starts a call that is listed only at the second look.
+func TestLateListing(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	looks := 0
+	p.before = func(command string) {
+		if command == "show channels as json" {
+			if looks++; looks == 2 {
+				p.channels = someCalls()[:1]
+			}
+		}
+	}
+	apply(t, p.act(t, `hangup = "ip"`), change(1, ban.Banned, "203.0.113.7/32"))
+	p.expect(t, kills(1)...)
+}
+
+func TestGoneMeanwhile(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	p.override["uuid_kill"] = "-ERR No such channel!\n"
+	p.channels = someCalls()[:1]
+	a := p.act(t, `hangup = "ip"`)
+	apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
+	if tally := a.Tally(); tally != (Tally{}) {
+		t.Errorf("%+v", tally)
+	}
+}
+
+func TestManyChannels(t *testing.T) {
+	p := newPBX(t, esltest.Options{Shred: 7})
+	for n := range 5000 {
+		c := channel{UUID: uuid(n), IP: "192.0.2.1", PresenceID: fmt.Sprintf("%d@pbx.example", n)}
+		if n%100 == 0 {
+			c.IP = "203.0.113.7"
+		}
+		p.channels = append(p.channels, c)
+	}
+	apply(t, p.act(t, `hangup = "ip"`), change(1, ban.Banned, "203.0.113.7/32"))
+	if n := len(p.sent()); n != 50 || len(p.channels) != 4950 {
+		t.Errorf("%d commands, %d channels left", n, len(p.channels))
+	}
+}
+
+// phone is a registration at the profile internal.
+func phone(user, callID, ip string) registration {
+	return registration{User: user, Realm: "pbx.example", CallID: callID, URL: "sofia/internal/sip:x@203.0.113.7", IP: ip}
+}
+
+var flushes = []struct {
+	name, body string
+	phones     []registration
+	change     ban.Change
+	want       []string
+	left       int
+}{
+	{
+		"one phone of two", `flush_registration = "ip"`,
+		[]registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		change(1, ban.Banned, "203.0.113.7/32"),
+		[]string{"sofia profile internal flush_inbound_reg aa1"}, 1,
+	}, {
+		"all phones of an account", `flush_registration = "user"`,
+		[]registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1"), phone("1001", "cc3", "192.0.2.1")},
+		change(1, ban.Spared, "192.0.2.0/24", used("1000", "pbx.example", "192.0.2.1")),
+		[]string{"sofia profile internal flush_inbound_reg 1000@pbx.example"}, 1,
+	}, {
+		"a Call-ID that is another's account", `flush_registration = "ip"`,
+		[]registration{phone("6666", "1000@pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		change(1, ban.Banned, "203.0.113.7/32"),
+		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
+	}, {
+		"a Call-ID that is everybody's host", `flush_registration = "ip"`,
+		[]registration{phone("6666", "pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		change(1, ban.Banned, "203.0.113.7/32"),
+		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
+	}, {
+		"a Call-ID that is another's", `flush_registration = "ip"`,
+		[]registration{phone("6666", "bb2", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		change(1, ban.Banned, "203.0.113.7/32"),
+		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
+	}, {
+		"a Call-ID that is a word of the command", `flush_registration = "ip"`,
+		[]registration{phone("6666", "Reboot", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		change(1, ban.Banned, "203.0.113.7/32"),
+		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
+	}, {
+		"a user who is nobody", `flush_registration = "ip"`,
+		[]registration{phone("", "x", "203.0.113.7"), phone("reboot x", "y", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		change(1, ban.Banned, "203.0.113.7/32"),
+		nil, 3,
+	}, {
+		"a profile of the operator's", `flush_registration = "user"` + "\n" + `profile = "internal"`,
+		[]registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
+		change(1, ban.Banned, "203.0.113.7/32", used("1000", "pbx.example", "")),
+		[]string{"sofia profile internal flush_inbound_reg 1000@pbx.example"}, 0,
+	}, {
+		"no profile", `flush_registration = "user"`,
+		[]registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
+		change(1, ban.Banned, "203.0.113.7/32", used("1000", "pbx.example", "")),
+		nil, 1,
+	},
+}
+
+func TestFlush(t *testing.T) {
+	for _, test := range flushes {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPBX(t, esltest.Options{})
+			p.registrations = test.phones
+			apply(t, p.act(t, test.body), test.change)
+			p.expect(t, test.want...)
+			if len(p.registrations) != test.left {
+				t.Errorf("left: %+v", p.registrations)
+			}
+		})
+	}
+}
+
+func TestCommand(t *testing.T) {
+	many := change(1, ban.Banned, "203.0.113.7/32")
+	for n := range 30 {
+		many.Ban.Evidence = append(many.Ban.Evidence, used(fmt.Sprint(n), "d", "203.0.113.7"))
+	}
+	var newest []string
+	for n := range 20 {
+		newest = append(newest, fmt.Sprintf("hash insert/u/%d@d", 29-n))
+	}
+	by := func(rule string, c ban.Change) ban.Change {
+		c.Ban.Rule = rule
+		return c
+	}
+	account := used("1000", "pbx.example", "2001:db8::5")
+	for _, test := range []struct {
+		command string
+		change  ban.Change
+		want    []string
+	}{
+		{"hash insert/blocked/<ip>/1", change(1, ban.Banned, "203.0.113.7/32"), []string{"hash insert/blocked/203.0.113.7/1"}},
+		{"hash insert/b/<ip>/<network>", change(1, ban.Banned, "2001:db8::/64", account), []string{"hash insert/b/2001:db8::5/2001:db8::/64"}},
+		{"hash insert/b/<ip>", change(1, ban.Banned, "198.51.100.0/24", account), nil},
+		{"hash insert/b/<ip>", change(1, ban.Spared, "2001:db8::5/128", account), nil},
+		{"hash insert/b/<user>/<ip>", change(1, ban.Spared, "2001:db8::5/128", account), nil},
+		{"hash insert/b/<user>", change(1, ban.Spared, "2001:db8::5/128", account), []string{"hash insert/b/1000"}},
+		{"hash same", change(1, ban.Spared, "2001:db8::5/128", account), nil},
+		{"hash same", change(1, ban.Banned, "203.0.113.7/32"), []string{"hash same"}},
+		{"hash insert/<rule>", change(1, ban.Banned, "203.0.113.7/32"), []string{"hash insert/toll_fraud"}},
+		{"hash insert/<rule>", by("", change(1, ban.Banned, "203.0.113.7/32")), []string{"hash insert/none"}},
+		{"hash insert/<rule>", by("-тест x\n", change(1, ban.Banned, "203.0.113.7/32")), []string{"hash insert/_____x_"}},
+		{"hash insert/u/<user>@<domain>", many, newest},
+		{"hash <", change(1, ban.Banned, "203.0.113.7/32"), []string{"hash <"}},
+	} {
+		p := newPBX(t, esltest.Options{})
+		a := p.act(t, fmt.Sprintf("command = %q", test.command))
+		apply(t, a, test.change)
+		p.expect(t, test.want...)
+		if n := a.Tally().Sent; n != uint64(len(test.want)) {
+			t.Errorf("%s: %d were counted", test.command, n)
+		}
+	}
+}
+
+// attacks are values that a caller may have the switch report.
+var attacks = []string{
+	"x\n\napi fsctl shutdown", "x\r\n\r\nexit\r\n\r\n", "x y", "$(reboot)", "`reboot`", "'", `"`, `\n`, "${system(x)}", "a/b", "a|b",
+	"a;b", "a,b", "^^:a:b", "-bleg", "\x00", "\x1b[31m", "\u0085", "\u2028", "é", "\xff", "%0a", "@", "a@b@c", "", strings.Repeat("a", 64<<10),
+	"-ERR",
+}
+
+func TestAttackValues(t *testing.T) {
+	for _, value := range attacks {
+		for _, e := range []ban.Evidence{used(value, "pbx.example", "203.0.113.7"), used("1000", value, "203.0.113.7")} {
+			p := newPBX(t, esltest.Options{})
+			p.channels = []channel{{UUID: value, IP: "203.0.113.7", PresenceID: value}}
+			p.registrations = []registration{
+				{User: e.User, Realm: e.Domain, CallID: value, URL: "sofia/internal/x", IP: "203.0.113.7"},
+			}
+			for _, body := range []string{`hangup = "user"`, `hangup = "ip"`, `flush_registration = "user"`, `flush_registration = "ip"`, `command = "hash insert/<user>/<domain>"`} {
+				a := p.act(t, body)
+				if err := a.Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32", e))); err != nil {
+					t.Errorf("%.40q: %s: %v", value, body, err)
+				}
+				if _, warnings := a.Report(t.Context()); strings.ContainsAny(strings.Join(warnings, ""), "\n\x1b\x00") {
+					t.Errorf("%.40q: a report with control characters", value)
+				}
+			}
+			for _, line := range p.sent() {
+				if value != "" && value != "@" && strings.Contains(line, value) {
+					t.Errorf("%.40q was sent: %.100q", value, line)
+				}
+			}
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	p.override["hash"] = "-ERR permission denied\n"
+	p.channels = someCalls()[:1]
+	a := p.act(t, `
+		hangup  = "ip"
+		command = "hash insert/<ip>"`)
+	b := batch(change(1, ban.Banned, "203.0.113.7/32"), change(2, ban.Banned, "203.0.113.8/32"))
+	err := a.Apply(t.Context(), b)
+	var refusal *esl.Refusal
+	if !errors.As(err, &refusal) || !strings.Contains(err.Error(), "hash insert/203.0.113.7: refused: -ERR permission denied") || !strings.Contains(err.Error(), "203.0.113.8") {
+		t.Error(err)
+	}
+	sent := append(kills(1), "hash insert/203.0.113.7", "hash insert/203.0.113.8")
+	p.expect(t, sent...)
+	if _, warnings := a.Report(t.Context()); len(warnings) != 1 || !strings.Contains(warnings[0], "permission denied") || strings.Contains(warnings[0], "\n") {
+		t.Errorf("%q", warnings)
+	}
+	// It comes again, and is not sent again: the answer was clear.
+	if err := a.Apply(t.Context(), b); err != nil {
+		t.Error(err)
+	}
+	p.expect(t, sent...)
+	if tally := a.Tally(); tally.Refused != 2 || tally.HungUp != 1 {
+		t.Errorf("%+v", tally)
+	}
+}
+
+func TestManyRefusals(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	p.override["uuid_kill"] = "-ERR permission denied\n"
+	for n := range 100 {
+		p.channels = append(p.channels, channel{UUID: uuid(n), IP: "203.0.113.7"})
+	}
+	err := p.act(t, `hangup = "ip"`).Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32")))
+	if err == nil || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "and 95 more were refused") {
+		t.Error(err)
+	}
+}
+
+// TestOddProfile lists a registration at a profile that cannot be named in a command.
+func TestOddProfile(t *testing.T) {
+	for _, profile := range []string{"", "a b", "-x", "x\n", strings.Repeat("a", maxValue+1)} {
+		p := newPBX(t, esltest.Options{})
+		p.registrations = []registration{{User: "1", Realm: "r", URL: "sofia/" + profile + "/x", IP: "203.0.113.7"}}
+		a := p.act(t, `flush_registration = "ip"`)
+		apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
+		p.expect(t)
+		if n := a.Tally().Unsent; n != 1 {
+			t.Errorf("%q: %d not sent", profile, n)
+		}
+	}
+}
+
+// TestUnknownProfile is answered in words that are no -ERR.
+func TestUnknownProfile(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	p.registrations = []registration{{User: "1", Realm: "r", URL: "sofia/external/x", IP: "203.0.113.7"}}
+	err := p.act(t, `flush_registration = "ip"`).Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32")))
+	if err == nil || !strings.Contains(err.Error(), "Invalid Profile [external]") {
+		t.Error(err)
+	}
+}
+
+func TestBadListing(t *testing.T) {
+	for _, answer := range []string{"-ERR no database\n", "nonsense", `{"rows":3}`, "[", `{"rows":[{"uuid":3}]}`} {
+		p := newPBX(t, esltest.Options{})
+		p.override["show"] = answer
+		for _, body := range []string{`hangup = "ip"`, `flush_registration = "ip"`} {
+			if err := p.act(t, body).Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32"))); answer != `{"rows":[{"uuid":3}]}` && err == nil {
+				t.Errorf("%q was taken for a list", answer)
+			}
+		}
+		p.expect(t)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		options esltest.Options
+		kind    error
+	}{
+		{"password", esltest.Options{Password: "another"}, esl.ErrAuthRefused},
+		{"access list", esltest.Options{RefuseACL: true}, esl.ErrACLRefused},
+	} {
+		p := newPBX(t, test.options)
+		a := p.act(t, `hangup = "ip"`)
+		err := a.Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32")))
+		if !errors.Is(err, test.kind) || strings.Contains(err.Error(), "ClueCon") {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if _, warnings := a.Report(t.Context()); len(warnings) != 1 || strings.Contains(warnings[0], "ClueCon") {
+			t.Errorf("%s: %q", test.name, warnings)
+		}
+		// What asks for nothing needs no switch.
+		apply(t, a, change(2, ban.Expired, "203.0.113.7/32"))
+	}
+}
+
+// TestDyingSwitch breaks the connection among the commands: what was answered is
+// not sent again, and the rest is.
+func TestDyingSwitch(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	p.channels = someCalls()[:1]
+	dying := true
+	p.before = func(command string) {
+		if dying && command == "hash insert/203.0.113.8" {
+			dying = false
+			p.Drop()
+		}
+	}
+	a := p.act(t, `
+		hangup  = "ip"
+		command = "hash insert/<ip>"`)
+	b := batch(change(1, ban.Banned, "203.0.113.7/32"), change(2, ban.Banned, "203.0.113.8/32"), change(3, ban.Banned, "203.0.113.9/32"))
+	if err := a.Apply(t.Context(), b); !errors.Is(err, esl.ErrClosed) {
+		t.Error(err)
+	}
+	b.Now = b.Now.Add(time.Second)
+	if err := a.Apply(t.Context(), b); err != nil {
+		t.Error(err)
+	}
+	p.expect(t, append(kills(1), "hash insert/203.0.113.7", "hash insert/203.0.113.8", "hash insert/203.0.113.8", "hash insert/203.0.113.9")...)
+	if len(a.tried) != 0 || len(a.commanded) != 0 {
+		t.Errorf("it still remembers %v and %v", a.tried, a.commanded)
+	}
+}
+
+// TestSilentSwitch waits no longer than it may for an answer that never comes.
+func TestSilentSwitch(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	p.before = func(string) { p.Freeze() }
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := p.act(t, `hangup = "ip"`).Apply(ctx, batch(change(1, ban.Banned, "203.0.113.7/32")))
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+func TestGivenUp(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	p.channels = someCalls()[:1]
+	a := p.act(t, `hangup = "ip"`)
+	p.Close()
+	b := batch(change(1, ban.Banned, "203.0.113.7/32"))
+	for range 2 {
+		if err := a.Apply(t.Context(), b); !errors.Is(err, esl.ErrUnreachable) {
+			t.Error(err)
+		}
+		b.Now = b.Now.Add(giveUpAfter)
+	}
+	b.Changes = append(b.Changes, change(2, ban.Banned, "203.0.113.8/32"))
+	b.Now = b.Now.Add(time.Second)
+	for range 2 { // the second is young yet, the first is counted once
+		if err := a.Apply(t.Context(), b); !errors.Is(err, esl.ErrUnreachable) {
+			t.Error(err)
+		}
+		if n := a.Tally().GivenUp; n != 1 {
+			t.Errorf("%d given up", n)
+		}
+	}
+	b.Now = b.Now.Add(giveUpAfter + time.Second)
+	if err := a.Apply(t.Context(), b); err != nil || a.Tally().GivenUp != 2 {
+		t.Error(err, a.Tally())
+	}
+}
+
+// TestNoPile gives up at once where very many changes wait for a dead switch.
+func TestNoPile(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	a := p.act(t, `hangup = "ip"`)
+	p.Close()
+	var changes []ban.Change
+	for seq := range uint64(maxWaiting + 1) {
+		changes = append(changes, change(seq+1, ban.Banned, "203.0.113.7/32"))
+	}
+	if err := a.Apply(t.Context(), batch(changes[:maxWaiting]...)); err == nil {
+		t.Error("no error")
+	}
+	if err := a.Apply(t.Context(), batch(changes...)); err != nil || a.Tally().GivenUp != maxWaiting+1 || len(a.tried) != 0 {
+		t.Error(err, a.Tally(), len(a.tried))
+	}
+}
+
+func TestSame(t *testing.T) {
+	s := esl.Switch{Address: "127.0.0.1:8021", Password: "a"}
+	a := at(t, s, `hangup = "ip"`)
+	if !a.Same(at(t, s, `hangup = "ip"`)) {
+		t.Error("it differs from itself")
+	}
+	s.Password = "b"
+	for name, other := range map[string]any{"password": at(t, s, `hangup = "ip"`), "words": at(t, a.config.at, `hangup = "user"`), "kind": "x"} {
+		if a.Same(other) {
+			t.Errorf("another %s is the same", name)
+		}
+	}
+}
+
+func TestReportIsQuiet(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	a := p.act(t, `hangup = "ip"`)
+	apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
+	if critical, warnings := a.Report(t.Context()); !slices.Equal(append(critical, warnings...), []string(nil)) {
+		t.Errorf("%q, %q", critical, warnings)
+	}
+}

@@ -1,0 +1,210 @@
+package esl
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclparse"
+)
+
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // what is logged, callers wrote
+	m.Run()
+}
+
+// A pbx is a switch with calls and registrations, which does with them what
+// FreeSWITCH does.
+type pbx struct {
+	*esltest.Switch
+	mu            sync.Mutex // guards what follows
+	channels      []channel
+	registrations []registration
+	hash          []string
+	before        func(command string) // called for every command
+	override      map[string]string    // answers by the beginning of a command
+}
+
+func newPBX(t testing.TB, options esltest.Options) *pbx {
+	p := &pbx{override: map[string]string{}}
+	options.API = p.api
+	p.Switch = esltest.Start(t, options)
+	return p
+}
+
+func (p *pbx) api(command string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.before != nil {
+		p.before(command)
+	}
+	for start, answer := range p.override {
+		if strings.HasPrefix(command, start) {
+			return answer
+		}
+	}
+	words := strings.Split(command, " ")
+	switch {
+	case command == "show channels as json":
+		return listing(p.channels)
+	case command == "show registrations as json":
+		return listing(p.registrations)
+	case words[0] == "uuid_kill" && len(words) == 3 && words[2] == "CALL_REJECTED":
+		for i := range p.channels {
+			if p.channels[i].UUID == words[1] {
+				p.channels = slices.Delete(p.channels, i, i+1)
+				return "+OK\n"
+			}
+		}
+		return "-ERR No such channel!\n"
+	case strings.HasPrefix(command, "sofia profile ") && len(words) >= 4 && words[3] == "flush_inbound_reg":
+		if words[2] != "internal" {
+			return fmt.Sprintf("Invalid Profile [%s]\n", words[2])
+		}
+		return p.flush(words[4:])
+	case words[0] == "hash" && len(words) == 2:
+		p.hash = append(p.hash, words[1])
+		return "+OK\n"
+	}
+	return fmt.Sprintf("-ERR %s Command not found!\n", words[0])
+}
+
+// flush follows sofia_reg_expire_call_id, also into its traps.
+func (p *pbx) flush(args []string) string {
+	if len(args) == 0 || args[0] == "reboot" {
+		p.registrations = nil
+		return "+OK flushing all registrations\n"
+	}
+	user, host, isAccount := strings.Cut(args[0], "@")
+	if !isAccount {
+		user, host = "", args[0]
+	}
+	p.registrations = slices.DeleteFunc(p.registrations, func(r registration) bool {
+		return r.CallID == args[0] || r.Realm == host && (user == "" || r.User == user)
+	})
+	return "+OK flushing all registrations matching specified call_id\n"
+}
+
+func listing[T any](rows []T) string {
+	if len(rows) == 0 {
+		return `{"row_count":0}`
+	}
+	text, err := json.Marshal(map[string]any{"row_count": len(rows), "rows": rows})
+	if err != nil {
+		panic(err) // strings can always be written
+	}
+	return string(text)
+}
+
+// sent is every api command that came in, but for the lists.
+func (p *pbx) sent() []string {
+	var sent []string
+	for _, command := range p.Commands() {
+		if strings.HasPrefix(command, "api ") && !strings.HasPrefix(command, "api show ") {
+			sent = append(sent, strings.TrimPrefix(command, "api "))
+		}
+	}
+	return sent
+}
+
+func (p *pbx) expect(t *testing.T, want ...string) {
+	t.Helper()
+	if got := p.sent(); !slices.Equal(got, want) {
+		t.Errorf("sent:\n%q\nwant:\n%q", got, want)
+	}
+}
+
+// uuid makes the nth name of a channel.
+func uuid(n int) string { return fmt.Sprintf("0ea680a1-b96e-4bb6-9c1b-%012x", n) }
+
+// A fakeSource is a source of the kind that takes commands.
+type fakeSource struct {
+	plugin.Source
+	at esl.Switch
+}
+
+func (f fakeSource) Switch() esl.Switch { return f.at }
+
+// A deafSource is a source of another kind.
+type deafSource struct{}
+
+func (deafSource) Vocabulary() plugin.Vocabulary { return plugin.Vocabulary{} }
+
+func (deafSource) Replay(context.Context, plugin.Recording, map[string]bool, func(*event.Event) error) (plugin.Stats, error) {
+	return plugin.Stats{}, io.EOF
+}
+
+func decodeBlock(t testing.TB, name, body string, at esl.Switch) (plugin.Action, hcl.Diagnostics) {
+	t.Helper()
+	parser := hclparse.NewParser()
+	parse := parser.ParseHCL
+	if strings.HasSuffix(name, ".json") {
+		parse = parser.ParseJSON
+	}
+	file, diags := parse([]byte(body), name)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return Kind.New(file.Body, plugin.ActionEnv{Name: "esl.fraud", Sources: map[string]plugin.Source{
+		"esl.pbx": fakeSource{at: at}, "log.freeswitch": deafSource{},
+	}})
+}
+
+// act makes an action on the switch, whose second look follows at once.
+func (p *pbx) act(t testing.TB, body string) *Action {
+	t.Helper()
+	return at(t, esl.Switch{Address: p.Addr(), Password: "ClueCon"}, body)
+}
+
+func at(t testing.TB, s esl.Switch, body string) *Action {
+	t.Helper()
+	made, diags := decodeBlock(t, "rules.hcl", "source = source.esl.pbx\n"+body, s)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	a := made.(*Action)
+	a.relist = time.Millisecond
+	return a
+}
+
+var start = time.Date(2026, 11, 22, 21, 45, 0, 0, time.UTC)
+
+// used is evidence that an account was used from an address.
+func used(user, domain, ip string) ban.Evidence {
+	e := ban.Evidence{Time: start, Event: event.Call, User: user, Domain: domain}
+	e.IP, _ = netip.ParseAddr(ip)
+	return e
+}
+
+// change is one about a target, "" for none.
+func change(seq uint64, kind ban.Kind, target string, evidence ...ban.Evidence) ban.Change {
+	c := ban.Change{Kind: kind, At: start, Seq: seq, Ban: ban.Ban{Rule: "toll fraud", Evidence: evidence}}
+	if target != "" {
+		c.Ban.Target = netip.MustParsePrefix(target)
+	}
+	return c
+}
+
+func batch(changes ...ban.Change) ban.Batch { return ban.Batch{Now: start, Changes: changes} }
+
+func apply(t *testing.T, a *Action, changes ...ban.Change) {
+	t.Helper()
+	if err := a.Apply(t.Context(), batch(changes...)); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,142 @@
+package logfile
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+)
+
+// TestForgeryInLogin: what stands in the middle of a verto login is the user's.
+func TestForgeryInLogin(t *testing.T) {
+	const client = caller + ":40000"
+	for _, test := range []struct {
+		name  string
+		write func(s *stage)
+		want  string
+	}{
+		{"an open login", func(s *stage) {
+			s.WriteString(s.header(s.now, "WARNING", "mod_verto.c") + "Login incorrect for user: 1000\n" + s.failure(s.now, victim) + "x domain: pbx\n")
+		}, "forgery of " + victim},
+		{"whose client is told", func(s *stage) {
+			s.WriteString(s.header(s.now, "DEBUG", "mod_verto.c") + client + " Starting client thread.\n")
+			s.WriteString(s.header(s.now, "WARNING", "mod_verto.c") + "Login incorrect for user: 1000\n" + s.failure(s.now, victim) + "x domain: pbx\n")
+		}, "forgery of " + victim + " by " + caller},
+		{"whose client is told by a line of another time", func(s *stage) {
+			s.WriteString(s.header(s.now.Add(-time.Second), "DEBUG", "mod_verto.c") + client + " Starting client thread.\n")
+			s.WriteString(s.header(s.now, "WARNING", "mod_verto.c") + "Login incorrect for user: 1000\n" + s.failure(s.now, victim) + "x domain: pbx\n")
+		}, "forgery of " + victim},
+		{"a login that seems to end, with another stamp", func(s *stage) {
+			s.WriteString(s.header(s.now, "WARNING", "mod_verto.c") + "Login incorrect for user: 1 domain: y\n" + s.failure(s.now.Add(-time.Second), victim))
+			s.WriteString(s.header(s.now.Add(-time.Second), "DEBUG", "x.c") + "z domain: pbx\n")
+		}, "forgery of " + victim},
+		{"true, behind a whole login", func(s *stage) {
+			s.WriteString(s.header(s.now, "WARNING", "mod_verto.c") + "Login incorrect for user: 1000 domain: pbx\n" + s.failure(s.now, victim))
+		}, "auth_failure " + victim},
+		{"true, behind a login that a caller invented", func(s *stage) {
+			s.opens(session, caller, "x\n"+strings.TrimSpace(s.header(s.now, "WARNING", "mod_verto.c")+"Login incorrect for user: 1000"))
+			s.WriteString(s.failure(s.now, victim))
+			s.goesOn(session, 20)
+		}, "auth_failure " + victim},
+	} {
+		s := newStage()
+		test.write(s)
+		got := strings.TrimPrefix(s.kinds(builtinSource()), "verto_login_failure invalid IP, ")
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// TestForgeryInTrace: what stands in a packet is the sender's. The packet tells how
+// long it is.
+func TestForgeryInTrace(t *testing.T) {
+	const head = "recv %d bytes from udp/[%s]:44287 at %s:\n------------------------------------------------------------------------\n"
+	packet := func(s *stage, at time.Time, body string) string {
+		text := "MESSAGE sip:1001@pbx SIP/2.0\nContent-Length: 300\n\n" + body
+		return fmt.Sprintf(head, len(text)+strings.Count(text, "\n"), caller, at.Format("15:04:05.000000")) + text
+	}
+	for _, test := range []struct {
+		name  string
+		write func(s *stage)
+		want  string
+	}{
+		{"a forged line", func(s *stage) {
+			s.WriteString(packet(s, s.now, s.failure(s.now.Add(time.Second), victim)))
+		}, "forgery of " + victim + " by " + caller},
+		{"of the packet's time", func(s *stage) {
+			s.WriteString(packet(s, s.now, s.failure(s.now, victim)))
+		}, "forgery of " + victim},
+		{"in another zone's time", func(s *stage) {
+			s.WriteString(packet(s, s.now.Add(-5*time.Hour-30*time.Minute), s.failure(s.now, victim)))
+		}, "forgery of " + victim},
+		{"behind a head that the sender wrote", func(s *stage) {
+			inner := fmt.Sprintf(head, 5000, bystander, "11:22:33.000000")
+			s.WriteString(packet(s, s.now, inner+s.failure(s.now.Add(time.Second), victim)))
+		}, "forgery of " + victim},
+		{"true, behind the packet", func(s *stage) {
+			s.WriteString(packet(s, s.now, "") + "\n\n" + s.failure(s.now.Add(time.Second), victim))
+		}, "auth_failure " + victim},
+	} {
+		s := newStage()
+		test.write(s)
+		if got := s.kinds(builtinSource()); got != test.want {
+			t.Errorf("%s: %s, want %s in\n%s", test.name, got, test.want, s.String())
+		}
+	}
+}
+
+func TestParseReceived(t *testing.T) {
+	r, ok := parseReceived("recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:")
+	if !ok || r.length != 350 || r.sender.String() != "192.0.2.205" || r.at.micro != 495001 {
+		t.Errorf("%+v, %v", r, ok)
+	}
+	r, ok = parseReceived("recv 1 bytes from tcp/[2001:db8::5]:1 at 22:17:45.495001:")
+	if !ok || r.sender.String() != "2001:db8::5" {
+		t.Errorf("%+v, %v", r, ok)
+	}
+	for _, line := range []string{
+		"", "recv ", "recv 1 bytes from udp/[", "recv 1 bytes from udp/[x]:1 at 1", "recv 1 bytes from udp/[192.0.2.205]:44287 at 22:17:45",
+		"send 350 bytes to udp/[192.0.2.205]:44287 at 22:17:45.495001:", "recv 1 bytes from udp/[192.0.2.205]:70000 at 22:17:45.495001:",
+	} {
+		if r, ok := parseReceived(line); ok {
+			t.Errorf("%q: %+v", line, r)
+		}
+	}
+}
+
+func FuzzParseReceived(f *testing.F) {
+	f.Add("recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:")
+	f.Fuzz(func(t *testing.T, line string) {
+		if r, ok := parseReceived(line); ok && (!r.sender.IsValid() || r.length < 0) {
+			t.Errorf("%q: %+v", line, r)
+		}
+	})
+}
+
+// TestSender: in a log that must be corroborated, an event tells whose request
+// FreeSWITCH was logging just before, if that is certain.
+func TestSender(t *testing.T) {
+	source := builtinSource()
+	source.detect, source.witness.ref = false, "esl.pbx"
+	s := newStage()
+	s.goesOn(session, 20)
+	s.opens(session, caller, "x")
+	s.WriteString(s.failure(s.now.Add(time.Hour), victim)) // for the witness to judge
+	s.goesOn(session, 20)
+	for range 20 {
+		s.WriteString(s.header(s.now, "DEBUG", "mod_x.c") + "Some line that means nothing, and goes on for a while so that it is long\n")
+	}
+	s.WriteString(s.failure(s.now, bystander))
+	var got []string
+	for _, e := range source.collect(strings.NewReader(s.String()), time.Time{}, nil, defaultSizes()).events {
+		if e.Name == event.AuthFailure {
+			got = append(got, fmt.Sprint(e.IP, " after ", e.Sender))
+		}
+	}
+	if want := victim + " after " + caller + ", " + bystander + " after invalid IP"; strings.Join(got, ", ") != want {
+		t.Errorf("%s, want %s", strings.Join(got, ", "), want)
+	}
+}
