@@ -6,9 +6,10 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 1m
 export CGO_ENABLED ?= 0
+export RECORDINGS
 
 .DEFAULT_GOAL := help
-.PHONY: help build run replay test test-kernel figures soak race lint bench fuzz clean
+.PHONY: help build run replay score test test-kernel figures soak race lint bench fuzz clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +23,9 @@ run: build ## run the daemon on a recorded attack: as root with a firewall in a 
 replay: build ## run the shipped rules over the same recording, dry
 	./$(BINARY) replay --rules rules.d examples/recorded-attack/security.log.2.gz \
 		examples/recorded-attack/security.log.1.gz examples/recorded-attack/security.log.gz
+
+score: ## print how the shipped rules do on the recorded attack, or on RECORDINGS=/path
+	$(GO) test -count=1 -run '^TestScore$$' -v ./cmd/freeswitch-security
 
 test: ## run all tests that need nothing but Go
 	$(GO) test ./...

@@ -33,8 +33,8 @@ var _ admin.Guard = (*Guard)(nil)
 const share = 500
 
 // between has f called on the goroutine that counts, between two events, and
-// returns when it is done. What it decided is in the hands of the firewall by
-// then, and not yet durable.
+// returns when it is done. What it decided is about to be handed to the firewall,
+// and not yet durable.
 func (e *Engine) between(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
@@ -73,6 +73,9 @@ func (g *Guard) Block(ctx context.Context, orders []ban.Order) ([]admin.Outcome,
 	why := w.settled(ctx)
 	for i := range outcomes {
 		o := &outcomes[i]
+		if o.Why != "" {
+			continue
+		}
 		o.Applied = why == "" && (o.Change != nil || o.Refusal.Standing != nil)
 		if o.Why = why; o.Change == nil && o.Refusal.Standing == nil {
 			o.Why = o.Refusal.Reason
@@ -87,10 +90,13 @@ func (g *Guard) order(o ban.Order) (out admin.Outcome) {
 		o.Terms = []ban.Term{g.cfg.Security.BlockDuration}
 	}
 	out.Change, out.Refusal = g.ledger.Enter(o, g.now)
-	if out.Refusal != nil {
-		g.decide(refused(out.Refusal))
-	} else {
+	if out.Refusal == nil {
 		g.decide(banned(out.Change))
+		return out
+	}
+	g.decide(refused(out.Refusal))
+	if s := out.Refusal.Standing; s != nil && s.Author == ban.ByRule && !g.cfg.Security.AutoBlock {
+		out.Why = "a rule has banned it already, and rules may not block: security.auto_block_enabled is false"
 	}
 	return out
 }
@@ -114,9 +120,12 @@ func (g *Guard) Unblock(ctx context.Context, r admin.Release) (out admin.Release
 	if err == nil {
 		err = g.durable(ctx)
 	}
+	if err != nil {
+		return out, err
+	}
 	out.Why = w.settled(ctx)
 	out.Applied = out.Why == ""
-	return out, err
+	return out, nil
 }
 
 // Covering implements [admin.Guard].

@@ -16,7 +16,8 @@ type live struct {
 	follows follows
 	runs    runs
 	saver   *saver
-	unsure  bool // the ledger does not know what an earlier run left standing
+	handed  uint64 // the number of the latest change that the saver knows to be there
+	unsure  bool   // the ledger does not know what an earlier run left standing
 }
 
 // inFlight is how many reports may wait for the core. A log file is its own
@@ -47,8 +48,7 @@ func (l *live) reload(e *Engine) {
 // own, and one that is stamped in the future counts as now. What stands in the
 // kernel is left standing.
 //
-// It returns what failed until the end: an action that did not work, or the only
-// sources.
+// It returns what failed until the end: an action that did not work.
 func (e *Engine) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -79,7 +79,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		case end := <-e.live.follows.ended:
 			e.takeUntil(end.follow.done) // what it had reported before
 			if e.live.follows.gone(e, end) {
-				return end.err
+				return nil
 			}
 		case do := <-e.live.asked:
 			e.advance(time.Now())
@@ -152,9 +152,12 @@ func (e *Engine) take(r report) {
 func (e *Engine) commit() {
 	e.retrust()
 	e.ledger.Publish()
-	if len(e.untold) == 0 && len(e.live.follows.moved) == 0 {
+	seq := e.ledger.Seq()
+	// What became of a feed's bans is told by no verdict.
+	if len(e.untold) == 0 && len(e.live.follows.moved) == 0 && seq == e.live.handed {
 		return
 	}
+	e.live.handed = seq
 	e.live.saver.hand(e.untold, e.live.follows.moved)
 	clear(e.untold)
 	e.untold = e.untold[:0]

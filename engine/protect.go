@@ -167,12 +167,17 @@ func some(names []string) string {
 	return strings.Join(names[:maxNamed], ", ") + ", …"
 }
 
-// failedAccounts names the accounts that were tried, in the order of their first
-// attempts.
+// refusals are the events that say that an account failed. A challenge, or a call that
+// was left to hang, takes one packet with any sender and any account in it: such
+// evidence may name forty accounts, and takes no protection away.
+var refusals = []string{event.AuthFailure, event.UnknownUser, event.VertoLoginFailure}
+
+// failedAccounts names the accounts that failed, in the order of their first
+// failures.
 func failedAccounts(evidence []ban.Evidence) []string {
 	var names []string
 	for _, e := range evidence {
-		if e.User == "" {
+		if e.User == "" || !slices.Contains(refusals, e.Event) {
 			continue
 		}
 		if name := known.Account(e.User, e.Domain); !slices.Contains(names, name) {

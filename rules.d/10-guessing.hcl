@@ -7,9 +7,14 @@
 # FreeSWITCH reports an unknown user in two lines, and so it does an address that the
 # user's own access list refuses. The first line counts; the second is a repeat.
 #
+# A failure takes a nonce that FreeSWITCH gave out, but not one that it gave to the same
+# address: whoever can forge UDP can make others fail. Hence the short first ban and the
+# brake, which is far above what a botnet of one's own customers would be.
+#
 # It cannot see guessing by MESSAGE or SUBSCRIBE, which FreeSWITCH does not report.
+# In the log it needs `log-auth-failures`.
 rule "password guessing" {
-  on    = [source.log.freeswitch]
+  on    = [source.esl.pbx, source.log.freeswitch]
   match = <<-EOT
     event in ['auth_failure', 'unknown_user']
     or event == 'acl_reject' and message contains 'Rejected by user acl'
@@ -23,6 +28,11 @@ rule "password guessing" {
   ban {
     for    = ["10m", "2h", "7d"]
     forget = "30d"
+  }
+
+  brake {
+    bans   = 1000
+    within = "10m"
   }
 
   test "five failures in eighty seconds" {
@@ -55,8 +65,9 @@ rule "password guessing" {
 
   test "as FreeSWITCH writes it" {
     given {
-      line  = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.45"
-      times = 5
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.45"
+      times  = 5
     }
     bans = { "203.0.113.45" = "10m" }
   }
@@ -81,11 +92,12 @@ rule "password guessing" {
 
   test "refused by the user's access list" {
     given {
-      line  = <<-EOT
+      source = source.log.freeswitch
+      line   = <<-EOT
         2026-11-22 22:17:30.501844 18.50% [WARNING] sofia_reg.c:3275 IP 203.0.113.60 Rejected by user acl [trusted] and no proxy acl present
         2026-11-22 22:17:30.501844 18.50% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1018@10.77.0.10] from ip 203.0.113.60
       EOT
-      times = 4
+      times  = 4
     }
     bans = {}
   }
@@ -148,13 +160,79 @@ rule "password guessing" {
   }
 }
 
+# The patient one: twenty failures in twelve hours, never five in ten minutes. A phone
+# with an old password that nobody attends to looks the same; where others are
+# registered behind the same address, it is told of and not banned.
+rule "slow password guessing" {
+  on    = [source.esl.pbx, source.log.freeswitch]
+  match = <<-EOT
+    event in ['auth_failure', 'unknown_user']
+    or event == 'acl_reject' and message contains 'Rejected by user acl'
+  EOT
+
+  threshold {
+    count  = 20
+    within = "12h"
+  }
+
+  ban {
+    for    = ["1h", "1d", "7d"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 1000
+    within = "10m"
+  }
+
+  test "one password every half hour" {
+    given {
+      event = "auth_failure"
+      user  = "1000"
+      ip    = "203.0.113.7"
+      times = 20
+      every = "30m"
+    }
+    bans = { "203.0.113.7" = "1h" }
+  }
+
+  test "a registered phone beside one with an old password" {
+    given {
+      event  = "registered"
+      user   = "1001"
+      ip     = "203.0.113.7"
+      fields = { expires = "86400" }
+    }
+    given {
+      event = "auth_failure"
+      user  = "1000"
+      ip    = "203.0.113.7"
+      times = 20
+      every = "30m"
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "somebody who mistypes his password twice every morning" {
+    given {
+      event = "auth_failure"
+      user  = "1000"
+      ip    = "203.0.113.7"
+      times = 14
+      every = "12h"
+    }
+    bans = {}
+  }
+}
+
 # One password tried on many accounts: five accounts in an hour, however slowly. It
 # bans for longer than plain guessing, since no phone does it by mistake.
 #
 # An office with five phones whose password was changed on the same day would look
-# the same from outside: trust its address, or correct the phones.
+# the same from outside: trust its address, or correct the phones. In the log, a
+# failure by INVITE tells no account.
 rule "password spraying" {
-  on    = [source.log.freeswitch]
+  on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'auth_failure'"
 
   threshold {
@@ -166,6 +244,11 @@ rule "password spraying" {
   ban {
     for    = ["1h", "1d", "7d"]
     forget = "30d"
+  }
+
+  brake {
+    bans   = 1000
+    within = "10m"
   }
 
   test "five accounts, ten minutes apart" {
@@ -186,6 +269,44 @@ rule "password spraying" {
       ip    = "203.0.113.7"
       times = 50
       every = "1m"
+    }
+    bans = {}
+  }
+}
+
+# Logins of browsers (mod_verto) that were refused. They come over TCP, so that nobody
+# can send them in another's name. FreeSWITCH's log tells no address of them.
+rule "verto guessing" {
+  on    = [source.esl.pbx]
+  match = "event == 'verto_login_failure'"
+
+  threshold {
+    count  = 5
+    within = "10m"
+  }
+
+  ban {
+    for    = ["10m", "2h", "7d"]
+    forget = "30d"
+  }
+
+  test "five logins refused" {
+    given {
+      event = "verto_login_failure"
+      user  = "1003"
+      ip    = "203.0.113.7"
+      times = 5
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "a browser with an old password, once in a while" {
+    given {
+      event = "verto_login_failure"
+      user  = "1003"
+      ip    = "203.0.113.7"
+      times = 20
+      every = "3m"
     }
     bans = {}
   }

@@ -1,12 +1,13 @@
 # Attacks on the list of accounts: which extensions exist here?
 
 # Credentials for five accounts that do not exist, in ten minutes. FreeSWITCH writes
-# "Can't find user" whatever its log settings are.
+# "Can't find user" whatever its log settings are, and has no event for it: over the
+# event socket it comes with the records of the log.
 #
 # A phone that is set up with the wrong domain is refused in the same words, but it
 # asks for one account only.
 rule "extension enumeration" {
-  on    = [source.log.freeswitch]
+  on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'unknown_user'"
 
   threshold {
@@ -20,15 +21,22 @@ rule "extension enumeration" {
     forget = "30d"
   }
 
+  brake {
+    bans   = 1000
+    within = "10m"
+  }
+
   test "five extensions that do not exist" {
     given {
-      event = "unknown_user"
-      user  = "10<n>"
-      ip    = "203.0.113.7"
-      times = 4
+      source = source.log.freeswitch
+      event  = "unknown_user"
+      user   = "10<n>"
+      ip     = "203.0.113.7"
+      times  = 4
     }
     given {
-      line = <<-EOT
+      source = source.log.freeswitch
+      line   = <<-EOT
         2026-11-22 22:14:12.021838 0.03% [WARNING] sofia_reg.c:3210 Can't find user [836@10.77.0.10] from 203.0.113.7
         You must define a domain called '10.77.0.10' in your directory and add a user with the id="836" attribute
         and you must configure your device to use the proper domain in its authentication credentials.
@@ -49,15 +57,147 @@ rule "extension enumeration" {
   }
 }
 
+# Scanners speak to the bare address of the switch; phones are set up with its name.
+# Three times an unknown user at an address, and not at a domain, is enough. Where the
+# domain is the address itself, as FreeSWITCH sets it up at first, it catches the same
+# as the rule above and a little sooner.
+#
+# A phone that is set up with the address instead of the name is caught as well.
+rule "registration to the bare IP" {
+  on    = [source.esl.pbx, source.log.freeswitch]
+  match = "event == 'unknown_user' and domain matches `^([0-9]{1,3}[.]){3}[0-9]{1,3}$|:`"
+
+  threshold {
+    count  = 3
+    within = "10m"
+  }
+
+  ban {
+    for    = ["10m", "2h", "7d"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 1000
+    within = "10m"
+  }
+
+  test "three accounts at the address" {
+    given {
+      event  = "unknown_user"
+      user   = "10<n>"
+      domain = "198.51.100.1"
+      ip     = "203.0.113.7"
+      times  = 3
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "an IPv6 address" {
+    given {
+      event  = "unknown_user"
+      user   = "10<n>"
+      domain = "[2001:db8::1]"
+      ip     = "203.0.113.7"
+      times  = 3
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "a phone with the wrong name of the domain" {
+    given {
+      event  = "unknown_user"
+      user   = "1000"
+      domain = "1.pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 4
+    }
+    bans = {}
+  }
+
+  test "an account that exists, and two typos" {
+    given {
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "198.51.100.1"
+      ip     = "203.0.113.7"
+      times  = 4
+    }
+    bans = {}
+  }
+}
+
+# Names that attack tools try and nobody here has. Only an account that FreeSWITCH does
+# not know counts, so that none of your own can be caught by a name in this list. Add
+# extensions that look real and are free, such as '1234'. The second attempt bans, not
+# the first: one line may be a slip.
+rule "honeypot extension" {
+  on    = [source.esl.pbx, source.log.freeswitch]
+  match = <<-EOT
+    event == 'unknown_user' and lower(user) in [
+      'admin', 'administrator', 'anonymous', 'asterisk', 'default', 'demo', 'freeswitch',
+      'guest', 'null', 'pbx', 'root', 'sip', 'sipvicious', 'support', 'test', 'tester',
+      'trunk', 'user', 'voip',
+    ]
+  EOT
+
+  threshold {
+    count  = 2
+    within = "1h"
+  }
+
+  ban {
+    for    = ["1h", "1d", "7d"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 100
+    within = "10m"
+  }
+
+  test "admin, then Test" {
+    given {
+      event = "unknown_user"
+      user  = "admin"
+      ip    = "203.0.113.7"
+    }
+    given {
+      event = "unknown_user"
+      user  = "Test"
+      ip    = "203.0.113.7"
+      at    = "50m"
+    }
+    bans = { "203.0.113.7" = "1h" }
+  }
+
+  test "one slip, and an account of that name which exists" {
+    given {
+      event = "unknown_user"
+      user  = "test"
+      ip    = "203.0.113.7"
+    }
+    given {
+      event = "auth_failure"
+      user  = "test"
+      ip    = "203.0.113.7"
+      times = 3
+    }
+    bans = {}
+  }
+}
+
 # Requests without credentials for forty different accounts within a minute: what a
 # scanner does before it guesses. FreeSWITCH answers each with a challenge, and a
-# challenge is ordinary traffic, so nothing but the number of accounts tells.
+# challenge is ordinary traffic, so nothing but the number of accounts tells. An event
+# does not say REGISTER or INVITE; where it names a destination it is taken for a call.
 #
 # A challenge needs one packet, and whoever can forge the sender of one can forge
-# forty: hence the short ban and the brake. Trust your trunks and large offices.
+# forty: hence the short ban and the brake. An office of forty phones that come back
+# after a power cut is spared, for they are still registered.
 rule "extension scan" {
-  on    = [source.log.freeswitch]
-  match = "event == 'challenge' and method == 'REGISTER'"
+  on    = [source.esl.pbx, source.log.freeswitch]
+  match = "event == 'challenge' and method != 'INVITE' and destination == ''"
 
   threshold {
     distinct = "user"
@@ -83,6 +223,41 @@ rule "extension scan" {
       times  = 40
     }
     bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "in the name of a registered phone" {
+    given {
+      event  = "registered"
+      user   = "1000"
+      ip     = "203.0.113.7"
+      fields = { expires = "3600" }
+    }
+    given {
+      event = "challenge"
+      user  = "10<n>"
+      ip    = "203.0.113.7"
+      times = 40
+      every = "100ms"
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "an office of fifty phones after a power cut" {
+    given {
+      event  = "registered"
+      user   = "10<n>"
+      ip     = "203.0.113.7"
+      fields = { expires = "3600" }
+      times  = 50
+    }
+    given {
+      event = "challenge"
+      user  = "10<n>"
+      ip    = "203.0.113.7"
+      times = 50
+      at    = "10m"
+    }
+    alerts = ["203.0.113.7"]
   }
 
   test "one account, challenged all day" {

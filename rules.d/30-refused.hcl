@@ -1,10 +1,12 @@
-# Addresses that an access list of FreeSWITCH refused.
+# Addresses that an access list of FreeSWITCH refused. There are no events for it: over
+# the event socket it comes with the records of the log.
 
 # A REGISTER or INVITE from an address that no list of the profile or user allows.
 # Needs `apply-register-acl` or `apply-inbound-acl` (with auth-calls=false) in the
-# profile, or `auth-acl` for the user.
+# profile, or `auth-acl` for the user. One forged packet is one rejection: hence the short
+# first ban and the brake.
 rule "acl rejection" {
-  on    = [source.log.freeswitch]
+  on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'acl_reject'"
 
   threshold {
@@ -13,17 +15,23 @@ rule "acl rejection" {
   }
 
   ban {
-    for    = ["1h", "1d", "7d"]
+    for    = ["10m", "2h", "7d"]
     forget = "30d"
+  }
+
+  brake {
+    bans   = 100
+    within = "10m"
   }
 
   test "five calls to a closed trunk" {
     given {
-      line  = "2026-11-22 22:15:41.241852 57.53% [WARNING] sofia.c:10679 IP 203.0.113.6 Rejected by acl \"trusted\""
-      times = 5
-      every = "1m"
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:15:41.241852 57.53% [WARNING] sofia.c:10679 IP 203.0.113.6 Rejected by acl \"trusted\""
+      times  = 5
+      every  = "1m"
     }
-    bans = { "203.0.113.6" = "1h" }
+    bans = { "203.0.113.6" = "10m" }
   }
 
   test "a carrier that fails over to a wrong profile now and then" {
@@ -38,9 +46,11 @@ rule "acl rejection" {
 }
 
 # Someone outside the access list who knocks at the event socket. Nobody does so by
-# accident three times; with an open socket he would own the switch.
+# accident three times; with an open socket he would own the switch. It comes over TCP,
+# so that nobody can do it in another's name. Needs `apply-inbound-acl` in
+# event_socket.conf; a wrong password FreeSWITCH reports to nobody.
 rule "event socket" {
-  on    = [source.log.freeswitch]
+  on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'esl_denied'"
 
   threshold {
@@ -55,8 +65,9 @@ rule "event socket" {
 
   test "three knocks" {
     given {
-      line  = "2026-11-22 22:15:51.961851 71.97% [WARNING] mod_event_socket.c:2682 IP ::ffff:203.0.113.65 Rejected by acl \"esl_clients\""
-      times = 3
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:15:51.961851 71.97% [WARNING] mod_event_socket.c:2682 IP ::ffff:203.0.113.65 Rejected by acl \"esl_clients\""
+      times  = 3
     }
     bans = { "203.0.113.65" = "1d" }
   }
@@ -73,7 +84,7 @@ rule "event socket" {
 # Registrations with an authorization header that is none: broken tools, sent to see
 # what breaks.
 rule "malformed authorization" {
-  on    = [source.log.freeswitch]
+  on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'auth_malformed'"
 
   threshold {
@@ -88,8 +99,9 @@ rule "malformed authorization" {
 
   test "five in a row" {
     given {
-      line  = "2026-11-22 22:16:05.661853 5.17% [ERR] sofia_reg.c:1437 Can not do authorization without a complete header in REGISTER request from 198.51.100.231:56325"
-      times = 5
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:16:05.661853 5.17% [ERR] sofia_reg.c:1437 Can not do authorization without a complete header in REGISTER request from 198.51.100.231:56325"
+      times  = 5
     }
     bans = { "198.51.100.231" = "10m" }
   }

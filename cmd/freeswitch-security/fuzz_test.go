@@ -25,6 +25,7 @@ func FuzzReplay(f *testing.F) {
 		f.Add(whole[at:min(at+2000, len(whole))])
 	}
 	cfg := shipped(f)
+	log := logOf(cfg)
 	f.Fuzz(func(t *testing.T, content []byte) {
 		rec := &recording{paths: []string{"-"}, stdin: bytes.NewReader(content)}
 		var out bytes.Buffer
@@ -38,7 +39,7 @@ func FuzzReplay(f *testing.F) {
 			}
 		}})
 		input := engine.Input{
-			Ref: "log.freeswitch", Source: cfg.Sources[0].Source,
+			Ref: log.Ref, Source: log.Source,
 			Recording: plugin.Recording{Name: "-", R: rec},
 		}
 		if _, err := e.Replay(context.Background(), []engine.Input{input}, nil); err != nil {

@@ -39,12 +39,13 @@ func (a *app) inputs(ctx context.Context, cfg *config.Config, args []string, fal
 		i := slices.IndexFunc(inputs, func(in engine.Input) bool { return in.Ref == source.Ref })
 		if i < 0 {
 			i = len(inputs)
-			recordings = append(recordings, &recording{stdin: a.stdin})
+			recordings = append(recordings, &recording{})
 			inputs = append(inputs, engine.Input{Ref: source.Ref, Source: source.Source})
 		}
 		recordings[i].paths = append(recordings[i].paths, path)
 	}
 	for i, rec := range recordings {
+		rec.stdin = a.stdin // only now: what was sniffed at begins anew
 		inputs[i].Recording = plugin.Recording{Name: strings.Join(rec.paths, ", "), ModTime: rec.modTime(), R: rec}
 	}
 	return inputs, recordings, nil

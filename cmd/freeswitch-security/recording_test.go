@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,24 +16,7 @@ import (
 // unpacked is the recorded log as one piece.
 func unpacked(t testing.TB) []byte {
 	t.Helper()
-	var whole []byte
-	for _, path := range recordedParts() {
-		f, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		unzip, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(unzip)
-		if err != nil {
-			t.Fatal(err)
-		}
-		whole = append(whole, content...)
-	}
-	return whole
+	return joined(t, recordedAttack, "security.log")
 }
 
 // TestAnySplit divides the recording at any byte into any number of files,

@@ -160,15 +160,19 @@ func (l *Ledger) Pass(c Change) *Change {
 	return l.pass(c)
 }
 
-// put brings a ban into force and into the history.
+// put brings a ban into force, and into the history if a rule ordered it: what
+// others order is no offence, and leaves those that are remembered as they are.
 func (l *Ledger) put(b *Ban) {
 	l.bans.Insert(b.Target, b)
+	l.due.add(b.Until, b.Target)
+	if b.Rule == "" {
+		return
+	}
 	h := offences{count: b.Offence, until: b.Until}
 	if b.Forget > 0 && !b.Until.IsZero() {
 		h.forget = b.Until.Add(b.Forget)
 	}
 	l.history[b.Target] = h
-	l.due.add(b.Until, b.Target)
 	l.due.add(h.forget, b.Target)
 }
 
@@ -244,13 +248,30 @@ func (l *Ledger) Lift(target netip.Prefix, reason string, now time.Time, grace t
 	return l.lift(target, reason, now)
 }
 
+// Withdraw ends the ban of exactly this target because who ordered it takes it
+// back. What rules know of its offences stays. It returns nil where no such ban
+// stands.
+func (l *Ledger) Withdraw(target netip.Prefix, reason string, now time.Time) *Change {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.end(target, reason, now)
+}
+
+// lift ends a ban and forgives the offences.
 func (l *Ledger) lift(target netip.Prefix, reason string, now time.Time) *Change {
+	c := l.end(target, reason, now)
+	if c != nil {
+		delete(l.history, target)
+	}
+	return c
+}
+
+func (l *Ledger) end(target netip.Prefix, reason string, now time.Time) *Change {
 	b, ok := l.bans.Get(target)
 	if !ok {
 		return nil
 	}
 	l.bans.Delete(target)
-	delete(l.history, target)
 	return l.note(Change{Kind: Lifted, Ban: *b, At: now, Reason: reason})
 }
 

@@ -97,6 +97,32 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+// What an operator or a list orders is no offence: it neither raises the ladder of
+// rules nor has them forget.
+func TestOnlyRulesCountOffences(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	byHand := order("203.0.113.7", t0, "1m")
+	byHand.Rule = ""
+	mustBan(t, l, byHand)
+	l.Advance(at("1m"))
+	if len(l.history) != 0 {
+		t.Fatalf("%d histories kept", len(l.history))
+	}
+	for i, want := range []string{"10m", "2h"} {
+		o := order("203.0.113.7", at("2m").AddDate(0, 0, 2*i), "10m", "2h")
+		o.Forget = 30 * 24 * time.Hour
+		if b := mustBan(t, l, o); b.Term.String() != want || b.Offence != i+1 {
+			t.Fatalf("ban %d: %s, offence %d", i, b.Term, b.Offence)
+		}
+		l.Advance(o.At.Add(2 * time.Hour))
+		byHand.At = o.At.Add(3 * time.Hour)
+		if b := mustBan(t, l, byHand); b.Offence != i+1 {
+			t.Fatalf("by hand after ban %d: offence %d", i, b.Offence)
+		}
+		l.Advance(o.At.Add(24 * time.Hour))
+	}
+}
+
 func TestPermanentNeverEnds(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	b := mustBan(t, l, order("203.0.113.7", t0, "permanent"))

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"freeswitch-security/engine/event"
 )
@@ -16,6 +17,10 @@ const (
 	// memory is how long a report of the stream is remembered, for a log that is
 	// read later than it was written.
 	memory = time.Minute
+
+	// late is how long after its time a log event may be judged. Later than that, the
+	// program itself stood still, and what the stream said meanwhile is yet to be read.
+	late = 500 * time.Millisecond
 
 	// maxKept bounds the log events that wait, and the reports that are
 	// remembered. Beyond it the oldest is given up.
@@ -41,6 +46,11 @@ type Hearing struct {
 	Records time.Time // its log records
 }
 
+// withoutRecords reports whether the stream is heard and has no log records: what
+// it would know only from them is believed as it stands. While nobody hears it, that
+// is open, or callers who cut it off could write what they like.
+func (h Hearing) withoutRecords() bool { return !h.Events.IsZero() && h.Records.IsZero() }
+
 // A Pair is a log and the stream that vouches for it.
 type Pair struct {
 	Log     string // the reference of the source: "log.freeswitch"
@@ -54,6 +64,7 @@ type Pair struct {
 // one goroutine; time is an argument.
 type Desk struct {
 	pairs   map[string]Pair   // by log
+	live    bool              // the streams are heard now, and not in a replay
 	heard   map[string]*heard // by witness
 	waiting queue             // log events
 	reports queue             // of the streams, not yet matched
@@ -92,11 +103,12 @@ func New(pairs []Pair) *Desk {
 // SetPairs replaces the pairs. What waits goes on waiting; it is believed, when
 // its time has come, if its log needs nobody to vouch for it any more.
 func (d *Desk) SetPairs(pairs []Pair) {
-	d.pairs = map[string]Pair{}
+	d.pairs, d.live = map[string]Pair{}, false
 	before := d.heard
 	d.heard = map[string]*heard{}
 	for _, p := range pairs {
 		d.pairs[p.Log] = p
+		d.live = d.live || p.Hearing != nil
 		if d.heard[p.Witness] = before[p.Witness]; d.heard[p.Witness] == nil {
 			d.heard[p.Witness] = &heard{}
 		}
@@ -141,8 +153,7 @@ func (d *Desk) Take(ev *event.Event, now time.Time, pass func(*event.Event)) {
 	}
 	p, doubted := d.pairs[ev.Source]
 	record, both := kinds[ev.Name]
-	// What the stream knows only from log records is believed where it has none.
-	if !doubted || !both || !ev.IP.IsValid() || record && d.hearing(p).Records.IsZero() {
+	if !doubted || !both || !ev.IP.IsValid() || record && d.hearing(p).withoutRecords() {
 		pass(ev)
 		return
 	}
@@ -196,7 +207,16 @@ func (d *Desk) confirm(report *event.Event, now time.Time, pass func(*event.Even
 		pass(ev)
 		return
 	}
-	d.reports.put(key, report, now.Add(memory))
+	d.reports.put(key, remembered(report), now.Add(memory))
+}
+
+// remembered is of a report what same looks at: there may be many, and callers
+// decide how long the rest is.
+func remembered(report *event.Event) *event.Event {
+	return &event.Event{
+		Time: report.Time, User: strings.Clone(report.User),
+		ToUser: strings.Clone(report.ToUser), Destination: strings.Clone(report.Destination),
+	}
 }
 
 // same reports whether a log event and a report of the stream are of one attempt:
@@ -220,13 +240,21 @@ func same(ev, report *event.Event) bool {
 }
 
 // text is what a log, which has the caller's bytes, and JSON, which has only
-// characters, both make of a name.
-func text(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
+// characters and one U+FFFD for each byte that is none, both make of a name.
+func text(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	return string([]rune(name))
+}
 
 // Advance hands on as forgeries what has waited long enough at the time now.
 func (d *Desk) Advance(now time.Time, pass func(*event.Event)) {
+	if until, waits := d.waiting.next(); waits && d.live && now.Sub(until) > late {
+		d.waiting.postpone(now.Add(patience))
+	}
 	for ev := d.waiting.due(now); ev != nil; ev = d.waiting.due(now) {
-		d.contradict(ev, pass)
+		d.contradict(ev, now, pass)
 	}
 	for d.reports.due(now) != nil {
 	}
@@ -247,8 +275,8 @@ func (d *Desk) Next() (at time.Time, ok bool) { return d.waiting.next() }
 func (d *Desk) Stats() Stats { return d.stats }
 
 // contradict hands on as a forgery an event that the stream did not report, if it
-// was being heard when it should have.
-func (d *Desk) contradict(ev *event.Event, pass func(*event.Event)) {
+// was being heard when it should have, and its report would be remembered still.
+func (d *Desk) contradict(ev *event.Event, now time.Time, pass func(*event.Event)) {
 	p, doubted := d.pairs[ev.Source]
 	if !doubted {
 		pass(ev)
@@ -259,7 +287,8 @@ func (d *Desk) contradict(ev *event.Event, pass func(*event.Event)) {
 	if kinds[ev.Name] {
 		since = hearing.Records
 	}
-	if since.IsZero() || ev.Time.Before(since.Add(-patience)) || h.ended && ev.Time.After(h.last.Add(patience)) {
+	forgotten := now.Sub(ev.Time) > memory
+	if since.IsZero() || forgotten || ev.Time.Before(since.Add(-patience)) || h.ended && ev.Time.After(h.last.Add(patience)) {
 		d.stats.Unheard++
 		return
 	}

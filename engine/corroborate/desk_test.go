@@ -89,7 +89,7 @@ func TestDesk(t *testing.T) {
 		{"a number that was dialled", []*event.Event{{Time: t0, Source: stream, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), User: "1000", Destination: "9196"},
 			{Time: t0, Source: log, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), Destination: "9196"}},
 			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
-		{"bytes that are not UTF-8", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "7\uFFFD", 0), at(log, event.AuthFailure, "192.0.2.9", "7\xff", 10)},
+		{"bytes that are not UTF-8", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "7\uFFFD\uFFFD", 0), at(log, event.AuthFailure, "192.0.2.9", "7\xff\xfe", 10)},
 			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -124,6 +124,53 @@ func TestAStreamThatIsNotHeardContradictsNothing(t *testing.T) {
 	}
 	hearing.Events = t0
 	if seen := told(d, forged("192.0.2.9", "7", "203.0.113.5", 3000)); len(seen) != 1 {
+		t.Fatalf("%q", seen)
+	}
+}
+
+// TestARecordIsNotBelievedWhileTheStreamIsNotHeard: a caller who cuts the stream off,
+// or keeps it busy, must not have his lines believed.
+func TestARecordIsNotBelievedWhileTheStreamIsNotHeard(t *testing.T) {
+	hearing := Hearing{Events: t0, Records: t0}
+	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
+	hearing = Hearing{}
+	if seen := told(d, at(log, event.UnknownUser, "192.0.2.9", "7", 0)); seen != nil || d.Stats().Unheard != 1 {
+		t.Fatalf("%q, %+v", seen, d.Stats())
+	}
+	hearing.Events = t0
+	if seen := told(d, at(log, event.UnknownUser, "192.0.2.9", "7", 0)); len(seen) != 1 {
+		t.Fatalf("of a stream that has no records: %q", seen)
+	}
+}
+
+// A log may be read long after it was written: at a start, or once it can be opened
+// again.
+func TestWhatIsReadLateIsNoForgery(t *testing.T) {
+	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: t0} }}})
+	told(d, at(stream, event.AuthFailure, "192.0.2.9", "7", 1000))
+	var seen []string
+	pass := func(ev *event.Event) { seen = append(seen, ev.Name) }
+	now := t0.Add(2 * memory)
+	d.Advance(now, pass)
+	d.Take(forged("192.0.2.9", "7", "203.0.113.5", 1000), now, pass)
+	d.Advance(now.Add(patience), pass)
+	if seen != nil || d.Stats().Unheard != 1 {
+		t.Fatalf("%q, %+v", seen, d.Stats())
+	}
+}
+
+// Where the program stood still, what the stream said meanwhile has not been read.
+func TestAStandstillIsNoForgery(t *testing.T) {
+	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: t0} }}})
+	var seen []string
+	pass := func(ev *event.Event) { seen = append(seen, ev.Source+" "+ev.Name) }
+	d.Take(forged("192.0.2.9", "7", "203.0.113.5", 0), t0, pass)
+	d.Take(forged("192.0.2.8", "7", "203.0.113.5", 0), t0, pass)
+	woke := t0.Add(10 * time.Second)
+	d.Advance(woke, pass)
+	d.Take(at(stream, event.AuthFailure, "192.0.2.9", "7", 10), woke, pass)
+	d.Advance(woke.Add(patience), pass)
+	if want := []string{"log.freeswitch auth_failure", "esl.pbx auth_failure", "log.freeswitch log_forgery"}; !slices.Equal(seen, want) {
 		t.Fatalf("%q", seen)
 	}
 }

@@ -60,12 +60,16 @@ func (q *queue) drop() *event.Event {
 
 // forget takes an entry out of those of its attempt.
 func (q *queue) forget(e *entry) {
-	rest := slices.DeleteFunc(q.byKey[e.key], func(other *entry) bool { return other == e })
-	if len(rest) == 0 {
+	rest := q.byKey[e.key]
+	switch {
+	case len(rest) == 1:
 		delete(q.byKey, e.key)
-		return
+	case rest[0] == e: // which is what mostly goes, and one caller may have sent them all
+		q.byKey[e.key] = rest[1:]
+	default:
+		i := slices.Index(rest, e)
+		q.byKey[e.key] = slices.Delete(rest, i, i+1)
 	}
-	q.byKey[e.key] = rest
 }
 
 // next returns when the oldest event that is kept is due.
@@ -77,6 +81,13 @@ func (q *queue) next() (until time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	return q.entries[0].until, true
+}
+
+// postpone has everything that is kept wait until a time that is later.
+func (q *queue) postpone(until time.Time) {
+	for _, e := range q.entries {
+		e.until = until
+	}
 }
 
 // due takes off the oldest event that is kept, if its time has come.

@@ -44,7 +44,8 @@ type Runner struct {
 	mu      sync.Mutex // guards what follows
 	status  Status
 	settled uint64        // every change up to this one has been carried out
-	news    chan struct{} // closed when settled or status.Err changes
+	ended   bool          // Run has returned
+	news    chan struct{} // closed when settled, ended or status.Err changes
 }
 
 // A Status says how an action is doing.
@@ -90,7 +91,7 @@ func (r *Runner) Want(wants Wants) {
 }
 
 // Tried is closed once the action has agreed with the ledger, or failed to, for
-// the first time.
+// the first time, or has ended before.
 func (r *Runner) Tried() <-chan struct{} { return r.tried }
 
 // Status says how the action is doing. It may be called from any goroutine.
@@ -102,17 +103,19 @@ func (r *Runner) Status() Status {
 
 // Settled waits until every change up to the one of that number has been carried
 // out, as far as it is the action's business. It returns at once, with the
-// reason, while the action is failing.
+// reason, while the action is failing, and after Run.
 func (r *Runner) Settled(ctx context.Context, seq uint64) error {
 	for {
 		r.mu.Lock()
-		settled, failing, news := r.settled >= seq, r.status.Err, r.news
+		settled, failing, ended, news := r.settled >= seq, r.status.Err, r.ended, r.news
 		r.mu.Unlock()
 		switch {
 		case settled:
 			return nil
 		case failing != "":
 			return fmt.Errorf("action %s: %s", r.name, failing)
+		case ended:
+			return fmt.Errorf("action %s: it was ended before it was done", r.name)
 		}
 		select {
 		case <-news:
@@ -132,6 +135,14 @@ func (r *Runner) settle(seq uint64) {
 	}
 }
 
+// end notes that nothing more will be carried out.
+func (r *Runner) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	r.tell()
+}
+
 // tell wakes who waits for news; r.mu is held.
 func (r *Runner) tell() {
 	close(r.news)
@@ -141,10 +152,16 @@ func (r *Runner) tell() {
 // Run keeps the action in agreement with the ledger until ctx ends. What stands
 // then is left standing.
 func (r *Runner) Run(ctx context.Context) {
+	defer r.end()
 	defer r.cursor.Close()
 	again := time.NewTimer(0)
 	defer again.Stop()
 	first := true
+	defer func() {
+		if first { // who waits for it must not wait for ever
+			close(r.tried)
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done():

@@ -51,6 +51,44 @@ func TestSettledTellsWhyAnActionFails(t *testing.T) {
 	})
 }
 
+// Two reloads in a row may end an action before its first attempt.
+func TestAnActionThatEndsBeforeItsFirstAttemptHasTried(t *testing.T) {
+	for range 50 { // the order of what is ready is not foreseeable
+		r := New("wall.x", newWall(), ban.NewLedger(ban.NewTrust(nil)), everything, quiet)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r.Run(ctx)
+		select {
+		case <-r.Tried():
+		default:
+			t.Fatal("who waits for it waits for ever")
+		}
+	}
+}
+
+// A reload may end an action while somebody waits for it.
+func TestSettledTellsThatTheActionWasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := ban.NewLedger(ban.NewTrust(nil))
+		r := New("wall.x", newWall(), l, everything, quiet)
+		ctx, cancel := context.WithCancel(t.Context())
+		go r.Run(ctx)
+		answered := make(chan error, 1)
+		go func() { answered <- r.Settled(t.Context(), 1) }()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		select {
+		case err := <-answered:
+			if err == nil {
+				t.Fatal("settled")
+			}
+		default:
+			t.Fatal("it waits for what will never come")
+		}
+	})
+}
+
 func TestSettledPassesWhatIsNotTheActionsBusiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()

@@ -83,7 +83,9 @@ func (r *Registrations) Learn(ev *event.Event, now time.Time) {
 		return
 	}
 	r.advance(now)
-	a := account{source: ev.Source, user: ev.User, domain: ev.Domain}
+	// The switch finds an account in any spelling of it, and the caller chooses one:
+	// each must not count as another account.
+	a := account{source: ev.Source, user: bounded(strings.ToLower(ev.User)), domain: bounded(strings.ToLower(ev.Domain))}
 	switch {
 	case ev.Name == event.Unregistered:
 		r.unregister(a, ev)
@@ -194,6 +196,7 @@ func (r *Registrations) add(a account, ev *event.Event, until time.Time, hearsay
 	if len(r.lives) >= r.limit {
 		r.evict(r.lives[0])
 	}
+	a = r.lasting(a)
 	one := &registration{
 		account: a, addr: ev.IP, until: until, hearsay: hearsay,
 		profile: profile{ev.Source, event.Bound(ev.Profile, event.MaxField)},
@@ -202,6 +205,15 @@ func (r *Registrations) add(a account, ev *event.Event, until time.Time, hearsay
 	r.accounts[a] = append(r.accounts[a], one)
 	heap.Push(&r.lives, one)
 	r.arrive(one)
+}
+
+// lasting is an account that holds on to nothing of the event that it was told by.
+func (r *Registrations) lasting(a account) account {
+	if all := r.accounts[a]; len(all) > 0 {
+		return all[0].account
+	}
+	a.user, a.domain = strings.Clone(a.user), strings.Clone(a.domain)
+	return a
 }
 
 func (r *Registrations) evict(one *registration) {

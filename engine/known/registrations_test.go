@@ -80,6 +80,26 @@ func TestRegistrationRenewed(t *testing.T) {
 	}
 }
 
+// Whoever has the password of one account must not look like many by spelling it in
+// many ways.
+func TestAnAccountInAnySpellingIsOne(t *testing.T) {
+	r := NewRegistrations()
+	for i, user := range []string{"bob", "Bob", "BOB"} {
+		ev := phone(event.Registered, user, fmt.Sprint(i), "203.0.113.7")
+		if i == 1 {
+			ev.Domain = "PBX"
+		}
+		r.Learn(ev, start)
+	}
+	if got := r.at("203.0.113.7/32", start); got != "bob@pbx" {
+		t.Errorf("registered: %q", got)
+	}
+	r.Learn(phone(event.Unregistered, "bOb", "", "203.0.113.7"), start)
+	if r.Size() != 0 {
+		t.Errorf("%d are left", r.Size())
+	}
+}
+
 func TestSeveralPhonesBehindOneAddress(t *testing.T) {
 	r := NewRegistrations()
 	for _, user := range []string{"1000", "1001", "1002"} {

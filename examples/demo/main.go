@@ -134,6 +134,8 @@ func writeRules(dir, log string, firewall bool) error {
 		}
 		if filepath.Base(file) == "00-site.hcl" {
 			text = []byte(fmt.Sprintf("source \"log\" \"freeswitch\" {\n  path     = %q\n  timezone = \"UTC\"\n}\n", log))
+			// The rules listen to an event socket as well. Nobody answers at this one.
+			text = append(text, "\nsource \"esl\" \"pbx\" {\n  address = \"127.0.0.1:1\"\n}\n"...)
 			if firewall {
 				text = append(text, "\naction \"iptables\" \"drop\" {}\n"...)
 			}

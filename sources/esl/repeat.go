@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,11 +30,32 @@ type repeats struct {
 	calls   recent[invite, time.Time]
 }
 
-// waiting is the reports of one address whose other half has not come: refusals
-// that the event stream told, or reasons that the log told, never both.
-type waiting struct {
-	reasons bool
-	at      []time.Time // in the order in which they came
+// waiting is the reports of one address whose other half has not come, in the order
+// in which they came.
+type waiting []half
+
+// A half is one of the two reports of an attempt.
+type half struct {
+	at     time.Time
+	reason bool   // the log tells why, and not the event stream that it was refused
+	user   uint64 // stands for the account's user; 0: it is not told
+}
+
+var users = maphash.MakeSeed()
+
+func halfOf(e *event.Event, reason bool) half {
+	h := half{at: e.Time, reason: reason}
+	if e.User != "" {
+		h.user = max(1, maphash.String(users, e.User))
+	}
+	return h
+}
+
+// isOf reports whether two halves may be of one attempt. What is refused for one
+// account has its reason in no other: a caller must not hide his guesses behind users
+// who are unknown.
+func (h half) isOf(other half) bool {
+	return h.reason != other.reason && (h.user == other.user || h.user == 0 || other.user == 0)
 }
 
 type invite struct {
@@ -65,6 +87,7 @@ func (r *repeats) mark(e *event.Event, paired bool) {
 		first, ok := r.calls.take(key)
 		e.Repeat = ok && e.CallID != "" && within(first, e.Time, callWindow)
 		if !e.Repeat && e.CallID != "" {
+			key.callID = strings.Clone(key.callID) // the event's is a part of all its headers
 			r.calls.put(key, e.Time)
 		}
 	}
@@ -73,21 +96,22 @@ func (r *repeats) mark(e *event.Event, paired bool) {
 // pair takes the other half of a report off those that wait, or has it wait
 // itself. It reports whether there was one.
 func (r *repeats) pair(e *event.Event, reason bool) bool {
+	h := halfOf(e, reason)
 	w, _ := r.waiting.take(e.IP)
-	w.at = slices.DeleteFunc(w.at, func(at time.Time) bool { return !within(at, e.Time, pairWindow) })
-	found := len(w.at) > 0 && w.reasons != reason
+	w = slices.DeleteFunc(w, func(other half) bool { return !within(other.at, e.Time, pairWindow) })
+	other := slices.IndexFunc(w, h.isOf)
 	switch {
-	case found:
-		w.at = slices.Delete(w.at, 0, 1)
-	case len(w.at) == maxWaiting:
-		w.at = append(slices.Delete(w.at, 0, 1), e.Time)
+	case other >= 0:
+		w = slices.Delete(w, other, other+1)
+	case len(w) == maxWaiting:
+		w = append(slices.Delete(w, 0, 1), h)
 	default:
-		w.at, w.reasons = append(w.at, e.Time), reason
+		w = append(w, h)
 	}
-	if len(w.at) > 0 {
+	if len(w) > 0 {
 		r.waiting.put(e.IP, w)
 	}
-	return found
+	return other >= 0
 }
 
 // within reports whether two times are no more than d apart, in either order.

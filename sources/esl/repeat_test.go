@@ -94,13 +94,33 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// An unknown user can be told without a refusal (of a MESSAGE, say): it must not make
+// repeats of what fails for other accounts.
+func TestAnUnknownUserHidesNoOther(t *testing.T) {
+	ip := netip.MustParseAddr("192.0.2.1")
+	var r repeats
+	for i, step := range []struct {
+		name, user string
+		repeat     bool
+	}{
+		{event.UnknownUser, "nobody", false}, {event.AuthFailure, "1000", false}, {event.AuthFailure, "nobody", true},
+		{event.UnknownUser, "", false}, {event.AuthFailure, "1001", true},
+		{event.UnknownUser, "1000", true},
+	} {
+		e := &event.Event{Name: step.name, IP: ip, Time: noon, User: step.user}
+		if r.mark(e, true); e.Repeat != step.repeat {
+			t.Errorf("step %d: repeat %v", i, e.Repeat)
+		}
+	}
+}
+
 func TestWaitingIsBounded(t *testing.T) {
 	var r repeats
 	ip := netip.MustParseAddr("192.0.2.1")
 	for range 10 * maxWaiting {
 		r.mark(&event.Event{Name: event.AuthFailure, IP: ip, Time: noon}, true)
 	}
-	if w, _ := r.waiting.take(ip); len(w.at) != maxWaiting {
-		t.Errorf("%d are waiting", len(w.at))
+	if w, _ := r.waiting.take(ip); len(w) != maxWaiting {
+		t.Errorf("%d are waiting", len(w))
 	}
 }

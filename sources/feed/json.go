@@ -29,7 +29,7 @@ var errPaged = errors.New("the answer is one page of several; the feed needs an 
 func (l *list) readJSON(body []byte) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	number := 0
-	if err := l.readValue(d, &number); err != nil {
+	if err := l.readValue(d, mostNested, &number); err != nil {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
@@ -38,7 +38,14 @@ func (l *list) readJSON(body []byte) error {
 	return nil
 }
 
-func (l *list) readValue(d *json.Decoder, number *int) error {
+// mostNested is how many objects may stand around a list. Each of them holds a copy
+// of all that is in it.
+const mostNested = 4
+
+var errNested = errors.New("the list is in too many objects")
+
+// readValue reads a list that may stand in so many objects.
+func (l *list) readValue(d *json.Decoder, nested int, number *int) error {
 	open, err := d.Token()
 	if err != nil {
 		return notJSON(err)
@@ -47,7 +54,10 @@ func (l *list) readValue(d *json.Decoder, number *int) error {
 	case json.Delim('['):
 		err = l.readArray(d, number)
 	case json.Delim('{'):
-		err = l.readObject(d, number)
+		if nested == 0 {
+			return errNested
+		}
+		err = l.readObject(d, nested-1, number)
 	default:
 		return errors.New("neither an array nor an object")
 	}
@@ -71,7 +81,7 @@ func (l *list) readArray(d *json.Decoder, number *int) error {
 	return nil
 }
 
-func (l *list) readObject(d *json.Decoder, number *int) error {
+func (l *list) readObject(d *json.Decoder, nested int, number *int) error {
 	members, known := 0, 0
 	for d.More() {
 		members++
@@ -84,7 +94,7 @@ func (l *list) readObject(d *json.Decoder, number *int) error {
 		}
 		if slices.Contains(listMembers, name) {
 			known++
-			err = l.readMember(raw, number)
+			err = l.readMember(raw, nested, number)
 		} else if _, no := parseTarget(name); no == nil {
 			known++
 			err = l.element(name, raw, number)
@@ -110,11 +120,11 @@ func member(d *json.Decoder) (name string, raw json.RawMessage, err error) {
 }
 
 // readMember reads the list that a member of an object holds; null is an empty one.
-func (l *list) readMember(raw json.RawMessage, number *int) error {
+func (l *list) readMember(raw json.RawMessage, nested int, number *int) error {
 	if raw[0] != '[' && raw[0] != '{' {
 		return nil
 	}
-	return l.readValue(json.NewDecoder(bytes.NewReader(raw)), number)
+	return l.readValue(json.NewDecoder(bytes.NewReader(raw)), nested, number)
 }
 
 // goesOn reports whether a member that names the next page names one.

@@ -35,6 +35,7 @@ func TestRead(t *testing.T) {
 		{name: "objects", body: `[{"ip":"203.0.113.7","ttl":600},{"address":"203.0.113.8"},{"network":"198.51.100.0/24","ttl":"x"},{"ip":7},{"ip":"203.0.113.9","expiresAt":null}]`, want: "203.0.113.7 203.0.113.8 203.0.113.9", unreadable: 2},
 		{name: "map", body: `{"203.0.113.7":{"ip":"203.0.113.7","reason":"r","expiresAt":"2026-05-04T10:00:00Z","permanent":false},"198.51.100.0/24":null,"203.0.113.8":"why"}`, want: "203.0.113.7 198.51.100.0/24 203.0.113.8"},
 		{name: "member", body: `{"count":1,"bans":[{"ip":"203.0.113.7"}],"next":""}`, want: "203.0.113.7"},
+		{name: "member of members", body: `{"data":{"results":{"list":{"items":["203.0.113.7"]}}}}`, want: "203.0.113.7"},
 		{name: "member with a map", body: `{"blacklist":{"203.0.113.7":{}}}`, want: "203.0.113.7"},
 		{name: "decisions", body: `{"new":[{"duration":"3h","origin":"cscli","scenario":"s","scope":"Ip","type":"ban","value":"203.0.113.7"},{"type":"captcha","value":"203.0.113.8"},{"type":"ban","value":"203.0.113.9","simulated":true}],"deleted":[{"type":"ban","value":"203.0.113.10"}]}`, want: "203.0.113.7"},
 		{name: "no decisions", body: `{"new":null,"deleted":null}`, want: ""},
@@ -69,6 +70,7 @@ func TestReadRefuses(t *testing.T) {
 		{`["203.0.113.1"] x`, "there is something behind the list's end", defaultBounds()},
 		{`["203.0.113.1"]["203.0.113.2"]`, "there is something behind the list's end", defaultBounds()},
 		{strings.Repeat("[", 20000), "not JSON", defaultBounds()},
+		{strings.Repeat(`{"data":`, 5) + `["203.0.113.1"]` + strings.Repeat("}", 5), errNested.Error(), defaultBounds()},
 	} {
 		_, err := read([]byte(test.body), "", test.bounds)
 		got := fmt.Sprint(err)

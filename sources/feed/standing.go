@@ -112,14 +112,11 @@ func (s *standing) fresh(term time.Duration) time.Duration {
 	return max(0, min(term/2, term-2*s.interval-s.interval/2))
 }
 
-// orderFor words the order. An entry is no offence: it is forgotten when it has
-// been over for as long as it lasted, so that it does not raise the terms of rules
-// for ever.
+// orderFor words the order.
 func (s *standing) orderFor(e *entry, now, end time.Time) ban.Order {
-	term := end.Sub(now)
 	o := ban.Order{
 		Target: e.target, Source: s.name, Author: s.author(), Reason: cmp.Or(e.reason, s.reason, "listed"),
-		At: now, Terms: []ban.Term{ban.Term(term)}, Forget: term,
+		At: now, Terms: []ban.Term{ban.Term(end.Sub(now))},
 	}
 	if e.target.IsSingleIP() {
 		// Of a network no one address was caught, so there is none to fall back on

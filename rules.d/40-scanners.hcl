@@ -1,0 +1,186 @@
+# Attack tools by the name that they give themselves, in three tiers. The log of
+# FreeSWITCH tells no user agent: these rules need the event socket. A name is nothing
+# that an attacker must give; they catch the careless, and they are the most.
+
+# First tier: tools made for attacks. Nobody makes calls with them, so the first packet
+# bans. It may be forged: hence the short ban, which the next packet renews, and the brake.
+rule "attack tool" {
+  on    = [source.esl.pbx]
+  match = <<-EOT
+    event in ['challenge', 'auth_failure', 'auth_stale', 'call'] and (
+      user_agent matches `(?i)friendly-(scanner|request)|sipvicious|sundaya?ddr|sip-?scan|siparmyknife`
+      or user_agent matches `(?i)pplsip|sipptk|sippts|pewswitch|voiphopper|sv(map|war|crack)|fgfdhgfxjfhyjhkj`
+      or user_agent matches `(?i)(^|[^a-z])(iwar|sivus|smap|gulp|sipv|nmap|fourcats|test agent|dr[.]pes)([^a-z]|$)`
+      or user_agent matches `(?i)^(a_b_c|a{8,})$`
+    )
+  EOT
+
+  ban {
+    for    = ["10m", "1h"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 100
+    within = "10m"
+  }
+
+  test "asks for a challenge" {
+    given {
+      event      = "challenge"
+      user_agent = "friendly-scanner"
+      ip         = "203.0.113.7"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "calls an open profile" {
+    given {
+      event      = "call"
+      user_agent = "Nmap/7.80 sip-methods"
+      ip         = "203.0.113.7"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "its packets in the name of a registered phone" {
+    given {
+      event  = "registered"
+      user   = "1000"
+      ip     = "203.0.113.7"
+      fields = { expires = "3600" }
+    }
+    given {
+      event      = "challenge"
+      user       = "1000"
+      user_agent = "sipvicious"
+      ip         = "203.0.113.7"
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "phones" {
+    given {
+      event      = "challenge"
+      user_agent = "Yealink SIP-T46U 108.86.0.45"
+      ip         = "203.0.113.30"
+    }
+    given {
+      event      = "challenge"
+      user_agent = "PrismaPhone 2.0"
+      ip         = "203.0.113.31"
+    }
+    given {
+      event = "challenge"
+      ip    = "203.0.113.32"
+    }
+    bans = {}
+  }
+}
+
+# Second tier: toolkits of dialers and fraudsters that are also sold honestly. The name
+# and three wrong passwords ban, where others have five.
+rule "toolkit with wrong passwords" {
+  on    = [source.esl.pbx]
+  match = <<-EOT
+    event == 'auth_failure' and
+    user_agent matches `(?i)sipcli|sipsak|sipp\b|vax(sip|ip)useragent|portsip|ozeki|abto|conaito|mizu|csipsimple|custom sip phone|voip sip|^z 3\b|im-client/oma`
+  EOT
+
+  threshold {
+    count  = 3
+    within = "10m"
+  }
+
+  ban {
+    for    = ["10m", "2h", "7d"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 100
+    within = "10m"
+  }
+
+  test "three passwords" {
+    given {
+      event      = "auth_failure"
+      user       = "1000"
+      user_agent = "sipcli/v1.8"
+      ip         = "203.0.113.7"
+      times      = 3
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "an honest softphone with two typos" {
+    given {
+      event      = "auth_failure"
+      user       = "1000"
+      user_agent = "CSipSimple"
+      ip         = "203.0.113.30"
+      times      = 2
+    }
+    bans = {}
+  }
+
+  test "a phone of another name" {
+    given {
+      event      = "auth_failure"
+      user       = "1000"
+      user_agent = "Zoiper rv2.10.20.4"
+      ip         = "203.0.113.30"
+      times      = 4
+    }
+    bans = {}
+  }
+}
+
+# Third tier: names of brands that attackers borrow, and none at all. The name alone says
+# nothing; with it, three accounts ban where others have five.
+rule "borrowed name on many accounts" {
+  on    = [source.esl.pbx]
+  match = <<-EOT
+    event == 'auth_failure' and
+    user_agent matches `(?i)^$|^cisco-(sipgateway|cucm)|^cisco$|eyebeam|x-?lite|aster(isk|ix) pbx|^f?pbx|freepbx|linksys|^voip$|^x$`
+  EOT
+
+  threshold {
+    distinct = "user"
+    count    = 3
+    within   = "1h"
+  }
+
+  ban {
+    for    = ["10m", "2h", "7d"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 100
+    within = "10m"
+  }
+
+  test "three accounts" {
+    given {
+      event      = "auth_failure"
+      user       = "100<n>"
+      user_agent = "Asterisk PBX 11.2"
+      ip         = "203.0.113.7"
+      times      = 3
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "a trunk with an old password" {
+    given {
+      event      = "auth_failure"
+      user       = "trunk"
+      user_agent = "FPBX-16.0.40"
+      ip         = "203.0.113.30"
+      times      = 50
+      every      = "30s"
+    }
+    bans = {}
+  }
+}

@@ -1,0 +1,164 @@
+# Requests that nobody authenticates: floods, and calls that are left to hang.
+#
+# One packet is enough for each, and its sender may be forged. So the thresholds are
+# high, the bans short and braked, and whoever has a phone registered is only told of.
+
+# A hundred challenges in ten seconds: ten times what an office of a hundred phones asks
+# for when its power comes back.
+rule "unauthenticated flood" {
+  on    = [source.esl.pbx, source.log.freeswitch]
+  match = "event == 'challenge'"
+
+  threshold {
+    count  = 100
+    within = "10s"
+  }
+
+  ban {
+    for = "10m"
+  }
+
+  brake {
+    bans   = 20
+    within = "10m"
+  }
+
+  test "a hundred and more in a second" {
+    given {
+      event = "challenge"
+      user  = "1000"
+      ip    = "203.0.113.7"
+      times = 120
+      every = "5ms"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "in the name of a registered phone" {
+    given {
+      event  = "registered"
+      user   = "1000"
+      ip     = "203.0.113.7"
+      fields = { expires = "3600" }
+    }
+    given {
+      event = "challenge"
+      user  = "1000"
+      ip    = "203.0.113.7"
+      times = 120
+      every = "5ms"
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "an office of fifty phones" {
+    given {
+      event = "challenge"
+      user  = "10<n>"
+      ip    = "203.0.113.7"
+      times = 50
+      every = "20ms"
+    }
+    bans = {}
+  }
+}
+
+# Calls that were asked for a password, and left to hang until FreeSWITCH gave up after
+# ten seconds: scanners that call instead of registering. Only the event tells who.
+rule "abandoned calls" {
+  on    = [source.esl.pbx]
+  match = "event == 'wrong_call_state'"
+
+  threshold {
+    count  = 5
+    within = "10m"
+  }
+
+  ban {
+    for = "10m"
+  }
+
+  brake {
+    bans   = 20
+    within = "10m"
+  }
+
+  test "five calls without a password" {
+    given {
+      event = "wrong_call_state"
+      user  = "1000"
+      ip    = "203.0.113.7"
+      times = 5
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "a phone that lost its password, and redials" {
+    given {
+      event = "wrong_call_state"
+      user  = "1000"
+      ip    = "203.0.113.7"
+      times = 10
+      every = "3m"
+    }
+    bans = {}
+  }
+}
+
+# Calls on a profile that asks nobody for a password, twenty-five in five seconds. A
+# carrier that sends as many and is no gateway of the switch must be trusted.
+rule "call flood" {
+  on    = [source.esl.pbx]
+  match = "event == 'call' and fields['variable_sip_authorized'] != 'true'"
+
+  threshold {
+    count  = 25
+    within = "5s"
+  }
+
+  ban {
+    for = "10m"
+  }
+
+  brake {
+    bans   = 10
+    within = "10m"
+  }
+
+  test "twenty-five at once" {
+    given {
+      event       = "call"
+      user        = "flood"
+      destination = "90<n>"
+      ip          = "203.0.113.7"
+      times       = 25
+      every       = "10ms"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "a carrier with two calls a second" {
+    given {
+      event       = "call"
+      user        = "anonymous"
+      destination = "+493012345<n>"
+      ip          = "203.0.113.6"
+      times       = 200
+      every       = "500ms"
+    }
+    bans = {}
+  }
+
+  test "a dialer that shows its password" {
+    given {
+      event       = "call"
+      user        = "1000"
+      destination = "03012345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 100
+      every       = "50ms"
+    }
+    bans = {}
+  }
+}

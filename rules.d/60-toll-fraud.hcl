@@ -1,0 +1,219 @@
+# Calls at somebody else's expense. Only the event socket tells who called whom, and
+# whether he showed a password: these rules hear nothing of the log.
+
+# Somebody without a password who looks for the digits that lead abroad. Three such
+# numbers in ten minutes ban. A carrier brings calls for your own numbers, which do not
+# begin with what dials out here: 00, 011, and 0, 9, * or # in front of those.
+#
+# The sender of an INVITE may be forged: hence the short first ban and the brake.
+rule "toll fraud" {
+  on    = [source.esl.pbx]
+  match = <<-EOT
+    event == 'call' and fields['variable_sip_authorized'] != 'true'
+    and destination matches `^[*#]?[09]{0,4}(00|011)[1-9][0-9]{6,}$`
+  EOT
+
+  threshold {
+    distinct = "destination"
+    count    = 3
+    within   = "10m"
+  }
+
+  ban {
+    for    = ["10m", "2h", "7d"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 20
+    within = "10m"
+  }
+
+  test "one number behind three prefixes" {
+    given {
+      event       = "call"
+      destination = "0067219839688"
+      ip          = "203.0.113.7"
+    }
+    given {
+      event       = "call"
+      destination = "01167219839688"
+      ip          = "203.0.113.7"
+    }
+    given {
+      event       = "call"
+      destination = "90067219839688"
+      ip          = "203.0.113.7"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "a carrier with calls for many numbers" {
+    given {
+      event       = "call"
+      destination = "+493000123<n>"
+      ip          = "203.0.113.6"
+      times       = 50
+    }
+    given {
+      event       = "call"
+      destination = "4930001234<n>"
+      ip          = "203.0.113.6"
+      times       = 50
+    }
+    given {
+      event       = "call"
+      destination = "0301234<n>"
+      ip          = "203.0.113.6"
+      times       = 50
+    }
+    bans = {}
+  }
+
+  test "an account that calls abroad" {
+    given {
+      event       = "call"
+      user        = "1000"
+      destination = "0041441234<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 10
+    }
+    bans = {}
+  }
+}
+
+# An account that calls ten different numbers abroad in ten minutes. Whether it was
+# stolen or has much to do, only you can tell: it alerts. Where nobody calls abroad, add
+# ban {}, or have the calls ended: alert { actions = [action.esl.fraud] }. If your phones
+# dial +, add [+] to the prefixes.
+rule "calls abroad" {
+  on    = [source.esl.pbx]
+  match = <<-EOT
+    event == 'call' and fields['variable_sip_authorized'] == 'true'
+    and destination matches `^(00|011)[1-9][0-9]{6,}$`
+  EOT
+
+  threshold {
+    per      = "user@domain"
+    distinct = "destination"
+    count    = 10
+    within   = "10m"
+  }
+
+  alert {}
+
+  test "ten numbers" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00412012345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 10
+      every       = "30s"
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "one number, again and again" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "0041201234567"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 30
+    }
+    alerts = []
+  }
+}
+
+# Numbers that fraudsters are paid for: satellites and international networks (870, 88x,
+# 979), and countries that few have business with. Three calls of an account in an hour
+# alert. Write those countries here that you never call.
+rule "expensive destination" {
+  on    = [source.esl.pbx]
+  match = <<-EOT
+    event == 'call' and fields['variable_sip_authorized'] == 'true'
+    and destination matches `^([+]|00|011)(870|88[0-9]|979|53|224|231|232|239|252|257|269|675|677|682|960)[0-9]{5,}$`
+  EOT
+
+  threshold {
+    per    = "user@domain"
+    count  = 3
+    within = "1h"
+  }
+
+  alert {}
+
+  test "three calls to a satellite" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "+8821612345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 3
+      every       = "10m"
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "calls to Switzerland" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "+41441234<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 9
+    }
+    alerts = []
+  }
+}
+
+# An account that makes thirty calls in a minute: no person does. A dialer of your own
+# does: leave its account out with "and user != …".
+rule "calls per minute" {
+  on    = [source.esl.pbx]
+  match = "event == 'call' and fields['variable_sip_authorized'] == 'true'"
+
+  threshold {
+    per    = "user@domain"
+    count  = 30
+    within = "1m"
+  }
+
+  alert {}
+
+  test "thirty calls" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "03012345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 30
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "ten accounts with five calls each" {
+    given {
+      event       = "call"
+      user        = "100<n>"
+      domain      = "pbx.example.org"
+      destination = "03012345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 50
+    }
+    alerts = []
+  }
+}

@@ -1,0 +1,137 @@
+# Attacks that are spread over many addresses, each of which stays below every
+# threshold. An honest user who mistypes his password twice cannot be told from one of
+# them, so these rules ban nobody: they name what is under attack. Give the account a
+# long password, or keep it from the Internet.
+#
+# In the log they need `log-auth-failures`, and see REGISTER alone: of a failure by
+# INVITE it tells no account.
+
+# One account, and ten addresses that failed on it in an hour.
+rule "distributed guessing" {
+  on    = [source.esl.pbx, source.log.freeswitch]
+  match = "event in ['auth_failure', 'unknown_user']"
+
+  threshold {
+    per      = "user@domain"
+    distinct = "ip"
+    count    = 10
+    within   = "1h"
+  }
+
+  alert {}
+
+  test "ten addresses, one account" {
+    given {
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.<n>"
+      times  = 10
+      every  = "5m"
+    }
+    alerts = ["203.0.113.10"]
+  }
+
+  test "ten addresses, each with an account of its own" {
+    given {
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [100<n>@10.77.0.10] from ip 203.0.113.<n>"
+      times  = 10
+    }
+    alerts = []
+  }
+
+  test "one address that does not give up" {
+    given {
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 50
+    }
+    alerts = []
+  }
+}
+
+# One domain, and two hundred addresses that failed in it in six hours, each perhaps
+# with one attempt on an account of its own.
+rule "distributed attack on a domain" {
+  on    = [source.esl.pbx, source.log.freeswitch]
+  match = "event in ['auth_failure', 'unknown_user']"
+
+  threshold {
+    per      = "domain"
+    distinct = "ip"
+    count    = 200
+    within   = "6h"
+  }
+
+  alert {}
+
+  test "two hundred addresses" {
+    given {
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1<n>@10.77.0.10] from ip 203.0.113.<n>"
+      times  = 200
+      every  = "1m"
+    }
+    alerts = ["203.0.113.200"]
+  }
+
+  test "a day on which many mistype their passwords" {
+    given {
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1<n>@10.77.0.10] from ip 203.0.113.<n>"
+      times  = 200
+      every  = "3m"
+    }
+    alerts = []
+  }
+}
+
+# One network (a /24, or an IPv6 /48), and thirty accounts that failed from it in six
+# hours: somebody with many addresses side by side. Whether nobody else lives there, only
+# you can tell; `freeswitch-security block 203.0.113.0/24` bans them all.
+rule "many accounts from one network" {
+  on    = [source.esl.pbx, source.log.freeswitch]
+  match = "event in ['auth_failure', 'unknown_user']"
+
+  threshold {
+    per      = "ip/24,48"
+    distinct = "user"
+    count    = 30
+    within   = "6h"
+  }
+
+  alert {}
+
+  test "thirty accounts from thirty addresses" {
+    given {
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [10<n>@10.77.0.10] from ip 203.0.113.<n>"
+      times  = 30
+      every  = "10m"
+    }
+    alerts = ["203.0.113.30"]
+  }
+
+  test "an office where three phones fail" {
+    given {
+      event = "auth_failure"
+      user  = "1000"
+      ip    = "203.0.113.30"
+      times = 50
+    }
+    given {
+      event = "auth_failure"
+      user  = "1001"
+      ip    = "203.0.113.30"
+      times = 50
+    }
+    given {
+      event = "auth_failure"
+      user  = "1002"
+      ip    = "203.0.113.31"
+      times = 50
+    }
+    alerts = []
+  }
+}
