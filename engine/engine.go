@@ -19,16 +19,17 @@ import (
 // Its methods must be called from one goroutine, unless they say otherwise.
 type Engine struct {
 	Options
-	cfg     *config.Config
-	rules   *rule.Set
-	ledger  *ban.Ledger
-	desk    *corroborate.Desk
-	known   knownGood
-	now     time.Time // how far time has come
-	events  uint64    // seen since the start
-	untold  []Verdict // decided, not yet durable
-	tallies tallies
-	live    live
+	cfg        *config.Config
+	rules      *rule.Set
+	ledger     *ban.Ledger
+	desk       *corroborate.Desk
+	known      knownGood
+	challenges challenges
+	now        time.Time // how far time has come
+	events     uint64    // seen since the start
+	untold     []Verdict // decided, not yet durable
+	tallies    tallies
+	live       live
 
 	store Store // nil: nothing outlives the process
 }
@@ -75,7 +76,7 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Ready == nil {
 		o.Ready = func() {}
 	}
-	e := &Engine{Options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, live: newLive(), desk: corroborate.New(nil)}
+	e := &Engine{Options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, live: newLive(), desk: corroborate.New(nil), challenges: newChallenges()}
 	e.known.agree(cfg)
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
@@ -149,6 +150,7 @@ func (e *Engine) observe(ev *event.Event, now time.Time) {
 // gateways is known.
 func (e *Engine) believe(ev *event.Event) {
 	e.known.learn(ev, e.now)
+	e.challenges.see(ev)
 	e.rules.Observe(ev, e.fired)
 }
 

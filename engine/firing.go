@@ -23,6 +23,12 @@ const (
 // fired does what a rule that fired asks for.
 func (e *Engine) fired(f *rule.Firing) {
 	e.retrust()
+	if e.challenges.forged(f) {
+		f.Reason += hint
+		for i := range f.Orders {
+			f.Orders[i].Reason += hint
+		}
+	}
 	switch {
 	case f.Spec.Ban == nil:
 		e.alert(f, asAsked, f.Reason)

@@ -24,6 +24,8 @@ var shapes = []struct{ line, event, ip string }{
 	{"08-03 08:10:21.026299 [WARN] [SOFIA] [sofia_reg.c:2248] SIP auth failure (INVITE) on sofia profile 'external' for [41801148436701961@148.251.134.154] from ip 192.0.2.4", event.AuthFailure, "192.0.2.4"},
 	{"2021-10-29 21:04:58.150982 00.00% [WARNING] sofia_reg.c:2889 Can't find user [201@::1] from 192.0.2.5", event.UnknownUser, "192.0.2.5"},
 
+	{"2021-10-29 21:05:58.894719 www.srv.tld freeswitch[123456]: 2021-10-29 14:13:24.894719 82.43% [WARNING] sofia_reg.c:2889 Can't find user [201@::1] from 192.0.2.5", event.UnknownUser, "192.0.2.5"},
+
 	// CrowdSec
 	{"2023-03-06 15:13:32.685002 96.83% [WARNING] sofia_reg.c:3223 SIP auth failure (INVITE) on sofia profile '123' for [123] from ip 1.2.3.4", event.AuthFailure, "1.2.3.4"},
 	{"2023-03-06 15:13:32.685002 96.83% [WARNING] sofia_reg.c:3223 SIP auth failure (REGISTER) on sofia profile '123' for [123] from ip 1.2.3.4", event.AuthFailure, "1.2.3.4"},

@@ -103,6 +103,7 @@ func daysIn(month time.Month, year int) int {
 // parsePrefix reads what syslog and the journal put in front of a line:
 //
 //	2026-05-04T10:11:12.131415+02:00 pbx1 freeswitch[4711]: …
+//	2026-05-04 10:11:12.131415 pbx1 freeswitch[4711]: …
 //	May  4 10:11:12 pbx1 freeswitch[4711]: …
 //
 // It gives the prefix's time and its length, 0 if there is none. The classic
@@ -145,10 +146,10 @@ func parsePrefix(s string) (t stamp, length int) {
 	return t, i + 2
 }
 
-// parseRFC3339 reads "2026-05-04T10:11:12.131415+02:00", with Z or +0200 for the
-// zone, or none; a space must follow.
+// parseRFC3339 reads "2026-05-04T10:11:12.131415+02:00", with a blank for the T, and
+// Z or +0200 for the zone, or none; a space must follow.
 func (t *stamp) parseRFC3339(s string) (next int, ok bool) {
-	if !byteAt(s, 10, 'T') || s[4] != '-' || s[7] != '-' {
+	if !byteAt(s, 10, 'T') && !byteAt(s, 10, ' ') || s[4] != '-' || s[7] != '-' {
 		return 0, false
 	}
 	month, day := 0, 0

@@ -1,0 +1,39 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+)
+
+// TestWhoeverWasNeverChallengedIsHinted has one sender take the challenges, and
+// another address fail with them.
+func TestWhoeverWasNeverChallengedIsHinted(t *testing.T) {
+	s := tellStory(t, banning(t))
+	s.hears(event.Challenge, "1000", "203.0.113.66")
+	s.fails(3, "1000", "198.51.100.1")
+	s.now = s.now.Add(nonceLives)
+	s.hears(event.Challenge, "1000", "203.0.113.66")
+	s.hears(event.Challenge, "1000", "203.0.113.7")
+	s.fails(3, "1000", "192.0.2.77")
+	s.fails(3, "1000", "203.0.113.7")
+	s.now = s.now.Add(nonceLives + time.Minute)
+	s.hears(event.Challenge, "1000", "203.0.113.66")
+	s.now = s.now.Add(nonceLives + time.Minute)
+	s.hears(event.Challenge, "1000", "203.0.113.66")
+	s.fails(3, "1000", "203.0.113.7")
+
+	var hinted []string
+	for _, v := range s.got {
+		if v.Kind == Ban {
+			hinted = append(hinted, strings.TrimSuffix(v.Target.String(), "/32")+" "+map[bool]string{true: "hinted", false: "plain"}[strings.HasSuffix(v.Reason, hint)])
+		}
+	}
+	// Nothing is said while the source has not been heard for as long as a nonce lives.
+	const want = "198.51.100.1 plain, 192.0.2.77 hinted, 203.0.113.7 plain, 203.0.113.7 hinted"
+	if got := strings.Join(hinted, ", "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
