@@ -56,7 +56,7 @@ func (e *Engine) liftListed(targets []netip.Prefix, author string, out *plugin.O
 		if b, ok := e.ledger.Covering(target); !ok || b.Target != target || b.Author != author {
 			continue
 		}
-		if c := e.ledger.Withdraw(target, "listed no longer", e.now); c != nil {
+		if c := e.ledger.Withdraw(target, "listed no longer", e.now); c != nil && !c.InForce() {
 			out.Lifted++
 			e.decide(unbanned(c))
 		}

@@ -49,7 +49,8 @@ func (e *Engine) between(ctx context.Context, f func()) error {
 	}
 }
 
-// durable waits until all that was decided before is on the disk.
+// durable waits until all that was decided before is on the disk, or could not be
+// saved.
 func (e *Engine) durable(ctx context.Context) error { return e.Do(ctx, func() {}) }
 
 // Block implements [admin.Guard].
@@ -70,7 +71,7 @@ func (g *Guard) Block(ctx context.Context, orders []ban.Order) ([]admin.Outcome,
 	if err := g.durable(ctx); err != nil {
 		return outcomes, err
 	}
-	why := w.settled(ctx)
+	why := g.settled(ctx, &w)
 	for i := range outcomes {
 		o := &outcomes[i]
 		if o.Why != "" {
@@ -123,7 +124,7 @@ func (g *Guard) Unblock(ctx context.Context, r admin.Release) (out admin.Release
 	if err != nil {
 		return out, err
 	}
-	out.Why = w.settled(ctx)
+	out.Why = g.settled(ctx, &w)
 	out.Applied = out.Why == ""
 	return out, nil
 }
@@ -163,12 +164,16 @@ func (e *Engine) waiting() waiting {
 	return w
 }
 
-// settled waits until the kernel agrees, and returns why it does not.
-func (w *waiting) settled(ctx context.Context) string {
+// settled waits until the kernel agrees with what the disk has, and returns why it
+// does not.
+func (g *Guard) settled(ctx context.Context, w *waiting) string {
 	for _, r := range w.runners {
 		if err := r.Settled(ctx, w.seq); err != nil {
 			return err.Error()
 		}
+	}
+	if err := g.live.saver.failed(); err != nil {
+		return "it holds until the program ends: " + err.Error()
 	}
 	return w.why
 }

@@ -116,7 +116,7 @@ func (g *Guard) Trackers(ctx context.Context, top int) ([]admin.Tracker, error) 
 	err := g.between(ctx, func() { closest = g.rules.Closest(top, g.now) })
 	var out []admin.Tracker
 	for _, n := range closest {
-		out = append(out, admin.Tracker(n))
+		out = append(out, admin.Tracker{Rule: n.Rule, Source: n.Source, Key: n.Key, Count: n.Count, Limit: n.Limit, Within: n.Within, Last: n.Last})
 	}
 	return out, err
 }

@@ -27,7 +27,7 @@ func (g *Guard) Trust(ctx context.Context, entries []admin.Trusted) ([]admin.Tru
 	if err := g.durable(ctx); err != nil {
 		return outcomes, err
 	}
-	why := w.settled(ctx)
+	why := g.settled(ctx, &w)
 	for i := range outcomes {
 		outcomes[i].Applied, outcomes[i].Why = why == "", why
 	}

@@ -168,8 +168,8 @@ func (e *Engine) commit() {
 var errStopped = errors.New("the engine has stopped")
 
 // Do has f called on the goroutine that counts, between two events, and returns
-// when it is done and what it decided is durable. It may be called from any
-// goroutine while the engine runs.
+// when it is done and what it decided is durable, or could not be saved (see
+// [Status]). It may be called from any goroutine while the engine runs.
 func (e *Engine) Do(ctx context.Context, f func()) error {
 	durable := make(chan (<-chan struct{}), 1)
 	select {

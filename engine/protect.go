@@ -18,6 +18,7 @@ import (
 // who is there.
 type knownGood struct {
 	registrations *known.Registrations // nil: protect does not list "registered"
+	failures      *known.Failures      // of those who are registered
 	gateways      *known.Gateways      // nil: protect does not list "gateways"
 	changed       bool                 // the gateways, since the ledger was told of them
 }
@@ -26,9 +27,9 @@ type knownGood struct {
 func (k *knownGood) agree(cfg *config.Config) {
 	protect := cfg.Security.Protect
 	if !protect.Registered {
-		k.registrations = nil
+		k.registrations, k.failures = nil, nil
 	} else if k.registrations == nil {
-		k.registrations = known.NewRegistrations()
+		k.registrations, k.failures = known.NewRegistrations(), known.NewFailures()
 	}
 	if !protect.Gateways {
 		k.gateways = nil
@@ -50,6 +51,11 @@ func (k *knownGood) agree(cfg *config.Config) {
 func (k *knownGood) learn(ev *event.Event, now time.Time) {
 	if k.registrations != nil {
 		k.registrations.Learn(ev, now)
+		// Of those who are not registered nothing has to be remembered: whoever forges
+		// senders could have it all forgotten.
+		if ev.IP.IsValid() && k.registrations.Holds(single(ev.IP), now) {
+			k.failures.Learn(ev)
+		}
 	}
 	if k.gateways != nil && k.gateways.Learn(ev) {
 		k.changed = true
@@ -130,7 +136,7 @@ func (e *Engine) protected(network netip.Prefix, evidence []ban.Evidence) bool {
 	if e.known.registrations == nil || !e.known.registrations.Holds(network, e.now) {
 		return false
 	}
-	failed := len(failedAccounts(evidence))
+	failed := max(len(failedAccounts(network, evidence)), e.known.failures.Count(network, e.now))
 	return failed < strangers || failed < strangers+len(e.known.registrations.Accounts(network, e.now, failed))
 }
 
@@ -150,7 +156,7 @@ func (e *Engine) spared(o ban.Order) *ban.Change {
 // whyProtected says who protects the target and who failed.
 func (e *Engine) whyProtected(b *ban.Ban) string {
 	reason := "protected: registered (" + some(e.known.registrations.Accounts(b.Target, e.now, maxNamed+1)) + ")"
-	if failed := failedAccounts(b.Evidence); len(failed) > 0 {
+	if failed := failedAccounts(b.Target, b.Evidence); len(failed) > 0 {
 		reason += "; failed: " + some(failed)
 	}
 	return reason + "; " + b.Reason
@@ -167,17 +173,13 @@ func some(names []string) string {
 	return strings.Join(names[:maxNamed], ", ") + ", …"
 }
 
-// refusals are the events that say that an account failed. A challenge, or a call that
-// was left to hang, takes one packet with any sender and any account in it: such
-// evidence may name forty accounts, and takes no protection away.
-var refusals = []string{event.AuthFailure, event.UnknownUser, event.VertoLoginFailure}
-
-// failedAccounts names the accounts that failed, in the order of their first
-// failures.
-func failedAccounts(evidence []ban.Evidence) []string {
+// failedAccounts names the accounts that failed in a network, in the order of their
+// first failures. What others did whom the same rule counts is not held against it.
+func failedAccounts(network netip.Prefix, evidence []ban.Evidence) []string {
 	var names []string
 	for _, e := range evidence {
-		if e.User == "" || !slices.Contains(refusals, e.Event) {
+		elsewhere := e.IP.IsValid() && !network.Contains(e.IP)
+		if e.User == "" || elsewhere || !slices.Contains(known.FailureEvents, e.Event) {
 			continue
 		}
 		if name := known.Account(e.User, e.Domain); !slices.Contains(names, name) {

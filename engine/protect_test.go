@@ -134,6 +134,19 @@ func TestOneAccountIsNoLicence(t *testing.T) {
 	)
 }
 
+// TestOneGuessAtATimeIsNoLicenceEither fails once for each account, with so much else
+// in between that no window holds two of them.
+func TestOneGuessAtATimeIsNoLicenceEither(t *testing.T) {
+	s := tellStory(t, banning(t))
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	for user := range 3 {
+		s.fails(1, fmt.Sprint(1002+user), "203.0.113.7")
+		s.now = s.now.Add(2 * time.Minute)
+	}
+	s.fails(3, "1000", "203.0.113.7")
+	s.want("ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7")
+}
+
 // TestSparingIsToldAgain goes on past the time that the ban would have taken, and
 // past the registration.
 func TestSparingIsToldAgain(t *testing.T) {
@@ -308,7 +321,7 @@ func TestManyGatewaysAtOnce(t *testing.T) {
 }
 
 // TestWhoeverIsRegisteredIsNotBanned tells random stories, and holds each ban of a
-// rule against a plain list of who is registered.
+// rule against plain lists of who is registered and who failed.
 func TestWhoeverIsRegisteredIsNotBanned(t *testing.T) {
 	bans, spared := 0, 0
 	for seed := range uint64(300) {
@@ -322,11 +335,14 @@ func TestWhoeverIsRegisteredIsNotBanned(t *testing.T) {
 			until time.Time
 		}{}
 		now := morning
+		var failures []event.Event
 		for _, ev := range attack(rng, morning, "log.x") {
 			if ev.Time.After(now) {
 				now = ev.Time
 			}
 			switch {
+			case ev.Name == event.AuthFailure && ev.IP.IsValid():
+				failures = append(failures, ev)
 			case ev.Name == event.Unregistered:
 				// A phone without Call-ID and contact is the only one of its account at
 				// its address.
@@ -351,8 +367,10 @@ func TestWhoeverIsRegisteredIsNotBanned(t *testing.T) {
 				}
 				bans++
 				failed, registered := map[string]bool{}, map[string]bool{}
-				for _, e := range v.Evidence {
-					failed[e.User] = true
+				for _, ev := range failures { // a story takes less than an hour
+					if v.Target.Contains(ev.IP) {
+						failed[ev.User] = true
+					}
 				}
 				for who, one := range live {
 					if v.Target.Contains(one.ip) && one.until.After(now) {
@@ -459,10 +477,10 @@ func TestTellersHear(t *testing.T) {
 func TestRuleFilesKnowWhoIsRegistered(t *testing.T) {
 	cfg := guessing(t, config.Source{Ref: "log.x", Source: &script{}})
 	office := netip.MustParsePrefix("203.0.113.7/32")
-	given := func(name string, times int) config.Given {
-		return config.Given{Source: "log.x", Times: times, Every: time.Second, Event: &event.Event{Name: name, User: "100<n>", IP: office.Addr()}}
+	given := func(name, user string, times int) config.Given {
+		return config.Given{Source: "log.x", Times: times, Every: time.Second, Event: &event.Event{Name: name, User: user, IP: office.Addr()}}
 	}
-	test := config.Test{Rule: "guessing", Given: []config.Given{given(event.Registered, 5), given(event.AuthFailure, 30)},
+	test := config.Test{Rule: "guessing", Given: []config.Given{given(event.Registered, "100<n>", 5), given(event.AuthFailure, "1000", 30)},
 		Alerts: map[netip.Prefix]int{office: 1}}
 	differences, err := RunTest(cfg, test)
 	if err != nil || len(differences) != 0 {

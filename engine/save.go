@@ -113,11 +113,13 @@ func (s *saver) save(e *Engine) {
 	if err == nil && e.store != nil && len(moved) > 0 {
 		err = e.store.SavePositions(moved)
 	}
-	for _, done := range flushed {
-		close(done)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() {
+		for _, done := range flushed {
+			close(done) // who waited finds the error, if there is one
+		}
+	}()
 	if err != nil && s.err == nil {
 		e.Log.Error("state not saved: bans hold as long as the program runs", "err", err)
 	}

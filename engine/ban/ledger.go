@@ -100,7 +100,10 @@ func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
 	// what it sees while its ban stands is the tail of the same offence.
 	renewed := standing != nil && o.Rule == "" && o.Author == standing.Author && o.Target == standing.Target
 	longer := standing == nil || (term > standing.Term || renewed) && outlasts(term.End(o.At), standing.Until)
-	if !longer && carriedOut(standing.Actions, o.Actions) {
+	// What a rule bans need not be carried out, as long as rules may not block. Who
+	// orders the same in his own name means it.
+	takenOver := standing != nil && o.Rule == "" && standing.Rule != "" && o.Target == standing.Target
+	if !longer && !takenOver && carriedOut(standing.Actions, o.Actions) {
 		return refuse(alreadyBanned(standing, o.Target), standing)
 	}
 	c := &Change{Kind: Banned, At: o.At, Ban: Ban{
@@ -114,6 +117,10 @@ func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
 		c.Ban.Actions = together(standing.Actions, o.Actions)
 		if !longer {
 			c.Ban.Until, c.Ban.Term = standing.Until, standing.Term
+		}
+		if takenOver {
+			c.Ban.Source, c.Ban.Key, c.Ban.Evidence = standing.Source, standing.Key, standing.Evidence
+			c.Ban.Reason += "; banned by rule " + standing.Rule + " before: " + standing.Reason
 		}
 	}
 	return c, nil
@@ -249,12 +256,22 @@ func (l *Ledger) Lift(target netip.Prefix, reason string, now time.Time, grace t
 }
 
 // Withdraw ends the ban of exactly this target because who ordered it takes it
-// back. What rules know of its offences stays. It returns nil where no such ban
-// stands.
+// back. What rules know of its offences stays, and so does what is left of the ban
+// of a rule that the order took over. It returns nil where no such ban stands.
 func (l *Ledger) Withdraw(target netip.Prefix, reason string, now time.Time) *Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.end(target, reason, now)
+	b, ok := l.bans.Get(target)
+	h, offended := l.history[target]
+	if !ok || !offended || !h.until.IsZero() && !now.Before(h.until) {
+		return l.end(target, reason, now)
+	}
+	left := *b
+	left.Author, left.Until = ByRule, h.until
+	left.Offence = h.count
+	l.bans.Insert(target, &left)
+	l.due.add(left.Until, target)
+	return l.note(Change{Kind: Extended, Ban: left, At: now})
 }
 
 // lift ends a ban and forgives the offences.

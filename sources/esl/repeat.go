@@ -15,10 +15,6 @@ const (
 	// same attempt may differ. The two come over one connection, in any order.
 	pairWindow = 2 * time.Second
 
-	// callWindow is how long a caller may take to repeat an INVITE with the
-	// credentials that he was asked for: SIP's timer of a transaction.
-	callWindow = 32 * time.Second
-
 	// maxWaiting bounds the reports of one address that wait for their second one.
 	maxWaiting = 64
 )
@@ -27,7 +23,6 @@ const (
 // order in which they came.
 type repeats struct {
 	waiting recent[netip.Addr, waiting]
-	calls   recent[invite, time.Time]
 }
 
 // waiting is the reports of one address whose other half has not come, in the order
@@ -58,11 +53,6 @@ func (h half) isOf(other half) bool {
 	return h.reason != other.reason && (h.user == other.user || h.user == 0 || other.user == 0)
 }
 
-type invite struct {
-	ip     netip.Addr
-	callID string
-}
-
 // mark sets Repeat where the event is the second report of an attempt. Each
 // report stands for one attempt only, so that whoever repeats himself is counted
 // again. paired says that both halves are asked for: a report whose first half
@@ -81,14 +71,6 @@ func (r *repeats) mark(e *event.Event, paired bool) {
 	case event.ACLReject:
 		if strings.Contains(e.Message, " Rejected by user acl ") {
 			e.Repeat = r.pair(e, true)
-		}
-	case event.Call:
-		key := invite{e.IP, e.CallID}
-		first, ok := r.calls.take(key)
-		e.Repeat = ok && e.CallID != "" && within(first, e.Time, callWindow)
-		if !e.Repeat && e.CallID != "" {
-			key.callID = strings.Clone(key.callID) // the event's is a part of all its headers
-			r.calls.put(key, e.Time)
 		}
 	}
 }

@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/plugin"
+)
+
+// A wall is an action that blocks, and notes whom.
+type wall struct{ stands map[netip.Prefix]bool }
+
+func (w *wall) Apply(_ context.Context, b ban.Batch) error {
+	for _, c := range b.Changes {
+		w.stands[c.Ban.Target] = c.InForce()
+	}
+	return nil
+}
+
+func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
+	w.stands = map[netip.Prefix]bool{}
+	for b := range want {
+		w.stands[b.Target] = true
+	}
+	return plugin.Drift{}, nil
+}
+
+// runQuietly runs an engine with a source that reports nothing until the test ends.
+func runQuietly(t *testing.T, cfg *config.Config) *Engine {
+	t.Helper()
+	cfg.Sources = append(cfg.Sources, config.Source{Ref: "log.quiet", Source: &listener{asked: make(chan map[string]bool, 10)}})
+	e := New(cfg, Options{Tell: func(Verdict) {}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- e.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	synctest.Wait()
+	return e
+}
+
+func orderOf(ip, author, term string, t *testing.T) ban.Order {
+	a := netip.MustParseAddr(ip)
+	return ban.Order{Target: single(a), Address: a, Author: author, At: time.Now(), Terms: []ban.Term{mustTerm(t, term)}}
+}
+
+// No verdict tells of a feed's bans, but actions hear of their ends all the same.
+func TestTheEndOfAListedBanIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		action := &teller{}
+		cfg := guessing(t)
+		cfg.Actions = []config.Action{{Ref: "teller.x", Action: action}}
+		e := runQuietly(t, cfg)
+		author := plugin.FeedAuthor + "x"
+		if _, err := e.list(t.Context(), plugin.Listing{Author: author, Orders: []ban.Order{orderOf("203.0.113.7", author, "1h", t)}}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour)
+		synctest.Wait()
+		if len(action.told) != 2 || action.told[1] != ban.Expired {
+			t.Fatalf("told of %v", action.told)
+		}
+	})
+}
+
+// Where rules may not block, their bans are not in force. Who orders the same in his
+// own name has it done, unless the ban of the rule is that of a whole network.
+func TestWhatRulesMayNotBlockIsTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wall{}
+		cfg := guessing(t)
+		cfg.Security.AutoBlock = false
+		cfg.Actions = []config.Action{{Ref: "wall.x", Action: w, Blocks: true}}
+		g := &Guard{Engine: runQuietly(t, cfg)}
+		host, network := orderOf("203.0.113.7", ban.ByRule, "1h", t), orderOf("198.51.100.1", ban.ByRule, "1h", t)
+		host.Rule, network.Rule = "guessing", "guessing"
+		host.Evidence = []ban.Evidence{{Event: "auth_failure"}}
+		network.Target = netip.MustParsePrefix("198.51.100.0/24")
+		err := g.Do(t.Context(), func() {
+			g.ledger.Enter(host, g.now)
+			g.ledger.Enter(network, g.now)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ip, stands := range map[string]bool{"203.0.113.7": true, "203.0.113.8": true, "198.51.100.1": false} {
+			out, err := g.Block(t.Context(), []ban.Order{orderOf(ip, "api alice", "30m", t)})
+			if err != nil || out[0].Applied != stands || (out[0].Why == "") != stands || w.stands[single(netip.MustParseAddr(ip))] != stands {
+				t.Errorf("%s: %+v, %v; there stand %v", ip, out, err, w.stands)
+			}
+		}
+		b, _ := g.ledger.Covering(host.Target)
+		if b.Author != "api alice" || len(b.Evidence) != 1 || b.Until.Sub(b.Start) != time.Hour || !strings.Contains(b.Reason, "banned by rule guessing before") {
+			t.Errorf("taken over: %+v", b)
+		}
+	})
+}
+
+// What a feed has taken over from a rule it gives back when it lists it no longer.
+func TestWhatIsListedNoLongerIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := runQuietly(t, guessing(t))
+		author := plugin.FeedAuthor + "x"
+		byRule := orderOf("203.0.113.7", ban.ByRule, "2h", t)
+		byRule.Rule = "guessing"
+		if err := e.Do(t.Context(), func() { e.ledger.Enter(byRule, e.now) }); err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range []plugin.Listing{
+			{Author: author, Orders: []ban.Order{orderOf("203.0.113.7", author, "24h", t)}},
+			{Author: author, Gone: []netip.Prefix{byRule.Target}},
+		} {
+			if _, err := e.list(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b, ok := e.ledger.Covering(byRule.Target); !ok || b.Author != ban.ByRule || b.Until.Sub(byRule.At) != 2*time.Hour {
+			t.Fatalf("%+v", b)
+		}
+		<-time.After(2*time.Hour + time.Second)
+		synctest.Wait()
+		if n := e.ledger.Size(); n != 0 {
+			t.Fatalf("%d bans stand after the rule's term", n)
+		}
+	})
+}
+
+// A list that names somebody no longer does not forgive what rules caught him at.
+func TestWhatIsListedNoLongerIsNotForgiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := runQuietly(t, guessing(t))
+		author := plugin.FeedAuthor + "x"
+		byRule := orderOf("203.0.113.7", ban.ByRule, "40s", t)
+		byRule.Rule = "guessing"
+		if err := e.Do(t.Context(), func() { e.ledger.Enter(byRule, e.now) }); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		for _, l := range []plugin.Listing{
+			{Author: author, Orders: []ban.Order{orderOf("203.0.113.7", author, "24h", t)}},
+			{Author: author, Gone: []netip.Prefix{byRule.Target}},
+		} {
+			if _, err := e.list(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		byRule.At = time.Now()
+		err := e.Do(t.Context(), func() {
+			if c, _ := e.ledger.Enter(byRule, e.now); c == nil || c.Ban.Offence != 2 {
+				t.Errorf("%+v", c)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
