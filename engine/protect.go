@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -17,10 +18,11 @@ import (
 // it. It outlives a reload and not the process: a source lists at every connect
 // who is there.
 type knownGood struct {
-	registrations *known.Registrations // nil: protect does not list "registered"
-	failures      *known.Failures      // of those who are registered
-	gateways      *known.Gateways      // nil: protect does not list "gateways"
-	changed       bool                 // the gateways, since the ledger was told of them
+	registrations *known.Registrations                // nil: protect does not list "registered"
+	shared        atomic.Pointer[known.Registrations] // the same, for other goroutines
+	failures      *known.Failures                     // of those who are registered
+	gateways      *known.Gateways                     // nil: protect does not list "gateways"
+	changed       bool                                // the gateways, since the ledger was told of them
 }
 
 // agree remembers what the configuration asks for, from the sources that it has.
@@ -31,6 +33,7 @@ func (k *knownGood) agree(cfg *config.Config) {
 	} else if k.registrations == nil {
 		k.registrations, k.failures = known.NewRegistrations(), known.NewFailures()
 	}
+	k.shared.Store(k.registrations)
 	if !protect.Gateways {
 		k.gateways = nil
 	} else if k.gateways == nil {
@@ -122,6 +125,16 @@ func (e *Engine) besideProtected(o ban.Order) ban.Order {
 		o.Target = alone
 	}
 	return o
+}
+
+// spares reports whether somebody in a network is not to be dropped, whatever was
+// ordered about others in it. It may be called from any goroutine.
+func (e *Engine) spares(network netip.Prefix) bool {
+	if _, trusted := e.ledger.Trusted(network); trusted {
+		return true
+	}
+	r := e.known.shared.Load()
+	return r != nil && r.Holds(network, time.Now())
 }
 
 // strangers is how many accounts more than are registered at an address must fail

@@ -494,3 +494,21 @@ func TestRuleFilesKnowWhoIsRegistered(t *testing.T) {
 		t.Errorf("%q, %v", differences, err)
 	}
 }
+
+// TestWhoeverWidensABanSparesTheSame asks as an action does that folds bans.
+func TestWhoeverWidensABanSparesTheSame(t *testing.T) {
+	s := tellStory(t, banning(t))
+	network := netip.MustParsePrefix("203.0.113.0/24")
+	if s.spares(network) {
+		t.Error("nobody is there")
+	}
+	s.ledger.Grant(ban.Grant{Network: netip.MustParsePrefix("203.0.113.9/32"), Author: "api"}, s.now)
+	if !s.spares(network) {
+		t.Error("somebody is trusted there")
+	}
+	s.ledger.Revoke(netip.MustParsePrefix("203.0.113.9/32"))
+	s.observe(&event.Event{Time: time.Now(), Name: event.Registered, Source: "log.x", User: "1001", IP: netip.MustParseAddr("203.0.113.7")}, time.Now())
+	if !s.spares(network) {
+		t.Error("somebody is registered there")
+	}
+}

@@ -85,6 +85,9 @@ func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants, ended []*r
 			<-before.done
 		}
 		e.keep(a)
+		if w, ok := a.Action.(plugin.Widener); ok {
+			w.Spare(e.spares)
+		}
 		stop := serve(a.Action)
 		defer stop()
 		running.runner.Run(ctx)

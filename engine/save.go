@@ -15,6 +15,7 @@ type saver struct {
 	moved    map[string][]byte // positions of sources, valid for the verdicts before
 	flushed  []chan struct{}   // closed when all that was handed over before is durable
 	err      error             // of the last attempt; nil: all is saved
+	none     error             // why there is no store at all; nil: there is one, or none was asked for
 	ended    bool
 	room     *sync.Cond // the saver has taken what was there
 
@@ -70,10 +71,17 @@ func (s *saver) signal() {
 	}
 }
 
+// Forgetful says that there is no store, and why: the status tells it. It must be
+// called before the engine runs.
+func (e *Engine) Forgetful(err error) { e.live.saver.none = err }
+
 // failed is why the state is not saved; nil where it is.
 func (s *saver) failed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.none != nil {
+		return s.none
+	}
 	return s.err
 }
 

@@ -32,7 +32,9 @@ func (e *Engine) takeOver(ctx context.Context) {
 		for target, left := range standing {
 			e.adopt(target, left, now)
 		}
-		e.Log.Warn("bans taken over without their history", "action", a.Ref, "bans", len(standing))
+		if len(standing) > 0 {
+			e.Log.Warn("bans taken over without their history", "action", a.Ref, "bans", len(standing))
+		}
 	}
 }
 

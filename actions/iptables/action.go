@@ -160,6 +160,9 @@ func (a *Action) changeOnlyRules(ctx context.Context, f *family, puts []put, dro
 // tells only when it changes.
 func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
 	a.mu.Lock()
+	if a.desired.folding.on() && a.desired.folding.askAnew(a.desired.bans) {
+		a.intact = 0 // the bans are the same, and amount to something else
+	}
 	var before [2]map[netip.Prefix]end
 	if a.intact != 0 {
 		before = [2]map[netip.Prefix]end{maps.Clone(a.desired.bans[ipv4]), maps.Clone(a.desired.bans[ipv6])}

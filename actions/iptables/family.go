@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
@@ -127,6 +128,12 @@ func (a *Action) findTools(ctx context.Context, f *family) (*toolset, error) {
 	tools, err := find(ctx, f.program, f.index == ipv6)
 	if err != nil {
 		return nil, err
+	}
+	log := slog.With("chain", a.config.chain, "program", f.program, "version", tools.version)
+	if tools.old {
+		log.Warn("iptables is older than any that is known to work", "oldest", oldest)
+	} else {
+		log.Info("iptables found")
 	}
 	a.mu.Lock()
 	f.tools = tools

@@ -13,7 +13,46 @@ import (
 // bans, but it does not see what becomes of bans here.
 type folding struct {
 	bits4, bits6 int            // prefix lengths; 0: this family is not folded
-	spared       []netip.Prefix // who is trusted
+	spared       []netip.Prefix // who is trusted by what is written
+
+	// holds tells whether somebody in a network is not to be dropped now; nil: nobody
+	// is asked. Its answers are kept, so that what was folded is unfolded alike.
+	holds    func(netip.Prefix) bool
+	answered map[netip.Prefix]bool
+}
+
+// spares reports whether a network holds somebody who is not to be dropped.
+func (f *folding) spares(network netip.Prefix) bool {
+	if f.holds == nil {
+		return false
+	}
+	held, known := f.answered[network]
+	if !known {
+		if f.answered == nil {
+			f.answered = map[netip.Prefix]bool{}
+		}
+		held = f.holds(network)
+		f.answered[network] = held
+	}
+	return held
+}
+
+// askAnew asks again who is where, and reports whether an answer has changed. The
+// networks that none of bans lies in are forgotten.
+func (f *folding) askAnew(bans [2]map[netip.Prefix]end) (changed bool) {
+	before := f.answered
+	f.answered = nil
+	for _, family := range bans {
+		for p := range family {
+			f.group(p)
+		}
+	}
+	for network, held := range f.answered {
+		if was, known := before[network]; known && was != held {
+			changed = true
+		}
+	}
+	return changed
 }
 
 // parseFolding reads "24" or "24,48"; "" is no folding.
@@ -54,6 +93,9 @@ func (f *folding) group(p netip.Prefix) netip.Prefix {
 		if s.Overlaps(network) {
 			return p
 		}
+	}
+	if f.spares(network) {
+		return p
 	}
 	return network
 }

@@ -31,6 +31,13 @@ func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error
 	return standing, err
 }
 
+// Spare implements [plugin.Widener].
+func (a *Action) Spare(holds func(netip.Prefix) bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.desired.folding.holds = holds
+}
+
 // Report tells what an inspection finds wrong, as [plugin.Reporter] wants it.
 func (a *Action) Report(ctx context.Context) (critical, warnings []string) {
 	in, err := a.Inspect(ctx)

@@ -26,6 +26,7 @@ type toolset struct {
 	restore string // path of the restore program beside it
 	version string // "v1.8.9 (nf_tables)"
 	waits   bool   // the restore program knows --wait
+	old     bool   // it is older than oldest
 	rules   *iptables.IPTables
 }
 
@@ -54,9 +55,13 @@ func find(ctx context.Context, name string, v6 bool) (*toolset, error) {
 		return nil, fmt.Errorf("%s --version: %w", name, err)
 	}
 	major, minor, patch := t.rules.GetIptablesVersion()
-	t.waits = major*10000+minor*100+patch >= 10602
+	version := major*10000 + minor*100 + patch
+	t.waits, t.old = version >= 10602, version < 10600
 	return t, nil
 }
+
+// oldest is the first version that has all the options which are used.
+const oldest = "v1.6.0"
 
 func lookPath(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {

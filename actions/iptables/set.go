@@ -50,6 +50,9 @@ func endAgrees(want, have uint32) bool {
 // checkSets asks whether this kernel has sets, and whether those of our names
 // are ours to use.
 func (a *Action) checkSets(ctx context.Context) error {
+	if err := mayMatchSets(); err != nil {
+		return fmt.Errorf("%w: %w", errNoSets, err)
+	}
 	s, err := dial(ctx, listBuffer)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoSets, err)
@@ -69,6 +72,16 @@ func (a *Action) checkSets(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// mayMatchSets looks for the one thing that rules do not need and sets do: iptables
+// asks the kernel for a set over a raw socket.
+func mayMatchSets() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+	if err != nil {
+		return fmt.Errorf("a raw socket, which needs CAP_NET_RAW (setcap cap_net_admin,cap_net_raw+ep): %w", err)
+	}
+	return unix.Close(fd)
 }
 
 // setDrift is what was wrong with a set.

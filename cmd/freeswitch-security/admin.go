@@ -53,7 +53,7 @@ func (l *listening) agree(ctx context.Context, asked *config.Admin) error {
 		return err
 	}
 	open, err := server.Config.Open(ctx)
-	if err != nil {
+	if len(open) == 0 {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -64,13 +64,20 @@ func (l *listening) agree(ctx context.Context, asked *config.Admin) error {
 			l.log.Error("admin listener failed", "err", err)
 		}
 	}()
-	l.asked, l.end = asked, func() {
+	l.end = func() {
 		cancel()
 		<-done
 	}
+	if err == nil {
+		l.asked = asked // else the next reload tries again
+	}
 	l.watched.Store(server)
-	l.log.Info("admin listener open", "listen", asked.Listen, "socket", asked.Socket)
-	return nil
+	var at []string
+	for _, one := range open {
+		at = append(at, one.Addr().String())
+	}
+	l.log.Info("admin listener open", "at", at)
+	return err
 }
 
 // close ends the listener, and the requests under way.

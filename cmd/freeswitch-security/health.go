@@ -189,7 +189,8 @@ func (f *findingList) ofStatus(h *health) {
 	if s.State.Error != "" {
 		f.add(levelWarning, "bans would not survive a restart: %s", s.State.Error)
 	}
-	if s.Status != "ok" && f.worst() < levelCritical {
+	explained := s.Reload.Error != "" || s.State.Error != ""
+	if s.Status != "ok" && !explained && f.worst() < levelCritical {
 		f.add(levelCritical, "bans may not be in force")
 	}
 	for _, text := range s.Problems {

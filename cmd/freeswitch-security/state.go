@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -54,6 +55,7 @@ func (a *app) restore(e *engine.Engine, dir string, log *slog.Logger) (closeStat
 	}
 	if err != nil {
 		log.Error("state not opened: bans are not kept across restarts", "err", err)
+		e.Forgetful(err)
 		e.TakeOver()
 		return func() {}, nil
 	}
@@ -73,14 +75,16 @@ func (a *app) restore(e *engine.Engine, dir string, log *slog.Logger) (closeStat
 }
 
 // openState opens the state file. A damaged one is moved aside, and a new one
-// takes its place; anew says so.
+// takes its place; anew says so, and also that there was none: somebody may have
+// deleted it.
 func openState(path string, log *slog.Logger) (file *ban.File, anew bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, false, err
 	}
+	_, missing := os.Stat(path)
 	file, err = ban.OpenFile(path)
 	if !errors.Is(err, ban.ErrDamaged) {
-		return file, false, err
+		return file, errors.Is(missing, fs.ErrNotExist), err
 	}
 	aside, moving := ban.MoveAside(path, time.Now())
 	if moving != nil {

@@ -14,31 +14,28 @@ import (
 )
 
 // Open opens what the configuration asks for: the TCP listener and the unix
-// socket, as far as they are set. The configuration must have passed Check. With
-// an error nothing is left open.
-func (c *Config) Open(ctx context.Context) ([]net.Listener, error) {
-	var open []net.Listener
-	closeAll := func() {
-		for _, l := range open {
-			_ = l.Close() // it was never used
-		}
-	}
+// socket, as far as they are set. The configuration must have passed Check. What
+// could be opened comes back beside the error: an address that is missing must not
+// take the command line away too.
+func (c *Config) Open(ctx context.Context) (open []net.Listener, err error) {
+	var errs []error
 	if c.Listen != "" {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 		if err != nil {
-			return nil, fmt.Errorf("admin: %w", err)
+			errs = append(errs, fmt.Errorf("admin: %w", err))
+		} else {
+			open = append(open, l)
 		}
-		open = append(open, l)
 	}
 	if c.Socket != "" {
 		l, err := c.openSocket(ctx)
 		if err != nil {
-			closeAll()
-			return nil, fmt.Errorf("admin: socket: %w", err)
+			errs = append(errs, fmt.Errorf("admin: socket: %w", err))
+		} else {
+			open = append(open, l)
 		}
-		open = append(open, l)
 	}
-	return open, nil
+	return open, errors.Join(errs...)
 }
 
 // openSocket makes the unix socket, in the place of one that a run before has

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"freeswitch-security/engine/event"
@@ -31,9 +32,10 @@ const (
 // RegistrationEvents are the names of the events that Registrations learns from.
 var RegistrationEvents = []string{event.Registered, event.Unregistered}
 
-// Registrations is which accounts are registered, and at which addresses. It
-// belongs to one goroutine.
+// Registrations is which accounts are registered, and at which addresses. It is safe
+// for use by several goroutines.
 type Registrations struct {
+	mu       sync.Mutex                  // guards what follows
 	accounts map[account][]*registration // oldest first
 	blind    map[profile]bool            // those that register without a password, too
 	places   bart.Table[*place]          // by address
@@ -82,6 +84,8 @@ func (r *Registrations) Learn(ev *event.Event, now time.Time) {
 	if ev.Name != event.Registered && ev.Name != event.Unregistered || ev.User == "" {
 		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.advance(now)
 	// The switch finds an account in any spelling of it, and the caller chooses one:
 	// each must not count as another account.
@@ -243,6 +247,8 @@ func (r *Registrations) advance(now time.Time) {
 
 // Retain forgets what was told by sources for which keep is false.
 func (r *Registrations) Retain(keep func(source string) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var gone []*registration
 	for a, all := range r.accounts {
 		if !keep(a.source) {
@@ -265,6 +271,8 @@ func (r *Registrations) Holds(network netip.Prefix, now time.Time) bool {
 // that lives at now, in the order of their addresses, and at one address in the
 // order in which they came there.
 func (r *Registrations) Accounts(network netip.Prefix, now time.Time, limit int) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.advance(now)
 	var names []string
 	for _, p := range r.places.Subnets(network) {
@@ -282,7 +290,15 @@ func (r *Registrations) Accounts(network netip.Prefix, now time.Time, limit int)
 }
 
 // Size is the number of registrations.
-func (r *Registrations) Size() int { return len(r.lives) }
+func (r *Registrations) Size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.lives)
+}
 
 // Evicted counts the registrations that had to give way before they were over.
-func (r *Registrations) Evicted() uint64 { return r.evicted }
+func (r *Registrations) Evicted() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.evicted
+}

@@ -87,6 +87,16 @@ type Drift struct {
 // Any reports whether there was anything to mend.
 func (d Drift) Any() bool { return d.Missing > 0 || d.Surplus > 0 || len(d.Notes) > 0 }
 
+// A Widener is a level that may drop more than it was ordered to, such as the
+// network around several bans.
+type Widener interface {
+	Level
+	// Spare is called before Apply and Resync, with a function that tells whether
+	// somebody in a network is not to be dropped now: trusted, or protected. It may
+	// be called from any goroutine.
+	Spare(holds func(netip.Prefix) bool)
+}
+
 // A Keeper is an action that keeps something of its own across restarts.
 type Keeper interface {
 	Action

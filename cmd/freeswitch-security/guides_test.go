@@ -1,0 +1,136 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"freeswitch-security/engine/config"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+)
+
+const samples = "../../examples"
+
+// guides returns the texts for operators by their paths.
+func guides(t *testing.T) map[string]string {
+	t.Helper()
+	paths, err := filepath.Glob(samples + "/*/README.md")
+	if err != nil || len(paths) < 7 {
+		t.Fatalf("the guides that were found: %v, %v", paths, err)
+	}
+	texts := map[string]string{}
+	for _, path := range append(paths, "../../README.md") {
+		texts[path] = readGuide(t, path)
+	}
+	return texts
+}
+
+func readGuide(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var (
+	guideLink    = regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
+	guideHeading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	guideMark    = regexp.MustCompile(`[^a-z0-9 _-]`)
+)
+
+// anchors are the places in a text that a link can name.
+func anchors(text string) []string {
+	var all []string
+	for _, h := range guideHeading.FindAllStringSubmatch(text, -1) {
+		all = append(all, "#"+strings.ReplaceAll(guideMark.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+	}
+	return all
+}
+
+// TestGuideLinks wants what is linked to be there.
+func TestGuideLinks(t *testing.T) {
+	for path, text := range guides(t) {
+		for _, l := range guideLink.FindAllStringSubmatch(text, -1) {
+			target, place := l[1], l[2]
+			there := text
+			if target != "" {
+				info, err := os.Stat(filepath.Join(filepath.Dir(path), target))
+				if err != nil {
+					t.Errorf("%s links %s, which is not there", path, target)
+					continue
+				}
+				if place != "" && !info.IsDir() {
+					there = readGuide(t, filepath.Join(filepath.Dir(path), target))
+				}
+			}
+			if place != "" && !slices.Contains(anchors(there), place) {
+				t.Errorf("%s links %s%s, and there is no such heading", path, target, place)
+			}
+		}
+	}
+}
+
+var guideBlock = regexp.MustCompile("(?ms)^```hcl\n(.*?)^```$")
+
+// TestGuideForm wants the rule files in guides to be as `fmt` would have them. Whether
+// they mean anything is another matter: many are a part of a file.
+func TestGuideForm(t *testing.T) {
+	check := func(where, text string) {
+		if _, diags := hclsyntax.ParseConfig([]byte(text), where, hcl.InitialPos); diags.HasErrors() {
+			t.Errorf("%s: %v", where, diags)
+		}
+		if formatted := string(hclwrite.Format([]byte(text))); formatted != text {
+			t.Errorf("%s is not in form; it would be\n%s", where, formatted)
+		}
+	}
+	for path, text := range guides(t) {
+		for _, b := range guideBlock.FindAllStringSubmatch(text, -1) {
+			check(path, b[1])
+		}
+	}
+	files, err := filepath.Glob(samples + "/*/*.hcl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no samples were found: %v", err)
+	}
+	for _, path := range files {
+		check(path, readGuide(t, path))
+	}
+}
+
+// TestClusterSample loads the sample for several nodes beside the shipped rules.
+func TestClusterSample(t *testing.T) {
+	dir := t.TempDir()
+	rules, err := filepath.Glob(shippedRules + "/*.hcl")
+	if err != nil || len(rules) == 0 {
+		t.Fatalf("the shipped rules were not found: %v", err)
+	}
+	for _, path := range append(rules, samples+"/ha/cluster.hcl") {
+		text := readGuide(t, path)
+		if filepath.Base(path) == "00-site.hcl" {
+			text = strings.Replace(text, "\nadmin {}\n", "\n", 1) // as the guide says
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(path)), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, diags, _ := config.Load(dir, kinds, func(name string) (string, bool) {
+		return strings.Repeat("x", 64), name == "CLUSTER_TOKEN"
+	})
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	if cfg.Admin.Listen != "192.0.2.1:9443" || cfg.Admin.Token == "" {
+		t.Errorf("the listener is %q", cfg.Admin.Listen)
+	}
+	if !slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == "feed.pbx2" }) {
+		t.Error("there is no feed of the other node")
+	}
+}
