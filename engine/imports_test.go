@@ -28,6 +28,7 @@ var allowed = []place{
 	{pkg: "engine/esl/*", ours: []string{"engine/esl"}},
 	{pkg: "engine/known", ours: []string{"engine/ban", "engine/event"}},
 	{pkg: "engine/corroborate", ours: []string{"engine/event"}},
+	{pkg: "engine/learn", ours: []string{"engine/event", "engine/ban", "engine/rule"}},
 	{pkg: "engine/rule", ours: []string{"engine/event", "engine/ban"}, not: []string{"github.com/hashicorp/hcl/v2"}},
 	{pkg: "engine/plugin", ours: []string{"engine/event", "engine/ban"}},
 	{pkg: "engine/config", ours: []string{"engine/event", "engine/plugin", "engine/rule", "engine/ban"}, not: []string{"net", "os/exec"}},

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/learn"
+	"freeswitch-security/engine/rule"
+)
+
+// A switchboard writes what FreeSWITCH's event socket would send.
+type switchboard struct {
+	bytes.Buffer
+	at time.Time
+}
+
+// tell sends an event a second after the one before.
+func (s *switchboard) tell(name string, headers ...string) {
+	s.at = s.at.Add(time.Second)
+	event := map[string]string{
+		"Event-Name": "CUSTOM", "Event-Subclass": name, "Event-Date-Timestamp": strconv.FormatInt(s.at.UnixMicro(), 10),
+	}
+	for i := 0; i < len(headers); i += 2 {
+		event[headers[i]] = headers[i+1]
+	}
+	body, err := json.Marshal(event)
+	if err != nil {
+		panic(err) // texts can always be written
+	}
+	fmt.Fprintf(s, "Content-Length: %d\nContent-Type: text/event-json\n\n%s", len(body), body)
+}
+
+func (s *switchboard) register(ip, user string) {
+	s.tell("sofia::pre_register", "network-ip", ip, "from-user", user)
+	s.tell("sofia::register_attempt", "network-ip", ip, "auth-result", "RENEWED", "username", user, "realm", "pbx.example")
+	s.tell("sofia::register", "network-ip", ip, "from-user", user, "username", user, "sip_auth_username", user)
+}
+
+func (s *switchboard) fail(ip, user string) {
+	s.tell("sofia::register_attempt", "network-ip", ip, "auth-result", "FORBIDDEN", "username", user, "realm", "pbx.example", "from-user", user)
+	s.tell("sofia::register_failure", "network-ip", ip, "to-user", user, "registration-type", "REGISTER")
+}
+
+const socketRules = `
+source "esl" "pbx" {
+  address  = "127.0.0.1:8021"
+  password = "a password of our own"
+}
+
+rule "guessing" {
+  on    = [source.esl.pbx]
+  match = "event == 'auth_failure'"
+
+  threshold {
+    count  = 5
+    within = "10m"
+  }
+
+  ban {}
+}
+`
+
+// TestLearnFromTheEventSocket plays a week with an office, a carrier that the
+// switch registers at, a phone with shaky hands, and a guesser. Its answer is put
+// to use as it stands.
+func TestLearnFromTheEventSocket(t *testing.T) {
+	var s switchboard
+	for day := range 7 {
+		s.at = time.Date(2026, 5, 4+day, 8, 0, 0, 0, time.UTC)
+		s.tell("sofia::gateway_state", "State", "REGED", "Gateway", "carrier1", "Register-Network-IP", "192.0.2.50")
+		for i := range 20 {
+			s.register("203.0.113.7", fmt.Sprint(2000+i%5))
+			s.register(fmt.Sprintf("198.51.100.%d", 10+i), fmt.Sprint(3000+i))
+			s.fail("203.0.113.99", fmt.Sprint(i, "\"]\n}\x1b[2J*/"))
+		}
+		s.fail("203.0.113.7", "2000")
+	}
+	for range 2 {
+		s.fail("198.51.100.10", "3000")
+	}
+	rules := filepath.Dir(write(t, "a.hcl", []byte(socketRules)))
+	stdout, stderr, status := command(t, nil, "learn", "--rules", rules, write(t, "week.esl", s.Bytes()))
+	if status != exitYes || !strings.Contains(stderr, "2 proposals to trust, 0 to be looked at") {
+		t.Fatalf("exit status %d: %s%s", status, stderr, stdout)
+	}
+	for _, want := range []string{
+		"\n# For:     FreeSWITCH itself registers here: gateway carrier1\n",
+		"\n# For:     5 accounts registered well, 140 times: 2000, 2001, 2002, …\n",
+		"\n# Against: 7 failures, of 2000\n",
+		"\n#   The highest count of 21 addresses that registered well: 2, of 198.51.100.10 at ",
+		"\n#     count  = 4 # 5 at present\n",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("lacks %q:\n%s", want, stdout)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(rules, "learned.hcl"), []byte(stdout), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cfg, diags, _ := config.Load(rules, kinds, nil)
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	if got := fmt.Sprint(trustedOf(cfg)); got != "[carrier 192.0.2.50: 192.0.2.50/32 office 203.0.113.7: 203.0.113.7/32]" {
+		t.Errorf("trusted are %s", got)
+	}
+}
+
+func trustedOf(cfg *config.Config) []string {
+	var all []string
+	for _, one := range cfg.Trusted {
+		all = append(all, one.Name+": "+one.Network.String())
+	}
+	return all
+}
+
+// TestLearnDecidesAsReplay holds what the rules would have done against a replay:
+// that more is asked of the sources must not change it.
+func TestLearnDecidesAsReplay(t *testing.T) {
+	want := map[string]int{}
+	for _, l := range parsed(t, replayed(t, nil, append([]string{"--rules", shippedRules, "--source", "log.freeswitch"}, recordedParts()...)...)) {
+		if l.Verdict == engine.Ban {
+			want[l.Rule]++
+		}
+	}
+	stdout, stderr, status := command(t, nil, append([]string{"learn", "--rules", shippedRules, "--source", "log.freeswitch"}, recordedParts()...)...)
+	if status != exitYes {
+		t.Fatalf("exit status %d: %s", status, stderr)
+	}
+	got := map[string]int{}
+	for _, found := range regexp.MustCompile(`# rule "([^"]+)" .*\n#   (\d+) ban`).FindAllStringSubmatch(stdout, -1) {
+		if n, _ := strconv.Atoi(found[2]); n > 0 {
+			got[found[1]] = n
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("bans %v, a replay has %v", got, want)
+	}
+	if strings.Contains(stdout, "\ntrusted ") {
+		t.Errorf("somebody is trusted upon an attack:\n%s", stdout)
+	}
+}
+
+// FuzzLearned writes findings that quote any text, wherever findings quote one.
+// Nothing of it leaves its comment: the blocks that are read back are ours alone.
+func FuzzLearned(f *testing.F) {
+	f.Add("a\n}\ntrusted \"x\" {\n  networks = [\"0.0.0.0/0\"]\n}\n#", true)
+	f.Add("an unusual space: \u2000", true)
+	f.Add("*/ trusted \"x\" { networks = [\"0.0.0.0/0\"] } /*", false)
+	f.Add("\r\u2028\u2029\u0085\v\f\x00\xff\x1b[2J\u202e${file(\"/etc/passwd\")}%{if true}<<EOT", true)
+	matcher, problems := rule.Compile("event == 'auth_failure'", rule.Vocabulary{})
+	if problems != nil {
+		f.Fatal(problems)
+	}
+	office := netip.MustParsePrefix("203.0.113.7/32")
+	f.Fuzz(func(t *testing.T, text string, sure bool) {
+		found := &learn.Findings{
+			Events: 1, Well: 1,
+			Proposals: []learn.Proposal{{Kind: learn.Office, Network: office, Sure: sure, Days: 3, For: []string{text}, Against: []string{text, text}}},
+			Rules: []learn.RuleFinding{{
+				Spec:   &rule.Spec{Name: text, Where: text, Match: matcher, Threshold: &rule.Threshold{Count: 5, Within: time.Minute, Per: rule.Key{{Field: "user"}}}},
+				Caught: 1, Victims: []learn.Victim{{Network: office}}, Peak: 4, PeakOf: office, Advice: learn.Raise, Count: 6,
+			}},
+		}
+		var out bytes.Buffer
+		if err := printFindings(&out, found, &config.Config{}, 3); err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsFunc(out.String(), func(r rune) bool { return r != '\n' && !strconv.IsGraphic(r) }) || strings.Contains(out.String(), "*/") {
+			t.Fatalf("%q", out.String())
+		}
+		for line := range strings.Lines(out.String()) {
+			if !strings.HasPrefix(line, "#") && line != "\n" && !strings.HasPrefix(line, "trusted \"office 203.0.113.7\" {") &&
+				!strings.HasPrefix(line, "  networks = [\"203.0.113.7\"]") && !strings.HasPrefix(line, "  comment  = \"learned: seen on 3 days\"") && line != "}\n" {
+				t.Errorf("%q", line)
+			}
+		}
+		cfg, diags, _ := config.Load(filepath.Dir(write(t, "a.hcl", out.Bytes())), kinds, nil)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		if want := map[bool]int{true: 1}[sure]; len(cfg.Trusted) != want {
+			t.Errorf("trusted are %v", trustedOf(cfg))
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package learn
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/rule"
+)
+
+var start = time.Date(2026, 5, 4, 8, 0, 0, 0, time.UTC)
+
+const (
+	stream = "esl.pbx"
+	log    = "log.freeswitch"
+)
+
+// spec makes a rule of both sources that bans one address.
+func spec(t testing.TB, name, match string, th *rule.Threshold) *rule.Spec {
+	t.Helper()
+	matcher, problems := rule.Compile(match, rule.Vocabulary{})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	return &rule.Spec{
+		Name: name, Where: "rules.d/10.hcl:1", On: []string{stream, log}, Match: matcher, Threshold: th,
+		Ban: &rule.Ban{Terms: []ban.Term{ban.Term(time.Hour)}, Network: rule.Host},
+	}
+}
+
+func perIP(count int, within time.Duration) *rule.Threshold {
+	return &rule.Threshold{Count: count, Within: within, Per: rule.Key{{Field: "ip", Network: rule.Host}}}
+}
+
+// guessing is what nearly every test needs: five failures in ten minutes.
+func guessing(t testing.TB) *rule.Spec {
+	return spec(t, "guessing", "event == 'auth_failure'", perIP(5, 10*time.Minute))
+}
+
+// A recording is a notebook that events are played to.
+type recording struct {
+	*Notebook
+	rules *rule.Set
+	at    time.Time
+}
+
+// record opens a notebook that wants three days, and lets the rules ban whomever
+// they wish.
+func record(t testing.TB, specs ...*rule.Spec) *recording {
+	t.Helper()
+	n := New(Options{
+		Rules: specs, Trusted: ban.NewTrust(nil), Days: 3,
+		Forgeable: func(source string) bool { return source == log },
+	})
+	return &recording{Notebook: n, rules: rule.NewSet(specs), at: start}
+}
+
+// play notes an event as the program does: the notebook sees it, and then what the
+// rules made of it.
+func (r *recording) play(ev *event.Event) {
+	var fired []*rule.Firing
+	r.rules.Observe(ev, func(f *rule.Firing) { fired = append(fired, f) })
+	r.Note(ev)
+	for _, f := range fired {
+		r.Caught(catchOf(f))
+	}
+}
+
+func catchOf(f *rule.Firing) Catch {
+	c := Catch{Rule: f.Spec.Name, Outcome: Alerted, At: f.Event.Time, Address: f.Event.IP}
+	if len(f.Orders) > 0 {
+		c.Outcome, c.Target = Banned, f.Orders[0].Target
+	}
+	return c
+}
+
+// one plays an event of the stream, a second after the one before.
+func (r *recording) one(name, ip, user string) *event.Event {
+	r.at = r.at.Add(time.Second)
+	ev := &event.Event{Time: r.at, Name: name, Source: stream, IP: netip.MustParseAddr(ip), User: user}
+	r.play(ev)
+	return ev
+}
+
+func (r *recording) register(ip, user string) {
+	r.one(event.Challenge, ip, user)
+	r.one(event.AuthSuccess, ip, user)
+	r.one(event.Registered, ip, user)
+}
+
+func (r *recording) fail(ip, user string, times int) {
+	for range times {
+		r.one(event.AuthFailure, ip, user)
+	}
+}
+
+// daily plays the same on so many days.
+func (r *recording) daily(days int, play func()) {
+	for day := range days {
+		if at := start.AddDate(0, 0, day); at.After(r.at) {
+			r.at = at
+		}
+		play()
+	}
+}
+
+// office lets four phones register.
+func (r *recording) office(ip string) {
+	for i := range 4 {
+		r.register(ip, fmt.Sprintf("20%d", i))
+	}
+}
+
+// proposed gives the one proposal of a recording.
+func proposed(t *testing.T, f *Findings) *Proposal {
+	t.Helper()
+	if len(f.Proposals) != 1 {
+		t.Fatalf("%d proposals, want one: %+v", len(f.Proposals), f.Proposals)
+	}
+	return &f.Proposals[0]
+}
+
+func wantNobody(t *testing.T, f *Findings) {
+	t.Helper()
+	if len(f.Proposals) != 0 {
+		t.Errorf("proposed: %+v", f.Proposals)
+	}
+}
+
+func TestConcludeChangesNothing(t *testing.T) {
+	r := record(t, guessing(t))
+	r.daily(4, func() {
+		r.office("203.0.113.7")
+		r.fail("203.0.113.7", "200", 1)
+		r.fail("198.51.100.9", "admin", 30)
+	})
+	first := r.Conclude()
+	if second := r.Conclude(); !reflect.DeepEqual(first, second) {
+		t.Errorf("twice asked, two answers:\n%+v\n%+v", first, second)
+	}
+	if first.Attackers != 1 || first.Well != 1 || first.Addresses != 2 {
+		t.Errorf("%+v", first)
+	}
+}
+
+func TestNothing(t *testing.T) {
+	f := record(t, guessing(t)).Conclude()
+	if f.Events != 0 || len(f.Proposals) != 0 || len(f.Rules) != 1 || f.Rules[0].Advice != Unknown {
+		t.Errorf("%+v", f)
+	}
+}

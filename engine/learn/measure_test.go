@@ -1,0 +1,105 @@
+package learn
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/rule"
+)
+
+func failure(r *recording, ip string) *event.Event {
+	r.at = r.at.Add(time.Second)
+	return &event.Event{Time: r.at, Name: event.AuthFailure, Source: stream, IP: netip.MustParseAddr(ip), User: "207"}
+}
+
+// TestMeasureAgreesWithRules holds what is measured against the rules themselves:
+// with a threshold of n a rule fires by an address exactly if that came to n.
+func TestMeasureAgreesWithRules(t *testing.T) {
+	const highest = 8
+	for seed := range uint64(40) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		base := guessing(t)
+		base.Threshold.Within = time.Duration(1+rnd.IntN(20)) * time.Second
+		if rnd.IntN(2) == 0 {
+			base.Threshold.Distinct = "user"
+		}
+		var ladder []*rule.Spec
+		for count := 1; count <= highest; count++ {
+			one, th := *base, *base.Threshold
+			th.Count = count
+			one.Threshold = &th
+			ladder = append(ladder, &one)
+		}
+		fired := map[netip.Addr]int{} // the highest count at which it fired
+		rules := rule.NewSet(ladder)
+		r := record(t, base)
+		now := start
+		for range 300 {
+			now = now.Add(time.Duration(rnd.IntN(2000)) * time.Millisecond)
+			ev := &event.Event{
+				Time: now.Add(-time.Duration(rnd.IntN(900)) * time.Millisecond), // out of order, a little
+				Name: []string{event.AuthFailure, event.AuthFailure, event.Challenge}[rnd.IntN(3)], Source: []string{stream, log}[rnd.IntN(2)],
+				IP: netip.MustParseAddr(fmt.Sprintf("203.0.113.%d", rnd.IntN(4))), User: []string{"", "1", "2", "3", "4", "5", "6"}[rnd.IntN(7)],
+				Repeat: rnd.IntN(8) == 0,
+			}
+			rules.Observe(ev, func(f *rule.Firing) { fired[ev.IP] = max(fired[ev.IP], f.Spec.Threshold.Count) })
+			r.Note(ev)
+		}
+		for _, a := range r.addresses {
+			count, _ := a.peak(0)
+			if got, want := min(count, highest), fired[a.single]; got != want {
+				t.Errorf("seed %d: %s came to %d, and the rule fired up to a threshold of %d", seed, a.single, got, want)
+			}
+		}
+	}
+}
+
+// TestMeasureOfAll tells each address in the window what they came to together,
+// where a rule would ban them all.
+func TestMeasureOfAll(t *testing.T) {
+	all := guessing(t)
+	all.Threshold.Per = rule.Key{{Field: "user"}}
+	all.Ban.All = true
+	r := record(t, all)
+	r.fail("203.0.113.1", "200", 1)
+	r.fail("203.0.113.2", "200", 3)
+	for _, a := range r.addresses {
+		if count, _ := a.peak(0); count != 4 {
+			t.Errorf("%s came to %d, want 4", a.single, count)
+		}
+	}
+}
+
+// TestMeasureIsBounded fills the windows with what needs no room for long.
+func TestMeasureIsBounded(t *testing.T) {
+	r := record(t, guessing(t))
+	r.measure.budget = 1000
+	for i := range 20_000 {
+		ev := failure(r, fmt.Sprintf("10.0.%d.%d", i>>8&0xff, i&0xff))
+		ev.Time = start.Add(time.Duration(i) * time.Millisecond)
+		r.Note(ev)
+		if i%4 == 0 {
+			ev.IP = netip.MustParseAddr("203.0.113.7")
+			r.Note(ev)
+		}
+	}
+	m := r.measure
+	cost := func(windows map[windowKey]*window) (used int) {
+		for _, w := range windows {
+			used += windowCost + len(w.hits)
+		}
+		return used
+	}
+	newer, older := cost(m.newer), cost(m.older)
+	if newer != m.used || newer > m.budget/2 || older > m.budget/2+windowCost+1 {
+		t.Errorf("%d and %d in use, counted as %d of %d", newer, older, m.used, m.budget)
+	}
+	// Who is seen again and again is still counted.
+	if count, _ := r.address(netip.MustParseAddr("203.0.113.7")).peak(0); count != most(5) {
+		t.Errorf("the busiest came to %d", count)
+	}
+}

@@ -1,0 +1,125 @@
+package learn
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/rule"
+)
+
+func TestAdvice(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		days   int
+		good   int // addresses that register
+		fails  int // in a row, of the first of them, once
+		advice Advice
+		count  int
+	}{
+		{"nobody good", 4, 0, 0, Unknown, 0},
+		{"nobody good failed", 4, 12, 0, Lower, 3},
+		{"never below three", 4, 12, 1, Lower, 3},
+		{"one that failed twice", 4, 12, 2, Lower, 4},
+		{"margin as it is", 4, 12, 3, Keep, 0},
+		{"just below", 4, 12, 4, Raise, 6},
+		{"caught", 4, 12, 8, Raise, 12},
+		{"beyond all reason", 4, 12, 11, Hopeless, 0},
+		{"a short recording lowers nothing", 1, 12, 0, Keep, 0},
+		{"but raises", 1, 12, 4, Raise, 6},
+		{"few phones lower nothing", 4, 9, 0, Keep, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := record(t, guessing(t))
+			r.daily(test.days, func() {
+				for range 12 { // more often than anybody fails
+					for i := range test.good {
+						r.register(fmt.Sprintf("203.0.113.%d", i), fmt.Sprint(200+i))
+					}
+				}
+			})
+			r.fail("203.0.113.0", "200", test.fails)
+			found := r.Conclude().Rules[0]
+			if found.Advice != test.advice || found.Count != test.count || found.Good != test.good || found.Peak != test.fails {
+				t.Errorf("%+v, want advice %d and count %d", found, test.advice, test.count)
+			}
+		})
+	}
+}
+
+// TestVictims tells who would have been blocked: before he registered, after, or
+// as somebody's neighbour.
+func TestVictims(t *testing.T) {
+	wide := guessing(t)
+	wide.Ban.Network = rule.Network{V4: 24}
+	r := record(t, wide)
+	r.register("203.0.113.8", "208")
+	r.fail("203.0.113.7", "207", 6)
+	for range 10 {
+		r.register("203.0.113.7", "207")
+	}
+	r.fail("198.51.100.1", "200", 20) // guesses until he is in
+	r.register("198.51.100.1", "200")
+	found := r.Conclude().Rules[0]
+	if len(found.Victims) != 3 || found.Innocent() != 2 || found.Caught != 2 {
+		t.Fatalf("%+v", found)
+	}
+	for i, want := range []Victim{
+		{Network: netip.MustParsePrefix("203.0.113.7/32"), Times: 1, After: 10},
+		{Network: netip.MustParsePrefix("203.0.113.8/32"), Before: 1, Neighbour: true},
+		{Network: netip.MustParsePrefix("198.51.100.1/32"), Times: 4, After: 1, Doubtful: true},
+	} {
+		got := found.Victims[i]
+		got.At = time.Time{}
+		if got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
+// TestSpared leaves out of the peak whom the guard protects already.
+func TestSpared(t *testing.T) {
+	r := record(t, guessing(t))
+	for range 12 {
+		r.register("203.0.113.7", "207")
+	}
+	r.register("203.0.113.8", "208")
+	for range 7 {
+		r.Note(failure(r, "203.0.113.7"))
+	}
+	r.Caught(Catch{Rule: "guessing", Outcome: Refused, At: r.at, Address: netip.MustParseAddr("203.0.113.7"),
+		Target: netip.MustParsePrefix("203.0.113.7/32")})
+	r.Caught(Catch{Rule: "no such rule", At: r.at})
+	found := r.Conclude().Rules[0]
+	if found.Good != 1 || found.Peak != 0 || found.Refusals != 1 || len(found.Victims) != 1 || !found.Victims[0].Spared {
+		t.Errorf("%+v", found)
+	}
+}
+
+// TestSharedWindows proposes nothing where attackers fill the windows that good
+// addresses are counted in.
+func TestSharedWindows(t *testing.T) {
+	per := spec(t, "on one account", "event == 'auth_failure'",
+		&rule.Threshold{Count: 5, Within: time.Hour, Per: rule.Key{{Field: "user"}}, Distinct: "ip"})
+	play := func(attacks bool) RuleFinding {
+		r := record(t, per, guessing(t))
+		for range 12 {
+			r.register("203.0.113.7", "207")
+		}
+		if attacks {
+			r.fail("198.51.100.1", "207", 7)
+		}
+		for i := range 3 {
+			r.fail(fmt.Sprintf("198.51.100.%d", i+2), "207", 1)
+		}
+		r.fail("203.0.113.7", "207", 1)
+		return r.Conclude().Rules[0]
+	}
+	if found := play(true); found.Advice != Shared || found.Peak != 5 {
+		t.Errorf("%+v", found)
+	}
+	if found := play(false); found.Advice != Raise || found.Peak != 4 {
+		t.Errorf("%+v", found)
+	}
+}
