@@ -116,15 +116,23 @@ func (a *app) explainEvent(cfg *config.Config, ev *event.Event) bool {
 		if !slices.Contains(spec.On, ev.Source) {
 			continue
 		}
-		for _, c := range spec.Match.Why(ev) {
-			verdict := fmt.Sprint(c.True)
-			if c.Err != nil {
-				verdict = "error: " + c.Err.Error()
-			}
-			fmt.Fprintf(t, "  %s\t%s\n", printable(c.Text), printable(verdict))
+		explainClauses(t, "", spec.Match.Why(ev))
+		if th := spec.Threshold; th != nil && th.Then != nil {
+			explainClauses(t, "then ", th.Then.Why(ev))
 		}
 	}
 	return matched
+}
+
+// explainClauses shows what came of each part of an expression.
+func explainClauses(w io.Writer, before string, clauses []rule.Clause) {
+	for _, c := range clauses {
+		verdict := fmt.Sprint(c.True)
+		if c.Err != nil {
+			verdict = "error: " + c.Err.Error()
+		}
+		fmt.Fprintf(w, "  %s%s\t%s\n", before, printable(c.Text), printable(verdict))
+	}
 }
 
 // matches reports whether a rule counts an event, and why not where it is not

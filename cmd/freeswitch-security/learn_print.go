@@ -227,6 +227,9 @@ func (d *draft) threshold(r *learn.RuleFinding) {
 	if t.Distinct != "" {
 		d.comment("    distinct = %q", t.Distinct)
 	}
+	if t.Then != nil {
+		d.comment("    then = %q", t.Then.String())
+	}
 	d.comment("  }")
 }
 

@@ -32,7 +32,7 @@ var comparable = cmp.Options{
 	cmpopts.IgnoreFields(rule.Spec{}, "Where"),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
-	cmp.Comparer(func(a, b *rule.Matcher) bool { return a.String() == b.String() }),
+	cmp.Comparer(func(a, b *rule.Matcher) bool { return a == b || a != nil && b != nil && a.String() == b.String() }),
 }
 
 const everything = `
@@ -59,6 +59,7 @@ rule "everything" {
     within   = "10m"
     per      = ["ip/24,48", "domain"]
     distinct = "user"
+    then     = "event == 'auth_success'"
   }
   ban {
     for     = ["10m", "2h", "permanent"]
@@ -107,7 +108,8 @@ const everythingJSON = `{
   "rule": {"everything": {
     "on": ["source.log.freeswitch", "source.esl.pbx"],
     "match": "event == 'auth_failure' and user != \"1000\"",
-    "threshold": {"count": 5, "within": "10m", "per": ["ip/24,48", "domain"], "distinct": "user"},
+    "threshold": {"count": 5, "within": "10m", "per": ["ip/24,48", "domain"], "distinct": "user",
+      "then": "event == 'auth_success'"},
     "ban": {"for": ["10m", "2h", "permanent"], "forget": "7d", "network": "24,48", "all": true,
       "actions": ["action.iptables.drop"]},
     "alert": {"every": "1h", "actions": "action.iptables.drop"},
@@ -149,7 +151,7 @@ func TestEverythingThatARuleFileCanSay(t *testing.T) {
 			On:    []string{"log.freeswitch", "esl.pbx"},
 			Match: cfg.Rules[0].Match,
 			Threshold: &rule.Threshold{Count: 5, Within: 10 * time.Minute,
-				Per: rule.Key{{Field: "ip", Network: network}, {Field: "domain"}}, Distinct: "user"},
+				Per: rule.Key{{Field: "ip", Network: network}, {Field: "domain"}}, Distinct: "user", Then: cfg.Rules[0].Threshold.Then},
 			Ban: &rule.Ban{Terms: []ban.Term{minutes(10), minutes(120), ban.Permanent}, Forget: 7 * 24 * time.Hour,
 				Network: network, All: true, Actions: []string{"iptables.drop"}},
 			Alert: &rule.Alert{Actions: []string{"iptables.drop"}, Every: time.Hour},
@@ -175,6 +177,9 @@ func TestEverythingThatARuleFileCanSay(t *testing.T) {
 	}
 	if got := cfg.Rules[0].Match.String(); got != `event == 'auth_failure' and user != "1000"` {
 		t.Errorf("match is %s", got)
+	}
+	if got := cfg.Rules[0].Threshold.Then.String(); got != `event == 'auth_success'` {
+		t.Errorf("then is %s", got)
 	}
 	if got := cfg.Rules[0].Where; got != "rules.d/a.hcl:17" {
 		t.Errorf("the rule is at %s", got)

@@ -11,9 +11,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-var thresholdSchema = &hcl.BodySchema{Attributes: attributes("count", "within", "per", "distinct")}
+var thresholdSchema = &hcl.BodySchema{Attributes: attributes("count", "within", "per", "distinct", "then")}
 
-// decodeThreshold reads `threshold { count within per distinct }`.
+// decodeThreshold reads `threshold { count within per distinct then }`.
 func (r *ruleBlock) decodeThreshold(block *hcl.Block) {
 	if block == nil {
 		return
@@ -40,6 +40,9 @@ func (r *ruleBlock) decodeThreshold(block *hcl.Block) {
 	}
 	if attr := attrs["distinct"]; attr != nil {
 		r.decodeDistinct(attr.Expr)
+	}
+	if attr := attrs["then"]; attr != nil {
+		t.Then = r.match(attr.Expr)
 	}
 }
 

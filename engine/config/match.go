@@ -12,8 +12,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// match compiles the rule's expression. Its mistakes are reported on the very
-// words; nil if there is one.
+// match compiles an expression of the rule: what stands in `match` and in `then`.
+// Its mistakes are reported on the very words; nil if there is one.
 func (r *ruleBlock) match(expr hcl.Expression) *rule.Matcher {
 	lit, ok := r.literal(expr)
 	if !ok {
@@ -87,6 +87,6 @@ func templatePart(t *hclsyntax.TemplateExpr) hcl.Range {
 }
 
 func (l *loader) refuseTemplate(rng hcl.Range) {
-	l.errorAt(rng, "Template in match",
+	l.errorAt(rng, "Template in an expression",
 		"Write the expression without ${…} and %{…}: it is checked as it stands in the file. In HCL, a literal \"${\" is written \"$${\", and \"%{\" is written \"%%{\".")
 }

@@ -53,6 +53,24 @@ func BenchmarkCount(b *testing.B) {
 	}
 }
 
+// BenchmarkThen is one event that a rule waits for: of a key that has no window, and
+// of one whose window is not full.
+func BenchmarkThen(b *testing.B) {
+	for _, failures := range []int{0, 2} {
+		b.Run(fmt.Sprintf("%d failures", failures), func(b *testing.B) {
+			s := NewSet([]*Spec{guessed(b)})
+			for i := range failures {
+				observe(s, failure("203.0.113.7", i))
+			}
+			ev := success("203.0.113.7", failures)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Observe(ev, func(*Firing) {})
+			}
+		})
+	}
+}
+
 func BenchmarkBytesPerKey(b *testing.B) {
 	total := 0.0
 	for b.Loop() {

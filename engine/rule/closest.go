@@ -19,7 +19,8 @@ type Near struct {
 	Source string
 	Key    string // for people; "" where it is no longer kept
 	Count  int    // matches, or different values
-	Limit  int    // at which the rule fires
+	Limit  int    // at which the rule fires, or begins to wait for Then
+	Then   string // the expression that an event must match thereafter; "": none
 	Within time.Duration
 	Last   time.Time // the newest match
 }
@@ -41,10 +42,19 @@ func (s *Set) Closest(top int, now time.Time) []Near {
 // nearer orders by what is missing, in parts of the threshold, then by time.
 func nearer(a, b Near) int {
 	return cmp.Or(
-		cmp.Compare(b.Count*a.Limit, a.Count*b.Limit),
+		cmp.Compare(b.Count*a.steps(), a.Count*b.steps()),
 		b.Last.Compare(a.Last),
 		cmp.Compare(a.Key, b.Key),
 	)
+}
+
+// steps is how many events it takes: a window that only waits for Then is not the
+// nearest of all, or those would hide the rest for as long as they last.
+func (n *Near) steps() int {
+	if n.Then != "" {
+		return n.Limit + 1
+	}
+	return n.Limit
 }
 
 // near lists the windows of a tracker that are not over.
@@ -61,6 +71,9 @@ func (r *state) near(t *tracker, slot int, now time.Time, ring *ring) []Near {
 		n := Near{
 			Rule: r.spec.Name, Source: r.spec.On[slot], Limit: r.spec.Threshold.Count, Within: r.spec.Threshold.Within,
 			Last: time.UnixMicro(newest.time).UTC(), Key: r.keyer.recall(w.key, newest.place, ring),
+		}
+		if then := r.spec.Threshold.Then; then != nil {
+			n.Then = then.String()
 		}
 		n.Count = int(w.n)
 		for m := w.oldest; t.matches.at(m).time < now.UnixMicro()-t.within; m = t.matches.at(m).next {

@@ -1,5 +1,7 @@
 // Package rule decides: it matches events, counts them in exact sliding windows
-// and, where a threshold is reached, wishes for a ban or an alert.
+// and, where a threshold is reached, wishes for a ban or an alert. A rule may wait
+// for one event more, on the same source and of the same key: a success after many
+// failures.
 //
 // It stands between the sources and the ledger: an event comes in through
 // [Set.Observe], firings with their orders come out. What becomes of an order

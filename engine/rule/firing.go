@@ -18,7 +18,7 @@ type Firing struct {
 	Spec   *Spec
 	Event  *event.Event // the one that did it
 	Key    string       // whom it caught, for people: "203.0.113.7", "1000@pbx"; "" where nothing tells
-	Reason string       // "5 in 10m, per ip 203.0.113.7"
+	Reason string       // "5 in 10m, per ip 203.0.113.7"; "…, then auth_success from 203.0.113.7"
 	// Orders are the bans that the rule wishes for; nil where it only alerts, or
 	// where there is no address to ban.
 	Orders []ban.Order
@@ -57,12 +57,22 @@ func (r *state) describe(ev *event.Event, n int) (key, reason string) {
 		key = ev.IP.String()
 		return key, ev.Name + " from " + key
 	}
+	if th.Then != nil {
+		n = th.Count // the event may be one of them, or none
+	}
 	what := strconv.Itoa(n)
 	if th.Distinct != "" {
 		what += " different values of " + th.Distinct
 	}
 	key = r.keyer.text(ev)
-	return key, what + " in " + ban.FormatDuration(th.Within) + ", per " + th.Per.String() + " " + key
+	reason = what + " in " + ban.FormatDuration(th.Within) + ", per " + th.Per.String() + " " + key
+	if th.Then != nil {
+		reason += ", then " + ev.Name
+		if ev.IP.IsValid() {
+			reason += " from " + ev.IP.String()
+		}
+	}
+	return key, reason
 }
 
 func (r *state) order(f *Firing, target netip.Prefix, addr netip.Addr, evidence []ban.Evidence) ban.Order {

@@ -133,11 +133,8 @@ func (n Network) String() string {
 }
 
 // String gives the key as a rule file would: "ip", "ip/24", "user@domain",
-// "ip,method".
+// "ip,method", "ip,user@domain".
 func (k Key) String() string {
-	if k.isAccount() {
-		return "user@domain"
-	}
 	names := make([]string, len(k))
 	for i, part := range k {
 		names[i] = part.Field
@@ -145,9 +142,21 @@ func (k Key) String() string {
 			names[i] += "/" + part.Network.String()
 		}
 	}
-	return strings.Join(names, ",")
+	return k.join(names)
 }
 
-func (k Key) isAccount() bool {
-	return len(k) == 2 && k[0].Field == "user" && k[1].Field == "domain"
+// join puts together what stands for the parts of the key, with the sign between the
+// two of an account.
+func (k Key) join(parts []string) string {
+	var b strings.Builder
+	for i, part := range parts {
+		switch {
+		case i > 0 && k[i-1].Field == "user" && k[i].Field == "domain":
+			b.WriteByte('@')
+		case i > 0:
+			b.WriteByte(',')
+		}
+		b.WriteString(part)
+	}
+	return b.String()
 }

@@ -21,7 +21,7 @@ func TestParseKey(t *testing.T) {
 		{[]string{"ip/24,48"}, Key{{Field: "ip", Network: Network{V4: 24, V6: 48}}}, "ip/24,48"},
 		{[]string{"user@domain"}, Key{{Field: "user"}, {Field: "domain"}}, "user@domain"},
 		{[]string{"user", "domain"}, Key{{Field: "user"}, {Field: "domain"}}, "user@domain"},
-		{[]string{"ip", "user@domain", "method"}, Key{{Field: "ip", Network: Host}, {Field: "user"}, {Field: "domain"}, {Field: "method"}}, "ip,user,domain,method"},
+		{[]string{"ip", "user@domain", "method"}, Key{{Field: "ip", Network: Host}, {Field: "user"}, {Field: "domain"}, {Field: "method"}}, "ip,user@domain,method"},
 		{[]string{"port"}, Key{{Field: "port"}}, "port"},
 	} {
 		got, err := ParseKey(test.parts)
@@ -130,7 +130,7 @@ func TestKeyer(t *testing.T) {
 			t.Errorf("%s: an event that lacks a part has no key", name)
 		}
 	}
-	if got := k.text(guess()); got != "1000,pbx.example,203.0.113.0/24" {
+	if got := k.text(guess()); got != "1000@pbx.example,203.0.113.0/24" {
 		t.Error(got)
 	}
 }

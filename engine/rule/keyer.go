@@ -81,10 +81,7 @@ func (k *keyer) text(ev *event.Event) string {
 			parts[i] = printable(k.reads[i](ev))
 		}
 	}
-	if k.key.isAccount() {
-		return parts[0] + "@" + parts[1]
-	}
-	return strings.Join(parts, ",")
+	return k.key.join(parts)
 }
 
 // networkText writes a network of one address as that address.

@@ -1,10 +1,12 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,17 +19,65 @@ type model struct {
 	count    int
 	within   int64
 	distinct bool
+	then     bool                                   // the rule waits for an event more
 	windows  map[string]map[netip.Addr][]modelMatch // by source and key
+	matches  int                                    // so far
 }
 
 type modelMatch struct {
-	time int64
-	user string
+	time   int64
+	user   string
+	number int
 }
 
-// observe returns the times of the matches that fired, oldest first, the event
+// observe shows the model an event that is a match, or what the rule waits for, or
+// both. It returns the times of the matches that fired, oldest first, the event
 // itself last; nil if it did not fire.
-func (m *model) observe(source string, key netip.Addr, e modelMatch) []int64 {
+func (m *model) observe(source string, key netip.Addr, e modelMatch, match, then bool) []int64 {
+	var fired []int64
+	own := -1 // the number of the event among the matches
+	if match {
+		own = m.matches
+		fired = m.add(source, key, e)
+	}
+	if m.then {
+		fired = nil
+		if then {
+			fired = m.complete(source, key, e.time, own)
+		}
+	}
+	if fired != nil {
+		for _, windows := range m.windows {
+			delete(windows, key)
+		}
+	}
+	return fired
+}
+
+// complete looks at the newest matches, whether they all lie in the time before an
+// event.
+func (m *model) complete(source string, key netip.Addr, at int64, own int) []int64 {
+	w := slices.Clone(m.windows[source][key])
+	slices.SortStableFunc(w, func(a, b modelMatch) int { return cmp.Compare(a.time, b.time) })
+	times := []int64{}
+	for _, o := range w[max(0, len(w)-m.count):] {
+		if o.time < at-m.within || o.time > at {
+			return nil
+		}
+		if o.number != own {
+			times = append(times, o.time)
+		}
+	}
+	if len(w) < m.count {
+		return nil
+	}
+	return append(times, at)
+}
+
+// add counts a match. It returns what observe would without anything to wait for.
+func (m *model) add(source string, key netip.Addr, e modelMatch) []int64 {
+	e.number = m.matches
+	m.matches++
 	w := m.windows[source][key]
 	newest := e.time
 	for _, o := range w {
@@ -61,25 +111,23 @@ func (m *model) observe(source string, key netip.Addr, e modelMatch) []int64 {
 	if len(w) < m.count {
 		return nil
 	}
-	for _, windows := range m.windows {
-		delete(windows, key)
-	}
 	return append(times, e.time)
 }
 
 // TestWindowsAgreeWithModel drives a set and the model with the same random
-// events: counted and distinct, in and out of order, over several sources.
+// events: counted and distinct, with and without something to wait for, in and out
+// of order, over several sources.
 func TestWindowsAgreeWithModel(t *testing.T) {
 	const sequences = 100_000
-	match := compiled(t, "event == 'auth_failure'")
+	match, then := compiled(t, "method startsWith 'match'"), compiled(t, "method endsWith 'then'")
 	for seed := range uint64(sequences) {
-		if !agreesWithModel(t, seed, match) {
+		if !agreesWithModel(t, seed, match, then) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
 }
 
-func agreesWithModel(t *testing.T, seed uint64, match *Matcher) bool {
+func agreesWithModel(t *testing.T, seed uint64, match, then *Matcher) bool {
 	random := rand.New(rand.NewPCG(seed, 5))
 	within := int64(1 + random.IntN(20))
 	keys, late := 1+random.IntN(4), within
@@ -93,10 +141,15 @@ func agreesWithModel(t *testing.T, seed uint64, match *Matcher) bool {
 	if random.IntN(2) == 0 {
 		th.Distinct = "user"
 	}
+	if random.IntN(2) == 0 {
+		th.Then = then
+	}
 	sources := []string{"log.a", "esl.b", "esl.c"}[:1+random.IntN(3)]
 	set := NewSet([]*Spec{{Name: "r", On: sources, Match: match, Threshold: th, Alert: &Alert{}}})
 	set.ring = newRing(2 << 10) // or each sequence would fill 8 MB with zeros
-	m := &model{count: th.Count, within: within, distinct: th.Distinct != "", windows: map[string]map[netip.Addr][]modelMatch{}}
+	m := &model{count: th.Count, within: within, distinct: th.Distinct != "", then: th.Then != nil,
+		windows: map[string]map[netip.Addr][]modelMatch{}}
+	kinds := []string{"match", "match", "match", "then", "match and then", "neither"}
 
 	now := int64(0)
 	for step := range 2 + random.IntN(20) {
@@ -107,22 +160,29 @@ func agreesWithModel(t *testing.T, seed uint64, match *Matcher) bool {
 		}
 		key := netip.AddrFrom4([4]byte{192, 0, 2, byte(random.IntN(keys))})
 		source := sources[random.IntN(len(sources))]
-		want := m.observe(source, key, e)
+		kind := kinds[random.IntN(len(kinds))]
+		want := m.observe(source, key, e, strings.HasPrefix(kind, "match"), strings.HasSuffix(kind, "then"))
 		var got []int64
-		set.Observe(&event.Event{Name: event.AuthFailure, Source: source, IP: key, User: e.user, Time: time.UnixMicro(e.time)},
+		set.Observe(&event.Event{Name: event.AuthFailure, Source: source, IP: key, User: e.user, Method: kind, Time: time.UnixMicro(e.time)},
 			func(f *Firing) {
 				for _, evidence := range f.Evidence {
 					got = append(got, evidence.Time.UnixMicro())
 				}
 			})
 		if !slices.Equal(got, want) {
-			t.Errorf("step %d, %+v of %v on %s: fired with %v, want %v (%+v)", step, e, key, source, got, want, *th)
+			t.Errorf("step %d, %s %+v of %v on %s: fired with %v, want %v (%+v)", step, kind, e, key, source, got, want, *th)
 			return false
 		}
 	}
 	for _, tr := range set.rules[0].trackers {
 		if len(tr.keys) > 0 {
 			tr.check(t)
+		}
+		for _, i := range tr.keys {
+			if n := tr.windows.at(i).n; int(n) > th.Count {
+				t.Errorf("a window holds %d matches for a count of %d", n, th.Count)
+				return false
+			}
 		}
 	}
 	return true

@@ -26,10 +26,12 @@ type listeners struct {
 	wants  map[string]bool
 }
 
-// A listener is a rule on one of its sources: spec.On[slot].
+// A listener is an expression of a rule on one of its sources, spec.On[slot].
 type listener struct {
-	rule *state
-	slot int
+	rule  *state
+	slot  int
+	match *Matcher
+	then  bool // match is the threshold's Then, and not what is counted
 }
 
 // NewSet puts rules in force that remember nothing. The specs must have passed
@@ -42,7 +44,11 @@ func NewSet(specs []*Spec) *Set {
 		s.rules = append(s.rules, r)
 		s.bySpec[spec] = r
 		for slot, source := range spec.On {
-			bySource[source] = append(bySource[source], listener{r, slot})
+			bySource[source] = append(bySource[source], listener{rule: r, slot: slot, match: spec.Match})
+			if th := spec.Threshold; th != nil && th.Then != nil {
+				// Behind the match: an event that is both counts first.
+				bySource[source] = append(bySource[source], listener{rule: r, slot: slot, match: th.Then, then: true})
+			}
 		}
 	}
 	for source, all := range bySource {
@@ -51,12 +57,12 @@ func NewSet(specs []*Spec) *Set {
 	return s
 }
 
-// index sorts the rules on a source by the events that they can match, so that
-// an event costs nothing to those that cannot.
+// index sorts the expressions on a source by the events that they can match, so
+// that an event costs nothing to those that cannot.
 func index(all []listener) *listeners {
 	ls := &listeners{byName: map[string][]listener{}, wants: map[string]bool{}}
 	for _, l := range all {
-		events := l.rule.spec.Match.Events()
+		events := l.match.Events()
 		if events == nil {
 			ls.rest = append(ls.rest, l)
 		}
@@ -66,7 +72,7 @@ func index(all []listener) *listeners {
 	}
 	for name := range ls.wants {
 		for _, l := range all {
-			if events := l.rule.spec.Match.Events(); events == nil || events[name] {
+			if events := l.match.Events(); events == nil || events[name] {
 				ls.byName[name] = append(ls.byName[name], l)
 			}
 		}
@@ -86,9 +92,10 @@ func (ls *listeners) to(name string) []listener {
 
 // Adopt takes over what old remembers, before the first event is observed; old
 // must not be used after it. A rule of the same name keeps its tallies, the new
-// bans that its brake has counted and what it told of whom. If it counts the same thing (the same
-// match on the same sources, per the same key, within the same time), it keeps
-// its windows too; a count that is now lower takes effect at the next match.
+// bans that its brake has counted and what it told of whom. If it counts the same
+// thing (the same match on the same sources, per the same key, within the same
+// time), it keeps its windows too; a count that is now lower takes effect at the
+// next match, or at the next event that the rule waits for.
 func (s *Set) Adopt(old *Set) {
 	s.ring = old.ring
 	for _, r := range s.rules {
@@ -109,18 +116,22 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 	var place uint64 // in the ring, once a rule counts the event
 	for _, l := range ls.to(ev.Name) {
 		r := l.rule
-		if ev.Repeat && !r.spec.Match.NamesRepeat() {
+		if ev.Repeat && !l.match.NamesRepeat() {
 			continue
 		}
 		if env == nil {
 			env = NewEnv(ev)
 		}
-		matched, err := r.spec.Match.Match(&s.machine, env)
+		matched, err := l.match.Match(&s.machine, env)
 		if err != nil {
 			r.stats.Errors++
 			r.stats.LastError = err.Error()
 		}
 		if !matched {
+			continue
+		}
+		if l.then {
+			s.complete(l, ev, place, fire)
 			continue
 		}
 		r.stats.Matches++
@@ -141,20 +152,46 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 	}
 }
 
-// count adds a hit to its window, and fires if that is full.
+// count adds a hit to its window, and fires if that is full; a rule with Then waits
+// for that.
 func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 	r, t := l.rule, l.rule.trackers[l.slot]
-	n, own := t.add(h)
-	if n < r.spec.Threshold.Count {
+	count := r.spec.Threshold.Count
+	if t.add(h) < count {
 		return
 	}
+	if r.spec.Threshold.Then != nil {
+		t.shorten(h.key, count)
+		return
+	}
+	s.fire(l, ev, h.key, h.place, fire)
+}
+
+// complete shows an event that matches Then to the window of its key, and fires if
+// that is full. Nothing is remembered of the event: most of those that succeed have
+// never failed. place is where the ring keeps it if a rule has counted it, or 0.
+func (s *Set) complete(l listener, ev *event.Event, place uint64, fire func(*Firing)) {
+	key, ok := l.rule.keyer.digest(ev)
+	if !ok {
+		return
+	}
+	t, count := l.rule.trackers[l.slot], l.rule.spec.Threshold.Count
+	t.shorten(key, count) // a reload may have lowered the count
+	if t.spans(key, count, ev.Time.UnixMicro()) {
+		s.fire(l, ev, key, place, fire)
+	}
+}
+
+// fire hands on the firing of a full window, and clears it.
+func (s *Set) fire(l listener, ev *event.Event, key digest, place uint64, fire func(*Firing)) {
+	r := l.rule
 	r.stats.Firings++
-	f := r.firing(ev, t.others(h.key, own), s.ring)
-	r.forget(h.key)
+	f := r.firing(ev, r.trackers[l.slot].others(key, place), s.ring)
+	r.forget(key)
 	fire(f)
 }
 
-// Wants names the events of a source that the rules on it can match; nil: any.
+// Wants names the events of a source that the expressions on it can match; nil: any.
 // It is empty for a source that no rule listens to. The caller must not change
 // it.
 func (s *Set) Wants(source string) map[string]bool {

@@ -25,6 +25,10 @@ type Threshold struct {
 	Within   time.Duration
 	Per      Key    // never empty
 	Distinct string // the field whose different values count; "" counts matches
+	// Then is what has to happen for the same key, on the same source, while the
+	// window holds Count: the rule fires with that event and not before. nil: it
+	// fires with the match that fills the window.
+	Then *Matcher
 }
 
 // MaxCount bounds a threshold: a window remembers up to as many matches.

@@ -93,7 +93,7 @@ func (r *state) adopt(old *state) {
 }
 
 // countsLike reports whether matches that old counted are matches that r would
-// have counted. The count itself may differ.
+// have counted. The count itself may differ, and what has to happen then.
 func (r *state) countsLike(old *state) bool {
 	a, b := r.spec.Threshold, old.spec.Threshold
 	if a == nil || b == nil {

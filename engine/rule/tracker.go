@@ -88,9 +88,8 @@ type hit struct {
 }
 
 // add counts a hit. It returns how many matches the key's window now holds, 0
-// where the hit is older than the window, and the hit's own match, 0 where its
-// value has been seen at a later time.
-func (t *tracker) add(h hit) (n int, own uint32) {
+// where the hit is older than the window.
+func (t *tracker) add(h hit) (n int) {
 	i, known := t.keys[h.key]
 	if known {
 		t.unlink(i)
@@ -102,7 +101,7 @@ func (t *tracker) add(h hit) (n int, own uint32) {
 	if w.n > 0 {
 		switch newest := t.matches.at(w.newest).time; {
 		case h.time < newest-t.within:
-			return 0, 0
+			return 0
 		case h.time > newest:
 			t.trim(w, h.time-t.within)
 		}
@@ -110,14 +109,13 @@ func (t *tracker) add(h hit) (n int, own uint32) {
 	if t.distinct {
 		if before, found := t.seen(w, h.value); found != 0 {
 			if h.time < t.matches.at(found).time {
-				return int(w.n), 0
+				return int(w.n)
 			}
 			t.drop(w, before, found)
 		}
 	}
-	own = t.newMatch(h)
-	t.insert(w, own)
-	return int(w.n), own
+	t.insert(w, t.newMatch(h))
+	return int(w.n)
 }
 
 // trim drops the matches before start.
@@ -235,6 +233,30 @@ func (t *tracker) giveWay(now int64) {
 	t.forgetWindow(last)
 }
 
+// shorten leaves a key the newest count matches of its window.
+func (t *tracker) shorten(key digest, count int) {
+	i, known := t.keys[key]
+	if !known {
+		return
+	}
+	w := t.windows.at(i)
+	for int(w.n) > count {
+		t.drop(w, 0, w.oldest)
+	}
+}
+
+// spans reports whether a key's window holds count matches, and all of them lie in
+// the time that ends at end.
+func (t *tracker) spans(key digest, count int, end int64) bool {
+	i, known := t.keys[key]
+	if !known {
+		return false
+	}
+	w := t.windows.at(i)
+	return int(w.n) >= count &&
+		t.matches.at(w.oldest).time >= end-t.within && t.matches.at(w.newest).time <= end
+}
+
 // forget clears the window of a key, as if the key had never been seen.
 func (t *tracker) forget(key digest) {
 	if i, known := t.keys[key]; known {
@@ -292,15 +314,16 @@ type counted struct {
 	addr  netip.Addr // invalid where addresses are not kept
 }
 
-// others are the matches in a key's window but own, oldest first.
-func (t *tracker) others(key digest, own uint32) []counted {
+// others are the matches in a key's window, oldest first, without that of the event
+// at a place in the ring; 0 is no place.
+func (t *tracker) others(key digest, place uint64) []counted {
 	w := t.windows.at(t.keys[key])
 	out := make([]counted, 0, w.n)
 	for i := w.oldest; i != 0; i = t.matches.at(i).next {
-		if i == own {
+		m := t.matches.at(i)
+		if m.place == place && place != 0 {
 			continue
 		}
-		m := t.matches.at(i)
 		out = append(out, counted{time: m.time, name: t.names[m.name], place: m.place, addr: t.address(i)})
 	}
 	return out

@@ -70,7 +70,7 @@ func TestTrackerBounds(t *testing.T) {
 		for range 300 {
 			now += int64(random.IntN(8))
 			h := hit{key: keyNumber(random.IntN(12)), time: now - int64(random.IntN(60)), value: uint64(random.IntN(4)), name: "x"}
-			if n, _ := tr.add(h); n >= 4 || random.IntN(30) == 0 {
+			if n := tr.add(h); n >= 4 || random.IntN(30) == 0 {
 				tr.forget(h.key)
 			}
 		}
@@ -108,7 +108,7 @@ func TestTrackerMatchBound(t *testing.T) {
 	for i := range 10 {
 		tr.add(hit{key: keyNumber(1), time: int64(i)})
 	}
-	if n, _ := tr.add(hit{key: keyNumber(2), time: 10}); n != 1 || tr.remembered != 1 || tr.evicted != 1 {
+	if n := tr.add(hit{key: keyNumber(2), time: 10}); n != 1 || tr.remembered != 1 || tr.evicted != 1 {
 		t.Fatalf("the other key must give way: %d, %d remembered, %d evicted", n, tr.remembered, tr.evicted)
 	}
 	tr.check(t)

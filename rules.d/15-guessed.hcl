@@ -1,0 +1,146 @@
+# A success after many failures, which is an alarm and no all-clear: somebody may have
+# guessed a password. The rules of 10-guessing.hcl ban for the failures; this one tells
+# of whom that did not stop: who stayed below their thresholds, came back when his ban
+# was over, or was spared because a phone of his is registered.
+
+# One address that fails five times in an hour on one account, and then gets in. Look
+# at the account's calls, and change its password. Also a person who tries five times
+# and then remembers, or repairs a phone that had an old password, is told of once.
+#
+# It asks for the same address on purpose. Most accounts with a short name are tried by
+# somebody every hour, and their own phones renew their registrations all the while: a
+# success from elsewhere is theirs. So it does not see a guess that is spread over many
+# addresses; "distributed guessing" names the account then.
+#
+# Of successes only the event socket tells.
+rule "success after many failures" {
+  on    = [source.esl.pbx]
+  match = "event == 'auth_failure'"
+
+  threshold {
+    per    = ["ip", "user@domain"]
+    count  = 5
+    within = "1h"
+    then   = "event == 'auth_success'"
+  }
+
+  alert {}
+
+  test "five failures, too slow for a ban, and then a success" {
+    given {
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 5
+      every  = "10m"
+    }
+    given {
+      event  = "auth_success"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "it is told once" {
+    given {
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 500
+    }
+    given {
+      event  = "auth_success"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 50
+      every  = "1m"
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "failures alone" {
+    given {
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 500
+    }
+    alerts = []
+  }
+
+  test "two typos" {
+    given {
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 2
+    }
+    given {
+      event  = "auth_success"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+    }
+    alerts = []
+  }
+
+  test "the phone of an account that others try" {
+    given {
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 100
+    }
+    given {
+      event  = "auth_success"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "198.51.100.30"
+    }
+    alerts = []
+  }
+
+  test "an office with a phone that fails and others that do not" {
+    given {
+      event  = "auth_failure"
+      user   = "1001"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 50
+    }
+    given {
+      event  = "auth_success"
+      user   = "200<n>"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 5
+    }
+    alerts = []
+  }
+
+  test "the next day" {
+    given {
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 20
+    }
+    given {
+      event  = "auth_success"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      at     = "24h"
+    }
+    alerts = []
+  }
+}
