@@ -1,0 +1,11 @@
+// Package plugin is an action of one's own: `action "list" "name" { path = "…" }`
+// keeps a text file of who is banned, one target a line, for whatever reads such
+// files.
+//
+// It stands where actions/iptables stands, at the end of the path. To build it in,
+// import it in cmd/freeswitch-security/plugins.go and add plugin.Kind to the actions
+// there: that is the one line.
+//
+// The invariant: the file always holds exactly the bans that are in force, and is
+// replaced as a whole, so that no reader finds half of it.
+package plugin

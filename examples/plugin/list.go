@@ -1,0 +1,86 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/gohcl"
+)
+
+// Kind makes such actions. It blocks nobody itself, so it is asked about the bans of
+// rules also while rules may not block.
+var Kind = plugin.ActionKind{Name: "list", New: newList}
+
+// list is one action block. What it holds in a file is a state, and so it is a
+// [plugin.Level]: it is told every change, and asked now and then whether the file
+// is still what it should be.
+type list struct {
+	Path  string `hcl:"path"`
+	bans  map[netip.Prefix]bool
+	wrote []byte
+}
+
+var _ plugin.Level = (*list)(nil)
+
+// newList decodes the block and touches nothing: the file is written by Resync.
+func newList(body hcl.Body, env plugin.ActionEnv) (plugin.Action, hcl.Diagnostics) {
+	l := &list{bans: map[netip.Prefix]bool{}}
+	diags := gohcl.DecodeBody(body, env.Eval, l)
+	if !diags.HasErrors() && !filepath.IsAbs(l.Path) {
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: "Relative path", Subject: body.MissingItemRange().Ptr(),
+			Detail: fmt.Sprintf("Write the whole path, such as \"/var/lib/mine/%s\".", filepath.Base(l.Path)),
+		})
+	}
+	return l, diags
+}
+
+// Apply carries out one batch. Doing it twice ends as doing it once.
+func (l *list) Apply(_ context.Context, batch ban.Batch) error {
+	for _, c := range batch.Changes {
+		if c.InForce() && !c.Ban.Over(batch.Now) {
+			l.bans[c.Ban.Target] = true
+		} else {
+			delete(l.bans, c.Ban.Target)
+		}
+	}
+	return l.write()
+}
+
+// Resync makes the file agree with the bans, and says what was wrong with it.
+func (l *list) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
+	var drift plugin.Drift
+	if found, err := os.ReadFile(l.Path); err != nil || !bytes.Equal(found, l.wrote) {
+		drift.Notes = append(drift.Notes, l.Path+" was not as it was left")
+	}
+	l.bans = map[netip.Prefix]bool{}
+	for b := range want {
+		l.bans[b.Target] = true
+	}
+	return drift, l.write()
+}
+
+// write replaces the file.
+func (l *list) write() error {
+	var text bytes.Buffer
+	for _, target := range slices.SortedFunc(maps.Keys(l.bans), netip.Prefix.Compare) {
+		fmt.Fprintln(&text, ban.FormatTarget(target))
+	}
+	next := l.Path + ".new"
+	if err := os.WriteFile(next, text.Bytes(), 0o644); err != nil {
+		return err
+	}
+	l.wrote = text.Bytes()
+	return os.Rename(next, l.Path)
+}
