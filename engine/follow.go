@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type follow struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 	reports chan<- report
+	fault   string // that the log was told of; of the core
 }
 
 // A report is what a source hands to the core: an event, or how far it has read.
@@ -53,6 +55,29 @@ func (f *follow) send(r report) { f.reports <- r }
 type ending struct {
 	follow *follow
 	err    error
+}
+
+// lookEvery is how often sources are asked whether they can read.
+const lookEvery = time.Second
+
+// tellFaults writes to the log what has begun to keep a source from reading, and
+// that it reads again. A source that tries again and again has nobody else to tell.
+func (f *follows) tellFaults(log *slog.Logger) {
+	for ref, running := range f.running {
+		meter, ok := running.source.(plugin.Meter)
+		if !ok {
+			continue
+		}
+		fault := meter.Progress().Fault
+		if fault == running.fault {
+			continue
+		}
+		if running.fault = fault; fault != "" {
+			log.Error("source cannot be read", "source", ref, "err", fault)
+		} else {
+			log.Info("source is read again", "source", ref)
+		}
+	}
 }
 
 // restartAfter is how long a source that failed is left alone before it is

@@ -70,6 +70,8 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 
 	wake := time.NewTimer(0)
 	defer wake.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -86,6 +88,8 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 			do()
 		case <-wake.C:
 			e.advance(time.Now())
+		case <-look.C:
+			e.live.follows.tellFaults(e.Log)
 		}
 		e.commit()
 		if at, ok := e.next(); ok {

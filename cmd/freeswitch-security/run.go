@@ -351,7 +351,7 @@ func (r *running) status(ctx context.Context) {
 	}
 	for _, source := range s.Sources {
 		r.log.Info("status of source", "source", source.Ref, "running", source.Running, "lines", source.Lines,
-			"events", source.Events, "last", source.LastEvent, "behind", source.Behind, "fault", source.Fault)
+			"events", source.Events, "last", source.LastEvent, "behind", source.Behind, "lost", source.Lost, "fault", source.Fault)
 	}
 	for _, action := range s.Actions {
 		r.log.Info("status of action", "action", action.Name, "synced", action.Synced, "waiting", action.Waiting,
