@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -45,9 +46,16 @@ func (e *Engine) between(ctx context.Context, f func()) error {
 		<-done
 		return nil
 	case <-ctx.Done():
-		return errors.Join(errStopped, ctx.Err())
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return errBusy
+		}
+		return fmt.Errorf("%w: %w", errStopped, ctx.Err())
 	}
 }
+
+// errBusy is what comes of a wish that has waited in vain. That the engine stops
+// shows in the same way: it takes no wishes any more.
+var errBusy = errors.New("the engine has too much to do, or is stopping")
 
 // durable waits until all that was decided before is on the disk, or could not be
 // saved.

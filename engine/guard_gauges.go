@@ -79,7 +79,7 @@ func histogram(h *enforce.Histogram) admin.Histogram {
 func (g *Guard) Kernel(ctx context.Context) []admin.KernelView {
 	var actions []ActionStatus
 	if err := g.between(ctx, func() { actions = g.Engine.Status().Actions }); err != nil {
-		return nil // it is stopping
+		return nil // it is stopping, or has too much to do
 	}
 	var views []admin.KernelView
 	for _, a := range actions {

@@ -22,31 +22,13 @@ func (g *Guard) Test(ctx context.Context, p admin.Probe) (admin.Findings, error)
 	if err := g.between(ctx, func() { cfg = g.cfg }); err != nil {
 		return admin.Findings{}, err
 	}
-	source, err := probed(cfg, p.Source)
+	sources, err := probed(cfg, p.Source)
 	if err != nil {
 		return admin.Findings{}, err
 	}
-	var found admin.Findings
-	var events []*event.Event
-	if p.Event != nil {
-		ev, err := probe(source.Ref, p.Event)
-		if err != nil {
-			return found, err
-		}
-		events = append(events, ev)
-	} else {
-		if e, ok := source.Source.(plugin.Explainer); ok {
-			found.Explain = e.Explain(p.Line)
-		}
-		rec := plugin.Recording{Name: "the line", ModTime: time.Now(), R: strings.NewReader(p.Line)}
-		_, err := source.Source.Replay(ctx, rec, nil, func(ev *event.Event) error {
-			ev.Source = source.Ref
-			events = append(events, ev)
-			return nil
-		})
-		if err != nil {
-			return found, err
-		}
+	found, events, err := sense(ctx, sources, p)
+	if err != nil {
+		return found, err
 	}
 	for _, ev := range events {
 		found.Events = append(found.Events, g.sighting(cfg, ev))
@@ -54,23 +36,78 @@ func (g *Guard) Test(ctx context.Context, p admin.Probe) (admin.Findings, error)
 	return found, nil
 }
 
-// probed is the source that a probe names, or else the first of the rule files.
-func probed(cfg *config.Config, ref string) (config.Source, error) {
-	if len(cfg.Sources) == 0 {
-		return config.Source{}, admin.Mistake("the rule files declare no source")
-	}
-	if ref == "" {
-		return cfg.Sources[0], nil
-	}
-	i := slices.IndexFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == ref })
-	if i < 0 {
-		var known []string
-		for _, s := range cfg.Sources {
-			known = append(known, s.Ref)
+// probed are the sources that a probe may be meant for: the one that it names, or
+// else all that have lines, in their order in the rule files.
+func probed(cfg *config.Config, ref string) ([]config.Source, error) {
+	var able []config.Source
+	var known []string
+	for _, s := range cfg.Sources {
+		if s.Ref == ref {
+			return []config.Source{s}, nil
 		}
-		return config.Source{}, admin.Mistake(fmt.Sprintf("there is no source %q; there are: %s", ref, strings.Join(known, ", ")))
+		if _, feed := s.Source.(plugin.Feed); !feed { // a list has no form of its own
+			able = append(able, s)
+		}
+		known = append(known, s.Ref)
 	}
-	return cfg.Sources[i], nil
+	switch {
+	case len(known) == 0:
+		return nil, admin.Mistake("the rule files declare no source")
+	case ref != "":
+		return nil, admin.Mistake(fmt.Sprintf("there is no source %q; there are: %s", ref, strings.Join(known, ", ")))
+	case len(able) == 0:
+		return cfg.Sources, nil
+	}
+	return able, nil
+}
+
+// sense makes events of a probe. A line is read by the first source that
+// recognises it, or by none, and then explained by the first that can say why.
+func sense(ctx context.Context, sources []config.Source, p admin.Probe) (found admin.Findings, events []*event.Event, err error) {
+	if p.Event != nil {
+		ev, err := probe(sources[0].Ref, p.Event)
+		return found, []*event.Event{ev}, err
+	}
+	for _, s := range sources {
+		var recognised bool
+		events, recognised, err = read(ctx, s, p.Line)
+		if ctx.Err() != nil {
+			return found, nil, ctx.Err()
+		}
+		e, explains := s.Source.(plugin.Explainer)
+		if recognised {
+			found.Explain = ""
+		}
+		if explains && found.Explain == "" {
+			found.Explain = e.Explain(p.Line)
+		}
+		if recognised {
+			return found, events, mistake(err)
+		}
+	}
+	if len(sources) > 1 {
+		err = nil // it is about the last one only
+	}
+	return found, nil, mistake(err)
+}
+
+// mistake says that a line cannot be read; nil if it can.
+func mistake(err error) error {
+	if err == nil {
+		return nil
+	}
+	return admin.Mistake(err.Error())
+}
+
+// read has a source read a line, and tells whether it knows what that is.
+func read(ctx context.Context, s config.Source, line string) (events []*event.Event, recognised bool, err error) {
+	rec := plugin.Recording{Name: "the line", ModTime: time.Now(), R: strings.NewReader(line)}
+	stats, err := s.Source.Replay(ctx, rec, nil, func(ev *event.Event) error {
+		ev.Source = s.Ref
+		events = append(events, ev)
+		return nil
+	})
+	return events, stats.Recognised || len(events) > 0, err
 }
 
 // probe makes an event of fields.

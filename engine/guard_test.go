@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/netip"
 	"strings"
@@ -161,6 +162,23 @@ func TestWhatIsListedNoLongerIsNotForgiven(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// Whoever waits in vain is not told that the engine has stopped.
+func TestBusyIsNotStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &Guard{Engine: New(guessing(t), Options{Tell: func(Verdict) {}})} // nobody takes its wishes
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := g.Trackers(ctx, 1); !errors.Is(err, errBusy) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v", err)
+		}
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := g.Trackers(cancelled, 1); !errors.Is(err, errStopped) {
+			t.Errorf("%v", err)
 		}
 	})
 }

@@ -3,15 +3,15 @@
 # One packet is enough for each, and its sender may be forged. So the thresholds are
 # high, the bans short and braked, and whoever has a phone registered is only told of.
 
-# A hundred challenges in ten seconds: ten times what an office of a hundred phones asks
-# for when its power comes back.
+# A hundred challenges in four seconds. An office of two hundred phones whose power comes
+# back asks for half as many, if they take twenty seconds to start.
 rule "unauthenticated flood" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'challenge'"
 
   threshold {
     count  = 100
-    within = "10s"
+    within = "4s"
   }
 
   ban {

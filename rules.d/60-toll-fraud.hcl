@@ -3,14 +3,17 @@
 
 # Somebody without a password who looks for the digits that lead abroad. Three such
 # numbers in ten minutes ban. A carrier brings calls for your own numbers, which do not
-# begin with what dials out here: 00, 011, and 0, 9, * or # in front of those.
+# begin with what dials out here: 00, 011, and 0, 9, * or # in front of those. One that
+# brings them as 0049 and so on, and is no gateway of the switch, must be trusted. 011 is
+# an area code as well, of Turin and Delhi, and begins some in Britain: behind it there
+# must be more digits than those have.
 #
 # The sender of an INVITE may be forged: hence the short first ban and the brake.
 rule "toll fraud" {
   on    = [source.esl.pbx]
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] != 'true'
-    and destination matches `^[*#]?[09]{0,4}(00|011)[1-9][0-9]{6,}$`
+    and destination matches `^[*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})$`
   EOT
 
   threshold {
@@ -67,6 +70,12 @@ rule "toll fraud" {
       ip          = "203.0.113.6"
       times       = 50
     }
+    given {
+      event       = "call"
+      destination = "011427264<n>"
+      ip          = "203.0.113.6"
+      times       = 50
+    }
     bans = {}
   }
 
@@ -91,7 +100,7 @@ rule "calls abroad" {
   on    = [source.esl.pbx]
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true'
-    and destination matches `^(00|011)[1-9][0-9]{6,}$`
+    and destination matches `^(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})$`
   EOT
 
   threshold {

@@ -24,24 +24,26 @@ type listening struct {
 	watched atomic.Pointer[admin.Server]
 
 	// Of the goroutine that loads rules:
-	asked *config.Admin // what is open; nil: nothing
+	asked *config.Admin // what is to be open; nil: nothing
+	whole bool          // all of that is
 	end   func()        // closes it
 }
 
 func newListening(guard *engine.Guard, log *slog.Logger) *listening {
-	return &listening{guard: guard, log: log, end: func() {}}
+	return &listening{guard: guard, log: log, whole: true, end: func() {}}
 }
 
 // agree opens what asked says in the place of what is open. Where it cannot be
 // opened, the host is guarded all the same.
 func (l *listening) agree(ctx context.Context, asked *config.Admin) error {
-	if reflect.DeepEqual(asked, l.asked) {
+	if l.whole && reflect.DeepEqual(asked, l.asked) {
 		return nil
 	}
 	l.close()
 	if asked == nil {
 		return nil
 	}
+	l.asked, l.whole = asked, false // until it is, each reload tries again
 	server, err := admin.New(admin.Options{
 		Config: admin.Config{
 			Listen: asked.Listen, Socket: asked.Socket, SocketMode: fs.FileMode(asked.Mode), Token: asked.Token, Hosts: asked.Hosts,
@@ -68,9 +70,7 @@ func (l *listening) agree(ctx context.Context, asked *config.Admin) error {
 		cancel()
 		<-done
 	}
-	if err == nil {
-		l.asked = asked // else the next reload tries again
-	}
+	l.whole = err == nil
 	l.watched.Store(server)
 	var at []string
 	for _, one := range open {
@@ -84,7 +84,7 @@ func (l *listening) agree(ctx context.Context, asked *config.Admin) error {
 func (l *listening) close() {
 	l.watched.Store(nil)
 	l.end()
-	l.asked, l.end = nil, func() {}
+	l.asked, l.whole, l.end = nil, true, func() {}
 }
 
 // tell hands a verdict to those who watch.

@@ -30,6 +30,8 @@ func TestBanLifeByHand(t *testing.T) {
 		t.Errorf("listed as %q", row)
 	}
 	g.want(0, []string{"203.0.113.7  banned no longer\n192.0.2.9  was not banned\n"}, "unblock", "203.0.113.7", "192.0.2.9", "--grace", "1h")
+	g.want(0, []string{"203.0.113.7  banned"}, "block", "203.0.113.7") // the grace was one from rules
+	g.want(0, nil, "unblock", "203.0.113.7")
 	g.want(0, []string{"banned no longer: the ban of 2001:db8::/64 is ended"}, "unblock", "2001:db8::7")
 	g.want(1, []string{"not banned"}, "show", "203.0.113.7")
 	g.want(0, []string{`{"ip":"203.0.113.8","applied":true}`}, "block", "--permanent", "203.0.113.8", "--json")
@@ -77,7 +79,7 @@ func TestTrustByHand(t *testing.T) {
 	g.want(0, []string{"203.0.113.0/24", "run time", "in 6d", "198.51.100.0/24", "carriers", "a.hcl:10", "SIP trunks"}, "list", "--trusted")
 	g.want(1, []string{"trusted", "198.51.100.0/24, by carriers", "a.hcl:10"}, "show", "198.51.100.7")
 	g.want(1, []string{"198.51.100.7  "}, "untrust", "198.51.100.7")
-	g.want(0, []string{"removed from whitelist"}, "untrust", "203.0.113.0/24")
+	g.want(0, []string{"203.0.113.0/24  removed from whitelist\n"}, "untrust", "203.0.113.0/24")
 	g.want(0, []string{"203.0.113.7  banned"}, "block", "203.0.113.7")
 	if entries := decoded[client.Trusted](t, g.want(0, nil, "list", "--trusted", "--json")); !slices.ContainsFunc(entries, func(e client.Trusted) bool { return e.Name == "carriers" }) {
 		t.Errorf("%+v", entries)
@@ -254,6 +256,17 @@ func TestStatus(t *testing.T) {
 	shown := g.want(2, []string{"FREESWITCH-SECURITY CRITICAL - ", "chain / gone"}, "status", "--nagios")
 	if strings.Count(shown, "|") != 1 || strings.Count(shown, "\n") != 1 {
 		t.Errorf("no plugin's line: %q", shown)
+	}
+}
+
+// TestSourceLine: a source that cannot be read is not said to read.
+func TestSourceLine(t *testing.T) {
+	for want, s := range map[string]client.Source{
+		"reads, ": {Running: true}, "cannot be read, ": {Running: true, Fault: "no such file"}, "does not run, ": {Fault: "gone"},
+	} {
+		if got := sourceLine(&s, time.Now()); !strings.HasPrefix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

@@ -143,8 +143,11 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 
 func sourceLine(s *client.Source, now time.Time) string {
 	state := "reads"
-	if !s.Running {
+	switch {
+	case !s.Running:
 		state = "does not run"
+	case s.Fault != "":
+		state = "cannot be read"
 	}
 	line := fmt.Sprintf("%s, %d lines, %d events, the last %s", state, s.Lines, s.Events, ago(s.LastEventAt, now))
 	if s.LagSeconds >= 1 || s.BehindBytes > 0 {

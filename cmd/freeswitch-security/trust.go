@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/netip"
+	"strings"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/engine/ban"
@@ -72,7 +73,9 @@ Exit status: 0 it is done, also where there was none before; 1 one was refused;
 	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
 		return a.oneByOne(args, a.results("", asJSON), func(target netip.Prefix) (client.Result, string, error) {
 			done, err := c.Untrust(ctx, target, reason)
-			return client.Result{IP: ban.FormatTarget(target), Applied: done.Applied, Why: done.Why}, done.Message, err
+			// Its address stands before it already, unless it is that of a wider entry.
+			what := strings.TrimPrefix(done.Message, ban.FormatTarget(target)+" ")
+			return client.Result{IP: ban.FormatTarget(target), Applied: done.Applied, Why: done.Why}, what, err
 		})
 	})
 	cmd.ValidArgsFunction = a.completeTrusted(&r)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,7 +59,10 @@ func TestBanLife(t *testing.T) {
 	l.want(200, `"expiresAt":null,"permanent":true`, "GET", "/security/blacklist/203.0.113.7", "")
 	l.want(200, "removed from blacklist; rules leave 203.0.113.7 alone for 10m", "DELETE", "/security/blacklist/203.0.113.7?grace=10m&reason=wrong+man", "")
 	l.want(200, "was not in blacklist", "DELETE", "/security/blacklist/203.0.113.7", "")
-	l.want(409, "in its grace time", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	// The grace is one from rules: who bans by hand takes it back.
+	l.want(200, "added to blacklist", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.want(200, "removed from blacklist", "DELETE", "/security/blacklist/203.0.113.7", "")
+	l.want(409, "trusted: carriers", "POST", "/security/blacklist", `{"ip":"198.51.100.1"}`)
 	l.want(400, "neither an address nor a network", "DELETE", "/security/blacklist/203.0.113", "")
 	l.want(400, "grace", "DELETE", "/security/blacklist/203.0.113.7?grace=permanent", "")
 	for _, want := range []string{
@@ -168,6 +172,22 @@ func TestNotInForce(t *testing.T) {
 	l.want(200, "state not saved", "GET", "/security/status", "")
 }
 
+// A busyGuard has no time to read the kernel.
+type busyGuard struct{ *fakeGuard }
+
+func (busyGuard) Kernel(ctx context.Context) []KernelView {
+	<-ctx.Done()
+	return nil
+}
+
+// TestKernelUnread: that nobody could look does not mean that nothing stands there.
+func TestKernelUnread(t *testing.T) {
+	l := newLab(t, func(o *Options, lim *limits) { o.Guard, lim.look = busyGuard{newFakeGuard()}, time.Millisecond })
+	l.want(503, "not read within 1ms", "GET", "/security/iptables", "")
+	l.want(503, "not read within 1ms", "GET", "/security/blacklist", "")
+	l.want(200, "kernel: not read within 1ms", "GET", "/health", "")
+}
+
 func TestBatch(t *testing.T) {
 	l := newLab(t, nil)
 	text := l.want(200, "", "POST", "/security/blacklist/batch", `[
@@ -188,6 +208,9 @@ func TestBatch(t *testing.T) {
 		l.want(400, "body: ", "POST", "/security/blacklist/batch", body)
 	}
 	l.want(400, "there is none", "POST", "/security/blacklist/batch", "", "Content-Type", "application/json")
+	for _, body := range []string{`[`, `[{"ip":"203.0.113.9"}`, `[{"ip":"203.0.113.9"},`} {
+		l.want(400, "ends in the middle", "POST", "/security/blacklist/batch", body)
+	}
 	if _, ok := l.guard.Covering(prefix("203.0.113.9")); ok {
 		t.Error("a batch that was refused has banned somebody")
 	}
@@ -277,6 +300,11 @@ func TestTrust(t *testing.T) {
 	l.want(400, "", "DELETE", "/security/whitelist/x", "")
 	l.want(200, "", "POST", "/security/whitelist", `{"ip":"198.51.100.7","reason":"twice"}`)
 	l.want(200, "still trusted by carriers", "DELETE", "/security/whitelist/198.51.100.7", "")
+	// Two entries for one network have one cursor: they stand on one page.
+	l.want(200, "", "POST", "/security/whitelist", `{"ip":"10.0.0.0/8"}`)
+	l.want(200, `"runTime":false`, "GET", "/security/whitelist?format=list&limit=1", "")
+	l.want(200, `"runTime":true`, "GET", "/security/whitelist?format=list&limit=1", "")
+	l.want(200, "", "DELETE", "/security/whitelist/10.0.0.0%2F8", "")
 	l.want(400, "mean the same", "POST", "/security/whitelist", `{"ip":"203.0.113.7","reason":"a","comment":"b"}`)
 	l.want(200, `neither`, "POST", "/security/whitelist/batch", `[{"ip":"203.0.113.7","permanent":true},{"ip":"y"}]`)
 	l.want(200, `"expiresAt":null,"permanent":true`, "GET", "/security/whitelist/203.0.113.7", "")

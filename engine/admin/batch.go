@@ -147,6 +147,9 @@ func readItems[T any](r *http.Request, most int, read func(*json.Decoder) (item[
 		}
 		it, err := read(d)
 		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF // what is missing is the rest of the body
+			}
 			if breaks(err) {
 				return nil, bodyFault(err)
 			}
@@ -154,7 +157,10 @@ func readItems[T any](r *http.Request, most int, read func(*json.Decoder) (item[
 		}
 		items = append(items, it)
 	}
-	if _, err := d.Token(); err != nil {
+	switch _, err := d.Token(); {
+	case errors.Is(err, io.EOF):
+		return nil, bodyFault(io.ErrUnexpectedEOF)
+	case err != nil:
 		return nil, bodyFault(err)
 	}
 	return items, atEnd(d)

@@ -79,7 +79,8 @@ type Gauges interface {
 	Status(ctx context.Context) (Status, error)
 
 	// Kernel reads what really stands, for each action that holds a state in the
-	// kernel. What could not be read is among the errors of the view.
+	// kernel. What could not be read is among the errors of the view; nil once ctx
+	// has ended means that there was no time to look.
 	Kernel(ctx context.Context) []KernelView
 
 	// Trackers returns the keys that are closest to firing a rule, the closest

@@ -128,7 +128,7 @@ func (q *banRequest) order(c *caller, now time.Time) (ban.Order, error) {
 	if err != nil {
 		return ban.Order{Target: target}, err
 	}
-	o := ban.Order{Target: target, Author: c.author(), Reason: clean(q.Reason), At: now}
+	o := ban.Order{Target: target, ByHand: true, Author: c.author(), Reason: clean(q.Reason), At: now}
 	if target.IsSingleIP() {
 		o.Address = target.Addr() // a network has none: it is never narrowed
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -111,20 +112,26 @@ func newServer(o Options, l limits) (*Server, error) {
 	s.kernel.fetch = func() (*kernelTable, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), l.look)
 		defer cancel()
-		return newKernelTable(o.Guard.Kernel(ctx)), nil
+		views := o.Guard.Kernel(ctx)
+		if views == nil && ctx.Err() != nil { // else it would look as if nothing was blocked
+			return nil, fmt.Errorf("not read within %s", l.look)
+		}
+		return newKernelTable(views), nil
 	}
 	s.mux = s.routes()
 	return s, nil
 }
 
 // lastRequests is how long requests have to come to their end when the server
-// ends.
-const lastRequests = 3 * time.Second
+// ends. Whoever has connected and says nothing keeps it that long from ending: it
+// is below the second in which the daemon has to stop.
+const lastRequests = 700 * time.Millisecond
 
 // Serve answers on the listeners, which it closes, until ctx ends or one of them
 // fails. It refuses a TCP listener that others than this host reach and that
 // nothing protects, wherever it comes from.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	listeners = slices.Clone(listeners) // the caller may still be reading his own
 	for i, l := range listeners {
 		if err := s.allowed(l.Addr()); err != nil {
 			return errors.Join(err, closeAll(listeners))

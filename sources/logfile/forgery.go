@@ -37,7 +37,10 @@ type suspicion struct {
 	against string     // the line that speaks against it
 	sender  netip.Addr // who sent what FreeSWITCH wrote about just before; invalid if that is not told
 	written time.Time  // when it was written, as far as the lines around it tell
-	open    bool       // the input ended too soon: more of it may speak against the line, or tell the sender
+	// disputable tells that a caller may have had a true line doubted: then who wrote
+	// what stands before it is not to be blamed.
+	disputable bool
+	open       bool // the input ended too soon: more of it may speak against the line, or tell the sender
 }
 
 // suspect judges a line with a header by what stands around it.
@@ -50,6 +53,8 @@ type suspicion struct {
 //
 //   - The next line, or of several the next one of a session: had a caller written
 //     that, so he had this, since what he writes follows upon a line of a session.
+//   - If a caller wrote that next line, he can have made it fit. So those count as
+//     well that are too far behind to be in the same piece; see [decoder.compareFar].
 //   - The lines of sessions in the piece before it. Here a caller may have written
 //     a wrong one just to make a true line doubted. It is left out if it
 //     contradicts the line behind as well, and that is of a session that is proven.
@@ -64,7 +69,7 @@ func (d *decoder) suspect(h *header, v *vicinity) (s suspicion) {
 		if !d.behindText() {
 			return s
 		}
-		d.inTrace(h, v, &s)
+		d.inTrace(v, &s)
 		return s
 	}
 	next := d.next(own, v)
@@ -73,11 +78,11 @@ func (d *decoder) suspect(h *header, v *vicinity) (s suspicion) {
 	switch {
 	case carrier.uuid != "":
 	case isTrace(carrier.line):
-		d.inTrace(h, v, &s)
+		d.inTrace(v, &s)
 	default:
 		d.inLogin(v, &s)
 	}
-	if s.sender.IsValid() || s.doubt == noDoubt && !d.corroborate {
+	if (s.doubt == noDoubt || s.disputable) && !d.corroborate {
 		return s
 	}
 	var ended bool
@@ -100,8 +105,11 @@ func (d *decoder) carrier(own string) *neighbour {
 // compare looks for a line that is stamped in another order than it stands, or for
 // a disagreement about the idle time, and dates the line.
 func (d *decoder) compare(h *header, own string, next *following, v *vicinity, s *suspicion) {
-	if next.found && d.isLater(&h.stamp, &next.stamp) {
+	switch {
+	case next.found && d.isLater(&h.stamp, &next.stamp):
 		s.doubt, s.against = tooLate, next.line
+	case next.refutes != "":
+		s.doubt, s.against = tooLate, next.refutes
 	}
 	proven := sync.OnceValue(func() bool { return d.isOfProven(next, v, s) })
 	text := stampText(v.line, own)
@@ -125,6 +133,7 @@ func (d *decoder) compare(h *header, own string, next *following, v *vicinity, s
 			last, lastLine = before, n.line
 		}
 	}
+	d.compareFar(h, &last, lastLine != "", v, s)
 	switch {
 	case lastLine == "" && !next.found:
 		return
@@ -137,6 +146,63 @@ func (d *decoder) compare(h *header, own string, next *following, v *vicinity, s
 		d.date(next.stamp).Sub(d.date(last.stamp)).Abs() <= sameMoment {
 		s.doubt, s.against = otherIdle, lastLine
 	}
+}
+
+// compareFar compares the line with those so far behind it that the piece, in which
+// it would stand if it were a caller's, has ended before them. In a piece of their
+// own, callers may have written some of them too, to have a true line doubted. So
+// a line that is stamped earlier only counts if no other session could have written
+// it, or if all are; and in a login or a packet, which may be longer, callers could
+// still. For that nobody is blamed. last is the last line of a session before, where
+// there is one.
+func (d *decoder) compareFar(h, last *header, hasLast bool, v *vicinity, s *suspicion) {
+	if s.doubt != noDoubt {
+		return
+	}
+	other, session, carried := 0, "", false // where a session's line began last, before those of this one
+	from := 0                               // where these began
+	allEarlier := ""
+	later := false
+	ended := d.linesBehind(v, d.behind(), func(n neighbour) bool {
+		if n.uuid == "" && isCarrier(n.line) {
+			carried = true // how much of what follows is a caller's is open
+		}
+		if n.uuid != "" {
+			if n.uuid != session {
+				other, session = from, n.uuid
+			}
+			from = n.at
+		}
+		writer := other // the last line whose piece this one could be in
+		if n.uuid == "" {
+			writer = from
+		}
+		before, ok := parseHeader(n.line)
+		if !ok || n.at <= d.piece {
+			return true
+		}
+		sure := n.at-writer > d.piece
+		switch {
+		case !d.isLater(&h.stamp, &before.stamp):
+			later = true
+		case sure:
+			s.doubt, s.against, s.disputable = tooLate, n.line, carried
+		case allEarlier == "":
+			allEarlier = n.line
+		}
+		if s.doubt == noDoubt && sure && hasLast && before.idle != "" && before.idle == last.idle && before.idle != h.idle &&
+			d.date(before.stamp).Sub(d.date(last.stamp)).Abs() <= sameMoment {
+			s.doubt, s.against, s.disputable = otherIdle, n.line, carried
+		}
+		return s.doubt == noDoubt
+	})
+	if s.doubt != noDoubt {
+		return
+	}
+	if !later && allEarlier != "" {
+		s.doubt, s.against, s.disputable = tooLate, allEarlier, true
+	}
+	s.open = s.open || ended
 }
 
 // stampText is where a stamp stands in a line. Of the same form they are in the
@@ -173,7 +239,11 @@ type following struct {
 	line  string
 	uuid  string
 	found bool
-	ended bool // the end of the input was reached without one that a session wrote
+	// refutes is a session's line that is stamped earlier than one without a session
+	// between the two. No piece begins between them, so that whoever wrote that one
+	// wrote all of them.
+	refutes string
+	ended   bool // the end of the input was reached without one that a session wrote
 }
 
 // next finds the line behind: of a session's line the next one of the same
@@ -181,6 +251,7 @@ type following struct {
 // the first one with a header. Where a caller's lines may come between, it ends.
 func (d *decoder) next(own string, v *vicinity) (next following) {
 	session := own // whose line is waited for
+	var latest *stamp
 	next.ended = d.linesBehind(v, d.piece, func(n neighbour) bool {
 		switch {
 		case n.uuid == "" && session != "":
@@ -197,6 +268,12 @@ func (d *decoder) next(own string, v *vicinity) (next following) {
 		}
 		if !next.found || d.date(h.stamp).Before(d.date(next.stamp)) {
 			next = following{header: h, line: n.line, found: true}
+		}
+		switch {
+		case n.uuid == "" && (latest == nil || d.isLater(&h.stamp, latest)):
+			latest = &h.stamp
+		case n.uuid != "" && latest != nil && d.isLater(latest, &h.stamp):
+			next.refutes = n.line
 		}
 		if n.uuid != "" && next.line == n.line {
 			next.uuid = n.uuid

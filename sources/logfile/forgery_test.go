@@ -119,8 +119,8 @@ func TestForgery(t *testing.T) {
 		}, true1},
 		{"in a log without idle times", func(s *stage) {
 			s.idle = ""
-			s.opens(session, caller, "x")
 			s.WriteString(s.failure(s.now, bystander))
+			s.opens(session, caller, "x")
 			s.WriteString(s.failure(s.now.Add(time.Second), victim))
 			s.goesOn(session, 20)
 		}, "auth_failure " + bystander + ", " + forgedBy},
@@ -134,6 +134,32 @@ func TestForgery(t *testing.T) {
 			s.WriteString(s.failure(s.now, victim))
 			s.goesOn(session, 20)
 		}, true1},
+		{"before an invented session of its own moment", func(s *stage) {
+			at := s.now.Add(800 * ms)
+			s.opens(session, caller, "x\n"+s.failure(at, victim)+invented+" "+s.header(at, "DEBUG", "x.c")+"x")
+			s.goesOn(session, 40)
+		}, forgedBy},
+		{"before an invented session of its own idle time", func(s *stage) {
+			header := strings.Replace(s.header(s.now, "DEBUG", "x.c"), s.idle, "", 1)
+			s.opens(session, caller, "x\n"+strings.Replace(s.failure(s.now, victim), s.idle, "", 1)+invented+" "+header+"x")
+			s.goesOn(session, 40)
+		}, forgedBy},
+		{"before an invented session, in a burst of sessions", func(s *stage) {
+			at := s.now.Add(800 * ms)
+			s.opens(session, caller, "x\n"+s.failure(at, victim)+invented+" "+s.header(at, "DEBUG", "x.c")+"x")
+			for range 30 {
+				s.goesOn(session, 1)
+				s.goesOn(session2, 1)
+			}
+		}, forged},
+		{"before the head of an invented packet", func(s *stage) {
+			s.opens(session, caller, "x\n"+s.failure(s.now.Add(800*ms), victim)+"recv 1 bytes from udp/[192.0.2.1]:1 at 00:00:00.000000:")
+			s.goesOn(session, 40)
+		}, forged},
+		{"with the right stamp, before another one", func(s *stage) {
+			s.opens(session, caller, "x\n"+s.failure(s.now, victim)+strings.TrimSpace(s.failure(s.now.Add(22*ms), victim)))
+			s.goesOn(session, 20)
+		}, forgedBy + ", " + forgedBy},
 		{"of a session that ends too soon to be proven", func(s *stage) {
 			s.goesOn(session2, 1)
 			s.opens(session, caller, "x")

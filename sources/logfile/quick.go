@@ -70,33 +70,45 @@ func (d *decoder) quickBefore(v *vicinity, own *quickLine) (last quickLine, ok b
 	return last, uuidLength(lastLine) > 0
 }
 
-// quickBehind reports whether, up to the first line of a session behind, or if that
-// has no stamp the next one of the same session, none is stamped earlier or tells
-// the idle time that only the last line before tells.
+// quickBehind reports whether none of the lines behind, as far as they are looked at,
+// is stamped earlier or tells the idle time that only the last line before tells; nor,
+// up to the first line of a session or if that has no stamp the next one of the same
+// session, one stamped later than that line.
 func (d *decoder) quickBehind(v *vicinity, own, last *quickLine) bool {
-	session := ""
+	session, latest, settled := "", "", false
 	if own.session {
 		session = v.line[:36]
 	}
-	for rest := v.behind[:min(len(v.behind), d.piece)]; ; {
+	for rest := v.behind[:min(len(v.behind), d.behind())]; ; {
 		end := bytes.IndexByte(rest, '\n')
 		if end < 0 {
-			return len(v.behind) > d.piece // there is none near enough to be looked at
+			return len(v.behind) >= d.behind() // what is further behind is not looked at
 		}
 		line := d.line(rest[:end])
+		at := len(rest)
 		rest = rest[end+1:]
 		q := quick(line)
+		if len(line) > d.maxLine || q.stamp != "" && (q.stamp < own.stamp || q.idle() == last.idle() && q.idle() != own.idle()) {
+			return false
+		}
+		if settled = settled || min(len(v.behind), d.behind())-at > d.piece; settled {
+			continue
+		}
 		switch {
-		case len(line) > d.maxLine, !q.session && isCarrier(line):
+		case !q.session && isCarrier(line):
 			return false
 		case session != "" && !(q.session && line[:36] == session):
-		case q.stamp != "" && (q.stamp < own.stamp || q.idle() == last.idle() && q.idle() != own.idle()):
-			return false
-		case q.session && q.stamp == "":
+		case !q.session:
+			latest = max(latest, q.stamp)
+		case q.stamp == "":
 			session = line[:36]
-		case q.session:
-			_, ok := parseHeader(line)
-			return ok && uuidLength(line) > 0
+		case q.stamp < latest:
+			return false
+		default:
+			if _, ok := parseHeader(line); !ok || uuidLength(line) == 0 {
+				return false
+			}
+			settled = true
 		}
 	}
 }

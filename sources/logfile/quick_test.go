@@ -16,14 +16,19 @@ func TestQuickIsRight(t *testing.T) {
 	s := newStage()
 	decoder := builtinSource().newDecoder(nil, 4096, time.Time{})
 	quickly, closely := 0, 0
-	for range 2500 {
+	for range 600 {
 		var log strings.Builder
-		for range random.IntN(12) {
-			s.tick(time.Duration(random.IntN(5)-2) * 10 * time.Millisecond)
-			s.idle = []string{"", " 97.10%", " 97.10%", " 8.00%"}[random.IntN(4)]
+		for range random.IntN(60) {
+			s.tick(time.Duration([]int{0, 0, 0, 0, 10, 10, 20, 20, 20, -10, -20}[random.IntN(11)]) * time.Millisecond)
+			if random.IntN(20) == 0 {
+				s.idle = []string{"", " 97.10%", " 97.10%", " 8.00%"}[random.IntN(4)]
+			}
 			s.Reset()
 			switch random.IntN(6) {
 			case 0:
+				if random.IntN(20) > 0 {
+					break
+				}
 				s.Write(pieces[random.IntN(len(pieces))])
 			case 1:
 				s.WriteString(s.failure(s.now, victim))

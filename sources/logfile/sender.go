@@ -19,10 +19,12 @@ var invites = func() (found []pattern) {
 
 // sender tells who sent what FreeSWITCH wrote about in the line that a caller's
 // would be carried by. He may be banned for it, so he is only named where a caller
-// could not have had somebody else named.
+// could not have had somebody else named. Inside a verto login and a packet of a SIP
+// trace he could: both are of any length, so that the line that names a client may
+// stand far behind the true beginning, and be his own.
 func (d *decoder) sender(carrier *neighbour, v *vicinity) (sender netip.Addr, ended bool) {
 	if carrier.uuid == "" {
-		return d.vertoClient(v), false
+		return netip.Addr{}, false
 	}
 	proven, ended := d.isProven(carrier.uuid, v)
 	if !proven {

@@ -153,8 +153,15 @@ func (d *daemon) launch() {
 	}
 	done, cmd := make(chan error, 1), d.cmd
 	d.done = done
-	go func() { done <- cmd.Wait() }()
-	d.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, mostly
+	gone := make(chan struct{})
+	go func() {
+		done <- cmd.Wait()
+		close(gone)
+	}()
+	d.Cleanup(func() {
+		_ = cmd.Process.Kill() // it has ended, mostly
+		<-gone
+	})
 }
 
 // stop ends the daemon and returns how long that took.
