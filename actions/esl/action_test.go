@@ -12,7 +12,6 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/esl/esltest"
-	"freeswitch-security/engine/event"
 )
 
 func someCalls() []channel {
@@ -40,7 +39,7 @@ func kills(calls ...int) []string {
 func TestHangup(t *testing.T) {
 	account := used("1000", "PBX.example", "203.0.113.8")
 	failed := account
-	failed.Event = event.AuthFailure
+	failed.Proven = false // a password that was wrong, or a call on a profile that asks for none
 	named := change(1, ban.Alerted, "203.0.113.7/32", account)
 	named.Ban.Actions = []string{"webhook.noc", "esl.fraud"}
 	nowhere := change(1, ban.Alerted, "", account)

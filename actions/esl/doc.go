@@ -20,11 +20,9 @@
 //
 // Whom it acts on. "ip" is everybody in the network that the change is about: the
 // calls and registrations that come from there. "user" is the accounts in its
-// evidence, the newest twenty, of events in which the switch had let the account
-// in. Who was only refused has shown nothing but the name of an account: if it
-// counted, anybody could end the calls of anybody by five wrong passwords. A call
-// counts, and bears the name that its caller gives himself where the profile asks
-// no password: a rule for "user" says fields["variable_sip_authorized"] == "true".
+// evidence, the newest twenty, whose password the switch had seen. Who was refused,
+// or called where no password is asked, has shown nothing but the name of an account:
+// if that counted, anybody could end the calls of anybody.
 //
 //   - Bans that begin or grow longer are acted on in both ways. The ends of bans
 //     are nothing to this action.

@@ -186,7 +186,7 @@ var start = time.Date(2026, 11, 22, 21, 45, 0, 0, time.UTC)
 
 // used is evidence that an account was used from an address.
 func used(user, domain, ip string) ban.Evidence {
-	e := ban.Evidence{Time: start, Event: event.Call, User: user, Domain: domain}
+	e := ban.Evidence{Time: start, Event: event.Call, Proven: true, User: user, Domain: domain}
 	e.IP, _ = netip.ParseAddr(ip)
 	return e
 }

@@ -27,13 +27,6 @@ type wish struct {
 	sparing bool // the target is protected
 }
 
-// claimed are the events in which an account is only what somebody claims to be.
-var claimed = []string{
-	event.Challenge, event.AuthFailure, event.AuthStale, event.AuthMalformed, event.UnknownUser, event.ACLReject,
-	event.ESLDenied, event.CallRejected, event.WrongCallState, event.VertoLoginFailure, event.SessionLimit,
-	event.LogForgery, event.Listed,
-}
-
 // wishOf says whom a change asks the action of that name to act on; not ok if
 // nobody.
 func wishOf(c *ban.Change, action string) (w wish, ok bool) {
@@ -62,7 +55,7 @@ func (w *wish) readEvidence(evidence []ban.Evidence) {
 		if !w.address.IsValid() && w.network.IsValid() && w.network.Contains(e.IP) {
 			w.address = e.IP
 		}
-		if e.User == "" || slices.Contains(claimed, e.Event) {
+		if e.User == "" || !e.Proven {
 			continue
 		}
 		if a := (account{e.User, e.Domain}); !slices.Contains(w.accounts, a) {

@@ -66,8 +66,8 @@ func TestWatch(t *testing.T) {
 	table, lines, errs := newScreenful(), newScreenful(), newScreenful()
 	endTable := start(g.socket, table, errs, "watch")
 	endLines := start(g.socket, lines, errs, "watch", "--json")
-	for i := 0; !strings.Contains(table.now(), "192.0.2.1") || !strings.Contains(lines.now(), "192.0.2.1"); i++ {
-		// Until both watch: a verdict before that is not for them.
+	for i := 0; !strings.Contains(table.now(), "by hand") || !strings.Contains(lines.now(), "by hand"); i++ {
+		// Until both have seen a ban: a verdict before they watch is not for them.
 		g.want(0, nil, "block", fmt.Sprintf("192.0.2.%d", 1+i%2), "--reason", "by hand")
 		g.want(0, nil, "unblock", "192.0.2.1", "192.0.2.2")
 	}

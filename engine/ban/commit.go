@@ -47,19 +47,19 @@ func (l *Ledger) Restore(store Store) error {
 	return store.Load(func(r Record) {
 		if r.Offences > 0 {
 			l.history[r.Target] = offences{count: r.Offences, until: r.Until, forget: r.Forget}
-			l.due.add(r.Forget, r.Target)
+			l.remind(r.Forget, r.Target)
 		}
 		if r.Ban != nil {
 			l.bans.Insert(r.Target, r.Ban)
-			l.due.add(r.Ban.Until, r.Target)
+			l.remind(r.Ban.Until, r.Target)
 		}
 		if !r.Grace.IsZero() {
 			l.grace.Insert(r.Target, r.Grace)
-			l.due.add(r.Grace, r.Target)
+			l.remind(r.Grace, r.Target)
 		}
 		if r.Grant != nil {
 			l.grants.Insert(r.Target, r.Grant)
-			l.due.add(r.Grant.Until, r.Target)
+			l.remind(r.Grant.Until, r.Target)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package ban
 import (
 	"container/heap"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -38,6 +39,32 @@ func (d *deadlines) add(at time.Time, target netip.Prefix) {
 	if !at.IsZero() {
 		heap.Push(d, deadline{at, target})
 	}
+}
+
+// remind has Advance look at a target at a time. Who extends a ban again and again,
+// long before it ends, leaves a stale deadline behind each time: where most of them
+// are, they are dropped.
+func (l *Ledger) remind(at time.Time, target netip.Prefix) {
+	l.due.add(at, target)
+	if live := l.bans.Size() + len(l.history) + l.grants.Size() + l.grace.Size(); len(l.due) > 2*live+1024 {
+		l.due = slices.DeleteFunc(l.due, l.stale)
+		heap.Init(&l.due)
+	}
+}
+
+// stale reports whether nothing of a target is due at a deadline any more.
+func (l *Ledger) stale(d deadline) bool {
+	if b, ok := l.bans.Get(d.target); ok && b.Until.Equal(d.at) {
+		return false
+	}
+	if h, ok := l.history[d.target]; ok && h.forget.Equal(d.at) {
+		return false
+	}
+	if g, ok := l.grants.Get(d.target); ok && g.Until.Equal(d.at) {
+		return false
+	}
+	until, ok := l.grace.Get(d.target)
+	return !ok || !until.Equal(d.at)
 }
 
 // pop takes the earliest deadline that is not after now.

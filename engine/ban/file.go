@@ -281,6 +281,7 @@ type storedEvidence struct {
 	User   []byte // as the caller wrote it, UTF-8 or not
 	Text   []byte
 	Domain []byte
+	Proven bool
 }
 
 // maxStoredEvidence bounds what is kept of a ban's evidence: the newest.
@@ -295,7 +296,7 @@ func toStored(r *Record) stored {
 		}
 		for _, e := range b.Evidence[max(0, len(b.Evidence)-maxStoredEvidence):] {
 			s.Ban.Evidence = append(s.Ban.Evidence, storedEvidence{
-				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: []byte(e.User), Text: []byte(e.Text), Domain: []byte(e.Domain),
+				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: []byte(e.User), Text: []byte(e.Text), Domain: []byte(e.Domain), Proven: e.Proven,
 			})
 		}
 	}
@@ -315,7 +316,7 @@ func (s *stored) record() Record {
 		}
 		for _, e := range b.Evidence {
 			r.Ban.Evidence = append(r.Ban.Evidence, Evidence{
-				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: string(e.User), Domain: string(e.Domain), Text: string(e.Text),
+				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: string(e.User), Domain: string(e.Domain), Proven: e.Proven, Text: string(e.Text),
 			})
 		}
 	}

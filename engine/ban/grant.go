@@ -2,6 +2,7 @@ package ban
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -31,9 +32,21 @@ func (l *Ledger) Grant(g Grant, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.grants.Insert(g.Network, &g)
-	l.due.add(g.Until, g.Network)
+	l.remind(g.Until, g.Network)
 	l.dirty[g.Network] = struct{}{}
-	return l.free(now)
+	// No other ban has to do with it: to look at all of them for each of many grants
+	// would keep the caller from counting for minutes.
+	var touched []netip.Prefix
+	for target := range l.bans.Supernets(g.Network) {
+		if target != g.Network {
+			touched = append(touched, target)
+		}
+	}
+	for target := range l.bans.Subnets(g.Network) {
+		touched = append(touched, target)
+	}
+	slices.SortFunc(touched, netip.Prefix.Compare)
+	return l.free(touched, now)
 }
 
 // Revoke ends the grant for exactly this network, and reports whether there was
@@ -105,13 +118,9 @@ func (l *Ledger) trusted(target netip.Prefix) (Trusted, bool) {
 	return l.within(target)
 }
 
-// free lifts the bans that trust forbids.
-func (l *Ledger) free(now time.Time) []Change {
+// free lifts those bans that trust forbids.
+func (l *Ledger) free(targets []netip.Prefix, now time.Time) []Change {
 	var freed []Change
-	var targets []netip.Prefix
-	for target := range l.bans.AllSorted() {
-		targets = append(targets, target)
-	}
 	for _, target := range targets {
 		if entry, ok := l.trusted(target); ok {
 			freed = append(freed, *l.lift(target, "trusted: "+entry.String(), now))

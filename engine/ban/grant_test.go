@@ -75,3 +75,42 @@ func TestWhatAPersonOrdersEndsTheGrace(t *testing.T) {
 		t.Fatalf("the grace is over: %s", refusal.Reason)
 	}
 }
+
+func TestGrantLiftsWhatLiesAroundItAndInIt(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	for _, target := range []string{"203.0.113.0/24", "203.0.113.7/32", "203.0.113.8/32", "203.0.112.0/32", "198.51.100.0/24"} {
+		p := netip.MustParsePrefix(target)
+		if _, refusal := l.Enter(Order{Target: p, Rule: "r", At: t0, Terms: terms("1h")}, t0); refusal != nil && target != "203.0.113.7/32" && target != "203.0.113.8/32" {
+			t.Fatal(target, refusal.Reason)
+		}
+	}
+	var freed []string
+	for _, c := range l.Grant(Grant{Network: netip.MustParsePrefix("203.0.113.7/32"), Author: "api", Since: t0}, t0) {
+		freed = append(freed, c.Ban.Target.String())
+	}
+	if len(freed) != 1 || freed[0] != "203.0.113.0/24" {
+		t.Fatalf("freed %v", freed)
+	}
+	if l.Size() != 2 {
+		t.Fatalf("%d bans stand, want those that have nothing to do with it", l.Size())
+	}
+}
+
+// TestDeadlinesAreBounded extends one ban long before it ends, again and again.
+func TestDeadlinesAreBounded(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	p := netip.MustParsePrefix("203.0.113.7/32")
+	now := t0
+	for range 10_000 {
+		now = now.Add(time.Minute)
+		if _, refusal := l.Enter(Order{Target: p, Author: "feed x", At: now, Terms: terms("7d")}, now); refusal != nil {
+			t.Fatal(refusal.Reason)
+		}
+	}
+	if len(l.due) > 2000 {
+		t.Fatalf("%d deadlines for one ban", len(l.due))
+	}
+	if expired := l.Advance(now.Add(7 * 24 * time.Hour)); len(expired) != 1 {
+		t.Fatalf("%d bans expired", len(expired))
+	}
+}

@@ -171,7 +171,7 @@ func (l *Ledger) Pass(c Change) *Change {
 // others order is no offence, and leaves those that are remembered as they are.
 func (l *Ledger) put(b *Ban) {
 	l.bans.Insert(b.Target, b)
-	l.due.add(b.Until, b.Target)
+	l.remind(b.Until, b.Target)
 	if b.Rule == "" {
 		return
 	}
@@ -180,7 +180,7 @@ func (l *Ledger) put(b *Ban) {
 		h.forget = b.Until.Add(b.Forget)
 	}
 	l.history[b.Target] = h
-	l.due.add(h.forget, b.Target)
+	l.remind(h.forget, b.Target)
 }
 
 // standing returns the ban in force that covers all of target and ends last.
@@ -249,7 +249,7 @@ func (l *Ledger) Lift(target netip.Prefix, reason string, now time.Time, grace t
 	if grace > 0 {
 		until := now.Add(grace)
 		l.grace.Insert(target, until)
-		l.due.add(until, target)
+		l.remind(until, target)
 		l.dirty[target] = struct{}{}
 	}
 	return l.lift(target, reason, now)
@@ -270,7 +270,7 @@ func (l *Ledger) Withdraw(target netip.Prefix, reason string, now time.Time) *Ch
 	left.Author, left.Until = ByRule, h.until
 	left.Offence = h.count
 	l.bans.Insert(target, &left)
-	l.due.add(left.Until, target)
+	l.remind(left.Until, target)
 	return l.note(Change{Kind: Extended, Ban: left, At: now})
 }
 
@@ -298,7 +298,11 @@ func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trust = trust
-	return l.free(now)
+	var targets []netip.Prefix
+	for target := range l.bans.AllSorted() {
+		targets = append(targets, target)
+	}
+	return l.free(targets, now)
 }
 
 // Advance takes off the bans that are over at now, and forgets what is to be

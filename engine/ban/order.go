@@ -40,6 +40,7 @@ type Evidence struct {
 	IP     netip.Addr // invalid where the event bore none, or it is no longer kept
 	User   string     // the account that was tried; "" where it is not told or no longer kept
 	Domain string     // of the account; "" likewise
+	Proven bool       // the switch had seen the account's password; else a caller named it
 	Text   string     // as the source gave it, bounded, not escaped; "" where it is no longer kept
 }
 

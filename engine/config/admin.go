@@ -96,6 +96,9 @@ func (l *loader) checkAdmin(block *hcl.Block, attrs hcl.Attributes) {
 	if a.ClientCA != "" && a.TLSCert == "" {
 		l.errorAt(at("client_ca"), "Incomplete TLS", "Callers can only show a certificate over TLS: set tls_cert and tls_key as well.")
 	}
+	if strings.ContainsFunc(a.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		l.errorAt(at("token"), "Invalid token", "Only printable ASCII without blanks can be sent in a header. Make one with: openssl rand -hex 32.")
+	}
 	if attr := attrs["token"]; attr != nil && len(a.Token) < minToken {
 		l.errorAt(at("token"), "Weak token", fmt.Sprintf("A token has at least %d bytes, so that it cannot be guessed. Make one with: openssl rand -hex 32.", minToken))
 	}

@@ -51,6 +51,21 @@ type Event struct {
 	Text string
 }
 
+// Proven reports whether the switch had seen the password of the account when it
+// reported the event. Else a caller may have written any name: whatever is done to an
+// account that only a caller named is done to whom he chose.
+func (e *Event) Proven() bool {
+	switch e.Name {
+	case AuthSuccess:
+		return true
+	case Registered:
+		return e.Fields["authenticated"] == "true"
+	case Call:
+		return e.Fields["variable_sip_authorized"] == "true"
+	}
+	return false
+}
+
 // Bound cuts s to at most n bytes and copies what it keeps, so that an event
 // never holds on to the block of input it was found in.
 func Bound(s string, n int) string {

@@ -133,10 +133,10 @@ func evidence(ev *event.Event, earlier []counted, ring *ring) []ban.Evidence {
 		}
 		out = append(out, ban.Evidence{
 			Time: time.UnixMicro(c.time).In(ev.Time.Location()), Event: c.name, Source: ev.Source,
-			IP: kept.ip, User: kept.user, Domain: kept.domain, Text: kept.text,
+			IP: kept.ip, User: kept.user, Domain: kept.domain, Proven: kept.proven, Text: kept.text,
 		})
 	}
 	return append(out, ban.Evidence{
-		Time: ev.Time, Event: ev.Name, Source: ev.Source, IP: ev.IP, User: ev.User, Domain: ev.Domain, Text: ev.Text,
+		Time: ev.Time, Event: ev.Name, Source: ev.Source, IP: ev.IP, User: ev.User, Domain: ev.Domain, Proven: ev.Proven(), Text: ev.Text,
 	})
 }

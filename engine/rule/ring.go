@@ -23,8 +23,13 @@ type ring struct {
 type record struct {
 	ip           netip.Addr
 	user, domain string
+	proven       bool
 	text         string
 }
+
+// proven marks, beside the length of the address, an account whose password the
+// switch had seen.
+const proven = 0x80
 
 // recordHeader is the part of fixed size: address, its length, the lengths of
 // user, domain and text.
@@ -51,6 +56,9 @@ func (r *ring) add(ev *event.Event) (place uint64) {
 	ip := ev.IP.As16()
 	copy(b, ip[:])
 	b[16] = byte(ev.IP.BitLen() / 8)
+	if ev.Proven() {
+		b[16] |= proven
+	}
 	binary.LittleEndian.PutUint16(b[17:], uint16(len(user)))
 	binary.LittleEndian.PutUint16(b[19:], uint16(len(domain)))
 	binary.LittleEndian.PutUint16(b[21:], uint16(len(text)))
@@ -71,8 +79,8 @@ func (r *ring) at(place uint64) (record, bool) {
 		return record{}, false
 	}
 	b := r.buffer[start%uint64(r.size):]
-	out := record{}
-	switch ip := netip.AddrFrom16([16]byte(b)); b[16] {
+	out := record{proven: b[16]&proven != 0}
+	switch ip := netip.AddrFrom16([16]byte(b)); b[16] &^ proven {
 	case 4:
 		out.ip = ip.Unmap()
 	case 16:

@@ -152,6 +152,10 @@ func TestForgery(t *testing.T) {
 				s.goesOn(session2, 1)
 			}
 		}, forged},
+		{"with the UUID of the session that carries it", func(s *stage) {
+			s.opens(session, caller, "x\n"+session+" "+strings.TrimSpace(s.failure(s.now, victim)))
+			s.goesOn(session, 20)
+		}, ""},
 		{"before the head of an invented packet", func(s *stage) {
 			s.opens(session, caller, "x\n"+s.failure(s.now.Add(800*ms), victim)+"recv 1 bytes from udp/[192.0.2.1]:1 at 00:00:00.000000:")
 			s.goesOn(session, 40)

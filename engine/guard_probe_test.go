@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+)
+
+// A dialect is a source that knows the lines which begin with a word, and refuses
+// all others.
+type dialect struct {
+	listener
+	word string
+}
+
+func (d *dialect) Explain(line string) string { return d.word + " reads " + line }
+
+func (d *dialect) Replay(_ context.Context, rec plugin.Recording, _ map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
+	line, _ := bufio.NewReader(rec.R).ReadString('\n')
+	if !strings.HasPrefix(line, d.word) {
+		return plugin.Stats{}, errors.New("this is no " + d.word)
+	}
+	return plugin.Stats{Recognised: true}, emit(&event.Event{Name: "auth_failure"})
+}
+
+// A line that no source is named for is read by the one that knows it, wherever
+// that stands; what the one that is named cannot read is a mistake of who asks.
+func TestALineIsReadByWhoKnowsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sources []config.Source
+		for _, word := range []string{"frame", "line"} {
+			sources = append(sources, config.Source{Ref: "x." + word, Source: &dialect{listener{asked: make(chan map[string]bool, 10)}, word}})
+		}
+		g := &Guard{Engine: runQuietly(t, guessing(t, sources...))}
+		for _, c := range []struct{ source, line, by, explain string }{
+			{"", "line 1", "x.line", "line reads line 1"},
+			{"", "frame 1", "x.frame", "frame reads frame 1"},
+			{"x.line", "line 1", "x.line", "line reads line 1"},
+			{"", "neither", "", "frame reads neither"},
+		} {
+			found, err := g.Test(t.Context(), admin.Probe{Source: c.source, Line: c.line})
+			by := ""
+			for _, e := range found.Events {
+				by += e.Source
+			}
+			if err != nil || by != c.by || found.Explain != c.explain {
+				t.Errorf("%q: %+v, %v", c.line, found, err)
+			}
+		}
+		_, err := g.Test(t.Context(), admin.Probe{Source: "x.frame", Line: "line 1"})
+		var m admin.Mistake
+		if !errors.As(err, &m) {
+			t.Errorf("a line for another: %v", err)
+		}
+	})
+}
