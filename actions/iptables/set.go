@@ -79,7 +79,7 @@ func (a *Action) checkSets(ctx context.Context) error {
 func mayMatchSets() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
-		return fmt.Errorf("a raw socket, which needs CAP_NET_RAW (setcap cap_net_admin,cap_net_raw+ep): %w", err)
+		return fmt.Errorf("CAP_NET_RAW is missing (setcap cap_net_admin,cap_net_raw+ep), and iptables asks for a set over a raw socket: %w", err)
 	}
 	return unix.Close(fd)
 }
