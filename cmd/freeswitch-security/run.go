@@ -135,6 +135,7 @@ func (a *app) newRunning(cfg *config.Config, dir string, log *slog.Logger, flags
 		Ready: func() {
 			log.Info("ready", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
 			a.notify(log, daemon.SdNotifyReady)
+			giveBack()
 		},
 	})
 	d.admin = newListening(&engine.Guard{Engine: d.engine, Reloading: d.reloading, Reloaded: d.reloaded, Started: started}, log)
