@@ -194,7 +194,9 @@ func (d *decoder) compareFar(h, last *header, hasLast bool, v *vicinity, s *susp
 			d.date(before.stamp).Sub(d.date(last.stamp)).Abs() <= sameMoment {
 			s.doubt, s.against, s.disputable = otherIdle, n.line, carried
 		}
-		return s.doubt == noDoubt
+		// Once a line that no caller can have written agrees, those behind it, which are
+		// stamped later still, tell no more.
+		return s.doubt == noDoubt && !(sure && later)
 	})
 	if s.doubt != noDoubt {
 		return
