@@ -61,25 +61,34 @@ var errBusy = errors.New("the engine has too much to do, or is stopping")
 // saved.
 func (e *Engine) durable(ctx context.Context) error { return e.Do(ctx, func() {}) }
 
-// Block implements [admin.Guard].
-func (g *Guard) Block(ctx context.Context, orders []ban.Order) ([]admin.Outcome, error) {
-	outcomes := make([]admin.Outcome, 0, len(orders))
+// changeAll makes changes, share by share, and returns what became of each, and why
+// the kernel does not agree; "" where it does.
+func changeAll[T, R any](ctx context.Context, g *Guard, wishes []T, change func(T) R) (outcomes []R, why string, err error) {
+	outcomes = make([]R, 0, len(wishes))
 	var w waiting
-	for part := range slices.Chunk(orders, share) {
+	for part := range slices.Chunk(wishes, share) {
 		err := g.between(ctx, func() {
-			for _, o := range part {
-				outcomes = append(outcomes, g.order(o))
+			for _, wish := range part {
+				outcomes = append(outcomes, change(wish))
 			}
 			w = g.waiting()
 		})
 		if err != nil {
-			return outcomes, err
+			return outcomes, "", err
 		}
 	}
 	if err := g.durable(ctx); err != nil {
+		return outcomes, "", err
+	}
+	return outcomes, g.settled(ctx, &w), nil
+}
+
+// Block implements [admin.Guard].
+func (g *Guard) Block(ctx context.Context, orders []ban.Order) ([]admin.Outcome, error) {
+	outcomes, why, err := changeAll(ctx, g, orders, g.order)
+	if err != nil {
 		return outcomes, err
 	}
-	why := g.settled(ctx, &w)
 	for i := range outcomes {
 		o := &outcomes[i]
 		if o.Why != "" {

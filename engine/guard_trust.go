@@ -11,23 +11,10 @@ import (
 
 // Trust implements [admin.Guard].
 func (g *Guard) Trust(ctx context.Context, entries []admin.Trusted) ([]admin.TrustOutcome, error) {
-	outcomes := make([]admin.TrustOutcome, 0, len(entries))
-	var w waiting
-	for part := range slices.Chunk(entries, share) {
-		err := g.between(ctx, func() {
-			for _, t := range part {
-				outcomes = append(outcomes, g.grant(t))
-			}
-			w = g.waiting()
-		})
-		if err != nil {
-			return outcomes, err
-		}
-	}
-	if err := g.durable(ctx); err != nil {
+	outcomes, why, err := changeAll(ctx, g, entries, g.grant)
+	if err != nil {
 		return outcomes, err
 	}
-	why := g.settled(ctx, &w)
 	for i := range outcomes {
 		outcomes[i].Applied, outcomes[i].Why = why == "", why
 	}

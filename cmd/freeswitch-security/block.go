@@ -41,20 +41,9 @@ Exit status: 0 all are banned; 1 one was refused; 2 it could not be done.`,
 		if err != nil {
 			return err
 		}
-		addresses, err := a.addresses(args)
-		if err != nil {
-			return err
-		}
-		items := make([]client.BanRequest, len(addresses))
-		for i, address := range addresses {
-			items[i] = client.BanRequest{IP: address, Reason: reason, TTL: ttl}
-		}
-		told := a.results("banned", asJSON)
-		err = inBatches(items, func(batch []client.BanRequest) error {
-			results, err := c.BanAll(ctx, batch)
-			return told.all(results, err)
-		})
-		return told.end(err)
+		return together(a, args, a.results("banned", asJSON), func(address string) client.BanRequest {
+			return client.BanRequest{IP: address, Reason: reason, TTL: ttl}
+		}, func(batch []client.BanRequest) ([]client.Result, error) { return c.BanAll(ctx, batch) })
 	})
 	r.flags(cmd)
 	how.flags(cmd, "default: security.block_duration")
@@ -179,6 +168,21 @@ func inBatches[T any](items []T, do func([]T) error) error {
 		}
 	}
 	return nil
+}
+
+// together makes one request of many addresses, and tells what became of each.
+func together[T any](a *app, args []string, told *results, item func(address string) T, put func([]T) ([]client.Result, error)) error {
+	addresses, err := a.addresses(args)
+	if err != nil {
+		return err
+	}
+	items := make([]T, len(addresses))
+	for i, address := range addresses {
+		items[i] = item(address)
+	}
+	return told.end(inBatches(items, func(batch []T) error {
+		return told.all(put(batch))
+	}))
 }
 
 // atOnce is how many single changes are under way at the same time.

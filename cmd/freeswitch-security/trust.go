@@ -32,20 +32,9 @@ Exit status: 0 all are trusted; 1 one was refused; 2 it could not be done.`,
 		if err != nil {
 			return err
 		}
-		addresses, err := a.addresses(args)
-		if err != nil {
-			return err
-		}
-		items := make([]client.TrustRequest, len(addresses))
-		for i, address := range addresses {
-			items[i] = client.TrustRequest{IP: address, Comment: comment, TTL: ttl}
-		}
-		told := a.results("trusted", asJSON)
-		err = inBatches(items, func(batch []client.TrustRequest) error {
-			results, err := c.TrustAll(ctx, batch)
-			return told.all(results, err)
-		})
-		return told.end(err)
+		return together(a, args, a.results("trusted", asJSON), func(address string) client.TrustRequest {
+			return client.TrustRequest{IP: address, Comment: comment, TTL: ttl}
+		}, func(batch []client.TrustRequest) ([]client.Result, error) { return c.TrustAll(ctx, batch) })
 	})
 	r.flags(cmd)
 	how.flags(cmd, "default: 1d")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -318,40 +317,6 @@ func FuzzHeaders(f *testing.F) {
 			}
 		}
 	})
-}
-
-// TestRecentForgetsTheOldest compares recent with a list that is searched.
-func TestRecentForgetsTheOldest(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	var r recent[int, int]
-	type entry struct{ key, value int }
-	var puts []entry
-	for i := range 50_000 {
-		key := random.IntN(6000)
-		if random.IntN(3) > 0 {
-			r.put(key, i)
-			puts = append(puts, entry{key, i})
-			continue
-		}
-		want, found := 0, false
-		for at := len(puts) - 1; at >= max(0, len(puts)-maxRecent); at-- {
-			if puts[at].key == key {
-				want, found = puts[at].value, true
-				break
-			}
-		}
-		if got, ok := r.take(key); ok != found || got != want {
-			t.Fatalf("step %d: %d, %v; want %d, %v", i, got, ok, want, found)
-		}
-		for at := range puts {
-			if puts[at].key == key {
-				puts[at].key = -1
-			}
-		}
-	}
-	if len(r.values) > maxRecent || len(r.ring) > maxRecent {
-		t.Errorf("%d values, %d places", len(r.values), len(r.ring))
-	}
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/recent"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 // repeats recognises the second report of one attempt. It sees the events in the
 // order in which they came.
 type repeats struct {
-	waiting recent[netip.Addr, waiting]
+	waiting recent.Memory[netip.Addr, waiting]
 }
 
 // waiting is the reports of one address whose other half has not come, in the order
@@ -79,7 +80,7 @@ func (r *repeats) mark(e *event.Event, paired bool) {
 // itself. It reports whether there was one.
 func (r *repeats) pair(e *event.Event, reason bool) bool {
 	h := halfOf(e, reason)
-	w, _ := r.waiting.take(e.IP)
+	w, _ := r.waiting.Take(e.IP)
 	w = slices.DeleteFunc(w, func(other half) bool { return !within(other.at, e.Time, pairWindow) })
 	other := slices.IndexFunc(w, h.isOf)
 	switch {
@@ -91,7 +92,7 @@ func (r *repeats) pair(e *event.Event, reason bool) bool {
 		w = append(w, h)
 	}
 	if len(w) > 0 {
-		r.waiting.put(e.IP, w)
+		r.waiting.Put(e.IP, w)
 	}
 	return other >= 0
 }

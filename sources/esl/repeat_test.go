@@ -115,7 +115,7 @@ func TestWaitingIsBounded(t *testing.T) {
 	for range 10 * maxWaiting {
 		r.mark(&event.Event{Name: event.AuthFailure, IP: ip, Time: noon}, true)
 	}
-	if w, _ := r.waiting.take(ip); len(w) != maxWaiting {
+	if w, _ := r.waiting.Take(ip); len(w) != maxWaiting {
 		t.Errorf("%d are waiting", len(w))
 	}
 }

@@ -60,7 +60,7 @@ func (d *decoder) noteAttempt(headers map[string]string) {
 	}
 	user, domain, shown := account(headers)
 	bound := func(s string) string { return event.Bound(s, event.MaxField) }
-	d.attempts.put(dialogue{ip, port, bound(headers["from-user"])}, credential{
+	d.attempts.Put(dialogue{ip, port, bound(headers["from-user"])}, credential{
 		at: at, user: bound(user), domain: bound(domain), callID: bound(headers["call-id"]), shown: shown,
 	})
 }
@@ -97,7 +97,7 @@ func (d *decoder) fillFailure(e *event.Event) {
 	if e.Method == "INVITE" {
 		e.User, e.Destination = "", e.ToUser
 	}
-	c, ok := d.attempts.take(dialogue{e.IP, e.Port, e.ToUser})
+	c, ok := d.attempts.Take(dialogue{e.IP, e.Port, e.ToUser})
 	if !ok || !within(c.at, e.Time, attemptWindow) {
 		return
 	}

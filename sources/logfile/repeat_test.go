@@ -82,31 +82,6 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-// TestRecent: what is remembered is bounded, and the oldest is forgotten.
-func TestRecent(t *testing.T) {
-	var r recent[int, int]
-	r.put(-1, 1)
-	for i := range maxRecent - 1 {
-		r.put(i, i)
-	}
-	if _, ok := r.values[-1]; !ok {
-		t.Error("forgotten too soon")
-	}
-	r.put(7, 70)
-	if _, ok := r.take(-1); ok {
-		t.Error("the oldest is still known")
-	}
-	for i := range 3 * maxRecent {
-		r.put(1000+i%10, i)
-	}
-	if _, ok := r.take(7); ok || len(r.values) > maxRecent || len(r.ring) != maxRecent {
-		t.Errorf("%d values, %d places", len(r.values), len(r.ring))
-	}
-	if v, ok := r.take(1005); !ok || v < 3*maxRecent-10 {
-		t.Errorf("the last value is %d, %v", v, ok)
-	}
-}
-
 // TestRepeatOfUnwanted: a repeat is known as one also if nobody asked for the
 // report that it repeats.
 func TestRepeatOfUnwanted(t *testing.T) {

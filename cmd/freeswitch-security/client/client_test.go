@@ -52,13 +52,13 @@ func TestAdmin(t *testing.T) {
 		"[::1]:8080":                 "http://[::1]:8080",
 	} {
 		c, err := New(Options{Admin: admin})
-		if err != nil || c.Name() != want {
+		if err != nil || c.name != want {
 			t.Errorf("%q: %v, %v; want %s", admin, c, err, want)
 		}
 	}
 	for _, bad := range []string{"localhost", "ftp://x", "http://", "http://u:p@x", "http://x/?a=b", "http://x#a", "::1"} {
 		if c, err := New(Options{Admin: bad}); err == nil {
-			t.Errorf("%q is taken for %s", bad, c.Name())
+			t.Errorf("%q is taken for %s", bad, c.name)
 		} else if strings.Contains(err.Error(), ":p@") {
 			t.Errorf("%q: a password is told: %v", bad, err)
 		}

@@ -70,10 +70,6 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Name is what people call the daemon that is asked: the path of its socket, or
-// its URL.
-func (c *Client) Name() string { return c.name }
-
 // socketPath tells a socket from a URL.
 func socketPath(admin string) (path string, ok bool) {
 	if path, ok = strings.CutPrefix(admin, "unix:"); ok {
