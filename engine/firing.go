@@ -70,6 +70,7 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) {
 		e.decide(refused(refusal))
 		return
 	}
+	e.unsettle(change.Ban.Target)
 	if change.Kind == ban.Banned {
 		e.rules.Charge(f.Spec, o.At)
 	}

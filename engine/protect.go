@@ -138,19 +138,34 @@ func (e *Engine) spares(network netip.Prefix) bool {
 }
 
 // strangers is how many accounts more than are registered at an address must fail
-// there until it is no longer protected. An office has a phone or two with an old
-// password; whoever fails on account after account is guessing, and the one account
-// that he has bought or found must be no licence for it.
+// there until it is no longer protected, as long as it is not settled. An office has
+// a phone or two with an old password; whoever comes with one account, and fails on
+// account after account, is guessing, and the one that he has bought or found must be
+// no licence for it. Where phones have been registered for long the number does not
+// count: the switch reports what anybody sends in their name, over UDP, as failures of
+// theirs, and he could have them banned.
 const strangers = 2
 
 // protected reports whether somebody in the network is registered at the switch,
-// and the evidence is what his neighbours may well have caused.
+// and the evidence is what his neighbours, or others in his name, may well have caused.
 func (e *Engine) protected(network netip.Prefix, evidence []ban.Evidence) bool {
-	if e.known.registrations == nil || !e.known.registrations.Holds(network, e.now) {
+	registrations := e.known.registrations
+	if registrations == nil || !registrations.Holds(network, e.now) {
 		return false
 	}
+	if registrations.Settled(network, e.now) {
+		return true
+	}
 	failed := max(len(failedAccounts(network, evidence)), e.known.failures.Count(network, e.now))
-	return failed < strangers || failed < strangers+len(e.known.registrations.Accounts(network, e.now, failed))
+	return failed < strangers || failed < strangers+len(registrations.Accounts(network, e.now, failed))
+}
+
+// unsettle has whoever is banned although he is registered wait anew until that
+// protects him whatever he does: he may well stay registered while he is banned.
+func (e *Engine) unsettle(target netip.Prefix) {
+	if e.known.registrations != nil {
+		e.known.registrations.Unsettle(target, e.now)
+	}
 }
 
 // spared is the ban that an order would lead to if its target were not protected;

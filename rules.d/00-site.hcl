@@ -8,14 +8,15 @@ security {
   # Loopback and link-local addresses, and this host's own, are always trusted.
   trusted_networks = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 
-  # Whoever has a phone registered is told of instead of banned, unless he fails on two
-  # accounts more than he has registered; the gateways of the switch are trusted. Both
+  # Whoever has a phone registered is told of instead of banned; in its first hour unless
+  # two accounts more fail than are registered. The gateways of the switch are trusted. Both
   # are known from the event socket alone.
   protect = ["registered", "gateways"]
 }
 
-# Name the carriers that send calls without being a gateway of the switch, and large
-# offices: a forged UDP packet bears any sender's address.
+# Name the carriers that send calls without being a gateway of the switch (five a second
+# are taken for a flood), and large offices: a forged UDP packet bears any sender's
+# address.
 #
 # trusted "carriers" {
 #   networks = ["203.0.113.0/24"]

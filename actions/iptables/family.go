@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
 
 	"golang.org/x/sys/unix"
@@ -240,8 +241,12 @@ func (a *Action) account(f *family, drift *plugin.Drift, plans []plan, set setDr
 	for _, p := range set.surplus {
 		surplus[p] = !a.desired.lapsed[p]
 	}
-	drift.Missing = count(missing)
-	drift.Surplus = count(surplus)
+	drift.Missing = len(counted(missing))
+	taken := counted(surplus)
+	drift.Surplus = len(taken)
+	if len(taken) > 0 {
+		set.notes = append(set.notes, "taken out: "+named(taken))
+	}
 	if set.otherEnd > 0 {
 		set.notes = append(set.notes, fmt.Sprintf("%d bans in set %s had another end", set.otherEnd, f.set))
 	}
@@ -251,14 +256,31 @@ func (a *Action) account(f *family, drift *plugin.Drift, plans []plan, set setDr
 	f.report(drift, standing)
 }
 
-func count(m map[netip.Prefix]bool) int {
-	n := 0
-	for _, counts := range m {
+// counted is the targets that count.
+func counted(m map[netip.Prefix]bool) []netip.Prefix {
+	var targets []netip.Prefix
+	for target, counts := range m {
 		if counts {
-			n++
+			targets = append(targets, target)
 		}
 	}
-	return n
+	return targets
+}
+
+// named lists the first few of targets: somebody may have written their rules by
+// hand, and wants to know what became of them.
+func named(targets []netip.Prefix) string {
+	const most = 5
+	slices.SortFunc(targets, netip.Prefix.Compare)
+	var names []string
+	for _, target := range targets[:min(len(targets), most)] {
+		names = append(names, ban.FormatTarget(target))
+	}
+	list := strings.Join(names, ", ")
+	if more := len(targets) - most; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
 }
 
 // maxReported bounds what is told of foreign rules.

@@ -63,6 +63,10 @@ func (a *Action) Inspect(ctx context.Context) (plugin.Inspection, error) {
 		}
 		errs = append(errs, f.error(a.inspectFamily(ctx, f, &in)))
 	}
+	if len(in.Jumps) > 0 && !slices.ContainsFunc(in.Jumps, func(j plugin.Jump) bool { return !j.Waiting }) {
+		// Docker may make its chain later; a name that was misspelt stays without one.
+		in.Critical = append(in.Critical, fmt.Sprintf("no packet comes to chain %s: of its hooks none exists, such as %s", in.Chain, in.Jumps[0].Hook))
+	}
 	slices.SortFunc(in.Entries, func(x, y plugin.Entry) int {
 		return cmp.Or(x.Target.Addr().Compare(y.Target.Addr()), cmp.Compare(x.Target.Bits(), y.Target.Bits()))
 	})

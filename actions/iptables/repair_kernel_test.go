@@ -46,7 +46,7 @@ var damages = []damage{
 	{"half of the rules deleted", backendRules, func(k *kernel) {
 		k.feed("*filter\n"+strings.Repeat("-D FREESWITCH 1\n", 100)+"COMMIT\n", "iptables-"+k.variant+"-restore", "--noflush")
 	}, 100, 0, ""},
-	{"a rule by hand", "", func(k *kernel) { k.iptables("-A", "FREESWITCH", "-s", "198.51.100.1", "-j", "DROP") }, 0, 1, ""},
+	{"a rule by hand", "", func(k *kernel) { k.iptables("-A", "FREESWITCH", "-s", "198.51.100.1", "-j", "DROP") }, 0, 1, "IPv4: taken out: 198.51.100.1"},
 	{"a rule twice", backendRules, func(k *kernel) { k.iptables("-A", "FREESWITCH", "-s", "10.0.0.1", "-j", "DROP") }, 0, 1, ""},
 	{"another target", backendRules, func(k *kernel) { k.iptables("-R", "FREESWITCH", "2", "-s", "10.0.0.1", "-j", "REJECT") }, 1, 0, ""},
 	{"ipset flush", backendSet, func(k *kernel) { k.sh("ipset", "flush", "freeswitch-blocked") }, 200, 0, ""},
@@ -57,7 +57,7 @@ var damages = []damage{
 		}
 		k.feed(input.String(), "ipset", "restore")
 	}, 100, 0, ""},
-	{"members by hand", backendSet, func(k *kernel) { k.sh("ipset", "add", "freeswitch-blocked", "198.51.100.0/24") }, 0, 1, ""},
+	{"members by hand", backendSet, func(k *kernel) { k.sh("ipset", "add", "freeswitch-blocked", "198.51.100.0/24") }, 0, 1, "IPv4: taken out: 198.51.100.0/24"},
 	{"another end", backendSet, func(k *kernel) { k.sh("ipset", "add", "-exist", "freeswitch-blocked", "10.0.0.1", "timeout", "60") }, 0, 0,
 		"IPv4: 1 bans in set freeswitch-blocked had another end"},
 	{"ipset destroyed", backendSet, func(k *kernel) {
@@ -218,6 +218,23 @@ func TestKernelWaitsForHook(t *testing.T) {
 		k.resync(a)
 		k.wantFirst("iptables", "DOCKER-USER", "-j FREESWITCH")
 		k.quiet(a)
+	})
+}
+
+// TestKernelWithoutAHook: where no packet comes to the chain, as after a slip of the
+// pen, bans are not in force, and that is told.
+func TestKernelWithoutAHook(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		a := k.action("hooks = [\"INPT\"]\nipv6 = false")
+		k.resync(a)
+		if critical, _ := a.Report(t.Context()); len(critical) != 1 || !strings.Contains(critical[0], "none exists, such as INPT") {
+			t.Fatalf("%q", critical)
+		}
+		k.iptables("-N", "INPT")
+		k.resync(a)
+		if critical, _ := a.Report(t.Context()); len(critical) > 0 {
+			t.Fatalf("%q", critical)
+		}
 	})
 }
 

@@ -3,6 +3,8 @@
 package iptables
 
 import (
+	"encoding/binary"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -25,17 +27,27 @@ import (
 // for the switch, and a second namespace that the attackers send from.
 type wire struct {
 	k        *kernel
-	peer     string   // the pid of a process in the attackers' namespace
-	arrived  sync.Map // netip.Addr → *atomic.Int64
+	peer     string // the pid of a process in the attackers' namespace
 	switch4  netip.AddrPort
 	switch6  netip.AddrPort
 	flooding sync.WaitGroup
 	stop     chan struct{}
+	round    atomic.Uint64 // of the flood, which every packet tells
+
+	mu      sync.Mutex // guards arrived
+	arrived map[netip.Addr]arrivals
+	more    chan struct{} // has a slot that is filled when something arrived
+}
+
+// arrivals is what came from one sender.
+type arrivals struct {
+	packets int64
+	round   uint64 // that the last of them told
 }
 
 func newWire(k *kernel) *wire {
 	w := &wire{
-		k: k, stop: make(chan struct{}),
+		k: k, stop: make(chan struct{}), arrived: map[netip.Addr]arrivals{}, more: make(chan struct{}, 1),
 		switch4: netip.MustParseAddrPort("192.168.77.1:5060"),
 		switch6: netip.MustParseAddrPort("[2001:db8:77::1]:5060"),
 	}
@@ -83,21 +95,46 @@ func (w *wire) listen(at netip.AddrPort) {
 	go func() {
 		buf := make([]byte, 64)
 		for {
-			_, from, err := conn.ReadFromUDPAddrPort(buf)
+			n, from, err := conn.ReadFromUDPAddrPort(buf)
 			if err != nil {
 				return
 			}
-			w.counter(from.Addr().Unmap()).Add(1)
+			w.mu.Lock()
+			a := w.arrived[from.Addr().Unmap()]
+			w.arrived[from.Addr().Unmap()] = arrivals{a.packets + 1, binary.BigEndian.Uint64(buf[:n])}
+			w.mu.Unlock()
+			select {
+			case w.more <- struct{}{}:
+			default:
+			}
 		}
 	}()
 }
 
-func (w *wire) counter(a netip.Addr) *atomic.Int64 {
-	c, _ := w.arrived.LoadOrStore(a, new(atomic.Int64))
-	return c.(*atomic.Int64)
+// from is what came from addresses so far: of all together the packets, and the
+// latest round that each of them has come to.
+func (w *wire) from(addrs ...string) arrivals {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := arrivals{round: math.MaxUint64}
+	for _, addr := range addrs {
+		a := w.arrived[netip.MustParseAddr(addr)]
+		all = arrivals{all.packets + a.packets, min(all.round, a.round)}
+	}
+	return all
 }
 
-func (w *wire) count(addr string) int64 { return w.counter(netip.MustParseAddr(addr)).Load() }
+// until waits for what arrives.
+func (w *wire) until(what string, arrived func() bool) {
+	w.k.Helper()
+	for deadline := time.After(time.Minute); !arrived(); {
+		select {
+		case <-w.more:
+		case <-deadline:
+			w.k.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
 
 // attacker gives the peer an address and returns a socket there.
 func (w *wire) attacker(addr string) *net.UDPConn {
@@ -139,15 +176,24 @@ func (w *wire) within(f func() error) error {
 	return <-done
 }
 
-// flood lets sockets send as fast as they can until the test is over.
+// innocents are never banned, so that what arrives of them shows how far the
+// flood has come.
+var innocents = []string{"192.168.77.3", "2001:db8:77::3"}
+
+// flood lets sockets, and at the end of each round the innocents, send as fast as
+// they can until the test is over.
 func (w *wire) flood(conns ...*net.UDPConn) {
+	for _, addr := range innocents {
+		conns = append(conns, w.attacker(addr))
+	}
 	w.flooding.Go(func() {
-		for packet := []byte("REGISTER"); ; {
+		for packet := make([]byte, 8); ; {
 			select {
 			case <-w.stop:
 				return
 			default:
 			}
+			binary.BigEndian.PutUint64(packet, w.round.Add(1))
 			for _, c := range conns {
 				_, _ = c.Write(packet) // a REJECT comes back as an error
 			}
@@ -158,38 +204,33 @@ func (w *wire) flood(conns ...*net.UDPConn) {
 // reaches waits until packets of addr arrive.
 func (w *wire) reaches(addr string) {
 	w.k.Helper()
-	was := w.count(addr)
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if w.count(addr) > was {
-			return
-		}
-	}
-	w.k.Fatalf("nothing arrives from %s", addr)
+	was := w.from(addr).packets
+	w.until("packets of "+addr, func() bool { return w.from(addr).packets > was })
+}
+
+// settle waits until everybody has sent once more, and all that was sent until then
+// and is not stopped has arrived. A REJECT costs its sender every other packet.
+func (w *wire) settle() {
+	w.k.Helper()
+	const rounds = 4
+	round := w.round.Load() + rounds
+	w.until("the innocents", func() bool { return w.from(innocents...).round >= round })
 }
 
 // watch returns a function that fails the test if anything from addrs has
 // arrived meanwhile. What is in flight at the beginning is let pass.
 func (w *wire) watch(addrs ...string) (check func(when string)) {
 	w.k.Helper()
-	for settled := int64(-1); settled != w.total(addrs); time.Sleep(20 * time.Millisecond) {
-		settled = w.total(addrs)
-	}
-	was := w.total(addrs)
+	w.settle()
+	was := w.from(addrs...).packets
 	return func(when string) {
 		w.k.Helper()
-		time.Sleep(20 * time.Millisecond)
-		if n := w.total(addrs) - was; n > 0 {
+		w.settle()
+		if n := w.from(addrs...).packets - was; n > 0 {
 			w.k.Errorf("%s: %d packets of banned addresses arrived", when, n)
 			was += n
 		}
 	}
-}
-
-func (w *wire) total(addrs []string) (n int64) {
-	for _, a := range addrs {
-		n += w.count(a)
-	}
-	return n
 }
 
 // TestKernelNoPacketPasses floods from banned addresses while everything that
@@ -324,13 +365,13 @@ func TestKernelLiftsWithoutUs(t *testing.T) {
 	w := newWire(k)
 	w.flood(w.attacker("203.0.113.7"))
 	a := k.action(`backend = "ipset"`)
-	k.resync(a, banOf("203.0.113.7/32", time.Now().Add(1500*time.Millisecond)))
-	began := time.Now()
+	end := time.Now().Add(3 * time.Second)
+	k.resync(a, banOf("203.0.113.7/32", end))
 	check := w.watch("203.0.113.7")
 	check("just banned")
 	w.reaches("203.0.113.7")
-	if lasted := time.Since(began); lasted < time.Second || lasted > 3*time.Second {
-		t.Errorf("it lasted %v", lasted)
+	if early := time.Until(end); early > 0 {
+		t.Errorf("it ended %v too early", early)
 	}
 	k.quiet(a)
 }

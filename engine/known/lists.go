@@ -1,17 +1,23 @@
 package known
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // A place is the registrations at one address, in the order in which they came. It
 // is a list and not a slice because all the phones of a switch may come through
 // one proxy.
-type place struct{ first, last *registration }
+type place struct {
+	first, last *registration
+	since       time.Time // there was always one from then on; zero: before we heard of it
+}
 
 // arrive adds a registration to those at its address.
-func (r *Registrations) arrive(one *registration) {
+func (r *Registrations) arrive(one *registration, since time.Time) {
 	p, known := r.places.Get(single(one.addr))
 	if !known {
-		p = &place{}
+		p = &place{since: since}
 		r.places.Insert(single(one.addr), p)
 	}
 	if one.prev = p.last; one.prev == nil {

@@ -27,6 +27,7 @@ const (
 	grace         = time.Minute        // a phone that renews late is still there
 	unsaid        = time.Hour          // the life of a registration that tells none
 	longestExpiry = 7 * 24 * time.Hour // what is longer is more likely a mistake
+	settling      = time.Hour          // that an address takes to be settled
 )
 
 // RegistrationEvents are the names of the events that Registrations learns from.
@@ -145,8 +146,17 @@ func (r *Registrations) register(a account, ev *event.Event, now time.Time) {
 	if known.addr != ev.IP {
 		r.leave(known)
 		known.addr = ev.IP
-		r.arrive(known)
+		r.arrive(known, since(ev))
 	}
+}
+
+// since is from when on a phone is at the address that an event names. A list tells
+// of those who were there before, nobody knows for how long.
+func since(ev *event.Event) time.Time {
+	if ev.Repeat {
+		return time.Time{}
+	}
+	return ev.Time
 }
 
 // lifetime is how long a registration lasts from the event on.
@@ -208,7 +218,7 @@ func (r *Registrations) add(a account, ev *event.Event, until time.Time, hearsay
 	}
 	r.accounts[a] = append(r.accounts[a], one)
 	heap.Push(&r.lives, one)
-	r.arrive(one)
+	r.arrive(one, since(ev))
 }
 
 // lasting is an account that holds on to nothing of the event that it was told by.
@@ -287,6 +297,29 @@ func (r *Registrations) Accounts(network netip.Prefix, now time.Time, limit int)
 		}
 	}
 	return names
+}
+
+// Settled reports whether network holds an address at which somebody has been
+// registered all the hour before now, or since before the source was listened to.
+func (r *Registrations) Settled(network netip.Prefix, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.advance(now)
+	for _, p := range r.places.Subnets(network) {
+		if now.Sub(p.since) >= settling {
+			return true
+		}
+	}
+	return false
+}
+
+// Unsettle has the hour of all addresses in network begin again at now.
+func (r *Registrations) Unsettle(network netip.Prefix, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.places.Subnets(network) {
+		p.since = now
+	}
 }
 
 // Size is the number of registrations.

@@ -183,6 +183,45 @@ func TestPhoneMoves(t *testing.T) {
 	}
 }
 
+// TestSettled is an address with somebody registered for an hour, phones coming and
+// going, and one that the switch lists.
+func TestSettled(t *testing.T) {
+	r := NewRegistrations()
+	hears := func(at int, name, user, ip string, listed bool) {
+		ev := phone(name, user, user, ip)
+		ev.Time, ev.Repeat = after(at), listed
+		ev.Fields["expires"] = "1800"
+		r.Learn(ev, after(at))
+	}
+	want := func(at int, network string, settled bool) {
+		t.Helper()
+		if got := r.Settled(netip.MustParsePrefix(network), after(at)); got != settled {
+			t.Errorf("%s, %d s after the start: %t", network, at, got)
+		}
+	}
+	const here, there, listed = "203.0.113.7/32", "203.0.113.8/32", "203.0.113.9/32"
+	hears(0, event.Registered, "1000", "203.0.113.9", true)
+	hears(0, event.Registered, "1001", "203.0.113.7", false)
+	want(0, listed, true)
+	hears(1500, event.Registered, "1002", "203.0.113.7", false)
+	hears(1600, event.Unregistered, "1001", "203.0.113.7", false)
+	hears(3000, event.Registered, "1002", "203.0.113.7", false)
+	want(3599, here, false)
+	want(3600, here, true)
+	want(3600, "203.0.113.0/24", true)
+	want(3600, listed, false) // over
+
+	hears(3700, event.Registered, "1002", "203.0.113.8", false) // moves
+	want(3700, here, false)
+	want(3700, there, false)
+
+	r.Unsettle(netip.MustParsePrefix("203.0.113.0/24"), after(4000))
+	hears(5000, event.Registered, "1002", "203.0.113.8", false)
+	hears(6500, event.Registered, "1002", "203.0.113.8", false)
+	want(7599, there, false)
+	want(7600, there, true)
+}
+
 func TestWhatProtectsNobody(t *testing.T) {
 	blind := phone(event.Registered, "1000", "a", "203.0.113.7")
 	blind.Fields["authenticated"] = "false"
