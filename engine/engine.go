@@ -57,8 +57,8 @@ type Options struct {
 	// DryRun keeps all actions from running.
 	DryRun bool
 
-	// Ready is called once every action has come to agree with the ledger, or
-	// has failed to for the first time.
+	// Ready is called once every source has begun, and every action has come to
+	// agree with the ledger, or has failed to for the first time.
 	Ready func()
 }
 

@@ -17,40 +17,68 @@ import (
 type faulty struct {
 	*script
 	fault atomic.Value
+	lost  atomic.Int64
 }
 
 func (f *faulty) Same(other any) bool { return f == other }
 
-func (f *faulty) Progress() plugin.Progress { return plugin.Progress{Fault: f.fault.Load().(string)} }
+func (f *faulty) Progress() plugin.Progress {
+	return plugin.Progress{Fault: f.fault.Load().(string), Lost: f.lost.Load()}
+}
 
 func (f *faulty) Follow(ctx context.Context, _ []byte, _ map[string]bool, _ plugin.Sink) error {
 	<-ctx.Done()
 	return nil
 }
 
-func TestAFaultIsLoggedOnce(t *testing.T) {
+// logged runs an engine while something befalls its source, and returns its log.
+func logged(t *testing.T, befall func(src *faulty)) string {
+	t.Helper()
+	var log strings.Builder
 	synctest.Test(t, func(t *testing.T) {
 		src := &faulty{script: &script{}}
 		src.fault.Store("")
-		var log strings.Builder
 		e := New(guessing(t, config.Source{Ref: "esl.pbx", Source: src}), Options{
 			Tell: func(Verdict) {}, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- e.Run(ctx) }()
+		befall(src)
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+	return log.String()
+}
+
+func TestAFaultIsLoggedOnce(t *testing.T) {
+	log := logged(t, func(src *faulty) {
 		for _, fault := range []string{"", "refused the password", "", ""} {
 			src.fault.Store(fault)
 			<-time.After(5 * lookEvery)
 			synctest.Wait()
 		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
-		if strings.Count(log.String(), `msg="source cannot be read" source=esl.pbx err="refused the password"`) != 1 ||
-			strings.Count(log.String(), `msg="source is read again" source=esl.pbx`) != 1 {
-			t.Errorf("the log:\n%s", &log)
+	})
+	if strings.Count(log, `msg="source cannot be read" source=esl.pbx err="refused the password"`) != 1 ||
+		strings.Count(log, `msg="source is read again" source=esl.pbx`) != 1 {
+		t.Errorf("the log:\n%s", log)
+	}
+}
+
+// TestALossIsLogged loses an event a second for two minutes: the first is told, and
+// then, once a minute, how many more there were.
+func TestALossIsLogged(t *testing.T) {
+	log := logged(t, func(src *faulty) {
+		<-time.After(lookEvery / 2)
+		for range int(2 * lossEvery / time.Second) {
+			src.lost.Add(1)
+			<-time.After(time.Second)
+			synctest.Wait()
 		}
 	})
+	if strings.Count(log, "source has lost events") != 2 || !strings.Contains(log, "source=esl.pbx lost=1\n") || !strings.Contains(log, "lost=60\n") {
+		t.Errorf("the log:\n%s", log)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"sync"
 	"time"
 
@@ -30,7 +29,11 @@ type follow struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 	reports chan<- report
-	fault   string // that the log was told of; of the core
+	told    struct { // the log; of the core
+		fault string
+		lost  int64
+		at    time.Time // of the loss
+	}
 }
 
 // A report is what a source hands to the core: an event, or how far it has read.
@@ -60,20 +63,28 @@ type ending struct {
 // lookEvery is how often sources are asked whether they can read.
 const lookEvery = time.Second
 
-// tellFaults writes to the log what has begun to keep a source from reading, and
-// that it reads again. A source that tries again and again has nobody else to tell.
+// lossEvery is how often the log is told that a source goes on losing events.
+const lossEvery = time.Minute
+
+// tellFaults writes to the log what has begun to keep a source from reading, that it
+// reads again, and that it has lost events. A source that tries again and again has
+// nobody else to tell.
 func (f *follows) tellFaults(log *slog.Logger) {
 	for ref, running := range f.running {
 		meter, ok := running.source.(plugin.Meter)
 		if !ok {
 			continue
 		}
-		fault := meter.Progress().Fault
-		if fault == running.fault {
+		p, told := meter.Progress(), &running.told
+		if p.Lost > told.lost && time.Since(told.at) >= lossEvery {
+			log.Warn("source has lost events", "source", ref, "lost", p.Lost-told.lost)
+			told.lost, told.at = p.Lost, time.Now()
+		}
+		if p.Fault == told.fault {
 			continue
 		}
-		if running.fault = fault; fault != "" {
-			log.Error("source cannot be read", "source", ref, "err", fault)
+		if told.fault = p.Fault; p.Fault != "" {
+			log.Error("source cannot be read", "source", ref, "err", p.Fault)
 		} else {
 			log.Info("source is read again", "source", ref)
 		}
@@ -91,15 +102,17 @@ func newFollows() follows {
 	}
 }
 
-// agree follows the sources of the configuration, and no others. One that says
-// the same as before, and is asked for the same events, is left alone.
+// agree follows the sources of the configuration, and no others, and returns when
+// they have begun: what is written once somebody is told that they are followed
+// must be seen. One that says the same as before, and was asked for all that is wanted
+// now, is left alone: a stream that is connected to anew misses what is said meanwhile.
 func (f *follows) agree(e *Engine) {
 	wanted := map[string]plugin.Source{}
 	for _, s := range e.cfg.Sources {
 		wanted[s.Ref] = s.Source
 	}
 	for ref, running := range f.running {
-		if same(running.source, wanted[ref]) && sameEvents(running.want, e.wants(ref)) {
+		if same(running.source, wanted[ref]) && covers(running.want, e.wants(ref)) {
 			continue
 		}
 		running.cancel()
@@ -111,6 +124,28 @@ func (f *follows) agree(e *Engine) {
 			f.start(e, s)
 		}
 	}
+	for _, running := range f.running {
+		e.takeUntil(running.begun())
+	}
+}
+
+// begun returns a channel that is closed when a source has found where it begins,
+// or has ended.
+func (f *follow) begun() <-chan struct{} {
+	begun := make(chan struct{})
+	b, ok := f.source.(plugin.Beginner)
+	if !ok {
+		close(begun)
+		return begun
+	}
+	go func() {
+		defer close(begun)
+		select {
+		case <-b.Begun():
+		case <-f.done:
+		}
+	}()
+	return begun
 }
 
 // same reports whether two plugins were made from the same words.
@@ -119,10 +154,18 @@ func same(running, wanted any) bool {
 	return ok && c.Same(wanted)
 }
 
-// sameEvents reports whether two sets of events are the same; nil is every event,
-// which is not the empty set.
-func sameEvents(a, b map[string]bool) bool {
-	return (a == nil) == (b == nil) && maps.Equal(a, b)
+// covers reports whether a set of events holds all that are wanted; nil is every
+// event, which is not the empty set.
+func covers(asked, wanted map[string]bool) bool {
+	if asked == nil || wanted == nil {
+		return asked == nil
+	}
+	for name := range wanted {
+		if !asked[name] {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *follows) start(e *Engine, s config.Source) {

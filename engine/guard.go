@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -32,30 +30,6 @@ var _ admin.Guard = (*Guard)(nil)
 // share is how many orders are entered between two events: a list of a hundred
 // thousand must not keep the core from counting.
 const share = 500
-
-// between has f called on the goroutine that counts, between two events, and
-// returns when it is done. What it decided is about to be handed to the firewall,
-// and not yet durable.
-func (e *Engine) between(ctx context.Context, f func()) error {
-	done := make(chan struct{})
-	select {
-	case e.live.asked <- func() {
-		f()
-		close(done)
-	}:
-		<-done
-		return nil
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return errBusy
-		}
-		return fmt.Errorf("%w: %w", errStopped, ctx.Err())
-	}
-}
-
-// errBusy is what comes of a wish that has waited in vain. That the engine stops
-// shows in the same way: it takes no wishes any more.
-var errBusy = errors.New("the engine has too much to do, or is stopping")
 
 // durable waits until all that was decided before is on the disk, or could not be
 // saved.

@@ -31,11 +31,13 @@ func (g *Guard) Status(ctx context.Context) (admin.Status, error) {
 	if s.StateErr != nil {
 		out.Unsaved = s.StateErr.Error()
 	}
+	out.Known = admin.Known{Registrations: s.Registrations, Evicted: s.Evicted, Refused: s.Refused}
+	out.Corroborated = admin.Corroborated(s.Corroborated)
 	for _, source := range s.Sources {
 		out.Sources = append(out.Sources, sourceStatus(&source))
 	}
 	for _, a := range s.Actions {
-		out.Actions = append(out.Actions, actionStatus(&a.Status))
+		out.Actions = append(out.Actions, actionStatus(&a))
 	}
 	return out, nil
 }
@@ -51,6 +53,7 @@ func sourceStatus(s *SourceStatus) admin.SourceStatus {
 	out := admin.SourceStatus{
 		Name: s.Ref, Running: s.Running, Events: uint64(s.Progress.Events), Lost: uint64(s.Lost), Lines: uint64(s.Lines),
 		Bytes: uint64(s.Bytes), Skipped: uint64(s.Skipped), Doubted: uint64(s.Doubted),
+		Connects: uint64(s.Connects), Restarts: uint64(s.Restarts),
 		Behind: s.Behind, LastEvent: s.LastEvent, Fault: s.Fault,
 	}
 	if s.Behind > 0 && !s.LastEvent.IsZero() {
@@ -59,12 +62,20 @@ func sourceStatus(s *SourceStatus) admin.SourceStatus {
 	return out
 }
 
-func actionStatus(s *enforce.Status) admin.ActionStatus {
-	return admin.ActionStatus{
+func actionStatus(s *ActionStatus) admin.ActionStatus {
+	out := admin.ActionStatus{
 		Name: s.Name, Synced: s.Synced, Waiting: s.Waiting, Applied: s.Applied, Took: s.Took, Batch: s.Batch,
 		Latency: histogram(&s.Latency), Batches: histogram(&s.Batches),
 		Drifts: uint64(s.Drifts), Failures: s.Failures, Lost: uint64(s.Lost), Err: s.Err,
 	}
+	if m, ok := s.Action.(plugin.Messenger); ok {
+		d := m.Delivery()
+		out.Delivery = &admin.Delivery{
+			Delivered: d.Delivered, Dropped: d.Dropped, Failed: d.Failed, Waiting: d.Waiting, Since: d.Since,
+			Err: d.Err, Unkept: d.SpoolErr,
+		}
+	}
+	return out
 }
 
 func histogram(h *enforce.Histogram) admin.Histogram {
@@ -76,10 +87,10 @@ func histogram(h *enforce.Histogram) admin.Histogram {
 }
 
 // Kernel implements [admin.Guard].
-func (g *Guard) Kernel(ctx context.Context) []admin.KernelView {
+func (g *Guard) Kernel(ctx context.Context) ([]admin.KernelView, error) {
 	var actions []ActionStatus
 	if err := g.between(ctx, func() { actions = g.Engine.Status().Actions }); err != nil {
-		return nil // it is stopping, or has too much to do
+		return nil, err
 	}
 	var views []admin.KernelView
 	for _, a := range actions {
@@ -88,7 +99,7 @@ func (g *Guard) Kernel(ctx context.Context) []admin.KernelView {
 			views = append(views, kernelView(&a.Status, &in, err))
 		}
 	}
-	return views
+	return views, nil
 }
 
 func kernelView(s *enforce.Status, in *plugin.Inspection, err error) admin.KernelView {
@@ -100,6 +111,7 @@ func kernelView(s *enforce.Status, in *plugin.Inspection, err error) admin.Kerne
 	}
 	if err != nil {
 		v.Errors = append(v.Errors, err.Error())
+		v.Unread = true
 	}
 	for _, j := range in.Jumps {
 		v.Jumps = append(v.Jumps, admin.Jump(j))

@@ -182,3 +182,38 @@ func TestBusyIsNotStopped(t *testing.T) {
 		}
 	})
 }
+
+// Whoever asks while the engine stops, or after it, does not wait for nothing.
+func TestStoppedIsSaidAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := guessing(t)
+		cfg.Sources = []config.Source{{Ref: "log.quiet", Source: &listener{asked: make(chan map[string]bool, 10)}}}
+		g := &Guard{Engine: New(cfg, Options{Tell: func(Verdict) {}})}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- g.Run(ctx) }()
+		synctest.Wait()
+		if _, err := g.Trackers(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		asking, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := g.Trackers(asking, 1); !errors.Is(err, errStopped) {
+			t.Errorf("trackers: %v", err)
+		}
+		if _, err := g.Block(asking, []ban.Order{orderOf("203.0.113.7", "api alice", "1h", t)}); !errors.Is(err, errStopped) {
+			t.Errorf("block: %v", err)
+		}
+		if err := g.Do(asking, func() {}); !errors.Is(err, errStopped) {
+			t.Errorf("do: %v", err)
+		}
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("waited %s", waited)
+		}
+	})
+}

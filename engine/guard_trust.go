@@ -33,7 +33,7 @@ func (g *Guard) grant(t admin.Trusted) (out admin.TrustOutcome) {
 }
 
 // Untrust implements [admin.Guard].
-func (g *Guard) Untrust(ctx context.Context, network netip.Prefix, _, _ string) (known bool, err error) {
+func (g *Guard) Untrust(ctx context.Context, network netip.Prefix) (known bool, err error) {
 	err = g.Do(ctx, func() { known = g.ledger.Revoke(network) })
 	return known, err
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type live struct {
 	ctx     context.Context // of the run; nil before it
 	reports chan report     // from the sources
 	asked   chan func()     // to be done between two events
+	ended   chan struct{}   // closed when nobody takes what is asked any more
 	follows follows
 	runs    runs
 	saver   *saver
@@ -28,6 +30,7 @@ func newLive() live {
 	return live{
 		reports: make(chan report, inFlight),
 		asked:   make(chan func()),
+		ended:   make(chan struct{}),
 		follows: newFollows(),
 		runs:    newRuns(),
 		saver:   newSaver(),
@@ -56,9 +59,11 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 	e.pair()
 	endSaving := e.live.saver.start(e)
 	e.takeOver(ctx)
+	e.sweep(time.Now())
 	e.live.runs.agree(e)
 	e.live.follows.agree(e)
 	defer func() {
+		close(e.live.ended)
 		cancel()
 		e.takeUntil(e.live.follows.wait())
 		e.commit()
@@ -168,23 +173,46 @@ func (e *Engine) commit() {
 	clear(e.live.follows.moved)
 }
 
-// errStopped is what Do returns when the engine stops meanwhile.
+// errStopped says that the engine has stopped, or that who asked has gone.
 var errStopped = errors.New("the engine has stopped")
+
+// errBusy says that somebody has waited in vain.
+var errBusy = errors.New("the engine has too much to do")
+
+// between has f called on the goroutine that counts, between two events, and
+// returns when it is done. What it decided is about to be handed to the firewall,
+// and not yet durable.
+func (e *Engine) between(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case e.live.asked <- func() {
+		f()
+		close(done)
+	}:
+		<-done
+		return nil
+	case <-e.live.ended:
+		return errStopped
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return errBusy
+		}
+		return fmt.Errorf("%w: %w", errStopped, ctx.Err())
+	}
+}
 
 // Do has f called on the goroutine that counts, between two events, and returns
 // when it is done and what it decided is durable, or could not be saved (see
 // [Status]). It may be called from any goroutine while the engine runs.
 func (e *Engine) Do(ctx context.Context, f func()) error {
-	durable := make(chan (<-chan struct{}), 1)
-	select {
-	case e.live.asked <- func() {
+	var durable <-chan struct{}
+	err := e.between(ctx, func() {
 		f()
 		e.commit()
-		durable <- e.live.saver.flush()
-	}:
-		<-<-durable
-		return nil
-	case <-ctx.Done():
-		return errors.Join(errStopped, ctx.Err())
+		durable = e.live.saver.flush()
+	})
+	if err == nil {
+		<-durable
 	}
+	return err
 }

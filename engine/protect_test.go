@@ -62,6 +62,45 @@ func TestOneAccountIsNoLicence(t *testing.T) {
 	)
 }
 
+// TestForgersCannotHaveAnOfficeBanned has phones of an office registered for longer
+// than an hour, and failures of any number of accounts reported in their name.
+func TestForgersCannotHaveAnOfficeBanned(t *testing.T) {
+	spec := banning(t)
+	spec.Ban.Terms = []ban.Term{mustTerm(t, "1d")}
+	s := tellStory(t, spec)
+	for range 3 {
+		s.hears(event.Registered, "1001", "203.0.113.7")
+		s.hears(event.Registered, "1002", "203.0.113.7")
+		s.now = s.now.Add(30 * time.Minute)
+	}
+	for user := range 100 {
+		s.fails(1, fmt.Sprint(2000+user), "203.0.113.7")
+	}
+	s.want("refused 203.0.113.7: protected: registered (1001@pbx, 1002@pbx); failed: 2000@pbx, 2001@pbx, 2002@pbx; 3 in 1m, per ip 203.0.113.7")
+	if s.ledger.Size() != 0 {
+		t.Errorf("bans %+v", s.ledger.Bans())
+	}
+}
+
+// TestABanBeginsTheHourAgain is an attacker who stays registered while he is banned.
+func TestABanBeginsTheHourAgain(t *testing.T) {
+	s := tellStory(t, banning(t)) // bans for 40s
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	guess := func() {
+		for user := range 3 {
+			s.fails(1, fmt.Sprint(2000+user), "203.0.113.7")
+		}
+	}
+	guess()
+	s.now = s.now.Add(30 * time.Minute)
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	guess()
+	s.now = s.now.Add(40 * time.Minute)
+	guess()
+	const banned, over = "ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7", "unban 203.0.113.7: expired"
+	s.want(banned, over, banned, over, banned)
+}
+
 // TestOneGuessAtATimeIsNoLicenceEither fails once for each account, with so much else
 // in between that no window holds two of them.
 func TestOneGuessAtATimeIsNoLicenceEither(t *testing.T) {
@@ -259,7 +298,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// TestASourceIsAskedForWhatProtectNeeds turns protection on by a reload.
+// TestASourceIsAskedForWhatProtectNeeds turns protection on by a reload, and off, and on
+// again: what it was asked for once, a source goes on with.
 func TestASourceIsAskedForWhatProtectNeeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &listener{asked: make(chan map[string]bool, 10)}
@@ -274,8 +314,8 @@ func TestASourceIsAskedForWhatProtectNeeds(t *testing.T) {
 		if want := <-src.asked; len(want) != 1 {
 			t.Errorf("asked for %v without protection", want)
 		}
-		for range 2 {
-			if err := e.Do(ctx, func() { e.Reload(with) }); err != nil {
+		for _, cfg := range []*config.Config{with, with, without, with} {
+			if err := e.Do(ctx, func() { e.Reload(cfg) }); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"freeswitch-security/engine/corroborate"
 	"freeswitch-security/engine/enforce"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
@@ -18,6 +19,11 @@ type Status struct {
 	Rules    []rule.RuleStats
 	Sources  []SourceStatus // in the order of the configuration
 	Actions  []ActionStatus // in the order of their names
+
+	Registrations int    // that protect their addresses
+	Evicted       uint64 // of those: they had to give way before they were over
+	Refused       uint64 // addresses of gateways that were one too many to be trusted
+	Corroborated  corroborate.Stats
 }
 
 // An ActionStatus says how an action is doing.
@@ -38,7 +44,13 @@ type SourceStatus struct {
 func (e *Engine) Status() Status {
 	s := Status{
 		Events: e.events, Waiting: len(e.live.reports), Bans: e.ledger.Size(), StateErr: e.live.saver.failed(),
-		Rules: e.rules.Stats(),
+		Rules: e.rules.Stats(), Corroborated: e.desk.Stats(),
+	}
+	if r := e.known.registrations; r != nil {
+		s.Registrations, s.Evicted = r.Size(), r.Evicted()
+	}
+	if g := e.known.gateways; g != nil {
+		s.Refused = g.Refused()
 	}
 	for _, source := range e.cfg.Sources {
 		one := SourceStatus{Ref: source.Ref}

@@ -4,7 +4,8 @@
 # A REGISTER or INVITE from an address that no list of the profile or user allows.
 # Needs `apply-register-acl` or `apply-inbound-acl` (with auth-calls=false) in the
 # profile, or `auth-acl` for the user. One forged packet is one rejection: hence the short
-# first ban and the brake.
+# first ban and the brake. A carrier that comes from an address which you have not listed
+# yet is banned too: unblock it when you have.
 rule "acl rejection" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'acl_reject'"
@@ -24,12 +25,12 @@ rule "acl rejection" {
     within = "10m"
   }
 
-  test "five calls to a closed trunk" {
+  test "the fifth call to a closed trunk in just under ten minutes" {
     given {
       source = source.log.freeswitch
       line   = "2026-11-22 22:15:41.241852 57.53% [WARNING] sofia.c:10679 IP 203.0.113.6 Rejected by acl \"trusted\""
       times  = 5
-      every  = "1m"
+      every  = "149s"
     }
     bans = { "203.0.113.6" = "10m" }
   }
@@ -38,8 +39,8 @@ rule "acl rejection" {
     given {
       event = "acl_reject"
       ip    = "203.0.113.6"
-      times = 10
-      every = "5m"
+      times = 50
+      every = "151s"
     }
     bans = {}
   }
@@ -63,26 +64,29 @@ rule "event socket" {
     forget = "30d"
   }
 
-  test "three knocks" {
+  test "the third knock in just under ten minutes" {
     given {
       source = source.log.freeswitch
       line   = "2026-11-22 22:15:51.961851 71.97% [WARNING] mod_event_socket.c:2682 IP ::ffff:203.0.113.65 Rejected by acl \"esl_clients\""
       times  = 3
+      every  = "299s"
     }
     bans = { "203.0.113.65" = "1d" }
   }
 
-  test "one knock" {
+  test "a little slower, never three in ten minutes" {
     given {
       event = "esl_denied"
       ip    = "203.0.113.65"
+      times = 20
+      every = "301s"
     }
     bans = {}
   }
 }
 
 # Registrations with an authorization header that is none: broken tools, sent to see
-# what breaks.
+# what breaks. One forged packet is enough: hence the short first ban and the brake.
 rule "malformed authorization" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'auth_malformed'"
@@ -97,20 +101,27 @@ rule "malformed authorization" {
     forget = "30d"
   }
 
-  test "five in a row" {
+  brake {
+    bans   = 100
+    within = "10m"
+  }
+
+  test "the fifth in just under ten minutes" {
     given {
       source = source.log.freeswitch
       line   = "2026-11-22 22:16:05.661853 5.17% [ERR] sofia_reg.c:1437 Can not do authorization without a complete header in REGISTER request from 198.51.100.231:56325"
       times  = 5
+      every  = "149s"
     }
     bans = { "198.51.100.231" = "10m" }
   }
 
-  test "a phone with a flaw" {
+  test "a phone with a flaw, never five in ten minutes" {
     given {
       event = "auth_malformed"
       ip    = "198.51.100.231"
-      times = 4
+      times = 50
+      every = "151s"
     }
     bans = {}
   }

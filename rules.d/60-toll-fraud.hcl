@@ -32,23 +32,36 @@ rule "toll fraud" {
     within = "10m"
   }
 
-  test "one number behind three prefixes" {
+  test "the third number in just under ten minutes" {
+    given {
+      event       = "call"
+      destination = "006721983968<n>"
+      ip          = "203.0.113.7"
+      times       = 3
+      every       = "299s"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "a little slower, never three numbers in ten minutes" {
+    given {
+      event       = "call"
+      destination = "00672198396<n>"
+      ip          = "203.0.113.7"
+      times       = 20
+      every       = "301s"
+    }
+    bans = {}
+  }
+
+  test "one number, again and again" {
     given {
       event       = "call"
       destination = "0067219839688"
       ip          = "203.0.113.7"
+      times       = 20
     }
-    given {
-      event       = "call"
-      destination = "01167219839688"
-      ip          = "203.0.113.7"
-    }
-    given {
-      event       = "call"
-      destination = "90067219839688"
-      ip          = "203.0.113.7"
-    }
-    bans = { "203.0.113.7" = "10m" }
+    bans = {}
   }
 
   test "a carrier with calls for many numbers" {
@@ -112,7 +125,7 @@ rule "calls abroad" {
 
   alert {}
 
-  test "ten numbers" {
+  test "the tenth number in just under ten minutes" {
     given {
       event       = "call"
       user        = "1000"
@@ -121,9 +134,45 @@ rule "calls abroad" {
       ip          = "203.0.113.7"
       fields      = { variable_sip_authorized = "true" }
       times       = 10
-      every       = "30s"
+      every       = "66s"
     }
     alerts = ["203.0.113.7"]
+  }
+
+  test "a little slower, never ten numbers in ten minutes" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00412012345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 50
+      every       = "67s"
+    }
+    alerts = []
+  }
+
+  test "two accounts of one office with five numbers each" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00412012345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 5
+    }
+    given {
+      event       = "call"
+      user        = "1001"
+      domain      = "pbx.example.org"
+      destination = "00412012346<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 5
+    }
+    alerts = []
   }
 
   test "one number, again and again" {
@@ -158,7 +207,7 @@ rule "expensive destination" {
 
   alert {}
 
-  test "three calls to a satellite" {
+  test "the third call to a satellite in just under an hour" {
     given {
       event       = "call"
       user        = "1000"
@@ -167,20 +216,34 @@ rule "expensive destination" {
       ip          = "203.0.113.7"
       fields      = { variable_sip_authorized = "true" }
       times       = 3
-      every       = "10m"
+      every       = "29m50s"
     }
     alerts = ["203.0.113.7"]
   }
 
-  test "calls to Switzerland" {
+  test "a little slower, never three calls in an hour" {
     given {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "+41441234<n>"
+      destination = "+8821612345<n>"
       ip          = "203.0.113.7"
       fields      = { variable_sip_authorized = "true" }
-      times       = 9
+      times       = 20
+      every       = "30m10s"
+    }
+    alerts = []
+  }
+
+  test "an office of ten accounts with one call each" {
+    given {
+      event       = "call"
+      user        = "10<n>"
+      domain      = "pbx.example.org"
+      destination = "+8821612345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 10
     }
     alerts = []
   }
@@ -200,7 +263,7 @@ rule "calls per minute" {
 
   alert {}
 
-  test "thirty calls" {
+  test "the thirtieth call in just under a minute" {
     given {
       event       = "call"
       user        = "1000"
@@ -209,11 +272,26 @@ rule "calls per minute" {
       ip          = "203.0.113.7"
       fields      = { variable_sip_authorized = "true" }
       times       = 30
+      every       = "2050ms"
     }
     alerts = ["203.0.113.7"]
   }
 
-  test "ten accounts with five calls each" {
+  test "a little slower, never thirty calls in a minute" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "03012345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 200
+      every       = "2080ms"
+    }
+    alerts = []
+  }
+
+  test "an office of fifty accounts with one call each" {
     given {
       event       = "call"
       user        = "100<n>"

@@ -20,14 +20,32 @@ rule "distributed guessing" {
 
   alert {}
 
-  test "ten addresses, one account" {
+  test "one account, and the tenth address in just under an hour" {
+    given {
+      source = source.log.freeswitch
+      event  = "unknown_user"
+      user   = "1000"
+      domain = "10.77.0.10"
+      ip     = "203.0.113.100"
+    }
     given {
       source = source.log.freeswitch
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.<n>"
-      times  = 10
-      every  = "5m"
+      times  = 9
+      every  = "7m20s"
+      at     = "1s"
     }
-    alerts = ["203.0.113.10"]
+    alerts = ["203.0.113.9"]
+  }
+
+  test "a little slower, never ten addresses in an hour" {
+    given {
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.<n>"
+      times  = 50
+      every  = "6m50s"
+    }
+    alerts = []
   }
 
   test "ten addresses, each with an account of its own" {
@@ -66,22 +84,41 @@ rule "distributed attack on a domain" {
 
   alert {}
 
-  test "two hundred addresses" {
+  test "the two-hundredth address in just under six hours" {
+    given {
+      source = source.log.freeswitch
+      event  = "unknown_user"
+      user   = "1000"
+      domain = "10.77.0.10"
+      ip     = "203.0.113.250"
+    }
     given {
       source = source.log.freeswitch
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1<n>@10.77.0.10] from ip 203.0.113.<n>"
-      times  = 200
-      every  = "1m"
+      times  = 199
+      every  = "108s"
+      at     = "1s"
     }
-    alerts = ["203.0.113.200"]
+    alerts = ["203.0.113.199"]
   }
 
-  test "a day on which many mistype their passwords" {
+  test "a day on which many mistype their passwords, never two hundred in six hours" {
     given {
       source = source.log.freeswitch
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1<n>@10.77.0.10] from ip 203.0.113.<n>"
-      times  = 200
-      every  = "3m"
+      times  = 250
+      every  = "109s"
+    }
+    alerts = []
+  }
+
+  test "one address that does not give up" {
+    given {
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 500
     }
     alerts = []
   }
@@ -103,14 +140,32 @@ rule "many accounts from one network" {
 
   alert {}
 
-  test "thirty accounts from thirty addresses" {
+  test "the thirtieth account in just under six hours" {
+    given {
+      source = source.log.freeswitch
+      event  = "unknown_user"
+      user   = "1000"
+      domain = "10.77.0.10"
+      ip     = "203.0.113.250"
+    }
     given {
       source = source.log.freeswitch
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [10<n>@10.77.0.10] from ip 203.0.113.<n>"
-      times  = 30
-      every  = "10m"
+      times  = 29
+      every  = "12m45s"
+      at     = "1s"
     }
-    alerts = ["203.0.113.30"]
+    alerts = ["203.0.113.29"]
+  }
+
+  test "a little slower, never thirty accounts in six hours" {
+    given {
+      source = source.log.freeswitch
+      line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [10<n>@10.77.0.10] from ip 203.0.113.<n>"
+      times  = 100
+      every  = "12m50s"
+    }
+    alerts = []
   }
 
   test "an office where three phones fail" {

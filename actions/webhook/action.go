@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/dbfile"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -30,26 +31,15 @@ type Action struct {
 	ended    bool      // Serve has returned
 	seen     uint64    // the Seq of the latest change that is queued
 	said     bool      // that notices are dropped, since the last success
-	delivery Delivery
+	delivery plugin.Delivery
 }
 
 var (
-	_ plugin.Action   = (*Action)(nil)
-	_ plugin.Reporter = (*Action)(nil)
-	_ plugin.Comparer = (*Action)(nil)
+	_ plugin.Action    = (*Action)(nil)
+	_ plugin.Messenger = (*Action)(nil)
+	_ plugin.Reporter  = (*Action)(nil)
+	_ plugin.Comparer  = (*Action)(nil)
 )
-
-// Delivery says how an action gets on with telling.
-type Delivery struct {
-	Waiting   int       // notices that are not delivered yet
-	Since     time.Time // when the oldest of them was queued; zero if there is none
-	Delivered uint64    // notices, in this run
-	Dropped   uint64    // notices that the endpoint will never hear of, in this run
-	Failures  int       // attempts in a row that failed
-	Err       string    // what the last attempt failed with, without secrets; "" after a success
-	Durable   bool      // what waits survives a restart
-	SpoolErr  string    // why it does not, where it should
-}
 
 // maxQueueBytes bounds what waits, in bytes of JSON, whatever the attribute queue
 // says: each notice may be long.
@@ -112,12 +102,12 @@ func (a *Action) open(dir string) error {
 			return nil
 		}
 		a.queue = empty
-		_ = s.close() // it is given up: what failed is the reading
+		_ = s.db.Close() // it is given up: what failed is the reading
 	}
-	if !errors.Is(err, ban.ErrDamaged) {
+	if !errors.Is(err, dbfile.ErrDamaged) {
 		return err
 	}
-	aside, moving := ban.MoveAside(filepath.Join(dir, spoolName), time.Now())
+	aside, moving := dbfile.MoveAside(filepath.Join(dir, spoolName), time.Now())
 	if moving != nil {
 		return errors.Join(err, moving)
 	}
@@ -219,8 +209,8 @@ func (a *Action) dropped(n int, why string) {
 	a.said = true
 }
 
-// Delivery says how the action gets on. It may be called from any goroutine.
-func (a *Action) Delivery() Delivery {
+// Delivery implements [plugin.Messenger].
+func (a *Action) Delivery() plugin.Delivery {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	d := a.delivery
@@ -234,16 +224,16 @@ func (a *Action) Report(context.Context) (critical, warnings []string) {
 	d := a.Delivery()
 	switch {
 	case d.Err != "" && d.Waiting > 0:
-		warnings = append(warnings, fmt.Sprintf("%s: %d notices are not delivered since %s: %s",
-			a.config.name, d.Waiting, d.Since.UTC().Format(time.RFC3339), d.Err))
+		warnings = append(warnings, fmt.Sprintf("%d notices are not delivered since %s: %s",
+			d.Waiting, d.Since.UTC().Format(time.RFC3339), d.Err))
 	case d.Err != "":
-		warnings = append(warnings, fmt.Sprintf("%s: the last message was not delivered: %s", a.config.name, d.Err))
+		warnings = append(warnings, fmt.Sprintf("the last message was not delivered: %s", d.Err))
 	}
 	if d.Dropped > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s: %d notices were dropped", a.config.name, d.Dropped))
+		warnings = append(warnings, fmt.Sprintf("%d notices were dropped", d.Dropped))
 	}
 	if d.SpoolErr != "" {
-		warnings = append(warnings, fmt.Sprintf("%s: notices are not kept across restarts: %s", a.config.name, d.SpoolErr))
+		warnings = append(warnings, fmt.Sprintf("notices are not kept across restarts: %s", d.SpoolErr))
 	}
 	return nil, warnings
 }

@@ -10,7 +10,8 @@
 // that holds across kill -9 too. Lost is what the queue has no room for (the
 // oldest go), what is older than give_up, and what the endpoint refuses. On a
 // retry, and after a restart, a message has the same Idempotency-Key and body, so
-// a receiver can leave out what it has seen.
+// a receiver can leave out what it has seen. What waits when the block is taken out of
+// the rule files goes on when it comes back, and is forgotten after 30 days.
 //
 // What a block may say, with the defaults:
 //

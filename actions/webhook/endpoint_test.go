@@ -41,7 +41,7 @@ func secretive(base string) string {
 		headers  = { Authorization = "Bearer %s", "X-Api-Key" = "%s" }
 		secret   = %q
 		vars     = { key = %q }
-		timeout  = "200ms"
+		timeout  = "1m"
 	`, base+"/services/"+pathToken+"/%20x?token="+queryToken+"&a=b", headToken, headToken, hmacSecret, varToken)
 }
 
@@ -126,7 +126,7 @@ func TestVerdicts(t *testing.T) {
 		"503":         {answering(503), failed, "answered 503: "},
 		"redirect":    {answering(307, "Location", "https://elsewhere.example.net/"+pathToken), failed, "redirect to https://elsewhere.example.net, which is not followed"},
 		"to nowhere":  {answering(302), failed, "redirect to nowhere"},
-		"stalls":      {stall, answered, "did not answer within 200ms"},
+		"stalls":      {stall, answered, "did not answer within 1s"},
 		"dies":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, answered, "EOF"},
 		"big headers": {answering(200, "X", strings.Repeat("x", 1<<20)), answered, "header"},
 	} {
@@ -134,6 +134,9 @@ func TestVerdicts(t *testing.T) {
 			server := httptest.NewServer(test.handler)
 			defer server.Close()
 			a := parse(t, secretive(server.URL))
+			if name == "stalls" {
+				a.endpoint.config.timeout = time.Second
+			}
 			o := try(t, a)
 			if o.verdict != test.verdict {
 				t.Fatalf("verdict %d: %v", o.verdict, o.err)

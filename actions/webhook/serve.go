@@ -121,15 +121,13 @@ func (a *Action) settle(g *group, o outcome) time.Duration {
 	case refused:
 		// The pause grows here, too: if it is not the message but, say, a password
 		// that is wrong, the rest of the queue should not be lost within a second.
-		a.delivery.Failures++
-		a.delivery.Err = o.err.Error()
+		a.failed(o.err)
 		a.giveUp(g, "refused for good")
 		return a.pause(o.after)
 	case answered:
 		a.queue.answered(g)
 	}
-	a.delivery.Failures++
-	a.delivery.Err = o.err.Error()
+	a.failed(o.err)
 	if a.delivery.Failures == 1 {
 		a.log().Warn("webhook not delivered: it is tried again", "err", o.err)
 	}
@@ -142,6 +140,13 @@ func (a *Action) settle(g *group, o outcome) time.Duration {
 		a.giveUp(g, "the endpoint fails on this message and takes others")
 	}
 	return pause
+}
+
+// failed counts an attempt that failed. The mutex is held.
+func (a *Action) failed(err error) {
+	a.delivery.Failed++
+	a.delivery.Failures++
+	a.delivery.Err = err.Error()
 }
 
 // giveUp drops a group. The mutex is held.
@@ -186,7 +191,7 @@ func (a *Action) end() {
 	if a.spool == nil {
 		return
 	}
-	if err := a.spool.close(); err != nil {
+	if err := a.spool.db.Close(); err != nil {
 		a.log().Error("notices not closed", "err", err)
 	}
 	a.spool = nil

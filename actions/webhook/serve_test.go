@@ -215,7 +215,7 @@ func TestRetriesUntilItIsTaken(t *testing.T) {
 				t.Errorf("attempt %d came %v after the one before, want %v to %v", i+2, gap, want.least, want.most)
 			}
 		}
-		if d := a.Delivery(); d.Err != "" || d.Failures != 0 || d.Delivered != 1 || d.Waiting != 0 {
+		if d := a.Delivery(); d.Err != "" || d.Failures != 0 || d.Failed != 6 || d.Delivered != 1 || d.Waiting != 0 {
 			t.Errorf("%+v", d)
 		}
 	})

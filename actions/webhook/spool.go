@@ -5,12 +5,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
-	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/dbfile"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -23,10 +21,7 @@ import (
 // number, so that they lie in their order, and the value when the notice was
 // queued and its JSON; the bucket's sequence is the number of the latest notice,
 // which may be gone already. In that of the groups the key is the id.
-type spool struct {
-	db     *bbolt.DB
-	broken error // not nil: it was found damaged, and must not be touched again
-}
+type spool struct{ db *dbfile.File }
 
 // The number is that of the format.
 var (
@@ -42,30 +37,14 @@ const spoolName = "notices.db"
 // replaced, may take to let go of the file.
 const lockPatience = 2 * time.Second
 
-// openSpool opens the file in dir, which must exist. It returns [ban.ErrInUse] and
-// [ban.ErrDamaged] as they are meant there.
-func openSpool(dir string) (s *spool, err error) {
-	path := filepath.Join(dir, spoolName)
-	defer guard(path)(&err)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s: %w", path, ban.ErrInUse)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%s: %w: %v", path, ban.ErrDamaged, err)
-	case err != nil:
-		return nil, err // names the path
+// openSpool opens the file in dir, which must exist. Errors are those of
+// [dbfile.Open].
+func openSpool(dir string) (*spool, error) {
+	db, err := dbfile.Open(filepath.Join(dir, spoolName), lockPatience)
+	if err != nil {
+		return nil, err
 	}
-	return &spool{db: db}, nil
-}
-
-// close lets go of the file. One that was found damaged is only let go of when the
-// process ends: bbolt still holds the locks that closing waits for.
-func (s *spool) close() error {
-	if s.broken != nil {
-		return nil
-	}
-	return s.db.Close()
+	return &spool{db}, nil
 }
 
 // A step is what one change of the queue means for the file.
@@ -76,23 +55,9 @@ type step struct {
 	ended  *group // gone with its entries
 }
 
-// update runs a transaction.
-func (s *spool) update(f func(*bbolt.Tx) error) (err error) {
-	if s.broken != nil {
-		return s.broken
-	}
-	defer func() {
-		if errors.Is(err, ban.ErrDamaged) {
-			s.broken = err
-		}
-	}()
-	defer guard(s.db.Path())(&err)
-	return s.db.Update(f)
-}
-
 // write makes a step durable, and what the queue counts after it.
 func (s *spool) write(q *queue, st step) error {
-	return s.update(func(tx *bbolt.Tx) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
 		notices, groups, err := buckets(tx)
 		if err != nil {
 			return err
@@ -123,7 +88,7 @@ func (s *spool) write(q *queue, st step) error {
 
 // rewrite replaces all that is in the file by the queue.
 func (s *spool) rewrite(q *queue) error {
-	return s.update(func(tx *bbolt.Tx) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{noticesBucket, groupsBucket} {
 			if err := tx.DeleteBucket(name); err != nil && !errors.Is(err, bolterrors.ErrBucketNotFound) {
 				return err
@@ -192,7 +157,7 @@ func putCounts(notices, groups *bbolt.Bucket, q *queue) error {
 // load fills an empty queue with what the file holds. What in it is no notice
 // counts as lost.
 func (s *spool) load(q *queue) error {
-	return s.update(func(tx *bbolt.Tx) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
 		notices, groups, err := buckets(tx)
 		if err != nil {
 			return err
@@ -265,17 +230,4 @@ func (q *queue) restore(e entry, stored []*groupRange) {
 	}
 	q.waiting = append(q.waiting, e)
 	q.bytes += len(e.notice)
-}
-
-// guard makes an error of what bbolt does with a damaged file: it panics where a
-// page is not what another says it is, and reads beyond the end of its mapping
-// where a page's number is wrong, which without the guard ends the process.
-func guard(path string) (done func(*error)) {
-	before := debug.SetPanicOnFault(true)
-	return func(err *error) {
-		debug.SetPanicOnFault(before)
-		if p := recover(); p != nil {
-			*err = fmt.Errorf("%s: %w: %v", path, ban.ErrDamaged, p)
-		}
-	}
 }

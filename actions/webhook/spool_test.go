@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/dbfile"
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
@@ -26,7 +27,7 @@ func openTest(t *testing.T, dir string) *spool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.close() })
+	t.Cleanup(func() { s.db.Close() })
 	return s
 }
 
@@ -56,7 +57,6 @@ func TestSpoolAgreesWithQueue(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		dir := t.TempDir()
 		s := openTest(t, dir)
-		s.db.NoSync = true // nothing crashes here
 		q := queue{maxNotices: 20, maxBytes: 1 << 20, groupMax: 4}
 		for range 60 {
 			var st step
@@ -93,11 +93,11 @@ func TestSpoolAgreesWithQueue(t *testing.T) {
 
 func reopened(t *testing.T, s *spool, dir string) string {
 	t.Helper()
-	must(t, s.close())
+	must(t, s.db.Close())
 	s = openTest(t, dir)
 	var q queue
 	must(t, s.load(&q))
-	must(t, s.close())
+	must(t, s.db.Close())
 	return sketch(&q)
 }
 
@@ -114,7 +114,7 @@ func TestUnreadableNoticeCostsTheOthersNothing(t *testing.T) {
 	q := queue{maxNotices: 9, maxBytes: 1 << 20}
 	q.push(entries(1, 3, start))
 	must(t, s.rewrite(&q))
-	must(t, s.update(func(tx *bbolt.Tx) error {
+	must(t, s.db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(
 			tx.Bucket(noticesBucket).Put(noticeKey(2), []byte("12345678{")),
 			tx.Bucket(groupsBucket).Put([]byte("some group"), []byte("{")),
@@ -171,7 +171,7 @@ func TestSpoolInUse(t *testing.T) {
 	dir := t.TempDir()
 	openTest(t, dir)
 	a := parse(t, `url = "http://x/"`)
-	if err := a.Keep(dir); !errors.Is(err, ban.ErrInUse) {
+	if err := a.Keep(dir); !errors.Is(err, dbfile.ErrInUse) {
 		t.Fatal(err)
 	}
 	if err := a.Apply(t.Context(), batch(1, 5)); err != nil {
@@ -190,7 +190,7 @@ func TestDiskThatFails(t *testing.T) {
 	must(t, a.Keep(dir))
 	must(t, a.Apply(t.Context(), batch(1, 2)))
 	good := a.spool.db
-	bad, err := bbolt.Open(filepath.Join(t.TempDir(), "other"), 0o600, nil)
+	bad, err := dbfile.Open(filepath.Join(t.TempDir(), "other"), time.Second)
 	must(t, err)
 	must(t, bad.Close()) // each transaction fails from now on
 	a.spool.db = bad

@@ -77,6 +77,9 @@ func (l *listening) agree(ctx context.Context, asked *config.Admin) error {
 		at = append(at, one.Addr().String())
 	}
 	l.log.Info("admin listener open", "at", at)
+	if isOpen(asked) {
+		l.log.Info("admin listener needs no token: every user of this host may block and unblock", "at", asked.Listen)
+	}
 	return err
 }
 

@@ -30,7 +30,11 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 			if err := a.complain(diags, files); err != nil {
 				return err
 			}
-			fmt.Fprintf(a.stdout, "Everything is fine: %s, %s, %s, %s.\n",
+			verdict := "Everything is fine"
+			if len(diags) > 0 {
+				verdict = "The rules can be used, with " + count(len(diags), "warning")
+			}
+			fmt.Fprintf(a.stdout, "%s: %s, %s, %s, %s.\n", verdict,
 				count(len(cfg.Rules), "rule"), count(len(cfg.Tests), "test"),
 				count(len(cfg.Sources), "source"), count(len(cfg.Actions), "action"))
 			return nil

@@ -190,7 +190,7 @@ func sameBan(a, b client.Ban) bool {
 	if a.Reason != b.Reason || (a.ExpiresAt == nil) != (b.ExpiresAt == nil) {
 		return false
 	}
-	return a.ExpiresAt == nil || a.ExpiresAt.Sub(*b.ExpiresAt).Abs() < 10*time.Second // an import takes its time
+	return a.ExpiresAt == nil || a.ExpiresAt.Sub(*b.ExpiresAt).Abs() < time.Minute // an import takes its time
 }
 
 // randomTarget is an address or a network that nobody trusts.
@@ -270,6 +270,22 @@ func TestSourceLine(t *testing.T) {
 	}
 }
 
+// TestActionLine: who tells others is judged by what has reached them.
+func TestActionLine(t *testing.T) {
+	now := time.Now()
+	since := now.Add(-5 * time.Minute)
+	for want, a := range map[string]client.Action{
+		"in force, last change never, mended 2 times": {Synced: true, Drifts: 2},
+		"12 delivered": {Synced: true, Delivery: &client.Delivery{Delivered: 12}},
+		"12 delivered, 3 waiting, the oldest of 5m ago, 1 attempt failed, 7 dropped": {Synced: true, Delivery: &client.Delivery{Delivered: 12, Waiting: 3, WaitingSince: &since, Failed: 1, Dropped: 7}},
+		"failed 1 time, last change never, mended 0 times":                           {Error: "gone", Failures: 1, Delivery: &client.Delivery{}},
+	} {
+		if got := actionLine(&a, now); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // TestFindings: what is wrong, and how bad it is.
 func TestFindings(t *testing.T) {
 	limits := thresholds{10 * time.Second, time.Minute}
@@ -292,9 +308,16 @@ func TestFindings(t *testing.T) {
 		{"no kernel", func(h *health) { h.Kernel = client.Kernel{} }, levelWarning, "no action writes to the kernel"},
 		{"a dry run", func(h *health) { h.Status.DryRun, h.Status.Enabled = true, false }, levelWarning, "dry run"},
 		{"rules block nobody", func(h *health) { h.Status.Enabled = false }, levelWarning, "auto_block_enabled"},
-		{"a reload failed", func(h *health) { h.Status.Reload.Error = "2 mistakes" }, levelWarning, "2 mistakes"},
-		{"nothing is kept", func(h *health) { h.Status.State.Error = "no space" }, levelWarning, "no space"},
 		{"degraded", func(h *health) { h.Status.Status = "degraded" }, levelCritical, "may not be in force"},
+		{"degraded by something that is no danger", func(h *health) {
+			h.Status.Status, h.Status.Problems = "degraded", []string{"rules not reloaded: 2 mistakes"}
+		}, levelWarning, "2 mistakes"},
+		{"a messenger that is not heard", func(h *health) {
+			h.Status.Actions[0].Delivery = &client.Delivery{Waiting: 3, Error: "https://hooks.example.com answered 503"}
+		}, levelWarning, "does not reach whom it should tell: https://hooks.example.com answered 503"},
+		{"a messenger that keeps nothing", func(h *health) {
+			h.Status.Actions[0].Delivery = &client.Delivery{Unkept: "no space"}
+		}, levelWarning, "no space"},
 	} {
 		h := &health{
 			Status:  client.Status{Status: "ok", Enabled: true, Actions: []client.Action{{Name: "wall.drop", Synced: true}}},

@@ -79,7 +79,7 @@ func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if slices.ContainsFunc(recordings, func(r *recording) bool { return slices.Contains(r.paths, "-") }) {
+	if slices.ContainsFunc(slices.Concat(recordings...), func(r *recording) bool { return slices.Contains(r.paths, "-") }) {
 		return nil, nil, errors.New("diff reads its files twice and cannot read standard input")
 	}
 	first = firstBans{}
@@ -88,7 +88,7 @@ func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, 
 			first[v.Target] = v
 		}
 	}})
-	done := a.progress(recordings)
+	done := a.progress(slices.Concat(recordings...))
 	stats, err := e.Replay(ctx, inputs, nil)
 	done()
 	if ctx.Err() != nil {

@@ -30,7 +30,7 @@ type diagnosis struct {
 
 // diagnoses says what is wrong, the worst first.
 func (x *exam) diagnoses(ctx context.Context) []diagnosis {
-	found := slices.Concat(x.ofRules(), x.ofSocket(), x.ofVersion(), x.ofClock(), x.ofProfiles(), x.ofLog(), x.ofActions(ctx), x.ofHost())
+	found := slices.Concat(x.ofRules(), x.ofSocket(), x.ofVersion(), x.ofClock(), x.ofProfiles(), x.ofLog(), x.ofActions(ctx), x.ofAdmin(), x.ofHost())
 	slices.SortStableFunc(found, func(a, b diagnosis) int {
 		return slices.Index(gravities, a.Severity) - slices.Index(gravities, b.Severity)
 	})

@@ -115,9 +115,13 @@ func (x *exam) ofActions(ctx context.Context) []diagnosis {
 			continue
 		}
 		worst, lesser := reporter.Report(ctx)
-		for _, what := range worst {
-			found = append(found, diagnosis{critical, fmt.Sprintf("action %s: %s", action.Ref, shorten(what)), "bans are not in force",
-				"start the guard, or see its log: journalctl -u freeswitch-security"})
+		if len(worst) > 0 { // before the first start all of it is missing, for one reason
+			what := shorten(worst[0])
+			if more := len(worst) - 1; more > 0 {
+				what += fmt.Sprintf(" (and %d more)", more)
+			}
+			found = append(found, diagnosis{critical, fmt.Sprintf("action %s: %s", action.Ref, what), "bans are not in force",
+				"start the guard; if it runs, see freeswitch-security status"})
 		}
 		for _, what := range lesser {
 			found = append(found, diagnosis{warning, fmt.Sprintf("action %s: %s", action.Ref, shorten(what)), "bans may work less well than they could",

@@ -386,7 +386,7 @@ func (f fakeLevel) Report(context.Context) (worst, lesser []string) { return f.w
 func TestDoctorAndActions(t *testing.T) {
 	cfg := &config.Config{Actions: []config.Action{
 		{Ref: "iptables.a", Blocks: true, Action: fakeLevel{}},
-		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{[]string{"chain missing"}, []string{"slow\n"}}},
+		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{[]string{"chain missing", "no jump"}, []string{"slow\n"}}},
 	}}
 	cfg.Security.AutoBlock = true
 	x := &exam{host: healthyHost(), cfg: cfg}
@@ -399,6 +399,9 @@ func TestDoctorAndActions(t *testing.T) {
 		if d.Severity != want[i] {
 			t.Errorf("%+v", d)
 		}
+	}
+	if what := found[1].What; what != "action iptables.b: chain missing (and 1 more)" {
+		t.Error(what)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"freeswitch-security/engine/config"
@@ -102,36 +101,36 @@ func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.S
 // matches.
 func (a *app) explainEvent(cfg *config.Config, ev *event.Event) bool {
 	matched := false
-	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	defer t.Flush()
 	for _, spec := range cfg.Rules {
-		fmt.Fprintf(t, "\nrule %q (%s)\t", printable(spec.Name), spec.Where)
+		verdict := "matches"
 		yes, why := matches(spec, ev)
 		if yes {
 			matched = true
-			fmt.Fprintf(t, "matches\n")
 		} else {
-			fmt.Fprintf(t, "does not match%s\n", why)
+			verdict = "does not match" + why
 		}
+		fmt.Fprintf(a.stdout, "\nrule %q (%s) %s\n", printable(spec.Name), spec.Where, verdict)
 		if !slices.Contains(spec.On, ev.Source) {
 			continue
 		}
-		explainClauses(t, "", spec.Match.Why(ev))
+		explainClauses(a.stdout, "", spec.Match.Why(ev))
 		if th := spec.Threshold; th != nil && th.Then != nil {
-			explainClauses(t, "then ", th.Then.Why(ev))
+			explainClauses(a.stdout, "then ", th.Then.Why(ev))
 		}
 	}
 	return matched
 }
 
-// explainClauses shows what came of each part of an expression.
+// explainClauses shows what came of each part of an expression, and that first: a
+// part can be a list of any length.
 func explainClauses(w io.Writer, before string, clauses []rule.Clause) {
 	for _, c := range clauses {
+		text := c.Text
 		verdict := fmt.Sprint(c.True)
 		if c.Err != nil {
-			verdict = "error: " + c.Err.Error()
+			verdict, text = "error", c.Text+": "+c.Err.Error()
 		}
-		fmt.Fprintf(w, "  %s%s\t%s\n", before, printable(c.Text), printable(verdict))
+		fmt.Fprintf(w, "  %-5s  %s%s\n", verdict, before, printable(text))
 	}
 }
 

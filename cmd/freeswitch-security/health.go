@@ -161,6 +161,12 @@ func (f *findingList) ofActions(h *health) {
 		case !a.Synced && !h.Status.DryRun:
 			f.add(levelCritical, "action %s has not yet agreed with what should be in force", a.Name)
 		}
+		if d := a.Delivery; d != nil && d.Error != "" {
+			f.add(levelWarning, "action %s does not reach whom it should tell: %s", a.Name, d.Error)
+		}
+		if d := a.Delivery; d != nil && d.Unkept != "" {
+			f.add(levelWarning, "action %s would lose what it has not told yet at a restart: %s", a.Name, d.Unkept)
+		}
 	}
 	for _, k := range h.kernels() {
 		for _, text := range k.Errors {
@@ -183,25 +189,11 @@ func (f *findingList) ofStatus(h *health) {
 	case !s.Enabled:
 		f.add(levelWarning, "rules block nobody: auto_block_enabled is false")
 	}
-	if s.Reload.Error != "" {
-		f.add(levelWarning, "the rules were not reloaded: %s", s.Reload.Error)
-	}
-	if s.State.Error != "" {
-		f.add(levelWarning, "bans would not survive a restart: %s", s.State.Error)
-	}
-	explained := s.Reload.Error != "" || s.State.Error != ""
-	if s.Status != "ok" && !explained && f.worst() < levelCritical {
+	if s.Status != "ok" && len(s.Problems) == 0 {
 		f.add(levelCritical, "bans may not be in force")
 	}
+	// Those that are critical have been found above, in the same words.
 	for _, text := range s.Problems {
 		f.add(levelWarning, "%s", text)
 	}
-}
-
-func (f *findingList) worst() level {
-	worst := levelOK
-	for _, one := range f.all {
-		worst = max(worst, one.level)
-	}
-	return worst
 }

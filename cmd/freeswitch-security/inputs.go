@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -14,11 +15,12 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// inputs turns arguments of the form [SOURCE=]FILE into the inputs of a replay:
-// the files of one source are one stream, in the order given.
-func (a *app) inputs(ctx context.Context, cfg *config.Config, args []string, fallback string) ([]engine.Input, []*recording, error) {
+// inputs turns arguments of the form [SOURCE=]FILE into the inputs of a replay, and
+// the recordings that each of them reads: the files of one source are one, read one
+// after the other in the order given, unless the source can tell the order itself.
+func (a *app) inputs(ctx context.Context, cfg *config.Config, args []string, fallback string) ([]engine.Input, [][]*recording, error) {
 	var inputs []engine.Input
-	var recordings []*recording
+	var recordings [][]*recording
 	piped := false
 	for _, arg := range args {
 		ref, path := splitInput(arg)
@@ -39,16 +41,39 @@ func (a *app) inputs(ctx context.Context, cfg *config.Config, args []string, fal
 		i := slices.IndexFunc(inputs, func(in engine.Input) bool { return in.Ref == source.Ref })
 		if i < 0 {
 			i = len(inputs)
-			recordings = append(recordings, &recording{})
+			recordings = append(recordings, nil)
 			inputs = append(inputs, engine.Input{Ref: source.Ref, Source: source.Source})
 		}
-		recordings[i].paths = append(recordings[i].paths, path)
+		if _, merges := source.Source.(plugin.Merger); merges || recordings[i] == nil {
+			recordings[i] = append(recordings[i], &recording{})
+		}
+		last := recordings[i][len(recordings[i])-1]
+		last.paths = append(last.paths, path)
 	}
-	for i, rec := range recordings {
-		rec.stdin = a.stdin // only now: what was sniffed at begins anew
-		inputs[i].Recording = plugin.Recording{Name: strings.Join(rec.paths, ", "), ModTime: rec.modTime(), R: rec}
+	for i := range inputs {
+		inputs[i].Recording = a.recorded(inputs[i].Source, recordings[i])
 	}
 	return inputs, recordings, nil
+}
+
+// recorded is what a source is to read.
+func (a *app) recorded(source plugin.Source, recordings []*recording) plugin.Recording {
+	var rec plugin.Recording
+	var names []string
+	var readers []io.Reader
+	for _, r := range recordings {
+		r.stdin = a.stdin // only now: what was sniffed at begins anew
+		names = append(names, r.paths...)
+		readers = append(readers, r)
+		if written := r.modTime(); written.After(rec.ModTime) {
+			rec.ModTime = written
+		}
+	}
+	rec.Name, rec.R = strings.Join(names, ", "), readers[0]
+	if len(readers) > 1 {
+		rec.R = source.(plugin.Merger).Merge(readers)
+	}
+	return rec
 }
 
 // splitInput separates SOURCE=FILE. A path that holds a "=" itself is taken whole

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"freeswitch-security/engine"
@@ -70,7 +71,7 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 			notes.Caught(c)
 		}
 	}})
-	done := a.progress(recordings)
+	done := a.progress(slices.Concat(recordings...))
 	stats, err := e.Replay(ctx, inputs, believed.take)
 	believed.end()
 	done()

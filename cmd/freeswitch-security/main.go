@@ -101,6 +101,7 @@ rules, a test that fails, files that differ); 2 it could not be done.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w; see --help", err) })
 	root.Flags().AddFlagSet(run.Flags())
 	root.SetHelpCommand(help(root))
 	a.addVerbs(root, run)

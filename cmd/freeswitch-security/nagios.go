@@ -58,11 +58,15 @@ func (a *app) plugin(l level, text, perfdata string) {
 }
 
 // perfdata is the numbers for graphs: label=value[unit];warning;critical;minimum.
-// Counts that only grow have the unit c.
+// Counts that only grow have the unit c; U is a number that is not known.
 func (h *health) perfdata(t thresholds) string {
-	return fmt.Sprintf("bans=%d;;;0 trusted=%d;;;0 lag=%.3fs;%g;%g;0 waiting=%d;;;0 events=%dc lost=%dc drifts=%dc dropped=%dc",
+	dropped := "U"
+	if n := h.Stats.PacketsDropped; n != nil {
+		dropped = fmt.Sprintf("%dc", *n)
+	}
+	return fmt.Sprintf("bans=%d;;;0 trusted=%d;;;0 lag=%.3fs;%g;%g;0 waiting=%d;;;0 events=%dc lost=%dc drifts=%dc dropped=%s",
 		h.Status.BlacklistCount, h.Status.WhitelistCount, h.lag(), t.warning.Seconds(), t.critical.Seconds(), h.Status.QueueDepth,
-		h.Stats.Events, h.Stats.LostEvents, h.drifts(), h.Stats.PacketsDropped)
+		h.Stats.Events, h.Stats.LostEvents, h.drifts(), dropped)
 }
 
 // inSeconds makes a duration of a number of seconds.

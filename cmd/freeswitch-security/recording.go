@@ -18,7 +18,7 @@ import (
 // begins with a line of its own. It opens each file when it comes to it.
 //
 // A file that cannot be read, or not to its end, does not keep the next from
-// being read: what was wrong is told by failures. Of a file that breaks off, the
+// being read: what was wrong stands in failed. Of a file that breaks off, the
 // last line is left out, since what is there of an address may be another one.
 type recording struct {
 	paths []string
@@ -185,16 +185,6 @@ func (r *recording) fail(err error) {
 		err = errors.New("is cut off: the compressed data lack their end")
 	}
 	r.failed = append(r.failed, fmt.Errorf("%s: %w", inputName(r.lastPath), err))
-}
-
-// failures lists what could not be read. An empty file is a failure where there
-// was nothing else to read.
-func (r *recording) failures() []error {
-	errs := r.failed
-	if r.taken.Load() == 0 {
-		errs = append(errs, r.emptiness()...)
-	}
-	return errs
 }
 
 // emptiness names the files that were empty.

@@ -137,8 +137,8 @@ func TestRecordingSeams(t *testing.T) {
 			if err != nil || string(got) != test.want {
 				t.Errorf("got %.200q, %v, want %.200q", got, err, test.want)
 			}
-			if failed := r.failures(); len(failed) != test.failed {
-				t.Errorf("failures: %v, want %d", failed, test.failed)
+			if len(r.failed) != test.failed {
+				t.Errorf("failures: %v, want %d", r.failed, test.failed)
 			}
 		})
 	}

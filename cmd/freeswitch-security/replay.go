@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/event"
@@ -21,9 +22,11 @@ func (a *app) replay() *cobra.Command {
 		Use:   "replay [SOURCE=]FILE…",
 		Short: "Run the rules over recorded logs and show whom they would block",
 		Long: `Run the rules over recorded logs and show whom they would block, when, and why.
-Nothing is blocked, and time is the recording's own. The files of one source are
-one stream, in the order given; several sources are merged by time. A FILE may
-be compressed with gzip; - is standard input.
+Nothing is blocked, and time is the recording's own. The files of a log are one
+stream, in the order given, oldest first. Recordings of an event socket may be
+given in any order; those made at the same time, one of its events and one of
+its log records, count as one. Several sources are merged by time. A FILE may be
+compressed with gzip; - is standard input.
 
 With --format json each verdict is one object a line, and nothing else is on
 standard output. Times are UTC.
@@ -74,7 +77,7 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 			}
 		}
 	}})
-	done := a.progress(recordings)
+	done := a.progress(slices.Concat(recordings...))
 	stats, err := e.Replay(ctx, inputs, func(ev *event.Event) { sum.event(ev) })
 	done()
 	if printing == nil {
@@ -115,21 +118,28 @@ var errInterrupted = errors.New("interrupted")
 
 // account says what a replay could not read, or not make use of. It fails where
 // something could not be read, or nothing of a source was.
-func (a *app) account(inputs []engine.Input, recordings []*recording, stats []plugin.Stats, reading error) error {
+func (a *app) account(inputs []engine.Input, recordings [][]*recording, stats []plugin.Stats, reading error) error {
 	errs := []error{reading}
-	for i, r := range recordings {
-		failed := r.failures()
-		errs = append(errs, failed...)
-		if r.taken.Load() > 0 {
-			for _, empty := range r.emptiness() {
-				a.say(empty)
-			}
+	for i, in := range inputs {
+		var failed, empty []error
+		var taken int64
+		for _, r := range recordings[i] {
+			failed = append(failed, r.failed...)
+			empty = append(empty, r.emptiness()...)
+			taken += r.taken.Load()
 		}
+		if taken == 0 { // there was nothing else to read
+			failed, empty = append(failed, empty...), nil
+		}
+		for _, file := range empty {
+			a.say(file)
+		}
+		errs = append(errs, failed...)
 		if st := stats[i]; !st.Recognised && (st.Lines > 0 || len(failed) == 0) {
-			errs = append(errs, fmt.Errorf("no line in %s looks like FreeSWITCH's log", inputs[i].Recording.Name))
+			errs = append(errs, fmt.Errorf("no line in %s looks like FreeSWITCH's log", in.Recording.Name))
 		}
 		if n := stats[i].Skipped; n > 0 {
-			a.say(fmt.Errorf("%s: passed over %s, too long to be looked at", inputs[i].Recording.Name, count(int(n), "line")))
+			a.say(fmt.Errorf("%s: passed over %s, too long to be looked at", in.Recording.Name, count(int(n), "line")))
 		}
 	}
 	return errors.Join(errs...)

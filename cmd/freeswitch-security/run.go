@@ -133,7 +133,7 @@ func (a *app) newRunning(cfg *config.Config, dir string, log *slog.Logger, flags
 		Told:  func() { _ = together.Flush() }, // as slog ignores it
 		Hosts: hostAddresses, Log: log, DryRun: flags.dryRun, Dir: a.actionsDir(flags),
 		Ready: func() {
-			log.Info("ready", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
+			log.Info("ready", "dir", dir, "dry_run", flags.dryRun, "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
 			a.notify(log, daemon.SdNotifyReady)
 			giveBack()
 		},
@@ -293,7 +293,7 @@ func (r *running) reload(ctx context.Context) ([]admin.Diagnostic, error) {
 		told = append(told, admin.Diagnostic{Error: d.Severity == hcl.DiagError, Summary: d.Summary, Detail: d.Detail, Where: where(d)})
 	}
 	if diags.HasErrors() {
-		err := fmt.Errorf("%d mistakes in %s", len(diags.Errs()), r.dir)
+		err := fmt.Errorf("%s in %s", count(len(diags.Errs()), "mistake"), r.dir)
 		r.note(err)
 		r.log.Error("reload refused: the old rules go on", "err", err)
 		return told, err
@@ -352,7 +352,8 @@ func (r *running) status(ctx context.Context) {
 	}
 	for _, source := range s.Sources {
 		r.log.Info("status of source", "source", source.Ref, "running", source.Running, "lines", source.Lines,
-			"events", source.Events, "last", source.LastEvent, "behind", source.Behind, "lost", source.Lost, "fault", source.Fault)
+			"events", source.Events, "last", source.LastEvent, "behind", source.Behind, "lost", source.Lost,
+			"connects", source.Connects, "restarts", source.Restarts, "fault", source.Fault)
 	}
 	for _, action := range s.Actions {
 		r.log.Info("status of action", "action", action.Name, "synced", action.Synced, "waiting", action.Waiting,

@@ -23,21 +23,41 @@ type way struct {
 	records     bool   // the log records of the event socket
 	corroborate bool   // the log is believed where the events say the same
 	blocked     int    // at least so many attackers of our own recording are blocked
+	fires       []string
 }
 
+// What our own recording sets off, by what must be heard for it.
+var (
+	onFailures = []string{
+		"password guessing", "slow password guessing", "password spraying", "unauthenticated flood",
+		"distributed guessing", "distributed attack on a domain", "many accounts from one network",
+	}
+	onLines     = []string{"extension enumeration", "registration to the bare IP", "fast extension scan"}
+	onRefusals  = []string{"acl rejection", "event socket"}
+	onForgeries = []string{"log forgery"}
+	onEvents    = []string{
+		"verto guessing", "extension scan", "attack tool", "toolkit with wrong passwords", "borrowed name on many accounts",
+		"abandoned calls", "call flood", "toll fraud",
+	}
+)
+
 var ways = []way{
-	{name: "a log of its own for the guard", log: "security.log", blocked: 90},
-	{name: "FreeSWITCH's default log, which callers can write into", log: "freeswitch.log", blocked: 90},
-	{name: "the event socket, events alone", events: true, blocked: 132},
-	{name: "the event socket", events: true, records: true, blocked: 138},
-	{name: "the default log, corroborated by events", log: "freeswitch.log", events: true, corroborate: true, blocked: 138},
-	{name: "as shipped: the event socket, and the default log", log: "freeswitch.log", events: true, records: true, blocked: 138},
+	{name: "a log of its own for the guard", log: "security.log", blocked: 90, fires: slices.Concat(onFailures, onLines, onRefusals)},
+	{name: "FreeSWITCH's default log, which callers can write into", log: "freeswitch.log", blocked: 90,
+		fires: slices.Concat(onFailures, onLines, onRefusals, onForgeries)},
+	{name: "the event socket, events alone", events: true, blocked: 132, fires: slices.Concat(onFailures, onEvents)},
+	{name: "the event socket", events: true, records: true, blocked: 138, fires: slices.Concat(onFailures, onEvents, onRefusals)},
+	{name: "the default log, corroborated by events", log: "freeswitch.log", events: true, corroborate: true, blocked: 138,
+		fires: slices.Concat(onFailures, onEvents, onRefusals, onForgeries)},
+	{name: "as shipped: the event socket, and the default log", log: "freeswitch.log", events: true, records: true, blocked: 138,
+		fires: slices.Concat(onFailures, onEvents, onRefusals, onForgeries)},
 }
 
 // TestScore holds the shipped rules against every recording, in every way to hear
 // it. Whoever must never be blocked is not, in any way; every attacker who fails
 // five times in ten minutes is, by his fifth failure. With RECORDINGS set to a
-// directory of recordings it scores those. -v prints the scoreboard.
+// directory of recordings it scores those; else every rule that has something to catch
+// catches somebody. -v prints the scoreboard.
 func TestScore(t *testing.T) {
 	dir, given := os.LookupEnv("RECORDINGS")
 	if !given || dir == "" {
@@ -49,8 +69,16 @@ func TestScore(t *testing.T) {
 				s := score(t, &r, w)
 				s.print(t.Output())
 				s.require(t)
-				if blocked := s.total().blocked; !given && blocked < w.blocked {
+				if given {
+					return
+				}
+				if blocked := s.total().blocked; blocked < w.blocked {
 					t.Errorf("%d attackers were blocked, and once it was %d", blocked, w.blocked)
+				}
+				for _, rule := range w.fires {
+					if !s.fired(rule) {
+						t.Errorf("the rule %q caught nobody", rule)
+					}
 				}
 			})
 		}
@@ -244,6 +272,27 @@ func (s *scoreboard) require(t *testing.T) {
 	s.requireOffices(t)
 	s.requireNamed(t)
 	s.requireQuiet(t)
+	s.requireForgers(t)
+}
+
+// fired reports whether a rule banned or alerted.
+func (s *scoreboard) fired(rule string) bool {
+	return slices.ContainsFunc(s.verdicts, func(v engine.Verdict) bool {
+		return v.Rule == rule && (v.Kind == engine.Ban || v.Kind == engine.Alert)
+	})
+}
+
+// requireForgers wants somebody who wrote into the log banned for just that.
+func (s *scoreboard) requireForgers(t *testing.T) {
+	t.Helper()
+	writers := s.in("log_injection")
+	charged := slices.ContainsFunc(writers, func(ip netip.Addr) bool {
+		ban := s.banOf(ip)
+		return ban != nil && ban.Rule == "log forgery"
+	})
+	if s.way.log == "freeswitch.log" && len(writers) > 0 && !charged {
+		t.Errorf("none of %v was banned for the lines that they forged", writers)
+	}
 }
 
 // requireOffices wants an office with good phones and a bad one spared, and told of

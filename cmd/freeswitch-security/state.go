@@ -11,6 +11,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/dbfile"
 )
 
 // stateDir is where state is kept when no directory is named.
@@ -50,7 +51,7 @@ func (a *app) actionsDir(flags runFlags) string {
 func (a *app) restore(e *engine.Engine, dir string, log *slog.Logger) (closeState func(), err error) {
 	path := filepath.Join(a.stateDir(dir), "state.db")
 	file, anew, err := openState(path, log)
-	if errors.Is(err, ban.ErrInUse) {
+	if errors.Is(err, dbfile.ErrInUse) {
 		return nil, err
 	}
 	if err != nil {
@@ -83,10 +84,10 @@ func openState(path string, log *slog.Logger) (file *ban.File, anew bool, err er
 	}
 	_, missing := os.Stat(path)
 	file, err = ban.OpenFile(path)
-	if !errors.Is(err, ban.ErrDamaged) {
+	if !errors.Is(err, dbfile.ErrDamaged) {
 		return file, errors.Is(missing, fs.ErrNotExist), err
 	}
-	aside, moving := ban.MoveAside(path, time.Now())
+	aside, moving := dbfile.MoveAside(path, time.Now())
 	if moving != nil {
 		return nil, false, errors.Join(err, moving)
 	}

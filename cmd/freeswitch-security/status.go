@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -121,10 +122,11 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "%s\t%s\n", printable(name), printable(fmt.Sprintf(format, args...)))
 	}
 	s := &h.Status
-	say("bans", "%d in force, the last %s; %d packets stopped", s.BlacklistCount, ago(h.Stats.LastBanAt, now), h.Stats.PacketsDropped)
+	say("bans", "%d in force, the last %s; %s packets stopped", s.BlacklistCount, ago(h.Stats.LastBanAt, now), orUnknown(h.Stats.PacketsDropped))
 	say("trusted", "%s", count(s.WhitelistCount, "network"))
 	say("rules", "%d, loaded %s", s.RuleCount, ago(s.Reload.At, now))
 	say("events", "%d, %d lost, %d waiting", h.Stats.Events, h.Stats.LostEvents, s.QueueDepth)
+	h.belief(say)
 	for _, source := range h.Sources {
 		say("source "+source.Name, "%s", sourceLine(&source, now))
 	}
@@ -139,6 +141,24 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 		say("kernel "+k.Action, "%s", line)
 	}
 	return t.Flush()
+}
+
+// belief shows whom the switch knows, and which events of logs were believed, where
+// anybody asked for that.
+func (h *health) belief(say func(name, format string, args ...any)) {
+	if k := h.Stats.Known; k.Registrations > 0 || k.Evicted > 0 || k.GatewaysRefused > 0 {
+		line := fmt.Sprintf("%s that protect their addresses", count(k.Registrations, "registration"))
+		if k.Evicted > 0 {
+			line += fmt.Sprintf(", %d gave way to others", k.Evicted)
+		}
+		if k.GatewaysRefused > 0 {
+			line += fmt.Sprintf("; %d addresses of gateways too many", k.GatewaysRefused)
+		}
+		say("known good", "%s", line)
+	}
+	if c := h.Stats.Corroborated; c.Confirmed > 0 || c.Forged > 0 || c.Unheard > 0 {
+		say("corroborated", "%d confirmed, %d forged, %d that nobody could vouch for", c.Confirmed, c.Forged, c.Unheard)
+	}
 }
 
 func sourceLine(s *client.Source, now time.Time) string {
@@ -159,10 +179,42 @@ func sourceLine(s *client.Source, now time.Time) string {
 	if s.Doubted > 0 {
 		line += fmt.Sprintf(", %d doubted", s.Doubted)
 	}
+	if s.Connects > 1 {
+		line += fmt.Sprintf(", connected %s", count(int(s.Connects), "time"))
+	}
+	if s.Restarts > 0 {
+		line += fmt.Sprintf(", the switch started anew %s", count(int(s.Restarts), "time"))
+	}
+	return line
+}
+
+// orUnknown writes a number, or that it is not known.
+func orUnknown(n *uint64) string {
+	if n == nil {
+		return "an unknown number of"
+	}
+	return strconv.FormatUint(*n, 10)
+}
+
+// deliveryLine says how an action that tells others gets on.
+func deliveryLine(d *client.Delivery, now time.Time) string {
+	line := fmt.Sprintf("%d delivered", d.Delivered)
+	if d.Waiting > 0 {
+		line += fmt.Sprintf(", %d waiting, the oldest of %s", d.Waiting, ago(d.WaitingSince, now))
+	}
+	if d.Failed > 0 {
+		line += ", " + count(int(d.Failed), "attempt") + " failed"
+	}
+	if d.Dropped > 0 {
+		line += fmt.Sprintf(", %d dropped", d.Dropped)
+	}
 	return line
 }
 
 func actionLine(a *client.Action, now time.Time) string {
+	if a.Delivery != nil && a.Error == "" {
+		return deliveryLine(a.Delivery, now)
+	}
 	line := "in force"
 	switch {
 	case a.Error != "":

@@ -88,16 +88,14 @@ func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
 		return &fault{http.StatusBadRequest, err.Error()}
 	}
 	outcomes, err := s.block(r.Context(), []ban.Order{o})
+	if err == nil {
+		err = outcomes[0].refused()
+	}
+	s.audit(&who, banning(&o), err)
 	if err != nil {
-		s.audit(&who, "ban", o.Target, o.Reason, err)
 		return err
 	}
 	outcome := &outcomes[0]
-	if err := outcome.refused(); err != nil {
-		s.audit(&who, "ban", o.Target, o.Reason, err)
-		return err
-	}
-	s.audit(&who, "ban", outcome.target(), o.Reason, nil)
 	d := done{
 		Status: success, Message: outcome.message(), IP: ban.FormatTarget(outcome.target()),
 		Applied: outcome.Applied, Why: outcome.why(), ExpiresAt: moment(outcome.until()),
@@ -197,12 +195,14 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	who := s.callerOf(r)
-	query := r.URL.Query()
-	release := Release{Target: target, Author: who.author(), Reason: clean(query.Get("reason"))}
-	if grace := query.Get("grace"); grace != "" && grace != "0" {
+	release := Release{Target: target, Author: who.author(), Reason: reasonOf(r)}
+	if grace := r.URL.Query().Get("grace"); grace != "" && grace != "0" {
 		term, err := parseTTL(grace)
 		if err != nil || term == ban.Permanent {
 			return faultf(http.StatusBadRequest, "grace: %q is not a duration such as 10m: to have it never banned, trust it", cut(grace))
+		}
+		if err := tooWide(target, widest6); err != nil {
+			return &fault{http.StatusBadRequest, err.Error()}
 		}
 		release.Grace = time.Duration(term)
 	}
@@ -211,7 +211,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		released, err = s.Guard.Unblock(ctx, release)
 		return err
 	})
-	s.audit(&who, "unban", target, release.Reason, err)
+	s.audit(&who, wish{"unban", target, ban.Term(release.Grace), release.Reason}, err)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (s *Server) addBans(w http.ResponseWriter, r *http.Request) error {
 			results[i] = banResult(&orders[i], outcomes, i, err)
 		}
 		return results
-	}, func(o *ban.Order, err error) { s.audit(&who, "ban", o.Target, o.Reason, err) })
+	}, func(o *ban.Order, err error) { s.audit(&who, banning(o), err) })
 	return nil
 }
 
@@ -85,7 +85,7 @@ func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 			results[i] = trustResult(&entries[i], outcomes, i, err)
 		}
 		return results
-	}, func(t *Trusted, err error) { s.audit(&who, "trust", t.Network, t.Comment, err) })
+	}, func(t *Trusted, err error) { s.audit(&who, trusting(t), err) })
 	return nil
 }
 

@@ -25,8 +25,11 @@ type metricFamily struct {
 // gathered is what one scrape is made of.
 type gathered struct {
 	Status
-	kernel *kernelTable
+	kernel *kernelTable // nil: it could not be read
 }
+
+// whole tells whether the numbers of the kernel are those of all that stands there.
+func (g *gathered) whole() bool { return g.kernel != nil && !g.kernel.unread }
 
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.up
@@ -45,7 +48,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, 0)
 		return
 	}
-	from := gathered{Status: status, kernel: newKernelTable(nil)}
+	from := gathered{Status: status}
 	if kernel, err := c.server.standing(ctx, recently); err == nil {
 		from.kernel = kernel
 	}
@@ -134,6 +137,39 @@ func eachAction(value func(*ActionStatus) float64) func(*gathered, put) {
 	return func(g *gathered, put put) {
 		for i := range g.Actions {
 			put(value(&g.Actions[i]), g.Actions[i].Name)
+		}
+	}
+}
+
+// eachDelivery leaves out the actions that tell nobody.
+func eachDelivery(value func(*Delivery) float64) func(*gathered, put) {
+	return func(g *gathered, put put) {
+		for i := range g.Actions {
+			if d := g.Actions[i].Delivery; d != nil {
+				put(value(d), g.Actions[i].Name)
+			}
+		}
+	}
+}
+
+// eachView leaves out the views of a kernel that could not be read.
+func eachView(emit func(*KernelView, put)) func(*gathered, put) {
+	return func(g *gathered, put put) {
+		if g.kernel == nil {
+			return
+		}
+		for i := range g.kernel.views {
+			emit(&g.kernel.views[i], put)
+		}
+	}
+}
+
+// ofWhole makes a metric of a number that is known only where all of the kernel
+// could be read: elsewhere there is none, which is not the same as 0.
+func ofWhole(value func(*kernelTable) float64) func(*gathered, put) {
+	return func(g *gathered, put put) {
+		if g.whole() {
+			put(value(g.kernel))
 		}
 	}
 }

@@ -18,8 +18,8 @@ import (
 type Config struct {
 	Listen string // "127.0.0.1:8080", "[::1]:8080"; "": no TCP
 
-	// Token is what requests over TCP must carry; "": none. It comes from the
-	// environment or a file, never from the rule file itself.
+	// Token is what requests over TCP must carry; "": none. That it is no guess and
+	// comes from the environment or a file, whoever reads the rule files sees to.
 	Token string
 
 	// TLSCert and TLSKey are PEM files; with them TCP is TLS. With ClientCA, a
@@ -36,21 +36,13 @@ type Config struct {
 	SocketMode fs.FileMode // its permissions, who may do everything; 0: 0600
 }
 
-// The defaults of an admin block.
-const (
-	DefaultListen     = "127.0.0.1:8080"
-	DefaultSocket     = "/run/freeswitch-security/admin.sock"
-	DefaultSocketMode = fs.FileMode(0o600)
-)
-
-// minToken is the shortest token that is taken, in bytes: 16 hexadecimal digits
-// are 64 bits.
-const minToken = 16
+// ownerOnly is the mode of the socket where none is given.
+const ownerOnly = fs.FileMode(0o600)
 
 // Check says what is wrong with the configuration, without touching anything;
 // each error says what to do about it.
 func (c *Config) Check() error {
-	return errors.Join(c.checkListen(), c.checkToken(), c.checkTLS(), c.checkSocket())
+	return errors.Join(c.checkListen(), c.checkTLS(), c.checkSocket())
 }
 
 func (c *Config) checkListen() error {
@@ -59,14 +51,14 @@ func (c *Config) checkListen() error {
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %q is not an address and a port, such as %q or \"[::1]:8080\"", c.Listen, DefaultListen)
+		return fmt.Errorf("listen: %q is not an address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"", c.Listen)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 && port != "0" {
 		return fmt.Errorf("listen: %q is not a port: write a number from 1 to 65535", port)
 	}
 	if !c.protected() && !onlyLoopback(host) {
 		return fmt.Errorf("listen: others than this host reach %q: set a token (from the environment or a file), "+
-			"or tls_cert, tls_key and client_ca, or listen on %q", c.Listen, DefaultListen)
+			"or tls_cert, tls_key and client_ca, or listen on 127.0.0.1", c.Listen)
 	}
 	return nil
 }
@@ -79,21 +71,6 @@ func (c *Config) protected() bool { return c.Token != "" || c.ClientCA != "" }
 func onlyLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
-}
-
-func (c *Config) checkToken() error {
-	if c.Token == "" {
-		return nil
-	}
-	if len(c.Token) < minToken {
-		return fmt.Errorf("token: %d bytes are too few: use at least %d, such as the output of \"openssl rand -hex 32\"", len(c.Token), minToken)
-	}
-	for _, b := range []byte(c.Token) {
-		if b <= ' ' || b > '~' {
-			return errors.New("token: only printable ASCII without blanks can be sent in a header")
-		}
-	}
-	return nil
 }
 
 func (c *Config) checkTLS() error {

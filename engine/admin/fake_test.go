@@ -24,6 +24,8 @@ type fakeGuard struct {
 	runTime []Trusted
 	wall    map[netip.Prefix]KernelEntry
 	stuck   string        // why the wall takes nothing; "": it does
+	unread  string        // why part of the wall cannot be seen; "": all of it can
+	blind   error         // why nothing of it can
 	unsaved error         // why nothing is durable
 	broken  []Diagnostic  // what is wrong with the rule files
 	slow    time.Duration // how long a change takes
@@ -144,7 +146,7 @@ func (g *fakeGuard) Trust(ctx context.Context, entries []Trusted) ([]TrustOutcom
 	return outcomes, g.settle(ctx)
 }
 
-func (g *fakeGuard) Untrust(ctx context.Context, network netip.Prefix, _, _ string) (bool, error) {
+func (g *fakeGuard) Untrust(ctx context.Context, network netip.Prefix) (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	before := len(g.runTime)
@@ -169,14 +171,18 @@ func (g *fakeGuard) Status(ctx context.Context) (Status, error) {
 	defer g.mu.Unlock()
 	g.snapshots++
 	st := Status{
+		Known: Known{Registrations: 14, Evicted: 2}, Corroborated: Corroborated{Confirmed: 8, Forged: 5, Unheard: 6},
 		Started: g.start, AutoBlock: true, Events: 40, Waiting: 2, Reloaded: g.start, Bans: g.ledger.Size(), Trusted: len(g.files),
 		Rules: []RuleStatus{{Name: "password guessing", Where: "rules.d/20-registration.hcl:3", On: []string{"log.freeswitch"}, Matches: 30, Firings: 3, Tracked: 4}},
 		Sources: []SourceStatus{
-			{Name: "log.freeswitch", Running: true, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1500 * time.Millisecond, LastEvent: g.start},
+			{Name: "log.freeswitch", Running: true, Connects: 2, Restarts: 1, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1500 * time.Millisecond, LastEvent: g.start},
 		},
 		Actions: []ActionStatus{{
 			Name: "iptables.drop", Synced: true, Applied: g.start, Took: time.Millisecond, Batch: 1, Drifts: 1,
 			Latency: Histogram{Count: 2, Sum: 0.003, Buckets: map[float64]uint64{0.001: 1, 0.01: 2}}, Err: g.stuck,
+		}, {
+			Name: "webhook.noc", Synced: true,
+			Delivery: &Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: g.start, Err: "https://hooks.example.com answered 503"},
 		}},
 		Tallies: []Tally{
 			{Rule: "password guessing", Source: "log.freeswitch", Bans: 3, Unbans: 1, Refusals: 2, LastBan: g.start},
@@ -189,17 +195,23 @@ func (g *fakeGuard) Status(ctx context.Context) (Status, error) {
 	return st, nil
 }
 
-func (g *fakeGuard) Kernel(context.Context) []KernelView {
+func (g *fakeGuard) Kernel(context.Context) ([]KernelView, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.looks++
+	if g.blind != nil {
+		return nil, g.blind
+	}
 	v := KernelView{
 		Action: "iptables.drop", Chain: "FREESWITCH", Backend: "rules", Versions: []string{"iptables v1.8.9 (nf_tables)"},
 		Jumps:  []Jump{{Family: "IPv4", Hook: "INPUT", Position: 1}},
 		Drifts: 1, Missing: 2, Notes: []string{"jump from INPUT was gone"}, Applied: g.start, Took: time.Millisecond, Batch: 1, LastError: g.stuck,
 	}
 	v.Entries = slices.SortedFunc(maps.Values(g.wall), func(a, b KernelEntry) int { return a.Target.Compare(b.Target) })
-	return []KernelView{v}
+	if g.unread != "" {
+		v.Unread, v.Errors = true, []string{g.unread}
+	}
+	return []KernelView{v}, nil
 }
 
 func (g *fakeGuard) Trackers(_ context.Context, top int) ([]Tracker, error) {

@@ -7,9 +7,11 @@ func newCollector(s *Server) *collector {
 	c.up = c.describe("freeswitch_security_up", "Whether the engine answers.", nil)
 	c.build = c.describe("freeswitch_security_build_info", "The version that runs; the value is 1.", []string{"version"})
 	c.ofSources()
+	c.ofBelief()
 	c.ofRules()
 	c.ofBans()
 	c.ofActions()
+	c.ofDeliveries()
 	c.ofKernel()
 	c.ofConfiguration()
 	return c
@@ -29,6 +31,10 @@ func (c *collector) ofSources() {
 		eachSource(func(s *SourceStatus) float64 { return float64(s.Skipped) }))
 	c.counter("freeswitch_security_lines_doubted_total", "Lines that looked like an event and were refused as evidence.", source,
 		eachSource(func(s *SourceStatus) float64 { return float64(s.Doubted) }))
+	c.counter("freeswitch_security_source_connects_total", "Times that a source was connected to.", source,
+		eachSource(func(s *SourceStatus) float64 { return float64(s.Connects) }))
+	c.counter("freeswitch_security_switch_restarts_total", "Times that the switch was seen to have been started anew.", source,
+		eachSource(func(s *SourceStatus) float64 { return float64(s.Restarts) }))
 	c.gauge("freeswitch_security_source_up", "Whether a source is being followed and can be read.", source,
 		eachSource(func(s *SourceStatus) float64 { return number01(s.Running && s.Fault == "") }))
 	c.gauge("freeswitch_security_source_lag_seconds", "How long ago the latest event had happened when it was counted.", source,
@@ -39,6 +45,21 @@ func (c *collector) ofSources() {
 		eachSource(func(s *SourceStatus) float64 { return seconds(s.LastEvent) }))
 	c.gauge("freeswitch_security_queue_depth", "Reports of sources that wait to be counted.", nil,
 		one(func(g *gathered) float64 { return float64(g.Waiting) }))
+}
+
+func (c *collector) ofBelief() {
+	c.gauge("freeswitch_security_registrations", "Registered phones whose addresses are protected.", nil,
+		one(func(g *gathered) float64 { return float64(g.Known.Registrations) }))
+	c.counter("freeswitch_security_registrations_evicted_total", "Registrations that had to give way before they were over: there are too many.", nil,
+		one(func(g *gathered) float64 { return float64(g.Known.Evicted) }))
+	c.counter("freeswitch_security_gateway_addresses_refused_total", "Addresses of gateways that were one too many to be trusted.", nil,
+		one(func(g *gathered) float64 { return float64(g.Known.Refused) }))
+	c.counter("freeswitch_security_corroborated_events_total", "Events of logs that another source vouches for, by what became of them; those that nobody could vouch for are unheard.", []string{"outcome"},
+		func(g *gathered, put put) {
+			put(float64(g.Corroborated.Confirmed), "confirmed")
+			put(float64(g.Corroborated.Forged), "forged")
+			put(float64(g.Corroborated.Unheard), "unheard")
+		})
 }
 
 func (c *collector) ofRules() {
@@ -95,31 +116,43 @@ func (c *collector) ofActions() {
 		eachAction(func(a *ActionStatus) float64 { return float64(a.Failures) }))
 }
 
+func (c *collector) ofDeliveries() {
+	action := []string{"action"}
+	c.counter("freeswitch_security_notices_delivered_total", "Notices that have reached those who are told.", action,
+		eachDelivery(func(d *Delivery) float64 { return float64(d.Delivered) }))
+	c.counter("freeswitch_security_notices_dropped_total", "Notices of which they will never hear.", action,
+		eachDelivery(func(d *Delivery) float64 { return float64(d.Dropped) }))
+	c.counter("freeswitch_security_deliveries_failed_total", "Attempts to deliver that failed; most of them are made again.", action,
+		eachDelivery(func(d *Delivery) float64 { return float64(d.Failed) }))
+	c.gauge("freeswitch_security_notices_waiting", "Notices that are not delivered yet.", action,
+		eachDelivery(func(d *Delivery) float64 { return float64(d.Waiting) }))
+	c.gauge("freeswitch_security_notices_waiting_since_timestamp_seconds", "When the oldest of them was queued; 0: there is none.", action,
+		eachDelivery(func(d *Delivery) float64 { return seconds(d.Since) }))
+}
+
 func (c *collector) ofKernel() {
-	total := func(g *gathered) float64 {
-		n := 0
-		for _, v := range g.kernel.views {
-			n += len(v.Entries)
-		}
-		return float64(n)
-	}
-	c.gauge("freeswitch_iptables_rules_total", "Bans that stand in the kernel, as rules or as entries of a set.", nil, one(total))
+	c.gauge("freeswitch_security_kernel_read_success", "Whether what stands in the kernel could be read, all of it: else its numbers are missing.", nil,
+		one(func(g *gathered) float64 { return number01(g.whole()) }))
+	c.gauge("freeswitch_iptables_rules_total", "Bans that stand in the kernel, as rules or as entries of a set.", nil,
+		ofWhole(func(t *kernelTable) float64 {
+			n := 0
+			for _, v := range t.views {
+				n += len(v.Entries)
+			}
+			return float64(n)
+		}))
 	c.gauge("freeswitch_security_kernel_entries", "Bans that stand in the kernel.", []string{"action", "chain"},
-		func(g *gathered, put put) {
-			for _, v := range g.kernel.views {
+		eachView(func(v *KernelView, put put) {
+			if !v.Unread {
 				put(float64(len(v.Entries)), v.Action, v.Chain)
 			}
-		})
+		}))
 	c.gauge("freeswitch_security_kernel_errors", "Reasons why bans are not in force, or could not be read.", []string{"action"},
-		func(g *gathered, put put) {
-			for _, v := range g.kernel.views {
-				put(float64(len(v.Errors)), v.Action)
-			}
-		})
+		eachView(func(v *KernelView, put put) { put(float64(len(v.Errors)), v.Action) }))
 	c.gauge("freeswitch_security_kernel_dropped_packets", "Packets that the bans which stand now have stopped.", nil,
-		one(func(g *gathered) float64 { return float64(g.kernel.packets) }))
+		ofWhole(func(t *kernelTable) float64 { return float64(t.packets) }))
 	c.gauge("freeswitch_security_kernel_dropped_bytes", "Bytes that the bans which stand now have stopped.", nil,
-		one(func(g *gathered) float64 { return float64(g.kernel.bytes) }))
+		ofWhole(func(t *kernelTable) float64 { return float64(t.bytes) }))
 }
 
 func (c *collector) ofConfiguration() {

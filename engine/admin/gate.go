@@ -32,6 +32,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.refused.Allow() {
 			s.Log.Warn("admin request refused", "who", r.RemoteAddr, "status", f.status, "why", f.text)
 		}
+		h.Set("Connection", "close") // who is not let in has neither our time for his body nor one of our slots
 		refuse(w, f)
 		return
 	}

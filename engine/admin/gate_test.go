@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -158,91 +159,127 @@ func TestTooOften(t *testing.T) {
 }
 
 // TestSlowloris: who sends his request drop by drop is cut off, header or body,
-// and so is who does not read the answer.
+// and so is who says no more after the answer.
 func TestSlowloris(t *testing.T) {
-	l := newLab(t, func(_ *Options, lim *limits) {
-		lim.header, lim.body, lim.batch, lim.idle = 50*time.Millisecond, 100*time.Millisecond, 150*time.Millisecond, 50*time.Millisecond
-	})
-	addr := l.start()
-	for name, sent := range map[string]string{
-		"nothing": "", "half a header": "GET /health HTTP/1.1\r\nHost: " + addr + "\r\nX-A: b",
-		"half a body":  "POST /security/blacklist HTTP/1.1\r\nHost: " + addr + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
-		"half a batch": "POST /security/blacklist/batch HTTP/1.1\r\nHost: " + addr + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n[",
-		"idle":         "GET /health HTTP/1.1\r\nHost: " + addr + "\r\n\r\n",
+	const host = "Host: 127.0.0.1\r\n"
+	lim := defaultLimits()
+	for name, c := range map[string]struct {
+		sent, answer string
+		after        time.Duration
+	}{
+		"nothing":       {"", "", lim.header},
+		"half a header": {"GET /health HTTP/1.1\r\n" + host + "X-A: b", "", lim.header},
+		"half a body":   {"POST /security/blacklist HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{", "408 Request Timeout", lim.body},
+		"half a batch":  {"POST /security/blacklist/batch HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n[", "408 Request Timeout", lim.batch},
+		"idle":          {"GET /health HTTP/1.1\r\n" + host + "\r\n", "200 OK", lim.idle},
 	} {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if _, err := io.WriteString(conn, sent); err != nil {
-			t.Fatal(err)
-		}
-		if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		if text, err := io.ReadAll(conn); err != nil { // to its end: the server has closed it
-			t.Errorf("%s: %v after %q", name, err, text)
-		} else if strings.Contains(name, "half a b") && !strings.Contains(string(text), "408 Request Timeout") {
-			t.Errorf("%s: %q", name, text)
-		}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, nil)
+				listener := newInMemory()
+				l.start(listener)
+				conn, began := listener.dial(), time.Now()
+				defer conn.Close()
+				if _, err := io.WriteString(conn, c.sent); err != nil {
+					t.Fatal(err)
+				}
+				text, err := io.ReadAll(conn) // to its end: the server has closed it
+				if took := time.Since(began); err != nil || took != c.after || !strings.Contains(string(text), c.answer) {
+					t.Errorf("%v after %s: %q", err, took, text)
+				}
+			})
+		})
+	}
+}
+
+// TestRefusedAtOnce: who is refused hears of it before the rest of his body has come,
+// which may be never, and does not keep the connection.
+func TestRefusedAtOnce(t *testing.T) {
+	const head = " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+	for name, c := range map[string]struct {
+		sent   string
+		status int
+	}{
+		"blanks without end": {"POST /security/blacklist" + head + "Authorization: Bearer " + token + "\r\nContent-Length: 1000000000\r\n\r\n" + strings.Repeat(" ", 70<<10), 413},
+		"chunks without end": {"POST /security/blacklist" + head + "Authorization: Bearer " + token + "\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" + strings.Repeat(" ", 70<<10), 413},
+		"no token":           {"POST /security/blacklist" + head + "Content-Length: 100\r\n\r\n{", 401},
+		"a foreign host":     {strings.Replace("POST /security/blacklist"+head, "127.0.0.1", "evil.example", 1) + "Content-Length: 100\r\n\r\n{", 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, withToken)
+				listener := newInMemory()
+				l.start(listener)
+				conn, began := listener.dial(), time.Now()
+				defer conn.Close()
+				go io.WriteString(conn, c.sent) // of which not all is taken
+				answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); took > 0 || answer.StatusCode != c.status || !answer.Close {
+					t.Errorf("%d after %s, closing: %t", answer.StatusCode, took, answer.Close)
+				}
+			})
+		})
 	}
 }
 
 // TestConnections: further callers wait until one has gone.
 func TestConnections(t *testing.T) {
-	l := newLab(t, func(_ *Options, lim *limits) { lim.connections = 2 })
-	addr := l.start()
-	ask := func(conn net.Conn) error {
-		if _, err := fmt.Fprintf(conn, "GET /health HTTP/1.1\r\nHost: %s\r\n\r\n", addr); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, func(_ *Options, lim *limits) { lim.connections = 2 })
+		listener := newInMemory()
+		l.start(listener)
+		ask := func(conn net.Conn) error {
+			if _, err := io.WriteString(conn, "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
+				return err
+			}
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err == nil && answer.StatusCode != http.StatusOK {
+				err = fmt.Errorf("status %d", answer.StatusCode)
+			}
 			return err
 		}
-		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err == nil && answer.StatusCode != http.StatusOK {
-			err = fmt.Errorf("status %d", answer.StatusCode)
+		var open []net.Conn
+		for range 3 {
+			conn := listener.dial()
+			defer conn.Close()
+			open = append(open, conn)
 		}
-		return err
-	}
-	var open []net.Conn
-	for range 3 {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
+		for _, conn := range open[:2] {
+			if err := ask(conn); err != nil {
+				t.Fatal(err)
+			}
 		}
-		defer conn.Close()
-		open = append(open, conn)
-	}
-	for _, conn := range open[:2] {
-		if err := ask(conn); err != nil {
-			t.Fatal(err)
+		answered := make(chan error, 1)
+		go func() { answered <- ask(open[2]) }()
+		synctest.Wait()
+		if len(answered) > 0 {
+			t.Fatalf("a third connection was answered: %v", <-answered)
 		}
-	}
-	answered := make(chan error, 1)
-	go func() { answered <- ask(open[2]) }()
-	select {
-	case err := <-answered:
-		t.Fatalf("a third connection was answered: %v", err)
-	case <-time.After(50 * time.Millisecond):
-	}
-	open[0].Close()
-	if err := <-answered; err != nil {
-		t.Error(err)
-	}
+		open[0].Close()
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestBusy: an engine that does not answer holds up those who want changes, for a
 // time, and nobody else.
 func TestBusy(t *testing.T) {
-	l := newLab(t, func(_ *Options, lim *limits) { lim.busy, lim.change = 1, 100*time.Millisecond })
-	l.server.busy <- struct{}{}
-	l.want(503, "busy", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
-	l.want(200, "", "GET", "/security/blacklist", "")
-	<-l.server.busy
-	l.guard.set(func(g *fakeGuard) { g.slow = time.Minute })
-	l.want(503, "deadline", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
-	l.server.batches <- struct{}{}
-	l.server.batches <- struct{}{}
-	l.want(503, "other batches", "POST", "/security/blacklist/batch", `[]`)
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, func(_ *Options, lim *limits) { lim.busy = 1 })
+		l.server.busy <- struct{}{}
+		l.want(503, "busy", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+		l.want(200, "", "GET", "/security/blacklist", "")
+		<-l.server.busy
+		l.guard.set(func(g *fakeGuard) { g.slow = time.Minute })
+		l.want(503, "deadline", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+		l.server.batches <- struct{}{}
+		l.server.batches <- struct{}{}
+		l.want(503, "other batches", "POST", "/security/blacklist/batch", `[]`)
+	})
 }
 
 // TestTogether: everything at the same time, for the race detector.

@@ -64,8 +64,8 @@ type Trusts interface {
 	Trust(ctx context.Context, entries []Trusted) ([]TrustOutcome, error)
 
 	// Untrust ends the run-time trust in exactly this network; false says that
-	// there was none. The author and the reason are for the history.
-	Untrust(ctx context.Context, network netip.Prefix, author, reason string) (bool, error)
+	// there was none.
+	Untrust(ctx context.Context, network netip.Prefix) (bool, error)
 
 	// Trusted lists everybody who is trusted, by run-time entries, by rule files,
 	// or built in. The slice belongs to the caller.
@@ -79,9 +79,9 @@ type Gauges interface {
 	Status(ctx context.Context) (Status, error)
 
 	// Kernel reads what really stands, for each action that holds a state in the
-	// kernel. What could not be read is among the errors of the view; nil once ctx
-	// has ended means that there was no time to look.
-	Kernel(ctx context.Context) []KernelView
+	// kernel. What could not be read of one of them is among the errors of its
+	// view; an error says that there was no time to look at any.
+	Kernel(ctx context.Context) ([]KernelView, error)
 
 	// Trackers returns the keys that are closest to firing a rule, the closest
 	// first, up to top of them.
@@ -136,9 +136,8 @@ type Status struct {
 	AutoBlock bool // false: rules decide and report, and block nobody
 	DryRun    bool // no action runs
 	Events    uint64
-	Waiting   int      // reports that wait to be counted
-	Unsaved   string   // why the state is not saved; "" where it is
-	Problems  []string // what else is wrong, in words; not what [Gauges.Kernel] tells
+	Waiting   int    // reports that wait to be counted
+	Unsaved   string // why the state is not saved; "" where it is
 
 	Reloaded    time.Time // when the rules that run were loaded
 	ReloadError string    // of the last attempt; "" where it succeeded
@@ -149,6 +148,24 @@ type Status struct {
 	Sources []SourceStatus
 	Actions []ActionStatus
 	Tallies []Tally
+
+	Known        Known
+	Corroborated Corroborated
+}
+
+// Known is whom the switch itself knows, as far as that protects anybody.
+type Known struct {
+	Registrations int    // of phones
+	Evicted       uint64 // registrations that had to give way before they were over
+	Refused       uint64 // addresses of gateways that were one too many to be trusted
+}
+
+// Corroborated is what became of the events of logs that another source vouches for.
+// Its numbers only grow.
+type Corroborated struct {
+	Confirmed uint64
+	Forged    uint64
+	Unheard   uint64 // not believed because the other source was not heard at that time
 }
 
 // A RuleStatus is what a rule has done and what it holds. But for Tracked, its
@@ -177,6 +194,8 @@ type SourceStatus struct {
 	Bytes     uint64
 	Skipped   uint64 // lines that were too long to be looked at
 	Doubted   uint64 // lines that were refused as evidence
+	Connects  uint64 // how often it was connected to; 0 where it is a file
+	Restarts  uint64 // how often the switch was seen to have been started anew
 	Behind    int64  // bytes that are there and were not read yet
 	Lag       time.Duration
 	LastEvent time.Time // zero: there was none
@@ -197,6 +216,18 @@ type ActionStatus struct {
 	Failures int           // in a row
 	Lost     uint64        // times that changes were dropped because it was too slow
 	Err      string        // the last failure; "" after a success
+	Delivery *Delivery     // nil: it tells nobody
+}
+
+// A Delivery is how an action that tells others gets on. Its counts only grow.
+type Delivery struct {
+	Delivered uint64    // notices that have reached the other side
+	Dropped   uint64    // notices of which it will never hear
+	Failed    uint64    // attempts that failed, most of which are made again
+	Waiting   int       // notices that are not delivered yet
+	Since     time.Time // when the oldest of them was queued; zero: there is none
+	Err       string    // of the last attempt; "" after a success
+	Unkept    string    // why what waits would not survive a restart; "" where it would, or was never to
 }
 
 // A Histogram is how a number was distributed. The zero value is that of no
@@ -230,6 +261,7 @@ type KernelView struct {
 	Foreign  []string      // rules in the chain that are not ours
 	Warnings []string
 	Errors   []string // why bans are not in force, or could not be read
+	Unread   bool     // not all of it could be read: what is missing above may be there
 
 	Drifts    uint64 // how often something had to be mended
 	Missing   int    // at the last of them: bans that were not in force

@@ -25,12 +25,14 @@ type kernelTable struct {
 	lengths [2][]int                     // that occur in entries, longest first: IPv4, IPv6
 
 	packets, bytes uint64 // that all of them have stopped
+	unread         bool   // not all of the kernel could be read: there may be more of everything
 }
 
 func newKernelTable(views []KernelView) *kernelTable {
 	t := &kernelTable{views: views, entries: map[netip.Prefix]KernelEntry{}}
 	var occurs [2][129]bool
 	for _, v := range views {
+		t.unread = t.unread || v.Unread
 		for _, e := range v.Entries {
 			if known, ok := t.entries[e.Target]; ok {
 				known.Packets += e.Packets

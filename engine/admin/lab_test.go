@@ -33,7 +33,7 @@ func newLab(t testing.TB, change func(*Options, *limits)) *lab {
 	t.Helper()
 	l := &lab{t: t, guard: newFakeGuard(), log: &syncBuffer{}}
 	o := Options{
-		Config: Config{Listen: DefaultListen}, Guard: l.guard, Version: "1.2.3",
+		Config: Config{Listen: "127.0.0.1:8080"}, Guard: l.guard, Version: "1.2.3",
 		Log: slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	lim := defaultLimits()

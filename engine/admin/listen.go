@@ -43,7 +43,7 @@ func (c *Config) Open(ctx context.Context) (open []net.Listener, err error) {
 func (c *Config) openSocket(ctx context.Context) (net.Listener, error) {
 	mode := c.SocketMode
 	if mode == 0 {
-		mode = DefaultSocketMode
+		mode = ownerOnly
 	}
 	if err := os.MkdirAll(filepath.Dir(c.Socket), 0o755); err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 )
@@ -95,7 +94,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	})
 	s.status.outdate()
 	s.kernel.outdate()
-	s.audit(&who, "reload", netip.Prefix{}, "", err)
+	s.audit(&who, wish{what: "reload", why: reasonOf(r)}, err)
 	shapes, mistakes := shapesOf(diagnostics)
 	if mistakes > 0 {
 		text := strconv.Itoa(mistakes) + " mistakes in the rule files: the old rules go on"

@@ -114,8 +114,8 @@ type banRequest struct {
 	TTL       ttl    `json:"ttl"`
 }
 
-// The widest networks that may be banned or trusted by hand, as prefix lengths:
-// more is a slip of the hand. fc00::/7 is every private IPv6 network.
+// The widest networks that may be banned, trusted or given a grace by hand, as prefix
+// lengths: more is a slip of the hand. fc00::/7 is every private IPv6 network.
 const (
 	widest4    = 8
 	widestBan6 = 16
@@ -124,7 +124,10 @@ const (
 
 // order is the order that a request stands for.
 func (q *banRequest) order(c *caller, now time.Time) (ban.Order, error) {
-	target, err := parseTarget(q.IP, widestBan6)
+	target, err := parseTarget(q.IP)
+	if err == nil {
+		err = tooWide(target, widestBan6)
+	}
 	if err != nil {
 		return ban.Order{Target: target}, err
 	}
@@ -139,8 +142,8 @@ func (q *banRequest) order(c *caller, now time.Time) (ban.Order, error) {
 	return o, err
 }
 
-// parseTarget reads an address or a network that is not too wide.
-func parseTarget(text string, widestIPv6 int) (netip.Prefix, error) {
+// parseTarget reads an address or a network.
+func parseTarget(text string) (netip.Prefix, error) {
 	if text == "" {
 		return netip.Prefix{}, errors.New("ip is missing: write an address or a network")
 	}
@@ -148,14 +151,19 @@ func parseTarget(text string, widestIPv6 int) (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("ip: %q is neither an address nor a network such as 203.0.113.0/24", cut(text))
 	}
+	return target, nil
+}
+
+// tooWide refuses a network that nobody can mean.
+func tooWide(target netip.Prefix, widestIPv6 int) error {
 	widest := widest4
 	if target.Addr().Is6() {
 		widest = widestIPv6
 	}
 	if target.Bits() < widest {
-		return target, fmt.Errorf("ip: %s is too wide: /%d at the most", target, widest)
+		return fmt.Errorf("ip: %s is too wide: /%d at the most", target, widest)
 	}
-	return target, nil
+	return nil
 }
 
 // cut bounds a text that is wrong, for the words that say so.
@@ -167,14 +175,18 @@ func cut(text string) string {
 	return text
 }
 
-// targetOf reads the address or network in a request's path.
+// targetOf reads the address or network in a request's path. It may be as wide as
+// what rules and feeds ban.
 func targetOf(r *http.Request) (netip.Prefix, error) {
-	target, err := parseTarget(r.PathValue("ip"), 0)
+	target, err := parseTarget(r.PathValue("ip"))
 	if err != nil {
 		return target, &fault{http.StatusBadRequest, err.Error()}
 	}
 	return target, nil
 }
+
+// reasonOf reads the words that somebody gives for a change that has no body.
+func reasonOf(r *http.Request) string { return clean(r.URL.Query().Get("reason")) }
 
 // decode reads a request's body, which must be one JSON value, into v.
 func decode(r *http.Request, v any) error {

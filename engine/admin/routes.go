@@ -13,12 +13,17 @@ func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	requests := newRequestCounter()
 	sized := func(pattern string, most int64, h func(http.ResponseWriter, *http.Request) error) {
-		mux.HandleFunc(pattern, requests.counted(pattern, func(w http.ResponseWriter, r *http.Request) {
-			r.Body = http.MaxBytesReader(w, r.Body, most)
+		counted := requests.counted(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := h(w, r); err != nil {
 				refuse(w, asFault(err))
 			}
-		}))
+		})
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			// Here, where w is the standard library's own: else it does not learn that
+			// the rest of a body is not wanted, and waits for it before it answers.
+			r.Body = http.MaxBytesReader(w, r.Body, most)
+			counted(w, r)
+		})
 	}
 	handle := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
 		sized(pattern, s.limits.bodyBytes, h)

@@ -112,9 +112,9 @@ func newServer(o Options, l limits) (*Server, error) {
 	s.kernel.fetch = func() (*kernelTable, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), l.look)
 		defer cancel()
-		views := o.Guard.Kernel(ctx)
-		if views == nil && ctx.Err() != nil { // else it would look as if nothing was blocked
-			return nil, fmt.Errorf("not read within %s", l.look)
+		views, err := o.Guard.Kernel(ctx)
+		if err != nil { // without it, it would look as if nothing was blocked
+			return nil, err
 		}
 		return newKernelTable(views), nil
 	}

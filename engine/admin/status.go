@@ -22,7 +22,7 @@ func (s *Server) snapshot(ctx context.Context) (Status, error) {
 
 // problems says in words what is wrong with the engine and in the kernel.
 func (s *Server) problems(ctx context.Context, st *Status) list[string] {
-	all := slices.Clone(st.Problems)
+	var all list[string]
 	if st.Unsaved != "" {
 		all = append(all, "state not saved: "+st.Unsaved)
 	}
@@ -118,14 +118,36 @@ type stateShape struct {
 }
 
 type actionShape struct {
-	Name      string     `json:"name"`
-	Synced    bool       `json:"synced"`
-	Waiting   int        `json:"waiting"`
-	LastApply applyShape `json:"lastApply"`
-	Drifts    uint64     `json:"drifts"`
-	Failures  int        `json:"failures"`
-	Lost      uint64     `json:"lost"`
-	Error     string     `json:"error"`
+	Name      string         `json:"name"`
+	Synced    bool           `json:"synced"`
+	Waiting   int            `json:"waiting"`
+	LastApply applyShape     `json:"lastApply"`
+	Drifts    uint64         `json:"drifts"`
+	Failures  int            `json:"failures"`
+	Lost      uint64         `json:"lost"`
+	Error     string         `json:"error"`
+	Delivery  *deliveryShape `json:"delivery"`
+}
+
+type deliveryShape struct {
+	Delivered    uint64 `json:"delivered"`
+	Dropped      uint64 `json:"dropped"`
+	Failed       uint64 `json:"failed"`
+	Waiting      int    `json:"waiting"`
+	WaitingSince moment `json:"waitingSince"`
+	Error        string `json:"error"`
+	Unkept       string `json:"unkept"`
+}
+
+func shapeOfAction(a *ActionStatus) actionShape {
+	shape := actionShape{
+		Name: a.Name, Synced: a.Synced, Waiting: a.Waiting, LastApply: applyShape{moment(a.Applied), a.Took.Seconds(), a.Batch},
+		Drifts: a.Drifts, Failures: a.Failures, Lost: a.Lost, Error: a.Err,
+	}
+	if d := a.Delivery; d != nil {
+		shape.Delivery = &deliveryShape{d.Delivered, d.Dropped, d.Failed, d.Waiting, moment(d.Since), d.Err, d.Unkept}
+	}
+	return shape
 }
 
 // showStatus answers GET /security/status.
@@ -142,10 +164,8 @@ func (s *Server) showStatus(w http.ResponseWriter, r *http.Request) error {
 		Reload: reloadShape{moment(st.Reloaded), st.ReloadError}, State: stateShape{st.Unsaved}, Problems: s.problems(r.Context(), &st),
 	}
 	shape.Status = inAWord(shape.Problems)
-	for _, a := range st.Actions {
-		shape.Actions = append(shape.Actions, actionShape{
-			a.Name, a.Synced, a.Waiting, applyShape{moment(a.Applied), a.Took.Seconds(), a.Batch}, a.Drifts, a.Failures, a.Lost, a.Err,
-		})
+	for i := range st.Actions {
+		shape.Actions = append(shape.Actions, shapeOfAction(&st.Actions[i]))
 	}
 	answer(w, http.StatusOK, shape)
 	return nil
@@ -164,10 +184,24 @@ type statsShape struct {
 	BytesRead      uint64           `json:"bytesRead"`
 	Blacklist      int              `json:"activeBlacklistEntries"`
 	Whitelist      int              `json:"activeWhitelistEntries"`
-	PacketsDropped uint64           `json:"packetsDropped"`
-	BytesDropped   uint64           `json:"bytesDropped"`
+	PacketsDropped *uint64          `json:"packetsDropped"`
+	BytesDropped   *uint64          `json:"bytesDropped"`
 	LastBanAt      moment           `json:"lastBanAt"`
 	Tallies        list[tallyShape] `json:"tallies"`
+	Known          knownShape       `json:"known"`
+	Corroborated   believedShape    `json:"corroborated"`
+}
+
+type knownShape struct {
+	Registrations int    `json:"registrations"`
+	Evicted       uint64 `json:"evicted"`
+	Refused       uint64 `json:"gatewaysRefused"`
+}
+
+type believedShape struct {
+	Confirmed uint64 `json:"confirmed"`
+	Forged    uint64 `json:"forged"`
+	Unheard   uint64 `json:"unheard"`
 }
 
 type tallyShape struct {
@@ -186,13 +220,12 @@ func (s *Server) showStats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	standing, err := s.standing(r.Context(), recently)
-	if err != nil {
-		return err
-	}
 	shape := statsShape{
 		Events: st.Events, Blacklist: st.Bans, Whitelist: st.Trusted,
-		PacketsDropped: standing.packets, BytesDropped: standing.bytes,
+		Known: knownShape(st.Known), Corroborated: believedShape(st.Corroborated),
+	}
+	if standing, err := s.standing(r.Context(), recently); err == nil && !standing.unread {
+		shape.PacketsDropped, shape.BytesDropped = &standing.packets, &standing.bytes
 	}
 	for _, rule := range st.Rules {
 		shape.Matches += rule.Matches
@@ -271,6 +304,8 @@ type sourceShape struct {
 	Bytes       uint64  `json:"bytes"`
 	Skipped     uint64  `json:"skipped"`
 	Doubted     uint64  `json:"doubted"`
+	Connects    uint64  `json:"connects"`
+	Restarts    uint64  `json:"restarts"`
 	BehindBytes int64   `json:"behindBytes"`
 	LagSeconds  float64 `json:"lagSeconds"`
 	LastEventAt moment  `json:"lastEventAt"`
@@ -286,7 +321,7 @@ func (s *Server) showSources(w http.ResponseWriter, r *http.Request) error {
 	var sources list[sourceShape]
 	for _, f := range st.Sources {
 		sources = append(sources, sourceShape{
-			f.Name, f.Running, f.Events, f.Lost, f.Lines, f.Bytes, f.Skipped, f.Doubted,
+			f.Name, f.Running, f.Events, f.Lost, f.Lines, f.Bytes, f.Skipped, f.Doubted, f.Connects, f.Restarts,
 			f.Behind, f.Lag.Seconds(), moment(f.LastEvent), f.Fault,
 		})
 	}

@@ -27,7 +27,10 @@ type trustRequest struct {
 
 // entry is the entry that a request stands for.
 func (q *trustRequest) entry(c *caller, now time.Time) (Trusted, error) {
-	network, err := parseTarget(q.IP, widest6)
+	network, err := parseTarget(q.IP)
+	if err == nil {
+		err = tooWide(network, widest6)
+	}
 	t := Trusted{
 		Trusted: ban.Trusted{Network: network, Name: c.author(), Comment: clean(q.Comment)},
 		RunTime: true, Author: c.author(), Since: now,
@@ -133,7 +136,7 @@ func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = outcomes[0].refused(&t)
 	}
-	s.audit(&who, "trust", t.Network, t.Comment, err)
+	s.audit(&who, trusting(&t), err)
 	if err != nil {
 		return err
 	}
@@ -154,16 +157,16 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	who := s.callerOf(r)
-	reason := clean(r.URL.Query().Get("reason"))
+	reason := reasonOf(r)
 	d := done{Status: success, IP: ban.FormatTarget(target), Applied: true}
 	d.Message = d.IP + " was not in whitelist"
 	entry, runTime := s.covering(target, true)
 	if runTime {
 		err := s.change(r.Context(), func(ctx context.Context) error {
-			_, err := s.Guard.Untrust(ctx, entry.Network, who.author(), reason)
+			_, err := s.Guard.Untrust(ctx, entry.Network)
 			return err
 		})
-		s.audit(&who, "untrust", entry.Network, reason, err)
+		s.audit(&who, wish{what: "untrust", target: entry.Network, why: reason}, err)
 		if err != nil {
 			return err
 		}
@@ -174,7 +177,7 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 		if !runTime {
 			err := faultf(http.StatusConflict, "%s is trusted by %s, and that cannot be changed here",
 				ban.FormatTarget(target), other.String())
-			s.audit(&who, "untrust", target, reason, err)
+			s.audit(&who, wish{what: "untrust", target: target, why: reason}, err)
 			return err
 		}
 		d.Message += fmt.Sprintf("; %s is still trusted by %s", ban.FormatTarget(target), other.String())

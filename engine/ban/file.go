@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net/netip"
-	"os"
-	"runtime/debug"
 	"time"
+
+	"freeswitch-security/engine/dbfile"
 
 	"github.com/vmihailenco/msgpack/v5"
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // A File is a [Store] in one file of the disk. What Save returned without an
@@ -24,10 +23,7 @@ import (
 // they are saved; the value is MessagePack behind a checksum, half as long as
 // JSON would be, and length is what a flood of bans costs the disk. The other one
 // keeps how far each source was read, in words that only the source understands.
-type File struct {
-	db     *bbolt.DB
-	broken error // not nil: it was found damaged, and must not be touched again
-}
+type File struct{ db *dbfile.File }
 
 // The number is that of the format.
 var (
@@ -38,27 +34,12 @@ var (
 // lockPatience is how long another process may take to let go of the file.
 const lockPatience = time.Second
 
-// ErrDamaged says that a state file exists and cannot be read. It may be moved
-// away: only what it says is lost.
-var ErrDamaged = errors.New("the state file is damaged")
-
-// ErrInUse says that another process has the state file open.
-var ErrInUse = errors.New("another freeswitch-security is using it")
-
 // OpenFile opens the file at path, and makes it if it is missing. The directory
-// must exist.
-func OpenFile(path string) (f *File, err error) {
-	// A file that is given up stays open and locked: it is of no use but to be
-	// moved aside.
-	defer guard(path)(&err)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s: %w", path, ErrInUse)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%s: %w: %v", path, ErrDamaged, err)
-	case err != nil:
-		return nil, err // names the path
+// must exist. Errors are those of [dbfile.Open].
+func OpenFile(path string) (*File, error) {
+	db, err := dbfile.Open(path, lockPatience)
+	if err != nil {
+		return nil, err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{recordsBucket, positionsBucket} {
@@ -69,35 +50,17 @@ func OpenFile(path string) (f *File, err error) {
 		return nil
 	})
 	if err != nil {
-		db.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		_ = db.Close() // it is given up
+		return nil, err
 	}
-	return &File{db: db}, nil
+	return &File{db}, nil
 }
 
-// Close lets go of the file. One that was found damaged is only let go of when the
-// process ends: bbolt still holds the locks that Close waits for.
-func (f *File) Close() error {
-	if f.broken != nil {
-		return f.broken
-	}
-	return f.db.Close()
-}
-
-// mark remembers that the file is damaged.
-func (f *File) mark(err *error) {
-	if errors.Is(*err, ErrDamaged) {
-		f.broken = *err
-	}
-}
+// Close lets go of the file.
+func (f *File) Close() error { return f.db.Close() }
 
 // Save writes the records in one transaction.
-func (f *File) Save(records []Record) (err error) {
-	if f.broken != nil {
-		return f.broken
-	}
-	defer f.mark(&err)
-	defer guard(f.db.Path())(&err)
+func (f *File) Save(records []Record) error {
 	return f.db.Update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(recordsBucket)
 		bucket.FillPercent = fill
@@ -127,14 +90,9 @@ func (f *File) Save(records []Record) (err error) {
 
 // Load hands over every record. A single one that cannot be read is told in the
 // error; the others are handed over all the same.
-func (f *File) Load(each func(Record)) (err error) {
-	if f.broken != nil {
-		return f.broken
-	}
-	defer f.mark(&err)
-	defer guard(f.db.Path())(&err)
+func (f *File) Load(each func(Record)) error {
 	var bad []error
-	err = f.db.View(func(tx *bbolt.Tx) error {
+	err := f.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(recordsBucket).ForEach(func(key, value []byte) error {
 			var s stored
 			value, err := unsealed(value)
@@ -173,12 +131,7 @@ func unsealed(value []byte) ([]byte, error) {
 }
 
 // SavePositions makes durable how far sources were read.
-func (f *File) SavePositions(positions map[string][]byte) (err error) {
-	if f.broken != nil {
-		return f.broken
-	}
-	defer f.mark(&err)
-	defer guard(f.db.Path())(&err)
+func (f *File) SavePositions(positions map[string][]byte) error {
 	return f.db.Update(func(tx *bbolt.Tx) error {
 		for source, position := range positions {
 			if err := tx.Bucket(positionsBucket).Put([]byte(source), position); err != nil {
@@ -190,40 +143,15 @@ func (f *File) SavePositions(positions map[string][]byte) (err error) {
 }
 
 // LoadPositions returns how far sources were read, by their references.
-func (f *File) LoadPositions() (positions map[string][]byte, err error) {
-	if f.broken != nil {
-		return nil, f.broken
-	}
-	defer f.mark(&err)
-	defer guard(f.db.Path())(&err)
-	positions = map[string][]byte{}
-	err = f.db.View(func(tx *bbolt.Tx) error {
+func (f *File) LoadPositions() (map[string][]byte, error) {
+	positions := map[string][]byte{}
+	err := f.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(positionsBucket).ForEach(func(source, position []byte) error {
 			positions[string(source)] = bytes.Clone(position)
 			return nil
 		})
 	})
 	return positions, err
-}
-
-// guard makes an error of what bbolt does with a damaged file: it panics where a
-// page is not what another says it is, and reads beyond the end of its mapping
-// where a page's number is wrong, which without the guard ends the process.
-func guard(path string) (done func(*error)) {
-	before := debug.SetPanicOnFault(true)
-	return func(err *error) {
-		debug.SetPanicOnFault(before)
-		if p := recover(); p != nil {
-			*err = fmt.Errorf("%s: %w: %v", path, ErrDamaged, p)
-		}
-	}
-}
-
-// MoveAside renames a damaged file, so that a new one can be made in its place
-// and the old one be looked at, and returns its new name.
-func MoveAside(path string, now time.Time) (string, error) {
-	aside := path + ".damaged-" + now.UTC().Format("20060102T150405Z")
-	return aside, os.Rename(path, aside)
 }
 
 func recordKey(target netip.Prefix) []byte {

@@ -119,31 +119,6 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 	}
 }
 
-func TestStateFileTellsWhatIsWrong(t *testing.T) {
-	dir := t.TempDir()
-	good := filepath.Join(dir, "good.db")
-	open(t, good)
-	if _, err := OpenFile(good); err == nil || !strings.Contains(err.Error(), "another freeswitch-security is using it") {
-		t.Errorf("a file in use: %v", err)
-	}
-
-	noise := filepath.Join(dir, "noise.db")
-	if err := os.WriteFile(noise, []byte(strings.Repeat("not a database ", 4096)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenFile(noise); !errors.Is(err, ErrDamaged) {
-		t.Errorf("a file of noise: %v", err)
-	}
-	aside, err := MoveAside(noise, t0)
-	if err != nil || !strings.HasSuffix(aside, ".damaged-20260504T100000Z") {
-		t.Errorf("moved aside to %q, %v", aside, err)
-	}
-
-	if _, err := OpenFile(filepath.Join(dir, "missing", "state.db")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a directory that is missing: %v", err)
-	}
-}
-
 // TestDamageIsAnErrorNotAPanic flips bytes all over a state file.
 func TestDamageIsAnErrorNotAPanic(t *testing.T) {
 	dir := t.TempDir()

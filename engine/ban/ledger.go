@@ -358,24 +358,6 @@ func (l *Ledger) Bans() []Ban {
 	return all
 }
 
-// After returns up to limit bans in force that stand behind target in the order of
-// Bans; an invalid target stands before all of them.
-func (l *Ledger) After(target netip.Prefix, limit int) []Ban {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var page []Ban
-	for p, b := range l.bans.AllSorted() {
-		if target.IsValid() && p.Compare(target) <= 0 {
-			continue
-		}
-		if len(page) == limit {
-			break
-		}
-		page = append(page, *b)
-	}
-	return page
-}
-
 // Seq is the number of the latest change.
 func (l *Ledger) Seq() uint64 {
 	l.mu.Lock()

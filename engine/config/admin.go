@@ -96,6 +96,9 @@ func (l *loader) checkAdmin(block *hcl.Block, attrs hcl.Attributes) {
 	if a.ClientCA != "" && a.TLSCert == "" {
 		l.errorAt(at("client_ca"), "Incomplete TLS", "Callers can only show a certificate over TLS: set tls_cert and tls_key as well.")
 	}
+	if attr := attrs["token"]; attr != nil && isWritten(attr.Expr) {
+		l.errorAt(at("token"), "Token in a rule file", "Rule files are read by many and copied about. Put the token into the environment or a file of its own: token = env(\"ADMIN_TOKEN\"), or token = file(\"admin.token\").")
+	}
 	if strings.ContainsFunc(a.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		l.errorAt(at("token"), "Invalid token", "Only printable ASCII without blanks can be sent in a header. Make one with: openssl rand -hex 32.")
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -80,10 +82,28 @@ func location(rng hcl.Range, file *hcl.File, paint func(string) string) string {
 	gutter := strings.Repeat(" ", len(number))
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %s:%d:%d%s\n", rng.Filename, rng.Start.Line, rng.Start.Column, within(file, start))
-	fmt.Fprintf(&b, "  %s | %s\n", number, bytes.TrimRight(src[from:to], "\r"))
+	fmt.Fprintf(&b, "  %s | %s\n", number, masked(bytes.TrimRight(src[from:to], "\r")))
 	carets := strings.Repeat("^", max(1, utf8.RuneCount(src[start:end])))
 	fmt.Fprintf(&b, "  %s | %s%s\n", gutter, blank(src[from:start]), paint(carets))
 	return b.String()
+}
+
+// secret is an attribute whose name says that it is one, and the text it is set to.
+var secret = regexp.MustCompile(`(?i)\b(?:[\w-]*(?:password|token|secret|authorization)|(?:api_)?key)"?\s*[=:]\s*"((?:[^"\\]|\\.)*)`)
+
+// masked has asterisks in the place of secrets that stand in a line: what is printed
+// may go to a log that more people read than the rule files.
+func masked(line []byte) []byte {
+	out := bytes.Clone(line)
+	for _, at := range secret.FindAllSubmatchIndex(line, -1) {
+		text := line[at[2]:at[3]]
+		if bytes.Contains(text, []byte("${")) {
+			continue // it is made of what stands elsewhere
+		}
+		stars := bytes.Repeat([]byte{'*'}, utf8.RuneCount(text))
+		out = slices.Concat(out[:len(out)-len(line)+at[2]], stars, line[at[3]:])
+	}
+	return out
 }
 
 // within says in which block a place is: `, in rule "guessing"`.

@@ -288,7 +288,8 @@ func (d *Desk) contradict(ev *event.Event, now time.Time, pass func(*event.Event
 		since = hearing.Records
 	}
 	forgotten := now.Sub(ev.Time) > memory
-	if since.IsZero() || forgotten || ev.Time.Before(since.Add(-patience)) || h.ended && ev.Time.After(h.last.Add(patience)) {
+	// A report that came before the stream was heard, or after its end, was missed.
+	if since.IsZero() || forgotten || ev.Time.Before(since.Add(patience)) || h.ended && ev.Time.After(h.last.Add(-patience)) {
 		d.stats.Unheard++
 		return
 	}

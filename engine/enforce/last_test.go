@@ -36,3 +36,15 @@ func TestATellerHearsWhatWasDecidedLast(t *testing.T) {
 		}
 	})
 }
+
+// An operator who adds a webhook must not be told from then on that bans are not in
+// force.
+func TestATellerHasNothingToAgreeWith(t *testing.T) {
+	l := ban.NewLedger(ban.NewTrust(nil))
+	if r := New("webhook.x", &teller{}, l, everything, quiet); !r.Status().Synced {
+		t.Error("an action that holds no state does not agree with the ledger")
+	}
+	if r := New("wall.drop", &wall{}, l, everything, quiet); r.Status().Synced {
+		t.Error("a level agrees with the ledger before it was asked")
+	}
+}

@@ -51,7 +51,7 @@ type Runner struct {
 // A Status says how an action is doing.
 type Status struct {
 	Name     string
-	Synced   bool      // it has agreed with the ledger at least once
+	Synced   bool      // it has agreed with the ledger at least once; what holds no state always does
 	Applied  time.Time // when it last carried out a batch
 	Took     time.Duration
 	Batch    int       // the size of that batch
@@ -73,7 +73,7 @@ func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log
 	r := &Runner{
 		name: name, action: action, level: level, cursor: ledger.Cursor(isLevel),
 		log: log.With("action", name), rewant: make(chan struct{}, 1),
-		tried: make(chan struct{}), status: Status{Name: name}, news: make(chan struct{}),
+		tried: make(chan struct{}), status: Status{Name: name, Synced: !isLevel}, news: make(chan struct{}),
 	}
 	r.stale = isLevel
 	r.wants.Store(&wants)

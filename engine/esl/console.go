@@ -2,7 +2,6 @@ package esl
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -51,7 +50,7 @@ type Console struct {
 }
 
 // API has the switch carry out `api command args…` and returns the answer, at most
-// 16 MB, without the line break at its end. Every argument is checked: one that
+// 64 MB, without the line break at its end. Every argument is checked: one that
 // holds a line break, a control character or, but for the last, a blank is refused
 // before anything is sent. An answer that begins with "-ERR" or "-USAGE" is an
 // error of type *Refusal. It waits until ctx ends, and 10 s where ctx has no deadline.
@@ -152,23 +151,3 @@ func commandLine(command string, args []string) (string, error) {
 }
 
 func shorten(text string) string { return text[:min(len(text), 100)] }
-
-// Quote returns text as one argument that holds no blank, for commands that split
-// their arguments with FreeSWITCH's switch_separate_string: there ' opens and
-// closes a quotation, \' and \s stand for ' and a blank, and ^^ at the beginning
-// changes the separator. What a backslash before anything else becomes differs
-// from one version to another, so a text with a backslash cannot be quoted, nor
-// can one with a control character.
-func Quote(text string) (string, error) {
-	switch {
-	case strings.Contains(text, `\`):
-		return "", errors.New("a backslash cannot be quoted")
-	case strings.ContainsFunc(text, unicode.IsControl):
-		return "", errors.New("a control character cannot be quoted")
-	case strings.HasPrefix(text, "^^"):
-		return "", errors.New("^^ at the beginning cannot be quoted")
-	case text == "":
-		return "''", nil
-	}
-	return strings.NewReplacer(`'`, `\'`, " ", `\s`).Replace(text), nil
-}

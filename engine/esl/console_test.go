@@ -68,6 +68,20 @@ func TestConsole(t *testing.T) {
 	}
 }
 
+// TestLongAnswer: a list of all registrations may be longer than an event can be.
+func TestLongAnswer(t *testing.T) {
+	for _, test := range []struct {
+		length int
+		want   error
+	}{{maxBody + 1, nil}, {maxAnswer + 1, ErrProtocol}} {
+		sw := esltest.Start(t, esltest.Options{Password: password, API: func(string) string { return strings.Repeat("x", test.length) }})
+		c := console(t, Switch{Address: sw.Addr(), Password: password, limits: patient})
+		if answer, err := c.API(t.Context(), "show", "registrations"); !errors.Is(err, test.want) || err == nil && len(answer) != test.length {
+			t.Errorf("%d bytes: %d came, %v", test.length, len(answer), err)
+		}
+	}
+}
+
 // TestArguments sends nothing that would be read as more than one command.
 func TestArguments(t *testing.T) {
 	sw := esltest.Start(t, esltest.Options{Password: password})
@@ -92,24 +106,25 @@ func TestArguments(t *testing.T) {
 }
 
 func TestConsoleEnds(t *testing.T) {
-	soon := limits{step: 100 * time.Millisecond, silence: time.Second}
+	soon := limits{step: 500 * time.Millisecond, silence: patience}
 	for _, test := range []struct {
 		name    string
 		options esltest.Options
+		limits  limits
 		kind    error
 	}{
-		{"access list", esltest.Options{RefuseACL: true}, ErrACLRefused},
-		{"password", esltest.Options{Password: "another"}, ErrAuthRefused},
-		{"mute", esltest.Options{Password: password, Mute: esltest.Connect}, ErrSilent},
-		{"mute to the password", esltest.Options{Password: password, Mute: esltest.Auth}, ErrSilent},
+		{"access list", esltest.Options{RefuseACL: true}, patient, ErrACLRefused},
+		{"password", esltest.Options{Password: "another"}, patient, ErrAuthRefused},
+		{"mute", esltest.Options{Password: password, Mute: esltest.Connect}, soon, ErrSilent},
+		{"mute to the password", esltest.Options{Password: password, Mute: esltest.Auth}, soon, ErrSilent},
 	} {
 		sw := esltest.Start(t, test.options)
-		c, err := Switch{Address: sw.Addr(), Password: password, limits: soon}.Console(t.Context())
+		c, err := Switch{Address: sw.Addr(), Password: password, limits: test.limits}.Console(t.Context())
 		if c != nil || !errors.Is(err, test.kind) || strings.Contains(err.Error(), password) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 		sw.Close()
-		if _, err := (Switch{Address: sw.Addr(), limits: soon}).Console(t.Context()); !errors.Is(err, ErrUnreachable) {
+		if _, err := (Switch{Address: sw.Addr(), limits: patient}).Console(t.Context()); !errors.Is(err, ErrUnreachable) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
@@ -129,7 +144,7 @@ func TestConsoleBreaks(t *testing.T) {
 		{"kill", (*esltest.Switch).Drop, ErrClosed},
 		{"shutdown", (*esltest.Switch).Shutdown, ErrClosed},
 		{"garbage", func(sw *esltest.Switch) { sw.Raw("garbage\n") }, ErrProtocol},
-		{"too long", func(sw *esltest.Switch) { sw.Raw("Content-Type: api/response\nContent-Length: 16777217\n\n") }, ErrProtocol},
+		{"too long", func(sw *esltest.Switch) { sw.Raw("Content-Type: api/response\nContent-Length: 67108865\n\n") }, ErrProtocol},
 	} {
 		failing := make(chan *esltest.Switch, 1)
 		sw := esltest.Start(t, esltest.Options{Password: password, API: func(string) string {
@@ -137,7 +152,10 @@ func TestConsoleBreaks(t *testing.T) {
 			return "late\n"
 		}})
 		failing <- sw
-		c := console(t, Switch{Address: sw.Addr(), Password: password, limits: limits{step: 300 * time.Millisecond, silence: time.Second}})
+		c := console(t, Switch{Address: sw.Addr(), Password: password, limits: patient})
+		if test.kind == ErrSilent {
+			c.link.limits.step = 300 * time.Millisecond // from here on
+		}
 		if answer, err := c.API(t.Context(), "version"); answer != "" || !errors.Is(err, test.kind) {
 			t.Errorf("%s: %q, %v", test.name, answer, err)
 		}
@@ -149,90 +167,39 @@ func TestConsoleBreaks(t *testing.T) {
 }
 
 func TestConsoleContext(t *testing.T) {
-	release := make(chan struct{})
-	sw := esltest.Start(t, esltest.Options{Password: password, API: func(string) string { <-release; return "late\n" }})
+	asked, release := make(chan struct{}, 10), make(chan struct{})
+	sw := esltest.Start(t, esltest.Options{Password: password, API: func(string) string {
+		asked <- struct{}{}
+		<-release
+		return "late\n"
+	}})
 	s := Switch{Address: sw.Addr(), Password: password, limits: patient}
 	c := console(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := c.API(ctx, "version"); !errors.Is(err, context.DeadlineExceeded) {
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	if _, err := c.API(ctx, "version"); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	brief, done := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer done()
+	if _, err := console(t, s).API(brief, "version"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 	close(release)
-	if _, err := c.API(t.Context(), "version"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.API(t.Context(), "version"); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	c = console(t, s)
-	if _, err := c.API(ctx, "version"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.API(ctx, "version"); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	if answer, err := c.API(t.Context(), "version"); answer != "late" {
 		t.Error("a command that was not sent ended it:", err)
 	}
-	if _, err := s.Console(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Console(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-}
-
-// separate splits as FreeSWITCH's switch_separate_string does at blanks, in its
-// oldest and its newest form.
-func separate(line string, newest bool) []string {
-	var words []string
-	for i, quoted := 0, false; i < len(line); {
-		for i < len(line) && line[i] == ' ' {
-			i++
-		}
-		start := i
-		for ; i < len(line) && (quoted || line[i] != ' '); i++ {
-			switch line[i] {
-			case '\\':
-				i++
-			case '\'':
-				quoted = !quoted
-			}
-		}
-		i = min(i, len(line))
-		words = append(words, unquote(line[start:i], newest))
-	}
-	return words
-}
-
-func unquote(word string, newest bool) string {
-	var out strings.Builder
-	for i := 0; i < len(word); i++ {
-		c := word[i]
-		if c == '\\' && i+1 < len(word) {
-			special := map[byte]byte{'\'': '\'', '"': '"', 'n': '\n', 'r': '\r', 't': '\t', 's': ' '}
-			if newest {
-				special['\\'] = '\\'
-			}
-			if plain, ok := special[word[i+1]]; ok {
-				out.WriteByte(plain)
-				i++
-				continue
-			}
-		}
-		if c != '\'' {
-			out.WriteByte(c)
-		}
-	}
-	return out.String()
-}
-
-func FuzzQuote(f *testing.F) {
-	for _, text := range []string{"", " ", "'", "a b", `a\`, "o'neill", `"x"`, "^^:", "${x}", "  a  ", "a'b'c d"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		quoted, err := Quote(text)
-		if err != nil {
-			return
-		}
-		for _, newest := range []bool{false, true} {
-			got := separate("first "+quoted+" last", newest)
-			if len(got) != 3 || got[1] != text {
-				t.Errorf("%q is quoted as %s, and read as %q", text, quoted, got)
-			}
-		}
-	})
 }

@@ -12,10 +12,12 @@ import (
 	"unicode"
 )
 
-// What a frame may be at most, in bytes. A full channel event has 3 to 10 kB.
+// What a frame may be at most, in bytes. A full channel event has 3 to 10 kB, and an
+// answer that lists 100,000 registrations some 40 MB.
 const (
-	maxHead = 64 << 10 // its header lines
-	maxBody = 16 << 20 // its body
+	maxHead   = 64 << 10 // its header lines
+	maxBody   = 16 << 20 // its body
+	maxAnswer = 64 << 20 // that of an answer to a command
 )
 
 // A kind is what a frame's Content-Type says.
@@ -110,7 +112,7 @@ func (r *frames) next() (frame, error) {
 	if text := f.field("Content-Length"); text != nil {
 		var err error
 		length, err = strconv.Atoi(string(text))
-		if err != nil || length < 0 || length > maxBody {
+		if err != nil || length < 0 || length > maxBody && !(f.kind == kindAnswer && length <= maxAnswer) {
 			return frame{}, fmt.Errorf("%w: a frame with Content-Length %s", ErrProtocol, r.quote(text))
 		}
 	}

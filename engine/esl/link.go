@@ -125,7 +125,7 @@ func (l *link) missed() string {
 	case proving:
 		return "it does not answer to the password"
 	}
-	return "neither an answer nor a heartbeat came in time"
+	return "neither an answer nor a heartbeat came in time (event-heartbeat-interval in switch.conf.xml is to be 45 at most)"
 }
 
 // allowed returns the limits that apply.

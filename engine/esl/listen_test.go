@@ -24,7 +24,10 @@ import (
 
 const password = "s3cr3t-and-long"
 
-var patient = limits{step: 10 * time.Second, silence: 10 * time.Second}
+// patience is how long a test waits for what must happen.
+const patience = time.Minute
+
+var patient = limits{step: patience, silence: patience}
 
 // everything is subscribed to where a recording is played.
 var everything = Subscription{Events: []string{"ALL"}, LogLevel: 7}
@@ -33,7 +36,7 @@ var everything = Subscription{Events: []string{"ALL"}, LogLevel: 7}
 func settled(t testing.TB) {
 	t.Helper()
 	var stacks bytes.Buffer
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		stacks.Reset()
 		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 2)
 		if !bytes.Contains(stacks.Bytes(), []byte("0x19/goesl")) {
@@ -74,7 +77,7 @@ func (l *listening) next(t testing.TB) Message {
 		return m
 	case err := <-l.end:
 		t.Fatal(err)
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no message came")
 	}
 	return Message{}
@@ -85,8 +88,13 @@ func (l *listening) isUp(t testing.TB) {
 	select {
 	case <-l.up:
 	case err := <-l.end:
-		t.Fatal(err)
-	case <-time.After(5 * time.Second):
+		select {
+		case <-l.up: // it was, and has ended since
+			l.end <- err
+		default:
+			t.Fatal(err)
+		}
+	case <-time.After(patience):
 		t.Fatal("it did not come up")
 	}
 }
@@ -173,7 +181,9 @@ func TestUnreadableLive(t *testing.T) {
 
 // TestEnds has the connection fail in every way, and looks at the error.
 func TestEnds(t *testing.T) {
-	soon := limits{step: 100 * time.Millisecond, silence: 200 * time.Millisecond}
+	soon := limits{step: 100 * time.Millisecond, silence: patience}   // no step is made
+	later := limits{step: 2 * time.Second, silence: patience}         // those before it must be made in that time
+	asleep := limits{step: patience, silence: 200 * time.Millisecond} // all are made
 	for _, test := range []struct {
 		name    string
 		options esltest.Options
@@ -185,9 +195,9 @@ func TestEnds(t *testing.T) {
 		{name: "access list", options: esltest.Options{RefuseACL: true}, kind: ErrACLRefused, text: "apply-inbound-acl"},
 		{name: "password", options: esltest.Options{Password: "another"}, kind: ErrAuthRefused, text: "event_socket.conf.xml"},
 		{name: "mute", options: esltest.Options{Mute: esltest.Connect}, limits: soon, kind: ErrSilent, text: "does not ask"},
-		{name: "mute to the password", options: esltest.Options{Mute: esltest.Auth}, limits: soon, kind: ErrSilent, text: "does not answer"},
-		{name: "mute to commands", options: esltest.Options{Mute: esltest.Ready}, limits: soon, kind: ErrSilent, text: "heartbeat"},
-		{name: "half open", limits: soon, then: (*esltest.Switch).Freeze, kind: ErrSilent, text: "heartbeat"},
+		{name: "mute to the password", options: esltest.Options{Mute: esltest.Auth}, limits: later, kind: ErrSilent, text: "does not answer"},
+		{name: "mute to commands", options: esltest.Options{Mute: esltest.Ready}, limits: later, kind: ErrSilent, text: "heartbeat"},
+		{name: "half open", limits: asleep, then: (*esltest.Switch).Freeze, kind: ErrSilent, text: "heartbeat"},
 		{name: "killed", then: (*esltest.Switch).Drop, kind: ErrClosed, text: "without a word"},
 		{name: "reset", then: (*esltest.Switch).Reset, kind: ErrClosed, text: "reset"},
 		{name: "shut down", then: (*esltest.Switch).Shutdown, kind: ErrClosed, text: "The system is being shut down."},
@@ -196,7 +206,7 @@ func TestEnds(t *testing.T) {
 			sw.Raw("Content-Length: 100\nContent-Type: text/event-json\n\n{")
 			sw.Drop()
 		}, kind: ErrClosed, text: "without a word"},
-		{name: "half a frame", limits: soon, then: func(sw *esltest.Switch) {
+		{name: "half a frame", limits: asleep, then: func(sw *esltest.Switch) {
 			sw.Raw("Content-Length: 100\nContent-Type: text/event-json\n\n{")
 		}, kind: ErrSilent, text: "heartbeat"},
 		{name: "garbage", then: func(sw *esltest.Switch) { sw.Raw("\x00\x01\x1b[31m\n\n") }, kind: ErrProtocol, text: "it says"},
@@ -247,7 +257,7 @@ func judge(t *testing.T, l *listening, address string, kind error, text string) 
 				t.Errorf("%q cannot be printed", err)
 			}
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("it does not end")
 	}
 }
@@ -281,7 +291,7 @@ func TestCancelled(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Error("it does not end")
 		}
 	}

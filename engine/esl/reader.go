@@ -1,9 +1,6 @@
 package esl
 
-import (
-	"errors"
-	"io"
-)
+import "io"
 
 // A Reader reads a recorded stream: the bytes that a switch sent on one
 // connection, from any frame on.
@@ -23,13 +20,10 @@ func NewReader(r io.Reader) *Reader { return &Reader{frames: newFrames(r)} }
 func (r *Reader) Next() (Message, error) {
 	for {
 		f, err := r.frames.next()
-		switch {
-		case errors.Is(err, io.ErrUnexpectedEOF):
+		if err != nil && r.frames.over(err) {
 			return Message{}, io.EOF
-		case errors.Is(err, ErrProtocol) && r.frames.notice() != nil:
-			// What is left of a notice after the frame that it cut off took its beginning.
-			return Message{}, io.EOF
-		case err != nil:
+		}
+		if err != nil {
 			return Message{}, err
 		}
 		if m, ok := f.message(); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/netip"
+	"time"
 
 	"freeswitch-security/engine/ban"
 
@@ -101,7 +102,9 @@ type Widener interface {
 type Keeper interface {
 	Action
 	// Keep is called before anything else, with a directory that exists and is
-	// this action's alone. After an error the action works all the same.
+	// this action's alone. After an error the action works all the same. The
+	// directory is removed at a start when nothing was written there for 30 days and
+	// no rule file names the action any more.
 	Keep(dir string) error
 }
 
@@ -111,6 +114,26 @@ type Server interface {
 	// Serve works until ctx ends. It is called once, and Apply not after it has
 	// ended.
 	Serve(ctx context.Context)
+}
+
+// A Messenger is an action that tells others, and goes on trying where it cannot.
+type Messenger interface {
+	Action
+	// Delivery says how it gets on. It may be called from any goroutine.
+	Delivery() Delivery
+}
+
+// A Delivery says how an action gets on with telling. Its counts are of this run.
+type Delivery struct {
+	Delivered uint64    // notices that have reached the other side
+	Dropped   uint64    // notices of which it will never hear
+	Failed    uint64    // attempts that failed, most of which are made again
+	Waiting   int       // notices that are not delivered yet
+	Since     time.Time // when the oldest of them was queued; zero if there is none
+	Failures  int       // attempts in a row that failed
+	Err       string    // what the last attempt failed with, without secrets; "" after a success
+	Durable   bool      // what waits survives a restart
+	SpoolErr  string    // why it does not, where it should
 }
 
 // A Claimant is an action that needs something for itself alone, such as a chain

@@ -112,6 +112,16 @@ type Doubter interface {
 	Witness() (ref string, where hcl.Range)
 }
 
+// A Merger is a source whose recordings tell the time throughout, so that several of
+// them can be read as the one that they are parts of. Those of any other source are
+// read one after the other.
+type Merger interface {
+	Source
+	// Merge reads the recordings of one switch in the order of time. They may have
+	// been taken side by side or one after the other.
+	Merge(recordings []io.Reader) io.Reader
+}
+
 // An Explainer is a source that can say in words how it reads a piece of input.
 type Explainer interface {
 	Explain(input string) string

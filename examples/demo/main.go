@@ -27,6 +27,11 @@ const (
 	// watched is an attacker of the recording whose packets are counted: he
 	// guesses a password by REGISTER.
 	watched = "203.0.113.45"
+	// unanswered is the event socket that the shipped rules listen to as well: nobody
+	// answers there.
+	unanswered = "esl.pbx"
+	// row is a verdict as it is shown.
+	row = "%-12s  %-7s  %-24s  %-5s  %-30s  %s\n"
 	// after is how long packets are counted on when the recording is over.
 	after = 2 * time.Second
 )
@@ -134,7 +139,6 @@ func writeRules(dir, log string, firewall bool) error {
 		}
 		if filepath.Base(file) == "00-site.hcl" {
 			text = []byte(fmt.Sprintf("source \"log\" \"freeswitch\" {\n  path     = %q\n  timezone = \"UTC\"\n}\n", log))
-			// The rules listen to an event socket as well. Nobody answers at this one.
 			text = append(text, "\nsource \"esl\" \"pbx\" {\n  address = \"127.0.0.1:1\"\n}\n"...)
 			if firewall {
 				text = append(text, "\naction \"iptables\" \"drop\" {}\n"...)
@@ -156,6 +160,7 @@ type record struct {
 	Rule   string    `json:"rule"`
 	For    string    `json:"for"`
 	Reason string    `json:"reason"`
+	Source string    `json:"source"`
 	Err    string    `json:"err"`
 }
 
@@ -189,7 +194,7 @@ func watch(lines *bufio.Scanner, played <-chan error, heard *ear, firewall bool)
 			}
 		}
 	}()
-	fmt.Printf("%-12s  %-7s  %-24s  %-5s  %-22s  %s\n", "TIME", "VERDICT", "TARGET", "FOR", "RULE", "WHY")
+	fmt.Printf(row, "TIME", "VERDICT", "TARGET", "FOR", "RULE", "WHY")
 	var passed int
 	var done <-chan time.Time
 	for {
@@ -198,10 +203,10 @@ func watch(lines *bufio.Scanner, played <-chan error, heard *ear, firewall bool)
 			switch {
 			case !more:
 				return errors.New("the daemon ended")
-			case r.Level == "ERROR":
+			case r.Level == "ERROR" && r.Source != unanswered:
 				fmt.Println("error:", r.Msg, r.Err)
 			case slices.Contains([]string{"ban", "alert", "unban"}, r.Msg):
-				fmt.Printf("%-12s  %-7s  %-24s  %-5s  %-22s  %s\n", r.Time.UTC().Format("15:04:05.000"), r.Msg, r.IP, r.For, r.Rule, r.Reason)
+				fmt.Printf(row, r.Time.UTC().Format("15:04:05.000"), r.Msg, r.IP, r.For, r.Rule, r.Reason)
 			}
 			if r.Msg == "ban" && r.IP == watched && heard != nil && passed == 0 {
 				passed = heard.count(watched)

@@ -26,15 +26,15 @@ func (guard) Status(context.Context) (admin.Status, error) {
 		Started: time.Unix(1, 0),
 		Sources: []admin.SourceStatus{{Name: "log.freeswitch"}},
 		Rules:   []admin.RuleStatus{{Name: "password guessing"}},
-		Actions: []admin.ActionStatus{{Name: "iptables.drop", Latency: applies, Batches: applies}},
+		Actions: []admin.ActionStatus{{Name: "iptables.drop", Latency: applies, Batches: applies, Delivery: &admin.Delivery{}}},
 		Tallies: []admin.Tally{{Rule: "password guessing", Source: "log.freeswitch"}},
 	}, nil
 }
 
-func (guard) Kernel(context.Context) []admin.KernelView {
+func (guard) Kernel(context.Context) ([]admin.KernelView, error) {
 	return []admin.KernelView{{Action: "iptables.drop", Chain: "FREESWITCH", Entries: []admin.KernelEntry{
 		{Target: netip.MustParsePrefix("203.0.113.7/32")},
-	}}}
+	}}}, nil
 }
 
 // target are the labels that Prometheus itself gives to all that it scrapes.

@@ -128,6 +128,9 @@ func (f *follower) take(m esl.Message) {
 	restarts := f.decoder.restarts
 	e := f.decoder.decode(&m)
 	f.source.progress.message(&m, f.decoder.restarts-restarts)
+	if at, ok := stamp(m.Headers); ok && m.Name() == "HEARTBEAT" {
+		f.source.progress.heartbeat(at)
+	}
 	if changesGateways(&m) {
 		f.lister.refresh()
 	}

@@ -138,7 +138,8 @@ func TestStreamTellsWhatTheRecordingTells(t *testing.T) {
 				t.Errorf("-replayed +followed (shred %d):\n%s", seed+1, diff)
 			}
 			p := f.source.Progress()
-			if p.Fault != "" || p.Lost != 0 || p.Events != int64(len(expected)) || !p.LastEvent.Equal(expected[len(expected)-1].Time) || p.Lines < int64(len(expected)) || p.Bytes == 0 {
+			isOld := strings.HasPrefix(p.Fault, "FreeSWITCH's clock is") // as its heartbeats say
+			if p.Fault != "" && !isOld || p.Lost != 0 || p.Events != int64(len(expected)) || !p.LastEvent.Equal(expected[len(expected)-1].Time) || p.Lines < int64(len(expected)) || p.Bytes == 0 {
 				t.Errorf("%+v", p)
 			}
 		})
@@ -352,9 +353,27 @@ func TestRestartIsCounted(t *testing.T) {
 		m := report("HEARTBEAT", noon, "Core-UUID", core)
 		f.take(*m)
 	}
-	if s.Restarts() != 2 {
-		t.Errorf("%d restarts", s.Restarts())
+	if got := s.Progress().Restarts; got != 2 {
+		t.Errorf("%d restarts", got)
 	}
+}
+
+// TestWrongClock: where the switch's clock is an hour behind, nobody would be banned, and
+// nobody would know why.
+func TestWrongClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testSource()
+		f := s.newFollower(nil, newSink())
+		for _, test := range []struct {
+			behind time.Duration
+			want   string
+		}{{time.Hour, "FreeSWITCH's clock is 1h0m0s behind"}, {time.Second, ""}, {-time.Hour, ""}} {
+			f.take(*report("HEARTBEAT", time.Now().Add(-test.behind)))
+			if fault := s.Progress().Fault; !strings.HasPrefix(fault, test.want) || (fault == "") != (test.want == "") {
+				t.Errorf("%s behind: %q", test.behind, fault)
+			}
+		}
+	})
 }
 
 // TestEnds leaves nothing behind, wherever the follower is when it is to end.

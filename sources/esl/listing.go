@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -110,59 +112,61 @@ func (l *lister) run(ctx context.Context) {
 	}
 }
 
-// list reads the lists that are due and hands on what is in them. The console is
-// closed before that, since the engine may be busy.
+// list reads the lists that are due and hands on what is in them. Each is of use
+// without the other; the error is the first.
 func (l *lister) list(ctx context.Context) error {
-	anew := l.registrations && l.anew.Swap(false)
-	if !anew && l.gateways == nil {
-		return nil
+	var failed error
+	if l.registrations && l.anew.Swap(false) {
+		if failed = l.listRegistrations(ctx); failed != nil {
+			l.anew.Store(true)
+		}
 	}
-	answers, err := l.read(ctx, anew)
-	var found []*event.Event
-	if err == nil && anew {
-		found, err = registrations(answers.registrations, l.source.name, time.Now())
+	if l.gateways != nil {
+		if err := l.listGateways(ctx); failed == nil {
+			failed = err
+		}
 	}
+	return failed
+}
+
+func (l *lister) listRegistrations(ctx context.Context) error {
+	answer, err := l.answer(ctx, "show", "registrations", "as", "json")
 	if err != nil {
-		l.anew.CompareAndSwap(false, anew)
-		return err
+		return fmt.Errorf("list registrations: %w", err)
 	}
-	l.hand(ctx, found)
-	if l.gateways == nil {
-		return nil
+	found, err := registrations(answer, l.source.name, time.Now())
+	if err == nil {
+		l.hand(ctx, found)
 	}
-	found, err = l.gateways.list(ctx, answers.gateways)
-	l.hand(ctx, found)
 	return err
 }
 
-// answers are the switch's, as it gave them.
-type answers struct{ registrations, gateways string }
+func (l *lister) listGateways(ctx context.Context) error {
+	answer, err := l.answer(ctx, "sofia", "xmlstatus", "gateway")
+	if err != nil {
+		return fmt.Errorf("list gateways: %w", err)
+	}
+	found, err := l.gateways.list(ctx, answer)
+	l.hand(ctx, slices.Values(found))
+	return err
+}
 
-// read asks the switch. anew says that registrations are among the lists.
-func (l *lister) read(ctx context.Context, anew bool) (a answers, err error) {
+// answer asks the switch. The console is closed before the answer is looked at, since
+// the engine may be busy.
+func (l *lister) answer(ctx context.Context, command string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	c, err := l.console(ctx)
 	if err != nil {
-		return a, fmt.Errorf("connect for commands: %w", err)
+		return "", fmt.Errorf("connect for commands: %w", err)
 	}
 	defer c.Close()
-	if anew {
-		if a.registrations, err = c.API(ctx, "show", "registrations", "as", "json"); err != nil {
-			return a, fmt.Errorf("list registrations: %w", err)
-		}
-	}
-	if l.gateways != nil {
-		if a.gateways, err = c.API(ctx, "sofia", "xmlstatus", "gateway"); err != nil {
-			return a, fmt.Errorf("list gateways: %w", err)
-		}
-	}
-	return a, nil
+	return c.API(ctx, command, args...)
 }
 
 // hand waits until the engine has taken the events, or ctx ends.
-func (l *lister) hand(ctx context.Context, events []*event.Event) {
-	for _, e := range events {
+func (l *lister) hand(ctx context.Context, events iter.Seq[*event.Event]) {
+	for e := range events {
 		select {
 		case l.events <- e:
 		case <-ctx.Done():
@@ -171,44 +175,55 @@ func (l *lister) hand(ctx context.Context, events []*event.Event) {
 	}
 }
 
-// registrations reads the answer to `show registrations as json`: who is
-// registered at now. It does not tell who was asked for a password, so that the
-// field "authenticated" is missing; a blind registration is among them.
-func registrations(answer, source string, now time.Time) ([]*event.Event, error) {
+// A row is a registration in the answer to `show registrations as json`.
+type row struct {
+	User    string `json:"reg_user"`
+	Realm   string `json:"realm"`
+	CallID  string `json:"token"`
+	URL     string `json:"url"`     // "sofia/internal/sip:1000@192.0.2.1:5060"
+	Expires string `json:"expires"` // Unix time, in seconds
+	IP      string `json:"network_ip"`
+	Port    string `json:"network_port"`
+	Proto   string `json:"network_proto"`
+}
+
+// registrations reads the switch's list: who is registered at now. There may be a
+// hundred thousand of them, so that their events are made one by one.
+func registrations(answer, source string, now time.Time) (iter.Seq[*event.Event], error) {
 	var listing struct {
-		Rows []struct {
-			User    string `json:"reg_user"`
-			Realm   string `json:"realm"`
-			CallID  string `json:"token"`
-			URL     string `json:"url"`     // "sofia/internal/sip:1000@192.0.2.1:5060"
-			Expires string `json:"expires"` // Unix time, in seconds
-			IP      string `json:"network_ip"`
-			Port    string `json:"network_port"`
-			Proto   string `json:"network_proto"`
-		} `json:"rows"`
+		Rows []row `json:"rows"`
 	}
 	if err := json.Unmarshal([]byte(answer), &listing); err != nil {
 		return nil, fmt.Errorf("list registrations: %w", err)
 	}
-	bound := func(s string) string { return event.Bound(s, event.MaxField) }
-	var found []*event.Event
-	for _, row := range listing.Rows {
-		until, err := strconv.ParseInt(row.Expires, 10, 64)
-		left := until - now.Unix() // seconds
-		if err != nil || left <= 0 {
-			continue
+	return func(yield func(*event.Event) bool) {
+		for i := range listing.Rows {
+			if e := listing.Rows[i].event(source, now); e != nil && !yield(e) {
+				return
+			}
 		}
-		e := &event.Event{
-			Name: event.Registered, Source: source, Time: now, Repeat: true,
-			User: bound(row.User), Domain: bound(row.Realm), CallID: bound(row.CallID), Transport: bound(row.Proto),
-			Fields: map[string]string{"expires": strconv.FormatInt(left, 10), "url": bound(row.URL)},
-		}
-		setAddress(e, row.IP, row.Port)
-		if _, rest, ok := strings.Cut(e.Fields["url"], "sofia/"); ok {
-			e.Profile, _, _ = strings.Cut(rest, "/")
-		}
-		e.Text = evidence("show registrations", e)
-		found = append(found, e)
+	}, nil
+}
+
+// event makes an event of a row, nil where the registration is over. The list does not
+// tell who was asked for a password, so that the field "authenticated" is missing; a
+// blind registration is among them.
+func (r *row) event(source string, now time.Time) *event.Event {
+	until, err := strconv.ParseInt(r.Expires, 10, 64)
+	left := until - now.Unix() // seconds
+	if err != nil || left <= 0 {
+		return nil
 	}
-	return found, nil
+	bound := func(s string) string { return event.Bound(s, event.MaxField) }
+	e := &event.Event{
+		Name: event.Registered, Source: source, Time: now, Repeat: true,
+		User: bound(r.User), Domain: bound(r.Realm), CallID: bound(r.CallID), Transport: bound(r.Proto),
+		Fields: map[string]string{"expires": strconv.FormatInt(left, 10), "url": bound(r.URL)},
+	}
+	setAddress(e, r.IP, r.Port)
+	if _, rest, ok := strings.Cut(e.Fields["url"], "sofia/"); ok {
+		e.Profile, _, _ = strings.Cut(rest, "/")
+	}
+	e.Text = evidence("show registrations", e)
+	return e
 }

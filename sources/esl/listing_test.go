@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,8 +26,17 @@ const registrationsAnswer = `{"row_count":4,"rows":[` +
 	`{"reg_user":"1002","realm":"pbx","token":"over","url":"","expires":"1795348800","network_ip":"192.0.2.45","network_port":"1","network_proto":"udp","hostname":"pbx1","metadata":""},` +
 	`{"reg_user":"1003","realm":"pbx","token":"broken","url":"","expires":"soon","network_ip":"192.0.2.46","network_port":"1","network_proto":"udp","hostname":"pbx1","metadata":""}]}`
 
+// listedRegistrations are the events of a list, all of them.
+func listedRegistrations(answer string) ([]*event.Event, error) {
+	all, err := registrations(answer, "esl.test", noon)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Collect(all), nil
+}
+
 func TestRegistrations(t *testing.T) {
-	events, err := registrations(registrationsAnswer, "esl.test", noon)
+	events, err := listedRegistrations(registrationsAnswer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,11 +48,11 @@ func TestRegistrations(t *testing.T) {
 	if diff := cmp.Diff(want, describeAll(events)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if events, err := registrations("{\"row_count\": 0}\n", "esl.test", noon); err != nil || len(events) != 0 {
+	if events, err := listedRegistrations("{\"row_count\": 0}\n"); err != nil || len(events) != 0 {
 		t.Errorf("%v, %v", events, err)
 	}
 	for _, bad := range []string{"", "0 total.", `{"rows":[{"expires":5}]}`, `{"rows":3}`} {
-		if _, err := registrations(bad, "esl.test", noon); err == nil || !strings.HasPrefix(err.Error(), "list registrations: ") {
+		if _, err := listedRegistrations(bad); err == nil || !strings.HasPrefix(err.Error(), "list registrations: ") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -51,7 +61,7 @@ func TestRegistrations(t *testing.T) {
 func FuzzRegistrations(f *testing.F) {
 	f.Add(registrationsAnswer)
 	f.Fuzz(func(t *testing.T, answer string) {
-		events, _ := registrations(answer, "esl.test", noon)
+		events, _ := listedRegistrations(answer)
 		for _, e := range events {
 			checkBounds(t, e)
 		}
@@ -318,7 +328,7 @@ func TestListing(t *testing.T) {
 			t.Errorf("fault %q", fault)
 		}
 		fixed.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
-		expect(listPause+retryAfter, show, gateway) // all of it once more
+		expect(listPause+retryAfter, gateway) // once more what failed
 		if p := s.Progress(); p.Fault != "" || p.Events != 1 {
 			t.Errorf("%+v", p)
 		}
@@ -332,8 +342,14 @@ func TestListing(t *testing.T) {
 		}
 		expect(0)
 		expect(listPause, gateway) // once for all of them
+		fixed.answer(show, "no list")
 		take <- nil
 		expect(2*minPause+listPause, show, gateway)
+		if p := s.Progress(); !strings.HasPrefix(p.Fault, "list registrations: ") || p.Events != 5 {
+			t.Errorf("the gateways are not listed beside registrations that cannot be read: %+v", p)
+		}
+		fixed.answer(show, `{"row_count":0}`)
+		expect(listPause+retryAfter, show, gateway)
 		cancel()
 		<-done
 	})

@@ -1,6 +1,8 @@
 package esl
 
 import (
+	"cmp"
+	"fmt"
 	"sync"
 	"time"
 
@@ -11,11 +13,11 @@ import (
 
 // progress is what a follower tells of itself while it is at work.
 type progress struct {
-	mu       sync.Mutex // guards all below
-	told     plugin.Progress
-	restarts int64
-	stream   string // why the stream cannot be read; empty if it can
-	listing  string // why the switch's own lists could not be read
+	mu      sync.Mutex // guards all below
+	told    plugin.Progress
+	stream  string // why the stream cannot be read; empty if it can
+	clock   string // how far the switch's clock is wrong; empty if it is not
+	listing string // why the switch's own lists could not be read
 
 	since   time.Time // when the stream was up and nothing was lost since; zero: it is not up
 	records bool      // log records come with it
@@ -23,25 +25,15 @@ type progress struct {
 }
 
 // Progress says how far the switch was followed. Lines are frames, Bytes what
-// was in them, and a Fault may also be that the switch's lists of registrations
-// and gateways cannot be read, while its events can.
+// was in them, and a Fault may also be that the switch's clock is wrong, or that its
+// lists of registrations and gateways cannot be read, while its events can.
 func (s *source) Progress() plugin.Progress {
 	p := &s.progress
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	told := p.told
-	told.Fault = p.stream
-	if told.Fault == "" {
-		told.Fault = p.listing
-	}
+	told.Fault = cmp.Or(p.stream, p.clock, p.listing)
 	return told
-}
-
-// Restarts says how often the switch was seen to have been started anew.
-func (s *source) Restarts() int64 {
-	s.progress.mu.Lock()
-	defer s.progress.mu.Unlock()
-	return s.progress.restarts
 }
 
 // behind is how many events may wait for the engine while the stream still counts
@@ -73,7 +65,25 @@ func (p *progress) following(records bool, waiting func() int) {
 func (p *progress) up() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.told.Connects++
 	p.stream, p.since = "", time.Now()
+}
+
+// maxBehind is how far the switch's clock may be behind ours.
+const maxBehind = time.Minute
+
+// heartbeat compares the clock of the switch, which is at, to ours. One that is ahead
+// does no harm: what is stamped in the future counts as now. FreeSWITCH does not follow
+// where the host's clock is set, and where it is far behind, bans are over before they
+// begin.
+func (p *progress) heartbeat(at time.Time) {
+	behind := time.Since(at)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clock = ""
+	if behind > maxBehind {
+		p.clock = fmt.Sprintf("FreeSWITCH's clock is %s behind this host's, so that bans may be over before they begin: fs_cli -x 'fsctl sync_clock'", behind.Round(time.Second))
+	}
 }
 
 // message counts one message of the switch, and how often it had been started
@@ -88,7 +98,7 @@ func (p *progress) message(m *esl.Message, restarts int64) {
 	p.told.Lines++
 	p.told.Bytes += int64(bytes)
 	p.told.Recognised = true
-	p.restarts += restarts
+	p.told.Restarts += restarts
 }
 
 // unreadable counts a frame that was none of an event or record.

@@ -40,6 +40,10 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 	}
 }
 
+// Merge implements [plugin.Merger]: events and log records that were recorded on two
+// connections are paired as if they had come over one.
+func (s *source) Merge(recordings []io.Reader) io.Reader { return esl.Merge(s.zone, recordings) }
+
 // counter counts the bytes that are read.
 type counter struct {
 	r io.Reader

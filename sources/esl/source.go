@@ -52,6 +52,7 @@ var (
 	_ plugin.Witness  = (*source)(nil)
 	_ plugin.Meter    = (*source)(nil)
 	_ plugin.Comparer = (*source)(nil)
+	_ plugin.Merger   = (*source)(nil)
 )
 
 // Switch says which FreeSWITCH the source listens to, for an action that speaks

@@ -114,15 +114,18 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		}},
 		{"not there", "", "answered 404 Not Found", http.NotFound},
 		{"slow to begin", "", "no answer within 50ms", func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }},
-		{"slow to end", "", "no whole answer within 50ms", func(w http.ResponseWriter, req *http.Request) {
+		{"slow to end", "", "no whole answer within 2s", func(w http.ResponseWriter, req *http.Request) {
 			write(w, "20.0.0.1\n")
 			w.(http.Flusher).Flush()
 			<-req.Context().Done()
 		}},
 	} {
 		s, server := pageFeed(t, test.answer, test.more)
-		if strings.HasPrefix(test.name, "slow") {
+		switch test.name {
+		case "slow to begin":
 			s.pace.patience = 50 * time.Millisecond
+		case "slow to end":
+			s.pace.patience = 2 * time.Second // in which it must begin
 		}
 		l := newFakeLedger()
 		k := s.turns(l)

@@ -24,8 +24,10 @@
 // level above DEBUG nothing may stand behind his line that contradicts it. In an
 // hour that comes twice, in a file's first lines, in a message that a syslog passed
 // on, and for a login or a packet of more than some KB, nothing is compared; in such
-// a login he can even have another named as the writer. And he can have a true line
-// refused that is logged within 2 KB behind his own, or before a flood of it.
+// a login he can even have another named as the writer. That cannot be seen from the
+// lines around it: mod_verto takes a login of any length, so that all of them, however
+// many are looked at, may be of one login. And he can have a true line refused that is
+// logged within 2 KB behind his own, or before a flood of it.
 //
 // So a log that is to be evidence by itself is written with uuid=false, and of
 // sofia_reg.c, sofia.c and mod_event_socket.c at level warning and above only: at

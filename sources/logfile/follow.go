@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	_ plugin.Follower = (*source)(nil)
+	_ plugin.Beginner = (*source)(nil)
 	_ plugin.Comparer = (*source)(nil)
 	_ plugin.Meter    = (*source)(nil)
 )
@@ -86,6 +86,7 @@ func (s *source) follow(ctx context.Context, from []byte, want map[string]bool, 
 	}
 	defer f.close()
 	f.begin(from)
+	s.once.Do(func() { close(s.begun) })
 	f.run(ctx)
 }
 
@@ -103,6 +104,9 @@ func (s *source) newFollower(want map[string]bool, sink plugin.Sink, pace pace) 
 	f.order = ordered{clock: clock{zone: s.zone}, emit: f.emit}
 	return f
 }
+
+// Begun is closed once Follow has found where it begins.
+func (s *source) Begun() <-chan struct{} { return s.begun }
 
 // Same reports whether other follows the same log with the same patterns.
 func (s *source) Same(other any) bool {

@@ -198,7 +198,7 @@ func TestFollowLostPosition(t *testing.T) {
 		l.lines(90)
 		l.n = 1000
 		f := follow(t, l.path, p, testPace())
-		f.until("a position", func() bool { return f.started })
+		f.begun()
 		l.lines(10)
 		f.wait(10)
 		f.checkOnce(1000, 1010)
@@ -222,7 +222,7 @@ func TestFollowDamagedPosition(t *testing.T) {
 	l, _ := leave(t)
 	for _, p := range []string{"", "{", `{"version":9}`, `{"version":1,"files":[{"offset":-1}]}`, `{"version":1,"files":[{"length":100000}]}`} {
 		f := follow(t, l.path, []byte(p), testPace())
-		f.until("a position", func() bool { return f.started })
+		f.begun()
 		from := l.n
 		l.lines(3)
 		f.wait(3)
@@ -256,7 +256,7 @@ func TestFollowUnreadable(t *testing.T) {
 	l.must(os.Mkdir(l.path, 0o755)) // what stands for it, as root may open any file
 	f, sink := deaf(t, l, nil)
 	f.step(t.Context())
-	if sink.started {
+	if sink.position != nil {
 		t.Error("a position was told")
 	}
 	l.must(os.Remove(l.path))

@@ -39,7 +39,6 @@ type follows struct {
 	at       []time.Time // when they came
 	position []byte
 	saved    int // how many events had come when it was told
-	started  bool
 }
 
 func (f *follows) Emit(e *event.Event) {
@@ -53,7 +52,7 @@ func (f *follows) Emit(e *event.Event) {
 func (f *follows) Position(p []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.position, f.saved, f.started = p, len(f.events), true
+	f.position, f.saved = p, len(f.events)
 	f.tell()
 }
 
@@ -68,6 +67,7 @@ func testPace() pace {
 	p := defaultPace()
 	p.tick, p.absence = 20*time.Millisecond, 50*time.Millisecond
 	p.line = 100 * time.Millisecond
+	p.linger = patience // a late writer may be held up
 	return p
 }
 
@@ -85,9 +85,19 @@ func follow(t testing.TB, path string, position []byte, pace pace) *follows {
 	}()
 	t.Cleanup(f.stop)
 	if position == nil {
-		f.until("a start", func() bool { return f.started })
+		f.begun()
 	}
 	return f
+}
+
+// begun waits until what is written from then on will be read.
+func (f *follows) begun() {
+	f.t.Helper()
+	select {
+	case <-f.source.Begun():
+	case <-time.After(patience):
+		f.t.Fatal("the follower does not begin")
+	}
 }
 
 // stop ends the follower and gives its last position.
@@ -246,6 +256,46 @@ func (f *follows) checkOnce(from, to int) {
 	}
 }
 
+// An onlooker is a sink that looks whether Follow has told that it began when it
+// tells where.
+type onlooker struct {
+	source *source
+	early  chan bool
+}
+
+func (o onlooker) Emit(*event.Event) {}
+
+func (o onlooker) Position([]byte) {
+	select {
+	case <-o.source.Begun():
+		o.early <- true
+	default:
+		o.early <- false
+	}
+}
+
+// TestFollowBegins: it tells that it has begun once it knows where, and also where
+// nothing can be read.
+func TestFollowBegins(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	s := builtinSource()
+	s.path = l.path
+	sink := onlooker{s, make(chan bool, 2)} // told at the start and at the end
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Follow(ctx, nil, nil, sink) }()
+	<-s.Begun()
+	if <-sink.early {
+		t.Error("it had begun before it knew where")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	follow(t, t.TempDir(), nil, testPace())
+}
+
 func TestFollow(t *testing.T) {
 	l := newLogger(t)
 	l.open()
@@ -282,7 +332,9 @@ func TestFollowLines(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLogger(t)
 			l.open()
-			f := follow(t, l.path, nil, testPace())
+			pace := testPace()
+			pace.line = time.Hour // whoever goes on with a line may be held up
+			f := follow(t, l.path, nil, pace)
 			written := int64(0)
 			for _, w := range test.writes {
 				l.write(w)

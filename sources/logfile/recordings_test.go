@@ -21,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func builtinSource() *source {
-	return &source{name: "log.test", zone: time.UTC, detect: true, piece: pieceLength, patterns: catalogue()}
+	return &source{name: "log.test", zone: time.UTC, begun: make(chan struct{}), detect: true, piece: pieceLength, patterns: catalogue()}
 }
 
 // result is what a replay gave.

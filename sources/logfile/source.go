@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"freeswitch-security/engine/event"
@@ -21,6 +22,8 @@ type source struct {
 	name     string // the reference: "log.freeswitch"
 	path     string
 	zone     *time.Location // of stamps that tell none
+	begun    chan struct{}  // closed once Follow has found where it begins
+	once     sync.Once      // closes begun
 	progress progress       // of Follow
 	detect   bool           // lines that a caller wrote become log_forgery
 	piece    int            // the unit of how much around a line is looked at, in bytes

@@ -113,14 +113,26 @@ type Status struct {
 
 // An Action is how one action is doing.
 type Action struct {
-	Name      string `json:"name"`
-	Synced    bool   `json:"synced"`
-	Waiting   int    `json:"waiting"`
-	LastApply Apply  `json:"lastApply"`
-	Drifts    uint64 `json:"drifts"`
-	Failures  int    `json:"failures"` // in a row
-	Lost      uint64 `json:"lost"`
-	Error     string `json:"error"`
+	Name      string    `json:"name"`
+	Synced    bool      `json:"synced"`
+	Waiting   int       `json:"waiting"`
+	LastApply Apply     `json:"lastApply"`
+	Drifts    uint64    `json:"drifts"`
+	Failures  int       `json:"failures"` // in a row
+	Lost      uint64    `json:"lost"`
+	Error     string    `json:"error"`
+	Delivery  *Delivery `json:"delivery"` // nil: it tells nobody
+}
+
+// A Delivery is how an action that tells others gets on, since the daemon's start.
+type Delivery struct {
+	Delivered    uint64     `json:"delivered"`    // notices
+	Dropped      uint64     `json:"dropped"`      // notices of which nobody will hear
+	Failed       uint64     `json:"failed"`       // attempts, most of which are made again
+	Waiting      int        `json:"waiting"`      // notices
+	WaitingSince *time.Time `json:"waitingSince"` // the oldest of them
+	Error        string     `json:"error"`        // of the last attempt; "" after a success
+	Unkept       string     `json:"unkept"`       // why what waits would not survive a restart
 }
 
 // An Apply is the last time that an action carried something out.
@@ -144,10 +156,20 @@ type Stats struct {
 	BytesRead              uint64     `json:"bytesRead"`
 	ActiveBlacklistEntries int        `json:"activeBlacklistEntries"`
 	ActiveWhitelistEntries int        `json:"activeWhitelistEntries"`
-	PacketsDropped         uint64     `json:"packetsDropped"`
-	BytesDropped           uint64     `json:"bytesDropped"`
+	PacketsDropped         *uint64    `json:"packetsDropped"` // nil: the kernel could not be read
+	BytesDropped           *uint64    `json:"bytesDropped"`
 	LastBanAt              *time.Time `json:"lastBanAt"`
 	Tallies                []Tally    `json:"tallies"`
+	Known                  struct {
+		Registrations   int    `json:"registrations"` // of phones whose addresses are protected
+		Evicted         uint64 `json:"evicted"`       // that had to give way
+		GatewaysRefused uint64 `json:"gatewaysRefused"`
+	} `json:"known"`
+	Corroborated struct {
+		Confirmed uint64 `json:"confirmed"`
+		Forged    uint64 `json:"forged"`
+		Unheard   uint64 `json:"unheard"` // nobody could vouch for them
+	} `json:"corroborated"`
 }
 
 // A Tally counts the verdicts of one rule on one source.
@@ -171,6 +193,8 @@ type Source struct {
 	Bytes       uint64     `json:"bytes"`
 	Skipped     uint64     `json:"skipped"`
 	Doubted     uint64     `json:"doubted"`
+	Connects    uint64     `json:"connects"`
+	Restarts    uint64     `json:"restarts"` // of the switch
 	BehindBytes int64      `json:"behindBytes"`
 	LagSeconds  float64    `json:"lagSeconds"`
 	LastEventAt *time.Time `json:"lastEventAt"`

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"freeswitch-security/engine/config"
 )
 
 // answering is a daemon that answers everything in one way.
@@ -41,7 +43,7 @@ func says(status int, kind, body string) http.HandlerFunc {
 
 func TestAdmin(t *testing.T) {
 	for admin, want := range map[string]string{
-		"":                           DefaultAdmin,
+		"":                           config.DefaultSocket,
 		"/run/x/admin.sock":          "/run/x/admin.sock",
 		"./admin.sock":               "./admin.sock",
 		"unix:/run/x.sock":           "/run/x.sock",

@@ -15,14 +15,13 @@ import (
 	"strings"
 	"syscall"
 	"time"
-)
 
-// DefaultAdmin is where a daemon listens that was told nothing else.
-const DefaultAdmin = "/run/freeswitch-security/admin.sock"
+	"freeswitch-security/engine/config"
+)
 
 // Options say where the daemon is and how to be let in.
 type Options struct {
-	Admin string // a URL, "address:port", or the path of a unix socket; "": DefaultAdmin
+	Admin string // a URL, "address:port", or the path of a unix socket; "": where a daemon listens that was told nothing else
 	Token string // shown over TCP; "": none. A socket asks for none
 
 	// PEM files, of use with https: the authority that the daemon's certificate is
@@ -37,7 +36,7 @@ const maxConns = 4
 func New(o Options) (*Client, error) {
 	c := &Client{token: o.Token, name: o.Admin}
 	if c.name == "" {
-		c.name = DefaultAdmin
+		c.name = config.DefaultSocket
 	}
 	// No proxy: a token is for the daemon alone.
 	transport := &http.Transport{MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: maxConns, IdleConnTimeout: 10 * time.Second}

@@ -284,9 +284,11 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 }
 
 // watching waits for a condition and looks at it every so often: to start a
-// program for each look is work that the daemon lacks.
+// program for each look is work that the daemon lacks. Where there is slack it has
+// more patience, as long as the tests have to come to their end.
 func watching(t testing.TB, within, every time.Duration, what string, ok func() bool) {
 	t.Helper()
+	within = min(most(within), within+time.Minute)
 	deadline := time.Now().Add(within)
 	for !ok() {
 		if time.Now().After(deadline) {

@@ -160,7 +160,7 @@ func TestBrokenRulesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, 5*time.Second, "the status tells of it", func() bool {
-		return strings.Contains(d.said.String(), `reload="1 mistakes in`)
+		return strings.Contains(d.said.String(), `reload="1 mistake in`)
 	})
 	d.write(failure("198.18.0.1"))
 	eventually(t, 5*time.Second, "the old rules still ban", func() bool { return inSet("198.18.0.1") })
@@ -192,7 +192,7 @@ func TestMeddling(t *testing.T) {
 		{"chain deleted", []string{"iptables -F", "iptables -X FREESWITCH"}},
 		{"an ACCEPT above the jump", []string{"iptables -I INPUT 1 -p udp -j ACCEPT"}},
 		{"set flushed", []string{"ipset flush freeswitch-blocked"}},
-		{"half of the set deleted", half()},
+		{"half of the set deleted", []string{"ipset -file " + half(t) + " restore"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := strings.Count(d.said.String(), "mended what others had changed")
@@ -210,7 +210,8 @@ func TestMeddling(t *testing.T) {
 			})
 			t.Logf("mended after %s", time.Since(undone))
 			pause(4 * time.Second) // another look at it finds nothing
-			if n := strings.Count(d.said.String(), "mended what others had changed") - before; n != 1 {
+			// It may be seen, and mended, between two commands.
+			if n := strings.Count(d.said.String(), "mended what others had changed") - before; n > len(c.commands) {
 				t.Errorf("%d lines say that it was mended, want one:\n%s", n, d.said)
 			}
 		})
@@ -220,13 +221,18 @@ func TestMeddling(t *testing.T) {
 	}
 }
 
-// half deletes every second address of the first 200.
-func half() []string {
-	var commands []string
+// half writes commands for ipset that delete every second address of the first 200.
+func half(t testing.TB) (path string) {
+	t.Helper()
+	var commands strings.Builder
 	for i := 1; i < 200; i += 2 {
-		commands = append(commands, "ipset del freeswitch-blocked "+address(i))
+		fmt.Fprintln(&commands, "del freeswitch-blocked", address(i))
 	}
-	return commands
+	path = filepath.Join(t.TempDir(), "half")
+	if err := os.WriteFile(path, []byte(commands.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // TestDamagedState starts on a state file of noise: the daemon says so and

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/rule"
+)
+
+// told makes the event of the shipped rules' event socket that tells something.
+func told(e event.Event) *event.Event {
+	e.IP, e.Source = netip.MustParseAddr("203.0.113.7"), "esl.pbx"
+	return &e
+}
+
+// TestShippedLists names what the lists in the expressions of the shipped rules take,
+// and what is like it and must be left alone.
+func TestShippedLists(t *testing.T) {
+	rules := shipped(t).Rules
+	agent := func(name string) func(string) *event.Event {
+		return func(text string) *event.Event { return told(event.Event{Name: name, User: "1000", UserAgent: text}) }
+	}
+	refused := func(message string) *event.Event { return told(event.Event{Name: event.ACLReject, Message: message}) }
+	named := func(name string) *event.Event { return told(event.Event{Name: name, User: "1000"}) }
+	unknown := func(user string) *event.Event {
+		return told(event.Event{Name: event.UnknownUser, User: user, Repeat: true})
+	}
+	at := func(domain string) *event.Event {
+		return told(event.Event{Name: event.UnknownUser, User: "1000", Domain: domain, Repeat: true})
+	}
+	call := func(authorized string) func(string) *event.Event {
+		return func(number string) *event.Event {
+			return told(event.Event{Name: event.Call, Destination: number, Fields: map[string]string{"variable_sip_authorized": authorized}})
+		}
+	}
+	phones := []string{ // and what has a name like a tool's
+		"Yealink SIP-T46U 108.86.0.45", "PolycomVVX-VVX_411-UA/5.9.5.0614", "snomD735/10.1.54.13", "Grandstream GXP2170 1.0.11.35",
+		"Fanvil X4U 2.4.2.1", "Cisco/SPA504G-7.6.2g", "Cisco-CP8845/14.1.1", "LinphoneAndroid/5.2.4", "MicroSIP/3.21.3", "Zoiper rv2.10.20.4",
+		"Bria 6 release 6.6.1", "3CXPhoneSystem 18.0", "PJSUA v2.13", "baresip v3.5.0", "PrismaPhone 2.0", "Prismap/2.0", "Gigaset N510 IP PRO/42.250",
+		"SIPv2 Gateway 1.2", "aaaaaaa", "SBC a_b_c", "a_b_c 2", "AVM FRITZ!Box 7590", "Asterisk 18.2", "Vaxtel 2",
+	}
+	for _, test := range []struct {
+		rule  string
+		event func(string) *event.Event
+		takes []string
+		not   []string
+	}{
+		{"password guessing", refused, []string{"IP 203.0.113.7 Rejected by user acl [trusted]"}, []string{`IP 203.0.113.7 Rejected by acl "trusted"`}},
+		{"slow password guessing", refused, []string{"IP 203.0.113.7 Rejected by user acl [trusted]"}, []string{`IP 203.0.113.7 Rejected by acl "trusted"`}},
+		{"success after many failures", named, []string{event.AuthFailure}, []string{event.AuthSuccess, event.Challenge, event.UnknownUser}},
+		{"malformed authorization", named, []string{event.AuthMalformed}, []string{event.AuthFailure, event.Challenge}},
+		{"attack tool", agent(event.Challenge), []string{
+			"friendly-scanner", "Friendly-Request", "sipvicious", "sundayddr", "SundayAddr", "sip-scan", "SIPScan", "siparmyknife",
+			"pplsip", "sipptk", "SIPPTS", "pewswitch", "VoIPHopper", "svmap", "svwar", "svcrack", "fgfdhgfxjfhyjhkj",
+			"iWar", "SIVuS", "smap 0.6", "x Gulp", "sipv", "Nmap/7.80 sip-methods", "FourCats", "Test Agent", "dr.pes", "A_B_C", "aaaaaaaa",
+		}, append([]string{"", "sipcli/v1.8", "Asterisk PBX"}, phones...)},
+		{"attack tool", func(name string) *event.Event { return agent(name)("sipvicious") },
+			[]string{event.Challenge, event.AuthFailure, event.AuthStale, event.Call}, []string{event.AuthSuccess, event.Registered}},
+		{"toolkit with wrong passwords", agent(event.AuthFailure), []string{
+			"sipcli/v1.8", "sipsak 0.9.8.1", "SIPp v3.6", "VaxSIPUserAgent/3.1", "VaxIPUserAgent", "PortSIP VoIP SDK", "Ozeki 10",
+			"ABTO Video SIP SDK", "Conaito", "MizuPhone", "CSipSimple_sdk", "Custom SIP Phone", "VoIP SIP", "Z 3.15.40006 rv2.8.20", "IM-client/OMA1.0",
+		}, append([]string{"", "SIPper", "XYZ 3", "Z 30"}, phones...)},
+		{"borrowed name on many accounts", agent(event.AuthFailure), []string{
+			"", "Cisco-SIPGateway/IOS-12.x", "Cisco-CUCM9.1", "cisco", "eyeBeam release 3", "xlite", "X-Lite", "Asterisk PBX 11.2", "Asterix PBX",
+			"PBX", "FPBX-16.0.40", "x FreePBX", "Linksys/SPA942", "VoIP", "x",
+		}, append([]string{"my cisco", "my Cisco-CUCM9.1", "x2", "voipphone", "my voip", "old pbx", "xx"}, phones...)},
+		{"honeypot extension", unknown, []string{
+			"admin", "Administrator", "anonymous", "asterisk", "default", "demo", "freeswitch", "guest", "null", "pbx", "root", "sip", "sipvicious",
+			"support", "TEST", "tester", "trunk", "user", "voip",
+		}, []string{"", "1000", "bob", "test1", "admins"}},
+		{"registration to the bare IP", at, []string{"198.51.100.1", "10.0.0.1", "1.2.3.4", "[2001:db8::1]", "2001:db8::1"},
+			[]string{"", "pbx.example.org", "1.pbx.example.org", "198.51.100.1.example.org", "x.198.51.100.1", "1.2.3", "1.2.3.", "1..3.4", "1.2.3.4444"}},
+		{"toll fraud", call(""), []string{
+			"001234567", "0067219839688", "90067219839688", "999900441234567", "000441234567", "*00441234567", "#900441234567",
+			"0114412345678", "9011441234567890", "011441234567",
+		}, []string{"00123456", "0301234567", "+441234567890", "441234567890", "01142726444", "0114272644", "1000", "00441234567x", "x00441234567", "999990441234567"}},
+		{"calls abroad", call("true"), []string{"001234567", "00441234567", "011441234567"},
+			[]string{"00123456", "01142726444", "0301234567", "+441234567", "9900441234567", "00441234567x"}},
+		{"calls abroad", call(""), nil, []string{"00441234567"}},
+		{"expensive destination", call(""), nil, []string{"+88212345"}},
+		{"calls per minute", call(""), nil, []string{"1000", "00441234567"}},
+		{"toll fraud", call("true"), nil, []string{"00441234567"}},
+		{"call flood", call("true"), nil, []string{"1000"}},
+		{"expensive destination", call("true"), []string{
+			"+88212345", "0088212345", "01188212345", "+87012345", "+97912345", "+5312345", "+22412345", "+23112345", "+23212345", "+23912345", "+25212345",
+			"+25712345", "+26912345", "+67512345", "+67712345", "+68212345", "+96012345",
+		}, []string{"+8821234", "+41441234567", "0041882123456", "882123456", "+49882123456", "+88212345x", "x+88212345"}},
+	} {
+		i := slices.IndexFunc(rules, func(r *rule.Spec) bool { return r.Name == test.rule })
+		if i < 0 {
+			t.Errorf("there is no rule %q", test.rule)
+			continue
+		}
+		spec := rules[i]
+		for _, text := range test.takes {
+			if yes, why := matches(spec, test.event(text)); !yes {
+				t.Errorf("%s does not take %q%s", test.rule, text, why)
+			}
+		}
+		for _, text := range test.not {
+			if yes, _ := matches(spec, test.event(text)); yes {
+				t.Errorf("%s takes %q", test.rule, text)
+			}
+		}
+	}
+}
+
+// TestShippedBans holds every ban that we ship to how sure its evidence is.
+func TestShippedBans(t *testing.T) {
+	connected := []string{event.VertoLoginFailure, event.ESLDenied} // over TCP, where nobody can send in another's name
+	answered := []string{event.AuthFailure, event.UnknownUser}      // a challenge, which whoever forges UDP asks for himself
+	const hour, day = ban.Term(time.Hour), 24 * ban.Term(time.Hour)
+	for _, r := range shipped(t).Rules {
+		events := slices.Collect(maps.Keys(r.Match.Events()))
+		if r.Match.Uses("message") { // which tells a user's own access list, that is asked when he has answered
+			events = slices.DeleteFunc(events, func(name string) bool { return name == event.ACLReject })
+		}
+		only := func(known []string) bool {
+			return !slices.ContainsFunc(events, func(name string) bool { return !slices.Contains(known, name) })
+		}
+		var wrong string
+		switch b, brake, count := r.Ban, r.Brake, r.Threshold; {
+		case len(events) == 0:
+			wrong = "does not say which events it is about"
+		case b == nil:
+		case count != nil && !(len(count.Per) == 1 && count.Per[0].Field == "ip" && count.Per[0].Network == b.Network):
+			wrong = "bans others than it counts"
+		case slices.Max(b.Terms) > 30*day:
+			wrong = "bans for more than a month, and addresses change hands"
+		case only(slices.Concat(connected, answered)) && slices.Max(b.Terms) < day:
+			wrong = "bans for less than a day, however often somebody comes back"
+		case only(connected):
+		case brake == nil || brake.Bans < 10 || brake.Bans > 1000 || brake.Within < 10*time.Minute:
+			wrong = "bans as many as a forger of senders likes, or hardly anybody"
+		case !only(answered) && (b.Terms[0] > hour/6 || brake.Bans > 100), b.Terms[0] > hour:
+			wrong = "bans for too long at the first time, or too many, where the sender may be forged"
+		}
+		if wrong != "" {
+			t.Errorf("%s: %s", r.Where, wrong)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/plugin"
+)
+
+// A courier tells somebody, and says how he gets on.
+type courier struct {
+	teller
+	delivery plugin.Delivery
+}
+
+func (c *courier) Delivery() plugin.Delivery { return c.delivery }
+
+// A dim wall is one of which only a part can be seen.
+type dimWall struct{ wall }
+
+func (*dimWall) Inspect(context.Context) (plugin.Inspection, error) {
+	return plugin.Inspection{Chain: "FREESWITCH"}, errors.New("IPv6: exit status 4")
+}
+
+// TestGauges: how messages get on is shown, and what could not be read is not taken
+// for nothing.
+func TestGauges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		since := time.Now()
+		cfg := guessing(t)
+		cfg.Actions = []config.Action{
+			{Ref: "courier.x", Action: &courier{delivery: plugin.Delivery{
+				Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: since, Err: "answered 503", SpoolErr: "disk full",
+			}}},
+			{Ref: "wall.x", Action: &dimWall{}, Blocks: true},
+		}
+		g := &Guard{Engine: runQuietly(t, cfg), Reloaded: func() (time.Time, string) { return since, "" }}
+		s, err := g.Status(t.Context())
+		if err != nil || len(s.Actions) != 2 || s.Actions[1].Delivery != nil {
+			t.Fatalf("%+v, %v", s.Actions, err)
+		}
+		want := admin.Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: since, Err: "answered 503", Unkept: "disk full"}
+		if got := s.Actions[0].Delivery; got == nil || *got != want {
+			t.Errorf("%+v", got)
+		}
+		views, err := g.Kernel(t.Context())
+		if err != nil || len(views) != 1 || !views[0].Unread || len(views[0].Errors) != 1 {
+			t.Errorf("%+v, %v", views, err)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		idle := &Guard{Engine: New(cfg, Options{})}
+		if views, err := idle.Kernel(gone); err == nil {
+			t.Errorf("nobody was there to be asked: %+v", views)
+		}
+	})
+}
