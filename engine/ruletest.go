@@ -85,11 +85,16 @@ func play(cfg *config.Config, given []config.Given) ([]*event.Event, error) {
 }
 
 // reported makes what is reported the nth time: a copy of the event, with n for
-// every "<n>" in a text, or what the source reads in the line.
+// every repetition in a text, or what the source reads in the line.
 func reported(cfg *config.Config, g config.Given, n int) ([]*event.Event, error) {
-	number := strings.NewReplacer("<n>", strconv.Itoa(n))
+	number := strings.NewReplacer(config.Repetition, strconv.Itoa(n))
 	if g.Event != nil {
 		ev := *g.Event
+		if g.IP != "" {
+			if err := ev.Set("ip", number.Replace(g.IP)); err != nil {
+				return nil, fmt.Errorf("%s: repetition %d: %w", g.Where, n, err)
+			}
+		}
 		ev.Each(func(text *string) { *text = number.Replace(*text) })
 		return []*event.Event{&ev}, nil
 	}

@@ -144,3 +144,70 @@ rule "success after many failures" {
     alerts = []
   }
 }
+
+# One account that registers from six addresses in ten minutes: its password is known to
+# more than its owner. A mobile phone in a train comes from two or three, beside those of
+# a desk phone and a computer. Where one account is a whole office, leave it out with
+# "and user != …".
+#
+# Of registrations only the event socket tells.
+rule "account in many places" {
+  on    = [source.esl.pbx]
+  match = "event == 'registered'"
+
+  threshold {
+    per      = "user@domain"
+    distinct = "ip"
+    count    = 6
+    within   = "10m"
+  }
+
+  alert {}
+
+  test "the sixth address in just under ten minutes" {
+    given {
+      event  = "registered"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.<n>"
+      times  = 6
+      every  = "118s"
+    }
+    alerts = ["203.0.113.6"]
+  }
+
+  test "a little slower, never six addresses in ten minutes" {
+    given {
+      event  = "registered"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.<n>"
+      times  = 20
+      every  = "122s"
+    }
+    alerts = []
+  }
+
+  test "a phone that registers every minute" {
+    given {
+      event  = "registered"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      times  = 100
+      every  = "1m"
+    }
+    alerts = []
+  }
+
+  test "the accounts of a company, each in a house of its own" {
+    given {
+      event  = "registered"
+      user   = "100<n>"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.<n>"
+      times  = 50
+    }
+    alerts = []
+  }
+}

@@ -6,14 +6,16 @@
 # begin with what dials out here: 00, 011, and 0, 9, * or # in front of those. One that
 # brings them as 0049 and so on, and is no gateway of the switch, must be trusted. 011 is
 # an area code as well, of Turin and Delhi, and begins some in Britain: behind it there
-# must be more digits than those have.
+# must be more digits than those have. Of what begins with a + only the numbers count
+# that fraudsters are paid for: see "expensive destination".
 #
-# The sender of an INVITE may be forged: hence the short first ban and the brake.
+# The sender of an INVITE may be forged: hence the short first ban and the brake. A ban
+# ends no call that is up: action "esl" does.
 rule "toll fraud" {
   on    = [source.esl.pbx]
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] != 'true'
-    and destination matches `^[*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})$`
+    and destination matches `^([*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})|[+](53|220|224|231|232|239|245|252|257|269|500|670|672|674|675|677|678|68[1-35689]|69[012]|850|870|88[0-9]|960|979)[0-9]{5,})$`
   EOT
 
   threshold {
@@ -105,15 +107,85 @@ rule "toll fraud" {
   }
 }
 
+# The same, and one number again and again: who has found a way out sends his calls to
+# the number that he is paid for. Ten in ten minutes ban.
+rule "toll fraud by repetition" {
+  on    = [source.esl.pbx]
+  match = <<-EOT
+    event == 'call' and fields['variable_sip_authorized'] != 'true'
+    and destination matches `^([*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})|[+](53|220|224|231|232|239|245|252|257|269|500|670|672|674|675|677|678|68[1-35689]|69[012]|850|870|88[0-9]|960|979)[0-9]{5,})$`
+  EOT
+
+  threshold {
+    count  = 10
+    within = "10m"
+  }
+
+  ban {
+    for    = ["10m", "2h", "7d"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 20
+    within = "10m"
+  }
+
+  test "the tenth call in just under ten minutes" {
+    given {
+      event       = "call"
+      destination = "0067219839688"
+      ip          = "203.0.113.7"
+      times       = 10
+      every       = "66s"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "a little slower, never ten calls in ten minutes" {
+    given {
+      event       = "call"
+      destination = "0067219839688"
+      ip          = "203.0.113.7"
+      times       = 50
+      every       = "67s"
+    }
+    bans = {}
+  }
+
+  test "a carrier with calls for one number" {
+    given {
+      event       = "call"
+      destination = "+4930123456"
+      ip          = "203.0.113.6"
+      times       = 50
+    }
+    bans = {}
+  }
+
+  test "an account that calls one number abroad" {
+    given {
+      event       = "call"
+      user        = "1000"
+      destination = "0041441234567"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 50
+    }
+    bans = {}
+  }
+}
+
 # An account that calls ten different numbers abroad in ten minutes. Whether it was
 # stolen or has much to do, only you can tell: it alerts. Where nobody calls abroad, add
 # ban {}, or have the calls ended: alert { actions = [action.esl.fraud] }. If your phones
-# dial +, add [+] to the prefixes.
+# dial +, add [+] to the prefixes, and leave your own country out. If they dial 0 for a
+# line, 0030… is Berlin: write 000 instead of 00, here and in the next rule.
 rule "calls abroad" {
   on    = [source.esl.pbx]
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true'
-    and destination matches `^(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})$`
+    and destination matches `^[*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})$`
   EOT
 
   threshold {
@@ -196,7 +268,7 @@ rule "expensive destination" {
   on    = [source.esl.pbx]
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true'
-    and destination matches `^([+]|00|011)(870|88[0-9]|979|53|224|231|232|239|252|257|269|675|677|682|960)[0-9]{5,}$`
+    and destination matches `^([+]|[*#]?[09]{0,4}(00|011))(53|220|224|231|232|239|245|252|257|269|500|670|672|674|675|677|678|68[1-35689]|69[012]|850|870|88[0-9]|960|979)[0-9]{5,}$`
   EOT
 
   threshold {
@@ -292,6 +364,62 @@ rule "calls per minute" {
   }
 
   test "an office of fifty accounts with one call each" {
+    given {
+      event       = "call"
+      user        = "100<n>"
+      domain      = "pbx.example.org"
+      destination = "03012345<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 50
+    }
+    alerts = []
+  }
+}
+
+# An account that makes a hundred and fifty calls in an hour, of which "calls per minute"
+# sees none: a stolen one that is used with patience, mostly for one number.
+rule "calls per hour" {
+  on    = [source.esl.pbx]
+  match = "event == 'call' and fields['variable_sip_authorized'] == 'true'"
+
+  threshold {
+    per    = "user@domain"
+    count  = 150
+    within = "1h"
+  }
+
+  alert {}
+
+  test "the hundred and fiftieth call in just under an hour" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "0037112345678"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 150
+      every       = "24100ms"
+    }
+    alerts = ["203.0.113.7"]
+  }
+
+  test "a little slower, never a hundred and fifty in an hour" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "0301234<n>"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 600
+      every       = "24200ms"
+    }
+    alerts = []
+  }
+
+  test "an office of fifty accounts with ten calls each" {
     given {
       event       = "call"
       user        = "100<n>"

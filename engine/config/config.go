@@ -87,12 +87,17 @@ type Test struct {
 	Alerts map[netip.Prefix]int
 }
 
+// Repetition stands in the texts of what is given for which time it is reported.
+const Repetition = "<n>"
+
 // A Given is one kind of report that comes in, once or several times.
 type Given struct {
 	Source string // who reports: "log.freeswitch"
 
 	// Event is what is reported, without a time; nil where Line is given.
 	Event *event.Event
+	// IP is the address of Event where it has a Repetition in it, else "".
+	IP string
 	// Line is what the source reads, "" where Event is given.
 	Line string
 

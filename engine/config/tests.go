@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -137,6 +139,10 @@ func (r *ruleBlock) decodeEvent(attrs hcl.Attributes, g *Given) {
 		t, ok := r.text(attr.Expr)
 		if !ok {
 			continue
+		}
+		if name == "ip" && strings.Contains(t.string, Repetition) {
+			g.IP = t.string
+			t.string = strings.ReplaceAll(t.string, Repetition, strconv.Itoa(max(g.Times, 1))) // the highest there will be
 		}
 		if err := g.Event.Set(name, t.string); err != nil {
 			r.invalid(t, "Invalid "+name, err, "an address, a port or a flag, as its name says")
