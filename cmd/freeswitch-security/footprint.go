@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -18,28 +19,46 @@ func giveBack() {
 	if err != nil {
 		return
 	}
-	maps, err := os.Open("/proc/self/maps")
+	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
 	}
-	defer maps.Close()
-	for lines := bufio.NewScanner(maps); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		if len(fields) != 6 || fields[5] != program || strings.Contains(fields[1], "w") {
-			continue // what was written to would be lost
-		}
-		if from, to, ok := mapped(fields[0]); ok {
-			for _, advice := range []uintptr{unix.MADV_RANDOM, unix.MADV_DONTNEED} {
-				_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, advice)
-			}
+	defer smaps.Close()
+	for _, m := range pristine(smaps, program) {
+		for _, advice := range []uintptr{unix.MADV_RANDOM, unix.MADV_DONTNEED} {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, advice)
 		}
 	}
 }
 
+// A mapping is a piece of the address space.
+type mapping struct{ from, to uintptr }
+
+// pristine is the mappings of a file, out of those of /proc/self/smaps, in which every
+// page is as it is in the file. Any other would lose what was written to it: the loader
+// writes addresses into pages that it forbids to write to afterwards.
+func pristine(smaps io.Reader, file string) []mapping {
+	var all []mapping
+	var last *mapping // what the lines are about; nil: not of interest
+	for lines := bufio.NewScanner(smaps); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		switch {
+		case len(fields) >= 5 && !strings.HasSuffix(fields[0], ":"):
+			last = nil
+			if m, ok := mapped(fields[0]); ok && len(fields) == 6 && fields[5] == file && !strings.Contains(fields[1], "w") {
+				last = &m
+			}
+		case last != nil && len(fields) == 3 && fields[0] == "Anonymous:" && fields[1] == "0":
+			all = append(all, *last)
+		}
+	}
+	return all
+}
+
 // mapped reads "00400000-0152f000".
-func mapped(s string) (from, to uintptr, ok bool) {
+func mapped(s string) (mapping, bool) {
 	a, b, found := strings.Cut(s, "-")
-	x, err1 := strconv.ParseUint(a, 16, 64)
-	y, err2 := strconv.ParseUint(b, 16, 64)
-	return uintptr(x), uintptr(y), found && err1 == nil && err2 == nil && x < y
+	from, err1 := strconv.ParseUint(a, 16, 64)
+	to, err2 := strconv.ParseUint(b, 16, 64)
+	return mapping{uintptr(from), uintptr(to)}, found && err1 == nil && err2 == nil && from < to
 }
