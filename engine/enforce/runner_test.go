@@ -187,7 +187,7 @@ func TestDriftIsMendedCountedAndLoggedOnce(t *testing.T) {
 		}
 		synctest.Wait()
 		w.flush()
-		<-time.After(2 * ResyncEvery)
+		<-time.After(3 * time.Second)
 		synctest.Wait()
 		if s := r.Status(); len(w.standing()) != 5 || s.Drifts != 1 || s.Drift.Missing != 5 {
 			t.Fatalf("%d stand, status %+v", len(w.standing()), s)

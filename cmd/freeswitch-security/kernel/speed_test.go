@@ -14,12 +14,13 @@ import (
 
 // slack widens the limits of these tests. SLACK=1, as in `make figures`, holds them
 // to the letter. Where nothing is asked for, the machine may be slow or busy: the
-// figures are told, and only what is a hundred times too slow is broken.
+// figures are told, and only what is twenty times too slow is broken. What is compared
+// to something else of the same run has a limit of its own.
 func slack() float64 {
 	if n, err := strconv.ParseFloat(os.Getenv("SLACK"), 64); err == nil {
 		return n
 	}
-	return 100
+	return 20
 }
 
 // most is a limit, with the slack that is given.
@@ -158,7 +159,7 @@ func TestFootprint(t *testing.T) {
 	share := 100 * (d.cpu() - before).Seconds() / time.Since(began).Seconds()
 	stop()
 	t.Logf("processor at 5000 lines a second: %.1f %% of a core", share)
-	if share > 3*slack() {
+	if share > min(3*slack(), 30) {
 		t.Errorf("%.1f %% of a core at 5000 noise lines a second, want at most 3", share)
 	}
 

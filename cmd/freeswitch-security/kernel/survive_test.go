@@ -208,7 +208,11 @@ func TestMeddling(t *testing.T) {
 				mended := strings.Count(d.said.String(), "mended what others had changed") > before
 				return mended && time.Since(last) > 50*time.Millisecond && members(t) >= 200
 			})
-			t.Logf("mended after %s", time.Since(undone))
+			took := time.Since(undone)
+			t.Logf("mended after %s", took)
+			if took > 30*time.Second {
+				t.Errorf("mended after %s, by a look that is taken every three seconds", took)
+			}
 			pause(4 * time.Second) // another look at it finds nothing
 			// It may be seen, and mended, between two commands.
 			if n := strings.Count(d.said.String(), "mended what others had changed") - before; n > len(c.commands) {
