@@ -3,10 +3,15 @@ package engine
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -64,6 +69,66 @@ func TestReadyOnceSourcesHaveBegun(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReadyWithoutASourceThatHangs: a source that never begins, as a log on a file
+// system that hangs, holds up Ready and a reload for a while only, and is named.
+func TestReadyWithoutASourceThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		ready, done := make(chan struct{}), make(chan error)
+		hanging, begun := newBeginner(), newBeginner()
+		close(begun.begun)
+		sources := []config.Source{{Ref: "log.hangs", Source: hanging}, {Ref: "log.x", Source: begun}}
+		e := New(guessing(t, sources...), Options{
+			Tell: func(Verdict) {}, Ready: func() { close(ready) }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		go func() { done <- e.Run(ctx) }()
+		<-ready
+		if waited := time.Since(began); waited != beginWithin {
+			t.Errorf("ready after %s", waited)
+		}
+		if err := e.Do(ctx, func() { e.Reload(guessing(t, sources...)) }); err != nil || time.Since(began) != beginWithin {
+			t.Errorf("a reload that leaves it alone waits for it: %s, %v", time.Since(began), err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(log.String(), "level=WARN") != 1 || !strings.Contains(log.String(), `msg="source has not begun: what is written to it now may be missed" source=log.hangs waited=5s`) {
+			t.Errorf("the log:\n%s", &log)
+		}
+	})
+}
+
+// TestOthersAreHeardWhileOneHangs: who attacks while a source is waited for is banned
+// at once.
+func TestOthersAreHeardWhileOneHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var banned time.Duration
+		attack := &script{}
+		for i := range 3 {
+			attack.events = append(attack.events, event.Event{Time: began.Add(time.Duration(i) * 100 * time.Millisecond), Name: event.AuthFailure,
+				Source: "log.x", IP: netip.MustParseAddr("203.0.113.7"), User: "1000"})
+		}
+		ready, done := make(chan struct{}), make(chan error)
+		e := New(guessing(t, config.Source{Ref: "log.hangs", Source: newBeginner()}, config.Source{Ref: "log.x", Source: attack}), Options{
+			Tell: func(Verdict) { banned = time.Since(began) }, Ready: func() { close(ready) },
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { done <- e.Run(ctx) }()
+		<-ready
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if banned != 200*time.Millisecond {
+			t.Errorf("banned after %s", banned)
+		}
+	})
 }
 
 // after waits for what is told once f was called, and must not be told before.

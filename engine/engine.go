@@ -18,7 +18,7 @@ import (
 // An Engine holds the rules and the ledger of one running program or one replay.
 // Its methods must be called from one goroutine, unless they say otherwise.
 type Engine struct {
-	Options
+	options    Options
 	cfg        *config.Config
 	rules      *rule.Set
 	ledger     *ban.Ledger
@@ -57,8 +57,9 @@ type Options struct {
 	// DryRun keeps all actions from running.
 	DryRun bool
 
-	// Ready is called once every source has begun, and every action has come to
-	// agree with the ledger, or has failed to for the first time.
+	// Ready is called once every source has begun, or has been waited for long enough,
+	// and every action has come to agree with the ledger, or has failed to for the first
+	// time.
 	Ready func()
 }
 
@@ -76,7 +77,7 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Ready == nil {
 		o.Ready = func() {}
 	}
-	e := &Engine{Options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, live: newLive(), desk: corroborate.New(nil), challenges: newChallenges()}
+	e := &Engine{options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, live: newLive(), desk: corroborate.New(nil), challenges: newChallenges()}
 	e.known.agree(cfg)
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
@@ -134,9 +135,9 @@ func (e *Engine) tell(verdicts []Verdict) {
 		return
 	}
 	for _, v := range verdicts {
-		e.Tell(v)
+		e.options.Tell(v)
 	}
-	e.Told()
+	e.options.Told()
 }
 
 // observe takes one event at the time now. The rules see it once it is believed.

@@ -16,14 +16,15 @@ import (
 // A faulty source cannot be read for a while.
 type faulty struct {
 	*script
-	fault atomic.Value
-	lost  atomic.Int64
+	fault   atomic.Value
+	warning atomic.Value
+	lost    atomic.Int64
 }
 
 func (f *faulty) Same(other any) bool { return f == other }
 
 func (f *faulty) Progress() plugin.Progress {
-	return plugin.Progress{Fault: f.fault.Load().(string), Lost: f.lost.Load()}
+	return plugin.Progress{Fault: f.fault.Load().(string), Warning: f.warning.Load().(string), Lost: f.lost.Load()}
 }
 
 func (f *faulty) Follow(ctx context.Context, _ []byte, _ map[string]bool, _ plugin.Sink) error {
@@ -38,6 +39,7 @@ func logged(t *testing.T, befall func(src *faulty)) string {
 	synctest.Test(t, func(t *testing.T) {
 		src := &faulty{script: &script{}}
 		src.fault.Store("")
+		src.warning.Store("")
 		e := New(guessing(t, config.Source{Ref: "esl.pbx", Source: src}), Options{
 			Tell: func(Verdict) {}, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
@@ -63,6 +65,20 @@ func TestAFaultIsLoggedOnce(t *testing.T) {
 	})
 	if strings.Count(log, `msg="source cannot be read" source=esl.pbx err="refused the password"`) != 1 ||
 		strings.Count(log, `msg="source is read again" source=esl.pbx`) != 1 {
+		t.Errorf("the log:\n%s", log)
+	}
+}
+
+// TestAWarningIsLoggedOnce: what is amiss with a source that reads is no fault.
+func TestAWarningIsLoggedOnce(t *testing.T) {
+	log := logged(t, func(src *faulty) {
+		for _, warning := range []string{"", "no list", "no list", "", ""} {
+			src.warning.Store(warning)
+			<-time.After(5 * lookEvery)
+			synctest.Wait()
+		}
+	})
+	if strings.Count(log, `level=WARN msg="source not as it ought to be" source=esl.pbx what="no list"`) != 1 || strings.Contains(log, "read") {
 		t.Errorf("the log:\n%s", log)
 	}
 }

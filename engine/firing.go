@@ -70,12 +70,11 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) {
 		e.decide(refused(refusal))
 		return
 	}
-	e.unsettle(change.Ban.Target)
 	if change.Kind == ban.Banned {
 		e.rules.Charge(f.Spec, o.At)
 	}
 	v := banned(change)
-	v.WouldBlock = e.DryRun || !e.cfg.Security.AutoBlock
+	v.WouldBlock = e.options.DryRun || !e.cfg.Security.AutoBlock
 	e.decide(v)
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -30,9 +31,10 @@ type follow struct {
 	done    chan struct{}
 	reports chan<- report
 	told    struct { // the log; of the core
-		fault string
-		lost  int64
-		at    time.Time // of the loss
+		fault   string
+		warning string
+		lost    int64
+		at      time.Time // of the loss
 	}
 }
 
@@ -67,8 +69,8 @@ const lookEvery = time.Second
 const lossEvery = time.Minute
 
 // tellFaults writes to the log what has begun to keep a source from reading, that it
-// reads again, and that it has lost events. A source that tries again and again has
-// nobody else to tell.
+// reads again, what is amiss with one that reads, and that it has lost events. A source
+// that tries again and again has nobody else to tell.
 func (f *follows) tellFaults(log *slog.Logger) {
 	for ref, running := range f.running {
 		meter, ok := running.source.(plugin.Meter)
@@ -80,6 +82,10 @@ func (f *follows) tellFaults(log *slog.Logger) {
 			log.Warn("source has lost events", "source", ref, "lost", p.Lost-told.lost)
 			told.lost, told.at = p.Lost, time.Now()
 		}
+		if p.Warning != "" && p.Warning != told.warning {
+			log.Warn("source not as it ought to be", "source", ref, "what", p.Warning)
+		}
+		told.warning = p.Warning
 		if p.Fault == told.fault {
 			continue
 		}
@@ -103,9 +109,10 @@ func newFollows() follows {
 }
 
 // agree follows the sources of the configuration, and no others, and returns when
-// they have begun: what is written once somebody is told that they are followed
-// must be seen. One that says the same as before, and was asked for all that is wanted
-// now, is left alone: a stream that is connected to anew misses what is said meanwhile.
+// those that are new have begun, or [beginWithin] is over: what is written once somebody
+// is told that they are followed must be seen. One that says the same as before, and was
+// asked for all that is wanted now, is left alone: a stream that is connected to anew
+// misses what is said meanwhile.
 func (f *follows) agree(e *Engine) {
 	wanted := map[string]plugin.Source{}
 	for _, s := range e.cfg.Sources {
@@ -119,33 +126,50 @@ func (f *follows) agree(e *Engine) {
 		e.takeUntil(running.done) // so that the next one starts where this one ended
 		delete(f.running, ref)
 	}
+	var started []*follow
 	for _, s := range e.cfg.Sources {
-		if f.running[s.Ref] == nil {
-			f.start(e, s)
+		if f.running[s.Ref] == nil && f.start(e, s) {
+			started = append(started, f.running[s.Ref])
 		}
 	}
-	for _, running := range f.running {
-		e.takeUntil(running.begun())
-	}
+	e.takeUntil(e.begun(started))
 }
 
-// begun returns a channel that is closed when a source has found where it begins,
-// or has ended.
-func (f *follow) begun() <-chan struct{} {
-	begun := make(chan struct{})
-	b, ok := f.source.(plugin.Beginner)
-	if !ok {
-		close(begun)
-		return begun
+// beginWithin is how long sources that are new are waited for, all together: one log on
+// a file system that hangs must not keep the guard from its work.
+const beginWithin = 5 * time.Second
+
+// begun returns a channel that is closed when all these sources have begun, or have
+// been waited for long enough.
+func (e *Engine) begun(started []*follow) <-chan struct{} {
+	ctx, cancel := context.WithTimeout(e.live.ctx, beginWithin)
+	var waiting sync.WaitGroup
+	for _, f := range started {
+		waiting.Go(func() { f.awaitBegin(ctx, e.options.Log) })
 	}
+	begun := make(chan struct{})
 	go func() {
-		defer close(begun)
-		select {
-		case <-b.Begun():
-		case <-f.done:
-		}
+		waiting.Wait()
+		cancel()
+		close(begun)
 	}()
 	return begun
+}
+
+// awaitBegin waits until the source has found where it begins, or has ended.
+func (f *follow) awaitBegin(ctx context.Context, log *slog.Logger) {
+	b, ok := f.source.(plugin.Beginner)
+	if !ok {
+		return
+	}
+	select {
+	case <-b.Begun():
+	case <-f.done:
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			log.Warn("source has not begun: what is written to it now may be missed", "source", f.ref, "waited", beginWithin)
+		}
+	}
 }
 
 // same reports whether two plugins were made from the same words.
@@ -168,11 +192,12 @@ func covers(asked, wanted map[string]bool) bool {
 	return true
 }
 
-func (f *follows) start(e *Engine, s config.Source) {
+// start begins to follow a source, and reports whether it can be followed.
+func (f *follows) start(e *Engine, s config.Source) bool {
 	hear := e.hearing(s.Source, f.positions[s.Ref])
 	if hear == nil {
-		e.Log.Warn("source can only be replayed", "source", s.Ref)
-		return
+		e.options.Log.Warn("source can only be replayed", "source", s.Ref)
+		return false
 	}
 	ctx, cancel := context.WithCancel(e.live.ctx)
 	running := &follow{
@@ -191,6 +216,7 @@ func (f *follows) start(e *Engine, s config.Source) {
 		case <-ctx.Done():
 		}
 	})
+	return true
 }
 
 // hearing returns what hears a source: events from where it was left, or what a
@@ -216,7 +242,7 @@ func (f *follows) gone(e *Engine, end ending) bool {
 	if end.err == nil {
 		return len(f.running) == 0
 	}
-	e.Log.Error("source failed", "source", ref, "err", end.err, "retry", restartAfter)
+	e.options.Log.Error("source failed", "source", ref, "err", end.err, "retry", restartAfter)
 	time.AfterFunc(restartAfter, func() {
 		_ = e.Do(e.live.ctx, func() { f.agree(e) }) // an error: the engine has stopped
 	})

@@ -12,7 +12,7 @@ import (
 func TestGatewaysAreTrusted(t *testing.T) {
 	s := tellStory(t, banning(t))
 	asked := 0
-	s.Hosts = func() []ban.Trusted { asked++; return nil }
+	s.options.Hosts = func() []ban.Trusted { asked++; return nil }
 	s.fails(3, "", "203.0.113.9")
 	s.hears(event.Gateway, "carrier", "203.0.113.9")
 	s.fails(3, "", "203.0.113.9")
@@ -52,7 +52,7 @@ func TestGatewaysOfASourceThatIsGone(t *testing.T) {
 func TestManyGatewaysAtOnce(t *testing.T) {
 	s := tellStory(t, banning(t))
 	asked := 0
-	s.Hosts = func() []ban.Trusted { asked++; return nil }
+	s.options.Hosts = func() []ban.Trusted { asked++; return nil }
 	burst := func(name string) {
 		for i := range 500 {
 			s.observe(&event.Event{Time: morning, Name: name, Source: "log.x", Fields: map[string]string{"gateway": "carrier"},

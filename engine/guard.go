@@ -139,7 +139,7 @@ type waiting struct {
 // counts.
 func (e *Engine) waiting() waiting {
 	w := waiting{seq: e.ledger.Seq()}
-	if e.DryRun {
+	if e.options.DryRun {
 		w.why = "dry run: no action is carried out"
 		return w
 	}

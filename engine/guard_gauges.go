@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/admin"
@@ -13,7 +14,7 @@ import (
 // Status implements [admin.Guard].
 func (g *Guard) Status(ctx context.Context) (admin.Status, error) {
 	var s Status
-	out := admin.Status{Started: g.Started, DryRun: g.DryRun}
+	out := admin.Status{Started: g.Started, DryRun: g.options.DryRun}
 	out.Reloaded, out.ReloadError = g.Reloaded()
 	err := g.between(ctx, func() {
 		s = g.Engine.Status()
@@ -54,7 +55,7 @@ func sourceStatus(s *SourceStatus) admin.SourceStatus {
 		Name: s.Ref, Running: s.Running, Events: uint64(s.Progress.Events), Lost: uint64(s.Lost), Lines: uint64(s.Lines),
 		Bytes: uint64(s.Bytes), Skipped: uint64(s.Skipped), Doubted: uint64(s.Doubted),
 		Connects: uint64(s.Connects), Restarts: uint64(s.Restarts),
-		Behind: s.Behind, LastEvent: s.LastEvent, Fault: s.Fault,
+		Behind: s.Behind, LastEvent: s.LastEvent, Fault: s.Fault, Warning: s.Warning,
 	}
 	if s.Behind > 0 && !s.LastEvent.IsZero() {
 		out.Lag = max(0, time.Since(s.LastEvent))
@@ -110,7 +111,7 @@ func kernelView(s *enforce.Status, in *plugin.Inspection, err error) admin.Kerne
 		Applied: s.Applied, Took: s.Took, Batch: s.Batch, LastError: s.Err,
 	}
 	if err != nil {
-		v.Errors = append(v.Errors, err.Error())
+		v.Errors = append(v.Errors, strings.Split(err.Error(), "\n")...) // one of each family
 		v.Unread = true
 	}
 	for _, j := range in.Jumps {

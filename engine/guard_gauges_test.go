@@ -24,7 +24,7 @@ func (c *courier) Delivery() plugin.Delivery { return c.delivery }
 type dimWall struct{ wall }
 
 func (*dimWall) Inspect(context.Context) (plugin.Inspection, error) {
-	return plugin.Inspection{Chain: "FREESWITCH"}, errors.New("IPv6: exit status 4")
+	return plugin.Inspection{Chain: "FREESWITCH"}, errors.Join(errors.New("IPv4: exit status 4"), errors.New("IPv6: exit status 4"))
 }
 
 // TestGauges: how messages get on is shown, and what could not be read is not taken
@@ -49,7 +49,7 @@ func TestGauges(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		views, err := g.Kernel(t.Context())
-		if err != nil || len(views) != 1 || !views[0].Unread || len(views[0].Errors) != 1 {
+		if err != nil || len(views) != 1 || !views[0].Unread || len(views[0].Errors) != 2 {
 			t.Errorf("%+v, %v", views, err)
 		}
 		gone, cancel := context.WithCancel(t.Context())

@@ -45,6 +45,9 @@ var allowed = []place{
 
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "freeswitch-security/...").Output()
+	if exit, ok := err.(*exec.ExitError); ok {
+		t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ type live struct {
 	runs    runs
 	saver   *saver
 	handed  uint64 // the number of the latest change that the saver knows to be there
-	unsure  bool   // the ledger does not know what an earlier run left standing
+	lost    string // what became of the state of the run before; "": it is in the ledger
 }
 
 // inFlight is how many reports may wait for the core. A log file is its own
@@ -71,7 +71,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		e.live.runs.end()
 		err = errors.Join(err, e.live.runs.failing())
 	}()
-	go ready(ctx, e.live.runs.runners(), e.Ready)
+	go ready(ctx, e.live.runs.runners(), e.options.Ready)
 
 	wake := time.NewTimer(0)
 	defer wake.Stop()
@@ -94,7 +94,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		case <-wake.C:
 			e.advance(time.Now())
 		case <-look.C:
-			e.live.follows.tellFaults(e.Log)
+			e.live.follows.tellFaults(e.options.Log)
 		}
 		e.commit()
 		if at, ok := e.next(); ok {
@@ -128,14 +128,16 @@ func (e *Engine) observeAll(r report) {
 	}
 }
 
-// takeUntil takes reports until done is closed, and then those that are waiting.
+// takeUntil goes on deciding until done is closed, and then takes the reports that
+// wait, but none that come meanwhile: in a flood there would be no end of them.
 func (e *Engine) takeUntil(done <-chan struct{}) {
 	for {
 		select {
 		case r := <-e.live.reports:
-			e.take(r)
+			e.observeAll(r)
+			e.commit()
 		case <-done:
-			for len(e.live.reports) > 0 {
+			for range len(e.live.reports) {
 				e.take(<-e.live.reports)
 			}
 			return

@@ -89,7 +89,7 @@ func (e *Engine) wants(source string) map[string]bool {
 // trust is whom nobody may ban: the host's own addresses, what the configuration
 // lists, and the gateways. What is written is named before what was learned.
 func (e *Engine) trust() *ban.Trust {
-	trusted := slices.Concat(e.Hosts(), e.cfg.Trusted)
+	trusted := slices.Concat(e.options.Hosts(), e.cfg.Trusted)
 	if e.known.gateways != nil {
 		trusted = append(trusted, e.known.gateways.Trusted()...)
 	}
@@ -146,6 +146,10 @@ func (e *Engine) spares(network netip.Prefix) bool {
 // theirs, and he could have them banned.
 const strangers = 2
 
+// settling is how long somebody must have been registered at an address, and not been
+// banned, until it is settled.
+const settling = time.Hour
+
 // protected reports whether somebody in the network is registered at the switch,
 // and the evidence is what his neighbours, or others in his name, may well have caused.
 func (e *Engine) protected(network netip.Prefix, evidence []ban.Evidence) bool {
@@ -153,19 +157,18 @@ func (e *Engine) protected(network netip.Prefix, evidence []ban.Evidence) bool {
 	if registrations == nil || !registrations.Holds(network, e.now) {
 		return false
 	}
-	if registrations.Settled(network, e.now) {
+	if e.settled(network) {
 		return true
 	}
 	failed := max(len(failedAccounts(network, evidence)), e.known.failures.Count(network, e.now))
 	return failed < strangers || failed < strangers+len(registrations.Accounts(network, e.now, failed))
 }
 
-// unsettle has whoever is banned although he is registered wait anew until that
-// protects him whatever he does: he may well stay registered while he is banned.
-func (e *Engine) unsettle(target netip.Prefix) {
-	if e.known.registrations != nil {
-		e.known.registrations.Unsettle(target, e.now)
-	}
+// settled reports whether somebody was registered in the network all the hour, and
+// no rule had it banned: he may well have stayed registered meanwhile.
+func (e *Engine) settled(network netip.Prefix) bool {
+	since := e.now.Add(-settling)
+	return e.known.registrations.Settled(network, since, e.now) && !e.ledger.CaughtSince(network, since)
 }
 
 // spared is the ban that an order would lead to if its target were not protected;

@@ -82,23 +82,36 @@ func TestForgersCannotHaveAnOfficeBanned(t *testing.T) {
 	}
 }
 
-// TestABanBeginsTheHourAgain is an attacker who stays registered while he is banned.
+// TestABanBeginsTheHourAgain is an attacker who stays registered while he is banned,
+// and whom the switch lists after a restart.
 func TestABanBeginsTheHourAgain(t *testing.T) {
-	s := tellStory(t, banning(t)) // bans for 40s
-	s.hears(event.Registered, "1001", "203.0.113.7")
+	spec := banning(t)
+	spec.Ban.Terms = []ban.Term{mustTerm(t, "2h")}
+	s := tellStory(t, spec)
+	s.expires = "604800"
 	guess := func() {
 		for user := range 3 {
 			s.fails(1, fmt.Sprint(2000+user), "203.0.113.7")
 		}
 	}
-	guess()
-	s.now = s.now.Add(30 * time.Minute)
 	s.hears(event.Registered, "1001", "203.0.113.7")
 	guess()
-	s.now = s.now.Add(40 * time.Minute)
+	s.now = s.now.Add(2*time.Hour + 58*time.Minute)
+	guess()
+	s.known = knownGood{}
+	s.known.agree(s.cfg)
+	s.now = s.now.Add(2*time.Hour + 58*time.Minute)
+	listed := &event.Event{Time: s.now, Name: event.Registered, Source: "log.x", User: "1001", Domain: "pbx",
+		IP: netip.MustParseAddr("203.0.113.7"), Repeat: true, Fields: map[string]string{"expires": s.expires}}
+	s.observe(listed, s.now)
 	guess()
 	const banned, over = "ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7", "unban 203.0.113.7: expired"
 	s.want(banned, over, banned, over, banned)
+	s.now = s.now.Add(3*time.Hour + time.Minute)
+	s.hears(event.Registered, "1001", "203.0.113.7")
+	guess()
+	s.want(banned, over, banned, over, banned, over,
+		"refused 203.0.113.7: protected: registered (1001@pbx); failed: 2000@pbx, 2001@pbx, 2002@pbx; 3 in 1m, per ip 203.0.113.7")
 }
 
 // TestOneGuessAtATimeIsNoLicenceEither fails once for each account, with so much else

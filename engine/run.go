@@ -42,7 +42,7 @@ func newRuns() runs {
 // same as before is left alone, but asked about other bans if need be. Nothing
 // here waits: the core has attackers to count.
 func (r *runs) agree(e *Engine) {
-	if e.DryRun {
+	if e.options.DryRun {
 		return
 	}
 	wanted := map[string]plugin.Action{}
@@ -76,7 +76,7 @@ func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants, ended []*r
 	ctx, cancel := context.WithCancel(r.ctx)
 	running := &run{
 		action: a.Action, cancel: cancel, done: make(chan struct{}),
-		runner: enforce.New(a.Ref, a.Action, e.ledger, wants, e.Log),
+		runner: enforce.New(a.Ref, a.Action, e.ledger, wants, e.options.Log),
 	}
 	r.running[a.Ref] = running
 	r.all.Go(func() {
@@ -95,19 +95,23 @@ func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants, ended []*r
 	return running
 }
 
+// keptMode are the rights of what an action keeps: it may hold secrets, and tells who
+// was banned.
+const keptMode = 0o700
+
 // keep gives an action the directory that it may keep things in.
 func (e *Engine) keep(a config.Action) {
 	k, ok := a.Action.(plugin.Keeper)
-	if !ok || e.Dir == "" {
+	if !ok || e.options.Dir == "" {
 		return
 	}
-	dir := filepath.Join(e.Dir, a.Ref)
-	err := os.MkdirAll(dir, 0o700)
+	dir := filepath.Join(e.options.Dir, a.Ref)
+	err := os.MkdirAll(dir, keptMode)
 	if err == nil {
 		err = k.Keep(dir)
 	}
 	if err != nil {
-		e.Log.Error("action keeps nothing across restarts", "action", a.Ref, "err", err)
+		e.options.Log.Error("action keeps nothing across restarts", "action", a.Ref, "err", err)
 	}
 }
 
@@ -159,7 +163,7 @@ func withdraw(e *Engine, ended, started []*run, claimed map[string]bool) {
 			continue
 		}
 		if err := w.Withdraw(ctx); err != nil && ctx.Err() == nil {
-			e.Log.Error("action not withdrawn", "err", err)
+			e.options.Log.Error("action not withdrawn", "err", err)
 		}
 	}
 }

@@ -129,10 +129,10 @@ func (s *saver) save(e *Engine) {
 		}
 	}()
 	if err != nil && s.err == nil {
-		e.Log.Error("state not saved: bans hold as long as the program runs", "err", err)
+		e.options.Log.Error("state not saved: bans hold as long as the program runs", "err", err)
 	}
 	if err == nil && s.err != nil {
-		e.Log.Info("state saved again")
+		e.options.Log.Info("state saved again")
 	}
 	s.err = err
 	if err != nil {

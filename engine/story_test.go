@@ -20,6 +20,7 @@ type story struct {
 	*Engine
 	t       *testing.T
 	now     time.Time
+	expires string // what registrations say of their time
 	got     []Verdict
 	cursor  *ban.Cursor
 	changes []ban.Change
@@ -50,7 +51,7 @@ func banning(t *testing.T) *rule.Spec {
 func (s *story) hears(name, user, ip string) {
 	s.t.Helper()
 	s.now = s.now.Add(time.Second)
-	ev := &event.Event{Time: s.now, Name: name, Source: "log.x", User: user, Domain: "pbx", Fields: map[string]string{"gateway": user}}
+	ev := &event.Event{Time: s.now, Name: name, Source: "log.x", User: user, Domain: "pbx", Fields: map[string]string{"gateway": user, "expires": s.expires}}
 	if ip != "" {
 		ev.IP = netip.MustParseAddr(ip)
 	}

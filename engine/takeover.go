@@ -11,11 +11,12 @@ import (
 
 // TakeOver has the engine enter into its ledger, when it runs, what the actions
 // find standing from an earlier run. It is for a start without the state of that
-// run: without it the first resync would lift all those bans.
-func (e *Engine) TakeOver() { e.live.unsure = true }
+// run: without it the first resync would lift all those bans. lost says what became of
+// it: "was missing".
+func (e *Engine) TakeOver(lost string) { e.live.lost = lost }
 
 func (e *Engine) takeOver(ctx context.Context) {
-	if !e.live.unsure || e.DryRun {
+	if e.live.lost == "" || e.options.DryRun {
 		return
 	}
 	now := time.Now()
@@ -27,13 +28,13 @@ func (e *Engine) takeOver(ctx context.Context) {
 		}
 		standing, err := s.Standing(ctx)
 		if err != nil {
-			e.Log.Error("what stands is not known", "action", a.Ref, "err", err)
+			e.options.Log.Error("what stands is not known", "action", a.Ref, "err", err)
 		}
 		for target, left := range standing {
 			e.adopt(target, left, now)
 		}
 		if len(standing) > 0 {
-			e.Log.Warn("bans taken over without their history", "action", a.Ref, "bans", len(standing))
+			e.options.Log.Warn("bans taken over without their history", "action", a.Ref, "bans", len(standing))
 		}
 	}
 }
@@ -46,7 +47,7 @@ func (e *Engine) adopt(target netip.Prefix, left ban.Term, now time.Time) {
 	}
 	change, refusal := e.ledger.Enter(ban.Order{
 		Target: target, Address: target.Addr(), Author: "takeover", At: now, Terms: []ban.Term{left},
-		Reason: "stood when the state of the run before could not be read",
+		Reason: "stood when the state of the run before " + e.live.lost,
 	}, now)
 	if refusal != nil {
 		e.decide(refused(refusal))

@@ -34,10 +34,11 @@ type Action struct {
 	tried     map[uint64]time.Time // when those after it were first tried, by Seq; zero: given up
 	commanded map[uint64]bool      // those of them whose commands were answered
 
-	mu     sync.Mutex // guards what follows
-	tally  Tally
-	failed string // what the last batch failed with; "" after a success
-	odd    string // the last value that was not sent, and why
+	mu      sync.Mutex // guards what follows
+	failed  string     // what the last batch failed with; "" after a success
+	givenUp int        // changes that the switch could not be told of in time
+	notSent int        // what was not sent because of a value in it
+	odd     string     // the last of those values, and why
 }
 
 var (
@@ -45,16 +46,6 @@ var (
 	_ plugin.Reporter = (*Action)(nil)
 	_ plugin.Comparer = (*Action)(nil)
 )
-
-// A Tally is what an action has done in this run.
-type Tally struct {
-	HungUp  uint64 // channels
-	Flushed uint64 // registrations, or accounts with all of theirs
-	Sent    uint64 // commands of the operator's
-	Refused uint64 // of all of these, what the switch refused to do
-	Unsent  uint64 // what was not sent because of a value in it
-	GivenUp uint64 // changes that the switch could not be told of in time
-}
 
 func newAction(c config) *Action {
 	return &Action{config: c, relist: time.Second, tried: map[uint64]time.Time{}, commanded: map[uint64]bool{}}
@@ -149,13 +140,6 @@ func (a *Action) act(ctx context.Context, wishes []wish) (refused, err error) {
 	return s.refusals(), err
 }
 
-// count changes the tally.
-func (a *Action) count(change func(*Tally)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	change(&a.tally)
-}
-
 // settled notes how a batch ended.
 func (a *Action) settled(err error) {
 	a.mu.Lock()
@@ -171,7 +155,7 @@ func (a *Action) settled(err error) {
 func (a *Action) unsent(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.tally.Unsent++
+	a.notSent++
 	a.odd = err.Error()
 	a.log().Warn("nothing sent to the switch because of a value", "err", err)
 }
@@ -180,32 +164,27 @@ func (a *Action) giveUp(n int) {
 	if n == 0 {
 		return
 	}
-	a.count(func(t *Tally) { t.GivenUp += uint64(n) })
-	a.log().Error("changes given up: the switch could not be told of them in time", "changes", n)
-}
-
-// Tally says what has been done. It may be called from any goroutine.
-func (a *Action) Tally() Tally {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.tally
+	a.givenUp += n
+	a.log().Error("changes given up: the switch could not be told of them in time", "changes", n)
 }
 
 // Report tells what people should know, as [plugin.Reporter] wants it. Nothing of
 // it keeps a ban from being in force.
-func (a *Action) Report(context.Context) (critical, warnings []string) {
+func (a *Action) Report(context.Context) (found plugin.Findings) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.failed != "" {
-		warnings = append(warnings, fmt.Sprintf("%s: the switch did not do what it was last asked for: %s", a.config.name, a.failed))
+		found.Warnings = append(found.Warnings, "the switch did not do what it was last asked for: "+a.failed)
 	}
-	if a.tally.GivenUp > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s: %d changes were given up, because the switch could not be told of them in time", a.config.name, a.tally.GivenUp))
+	if a.givenUp > 0 {
+		found.Warnings = append(found.Warnings, fmt.Sprintf("changes given up because the switch could not be told of them in time: %d", a.givenUp))
 	}
-	if a.tally.Unsent > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s: %d times something was not sent because of a value in it, the last time: %s", a.config.name, a.tally.Unsent, a.odd))
+	if a.notSent > 0 {
+		found.Warnings = append(found.Warnings, fmt.Sprintf("commands not sent because of a value in them: %d, the last: %s", a.notSent, a.odd))
 	}
-	return nil, warnings
+	return found
 }
 
 // A console carries out commands, as [esl.Console] does.

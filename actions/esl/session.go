@@ -97,7 +97,6 @@ func (s *session) hangup(ctx context.Context) error {
 			return err
 		}
 		if done {
-			s.action.count(func(t *Tally) { t.HungUp++ })
 			s.action.log().Info("call hung up", "uuid", c.UUID, "ip", printable(c.IP), "account", printable(c.PresenceID))
 		}
 	}
@@ -141,7 +140,6 @@ func (s *session) flush(ctx context.Context) error {
 			return err
 		}
 		if done {
-			s.action.count(func(t *Tally) { t.Flushed++ })
 			s.action.log().Info("registration flushed", "profile", profile, "registration", name, "ip", printable(r.IP))
 		}
 	}
@@ -178,12 +176,8 @@ func (s *session) command(ctx context.Context) error {
 			if args == "" {
 				words = nil
 			}
-			done, err := s.send(ctx, t.word, words...)
-			if err != nil {
+			if _, err := s.send(ctx, t.word, words...); err != nil {
 				return err
-			}
-			if done {
-				s.action.count(func(t *Tally) { t.Sent++ })
 			}
 		}
 		s.action.commanded[w.seq] = true
@@ -260,7 +254,6 @@ func (s *session) send(ctx context.Context, command string, args ...string) (don
 	default:
 		return true, nil
 	}
-	s.action.count(func(t *Tally) { t.Refused++ })
 	if len(s.refused) == maxRefusals {
 		s.more++
 		return false, nil

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -39,12 +40,12 @@ func (a *Action) Spare(holds func(netip.Prefix) bool) {
 }
 
 // Report tells what an inspection finds wrong, as [plugin.Reporter] wants it.
-func (a *Action) Report(ctx context.Context) (critical, warnings []string) {
+func (a *Action) Report(ctx context.Context) plugin.Findings {
 	in, err := a.Inspect(ctx)
 	if err != nil {
-		in.Critical = append(in.Critical, err.Error())
+		in.Critical = append(in.Critical, strings.Split(err.Error(), "\n")...) // one of each family
 	}
-	return in.Critical, in.Warnings
+	return in.Findings
 }
 
 // Inspect implements [plugin.Inspector].

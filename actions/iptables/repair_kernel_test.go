@@ -227,12 +227,12 @@ func TestKernelWithoutAHook(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		a := k.action("hooks = [\"INPT\"]\nipv6 = false")
 		k.resync(a)
-		if critical, _ := a.Report(t.Context()); len(critical) != 1 || !strings.Contains(critical[0], "none exists, such as INPT") {
+		if critical := a.Report(t.Context()).Critical; len(critical) != 1 || !strings.Contains(critical[0], "none exists, such as INPT") {
 			t.Fatalf("%q", critical)
 		}
 		k.iptables("-N", "INPT")
 		k.resync(a)
-		if critical, _ := a.Report(t.Context()); len(critical) > 0 {
+		if critical := a.Report(t.Context()).Critical; len(critical) > 0 {
 			t.Fatalf("%q", critical)
 		}
 	})

@@ -220,20 +220,20 @@ func (a *Action) Delivery() plugin.Delivery {
 
 // Report tells what people should know, as [plugin.Reporter] wants it. Nothing of
 // it keeps a ban from being in force.
-func (a *Action) Report(context.Context) (critical, warnings []string) {
+func (a *Action) Report(context.Context) (found plugin.Findings) {
 	d := a.Delivery()
 	switch {
 	case d.Err != "" && d.Waiting > 0:
-		warnings = append(warnings, fmt.Sprintf("%d notices are not delivered since %s: %s",
-			d.Waiting, d.Since.UTC().Format(time.RFC3339), d.Err))
+		found.Warnings = append(found.Warnings, fmt.Sprintf("notices not delivered since %s: %d: %s",
+			d.Since.UTC().Format(time.RFC3339), d.Waiting, d.Err))
 	case d.Err != "":
-		warnings = append(warnings, fmt.Sprintf("the last message was not delivered: %s", d.Err))
+		found.Warnings = append(found.Warnings, fmt.Sprintf("the last message was not delivered: %s", d.Err))
 	}
 	if d.Dropped > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d notices were dropped", d.Dropped))
+		found.Warnings = append(found.Warnings, fmt.Sprintf("notices dropped: %d", d.Dropped))
 	}
 	if d.SpoolErr != "" {
-		warnings = append(warnings, fmt.Sprintf("notices are not kept across restarts: %s", d.SpoolErr))
+		found.Warnings = append(found.Warnings, fmt.Sprintf("notices are not kept across restarts: %s", d.SpoolErr))
 	}
-	return nil, warnings
+	return found
 }

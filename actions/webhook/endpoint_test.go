@@ -153,7 +153,7 @@ func TestVerdicts(t *testing.T) {
 			must(t, a.Apply(t.Context(), batch(1, 1)))
 			g, _, _ := a.queue.next(time.Now().Add(time.Minute))
 			a.settle(g, o)
-			_, warnings := a.Report(t.Context())
+			warnings := a.Report(t.Context()).Warnings
 			noSecrets(t, log.String()+strings.Join(warnings, "\n"))
 			if log.String() == "" || len(warnings) == 0 {
 				t.Error("nobody is told")

@@ -199,7 +199,7 @@ func TestRetriesUntilItIsTaken(t *testing.T) {
 		apply(t, a, batch(1, 1))
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if _, warnings := a.Report(t.Context()); len(warnings) != 1 || !strings.Contains(warnings[0], "1 notices are not delivered since") {
+		if warnings := a.Report(t.Context()).Warnings; len(warnings) != 1 || !strings.HasPrefix(warnings[0], "notices not delivered since ") || !strings.Contains(warnings[0], "Z: 1: ") {
 			t.Error(warnings)
 		}
 		time.Sleep(3 * time.Hour)

@@ -177,7 +177,7 @@ func TestSpoolInUse(t *testing.T) {
 	if err := a.Apply(t.Context(), batch(1, 5)); err != nil {
 		t.Error("without its file it must work all the same:", err)
 	}
-	if _, warnings := a.Report(t.Context()); len(warnings) != 1 || !strings.Contains(warnings[0], "not kept across restarts") {
+	if warnings := a.Report(t.Context()).Warnings; len(warnings) != 1 || !strings.Contains(warnings[0], "not kept across restarts") {
 		t.Error(warnings)
 	}
 }

@@ -73,11 +73,13 @@ func (l *listening) agree(ctx context.Context, asked *config.Admin) error {
 	l.whole = err == nil
 	l.watched.Store(server)
 	var at []string
+	tcp := false
 	for _, one := range open {
 		at = append(at, one.Addr().String())
+		tcp = tcp || one.Addr().Network() == "tcp"
 	}
 	l.log.Info("admin listener open", "at", at)
-	if isOpen(asked) {
+	if tcp && isOpen(asked) {
 		l.log.Info("admin listener needs no token: every user of this host may block and unblock", "at", asked.Listen)
 	}
 	return err

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"freeswitch-security/engine"
@@ -19,7 +21,9 @@ func TestHalfOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newListening(&engine.Guard{}, slog.New(slog.DiscardHandler))
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	l := newListening(&engine.Guard{}, log)
 	t.Cleanup(l.close)
 	asked := &config.Admin{Listen: taken.Addr().String(), Socket: filepath.Join(t.TempDir(), "admin.sock"), Mode: 0o600}
 	for range 2 {
@@ -29,6 +33,10 @@ func TestHalfOpen(t *testing.T) {
 		if _, err := os.Stat(asked.Socket); err != nil {
 			t.Fatal(err)
 		}
+	}
+	(&running{admin: l, log: log, wanted: asked}).listen(t.Context())
+	if !strings.Contains(said.String(), "not open everywhere") || strings.Contains(said.String(), "nobody") || strings.Contains(said.String(), "needs no token") {
+		t.Errorf("with the socket alone:\n%s", &said)
 	}
 	if err := l.agree(t.Context(), nil); err != nil {
 		t.Fatal(err)
@@ -42,5 +50,8 @@ func TestHalfOpen(t *testing.T) {
 	taken.Close()
 	if err := l.agree(t.Context(), asked); err != nil {
 		t.Errorf("once the port is free: %v", err)
+	}
+	if !strings.Contains(said.String(), "needs no token") {
+		t.Errorf("with a port:\n%s", &said)
 	}
 }

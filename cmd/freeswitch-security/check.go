@@ -9,7 +9,8 @@ import (
 )
 
 func (a *app) check() *cobra.Command {
-	return &cobra.Command{
+	var rules string
+	cmd := &cobra.Command{
 		Use:   "check [DIR]",
 		Short: "Check the rules and show every mistake in them",
 		Long: `Check the rules and show every mistake in them, of all files at once, with
@@ -20,7 +21,11 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 		Example: "  freeswitch-security check\n  freeswitch-security check /etc/freeswitch-security/rules.d",
 		Args:    atMostOne("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			cfg, diags, files, err := a.read(dirArg(args))
+			dir, err := dirOf(rules, args)
+			if err != nil {
+				return err
+			}
+			cfg, diags, files, err := a.read(dir)
 			if err != nil {
 				return err
 			}
@@ -40,6 +45,8 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules, as DIR")
+	return cmd
 }
 
 // count writes a number of things: "1 rule", "2 rules".

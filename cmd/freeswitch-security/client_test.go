@@ -14,6 +14,9 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/engine/ban"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // TestBanLifeByHand blocks, shows, lists and unblocks.
@@ -77,6 +80,7 @@ func TestTrustByHand(t *testing.T) {
 	g.want(1, []string{"not banned", "203.0.113.0/24", "new trunk", "trust ends"}, "show", "203.0.113.7")
 	g.want(1, []string{"not banned: trusted: whitelist, new trunk"}, "block", "203.0.113.7")
 	g.want(0, []string{"203.0.113.0/24", "run time", "in 6d", "198.51.100.0/24", "carriers", "a.hcl:10", "SIP trunks"}, "list", "--trusted")
+	g.want(2, []string{"--rule and --sort are for bans"}, "list", "--trusted", "--rule", "password guessing")
 	g.want(1, []string{"trusted", "198.51.100.0/24, by carriers", "a.hcl:10"}, "show", "198.51.100.7")
 	g.want(1, []string{"198.51.100.7  "}, "untrust", "198.51.100.7")
 	g.want(0, []string{"203.0.113.0/24  removed from whitelist\n"}, "untrust", "203.0.113.0/24")
@@ -183,6 +187,34 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("%s: %s is banned as %+v, want %+v", format, ip, g, w)
 			}
 		}
+	}
+}
+
+// TestImportOfTheSame: to import what stands changes nothing, whoever banned it and
+// however often it is done; what an entry asks for beyond that is done.
+func TestImportOfTheSame(t *testing.T) {
+	g := guard(t)
+	g.attack("203.0.113.7", "1000", 3)
+	g.decided()
+	g.want(0, nil, "block", "203.0.113.8", "--for", "1h", "--reason", "calls at night")
+	g.want(0, nil, "block", "203.0.113.9", "--permanent")
+	ask := func() []client.Ban { return decoded[client.Ban](t, g.want(0, nil, "list", "--json")) }
+	before := ask()
+	for _, format := range []string{"json", "csv", "json"} {
+		stdout, _, status := g.piped(g.want(0, nil, "export", "--format", format), "import", "-")
+		if status != 0 || !strings.HasPrefix(stdout, "3 of 3 banned") {
+			t.Errorf("%s: exit status %d: %s", format, status, stdout)
+		}
+		if diff := cmp.Diff(before, ask(), cmpopts.IgnoreFields(client.Ban{}, "Applied")); diff != "" {
+			t.Errorf("%s: -before +after:\n%s", format, diff)
+		}
+	}
+	if before[0].Rule != "password guessing" {
+		t.Fatalf("banned by %+v", before[0])
+	}
+	g.piped(`{"ip": "203.0.113.7", "permanent": true, "reason": "enough"}`, "import", "-")
+	if got := ask()[0]; !got.Permanent || !strings.HasPrefix(got.Reason, "enough; ") {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -299,7 +331,11 @@ func TestFindings(t *testing.T) {
 		{"a little behind", func(h *health) { h.Sources[0].LagSeconds = 10 }, levelWarning, "log.a is 10s behind"},
 		{"far behind", func(h *health) { h.Sources[0].LagSeconds = 61 }, levelCritical, "log.a is 1m1s behind"},
 		{"a source that failed", func(h *health) { h.Sources[0].Fault = "no such file" }, levelCritical, "log.a: no such file"},
-		{"a source that ended", func(h *health) { h.Sources[0].Running = false }, levelCritical, "does not run"},
+		{"a source that reads and has trouble", func(h *health) { h.Sources[0].Warning = "no list" }, levelWarning, "log.a: no list"},
+		{"a source that ended", func(h *health) {
+			h.Sources[0].Running = false
+			h.Status.Status, h.Status.Problems = "degraded", []string{"source log.a: it is not being followed"}
+		}, levelCritical, "[{2 source log.a: it is not being followed}]"},
 		{"no source", func(h *health) { h.Sources = nil }, levelWarning, "nothing is watched"},
 		{"an action that fails", func(h *health) { h.Status.Actions[0].Error = "exit status 4" }, levelCritical, "exit status 4"},
 		{"not yet in force", func(h *health) { h.Status.Actions[0].Synced = false }, levelCritical, "not yet agreed"},
@@ -332,6 +368,21 @@ func TestFindings(t *testing.T) {
 		if worst != c.want || !strings.Contains(fmt.Sprint(all), c.what) {
 			t.Errorf("%s: %v, want %s %q", c.name, all, c.want, c.what)
 		}
+	}
+}
+
+// TestKernelUnread: what nobody could look at is not known, which is not nothing.
+func TestKernelUnread(t *testing.T) {
+	g := guard(t)
+	g.want(0, nil, "block", "203.0.113.7")
+	g.want(0, []string{"1 ban in chain WALL"}, "status")
+	g.wall.hides(errors.New("list table filter: exit status 4"))
+	g.settle()
+	g.want(1, []string{"! action wall.drop: list table filter: exit status 4", "kernel wall.drop       not known"}, "status")
+	g.want(0, []string{"not known to be in force  1        not known"}, "list", "--sort", "packets")
+	g.want(0, []string{"not known: the kernel could not be read"}, "show", "203.0.113.7")
+	if shown, _, _ := g.piped(g.want(0, nil, "export"), "import", "-"); !strings.Contains(shown, "1 of 1 banned") || !strings.Contains(shown, "the kernel could not be read") {
+		t.Errorf("import: %s", shown)
 	}
 }
 

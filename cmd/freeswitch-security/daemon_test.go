@@ -291,6 +291,7 @@ type wall struct {
 	mu      sync.Mutex              // guards what follows
 	entries map[netip.Prefix]uint64 // packets stopped
 	fault   error
+	unread  error // why nobody can look at it
 }
 
 func (w *wall) Apply(_ context.Context, batch ban.Batch) error {
@@ -324,6 +325,9 @@ func (w *wall) Inspect(context.Context) (plugin.Inspection, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	in := plugin.Inspection{Chain: "WALL", Backend: "rules"}
+	if w.unread != nil {
+		return in, w.unread
+	}
 	for _, target := range slices.SortedFunc(maps.Keys(w.entries), netip.Prefix.Compare) {
 		in.Entries = append(in.Entries, plugin.Entry{Target: target, Packets: w.entries[target]})
 	}
@@ -344,6 +348,12 @@ func (w *wall) breaks(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fault = err
+}
+
+func (w *wall) hides(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unread = err
 }
 
 // decoded reads the lines of a verb's JSON.

@@ -13,7 +13,11 @@ func (x *exam) ofAdmin() []diagnosis {
 	if x.cfg == nil || !isOpen(x.cfg.Admin) {
 		return nil
 	}
-	return []diagnosis{{info, "every user and program of this host may block and unblock, by http://" + x.cfg.Admin.Listen,
+	scheme := "http://"
+	if x.cfg.Admin.TLSCert != "" {
+		scheme = "https://"
+	}
+	return []diagnosis{{info, "every user and program of this host may block and unblock, by " + scheme + x.cfg.Admin.Listen,
 		"whoever gets in elsewhere, such as by a web application on this host, can have himself let go",
 		"admin {\n  listen = \"\" # the unix socket, which is for its owner alone, is enough for this command line\n}\nor in it: token = env(\"ADMIN_TOKEN\")"}}
 }

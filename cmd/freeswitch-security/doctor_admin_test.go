@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"freeswitch-security/engine/config"
@@ -19,6 +20,10 @@ func TestDoctorAndTheListener(t *testing.T) {
 				t.Errorf("%+v: %+v", listener, found)
 			}
 		}
+	}
+	x := &exam{host: healthyHost(), cfg: &config.Config{Admin: &config.Admin{Listen: "127.0.0.1:8080", TLSCert: "a.pem"}}}
+	if found := x.ofAdmin(); len(found) != 1 || !strings.HasSuffix(found[0].What, " https://127.0.0.1:8080") {
+		t.Errorf("with TLS: %+v", found)
 	}
 	if found := new(exam).ofAdmin(); found != nil {
 		t.Errorf("without rules: %+v", found)

@@ -114,20 +114,20 @@ func (x *exam) ofActions(ctx context.Context) []diagnosis {
 		if !ok {
 			continue
 		}
-		worst, lesser := reporter.Report(ctx)
-		if len(worst) > 0 { // before the first start all of it is missing, for one reason
-			what := shorten(worst[0])
-			if more := len(worst) - 1; more > 0 {
+		said := reporter.Report(ctx)
+		if len(said.Critical) > 0 { // before the first start all of it is missing, for one reason
+			what := shorten(said.Critical[0])
+			if more := len(said.Critical) - 1; more > 0 {
 				what += fmt.Sprintf(" (and %d more)", more)
 			}
 			found = append(found, diagnosis{critical, fmt.Sprintf("action %s: %s", action.Ref, what), "bans are not in force",
 				"start the guard; if it runs, see freeswitch-security status"})
 		}
-		for _, what := range lesser {
+		for _, what := range said.Warnings {
 			found = append(found, diagnosis{warning, fmt.Sprintf("action %s: %s", action.Ref, shorten(what)), "bans may work less well than they could",
 				"see the guard's log: journalctl -u freeswitch-security"})
 		}
-		if len(worst)+len(lesser) == 0 && level {
+		if len(said.Critical)+len(said.Warnings) == 0 && level {
 			found = append(found, diagnosis{Severity: healthy, What: "action " + action.Ref + " is in force"})
 		}
 	}

@@ -373,7 +373,7 @@ func TestHere(t *testing.T) {
 }
 
 // A fakeLevel is an action with something to report.
-type fakeLevel struct{ worst, lesser []string }
+type fakeLevel struct{ found plugin.Findings }
 
 func (fakeLevel) Apply(context.Context, ban.Batch) error { return nil }
 
@@ -381,12 +381,12 @@ func (fakeLevel) Resync(context.Context, iter.Seq[ban.Ban]) (plugin.Drift, error
 	return plugin.Drift{}, nil
 }
 
-func (f fakeLevel) Report(context.Context) (worst, lesser []string) { return f.worst, f.lesser }
+func (f fakeLevel) Report(context.Context) plugin.Findings { return f.found }
 
 func TestDoctorAndActions(t *testing.T) {
 	cfg := &config.Config{Actions: []config.Action{
 		{Ref: "iptables.a", Blocks: true, Action: fakeLevel{}},
-		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{[]string{"chain missing", "no jump"}, []string{"slow\n"}}},
+		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{plugin.Findings{Critical: []string{"chain missing", "no jump"}, Warnings: []string{"slow\n"}}}},
 	}}
 	cfg.Security.AutoBlock = true
 	x := &exam{host: healthyHost(), cfg: cfg}

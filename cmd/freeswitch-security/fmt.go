@@ -16,6 +16,7 @@ import (
 
 func (a *app) format() *cobra.Command {
 	var check bool
+	var rules string
 	cmd := &cobra.Command{
 		Use:   "fmt [DIR]",
 		Short: "Bring rule files into their usual form",
@@ -27,7 +28,10 @@ not in form; 2 it could not be done.`,
 		Example: "  freeswitch-security fmt rules.d\n  freeswitch-security fmt --check rules.d",
 		Args:    atMostOne("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir, err := rulesDir(dirArg(args))
+			dir, err := dirOf(rules, args)
+			if err == nil {
+				dir, err = rulesDir(dir)
+			}
 			if err != nil {
 				return err
 			}
@@ -35,6 +39,7 @@ not in form; 2 it could not be done.`,
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "change nothing; fail if a file is not in form")
+	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules, as DIR")
 	return cmd
 }
 

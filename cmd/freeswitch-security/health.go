@@ -136,12 +136,15 @@ func (f *findingList) add(l level, format string, args ...any) {
 
 func (f *findingList) ofSources(h *health, t thresholds) {
 	for _, s := range h.Sources {
+		if s.Warning != "" {
+			f.add(levelWarning, "source %s: %s", s.Name, s.Warning)
+		}
 		lag := time.Duration(s.LagSeconds * float64(time.Second))
 		switch {
 		case s.Fault != "":
 			f.add(levelCritical, "source %s: %s", s.Name, s.Fault)
 		case !s.Running:
-			f.add(levelCritical, "source %s does not run", s.Name)
+			f.add(levelCritical, "source %s: it is not being followed", s.Name)
 		case lag >= t.critical:
 			f.add(levelCritical, "source %s is %s behind", s.Name, about(lag))
 		case lag >= t.warning:

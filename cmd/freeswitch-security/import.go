@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -29,7 +30,8 @@ func (a *app) importing() *cobra.Command {
 		Long: `Ban all that a file lists: plain, an address or a network on each line; CSV with
 a header, of its columns ip, ttl or expires, and reason; or JSON, as export and
 the daemon's own API write it. - is standard input. --for is for entries that do
-not say how long, as --reason is for those that do not say why.
+not say how long, as --reason is for those that do not say why. A ban that
+stands already, and as long as its entry says, is left as it is.
 
 Exit status: 0 all are banned, or over by now; 1 some were refused, or could not
 be read; 2 it could not be done.`,
@@ -85,8 +87,48 @@ type imported struct {
 	Why     string          `json:"why"`     // the first of them is not
 	Refused []client.Result `json:"refused"`
 
-	ttl    json.RawMessage // of entries that do not say how long
-	reason string          // of entries that do not say why
+	ttl      json.RawMessage             // of entries that do not say how long
+	reason   string                      // of entries that do not say why
+	standing map[netip.Prefix]client.Ban // what is carried out already
+}
+
+// look finds out which bans are carried out already, by all actions: whoever imports
+// what he has exported does not want to be the author of all bans. Entries that do not
+// say when they end are orders of their own, and those of rules that may not block are
+// not carried out.
+func (i *imported) look(ctx context.Context, c *client.Client, entries []listed) error {
+	if !slices.ContainsFunc(entries, func(e listed) bool { return e.saysWhen() }) {
+		return nil
+	}
+	status, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	i.standing = map[netip.Prefix]client.Ban{}
+	for b, err := range c.Bans(ctx, listPage) {
+		if err != nil {
+			return err
+		}
+		if target, err := ban.ParseTarget(b.IP); err == nil && b.Actions == nil && (b.Rule == "" || status.AutoBlock) {
+			i.standing[target] = client.Ban{Permanent: b.Permanent, ExpiresAt: b.ExpiresAt, Applied: b.Applied}
+		}
+	}
+	return nil
+}
+
+// stands reports whether an entry asks for no more than what is carried out already,
+// and counts it then.
+func (i *imported) stands(e *listed) bool {
+	b, ok := i.standing[e.target]
+	if !ok || !e.saysWhen() || !b.Permanent && (e.term == ban.Permanent || e.ends.After(*b.ExpiresAt)) {
+		return false
+	}
+	result := client.Result{Applied: b.Applied != nil && *b.Applied, Why: "it was not before"}
+	if b.Applied == nil {
+		result.Why = "the kernel could not be read"
+	}
+	i.take(e, result)
+	return true
 }
 
 // enter bans the entries, a batch at a time. The narrowest come first: behind a
@@ -94,6 +136,9 @@ type imported struct {
 // free once that network is.
 func (a *app) enter(ctx context.Context, c *client.Client, i *imported, entries []listed) error {
 	i.Listed = len(entries)
+	if err := i.look(ctx, c, entries); err != nil {
+		return err
+	}
 	slices.SortStableFunc(entries, func(a, b listed) int { return cmp.Compare(b.target.Bits(), a.target.Bits()) })
 	showing := width(a.stderr) > 0 && i.Listed > client.MaxBatch
 	if showing {
@@ -125,6 +170,9 @@ func (i *imported) requests(batch []listed, now time.Time) ([]client.BanRequest,
 		e := &batch[n]
 		if e.err != nil {
 			i.Refused = append(i.Refused, client.Result{IP: cutTo(e.text, 64), Error: e.place + ": " + e.err.Error()})
+			continue
+		}
+		if i.stands(e) {
 			continue
 		}
 		item := client.BanRequest{IP: ban.FormatTarget(e.target), Reason: e.reason, TTL: i.ttl}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -45,6 +46,9 @@ Exit status: 0 all are listed, or nobody is to be; 2 it could not be asked.`,
 	}
 	cmd.RunE = a.asking(&flags.reach, func(ctx context.Context, c *client.Client, _ []string) error {
 		if flags.trusted {
+			if flags.rule != "" || cmd.Flags().Changed("sort") {
+				return errors.New("--rule and --sort are for bans: nobody is trusted by a rule")
+			}
 			return a.listTrusted(ctx, c, flags)
 		}
 		return a.listBans(ctx, c, flags)
@@ -69,8 +73,16 @@ var orders = map[string]func(a, b client.Ban) int{
 		return a.ExpiresAt.Compare(*b.ExpiresAt)
 	},
 	"added":   func(a, b client.Ban) int { return b.AddedAt.Compare(a.AddedAt) },
-	"packets": func(a, b client.Ban) int { return cmp.Compare(b.Packets, a.Packets) },
+	"packets": func(a, b client.Ban) int { return cmp.Compare(stopped(b), stopped(a)) },
 	"offence": func(a, b client.Ban) int { return cmp.Compare(b.Offence, a.Offence) },
+}
+
+// stopped is how many packets a ban has stopped, as far as that is known.
+func stopped(b client.Ban) uint64 {
+	if b.Packets == nil {
+		return 0
+	}
+	return *b.Packets
 }
 
 func permanence(b client.Ban) int {
@@ -108,10 +120,17 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 			return err
 		}
 		ends := until(b.ExpiresAt, now)
-		if !b.Applied {
+		packets := "not known"
+		switch {
+		case b.Applied == nil:
+			ends += ", not known to be in force"
+		case !*b.Applied:
 			ends += ", not in force"
 		}
-		t.row(b.IP, cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), strconv.FormatUint(b.Packets, 10), b.Reason)
+		if b.Packets != nil {
+			packets = strconv.FormatUint(*b.Packets, 10)
+		}
+		t.row(b.IP, cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
 	}
 	return t.print(a.stdout, width(a.stdout))
 }

@@ -35,6 +35,9 @@ type listed struct {
 	err    error     // why it cannot be used
 }
 
+// saysWhen reports whether an entry says when it ends, or that it never does.
+func (e *listed) saysWhen() bool { return e.term == ban.Permanent || !e.ends.IsZero() }
+
 // set takes the texts of an entry that say how long it lasts. An empty one says
 // nothing; where it ends is told by its end before its length.
 func (e *listed) set(address, term, ends string) {

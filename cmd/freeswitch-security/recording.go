@@ -36,6 +36,10 @@ type recording struct {
 	midline bool // what was released last is not the end of a line
 	broken  bool // the file before could not be read to its end
 
+	began      string // the first stamp of the latest file that has one
+	beganPath  string // that file
+	disordered error  // the first file that is older than the one before it
+
 	empty  []string // paths of empty files
 	failed []error
 }
@@ -73,6 +77,9 @@ func (r *recording) more() bool {
 		r.open()
 		if (r.filled > 0 || r.midline) && r.current != nil && (r.broken || beginsLine(r.current)) {
 			r.endLine()
+		}
+		if r.current != nil {
+			r.compareBegin()
 		}
 		return true
 	}

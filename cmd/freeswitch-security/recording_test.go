@@ -64,6 +64,31 @@ func TestAnySplit(t *testing.T) {
 	}
 }
 
+// TestOldestFirst: files of a log that are named as a shell lists them, the newest
+// first, are told of once. That two share a second, or that one has no times, is no
+// matter.
+func TestOldestFirst(t *testing.T) {
+	rules := write(t, "a.hcl", []byte("source \"log\" \"x\" {}\n"))
+	newest, middle, oldest := write(t, "freeswitch.log", []byte(failures("203.0.113.7", 60, 3))),
+		write(t, "freeswitch.log.1", compressed([]byte("and so on\n"+failures("203.0.113.7", 30, 31)))),
+		write(t, "freeswitch.log.2", []byte(failures("203.0.113.7", 0, 31)))
+	untold := write(t, "untold.log", []byte("07-04 10:00:00.000000 [WARNING] sofia_reg.c:1 x\n"))
+	for _, test := range []struct {
+		files []string
+		want  string
+	}{
+		{[]string{newest, middle, oldest}, "freeswitch-security: " + middle + " is older than " + newest + ", which was named before it: name the oldest first\n"},
+		{[]string{oldest, newest, middle}, "freeswitch-security: " + middle + " is older than " + newest + ", which was named before it: name the oldest first\n"},
+		{[]string{oldest, middle, newest}, ""},
+		{[]string{newest, untold}, ""},
+		{[]string{newest}, ""},
+	} {
+		if _, stderr, status := command(t, nil, append([]string{"replay", "--rules", filepath.Dir(rules)}, test.files...)...); stderr != test.want || status != exitYes {
+			t.Errorf("%q: exit status %d: %s", test.files, status, stderr)
+		}
+	}
+}
+
 const twoLogs = `
 security { trusted_networks = [] }
 source "log" "one" {}

@@ -124,6 +124,9 @@ func (a *app) account(inputs []engine.Input, recordings [][]*recording, stats []
 		var failed, empty []error
 		var taken int64
 		for _, r := range recordings[i] {
+			if r.disordered != nil {
+				a.say(r.disordered)
+			}
 			failed = append(failed, r.failed...)
 			empty = append(empty, r.emptiness()...)
 			taken += r.taken.Load()

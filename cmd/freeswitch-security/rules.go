@@ -65,10 +65,14 @@ func (a *app) complain(diags hcl.Diagnostics, files config.Files) error {
 	return nil
 }
 
-// dirArg is the optional argument of a verb that works on a directory of rules.
-func dirArg(args []string) string {
-	if len(args) == 0 {
-		return ""
+// dirOf is the directory of a verb that takes it as its argument, or as others do
+// with --rules; "" where neither says it.
+func dirOf(flag string, args []string) (string, error) {
+	switch {
+	case len(args) == 0:
+		return flag, nil
+	case flag != "":
+		return "", fmt.Errorf("the rules are in %s or in %s: name one of them", args[0], flag)
 	}
-	return args[0]
+	return args[0], nil
 }

@@ -314,7 +314,12 @@ func (r *running) reload(ctx context.Context) ([]admin.Diagnostic, error) {
 // listen opens the admin listener that is wanted. Where it cannot be opened the
 // host is guarded all the same.
 func (r *running) listen(ctx context.Context) {
-	if err := r.admin.agree(ctx, r.wanted); err != nil {
+	err := r.admin.agree(ctx, r.wanted)
+	switch {
+	case err == nil:
+	case r.admin.watched.Load() != nil:
+		r.log.Error("admin listener not open everywhere", "err", err)
+	default:
 		r.log.Error("admin listener not open: nobody can ask or order", "err", err)
 	}
 }
@@ -352,8 +357,8 @@ func (r *running) status(ctx context.Context) {
 	}
 	for _, source := range s.Sources {
 		r.log.Info("status of source", "source", source.Ref, "running", source.Running, "lines", source.Lines,
-			"events", source.Events, "last", source.LastEvent, "behind", source.Behind, "lost", source.Lost,
-			"connects", source.Connects, "restarts", source.Restarts, "fault", source.Fault)
+			"events", source.Events, "last", orNever(source.LastEvent), "behind", source.Behind, "lost", source.Lost,
+			"connects", source.Connects, "restarts", source.Restarts, "fault", source.Fault, "warning", source.Warning)
 	}
 	for _, action := range s.Actions {
 		r.log.Info("status of action", "action", action.Name, "synced", action.Synced, "waiting", action.Waiting,
@@ -362,14 +367,22 @@ func (r *running) status(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		critical, warnings := reporter.Report(ctx)
-		for _, text := range critical {
+		found := reporter.Report(ctx)
+		for _, text := range found.Critical {
 			r.log.Error("action not in force", "action", action.Name, "what", text)
 		}
-		for _, text := range warnings {
+		for _, text := range found.Warnings {
 			r.log.Warn("action not as it ought to be", "action", action.Name, "what", text)
 		}
 	}
+}
+
+// orNever writes a time, or that there was none.
+func orNever(at time.Time) string {
+	if at.IsZero() {
+		return "never"
+	}
+	return at.Format(time.RFC3339Nano)
 }
 
 // orOK writes an error, or that there is none.

@@ -147,9 +147,12 @@ func describe(b *client.Ban, now time.Time, say func(name, format string, args .
 	if b.Actions != nil {
 		say("actions", "%s", strings.Join(b.Actions, ", "))
 	}
-	if b.Applied {
-		say("in force", "yes, %d packets (%d bytes) stopped", b.Packets, b.Bytes)
-	} else {
+	switch {
+	case b.Applied == nil:
+		say("in force", "not known: the kernel could not be read")
+	case *b.Applied:
+		say("in force", "yes, %s packets (%s bytes) stopped", orUnknown(b.Packets), orUnknown(b.Bytes))
+	default:
 		say("in force", "no")
 	}
 }

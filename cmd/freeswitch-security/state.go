@@ -50,22 +50,22 @@ func (a *app) actionsDir(flags runFlags) string {
 // would lift what the other one banned. The returned function closes the state.
 func (a *app) restore(e *engine.Engine, dir string, log *slog.Logger) (closeState func(), err error) {
 	path := filepath.Join(a.stateDir(dir), "state.db")
-	file, anew, err := openState(path, log)
+	file, lost, err := openState(path, log)
 	if errors.Is(err, dbfile.ErrInUse) {
 		return nil, err
 	}
 	if err != nil {
 		log.Error("state not opened: bans are not kept across restarts", "err", err)
 		e.Forgetful(err)
-		e.TakeOver()
+		e.TakeOver(unreadable)
 		return func() {}, nil
 	}
 	if err := e.Restore(file, time.Now()); err != nil {
 		log.Error("part of the state not restored", "err", err)
-		anew = true
+		lost = unreadable
 	}
-	if anew {
-		e.TakeOver()
+	if lost != "" {
+		e.TakeOver(lost)
 	}
 	log.Info("state restored", "path", path, "bans", e.Ledger().Size())
 	return func() {
@@ -75,23 +75,31 @@ func (a *app) restore(e *engine.Engine, dir string, log *slog.Logger) (closeStat
 	}, nil
 }
 
+// What may have become of the state of the run before.
+const (
+	unreadable = "could not be read"
+	missing    = "was missing"
+)
+
 // openState opens the state file. A damaged one is moved aside, and a new one
-// takes its place; anew says so, and also that there was none: somebody may have
+// takes its place; lost says so, and also that there was none: somebody may have
 // deleted it.
-func openState(path string, log *slog.Logger) (file *ban.File, anew bool, err error) {
+func openState(path string, log *slog.Logger) (file *ban.File, lost string, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
-	_, missing := os.Stat(path)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		lost = missing
+	}
 	file, err = ban.OpenFile(path)
 	if !errors.Is(err, dbfile.ErrDamaged) {
-		return file, errors.Is(missing, fs.ErrNotExist), err
+		return file, lost, err
 	}
 	aside, moving := dbfile.MoveAside(path, time.Now())
 	if moving != nil {
-		return nil, false, errors.Join(err, moving)
+		return nil, "", errors.Join(err, moving)
 	}
 	log.Error("state damaged: moved aside, starting anew", "err", err, "aside", aside)
 	file, err = ban.OpenFile(path)
-	return file, true, err
+	return file, unreadable, err
 }

@@ -134,7 +134,10 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 		say("action "+action.Name, "%s", actionLine(&action, now))
 	}
 	for _, k := range h.kernels() {
-		line := fmt.Sprintf("%s in chain %s", count(k.Count, "ban"), k.Chain)
+		line := "not known: it could not be read"
+		if k.Count != nil {
+			line = fmt.Sprintf("%s in chain %s", count(*k.Count, "ban"), k.Chain)
+		}
 		if len(k.Drift.Notes) > 0 {
 			line += "; mended: " + strings.Join(k.Drift.Notes, ", ")
 		}

@@ -9,7 +9,8 @@ import (
 )
 
 func (a *app) test() *cobra.Command {
-	return &cobra.Command{
+	var rules string
+	cmd := &cobra.Command{
 		Use:   "test [DIR]",
 		Short: "Run the test blocks of the rules",
 		Long: `Run the test blocks of the rules. Each is played to the rule that it stands in,
@@ -21,7 +22,11 @@ could not be done.`,
 		Example: "  freeswitch-security test rules.d",
 		Args:    atMostOne("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			cfg, err := a.load(dirArg(args))
+			dir, err := dirOf(rules, args)
+			if err != nil {
+				return err
+			}
+			cfg, err := a.load(dir)
 			if err != nil {
 				return err
 			}
@@ -47,4 +52,6 @@ could not be done.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules, as DIR")
+	return cmd
 }

@@ -165,16 +165,28 @@ func TestWide(t *testing.T) {
 // the kernel it says so.
 func TestNotInForce(t *testing.T) {
 	l := newLab(t, nil)
-	l.guard.set(func(g *fakeGuard) { g.stuck = "apply 1 changes: exit status 4" })
-	l.want(200, `"applied":false,"why":"apply 1 changes: exit status 4"`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.guard.set(func(g *fakeGuard) { g.stuck = "apply a batch of 1: exit status 4" })
+	l.want(200, `"applied":false,"why":"apply a batch of 1: exit status 4"`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(200, `"applied":false`, "GET", "/security/blacklist/203.0.113.7", "")
-	l.want(200, `"status":"degraded","version":"1.2.3","problems":["action iptables.drop: apply 1 changes: exit status 4"]`, "GET", "/health", "")
+	l.want(200, `"status":"degraded","version":"1.2.3","problems":["action iptables.drop: apply a batch of 1: exit status 4"]`, "GET", "/health", "")
 	l.guard.set(func(g *fakeGuard) { g.stuck, g.unsaved = "", errors.New("no space left on device") })
 	l.want(503, "no space left on device", "POST", "/security/blacklist", `{"ip":"203.0.113.8"}`)
 	l.want(503, "no space left on device", "DELETE", "/security/blacklist/203.0.113.8", "")
 	l.want(503, "no space left on device", "POST", "/security/whitelist", `{"ip":"203.0.113.8"}`)
 	l.want(200, `"error":"no space left on device"`, "POST", "/security/blacklist/batch", `[{"ip":"203.0.113.9"}]`)
 	l.want(200, "state not saved", "GET", "/security/status", "")
+}
+
+// TestSourceAmiss: a source with which something is amiss is up all the same.
+func TestSourceAmiss(t *testing.T) {
+	l := newLab(t, nil)
+	l.guard.set(func(g *fakeGuard) { g.amiss = "list gateways: the switch says no" })
+	l.want(200, `"problems":["source log.freeswitch: list gateways: the switch says no"]`, "GET", "/health", "")
+	l.want(200, `"fault":"","warning":"list gateways: the switch says no"`, "GET", "/security/sources", "")
+	metrics := l.want(200, "freeswitch_security_source_warning{source=\"log.freeswitch\"} 1\n", "GET", "/metrics", "")
+	if !strings.Contains(metrics, "freeswitch_security_source_up{source=\"log.freeswitch\"} 1\n") {
+		t.Error("it is said to be down")
+	}
 }
 
 // TestKernelUnread: that nobody could look does not mean that nothing stands there.
@@ -192,6 +204,11 @@ func TestKernelUnread(t *testing.T) {
 	l.guard.set(func(g *fakeGuard) { g.unread = "IPv6: list table filter: exit status 4" })
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(200, `"errors":["IPv6: list table filter: exit status 4"]`, "GET", "/security/iptables", "")
+	l.want(200, `"unread":true,"count":null`, "GET", "/security/iptables", "")
+	l.want(200, `"packets":3,"bytes":180,"applied":true`, "GET", "/security/blacklist/203.0.113.7", "")
+	l.guard.set(func(g *fakeGuard) { clear(g.wall) })
+	l.server.kernel.outdate()
+	l.want(200, `"packets":null,"bytes":null,"applied":null`, "GET", "/security/blacklist/203.0.113.7", "")
 	l.want(200, `"packetsDropped":null,"bytesDropped":null`, "GET", "/security/stats", "")
 	partly := l.want(200, "\nfreeswitch_security_kernel_read_success 0\n", "GET", "/metrics", "")
 	if !strings.Contains(partly, "\nfreeswitch_security_kernel_errors{action=\"iptables.drop\"} 1\n") {
@@ -202,6 +219,33 @@ func TestKernelUnread(t *testing.T) {
 			t.Errorf("what nobody could read is a number of %s", unknown)
 		}
 	}
+}
+
+// TestDryRun: where no action runs nobody has looked at the kernel, and nothing is said
+// of what stands there.
+func TestDryRun(t *testing.T) {
+	l := newLab(t, nil)
+	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.guard.set(func(g *fakeGuard) { g.dry = true })
+	l.server.kernel.outdate()
+	l.server.status.outdate()
+	l.want(200, `"packetsDropped":null,"bytesDropped":null`, "GET", "/security/stats", "")
+	metrics := l.want(200, "\nfreeswitch_security_bans_active 1\n", "GET", "/metrics", "")
+	for _, unknown := range []string{"\nfreeswitch_iptables_rules_total", "\nfreeswitch_security_kernel_"} {
+		if strings.Contains(metrics, unknown) {
+			t.Errorf("what nobody has looked at is a number of %s", unknown)
+		}
+	}
+}
+
+// TestNobodyIsTold: whoever is told of bans is not who is guarded.
+func TestNobodyIsTold(t *testing.T) {
+	l := newLab(t, nil)
+	l.guard.set(func(g *fakeGuard) { g.unheard = "https://hooks.example.com answered 503" })
+	const want = `"problems":["action webhook.noc does not reach whom it should tell: https://hooks.example.com answered 503"]`
+	l.want(200, `{"status":"ok","version":"1.2.3",`+want, "GET", "/health", "")
+	l.want(200, `{"status":"ok","version"`, "GET", "/security/status", "")
+	l.want(200, want, "GET", "/security/status", "")
 }
 
 func TestBatch(t *testing.T) {
@@ -267,7 +311,7 @@ func TestListing(t *testing.T) {
 	}
 	byTarget := parse[map[string]banShape](t, l.want(200, "", "GET", "/security/blacklist", ""))
 	for _, ip := range want {
-		if byTarget[ip].IP != ip || !byTarget[ip].Applied {
+		if byTarget[ip].IP != ip || byTarget[ip].Applied == nil || !*byTarget[ip].Applied {
 			t.Errorf("%s: %+v", ip, byTarget[ip])
 		}
 	}
@@ -353,7 +397,7 @@ func TestObservation(t *testing.T) {
 	l.guard.set(func(g *fakeGuard) {
 		g.broken = []Diagnostic{{Error: true, Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
 	})
-	l.want(422, "Did you mean user?", "POST", "/security/reload", "")
+	l.want(422, `"error":"1 mistake in rules.d","diagnostics":[{"severity":"error",`, "POST", "/security/reload", "")
 	l.want(200, "password guessing", "POST", "/security/test", `{"line":"… SIP auth failure (REGISTER) …"}`)
 	l.want(200, `"events":[]`, "POST", "/security/test", `{"line":"hello"}`)
 	l.want(200, "password guessing", "POST", "/security/test", `{"event":{"event":"auth_failure","ip":"203.0.113.7"}}`)

@@ -28,8 +28,9 @@ type gathered struct {
 	kernel *kernelTable // nil: it could not be read
 }
 
-// whole tells whether the numbers of the kernel are those of all that stands there.
-func (g *gathered) whole() bool { return g.kernel != nil && !g.kernel.unread }
+// whole tells whether the numbers of the kernel are those of all that stands there. In
+// a dry run nobody looks.
+func (g *gathered) whole() bool { return g.kernel != nil && !g.kernel.unread && !g.DryRun }
 
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.up

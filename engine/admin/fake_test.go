@@ -24,6 +24,9 @@ type fakeGuard struct {
 	runTime []Trusted
 	wall    map[netip.Prefix]KernelEntry
 	stuck   string        // why the wall takes nothing; "": it does
+	amiss   string        // with the source, which reads
+	unheard string        // why the messenger's last attempt failed
+	dry     bool          // no action runs
 	unread  string        // why part of the wall cannot be seen; "": all of it can
 	blind   error         // why nothing of it can
 	unsaved error         // why nothing is durable
@@ -172,17 +175,17 @@ func (g *fakeGuard) Status(ctx context.Context) (Status, error) {
 	g.snapshots++
 	st := Status{
 		Known: Known{Registrations: 14, Evicted: 2}, Corroborated: Corroborated{Confirmed: 8, Forged: 5, Unheard: 6},
-		Started: g.start, AutoBlock: true, Events: 40, Waiting: 2, Reloaded: g.start, Bans: g.ledger.Size(), Trusted: len(g.files),
+		Started: g.start, AutoBlock: true, DryRun: g.dry, Events: 40, Waiting: 2, Reloaded: g.start, Bans: g.ledger.Size(), Trusted: len(g.files),
 		Rules: []RuleStatus{{Name: "password guessing", Where: "rules.d/20-registration.hcl:3", On: []string{"log.freeswitch"}, Matches: 30, Firings: 3, Tracked: 4}},
 		Sources: []SourceStatus{
-			{Name: "log.freeswitch", Running: true, Connects: 2, Restarts: 1, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1500 * time.Millisecond, LastEvent: g.start},
+			{Name: "log.freeswitch", Running: true, Connects: 2, Restarts: 1, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1500 * time.Millisecond, LastEvent: g.start, Warning: g.amiss},
 		},
 		Actions: []ActionStatus{{
 			Name: "iptables.drop", Synced: true, Applied: g.start, Took: time.Millisecond, Batch: 1, Drifts: 1,
 			Latency: Histogram{Count: 2, Sum: 0.003, Buckets: map[float64]uint64{0.001: 1, 0.01: 2}}, Err: g.stuck,
 		}, {
 			Name: "webhook.noc", Synced: true,
-			Delivery: &Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: g.start, Err: "https://hooks.example.com answered 503"},
+			Delivery: &Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: g.start, Err: g.unheard},
 		}},
 		Tallies: []Tally{
 			{Rule: "password guessing", Source: "log.freeswitch", Bans: 3, Unbans: 1, Refusals: 2, LastBan: g.start},
@@ -201,6 +204,9 @@ func (g *fakeGuard) Kernel(context.Context) ([]KernelView, error) {
 	g.looks++
 	if g.blind != nil {
 		return nil, g.blind
+	}
+	if g.dry {
+		return nil, nil
 	}
 	v := KernelView{
 		Action: "iptables.drop", Chain: "FREESWITCH", Backend: "rules", Versions: []string{"iptables v1.8.9 (nf_tables)"},

@@ -37,6 +37,8 @@ func (c *collector) ofSources() {
 		eachSource(func(s *SourceStatus) float64 { return float64(s.Restarts) }))
 	c.gauge("freeswitch_security_source_up", "Whether a source is being followed and can be read.", source,
 		eachSource(func(s *SourceStatus) float64 { return number01(s.Running && s.Fault == "") }))
+	c.gauge("freeswitch_security_source_warning", "Whether something is amiss with a source though it is read.", source,
+		eachSource(func(s *SourceStatus) float64 { return number01(s.Warning != "") }))
 	c.gauge("freeswitch_security_source_lag_seconds", "How long ago the latest event had happened when it was counted.", source,
 		eachSource(func(s *SourceStatus) float64 { return s.Lag.Seconds() }))
 	c.gauge("freeswitch_security_source_behind_bytes", "Bytes that are there and were not read yet.", source,
@@ -131,8 +133,12 @@ func (c *collector) ofDeliveries() {
 }
 
 func (c *collector) ofKernel() {
-	c.gauge("freeswitch_security_kernel_read_success", "Whether what stands in the kernel could be read, all of it: else its numbers are missing.", nil,
-		one(func(g *gathered) float64 { return number01(g.whole()) }))
+	c.gauge("freeswitch_security_kernel_read_success", "Whether what stands in the kernel could be read, all of it: else its numbers are missing. In a dry run nobody looks, and this is missing too.", nil,
+		func(g *gathered, put put) {
+			if !g.DryRun {
+				put(number01(g.whole()))
+			}
+		})
 	c.gauge("freeswitch_iptables_rules_total", "Bans that stand in the kernel, as rules or as entries of a set.", nil,
 		ofWhole(func(t *kernelTable) float64 {
 			n := 0

@@ -158,20 +158,22 @@ func TestTooOften(t *testing.T) {
 	l.want(429, "too many requests", "GET", "/health", "")
 }
 
-// TestSlowloris: who sends his request drop by drop is cut off, header or body,
-// and so is who says no more after the answer.
+// TestSlowloris: who sends his request drop by drop is cut off, header or body, and so
+// is who does not read the answer, or says no more after it.
 func TestSlowloris(t *testing.T) {
 	const host = "Host: 127.0.0.1\r\n"
 	lim := defaultLimits()
 	for name, c := range map[string]struct {
 		sent, answer string
 		after        time.Duration
+		reads        time.Duration // after which he begins to read
 	}{
-		"nothing":       {"", "", lim.header},
-		"half a header": {"GET /health HTTP/1.1\r\n" + host + "X-A: b", "", lim.header},
-		"half a body":   {"POST /security/blacklist HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{", "408 Request Timeout", lim.body},
-		"half a batch":  {"POST /security/blacklist/batch HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n[", "408 Request Timeout", lim.batch},
-		"idle":          {"GET /health HTTP/1.1\r\n" + host + "\r\n", "200 OK", lim.idle},
+		"nothing":       {"", "", lim.header, 0},
+		"half a header": {"GET /health HTTP/1.1\r\n" + host + "X-A: b", "", lim.header, 0},
+		"half a body":   {"POST /security/blacklist HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{", "408 Request Timeout", lim.body, 0},
+		"half a batch":  {"POST /security/blacklist/batch HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n[", "408 Request Timeout", lim.batch, 0},
+		"idle":          {"GET /health HTTP/1.1\r\n" + host + "\r\n", "200 OK", lim.idle, 0},
+		"never reads":   {"GET /health HTTP/1.1\r\n" + host + "\r\n", "", lim.body + lim.write, lim.body + lim.write},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -183,6 +185,8 @@ func TestSlowloris(t *testing.T) {
 				if _, err := io.WriteString(conn, c.sent); err != nil {
 					t.Fatal(err)
 				}
+				time.Sleep(c.reads)
+				synctest.Wait()
 				text, err := io.ReadAll(conn) // to its end: the server has closed it
 				if took := time.Since(began); err != nil || took != c.after || !strings.Contains(string(text), c.answer) {
 					t.Errorf("%v after %s: %q", err, took, text)

@@ -199,7 +199,8 @@ type SourceStatus struct {
 	Behind    int64  // bytes that are there and were not read yet
 	Lag       time.Duration
 	LastEvent time.Time // zero: there was none
-	Fault     string    // why nothing can be read at present; "" if all is well
+	Fault     string    // why nothing can be read at present; "" if it can
+	Warning   string    // what is amiss though it is read; "" if nothing is
 }
 
 // An ActionStatus is how an action is doing.
@@ -219,7 +220,8 @@ type ActionStatus struct {
 	Delivery *Delivery     // nil: it tells nobody
 }
 
-// A Delivery is how an action that tells others gets on. Its counts only grow.
+// A Delivery is how an action that tells others gets on. Its counts begin anew when a
+// reload changes its block.
 type Delivery struct {
 	Delivered uint64    // notices that have reached the other side
 	Dropped   uint64    // notices of which it will never hear

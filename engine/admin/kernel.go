@@ -96,7 +96,8 @@ type kernelShape struct {
 	Backend   string             `json:"backend"`
 	Versions  list[string]       `json:"versions"`
 	Jumps     list[jumpShape]    `json:"jumps"`
-	Count     int                `json:"count"`
+	Unread    bool               `json:"unread"`
+	Count     *int               `json:"count"`
 	Entries   list[entryShape]   `json:"entries"`
 	Foreign   list[string]       `json:"foreign"`
 	Warnings  list[string]       `json:"warnings"`
@@ -137,10 +138,13 @@ type applyShape struct {
 
 func shapeOfView(v *KernelView) kernelShape {
 	shape := kernelShape{
-		Action: v.Action, Chain: v.Chain, Backend: v.Backend, Versions: v.Versions, Count: len(v.Entries),
+		Action: v.Action, Chain: v.Chain, Backend: v.Backend, Versions: v.Versions, Unread: v.Unread,
 		Entries: make([]entryShape, 0, len(v.Entries)), Foreign: v.Foreign, Warnings: v.Warnings, Errors: v.Errors,
 		Drift:     driftShape{v.Drifts, v.Missing, v.Surplus, v.Notes},
 		LastApply: applyShape{moment(v.Applied), v.Took.Seconds(), v.Batch},
+	}
+	if n := len(v.Entries); !v.Unread {
+		shape.Count = &n
 	}
 	for _, j := range v.Jumps {
 		shape.Jumps = append(shape.Jumps, jumpShape(j))

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -69,13 +68,12 @@ type diagnosticShape struct {
 	Where    string `json:"where"`
 }
 
-// shapesOf returns the diagnostics in JSON, and how many of them are errors.
-func shapesOf(all []Diagnostic) (shapes list[diagnosticShape], mistakes int) {
+// shapesOf returns the diagnostics in JSON, and whether an error is among them.
+func shapesOf(all []Diagnostic) (shapes list[diagnosticShape], mistakes bool) {
 	for _, d := range all {
 		severity := "warning"
 		if d.Error {
-			severity = "error"
-			mistakes++
+			severity, mistakes = "error", true
 		}
 		shapes = append(shapes, diagnosticShape{severity, d.Summary, d.Detail, d.Where})
 	}
@@ -96,15 +94,11 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	s.kernel.outdate()
 	s.audit(&who, wish{what: "reload", why: reasonOf(r)}, err)
 	shapes, mistakes := shapesOf(diagnostics)
-	if mistakes > 0 {
-		text := strconv.Itoa(mistakes) + " mistakes in the rule files: the old rules go on"
-		if err != nil {
-			text = err.Error()
-		}
+	if err != nil && mistakes {
 		answer(w, http.StatusUnprocessableEntity, struct {
 			failure
 			Diagnostics list[diagnosticShape] `json:"diagnostics"`
-		}{failure{text}, shapes})
+		}{failure{err.Error()}, shapes})
 		return nil
 	}
 	if err != nil {

@@ -41,19 +41,24 @@ type banShape struct {
 	Author    string              `json:"author"`
 	Actions   []string            `json:"actions"`
 	Evidence  list[evidenceShape] `json:"evidence"`
-	Packets   uint64              `json:"packets"`
-	Bytes     uint64              `json:"bytes"`
-	Applied   bool                `json:"applied"`
+	Packets   *uint64             `json:"packets"`
+	Bytes     *uint64             `json:"bytes"`
+	Applied   *bool               `json:"applied"`
 }
 
+// shapeOfBan leaves out what the kernel does with a ban where nobody could look: that
+// is not the same as nothing.
 func shapeOfBan(b *ban.Ban, standing *kernelTable) banShape {
-	entry := standing.entries[b.Target]
-	return banShape{
+	shape := banShape{
 		IP: ban.FormatTarget(b.Target), Rule: b.Rule, Source: b.Source, Key: b.Key, Reason: b.Reason,
 		AddedAt: moment(b.Start), ExpiresAt: moment(b.Until), Permanent: b.Until.IsZero(),
 		Offence: b.Offence, Author: b.Author, Actions: b.Actions, Evidence: shapeOfEvidence(b.Evidence),
-		Packets: entry.Packets, Bytes: entry.Bytes, Applied: standing.covers(b.Target),
 	}
+	if applied := standing.covers(b.Target); applied || !standing.unread {
+		entry := standing.entries[b.Target]
+		shape.Packets, shape.Bytes, shape.Applied = &entry.Packets, &entry.Bytes, &applied
+	}
+	return shape
 }
 
 type evidenceShape struct {

@@ -20,8 +20,27 @@ func (s *Server) snapshot(ctx context.Context) (Status, error) {
 	return status, nil
 }
 
-// problems says in words what is wrong with the engine and in the kernel.
-func (s *Server) problems(ctx context.Context, st *Status) list[string] {
+// problems says in words what is wrong with the engine and in the kernel, and in one
+// word what that makes of the guard. That nobody hears its messages does not degrade it:
+// attacks are seen and bans are in force, and to take its host out of service helps
+// nobody.
+func (s *Server) problems(ctx context.Context, st *Status) (word string, all list[string]) {
+	all = s.ailments(ctx, st)
+	word = inAWord(all)
+	for _, action := range st.Actions {
+		d := action.Delivery
+		if d != nil && d.Err != "" {
+			all = append(all, "action "+action.Name+" does not reach whom it should tell: "+d.Err)
+		}
+		if d != nil && d.Unkept != "" {
+			all = append(all, "action "+action.Name+" would lose what it has not told yet at a restart: "+d.Unkept)
+		}
+	}
+	return word, all
+}
+
+// ailments are the problems that keep the guard from its work, or may.
+func (s *Server) ailments(ctx context.Context, st *Status) list[string] {
 	var all list[string]
 	if st.Unsaved != "" {
 		all = append(all, "state not saved: "+st.Unsaved)
@@ -35,6 +54,8 @@ func (s *Server) problems(ctx context.Context, st *Status) list[string] {
 			all = append(all, "source "+source.Name+": "+source.Fault)
 		case !source.Running:
 			all = append(all, "source "+source.Name+": it is not being followed")
+		case source.Warning != "":
+			all = append(all, "source "+source.Name+": "+source.Warning)
 		}
 	}
 	for _, action := range st.Actions {
@@ -74,13 +95,14 @@ type healthShape struct {
 // nobody restarts a guard because a switch is down.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	var problems list[string]
+	var shape healthShape
 	status, err := s.snapshot(r.Context())
 	if err != nil {
 		problems = append(problems, err.Error())
+		shape.Status = inAWord(problems)
 	} else {
-		problems = s.problems(r.Context(), &status)
+		shape.Status, problems = s.problems(r.Context(), &status)
 	}
-	shape := healthShape{Status: inAWord(problems)}
 	if s.hasToken(r) {
 		shape.Version, shape.Problems = s.Version, &problems
 	}
@@ -161,9 +183,9 @@ func (s *Server) showStatus(w http.ResponseWriter, r *http.Request) error {
 		StartedAt: moment(st.Started), UptimeSeconds: time.Since(st.Started).Seconds(),
 		BlacklistCount: st.Bans, WhitelistCount: st.Trusted,
 		RuleCount: len(st.Rules), SourceCount: len(st.Sources), ActionCount: len(st.Actions), QueueDepth: st.Waiting,
-		Reload: reloadShape{moment(st.Reloaded), st.ReloadError}, State: stateShape{st.Unsaved}, Problems: s.problems(r.Context(), &st),
+		Reload: reloadShape{moment(st.Reloaded), st.ReloadError}, State: stateShape{st.Unsaved},
 	}
-	shape.Status = inAWord(shape.Problems)
+	shape.Status, shape.Problems = s.problems(r.Context(), &st)
 	for i := range st.Actions {
 		shape.Actions = append(shape.Actions, shapeOfAction(&st.Actions[i]))
 	}
@@ -224,7 +246,7 @@ func (s *Server) showStats(w http.ResponseWriter, r *http.Request) error {
 		Events: st.Events, Blacklist: st.Bans, Whitelist: st.Trusted,
 		Known: knownShape(st.Known), Corroborated: believedShape(st.Corroborated),
 	}
-	if standing, err := s.standing(r.Context(), recently); err == nil && !standing.unread {
+	if standing, err := s.standing(r.Context(), recently); err == nil && !standing.unread && !st.DryRun {
 		shape.PacketsDropped, shape.BytesDropped = &standing.packets, &standing.bytes
 	}
 	for _, rule := range st.Rules {
@@ -310,6 +332,7 @@ type sourceShape struct {
 	LagSeconds  float64 `json:"lagSeconds"`
 	LastEventAt moment  `json:"lastEventAt"`
 	Fault       string  `json:"fault"`
+	Warning     string  `json:"warning"`
 }
 
 // showSources answers GET /security/sources.
@@ -322,7 +345,7 @@ func (s *Server) showSources(w http.ResponseWriter, r *http.Request) error {
 	for _, f := range st.Sources {
 		sources = append(sources, sourceShape{
 			f.Name, f.Running, f.Events, f.Lost, f.Lines, f.Bytes, f.Skipped, f.Doubted, f.Connects, f.Restarts,
-			f.Behind, f.Lag.Seconds(), moment(f.LastEvent), f.Fault,
+			f.Behind, f.Lag.Seconds(), moment(f.LastEvent), f.Fault, f.Warning,
 		})
 	}
 	answer(w, http.StatusOK, struct {

@@ -211,6 +211,20 @@ func (l *Ledger) offence(o *Order, standing *Ban) int {
 	return h.count + 1
 }
 
+// CaughtSince reports whether a rule's ban of target, or of a network around it, was
+// in force after since. Bans that were lifted are forgiven.
+func (l *Ledger) CaughtSince(target netip.Prefix, since time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for bits := target.Bits(); bits >= 0; bits-- {
+		around, _ := target.Addr().Prefix(bits) // fails for no such bits alone
+		if h, ok := l.history[around]; ok && (h.until.IsZero() || h.until.After(since)) {
+			return true
+		}
+	}
+	return false
+}
+
 // inGrace reports whether anything in target, or all of it, is in its grace time.
 func (l *Ledger) inGrace(target netip.Prefix, now time.Time) (time.Time, bool) {
 	for _, until := range l.grace.Supernets(target) {

@@ -234,6 +234,38 @@ func TestLiftForgivesAndGivesGrace(t *testing.T) {
 	}
 }
 
+func TestCaughtSince(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	mustBan(t, l, order("198.51.100.7", t0, "1h"))
+	mustBan(t, l, order("203.0.113.0/24", t0, "permanent"))
+	lifted := order("198.51.100.8", t0, "1h")
+	mustBan(t, l, lifted)
+	l.Lift(lifted.Target, "a mistake", at("1m"), 0)
+	byHand := order("198.51.100.9", t0, "1h")
+	byHand.Rule, byHand.Author = "", "api alice"
+	mustBan(t, l, byHand)
+	l.Advance(at("2h"))
+	for _, test := range []struct {
+		target string
+		since  string
+		caught bool
+	}{
+		{"198.51.100.7", "1s", true},
+		{"198.51.100.7", "59m", true},
+		{"198.51.100.7", "1h", false},
+		{"198.51.100.0/24", "1s", false}, // it is not all of it that was banned
+		{"198.51.100.8", "1s", false},
+		{"198.51.100.9", "1s", false},
+		{"203.0.113.5", "520w", true},
+		{"203.0.114.5", "1s", false},
+		{"2001:db8::1", "1s", false},
+	} {
+		if got := l.CaughtSince(target(test.target), at(test.since)); got != test.caught {
+			t.Errorf("%s since %s: %t", test.target, test.since, got)
+		}
+	}
+}
+
 // TestNeverBansTrusted throws random orders, lifts and trusts at a ledger and
 // holds it against what must be true of it at every moment.
 func TestNeverBansTrusted(t *testing.T) {

@@ -62,9 +62,11 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 	if len(out) > maxDiagnostics {
 		out = append(out[:maxDiagnostics:maxDiagnostics], theRest(out[maxDiagnostics:]))
 	}
+	lines := shown{}
 	for _, diag := range out {
 		if file := files[diag.Subject.Filename]; file != nil {
 			diag.Subject = inside(*diag.Subject, file.Bytes).Ptr()
+			diag.Detail = lines.unquoted(diag, file.Bytes)
 			if diag.Context != nil {
 				diag.Context = inside(*diag.Context, file.Bytes).Ptr()
 			}

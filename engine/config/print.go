@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -30,8 +28,9 @@ const (
 // at width columns (0: not wrapped); color adds the escape sequences of a
 // terminal. HCL's own writer marks the words in colour only, and names no column.
 func Print(w io.Writer, diags hcl.Diagnostics, files Files, width uint, color bool) error {
+	lines := shown{}
 	for _, diag := range diags {
-		if _, err := io.WriteString(w, printed(diag, files, width, color)); err != nil {
+		if _, err := io.WriteString(w, printed(diag, files, lines, width, color)); err != nil {
 			return err
 		}
 	}
@@ -39,7 +38,7 @@ func Print(w io.Writer, diags hcl.Diagnostics, files Files, width uint, color bo
 }
 
 // printed is what is printed of one diagnostic.
-func printed(diag *hcl.Diagnostic, files Files, width uint, color bool) string {
+func printed(diag *hcl.Diagnostic, files Files, lines shown, width uint, color bool) string {
 	paint := func(with, s string) string {
 		if !color {
 			return s
@@ -53,7 +52,7 @@ func printed(diag *hcl.Diagnostic, files Files, width uint, color bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s%s\n", paint(hue, kind), paint(bold, diag.Summary))
 	if s := diag.Subject; s != nil {
-		b.WriteString(location(*s, files[s.Filename], func(s string) string { return paint(hue, s) }))
+		b.WriteString(location(*s, files[s.Filename], lines, func(s string) string { return paint(hue, s) }))
 	}
 	detail := diag.Detail
 	if width > 0 {
@@ -65,7 +64,7 @@ func printed(diag *hcl.Diagnostic, files Files, width uint, color bool) string {
 
 // location shows where a diagnostic points: a line of a file, if it was read, else
 // its name alone.
-func location(rng hcl.Range, file *hcl.File, paint func(string) string) string {
+func location(rng hcl.Range, file *hcl.File, lines shown, paint func(string) string) string {
 	if file == nil {
 		return fmt.Sprintf("  %s\n", rng.Filename)
 	}
@@ -82,28 +81,10 @@ func location(rng hcl.Range, file *hcl.File, paint func(string) string) string {
 	gutter := strings.Repeat(" ", len(number))
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %s:%d:%d%s\n", rng.Filename, rng.Start.Line, rng.Start.Column, within(file, start))
-	fmt.Fprintf(&b, "  %s | %s\n", number, masked(bytes.TrimRight(src[from:to], "\r")))
+	fmt.Fprintf(&b, "  %s | %s\n", number, lines.line(rng.Filename, src, start))
 	carets := strings.Repeat("^", max(1, utf8.RuneCount(src[start:end])))
 	fmt.Fprintf(&b, "  %s | %s%s\n", gutter, blank(src[from:start]), paint(carets))
 	return b.String()
-}
-
-// secret is an attribute whose name says that it is one, and the text it is set to.
-var secret = regexp.MustCompile(`(?i)\b(?:[\w-]*(?:password|token|secret|authorization)|(?:api_)?key)"?\s*[=:]\s*"((?:[^"\\]|\\.)*)`)
-
-// masked has asterisks in the place of secrets that stand in a line: what is printed
-// may go to a log that more people read than the rule files.
-func masked(line []byte) []byte {
-	out := bytes.Clone(line)
-	for _, at := range secret.FindAllSubmatchIndex(line, -1) {
-		text := line[at[2]:at[3]]
-		if bytes.Contains(text, []byte("${")) {
-			continue // it is made of what stands elsewhere
-		}
-		stars := bytes.Repeat([]byte{'*'}, utf8.RuneCount(text))
-		out = slices.Concat(out[:len(out)-len(line)+at[2]], stars, line[at[3]:])
-	}
-	return out
 }
 
 // within says in which block a place is: `, in rule "guessing"`.

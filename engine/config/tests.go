@@ -66,7 +66,9 @@ func (r *ruleBlock) decodeTests(blocks hcl.Blocks) {
 
 // decodeGiven reads one given block.
 func (r *ruleBlock) decodeGiven(block *hcl.Block) Given {
+	said := len(r.diags)
 	attrs := r.content(block, givenSchema).Attributes
+	misspelt := len(r.diags) > said
 	g := Given{Times: 1, Every: time.Second, Where: where(header(block))}
 	r.decodeGivenSource(attrs["source"], &g)
 	if attr := attrs["times"]; attr != nil {
@@ -85,7 +87,7 @@ func (r *ruleBlock) decodeGiven(block *hcl.Block) Given {
 	}
 	line, name := attrs["line"], attrs["event"]
 	switch {
-	case line == nil && name == nil:
+	case line == nil && name == nil && !misspelt:
 		r.errorAt(header(block), "Nothing given", "Say what is reported: event = \"auth_failure\", or the line as the source reads it.")
 	case line != nil && name != nil:
 		r.errorAt(line.Range, "Line and event", "Give either the event or the line that reports it.")

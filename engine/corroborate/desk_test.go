@@ -143,6 +143,22 @@ func TestAReportThatMayHaveBeenMissedContradictsNothing(t *testing.T) {
 	}
 }
 
+// TestTheTwoSecondsAtBothEnds: a log event two seconds from where the stream was first
+// or last heard can be contradicted, and one nearer to it cannot.
+func TestTheTwoSecondsAtBothEnds(t *testing.T) {
+	const first, last, two = 0, 60_000, 2000
+	for ms, forgery := range map[int]bool{first + two - 1: false, first + two: true, last - two: true, last - two + 1: false} {
+		d := New([]Pair{{Log: log, Witness: stream}})
+		for _, heard := range []int{first, last} {
+			d.Take(at(stream, "registered", "192.0.2.1", "1", heard), t0, func(*event.Event) {})
+		}
+		d.Ended(stream)
+		if seen := told(d, forged("192.0.2.9", "7", "203.0.113.5", ms)); (len(seen) == 1) != forgery || (d.Stats().Forged == 1) != forgery || (d.Stats().Unheard == 0) != forgery {
+			t.Errorf("after %d ms: %q, %+v", ms, seen, d.Stats())
+		}
+	}
+}
+
 // TestARecordIsNotBelievedWhileTheStreamIsNotHeard: a caller who cuts the stream off,
 // or keeps it busy, must not have his lines believed.
 func TestARecordIsNotBelievedWhileTheStreamIsNotHeard(t *testing.T) {

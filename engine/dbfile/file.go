@@ -62,11 +62,12 @@ func (f *File) run(transaction func(func(*bbolt.Tx) error) error, do func(*bbolt
 	return transaction(do)
 }
 
-// Close lets go of the file. One that was found damaged is only let go of when the
-// process ends: bbolt still holds the locks that closing waits for.
+// Close lets go of the file. One that was found damaged, of which somebody has been
+// told then, is only let go of when the process ends: bbolt still holds the locks that
+// closing waits for.
 func (f *File) Close() error {
 	if f.broken != nil {
-		return f.broken
+		return nil
 	}
 	return f.db.Close()
 }

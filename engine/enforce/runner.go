@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,7 @@ import (
 
 // How long a runner waits.
 const (
-	ResyncEvery  = 3 * time.Second // between two looks at what really stands
+	resyncEvery  = 3 * time.Second // between two looks at what really stands
 	firstRetry   = 100 * time.Millisecond
 	longestRetry = 30 * time.Second
 )
@@ -262,10 +263,10 @@ func (r *Runner) work(ctx context.Context) time.Duration {
 	}
 	if err == nil {
 		r.recovered()
-		return ResyncEvery
+		return resyncEvery
 	}
 	if ctx.Err() != nil {
-		return ResyncEvery // Run is about to see it
+		return resyncEvery // Run is about to see it
 	}
 	if r.level != nil {
 		r.stale = true // whatever stands now, a resync will know
@@ -282,7 +283,7 @@ func (r *Runner) apply(ctx context.Context) error {
 	}
 	start := time.Now()
 	if err := r.action.Apply(ctx, ban.Batch{Now: start, Changes: r.pending}); err != nil {
-		return fmt.Errorf("apply %d changes: %w", len(r.pending), err)
+		return fmt.Errorf("apply a batch of %d: %w", len(r.pending), err)
 	}
 	n := len(r.pending)
 	r.pending = nil
@@ -344,7 +345,7 @@ func (r *Runner) failed(err error) time.Duration {
 	var failures int
 	r.update(func(s *Status) {
 		s.Failures++
-		s.Err = err.Error()
+		s.Err = strings.ReplaceAll(err.Error(), "\n", "; ") // of several families, say
 		failures = s.Failures
 		r.tell()
 	})

@@ -38,9 +38,9 @@ func TestSettledTellsWhyAnActionFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
 		r := start(t, w, l, quiet)
-		w.setBroken(errors.New("exit status 4"))
+		w.setBroken(errors.Join(errors.New("IPv4: exit status 4"), errors.New("IPv6: exit status 4")))
 		enter(t, l, "203.0.113.1")
-		if err := r.Settled(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "exit status 4") {
+		if err := r.Settled(t.Context(), 1); err == nil || !strings.HasSuffix(err.Error(), ": IPv4: exit status 4; IPv6: exit status 4") {
 			t.Fatalf("while it fails: %v", err)
 		}
 		w.setBroken(nil)

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
-	"maps"
 	"math"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -22,11 +22,18 @@ import (
 //
 // What ends a [Reader] ends the stream in which it stands, and is told at the end.
 func Merge(zone *time.Location, streams []io.Reader) io.Reader {
-	return &merger{zone: zone, streams: streams, seed: maphash.MakeSeed(), read: map[int64]map[copied]int{}}
+	return &merger{zone: zone, streams: streams, seed: maphash.MakeSeed(), read: map[copied]int{}, most: maxRead}
 }
 
-// frameStart is how every frame begins that a switch sends.
-const frameStart = "Content-"
+// frameStart is how a frame begins that a switch sends: with the type, or, that of an
+// event, with the length. Where a recording was divided behind the first of these
+// lines, the rest begins with the second.
+var frameStart = regexp.MustCompile(`^Content-(Type: (?:auth|command|api|log|text/disconnect|text/rude)|Length: \d+\nContent-Type: text/event-)`)
+
+// maxRead is how many frames are remembered, as the parts had them and as they were
+// handed out. Stamps bound nothing: they may go back, and one that is far ahead would
+// have all before it forgotten.
+const maxRead = 1 << 18
 
 // A merger hands out the frames of several streams.
 type merger struct {
@@ -36,8 +43,10 @@ type merger struct {
 	out     []byte      // what was not read yet of the frame at hand
 	end     error       // the first that ended a part
 
-	seed maphash.Seed
-	read map[int64]map[copied]int // how often what was read, of the last minutes
+	seed  maphash.Seed
+	read  map[copied]int // how often, of the latest frames
+	order []copied       // those in read, the oldest first
+	most  int            // that are remembered
 }
 
 // A part is one of the streams, and its next frame.
@@ -83,8 +92,8 @@ func (m *merger) begin() {
 	var whole []io.Reader
 	for _, r := range m.streams {
 		start := bufio.NewReader(r)
-		head, _ := start.Peek(len(frameStart)) // an error comes again when it is read
-		if last := len(whole) - 1; last >= 0 && len(head) > 0 && string(head) != frameStart {
+		head, _ := start.Peek(80) // an error comes again when it is read
+		if last := len(whole) - 1; last >= 0 && !frameStart.Match(head) {
 			whole[last] = io.MultiReader(whole[last], start)
 			continue
 		}
@@ -187,20 +196,26 @@ func (m *merger) isNew(p *part) bool {
 	if p.id == "" {
 		return true
 	}
-	const minute = int64(time.Minute / time.Microsecond)
-	now := p.at / minute
-	if m.read[now] == nil {
-		m.read[now] = map[copied]int{}
-		maps.DeleteFunc(m.read, func(at int64, _ map[copied]int) bool { return at < now-1 })
-	}
-	seen := m.read[now]
-	mine, all := copied{p, maphash.String(m.seed, p.id)}, copied{nil, maphash.String(m.seed, p.id)}
-	seen[mine]++
-	if seen[mine] <= seen[all] {
+	id := maphash.String(m.seed, p.id)
+	mine, all := copied{p, id}, copied{nil, id}
+	m.count(mine)
+	if m.read[mine] <= m.read[all] {
 		return false
 	}
-	seen[all]++
+	m.count(all)
 	return true
+}
+
+// count remembers that a frame was read once more.
+func (m *merger) count(c copied) {
+	if m.read[c]++; m.read[c] > 1 {
+		return
+	}
+	m.order = append(m.order, c)
+	if len(m.order) > m.most {
+		delete(m.read, m.order[0])
+		m.order = m.order[1:]
+	}
 }
 
 // raw is the frame as it was sent. Of one that nobody can read, there is only the

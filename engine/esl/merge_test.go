@@ -49,6 +49,81 @@ func TestMergeOfPieces(t *testing.T) {
 	}
 }
 
+// TestMergeOfPiecesAtEveryByte divides frames wherever they can be divided, with an
+// empty recording between the pieces.
+func TestMergeOfPiecesAtEveryByte(t *testing.T) {
+	const sdp = "Content-Type: application/sdp\nContent-Length: 4\n\nv=0\n"
+	body := "Event-Name: E3\nCore-UUID: c\nEvent-Date-Timestamp: 1795305603000000\nEvent-Sequence: 3\n" + sdp
+	stream := []byte(stamped("1795305601000000", "1") + record("02", "x") + eventPlain(body) +
+		"Content-Type: text/disconnect-notice\nContent-Length: 3\n\nbye")
+	want, _ := read(t, stream)
+	if len(want) != 3 {
+		t.Fatalf("%d messages", len(want))
+	}
+	for at := range stream {
+		got, skipped, err := merged(stream[:at], nil, stream[at:])
+		if !errors.Is(err, io.EOF) || skipped != 0 || !cmp.Equal(got, want) {
+			t.Errorf("before %.40q: %d messages, %d skipped, %v", stream[at:], len(got), skipped, err)
+		}
+	}
+}
+
+// TestMergeOfPiecesInAnyOrder: a piece that begins with a frame, whichever, is no rest
+// of another.
+func TestMergeOfPiecesInAnyOrder(t *testing.T) {
+	for _, start := range []string{
+		"Content-Type: auth/request\n\n", "Content-Type: command/reply\nReply-Text: +OK\n\n", "Content-Type: api/response\nContent-Length: 3\n\n+OK",
+		"Content-Type: log/data\nContent-Length: 0\n\n", "Content-Type: text/rude-rejection\nContent-Length: 3\n\nno\n", "",
+		"Content-Type: text/disconnect-notice\nContent-Length: 3\n\nbye",
+	} {
+		first, later := start+stamped("1795305601000000", "1"), stamped("1795305603000000", "2")
+		messages, _, err := merged([]byte(later), []byte(first))
+		if got := names(slices.DeleteFunc(messages, func(m Message) bool { return m.Record })); !slices.Equal(got, []string{"1 E1", "2 E2"}) || !errors.Is(err, io.EOF) {
+			t.Errorf("behind %q: %q, %v", start, got, err)
+		}
+	}
+}
+
+// TestMergeForgets: what is remembered is bounded by its number, whatever the stamps
+// say; one that is far ahead does not have all before it forgotten.
+func TestMergeForgets(t *testing.T) {
+	const n = 300
+	var ahead, back, copies strings.Builder
+	ahead.WriteString(stamped("9000000000000000", "0"))
+	copies.WriteString(record("01", "x") + record("01", "x"))
+	for i := range n {
+		sequence := strconv.Itoa(i + 1)
+		copies.WriteString(stamped(strconv.Itoa(1795305601000000+i), sequence))
+		ahead.WriteString(stamped(strconv.Itoa(1795305601000000+i), sequence))
+		back.WriteString(stamped(strconv.Itoa(1795305601000000-i*60_000_000), sequence))
+	}
+	for _, test := range []struct {
+		name    string
+		streams []string
+		want    int
+	}{
+		{"far ahead", []string{copies.String(), ahead.String()}, n + 3},
+		{"back by minutes", []string{back.String(), stamped("1", "0")}, n + 1},
+		{"all at once", []string{copies.String(), copies.String()}, n + 2},
+	} {
+		for _, most := range []int{maxRead, 100} {
+			var streams []io.Reader
+			for _, s := range test.streams {
+				streams = append(streams, strings.NewReader(s))
+			}
+			m := Merge(time.UTC, streams).(*merger)
+			m.most = most
+			messages, _, err := readAll(m)
+			if !errors.Is(err, io.EOF) || (most == maxRead || test.name != "far ahead") && len(messages) != test.want {
+				t.Errorf("%s: %d messages of %d, %v", test.name, len(messages), test.want, err)
+			}
+			if len(m.read) != len(m.order) || len(m.read) > most || most == 100 && len(m.read) < most {
+				t.Errorf("%s: %d and %d remembered, at most %d", test.name, len(m.read), len(m.order), most)
+			}
+		}
+	}
+}
+
 // TestMergeOfCopies reads what a switch sent on three connections: its events once in
 // each format, and its log.
 func TestMergeOfCopies(t *testing.T) {

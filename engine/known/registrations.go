@@ -27,7 +27,6 @@ const (
 	grace         = time.Minute        // a phone that renews late is still there
 	unsaid        = time.Hour          // the life of a registration that tells none
 	longestExpiry = 7 * 24 * time.Hour // what is longer is more likely a mistake
-	settling      = time.Hour          // that an address takes to be settled
 )
 
 // RegistrationEvents are the names of the events that Registrations learns from.
@@ -131,7 +130,7 @@ func (r *Registrations) register(a account, ev *event.Event, now time.Time) {
 		return
 	}
 	if len(same) == 0 {
-		r.add(a, ev, until, hearsay)
+		r.add(a, ev, until, hearsay, now)
 		return
 	}
 	for _, double := range same[1:] {
@@ -146,17 +145,17 @@ func (r *Registrations) register(a account, ev *event.Event, now time.Time) {
 	if known.addr != ev.IP {
 		r.leave(known)
 		known.addr = ev.IP
-		r.arrive(known, since(ev))
+		r.arrive(known, since(ev, now))
 	}
 }
 
 // since is from when on a phone is at the address that an event names. A list tells
 // of those who were there before, nobody knows for how long.
-func since(ev *event.Event) time.Time {
+func since(ev *event.Event, now time.Time) time.Time {
 	if ev.Repeat {
 		return time.Time{}
 	}
-	return ev.Time
+	return now
 }
 
 // lifetime is how long a registration lasts from the event on.
@@ -203,7 +202,7 @@ func (r *Registrations) unregister(a account, ev *event.Event) {
 	}
 }
 
-func (r *Registrations) add(a account, ev *event.Event, until time.Time, hearsay bool) {
+func (r *Registrations) add(a account, ev *event.Event, until time.Time, hearsay bool, now time.Time) {
 	if all := r.accounts[a]; len(all) >= maxPerAccount {
 		r.evict(slices.MinFunc(all, func(a, b *registration) int { return a.until.Compare(b.until) }))
 	}
@@ -218,7 +217,7 @@ func (r *Registrations) add(a account, ev *event.Event, until time.Time, hearsay
 	}
 	r.accounts[a] = append(r.accounts[a], one)
 	heap.Push(&r.lives, one)
-	r.arrive(one, since(ev))
+	r.arrive(one, since(ev, now))
 }
 
 // lasting is an account that holds on to nothing of the event that it was told by.
@@ -300,26 +299,18 @@ func (r *Registrations) Accounts(network netip.Prefix, now time.Time, limit int)
 }
 
 // Settled reports whether network holds an address at which somebody has been
-// registered all the hour before now, or since before the source was listened to.
-func (r *Registrations) Settled(network netip.Prefix, now time.Time) bool {
+// registered at all times from since to now, as far as was heard: whom a list names
+// was there before.
+func (r *Registrations) Settled(network netip.Prefix, since, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.advance(now)
 	for _, p := range r.places.Subnets(network) {
-		if now.Sub(p.since) >= settling {
+		if !p.since.After(since) {
 			return true
 		}
 	}
 	return false
-}
-
-// Unsettle has the hour of all addresses in network begin again at now.
-func (r *Registrations) Unsettle(network netip.Prefix, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, p := range r.places.Subnets(network) {
-		p.since = now
-	}
 }
 
 // Size is the number of registrations.

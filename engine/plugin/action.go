@@ -73,9 +73,14 @@ type Survivor interface {
 // A Reporter is an action that can look at how it really stands, for people.
 type Reporter interface {
 	Action
-	// Report says what keeps bans from being in force, and what is not as it
-	// ought to be. It may be called beside Apply.
-	Report(ctx context.Context) (critical, warnings []string)
+	// Report looks for what people should know. It may be called beside Apply.
+	Report(ctx context.Context) Findings
+}
+
+// Findings are what is wrong with an action, in words for people.
+type Findings struct {
+	Critical []string // why bans are not in force: "IPv4: chain FREESWITCH is missing"
+	Warnings []string // what is not as it ought to be
 }
 
 // Drift says what a resync found other than it should be.
@@ -102,9 +107,9 @@ type Widener interface {
 type Keeper interface {
 	Action
 	// Keep is called before anything else, with a directory that exists and is
-	// this action's alone. After an error the action works all the same. The
-	// directory is removed at a start when nothing was written there for 30 days and
-	// no rule file names the action any more.
+	// this action's alone, and holds files only. After an error the action works all
+	// the same. The directory is removed at a start when nothing was written there for
+	// 30 days and no rule file names the action any more.
 	Keep(dir string) error
 }
 

@@ -22,8 +22,7 @@ type Inspection struct {
 	Jumps    []Jump
 	Entries  []Entry // by target
 	Foreign  []string
-	Critical []string // why bans are not in force: "IPv4: chain FREESWITCH is missing"
-	Warnings []string
+	Findings
 }
 
 // A Jump is one way for packets to an action's chain.

@@ -38,8 +38,8 @@ type bodyReader struct {
 func decodeBody(body hcl.Body, env plugin.SourceEnv) (*source, hcl.Diagnostics) {
 	content, diags := body.Content(bodySchema)
 	r := bodyReader{content.Attributes, env.Eval, diags}
-	s := &source{name: env.Name, log: true, zone: time.Local, queue: DefaultQueue}
-	s.at.Address, s.at.Password = DefaultAddress, DefaultPassword
+	s := &source{name: env.Name, log: true, zone: time.Local, queue: defaultQueue}
+	s.at.Address, s.at.Password = defaultAddress, defaultPassword
 	if attr, ok := r.read("address", &s.at.Address); ok {
 		s.at.Address = r.address(attr, s.at.Address)
 	}
@@ -52,7 +52,7 @@ func decodeBody(body hcl.Body, env plugin.SourceEnv) (*source, hcl.Diagnostics) 
 		s.zone = r.zone(attr, zone)
 	}
 	if attr, ok := r.read("queue", &s.queue); ok && (s.queue < minQueue || s.queue > maxQueue) {
-		r.mistake(attr, "Bad queue length", fmt.Sprintf("The queue holds the events that wait while the engine is busy: between %d and %d, or leave the attribute out for %d.", minQueue, maxQueue, DefaultQueue))
+		r.mistake(attr, "Bad queue length", fmt.Sprintf("The queue holds the events that wait while the engine is busy: between %d and %d, or leave the attribute out for %d.", minQueue, maxQueue, defaultQueue))
 	}
 	return s, r.diags
 }
@@ -97,7 +97,7 @@ func (r *bodyReader) address(attr *hcl.Attribute, given string) string {
 // none. The diagnostic does not tell it.
 func (r *bodyReader) password(attr *hcl.Attribute, given string) {
 	if given == "" || strings.ContainsFunc(given, func(c rune) bool { return c < ' ' }) {
-		r.mistake(attr, "Bad password", "The event socket's password is one line of text. It stands in FreeSWITCH's event_socket.conf.xml; leave the attribute out for "+DefaultPassword+".")
+		r.mistake(attr, "Bad password", "The event socket's password is one line of text. It stands in FreeSWITCH's event_socket.conf.xml; leave the attribute out for "+defaultPassword+".")
 	}
 }
 

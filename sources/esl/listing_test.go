@@ -324,12 +324,12 @@ func TestListing(t *testing.T) {
 			}
 		}
 		expect(0, show, gateway)
-		if fault := s.Progress().Fault; fault != "list gateways: the switch says no" {
-			t.Errorf("fault %q", fault)
+		if p := s.Progress(); p.Fault != "" || p.Warning != "list gateways: the switch says no" {
+			t.Errorf("%+v", p)
 		}
 		fixed.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
 		expect(listPause+retryAfter, gateway) // once more what failed
-		if p := s.Progress(); p.Fault != "" || p.Events != 1 {
+		if p := s.Progress(); p.Warning != "" || p.Events != 1 {
 			t.Errorf("%+v", p)
 		}
 		expect(relistAfter+listPause, gateway)
@@ -345,7 +345,7 @@ func TestListing(t *testing.T) {
 		fixed.answer(show, "no list")
 		take <- nil
 		expect(2*minPause+listPause, show, gateway)
-		if p := s.Progress(); !strings.HasPrefix(p.Fault, "list registrations: ") || p.Events != 5 {
+		if p := s.Progress(); p.Fault != "" || !strings.HasPrefix(p.Warning, "list registrations: ") || p.Events != 5 {
 			t.Errorf("the gateways are not listed beside registrations that cannot be read: %+v", p)
 		}
 		fixed.answer(show, `{"row_count":0}`)

@@ -25,14 +25,16 @@ type progress struct {
 }
 
 // Progress says how far the switch was followed. Lines are frames, Bytes what
-// was in them, and a Fault may also be that the switch's clock is wrong, or that its
-// lists of registrations and gateways cannot be read, while its events can.
+// was in them. A Warning is that the switch's clock is wrong, or that its lists of
+// registrations and gateways cannot be read, while its events can.
 func (s *source) Progress() plugin.Progress {
 	p := &s.progress
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	told := p.told
-	told.Fault = cmp.Or(p.stream, p.clock, p.listing)
+	if told.Fault = p.stream; told.Fault == "" {
+		told.Warning = cmp.Or(p.clock, p.listing)
+	}
 	return told
 }
 
@@ -82,7 +84,7 @@ func (p *progress) heartbeat(at time.Time) {
 	defer p.mu.Unlock()
 	p.clock = ""
 	if behind > maxBehind {
-		p.clock = fmt.Sprintf("FreeSWITCH's clock is %s behind this host's, so that bans may be over before they begin: fs_cli -x 'fsctl sync_clock'", behind.Round(time.Second))
+		p.clock = fmt.Sprintf("FreeSWITCH's clock is %s behind this host's, so that bans may be over before they begin: fs_cli -x 'fsctl sync_clock'", behind.Round(time.Minute))
 	}
 }
 

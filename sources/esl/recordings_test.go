@@ -29,8 +29,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // testSource is a source as `source "esl" "test" {}` makes it, with log records as
 // the program reads them.
 func testSource() *source {
-	s := &source{name: "esl.test", log: true, zone: time.UTC, queue: DefaultQueue, records: logfile.Framed}
-	s.at.Address, s.at.Password = DefaultAddress, DefaultPassword
+	s := &source{name: "esl.test", log: true, zone: time.UTC, queue: defaultQueue, records: logfile.Framed}
+	s.at.Address, s.at.Password = defaultAddress, defaultPassword
 	return s
 }
 

@@ -13,9 +13,9 @@ import (
 
 // Defaults of the source's attributes.
 const (
-	DefaultAddress  = "127.0.0.1:8021"
-	DefaultPassword = "ClueCon" // FreeSWITCH's own
-	DefaultQueue    = 20_000    // events
+	defaultAddress  = "127.0.0.1:8021"
+	defaultPassword = "ClueCon" // FreeSWITCH's own
+	defaultQueue    = 20_000    // events
 )
 
 // Records makes a reader of FreeSWITCH's log records for the named source, whose

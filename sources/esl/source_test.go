@@ -51,7 +51,7 @@ func TestNew(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	s = made(t, "")
-	if s.Switch().Address != DefaultAddress || s.Switch().Password != DefaultPassword || !s.log || s.zone != time.Local || s.queue != DefaultQueue {
+	if s.Switch().Address != defaultAddress || s.Switch().Password != defaultPassword || !s.log || s.zone != time.Local || s.queue != defaultQueue {
 		t.Errorf("%+v", s)
 	}
 }

@@ -30,10 +30,11 @@ var (
 // A bodyReader reads the attributes of one block and collects the mistakes. What
 // it says of a value never shows it: it may come from the environment.
 type bodyReader struct {
-	attrs hcl.Attributes
-	block hcl.Range
-	eval  *hcl.EvalContext
-	diags hcl.Diagnostics
+	attrs   hcl.Attributes
+	block   hcl.Range
+	eval    *hcl.EvalContext
+	unclear map[string]bool // attributes that are there and were not understood, which was said
+	diags   hcl.Diagnostics
 }
 
 // decodeBody reads the block's body and reports all its mistakes at once.
@@ -43,7 +44,7 @@ func decodeBody(body hcl.Body, env plugin.SourceEnv) (settings, hcl.Diagnostics)
 		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
 	}
 	content, diags := body.Content(schema)
-	r := &bodyReader{attrs: content.Attributes, block: body.MissingItemRange(), eval: env.Eval, diags: diags}
+	r := &bodyReader{attrs: content.Attributes, block: body.MissingItemRange(), eval: env.Eval, unclear: map[string]bool{}, diags: diags}
 	s := settings{
 		name: env.Name, set: sets[0],
 		interval: defaultInterval, ttl: defaultTTL, guard: defaultGuard, maxBytes: defaultBytes,
@@ -70,6 +71,7 @@ func (r *bodyReader) value(name string, target any) bool {
 	}
 	diags := gohcl.DecodeExpression(attr.Expr, r.eval, target)
 	r.diags = append(r.diags, diags...)
+	r.unclear[name] = diags.HasErrors()
 	return !diags.HasErrors()
 }
 
@@ -91,6 +93,7 @@ func (r *bodyReader) oneOf(name string, known []string, target *string) {
 		return
 	}
 	if !slices.Contains(known, word) {
+		r.unclear[name] = true
 		r.mistake(name, "Unknown "+name, fmt.Sprintf("There is no such %s.%s There are %s.", name, event.DidYouMean(word, known), strings.Join(known, ", ")))
 		return
 	}
@@ -116,7 +119,7 @@ func (r *bodyReader) place(s *settings) {
 		s.url = apibanURL
 		return
 	case !hasURL:
-		if r.attrs["url"] == nil && r.attrs["path"] == nil {
+		if r.attrs["url"] == nil && r.attrs["path"] == nil && !r.unclear["format"] {
 			r.mistake("url", "No list", "Say where the list is: url for an address on the web, path for a file.")
 		}
 		return
@@ -133,6 +136,7 @@ func (r *bodyReader) key(s *settings) {
 	r.value("key", &s.key)
 	r.oneOf("set", sets, &s.set)
 	switch {
+	case r.unclear["key"] || r.unclear["format"]:
 	case s.isAPIBAN() && r.attrs["key"] == nil:
 		r.mistake("key", "No key", "APIBAN answers nobody without a key: key = env(\"APIBAN_KEY\").")
 	case s.isAPIBAN() && strings.Trim(s.key, keyLetters) != "", s.isAPIBAN() && s.key == "":
@@ -140,7 +144,7 @@ func (r *bodyReader) key(s *settings) {
 	case !s.isAPIBAN() && r.attrs["key"] != nil:
 		r.mistake("key", "Key without use", "Only APIBAN takes a key. Another service may want it in its headers.")
 	}
-	if s.format != formatAPIBAN && r.attrs["set"] != nil {
+	if s.format != formatAPIBAN && r.attrs["set"] != nil && !r.unclear["format"] {
 		r.mistake("set", "Set without use", "Only format = \"apiban\" has sets.")
 	}
 }

@@ -80,6 +80,7 @@ func TestMistakes(t *testing.T) {
 		{good + `headers = { "A b" = "x" }`, "Not a header"},
 		{good + `headers = { A = "${secret}\r\nB: c" }`, "Not the value of a header"},
 		{"path = \"/x\"\nheaders = { A = \"b\" }", "Headers of a file"},
+		{"format = \"apibn\"\nkey = \"k\"\nset = \"http\"", "Unknown format"},
 		{good + `interval = "59s"`, "Invalid duration"},
 		{good + `interval = secret`, "Invalid duration"},
 		{good + `ttl = "permanent"`, "Invalid duration"},
@@ -98,6 +99,20 @@ func TestMistakes(t *testing.T) {
 		}
 		if strings.Contains(diags.Error(), "s3cr3t") {
 			t.Errorf("a secret is shown: %v", diags)
+		}
+	}
+}
+
+// TestOneMistake: a value that cannot be had is one mistake, whatever would follow from
+// it. That HCL misses it once more, the configuration drops.
+func TestOneMistake(t *testing.T) {
+	for _, body := range []string{
+		"format = \"apiban\"\nkey = nowhere",
+		"format = nowhere\nkey = \"k\"\nset = \"http\"",
+	} {
+		_, diags := newFrom(t, body)
+		if len(diags) != 2 || diags[0].Summary != "Unknown variable" || !strings.Contains(diags[1].Detail, "value must be known") {
+			t.Errorf("%s\n%v", body, diags.Errs())
 		}
 	}
 }

@@ -45,7 +45,7 @@ type keeper struct {
 	log      *slog.Logger
 
 	failures int    // in a row
-	fault    string // the last of them, as it was logged; "" if the last turn went well
+	fault    string // the last of them; "" if the last turn went well
 }
 
 // turn looks at the list once and says how long to wait until the next time.
@@ -73,7 +73,7 @@ func (k *keeper) turn(ctx context.Context) time.Duration {
 	if errors.As(err, &later) {
 		wait = max(wait, min(later.after, max(k.interval, time.Hour)))
 	}
-	k.failed(err, wait)
+	k.failed(err)
 	return wait
 }
 
@@ -126,12 +126,8 @@ func (k *keeper) well() {
 	k.progress.fail("")
 }
 
-// failed tells of a failure, once for each that is another one than before.
-func (k *keeper) failed(err error, wait time.Duration) {
-	fault := err.Error()
-	if fault != k.fault {
-		k.log.Warn("list not taken; what was listed stands until it ends", "err", err, "retry", wait.Round(time.Second))
-	}
-	k.fault = fault
-	k.progress.fail(fault)
+// failed notes a failure. The log is told by who asks for the progress.
+func (k *keeper) failed(err error) {
+	k.fault = err.Error()
+	k.progress.fail(k.fault)
 }

@@ -74,12 +74,13 @@ func TestBackOff(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- s.Keep(ctx, l.list) }()
 		time.Sleep(26 * time.Minute)
-		if got := s.Progress().Fault; got != "https://x.example: answered 503 Service Unavailable" {
-			t.Errorf("fault %q", got)
+		const want = "list not taken, what was listed stands until it ends: https://x.example: answered 503 Service Unavailable"
+		if got := s.Progress(); got.Fault != "" || got.Warning != want {
+			t.Errorf("%+v", got)
 		}
 		well.Store(true)
 		time.Sleep(21 * time.Minute)
-		if got := s.Progress(); got.Fault != "" || got.Lines != 2 || got.Events != 1 || got.Bytes != 18 || !got.Recognised || !got.LastEvent.Equal(start.Add(45*time.Minute)) {
+		if got := s.Progress(); got.Warning != "" || got.Lines != 2 || got.Events != 1 || got.Bytes != 18 || !got.Recognised || !got.LastEvent.Equal(start.Add(45*time.Minute)) {
 			t.Errorf("%+v", got)
 		}
 		cancel()
@@ -136,8 +137,8 @@ func TestKeepEndsAtOnce(t *testing.T) {
 				t.Errorf("%s: %v after %s", name, err, time.Since(start))
 			}
 		}
-		if waiting.Progress().Fault != "" {
-			t.Errorf("the end is a fault: %q", waiting.Progress().Fault)
+		if waiting.Progress().Warning != "" {
+			t.Errorf("the end is a failure: %q", waiting.Progress().Warning)
 		}
 	})
 }
@@ -314,7 +315,7 @@ func TestLedgerRefuses(t *testing.T) {
 		for _, listing := range l.listings {
 			orders += len(listing.Orders)
 		}
-		if orders > 9 || s.Progress().Doubted < 2 || s.Progress().Fault != "" {
+		if orders > 9 || s.Progress().Doubted < 2 || s.Progress().Warning != "" {
 			t.Errorf("%d orders, %+v", orders, s.Progress())
 		}
 	})

@@ -44,9 +44,13 @@ func (p *progress) count(a answer, plan *plan, outcome plugin.Outcome, now time.
 	}
 }
 
-// fail says why the list cannot be had; "" that it can.
-func (p *progress) fail(fault string) {
+// fail says why the list cannot be had; "" that it can. That is no fault: what was
+// listed stands meanwhile.
+func (p *progress) fail(why string) {
+	if why != "" {
+		why = "list not taken, what was listed stands until it ends: " + why
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told.Fault = fault
+	p.told.Warning = why
 }

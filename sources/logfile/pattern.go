@@ -77,7 +77,8 @@ type problem struct{ summary, detail string }
 //   - <ip>:<port> together take an address with its port, also an IPv6 address
 //     without brackets, as FreeSWITCH prints it.
 //   - A < that does not begin one of these is itself, and so is that of a SIP
-//     address (<sip:…>, <sips:…>, <tel:…>). Every other <word> is a hole.
+//     address (<sip:…>, <sips:…>, <tel:…>). Every other <word> is a hole, and
+//     one of a field's name must be closed.
 //   - A header that was pasted along with the message is left out.
 //
 // It reports every mistake that it finds.
@@ -122,6 +123,7 @@ func (c *compiler) tokens(text string) {
 		name, literal, fixed, length := token(text)
 		switch {
 		case length == 0:
+			c.unclosed(text)
 			c.lit += "<"
 			length = 1
 		case fixed:
@@ -131,6 +133,18 @@ func (c *compiler) tokens(text string) {
 			c.hole(name)
 		}
 		text = text[length:]
+	}
+}
+
+// unclosed reports a < that begins a hole and does not end it: the pattern would match
+// nothing that FreeSWITCH writes.
+func (c *compiler) unclosed(s string) {
+	end := 1
+	for end < len(s) && isWord(s[end]) {
+		end++
+	}
+	if name := s[1:end]; slices.Contains(holeNames(), name) {
+		c.problem("Hole that is not closed", "Nothing closes <%s. Write <%s>; where the message itself holds this text, put a hole of your own in its place.", name, name)
 	}
 }
 

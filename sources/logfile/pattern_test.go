@@ -33,7 +33,7 @@ func TestCompile(t *testing.T) {
 		{"[<ip>]:<port>", []string{"[", "]:", ""}, "ip port"},
 		{"a < b > c <1000>->9196 <> <sip:1000@pbx> <sips:x> <tel:1>", []string{"a < b > c <1000>->9196 <> <sip:1000@pbx> <sips:x> <tel:1>"}, ""},
 		{"To: <sip:<user>@<domain>>", []string{"To: <sip:", "@", ">"}, "user domain"},
-		{"x<user", []string{"x<user"}, ""},
+		{"x<users", []string{"x<users"}, ""},
 	} {
 		p := mustCompile(t, test.line)
 		var names []string
@@ -64,6 +64,9 @@ func TestCompileProblems(t *testing.T) {
 		{"x <ip:1.2.3.4>", []string{"always the same"}},
 		{"x <user:>", []string{"sets \"user\" to nothing"}},
 		{"x <realm> <my_field2>", nil},
+		{"x <ip", []string{"Write <ip>"}},
+		{"x <user at <ip>", []string{"Write <user>"}},
+		{"x (<method:REGISTER) <ip>", []string{"Write <method>"}},
 	} {
 		_, problems := compile("x", test.line)
 		if len(problems) != len(test.want) {

@@ -56,9 +56,9 @@ type Ban struct {
 	Author    string     `json:"author"`
 	Actions   []string   `json:"actions"` // nil: all
 	Evidence  []Evidence `json:"evidence"`
-	Packets   uint64     `json:"packets"`
-	Bytes     uint64     `json:"bytes"`
-	Applied   bool       `json:"applied"`
+	Packets   *uint64    `json:"packets"` // nil: the kernel could not be read; so are the next two
+	Bytes     *uint64    `json:"bytes"`
+	Applied   *bool      `json:"applied"`
 }
 
 // Evidence is one event that spoke for a ban.
@@ -124,7 +124,7 @@ type Action struct {
 	Delivery  *Delivery `json:"delivery"` // nil: it tells nobody
 }
 
-// A Delivery is how an action that tells others gets on, since the daemon's start.
+// A Delivery is how an action that tells others gets on, since its block last changed.
 type Delivery struct {
 	Delivered    uint64     `json:"delivered"`    // notices
 	Dropped      uint64     `json:"dropped"`      // notices of which nobody will hear
@@ -156,7 +156,7 @@ type Stats struct {
 	BytesRead              uint64     `json:"bytesRead"`
 	ActiveBlacklistEntries int        `json:"activeBlacklistEntries"`
 	ActiveWhitelistEntries int        `json:"activeWhitelistEntries"`
-	PacketsDropped         *uint64    `json:"packetsDropped"` // nil: the kernel could not be read
+	PacketsDropped         *uint64    `json:"packetsDropped"` // nil: the kernel could not be read, or it is a dry run
 	BytesDropped           *uint64    `json:"bytesDropped"`
 	LastBanAt              *time.Time `json:"lastBanAt"`
 	Tallies                []Tally    `json:"tallies"`
@@ -199,6 +199,7 @@ type Source struct {
 	LagSeconds  float64    `json:"lagSeconds"`
 	LastEventAt *time.Time `json:"lastEventAt"`
 	Fault       string     `json:"fault"`
+	Warning     string     `json:"warning"`
 }
 
 // A Kernel is what stands in the kernel for the first action that writes there.
@@ -214,7 +215,8 @@ type KernelView struct {
 	Backend  string        `json:"backend"`
 	Versions []string      `json:"versions"`
 	Jumps    []Jump        `json:"jumps"`
-	Count    int           `json:"count"`
+	Unread   bool          `json:"unread"` // not all of it could be read
+	Count    *int          `json:"count"`  // of entries; nil where it is unread
 	Entries  []KernelEntry `json:"entries"`
 	Foreign  []string      `json:"foreign"`
 	Warnings []string      `json:"warnings"`

@@ -1,0 +1,39 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+)
+
+// A lasting wall outlasts the program, and knows what stands.
+type lastingWall struct {
+	wall
+	standing map[netip.Prefix]ban.Term
+}
+
+func (w *lastingWall) Standing(context.Context) (map[netip.Prefix]ban.Term, error) {
+	return w.standing, nil
+}
+
+// TestTakeOver: what stands is taken over where the state is lost, and the ban says
+// what became of that.
+func TestTakeOver(t *testing.T) {
+	target := netip.MustParsePrefix("203.0.113.7/32")
+	for lost, want := range map[string]string{
+		"":            "",
+		"was missing": "stood when the state of the run before was missing",
+	} {
+		cfg := guessing(t)
+		cfg.Actions = []config.Action{{Ref: "wall.x", Action: &lastingWall{standing: map[netip.Prefix]ban.Term{target: mustTerm(t, "1h")}}, Blocks: true}}
+		e := New(cfg, Options{Tell: func(Verdict) {}})
+		e.TakeOver(lost)
+		e.takeOver(t.Context())
+		if b, _ := e.Ledger().Covering(target); b.Reason != want {
+			t.Errorf("%q: %q, want %q", lost, b.Reason, want)
+		}
+	}
+}
