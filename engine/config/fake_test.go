@@ -58,10 +58,16 @@ func (s *fakeLog) Witness() (ref string, where hcl.Range) {
 	if s.Corroborate == nil || diags.HasErrors() {
 		return "", hcl.Range{} // not written
 	}
-	for _, step := range traversal[1:] {
-		ref += "." + step.(hcl.TraverseAttr).Name
+	var names []string
+	for _, step := range traversal {
+		if attr, ok := step.(hcl.TraverseAttr); ok {
+			names = append(names, attr.Name)
+		}
 	}
-	return ref[1:], s.Corroborate.Range()
+	if len(names) != 2 || len(traversal) != 3 {
+		return "", hcl.Range{} // a mistake, which a real source tells of
+	}
+	return strings.Join(names, "."), s.Corroborate.Range()
 }
 
 // A fakeESL may set any raw field.

@@ -102,6 +102,7 @@ func FuzzLoad(f *testing.F) {
 	for _, content := range archiveFiles(f) {
 		f.Add([]byte(content))
 	}
+	f.Add([]byte(`{"source": {"log": {"a": {"corroborate": "sourcnone"}, "b": {"corroborate": "source[0].x"}}}}`))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		for _, name := range []string{"rules.d/a.hcl", "rules.d/a.json"} {
 			files := map[string]string{name: string(src), "rules.d/site.hcl": site}
