@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -210,7 +211,7 @@ func (f *family) commit(ctx context.Context, t *toolset, listings map[string]lis
 
 // account puts into the drift what the plans and the set had to mend.
 func (a *Action) account(f *family, drift *plugin.Drift, plans []plan, set setDrift, inForce map[netip.Prefix]bool, now time.Time) {
-	missing, surplus := map[netip.Prefix]bool{}, map[netip.Prefix]bool{}
+	missing, surplus := map[netip.Prefix]struct{}{}, map[netip.Prefix]struct{}{}
 	var standing []string
 	for _, p := range plans {
 		set.missing = append(set.missing, p.missing...)
@@ -230,7 +231,9 @@ func (a *Action) account(f *family, drift *plugin.Drift, plans []plan, set setDr
 		}
 	}
 	for _, p := range set.missing {
-		missing[p] = !inForce[p]
+		if !inForce[p] {
+			missing[p] = struct{}{}
+		}
 	}
 	wanted := a.desired.entries(f.index)
 	for p := range inForce {
@@ -239,13 +242,13 @@ func (a *Action) account(f *family, drift *plugin.Drift, plans []plan, set setDr
 		}
 	}
 	for _, p := range set.surplus {
-		surplus[p] = !a.desired.lapsed[p]
+		if !a.desired.lapsed[p] {
+			surplus[p] = struct{}{}
+		}
 	}
-	drift.Missing = len(counted(missing))
-	taken := counted(surplus)
-	drift.Surplus = len(taken)
-	if len(taken) > 0 {
-		set.notes = append(set.notes, "taken out: "+named(taken))
+	drift.Missing, drift.Surplus = len(missing), len(surplus)
+	if len(surplus) > 0 {
+		set.notes = append(set.notes, "taken out: "+named(slices.SortedFunc(maps.Keys(surplus), netip.Prefix.Compare)))
 	}
 	if set.otherEnd > 0 {
 		set.notes = append(set.notes, fmt.Sprintf("%d bans in set %s had another end", set.otherEnd, f.set))
@@ -256,22 +259,10 @@ func (a *Action) account(f *family, drift *plugin.Drift, plans []plan, set setDr
 	f.report(drift, standing)
 }
 
-// counted is the targets that count.
-func counted(m map[netip.Prefix]bool) []netip.Prefix {
-	var targets []netip.Prefix
-	for target, counts := range m {
-		if counts {
-			targets = append(targets, target)
-		}
-	}
-	return targets
-}
-
 // named lists the first few of targets: somebody may have written their rules by
 // hand, and wants to know what became of them.
 func named(targets []netip.Prefix) string {
 	const most = 5
-	slices.SortFunc(targets, netip.Prefix.Compare)
 	var names []string
 	for _, target := range targets[:min(len(targets), most)] {
 		names = append(names, ban.FormatTarget(target))

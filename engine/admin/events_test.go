@@ -158,10 +158,7 @@ func TestBeat(t *testing.T) {
 // TestWatchLasts: the time that a request has does not end a watch.
 func TestWatchLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLab(t, nil)
-		listener := newInMemory()
-		l.start(listener)
-		answer := listener.get(t, "/events")
+		answer := newLab(t, nil).inMemory().get(t, "/events")
 		in := bufio.NewReader(answer.Body)
 		for began := time.Now(); time.Since(began) < time.Hour; {
 			if _, err := in.ReadString('\n'); err != nil {

@@ -177,9 +177,7 @@ func TestSlowloris(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLab(t, nil)
-				listener := newInMemory()
-				l.start(listener)
+				listener := newLab(t, nil).inMemory()
 				conn, began := listener.dial(), time.Now()
 				defer conn.Close()
 				if _, err := io.WriteString(conn, c.sent); err != nil {
@@ -211,9 +209,7 @@ func TestRefusedAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLab(t, withToken)
-				listener := newInMemory()
-				l.start(listener)
+				listener := newLab(t, withToken).inMemory()
 				conn, began := listener.dial(), time.Now()
 				defer conn.Close()
 				go io.WriteString(conn, c.sent) // of which not all is taken
@@ -232,9 +228,7 @@ func TestRefusedAtOnce(t *testing.T) {
 // TestConnections: further callers wait until one has gone.
 func TestConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLab(t, func(_ *Options, lim *limits) { lim.connections = 2 })
-		listener := newInMemory()
-		l.start(listener)
+		listener := newLab(t, func(_ *Options, lim *limits) { lim.connections = 2 }).inMemory()
 		ask := func(conn net.Conn) error {
 			if _, err := io.WriteString(conn, "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
 				return err

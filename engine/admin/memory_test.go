@@ -44,6 +44,13 @@ type local struct{ net.Conn }
 func (local) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080} }
 func (local) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000} }
 
+// inMemory serves on a listener in memory until the test ends.
+func (l *lab) inMemory() *inMemory {
+	listener := newInMemory()
+	l.start(listener)
+	return listener
+}
+
 // dial returns the caller's end of a new connection.
 func (l *inMemory) dial() net.Conn {
 	caller, server := net.Pipe()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
 
 	"github.com/google/go-cmp/cmp"
@@ -178,7 +179,7 @@ func TestHostileValues(t *testing.T) {
 	s := testSource()
 	s.log = false
 	for _, path := range []string{"registrations", "calls", "invites", "abandoned", "verto", "users"} {
-		frames := esl.NewReader(bytes.NewReader(readGzip(t, "testdata/"+path+".json.gz")))
+		frames := esl.NewReader(bytes.NewReader(esltest.Recording(t, "testdata/"+path+".json.gz")))
 		seen := map[string]bool{}
 		for {
 			m, err := frames.Next()
@@ -245,7 +246,7 @@ func checkBounds(t testing.TB, e *event.Event) {
 // TestCallerCannotPushFieldsOut adds headers of the kind that a caller can add to,
 // before and behind all others in the alphabet.
 func TestCallerCannotPushFieldsOut(t *testing.T) {
-	frames := esl.NewReader(bytes.NewReader(readGzip(t, "testdata/tollfraud.json.gz")))
+	frames := esl.NewReader(bytes.NewReader(esltest.Recording(t, "testdata/tollfraud.json.gz")))
 	m, err := frames.Next()
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +270,7 @@ func TestCallerCannotPushFieldsOut(t *testing.T) {
 }
 
 func TestDecodeIsPure(t *testing.T) {
-	data := readGzip(t, "testdata/mixed.raw.gz")
+	data := esltest.Recording(t, "testdata/mixed.raw.gz")
 	first, _ := testSource().replayed(t, data, nil)
 	second, _ := testSource().replayed(t, data, nil)
 	if diff := cmp.Diff(first, second, sameAddr); diff != "" {
@@ -279,7 +280,7 @@ func TestDecodeIsPure(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, path := range []string{"mixed.raw", "verto.json", "users.plain", "acl.log"} {
-		data := readGzip(f, "testdata/"+path+".gz")
+		data := esltest.Recording(f, "testdata/"+path+".gz")
 		f.Add(data[:min(len(data), 8<<10)])
 	}
 	f.Add([]byte("Content-Length: 60\nContent-Type: text/event-plain\n\nEvent-Name: CHANNEL_CREATE\nEvent-Date-Timestamp: 1\nGateway: x\n\n"))
@@ -324,7 +325,7 @@ func BenchmarkDecode(b *testing.B) {
 		if !strings.HasSuffix(path, ".log") {
 			path += ".json"
 		}
-		frames := esl.NewReader(bytes.NewReader(readGzip(b, "testdata/"+path+".gz")))
+		frames := esl.NewReader(bytes.NewReader(esltest.Recording(b, "testdata/"+path+".gz")))
 		var messages []esl.Message
 		for {
 			m, err := frames.Next()

@@ -125,7 +125,7 @@ func noLists() map[string]bool {
 func TestStreamTellsWhatTheRecordingTells(t *testing.T) {
 	for seed, path := range []string{"bruteforce.json", "injection.json", "calls.json", "mixed.raw", "acl.log", "malformed.log"} {
 		t.Run(path, func(t *testing.T) {
-			data, want := readGzip(t, "testdata/"+path+".gz"), noLists()
+			data, want := esltest.Recording(t, "testdata/"+path+".gz"), noLists()
 			expected, _ := testSource().replayed(t, data, want)
 			fake := esltest.Start(t, esltest.Options{Shred: uint64(seed) + 1})
 			f := follow(t, switchAt(fake), want)

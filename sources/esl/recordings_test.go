@@ -2,12 +2,10 @@ package esl
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"net/netip"
 	"os"
@@ -17,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/logfile"
@@ -46,24 +45,6 @@ func (s *source) replayed(t testing.TB, data []byte, want map[string]bool) ([]*e
 		t.Fatal(err)
 	}
 	return events, stats
-}
-
-func readGzip(t testing.TB, path string) []byte {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	unzipped, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(unzipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // describe prints an event in one line. Of the raw fields, which are many, it
@@ -110,7 +91,7 @@ func TestRecordings(t *testing.T) {
 			continue // TestPlainTellsWhatJSONTells
 		}
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			events, stats := testSource().replayed(t, readGzip(t, path), nil)
+			events, stats := testSource().replayed(t, esltest.Recording(t, path), nil)
 			if !stats.Recognised || stats.Lines == 0 || stats.Skipped != 0 {
 				t.Errorf("%+v", stats)
 			}
@@ -185,13 +166,13 @@ func TestPlainTellsWhatJSONTells(t *testing.T) {
 	}
 	for _, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			comparePlain(t, readGzip(t, strings.Replace(path, ".plain.", ".json.", 1)), readGzip(t, path))
+			comparePlain(t, esltest.Recording(t, strings.Replace(path, ".plain.", ".json.", 1)), esltest.Recording(t, path))
 		})
 	}
 }
 
 func TestReplayEnds(t *testing.T) {
-	data := readGzip(t, "testdata/bruteforce.json.gz")
+	data := esltest.Recording(t, "testdata/bruteforce.json.gz")
 	enough := errors.New("enough")
 	replay := func(ctx context.Context, data []byte, emit func(*event.Event) error) (plugin.Stats, error) {
 		return testSource().Replay(ctx, plugin.Recording{Name: "x.raw", R: bytes.NewReader(data)}, nil, emit)
@@ -221,7 +202,7 @@ func TestReplayEnds(t *testing.T) {
 }
 
 func TestReplayHandsOnWhatIsWanted(t *testing.T) {
-	data := readGzip(t, "testdata/mixed.raw.gz")
+	data := esltest.Recording(t, "testdata/mixed.raw.gz")
 	all, _ := testSource().replayed(t, data, nil)
 	for _, name := range []string{event.AuthFailure, event.UnknownUser, event.Challenge, event.Call, event.ACLReject} {
 		got, _ := testSource().replayed(t, data, map[string]bool{name: true})

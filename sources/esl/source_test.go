@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/logfile"
@@ -138,7 +139,7 @@ func TestVocabulary(t *testing.T) {
 	}
 	// Every log-only event is one of the log source's, by the same name.
 	for _, path := range []string{"acl", "malformed", "socket", "floods", "users"} {
-		events, _ := testSource().replayed(t, readGzip(t, "testdata/"+path+".log.gz"), nil)
+		events, _ := testSource().replayed(t, esltest.Recording(t, "testdata/"+path+".log.gz"), nil)
 		for _, e := range events {
 			if !slices.Contains(with.Events, e.Name) {
 				t.Errorf("%s is not in the vocabulary", e.Name)

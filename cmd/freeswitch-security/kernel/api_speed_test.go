@@ -151,31 +151,16 @@ func TestLatencyBesideAPI(t *testing.T) {
 // failures writes lines of failures of a hundred thousand addresses, in turns, until
 // it is stopped.
 func (d *daemon) failures(perSecond int) (stop func()) {
-	end, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		began, n := time.Now(), 0
+	i := 0
+	return paced(perSecond, func(due int) int {
 		var lines strings.Builder
-		for {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
-			}
-			lines.Reset()
-			for ; n < int(time.Since(began).Seconds()*float64(perSecond)); n++ {
-				i := n % 100_000
-				lines.WriteString(failure(fmt.Sprintf("100.%d.%d.%d", 64+i>>16, i>>8&255, i&255)))
-			}
-			d.write(lines.String())
+		for range due {
+			lines.WriteString(failure(fmt.Sprintf("100.%d.%d.%d", 64+i>>16, i>>8&255, i&255)))
+			i = (i + 1) % 100_000
 		}
-	}()
-	return func() {
-		close(end)
-		<-done
-	}
+		d.write(lines.String())
+		return due
+	})
 }
 
 // load asks for many things so many times a second until it is ended, and then

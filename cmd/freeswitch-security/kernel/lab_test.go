@@ -254,20 +254,25 @@ func (e *ear) heard(from string) (n int, last time.Time) {
 }
 
 // chatter sends packets from an address until stop is called.
-func chatter(t testing.TB, from string, every time.Duration) (stop func()) {
+func chatter(t testing.TB, from string, interval time.Duration) (stop func()) {
 	t.Helper()
 	conn := dial(t, from)
+	return every(interval, func() { _, _ = conn.Write([]byte("x")) }) // nobody may be listening yet
+}
+
+// every does something in each interval until it is stopped.
+func every(interval time.Duration, do func()) (stop func()) {
 	end := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
-		tick := time.NewTicker(every)
+		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
 			select {
 			case <-end:
 				return
 			case <-tick.C:
-				_, _ = conn.Write([]byte("x")) // nobody may be listening yet
+				do()
 			}
 		}
 	})
@@ -275,6 +280,15 @@ func chatter(t testing.TB, from string, every time.Duration) (stop func()) {
 		close(end)
 		done.Wait()
 	}
+}
+
+// paced does so many of something a second until it is stopped. do is told how many
+// are due, and returns how many it did.
+func paced(perSecond int, do func(due int) int) (stop func()) {
+	began, n := time.Now(), 0
+	return every(time.Millisecond, func() {
+		n += do(int(time.Since(began).Seconds()*float64(perSecond)) - n)
+	})
 }
 
 // eventually waits for a condition.

@@ -256,17 +256,7 @@ func replace(t testing.TB, old *esltest.Switch) *esltest.Switch {
 		t.Error(err)
 		return old
 	}
-	s := esltest.New(healthy)
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = s.Serve(listener)
-	}()
-	t.Cleanup(func() {
-		s.Close()
-		<-served
-	})
-	return s
+	return esltest.StartOn(t, listener, healthy)
 }
 
 // faults is what the sources tell of themselves.
@@ -278,24 +268,7 @@ type faults struct {
 // watchFaults looks at the sources until the test ends.
 func watchFaults(t testing.TB, a *api) *faults {
 	f := &faults{of: map[string]string{}}
-	end, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(50 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
-				f.look(a)
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		close(end)
-		<-done
-	})
+	t.Cleanup(every(50*time.Millisecond, func() { f.look(a) }))
 	return f
 }
 

@@ -73,28 +73,13 @@ func latency(t *testing.T, noise int) {
 
 // noise writes lines that are no events, one write each, until it is stopped.
 func (d *daemon) noise(perSecond int) (stop func()) {
-	end, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		began, n := time.Now(), 0
-		for {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
-			}
-			for ; n < int(time.Since(began).Seconds()*float64(perSecond)); n++ {
-				d.write("f3a8b1c2-0d4e-4f5a-a6b7-c8d9e0f1a2b3 " + time.Now().UTC().Format("2006-01-02 15:04:05.000000") +
-					" 97.10% [DEBUG] switch_core_state_machine.c:600 (sofia/internal/1000@10.77.0.10) Running State Change CS_EXECUTE (Cur 7 Tot 1234)\n")
-			}
+	return paced(perSecond, func(due int) int {
+		for range due {
+			d.write("f3a8b1c2-0d4e-4f5a-a6b7-c8d9e0f1a2b3 " + time.Now().UTC().Format("2006-01-02 15:04:05.000000") +
+				" 97.10% [DEBUG] switch_core_state_machine.c:600 (sofia/internal/1000@10.77.0.10) Running State Change CS_EXECUTE (Cur 7 Tot 1234)\n")
 		}
-	}()
-	return func() {
-		close(end)
-		<-done
-	}
+		return due
+	})
 }
 
 // TestManyBansAtOnce measures how long it takes until every address of a burst is

@@ -4,8 +4,6 @@ package kernel
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -116,7 +114,7 @@ func recorded(t testing.TB, subscription string) *tape {
 	asked := strings.Fields(subscription)
 	all := &tape{}
 	for _, path := range paths {
-		for rest := unpacked(t, path); len(rest) > 0; {
+		for rest := esltest.Recording(t, path); len(rest) > 0; {
 			name, length := firstFrame(t, rest)
 			if slices.Contains(asked, name) {
 				all.add(t, rest[:length])
@@ -182,46 +180,14 @@ func noise(t testing.TB, s *esltest.Switch, a *tape, perSecond int) (stop func()
 	t.Helper()
 	const atOnce = 5 // frames
 	pieces := a.cut(t, atOnce)
-	end, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		began, n := time.Now(), 0
-		for i := 0; ; {
-			select {
-			case <-end:
-				return
-			case <-tick.C:
-			}
-			for n < int(time.Since(began).Seconds()*float64(perSecond)) {
-				piece := pieces[i%len(pieces)]
-				s.Raw(piece.now())
-				n += piece.frames
-				i++
-			}
+	i := 0
+	return paced(perSecond, func(due int) (played int) {
+		for played < due {
+			piece := pieces[i%len(pieces)]
+			s.Raw(piece.now())
+			played += piece.frames
+			i++
 		}
-	}()
-	return func() {
-		close(end)
-		<-done
-	}
-}
-
-func unpacked(t testing.TB, path string) []byte {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+		return played
+	})
 }

@@ -2,7 +2,6 @@ package esltest
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -100,8 +99,8 @@ func TestDialogues(t *testing.T) {
 // TestPlay sends a connection what it has subscribed to of a recording, and
 // nothing else.
 func TestPlay(t *testing.T) {
-	recording := unpacked(t, "../testdata/mixed-json.raw.gz")
-	plain := unpacked(t, "../testdata/mixed-plain.raw.gz")
+	recording := Recording(t, "../testdata/mixed-json.raw.gz")
+	plain := Recording(t, "../testdata/mixed-plain.raw.gz")
 	for _, test := range []struct {
 		command string
 		events  int
@@ -138,24 +137,6 @@ func TestPlay(t *testing.T) {
 			t.Errorf("%s: %d events, want %d", test.command, n, test.events)
 		}
 	}
-}
-
-func unpacked(t *testing.T, path string) []byte {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // TestPace plays what was recorded within 10 s in 1 s, and stops when it is told.

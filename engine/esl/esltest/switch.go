@@ -71,6 +71,11 @@ func Start(t testing.TB, options Options) *Switch {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return StartOn(t, listener, options)
+}
+
+// StartOn returns a switch that listens there until the test ends.
+func StartOn(t testing.TB, listener net.Listener, options Options) *Switch {
 	s := New(options)
 	s.listener = listener
 	served := make(chan struct{})
