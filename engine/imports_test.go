@@ -27,7 +27,7 @@ var allowed = []place{
 	{pkg: "engine/ban", ours: []string{"engine/dbfile"}},
 	{pkg: "engine/esl"},
 	{pkg: "engine/esl/*", ours: []string{"engine/esl"}},
-	{pkg: "engine/recent"},
+	{pkg: "engine/dedup"},
 	{pkg: "engine/known", ours: []string{"engine/ban", "engine/event"}},
 	{pkg: "engine/corroborate", ours: []string{"engine/event"}},
 	{pkg: "engine/learn", ours: []string{"engine/event", "engine/ban", "engine/rule"}},
@@ -37,9 +37,9 @@ var allowed = []place{
 	{pkg: "engine/enforce", ours: []string{"engine/ban", "engine/plugin"}},
 	{pkg: "engine/admin", ours: []string{"engine/ban"}},
 	{pkg: "engine", ours: []string{"engine/event", "engine/ban", "engine/rule", "engine/plugin", "engine/config", "engine/enforce", "engine/admin", "engine/known", "engine/corroborate"}},
-	{pkg: "sources/esl", ours: []string{"engine/recent", "engine/plugin", "engine/event", "engine/ban", "engine/esl"}},
+	{pkg: "sources/esl", ours: []string{"engine/dedup", "engine/plugin", "engine/event", "engine/ban", "engine/esl"}},
 	{pkg: "actions/esl", ours: []string{"engine/plugin", "engine/event", "engine/ban", "engine/esl"}},
-	{pkg: "sources/*", ours: []string{"engine/recent", "engine/plugin", "engine/event", "engine/ban"}},
+	{pkg: "sources/*", ours: []string{"engine/dedup", "engine/plugin", "engine/event", "engine/ban"}},
 	{pkg: "actions/*", ours: []string{"engine/dbfile", "engine/plugin", "engine/event", "engine/ban"}},
 }
 

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/recent"
 )
 
 // A decoder makes events of ours of what a switch reports. It sees the messages
@@ -17,11 +17,11 @@ import (
 // always give the same events. It belongs to one goroutine.
 type decoder struct {
 	source   string
-	want     map[string]bool                     // nil: all
-	record   func(string) *event.Event           // reads a record of the log; nil: nobody asked for one
-	core     string                              // the Core-UUID, which every start of the switch has its own of
-	restarts int64                               // how often it changed
-	attempts recent.Memory[dialogue, credential] // refused, and waiting for the event that tells how
+	want     map[string]bool                   // nil: all
+	record   func(string) *event.Event         // reads a record of the log; nil: nobody asked for one
+	core     string                            // the Core-UUID, which every start of the switch has its own of
+	restarts int64                             // how often it changed
+	attempts dedup.Cache[dialogue, credential] // refused, and waiting for the event that tells how
 	repeats  repeats
 }
 
@@ -57,7 +57,7 @@ func (d *decoder) noteCore(core string) {
 	}
 	if d.core != "" {
 		d.restarts++
-		d.attempts, d.repeats = recent.Memory[dialogue, credential]{}, repeats{}
+		d.attempts, d.repeats = dedup.Cache[dialogue, credential]{}, repeats{}
 	}
 	d.core = strings.Clone(core[:min(len(core), event.MaxField)])
 }

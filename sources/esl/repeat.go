@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/recent"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 // repeats recognises the second report of one attempt. It sees the events in the
 // order in which they came.
 type repeats struct {
-	waiting recent.Memory[netip.Addr, waiting]
+	waiting dedup.Cache[netip.Addr, waiting]
 }
 
 // waiting is the reports of one address whose other half has not come, in the order

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/recent"
 )
 
 const (
@@ -23,8 +23,8 @@ const (
 // repeats recognises the second report of one attempt. It sees the events in the
 // order of the log.
 type repeats struct {
-	announced recent.Memory[netip.Addr, announcement]
-	invited   recent.Memory[invite, time.Time]
+	announced dedup.Cache[netip.Addr, announcement]
+	invited   dedup.Cache[invite, time.Time]
 }
 
 // An announcement counts the lines that an auth_failure of the same address will
