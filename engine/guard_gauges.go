@@ -9,6 +9,7 @@ import (
 	"freeswitch-security/engine/enforce"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/status"
 )
 
 // Status implements [admin.Guard].
@@ -73,7 +74,7 @@ func actionStatus(s *ActionStatus) admin.ActionStatus {
 		d := m.Delivery()
 		out.Delivery = &admin.Delivery{
 			Delivered: d.Delivered, Dropped: d.Dropped, Failed: d.Failed, Waiting: d.Waiting, Since: d.Since,
-			Err: d.Err, Unkept: d.SpoolErr,
+			Err: d.Error, Unkept: d.SpoolError,
 		}
 	}
 	return out
@@ -103,12 +104,18 @@ func (g *Guard) Kernel(ctx context.Context) ([]admin.KernelView, error) {
 	return views, nil
 }
 
-func kernelView(s *enforce.Status, in *plugin.Inspection, err error) admin.KernelView {
+func kernelView(s *enforce.Status, in *status.Kernel, err error) admin.KernelView {
 	v := admin.KernelView{
 		Action: s.Name, Chain: in.Chain, Backend: in.Backend, Versions: in.Versions, Foreign: in.Foreign,
-		Warnings: in.Warnings, Errors: in.Critical,
 		Drifts: uint64(s.Drifts), Missing: s.Drift.Missing, Surplus: s.Drift.Surplus, Notes: s.Drift.Notes,
 		Applied: s.Applied, Took: s.Took, Batch: s.Batch, LastError: s.Err,
+	}
+	for _, p := range in.Problems {
+		if p.Severity == status.Critical {
+			v.Errors = append(v.Errors, p.Text)
+		} else {
+			v.Warnings = append(v.Warnings, p.Text)
+		}
 	}
 	if err != nil {
 		v.Errors = append(v.Errors, strings.Split(err.Error(), "\n")...) // one of each family
@@ -118,7 +125,9 @@ func kernelView(s *enforce.Status, in *plugin.Inspection, err error) admin.Kerne
 		v.Jumps = append(v.Jumps, admin.Jump(j))
 	}
 	for _, e := range in.Entries {
-		v.Entries = append(v.Entries, admin.KernelEntry(e))
+		v.Entries = append(v.Entries, admin.KernelEntry{
+			Target: e.Target, Packets: e.Packets, Bytes: e.Bytes, Remaining: e.Remaining.Duration(), Permanent: e.Permanent,
+		})
 	}
 	return v
 }

@@ -9,22 +9,22 @@ import (
 
 	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/config"
-	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 // A courier tells somebody, and says how he gets on.
 type courier struct {
 	teller
-	delivery plugin.Delivery
+	delivery status.Delivery
 }
 
-func (c *courier) Delivery() plugin.Delivery { return c.delivery }
+func (c *courier) Delivery() status.Delivery { return c.delivery }
 
 // A dim wall is one of which only a part can be seen.
 type dimWall struct{ wall }
 
-func (*dimWall) Inspect(context.Context) (plugin.Inspection, error) {
-	return plugin.Inspection{Chain: "FREESWITCH"}, errors.Join(errors.New("IPv4: exit status 4"), errors.New("IPv6: exit status 4"))
+func (*dimWall) Inspect(context.Context) (status.Kernel, error) {
+	return status.Kernel{Chain: "FREESWITCH"}, errors.Join(errors.New("IPv4: exit status 4"), errors.New("IPv6: exit status 4"))
 }
 
 // TestGauges: how messages get on is shown, and what could not be read is not taken
@@ -34,8 +34,8 @@ func TestGauges(t *testing.T) {
 		since := time.Now()
 		cfg := guessing(t)
 		cfg.Actions = []config.Action{
-			{Ref: "courier.x", Action: &courier{delivery: plugin.Delivery{
-				Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: since, Err: "answered 503", SpoolErr: "disk full",
+			{Ref: "courier.x", Action: &courier{delivery: status.Delivery{
+				Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: since, Error: "answered 503", SpoolError: "disk full",
 			}}},
 			{Ref: "wall.x", Action: &dimWall{}, Blocks: true},
 		}

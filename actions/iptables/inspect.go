@@ -13,6 +13,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 // manyRules is the number of rules above which the host's own traffic suffers:
@@ -24,7 +25,7 @@ func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error
 	in, err := a.Inspect(ctx)
 	standing := make(map[netip.Prefix]ban.Term, len(in.Entries))
 	for _, e := range in.Entries {
-		standing[e.Target] = ban.Term(e.Remaining)
+		standing[e.Target] = ban.Term(e.Remaining.Duration())
 		if e.Permanent {
 			standing[e.Target] = ban.Permanent
 		}
@@ -42,18 +43,26 @@ func (a *Action) Spare(holds func(netip.Prefix) bool) {
 // Report tells what an inspection finds wrong, as [plugin.Reporter] wants it.
 func (a *Action) Report(ctx context.Context) plugin.Findings {
 	in, err := a.Inspect(ctx)
-	if err != nil {
-		in.Critical = append(in.Critical, strings.Split(err.Error(), "\n")...) // one of each family
+	var found plugin.Findings
+	for _, p := range in.Problems {
+		if p.Severity == status.Critical {
+			found.Critical = append(found.Critical, p.Text)
+		} else {
+			found.Warnings = append(found.Warnings, p.Text)
+		}
 	}
-	return in.Findings
+	if err != nil {
+		found.Critical = append(found.Critical, strings.Split(err.Error(), "\n")...) // one of each family
+	}
+	return found
 }
 
 // Inspect implements [plugin.Inspector].
-func (a *Action) Inspect(ctx context.Context) (plugin.Inspection, error) {
+func (a *Action) Inspect(ctx context.Context) (status.Kernel, error) {
 	a.mu.Lock()
-	in := plugin.Inspection{Chain: a.config.chain, Backend: a.backend}
+	in := status.Kernel{Chain: a.config.chain, Backend: a.backend}
 	if a.noSets != "" {
-		in.Warnings = append(in.Warnings, a.noSets)
+		in.Add(status.Warning, "%s", a.noSets)
 	}
 	a.mu.Unlock()
 
@@ -64,17 +73,17 @@ func (a *Action) Inspect(ctx context.Context) (plugin.Inspection, error) {
 		}
 		errs = append(errs, f.error(a.inspectFamily(ctx, f, &in)))
 	}
-	if len(in.Jumps) > 0 && !slices.ContainsFunc(in.Jumps, func(j plugin.Jump) bool { return !j.Waiting }) {
+	if len(in.Jumps) > 0 && !slices.ContainsFunc(in.Jumps, func(j status.Jump) bool { return !j.Waiting }) {
 		// Docker may make its chain later; a name that was misspelt stays without one.
-		in.Critical = append(in.Critical, fmt.Sprintf("no packet comes to chain %s: of its hooks none exists, such as %s", in.Chain, in.Jumps[0].Hook))
+		in.Add(status.Critical, "no packet comes to chain %s: of its hooks none exists, such as %s", in.Chain, in.Jumps[0].Hook)
 	}
-	slices.SortFunc(in.Entries, func(x, y plugin.Entry) int {
+	slices.SortFunc(in.Entries, func(x, y status.Entry) int {
 		return cmp.Or(x.Target.Addr().Compare(y.Target.Addr()), cmp.Compare(x.Target.Bits(), y.Target.Bits()))
 	})
 	return in, errors.Join(errs...)
 }
 
-func (a *Action) inspectFamily(ctx context.Context, f *family, in *plugin.Inspection) error {
+func (a *Action) inspectFamily(ctx context.Context, f *family, in *status.Kernel) error {
 	a.mu.Lock()
 	tools := f.tools
 	ends := maps.Clone(a.desired.entries(f.index))
@@ -86,7 +95,7 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, in *plugin.Inspec
 		}
 	}
 	in.Versions = append(in.Versions, f.program+" "+tools.version)
-	entries := map[netip.Prefix]plugin.Entry{}
+	entries := map[netip.Prefix]status.Entry{}
 	rules := 0
 	named := false
 	for _, table := range a.config.tables() {
@@ -99,8 +108,8 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, in *plugin.Inspec
 		named = named || inSet
 	}
 	if rules > manyRules {
-		in.Warnings = append(in.Warnings, fmt.Sprintf(
-			"%s: %d rules in chain %s, each of which every packet is compared with: let backend be \"auto\" or \"ipset\"", f.name, rules, in.Chain))
+		in.Add(status.Warning, "%s: %d rules in chain %s, each of which every packet is compared with: let backend be \"auto\" or \"ipset\"",
+			f.name, rules, in.Chain)
 	}
 	if named {
 		if err := f.inspectSet(ctx, entries); err != nil {
@@ -112,11 +121,11 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, in *plugin.Inspec
 }
 
 // inspectTable reads our chain and the jumps to it.
-func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip.Prefix]end, entries map[netip.Prefix]plugin.Entry, in *plugin.Inspection) (rules int, inSet bool) {
+func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip.Prefix]end, entries map[netip.Prefix]status.Entry, in *status.Kernel) (rules int, inSet bool) {
 	chain := hook{table, in.Chain}.String()
 	specs, exists := l[in.Chain]
 	if !exists {
-		in.Critical = append(in.Critical, f.name+": chain "+chain+" is missing")
+		in.Add(status.Critical, "%s: chain %s is missing", f.name, chain)
 	}
 	now := a.now()
 	for _, counted := range specs {
@@ -130,7 +139,7 @@ func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip
 			if until, known := ends[target]; known {
 				e.Permanent = until == forever
 				if !e.Permanent {
-					e.Remaining = max(time.Duration(int64(until)-now.UnixNano()), 0)
+					e.Remaining = status.InSeconds(max(time.Duration(int64(until)-now.UnixNano()), 0))
 				}
 			}
 			entries[target] = e
@@ -142,7 +151,7 @@ func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip
 	}
 	for _, name := range a.config.hooksOf(table) {
 		for _, match := range a.config.matches {
-			j := plugin.Jump{Family: f.name, Hook: hook{table, name}.String(), Match: match}
+			j := status.Jump{Family: f.name, Hook: hook{table, name}.String(), Match: match}
 			hooked, exists := l[name]
 			j.Waiting = !exists
 			j.Position = 1 + slices.IndexFunc(hooked, func(s string) bool {
@@ -151,7 +160,7 @@ func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip
 			})
 			in.Jumps = append(in.Jumps, j)
 			if exists && j.Position == 0 {
-				in.Critical = append(in.Critical, f.name+": no jump from "+j.Hook+" to chain "+in.Chain)
+				in.Add(status.Critical, "%s: no jump from %s to chain %s", f.name, j.Hook, in.Chain)
 			}
 		}
 	}
@@ -159,16 +168,16 @@ func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip
 }
 
 // inspectSet reads the entries of the family's set.
-func (f *family) inspectSet(ctx context.Context, entries map[netip.Prefix]plugin.Entry) error {
+func (f *family) inspectSet(ctx context.Context, entries map[netip.Prefix]status.Entry) error {
 	s, err := dial(ctx, listBuffer)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	_, _, err = s.entries(f.set, func(e entry) error {
-		entries[e.target] = plugin.Entry{
+		entries[e.target] = status.Entry{
 			Target: e.target, Packets: e.packets, Bytes: e.bytes,
-			Remaining: time.Duration(e.timeout) * time.Second, Permanent: e.timeout == 0,
+			Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
 		}
 		return nil
 	})

@@ -346,7 +346,7 @@ func TestKernelHooks(t *testing.T) {
 			check := w.watch(bans...)
 			check(body)
 			in, err := a.Inspect(t.Context())
-			if err != nil || len(in.Critical)+len(in.Foreign)+len(in.Warnings) > 0 || len(in.Entries) != 2 || in.Entries[0].Packets == 0 {
+			if err != nil || len(in.Problems)+len(in.Foreign) > 0 || len(in.Entries) != 2 || in.Entries[0].Packets == 0 {
 				t.Errorf("%s: %+v, %v", body, in, err)
 			}
 			if err := a.Withdraw(t.Context()); err != nil {

@@ -15,6 +15,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/dbfile"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 // Action tells an endpoint of bans. Apply queues, Serve sends.
@@ -31,7 +32,7 @@ type Action struct {
 	ended    bool      // Serve has returned
 	seen     uint64    // the Seq of the latest change that is queued
 	said     bool      // that notices are dropped, since the last success
-	delivery plugin.Delivery
+	delivery status.Delivery
 }
 
 var (
@@ -76,7 +77,7 @@ func (a *Action) Keep(dir string) error {
 	}
 	err := a.open(dir)
 	if err != nil {
-		a.delivery.SpoolErr = err.Error()
+		a.delivery.SpoolError = err.Error()
 		return fmt.Errorf("notices not kept across restarts: %w", err)
 	}
 	a.delivery.Durable = true
@@ -186,14 +187,14 @@ func (a *Action) keep(st step) {
 			a.log().Error("notices not written: until they can be, a restart loses those that wait", "err", err)
 		}
 		a.stale = time.Now()
-		a.delivery.Durable, a.delivery.SpoolErr = false, err.Error()
+		a.delivery.Durable, a.delivery.SpoolError = false, err.Error()
 		return
 	}
 	if !a.stale.IsZero() {
 		a.log().Info("notices are written again")
 	}
 	a.stale = time.Time{}
-	a.delivery.Durable, a.delivery.SpoolErr = true, ""
+	a.delivery.Durable, a.delivery.SpoolError = true, ""
 }
 
 // dropped counts notices that nobody will be told of. The first ones are worth a
@@ -204,13 +205,13 @@ func (a *Action) dropped(n int, why string) {
 	}
 	a.delivery.Dropped += uint64(n)
 	if !a.said {
-		a.log().Error("notices dropped", "notices", n, "why", why, "err", a.delivery.Err)
+		a.log().Error("notices dropped", "notices", n, "why", why, "err", a.delivery.Error)
 	}
 	a.said = true
 }
 
 // Delivery implements [plugin.Messenger].
-func (a *Action) Delivery() plugin.Delivery {
+func (a *Action) Delivery() status.Delivery {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	d := a.delivery
@@ -223,17 +224,17 @@ func (a *Action) Delivery() plugin.Delivery {
 func (a *Action) Report(context.Context) (found plugin.Findings) {
 	d := a.Delivery()
 	switch {
-	case d.Err != "" && d.Waiting > 0:
+	case d.Error != "" && d.Waiting > 0:
 		found.Warnings = append(found.Warnings, fmt.Sprintf("notices not delivered since %s: %d: %s",
-			d.Since.UTC().Format(time.RFC3339), d.Waiting, d.Err))
-	case d.Err != "":
-		found.Warnings = append(found.Warnings, fmt.Sprintf("the last message was not delivered: %s", d.Err))
+			d.Since.UTC().Format(time.RFC3339), d.Waiting, d.Error))
+	case d.Error != "":
+		found.Warnings = append(found.Warnings, fmt.Sprintf("the last message was not delivered: %s", d.Error))
 	}
 	if d.Dropped > 0 {
 		found.Warnings = append(found.Warnings, fmt.Sprintf("notices dropped: %d", d.Dropped))
 	}
-	if d.SpoolErr != "" {
-		found.Warnings = append(found.Warnings, fmt.Sprintf("notices are not kept across restarts: %s", d.SpoolErr))
+	if d.SpoolError != "" {
+		found.Warnings = append(found.Warnings, fmt.Sprintf("notices are not kept across restarts: %s", d.SpoolError))
 	}
 	return found
 }

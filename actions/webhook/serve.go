@@ -146,7 +146,7 @@ func (a *Action) settle(g *group, o outcome) time.Duration {
 func (a *Action) failed(err error) {
 	a.delivery.Failed++
 	a.delivery.Failures++
-	a.delivery.Err = err.Error()
+	a.delivery.Error = err.Error()
 }
 
 // giveUp drops a group. The mutex is held.
@@ -172,7 +172,7 @@ func (a *Action) recovered() {
 	if a.delivery.Failures > 0 || a.said {
 		a.log().Info("webhook works again", "failures", a.delivery.Failures, "dropped", a.delivery.Dropped)
 	}
-	a.delivery.Failures, a.delivery.Err, a.said = 0, "", false
+	a.delivery.Failures, a.delivery.Error, a.said = 0, "", false
 }
 
 // end lets go of the file.

@@ -215,7 +215,7 @@ func TestRetriesUntilItIsTaken(t *testing.T) {
 				t.Errorf("attempt %d came %v after the one before, want %v to %v", i+2, gap, want.least, want.most)
 			}
 		}
-		if d := a.Delivery(); d.Err != "" || d.Failures != 0 || d.Failed != 6 || d.Delivered != 1 || d.Waiting != 0 {
+		if d := a.Delivery(); d.Error != "" || d.Failures != 0 || d.Failed != 6 || d.Delivered != 1 || d.Waiting != 0 {
 			t.Errorf("%+v", d)
 		}
 	})
@@ -443,7 +443,7 @@ func TestStalledEndpointIsTriedAgain(t *testing.T) {
 		apply(t, a, batch(1, 1))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if d := a.Delivery(); d.Failures < 2 || d.Err != "http://noc.example.net did not answer within 10s" {
+		if d := a.Delivery(); d.Failures < 2 || d.Error != "http://noc.example.net did not answer within 10s" {
 			t.Errorf("%+v", d)
 		}
 	})

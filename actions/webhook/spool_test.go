@@ -195,13 +195,13 @@ func TestDiskThatFails(t *testing.T) {
 	must(t, bad.Close()) // each transaction fails from now on
 	a.spool.db = bad
 	must(t, a.Apply(t.Context(), batch(3, 2)))
-	if d := a.Delivery(); d.Durable || d.SpoolErr == "" || d.Waiting != 4 {
+	if d := a.Delivery(); d.Durable || d.SpoolError == "" || d.Waiting != 4 {
 		t.Errorf("%+v", d)
 	}
 	a.spool.db = good
 	a.stale = a.stale.Add(-retrySpool)
 	must(t, a.Apply(t.Context(), batch(5, 1)))
-	if d := a.Delivery(); !d.Durable || d.SpoolErr != "" {
+	if d := a.Delivery(); !d.Durable || d.SpoolError != "" {
 		t.Errorf("%+v", d)
 	}
 	a.end()

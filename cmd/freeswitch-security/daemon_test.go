@@ -27,6 +27,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 	"freeswitch-security/sources/logfile"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -321,18 +322,18 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	return plugin.Drift{}, w.fault
 }
 
-func (w *wall) Inspect(context.Context) (plugin.Inspection, error) {
+func (w *wall) Inspect(context.Context) (status.Kernel, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	in := plugin.Inspection{Chain: "WALL", Backend: "rules"}
+	in := status.Kernel{Chain: "WALL", Backend: "rules"}
 	if w.unread != nil {
 		return in, w.unread
 	}
 	for _, target := range slices.SortedFunc(maps.Keys(w.entries), netip.Prefix.Compare) {
-		in.Entries = append(in.Entries, plugin.Entry{Target: target, Packets: w.entries[target]})
+		in.Entries = append(in.Entries, status.Entry{Target: target, Packets: w.entries[target]})
 	}
 	if w.fault != nil {
-		in.Critical = append(in.Critical, w.fault.Error())
+		in.Add(status.Critical, "%v", w.fault)
 	}
 	return in, nil
 }

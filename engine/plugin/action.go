@@ -4,9 +4,9 @@ import (
 	"context"
 	"iter"
 	"net/netip"
-	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -125,20 +125,7 @@ type Server interface {
 type Messenger interface {
 	Action
 	// Delivery says how it gets on. It may be called from any goroutine.
-	Delivery() Delivery
-}
-
-// A Delivery says how an action gets on with telling. Its counts are of this run.
-type Delivery struct {
-	Delivered uint64    // notices that have reached the other side
-	Dropped   uint64    // notices of which it will never hear
-	Failed    uint64    // attempts that failed, most of which are made again
-	Waiting   int       // notices that are not delivered yet
-	Since     time.Time // when the oldest of them was queued; zero if there is none
-	Failures  int       // attempts in a row that failed
-	Err       string    // what the last attempt failed with, without secrets; "" after a success
-	Durable   bool      // what waits survives a restart
-	SpoolErr  string    // why it does not, where it should
+	Delivery() status.Delivery
 }
 
 // A Claimant is an action that needs something for itself alone, such as a chain

@@ -1,0 +1,43 @@
+package status
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Kernel is what the kernel enforces for one action.
+type Kernel struct {
+	Action   string        `json:"action"` // "iptables.drop"
+	Chain    string        `json:"chain"`
+	Backend  string        `json:"backend"`  // "rules" or "ipset"; "" before the first apply
+	Versions List[string]  `json:"versions"` // of the programs in use: "iptables v1.8.9 (nf_tables)"
+	Jumps    List[Jump]    `json:"jumps"`
+	Unread   bool          `json:"unread"`   // part of it could not be read; what is missing below may exist
+	Count    *int          `json:"count"`    // entries; nil if Unread
+	Entries  List[Entry]   `json:"entries"`  // by address
+	Foreign  List[string]  `json:"foreign"`  // rules in the chain that are not ours
+	Problems List[Problem] `json:"problems"` // why bans are not in force, and what else is wrong
+}
+
+// Add notes a problem. The engine sets its subject.
+func (k *Kernel) Add(s Severity, format string, args ...any) {
+	k.Problems = append(k.Problems, Problem{Severity: s, Text: fmt.Sprintf(format, args...)})
+}
+
+// A Jump is one way for packets to the chain of an action.
+type Jump struct {
+	Family   string `json:"family"`   // "IPv4" or "IPv6"
+	Hook     string `json:"hook"`     // "INPUT", "raw/PREROUTING"
+	Match    string `json:"match"`    // "-p udp", as iptables prints it; "" for every packet
+	Position int    `json:"position"` // counted from 1; 0: there is none
+	Waiting  bool   `json:"waiting"`  // the hook does not exist
+}
+
+// An Entry is a ban as the kernel has it.
+type Entry struct {
+	Target    netip.Prefix `json:"ip"`
+	Packets   uint64       `json:"packets"`                   // dropped
+	Bytes     uint64       `json:"bytes"`                     // dropped
+	Remaining Seconds      `json:"remainingSeconds,omitzero"` // 0: permanent, or not known
+	Permanent bool         `json:"permanent"`
+}
