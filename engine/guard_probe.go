@@ -114,9 +114,6 @@ func read(ctx context.Context, s config.Source, line string) (events []*event.Ev
 func probe(source string, fields map[string]string) (*event.Event, error) {
 	ev := &event.Event{Source: source, Time: time.Now()}
 	for name, value := range fields {
-		if name == "source" || name == "time" {
-			return nil, admin.Mistake(name + " is not set by a probe")
-		}
 		if err := ev.Set(name, value); err != nil {
 			return nil, admin.Mistake(name + ": " + err.Error())
 		}
@@ -130,13 +127,10 @@ func probe(source string, fields map[string]string) (*event.Event, error) {
 // sighting says what the rules make of an event.
 func (g *Guard) sighting(cfg *config.Config, ev *event.Event) admin.Sighting {
 	s := admin.Sighting{Source: ev.Source, Fields: map[string]string{}}
-	for _, name := range event.FieldNames {
-		if read, ok := event.TextField(name); ok && read(ev) != "" {
-			s.Fields[name] = read(ev)
+	for i := range event.Fields {
+		if value := event.Fields[i].Get(ev); value != "" {
+			s.Fields[event.Fields[i].Name] = value
 		}
-	}
-	if ev.Repeat {
-		s.Fields["repeat"] = "true"
 	}
 	for name, value := range ev.Fields {
 		s.Fields[name] = value

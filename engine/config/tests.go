@@ -23,10 +23,10 @@ var testSchema = &hcl.BodySchema{
 	Blocks:     []hcl.BlockHeaderSchema{{Type: "given"}},
 }
 
-// eventFields are the attributes of a given block that are parts of its event.
+// eventFields are the attributes of a given block that are fields of its event.
 // The time comes from `at` and `every`, the source is a reference.
 var eventFields = slices.DeleteFunc(slices.Clone(event.FieldNames), func(name string) bool {
-	return name == "time" || name == "source" || name == "fields"
+	return !event.FieldNamed(name).Settable
 })
 
 var givenSchema = &hcl.BodySchema{

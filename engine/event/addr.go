@@ -6,13 +6,12 @@ import (
 	"strings"
 )
 
-// ParseAddr reads an address as FreeSWITCH prints it: bare, in brackets, with a
-// port behind it, IPv4-mapped, with an IPv6 scope. The address comes back
-// unmapped and without its scope; port is 0 where none was printed.
+// ParseAddr parses an address as FreeSWITCH prints it: bare, in brackets, with a
+// port, IPv4-mapped, with an IPv6 scope. The address is unmapped and has no scope;
+// the port is 0 if none was printed.
 //
-// An IPv6 address with a port but no brackets cannot always be told from a
-// longer address; it is taken as an address where it is one. Use
-// [ParseAddrPort] where a port is known to follow.
+// An IPv6 address with a port but without brackets can look like a longer address,
+// and is then parsed as one. Use [ParseAddrPort] where a port always follows.
 func ParseAddr(s string) (addr netip.Addr, port uint16, ok bool) {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return clean(a), 0, true
@@ -24,7 +23,7 @@ func ParseAddr(s string) (addr netip.Addr, port uint16, ok bool) {
 	return ParseAddrPort(s)
 }
 
-// ParseAddrPort reads "address:port"; an IPv6 address may stand in brackets.
+// ParseAddrPort parses "address:port". An IPv6 address may have brackets.
 func ParseAddrPort(s string) (addr netip.Addr, port uint16, ok bool) {
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 {
@@ -45,6 +44,6 @@ func ParseAddrPort(s string) (addr netip.Addr, port uint16, ok bool) {
 	return clean(a), uint16(p), err == nil
 }
 
-// clean gives every address one form: an IPv4-mapped IPv6 address is the IPv4
-// address, and a scope names an interface of the switch, not the peer.
+// clean gives an address its one form: an IPv4-mapped IPv6 address becomes the IPv4
+// address. A scope is dropped: it names an interface of the switch, not the peer.
 func clean(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }

@@ -6,54 +6,58 @@ import (
 	"time"
 )
 
-// Bounds of what is kept of a text that an attacker may have written, in bytes.
+// Bounds of a text that an attacker may have written, in bytes.
 const (
 	MaxField = 256
 	MaxText  = 1024
 )
 
-// Event is one thing that happened at the switch. The zero value of a field
-// means that the source did not tell it.
+// Event is one thing that happened at the switch. A field with its zero value was
+// not reported.
+//
+// [Fields] documents the fields with an expr tag, which is their name in rules.
+// A rule expression reads them in place, so an Event must not have methods with a
+// value receiver: they would become functions of the rule language.
 type Event struct {
-	Time   time.Time  // the source's own stamp
-	Name   string     // what happened: a word of the vocabulary, or of the source's own
-	Source string     // who told it: "log.freeswitch"
-	IP     netip.Addr // unmapped and without zone; invalid if no address was told
-	Port   uint16
+	Time   time.Time  `expr:"time"`
+	Name   string     `expr:"event"`
+	Source string     `expr:"source"`
+	IP     netip.Addr `expr:"-"` // unmapped and without zone; invalid if not reported
+	Port   uint16     `expr:"-"`
 
-	User        string // the account that was tried
-	Domain      string // the realm or host that the account belongs to
-	Profile     string // the sofia profile
-	Method      string // REGISTER, INVITE, …
-	UserAgent   string
-	CallID      string
-	ToUser      string
-	Destination string // the number that was dialled
-	Transport   string // udp, tcp, tls, ws, wss
-	Level       string // of the log line: WARNING, ERR, …
-	File        string // FreeSWITCH's source file: sofia_reg.c
-	Message     string // the log line without its header; bounded by MaxText
+	User        string `expr:"user"`
+	Domain      string `expr:"domain"`
+	Profile     string `expr:"profile"`
+	Method      string `expr:"method"`
+	UserAgent   string `expr:"user_agent"`
+	CallID      string `expr:"call_id"`
+	ToUser      string `expr:"to_user"`
+	Destination string `expr:"destination"`
+	Transport   string `expr:"transport"`
+	Level       string `expr:"level"`
+	File        string `expr:"file"`
+	Message     string `expr:"message"`
 
-	// Repeat marks the second report of one attempt: rules skip it unless
-	// they ask for it by name.
-	Repeat bool
+	// Repeat marks the second report of one attempt. A rule skips it unless its
+	// expression names the field.
+	Repeat bool `expr:"repeat"`
 
-	// Sender is, of a line of a log that callers can write lines into, who sent
-	// what the switch wrote about just before it: if the line is a forgery, he is
-	// the forger. Invalid where the log does not tell.
-	Sender netip.Addr
+	// Fields holds the raw fields: everything without a field of its own.
+	Fields map[string]string `expr:"fields"`
 
-	// Fields holds what has no field of its own, by its raw name.
-	Fields map[string]string
+	// Sender is the caller whose text stands next to this line in a log that
+	// callers can write to. If the line is forged, the sender forged it. Invalid
+	// where the log does not tell.
+	Sender netip.Addr `expr:"-"`
 
-	// Text is the report as the source gave it, for people to read as
-	// evidence; bounded by MaxText, not escaped.
-	Text string
+	// Text is the original report, kept as evidence. It is bounded by MaxText and
+	// not escaped.
+	Text string `expr:"-"`
 }
 
-// Proven reports whether the switch had seen the password of the account when it
-// reported the event. Else a caller may have written any name: whatever is done to an
-// account that only a caller named is done to whom he chose.
+// Proven reports whether the switch had verified the account's password when it
+// reported the event. Otherwise the attacker may have chosen the account, and with
+// it the victim of whatever is done to that account.
 func (e *Event) Proven() bool {
 	switch e.Name {
 	case AuthSuccess:
@@ -66,8 +70,8 @@ func (e *Event) Proven() bool {
 	return false
 }
 
-// Bound cuts s to at most n bytes and copies what it keeps, so that an event
-// never holds on to the block of input it was found in.
+// Bound cuts s to at most n bytes and copies the result, so that an event does not
+// retain the input block it was found in.
 func Bound(s string, n int) string {
 	if len(s) > n {
 		s = s[:n]

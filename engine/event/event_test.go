@@ -22,7 +22,7 @@ func TestParseAddr(t *testing.T) {
 		{"[::ffff:203.0.113.7]:5060", "203.0.113.7", 5060},
 		{"fe80::1%eth0", "fe80::1", 0},
 		{"2001:db8:6c61:db40::d4a1:c138:60205", "2001:db8:6c61:db40::d4a1:c138", 60205},
-		{"2001:db8::1:5060", "2001:db8::1:5060", 0}, // an address as it stands
+		{"2001:db8::1:5060", "2001:db8::1:5060", 0}, // is an address without a port
 	} {
 		addr, port, ok := ParseAddr(c.in)
 		if !ok || addr.String() != c.addr || port != c.port {
@@ -60,46 +60,53 @@ func FuzzParseAddr(f *testing.F) {
 	})
 }
 
-// TestFieldsAgree holds the three ways to a field against each other.
-func TestFieldsAgree(t *testing.T) {
-	for _, name := range FieldNames {
-		if slices.Contains([]string{"time", "repeat", "fields"}, name) {
-			continue
+// TestFields sets every field by its name and reads it again.
+func TestFields(t *testing.T) {
+	seen := map[string]bool{}
+	for i, field := range Fields {
+		if FieldNames[i] != field.Name || FieldNamed(field.Name) != &Fields[i] || seen[field.Name] {
+			t.Errorf("row %d: %s is not found by its name", i, field.Name)
 		}
-		value := map[string]string{"ip": "203.0.113.7", "port": "5060"}[name]
-		if value == "" {
-			value = "some " + name
+		seen[field.Name] = true
+		if field.Doc == "" || field.Kind == "" || (field.Kind == Text) != (field.At != nil) || (field.Kind == Text) != (field.Bound > 0) {
+			t.Errorf("%s: incomplete row: %+v", field.Name, field)
 		}
 		var e Event
-		if err := e.Set(name, value); err != nil {
-			t.Fatalf("Set(%q): %v", name, err)
+		if field.Get(&e) != "" {
+			t.Errorf("%s has a value in an empty event", field.Name)
 		}
-		read, ok := TextField(name)
-		if !ok || read(&e) != value {
-			t.Errorf("%s was set to %q and reads otherwise", name, value)
+		value := map[Kind]string{Text: "some " + field.Name, Address: "203.0.113.7", Number: "5060", Flag: "true"}[field.Kind]
+		if err := e.Set(field.Name, value); (err == nil) != field.Settable {
+			t.Errorf("Set(%q): %v", field.Name, err)
+		} else if err == nil && field.Get(&e) != value {
+			t.Errorf("%s was set to %q and is %q", field.Name, value, field.Get(&e))
 		}
 		if len(e.Fields) > 0 {
-			t.Errorf("%s became a raw field", name)
+			t.Errorf("%s became a raw field", field.Name)
 		}
 	}
-	var e Event
-	if read, _ := TextField("ip"); read(&e) != "" {
-		t.Error("an address that was not told has a text")
+	if FieldNamed("acl") != nil {
+		t.Error("a raw field has a row")
 	}
-	if _, ok := TextField("acl"); ok {
-		t.Error("a raw field is taken for one of the event's own")
+}
+
+func TestVocabulary(t *testing.T) {
+	for i, word := range Vocabulary {
+		if Names[i] != word.Name || word.Name == "" || word.Doc == "" || slices.Contains(Names[:i], word.Name) {
+			t.Errorf("row %d: %+v", i, word)
+		}
 	}
 }
 
 func TestSetBoundsAndRefuses(t *testing.T) {
 	var e Event
 	long := strings.Repeat("x", 5000)
-	for _, name := range []string{"user", "user_agent", "something"} {
+	for _, name := range []string{"event", "user", "user_agent", "something"} {
 		if err := e.Set(name, long); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(e.User) != MaxField || len(e.UserAgent) != MaxField || len(e.Fields["something"]) != MaxField {
+	if len(e.Name) != MaxField || len(e.User) != MaxField || len(e.UserAgent) != MaxField || len(e.Fields["something"]) != MaxField {
 		t.Errorf("not bounded: %d, %d, %d", len(e.User), len(e.UserAgent), len(e.Fields["something"]))
 	}
 	if err := e.Set("message", long); err != nil || len(e.Message) != MaxText {
@@ -107,7 +114,7 @@ func TestSetBoundsAndRefuses(t *testing.T) {
 	}
 	for name, bad := range map[string]string{"ip": "localhost", "port": "70000", "repeat": "perhaps"} {
 		if err := e.Set(name, bad); err == nil {
-			t.Errorf("Set(%q, %q) went well", name, bad)
+			t.Errorf("Set(%q, %q) succeeded", name, bad)
 		}
 	}
 	if err := e.Set("ip", "[2001:db8::1]:5061"); err != nil || e.Port != 5061 || e.IP != netip.MustParseAddr("2001:db8::1") {

@@ -1,121 +1,187 @@
 package event
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 )
 
-// A textField is a named text of an Event.
-type textField struct {
-	name  string
-	bound int
-	at    func(*Event) *string
+// Kind is the type of a field's value.
+type Kind string
+
+// The kinds of fields.
+const (
+	Text    Kind = "text"
+	Address Kind = "address"
+	Number  Kind = "number"
+	Flag    Kind = "true or false"
+	Time    Kind = "time"
+	Map     Kind = "map of texts"
+)
+
+// A Field is a named part of an event.
+type Field struct {
+	Name  string // in rules, tests, patterns and the API
+	Doc   string
+	Kind  Kind
+	Bound int // bytes kept of a text
+
+	// At returns the place of a text in an event. It is nil for other kinds.
+	At func(*Event) *string
+
+	// NoKey says why `per` and `distinct` refuse the field. It is empty for a
+	// field that they accept.
+	NoKey string
+
+	// Settable is false for a field that the engine sets, not a report.
+	Settable bool
+
+	get func(*Event) string        // of a kind other than Text; nil: no text form
+	set func(*Event, string) error // of a kind other than Text
 }
 
-// textFields is the one table that ties a field's name in rules, patterns and
-// tests to its place in an Event.
-var textFields = []textField{
-	{"user", MaxField, func(e *Event) *string { return &e.User }},
-	{"domain", MaxField, func(e *Event) *string { return &e.Domain }},
-	{"profile", MaxField, func(e *Event) *string { return &e.Profile }},
-	{"method", MaxField, func(e *Event) *string { return &e.Method }},
-	{"user_agent", MaxField, func(e *Event) *string { return &e.UserAgent }},
-	{"call_id", MaxField, func(e *Event) *string { return &e.CallID }},
-	{"to_user", MaxField, func(e *Event) *string { return &e.ToUser }},
-	{"destination", MaxField, func(e *Event) *string { return &e.Destination }},
-	{"transport", MaxField, func(e *Event) *string { return &e.Transport }},
-	{"level", MaxField, func(e *Event) *string { return &e.Level }},
-	{"file", MaxField, func(e *Event) *string { return &e.File }},
-	{"message", MaxText, func(e *Event) *string { return &e.Message }},
+// Fields is the table of all fields, in the order of the documentation. A new
+// field is a line of [Event] and a row here.
+var Fields = []Field{
+	text("event", "what happened: a name of the vocabulary or of the source", func(e *Event) *string { return &e.Name }),
+	{Name: "source", Doc: "the source that reported it: log.freeswitch", Kind: Text, Bound: MaxField,
+		At: func(e *Event) *string { return &e.Source }, NoKey: "every source has windows of its own"},
+	{Name: "time", Doc: "when it happened, by the clock of the source", Kind: Time, NoKey: "it is different in nearly every event"},
+	{Name: "ip", Doc: "the peer's address", Kind: Address, Settable: true, get: addressText, set: setAddress},
+	{Name: "port", Doc: "the peer's port", Kind: Number, Settable: true, get: portText, set: setPort},
+	text("user", "the account that was tried", func(e *Event) *string { return &e.User }),
+	text("domain", "the realm or host of the account", func(e *Event) *string { return &e.Domain }),
+	text("profile", "the sofia profile", func(e *Event) *string { return &e.Profile }),
+	text("method", "the SIP method: REGISTER, INVITE", func(e *Event) *string { return &e.Method }),
+	text("user_agent", "the SIP software of the peer, as it names itself", func(e *Event) *string { return &e.UserAgent }),
+	text("call_id", "the SIP Call-ID", func(e *Event) *string { return &e.CallID }),
+	text("to_user", "the user in the To header", func(e *Event) *string { return &e.ToUser }),
+	text("destination", "the number that was dialled", func(e *Event) *string { return &e.Destination }),
+	text("transport", "udp, tcp, tls, ws or wss", func(e *Event) *string { return &e.Transport }),
+	text("level", "the level of the log line: WARNING, ERR", func(e *Event) *string { return &e.Level }),
+	text("file", "the source file of FreeSWITCH that logged the line: sofia_reg.c", func(e *Event) *string { return &e.File }),
+	{Name: "message", Doc: "the log line without its header", Kind: Text, Bound: MaxText, Settable: true,
+		At: func(e *Event) *string { return &e.Message }, NoKey: "it is different in nearly every event"},
+	{Name: "repeat", Doc: "whether this is the second report of one attempt", Kind: Flag, Settable: true,
+		get: repeatText, set: setRepeat, NoKey: "rules skip repeated reports"},
+	{Name: "fields", Doc: "the raw fields, by name", Kind: Map, NoKey: "it holds many values"},
 }
 
-// FieldNames lists every name that a rule may use for a part of an event, in
-// the order of the documentation. "fields" stands for the raw ones.
-var FieldNames = []string{
-	"event", "source", "time", "ip", "port", "user", "domain", "profile", "method", "user_agent",
-	"call_id", "to_user", "destination", "transport", "level", "file", "message", "repeat", "fields",
+// text makes the row of a text that a report sets.
+func text(name, doc string, at func(*Event) *string) Field {
+	return Field{Name: name, Doc: doc, Kind: Text, Bound: MaxField, At: at, Settable: true}
 }
 
-// Each calls f with every text field of the event, to be read or changed.
+// FieldNames lists the names of [Fields].
+var FieldNames = names(Fields, func(f *Field) string { return f.Name })
+
+func names[T any](table []T, name func(*T) string) []string {
+	all := make([]string, len(table))
+	for i := range table {
+		all[i] = name(&table[i])
+	}
+	return all
+}
+
+// FieldNamed returns the row of a field, or nil.
+func FieldNamed(name string) *Field {
+	for i := range Fields {
+		if Fields[i].Name == name {
+			return &Fields[i]
+		}
+	}
+	return nil
+}
+
+// Each calls f with every text of the event, to read or change it.
 func (e *Event) Each(f func(text *string)) {
-	for _, field := range textFields {
-		f(field.at(e))
-	}
-}
-
-// TextField returns a function that reads the named part of an event as text: a
-// text field, "event", "source", "ip" or "port". It reports false for any other
-// name.
-func TextField(name string) (read func(*Event) string, ok bool) {
-	switch name {
-	case "event":
-		return func(e *Event) string { return e.Name }, true
-	case "source":
-		return func(e *Event) string { return e.Source }, true
-	case "ip":
-		return func(e *Event) string {
-			if !e.IP.IsValid() {
-				return ""
-			}
-			return e.IP.String()
-		}, true
-	case "port":
-		return func(e *Event) string {
-			if e.Port == 0 {
-				return ""
-			}
-			return strconv.Itoa(int(e.Port))
-		}, true
-	}
-	for _, f := range textFields {
-		if f.name == name {
-			return func(e *Event) string { return *f.at(e) }, true
+	for i := range Fields {
+		if at := Fields[i].At; at != nil {
+			f(at(e))
 		}
 	}
-	return nil, false
 }
 
-// Set gives the named part of the event a value in its text form, bounded. A
-// name that no field bears becomes a raw field. It fails on an address, port or
-// flag that is none.
+// Get returns the field of an event as text. It is empty if the field was not
+// reported, and for a time or a map.
+func (f *Field) Get(e *Event) string {
+	switch {
+	case f.At != nil:
+		return *f.At(e)
+	case f.get != nil:
+		return f.get(e)
+	}
+	return ""
+}
+
+// Set gives the named field of the event a value from its text form, bounded. A
+// name outside of [Fields] makes a raw field. Set fails on text that is not of the
+// field's kind, and on a field that is not settable.
 func (e *Event) Set(name, value string) error {
-	for _, f := range textFields {
-		if f.name == name {
-			*f.at(e) = Bound(value, f.bound)
-			return nil
-		}
-	}
-	switch name {
-	case "event":
-		e.Name = value
-	case "source":
-		e.Source = value
-	case "ip":
-		addr, port, ok := ParseAddr(value)
-		if !ok {
-			return fmt.Errorf("%q is not an IP address", Bound(value, 64))
-		}
-		e.IP = addr
-		if port != 0 {
-			e.Port = port
-		}
-	case "port":
-		port, err := strconv.ParseUint(value, 10, 16)
-		if err != nil {
-			return fmt.Errorf("%q is not a port", Bound(value, 64))
-		}
-		e.Port = uint16(port)
-	case "repeat":
-		repeat, err := strconv.ParseBool(value)
-		if err != nil {
-			return fmt.Errorf("%q is neither true nor false", Bound(value, 64))
-		}
-		e.Repeat = repeat
-	default:
+	f := FieldNamed(name)
+	switch {
+	case f == nil:
 		if e.Fields == nil {
 			e.Fields = map[string]string{}
 		}
 		e.Fields[name] = Bound(value, MaxField)
+	case !f.Settable:
+		return errors.New("the engine sets this field")
+	case f.At != nil:
+		*f.At(e) = Bound(value, f.Bound)
+	default:
+		return f.set(e, value)
 	}
+	return nil
+}
+
+func addressText(e *Event) string {
+	if !e.IP.IsValid() {
+		return ""
+	}
+	return e.IP.String()
+}
+
+func setAddress(e *Event, value string) error {
+	addr, port, ok := ParseAddr(value)
+	if !ok {
+		return fmt.Errorf("%q is not an IP address", Bound(value, 64))
+	}
+	e.IP = addr
+	if port != 0 {
+		e.Port = port
+	}
+	return nil
+}
+
+func portText(e *Event) string {
+	if e.Port == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(e.Port))
+}
+
+func setPort(e *Event, value string) error {
+	port, err := strconv.ParseUint(value, 10, 16)
+	if err != nil {
+		return fmt.Errorf("%q is not a port", Bound(value, 64))
+	}
+	e.Port = uint16(port)
+	return nil
+}
+
+func repeatText(e *Event) string {
+	if !e.Repeat {
+		return ""
+	}
+	return "true"
+}
+
+func setRepeat(e *Event, value string) error {
+	repeat, err := strconv.ParseBool(value)
+	if err != nil {
+		return fmt.Errorf("%q is neither true nor false", Bound(value, 64))
+	}
+	e.Repeat = repeat
 	return nil
 }

@@ -1,14 +1,14 @@
 package event
 
-// The raw fields of a log_forgery: what the line claimed to be.
+// The raw fields of a log_forgery: what the forged line claimed.
 const (
 	ClaimedEvent = "claimed_event"
 	ClaimedIP    = "claimed_ip"
 )
 
-// Forgery returns what ev is if its line was written by a caller: a log_forgery
-// against him, where the log tells who he is. What the line claims of others is
-// kept as a claim, and for people to read.
+// Forgery returns the log_forgery event for a line that a caller wrote. Its
+// address is the sender's, where the log tells it. What the line claims about
+// others is kept only in raw fields and as text.
 func Forgery(ev *Event) *Event {
 	f := &Event{
 		Time: ev.Time, Name: LogForgery, Source: ev.Source, IP: ev.Sender,

@@ -1,7 +1,7 @@
 package event
 
 import (
-	"slices"
+	"strings"
 	"testing"
 )
 
@@ -25,16 +25,25 @@ func TestDidYouMean(t *testing.T) {
 	}
 }
 
-func TestEditDistance(t *testing.T) {
-	words := []string{"", "a", "ab", "ba", "abc", "acb", "kitten", "sitting"}
-	var distances []int
-	for _, w := range words {
-		distances = append(distances, editDistance("ab", w))
-	}
-	if want := []int{2, 1, 0, 2, 1, 1, 6, 7}; !slices.Equal(distances, want) {
-		t.Errorf("distances %v, want %v", distances, want)
-	}
-	if d := editDistance("kitten", "sitting"); d != 3 {
-		t.Errorf("kitten to sitting: %d", d)
+// TestNearest covers each kind of edit, the limit and the order of ties.
+func TestNearest(t *testing.T) {
+	long := strings.Repeat("x", 65)
+	for _, test := range []struct {
+		given string
+		known []string
+		want  string
+	}{
+		{"kiten", []string{"kitten"}, "kitten"},   // an insertion
+		{"kittten", []string{"kitten"}, "kitten"}, // a removal
+		{"kittan", []string{"kitten"}, "kitten"},  // a replacement
+		{"kitten", []string{"sitting"}, "sitting"},
+		{"kitten", []string{"sittings"}, ""},
+		{"ab", []string{"ac", "ad"}, "ac"},
+		{"abcd", []string{"abce", "ABCD"}, "ABCD"},
+		{long, []string{long}, ""},
+	} {
+		if got := Nearest(test.given, test.known); got != test.want {
+			t.Errorf("%q among %q: %q, want %q", test.given, test.known, got, test.want)
+		}
 	}
 }

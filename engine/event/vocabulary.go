@@ -1,33 +1,55 @@
 package event
 
-// The vocabulary: the names that mean the same whichever source reports them,
-// so that a rule tried on a recorded log is the rule that runs on the live
-// event stream.
+// The vocabulary: names that mean the same from every source, so that a rule tried
+// on a recorded log is the rule that runs on the live event stream. [Vocabulary]
+// says what each means.
 const (
-	Challenge         = "challenge"           // credentials were asked for; ordinary traffic
-	AuthFailure       = "auth_failure"        // credentials were refused
-	AuthSuccess       = "auth_success"        // credentials were accepted
-	AuthStale         = "auth_stale"          // right or wrong, the nonce had expired
-	AuthMalformed     = "auth_malformed"      // an authorization header that is none
-	UnknownUser       = "unknown_user"        // no such account in the directory
-	ACLReject         = "acl_reject"          // refused by an access list of a SIP profile or user
-	ESLDenied         = "esl_denied"          // refused by the access list of the event socket
-	Registered        = "registered"          // a registration was stored
-	Unregistered      = "unregistered"        // a registration was removed or expired
-	Call              = "call"                // an INVITE was taken up
-	CallRejected      = "call_rejected"       // a call ended with CALL_REJECTED
-	WrongCallState    = "wrong_call_state"    // an INVITE was challenged and then abandoned
-	VertoLoginFailure = "verto_login_failure" // a verto login was refused
-	SessionLimit      = "session_limit"       // the switch refused a call for lack of room
-	LogForgery        = "log_forgery"         // a log line that is not what it claims to be
-	Listed            = "listed"              // the address is on a list from elsewhere
-	Gateway           = "gateway"             // the switch itself registers at or calls through this address; fields["gateway"] is its name
-	GatewayRemoved    = "gateway_removed"     // it does so no longer; without an address: none of the gateway's
+	Challenge         = "challenge"
+	AuthFailure       = "auth_failure"
+	AuthSuccess       = "auth_success"
+	AuthStale         = "auth_stale"
+	AuthMalformed     = "auth_malformed"
+	UnknownUser       = "unknown_user"
+	ACLReject         = "acl_reject"
+	ESLDenied         = "esl_denied"
+	Registered        = "registered"
+	Unregistered      = "unregistered"
+	Call              = "call"
+	CallRejected      = "call_rejected"
+	WrongCallState    = "wrong_call_state"
+	VertoLoginFailure = "verto_login_failure"
+	SessionLimit      = "session_limit"
+	LogForgery        = "log_forgery"
+	Listed            = "listed"
+	Gateway           = "gateway"
+	GatewayRemoved    = "gateway_removed"
 )
 
-// Names lists the vocabulary in the order of its documentation.
-var Names = []string{
-	Challenge, AuthFailure, AuthSuccess, AuthStale, AuthMalformed, UnknownUser, ACLReject, ESLDenied,
-	Registered, Unregistered, Call, CallRejected, WrongCallState, VertoLoginFailure, SessionLimit,
-	LogForgery, Listed, Gateway, GatewayRemoved,
+// A Word is an event name with its meaning.
+type Word struct{ Name, Doc string }
+
+// Vocabulary is the table of event names, in the order of the documentation.
+var Vocabulary = []Word{
+	{Challenge, "the switch requested credentials; ordinary traffic"},
+	{AuthFailure, "the switch refused the credentials"},
+	{AuthSuccess, "the switch accepted the credentials"},
+	{AuthStale, "the nonce had expired; the credentials may be right or wrong"},
+	{AuthMalformed, "the authorization header cannot be parsed"},
+	{UnknownUser, "the directory has no such account"},
+	{ACLReject, "an access list of a SIP profile or user refused the address"},
+	{ESLDenied, "the access list of the event socket refused the address"},
+	{Registered, "a registration was stored"},
+	{Unregistered, "a registration was removed or has expired"},
+	{Call, "the switch accepted an INVITE for processing"},
+	{CallRejected, "a call ended with CALL_REJECTED"},
+	{WrongCallState, "an INVITE was challenged and then abandoned"},
+	{VertoLoginFailure, "a verto login was refused"},
+	{SessionLimit, "the switch refused a call because its session limit was reached"},
+	{LogForgery, "a log line was written by a caller"},
+	{Listed, "a list from elsewhere contains the address"},
+	{Gateway, `the switch registers at or calls through this address; fields["gateway"] is the gateway's name`},
+	{GatewayRemoved, "the gateway no longer uses this address; without an address: none of the gateway's"},
 }
+
+// Names lists the names of [Vocabulary].
+var Names = names(Vocabulary, func(w *Word) string { return w.Name })

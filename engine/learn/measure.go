@@ -38,10 +38,10 @@ type measure struct {
 // A counter is what a measure needs of one rule.
 type counter struct {
 	rule     int
-	within   int64                     // microseconds
-	distinct func(*event.Event) string // nil: matches are counted
-	all      bool                      // every address in the window is caught
-	most     int                       // beyond it nothing is counted
+	within   int64        // microseconds
+	distinct *event.Field // nil: matches are counted
+	all      bool         // every address in the window is caught
+	most     int          // beyond it nothing is counted
 }
 
 // most is how far is counted: beyond what is ever proposed in a threshold's place.
@@ -73,7 +73,7 @@ func newMeasure(specs []*rule.Spec) *measure {
 		}
 		c := &counter{rule: i, within: spec.Threshold.Within.Microseconds(), most: most(spec.Threshold.Count), all: spec.Ban != nil && spec.Ban.All}
 		if field := spec.Threshold.Distinct; field != "" {
-			c.distinct, _ = event.TextField(field) // the rule has been checked
+			c.distinct = event.FieldNamed(field)
 		}
 		copied := &rule.Spec{
 			Name: spec.Name, Where: spec.Where, On: spec.On, Match: spec.Match, Alert: &rule.Alert{},
@@ -104,7 +104,7 @@ func (m *measure) hit(f *rule.Firing) {
 		h.who = m.who
 	}
 	if c.distinct != nil {
-		h.value = maphash.String(m.seed, c.distinct(f.Event))
+		h.value = maphash.String(m.seed, c.distinct.Get(f.Event))
 	}
 	before := len(w.hits)
 	n := w.add(h, c)

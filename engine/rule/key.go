@@ -14,14 +14,6 @@ import (
 // maxKeyParts bounds a key; nobody has yet needed more than three.
 const maxKeyParts = 4
 
-// keyFields are the fields that a window can be kept per, and whose different
-// values can be counted. "message" is not among them, being another text in
-// nearly every event; nor is "source", since windows are kept per source anyway.
-var keyFields = []string{
-	"ip", "user", "domain", "profile", "method", "user_agent", "call_id", "to_user", "destination",
-	"transport", "level", "file", "event", "port",
-}
-
 // ParseKey reads what stands in `per`: the name of a field, "ip/24" for an IPv4
 // network ("ip/24,48" for networks of both families), or "user@domain" for both
 // fields together. The parts make one key.
@@ -67,18 +59,17 @@ func parseKeyPart(text string) (KeyPart, error) {
 	return KeyPart{Field: field}, nil
 }
 
-// ParseField reads the name of a field that can be counted: what stands in
-// `distinct`, and the plain parts of a key.
+// ParseField reads the name of a field that can be counted: the value of
+// `distinct`, or a part of `per`.
 func ParseField(name string) (string, error) {
+	field := event.FieldNamed(name)
 	switch {
-	case slices.Contains(keyFields, name):
-		return name, nil
-	case name == "message":
-		return "", errors.New(`"message" is another text in nearly every event; use a field that names who or what`)
-	case name == "source":
-		return "", errors.New(`"source" is not needed: every source has windows of its own`)
+	case field == nil:
+		return "", fmt.Errorf("there is no field %q to count by.%s", event.Bound(name, 64), event.DidYouMean(name, event.FieldNames))
+	case field.NoKey != "":
+		return "", fmt.Errorf("%q cannot be counted by: %s", name, field.NoKey)
 	}
-	return "", fmt.Errorf("there is no field %q to count by.%s", event.Bound(name, 64), event.DidYouMean(name, keyFields))
+	return name, nil
 }
 
 // ParseNetwork reads a pair of prefix lengths, IPv4 first: "24,64". Without the

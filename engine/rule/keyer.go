@@ -15,28 +15,27 @@ import (
 // digest; any other is hashed with seeds that nobody outside knows, so that no
 // caller can choose a user name that collides with another.
 type keyer struct {
-	key   Key
-	reads []func(*event.Event) string
-	seeds [2]maphash.Seed
-	buf   []byte
+	key    Key
+	fields []*event.Field
+	seeds  [2]maphash.Seed
+	buf    []byte
 }
 
 func newKeyer(key Key) *keyer {
 	k := &keyer{key: key, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 	for _, part := range key {
-		k.reads = append(k.reads, fieldReader(part.Field))
+		k.fields = append(k.fields, fieldNamed(part.Field))
 	}
 	return k
 }
 
-// fieldReader panics at a name that is no field: the configuration has let none
-// pass.
-func fieldReader(name string) func(*event.Event) string {
-	read, ok := event.TextField(name)
-	if !ok {
+// fieldNamed panics if there is no such field: [ParseField] accepts none.
+func fieldNamed(name string) *event.Field {
+	field := event.FieldNamed(name)
+	if field == nil {
 		panic("rule: no field " + strconv.Quote(name))
 	}
-	return read
+	return field
 }
 
 // digest identifies the key of an event. It reports false where the event lacks
@@ -57,7 +56,7 @@ func (k *keyer) digest(ev *event.Event) (digest, bool) {
 			k.buf = append(k.buf, ip[:]...)
 			continue
 		}
-		text := k.reads[i](ev)
+		text := k.fields[i].Get(ev)
 		if text == "" {
 			return digest{}, false
 		}
@@ -78,7 +77,7 @@ func (k *keyer) text(ev *event.Event) string {
 			network, _ := part.Network.Of(ev.IP)
 			parts[i] = networkText(network)
 		} else {
-			parts[i] = printable(k.reads[i](ev))
+			parts[i] = printable(k.fields[i].Get(ev))
 		}
 	}
 	return k.key.join(parts)

@@ -17,7 +17,7 @@ type state struct {
 
 	// Where there is a threshold:
 	keyer        *keyer
-	distinct     func(*event.Event) string // nil: matches are counted
+	distinct     *event.Field // nil: matches are counted
 	distinctSeed maphash.Seed
 	trackers     []*tracker // for each source in spec.On
 }
@@ -36,7 +36,7 @@ func newState(spec *Spec) *state {
 	}
 	r.keyer = newKeyer(th.Per)
 	if th.Distinct != "" {
-		r.distinct = fieldReader(th.Distinct)
+		r.distinct = fieldNamed(th.Distinct)
 		r.distinctSeed = maphash.MakeSeed()
 	}
 	for range spec.On {
@@ -56,7 +56,7 @@ func (r *state) hit(ev *event.Event) (hit, bool) {
 	}
 	h := hit{key: key, time: ev.Time.UnixMicro(), name: ev.Name, addr: ev.IP}
 	if r.distinct != nil {
-		value := r.distinct(ev)
+		value := r.distinct.Get(ev)
 		if value == "" {
 			return hit{}, false
 		}

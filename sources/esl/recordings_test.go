@@ -52,13 +52,12 @@ func (s *source) replayed(t testing.TB, data []byte, want map[string]bool) ([]*e
 func describe(e *event.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", e.Time.UTC().Format("2006-01-02T15:04:05.000000"), e.Name)
-	for _, name := range event.FieldNames[3:] {
-		switch name {
-		case "message", "repeat", "fields":
+	for _, field := range event.Fields[3:] {
+		if field.Name == "message" || field.Name == "repeat" {
 			continue
 		}
-		if read, _ := event.TextField(name); read(e) != "" {
-			fmt.Fprintf(&b, " %s=%q", name, read(e))
+		if value := field.Get(e); value != "" {
+			fmt.Fprintf(&b, " %s=%q", field.Name, value)
 		}
 	}
 	for _, name := range []string{"authenticated", "expires", "gateway"} {

@@ -46,19 +46,17 @@ type constant struct{ name, value string }
 // maxHoles bounds a pattern, so that a match needs no allocation.
 const maxHoles = 16
 
-// textFields are the parts of an event that a hole may name, beside ip and port.
-// Any other name is a raw field.
-var textFields = map[string]func(*event.Event) *string{
-	"user":        func(e *event.Event) *string { return &e.User },
-	"domain":      func(e *event.Event) *string { return &e.Domain },
-	"profile":     func(e *event.Event) *string { return &e.Profile },
-	"method":      func(e *event.Event) *string { return &e.Method },
-	"user_agent":  func(e *event.Event) *string { return &e.UserAgent },
-	"call_id":     func(e *event.Event) *string { return &e.CallID },
-	"to_user":     func(e *event.Event) *string { return &e.ToUser },
-	"destination": func(e *event.Event) *string { return &e.Destination },
-	"transport":   func(e *event.Event) *string { return &e.Transport },
-}
+// textFields are the texts of an event that a hole may set, by name. Any other name
+// but ip and port is a raw field.
+var textFields = func() map[string]func(*event.Event) *string {
+	fields := map[string]func(*event.Event) *string{}
+	for _, f := range event.Fields {
+		if f.At != nil && !slices.Contains(fixedFields, f.Name) {
+			fields[f.Name] = f.At
+		}
+	}
+	return fields
+}()
 
 // fixedFields are the parts of an event that do not come out of the message.
 var fixedFields = []string{"event", "source", "time", "level", "file", "message", "repeat", "fields"}

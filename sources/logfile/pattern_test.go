@@ -98,7 +98,7 @@ func TestFieldsCovered(t *testing.T) {
 	for name, at := range textFields {
 		var e event.Event
 		*at(&e) = "value"
-		if read, ok := event.TextField(name); !ok || read(&e) != "value" {
+		if event.FieldNamed(name).Get(&e) != "value" {
 			t.Errorf("%q sets another field", name)
 		}
 	}
