@@ -9,7 +9,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
-	"freeswitch-security/engine/corroborate"
+	"freeswitch-security/engine/corroboration"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
@@ -22,7 +22,7 @@ type Engine struct {
 	cfg        *config.Config
 	rules      *rule.Set
 	ledger     *ban.Ledger
-	desk       *corroborate.Desk
+	verifier   *corroboration.Verifier
 	known      knownGood
 	challenges challenges
 	now        time.Time // how far time has come
@@ -77,7 +77,7 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Ready == nil {
 		o.Ready = func() {}
 	}
-	e := &Engine{options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, live: newLive(), desk: corroborate.New(nil), challenges: newChallenges()}
+	e := &Engine{options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, live: newLive(), verifier: corroboration.New(nil), challenges: newChallenges()}
 	e.known.agree(cfg)
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
@@ -144,7 +144,7 @@ func (e *Engine) tell(verdicts []Verdict) {
 func (e *Engine) observe(ev *event.Event, now time.Time) {
 	e.advance(now)
 	e.events++
-	e.desk.Take(ev, now, e.believe)
+	e.verifier.Take(ev, now, e.believe)
 }
 
 // believe lets the rules see one event, after what it tells of registrations and
@@ -162,13 +162,13 @@ func (e *Engine) advance(now time.Time) {
 	for _, c := range e.ledger.Advance(now) {
 		e.decide(unbanned(&c))
 	}
-	e.desk.Advance(now, e.believe)
+	e.verifier.Advance(now, e.believe)
 }
 
 // next is when something will have to be done though nothing is reported.
 func (e *Engine) next() (at time.Time, ok bool) {
 	at, ok = e.ledger.Next()
-	if held, waits := e.desk.Next(); waits && (!ok || held.Before(at)) {
+	if held, waits := e.verifier.Next(); waits && (!ok || held.Before(at)) {
 		return held, true
 	}
 	return at, ok

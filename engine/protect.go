@@ -68,7 +68,7 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 // wants names the events of a source that the rules on it can match, and those
 // that tell whom the switch knows; nil: any.
 func (e *Engine) wants(source string) map[string]bool {
-	want := e.desk.Wants(source, e.rules.Wants)
+	want := e.verifier.Wants(source, e.rules.Wants)
 	var more []string
 	if e.known.registrations != nil {
 		more = append(more, known.RegistrationEvents...)

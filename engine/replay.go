@@ -44,7 +44,7 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 		open[in.Ref]++
 		s.over = func() {
 			if open[in.Ref]--; open[in.Ref] == 0 {
-				e.desk.Ended(in.Ref)
+				e.verifier.Ended(in.Ref)
 			}
 		}
 		want := e.wants(in.Ref)
@@ -70,7 +70,7 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 			return stats, err
 		}
 	}
-	e.desk.End(e.believe)
+	e.verifier.End(e.believe)
 	reading.Wait()
 	if err := e.settle(); err != nil {
 		return stats, err

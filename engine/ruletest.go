@@ -45,7 +45,7 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 			}
 		}
 	}})
-	e.desk.SetPairs(nil) // a test tells what happened, and not who else saw it
+	e.verifier.SetPairs(nil) // a test tells what happened, and not who else saw it
 	events, err := play(cfg, t.Given)
 	if err != nil {
 		return nil, err

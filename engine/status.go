@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"freeswitch-security/engine/corroborate"
+	"freeswitch-security/engine/corroboration"
 	"freeswitch-security/engine/enforce"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
@@ -23,7 +23,7 @@ type Status struct {
 	Registrations int    // that protect their addresses
 	Evicted       uint64 // of those: they had to give way before they were over
 	Refused       uint64 // addresses of gateways that were one too many to be trusted
-	Corroborated  corroborate.Stats
+	Corroborated  corroboration.Stats
 }
 
 // An ActionStatus says how an action is doing.
@@ -44,7 +44,7 @@ type SourceStatus struct {
 func (e *Engine) Status() Status {
 	s := Status{
 		Events: e.events, Waiting: len(e.live.reports), Bans: e.ledger.Size(), StateErr: e.live.saver.failed(),
-		Rules: e.rules.Stats(), Corroborated: e.desk.Stats(),
+		Rules: e.rules.Stats(), Corroborated: e.verifier.Stats(),
 	}
 	if r := e.known.registrations; r != nil {
 		s.Registrations, s.Evicted = r.Size(), r.Evicted()

@@ -11,7 +11,7 @@ import (
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
-	"freeswitch-security/engine/corroborate"
+	"freeswitch-security/engine/corroboration"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/learn"
 	"freeswitch-security/engine/plugin"
@@ -136,26 +136,26 @@ func catchOf(v engine.Verdict) (c learn.Catch, ok bool) {
 // A believer hands on the events that the rules get to see: those of a log that
 // is corroborated only once its witness has reported the same.
 type believer struct {
-	desk *corroborate.Desk
-	now  time.Time
-	pass func(*event.Event)
+	verifier *corroboration.Verifier
+	now      time.Time
+	pass     func(*event.Event)
 }
 
 func believing(cfg *config.Config, pass func(*event.Event)) *believer {
-	var pairs []corroborate.Pair
+	var pairs []corroboration.Pair
 	corroborated := map[string]bool{}
 	for _, s := range cfg.Sources {
 		if doubter, ok := s.Source.(plugin.Doubter); ok {
 			if witness, _ := doubter.Witness(); witness != "" {
-				pairs = append(pairs, corroborate.Pair{Log: s.Ref, Witness: witness})
+				pairs = append(pairs, corroboration.Pair{Log: s.Ref, Witness: witness})
 				corroborated[s.Ref] = true
 			}
 		}
 	}
-	b := &believer{desk: corroborate.New(pairs)}
+	b := &believer{verifier: corroboration.New(pairs)}
 	b.pass = func(ev *event.Event) {
 		// Where the witness's recording ends first, what it did not report is
-		// no forgery; the desk of a replay knows when that is, this one does not.
+		// no forgery; the verifier of a replay knows when that is, this one does not.
 		if ev.Name != event.LogForgery || !corroborated[ev.Source] {
 			pass(ev)
 		}
@@ -167,11 +167,11 @@ func (b *believer) take(ev *event.Event) {
 	if ev.Time.After(b.now) {
 		b.now = ev.Time
 	}
-	b.desk.Advance(b.now, b.pass)
-	b.desk.Take(ev, b.now, b.pass)
+	b.verifier.Advance(b.now, b.pass)
+	b.verifier.Take(ev, b.now, b.pass)
 }
 
-func (b *believer) end() { b.desk.End(b.pass) }
+func (b *believer) end() { b.verifier.End(b.pass) }
 
 // sayLearned sums up on standard error, beside proposals that go into a file.
 func (a *app) sayLearned(f *learn.Findings, days int) {

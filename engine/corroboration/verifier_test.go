@@ -1,4 +1,4 @@
-package corroborate
+package corroboration
 
 import (
 	"fmt"
@@ -34,16 +34,16 @@ func record(name, ip, user string, ms int) *event.Event {
 	return ev
 }
 
-// forged is a log line with the address of whoever wrote it.
+// forged is a log line with the address of its sender.
 func forged(ip, user, sender string, ms int) *event.Event {
 	ev := at(log, event.AuthFailure, ip, user, ms)
 	ev.Sender = netip.MustParseAddr(sender)
 	return ev
 }
 
-// told plays events to a desk, in the order of their stamps, and lists what the
-// rules would see.
-func told(d *Desk, events ...*event.Event) []string {
+// seenBy plays events to a verifier, in the order of their stamps, and lists what
+// the rules would see.
+func seenBy(v *Verifier, events ...*event.Event) []string {
 	var seen []string
 	pass := func(ev *event.Event) {
 		line := strings.TrimPrefix(ev.Source, "log.") + " " + ev.Name + " " + ev.IP.String()
@@ -53,14 +53,14 @@ func told(d *Desk, events ...*event.Event) []string {
 		seen = append(seen, line)
 	}
 	for _, ev := range events {
-		d.Advance(ev.Time, pass)
-		d.Take(ev, ev.Time, pass)
+		v.Advance(ev.Time, pass)
+		v.Take(ev, ev.Time, pass)
 	}
-	d.End(pass)
+	v.End(pass)
 	return seen
 }
 
-func TestDesk(t *testing.T) {
+func TestVerifier(t *testing.T) {
 	beat := at(stream, "registered", "192.0.2.1", "1", -5000)
 	for _, test := range []struct {
 		name   string
@@ -71,15 +71,15 @@ func TestDesk(t *testing.T) {
 			[]string{"freeswitch auth_failure 192.0.2.9", "esl.pbx auth_failure 192.0.2.9"}},
 		{"the stream first", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "7", 0), at(log, event.AuthFailure, "192.0.2.9", "7", 1900)},
 			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
-		{"nobody reported it", []*event.Event{beat, forged("192.0.2.9", "7", "203.0.113.5", 10)},
+		{"no report", []*event.Event{beat, forged("192.0.2.9", "7", "203.0.113.5", 10)},
 			[]string{"freeswitch log_forgery 203.0.113.5 claims 192.0.2.9"}},
 		{"another account", []*event.Event{beat, forged("192.0.2.9", "7", "203.0.113.5", 10), at(stream, event.AuthFailure, "192.0.2.9", "8", 20)},
 			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch log_forgery 203.0.113.5 claims 192.0.2.9"}},
 		{"too late", []*event.Event{beat, forged("192.0.2.9", "7", "203.0.113.5", 10), at(stream, event.AuthFailure, "192.0.2.9", "7", 2500)},
 			[]string{"freeswitch log_forgery 203.0.113.5 claims 192.0.2.9", "esl.pbx auth_failure 192.0.2.9"}},
-		{"one report speaks for one line", []*event.Event{beat, at(stream, event.AuthFailure, "192.0.2.9", "7", 0), at(log, event.AuthFailure, "192.0.2.9", "7", 10), forged("192.0.2.9", "7", "203.0.113.5", 20)},
+		{"one report confirms one line", []*event.Event{beat, at(stream, event.AuthFailure, "192.0.2.9", "7", 0), at(log, event.AuthFailure, "192.0.2.9", "7", 10), forged("192.0.2.9", "7", "203.0.113.5", 20)},
 			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9", "freeswitch log_forgery 203.0.113.5 claims 192.0.2.9"}},
-		{"a kind that the stream does not know", []*event.Event{beat, at(log, event.SessionLimit, "", "", 10)},
+		{"a kind unknown to the stream", []*event.Event{beat, at(log, event.SessionLimit, "", "", 10)},
 			[]string{"freeswitch session_limit invalid IP"}},
 		{"a stream without log records", []*event.Event{beat, at(log, event.ACLReject, "192.0.2.9", "", 10)},
 			[]string{"freeswitch acl_reject 192.0.2.9"}},
@@ -89,13 +89,13 @@ func TestDesk(t *testing.T) {
 		{"a number that was dialled", []*event.Event{{Time: t0, Source: stream, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), User: "1000", Destination: "9196"},
 			{Time: t0, Source: log, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), Destination: "9196"}},
 			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
-		{"bytes that are not UTF-8", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "7\uFFFD\uFFFD", 0), at(log, event.AuthFailure, "192.0.2.9", "7\xff\xfe", 10)},
+		{"invalid UTF-8", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "7\uFFFD\uFFFD", 0), at(log, event.AuthFailure, "192.0.2.9", "7\xff\xfe", 10)},
 			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := New([]Pair{{Log: log, Witness: stream}})
+			v := New([]Pair{{Log: log, Witness: stream}})
 			var got []string
-			for _, line := range told(d, test.events...) {
+			for _, line := range seenBy(v, test.events...) {
 				if line != "esl.pbx registered 192.0.2.1" {
 					got = append(got, line)
 				}
@@ -107,109 +107,110 @@ func TestDesk(t *testing.T) {
 	}
 }
 
-func TestAnEndedStreamContradictsNothing(t *testing.T) {
-	d := New([]Pair{{Log: log, Witness: stream}})
-	d.Take(at(stream, "registered", "192.0.2.1", "1", 0), t0, func(*event.Event) {})
-	d.Ended(stream)
-	if seen := told(d, at(log, event.AuthFailure, "192.0.2.9", "7", 1000)); seen != nil || d.Stats().Unheard != 1 {
-		t.Fatalf("%q, %+v", seen, d.Stats())
+func TestNoForgeryAfterTheStreamEnded(t *testing.T) {
+	v := New([]Pair{{Log: log, Witness: stream}})
+	v.Take(at(stream, "registered", "192.0.2.1", "1", 0), t0, func(*event.Event) {})
+	v.Ended(stream)
+	if seen := seenBy(v, at(log, event.AuthFailure, "192.0.2.9", "7", 1000)); seen != nil || v.Stats().Unheard != 1 {
+		t.Fatalf("%q, %+v", seen, v.Stats())
 	}
 }
 
-func TestAStreamThatIsNotHeardContradictsNothing(t *testing.T) {
+func TestNoForgeryWithoutTheStream(t *testing.T) {
 	hearing := Hearing{}
-	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
-	if seen := told(d, at(log, event.AuthFailure, "192.0.2.9", "7", 0)); seen != nil {
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
+	if seen := seenBy(v, at(log, event.AuthFailure, "192.0.2.9", "7", 0)); seen != nil {
 		t.Fatalf("%q", seen)
 	}
 	hearing.Events = t0
-	if seen := told(d, forged("192.0.2.9", "7", "203.0.113.5", 3000)); len(seen) != 1 {
+	if seen := seenBy(v, forged("192.0.2.9", "7", "203.0.113.5", 3000)); len(seen) != 1 {
 		t.Fatalf("%q", seen)
 	}
 }
 
-// TestAReportThatMayHaveBeenMissedContradictsNothing: what the log tells of just before
-// the stream was heard again, the stream may have reported to nobody.
-func TestAReportThatMayHaveBeenMissedContradictsNothing(t *testing.T) {
+// TestNoForgeryJustBeforeTheStream: reports from just before the stream was heard
+// again may have been missed.
+func TestNoForgeryJustBeforeTheStream(t *testing.T) {
 	hearing := Hearing{}
-	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
 	var seen []*event.Event
 	pass := func(ev *event.Event) { seen = append(seen, ev) }
-	d.Take(forged("192.0.2.9", "7", "203.0.113.5", 0), t0, pass)
+	v.Take(forged("192.0.2.9", "7", "203.0.113.5", 0), t0, pass)
 	hearing.Events = t0.Add(time.Second)
-	d.Advance(t0.Add(patience), pass)
-	if len(seen) > 0 || d.Stats().Unheard != 1 {
-		t.Errorf("%v, %+v", seen, d.Stats())
+	v.Advance(t0.Add(patience), pass)
+	if len(seen) > 0 || v.Stats().Unheard != 1 {
+		t.Errorf("%v, %+v", seen, v.Stats())
 	}
 }
 
-// TestTheTwoSecondsAtBothEnds: a log event two seconds from where the stream was first
-// or last heard can be contradicted, and one nearer to it cannot.
-func TestTheTwoSecondsAtBothEnds(t *testing.T) {
+// TestTwoSecondsAtBothEnds: a log event two seconds after the first or before the last
+// event of the stream can be a forgery, a nearer one cannot.
+func TestTwoSecondsAtBothEnds(t *testing.T) {
 	const first, last, two = 0, 60_000, 2000
 	for ms, forgery := range map[int]bool{first + two - 1: false, first + two: true, last - two: true, last - two + 1: false} {
-		d := New([]Pair{{Log: log, Witness: stream}})
+		v := New([]Pair{{Log: log, Witness: stream}})
 		for _, heard := range []int{first, last} {
-			d.Take(at(stream, "registered", "192.0.2.1", "1", heard), t0, func(*event.Event) {})
+			v.Take(at(stream, "registered", "192.0.2.1", "1", heard), t0, func(*event.Event) {})
 		}
-		d.Ended(stream)
-		if seen := told(d, forged("192.0.2.9", "7", "203.0.113.5", ms)); (len(seen) == 1) != forgery || (d.Stats().Forged == 1) != forgery || (d.Stats().Unheard == 0) != forgery {
-			t.Errorf("after %d ms: %q, %+v", ms, seen, d.Stats())
+		v.Ended(stream)
+		if seen := seenBy(v, forged("192.0.2.9", "7", "203.0.113.5", ms)); (len(seen) == 1) != forgery || (v.Stats().Forged == 1) != forgery || (v.Stats().Unheard == 0) != forgery {
+			t.Errorf("after %d ms: %q, %+v", ms, seen, v.Stats())
 		}
 	}
 }
 
-// TestARecordIsNotBelievedWhileTheStreamIsNotHeard: a caller who cuts the stream off,
-// or keeps it busy, must not have his lines believed.
-func TestARecordIsNotBelievedWhileTheStreamIsNotHeard(t *testing.T) {
+// TestRecordWithoutTheStream: a caller who cuts the stream off, or keeps it busy,
+// must not pass forged lines.
+func TestRecordWithoutTheStream(t *testing.T) {
 	hearing := Hearing{Events: t0, Records: t0}
-	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
 	hearing = Hearing{}
-	if seen := told(d, at(log, event.UnknownUser, "192.0.2.9", "7", 0)); seen != nil || d.Stats().Unheard != 1 {
-		t.Fatalf("%q, %+v", seen, d.Stats())
+	if seen := seenBy(v, at(log, event.UnknownUser, "192.0.2.9", "7", 0)); seen != nil || v.Stats().Unheard != 1 {
+		t.Fatalf("%q, %+v", seen, v.Stats())
 	}
 	hearing.Events = t0
-	if seen := told(d, at(log, event.UnknownUser, "192.0.2.9", "7", 0)); len(seen) != 1 {
-		t.Fatalf("of a stream that has no records: %q", seen)
+	if seen := seenBy(v, at(log, event.UnknownUser, "192.0.2.9", "7", 0)); len(seen) != 1 {
+		t.Fatalf("a stream without records: %q", seen)
 	}
 }
 
-// A log may be read long after it was written: at a start, or once it can be opened
-// again.
-func TestWhatIsReadLateIsNoForgery(t *testing.T) {
-	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: t0} }}})
-	told(d, at(stream, event.AuthFailure, "192.0.2.9", "7", 1000))
+// TestLateLog reads a log long after it was written: at a start, or once it can be
+// opened again.
+func TestLateLog(t *testing.T) {
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: t0} }}})
+	seenBy(v, at(stream, event.AuthFailure, "192.0.2.9", "7", 1000))
 	var seen []string
 	pass := func(ev *event.Event) { seen = append(seen, ev.Name) }
 	now := t0.Add(2 * memory)
-	d.Advance(now, pass)
-	d.Take(forged("192.0.2.9", "7", "203.0.113.5", 1000), now, pass)
-	d.Advance(now.Add(patience), pass)
-	if seen != nil || d.Stats().Unheard != 1 {
-		t.Fatalf("%q, %+v", seen, d.Stats())
+	v.Advance(now, pass)
+	v.Take(forged("192.0.2.9", "7", "203.0.113.5", 1000), now, pass)
+	v.Advance(now.Add(patience), pass)
+	if seen != nil || v.Stats().Unheard != 1 {
+		t.Fatalf("%q, %+v", seen, v.Stats())
 	}
 }
 
-// Where the program stood still, what the stream said meanwhile has not been read.
-func TestAStandstillIsNoForgery(t *testing.T) {
+// TestStandstill: after a standstill of the program, reports of that time are not
+// read yet.
+func TestStandstill(t *testing.T) {
 	since := t0.Add(-time.Hour)
-	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: since} }}})
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: since} }}})
 	var seen []string
 	pass := func(ev *event.Event) { seen = append(seen, ev.Source+" "+ev.Name) }
-	d.Take(forged("192.0.2.9", "7", "203.0.113.5", 0), t0, pass)
-	d.Take(forged("192.0.2.8", "7", "203.0.113.5", 0), t0, pass)
+	v.Take(forged("192.0.2.9", "7", "203.0.113.5", 0), t0, pass)
+	v.Take(forged("192.0.2.8", "7", "203.0.113.5", 0), t0, pass)
 	woke := t0.Add(10 * time.Second)
-	d.Advance(woke, pass)
-	d.Take(at(stream, event.AuthFailure, "192.0.2.9", "7", 10), woke, pass)
-	d.Advance(woke.Add(patience), pass)
+	v.Advance(woke, pass)
+	v.Take(at(stream, event.AuthFailure, "192.0.2.9", "7", 10), woke, pass)
+	v.Advance(woke.Add(patience), pass)
 	if want := []string{"log.freeswitch auth_failure", "esl.pbx auth_failure", "log.freeswitch log_forgery"}; !slices.Equal(seen, want) {
 		t.Fatalf("%q", seen)
 	}
 }
 
-// TestNothingTrueIsLost plays every attempt to both, with the reports of the two
-// in any order and up to the patience apart, and forgeries in between.
-func TestNothingTrueIsLost(t *testing.T) {
+// TestEveryAttemptIsConfirmed plays each attempt to both, with the two reports in any
+// order and up to the patience apart, and forgeries in between.
+func TestEveryAttemptIsConfirmed(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		var events []*event.Event
@@ -226,46 +227,46 @@ func TestNothingTrueIsLost(t *testing.T) {
 			events = append(events, at(log, event.AuthFailure, ip, user, ms+rng.IntN(2000)), at(stream, event.AuthFailure, ip, user, ms+rng.IntN(2000)))
 		}
 		slices.SortStableFunc(events, func(a, b *event.Event) int { return a.Time.Compare(b.Time) })
-		d := New([]Pair{{Log: log, Witness: stream}})
-		told(d, events...)
-		if s := d.Stats(); s.Confirmed != uint64(attempts) || s.Forged != uint64(forgeries) || s.Unheard != 0 {
+		v := New([]Pair{{Log: log, Witness: stream}})
+		seenBy(v, events...)
+		if s := v.Stats(); s.Confirmed != uint64(attempts) || s.Forged != uint64(forgeries) || s.Unheard != 0 {
 			t.Fatalf("seed %d: %d attempts and %d forgeries became %+v", seed, attempts, forgeries, s)
 		}
 	}
 }
 
 func TestWants(t *testing.T) {
-	d := New([]Pair{{Log: log, Witness: stream}})
+	v := New([]Pair{{Log: log, Witness: stream}})
 	rules := map[string]map[string]bool{
 		log:    {event.AuthFailure: true, event.SessionLimit: true},
 		stream: {event.Call: true},
 	}
 	of := func(source string) map[string]bool { return rules[source] }
-	if got := d.Wants(stream, of); len(got) != 2 || !got[event.AuthFailure] || !got[event.Call] {
+	if got := v.Wants(stream, of); len(got) != 2 || !got[event.AuthFailure] || !got[event.Call] {
 		t.Errorf("of the stream: %v", got)
 	}
-	if got := d.Wants(log, of); len(got) != 2 {
+	if got := v.Wants(log, of); len(got) != 2 {
 		t.Errorf("of the log: %v", got)
 	}
 	rules[log] = map[string]bool{event.LogForgery: true}
-	if got := d.Wants(log, of); len(got) != 1+len(kinds) {
-		t.Errorf("of a log whose forgeries are asked for: %v", got)
+	if got := v.Wants(log, of); len(got) != 1+len(kinds) {
+		t.Errorf("of a log with a rule for forgeries: %v", got)
 	}
 	rules[log] = nil
-	if got := d.Wants(log, of); got != nil {
-		t.Errorf("of a log of which everything is wanted: %v", got)
+	if got := v.Wants(log, of); got != nil {
+		t.Errorf("of a log with all events wanted: %v", got)
 	}
-	if got := d.Wants(stream, of); len(got) != 1+len(kinds) {
+	if got := v.Wants(stream, of); len(got) != 1+len(kinds) {
 		t.Errorf("of its stream: %v", got)
 	}
 }
 
-func TestWhatIsKeptIsBounded(t *testing.T) {
-	d := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: t0} }}})
+func TestBounded(t *testing.T) {
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: t0} }}})
 	for i := range maxKept + 100 {
-		d.Take(at(log, event.AuthFailure, "192.0.2.9", fmt.Sprint(i), 0), t0, func(*event.Event) { t.Fatal("handed on") })
+		v.Take(at(log, event.AuthFailure, "192.0.2.9", fmt.Sprint(i), 0), t0, func(*event.Event) { t.Fatal("passed on") })
 	}
-	if len(d.waiting.entries) != maxKept || d.Stats().Unheard != 100 {
-		t.Fatalf("%d wait, %+v", len(d.waiting.entries), d.Stats())
+	if len(v.waiting.entries) != maxKept || v.Stats().Unheard != 100 {
+		t.Fatalf("%d wait, %+v", len(v.waiting.entries), v.Stats())
 	}
 }

@@ -1,4 +1,4 @@
-package corroborate
+package corroboration
 
 import (
 	"slices"
@@ -7,10 +7,10 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// A queue keeps events for a while, the same for all, so that they leave in the
-// order in which they came. Those of one attempt can be taken out before.
+// A queue keeps events for one fixed time, so that they leave in the order in
+// which they came. Those of one attempt can be taken out before.
 type queue struct {
-	entries []*entry // oldest first; what was taken stays until its turn comes
+	entries []*entry // oldest first; a taken one stays until its turn comes
 	byKey   map[attempt][]*entry
 }
 
@@ -20,23 +20,19 @@ type entry struct {
 	until time.Time
 }
 
-// put keeps an event until a time that is not before that of the events already
-// kept. Where there is no room, it gives up the oldest and reports true.
-func (q *queue) put(key attempt, ev *event.Event, until time.Time) (full bool) {
+// put keeps an event until a time that is not before that of the kept ones. A full
+// queue discards the oldest, and reports whether that was a loss.
+func (q *queue) put(key attempt, ev *event.Event, until time.Time) (lost bool) {
 	if len(q.entries) == maxKept {
-		full = q.drop() != nil
-	}
-	if q.byKey == nil {
-		q.byKey = map[attempt][]*entry{}
+		lost = q.drop() != nil
 	}
 	e := &entry{key, ev, until}
 	q.entries = append(q.entries, e)
 	q.byKey[key] = append(q.byKey[key], e)
-	return full
+	return lost
 }
 
-// take takes out the oldest event of an attempt that fits, and returns nil where
-// none does.
+// take takes out the oldest event of an attempt that fits; nil where none does.
 func (q *queue) take(key attempt, fits func(*event.Event) bool) *event.Event {
 	for _, e := range q.byKey[key] {
 		if ev := e.event; fits(ev) {
@@ -48,7 +44,7 @@ func (q *queue) take(key attempt, fits func(*event.Event) bool) *event.Event {
 	return nil
 }
 
-// drop takes the oldest entry off and returns its event, nil if that was taken.
+// drop takes off the oldest entry and returns its event, nil if that was taken.
 func (q *queue) drop() *event.Event {
 	e := q.entries[0]
 	q.entries = q.entries[1:]
@@ -64,7 +60,7 @@ func (q *queue) forget(e *entry) {
 	switch {
 	case len(rest) == 1:
 		delete(q.byKey, e.key)
-	case rest[0] == e: // which is what mostly goes, and one caller may have sent them all
+	case rest[0] == e: // the common case, and one caller may have sent them all
 		q.byKey[e.key] = rest[1:]
 	default:
 		i := slices.Index(rest, e)
@@ -72,7 +68,7 @@ func (q *queue) forget(e *entry) {
 	}
 }
 
-// next returns when the oldest event that is kept is due.
+// next returns when the oldest kept event is due.
 func (q *queue) next() (until time.Time, ok bool) {
 	for len(q.entries) > 0 && q.entries[0].event == nil {
 		q.entries = q.entries[1:]
@@ -83,14 +79,14 @@ func (q *queue) next() (until time.Time, ok bool) {
 	return q.entries[0].until, true
 }
 
-// postpone has everything that is kept wait until a time that is later.
+// postpone keeps all events until a later time.
 func (q *queue) postpone(until time.Time) {
 	for _, e := range q.entries {
 		e.until = until
 	}
 }
 
-// due takes off the oldest event that is kept, if its time has come.
+// due takes off the oldest kept event, if its time has come.
 func (q *queue) due(now time.Time) *event.Event {
 	if until, ok := q.next(); !ok || until.After(now) {
 		return nil

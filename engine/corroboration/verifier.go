@@ -1,0 +1,287 @@
+package corroboration
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"freeswitch-security/engine/event"
+)
+
+const (
+	// patience bounds the distance between the stamps of the two reports of one
+	// attempt, and the time that a log event waits for the second one.
+	patience = 2 * time.Second
+
+	// memory is how long a report of the stream is kept for a log that is read
+	// later than it was written.
+	memory = time.Minute
+
+	// late is how long after its time a log event may be judged. Beyond it the
+	// program itself stood still, and reports of that time are not read yet.
+	late = 500 * time.Millisecond
+
+	// maxKept bounds the waiting log events, and the kept reports. Beyond it the
+	// oldest is discarded.
+	maxKept = 1 << 15
+)
+
+// kinds are the events that both a log and the stream report with an address;
+// true: the stream knows them only from its log records. A call is not among
+// them: the log has a line for each INVITE, the stream only for those that got
+// through.
+var kinds = map[string]bool{
+	event.Challenge:     false,
+	event.AuthFailure:   false,
+	event.UnknownUser:   true,
+	event.ACLReject:     true,
+	event.ESLDenied:     true,
+	event.AuthMalformed: true,
+}
+
+// Hearing says since when a stream is heard without a gap; zero: it is not heard
+// now, or is behind.
+type Hearing struct {
+	Events  time.Time
+	Records time.Time // its log records
+}
+
+// A Pair is a log and its witness, the stream that corroborates it.
+type Pair struct {
+	Log     string // the reference of the source: "log.freeswitch"
+	Witness string // "esl.pbx"
+	// Hearing says how the stream is heard; nil in a replay, where a stream is
+	// heard from its first event on.
+	Hearing func() Hearing
+}
+
+// A Verifier holds log events until the stream has confirmed them. It belongs to
+// one goroutine; time is an argument.
+type Verifier struct {
+	pairs     map[string]Pair // by log
+	live      bool            // the pairs have a Hearing
+	witnesses map[string]*witness
+	waiting   queue // log events without a report
+	reports   queue // reports without a log event
+	stats     Stats
+}
+
+// A witness is what a replay knows of a stream.
+type witness struct {
+	Hearing           // since its first event, its first record
+	last    time.Time // the latest stamp
+	ended   bool
+}
+
+// Stats counts log events by outcome. The numbers only grow.
+type Stats struct {
+	Confirmed uint64
+	Forged    uint64
+	Unheard   uint64 // discarded, because the stream was not heard at that time
+}
+
+// An attempt is what the two reports of one attempt have in common, except the
+// account, which they write in different ways.
+type attempt struct {
+	witness string
+	name    string
+	ip      netip.Addr
+}
+
+// New returns a verifier of the pairs.
+func New(pairs []Pair) *Verifier {
+	v := &Verifier{waiting: queue{byKey: map[attempt][]*entry{}}, reports: queue{byKey: map[attempt][]*entry{}}}
+	v.SetPairs(pairs)
+	return v
+}
+
+// SetPairs replaces the pairs. Waiting events go on waiting. Those of a log that
+// has no witness any more pass when their time has come.
+func (v *Verifier) SetPairs(pairs []Pair) {
+	before := v.witnesses
+	v.pairs, v.witnesses, v.live = map[string]Pair{}, map[string]*witness{}, false
+	for _, p := range pairs {
+		v.pairs[p.Log] = p
+		v.live = v.live || p.Hearing != nil
+		v.witnesses[p.Witness] = cmp.Or(before[p.Witness], &witness{})
+	}
+}
+
+// Wants returns the events that the rules and the verifier need of a source; nil
+// is every event. Of a witness, the verifier needs the kinds that confirm a wanted
+// event of its log. Of a log, it needs all kinds if a rule listens for forgeries.
+func (v *Verifier) Wants(source string, ofRules func(source string) map[string]bool) map[string]bool {
+	want := ofRules(source)
+	if want == nil {
+		return nil
+	}
+	all := maps.Clone(want)
+	for log, p := range v.pairs {
+		if source != log && source != p.Witness {
+			continue
+		}
+		ofLog := ofRules(log)
+		for name := range kinds {
+			if ofLog == nil || ofLog[event.LogForgery] || ofLog[name] {
+				all[name] = true
+			}
+		}
+	}
+	return all
+}
+
+// Take reads an event at the time now. It passes on the event itself, also one
+// that it confirms, or nothing yet.
+func (v *Verifier) Take(ev *event.Event, now time.Time, pass func(*event.Event)) {
+	if w := v.witnesses[ev.Source]; w != nil {
+		w.hear(ev)
+		v.confirm(ev, now, pass)
+		pass(ev)
+		return
+	}
+	p, paired := v.pairs[ev.Source]
+	if record, known := kinds[ev.Name]; !paired || !known || !ev.IP.IsValid() || record && v.hasNoRecords(p) {
+		pass(ev)
+		return
+	}
+	key := attempt{p.Witness, ev.Name, ev.IP}
+	if v.reports.take(key, func(report *event.Event) bool { return same(ev, report) }) != nil {
+		v.stats.Confirmed++
+		pass(ev)
+		return
+	}
+	if v.waiting.put(key, ev, now.Add(patience)) {
+		v.stats.Unheard++
+	}
+}
+
+// hasNoRecords reports whether the witness is heard and has no log records. Then
+// an event that the stream knows only from them passes. While the witness is not
+// heard at all this is unknown: else callers who cut it off could forge any line.
+func (v *Verifier) hasNoRecords(p Pair) bool {
+	h := v.hearing(p)
+	return !h.Events.IsZero() && h.Records.IsZero()
+}
+
+// hear notes when a stream is heard.
+func (w *witness) hear(ev *event.Event) {
+	if ev.Time.After(w.last) {
+		w.last = ev.Time
+	}
+	since := &w.Events
+	if ev.File != "" {
+		since = &w.Records
+	}
+	if since.IsZero() || ev.Time.Before(*since) {
+		*since = ev.Time
+	}
+}
+
+// Ended says that a stream has no more events. Log events of later times are
+// neither confirmed nor forgeries.
+func (v *Verifier) Ended(source string) {
+	if w := v.witnesses[source]; w != nil {
+		w.ended = true
+	}
+}
+
+// confirm passes the log event that waits for a report, or keeps the report for
+// one that is not read yet.
+func (v *Verifier) confirm(report *event.Event, now time.Time, pass func(*event.Event)) {
+	if _, known := kinds[report.Name]; !known || !report.IP.IsValid() {
+		return
+	}
+	key := attempt{report.Source, report.Name, report.IP}
+	if ev := v.waiting.take(key, func(ev *event.Event) bool { return same(ev, report) }); ev != nil {
+		v.stats.Confirmed++
+		pass(ev)
+		return
+	}
+	// Only what same compares is kept: there may be many reports, and callers
+	// decide how long the rest is.
+	v.reports.put(key, &event.Event{
+		Time: report.Time, User: strings.Clone(report.User),
+		ToUser: strings.Clone(report.ToUser), Destination: strings.Clone(report.Destination),
+	}, now.Add(memory))
+}
+
+// same reports whether a log event and a report are of one attempt: at one time,
+// and about one account or number. The stream has more names than the log.
+func same(ev, report *event.Event) bool {
+	if ev.Time.Sub(report.Time).Abs() > patience {
+		return false
+	}
+	name := text(ev.User)
+	if name == "" {
+		name = text(ev.Destination)
+	}
+	return name == "" || name == text(report.User) || name == text(report.ToUser) || name == text(report.Destination)
+}
+
+// text is the form that a name has in both: a log has the caller's bytes, JSON has
+// U+FFFD for each byte that is not UTF-8.
+func text(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	return string([]rune(name))
+}
+
+// Advance judges the log events whose time has come.
+func (v *Verifier) Advance(now time.Time, pass func(*event.Event)) {
+	if until, waits := v.waiting.next(); waits && v.live && now.Sub(until) > late {
+		v.waiting.postpone(now.Add(patience))
+	}
+	for ev := v.waiting.due(now); ev != nil; ev = v.waiting.due(now) {
+		v.judge(ev, now, pass)
+	}
+	for v.reports.due(now) != nil {
+	}
+}
+
+// End judges the log events that still wait.
+func (v *Verifier) End(pass func(*event.Event)) {
+	for until, ok := v.waiting.next(); ok; until, ok = v.waiting.next() {
+		v.Advance(until, pass)
+	}
+}
+
+// Next returns when the next [Verifier.Advance] is due; not ok where no event
+// waits.
+func (v *Verifier) Next() (at time.Time, ok bool) { return v.waiting.next() }
+
+// Stats returns the outcomes so far.
+func (v *Verifier) Stats() Stats { return v.stats }
+
+// judge passes on, as a forgery, an event that the stream did not report. The
+// stream must have been heard at that time, and its report must still be kept.
+func (v *Verifier) judge(ev *event.Event, now time.Time, pass func(*event.Event)) {
+	p, paired := v.pairs[ev.Source]
+	if !paired {
+		pass(ev)
+		return
+	}
+	hearing, w := v.hearing(p), v.witnesses[p.Witness]
+	since := hearing.Events
+	if kinds[ev.Name] {
+		since = hearing.Records
+	}
+	forgotten := now.Sub(ev.Time) > memory
+	// A report from before the stream was heard, or after its end, was missed.
+	if since.IsZero() || forgotten || ev.Time.Before(since.Add(patience)) || w.ended && ev.Time.After(w.last.Add(-patience)) {
+		v.stats.Unheard++
+		return
+	}
+	v.stats.Forged++
+	pass(event.Forgery(ev))
+}
+
+func (v *Verifier) hearing(p Pair) Hearing {
+	if p.Hearing != nil {
+		return p.Hearing()
+	}
+	return v.witnesses[p.Witness].Hearing
+}
