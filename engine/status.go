@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"slices"
 
-	"freeswitch-security/engine/corroboration"
 	"freeswitch-security/engine/enforce"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/status"
 )
 
 // A Status says how a running engine is doing.
@@ -23,7 +23,7 @@ type Status struct {
 	Registrations int    // that protect their addresses
 	Evicted       uint64 // of those: they had to give way before they were over
 	Refused       uint64 // addresses of gateways that were one too many to be trusted
-	Corroborated  corroboration.Stats
+	Corroborated  status.Corroborated
 }
 
 // An ActionStatus says how an action is doing.

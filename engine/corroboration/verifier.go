@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 )
 
 const (
@@ -66,7 +67,7 @@ type Verifier struct {
 	witnesses map[string]*witness
 	waiting   queue // log events without a report
 	reports   queue // reports without a log event
-	stats     Stats
+	stats     status.Corroborated
 }
 
 // A witness is what a replay knows of a stream.
@@ -74,13 +75,6 @@ type witness struct {
 	Hearing           // since its first event, its first record
 	last    time.Time // the latest stamp
 	ended   bool
-}
-
-// Stats counts log events by outcome. The numbers only grow.
-type Stats struct {
-	Confirmed uint64
-	Forged    uint64
-	Unheard   uint64 // discarded, because the stream was not heard at that time
 }
 
 // An attempt is what the two reports of one attempt have in common, except the
@@ -253,8 +247,8 @@ func (v *Verifier) End(pass func(*event.Event)) {
 // waits.
 func (v *Verifier) Next() (at time.Time, ok bool) { return v.waiting.next() }
 
-// Stats returns the outcomes so far.
-func (v *Verifier) Stats() Stats { return v.stats }
+// Stats counts log events by outcome.
+func (v *Verifier) Stats() status.Corroborated { return v.stats }
 
 // judge passes on, as a forgery, an event that the stream did not report. The
 // stream must have been heard at that time, and its report must still be kept.
