@@ -1,22 +1,21 @@
-# Attacks on passwords: one address that fails again and again.
+# Password guessing: one address that fails again and again.
 
-# Whoever fails five times in ten minutes, by REGISTER or INVITE, for one account or
-# several, known or unknown. A phone that mistypes its password twice and then gets it
-# right stays clear of it.
+# Five failures in ten minutes from one address, by REGISTER or INVITE, for known or
+# unknown accounts. A phone that fails twice and then succeeds stays below this.
 #
-# FreeSWITCH reports an unknown user in two lines, and so it does an address that the
-# user's own access list refuses. The first line counts; the second is a repeat.
+# FreeSWITCH reports an unknown user, and an address refused by the user's own access
+# list, in two lines. The first line counts; the second is marked as a repeat.
 #
-# A failure takes a nonce that FreeSWITCH gave out, but not one that it gave to the same
-# address: whoever can forge UDP can make others fail. Hence the short first ban and the
-# brake, which is far above what a botnet of one's own customers would be.
+# FreeSWITCH does not bind a nonce to an address. An attacker that can forge UDP can cause
+# failures in the name of another address. The short first ban and the brake limit the
+# damage. The brake is far above what a botnet of stolen customer devices reaches.
 #
-# A phone that goes on trying an old password by itself cannot be told from somebody
-# who guesses, and is banned too, unless others are registered behind its address:
-# correct it, then `freeswitch-security unblock ADDRESS --grace 1h`.
+# A phone that retries an old password by itself looks like an attacker and is banned,
+# unless other phones are registered from its address. Correct the phone, then run
+# `freeswitch-security unban ADDRESS --grace 1h`.
 #
-# It cannot see guessing by MESSAGE or SUBSCRIBE, which FreeSWITCH does not report.
-# In the log it needs `log-auth-failures`.
+# FreeSWITCH does not report guessing by MESSAGE or SUBSCRIBE. The log source needs
+# `log-auth-failures`.
 rule "password guessing" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = <<-EOT
@@ -174,9 +173,9 @@ rule "password guessing" {
   }
 }
 
-# The patient one: twenty failures in twelve hours, never five in ten minutes. A phone
-# with an old password that nobody attends to looks the same; where others are
-# registered behind the same address, it is told of and not banned.
+# Slow guessing: twenty failures in twelve hours, never five in ten minutes. A forgotten
+# phone with an old password looks the same. If other phones are registered from its
+# address, the rule alerts instead of banning.
 rule "slow password guessing" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = <<-EOT
@@ -246,13 +245,12 @@ rule "slow password guessing" {
   }
 }
 
-# One password tried on many accounts: five accounts in an hour, however slowly. It
-# bans for longer than plain guessing, since no phone does it by mistake.
+# One password tried on many accounts: failures on five accounts in an hour. The ban is
+# longer than for plain guessing, because no phone does this by mistake.
 #
-# An office with five phones whose password was changed on the same day looks the same
-# from outside. Where a phone has been registered for an hour it is spared; where none is,
-# or fewer and not for so long, trust its address while you correct the phones. In the
-# log, a failure by INVITE tells no account.
+# An office whose five phones got a new password on the same day looks the same. Such an
+# office is spared once a phone has been registered for an hour. Otherwise trust its
+# address while you correct the phones. In the log, a failure by INVITE names no account.
 rule "password spraying" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'auth_failure'"
@@ -307,9 +305,9 @@ rule "password spraying" {
   }
 }
 
-# Logins of browsers (mod_verto) that were refused. They come over TCP, so that nobody
-# can send them in another's name. A page that logs in again and again by itself with an
-# old password is banned too. FreeSWITCH's log tells no address of them.
+# Refused logins of browsers (mod_verto). They arrive over TCP, so their sender cannot be
+# forged. A page that retries an old password by itself is banned too. The log names no
+# address for them, so the rule needs the event socket.
 rule "verto guessing" {
   on    = [source.esl.pbx]
   match = "event == 'verto_login_failure'"

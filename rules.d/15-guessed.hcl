@@ -1,18 +1,16 @@
-# A success after many failures, which is an alarm and no all-clear: somebody may have
-# guessed a password. The rules of 10-guessing.hcl ban for the failures; this one tells
-# of whom that did not stop: who stayed below their thresholds, came back when his ban
-# was over, or was spared because a phone of his is registered.
+# A success after many failures: the attacker may have guessed a password. The rules of
+# 10-guessing.hcl ban for the failures. This file covers what they miss: an attacker
+# below their thresholds, back after its ban, or spared for a registered phone.
 
-# One address that fails five times in an hour on one account, and then gets in. Look
-# at the account's calls, and change its password. Also a person who tries five times
-# and then remembers, or repairs a phone that had an old password, is told of once.
+# Five failures in an hour for one account from one address, then a success. Look at the
+# calls of the account and change its password. A person who finds the right password at
+# the sixth try causes this alert once as well.
 #
-# It asks for the same address on purpose. Most accounts with a short name are tried by
-# somebody every hour, and their own phones renew their registrations all the while: a
-# success from elsewhere is theirs. So it does not see a guess that is spread over many
-# addresses; "distributed guessing" names the account then.
+# The success must come from the same address. Short account names are tried all the
+# time, and their own phones renew their registrations meanwhile. The rule therefore
+# misses a guess that is spread over addresses; see "distributed guessing".
 #
-# Of successes only the event socket tells.
+# Only the event socket reports successes.
 rule "success after many failures" {
   on    = [source.esl.pbx]
   match = "event == 'auth_failure'"
@@ -145,12 +143,11 @@ rule "success after many failures" {
   }
 }
 
-# One account that registers from six addresses in ten minutes: its password is known to
-# more than its owner. A mobile phone in a train comes from two or three, beside those of
-# a desk phone and a computer. Where one account is a whole office, leave it out with
-# "and user != …".
+# One account registers from six addresses in ten minutes: its password has leaked. A
+# mobile phone on a train uses two or three addresses, beside a desk phone and a computer.
+# If one account serves a whole office, exclude it with "and user != …".
 #
-# Of registrations only the event socket tells.
+# Only the event socket reports registrations.
 rule "account in many places" {
   on    = [source.esl.pbx]
   match = "event == 'registered'"

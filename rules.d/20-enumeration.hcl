@@ -1,14 +1,14 @@
-# Attacks on the list of accounts: which extensions exist here?
+# Enumeration: an attacker looks for extensions that exist.
 
-# Credentials for five accounts that do not exist, in ten minutes. FreeSWITCH writes
-# "Can't find user" whatever its log settings are, and has no event for it: over the
-# event socket it comes with the records of the log.
+# Credentials for five accounts that do not exist, in ten minutes. FreeSWITCH logs "Can't
+# find user" whatever its settings, and has no event for it. The event socket delivers it
+# as a log record.
 #
-# There the failure of the same attempt mostly comes first, and this report is its
-# repeat. It is the one to count here, whichever comes first.
+# On the event socket the failure of the same attempt usually arrives first, and this
+# report is marked as its repeat. This rule counts the report in either order.
 #
-# A phone that is set up with the wrong domain is refused in the same words, but it
-# asks for one account only. Five such phones behind one address are banned.
+# A phone with the wrong domain is refused in the same words, but it asks for one account
+# only. Five such phones behind one address are banned.
 rule "extension enumeration" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'unknown_user' and repeat in [true, false]"
@@ -83,12 +83,12 @@ rule "extension enumeration" {
   }
 }
 
-# Scanners speak to the bare address of the switch; phones are set up with its name.
-# Three times an unknown user at an address, and not at a domain, is enough.
+# Scanners address the switch by its IP address; phones use its domain name. Three unknown
+# users at an IP address in ten minutes ban.
 #
-# A phone that is set up with the address instead of the name is caught as well. Where
-# the domain is the address itself, as FreeSWITCH sets it up at first, so is every phone
-# whose account is no more: take this rule out there.
+# A phone configured with the address instead of the name is banned too. If your domain
+# is the IP address, FreeSWITCH's initial setting, every phone of a deleted account is:
+# remove this rule there.
 rule "registration to the bare IP" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'unknown_user' and repeat in [true, false] and domain matches `^([0-9]{1,3}[.]){3}[0-9]{1,3}$|:`"
@@ -167,10 +167,9 @@ rule "registration to the bare IP" {
   }
 }
 
-# Names that attack tools try and nobody here has. Only an account that FreeSWITCH does
-# not know counts, so that none of your own can be caught by a name in this list. Add
-# extensions that look real and are free, such as '1234'. The second attempt bans, not
-# the first: one line may be a slip.
+# Names that attack tools try and that no account here has. Only accounts unknown to
+# FreeSWITCH count, so none of your own accounts can match by its name. Add free extensions
+# that look real, such as '1234'. The second attempt bans; a single one may be a typo.
 rule "honeypot extension" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = <<-EOT
@@ -240,14 +239,14 @@ rule "honeypot extension" {
   }
 }
 
-# Requests without credentials for forty different accounts within a minute: what a
-# scanner does before it guesses. FreeSWITCH answers each with a challenge, and a
-# challenge is ordinary traffic, so nothing but the number of accounts tells. An event
-# does not say REGISTER or INVITE; where it names a destination it is taken for a call.
+# Requests without credentials for forty accounts within a minute: a scan before the
+# guessing. FreeSWITCH answers each with a challenge, which is ordinary traffic, so only
+# the number of accounts tells. The event does not name the method; a request with a
+# destination counts as a call and is ignored.
 #
-# A challenge needs one packet, and whoever can forge the sender of one can forge
-# forty: hence the short ban and the brake. An office of forty phones is spared, because
-# they are registered. Only the event socket tells that; for the log, see the next rule.
+# One packet causes one challenge, and its sender can be forged: hence the short ban and
+# the brake. An office of forty phones is spared because its phones are registered. Only
+# the event socket reports registrations; for the log see the next rule.
 rule "extension scan" {
   on    = [source.esl.pbx]
   match = "event == 'challenge' and method != 'INVITE' and destination == ''"
@@ -358,10 +357,10 @@ rule "extension scan" {
   }
 }
 
-# The same where the event socket cannot be reached. The log tells of no registration,
-# and the phones of a large office are challenged all day: forty accounts count only if
-# they are tried within three seconds. Phones whose power comes back take longer, unless
-# there are more than a hundred behind one address: trust it.
+# The same for the log, which reports no registrations. The phones of a large office are
+# challenged all day, so forty accounts count only within three seconds. Phones that
+# restart after a power cut take longer, up to a hundred behind one address. Trust a
+# larger office.
 rule "fast extension scan" {
   on    = [source.log.freeswitch]
   match = "event == 'challenge' and method == 'REGISTER'"

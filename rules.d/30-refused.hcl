@@ -1,11 +1,11 @@
-# Addresses that an access list of FreeSWITCH refused. There are no events for it: over
-# the event socket it comes with the records of the log.
+# Addresses refused by an access list of FreeSWITCH. There is no event for it: the event
+# socket delivers it as a log record.
 
-# A REGISTER or INVITE from an address that no list of the profile or user allows.
-# Needs `apply-register-acl` or `apply-inbound-acl` (with auth-calls=false) in the
-# profile, or `auth-acl` for the user. One forged packet is one rejection: hence the short
-# first ban and the brake. A carrier that comes from an address which you have not listed
-# yet is banned too: unblock it when you have.
+# REGISTER or INVITE from an address that no list of the profile or user allows. Needs
+# `apply-register-acl` or `apply-inbound-acl` (with auth-calls=false) in the profile, or
+# `auth-acl` for the user. One forged packet is one rejection: hence the short first ban
+# and the brake. A carrier that calls from an unlisted address is banned too: add it to
+# the list, then unban it.
 rule "acl rejection" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'acl_reject'"
@@ -46,10 +46,10 @@ rule "acl rejection" {
   }
 }
 
-# Someone outside the access list who knocks at the event socket. Nobody does so by
-# accident three times; with an open socket he would own the switch. It comes over TCP,
-# so that nobody can do it in another's name. Needs `apply-inbound-acl` in
-# event_socket.conf; a wrong password FreeSWITCH reports to nobody.
+# Connections to the event socket from outside its access list. Three are no accident:
+# access to the socket means control of the switch. They arrive over TCP, so the sender
+# cannot be forged. Needs `apply-inbound-acl` in event_socket.conf. FreeSWITCH does not
+# report wrong passwords there.
 rule "event socket" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'esl_denied'"
@@ -85,8 +85,8 @@ rule "event socket" {
   }
 }
 
-# Registrations with an authorization header that is none: broken tools, sent to see
-# what breaks. One forged packet is enough: hence the short first ban and the brake.
+# Registrations with a malformed authorization header, sent by broken tools or to find
+# bugs. One forged packet is enough: hence the short first ban and the brake.
 rule "malformed authorization" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'auth_malformed'"

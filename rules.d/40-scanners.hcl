@@ -1,9 +1,10 @@
-# Attack tools by the name that they give themselves, in three tiers. The log of
-# FreeSWITCH tells no user agent: these rules need the event socket. A name is nothing
-# that an attacker must give; they catch the careless, and they are the most.
+# Attack tools recognised by their user agent, in three tiers. The log has no user agent,
+# so these rules need the event socket. An attacker can choose any name; these rules catch
+# the careless, who are the majority.
 
-# First tier: tools made for attacks. Nobody makes calls with them, so the first packet
-# bans. It may be forged: hence the short ban, which the next packet renews, and the brake.
+# First tier: tools made for attacks. No honest phone uses these names, so the first
+# packet bans. The packet may be forged: hence the brake and the short ban, which the
+# next packet renews.
 rule "attack tool" {
   on    = [source.esl.pbx]
   match = <<-EOT
@@ -78,9 +79,9 @@ rule "attack tool" {
   }
 }
 
-# Second tier: toolkits of dialers and fraudsters that are also sold honestly. The name
-# and three wrong passwords ban, where others have five. A health check by sipsak or SIPp
-# shows none, and is left alone.
+# Second tier: toolkits of dialers and fraudsters that also have honest users. The name
+# and three wrong passwords ban, where other names have five. A health check by sipsak or
+# SIPp sends no password and is ignored.
 rule "toolkit with wrong passwords" {
   on    = [source.esl.pbx]
   match = <<-EOT
@@ -139,8 +140,8 @@ rule "toolkit with wrong passwords" {
   }
 }
 
-# Third tier: names of brands that attackers borrow, and none at all. The name alone says
-# nothing; with it, three accounts ban where others have five.
+# Third tier: brand names that attackers borrow, and an empty name. The name alone means
+# nothing; with failures on three accounts it bans, where other names have five.
 rule "borrowed name on many accounts" {
   on    = [source.esl.pbx]
   match = <<-EOT

@@ -1,13 +1,13 @@
-# Requests that nobody authenticates: floods, and calls that are left to hang.
+# Unauthenticated requests: floods, and calls that are left to hang.
 #
-# One packet is enough for each, and its sender may be forged. So the thresholds are
-# high, the bans short and braked, and whoever has a phone registered is only told of.
+# One packet is enough for each, and its sender may be forged. So the thresholds are high,
+# the bans short and braked, and an address with a registered phone is spared.
 
-# A hundred challenges in four seconds. An office of two hundred phones whose power comes
-# back asks for half as many, if they take twenty seconds to start. With keys that show
-# who is on the phone they ask for each key as well: thirty phones with thirty keys are
-# a flood. They are registered by then and spared, which the log alone does not tell:
-# trust such an office where you have no event socket.
+# A hundred challenges in four seconds. After a power cut an office of two hundred phones
+# that start within twenty seconds causes half as many. Busy lamp fields add a request for
+# each key: thirty phones with thirty keys each reach the threshold. They are registered
+# by then and spared. The log does not report registrations: without the event socket,
+# trust such an office.
 rule "unauthenticated flood" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event == 'challenge'"
@@ -66,10 +66,9 @@ rule "unauthenticated flood" {
   }
 }
 
-# Calls that were asked for a password, and left to hang until FreeSWITCH gave up after
-# ten seconds: scanners that call instead of registering. A health check that calls
-# without a password does the same: have it send OPTIONS, or trust it. Only the event
-# tells who.
+# Calls that were challenged and left to hang until FreeSWITCH gave up after ten seconds:
+# scanners that use INVITE. A health check that calls without a password does the same:
+# let it send OPTIONS, or trust it. Only the event names the address.
 rule "abandoned calls" {
   on    = [source.esl.pbx]
   match = "event == 'wrong_call_state'"
@@ -111,9 +110,9 @@ rule "abandoned calls" {
   }
 }
 
-# Calls on a profile that asks nobody for a password, twenty-five in five seconds. A
-# carrier that sends as many and is no gateway of the switch must be trusted, also one
-# that an access list lets in: the event does not tell of that.
+# Twenty-five calls in five seconds on a profile that asks for no password. Trust a carrier
+# that sends as many and is not a gateway of the switch, also one that an access list
+# allows: the event does not report the list.
 rule "call flood" {
   on    = [source.esl.pbx]
   match = "event == 'call' and fields['variable_sip_authorized'] != 'true'"

@@ -1,16 +1,17 @@
-# Calls at somebody else's expense. Only the event socket tells who called whom, and
-# whether he showed a password: these rules hear nothing of the log.
+# Toll fraud: calls at the expense of the switch's owner. Only the event socket reports
+# calls and whether they were authenticated, so these rules do not use the log.
 
-# Somebody without a password who looks for the digits that lead abroad. Three such
-# numbers in ten minutes ban. A carrier brings calls for your own numbers, which do not
-# begin with what dials out here: 00, 011, and 0, 9, * or # in front of those. One that
-# brings them as 0049 and so on, and is no gateway of the switch, must be trusted. 011 is
-# an area code as well, of Turin and Delhi, and begins some in Britain: behind it there
-# must be more digits than those have. Of what begins with a + only the numbers count
-# that fraudsters are paid for: see "expensive destination".
+# Unauthenticated calls that look for the prefix that dials abroad. Three such numbers in
+# ten minutes ban.
+#
+# A carrier delivers calls for your own numbers, which do not begin with a prefix matched
+# here: 00, 011, and 0, 9, * or # before those. Trust a carrier that delivers them as
+# 0049… and is not a gateway. 011 is also an area code, of Turin and Delhi, and begins
+# some in Britain, so more digits must follow it than those have. Of numbers with a + only
+# those that pay fraudsters count: see "expensive destination".
 #
 # The sender of an INVITE may be forged: hence the short first ban and the brake. A ban
-# ends no call that is up: action "esl" does.
+# does not end a call that is up; action "esl" does.
 rule "toll fraud" {
   on    = [source.esl.pbx]
   match = <<-EOT
@@ -107,8 +108,8 @@ rule "toll fraud" {
   }
 }
 
-# The same, and one number again and again: who has found a way out sends his calls to
-# the number that he is paid for. Ten in ten minutes ban.
+# The same for one number dialled again and again: an attacker who found a way out calls
+# the number that pays. Ten calls in ten minutes ban.
 rule "toll fraud by repetition" {
   on    = [source.esl.pbx]
   match = <<-EOT
@@ -176,11 +177,11 @@ rule "toll fraud by repetition" {
   }
 }
 
-# An account that calls ten different numbers abroad in ten minutes. Whether it was
-# stolen or has much to do, only you can tell: it alerts. Where nobody calls abroad, add
-# ban {}, or have the calls ended: alert { actions = [action.esl.fraud] }. If your phones
-# dial +, add [+] to the prefixes, and leave your own country out. If they dial 0 for a
-# line, 0030… is Berlin: write 000 instead of 00, here and in the next rule.
+# An account calls ten different numbers abroad in ten minutes. Only you can tell a stolen
+# account from a busy one, so the rule alerts. If no account calls abroad, add ban {}, or
+# end the calls: alert { actions = [action.esl.fraud] }. If your phones dial +, add [+] to
+# the prefixes and exclude your own country. If they dial 0 for a line, 0030… is Berlin:
+# write 000 instead of 00, here and in the next rule.
 rule "calls abroad" {
   on    = [source.esl.pbx]
   match = <<-EOT
@@ -261,9 +262,9 @@ rule "calls abroad" {
   }
 }
 
-# Numbers that fraudsters are paid for: satellites and international networks (870, 88x,
-# 979), and countries that few have business with. Three calls of an account in an hour
-# alert. Write those countries here that you never call.
+# Numbers that pay fraudsters: satellites, international networks (870, 88x, 979), and
+# countries with little ordinary traffic. Three calls of an account in an hour alert. Add
+# the countries that you never call.
 rule "expensive destination" {
   on    = [source.esl.pbx]
   match = <<-EOT
@@ -321,8 +322,8 @@ rule "expensive destination" {
   }
 }
 
-# An account that makes thirty calls in a minute: no person does. A dialer of your own
-# does: leave its account out with "and user != …".
+# An account makes thirty calls in a minute, which no person does. Exclude the account of
+# your own dialer with "and user != …".
 rule "calls per minute" {
   on    = [source.esl.pbx]
   match = "event == 'call' and fields['variable_sip_authorized'] == 'true'"
@@ -377,8 +378,8 @@ rule "calls per minute" {
   }
 }
 
-# An account that makes a hundred and fifty calls in an hour, of which "calls per minute"
-# sees none: a stolen one that is used with patience, mostly for one number.
+# An account makes a hundred and fifty calls in an hour, below "calls per minute": a
+# stolen account used slowly, mostly for one number.
 rule "calls per hour" {
   on    = [source.esl.pbx]
   match = "event == 'call' and fields['variable_sip_authorized'] == 'true'"

@@ -1,12 +1,12 @@
-# Attacks that are spread over many addresses, each of which stays below every
-# threshold. An honest user who mistypes his password twice cannot be told from one of
-# them, so these rules ban nobody: they name what is under attack. Give the account a
-# long password, or keep it from the Internet.
+# Attacks spread over many addresses, each below every threshold. An honest user who
+# mistypes a password twice looks like one of these addresses, so the rules alert and ban
+# no address: they name the target. Give the account a long password, or block access to
+# it from the Internet.
 #
-# In the log they need `log-auth-failures`, and see REGISTER alone: of a failure by
-# INVITE it tells no account.
+# The log source needs `log-auth-failures` and counts REGISTER only: a failure by INVITE
+# names no account there.
 
-# One account, and ten addresses that failed on it in an hour.
+# Ten addresses fail on one account in an hour.
 rule "distributed guessing" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event in ['auth_failure', 'unknown_user']"
@@ -69,8 +69,8 @@ rule "distributed guessing" {
   }
 }
 
-# One domain, and two hundred addresses that failed in it in six hours, each perhaps
-# with one attempt on an account of its own.
+# Two hundred addresses fail in one domain in six hours, each perhaps once and on an
+# account of its own.
 rule "distributed attack on a domain" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event in ['auth_failure', 'unknown_user']"
@@ -124,9 +124,9 @@ rule "distributed attack on a domain" {
   }
 }
 
-# One network (a /24, or an IPv6 /48), and thirty accounts that failed from it in six
-# hours: somebody with many addresses side by side. Whether nobody else lives there, only
-# you can tell; `freeswitch-security block 203.0.113.0/24` bans them all.
+# Failures on thirty accounts from one network (/24, or IPv6 /48) in six hours: an attacker
+# with many adjacent addresses. Only you can tell whether honest users share the network;
+# `freeswitch-security ban 203.0.113.0/24` bans all of it.
 rule "many accounts from one network" {
   on    = [source.esl.pbx, source.log.freeswitch]
   match = "event in ['auth_failure', 'unknown_user']"

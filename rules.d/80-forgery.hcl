@@ -1,9 +1,9 @@
-# Lines that a caller wrote into FreeSWITCH's log to have others banned. What they say is
-# not believed; who sent what FreeSWITCH was writing about is told by the lines around
-# them. He may have forged the sender of his packet as well: hence the short first ban
-# and the brake. A login of mod_verto with a user name of more than 8 KB can have somebody
-# else named: where the log is all that you have, leave mod_verto.c out of it, as README.md
-# shows. The event socket knows no such lines, and needs no such rule.
+# Log lines that a caller forged to have another address banned. The guard does not
+# believe them; the lines around them name the sender of the request that FreeSWITCH was
+# logging. That sender may be forged as well: hence the short first ban and the brake. A
+# mod_verto login with a user name of more than 8 KB can make the guard name the wrong
+# sender: if the log is your only source, leave mod_verto.c out of it, as
+# sources/logfile/README.md shows. The event socket cannot be forged and needs no such rule.
 rule "log forgery" {
   on    = [source.log.freeswitch]
   match = "event == 'log_forgery'"
