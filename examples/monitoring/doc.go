@@ -1,6 +1,6 @@
 // Package monitoring holds samples for Prometheus, Grafana and Nagios, and the
-// tests that hold them to what the guard really exports. README.md says how to
-// use them.
+// tests that compare them with what the guard exports. README.md explains
+// their use.
 //
-// The invariant: a sample names no metric and no label that does not exist.
+// Invariant: a sample names no metric and no label that does not exist.
 package monitoring
