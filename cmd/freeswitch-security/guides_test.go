@@ -17,16 +17,18 @@ import (
 
 const samples = "../../examples"
 
-// guides returns the texts for operators by their paths.
+// guides returns all Markdown files of the repository by their paths.
 func guides(t *testing.T) map[string]string {
 	t.Helper()
-	paths, err := filepath.Glob(samples + "/*/README.md")
-	if err != nil || len(paths) < 7 {
-		t.Fatalf("the guides that were found: %v, %v", paths, err)
-	}
 	texts := map[string]string{}
-	for _, path := range append(paths, "../../README.md") {
-		texts[path] = readGuide(t, path)
+	err := filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".md" {
+			texts[path] = readGuide(t, path)
+		}
+		return err
+	})
+	if err != nil || len(texts) < 15 {
+		t.Fatalf("found %d guides: %v", len(texts), err)
 	}
 	return texts
 }
