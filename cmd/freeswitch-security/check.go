@@ -48,11 +48,3 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules, as DIR")
 	return cmd
 }
-
-// count writes a number of things: "1 rule", "2 rules".
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}

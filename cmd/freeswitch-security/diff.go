@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
@@ -75,11 +76,11 @@ type firstBans map[netip.Prefix]engine.Verdict
 // firstBans replays args under the rules of cfg. account tells what could
 // not be read, as [app.account] does: it is the same for both sets of rules.
 func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, args []string) (first firstBans, account func() error, err error) {
-	inputs, recordings, err := a.inputs(ctx, cfg, args, source)
+	set, err := recording.Open(ctx, cfg, a.stdin, args, source)
 	if err != nil {
 		return nil, nil, err
 	}
-	if slices.ContainsFunc(slices.Concat(recordings...), func(r *recording) bool { return slices.Contains(r.paths, "-") }) {
+	if set.Piped() {
 		return nil, nil, errors.New("diff reads its files twice and cannot read standard input")
 	}
 	first = firstBans{}
@@ -88,13 +89,8 @@ func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, 
 			first[v.Target] = v
 		}
 	}})
-	done := a.progress(slices.Concat(recordings...))
-	stats, err := e.Replay(ctx, inputs, nil)
-	done()
-	if ctx.Err() != nil {
-		return nil, nil, errInterrupted
-	}
-	return first, func() error { return a.account(inputs, recordings, stats, err) }, nil
+	read, err := set.Replay(ctx, e, nil, a.stderr)
+	return first, func() error { return a.account(read) }, err
 }
 
 // covering returns the earliest ban that covers all of target: its own, or that

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -50,10 +51,7 @@ could not be done.`,
 			if err != nil {
 				return err
 			}
-			from, chosen, err := chooseSource(cfg, source, "the line")
-			if err == nil && !chosen {
-				from, err = recognise(cmd.Context(), cfg, text, "the line")
-			}
+			from, err := recording.Choose(cmd.Context(), cfg, source, "the line", func() (string, error) { return text, nil })
 			if err != nil {
 				return err
 			}

@@ -3,11 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
 	"testing"
 
+	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/engine"
-	"freeswitch-security/engine/plugin"
 )
 
 // FuzzReplay plays any bytes to the shipped rules. Whatever they are, it comes to
@@ -27,7 +28,10 @@ func FuzzReplay(f *testing.F) {
 	cfg := shipped(f)
 	log := logOf(cfg)
 	f.Fuzz(func(t *testing.T, content []byte) {
-		rec := &recording{paths: []string{"-"}, stdin: bytes.NewReader(content)}
+		set, err := recording.Open(t.Context(), cfg, bytes.NewReader(content), []string{log.Ref + "=-"}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
 		var out bytes.Buffer
 		show, table := printJSON(&out), printTable(&bytes.Buffer{})
 		e := engine.New(cfg, engine.Options{Tell: func(v engine.Verdict) {
@@ -38,12 +42,8 @@ func FuzzReplay(f *testing.F) {
 				t.Fatal(err)
 			}
 		}})
-		input := engine.Input{
-			Ref: log.Ref, Source: log.Source,
-			Recording: plugin.Recording{Name: "-", R: rec},
-		}
-		if _, err := e.Replay(context.Background(), []engine.Input{input}, nil); err != nil {
-			t.Fatal(err) // a recording never fails, and nothing else may
+		if _, err := set.Replay(context.Background(), e, nil, io.Discard); err != nil {
+			t.Fatal(err)
 		}
 		parsed(t, out.String())
 	})

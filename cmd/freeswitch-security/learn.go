@@ -4,10 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
@@ -57,13 +56,11 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 	if err != nil {
 		return err
 	}
-	inputs, recordings, err := a.inputs(ctx, cfg, args, source)
+	set, err := recording.Open(ctx, cfg, a.stdin, args, source)
 	if err != nil {
 		return err
 	}
-	for i := range inputs {
-		inputs[i].Source = learnable{inputs[i].Source}
-	}
+	set.Want(learn.Events...)
 	notes := learn.New(learn.Options{Rules: cfg.Rules, Trusted: ban.NewTrust(cfg.Trusted), Forgeable: forgeable(cfg), Days: days})
 	believed := believing(cfg, notes.Note)
 	e := engine.New(cfg, engine.Options{DryRun: true, Tell: func(v engine.Verdict) {
@@ -71,12 +68,10 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 			notes.Caught(c)
 		}
 	}})
-	done := a.progress(slices.Concat(recordings...))
-	stats, err := e.Replay(ctx, inputs, believed.take)
+	read, err := set.Replay(ctx, e, believed.take, a.stderr)
 	believed.end()
-	done()
-	if ctx.Err() != nil {
-		return errInterrupted
+	if err != nil {
+		return err
 	}
 	findings := notes.Conclude()
 	out := bufio.NewWriter(a.stdout)
@@ -87,21 +82,7 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 		return err
 	}
 	a.sayLearned(findings, days)
-	return a.account(inputs, recordings, stats, err)
-}
-
-// A learnable source is also asked for the events that no rule needs, but that
-// tell who is good.
-type learnable struct{ plugin.Source }
-
-func (l learnable) Replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
-	if want != nil {
-		want = maps.Clone(want)
-		for _, name := range learn.Events {
-			want[name] = true
-		}
-	}
-	return l.Source.Replay(ctx, rec, want, emit)
+	return a.account(read)
 }
 
 // forgeable tells which sources read what callers can write into.

@@ -130,9 +130,9 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		if b.Packets != nil {
 			packets = strconv.FormatUint(*b.Packets, 10)
 		}
-		t.row(b.IP, cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
+		t.Row(b.IP, cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
 	}
-	return t.print(a.stdout, width(a.stdout))
+	return t.Print(a.stdout, width(a.stdout))
 }
 
 func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags) error {
@@ -150,9 +150,9 @@ func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags
 		if entry.RunTime {
 			where = "run time"
 		}
-		t.row(entry.IP, entry.Name, where, until(entry.ExpiresAt, now), entry.Comment)
+		t.Row(entry.IP, entry.Name, where, until(entry.ExpiresAt, now), entry.Comment)
 	}
-	return t.print(a.stdout, width(a.stdout))
+	return t.Print(a.stdout, width(a.stdout))
 }
 
 // printObjects writes values as one object a line.

@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // Exit statuses, as the help text tells them.
@@ -136,19 +135,6 @@ func unknownVerb(root *cobra.Command, verb string) error {
 		return fmt.Errorf("there is no verb %q; did you mean %s?", verb, strings.Join(like, " or "))
 	}
 	return fmt.Errorf("there is no verb %q; --help lists them", verb)
-}
-
-// width is that of the terminal behind w, and 0 where there is none.
-func width(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
-	}
-	columns, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return columns
 }
 
 // colour reports whether w wants colours: a terminal, unless NO_COLOR is set.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/engine/ban"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,7 @@ func (a *app) asking(r *reach, do func(ctx context.Context, c *client.Client, ar
 		}
 		err = do(cmd.Context(), c, args)
 		if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
-			return errInterrupted
+			return recording.ErrInterrupted
 		}
 		return err
 	}

@@ -131,44 +131,6 @@ func TestMergedByTime(t *testing.T) {
 	}
 }
 
-// TestRecordingSeams reads files one after the other whose seams are not at the
-// end of a line.
-func TestRecordingSeams(t *testing.T) {
-	const one, two = "2026-05-04 10:00:00 one", "2026-05-04 10:00:01 two"
-	long := strings.Repeat("x", 3*longestHeld)
-	cut := string(compressed([]byte(one + "\n" + two)))
-	cut = cut[:len(cut)-8] // without the checksum
-	for name, test := range map[string]struct {
-		files  []string
-		want   string
-		failed int
-	}{
-		"one line in three":         {[]string{one[:3], one[3:15], one[15:] + "\n"}, one + "\n", 0},
-		"no line end":               {[]string{one, two}, one + "\n" + two, 0},
-		"an empty file between":     {[]string{one, "", two}, one + "\n" + two, 0},
-		"a call's UUID":             {[]string{one, "0a1b2c3d-0000-1111-2222-333344445555 " + two}, one + "\n0a1b2c3d-0000-1111-2222-333344445555 " + two, 0},
-		"broken off":                {[]string{cut, two + "\n"}, one + "\n" + two + "\n", 1},
-		"broken off, no new line":   {[]string{cut, "behind\n"}, one + "\nbehind\n", 1},
-		"a long line":               {[]string{long, long + "\n" + two}, long + long + "\n" + two, 0},
-		"a long line and another":   {[]string{long, one}, long + "\n" + one, 0},
-		"a long line, held in part": {[]string{long + "x", two}, long + "x\n" + two, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := &recording{}
-			for _, content := range test.files {
-				r.paths = append(r.paths, write(t, "part", []byte(content)))
-			}
-			got, err := io.ReadAll(iotest.OneByteReader(r))
-			if err != nil || string(got) != test.want {
-				t.Errorf("got %.200q, %v, want %.200q", got, err, test.want)
-			}
-			if len(r.failed) != test.failed {
-				t.Errorf("failures: %v, want %d", r.failed, test.failed)
-			}
-		})
-	}
-}
-
 // TestTruncatedGzip cuts a compressed log at every byte: what can be read of it
 // is decided on, and no verdict comes of half a line.
 func TestTruncatedGzip(t *testing.T) {

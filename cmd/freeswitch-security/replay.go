@@ -4,14 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 
+	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/plugin"
 
 	"github.com/spf13/cobra"
 )
@@ -60,7 +58,7 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 	if err != nil {
 		return err
 	}
-	inputs, recordings, err := a.inputs(ctx, cfg, args, source)
+	set, err := recording.Open(ctx, cfg, a.stdin, args, source)
 	if err != nil {
 		return err
 	}
@@ -77,9 +75,7 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 			}
 		}
 	}})
-	done := a.progress(slices.Concat(recordings...))
-	stats, err := e.Replay(ctx, inputs, func(ev *event.Event) { sum.event(ev) })
-	done()
+	read, err := set.Replay(ctx, e, func(ev *event.Event) { sum.event(ev) }, a.stderr)
 	if printing == nil {
 		printing = out.Flush()
 	}
@@ -89,16 +85,16 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 	if printing != nil {
 		return printing
 	}
-	if ctx.Err() != nil {
-		return errInterrupted
+	if err != nil {
+		return err
 	}
-	sum.read(stats)
+	sum.read(read.Stats)
 	if format == "text" {
 		if err := sum.print(a.stdout); err != nil {
 			return err
 		}
 	}
-	return a.account(inputs, recordings, stats, err)
+	return a.account(read)
 }
 
 // printer returns what prints verdicts in the named format.
@@ -112,38 +108,10 @@ func printer(format string, w io.Writer) (func(engine.Verdict) error, error) {
 	return nil, fmt.Errorf("--format is text or json, not %q", format)
 }
 
-// errInterrupted ends a verb that a signal stopped. The recordings may still be
-// waiting for their input then, so that nothing can be said of them.
-var errInterrupted = errors.New("interrupted")
-
-// account says what a replay could not read, or not make use of. It fails where
-// something could not be read, or nothing of a source was.
-func (a *app) account(inputs []engine.Input, recordings [][]*recording, stats []plugin.Stats, reading error) error {
-	errs := []error{reading}
-	for i, in := range inputs {
-		var failed, empty []error
-		var taken int64
-		for _, r := range recordings[i] {
-			if r.disordered != nil {
-				a.say(r.disordered)
-			}
-			failed = append(failed, r.failed...)
-			empty = append(empty, r.emptiness()...)
-			taken += r.taken.Load()
-		}
-		if taken == 0 { // there was nothing else to read
-			failed, empty = append(failed, empty...), nil
-		}
-		for _, file := range empty {
-			a.say(file)
-		}
-		errs = append(errs, failed...)
-		if st := stats[i]; !st.Recognised && (st.Lines > 0 || len(failed) == 0) {
-			errs = append(errs, fmt.Errorf("no line in %s looks like FreeSWITCH's log", in.Recording.Name))
-		}
-		if n := stats[i].Skipped; n > 0 {
-			a.say(fmt.Errorf("%s: passed over %s, too long to be looked at", in.Recording.Name, count(int(n), "line")))
-		}
+// account says what a replay could not use. It fails if something could not be read.
+func (a *app) account(read recording.Account) error {
+	for _, note := range read.Notes {
+		a.say(note)
 	}
-	return errors.Join(errs...)
+	return read.Unread
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
 
 	"github.com/spf13/cobra"
@@ -172,15 +173,15 @@ func (p *picture) printTrackers(w io.Writer, columns int, now time.Time) error {
 	if _, err := io.WriteString(w, "\nCounted at present:\n"); err != nil {
 		return err
 	}
-	return trackerTable(p.Trackers, now).print(w, columns)
+	return trackerTable(p.Trackers, now).Print(w, columns)
 }
 
 // trackerTable shows how far keys are from being caught.
-func trackerTable(trackers []client.Tracker, now time.Time) *table {
+func trackerTable(trackers []client.Tracker, now time.Time) *terminal.Table {
 	t := newTable("KEY", "COUNT", "WITHIN", "LAST", "RULE", "SOURCE")
 	for _, k := range trackers {
 		within := ban.FormatDuration(time.Duration(k.WithinSeconds * float64(time.Second)))
-		t.row(k.Key, fmt.Sprintf("%d of %d", k.Count, k.Limit), within, ago(&k.LastAt, now), k.Rule, k.Source)
+		t.Row(k.Key, fmt.Sprintf("%d of %d", k.Count, k.Limit), within, ago(&k.LastAt, now), k.Rule, k.Source)
 	}
 	return t
 }
@@ -199,7 +200,7 @@ func (p *picture) printEvidence(w io.Writer) error {
 		if e.Domain != "" {
 			account += "@" + e.Domain
 		}
-		t.row(e.Time.UTC().Format(time.DateTime), e.Event, e.Source, e.IP, account, e.Text)
+		t.Row(e.Time.UTC().Format(time.DateTime), e.Event, e.Source, e.IP, account, e.Text)
 	}
-	return t.print(w, 0)
+	return t.Print(w, 0)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/recording"
 
 	"github.com/spf13/cobra"
 )
@@ -45,7 +46,7 @@ Exit status: 0 all is well; 1 something is not; 2 it could not be asked.`,
 		h, err := a.health(ctx, r)
 		switch {
 		case cmd.Context().Err() != nil:
-			return errInterrupted
+			return recording.ErrInterrupted
 		case nagios:
 			return a.nagios(h, t, err)
 		case err != nil:
@@ -99,9 +100,9 @@ func (a *app) report(h health, t thresholds, now time.Time) error {
 	fmt.Fprintln(a.stdout, "\nLast bans:")
 	table := newTable("TARGET", "BANNED", "UNTIL", "RULE", "REASON")
 	for _, b := range h.LastBans {
-		table.row(b.IP, ago(&b.AddedAt, now), until(b.ExpiresAt, now), b.Rule, b.Reason)
+		table.Row(b.IP, ago(&b.AddedAt, now), until(b.ExpiresAt, now), b.Rule, b.Reason)
 	}
-	return table.print(a.stdout, width(a.stdout))
+	return table.Print(a.stdout, width(a.stdout))
 }
 
 // painter colours a text by how bad it is, where colours are wanted.

@@ -202,7 +202,7 @@ func (p *topPicture) print(w io.Writer, columns int) error {
 		rate = fmt.Sprintf(" (%.0f/s)", p.perSec)
 	}
 	fmt.Fprintf(w, "%s UTC  %s, %d events%s\n\n", p.at.UTC().Format(time.TimeOnly), count(p.bans, "ban"), p.events, rate)
-	if err := trackerTable(p.trackers, p.at).print(w, columns); err != nil {
+	if err := trackerTable(p.trackers, p.at).Print(w, columns); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
@@ -212,9 +212,9 @@ func (p *topPicture) print(w io.Writer, columns int) error {
 		if b.ban != nil {
 			rule, reason, ends = cmp.Or(b.ban.Rule, b.ban.Author), b.ban.Reason, until(b.ban.ExpiresAt, p.at)
 		}
-		t.row(b.IP, fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
+		t.Row(b.IP, fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
 	}
-	if err := t.print(w, columns); err != nil {
+	if err := t.Print(w, columns); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(w)

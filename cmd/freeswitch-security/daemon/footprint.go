@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// releaseStartPages returns the pages of the program file to the kernel that only the start
+// needed, such as the parsers of rule files: half of the resident memory. A page that is needed
+// again is read from the page cache. Failures have no effect but memory.
+func releaseStartPages() {
+	program, err := os.Executable()
+	if err != nil {
+		return
+	}
+	smaps, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		return
+	}
+	defer smaps.Close()
+	for _, m := range unmodified(smaps, program) {
+		for _, advice := range []uintptr{unix.MADV_RANDOM, unix.MADV_DONTNEED} {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, advice)
+		}
+	}
+}
+
+// A mapping is a piece of the address space.
+type mapping struct{ from, to uintptr }
+
+// unmodified returns the mappings of a file, from /proc/self/smaps, in which every page is as in
+// the file. Releasing others would lose data: the loader writes addresses into pages that it makes
+// read-only afterwards.
+func unmodified(smaps io.Reader, file string) []mapping {
+	var all []mapping
+	var last *mapping // nil: not a candidate
+	for lines := bufio.NewScanner(smaps); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		switch {
+		case len(fields) >= 5 && !strings.HasSuffix(fields[0], ":"):
+			last = nil
+			if m, ok := mapped(fields[0]); ok && len(fields) == 6 && fields[5] == file && !strings.Contains(fields[1], "w") {
+				last = &m
+			}
+		case last != nil && len(fields) == 3 && fields[0] == "Anonymous:" && fields[1] == "0":
+			all = append(all, *last)
+		}
+	}
+	return all
+}
+
+// mapped parses "00400000-0152f000".
+func mapped(s string) (mapping, bool) {
+	a, b, found := strings.Cut(s, "-")
+	from, err1 := strconv.ParseUint(a, 16, 64)
+	to, err2 := strconv.ParseUint(b, 16, 64)
+	return mapping{uintptr(from), uintptr(to)}, found && err1 == nil && err2 == nil && from < to
+}

@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"reflect"
+	"sync/atomic"
+
+	"freeswitch-security/engine"
+	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/config"
+)
+
+// An adminListener is the API as the rules that run configure it.
+type adminListener struct {
+	guard   *engine.Guard
+	log     *slog.Logger
+	version string
+
+	// watched is the server that takes verdicts for /events; nil: none.
+	watched atomic.Pointer[admin.Server]
+
+	// Of the goroutine that loads rules:
+	wanted *config.Admin // nil: nothing is to be open
+	whole  bool          // everything wanted is open
+	end    func()        // closes it
+}
+
+func newAdminListener(guard *engine.Guard, log *slog.Logger, version string) *adminListener {
+	return &adminListener{guard: guard, log: log, version: version, whole: true, end: func() {}}
+}
+
+// reconcile opens what wanted says, and closes what was open before. After an error the next call
+// tries again.
+func (l *adminListener) reconcile(ctx context.Context, wanted *config.Admin) error {
+	if l.whole && reflect.DeepEqual(wanted, l.wanted) {
+		return nil
+	}
+	l.close()
+	if wanted == nil {
+		return nil
+	}
+	l.wanted, l.whole = wanted, false
+	server, err := admin.New(admin.Options{
+		Config: admin.Config{
+			Listen: wanted.Listen, Socket: wanted.Socket, SocketMode: fs.FileMode(wanted.Mode), Token: wanted.Token, Hosts: wanted.Hosts,
+			TLSCert: wanted.TLSCert, TLSKey: wanted.TLSKey, ClientCA: wanted.ClientCA,
+		},
+		Guard: l.guard, Log: l.log, Version: l.version,
+	})
+	if err != nil {
+		return err
+	}
+	open, err := server.Config.Open(ctx)
+	if len(open) == 0 {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(ctx, open...); err != nil && !errors.Is(err, context.Canceled) {
+			l.log.Error("admin listener failed", "err", err)
+		}
+	}()
+	l.end = func() {
+		cancel()
+		<-done
+	}
+	l.whole = err == nil
+	l.watched.Store(server)
+	var at []string
+	tcp := false
+	for _, one := range open {
+		at = append(at, one.Addr().String())
+		tcp = tcp || one.Addr().Network() == "tcp"
+	}
+	l.log.Info("admin listener open", "at", at)
+	if tcp && NeedsNoToken(wanted) {
+		l.log.Info("admin listener needs no token: every user of this host can ban and unban", "at", wanted.Listen)
+	}
+	return err
+}
+
+// NeedsNoToken reports whether every user of this host can use the API, over a loopback address.
+func NeedsNoToken(a *config.Admin) bool {
+	return a != nil && a.Listen != "" && a.Token == "" && a.ClientCA == ""
+}
+
+// listen opens the admin listener of the rules that run.
+func (d *Daemon) listen(ctx context.Context) {
+	err := d.listener.reconcile(ctx, d.admin)
+	switch {
+	case err == nil:
+	case d.listener.watched.Load() != nil:
+		d.log.Error("admin listener not open everywhere", "err", err)
+	default:
+		d.log.Error("admin listener not open: the API cannot be used", "err", err)
+	}
+}
+
+// close closes the listener and ends its requests.
+func (l *adminListener) close() {
+	l.watched.Store(nil)
+	l.end()
+	l.wanted, l.whole, l.end = nil, true, func() {}
+}
+
+// tell passes a verdict to the watchers of /events.
+func (l *adminListener) tell(v *engine.Verdict) {
+	if s := l.watched.Load(); s != nil {
+		s.Tell(admin.Notice{
+			Time: v.Time, Kind: string(v.Kind), Target: v.Target, Rule: v.Rule, Source: v.Source, Author: v.Author,
+			Offence: v.Offence, Term: v.Term, Until: v.Until, Reason: v.Reason, Evidence: v.Evidence,
+			Standing: v.Standing, DryRun: v.WouldBlock,
+		})
+	}
+}

@@ -1,0 +1,70 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/esl"
+)
+
+// examTime bounds all commands sent to the switch.
+const examTime = 30 * time.Second
+
+// Options say what to examine.
+type Options struct {
+	Config  *config.Config // nil: there are no rules
+	NoRules error          // why there are none
+	Source  string         // reference of a source of kind esl; "": the first
+	Conf    string         // directory of FreeSWITCH's configuration on this host
+	Log     string         // path of FreeSWITCH's log; "": as the rules or the switch say
+}
+
+// Examine returns what is wrong with the switch, the rules and this host, the worst first. It fails
+// only if the source does not exist.
+func Examine(ctx context.Context, o Options) ([]Finding, error) { return examine(ctx, o, thisHost()) }
+
+func examine(ctx context.Context, o Options, h host) ([]Finding, error) {
+	x := &exam{host: h, cfg: o.Config, noRules: o.NoRules, confDir: o.Conf, logPath: o.Log, at: defaultSwitch}
+	if err := x.choose(strings.TrimPrefix(o.Source, "source.")); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, examTime)
+	defer cancel()
+	x.askSwitch(ctx)
+	x.readFiles()
+	x.probe(ctx)
+	x.tailLog()
+	return x.findings(ctx), nil
+}
+
+// A switcher is a source that is connected to a switch.
+type switcher interface{ Switch() esl.Switch }
+
+// defaultSwitch is a FreeSWITCH with its own configuration.
+var defaultSwitch = esl.Switch{Address: "127.0.0.1:8021", Password: "ClueCon"}
+
+// choose selects the source ref, or the first of kind esl.
+func (x *exam) choose(ref string) error {
+	if x.cfg == nil {
+		return nil
+	}
+	var able []string
+	for _, s := range x.cfg.Sources {
+		takes, ok := s.Source.(switcher)
+		if !ok {
+			continue
+		}
+		able = append(able, s.Ref)
+		if x.ref == "" && ref == "" || s.Ref == ref {
+			x.ref, x.at = s.Ref, takes.Switch()
+		}
+	}
+	if x.ref == "" && ref != "" {
+		return fmt.Errorf("there is no source %q of kind esl; there are: %s", ref, cmp.Or(strings.Join(able, ", "), "none"))
+	}
+	return nil
+}

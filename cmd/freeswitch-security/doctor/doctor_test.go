@@ -1,0 +1,493 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"iter"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/plugin"
+	eslsource "freeswitch-security/sources/esl"
+	"freeswitch-security/sources/logfile"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// A patient is a FreeSWITCH to be looked at: what it answers, by command.
+type patient map[string]string
+
+// vanilla answers as a FreeSWITCH with its own configuration does.
+func vanilla() patient {
+	return patient{
+		"version":                 "FreeSWITCH Version 1.11.3-dev~64bit (git cc93a68 64bit)\n",
+		"strftime %z":             "+0000",
+		"module_exists mod_sofia": "true",
+		"sofia xmlstatus": `<?xml version="1.0" encoding="ISO-8859-1"?>
+<profiles>
+<profile>
+<name>internal</name>
+<type>profile</type>
+<data>sip:mod_sofia@10.77.0.10:5060</data>
+<state>RUNNING (0)</state>
+</profile>
+<profile>
+<name>external</name>
+<type>profile</type>
+<data>sip:mod_sofia@10.77.0.10:5080</data>
+<state>RUNNING (0)</state>
+</profile>
+<profile>
+<name>external</name>
+<data>sip:mod_sofia@10.77.0.10:5081;transport=tls</data>
+<state>RUNNING (0) (TLS)</state>
+</profile>
+<alias>
+<name>10.77.0.10</name>
+<type>alias</type>
+<data>internal</data>
+<state>ALIASED</state>
+</alias>
+</profiles>
+`,
+		located("event_socket.conf"): `<configuration name="event_socket.conf" description="Socket Client">
+  <settings>
+    <param name="listen-ip" value="::"></param>
+    <param name="listen-port" value="8021"></param>
+    <param name="password" value="ClueCon"></param>
+  </settings>
+</configuration>`,
+		located("logfile.conf"): `<configuration name="logfile.conf"><profiles><profile name="default"><settings>
+    <param name="rollover" value="1048576000"/>
+    <param name="uuid" value="true"/>
+  </settings></profile></profiles></configuration>`,
+		located("sofia.conf"): `<configuration name="sofia.conf"><global_settings><param name="log-level" value="0"/></global_settings><profiles>
+  <profile name="external"><gateways/><settings>
+    <param name="context" value="public"/>
+    <param name="auth-calls" value="false"/>
+  </settings></profile>
+  <profile name="internal"><settings>
+    <param name="context" value="public"/>
+    <param name="apply-inbound-acl" value="domains"/>
+    <param name="auth-calls" value="true"/>
+    <param name="log-auth-failures" value="false"/>
+    <param name="inbound-reg-force-matching-username" value="true"/>
+  </settings></profile>
+  <profile name="stopped"><settings><param name="accept-blind-auth" value="true"/></settings></profile>
+</profiles></configuration>`,
+	}
+}
+
+// hardened is vanilla with all the doctor's prescriptions filled.
+func hardened() patient {
+	p := vanilla()
+	set := func(name, old, new string) {
+		p[located(name)] = strings.Replace(p[located(name)], old, new, 1)
+	}
+	set("event_socket.conf", `"::"`, `"127.0.0.1"`)
+	set("event_socket.conf", "ClueCon", "correct horse")
+	set("logfile.conf", `"uuid" value="true"`, `"uuid" value="false"`)
+	set("sofia.conf", `"auth-calls" value="false"/>`, `"auth-calls" value="no"/><param name="apply-inbound-acl" value="carriers"/>`+
+		`<param name="disable-register" value="true"/><param name="log-auth-failures" value="1"/>`)
+	set("sofia.conf", `"log-auth-failures" value="false"`, `"log-auth-failures" value="true"`)
+	return p
+}
+
+func located(name string) string { return "xml_locate configuration configuration name " + name }
+
+func (p patient) answer(command string) string {
+	if answer, ok := p[command]; ok {
+		return answer
+	}
+	switch {
+	case command == "strmicroepoch":
+		return strconv.FormatInt(time.Now().UnixMicro(), 10)
+	case strings.HasPrefix(command, "xml_locate"):
+		return "can't find anything\n"
+	}
+	return fmt.Sprintf("-ERR %s Command not found!\n", command)
+}
+
+// healthyHost is one that lacks nothing.
+func healthyHost() host {
+	return host{
+		now:       func() time.Time { return time.Now().UTC() },
+		addresses: func() []netip.Addr { return nil },
+		program:   func(string) bool { return true },
+		lacking:   func() []string { return nil },
+		inTime:    func() (bool, bool) { return true, true },
+	}
+}
+
+// A visit is what is needed to see the doctor.
+type visit struct {
+	rules   string // with @ADDRESS@, and @LOG@ where the log is
+	log     string // its content
+	options Options
+	json    bool
+	host    host
+}
+
+// see examines the switch at address, and returns what is printed, with the places that differ in
+// each run replaced by their names.
+func (v visit) see(t *testing.T, address string) (found []Finding, printed string) {
+	t.Helper()
+	dir := t.TempDir()
+	v.options.Log = filepath.Join(dir, "freeswitch.log")
+	if v.log != "" {
+		if err := os.WriteFile(v.options.Log, []byte(v.log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rules := strings.NewReplacer("@ADDRESS@", address, "@LOG@", v.options.Log).Replace(v.rules)
+	if err := os.WriteFile(filepath.Join(dir, "site.hcl"), []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, diags, _ := config.Load(dir, kinds, nil)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	v.options.Config = cfg
+	if v.options.Conf == "" {
+		v.options.Conf = filepath.Join(dir, "etc")
+	}
+	var out bytes.Buffer
+	found, err := examine(t.Context(), v.options, v.host)
+	if err != nil {
+		fmt.Fprintln(&out, err)
+	} else if err := Print(&out, found, v.json); err != nil {
+		t.Fatal(err)
+	}
+	return found, strings.NewReplacer(address, "ADDRESS", v.options.Log, "LOG", v.options.Conf, "ETC").Replace(out.String())
+}
+
+// golden compares with a file of testdata/doctor.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s: it says\n%s", path, got)
+	}
+}
+
+const (
+	ofSwitch = `source "esl" "pbx" {
+  address  = "@ADDRESS@"
+  password = "ClueCon"
+}
+`
+	ofLog = `source "log" "freeswitch" {
+  path = "@LOG@"
+}
+`
+	traced = `0ea680a1-b96e-4bb6-9c1b-ca0f1f2b38f7 2026-11-22 21:45:27.833284 90.43% [INFO] sofia.c:10472 x
+recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:
+`
+)
+
+var update = flag.Bool("update", false, "write what is printed into testdata")
+
+var kinds = config.Kinds{Sources: []plugin.SourceKind{logfile.Kind, eslsource.Kind(logfile.Framed)}}
+
+func TestExamine(t *testing.T) {
+	poor := healthyHost()
+	poor.program = func(name string) bool { return name == "ip6tables" }
+	poor.lacking = func() []string { return []string{"CAP_NET_ADMIN", "CAP_NET_RAW"} }
+	poor.inTime = func() (bool, bool) { return false, true }
+	old := hardened()
+	old["version"] = "FreeSWITCH Version 1.8.7-6-6047ebddfc~64bit (-6-6047ebddfc 64bit)\n"
+	old["strmicroepoch"] = "1795385616701843"
+	old["strftime %z"] = "+0900"
+	old["module_exists mod_sofia"] = "false"
+	late := healthyHost()
+	late.now = func() time.Time { return time.UnixMicro(1795385616701843).UTC().Add(90 * time.Second) }
+	for _, test := range []struct {
+		name     string
+		patient  patient
+		options  esltest.Options
+		visit    visit
+		critical bool
+	}{
+		{"vanilla", vanilla(), esltest.Options{}, visit{rules: ofSwitch + ofLog, log: traced, host: healthyHost()}, true},
+		{"hardened", hardened(), esltest.Options{Password: "correct horse"}, visit{
+			rules: strings.Replace(ofSwitch, "ClueCon", "correct horse", 1) + ofLog, log: "fine\n", host: healthyHost(),
+		}, false},
+		{"corroborated", vanilla(), esltest.Options{}, visit{
+			rules: ofSwitch + strings.Replace(ofLog, "}", "  corroborate = source.esl.pbx\n}", 1), host: healthyHost(),
+		}, true},
+		{"old", old, esltest.Options{Password: "correct horse"}, visit{
+			rules: strings.Replace(ofSwitch, "ClueCon", "correct horse", 1) + ofLog, log: "fine\n", host: late,
+		}, false},
+		{"files", nil, esltest.Options{Password: "other"}, visit{
+			rules: strings.Replace(ofSwitch, "ClueCon", "mistaken", 1) + ofLog, log: "fine\n",
+			options: Options{Conf: "testdata/etc"}, host: healthyHost(),
+		}, true},
+		{"stale_files", nil, esltest.Options{Password: "other"}, visit{
+			rules: ofSwitch, options: Options{Conf: "testdata/etc"}, host: healthyHost(),
+		}, true},
+		{"access_list", nil, esltest.Options{RefuseACL: true}, visit{rules: ofSwitch, host: healthyHost()}, true},
+		{"poor_host", hardened(), esltest.Options{}, visit{rules: ofSwitch, host: poor}, true},
+		{"deaf", patient{}, esltest.Options{}, visit{rules: ofSwitch, host: healthyHost()}, true},
+		{"wrong_source", nil, esltest.Options{}, visit{rules: ofSwitch, options: Options{Source: "source.esl.pxb"}, host: healthyHost()}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.options.API = test.patient.answer
+			found, said := test.visit.see(t, esltest.Start(t, test.options).Addr())
+			if IsCritical(found) != test.critical {
+				t.Errorf("critical: %t, want %t", IsCritical(found), test.critical)
+			}
+			if strings.Contains(said, "correct horse") {
+				t.Error("it tells the password")
+			}
+			golden(t, test.name, said)
+		})
+	}
+}
+
+func TestDoctorInJSON(t *testing.T) {
+	sw := esltest.Start(t, esltest.Options{API: vanilla().answer})
+	_, said := visit{rules: ofSwitch, json: true, host: healthyHost()}.see(t, sw.Addr())
+	var answer struct {
+		Critical, Warnings int
+		Findings           []Finding
+	}
+	if err := json.Unmarshal([]byte(said), &answer); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	if answer.Critical != 1 || len(answer.Findings) < 5 || answer.Findings[0].Severity != critical || answer.Findings[0].Fix == "" {
+		t.Errorf("%+v", answer)
+	}
+}
+
+// TestDoctorAtTheWire listens in on what a FreeSWITCH is asked: it is changed by
+// nothing of it.
+func TestDoctorAtTheWire(t *testing.T) {
+	sw := esltest.Start(t, esltest.Options{API: vanilla().answer})
+	visit{rules: ofSwitch + ofLog, log: "x\n", host: healthyHost()}.see(t, sw.Addr())
+	for _, command := range sw.Commands()[1:] {
+		verb, _, _ := strings.Cut(strings.TrimPrefix(command, "api "), " ")
+		switch verb {
+		case "version", "strmicroepoch", "strftime", "module_exists", "xml_locate", "global_getvar":
+		default:
+			if command != "api sofia xmlstatus" {
+				t.Errorf("%q was sent", command)
+			}
+		}
+	}
+}
+
+// TestDyingPatient loses the connection at every command in turn.
+func TestDyingPatient(t *testing.T) {
+	for fatal := int32(1); ; fatal++ {
+		var asked atomic.Int32
+		starting := make(chan *esltest.Switch, 1)
+		sw := esltest.Start(t, esltest.Options{API: func(command string) string {
+			if asked.Add(1) == fatal {
+				(<-starting).Drop()
+			}
+			return vanilla().answer(command)
+		}})
+		starting <- sw
+		found, said := visit{rules: ofSwitch, host: healthyHost()}.see(t, sw.Addr())
+		if asked.Load() < fatal {
+			return
+		}
+		if !IsCritical(found) || !strings.Contains(said, "could not be asked") {
+			t.Errorf("dead at command %d:\n%s", fatal, said)
+		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	open := esltest.Start(t, esltest.Options{}).Addr()
+	fenced := esltest.Start(t, esltest.Options{RefuseACL: true}).Addr()
+	closed := esltest.Start(t, esltest.Options{})
+	gone := closed.Addr()
+	closed.Close()
+	for address, want := range map[string]bool{open: true, fenced: false, gone: false} {
+		if asksForPassword(t.Context(), address) != want {
+			t.Errorf("%s: %t", address, !want)
+		}
+	}
+}
+
+func TestOpenSocket(t *testing.T) {
+	private, public := netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("2001:db8::5")
+	const acl = `<configuration><settings><param name="listen-ip" value="::"/><param name="apply-inbound-acl" value="lan"/></settings></configuration>`
+	for _, test := range []struct {
+		open     []netip.Addr
+		password string
+		conf     string
+		want     Severity
+	}{
+		{[]netip.Addr{private}, "x", "", warning},
+		{[]netip.Addr{private, public}, "x", "", critical},
+		{[]netip.Addr{private}, "ClueCon", "", critical},
+		{[]netip.Addr{private}, "x", acl, info},
+		{nil, "x", acl, healthy},
+		{nil, "x", strings.Replace(acl, "apply-inbound-acl", "other", 1), warning},
+	} {
+		x := &exam{host: healthyHost(), at: esl.Switch{Password: test.password}, open: test.open, probed: true, entered: true}
+		x.socket, _ = parseXML(test.conf)
+		worst := healthy
+		for _, d := range x.ofSocket() {
+			if d.Severity == critical || worst == healthy {
+				worst = d.Severity
+			}
+		}
+		if worst != test.want {
+			t.Errorf("%v, %q, %s: %s", test.open, test.password, test.conf, worst)
+		}
+	}
+}
+
+func TestHere(t *testing.T) {
+	x := &exam{host: healthyHost()}
+	x.host.addresses = func() []netip.Addr { return []netip.Addr{netip.MustParseAddr("192.0.2.1")} }
+	for address, want := range map[string]bool{
+		"127.0.0.1:8021": true, "[::1]:8021": true, "localhost:8021": true, "192.0.2.1:8021": true, "[::ffff:192.0.2.1]:8021": true,
+		"192.0.2.2:8021": false, "pbx.example:8021": false, "nonsense": false,
+	} {
+		if x.at.Address = address; x.here() != want {
+			t.Errorf("%s: %t", address, !want)
+		}
+	}
+}
+
+// A fakeLevel is an action with something to report.
+type fakeLevel struct{ found plugin.Findings }
+
+func (fakeLevel) Apply(context.Context, ban.Batch) error { return nil }
+
+func (fakeLevel) Resync(context.Context, iter.Seq[ban.Ban]) (plugin.Drift, error) {
+	return plugin.Drift{}, nil
+}
+
+func (f fakeLevel) Report(context.Context) plugin.Findings { return f.found }
+
+func TestDoctorAndActions(t *testing.T) {
+	cfg := &config.Config{Actions: []config.Action{
+		{Ref: "iptables.a", Blocks: true, Action: fakeLevel{}},
+		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{plugin.Findings{Critical: []string{"chain missing", "no jump"}, Warnings: []string{"slow\n"}}}},
+	}}
+	cfg.Security.AutoBlock = true
+	x := &exam{host: healthyHost(), cfg: cfg}
+	found := x.ofActions(t.Context())
+	want := []Severity{healthy, critical, warning}
+	if len(found) != len(want) {
+		t.Fatalf("%+v", found)
+	}
+	for i, d := range found {
+		if d.Severity != want[i] {
+			t.Errorf("%+v", d)
+		}
+	}
+	if what := found[1].What; what != "action iptables.b: chain missing (and 1 more)" {
+		t.Error(what)
+	}
+}
+
+// A fakeLog is a source that reads a log, which nobody vouches for.
+type fakeLog struct {
+	plugin.Doubter
+	path string
+}
+
+func (fakeLog) Witness() (string, hcl.Range) { return "", hcl.Range{} }
+
+func (f fakeLog) Path() string { return f.path }
+
+func TestWhichLog(t *testing.T) {
+	cfg := &config.Config{Sources: []config.Source{{Ref: "log.a", Source: fakeLog{path: "/no/such/log"}}}}
+	for _, test := range []struct{ asked, want string }{{"", "/no/such/log"}, {"/nor/this", "/nor/this"}} {
+		x := &exam{host: healthyHost(), cfg: cfg, logPath: test.asked, switchLog: "/var/log/freeswitch.log"}
+		x.tailLog()
+		if x.logPath != test.want || !errors.Is(x.tail.fault, os.ErrNotExist) {
+			t.Errorf("%q: %s, %v", test.asked, x.logPath, x.tail.fault)
+		}
+	}
+}
+
+// TestLongLog cuts the end out of a log in the midst of a line.
+func TestLongLog(t *testing.T) {
+	for end, want := range map[string]logTail{
+		"fine\n": {}, traced: {uuids: true, traced: true}, "from recv 350 bytes from udp/[192.0.2.1]:5060\n": {},
+	} {
+		path := filepath.Join(t.TempDir(), "freeswitch.log")
+		text := strings.Repeat(traced, 1000) + strings.Repeat("x", tailLength-len(end)-10) + "\n" + end
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var got logTail
+		if err := got.readFile(path, time.Now()); err != nil || !got.read || got.uuids != want.uuids || got.traced != want.traced {
+			t.Errorf("%q: %+v, %v", end, got, err)
+		}
+	}
+	var got logTail
+	if err := got.readFile(t.TempDir(), time.Now()); err == nil {
+		t.Error("a directory was taken for a log")
+	}
+}
+
+func TestThisHost(t *testing.T) {
+	h := thisHost()
+	if !h.program("sh") || h.program("no such program") {
+		t.Error("programs")
+	}
+	h.lacking() // whatever they are here
+	h.inTime()
+	for _, addr := range h.addresses() {
+		if addr.Is4In6() || addr.Zone() != "" {
+			t.Error(addr)
+		}
+	}
+}
+
+func TestIsTrue(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "Yes": true, "on": true, "0": false, "00": false, "1": true, "10": true, "x1": false, "false": false, "$${x}": false} {
+		if isTrue(text) != want {
+			t.Errorf("%q", text)
+		}
+	}
+}
+
+func FuzzFreeSWITCHsXML(f *testing.F) {
+	for _, answer := range vanilla() {
+		f.Add(answer)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		root, err := parseXML(text)
+		if err != nil {
+			return
+		}
+		x := &exam{host: healthyHost(), socket: root, logging: root, sofia: root, cfg: &config.Config{}}
+		for _, d := range append(append(x.ofSocket(), x.ofProfiles()...), x.ofLog()...) {
+			if d.What == "" {
+				t.Error("a Finding without a word")
+			}
+		}
+	})
+}

@@ -1,0 +1,150 @@
+package recording
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"freeswitch-security/engine"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+)
+
+// A Set is the inputs of one replay.
+type Set struct {
+	inputs  []engine.Input
+	streams [][]*Stream // of each input
+}
+
+// Open turns arguments of the form [SOURCE=]FILE into the inputs of a replay. Files without SOURCE
+// belong to the source fallback; if that is empty, to the source that recognises them. "-" is stdin.
+//
+// The files of one source are one stream, in the order given, unless the source merges
+// recordings itself.
+func Open(ctx context.Context, cfg *config.Config, stdin io.Reader, args []string, fallback string) (*Set, error) {
+	s := &Set{}
+	ahead := bufio.NewReaderSize(stdin, recognised) // recognising must not consume it
+	piped := false
+	for _, arg := range args {
+		ref, path := splitInput(arg)
+		if ref == "" {
+			ref = fallback
+		}
+		if path == "-" && piped {
+			return nil, errors.New("standard input (-) can be read only once")
+		}
+		piped = piped || path == "-"
+		source, err := Choose(ctx, cfg, ref, inputName(path), func() (string, error) { return head(path, ahead) })
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(s.inputs, func(in engine.Input) bool { return in.Ref == source.Ref })
+		if i < 0 {
+			i = len(s.inputs)
+			s.streams = append(s.streams, nil)
+			s.inputs = append(s.inputs, engine.Input{Ref: source.Ref, Source: source.Source})
+		}
+		if _, merges := source.Source.(plugin.Merger); merges || s.streams[i] == nil {
+			s.streams[i] = append(s.streams[i], &Stream{stdin: ahead})
+		}
+		last := s.streams[i][len(s.streams[i])-1]
+		last.paths = append(last.paths, path)
+	}
+	for i := range s.inputs {
+		s.inputs[i].Recording = join(s.inputs[i].Source, s.streams[i])
+	}
+	return s, nil
+}
+
+// join makes one recording of the streams of a source.
+func join(source plugin.Source, streams []*Stream) plugin.Recording {
+	var rec plugin.Recording
+	var names []string
+	var readers []io.Reader
+	for _, r := range streams {
+		names = append(names, r.paths...)
+		readers = append(readers, r)
+		if written := r.modTime(); written.After(rec.ModTime) {
+			rec.ModTime = written
+		}
+	}
+	rec.Name, rec.R = strings.Join(names, ", "), readers[0]
+	if len(readers) > 1 {
+		rec.R = source.(plugin.Merger).Merge(readers)
+	}
+	return rec
+}
+
+// splitInput separates SOURCE=FILE. An argument is all path if such a file exists, or if the part
+// before the "=" cannot name a source.
+func splitInput(arg string) (ref, path string) {
+	before, after, found := strings.Cut(arg, "=")
+	if !found || before == "" || strings.ContainsAny(before, "/ ") {
+		return "", arg
+	}
+	if _, err := os.Lstat(arg); !errors.Is(err, fs.ErrNotExist) {
+		return "", arg
+	}
+	return before, after
+}
+
+// Choose returns the source that ref names, by its reference or its name alone. If ref is empty,
+// it returns the only source, or the source that recognises the text. name is for messages.
+func Choose(ctx context.Context, cfg *config.Config, ref, name string, text func() (string, error)) (config.Source, error) {
+	var refs []string
+	var named []config.Source // whose name alone is ref
+	for _, s := range cfg.Sources {
+		if s.Ref == ref || "source."+s.Ref == ref {
+			return s, nil
+		}
+		if s.Name == ref {
+			named = append(named, s)
+		}
+		refs = append(refs, s.Ref)
+	}
+	switch {
+	case len(named) == 1:
+		return named[0], nil
+	case len(refs) == 0:
+		return config.Source{}, fmt.Errorf("the rules declare no source that can read %s", name)
+	case ref != "":
+		return config.Source{}, fmt.Errorf("there is no source %q in the rules; the sources are: %s", ref, strings.Join(refs, ", "))
+	case len(refs) == 1:
+		return cfg.Sources[0], nil
+	}
+	content, err := text()
+	if err != nil {
+		return config.Source{}, err
+	}
+	return recognise(ctx, cfg, content, name)
+}
+
+// Want has the sources also emit the events named, even if no rule uses them.
+func (s *Set) Want(events ...string) {
+	for i := range s.inputs {
+		s.inputs[i].Source = wanting{s.inputs[i].Source, events}
+	}
+}
+
+type wanting struct {
+	plugin.Source
+	events []string
+}
+
+func (w wanting) Replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
+	if want != nil {
+		want = maps.Clone(want)
+		for _, name := range w.events {
+			want[name] = true
+		}
+	}
+	return w.Source.Replay(ctx, rec, want, emit)
+}

@@ -1,0 +1,32 @@
+package recording
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// firstStamp finds the first line that begins with a full date and time, perhaps after the UUID
+// of a call. Stamps without a year cannot be compared.
+var firstStamp = regexp.MustCompile(`(?m)^(?:[0-9a-f-]{36} )?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)`)
+
+// sampled is the number of bytes of a file that are searched for its first stamp.
+const sampled = 16 << 10
+
+// compareBegin notes whether the file just opened begins before the file named before it.
+// A shell lists a log before its rotated files, the newest first. Read in that order, time goes
+// backwards at each file, and windows that span two files do not fill.
+func (r *Stream) compareBegin() {
+	if r.lastPath == "-" || r.began == "" && len(r.paths) == 0 {
+		return // reading ahead could block, or there is no other file
+	}
+	head, _ := r.current.Peek(sampled) // Read returns the error again
+	found := firstStamp.FindSubmatch(head)
+	if found == nil {
+		return
+	}
+	began := string(found[1])
+	if began < r.began && r.disordered == nil {
+		r.disordered = fmt.Errorf("%s is older than %s, which was named before it: name the oldest first", r.lastPath, r.beganPath)
+	}
+	r.began, r.beganPath = began, r.lastPath
+}

@@ -1,0 +1,61 @@
+package recording
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// TestStreamSeams reads files that do not end at the end of a line.
+func TestStreamSeams(t *testing.T) {
+	const one, two = "2026-05-04 10:00:00 one", "2026-05-04 10:00:01 two"
+	long := strings.Repeat("x", 3*maxHeld)
+	cut := compressed(one + "\n" + two)
+	cut = cut[:len(cut)-8] // without the checksum
+	for name, test := range map[string]struct {
+		files  []string
+		want   string
+		failed int
+	}{
+		"one line in three":         {[]string{one[:3], one[3:15], one[15:] + "\n"}, one + "\n", 0},
+		"no line end":               {[]string{one, two}, one + "\n" + two, 0},
+		"an empty file between":     {[]string{one, "", two}, one + "\n" + two, 0},
+		"a call's UUID":             {[]string{one, "0a1b2c3d-0000-1111-2222-333344445555 " + two}, one + "\n0a1b2c3d-0000-1111-2222-333344445555 " + two, 0},
+		"broken off":                {[]string{cut, two + "\n"}, one + "\n" + two + "\n", 1},
+		"broken off, no new line":   {[]string{cut, "behind\n"}, one + "\nbehind\n", 1},
+		"a long line":               {[]string{long, long + "\n" + two}, long + long + "\n" + two, 0},
+		"a long line and another":   {[]string{long, one}, long + "\n" + one, 0},
+		"a long line, held in part": {[]string{long + "x", two}, long + "x\n" + two, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &Stream{}
+			for _, content := range test.files {
+				path := filepath.Join(t.TempDir(), "part")
+				if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				r.paths = append(r.paths, path)
+			}
+			got, err := io.ReadAll(iotest.OneByteReader(r))
+			if err != nil || string(got) != test.want {
+				t.Errorf("got %.200q, %v, want %.200q", got, err, test.want)
+			}
+			if len(r.failed) != test.failed {
+				t.Errorf("failures: %v, want %d", r.failed, test.failed)
+			}
+		})
+	}
+}
+
+func compressed(text string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	io.WriteString(w, text) // a buffer takes everything
+	w.Close()
+	return b.String()
+}

@@ -1,0 +1,58 @@
+package terminal
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Printable makes a text that an attacker may have written safe to show: what is
+// not printable, escape sequences above all, is written as Go would quote it.
+func Printable(s string) string {
+	for _, r := range s {
+		if !strconv.IsPrint(r) || r == '\uFFFD' {
+			quoted := strconv.QuoteToGraphic(s)
+			return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+		}
+	}
+	return s
+}
+
+// Object writes a value as one line of JSON, for programs, with what a
+// terminal might act upon escaped.
+func Object(w io.Writer, v any) error {
+	var object bytes.Buffer
+	encoder := json.NewEncoder(&object)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(escapeJSON(object.Bytes()))
+	return err
+}
+
+// escapeJSON escapes what encoding/json writes as it is but cannot be seen: DEL,
+// the control characters behind ASCII, marks that turn the text around. Outside
+// of strings JSON has no such characters.
+func escapeJSON(text []byte) []byte {
+	visible := func(r rune) bool { return r == '\n' || strconv.IsPrint(r) }
+	if !bytes.ContainsFunc(text, func(r rune) bool { return !visible(r) }) {
+		return text
+	}
+	out := make([]byte, 0, len(text)+64)
+	for _, r := range string(text) {
+		if visible(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out
+}

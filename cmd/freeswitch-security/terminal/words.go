@@ -1,0 +1,47 @@
+package terminal
+
+import (
+	"fmt"
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+// Count writes a number of things: "1 rule", "2 rules".
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// About writes a duration for people, in its two largest units: "3d4h", "42s".
+func About(d time.Duration) string {
+	d = max(d, 0)
+	unit := time.Second
+	switch {
+	case d >= 7*24*time.Hour:
+		unit = 24 * time.Hour
+	case d >= 24*time.Hour:
+		unit = time.Hour
+	case d >= time.Hour:
+		unit = time.Minute
+	}
+	return ban.FormatDuration(d.Truncate(unit))
+}
+
+// Ago writes how long ago a moment was; nil is never.
+func Ago(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return About(now.Sub(*t)) + " ago"
+}
+
+// Until writes when something ends; nil is never.
+func Until(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "permanent"
+	}
+	return "in " + About(t.Sub(now))
+}
