@@ -406,19 +406,3 @@ func TestVerbsOnATerminal(t *testing.T) {
 		t.Errorf("the reason is cut: %s", shown)
 	}
 }
-
-// TestHelpOfClientVerbs wants every verb that asks the daemon to say what its exit
-// status means, and where it finds the daemon.
-func TestHelpOfClientVerbs(t *testing.T) {
-	for _, verb := range []string{"status", "list", "show", "block", "unblock", "trust", "untrust", "import", "export", "watch", "top"} {
-		stdout, _, _ := command(t, nil, verb, "--help")
-		for _, part := range []string{"Exit status: 0 ", " 2 ", "--admin URL", "--token-file FILE"} {
-			if !strings.Contains(strings.ReplaceAll(stdout, "\n", " "), part) {
-				t.Errorf("%s --help lacks %q", verb, part)
-			}
-		}
-		if strings.Contains(stdout, "--token ") {
-			t.Errorf("%s takes a token where everybody can read it", verb)
-		}
-	}
-}

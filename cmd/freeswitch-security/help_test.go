@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -32,15 +33,28 @@ func TestHelpFitsAScreen(t *testing.T) {
 	}
 }
 
-// TestHelpNamesExitStatuses wants every verb that answers a question to say what
-// its exit status means.
+// TestHelpNamesExitStatuses demands that every verb says what its exit statuses mean, and if it
+// asks the daemon, how it reaches it.
 func TestHelpNamesExitStatuses(t *testing.T) {
-	for _, verb := range []string{"", "check", "test", "fmt", "replay", "explain", "diff"} {
-		stdout, _, _ := command(t, nil, strings.Fields(verb+" --help")...)
-		for _, part := range []string{"Exit status: 0 ", " 1 ", " 2 "} {
+	var a app
+	for _, verb := range a.root().Commands() {
+		if slices.Contains([]string{"help", "version", "completion"}, verb.Name()) {
+			continue
+		}
+		stdout, _, _ := command(t, nil, verb.Name(), "--help")
+		parts := []string{"Exit status: 0 ", " 2 "}
+		if asks := verb.Flags().Lookup("admin") != nil; asks {
+			parts = append(parts, "--admin URL", "--token-file FILE")
+		} else {
+			parts = append(parts, " 1 ")
+		}
+		for _, part := range parts {
 			if !strings.Contains(strings.ReplaceAll(stdout, "\n", " "), part) {
-				t.Errorf("%s --help lacks %q", verb, part)
+				t.Errorf("%s --help lacks %q", verb.Name(), part)
 			}
+		}
+		if strings.Contains(stdout, "--token ") {
+			t.Errorf("%s takes a token in a flag, which every user of the host can read", verb.Name())
 		}
 	}
 }
