@@ -5,9 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
 // program writes a shell script that stands for iptables and returns its path.
@@ -20,23 +23,26 @@ func program(t *testing.T, name, script string) string {
 	return path
 }
 
+// useSbin replaces the directories that are searched beside PATH.
+func useSbin(t *testing.T, dir string) {
+	was := sbin
+	sbin = []string{dir}
+	t.Cleanup(func() { sbin = was })
+}
+
 func TestMissingProgram(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	was := sbin
-	sbin = []string{t.TempDir()}
-	defer func() { sbin = was }()
+	useSbin(t, t.TempDir())
 	_, err := find(t.Context(), "iptables", false)
 	if err == nil || !strings.Contains(err.Error(), "iptables not found in PATH or ") || !strings.HasSuffix(err.Error(), ": apt-get install iptables") {
 		t.Error(err)
 	}
 }
 
-func TestFoundBesidePath(t *testing.T) {
+func TestFoundOutsideOfPath(t *testing.T) {
 	path := program(t, "iptables", "")
 	t.Setenv("PATH", t.TempDir())
-	was := sbin
-	sbin = []string{filepath.Dir(path)}
-	defer func() { sbin = was }()
+	useSbin(t, filepath.Dir(path))
 	if got, err := lookPath("iptables"); got != path {
 		t.Error(got, err)
 	}
@@ -91,24 +97,24 @@ func TestComplaintsInWords(t *testing.T) {
 	}
 }
 
-func TestMissingCapabilities(t *testing.T) {
-	status := func(effective, ambient string) string {
-		return "Name:\tx\nCapInh:\t0000000000000000\nCapEff:\t" + effective + "\nCapAmb:\t" + ambient + "\n"
+func TestDescribeRights(t *testing.T) {
+	caps := func(values ...cap.Value) func(cap.Value) bool {
+		return func(c cap.Value) bool { return slices.Contains(values, c) }
 	}
+	both := caps(cap.NET_ADMIN, cap.NET_RAW)
 	for _, c := range []struct {
-		status string
-		root   bool
-		want   string
+		effective, ambient func(cap.Value) bool
+		root               bool
+		want               string
 	}{
-		{status("0000000000000000", "0000000000000000"), false, "CAP_NET_ADMIN is missing"},
-		{status("0000000000001000", "0000000000001000"), false, "CAP_NET_RAW is missing"},
-		{status("0000000000003000", "0000000000000000"), false, "CAP_NET_ADMIN is not ambient"},
-		{status("0000000000003000", "0000000000003000"), false, "something else"},
-		{status("0000000000003000", "0000000000000000"), true, "something else"},
-		{"", false, "CAP_NET_ADMIN is missing"},
+		{caps(), caps(), false, "CAP_NET_ADMIN is missing"},
+		{caps(cap.NET_ADMIN), caps(cap.NET_ADMIN), false, "CAP_NET_RAW is missing"},
+		{both, caps(), false, "CAP_NET_ADMIN is not ambient"},
+		{both, both, false, "a container or a security module"},
+		{both, caps(), true, "a container or a security module"},
 	} {
-		if got := missingCapabilities(c.status, c.root); !strings.HasPrefix(got, c.want) && !strings.Contains(got, c.want) {
-			t.Errorf("%q, root %v: %s", c.status, c.root, got)
+		if got := describeRights(c.effective, c.ambient, c.root); !strings.Contains(got, c.want) {
+			t.Errorf("root %v: %s", c.root, got)
 		}
 	}
 }

@@ -4,48 +4,48 @@ import (
 	"context"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/gaissmai/bart"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// The words of conntrack's netlink protocol, from
+// The constants of conntrack's netlink protocol, from
 // linux/netfilter/nfnetlink_conntrack.h.
 const (
 	cmdFlowGet    = 1
 	cmdFlowDelete = 2
 
 	flowTupleOrig = 1
-	flowID        = 12
-	flowZone      = 18
 	flowFilter    = 25
 
 	tupleIP   = 1
 	ipv4Src   = 1
 	ipv6Src   = 3
-	filterSrc = 1 // a bit: the sender is what counts
+	filterSrc = 1 // a bit: compare the source address
 )
 
-// maxFilters is up to how many addresses the kernel is asked one by one for
-// their flows; for more, all flows are looked through once.
+// maxFilters is the number of addresses up to which the kernel filters the flows
+// of each address. For more, all flows are listed once. With 100,000 flows the
+// filter takes 26 ms and a list 190 ms.
 const maxFilters = 8
 
-// maxWaiting bounds the addresses whose flows wait to be cut.
+// maxWaiting bounds the targets whose flows wait to be deleted.
 const maxWaiting = 1 << 16
 
-// After looking for flows, the cutter rests for so many times as long as that
-// took, and collects what to look for next.
+// After each pass the flow cutter pauses for restFactor times the time that the pass
+// took, up to longestRest, so that many bans do not keep a core busy.
 const (
-	rests       = 9
+	restFactor  = 9
 	longestRest = time.Second
 )
 
-// A flowCutter deletes the tracked flows of newly banned addresses, so that no
-// rule for established connections, here or in another chain, knows them any
-// more. The ban is in force by then; this runs beside the next one, and where
-// the kernel tracks nothing it does nothing.
+// A flowCutter deletes the conntrack flows of new bans, so that no rule for
+// established connections accepts their packets. It works in the background: the
+// bans are in force before. Errors are ignored: the packets are dropped either way.
 type flowCutter struct {
 	mu      sync.Mutex // guards waiting and busy
 	waiting []netip.Prefix
@@ -53,8 +53,7 @@ type flowCutter struct {
 	busy    bool
 }
 
-// cut deletes the flows of targets soon. The one goroutine that does it ends
-// when there is nothing left to cut.
+// cut deletes the flows of targets soon.
 func (c *flowCutter) cut(targets []netip.Prefix) {
 	if len(targets) == 0 {
 		return
@@ -69,6 +68,7 @@ func (c *flowCutter) cut(targets []netip.Prefix) {
 	}
 }
 
+// work deletes flows until no targets wait.
 func (c *flowCutter) work() {
 	for {
 		c.mu.Lock()
@@ -81,14 +81,11 @@ func (c *flowCutter) work() {
 		}
 		began := time.Now()
 		cutFlows(targets)
-		// A flood of bans must not keep a core busy with looking through all
-		// flows again and again: the packets are dropped meanwhile.
-		time.Sleep(min(rests*time.Since(began), longestRest))
+		time.Sleep(min(restFactor*time.Since(began), longestRest))
 	}
 }
 
-// cutFlows deletes the flows that targets have begun. Errors are of no
-// consequence: the packets are dropped anyway.
+// cutFlows deletes the flows whose originator is in targets.
 func cutFlows(targets []netip.Prefix) {
 	s, err := dial(context.Background(), listBuffer)
 	if err != nil {
@@ -96,53 +93,51 @@ func cutFlows(targets []netip.Prefix) {
 	}
 	defer s.close()
 	for index, af := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		var own []netip.Prefix
-		singles := true
+		var own bart.Lite
+		// The kernel's filter for IPv6 is inverted (seen up to 6.18).
+		filtered := index == ipv4
 		for _, p := range targets {
 			if familyOf(p) == index {
-				own = append(own, p)
-				singles = singles && p.IsSingleIP()
+				own.Insert(p)
+				filtered = filtered && p.IsSingleIP()
 			}
 		}
-		if len(own) == 0 {
-			continue
-		}
-		// For IPv6 the kernel's filter (seen up to 6.18) yields every sender but
-		// the one that it was given.
-		if !singles || len(own) > maxFilters || index == ipv6 {
-			s.cutMatching(appendRequestOfFlows(af), af, newMatcher(own))
-			continue
-		}
-		for _, p := range own {
-			s.cutMatching(appendFlowFilter(appendRequestOfFlows(af), p.Addr()), af, newMatcher([]netip.Prefix{p}))
+		switch {
+		case own.Size() == 0:
+		case filtered && own.Size() <= maxFilters:
+			for p := range own.All() {
+				s.cutMatching(appendFlowFilter(flowRequest(af), p.Addr()), &own)
+			}
+		default:
+			s.cutMatching(flowRequest(af), &own)
 		}
 	}
 }
 
-// cutMatching deletes what a dump yields. A kernel before 5.8 does not know the
-// filter and yields everything, so each flow is looked at here as well.
-func (s *socket) cutMatching(request []byte, af uint8, m matcher) {
+// cutMatching lists flows and deletes those that targets contain. It compares even
+// filtered flows: a kernel before 5.8 ignores the filter.
+func (s *socket) cutMatching(request []byte, targets *bart.Lite) {
 	if _, err := s.conn.Send(message(unix.NFNL_SUBSYS_CTNETLINK, cmdFlowGet, netlink.Dump, request)); err != nil {
 		return
 	}
 	var doomed [][]byte
-	for msg, err := range s.conn.ReceiveIter() {
+	for flow, err := range s.conn.ReceiveIter() {
 		if err != nil {
 			return
 		}
-		source, identity := decodeFlow(msg.Data)
-		if source.IsValid() && m.matches(source) {
-			doomed = append(doomed, append(appendRequestOfFlows(af), identity...))
+		if source := flowSource(flow.Data); source.IsValid() && targets.Lookup(source) {
+			doomed = append(doomed, slices.Clone(flow.Data))
 		}
 	}
-	for _, request := range doomed {
-		_, _ = s.conn.Execute(message(unix.NFNL_SUBSYS_CTNETLINK, cmdFlowDelete, netlink.Acknowledge, request))
+	// The kernel reads the flow's identity from its own description.
+	for _, flow := range doomed {
+		_, _ = s.conn.Execute(message(unix.NFNL_SUBSYS_CTNETLINK, cmdFlowDelete, netlink.Acknowledge, flow))
 	}
 }
 
-func appendRequestOfFlows(af uint8) []byte { return []byte{af, unix.NFNETLINK_V0, 0, 0} }
+func flowRequest(af uint8) []byte { return []byte{af, unix.NFNETLINK_V0, 0, 0} }
 
-// appendFlowFilter asks for the flows of one IPv4 sender only.
+// appendFlowFilter requests only the flows of one IPv4 originator.
 func appendFlowFilter(b []byte, source netip.Addr) []byte {
 	tuple := len(b)
 	b = appendNest(b, flowTupleOrig)
@@ -153,71 +148,33 @@ func appendFlowFilter(b []byte, source netip.Addr) []byte {
 	closeNest(b, tuple)
 	filter := len(b)
 	b = appendNest(b, flowFilter)
-	b = appendAttr(b, 1, binary.NativeEndian.AppendUint32(nil, filterSrc)...) // of the first direction
+	b = appendAttr(b, 1, binary.NativeEndian.AppendUint32(nil, filterSrc)...) // of the original direction
 	b = appendAttr(b, 2, binary.NativeEndian.AppendUint32(nil, 0)...)         // of the reply
 	closeNest(b, filter)
 	return b
 }
 
-// decodeFlow reads who began a flow, and the attributes that name the flow in a
-// deletion. Without its tuple a deletion would take every flow there is, so
-// where none can be read there is no source either.
-func decodeFlow(b []byte) (source netip.Addr, identity []byte) {
-	if len(b) < 4 {
-		return source, nil
-	}
-	err := eachAttr(b[4:], func(kind uint16, value []byte) error {
-		switch kind {
-		case flowTupleOrig:
-			source = sourceOf(value)
-			identity = appendAttr(identity, flowTupleOrig|nested, value...)
-		case flowID, flowZone:
-			identity = appendAttr(identity, kind, value...)
+// flowSource returns the address of a flow's originator. It is invalid unless the
+// flow has an original tuple: without one, a deletion would delete all flows.
+func flowSource(b []byte) (source netip.Addr) {
+	var malformed bool
+	for kind, tuple := range attrs(b[min(4, len(b)):], &malformed) {
+		if kind != flowTupleOrig {
+			continue
 		}
-		return nil
-	})
-	if err != nil {
-		return netip.Addr{}, nil
-	}
-	return source, identity
-}
-
-func sourceOf(tuple []byte) (source netip.Addr) {
-	// A malformed rest leaves source as far as it was read.
-	_ = eachAttr(tuple, func(kind uint16, value []byte) error {
-		if kind != tupleIP {
-			return nil
-		}
-		return eachAttr(value, func(kind uint16, value []byte) error {
-			if kind == ipv4Src || kind == ipv6Src {
-				source, _ = netip.AddrFromSlice(value)
+		for kind, addresses := range attrs(tuple, &malformed) {
+			if kind != tupleIP {
+				continue
 			}
-			return nil
-		})
-	})
-	return source
-}
-
-// A matcher tells whether an address lies in one of many networks.
-type matcher struct {
-	networks map[netip.Prefix]bool
-	lengths  map[int]bool // of the prefixes
-}
-
-func newMatcher(networks []netip.Prefix) matcher {
-	m := matcher{map[netip.Prefix]bool{}, map[int]bool{}}
-	for _, p := range networks {
-		m.networks[p] = true
-		m.lengths[p.Bits()] = true
-	}
-	return m
-}
-
-func (m *matcher) matches(a netip.Addr) bool {
-	for bits := range m.lengths {
-		if p, err := a.Prefix(bits); err == nil && m.networks[p] {
-			return true
+			for kind, value := range attrs(addresses, &malformed) {
+				if kind == ipv4Src || kind == ipv6Src {
+					source, _ = netip.AddrFromSlice(value)
+				}
+			}
 		}
 	}
-	return false
+	if malformed {
+		return netip.Addr{}
+	}
+	return source
 }

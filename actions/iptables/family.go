@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -298,7 +297,7 @@ func (f *family) verify(ctx context.Context, t *toolset, plans []plan, g goal) e
 	for _, p := range plans {
 		for _, name := range p.jumped {
 			for _, match := range g.matches {
-				if err := t.stands(ctx, p.table, name, jumpRule(match, g.chain)); err != nil {
+				if err := t.exists(ctx, p.table, name, jumpRule(match, g.chain)); err != nil {
 					return fmt.Errorf("jump from %s: %w", hook{p.table, name}, err)
 				}
 			}
@@ -382,18 +381,4 @@ func (a *Action) Withdraw(ctx context.Context) error {
 		errs = append(errs, f.error(err, f.destroySet(ctx)))
 	}
 	return errors.Join(errs...)
-}
-
-// loaded reports whether a table is in use. Merely listing one makes the legacy
-// variant load it, and every packet then passes it.
-func (t *toolset) loaded(table string, v6 bool) bool {
-	if !strings.Contains(t.version, "legacy") {
-		return true
-	}
-	names := "/proc/thread-self/net/ip_tables_names"
-	if v6 {
-		names = "/proc/thread-self/net/ip6_tables_names"
-	}
-	loaded, err := os.ReadFile(names)
-	return err == nil && slices.Contains(strings.Fields(string(loaded)), table)
 }

@@ -2,8 +2,6 @@ package iptables
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -33,19 +31,15 @@ func generation(ctx context.Context) (uint32, error) {
 	if err != nil {
 		return 0, fmt.Errorf("netlink: generation of nf_tables: %w", err)
 	}
-	var number uint32
+	var malformed bool
 	for _, m := range answers {
-		if len(m.Data) < 4 {
-			return 0, errMalformed
-		}
-		err = errors.Join(err, eachAttr(m.Data[4:], func(kind uint16, value []byte) error {
-			if kind == attrGeneration && len(value) == 4 {
-				number = binary.BigEndian.Uint32(value)
+		for kind, value := range attrs(m.Data[min(4, len(m.Data)):], &malformed) {
+			if kind == attrGeneration {
+				return uint32(number(value)), nil
 			}
-			return nil
-		}))
+		}
 	}
-	return number, err
+	return 0, errMalformed
 }
 
 // present is the generation, or 0 where it says nothing: the rules are not those

@@ -174,12 +174,11 @@ func (f *family) inspectSet(ctx context.Context, entries map[netip.Prefix]status
 		return err
 	}
 	defer s.close()
-	_, _, err = s.entries(f.set, func(e entry) error {
+	_, _, err = s.entries(f.set, func(e entry) {
 		entries[e.target] = status.Entry{
 			Target: e.target, Packets: e.packets, Bytes: e.bytes,
 			Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
 		}
-		return nil
 	})
 	return err
 }

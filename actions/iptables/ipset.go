@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +45,6 @@ const (
 	dataFlags      = 8
 	dataHashSize   = 18
 	dataMaxElem    = 19
-	dataElements   = 24 // of a set
 	dataReferences = 25 // of a set
 	dataBytes      = 24 // of an entry
 	dataPackets    = 25 // of an entry
@@ -82,7 +82,6 @@ type setHeader struct {
 	maxElem  uint32
 	counters bool
 	timeouts bool
-	elements uint32
 	users    uint32 // rules that name it
 }
 
@@ -178,54 +177,55 @@ func appendCreate(b []byte, family uint8, set string, maxElem uint32) []byte {
 
 var errMalformed = errors.New("malformed netlink attribute")
 
-// eachAttr calls f for the attributes in b, one after the other. The kind comes
-// without its flags.
-func eachAttr(b []byte, f func(kind uint16, value []byte) error) error {
-	for len(b) >= 4 {
-		n := int(binary.NativeEndian.Uint16(b))
-		kind := binary.NativeEndian.Uint16(b[2:]) & attrType
-		if n < 4 || n > len(b) {
-			return errMalformed
+// attrs yields the kinds, without their flags, and the values of the attributes
+// in b. It sets malformed and stops where b holds none.
+func attrs(b []byte, malformed *bool) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(b) >= 4 {
+			n := int(binary.NativeEndian.Uint16(b))
+			if n < 4 || n > len(b) {
+				*malformed = true
+				return
+			}
+			if !yield(binary.NativeEndian.Uint16(b[2:])&attrType, b[4:n]) {
+				return
+			}
+			b = b[min((n+3)&^3, len(b)):]
 		}
-		if err := f(kind, b[4:n]); err != nil {
-			return err
-		}
-		b = b[min((n+3)&^3, len(b)):]
 	}
-	return nil
 }
 
 // decodeList reads one message of a list: the set's header, which only the first
 // message has, and entries.
-func decodeList(b []byte, h *setHeader, each func(entry) error) error {
+func decodeList(b []byte, h *setHeader, each func(entry)) error {
 	if len(b) < 4 {
 		return errMalformed
 	}
-	return eachAttr(b[4:], func(kind uint16, value []byte) error {
+	var malformed bool
+	for kind, value := range attrs(b[4:], &malformed) {
 		switch kind {
 		case attrTypeName:
-			h.typeName = text(value)
+			h.typeName = unix.ByteSliceToString(value)
 		case attrFamily:
-			if len(value) > 0 {
-				h.family = value[0]
-			}
+			h.family = uint8(number(value))
 		case attrData:
-			return decodeHeader(value, h)
+			decodeHeader(value, h, &malformed)
 		case attrADT:
-			return eachAttr(value, func(kind uint16, value []byte) error {
-				e, err := decodeEntry(value)
-				if err != nil || each == nil {
-					return err
+			for _, value := range attrs(value, &malformed) {
+				if e := decodeEntry(value, &malformed); !malformed {
+					each(e)
 				}
-				return each(e)
-			})
+			}
 		}
-		return nil
-	})
+	}
+	if malformed {
+		return errMalformed
+	}
+	return nil
 }
 
-func decodeHeader(b []byte, h *setHeader) error {
-	return eachAttr(b, func(kind uint16, value []byte) error {
+func decodeHeader(b []byte, h *setHeader, malformed *bool) {
+	for kind, value := range attrs(b, malformed) {
 		v := number(value)
 		switch kind {
 		case dataMaxElem:
@@ -234,26 +234,21 @@ func decodeHeader(b []byte, h *setHeader) error {
 			h.timeouts = true
 		case dataFlags:
 			h.counters = v&flagWithCounters != 0
-		case dataElements:
-			h.elements = uint32(v)
 		case dataReferences:
 			h.users = uint32(v)
 		}
-		return nil
-	})
+	}
 }
 
-func decodeEntry(b []byte) (entry, error) {
-	var e entry
+func decodeEntry(b []byte, malformed *bool) (e entry) {
 	var addr netip.Addr
 	bits := -1
-	err := eachAttr(b, func(kind uint16, value []byte) error {
+	for kind, value := range attrs(b, malformed) {
 		switch kind {
 		case dataIP:
-			return eachAttr(value, func(_ uint16, value []byte) error {
+			for _, value := range attrs(value, malformed) {
 				addr, _ = netip.AddrFromSlice(value)
-				return nil
-			})
+			}
 		case dataCIDR:
 			bits = int(number(value))
 		case dataTimeout:
@@ -263,43 +258,21 @@ func decodeEntry(b []byte) (entry, error) {
 		case dataBytes:
 			e.bytes = number(value)
 		}
-		return nil
-	})
-	if err == nil && !addr.IsValid() {
-		err = errMalformed
 	}
-	if bits < 0 { // a host has none
+	if bits < 0 { // a single address has none
 		bits = addr.BitLen()
 	}
 	e.target = netip.PrefixFrom(addr, bits)
-	if err == nil && !e.target.IsValid() {
-		err = errMalformed
-	}
-	return e, err
+	*malformed = *malformed || !e.target.IsValid()
+	return e
 }
 
-// number reads a number of 1, 2, 4 or 8 bytes; 0 where it is none.
-func number(b []byte) uint64 {
-	switch len(b) {
-	case 1:
-		return uint64(b[0])
-	case 2:
-		return uint64(binary.BigEndian.Uint16(b))
-	case 4:
-		return uint64(binary.BigEndian.Uint32(b))
-	case 8:
-		return binary.BigEndian.Uint64(b)
+// number reads a number of up to 8 bytes, in network order.
+func number(b []byte) (n uint64) {
+	for _, c := range b[:min(len(b), 8)] {
+		n = n<<8 | uint64(c)
 	}
-	return 0
-}
-
-func text(b []byte) string {
-	for i, c := range b {
-		if c == 0 {
-			return string(b[:i])
-		}
-	}
-	return string(b)
+	return n
 }
 
 // errFull is what the kernel says when a set has as many entries as it may.

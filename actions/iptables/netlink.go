@@ -92,15 +92,15 @@ func (s *socket) hashNet() error {
 
 // header describes a set; found is false where there is none.
 func (s *socket) header(set string) (h setHeader, found bool, err error) {
-	return s.list(set, flagListHeader, nil)
+	return s.list(set, flagListHeader, func(entry) {})
 }
 
 // entries describes a set and yields what is in it.
-func (s *socket) entries(set string, each func(entry) error) (h setHeader, found bool, err error) {
+func (s *socket) entries(set string, each func(entry)) (h setHeader, found bool, err error) {
 	return s.list(set, 0, each)
 }
 
-func (s *socket) list(set string, flags uint32, each func(entry) error) (h setHeader, found bool, err error) {
+func (s *socket) list(set string, flags uint32, each func(entry)) (h setHeader, found bool, err error) {
 	body := appendRequest(nil, unix.AF_INET, set)
 	if flags != 0 {
 		body = appendUint32(body, attrFlags, flags)

@@ -2,48 +2,40 @@ package iptables
 
 import (
 	"os"
-	"strconv"
-	"strings"
 
-	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
-// missingRights says which capability this process lacks for the firewall.
+// missingRights names the capability that this process or the iptables that it
+// starts lacks, and how to grant it.
 func missingRights() string {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW"
+	effective := func(c cap.Value) bool {
+		has, err := cap.GetProc().GetFlag(cap.Effective, c)
+		return err == nil && has
 	}
-	return missingCapabilities(string(status), os.Geteuid() == 0)
+	ambient := func(c cap.Value) bool {
+		has, err := cap.GetAmbient(c)
+		return err == nil && has
+	}
+	return describeRights(effective, ambient, os.Geteuid() == 0)
 }
 
-// missingCapabilities reads a /proc/PID/status. A program that we start has what
-// is ambient (or, under root, what is permitted): file capabilities of our own
-// do not pass on.
-func missingCapabilities(status string, root bool) string {
-	effective, ambient := capabilities(status, "CapEff:"), capabilities(status, "CapAmb:")
+// describeRights is missingRights for given capabilities. A child process has the
+// ambient ones, or under root the permitted ones. File capabilities of this program
+// are not inherited.
+func describeRights(effective, ambient func(cap.Value) bool, root bool) string {
 	for _, c := range []struct {
-		bit  uint
-		name string
-	}{{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"}, {unix.CAP_NET_RAW, "CAP_NET_RAW"}} {
+		value cap.Value
+		name  string
+	}{{cap.NET_ADMIN, "CAP_NET_ADMIN"}, {cap.NET_RAW, "CAP_NET_RAW"}} {
 		switch {
-		case effective&(1<<c.bit) == 0:
+		case !effective(c.value):
 			return c.name + " is missing: run as root, or with `AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW` in the systemd unit, " +
 				"or `setcap cap_net_admin,cap_net_raw=+ep` on the binary"
-		case !root && ambient&(1<<c.bit) == 0:
-			return c.name + " is not ambient, so the iptables that we start does not have it: use " +
-				"`AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW` in the systemd unit (and no setcap on the binary)"
+		case !root && !ambient(c.value):
+			return c.name + " is not ambient, so the iptables that this program starts does not have it: use " +
+				"`AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW` in the systemd unit, and no setcap on the binary"
 		}
 	}
-	return "CAP_NET_ADMIN and CAP_NET_RAW are there; something else (a container, a security module) forbids it"
-}
-
-func capabilities(status, field string) uint64 {
-	for line := range strings.Lines(status) {
-		if value, ok := strings.CutPrefix(line, field); ok {
-			set, _ := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-			return set
-		}
-	}
-	return 0
+	return "CAP_NET_ADMIN and CAP_NET_RAW are present; a container or a security module forbids the operation"
 }

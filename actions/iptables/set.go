@@ -106,9 +106,8 @@ func (f *family) agreeSet(ctx context.Context, want map[netip.Prefix]end, now ti
 		return d, err
 	}
 	have := make(map[netip.Prefix]entry, len(want))
-	if _, _, err = s.entries(f.set, func(e entry) error {
+	if _, _, err = s.entries(f.set, func(e entry) {
 		have[e.target] = e
-		return nil
 	}); err != nil {
 		return d, err
 	}
@@ -136,13 +135,12 @@ func (f *family) agreeSet(ctx context.Context, want map[netip.Prefix]end, now ti
 // is as it should be, and then 100,000 entries cost no memory.
 func (f *family) setAgrees(s *socket, want map[netip.Prefix]end, now time.Time) (h setHeader, found, agrees bool, err error) {
 	good, other := 0, 0
-	h, found, err = s.entries(f.set, func(e entry) error {
+	h, found, err = s.entries(f.set, func(e entry) {
 		if end, wanted := want[e.target]; wanted && endAgrees(end.timeout(now), e.timeout) {
 			good++
 		} else {
 			other++
 		}
-		return nil
 	})
 	f.maxElem, f.members = h.maxElem, len(want)
 	agrees = found && good == len(want) && other == 0 && h.fits(len(want))
@@ -241,9 +239,8 @@ func (f *family) listSet(ctx context.Context) (map[netip.Prefix]bool, error) {
 	}
 	defer s.close()
 	members := map[netip.Prefix]bool{}
-	_, _, err = s.entries(f.set, func(e entry) error {
+	_, _, err = s.entries(f.set, func(e entry) {
 		members[e.target] = true
-		return nil
 	})
 	return members, err
 }

@@ -7,31 +7,34 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/coreos/go-iptables/iptables"
 )
 
-// lockWait is how long iptables waits for another program's lock. Without a
-// bound the legacy variant waits for ever.
+// lockWait is how long iptables waits for another program's lock. Without a bound
+// the legacy variant waits for ever.
 const lockWait = 5 * time.Second
 
 // sbin are the directories that a plain user's PATH lacks on Debian.
 var sbin = []string{"/usr/sbin", "/sbin", "/usr/local/sbin"}
 
-// A toolset is iptables of one family, found on this machine.
+// oldest is the first version with all options that this package uses.
+const oldest = "v1.6.0"
+
+// A toolset is the iptables of one family on this host.
 type toolset struct {
 	list    string // path of iptables or ip6tables
-	restore string // path of the restore program beside it
+	restore string // path of the restore program
 	version string // "v1.8.9 (nf_tables)"
 	waits   bool   // the restore program knows --wait
 	old     bool   // it is older than oldest
 	rules   *iptables.IPTables
 }
 
-// find looks for name ("iptables") and its restore program, and asks for the
-// version.
+// find looks for name ("iptables") and its restore program, and reads the version.
 func find(ctx context.Context, name string, v6 bool) (*toolset, error) {
 	t := &toolset{}
 	var err error
@@ -60,30 +63,23 @@ func find(ctx context.Context, name string, v6 bool) (*toolset, error) {
 	return t, nil
 }
 
-// oldest is the first version that has all the options which are used.
-const oldest = "v1.6.0"
-
+// lookPath searches PATH and sbin for a program.
 func lookPath(name string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
-	}
-	for _, dir := range sbin {
-		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+	for _, dir := range append([]string{""}, sbin...) {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
 			return path, nil
 		}
 	}
 	return "", fmt.Errorf("%s not found in PATH or %s: apt-get install iptables", name, strings.Join(sbin, ", "))
 }
 
-// stands asks iptables itself whether a rule is there, which is the last word
-// after a jump was written.
-func (t *toolset) stands(ctx context.Context, table, chain, spec string) error {
+// exists fails unless iptables itself finds a rule that was just written.
+func (t *toolset) exists(ctx context.Context, table, chain, spec string) error {
 	found := make(chan error, 1)
 	go func() { // go-iptables takes no context; its iptables ends by itself after lockWait
 		ok, err := t.rules.Exists(table, chain, words(spec)...)
 		if err == nil && !ok {
-			err = errors.New("it was written and is not there")
+			err = errors.New("the rule was written and does not exist")
 		}
 		found <- err
 	}()
@@ -95,8 +91,22 @@ func (t *toolset) stands(ctx context.Context, table, chain, spec string) error {
 	}
 }
 
-// hasIPv6 reports whether the kernel speaks IPv6 at all: where it does not
-// (ipv6.disable=1), ip6tables fails and there is nothing to drop.
+// loaded reports whether a table is in use. The legacy variant loads a table that it
+// only lists, and every packet then passes it.
+func (t *toolset) loaded(table string, v6 bool) bool {
+	if !strings.Contains(t.version, "legacy") {
+		return true
+	}
+	names := "/proc/thread-self/net/ip_tables_names"
+	if v6 {
+		names = "/proc/thread-self/net/ip6_tables_names"
+	}
+	loaded, err := os.ReadFile(names)
+	return err == nil && slices.Contains(strings.Fields(string(loaded)), table)
+}
+
+// hasIPv6 reports whether the kernel has IPv6. Without it (ipv6.disable=1) there is
+// nothing to drop, and ip6tables fails.
 func hasIPv6() bool {
 	_, err := os.Stat("/proc/thread-self/net/if_inet6")
 	return err == nil
