@@ -29,6 +29,7 @@ var allowed = []place{
 	{pkg: "engine/esl"},
 	{pkg: "engine/esl/*", ours: []string{"engine/esl"}},
 	{pkg: "engine/dedup"},
+	{pkg: "engine/banlist", ours: []string{"engine/ban", "engine/event"}},
 	{pkg: "engine/known", ours: []string{"engine/ban", "engine/event"}},
 	{pkg: "engine/corroboration", ours: []string{"engine/event", "engine/status"}},
 	{pkg: "engine/learn", ours: []string{"engine/event", "engine/ban", "engine/rule"}},
@@ -40,6 +41,7 @@ var allowed = []place{
 	{pkg: "engine", ours: []string{"engine/event", "engine/ban", "engine/rule", "engine/plugin", "engine/config", "engine/enforce", "engine/admin", "engine/known", "engine/corroboration", "engine/status"}},
 	{pkg: "sources/esl", ours: []string{"engine/dedup", "engine/plugin", "engine/event", "engine/ban", "engine/status", "engine/esl"}},
 	{pkg: "actions/esl", ours: []string{"engine/plugin", "engine/event", "engine/ban", "engine/status", "engine/esl"}},
+	{pkg: "sources/feed", ours: []string{"engine/banlist", "engine/plugin", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: "sources/*", ours: []string{"engine/dedup", "engine/plugin", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: "actions/*", ours: []string{"engine/dbfile", "engine/plugin", "engine/event", "engine/ban", "engine/status"}},
 }

@@ -14,6 +14,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/banlist"
 
 	"github.com/spf13/cobra"
 )
@@ -144,14 +145,12 @@ func (a *app) addresses(args []string) ([]string, error) {
 			return nil, errors.New("standard input (-) can be read only once")
 		}
 		piped = true
-		text, err := readBounded("standard input", a.stdin)
+		entries, err := a.readList("-", banlist.Plain)
 		if err != nil {
 			return nil, err
 		}
-		for line := range strings.Lines(text) {
-			if address := plainAddress(line); address != "" {
-				all = append(all, address)
-			}
+		for _, e := range entries {
+			all = append(all, e.Text)
 		}
 	}
 	if len(all) == 0 {

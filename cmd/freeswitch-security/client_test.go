@@ -269,7 +269,7 @@ func TestImportMany(t *testing.T) {
 	}
 	g.want(2, []string{"no such file"}, "import", filepath.Join(t.TempDir(), "none"))
 	g.want(2, []string{"is a directory"}, "import", t.TempDir())
-	g.want(2, []string{"has to name the columns"}, "import", "--format", "csv", path)
+	g.want(2, []string{"neither an array nor an object"}, "import", "--format", "json", write(t, "text.json", []byte("203.0.113.7\n")))
 	g.want(2, []string{"--format is"}, "import", "--format", "hcl", path)
 }
 

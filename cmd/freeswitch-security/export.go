@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/banlist"
 
 	"github.com/spf13/cobra"
 )
 
-// An exported is a ban as export writes it in JSON: what is needed to ban the
-// same elsewhere, and where it came from.
+// An exported is a ban as export writes it in JSON: what import needs, and where the
+// ban comes from.
 type exported struct {
 	IP        string     `json:"ip"`
 	ExpiresAt *time.Time `json:"expiresAt"` // null: permanent
@@ -29,9 +30,17 @@ type exported struct {
 	AddedAt   time.Time  `json:"addedAt"`
 }
 
-// exporters write bans in the formats that export knows.
-var exporters = map[string]func(w io.Writer, bans iter.Seq2[client.Ban, error]) error{
-	"plain": exportPlain, "csv": exportCSV, "json": exportJSON,
+// An exporter writes a list of bans in one format.
+type exporter struct {
+	head, tail string
+	separator  string // between two bans
+	ban        func(w io.Writer, b *client.Ban) error
+}
+
+var exporters = map[string]exporter{
+	banlist.Plain: {ban: exportPlain},
+	banlist.CSV:   {head: "ip,expires,reason,rule,offence\n", ban: exportCSV},
+	banlist.JSON:  {head: "[\n", separator: ",", tail: "]\n", ban: exportJSON},
 }
 
 func (a *app) export() *cobra.Command {
@@ -40,99 +49,71 @@ func (a *app) export() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Write all bans, for import elsewhere",
-		Long: `Write all bans to standard output: as JSON or CSV with all that import makes use
-of, which is the target, the end and the reason, or as plain addresses. What was
-counted and seen stays here: an imported ban has no evidence.
+		Long: `Write all bans to standard output: as JSON or CSV with all that import reads,
+which is the target, the end and the reason, or as plain addresses. Counters and
+evidence are not exported.
 
-Exit status: 0 all is written; 2 it could not be done.`,
+Exit status: 0 all bans are written; 2 the export failed.`,
 		Example: "  freeswitch-security export > bans.json\n" +
 			"  freeswitch-security export --format plain --rule \"password guessing\"",
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, _ []string) error {
-		export, ok := exporters[format]
+		e, ok := exporters[format]
 		if !ok {
 			return fmt.Errorf("--format is plain, csv or json, not %q", format)
 		}
 		out := bufio.NewWriterSize(a.stdout, 1<<16)
-		if err := export(out, ofRule(c.Bans(ctx, listPage), rule)); err != nil {
+		if err := e.write(out, ofRule(c.Bans(ctx, listPage), rule)); err != nil {
 			return err
 		}
 		return out.Flush()
 	})
 	r.flags(cmd)
-	cmd.Flags().StringVar(&format, "format", "json", "plain, csv or json")
+	cmd.Flags().StringVar(&format, "format", banlist.JSON, "plain, csv or json")
 	cmd.Flags().StringVar(&rule, "rule", "", "only the bans of this rule")
-	complete(cmd, "format", "plain", "csv", "json")
+	complete(cmd, "format", banlist.Formats...)
 	a.completeRules(cmd, &r)
 	return cmd
 }
 
-func exportPlain(w io.Writer, bans iter.Seq2[client.Ban, error]) error {
+func (e *exporter) write(w *bufio.Writer, bans iter.Seq2[client.Ban, error]) error {
+	separator := ""
+	w.WriteString(e.head)
 	for b, err := range bans {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(w, printable(b.IP)); err != nil {
+		w.WriteString(separator)
+		separator = e.separator
+		if err := e.ban(w, &b); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func exportCSV(w io.Writer, bans iter.Seq2[client.Ban, error]) error {
-	rows := csv.NewWriter(w)
-	if err := rows.Write([]string{"ip", "expires", "reason", "rule", "offence"}); err != nil {
-		return err
-	}
-	for b, err := range bans {
-		if err != nil {
-			return err
-		}
-		ends := "permanent"
-		if b.ExpiresAt != nil {
-			ends = b.ExpiresAt.UTC().Format(time.RFC3339Nano)
-		}
-		row := []string{b.IP, ends, oneLine(b.Reason), oneLine(b.Rule), strconv.Itoa(b.Offence)}
-		if err := rows.Write(row); err != nil {
-			return err
-		}
-	}
-	rows.Flush()
-	return rows.Error()
-}
-
-// oneLine puts a blank for whatever cannot be printed, as the daemon does with a
-// reason that it is given.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\uFFFD' || !strconv.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-// exportJSON writes an array with an object on each line.
-func exportJSON(w io.Writer, bans iter.Seq2[client.Ban, error]) error {
-	separator := "[\n"
-	for b, err := range bans {
-		if err != nil {
-			return err
-		}
-		if _, err := io.WriteString(w, separator); err != nil {
-			return err
-		}
-		separator = ","
-		err := printObject(w, exported{b.IP, b.ExpiresAt, b.Permanent, b.Reason, b.Rule, b.Author, b.Offence, b.AddedAt})
-		if err != nil {
-			return err
-		}
-	}
-	if separator == "[\n" {
-		_, err := io.WriteString(w, "[]\n")
-		return err
-	}
-	_, err := io.WriteString(w, "]\n")
+	_, err := w.WriteString(e.tail) // it repeats an earlier error
 	return err
+}
+
+func exportPlain(w io.Writer, b *client.Ban) error {
+	_, err := fmt.Fprintln(w, printable(b.IP))
+	return err
+}
+
+func exportCSV(w io.Writer, b *client.Ban) error {
+	expires := "permanent"
+	if b.ExpiresAt != nil {
+		expires = b.ExpiresAt.UTC().Format(time.RFC3339Nano)
+	}
+	var row strings.Builder
+	c := csv.NewWriter(&row)
+	if err := c.Write([]string{b.IP, expires, banlist.Printable(b.Reason), banlist.Printable(b.Rule), strconv.Itoa(b.Offence)}); err != nil {
+		return err
+	}
+	c.Flush()
+	_, err := io.WriteString(w, row.String())
+	return err
+}
+
+func exportJSON(w io.Writer, b *client.Ban) error {
+	return printObject(w, exported{b.IP, b.ExpiresAt, b.Permanent, b.Reason, b.Rule, b.Author, b.Offence, b.AddedAt})
 }

@@ -15,6 +15,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/banlist"
 
 	"github.com/spf13/cobra"
 )
@@ -26,15 +27,16 @@ func (a *app) importing() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Ban all that a file lists",
-		Long: `Ban all that a file lists: plain, an address or a network on each line; CSV with
-a header, of its columns ip, ttl or expires, and reason; or JSON, as export and
-the daemon's own API write it. - is standard input. --for is for entries that do
-not say how long, as --reason is for those that do not say why. A ban that
-stands already, and as long as its entry says, is left as it is.
+		Short: "Ban all targets that a file lists",
+		Long: `Ban all targets that a file lists. Formats are plain, with an address or a
+network on each line; CSV with a header, of which the columns ip, ttl or
+expires, and reason are read; and JSON, as export and the daemon's API write
+it. - is standard input. --for applies to entries without an end, --reason to
+entries without a reason. A ban that stands at least as long as its entry asks
+for is not changed.
 
-Exit status: 0 all are banned, or over by now; 1 some were refused, or could not
-be read; 2 it could not be done.`,
+Exit status: 0 all targets are banned, or their bans are over; 1 some entries
+were refused or could not be read; 2 the import failed.`,
 		Example: "  freeswitch-security import --for 7d --reason feed blocklist.txt\n" +
 			"  ssh pbx1 freeswitch-security export | freeswitch-security import -",
 		Args: justOne("FILE"),
@@ -44,107 +46,137 @@ be read; 2 it could not be done.`,
 		if err != nil {
 			return err
 		}
-		text, err := a.readFile(args[0])
+		entries, err := a.readList(args[0], format)
 		if err != nil {
 			return err
 		}
-		entries, err := readListing(args[0], format, text)
-		if err != nil {
-			return err
+		i := &imported{Listed: len(entries), Refused: []client.Result{}, ttl: ttl, reason: reason}
+		err = a.banListed(ctx, c, i, entries)
+		if asJSON {
+			err = errors.Join(err, printObject(a.stdout, i))
+		} else {
+			i.print(a.stdout)
 		}
-		i := &imported{ttl: ttl, reason: reason, Refused: []client.Result{}}
-		err = a.enter(ctx, c, i, entries)
-		return a.sumUp(i, asJSON, err)
+		if err == nil && len(i.Refused) > 0 {
+			return errNo
+		}
+		return err
 	})
 	r.flags(cmd)
 	how.flags(cmd, "default: security.block_duration")
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	cmd.Flags().StringVar(&reason, "reason", "", "reason of entries that give none")
 	cmd.Flags().StringVar(&format, "format", "", "plain, csv or json; default: by content")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
-	complete(cmd, "format", "plain", "csv", "json")
+	complete(cmd, "format", banlist.Formats...)
 	return cmd
 }
 
-// readFile reads a file of addresses; - is standard input.
-func (a *app) readFile(path string) (string, error) {
-	if path == "-" {
-		return readBounded("standard input", a.stdin)
+const (
+	// maxListBytes and maxEntries bound a list.
+	maxListBytes = 256 << 20
+	maxEntries   = 1_000_000
+)
+
+// readList reads the list in a file, or on standard input if path is "-".
+func (a *app) readList(path, format string) (entries []banlist.Entry, err error) {
+	if format != "" && !slices.Contains(banlist.Formats, format) {
+		return nil, fmt.Errorf("--format is plain, csv or json, not %q", format)
 	}
-	f, err := os.Open(path)
+	in := a.stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	body, err := io.ReadAll(io.LimitReader(in, maxListBytes+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(body) > maxListBytes:
+		return nil, fmt.Errorf("%s is longer than %d MB: split it", path, maxListBytes>>20)
+	}
+	err = banlist.Read(body, format, func(e banlist.Entry) error {
+		if len(entries) == maxEntries {
+			return fmt.Errorf("more than %d entries: split it", maxEntries)
+		}
+		entries = append(entries, e)
+		return nil
+	})
 	if err != nil {
-		return "", err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	defer f.Close()
-	return readBounded(path, f)
+	return entries, nil
 }
 
-// An imported is what became of a file of addresses.
+// An imported says what became of the entries of a list.
 type imported struct {
 	Listed  int             `json:"listed"`
 	Banned  int             `json:"banned"`
-	Over    int             `json:"over"`    // whose end has passed
-	Waiting int             `json:"waiting"` // banned, and not yet in the kernel
-	Why     string          `json:"why"`     // the first of them is not
+	Over    int             `json:"over"`    // their end has passed
+	Waiting int             `json:"waiting"` // banned, but not yet in the kernel
+	Why     string          `json:"why"`     // of the first of these
 	Refused []client.Result `json:"refused"`
 
-	ttl      json.RawMessage             // of entries that do not say how long
-	reason   string                      // of entries that do not say why
-	standing map[netip.Prefix]client.Ban // what is carried out already
+	ttl     json.RawMessage             // of entries without an end
+	reason  string                      // of entries without a reason
+	present map[netip.Prefix]client.Ban // bans that all actions carry out
 }
 
-// look finds out which bans are carried out already, by all actions: whoever imports
-// what he has exported does not want to be the author of all bans. Entries that do not
-// say when they end are orders of their own, and those of rules that may not block are
-// not carried out.
-func (i *imported) look(ctx context.Context, c *client.Client, entries []listed) error {
-	if !slices.ContainsFunc(entries, func(e listed) bool { return e.saysWhen() }) {
+// saysEnd reports whether an entry says when its ban ends, or that it never does.
+func saysEnd(e *banlist.Entry) bool { return e.Term == ban.Permanent || !e.Expires.IsZero() }
+
+// loadPresent lists the bans that need no order, so that an import of an export does
+// not change their author. Entries without an end are always ordered.
+func (i *imported) loadPresent(ctx context.Context, c *client.Client, entries []banlist.Entry) error {
+	if !slices.ContainsFunc(entries, func(e banlist.Entry) bool { return saysEnd(&e) }) {
 		return nil
 	}
 	status, err := c.Status(ctx)
 	if err != nil {
 		return err
 	}
-	i.standing = map[netip.Prefix]client.Ban{}
+	i.present = map[netip.Prefix]client.Ban{}
 	for b, err := range c.Bans(ctx, listPage) {
 		if err != nil {
 			return err
 		}
 		if target, err := ban.ParseTarget(b.IP); err == nil && b.Actions == nil && (b.Rule == "" || status.AutoBlock) {
-			i.standing[target] = client.Ban{Permanent: b.Permanent, ExpiresAt: b.ExpiresAt, Applied: b.Applied}
+			i.present[target] = client.Ban{Permanent: b.Permanent, ExpiresAt: b.ExpiresAt, Applied: b.Applied}
 		}
 	}
 	return nil
 }
 
-// stands reports whether an entry asks for no more than what is carried out already,
-// and counts it then.
-func (i *imported) stands(e *listed) bool {
-	b, ok := i.standing[e.target]
-	if !ok || !e.saysWhen() || !b.Permanent && (e.term == ban.Permanent || e.ends.After(*b.ExpiresAt)) {
+// isPresent reports whether the ban that an entry asks for stands, and counts it then.
+func (i *imported) isPresent(e *banlist.Entry) bool {
+	b, ok := i.present[e.Target]
+	if !ok || !saysEnd(e) || !b.Permanent && (e.Term == ban.Permanent || e.Expires.After(*b.ExpiresAt)) {
 		return false
 	}
 	result := client.Result{Applied: b.Applied != nil && *b.Applied, Why: "it was not before"}
 	if b.Applied == nil {
 		result.Why = "the kernel could not be read"
 	}
-	i.take(e, result)
+	i.count(e, result)
 	return true
 }
 
-// enter bans the entries, a batch at a time. The narrowest come first: behind a
-// network that contains it, a target would count as banned already, and would be
-// free once that network is.
-func (a *app) enter(ctx context.Context, c *client.Client, i *imported, entries []listed) error {
-	i.Listed = len(entries)
-	if err := i.look(ctx, c, entries); err != nil {
+// banListed orders the bans in batches. The narrowest target comes first: behind a
+// network that contains it, it would count as banned already, and would be free when
+// the ban of the network ends.
+func (a *app) banListed(ctx context.Context, c *client.Client, i *imported, entries []banlist.Entry) error {
+	if err := i.loadPresent(ctx, c, entries); err != nil {
 		return err
 	}
-	slices.SortStableFunc(entries, func(a, b listed) int { return cmp.Compare(b.target.Bits(), a.target.Bits()) })
+	slices.SortStableFunc(entries, func(a, b banlist.Entry) int { return cmp.Compare(b.Target.Bits(), a.Target.Bits()) })
 	showing := width(a.stderr) > 0 && i.Listed > client.MaxBatch
 	if showing {
-		defer io.WriteString(a.stderr, "\r\x1b[K") // nothing of it is to stay
+		defer io.WriteString(a.stderr, "\r\x1b[K") // clears the line
 	}
-	return inBatches(entries, func(batch []listed) error {
+	return inBatches(entries, func(batch []banlist.Entry) error {
 		items, from := i.requests(batch, time.Now())
 		if len(items) > 0 {
 			results, err := c.BanAll(ctx, items)
@@ -152,7 +184,7 @@ func (a *app) enter(ctx context.Context, c *client.Client, i *imported, entries 
 				return err
 			}
 			for n, result := range results {
-				i.take(from[n], result)
+				i.count(from[n], result)
 			}
 		}
 		if showing {
@@ -162,76 +194,53 @@ func (a *app) enter(ctx context.Context, c *client.Client, i *imported, entries 
 	})
 }
 
-// requests are what the daemon is asked for, and the entries that they are for.
-func (i *imported) requests(batch []listed, now time.Time) ([]client.BanRequest, []*listed) {
-	var items []client.BanRequest
-	var from []*listed
+// requests gives the orders for a batch of entries, and the entry of each.
+func (i *imported) requests(batch []banlist.Entry, now time.Time) (items []client.BanRequest, from []*banlist.Entry) {
 	for n := range batch {
 		e := &batch[n]
-		if e.err != nil {
-			i.Refused = append(i.Refused, client.Result{IP: cutTo(e.text, 64), Error: e.place + ": " + e.err.Error()})
+		if e.Err != nil {
+			i.count(e, client.Result{IP: cutTo(e.Text, 64), Error: e.Err.Error()})
 			continue
 		}
-		if i.stands(e) {
+		if i.isPresent(e) {
 			continue
 		}
-		item := client.BanRequest{IP: ban.FormatTarget(e.target), Reason: e.reason, TTL: i.ttl}
-		if item.Reason == "" {
-			item.Reason = i.reason
+		item := client.BanRequest{IP: ban.FormatTarget(e.Target), Reason: cmp.Or(e.Reason, i.reason), TTL: i.ttl}
+		left := time.Duration(e.Term)
+		if !e.Expires.IsZero() {
+			left = e.Expires.Sub(now)
 		}
-		switch left := e.ends.Sub(now); {
-		case e.term == ban.Permanent:
+		switch {
+		case e.Term == ban.Permanent:
 			item.TTL = json.RawMessage(`"permanent"`)
-		case !e.ends.IsZero() && left < time.Second: // the shortest ban
+		case e.Term == 0 && e.Expires.IsZero():
+		case left < time.Second: // the shortest ban
 			i.Over++
 			continue
-		case !e.ends.IsZero():
-			item.TTL = ttlSeconds(left)
-		case e.term != 0:
-			item.TTL = ttlSeconds(time.Duration(e.term))
+		default:
+			item.TTL = json.RawMessage(strconv.FormatFloat(left.Seconds(), 'f', 6, 64))
 		}
 		items, from = append(items, item), append(from, e)
 	}
 	return items, from
 }
 
-// ttlSeconds writes a duration as a number, to the microsecond.
-func ttlSeconds(d time.Duration) json.RawMessage {
-	return json.RawMessage(strconv.FormatFloat(d.Seconds(), 'f', 6, 64))
-}
-
-// take counts what became of one entry.
-func (i *imported) take(e *listed, result client.Result) {
-	switch {
-	case result.Error != "":
-		result.Error = e.place + ": " + result.Error
+// count adds what became of one entry.
+func (i *imported) count(e *banlist.Entry, result client.Result) {
+	if result.Error != "" {
+		result.Error = e.Place() + ": " + result.Error
 		i.Refused = append(i.Refused, result)
 		return
-	case !result.Applied:
-		i.Waiting++
-		if i.Why == "" {
-			i.Why = result.Why
-		}
 	}
 	i.Banned++
+	if !result.Applied {
+		i.Waiting++
+		i.Why = cmp.Or(i.Why, result.Why)
+	}
 }
 
-// maxRefusals is how many entries that were refused are named to people.
+// maxRefusals is how many refused entries are printed.
 const maxRefusals = 20
-
-// sumUp tells what became of a file, and is the answer no where not all of it is
-// banned.
-func (a *app) sumUp(i *imported, asJSON bool, err error) error {
-	if asJSON {
-		err = errors.Join(err, printObject(a.stdout, i))
-	} else {
-		i.print(a.stdout)
-	}
-	if err == nil && len(i.Refused) > 0 {
-		return errNo
-	}
-	return err
-}
 
 func (i *imported) print(w io.Writer) {
 	fmt.Fprintf(w, "%d of %d banned, %d over by now, %d refused\n", i.Banned, i.Listed, i.Over, len(i.Refused))

@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
+
+	"freeswitch-security/engine/banlist"
 )
 
 // apiban asks APIBAN, which gives its list in pages of 250 addresses, oldest
@@ -159,36 +162,23 @@ func (a *apiban) request(ctx context.Context) (*http.Request, error) {
 // readPage reads one page's addresses into l and gives the cursor of the next.
 func readPage(status int, body []byte, l *list) (next string, err error) {
 	var p struct {
-		Addresses json.RawMessage `json:"ipaddress"` // a list, or a text where there is none
+		Addresses json.RawMessage `json:"ipaddress"` // an array; a text where there is none
 		ID        string          `json:"ID"`
 	}
-	if err := json.Unmarshal(body, &p); err != nil {
-		return "", notJSON(err)
-	}
-	if status == http.StatusBadRequest {
-		if p.ID == noCursor {
-			return noCursor, nil
-		}
+	switch err := json.Unmarshal(body, &p); {
+	case err != nil:
+		return "", errors.New("the answer is no page of APIBAN's")
+	case status == http.StatusBadRequest && p.ID == noCursor:
+		return noCursor, nil
+	case status == http.StatusBadRequest:
 		return "", errors.New("answered 400 before the list's end")
-	}
-	if !isCursor(p.ID) {
+	case !isCursor(p.ID):
 		return "", errors.New("a page without a cursor for the next one")
 	}
-	var addresses []string
-	if err := json.Unmarshal(p.Addresses, &addresses); err != nil {
-		return "", errors.New("a page without addresses")
+	if err := banlist.Read(p.Addresses, banlist.JSON, l.add); err != nil {
+		return "", fmt.Errorf("a page without addresses: %w", err)
 	}
-	for _, address := range addresses {
-		target, err := parseTarget(address)
-		if err != nil {
-			l.skip(l.lines + 1)
-			continue
-		}
-		if err := l.add(entry{target: target}); err != nil {
-			return "", err
-		}
-	}
-	return p.ID, l.doubt()
+	return p.ID, l.checkReadable()
 }
 
 // isCursor reports whether s may go into a path and a request as it is.

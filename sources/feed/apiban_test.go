@@ -253,9 +253,9 @@ func TestAPIBANRefuses(t *testing.T) {
 		"circle":         {200, `{"ipaddress":["203.0.113.7"],"ID":"7"}`, "the pages do not come to an end"},
 		"no cursor":      {200, `{"ipaddress":["203.0.113.7"]}`, "a page without a cursor for the next one"},
 		"evil cursor":    {200, `{"ipaddress":["203.0.113.7"],"ID":"../../check/1"}`, "a page without a cursor for the next one"},
-		"no list":        {200, `{"ipaddress":"203.0.113.7","ID":"7"}`, "a page without addresses"},
+		"no list":        {200, `{"ipaddress":"203.0.113.7","ID":"7"}`, "a page without addresses: it is neither an array nor an object"},
 		"no addresses":   {200, `{"ipaddress":["a","b"],"ID":"7"}`, "2 of 2 entries are no address, the first is number 1"},
-		"page of a host": {200, `<html>`, "not JSON from byte 1 on"},
+		"page of a host": {200, `<html>`, "the answer is no page of APIBAN's"},
 		"broken":         {500, ``, "answered 500 Internal Server Error"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/banlist"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 
@@ -23,7 +24,7 @@ var attributes = []string{
 }
 
 var (
-	formats = []string{formatPlain, formatJSON, formatCSV, formatAPIBAN, formatAPIBANv1}
+	formats = []string{banlist.Plain, banlist.JSON, banlist.CSV, formatAPIBAN, formatAPIBANv1}
 	sets    = []string{"sip", "http", "all"}
 )
 
@@ -56,7 +57,7 @@ func decodeBody(body hcl.Body, env plugin.SourceEnv) (settings, hcl.Diagnostics)
 	r.headers(&s)
 	r.times(&s)
 	r.value("reason", &s.reason)
-	s.reason = printable(s.reason)
+	s.reason = banlist.Printable(s.reason)
 	r.sizes(&s)
 	r.clear(&s)
 	return s, r.diags
@@ -166,7 +167,7 @@ func (r *bodyReader) headers(s *settings) {
 	for name, value := range s.headers {
 		switch {
 		case name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
-			r.mistake("headers", "Not a header", fmt.Sprintf("%q is not the name of a header.", printable(name)))
+			r.mistake("headers", "Not a header", fmt.Sprintf("%q is not the name of a header.", banlist.Printable(name)))
 		case slices.Contains(ownHeaders, strings.ToLower(name)) || s.isAPIBAN() && strings.EqualFold(name, "authorization"):
 			r.mistake("headers", "Header of our own", fmt.Sprintf("%s is set by the feed itself. Leave it out.", name))
 		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c == 0x7f }):

@@ -129,7 +129,7 @@ func (s *source) turns(l *fakeLedger) *keeper {
 	}
 }
 
-func (l *list) targets() []string {
+func (l *list) named() []string {
 	var all []string
 	for _, e := range l.entries {
 		all = append(all, ban.FormatTarget(e.target))

@@ -1,126 +1,115 @@
 package feed
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
+	"time"
+
+	"freeswitch-security/engine/banlist"
+	"freeswitch-security/engine/plugin"
 )
 
-// The forms of a list.
+// The formats of APIBAN, beside those of package banlist.
 const (
-	formatPlain    = "plain"     // one address or network in a line
-	formatCSV      = "csv"       // the same in columns, with a header
-	formatJSON     = "json"      // an array, an object keyed by address, or an object that holds an array
-	formatAPIBAN   = "apiban"    // APIBAN's second interface
+	formatAPIBAN   = "apiban"    // its second interface
 	formatAPIBANv1 = "apiban-v1" // its first one, with the key in the path
 )
 
-// bounds is how much of a list is believed.
+// An entry is one address or network that a list names.
+type entry struct {
+	target  netip.Prefix
+	term    time.Duration // as the list says; 0: it does not; below 0: the ban is over
+	expires time.Time     // as the list says; zero: it does not
+	reason  string        // printable and bounded; "": the list gives none
+}
+
+// end is when the ban of an entry that is listed now is over. What the list says
+// precedes the feed's ttl, but not max_ttl.
+func (e *entry) end(now time.Time, s *settings) time.Time {
+	end := now.Add(s.ttl)
+	switch {
+	case !e.expires.IsZero():
+		end = e.expires
+	case e.term != 0:
+		end = now.Add(min(e.term, s.maxTTL))
+	}
+	if latest := now.Add(s.maxTTL); end.After(latest) {
+		return latest
+	}
+	return end
+}
+
+// bounds limit what is taken from a list.
 type bounds struct {
-	entries     int // more than these: the list is refused
-	bits, bits6 int // networks with a shorter prefix than this are left out, by family
+	entries     int // a list with more is refused
+	bits, bits6 int // networks with a shorter prefix are left out, by family
 }
 
 // A list is what was read of one answer.
 type list struct {
-	entries []entry // in the list's own order, each target once
+	entries []entry // in the list's order, each target once
+	targets map[netip.Prefix]struct{}
 
-	lines      int // entries that were there, of any kind
-	unreadable int // those that name no address
-	first      int // where the first of these stands: a line, or an element counted from 1
-	wide       int // those that name too wide a network
+	lines      int // entries of any kind
+	unreadable int // entries without a usable target
+	first      int // number of the first of these
+	wide       int // networks that are too wide
 
 	bounds bounds
-	known  map[netip.Prefix]struct{}
 }
-
-var errHTML = errors.New("the answer is a web page, not a list")
 
 func newList(b bounds) *list {
-	return &list{bounds: b, known: map[netip.Prefix]struct{}{}}
+	return &list{bounds: b, targets: map[netip.Prefix]struct{}{}}
 }
 
-// read reads a list of the given form; "" finds out which it is.
+// read reads a list of the given format; "" detects it.
 func read(body []byte, format string, b bounds) (*list, error) {
 	l := newList(b)
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // a byte order mark
-	start := bytes.TrimLeft(body, " \t\r\n")
-	if bytes.HasPrefix(start, []byte("<")) {
-		return l, errHTML
-	}
-	if format == "" {
-		format = formOf(start)
-	}
-	var err error
-	switch format {
-	case formatPlain:
-		err = l.readPlain(string(body))
-	case formatCSV:
-		err = l.readCSV(string(body))
-	default:
-		err = l.readJSON(body)
-	}
-	if err != nil {
+	if err := banlist.Read(body, format, l.add); err != nil {
 		return l, err
 	}
-	return l, l.doubt()
+	return l, l.checkReadable()
 }
 
-// doubt is an error where so much of a list is no address that the rest is likely
-// to be none of it by intent.
-func (l *list) doubt() error {
+// checkReadable fails if most of a list is no address: what remains is hardly one
+// by intent.
+func (l *list) checkReadable() error {
 	if l.unreadable > l.lines/2 {
 		return fmt.Errorf("%d of %d entries are no address, the first is number %d", l.unreadable, l.lines, l.first)
 	}
 	return nil
 }
 
-// formOf tells the form of a list by how it begins.
-func formOf(start []byte) string {
-	if len(start) > 0 && (start[0] == '[' || start[0] == '{') {
-		return formatJSON
-	}
-	for line := range bytes.Lines(start) {
-		text := string(bytes.TrimSpace(line))
-		if isComment(text) {
-			continue
-		}
-		if c, ok := columnsOf(splitCSV(text)); ok && c.count > 1 {
-			return formatCSV
-		}
-		break
-	}
-	return formatPlain
-}
-
-// add takes an entry that could be read. It fails when there are too many.
-func (l *list) add(e entry) error {
+// add takes one entry, and fails if there are too many.
+//
+// Bans that another node has from its own feeds are left out: two nodes that read
+// each other's lists would keep each other's bans alive, even those that an operator
+// has ended.
+func (l *list) add(e banlist.Entry) error {
 	l.lines++
-	if _, twice := l.known[e.target]; twice {
-		return nil
-	}
+	_, known := l.targets[e.Target]
 	least := l.bounds.bits
-	if e.target.Addr().Is6() {
+	if e.Target.Addr().Is6() {
 		least = l.bounds.bits6
 	}
-	if e.target.Bits() < least {
+	switch {
+	case errors.Is(e.Err, banlist.ErrNoBan), e.Err == nil && (known || strings.HasPrefix(e.Author, plugin.FeedAuthor)):
+		return nil
+	case e.Err != nil:
+		l.unreadable++
+		if l.first == 0 {
+			l.first = e.Number
+		}
+		return nil
+	case e.Target.Bits() < least:
 		l.wide++
 		return nil
-	}
-	if len(l.entries) >= l.bounds.entries {
+	case len(l.entries) >= l.bounds.entries:
 		return fmt.Errorf("more than %d entries (max_entries)", l.bounds.entries)
 	}
-	l.known[e.target] = struct{}{}
-	l.entries = append(l.entries, e)
+	l.targets[e.Target] = struct{}{}
+	l.entries = append(l.entries, entry{e.Target, time.Duration(e.Term), e.Expires, e.Reason})
 	return nil
-}
-
-// skip counts an entry that could not be read, and where it stands.
-func (l *list) skip(number int) {
-	l.lines++
-	l.unreadable++
-	if l.first == 0 {
-		l.first = number
-	}
 }

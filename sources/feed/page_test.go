@@ -78,7 +78,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		name, more, fault string
 		answer            http.HandlerFunc
 	}{
-		{"web page", "", "the answer is a web page, not a list", func(w http.ResponseWriter, _ *http.Request) {
+		{"web page", "", "it is a web page, not a list", func(w http.ResponseWriter, _ *http.Request) {
 			write(w, "<html>20.0.0.1</html>")
 		}},
 		{"words", "", "2 of 3 entries are no address, the first is number 1", func(w http.ResponseWriter, _ *http.Request) {

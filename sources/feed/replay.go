@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/banlist"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 )
@@ -25,7 +26,7 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 	}
 	format := s.format
 	if s.isAPIBAN() {
-		format = formatJSON
+		format = banlist.JSON
 	}
 	l, err := read(body, format, s.bounds)
 	stats.Lines, stats.Skipped = int64(l.lines), int64(l.unreadable+l.wide)

@@ -75,7 +75,7 @@ func (s *standing) plan(a answer, now time.Time) (*plan, error) {
 func (s *standing) renew(p *plan, l *list, now time.Time) {
 	for target, h := range s.listed {
 		if l != nil {
-			if _, known := l.known[target]; known {
+			if _, known := l.targets[target]; known {
 				continue
 			}
 		}
@@ -129,7 +129,7 @@ func (s *standing) orderFor(e *entry, now, end time.Time) ban.Order {
 // dropUnlisted finds what a whole list names no longer.
 func (s *standing) dropUnlisted(p *plan, l *list, now time.Time) {
 	for target, h := range s.listed {
-		if _, listed := l.known[target]; listed && (h.until.After(now) || p.ordered[target] != nil) {
+		if _, listed := l.targets[target]; listed && (h.until.After(now) || p.ordered[target] != nil) {
 			continue
 		}
 		p.dropped = append(p.dropped, target)

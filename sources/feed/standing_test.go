@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/banlist"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -14,7 +16,7 @@ func listOf(ttl time.Duration, addresses ...string) *list {
 	l := newList(defaultBounds())
 	for _, a := range addresses {
 		a := netip.MustParseAddr(a)
-		_ = l.add(entry{target: netip.PrefixFrom(a, a.BitLen()), ttl: ttl})
+		_ = l.add(banlist.Entry{Target: netip.PrefixFrom(a, a.BitLen()), Term: ban.Term(ttl)})
 	}
 	return l
 }

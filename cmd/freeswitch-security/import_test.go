@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/banlist"
+)
+
+func moment(s string) time.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// readText reads a list from standard input.
+func readText(format, text string) ([]banlist.Entry, error) {
+	return (&app{stdin: strings.NewReader(text)}).readList("-", format)
+}
+
+// FuzzImport reads any list in any format: each entry becomes a valid request or is
+// counted.
+func FuzzImport(f *testing.F) {
+	for _, format := range []string{"", "plain", "csv", "json"} {
+		f.Add(format, "203.0.113.7\n2001:db8::/64 # x\n")
+		f.Add(format, "ip,expires,reason\n203.0.113.7,2026-05-04T10:00:00Z,\"a\"\"b\"\n")
+		f.Add(format, `{"203.0.113.7":{"ttl":"1h","permanent":false},"bans":[]}`)
+		f.Add(format, `[{"ip":"203.0.113.7","ttl":1e300},"x",null,[[]],{}]`)
+	}
+	f.Fuzz(func(t *testing.T, format, text string) {
+		entries, err := readText(format, text)
+		if err != nil {
+			return
+		}
+		i := &imported{}
+		items, from := i.requests(entries, moment("2026-05-04T10:00:00Z"))
+		if len(items) != len(from) || len(items)+i.Over+len(i.Refused) != len(entries) {
+			t.Errorf("%d entries: %d requests, %d over, %d refused", len(entries), len(items), i.Over, len(i.Refused))
+		}
+		for n, item := range items {
+			if !from[n].Target.IsValid() || item.IP == "" {
+				t.Errorf("a request without a target: %+v", item)
+			}
+		}
+		if err := printObject(io.Discard, items); err != nil {
+			t.Errorf("cannot be sent: %v", err)
+		}
+	})
+}
+
+// TestRequests gives each entry its own length, and the flags' where it has none.
+func TestRequests(t *testing.T) {
+	entries, err := readText("csv", "ip,ttl,expires\n203.0.113.1,,2026-05-04T10:00:00.5Z\n203.0.113.2,,2026-05-04T11:00:00.25Z\n203.0.113.3,1m,\n203.0.113.4,,\n203.0.113.5,,permanent\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &imported{ttl: []byte(`"7d"`), reason: "feed"}
+	items, _ := i.requests(entries, moment("2026-05-04T10:00:00Z"))
+	var got []string
+	for _, item := range items {
+		got = append(got, fmt.Sprintf("%s %s %s", item.IP, item.TTL, item.Reason))
+	}
+	want := `[203.0.113.2 3600.250000 feed 203.0.113.3 60.000000 feed 203.0.113.4 "7d" feed 203.0.113.5 "permanent" feed]`
+	if fmt.Sprint(got) != want || i.Over != 1 {
+		t.Errorf("%v, %d over; want %s", got, i.Over, want)
+	}
+}
