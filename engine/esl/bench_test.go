@@ -45,8 +45,8 @@ func BenchmarkReader(b *testing.B) {
 	b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkListen takes a burst through the whole connection. With -cpu 1 it says
-// what one core can take, the sender's work included.
+// BenchmarkListen takes a burst through the whole connection. With -cpu 1 it measures
+// one core, the work of the sender included.
 func BenchmarkListen(b *testing.B) {
 	const greeting = "Content-Type: auth/request\n\nContent-Type: command/reply\nReply-Text: +OK accepted\n\n" +
 		"Content-Type: command/reply\nReply-Text: +OK event listener enabled json\n\n"
@@ -65,7 +65,7 @@ func BenchmarkListen(b *testing.B) {
 	b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkFrames is the part of it that finds the frames.
+// BenchmarkFrames is the part that finds the frames.
 func BenchmarkFrames(b *testing.B) {
 	stream, _ := burst(b)
 	b.SetBytes(int64(len(stream)))

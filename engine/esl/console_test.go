@@ -35,7 +35,7 @@ func TestConsole(t *testing.T) {
 		return strings.Repeat("x", 1<<20)
 	}})
 	c := console(t, Switch{Address: sw.Addr(), Password: password, limits: patient})
-	for range 3 { // a refusal does not end it
+	for range 3 { // a refusal does not close it
 		for _, test := range []struct {
 			command string
 			args    []string
@@ -64,11 +64,11 @@ func TestConsole(t *testing.T) {
 		}
 	}
 	if _, err := c.API(t.Context(), "version"); err == nil {
-		t.Error("it goes on after it was closed")
+		t.Error("a closed console carries out a command")
 	}
 }
 
-// TestLongAnswer: a list of all registrations may be longer than an event can be.
+// TestLongAnswer: a list of registrations may be longer than the limit of an event.
 func TestLongAnswer(t *testing.T) {
 	for _, test := range []struct {
 		length int
@@ -77,12 +77,12 @@ func TestLongAnswer(t *testing.T) {
 		sw := esltest.Start(t, esltest.Options{Password: password, API: func(string) string { return strings.Repeat("x", test.length) }})
 		c := console(t, Switch{Address: sw.Addr(), Password: password, limits: patient})
 		if answer, err := c.API(t.Context(), "show", "registrations"); !errors.Is(err, test.want) || err == nil && len(answer) != test.length {
-			t.Errorf("%d bytes: %d came, %v", test.length, len(answer), err)
+			t.Errorf("%d bytes: got %d, %v", test.length, len(answer), err)
 		}
 	}
 }
 
-// TestArguments sends nothing that would be read as more than one command.
+// TestArguments refuses words that the switch would read as more than one command.
 func TestArguments(t *testing.T) {
 	sw := esltest.Start(t, esltest.Options{Password: password})
 	c := console(t, Switch{Address: sw.Addr(), Password: password, limits: patient})
@@ -91,7 +91,7 @@ func TestArguments(t *testing.T) {
 		{"a", "b\u0085"}, {"a", "b c", "d"}, {"a", "", "d"}, {"a", "b\u00a0c", "d"}, {"a", "\xff", "d"}, {"a", strings.Repeat("x", maxCommand)},
 	} {
 		if _, err := c.API(t.Context(), words[0], words[1:]...); err == nil {
-			t.Errorf("%.40q was taken", words)
+			t.Errorf("%.40q was accepted", words)
 		} else if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
 			t.Errorf("%.40q was sent", words)
 		}
@@ -129,11 +129,11 @@ func TestConsoleEnds(t *testing.T) {
 		}
 	}
 	if _, err := (Switch{Password: "a\nb"}).Console(t.Context()); err == nil {
-		t.Error("a password of two lines was taken")
+		t.Error("a password of two lines was accepted")
 	}
 }
 
-// TestConsoleBreaks ends the connection, or the patience, while an answer is due.
+// TestConsoleBreaks ends the connection, or its time, before the answer.
 func TestConsoleBreaks(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -154,12 +154,12 @@ func TestConsoleBreaks(t *testing.T) {
 		failing <- sw
 		c := console(t, Switch{Address: sw.Addr(), Password: password, limits: patient})
 		if test.kind == ErrSilent {
-			c.link.limits.step = 300 * time.Millisecond // from here on
+			c.conn.limits.step = 300 * time.Millisecond // from now on
 		}
 		if answer, err := c.API(t.Context(), "version"); answer != "" || !errors.Is(err, test.kind) {
 			t.Errorf("%s: %q, %v", test.name, answer, err)
 		}
-		// A late answer must not become that of the next command.
+		// A late answer must not be taken for that of the next command.
 		if answer, err := c.API(t.Context(), "version"); answer != "" || !errors.Is(err, test.kind) {
 			t.Errorf("%s, then: %q, %v", test.name, answer, err)
 		}
@@ -197,7 +197,7 @@ func TestConsoleContext(t *testing.T) {
 		t.Error(err)
 	}
 	if answer, err := c.API(t.Context(), "version"); answer != "late" {
-		t.Error("a command that was not sent ended it:", err)
+		t.Error("a command that was not sent closed it:", err)
 	}
 	if _, err := s.Console(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)

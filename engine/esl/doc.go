@@ -1,10 +1,10 @@
 // Package esl speaks with one FreeSWITCH over its event socket.
 //
-// It stands at both ends of the path: [Switch.Listen] yields what the switch
-// reports, events and log records, to the source that makes events of ours of
-// it; a [Console] has the switch do what only it can do, for the action that
-// hangs up calls. Recordings of the same stream are read with a [Reader].
+// It stands at both ends of the path. [Switch.Listen] reads events and log records
+// for the source that turns them into events of ours. A [Console] carries out
+// commands: it lists calls and registrations, and hangs up for an action. A
+// [Reader] reads recordings of the same stream, and [Merge] joins several of them.
 //
-// The invariant: nothing that comes in over the socket can stop, grow or panic
-// the program, and nothing goes out over it but one command on one line.
+// Invariant: no input from the socket can stop or panic the program or exceed its
+// limits, and the only output is one command on one line at a time.
 package esl

@@ -9,63 +9,56 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
-// What a frame may be at most, in bytes. A full channel event has 3 to 10 kB, and an
-// answer that lists 100,000 registrations some 40 MB.
+// Limits of a frame, in bytes. A full channel event has 3 to 10 kB, and an answer
+// that lists 100,000 registrations some 40 MB.
 const (
-	maxHead   = 64 << 10 // its header lines
-	maxBody   = 16 << 20 // its body
-	maxAnswer = 64 << 20 // that of an answer to a command
+	maxHead   = 64 << 10 // header lines
+	maxBody   = 16 << 20
+	maxAnswer = 64 << 20 // body of an answer to an api command
 )
 
-// A kind is what a frame's Content-Type says.
+// A kind is the Content-Type of a frame.
 type kind int
 
 const (
-	kindOther       kind = iota // unknown to us, and skipped by its length
-	kindAuthRequest             // the switch asks for the password
-	kindReply                   // its answer to a command
-	kindAnswer                  // its answer to an api command
-	kindJSON                    // an event
-	kindPlain                   // an event in lines
-	kindRecord                  // of its log
-	kindNotice                  // that it will end the connection
-	kindRejection               // by its access list
+	kindOther       kind = iota // unknown, and skipped by its length
+	kindAuthRequest             // asks for the password
+	kindReply                   // to a command
+	kindAnswer                  // to an api command
+	kindJSON                    // event
+	kindPlain                   // event in lines
+	kindRecord                  // of the log
+	kindNotice                  // of disconnection
+	kindRejection               // by the access list
 )
 
-func kindOf(contentType []byte) kind {
-	switch string(contentType) {
-	case "auth/request":
-		return kindAuthRequest
-	case "command/reply":
-		return kindReply
-	case "api/response":
-		return kindAnswer
-	case "text/event-json":
-		return kindJSON
-	case "text/event-plain":
-		return kindPlain
-	case "log/data":
-		return kindRecord
-	case "text/disconnect-notice":
-		return kindNotice
-	case "text/rude-rejection":
-		return kindRejection
-	}
-	return kindOther
+var kinds = map[string]kind{
+	"auth/request":           kindAuthRequest,
+	"command/reply":          kindReply,
+	"api/response":           kindAnswer,
+	"text/event-json":        kindJSON,
+	"text/event-plain":       kindPlain,
+	"log/data":               kindRecord,
+	"text/disconnect-notice": kindNotice,
+	"text/rude-rejection":    kindRejection,
 }
 
-// A frame is one unit of the protocol: header lines, an empty line and a body.
-// Its bytes are good until the next frame is read.
+// isReport reports whether frames of the kind are events, log records or unknown.
+func (k kind) isReport() bool {
+	return k == kindJSON || k == kindPlain || k == kindRecord || k == kindOther
+}
+
+// A frame is one unit of the protocol: header lines, an empty line and a body. Its
+// bytes are valid until the next frame is read.
 type frame struct {
 	kind kind
 	head []byte // "Name: value" lines, each with its line break
 	body []byte // empty for kindOther
 }
 
-// field returns the value of a header line, nil where there is none.
+// field returns the value of a header; nil where there is none.
 func (f *frame) field(name string) []byte {
 	for line := range bytes.Lines(f.head) {
 		if n, value := cutLine(line); string(n) == name {
@@ -75,7 +68,7 @@ func (f *frame) field(name string) []byte {
 	return nil
 }
 
-// cutLine splits "Name: value". The name is nil where the line has none.
+// cutLine splits "Name: value". The name is nil in a line without a colon.
 func cutLine(line []byte) (name, value []byte) {
 	name, value, ok := bytes.Cut(line, []byte(":"))
 	if !ok {
@@ -90,7 +83,7 @@ type frames struct {
 	tail   tail
 	head   []byte
 	body   []byte
-	secret string // never quoted in an error
+	secret string // left out of quotes
 }
 
 func newFrames(r io.Reader) *frames {
@@ -100,14 +93,14 @@ func newFrames(r io.Reader) *frames {
 }
 
 // next returns the next frame. The error is io.EOF between two frames,
-// io.ErrUnexpectedEOF within one, ErrProtocol where the stream is none of an
-// event socket, and else the connection's own.
+// io.ErrUnexpectedEOF in one, ErrProtocol in another kind of stream, and else that
+// of the connection.
 func (r *frames) next() (frame, error) {
 	if err := r.readHead(); err != nil {
 		return frame{}, err
 	}
 	f := frame{head: r.head}
-	f.kind = kindOf(f.field("Content-Type"))
+	f.kind = kinds[string(f.field("Content-Type"))]
 	length := 0
 	if text := f.field("Content-Length"); text != nil {
 		var err error
@@ -125,8 +118,8 @@ func (r *frames) next() (frame, error) {
 	return f, err
 }
 
-// readHead reads header lines up to the empty one that ends them. Empty lines
-// before the first are passed over, as part of the block so far as its limit goes.
+// readHead reads header lines up to the empty line after them. It skips empty lines
+// before the first, and counts them towards the limit.
 func (r *frames) readHead() error {
 	r.head = r.head[:0]
 	for size := 0; ; {
@@ -147,16 +140,16 @@ func (r *frames) readHead() error {
 			}
 			continue
 		}
-		// Judged line by line: another protocol's greeting may be all that ever comes.
+		// Checked line by line: another protocol may send no more than a greeting.
 		if !isHeader(line) {
-			return fmt.Errorf("%w: it says %q", ErrProtocol, r.quote(line))
+			return fmt.Errorf("%w: it sends %q", ErrProtocol, r.quote(line))
 		}
 		r.head = append(append(r.head, line...), '\n')
 	}
 }
 
-// isHeader reports whether a line has a header's form: a name of letters, digits,
-// - and _, and a colon.
+// isHeader reports whether a line has the form of a header: a name of letters,
+// digits, - and _, and a colon.
 func isHeader(line []byte) bool {
 	name, _, ok := bytes.Cut(line, []byte(":"))
 	if !ok || len(name) == 0 {
@@ -170,8 +163,8 @@ func isHeader(line []byte) bool {
 	return true
 }
 
-// readBody reads a body, into memory that grows with what arrives: a length is
-// only a claim.
+// readBody reads a body. Its memory grows with what arrives, not with the claimed
+// length.
 func (r *frames) readBody(length int) ([]byte, error) {
 	const first, kept = 16 << 10, 1 << 20
 	if cap(r.body) > kept {
@@ -191,7 +184,7 @@ func (r *frames) readBody(length int) ([]byte, error) {
 	return r.body, nil
 }
 
-// within turns an end of the stream into one within a frame.
+// within turns the end of a stream into an end in a frame.
 func within(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -199,9 +192,9 @@ func within(err error) error {
 	return err
 }
 
-// notice returns the disconnect notice with which the stream ends, "" if it does
-// not. A switch that gives up a slow listener cuts a frame off in its middle and
-// writes its notice right there, where it reads as the rest of that frame.
+// notice returns the text of the disconnect notice at the end of the stream; nil if
+// there is none. Trap: to a slow listener the switch writes it in the middle of a
+// frame, so that it reads as the rest of that frame.
 func (r *frames) notice() []byte {
 	i := bytes.LastIndex(r.tail.last, []byte("Content-Type: text/disconnect-notice\n"))
 	if i < 0 {
@@ -211,7 +204,7 @@ func (r *frames) notice() []byte {
 	return text
 }
 
-// A tail remembers the last bytes that were read.
+// A tail keeps the last bytes that were read.
 type tail struct {
 	r    io.Reader
 	last []byte
@@ -220,36 +213,25 @@ type tail struct {
 func (t *tail) Read(p []byte) (int, error) {
 	const size = 512 // a notice has some 150
 	n, err := t.r.Read(p)
-	fresh := p[:n]
-	if n > size {
-		fresh = fresh[n-size:]
-	}
-	t.last = append(t.last, fresh...)
+	t.last = append(t.last, p[max(0, n-size):n]...)
 	if over := len(t.last) - size; over > 0 {
 		t.last = append(t.last[:0], t.last[over:]...)
 	}
 	return n, err
 }
 
-// quote makes text of the other side's bytes: bounded, printable, and without the
-// password, which a server that echoes what it gets would have us print.
+// ended reports whether an error of next is only the end of a recording, which may
+// be in a frame, or in the notice that cuts a frame off.
+func (r *frames) ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrProtocol) && r.notice() != nil
+}
+
+// quote makes the other side's bytes printable, without the password: a server may
+// echo what it gets.
 func (r *frames) quote(b []byte) string {
-	const most = 200
-	text := string(b[:min(len(b), 4*most)])
+	text := string(b[:min(len(b), 1<<10)])
 	if r.secret != "" {
 		text = strings.ReplaceAll(text, r.secret, "[password]")
 	}
-	text = strings.Join(strings.Fields(text), " ")
-	var quoted strings.Builder
-	for _, c := range text {
-		if quoted.Len() >= most {
-			quoted.WriteRune('…')
-			break
-		}
-		if !unicode.IsPrint(c) {
-			c = unicode.ReplacementChar
-		}
-		quoted.WriteRune(c)
-	}
-	return quoted.String()
+	return Printable(text)
 }

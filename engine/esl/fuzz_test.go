@@ -14,8 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// FuzzReader reads any bytes: it ends, and what it returns is UTF-8 and no more
-// than what came in.
+// FuzzReader reads any bytes: it ends, and returns UTF-8, not more than came in.
 func FuzzReader(f *testing.F) {
 	addStreams(f)
 	f.Fuzz(func(t *testing.T, stream []byte) {
@@ -45,7 +44,7 @@ func addStreams(f *testing.F) {
 	f.Add([]byte("Content-Type: command/reply\nReply-Text: -ERR\n\nContent-Type: api/response\nContent-Length: 4\n\n-ERR"))
 }
 
-// FuzzJSON holds the scanner to encoding/json.
+// FuzzJSON compares the scanner with encoding/json.
 func FuzzJSON(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"a":"b"}`, ` { "a" : "b" , "c" : ["d","]",{"e":"}"}], "f":1e5,"g":null } `, `{"a":"\ud800\\\"\u0041","a":"` + "\xff" + `"}`,
@@ -63,7 +62,7 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
-// naiveJSON is the same by encoding/json's means: the last string of each name.
+// naiveJSON does the same with encoding/json: the last string of each name.
 func naiveJSON(text []byte) (map[string]string, bool) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(text, &object) != nil || object == nil {
@@ -83,9 +82,8 @@ func naiveJSON(text []byte) (map[string]string, bool) {
 	return headers, true
 }
 
-// FuzzListen lets a server send any bytes, before the password or after it.
-// Listen returns, for a reason that it can name, and has handed on nothing but
-// what a reader of the same bytes finds.
+// FuzzListen lets a server send any bytes, before the password or after it. Listen
+// returns a known error, after no other messages than a Reader of the same bytes.
 func FuzzListen(f *testing.F) {
 	const greeting = "Content-Type: auth/request\n\nContent-Type: command/reply\nReply-Text: +OK accepted\n\n"
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -120,7 +118,7 @@ func FuzzListen(f *testing.F) {
 			}
 			want, _, _ := readAll(bytes.NewReader(sent))
 			if len(got) > len(want) || len(got) > 0 && !cmp.Equal(got, want[:len(got)]) {
-				t.Errorf("handed on %+v\nof %+v", got, want)
+				t.Errorf("took %+v\nof %+v", got, want)
 			}
 		}
 	})

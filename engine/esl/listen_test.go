@@ -24,15 +24,15 @@ import (
 
 const password = "s3cr3t-and-long"
 
-// patience is how long a test waits for what must happen.
+// patience is the longest wait of a test.
 const patience = time.Minute
 
 var patient = limits{step: patience, silence: patience}
 
-// everything is subscribed to where a recording is played.
+// everything is the subscription of tests that play recordings.
 var everything = Subscription{Events: []string{"ALL"}, LogLevel: 7}
 
-// settled fails the test if goroutines of goesl go on.
+// settled fails the test if goroutines of goesl are left.
 func settled(t testing.TB) {
 	t.Helper()
 	var stacks bytes.Buffer
@@ -43,10 +43,10 @@ func settled(t testing.TB) {
 			return
 		}
 	}
-	t.Errorf("goroutines were left behind:\n%s", stacks.Bytes())
+	t.Errorf("goroutines are left:\n%s", stacks.Bytes())
 }
 
-// A listening is a Listen that runs beside the test.
+// A listening is a Listen in its own goroutine.
 type listening struct {
 	up       chan struct{}
 	messages chan Message
@@ -89,7 +89,7 @@ func (l *listening) isUp(t testing.TB) {
 	case <-l.up:
 	case err := <-l.end:
 		select {
-		case <-l.up: // it was, and has ended since
+		case <-l.up: // and has ended since
 			l.end <- err
 		default:
 			t.Fatal(err)
@@ -132,8 +132,7 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// TestLiveAsRecorded plays recordings, and holds what comes of them to what is
-// read from them.
+// TestLiveAsRecorded plays recordings, and compares with a Reader.
 func TestLiveAsRecorded(t *testing.T) {
 	for i, name := range []string{
 		"nat-json.raw.gz", "nat-plain.raw.gz", "nat-log.raw.gz", "mixed-json.raw.gz", "mixed-plain.raw.gz",
@@ -146,8 +145,8 @@ func TestLiveAsRecorded(t *testing.T) {
 			l := listen(t, Switch{Address: sw.Addr(), Password: password, limits: patient}, everything)
 			l.isUp(t)
 			if strings.Contains(name, "plain") {
-				sw.Raw(string(stream)) // another format than was asked for
-			} else if err := sw.Play(t.Context(), bytes.NewReader(stream), 0); err != nil {
+				sw.Raw(string(stream)) // another format than the requested one
+			} else if err := sw.Play(bytes.NewReader(stream)); err != nil {
 				t.Fatal(err)
 			}
 			for i := range want {
@@ -179,16 +178,16 @@ func TestUnreadableLive(t *testing.T) {
 	}
 }
 
-// TestEnds has the connection fail in every way, and looks at the error.
+// TestEnds lets the connection fail in every way, and checks the error.
 func TestEnds(t *testing.T) {
-	soon := limits{step: 100 * time.Millisecond, silence: patience}   // no step is made
-	later := limits{step: 2 * time.Second, silence: patience}         // those before it must be made in that time
-	asleep := limits{step: patience, silence: 200 * time.Millisecond} // all are made
+	soon := limits{step: 100 * time.Millisecond, silence: patience}   // before the first step
+	later := limits{step: 2 * time.Second, silence: patience}         // time for the steps before
+	asleep := limits{step: patience, silence: 200 * time.Millisecond} // after all steps
 	for _, test := range []struct {
 		name    string
 		options esltest.Options
 		limits  limits
-		then    func(*esltest.Switch) // once it is up; nil if it does not come so far
+		then    func(*esltest.Switch) // once it is up; nil if it does not come up
 		kind    error
 		text    string
 	}{
@@ -198,18 +197,18 @@ func TestEnds(t *testing.T) {
 		{name: "mute to the password", options: esltest.Options{Mute: esltest.Auth}, limits: later, kind: ErrSilent, text: "does not answer"},
 		{name: "mute to commands", options: esltest.Options{Mute: esltest.Ready}, limits: later, kind: ErrSilent, text: "heartbeat"},
 		{name: "half open", limits: asleep, then: (*esltest.Switch).Freeze, kind: ErrSilent, text: "heartbeat"},
-		{name: "killed", then: (*esltest.Switch).Drop, kind: ErrClosed, text: "without a word"},
+		{name: "killed", then: (*esltest.Switch).Drop, kind: ErrClosed, text: "without a notice"},
 		{name: "reset", then: (*esltest.Switch).Reset, kind: ErrClosed, text: "reset"},
 		{name: "shut down", then: (*esltest.Switch).Shutdown, kind: ErrClosed, text: "The system is being shut down."},
 		{name: "too slow", then: (*esltest.Switch).KillSlow, kind: ErrClosed, text: "killed listener because of lost events"},
 		{name: "within a frame", then: func(sw *esltest.Switch) {
 			sw.Raw("Content-Length: 100\nContent-Type: text/event-json\n\n{")
 			sw.Drop()
-		}, kind: ErrClosed, text: "without a word"},
+		}, kind: ErrClosed, text: "without a notice"},
 		{name: "half a frame", limits: asleep, then: func(sw *esltest.Switch) {
 			sw.Raw("Content-Length: 100\nContent-Type: text/event-json\n\n{")
 		}, kind: ErrSilent, text: "heartbeat"},
-		{name: "garbage", then: func(sw *esltest.Switch) { sw.Raw("\x00\x01\x1b[31m\n\n") }, kind: ErrProtocol, text: "it says"},
+		{name: "garbage", then: func(sw *esltest.Switch) { sw.Raw("\x00\x01\x1b[31m\n\n") }, kind: ErrProtocol, text: "it sends"},
 		{name: "echo", then: func(sw *esltest.Switch) { sw.Raw("auth " + password + "\r\n\r\n") }, kind: ErrProtocol, text: "auth [password]"},
 		{name: "negative length", then: func(sw *esltest.Switch) {
 			sw.Raw("Content-Length: -1\nContent-Type: text/event-json\n\n")
@@ -239,7 +238,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// judge takes the error with which a listening ends.
+// judge checks the error of a listening.
 func judge(t *testing.T, l *listening, address string, kind error, text string) {
 	t.Helper()
 	select {
@@ -280,7 +279,7 @@ func TestCancelled(t *testing.T) {
 		sw := esltest.Start(t, esltest.Options{Password: password, Mute: stage})
 		l := listen(t, Switch{Address: sw.Addr(), Password: password, limits: patient}, everything)
 		if stage > esltest.Connect {
-			// A password that is not answered is read all the same.
+			// A password without an answer is read as well.
 			if err := sw.Await(t.Context(), "auth"); err != nil {
 				t.Fatal(err)
 			}
@@ -303,8 +302,8 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestReplayedHandshakes answers with what a real switch sent in short dialogues,
-// all of it at once, and ends the connection.
+// TestReplayedHandshakes answers with recorded dialogues of a real switch, each at
+// once, and ends the connection.
 func TestReplayedHandshakes(t *testing.T) {
 	want := map[string]string{
 		"acl_denied.raw":                "access list",
@@ -320,8 +319,8 @@ func TestReplayedHandshakes(t *testing.T) {
 		"event_bad_name.raw":            "refused: -ERR no keywords supplied",
 		"unknown_command.raw":           "refused: -ERR command not found",
 		"slow_reader_killed.raw.gz":     "it does not ask for the password first",
-		"json_events_and_log4.raw":      "without a word",
-		"two_commands_in_one_write.raw": "without a word",
+		"json_events_and_log4.raw":      "without a notice",
+		"two_commands_in_one_write.raw": "without a notice",
 	}
 	files, err := filepath.Glob("testdata/handshakes/*")
 	if err != nil {
@@ -339,8 +338,8 @@ func TestReplayedHandshakes(t *testing.T) {
 	}
 }
 
-// serveOnce accepts one connection, writes text to it and closes it for writing;
-// what comes in is read, so that nothing of text is lost to a reset.
+// serveOnce accepts one connection, writes text to it and closes it for writing. It
+// reads the input, because a reset could lose some of the text.
 func serveOnce(t testing.TB, text []byte) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -380,7 +379,7 @@ func TestSubscription(t *testing.T) {
 	}
 }
 
-// TestNothingIsPrinted watches standard error, where goesl writes the password,
+// TestNothingIsPrinted watches standard error, to which goesl logs the password,
 // while connections succeed and fail.
 func TestNothingIsPrinted(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))

@@ -3,94 +3,29 @@ package esl
 import (
 	"bufio"
 	"bytes"
-	"errors"
+	"cmp"
 	"hash/maphash"
 	"io"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// Merge reads recorded streams of one switch as the one that they are parts of:
-// whole frames of events and log records, in the order of the times that the switch
-// gave them. The streams may have been recorded side by side, on connections of
-// their own, or one after the other, and what several of them hold is read once. A
-// stream that does not begin with a frame is the rest of the one before it. zone is
-// that of the stamps of log records; in the hour that it has twice a year, they may come
-// before the events of their time.
+// Merge reads recorded streams of one switch as one: whole frames of events and log
+// records, in the order of the times that the switch gave them. The streams may have
+// been recorded side by side, on several connections, or one after the other. A frame
+// that several of them hold is read once. A stream that does not begin with a frame
+// continues the one before it.
 //
-// What ends a [Reader] ends the stream in which it stands, and is told at the end.
+// zone is that of the stamps of log records. Trap: in the hour that it has twice a
+// year, records may come before the events of their time. An error that ends a
+// [Reader] ends its stream, and is returned after all frames.
 func Merge(zone *time.Location, streams []io.Reader) io.Reader {
-	return &merger{zone: zone, streams: streams, seed: maphash.MakeSeed(), read: map[copied]int{}, most: maxRead}
-}
-
-// frameStart is how a frame begins that a switch sends: with the type, or, that of an
-// event, with the length. Where a recording was divided behind the first of these
-// lines, the rest begins with the second.
-var frameStart = regexp.MustCompile(`^Content-(Type: (?:auth|command|api|log|text/disconnect|text/rude)|Length: \d+\nContent-Type: text/event-)`)
-
-// maxRead is how many frames are remembered, as the parts had them and as they were
-// handed out. Stamps bound nothing: they may go back, and one that is far ahead would
-// have all before it forgotten.
-const maxRead = 1 << 18
-
-// A merger hands out the frames of several streams.
-type merger struct {
-	zone    *time.Location
-	streams []io.Reader // as they were given, until they are begun with
-	parts   []*part     // that have not ended
-	out     []byte      // what was not read yet of the frame at hand
-	end     error       // the first that ended a part
-
-	seed  maphash.Seed
-	read  map[copied]int // how often, of the latest frames
-	order []copied       // those in read, the oldest first
-	most  int            // that are remembered
-}
-
-// A part is one of the streams, and its next frame.
-type part struct {
-	frames *frames
-	frame  frame
-	at     int64 // when the switch says that it happened, in µs since 1970; that of the one before where it does not say
-	number int64 // of an event, which a switch counts; the highest there is for what has none
-	id     string
-	taken  bool // the frame was handed out
-}
-
-// A copied is a frame as one of the parts has it, or, for the part nil, as it was
-// handed out.
-type copied struct {
-	part *part
-	id   uint64
-}
-
-// Read hands out frames. Its error comes after everything that could be read.
-func (m *merger) Read(p []byte) (int, error) {
-	m.begin()
-	for len(m.out) == 0 {
-		next := m.earliest()
-		if next == nil {
-			if m.end != nil {
-				return 0, m.end
-			}
-			return 0, io.EOF
-		}
-		next.taken = true
-		if m.isNew(next) {
-			m.out = next.frame.raw()
-		}
-	}
-	n := copy(p, m.out)
-	m.out = m.out[n:]
-	return n, nil
-}
-
-// begin puts together the streams that are pieces of one.
-func (m *merger) begin() {
+	m := &merger{zone: zone, seed: maphash.MakeSeed(), seen: map[sighting]int{}, most: maxSeen}
 	var whole []io.Reader
-	for _, r := range m.streams {
+	for _, r := range streams {
 		start := bufio.NewReader(r)
 		head, _ := start.Peek(80) // an error comes again when it is read
 		if last := len(whole) - 1; last >= 0 && !frameStart.Match(head) {
@@ -102,63 +37,108 @@ func (m *merger) begin() {
 	for _, r := range whole {
 		m.parts = append(m.parts, &part{frames: newFrames(r), taken: true})
 	}
-	m.streams = nil
+	return m
 }
 
-// earliest is the part whose frame is the next; nil at the end.
+// frameStart is the start of a frame that a switch sends: the type, or that of an
+// event, the length. Where a recording was divided between the two lines, the rest
+// begins with the type.
+var frameStart = regexp.MustCompile(`^Content-(Type: (?:auth|command|api|log|text/disconnect|text/rude)|Length: \d+\nContent-Type: text/event-)`)
+
+// maxSeen bounds the sightings that are kept. Stamps cannot bound them: they may go
+// back, and one far ahead would drop all before it.
+const maxSeen = 1 << 18
+
+// A merger returns the frames of several streams.
+type merger struct {
+	zone  *time.Location
+	parts []*part // that have not ended
+	out   []byte  // rest of the frame at hand
+	end   error   // the first that ended a part
+
+	seed  maphash.Seed
+	seen  map[sighting]int // number of times
+	order []sighting       // keys of seen, the oldest first
+	most  int              // keys
+}
+
+// A part is one of the streams, and its next frame.
+type part struct {
+	frames *frames
+	frame  frame
+	taken  bool   // the frame was returned
+	at     int64  // time of the frame, in µs since 1970; that of the one before if it has none
+	number int64  // of an event, which a switch counts; math.MaxInt64 for other frames
+	id     string // the same in every recording; "" if not known
+}
+
+// A sighting is a frame in one of the parts or, for the part nil, in the output.
+type sighting struct {
+	part *part
+	id   uint64
+}
+
+// Read returns frames, and then the first error of a part.
+func (m *merger) Read(p []byte) (int, error) {
+	for len(m.out) == 0 {
+		next := m.earliest()
+		if next == nil {
+			return 0, cmp.Or(m.end, io.EOF)
+		}
+		next.taken = true
+		if m.isNew(next) {
+			m.out = next.frame.raw()
+		}
+	}
+	n := copy(p, m.out)
+	m.out = m.out[n:]
+	return n, nil
+}
+
+// earliest returns the part with the next frame; nil at the end.
 func (m *merger) earliest() (next *part) {
-	running := m.parts[:0]
-	for _, p := range m.parts {
+	m.parts = slices.DeleteFunc(m.parts, func(p *part) bool {
 		if p.taken {
 			if err := p.advance(m.zone); err != nil {
-				if !p.frames.over(err) && m.end == nil {
+				if !p.frames.ended(err) && m.end == nil {
 					m.end = err
 				}
-				continue
+				return true
 			}
 		}
-		running = append(running, p)
 		if next == nil || p.before(next) {
 			next = p
 		}
-	}
-	clear(m.parts[len(running):])
-	m.parts = running
+		return false
+	})
 	return next
 }
 
-// before reports whether a part's frame comes before that of another. The switch's
-// clock has ticks of 20 ms; of one tick, events come in the order of their numbers,
-// and then records, in whatever order the recordings are named.
+// before compares frames. The clock of the switch has ticks of 20 ms. In one tick,
+// events come in the order of their numbers, and then records.
 func (p *part) before(other *part) bool {
-	if p.at != other.at {
-		return p.at < other.at
-	}
-	return p.number < other.number
+	return cmp.Or(cmp.Compare(p.at, other.at), cmp.Compare(p.number, other.number)) < 0
 }
 
-// advance reads the part's next frame that a [Reader] makes something of.
-func (p *part) advance(zone *time.Location) error {
+// advance reads the part's next report.
+func (p *part) advance(zone *time.Location) (err error) {
 	for {
-		f, err := p.frames.next()
-		if err != nil {
+		if p.frame, err = p.frames.next(); err != nil {
 			return err
 		}
-		switch f.kind {
-		case kindJSON, kindPlain, kindRecord, kindOther:
-			p.frame, p.taken = f, false
+		if p.frame.kind.isReport() {
+			p.taken = false
 			p.identify(zone)
 			return nil
 		}
 	}
 }
 
-// recordStamp begins every record of the log, in the switch's local time.
+// recordStamp begins every log record, in the local time of the switch.
 const recordStamp = "2006-01-02 15:04:05.000000"
 
-// identify sets when the frame happened, and by what it is known again in another
-// recording: an event by its number, a record by its text. A frame without a time is
-// not known again.
+// identify sets the time and the id of the frame: the number of an event, the text of
+// a record. A frame without a time has no id.
 func (p *part) identify(zone *time.Location) {
 	p.id, p.number = "", math.MaxInt64
 	if p.frame.kind == kindRecord {
@@ -190,46 +170,37 @@ func (p *part) identify(zone *time.Location) {
 	}
 }
 
-// isNew reports whether no other part has had the frame yet: a switch may say the
-// same twice, and then each of its streams has it twice.
+// isNew reports whether this part has the frame more often than the output. A switch
+// may report the same twice, and then each of its streams has it twice.
 func (m *merger) isNew(p *part) bool {
 	if p.id == "" {
 		return true
 	}
 	id := maphash.String(m.seed, p.id)
-	mine, all := copied{p, id}, copied{nil, id}
-	m.count(mine)
-	if m.read[mine] <= m.read[all] {
+	in, out := sighting{p, id}, sighting{nil, id}
+	m.count(in)
+	if m.seen[in] <= m.seen[out] {
 		return false
 	}
-	m.count(all)
+	m.count(out)
 	return true
 }
 
-// count remembers that a frame was read once more.
-func (m *merger) count(c copied) {
-	if m.read[c]++; m.read[c] > 1 {
+func (m *merger) count(s sighting) {
+	if m.seen[s]++; m.seen[s] > 1 {
 		return
 	}
-	m.order = append(m.order, c)
+	m.order = append(m.order, s)
 	if len(m.order) > m.most {
-		delete(m.read, m.order[0])
+		delete(m.seen, m.order[0])
 		m.order = m.order[1:]
 	}
 }
 
-// raw is the frame as it was sent. Of one that nobody can read, there is only the
-// head.
+// raw returns the frame as it was sent. Of a frame of unknown type there is no body.
 func (f *frame) raw() []byte {
 	if f.kind == kindOther {
 		return []byte("Content-Type: unknown\n\n")
 	}
-	return append(append(append(make([]byte, 0, len(f.head)+1+len(f.body)), f.head...), '\n'), f.body...)
-}
-
-// over reports whether an error of next is no more than the end of a recording, which
-// may come in the middle of a frame.
-func (r *frames) over(err error) bool {
-	// What is left of a notice after the frame that it cut off took its beginning is no frame.
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrProtocol) && r.notice() != nil
+	return slices.Concat(f.head, []byte("\n"), f.body)
 }

@@ -24,9 +24,8 @@ func merged(streams ...[]byte) (messages []Message, skipped int64, err error) {
 	return readAll(iotest.HalfReader(Merge(time.UTC, readers)))
 }
 
-// TestMergeOfPieces divides a recording within a frame, and then between two frames.
-// Pieces that begin with a frame may be given in any order, the rest of a frame behind
-// its beginning.
+// TestMergeOfPieces divides a recording in a frame, and then between two frames. Pieces
+// that begin with a frame may come in any order, the rest of a frame after its start.
 func TestMergeOfPieces(t *testing.T) {
 	for _, name := range []string{"mixed-json.raw.gz", "mixed-plain.raw.gz", "nat-log.raw.gz"} {
 		stream := recording(t, name)
@@ -35,8 +34,7 @@ func TestMergeOfPieces(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			at := random.IntN(len(stream))
 			ways := [][][]byte{{stream[:at], stream[at:]}}
-			// So begins an event. A record says nothing by which those of one moment
-			// could be told apart.
+			// An event begins so. Records of one moment have no order of their own.
 			if more := bytes.Index(stream[at:], []byte("Content-Length: ")); more >= 0 && name != "nat-log.raw.gz" {
 				ways = append(ways, [][]byte{stream[at+more:], stream[:at+more]})
 			}
@@ -49,8 +47,8 @@ func TestMergeOfPieces(t *testing.T) {
 	}
 }
 
-// TestMergeOfPiecesAtEveryByte divides frames wherever they can be divided, with an
-// empty recording between the pieces.
+// TestMergeOfPiecesAtEveryByte divides frames at every byte, with an empty recording
+// between the pieces.
 func TestMergeOfPiecesAtEveryByte(t *testing.T) {
 	const sdp = "Content-Type: application/sdp\nContent-Length: 4\n\nv=0\n"
 	body := "Event-Name: E3\nCore-UUID: c\nEvent-Date-Timestamp: 1795305603000000\nEvent-Sequence: 3\n" + sdp
@@ -68,8 +66,8 @@ func TestMergeOfPiecesAtEveryByte(t *testing.T) {
 	}
 }
 
-// TestMergeOfPiecesInAnyOrder: a piece that begins with a frame, whichever, is no rest
-// of another.
+// TestMergeOfPiecesInAnyOrder: a piece that begins with any frame does not continue
+// another.
 func TestMergeOfPiecesInAnyOrder(t *testing.T) {
 	for _, start := range []string{
 		"Content-Type: auth/request\n\n", "Content-Type: command/reply\nReply-Text: +OK\n\n", "Content-Type: api/response\nContent-Length: 3\n\n+OK",
@@ -84,8 +82,8 @@ func TestMergeOfPiecesInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestMergeForgets: what is remembered is bounded by its number, whatever the stamps
-// say; one that is far ahead does not have all before it forgotten.
+// TestMergeForgets: the sightings are bounded in number, whatever the stamps say; one
+// far ahead does not drop all before it.
 func TestMergeForgets(t *testing.T) {
 	const n = 300
 	var ahead, back, copies strings.Builder
@@ -106,7 +104,7 @@ func TestMergeForgets(t *testing.T) {
 		{"back by minutes", []string{back.String(), stamped("1", "0")}, n + 1},
 		{"all at once", []string{copies.String(), copies.String()}, n + 2},
 	} {
-		for _, most := range []int{maxRead, 100} {
+		for _, most := range []int{maxSeen, 100} {
 			var streams []io.Reader
 			for _, s := range test.streams {
 				streams = append(streams, strings.NewReader(s))
@@ -114,11 +112,11 @@ func TestMergeForgets(t *testing.T) {
 			m := Merge(time.UTC, streams).(*merger)
 			m.most = most
 			messages, _, err := readAll(m)
-			if !errors.Is(err, io.EOF) || (most == maxRead || test.name != "far ahead") && len(messages) != test.want {
+			if !errors.Is(err, io.EOF) || (most == maxSeen || test.name != "far ahead") && len(messages) != test.want {
 				t.Errorf("%s: %d messages of %d, %v", test.name, len(messages), test.want, err)
 			}
-			if len(m.read) != len(m.order) || len(m.read) > most || most == 100 && len(m.read) < most {
-				t.Errorf("%s: %d and %d remembered, at most %d", test.name, len(m.read), len(m.order), most)
+			if len(m.seen) != len(m.order) || len(m.seen) > most || most == 100 && len(m.seen) < most {
+				t.Errorf("%s: %d and %d kept, at most %d", test.name, len(m.seen), len(m.order), most)
 			}
 		}
 	}
@@ -138,10 +136,10 @@ func TestMergeOfCopies(t *testing.T) {
 		isRecord := func(m Message) bool { return m.Record }
 		records := slices.DeleteFunc(slices.Clone(got), func(m Message) bool { return !m.Record })
 		if diff := cmp.Diff(wantRecords, records); diff != "" {
-			t.Errorf("- the log, + its records in what was merged:\n%s", diff)
+			t.Errorf("- the log, + the merged records:\n%s", diff)
 		}
 		if diff := cmp.Diff(names(wantEvents), names(slices.DeleteFunc(got, isRecord))); diff != "" {
-			t.Errorf("- the events, + those in what was merged:\n%s", diff)
+			t.Errorf("- the events, + the merged events:\n%s", diff)
 		}
 	}
 }
@@ -176,11 +174,11 @@ func TestMerge(t *testing.T) {
 	}{
 		{"by time", []string{stamped(at1, "1") + stamped(at3, "2"), record("02", "x") + record("04", "y")}, "E1 x E2 y"},
 		{"in one tick", []string{record("01", "x"), stamped(at1, "2"), stamped(at1, "1")}, "E1 E2 x"},
-		{"said twice, recorded twice", []string{record("01", "x") + record("01", "x"), record("01", "x") + record("01", "x")}, "x x"},
-		{"said twice, recorded once each", []string{record("01", "x"), record("01", "x")}, "x"},
+		{"sent twice, recorded twice", []string{record("01", "x") + record("01", "x"), record("01", "x") + record("01", "x")}, "x x"},
+		{"sent twice, recorded once each", []string{record("01", "x"), record("01", "x")}, "x"},
 		{"without a time", []string{stamped(at3, "1") + eventJSON(`{"Event-Name":"E?","Event-Sequence":"7"}`), record("02", "x") + record("04", "y")}, "x E1 E? y"},
 		{"another start of the switch", []string{stamped(at1, "1"), strings.Replace(stamped(at1, "1"), `"c"`, `"d"`, 1)}, "E1 E1"},
-		{"an empty one", []string{"", stamped(at1, "1"), ""}, "E1"},
+		{"an empty stream", []string{"", stamped(at1, "1"), ""}, "E1"},
 	} {
 		var streams [][]byte
 		for _, s := range test.streams {
@@ -197,9 +195,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestMergeTellsErrorsLast: a recording that is none does not keep the others from
-// being read.
-func TestMergeTellsErrorsLast(t *testing.T) {
+// TestMergeErrorsComeLast: the others are read despite a stream that fails.
+func TestMergeErrorsComeLast(t *testing.T) {
 	broken := errors.New("broken")
 	for _, test := range []struct {
 		stream io.Reader
@@ -216,7 +213,7 @@ func TestMergeTellsErrorsLast(t *testing.T) {
 	}
 }
 
-// FuzzMerge reads any bytes through a merger: it makes no difference.
+// FuzzMerge compares a Reader of a merger with a Reader of the same bytes.
 func FuzzMerge(f *testing.F) {
 	addStreams(f)
 	f.Fuzz(func(t *testing.T, stream []byte) {

@@ -1,61 +1,64 @@
 package esl
 
 import (
+	"regexp"
 	"strconv"
-	"strings"
 )
 
-// A Message is one thing that the switch reported: an event, or a record of its
-// log. The reader keeps nothing of it. All of it is UTF-8: a byte that was not is
-// U+FFFD.
+// A Message is an event or a log record of the switch. Its texts are valid UTF-8:
+// U+FFFD replaces each invalid byte.
 type Message struct {
-	// Headers are the event's own, in FreeSWITCH's spelling and unescaped. Of a
-	// name that stands there twice the last one counts; an array is left out. A
-	// log record has Log-Level, Log-File, Log-Func, Log-Line, User-Data and
-	// Text-Channel.
+	// Headers are those of the event, unescaped and with FreeSWITCH's spelling. The
+	// last of several values counts; arrays are left out. A log record has Log-Level,
+	// Log-File, Log-Func, Log-Line, User-Data and Text-Channel.
 	Headers map[string]string
-	// Body is an event's body, and the text of a log record: all lines of one
+	// Body is that of an event, or the text of a log record: all lines of one
 	// message, without the last line break.
 	Body string
-	// Record says that this is a log record.
+	// Record marks a log record.
 	Record bool
 }
 
-// Name is the event's name, "" for a log record: "HEARTBEAT", or for an event of
-// its own kind the subclass, "sofia::register_failure".
-func (m *Message) Name() string {
-	if m.Record {
-		return ""
+// message decodes an event or log record.
+func (f *frame) message() (Message, bool) {
+	if !f.kind.isReport() {
+		return Message{}, false
 	}
-	if name := m.Headers["Event-Name"]; name != "CUSTOM" {
+	m := Message{Headers: make(map[string]string, 32), Record: f.kind == kindRecord}
+	ok := f.each(func(name, value []byte) {
+		if string(name) == bodyName {
+			m.Body = string(value)
+			return
+		}
+		m.Headers[string(name)] = string(value)
+	})
+	return m, ok
+}
+
+// Name returns the name of an event, or the subclass of a CUSTOM event:
+// "HEARTBEAT", "sofia::register_failure". A log record has none.
+func (m *Message) Name() string {
+	if name := m.Headers["Event-Name"]; m.Record || name != "CUSTOM" {
 		return name
 	}
 	return m.Headers["Event-Subclass"]
 }
 
-// Lost returns how many events or log records the switch says, in a record of its
-// log, that it could not queue for a listener; the listener may be another one. A
-// switch reports every single loss ("Event enqueue ERROR"), and then their sum:
-// only the sum counts.
+// lostRecord is how the switch reports, in a log record, the sum of what it could
+// not queue for a listener. It reports each single loss as well ("Event enqueue
+// ERROR"), which does not count.
+var lostRecord = regexp.MustCompile(`^[^]]*\] mod_event_socket\.c:\d+ (?:Killing listener because of too many lost (?:events|log lines)\. )?Lost \[(\d{1,9})\]`)
+
+// Lost returns how many events or log records the switch says it could not queue
+// for a listener, which may be another one.
 func Lost(m Message) int64 {
 	if !m.Record || m.Headers["Log-File"] != "mod_event_socket.c" {
 		return 0
 	}
-	_, rest, _ := strings.Cut(m.Body, "mod_event_socket.c:")
-	_, text, _ := strings.Cut(rest, " ")
-	for _, start := range []string{
-		"Lost [",
-		"Killing listener because of too many lost events. Lost [",
-		"Killing listener because of too many lost log lines. Lost [",
-	} {
-		if after, ok := strings.CutPrefix(text, start); ok {
-			digits, _, _ := strings.Cut(after, "]")
-			n, err := strconv.ParseInt(digits, 10, 32)
-			if err != nil || n < 0 {
-				return 0
-			}
-			return n
-		}
+	found := lostRecord.FindStringSubmatch(m.Body)
+	if found == nil {
+		return 0
 	}
-	return 0
+	n, _ := strconv.ParseInt(found[1], 10, 64)
+	return n
 }

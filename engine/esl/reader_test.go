@@ -2,13 +2,11 @@ package esl
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -16,31 +14,18 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"freeswitch-security/engine/esl/esltest"
+
 	"github.com/google/go-cmp/cmp"
 )
 
-// recording returns what is in a file of testdata, decompressed.
+// recording returns a file of testdata, decompressed.
 func recording(t testing.TB, name string) []byte {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(name, ".gz") {
-		if r, err = gzip.NewReader(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return esltest.Recording(t, filepath.Join("testdata", name))
 }
 
-// read returns all messages of a stream, and how many frames it had that are none.
+// read returns all messages of a stream, and the number of skipped frames.
 func read(t testing.TB, stream []byte) (messages []Message, skipped int64) {
 	t.Helper()
 	messages, skipped, err := readAll(bytes.NewReader(stream))
@@ -61,8 +46,7 @@ func readAll(stream io.Reader) (messages []Message, skipped int64, err error) {
 	}
 }
 
-// TestFormatsAgree reads what a switch sent of the same events on two connections,
-// one in each format.
+// TestFormatsAgree reads the same events from two connections, one in each format.
 func TestFormatsAgree(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -75,8 +59,7 @@ func TestFormatsAgree(t *testing.T) {
 		}
 		for i := range json {
 			for name, value := range json[i].Headers {
-				// A plain value that was written with a %XX of its own cannot be told
-				// from one that FreeSWITCH escaped.
+				// In a plain value, a %XX of the caller looks like one of FreeSWITCH.
 				if strings.Contains(value, "%") {
 					delete(json[i].Headers, name)
 					delete(plain[i].Headers, name)
@@ -122,7 +105,7 @@ func eventPlain(body string) string {
 	return fmt.Sprintf("Content-Length: %d\nContent-Type: text/event-plain\n\n%s", len(body), body)
 }
 
-// TestUnreadable passes over frames that are no events, and counts them.
+// TestUnreadable skips and counts frames that cannot be decoded.
 func TestUnreadable(t *testing.T) {
 	good := eventJSON(`{"Event-Name":"X"}`)
 	for _, frame := range []string{
@@ -132,13 +115,13 @@ func TestUnreadable(t *testing.T) {
 	} {
 		messages, skipped := read(t, []byte(good+frame+good))
 		if len(messages) != 2 || skipped != 1 {
-			t.Errorf("%q: %d events around it, %d skipped", frame, len(messages), skipped)
+			t.Errorf("%q: %d events, %d skipped", frame, len(messages), skipped)
 		}
 	}
 }
 
 func TestHandshakes(t *testing.T) {
-	want := map[string]string{ // messages by name, then what was skipped
+	want := map[string]string{ // messages by name, then skipped frames
 		"bgapi.raw":                     "BACKGROUND_JOB 1",
 		"event_xml.raw":                 "skipped 1",
 		"json_events_and_log4.raw":      "log 8 sofia::pre_register 2 sofia::register_attempt 2 sofia::register_failure 2 CHANNEL_CREATE 2",
@@ -159,8 +142,8 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-// TestCuts cuts recordings off at any byte: what comes before the cut is read,
-// nothing else, and the end is an ordinary one.
+// TestCuts cuts recordings off at any byte: the frames before the cut are read, and
+// the end is an ordinary one.
 func TestCuts(t *testing.T) {
 	const seed = 1
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -177,13 +160,12 @@ func TestCuts(t *testing.T) {
 		}
 		messages, _, _ := readAll(iotest.OneByteReader(bytes.NewReader(stream)))
 		if !cmp.Equal(messages, whole) {
-			t.Errorf("%s reads otherwise byte by byte", name)
+			t.Errorf("%s differs byte by byte", name)
 		}
 	}
 }
 
-// TestCutByNotice ends an event at every byte of it with the notice that follows
-// when a switch gives up a slow listener.
+// TestCutByNotice cuts an event off at every byte with the notice to a slow listener.
 func TestCutByNotice(t *testing.T) {
 	const text = "killed listener because of lost events"
 	notice := "Content-Type: text/disconnect-notice\nContent-Length: 39\n\n" + text + "\n"
@@ -227,12 +209,11 @@ func TestNoStream(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	if _, _, err := readAll(iotest.ErrReader(broken)); !errors.Is(err, broken) {
-		t.Errorf("an error of reading comes back as %v", err)
+		t.Errorf("the error of the reader is %v", err)
 	}
 }
 
-// TestClaimedLength reads a frame that claims to be as long as one may be, and
-// ends at once.
+// TestClaimedLength reads a frame that claims the longest length, and ends at once.
 func TestClaimedLength(t *testing.T) {
 	const stream = "Content-Type: text/event-json\nContent-Length: 16777216\n\n{"
 	var before, after runtime.MemStats
@@ -240,11 +221,11 @@ func TestClaimedLength(t *testing.T) {
 	_, _, _ = readAll(strings.NewReader(stream))
 	runtime.ReadMemStats(&after)
 	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
-		t.Errorf("%d bytes were allocated for it", got)
+		t.Errorf("%d bytes were allocated", got)
 	}
 }
 
-// summary says how many messages of which name there are.
+// summary counts messages by name.
 func summary(messages []Message, skipped int64) string {
 	var names []string
 	count := map[string]int{}

@@ -130,7 +130,7 @@ func TestStreamTellsWhatTheRecordingTells(t *testing.T) {
 			fake := esltest.Start(t, esltest.Options{Shred: uint64(seed) + 1})
 			f := follow(t, switchAt(fake), want)
 			f.connected(t)
-			if err := fake.Play(f.ctx, bytes.NewReader(data), 0); err != nil {
+			if err := fake.Play(bytes.NewReader(data)); err != nil {
 				t.Fatal(err)
 			}
 			got := f.await(t, f.ctx, len(expected))

@@ -41,7 +41,7 @@ type outage struct {
 }
 
 var outages = []outage{
-	{name: "killed", fails: func(_ testing.TB, s *esltest.Switch) { s.Drop() }, fault: "closed the connection without a word"},
+	{name: "killed", fails: func(_ testing.TB, s *esltest.Switch) { s.Drop() }, fault: "closed the connection without a notice"},
 	{name: "reset", fails: func(_ testing.TB, s *esltest.Switch) { s.Reset() }, fault: "closed the connection"},
 	{name: "shutdown", fails: func(_ testing.TB, s *esltest.Switch) { s.Shutdown() }, fault: "The system is being shut down"},
 	{name: "restarted", fails: func(_ testing.TB, s *esltest.Switch) { s.Close() }, fault: "cannot be reached", anew: true},
@@ -57,9 +57,9 @@ var outages = []outage{
 	{name: "refuses-password", starts: func(o *esltest.Options) { o.Password = "another" }, fault: "refuses the password", anew: true},
 
 	{name: "in-pieces", starts: func(o *esltest.Options) { o.Shred = 7 }, fails: dribble},
-	{name: "garbage", fails: garbage, fault: "does not speak as FreeSWITCH's event socket does"},
-	{name: "http", fails: func(_ testing.TB, s *esltest.Switch) { s.Raw("HTTP/1.1 400 Bad Request\r\n\r\n") }, fault: `it says "HTTP/1.1 400 Bad Request"`},
-	{name: "parrot", fails: func(_ testing.TB, s *esltest.Switch) { s.Raw("you said " + eslPassword + "\n\n") }, fault: `it says "you said [password]"`},
+	{name: "garbage", fails: garbage, fault: "not FreeSWITCH's event socket protocol"},
+	{name: "http", fails: func(_ testing.TB, s *esltest.Switch) { s.Raw("HTTP/1.1 400 Bad Request\r\n\r\n") }, fault: `it sends "HTTP/1.1 400 Bad Request"`},
+	{name: "parrot", fails: func(_ testing.TB, s *esltest.Switch) { s.Raw("you said " + eslPassword + "\n\n") }, fault: `it sends "you said [password]"`},
 	{name: "negative", fails: func(_ testing.TB, s *esltest.Switch) { s.Raw("Content-Length: -5\n\n") }, fault: "a frame with Content-Length -5"},
 	{name: "too-long", fails: func(_ testing.TB, s *esltest.Switch) { s.Raw("Content-Length: 99999999\n\n") }, fault: "a frame with Content-Length 99999999"},
 	{name: "endless-header", fails: func(_ testing.TB, s *esltest.Switch) { s.Raw("X: " + strings.Repeat("x", 1<<20)) }, fault: "a header of more than 64 kB"},

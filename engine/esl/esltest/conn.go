@@ -15,7 +15,7 @@ import (
 
 const (
 	goodbye    = "Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
-	maxContent = 10 << 20 // bytes; what mod_event_socket takes in a command
+	maxContent = 10 << 20 // bytes; the limit of mod_event_socket for a command
 )
 
 // conn is one connection to the switch.
@@ -24,11 +24,11 @@ type conn struct {
 	net      net.Conn
 	accepted []string // commands; guarded by the switch's mutex
 
-	write sync.Mutex // one frame goes out at a time; guards the two below
-	rand  *rand.Rand // sizes of pieces; nil: whole
+	write sync.Mutex // guards rand and muted; one frame is sent at a time
+	rand  *rand.Rand // sizes of pieces
 	muted bool
 
-	mu     sync.Mutex // guards the subscription, which follows
+	mu     sync.Mutex // guards the subscription below
 	format string     // "plain", "json"
 	events map[string]bool
 	custom map[string]bool
@@ -36,60 +36,55 @@ type conn struct {
 }
 
 func newConn(s *Switch, accepted net.Conn) *conn {
-	c := &conn{sw: s, net: accepted, format: "plain", events: map[string]bool{}, custom: map[string]bool{}, level: -1}
-	if s.options.Shred != 0 {
-		c.rand = rand.New(rand.NewPCG(s.options.Shred, 0))
+	return &conn{
+		sw: s, net: accepted, rand: rand.New(rand.NewPCG(s.options.Shred, 0)),
+		format: "plain", events: map[string]bool{}, custom: map[string]bool{}, level: -1,
 	}
-	c.muted = s.options.Mute == Connect
-	return c
 }
 
-// serve carries on the dialogue up to its end.
+// serve carries on the dialogue to its end.
 func (c *conn) serve() {
+	defer c.sw.forget(c)
 	defer c.net.Close()
+	defer func() { c.send(frame("text/disconnect-notice", goodbye)) }()
+	c.reach(Connect)
 	if c.sw.options.RefuseACL {
-		c.send(notice("text/rude-rejection", "Access Denied, go away.\n"))
-		c.bye()
+		c.send(frame("text/rude-rejection", "Access Denied, go away.\n"))
 		return
 	}
 	c.send("Content-Type: auth/request\n\n")
-	c.mute(Auth)
+	c.reach(Auth)
 	lines := bufio.NewReader(c.net)
-	authed := false
-	for {
+	for more, authed := true, false; more; {
 		command, ok := readCommand(lines)
 		if !ok {
-			c.bye()
 			return
 		}
-		reply, more := c.answer(command, &authed)
-		// Told first: who waits for a command to be accepted must not have the
-		// answer before that.
+		var reply string
+		reply, more = c.answer(command, &authed)
 		c.sw.note(c, command, strings.Contains(reply, "+OK"))
 		c.send(reply)
-		if !more {
-			c.bye()
-			return
-		}
 		if authed {
-			c.mute(Ready)
+			c.reach(Ready)
 		}
 	}
 }
 
-func (c *conn) bye() { c.send(notice("text/disconnect-notice", goodbye)) }
-
-// mute makes the connection say nothing more, if that is its stage for it.
-func (c *conn) mute(stage Stage) {
+// reach mutes the connection if that is its stage for it.
+func (c *conn) reach(stage Stage) {
 	if c.sw.options.Mute == stage {
-		c.write.Lock()
-		c.muted = true
-		c.write.Unlock()
+		c.mute()
 	}
 }
 
-// readCommand reads header lines up to an empty one, and the body that they
-// announce. It returns the first line.
+func (c *conn) mute() {
+	c.write.Lock()
+	defer c.write.Unlock()
+	c.muted = true
+}
+
+// readCommand reads header lines up to an empty one, and the body that they announce.
+// It returns the first line.
 func readCommand(r *bufio.Reader) (command string, ok bool) {
 	length := 0
 	for {
@@ -115,8 +110,7 @@ func readCommand(r *bufio.Reader) (command string, ok bool) {
 	}
 }
 
-// answer carries out a command. The connection ends after the answer if more is
-// false.
+// answer carries out a command. Without more, the connection ends after the answer.
 func (c *conn) answer(command string, authed *bool) (reply string, more bool) {
 	verb, rest, _ := strings.Cut(command, " ")
 	switch verb = strings.ToLower(verb); {
@@ -128,24 +122,10 @@ func (c *conn) answer(command string, authed *bool) (reply string, more bool) {
 			return commandReply("-ERR invalid"), false
 		}
 		return commandReply("+OK accepted"), true
-	case !*authed:
-	case verb == "api" && rest != "":
+	case *authed && verb == "api" && rest != "":
 		return c.api(rest), true
-	case verb == "event":
-		return commandReply(c.subscribe(rest)), true
-	case verb == "noevents":
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		clear(c.events)
-		clear(c.custom)
-		return commandReply("+OK no longer listening for events"), true
-	case verb == "log":
-		return commandReply(c.logLevel(rest)), true
-	case verb == "nolog":
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.level = -1
-		return commandReply("+OK no longer logging"), true
+	case *authed:
+		return commandReply(c.subscribe(verb, rest)), true
 	}
 	return commandReply("-ERR command not found"), true
 }
@@ -159,15 +139,41 @@ func (c *conn) api(command string) string {
 	if answer == "" {
 		answer = "-ERR no reply\n"
 	}
-	return notice("api/response", answer)
+	return frame("api/response", answer)
 }
 
-// subscribe reads `event [format] NAME… [CUSTOM subclass…]` as FreeSWITCH does,
-// which passes over names that it does not know.
-func (c *conn) subscribe(list string) string {
+// subscribe carries out a command that changes what the connection gets.
+func (c *conn) subscribe(verb, rest string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	custom, known := false, false
+	switch verb {
+	case "event":
+		if !c.addEvents(rest) {
+			return "-ERR no keywords supplied"
+		}
+		return "+OK event listener enabled " + c.format
+	case "noevents":
+		clear(c.events)
+		clear(c.custom)
+		return "+OK no longer listening for events"
+	case "log":
+		level, err := strconv.Atoi(rest)
+		if err != nil || level < 0 || level > 7 {
+			return "-ERR invalid log level"
+		}
+		c.level = level
+		return fmt.Sprintf("+OK log level %s [%d]", rest, level)
+	case "nolog":
+		c.level = -1
+		return "+OK no longer logging"
+	}
+	return "-ERR command not found"
+}
+
+// addEvents reads `[format] NAME… [CUSTOM subclass…]`. Like FreeSWITCH, it ignores
+// unknown names, and reports whether there was a known one.
+func (c *conn) addEvents(list string) (known bool) {
+	custom := false
 	for i, word := range strings.Split(list, " ") {
 		name := strings.ToUpper(word)
 		switch {
@@ -180,56 +186,41 @@ func (c *conn) subscribe(list string) string {
 			known, custom = true, name == "CUSTOM"
 		}
 	}
-	if !known {
-		return "-ERR no keywords supplied"
-	}
-	return "+OK event listener enabled " + c.format
+	return known
 }
 
-func (c *conn) logLevel(text string) string {
-	level, err := strconv.Atoi(text)
-	if err != nil || level < 0 || level > 7 {
-		return "-ERR invalid log level"
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.level = level
-	return fmt.Sprintf("+OK log level %s [%d]", text, level)
-}
-
-// wants reports whether the connection has subscribed to a frame.
-func (c *conn) wants(f *frame) bool {
+// wants reports whether the connection has subscribed to a report.
+func (c *conn) wants(r *report) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case f.kind == "log/data":
-		return f.level <= c.level
-	case f.kind != "text/event-"+c.format:
+	case r.kind == "log/data":
+		return r.level <= c.level
+	case r.kind != "text/event-"+c.format:
 		return false
 	case c.events["ALL"]:
 		return true
-	case f.event == "CUSTOM":
-		return c.events["CUSTOM"] && c.custom[f.subclass]
+	case r.event == "CUSTOM":
+		return c.events["CUSTOM"] && c.custom[r.subclass]
 	}
-	return c.events[f.event]
+	return c.events[r.event]
 }
 
-// send writes text, in pieces if so asked. An error shows when the next command is
-// read.
+// send writes text, in pieces if the options say so. An error shows at the next read.
 func (c *conn) send(text string) {
 	c.write.Lock()
 	defer c.write.Unlock()
 	if c.muted {
 		return
 	}
-	for c.rand != nil && len(text) > 0 {
+	for c.sw.options.Shred != 0 && len(text) > 0 {
 		n := min(len(text), 1+c.rand.IntN(1<<c.rand.IntN(12)))
 		if _, err := io.WriteString(c.net, text[:n]); err != nil {
 			return
 		}
 		text = text[n:]
 		if c.rand.IntN(50) == 0 {
-			time.Sleep(time.Microsecond) // else the pieces lie together in the buffers
+			time.Sleep(time.Microsecond) // else the pieces meet again in the buffers
 		}
 	}
 	_, _ = io.WriteString(c.net, text)
@@ -239,7 +230,7 @@ func commandReply(text string) string {
 	return "Content-Type: command/reply\nReply-Text: " + text + "\n\n"
 }
 
-// notice builds a frame with a body.
-func notice(contentType, body string) string {
+// frame builds a frame with a body.
+func frame(contentType, body string) string {
 	return fmt.Sprintf("Content-Type: %s\nContent-Length: %d\n\n%s", contentType, len(body), body)
 }

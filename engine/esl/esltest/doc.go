@@ -1,10 +1,9 @@
-// Package esltest is a FreeSWITCH that is none: an event socket for tests and
-// demonstrations.
+// Package esltest is a fake FreeSWITCH event socket for tests.
 //
 // It stands where the switch would, before the path begins. It plays recordings,
-// makes events of its own, answers api commands, and fails in every way in which a
-// switch or the network between fails.
+// sends events and log records, answers api commands, and fails in the ways of a
+// switch or a network.
 //
-// The invariant: it refuses what the real event socket refuses, with the same
-// bytes, and sends nobody what he has not subscribed to.
+// Invariant: it refuses what the real event socket refuses, with the same bytes, and
+// sends a connection only what that has subscribed to.
 package esltest

@@ -9,11 +9,10 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
-// dial connects as a client that says what it is told to.
+// dial connects a client.
 func dial(t *testing.T, s *Switch) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())
@@ -27,14 +26,14 @@ func dial(t *testing.T, s *Switch) net.Conn {
 	return conn
 }
 
-func say(t *testing.T, conn net.Conn, text string) {
+func send(t *testing.T, conn net.Conn, text string) {
 	t.Helper()
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// expect reads as much as want is long, and compares.
+// expect reads len(want) bytes and compares them.
 func expect(t *testing.T, conn net.Conn, want string) {
 	t.Helper()
 	got := make([]byte, len(want))
@@ -44,11 +43,10 @@ func expect(t *testing.T, conn net.Conn, want string) {
 	}
 }
 
-// TestDialogues says what was once said to a real switch, and wants the answers
-// that it gave.
+// TestDialogues repeats recorded dialogues with a real switch, and expects its answers.
 func TestDialogues(t *testing.T) {
 	const auth = "auth ClueCon\n\n"
-	for name, said := range map[string]string{
+	for name, sent := range map[string]string{
 		"acl_denied":              "",
 		"auth_ok":                 auth,
 		"auth_wrong_password":     "auth wrong\n\n",
@@ -82,22 +80,21 @@ func TestDialogues(t *testing.T) {
 				return "-ERR " + command + " Command not found!\n"
 			}})
 			conn := dial(t, s)
-			say(t, conn, said)
+			send(t, conn, sent)
 			expect(t, conn, string(want))
 			ends := strings.Contains(string(want), "goodbye")
 			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
 			rest, err := io.ReadAll(conn)
-			if err != nil || ends && len(rest) > 0 || !ends && string(rest) != notice("text/disconnect-notice", goodbye) {
+			if err != nil || ends && len(rest) > 0 || !ends && string(rest) != frame("text/disconnect-notice", goodbye) {
 				t.Errorf("then %q, %v", rest, err)
 			}
 		})
 	}
 }
 
-// TestPlay sends a connection what it has subscribed to of a recording, and
-// nothing else.
+// TestPlay checks that a connection gets of a recording only what it has subscribed to.
 func TestPlay(t *testing.T) {
 	recording := Recording(t, "../testdata/mixed-json.raw.gz")
 	plain := Recording(t, "../testdata/mixed-plain.raw.gz")
@@ -116,13 +113,13 @@ func TestPlay(t *testing.T) {
 	} {
 		s := Start(t, Options{Shred: 5})
 		conn := dial(t, s)
-		say(t, conn, "auth ClueCon\n\n"+test.command+"\n\n")
+		send(t, conn, "auth ClueCon\n\n"+test.command+"\n\n")
 		if err := s.Await(t.Context(), test.command); err != nil {
 			t.Fatal(err)
 		}
 		go func() {
 			for _, stream := range [][]byte{recording, plain} {
-				if err := s.Play(t.Context(), bytes.NewReader(stream), 0); err != nil {
+				if err := s.Play(bytes.NewReader(stream)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -139,28 +136,11 @@ func TestPlay(t *testing.T) {
 	}
 }
 
-// TestPace plays what was recorded within 10 s in 1 s, and stops when it is told.
-func TestPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		stream := jsonEvent(map[string]string{"Event-Name": "HEARTBEAT", "Event-Date-Timestamp": "1000000"}, "").raw +
-			jsonEvent(map[string]string{"Event-Name": "HEARTBEAT", "Event-Date-Timestamp": "11000000"}, "").raw
-		start := time.Now()
-		if err := New(Options{}).Play(t.Context(), strings.NewReader(stream), 10); err != nil || time.Since(start) != time.Second {
-			t.Error(time.Since(start), err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := New(Options{}).Play(ctx, strings.NewReader(stream), 1); !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
-		}
-	})
-}
-
 func TestHeartbeat(t *testing.T) {
 	s := Start(t, Options{Heartbeat: time.Millisecond})
 	conn := dial(t, s)
 	expect(t, conn, "Content-Type: auth/request\n\n")
-	say(t, conn, "auth ClueCon\n\nevent plain HEARTBEAT\n\n")
+	send(t, conn, "auth ClueCon\n\nevent plain HEARTBEAT\n\n")
 	expect(t, conn, commandReply("+OK accepted")+commandReply("+OK event listener enabled plain")+"Content-Length: ")
 	if s.Connections() != 1 {
 		t.Error(s.Connections())

@@ -1,6 +1,6 @@
 package esltest
 
-// eventNames are the events that FreeSWITCH knows.
+// eventNames are the events of FreeSWITCH.
 var eventNames = []string{
 	"CUSTOM", "CLONE", "CHANNEL_CREATE", "CHANNEL_DESTROY", "CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_ANSWER",
 	"CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE", "CHANNEL_EXECUTE", "CHANNEL_EXECUTE_COMPLETE", "CHANNEL_HOLD",

@@ -1,0 +1,163 @@
+package esl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/0x19/goesl"
+)
+
+// A Switch is the address and password of a FreeSWITCH's event socket.
+type Switch struct {
+	Address  string // "127.0.0.1:8021", "[::1]:8021", "pbx.example:8021"
+	Password string `json:"-"`
+
+	limits limits
+}
+
+// String leaves the password out, wherever a switch is printed.
+func (s Switch) String() string { return s.Address }
+
+// limits bound the time of the other side. The zero value is [defaultLimits].
+type limits struct {
+	step    time.Duration // for a dial, and for an answer to the password or a command
+	silence time.Duration // without a frame, once it reports
+}
+
+// A switch reports HEARTBEAT every 20 s, unless event-heartbeat-interval says otherwise.
+var defaultLimits = limits{step: 10 * time.Second, silence: 60 * time.Second}
+
+// A phase is the progress of a login.
+type phase int
+
+const (
+	greeting phase = iota // the switch has not asked for the password yet
+	proving               // it has not accepted the password yet
+	open
+)
+
+// A conn is a connection to an event socket.
+type conn struct {
+	net.Conn
+	client *goesl.Client // sends
+	frames *frames       // receives
+	limits limits
+	phase  phase
+}
+
+// connect dials the switch and logs in.
+func (s Switch) connect(ctx context.Context) (*conn, error) {
+	if strings.ContainsFunc(s.Password, unicode.IsControl) {
+		return nil, errors.New("the password holds a line break or another control character")
+	}
+	if s.limits == (limits{}) {
+		s.limits = defaultLimits
+	}
+	dialer := net.Dialer{Timeout: s.limits.step, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 3,
+	}}
+	dialed, err := dialer.DialContext(ctx, "tcp", s.Address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	c := &conn{Conn: dialed, frames: newFrames(dialed), limits: s.limits}
+	c.frames.secret = s.Password
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	if err := c.login(s.Password); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// explain names the switch in an error of a connection. The end of ctx comes first.
+func (s Switch) explain(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%s: %w", s.Address, err)
+}
+
+// Write sends within the limit of a step.
+func (c *conn) Write(p []byte) (n int, err error) {
+	if err = c.SetWriteDeadline(time.Now().Add(c.limits.step)); err == nil {
+		n, err = c.Conn.Write(p)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	return n, err
+}
+
+// next returns the next frame, which must be complete before until: a server may
+// send a byte now and then. The error says why the connection is over.
+func (c *conn) next(until time.Time) (frame, error) {
+	if err := c.SetReadDeadline(until); err != nil {
+		return frame{}, fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	f, err := c.frames.next()
+	if err != nil {
+		return frame{}, c.reason(err)
+	}
+	switch f.kind {
+	case kindRejection:
+		return frame{}, ErrACLRefused
+	case kindNotice:
+		if string(f.field("Content-Disposition")) != "linger" { // which ends it later
+			return frame{}, fmt.Errorf("%w: %s", ErrClosed, c.frames.quote(f.body))
+		}
+	}
+	return f, c.advance(&f)
+}
+
+// advance follows the login.
+func (c *conn) advance(f *frame) error {
+	switch {
+	case c.phase == open || f.kind == kindOther || f.kind == kindNotice:
+	case c.phase == greeting && f.kind == kindAuthRequest:
+		c.phase = proving
+	case c.phase == proving && f.kind == kindReply:
+		if !f.accepts() {
+			return ErrAuthRefused
+		}
+		c.phase = open
+	default:
+		return fmt.Errorf("%w: it does not ask for the password first", ErrProtocol)
+	}
+	return nil
+}
+
+// accepts reports whether a reply says that a command was carried out.
+func (f *frame) accepts() bool { return bytes.HasPrefix(f.field("Reply-Text"), []byte("+OK")) }
+
+// reason says why no frame could be read.
+func (c *conn) reason(err error) error {
+	switch notice := c.frames.notice(); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w: %s", ErrSilent, missing[c.phase])
+	case notice != nil:
+		return fmt.Errorf("%w: %s", ErrClosed, c.frames.quote(notice))
+	case errors.Is(err, ErrProtocol):
+		return err
+	case errors.Is(err, io.EOF) && c.phase == greeting:
+		return fmt.Errorf("%w before it asked for the password", ErrClosed)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w without a notice", ErrClosed)
+	}
+	return fmt.Errorf("%w: %w", ErrClosed, err)
+}
+
+// missing is what a silent switch should have sent.
+var missing = map[phase]string{
+	greeting: "it accepts connections, but does not ask for the password",
+	proving:  "it does not answer to the password",
+	open:     "neither an answer nor a heartbeat came in time (event-heartbeat-interval in switch.conf.xml must be 45 at most)",
+}

@@ -1,0 +1,99 @@
+package esl
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// A Commander carries out api commands, as [Console] does.
+type Commander interface {
+	API(ctx context.Context, command string, args ...string) (string, error)
+}
+
+// A Channel is one leg of a call. The leg to the called party has the address of the
+// caller.
+type Channel struct {
+	UUID        string `json:"uuid"`
+	IP          string `json:"ip_addr"`         // empty until the call is routed
+	InitialIP   string `json:"initial_ip_addr"` // of the first INVITE
+	PresenceID  string `json:"presence_id"`     // "1000@pbx.example"; of a caller, the From header
+	AccountCode string `json:"accountcode"`     // from the directory, by custom the user
+}
+
+// A Registration is a phone that is registered. Callers choose User, CallID and parts
+// of URL.
+type Registration struct {
+	User    string `json:"reg_user"`
+	Realm   string `json:"realm"`
+	CallID  string `json:"token"`
+	URL     string `json:"url"`     // "sofia/internal/sip:1000@192.0.2.1:5060"
+	Expires string `json:"expires"` // Unix time, in seconds
+	IP      string `json:"network_ip"`
+	Port    string `json:"network_port"`
+	Proto   string `json:"network_proto"`
+}
+
+// Profile returns the sofia profile of the registration; "" if it has none.
+func (r *Registration) Profile() string {
+	rest, ok := strings.CutPrefix(r.URL, "sofia/")
+	profile, _, cut := strings.Cut(rest, "/")
+	if !ok || !cut {
+		return ""
+	}
+	return profile
+}
+
+// Channels lists the legs of all calls. FreeSWITCH lists a new one a moment late.
+func Channels(ctx context.Context, c Commander) ([]Channel, error) {
+	return show[Channel](ctx, c, "channels")
+}
+
+// Registrations lists the phones that are registered, a new one a moment late.
+func Registrations(ctx context.Context, c Commander) ([]Registration, error) {
+	return show[Registration](ctx, c, "registrations")
+}
+
+func show[T any](ctx context.Context, c Commander, what string) ([]T, error) {
+	answer, err := c.API(ctx, "show", what, "as", "json")
+	var listing struct {
+		Rows []T `json:"rows"` // missing where there are none
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(answer), &listing)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", what, err)
+	}
+	return listing.Rows, nil
+}
+
+// A Gateway is one through which the switch itself calls.
+type Gateway struct {
+	Name  string `xml:"name"`
+	Realm string `xml:"realm"`
+	Proxy string `xml:"proxy"` // "sip:sbc.example:5060;transport=tcp"
+}
+
+// Gateways lists the gateways. FreeSWITCH escapes few of their texts, and claims
+// ISO-8859-1 for any encoding.
+func Gateways(ctx context.Context, c Commander) ([]Gateway, error) {
+	answer, err := c.API(ctx, "sofia", "xmlstatus", "gateway")
+	var listing struct {
+		XMLName  xml.Name  `xml:"gateways"`
+		Gateways []Gateway `xml:"gateway"`
+	}
+	if err == nil {
+		decoder := xml.NewDecoder(strings.NewReader(strings.ToValidUTF8(answer, "\ufffd")))
+		decoder.Strict = false
+		decoder.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+		err = decoder.Decode(&listing)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list gateways: %w", err)
+	}
+	return listing.Gateways, nil
+}
