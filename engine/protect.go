@@ -11,17 +11,17 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/known"
+	"freeswitch-security/engine/registrations"
 )
 
 // knownGood is whom the switch itself knows, as far as security.protect asks for
 // it. It outlives a reload and not the process: a source lists at every connect
 // who is there.
 type knownGood struct {
-	registrations *known.Registrations                // nil: protect does not list "registered"
-	shared        atomic.Pointer[known.Registrations] // the same, for other goroutines
-	failures      *known.Failures                     // of those who are registered
-	gateways      *known.Gateways                     // nil: protect does not list "gateways"
+	registrations *registrations.Table                // nil: protect does not list "registered"
+	shared        atomic.Pointer[registrations.Table] // the same, for other goroutines
+	failures      *registrations.Failures             // of those who are registered
+	gateways      *registrations.Gateways             // nil: protect does not list "gateways"
 	changed       bool                                // the gateways, since the ledger was told of them
 }
 
@@ -31,13 +31,13 @@ func (k *knownGood) agree(cfg *config.Config) {
 	if !protect.Registered {
 		k.registrations, k.failures = nil, nil
 	} else if k.registrations == nil {
-		k.registrations, k.failures = known.NewRegistrations(), known.NewFailures()
+		k.registrations, k.failures = registrations.NewTable(), registrations.NewFailures()
 	}
 	k.shared.Store(k.registrations)
 	if !protect.Gateways {
 		k.gateways = nil
 	} else if k.gateways == nil {
-		k.gateways = known.NewGateways()
+		k.gateways = registrations.NewGateways()
 	}
 	follows := func(ref string) bool {
 		return slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == ref })
@@ -71,10 +71,10 @@ func (e *Engine) wants(source string) map[string]bool {
 	want := e.verifier.Wants(source, e.rules.Wants)
 	var more []string
 	if e.known.registrations != nil {
-		more = append(more, known.RegistrationEvents...)
+		more = append(more, registrations.Events...)
 	}
 	if e.known.gateways != nil {
-		more = append(more, known.GatewayEvents...)
+		more = append(more, registrations.GatewayEvents...)
 	}
 	if want == nil || len(more) == 0 {
 		return want
@@ -210,10 +210,10 @@ func failedAccounts(network netip.Prefix, evidence []ban.Evidence) []string {
 	var names []string
 	for _, e := range evidence {
 		elsewhere := e.IP.IsValid() && !network.Contains(e.IP)
-		if e.User == "" || elsewhere || !slices.Contains(known.FailureEvents, e.Event) {
+		if e.User == "" || elsewhere || !slices.Contains(registrations.FailureEvents, e.Event) {
 			continue
 		}
-		if name := known.Account(e.User, e.Domain); !slices.Contains(names, name) {
+		if name := registrations.Account(e.User, e.Domain); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

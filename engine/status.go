@@ -47,10 +47,10 @@ func (e *Engine) Status() Status {
 		Rules: e.rules.Stats(), Corroborated: e.verifier.Stats(),
 	}
 	if r := e.known.registrations; r != nil {
-		s.Registrations, s.Evicted = r.Size(), r.Evicted()
+		s.Registrations, s.Evicted = r.Size()
 	}
 	if g := e.known.gateways; g != nil {
-		s.Refused = g.Refused()
+		s.Refused = g.Ignored()
 	}
 	for _, source := range e.cfg.Sources {
 		one := SourceStatus{Ref: source.Ref}

@@ -1,4 +1,4 @@
-package known
+package registrations
 
 import (
 	"cmp"
@@ -11,20 +11,19 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// maxGateways bounds the addresses of gateways. What comes beyond it is not
-// trusted: a switch has a few, and a name of the DNS that lists thousands of
-// addresses is not to be believed.
+// maxGateways bounds the addresses of gateways. Further ones are not trusted: a switch
+// has a few, and a DNS name with thousands of addresses is not credible.
 const maxGateways = 10_000
 
-// GatewayEvents are the names of the events that Gateways learns from.
+// GatewayEvents are the names of the events that Gateways learn from.
 var GatewayEvents = []string{event.Gateway, event.GatewayRemoved}
 
-// Gateways is the addresses that the switch itself calls through. It belongs to
-// one goroutine.
+// Gateways holds the addresses that the switch itself calls through. It is not safe
+// for concurrent use.
 type Gateways struct {
 	at      map[gateway]struct{}
-	limit   int // maxGateways, but in tests
-	refused uint64
+	limit   int // maxGateways, except in tests
+	ignored uint64
 }
 
 // A gateway is one address of a gateway of a switch.
@@ -38,16 +37,15 @@ func NewGateways() *Gateways {
 	return &Gateways{at: map[gateway]struct{}{}, limit: maxGateways}
 }
 
-// Learn takes in an event, ignores those that are not of GatewayEvents, and
-// reports whether what is trusted has changed. A source lists its gateways again
-// and again, which changes nothing.
+// Learn takes an event, ignores those that are not of GatewayEvents, and reports
+// whether the trusted addresses have changed. A source reports each gateway repeatedly.
 func (g *Gateways) Learn(ev *event.Event) (changed bool) {
 	before := len(g.at)
 	one := gateway{addr: ev.IP, source: ev.Source, name: event.Bound(ev.Fields["gateway"], event.MaxField)}
 	switch _, known := g.at[one]; {
 	case ev.Name == event.Gateway && ev.IP.IsValid() && !known:
 		if before >= g.limit {
-			g.refused++
+			g.ignored++
 			return false
 		}
 		g.at[one] = struct{}{}
@@ -59,13 +57,12 @@ func (g *Gateways) Learn(ev *event.Event) (changed bool) {
 	return len(g.at) != before
 }
 
-// Retain forgets what was told by sources for which keep is false.
+// Retain drops what came from sources for which keep is false.
 func (g *Gateways) Retain(keep func(source string) bool) {
 	maps.DeleteFunc(g.at, func(at gateway, _ struct{}) bool { return !keep(at.source) })
 }
 
-// Trusted lists the gateways as whom the ledger may not ban, in the order of their
-// addresses.
+// Trusted lists the gateways as trusted networks, in the order of their addresses.
 func (g *Gateways) Trusted() []ban.Trusted {
 	sorted := slices.SortedFunc(maps.Keys(g.at), func(a, b gateway) int {
 		return cmp.Or(a.addr.Compare(b.addr), cmp.Compare(a.source, b.source), cmp.Compare(a.name, b.name))
@@ -77,5 +74,5 @@ func (g *Gateways) Trusted() []ban.Trusted {
 	return trusted
 }
 
-// Refused counts the addresses that were one too many.
-func (g *Gateways) Refused() uint64 { return g.refused }
+// Ignored counts the addresses beyond the limit.
+func (g *Gateways) Ignored() uint64 { return g.ignored }

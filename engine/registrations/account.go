@@ -1,6 +1,7 @@
-package known
+package registrations
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"unicode"
@@ -8,9 +9,8 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// Account writes an account for people: "1000@pbx", or "1000" where no domain is
-// told. A caller may have written it: it is bounded, and what a terminal would obey is
-// escaped.
+// Account writes an account for people: "1000@pbx", or "1000" without a domain. The
+// text is bounded, and control characters in it are escaped.
 func Account(user, domain string) string {
 	if domain == "" {
 		return printable(user)
@@ -28,3 +28,5 @@ func printable(s string) string {
 }
 
 func bounded(s string) string { return s[:min(len(s), event.MaxField)] }
+
+func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -1,4 +1,4 @@
-package known
+package registrations
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// gatewayEvent is an event about an address of a gateway; "" is no address.
+// gatewayEvent is an event about an address of a gateway; ip "" means no address.
 func gatewayEvent(name, source, gateway, ip string) *event.Event {
 	ev := &event.Event{Name: name, Source: source, Fields: map[string]string{"gateway": gateway}}
 	if ip != "" {
@@ -58,7 +58,7 @@ func TestGatewayIsTrustedByName(t *testing.T) {
 	}
 }
 
-func TestGatewaysOfASourceThatIsGone(t *testing.T) {
+func TestGatewaysOfARemovedSource(t *testing.T) {
 	g := NewGateways()
 	g.Learn(gatewayEvent(event.Gateway, "esl.pbx", "carrier", "203.0.113.9"))
 	g.Learn(gatewayEvent(event.Gateway, "esl.other", "carrier", "203.0.113.8"))
@@ -74,7 +74,7 @@ func TestGatewaysAreBounded(t *testing.T) {
 	for i := range 5 {
 		g.Learn(gatewayEvent(event.Gateway, "esl.pbx", "carrier", fmt.Sprint("203.0.113.", i)))
 	}
-	if len(g.Trusted()) != 3 || g.Refused() != 2 {
-		t.Errorf("%d are trusted and %d refused", len(g.Trusted()), g.Refused())
+	if len(g.Trusted()) != 3 || g.Ignored() != 2 {
+		t.Errorf("%d are trusted and %d ignored", len(g.Trusted()), g.Ignored())
 	}
 }

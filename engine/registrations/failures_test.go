@@ -1,4 +1,4 @@
-package known
+package registrations
 
 import (
 	"fmt"
@@ -41,8 +41,8 @@ func TestFailures(t *testing.T) {
 	for i := range maxFailing {
 		fail(event.AuthFailure, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String(), "bob", 0)
 	}
-	count("203.0.113.7/32", 0, 0) // the first to come is the first to go
+	count("203.0.113.7/32", 0, 0) // the oldest address is dropped first
 	if len(f.at) != maxFailing || len(f.order) != maxFailing {
-		t.Errorf("%d and %d addresses are remembered", len(f.at), len(f.order))
+		t.Errorf("%d and %d addresses are held", len(f.at), len(f.order))
 	}
 }

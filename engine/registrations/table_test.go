@@ -1,4 +1,4 @@
-package known
+package registrations
 
 import (
 	"fmt"
@@ -16,10 +16,10 @@ import (
 
 var start = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 
-// after is a moment so many seconds after the start.
+// after is the time so many seconds after the start.
 func after(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 
-// phone is an event of one phone of an account, at the start; "" is no address.
+// phone is an event of one phone of an account at the start; ip "" means no address.
 func phone(name, user, callID, ip string) *event.Event {
 	ev := &event.Event{Time: start, Name: name, Source: "esl.pbx", User: user, Domain: "pbx", CallID: callID,
 		Fields: map[string]string{"expires": "60"}}
@@ -29,8 +29,8 @@ func phone(name, user, callID, ip string) *event.Event {
 	return ev
 }
 
-// at is who is registered in a network, as a text.
-func (r *Registrations) at(network string, now time.Time) string {
+// at lists the accounts registered in a network.
+func (r *Table) at(network string, now time.Time) string {
 	return strings.Join(r.Accounts(netip.MustParsePrefix(network), now, 10), " ")
 }
 
@@ -43,7 +43,7 @@ func TestRegistrationLivesUntilItsExpiry(t *testing.T) {
 		"never":               61 * time.Minute,
 		"9223372036854775807": 7*24*time.Hour + time.Minute,
 	} {
-		r := NewRegistrations()
+		r := NewTable()
 		ev := phone(event.Registered, "1000", "a", "203.0.113.7")
 		ev.Fields["expires"] = expires
 		r.Learn(ev, start)
@@ -55,20 +55,20 @@ func TestRegistrationLivesUntilItsExpiry(t *testing.T) {
 				t.Errorf("expires %q: after %s it is %t", expires, step.now.Sub(start), got)
 			}
 		}
-		if r.Size() != 0 {
-			t.Errorf("expires %q: what is over is still remembered", expires)
+		if len(r.byEnd) != 0 {
+			t.Errorf("expires %q: an ended registration is still held", expires)
 		}
 	}
 }
 
 func TestRegistrationRenewed(t *testing.T) {
-	r := NewRegistrations()
+	r := NewTable()
 	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
 	again := phone(event.Registered, "1000", "a", "203.0.113.7")
 	again.Time = after(100)
 	r.Learn(again, after(100))
 
-	// A list that the switch drew up before that must not take the time back.
+	// A list that the switch made before must not shorten the registration.
 	list := phone(event.Registered, "1000", "a", "203.0.113.7")
 	list.Repeat, list.Fields = true, map[string]string{"expires": "1"}
 	r.Learn(list, after(101))
@@ -76,14 +76,14 @@ func TestRegistrationRenewed(t *testing.T) {
 		t.Errorf("registered: %q", got)
 	}
 	if got := r.at("203.0.113.7/32", after(220)); got != "" {
-		t.Errorf("registered after all: %q", got)
+		t.Errorf("registered after the end: %q", got)
 	}
 }
 
-// Whoever has the password of one account must not look like many by spelling it in
-// many ways.
-func TestAnAccountInAnySpellingIsOne(t *testing.T) {
-	r := NewRegistrations()
+// TestSpellings registers one account in several spellings, which must not count as
+// several accounts.
+func TestSpellings(t *testing.T) {
+	r := NewTable()
 	for i, user := range []string{"bob", "Bob", "BOB"} {
 		ev := phone(event.Registered, user, fmt.Sprint(i), "203.0.113.7")
 		if i == 1 {
@@ -95,13 +95,13 @@ func TestAnAccountInAnySpellingIsOne(t *testing.T) {
 		t.Errorf("registered: %q", got)
 	}
 	r.Learn(phone(event.Unregistered, "bOb", "", "203.0.113.7"), start)
-	if r.Size() != 0 {
-		t.Errorf("%d are left", r.Size())
+	if len(r.byEnd) != 0 {
+		t.Errorf("%d are left", len(r.byEnd))
 	}
 }
 
 func TestSeveralPhonesBehindOneAddress(t *testing.T) {
-	r := NewRegistrations()
+	r := NewTable()
 	for _, user := range []string{"1000", "1001", "1002"} {
 		r.Learn(phone(event.Registered, user, "call of "+user, "203.0.113.7"), start)
 	}
@@ -124,7 +124,7 @@ func TestSeveralPhonesBehindOneAddress(t *testing.T) {
 	}
 }
 
-// TestWhichPhone registers a phone and tells by other words that it is gone.
+// TestWhichPhone registers a phone and reports in other terms that it unregistered.
 func TestWhichPhone(t *testing.T) {
 	for name, test := range map[string]struct {
 		gone func(*event.Event)
@@ -139,9 +139,9 @@ func TestWhichPhone(t *testing.T) {
 		"by the account, from elsewhere":     {func(ev *event.Event) { ev.CallID, ev.Fields, ev.IP = "", nil, netip.MustParseAddr("198.51.100.1") }, true},
 		"of another account":                 {func(ev *event.Event) { ev.User = "1001" }, true},
 		"of another domain":                  {func(ev *event.Event) { ev.Domain = "other" }, true},
-		"told by another source":             {func(ev *event.Event) { ev.Source = "esl.other" }, true},
+		"reported by another source":         {func(ev *event.Event) { ev.Source = "esl.other" }, true},
 	} {
-		r := NewRegistrations()
+		r := NewTable()
 		ev := phone(event.Registered, "1000", "a", "203.0.113.7")
 		ev.Fields["contact"] = "sip:1000@192.168.1.10"
 		r.Learn(ev, start)
@@ -149,16 +149,16 @@ func TestWhichPhone(t *testing.T) {
 		gone.Name, gone.Fields = event.Unregistered, maps.Clone(ev.Fields)
 		test.gone(&gone)
 		r.Learn(&gone, start)
-		if left := r.Size() == 1; left != test.left {
+		if left := len(r.byEnd) == 1; left != test.left {
 			t.Errorf("%s: still registered is %t", name, left)
 		}
 	}
 }
 
-// TestPhoneStartsAnew has a phone lose its Call-ID, and another one of the account
-// live in a house with the same private network.
-func TestPhoneStartsAnew(t *testing.T) {
-	r := NewRegistrations()
+// TestPhoneRestarts has a phone lose its Call-ID, while another phone of the account has
+// the same address in another private network.
+func TestPhoneRestarts(t *testing.T) {
+	r := NewTable()
 	for _, one := range []struct{ callID, ip string }{
 		{"a", "203.0.113.7"}, {"b", "203.0.113.7"}, {"other house", "198.51.100.1"},
 	} {
@@ -166,8 +166,8 @@ func TestPhoneStartsAnew(t *testing.T) {
 		ev.Fields["contact"] = "sip:1000@192.168.1.10"
 		r.Learn(ev, start)
 	}
-	if r.Size() != 2 {
-		t.Errorf("%d registrations, want 2", r.Size())
+	if len(r.byEnd) != 2 {
+		t.Errorf("%d registrations, want 2", len(r.byEnd))
 	}
 	if r.at("203.0.113.7/32", start) == "" || r.at("198.51.100.1/32", start) == "" {
 		t.Error("one of the two phones is missing")
@@ -175,7 +175,7 @@ func TestPhoneStartsAnew(t *testing.T) {
 }
 
 func TestPhoneMoves(t *testing.T) {
-	r := NewRegistrations()
+	r := NewTable()
 	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
 	r.Learn(phone(event.Registered, "1000", "a", "2001:db8::7"), start)
 	if old, now := r.at("203.0.113.7/32", start), r.at("2001:db8::/64", start); old != "" || now != "1000@pbx" {
@@ -183,10 +183,10 @@ func TestPhoneMoves(t *testing.T) {
 	}
 }
 
-// TestSettled is an address with somebody registered for an hour, phones coming and
-// going, and one that the switch lists.
+// TestSettled has an address with registrations for an hour, where phones come and go,
+// and an address that the switch lists.
 func TestSettled(t *testing.T) {
-	r := NewRegistrations()
+	r := NewTable()
 	hears := func(at int, name, user, ip string, listed bool) {
 		ev := phone(name, user, user, ip)
 		ev.Time, ev.Repeat = after(at), listed
@@ -223,7 +223,7 @@ func TestSettled(t *testing.T) {
 	want(12600, "203.0.113.10/32", true)
 }
 
-func TestWhatProtectsNobody(t *testing.T) {
+func TestWhatDoesNotProtect(t *testing.T) {
 	blind := phone(event.Registered, "1000", "a", "203.0.113.7")
 	blind.Fields["authenticated"] = "false"
 	nameless := phone(event.Registered, "", "a", "203.0.113.7")
@@ -232,24 +232,24 @@ func TestWhatProtectsNobody(t *testing.T) {
 	for _, ev := range []*event.Event{blind, nameless, old,
 		phone(event.Registered, "1000", "a", ""), phone(event.AuthSuccess, "1000", "a", "203.0.113.7"),
 	} {
-		r := NewRegistrations()
+		r := NewTable()
 		r.Learn(ev, start)
-		if r.Size() != 0 {
+		if len(r.byEnd) != 0 {
 			t.Errorf("registered by %+v", ev)
 		}
 	}
-	r := NewRegistrations()
+	r := NewTable()
 	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
 	r.Learn(blind, start)
-	if r.Size() != 1 {
-		t.Error("a registration that anybody could send has taken the place of a true one")
+	if len(r.byEnd) != 1 {
+		t.Error("an unauthenticated registration replaces an authenticated one")
 	}
 }
 
-// TestListOfABlindProfile has a switch list who is registered, without telling who
-// showed a password, and then take somebody in who did not.
-func TestListOfABlindProfile(t *testing.T) {
-	r := NewRegistrations()
+// TestListOfAnOpenProfile has a switch list registrations without saying which are
+// authenticated, and then accept one that is not.
+func TestListOfAnOpenProfile(t *testing.T) {
+	r := NewTable()
 	listed := func(user, callID, ip, profile string) *event.Event {
 		ev := phone(event.Registered, user, callID, ip)
 		ev.Repeat, ev.Profile = true, profile
@@ -280,42 +280,42 @@ func TestListOfABlindProfile(t *testing.T) {
 		}
 	}
 	if got := r.at("203.0.113.3/32", start); got != "" {
-		t.Errorf("who showed no password protects as %q", got)
+		t.Errorf("an unauthenticated registration protects as %q", got)
 	}
 	confirmed := listed("1000", "a", "203.0.113.1", "lab")
 	confirmed.Time = after(100)
 	r.Learn(confirmed, after(100))
 	if got := r.at(all, after(200)); got != "1000@pbx" {
-		t.Errorf("after a list that confirms: %q", got)
+		t.Errorf("after a confirming list: %q", got)
 	}
 }
 
 func TestRegistrationsAreBounded(t *testing.T) {
-	r := NewRegistrations()
+	r := NewTable()
 	r.limit = 3
 	for i := range 5 {
 		ev := phone(event.Registered, fmt.Sprint(1000+i), "a", "203.0.113.7")
 		ev.Time = after(i)
 		r.Learn(ev, after(i))
 	}
-	if got := r.at("203.0.113.7/32", after(5)); got != "1002@pbx 1003@pbx 1004@pbx" || r.Evicted() != 2 {
-		t.Errorf("left are %q, evicted %d", got, r.Evicted())
+	if got := r.at("203.0.113.7/32", after(5)); got != "1002@pbx 1003@pbx 1004@pbx" || r.evicted != 2 {
+		t.Errorf("left are %q, evicted %d", got, r.evicted)
 	}
 
-	r = NewRegistrations()
+	r = NewTable()
 	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
 	for i := range maxPerAccount + 20 {
 		ev := phone(event.Registered, "1001", fmt.Sprint(i), "198.51.100.1")
 		ev.Time = after(1)
 		r.Learn(ev, after(1))
 	}
-	if r.Size() != 1+maxPerAccount || r.Evicted() != 20 || r.at("203.0.113.7/32", after(1)) == "" {
-		t.Errorf("%d registrations, evicted %d", r.Size(), r.Evicted())
+	if len(r.byEnd) != 1+maxPerAccount || r.evicted != 20 || r.at("203.0.113.7/32", after(1)) == "" {
+		t.Errorf("%d registrations, evicted %d", len(r.byEnd), r.evicted)
 	}
 }
 
-func TestRegistrationsOfASourceThatIsGone(t *testing.T) {
-	r := NewRegistrations()
+func TestRegistrationsOfARemovedSource(t *testing.T) {
+	r := NewTable()
 	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
 	other := phone(event.Registered, "1001", "a", "203.0.113.7")
 	other.Source = "esl.other"
@@ -339,7 +339,7 @@ func TestAccount(t *testing.T) {
 	}
 }
 
-// A model is what is registered, kept in the plainest way.
+// A model holds registrations in the simplest way.
 type model map[[2]string]struct { // by user and Call-ID
 	ip    netip.Addr
 	until time.Time
@@ -369,11 +369,11 @@ func (m model) holds(network netip.Prefix, now time.Time) bool {
 	return false
 }
 
-// TestRegistrationsAgreeWithTheModel compares random stories after every step.
-func TestRegistrationsAgreeWithTheModel(t *testing.T) {
+// TestRegistrationsAgreeWithModel compares table and model after every random step.
+func TestRegistrationsAgreeWithModel(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 7))
-		r, m := NewRegistrations(), model{}
+		r, m := NewTable(), model{}
 		now := start
 		for step := range 200 {
 			now = now.Add(time.Duration(rng.IntN(60)) * time.Second)
@@ -393,7 +393,7 @@ func TestRegistrationsAgreeWithTheModel(t *testing.T) {
 			for _, bits := range []int{32, 30, 24} {
 				network := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(rng.IntN(5))}), bits).Masked()
 				if got, want := r.Holds(network, now), m.holds(network, now); got != want {
-					t.Fatalf("seed %d, step %d: somebody in %s is %t, want %t", seed, step, network, got, want)
+					t.Fatalf("seed %d, step %d: Holds(%s) is %t, want %t", seed, step, network, got, want)
 				}
 			}
 			r.check(t)
@@ -401,33 +401,34 @@ func TestRegistrationsAgreeWithTheModel(t *testing.T) {
 	}
 }
 
-// check holds the parts of the set against each other.
-func (r *Registrations) check(t *testing.T) {
+// check compares the parts of the table with each other.
+func (r *Table) check(t *testing.T) {
 	t.Helper()
 	var byAccount, byPlace int
 	for _, all := range r.accounts {
 		byAccount += len(all)
 	}
 	for network, p := range r.places.All() {
-		for one := p.first; one != nil; one = one.next {
+		for e := p.Front(); e != nil; e = e.Next() {
+			one := e.Value.(*registration)
 			byPlace++
-			if single(one.addr) != network || r.lives[one.index] != one || !slices.Contains(r.accounts[one.account], one) {
-				t.Fatalf("%+v is out of place", one)
+			if single(one.addr) != network || r.byEnd[one.index] != one || !slices.Contains(r.accounts[one.account], one) {
+				t.Fatalf("%+v is not indexed", one)
 			}
 		}
 	}
-	if byAccount != len(r.lives) || byPlace != len(r.lives) {
-		t.Fatalf("%d by account, %d by address, %d by time", byAccount, byPlace, len(r.lives))
+	if byAccount != len(r.byEnd) || byPlace != len(r.byEnd) {
+		t.Fatalf("%d by account, %d by address, %d by time", byAccount, byPlace, len(r.byEnd))
 	}
 }
 
-// FuzzLearn takes in whatever a source may report.
+// FuzzLearn learns from any event a source may report.
 func FuzzLearn(f *testing.F) {
 	f.Add("registered", "1000", "pbx", "a", "sip:1000@192.168.1.10", "60", "true")
 	f.Add("unregistered", "1000", "", "", "", "", "")
 	f.Add("gateway", "", "", "", "", "-9223372036854775808", "false")
 	f.Fuzz(func(t *testing.T, name, user, domain, callID, contact, expires, authenticated string) {
-		r, g := NewRegistrations(), NewGateways()
+		r, g := NewTable(), NewGateways()
 		for i := range 3 {
 			ev := &event.Event{Time: after(i), Name: name, Source: "esl.pbx", User: user, Domain: domain, CallID: callID,
 				IP:     netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}),
@@ -439,15 +440,15 @@ func FuzzLearn(f *testing.F) {
 			r.check(t)
 		}
 		if r.Holds(netip.MustParsePrefix("0.0.0.0/0"), start.Add(longestExpiry+2*grace)) {
-			t.Error("registered for longer than anybody may be")
+			t.Error("registered for longer than the longest expiry")
 		}
 		g.Trusted()
 	})
 }
 
-// BenchmarkLearn is one phone that renews, of 50,000 behind one proxy.
+// BenchmarkLearn renews one of 50,000 phones behind one proxy.
 func BenchmarkLearn(b *testing.B) {
-	r := NewRegistrations()
+	r := NewTable()
 	var events []*event.Event
 	for i := range 50_000 {
 		events = append(events, phone(event.Registered, fmt.Sprint(i), fmt.Sprint("call of ", i), "203.0.113.7"))

@@ -1,0 +1,87 @@
+package registrations
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"freeswitch-security/engine/event"
+)
+
+// FailureEvents are the names of the events which say that an account failed. A
+// challenge and an abandoned call are not among them: one packet with a forged sender
+// can name any account in one.
+var FailureEvents = []string{event.AuthFailure, event.UnknownUser, event.VertoLoginFailure}
+
+const (
+	failureAge = time.Hour // how long a failure is remembered
+
+	maxFailing = 50_000 // addresses with failures
+	maxFailed  = 64     // accounts at one address
+)
+
+// Failures holds which accounts failed at an address lately. It outlives the evidence
+// of a rule, which an attacker can push out with other events. It is not safe for
+// concurrent use.
+type Failures struct {
+	seed  maphash.Seed
+	at    map[netip.Addr][]failure // by host, the latest failure last
+	order []netip.Addr             // in which the hosts came
+}
+
+// A failure is the latest one of an account at a host.
+type failure struct {
+	account uint64 // hash
+	at      time.Time
+}
+
+// NewFailures returns an empty set.
+func NewFailures() *Failures {
+	return &Failures{seed: maphash.MakeSeed(), at: map[netip.Addr][]failure{}}
+}
+
+// Learn takes an event, and ignores those that are not of FailureEvents or name no
+// account.
+func (f *Failures) Learn(ev *event.Event) {
+	if ev.User == "" || !ev.IP.IsValid() || !slices.Contains(FailureEvents, ev.Name) {
+		return
+	}
+	ip := host(ev.IP)
+	all, known := f.at[ip]
+	if !known {
+		if len(f.order) == maxFailing {
+			delete(f.at, f.order[0])
+			f.order = f.order[1:]
+		}
+		f.order = append(f.order, ip)
+	}
+	account := maphash.String(f.seed, strings.ToLower(bounded(ev.User)+"@"+bounded(ev.Domain)))
+	all = slices.DeleteFunc(all, func(one failure) bool {
+		return one.account == account || ev.Time.Sub(one.at) > failureAge
+	})
+	if len(all) == maxFailed {
+		all = slices.Delete(all, 0, 1)
+	}
+	f.at[ip] = append(all, failure{account, ev.Time})
+}
+
+// Count is how many accounts failed at the host of a network in the hour before now.
+func (f *Failures) Count(network netip.Prefix, now time.Time) int {
+	n := 0
+	for _, one := range f.at[host(network.Addr())] {
+		if now.Sub(one.at) <= failureAge {
+			n++
+		}
+	}
+	return n
+}
+
+// host is the address that stands for a host: an IPv6 host has a /64.
+func host(ip netip.Addr) netip.Addr {
+	if ip.Is6() {
+		return netip.PrefixFrom(ip, 64).Masked().Addr()
+	}
+	return ip
+}

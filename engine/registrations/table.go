@@ -1,0 +1,307 @@
+package registrations
+
+import (
+	"container/heap"
+	"container/list"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"freeswitch-security/engine/event"
+
+	"github.com/gaissmai/bart"
+)
+
+const (
+	// maxRegistrations bounds all registrations. Beyond it the first to end is evicted:
+	// among phones alike, the one without news for the longest time.
+	maxRegistrations = 100_000
+
+	// maxPerAccount bounds the registrations of one account, so that one password
+	// is not enough to evict all others.
+	maxPerAccount = 100
+
+	// maxUnauthenticated bounds the profiles known to register without a password.
+	// Beyond it every profile counts as one.
+	maxUnauthenticated = 1000
+
+	grace         = time.Minute        // a phone that renews late is still there
+	defaultExpiry = time.Hour          // of a registration without an expiry
+	longestExpiry = 7 * 24 * time.Hour // anything longer is more likely a mistake
+)
+
+// Events are the names of the events that a Table learns from.
+var Events = []string{event.Registered, event.Unregistered}
+
+// A Table holds which accounts are registered, and at which addresses. It is safe
+// for use by several goroutines.
+type Table struct {
+	mu              sync.Mutex                  // guards all fields
+	accounts        map[account][]*registration // oldest first
+	unauthenticated map[profile]bool            // profiles that also register without a password
+	places          bart.Table[*place]          // by address
+	byEnd           byEnd
+	limit           int // maxRegistrations, except in tests
+	evicted         uint64
+}
+
+// An account is one account as one source reports it.
+type account struct{ source, user, domain string }
+
+// A profile is one SIP profile of a switch.
+type profile struct{ source, name string }
+
+// A registration is one phone of an account, at the address it was last seen at.
+type registration struct {
+	account  account
+	profile  profile
+	unproven bool // known only from a list, which does not say who authenticated
+	callID   string
+	contact  string
+	addr     netip.Addr
+	until    time.Time
+	index    int           // in Table.byEnd
+	inPlace  *list.Element // in the place at addr
+}
+
+// NewTable returns an empty table.
+func NewTable() *Table {
+	return &Table{accounts: map[account][]*registration{}, unauthenticated: map[profile]bool{}, limit: maxRegistrations}
+}
+
+// Learn takes an event, and ignores those that are not of Events.
+//
+// A registration without authentication protects nothing: any stranger could have
+// sent it. A list of registrations (Repeat) may not say who authenticated. It is
+// accepted until its profile registers a phone without authentication; from then on
+// it can only confirm what is known.
+func (t *Table) Learn(ev *event.Event, now time.Time) {
+	if !slices.Contains(Events, ev.Name) || ev.User == "" {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.advance(now)
+	// The switch finds an account in any case, and the caller chooses it: each spelling
+	// must not count as another account.
+	a := account{source: ev.Source, user: bounded(strings.ToLower(ev.User)), domain: bounded(strings.ToLower(ev.Domain))}
+	switch {
+	case ev.Name == event.Unregistered:
+		t.unregister(a, ev)
+	case ev.Fields["authenticated"] == "false":
+		t.markUnauthenticated(profileOf(ev))
+	case ev.IP.IsValid():
+		t.register(a, ev, now)
+	}
+}
+
+func profileOf(ev *event.Event) profile { return profile{ev.Source, bounded(ev.Profile)} }
+
+// markUnauthenticated notes that a profile registers without a password, and drops
+// its registrations that are known from lists only.
+func (t *Table) markUnauthenticated(p profile) {
+	if t.isUnauthenticated(p) {
+		return
+	}
+	t.unauthenticated[profile{p.source, strings.Clone(p.name)}] = true
+	for _, r := range slices.Clone(t.byEnd) {
+		if r.unproven && t.isUnauthenticated(r.profile) {
+			t.drop(r)
+		}
+	}
+}
+
+func (t *Table) isUnauthenticated(p profile) bool {
+	return t.unauthenticated[p] || len(t.unauthenticated) >= maxUnauthenticated
+}
+
+// register adds or renews the registration of a phone.
+func (t *Table) register(a account, ev *event.Event, now time.Time) {
+	until := ev.Time.Add(lifetime(ev)).Add(grace)
+	if !until.After(now) {
+		return // it has ended already
+	}
+	same := t.same(a, ev)
+	unproven := ev.Repeat && ev.Fields["authenticated"] != "true"
+	if unproven && t.isUnauthenticated(profileOf(ev)) && (len(same) == 0 || same[0].addr != ev.IP) {
+		return
+	}
+	if len(same) == 0 {
+		t.add(a, ev, until, unproven, now)
+		return
+	}
+	for _, double := range same[1:] {
+		t.drop(double)
+	}
+	r := same[0]
+	if ev.Repeat && until.Before(r.until) {
+		until = r.until // the phone renewed after the switch made its list
+	}
+	r.until, r.unproven = until, r.unproven && unproven
+	heap.Fix(&t.byEnd, r.index)
+	if r.addr != ev.IP {
+		t.leave(r)
+		r.addr = ev.IP
+		t.arrive(r, since(ev, now))
+	}
+}
+
+// since is when a phone came to the address of an event. A phone on a list was there
+// before, for an unknown time.
+func since(ev *event.Event, now time.Time) time.Time {
+	if ev.Repeat {
+		return time.Time{}
+	}
+	return now
+}
+
+// lifetime is how long a registration lasts from its event on.
+func lifetime(ev *event.Event) time.Duration {
+	seconds, err := strconv.ParseInt(ev.Fields["expires"], 10, 64)
+	if err != nil {
+		return defaultExpiry
+	}
+	return time.Duration(max(0, min(seconds, int64(longestExpiry/time.Second)))) * time.Second
+}
+
+// same finds the registrations that an event is about. A phone keeps its Call-ID
+// until it restarts, and its contact across a restart. An equal contact may also
+// belong to another phone of the account, in another private network: then the
+// addresses differ.
+func (t *Table) same(a account, ev *event.Event) (found []*registration) {
+	callID, contact := bounded(ev.CallID), bounded(ev.Fields["contact"])
+	for _, r := range t.accounts[a] {
+		if callID != "" && r.callID == callID || contact != "" && r.contact == contact && isAt(r, ev) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// isAt reports whether an event is about the address of a registration; without an
+// address, it is about any.
+func isAt(r *registration, ev *event.Event) bool { return !ev.IP.IsValid() || r.addr == ev.IP }
+
+// unregister removes what an event is about: a phone, or, if the event names none,
+// all phones of the account, or those at its address.
+func (t *Table) unregister(a account, ev *event.Event) {
+	gone := t.same(a, ev)
+	if ev.CallID == "" && ev.Fields["contact"] == "" {
+		for _, r := range t.accounts[a] {
+			if isAt(r, ev) {
+				gone = append(gone, r)
+			}
+		}
+	}
+	for _, r := range gone {
+		t.drop(r)
+	}
+}
+
+func (t *Table) add(a account, ev *event.Event, until time.Time, unproven bool, now time.Time) {
+	if all := t.accounts[a]; len(all) >= maxPerAccount {
+		t.evict(slices.MinFunc(all, func(a, b *registration) int { return a.until.Compare(b.until) }))
+	}
+	if len(t.byEnd) >= t.limit {
+		t.evict(t.byEnd[0])
+	}
+	if all := t.accounts[a]; len(all) > 0 {
+		a = all[0].account
+	} else { // the account must not retain the event
+		a.user, a.domain = strings.Clone(a.user), strings.Clone(a.domain)
+	}
+	r := &registration{
+		account: a, addr: ev.IP, until: until, unproven: unproven,
+		profile: profile{ev.Source, event.Bound(ev.Profile, event.MaxField)},
+		callID:  event.Bound(ev.CallID, event.MaxField), contact: event.Bound(ev.Fields["contact"], event.MaxField),
+	}
+	t.accounts[a] = append(t.accounts[a], r)
+	heap.Push(&t.byEnd, r)
+	t.arrive(r, since(ev, now))
+}
+
+func (t *Table) evict(r *registration) {
+	t.evicted++
+	t.drop(r)
+}
+
+func (t *Table) drop(r *registration) {
+	rest := slices.DeleteFunc(t.accounts[r.account], func(other *registration) bool { return other == r })
+	if t.accounts[r.account] = rest; len(rest) == 0 {
+		delete(t.accounts, r.account)
+	}
+	heap.Remove(&t.byEnd, r.index)
+	t.leave(r)
+}
+
+// advance drops the registrations that have ended at now.
+func (t *Table) advance(now time.Time) {
+	for len(t.byEnd) > 0 && !t.byEnd[0].until.After(now) {
+		t.drop(t.byEnd[0])
+	}
+}
+
+// Retain drops what came from sources for which keep is false.
+func (t *Table) Retain(keep func(source string) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range slices.Clone(t.byEnd) {
+		if !keep(r.account.source) {
+			t.drop(r)
+		}
+	}
+	maps.DeleteFunc(t.unauthenticated, func(p profile, _ bool) bool { return !keep(p.source) })
+}
+
+// Holds reports whether network holds an address with a registration that lives
+// at now.
+func (t *Table) Holds(network netip.Prefix, now time.Time) bool {
+	return len(t.Accounts(network, now, 1)) > 0
+}
+
+// Accounts names up to limit different accounts with a registration in network
+// that lives at now, in the order of their addresses and of their arrival there.
+func (t *Table) Accounts(network netip.Prefix, now time.Time, limit int) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.advance(now)
+	var names []string
+	for _, p := range t.places.Subnets(network) {
+		for e := p.Front(); e != nil; e = e.Next() {
+			r := e.Value.(*registration)
+			name := Account(r.account.user, r.account.domain)
+			if slices.Contains(names, name) {
+				continue
+			}
+			if names = append(names, name); len(names) == limit {
+				return names
+			}
+		}
+	}
+	return names
+}
+
+// Settled reports whether network holds an address with a registration at all times
+// from since to now, as far as is known: phones on a list count as there before.
+func (t *Table) Settled(network netip.Prefix, since, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.advance(now)
+	for _, p := range t.places.Subnets(network) {
+		if !p.since.After(since) {
+			return true
+		}
+	}
+	return false
+}
+
+// Size is the number of registrations, and of those that were evicted for lack of room.
+func (t *Table) Size() (registrations int, evicted uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.byEnd), t.evicted
+}
