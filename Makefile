@@ -39,7 +39,7 @@ figures: ## hold the daemon to its figures, as root, on a machine that does noth
 	SLACK=1 $(GO) test -count=1 -tags kernel -v -run 'Latency|ManyBans|Flood|Footprint|Restart|NewAttacker' ./cmd/freeswitch-security/kernel
 
 soak: ## run the long tests: hundreds of rotations and of kills
-	LOGFILE_SOAK=1 $(GO) test -count=1 -timeout 60m -run TestFollowSoak -v ./sources/logfile
+	LOGFILE_SOAK=1 $(GO) test -count=1 -timeout 60m -run TestSoak -v ./sources/logfile/tail
 	KILLS=200 $(GO) test -count=1 -timeout 60m -tags kernel -run TestKillNine -v ./cmd/freeswitch-security/kernel
 
 race: ## run them with the race detector (needs a C compiler)

@@ -42,6 +42,12 @@ var allowed = []place{
 	{pkg: "sources/esl", ours: []string{"engine/dedup", "engine/plugin", "engine/event", "engine/ban", "engine/status", "engine/esl"}},
 	{pkg: "actions/esl", ours: []string{"engine/plugin", "engine/event", "engine/ban", "engine/status", "engine/esl"}},
 	{pkg: "sources/feed", ours: []string{"engine/banlist", "engine/plugin", "engine/event", "engine/ban", "engine/status"}},
+	{pkg: "sources/logfile", ours: []string{"engine/dedup", "engine/plugin", "engine/event", "engine/ban",
+		"sources/logfile/record", "sources/logfile/pattern", "sources/logfile/forgery", "sources/logfile/tail"}},
+	{pkg: "sources/logfile/record"},
+	{pkg: "sources/logfile/pattern", ours: []string{"engine/event", "sources/logfile/record"}},
+	{pkg: "sources/logfile/forgery", ours: []string{"sources/logfile/record"}},
+	{pkg: "sources/logfile/tail"},
 	{pkg: "sources/*", ours: []string{"engine/dedup", "engine/plugin", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: "actions/*", ours: []string{"engine/dbfile", "engine/plugin", "engine/event", "engine/ban", "engine/status"}},
 }

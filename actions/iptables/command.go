@@ -112,9 +112,9 @@ func refusedLine(err error) int {
 	return n
 }
 
-// changedMeanwhile reports whether restore failed because the table is no
+// changedUnderneath reports whether restore failed because the table is no
 // longer the one that was listed: a chain or rule is gone, or has come.
-func changedMeanwhile(err error) bool {
+func changedUnderneath(err error) bool {
 	var failed *commandError
 	return errors.As(err, &failed) && (failed.status == 1 || failed.status == 2)
 }

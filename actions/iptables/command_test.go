@@ -153,7 +153,7 @@ func TestOtherBadLinesFail(t *testing.T) {
 	} {
 		tools := &toolset{restore: program(t, "iptables-restore", c.script)}
 		_, err := tools.commit(t.Context(), "*filter\n-A FREESWITCH -m set --match-set x src -j DROP\nCOMMIT\n")
-		if err == nil || changedMeanwhile(err) != c.changed {
+		if err == nil || changedUnderneath(err) != c.changed {
 			t.Errorf("%s: %v", c.script, err)
 		}
 	}

@@ -23,14 +23,15 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// The tests with build tag "kernel" run against real iptables and ipset, as root, in a
-// network namespace that TestMain makes for the process. They never touch the host's
-// firewall: without a namespace of its own the process runs no test.
+// The tests with build tag "kernel" run against real iptables and ipset, as
+// root, in a network namespace that TestMain makes for the whole process. The
+// host's own firewall is never touched: without a namespace of its own the
+// process does not run a single test.
 
 const insideVar = "IPTABLES_TEST_NAMESPACE"
 
-// The main goroutine keeps the main thread, so that wire.within cannot move it into
-// another namespace: /proc/self is that thread's.
+// The main goroutine keeps the main thread, so that no other one takes it into
+// another namespace (see wire.within): /proc/self is that thread's.
 func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
@@ -165,7 +166,7 @@ func (k *kernel) ip6tables(args ...string) string {
 	return k.sh("ip6tables-"+k.variant, args...)
 }
 
-// action makes an action for this kernel's variant from the body of a block.
+// action makes an action from a block's body, for this kernel's variant.
 func (k *kernel) action(body string) *Action {
 	k.Helper()
 	a := parse(k, body)
@@ -186,11 +187,11 @@ func (k *kernel) resync(a *Action, bans ...ban.Ban) plugin.Drift {
 	return d
 }
 
-// quiet resyncs and expects no drift.
+// quiet resyncs and expects nothing to mend.
 func (k *kernel) quiet(a *Action, bans ...ban.Ban) {
 	k.Helper()
 	if d := k.resync(a, bans...); d.Any() {
-		k.Fatalf("drift in a kernel that agrees: %+v", d)
+		k.Fatalf("a kernel that agrees was mended: %+v", d)
 	}
 }
 
@@ -238,7 +239,7 @@ func (k *kernel) wantFirst(program, hook, want string) {
 
 func bannedBan(b ban.Ban) ban.Change { return ban.Change{Kind: ban.Banned, Ban: b} }
 
-// many makes bans of n different addresses in 10.0.0.0/8.
+// many makes n bans of single addresses, of n different ones in 10.0.0.0/8.
 func many(n int, until time.Time) []ban.Ban {
 	bans := make([]ban.Ban, n)
 	for i := range bans {
@@ -258,8 +259,8 @@ func fieldsOf(text, want string) (found []string) {
 	return found
 }
 
-// TestKernelAnyOrder: after random batches and random damage the kernel has the entries
-// of the bans, with each backend.
+// TestKernelAnyOrder: random batches and random damage end in the kernel state
+// that the bans amount to, whatever the backend.
 func TestKernelAnyOrder(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -304,24 +305,24 @@ func TestKernelAnyOrder(t *testing.T) {
 			if err != nil || len(critical(in)) > 0 {
 				t.Fatalf("%+v, %v", in, err)
 			}
-			entries := map[netip.Prefix]expiry{}
+			entries := map[netip.Prefix]end{}
 			for _, e := range in.Entries {
-				entries[e.Target] = permanent
+				entries[e.Target] = forever
 			}
-			bans := map[netip.Prefix]expiry{}
+			bans := map[netip.Prefix]end{}
 			for p := range want {
 				bans[p] = 1
 			}
-			covers(t, trusted, bans, entries)
-			if n := len(a.families[ipv4].desired.entries()) + len(a.families[ipv6].desired.entries()); n != len(entries) {
+			covers(t, a.config.folding, bans, entries)
+			if n := len(a.desired.entries(ipv4)) + len(a.desired.entries(ipv6)); n != len(entries) {
 				t.Fatalf("%d entries in the kernel; %d wanted", len(entries), n)
 			}
 		})
 	}
 }
 
-// TestKernelInspectConcurrently inspects beside changes. It is for -race.
-func TestKernelInspectConcurrently(t *testing.T) {
+// TestKernelInspectBeside: looking on disturbs nobody. It is for -race.
+func TestKernelInspectBeside(t *testing.T) {
 	k := newKernel(t, "nft")
 	a := k.action("ipset_above = 5")
 	var looking sync.WaitGroup
@@ -341,8 +342,8 @@ func TestKernelInspectConcurrently(t *testing.T) {
 	looking.Wait()
 }
 
-// TestKernelGrowsAgain: a set grows although an earlier growth was not finished, and
-// counters are kept.
+// TestKernelGrowsAgain: an earlier growth that was never finished is no obstacle,
+// and counters survive.
 func TestKernelGrowsAgain(t *testing.T) {
 	k := newKernel(t, "nft")
 	a := k.action("backend = \"ipset\"\nmax_entries = 64\nipv6 = false")

@@ -184,9 +184,9 @@ func (l listing) passes(spec string, inHook bool, seen map[string]bool) bool {
 	return slices.ContainsFunc(rules, func(r string) bool { return l.passes(r, false, seen) })
 }
 
-// catchAll reports whether a rule of our chain takes every packet past the rules
+// blanket reports whether a rule of our chain takes every packet past the rules
 // below it, which would make bans there dead letters.
-func (l listing) catchAll(spec string) bool {
+func (l listing) blanket(spec string) bool {
 	w := words(spec)
 	return len(w) == 2 && (w[1] == "ACCEPT" || w[1] == "RETURN" || w[0] == "-g")
 }

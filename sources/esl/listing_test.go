@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,29 +26,13 @@ const registrationsAnswer = `{"row_count":4,"rows":[` +
 	`{"reg_user":"1002","realm":"pbx","token":"over","url":"","expires":"1795348800","network_ip":"192.0.2.45","network_port":"1","network_proto":"udp","hostname":"pbx1","metadata":""},` +
 	`{"reg_user":"1003","realm":"pbx","token":"broken","url":"","expires":"soon","network_ip":"192.0.2.46","network_port":"1","network_proto":"udp","hostname":"pbx1","metadata":""}]}`
 
-// A fixed console has one answer.
-type fixed string
-
-func (f fixed) API(context.Context, string, ...string) (string, error) { return string(f), nil }
-
-// listedRegistrations are the events of a list.
-func listedRegistrations(answer string) (events []*event.Event, err error) {
-	found, err := esl.Registrations(context.Background(), fixed(answer))
-	for i := range found {
-		if e := registered(&found[i], "esl.test", noon); e != nil {
-			events = append(events, e)
-		}
-	}
-	return events, err
-}
-
-// list updates gateways from an answer of the switch.
-func (g *gateways) list(ctx context.Context, answer string) ([]*event.Event, error) {
-	listed, err := esl.Gateways(ctx, fixed(answer))
+// listedRegistrations are the events of a list, all of them.
+func listedRegistrations(answer string) ([]*event.Event, error) {
+	all, err := registrations(answer, "esl.test", noon)
 	if err != nil {
 		return nil, err
 	}
-	return g.update(ctx, listed)
+	return slices.Collect(all), nil
 }
 
 func TestRegistrations(t *testing.T) {
@@ -83,7 +68,7 @@ func FuzzRegistrations(f *testing.F) {
 	})
 }
 
-// gatewayAnswer is an answer to `sofia xmlstatus gateway`, shortened.
+// gatewayAnswer is what `sofia xmlstatus gateway` answers, shortened.
 func gatewayAnswer(entries ...string) string {
 	var b strings.Builder
 	b.WriteString("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<gateways>\n")
@@ -139,8 +124,8 @@ func newGateways(dns *names) *gateways {
 	return &gateways{source: "esl.test", resolver: dns, known: map[string]addresses{}}
 }
 
-// changes lists events of gateways: "+name address" or "-name address".
-func changes(events []*event.Event) string {
+// told is what events say of gateways: "+name address" or "-name address".
+func told(events []*event.Event) string {
 	var all []string
 	for _, e := range events {
 		sign := "+"
@@ -171,11 +156,11 @@ func TestGateways(t *testing.T) {
 		"gw [2001:db8::1]:5060 192.0.2.9":          "+gw 192.0.2.9, +gw 2001:db8::1",
 		"gw us@sbc.example:5060 sbc.example":       "+gw 192.0.2.20, +gw 192.0.2.21, +gw 2001:db8::20",
 		"gw 192.0.2.10 realm.example":              "+gw 192.0.2.10, +gw 192.0.2.22",
-		"gw 192.0.2.10 sbc":                        "+gw 192.0.2.10", // a realm that is no name in the DNS
+		"gw 192.0.2.10 sbc":                        "+gw 192.0.2.10", // a realm that is no name of the DNS
 		"gw sbc sbc":                               "+gw 192.0.2.40",
 		"gw 192.0.2.10 invented.realm":             "+gw 192.0.2.10",
 		"gw srv.example srv.example":               "+gw 192.0.2.30, +gw 192.0.2.31",
-		"gw srv.example:5060 x":                    "error", // with a port, SRV is not looked up
+		"gw srv.example:5060 x":                    "error", // with a port, SRV is not asked
 		"gw nowhere.example realm.example":         "error+gw 192.0.2.22",
 		"gw blocked.example x":                     "",
 		"<i>gw</i> 192.0.2.10 x":                   "+ 192.0.2.10",
@@ -184,7 +169,7 @@ func TestGateways(t *testing.T) {
 		"\xff 192.0.2.10 x":                        "+\ufffd 192.0.2.10",
 	} {
 		events, err := newGateways(dns).list(t.Context(), gatewayAnswer(entry))
-		got := changes(events)
+		got := told(events)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "look up gateway \"gw\": ") {
 				t.Errorf("%q: %v", entry, err)
@@ -212,9 +197,9 @@ func TestGatewaysChange(t *testing.T) {
 			time.Sleep(relistAfter)
 			events, err := g.list(t.Context(), gatewayAnswer(entries...))
 			if err != nil {
-				return "error, " + changes(events)
+				return "error, " + told(events)
 			}
-			return changes(events)
+			return told(events)
 		}
 		check := func(got, want string) {
 			t.Helper()
@@ -223,11 +208,11 @@ func TestGatewaysChange(t *testing.T) {
 			}
 		}
 		check(list("a a.example x", "b 192.0.2.9 x"), "+a 192.0.2.1, +a 192.0.2.2, +b 192.0.2.9")
-		dns.hosts["a.example"] = []string{"192.0.2.3"} // the DNS returns them in turn, or has changed
+		dns.hosts["a.example"] = []string{"192.0.2.3"} // the DNS names them in turn, or has changed
 		check(list("a a.example x"), "+a 192.0.2.1, +a 192.0.2.2, +a 192.0.2.3, -b")
 		dns.hosts["a.example"] = nil
 		time.Sleep(2 * forgetAfter)
-		check(list("a a.example x"), "error, +a 192.0.2.1, +a 192.0.2.2, +a 192.0.2.3") // a DNS that fails removes nothing
+		check(list("a a.example x"), "error, +a 192.0.2.1, +a 192.0.2.2, +a 192.0.2.3") // a DNS that fails takes nothing away
 		dns.hosts["a.example"] = []string{"192.0.2.3"}
 		check(list("a a.example x"), "+a 192.0.2.1, +a 192.0.2.2, +a 192.0.2.3")
 		time.Sleep(forgetAfter)
@@ -263,7 +248,7 @@ func FuzzGateways(f *testing.F) {
 	})
 }
 
-// An answering console has an answer for each command.
+// answering is a console with fixed answers.
 type answering struct {
 	mu      sync.Mutex // guards both
 	answers map[string]string
@@ -290,7 +275,7 @@ func (a *answering) answer(line, answer string) {
 	a.answers[line] = answer
 }
 
-// since returns the commands since its last call.
+// since gives what was asked since it was last called.
 func (a *answering) since() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -299,15 +284,15 @@ func (a *answering) since() []string {
 	return asked
 }
 
-// TestListing follows a switch through two connections, and checks the commands and
-// their times.
+// TestListing follows a switch through two connections and looks at what it is
+// asked, and when.
 func TestListing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const show, gateway = "show registrations as json", "sofia xmlstatus gateway"
 		s, taken := testSource(), newSink()
 		f := s.newFollower(map[string]bool{event.Registered: true, event.Gateway: true, event.GatewayRemoved: true}, taken)
-		answers := &answering{answers: map[string]string{show: `{"row_count":0}`}}
-		f.lister.dial = func(context.Context) (console, error) { return answers, nil }
+		fixed := &answering{answers: map[string]string{show: `{"row_count":0}`}}
+		f.lister.console = func(context.Context) (console, error) { return fixed, nil }
 		f.lister.gateways.resolver = &names{}
 		take := make(chan *esl.Message)
 		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), taker func(esl.Message)) error {
@@ -334,7 +319,7 @@ func TestListing(t *testing.T) {
 			t.Helper()
 			time.Sleep(after)
 			synctest.Wait()
-			if diff := cmp.Diff(commands, answers.since()); diff != "" {
+			if diff := cmp.Diff(commands, fixed.since()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		}
@@ -342,39 +327,39 @@ func TestListing(t *testing.T) {
 		if p := s.Progress(); p.Fault != "" || p.Warning != "list gateways: the switch says no" {
 			t.Errorf("%+v", p)
 		}
-		answers.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
-		expect(listPause+retryAfter, gateway) // what failed, again
+		fixed.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
+		expect(listPause+retryAfter, gateway) // once more what failed
 		if p := s.Progress(); p.Warning != "" || p.Events != 1 {
 			t.Errorf("%+v", p)
 		}
 		expect(relistAfter+listPause, gateway)
 		expect(listPause)
-		take <- message("sofia::gateway_add", noon, "Gateway", "new")
+		take <- report("sofia::gateway_add", noon, "Gateway", "new")
 		expect(0, gateway)
 		for range 3 {
-			take <- message("sofia::gateway_state", noon, "Gateway", "new", "State", "TRYING", "Ping-Status", "DOWN")
-			take <- message("sofia::gateway_state", noon, "Gateway", "new", "State", "REGED", "Ping-Status", "UP")
+			take <- report("sofia::gateway_state", noon, "Gateway", "new", "State", "TRYING", "Ping-Status", "DOWN")
+			take <- report("sofia::gateway_state", noon, "Gateway", "new", "State", "REGED", "Ping-Status", "UP")
 		}
 		expect(0)
-		expect(listPause, gateway) // once for all
-		answers.answer(show, "no list")
+		expect(listPause, gateway) // once for all of them
+		fixed.answer(show, "no list")
 		take <- nil
 		expect(2*minPause+listPause, show, gateway)
 		if p := s.Progress(); p.Fault != "" || !strings.HasPrefix(p.Warning, "list registrations: ") || p.Events != 5 {
-			t.Errorf("the gateways are not listed despite registrations that cannot be read: %+v", p)
+			t.Errorf("the gateways are not listed beside registrations that cannot be read: %+v", p)
 		}
-		answers.answer(show, `{"row_count":0}`)
+		fixed.answer(show, `{"row_count":0}`)
 		expect(listPause+retryAfter, show, gateway)
 		cancel()
 		<-done
 	})
 }
 
-func TestUnwantedListsAreNotRead(t *testing.T) {
+func TestNothingIsListedThatNobodyWants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := testSource().newFollower(map[string]bool{event.AuthFailure: true}, newSink())
-		f.lister.dial = func(context.Context) (console, error) {
-			t.Error("the switch got a command")
+		f.lister.console = func(context.Context) (console, error) {
+			t.Error("the switch was asked")
 			return nil, errors.New("no")
 		}
 		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
@@ -388,7 +373,7 @@ func TestUnwantedListsAreNotRead(t *testing.T) {
 	})
 }
 
-// TestListsOverTheSocket reads the lists of the fake switch.
+// TestListsOverTheSocket has the fake switch answer.
 func TestListsOverTheSocket(t *testing.T) {
 	fake := esltest.Start(t, esltest.Options{API: func(command string) string {
 		switch command {
@@ -401,7 +386,7 @@ func TestListsOverTheSocket(t *testing.T) {
 	}})
 	f := follow(t, switchAt(fake), map[string]bool{event.Registered: true, event.Unregistered: true, event.Gateway: true})
 	got := f.await(t, f.ctx, 5)
-	if changes(got[3:]) != "+gw 192.0.2.20, +gw 192.0.2.21" || got[0].User != "1000" || !got[0].Repeat {
+	if told(got[3:]) != "+gw 192.0.2.20, +gw 192.0.2.21" || got[0].User != "1000" || !got[0].Repeat {
 		t.Errorf("%s", describeAll(got))
 	}
 	fake.Event("sofia::unregister", map[string]string{"from-user": "1000", "from-host": "pbx", "call-id": "call-1"}, "")

@@ -6,15 +6,16 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// maxQueueBytes bounds the events in a queue, whatever its length: callers decide how
-// long headers are.
+// maxQueueBytes bounds what waits in a queue, however many events it is made for:
+// a caller decides how long the headers of his events are.
 const maxQueueBytes = 64 << 20
 
-// A queue holds events while the engine is busy. A full queue drops the new event, so
-// that there is no gap before the loss.
+// A queue holds events while the engine is busy. Putting never waits: what finds
+// it full is dropped, so that what is kept is in its order and without a gap
+// before the loss.
 type queue struct {
 	events chan queued
-	bytes  atomic.Int64 // estimate of its events
+	bytes  atomic.Int64 // about what the events in it take
 }
 
 type queued struct {
@@ -24,7 +25,7 @@ type queued struct {
 
 func newQueue(length int) *queue { return &queue{events: make(chan queued, length)} }
 
-// put adds an event if there is room. It never waits.
+// put reports whether there was room.
 func (q *queue) put(e *event.Event) bool {
 	item := queued{e, weight(e)}
 	if q.bytes.Add(item.bytes) <= maxQueueBytes {
@@ -38,13 +39,13 @@ func (q *queue) put(e *event.Event) bool {
 	return false
 }
 
-// out frees the room of an item that was received from the channel.
+// out accounts for an item that was received from the channel.
 func (q *queue) out(item queued) *event.Event {
 	q.bytes.Add(-item.bytes)
 	return item.event
 }
 
-// weight estimates the memory of an event, in bytes.
+// weight is about how many bytes an event takes.
 func weight(e *event.Event) int64 {
 	const itself, perField = 512, 48
 	n := itself + len(e.Text) + len(e.Message)

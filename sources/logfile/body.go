@@ -8,6 +8,9 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/logfile/forgery"
+	"freeswitch-security/sources/logfile/pattern"
+	"freeswitch-security/sources/logfile/record"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
@@ -37,7 +40,7 @@ type bodyReader struct {
 func decodeBody(body hcl.Body, env plugin.SourceEnv) (*source, hcl.Diagnostics) {
 	content, diags := body.Content(bodySchema)
 	r := bodyReader{env.Eval, diags}
-	s := &source{name: env.Name, path: DefaultPath, zone: time.Local, begun: make(chan struct{}), detect: true, piece: pieceLength}
+	s := &source{name: env.Name, path: DefaultPath, zone: time.Local, begun: make(chan struct{}), detect: true, piece: forgery.PieceLength}
 	if attr := content.Attributes["path"]; attr != nil && r.read(attr, &s.path) && s.path == "" {
 		r.mistake(attr, "Empty path", "Write the path of FreeSWITCH's log, or leave the attribute out for "+DefaultPath+".")
 	}
@@ -61,7 +64,7 @@ func decodeBody(body hcl.Body, env plugin.SourceEnv) (*source, hcl.Diagnostics) 
 		s.patterns = append(s.patterns, r.event(block))
 	}
 	if useBuiltin {
-		s.patterns = append(s.patterns, catalogue()...)
+		s.patterns = append(s.patterns, catalogue...)
 	}
 	return s, r.diags
 }
@@ -103,28 +106,28 @@ func (r *bodyReader) forgery(attr *hcl.Attribute) (detect bool) {
 }
 
 // event reads one event block.
-func (r *bodyReader) event(block *hcl.Block) pattern {
+func (r *bodyReader) event(block *hcl.Block) pattern.Pattern {
 	name := block.Labels[0]
 	r.name(name, block.LabelRanges[0])
 	content, diags := block.Body.Content(eventSchema)
 	r.diags = append(r.diags, diags...)
 	var line, file, level string
-	var p pattern
+	var p pattern.Pattern
 	if attr := content.Attributes["line"]; attr != nil && r.read(attr, &line) {
-		var problems []problem
-		p, problems = compile(name, line)
+		var problems []pattern.Problem
+		p, problems = pattern.Compile(name, line)
 		for _, problem := range problems {
-			r.mistake(attr, problem.summary, problem.detail)
+			r.mistake(attr, problem.Summary, problem.Detail)
 		}
 	}
 	if attr := content.Attributes["file"]; attr != nil && r.read(attr, &file) {
 		if file == "" || strings.ContainsAny(file, ": ") {
 			r.mistake(attr, "Bad source file", "Write the name of FreeSWITCH's source file as it stands in the line, without the line number: \"sofia_reg.c\".")
 		}
-		p.file = file
+		p.File = file
 	}
 	if attr := content.Attributes["level"]; attr != nil && r.read(attr, &level) {
-		p.level = r.level(attr, level)
+		p.Level = r.level(attr, level)
 	}
 	return p
 }
@@ -138,7 +141,7 @@ func (r *bodyReader) name(name string, at hcl.Range) {
 	if suggestion := event.Mistyped(name, knownEvents); suggestion != "" {
 		summary = "Unknown event"
 		detail = fmt.Sprintf("There is no event %q. Did you mean %q? An event of your own needs a name that is less like it.", name, suggestion)
-	} else if !isName(name) {
+	} else if !pattern.IsName(name) {
 		summary = "Bad event name"
 		detail = fmt.Sprintf("%q is not an event name: write small letters, digits and underscores, a letter first.", name)
 	} else {
@@ -148,9 +151,9 @@ func (r *bodyReader) name(name string, at hcl.Range) {
 }
 
 func (r *bodyReader) level(attr *hcl.Attribute, word string) string {
-	level, ok := levels[strings.ToUpper(word)]
+	level, ok := record.Levels[strings.ToUpper(word)]
 	if !ok {
-		r.mistake(attr, "Unknown level", fmt.Sprintf("%q is not a log level.%s Levels are %s.", word, event.DidYouMean(strings.ToUpper(word), levelNames), strings.Join(levelNames, ", ")))
+		r.mistake(attr, "Unknown level", fmt.Sprintf("%q is not a log level.%s Levels are %s.", word, event.DidYouMean(strings.ToUpper(word), record.LevelNames), strings.Join(record.LevelNames, ", ")))
 	}
 	return level
 }

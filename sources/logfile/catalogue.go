@@ -1,88 +1,145 @@
 package logfile
 
-import "freeswitch-security/engine/event"
+import (
+	"strings"
 
-// Names of events that only this source reports, beside the vocabulary.
+	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/pattern"
+)
+
+// Names of events that only this source reports.
 const (
-	malformed         = "malformed"           // a SIP request that cannot be one; no address is told
+	malformed         = "malformed"           // a SIP request that cannot be one; the line has no address
 	userAgentRejected = "user_agent_rejected" // refused by a user's user-agent-filter; an auth_failure with the address follows
 	registrationLimit = "registration_limit"  // a user has too many registrations; an auth_failure with the address follows
 )
 
-// builtin is the catalogue: what FreeSWITCH writes about attacks, in the
-// language of `event` blocks. The texts are the same from v1.6 to v1.11; the
-// line numbers are not, and are not looked at. Of several patterns that match a
-// message, the first names the event.
+// builtin is the catalogue: what FreeSWITCH writes about attacks, in the language of
+// `event` blocks. A new line of FreeSWITCH is one row. The texts are the same from
+// v1.6 to v1.11; line numbers are not, and are ignored. Of several patterns that
+// match a message, the first names the event.
 //
-// Left out on purpose: the DEBUG line `IP … Rejected by acl "…". Falling back to
-// Digest auth.`, which every phone outside of the list causes, and the lines of
-// mod_fail2ban, which stand in a file of their own without this header.
-var builtin = []struct{ event, file, level, line string }{
-	// A challenge is ordinary: every good phone gets one for a registration. For
-	// an INVITE, and for whatever FreeSWITCH treats as one, the bracket holds the
-	// number that was dialled.
-	{event.Challenge, "sofia_reg.c", "WARNING", "SIP auth challenge (<method:REGISTER>) on sofia profile '<profile>' for [<user>@<domain>] from ip <ip>"},
-	{event.Challenge, "sofia_reg.c", "WARNING", "SIP auth challenge (<method:REGISTER>) on sofia profile '<profile>' for [<user>] from ip <ip>"},
-	{event.Challenge, "sofia_reg.c", "WARNING", "SIP auth challenge (<method:INVITE>) on sofia profile '<profile>' for [<destination>@<domain>] from ip <ip>"},
-	{event.Challenge, "sofia_reg.c", "WARNING", "SIP auth challenge (<method:INVITE>) on sofia profile '<profile>' for [<destination>] from ip <ip>"},
+// Left out: the DEBUG line `IP … Rejected by acl "…". Falling back to Digest auth.`,
+// which every phone outside of the list causes, and the lines of mod_fail2ban, which
+// have a file of their own and no header.
+var builtin = []struct {
+	event, file, level, line string
+	further                  []string // the further lines of the message
+}{
+	// A challenge is normal: every phone gets one for a registration. For an INVITE, and
+	// for a request that FreeSWITCH treats as one, the bracket holds the dialled number.
+	{event.Challenge, "sofia_reg.c", "WARNING", "SIP auth challenge (<method:REGISTER>) on sofia profile '<profile>' for [<user>@<domain>] from ip <ip>", nil},
+	{event.Challenge, "sofia_reg.c", "WARNING", "SIP auth challenge (<method:REGISTER>) on sofia profile '<profile>' for [<user>] from ip <ip>", nil},
+	{event.Challenge, "sofia_reg.c", "WARNING", "SIP auth challenge (<method:INVITE>) on sofia profile '<profile>' for [<destination>@<domain>] from ip <ip>", nil},
+	{event.Challenge, "sofia_reg.c", "WARNING", "SIP auth challenge (<method:INVITE>) on sofia profile '<profile>' for [<destination>] from ip <ip>", nil},
 
-	{event.AuthFailure, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) on sofia profile '<profile>' for [<user>@<domain>] from ip <ip>"},
-	{event.AuthFailure, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) on sofia profile '<profile>' for [<user>] from ip <ip>"},
-	{event.AuthFailure, "sofia_reg.c", "WARNING", "SIP auth failure (<method:INVITE>) on sofia profile '<profile>' for [<destination>@<domain>] from ip <ip>"},
-	{event.AuthFailure, "sofia_reg.c", "WARNING", "SIP auth failure (<method:INVITE>) on sofia profile '<profile>' for [<destination>] from ip <ip>"},
+	{event.AuthFailure, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) on sofia profile '<profile>' for [<user>@<domain>] from ip <ip>", nil},
+	{event.AuthFailure, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) on sofia profile '<profile>' for [<user>] from ip <ip>", nil},
+	{event.AuthFailure, "sofia_reg.c", "WARNING", "SIP auth failure (<method:INVITE>) on sofia profile '<profile>' for [<destination>@<domain>] from ip <ip>", nil},
+	{event.AuthFailure, "sofia_reg.c", "WARNING", "SIP auth failure (<method:INVITE>) on sofia profile '<profile>' for [<destination>] from ip <ip>", nil},
 
-	{event.UnknownUser, "sofia_reg.c", "WARNING", "Can't find user [<user>@<domain>] from <ip>"},
+	{event.UnknownUser, "sofia_reg.c", "WARNING", "Can't find user [<user>@<domain>] from <ip>", []string{
+		`You must define a domain called '<domain>' in your directory and add a user with the id="<user>" attribute`,
+		"and you must configure your device to use the proper domain in its authentication credentials.",
+	}},
 
-	{event.AuthMalformed, "sofia_reg.c", "ERR", "Can not do authorization without a complete header in <method:REGISTER> request from <ip>:<port>"},
-	{event.AuthMalformed, "sofia_reg.c", "ERR", "Invalid Authorization header!"},
+	{event.AuthMalformed, "sofia_reg.c", "ERR", "Can not do authorization without a complete header in <method:REGISTER> request from <ip>:<port>", nil},
+	{event.AuthMalformed, "sofia_reg.c", "ERR", "Invalid Authorization header!", nil},
 
-	// Before 1.8 the list's name was not told.
-	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by register acl "<acl>"`},
-	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by register acl`},
-	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by user acl [<acl>] and no proxy acl present`},
-	// The address here is what a header says that a proxy sets: a caller may have
-	// written it.
-	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <x_auth_ip> Rejected by user acl <acl>`},
-	{event.ACLReject, "sofia.c", "WARNING", `IP <ip> Rejected by acl "<acl>"`},
-	{event.ACLReject, "sofia.c", "WARNING", `IP <ip> Rejected by acl`},
-	{event.ACLReject, "sofia.c", "DEBUG", `IP/Port <ip> <port> Rejected by acls and auth-calls-acl-only flag is set, rejecting call`},
-	{event.ACLReject, "mod_verto.c", "DEBUG", `<channel> Client Connect from <ip>:<port> refused by ACL <acl>`},
+	// Versions before 1.8 do not name the list.
+	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by register acl "<acl>"`, nil},
+	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by register acl`, nil},
+	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by user acl [<acl>] and no proxy acl present`, nil},
+	// The address comes from a header that a proxy sets, or an attacker.
+	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <x_auth_ip> Rejected by user acl <acl>`, nil},
+	{event.ACLReject, "sofia.c", "WARNING", `IP <ip> Rejected by acl "<acl>"`, nil},
+	{event.ACLReject, "sofia.c", "WARNING", `IP <ip> Rejected by acl`, nil},
+	{event.ACLReject, "sofia.c", "DEBUG", `IP/Port <ip> <port> Rejected by acls and auth-calls-acl-only flag is set, rejecting call`, nil},
+	{event.ACLReject, "mod_verto.c", "DEBUG", `<channel> Client Connect from <ip>:<port> refused by ACL <acl>`, nil},
 
-	{event.ESLDenied, "mod_event_socket.c", "WARNING", `IP <ip> Rejected by acl "<acl>"`},
+	{event.ESLDenied, "mod_event_socket.c", "WARNING", `IP <ip> Rejected by acl "<acl>"`, nil},
 
-	{event.Call, "sofia.c", "INFO", "sofia/<profile>/<user>@<domain> receiving invite from <ip>:<port> version: <version> call-id: <call_id>"},
-	{event.Call, "sofia.c", "INFO", "sofia/<profile>/<user> receiving invite from <ip>:<port> version: <version> call-id: <call_id>"},
+	{event.Call, "sofia.c", "INFO", "sofia/<profile>/<user>@<domain> receiving invite from <ip>:<port> version: <version> call-id: <call_id>", nil},
+	{event.Call, "sofia.c", "INFO", "sofia/<profile>/<user> receiving invite from <ip>:<port> version: <version> call-id: <call_id>", nil},
 
-	// Ten seconds after an INVITE was challenged and nothing more came.
-	{event.WrongCallState, "switch_core_state_machine.c", "WARNING", "<channel> sofia/<profile>/<user>@<domain> Abandoned"},
-	{event.WrongCallState, "switch_core_state_machine.c", "WARNING", "<channel> sofia/<profile>/<user> Abandoned"},
+	// Ten seconds after the challenge of an INVITE that the caller did not answer.
+	{event.WrongCallState, "switch_core_state_machine.c", "WARNING", "<channel> sofia/<profile>/<user>@<domain> Abandoned", nil},
+	{event.WrongCallState, "switch_core_state_machine.c", "WARNING", "<channel> sofia/<profile>/<user> Abandoned", nil},
 
-	{event.VertoLoginFailure, "mod_verto.c", "WARNING", "Login incorrect for user: <user> domain: <domain>"},
+	{event.VertoLoginFailure, "mod_verto.c", "WARNING", "Login incorrect for user: <user> domain: <domain>", nil},
 
-	{event.SessionLimit, "switch_core_session.c", "CRIT", "Throttle Error! <count>"},
-	{event.SessionLimit, "switch_core_session.c", "CRIT", "Over Session Limit! <count>"},
-	{event.SessionLimit, "switch_core_session.c", "CRIT", "The system cannot create any sessions at this time."},
-	{event.SessionLimit, "switch_core_session.c", "CRIT", "The system cannot create any inbound sessions at this time."},
-	{event.SessionLimit, "switch_time.c", "CRIT", "Over Session Rate of <count>!"},
+	{event.SessionLimit, "switch_core_session.c", "CRIT", "Throttle Error! <count>", nil},
+	{event.SessionLimit, "switch_core_session.c", "CRIT", "Over Session Limit! <count>", nil},
+	{event.SessionLimit, "switch_core_session.c", "CRIT", "The system cannot create any sessions at this time.", nil},
+	{event.SessionLimit, "switch_core_session.c", "CRIT", "The system cannot create any inbound sessions at this time.", nil},
+	{event.SessionLimit, "switch_time.c", "CRIT", "Over Session Rate of <count>!", nil},
 
-	{malformed, "sofia.c", "ERR", "NO CONTACT!"},
-	{malformed, "sofia.c", "ERR", "Received an invalid packet!"},
-	{malformed, "sofia_reg.c", "ERR", "Received an invalid packet!"},
+	{malformed, "sofia.c", "ERR", "NO CONTACT!", nil},
+	{malformed, "sofia.c", "ERR", "Received an invalid packet!", nil},
+	{malformed, "sofia_reg.c", "ERR", "Received an invalid packet!", nil},
 
-	{userAgentRejected, "sofia_reg.c", "WARNING", `SIP auth failure (<method:REGISTER>) due to user-agent-filter.  Filter "<filter>" User-Agent "<user_agent>"`},
-	{registrationLimit, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>"},
+	{userAgentRejected, "sofia_reg.c", "WARNING", `SIP auth failure (<method:REGISTER>) due to user-agent-filter.  Filter "<filter>" User-Agent "<user_agent>"`, nil},
+	{registrationLimit, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>", nil},
 }
 
-// catalogue compiles the built-in patterns. A mistake in them is ours.
-func catalogue() []pattern {
-	patterns := make([]pattern, 0, len(builtin))
+// catalogue is builtin, compiled. invites are the patterns in it that hold the
+// address of a session.
+var (
+	catalogue, messages = compileBuiltin()
+	invites             = patternsOf(event.Call)
+)
+
+// A message is one of several lines, by how the first of them begins.
+type message struct {
+	begins  string
+	further pattern.Set
+}
+
+func compileBuiltin() (all pattern.Set, messages []message) {
 	for _, b := range builtin {
-		p, problems := compile(b.event, b.line)
-		if len(problems) > 0 {
-			panic("logfile: built-in pattern " + b.line + ": " + problems[0].detail)
+		p := pattern.MustCompile(b.event, b.line)
+		p.File, p.Level = b.file, b.level
+		all = append(all, p)
+		if b.further == nil {
+			continue
 		}
-		p.file, p.level = b.file, b.level
-		patterns = append(patterns, p)
+		m := message{begins: p.Start()}
+		for _, line := range b.further {
+			m.further = append(m.further, pattern.MustCompile("", line))
+		}
+		messages = append(messages, m)
 	}
-	return patterns
+	return all, messages
+}
+
+func patternsOf(event string) (found pattern.Set) {
+	for _, p := range catalogue {
+		if p.Event == event {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// expected returns the further lines that FreeSWITCH writes after a first one,
+// whatever pattern that matches.
+func expected(msg string) pattern.Set {
+	for i := range messages {
+		if strings.HasPrefix(msg, messages[i].begins) {
+			return messages[i].further
+		}
+	}
+	return nil
+}
+
+// isFurther reports whether a line is a further line of some message.
+func isFurther(line string) bool {
+	for i := range messages {
+		for k := range messages[i].further {
+			if messages[i].further[k].Match(line, &pattern.Match{}) == pattern.Matches {
+				return true
+			}
+		}
+	}
+	return false
 }

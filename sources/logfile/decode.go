@@ -1,213 +1,229 @@
 package logfile
 
 import (
+	"bytes"
+	"net/netip"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/forgery"
+	"freeswitch-security/sources/logfile/pattern"
+	"freeswitch-security/sources/logfile/record"
 )
 
-// A decoder turns lines into events. It is not safe for use by several
-// goroutines; they share the patterns and each have their own.
+// A decoder turns lines into events, wherever the lines come from. It is not safe
+// for concurrent use; decoders share their patterns.
 type decoder struct {
-	limits
-	clock
+	forgery.Detector
 	source   string
-	patterns []pattern
-	use      []use       // what is done with the events of each pattern
-	doubts               // what is done about lines that a caller may have written
-	near     []neighbour // of the line that is judged: those in the piece before it
-	far      []neighbour // and those in more pieces
+	patterns pattern.Set
+	use      []use // what the events of each pattern are for
+	detect   bool  // a line that an attacker wrote becomes a log_forgery
+	report   bool  // which is wanted
 }
 
-// doubts says what is done about lines that a caller may have written.
-type doubts struct {
-	detect      bool // they become log_forgery
-	report      bool // which is handed on
-	corroborate bool // every event needs its sender
-}
-
-func (s *source) doubtsFor(want map[string]bool) doubts {
-	return doubts{
-		detect:      s.detect,
-		report:      s.detect && (want == nil || want[event.LogForgery]),
-		corroborate: s.witness.ref != "",
-	}
-}
-
-// newDecoder makes a decoder of a log that was last written to at modTime, zero if
-// that is not known.
+// newDecoder returns a decoder of a log that was last written to at modTime, zero if
+// that is unknown. want names the events to report; nil wants all.
 func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time) decoder {
 	d := decoder{
-		limits: limits{maxLine: maxLine}, clock: clock{zone: s.zone, modTime: modTime},
-		source: s.name, patterns: s.patterns, use: s.uses(want), doubts: s.doubtsFor(want),
+		Detector: forgery.Detector{
+			Lines:      record.Lines{MaxLine: maxLine},
+			Clock:      record.Clock{Zone: s.zone, ModTime: modTime},
+			FindSender: s.witness.ref != "",
+			Caller:     inviteFrom,
+			Further:    isFurther,
+		},
+		source: s.name, patterns: s.patterns, use: s.uses(want),
+		detect: s.detect, report: s.detect && (want == nil || want[event.LogForgery]),
 	}
 	if s.doubts() {
-		d.piece = s.piece
+		d.Piece = s.piece
 	}
 	return d
 }
 
-// use says what the events of a pattern are good for in a replay.
+// use says what the events of a pattern are for.
 type use uint8
 
 const (
-	unused    use = iota // nobody asked for them
-	suspected            // they only matter if they are forged
-	auxiliary            // they only tell which other events are repeats
-	wanted               // they are handed on
+	unused    use = iota
+	suspected     // they matter only if they are forged
+	auxiliary     // they tell which other events are repeats
+	wanted        // they are reported
 )
 
-// A finding is an event and what must still be settled in the order of the log.
+// A finding is an event and what is still open about it.
 type finding struct {
 	event *event.Event
-	header
-	at     int // where its line begins in the block
-	wanted bool
-	dated  bool // the event has its time; if not, its line tells no year, and a line before it must
-	open   bool // lines that are not there yet may tell that it is forged
+	record.Header
+	at     int  // where its line begins in the block
+	wanted bool // it is reported
+	dated  bool // it has its time; else its line has no year, and an earlier line must tell it
+	open   bool // later lines may tell that it is forged
 
-	// refused tells that it is no evidence of what it says. It may be one of who
-	// forged it, and is nothing otherwise.
+	// refused tells that it is no evidence of what it says. It may still be a forgery.
 	refused bool
 }
 
-// uses tells what each pattern is good for when the named events are wanted; nil
-// wants all. Only lines with an address are worth forging.
+// uses says what each pattern is for if the named events are wanted. Only lines with
+// an address are worth forging.
 func (s *source) uses(want map[string]bool) []use {
 	all := make([]use, len(s.patterns))
-	for i, p := range s.patterns {
+	for i := range s.patterns {
+		p := &s.patterns[i]
 		switch {
-		case want == nil || want[p.event]:
+		case want == nil || want[p.Event]:
 			all[i] = wanted
-		case want[event.AuthFailure] && (p.event == event.UnknownUser || p.event == event.ACLReject):
+		case want[event.AuthFailure] && announces(p.Event):
 			all[i] = auxiliary
-		case s.detect && want[event.LogForgery] && p.addr >= 0:
+		case s.detect && want[event.LogForgery] && p.HasAddress():
 			all[i] = suspected
 		}
 	}
 	return all
 }
 
-// decode reads one line and the input behind it. doubted reports a line that
-// looked like a wanted event and is refused as evidence; what it found is to be
-// judged then.
+// plan makes the plan to find lines of the patterns that are in use.
+func (d *decoder) plan(sample []byte) *pattern.Plan {
+	var used []*pattern.Pattern
+	for i := range d.patterns {
+		if d.use[i] != unused {
+			used = append(used, &d.patterns[i])
+		}
+	}
+	return pattern.NewPlan(used, sample)
+}
+
+// decode reads one line and the input behind it. doubted reports a line that looks
+// like a wanted event and is refused as evidence.
 func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bool) {
-	if len(line) > d.maxLine {
+	if d.TooLong(line) {
 		return finding{}, false, false
 	}
-	h, ok := parseHeader(line)
+	h, ok := record.ParseHeader(line)
 	if !ok {
 		return finding{}, false, false
 	}
-	var m match
-	p, v := d.find(line, &h, &m)
-	if v == differs || d.use[p] == unused {
+	var m pattern.Match
+	p, v := d.patterns.Find(h.File, h.Level, line[h.Message:], &m)
+	if v == pattern.Differs || d.use[p] == unused {
 		return finding{}, false, false
 	}
-	refused := v == ambiguous || h.mayBeCut(line) || h.session && isOfNoSession(line[h.file.from:h.file.to]) || !d.explained(line[h.message:], rest, h.prefixed)
+	wanted := d.use[p] == wanted
+	refused := v == pattern.Ambiguous || h.MayBeCut(line) || h.Session && hasNoSession(h.File) || !d.complete(line[h.Message:], rest, h.Prefixed)
 	if refused && !d.report {
-		return finding{}, false, d.use[p] == wanted
+		return finding{}, false, wanted
 	}
-	f = finding{event: d.event(line, &h, &d.patterns[p], &m), header: h, wanted: d.use[p] == wanted && !refused, refused: refused}
-	if !d.needsYear(h.stamp) {
-		f.event.Time, f.dated = d.time(h.stamp), true
+	f = finding{event: d.event(line, &h, &d.patterns[p], &m), Header: h, wanted: wanted && !refused, refused: refused}
+	if !d.NeedsYear(h.Stamp) {
+		f.event.Time, f.dated = d.Time(h.Stamp), true
 	}
-	return f, true, refused && d.use[p] == wanted
+	return f, true, refused && wanted
 }
 
-// isOfNoSession reports whether FreeSWITCH writes no UUID in front of the lines of a
-// source file, even about a call. Where a profile takes Call-IDs for UUIDs
-// (inbound-use-callid-as-uuid), a caller knows his own, and a line with it would not
-// be compared with the others of his session.
-func isOfNoSession(file string) bool { return file == "sofia_reg.c" || file == "mod_event_socket.c" }
+// hasNoSession reports whether FreeSWITCH writes no UUID in front of the lines of a
+// source file, even about a call. If a profile uses Call-IDs as UUIDs
+// (inbound-use-callid-as-uuid), an attacker knows its own, and a line with it would
+// not be compared with the others of its session.
+func hasNoSession(file string) bool { return file == "sofia_reg.c" || file == "mod_event_socket.c" }
 
-// judge looks at what stands around a finding's line. If that says that a caller
-// wrote it, the event becomes that of a forgery; doubted tells that it looked like
-// a wanted one.
-func (d *decoder) judge(f *finding, v *vicinity) (doubted bool) {
+// complete reports whether every further line of a message is one that FreeSWITCH
+// writes after the first line msg. Any other further line holds a line break that an
+// attacker wrote, so that the first line is not what it seems. rest is the input
+// behind the first line. A message with a prefix ends at the next prefix.
+func (d *decoder) complete(msg string, rest []byte, prefixed bool) bool {
+	want := expected(msg)
+	for len(rest) > 0 {
+		var line string
+		finished := bytes.IndexByte(rest, '\n') >= 0
+		line, rest = d.Cut(rest)
+		if record.Begins(line) || !finished && record.MayBegin(line) || d.IsDamage(line) || prefixed && record.HasPrefix(line) {
+			return true
+		}
+		if d.TooLong(line) || !takeFurther(&want, line) {
+			return false
+		}
+	}
+	return true
+}
+
+// takeFurther takes the next expected further line. It fails if line is another.
+func takeFurther(want *pattern.Set, line string) bool {
+	if len(*want) == 0 || (*want)[0].Match(line, &pattern.Match{}) != pattern.Matches {
+		return false
+	}
+	*want = (*want)[1:]
+	return true
+}
+
+// judge compares a finding's line with the lines around it. If an attacker wrote the
+// line, the event becomes a log_forgery. doubted reports that it looked like a wanted
+// event.
+func (d *decoder) judge(f *finding, c *forgery.LineContext) (doubted bool) {
 	if !f.event.IP.IsValid() {
 		return false
 	}
-	s := d.suspect(&f.header, v)
-	f.event.Sender, f.open = s.sender, s.open
-	if s.doubt == noDoubt || !d.detect {
+	s := d.Judge(&f.Header, c)
+	f.event.Sender, f.open = s.Sender, s.Open
+	if s.Doubt == "" || !d.detect {
 		return false
 	}
 	doubted = f.wanted
-	f.event, f.wanted, f.refused = s.forged(f.event), d.report, false
+	f.event, f.wanted, f.refused = event.Forgery(f.event), d.report, false
+	if !s.Written.IsZero() {
+		f.event.Time = s.Written
+	}
 	f.dated = f.dated || !f.event.Time.IsZero()
 	return doubted
 }
 
-// settle dates a finding whose line told no year; with year 0 it stays without.
-func (c *clock) settle(f *finding, year int) {
+// date dates a finding whose line has no year. Without a year it stays undated.
+func (f *finding) date(c *record.Clock, year int) {
 	if f.dated || year == 0 {
 		return
 	}
-	f.stamp.year = year
-	f.event.Time, f.dated = c.time(f.stamp), true
+	f.Stamp.Year = year
+	f.event.Time, f.dated = c.Time(f.Stamp), true
 }
 
-// find gives the first pattern that the line is of. The others are looked at as
-// well: where one of them reads another address, it is open which of the two
-// readings is FreeSWITCH's. A caller without a name in his From header, for one,
-// could otherwise have the pattern with <user>@<domain> match, beginning with an @
-// in his call-id.
-func (d *decoder) find(line string, h *header, m *match) (index int, v verdict) {
-	msg, file := line[h.message:], line[h.file.from:h.file.to]
-	var other match
-	for i := range d.patterns {
-		p := &d.patterns[i]
-		if p.file != "" && p.file != file || p.level != "" && p.level != h.level {
-			continue
-		}
-		switch w := p.match(msg, &other); {
-		case w == differs:
-		case v == differs:
-			index, v, *m = i, w, other
-		case w == ambiguous, m.ip.IsValid() && other.ip.IsValid() && m.ip != other.ip:
-			return index, ambiguous
-		}
-	}
-	return index, v
-}
-
-// event makes the event of a line that matched. Its texts are parts of one copy
-// of the line, so that it holds on to nothing else.
-func (d *decoder) event(line string, h *header, p *pattern, m *match) *event.Event {
+// event makes the event of a line that matches. Its texts are parts of one copy of
+// the line, so that it keeps nothing else in memory.
+func (d *decoder) event(line string, h *record.Header, p *pattern.Pattern, m *pattern.Match) *event.Event {
 	text := event.Bound(line, event.MaxText)
+	part := func(from, to, bound int) string {
+		if to <= len(text) && to-from <= bound {
+			return text[from:to]
+		}
+		return event.Bound(line[from:to], bound)
+	}
 	e := &event.Event{
-		Name: p.event, Source: d.source, IP: m.ip, Port: m.port,
-		Level: h.level, Text: text,
+		Name: p.Event, Source: d.source, Level: h.Level, Text: text,
+		File: p.File, Message: part(h.Message, len(line), event.MaxText),
 	}
-	part := func(s span, bound int) string {
-		if s.to <= len(text) && s.to-s.from <= bound {
-			return text[s.from:s.to]
-		}
-		return event.Bound(line[s.from:s.to], bound)
+	if p.File != h.File {
+		e.File = event.Bound(h.File, event.MaxField)
 	}
-	e.Message = part(span{h.message, len(line)}, event.MaxText)
-	e.File = part(h.file, event.MaxField)
-	for i, hole := range p.holes {
-		if hole.kind == textHole {
-			s := m.spans[i]
-			set(e, hole.name, part(span{s.from + h.message, s.to + h.message}, event.MaxField))
-		}
-	}
-	for _, c := range p.sets {
-		set(e, c.name, c.value)
-	}
+	p.Fill(e, m, func(from, to int) string { return part(h.Message+from, h.Message+to, event.MaxField) })
 	return e
 }
 
-// set gives the named text of the event a value that is bounded already.
-func set(e *event.Event, name, value string) {
-	if at, known := textFields[name]; known {
-		*at(e) = value
-		return
+// inviteFrom returns the address that the INVITE line of a session holds; see
+// [forgery.Detector].
+func inviteFrom(line string) (caller netip.Addr, ok bool) {
+	if !strings.Contains(line, " receiving invite from ") {
+		return netip.Addr{}, false
 	}
-	if e.Fields == nil {
-		e.Fields = map[string]string{}
+	h, ok := record.ParseHeader(line)
+	if !ok {
+		return netip.Addr{}, false
 	}
-	e.Fields[name] = value
+	var m pattern.Match
+	switch _, v := invites.Find(h.File, h.Level, line[h.Message:], &m); v {
+	case pattern.Matches:
+		return m.IP, true
+	case pattern.Ambiguous:
+		return netip.Addr{}, true
+	}
+	return netip.Addr{}, false
 }

@@ -6,156 +6,163 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/forgery"
+	"freeswitch-security/sources/logfile/pattern"
+	"freeswitch-security/sources/logfile/record"
 )
 
-// Explain says in words how the source reads a line, with the lines that follow
-// it: which pattern it is of and what is taken from it, or why it is no event. Of
-// the further lines it says which ones are taken for forgeries.
-// Whatever the line holds is printed escaped.
+// Explain says how the source reads a line with the lines that follow it: its pattern
+// and its fields, or why it is no event. It also names the lines that are taken for
+// forgeries. All that comes from the input is escaped.
 func (s *source) Explain(input string) string {
-	d := s.newDecoder(nil, defaultSizes().maxLine, time.Time{})
+	e := explainer{decoder: s.newDecoder(nil, defaultSizes().maxLine, time.Time{})}
 	first, _, _ := strings.Cut(input, "\n")
-	d.crlf = strings.HasSuffix(first, "\r")
-	line, rest := d.cut([]byte(input))
-	var b strings.Builder
-	switch h, ok := parseHeader(line); {
-	case len(line) > d.maxLine:
-		fmt.Fprintf(&b, "No event: the line is longer than %d bytes and is not looked at.\n", d.maxLine)
+	e.CRLF = strings.HasSuffix(first, "\r")
+	line, rest := e.Cut([]byte(input))
+	switch h, ok := record.ParseHeader(line); {
+	case e.TooLong(line):
+		e.printf("No event: the line is longer than %d bytes and is not examined.\n", e.MaxLine)
 	case !ok:
-		d.explainNoHeader(&b, line)
+		e.noHeader(line)
 	default:
-		d.explainHeader(&b, line, &h)
-		d.explainMessage(&b, line, &h, rest)
+		e.header(line, &h)
+		e.message(line, &h, rest)
 	}
-	d.explainForgeries(&b, []byte(input))
-	return b.String()
+	e.forgeries([]byte(input))
+	return e.String()
 }
 
-func (d *decoder) explainNoHeader(b *strings.Builder, line string) {
-	b.WriteString("No event: the line does not begin with FreeSWITCH's header at its first byte, \"2006-01-02 15:04:05.000000 [WARNING] file.c:1 \".\n")
+// An explainer writes down what its decoder does.
+type explainer struct {
+	decoder
+	strings.Builder
+}
+
+func (e *explainer) printf(format string, args ...any) { fmt.Fprintf(e, format, args...) }
+
+func (e *explainer) noHeader(line string) {
+	e.printf("No event: the line does not begin with FreeSWITCH's header at its first byte, \"2006-01-02 15:04:05.000000 [WARNING] file.c:1 \".\n")
 	if line != "" && line[0] <= ' ' {
-		b.WriteString("It begins with white space, as the second line of a folded SIP header does.\n")
+		e.printf("It begins with white space, as the second line of a folded SIP header does.\n")
 	}
-	if beginsRecord(line) {
-		b.WriteString("It is the beginning of a record that has none: a dialplan trace, a SIP trace, or a further line of a session's message.\n")
+	if record.Begins(line) {
+		e.printf("It begins a record that has no header: a dialplan trace, a SIP trace, or a further line of a session's message.\n")
 	}
-	for i := range d.patterns {
-		if p := &d.patterns[i]; p.match(line, &match{}) == matches {
-			fmt.Fprintf(b, "Behind a header, its text would be of the pattern %q for %s.\n", p.text, p.event)
+	for i := range e.patterns {
+		if p := &e.patterns[i]; p.Match(line, &pattern.Match{}) == pattern.Matches {
+			e.printf("Behind a header, its text would match the pattern %q for %s.\n", p.Text, p.Event)
 			return
 		}
 	}
 }
 
-func (d *decoder) explainHeader(b *strings.Builder, line string, h *header) {
-	stamp := "without a year: it takes that of the recording"
-	if !d.needsYear(h.stamp) {
-		stamp = d.time(h.stamp).Format(time.RFC3339Nano)
+func (e *explainer) header(line string, h *record.Header) {
+	stamp := "without a year: it gets that of the recording"
+	if !e.NeedsYear(h.Stamp) {
+		stamp = e.Time(h.Stamp).Format(time.RFC3339Nano)
 	}
-	fmt.Fprintf(b, "Header:  %q\n  time   %s\n  level  %s\n  file   %q\n", line[:h.message], stamp, h.level, line[h.file.from:h.file.to])
-	fmt.Fprintf(b, "Message: %q\n", line[h.message:])
+	e.printf("Header:  %q\n  time   %s\n  level  %s\n  file   %q\n", line[:h.Message], stamp, h.Level, h.File)
+	e.printf("Message: %q\n", line[h.Message:])
 }
 
-func (d *decoder) explainMessage(b *strings.Builder, line string, h *header, rest []byte) {
-	var m match
-	msg := line[h.message:]
-	p, v := d.find(line, h, &m)
+func (e *explainer) message(line string, h *record.Header, rest []byte) {
+	var m pattern.Match
+	msg := line[h.Message:]
+	i, v := e.patterns.Find(h.File, h.Level, msg, &m)
+	if v == pattern.Differs {
+		e.nearest(msg, h)
+		return
+	}
+	p, refused := &e.patterns[i], ""
 	switch {
-	case v == differs:
-		d.explainNearest(b, line, h)
-	case v == ambiguous:
-		fmt.Fprintf(b, "Refused as evidence: it is of the pattern %q for %s, but with more than one address. Somebody wrote an address into one of its fields.\n", d.patterns[p].text, d.patterns[p].event)
-	case h.mayBeCut(line):
-		fmt.Fprintf(b, "Refused as evidence: it is of the pattern %q for %s, but so long that it may have been cut off, and its end is not FreeSWITCH's own.\n", d.patterns[p].text, d.patterns[p].event)
-	case !d.explained(msg, rest, h.prefixed):
-		fmt.Fprintf(b, "Refused as evidence: it is of the pattern %q for %s, but a line follows that FreeSWITCH does not write there. Somebody wrote a line break into one of its fields.\n", d.patterns[p].text, d.patterns[p].event)
+	case v == pattern.Ambiguous:
+		refused = "but with more than one address. An attacker wrote an address into one of its fields."
+	case h.MayBeCut(line):
+		refused = "but so long that it may have been cut off, so that its end may not be FreeSWITCH's own."
+	case !e.complete(msg, rest, h.Prefixed):
+		refused = "but a line follows that FreeSWITCH does not write there. An attacker wrote a line break into one of its fields."
 	default:
-		d.explainEvent(b, line, h, &d.patterns[p], &m)
+		e.fields(line, h, p, &m)
+		return
 	}
+	e.printf("Refused as evidence: it matches the pattern %q for %s, %s\n", p.Text, p.Event, refused)
 }
 
-func (d *decoder) explainEvent(b *strings.Builder, line string, h *header, p *pattern, m *match) {
-	e := d.event(line, h, p, m)
-	fmt.Fprintf(b, "Event:   %s, by the pattern %q\n", e.Name, p.text)
-	if e.IP.IsValid() {
-		fmt.Fprintf(b, "  %-11s %s\n", "ip", e.IP)
-	}
-	if e.Port != 0 {
-		fmt.Fprintf(b, "  %-11s %d\n", "port", e.Port)
-	}
-	for _, name := range event.FieldNames {
-		if at, ok := textFields[name]; ok && *at(e) != "" {
-			fmt.Fprintf(b, "  %-11s %q\n", name, *at(e))
+func (e *explainer) fields(line string, h *record.Header, p *pattern.Pattern, m *pattern.Match) {
+	ev := e.event(line, h, p, m)
+	e.printf("Event:   %s, by the pattern %q\n", ev.Name, p.Text)
+	_, raw := p.Fields()
+	for i := range event.Fields {
+		f := &event.Fields[i]
+		switch text := f.Get(ev); {
+		case text == "", f.Name == "event", f.Name == "source", f.Name == "level", f.Name == "file", f.Name == "message":
+		case f.Kind == event.Text:
+			e.printf("  %-11s %q\n", f.Name, text)
+		default:
+			e.printf("  %-11s %s\n", f.Name, text)
 		}
 	}
-	for _, name := range p.raw() {
-		fmt.Fprintf(b, "  %-11s %q\n", name, e.Fields[name])
+	for _, name := range raw {
+		e.printf("  %-11s %q\n", name, ev.Fields[name])
 	}
-	if !e.IP.IsValid() {
-		b.WriteString("It bears no address, so that no ban can come of it alone.\n")
+	if !ev.IP.IsValid() {
+		e.printf("It has no address, so that no ban can follow from it alone.\n")
 	}
 }
 
-// explainNearest names the pattern that the message comes closest to, and where
-// it departs from it.
-func (d *decoder) explainNearest(b *strings.Builder, line string, h *header) {
-	msg, file := line[h.message:], line[h.file.from:h.file.to]
-	for i := range d.patterns {
-		p := &d.patterns[i]
-		if p.match(msg, &match{}) == differs {
+// nearest names the pattern that the message comes closest to, and where they differ.
+func (e *explainer) nearest(msg string, h *record.Header) {
+	for i := range e.patterns {
+		p := &e.patterns[i]
+		if p.Match(msg, &pattern.Match{}) == pattern.Differs {
 			continue
 		}
-		fmt.Fprintf(b, "No event: its text is of the pattern %q for %s, ", p.text, p.event)
-		if p.file != "" && p.file != file {
-			fmt.Fprintf(b, "but that counts only from %s, not from %q.\n", p.file, file)
+		e.printf("No event: its text matches the pattern %q for %s, ", p.Text, p.Event)
+		if p.File != "" && p.File != h.File {
+			e.printf("but that counts only from %s, not from %q.\n", p.File, h.File)
 		} else {
-			fmt.Fprintf(b, "but that counts only at level %s, not at %s.\n", p.level, h.level)
+			e.printf("but that counts only at level %s, not at %s.\n", p.Level, h.Level)
 		}
 		return
 	}
-	var nearest *pattern
-	most := reach{}
-	for i := range d.patterns {
-		if r := d.patterns[i].reach(msg); r.literal > most.literal {
-			nearest, most = &d.patterns[i], r
-		}
-	}
-	if nearest == nil {
-		b.WriteString("No event: no pattern begins like it.\n")
+	p, where := e.patterns.Nearest(msg)
+	if p == nil {
+		e.printf("No event: no pattern begins like it.\n")
 		return
 	}
-	fmt.Fprintf(b, "No event. The nearest pattern is %q for %s;\n", nearest.text, nearest.event)
-	if most.missing == "" {
-		fmt.Fprintf(b, "its fixed text is there, but not as it must stand: what is left at %q is no address, or more than the pattern has.\n", msg[most.at:])
+	e.printf("No event. The nearest pattern is %q for %s;\n", p.Text, p.Event)
+	if where.Missing == "" {
+		e.printf("its fixed text is there, but what is left at %q is no address, or more than the pattern has.\n", msg[where.At:])
 		return
 	}
-	fmt.Fprintf(b, "it departs from it at %q, where %q must stand.\n", msg[most.at:], most.missing)
+	e.printf("it differs at %q, where %q must stand.\n", msg[where.At:], where.Missing)
 }
 
-// A reach is how far a message follows a pattern.
-type reach struct {
-	literal int    // how many bytes of fixed text were found
-	at      int    // where the message departs
-	missing string // the fixed text that was not found; "": all was
-}
-
-func (p *pattern) reach(msg string) reach {
-	first, at := p.lits[0], 0
-	for at < len(first) && at < len(msg) && first[at] == msg[at] {
-		at++
+// forgeries says for each line that is taken for a forgery what speaks against it.
+// That is known only if the lines around it were given too.
+func (e *explainer) forgeries(input []byte) {
+	if !e.detect {
+		return
 	}
-	if at < len(first) {
-		return reach{at, at, first[at:]}
-	}
-	r := reach{literal: at, at: at}
-	for _, lit := range p.lits[1:] {
-		i := strings.Index(msg[r.at:], lit)
-		if i < 0 {
-			r.missing = lit
-			return r
+	number := 0
+	for rest := input; len(rest) > 0; {
+		number++
+		at := len(input) - len(rest)
+		var line string
+		line, rest = e.Cut(rest)
+		f, found, _ := e.decode(line, rest)
+		if !found || !f.event.IP.IsValid() {
+			continue
 		}
-		r.at += i + len(lit)
-		r.literal += len(lit)
+		s := e.Judge(&f.Header, &forgery.LineContext{Before: input[:at], Line: line, Length: len(input) - len(rest) - at, Behind: rest})
+		if s.Doubt == "" {
+			continue
+		}
+		e.printf("Line %d is taken for a forgery, not for %s: %s,\n  %q\n", number, f.event.Name, s.Doubt, s.Against)
+		if s.Sender.IsValid() {
+			e.printf("It was written by %s, whose request FreeSWITCH was logging there.\n", s.Sender)
+		} else {
+			e.printf("The given lines do not prove who wrote it.\n")
+		}
 	}
-	return r
 }

@@ -61,7 +61,7 @@ func BenchmarkFollowLatency(b *testing.B) {
 		b.Run(fmt.Sprintf("noise=%v", noise), func(b *testing.B) {
 			l := newLogger(b)
 			l.open()
-			f := follow(b, l.path, nil, defaultPace())
+			f := follow(b, l.path, nil, defaultPatience())
 			if noise {
 				writeNoise(b, l.path)
 				poll(b, "noise", func() bool { return f.source.Progress().Lines > noiseRate/10 })
@@ -91,7 +91,7 @@ func BenchmarkFollowLatency(b *testing.B) {
 func BenchmarkFollowNoise(b *testing.B) {
 	l := newLogger(b)
 	l.open()
-	f := follow(b, l.path, nil, defaultPace())
+	f := follow(b, l.path, nil, defaultPatience())
 	writeNoise(b, l.path)
 	poll(b, "noise", func() bool { return f.source.Progress().Lines > noiseRate/10 })
 	lines, used := f.source.Progress().Lines, cpuTime(b)
@@ -112,15 +112,15 @@ func BenchmarkFollowNeighbour(b *testing.B) {
 	neighbour := &logger{t: b, path: filepath.Join(filepath.Dir(l.path), "security.log")}
 	neighbour.open()
 	defer neighbour.close()
-	follow(b, l.path, nil, defaultPace())
+	follow(b, l.path, nil, defaultPatience())
 	writeNoise(b, neighbour.path)
-	poll(b, "noise", func() bool { return size(neighbour.file) > 0 })
-	before, used := size(neighbour.file), cpuTime(b)
+	poll(b, "noise", func() bool { return size(b, neighbour.file) > 0 })
+	before, used := size(b, neighbour.file), cpuTime(b)
 	start := time.Now()
 	<-time.After(time.Duration(b.N) * time.Second)
 	took := time.Since(start).Seconds()
 	b.ReportMetric((cpuTime(b)-used).Seconds()/took*100, "%core")
-	b.ReportMetric(float64(size(neighbour.file)-before)/took/1e3, "kB/s")
+	b.ReportMetric(float64(size(b, neighbour.file)-before)/took/1e3, "kB/s")
 }
 
 // BenchmarkFollowIdle measures what the follower uses of a core while nothing is
@@ -128,7 +128,7 @@ func BenchmarkFollowNeighbour(b *testing.B) {
 func BenchmarkFollowIdle(b *testing.B) {
 	l := newLogger(b)
 	l.open()
-	follow(b, l.path, nil, defaultPace())
+	follow(b, l.path, nil, defaultPatience())
 	used := cpuTime(b)
 	start := time.Now()
 	<-time.After(time.Duration(b.N) * time.Second)
@@ -148,20 +148,27 @@ func cpuTime(b *testing.B) time.Duration {
 func BenchmarkFollowBacklog(b *testing.B) {
 	l := newLogger(b)
 	l.open()
-	g, _ := deaf(b, l, nil)
-	g.saveNow()
-	position := g.sink.(*follows).position
+	g, sink := deaf(b, l, nil, defaultPatience())
+	g.Close()
+	position := sink.position
 	text := strings.Repeat(strings.Repeat(noiseLine, 99)+failureLine, 2000)
-	l.write(text)
+	l.write(text + noiseLine)
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		f, sink := deaf(b, l, position)
-		for f.step(b.Context()) {
+		f, sink := deaf(b, l, position, defaultPatience())
+		for f.Step(b.Context()) {
 		}
-		f.digest(b.Context(), f.newest(), true)
 		if len(sink.events) != 2000 {
 			b.Fatalf("%d events", len(sink.events))
 		}
 	}
+}
+
+func size(b *testing.B, file *os.File) int64 {
+	info, err := file.Stat()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return info.Size()
 }

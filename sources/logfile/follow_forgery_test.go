@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/tail"
 )
 
 // TestFollowIsReplay: a log that is followed gives the events that it gives when it
@@ -36,27 +37,26 @@ func TestFollowIsReplay(t *testing.T) {
 
 		l := newLogger(t)
 		l.open()
-		f, sink := deaf(t, l, nil)
-		f.pace.message, f.pace.line, f.pace.pulse = time.Hour, time.Hour, time.Hour
 		ref := []string{"", "esl.pbx"}[random.IntN(2)]
-		sink.source.witness.ref = ref
-		f.scanner.doubts = sink.source.doubtsFor(nil)
+		f, c, sink := deafConsumer(t, l, ref)
 		hasty := random.IntN(3) == 0 // now and then nothing is waited for any more
 		for rest := log; rest != ""; {
 			n := min(len(rest), 1+random.IntN(3000))
 			l.write(rest[:n])
 			rest = rest[n:]
-			f.step(t.Context())
-			if tail := f.newest(); hasty && random.IntN(3) == 0 {
-				tail.grown, tail.opened = time.Time{}, tail.opened.Add(-2*time.Hour)
-				f.step(t.Context())
+			c.patience = patience{time.Hour, time.Hour, time.Hour}
+			if hasty && random.IntN(3) == 0 {
+				c.patience = patience{}
 			}
+			f.Step(t.Context())
 		}
-		f.digest(t.Context(), f.newest(), true)
+		l.rotate()
+		f.Step(t.Context()) // which reads the rotated file
+		f.Step(t.Context())
 
 		source := builtinSource()
 		source.witness.ref = ref
-		want := source.collect(strings.NewReader(log), f.now, nil, defaultSizes())
+		want := source.collect(strings.NewReader(log), time.Now(), nil, defaultSizes())
 		if got := sink.source.Progress(); hasty {
 			// What is judged too soon may be judged otherwise, but each line is once.
 			judged, all := got.Doubted, want.stats.Doubted
@@ -97,40 +97,52 @@ func notForgery(e *event.Event) int64 {
 	return 1
 }
 
-// TestFollowWaitsForASession: whether a line behind a session's was forged is said
-// when the session goes on, and if it does not, before long.
+// deafConsumer is deaf, with the consumer of the follower.
+func deafConsumer(t *testing.T, l *logger, witness string) (*tail.Follower, *consumer, *follows) {
+	s := builtinSource()
+	s.path, s.witness.ref = l.path, witness
+	sink := &follows{t: t, source: s, changed: make(chan struct{})}
+	c := s.newConsumer(nil, sink, patience{time.Hour, time.Hour, time.Hour})
+	pace := tail.DefaultPace()
+	pace.Glance = 0
+	f := s.newFollower(c, pace)
+	f.Begin(nil)
+	t.Cleanup(f.Close)
+	return f, c, sink
+}
+
+// TestFollowWaitsForASession checks that a line behind a session's is judged when the
+// session goes on, and soon if it does not.
 func TestFollowWaitsForASession(t *testing.T) {
 	l := newLogger(t)
 	l.open()
-	f, sink := deaf(t, l, nil)
-	f.pace.pulse = 0
+	f, c, sink := deafConsumer(t, l, "")
+	c.patience = patience{message: time.Hour}
 	s := newStage()
 	s.opens(session, caller, "x")
 	s.WriteString(s.failure(s.now.Add(time.Second), victim))
 	l.write(s.String())
-	f.step(t.Context())
+	f.Step(t.Context())
 	if len(sink.events) != 1 {
 		t.Fatalf("%d events before the session went on", len(sink.events))
 	}
 	s.Reset()
 	s.goesOn(session, 30)
 	l.write(s.String())
-	f.step(t.Context())
-	f.step(t.Context())
+	f.Step(t.Context())
 	if n := len(sink.events); n != 2 || sink.events[1].Name != event.LogForgery {
 		t.Fatalf("%d events", n)
 	}
+	c.patience.message = 50 * time.Millisecond
 	s.Reset()
 	s.WriteString(s.failure(s.now, victim))
+	start := time.Now()
 	l.write(s.String())
-	f.step(t.Context())
-	if n := len(sink.events); n != 2 {
-		t.Fatalf("%d events before the time was up", n)
+	for len(sink.events) == 2 {
+		f.Step(t.Context())
+		<-time.After(time.Millisecond)
 	}
-	tail := f.newest()
-	tail.grown, tail.opened = tail.grown.Add(-time.Minute), tail.opened.Add(-time.Minute)
-	f.step(t.Context())
-	if n := len(sink.events); n != 3 || sink.events[2].Name != event.AuthFailure {
-		t.Fatalf("%d events", n)
+	if d := time.Since(start); sink.events[2].Name != event.AuthFailure || d < c.patience.message {
+		t.Fatalf("%s after %v", sink.events[2].Name, d)
 	}
 }

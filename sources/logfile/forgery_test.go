@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/forgery"
 )
 
 // A stage writes the log of a switch, and what a caller writes into it.
@@ -344,7 +345,7 @@ func TestNobodyElseIsBlamed(t *testing.T) {
 					case 2:
 						line = fakes[random.IntN(3)] + " " + s.header(aside(), "DEBUG", "x.c") + "y\n"
 					}
-					if len(piece)+len(line) < pieceLength-2 {
+					if len(piece)+len(line) < forgery.PieceLength-2 {
 						piece += "\n" + strings.TrimSpace(line)
 						forged += strings.Count(line, "ip "+victim)
 					}

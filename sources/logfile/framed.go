@@ -5,66 +5,56 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/pattern"
+	"freeswitch-security/sources/logfile/record"
 )
 
-// Framed returns a reader of log messages that come one by one, as the event
-// socket sends them (log/data): a header line and all further lines of one
-// message, with or without a UUID before it and a line break behind it. It gives
-// the event that the built-in patterns make of a message, with source for its
-// Source and stamps read in zone, and nil where a message is none.
+// Framed returns a reader of log messages that arrive one by one, as the event
+// socket sends them (log/data): the header line and all further lines of one message,
+// with or without a UUID in front and a line break at the end. The reader returns the
+// event of a message by the built-in patterns, or nil. name becomes the event's
+// Source, and stamps are read in zone.
 //
-// Where a message of a file ends is only known from the lines behind it, which a
-// caller may have written. Here the frame says it: a line that does not belong to
-// the message, whatever it looks like, is a line break that somebody wrote into
-// it, and the message is refused. So is one that could name two addresses.
+// In a file, the end of a message is known only from the lines behind it, which an
+// attacker may have written. Here the frame tells it. A line that does not belong to
+// the message is a line break that an attacker wrote into it, and the message is
+// refused. A message that can be read with two addresses is refused too.
 //
-// The reader is to be given the messages in their order, by one goroutine at a
-// time: it marks repeats as the log's own events are marked.
-func Framed(source string, zone *time.Location) func(message string) *event.Event {
-	d := builtinDecoder(source, zone)
+// The messages must come in their order, because the reader marks repeats. It is not
+// safe for concurrent use.
+func Framed(name string, zone *time.Location) func(message string) *event.Event {
+	s := &source{name: name, zone: zone, patterns: catalogue}
+	d := s.newDecoder(nil, defaultSizes().maxLine, time.Time{})
 	var order ordered
 	return func(message string) *event.Event {
 		f, ok := d.framed(message)
 		if !ok {
 			return nil
 		}
-		order.unfold(&f)
-		order.mark(f.event)
+		order.settle(&f)
 		return f.event
 	}
-}
-
-func builtinDecoder(name string, zone *time.Location) decoder {
-	s := source{name: name, zone: zone, patterns: catalogue()}
-	return s.newDecoder(nil, defaultSizes().maxLine, time.Time{})
 }
 
 // framed decodes one whole message.
 func (d *decoder) framed(message string) (finding, bool) {
 	line, rest, more := strings.Cut(strings.TrimSuffix(message, "\n"), "\n")
-	h, ok := parseHeader(line)
-	if !ok || len(line) > d.maxLine || d.needsYear(h.stamp) {
+	h, ok := record.ParseHeader(line)
+	if !ok || d.TooLong(line) || d.NeedsYear(h.Stamp) {
 		return finding{}, false
 	}
-	var m match
-	p, v := d.find(line, &h, &m)
-	if v != matches || more && !areFurther(line[h.message:], rest) {
+	var m pattern.Match
+	p, v := d.patterns.Find(h.File, h.Level, line[h.Message:], &m)
+	if v != pattern.Matches {
 		return finding{}, false
 	}
-	f := finding{event: d.event(line, &h, &d.patterns[p], &m), header: h}
-	f.event.Time = d.time(h.stamp)
-	return f, true
-}
-
-// areFurther reports whether the lines in rest are those that FreeSWITCH writes
-// after a message's first line msg, or the first of them.
-func areFurther(msg, rest string) bool {
-	want := expected(msg)
-	for line := range strings.SplitSeq(rest, "\n") {
-		if len(want) == 0 || want[0].match(line, &match{}) != matches {
-			return false
+	want := expected(line[h.Message:])
+	for further := range strings.SplitSeq(rest, "\n") {
+		if more && !takeFurther(&want, further) {
+			return finding{}, false
 		}
-		want = want[1:]
 	}
-	return true
+	f := finding{event: d.event(line, &h, &d.patterns[p], &m), Header: h}
+	f.event.Time = d.Time(h.Stamp)
+	return f, true
 }

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// announceWindow is how long after the line that tells the reason the
-	// auth_failure of the same attempt comes. FreeSWITCH's clock runs in steps of
-	// 20 ms, and both lines are written by one thread.
+	// announceWindow is how long after the line with the reason the auth_failure of the
+	// same attempt may come. FreeSWITCH's clock runs in steps of 20 ms, and one thread
+	// writes both lines.
 	announceWindow = 100 * time.Millisecond
 
-	// inviteWindow is how long a caller may take to repeat an INVITE with the
-	// credentials that he was asked for: SIP's timer of a transaction.
+	// inviteWindow is how long a caller may take to repeat an INVITE with credentials:
+	// SIP's timer of a transaction.
 	inviteWindow = 32 * time.Second
 )
 
-// repeats recognises the second report of one attempt. It sees the events in the
-// order of the log.
-type repeats struct {
+// A repeatMarker recognises the second report of one attempt. It must see the events
+// in the order of the log.
+type repeatMarker struct {
 	announced dedup.Cache[netip.Addr, announcement]
 	invited   dedup.Cache[invite, time.Time]
 }
@@ -39,10 +39,12 @@ type invite struct {
 	callID string
 }
 
-// mark sets Repeat where the event is the second report of an attempt. A report
-// is the second of one attempt only, so that whoever repeats himself is counted
-// again.
-func (r *repeats) mark(e *event.Event) {
+// announces reports whether an auth_failure of the same attempt may follow an event.
+func announces(name string) bool { return name == event.UnknownUser || name == event.ACLReject }
+
+// mark sets Repeat if the event is the second report of an attempt. A report is the
+// second of one attempt only, so that a repeated attempt counts again.
+func (r *repeatMarker) mark(e *event.Event) {
 	if !e.IP.IsValid() {
 		return
 	}
@@ -72,7 +74,7 @@ func (r *repeats) mark(e *event.Event) {
 	}
 }
 
-func (r *repeats) announce(e *event.Event) {
+func (r *repeatMarker) announce(e *event.Event) {
 	a, ok := r.announced.Take(e.IP)
 	if !ok || !within(a.at, e.Time, announceWindow) {
 		a.count = 0
@@ -80,6 +82,6 @@ func (r *repeats) announce(e *event.Event) {
 	r.announced.Put(e.IP, announcement{e.Time, a.count + 1})
 }
 
-// within reports whether two times are no more than d apart. Lines that are
-// written at once may stand in the log with their times in any order.
+// within reports whether two times are at most d apart. Lines that are written at
+// once may stand in the log in any order of their times.
 func within(a, b time.Time, d time.Duration) bool { return a.Sub(b).Abs() <= d }

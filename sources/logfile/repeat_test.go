@@ -70,7 +70,7 @@ func TestRepeats(t *testing.T) {
 			{0, event.AuthFailure, "", "", false},
 		},
 	} {
-		var r repeats
+		var r repeatMarker
 		for i, s := range steps {
 			e := event.Event{Time: time.Unix(0, 0).Add(s.at), Name: s.name, Message: s.detail, CallID: s.detail}
 			e.IP, _, _ = event.ParseAddr(s.ip)
@@ -92,7 +92,7 @@ func TestRepeatOfUnwanted(t *testing.T) {
 }
 
 func BenchmarkRepeats(b *testing.B) {
-	var r repeats
+	var r repeatMarker
 	e := event.Event{Name: event.Call, IP: netip.MustParseAddr("192.0.2.1")}
 	ids := make([]string, 10_000)
 	for i := range ids {

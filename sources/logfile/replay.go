@@ -10,28 +10,30 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/logfile/pattern"
+	"freeswitch-security/sources/logfile/record"
 )
 
-// sizes says in what pieces a recording is read.
+// sizes says in what parts a recording is read.
 type sizes struct {
 	block   int // bytes that are read at a time
-	maxLine int // the longest line that is looked at, in bytes
+	maxLine int // the longest line that is examined, in bytes
 	workers int // blocks that are decoded at the same time
 }
 
-// maxWorkers bounds the memory of a replay: one reader cannot keep more busy.
+// maxWorkers bounds the memory of a replay. One reader cannot keep more of them busy.
 const maxWorkers = 8
 
 func defaultSizes() sizes {
 	return sizes{block: 512 << 10, maxLine: 64 << 10, workers: min(runtime.GOMAXPROCS(0), maxWorkers)}
 }
 
-// Replay reads the recording in one goroutine, decodes it in several and calls
-// emit in the one that called it, in the order of the log.
+// Replay reads the recording in one goroutine, decodes it in several, and calls emit
+// in the goroutine of the caller, in the order of the log.
 //
-// Its result does not depend on how the recording is divided. What an error of
-// reading cut off in the middle of a line is not looked at. When ctx ends or emit
-// fails, Replay returns without waiting for a Read that is under way.
+// The result does not depend on how the recording is divided. A line that an error of
+// reading cuts off is skipped. When ctx ends or emit fails, Replay returns without
+// waiting for a Read that is under way.
 func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
 	return s.replay(ctx, rec, want, emit, defaultSizes())
 }
@@ -40,8 +42,8 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 	ctx, cancel := context.WithCancel(ctx)
 	decoder := s.newDecoder(want, sizes.maxLine, rec.ModTime)
 
-	reader := newReader(sizes, blocks{limits: decoder.limits, r: rec.R, size: sizes.block})
-	go reader.run(ctx, func(sample []byte) *plan { return newPlan(s.patterns, decoder.use, sample) })
+	reader := newReader(sizes, blocks{Lines: decoder.Lines, before: decoder.Before(), behind: decoder.Behind(), r: rec.R, size: sizes.block})
+	go reader.run(ctx, decoder.plan)
 	var workers sync.WaitGroup
 	for range sizes.workers {
 		workers.Go(func() {
@@ -56,7 +58,7 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 	defer cancel()
 
 	var stats plugin.Stats
-	order := ordered{clock: decoder.clock, emit: emit}
+	order := ordered{clock: decoder.Clock, sink: emit}
 	for b := range until(ctx, reader.order) {
 		select {
 		case <-b.done:
@@ -67,8 +69,8 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 		stats.Bytes = b.read
 		stats.Skipped += b.skipped
 		stats.Doubted += b.doubted
-		stats.Recognised = stats.Recognised || b.known
-		if err := order.hand(ctx, b); err != nil {
+		stats.Recognised = stats.Recognised || b.recognised
+		if err := order.emit(ctx, b); err != nil {
 			return stats, err
 		}
 		reader.free <- b
@@ -83,7 +85,7 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 	return stats, nil
 }
 
-// until gives what the channel brings until it is closed or ctx ends.
+// until yields what the channel brings until it is closed or ctx ends.
 func until[T any](ctx context.Context, c <-chan T) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for {
@@ -103,7 +105,7 @@ func until[T any](ctx context.Context, c <-chan T) iter.Seq[T] {
 type reader struct {
 	blocks blocks
 	free   chan *block // blocks that may be filled again
-	work   chan *block // filled, for whichever worker comes first
+	work   chan *block // filled, for any worker
 	order  chan *block // the same ones, in the order of the log
 }
 
@@ -117,11 +119,11 @@ func newReader(sizes sizes, blocks blocks) *reader {
 }
 
 // run fills blocks until the recording or ctx ends. Each queue has room for all
-// blocks, so that it waits for nothing but a free one.
-func (r *reader) run(ctx context.Context, newPlan func(sample []byte) *plan) {
+// blocks, so that run waits only for a free one.
+func (r *reader) run(ctx context.Context, newPlan func(sample []byte) *pattern.Plan) {
 	defer close(r.order)
 	defer close(r.work)
-	var plan *plan
+	var plan *pattern.Plan
 	for {
 		var b *block
 		select {
@@ -143,28 +145,28 @@ func (r *reader) run(ctx context.Context, newPlan func(sample []byte) *plan) {
 
 // ordered does what can only be done in the order of the log.
 type ordered struct {
-	clock
-	fold
-	repeats
-	year int // of the last line that told one, where years are needed
-	emit func(*event.Event) error
+	clock   record.Clock
+	dst     dstResolver
+	repeats repeatMarker
+	year    int // of the last line that has one, if years are needed
+	sink    func(*event.Event) error
 }
 
-func (o *ordered) hand(ctx context.Context, b *block) error {
+// emit emits the events of a block. If ctx ends, it stops between two events.
+func (o *ordered) emit(ctx context.Context, b *block) error {
 	for i := range b.findings {
 		f := &b.findings[i]
-		if o.settle(f, o.year); !f.dated || f.refused {
+		if f.date(&o.clock, o.year); !f.dated || f.refused {
 			continue
 		}
-		o.unfold(f)
-		o.mark(f.event)
+		o.settle(f)
 		if !f.wanted {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := o.emit(f.event); err != nil {
+		if err := o.sink(f.event); err != nil {
 			return err
 		}
 	}
@@ -172,4 +174,10 @@ func (o *ordered) hand(ctx context.Context, b *block) error {
 		o.year = b.year
 	}
 	return nil
+}
+
+// settle corrects the time of an event and marks a repeat.
+func (o *ordered) settle(f *finding) {
+	o.dst.resolve(f)
+	o.repeats.mark(f.event)
 }

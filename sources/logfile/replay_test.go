@@ -19,6 +19,9 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/logfile/forgery"
+	"freeswitch-security/sources/logfile/pattern"
+	"freeswitch-security/sources/logfile/record"
 )
 
 // naive reads a recording as the documentation says, a line after the other.
@@ -27,18 +30,18 @@ func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, max
 	d := s.newDecoder(want, maxLine, modTime)
 	got.stats.Bytes = int64(len(data))
 	first, _, found := bytes.Cut(data, []byte("\n"))
-	d.crlf = found && bytes.HasSuffix(first, []byte("\r"))
-	var repeats repeats
+	d.CRLF = found && bytes.HasSuffix(first, []byte("\r"))
+	var repeats repeatMarker
 	year := 0
 	for rest := data; len(rest) > 0; {
 		var line string
 		begin := rest
-		line, rest = d.cut(rest)
+		line, rest = d.Cut(rest)
 		got.stats.Lines++
 		if len(line) > maxLine {
 			got.stats.Skipped++
 			line = line[:maxLine+1]
-		} else if _, ok := parseHeader(line); ok {
+		} else if _, ok := record.ParseHeader(line); ok {
 			got.stats.Recognised = true
 		}
 		f, found, doubted := d.decode(line, rest)
@@ -47,11 +50,11 @@ func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, max
 		}
 		if found {
 			if !f.dated && year != 0 {
-				f.stamp.year = year
-				f.event.Time, f.dated = d.time(f.stamp), true
+				f.Stamp.Year = year
+				f.event.Time, f.dated = d.Time(f.Stamp), true
 			}
 			at := len(data) - len(begin)
-			if d.piece > 0 && d.judge(&f, &vicinity{data[:at], line, len(begin) - len(rest), rest}) {
+			if d.Piece > 0 && d.judge(&f, &forgery.LineContext{Before: data[:at], Line: line, Length: len(begin) - len(rest), Behind: rest}) {
 				got.stats.Doubted++
 			}
 			if f.refused {
@@ -64,8 +67,8 @@ func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, max
 				got.events = append(got.events, *f.event)
 			}
 		}
-		if h, ok := parseHeader(line); ok && h.stamp.year != 0 {
-			year = h.stamp.year
+		if h, ok := record.ParseHeader(line); ok && h.Stamp.Year != 0 {
+			year = h.Stamp.Year
 		}
 	}
 	return got
@@ -121,8 +124,8 @@ func TestAnyDivision(t *testing.T) {
 	wants := []map[string]bool{nil, nil, {}, {event.AuthFailure: true}, {event.Call: true, malformed: true}, {event.ACLReject: true}, {event.LogForgery: true}}
 	modTimes := []time.Time{{}, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}
 	own := builtinSource()
-	own.patterns = append([]pattern{mustCompile(t, "N<user>T!")}, own.patterns...)
-	own.patterns[0].event = "own"
+	own.patterns = append(pattern.Set{pattern.MustCompile("x", "N<user>T!")}, own.patterns...)
+	own.patterns[0].Event = "own"
 	sources := []*source{builtinSource(), own}
 	events := 0
 	for i := range 600 {
@@ -142,7 +145,7 @@ func TestAnyDivision(t *testing.T) {
 			sizes.maxLine = 1 + random.IntN(100)
 		}
 		source, want, modTime := sources[random.IntN(2)], wants[random.IntN(len(wants))], modTimes[random.IntN(2)]
-		source.piece = 1 + random.IntN(pieceLength)
+		source.piece = 1 + random.IntN(forgery.PieceLength)
 		source.witness.ref = []string{"", "", "esl.pbx"}[random.IntN(3)]
 		var r io.Reader = bytes.NewReader(log)
 		if random.IntN(3) == 0 {
@@ -179,6 +182,7 @@ func FuzzReplay(f *testing.F) {
 }
 
 const (
+	plain       = "2026-05-04 10:11:12.131415 97.10% [WARNING] sofia_reg.c:1787 "
 	failureLine = plain + "SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@pbx] from ip 203.0.113.5\n"
 	unknownLine = plain + "Can't find user [1000@pbx] from 203.0.113.5\n"
 	unknownText = "You must define a domain called 'pbx' in your directory and add a user with the id=\"1000\" attribute\n" +
@@ -366,9 +370,10 @@ func TestCancel(t *testing.T) {
 // as well, by looking at every line.
 func TestCommonLiteral(t *testing.T) {
 	s := builtinSource()
-	s.patterns = []pattern{mustCompile(t, "<user> <domain>")}
+	s.patterns = pattern.Set{pattern.MustCompile("x", "<user> <domain>")}
 	log := []byte(strings.Repeat(noiseLine, 3000))
-	if p := newPlan(s.patterns, s.uses(nil), log); !p.everyLine {
+	d := s.newDecoder(nil, 64<<10, time.Time{})
+	if got := d.plan(log).Candidates(log, 0, len(log), nil); len(got) < 3000 {
 		t.Error("not every line is looked at")
 	}
 	if got := s.collect(bytes.NewReader(log), time.Time{}, nil, defaultSizes()); len(got.events) != 3000 {

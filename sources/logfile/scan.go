@@ -2,67 +2,68 @@ package logfile
 
 import (
 	"bytes"
-	"slices"
+
+	"freeswitch-security/sources/logfile/forgery"
+	"freeswitch-security/sources/logfile/record"
 )
 
-// segment is how much of a block is passed over by all needles in turn while it
-// is in the fastest cache.
+// segment is how much of a block all needles of the plan are searched for in turn,
+// while it is in the fastest cache.
 const segment = 32 << 10
 
 // A scanner decodes blocks, one at a time.
 type scanner struct {
 	decoder
-	lines  []int     // the beginnings of lines to look at, reused
-	around [2][]byte // what stands before and behind a line, where it is in several blocks, reused
+	lines  []int     // the beginnings of lines to examine, reused
+	around [2][]byte // the text before and behind a line that is in several blocks, reused
 }
 
-// scan decodes a block and leaves in it what it found.
+// scan decodes a block and stores in it what it finds.
 func (s *scanner) scan(b *block) {
 	b.findings, b.lines, b.skipped, b.doubted, b.year = b.findings[:0], 0, 0, 0, 0
-	s.limits = b.limits
-	b.known = b.hasHeader()
-	years := years{block: b}
-	seen := -1 // the line that was looked at last
-	step := min(segment, (b.maxLine+1)/2)
+	s.CRLF = b.crlf
+	b.recognised = s.hasHeader(b.data)
+	years := years{decoder: &s.decoder, data: b.data}
+	seen := -1 // the line that was examined last
+	step := min(segment, (s.MaxLine+1)/2)
 	for from := 0; from < len(b.data); from += step {
 		to := min(from+step, len(b.data))
 		if breaks := bytes.Count(b.data[from:to], []byte{'\n'}); breaks > 0 {
 			b.lines += int64(breaks)
 		} else {
-			b.countLong(from, step)
+			s.countLong(b, from, step)
 		}
-		for _, at := range s.candidates(b, from, to) {
-			if at <= seen {
-				continue
+		s.lines = b.plan.Candidates(b.data, from, to, s.lines[:0])
+		for _, at := range s.lines {
+			if at > seen {
+				seen = at
+				s.examine(b, at, &years)
 			}
-			seen = at
-			s.look(b, at, &years)
 		}
 	}
 	if n := len(b.data); n > 0 && b.data[n-1] != '\n' {
 		b.lines++
 	}
-	if s.modTime.IsZero() {
+	if s.ModTime.IsZero() {
 		b.year = years.before(len(b.data))
 	}
 }
 
-// hasHeader reports whether a line in the block has a header. In a log one of the
-// first lines has, so that it costs nothing to ask.
-func (b *block) hasHeader() bool {
-	for rest := b.data; len(rest) > 0; {
+// hasHeader reports whether a line has a header. In a log one of the first lines has.
+func (d *decoder) hasHeader(data []byte) bool {
+	for len(data) > 0 {
 		var line string
-		line, rest = b.cut(rest)
-		if _, ok := parseHeader(line); ok && len(line) <= b.maxLine {
+		line, data = d.Cut(data)
+		if _, ok := record.ParseHeader(line); ok && !d.TooLong(line) {
 			return true
 		}
 	}
 	return false
 }
 
-// look decodes the line that begins at a place in the block.
-func (s *scanner) look(b *block, at int, years *years) {
-	line, rest := s.cut(b.data[at:])
+// examine decodes the line that begins at a place in the block.
+func (s *scanner) examine(b *block, at int, years *years) {
+	line, rest := s.Cut(b.data[at:])
 	f, found, doubted := s.decode(line, rest)
 	if doubted {
 		b.doubted++
@@ -72,95 +73,67 @@ func (s *scanner) look(b *block, at int, years *years) {
 	}
 	f.at = at
 	if !f.dated {
-		s.settle(&f, years.before(at))
+		f.date(&s.Clock, years.before(at))
 	}
-	if s.piece > 0 {
-		v := s.vicinity(b, at, line, rest)
-		if s.judge(&f, &v) {
+	if s.Piece > 0 {
+		c := s.context(b, at, line, rest)
+		if s.judge(&f, &c) {
 			b.doubted++
 		}
 	}
-	if f.refused && !f.open {
-		return
+	if !f.refused || f.open {
+		b.findings = append(b.findings, f)
 	}
-	b.findings = append(b.findings, f)
 }
 
-// vicinity gives a line of a block and what stands around it, there and in the
+// context returns a line of a block and the log around it, in this block and in the
 // blocks beside it.
-func (s *scanner) vicinity(b *block, at int, line string, rest []byte) vicinity {
-	v := vicinity{before: b.data[:at], line: line, length: len(b.data) - len(rest) - at, behind: rest}
-	if at < s.before() && len(b.lead) > 0 {
-		s.around[0] = append(append(s.around[0][:0], b.lead...), v.before...)
-		v.before = s.around[0]
+func (s *scanner) context(b *block, at int, line string, rest []byte) forgery.LineContext {
+	c := forgery.LineContext{Before: b.data[:at], Line: line, Length: len(b.data) - len(rest) - at, Behind: rest}
+	if at < s.Before() && len(b.lead) > 0 {
+		s.around[0] = append(append(s.around[0][:0], b.lead...), c.Before...)
+		c.Before = s.around[0]
 	}
-	if len(rest) < s.behind() && len(b.trail) > 0 {
+	if len(rest) < s.Behind() && len(b.trail) > 0 {
 		s.around[1] = append(append(s.around[1][:0], rest...), b.trail...)
-		v.behind = s.around[1]
+		c.Behind = s.around[1]
 	}
-	return v
+	return c
 }
 
-// countLong counts the line around b.data[from:from+step], which has no line
-// break in it, if it is too long. Every line that is has such a step in it; the
-// first one counts.
-func (b *block) countLong(from, step int) {
+// countLong counts the line around b.data[from:from+step], which has no line break
+// in it, if it is too long. Every line that is has such a step; the first one counts.
+func (s *scanner) countLong(b *block, from, step int) {
 	start := bytes.LastIndexByte(b.data[:from], '\n') + 1
 	if start <= from-step {
 		return
 	}
-	if line, _ := b.cut(b.data[start:]); len(line) > b.maxLine {
+	if line, _ := s.Cut(b.data[start:]); s.TooLong(line) {
 		b.skipped++
 	}
 }
 
-// years finds the year for lines that tell none, in a recording whose date is
-// not known: it is the year of the line before that tells one.
+// years finds the year of lines that have none, in a recording of unknown date: it is
+// the year of the line before that has one.
 type years struct {
-	block *block
-	upTo  int // how far it has looked
-	year  int // of the last line before upTo that tells one
+	*decoder
+	data []byte
+	upTo int // the place up to which it has searched
+	year int // of the last line before upTo that has one
 }
 
-// before gives the year of the last line before a place that tells one, 0 if
-// none in the block does. The places must not go backwards: so every line is
-// looked at once at the most.
+// before returns the year of the last line before a place that has one, 0 if there is
+// none. Places must not decrease, so that every line is parsed once at most.
 func (y *years) before(at int) int {
 	for end := at; end > y.upTo; {
-		start := bytes.LastIndexByte(y.block.data[:end-1], '\n') + 1
-		line, _ := y.block.cut(y.block.data[start:end])
-		if h, ok := parseHeader(line); ok && h.stamp.year != 0 {
-			y.year = h.stamp.year
+		start := bytes.LastIndexByte(y.data[:end-1], '\n') + 1
+		line, _ := y.Cut(y.data[start:end])
+		if h, ok := record.ParseHeader(line); ok && h.Stamp.Year != 0 {
+			y.year = h.Stamp.Year
 			break
 		}
 		end = start
 	}
 	y.upTo = at
 	return y.year
-}
-
-// candidates gives the beginnings of the lines to look at, in order, that have
-// something in data[from:to]. One that began before is given again.
-func (s *scanner) candidates(b *block, from, to int) []int {
-	s.lines = s.lines[:0]
-	if b.plan.everyLine {
-		if from == 0 {
-			s.lines = append(s.lines, 0)
-		}
-		for {
-			i := bytes.IndexByte(b.data[from:to], '\n')
-			if i < 0 {
-				return s.lines
-			}
-			from += i + 1
-			s.lines = append(s.lines, from)
-		}
-	}
-	for i := range b.plan.needles {
-		s.lines = b.plan.needles[i].candidates(b.data, from, to, s.lines)
-	}
-	if len(b.plan.needles) > 1 {
-		slices.Sort(s.lines)
-	}
-	return s.lines
 }

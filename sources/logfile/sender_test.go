@@ -99,31 +99,6 @@ func TestForgeryInTrace(t *testing.T) {
 	}
 }
 
-func TestReceivedLength(t *testing.T) {
-	for line, want := range map[string]int{
-		"recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:": 350,
-		"recv 1 bytes from tcp/[2001:db8::5]:1 at 22:17:45.495001:":       1,
-	} {
-		if n, ok := receivedLength(line); !ok || n != want {
-			t.Errorf("%q: %d, %v", line, n, ok)
-		}
-	}
-	for _, line := range []string{"", "recv ", "recv 1 bytes from udp", "send 350 bytes to udp/[192.0.2.205]:44287 at 22:17:45.495001:"} {
-		if n, ok := receivedLength(line); ok {
-			t.Errorf("%q: %d", line, n)
-		}
-	}
-}
-
-func FuzzReceivedLength(f *testing.F) {
-	f.Add("recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:")
-	f.Fuzz(func(t *testing.T, line string) {
-		if n, _ := receivedLength(line); n < 0 {
-			t.Errorf("%q: %d", line, n)
-		}
-	})
-}
-
 // TestSender: in a log that must be corroborated, an event tells whose request
 // FreeSWITCH was logging just before, if that is certain.
 func TestSender(t *testing.T) {

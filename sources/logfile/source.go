@@ -7,6 +7,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/logfile/pattern"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -21,14 +22,14 @@ const DefaultPath = "/var/log/freeswitch/freeswitch.log"
 type source struct {
 	name     string // the reference: "log.freeswitch"
 	path     string
-	zone     *time.Location // of stamps that tell none
+	zone     *time.Location // of stamps without an offset
 	begun    chan struct{}  // closed once Follow has found where it begins
 	once     sync.Once      // closes begun
 	progress progress       // of Follow
-	detect   bool           // lines that a caller wrote become log_forgery
-	piece    int            // the unit of how much around a line is looked at, in bytes
-	witness  witness        // who must have reported the same
-	patterns []pattern      // the operator's own, then the catalogue: the first that matches names the event
+	detect   bool           // lines that an attacker wrote become log_forgery
+	piece    int            // forgery.PieceLength; smaller in tests
+	witness  witness        // the source that must have reported the same
+	patterns pattern.Set    // the operator's, then the catalogue
 }
 
 var (
@@ -44,15 +45,16 @@ func newSource(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnost
 	return s, diags
 }
 
-// doubts reports whether lines may turn out not to be FreeSWITCH's own.
+// doubts reports whether the source looks at the lines around an event.
 func (s *source) doubts() bool { return s.detect || s.witness.ref != "" }
 
 // Vocabulary names the events and raw fields of the source's patterns.
 func (s *source) Vocabulary() plugin.Vocabulary {
 	var v plugin.Vocabulary
 	for i := range s.patterns {
-		v.Events = append(v.Events, s.patterns[i].event)
-		v.Fields = append(v.Fields, s.patterns[i].raw()...)
+		v.Events = append(v.Events, s.patterns[i].Event)
+		_, raw := s.patterns[i].Fields()
+		v.Fields = append(v.Fields, raw...)
 	}
 	if s.doubts() {
 		v.Events = append(v.Events, event.LogForgery)
@@ -65,5 +67,5 @@ func (s *source) Vocabulary() plugin.Vocabulary {
 	return v
 }
 
-// Path is the log's, for whoever examines the host.
+// Path returns the path of the log, for an examination of the host.
 func (s *source) Path() string { return s.path }

@@ -1,0 +1,217 @@
+package pattern
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/record"
+)
+
+// A Problem is a mistake in a pattern, in words for a diagnostic.
+type Problem struct{ Summary, Detail string }
+
+// Compile makes a pattern of a pasted message, for events of a name.
+//
+//   - <name> is a hole that sets the field of that name, or a raw field.
+//   - <name:literal> matches the literal and sets the field to it.
+//   - <ip>:<port> takes an address with its port, also an IPv6 address without
+//     brackets, as FreeSWITCH prints it.
+//   - A < that begins none of these is itself, and so is that of a SIP address
+//     (<sip:…>, <sips:…>, <tel:…>). Every other <word> is a hole. The name of a
+//     field behind a < must be closed.
+//   - A header that was pasted with the message is left out.
+//
+// It reports all mistakes.
+func Compile(name, line string) (Pattern, []Problem) {
+	text := strings.TrimSuffix(line, "\n")
+	if h, ok := record.ParseHeader(text); ok {
+		text = text[h.Message:]
+	}
+	c := compiler{pattern: Pattern{Event: name, Text: text, addr: -1}}
+	if strings.ContainsAny(text, "\r\n") {
+		c.problem("Pattern of several lines", "A pattern is compared with the first line of a message. Remove the lines that follow it.")
+		return c.pattern, c.problems
+	}
+	c.tokens(text)
+	c.pattern.lits = append(c.pattern.lits, c.lit)
+	c.joinPort()
+	c.check()
+	return c.pattern, c.problems
+}
+
+// MustCompile is Compile for a built-in pattern. It panics on a mistake.
+func MustCompile(name, line string) Pattern {
+	p, problems := Compile(name, line)
+	if len(problems) > 0 {
+		panic("pattern " + line + ": " + problems[0].Detail)
+	}
+	return p
+}
+
+type compiler struct {
+	pattern  Pattern
+	lit      string // the literal text since the last hole
+	names    []string
+	problems []Problem
+}
+
+func (c *compiler) problem(summary, format string, args ...any) {
+	c.problems = append(c.problems, Problem{summary, fmt.Sprintf(format, args...)})
+}
+
+// tokens divides the text into literals and holes.
+func (c *compiler) tokens(text string) {
+	for text != "" {
+		open := strings.IndexByte(text, '<')
+		if open < 0 {
+			c.lit += text
+			return
+		}
+		c.lit += text[:open]
+		text = text[open:]
+		name, literal, fixed, length := token(text)
+		switch {
+		case length == 0:
+			c.unclosed(text)
+			c.lit += "<"
+			length = 1
+		case fixed:
+			c.constant(name, literal)
+			c.lit += literal
+		default:
+			c.hole(name)
+		}
+		text = text[length:]
+	}
+}
+
+// unclosed reports a < that begins a hole and does not end it: FreeSWITCH writes
+// nothing that the pattern would match.
+func (c *compiler) unclosed(s string) {
+	if name := s[1:wordEnd(s)]; slices.Contains(holeNames(), name) {
+		c.problem("Hole that is not closed", "<%s is not closed. Write <%s>; if the message itself holds this text, put a hole of your own in its place.", name, name)
+	}
+}
+
+// token reads "<name>" or "<name:literal>" at the start of s. The length is 0 if
+// there is neither.
+func token(s string) (name, literal string, fixed bool, length int) {
+	i := wordEnd(s)
+	name = s[1:i]
+	if name == "" || record.IsDigit(name[0]) || i == len(s) {
+		return "", "", false, 0
+	}
+	if s[i] == '>' {
+		return name, "", false, i + 1
+	}
+	if s[i] != ':' || name == "sip" || name == "sips" || name == "tel" {
+		return "", "", false, 0
+	}
+	end := strings.IndexAny(s[i+1:], "<>")
+	if end < 0 || s[i+1+end] == '<' {
+		return "", "", false, 0
+	}
+	return name, s[i+1 : i+1+end], true, i + 1 + end + 1
+}
+
+// wordEnd returns where the word behind the first byte of s ends.
+func wordEnd(s string) int {
+	i := 1
+	for i < len(s) && record.IsWord(s[i]) {
+		i++
+	}
+	return i
+}
+
+func (c *compiler) constant(name, literal string) {
+	if !c.name(name) {
+		return
+	}
+	switch {
+	case name == "ip" || name == "port":
+		c.problem("Fixed address", "<%s:%s> is always the same. Write <%s> where the address stands, or the bare text if it only identifies the line.", name, literal, name)
+	case literal == "":
+		c.problem("Empty value", "<%s:> sets %q to nothing. Put the text behind the colon, or write <%s> where it varies.", name, name, name)
+	}
+	c.pattern.sets = append(c.pattern.sets, constant{name, literal, textAt(name)})
+}
+
+func (c *compiler) hole(name string) {
+	c.name(name)
+	h := hole{name: name, at: textAt(name), foreign: !slices.Contains(trustedFields, name)}
+	switch name {
+	case "ip":
+		h.kind, c.pattern.addr = addrHole, len(c.pattern.holes)
+	case "port":
+		h.kind = portHole
+	}
+	if c.lit == "" && len(c.pattern.holes) > 0 {
+		last := c.pattern.holes[len(c.pattern.holes)-1].name
+		c.problem("Holes without text between them", "It is not clear where <%s> ends and <%s> begins. Put the text that stands between them, or make them one hole.", last, name)
+	}
+	c.pattern.holes = append(c.pattern.holes, h)
+	c.pattern.lits = append(c.pattern.lits, c.lit)
+	c.lit = ""
+}
+
+// textAt returns the place of a text in an event, or nil.
+func textAt(name string) func(*event.Event) *string {
+	if f := field(name); f != nil {
+		return f.At
+	}
+	return nil
+}
+
+// name checks the name of a hole or a constant.
+func (c *compiler) name(name string) (ok bool) {
+	problems := len(c.problems)
+	switch {
+	case slices.Contains(c.names, name):
+		c.problem("Field named twice", "<%s> occurs twice in the pattern; a line gives a field one value. Rename one of them.", name)
+	case slices.Contains(headerFields, name):
+		c.problem("Field that no message holds", "%q comes from the line's header or from the source, not from the message. Choose another name.", name)
+	case field(name) != nil:
+	case !IsName(name):
+		c.problem("Bad field name", "%q is not a field name: write small letters, digits and underscores, a letter first.%s", name, event.DidYouMean(strings.ToLower(name), holeNames()))
+	default:
+		if suggestion := event.Mistyped(name, holeNames()); suggestion != "" {
+			c.problem("Unknown field", "There is no field %q. Did you mean %q? A field of your own needs a name that is less like it.", name, suggestion)
+		}
+	}
+	c.names = append(c.names, name)
+	return len(c.problems) == problems
+}
+
+// IsName reports whether s is an identifier of a rule file: [a-z][a-z0-9_]*.
+func IsName(s string) bool {
+	for i, b := range []byte(s) {
+		small := b-'a' < 26
+		if !small && (i == 0 || !record.IsDigit(b) && b != '_') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// joinPort makes one hole of <ip>:<port>.
+func (c *compiler) joinPort() {
+	p := &c.pattern
+	if p.addr < 0 || p.addr+1 >= len(p.holes) || p.holes[p.addr+1].kind != portHole || p.lits[p.addr+1] != ":" {
+		return
+	}
+	p.holes[p.addr].kind = addrPortHole
+	p.holes = slices.Delete(p.holes, p.addr+1, p.addr+2)
+	p.lits = slices.Delete(p.lits, p.addr+1, p.addr+2)
+}
+
+func (c *compiler) check() {
+	p := &c.pattern
+	if len(p.holes) > maxHoles {
+		c.problem("Too many holes", "The pattern has %d holes; the maximum is %d.", len(p.holes), maxHoles)
+	}
+	if strings.Join(p.lits, "") == "" {
+		c.problem("Pattern without text", "Part of the message must be fixed, or the pattern would match every line.")
+	}
+}

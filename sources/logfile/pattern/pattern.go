@@ -1,0 +1,190 @@
+package pattern
+
+import (
+	"slices"
+	"strings"
+
+	"freeswitch-security/engine/event"
+)
+
+// A Pattern is a compiled pasted message: literals with holes between them, which
+// together cover the first line of a message.
+type Pattern struct {
+	Event string // the name of the event it makes
+	File  string // the source file that must have written the line; "": any
+	Level string // the level that the line must have; "": any
+	Text  string // as written, without a pasted header
+
+	lits  []string // one more than holes; only the first and the last may be empty
+	holes []hole
+	addr  int        // the hole that takes the address, or -1
+	sets  []constant // the values of <name:literal>
+}
+
+// A hole is a part of the message that varies.
+type hole struct {
+	name string
+	at   func(*event.Event) *string // the text that it sets; nil: a raw field, an address or a port
+	kind holeKind
+	// foreign marks a hole whose text an attacker may have written. If a message can
+	// be divided in several ways, it takes the longest text.
+	foreign bool
+}
+
+type holeKind uint8
+
+const (
+	textHole     holeKind = iota // any text without a line break, also none
+	addrHole                     // an address that event.ParseAddr reads
+	addrPortHole                 // <ip>:<port>: the last ":digits" is the port
+	portHole                     // a decimal number below 65536
+)
+
+// A constant is the value that a field has if the pattern matches.
+type constant struct {
+	name, value string
+	at          func(*event.Event) *string // as in hole
+}
+
+// maxHoles bounds a pattern, so that a match needs no allocation.
+const maxHoles = 16
+
+// headerFields are the fields of an event that do not come from the message.
+var headerFields = []string{"event", "source", "time", "level", "file", "message", "repeat", "fields"}
+
+// trustedFields are the fields whose text FreeSWITCH or its operator chose. An
+// attacker cannot make them longer.
+var trustedFields = []string{"profile", "method", "transport", "acl", "channel", "count", "filter", "version"}
+
+// field returns the field of an event that a hole of this name sets; nil for a raw
+// field.
+func field(name string) *event.Field {
+	if slices.Contains(headerFields, name) {
+		return nil
+	}
+	return event.FieldNamed(name)
+}
+
+// holeNames are the fields of an event that a hole may set.
+func holeNames() []string {
+	return slices.DeleteFunc(slices.Clone(event.FieldNames), func(name string) bool { return slices.Contains(headerFields, name) })
+}
+
+// Fields returns the names of all fields that the pattern sets, and those of them
+// that are raw fields.
+func (p *Pattern) Fields() (all, raw []string) {
+	for _, h := range p.holes {
+		all = append(all, h.name)
+		if h.kind == addrPortHole {
+			all = append(all, "port")
+		}
+	}
+	for _, s := range p.sets {
+		all = append(all, s.name)
+	}
+	return all, slices.DeleteFunc(slices.Clone(all), func(name string) bool { return field(name) != nil })
+}
+
+// HasAddress reports whether the pattern takes an address.
+func (p *Pattern) HasAddress() bool { return p.addr >= 0 }
+
+// Start is the literal that every message of the pattern begins with.
+func (p *Pattern) Start() string { return p.lits[0] }
+
+// Of reports whether a line with this header is one that the pattern may match.
+func (p *Pattern) Of(file, level string) bool {
+	return (p.File == "" || p.File == file) && (p.Level == "" || p.Level == level)
+}
+
+// Fill sets the fields of an event from a match. text returns a bounded copy of a
+// part of the message.
+func (p *Pattern) Fill(e *event.Event, m *Match, text func(from, to int) string) {
+	e.IP, e.Port = m.IP, m.Port
+	for i, hole := range p.holes {
+		if hole.kind == textHole {
+			set(e, hole.name, hole.at, text(m.spans[i].from, m.spans[i].to))
+		}
+	}
+	for _, c := range p.sets {
+		set(e, c.name, c.at, c.value)
+	}
+}
+
+// set sets a field to a text that is bounded already.
+func set(e *event.Event, name string, at func(*event.Event) *string, value string) {
+	if at != nil {
+		*at(e) = value
+		return
+	}
+	if e.Fields == nil {
+		e.Fields = map[string]string{}
+	}
+	e.Fields[name] = value
+}
+
+// A Set is a list of patterns. Of several that match a message, the first names
+// its event.
+type Set []Pattern
+
+// Find returns the first pattern that a message with this header is of.
+//
+// It compares the other patterns too. If one of them reads another address, the
+// message is [Ambiguous]. Otherwise an attacker without a name in the From header
+// could have the pattern with <user>@<domain> match from an @ in its Call-ID on.
+func (s Set) Find(file, level, msg string, m *Match) (index int, v Verdict) {
+	var other Match
+	for i := range s {
+		p := &s[i]
+		if !p.Of(file, level) {
+			continue
+		}
+		switch w := p.Match(msg, &other); {
+		case w == Differs:
+		case v == Differs:
+			index, v, *m = i, w, other
+		case w == Ambiguous, m.IP.IsValid() && other.IP.IsValid() && m.IP != other.IP:
+			return index, Ambiguous
+		}
+	}
+	return index, v
+}
+
+// Nearest returns the pattern that shares the most literal text with a message, and
+// where they differ. p is nil if no pattern begins like the message.
+func (s Set) Nearest(msg string) (p *Pattern, where Departure) {
+	for i := range s {
+		if d := s[i].departure(msg); d.literal > where.literal {
+			p, where = &s[i], d
+		}
+	}
+	return p, where
+}
+
+// A Departure is where a message differs from a pattern.
+type Departure struct {
+	At      int    // the place in the message
+	Missing string // the literal that is not there; "": all literals are there
+	literal int    // how many bytes of literals were found
+}
+
+func (p *Pattern) departure(msg string) Departure {
+	first, at := p.lits[0], 0
+	for at < len(first) && at < len(msg) && first[at] == msg[at] {
+		at++
+	}
+	d := Departure{At: at, literal: at}
+	if at < len(first) {
+		d.Missing = first[at:]
+		return d
+	}
+	for _, lit := range p.lits[1:] {
+		i := strings.Index(msg[d.At:], lit)
+		if i < 0 {
+			d.Missing = lit
+			return d
+		}
+		d.At += i + len(lit)
+		d.literal += len(lit)
+	}
+	return d
+}

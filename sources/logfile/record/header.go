@@ -1,0 +1,208 @@
+package record
+
+import "strings"
+
+// A Header is what FreeSWITCH writes in front of a message:
+//
+//	[<uuid> ]YYYY-MM-DD HH:MM:SS.uuuuuu[ NN.NN%] [LEVEL] file.c:LINE[ func()] message
+//
+// and the prefix that syslog or the journal writes in front of that. Its texts are
+// parts of the line.
+type Header struct {
+	Stamp    Stamp
+	Idle     string // the share of idle CPU time with its blank; empty before 1.10.7
+	Level    string // normalised: WARNING, ERR, …
+	File     string // the source file; empty where the line names none
+	Prefixed bool   // the line has a syslog or journal prefix
+	Session  bool   // the line has the UUID of a session
+	Message  int    // where the message begins in the line
+}
+
+// ParseHeader reads the header at the first byte of a line. White space in front
+// of it is not accepted: it is what a folded SIP header leaves behind a line break
+// that an attacker writes.
+func ParseHeader(line string) (h Header, ok bool) {
+	outer, i := parsePrefix(line)
+	h.Prefixed = i > 0
+	uuid := UUIDLength(line[i:])
+	h.Session = uuid > 0
+	i, ok = h.Stamp.parse(line, i+uuid)
+	if !ok || !byteAt(line, i, ' ') {
+		return h, false
+	}
+	if outer.Zoned {
+		h.Stamp = outer
+	}
+	idle := i + 1
+	i = skipIdle(line, idle)
+	h.Idle = line[idle:i]
+	if h.Level, i, ok = parseLevel(line, i); !ok {
+		return h, false
+	}
+	h.File, i = parseFile(line, i)
+	h.Message = skipFunction(line, i)
+	return h, true
+}
+
+// Lines of at least these lengths, in bytes, may be cut off: FreeSWITCH cuts the
+// lines of a session, and syslog cuts what it forwards (RFC 3164 at 1024; some
+// daemons later).
+const (
+	sessionCut = 2046
+	prefixCut  = 1000
+)
+
+// MayBeCut reports whether the end of the line may be missing. An attacker could
+// then choose where it ends.
+func (h *Header) MayBeCut(line string) bool {
+	return h.Session && len(line) >= sessionCut || h.Prefixed && len(line) >= prefixCut
+}
+
+func byteAt(s string, i int, b byte) bool { return i < len(s) && s[i] == b }
+
+// IsDigit reports whether b is a decimal digit.
+func IsDigit(b byte) bool { return b-'0' < 10 }
+
+// IsHex reports whether b is a hexadecimal digit.
+func IsHex(b byte) bool { return hexDigits[b] }
+
+// IsWord reports whether b is a byte of an identifier.
+func IsWord(b byte) bool { return IsDigit(b) || (b|0x20)-'a' < 26 || b == '_' }
+
+// hexDigits is a table because many lines are searched for a UUID.
+var hexDigits = func() (table [256]bool) {
+	for _, b := range []byte("0123456789abcdefABCDEF") {
+		table[b] = true
+	}
+	return table
+}()
+
+// uuidEnd is the length of a UUID.
+const uuidEnd = len("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
+
+// UUIDLength returns the length of the session's UUID at the start of a line and of
+// the blank behind it, or 0.
+func UUIDLength(s string) int {
+	if !LooksLikeSession(s) {
+		return 0
+	}
+	dashes := 0
+	for i := range uuidEnd {
+		if !IsHex(s[i]) {
+			dashes++
+			if s[i] != '-' {
+				return 0
+			}
+		}
+	}
+	if dashes != 4 {
+		return 0
+	}
+	return uuidEnd + 1
+}
+
+// LooksLikeSession reports whether a line has the dashes and the blank of a
+// session's UUID. It is faster than [UUIDLength].
+func LooksLikeSession(s string) bool {
+	return len(s) > uuidEnd && s[uuidEnd] == ' ' && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'
+}
+
+// UUID returns the UUID of the session that wrote a line; "" if none did.
+func UUID(line string) string { return line[:max(0, UUIDLength(line)-1)] }
+
+// skipIdle skips the share of idle CPU time, "97.53% ".
+func skipIdle(s string, i int) int {
+	end := i
+	for end < len(s) && (IsDigit(s[end]) || s[end] == '.') {
+		end++
+	}
+	if end > i && byteAt(s, end, '%') && byteAt(s, end+1, ' ') {
+		return end + 2
+	}
+	return i
+}
+
+// Levels maps every spelling of a level to that of FreeSWITCH 1.10.
+var Levels = map[string]string{
+	"CONSOLE": "CONSOLE", "ALERT": "ALERT", "CRIT": "CRIT", "CRITICAL": "CRIT", "ERR": "ERR", "ERROR": "ERR",
+	"WARNING": "WARNING", "WARN": "WARNING", "NOTICE": "NOTICE", "INFO": "INFO", "DEBUG": "DEBUG",
+}
+
+// LevelNames are the normalised levels, most severe first.
+var LevelNames = []string{"CONSOLE", "ALERT", "CRIT", "ERR", "WARNING", "NOTICE", "INFO", "DEBUG"}
+
+// parseLevel reads "[WARNING] ". DEBUG1 to DEBUG10 are DEBUG.
+func parseLevel(s string, i int) (level string, next int, ok bool) {
+	if !byteAt(s, i, '[') {
+		return "", 0, false
+	}
+	end := i + 1
+	for end < len(s) && s[end]-'A' < 26 {
+		end++
+	}
+	if level, ok = Levels[s[i+1:end]]; !ok {
+		return "", 0, false
+	}
+	for level == "DEBUG" && end < len(s) && IsDigit(s[end]) {
+		end++
+	}
+	if !byteAt(s, end, ']') || !byteAt(s, end+1, ' ') {
+		return "", 0, false
+	}
+	return level, end + 2, true
+}
+
+// parseFile reads "sofia_reg.c:1787 ", or "[SOFIA] [sofia_reg.c:4130] " as some
+// builds write it. Where a line names no file, such as a script's, the message
+// begins at once.
+func parseFile(s string, i int) (file string, next int) {
+	if name, after, ok := fileAndLine(s, i); ok && byteAt(s, after, ' ') {
+		return name, after + 1
+	}
+	at := i
+	if byteAt(s, at, '[') {
+		end := skipWord(s, at+1)
+		if end > at+1 && byteAt(s, end, ']') && byteAt(s, end+1, ' ') {
+			at = end + 2
+		}
+	}
+	if byteAt(s, at, '[') {
+		if name, after, ok := fileAndLine(s, at+1); ok && byteAt(s, after, ']') && byteAt(s, after+1, ' ') {
+			return name, after + 2
+		}
+	}
+	return "", i
+}
+
+// fileAndLine reads "sofia_reg.c:1787".
+func fileAndLine(s string, i int) (file string, next int, ok bool) {
+	colon := i
+	for colon < len(s) && (IsWord(s[colon]) || s[colon] == '.' || s[colon] == '-' || s[colon] == '/' || s[colon] == '+') {
+		colon++
+	}
+	end := colon + 1
+	for end < len(s) && IsDigit(s[end]) {
+		end++
+	}
+	if colon == i || !byteAt(s, colon, ':') || end == colon+1 {
+		return "", 0, false
+	}
+	return s[i:colon], end, true
+}
+
+// skipFunction skips "sofia_reg_handle_register_token() ", which builds with
+// SWITCH_FUNC_IN_LOG write.
+func skipFunction(s string, i int) int {
+	end := skipWord(s, i)
+	if end > i && strings.HasPrefix(s[end:], "() ") {
+		return end + 3
+	}
+	return i
+}
+
+func skipWord(s string, i int) int {
+	for i < len(s) && IsWord(s[i]) {
+		i++
+	}
+	return i
+}

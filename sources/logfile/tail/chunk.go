@@ -1,0 +1,88 @@
+package tail
+
+import (
+	"bytes"
+	"context"
+	"time"
+)
+
+// A Chunk is a run of whole lines of one file.
+type Chunk struct {
+	Before []byte // what stands in front of Data, up to Config.Before bytes
+	Data   []byte // the lines; valid only until Take returns
+	Rest   []byte // the unfinished line behind them
+	CRLF   bool   // lines end in "\r\n"
+	At     int64  // where Data begins in the file
+
+	Quiet  time.Duration // since the file grew last
+	Waited time.Duration // since the first line was held back; 0: it was not
+	Final  bool          // nothing can follow: the lines must not be held back
+}
+
+// A Verdict says what became of a chunk.
+type Verdict struct {
+	Done   int           // bytes of Data that are done with; the others come again
+	Wait   time.Duration // when the others come again, at the latest, if the file does not grow; not 0 if there are any
+	Events bool          // something was reported, so that the position is worth saving soon
+}
+
+// A Consumer takes the lines of a file. One goroutine calls it.
+type Consumer interface {
+	// Take takes a chunk. It may hold lines back to see what follows them. If ctx ends,
+	// it returns early with what is done.
+	Take(ctx context.Context, c *Chunk) Verdict
+
+	// Recall shows the end of what was taken before a restart, as whole lines. They are
+	// not to be reported again.
+	Recall(lines []byte, crlf bool)
+}
+
+// RecallLength bounds what Recall is given, in bytes.
+const RecallLength = 256 << 10
+
+// offer hands the whole lines of a file that are pending to the consumer.
+func (f *Follower) offer(ctx context.Context, t *file, final bool) {
+	end, cut := t.complete(f.MaxLine)
+	t.due = time.Time{}
+	if end == 0 {
+		return
+	}
+	c := Chunk{
+		Before: f.before(t), Data: t.pending[:end], Rest: t.pending[end:], CRLF: t.crlf, At: t.from,
+		Quiet: f.now.Sub(t.grown), Final: final || cut,
+	}
+	if t.held == t.from && !t.heldSince.IsZero() {
+		c.Waited = f.now.Sub(t.heldSince)
+	}
+	v := f.Consumer.Take(ctx, &c)
+	t.pass(v.Done)
+	if v.Done < end {
+		t.due = f.now.Add(v.Wait)
+		if t.held != t.from || t.heldSince.IsZero() {
+			t.held, t.heldSince = t.from, f.now
+		}
+	}
+	f.saving.events = f.saving.events || v.Events
+	f.saving.lines = f.saving.lines || v.Done > 0
+}
+
+// before returns what stands in the file in front of what is pending.
+func (f *Follower) before(t *file) []byte {
+	before := f.lead[:min(int64(f.Before), t.from)]
+	if n, _ := t.file.ReadAt(before, t.from-int64(len(before))); n < len(before) {
+		return nil // it is being truncated
+	}
+	return before
+}
+
+// recall shows the consumer what was handed on last before a restart.
+func (f *Follower) recall(t *file) {
+	data := make([]byte, min(RecallLength, t.from))
+	start := t.from - int64(len(data))
+	n, _ := t.file.ReadAt(data, start)
+	data = data[:n]
+	if start > 0 {
+		data = data[bytes.IndexByte(data, '\n')+1:]
+	}
+	f.Consumer.Recall(data, t.crlf)
+}

@@ -1,0 +1,297 @@
+package tail
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A Config says what is followed, and for whom.
+type Config struct {
+	Path     string
+	Pace     Pace
+	MaxLine  int // bytes; the rest of a longer line is skipped
+	Before   int // how much in front of a chunk the consumer needs, in bytes
+	Consumer Consumer
+
+	// Stamp returns the time of a line, zero if it has none. The order of files follows
+	// from it.
+	Stamp func(line []byte) time.Time
+
+	// Save keeps a position. A follower that begins there hands on every line that was
+	// not done with, and no other.
+	Save func(position []byte)
+
+	Log *slog.Logger
+}
+
+// A Pace says how often a follower looks, and for how long it waits.
+type Pace struct {
+	// Pulse is the time between two looks at a file that grows. Reading on a timer
+	// rather than at every write keeps a busy file cheap.
+	Pulse time.Duration
+
+	// Glance is the time between two looks at the path while the file there grows.
+	Glance time.Duration
+
+	// Tick is the time between two looks at a file that is silent. Not everything can be
+	// heard: not that a symbolic link has another target, nor what another machine writes
+	// to a network file system.
+	Tick time.Duration
+
+	Linger  time.Duration // how long a rotated file is read on, for late writers
+	Absence time.Duration // how long the file may be missing before a warning
+
+	SaveEvents time.Duration // the position is saved at most so often after events,
+	SaveLines  time.Duration // and after other lines, which may be read again
+}
+
+// DefaultPace returns the pace of a follower at work.
+func DefaultPace() Pace {
+	return Pace{
+		Pulse: 2 * time.Millisecond, Glance: 20 * time.Millisecond, Tick: 200 * time.Millisecond,
+		Linger: 2 * time.Second, Absence: time.Second,
+		SaveEvents: 200 * time.Millisecond, SaveLines: 5 * time.Second,
+	}
+}
+
+// pollTick is the tick if the system cannot report changes.
+const pollTick = 20 * time.Millisecond
+
+// A Follower reads a file while it grows. Only Behind and Fault may be called by
+// several goroutines.
+type Follower struct {
+	Config
+	buf  []byte
+	lead []byte // reused
+
+	now    time.Time
+	looked time.Time // at the path
+	grew   bool      // there was something to read at the last step
+	timer  *time.Timer
+	watch  *watch
+	aimed  bool // the watch is on what counts
+
+	// chain holds the files that are read, in the order of the log. The last one is at
+	// the path, or was there last. The others were rotated away and are kept for what was
+	// not read yet and for late writers.
+	chain    []*file
+	finished []finished // files that are not read any more, oldest first
+	last     time.Time  // the last stamp before the chain's newest file
+	handed   time.Time  // the last stamp of what was handed on
+
+	unfound *position // the stored one, while there is no file to search for it
+	unread  bool      // there is a file from before the start that cannot be opened
+
+	absent absence
+	saving saving
+
+	mu     sync.Mutex // guards the fields below
+	newest *os.File   // nil: none
+	read   int64      // how much of it
+	fault  string
+}
+
+// New returns a follower. It touches nothing until Begin.
+func New(c Config) *Follower {
+	return &Follower{
+		Config: c, buf: make([]byte, contextLength+chunkLength), lead: make([]byte, c.Before),
+		timer: time.NewTimer(0), watch: &watch{},
+	}
+}
+
+// Run looks at the file until ctx ends. While there is something to read, it looks
+// once in a pulse and does not listen, so that not every write wakes it.
+func (f *Follower) Run(ctx context.Context) {
+	f.watch = newWatch(f.Log)
+	if f.watch.notify == nil {
+		f.Pace.Tick = pollTick
+	}
+	heard := false
+	for ctx.Err() == nil {
+		if f.Step(ctx) || heard {
+			heard = false
+			nap(f.Pace.Pulse)
+			continue
+		}
+		heard = f.listen(ctx)
+	}
+}
+
+// Step reads all there is to read and reports whether there was anything.
+func (f *Follower) Step(ctx context.Context) (grew bool) {
+	f.now = time.Now()
+	if !f.grew || f.now.Sub(f.looked) >= f.Pace.Glance {
+		f.looked = f.now
+		f.look()
+	}
+	if !f.aimed {
+		f.aim()
+		f.look() // what happened before the watch was on is not heard
+	}
+	read, end := f.drainAll(ctx)
+	if end {
+		f.retire()
+	}
+	f.publish()
+	f.saveDue()
+	f.grew = read || !end
+	return f.grew
+}
+
+// drainAll reads the files one after the other. end tells that it reached the end of
+// the last one.
+func (f *Follower) drainAll(ctx context.Context) (grew, end bool) {
+	for i, t := range f.chain {
+		read, end := f.drain(ctx, t)
+		grew = grew || read
+		if !end {
+			return grew, false
+		}
+		f.settleEnd(ctx, t, i < len(f.chain)-1)
+	}
+	return grew, true
+}
+
+// chunksPerStep bounds how much of one file is read before the path is looked at
+// again: the consumer may be slow, and rotated files must be opened before they are
+// deleted.
+const chunksPerStep = 64
+
+// drain reads a file. end tells that it reached the end.
+func (f *Follower) drain(ctx context.Context, t *file) (grew, end bool) {
+	for range chunksPerStep {
+		if ctx.Err() != nil {
+			return grew, false
+		}
+		read, end, err := t.read(f.buf)
+		if err == errTruncated && !t.copied {
+			f.rewind(ctx, t)
+			continue
+		}
+		if err != nil {
+			f.giveUp(t, err)
+			return grew, true
+		}
+		if read {
+			grew = true
+			f.now = time.Now()
+			t.grown = f.now
+			f.offer(ctx, t, false)
+			f.saveDue()
+		}
+		if end {
+			return grew, true
+		}
+	}
+	return grew, false
+}
+
+// settleEnd offers held lines of a file that was read to its end, if they are due.
+// In a rotated file the last line is final.
+func (f *Follower) settleEnd(ctx context.Context, t *file, superseded bool) {
+	if !t.due.IsZero() && (superseded || !f.now.Before(t.due)) {
+		f.offer(ctx, t, superseded)
+	}
+	if superseded && t.until.IsZero() {
+		t.until = f.now.Add(f.Pace.Linger)
+	}
+}
+
+// nap waits without listening. It sleeps in the kernel: a timer of the runtime wakes
+// several threads each time, which at 500 naps a second costs more than the rest of
+// the follower. Other goroutines that wait for the processor run first.
+func nap(d time.Duration) {
+	runtime.Gosched()
+	t := syscall.NsecToTimespec(d.Nanoseconds())
+	_ = syscall.Nanosleep(&t, nil) // a signal may cut it short, which does no harm
+}
+
+// listen waits until something is heard of the file, held lines are due, or the tick
+// is over.
+func (f *Follower) listen(ctx context.Context) (heard bool) {
+	d := f.Pace.Tick
+	if t := f.current(); t != nil && !t.due.IsZero() {
+		d = min(d, max(0, time.Until(t.due)))
+	}
+	f.timer.Reset(d)
+	select {
+	case e := <-f.watch.events():
+		if f.watch.drain(e) {
+			f.aimed = false
+		}
+	case <-f.watch.errors():
+		f.aimed = false
+	case <-f.timer.C:
+		f.aimed = f.aimed && d < f.Pace.Tick
+		return false
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// aim puts the watch on the file. While a rotated file is read on, its late writers
+// must be heard too, so the watch is on the directories.
+func (f *Follower) aim() {
+	f.aimed = true
+	var info os.FileInfo
+	if len(f.chain) == 1 {
+		info = f.current().info
+	}
+	f.watch.aim(f.Path, info)
+}
+
+// current returns the newest file that is read; nil if there is none.
+func (f *Follower) current() *file {
+	if len(f.chain) == 0 {
+		return nil
+	}
+	return f.chain[len(f.chain)-1]
+}
+
+// Close saves the position and closes the files.
+func (f *Follower) Close() {
+	if len(f.chain) > 0 {
+		f.saveNow()
+	}
+	f.watch.close()
+	f.timer.Stop()
+	f.mu.Lock()
+	f.newest = nil
+	f.mu.Unlock()
+	for _, t := range f.chain {
+		t.file.Close()
+	}
+}
+
+// publish makes the state visible to Behind and Fault.
+func (f *Follower) publish() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault, f.newest = f.absent.String(), nil
+	if t := f.current(); t != nil {
+		f.newest, f.read = t.file, t.offset
+	}
+}
+
+// Behind returns how many bytes the newest file has that were not read yet.
+func (f *Follower) Behind() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.newest == nil {
+		return 0
+	}
+	return max(0, size(f.newest)-f.read)
+}
+
+// Fault returns why the file cannot be read; "" if it can.
+func (f *Follower) Fault() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fault
+}

@@ -1,0 +1,365 @@
+package tail
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// hold is how long a follows holds back the last line of a chunk.
+const hold = 2 * time.Millisecond
+
+// A follows is a follower at work, and its consumer: every line is an event.
+type follows struct {
+	t        testing.TB
+	follower *Follower
+	cancel   context.CancelFunc
+	begun    chan struct{} // closed once the follower knows where it begins
+	done     chan struct{}
+
+	mu       sync.Mutex // guards all below
+	changed  chan struct{}
+	lines    []string // the numbers of the lines, in the order in which they came
+	recalled int      // how many lines were recalled
+	position []byte
+	saved    int // how many lines had come when it was saved
+}
+
+// Take implements [Consumer].
+func (f *follows) Take(ctx context.Context, c *Chunk) (v Verdict) {
+	data := c.Data
+	if wait := hold - c.Quiet; !c.Final && wait > 0 {
+		data = data[:bytes.LastIndexByte(data[:len(data)-1], '\n')+1]
+		v.Wait = wait
+	}
+	for line := range bytes.Lines(data) {
+		if ctx.Err() != nil {
+			return v
+		}
+		v.Done += len(line)
+		v.Events = true
+		f.mu.Lock()
+		f.lines = append(f.lines, number(string(line)))
+		f.tell()
+		f.mu.Unlock()
+	}
+	return v
+}
+
+// Recall implements [Consumer].
+func (f *follows) Recall(lines []byte, crlf bool) { f.recalled += bytes.Count(lines, []byte{'\n'}) }
+
+func (f *follows) save(p []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.position, f.saved = p, len(f.lines)
+	f.tell()
+}
+
+// tell wakes a test that waits for a change.
+func (f *follows) tell() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// testPace is the default pace without the waits that only make a test long.
+func testPace() Pace {
+	p := DefaultPace()
+	p.Tick, p.Absence = 20*time.Millisecond, 50*time.Millisecond
+	p.Linger = patience // a late writer may be held up
+	return p
+}
+
+// newFollows makes a follower of a path that does not run yet.
+func newFollows(t testing.TB, path string, pace Pace) *follows {
+	f := &follows{t: t, begun: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{})}
+	f.follower = New(Config{
+		Path: path, Pace: pace, MaxLine: 64 << 10, Before: 1000, Consumer: f, Stamp: stamp,
+		Save: f.save, Log: slog.New(slog.DiscardHandler),
+	})
+	return f
+}
+
+// follow follows a path from a position on. Without a position it returns when what is
+// written from then on will be read.
+func follow(t testing.TB, path string, position []byte, pace Pace) *follows {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	f := newFollows(t, path, pace)
+	f.cancel, f.position = cancel, position
+	go func() {
+		defer close(f.done)
+		defer f.follower.Close()
+		f.follower.Begin(position)
+		close(f.begun)
+		f.follower.Run(ctx)
+	}()
+	t.Cleanup(f.stop)
+	if position == nil {
+		<-f.begun
+	}
+	return f
+}
+
+// stop ends the follower.
+func (f *follows) stop() {
+	f.cancel()
+	select {
+	case <-f.done:
+	case <-time.After(patience):
+		f.t.Error("the follower does not end")
+	}
+}
+
+// wait waits for n lines.
+func (f *follows) wait(n int) {
+	f.t.Helper()
+	deadline := time.After(patience)
+	for {
+		f.mu.Lock()
+		got, changed := len(f.lines), f.changed
+		f.mu.Unlock()
+		if got >= n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			f.t.Fatalf("%d of %d lines came in %v", got, n, patience)
+		}
+	}
+}
+
+// numbers returns the numbers of the lines that came.
+func (f *follows) numbers() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lines
+}
+
+// poll waits until a condition holds.
+func poll(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("no %s in %v", what, patience)
+		}
+	}
+}
+
+// A logger writes a log whose lines are numbered.
+type logger struct {
+	t    testing.TB
+	path string
+	file *os.File
+	n    int // lines so far
+}
+
+func newLogger(t testing.TB) *logger {
+	l := &logger{t: t, path: filepath.Join(t.TempDir(), "freeswitch.log")}
+	t.Cleanup(func() { l.close() })
+	return l
+}
+
+func (l *logger) must(err error) {
+	if err != nil {
+		l.t.Helper()
+		l.t.Fatal(err)
+	}
+}
+
+const stampForm = "2006-01-02 15:04:05.000000"
+
+var firstLine = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+
+// line is the n-th line. Lines are a second apart.
+func line(n int) string {
+	return firstLine.Add(time.Duration(n)*time.Second).Format(stampForm) +
+		" 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [" +
+		strconv.Itoa(n) + "@pbx] from ip 203.0.113.5\n"
+}
+
+// number returns the number of a line; "" if it has none.
+func number(line string) string {
+	_, line, _ = strings.Cut(line, " for [")
+	line, _, _ = strings.Cut(line, "@pbx]")
+	return line
+}
+
+func stamp(line []byte) time.Time {
+	t, _ := time.Parse(stampForm, string(line[:min(len(line), len(stampForm))]))
+	return t
+}
+
+// open opens the log as FreeSWITCH does, and makes it if it does not exist.
+func (l *logger) open() {
+	l.t.Helper()
+	l.close()
+	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	l.must(err)
+	l.file = file
+}
+
+func (l *logger) close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+}
+
+// lines writes n lines, each at once.
+func (l *logger) lines(n int) {
+	l.t.Helper()
+	for range n {
+		l.write(line(l.n))
+		l.n++
+	}
+}
+
+func (l *logger) write(s string) {
+	l.t.Helper()
+	_, err := l.file.WriteString(s)
+	l.must(err)
+}
+
+// shift renames freeswitch.log.1 to .2 and so on, and the log to .1, as
+// FreeSWITCH does with maximum-rotate.
+func (l *logger) shift(maximum int) {
+	l.t.Helper()
+	for i := maximum - 1; i >= 1; i-- {
+		if err := os.Rename(fmt.Sprint(l.path, ".", i), fmt.Sprint(l.path, ".", i+1)); err != nil && !os.IsNotExist(err) {
+			l.t.Fatal(err)
+		}
+	}
+	l.must(os.Rename(l.path, l.path+".1"))
+}
+
+// checkAll waits for every line and checks that each came once, in order.
+func (f *follows) checkAll(l *logger) {
+	f.t.Helper()
+	f.wait(l.n)
+	f.checkOnce(0, l.n)
+}
+
+// checkOnce checks that the lines from one to before another came, in order.
+func (f *follows) checkOnce(from, to int) {
+	f.t.Helper()
+	checkNumbers(f.t, f.numbers(), from, to)
+}
+
+func checkNumbers(t testing.TB, numbers []string, from, to int) {
+	t.Helper()
+	for i, n := range numbers {
+		if want := strconv.Itoa(from + i); n != want {
+			t.Fatalf("line %d is %q, want %s; %d of %d lines came", i, n, want, len(numbers), to-from)
+		}
+	}
+	if len(numbers) != to-from {
+		t.Fatalf("%d of %d lines came", len(numbers), to-from)
+	}
+}
+
+// TestEnd checks that a follower leaves no goroutine and no open file behind.
+func TestEnd(t *testing.T) {
+	descriptors := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(entries)
+	}
+	goroutines, open := runtime.NumGoroutine(), descriptors()
+	for range 5 {
+		l := newLogger(t)
+		l.open()
+		f := follow(t, l.path, nil, testPace())
+		for range 3 {
+			l.lines(10)
+			l.shift(3)
+			l.open()
+		}
+		f.checkAll(l)
+		f.stop()
+		l.close()
+	}
+	poll(t, "end of the goroutines", func() bool { return runtime.NumGoroutine() <= goroutines })
+	if n := descriptors(); n > open {
+		t.Errorf("%d file descriptors, %d before", n, open)
+	}
+}
+
+// A picky consumer notes the chunks it is given and holds back as many lines as told.
+type picky struct {
+	chunks []Chunk
+	hold   int
+	wait   time.Duration
+}
+
+func (p *picky) Take(_ context.Context, c *Chunk) Verdict {
+	noted := *c
+	noted.Before, noted.Data, noted.Rest = bytes.Clone(c.Before), bytes.Clone(c.Data), bytes.Clone(c.Rest)
+	p.chunks = append(p.chunks, noted)
+	end := len(c.Data)
+	for i := 0; i < p.hold && !c.Final; i++ {
+		end = bytes.LastIndexByte(c.Data[:max(0, end-1)], '\n') + 1
+	}
+	return Verdict{Done: end, Wait: p.wait}
+}
+
+func (*picky) Recall([]byte, bool) {}
+
+// TestChunks checks what a consumer is given: the lines, what stands around them, and
+// for how long they have waited.
+func TestChunks(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	p := &picky{hold: 1, wait: time.Hour}
+	f := New(Config{Path: l.path, Pace: Pace{}, MaxLine: 100, Before: 8, Consumer: p, Stamp: stamp, Save: func([]byte) {}, Log: slog.New(slog.DiscardHandler)})
+	defer f.Close()
+	f.Begin(nil)
+	check := func(before, data, rest string, at int64, waited, final bool) {
+		t.Helper()
+		f.Step(t.Context())
+		if len(p.chunks) == 0 {
+			t.Fatalf("no chunk for %q", data)
+		}
+		c := p.chunks[len(p.chunks)-1]
+		p.chunks = nil
+		if string(c.Before) != before || string(c.Data) != data || string(c.Rest) != rest || c.At != at || c.Waited > 0 != waited || c.Final != final {
+			t.Errorf("%q %q %q at %d, waited %v, final %v", c.Before, c.Data, c.Rest, c.At, c.Waited, c.Final)
+		}
+	}
+	l.write("one\ntwo\nthr")
+	check("", "one\ntwo\n", "thr", 0, false, false)
+	l.write("ee\n")
+	check("one\n", "two\nthree\n", "", 4, true, false)
+	l.write("four\n")
+	check("one\ntwo\n", "three\nfour\n", "", 8, true, false)
+	f.Step(t.Context())
+	if len(p.chunks) > 0 {
+		t.Error("lines came again before they were due")
+	}
+	f.chain[0].due = time.Now()
+	check("o\nthree\n", "four\n", "", 14, true, false)
+	l.write(strings.Repeat("x", 200))
+	check("o\nthree\n", "four\n"+strings.Repeat("x", 102)+"\n", "", 14, true, true)
+	p.hold = 0
+	l.write("x\nfive\n")
+	check("xxxxxxx\n", "five\n", "", 14+5+202, false, false)
+}

@@ -1,0 +1,154 @@
+package tail
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"time"
+)
+
+// soak is the variable of the environment that asks for the tests in full.
+const soak = "LOGFILE_SOAK"
+
+// floods are the ways in which a log is rotated under load; every is the time
+// between two rotations.
+var floods = []struct {
+	name   string
+	rotate func(w *flood, every time.Duration)
+}{
+	{"rename and create", func(w *flood, every time.Duration) {
+		w.must(os.Rename(w.path, fmt.Sprintf("%s.%04d", w.path, w.rotations)))
+		w.open()
+	}},
+	{"shifted as FreeSWITCH does", func(w *flood, every time.Duration) { w.shift(33); w.open() }},
+	{"three in a row", func(w *flood, every time.Duration) {
+		for range 3 {
+			w.shift(33)
+			w.open()
+			w.lines(3)
+		}
+	}},
+	{"late writers", func(w *flood, every time.Duration) {
+		old := w.file
+		w.file = nil
+		w.shift(33)
+		w.pause(every / 4)
+		w.file = old
+		w.lines(int(rate * every / 4 / time.Second))
+		w.open()
+	}},
+	{"copy and truncate", func(w *flood, every time.Duration) {
+		w.lose()
+		w.copyTo(w.path + ".1")
+		w.must(os.Truncate(w.path, 0))
+		w.pause(25 * time.Millisecond)
+	}},
+	{"deleted after a pause", func(w *flood, every time.Duration) {
+		w.lose()
+		w.must(os.Remove(w.path))
+		w.open()
+	}},
+	{"symbolic link", func(w *flood, every time.Duration) {
+		if !w.soak {
+			w.lose()
+		}
+		w.path = fmt.Sprintf("%s.%04d", w.link, w.rotations)
+		w.open()
+		w.point()
+	}},
+}
+
+// TestSoak rotates a log in every way under 20,000 lines a second, 20 times
+// or, with LOGFILE_SOAK set, 200 times each, and checks that every line counts
+// once.
+func TestSoak(t *testing.T) {
+	rotations, every := 20, 10*time.Millisecond
+	if os.Getenv(soak) != "" {
+		rotations, every = 200, 100*time.Millisecond
+	}
+	for _, test := range floods {
+		t.Run(test.name, func(t *testing.T) {
+			w := &flood{logger: newLogger(t), soak: os.Getenv(soak) != ""}
+			w.link = w.path
+			if test.name == "symbolic link" {
+				w.path += ".0000"
+				w.open()
+				w.point()
+			}
+			w.open()
+			f := follow(t, w.link, nil, DefaultPace())
+			w.read = func() { f.wait(w.n) }
+			for w.rotations = 1; w.rotations <= rotations; w.rotations++ {
+				w.run(every)
+				test.rotate(w, every)
+			}
+			w.run(every)
+			f.wait(w.n)
+			f.checkOnce(0, w.n)
+			if os.Getenv(soak) != "" {
+				t.Logf("%d lines, %d rotations, %.0f lines/s between them", w.n, rotations, float64(w.n)/w.writing.Seconds())
+			}
+		})
+	}
+}
+
+// rate is how many lines a second a flood writes.
+const rate = 20_000
+
+// A flood is a logger at a steady rate.
+type flood struct {
+	*logger
+	link      string
+	soak      bool   // in full: the writer does not wait for the follower
+	read      func() // waits until all lines were read
+	rotations int
+	writing   time.Duration
+}
+
+// run writes for a while, each line at once.
+func (w *flood) run(d time.Duration) {
+	start := time.Now()
+	from := w.n
+	for {
+		elapsed := time.Since(start)
+		due := from + int(min(elapsed, d)*rate/time.Second)
+		w.lines(due - w.n)
+		if elapsed >= d {
+			w.writing += d
+			return
+		}
+		w.pause(500 * time.Microsecond)
+	}
+}
+
+// lose is what comes before unread lines are lost for ever: the pause that a
+// rotation must leave, or, where the machine may be busy with other tests, as
+// long as it takes.
+func (w *flood) lose() {
+	if w.soak {
+		w.pause(25 * time.Millisecond)
+		return
+	}
+	w.read()
+}
+
+// pause lets time pass, in which a real writer has nothing to write.
+func (w *flood) pause(d time.Duration) { <-time.After(d) }
+
+// point points the link at the log.
+func (w *flood) point() {
+	w.must(os.Symlink(w.path, w.link+"-new"))
+	w.must(os.Rename(w.link+"-new", w.link))
+}
+
+func (w *flood) copyTo(path string) {
+	from, err := os.Open(w.path)
+	w.must(err)
+	defer from.Close()
+	to, err := os.Create(path)
+	w.must(err)
+	defer to.Close()
+	_, err = io.Copy(to, from)
+	w.must(err)
+}
