@@ -21,20 +21,22 @@ type Action struct {
 	now      func() time.Time // for timeouts, which count from the moment of writing
 	families []*family
 	flows    flowCutter
-	brake    brake
-	intact   uint32 // the generation of nf_tables at which every rule was known to stand; 0: none
+	moves    moveLimiter
 
-	// mu guards desired, backend, noSets and the families' tools against
-	// Inspect. Apply and Resync, called by one goroutine, are their only
-	// writers, so they take it to write and read without it.
+	// verifiedGen is the generation of nf_tables in which every rule was as it
+	// should be; 0: none.
+	verifiedGen uint32
+
+	// mu guards backend, noSets and the families' desired and tools against
+	// Inspect. Apply and Resync, called by one goroutine, are their only writers:
+	// they lock it to write and read without it.
 	mu      sync.Mutex
-	desired desired
-	backend string // the one in use; "" before the first Resync
+	backend string // in use; "" before the first Resync
 	noSets  string // why sets cannot be used; "" where they can
 }
 
 func newAction(c config) *Action {
-	a := &Action{config: c, now: time.Now, desired: newDesired(c.folding)}
+	a := &Action{config: c, now: time.Now}
 	a.families = []*family{newFamily(&a.config, ipv4)}
 	if c.ipv6 {
 		a.families = append(a.families, newFamily(&a.config, ipv6))
@@ -51,88 +53,68 @@ func (a *Action) Same(other any) bool {
 	return ok && reflect.DeepEqual(a.config, o.config)
 }
 
-// accepts tells whether this action deals with a target's family.
-func (a *Action) accepts(p netip.Prefix) bool {
-	return a.config.ipv6 || familyOf(p) == ipv4
-}
-
-// Apply carries out a batch: netlink messages where the bans are in a set, one
-// iptables-restore a family where they are rules. What cannot be carried out
-// alone, because the kernel is no longer what it was left as, is mended whole.
-// An entry that the kernel refuses is in the error and costs the others
-// nothing.
+// Apply carries out a batch: with netlink messages where the bans are in a set, with
+// one iptables-restore a family where they are rules. Where the kernel is not as it was
+// left, the whole family is reconciled. An entry that the kernel refuses is in the
+// error; the others are in force.
 func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 	if a.backend == "" {
-		return errors.New("a change came before the first resync, when it is not known yet what else should stand")
+		return errors.New("a change came before the first resync, when the other bans are not known")
 	}
-	last, lifted, unfit := coalesce(batch)
-	for target := range last {
-		if !a.accepts(target) {
-			delete(last, target)
-		}
-	}
+	changes, err := coalesce(batch)
+	errs := []error{err}
+	work := make([]work, len(a.families))
 	a.mu.Lock()
-	puts, drops := a.desired.apply(last, lifted)
+	for i, f := range a.families {
+		work[i].upserts, work[i].removals = f.desired.apply(changes[f.index])
+	}
 	a.mu.Unlock()
 
-	errs := []error{unfit}
-	if a.choose(a.desired.size(), false) != a.backend {
+	if a.choose(false) != a.backend {
 		_, err := a.reconcile(ctx, false)
 		errs = append(errs, err)
 	} else {
-		// A family that the batch does not touch is left to the next Resync,
-		// so that a broken ip6tables never holds up an IPv4 ban. One that it
-		// touches is looked at even if nothing is new: the batch may be one
-		// that failed before.
-		var touched [2]bool
-		for target := range last {
-			touched[familyOf(target)] = true
-		}
-		for target := range lifted {
-			touched[familyOf(target)] = true
-		}
-		for _, f := range a.families {
-			if touched[f.index] {
-				errs = append(errs, a.change(ctx, f, puts, drops))
+		// A family without a change waits for the next Resync, so that a broken
+		// ip6tables never delays an IPv4 ban. One with a change is tried even if
+		// nothing is new: the batch may have failed before.
+		for i, f := range a.families {
+			if len(changes[f.index]) > 0 {
+				errs = append(errs, a.change(ctx, f, work[i]))
 			}
 		}
 	}
-	var fresh []netip.Prefix
-	for _, p := range puts {
-		if p.fresh {
-			fresh = append(fresh, p.target)
+	var added []netip.Prefix
+	for _, w := range work {
+		for _, u := range w.upserts {
+			if u.added {
+				added = append(added, u.target)
+			}
 		}
 	}
-	a.flows.cut(fresh)
+	a.flows.cut(added)
 	return errors.Join(errs...)
 }
 
-// change carries out what of a change concerns one family.
-func (a *Action) change(ctx context.Context, f *family, puts []put, drops []netip.Prefix) error {
-	var ownPuts []put
-	for _, p := range puts {
-		if familyOf(p.target) == f.index {
-			ownPuts = append(ownPuts, p)
+// work is what a batch changes in the kernel's entries of one family.
+type work struct {
+	upserts  []upsert
+	removals []netip.Prefix
+}
+
+// change carries out the work of one family.
+func (a *Action) change(ctx context.Context, f *family, w work) error {
+	if f.inSync {
+		if len(w.upserts)+len(w.removals) == 0 {
+			return nil
 		}
-	}
-	var ownDrops []netip.Prefix
-	for _, p := range drops {
-		if familyOf(p) == f.index {
-			ownDrops = append(ownDrops, p)
-		}
-	}
-	switch {
-	case f.settled && len(ownPuts)+len(ownDrops) == 0:
-		return nil
-	case f.settled:
 		var refused []error
 		var err error
 		if a.backend == backendSet {
-			refused, err = f.changeSet(ctx, ownPuts, ownDrops, a.now())
+			refused, err = f.changeSet(ctx, w, a.now())
 		} else {
-			refused, err = a.changeOnlyRules(ctx, f, ownPuts, ownDrops)
+			refused, err = a.changeRules(ctx, f, w)
 		}
-		f.settled = err == nil && len(refused) == 0
+		f.inSync = err == nil && len(refused) == 0
 		if err == nil || ctx.Err() != nil {
 			return f.error(few(refused), err)
 		}
@@ -141,52 +123,73 @@ func (a *Action) change(ctx context.Context, f *family, puts []put, drops []neti
 	return f.error(err)
 }
 
-// changeOnlyRules changes the rules, and keeps count of the commits: as long as
-// there are none but ours, everything stands as it should.
-func (a *Action) changeOnlyRules(ctx context.Context, f *family, puts []put, drops []netip.Prefix) ([]error, error) {
-	alone := a.intact != 0 && a.present(ctx) == a.intact
-	refused, err := f.changeRules(ctx, &a.config, puts, drops)
-	if after := a.present(ctx); alone && err == nil && after-a.intact <= 1 {
-		a.intact = after
+// changeRules changes rules and follows the generation: as long as all commits are
+// ours, every rule is as it should be.
+func (a *Action) changeRules(ctx context.Context, f *family, w work) ([]error, error) {
+	verified := a.verifiedGen != 0 && a.generation(ctx) == a.verifiedGen
+	refused, err := f.changeRules(ctx, &a.config, w)
+	if after := a.generation(ctx); verified && err == nil && after-a.verifiedGen <= 1 {
+		a.verifiedGen = after
 	} else {
-		a.intact = 0
+		a.verifiedGen = 0
 	}
 	return refused, err
 }
 
-// Resync compares everything with what should stand, and mends it: chain, jumps
-// and their position, rules, sets and their members. What was mended is in the
-// drift; of what stays as it is (foreign rules, hooks that do not exist) it
-// tells only when it changes.
+// Resync compares chain, jumps with their position, rules, sets and their members with
+// what they should be, and repairs them. The drift has what was repaired. What stays as
+// it is (foreign rules, hooks that do not exist) is in it only when it changes.
 func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
+	now := a.now()
+	var before []map[netip.Prefix]expiry
 	a.mu.Lock()
-	if a.desired.folding.on() && a.desired.folding.askAnew(a.desired.bans) {
-		a.intact = 0 // the bans are the same, and amount to something else
+	for _, f := range a.families {
+		if f.desired.aggregation.refresh(f.desired.bans) {
+			a.verifiedGen = 0 // the same bans have other entries now
+		}
 	}
-	var before [2]map[netip.Prefix]end
-	if a.intact != 0 {
-		before = [2]map[netip.Prefix]end{maps.Clone(a.desired.bans[ipv4]), maps.Clone(a.desired.bans[ipv6])}
+	for _, f := range a.families {
+		if a.verifiedGen != 0 {
+			before = append(before, maps.Clone(f.desired.bans))
+		}
+		f.desired.expire(now)
+		clear(f.desired.bans) // keeps its room: mostly the same bans come again
 	}
-	unfit := a.desired.replace(want, a.accepts, a.now())
+	var unfit []error
+	for b := range want {
+		index := familyOf(b.Target)
+		if b.Over(now) || index >= len(a.families) {
+			continue
+		}
+		if err := checkTarget(b.Target); err != nil {
+			unfit = append(unfit, err)
+			continue
+		}
+		a.families[index].desired.bans[b.Target] = expiryOf(b.Until)
+	}
 	a.mu.Unlock()
-	if unfit == nil && a.untouched(ctx, before) {
+
+	if len(unfit) == 0 && a.unchanged(ctx, before) {
 		return plugin.Drift{}, nil
 	}
-	seen := a.present(ctx)
+	seen := a.generation(ctx)
 	drift, err := a.reconcile(ctx, true)
-	// With commits of our own in between there may be others' too, and what the
-	// brake leaves as it is must be looked at again: the next look will tell.
-	a.intact = 0
-	if err == nil && unfit == nil && a.brake.allows(a.now()) && a.present(ctx) == seen {
-		a.intact = seen
+	// After a commit of our own there may be others' too, and a jump that the
+	// limiter leaves low must be looked at again: the next Resync verifies.
+	a.verifiedGen = 0
+	if err == nil && len(unfit) == 0 && a.moves.allows(now) && a.generation(ctx) == seen {
+		a.verifiedGen = seen
 	}
-	return drift, errors.Join(unfit, err)
+	return drift, errors.Join(few(unfit), err)
 }
 
-// choose picks the backend for n entries. Going back to rules waits until there
-// are clearly fewer, and for a Resync: nothing is urgent about it.
-func (a *Action) choose(n int, resync bool) string {
-	c := &a.config
+// choose returns the backend for the present number of entries. The way back from a set
+// to rules waits until there are clearly fewer, and for a Resync: it is not urgent.
+func (a *Action) choose(resync bool) string {
+	c, n := &a.config, 0
+	for _, f := range a.families {
+		n += len(f.desired.entries())
+	}
 	switch {
 	case a.noSets != "" && !resync:
 		return a.backend // only a Resync looks again
@@ -200,27 +203,27 @@ func (a *Action) choose(n int, resync bool) string {
 	return backendRules
 }
 
-// reconcile makes both families agree with what is desired.
+// reconcile makes all families agree with what is desired.
 func (a *Action) reconcile(ctx context.Context, resync bool) (plugin.Drift, error) {
 	now := a.now()
-	a.mu.Lock()
-	if !resync { // replace has done it already
-		a.desired.expire(now)
+	if !resync { // Resync has done it already
+		a.mu.Lock()
+		for _, f := range a.families {
+			f.desired.expire(now)
+		}
+		a.mu.Unlock()
 	}
-	a.mu.Unlock()
-
 	var drift plugin.Drift
 	var errs []error
-	backend := a.choose(a.desired.size(), resync)
-	noSets := ""
+	backend, noSets := a.choose(resync), ""
 	if backend == backendSet {
 		if err := a.checkSets(ctx); err != nil {
-			noSets = err.Error()
-			backend = backendRules
+			err = fmt.Errorf("%w; one rule for each ban is used instead", err)
+			backend, noSets = backendRules, err.Error()
 			if a.config.backend == backendSet {
-				errs = append(errs, fmt.Errorf("%w; one rule for each ban stands in", err))
+				errs = append(errs, err)
 			} else if noSets != a.noSets {
-				drift.Notes = append(drift.Notes, noSets+"; one rule for each ban stands in")
+				drift.Notes = append(drift.Notes, noSets)
 			}
 		}
 	}
@@ -233,29 +236,7 @@ func (a *Action) reconcile(ctx context.Context, resync bool) (plugin.Drift, erro
 		drift.Missing += d.Missing
 		drift.Surplus += d.Surplus
 		drift.Notes = append(drift.Notes, d.Notes...)
-		if err != nil {
-			errs = append(errs, f.error(err))
-		}
+		errs = append(errs, f.error(err))
 	}
 	return drift, errors.Join(errs...)
 }
-
-// A brake keeps two programs from outbidding each other for ever: it lets
-// moveBurst moves pass in an hour, and after them one every moveEvery. It is
-// given the time.
-type brake struct{ moves []time.Time }
-
-const (
-	moveBurst = 20
-	moveEvery = 5 * time.Minute
-)
-
-func (b *brake) allows(now time.Time) bool {
-	for len(b.moves) > 0 && now.Sub(b.moves[0]) > time.Hour {
-		b.moves = b.moves[1:]
-	}
-	n := len(b.moves)
-	return n < moveBurst || now.Sub(b.moves[n-1]) >= moveEvery
-}
-
-func (b *brake) moved(now time.Time) { b.moves = append(b.moves, now) }

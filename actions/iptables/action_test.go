@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclparse"
 )
 
-// trusted is whom the actions of the tests are told to spare.
+// trusted is what the rule files of the tests trust.
 var trusted = []netip.Prefix{netip.MustParsePrefix("203.0.113.4/32")}
 
 // parse makes an action from the body of a block.
@@ -36,6 +36,6 @@ func banned(target string, until time.Time) ban.Change {
 	return ban.Change{Kind: ban.Banned, Ban: banOf(target, until)}
 }
 
-func lifted(target string) ban.Change {
+func unban(target string) ban.Change {
 	return ban.Change{Kind: ban.Lifted, Ban: banOf(target, time.Time{})}
 }

@@ -25,7 +25,7 @@ func TestKernelRules(t *testing.T) {
 		k.apply(a, banned("198.51.100.0/24", hour), banned("2001:db8:1::/64", time.Time{}), banned("192.0.2.1/32", hour))
 		k.wantChain("iptables", "-s 203.0.113.7/32 -j DROP", "-s 198.51.100.0/24 -j DROP", "-s 192.0.2.1/32 -j DROP")
 		k.wantChain("ip6tables", "-s 2001:db8:1::/64 -j DROP")
-		k.apply(a, lifted("192.0.2.1/32"), lifted("2001:db8:1::/64"))
+		k.apply(a, unban("192.0.2.1/32"), unban("2001:db8:1::/64"))
 		k.wantChain("iptables", "-s 203.0.113.7/32 -j DROP", "-s 198.51.100.0/24 -j DROP")
 		k.wantChain("ip6tables")
 		k.quiet(a, first, banOf("198.51.100.0/24", hour))
@@ -47,7 +47,7 @@ func TestKernelSet(t *testing.T) {
 		if got := k.members("freeswitch-blocked6"); !slices.Equal(got, []string{"2001:db8:1::/64"}) {
 			t.Fatal(got)
 		}
-		k.apply(a, lifted("203.0.113.7/32"))
+		k.apply(a, unban("203.0.113.7/32"))
 		k.quiet(a, banOf("198.51.100.0/24", time.Time{}), banOf("2001:db8:1::/64", hour))
 	})
 }

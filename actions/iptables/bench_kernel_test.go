@@ -13,8 +13,7 @@ import (
 
 // Run with: go test -tags kernel -run '^$' -bench Kernel ./actions/iptables/
 
-// BenchmarkKernelOneBan is the way of one ban into the kernel, beside 50 others,
-// and of its end.
+// BenchmarkKernelOneBan is one ban beside 50 others, and its removal.
 func BenchmarkKernelOneBan(b *testing.B) {
 	for _, variant := range variants {
 		for _, backend := range []string{backendRules, backendSet} {
@@ -30,12 +29,12 @@ func BenchmarkKernelOneBan(b *testing.B) {
 					k.apply(a, banned("203.0.113.7/32", began.Add(time.Hour)))
 					in = append(in, time.Since(began))
 					began = time.Now()
-					k.apply(a, lifted("203.0.113.7/32"))
+					k.apply(a, unban("203.0.113.7/32"))
 					out = append(out, time.Since(began))
 				}
 				b.ReportMetric(percentile(in, 50), "ban-p50-ms")
 				b.ReportMetric(percentile(in, 99), "ban-p99-ms")
-				b.ReportMetric(percentile(out, 50), "lift-p50-ms")
+				b.ReportMetric(percentile(out, 50), "unban-p50-ms")
 			})
 		}
 	}
@@ -46,14 +45,13 @@ func percentile(d []time.Duration, p int) float64 {
 	return float64(d[min(len(d)*p/100, len(d)-1)]) / float64(time.Millisecond)
 }
 
-// BenchmarkKernelMany is many bans in one batch, and the resync of as many that
-// finds nothing to do.
+// BenchmarkKernelMany is many bans in one batch, and a resync of as many without drift.
 func BenchmarkKernelMany(b *testing.B) {
 	for _, variant := range variants {
 		for _, backend := range []string{backendAuto, backendSet, backendRules} {
 			for _, n := range []int{10_000, 100_000} {
 				if backend == backendRules && n > 10_000 {
-					continue // nobody keeps 100,000 rules
+					continue // 100,000 rules are not a use case
 				}
 				b.Run(fmt.Sprintf("%s/%s/%d", variant, backend, n), func(b *testing.B) { applyMany(b, variant, backend, n) })
 			}

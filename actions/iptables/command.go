@@ -15,35 +15,35 @@ import (
 )
 
 const (
-	// commandTimeout ends a program that hangs. It is longer than lockWait, so
-	// that a held lock is reported as such.
+	// commandTimeout kills a program that hangs. It is longer than lockWait, so that
+	// a held lock is reported as such.
 	commandTimeout = lockWait + 10*time.Second
-	// tries is how often a command is run that failed for lack of a resource.
+	// tries bounds how often a command is run that lacks a resource.
 	tries = 3
-	// retryPause is the first pause between tries; the next ones are longer.
+	// retryPause is the first pause between tries; each further one is 4 times as long.
 	retryPause = 20 * time.Millisecond
 )
 
-// A commandError is a program that ended with an exit status other than 0.
+// A commandError is the exit status other than 0 of a program.
 type commandError struct {
 	program string
 	status  int
-	text    string // what it wrote to its standard error, bounded
+	text    string // its standard error, bounded
 }
 
 func (e *commandError) Error() string {
 	return fmt.Sprintf("%s: exit status %d: %s", e.program, e.status, explain(e.text))
 }
 
-// run starts a program, once more where a resource was short, and returns its
-// standard output.
+// run runs a program and returns its standard output. It retries when the kernel lacked
+// a resource (exit status 4).
 func run(ctx context.Context, path, input string, args ...string) (string, error) {
 	pause := retryPause
 	for try := 1; ; try++ {
 		began := time.Now()
 		out, err := runOnce(ctx, path, input, args)
 		var failed *commandError
-		// Whoever waited for the lock and did not get it has waited enough.
+		// After a wait for the lock there is no further try.
 		again := errors.As(err, &failed) && failed.status == 4 && !lacksRights(failed.text) &&
 			try < tries && time.Since(began) < lockWait
 		if !again {
@@ -75,14 +75,14 @@ func runOnce(ctx context.Context, path, input string, args []string) (string, er
 	case err == nil:
 		return out.String(), nil
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("%s did not end: %w", program, ctx.Err())
+		return "", fmt.Errorf("%s was killed: %w", program, ctx.Err())
 	case errors.As(err, &exit):
 		return "", &commandError{program, exit.ExitCode(), strings.TrimSpace(string(errText.kept))}
 	}
 	return "", fmt.Errorf("%s: %w", program, err)
 }
 
-// bounded keeps the first bytes of what is written to it.
+// bounded is a writer that keeps the first bytes.
 type bounded struct {
 	kept []byte
 	room int
@@ -97,8 +97,8 @@ func (b *bounded) Write(p []byte) (int, error) {
 
 var badLine = regexp.MustCompile(`(?m)^Error occurred at line: (\d+)$`)
 
-// refusedLine is the number of the line of restore's input that it could not
-// read, counted from 1; 0 where it failed for another reason.
+// refusedLine returns the number of the input line that iptables-restore could not
+// parse, counted from 1; 0 if it failed for another reason.
 func refusedLine(err error) int {
 	var failed *commandError
 	if !errors.As(err, &failed) || failed.status != 2 {
@@ -112,14 +112,14 @@ func refusedLine(err error) int {
 	return n
 }
 
-// changedUnderneath reports whether restore failed because the table is no
-// longer the one that was listed: a chain or rule is gone, or has come.
-func changedUnderneath(err error) bool {
+// changedMeanwhile reports whether iptables-restore failed because the table is not as
+// it was listed: a chain or rule was added or deleted since.
+func changedMeanwhile(err error) bool {
 	var failed *commandError
 	return errors.As(err, &failed) && (failed.status == 1 || failed.status == 2)
 }
 
-// lacksRights reports whether a program was refused by the kernel.
+// lacksRights reports whether the kernel denied a program the operation.
 func lacksRights(text string) bool {
 	for _, sign := range []string{"Permission denied", "must be root", "Operation not permitted", "Can't open socket to ipset"} {
 		if strings.Contains(text, sign) {
@@ -129,9 +129,9 @@ func lacksRights(text string) bool {
 	return false
 }
 
-// explain adds to a program's complaint what to do about it.
+// explain adds to a program's error what to do about it.
 func explain(text string) string {
-	first := complaint(text)
+	first := errorLine(text)
 	switch {
 	case strings.Contains(text, "xtables.lock: Permission denied"):
 		return first + ": run `chmod 644 /run/xtables.lock`, or set XTABLES_LOCKFILE to a file that this user may write"
@@ -140,18 +140,18 @@ func explain(text string) string {
 	case strings.Contains(text, "holding the xtables lock"), strings.Contains(text, "xtables lock"):
 		return first + ": another program has held the lock for " + lockWait.String()
 	case strings.Contains(text, "incompatible, use 'nft' tool"):
-		return first + ": somebody else's nft rules stand in this table, which iptables cannot read"
+		return first + ": the table has rules of nft that iptables cannot read; move them to another table"
 	}
 	return first
 }
 
-// complaint is the line that says what went wrong, among those that only warn.
-func complaint(text string) string {
+// errorLine returns the line of an error among those of warnings.
+func errorLine(text string) string {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "set: Could not determine") {
 			return line
 		}
 	}
-	return "it did not say why"
+	return "no error message"
 }

@@ -13,7 +13,7 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
-// program writes a shell script that stands for iptables and returns its path.
+// program writes a shell script in place of iptables and returns its path.
 func program(t *testing.T, name, script string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -53,12 +53,12 @@ func TestHungProgramIsKilled(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	_, err := run(ctx, program(t, "iptables", "exec sleep 60"), "")
-	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second || !strings.Contains(err.Error(), "iptables did not end") {
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second || !strings.Contains(err.Error(), "iptables was killed") {
 		t.Error(err, time.Since(began))
 	}
 }
 
-func TestShortResourceIsTriedAgain(t *testing.T) {
+func TestLackOfResourceIsRetried(t *testing.T) {
 	marks := filepath.Join(t.TempDir(), "marks")
 	path := program(t, "iptables", `echo x >>`+marks+`
 		[ $(wc -l <`+marks+`) -ge 3 ] && { echo fine; exit 0; }
@@ -68,7 +68,7 @@ func TestShortResourceIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestLackOfRightsIsNotTriedAgain(t *testing.T) {
+func TestLackOfRightsIsNotRetried(t *testing.T) {
 	marks := filepath.Join(t.TempDir(), "marks")
 	path := program(t, "iptables", `echo x >>`+marks+`
 		echo 'iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)' >&2; exit 4`)
@@ -81,13 +81,13 @@ func TestLackOfRightsIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestComplaintsInWords(t *testing.T) {
+func TestExplain(t *testing.T) {
 	for text, want := range map[string]string{
 		"Fatal: can't open lock file /run/xtables.lock: Permission denied":                                                "chmod 644 /run/xtables.lock",
 		"Another app is currently holding the xtables lock; still 4s 0us time ahead to have a chance to grab the lock...": "has held the lock for 5s",
 		"iptables v1.8.9 (nf_tables): Can't open socket to ipset.":                                                        "CAP_NET_",
-		"iptables v1.8.9 (nf_tables): table `filter' is incompatible, use 'nft' tool.":                                    "nft rules",
-		"": "it did not say why",
+		"iptables v1.8.9 (nf_tables): table `filter' is incompatible, use 'nft' tool.":                                    "rules of nft",
+		"": "no error message",
 		"# Warning: x\nset: Could not determine whether revision 4 is supported, assuming it is.\niptables: bad": "iptables: bad",
 		"iptables: No chain/target/match by that name.":                                                          "No chain/target/match by that name.",
 	} {
@@ -119,8 +119,8 @@ func TestDescribeRights(t *testing.T) {
 	}
 }
 
-// poisoned stands for an iptables-restore that cannot read bans of 192.0.2.x.
-const poisoned = `
+// refusing is an iptables-restore that cannot parse bans of 192.0.2.x.
+const refusing = `
 	n=0
 	while read line; do
 		n=$((n+1))
@@ -132,8 +132,8 @@ const poisoned = `
 		esac
 	done`
 
-func TestPoisonedBanCostsTheOthersNothing(t *testing.T) {
-	tools := &toolset{restore: program(t, "iptables-restore", poisoned)}
+func TestRefusedBanDoesNotAffectOthers(t *testing.T) {
+	tools := &toolset{restore: program(t, "iptables-restore", refusing)}
 	input := "*filter\n-A FREESWITCH -s 203.0.113.7/32 -j DROP\n-A FREESWITCH -s 192.0.2.1/32 -j DROP\n" +
 		"-I FREESWITCH 1 -s 192.0.2.2/32 -j DROP\n-A FREESWITCH -s 203.0.113.8/32 -j DROP\nCOMMIT\n"
 	refused, err := tools.commit(t.Context(), input)
@@ -153,7 +153,7 @@ func TestOtherBadLinesFail(t *testing.T) {
 	} {
 		tools := &toolset{restore: program(t, "iptables-restore", c.script)}
 		_, err := tools.commit(t.Context(), "*filter\n-A FREESWITCH -m set --match-set x src -j DROP\nCOMMIT\n")
-		if err == nil || changedUnderneath(err) != c.changed {
+		if err == nil || changedMeanwhile(err) != c.changed {
 			t.Errorf("%s: %v", c.script, err)
 		}
 	}

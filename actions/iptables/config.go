@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,8 +32,9 @@ type config struct {
 	hooks      []hook
 	backend    string
 	ipsetAbove int
-	maxEntries uint32 // of each new set; it grows from there
-	folding    folding
+	maxEntries uint32         // of each new set; it grows from there
+	aggregate  [2]int         // prefix lengths by family; 0: off
+	trusted    []netip.Prefix // never aggregated
 	ipv6       bool
 }
 
@@ -44,22 +46,6 @@ func (h hook) String() string {
 		return h.chain
 	}
 	return h.table + "/" + h.chain
-}
-
-// setName is the name of the set of one family. The kernel allows 31 bytes.
-func (c *config) setName(v6 bool) string {
-	if v6 {
-		return strings.ToLower(c.chain) + "-blocked6"
-	}
-	return strings.ToLower(c.chain) + "-blocked"
-}
-
-// growName is what a bigger set is called until it has been swapped in.
-func (c *config) growName(v6 bool) string {
-	if v6 {
-		return strings.ToLower(c.chain) + "-growing6"
-	}
-	return strings.ToLower(c.chain) + "-growing"
 }
 
 // tables lists the tables that hold our chain, each once.
@@ -108,7 +94,7 @@ func decode(body hcl.Body, env plugin.ActionEnv) (config, hcl.Diagnostics) {
 
 	c := config{
 		chain: env.Chain, target: "DROP", backend: backendAuto,
-		ipsetAbove: 100, maxEntries: 131072, ipv6: true,
+		ipsetAbove: 100, maxEntries: 131072, ipv6: true, trusted: env.Trusted,
 	}
 	d.value("chain", &c.chain)
 	d.check("chain", "Not a chain name", checkChain(c.chain))
@@ -125,7 +111,7 @@ func decode(body hcl.Body, env plugin.ActionEnv) (config, hcl.Diagnostics) {
 	d.value("ipv6", &c.ipv6)
 	d.matches(&c)
 	d.hooks(&c)
-	d.folding(&c, env)
+	d.aggregate(&c)
 	return c, d.diags
 }
 
@@ -205,13 +191,12 @@ func (d *decoder) hooks(c *config) {
 	}
 }
 
-func (d *decoder) folding(c *config, env plugin.ActionEnv) {
+func (d *decoder) aggregate(c *config) {
 	var aggregate string
 	d.value("aggregate", &aggregate)
 	var err error
-	c.folding, err = parseFolding(aggregate)
+	c.aggregate, err = parseAggregate(aggregate)
 	d.check("aggregate", "Not a prefix length", err)
-	c.folding.spared = env.Trusted
 }
 
 // Bounds of max_entries: the kernel's own lower bound of a hash, and some 4 GB.

@@ -14,16 +14,17 @@ import (
 func TestDefaults(t *testing.T) {
 	c := parse(t, "").config
 	if c.chain != "FREESWITCH" || c.target != "DROP" || c.backend != backendAuto || c.ipsetAbove != 100 || !c.ipv6 ||
-		c.folding.on() || !slices.Equal(c.matches, []string{""}) || !slices.Equal(c.hooks, []hook{{"filter", "INPUT"}}) {
+		c.aggregate != [2]int{} || !slices.Equal(c.matches, []string{""}) || !slices.Equal(c.hooks, []hook{{"filter", "INPUT"}}) {
 		t.Errorf("%+v", c)
 	}
-	if c.setName(false) != "freeswitch-blocked" || c.setName(true) != "freeswitch-blocked6" {
-		t.Error(c.setName(false), c.setName(true))
+	families := parse(t, "").families
+	if families[ipv4].set != "freeswitch-blocked" || families[ipv6].set != "freeswitch-blocked6" {
+		t.Error(families[ipv4].set, families[ipv6].set)
 	}
 }
 
 func TestEverythingSet(t *testing.T) {
-	c := parse(t, `
+	a := parse(t, `
 		chain       = "VOIP"
 		target      = "REJECT"
 		ports       = ["5060-5061", "5080"]
@@ -33,12 +34,13 @@ func TestEverythingSet(t *testing.T) {
 		ipset_above = 7
 		max_entries = 4096
 		aggregate   = "24,48"
-		ipv6        = false`).config
+		ipv6        = false`)
+	c := a.config
 	if !slices.Equal(c.matches, []string{"-p udp -m multiport --dports 5060:5061,5080"}) {
 		t.Errorf("%q", c.matches)
 	}
-	if c.setName(true) != "voip-blocked6" || c.ipsetAbove != 7 || c.maxEntries != 4096 || c.ipv6 ||
-		c.folding.bits4 != 24 || c.folding.bits6 != 48 || len(c.hooks) != 2 {
+	if a.families[ipv4].set != "voip-blocked" || len(a.families) != 1 || c.ipsetAbove != 7 || c.maxEntries != 4096 || c.ipv6 ||
+		c.aggregate != [2]int{24, 48} || len(c.hooks) != 2 {
 		t.Errorf("%+v", c)
 	}
 }

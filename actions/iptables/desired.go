@@ -3,7 +3,6 @@ package iptables
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"net/netip"
 	"time"
@@ -11,32 +10,37 @@ import (
 	"freeswitch-security/engine/ban"
 )
 
-// forever stands for the end of a permanent ban.
-const forever end = math.MaxInt64
+// An expiry is the end of a ban in nanoseconds since 1970. As a plain number, 100,000
+// bans take a few megabytes.
+type expiry int64
 
-// An end is when a ban is over, in nanoseconds since 1970. A plain number keeps
-// 100,000 bans in a few megabytes.
-type end int64
+const (
+	permanent expiry = math.MaxInt64
+	unbanned  expiry = 0 // in a change: the ban is over
+)
 
-func endOf(until time.Time) end {
+func expiryOf(until time.Time) expiry {
 	if until.IsZero() {
-		return forever
+		return permanent
 	}
-	return end(until.UnixNano())
+	return expiry(until.UnixNano())
 }
 
-// over reports whether the ban has ended at now.
-func (e end) over(now time.Time) bool { return e != forever && int64(e) <= now.UnixNano() }
+// passed reports whether the ban has expired at now.
+func (e expiry) passed(now time.Time) bool { return e != permanent && int64(e) <= now.UnixNano() }
 
-// timeout is what is left at now, in seconds as ipset counts them: rounded up,
-// never 0 for a ban that ends (0 would be for ever), and no more than the
-// kernel holds.
-func (e end) timeout(now time.Time) uint32 {
-	if e == forever {
+// remaining returns the time left at now. It is not for a permanent ban.
+func (e expiry) remaining(now time.Time) time.Duration {
+	return time.Duration(int64(e) - now.UnixNano())
+}
+
+// timeout returns the seconds left at now, as ipset counts them: 0 for a permanent
+// ban, otherwise rounded up and between 1 and maxTimeout.
+func (e expiry) timeout(now time.Time) uint32 {
+	if e == permanent {
 		return 0
 	}
-	left := time.Duration(int64(e) - now.UnixNano())
-	seconds := int64((left + time.Second - 1) / time.Second)
+	seconds := int64((e.remaining(now) + time.Second - 1) / time.Second)
 	return uint32(min(max(seconds, 1), maxTimeout))
 }
 
@@ -53,166 +57,123 @@ func familyOf(p netip.Prefix) int {
 	return ipv6
 }
 
-// desired is what should be in force: the ledger's bans as this action needs
-// them, and folded as it was told to.
+// desired is what should be in force in one family: the ledger's bans, aggregated as
+// configured.
 type desired struct {
-	bans    [2]map[netip.Prefix]end // by family
-	folding folding
-	lapsed  map[netip.Prefix]bool // entries whose end has come, until the ledger says so too
+	bans        map[netip.Prefix]expiry
+	aggregation aggregation
+	// justExpired holds entries whose ban has expired here. The kernel may still
+	// have them, which is no drift.
+	justExpired map[netip.Prefix]bool
 }
 
-func newDesired(f folding) desired {
-	return desired{
-		bans:    [2]map[netip.Prefix]end{{}, {}},
-		folding: f,
-		lapsed:  map[netip.Prefix]bool{},
-	}
+func newDesired(g aggregation) desired {
+	return desired{bans: map[netip.Prefix]expiry{}, aggregation: g, justExpired: map[netip.Prefix]bool{}}
 }
 
-// A put is an entry that has to be in the kernel.
-type put struct {
+// An upsert is an entry that the kernel must have.
+type upsert struct {
 	target netip.Prefix
-	end    end
-	fresh  bool // it was not there before; otherwise only its end has changed
+	expiry expiry
+	added  bool // false: only its expiry changes
 }
 
-// unfit says why a target cannot be an entry. The ledger's targets all can;
-// 0.0.0.0/0 as a rule would have no -s at all and shut out everybody.
-func unfit(p netip.Prefix) error {
+// checkTarget says why a target cannot be an entry. As a rule, 0.0.0.0/0 would have
+// no -s and drop all packets.
+func checkTarget(p netip.Prefix) error {
 	switch {
 	case !p.IsValid():
 		return errors.New("not a network")
 	case p.Bits() == 0:
-		return fmt.Errorf("%s covers everybody", p)
+		return fmt.Errorf("%s covers all addresses", p)
 	case p.Addr().Is4In6():
-		return fmt.Errorf("%s is an IPv4 network in IPv6 clothing", p)
+		return fmt.Errorf("%s is an IPv4-mapped IPv6 network", p)
 	case p != p.Masked():
-		return fmt.Errorf("%s has bits behind its mask", p)
+		return fmt.Errorf("%s has bits beyond its prefix length", p)
 	}
 	return nil
 }
 
-// coalesce reduces a batch to the last word on each target: its end, or over.
-// Bans that are over at the batch's own time are lifted, whatever they say.
-func coalesce(batch ban.Batch) (last map[netip.Prefix]end, lifted map[netip.Prefix]bool, err error) {
-	last = make(map[netip.Prefix]end, len(batch.Changes))
-	lifted = map[netip.Prefix]bool{}
+// coalesce reduces a batch to the last change of each target, by family. A ban that
+// has expired at the batch's own time is unbanned. The error is about targets that
+// cannot be entries.
+func coalesce(batch ban.Batch) (changes [2]map[netip.Prefix]expiry, err error) {
+	changes = [2]map[netip.Prefix]expiry{{}, {}}
 	var errs []error
 	for i := range batch.Changes {
 		c := &batch.Changes[i]
 		target := c.Ban.Target
-		if e := unfit(target); e != nil {
-			errs = append(errs, e)
+		if err := checkTarget(target); err != nil {
+			errs = append(errs, err)
 			continue
 		}
+		e := unbanned
 		if c.InForce() && !c.Ban.Over(batch.Now) {
-			last[target] = endOf(c.Ban.Until)
-			delete(lifted, target)
-		} else {
-			delete(last, target)
-			lifted[target] = true
+			e = expiryOf(c.Ban.Until)
 		}
+		changes[familyOf(target)][target] = e
 	}
-	return last, lifted, few(errs)
+	return changes, few(errs)
 }
 
-// apply takes in the last word on each target and returns what that means for
-// the kernel.
-func (d *desired) apply(last map[netip.Prefix]end, lifted map[netip.Prefix]bool) (puts []put, drops []netip.Prefix) {
-	groups := make(map[netip.Prefix]bool, len(last)+len(lifted))
-	for p := range last {
-		groups[d.folding.group(p)] = true
-	}
-	for p := range lifted {
-		groups[d.folding.group(p)] = true
+// apply changes the bans and returns what that means for the kernel's entries.
+func (d *desired) apply(changes map[netip.Prefix]expiry) (upserts []upsert, removals []netip.Prefix) {
+	groups := make(map[netip.Prefix]bool, len(changes))
+	for p := range changes {
+		groups[d.aggregation.group(p)] = true
 	}
 	before := d.entriesOf(groups)
-	for p, e := range last {
-		d.bans[familyOf(p)][p] = e
-	}
-	for p := range lifted {
-		delete(d.bans[familyOf(p)], p)
+	for p, e := range changes {
+		if e == unbanned {
+			delete(d.bans, p)
+		} else {
+			d.bans[p] = e
+		}
 	}
 	after := d.entriesOf(groups)
-
 	for p, e := range after {
-		was, stood := before[p]
-		if !stood || was != e {
-			puts = append(puts, put{p, e, !stood})
+		if was, existed := before[p]; !existed || was != e {
+			upserts = append(upserts, upsert{p, e, !existed})
 		}
 	}
 	for p := range before {
 		if _, stays := after[p]; !stays {
-			drops = append(drops, p)
+			removals = append(removals, p)
 		}
 	}
-	return puts, drops
+	return upserts, removals
 }
 
-// replace makes want the bans, and returns why some of them cannot be entries.
-func (d *desired) replace(want iter.Seq[ban.Ban], accept func(netip.Prefix) bool, now time.Time) error {
-	d.expire(now)
-	for _, bans := range d.bans {
-		clear(bans) // keeps its room: nearly always the same bans come again
-	}
-	var errs []error
-	for b := range want {
-		if b.Over(now) || !accept(b.Target) {
-			continue
-		}
-		if err := unfit(b.Target); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		d.bans[familyOf(b.Target)][b.Target] = endOf(b.Until)
-	}
-	return few(errs)
-}
-
-// expire forgets the bans that are over at now, and remembers them as lapsed:
-// that they still stand in the kernel is no drift.
-func (d *desired) expire(now time.Time) {
-	clear(d.lapsed)
-	for _, bans := range d.bans {
-		for p, e := range bans {
-			if e.over(now) {
-				d.lapsed[p] = true
-				d.lapsed[d.folding.group(p)] = true
-				delete(bans, p)
-			}
-		}
-	}
-}
-
-// entriesOf returns the entries that the given groups amount to.
-func (d *desired) entriesOf(groups map[netip.Prefix]bool) map[netip.Prefix]end {
-	members := make(map[netip.Prefix]end, len(groups))
-	if !d.folding.on() {
+// entriesOf returns the entries in the given groups.
+func (d *desired) entriesOf(groups map[netip.Prefix]bool) map[netip.Prefix]expiry {
+	members := make(map[netip.Prefix]expiry, len(groups))
+	if d.aggregation.bits == 0 {
 		for p := range groups {
-			if e, ok := d.bans[familyOf(p)][p]; ok {
+			if e, banned := d.bans[p]; banned {
 				members[p] = e
 			}
 		}
 		return members
 	}
-	for _, bans := range d.bans {
-		for p, e := range bans {
-			if groups[d.folding.group(p)] {
-				members[p] = e
-			}
+	for p, e := range d.bans {
+		if groups[d.aggregation.group(p)] {
+			members[p] = e
 		}
 	}
-	return d.folding.fold(members)
+	return d.aggregation.entries(members)
 }
 
-// entries is what should be in the kernel for one family. It is not the
-// caller's to change.
-func (d *desired) entries(family int) map[netip.Prefix]end {
-	if d.folding.on() {
-		return d.folding.fold(d.bans[family])
+// entries returns what the kernel should have. The caller must not change it.
+func (d *desired) entries() map[netip.Prefix]expiry { return d.aggregation.entries(d.bans) }
+
+// expire removes the bans that have expired at now.
+func (d *desired) expire(now time.Time) {
+	clear(d.justExpired)
+	for p, e := range d.bans {
+		if e.passed(now) {
+			d.justExpired[p] = true
+			d.justExpired[d.aggregation.group(p)] = true
+			delete(d.bans, p)
+		}
 	}
-	return d.bans[family]
 }
-
-// size is the number of entries of both families.
-func (d *desired) size() int { return len(d.entries(ipv4)) + len(d.entries(ipv6)) }

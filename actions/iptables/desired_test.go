@@ -22,95 +22,92 @@ func TestTimeout(t *testing.T) {
 		{time.Second, 1}, {time.Second + 1, 2}, {1, 1}, {0, 1}, {-time.Hour, 1}, {time.Hour, 3600},
 		{maxTimeout * time.Second, maxTimeout}, {365 * 24 * time.Hour, maxTimeout},
 	} {
-		if got := endOf(noon.Add(c.left)).timeout(noon); got != c.want {
+		if got := expiryOf(noon.Add(c.left)).timeout(noon); got != c.want {
 			t.Errorf("%v left: %d s, want %d", c.left, got, c.want)
 		}
 	}
-	if got := endOf(time.Time{}).timeout(noon); got != 0 {
+	if got := expiryOf(time.Time{}).timeout(noon); got != 0 {
 		t.Errorf("permanent: %d", got)
 	}
 }
 
 func TestCoalesce(t *testing.T) {
 	hour := noon.Add(time.Hour)
-	last, gone, err := coalesce(ban.Batch{Now: noon, Changes: []ban.Change{
-		banned("192.0.2.1/32", hour), lifted("192.0.2.1/32"), banned("192.0.2.1/32", hour.Add(1)),
-		banned("192.0.2.2/32", hour), lifted("192.0.2.2/32"),
-		banned("192.0.2.3/32", noon), // over when the batch was made
-		banned("192.0.2.4/32", time.Time{}),
+	got, err := coalesce(ban.Batch{Now: noon, Changes: []ban.Change{
+		banned("192.0.2.1/32", hour), unban("192.0.2.1/32"), banned("192.0.2.1/32", hour.Add(1)),
+		banned("192.0.2.2/32", hour), unban("192.0.2.2/32"),
+		banned("192.0.2.3/32", noon), // it had expired when the batch was made
+		banned("192.0.2.4/32", time.Time{}), banned("2001:db8::/64", hour),
 		banned("0.0.0.0/0", hour), banned("192.0.2.9/24", hour), banned("::ffff:192.0.2.1/128", hour), {Kind: ban.Banned},
 	}})
-	if want := map[netip.Prefix]end{
-		netip.MustParsePrefix("192.0.2.1/32"): endOf(hour.Add(1)), netip.MustParsePrefix("192.0.2.4/32"): forever,
-	}; !maps.Equal(last, want) {
-		t.Errorf("%v", last)
+	want := [2]map[netip.Prefix]expiry{{
+		netip.MustParsePrefix("192.0.2.1/32"): expiryOf(hour.Add(1)), netip.MustParsePrefix("192.0.2.2/32"): unbanned,
+		netip.MustParsePrefix("192.0.2.3/32"): unbanned, netip.MustParsePrefix("192.0.2.4/32"): permanent,
+	}, {netip.MustParsePrefix("2001:db8::/64"): expiryOf(hour)}}
+	if !maps.Equal(got[ipv4], want[ipv4]) || !maps.Equal(got[ipv6], want[ipv6]) {
+		t.Errorf("%v", got)
 	}
-	if len(gone) != 2 || !gone[netip.MustParsePrefix("192.0.2.3/32")] {
-		t.Errorf("%v", gone)
-	}
-	for _, words := range []string{"0.0.0.0/0 covers everybody", "bits behind its mask", "IPv6 clothing", "not a network"} {
+	for _, words := range []string{"0.0.0.0/0 covers all addresses", "bits beyond its prefix length", "IPv4-mapped", "not a network"} {
 		if err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%v lacks %q", err, words)
 		}
 	}
 }
 
-func TestFoldingText(t *testing.T) {
+func TestParseAggregate(t *testing.T) {
 	for s, want := range map[string][2]int{"": {}, "24": {24, 0}, "24,48": {24, 48}, "16, 64": {16, 64}} {
-		if f, err := parseFolding(s); err != nil || f.bits4 != want[0] || f.bits6 != want[1] {
-			t.Errorf("%q: %+v, %v", s, f, err)
+		if bits, err := parseAggregate(s); err != nil || bits != want {
+			t.Errorf("%q: %v, %v", s, bits, err)
 		}
 	}
 	for _, s := range []string{"x", "0", "32", "24,", "24,200", ",64"} {
-		if f, err := parseFolding(s); err == nil {
-			t.Errorf("%q: %+v", s, f)
+		if bits, err := parseAggregate(s); err == nil {
+			t.Errorf("%q: %v", s, bits)
 		}
 	}
 }
 
-// TestDesiredAgreesWithModel lets random batches of changes act on an image of
-// the kernel, entry by entry, and compares it with what the bans amount to.
+// TestDesiredAgreesWithModel applies random changes to an image of the kernel, entry by
+// entry, and compares it with the entries of all bans.
 func TestDesiredAgreesWithModel(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	for _, f := range []folding{{}, {bits4: 24}, {bits4: 30, bits6: 64, spared: []netip.Prefix{netip.MustParsePrefix("203.0.113.4/32")}}} {
-		d := newDesired(f)
-		kernel := map[netip.Prefix]end{}
-		model := map[netip.Prefix]end{}
+	for _, g := range []aggregation{{}, {bits: 24}, {bits: 30, trusted: trusted}, {bits: 64}} {
+		d := newDesired(g)
+		kernel := map[netip.Prefix]expiry{}
+		model := map[netip.Prefix]expiry{}
 		for range 3000 {
-			last, gone := map[netip.Prefix]end{}, map[netip.Prefix]bool{}
+			changes := map[netip.Prefix]expiry{}
 			for range r.IntN(4) {
 				p := randomTarget(r)
-				delete(last, p)
-				delete(gone, p)
-				if r.IntN(2) == 0 {
-					last[p] = end(1 + r.IntN(5))
-					model[p] = last[p]
+				if familyOf(p) != ipv4 != (g.bits == 64) {
+					continue // a desired is of one family
+				}
+				if changes[p] = unbanned; r.IntN(2) == 0 {
+					changes[p] = expiry(1 + r.IntN(5))
+					model[p] = changes[p]
 				} else {
-					gone[p] = true
 					delete(model, p)
 				}
 			}
-			puts, drops := d.apply(last, gone)
-			for _, p := range puts {
-				if _, there := kernel[p.target]; there == p.fresh {
-					t.Fatalf("%v: fresh is %v", p.target, p.fresh)
+			upserts, removals := d.apply(changes)
+			for _, u := range upserts {
+				if _, exists := kernel[u.target]; exists == u.added {
+					t.Fatalf("%v: added is %v", u.target, u.added)
 				}
-				kernel[p.target] = p.end
+				kernel[u.target] = u.expiry
 			}
-			for _, p := range drops {
-				if _, there := kernel[p]; !there {
-					t.Fatalf("%v dropped and was not there", p)
+			for _, p := range removals {
+				if _, exists := kernel[p]; !exists {
+					t.Fatalf("%v is removed and did not exist", p)
 				}
 				delete(kernel, p)
 			}
-			all := maps.Clone(d.entries(ipv4))
-			maps.Copy(all, d.entries(ipv6))
-			if !maps.Equal(kernel, all) {
-				t.Fatalf("folding %+v: the kernel has %v, the bans amount to %v", f, kernel, all)
+			if !maps.Equal(kernel, d.entries()) {
+				t.Fatalf("aggregation %+v: the kernel has %v, the entries are %v", g, kernel, d.entries())
 			}
-			covers(t, f, model, kernel)
+			covers(t, g.trusted, model, kernel)
 		}
 	}
 }
@@ -124,44 +121,43 @@ func randomTarget(r *rand.Rand) netip.Prefix {
 	return netip.PrefixFrom(a, []int{32, 32, 32, 24}[r.IntN(4)]).Masked()
 }
 
-// covers checks that every ban is inside of an entry that lasts as long, and
-// that no entry covers a spared network that was not banned itself.
-func covers(t *testing.T, f folding, bans, entries map[netip.Prefix]end) {
+// covers checks that every ban is covered by an entry that lasts as long, and that no
+// entry covers a trusted network that was not banned itself.
+func covers(t *testing.T, trusted []netip.Prefix, bans, entries map[netip.Prefix]expiry) {
 	t.Helper()
 	for p, e := range bans {
-		within := func(entry netip.Prefix) bool {
+		covered := func(entry netip.Prefix) bool {
 			return entry.Bits() <= p.Bits() && entry.Contains(p.Addr()) && entries[entry] >= e
 		}
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(entries)), within) {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(entries)), covered) {
 			t.Fatalf("%v until %d is not covered by %v", p, e, entries)
 		}
 	}
 	for entry := range entries {
 		_, ordered := bans[entry]
-		for _, s := range f.spared {
-			if !ordered && entry.Overlaps(s) {
-				t.Fatalf("%v covers %v, which is spared", entry, s)
-			}
+		if !ordered && slices.ContainsFunc(trusted, entry.Overlaps) {
+			t.Fatalf("%v covers a trusted network", entry)
 		}
 	}
 }
 
-func TestReplaceForgetsAndRemembers(t *testing.T) {
-	d := newDesired(folding{})
-	all := func(netip.Prefix) bool { return true }
-	bans := []ban.Ban{banOf("192.0.2.1/32", noon.Add(time.Minute)), banOf("192.0.2.2/32", time.Time{}), banOf("2001:db8::/64", noon)}
-	if err := d.replace(slices.Values(bans), all, noon); err != nil || d.size() != 2 {
-		t.Fatal(d.bans, err)
-	}
-	if err := d.replace(slices.Values(bans[1:2]), all, noon.Add(time.Minute)); err != nil || d.size() != 1 {
-		t.Fatal(d.bans, err)
-	}
-	if !d.lapsed[netip.MustParsePrefix("192.0.2.1/32")] {
-		t.Error("a ban whose end has come is no surplus")
+func TestExpire(t *testing.T) {
+	d := newDesired(aggregation{})
+	short, long := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	d.apply(map[netip.Prefix]expiry{short: expiryOf(noon.Add(time.Minute)), long: permanent})
+	for _, c := range []struct {
+		now  time.Time
+		bans int
+		just bool
+	}{{noon, 2, false}, {noon.Add(time.Minute), 1, true}, {noon.Add(2 * time.Minute), 1, false}} {
+		d.expire(c.now)
+		if len(d.bans) != c.bans || d.justExpired[short] != c.just {
+			t.Errorf("%s: %v, just expired %v", c.now, d.bans, d.justExpired)
+		}
 	}
 }
 
-func TestEndAgrees(t *testing.T) {
+func TestTimeoutAgrees(t *testing.T) {
 	for _, c := range []struct {
 		want, have uint32
 		agrees     bool
@@ -169,7 +165,7 @@ func TestEndAgrees(t *testing.T) {
 		{0, 0, true}, {0, 5, false}, {5, 0, false}, {60, 60, true}, {60, 58, true}, {60, 62, true}, {60, 57, false}, {60, 63, false},
 		{maxTimeout, maxTimeout, true}, {maxTimeout, maxTimeout / 2, true}, {maxTimeout, maxTimeout/2 - 1, false},
 	} {
-		if got := endAgrees(c.want, c.have); got != c.agrees {
+		if got := timeoutAgrees(c.want, c.have); got != c.agrees {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
@@ -190,29 +186,28 @@ func TestRoomy(t *testing.T) {
 	}
 }
 
-func TestBrake(t *testing.T) {
-	var b brake
+func TestMoveLimiter(t *testing.T) {
+	var m moveLimiter
 	now := noon
 	for range moveBurst {
-		if !b.allows(now) {
-			t.Fatal("braked too soon")
+		if !m.allows(now) {
+			t.Fatal("limited too early")
 		}
-		b.moved(now)
+		m.record(now)
 		now = now.Add(time.Second)
 	}
-	if b.allows(now) || !b.allows(now.Add(moveEvery)) {
+	if m.allows(now) || !m.allows(now.Add(moveEvery)) {
 		t.Error("after a burst, one move every five minutes")
 	}
-	if b.allows(now.Add(moveEvery)); len(b.moves) != moveBurst {
-		t.Error(len(b.moves))
+	if m.allows(now.Add(moveEvery)); len(m.moves) != moveBurst {
+		t.Error(len(m.moves))
 	}
-	if !b.allows(now.Add(2 * time.Hour)) {
-		t.Error("an hour without a move ends it")
+	if !m.allows(now.Add(2 * time.Hour)) {
+		t.Error("an hour without a move does not end it")
 	}
 }
 
 func TestChoose(t *testing.T) {
-	a := parse(t, "ipset_above = 100")
 	for _, c := range []struct {
 		backend string
 		n       int
@@ -223,8 +218,16 @@ func TestChoose(t *testing.T) {
 		{backendRules, 100, false, backendRules}, {backendRules, 101, false, backendSet},
 		{backendSet, 75, true, backendSet}, {backendSet, 74, true, backendRules}, {backendSet, 1, false, backendSet},
 	} {
+		a := parse(t, "ipset_above = 100")
 		a.backend = c.backend
-		if got := a.choose(c.n, c.resync); got != c.want {
+		for i := range c.n {
+			p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 32)
+			if i%2 == 1 {
+				p = netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}), 128)
+			}
+			a.families[familyOf(p)].desired.bans[p] = permanent
+		}
+		if got := a.choose(c.resync); got != c.want {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}
@@ -232,6 +235,6 @@ func TestChoose(t *testing.T) {
 
 func TestApplyBeforeResync(t *testing.T) {
 	if err := parse(t, "").Apply(t.Context(), ban.Batch{}); err == nil {
-		t.Error("a change before the first resync would lift everything else")
+		t.Error("a change before the first resync would unban everything else")
 	}
 }

@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel numbers the states of nf_tables: every commit, by whomever, is one
-// more. While the number stands still nothing was flushed, deleted or moved, and a
-// look at it costs some 20 µs where listing all tables costs two programs and
-// keeps a new ban waiting for as long. iptables-legacy has no such number.
+// The kernel numbers the states of nf_tables: every commit of any program increments
+// the generation. While it is the same, nothing was flushed, deleted or moved. Reading
+// it takes 20 µs; listing all tables starts two programs, and a new ban waits for
+// them. iptables-legacy has no generation.
 
 const (
 	cmdGeneration  = 16 // NFT_MSG_GETGEN
 	attrGeneration = 1  // NFTA_GEN_ID
 )
 
-// generation is the number of the present state of nf_tables.
-func generation(ctx context.Context) (uint32, error) {
+// readGeneration returns the present generation of nf_tables.
+func readGeneration(ctx context.Context) (uint32, error) {
 	s, err := dial(ctx, 0)
 	if err != nil {
 		return 0, err
@@ -42,31 +42,32 @@ func generation(ctx context.Context) (uint32, error) {
 	return 0, errMalformed
 }
 
-// present is the generation, or 0 where it says nothing: the rules are not those
-// of nf_tables, or the kernel does not tell.
-func (a *Action) present(ctx context.Context) uint32 {
+// generation returns the present generation. It is 0 where that says nothing: the
+// rules are not those of nf_tables, or the kernel does not tell.
+func (a *Action) generation(ctx context.Context) uint32 {
 	for _, f := range a.families {
 		if f.tools == nil || !strings.Contains(f.tools.version, "nf_tables") {
 			return 0
 		}
 	}
-	number, err := generation(ctx)
+	number, err := readGeneration(ctx)
 	if err != nil {
 		return 0
 	}
 	return number
 }
 
-// untouched reports whether all rules still stand as they were left, and are all
-// that should stand.
-func (a *Action) untouched(ctx context.Context, before [2]map[netip.Prefix]end) bool {
-	if a.intact == 0 || a.backend != backendRules || a.choose(a.desired.size(), true) != backendRules {
+// unchanged reports whether the kernel has all rules that it should have without a
+// look at them: nothing was committed since they were verified, and the bans are those
+// of before, by family.
+func (a *Action) unchanged(ctx context.Context, before []map[netip.Prefix]expiry) bool {
+	if a.verifiedGen == 0 || a.backend != backendRules || a.choose(true) != backendRules {
 		return false
 	}
-	for _, f := range a.families {
-		if !f.settled || !maps.Equal(before[f.index], a.desired.bans[f.index]) {
+	for i, f := range a.families {
+		if !f.inSync || !maps.Equal(before[i], f.desired.bans) {
 			return false
 		}
 	}
-	return a.present(ctx) == a.intact
+	return a.generation(ctx) == a.verifiedGen
 }

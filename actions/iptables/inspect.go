@@ -1,7 +1,6 @@
 package iptables
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,15 +15,15 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// manyRules is the number of rules above which the host's own traffic suffers:
-// 10,000 cut it to 1/44 of its packet rate.
+// manyRules is the number of rules above which the host's own traffic suffers: 10,000
+// cut it to 1/44 of its packet rate.
 const manyRules = 1000
 
 // Standing returns the bans in the kernel, as [plugin.Survivor] wants them.
 func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error) {
-	in, err := a.Inspect(ctx)
-	standing := make(map[netip.Prefix]ban.Term, len(in.Entries))
-	for _, e := range in.Entries {
+	kernel, err := a.Inspect(ctx)
+	standing := make(map[netip.Prefix]ban.Term, len(kernel.Entries))
+	for _, e := range kernel.Entries {
 		standing[e.Target] = ban.Term(e.Remaining.Duration())
 		if e.Permanent {
 			standing[e.Target] = ban.Permanent
@@ -34,17 +33,19 @@ func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error
 }
 
 // Spare implements [plugin.Widener].
-func (a *Action) Spare(holds func(netip.Prefix) bool) {
+func (a *Action) Spare(protected func(netip.Prefix) bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.desired.folding.holds = holds
+	for _, f := range a.families {
+		f.desired.aggregation.protected = protected
+	}
 }
 
 // Report tells what an inspection finds wrong, as [plugin.Reporter] wants it.
 func (a *Action) Report(ctx context.Context) plugin.Findings {
-	in, err := a.Inspect(ctx)
+	kernel, err := a.Inspect(ctx)
 	var found plugin.Findings
-	for _, p := range in.Problems {
+	for _, p := range kernel.Problems {
 		if p.Severity == status.Critical {
 			found.Critical = append(found.Critical, p.Text)
 		} else {
@@ -60,9 +61,9 @@ func (a *Action) Report(ctx context.Context) plugin.Findings {
 // Inspect implements [plugin.Inspector].
 func (a *Action) Inspect(ctx context.Context) (status.Kernel, error) {
 	a.mu.Lock()
-	in := status.Kernel{Chain: a.config.chain, Backend: a.backend}
+	kernel := status.Kernel{Chain: a.config.chain, Backend: a.backend}
 	if a.noSets != "" {
-		in.Add(status.Warning, "%s", a.noSets)
+		kernel.Add(status.Warning, "%s", a.noSets)
 	}
 	a.mu.Unlock()
 
@@ -71,22 +72,34 @@ func (a *Action) Inspect(ctx context.Context) (status.Kernel, error) {
 		if f.index == ipv6 && !hasIPv6() {
 			continue
 		}
-		errs = append(errs, f.error(a.inspectFamily(ctx, f, &in)))
+		errs = append(errs, f.error(a.inspectFamily(ctx, f, &kernel)))
 	}
-	if len(in.Jumps) > 0 && !slices.ContainsFunc(in.Jumps, func(j status.Jump) bool { return !j.Waiting }) {
-		// Docker may make its chain later; a name that was misspelt stays without one.
-		in.Add(status.Critical, "no packet comes to chain %s: of its hooks none exists, such as %s", in.Chain, in.Jumps[0].Hook)
+	exists := func(j status.Jump) bool { return !j.Waiting }
+	if len(kernel.Jumps) > 0 && !slices.ContainsFunc(kernel.Jumps, exists) {
+		// Docker may create its chain later; a misspelt name never exists.
+		kernel.Add(status.Critical, "chain %s receives no packets: none of its hooks exists, such as %s", kernel.Chain, kernel.Jumps[0].Hook)
 	}
-	slices.SortFunc(in.Entries, func(x, y status.Entry) int {
-		return cmp.Or(x.Target.Addr().Compare(y.Target.Addr()), cmp.Compare(x.Target.Bits(), y.Target.Bits()))
-	})
-	return in, errors.Join(errs...)
+	slices.SortFunc(kernel.Entries, func(x, y status.Entry) int { return x.Target.Compare(y.Target) })
+	return kernel, errors.Join(errs...)
 }
 
-func (a *Action) inspectFamily(ctx context.Context, f *family, in *status.Kernel) error {
+// An inspection collects what the kernel has of one family.
+type inspection struct {
+	*family
+	config   *config
+	now      time.Time
+	kernel   *status.Kernel
+	expiries map[netip.Prefix]expiry // of what is desired
+	entries  map[netip.Prefix]status.Entry
+	rules    int  // bans as rules
+	named    bool // a rule names the set
+}
+
+func (a *Action) inspectFamily(ctx context.Context, f *family, kernel *status.Kernel) error {
+	in := inspection{family: f, config: &a.config, now: a.now(), kernel: kernel, entries: map[netip.Prefix]status.Entry{}}
 	a.mu.Lock()
 	tools := f.tools
-	ends := maps.Clone(a.desired.entries(f.index))
+	in.expiries = maps.Clone(f.desired.entries())
 	a.mu.Unlock()
 	if tools == nil {
 		var err error
@@ -94,91 +107,77 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, in *status.Kernel
 			return err
 		}
 	}
-	in.Versions = append(in.Versions, f.program+" "+tools.version)
-	entries := map[netip.Prefix]status.Entry{}
-	rules := 0
-	named := false
+	kernel.Versions = append(kernel.Versions, f.program+" "+tools.version)
 	for _, table := range a.config.tables() {
 		out, err := run(ctx, tools.list, "", "-w", wait, "-t", table, "-v", "-S")
 		if err != nil {
 			return fmt.Errorf("list table %s: %w", table, err)
 		}
-		n, inSet := a.inspectTable(f, table, parseListing(out), ends, entries, in)
-		rules += n
-		named = named || inSet
+		listing := parseListing(out)
+		in.chain(table, listing)
+		in.jumps(table, listing)
 	}
-	if rules > manyRules {
-		in.Add(status.Warning, "%s: %d rules in chain %s, each of which every packet is compared with: let backend be \"auto\" or \"ipset\"",
-			f.name, rules, in.Chain)
+	if in.rules > manyRules {
+		kernel.Add(status.Warning, "%s: %d rules in chain %s, and every packet is compared with each: set backend to \"auto\" or \"ipset\"",
+			f.name, in.rules, kernel.Chain)
 	}
-	if named {
-		if err := f.inspectSet(ctx, entries); err != nil {
+	if in.named {
+		if err := f.eachMember(ctx, func(e entry) {
+			in.entries[e.target] = status.Entry{
+				Target: e.target, Packets: e.packets, Bytes: e.bytes,
+				Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
+			}
+		}); err != nil {
 			return err
 		}
 	}
-	in.Entries = slices.AppendSeq(in.Entries, maps.Values(entries))
+	kernel.Entries = slices.AppendSeq(kernel.Entries, maps.Values(in.entries))
 	return nil
 }
 
-// inspectTable reads our chain and the jumps to it.
-func (a *Action) inspectTable(f *family, table string, l listing, ends map[netip.Prefix]end, entries map[netip.Prefix]status.Entry, in *status.Kernel) (rules int, inSet bool) {
-	chain := hook{table, in.Chain}.String()
-	specs, exists := l[in.Chain]
+// chain reads our chain of one table.
+func (in *inspection) chain(table string, l listing) {
+	chain := hook{table, in.kernel.Chain}.String()
+	specs, exists := l[in.kernel.Chain]
 	if !exists {
-		in.Add(status.Critical, "%s: chain %s is missing", f.name, chain)
+		in.kernel.Add(status.Critical, "%s: chain %s is missing", in.name, chain)
 	}
-	now := a.now()
 	for _, counted := range specs {
 		spec, packets, bytes := cutCounters(counted)
 		target, _, isBan := parseBanRule(spec)
 		switch {
 		case isBan:
-			rules++
-			e := entries[target]
+			in.rules++
+			e := in.entries[target]
 			e.Target, e.Packets, e.Bytes = target, e.Packets+packets, e.Bytes+bytes
-			if until, known := ends[target]; known {
-				e.Permanent = until == forever
-				if !e.Permanent {
-					e.Remaining = status.InSeconds(max(time.Duration(int64(until)-now.UnixNano()), 0))
+			if until, known := in.expiries[target]; known {
+				if e.Permanent = until == permanent; !e.Permanent {
+					e.Remaining = status.InSeconds(max(until.remaining(in.now), 0))
 				}
 			}
-			entries[target] = e
-		case isSetRule(spec, f.set):
-			inSet = true
+			in.entries[target] = e
+		case isSetRule(spec, in.family.set):
+			in.named = true
 		default:
-			in.Foreign = append(in.Foreign, f.name+": "+chain+": "+clip(spec))
+			in.kernel.Foreign = append(in.kernel.Foreign, in.name+": "+chain+": "+clip(spec))
 		}
 	}
-	for _, name := range a.config.hooksOf(table) {
-		for _, match := range a.config.matches {
-			j := status.Jump{Family: f.name, Hook: hook{table, name}.String(), Match: match}
-			hooked, exists := l[name]
-			j.Waiting = !exists
-			j.Position = 1 + slices.IndexFunc(hooked, func(s string) bool {
-				spec, _, _ := cutCounters(s)
-				return spec == jumpRule(match, in.Chain)
+}
+
+// jumps looks for the jumps to our chain in one table.
+func (in *inspection) jumps(table string, l listing) {
+	for _, name := range in.config.hooksOf(table) {
+		for _, match := range in.config.matches {
+			specs, exists := l[name]
+			j := status.Jump{Family: in.name, Hook: hook{table, name}.String(), Match: match, Waiting: !exists}
+			j.Position = 1 + slices.IndexFunc(specs, func(counted string) bool {
+				spec, _, _ := cutCounters(counted)
+				return spec == jumpRule(match, in.kernel.Chain)
 			})
-			in.Jumps = append(in.Jumps, j)
+			in.kernel.Jumps = append(in.kernel.Jumps, j)
 			if exists && j.Position == 0 {
-				in.Add(status.Critical, "%s: no jump from %s to chain %s", f.name, j.Hook, in.Chain)
+				in.kernel.Add(status.Critical, "%s: no jump from %s to chain %s", in.name, j.Hook, in.kernel.Chain)
 			}
 		}
 	}
-	return rules, inSet
-}
-
-// inspectSet reads the entries of the family's set.
-func (f *family) inspectSet(ctx context.Context, entries map[netip.Prefix]status.Entry) error {
-	s, err := dial(ctx, listBuffer)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	_, _, err = s.entries(f.set, func(e entry) {
-		entries[e.target] = status.Entry{
-			Target: e.target, Packets: e.packets, Bytes: e.bytes,
-			Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
-		}
-	})
-	return err
 }

@@ -10,15 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The words of ipset's netlink protocol, from linux/netfilter/ipset/ip_set.h.
-// Numbers inside of a message are in network byte order, the attributes' own
-// headers in the host's.
+// The constants of ipset's netlink protocol, from linux/netfilter/ipset/ip_set.h.
+// Numbers in a message are in network byte order, the headers of attributes in the
+// host's. No maintained library sends many entries in one message or restores counters:
+// with one message each, 100,000 entries take 100,000 system calls.
 const (
-	// ipsetProtocol 6 is understood by every kernel since 2.6.39; 7 only adds
-	// commands that are not needed here.
+	// ipsetProtocol 6 is supported since Linux 2.6.39. Version 7 only adds commands
+	// that are not used here.
 	ipsetProtocol = 6
-	// netRevision of hash:net is the first that counts packets (Linux 3.10).
-	// Revision 0 would drop the counters without a word.
+	// netRevision is the first revision of hash:net with counters (Linux 3.10).
+	// Revision 0 would silently drop them.
 	netRevision = 3
 
 	cmdCreate  = 2
@@ -31,7 +32,7 @@ const (
 
 	attrProtocol = 1
 	attrSetName  = 2
-	attrTypeName = 3 // of a set's creation; the second name of a swap
+	attrTypeName = 3 // in a swap: the second name
 	attrRevision = 4
 	attrFamily   = 5
 	attrFlags    = 6
@@ -52,7 +53,7 @@ const (
 	addrIPv4 = 1
 	addrIPv6 = 2
 
-	flagListHeader   = 1 << 2 // in attrFlags: without the entries
+	flagListHeader   = 1 << 2 // in attrFlags: no entries
 	flagWithCounters = 1 << 3 // in dataFlags
 
 	nested       = unix.NLA_F_NESTED
@@ -60,29 +61,29 @@ const (
 	attrType     = ^uint16(nested | networkOrder)
 )
 
-// maxTimeout is the longest timeout of an entry in seconds: 24.8 days. The
-// kernel cuts longer ones to it without a word.
+// maxTimeout is the longest timeout of an entry in seconds: 24.8 days. The kernel
+// silently shortens longer ones.
 const maxTimeout = 2147483
 
-// maxList bounds the entries of one message: an attribute's length has 16 bits.
+// maxList bounds the entries of one message, in bytes: an attribute's length has 16 bits.
 const maxList = 60000
 
 // An entry is one element of a set.
 type entry struct {
 	target  netip.Prefix
-	timeout uint32 // seconds; 0: for ever
+	timeout uint32 // seconds; 0: permanent
 	packets uint64
 	bytes   uint64
 }
 
-// A setHeader is what the kernel tells of a set itself.
+// A setHeader describes a set.
 type setHeader struct {
 	typeName string
 	family   uint8
 	maxElem  uint32
 	counters bool
 	timeouts bool
-	users    uint32 // rules that name it
+	users    uint32 // rules that refer to it
 }
 
 func appendAttr(b []byte, kind uint16, value ...byte) []byte {
@@ -111,16 +112,16 @@ func appendText(b []byte, kind uint16, s string) []byte {
 	return appendAttr(b, kind, append([]byte(s), 0)...)
 }
 
-// appendNest opens an attribute that holds attributes; closeNest, given the
-// length before it, writes its own length.
+// appendNest opens an attribute of attributes. closeNest, given the length of b before
+// it, writes the attribute's length.
 func appendNest(b []byte, kind uint16) []byte { return appendAttr(b, kind|nested) }
 
 func closeNest(b []byte, start int) {
 	binary.NativeEndian.PutUint16(b[start:], uint16(len(b)-start))
 }
 
-// appendRequest begins a message about a set: netfilter's header, the protocol,
-// the name.
+// appendRequest begins a message about a set: netfilter's header, the protocol, the
+// name.
 func appendRequest(b []byte, family uint8, set string) []byte {
 	b = append(b, family, unix.NFNETLINK_V0, 0, 0)
 	b = appendAttr(b, attrProtocol, ipsetProtocol)
@@ -130,8 +131,8 @@ func appendRequest(b []byte, family uint8, set string) []byte {
 	return b
 }
 
-// appendEntry writes one element. Counters are written only where there are
-// any, so that an entry which is added again keeps its own.
+// appendEntry appends one entry. Counters of 0 are left out, so that an entry that
+// exists keeps its own.
 func appendEntry(b []byte, e entry, forDelete bool) []byte {
 	start := len(b)
 	b = appendNest(b, attrData)
@@ -157,9 +158,9 @@ func appendEntry(b []byte, e entry, forDelete bool) []byte {
 	return b
 }
 
-// appendCreate writes the creation of a hash:net with timeouts and counters.
-// A hash of a quarter of its entries is not rehashed while it fills: that, and
-// not the entries, is what takes the kernel's time.
+// appendCreate appends the creation of a hash:net with timeouts and counters. A hash of
+// a quarter of its entries is not rehashed while it fills; rehashing would take most
+// of the kernel's time.
 func appendCreate(b []byte, family uint8, set string, maxElem uint32) []byte {
 	b = appendRequest(b, family, set)
 	b = appendText(b, attrTypeName, "hash:net")
@@ -275,18 +276,18 @@ func number(b []byte) (n uint64) {
 	return n
 }
 
-// errFull is what the kernel says when a set has as many entries as it may.
+// errFull is the kernel's error for a set with maxElem entries.
 const errFull = unix.Errno(4352)
 
-// ipsetErrors are ipset's own error numbers in words.
+// ipsetErrors describes ipset's own error numbers.
 var ipsetErrors = map[unix.Errno]string{
-	4097:    "not a message that this kernel understands",
-	4098:    "the kernel does not have this type of set",
-	4099:    "the kernel holds no more sets",
+	4097:    "this kernel does not know the message",
+	4098:    "this kernel does not have the set type",
+	4099:    "the kernel has no room for another set",
 	4100:    "the set is in use",
 	4102:    "the sets differ in type",
-	4104:    "not a prefix length",
-	4106:    "not an address family",
+	4104:    "invalid prefix length",
+	4106:    "invalid address family",
 	4107:    "the set was created without timeouts",
 	4108:    "the set is in use by a rule",
 	4109:    "not an IPv4 address",
@@ -295,7 +296,7 @@ var ipsetErrors = map[unix.Errno]string{
 	errFull: "the set is full",
 }
 
-// ipsetError puts an error of the kernel into words, and keeps it.
+// ipsetError wraps an error of the kernel with its description.
 func ipsetError(action, set string, err error) error {
 	var errno unix.Errno
 	errors.As(err, &errno)

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A message as `ipset restore` sends it, seen with strace, but for the protocol
-// number, the sequence of the attributes and the line number.
-func TestEntryBytes(t *testing.T) {
+// TestAppendEntry compares with a message of `ipset restore`, recorded with strace,
+// except for protocol number, order of attributes and line number.
+func TestAppendEntry(t *testing.T) {
 	got := appendEntry(nil, entry{target: netip.MustParsePrefix("203.0.113.7/32"), timeout: 3600}, false)
 	want := []byte{
 		36, 0, 7, 0x80, // IPSET_ATTR_DATA, nested
@@ -98,7 +98,7 @@ func TestFlowSource(t *testing.T) {
 	}
 }
 
-func TestIPSetErrorsInWords(t *testing.T) {
+func TestIPSetError(t *testing.T) {
 	for errno, want := range map[unix.Errno]string{
 		errFull: "ipset add to x: the set is full: errno 4352", 4108: "in use by a rule", unix.ENOMEM: "cannot allocate memory",
 	} {

@@ -23,15 +23,14 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// The tests with build tag "kernel" run against real iptables and ipset, as
-// root, in a network namespace that TestMain makes for the whole process. The
-// host's own firewall is never touched: without a namespace of its own the
-// process does not run a single test.
+// The tests with build tag "kernel" run against real iptables and ipset, as root, in a
+// network namespace that TestMain makes for the process. They never touch the host's
+// firewall: without a namespace of its own the process runs no test.
 
 const insideVar = "IPTABLES_TEST_NAMESPACE"
 
-// The main goroutine keeps the main thread, so that no other one takes it into
-// another namespace (see wire.within): /proc/self is that thread's.
+// The main goroutine keeps the main thread, so that wire.within cannot move it into
+// another namespace: /proc/self is that thread's.
 func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
@@ -166,7 +165,7 @@ func (k *kernel) ip6tables(args ...string) string {
 	return k.sh("ip6tables-"+k.variant, args...)
 }
 
-// action makes an action from a block's body, for this kernel's variant.
+// action makes an action for this kernel's variant from the body of a block.
 func (k *kernel) action(body string) *Action {
 	k.Helper()
 	a := parse(k, body)
@@ -187,11 +186,11 @@ func (k *kernel) resync(a *Action, bans ...ban.Ban) plugin.Drift {
 	return d
 }
 
-// quiet resyncs and expects nothing to mend.
+// quiet resyncs and expects no drift.
 func (k *kernel) quiet(a *Action, bans ...ban.Ban) {
 	k.Helper()
 	if d := k.resync(a, bans...); d.Any() {
-		k.Fatalf("a kernel that agrees was mended: %+v", d)
+		k.Fatalf("drift in a kernel that agrees: %+v", d)
 	}
 }
 
@@ -239,7 +238,7 @@ func (k *kernel) wantFirst(program, hook, want string) {
 
 func bannedBan(b ban.Ban) ban.Change { return ban.Change{Kind: ban.Banned, Ban: b} }
 
-// many makes n bans of single addresses, of n different ones in 10.0.0.0/8.
+// many makes bans of n different addresses in 10.0.0.0/8.
 func many(n int, until time.Time) []ban.Ban {
 	bans := make([]ban.Ban, n)
 	for i := range bans {
@@ -259,8 +258,8 @@ func fieldsOf(text, want string) (found []string) {
 	return found
 }
 
-// TestKernelAnyOrder: random batches and random damage end in the kernel state
-// that the bans amount to, whatever the backend.
+// TestKernelAnyOrder: after random batches and random damage the kernel has the entries
+// of the bans, with each backend.
 func TestKernelAnyOrder(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -305,24 +304,24 @@ func TestKernelAnyOrder(t *testing.T) {
 			if err != nil || len(critical(in)) > 0 {
 				t.Fatalf("%+v, %v", in, err)
 			}
-			entries := map[netip.Prefix]end{}
+			entries := map[netip.Prefix]expiry{}
 			for _, e := range in.Entries {
-				entries[e.Target] = forever
+				entries[e.Target] = permanent
 			}
-			bans := map[netip.Prefix]end{}
+			bans := map[netip.Prefix]expiry{}
 			for p := range want {
 				bans[p] = 1
 			}
-			covers(t, a.config.folding, bans, entries)
-			if n := len(a.desired.entries(ipv4)) + len(a.desired.entries(ipv6)); n != len(entries) {
+			covers(t, trusted, bans, entries)
+			if n := len(a.families[ipv4].desired.entries()) + len(a.families[ipv6].desired.entries()); n != len(entries) {
 				t.Fatalf("%d entries in the kernel; %d wanted", len(entries), n)
 			}
 		})
 	}
 }
 
-// TestKernelInspectBeside: looking on disturbs nobody. It is for -race.
-func TestKernelInspectBeside(t *testing.T) {
+// TestKernelInspectConcurrently inspects beside changes. It is for -race.
+func TestKernelInspectConcurrently(t *testing.T) {
 	k := newKernel(t, "nft")
 	a := k.action("ipset_above = 5")
 	var looking sync.WaitGroup
@@ -342,8 +341,8 @@ func TestKernelInspectBeside(t *testing.T) {
 	looking.Wait()
 }
 
-// TestKernelGrowsAgain: an earlier growth that was never finished is no obstacle,
-// and counters survive.
+// TestKernelGrowsAgain: a set grows although an earlier growth was not finished, and
+// counters are kept.
 func TestKernelGrowsAgain(t *testing.T) {
 	k := newKernel(t, "nft")
 	a := k.action("backend = \"ipset\"\nmax_entries = 64\nipv6 = false")

@@ -7,13 +7,11 @@ import (
 	"strings"
 )
 
-// A listing is one table as `iptables -S` prints it: the rules of every chain
-// that exists.
+// A listing is one table as `iptables -S` prints it: the rules of every chain.
 type listing map[string][]string
 
-// parseListing reads the output of `iptables -S`. A rule is kept as iptables
-// wrote it, without "-A CHAIN". Lines that are neither chain nor rule, such as
-// iptables-nft's warnings, are passed over.
+// parseListing reads the output of `iptables -S`. A rule is kept as printed, without
+// "-A CHAIN". Other lines, such as warnings of iptables-nft, are ignored.
 func parseListing(out string) listing {
 	l := listing{}
 	for line := range strings.Lines(out) {
@@ -35,8 +33,8 @@ func parseListing(out string) listing {
 	return l
 }
 
-// cutCounters takes the counters out of a rule that was listed with -v: they
-// stand in front of its target, as "-c 12 3456".
+// cutCounters removes the counters from a rule that was listed with -v: "-c 12 3456"
+// before its target.
 func cutCounters(spec string) (bare string, packets, bytes uint64) {
 	start := strings.LastIndex(" "+spec, " -c ")
 	if start < 0 {
@@ -58,13 +56,13 @@ func cutCounters(spec string) (bare string, packets, bytes uint64) {
 	return bare, packets, bytes
 }
 
-// banRule is the rule of one ban, as iptables prints it and as people look for
-// it with `iptables -C`.
+// banRule returns the rule of one ban, as iptables prints it and as `iptables -C`
+// finds it.
 func banRule(p netip.Prefix, target string) string {
 	return "-s " + p.String() + " -j " + target
 }
 
-// setRule is the rule that looks the sender up in a set.
+// setRule returns the rule that looks up the source address in a set.
 func setRule(set, target string) string {
 	return "-m set --match-set " + set + " src -j " + target
 }
@@ -77,13 +75,13 @@ func jumpRule(match, chain string) string {
 	return match + " -j " + chain
 }
 
-// bareTarget strips the option that iptables adds to a REJECT by itself.
+// bareTarget removes the option that iptables adds to a REJECT.
 func bareTarget(spec string) string {
 	spec = strings.TrimSuffix(spec, " --reject-with icmp-port-unreachable")
 	return strings.TrimSuffix(spec, " --reject-with icmp6-port-unreachable")
 }
 
-// parseBanRule reads a rule of the form that banRule writes, for either target.
+// parseBanRule reads a rule of banRule, for either target.
 func parseBanRule(spec string) (p netip.Prefix, target string, ok bool) {
 	rest, isSource := strings.CutPrefix(bareTarget(spec), "-s ")
 	if !isSource {
@@ -97,14 +95,14 @@ func parseBanRule(spec string) (p netip.Prefix, target string, ok bool) {
 	return p, target, err == nil
 }
 
-// isSetRule reports whether spec looks up the set, for either target.
+// isSetRule reports whether spec is the rule of a set, for either target.
 func isSetRule(spec, set string) bool {
 	spec = bareTarget(spec)
 	return spec == setRule(set, "DROP") || spec == setRule(set, "REJECT")
 }
 
-// isOwnJump reports whether spec is a jump to chain of a form that we write,
-// under this configuration or an earlier one.
+// isOwnJump reports whether spec is a jump to chain of a form that this package writes,
+// with any configuration.
 func isOwnJump(spec, chain string) bool {
 	match, ok := strings.CutSuffix(spec, "-j "+chain)
 	if !ok {
@@ -121,7 +119,7 @@ func isOwnJump(spec, chain string) bool {
 	return false
 }
 
-// words splits a rule as a shell would: iptables quotes what has spaces in it.
+// words splits a rule like a shell: iptables quotes words with spaces.
 func words(spec string) []string {
 	var out []string
 	var word []byte
@@ -149,31 +147,30 @@ func words(spec string) []string {
 	return out
 }
 
-// harmless are targets after which a packet is gone or goes on to the next rule.
-var harmless = []string{
+// nonAccepting are targets that drop a packet or continue with the next rule.
+var nonAccepting = []string{
 	"DROP", "REJECT", "LOG", "NFLOG", "ULOG", "AUDIT", "TRACE", "MARK", "CONNMARK", "CT", "NOTRACK",
 	"SET", "TCPMSS", "DSCP", "TOS", "CLASSIFY", "TARPIT", "RATEEST",
 }
 
-// letsPass reports whether a rule of a hook could take a packet past the rules
-// below it: it accepts, returns to the policy, or leads to a chain that accepts.
-// What it does not know, it takes for such a rule. own is our chain, which never
-// counts.
+// letsPass reports whether a rule of a hook could keep a packet from the rules below it
+// and not drop it: it accepts, returns to the policy, or jumps to a chain that accepts.
+// An unknown target counts as accepting, our own chain never.
 func (l listing) letsPass(spec, own string) bool {
 	return l.passes(spec, true, map[string]bool{own: true})
 }
 
-// passes looks into each chain once: seen are those that need no second look.
+// passes looks into each chain once; seen has the chains that are known.
 func (l listing) passes(spec string, inHook bool, seen map[string]bool) bool {
 	w := words(spec)
 	at := slices.IndexFunc(w, func(s string) bool { return s == "-j" || s == "-g" })
 	if at < 0 || at+1 == len(w) {
-		return false // it only counts
+		return false // it only counts packets
 	}
 	target := w[at+1]
 	rules, isChain := l[target]
 	switch {
-	case seen[target] || slices.Contains(harmless, target):
+	case seen[target] || slices.Contains(nonAccepting, target):
 		return false
 	case target == "RETURN":
 		return inHook
@@ -184,9 +181,9 @@ func (l listing) passes(spec string, inHook bool, seen map[string]bool) bool {
 	return slices.ContainsFunc(rules, func(r string) bool { return l.passes(r, false, seen) })
 }
 
-// blanket reports whether a rule of our chain takes every packet past the rules
-// below it, which would make bans there dead letters.
-func (l listing) blanket(spec string) bool {
+// catchAll reports whether a rule of our chain keeps every packet from the rules below
+// it, so that bans there have no effect.
+func (l listing) catchAll(spec string) bool {
 	w := words(spec)
 	return len(w) == 2 && (w[1] == "ACCEPT" || w[1] == "RETURN" || w[0] == "-g")
 }

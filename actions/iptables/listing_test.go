@@ -145,7 +145,7 @@ func FuzzListing(f *testing.F) {
 		}
 		converges(t, l, goal{
 			table: "filter", chain: "FREESWITCH", hooks: []string{"INPUT"}, matches: []string{""}, target: "DROP",
-			bans: map[netip.Prefix]end{netip.MustParsePrefix("203.0.113.7/32"): forever}, mayMove: true,
+			bans: map[netip.Prefix]expiry{netip.MustParsePrefix("203.0.113.7/32"): permanent}, mayMove: true,
 			ownSets: []string{"freeswitch-blocked"},
 		})
 	})

@@ -10,17 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// netlinkTimeout bounds every conversation with the kernel. A list of 100,000
-// entries takes some 50 ms.
+// netlinkTimeout bounds the use of one socket. A list of 100,000 entries takes some
+// 50 ms.
 const netlinkTimeout = 10 * time.Second
 
-// listBuffer holds the longest message of a list, in bytes. Where a conversation
-// has no lists in it, a buffer of 0 lets each message take what it needs.
+// listBuffer is the size of a buffer for the longest message of a list, in bytes.
+// Without lists, a size of 0 allocates what each message needs.
 const listBuffer = 64 << 10
 
-// A socket is a conversation with netfilter about sets. It is opened for one
-// piece of work and closed after it: that costs some 20 µs and leaves nothing
-// to keep or lose.
+// A socket is a netlink connection to netfilter. It is opened for one operation, which
+// takes some 20 µs, and closed after it.
 type socket struct{ conn *netlink.Conn }
 
 func dial(ctx context.Context, buffer int) (*socket, error) {
@@ -28,7 +27,7 @@ func dial(ctx context.Context, buffer int) (*socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	// An error then comes back without the message that caused it.
+	// Errors come without a copy of their request.
 	_ = conn.SetOption(netlink.CapAcknowledge, true)
 	deadline, ok := ctx.Deadline()
 	if limit := time.Now().Add(netlinkTimeout); !ok || deadline.After(limit) {
@@ -49,9 +48,8 @@ func message(subsystem, command uint16, flags netlink.HeaderFlags, body []byte) 
 	}
 }
 
-// do carries out one command of ipset. Without netlink.Excl an entry that is
-// there is added again with a new timeout, and one that is not is deleted in
-// silence.
+// do carries out one command of ipset. Without netlink.Excl, adding an entry that exists
+// sets its timeout, and deleting one that does not is no error.
 func (s *socket) do(command uint16, flags netlink.HeaderFlags, body []byte) error {
 	_, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, command, flags|netlink.Acknowledge, body))
 	return err
@@ -71,7 +69,7 @@ func (s *socket) destroy(set string) error {
 	return nil
 }
 
-// swap lets two sets change names; rules keep to the name.
+// swap exchanges the names of two sets. Rules refer to the name.
 func (s *socket) swap(a, b string) error {
 	body := appendText(appendRequest(nil, unix.AF_INET, a), attrTypeName, b)
 	if err := s.do(cmdSwap, 0, body); err != nil {
@@ -80,22 +78,22 @@ func (s *socket) swap(a, b string) error {
 	return nil
 }
 
-// hashNet asks whether the kernel has sets of the type that we use.
+// hashNet fails unless the kernel has the set type hash:net.
 func (s *socket) hashNet() error {
 	body := appendAttr(appendText(appendRequest(nil, unix.AF_INET, ""), attrTypeName, "hash:net"), attrFamily, unix.AF_INET)
-	// Its answer is a message; an acknowledgement would be a second one.
+	// The answer is a message; an acknowledgement would be a second one.
 	if _, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, cmdType, 0, body)); err != nil {
 		return ipsetError("look for type", "hash:net", err)
 	}
 	return nil
 }
 
-// header describes a set; found is false where there is none.
+// header returns a set's header; found is false if there is no such set.
 func (s *socket) header(set string) (h setHeader, found bool, err error) {
 	return s.list(set, flagListHeader, func(entry) {})
 }
 
-// entries describes a set and yields what is in it.
+// entries returns a set's header and calls each for its entries.
 func (s *socket) entries(set string, each func(entry)) (h setHeader, found bool, err error) {
 	return s.list(set, 0, each)
 }
@@ -105,7 +103,7 @@ func (s *socket) list(set string, flags uint32, each func(entry)) (h setHeader, 
 	if flags != 0 {
 		body = appendUint32(body, attrFlags, flags)
 	}
-	// With an acknowledgement asked for, a missing set is reported twice.
+	// With an acknowledgement, a missing set would be reported twice.
 	if _, err = s.conn.Send(message(unix.NFNL_SUBSYS_IPSET, cmdList, netlink.Dump, body)); err != nil {
 		return h, false, ipsetError("list", set, err)
 	}
@@ -123,8 +121,8 @@ func (s *socket) list(set string, flags uint32, each func(entry)) (h setHeader, 
 	return h, h.typeName != "", nil
 }
 
-// add puts entries into a set, del takes them out. An entry that the kernel
-// refuses costs the others nothing: refused says which, and why.
+// add adds entries to a set, del deletes them. Refused entries are in refused with the
+// reason, and do not affect the others.
 func (s *socket) add(family uint8, set string, entries []entry) (refused []error, err error) {
 	return s.send(cmdAdd, "add to", family, set, entries)
 }
@@ -133,11 +131,10 @@ func (s *socket) del(family uint8, set string, entries []entry) (refused []error
 	return s.send(cmdDel, "delete from", family, set, entries)
 }
 
-// send writes entries in as few messages as they fit in.
+// send writes entries in as few messages as possible.
 func (s *socket) send(command uint16, verb string, family uint8, set string, entries []entry) (refused []error, err error) {
 	for len(entries) > 0 {
-		// The kernel insists on a line number beside a list, as if it came
-		// from a file.
+		// The kernel requires a line number beside a list.
 		body := appendUint32(appendRequest(nil, family, set), attrLine, 0)
 		list := len(body)
 		body = appendNest(body, attrADT)
@@ -155,7 +152,7 @@ func (s *socket) send(command uint16, verb string, family uint8, set string, ent
 		case n == 1:
 			refused = append(refused, fmt.Errorf("%s: %w", entries[0].target, ipsetError(verb, set, failed)))
 		default:
-			// The kernel took those before the bad one; half by half finds it.
+			// The kernel took the entries before the refused one; bisect.
 			for _, half := range [][]entry{entries[:n/2], entries[n/2 : n]} {
 				more, err := s.send(command, verb, family, set, half)
 				refused = append(refused, more...)
@@ -169,7 +166,7 @@ func (s *socket) send(command uint16, verb string, family uint8, set string, ent
 	return refused, nil
 }
 
-// isEntryError tells an error of one entry from one of the whole set.
+// isEntryError reports whether an error is about one entry, not about the set.
 func isEntryError(err error) bool {
 	for _, whole := range []error{unix.ENOENT, unix.EPERM, unix.ENOMEM, unix.ENOBUFS, errFull} {
 		if errors.Is(err, whole) {

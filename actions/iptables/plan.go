@@ -8,36 +8,50 @@ import (
 	"strings"
 )
 
-// A goal is what our chain in one table of one family should be.
+// A goal is what the action's chain in one table of one family should be.
 type goal struct {
 	table, chain string
 	hooks        []string
 	matches      []string // of the jumps, in order
 	target       string
-	set          string               // the set to look up; "" for one rule a ban
-	bans         map[netip.Prefix]end // what is to be in force, by rule or in the set
-	ownSets      []string             // the sets that may be ours in a rule
-	mayMove      bool                 // a jump that stands too low may be moved up
+	set          string                  // the set to look up; "": one rule for each ban
+	bans         map[netip.Prefix]expiry // what must be in force, by rule or in the set
+	ownSets      []string                // sets that a rule of ours may name
+	mayMove      bool                    // a jump that is too low may be moved up
 }
 
-// A plan is what has to be done to one table, and why.
+// own reports whether a rule of the chain is ours: a ban, with its target, or a set
+// rule.
+func (g *goal) own(spec string) (target netip.Prefix, ok bool) {
+	if target, _, isBan := parseBanRule(spec); isBan {
+		return target, true
+	}
+	return target, slices.ContainsFunc(g.ownSets, func(set string) bool { return isSetRule(spec, set) })
+}
+
+// hook names a chain of the goal's table.
+func (g *goal) hook(chain string) string { return hook{g.table, chain}.String() }
+
+// A repair says what the kernel lacked, what it had too much, and what else was wrong.
+type repair struct {
+	missing, surplus []netip.Prefix
+	notes            []string
+}
+
+// A plan is what must be done to one table, and why.
 type plan struct {
-	table    string
-	lines    []string // for iptables-restore
-	missing  []netip.Prefix
-	surplus  []netip.Prefix
-	notes    []string
-	foreign  []string // rules of others in our chain, as iptables prints them
-	waiting  []string // hooks that do not exist
-	held     []string // hooks whose jump stands too low and may not be moved
-	jumped   []string // hooks that get a jump written
-	moved    bool     // a jump is moved
-	insertAt int      // bans go before this rule, counted from 1 after the deletions; 0: at the end
-	inserted int      // bans that go before insertAt
+	repair
+	table      string
+	lines      []string // for iptables-restore
+	conditions []string // what stays as it is, for the operator
+	jumped     []string // hooks whose jump is written
+	moved      bool     // a jump is moved
+	insertAt   int      // bans are inserted before this rule, counted from 1 after the deletions; 0: appended
+	inserted   int      // bans inserted before insertAt
 }
 
-// planTable compares a table with its goal. It only computes: equal arguments give
-// equal plans, and the plan of a table that agrees has no lines.
+// planTable compares a table with its goal. Invariant: it only computes; equal
+// arguments give equal plans, and the plan of a table that agrees has no lines.
 func planTable(l listing, g goal) plan {
 	p := plan{table: g.table}
 	rules, exists := l[g.chain]
@@ -62,10 +76,14 @@ func (p *plan) note(format string, args ...any) {
 	p.notes = append(p.notes, note)
 }
 
-// planChain compares the rules of our chain.
+func (p *plan) condition(format string, args ...any) {
+	p.conditions = append(p.conditions, fmt.Sprintf(format, args...))
+}
+
+// planChain compares the rules of our chain. -D deletes the first rule of its form, so
+// a rule that exists twice or below a catch-all is deleted wholly and written once.
 func (p *plan) planChain(l listing, rules []string, g goal) {
-	blanket := slices.IndexFunc(rules, l.blanket)
-	wanted := map[string]netip.Prefix{} // rule to be there → its ban; the set rule has none
+	wanted := map[string]netip.Prefix{} // rule → its ban; the set rule has none
 	if g.set != "" {
 		wanted[setRule(g.set, g.target)] = netip.Prefix{}
 	} else {
@@ -73,56 +91,40 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 			wanted[banRule(target, g.target)] = target
 		}
 	}
-
-	copies := map[string]int{} // of our rules, where they act
-	dead := map[string]bool{}  // our rules that stand below a blanket
-	cut := 0                   // our rules above the blanket that go
-	remove := func(i int, spec string) {
-		p.add("-D " + g.chain + " " + spec)
-		if i < blanket {
-			cut++
-		}
-	}
+	catchAll := slices.IndexFunc(rules, l.catchAll)
+	copies := map[string]int{}
+	dead := map[string]bool{} // a copy is below the catch-all
 	for i, spec := range rules {
-		target, _, isBan := parseBanRule(spec)
-		isSet := slices.ContainsFunc(g.ownSets, func(s string) bool { return isSetRule(spec, s) })
-		if !isBan && !isSet {
-			p.foreign = append(p.foreign, spec)
-			continue
-		}
 		bare := bareTarget(spec)
-		if _, keep := wanted[bare]; !keep {
-			remove(i, spec)
-			// A wanted ban whose rule goes is one that has moved into the set.
-			if _, banned := g.bans[target]; isBan && !banned {
-				p.surplus = append(p.surplus, target)
-			}
-			continue
-		}
-		if blanket >= 0 && i > blanket {
-			dead[bare] = true
-		}
 		copies[bare]++
+		dead[bare] = dead[bare] || catchAll >= 0 && i > catchAll
 	}
-	// -D takes the first rule that fits, so a rule that stands twice or below a
-	// blanket is taken out wholly and written once more.
+
+	deletedAbove := 0 // of the catch-all
 	for i, spec := range rules {
 		bare := bareTarget(spec)
-		if copies[bare] > 1 || dead[bare] {
-			remove(i, spec)
+		_, isWanted := wanted[bare]
+		target, own := g.own(spec)
+		_, banned := g.bans[target]
+		switch {
+		case !own:
+			p.condition("foreign rule in %s is kept: %s", g.hook(g.chain), clip(spec))
+			continue
+		case isWanted && copies[bare] == 1 && !dead[bare]:
+			continue
+		case !target.IsValid(): // the set rule
+		case !banned, isWanted && copies[bare] > 1:
+			p.surplus = append(p.surplus, target)
 		}
-		if copies[bare] > 1 && wanted[bare].IsValid() {
-			p.surplus = append(p.surplus, wanted[bare])
+		p.add("-D " + g.chain + " " + spec)
+		if i < catchAll {
+			deletedAbove++
 		}
 	}
-	if blanket >= 0 {
-		p.insertAt = blanket + 1 - cut
+	if catchAll >= 0 {
+		p.insertAt = catchAll + 1 - deletedAbove
 	}
-	p.planMissing(g, wanted, copies, dead)
-}
 
-// planMissing adds the rules that are not there or do not act.
-func (p *plan) planMissing(g goal, wanted map[string]netip.Prefix, copies map[string]int, dead map[string]bool) {
 	for _, spec := range slices.Sorted(maps.Keys(wanted)) {
 		if copies[spec] == 1 && !dead[spec] {
 			continue
@@ -138,7 +140,7 @@ func (p *plan) planMissing(g goal, wanted map[string]netip.Prefix, copies map[st
 	}
 }
 
-// place adds a rule where it acts.
+// place adds a rule where it has an effect.
 func (p *plan) place(chain, spec string) {
 	if p.insertAt == 0 {
 		p.add("-A " + chain + " " + spec)
@@ -148,50 +150,50 @@ func (p *plan) place(chain, spec string) {
 	p.inserted++
 }
 
-// planHook sees to it that every packet of a hook meets our chain before a rule
-// that could let it pass.
+// planHook makes every packet of a hook pass our chain before a rule that could accept
+// it.
 func (p *plan) planHook(l listing, hook string, g goal) {
 	rules, exists := l[hook]
 	if !exists {
-		p.waiting = append(p.waiting, hook)
+		p.condition("waiting for chain %s", g.hook(hook))
 		return
 	}
 	wanted := make([]string, len(g.matches))
 	for i, match := range g.matches {
 		wanted[i] = jumpRule(match, g.chain)
 	}
-	above := "" // the first rule that could let a packet pass
-	standing := map[string]int{}
+	above := "" // the first rule that could accept a packet
 	low := false
+	copies := map[string]int{}
 	var old []string
 	for i, spec := range rules {
 		switch {
 		case slices.Contains(wanted, spec):
-			standing[spec]++
+			copies[spec]++
 			low = low || above != ""
 			old = append(old, spec)
 		case isOwnJump(spec, g.chain):
 			p.add("-D " + hook + " " + spec)
-			p.note("jump from %s went by another rule: %s", hook, clip(spec))
+			p.note("jump from %s had another form: %s", hook, clip(spec))
 		case above == "" && l.letsPass(spec, g.chain):
 			above = fmt.Sprintf("rule %d (%s)", i+1, clip(spec))
 		}
 	}
 
-	complete := !slices.ContainsFunc(wanted, func(s string) bool { return standing[s] != 1 })
+	complete := !slices.ContainsFunc(wanted, func(s string) bool { return copies[s] != 1 })
 	switch {
 	case complete && !low:
 		return
 	case complete && !g.mayMove:
-		p.held = append(p.held, hook)
+		p.condition("another program keeps moving the jump from %s down; it is moved up every few minutes only", g.hook(hook))
 		return
 	case complete:
 		p.moved = true
-		p.note("jump from %s stood below %s", hook, above)
-	case len(standing) < len(wanted):
+		p.note("jump from %s was below %s", hook, above)
+	case len(copies) < len(wanted):
 		p.note("jump from %s was missing", hook)
 	default:
-		p.note("jump from %s stood there more than once", hook)
+		p.note("jump from %s existed more than once", hook)
 	}
 	for _, spec := range old {
 		p.add("-D " + hook + " " + spec)
@@ -202,8 +204,8 @@ func (p *plan) planHook(l listing, hook string, g goal) {
 	p.jumped = append(p.jumped, hook)
 }
 
-// planRemoval takes everything of ours out of a table: what is in the chain, the
-// jumps that have our form, and the chain itself where nobody else uses it.
+// planRemoval removes everything of ours from a table: our rules in the chain, the
+// jumps of our form, and the chain itself unless a foreign rule needs it.
 func planRemoval(l listing, g goal) plan {
 	p := plan{table: g.table}
 	rules, exists := l[g.chain]
@@ -212,19 +214,17 @@ func planRemoval(l listing, g goal) plan {
 	}
 	free := true
 	for _, spec := range rules {
-		_, _, isBan := parseBanRule(spec)
-		if !isBan && !slices.ContainsFunc(g.ownSets, func(s string) bool { return isSetRule(spec, s) }) {
+		if _, own := g.own(spec); own {
+			p.add("-D " + g.chain + " " + spec)
+		} else {
 			free = false
-			continue
 		}
-		p.add("-D " + g.chain + " " + spec)
 	}
 	for _, name := range slices.Sorted(maps.Keys(l)) {
 		for _, spec := range l[name] {
-			w := words(spec)
 			if isOwnJump(spec, g.chain) {
 				p.add("-D " + name + " " + spec)
-			} else if slices.Contains(w, g.chain) {
+			} else if slices.Contains(words(spec), g.chain) {
 				free = false
 			}
 		}
@@ -235,25 +235,19 @@ func planRemoval(l listing, g goal) plan {
 	return p
 }
 
-// restoreInput is the text that makes iptables-restore carry out plans, each
-// table in one commit.
+// restoreInput returns the input of iptables-restore for plans, each table in one
+// commit.
 func restoreInput(plans []plan) string {
 	var b strings.Builder
 	for _, p := range plans {
-		if len(p.lines) == 0 {
-			continue
+		if len(p.lines) > 0 {
+			b.WriteString("*" + p.table + "\n" + strings.Join(p.lines, "\n") + "\nCOMMIT\n")
 		}
-		b.WriteString("*" + p.table + "\n")
-		for _, line := range p.lines {
-			b.WriteString(line)
-			b.WriteByte('\n')
-		}
-		b.WriteString("COMMIT\n")
 	}
 	return b.String()
 }
 
-// clip shortens what others wrote, for a note.
+// clip shortens a foreign rule for a note.
 func clip(s string) string {
 	const most = 120
 	if len(s) > most {

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// table is a naive iptables-restore: it carries out lines on a listing, and
-// refuses what the real one refuses.
+// carryOut is a simple iptables-restore: it carries out lines on a listing, and refuses
+// what the real one refuses.
 func carryOut(l listing, lines []string) error {
 	for _, line := range lines {
 		op, rest, _ := strings.Cut(line, " ")
@@ -33,7 +33,7 @@ func carryOut(l listing, lines []string) error {
 			at, spec, _ := strings.Cut(spec, " ")
 			n, err := strconv.Atoi(at)
 			if err != nil || n < 1 || n > len(rules)+1 {
-				return fmt.Errorf("%s: bad place among %d", line, len(rules))
+				return fmt.Errorf("%s: bad position among %d", line, len(rules))
 			}
 			l[chain] = slices.Insert(slices.Clone(rules), n-1, spec)
 		case "-D":
@@ -54,8 +54,8 @@ func carryOut(l listing, lines []string) error {
 	return nil
 }
 
-// converges plans, carries out, and checks what must hold then: nothing is left
-// to do, every ban acts, every jump stands, and others' rules are as they were.
+// converges plans, carries out, and checks the result: nothing is left to do, every ban
+// has an effect, every jump exists, and foreign rules are as they were.
 func converges(t *testing.T, before listing, g goal) {
 	t.Helper()
 	after := maps.Clone(before)
@@ -68,7 +68,7 @@ func converges(t *testing.T, before listing, g goal) {
 	}
 	for chain := range before {
 		if was, is := foreign(before, chain, g), foreign(after, chain, g); !slices.Equal(was, is) {
-			t.Fatalf("others' rules in %s were %q and are %q", chain, was, is)
+			t.Fatalf("foreign rules in %s were %q and are %q", chain, was, is)
 		}
 	}
 	wanted := map[string]bool{}
@@ -80,13 +80,13 @@ func converges(t *testing.T, before listing, g goal) {
 		}
 	}
 	for _, spec := range after[g.chain] {
-		if after.blanket(spec) {
+		if after.catchAll(spec) {
 			break
 		}
 		delete(wanted, bareTarget(spec))
 	}
 	if len(wanted) > 0 {
-		t.Fatalf("%v do not act in %q", wanted, after[g.chain])
+		t.Fatalf("%v have no effect in %q", wanted, after[g.chain])
 	}
 	for _, hook := range g.hooks {
 		rules, exists := after[hook]
@@ -99,11 +99,10 @@ func converges(t *testing.T, before listing, g goal) {
 	}
 }
 
-// foreign are the rules of a chain that planTable must not touch.
+// foreign returns the rules of a chain that planTable must not touch.
 func foreign(l listing, chain string, g goal) (rules []string) {
 	for _, spec := range l[chain] {
-		_, _, isBan := parseBanRule(spec)
-		own := isBan || slices.ContainsFunc(g.ownSets, func(s string) bool { return isSetRule(spec, s) })
+		_, own := g.own(spec)
 		if chain == g.chain && own || chain != g.chain && isOwnJump(spec, g.chain) {
 			continue
 		}
@@ -145,10 +144,10 @@ func TestPlansConverge(t *testing.T) {
 		g := goal{
 			table: "filter", chain: "FREESWITCH", hooks: []string{"INPUT", "DOCKER-USER"}[:1+r.IntN(2)],
 			matches: []string{""}, target: []string{"DROP", "REJECT"}[r.IntN(2)],
-			bans: map[netip.Prefix]end{}, ownSets: []string{"freeswitch-blocked"}, mayMove: r.IntN(4) > 0,
+			bans: map[netip.Prefix]expiry{}, ownSets: []string{"freeswitch-blocked"}, mayMove: r.IntN(4) > 0,
 		}
 		for range r.IntN(5) {
-			g.bans[ban()] = forever
+			g.bans[ban()] = permanent
 		}
 		if r.IntN(2) == 0 {
 			g.set = "freeswitch-blocked"

@@ -13,14 +13,14 @@ import (
 	"freeswitch-security/engine/ban"
 )
 
-// damage is what somebody does to our firewall, and what a resync says of it.
+// damage is a change to our firewall by another program, and what a resync reports.
 type damage struct {
 	name    string
-	backend string // the only one it makes sense for; "": both
+	backend string // the only one it applies to; "": both
 	do      func(k *kernel)
 	missing int // of 200 bans
 	surplus int
-	note    string // a part of the drift's notes; "" for none
+	note    string // a part of the drift's notes; ""
 }
 
 var damages = []damage{
@@ -32,21 +32,21 @@ var damages = []damage{
 	}, -1, 0, "IPv4: chain FREESWITCH was missing"},
 	{"jump deleted", "", func(k *kernel) { k.iptables("-D", "INPUT", "-j", "FREESWITCH") }, 0, 0, "IPv4: jump from INPUT was missing"},
 	{"IPv6 jump deleted", "", func(k *kernel) { k.ip6tables("-D", "INPUT", "-j", "FREESWITCH") }, 0, 0, "IPv6: jump from INPUT was missing"},
-	{"jump twice", "", func(k *kernel) { k.iptables("-A", "INPUT", "-j", "FREESWITCH") }, 0, 0, "IPv4: jump from INPUT stood there more than once"},
+	{"jump twice", "", func(k *kernel) { k.iptables("-A", "INPUT", "-j", "FREESWITCH") }, 0, 0, "IPv4: jump from INPUT existed more than once"},
 	{"ACCEPT above", "", func(k *kernel) { k.iptables("-I", "INPUT", "1", "-p", "udp", "-j", "ACCEPT") }, 0, 0,
-		"IPv4: jump from INPUT stood below rule 1 (-p udp -j ACCEPT)"},
-	{"RETURN above", "", func(k *kernel) { k.ip6tables("-I", "INPUT", "1", "-j", "RETURN") }, 0, 0, "IPv6: jump from INPUT stood below rule 1"},
+		"IPv4: jump from INPUT was below rule 1 (-p udp -j ACCEPT)"},
+	{"RETURN above", "", func(k *kernel) { k.ip6tables("-I", "INPUT", "1", "-j", "RETURN") }, 0, 0, "IPv6: jump from INPUT was below rule 1"},
 	{"a chain that accepts above", "", func(k *kernel) {
 		k.iptables("-N", "OTHER")
 		k.iptables("-A", "OTHER", "-m", "comment", "--comment", "a b", "-j", "ACCEPT")
 		k.iptables("-I", "INPUT", "1", "-j", "OTHER")
-	}, 0, 0, "stood below rule 1 (-j OTHER)"},
-	{"a bare RETURN in the chain", "", func(k *kernel) { k.iptables("-I", "FREESWITCH", "1", "-j", "RETURN") }, -1, 0, // what is missing is the rules, or the set's one rule
+	}, 0, 0, "was below rule 1 (-j OTHER)"},
+	{"a bare RETURN in the chain", "", func(k *kernel) { k.iptables("-I", "FREESWITCH", "1", "-j", "RETURN") }, -1, 0, // missing are the rules, or the one rule of the set
 		"foreign rule in FREESWITCH is kept: -j RETURN"},
 	{"half of the rules deleted", backendRules, func(k *kernel) {
 		k.feed("*filter\n"+strings.Repeat("-D FREESWITCH 1\n", 100)+"COMMIT\n", "iptables-"+k.variant+"-restore", "--noflush")
 	}, 100, 0, ""},
-	{"a rule by hand", "", func(k *kernel) { k.iptables("-A", "FREESWITCH", "-s", "198.51.100.1", "-j", "DROP") }, 0, 1, "IPv4: taken out: 198.51.100.1"},
+	{"a rule by hand", "", func(k *kernel) { k.iptables("-A", "FREESWITCH", "-s", "198.51.100.1", "-j", "DROP") }, 0, 1, "IPv4: removed: 198.51.100.1"},
 	{"a rule twice", backendRules, func(k *kernel) { k.iptables("-A", "FREESWITCH", "-s", "10.0.0.1", "-j", "DROP") }, 0, 1, ""},
 	{"another target", backendRules, func(k *kernel) { k.iptables("-R", "FREESWITCH", "2", "-s", "10.0.0.1", "-j", "REJECT") }, 1, 0, ""},
 	{"ipset flush", backendSet, func(k *kernel) { k.sh("ipset", "flush", "freeswitch-blocked") }, 200, 0, ""},
@@ -57,9 +57,9 @@ var damages = []damage{
 		}
 		k.feed(input.String(), "ipset", "restore")
 	}, 100, 0, ""},
-	{"members by hand", backendSet, func(k *kernel) { k.sh("ipset", "add", "freeswitch-blocked", "198.51.100.0/24") }, 0, 1, "IPv4: taken out: 198.51.100.0/24"},
-	{"another end", backendSet, func(k *kernel) { k.sh("ipset", "add", "-exist", "freeswitch-blocked", "10.0.0.1", "timeout", "60") }, 0, 0,
-		"IPv4: 1 bans in set freeswitch-blocked had another end"},
+	{"members by hand", backendSet, func(k *kernel) { k.sh("ipset", "add", "freeswitch-blocked", "198.51.100.0/24") }, 0, 1, "IPv4: removed: 198.51.100.0/24"},
+	{"another expiry", backendSet, func(k *kernel) { k.sh("ipset", "add", "-exist", "freeswitch-blocked", "10.0.0.1", "timeout", "60") }, 0, 0,
+		"IPv4: 1 bans in set freeswitch-blocked had another expiry"},
 	{"ipset destroyed", backendSet, func(k *kernel) {
 		if out, err := k.try("ipset", "destroy", "freeswitch-blocked"); err == nil {
 			k.Fatal("a set in use was destroyed", out)
@@ -73,21 +73,21 @@ var damages = []damage{
 	}, 200, 0, ""},
 }
 
-// TestKernelMends does each damage, in both backends and variants, and expects
-// one resync to mend it and to say so, and a second one to find nothing.
-func TestKernelMends(t *testing.T) {
+// TestKernelRepairs does each damage, in both backends and variants. One resync repairs
+// and reports it, a second one finds nothing.
+func TestKernelRepairs(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		for _, backend := range []string{backendRules, backendSet} {
 			for _, d := range damages {
 				if d.backend == "" || d.backend == backend {
-					t.Run(backend+"/"+d.name, func(t *testing.T) { mend(t, newKernel(t, k.variant), backend, d) })
+					t.Run(backend+"/"+d.name, func(t *testing.T) { repairs(t, newKernel(t, k.variant), backend, d) })
 				}
 			}
 		}
 	})
 }
 
-func mend(t *testing.T, k *kernel, backend string, d damage) {
+func repairs(t *testing.T, k *kernel, backend string, d damage) {
 	a := k.action(`backend = "` + backend + `"`)
 	bans := append(many(200, time.Now().Add(time.Hour)), banOf("2001:db8::/64", time.Time{}))
 	k.iptables("-A", "INPUT", "-p", "tcp", "--dport", "22", "-j", "ACCEPT")
@@ -96,7 +96,7 @@ func mend(t *testing.T, k *kernel, backend string, d damage) {
 	d.do(k)
 	began := time.Now()
 	drift := k.resync(a, bans...)
-	t.Logf("mended in %v: %+v", time.Since(began).Round(100*time.Microsecond), drift)
+	t.Logf("repaired in %v: %+v", time.Since(began).Round(100*time.Microsecond), drift)
 	if d.missing >= 0 && drift.Missing != d.missing || drift.Surplus != d.surplus {
 		t.Errorf("drift %+v; want %d missing, %d surplus", drift, d.missing, d.surplus)
 	}
@@ -104,7 +104,7 @@ func mend(t *testing.T, k *kernel, backend string, d damage) {
 		t.Errorf("notes %q lack %q", drift.Notes, d.note)
 	}
 	if !drift.Any() {
-		t.Error("nothing was said of it")
+		t.Error("no drift was reported")
 	}
 	k.wantFirst("iptables", "INPUT", "-j FREESWITCH")
 	k.wantFirst("ip6tables", "INPUT", "-j FREESWITCH")
@@ -115,8 +115,8 @@ func mend(t *testing.T, k *kernel, backend string, d damage) {
 	}
 }
 
-// TestKernelApplyMends: a change that finds the kernel in ruins restores it.
-func TestKernelApplyMends(t *testing.T) {
+// TestKernelApplyRepairs: a change restores a kernel that was cleared.
+func TestKernelApplyRepairs(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		for _, backend := range []string{backendRules, backendSet} {
 			k.clear()
@@ -131,14 +131,14 @@ func TestKernelApplyMends(t *testing.T) {
 			fresh := banOf("203.0.113.7/32", time.Time{})
 			k.apply(a, bannedBan(fresh))
 			k.quiet(a, append(bans, fresh)...)
-			k.apply(a, lifted("203.0.113.7/32"), lifted("198.51.100.1/32"))
+			k.apply(a, unban("203.0.113.7/32"), unban("198.51.100.1/32"))
 			k.quiet(a, bans...)
 		}
 	})
 }
 
-// TestKernelKeepsOthers: foreign rules and counters stay where they are.
-func TestKernelKeepsOthers(t *testing.T) {
+// TestKernelKeepsForeign: foreign rules and counters are kept.
+func TestKernelKeepsForeign(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		k.iptables("-N", "f2b-sshd")
 		k.iptables("-A", "f2b-sshd", "-s", "192.0.2.9", "-j", "REJECT")
@@ -155,8 +155,8 @@ func TestKernelKeepsOthers(t *testing.T) {
 			t.Fatalf("%+v", d)
 		}
 		k.wantFirst("iptables", "INPUT", "-p tcp -j f2b-sshd")
-		k.quiet(a, bans...) // told once
-		k.apply(a, lifted("10.0.0.1/32"), banned("203.0.113.7/32", time.Time{}))
+		k.quiet(a, bans...) // it is reported once
+		k.apply(a, unban("10.0.0.1/32"), banned("203.0.113.7/32", time.Time{}))
 		chain := k.chain("iptables")
 		if i := slices.IndexFunc(chain, func(s string) bool { return strings.Contains(s, "load balancer") }); i != 1 {
 			t.Errorf("the foreign rule moved: %q", chain)
@@ -177,9 +177,9 @@ func TestKernelKeepsOthers(t *testing.T) {
 	})
 }
 
-// TestKernelGivesWay: two programs that both want to be first do not fight for
-// ever.
-func TestKernelGivesWay(t *testing.T) {
+// TestKernelLimitsMoves: two programs that both move their jump to the top do not do
+// so for ever.
+func TestKernelLimitsMoves(t *testing.T) {
 	k := newKernel(t, "nft")
 	a := k.action("ipv6 = false")
 	clock := time.Now()
@@ -193,18 +193,18 @@ func TestKernelGivesWay(t *testing.T) {
 		}
 	}
 	above()
-	if d := k.resync(a); len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "kept low by another program") {
+	if d := k.resync(a); len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "another program keeps moving the jump from INPUT down") {
 		t.Fatalf("%+v", d)
 	}
 	k.quiet(a)
 	clock = clock.Add(moveEvery)
-	if d := k.resync(a); !strings.Contains(strings.Join(d.Notes, "\n"), "stood below") {
+	if d := k.resync(a); !strings.Contains(strings.Join(d.Notes, "\n"), "was below") {
 		t.Fatalf("%+v", d)
 	}
 	k.wantFirst("iptables", "INPUT", "-j FREESWITCH")
 }
 
-// TestKernelWaitsForHook: a chain of docker's is taken up when it comes.
+// TestKernelWaitsForHook: Docker's chain gets a jump once it exists.
 func TestKernelWaitsForHook(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		a := k.action("hooks = [\"INPUT\", \"DOCKER-USER\"]\nipv6 = false")
@@ -221,13 +221,13 @@ func TestKernelWaitsForHook(t *testing.T) {
 	})
 }
 
-// TestKernelWithoutAHook: where no packet comes to the chain, as after a slip of the
-// pen, bans are not in force, and that is told.
-func TestKernelWithoutAHook(t *testing.T) {
+// TestKernelWithoutHook: if no hook exists, as after a misspelt name, the bans are not
+// in force, which is a critical problem.
+func TestKernelWithoutHook(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		a := k.action("hooks = [\"INPT\"]\nipv6 = false")
 		k.resync(a)
-		if critical := a.Report(t.Context()).Critical; len(critical) != 1 || !strings.Contains(critical[0], "none exists, such as INPT") {
+		if critical := a.Report(t.Context()).Critical; len(critical) != 1 || !strings.Contains(critical[0], "none of its hooks exists, such as INPT") {
 			t.Fatalf("%q", critical)
 		}
 		k.iptables("-N", "INPT")
@@ -238,8 +238,8 @@ func TestKernelWithoutAHook(t *testing.T) {
 	})
 }
 
-// TestKernelForeignSet: a set of our name that we did not make is left alone, and
-// the bans are kept as rules meanwhile.
+// TestKernelForeignSet: a set of our name but of another type is left alone, and the
+// bans are rules until it is gone.
 func TestKernelForeignSet(t *testing.T) {
 	k := newKernel(t, "nft")
 	k.sh("ipset", "create", "freeswitch-blocked", "hash:ip")
@@ -251,7 +251,7 @@ func TestKernelForeignSet(t *testing.T) {
 		if err != nil {
 			all += err.Error()
 		}
-		if (err != nil) != strings.Contains(body, "backend") || !strings.Contains(all, "of type hash:ip is there already; remove it (ipset destroy freeswitch-blocked)") {
+		if (err != nil) != strings.Contains(body, "backend") || !strings.Contains(all, "of type hash:ip exists already; remove it (ipset destroy freeswitch-blocked)") {
 			t.Errorf("%s: %+v, %v", body, d, err)
 		}
 		if n := len(k.chain("iptables")); n != 20 {
@@ -267,8 +267,9 @@ func TestKernelForeignSet(t *testing.T) {
 	k.wantChain("iptables", "-m set --match-set freeswitch-blocked src -j DROP")
 }
 
-// TestKernelTidies: tables that an earlier configuration used are cleared.
-func TestKernelTidies(t *testing.T) {
+// TestKernelClearsUnusedTables: tables that only an earlier configuration used are
+// cleared.
+func TestKernelClearsUnusedTables(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		bans := many(5, time.Now().Add(time.Hour))
 		k.resync(k.action("hooks = [\"raw/PREROUTING\"]\nports = [\"5060\"]"), bans...)
@@ -282,8 +283,8 @@ func TestKernelTidies(t *testing.T) {
 	})
 }
 
-// TestKernelLongBans: what the kernel cannot hold is renewed, and permanent is
-// permanent.
+// TestKernelLongBans: a timeout beyond the kernel's limit is renewed, and a permanent
+// ban has none.
 func TestKernelLongBans(t *testing.T) {
 	k := newKernel(t, "nft")
 	a := k.action("backend = \"ipset\"\nipv6 = false")
@@ -300,7 +301,7 @@ func TestKernelLongBans(t *testing.T) {
 		t.Fatal(out)
 	}
 	k.sh("ipset", "add", "-exist", "freeswitch-blocked", "203.0.113.7", "timeout", "1000000") // as if 13 days had passed
-	k.quiet(a, year, forever)                                                                 // renewed, which is no drift
+	k.quiet(a, year, forever)                                                                 // renewed without drift
 	if out := timeouts(); !strings.Contains(out, "203.0.113.7 timeout 214748") {
 		t.Fatal(out)
 	}

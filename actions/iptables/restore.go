@@ -10,7 +10,7 @@ import (
 
 var wait = strconv.Itoa(int(lockWait / time.Second))
 
-// listings lists tables, each in one look.
+// listings lists tables, each with one program.
 func (t *toolset) listings(ctx context.Context, tables []string) (map[string]listing, error) {
 	listings := make(map[string]listing, len(tables))
 	for _, table := range tables {
@@ -23,9 +23,9 @@ func (t *toolset) listings(ctx context.Context, tables []string) (map[string]lis
 	return listings, nil
 }
 
-// commit hands input to iptables-restore, which carries out each table's part
-// wholly or not at all. A ban that it cannot read is taken out, named in
-// refused, and costs the others nothing.
+// commit passes input to iptables-restore, which commits each table atomically. A ban
+// that it cannot parse is removed from the input and in refused; the others are in
+// force.
 func (t *toolset) commit(ctx context.Context, input string) (refused []error, err error) {
 	if input == "" {
 		return nil, nil
@@ -48,8 +48,8 @@ func (t *toolset) commit(ctx context.Context, input string) (refused []error, er
 	}
 }
 
-// withoutBan takes line n, counted from 1, out of restore's input if it adds a
-// ban, and returns it.
+// withoutBan removes line n, counted from 1, from the input if it adds a ban, and
+// returns the line.
 func withoutBan(input string, n int) (rest, line string) {
 	lines := strings.SplitAfter(input, "\n")
 	if n < 1 || n > len(lines) {

@@ -20,13 +20,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const childVar = "IPTABLES_TEST_CHILD" // "variant backend": what the child is to try
+const childVar = "IPTABLES_TEST_CHILD" // "variant backend" that the child tries
 
-// TestKernelRightsChild is what TestKernelRights runs as another user.
+// TestKernelRightsChild is run by TestKernelRights as another user.
 func TestKernelRightsChild(t *testing.T) {
 	variant, backend, ok := strings.Cut(os.Getenv(childVar), " ")
 	if !ok {
-		t.Skip("it runs as a child of TestKernelRights")
+		t.Skip("runs as a child of TestKernelRights")
 	}
 	a := parse(t, `backend = "`+backend+`"`)
 	for _, f := range a.families {
@@ -43,8 +43,8 @@ func TestKernelRightsChild(t *testing.T) {
 	fmt.Println("child:", err)
 }
 
-// TestKernelRights proves which capabilities suffice for a user who is not root,
-// and that what is missing is said.
+// TestKernelRights proves which capabilities suffice without root, and that the missing
+// one is named.
 func TestKernelRights(t *testing.T) {
 	admin, raw := uintptr(unix.CAP_NET_ADMIN), uintptr(unix.CAP_NET_RAW)
 	for _, c := range []struct {
@@ -85,7 +85,7 @@ func TestKernelRights(t *testing.T) {
 	}
 }
 
-// openDir is a directory that everybody may use; those of testing are not.
+// openDir returns a directory for all users; those of package testing are not.
 func openDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "iptables-rights")
 	if err == nil {
@@ -118,11 +118,11 @@ func copyOfTest(t *testing.T, dir string) string {
 	return path
 }
 
-// TestKernelHeldLock: somebody holds the lock of legacy iptables; we wait for
-// him, and say so when he does not let go.
+// TestKernelHeldLock: another program holds the lock of legacy iptables. The action
+// waits for it, and reports it after a timeout.
 func TestKernelHeldLock(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it waits for a lock for seconds")
+		t.Skip("waits seconds for a lock")
 	}
 	lock := filepath.Join(t.TempDir(), "lock")
 	t.Setenv("XTABLES_LOCKFILE", lock)
@@ -147,8 +147,8 @@ func TestKernelHeldLock(t *testing.T) {
 	k.quiet(a)
 }
 
-// TestKernelPoisonedEntry: what the kernel refuses costs the others nothing.
-func TestKernelPoisonedEntry(t *testing.T) {
+// TestKernelRefusedEntry: an entry that the kernel refuses does not affect the others.
+func TestKernelRefusedEntry(t *testing.T) {
 	k := newKernel(t, "nft")
 	a := k.action("backend = \"ipset\"\nipv6 = false")
 	k.resync(a)
@@ -169,6 +169,6 @@ func TestKernelPoisonedEntry(t *testing.T) {
 		t.Errorf("%v, %v", refused, err)
 	}
 	if n := len(k.members("freeswitch-blocked")); n != 5000 {
-		t.Errorf("%d of the others arrived", n)
+		t.Errorf("%d other entries were added", n)
 	}
 }

@@ -10,16 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errNoSets marks that the kernel cannot give us the sets that we need, so that
-// rules have to do.
+// errNoSets marks that the kernel cannot provide the sets, so that rules are used.
 var errNoSets = errors.New("no set")
 
-// endSlack is how far, in seconds, the kernel's idea of an entry's end may be
-// from ours: both round.
-const endSlack = 2
+// expirySlack is the difference, in seconds, that rounding can make between the
+// timeout of an entry here and in the kernel.
+const expirySlack = 2
 
-// roomy is the size of a set that is to hold n entries and be less than half
-// full.
+// roomy returns the size at which a set with n entries is less than half full.
 func roomy(n int, least uint32) uint32 {
 	size := max(least, minEntries)
 	for uint64(size) < 2*uint64(n) && size < maxEntries {
@@ -28,115 +26,118 @@ func roomy(n int, least uint32) uint32 {
 	return size
 }
 
-// crowded reports whether a set has to grow before n entries are in it: above
-// three quarters of what it may hold.
+// crowded reports whether a set must grow for n entries: it is more than three quarters
+// full.
 func crowded(n int, maxElem uint32) bool {
 	return uint64(n)*4 > uint64(maxElem)*3 && maxElem < maxEntries
 }
 
-// endAgrees reports whether an entry's timeout in the kernel is the one it
-// should have; both in seconds, 0 for ever. What is longer than the kernel
-// holds is renewed when half of it has passed.
-func endAgrees(want, have uint32) bool {
+// timeoutAgrees compares timeouts in seconds; 0 is permanent. One that is longer than
+// the kernel allows is renewed when half of it has passed.
+func timeoutAgrees(want, have uint32) bool {
 	switch {
 	case want == 0 || have == 0:
 		return want == have
 	case want >= maxTimeout:
 		return have >= maxTimeout/2
 	}
-	return max(want, have)-min(want, have) <= endSlack
+	return max(want, have)-min(want, have) <= expirySlack
 }
 
-// checkSets asks whether this kernel has sets, and whether those of our names
-// are ours to use.
+// checkSets fails unless the kernel has sets and those of our names are ours to use.
 func (a *Action) checkSets(ctx context.Context) error {
-	if err := mayMatchSets(); err != nil {
-		return fmt.Errorf("%w: %w", errNoSets, err)
+	err := mayMatchSets()
+	if err == nil {
+		err = a.checkNames(ctx)
 	}
-	s, err := dial(ctx, listBuffer)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoSets, err)
 	}
+	return nil
+}
+
+func (a *Action) checkNames(ctx context.Context) error {
+	s, err := dial(ctx, listBuffer)
+	if err != nil {
+		return err
+	}
 	defer s.close()
 	if err := s.hashNet(); err != nil {
-		return fmt.Errorf("%w: %w", errNoSets, err)
+		return err
 	}
 	for _, f := range a.families {
 		h, found, err := s.header(f.set)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errNoSets, err)
+			return err
 		}
 		if found && (h.typeName != "hash:net" || h.family != f.af) {
-			return fmt.Errorf("%w: a set %s of type %s is there already; remove it (ipset destroy %s), or give the action another chain",
-				errNoSets, f.set, h.typeName, f.set)
+			return fmt.Errorf("a set %s of type %s exists already; remove it (ipset destroy %s), or give the action another chain",
+				f.set, h.typeName, f.set)
 		}
 	}
 	return nil
 }
 
-// mayMatchSets looks for the one thing that rules do not need and sets do: iptables
-// asks the kernel for a set over a raw socket.
+// mayMatchSets tries what sets need and rules do not: iptables looks up a set's name
+// over a raw socket.
 func mayMatchSets() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
-		return fmt.Errorf("CAP_NET_RAW is missing (setcap cap_net_admin,cap_net_raw+ep), and iptables asks for a set over a raw socket: %w", err)
+		return fmt.Errorf("CAP_NET_RAW is missing (setcap cap_net_admin,cap_net_raw+ep), and iptables looks up sets over a raw socket: %w", err)
 	}
 	return unix.Close(fd)
 }
 
-// setDrift is what was wrong with a set.
-type setDrift struct {
-	missing, surplus []netip.Prefix
-	otherEnd         int // entries that would have ended at another time
-	notes            []string
-	refused          []error
+// A setRepair is what was wrong with a set, and the entries that the kernel refused.
+type setRepair struct {
+	repair
+	refused []error
 }
 
-// agreeSet makes the set of a family hold the wanted entries, and creates or
-// grows it where needed. The rule that names it is the chain's business.
-func (f *family) agreeSet(ctx context.Context, want map[netip.Prefix]end, now time.Time) (setDrift, error) {
-	var d setDrift
+// reconcileSet gives the set of a family the wanted entries, and creates or grows it
+// where needed. The rule that names it is part of the chain's plan.
+func (f *family) reconcileSet(ctx context.Context, want map[netip.Prefix]expiry, now time.Time) (setRepair, error) {
+	var r setRepair
 	s, err := dial(ctx, listBuffer)
 	if err != nil {
-		return d, err
+		return r, err
 	}
 	defer s.close()
 	h, found, agrees, err := f.setAgrees(s, want, now)
 	if err != nil || agrees {
-		return d, err
+		return r, err
 	}
 	have := make(map[netip.Prefix]entry, len(want))
-	if _, _, err = s.entries(f.set, func(e entry) {
-		have[e.target] = e
-	}); err != nil {
-		return d, err
+	if _, _, err = s.entries(f.set, func(e entry) { have[e.target] = e }); err != nil {
+		return r, err
 	}
 	if !found {
-		d.notes = append(d.notes, "set "+f.set+" was missing")
-		size := roomy(len(want), f.maxEntries)
+		r.notes = append(r.notes, "set "+f.set+" was missing")
+		size := roomy(len(want), f.newMaxElem)
 		if err := s.create(f.af, f.set, size); err != nil {
-			return d, err
+			return r, err
 		}
 		h = setHeader{maxElem: size, timeouts: true, counters: true}
 	}
-	add, del := d.compare(want, have, now)
+	add, del := r.compare(f.set, want, have, now)
 	f.maxElem, f.members = h.maxElem, len(want)
 	if !h.fits(len(want)) {
-		return d, f.grow(s, &d, want, have, now)
+		r.refused, err = f.grow(s, want, have, now)
+		return r, err
 	}
-	if d.refused, err = s.add(f.af, f.set, add); err != nil {
-		return d, err
+	if r.refused, err = s.add(f.af, f.set, add); err != nil {
+		return r, err
 	}
 	_, err = s.del(f.af, f.set, del)
-	return d, err
+	return r, err
 }
 
-// setAgrees looks through the set without keeping what it sees: nearly always it
-// is as it should be, and then 100,000 entries cost no memory.
-func (f *family) setAgrees(s *socket, want map[netip.Prefix]end, now time.Time) (h setHeader, found, agrees bool, err error) {
+// setAgrees compares the set without keeping its entries. Nearly always it agrees, and
+// 100,000 entries take no memory.
+func (f *family) setAgrees(s *socket, want map[netip.Prefix]expiry, now time.Time) (h setHeader, found, agrees bool, err error) {
 	good, other := 0, 0
 	h, found, err = s.entries(f.set, func(e entry) {
-		if end, wanted := want[e.target]; wanted && endAgrees(end.timeout(now), e.timeout) {
+		if until, wanted := want[e.target]; wanted && timeoutAgrees(until.timeout(now), e.timeout) {
 			good++
 		} else {
 			other++
@@ -147,23 +148,24 @@ func (f *family) setAgrees(s *socket, want map[netip.Prefix]end, now time.Time) 
 	return h, found, agrees, err
 }
 
-// fits reports whether n entries can be kept in the set as it is.
+// fits reports whether the set can hold n entries as it is.
 func (h *setHeader) fits(n int) bool { return h.timeouts && h.counters && !crowded(n, h.maxElem) }
 
-// compare says what to add and delete, and notes what of it is drift. An entry
-// whose time is as good as over is left to its end.
-func (d *setDrift) compare(want map[netip.Prefix]end, have map[netip.Prefix]entry, now time.Time) (add, del []entry) {
-	for target, end := range want {
-		timeout := end.timeout(now)
-		h, there := have[target]
+// compare returns what to add and delete, and notes what of it is drift. An entry with
+// almost no time left may have expired since: it is no drift.
+func (r *setRepair) compare(set string, want map[netip.Prefix]expiry, have map[netip.Prefix]entry, now time.Time) (add, del []entry) {
+	otherExpiry := 0
+	for target, until := range want {
+		timeout := until.timeout(now)
+		h, exists := have[target]
 		switch {
-		case there && endAgrees(timeout, h.timeout):
+		case exists && timeoutAgrees(timeout, h.timeout):
 			continue
-		case there && h.timeout != 0 && timeout >= maxTimeout && h.timeout < maxTimeout: // renewed in its time
-		case there:
-			d.otherEnd++
-		case timeout == 0 || timeout > endSlack:
-			d.missing = append(d.missing, target)
+		case exists && h.timeout != 0 && timeout >= maxTimeout && h.timeout < maxTimeout: // renewed in its time
+		case exists:
+			otherExpiry++
+		case timeout == 0 || timeout > expirySlack:
+			r.missing = append(r.missing, target)
 		}
 		add = append(add, entry{target: target, timeout: timeout})
 	}
@@ -172,89 +174,87 @@ func (d *setDrift) compare(want map[netip.Prefix]end, have map[netip.Prefix]entr
 			continue
 		}
 		del = append(del, entry{target: target})
-		if h.timeout == 0 || h.timeout > endSlack {
-			d.surplus = append(d.surplus, target)
+		if h.timeout == 0 || h.timeout > expirySlack {
+			r.surplus = append(r.surplus, target)
 		}
+	}
+	if otherExpiry > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("%d bans in set %s had another expiry", otherExpiry, set))
 	}
 	return add, del
 }
 
-// grow builds a roomier set beside the old one and swaps them: whoever is in
-// both is blocked by one or the other at every moment. Counters move along.
-func (f *family) grow(s *socket, d *setDrift, want map[netip.Prefix]end, have map[netip.Prefix]entry, now time.Time) error {
+// grow fills a bigger set beside the old one and swaps them, so that every ban is in
+// force at every moment. Counters are kept.
+func (f *family) grow(s *socket, want map[netip.Prefix]expiry, have map[netip.Prefix]entry, now time.Time) (refused []error, err error) {
 	if err := s.destroy(f.growing); err != nil && !errors.Is(err, unix.ENOENT) {
-		return err // an earlier one that was never finished
+		return nil, err // an earlier one that was not finished
 	}
-	size := roomy(len(want), f.maxEntries)
+	size := roomy(len(want), f.newMaxElem)
 	if err := s.create(f.af, f.growing, size); err != nil {
-		return err
+		return nil, err
 	}
 	all := make([]entry, 0, len(want))
-	for target, end := range want {
+	for target, until := range want {
 		h := have[target]
-		all = append(all, entry{target, end.timeout(now), h.packets, h.bytes})
+		all = append(all, entry{target, until.timeout(now), h.packets, h.bytes})
 	}
-	var err error
-	if d.refused, err = s.add(f.af, f.growing, all); err != nil {
-		return errors.Join(err, s.destroy(f.growing))
+	if refused, err = s.add(f.af, f.growing, all); err == nil {
+		if err = s.swap(f.growing, f.set); err == nil {
+			f.maxElem = size
+		}
 	}
-	if err := s.swap(f.growing, f.set); err != nil {
-		return errors.Join(err, s.destroy(f.growing))
-	}
-	f.maxElem = size
-	return s.destroy(f.growing)
+	return refused, errors.Join(err, s.destroy(f.growing))
 }
 
-// changeSet carries out a change of entries without looking at the whole set.
-func (f *family) changeSet(ctx context.Context, puts []put, drops []netip.Prefix, now time.Time) (refused []error, err error) {
-	if crowded(f.members+len(puts), f.maxElem) {
-		return nil, errFull // or soon will be; whoever looks at all of it lets it grow
+// changeSet carries out a change of entries without listing the set.
+func (f *family) changeSet(ctx context.Context, w work, now time.Time) (refused []error, err error) {
+	if crowded(f.members+len(w.upserts), f.maxElem) {
+		return nil, errFull // it grows when it is reconciled
 	}
 	s, err := dial(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	add := make([]entry, len(puts))
-	for i, p := range puts {
-		add[i] = entry{target: p.target, timeout: p.end.timeout(now)}
+	add := make([]entry, len(w.upserts))
+	for i, u := range w.upserts {
+		add[i] = entry{target: u.target, timeout: u.expiry.timeout(now)}
 	}
 	f.members += len(add)
 	if refused, err = s.add(f.af, f.set, add); err != nil {
 		return refused, err
 	}
-	del := make([]entry, len(drops))
-	for i, p := range drops {
-		del[i] = entry{target: p}
+	del := make([]entry, len(w.removals))
+	for i, target := range w.removals {
+		del[i] = entry{target: target}
 	}
 	_, err = s.del(f.af, f.set, del)
 	return refused, err
 }
 
-// listSet returns the targets in the set of a family; none where there is no set.
-func (f *family) listSet(ctx context.Context) (map[netip.Prefix]bool, error) {
+// eachMember calls each for the entries of the family's set; for none if there is no
+// set.
+func (f *family) eachMember(ctx context.Context, each func(entry)) error {
 	s, err := dial(ctx, listBuffer)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer s.close()
-	members := map[netip.Prefix]bool{}
-	_, _, err = s.entries(f.set, func(e entry) {
-		members[e.target] = true
-	})
-	return members, err
+	_, _, err = s.entries(f.set, each)
+	return err
 }
 
-// destroySet removes the sets of a family that no rule names any more. A set
-// of another type is somebody else's, and one that is still in use stays.
-func (f *family) destroySet(ctx context.Context) error {
+// destroySets removes the sets of a family that no rule names. A set of another form is
+// not ours, and one in use stays.
+func (f *family) destroySets(ctx context.Context) error {
 	s, err := dial(ctx, listBuffer)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	if s.hashNet() != nil {
-		return nil // no sets in this kernel, or none for us: then none of ours either
+		return nil // without the type or the right to ask for it there is no set of ours
 	}
 	for _, set := range []string{f.set, f.growing} {
 		h, found, err := s.header(set)

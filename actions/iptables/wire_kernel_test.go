@@ -24,8 +24,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A wire is a cable between the namespace of the tests, where a socket stands
-// for the switch, and a second namespace that the attackers send from.
+// A wire connects the namespace of the tests, where a socket plays the switch, with a
+// second namespace from which the attackers send.
 type wire struct {
 	k        *kernel
 	peer     string // the pid of a process in the attackers' namespace
@@ -33,17 +33,17 @@ type wire struct {
 	switch6  netip.AddrPort
 	flooding sync.WaitGroup
 	stop     chan struct{}
-	round    atomic.Uint64 // of the flood, which every packet tells
+	round    atomic.Uint64 // of the flood, in every packet
 
 	mu      sync.Mutex // guards arrived
 	arrived map[netip.Addr]arrivals
-	more    chan struct{} // has a slot that is filled when something arrived
+	more    chan struct{} // has one slot, which is filled when a packet arrives
 }
 
-// arrivals is what came from one sender.
+// arrivals are the packets of one sender.
 type arrivals struct {
 	packets int64
-	round   uint64 // that the last of them told
+	round   uint64 // in the last of them
 }
 
 func newWire(k *kernel) *wire {
@@ -86,7 +86,7 @@ func (w *wire) inPeer(args ...string) {
 	w.k.sh("nsenter", append([]string{"-t", w.peer, "-n", "ip"}, args...)...)
 }
 
-// listen counts what arrives, by sender.
+// listen counts the packets that arrive, by sender.
 func (w *wire) listen(at netip.AddrPort) {
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
 	if err != nil {
@@ -112,8 +112,8 @@ func (w *wire) listen(at netip.AddrPort) {
 	}()
 }
 
-// from is what came from addresses so far: of all together the packets, and the
-// latest round that each of them has come to.
+// from sums up what has come from addresses: all packets, and the latest round that
+// every address has reached.
 func (w *wire) from(addrs ...string) arrivals {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -125,14 +125,14 @@ func (w *wire) from(addrs ...string) arrivals {
 	return all
 }
 
-// until waits for what arrives.
+// until waits for packets until arrived is true.
 func (w *wire) until(what string, arrived func() bool) {
 	w.k.Helper()
 	for deadline := time.After(time.Minute); !arrived(); {
 		select {
 		case <-w.more:
 		case <-deadline:
-			w.k.Fatalf("waited in vain for %s", what)
+			w.k.Fatalf("timeout waiting for %s", what)
 		}
 	}
 }
@@ -158,8 +158,8 @@ func (w *wire) attacker(addr string) *net.UDPConn {
 	return conn
 }
 
-// within runs f in the attackers' namespace: on a thread that is given up after
-// it, so that no other goroutine ever runs there.
+// within runs f in the attackers' namespace, on a thread that ends with it, so that no
+// other goroutine runs there.
 func (w *wire) within(f func() error) error {
 	done := make(chan error)
 	go func() {
@@ -177,12 +177,11 @@ func (w *wire) within(f func() error) error {
 	return <-done
 }
 
-// innocents are never banned, so that what arrives of them shows how far the
-// flood has come.
+// innocents are never banned: their packets show the progress of the flood.
 var innocents = []string{"192.168.77.3", "2001:db8:77::3"}
 
-// flood lets sockets, and at the end of each round the innocents, send as fast as
-// they can until the test is over.
+// flood sends from sockets, and at the end of each round from the innocents, as fast as
+// possible until the test ends.
 func (w *wire) flood(conns ...*net.UDPConn) {
 	for _, addr := range innocents {
 		conns = append(conns, w.attacker(addr))
@@ -202,15 +201,15 @@ func (w *wire) flood(conns ...*net.UDPConn) {
 	})
 }
 
-// reaches waits until packets of addr arrive.
+// reaches waits for packets of addr.
 func (w *wire) reaches(addr string) {
 	w.k.Helper()
 	was := w.from(addr).packets
 	w.until("packets of "+addr, func() bool { return w.from(addr).packets > was })
 }
 
-// settle waits until everybody has sent once more, and all that was sent until then
-// and is not stopped has arrived. A REJECT costs its sender every other packet.
+// settle waits until all senders have sent once more and everything sent before has
+// arrived or was dropped. A REJECT costs its sender every other packet.
 func (w *wire) settle() {
 	w.k.Helper()
 	const rounds = 4
@@ -218,8 +217,8 @@ func (w *wire) settle() {
 	w.until("the innocents", func() bool { return w.from(innocents...).round >= round })
 }
 
-// watch returns a function that fails the test if anything from addrs has
-// arrived meanwhile. What is in flight at the beginning is let pass.
+// watch returns a function that fails the test if packets of addrs have arrived since.
+// Packets in flight at the beginning do not count.
 func (w *wire) watch(addrs ...string) (check func(when string)) {
 	w.k.Helper()
 	w.settle()
@@ -234,8 +233,8 @@ func (w *wire) watch(addrs ...string) (check func(when string)) {
 	}
 }
 
-// TestKernelNoPacketPasses floods from banned addresses while everything that
-// the action can do is done, and counts what arrives.
+// TestKernelNoPacketPasses floods from banned addresses during all operations of the
+// action, and counts the packets that arrive.
 func TestKernelNoPacketPasses(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		w := newWire(k)
@@ -259,10 +258,10 @@ func TestKernelNoPacketPasses(t *testing.T) {
 		a = throughRestarts(k, attacks, fillers, check)
 
 		w.reaches("203.0.113.100")
-		k.apply(a, lifted("203.0.113.7/32"))
+		k.apply(a, unban("203.0.113.7/32"))
 		w.reaches("203.0.113.7")
 		check = w.watch(attackers[1:]...)
-		check("lifting one lets no other pass")
+		check("another ban removed")
 		if err := a.Withdraw(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -278,15 +277,15 @@ const floodBody = `
 	ipset_above = 100
 	max_entries = 256`
 
-// throughSet leads from rules into a set, and the set through a growth.
+// throughSet changes from rules to a set, and lets the set grow.
 func throughSet(k *kernel, a *Action, attacks, fillers []ban.Ban, check func(string)) {
 	hour := time.Now().Add(time.Hour)
 	k.quiet(a, append(attacks, fillers[:90]...)...)
 	check("resync of rules")
 	k.apply(a, banned("192.0.2.1/32", hour), banned("203.0.113.7/32", hour.Add(time.Hour)))
 	check("a further ban and a longer one")
-	k.apply(a, lifted("192.0.2.1/32"))
-	check("another's end")
+	k.apply(a, unban("192.0.2.1/32"))
+	check("the further ban removed")
 	for i, b := range fillers[90:] {
 		k.apply(a, bannedBan(b))
 		if i == 30 {
@@ -298,13 +297,13 @@ func throughSet(k *kernel, a *Action, attacks, fillers []ban.Ban, check func(str
 		k.Fatalf("backend %s, chain %q", a.backend, k.chain("iptables"))
 	}
 	if a.families[ipv4].maxElem <= 256 {
-		k.Fatalf("the set holds %d still", a.families[ipv4].maxElem)
+		k.Fatalf("the set still holds %d", a.families[ipv4].maxElem)
 	}
 	k.apply(a, banned("203.0.113.7/32", hour.Add(2*time.Hour)))
 	check("a longer ban in the set")
 }
 
-// throughRestarts takes over a set, goes back to rules, and takes over those.
+// throughRestarts takes over a set, changes back to rules, and takes over those.
 func throughRestarts(k *kernel, attacks, fillers []ban.Ban, check func(string)) *Action {
 	few := append(slices.Clone(attacks), fillers[:10]...)
 	a := k.action(floodBody)
@@ -321,8 +320,8 @@ func throughRestarts(k *kernel, attacks, fillers []ban.Ban, check func(string)) 
 	return a
 }
 
-// TestKernelHooks: packets stop at the hooks that are configured, and only what
-// the ports name stops.
+// TestKernelHooks: packets are dropped at the configured hooks, and only those to the
+// configured ports.
 func TestKernelHooks(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		w := newWire(k)
@@ -360,8 +359,8 @@ func TestKernelHooks(t *testing.T) {
 	})
 }
 
-// TestKernelLiftsWithoutUs: a ban in a set ends though nobody is there.
-func TestKernelLiftsWithoutUs(t *testing.T) {
+// TestKernelExpiresAlone: a ban in a set expires without the action.
+func TestKernelExpiresAlone(t *testing.T) {
 	k := newKernel(t, "nft")
 	w := newWire(k)
 	w.flood(w.attacker("203.0.113.7"))
@@ -372,7 +371,7 @@ func TestKernelLiftsWithoutUs(t *testing.T) {
 	check("just banned")
 	w.reaches("203.0.113.7")
 	if early := time.Until(end); early > 0 {
-		t.Errorf("it ended %v too early", early)
+		t.Errorf("expired %v too early", early)
 	}
 	k.quiet(a)
 }

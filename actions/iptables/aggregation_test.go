@@ -1,0 +1,39 @@
+package iptables
+
+import (
+	"maps"
+	"net/netip"
+	"testing"
+)
+
+// TestAggregationKeepsProtected aggregates two bans until an address beside them is
+// protected.
+func TestAggregationKeepsProtected(t *testing.T) {
+	protected := false
+	d := newDesired(aggregation{bits: 24, protected: func(netip.Prefix) bool { return protected }})
+	a, b := netip.MustParsePrefix("203.0.113.7/32"), netip.MustParsePrefix("203.0.113.8/32")
+	network := map[netip.Prefix]expiry{netip.MustParsePrefix("203.0.113.0/24"): permanent}
+	single := map[netip.Prefix]expiry{a: permanent, b: permanent}
+	d.apply(single)
+	if !maps.Equal(d.entries(), network) {
+		t.Fatalf("aggregated to %v", d.entries())
+	}
+	protected = true
+	if !maps.Equal(d.entries(), network) {
+		t.Fatalf("without a refresh the entries changed to %v", d.entries())
+	}
+	if !d.aggregation.refresh(d.bans) {
+		t.Fatal("the refresh did not see the protected address")
+	}
+	if !maps.Equal(d.entries(), single) {
+		t.Fatalf("with a protected address: %v", d.entries())
+	}
+	if d.aggregation.refresh(d.bans) {
+		t.Fatal("a refresh with the same answers reports a change")
+	}
+	d.apply(map[netip.Prefix]expiry{a: unbanned, b: unbanned})
+	d.aggregation.refresh(d.bans)
+	if len(d.aggregation.answers) != 0 {
+		t.Fatalf("answers without bans: %v", d.aggregation.answers)
+	}
+}
