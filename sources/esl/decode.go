@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"freeswitch-security/engine/dedup"
@@ -12,136 +11,103 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// A decoder makes events of ours of what a switch reports. It sees the messages
-// in the order in which they were sent and reads no clock: the same messages
-// always give the same events. It belongs to one goroutine.
+// A decoder turns messages of a switch into events. It takes them in the order in
+// which they were sent and reads no clock, so that the same messages always give the
+// same events. It belongs to one goroutine.
 type decoder struct {
 	source   string
-	want     map[string]bool                   // nil: all
-	record   func(string) *event.Event         // reads a record of the log; nil: nobody asked for one
-	core     string                            // the Core-UUID, which every start of the switch has its own of
-	restarts int64                             // how often it changed
-	attempts dedup.Cache[dialogue, credential] // refused, and waiting for the event that tells how
+	want     map[string]bool                    // nil: all
+	record   func(string) *event.Event          // reads a log record; nil: none is wanted
+	core     string                             // Core-UUID, a new one for every start of the switch
+	restarts int64                              // changes of core
+	attempts dedup.Cache[dialogue, credentials] // refused, without their failure
 	repeats  repeats
+	gateways bool // a message reported that the gateways have changed
 }
 
 func (s *source) newDecoder(want map[string]bool) *decoder {
 	d := &decoder{source: s.name, want: want}
-	if s.log && isWanted(want, recordEvents) {
+	if s.log && isWanted(want, recordEvents...) {
 		d.record = s.records(s.name, s.zone)
 	}
 	return d
 }
 
-func (d *decoder) wants(name string) bool { return d.want == nil || d.want[name] }
-
-// decode gives the event that a message is a report of, nil if it is none, or
-// none that is wanted.
+// decode returns the event that a message reports; nil if there is none, or it is not
+// wanted.
 func (d *decoder) decode(m *esl.Message) *event.Event {
 	if m.Record {
-		return d.ofRecord(m.Body)
+		return d.decodeRecord(m.Body)
 	}
 	d.noteCore(m.Headers["Core-UUID"])
-	e := d.ofEvent(m.Name(), m.Headers)
-	if e != nil {
-		d.repeats.mark(e, d.record != nil)
+	for _, r := range byName[m.Name()] {
+		if !isWanted(d.want, r.event) || r.when != nil && !r.when(m.Headers) {
+			continue
+		}
+		if r.then != nil {
+			r.then(d, m.Headers)
+		}
+		if r.from != "" {
+			return d.build(r, m.Headers)
+		}
 	}
-	return e
+	return nil
 }
 
-// noteCore forgets what waits for a second report when the switch was started
-// anew: none will come.
+// noteCore forgets reports that wait for a second one when the switch has restarted.
 func (d *decoder) noteCore(core string) {
 	if core == "" || core == d.core {
 		return
 	}
 	if d.core != "" {
 		d.restarts++
-		d.attempts, d.repeats = dedup.Cache[dialogue, credential]{}, repeats{}
+		d.attempts, d.repeats = dedup.Cache[dialogue, credentials]{}, repeats{}
 	}
-	d.core = strings.Clone(core[:min(len(core), event.MaxField)])
+	d.core = event.Bound(core, event.MaxField)
 }
 
-// ofRecord reads a record of the log. What the event stream tells as well is left
-// to it.
-func (d *decoder) ofRecord(text string) *event.Event {
+func (d *decoder) noteGateways(headers) { d.gateways = true }
+
+// decodeRecord reads a log record, except what the event stream reports as well.
+func (d *decoder) decodeRecord(text string) *event.Event {
 	if d.record == nil {
 		return nil
 	}
 	e := d.record(text)
-	if e == nil || !slices.Contains(recordEvents, e.Name) || !d.wants(e.Name) {
+	if e == nil || !slices.Contains(recordEvents, e.Name) || !isWanted(d.want, e.Name) {
 		return nil
 	}
-	e.Repeat = false // the reader sees the log alone
+	e.Repeat = false // the reader of records does not see the stream
 	d.repeats.mark(e, true)
 	return e
 }
 
-// ofEvent reads an event of the switch, by its name.
-func (d *decoder) ofEvent(name string, headers map[string]string) *event.Event {
-	switch name {
-	case "sofia::pre_register":
-		return d.build(event.Challenge, name, headers, fillChallenge)
-	case "sofia::register_attempt":
-		return d.attempt(name, headers)
-	case "sofia::register_failure":
-		return d.build(event.AuthFailure, name, headers, d.fillFailure)
-	case "sofia::register":
-		return d.build(event.Registered, name, headers, fillRegistered)
-	case "sofia::unregister", "sofia::expire":
-		return d.build(event.Unregistered, name, headers, fillUnregistered)
-	case "sofia::wrong_call_state":
-		return d.build(event.WrongCallState, name, headers, fillAbandoned)
-	case "sofia::gateway_state":
-		// Without the address of the registrar there is nothing to tell.
-		if headers["State"] == "REGED" && headers["Register-Network-IP"] != "" {
-			return d.build(event.Gateway, name, headers, fillGateway)
-		}
-	case "sofia::gateway_delete":
-		return d.build(event.GatewayRemoved, name, headers, fillGateway)
-	case "verto::login":
-		if headers["verto_success"] == "0" {
-			return d.build(event.VertoLoginFailure, name, headers, fillVertoLogin)
-		}
-	case "CHANNEL_CREATE":
-		if isIncoming(headers) {
-			return d.build(event.Call, name, headers, fillCall)
-		}
-	case "CHANNEL_HANGUP_COMPLETE":
-		if headers["Hangup-Cause"] == "CALL_REJECTED" && isIncoming(headers) {
-			return d.build(event.CallRejected, name, headers, fillCall)
-		}
-	}
-	return nil
-}
-
-// build makes an event, if it is wanted. fill sets what is particular to it from
-// its fields, which are the headers, bounded.
-func (d *decoder) build(name, report string, headers map[string]string, fill func(*event.Event)) *event.Event {
-	if !d.wants(name) {
-		return nil
-	}
-	at, ok := stamp(headers)
+// build makes the event of a row.
+func (d *decoder) build(r *report, h headers) *event.Event {
+	at, ok := stamp(h)
 	if !ok {
-		return nil // no event of FreeSWITCH's is without it
+		return nil // every event of FreeSWITCH has a stamp
 	}
-	e := &event.Event{Name: name, Source: d.source, Time: at, Fields: fields(headers)}
-	fill(e)
-	e.Text = evidence(report, e)
+	e := &event.Event{Name: r.event, Source: d.source, Time: at, Fields: fields(h)}
+	e.IP, e.Port = address(e.Fields[r.ip], e.Fields[r.port])
+	for _, f := range r.fields {
+		*f.at(e) = e.Fields[f.header]
+	}
+	if r.refine != nil {
+		r.refine(d, e)
+	}
+	e.Text = evidence(r.name, e)
+	d.repeats.mark(e, d.record != nil)
 	return e
 }
 
-// stamp is when the switch says that an event happened, to the microsecond.
-func stamp(headers map[string]string) (time.Time, bool) {
-	micros, err := strconv.ParseInt(headers["Event-Date-Timestamp"], 10, 64)
+// stamp returns the time of an event by the clock of the switch, to the microsecond.
+func stamp(h headers) (time.Time, bool) {
+	micros, err := strconv.ParseInt(h["Event-Date-Timestamp"], 10, 64)
 	return time.UnixMicro(micros).UTC(), err == nil && micros > 0
 }
 
-// setAddress sets the event's address. One that is none is left out.
-func setAddress(e *event.Event, addr, port string) {
-	e.IP, e.Port = address(addr, port)
-}
-
+// address reads an address and a port; the zero value where it is none.
 func address(addr, port string) (netip.Addr, uint16) {
 	ip, own, ok := event.ParseAddr(addr)
 	if !ok {
@@ -151,4 +117,35 @@ func address(addr, port string) (netip.Addr, uint16) {
 		return ip, uint16(n)
 	}
 	return ip, own
+}
+
+// evidence writes an event in one line:
+//
+//	sofia::register_failure REGISTER user=1003@10.77.0.10 from 192.0.2.218:55529 profile=internal user-agent="Zoiper"
+//
+// It is bounded and not escaped. Callers wrote parts of it.
+func evidence(report string, e *event.Event) string {
+	b := append(make([]byte, 0, 256), report...)
+	put := func(before, text, after string) {
+		if text != "" {
+			b = append(append(append(b, before...), text...), after...)
+		}
+	}
+	put(" ", e.Method, "")
+	put(" user=", e.User, "")
+	put("@", e.Domain, "")
+	put(" destination=", e.Destination, "")
+	switch {
+	case e.IP.IsValid() && e.Port > 0:
+		b = netip.AddrPortFrom(e.IP, e.Port).AppendTo(append(b, " from "...))
+	case e.IP.IsValid():
+		b = e.IP.AppendTo(append(b, " from "...))
+	}
+	put(" gateway=", e.Fields["gateway"], "")
+	put(" cause=", e.Fields["Hangup-Cause"], "")
+	put(" result=", e.Fields["auth-result"], "")
+	put(" profile=", e.Profile, "")
+	put(" call-id=", e.CallID, "")
+	put(` user-agent="`, e.UserAgent, `"`)
+	return string(b[:min(len(b), event.MaxText)])
 }

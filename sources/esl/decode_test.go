@@ -17,13 +17,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// stampOf writes a time as FreeSWITCH does.
+// stampOf writes a time like FreeSWITCH.
 func stampOf(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// report makes a message of an event; pairs are its own headers.
-func report(name string, at time.Time, pairs ...string) *esl.Message {
+// message makes a message of an event; pairs are its own headers.
+func message(name string, at time.Time, pairs ...string) *esl.Message {
 	m := &esl.Message{Headers: map[string]string{
 		"Event-Name": name, "Core-UUID": "c1", "Event-Date-Timestamp": stampOf(at), "FreeSWITCH-Hostname": "pbx1",
 	}}
@@ -37,12 +37,12 @@ func report(name string, at time.Time, pairs ...string) *esl.Message {
 }
 
 func attempt(at time.Time, ip, port, to, callID string) *esl.Message {
-	return report("sofia::register_attempt", at, "network-ip", ip, "network-port", port, "from-user", to, "to-user", "caller",
+	return message("sofia::register_attempt", at, "network-ip", ip, "network-port", port, "from-user", to, "to-user", "caller",
 		"username", "account", "realm", "pbx", "call-id", callID, "auth-result", "FORBIDDEN")
 }
 
 func failure(at time.Time, ip, port, to string) *esl.Message {
-	return report("sofia::register_failure", at, "network-ip", ip, "network-port", port, "to-user", to, "to-host", "pbx", "registration-type", "INVITE")
+	return message("sofia::register_failure", at, "network-ip", ip, "network-port", port, "to-user", to, "to-host", "pbx", "registration-type", "INVITE")
 }
 
 func TestFailureTakesItsAttempt(t *testing.T) {
@@ -82,50 +82,50 @@ func TestFailureTakesItsAttempt(t *testing.T) {
 	}
 }
 
-// TestThirdPartyRegistration registers one account in the name of another.
+// TestThirdPartyRegistration registers one account with the credentials of another.
 func TestThirdPartyRegistration(t *testing.T) {
 	for username, want := range map[string]string{"unknown": "1000@pbx", "2000": "2000@realm"} {
 		d := testSource().newDecoder(nil)
-		d.decode(report("sofia::register_attempt", noon, "network-ip", "192.0.2.1", "from-user", "1000", "to-user", "boss", "to-host", "pbx2",
+		d.decode(message("sofia::register_attempt", noon, "network-ip", "192.0.2.1", "from-user", "1000", "to-user", "boss", "to-host", "pbx2",
 			"username", username, "realm", "realm", "auth-result", "FORBIDDEN"))
-		e := d.decode(report("sofia::register_failure", noon, "network-ip", "192.0.2.1", "to-user", "1000", "to-host", "pbx", "registration-type", "REGISTER"))
+		e := d.decode(message("sofia::register_failure", noon, "network-ip", "192.0.2.1", "to-user", "1000", "to-host", "pbx", "registration-type", "REGISTER"))
 		if got := e.User + "@" + e.Domain; got != want || e.ToUser != "1000" || e.Destination != "" {
 			t.Errorf("%s: %s, %+v", username, got, e)
 		}
 	}
 }
 
-func TestWhoTriedWhat(t *testing.T) {
+func TestReports(t *testing.T) {
 	for _, test := range []struct {
 		m    *esl.Message
 		want string // user@domain destination ip:port, or "" for no event
 	}{
-		{report("sofia::pre_register", noon, "from-user", "900", "to-user", "1000", "to-host", "pbx", "network-ip", "192.0.2.1", "network-port", "5060"), "1000@pbx 900 192.0.2.1:5060"},
-		{report("sofia::pre_register", noon, "from-user", "1000", "to-user", "1000", "to-host", "pbx", "network-ip", "::ffff:192.0.2.1"), "1000@pbx  192.0.2.1:0"},
-		{report("sofia::pre_register", noon, "to-user", "1000", "network-ip", "[2001:db8::1]", "network-port", "5060"), "1000@  [2001:db8::1]:5060"},
-		{report("sofia::pre_register", noon, "network-ip", "fe80::1%eth0", "network-port", "70000"), "@  [fe80::1]:0"},
-		{report("sofia::register_attempt", noon, "auth-result", "RENEWED", "username", "unknown", "realm", "x", "from-user", "7", "to-user", "8", "to-host", "pbx"), "8@pbx 7 invalid AddrPort"},
-		{report("sofia::register_attempt", noon, "auth-result", "STALE", "username", "9", "from-user", "7", "to-user", "7", "to-host", "pbx"), "9@pbx  invalid AddrPort"},
-		{report("sofia::register_attempt", noon, "auth-result", "FORBIDDEN", "username", "9"), ""},
-		{report("sofia::expire", noon, "user", "9", "host", "pbx"), "9@pbx  invalid AddrPort"},
-		{report("sofia::wrong_call_state", noon, "network_ip", "192.0.2.1", "network_port", "9", "from_user", "4"), "4@  192.0.2.1:9"},
-		{report("verto::login", noon, "verto_success", "0", "verto_client_address", "[2001:db8::1]:5060", "verto_login", "a@b@c"), "a@b@c  [2001:db8::1]:5060"},
-		{report("verto::login", noon, "verto_success", "0", "verto_client_address", "2001:db8::1:5060", "verto_login", "a"), "a@  [2001:db8::1]:5060"},
-		{report("verto::login", noon, "verto_success", "1", "verto_client_address", "192.0.2.1:1"), ""},
-		{report("CHANNEL_CREATE", noon, "Call-Direction", "outbound", "Caller-Network-Addr", "192.0.2.1"), ""},
-		{report("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "Channel-Name", "loopback/9-a", "Caller-Network-Addr", "192.0.2.1"), ""},
-		{report("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "variable_sip_network_ip", "192.0.2.1", "variable_sip_network_port", "5", "Caller-Destination-Number", "900",
+		{message("sofia::pre_register", noon, "from-user", "900", "to-user", "1000", "to-host", "pbx", "network-ip", "192.0.2.1", "network-port", "5060"), "1000@pbx 900 192.0.2.1:5060"},
+		{message("sofia::pre_register", noon, "from-user", "1000", "to-user", "1000", "to-host", "pbx", "network-ip", "::ffff:192.0.2.1"), "1000@pbx  192.0.2.1:0"},
+		{message("sofia::pre_register", noon, "to-user", "1000", "network-ip", "[2001:db8::1]", "network-port", "5060"), "1000@  [2001:db8::1]:5060"},
+		{message("sofia::pre_register", noon, "network-ip", "fe80::1%eth0", "network-port", "70000"), "@  [fe80::1]:0"},
+		{message("sofia::register_attempt", noon, "auth-result", "RENEWED", "username", "unknown", "realm", "x", "from-user", "7", "to-user", "8", "to-host", "pbx"), "8@pbx 7 invalid AddrPort"},
+		{message("sofia::register_attempt", noon, "auth-result", "STALE", "username", "9", "from-user", "7", "to-user", "7", "to-host", "pbx"), "9@pbx  invalid AddrPort"},
+		{message("sofia::register_attempt", noon, "auth-result", "FORBIDDEN", "username", "9"), ""},
+		{message("sofia::expire", noon, "user", "9", "host", "pbx"), "9@pbx  invalid AddrPort"},
+		{message("sofia::wrong_call_state", noon, "network_ip", "192.0.2.1", "network_port", "9", "from_user", "4"), "4@  192.0.2.1:9"},
+		{message("verto::login", noon, "verto_success", "0", "verto_client_address", "[2001:db8::1]:5060", "verto_login", "a@b@c"), "a@b@c  [2001:db8::1]:5060"},
+		{message("verto::login", noon, "verto_success", "0", "verto_client_address", "2001:db8::1:5060", "verto_login", "a"), "a@  [2001:db8::1]:5060"},
+		{message("verto::login", noon, "verto_success", "1", "verto_client_address", "192.0.2.1:1"), ""},
+		{message("CHANNEL_CREATE", noon, "Call-Direction", "outbound", "Caller-Network-Addr", "192.0.2.1"), ""},
+		{message("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "Channel-Name", "loopback/9-a", "Caller-Network-Addr", "192.0.2.1"), ""},
+		{message("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "variable_sip_network_ip", "192.0.2.1", "variable_sip_network_port", "5", "Caller-Destination-Number", "900",
 			"variable_sip_from_user", "1", "variable_sip_from_host", "x", "variable_sip_auth_username", "2", "variable_sip_auth_realm", "pbx"), "1@x 900 192.0.2.1:5"},
-		{report("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "Caller-Network-Addr", "192.0.2.1", "variable_sip_authorized", "true",
+		{message("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "Caller-Network-Addr", "192.0.2.1", "variable_sip_authorized", "true",
 			"variable_sip_from_user", "1", "variable_sip_from_host", "x", "variable_sip_auth_username", "2", "variable_sip_auth_realm", "pbx"), "2@pbx  192.0.2.1:0"},
-		{report("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "CALL_REJECTED", "variable_sip_from_user", "1"), "1@  invalid AddrPort"},
-		{report("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "NORMAL_CLEARING"), ""},
-		{report("sofia::gateway_state", noon, "Gateway", "gw1", "State", "REGED", "Register-Network-IP", "192.0.2.1", "Register-Network-Port", "5060"), "@  192.0.2.1:5060"},
-		{report("sofia::gateway_state", noon, "Gateway", "gw1", "State", "TRYING", "Register-Network-IP", "192.0.2.1"), ""},
-		{report("sofia::gateway_state", noon, "Gateway", "gw1", "State", "REGED"), ""},
-		{report("sofia::gateway_add", noon, "Gateway", "gw1"), ""},
-		{report("sofia::gateway_delete", noon, "Gateway", "gw1"), "@  invalid AddrPort"},
-		{report("HEARTBEAT", noon), ""},
+		{message("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "CALL_REJECTED", "variable_sip_from_user", "1"), "1@  invalid AddrPort"},
+		{message("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "NORMAL_CLEARING"), ""},
+		{message("sofia::gateway_state", noon, "Gateway", "gw1", "State", "REGED", "Register-Network-IP", "192.0.2.1", "Register-Network-Port", "5060"), "@  192.0.2.1:5060"},
+		{message("sofia::gateway_state", noon, "Gateway", "gw1", "State", "TRYING", "Register-Network-IP", "192.0.2.1"), ""},
+		{message("sofia::gateway_state", noon, "Gateway", "gw1", "State", "REGED"), ""},
+		{message("sofia::gateway_add", noon, "Gateway", "gw1"), ""},
+		{message("sofia::gateway_delete", noon, "Gateway", "gw1"), "@  invalid AddrPort"},
+		{message("HEARTBEAT", noon), ""},
 		{&esl.Message{}, ""},
 		{&esl.Message{Record: true}, ""},
 		{&esl.Message{Headers: map[string]string{"Event-Name": "CUSTOM", "Event-Subclass": "sofia::register"}}, ""}, // without a stamp
@@ -156,25 +156,24 @@ func TestAuthenticatedRegistration(t *testing.T) {
 		{[]string{"username", "unknown"}, "false"},
 		{[]string{"username", "1000"}, "false"},
 		{[]string{"sip_auth_username", "1000"}, "false"},
-		{[]string{"authenticated", "true"}, "false"}, // whoever wrote that
+		{[]string{"authenticated", "true"}, "false"}, // from a caller
 		{nil, "false"},
 	} {
-		e := testSource().newDecoder(nil).decode(report("sofia::register", noon, test.headers...))
+		e := testSource().newDecoder(nil).decode(message("sofia::register", noon, test.headers...))
 		if e.Fields["authenticated"] != test.want {
 			t.Errorf("%v: %v", test.headers, e.Fields)
 		}
 	}
 }
 
-// hostile are values that a caller may write into any header that is his.
+// hostile are values that a caller may write into its headers.
 var hostile = []string{
 	strings.Repeat("A", 64<<10), "a\r\nContent-Length: 5\r\n\r\nx", "-ERR no", "\x1b]0;title\a\x1b[31m", "$(reboot)`id`", "\xff\xfe\x00", "%0A%0a%", `"}{"Event-Name":"x"`,
 	"192.0.2.99", "unknown", "", " ", "ä" + strings.Repeat("中", 200), "1000] from ip 192.0.2.99", "SIP auth failure (REGISTER)",
 }
 
-// TestHostileValues puts every hostile value into every header in turn: the event
-// stays one about the same address, if it was not the address's header, and holds
-// no more than it may.
+// TestHostileValues puts every hostile value into every header in turn. The event keeps
+// its address, unless the header is that of the address, and its bounds.
 func TestHostileValues(t *testing.T) {
 	s := testSource()
 	s.log = false
@@ -243,8 +242,8 @@ func checkBounds(t testing.TB, e *event.Event) {
 	}
 }
 
-// TestCallerCannotPushFieldsOut adds headers of the kind that a caller can add to,
-// before and behind all others in the alphabet.
+// TestCallerCannotPushFieldsOut adds headers that a caller can add, before and after all
+// others in the alphabet.
 func TestCallerCannotPushFieldsOut(t *testing.T) {
 	frames := esl.NewReader(bytes.NewReader(esltest.Recording(t, "testdata/tollfraud.json.gz")))
 	m, err := frames.Next()
@@ -301,7 +300,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzHeaders decodes an event of every name with a header of the fuzzer's.
+// FuzzHeaders decodes an event of every name with any other header.
 func FuzzHeaders(f *testing.F) {
 	for _, value := range hostile {
 		f.Add("network-ip", value)
@@ -312,7 +311,7 @@ func FuzzHeaders(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, value string) {
 		d := s.newDecoder(nil)
 		for _, r := range reports {
-			m := report(r.name, noon, "Call-Direction", "inbound", "Hangup-Cause", "CALL_REJECTED", "State", "REGED", "verto_success", "0", name, value)
+			m := message(r.name, noon, "Call-Direction", "inbound", "Hangup-Cause", "CALL_REJECTED", "State", "REGED", "verto_success", "0", name, value)
 			if e := d.decode(m); e != nil {
 				checkBounds(t, e)
 			}

@@ -1,20 +1,17 @@
-// Package esl reads what FreeSWITCH reports over its event socket:
-// `source "esl" "name" { … }`.
+// Package esl reads the events and log records that FreeSWITCH reports over its event
+// socket: `source "esl" "name" { … }`.
 //
-// It stands first on the path, where bytes become events, beside the log. A
-// connection of package engine/esl yields events of the switch and records of
-// its log; the decoder makes events of ours of them, and pairs those that are
-// about one attempt; a bounded queue stands between it and the engine, because
-// a switch cuts off whoever reads slowly. Whoever registered before we came, and
-// the gateways that the switch itself calls through, are asked for on a second
-// connection.
+// It stands first on the path, where bytes become events, beside the log. A decoder
+// turns messages of package engine/esl into events, and pairs those of one attempt. A
+// bounded queue holds them while the engine is busy, because a switch disconnects a
+// slow reader. On a second connection, it lists the phones that registered earlier, and
+// the gateways of the switch.
 //
-// The invariant: an address, and who it is held against, comes from a header or
-// from a framed log record of its own, and nothing that a caller writes into
-// another one changes it. What is held in memory is bounded, whatever is sent.
+// Invariant: an address and its account come from headers of their own or from a framed
+// log record, and no text of a caller in another one changes them. The memory is
+// bounded, whatever is sent.
 //
-// What cannot be told over this socket: the transport of a registration (the
-// caller writes it), REGISTER from INVITE where only a challenge was sent, and
-// the address of a call that an access list refused. A sender of UDP can lie
-// about his address, and the switch believes him.
+// The socket does not tell: the transport of a registration (the caller writes it),
+// REGISTER from INVITE where there was only a challenge, and the address of a call that
+// an access list refused. Trap: FreeSWITCH reports forged sender addresses of UDP.
 package esl

@@ -13,25 +13,23 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// Pauses before the next attempt to connect. They double from one to the next; a
-// switch that has refused us is asked at the slowest pace at once.
+// Pauses before the next attempt to connect. Each is twice the one before. After a
+// refusal of the login, the longest follows at once.
 const (
 	minPause = time.Second
 	maxPause = time.Minute
 )
 
-// Follow reports what happens at the switch until ctx ends. It connects as often
-// as it must, and subscribes to no more than what the wanted events need. A
-// stream has no past: from is not looked at, and no position is told.
+// Follow reports the events of the switch until ctx ends, and reconnects. It subscribes
+// only to what the wanted events need. A stream has no past, and so no position.
 func (s *source) Follow(ctx context.Context, _ []byte, want map[string]bool, sink plugin.Sink) error {
-	f := s.newFollower(want, sink)
-	f.run(ctx)
+	s.newFollower(want, sink).run(ctx)
 	return nil
 }
 
-// A follower follows one switch. Three goroutines share the work: one listens,
-// decodes and never waits, one asks for the switch's lists, and the one that runs
-// it hands on what they found and waits for the engine.
+// A follower follows one switch in three goroutines. One listens and decodes, and never
+// waits. One lists registrations and gateways. The one of run emits the events of both,
+// and waits for the engine.
 type follower struct {
 	source  *source
 	sub     esl.Subscription
@@ -54,7 +52,7 @@ func (s *source) newFollower(want map[string]bool, sink plugin.Sink) *follower {
 	}
 }
 
-// run returns when ctx has ended and everything that was found is handed on.
+// run returns when ctx has ended and all events are emitted.
 func (f *follower) run(ctx context.Context) {
 	var finders sync.WaitGroup
 	finders.Go(func() { f.connect(ctx) })
@@ -64,12 +62,12 @@ func (f *follower) run(ctx context.Context) {
 		finders.Wait()
 		close(ended)
 	}()
-	f.hand(ended)
+	f.emitUntil(ended)
 }
 
-// hand gives the sink what was found until ended is closed and the queue empty.
-// What happens now goes before what is only listed.
-func (f *follower) hand(ended <-chan struct{}) {
+// emitUntil emits events until ended is closed and the queue is empty. Those of the
+// stream come before those that are only listed.
+func (f *follower) emitUntil(ended <-chan struct{}) {
 	for {
 		select {
 		case item := <-f.queue.events:
@@ -96,7 +94,7 @@ func (f *follower) emit(e *event.Event) {
 	f.sink.Emit(e)
 }
 
-// connect listens again and again until ctx ends.
+// connect listens until ctx ends, and reconnects.
 func (f *follower) connect(ctx context.Context) {
 	pause := minPause
 	for ctx.Err() == nil {
@@ -118,12 +116,12 @@ func (f *follower) connect(ctx context.Context) {
 		case !up.IsZero() && time.Since(up) >= maxPause:
 			pause = minPause
 		}
-		sleep(ctx, pause+rand.N(pause/4)) // so that many hosts do not come back at the same moment
+		sleep(ctx, pause+rand.N(pause/4)) // so that many hosts do not reconnect together
 		pause = min(2*pause, maxPause)
 	}
 }
 
-// take decodes a message. It never waits: a switch cuts off whoever does.
+// take decodes a message. It never waits.
 func (f *follower) take(m esl.Message) {
 	restarts := f.decoder.restarts
 	e := f.decoder.decode(&m)
@@ -131,7 +129,8 @@ func (f *follower) take(m esl.Message) {
 	if at, ok := stamp(m.Headers); ok && m.Name() == "HEARTBEAT" {
 		f.source.progress.heartbeat(at)
 	}
-	if changesGateways(&m) {
+	if f.decoder.gateways {
+		f.decoder.gateways = false
 		f.lister.refresh()
 	}
 	lost := esl.Lost(m)
@@ -145,10 +144,8 @@ func (f *follower) take(m esl.Message) {
 
 // sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 	case <-ctx.Done():
 	}
 }

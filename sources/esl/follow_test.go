@@ -350,7 +350,7 @@ func TestRestartIsCounted(t *testing.T) {
 	s := testSource()
 	f := s.newFollower(nil, newSink())
 	for _, core := range []string{"a", "a", "", "b", "b", "a"} {
-		m := report("HEARTBEAT", noon, "Core-UUID", core)
+		m := message("HEARTBEAT", noon, "Core-UUID", core)
 		f.take(*m)
 	}
 	if got := s.Progress().Restarts; got != 2 {
@@ -368,7 +368,7 @@ func TestWrongClock(t *testing.T) {
 			behind time.Duration
 			want   string
 		}{{time.Hour, "FreeSWITCH's clock is 1h0m0s behind"}, {time.Second, ""}, {-time.Hour, ""}} {
-			f.take(*report("HEARTBEAT", time.Now().Add(-test.behind)))
+			f.take(*message("HEARTBEAT", time.Now().Add(-test.behind)))
 			if p := s.Progress(); p.Fault != "" || !strings.HasPrefix(p.Warning, test.want) || (p.Warning == "") != (test.want == "") {
 				t.Errorf("%s behind: %+v", test.behind, p)
 			}
@@ -381,7 +381,7 @@ func TestEnds(t *testing.T) {
 	for _, lasts := range []time.Duration{0, 500 * time.Millisecond, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) { // which fails on a goroutine that is left
 			f := testSource().newFollower(nil, newSink())
-			f.lister.console = func(ctx context.Context) (console, error) {
+			f.lister.dial = func(ctx context.Context) (console, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}

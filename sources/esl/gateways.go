@@ -2,9 +2,7 @@ package esl
 
 import (
 	"context"
-	"encoding/xml"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/netip"
@@ -13,13 +11,14 @@ import (
 	"sync"
 	"time"
 
+	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/event"
 )
 
 const (
-	lookupTimeout = 5 * time.Second // of all questions about one gateway
+	lookupTimeout = 5 * time.Second // for all questions about one gateway
 	lookups       = 8               // gateways that are looked up at the same time
-	forgetAfter   = time.Hour       // an address that the DNS does not name any more; it may name them in turn
+	forgetAfter   = time.Hour       // an address that the DNS no longer returns; it may return them in turn
 
 	maxGateways  = 1000 // a switch has a few
 	maxAddresses = 64   // of one gateway
@@ -31,12 +30,10 @@ type resolver interface {
 	LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
 }
 
-// gateways knows which addresses the switch's gateways have, and tells what
-// changes in them. It belongs to one goroutine.
+// gateways holds the addresses of the switch's gateways. It belongs to one goroutine.
 //
-// The switch's list names of a gateway its proxy and its realm; a register-proxy
-// or outbound-proxy is in none of its answers. Where it registers there, the
-// address is in sofia::gateway_state, which the decoder reads.
+// The switch lists the proxy and the realm of a gateway, and no register-proxy or
+// outbound-proxy. Where it registers there, sofia::gateway_state has the address.
 type gateways struct {
 	source   string
 	want     map[string]bool // nil: all
@@ -44,59 +41,45 @@ type gateways struct {
 	known    map[string]addresses // by the gateway's name
 }
 
-// addresses says when each was last seen to be the gateway's.
+// addresses of a gateway, with the time when each was last seen.
 type addresses map[netip.Addr]time.Time
 
-// A gatewayEntry is one of the switch's list.
-type gatewayEntry struct {
-	Name  string `xml:"name"`
-	Realm string `xml:"realm"`
-	Proxy string `xml:"proxy"` // "sip:sbc.example:5060;transport=tcp"
-}
-
-// list reads the answer to `sofia xmlstatus gateway`, looks the gateways up and
-// tells all their addresses, and those that are theirs no longer. A gateway that
-// cannot be looked up keeps the addresses it had; the error names the first one.
-func (g *gateways) list(ctx context.Context, answer string) ([]*event.Event, error) {
-	entries, err := parseGateways(answer)
-	if err != nil {
-		return nil, err
-	}
-	found, errs := g.lookUpAll(ctx, entries)
+// update looks up the listed gateways and returns events for all their addresses, and
+// for those that are gone. A gateway whose look-up fails keeps its addresses; the error
+// is that of the first one.
+func (g *gateways) update(ctx context.Context, listed []esl.Gateway) (events []*event.Event, failed error) {
+	listed = listed[:min(len(listed), maxGateways)]
+	found, errs := g.lookUpAll(ctx, listed)
 	now := time.Now()
-	var events []*event.Event
-	tell := func(name, gateway string, addr netip.Addr) {
-		if g.want == nil || g.want[name] {
-			events = append(events, g.event(name, gateway, addr, now))
+	add := func(event, gateway string, addr netip.Addr) {
+		if isWanted(g.want, event) {
+			events = append(events, g.event(event, gateway, addr, now))
 		}
 	}
-	var failed error
-	listed := map[string]bool{}
-	for i, entry := range entries {
-		listed[entry.Name] = true
+	left := maps.Clone(g.known)
+	for i := range listed {
+		name := event.Bound(listed[i].Name, event.MaxField)
+		delete(left, name)
 		if errs[i] != nil && failed == nil {
-			failed = fmt.Errorf("look up gateway %q: %w", entry.Name, errs[i])
+			failed = fmt.Errorf("look up gateway %q: %w", name, errs[i])
 		}
-		for _, addr := range g.agree(entry.Name, found[i], errs[i] == nil, now) {
-			tell(event.GatewayRemoved, entry.Name, addr)
+		for _, addr := range g.reconcile(name, found[i], errs[i] == nil, now) {
+			add(event.GatewayRemoved, name, addr)
 		}
-		for _, addr := range slices.SortedFunc(maps.Keys(g.known[entry.Name]), netip.Addr.Compare) {
-			tell(event.Gateway, entry.Name, addr)
+		for _, addr := range slices.SortedFunc(maps.Keys(g.known[name]), netip.Addr.Compare) {
+			add(event.Gateway, name, addr)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(g.known)) {
-		if !listed[name] {
-			delete(g.known, name)
-			tell(event.GatewayRemoved, name, netip.Addr{})
-		}
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		delete(g.known, name)
+		add(event.GatewayRemoved, name, netip.Addr{})
 	}
 	return events, failed
 }
 
-// agree takes note of the addresses that were found for a gateway, and returns
-// those that it does not have any more. Where not all could be asked for, none is
-// given up.
-func (g *gateways) agree(name string, found []netip.Addr, all bool, now time.Time) (gone []netip.Addr) {
+// reconcile stores the addresses that were found for a gateway, and returns those that
+// are gone. After an incomplete look-up none is gone.
+func (g *gateways) reconcile(name string, found []netip.Addr, complete bool, now time.Time) (gone []netip.Addr) {
 	known := g.known[name]
 	if known == nil {
 		known = addresses{}
@@ -109,7 +92,7 @@ func (g *gateways) agree(name string, found []netip.Addr, all bool, now time.Tim
 	}
 	for addr, seen := range known {
 		switch {
-		case !all:
+		case !complete:
 			known[addr] = now
 		case now.Sub(seen) > forgetAfter:
 			delete(known, addr)
@@ -129,29 +112,8 @@ func (g *gateways) event(name, gateway string, addr netip.Addr, now time.Time) *
 	return e
 }
 
-// parseGateways reads the switch's list. FreeSWITCH escapes few of its texts, and
-// says ISO-8859-1 whatever they are.
-func parseGateways(answer string) ([]gatewayEntry, error) {
-	decoder := xml.NewDecoder(strings.NewReader(strings.ToValidUTF8(answer, "\ufffd")))
-	decoder.Strict = false
-	decoder.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
-	var listing struct {
-		XMLName  xml.Name       `xml:"gateways"`
-		Gateways []gatewayEntry `xml:"gateway"`
-	}
-	if err := decoder.Decode(&listing); err != nil {
-		return nil, fmt.Errorf("list gateways: %w", err)
-	}
-	entries := listing.Gateways[:min(len(listing.Gateways), maxGateways)]
-	for i := range entries {
-		entries[i].Name = event.Bound(entries[i].Name, event.MaxField)
-	}
-	return entries, nil
-}
-
-// lookUpAll looks up several gateways at once. The results are in the order of
-// the entries.
-func (g *gateways) lookUpAll(ctx context.Context, entries []gatewayEntry) (found [][]netip.Addr, errs []error) {
+// lookUpAll looks up several gateways at once. The results are in the order of the list.
+func (g *gateways) lookUpAll(ctx context.Context, entries []esl.Gateway) (found [][]netip.Addr, errs []error) {
 	found, errs = make([][]netip.Addr, len(entries)), make([]error, len(entries))
 	free := make(chan struct{}, lookups)
 	var all sync.WaitGroup
@@ -166,9 +128,9 @@ func (g *gateways) lookUpAll(ctx context.Context, entries []gatewayEntry) (found
 	return found, errs
 }
 
-// lookUp gives the addresses of a gateway. A realm that the DNS does not know is
-// no fault: many carriers invent one.
-func (g *gateways) lookUp(ctx context.Context, entry gatewayEntry) ([]netip.Addr, error) {
+// lookUp returns the addresses of a gateway. A realm that the DNS does not know is no
+// error: many carriers invent one.
+func (g *gateways) lookUp(ctx context.Context, entry esl.Gateway) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	proxy, hasPort := hostOf(entry.Proxy)
@@ -180,8 +142,8 @@ func (g *gateways) lookUp(ctx context.Context, entry gatewayEntry) ([]netip.Addr
 	return found, err
 }
 
-// addresses asks for the addresses of a host, and where no port is told, as SIP
-// has it, for those of the servers that stand for it.
+// addresses looks up a host and, without a port, the servers of its SRV records, as SIP
+// does.
 func (g *gateways) addresses(ctx context.Context, host string, hasPort bool) ([]netip.Addr, error) {
 	if addr, _, ok := event.ParseAddr(host); ok {
 		return []netip.Addr{addr}, nil
@@ -199,16 +161,15 @@ func (g *gateways) addresses(ctx context.Context, host string, hasPort bool) ([]
 	for i, addr := range found {
 		found[i] = addr.Unmap().WithZone("")
 	}
-	found = slices.DeleteFunc(found, netip.Addr.IsUnspecified) // what a blocking resolver answers
+	found = slices.DeleteFunc(found, netip.Addr.IsUnspecified) // the answer of a blocking resolver
 	if len(found) > 0 {
 		return found, nil
 	}
 	return nil, err
 }
 
-// hostOf gives the host of a SIP address as it stands in a gateway's
-// configuration: "sbc.example", "sip:user@sbc.example:5060;transport=tcp",
-// "[2001:db8::1]:5060".
+// hostOf returns the host of a SIP address in a gateway's configuration: "sbc.example",
+// "sip:user@sbc.example:5060;transport=tcp", "[2001:db8::1]:5060".
 func hostOf(uri string) (host string, hasPort bool) {
 	uri = strings.Trim(strings.TrimSpace(uri), "<>")
 	for _, scheme := range []string{"sip:", "sips:"} {

@@ -1,13 +1,10 @@
 package esl
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"iter"
-	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -16,199 +13,149 @@ import (
 )
 
 const (
-	relistAfter = 5 * time.Minute  // the DNS may name other addresses for a gateway
-	retryAfter  = 30 * time.Second // a listing that failed
-	listPause   = 5 * time.Second  // a gateway's state may change several times in a row
-	listTimeout = time.Minute      // for the switch to answer
+	relistAfter = 5 * time.Minute  // the DNS may have new addresses of a gateway
+	retryAfter  = 30 * time.Second // after a failure
+	listPause   = 5 * time.Second  // a gateway may change several times in a row
+	listTimeout = time.Minute      // for an answer of the switch
 )
 
-// A console carries out commands, as [esl.Console] does.
+// A console is an [esl.Console].
 type console interface {
-	API(ctx context.Context, command string, args ...string) (string, error)
+	esl.Commander
 	Close() error
 }
 
-// A lister asks the switch for what it knew before we came: who is registered,
-// once for every connection, and which gateways it has, again and again. Its
-// events go to their own channel and wait there, so that a long list does not push
-// news out of the queue.
+// A lister asks the switch for its registrations, once for every connection, and for its
+// gateways, repeatedly. Its events have a channel of their own, so that a long list does
+// not push events of the stream out of the queue.
 type lister struct {
-	registrations bool // to be listed
-	gateways      *gateways
 	source        *source
-	console       func(context.Context) (console, error)
+	registrations bool      // are wanted
+	gateways      *gateways // nil: not wanted
+	dial          func(context.Context) (console, error)
 	events        chan *event.Event
-	ask           chan struct{} // a listing is due
+	due           chan struct{} // has an item when the lists are to be read
 	up            atomic.Bool   // the stream is connected
-	anew          atomic.Bool   // registrations were not listed since it is
+	stale         atomic.Bool   // registrations were not listed since then
 }
 
-// newLister makes a lister of what the wanted events need.
+// newLister returns a lister of what the wanted events need.
 func newLister(s *source, want map[string]bool, dial func(context.Context) (console, error), resolver resolver) *lister {
 	l := &lister{
-		source: s, console: dial, events: make(chan *event.Event), ask: make(chan struct{}, 1),
-		registrations: want == nil || want[event.Registered],
+		source: s, registrations: isWanted(want, event.Registered), dial: dial,
+		events: make(chan *event.Event), due: make(chan struct{}, 1),
 	}
-	if isWanted(want, []string{event.Gateway, event.GatewayRemoved}) {
+	if isWanted(want, event.Gateway, event.GatewayRemoved) {
 		l.gateways = &gateways{source: s.name, want: want, resolver: resolver, known: map[string]addresses{}}
 	}
 	return l
 }
 
-// connected has everything listed: what was reported meanwhile was missed.
+// connected lists everything again, because changes may have been missed.
 func (l *lister) connected() {
 	l.up.Store(true)
-	l.anew.Store(true)
+	l.stale.Store(true)
 	l.refresh()
 }
 
 func (l *lister) disconnected() { l.up.Store(false) }
 
-// refresh has the lists read again. It does not wait for it.
+// refresh lets the lists be read soon. It does not wait.
 func (l *lister) refresh() {
 	select {
-	case l.ask <- struct{}{}:
+	case l.due <- struct{}{}:
 	default:
 	}
 }
 
-// changesGateways reports whether a message says that the switch's gateways are
-// not what they were. One that only tries to register says nothing new.
-func changesGateways(m *esl.Message) bool {
-	switch m.Name() {
-	case "sofia::gateway_add", "sofia::gateway_delete":
-		return true
-	case "sofia::gateway_state":
-		return m.Headers["State"] == "REGED" || m.Headers["Ping-Status"] == "UP"
-	}
-	return false
-}
-
-// run lists whenever it is asked to, and from time to time, until ctx ends.
+// run lists on refresh, and at intervals, until ctx ends.
 func (l *lister) run(ctx context.Context) {
 	if !l.registrations && l.gateways == nil {
 		return
 	}
-	timer := time.NewTimer(relistAfter)
-	defer timer.Stop()
+	next := relistAfter
 	for {
 		select {
-		case <-l.ask:
-		case <-timer.C:
+		case <-l.due:
+		case <-time.After(next):
 		case <-ctx.Done():
 			return
 		}
-		next := relistAfter
-		if l.up.Load() {
-			if err := l.list(ctx); err != nil && ctx.Err() == nil {
-				next = retryAfter
-				l.source.progress.listed(err.Error())
-			} else {
-				l.source.progress.listed("")
-			}
-			sleep(ctx, listPause)
+		next = relistAfter
+		if !l.up.Load() {
+			continue
 		}
-		timer.Reset(next)
+		fault := ""
+		if err := l.list(ctx); err != nil && ctx.Err() == nil {
+			next, fault = retryAfter, err.Error()
+		}
+		l.source.progress.listed(fault)
+		sleep(ctx, listPause)
 	}
 }
 
-// list reads the lists that are due and hands on what is in them. Each is of use
-// without the other; the error is the first.
+// list emits what the due lists hold. It reads both even if one fails, and returns the
+// first error.
 func (l *lister) list(ctx context.Context) error {
-	var failed error
-	if l.registrations && l.anew.Swap(false) {
-		if failed = l.listRegistrations(ctx); failed != nil {
-			l.anew.Store(true)
+	var err error
+	if l.registrations && l.stale.Swap(false) {
+		if err = l.listRegistrations(ctx); err != nil {
+			l.stale.Store(true)
 		}
 	}
 	if l.gateways != nil {
-		if err := l.listGateways(ctx); failed == nil {
-			failed = err
-		}
+		err = cmp.Or(err, l.listGateways(ctx))
 	}
-	return failed
+	return err
 }
 
+// listRegistrations makes events one by one: there may be 100,000.
 func (l *lister) listRegistrations(ctx context.Context) error {
-	answer, err := l.answer(ctx, "show", "registrations", "as", "json")
-	if err != nil {
-		return fmt.Errorf("list registrations: %w", err)
-	}
-	found, err := registrations(answer, l.source.name, time.Now())
-	if err == nil {
-		l.hand(ctx, found)
+	found, err := ask(ctx, l, esl.Registrations)
+	now := time.Now()
+	for i := range found {
+		if e := registered(&found[i], l.source.name, now); e != nil {
+			l.emit(ctx, e)
+		}
 	}
 	return err
 }
 
 func (l *lister) listGateways(ctx context.Context) error {
-	answer, err := l.answer(ctx, "sofia", "xmlstatus", "gateway")
+	found, err := ask(ctx, l, esl.Gateways)
 	if err != nil {
-		return fmt.Errorf("list gateways: %w", err)
+		return err
 	}
-	found, err := l.gateways.list(ctx, answer)
-	l.hand(ctx, slices.Values(found))
+	events, err := l.gateways.update(ctx, found)
+	for _, e := range events {
+		l.emit(ctx, e)
+	}
 	return err
 }
 
-// answer asks the switch. The console is closed before the answer is looked at, since
-// the engine may be busy.
-func (l *lister) answer(ctx context.Context, command string, args ...string) (string, error) {
+// ask reads a list over a console, and closes it before the engine takes the events.
+func ask[T any](ctx context.Context, l *lister, list func(context.Context, esl.Commander) ([]T, error)) ([]T, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	c, err := l.console(ctx)
+	c, err := l.dial(ctx)
 	if err != nil {
-		return "", fmt.Errorf("connect for commands: %w", err)
+		return nil, fmt.Errorf("connect for commands: %w", err)
 	}
 	defer c.Close()
-	return c.API(ctx, command, args...)
+	return list(ctx, c)
 }
 
-// hand waits until the engine has taken the events, or ctx ends.
-func (l *lister) hand(ctx context.Context, events iter.Seq[*event.Event]) {
-	for e := range events {
-		select {
-		case l.events <- e:
-		case <-ctx.Done():
-			return
-		}
+// emit waits until the engine has taken the event, or ctx ends.
+func (l *lister) emit(ctx context.Context, e *event.Event) {
+	select {
+	case l.events <- e:
+	case <-ctx.Done():
 	}
 }
 
-// A row is a registration in the answer to `show registrations as json`.
-type row struct {
-	User    string `json:"reg_user"`
-	Realm   string `json:"realm"`
-	CallID  string `json:"token"`
-	URL     string `json:"url"`     // "sofia/internal/sip:1000@192.0.2.1:5060"
-	Expires string `json:"expires"` // Unix time, in seconds
-	IP      string `json:"network_ip"`
-	Port    string `json:"network_port"`
-	Proto   string `json:"network_proto"`
-}
-
-// registrations reads the switch's list: who is registered at now. There may be a
-// hundred thousand of them, so that their events are made one by one.
-func registrations(answer, source string, now time.Time) (iter.Seq[*event.Event], error) {
-	var listing struct {
-		Rows []row `json:"rows"`
-	}
-	if err := json.Unmarshal([]byte(answer), &listing); err != nil {
-		return nil, fmt.Errorf("list registrations: %w", err)
-	}
-	return func(yield func(*event.Event) bool) {
-		for i := range listing.Rows {
-			if e := listing.Rows[i].event(source, now); e != nil && !yield(e) {
-				return
-			}
-		}
-	}, nil
-}
-
-// event makes an event of a row, nil where the registration is over. The list does not
-// tell who was asked for a password, so that the field "authenticated" is missing; a
-// blind registration is among them.
-func (r *row) event(source string, now time.Time) *event.Event {
+// registered makes an event of a listed registration; nil if it is over. The list does
+// not tell whether a password was verified: the raw field "authenticated" is missing.
+func registered(r *esl.Registration, source string, now time.Time) *event.Event {
 	until, err := strconv.ParseInt(r.Expires, 10, 64)
 	left := until - now.Unix() // seconds
 	if err != nil || left <= 0 {
@@ -217,13 +164,10 @@ func (r *row) event(source string, now time.Time) *event.Event {
 	bound := func(s string) string { return event.Bound(s, event.MaxField) }
 	e := &event.Event{
 		Name: event.Registered, Source: source, Time: now, Repeat: true,
-		User: bound(r.User), Domain: bound(r.Realm), CallID: bound(r.CallID), Transport: bound(r.Proto),
+		User: bound(r.User), Domain: bound(r.Realm), CallID: bound(r.CallID), Transport: bound(r.Proto), Profile: bound(r.Profile()),
 		Fields: map[string]string{"expires": strconv.FormatInt(left, 10), "url": bound(r.URL)},
 	}
-	setAddress(e, r.IP, r.Port)
-	if _, rest, ok := strings.Cut(e.Fields["url"], "sofia/"); ok {
-		e.Profile, _, _ = strings.Cut(rest, "/")
-	}
+	e.IP, e.Port = address(r.IP, r.Port)
 	e.Text = evidence("show registrations", e)
 	return e
 }

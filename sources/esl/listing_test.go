@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,13 +25,29 @@ const registrationsAnswer = `{"row_count":4,"rows":[` +
 	`{"reg_user":"1002","realm":"pbx","token":"over","url":"","expires":"1795348800","network_ip":"192.0.2.45","network_port":"1","network_proto":"udp","hostname":"pbx1","metadata":""},` +
 	`{"reg_user":"1003","realm":"pbx","token":"broken","url":"","expires":"soon","network_ip":"192.0.2.46","network_port":"1","network_proto":"udp","hostname":"pbx1","metadata":""}]}`
 
-// listedRegistrations are the events of a list, all of them.
-func listedRegistrations(answer string) ([]*event.Event, error) {
-	all, err := registrations(answer, "esl.test", noon)
+// A fixed console has one answer.
+type fixed string
+
+func (f fixed) API(context.Context, string, ...string) (string, error) { return string(f), nil }
+
+// listedRegistrations are the events of a list.
+func listedRegistrations(answer string) (events []*event.Event, err error) {
+	found, err := esl.Registrations(context.Background(), fixed(answer))
+	for i := range found {
+		if e := registered(&found[i], "esl.test", noon); e != nil {
+			events = append(events, e)
+		}
+	}
+	return events, err
+}
+
+// list updates gateways from an answer of the switch.
+func (g *gateways) list(ctx context.Context, answer string) ([]*event.Event, error) {
+	listed, err := esl.Gateways(ctx, fixed(answer))
 	if err != nil {
 		return nil, err
 	}
-	return slices.Collect(all), nil
+	return g.update(ctx, listed)
 }
 
 func TestRegistrations(t *testing.T) {
@@ -68,7 +83,7 @@ func FuzzRegistrations(f *testing.F) {
 	})
 }
 
-// gatewayAnswer is what `sofia xmlstatus gateway` answers, shortened.
+// gatewayAnswer is an answer to `sofia xmlstatus gateway`, shortened.
 func gatewayAnswer(entries ...string) string {
 	var b strings.Builder
 	b.WriteString("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<gateways>\n")
@@ -124,8 +139,8 @@ func newGateways(dns *names) *gateways {
 	return &gateways{source: "esl.test", resolver: dns, known: map[string]addresses{}}
 }
 
-// told is what events say of gateways: "+name address" or "-name address".
-func told(events []*event.Event) string {
+// changes lists events of gateways: "+name address" or "-name address".
+func changes(events []*event.Event) string {
 	var all []string
 	for _, e := range events {
 		sign := "+"
@@ -156,11 +171,11 @@ func TestGateways(t *testing.T) {
 		"gw [2001:db8::1]:5060 192.0.2.9":          "+gw 192.0.2.9, +gw 2001:db8::1",
 		"gw us@sbc.example:5060 sbc.example":       "+gw 192.0.2.20, +gw 192.0.2.21, +gw 2001:db8::20",
 		"gw 192.0.2.10 realm.example":              "+gw 192.0.2.10, +gw 192.0.2.22",
-		"gw 192.0.2.10 sbc":                        "+gw 192.0.2.10", // a realm that is no name of the DNS
+		"gw 192.0.2.10 sbc":                        "+gw 192.0.2.10", // a realm that is no name in the DNS
 		"gw sbc sbc":                               "+gw 192.0.2.40",
 		"gw 192.0.2.10 invented.realm":             "+gw 192.0.2.10",
 		"gw srv.example srv.example":               "+gw 192.0.2.30, +gw 192.0.2.31",
-		"gw srv.example:5060 x":                    "error", // with a port, SRV is not asked
+		"gw srv.example:5060 x":                    "error", // with a port, SRV is not looked up
 		"gw nowhere.example realm.example":         "error+gw 192.0.2.22",
 		"gw blocked.example x":                     "",
 		"<i>gw</i> 192.0.2.10 x":                   "+ 192.0.2.10",
@@ -169,7 +184,7 @@ func TestGateways(t *testing.T) {
 		"\xff 192.0.2.10 x":                        "+\ufffd 192.0.2.10",
 	} {
 		events, err := newGateways(dns).list(t.Context(), gatewayAnswer(entry))
-		got := told(events)
+		got := changes(events)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "look up gateway \"gw\": ") {
 				t.Errorf("%q: %v", entry, err)
@@ -197,9 +212,9 @@ func TestGatewaysChange(t *testing.T) {
 			time.Sleep(relistAfter)
 			events, err := g.list(t.Context(), gatewayAnswer(entries...))
 			if err != nil {
-				return "error, " + told(events)
+				return "error, " + changes(events)
 			}
-			return told(events)
+			return changes(events)
 		}
 		check := func(got, want string) {
 			t.Helper()
@@ -208,11 +223,11 @@ func TestGatewaysChange(t *testing.T) {
 			}
 		}
 		check(list("a a.example x", "b 192.0.2.9 x"), "+a 192.0.2.1, +a 192.0.2.2, +b 192.0.2.9")
-		dns.hosts["a.example"] = []string{"192.0.2.3"} // the DNS names them in turn, or has changed
+		dns.hosts["a.example"] = []string{"192.0.2.3"} // the DNS returns them in turn, or has changed
 		check(list("a a.example x"), "+a 192.0.2.1, +a 192.0.2.2, +a 192.0.2.3, -b")
 		dns.hosts["a.example"] = nil
 		time.Sleep(2 * forgetAfter)
-		check(list("a a.example x"), "error, +a 192.0.2.1, +a 192.0.2.2, +a 192.0.2.3") // a DNS that fails takes nothing away
+		check(list("a a.example x"), "error, +a 192.0.2.1, +a 192.0.2.2, +a 192.0.2.3") // a DNS that fails removes nothing
 		dns.hosts["a.example"] = []string{"192.0.2.3"}
 		check(list("a a.example x"), "+a 192.0.2.1, +a 192.0.2.2, +a 192.0.2.3")
 		time.Sleep(forgetAfter)
@@ -248,7 +263,7 @@ func FuzzGateways(f *testing.F) {
 	})
 }
 
-// answering is a console with fixed answers.
+// An answering console has an answer for each command.
 type answering struct {
 	mu      sync.Mutex // guards both
 	answers map[string]string
@@ -275,7 +290,7 @@ func (a *answering) answer(line, answer string) {
 	a.answers[line] = answer
 }
 
-// since gives what was asked since it was last called.
+// since returns the commands since its last call.
 func (a *answering) since() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -284,15 +299,15 @@ func (a *answering) since() []string {
 	return asked
 }
 
-// TestListing follows a switch through two connections and looks at what it is
-// asked, and when.
+// TestListing follows a switch through two connections, and checks the commands and
+// their times.
 func TestListing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const show, gateway = "show registrations as json", "sofia xmlstatus gateway"
 		s, taken := testSource(), newSink()
 		f := s.newFollower(map[string]bool{event.Registered: true, event.Gateway: true, event.GatewayRemoved: true}, taken)
-		fixed := &answering{answers: map[string]string{show: `{"row_count":0}`}}
-		f.lister.console = func(context.Context) (console, error) { return fixed, nil }
+		answers := &answering{answers: map[string]string{show: `{"row_count":0}`}}
+		f.lister.dial = func(context.Context) (console, error) { return answers, nil }
 		f.lister.gateways.resolver = &names{}
 		take := make(chan *esl.Message)
 		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), taker func(esl.Message)) error {
@@ -319,7 +334,7 @@ func TestListing(t *testing.T) {
 			t.Helper()
 			time.Sleep(after)
 			synctest.Wait()
-			if diff := cmp.Diff(commands, fixed.since()); diff != "" {
+			if diff := cmp.Diff(commands, answers.since()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		}
@@ -327,39 +342,39 @@ func TestListing(t *testing.T) {
 		if p := s.Progress(); p.Fault != "" || p.Warning != "list gateways: the switch says no" {
 			t.Errorf("%+v", p)
 		}
-		fixed.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
-		expect(listPause+retryAfter, gateway) // once more what failed
+		answers.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
+		expect(listPause+retryAfter, gateway) // what failed, again
 		if p := s.Progress(); p.Warning != "" || p.Events != 1 {
 			t.Errorf("%+v", p)
 		}
 		expect(relistAfter+listPause, gateway)
 		expect(listPause)
-		take <- report("sofia::gateway_add", noon, "Gateway", "new")
+		take <- message("sofia::gateway_add", noon, "Gateway", "new")
 		expect(0, gateway)
 		for range 3 {
-			take <- report("sofia::gateway_state", noon, "Gateway", "new", "State", "TRYING", "Ping-Status", "DOWN")
-			take <- report("sofia::gateway_state", noon, "Gateway", "new", "State", "REGED", "Ping-Status", "UP")
+			take <- message("sofia::gateway_state", noon, "Gateway", "new", "State", "TRYING", "Ping-Status", "DOWN")
+			take <- message("sofia::gateway_state", noon, "Gateway", "new", "State", "REGED", "Ping-Status", "UP")
 		}
 		expect(0)
-		expect(listPause, gateway) // once for all of them
-		fixed.answer(show, "no list")
+		expect(listPause, gateway) // once for all
+		answers.answer(show, "no list")
 		take <- nil
 		expect(2*minPause+listPause, show, gateway)
 		if p := s.Progress(); p.Fault != "" || !strings.HasPrefix(p.Warning, "list registrations: ") || p.Events != 5 {
-			t.Errorf("the gateways are not listed beside registrations that cannot be read: %+v", p)
+			t.Errorf("the gateways are not listed despite registrations that cannot be read: %+v", p)
 		}
-		fixed.answer(show, `{"row_count":0}`)
+		answers.answer(show, `{"row_count":0}`)
 		expect(listPause+retryAfter, show, gateway)
 		cancel()
 		<-done
 	})
 }
 
-func TestNothingIsListedThatNobodyWants(t *testing.T) {
+func TestUnwantedListsAreNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := testSource().newFollower(map[string]bool{event.AuthFailure: true}, newSink())
-		f.lister.console = func(context.Context) (console, error) {
-			t.Error("the switch was asked")
+		f.lister.dial = func(context.Context) (console, error) {
+			t.Error("the switch got a command")
 			return nil, errors.New("no")
 		}
 		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
@@ -373,7 +388,7 @@ func TestNothingIsListedThatNobodyWants(t *testing.T) {
 	})
 }
 
-// TestListsOverTheSocket has the fake switch answer.
+// TestListsOverTheSocket reads the lists of the fake switch.
 func TestListsOverTheSocket(t *testing.T) {
 	fake := esltest.Start(t, esltest.Options{API: func(command string) string {
 		switch command {
@@ -386,7 +401,7 @@ func TestListsOverTheSocket(t *testing.T) {
 	}})
 	f := follow(t, switchAt(fake), map[string]bool{event.Registered: true, event.Unregistered: true, event.Gateway: true})
 	got := f.await(t, f.ctx, 5)
-	if told(got[3:]) != "+gw 192.0.2.20, +gw 192.0.2.21" || got[0].User != "1000" || !got[0].Repeat {
+	if changes(got[3:]) != "+gw 192.0.2.20, +gw 192.0.2.21" || got[0].User != "1000" || !got[0].Repeat {
 		t.Errorf("%s", describeAll(got))
 	}
 	fake.Event("sofia::unregister", map[string]string{"from-user": "1000", "from-host": "pbx", "call-id": "call-1"}, "")

@@ -6,16 +6,15 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// maxQueueBytes bounds what waits in a queue, however many events it is made for:
-// a caller decides how long the headers of his events are.
+// maxQueueBytes bounds the events in a queue, whatever its length: callers decide how
+// long headers are.
 const maxQueueBytes = 64 << 20
 
-// A queue holds events while the engine is busy. Putting never waits: what finds
-// it full is dropped, so that what is kept is in its order and without a gap
-// before the loss.
+// A queue holds events while the engine is busy. A full queue drops the new event, so
+// that there is no gap before the loss.
 type queue struct {
 	events chan queued
-	bytes  atomic.Int64 // about what the events in it take
+	bytes  atomic.Int64 // estimate of its events
 }
 
 type queued struct {
@@ -25,7 +24,7 @@ type queued struct {
 
 func newQueue(length int) *queue { return &queue{events: make(chan queued, length)} }
 
-// put reports whether there was room.
+// put adds an event if there is room. It never waits.
 func (q *queue) put(e *event.Event) bool {
 	item := queued{e, weight(e)}
 	if q.bytes.Add(item.bytes) <= maxQueueBytes {
@@ -39,13 +38,13 @@ func (q *queue) put(e *event.Event) bool {
 	return false
 }
 
-// out accounts for an item that was received from the channel.
+// out frees the room of an item that was received from the channel.
 func (q *queue) out(item queued) *event.Event {
 	q.bytes.Add(-item.bytes)
 	return item.event
 }
 
-// weight is about how many bytes an event takes.
+// weight estimates the memory of an event, in bytes.
 func weight(e *event.Event) int64 {
 	const itself, perField = 512, 48
 	n := itself + len(e.Text) + len(e.Message)

@@ -12,29 +12,24 @@ import (
 )
 
 const (
-	// pairWindow is how far the stamps of an event and of a log record about the
-	// same attempt may differ. The two come over one connection, in any order.
+	// pairWindow bounds the distance between the stamps of an event and a log record of
+	// one attempt. They come over one connection, in any order.
 	pairWindow = 2 * time.Second
 
 	// maxWaiting bounds the reports of one address that wait for their second one.
 	maxWaiting = 64
 )
 
-// repeats recognises the second report of one attempt. It sees the events in the
-// order in which they came.
+// repeats marks the second report of one attempt. It takes events in their order.
 type repeats struct {
-	waiting dedup.Cache[netip.Addr, waiting]
+	waiting dedup.Cache[netip.Addr, []half] // by address, the oldest first
 }
-
-// waiting is the reports of one address whose other half has not come, in the order
-// in which they came.
-type waiting []half
 
 // A half is one of the two reports of an attempt.
 type half struct {
 	at     time.Time
-	reason bool   // the log tells why, and not the event stream that it was refused
-	user   uint64 // stands for the account's user; 0: it is not told
+	reason bool   // the reason, from the log; else the refusal, from the event stream
+	user   uint64 // hash of the user; 0: unknown
 }
 
 var users = maphash.MakeSeed()
@@ -47,17 +42,15 @@ func halfOf(e *event.Event, reason bool) half {
 	return h
 }
 
-// isOf reports whether two halves may be of one attempt. What is refused for one
-// account has its reason in no other: a caller must not hide his guesses behind users
-// who are unknown.
-func (h half) isOf(other half) bool {
+// matches reports whether two halves may be of one attempt. Trap: for different users
+// they are not, or a caller could hide guesses behind unknown users.
+func (h half) matches(other half) bool {
 	return h.reason != other.reason && (h.user == other.user || h.user == 0 || other.user == 0)
 }
 
-// mark sets Repeat where the event is the second report of an attempt. Each
-// report stands for one attempt only, so that whoever repeats himself is counted
-// again. paired says that both halves are asked for: a report whose first half
-// nobody sees is not a repeat.
+// mark sets Repeat in the second report of an attempt. Each report pairs with one other,
+// so that a further attempt counts again. paired says that both halves are subscribed
+// to: a report without its first half is not a repeat.
 func (r *repeats) mark(e *event.Event, paired bool) {
 	if !e.IP.IsValid() {
 		return
@@ -76,13 +69,13 @@ func (r *repeats) mark(e *event.Event, paired bool) {
 	}
 }
 
-// pair takes the other half of a report off those that wait, or has it wait
-// itself. It reports whether there was one.
+// pair removes the waiting other half of a report, or lets the report wait. It reports
+// whether there was one.
 func (r *repeats) pair(e *event.Event, reason bool) bool {
 	h := halfOf(e, reason)
 	w, _ := r.waiting.Take(e.IP)
 	w = slices.DeleteFunc(w, func(other half) bool { return !within(other.at, e.Time, pairWindow) })
-	other := slices.IndexFunc(w, h.isOf)
+	other := slices.IndexFunc(w, h.matches)
 	switch {
 	case other >= 0:
 		w = slices.Delete(w, other, other+1)
@@ -97,5 +90,5 @@ func (r *repeats) pair(e *event.Event, reason bool) bool {
 	return other >= 0
 }
 
-// within reports whether two times are no more than d apart, in either order.
+// within reports whether two times are at most d apart, in either order.
 func within(a, b time.Time, d time.Duration) bool { return a.Sub(b).Abs() <= d }

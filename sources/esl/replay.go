@@ -11,9 +11,8 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// Replay reads the recorded bytes of one connection: events in JSON or plain,
-// log records, or all of them in turn. Its Lines are frames with an event or
-// record; frames that cannot be read are Skipped.
+// Replay reads the recorded bytes of one connection: JSON events, plain events and log
+// records, in any mix. Lines counts them; Skipped counts frames that cannot be decoded.
 func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
 	var stats plugin.Stats
 	counted := &counter{r: rec.R}
@@ -40,11 +39,11 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 	}
 }
 
-// Merge implements [plugin.Merger]: events and log records that were recorded on two
-// connections are paired as if they had come over one.
+// Merge joins recordings, so that events and log records from two connections are paired
+// as if they had come over one.
 func (s *source) Merge(recordings []io.Reader) io.Reader { return esl.Merge(s.zone, recordings) }
 
-// counter counts the bytes that are read.
+// counter counts the bytes of a reader.
 type counter struct {
 	r io.Reader
 	n int64

@@ -18,13 +18,13 @@ const (
 	defaultQueue    = 20_000    // events
 )
 
-// Records makes a reader of FreeSWITCH's log records for the named source, whose
-// stamps are local times of the zone. The reader turns one framed message, all
-// its lines, into an event; nil if it is none. It is called by one goroutine.
+// Records makes a reader of FreeSWITCH's log records for the named source. The zone is
+// that of their stamps. The reader turns one message, all its lines, into an event; nil
+// if it is none. It is called by one goroutine.
 type Records func(source string, zone *time.Location) func(message string) *event.Event
 
-// Kind makes sources of a FreeSWITCH's event socket. Records of its log are read
-// with records, so that they mean what they mean in the log file.
+// Kind makes sources of event sockets. They read log records with records, so that those
+// become the same events as in the log file.
 func Kind(records Records) plugin.SourceKind {
 	return plugin.SourceKind{Name: "esl", New: func(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics) {
 		s, diags := decodeBody(body, env)
@@ -40,7 +40,7 @@ func Kind(records Records) plugin.SourceKind {
 type source struct {
 	name     string // the reference: "esl.pbx"
 	at       esl.Switch
-	log      bool           // records of the log are read as well
+	log      bool           // log records are read as well
 	zone     *time.Location // of the stamps in them
 	queue    int            // events that may wait for the engine
 	records  Records
@@ -55,16 +55,15 @@ var (
 	_ plugin.Merger   = (*source)(nil)
 )
 
-// Switch says which FreeSWITCH the source listens to, for an action that speaks
-// to the same one.
+// Switch returns the FreeSWITCH of the source, for an action on the same one.
 func (s *source) Switch() esl.Switch { return s.at }
 
-// Vocabulary names what the source can report. Its raw fields are the headers of
-// FreeSWITCH's events, which dialplans and directories add to.
+// Vocabulary lists the events of the source. Its raw fields are the headers of
+// FreeSWITCH's events, to which dialplans and directories add.
 func (s *source) Vocabulary() plugin.Vocabulary {
 	var v plugin.Vocabulary
-	for _, r := range reports {
-		v.Events = append(v.Events, r.makes...)
+	for i := range reports {
+		v.Events = append(v.Events, reports[i].event)
 	}
 	if s.log {
 		v.Events = append(v.Events, recordEvents...)
@@ -74,7 +73,7 @@ func (s *source) Vocabulary() plugin.Vocabulary {
 	return v
 }
 
-// Same reports whether another source was made from the same words.
+// Same reports whether another source has the same configuration.
 func (s *source) Same(other any) bool {
 	o, ok := other.(*source)
 	return ok && s.name == o.name && s.at.Address == o.at.Address && s.at.Password == o.at.Password &&

@@ -1,0 +1,100 @@
+package esl
+
+import (
+	"strings"
+
+	"freeswitch-security/engine/event"
+)
+
+// unknownUser is FreeSWITCH's account of an Authorization header that it did not read
+// completely.
+const unknownUser = "unknown"
+
+// account returns the account of a digest, with the realm as its domain. Where the
+// digest was not read (shown is false), it is that of the From header.
+func account(h headers) (user, domain string, shown bool) {
+	user, domain = h["username"], h["realm"]
+	if user == "" || user == unknownUser {
+		return h["to-user"], h["to-host"], false
+	}
+	if domain == "" {
+		domain = h["to-host"]
+	}
+	return user, domain, true
+}
+
+// refineDigest reads the account of a digest. If From and To differ, it is for a call.
+func refineDigest(_ *decoder, e *event.Event) {
+	e.User, e.Domain, _ = account(e.Fields)
+	if e.ToUser != e.Fields["to-user"] {
+		e.Destination = e.ToUser
+	}
+}
+
+// refineChallenge takes a request for a call if From and To differ.
+func refineChallenge(_ *decoder, e *event.Event) {
+	if e.ToUser != e.User {
+		e.Destination = e.ToUser
+	}
+}
+
+// refineFailure adds to a failure what only its attempt reports.
+func (d *decoder) refineFailure(e *event.Event) {
+	if e.Method == "INVITE" {
+		e.User, e.Destination = "", e.ToUser
+	}
+	c, ok := d.attempts.Take(dialogue{e.IP, e.Port, e.ToUser})
+	if !ok || !within(c.at, e.Time, attemptWindow) {
+		return
+	}
+	e.CallID = c.callID
+	if c.shown || e.Method == "INVITE" {
+		e.User, e.Domain = c.user, c.domain
+	}
+}
+
+// refineRegistered sets the raw field "authenticated": whether a password was verified.
+// Only then does FreeSWITCH add the variables of the account. They are missing where a
+// profile accepts all registrations, or an access list let the sender in.
+func refineRegistered(_ *decoder, e *event.Event) {
+	e.Fields["authenticated"] = "false"
+	if shown := e.Fields["sip_auth_username"]; shown != "" && shown == e.Fields["username"] {
+		e.Fields["authenticated"] = "true"
+	}
+}
+
+// isRegisteredGateway reports whether a gateway has registered at a known address.
+func isRegisteredGateway(h headers) bool {
+	return h["State"] == "REGED" && h["Register-Network-IP"] != ""
+}
+
+func refineGateway(_ *decoder, e *event.Event) { e.Fields["gateway"] = e.Fields["Gateway"] }
+
+// isIncoming reports whether a channel is a call to the switch. The switch calls itself
+// through mod_loopback: that channel has the address of the call it was made for, which
+// is reported already.
+func isIncoming(h headers) bool {
+	return h["Call-Direction"] == "inbound" && !strings.HasPrefix(h["Channel-Name"], "loopback/")
+}
+
+func isRejected(h headers) bool { return h["Hangup-Cause"] == "CALL_REJECTED" && isIncoming(h) }
+
+// refineCall prefers the account that was authenticated. A call that was refused before
+// the dialplan has no address.
+func refineCall(_ *decoder, e *event.Event) {
+	f := e.Fields
+	if !e.IP.IsValid() {
+		e.IP, e.Port = address(f["variable_sip_network_ip"], f["variable_sip_network_port"])
+	}
+	if user := f["variable_sip_auth_username"]; user != "" && f["variable_sip_authorized"] == "true" {
+		e.User, e.Domain = user, f["variable_sip_auth_realm"]
+	}
+}
+
+// refineVerto divides a login "user@domain". A browser may send any text.
+func refineVerto(_ *decoder, e *event.Event) {
+	e.IP, e.Port, _ = event.ParseAddrPort(e.Fields["verto_client_address"])
+	if at := strings.LastIndexByte(e.User, '@'); at >= 0 {
+		e.User, e.Domain = e.User[:at], e.User[at+1:]
+	}
+}

@@ -1,0 +1,169 @@
+package esl
+
+import (
+	"slices"
+	"strings"
+
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/event"
+)
+
+// headers are those of a message of the switch, by name.
+type headers = map[string]string
+
+// A report is one row of what the switch reports: which of its events become which
+// events, and where the fields come from. A name may have several rows; the first that
+// applies and has fields becomes an event.
+type report struct {
+	name  string             // as of [esl.Message.Name]
+	event string             // that it becomes or contributes to
+	when  func(headers) bool // the row applies; nil: always
+	from  string             // "field=header …"; "": it only contributes
+
+	refine func(*decoder, *event.Event) // sets fields that depend on several headers
+	reads  string                       // other headers that refine reads
+	sets   string                       // other fields that refine sets
+	then   func(*decoder, headers)      // called where the row applies
+
+	ip, port string // parsed from
+	fields   []fieldHeader
+}
+
+// A fieldHeader is the header of a text field. The address and the port have none here.
+type fieldHeader struct {
+	at     func(*event.Event) *string
+	header string
+}
+
+// Headers of the sender, in most events of sofia.
+//
+// Trap: "from" and "to" change their meaning. In pre_register, register_attempt and
+// register, "from" is the To header, and "to" the From header. In register_failure,
+// "to" is the To header. For a REGISTER both name the account, for an INVITE the To
+// header is the dialled number.
+const ofSofia = "ip=network-ip port=network-port profile=profile-name call_id=call-id user_agent=user-agent "
+
+const ofChannel = "ip=Caller-Network-Addr port=variable_sip_network_port user=variable_sip_from_user domain=variable_sip_from_host " +
+	"destination=Caller-Destination-Number to_user=variable_sip_to_user call_id=variable_sip_call_id " +
+	"user_agent=variable_sip_user_agent transport=variable_sip_via_protocol profile=variable_sofia_profile_name"
+
+const ofChannelToo = "variable_sip_network_ip variable_sip_authorized variable_sip_auth_username variable_sip_auth_realm"
+
+const ofGateway = "ip=Register-Network-IP port=Register-Network-Port profile=profile-name"
+
+// reports is the table of what the switch reports. A new event of FreeSWITCH is a row.
+var reports = parse([]report{
+	// FreeSWITCH sends it for REGISTER, INVITE, SUBSCRIBE and MESSAGE.
+	{name: "sofia::pre_register", event: event.Challenge, from: ofSofia + "user=to-user domain=to-host to_user=from-user",
+		refine: refineChallenge, sets: "destination"},
+	{name: "sofia::register_attempt", event: event.AuthSuccess, when: has("auth-result", "SUCCESS", "RENEWED"),
+		from: ofSofia + "to_user=from-user", refine: refineDigest, sets: "user domain destination"},
+	{name: "sofia::register_attempt", event: event.AuthStale, when: has("auth-result", "STALE"),
+		from: ofSofia + "to_user=from-user", refine: refineDigest, sets: "user domain destination"},
+	// Of a failure, only the attempt has the account and the Call-ID, and only the
+	// failure has the method.
+	{name: "sofia::register_attempt", event: event.AuthFailure, when: has("auth-result", "FORBIDDEN"), then: (*decoder).noteAttempt},
+	{name: "sofia::register_failure", event: event.AuthFailure, from: ofSofia + "method=registration-type user=to-user domain=to-host to_user=to-user",
+		refine: (*decoder).refineFailure, sets: "destination"},
+	{name: "sofia::register", event: event.Registered, from: ofSofia + "user=from-user domain=from-host", refine: refineRegistered},
+	{name: "sofia::unregister", event: event.Unregistered, from: ofSofia + "user=from-user domain=from-host"},
+	{name: "sofia::expire", event: event.Unregistered, from: ofSofia + "user=user domain=host"},
+	{name: "sofia::wrong_call_state", event: event.WrongCallState, from: "ip=network_ip port=network_port user=from_user"},
+	{name: "sofia::gateway_add", event: event.Gateway, then: (*decoder).noteGateways},
+	{name: "sofia::gateway_state", event: event.Gateway, when: has("Ping-Status", "UP"), then: (*decoder).noteGateways},
+	{name: "sofia::gateway_state", event: event.Gateway, when: has("State", "REGED"), then: (*decoder).noteGateways},
+	{name: "sofia::gateway_state", event: event.Gateway, when: isRegisteredGateway, from: ofGateway, refine: refineGateway},
+	{name: "sofia::gateway_delete", event: event.Gateway, then: (*decoder).noteGateways},
+	{name: "sofia::gateway_delete", event: event.GatewayRemoved, from: ofGateway, refine: refineGateway, then: (*decoder).noteGateways},
+	{name: "verto::login", event: event.VertoLoginFailure, when: has("verto_success", "0"),
+		from: "user=verto_login profile=verto_profile_name", refine: refineVerto, reads: "verto_client_address", sets: "ip port domain"},
+	{name: "CHANNEL_CREATE", event: event.Call, when: isIncoming, from: ofChannel, refine: refineCall, reads: ofChannelToo},
+	{name: "CHANNEL_HANGUP_COMPLETE", event: event.CallRejected, when: isRejected, from: ofChannel, refine: refineCall, reads: ofChannelToo},
+})
+
+// has returns whether the header has one of the values.
+func has(header string, values ...string) func(headers) bool {
+	return func(h headers) bool { return slices.Contains(values, h[header]) }
+}
+
+// parse reads the column from, and panics on the name of a field that does not exist.
+func parse(rows []report) []report {
+	for i := range rows {
+		pairs := rows[i].pairs()
+		rows[i].ip, rows[i].port = pairs["ip"], pairs["port"]
+		for field, header := range pairs {
+			if at := event.FieldNamed(field).At; at != nil {
+				rows[i].fields = append(rows[i].fields, fieldHeader{at, header})
+			}
+		}
+	}
+	return rows
+}
+
+// pairs returns the header of each field in the column from.
+func (r *report) pairs() map[string]string {
+	pairs := map[string]string{}
+	for _, pair := range strings.Fields(r.from) {
+		field, header, _ := strings.Cut(pair, "=")
+		pairs[field] = header
+	}
+	return pairs
+}
+
+// byName are the rows of each name.
+var byName = func() map[string][]*report {
+	rows := map[string][]*report{}
+	for i := range reports {
+		rows[reports[i].name] = append(rows[reports[i].name], &reports[i])
+	}
+	return rows
+}()
+
+// isNeeded are the headers in the table.
+var isNeeded = func() map[string]bool {
+	needed := map[string]bool{}
+	for i := range reports {
+		for _, header := range reports[i].pairs() {
+			needed[header] = true
+		}
+		for _, header := range strings.Fields(reports[i].reads) {
+			needed[header] = true
+		}
+	}
+	return needed
+}()
+
+// recordEvents are the events that the switch reports only in its log. What the event
+// stream reports as well is taken from there alone.
+var recordEvents = []string{
+	event.UnknownUser, event.ACLReject, event.ESLDenied, event.AuthMalformed, event.SessionLimit,
+	"malformed", "user_agent_rejected", "registration_limit",
+}
+
+// warning is FreeSWITCH's number of the log level WARNING, which all of recordEvents
+// have at least; more severe levels have smaller numbers.
+const warning = 4
+
+// isWanted reports whether one of the events is wanted; nil wants all.
+func isWanted(want map[string]bool, names ...string) bool {
+	return want == nil || slices.ContainsFunc(names, func(name string) bool { return want[name] })
+}
+
+// subscription asks for the reports that the wanted events need.
+func (s *source) subscription(want map[string]bool) esl.Subscription {
+	sub := esl.Subscription{LogLevel: -1}
+	for i := range reports {
+		r := &reports[i]
+		switch {
+		case !isWanted(want, r.event) || slices.Contains(sub.Subclasses, r.name):
+		case strings.Contains(r.name, "::"):
+			sub.Subclasses = append(sub.Subclasses, r.name)
+		default:
+			sub.Events = append(sub.Events, r.name)
+		}
+	}
+	if s.log && isWanted(want, recordEvents...) {
+		sub.LogLevel = warning
+	}
+	return sub
+}
