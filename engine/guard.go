@@ -27,6 +27,9 @@ type Guard struct {
 
 var _ admin.Guard = (*Guard)(nil)
 
+// Reload implements [admin.Guard].
+func (g *Guard) Reload(ctx context.Context) ([]admin.Diagnostic, error) { return g.Reloading(ctx) }
+
 // share is how many orders are entered between two events: a list of a hundred
 // thousand must not keep the core from counting.
 const share = 500

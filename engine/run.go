@@ -172,8 +172,8 @@ func withdraw(e *Engine, ended, started []*run, claimed map[string]bool) {
 func (r *runs) failing() error {
 	var errs []error
 	for ref, running := range r.running {
-		if s := running.runner.Status(); s.Err != "" {
-			errs = append(errs, fmt.Errorf("action %s was failing: %s", ref, s.Err))
+		if s := running.runner.Status(); s.Error != "" {
+			errs = append(errs, fmt.Errorf("action %s was failing: %s", ref, s.Error))
 		}
 	}
 	return errors.Join(errs...)

@@ -1,70 +1,125 @@
 package engine
 
 import (
-	"cmp"
+	"context"
+	"maps"
 	"slices"
+	"time"
 
-	"freeswitch-security/engine/enforce"
 	"freeswitch-security/engine/plugin"
-	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/status"
 )
 
-// A Status says how a running engine is doing.
-type Status struct {
-	Events   uint64 // seen since the start
-	Waiting  int    // reports that wait for the core
-	Bans     int    // in force
-	StateErr error  // of the last attempt to save the state; nil: it is saved
-	Rules    []rule.RuleStats
-	Sources  []SourceStatus // in the order of the configuration
-	Actions  []ActionStatus // in the order of their names
-
-	Registrations int    // that protect their addresses
-	Evicted       uint64 // of those: they had to give way before they were over
-	Refused       uint64 // addresses of gateways that were one too many to be trusted
-	Corroborated  status.Corroborated
-}
-
-// An ActionStatus says how an action is doing.
-type ActionStatus struct {
-	enforce.Status
-	Action plugin.Action // to be asked, as a [plugin.Reporter], how it really stands
-}
-
-// A SourceStatus says how far a source has come.
-type SourceStatus struct {
-	Ref     string
-	Running bool // it is being followed
-	plugin.Progress
-}
-
-// Status says how the engine is doing. It must be called on the goroutine that
-// counts; see [Engine.Do].
-func (e *Engine) Status() Status {
-	s := Status{
-		Events: e.events, Waiting: len(e.live.reports), Bans: e.ledger.Size(), StateErr: e.live.saver.failed(),
-		Rules: e.rules.Stats(), Corroborated: e.verifier.Stats(),
+// status says how the engine is doing. It must be called on the goroutine that
+// counts.
+func (e *Engine) status() status.Status {
+	s := status.Status{
+		AutoBlock: e.cfg.Security.AutoBlock, DryRun: e.options.DryRun, QueueDepth: len(e.live.reports), Rules: e.rules.Stats(),
+		Stats: status.Stats{
+			ActiveBans: e.ledger.Size(), TrustedNetworks: len(e.ledger.Trust().All()) + len(e.ledger.Grants()),
+			Events: e.events, Tallies: e.tallies.all(), Corroborated: e.verifier.Stats(),
+		},
+	}
+	if err := e.live.saver.failed(); err != nil {
+		s.State.Error = err.Error()
 	}
 	if r := e.known.registrations; r != nil {
-		s.Registrations, s.Evicted = r.Size()
+		s.Stats.Known.Registrations, s.Stats.Known.Evicted = r.Size()
 	}
 	if g := e.known.gateways; g != nil {
-		s.Refused = g.Ignored()
+		s.Stats.Known.GatewaysRefused = g.Ignored()
 	}
 	for _, source := range e.cfg.Sources {
-		one := SourceStatus{Ref: source.Ref}
-		if running := e.live.follows.running[source.Ref]; running != nil {
-			one.Running = true
-			if meter, ok := running.source.(plugin.Meter); ok {
-				one.Progress = meter.Progress()
-			}
+		s.Sources = append(s.Sources, e.sourceStatus(source.Ref))
+	}
+	for _, r := range e.runningActions() {
+		one := r.runner.Status()
+		if r, ok := r.action.(plugin.Reporter); ok && !isLevel(r) { // a level is asked by Kernel
+			one.Report = r.Report(context.Background())
 		}
-		s.Sources = append(s.Sources, one)
+		s.Actions = append(s.Actions, one)
 	}
-	for _, r := range e.live.runs.running {
-		s.Actions = append(s.Actions, ActionStatus{Status: r.runner.Status(), Action: r.action})
-	}
-	slices.SortFunc(s.Actions, func(a, b ActionStatus) int { return cmp.Compare(a.Name, b.Name) })
+	s.Sum()
 	return s
+}
+
+func isLevel(a plugin.Action) bool {
+	_, level := a.(plugin.Level)
+	return level
+}
+
+// runningActions lists the running actions in the order of their names. It must be
+// called on the goroutine that counts.
+func (e *Engine) runningActions() []*run {
+	var all []*run
+	for _, ref := range slices.Sorted(maps.Keys(e.live.runs.running)) {
+		all = append(all, e.live.runs.running[ref])
+	}
+	return all
+}
+
+func (e *Engine) sourceStatus(ref string) status.Source {
+	s := status.Source{Name: ref}
+	running := e.live.follows.running[ref]
+	if running == nil {
+		return s
+	}
+	s.Running = true
+	if meter, ok := running.source.(plugin.Meter); ok {
+		p := meter.Progress()
+		s = status.Source{
+			Name: ref, Running: true, Events: uint64(p.Events), Lost: uint64(p.Lost), Lines: uint64(p.Lines),
+			Bytes: uint64(p.Bytes), Skipped: uint64(p.Skipped), Doubted: uint64(p.Doubted),
+			Connects: uint64(p.Connects), Restarts: uint64(p.Restarts),
+			Behind: p.Behind, LastEvent: p.LastEvent, Fault: p.Fault, Warning: p.Warning,
+		}
+	}
+	if s.Behind > 0 && !s.LastEvent.IsZero() {
+		s.Lag = status.InSeconds(max(0, time.Since(s.LastEvent)))
+	}
+	return s
+}
+
+// Status returns how the engine is doing.
+func (g *Guard) Status(ctx context.Context) (s status.Status, err error) {
+	err = g.between(ctx, func() { s = g.status() })
+	s.Started = g.Started
+	s.Reload.At, s.Reload.Error = g.Reloaded()
+	return s, err
+}
+
+// Kernel reads what the kernel enforces, for each action that holds a state there.
+// What could not be read of one of them is among its problems; an error says that the
+// engine did not answer.
+func (g *Guard) Kernel(ctx context.Context) (all []status.Kernel, err error) {
+	var running []*run
+	if err := g.between(ctx, func() { running = g.runningActions() }); err != nil {
+		return nil, err
+	}
+	for _, r := range running {
+		inspector, ok := r.action.(plugin.Inspector)
+		if !ok {
+			continue
+		}
+		k, err := inspector.Inspect(ctx)
+		if err != nil {
+			k.Unreadable(err)
+		}
+		if n := len(k.Entries); !k.Unread {
+			k.Count = &n
+		}
+		k.Action = r.runner.Status().Name
+		for i := range k.Problems {
+			k.Problems[i].Subject = "action " + k.Action
+		}
+		all = append(all, k)
+	}
+	return all, nil
+}
+
+// Trackers returns the keys that are closest to firing a rule, the closest first,
+// and at most top of them.
+func (g *Guard) Trackers(ctx context.Context, top int) (closest []status.Tracker, err error) {
+	err = g.between(ctx, func() { closest = g.rules.Closest(top, g.now) })
+	return closest, err
 }

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"slices"
 
-	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/status"
 )
 
 // tallies counts the verdicts of each rule on each source.
-type tallies map[tallied]*admin.Tally
+type tallies map[tallied]*status.Tally
 
 type tallied struct{ rule, source string }
 
@@ -16,7 +16,7 @@ func (t tallies) count(v *Verdict) {
 	key := tallied{v.Rule, v.Source}
 	one := t[key]
 	if one == nil {
-		one = &admin.Tally{Rule: v.Rule, Source: v.Source}
+		one = &status.Tally{Rule: v.Rule, Source: v.Source}
 		t[key] = one
 	}
 	switch v.Kind {
@@ -35,12 +35,12 @@ func (t tallies) count(v *Verdict) {
 }
 
 // all lists copies, in the order of the rules' names and then the sources'.
-func (t tallies) all() []admin.Tally {
-	var out []admin.Tally
+func (t tallies) all() []status.Tally {
+	var out []status.Tally
 	for _, one := range t {
 		out = append(out, *one)
 	}
-	slices.SortFunc(out, func(a, b admin.Tally) int {
+	slices.SortFunc(out, func(a, b status.Tally) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Source, b.Source))
 	})
 	return out

@@ -3,7 +3,6 @@ package esl
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -14,6 +13,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 const (
@@ -170,21 +170,20 @@ func (a *Action) giveUp(n int) {
 	a.log().Error("changes given up: the switch could not be told of them in time", "changes", n)
 }
 
-// Report tells what people should know, as [plugin.Reporter] wants it. Nothing of
-// it keeps a ban from being in force.
-func (a *Action) Report(context.Context) (found plugin.Findings) {
+// Report implements [plugin.Reporter]. Its problems keep no ban from being in force.
+func (a *Action) Report(context.Context) (r status.Report) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.failed != "" {
-		found.Warnings = append(found.Warnings, "the switch did not do what it was last asked for: "+a.failed)
+		r.Add(status.Warning, "the switch did not do what it was last asked for: %s", a.failed)
 	}
 	if a.givenUp > 0 {
-		found.Warnings = append(found.Warnings, fmt.Sprintf("changes given up because the switch could not be told of them in time: %d", a.givenUp))
+		r.Add(status.Warning, "changes given up because the switch could not be told of them in time: %d", a.givenUp)
 	}
 	if a.notSent > 0 {
-		found.Warnings = append(found.Warnings, fmt.Sprintf("commands not sent because of a value in them: %d, the last: %s", a.notSent, a.odd))
+		r.Add(status.Warning, "commands not sent because of a value in them: %d, the last: %s", a.notSent, a.odd)
 	}
-	return found
+	return r
 }
 
 // A console carries out commands, as [esl.Console] does.

@@ -12,6 +12,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/status"
 )
 
 func someCalls() []channel {
@@ -100,8 +101,8 @@ func TestGoneMeanwhile(t *testing.T) {
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&said, nil)))
 	apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
-	if found := a.Report(t.Context()); len(found.Warnings) > 0 || said.Len() > 0 {
-		t.Errorf("%q\n%s", found, &said)
+	if found := a.Report(t.Context()); len(found.Problems) > 0 || said.Len() > 0 {
+		t.Errorf("%+v\n%s", found, &said)
 	}
 }
 
@@ -254,7 +255,7 @@ func TestAttackValues(t *testing.T) {
 				if err := a.Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32", e))); err != nil {
 					t.Errorf("%.40q: %s: %v", value, body, err)
 				}
-				if warnings := a.Report(t.Context()).Warnings; strings.ContainsAny(strings.Join(warnings, ""), "\n\x1b\x00") {
+				if warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning); strings.ContainsAny(strings.Join(warnings, ""), "\n\x1b\x00") {
 					t.Errorf("%.40q: a report with control characters", value)
 				}
 			}
@@ -282,7 +283,7 @@ func TestRefusals(t *testing.T) {
 	}
 	sent := append(kills(1), "hash insert/203.0.113.7", "hash insert/203.0.113.8")
 	p.expect(t, sent...)
-	if warnings := a.Report(t.Context()).Warnings; len(warnings) != 1 || !strings.Contains(warnings[0], "permission denied") || strings.Contains(warnings[0], "\n") {
+	if warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning); len(warnings) != 1 || !strings.Contains(warnings[0], "permission denied") || strings.Contains(warnings[0], "\n") {
 		t.Errorf("%q", warnings)
 	}
 	// It comes again, and is not sent again: the answer was clear.
@@ -312,7 +313,7 @@ func TestOddProfile(t *testing.T) {
 		a := p.act(t, `flush_registration = "ip"`)
 		apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
 		p.expect(t)
-		if got := a.Report(t.Context()).Warnings; len(got) != 1 || !strings.HasPrefix(got[0], "commands not sent because of a value in them: 1, the last: ") {
+		if got := status.Texts(a.Report(t.Context()).Problems, status.Warning); len(got) != 1 || !strings.HasPrefix(got[0], "commands not sent because of a value in them: 1, the last: ") {
 			t.Errorf("%q: %q", profile, got)
 		}
 	}
@@ -356,7 +357,7 @@ func TestUnreachable(t *testing.T) {
 		if !errors.Is(err, test.kind) || strings.Contains(err.Error(), "ClueCon") {
 			t.Errorf("%s: %v", test.name, err)
 		}
-		if warnings := a.Report(t.Context()).Warnings; len(warnings) != 1 || strings.Contains(warnings[0], "ClueCon") {
+		if warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning); len(warnings) != 1 || strings.Contains(warnings[0], "ClueCon") {
 			t.Errorf("%s: %q", test.name, warnings)
 		}
 		// What asks for nothing needs no switch.
@@ -468,7 +469,7 @@ func TestReportIsQuiet(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	a := p.act(t, `hangup = "ip"`)
 	apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
-	if found := a.Report(t.Context()); len(found.Critical)+len(found.Warnings) > 0 {
-		t.Errorf("%q", found)
+	if found := a.Report(t.Context()); len(found.Problems) > 0 {
+		t.Errorf("%+v", found)
 	}
 }

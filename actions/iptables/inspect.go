@@ -7,11 +7,9 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
-	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 )
 
@@ -41,21 +39,14 @@ func (a *Action) Spare(protected func(netip.Prefix) bool) {
 	}
 }
 
-// Report tells what an inspection finds wrong, as [plugin.Reporter] wants it.
-func (a *Action) Report(ctx context.Context) plugin.Findings {
-	kernel, err := a.Inspect(ctx)
-	var found plugin.Findings
-	for _, p := range kernel.Problems {
-		if p.Severity == status.Critical {
-			found.Critical = append(found.Critical, p.Text)
-		} else {
-			found.Warnings = append(found.Warnings, p.Text)
-		}
-	}
+// Report implements [plugin.Reporter].
+func (a *Action) Report(ctx context.Context) (r status.Report) {
+	k, err := a.Inspect(ctx)
 	if err != nil {
-		found.Critical = append(found.Critical, strings.Split(err.Error(), "\n")...) // one of each family
+		k.Unreadable(err)
 	}
-	return found
+	r.Problems = k.Problems
+	return r
 }
 
 // Inspect implements [plugin.Inspector].

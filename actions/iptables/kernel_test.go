@@ -301,7 +301,7 @@ func TestKernelAnyOrder(t *testing.T) {
 			k.resync(a, slices.Collect(maps.Values(want))...)
 			k.quiet(a, slices.Collect(maps.Values(want))...)
 			in, err := a.Inspect(t.Context())
-			if err != nil || len(critical(in)) > 0 {
+			if err != nil || len(status.Texts(in.Problems, status.Critical)) > 0 {
 				t.Fatalf("%+v, %v", in, err)
 			}
 			entries := map[netip.Prefix]expiry{}
@@ -360,14 +360,4 @@ func TestKernelGrowsAgain(t *testing.T) {
 	if out := k.sh("ipset", "list"); !strings.Contains(out, "packets 17 bytes 1700") {
 		t.Error("a longer ban lost its counters")
 	}
-}
-
-// critical returns the critical problems of an inspection.
-func critical(in status.Kernel) (texts []string) {
-	for _, p := range in.Problems {
-		if p.Severity == status.Critical {
-			texts = append(texts, p.Text)
-		}
-	}
-	return texts
 }

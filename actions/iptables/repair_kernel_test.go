@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 )
 
 // damage is a change to our firewall by another program, and what a resync reports.
@@ -110,8 +111,8 @@ func repairs(t *testing.T, k *kernel, backend string, d damage) {
 	k.wantFirst("ip6tables", "INPUT", "-j FREESWITCH")
 	k.quiet(a, bans...)
 	in, err := a.Inspect(context.Background())
-	if err != nil || len(critical(in)) > 0 || len(in.Entries) != 201 {
-		t.Errorf("%d entries, critical %q, %v", len(in.Entries), critical(in), err)
+	if err != nil || len(status.Texts(in.Problems, status.Critical)) > 0 || len(in.Entries) != 201 {
+		t.Errorf("%d entries, critical %q, %v", len(in.Entries), status.Texts(in.Problems, status.Critical), err)
 	}
 }
 
@@ -227,12 +228,12 @@ func TestKernelWithoutHook(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		a := k.action("hooks = [\"INPT\"]\nipv6 = false")
 		k.resync(a)
-		if critical := a.Report(t.Context()).Critical; len(critical) != 1 || !strings.Contains(critical[0], "none of its hooks exists, such as INPT") {
+		if critical := status.Texts(a.Report(t.Context()).Problems, status.Critical); len(critical) != 1 || !strings.Contains(critical[0], "none of its hooks exists, such as INPT") {
 			t.Fatalf("%q", critical)
 		}
 		k.iptables("-N", "INPT")
 		k.resync(a)
-		if critical := a.Report(t.Context()).Critical; len(critical) > 0 {
+		if critical := status.Texts(a.Report(t.Context()).Problems, status.Critical); len(critical) > 0 {
 			t.Fatalf("%q", critical)
 		}
 	})

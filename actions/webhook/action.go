@@ -36,10 +36,9 @@ type Action struct {
 }
 
 var (
-	_ plugin.Action    = (*Action)(nil)
-	_ plugin.Messenger = (*Action)(nil)
-	_ plugin.Reporter  = (*Action)(nil)
-	_ plugin.Comparer  = (*Action)(nil)
+	_ plugin.Action   = (*Action)(nil)
+	_ plugin.Reporter = (*Action)(nil)
+	_ plugin.Comparer = (*Action)(nil)
 )
 
 // maxQueueBytes bounds what waits, in bytes of JSON, whatever the attribute queue
@@ -210,7 +209,7 @@ func (a *Action) dropped(n int, why string) {
 	a.said = true
 }
 
-// Delivery implements [plugin.Messenger].
+// Delivery says how the action gets on.
 func (a *Action) Delivery() status.Delivery {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -219,22 +218,18 @@ func (a *Action) Delivery() status.Delivery {
 	return d
 }
 
-// Report tells what people should know, as [plugin.Reporter] wants it. Nothing of
-// it keeps a ban from being in force.
-func (a *Action) Report(context.Context) (found plugin.Findings) {
+// Report implements [plugin.Reporter]. Its problems keep no ban from being in force.
+func (a *Action) Report(context.Context) (r status.Report) {
 	d := a.Delivery()
+	r.Delivery = &d
 	switch {
 	case d.Error != "" && d.Waiting > 0:
-		found.Warnings = append(found.Warnings, fmt.Sprintf("notices not delivered since %s: %d: %s",
-			d.Since.UTC().Format(time.RFC3339), d.Waiting, d.Error))
+		r.Add(status.Warning, "%d notifications not delivered since %s: %s", d.Waiting, d.Since.UTC().Format(time.RFC3339), d.Error)
 	case d.Error != "":
-		found.Warnings = append(found.Warnings, fmt.Sprintf("the last message was not delivered: %s", d.Error))
-	}
-	if d.Dropped > 0 {
-		found.Warnings = append(found.Warnings, fmt.Sprintf("notices dropped: %d", d.Dropped))
+		r.Add(status.Warning, "the last notification was not delivered: %s", d.Error)
 	}
 	if d.SpoolError != "" {
-		found.Warnings = append(found.Warnings, fmt.Sprintf("notices are not kept across restarts: %s", d.SpoolError))
+		r.Add(status.Warning, "undelivered notifications do not survive a restart: %s", d.SpoolError)
 	}
-	return found
+	return r
 }

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"freeswitch-security/engine/status"
 )
 
 // The secrets of the tests. None may be seen anywhere.
@@ -153,7 +155,7 @@ func TestVerdicts(t *testing.T) {
 			must(t, a.Apply(t.Context(), batch(1, 1)))
 			g, _, _ := a.queue.next(time.Now().Add(time.Minute))
 			a.settle(g, o)
-			warnings := a.Report(t.Context()).Warnings
+			warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning)
 			noSecrets(t, log.String()+strings.Join(warnings, "\n"))
 			if log.String() == "" || len(warnings) == 0 {
 				t.Error("nobody is told")

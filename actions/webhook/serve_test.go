@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 )
 
 // batch is n changes, from the one of that number on.
@@ -199,7 +200,7 @@ func TestRetriesUntilItIsTaken(t *testing.T) {
 		apply(t, a, batch(1, 1))
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if warnings := a.Report(t.Context()).Warnings; len(warnings) != 1 || !strings.HasPrefix(warnings[0], "notices not delivered since ") || !strings.Contains(warnings[0], "Z: 1: ") {
+		if warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning); len(warnings) != 1 || !strings.HasPrefix(warnings[0], "1 notifications not delivered since ") {
 			t.Error(warnings)
 		}
 		time.Sleep(3 * time.Hour)

@@ -16,6 +16,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/dbfile"
+	"freeswitch-security/engine/status"
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
@@ -177,7 +178,7 @@ func TestSpoolInUse(t *testing.T) {
 	if err := a.Apply(t.Context(), batch(1, 5)); err != nil {
 		t.Error("without its file it must work all the same:", err)
 	}
-	if warnings := a.Report(t.Context()).Warnings; len(warnings) != 1 || !strings.Contains(warnings[0], "not kept across restarts") {
+	if warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning); len(warnings) != 1 || !strings.Contains(warnings[0], "do not survive a restart") {
 		t.Error(warnings)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -133,13 +134,14 @@ func TestTop(t *testing.T) {
 
 // TestBusiest ranks by what was stopped since the picture before.
 func TestBusiest(t *testing.T) {
-	top := &topping{packets: map[string]uint64{"203.0.113.1": 1000, "203.0.113.2": 10, "203.0.113.4": 50}}
-	got := top.busiest([]client.KernelEntry{
-		{IP: "203.0.113.1", Packets: 1000}, {IP: "203.0.113.2", Packets: 30}, {IP: "203.0.113.3", Packets: 5}, {IP: "203.0.113.4", Packets: 20}, {IP: "203.0.113.5"},
+	ip := func(n byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, n}), 32) }
+	top := &topping{packets: map[netip.Prefix]uint64{ip(1): 1000, ip(2): 10, ip(4): 50}}
+	got := top.busiest([]status.Entry{
+		{Target: ip(1), Packets: 1000}, {Target: ip(2), Packets: 30}, {Target: ip(3), Packets: 5}, {Target: ip(4), Packets: 20}, {Target: ip(5)},
 	}, 3, 2)
 	want := []string{"203.0.113.2 10", "203.0.113.4 10", "203.0.113.1 0"}
 	for i, b := range got {
-		if s := fmt.Sprint(b.IP, " ", b.perSec); i >= len(want) || s != want[i] {
+		if s := fmt.Sprint(b.Target.Addr(), " ", b.perSec); i >= len(want) || s != want[i] {
 			t.Errorf("%d: %s, want %q", i, s, want)
 		}
 	}
@@ -219,10 +221,10 @@ func TestImportOfTheSame(t *testing.T) {
 }
 
 func sameBan(a, b client.Ban) bool {
-	if a.Reason != b.Reason || (a.ExpiresAt == nil) != (b.ExpiresAt == nil) {
+	if a.Reason != b.Reason || a.ExpiresAt.IsZero() != b.ExpiresAt.IsZero() {
 		return false
 	}
-	return a.ExpiresAt == nil || a.ExpiresAt.Sub(*b.ExpiresAt).Abs() < time.Minute // an import takes its time
+	return a.ExpiresAt.Sub(b.ExpiresAt).Abs() < time.Minute // an import takes its time
 }
 
 // randomTarget is an address or a network that nobody trusts.
@@ -276,7 +278,7 @@ func TestImportMany(t *testing.T) {
 // TestStatus asks how a daemon is doing that is well, and one that is not.
 func TestStatus(t *testing.T) {
 	g := guard(t)
-	g.want(0, []string{"freeswitch-security 1.2.3, up 1h", ": ok", "source log.freeswitch  reads", "action wall.drop", "in chain WALL"}, "status")
+	g.want(0, []string{"freeswitch-security 1.2.3, up 1h", ": ok", "source log.freeswitch  running", "action wall.drop", "in chain WALL"}, "status")
 	g.want(0, []string{"FREESWITCH-SECURITY OK - 0 bans, 1 source, lag 0s | bans=0;;;0 ", "lag=0.000s;10;60;0"}, "status", "--nagios")
 	h := decoded[health](t, g.want(0, nil, "status", "--json"))[0]
 	if h.Status.Version != "1.2.3" || len(h.Sources) != 1 || h.Kernel.Action != "wall.drop" {
@@ -293,8 +295,8 @@ func TestStatus(t *testing.T) {
 
 // TestSourceLine: a source that cannot be read is not said to read.
 func TestSourceLine(t *testing.T) {
-	for want, s := range map[string]client.Source{
-		"reads, ": {Running: true}, "cannot be read, ": {Running: true, Fault: "no such file"}, "does not run, ": {Fault: "gone"},
+	for want, s := range map[string]status.Source{
+		"running, ": {Running: true}, "cannot be read, ": {Running: true, Fault: "no such file"}, "not running, ": {Fault: "gone"},
 	} {
 		if got := sourceLine(&s, time.Now()); !strings.HasPrefix(got, want) {
 			t.Errorf("%q, want %q", got, want)
@@ -306,11 +308,13 @@ func TestSourceLine(t *testing.T) {
 func TestActionLine(t *testing.T) {
 	now := time.Now()
 	since := now.Add(-5 * time.Minute)
-	for want, a := range map[string]client.Action{
-		"in force, last change never, mended 2 times": {Synced: true, Drifts: 2},
-		"12 delivered": {Synced: true, Delivery: &client.Delivery{Delivered: 12}},
-		"12 delivered, 3 waiting, the oldest of 5m ago, 1 attempt failed, 7 dropped": {Synced: true, Delivery: &client.Delivery{Delivered: 12, Waiting: 3, WaitingSince: &since, Failed: 1, Dropped: 7}},
-		"failed 1 time, last change never, mended 0 times":                           {Error: "gone", Failures: 1, Delivery: &client.Delivery{}},
+	for want, a := range map[string]status.Action{
+		"in force, last change never, drift repaired: 2 (jump from INPUT was gone)": {Synced: true, Drift: status.Drift{Count: 2, Notes: []string{"jump from INPUT was gone"}}},
+		"12 delivered": {Synced: true, Report: status.Report{Delivery: &status.Delivery{Delivered: 12}}},
+		"12 delivered, 3 waiting, the oldest of 5m ago, failed attempts: 1, 7 dropped": {Synced: true, Report: status.Report{
+			Delivery: &status.Delivery{Delivered: 12, Waiting: 3, Since: since, Failed: 1, Dropped: 7},
+		}},
+		"failed 1 time, last change never": {Error: "gone", Failures: 1, Report: status.Report{Delivery: &status.Delivery{}}},
 	} {
 		if got := actionLine(&a, now); got != want {
 			t.Errorf("%q, want %q", got, want)

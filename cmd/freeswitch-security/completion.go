@@ -122,8 +122,8 @@ func (a *app) completeTrusted(r *reach) completer {
 // completeRules offers the rules to the flag --rule.
 func (a *app) completeRules(cmd *cobra.Command, r *reach) {
 	must(cmd.RegisterFlagCompletionFunc("rule", a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
-		rules, err := c.Rules(ctx)
-		for _, rule := range rules {
+		s, err := c.Status(ctx)
+		for _, rule := range s.Rules {
 			offer(rule.Name, "")
 		}
 		return err

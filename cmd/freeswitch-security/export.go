@@ -20,14 +20,14 @@ import (
 // An exported is a ban as export writes it in JSON: what import needs, and where the
 // ban comes from.
 type exported struct {
-	IP        string     `json:"ip"`
-	ExpiresAt *time.Time `json:"expiresAt"` // null: permanent
-	Permanent bool       `json:"permanent"`
-	Reason    string     `json:"reason"`
-	Rule      string     `json:"rule"`
-	Author    string     `json:"author"`
-	Offence   int        `json:"offence"`
-	AddedAt   time.Time  `json:"addedAt"`
+	IP        string    `json:"ip"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"` // absent: permanent
+	Permanent bool      `json:"permanent"`
+	Reason    string    `json:"reason"`
+	Rule      string    `json:"rule"`
+	Author    string    `json:"author"`
+	Offence   int       `json:"offence"`
+	AddedAt   time.Time `json:"addedAt"`
 }
 
 // An exporter writes a list of bans in one format.
@@ -101,7 +101,7 @@ func exportPlain(w io.Writer, b *client.Ban) error {
 
 func exportCSV(w io.Writer, b *client.Ban) error {
 	expires := "permanent"
-	if b.ExpiresAt != nil {
+	if !b.ExpiresAt.IsZero() {
 		expires = b.ExpiresAt.UTC().Format(time.RFC3339Nano)
 	}
 	var row strings.Builder

@@ -153,7 +153,7 @@ func (i *imported) loadPresent(ctx context.Context, c *client.Client, entries []
 // isPresent reports whether the ban that an entry asks for stands, and counts it then.
 func (i *imported) isPresent(e *banlist.Entry) bool {
 	b, ok := i.present[e.Target]
-	if !ok || !saysEnd(e) || !b.Permanent && (e.Term == ban.Permanent || e.Expires.After(*b.ExpiresAt)) {
+	if !ok || !saysEnd(e) || !b.Permanent && (e.Term == ban.Permanent || e.Expires.After(b.ExpiresAt)) {
 		return false
 	}
 	result := client.Result{Applied: b.Applied != nil && *b.Applied, Why: "it was not before"}

@@ -67,10 +67,10 @@ Exit status: 0 all are listed, or nobody is to be; 2 it could not be asked.`,
 // orders are the ways to sort bans: soonest, latest or most first.
 var orders = map[string]func(a, b client.Ban) int{
 	"until": func(a, b client.Ban) int {
-		if a.ExpiresAt == nil || b.ExpiresAt == nil { // a permanent ban comes last
+		if a.ExpiresAt.IsZero() || b.ExpiresAt.IsZero() { // a permanent ban comes last
 			return cmp.Compare(permanence(a), permanence(b))
 		}
-		return a.ExpiresAt.Compare(*b.ExpiresAt)
+		return a.ExpiresAt.Compare(b.ExpiresAt)
 	},
 	"added":   func(a, b client.Ban) int { return b.AddedAt.Compare(a.AddedAt) },
 	"packets": func(a, b client.Ban) int { return cmp.Compare(stopped(b), stopped(a)) },
@@ -86,7 +86,7 @@ func stopped(b client.Ban) uint64 {
 }
 
 func permanence(b client.Ban) int {
-	if b.ExpiresAt == nil {
+	if b.ExpiresAt.IsZero() {
 		return 1
 	}
 	return 0

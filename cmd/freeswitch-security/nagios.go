@@ -7,33 +7,50 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/status"
 )
+
+// A level is the exit status of a Nagios plugin.
+type level int
+
+const (
+	levelOK level = iota
+	levelWarning
+	levelCritical
+	levelUnknown
+)
+
+func (l level) String() string { return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[l] }
 
 // Error makes a level the end of a verb whose exit status it is.
 func (l level) Error() string { return l.String() }
+
+// levelOf converts a severity.
+func levelOf(s status.Severity) level {
+	return map[status.Severity]level{status.Warning: levelWarning, status.Critical: levelCritical}[s]
+}
 
 // nagios writes the health in one line, as the plugins of Nagios do, and ends
 // with its level.
 func (a *app) nagios(h health, t thresholds, asking error) error {
 	if asking != nil {
 		l := levelUnknown
-		var gone *client.Unreachable
-		if errors.As(asking, &gone) {
-			l = levelCritical // nobody is guarded
+		if _, ok := errors.AsType[*client.Unreachable](asking); ok {
+			l = levelCritical // the host is not guarded
 		}
 		a.plugin(l, asking.Error(), "")
 		return l
 	}
-	l, text := levelOK, fmt.Sprintf("%s, %s, lag %s", count(h.Status.BlacklistCount, "ban"),
-		count(len(h.Sources), "source"), about(inSeconds(h.lag())))
-	var wrong []string
-	for _, f := range h.findings(t) {
-		l = max(l, f.level)
-		wrong = append(wrong, f.what)
+	text := fmt.Sprintf("%s, %s, lag %s", count(h.Stats.ActiveBans, "ban"), count(len(h.Sources), "source"), about(h.lag().Duration()))
+	problems := h.problems(t)
+	if len(problems) > 0 {
+		var texts []string
+		for _, p := range problems {
+			texts = append(texts, p.String())
+		}
+		text = strings.Join(texts, "; ")
 	}
-	if len(wrong) > 0 {
-		text = strings.Join(wrong, "; ")
-	}
+	l := levelOf(status.Worst(problems))
 	a.plugin(l, text, h.perfdata(t))
 	if l == levelOK {
 		return nil
@@ -60,14 +77,17 @@ func (a *app) plugin(l level, text, perfdata string) {
 // perfdata is the numbers for graphs: label=value[unit];warning;critical;minimum.
 // Counts that only grow have the unit c; U is a number that is not known.
 func (h *health) perfdata(t thresholds) string {
-	dropped := "U"
-	if n := h.Stats.PacketsDropped; n != nil {
-		dropped = fmt.Sprintf("%dc", *n)
+	s, dropped := &h.Stats, "U"
+	if s.DroppedPackets != nil {
+		dropped = fmt.Sprintf("%dc", *s.DroppedPackets)
 	}
 	return fmt.Sprintf("bans=%d;;;0 trusted=%d;;;0 lag=%.3fs;%g;%g;0 waiting=%d;;;0 events=%dc lost=%dc drifts=%dc dropped=%s",
-		h.Status.BlacklistCount, h.Status.WhitelistCount, h.lag(), t.warning.Seconds(), t.critical.Seconds(), h.Status.QueueDepth,
-		h.Stats.Events, h.Stats.LostEvents, h.drifts(), dropped)
+		s.ActiveBans, s.TrustedNetworks, h.lag(), time.Duration(t.warning).Seconds(), time.Duration(t.critical).Seconds(), h.QueueDepth,
+		s.Events, s.Lost, h.drifts(), dropped)
 }
 
-// inSeconds makes a duration of a number of seconds.
-func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// asLevel takes the exit status out of the end of a verb that is a plugin.
+func asLevel(err error) (status int, ok bool) {
+	l, ok := errors.AsType[level](err)
+	return int(l), ok
+}

@@ -13,6 +13,7 @@ import (
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
 )
@@ -22,7 +23,7 @@ type picture struct {
 	IP       string           `json:"ip"`
 	Ban      *client.Ban      `json:"ban"`      // nil: it is not banned
 	Trusted  *client.Trusted  `json:"trusted"`  // nil: it may be banned
-	Trackers []client.Tracker `json:"trackers"` // that hold something on it
+	Trackers []status.Tracker `json:"trackers"` // that hold something on it
 }
 
 func (a *app) show() *cobra.Command {
@@ -63,7 +64,7 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 	if err != nil {
 		return err
 	}
-	p := picture{IP: ban.FormatTarget(target), Trackers: []client.Tracker{}}
+	p := picture{IP: ban.FormatTarget(target), Trackers: []status.Tracker{}}
 	if p.Ban, err = c.Ban(ctx, target); err != nil {
 		return err
 	}
@@ -138,8 +139,8 @@ func describe(b *client.Ban, now time.Time, say func(name, format string, args .
 	say("rule", "%s", cmp.Or(b.Rule, "none"))
 	say("by", "%s%s", b.Author, inBrackets(b.Source))
 	say("reason", "%s", b.Reason)
-	say("since", "%s (%s)", b.AddedAt.UTC().Format(time.DateTime), ago(&b.AddedAt, now))
-	if b.ExpiresAt == nil {
+	say("since", "%s (%s)", b.AddedAt.UTC().Format(time.DateTime), ago(b.AddedAt, now))
+	if b.ExpiresAt.IsZero() {
 		say("until", "permanent")
 	} else {
 		say("until", "%s (%s)", b.ExpiresAt.UTC().Format(time.DateTime), until(b.ExpiresAt, now))
@@ -177,11 +178,11 @@ func (p *picture) printTrackers(w io.Writer, columns int, now time.Time) error {
 }
 
 // trackerTable shows how far keys are from being caught.
-func trackerTable(trackers []client.Tracker, now time.Time) *terminal.Table {
+func trackerTable(trackers []status.Tracker, now time.Time) *terminal.Table {
 	t := newTable("KEY", "COUNT", "WITHIN", "LAST", "RULE", "SOURCE")
 	for _, k := range trackers {
-		within := ban.FormatDuration(time.Duration(k.WithinSeconds * float64(time.Second)))
-		t.Row(k.Key, fmt.Sprintf("%d of %d", k.Count, k.Limit), within, ago(&k.LastAt, now), k.Rule, k.Source)
+		within := ban.FormatDuration(k.Within.Duration())
+		t.Row(k.Key, fmt.Sprintf("%d of %d", k.Count, k.Limit), within, ago(k.Last, now), k.Rule, k.Source)
 	}
 	return t
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -10,8 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/recording"
+	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
 )
@@ -36,7 +35,7 @@ Exit status: 0 all is well; 1 something is not; 2 it could not be asked.`,
 		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		t := thresholds{time.Duration(warning), time.Duration(critical)}
+		t := thresholds{warning, critical}
 		ctx := cmd.Context()
 		if nagios {
 			var cancel context.CancelFunc
@@ -56,7 +55,7 @@ Exit status: 0 all is well; 1 something is not; 2 it could not be asked.`,
 		default:
 			err = a.report(h, t, time.Now())
 		}
-		if err == nil && len(h.findings(t)) > 0 {
+		if err == nil && len(h.problems(t)) > 0 {
 			return errNo
 		}
 		return err
@@ -80,15 +79,11 @@ func (a *app) health(ctx context.Context, r reach) (health, error) {
 // report shows the health to people.
 func (a *app) report(h health, t thresholds, now time.Time) error {
 	paint := painter(a.colour(a.stdout))
-	findings := h.findings(t)
-	verdict := paint(levelOK, "ok")
-	if len(findings) > 0 {
-		verdict = paint(findings[0].level, strings.ToLower(findings[0].level.String()))
-	}
-	s := &h.Status
-	fmt.Fprintf(a.stdout, "freeswitch-security %s, up %s: %s\n", printable(s.Version), about(inSeconds(s.UptimeSeconds)), verdict)
-	for _, f := range findings {
-		fmt.Fprintf(a.stdout, "  %s %s\n", paint(f.level, "!"), printable(f.what))
+	problems := h.problems(t)
+	verdict := status.Worst(problems)
+	fmt.Fprintf(a.stdout, "freeswitch-security %s, up %s: %s\n", printable(h.Version), about(now.Sub(h.Started)), paint(verdict, string(verdict)))
+	for _, p := range problems {
+		fmt.Fprintf(a.stdout, "  %s %s\n", paint(p.Severity, "!"), printable(p.String()))
 	}
 	fmt.Fprintln(a.stdout)
 	if err := h.figures(a.stdout, now); err != nil {
@@ -100,19 +95,19 @@ func (a *app) report(h health, t thresholds, now time.Time) error {
 	fmt.Fprintln(a.stdout, "\nLast bans:")
 	table := newTable("TARGET", "BANNED", "UNTIL", "RULE", "REASON")
 	for _, b := range h.LastBans {
-		table.Row(b.IP, ago(&b.AddedAt, now), until(b.ExpiresAt, now), b.Rule, b.Reason)
+		table.Row(b.IP, ago(b.AddedAt, now), until(b.ExpiresAt, now), b.Rule, b.Reason)
 	}
 	return table.Print(a.stdout, width(a.stdout))
 }
 
-// painter colours a text by how bad it is, where colours are wanted.
-func painter(wanted bool) func(level, string) string {
-	return func(l level, text string) string {
+// painter colours a text by severity, where colours are wanted.
+func painter(wanted bool) func(status.Severity, string) string {
+	colours := map[status.Severity]string{status.OK: "32", status.Warning: "33", status.Critical: "31"}
+	return func(s status.Severity, text string) string {
 		if !wanted {
 			return text
 		}
-		colour := [...]string{levelOK: "32", levelWarning: "33", levelCritical: "31", levelUnknown: "35"}[l]
-		return "\x1b[1;" + colour + "m" + text + "\x1b[0m"
+		return "\x1b[1;" + colours[s] + "m" + text + "\x1b[0m"
 	}
 }
 
@@ -122,72 +117,78 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 	say := func(name, format string, args ...any) {
 		fmt.Fprintf(t, "%s\t%s\n", printable(name), printable(fmt.Sprintf(format, args...)))
 	}
-	s := &h.Status
-	say("bans", "%d in force, the last %s; %s packets stopped", s.BlacklistCount, ago(h.Stats.LastBanAt, now), orUnknown(h.Stats.PacketsDropped))
-	say("trusted", "%s", count(s.WhitelistCount, "network"))
-	say("rules", "%d, loaded %s", s.RuleCount, ago(s.Reload.At, now))
-	say("events", "%d, %d lost, %d waiting", h.Stats.Events, h.Stats.LostEvents, s.QueueDepth)
-	h.belief(say)
+	s := &h.Stats
+	say("bans", "%d in force, the last %s; %s packets dropped", s.ActiveBans, ago(s.LastBan, now), orUnknown(s.DroppedPackets))
+	say("trusted", "%s", count(s.TrustedNetworks, "network"))
+	say("rules", "%d, loaded %s", len(h.Rules), ago(h.Reload.At, now))
+	say("events", "%d%s, %d waiting", s.Events, some(", %d lost", s.Lost), h.QueueDepth)
+	if k := s.Known; k != (status.Known{}) {
+		say("registrations", "%d%s%s", k.Registrations, some(", %d evicted", k.Evicted), some("; %d gateway addresses beyond the limit", k.GatewaysRefused))
+	}
+	if c := s.Corroborated; c != (status.Corroborated{}) {
+		say("corroborated", "%d confirmed, %d forged, %d unheard", c.Confirmed, c.Forged, c.Unheard)
+	}
 	for _, source := range h.Sources {
 		say("source "+source.Name, "%s", sourceLine(&source, now))
 	}
-	for _, action := range s.Actions {
+	for _, action := range h.Actions {
 		say("action "+action.Name, "%s", actionLine(&action, now))
 	}
 	for _, k := range h.kernels() {
-		line := "not known: it could not be read"
-		if k.Count != nil {
-			line = fmt.Sprintf("%s in chain %s", count(*k.Count, "ban"), k.Chain)
+		if k.Count == nil {
+			say("kernel "+k.Action, "not known: it could not be read")
+		} else {
+			say("kernel "+k.Action, "%s in chain %s", count(*k.Count, "ban"), k.Chain)
 		}
-		if len(k.Drift.Notes) > 0 {
-			line += "; mended: " + strings.Join(k.Drift.Notes, ", ")
-		}
-		say("kernel "+k.Action, "%s", line)
 	}
 	return t.Flush()
 }
 
-// belief shows whom the switch knows, and which events of logs were believed, where
-// anybody asked for that.
-func (h *health) belief(say func(name, format string, args ...any)) {
-	if k := h.Stats.Known; k.Registrations > 0 || k.Evicted > 0 || k.GatewaysRefused > 0 {
-		line := fmt.Sprintf("%s that protect their addresses", count(k.Registrations, "registration"))
-		if k.Evicted > 0 {
-			line += fmt.Sprintf(", %d gave way to others", k.Evicted)
-		}
-		if k.GatewaysRefused > 0 {
-			line += fmt.Sprintf("; %d addresses of gateways too many", k.GatewaysRefused)
-		}
-		say("known good", "%s", line)
+// some writes a number into a format; nothing where it is zero.
+func some(format string, n uint64) string {
+	if n == 0 {
+		return ""
 	}
-	if c := h.Stats.Corroborated; c.Confirmed > 0 || c.Forged > 0 || c.Unheard > 0 {
-		say("corroborated", "%d confirmed, %d forged, %d that nobody could vouch for", c.Confirmed, c.Forged, c.Unheard)
-	}
+	return fmt.Sprintf(format, n)
 }
 
-func sourceLine(s *client.Source, now time.Time) string {
-	state := "reads"
+func sourceLine(s *status.Source, now time.Time) string {
+	state := "running"
 	switch {
 	case !s.Running:
-		state = "does not run"
+		state = "not running"
 	case s.Fault != "":
 		state = "cannot be read"
 	}
-	line := fmt.Sprintf("%s, %d lines, %d events, the last %s", state, s.Lines, s.Events, ago(s.LastEventAt, now))
-	if s.LagSeconds >= 1 || s.BehindBytes > 0 {
-		line += fmt.Sprintf(", %s and %d bytes behind", about(inSeconds(s.LagSeconds)), s.BehindBytes)
+	line := fmt.Sprintf("%s, %d lines, %d events, the last %s", state, s.Lines, s.Events, ago(s.LastEvent, now))
+	if s.Lag >= 1 || s.Behind > 0 {
+		line += fmt.Sprintf(", %s and %d bytes behind", about(s.Lag.Duration()), s.Behind)
 	}
-	if s.Lost > 0 {
-		line += fmt.Sprintf(", %d lost", s.Lost)
-	}
-	if s.Doubted > 0 {
-		line += fmt.Sprintf(", %d doubted", s.Doubted)
-	}
+	line += some(", %d lost", s.Lost) + some(", %d doubted", s.Doubted)
 	if s.Connects > 1 {
-		line += fmt.Sprintf(", connected %s", count(int(s.Connects), "time"))
+		line += fmt.Sprintf(", %d connects", s.Connects)
 	}
-	if s.Restarts > 0 {
-		line += fmt.Sprintf(", the switch started anew %s", count(int(s.Restarts), "time"))
+	return line + some(", restarts of the switch: %d", s.Restarts)
+}
+
+func actionLine(a *status.Action, now time.Time) string {
+	if d := a.Delivery; d != nil && a.Error == "" {
+		line := fmt.Sprintf("%d delivered", d.Delivered)
+		if d.Waiting > 0 {
+			line += fmt.Sprintf(", %d waiting, the oldest of %s", d.Waiting, ago(d.Since, now))
+		}
+		return line + some(", failed attempts: %d", d.Failed) + some(", %d dropped", d.Dropped)
+	}
+	line := "in force"
+	switch {
+	case a.Error != "":
+		line = "failed " + count(a.Failures, "time")
+	case !a.Synced:
+		line = "not in force yet"
+	}
+	line += ", last change " + ago(a.LastApply.At, now) + some(", %d waiting", uint64(a.Waiting)) + some(", drift repaired: %d", a.Drift.Count)
+	if len(a.Drift.Notes) > 0 {
+		line += " (" + strings.Join(a.Drift.Notes, ", ") + ")"
 	}
 	return line
 }
@@ -198,43 +199,4 @@ func orUnknown(n *uint64) string {
 		return "an unknown number of"
 	}
 	return strconv.FormatUint(*n, 10)
-}
-
-// deliveryLine says how an action that tells others gets on.
-func deliveryLine(d *client.Delivery, now time.Time) string {
-	line := fmt.Sprintf("%d delivered", d.Delivered)
-	if d.Waiting > 0 {
-		line += fmt.Sprintf(", %d waiting, the oldest of %s", d.Waiting, ago(d.WaitingSince, now))
-	}
-	if d.Failed > 0 {
-		line += ", " + count(int(d.Failed), "attempt") + " failed"
-	}
-	if d.Dropped > 0 {
-		line += fmt.Sprintf(", %d dropped", d.Dropped)
-	}
-	return line
-}
-
-func actionLine(a *client.Action, now time.Time) string {
-	if a.Delivery != nil && a.Error == "" {
-		return deliveryLine(a.Delivery, now)
-	}
-	line := "in force"
-	switch {
-	case a.Error != "":
-		line = fmt.Sprintf("failed %s", count(a.Failures, "time"))
-	case !a.Synced:
-		line = "not in force yet"
-	}
-	line += ", last change " + ago(a.LastApply.At, now)
-	if a.Waiting > 0 {
-		line += fmt.Sprintf(", %d waiting", a.Waiting)
-	}
-	return line + fmt.Sprintf(", mended %s", count(int(a.Drifts), "time"))
-}
-
-// asLevel takes the exit status out of the end of a verb that is a plugin.
-func asLevel(err error) (status int, ok bool) {
-	l, ok := errors.AsType[level](err)
-	return int(l), ok
 }

@@ -7,58 +7,27 @@ import (
 	"testing"
 	"time"
 
-	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/status"
 )
 
-// TestFindings: what is wrong, and how bad it is.
-func TestFindings(t *testing.T) {
-	limits := thresholds{10 * time.Second, time.Minute}
+// TestLag: a source that is too far behind is a problem beside those that the daemon
+// reports, and the worst problems come first.
+func TestLag(t *testing.T) {
+	limits := thresholds{lengthFlag(10 * time.Second), lengthFlag(time.Minute)}
+	reported := status.Problem{Severity: status.Warning, Subject: "state", Text: "not saved: disk full"}
 	for _, c := range []struct {
-		name   string
-		change func(*health)
-		want   level
-		what   string
+		source status.Source
+		want   string
 	}{
-		{"all is well", func(*health) {}, levelOK, ""},
-		{"a little behind", func(h *health) { h.Sources[0].LagSeconds = 10 }, levelWarning, "log.a is 10s behind"},
-		{"far behind", func(h *health) { h.Sources[0].LagSeconds = 61 }, levelCritical, "log.a is 1m1s behind"},
-		{"a source that failed", func(h *health) { h.Sources[0].Fault = "no such file" }, levelCritical, "log.a: no such file"},
-		{"a source that reads and has trouble", func(h *health) { h.Sources[0].Warning = "no list" }, levelWarning, "log.a: no list"},
-		{"a source that ended", func(h *health) {
-			h.Sources[0].Running = false
-			h.Status.Status, h.Status.Problems = "degraded", []string{"source log.a: it is not being followed"}
-		}, levelCritical, "[{2 source log.a: it is not being followed}]"},
-		{"no source", func(h *health) { h.Sources = nil }, levelWarning, "nothing is watched"},
-		{"an action that fails", func(h *health) { h.Status.Actions[0].Error = "exit status 4" }, levelCritical, "exit status 4"},
-		{"not yet in force", func(h *health) { h.Status.Actions[0].Synced = false }, levelCritical, "not yet agreed"},
-		{"the kernel is broken", func(h *health) { h.Kernel.Errors = []string{"no chain"} }, levelCritical, "no chain"},
-		{"the kernel is odd", func(h *health) { h.Kernel.Warnings = []string{"after an ACCEPT"} }, levelWarning, "after an ACCEPT"},
-		{"no kernel", func(h *health) { h.Kernel = client.Kernel{} }, levelWarning, "no action writes to the kernel"},
-		{"a dry run", func(h *health) { h.Status.DryRun, h.Status.Enabled = true, false }, levelWarning, "dry run"},
-		{"rules block nobody", func(h *health) { h.Status.Enabled = false }, levelWarning, "auto_block_enabled"},
-		{"degraded", func(h *health) { h.Status.Status = "degraded" }, levelCritical, "may not be in force"},
-		{"degraded by something that is no danger", func(h *health) {
-			h.Status.Status, h.Status.Problems = "degraded", []string{"rules not reloaded: 2 mistakes"}
-		}, levelWarning, "2 mistakes"},
-		{"a messenger that is not heard", func(h *health) {
-			h.Status.Actions[0].Delivery = &client.Delivery{Waiting: 3, Error: "https://hooks.example.com answered 503"}
-		}, levelWarning, "does not reach whom it should tell: https://hooks.example.com answered 503"},
-		{"a messenger that keeps nothing", func(h *health) {
-			h.Status.Actions[0].Delivery = &client.Delivery{Unkept: "no space"}
-		}, levelWarning, "no space"},
+		{status.Source{Lag: 9}, "[state: not saved: disk full]"},
+		{status.Source{Lag: 10}, "[state: not saved: disk full source log.a: 10s behind]"},
+		{status.Source{Lag: 61}, "[source log.a: 1m1s behind state: not saved: disk full]"},
+		{status.Source{Lag: 61, Fault: "no such file"}, "[state: not saved: disk full]"}, // the fault is reported
 	} {
-		h := &health{
-			Status:  client.Status{Status: "ok", Enabled: true, Actions: []client.Action{{Name: "wall.drop", Synced: true}}},
-			Sources: []client.Source{{Name: "log.a", Running: true}},
-			Kernel:  client.Kernel{KernelView: client.KernelView{Action: "wall.drop"}},
-		}
-		c.change(h)
-		worst, all := levelOK, h.findings(limits)
-		for _, f := range all {
-			worst = max(worst, f.level)
-		}
-		if worst != c.want || !strings.Contains(fmt.Sprint(all), c.what) {
-			t.Errorf("%s: %v, want %s %q", c.name, all, c.want, c.what)
+		c.source.Name = "log.a"
+		h := &health{Status: status.Status{Problems: []status.Problem{reported}, Sources: []status.Source{c.source}}}
+		if got := fmt.Sprint(h.problems(limits)); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.source, got, c.want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -99,7 +101,7 @@ type topping struct {
 
 	at      time.Time
 	events  uint64
-	packets map[string]uint64 // by target
+	packets map[netip.Prefix]uint64 // by target
 }
 
 // fitting is how many rows each of the two tables may have.
@@ -120,20 +122,20 @@ type topPicture struct {
 	bans     int
 	events   uint64
 	perSec   float64 // events; below zero: not known
-	trackers []client.Tracker
+	trackers []status.Tracker
 	active   []activeBan
 }
 
 // An activeBan is a ban and what the kernel has stopped by it.
 type activeBan struct {
-	client.KernelEntry
+	status.Entry
 	perSec float64 // packets
 	ban    *client.Ban
 }
 
 // look asks the daemon for a picture with so many rows.
 func (t *topping) look(ctx context.Context, rows int) (*topPicture, error) {
-	stats, err := t.client.Stats(ctx)
+	said, err := t.client.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -145,25 +147,21 @@ func (t *topping) look(ctx context.Context, rows int) (*topPicture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &topPicture{at: time.Now(), bans: stats.ActiveBlacklistEntries, events: stats.Events, perSec: -1, trackers: trackers}
+	p := &topPicture{at: time.Now(), bans: said.Stats.ActiveBans, events: said.Stats.Events, perSec: -1, trackers: trackers}
 	since := p.at.Sub(t.at).Seconds()
 	if !t.at.IsZero() {
-		p.perSec = grown(t.events, stats.Events) / since
+		p.perSec = grown(t.events, said.Stats.Events) / since
 	}
 	p.active = t.busiest(kernel.Entries, rows, since)
 	for i := range p.active {
-		target, err := ban.ParseTarget(p.active[i].IP)
-		if err != nil {
-			continue
-		}
-		if p.active[i].ban, err = t.client.Ban(ctx, target); err != nil {
+		if p.active[i].ban, err = t.client.Ban(ctx, p.active[i].Target); err != nil {
 			return nil, err
 		}
 	}
-	t.at, t.events = p.at, stats.Events
-	t.packets = make(map[string]uint64, len(kernel.Entries))
+	t.at, t.events = p.at, said.Stats.Events
+	t.packets = make(map[netip.Prefix]uint64, len(kernel.Entries))
 	for _, e := range kernel.Entries {
-		t.packets[e.IP] = e.Packets
+		t.packets[e.Target] = e.Packets
 	}
 	return p, nil
 }
@@ -178,20 +176,20 @@ func grown(before, now uint64) float64 {
 
 // busiest are the entries that stopped the most since the picture before, and
 // then those that stopped the most at all.
-func (t *topping) busiest(entries []client.KernelEntry, rows int, since float64) []activeBan {
+func (t *topping) busiest(entries []status.Entry, rows int, since float64) []activeBan {
 	var active []activeBan
 	for _, e := range entries {
 		if e.Packets == 0 {
 			continue
 		}
-		b := activeBan{KernelEntry: e}
-		if before, known := t.packets[e.IP]; known {
+		b := activeBan{Entry: e}
+		if before, known := t.packets[e.Target]; known {
 			b.perSec = grown(before, e.Packets) / since
 		}
 		active = append(active, b)
 	}
 	slices.SortFunc(active, func(a, b activeBan) int {
-		return cmp.Or(cmp.Compare(b.perSec, a.perSec), cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.IP, b.IP))
+		return cmp.Or(cmp.Compare(b.perSec, a.perSec), cmp.Compare(b.Packets, a.Packets), a.Target.Compare(b.Target))
 	})
 	return active[:min(len(active), rows)]
 }
@@ -212,7 +210,7 @@ func (p *topPicture) print(w io.Writer, columns int) error {
 		if b.ban != nil {
 			rule, reason, ends = cmp.Or(b.ban.Rule, b.ban.Author), b.ban.Reason, until(b.ban.ExpiresAt, p.at)
 		}
-		t.Row(b.IP, fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
+		t.Row(ban.FormatTarget(b.Target), fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
 	}
 	if err := t.Print(w, columns); err != nil {
 		return err

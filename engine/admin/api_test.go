@@ -168,20 +168,20 @@ func TestNotInForce(t *testing.T) {
 	l.guard.set(func(g *fakeGuard) { g.stuck = "apply a batch of 1: exit status 4" })
 	l.want(200, `"applied":false,"why":"apply a batch of 1: exit status 4"`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(200, `"applied":false`, "GET", "/security/blacklist/203.0.113.7", "")
-	l.want(200, `"status":"degraded","version":"1.2.3","problems":["action iptables.drop: apply a batch of 1: exit status 4"]`, "GET", "/health", "")
+	l.want(200, `"status":"critical","version":"1.2.3","problems":[{"severity":"critical","subject":"action iptables.drop","text":"apply a batch of 1: exit status 4"}]`, "GET", "/health", "")
 	l.guard.set(func(g *fakeGuard) { g.stuck, g.unsaved = "", errors.New("no space left on device") })
 	l.want(503, "no space left on device", "POST", "/security/blacklist", `{"ip":"203.0.113.8"}`)
 	l.want(503, "no space left on device", "DELETE", "/security/blacklist/203.0.113.8", "")
 	l.want(503, "no space left on device", "POST", "/security/whitelist", `{"ip":"203.0.113.8"}`)
 	l.want(200, `"error":"no space left on device"`, "POST", "/security/blacklist/batch", `[{"ip":"203.0.113.9"}]`)
-	l.want(200, "state not saved", "GET", "/security/status", "")
+	l.want(200, `"subject":"state","text":"not saved: no space left on device"`, "GET", "/security/status", "")
 }
 
 // TestSourceAmiss: a source with which something is amiss is up all the same.
 func TestSourceAmiss(t *testing.T) {
 	l := newLab(t, nil)
 	l.guard.set(func(g *fakeGuard) { g.amiss = "list gateways: the switch says no" })
-	l.want(200, `"problems":["source log.freeswitch: list gateways: the switch says no"]`, "GET", "/health", "")
+	l.want(200, `"status":"warning","version":"1.2.3","problems":[{"severity":"warning","subject":"source log.freeswitch","text":"list gateways: the switch says no"}]`, "GET", "/health", "")
 	l.want(200, `"fault":"","warning":"list gateways: the switch says no"`, "GET", "/security/sources", "")
 	metrics := l.want(200, "freeswitch_security_source_warning{source=\"log.freeswitch\"} 1\n", "GET", "/metrics", "")
 	if !strings.Contains(metrics, "freeswitch_security_source_up{source=\"log.freeswitch\"} 1\n") {
@@ -196,20 +196,20 @@ func TestKernelUnread(t *testing.T) {
 	l.guard.set(func(g *fakeGuard) { g.blind = errors.New("the engine has too much to do") })
 	l.want(503, "kernel: the engine has too much to do", "GET", "/security/iptables", "")
 	l.want(503, "too much to do", "GET", "/security/blacklist", "")
-	l.want(200, "kernel: the engine has too much to do", "GET", "/health", "")
+	l.want(200, `"subject":"kernel","text":"the engine has too much to do"`, "GET", "/health", "")
 	blind := l.want(200, "\nfreeswitch_security_kernel_read_success 0\n", "GET", "/metrics", "")
-	l.want(200, `"packetsDropped":null,"bytesDropped":null`, "GET", "/security/stats", "")
+	l.want(200, `"droppedPackets":null,"droppedBytes":null`, "GET", "/security/stats", "")
 
 	l = newLab(t, nil)
 	l.guard.set(func(g *fakeGuard) { g.unread = "IPv6: list table filter: exit status 4" })
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
-	l.want(200, `"errors":["IPv6: list table filter: exit status 4"]`, "GET", "/security/iptables", "")
+	l.want(200, `"problems":[{"severity":"critical","subject":"action iptables.drop","text":"IPv6: list table filter: exit status 4"}]`, "GET", "/security/iptables", "")
 	l.want(200, `"unread":true,"count":null`, "GET", "/security/iptables", "")
 	l.want(200, `"packets":3,"bytes":180,"applied":true`, "GET", "/security/blacklist/203.0.113.7", "")
 	l.guard.set(func(g *fakeGuard) { clear(g.wall) })
 	l.server.kernel.outdate()
 	l.want(200, `"packets":null,"bytes":null,"applied":null`, "GET", "/security/blacklist/203.0.113.7", "")
-	l.want(200, `"packetsDropped":null,"bytesDropped":null`, "GET", "/security/stats", "")
+	l.want(200, `"droppedPackets":null,"droppedBytes":null`, "GET", "/security/stats", "")
 	partly := l.want(200, "\nfreeswitch_security_kernel_read_success 0\n", "GET", "/metrics", "")
 	if !strings.Contains(partly, "\nfreeswitch_security_kernel_errors{action=\"iptables.drop\"} 1\n") {
 		t.Error("the metrics do not tell that something could not be read")
@@ -229,7 +229,7 @@ func TestDryRun(t *testing.T) {
 	l.guard.set(func(g *fakeGuard) { g.dry = true })
 	l.server.kernel.outdate()
 	l.server.status.outdate()
-	l.want(200, `"packetsDropped":null,"bytesDropped":null`, "GET", "/security/stats", "")
+	l.want(200, `"droppedPackets":null,"droppedBytes":null`, "GET", "/security/stats", "")
 	metrics := l.want(200, "\nfreeswitch_security_bans_active 1\n", "GET", "/metrics", "")
 	for _, unknown := range []string{"\nfreeswitch_iptables_rules_total", "\nfreeswitch_security_kernel_"} {
 		if strings.Contains(metrics, unknown) {
@@ -238,13 +238,13 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// TestNobodyIsTold: whoever is told of bans is not who is guarded.
-func TestNobodyIsTold(t *testing.T) {
+// TestUndelivered: notifications that are not delivered are a warning.
+func TestUndelivered(t *testing.T) {
 	l := newLab(t, nil)
 	l.guard.set(func(g *fakeGuard) { g.unheard = "https://hooks.example.com answered 503" })
-	const want = `"problems":["action webhook.noc does not reach whom it should tell: https://hooks.example.com answered 503"]`
-	l.want(200, `{"status":"ok","version":"1.2.3",`+want, "GET", "/health", "")
-	l.want(200, `{"status":"ok","version"`, "GET", "/security/status", "")
+	const want = `"problems":[{"severity":"warning","subject":"action webhook.noc","text":"notification not delivered: https://hooks.example.com answered 503"}]`
+	l.want(200, `{"status":"warning","version":"1.2.3",`+want, "GET", "/health", "")
+	l.want(200, `{"status":"warning","version"`, "GET", "/security/status", "")
 	l.want(200, want, "GET", "/security/status", "")
 }
 
@@ -381,9 +381,9 @@ func TestObservation(t *testing.T) {
 	l := newLab(t, nil)
 	for target, part := range map[string]string{
 		"/health":                  `{"status":"ok","version":"1.2.3","problems":[]}`,
-		"/security/status":         `"blacklistCount":0`,
+		"/security/status":         `"activeBans":0`,
 		"/security/stats":          `"bans":4`,
-		"/security/iptables":       `"notes":["jump from INPUT was gone"]`,
+		"/security/iptables":       `"hook":"INPUT"`,
 		"/security/rules":          `"name":"password guessing"`,
 		"/security/sources":        `"lagSeconds":1.5`,
 		"/security/trackers":       `"key":"203.0.113.8"`,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 )
 
 // A fakeGuard behaves as the engine does: it has a real ledger, a wall that holds
@@ -22,7 +23,7 @@ type fakeGuard struct {
 	mu      sync.Mutex // guards what follows
 	files   []ban.Trusted
 	runTime []Trusted
-	wall    map[netip.Prefix]KernelEntry
+	wall    map[netip.Prefix]status.Entry
 	stuck   string        // why the wall takes nothing; "": it does
 	amiss   string        // with the source, which reads
 	unheard string        // why the messenger's last attempt failed
@@ -39,7 +40,7 @@ type fakeGuard struct {
 
 func newFakeGuard() *fakeGuard {
 	g := &fakeGuard{
-		start: time.Now(), wall: map[netip.Prefix]KernelEntry{},
+		start: time.Now(), wall: map[netip.Prefix]status.Entry{},
 		files: []ban.Trusted{
 			{Network: prefix("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
 			{Network: prefix("10.0.0.0/8"), Name: "security.trusted_networks", Where: "rules.d/00-site.hcl:9"},
@@ -86,7 +87,7 @@ func (g *fakeGuard) Block(ctx context.Context, orders []ban.Order) ([]Outcome, e
 		b := outcomes[i]
 		outcomes[i].Applied, outcomes[i].Why = g.stuck == "", g.stuck
 		if b.Change != nil && g.stuck == "" {
-			g.wall[b.Change.Ban.Target] = KernelEntry{Target: b.Change.Ban.Target, Packets: 3, Bytes: 180, Remaining: time.Hour}
+			g.wall[b.Change.Ban.Target] = status.Entry{Target: b.Change.Ban.Target, Packets: 3, Bytes: 180, Remaining: 3600}
 		}
 	}
 	return outcomes, nil
@@ -169,36 +170,46 @@ func (g *fakeGuard) Trusted() []Trusted {
 	return all
 }
 
-func (g *fakeGuard) Status(ctx context.Context) (Status, error) {
+func (g *fakeGuard) Status(ctx context.Context) (status.Status, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.snapshots++
-	st := Status{
-		Known: Known{Registrations: 14, Evicted: 2}, Corroborated: Corroborated{Confirmed: 8, Forged: 5, Unheard: 6},
-		Started: g.start, AutoBlock: true, DryRun: g.dry, Events: 40, Waiting: 2, Reloaded: g.start, Bans: g.ledger.Size(), Trusted: len(g.files),
-		Rules: []RuleStatus{{Name: "password guessing", Where: "rules.d/20-registration.hcl:3", On: []string{"log.freeswitch"}, Matches: 30, Firings: 3, Tracked: 4}},
-		Sources: []SourceStatus{
-			{Name: "log.freeswitch", Running: true, Connects: 2, Restarts: 1, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1500 * time.Millisecond, LastEvent: g.start, Warning: g.amiss},
+	latency := status.NewHistogram(0.001, 0.01)
+	latency.Add(0.001)
+	latency.Add(0.002)
+	st := status.Status{
+		Started: g.start, AutoBlock: true, DryRun: g.dry, QueueDepth: 2, Reload: status.Reload{At: g.start},
+		Stats: status.Stats{
+			Events: 40, ActiveBans: g.ledger.Size(), TrustedNetworks: len(g.files),
+			Known: status.Known{Registrations: 14, Evicted: 2}, Corroborated: status.Corroborated{Confirmed: 8, Forged: 5, Unheard: 6},
+			Tallies: []status.Tally{
+				{Rule: "password guessing", Source: "log.freeswitch", Bans: 3, Unbans: 1, Refusals: 2, LastBan: g.start},
+				{Bans: 1},
+			},
 		},
-		Actions: []ActionStatus{{
-			Name: "iptables.drop", Synced: true, Applied: g.start, Took: time.Millisecond, Batch: 1, Drifts: 1,
-			Latency: Histogram{Count: 2, Sum: 0.003, Buckets: map[float64]uint64{0.001: 1, 0.01: 2}}, Err: g.stuck,
+		Rules: []status.Rule{{Name: "password guessing", Where: "rules.d/20-registration.hcl:3", On: []string{"log.freeswitch"}, Matches: 30, Firings: 3, Tracked: 4}},
+		Sources: []status.Source{
+			{Name: "log.freeswitch", Running: true, Connects: 2, Restarts: 1, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1.5, LastEvent: g.start, Warning: g.amiss},
+		},
+		Actions: []status.Action{{
+			Name: "iptables.drop", Synced: true, LastApply: status.Apply{At: g.start, Took: 0.001, Changes: 1},
+			Drift: status.Drift{Count: 1, Missing: 2, Notes: []string{"jump from INPUT was gone"}}, Latency: latency, Error: g.stuck,
 		}, {
 			Name: "webhook.noc", Synced: true,
-			Delivery: &Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: g.start, Err: g.unheard},
+			Report: status.Report{Delivery: &status.Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: g.start, Error: g.unheard}},
 		}},
-		Tallies: []Tally{
-			{Rule: "password guessing", Source: "log.freeswitch", Bans: 3, Unbans: 1, Refusals: 2, LastBan: g.start},
-			{Bans: 1},
-		},
+	}
+	if g.unheard != "" {
+		st.Actions[1].Add(status.Warning, "notification not delivered: %s", g.unheard)
 	}
 	if g.unsaved != nil {
-		st.Unsaved = g.unsaved.Error()
+		st.State.Error = g.unsaved.Error()
 	}
+	st.Sum()
 	return st, nil
 }
 
-func (g *fakeGuard) Kernel(context.Context) ([]KernelView, error) {
+func (g *fakeGuard) Kernel(context.Context) ([]status.Kernel, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.looks++
@@ -208,22 +219,24 @@ func (g *fakeGuard) Kernel(context.Context) ([]KernelView, error) {
 	if g.dry {
 		return nil, nil
 	}
-	v := KernelView{
+	k := status.Kernel{
 		Action: "iptables.drop", Chain: "FREESWITCH", Backend: "rules", Versions: []string{"iptables v1.8.9 (nf_tables)"},
-		Jumps:  []Jump{{Family: "IPv4", Hook: "INPUT", Position: 1}},
-		Drifts: 1, Missing: 2, Notes: []string{"jump from INPUT was gone"}, Applied: g.start, Took: time.Millisecond, Batch: 1, LastError: g.stuck,
+		Jumps: []status.Jump{{Family: "IPv4", Hook: "INPUT", Position: 1}},
 	}
-	v.Entries = slices.SortedFunc(maps.Values(g.wall), func(a, b KernelEntry) int { return a.Target.Compare(b.Target) })
-	if g.unread != "" {
-		v.Unread, v.Errors = true, []string{g.unread}
+	k.Entries = slices.SortedFunc(maps.Values(g.wall), func(a, b status.Entry) int { return a.Target.Compare(b.Target) })
+	if n := len(k.Entries); g.unread == "" {
+		k.Count = &n
+	} else {
+		k.Unreadable(errors.New(g.unread))
+		k.Problems[0].Subject = "action iptables.drop"
 	}
-	return []KernelView{v}, nil
+	return []status.Kernel{k}, nil
 }
 
-func (g *fakeGuard) Trackers(_ context.Context, top int) ([]Tracker, error) {
-	all := []Tracker{
-		{Rule: "password guessing", Source: "log.freeswitch", Key: "203.0.113.9", Count: 4, Limit: 5, Within: 10 * time.Minute, Last: g.start},
-		{Rule: "password guessing", Source: "log.freeswitch", Key: "203.0.113.8", Count: 2, Limit: 5, Within: 10 * time.Minute, Last: g.start},
+func (g *fakeGuard) Trackers(_ context.Context, top int) ([]status.Tracker, error) {
+	all := []status.Tracker{
+		{Rule: "password guessing", Source: "log.freeswitch", Key: "203.0.113.9", Count: 4, Limit: 5, Within: 600, Last: g.start},
+		{Rule: "password guessing", Source: "log.freeswitch", Key: "203.0.113.8", Count: 2, Limit: 5, Within: 600, Last: g.start},
 	}
 	return all[:min(top, len(all))], nil
 }

@@ -1,175 +1,321 @@
 package admin
 
-// newCollector lists the metrics. Numbers of what was read and decided are since
-// the start of the program; labels are names from the rule files.
-func newCollector(s *Server) *collector {
-	c := &collector{server: s}
-	c.up = c.describe("freeswitch_security_up", "Whether the engine answers.", nil)
-	c.build = c.describe("freeswitch_security_build_info", "The version that runs; the value is 1.", []string{"version"})
-	c.ofSources()
-	c.ofBelief()
-	c.ofRules()
-	c.ofBans()
-	c.ofActions()
-	c.ofDeliveries()
-	c.ofKernel()
-	c.ofConfiguration()
-	return c
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"freeswitch-security/engine/status"
+)
+
+// A Metric describes one metric.
+type Metric struct {
+	Name, Type, Help string
+	Labels           []string
 }
 
-func (c *collector) ofSources() {
-	source := []string{"source"}
-	c.counter("freeswitch_security_events_total", "Events that a source has reported.", source,
-		eachSource(func(s *SourceStatus) float64 { return float64(s.Events) }))
-	c.counter("freeswitch_security_events_dropped_total", "Events that were lost on their way, here or at the switch.", source,
-		eachSource(func(s *SourceStatus) float64 { return float64(s.Lost) }))
-	c.counter("freeswitch_security_lines_read_total", "Lines that a source has read; frames where it has no lines.", source,
-		eachSource(func(s *SourceStatus) float64 { return float64(s.Lines) }))
-	c.counter("freeswitch_security_bytes_read_total", "Bytes that a source has read.", source,
-		eachSource(func(s *SourceStatus) float64 { return float64(s.Bytes) }))
-	c.counter("freeswitch_security_lines_skipped_total", "Lines that were too long to be looked at.", source,
-		eachSource(func(s *SourceStatus) float64 { return float64(s.Skipped) }))
-	c.counter("freeswitch_security_lines_doubted_total", "Lines that looked like an event and were refused as evidence.", source,
-		eachSource(func(s *SourceStatus) float64 { return float64(s.Doubted) }))
-	c.counter("freeswitch_security_source_connects_total", "Times that a source was connected to.", source,
-		eachSource(func(s *SourceStatus) float64 { return float64(s.Connects) }))
-	c.counter("freeswitch_security_switch_restarts_total", "Times that the switch was seen to have been started anew.", source,
-		eachSource(func(s *SourceStatus) float64 { return float64(s.Restarts) }))
-	c.gauge("freeswitch_security_source_up", "Whether a source is being followed and can be read.", source,
-		eachSource(func(s *SourceStatus) float64 { return number01(s.Running && s.Fault == "") }))
-	c.gauge("freeswitch_security_source_warning", "Whether something is amiss with a source though it is read.", source,
-		eachSource(func(s *SourceStatus) float64 { return number01(s.Warning != "") }))
-	c.gauge("freeswitch_security_source_lag_seconds", "How long ago the latest event had happened when it was counted.", source,
-		eachSource(func(s *SourceStatus) float64 { return s.Lag.Seconds() }))
-	c.gauge("freeswitch_security_source_behind_bytes", "Bytes that are there and were not read yet.", source,
-		eachSource(func(s *SourceStatus) float64 { return float64(s.Behind) }))
-	c.gauge("freeswitch_security_source_last_event_timestamp_seconds", "Stamp of the latest event; 0: there was none.", source,
-		eachSource(func(s *SourceStatus) float64 { return seconds(s.LastEvent) }))
-	c.gauge("freeswitch_security_queue_depth", "Reports of sources that wait to be counted.", nil,
-		one(func(g *gathered) float64 { return float64(g.Waiting) }))
+func (m *Metric) desc() *prometheus.Desc { return prometheus.NewDesc(m.Name, m.Help, m.Labels, nil) }
+
+// Metrics lists the metrics of the program, but for those of the Go runtime and of
+// the process, which the library adds.
+func Metrics() []Metric {
+	all := []Metric{upMetric, buildMetric, requestsMetric}
+	for _, f := range families {
+		all = append(all, f.Metric)
+	}
+	return all
 }
 
-func (c *collector) ofBelief() {
-	c.gauge("freeswitch_security_registrations", "Registered phones whose addresses are protected.", nil,
-		one(func(g *gathered) float64 { return float64(g.Known.Registrations) }))
-	c.counter("freeswitch_security_registrations_evicted_total", "Registrations that had to give way before they were over: there are too many.", nil,
-		one(func(g *gathered) float64 { return float64(g.Known.Evicted) }))
-	c.counter("freeswitch_security_gateway_addresses_refused_total", "Addresses of gateways that were one too many to be trusted.", nil,
-		one(func(g *gathered) float64 { return float64(g.Known.Refused) }))
-	c.counter("freeswitch_security_corroborated_events_total", "Events of logs that another source vouches for, by what became of them; those that nobody could vouch for are unheard.", []string{"outcome"},
-		func(g *gathered, put put) {
-			put(float64(g.Corroborated.Confirmed), "confirmed")
-			put(float64(g.Corroborated.Forged), "forged")
-			put(float64(g.Corroborated.Unheard), "unheard")
-		})
+var (
+	upMetric    = Metric{"freeswitch_security_up", "gauge", "Whether the engine answers.", nil}
+	buildMetric = Metric{"freeswitch_security_build_info", "gauge", "The version in use; the value is 1.", []string{"version"}}
+)
+
+// A family is a metric and where its numbers come from.
+type family struct {
+	Metric
+	emit func(*prometheus.Desc, *report, chan<- prometheus.Metric)
 }
 
-func (c *collector) ofRules() {
-	rule := []string{"rule"}
-	c.counter("freeswitch_security_matches_total", "Events for which the expression of a rule was true.", rule,
-		eachRule(func(r *RuleStatus) float64 { return float64(r.Matches) }))
-	c.counter("freeswitch_security_firings_total", "Times that a rule has reached its threshold.", rule,
-		eachRule(func(r *RuleStatus) float64 { return float64(r.Firings) }))
-	c.counter("freeswitch_security_rule_errors_total", "Events for which the expression of a rule could not be evaluated.", rule,
-		eachRule(func(r *RuleStatus) float64 { return float64(r.Errors) }))
-	c.gauge("freeswitch_security_tracked_keys", "Keys for which a rule keeps a window.", rule,
-		eachRule(func(r *RuleStatus) float64 { return float64(r.Tracked) }))
-	c.counter("freeswitch_security_evicted_keys_total", "Windows that had to give way before they were over: the rule tracks too many keys.", rule,
-		eachRule(func(r *RuleStatus) float64 { return float64(r.Evicted) }))
+// A series is one metric of a T: a row in the tables below.
+type series[T any] struct {
+	name  string
+	kind  prometheus.ValueType
+	help  string
+	value func(*T) float64
 }
 
-func (c *collector) ofBans() {
-	labels := []string{"rule", "source"}
-	c.counter("freeswitch_security_bans_total", "Bans, new and extended; without a rule: by hand or by a feed.", labels,
-		eachTally(func(t *Tally) uint64 { return t.Bans }))
-	c.counter("freeswitch_security_unbans_total", "Bans that have ended.", labels,
-		eachTally(func(t *Tally) uint64 { return t.Unbans }))
-	c.counter("freeswitch_security_alerts_total", "Alerts: somebody was told, nobody banned.", labels,
-		eachTally(func(t *Tally) uint64 { return t.Alerts }))
-	c.counter("freeswitch_security_refusals_total", "Bans that were wished for and refused, such as of who is trusted; not of who is banned already.", labels,
-		eachTally(func(t *Tally) uint64 { return t.Refusals }))
-	c.gauge("freeswitch_security_bans_active", "Bans in force.", nil,
-		one(func(g *gathered) float64 { return float64(g.Bans) }))
-	c.gauge("freeswitch_security_trusted_entries", "Networks that are never banned.", nil,
-		one(func(g *gathered) float64 { return float64(g.Trusted) }))
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+// of makes families of rows. each calls its function with every T of a report and
+// the values of the labels.
+func of[T any](labels []string, each func(*report, func(*T, ...string)), rows []series[T]) []family {
+	var all []family
+	for _, row := range rows {
+		m := Metric{Name: row.name, Type: map[prometheus.ValueType]string{counter: "counter", gauge: "gauge"}[row.kind], Help: row.help, Labels: labels}
+		all = append(all, family{m, func(desc *prometheus.Desc, r *report, out chan<- prometheus.Metric) {
+			each(r, func(t *T, labels ...string) {
+				out <- prometheus.MustNewConstMetric(desc, row.kind, row.value(t), labels...)
+			})
+		}})
+	}
+	return all
 }
 
-func (c *collector) ofActions() {
-	action := []string{"action"}
-	c.gauge("freeswitch_security_action_up", "Whether an action agrees with the bans and its last attempt succeeded.", action,
-		eachAction(func(a *ActionStatus) float64 { return number01(a.Synced && a.Err == "") }))
-	c.histogram("freeswitch_security_apply_seconds", "How long an action took to carry out a batch.",
-		func(a *ActionStatus) Histogram { return a.Latency })
-	c.histogram("freeswitch_security_apply_batch_size", "Changes in a batch.",
-		func(a *ActionStatus) Histogram { return a.Batches })
-	c.gauge("freeswitch_security_last_apply_seconds", "How long the latest batch took.", action,
-		eachAction(func(a *ActionStatus) float64 { return a.Took.Seconds() }))
-	c.gauge("freeswitch_security_last_apply_batch_size", "Changes in the latest batch.", action,
-		eachAction(func(a *ActionStatus) float64 { return float64(a.Batch) }))
-	c.gauge("freeswitch_security_last_apply_timestamp_seconds", "When the latest batch was carried out; 0: there was none.", action,
-		eachAction(func(a *ActionStatus) float64 { return seconds(a.Applied) }))
-	c.gauge("freeswitch_security_changes_waiting", "Changes that are not yet carried out.", action,
-		eachAction(func(a *ActionStatus) float64 { return float64(a.Waiting) }))
-	c.counter("freeswitch_security_drift_repairs_total", "Times that something had to be mended that others had changed.", action,
-		eachAction(func(a *ActionStatus) float64 { return float64(a.Drifts) }))
-	c.counter("freeswitch_security_changes_dropped_total", "Times that changes were dropped because an action was too slow.", action,
-		eachAction(func(a *ActionStatus) float64 { return float64(a.Lost) }))
-	c.gauge("freeswitch_security_action_failures", "Failures of an action in a row.", action,
-		eachAction(func(a *ActionStatus) float64 { return float64(a.Failures) }))
+// histogram makes a family of the distributions of all actions.
+func histogram(name, help string, of func(*status.Action) *status.Histogram) family {
+	return family{Metric{name, "histogram", help, []string{"action"}}, func(desc *prometheus.Desc, r *report, out chan<- prometheus.Metric) {
+		for i := range r.Actions {
+			h := of(&r.Actions[i])
+			out <- prometheus.MustNewConstHistogram(desc, h.Count, h.Sum, h.Buckets(), r.Actions[i].Name)
+		}
+	}}
 }
 
-func (c *collector) ofDeliveries() {
-	action := []string{"action"}
-	c.counter("freeswitch_security_notices_delivered_total", "Notices that have reached those who are told.", action,
-		eachDelivery(func(d *Delivery) float64 { return float64(d.Delivered) }))
-	c.counter("freeswitch_security_notices_dropped_total", "Notices of which they will never hear.", action,
-		eachDelivery(func(d *Delivery) float64 { return float64(d.Dropped) }))
-	c.counter("freeswitch_security_deliveries_failed_total", "Attempts to deliver that failed; most of them are made again.", action,
-		eachDelivery(func(d *Delivery) float64 { return float64(d.Failed) }))
-	c.gauge("freeswitch_security_notices_waiting", "Notices that are not delivered yet.", action,
-		eachDelivery(func(d *Delivery) float64 { return float64(d.Waiting) }))
-	c.gauge("freeswitch_security_notices_waiting_since_timestamp_seconds", "When the oldest of them was queued; 0: there is none.", action,
-		eachDelivery(func(d *Delivery) float64 { return seconds(d.Since) }))
+// families lists the metrics that come from the engine. Counters start with the
+// process; labels are names from the rule files.
+var families = slices.Concat(
+	of([]string{"source"}, eachSource, []series[status.Source]{
+		{"freeswitch_security_events_total", counter, "Events that a source has reported.",
+			func(s *status.Source) float64 { return float64(s.Events) }},
+		{"freeswitch_security_events_dropped_total", counter, "Events that were lost, here or at the switch.",
+			func(s *status.Source) float64 { return float64(s.Lost) }},
+		{"freeswitch_security_lines_read_total", counter, "Lines that a source has read; frames where it has no lines.",
+			func(s *status.Source) float64 { return float64(s.Lines) }},
+		{"freeswitch_security_bytes_read_total", counter, "Bytes that a source has read.",
+			func(s *status.Source) float64 { return float64(s.Bytes) }},
+		{"freeswitch_security_lines_skipped_total", counter, "Lines that were too long to decode.",
+			func(s *status.Source) float64 { return float64(s.Skipped) }},
+		{"freeswitch_security_lines_doubted_total", counter, "Lines that look like an event and were discarded as evidence.",
+			func(s *status.Source) float64 { return float64(s.Doubted) }},
+		{"freeswitch_security_source_connects_total", counter, "Connections to a source that succeeded.",
+			func(s *status.Source) float64 { return float64(s.Connects) }},
+		{"freeswitch_security_switch_restarts_total", counter, "Restarts of the switch that a source has noticed.",
+			func(s *status.Source) float64 { return float64(s.Restarts) }},
+		{"freeswitch_security_source_up", gauge, "Whether a source is followed and can be read.",
+			func(s *status.Source) float64 { return number(s.Running && s.Fault == "") }},
+		{"freeswitch_security_source_warning", gauge, "Whether something is wrong with a source although it is read.",
+			func(s *status.Source) float64 { return number(s.Warning != "") }},
+		{"freeswitch_security_source_lag_seconds", gauge, "Age of the latest event while there is more to read.",
+			func(s *status.Source) float64 { return float64(s.Lag) }},
+		{"freeswitch_security_source_behind_bytes", gauge, "Bytes that exist and are not read yet.",
+			func(s *status.Source) float64 { return float64(s.Behind) }},
+		{"freeswitch_security_source_last_event_timestamp_seconds", gauge, "Stamp of the latest event; 0 if there is none.",
+			func(s *status.Source) float64 { return seconds(s.LastEvent) }},
+	}),
+	of([]string{"rule"}, eachRule, []series[status.Rule]{
+		{"freeswitch_security_matches_total", counter, "Events for which the expression of a rule was true.",
+			func(r *status.Rule) float64 { return float64(r.Matches) }},
+		{"freeswitch_security_firings_total", counter, "Times that a rule has reached its threshold.",
+			func(r *status.Rule) float64 { return float64(r.Firings) }},
+		{"freeswitch_security_rule_errors_total", counter, "Events for which the expression of a rule could not be evaluated.",
+			func(r *status.Rule) float64 { return float64(r.Errors) }},
+		{"freeswitch_security_tracked_keys", gauge, "Keys for which a rule keeps a window.",
+			func(r *status.Rule) float64 { return float64(r.Tracked) }},
+		{"freeswitch_security_evicted_keys_total", counter, "Windows given up early because the rule tracks too many keys.",
+			func(r *status.Rule) float64 { return float64(r.Evicted) }},
+	}),
+	of([]string{"rule", "source"}, eachTally, []series[status.Tally]{
+		{"freeswitch_security_bans_total", counter, "Bans, new and extended; without a rule: by the API or by a feed.",
+			func(t *status.Tally) float64 { return float64(t.Bans) }},
+		{"freeswitch_security_unbans_total", counter, "Bans that have ended.",
+			func(t *status.Tally) float64 { return float64(t.Unbans) }},
+		{"freeswitch_security_alerts_total", counter, "Alerts: a notification without a ban.",
+			func(t *status.Tally) float64 { return float64(t.Alerts) }},
+		{"freeswitch_security_refusals_total", counter, "Orders that were refused, without those for targets that are already banned.",
+			func(t *status.Tally) float64 { return float64(t.Refusals) }},
+	}),
+	of([]string{"action"}, eachAction, []series[status.Action]{
+		{"freeswitch_security_action_up", gauge, "Whether an action agrees with the bans and its latest attempt succeeded.",
+			func(a *status.Action) float64 { return number(a.Synced && a.Error == "") }},
+		{"freeswitch_security_last_apply_seconds", gauge, "Duration of the latest batch.",
+			func(a *status.Action) float64 { return float64(a.LastApply.Took) }},
+		{"freeswitch_security_last_apply_batch_size", gauge, "Changes in the latest batch.",
+			func(a *status.Action) float64 { return float64(a.LastApply.Changes) }},
+		{"freeswitch_security_last_apply_timestamp_seconds", gauge, "When the latest batch was carried out; 0 if there was none.",
+			func(a *status.Action) float64 { return seconds(a.LastApply.At) }},
+		{"freeswitch_security_changes_waiting", gauge, "Changes not yet carried out.",
+			func(a *status.Action) float64 { return float64(a.Waiting) }},
+		{"freeswitch_security_drift_repairs_total", counter, "Repairs of drift that others had caused.",
+			func(a *status.Action) float64 { return float64(a.Drift.Count) }},
+		{"freeswitch_security_changes_dropped_total", counter, "Times that changes were dropped because an action was too slow.",
+			func(a *status.Action) float64 { return float64(a.Lost) }},
+		{"freeswitch_security_action_failures", gauge, "Failures of an action in a row.",
+			func(a *status.Action) float64 { return float64(a.Failures) }},
+	}),
+	[]family{
+		histogram("freeswitch_security_apply_seconds", "Duration of a batch.",
+			func(a *status.Action) *status.Histogram { return &a.Latency }),
+		histogram("freeswitch_security_apply_batch_size", "Changes in a batch.",
+			func(a *status.Action) *status.Histogram { return &a.Batches }),
+	},
+	of([]string{"action"}, eachDelivery, []series[status.Delivery]{
+		{"freeswitch_security_notifications_delivered_total", counter, "Notifications that were delivered.",
+			func(d *status.Delivery) float64 { return float64(d.Delivered) }},
+		{"freeswitch_security_notifications_dropped_total", counter, "Notifications that will never be delivered.",
+			func(d *status.Delivery) float64 { return float64(d.Dropped) }},
+		{"freeswitch_security_deliveries_failed_total", counter, "Attempts to deliver that failed; most of them are retried.",
+			func(d *status.Delivery) float64 { return float64(d.Failed) }},
+		{"freeswitch_security_notifications_waiting", gauge, "Notifications not yet delivered.",
+			func(d *status.Delivery) float64 { return float64(d.Waiting) }},
+		{"freeswitch_security_notifications_waiting_since_timestamp_seconds", gauge, "When the oldest of them was queued; 0 if there is none.",
+			func(d *status.Delivery) float64 { return seconds(d.Since) }},
+	}),
+	of(nil, once, []series[report]{
+		{"freeswitch_security_queue_depth", gauge, "Events that wait for the rules.",
+			func(r *report) float64 { return float64(r.QueueDepth) }},
+		{"freeswitch_security_bans_active", gauge, "Bans in force.",
+			func(r *report) float64 { return float64(r.Stats.ActiveBans) }},
+		{"freeswitch_security_trusted_entries", gauge, "Networks that are never banned.",
+			func(r *report) float64 { return float64(r.Stats.TrustedNetworks) }},
+		{"freeswitch_security_registrations", gauge, "Registered phones whose addresses are protected.",
+			func(r *report) float64 { return float64(r.Stats.Known.Registrations) }},
+		{"freeswitch_security_registrations_evicted_total", counter, "Registrations given up early because there are too many.",
+			func(r *report) float64 { return float64(r.Stats.Known.Evicted) }},
+		{"freeswitch_security_gateway_addresses_refused_total", counter, "Addresses of gateways beyond the limit, which are not trusted.",
+			func(r *report) float64 { return float64(r.Stats.Known.GatewaysRefused) }},
+		{"freeswitch_security_config_reload_success", gauge, "Whether the latest reload of the rules succeeded.",
+			func(r *report) float64 { return number(r.Reload.Error == "") }},
+		{"freeswitch_security_config_reload_timestamp_seconds", gauge, "When the rules in use were loaded.",
+			func(r *report) float64 { return seconds(r.Reload.At) }},
+		{"freeswitch_security_state_saved", gauge, "Whether the bans survive a restart.",
+			func(r *report) float64 { return number(r.State.Error == "") }},
+		{"freeswitch_security_auto_block", gauge, "Whether the bans of rules are enforced.",
+			func(r *report) float64 { return number(r.AutoBlock && !r.DryRun) }},
+		{"freeswitch_security_start_timestamp_seconds", gauge, "When the engine started.",
+			func(r *report) float64 { return seconds(r.Started) }},
+	}),
+	of([]string{"severity"}, eachSeverity, []series[int]{
+		{"freeswitch_security_problems", gauge, "Problems that /health lists.", func(n *int) float64 { return float64(*n) }},
+	}),
+	of([]string{"outcome"}, eachOutcome, []series[uint64]{
+		{"freeswitch_security_corroborated_events_total", counter, "Events of logs that another source verifies, by outcome; unheard are those that it could not verify.",
+			func(n *uint64) float64 { return float64(*n) }},
+	}),
+	of(nil, unlessDryRun, []series[report]{
+		{"freeswitch_security_kernel_read_success", gauge, "Whether the kernel could be read completely; if not, its numbers are missing. Missing in a dry run.",
+			func(r *report) float64 { return number(r.whole()) }},
+	}),
+	of(nil, ifWhole, []series[kernelTable]{
+		{"freeswitch_iptables_rules_total", gauge, "Bans that the kernel enforces, as rules or as entries of a set.",
+			func(t *kernelTable) float64 { return float64(t.count) }},
+		{"freeswitch_security_kernel_dropped_packets", gauge, "Packets that the bans in force have dropped.",
+			func(t *kernelTable) float64 { return float64(t.packets) }},
+		{"freeswitch_security_kernel_dropped_bytes", gauge, "Bytes that the bans in force have dropped.",
+			func(t *kernelTable) float64 { return float64(t.bytes) }},
+	}),
+	of([]string{"action", "chain"}, eachKernelRead, []series[status.Kernel]{
+		{"freeswitch_security_kernel_entries", gauge, "Bans that the kernel enforces.",
+			func(k *status.Kernel) float64 { return float64(*k.Count) }},
+	}),
+	of([]string{"action"}, eachKernel, []series[status.Kernel]{
+		{"freeswitch_security_kernel_errors", gauge, "Reasons why bans are not enforced, or could not be read.",
+			func(k *status.Kernel) float64 { return float64(countOf(k.Problems, status.Critical)) }},
+	}),
+)
+
+func once(r *report, yield func(*report, ...string)) { yield(r) }
+
+func eachSource(r *report, yield func(*status.Source, ...string)) {
+	for i := range r.Sources {
+		yield(&r.Sources[i], r.Sources[i].Name)
+	}
 }
 
-func (c *collector) ofKernel() {
-	c.gauge("freeswitch_security_kernel_read_success", "Whether what stands in the kernel could be read, all of it: else its numbers are missing. In a dry run nobody looks, and this is missing too.", nil,
-		func(g *gathered, put put) {
-			if !g.DryRun {
-				put(number01(g.whole()))
-			}
-		})
-	c.gauge("freeswitch_iptables_rules_total", "Bans that stand in the kernel, as rules or as entries of a set.", nil,
-		ofWhole(func(t *kernelTable) float64 {
-			n := 0
-			for _, v := range t.views {
-				n += len(v.Entries)
-			}
-			return float64(n)
-		}))
-	c.gauge("freeswitch_security_kernel_entries", "Bans that stand in the kernel.", []string{"action", "chain"},
-		eachView(func(v *KernelView, put put) {
-			if !v.Unread {
-				put(float64(len(v.Entries)), v.Action, v.Chain)
-			}
-		}))
-	c.gauge("freeswitch_security_kernel_errors", "Reasons why bans are not in force, or could not be read.", []string{"action"},
-		eachView(func(v *KernelView, put put) { put(float64(len(v.Errors)), v.Action) }))
-	c.gauge("freeswitch_security_kernel_dropped_packets", "Packets that the bans which stand now have stopped.", nil,
-		ofWhole(func(t *kernelTable) float64 { return float64(t.packets) }))
-	c.gauge("freeswitch_security_kernel_dropped_bytes", "Bytes that the bans which stand now have stopped.", nil,
-		ofWhole(func(t *kernelTable) float64 { return float64(t.bytes) }))
+func eachRule(r *report, yield func(*status.Rule, ...string)) {
+	for i := range r.Rules {
+		yield(&r.Rules[i], r.Rules[i].Name)
+	}
 }
 
-func (c *collector) ofConfiguration() {
-	c.gauge("freeswitch_security_config_reload_success", "Whether the last attempt to load the rules succeeded.", nil,
-		one(func(g *gathered) float64 { return number01(g.ReloadError == "") }))
-	c.gauge("freeswitch_security_config_reload_timestamp_seconds", "When the rules that run were loaded.", nil,
-		one(func(g *gathered) float64 { return seconds(g.Reloaded) }))
-	c.gauge("freeswitch_security_state_saved", "Whether the bans are on the disk.", nil,
-		one(func(g *gathered) float64 { return number01(g.Unsaved == "") }))
-	c.gauge("freeswitch_security_auto_block", "Whether the bans of rules are carried out.", nil,
-		one(func(g *gathered) float64 { return number01(g.AutoBlock && !g.DryRun) }))
-	c.gauge("freeswitch_security_start_timestamp_seconds", "When the engine started.", nil,
-		one(func(g *gathered) float64 { return seconds(g.Started) }))
+func eachTally(r *report, yield func(*status.Tally, ...string)) {
+	for i := range r.Stats.Tallies {
+		t := &r.Stats.Tallies[i]
+		yield(t, t.Rule, t.Source)
+	}
+}
+
+func eachAction(r *report, yield func(*status.Action, ...string)) {
+	for i := range r.Actions {
+		yield(&r.Actions[i], r.Actions[i].Name)
+	}
+}
+
+func eachDelivery(r *report, yield func(*status.Delivery, ...string)) {
+	for _, a := range r.Actions {
+		if a.Delivery != nil {
+			yield(a.Delivery, a.Name)
+		}
+	}
+}
+
+func eachSeverity(r *report, yield func(*int, ...string)) {
+	for _, s := range []status.Severity{status.Critical, status.Warning} {
+		n := countOf(r.Problems, s)
+		yield(&n, string(s))
+	}
+}
+
+func eachOutcome(r *report, yield func(*uint64, ...string)) {
+	c := &r.Stats.Corroborated
+	yield(&c.Confirmed, "confirmed")
+	yield(&c.Forged, "forged")
+	yield(&c.Unheard, "unheard")
+}
+
+func unlessDryRun(r *report, yield func(*report, ...string)) {
+	if !r.DryRun {
+		yield(r)
+	}
+}
+
+func ifWhole(r *report, yield func(*kernelTable, ...string)) {
+	if r.whole() {
+		yield(r.kernel)
+	}
+}
+
+func eachKernel(r *report, yield func(*status.Kernel, ...string)) {
+	if r.kernel != nil {
+		for i := range r.kernel.views {
+			yield(&r.kernel.views[i], r.kernel.views[i].Action)
+		}
+	}
+}
+
+func eachKernelRead(r *report, yield func(*status.Kernel, ...string)) {
+	eachKernel(r, func(k *status.Kernel, labels ...string) {
+		if k.Count != nil {
+			yield(k, append(labels, k.Chain)...)
+		}
+	})
+}
+
+func countOf(problems []status.Problem, s status.Severity) (n int) {
+	for _, p := range problems {
+		if p.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// seconds is a time as Prometheus counts it; 0 for the zero time.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
+
+// number is a truth value as Prometheus writes it.
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }

@@ -25,10 +25,10 @@ func TestMetrics(t *testing.T) {
 		`freeswitch_security_kernel_entries{action="iptables.drop",chain="FREESWITCH"} 1`,
 		`freeswitch_iptables_rules_total 1`,
 		`freeswitch_security_kernel_read_success 1`,
-		`freeswitch_security_notices_delivered_total{action="webhook.noc"} 12`,
-		`freeswitch_security_notices_dropped_total{action="webhook.noc"} 1`,
+		`freeswitch_security_notifications_delivered_total{action="webhook.noc"} 12`,
+		`freeswitch_security_notifications_dropped_total{action="webhook.noc"} 1`,
 		`freeswitch_security_deliveries_failed_total{action="webhook.noc"} 4`,
-		`freeswitch_security_notices_waiting{action="webhook.noc"} 3`,
+		`freeswitch_security_notifications_waiting{action="webhook.noc"} 3`,
 		`freeswitch_security_drift_repairs_total{action="iptables.drop"} 1`,
 		`freeswitch_security_apply_seconds_bucket{action="iptables.drop",le="0.001"} 1`,
 		`freeswitch_security_queue_depth 2`,
@@ -43,6 +43,7 @@ func TestMetrics(t *testing.T) {
 		`freeswitch_security_gateway_addresses_refused_total 0`,
 		`freeswitch_security_corroborated_events_total{outcome="unheard"} 6`,
 		`freeswitch_security_config_reload_success 1`,
+		`freeswitch_security_problems{severity="critical"} 0`,
 		`freeswitch_security_api_requests_total{method="GET",route="/security/blacklist/{ip...}",status="404"} 1`,
 		`go_goroutines`,
 	} {
@@ -50,7 +51,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("there is no %s", want)
 		}
 	}
-	problems, err := testutil.CollectAndLint(newCollector(l.server))
+	problems, err := testutil.CollectAndLint(collector{l.server})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
-	if err := prometheus.NewPedanticRegistry().Register(newCollector(l.server)); err != nil {
+	if err := prometheus.NewPedanticRegistry().Register(collector{l.server}); err != nil {
 		t.Error(err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"freeswitch-security/engine/status"
 )
 
 // How many trackers are shown if nothing is said, and at the most.
@@ -12,16 +14,6 @@ const (
 	maxTopTrackers = 1000
 )
 
-type trackerShape struct {
-	Rule          string  `json:"rule"`
-	Source        string  `json:"source"`
-	Key           string  `json:"key"`
-	Count         int     `json:"count"`
-	Limit         int     `json:"limit"`
-	WithinSeconds float64 `json:"withinSeconds"`
-	LastAt        moment  `json:"lastAt"`
-}
-
 // showTrackers answers GET /security/trackers. The trackers belong to the
 // goroutine that counts, so those who ask for them stand in line.
 func (s *Server) showTrackers(w http.ResponseWriter, r *http.Request) error {
@@ -29,7 +21,7 @@ func (s *Server) showTrackers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var trackers []Tracker
+	var trackers []status.Tracker
 	err = s.look(r.Context(), s.limits.change, func(ctx context.Context) (err error) {
 		trackers, err = s.Guard.Trackers(ctx, top)
 		return err
@@ -37,13 +29,7 @@ func (s *Server) showTrackers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var shapes list[trackerShape]
-	for _, t := range trackers {
-		shapes = append(shapes, trackerShape{t.Rule, t.Source, t.Key, t.Count, t.Limit, t.Within.Seconds(), moment(t.Last)})
-	}
-	answer(w, http.StatusOK, struct {
-		Trackers list[trackerShape] `json:"trackers"`
-	}{shapes})
+	answer(w, http.StatusOK, map[string]any{"trackers": status.List[status.Tracker](trackers)})
 	return nil
 }
 

@@ -30,8 +30,8 @@ func (s *Server) routes() *http.ServeMux {
 	}
 
 	handle("GET /health", s.health)
-	handle("GET /security/status", s.showStatus)
-	handle("GET /security/stats", s.showStats)
+	handle("GET /security/status", s.show(func(r *report) any { return r.Status }))
+	handle("GET /security/stats", s.show(func(r *report) any { return r.Stats }))
 
 	handle("GET /security/blacklist", s.listBans)
 	handle("POST /security/blacklist", s.addBan)
@@ -51,8 +51,8 @@ func (s *Server) routes() *http.ServeMux {
 	}
 
 	handle("GET /security/iptables", s.showKernel)
-	handle("GET /security/rules", s.showRules)
-	handle("GET /security/sources", s.showSources)
+	handle("GET /security/rules", s.show(func(r *report) any { return map[string]any{"rules": r.Rules} }))
+	handle("GET /security/sources", s.show(func(r *report) any { return map[string]any{"sources": r.Sources} }))
 	handle("GET /security/trackers", s.showTrackers)
 	handle("POST /security/reload", s.reload)
 	handle("POST /security/test", s.test)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"freeswitch-security/engine/status"
 )
 
 // Options are what a server is made of.
@@ -34,7 +36,7 @@ type Server struct {
 
 	mux      *http.ServeMux
 	watchers watchers
-	status   recent[Status]
+	status   recent[status.Status]
 	kernel   recent[*kernelTable]
 
 	busy    chan struct{} // a slot for each request that has the engine do something
@@ -104,7 +106,7 @@ func newServer(o Options, l limits) (*Server, error) {
 	if s.tls, err = o.tls(); err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	s.status.fetch = func() (Status, error) {
+	s.status.fetch = func() (status.Status, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), l.look)
 		defer cancel()
 		return o.Guard.Status(ctx)

@@ -12,6 +12,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 // How long a runner waits.
@@ -43,27 +44,10 @@ type Runner struct {
 	retry    time.Duration
 
 	mu      sync.Mutex // guards what follows
-	status  Status
+	status  status.Action
 	settled uint64        // every change up to this one has been carried out
 	ended   bool          // Run has returned
-	news    chan struct{} // closed when settled, ended or status.Err changes
-}
-
-// A Status says how an action is doing.
-type Status struct {
-	Name     string
-	Synced   bool      // it has agreed with the ledger at least once; what holds no state always does
-	Applied  time.Time // when it last carried out a batch
-	Took     time.Duration
-	Batch    int       // the size of that batch
-	Latency  Histogram // of all batches, in seconds
-	Batches  Histogram // of all batches, in changes
-	Waiting  int       // changes that are not yet carried out
-	Drifts   int       // how often something had to be mended
-	Drift    plugin.Drift
-	Lost     int    // times that changes were dropped because it was too slow
-	Failures int    // in a row
-	Err      string // the last failure; "" after a success
+	news    chan struct{} // closed when settled, ended or status.Error changes
 }
 
 // New returns a runner for the action of that name, which does nothing until
@@ -74,11 +58,21 @@ func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log
 	r := &Runner{
 		name: name, action: action, level: level, cursor: ledger.Cursor(isLevel),
 		log: log.With("action", name), rewant: make(chan struct{}, 1),
-		tried: make(chan struct{}), status: Status{Name: name, Synced: !isLevel}, news: make(chan struct{}),
+		tried: make(chan struct{}), status: newStatus(name, !isLevel), news: make(chan struct{}),
 	}
 	r.stale = isLevel
 	r.wants.Store(&wants)
 	return r
+}
+
+// newStatus is the status of an action before its first apply. An action that
+// holds no state is always synced.
+func newStatus(name string, synced bool) status.Action {
+	return status.Action{
+		Name: name, Synced: synced,
+		Latency: status.NewHistogram(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
+		Batches: status.NewHistogram(1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 100_000),
+	}
 }
 
 // Want changes which bans are the action's business. It may be called from any
@@ -96,7 +90,7 @@ func (r *Runner) Want(wants Wants) {
 func (r *Runner) Tried() <-chan struct{} { return r.tried }
 
 // Status says how the action is doing. It may be called from any goroutine.
-func (r *Runner) Status() Status {
+func (r *Runner) Status() status.Action {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.status
@@ -108,7 +102,7 @@ func (r *Runner) Status() Status {
 func (r *Runner) Settled(ctx context.Context, seq uint64) error {
 	for {
 		r.mu.Lock()
-		settled, failing, ended, news := r.settled >= seq, r.status.Err, r.ended, r.news
+		settled, failing, ended, news := r.settled >= seq, r.status.Error, r.ended, r.news
 		r.mu.Unlock()
 		switch {
 		case settled:
@@ -210,7 +204,7 @@ func (r *Runner) take() {
 	changes, lost := r.cursor.Take()
 	if lost {
 		r.stale = r.level != nil
-		r.update(func(s *Status) { s.Lost++ })
+		r.update(func(s *status.Action) { s.Lost++ })
 		r.log.Error("changes dropped: the action was too slow", "resync", r.level != nil)
 	}
 	r.keep(changes)
@@ -230,7 +224,7 @@ func (r *Runner) keep(changes []ban.Change) {
 			r.pending = append(r.pending, c)
 		}
 	}
-	r.update(func(s *Status) { s.Waiting = len(r.pending) })
+	r.update(func(s *status.Action) { s.Waiting = len(r.pending) })
 }
 
 // meanwhile has a failing level carry out what is new, without waiting for the
@@ -249,7 +243,7 @@ func (r *Runner) meanwhile(ctx context.Context) {
 // leave gives up what is pending: the resync that is due compares with all bans.
 func (r *Runner) leave() {
 	r.pending = nil
-	r.update(func(s *Status) { s.Waiting = 0 })
+	r.update(func(s *status.Action) { s.Waiting = 0 })
 }
 
 // work carries out what is pending and, if it is due, resyncs. It returns how
@@ -287,10 +281,12 @@ func (r *Runner) apply(ctx context.Context) error {
 	}
 	n := len(r.pending)
 	r.pending = nil
-	r.update(func(s *Status) {
-		s.Applied, s.Took, s.Batch, s.Waiting = time.Now(), time.Since(start), n, 0
-		s.Latency.add(s.Took.Seconds(), latencyBounds)
-		s.Batches.add(float64(n), batchBounds)
+	r.update(func(s *status.Action) {
+		now := time.Now()
+		s.LastApply = status.Apply{At: now, Took: status.InSeconds(now.Sub(start)), Changes: n}
+		s.Waiting = 0
+		s.Latency.Add(float64(s.LastApply.Took))
+		s.Batches.Add(float64(n))
 	})
 	r.settle(r.taken)
 	return nil
@@ -321,11 +317,10 @@ func (r *Runner) resync(ctx context.Context) error {
 		return fmt.Errorf("resync: %w", err)
 	}
 	r.stale, r.rewanted, r.pending = false, false, nil
-	r.update(func(s *Status) {
+	r.update(func(s *status.Action) {
 		s.Synced, s.Waiting = true, 0
 		if settled && drift.Any() {
-			s.Drifts++
-			s.Drift = drift
+			s.Drift = status.Drift{Count: s.Drift.Count + 1, Missing: drift.Missing, Surplus: drift.Surplus, Notes: drift.Notes}
 		}
 	})
 	r.settle(seq)
@@ -343,9 +338,9 @@ func (r *Runner) resync(ctx context.Context) error {
 func (r *Runner) failed(err error) time.Duration {
 	r.retry = min(max(2*r.retry, firstRetry), longestRetry)
 	var failures int
-	r.update(func(s *Status) {
+	r.update(func(s *status.Action) {
 		s.Failures++
-		s.Err = strings.ReplaceAll(err.Error(), "\n", "; ") // of several families, say
+		s.Error = strings.ReplaceAll(err.Error(), "\n", "; ") // of several families, say
 		failures = s.Failures
 		r.tell()
 	})
@@ -359,10 +354,10 @@ func (r *Runner) recovered() {
 		r.log.Info("action works again")
 	}
 	r.retry = 0
-	r.update(func(s *Status) { s.Failures, s.Err = 0, "" })
+	r.update(func(s *status.Action) { s.Failures, s.Error = 0, "" })
 }
 
-func (r *Runner) update(change func(*Status)) {
+func (r *Runner) update(change func(*status.Action)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(&r.status)

@@ -165,13 +165,13 @@ func TestFailureIsRetriedWithTheSameChanges(t *testing.T) {
 		<-time.After(time.Second)
 		enter(t, l, "203.0.113.2")
 		<-time.After(time.Second)
-		if s := r.Status(); s.Failures < 3 || !strings.Contains(s.Err, "exit status 4") {
+		if s := r.Status(); s.Failures < 3 || !strings.Contains(s.Error, "exit status 4") {
 			t.Fatalf("status while it fails: %+v", s)
 		}
 		w.setBroken(nil)
 		<-time.After(longestRetry)
 		synctest.Wait()
-		if s := r.Status(); len(w.standing()) != 2 || s.Err != "" || s.Waiting != 0 {
+		if s := r.Status(); len(w.standing()) != 2 || s.Error != "" || s.Waiting != 0 {
 			t.Fatalf("after recovery %v stand, status %+v", w.standing(), s)
 		}
 	})
@@ -189,7 +189,7 @@ func TestDriftIsMendedCountedAndLoggedOnce(t *testing.T) {
 		w.flush()
 		<-time.After(3 * time.Second)
 		synctest.Wait()
-		if s := r.Status(); len(w.standing()) != 5 || s.Drifts != 1 || s.Drift.Missing != 5 {
+		if s := r.Status(); len(w.standing()) != 5 || s.Drift.Count != 1 || s.Drift.Missing != 5 {
 			t.Fatalf("%d stand, status %+v", len(w.standing()), s)
 		}
 		if n := strings.Count(lines.String(), "mended"); n != 1 {

@@ -70,17 +70,11 @@ type Survivor interface {
 	Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error)
 }
 
-// A Reporter is an action that can look at how it really stands, for people.
+// A Reporter is an action that knows more of how it is doing than what Apply returns.
 type Reporter interface {
 	Action
-	// Report looks for what people should know. It may be called beside Apply.
-	Report(ctx context.Context) Findings
-}
-
-// Findings are what is wrong with an action, in words for people.
-type Findings struct {
-	Critical []string // why bans are not in force: "IPv4: chain FREESWITCH is missing"
-	Warnings []string // what is not as it ought to be
+	// Report may be called from any goroutine, beside Apply.
+	Report(ctx context.Context) status.Report
 }
 
 // Drift says what a resync found other than it should be.
@@ -119,13 +113,6 @@ type Server interface {
 	// Serve works until ctx ends. It is called once, and Apply not after it has
 	// ended.
 	Serve(ctx context.Context)
-}
-
-// A Messenger is an action that tells others, and goes on trying where it cannot.
-type Messenger interface {
-	Action
-	// Delivery says how it gets on. It may be called from any goroutine.
-	Delivery() status.Delivery
 }
 
 // A Claimant is an action that needs something for itself alone, such as a chain

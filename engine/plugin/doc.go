@@ -26,7 +26,6 @@
 //	Withdrawer  … and can take all it did back out of the world
 //	Inspector   … and can show what it has done
 //	Reporter    an action that can say what is wrong with it
-//	Messenger   an action that tells others, and counts whom it has reached
 //	Keeper      an action that keeps something across restarts
 //	Server      an action that goes on with its work beside Apply
 //	Claimant    an action that needs something for itself alone

@@ -7,28 +7,17 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 )
 
 // maxLooked bounds the windows that Closest looks at for each rule and source:
 // those that were seen last. It is called between two events.
 const maxLooked = 20_000
 
-// A Near is a key that has matches in its window, and how far it is from firing.
-type Near struct {
-	Rule   string
-	Source string
-	Key    string // for people; "" where it is no longer kept
-	Count  int    // matches, or different values
-	Limit  int    // at which the rule fires, or begins to wait for Then
-	Then   string // the expression that an event must match thereafter; "": none
-	Within time.Duration
-	Last   time.Time // the newest match
-}
-
 // Closest returns up to top keys whose windows are not over at now, those that
 // lack the smallest part of their threshold first.
-func (s *Set) Closest(top int, now time.Time) []Near {
-	var all []Near
+func (s *Set) Closest(top int, now time.Time) []status.Tracker {
+	var all []status.Tracker
 	for _, r := range s.rules {
 		for slot, t := range r.trackers {
 			all = append(all, r.near(t, slot, now, s.ring)...)
@@ -40,9 +29,9 @@ func (s *Set) Closest(top int, now time.Time) []Near {
 }
 
 // nearer orders by what is missing, in parts of the threshold, then by time.
-func nearer(a, b Near) int {
+func nearer(a, b status.Tracker) int {
 	return cmp.Or(
-		cmp.Compare(b.Count*a.steps(), a.Count*b.steps()),
+		cmp.Compare(b.Count*steps(&a), a.Count*steps(&b)),
 		b.Last.Compare(a.Last),
 		cmp.Compare(a.Key, b.Key),
 	)
@@ -50,7 +39,7 @@ func nearer(a, b Near) int {
 
 // steps is how many events it takes: a window that only waits for Then is not the
 // nearest of all, or those would hide the rest for as long as they last.
-func (n *Near) steps() int {
+func steps(n *status.Tracker) int {
 	if n.Then != "" {
 		return n.Limit + 1
 	}
@@ -58,8 +47,8 @@ func (n *Near) steps() int {
 }
 
 // near lists the windows of a tracker that are not over.
-func (r *state) near(t *tracker, slot int, now time.Time, ring *ring) []Near {
-	var all []Near
+func (r *state) near(t *tracker, slot int, now time.Time, ring *ring) []status.Tracker {
+	var all []status.Tracker
 	looked := 0
 	for i := t.first(); i != 0 && looked < maxLooked; i = t.windows.at(i).next {
 		looked++
@@ -68,8 +57,8 @@ func (r *state) near(t *tracker, slot int, now time.Time, ring *ring) []Near {
 		if w.n == 0 || newest.time < now.UnixMicro()-t.within {
 			continue
 		}
-		n := Near{
-			Rule: r.spec.Name, Source: r.spec.On[slot], Limit: r.spec.Threshold.Count, Within: r.spec.Threshold.Within,
+		n := status.Tracker{
+			Rule: r.spec.Name, Source: r.spec.On[slot], Limit: r.spec.Threshold.Count, Within: status.InSeconds(r.spec.Threshold.Within),
 			Last: time.UnixMicro(newest.time).UTC(), Key: r.keyer.recall(w.key, newest.place, ring),
 		}
 		if then := r.spec.Threshold.Then; then != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 )
 
 // A Set is the rules that are in force, with all that they remember. It belongs
@@ -230,23 +231,9 @@ func (s *Set) Told(spec *Spec, about string, every time.Duration, at time.Time) 
 	return since, ok
 }
 
-// RuleStats is what a rule has done and what it holds. But for Tracked, the
-// numbers only grow, also across an adoption.
-type RuleStats struct {
-	Rule      string
-	Matches   uint64 // events for which its expression was true
-	Firings   uint64
-	Held      uint64 // firings that were not told of, because the same had just been
-	Tracked   int    // keys with a window, over all its sources
-	Evicted   uint64 // windows that had to give way before they were over
-	Expired   uint64 // windows that were forgotten because they were over
-	Errors    uint64 // events for which its expression could not be evaluated
-	LastError string
-}
-
 // Stats tells what the rules have done, in their order.
-func (s *Set) Stats() []RuleStats {
-	out := make([]RuleStats, len(s.rules))
+func (s *Set) Stats() []status.Rule {
+	out := make([]status.Rule, len(s.rules))
 	for i, r := range s.rules {
 		out[i] = r.report()
 	}

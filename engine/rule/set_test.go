@@ -3,6 +3,7 @@ package rule
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 )
 
 const log = "log.freeswitch"
@@ -74,7 +76,7 @@ func TestFiring(t *testing.T) {
 		t.Fatal("the window is cleared by the firing")
 	}
 	stats := s.Stats()[0]
-	if want := (RuleStats{Rule: "guessing", Matches: 6, Firings: 1, Tracked: 2}); stats != want {
+	if want := (status.Rule{Name: "guessing", Where: stats.Where, On: stats.On, Matches: 6, Firings: 1, Tracked: 2}); !reflect.DeepEqual(stats, want) {
 		t.Fatalf("%+v, want %+v", stats, want)
 	}
 }

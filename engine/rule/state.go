@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 )
 
 // A state is a rule and all that it remembers.
@@ -13,7 +14,7 @@ type state struct {
 	spec  *Spec
 	brake brakeLog
 	told  toldLog
-	stats RuleStats // but for what the trackers know
+	stats status.Rule // but for what the trackers know
 
 	// Where there is a threshold:
 	keyer        *keyer
@@ -23,7 +24,7 @@ type state struct {
 }
 
 func newState(spec *Spec) *state {
-	r := &state{spec: spec, told: newToldLog(), stats: RuleStats{Rule: spec.Name}}
+	r := &state{spec: spec, told: newToldLog()}
 	th := spec.Threshold
 	if th == nil {
 		return r
@@ -104,8 +105,9 @@ func (r *state) countsLike(old *state) bool {
 		slices.Equal(a.Per, b.Per) && a.Within == b.Within && a.Distinct == b.Distinct
 }
 
-func (r *state) report() RuleStats {
+func (r *state) report() status.Rule {
 	s := r.stats
+	s.Name, s.Where, s.On = r.spec.Name, r.spec.Where, r.spec.On
 	for _, t := range r.trackers {
 		s.Tracked += len(t.keys)
 		s.Evicted += t.evicted

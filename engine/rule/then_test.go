@@ -3,6 +3,7 @@ package rule
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 )
 
 // guessed is a rule that waits: three failures on an account in a minute, then a
@@ -65,7 +67,8 @@ func TestThen(t *testing.T) {
 	if again := observe(s, success("198.51.100.1", 7)); len(again) != 0 {
 		t.Error("the window is cleared by the firing")
 	}
-	if stats, want := s.Stats()[0], (RuleStats{Rule: "guessed", Matches: 4, Firings: 1}); stats != want {
+	stats := s.Stats()[0]
+	if want := (status.Rule{Name: "guessed", Where: stats.Where, On: stats.On, Matches: 4, Firings: 1}); !reflect.DeepEqual(stats, want) {
 		t.Errorf("%+v, want %+v", stats, want)
 	}
 }

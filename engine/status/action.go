@@ -1,6 +1,7 @@
 package status
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -17,7 +18,18 @@ type Action struct {
 	Failures  int       `json:"failures"` // in a row
 	Lost      uint64    `json:"lost"`     // times that changes were dropped because the action was too slow
 	Error     string    `json:"error"`    // of the latest apply; "" after a success
-	Delivery  *Delivery `json:"delivery"` // nil if the action sends no notifications
+	Report
+}
+
+// Report is what an action itself knows of how it is doing.
+type Report struct {
+	Problems List[Problem] `json:"problems"` // beside Error
+	Delivery *Delivery     `json:"delivery"` // nil if the action sends no notifications
+}
+
+// Add notes a problem. [Problems] sets its subject.
+func (r *Report) Add(s Severity, format string, args ...any) {
+	r.Problems = append(r.Problems, Problem{Severity: s, Text: fmt.Sprintf(format, args...)})
 }
 
 // Apply is the latest batch that an action carried out.

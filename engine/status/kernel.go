@@ -1,8 +1,12 @@
 package status
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
+
+	"freeswitch-security/engine/ban"
 )
 
 // Kernel is what the kernel enforces for one action.
@@ -24,6 +28,15 @@ func (k *Kernel) Add(s Severity, format string, args ...any) {
 	k.Problems = append(k.Problems, Problem{Severity: s, Text: fmt.Sprintf(format, args...)})
 }
 
+// Unreadable notes that part of the kernel could not be read, and why: one reason
+// a line.
+func (k *Kernel) Unreadable(err error) {
+	k.Unread = true
+	for text := range strings.Lines(err.Error()) {
+		k.Add(Critical, "%s", strings.TrimSuffix(text, "\n"))
+	}
+}
+
 // A Jump is one way for packets to the chain of an action.
 type Jump struct {
 	Family   string `json:"family"`   // "IPv4" or "IPv6"
@@ -40,4 +53,27 @@ type Entry struct {
 	Bytes     uint64       `json:"bytes"`                     // dropped
 	Remaining Seconds      `json:"remainingSeconds,omitzero"` // 0: permanent, or not known
 	Permanent bool         `json:"permanent"`
+}
+
+type entryJSON struct {
+	IP string `json:"ip"`
+	entryFields
+}
+
+type entryFields Entry
+
+// MarshalJSON implements [json.Marshaler].
+func (e Entry) MarshalJSON() ([]byte, error) {
+	return json.Marshal(entryJSON{ban.FormatTarget(e.Target), entryFields(e)})
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (e *Entry) UnmarshalJSON(text []byte) error {
+	var all entryJSON
+	err := json.Unmarshal(text, &all)
+	if err == nil {
+		all.entryFields.Target, err = ban.ParseTarget(all.IP)
+	}
+	*e = Entry(all.entryFields)
+	return err
 }

@@ -1,13 +1,20 @@
 package status
 
+import (
+	"cmp"
+	"slices"
+)
+
 // A Severity says how bad a problem is.
 type Severity string
 
 const (
-	// Critical: attacks are not seen, or bans are not in force.
+	// Critical: attacks are not seen, or bans are not enforced.
 	Critical Severity = "critical"
 	// Warning: anything else that wants the attention of the operator.
 	Warning Severity = "warning"
+	// OK is the severity of no problem.
+	OK Severity = "ok"
 )
 
 // A Problem is one reason why not all is well.
@@ -17,9 +24,84 @@ type Problem struct {
 	Text     string   `json:"text"`    // "open /var/log/freeswitch/freeswitch.log: no such file or directory"
 }
 
-func (p Problem) String() string {
-	if p.Subject == "" {
-		return p.Text
+func (p Problem) String() string { return p.Subject + ": " + p.Text }
+
+// Texts returns the texts of the problems of one severity.
+func Texts(problems []Problem, s Severity) (texts []string) {
+	for _, p := range problems {
+		if p.Severity == s {
+			texts = append(texts, p.Text)
+		}
 	}
-	return p.Subject + ": " + p.Text
+	return texts
+}
+
+// Worst returns the highest severity of problems, and OK if there are none.
+func Worst(problems []Problem) Severity {
+	worst := OK
+	for _, p := range problems {
+		if worst == OK || p.Severity == Critical {
+			worst = p.Severity
+		}
+	}
+	return worst
+}
+
+// Problems lists what is wrong with an engine and with what the kernel enforces for
+// it, critical problems first.
+func Problems(s *Status, kernels []Kernel) List[Problem] {
+	var all List[Problem]
+	add := func(severity Severity, subject, text string) {
+		p := Problem{severity, subject, text}
+		if text != "" && !slices.Contains(all, p) { // what an apply and a look at the kernel both report
+			all = append(all, p)
+		}
+	}
+	for _, source := range s.Sources {
+		subject := "source " + source.Name
+		add(Critical, subject, source.Fault)
+		add(Warning, subject, source.Warning)
+		if !source.Running && source.Fault == "" {
+			add(Critical, subject, "not running")
+		}
+	}
+	for _, action := range s.Actions {
+		subject := "action " + action.Name
+		add(Critical, subject, action.Error)
+		if !action.Synced && action.Error == "" && !s.DryRun {
+			add(Critical, subject, "not synced with the bans yet")
+		}
+		for _, p := range action.Problems {
+			add(p.Severity, subject, p.Text)
+		}
+	}
+	for _, kernel := range kernels {
+		for _, p := range kernel.Problems {
+			add(p.Severity, p.Subject, p.Text)
+		}
+	}
+	add(Warning, "state", prefixed("not saved: ", s.State.Error))
+	add(Warning, "rules", prefixed("not reloaded: ", s.Reload.Error))
+	if len(s.Sources) == 0 {
+		add(Warning, "sources", "no attack is seen: the rule files declare no source")
+	}
+	switch {
+	case s.DryRun:
+		add(Warning, "dry run", "no ban is enforced")
+	case len(kernels) == 0:
+		add(Warning, "actions", "no ban is enforced: no action writes to the kernel")
+	}
+	if !s.AutoBlock {
+		add(Warning, "security", "bans of rules are not enforced: auto_block_enabled is false")
+	}
+	slices.SortStableFunc(all, func(a, b Problem) int { return cmp.Compare(a.Severity, b.Severity) }) // "critical" < "warning"
+	return all
+}
+
+// prefixed puts words before a text that may be missing.
+func prefixed(words, text string) string {
+	if text == "" {
+		return ""
+	}
+	return words + text
 }

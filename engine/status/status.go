@@ -4,16 +4,19 @@ import "time"
 
 // Status is how an engine is doing.
 type Status struct {
-	Started   time.Time    `json:"started,omitzero"`
-	AutoBlock bool         `json:"autoBlock"` // false: rules decide and report, and ban nothing
-	DryRun    bool         `json:"dryRun"`    // no action runs
-	Waiting   int          `json:"queueDepth"`
-	Reload    Reload       `json:"reload"`
-	State     State        `json:"state"`
-	Rules     List[Rule]   `json:"rules"`
-	Sources   List[Source] `json:"sources"`
-	Actions   List[Action] `json:"actions"`
-	Stats     Stats        `json:"stats"`
+	Severity   Severity      `json:"status"` // of the worst problem
+	Version    string        `json:"version"`
+	Started    time.Time     `json:"started,omitzero"`
+	AutoBlock  bool          `json:"autoBlock"`  // false: the bans of rules are not enforced
+	DryRun     bool          `json:"dryRun"`     // no action runs
+	QueueDepth int           `json:"queueDepth"` // events that wait for the rules
+	Reload     Reload        `json:"reload"`
+	State      State         `json:"state"`
+	Problems   List[Problem] `json:"problems"` // see [Problems]
+	Rules      List[Rule]    `json:"rules"`
+	Sources    List[Source]  `json:"sources"`
+	Actions    List[Action]  `json:"actions"`
+	Stats      Stats         `json:"stats"`
 }
 
 // Reload is the latest attempt to load the rule files.
@@ -27,14 +30,27 @@ type State struct {
 	Error string `json:"error"` // why not; "" if they do
 }
 
-// Stats is what happened since the start of the process.
+// Stats is what happened since the start of the process, and how many bans are in
+// force. Packets and Bytes are nil if the kernel could not be read, and in a dry run.
 type Stats struct {
-	Events       uint64       `json:"events"`
-	Bans         int          `json:"activeBans"`
-	Trusted      int          `json:"trustedNetworks"`
-	Tallies      List[Tally]  `json:"tallies"`
-	Known        Known        `json:"known"`
-	Corroborated Corroborated `json:"corroborated"`
+	ActiveBans      int          `json:"activeBans"`
+	TrustedNetworks int          `json:"trustedNetworks"`
+	Events          uint64       `json:"events"`
+	Lost            uint64       `json:"lost"`  // events, on all sources
+	Lines           uint64       `json:"lines"` // read, on all sources
+	Bytes           uint64       `json:"bytes"` // read, on all sources
+	Matches         uint64       `json:"matches"`
+	Firings         uint64       `json:"firings"`
+	Bans            uint64       `json:"bans"`
+	Unbans          uint64       `json:"unbans"`
+	Alerts          uint64       `json:"alerts"`
+	Refusals        uint64       `json:"refusals"`
+	LastBan         time.Time    `json:"lastBan,omitzero"`
+	DroppedPackets  *uint64      `json:"droppedPackets"` // by the bans in force
+	DroppedBytes    *uint64      `json:"droppedBytes"`
+	Tallies         List[Tally]  `json:"tallies"`
+	Known           Known        `json:"known"`
+	Corroborated    Corroborated `json:"corroborated"`
 }
 
 // Known is what the switch itself knows, as far as it protects addresses.
@@ -49,4 +65,34 @@ type Corroborated struct {
 	Confirmed uint64 `json:"confirmed"`
 	Forged    uint64 `json:"forged"`
 	Unheard   uint64 `json:"unheard"` // discarded because the other source was not heard at that time
+}
+
+// Sum fills the totals in Stats and Rules from Sources, Rules and Tallies.
+func (s *Status) Sum() {
+	t := &s.Stats
+	for _, source := range s.Sources {
+		t.Lost += source.Lost
+		t.Lines += source.Lines
+		t.Bytes += source.Bytes
+	}
+	for i := range s.Rules {
+		t.Matches += s.Rules[i].Matches
+		t.Firings += s.Rules[i].Firings
+	}
+	for _, tally := range t.Tallies {
+		t.Bans += tally.Bans
+		t.Unbans += tally.Unbans
+		t.Alerts += tally.Alerts
+		t.Refusals += tally.Refusals
+		if tally.LastBan.After(t.LastBan) {
+			t.LastBan = tally.LastBan
+		}
+		for i := range s.Rules {
+			if r := &s.Rules[i]; r.Name == tally.Rule {
+				r.Bans += tally.Bans
+				r.Alerts += tally.Alerts
+				r.Refusals += tally.Refusals
+			}
+		}
+	}
 }

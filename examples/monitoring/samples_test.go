@@ -1,76 +1,46 @@
 package monitoring
 
 import (
-	"context"
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"freeswitch-security/engine/admin"
 )
 
-// A guard has one of everything that there are metrics of.
-type guard struct{ admin.Guard }
-
-func (guard) Status(context.Context) (admin.Status, error) {
-	applies := admin.Histogram{Count: 1, Sum: 1, Buckets: map[float64]uint64{1: 1}}
-	return admin.Status{
-		Started: time.Unix(1, 0),
-		Sources: []admin.SourceStatus{{Name: "log.freeswitch"}},
-		Rules:   []admin.RuleStatus{{Name: "password guessing"}},
-		Actions: []admin.ActionStatus{{Name: "iptables.drop", Latency: applies, Batches: applies, Delivery: &admin.Delivery{}}},
-		Tallies: []admin.Tally{{Rule: "password guessing", Source: "log.freeswitch"}},
-	}, nil
-}
-
-func (guard) Kernel(context.Context) ([]admin.KernelView, error) {
-	return []admin.KernelView{{Action: "iptables.drop", Chain: "FREESWITCH", Entries: []admin.KernelEntry{
-		{Target: netip.MustParsePrefix("203.0.113.7/32")},
-	}}}, nil
-}
-
 // target are the labels that Prometheus itself gives to all that it scrapes.
 var target = []string{"instance", "job"}
 
-var sample = regexp.MustCompile(`(?m)^([a-z][a-z0-9_]*)(?:\{(.*)\})? `)
-
 var label = regexp.MustCompile(`([a-z_]+)\s*(?:=~|!~|!=|=)\s*"`)
 
-// exported scrapes a guard and returns the labels of each metric.
+// exported returns the labels of each metric that the guard exports.
 func exported(t *testing.T) map[string][]string {
 	t.Helper()
-	const host = "guard"
-	server, err := admin.New(admin.Options{Config: admin.Config{Hosts: []string{host}}, Guard: guard{}})
+	metrics := map[string][]string{}
+	for _, m := range admin.Metrics() {
+		labels := slices.Concat(target, m.Labels)
+		if m.Type == "histogram" {
+			metrics[m.Name+"_sum"], metrics[m.Name+"_count"] = labels, labels
+			metrics[m.Name+"_bucket"] = append(labels, "le")
+			continue
+		}
+		metrics[m.Name] = labels
+	}
+	process := prometheus.NewRegistry()
+	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	families, err := process.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(path string) string {
-		answer := httptest.NewRecorder()
-		server.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "http://"+host+path, nil))
-		if answer.Code != http.StatusOK {
-			t.Fatalf("GET %s: %d: %s", path, answer.Code, answer.Body)
-		}
-		return answer.Body.String()
-	}
-	ask("/security/status") // so that there is a request to be counted
-	metrics := map[string][]string{}
-	for _, m := range sample.FindAllStringSubmatch(ask("/metrics"), -1) {
-		labels := slices.Clone(target)
-		for _, l := range label.FindAllStringSubmatch(m[2], -1) {
-			labels = append(labels, l[1])
-		}
-		metrics[m[1]] = labels
-	}
-	if len(metrics) < 60 {
-		t.Fatalf("only %d metrics were found in the scrape", len(metrics))
+	for _, f := range families {
+		metrics[f.GetName()] = target
 	}
 	return metrics
 }

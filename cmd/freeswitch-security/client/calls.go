@@ -12,32 +12,12 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 )
 
 // Status asks how the daemon is doing.
-func (c *Client) Status(ctx context.Context) (s Status, err error) {
+func (c *Client) Status(ctx context.Context) (s status.Status, err error) {
 	return s, c.ask(ctx, "/security/status", &s)
-}
-
-// Stats asks what has happened since the daemon's start.
-func (c *Client) Stats(ctx context.Context) (s Stats, err error) {
-	return s, c.ask(ctx, "/security/stats", &s)
-}
-
-// Sources asks how far the sources have come.
-func (c *Client) Sources(ctx context.Context) ([]Source, error) {
-	var said struct {
-		Sources []Source `json:"sources"`
-	}
-	return said.Sources, c.ask(ctx, "/security/sources", &said)
-}
-
-// Rules asks which rules there are.
-func (c *Client) Rules(ctx context.Context) ([]Rule, error) {
-	var said struct {
-		Rules []Rule `json:"rules"`
-	}
-	return said.Rules, c.ask(ctx, "/security/rules", &said)
 }
 
 // Kernel asks what really stands in the kernel.
@@ -49,9 +29,9 @@ func (c *Client) Kernel(ctx context.Context) (k Kernel, err error) {
 const MaxTrackers = 1000
 
 // Trackers asks who is closest to being caught, the closest first.
-func (c *Client) Trackers(ctx context.Context, top int) ([]Tracker, error) {
+func (c *Client) Trackers(ctx context.Context, top int) ([]status.Tracker, error) {
 	var said struct {
-		Trackers []Tracker `json:"trackers"`
+		Trackers []status.Tracker `json:"trackers"`
 	}
 	return said.Trackers, c.ask(ctx, "/security/trackers?top="+strconv.Itoa(top), &said)
 }

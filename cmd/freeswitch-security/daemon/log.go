@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,7 +11,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
-	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 func newLogger(w io.Writer, o Options) (*slog.Logger, error) {
@@ -51,41 +52,38 @@ func logVerdict(log *slog.Logger, v *engine.Verdict) {
 	log.LogAttrs(context.Background(), level, string(v.Kind), attrs...)
 }
 
-// logStatus logs the state of the engine, its rules, sources and actions.
+// logStatus logs the state of the engine, its rules, sources and actions, and the problems.
 func (d *Daemon) logStatus(ctx context.Context) {
-	var s engine.Status
-	if err := d.engine.Do(ctx, func() { s = d.engine.Status() }); err != nil {
+	guard := engine.Guard{Engine: d.engine, Reloaded: d.lastReload}
+	s, err := guard.Status(ctx)
+	if err != nil {
 		return // the engine is stopping
 	}
-	loaded, reload := d.lastReload()
-	if reload == "" {
-		reload = "ok"
+	kernels, err := guard.Kernel(ctx)
+	if err != nil {
+		return
 	}
-	d.log.Info("status", "bans", s.Bans, "events", s.Events, "waiting", s.Waiting, "state", orOK(s.StateErr),
-		"loaded", loaded, "reload", reload)
+	d.log.Info("status", "bans", s.Stats.ActiveBans, "events", s.Stats.Events, "waiting", s.QueueDepth,
+		"state", cmp.Or(s.State.Error, "ok"), "loaded", s.Reload.At, "reload", cmp.Or(s.Reload.Error, "ok"))
 	for _, rule := range s.Rules {
-		d.log.Info("status of rule", "rule", rule.Rule, "matches", rule.Matches, "firings", rule.Firings,
+		d.log.Info("status of rule", "rule", rule.Name, "matches", rule.Matches, "firings", rule.Firings,
 			"tracked", rule.Tracked, "evicted", rule.Evicted, "errors", rule.Errors)
 	}
 	for _, source := range s.Sources {
-		d.log.Info("status of source", "source", source.Ref, "running", source.Running, "lines", source.Lines,
+		d.log.Info("status of source", "source", source.Name, "running", source.Running, "lines", source.Lines,
 			"events", source.Events, "last", orNever(source.LastEvent), "behind", source.Behind, "lost", source.Lost,
 			"connects", source.Connects, "restarts", source.Restarts, "fault", source.Fault, "warning", source.Warning)
 	}
 	for _, action := range s.Actions {
 		d.log.Info("status of action", "action", action.Name, "synced", action.Synced, "waiting", action.Waiting,
-			"drifts", action.Drifts, "notes", strings.Join(action.Drift.Notes, "; "), "failures", action.Failures, "err", action.Err)
-		reporter, ok := action.Action.(plugin.Reporter)
-		if !ok {
-			continue
+			"drifts", action.Drift.Count, "notes", strings.Join(action.Drift.Notes, "; "), "failures", action.Failures, "err", action.Error)
+	}
+	for _, p := range status.Problems(&s, kernels) {
+		level := slog.LevelWarn
+		if p.Severity == status.Critical {
+			level = slog.LevelError
 		}
-		found := reporter.Report(ctx)
-		for _, text := range found.Critical {
-			d.log.Error("action not in force", "action", action.Name, "what", text)
-		}
-		for _, text := range found.Warnings {
-			d.log.Warn("action degraded", "action", action.Name, "what", text)
-		}
+		d.log.Log(ctx, level, "problem", "subject", p.Subject, "what", p.Text)
 	}
 }
 
@@ -94,11 +92,4 @@ func orNever(at time.Time) string {
 		return "never"
 	}
 	return at.Format(time.RFC3339Nano)
-}
-
-func orOK(err error) string {
-	if err == nil {
-		return "ok"
-	}
-	return err.Error()
 }

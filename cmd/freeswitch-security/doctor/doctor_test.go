@@ -22,6 +22,7 @@ import (
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 	eslsource "freeswitch-security/sources/esl"
 	"freeswitch-security/sources/logfile"
 
@@ -378,7 +379,7 @@ func TestHere(t *testing.T) {
 }
 
 // A fakeLevel is an action with something to report.
-type fakeLevel struct{ found plugin.Findings }
+type fakeLevel struct{ found status.Report }
 
 func (fakeLevel) Apply(context.Context, ban.Batch) error { return nil }
 
@@ -386,12 +387,14 @@ func (fakeLevel) Resync(context.Context, iter.Seq[ban.Ban]) (plugin.Drift, error
 	return plugin.Drift{}, nil
 }
 
-func (f fakeLevel) Report(context.Context) plugin.Findings { return f.found }
+func (f fakeLevel) Report(context.Context) status.Report { return f.found }
 
 func TestDoctorAndActions(t *testing.T) {
 	cfg := &config.Config{Actions: []config.Action{
 		{Ref: "iptables.a", Blocks: true, Action: fakeLevel{}},
-		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{plugin.Findings{Critical: []string{"chain missing", "no jump"}, Warnings: []string{"slow\n"}}}},
+		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{status.Report{Problems: status.List[status.Problem]{
+			{Severity: status.Critical, Text: "chain missing"}, {Severity: status.Critical, Text: "no jump"}, {Severity: status.Warning, Text: "slow\n"},
+		}}}},
 	}}
 	cfg.Security.AutoBlock = true
 	x := &exam{host: healthyHost(), cfg: cfg}

@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 
-	"freeswitch-security/cmd/freeswitch-security/daemon"
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
+
+	"freeswitch-security/cmd/freeswitch-security/daemon"
 )
 
 // A host is what the doctor asks of the machine that he runs on.
@@ -106,19 +108,19 @@ func (x *exam) ofActions(ctx context.Context) []Finding {
 			continue
 		}
 		said := reporter.Report(ctx)
-		if len(said.Critical) > 0 { // before the first start all of it is missing, for one reason
-			what := shorten(said.Critical[0])
-			if more := len(said.Critical) - 1; more > 0 {
+		if bad := status.Texts(said.Problems, status.Critical); len(bad) > 0 { // before the first start all of it is missing, for one reason
+			what := shorten(bad[0])
+			if more := len(bad) - 1; more > 0 {
 				what += fmt.Sprintf(" (and %d more)", more)
 			}
 			found = append(found, Finding{critical, fmt.Sprintf("action %s: %s", action.Ref, what), "bans are not in force",
 				"start the guard; if it runs, see freeswitch-security status"})
 		}
-		for _, what := range said.Warnings {
+		for _, what := range status.Texts(said.Problems, status.Warning) {
 			found = append(found, Finding{warning, fmt.Sprintf("action %s: %s", action.Ref, shorten(what)), "bans may work less well than they could",
 				"see the guard's log: journalctl -u freeswitch-security"})
 		}
-		if len(said.Critical)+len(said.Warnings) == 0 && level {
+		if len(said.Problems) == 0 && level {
 			found = append(found, Finding{Severity: healthy, What: "action " + action.Ref + " is in force"})
 		}
 	}

@@ -30,17 +30,17 @@ func About(d time.Duration) string {
 	return ban.FormatDuration(d.Truncate(unit))
 }
 
-// Ago writes how long ago a moment was; nil is never.
-func Ago(t *time.Time, now time.Time) string {
-	if t == nil {
+// Ago writes how long ago a time was; the zero time is never.
+func Ago(t, now time.Time) string {
+	if t.IsZero() {
 		return "never"
 	}
-	return About(now.Sub(*t)) + " ago"
+	return About(now.Sub(t)) + " ago"
 }
 
-// Until writes when something ends; nil is never.
-func Until(t *time.Time, now time.Time) string {
-	if t == nil {
+// Until writes when something ends; the zero time is never.
+func Until(t, now time.Time) string {
+	if t.IsZero() {
 		return "permanent"
 	}
 	return "in " + About(t.Sub(now))

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/status"
 )
@@ -18,7 +17,7 @@ type courier struct {
 	delivery status.Delivery
 }
 
-func (c *courier) Delivery() status.Delivery { return c.delivery }
+func (c *courier) Report(context.Context) status.Report { return status.Report{Delivery: &c.delivery} }
 
 // A dim wall is one of which only a part can be seen.
 type dimWall struct{ wall }
@@ -44,12 +43,12 @@ func TestGauges(t *testing.T) {
 		if err != nil || len(s.Actions) != 2 || s.Actions[1].Delivery != nil {
 			t.Fatalf("%+v, %v", s.Actions, err)
 		}
-		want := admin.Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: since, Err: "answered 503", Unkept: "disk full"}
+		want := status.Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: since, Error: "answered 503", SpoolError: "disk full"}
 		if got := s.Actions[0].Delivery; got == nil || *got != want {
 			t.Errorf("%+v", got)
 		}
 		views, err := g.Kernel(t.Context())
-		if err != nil || len(views) != 1 || !views[0].Unread || len(views[0].Errors) != 2 {
+		if err != nil || len(views) != 1 || !views[0].Unread || views[0].Count != nil || len(views[0].Problems) != 2 {
 			t.Errorf("%+v, %v", views, err)
 		}
 		gone, cancel := context.WithCancel(t.Context())
