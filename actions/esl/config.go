@@ -10,6 +10,7 @@ import (
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
@@ -44,12 +45,12 @@ type switcher interface{ Switch() esl.Switch }
 // attributes are the names that a block may set.
 var attributes = []string{"source", "hangup", "flush_registration", "profile", "command"}
 
-func fromHCL(body hcl.Body, env plugin.ActionEnv) (plugin.Action, hcl.Diagnostics) {
+func fromHCL(b *settings.Block, env plugin.ActionEnv) plugin.Action {
+	body, eval := b.Raw()
+	env.Eval = eval
 	c, diags := decode(body, env)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	return newAction(c), diags
+	b.Add(diags)
+	return newAction(c)
 }
 
 func decode(body hcl.Body, env plugin.ActionEnv) (config, hcl.Diagnostics) {

@@ -18,9 +18,9 @@ import (
 	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclparse"
 )
 
 func TestMain(m *testing.M) {
@@ -151,18 +151,14 @@ func (deafSource) Replay(context.Context, plugin.Recording, map[string]bool, fun
 
 func decodeBlock(t testing.TB, name, body string, at esl.Switch) (plugin.Action, hcl.Diagnostics) {
 	t.Helper()
-	parser := hclparse.NewParser()
-	parse := parser.ParseHCL
-	if strings.HasSuffix(name, ".json") {
-		parse = parser.ParseJSON
-	}
-	file, diags := parse([]byte(body), name)
-	if diags.HasErrors() {
-		t.Fatal(diags)
-	}
-	return Kind.New(file.Body, plugin.ActionEnv{Name: "esl.fraud", Sources: map[string]plugin.Source{
+	b := settingstest.Block(t, name, body, nil)
+	a := Kind.New(b, plugin.ActionEnv{Name: "esl.fraud", Sources: map[string]plugin.Source{
 		"esl.pbx": fakeSource{at: at}, "log.freeswitch": deafSource{},
 	}})
+	if b.Done(); b.Failed() {
+		return nil, b.Diagnostics()
+	}
+	return a, b.Diagnostics()
 }
 
 // act makes an action on the switch, whose second look follows at once.

@@ -7,8 +7,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
-
-	"github.com/hashicorp/hcl/v2/hclparse"
+	"freeswitch-security/engine/settings/settingstest"
 )
 
 // trusted is what the rule files of the tests trust.
@@ -17,13 +16,10 @@ var trusted = []netip.Prefix{netip.MustParsePrefix("203.0.113.4/32")}
 // parse makes an action from the body of a block.
 func parse(t testing.TB, body string) *Action {
 	t.Helper()
-	file, diags := hclparse.NewParser().ParseHCL([]byte(body), "rules.hcl")
-	if diags.HasErrors() {
-		t.Fatal(diags)
-	}
-	a, diags := Kind.New(file.Body, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH", Trusted: trusted})
-	if diags.HasErrors() {
-		t.Fatal(diags)
+	b := settingstest.Block(t, "rules.hcl", body, nil)
+	a := Kind.New(b, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH", Trusted: trusted})
+	if b.Done(); b.Failed() {
+		t.Fatal(b.Diagnostics())
 	}
 	return a.(*Action)
 }

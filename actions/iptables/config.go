@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
@@ -76,12 +77,12 @@ var attributes = []string{
 	"aggregate", "ipv6",
 }
 
-func fromHCL(body hcl.Body, env plugin.ActionEnv) (plugin.Action, hcl.Diagnostics) {
+func fromHCL(b *settings.Block, env plugin.ActionEnv) plugin.Action {
+	body, eval := b.Raw()
+	env.Eval = eval
 	c, diags := decode(body, env)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	return newAction(c), diags
+	b.Add(diags)
+	return newAction(c)
 }
 
 func decode(body hcl.Body, env plugin.ActionEnv) (config, hcl.Diagnostics) {

@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclparse"
 )
 
 func TestDefaults(t *testing.T) {
@@ -78,12 +78,11 @@ func TestConfigDiagnostics(t *testing.T) {
 		`chian = "X"`:                                       `"chian"`,
 		`ipv6 = "perhaps"`:                                  `bool`,
 	} {
-		file, diags := hclparse.NewParser().ParseHCL([]byte(body), "rules.hcl")
-		if diags.HasErrors() {
-			t.Fatal(diags)
-		}
-		a, diags := Kind.New(file.Body, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH"})
-		if !diags.HasErrors() || a != nil {
+		b := settingstest.Block(t, "rules.hcl", body, nil)
+		Kind.New(b, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH"})
+		b.Done()
+		diags := b.Diagnostics()
+		if !diags.HasErrors() {
 			t.Errorf("%s: accepted", body)
 			continue
 		}

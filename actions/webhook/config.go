@@ -17,6 +17,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
@@ -56,12 +57,12 @@ var attributes = []string{
 // kinds are the words of the attribute on.
 var kinds = []ban.Kind{ban.Banned, ban.Extended, ban.Expired, ban.Lifted, ban.Alerted, ban.Spared}
 
-func fromHCL(body hcl.Body, env plugin.ActionEnv) (plugin.Action, hcl.Diagnostics) {
+func fromHCL(b *settings.Block, env plugin.ActionEnv) plugin.Action {
+	body, eval := b.Raw()
+	env.Eval = eval
 	c, diags := decode(body, env)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	return newAction(c), diags
+	b.Add(diags)
+	return newAction(c)
 }
 
 func decode(body hcl.Body, env plugin.ActionEnv) (config, hcl.Diagnostics) {

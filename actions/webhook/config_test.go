@@ -8,10 +8,9 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclparse"
-	"github.com/zclconf/go-cty/cty"
 )
 
 // hushed is a value that must never be seen in a diagnostic.
@@ -19,13 +18,12 @@ const hushed = "hunter2\nhunter2"
 
 func decodeBlock(t testing.TB, body string) (plugin.Action, hcl.Diagnostics) {
 	t.Helper()
-	file, diags := hclparse.NewParser().ParseHCL([]byte(body), "rules.hcl")
-	if diags.HasErrors() {
-		t.Fatal(diags)
+	b := settingstest.Block(t, "rules.hcl", body, map[string]string{"hushed": hushed})
+	a := Kind.New(b, plugin.ActionEnv{Name: "webhook.noc"})
+	if b.Done(); b.Failed() {
+		return nil, b.Diagnostics()
 	}
-	return Kind.New(file.Body, plugin.ActionEnv{Name: "webhook.noc", Eval: &hcl.EvalContext{
-		Variables: map[string]cty.Value{"hushed": cty.StringVal(hushed)},
-	}})
+	return a, b.Diagnostics()
 }
 
 func parse(t testing.TB, body string) *Action {
@@ -143,17 +141,12 @@ func TestConfigDiagnostics(t *testing.T) {
 }
 
 func TestJSONConfiguration(t *testing.T) {
-	file, diags := hclparse.NewParser().ParseJSON([]byte(`{
+	b := settingstest.Block(t, "rules.json", `{
 		"url": "https://x/y", "headers": {"X-Token": "${hushed_token}"}, "on": ["lifted"], "group_max": 7, "group_wait": "0s"
-	}`), "rules.json")
-	if diags.HasErrors() {
-		t.Fatal(diags)
-	}
-	made, diags := Kind.New(file.Body, plugin.ActionEnv{Name: "webhook.noc", Eval: &hcl.EvalContext{
-		Variables: map[string]cty.Value{"hushed_token": cty.StringVal("t")},
-	}})
-	if diags.HasErrors() {
-		t.Fatal(diags)
+	}`, map[string]string{"hushed_token": "t"})
+	made := Kind.New(b, plugin.ActionEnv{Name: "webhook.noc"})
+	if b.Done(); b.Failed() {
+		t.Fatal(b.Diagnostics())
 	}
 	if c := made.(*Action).config; c.headers["X-Token"] != "t" || c.groupMax != 7 || !slices.Equal(c.on, []ban.Kind{ban.Lifted}) {
 		t.Errorf("%+v", c)

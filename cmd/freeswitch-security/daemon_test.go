@@ -27,13 +27,13 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/status"
 	"freeswitch-security/sources/logfile"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
-	"github.com/hashicorp/hcl/v2"
 )
 
 // A guarded is a daemon that runs in this process: the real engine and the real
@@ -96,8 +96,8 @@ func guard(t testing.TB) *guarded {
 	}
 	cfg, diags, _ := config.Load(rules, config.Kinds{
 		Sources: []plugin.SourceKind{logfile.Kind},
-		Actions: []plugin.ActionKind{{Name: "wall", Blocks: true, New: func(hcl.Body, plugin.ActionEnv) (plugin.Action, hcl.Diagnostics) {
-			return g.wall, nil
+		Actions: []plugin.ActionKind{{Name: "wall", Blocks: true, New: func(*settings.Block, plugin.ActionEnv) plugin.Action {
+			return g.wall
 		}}},
 	}, func(string) (string, bool) { return "", false })
 	if diags.HasErrors() {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"freeswitch-security/engine/settings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -31,95 +33,76 @@ type Admin struct {
 	ClientCA string // callers must show a certificate of this authority
 }
 
-var adminSchema = &hcl.BodySchema{
-	Attributes: attributes("listen", "socket", "token", "socket_mode", "hosts", "tls_cert", "tls_key", "client_ca"),
-}
-
 // decodeAdmin reads the admin block. Without one there is no admin listener.
-func (l *loader) decodeAdmin(blocks hcl.Blocks) {
+func (l *loader) decodeAdmin(blocks []*settings.Block) {
 	if len(blocks) == 0 {
 		return
 	}
+	b := blocks[0]
 	for _, extra := range blocks[1:] {
-		l.errorAt(header(extra), "Set twice", fmt.Sprintf("There is one admin listener, set at %s. Put everything into that block.", where(header(blocks[0]))))
+		extra.Skip()
+		extra.Error("", "Set twice", fmt.Sprintf("There is one admin listener, set at %s. Put everything into that block.", settings.Where(b.Range)))
 	}
-	attrs := l.content(blocks[0], adminSchema).Attributes
 	a := &Admin{Listen: DefaultListen, Socket: DefaultSocket, Mode: 0o600}
 	l.cfg.Admin = a
-	unread := map[string]bool{} // attributes whose values could not be had, which has been reported
+	set := map[string]bool{} // what has a value, or one that could not be read
 	for name, into := range map[string]*string{
 		"listen": &a.Listen, "socket": &a.Socket, "token": &a.Token,
 		"tls_cert": &a.TLSCert, "tls_key": &a.TLSKey, "client_ca": &a.ClientCA,
 	} {
-		if attr := attrs[name]; attr != nil {
-			t, ok := l.text(attr.Expr)
-			*into, unread[name] = t.string, !ok
+		if b.Has(name) && !b.String(name, into) {
+			*into, set[name] = "", true
+		}
+		set[name] = set[name] || *into != ""
+	}
+	b.Strings("hosts", &a.Hosts)
+	if t, ok := b.Text("socket_mode"); ok {
+		mode, err := strconv.ParseUint(t.Value, 8, 32)
+		if err != nil || mode&^0o660 != 0 || mode&0o600 != 0o600 {
+			b.Error("socket_mode", "Invalid mode", "Write \"0600\" for the owner alone, or \"0660\" for the group as well: opening the socket gives every right.")
+		} else {
+			a.Mode = uint32(mode)
 		}
 	}
-	if attr := attrs["hosts"]; attr != nil {
-		names, _ := l.texts(attr.Expr)
-		for _, name := range names {
-			a.Hosts = append(a.Hosts, name.string)
-		}
-	}
-	if attr := attrs["socket_mode"]; attr != nil {
-		l.decodeMode(attr)
-	}
-	l.checkAdmin(blocks[0], attrs, unread)
-}
-
-// decodeMode reads the permissions of the socket, in octal digits as chmod does.
-func (l *loader) decodeMode(attr *hcl.Attribute) {
-	t, ok := l.text(attr.Expr)
-	if !ok {
-		return
-	}
-	mode, err := strconv.ParseUint(t.string, 8, 32)
-	if err != nil || mode&^0o660 != 0 || mode&0o600 != 0o600 {
-		l.errorAt(t.rng, "Invalid mode", "Write \"0600\" for the owner alone, or \"0660\" for the group as well: whoever opens the socket may do everything.")
-		return
-	}
-	l.cfg.Admin.Mode = uint32(mode)
+	a.check(b, set)
 }
 
 // minToken is the shortest token, in bytes, that is not guessed.
 const minToken = 16
 
-// checkAdmin checks the values of the block, and whether they go together. One that
-// could not be read counts as set.
-func (l *loader) checkAdmin(block *hcl.Block, attrs hcl.Attributes, unread map[string]bool) {
-	a := l.cfg.Admin
-	at := func(name string) hcl.Range {
-		if attr := attrs[name]; attr != nil {
-			return attr.Expr.Range()
-		}
-		return header(block)
+// check checks the values of the block, and whether they go together. One that could
+// not be read counts as set.
+func (a *Admin) check(b *settings.Block, set map[string]bool) {
+	if set["tls_cert"] != set["tls_key"] {
+		b.Error("", "Incomplete TLS", "A certificate needs its key and a key its certificate: set tls_cert and tls_key.")
 	}
-	cert, ca, token := a.TLSCert != "" || unread["tls_cert"], a.ClientCA != "" || unread["client_ca"], a.Token != "" || unread["token"]
-	if cert != (a.TLSKey != "" || unread["tls_key"]) {
-		l.errorAt(header(block), "Incomplete TLS", "A certificate needs its key and a key its certificate: set tls_cert and tls_key.")
+	if set["client_ca"] && !set["tls_cert"] {
+		b.Error("client_ca", "Incomplete TLS", "Callers can only show a certificate over TLS: set tls_cert and tls_key as well.")
 	}
-	if ca && !cert {
-		l.errorAt(at("client_ca"), "Incomplete TLS", "Callers can only show a certificate over TLS: set tls_cert and tls_key as well.")
-	}
-	if attr := attrs["token"]; attr != nil && !unread["token"] && !isFetched(attr.Expr) {
-		l.errorAt(at("token"), "Token in a rule file", "Rule files are read by many and copied about, so the token stands in none, be it in a local or as a default. Put it into the environment or a file of its own, and write just that here: token = env(\"ADMIN_TOKEN\"), or token = file(\"admin.token\").")
-	}
-	if strings.ContainsFunc(a.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		l.errorAt(at("token"), "Invalid token", "Only printable ASCII without blanks can be sent in a header. Make one with: openssl rand -hex 32.")
-	}
-	if attr := attrs["token"]; attr != nil && !unread["token"] && len(a.Token) < minToken {
-		l.errorAt(at("token"), "Weak token", fmt.Sprintf("A token has at least %d bytes, so that it cannot be guessed. Make one with: openssl rand -hex 32.", minToken))
+	if attr := b.Attribute("token"); attr != nil && (a.Token != "" || !set["token"]) {
+		a.checkToken(b, attr.Expr)
 	}
 	if a.Listen == "" {
-		return // nowhere, or nobody knows where
+		return // not over TCP, or the address could not be read
 	}
 	addr, err := listenAddr(a.Listen)
 	switch {
 	case err != nil:
-		l.errorAt(at("listen"), "Invalid address", sentence(err))
-	case !addr.IsLoopback() && !token && !ca:
-		l.errorAt(at("listen"), "Open to the network", fmt.Sprintf("Whoever reaches %s could block and unblock addresses. Set token = env(\"ADMIN_TOKEN\"), or client_ca, or listen on 127.0.0.1.", a.Listen))
+		b.Error("listen", "Invalid address", settings.Sentence(err))
+	case !addr.IsLoopback() && !set["token"] && !set["client_ca"]:
+		b.Error("listen", "Open to the network", fmt.Sprintf("Everyone who reaches %s could ban and unban addresses. Set token = env(\"ADMIN_TOKEN\"), or client_ca, or listen on 127.0.0.1.", a.Listen))
+	}
+}
+
+func (a *Admin) checkToken(b *settings.Block, expr hcl.Expression) {
+	if !isFetched(expr) {
+		b.Error("token", "Token in a rule file", "Rule files are read and copied by many, so the token must not be written in one, neither in a local nor as a default. Put it into the environment or a file of its own, and write just that here: token = env(\"ADMIN_TOKEN\"), or token = file(\"admin.token\").")
+	}
+	if strings.ContainsFunc(a.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		b.Error("token", "Invalid token", "Only printable ASCII without blanks can be sent in a header. Make one with: openssl rand -hex 32.")
+	}
+	if len(a.Token) < minToken {
+		b.Error("token", "Weak token", fmt.Sprintf("A token has at least %d bytes, so that it cannot be guessed. Make one with: openssl rand -hex 32.", minToken))
 	}
 }
 

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -116,11 +115,6 @@ func positionAt(src []byte, from hcl.Pos, offset int) hcl.Pos {
 	return pos
 }
 
-// where is a place in words: "rules.d/00-site.hcl:4".
-func where(rng hcl.Range) string {
-	return fmt.Sprintf("%s:%d", rng.Filename, rng.Start.Line)
-}
-
 // startOf is the range of a file's beginning, for what concerns all of it.
 func startOf(name string) hcl.Range {
 	start := hcl.Pos{Line: 1, Column: 1}
@@ -132,11 +126,6 @@ func (l *loader) errorAt(rng hcl.Range, summary, detail string) {
 	l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &rng})
 }
 
-// warnAt reports what works but is likely not meant.
-func (l *loader) warnAt(rng hcl.Range, summary, detail string) {
-	l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail, Subject: &rng})
-}
-
 // adopt takes over the diagnostics of somebody else, who may have left out where
 // they belong, and words them as ours are worded.
 func (l *loader) adopt(diags hcl.Diagnostics, fallback hcl.Range) {
@@ -146,7 +135,7 @@ func (l *loader) adopt(diags hcl.Diagnostics, fallback hcl.Range) {
 			c.Subject = &fallback
 		}
 		l.nameLocal(&c)
-		hideArguments(&c)
+		settings.HideArguments(&c)
 		l.diags = append(l.diags, &c)
 	}
 }
@@ -158,44 +147,11 @@ func (l *loader) nameLocal(diag *hcl.Diagnostic) {
 	if !ok || expr.Traversal.RootName() != "local" || len(expr.Traversal) < 2 {
 		return
 	}
-	name, ok := step(expr.Traversal[1])
+	name, ok := settings.Step(expr.Traversal[1])
 	if !ok || slices.Contains(l.localNames, name) {
 		return
 	}
 	diag.Summary = "Unknown local"
 	diag.Detail = fmt.Sprintf("There is no local %q.%s", name, event.DidYouMean(name, l.localNames))
 	diag.Subject = expr.SrcRange.Ptr()
-}
-
-// hideArguments takes what a function says about its arguments out of a
-// diagnostic, unless they stand in the file for everybody to see.
-func hideArguments(diag *hcl.Diagnostic) {
-	extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
-	if !ok || extra.FunctionCallError() == nil {
-		return
-	}
-	arguments := []hclsyntax.Expression{}
-	switch expr := diag.Expression.(type) {
-	case *hclsyntax.FunctionCallExpr:
-		arguments = expr.Args
-	case hclsyntax.Expression:
-		arguments = append(arguments, expr)
-	}
-	for _, argument := range arguments {
-		if !isWritten(argument) {
-			diag.Detail = fmt.Sprintf("Call to function %q failed. The reason is not shown, because an argument of it may come from the environment or another file.",
-				extra.CalledFunctionName())
-		}
-	}
-}
-
-// sentence makes the text of an error one.
-func sentence(err error) string {
-	s := err.Error()
-	first, size := utf8.DecodeRuneInString(s)
-	s = string(unicode.ToUpper(first)) + s[size:]
-	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "?") {
-		return s
-	}
-	return s + "."
 }

@@ -12,9 +12,9 @@ import (
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/gohcl"
 )
 
 // kinds are two kinds of sources and two of actions, which decode their own
@@ -27,24 +27,26 @@ var kinds = config.Kinds{
 // A fakeLog reports the events that its own event blocks name, beside the
 // vocabulary, and no raw fields.
 type fakeLog struct {
-	Path        string         `hcl:"path,optional"`
-	Corroborate hcl.Expression `hcl:"corroborate,optional"`
-	Events      []struct {
-		Name string `hcl:"name,label"`
-		Line string `hcl:"line"`
-	} `hcl:"event,block"`
+	Path        string
+	Corroborate settings.Text
+	Events      []string
 }
 
-func newLog(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics) {
+func newLog(b *settings.Block, _ plugin.SourceEnv) plugin.Source {
 	s := &fakeLog{}
-	return s, gohcl.DecodeBody(body, env.Eval, s)
+	b.String("path", &s.Path)
+	s.Corroborate, _ = b.Reference("corroborate", "source", "source.esl.pbx")
+	for _, event := range b.Blocks("event", "name") {
+		s.Events = append(s.Events, event.Labels[0])
+		event.Require("line", "An event needs a line.")
+		event.Text("line")
+	}
+	return s
 }
 
 func (s *fakeLog) Vocabulary() plugin.Vocabulary {
 	v := plugin.Vocabulary{Fields: []string{"session"}}
-	for _, e := range s.Events {
-		v.Events = append(v.Events, e.Name)
-	}
+	v.Events = s.Events
 	return v
 }
 
@@ -54,31 +56,17 @@ func (s *fakeLog) Replay(context.Context, plugin.Recording, map[string]bool, fun
 
 // Witness implements plugin.Doubter.
 func (s *fakeLog) Witness() (ref string, where hcl.Range) {
-	traversal, diags := hcl.AbsTraversalForExpr(s.Corroborate)
-	if s.Corroborate == nil || diags.HasErrors() {
-		return "", hcl.Range{} // not written
-	}
-	var names []string
-	for _, step := range traversal {
-		if attr, ok := step.(hcl.TraverseAttr); ok {
-			names = append(names, attr.Name)
-		}
-	}
-	if len(names) != 2 || len(traversal) != 3 {
-		return "", hcl.Range{} // a mistake, which a real source tells of
-	}
-	return strings.Join(names, "."), s.Corroborate.Range()
+	return s.Corroborate.Value, s.Corroborate.Range
 }
 
 // A fakeESL may set any raw field.
-type fakeESL struct {
-	Address  string `hcl:"address,optional"`
-	Password string `hcl:"password,optional"`
-}
+type fakeESL struct{ Address, Password string }
 
-func newESL(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics) {
+func newESL(b *settings.Block, _ plugin.SourceEnv) plugin.Source {
 	s := &fakeESL{}
-	return s, gohcl.DecodeBody(body, env.Eval, s)
+	b.String("address", &s.Address)
+	b.String("password", &s.Password)
+	return s
 }
 
 func (s *fakeESL) Vocabulary() plugin.Vocabulary {
@@ -97,12 +85,13 @@ func (s *fakeESL) Hearing() (events, records time.Time) { panic("loading must no
 
 type fakeIPTables struct {
 	Chain string
-	Batch int `hcl:"batch,optional"`
+	Batch int
 }
 
-func newIPTables(body hcl.Body, env plugin.ActionEnv) (plugin.Action, hcl.Diagnostics) {
+func newIPTables(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	a := &fakeIPTables{Chain: env.Chain}
-	return a, gohcl.DecodeBody(body, env.Eval, a)
+	b.Int("batch", &a.Batch, 1, 1000)
+	return a
 }
 
 func (a *fakeIPTables) Apply(context.Context, ban.Batch) error {
@@ -111,20 +100,16 @@ func (a *fakeIPTables) Apply(context.Context, ban.Batch) error {
 
 func (a *fakeIPTables) Claim() string { return "iptables chain " + a.Chain }
 
-type fakeWebhook struct {
-	URL string `hcl:"url"`
-}
+type fakeWebhook struct{ url string }
 
-// newWebhook returns a diagnostic without a position, as a careless plugin would.
-func newWebhook(body hcl.Body, env plugin.ActionEnv) (plugin.Action, hcl.Diagnostics) {
+// newWebhook adds a diagnostic without a position, as a careless plugin would.
+func newWebhook(b *settings.Block, _ plugin.ActionEnv) plugin.Action {
 	a := &fakeWebhook{}
-	diags := gohcl.DecodeBody(body, env.Eval, a)
-	if !diags.HasErrors() && !strings.HasPrefix(a.URL, "http") {
-		diags = append(diags, &hcl.Diagnostic{
-			Severity: hcl.DiagError, Summary: "Invalid URL", Detail: "A webhook needs a URL that begins with http.",
-		})
+	b.Require("url", "A webhook needs a URL.")
+	if b.String("url", &a.url) && !strings.HasPrefix(a.url, "http") {
+		b.Add(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid URL", Detail: "A webhook needs a URL that begins with http."}})
 	}
-	return a, diags
+	return a
 }
 
 func (a *fakeWebhook) Apply(context.Context, ban.Batch) error {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"freeswitch-security/engine/settings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
@@ -129,16 +131,11 @@ func jsonStringEnd(src []byte, start int) int {
 // it may be read as.
 func checkTemplate(quoted []byte, name string) *hcl.Diagnostic {
 	var text string
-	if err := json.Unmarshal(quoted, &text); err != nil || !isTemplate(text) {
+	if err := json.Unmarshal(quoted, &text); err != nil || !settings.IsTemplate(text) {
 		return nil // the parser says what is wrong with the string
 	}
 	tokens, _ := hclsyntax.LexTemplate([]byte(text), name, hcl.InitialPos)
 	return checkTokens(tokens)
-}
-
-// isTemplate tells whether a text holds what HCL would evaluate.
-func isTemplate(text string) bool {
-	return strings.Contains(text, "${") || strings.Contains(text, "%{")
 }
 
 func excess(rng hcl.Range, summary, detail string) *hcl.Diagnostic {

@@ -8,18 +8,6 @@ import (
 	"freeswitch-security/engine/config"
 )
 
-func TestManyRulesAreRefused(t *testing.T) {
-	var b strings.Builder
-	b.WriteString(site)
-	for i := range 10_001 {
-		fmt.Fprintf(&b, "rule \"%d\" {\n on = source.log.freeswitch\n match = \"true\"\n alert {}\n}\n", i)
-	}
-	_, diags, _ := config.LoadFS(tree(map[string]string{"rules.d/a.hcl": b.String()}), "rules.d", kinds, nil)
-	if len(diags) != 1 || diags[0].Summary != "Too many rules" {
-		t.Errorf("diagnostics %v", diags)
-	}
-}
-
 func TestManyMistakesAreCounted(t *testing.T) {
 	mistakes := "trusted \"x\" { networks = [" + strings.Repeat(`"10.0.0.1/8", `, 150) + strings.Repeat(`"x", `, 400) + "] }"
 	cfg, diags, _ := config.LoadFS(tree(map[string]string{"rules.d/a.hcl": mistakes}), "rules.d", kinds, nil)

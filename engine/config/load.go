@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"freeswitch-security/engine/settings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/json"
@@ -45,6 +47,7 @@ type loader struct {
 	contexts   map[string]*hcl.EvalContext // by directory
 	localNames []string                    // sorted
 	diags      hcl.Diagnostics
+	blocks     []*settings.Block // all that were read
 
 	sources map[string]*declaredSource // by reference: "log.freeswitch"
 	actions map[string]hcl.Range       // likewise: where they are declared
@@ -63,6 +66,10 @@ func load(t tree, dir string, kinds Kinds, environ func(string) (string, bool)) 
 	}
 	l.readAll(dir)
 	l.decode()
+	for _, b := range l.blocks {
+		b.Done()
+		l.adopt(b.Diagnostics(), b.Range)
+	}
 	diags := tidy(l.diags, l.files, startOf(dir))
 	if diags.HasErrors() {
 		return nil, diags, l.files
@@ -150,15 +157,20 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 // which they need each other: rules refer to sources and actions, actions are
 // told who is trusted, and everything may refer to locals.
 func (l *loader) decode() {
-	blocks := map[string]hcl.Blocks{}
+	blocks := map[string][]*settings.Block{}
+	var locals hcl.Blocks
 	for _, body := range l.bodies {
 		content, diags := body.Content(rootSchema)
 		l.adopt(diags, body.MissingItemRange())
 		for _, block := range content.Blocks {
-			blocks[block.Type] = append(blocks[block.Type], block)
+			if block.Type == "locals" {
+				locals = append(locals, block)
+				continue
+			}
+			blocks[block.Type] = append(blocks[block.Type], l.read(block))
 		}
 	}
-	l.decodeLocals(blocks["locals"])
+	l.decodeLocals(locals)
 	l.decodeSecurity(blocks["security"])
 	l.decodeTrusted(blocks["trusted"])
 	l.decodeAdmin(blocks["admin"])
@@ -168,30 +180,17 @@ func (l *loader) decode() {
 	l.decodeRules(blocks["rule"])
 }
 
-// header is the range of what names a block: `rule "guessing"`. The definition
-// range that HCL gives is that in its own syntax only; in JSON it is a brace.
-func header(b *hcl.Block) hcl.Range {
-	switch {
-	case !strings.HasSuffix(b.DefRange.Filename, ".json"):
-		return b.DefRange
-	case len(b.LabelRanges) > 0:
-		return b.LabelRanges[len(b.LabelRanges)-1]
-	}
-	return b.TypeRange
+// read makes a reader of a block.
+func (l *loader) read(block *hcl.Block) *settings.Block {
+	b := settings.Of(block, l.context(block.TypeRange.Filename))
+	l.blocks = append(l.blocks, b)
+	return b
 }
 
-// content decodes a body; what does not fit the schema is reported.
-func (l *loader) content(block *hcl.Block, schema *hcl.BodySchema) *hcl.BodyContent {
-	content, diags := block.Body.Content(schema)
-	l.adopt(diags, header(block))
-	return content
-}
-
-// attributes is the schema of a body that holds these optional attributes.
-func attributes(names ...string) []hcl.AttributeSchema {
-	schema := make([]hcl.AttributeSchema, len(names))
-	for i, name := range names {
-		schema[i].Name = name
-	}
-	return schema
+// environment makes a block without attributes, in which mistakes in the environment
+// are reported.
+func (l *loader) environment() *settings.Block {
+	b := settings.New(hcl.EmptyBody(), startOf("environment"), nil)
+	l.blocks = append(l.blocks, b)
+	return b
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -47,12 +48,12 @@ func (l *loader) decodeLocals(blocks hcl.Blocks) {
 // collect notes what one block defines.
 func (e *locals) collect(block *hcl.Block) {
 	attrs, diags := block.Body.JustAttributes()
-	e.adopt(diags, header(block))
+	e.adopt(diags, settings.Header(block))
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
 		attr := attrs[name]
 		if first := e.attrs[name]; first != nil {
 			e.errorAt(attr.NameRange, "Duplicate local",
-				fmt.Sprintf("local.%s is already defined at %s. Give one of them another name.", name, where(first.NameRange)))
+				fmt.Sprintf("local.%s is already defined at %s. Give one of them another name.", name, settings.Where(first.NameRange)))
 			continue
 		}
 		if len(e.attrs) == maxLocals {
@@ -106,7 +107,7 @@ func (e *locals) referred(reference hcl.Traversal) (string, bool) {
 	rng := reference.SourceRange()
 	name := ""
 	if len(reference) > 1 {
-		name, _ = step(reference[1])
+		name, _ = settings.Step(reference[1])
 	}
 	switch {
 	case name == "":
@@ -120,19 +121,6 @@ func (e *locals) referred(reference hcl.Traversal) (string, bool) {
 			fmt.Sprintf("local.%s refers to itself: local.%s.", name, strings.Join(circle, " → local.")))
 	default:
 		return name, true
-	}
-	return "", false
-}
-
-// step is the name that one step of a reference picks: .name or ["name"].
-func step(t hcl.Traverser) (string, bool) {
-	switch t := t.(type) {
-	case hcl.TraverseAttr:
-		return t.Name, true
-	case hcl.TraverseIndex:
-		if t.Key.Type() == cty.String && t.Key.IsKnown() && !t.Key.IsNull() {
-			return t.Key.AsString(), true
-		}
 	}
 	return "", false
 }

@@ -6,6 +6,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -14,8 +15,8 @@ import (
 
 // match compiles an expression of the rule: what stands in `match` and in `then`.
 // Its mistakes are reported on the very words; nil if there is one.
-func (r *ruleBlock) match(expr hcl.Expression) *rule.Matcher {
-	lit, ok := r.literal(expr)
+func (r *ruleBlock) match(b *settings.Block, expr hcl.Expression) *rule.Matcher {
+	lit, ok := r.literal(b, expr)
 	if !ok {
 		return nil
 	}
@@ -25,7 +26,7 @@ func (r *ruleBlock) match(expr hcl.Expression) *rule.Matcher {
 	}
 	matcher, problems := rule.Compile(lit.value, known)
 	for _, p := range problems {
-		r.errorAt(lit.between(p.From, p.To), p.Summary, p.Detail)
+		b.ErrorAt(lit.between(p.From, p.To), p.Summary, p.Detail)
 	}
 	return matcher
 }
@@ -46,31 +47,31 @@ func quotedWords(expression string) []string {
 
 // literal reads a text that must stand in the file as it is: places in a
 // template could not be told apart in what it evaluates to.
-func (l *loader) literal(expr hcl.Expression) (literal, bool) {
+func (l *loader) literal(b *settings.Block, expr hcl.Expression) (literal, bool) {
 	rng := expr.Range()
 	src := l.files[rng.Filename].Bytes
 	v := cty.NilVal
 	switch native := expr.(type) {
 	case *hclsyntax.TemplateExpr:
 		if !native.IsStringLiteral() {
-			l.refuseTemplate(templatePart(native))
+			refuseTemplate(b, templatePart(native))
 			return literal{}, false
 		}
 		v, _ = native.Value(nil)
 	case *hclsyntax.TemplateWrapExpr:
-		l.refuseTemplate(native.SrcRange)
+		refuseTemplate(b, native.SrcRange)
 		return literal{}, false
 	case hclsyntax.Expression:
 	default: // JSON, where strings are not evaluated without a context
 		v, _ = expr.Value(nil)
 	}
 	if v == cty.NilVal || v.Type() != cty.String || v.IsNull() {
-		l.errorAt(rng, "Not a plain text", "Write the expression here as a text in quotes, or as a heredoc.")
+		b.ErrorAt(rng, "Not a plain text", "Write the expression here as a text in quotes, or as a heredoc.")
 		return literal{}, false
 	}
 	lit := newLiteral(src, rng, v.AsString())
-	if strings.HasSuffix(rng.Filename, ".json") && isTemplate(lit.value) {
-		l.refuseTemplate(rng)
+	if strings.HasSuffix(rng.Filename, ".json") && settings.IsTemplate(lit.value) {
+		refuseTemplate(b, rng)
 		return literal{}, false
 	}
 	return lit, true
@@ -86,7 +87,7 @@ func templatePart(t *hclsyntax.TemplateExpr) hcl.Range {
 	return t.SrcRange
 }
 
-func (l *loader) refuseTemplate(rng hcl.Range) {
-	l.errorAt(rng, "Template in an expression",
+func refuseTemplate(b *settings.Block, rng hcl.Range) {
+	b.ErrorAt(rng, "Template in an expression",
 		"Write the expression without ${…} and %{…}: it is checked as it stands in the file. In HCL, a literal \"${\" is written \"$${\", and \"%{\" is written \"%%{\".")
 }

@@ -8,6 +8,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -21,28 +22,27 @@ type declaredSource struct {
 }
 
 // decodeSources has each source block decoded by its kind.
-func (l *loader) decodeSources(blocks hcl.Blocks) {
+func (l *loader) decodeSources(blocks []*settings.Block) {
 	var kinds []string
 	for _, kind := range l.kinds.Sources {
 		kinds = append(kinds, kind.Name)
 	}
-	for _, block := range blocks {
-		kind, name := block.Labels[0], block.Labels[1]
+	for _, b := range blocks {
+		kind, name := b.Labels[0], b.Labels[1]
 		ref := kind + "." + name
-		index := l.kind(block, kinds)
+		index := kindOf(b, "source", kinds)
 		if first := l.sources[ref]; first != nil {
-			l.definedTwice(block, "source."+ref, first.rng)
+			b.Skip()
+			definedTwice(b, "source."+ref, first.rng)
 			continue
 		}
-		declared := &declaredSource{rng: header(block)}
+		declared := &declaredSource{rng: b.Range}
 		l.sources[ref] = declared
 		if index < 0 {
 			continue
 		}
-		env := plugin.SourceEnv{Name: ref, Eval: l.context(block.TypeRange.Filename)}
-		source, diags := l.kinds.Sources[index].New(block.Body, env)
-		l.adopt(diags, declared.rng)
-		if diags.HasErrors() {
+		source := l.kinds.Sources[index].New(b, plugin.SourceEnv{Name: ref})
+		if b.Done(); b.Failed() {
 			continue
 		}
 		declared.source = source
@@ -51,7 +51,7 @@ func (l *loader) decodeSources(blocks hcl.Blocks) {
 }
 
 // decodeActions has each action block decoded by its kind.
-func (l *loader) decodeActions(blocks hcl.Blocks) {
+func (l *loader) decodeActions(blocks []*settings.Block) {
 	var kinds []string
 	for _, kind := range l.kinds.Actions {
 		kinds = append(kinds, kind.Name)
@@ -65,67 +65,67 @@ func (l *loader) decodeActions(blocks hcl.Blocks) {
 		sources[s.Ref] = s.Source
 	}
 	claims := map[string]hcl.Range{}
-	for _, block := range blocks {
-		kind, name := block.Labels[0], block.Labels[1]
+	for _, b := range blocks {
+		kind, name := b.Labels[0], b.Labels[1]
 		ref := kind + "." + name
-		index := l.kind(block, kinds)
+		index := kindOf(b, "action", kinds)
 		if first, taken := l.actions[ref]; taken {
-			l.definedTwice(block, "action."+ref, first)
+			b.Skip()
+			definedTwice(b, "action."+ref, first)
 			continue
 		}
-		l.actions[ref] = header(block)
+		l.actions[ref] = b.Range
 		if index < 0 {
 			continue
 		}
-		env := plugin.ActionEnv{Name: ref, Chain: l.cfg.Security.Chain, Eval: l.context(block.TypeRange.Filename), Sources: sources, Trusted: trusted}
-		action, diags := l.kinds.Actions[index].New(block.Body, env)
-		l.adopt(diags, header(block))
-		if diags.HasErrors() {
+		action := l.kinds.Actions[index].New(b, plugin.ActionEnv{Name: ref, Chain: l.cfg.Security.Chain, Sources: sources, Trusted: trusted})
+		if b.Done(); b.Failed() {
 			continue
 		}
-		l.claim(claims, action, header(block))
+		claim(claims, action, b)
 		l.cfg.Actions = append(l.cfg.Actions, Action{
 			Ref: ref, Kind: kind, Name: name, Action: action,
-			Blocks: l.kinds.Actions[index].Blocks, Range: header(block),
+			Blocks: l.kinds.Actions[index].Blocks, Range: b.Range,
 		})
 	}
 }
 
 // claim reports an action that wants for itself what another one has.
-func (l *loader) claim(claims map[string]hcl.Range, action plugin.Action, rng hcl.Range) {
+func claim(claims map[string]hcl.Range, action plugin.Action, b *settings.Block) {
 	c, ok := action.(plugin.Claimant)
 	if !ok {
 		return
 	}
 	if first, taken := claims[c.Claim()]; taken {
-		l.errorAt(rng, "Claimed twice", fmt.Sprintf("The action at %s has the %s for itself already. Give one of them another, or make them one action.",
-			where(first), c.Claim()))
+		b.Error("", "Claimed twice", fmt.Sprintf("The action at %s has the %s for itself already. Give one of them another, or make them one action.",
+			settings.Where(first), c.Claim()))
 		return
 	}
-	claims[c.Claim()] = rng
+	claims[c.Claim()] = b.Range
 }
 
-// kind checks the two labels of a source or action block and gives the index of
+// kindOf checks the two labels of a source or action block and gives the index of
 // its kind, or -1.
-func (l *loader) kind(block *hcl.Block, kinds []string) int {
-	kind, name := block.Labels[0], block.Labels[1]
+func kindOf(b *settings.Block, what string, kinds []string) int {
+	kind, name := b.Labels[0], b.Labels[1]
 	if !hclsyntax.ValidIdentifier(name) || len(name) > maxName {
-		l.errorAt(block.LabelRanges[1], "Invalid name",
-			fmt.Sprintf("The name of this %s stands in references without quotes: a letter first, then letters, digits, _ or -.", block.Type))
+		b.ErrorAt(b.LabelRanges[1], "Invalid name",
+			fmt.Sprintf("The name of this %s stands in references without quotes: a letter first, then letters, digits, _ or -.", what))
 	}
 	index := slices.Index(kinds, kind)
 	if index < 0 {
+		b.Skip()
 		hint := event.DidYouMean(kind, kinds)
 		if hint == "" {
 			hint = fmt.Sprintf(" There are: %s.", strings.Join(kinds, ", "))
 		}
-		l.errorAt(block.LabelRanges[0], fmt.Sprintf("Unknown kind of %s", block.Type),
-			fmt.Sprintf("There is no kind of %s named %q.%s", block.Type, kind, hint))
+		b.ErrorAt(b.LabelRanges[0], fmt.Sprintf("Unknown kind of %s", what),
+			fmt.Sprintf("There is no kind of %s named %q.%s", what, kind, hint))
 	}
 	return index
 }
 
 // definedTwice reports the second definition of a name.
-func (l *loader) definedTwice(block *hcl.Block, what string, first hcl.Range) {
-	l.errorAt(header(block), "Defined twice", fmt.Sprintf("%s is already defined at %s. Give one of them another name.", what, where(first)))
+func definedTwice(b *settings.Block, what string, first hcl.Range) {
+	b.Error("", "Defined twice", fmt.Sprintf("%s is already defined at %s. Give one of them another name.", what, settings.Where(first)))
 }

@@ -1,89 +1,54 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"freeswitch-security/engine/event"
-
-	"github.com/hashicorp/hcl/v2"
+	"freeswitch-security/engine/settings"
 )
 
-// A referent is the kind of thing that a reference names.
-type referent struct {
-	root    string   // "source"
-	example string   // "source.log.freeswitch"
-	known   []string // what is declared: "log.freeswitch"
+// sourceRefs reads references to sources, and checks that they are declared. It is ok
+// only if all of them are; those that are come back in any case.
+func (l *loader) sourceRefs(b *settings.Block, name string) ([]string, bool) {
+	texts, ok := b.References(name, "source", "source.log.freeswitch")
+	return l.declared(b, texts, ok, "source", slices.Sorted(maps.Keys(l.sources)))
 }
 
-// references reads `on = [source.log.freeswitch]`: names that are taken as they
-// stand and never evaluated. It is ok only if all of them are; those that are
-// come back in any case.
-func (l *loader) references(attr *hcl.Attribute, to referent) (all []string, ok bool) {
-	list, diags := hcl.ExprList(attr.Expr)
-	if diags.HasErrors() {
-		list = []hcl.Expression{attr.Expr}
-	}
-	if len(list) == 0 {
-		l.errorAt(attr.Expr.Range(), "Empty list", fmt.Sprintf("Name at least one %s, such as %s.", to.root, to.example))
-		return nil, false
-	}
-	ok = true
-	for _, expr := range list {
-		ref, good := l.reference(expr, to)
+// actionRefs reads references to actions, as sourceRefs does to sources.
+func (l *loader) actionRefs(b *settings.Block, name string) []string {
+	texts, ok := b.References(name, "action", "action.iptables.drop")
+	refs, _ := l.declared(b, texts, ok, "action", slices.Sorted(maps.Keys(l.actions)))
+	return refs
+}
+
+func (l *loader) declared(b *settings.Block, texts []settings.Text, ok bool, root string, known []string) ([]string, bool) {
+	var refs []string
+	for _, t := range texts {
 		switch {
-		case !good:
+		case slices.Contains(refs, t.Value):
+			b.ErrorAt(t.Range, "Named twice", fmt.Sprintf("%s.%s already stands in this list.", root, t.Value))
 			ok = false
-		case slices.Contains(all, ref):
-			l.errorAt(expr.Range(), "Named twice", fmt.Sprintf("%s.%s already stands in this list.", to.root, ref))
-			ok = false
+		case slices.Contains(known, t.Value):
+			refs = append(refs, t.Value)
 		default:
-			all = append(all, ref)
+			if ok = false; !l.partial {
+				b.ErrorAt(t.Range, "Unknown "+root, settings.Sentence(unknown(t.Value, root, known)))
+			}
 		}
 	}
-	return all, ok
+	return refs, ok
 }
 
-// reference reads one name, and checks that something bears it.
-func (l *loader) reference(expr hcl.Expression, to referent) (string, bool) {
-	rng := expr.Range()
-	traversal, diags := hcl.AbsTraversalForExpr(expr)
-	if diags.HasErrors() {
-		l.errorAt(rng, "Invalid reference", l.howToRefer(expr, to))
-		return "", false
+func unknown(ref, root string, known []string) error {
+	hint := fmt.Sprintf(" No %s is declared.", root)
+	if best := event.Nearest(ref, known); best != "" {
+		hint = fmt.Sprintf(" Did you mean %q?", root+"."+best)
+	} else if len(known) > 0 {
+		hint = fmt.Sprintf(" Declared are: %s.%s.", root, strings.Join(known, ", "+root+"."))
 	}
-	steps := []string{traversal.RootName()}
-	for _, t := range traversal[1:] {
-		name, ok := step(t)
-		if !ok {
-			l.errorAt(rng, "Invalid reference", l.howToRefer(expr, to))
-			return "", false
-		}
-		steps = append(steps, name)
-	}
-	written := strings.Join(steps, ".")
-	ref, rooted := strings.CutPrefix(written, to.root+".")
-	if len(steps) == 3 && rooted && slices.Contains(to.known, ref) {
-		return ref, true
-	}
-	if l.partial {
-		return "", false
-	}
-	hint := fmt.Sprintf(" No %s is declared.", to.root)
-	if best := event.Nearest(ref, to.known); best != "" {
-		hint = fmt.Sprintf(" Did you mean %q?", to.root+"."+best)
-	} else if len(to.known) > 0 {
-		hint = fmt.Sprintf(" Declared are: %s.%s.", to.root, strings.Join(to.known, ", "+to.root+"."))
-	}
-	l.errorAt(rng, "Unknown "+to.root, fmt.Sprintf("There is no %s.%s", written, hint))
-	return "", false
-}
-
-// howToRefer says how a reference is written, in the syntax of the file.
-func (l *loader) howToRefer(expr hcl.Expression, to referent) string {
-	if strings.HasSuffix(expr.Range().Filename, ".json") {
-		return fmt.Sprintf("A reference is a text of three names here, such as %q.", to.example)
-	}
-	return fmt.Sprintf("A reference is three names without quotes, such as %s.", to.example)
+	return errors.New("there is no " + root + "." + ref + "." + hint)
 }

@@ -2,44 +2,46 @@ package config
 
 import (
 	"fmt"
-	"maps"
-	"slices"
+	"strings"
 
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
-
-	"github.com/hashicorp/hcl/v2"
+	"freeswitch-security/engine/settings"
 )
 
-// maxRules bounds the rules of a configuration.
-const maxRules = 10_000
-
-var ruleSchema = &hcl.BodySchema{
-	Attributes: attributes("on", "match"),
-	Blocks: []hcl.BlockHeaderSchema{
-		{Type: "threshold"}, {Type: "ban"}, {Type: "alert"}, {Type: "brake"},
-		{Type: "test", LabelNames: []string{"name"}},
-	},
-}
-
 // decodeRules reads the rule blocks, and the tests in them.
-func (l *loader) decodeRules(blocks hcl.Blocks) {
-	for i, block := range blocks {
-		if i == maxRules {
-			l.errorAt(header(block), "Too many rules", fmt.Sprintf("There may be %d at the most.", maxRules))
-			return
-		}
-		name := block.Labels[0]
-		l.name(name, block.LabelRanges[0])
-		if first, taken := l.cfg.ruleRanges[name]; taken {
-			l.definedTwice(block, fmt.Sprintf("The rule %q", name), first)
+func (l *loader) decodeRules(blocks []*settings.Block) {
+	for _, b := range blocks {
+		label := b.Labels[0]
+		name(b)
+		if first, taken := l.cfg.ruleRanges[label]; taken {
+			definedTwice(b, fmt.Sprintf("The rule %q", label), first)
 		} else {
-			l.cfg.ruleRanges[name] = header(block)
+			l.cfg.ruleRanges[label] = b.Range
 		}
-		r := ruleBlock{loader: l, spec: &rule.Spec{Name: name, Where: where(header(block))}}
-		r.decode(block)
+		r := ruleBlock{loader: l, spec: &rule.Spec{Name: label, Where: settings.Where(b.Range)}}
+		r.decode(b)
 		l.cfg.Rules = append(l.cfg.Rules, r.spec)
 	}
+}
+
+// maxName bounds the name of a rule or a test, in bytes.
+const maxName = 128
+
+// name checks the label of a block that is shown in logs, metrics and tables.
+func name(b *settings.Block) {
+	detail := ""
+	switch label := b.Labels[0]; {
+	case label == "":
+		detail = "A name must not be empty."
+	case len(label) > maxName:
+		detail = fmt.Sprintf("A name may have %d bytes at the most.", maxName)
+	case strings.ContainsFunc(label, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		detail = "A name must not hold line breaks or other control characters."
+	default:
+		return
+	}
+	b.ErrorAt(b.LabelRanges[0], "Invalid name", detail)
 }
 
 // A ruleBlock is one rule in the making.
@@ -54,44 +56,28 @@ type ruleBlock struct {
 }
 
 // decode reads all parts of the rule, each whether or not the others are right.
-func (r *ruleBlock) decode(block *hcl.Block) {
-	content := r.content(block, ruleSchema)
-	r.decodeOn(block, content.Attributes["on"])
-	if attr := content.Attributes["match"]; attr != nil {
-		r.spec.Match = r.match(attr.Expr)
-	} else {
-		r.errorAt(header(block), "Missing match", "Say which events this rule is about: match = \"event == 'auth_failure'\".")
+func (r *ruleBlock) decode(b *settings.Block) {
+	r.decodeOn(b)
+	if b.Require("match", "Say which events this rule is about: match = \"event == 'auth_failure'\".") {
+		r.spec.Match = r.match(b, b.Attribute("match").Expr)
 	}
-	parts := map[string]*hcl.Block{}
-	var tests hcl.Blocks
-	for _, b := range content.Blocks {
-		switch first := parts[b.Type]; {
-		case b.Type == "test":
-			tests = append(tests, b)
-		case first != nil:
-			r.errorAt(header(b), "Block given twice",
-				fmt.Sprintf("This rule already has a %s block at %s.", b.Type, where(header(first))))
-		default:
-			parts[b.Type] = b
-		}
+	threshold, ban, alert, brake := b.One("threshold"), b.One("ban"), b.One("alert"), b.One("brake")
+	if ban == nil && alert == nil {
+		b.Error("", "Rule without effect", "A rule needs a ban block, an alert block, or both: ban {} bans for security.block_duration.")
 	}
-	if parts["ban"] == nil && parts["alert"] == nil {
-		r.errorAt(header(block), "Rule without effect", "A rule needs a ban block, an alert block, or both: ban {} bans for security.block_duration.")
-	}
-	r.decodeThreshold(parts["threshold"])
-	r.decodeBan(parts["ban"], parts["threshold"] != nil)
-	r.decodeAlert(parts["alert"])
-	r.decodeBrake(parts["brake"], parts["ban"] != nil)
-	r.decodeTests(tests)
+	r.decodeThreshold(threshold)
+	r.decodeBan(ban, threshold != nil)
+	r.decodeAlert(alert)
+	r.decodeBrake(brake, ban != nil)
+	r.decodeTests(b.Blocks("test", "name"))
 }
 
 // decodeOn reads the sources of the rule, and joins their vocabularies.
-func (r *ruleBlock) decodeOn(block *hcl.Block, attr *hcl.Attribute) {
-	if attr == nil {
-		r.errorAt(header(block), "Missing sources", "Say where this rule listens: on = [source.log.freeswitch].")
+func (r *ruleBlock) decodeOn(b *settings.Block) {
+	if !b.Require("on", "Say where this rule listens: on = [source.log.freeswitch].") {
 		return
 	}
-	r.spec.On, r.whole = r.references(attr, r.sourceReferent())
+	r.spec.On, r.whole = r.sourceRefs(b, "on")
 	r.vocabulary = plugin.Vocabulary{Fields: []string{}}
 	for _, ref := range r.spec.On {
 		source := r.sources[ref].source
@@ -110,12 +96,4 @@ func (r *ruleBlock) decodeOn(block *hcl.Block, attr *hcl.Attribute) {
 	if !r.whole {
 		r.vocabulary.Fields = nil
 	}
-}
-
-func (l *loader) sourceReferent() referent {
-	return referent{"source", "source.log.freeswitch", slices.Sorted(maps.Keys(l.sources))}
-}
-
-func (l *loader) actionReferent() referent {
-	return referent{"action", "action.iptables.drop", slices.Sorted(maps.Keys(l.actions))}
 }

@@ -11,6 +11,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -25,50 +26,69 @@ const (
 	envTrustedNetworks = "SECURITY_TRUSTED_NETWORKS"
 )
 
-var securitySchema = &hcl.BodySchema{
-	Attributes: attributes("auto_block_enabled", "iptables_chain", "block_duration", "trusted_networks", "protect"),
+// security is all security blocks together, and the environment over them.
+type security struct {
+	*loader
+	blocks      []*settings.Block
+	environment *settings.Block
 }
 
 // decodeSecurity reads the security blocks as one, and the environment over it.
-func (l *loader) decodeSecurity(blocks hcl.Blocks) {
-	attrs := map[string]*hcl.Attribute{}
-	for _, block := range blocks {
-		for name, attr := range l.content(block, securitySchema).Attributes {
-			first := attrs[name]
-			if first == nil {
-				attrs[name] = attr
-				continue
-			}
-			l.errorAt(attr.NameRange, "Set twice", fmt.Sprintf("%s is already set at %s. Remove one of them.", name, where(first.NameRange)))
-		}
-	}
+func (l *loader) decodeSecurity(blocks []*settings.Block) {
 	l.cfg.Security = Security{AutoBlock: true, Chain: "FREESWITCH", BlockDuration: ban.Term(time.Hour)}
-	l.decodeAutoBlock(attrs["auto_block_enabled"])
-	l.decodeChain(attrs["iptables_chain"])
-	l.decodeBlockDuration(attrs["block_duration"])
-	l.decodeTrustedNetworks(attrs["trusted_networks"])
-	l.decodeProtect(attrs["protect"])
+	s := security{l, blocks, l.environment()}
+	s.decodeAutoBlock()
+	s.decodeChain()
+	s.decodeBlockDuration()
+	s.decodeTrustedNetworks()
+	s.decodeProtect()
 }
 
-// override gives the value of an environment variable that stands over a file.
-func (l *loader) override(variable string) (text, bool) {
-	v, ok := l.environ(variable)
-	return text{v, startOf("environment variable " + variable), true}, ok && v != ""
-}
-
-func (l *loader) decodeAutoBlock(attr *hcl.Attribute) {
-	if attr != nil {
-		if on, ok := l.flag(attr.Expr); ok {
-			l.cfg.Security.AutoBlock = on
+// block is the one that sets an attribute; one without attributes if none does.
+func (s *security) block(name string) *settings.Block {
+	found := s.environment
+	for _, b := range s.blocks {
+		attr := b.Attribute(name)
+		switch {
+		case attr == nil:
+		case found == s.environment:
+			found = b
+		default:
+			b.ErrorAt(attr.NameRange, "Set twice", fmt.Sprintf("%s is already set at %s. Remove one of them.", name, settings.Where(found.At(name))))
 		}
 	}
-	if t, ok := l.override(envAutoBlock); ok {
-		on, err := parseSwitch(t.string)
+	return found
+}
+
+// override gives the value of an environment variable that wins over a file.
+func (s *security) override(variable string) (settings.Text, bool) {
+	v, ok := s.environ(variable)
+	return settings.Text{Value: v, Range: startOf("environment variable " + variable), Written: true}, ok && v != ""
+}
+
+// texts are the text that a file gives an attribute and the one that the environment
+// gives it, as far as they are there: the last one counts.
+func (s *security) texts(name, variable string) []settings.Text {
+	var all []settings.Text
+	if t, ok := s.block(name).Text(name); ok {
+		all = append(all, t)
+	}
+	if t, ok := s.override(variable); ok {
+		all = append(all, t)
+	}
+	return all
+}
+
+func (s *security) decodeAutoBlock() {
+	const name = "auto_block_enabled"
+	s.block(name).Bool(name, &s.cfg.Security.AutoBlock)
+	if t, ok := s.override(envAutoBlock); ok {
+		on, err := parseSwitch(t.Value)
 		if err != nil {
-			l.errorAt(t.rng, "Invalid value", sentence(err))
+			s.environment.Invalid(t, "Invalid value", err, "true or false")
 			return
 		}
-		l.cfg.Security.AutoBlock = on
+		s.cfg.Security.AutoBlock = on
 	}
 }
 
@@ -87,21 +107,13 @@ func parseSwitch(s string) (bool, error) {
 	return on, nil
 }
 
-func (l *loader) decodeChain(attr *hcl.Attribute) {
-	set := func(t text) {
-		if err := checkChain(t.string); err != nil {
-			l.invalid(t, "Invalid chain name", err, "the name of a chain of this program's own")
-			return
+func (s *security) decodeChain() {
+	for _, t := range s.texts("iptables_chain", envChain) {
+		if err := checkChain(t.Value); err != nil {
+			s.environment.Invalid(t, "Invalid chain name", err, "the name of a chain of this program's own")
+			continue
 		}
-		l.cfg.Security.Chain = t.string
-	}
-	if attr != nil {
-		if t, ok := l.text(attr.Expr); ok {
-			set(t)
-		}
-	}
-	if t, ok := l.override(envChain); ok {
-		set(t)
+		s.cfg.Security.Chain = t.Value
 	}
 }
 
@@ -136,44 +148,37 @@ func checkChain(name string) error {
 	return nil
 }
 
-func (l *loader) decodeBlockDuration(attr *hcl.Attribute) {
-	set := func(t text) {
-		if term, ok := l.term(t); ok {
-			l.cfg.Security.BlockDuration = term
+func (s *security) decodeBlockDuration() {
+	for _, t := range s.texts("block_duration", envBlockDuration) {
+		if term, ok := term(s.environment, t); ok {
+			s.cfg.Security.BlockDuration = term
 		}
-	}
-	if attr != nil {
-		if t, ok := l.text(attr.Expr); ok {
-			set(t)
-		}
-	}
-	if t, ok := l.override(envBlockDuration); ok {
-		set(t)
 	}
 }
 
-// protectWords are what security.protect may list, with the event that tells whom
-// it is about.
+// term reads the length of a ban.
+func term(b *settings.Block, t settings.Text) (ban.Term, bool) {
+	term, err := ban.ParseTerm(t.Value)
+	if err != nil {
+		b.Invalid(t, "Invalid ban length", err, `a duration, such as "10m" or "7d", or "permanent"`)
+		return 0, false
+	}
+	return term, true
+}
+
+// protectWords are what security.protect may list, with the event that names the
+// addresses.
 var protectWords = map[string]string{"registered": event.Registered, "gateways": event.Gateway}
 
-func (l *loader) decodeProtect(attr *hcl.Attribute) {
-	l.cfg.protectRanges = map[string]hcl.Range{}
-	if attr == nil {
-		return
-	}
-	words, _ := l.texts(attr.Expr)
+func (s *security) decodeProtect() {
+	s.cfg.protectRanges = map[string]hcl.Range{}
+	b := s.block("protect")
+	words, _ := b.Texts("protect")
 	for _, t := range words {
-		switch t.string {
-		case "registered":
-			l.cfg.Security.Protect.Registered = true
-		case "gateways":
-			l.cfg.Security.Protect.Gateways = true
-		default:
-			err := fmt.Errorf("%q is nothing that can be protected: write \"registered\", \"gateways\" or both.%s",
-				t.string, event.DidYouMean(t.string, slices.Sorted(maps.Keys(protectWords))))
-			l.invalid(t, "Unknown protection", err, `"registered" or "gateways"`)
-			continue
+		if b.OneOf(t, "protection", slices.Sorted(maps.Keys(protectWords))) {
+			s.cfg.protectRanges[t.Value] = t.Range
 		}
-		l.cfg.protectRanges[t.string] = t.rng
 	}
+	_, s.cfg.Security.Protect.Registered = s.cfg.protectRanges["registered"]
+	_, s.cfg.Security.Protect.Gateways = s.cfg.protectRanges["gateways"]
 }

@@ -11,6 +11,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -18,192 +19,154 @@ import (
 // maxTimes bounds how often one report of a test is repeated.
 const maxTimes = 100_000
 
-var testSchema = &hcl.BodySchema{
-	Attributes: attributes("bans", "alerts"),
-	Blocks:     []hcl.BlockHeaderSchema{{Type: "given"}},
-}
-
 // eventFields are the attributes of a given block that are fields of its event.
 // The time comes from `at` and `every`, the source is a reference.
 var eventFields = slices.DeleteFunc(slices.Clone(event.FieldNames), func(name string) bool {
 	return !event.FieldNamed(name).Settable
 })
 
-var givenSchema = &hcl.BodySchema{
-	Attributes: append(attributes("line", "source", "times", "every", "at", "fields"), attributes(eventFields...)...),
-}
-
 // decodeTests reads the test blocks of the rule.
-func (r *ruleBlock) decodeTests(blocks hcl.Blocks) {
+func (r *ruleBlock) decodeTests(blocks []*settings.Block) {
 	taken := map[string]hcl.Range{}
-	for _, block := range blocks {
-		name := block.Labels[0]
-		r.name(name, block.LabelRanges[0])
-		if first, twice := taken[name]; twice {
-			r.definedTwice(block, fmt.Sprintf("The test %q of this rule", name), first)
+	for _, b := range blocks {
+		label := b.Labels[0]
+		name(b)
+		if first, twice := taken[label]; twice {
+			definedTwice(b, fmt.Sprintf("The test %q of this rule", label), first)
 		}
-		taken[name] = header(block)
-		content := r.content(block, testSchema)
+		taken[label] = b.Range
 		test := Test{
-			Rule: r.spec.Name, Name: name, Where: where(header(block)),
+			Rule: r.spec.Name, Name: label, Where: settings.Where(b.Range),
 			Bans: map[netip.Prefix]ban.Term{}, Alerts: map[netip.Prefix]int{},
 		}
-		for _, given := range content.Blocks {
+		for _, given := range b.Blocks("given") {
 			test.Given = append(test.Given, r.decodeGiven(given))
 		}
-		if len(content.Blocks) == 0 {
-			r.errorAt(header(block), "Empty test", "Say what happens in this test: given { event = \"auth_failure\" … }.")
+		if len(test.Given) == 0 {
+			b.Error("", "Empty test", "Say what happens in this test: given { event = \"auth_failure\" … }.")
 		}
-		if attr := content.Attributes["bans"]; attr != nil {
-			r.decodeExpectedBans(attr, test.Bans)
-		}
-		if attr := content.Attributes["alerts"]; attr != nil {
-			r.decodeExpectedAlerts(attr, test.Alerts)
-		}
+		r.decodeExpectedBans(b, test.Bans)
+		r.decodeExpectedAlerts(b, test.Alerts)
 		r.cfg.Tests = append(r.cfg.Tests, test)
 	}
 }
 
 // decodeGiven reads one given block.
-func (r *ruleBlock) decodeGiven(block *hcl.Block) Given {
-	said := len(r.diags)
-	attrs := r.content(block, givenSchema).Attributes
-	misspelt := len(r.diags) > said
-	g := Given{Times: 1, Every: time.Second, Where: where(header(block))}
-	r.decodeGivenSource(attrs["source"], &g)
-	if attr := attrs["times"]; attr != nil {
-		g.Times, _ = r.wholeNumber(attr.Expr, 1, maxTimes)
+func (r *ruleBlock) decodeGiven(b *settings.Block) Given {
+	g := Given{Times: 1, Every: time.Second, Where: settings.Where(b.Range), Event: &event.Event{}}
+	r.decodeGivenSource(b, &g)
+	b.Int("times", &g.Times, 1, maxTimes)
+	b.Duration("every", &g.Every, 0, longest)
+	if g.Every > ban.MaxDuration/time.Duration(g.Times) {
+		b.Error("", "Test too long", fmt.Sprintf("These reports take longer than %s.", ban.FormatDuration(ban.MaxDuration)))
 	}
-	if attr := attrs["every"]; attr != nil {
-		g.Every, _ = r.offset(attr.Expr)
+	var at time.Duration
+	if b.Duration("at", &at, 0, longest) {
+		g.At = &at
 	}
-	if g.Times > 0 && g.Every > ban.MaxDuration/time.Duration(g.Times) {
-		r.errorAt(header(block), "Test too long", fmt.Sprintf("These reports take longer than %s.", ban.FormatDuration(ban.MaxDuration)))
+	r.decodeEvent(b, &g)
+	line, read := b.Text("line")
+	right := b.Done()
+	switch {
+	case !b.Has("line"):
+		if !b.Has("event") && right {
+			b.Error("", "Nothing given", "Say what is reported: event = \"auth_failure\", or the line as the source reads it.")
+		}
+		return g
+	case b.Has("event"):
+		b.ErrorAt(b.Attribute("line").Range, "Line and event", "Give either the event or the line that reports it.")
+		return g
+	case read && line.Value == "":
+		b.Error("line", "Empty line", "Give the line as the source reads it.")
 	}
-	if attr := attrs["at"]; attr != nil {
-		if at, ok := r.offset(attr.Expr); ok {
-			g.At = &at
+	for _, name := range append(eventFields, "fields") {
+		if attr := b.Attribute(name); attr != nil {
+			b.ErrorAt(attr.NameRange, "Line and field", "The source takes every field from the line. Remove this one, or give an event instead of the line.")
 		}
 	}
-	line, name := attrs["line"], attrs["event"]
-	switch {
-	case line == nil && name == nil && !misspelt:
-		r.errorAt(header(block), "Nothing given", "Say what is reported: event = \"auth_failure\", or the line as the source reads it.")
-	case line != nil && name != nil:
-		r.errorAt(line.Range, "Line and event", "Give either the event or the line that reports it.")
-	case line != nil:
-		r.decodeLine(line, attrs, &g)
-	default:
-		r.decodeEvent(attrs, &g)
-	}
+	g.Line, g.Event, g.IP = line.Value, nil, ""
 	return g
 }
 
-// decodeGivenSource says who reports: the first source of the rule by default.
-func (r *ruleBlock) decodeGivenSource(attr *hcl.Attribute, g *Given) {
+// decodeGivenSource reads which source reports: by default the first one of the rule.
+func (r *ruleBlock) decodeGivenSource(b *settings.Block, g *Given) {
 	if len(r.spec.On) > 0 {
 		g.Source = r.spec.On[0]
 	}
-	if attr == nil {
-		return
-	}
-	ref, ok := r.reference(attr.Expr, r.sourceReferent())
-	if !ok {
-		return
-	}
-	if r.whole && !slices.Contains(r.spec.On, ref) {
-		r.errorAt(attr.Expr.Range(), "Source of another rule", fmt.Sprintf("This rule does not listen to source.%s, so nothing that it reports can show anything.", ref))
-	}
-	g.Source = ref
-}
-
-func (r *ruleBlock) decodeLine(line *hcl.Attribute, attrs hcl.Attributes, g *Given) {
-	for _, name := range append(eventFields, "fields") {
-		if attr := attrs[name]; attr != nil {
-			r.errorAt(attr.NameRange, "Line and field", "The source takes every field from the line. Remove this one, or give an event instead of the line.")
+	if refs, ok := r.sourceRefs(b, "source"); ok {
+		g.Source = refs[0]
+		if r.whole && !slices.Contains(r.spec.On, g.Source) {
+			b.Error("source", "Source of another rule", fmt.Sprintf("This rule does not listen to source.%s, so its reports can show nothing.", g.Source))
 		}
 	}
-	t, ok := r.text(line.Expr)
-	if ok && t.string == "" {
-		r.errorAt(t.rng, "Empty line", "Give the line as the source reads it.")
-	}
-	g.Line = t.string
+	g.Event.Source = g.Source
 }
 
 // decodeEvent makes the event that is reported.
-func (r *ruleBlock) decodeEvent(attrs hcl.Attributes, g *Given) {
-	g.Event = &event.Event{Source: g.Source}
+func (r *ruleBlock) decodeEvent(b *settings.Block, g *Given) {
 	for _, name := range eventFields {
-		attr := attrs[name]
-		if attr == nil {
-			continue
-		}
-		t, ok := r.text(attr.Expr)
+		t, ok := b.Text(name)
 		if !ok {
 			continue
 		}
-		if name == "ip" && strings.Contains(t.string, Repetition) {
-			g.IP = t.string
-			t.string = strings.ReplaceAll(t.string, Repetition, strconv.Itoa(max(g.Times, 1))) // the highest there will be
+		if name == "ip" && strings.Contains(t.Value, Repetition) {
+			g.IP = t.Value
+			t.Value = strings.ReplaceAll(t.Value, Repetition, strconv.Itoa(g.Times)) // the highest there will be
 		}
-		if err := g.Event.Set(name, t.string); err != nil {
-			r.invalid(t, "Invalid "+name, err, "an address, a port or a flag, as its name says")
+		if err := g.Event.Set(name, t.Value); err != nil {
+			b.Invalid(t, "Invalid "+name, err, "an address, a port or a flag, as its name says")
 		}
 		if name == "event" {
-			r.checkEventName(t)
+			r.checkEventName(b, t)
 		}
 	}
-	if attr := attrs["fields"]; attr != nil {
-		r.decodeFields(attr, g.Event)
-	}
+	r.decodeFields(b, g.Event)
 }
 
 // checkEventName refuses an event that no source of the rule reports.
-func (r *ruleBlock) checkEventName(t text) {
+func (r *ruleBlock) checkEventName(b *settings.Block, t settings.Text) {
 	known := append(slices.Clone(event.Names), r.vocabulary.Events...)
-	if !r.whole || slices.Contains(known, t.string) {
+	if !r.whole || slices.Contains(known, t.Value) {
 		return
 	}
-	err := fmt.Errorf("there is no event %q.%s", t.string, event.DidYouMean(t.string, known))
-	r.invalid(t, "Unknown event", err, "the name of an event")
+	err := fmt.Errorf("there is no event %q.%s", t.Value, event.DidYouMean(t.Value, known))
+	b.Invalid(t, "Unknown event", err, "the name of an event")
 }
 
 // decodeFields reads the raw fields of an event.
-func (r *ruleBlock) decodeFields(attr *hcl.Attribute, ev *event.Event) {
-	items, _ := r.pairs(attr.Expr)
+func (r *ruleBlock) decodeFields(b *settings.Block, ev *event.Event) {
+	items, _ := b.Pairs("fields")
 	known := r.vocabulary.Fields
-	ev.Fields = map[string]string{}
 	for _, item := range items {
-		if known != nil && !slices.Contains(known, item.key.string) {
-			err := fmt.Errorf("no source of this rule sets a raw field %q.%s", item.key.string, event.DidYouMean(item.key.string, known))
-			r.invalid(item.key, "Unknown raw field", err, "the name of a raw field")
+		if ev.Fields == nil {
+			ev.Fields = map[string]string{}
 		}
-		if t, ok := r.asText(item.val); ok {
-			ev.Fields[item.key.string] = event.Bound(t.string, event.MaxField)
+		if known != nil && !slices.Contains(known, item.Key.Value) {
+			err := fmt.Errorf("no source of this rule sets a raw field %q.%s", item.Key.Value, event.DidYouMean(item.Key.Value, known))
+			b.Invalid(item.Key, "Unknown raw field", err, "the name of a raw field")
 		}
+		ev.Fields[item.Key.Value] = event.Bound(item.Value.Value, event.MaxField)
 	}
 }
 
 // decodeExpectedBans reads `bans = { "203.0.113.7" = "10m" }`.
-func (r *ruleBlock) decodeExpectedBans(attr *hcl.Attribute, bans map[netip.Prefix]ban.Term) {
-	items, _ := r.pairs(attr.Expr)
-	if len(items) > 0 && r.spec.Ban == nil {
-		r.errorAt(attr.Range, "Rule without bans", "A ban is expected here, but this rule has no ban block.")
-	}
+func (r *ruleBlock) decodeExpectedBans(b *settings.Block, bans map[netip.Prefix]ban.Term) {
+	items, _ := b.Pairs("bans")
 	network := rule.Host
 	if r.spec.Ban != nil {
 		network = r.spec.Ban.Network
+	} else if len(items) > 0 {
+		b.ErrorAt(b.Attribute("bans").Range, "Rule without bans", "A ban is expected here, but this rule has no ban block.")
 	}
 	for _, item := range items {
-		target, ok := r.target(item.key, network)
-		t, good := r.asText(item.val)
-		if !ok || !good {
+		target, ok := target(b, item.Key, network)
+		if !ok {
 			continue
 		}
 		if _, twice := bans[target]; twice {
-			r.errorAt(item.key.rng, "Expected twice", fmt.Sprintf("A ban of %s is already expected here.", target))
+			b.ErrorAt(item.Key.Range, "Expected twice", fmt.Sprintf("A ban of %s is already expected here.", target))
 		}
-		if term, ok := r.term(t); ok {
+		if term, ok := term(b, item.Value); ok {
 			bans[target] = term
 		}
 	}
@@ -211,39 +174,43 @@ func (r *ruleBlock) decodeExpectedBans(attr *hcl.Attribute, bans map[netip.Prefi
 
 // target reads an address or a network. An address is widened as the rule would
 // widen it; a network stands for itself.
-func (l *loader) target(t text, network rule.Network) (netip.Prefix, bool) {
-	if prefix, ok := l.network(t); !ok || slices.Contains([]byte(t.string), '/') {
+func target(b *settings.Block, t settings.Text, widen rule.Network) (netip.Prefix, bool) {
+	prefix, ok := network(b, t)
+	if !ok || strings.Contains(t.Value, "/") {
 		return prefix, ok
 	}
-	addr, _, _ := event.ParseAddr(t.string)
-	if widened, ok := network.Of(addr); ok {
+	if widened, ok := widen.Of(prefix.Addr()); ok {
 		return widened, true
 	}
-	return netip.PrefixFrom(addr, addr.BitLen()), true
+	return prefix, true
 }
 
 // decodeExpectedAlerts reads `alerts = ["203.0.113.7"]`, one alert for each time
 // that it stands there, or `alerts = { "203.0.113.7" = 2 }`.
-func (r *ruleBlock) decodeExpectedAlerts(attr *hcl.Attribute, alerts map[netip.Prefix]int) {
-	single := rule.Network{V4: 32, V6: 128}
+func (r *ruleBlock) decodeExpectedAlerts(b *settings.Block, alerts map[netip.Prefix]int) {
+	attr := b.Attribute("alerts")
+	if attr == nil {
+		return
+	}
+	var expected []settings.Pair
 	if _, diags := hcl.ExprMap(attr.Expr); !diags.HasErrors() {
-		items, _ := r.pairs(attr.Expr)
-		for _, item := range items {
-			target, ok := r.target(item.key, single)
-			n, good := r.asWholeNumber(item.val, 1, maxTimes)
-			if ok && good {
-				alerts[target] += n
-			}
-		}
+		expected, _ = b.Pairs("alerts")
 	} else {
-		list, _ := r.texts(attr.Expr)
+		list, _ := b.Texts("alerts")
 		for _, t := range list {
-			if target, ok := r.target(t, single); ok {
-				alerts[target]++
-			}
+			expected = append(expected, settings.Pair{Key: t, Value: settings.Text{Value: "1"}})
+		}
+	}
+	for _, one := range expected {
+		target, ok := target(b, one.Key, rule.Network{V4: 32, V6: 128})
+		n, err := strconv.Atoi(one.Value.Value)
+		if err != nil || n < 1 || n > maxTimes {
+			b.ErrorAt(one.Value.Range, "Not a suitable number", fmt.Sprintf("A whole number from 1 to %d is expected here.", maxTimes))
+		} else if ok {
+			alerts[target] += n
 		}
 	}
 	if len(alerts) > 0 && r.spec.Alert == nil && r.spec.Brake == nil && !r.cfg.Security.Protect.Registered {
-		r.errorAt(attr.Range, "Rule without alerts", "An alert is expected here, but this rule has neither an alert block nor a brake, and security.protect does not list \"registered\".")
+		b.ErrorAt(attr.Range, "Rule without alerts", "An alert is expected here, but this rule has neither an alert block nor a brake, and security.protect does not list \"registered\".")
 	}
 }

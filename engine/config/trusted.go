@@ -6,87 +6,73 @@ import (
 	"strings"
 
 	"freeswitch-security/engine/ban"
-
-	"github.com/hashicorp/hcl/v2"
+	"freeswitch-security/engine/settings"
 )
 
 // decodeTrustedNetworks reads security.trusted_networks. The environment
 // replaces what is written; a mistake in what it replaces is still a mistake.
-func (l *loader) decodeTrustedNetworks(attr *hcl.Attribute) {
+func (s *security) decodeTrustedNetworks() {
 	const name = "security.trusted_networks"
-	var networks []text
-	if attr != nil {
-		networks, _ = l.texts(attr.Expr)
-	}
-	written := l.trust(networks, name, "")
-	if t, ok := l.override(envTrustedNetworks); ok {
-		var replacing []text
-		for one := range strings.SplitSeq(t.string, ",") {
+	b := s.block("trusted_networks")
+	networks, _ := b.Texts("trusted_networks")
+	trusted := trust(b, networks, name, "")
+	if t, ok := s.override(envTrustedNetworks); ok {
+		networks = nil
+		for one := range strings.SplitSeq(t.Value, ",") {
 			if one = strings.TrimSpace(one); one != "" {
-				replacing = append(replacing, text{one, t.rng, true})
+				networks = append(networks, settings.Text{Value: one, Range: t.Range, Written: true})
 			}
 		}
-		written = l.trust(replacing, name, "")
-		for i := range written {
-			written[i].Where = t.rng.Filename
+		trusted = trust(s.environment, networks, name, "")
+		for i := range trusted {
+			trusted[i].Where = t.Range.Filename
 		}
 	}
-	l.cfg.Trusted = append(l.cfg.Trusted, written...)
+	s.cfg.Trusted = append(s.cfg.Trusted, trusted...)
 }
 
-var trustedSchema = &hcl.BodySchema{Attributes: attributes("networks", "comment")}
-
 // decodeTrusted reads the trusted blocks.
-func (l *loader) decodeTrusted(blocks hcl.Blocks) {
-	for _, block := range blocks {
-		l.name(block.Labels[0], block.LabelRanges[0])
-		attrs := l.content(block, trustedSchema).Attributes
-		comment := ""
-		if attr := attrs["comment"]; attr != nil {
-			t, _ := l.text(attr.Expr)
-			comment = t.string
-		}
-		attr := attrs["networks"]
-		if attr == nil {
-			l.errorAt(header(block), "Missing networks",
-				"Say whom this block trusts: networks = [\"203.0.113.0/24\"].")
-			continue
-		}
-		networks, _ := l.texts(attr.Expr)
-		l.cfg.Trusted = append(l.cfg.Trusted, l.trust(networks, block.Labels[0], comment)...)
+func (l *loader) decodeTrusted(blocks []*settings.Block) {
+	for _, b := range blocks {
+		name(b)
+		var comment string
+		b.String("comment", &comment)
+		networks, _ := b.Texts("networks")
+		b.Require("networks", "Say which networks this block trusts: networks = [\"203.0.113.0/24\"].")
+		l.cfg.Trusted = append(l.cfg.Trusted, trust(b, networks, b.Labels[0], comment)...)
 	}
 }
 
 // trust reads networks; those that are none are reported and left out.
-func (l *loader) trust(networks []text, name, comment string) []ban.Trusted {
+func trust(b *settings.Block, networks []settings.Text, name, comment string) []ban.Trusted {
 	var trusted []ban.Trusted
 	for _, t := range networks {
-		prefix, ok := l.network(t)
+		prefix, ok := network(b, t)
 		if !ok {
 			continue
 		}
 		if prefix.Bits() == 0 {
-			l.warnAt(t.rng, "Everybody is trusted", fmt.Sprintf("%s holds every address of its kind: none of them will ever be banned.", prefix))
+			b.WarnAt(t.Range, "All addresses are trusted", fmt.Sprintf("%s holds every address of its kind: none of them will ever be banned.", prefix))
 		}
-		trusted = append(trusted, ban.Trusted{Network: prefix, Name: name, Comment: comment, Where: where(t.rng)})
+		trusted = append(trusted, ban.Trusted{Network: prefix, Name: name, Comment: comment, Where: settings.Where(t.Range)})
 	}
 	return trusted
 }
 
 // network reads an address or a CIDR, and warns of bits behind its length.
-func (l *loader) network(t text) (netip.Prefix, bool) {
-	prefix, err := parsePrefix(t.string)
+func network(b *settings.Block, t settings.Text) (netip.Prefix, bool) {
+	prefix, err := parsePrefix(t.Value)
 	if err != nil {
-		l.invalid(t, "Not a network", err, `a network or an address, such as "203.0.113.0/24" or "2001:db8::1"`)
+		b.Invalid(t, "Not a network", err, `a network or an address, such as "203.0.113.0/24" or "2001:db8::1"`)
 		return netip.Prefix{}, false
 	}
 	masked := prefix.Masked()
 	if masked != prefix {
 		detail := "The address has bits set behind its prefix length. They are ignored."
-		if t.written {
-			detail = fmt.Sprintf("%s has bits set behind its prefix length. It is taken as %s.", t.string, masked)
+		if t.Written {
+			detail = fmt.Sprintf("%s has bits set behind its prefix length. It is taken as %s.", t.Value, masked)
 		}
-		l.warnAt(t.rng, "Host bits in a network", detail)
+		b.WarnAt(t.Range, "Host bits in a network", detail)
 	}
 	return masked, true
 }

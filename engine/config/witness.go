@@ -2,20 +2,16 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 )
 
-// checkWitnesses looks whether the sources that are to vouch for others are
-// there, and report of their own what those report.
+// checkWitnesses looks whether the sources that corroborate others are there, and
+// hear the switch itself.
 func (l *loader) checkWitnesses() {
-	var known []string
-	for ref := range l.sources {
-		known = append(known, ref)
-	}
-	slices.Sort(known)
 	for _, s := range l.cfg.Sources {
 		doubter, ok := s.Source.(plugin.Doubter)
 		if !ok {
@@ -28,7 +24,7 @@ func (l *loader) checkWitnesses() {
 		declared := l.sources[ref]
 		switch {
 		case declared == nil && !l.partial:
-			hint := event.DidYouMean(ref, known)
+			hint := event.DidYouMean(ref, slices.Sorted(maps.Keys(l.sources)))
 			if hint == "" {
 				hint = " It must be a source that hears the switch itself, such as source \"esl\"."
 			}
@@ -36,7 +32,7 @@ func (l *loader) checkWitnesses() {
 		case declared == nil || declared.source == nil:
 			// It is missing from files that could not be read, or wrong in itself.
 		case !hears(declared.source):
-			l.errorAt(where, "No witness", fmt.Sprintf("source.%s does not hear the switch itself, so it cannot vouch for what a log says. Name a source of kind \"esl\".", ref))
+			l.errorAt(where, "No witness", fmt.Sprintf("source.%s does not hear the switch itself, so it cannot corroborate a log. Name a source of kind \"esl\".", ref))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/status"
 
 	"github.com/hashicorp/hcl/v2"
@@ -20,16 +21,16 @@ type ActionKind struct {
 	// security.auto_block_enabled is false.
 	Blocks bool
 
-	// New decodes the body of `action "kind" "name" { … }`, as [SourceKind].New
-	// does for sources.
-	New func(body hcl.Body, env ActionEnv) (Action, hcl.Diagnostics)
+	// New reads the block `action "kind" "name" { … }`, as [SourceKind].New does for
+	// sources.
+	New func(b *settings.Block, env ActionEnv) Action
 }
 
 // ActionEnv is what the configuration knows of an action from outside its body.
 type ActionEnv struct {
-	Name  string // the reference: "iptables.drop"
-	Chain string // security.iptables_chain
-	Eval  *hcl.EvalContext
+	Name  string           // the reference: "iptables.drop"
+	Chain string           // security.iptables_chain
+	Eval  *hcl.EvalContext // Deprecated: read the block with its methods
 
 	// Sources are the sources that were declared and are right in themselves, by
 	// their references: "esl.pbx". An action that speaks to the same switch as one

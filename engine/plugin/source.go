@@ -8,6 +8,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -16,16 +17,15 @@ import (
 type SourceKind struct {
 	Name string
 
-	// New decodes the body of `source "kind" "name" { … }`. The diagnostics
-	// point at what the operator wrote; with an error among them the source
-	// is not used.
-	New func(body hcl.Body, env SourceEnv) (Source, hcl.Diagnostics)
+	// New reads the block `source "kind" "name" { … }`. Mistakes are reported to the
+	// block; with an error among them the source is not used, and may be nil.
+	New func(b *settings.Block, env SourceEnv) Source
 }
 
 // SourceEnv is what the configuration knows of a source from outside its body.
 type SourceEnv struct {
-	Name string // the reference: "log.freeswitch"; it becomes Event.Source
-	Eval *hcl.EvalContext
+	Name string           // the reference: "log.freeswitch"; it becomes Event.Source
+	Eval *hcl.EvalContext // Deprecated: read the block with its methods
 }
 
 // A Source reports what happens at the switch.

@@ -13,9 +13,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
-
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/gohcl"
+	"freeswitch-security/engine/settings"
 )
 
 // Kind makes such actions. It blocks nobody itself, so it is asked about the bans of
@@ -26,24 +24,21 @@ var Kind = plugin.ActionKind{Name: "list", New: newList}
 // [plugin.Level]: it is told every change, and asked now and then whether the file
 // is still what it should be.
 type list struct {
-	Path  string `hcl:"path"`
+	path  string
 	bans  map[netip.Prefix]bool
 	wrote []byte
 }
 
 var _ plugin.Level = (*list)(nil)
 
-// newList decodes the block and touches nothing: the file is written by Resync.
-func newList(body hcl.Body, env plugin.ActionEnv) (plugin.Action, hcl.Diagnostics) {
+// newList reads the block and touches nothing: the file is written by Resync.
+func newList(b *settings.Block, _ plugin.ActionEnv) plugin.Action {
 	l := &list{bans: map[netip.Prefix]bool{}}
-	diags := gohcl.DecodeBody(body, env.Eval, l)
-	if !diags.HasErrors() && !filepath.IsAbs(l.Path) {
-		diags = append(diags, &hcl.Diagnostic{
-			Severity: hcl.DiagError, Summary: "Relative path", Subject: body.MissingItemRange().Ptr(),
-			Detail: fmt.Sprintf("Write the whole path, such as \"/var/lib/mine/%s\".", filepath.Base(l.Path)),
-		})
+	b.Require("path", "Say where the file is: path = \"/var/lib/mine/banned.txt\".")
+	if b.String("path", &l.path) && !filepath.IsAbs(l.path) {
+		b.Error("path", "Relative path", "Write the whole path, such as \"/var/lib/mine/banned.txt\".")
 	}
-	return l, diags
+	return l
 }
 
 // Apply carries out one batch. Doing it twice ends as doing it once.
@@ -61,8 +56,8 @@ func (l *list) Apply(_ context.Context, batch ban.Batch) error {
 // Resync makes the file agree with the bans, and says what was wrong with it.
 func (l *list) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
 	var drift plugin.Drift
-	if found, err := os.ReadFile(l.Path); err != nil || !bytes.Equal(found, l.wrote) {
-		drift.Notes = append(drift.Notes, l.Path+" was not as it was left")
+	if found, err := os.ReadFile(l.path); err != nil || !bytes.Equal(found, l.wrote) {
+		drift.Notes = append(drift.Notes, l.path+" was not as it was left")
 	}
 	l.bans = map[netip.Prefix]bool{}
 	for b := range want {
@@ -77,10 +72,10 @@ func (l *list) write() error {
 	for _, target := range slices.SortedFunc(maps.Keys(l.bans), netip.Prefix.Compare) {
 		fmt.Fprintln(&text, ban.FormatTarget(target))
 	}
-	next := l.Path + ".new"
+	next := l.path + ".new"
 	if err := os.WriteFile(next, text.Bytes(), 0o644); err != nil {
 		return err
 	}
 	l.wrote = text.Bytes()
-	return os.Rename(next, l.Path)
+	return os.Rename(next, l.path)
 }

@@ -11,19 +11,20 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // decoded is the action of a block with this body.
 func decoded(t *testing.T, body string) (plugin.Action, hcl.Diagnostics) {
 	t.Helper()
-	file, diags := hclsyntax.ParseConfig([]byte(body), "a.hcl", hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatal(diags)
+	b := settingstest.Block(t, "a.hcl", body, nil)
+	l := Kind.New(b, plugin.ActionEnv{Name: "list.mine"})
+	if b.Done(); b.Failed() {
+		return nil, b.Diagnostics()
 	}
-	return Kind.New(file.Body, plugin.ActionEnv{Name: "list.mine"})
+	return l, b.Diagnostics()
 }
 
 func TestTheFileHoldsWhoIsBanned(t *testing.T) {

@@ -7,8 +7,7 @@ import (
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
-
-	"github.com/hashicorp/hcl/v2"
+	"freeswitch-security/engine/settings"
 )
 
 // Defaults of the source's attributes.
@@ -26,13 +25,13 @@ type Records func(source string, zone *time.Location) func(message string) *even
 // Kind makes sources of event sockets. They read log records with records, so that those
 // become the same events as in the log file.
 func Kind(records Records) plugin.SourceKind {
-	return plugin.SourceKind{Name: "esl", New: func(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics) {
+	return plugin.SourceKind{Name: "esl", New: func(b *settings.Block, env plugin.SourceEnv) plugin.Source {
+		body, eval := b.Raw()
+		env.Eval = eval
 		s, diags := decodeBody(body, env)
-		if diags.HasErrors() {
-			return nil, diags
-		}
+		b.Add(diags)
 		s.records = records
-		return s, diags
+		return s
 	}}
 }
 

@@ -11,24 +11,22 @@ import (
 	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings/settingstest"
 	"freeswitch-security/sources/logfile"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/zclconf/go-cty/cty"
 )
 
 func newFrom(t *testing.T, body string) (plugin.Source, hcl.Diagnostics) {
 	t.Helper()
-	file, diags := hclsyntax.ParseConfig([]byte(body), "site.hcl", hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatal(diags)
+	b := settingstest.Block(t, "site.hcl", body, map[string]string{"secret": "Geheim"})
+	s := Kind(logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
+	if b.Done(); b.Failed() {
+		return nil, b.Diagnostics()
 	}
-	return Kind(logfile.Framed).New(file.Body, plugin.SourceEnv{Name: "esl.pbx", Eval: &hcl.EvalContext{
-		Variables: map[string]cty.Value{"secret": cty.StringVal("Geheim")},
-	}})
+	return s, b.Diagnostics()
 }
 
 func made(t *testing.T, body string) *source {

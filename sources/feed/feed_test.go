@@ -15,10 +15,9 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/zclconf/go-cty/cty"
 )
 
 func TestMain(m *testing.M) {
@@ -28,13 +27,12 @@ func TestMain(m *testing.M) {
 
 func newFrom(t testing.TB, body string) (plugin.Source, hcl.Diagnostics) {
 	t.Helper()
-	parsed, diags := hclsyntax.ParseConfig([]byte(body), "site.hcl", hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatal(diags)
+	b := settingstest.Block(t, "site.hcl", body, map[string]string{"secret": "s3cr3t-t0ken"})
+	s := Kind.New(b, plugin.SourceEnv{Name: "feed.apiban"})
+	if b.Done(); b.Failed() {
+		return nil, b.Diagnostics()
 	}
-	return Kind.New(parsed.Body, plugin.SourceEnv{Name: "feed.apiban", Eval: &hcl.EvalContext{
-		Variables: map[string]cty.Value{"secret": cty.StringVal("s3cr3t-t0ken")},
-	}})
+	return s, b.Diagnostics()
 }
 
 // feedOf makes a feed that waits for nothing but what a test says.

@@ -7,8 +7,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
-
-	"github.com/hashicorp/hcl/v2"
+	blocks "freeswitch-security/engine/settings"
 )
 
 // Kind makes feeds: `source "feed" "name" { … }`.
@@ -29,12 +28,12 @@ var (
 	_ plugin.Comparer = (*source)(nil)
 )
 
-func newSource(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics) {
+func newSource(b *blocks.Block, env plugin.SourceEnv) plugin.Source {
+	body, eval := b.Raw()
+	env.Eval = eval
 	s, diags := decodeBody(body, env)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	return &source{settings: s, pace: defaultPace()}, diags
+	b.Add(diags)
+	return &source{settings: s, pace: defaultPace()}
 }
 
 // Vocabulary names the one event that a saved list is replayed as. What a live

@@ -7,9 +7,8 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/sources/logfile/pattern"
-
-	"github.com/hashicorp/hcl/v2"
 )
 
 // Kind makes sources of FreeSWITCH's log file.
@@ -37,12 +36,12 @@ var (
 	_ plugin.Explainer = (*source)(nil)
 )
 
-func newSource(body hcl.Body, env plugin.SourceEnv) (plugin.Source, hcl.Diagnostics) {
+func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
+	body, eval := b.Raw()
+	env.Eval = eval
 	s, diags := decodeBody(body, env)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	return s, diags
+	b.Add(diags)
+	return s
 }
 
 // doubts reports whether the source looks at the lines around an event.

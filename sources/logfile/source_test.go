@@ -9,23 +9,20 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/json"
-	"github.com/zclconf/go-cty/cty"
 )
 
 func newFrom(t *testing.T, body string) (plugin.Source, hcl.Diagnostics) {
 	t.Helper()
-	file, diags := hclsyntax.ParseConfig([]byte(body), "site.hcl", hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatal(diags)
+	b := settingstest.Block(t, "site.hcl", body, map[string]string{"dir": "/logs"})
+	s := Kind.New(b, plugin.SourceEnv{Name: "log.freeswitch"})
+	if b.Done(); b.Failed() {
+		return nil, b.Diagnostics()
 	}
-	return Kind.New(file.Body, plugin.SourceEnv{Name: "log.freeswitch", Eval: &hcl.EvalContext{
-		Variables: map[string]cty.Value{"dir": cty.StringVal("/logs")},
-	}})
+	return s, b.Diagnostics()
 }
 
 func TestNew(t *testing.T) {
@@ -160,11 +157,9 @@ func TestWitnessInJSON(t *testing.T) {
 		`{"corroborate": "esl.pbx"}`:        "",
 		`{"corroborate": 3}`:                "",
 	} {
-		file, diags := json.Parse([]byte(body), "site.json")
-		if diags.HasErrors() {
-			t.Fatal(diags)
-		}
-		made, diags := Kind.New(file.Body, plugin.SourceEnv{Name: "log.freeswitch", Eval: &hcl.EvalContext{}})
+		b := settingstest.Block(t, "site.json", body, nil)
+		made := Kind.New(b, plugin.SourceEnv{Name: "log.freeswitch"})
+		diags := b.Diagnostics()
 		if want == "" {
 			if len(diags) != 1 || diags[0].Detail != `A reference is a text of three names here, such as "source.esl.pbx".` {
 				t.Errorf("%s: %v", body, diags)

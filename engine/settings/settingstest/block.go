@@ -1,0 +1,33 @@
+// Package settingstest makes blocks of rule files for the tests of plugins.
+package settingstest
+
+import (
+	"strings"
+	"testing"
+
+	"freeswitch-security/engine/settings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/json"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Block parses what stands between the braces of a block; of a file whose name ends in
+// .json, with them. Its expressions may refer to the variables.
+func Block(t testing.TB, filename, body string, variables map[string]string) *settings.Block {
+	t.Helper()
+	parse := hclsyntax.ParseConfig
+	if strings.HasSuffix(filename, ".json") {
+		parse = json.ParseWithStartPos
+	}
+	file, diags := parse([]byte(body), filename, hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	eval := &hcl.EvalContext{Variables: map[string]cty.Value{}}
+	for name, value := range variables {
+		eval.Variables[name] = cty.StringVal(value)
+	}
+	return settings.New(file.Body, file.Body.MissingItemRange(), eval)
+}
