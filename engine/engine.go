@@ -57,6 +57,9 @@ type Options struct {
 	// DryRun keeps all actions from running.
 	DryRun bool
 
+	// Observed, if not nil, is called with each event after the rules have seen it.
+	Observed func(*event.Event)
+
 	// Ready is called once every source has begun, or has been waited for long enough,
 	// and every action has come to agree with the ledger, or has failed to for the first
 	// time.
@@ -153,6 +156,9 @@ func (e *Engine) believe(ev *event.Event) {
 	e.known.learn(ev, e.now)
 	e.challenges.see(ev)
 	e.rules.Observe(ev, e.fired)
+	if e.options.Observed != nil {
+		e.options.Observed(ev)
+	}
 }
 
 // advance takes now for the time and decides which bans are over. A host's clock

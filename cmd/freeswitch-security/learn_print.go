@@ -14,34 +14,38 @@ import (
 	"freeswitch-security/engine/rule"
 )
 
-// A draft is HCL that is being written. What is not ours in it stands in comments.
+// A draft is HCL in the making. Foreign text in it stands in comments only.
 type draft struct{ bytes.Buffer }
 
-// comment writes a line of comment. The text may quote what callers wrote: it ends
-// neither the line nor a comment around it.
+// comment writes a line of comment. The text may quote what callers wrote: it cannot
+// end the line or an enclosing comment.
 func (d *draft) comment(format string, args ...any) {
-	text := strings.TrimRight("# "+commentable(fmt.Sprintf(format, args...)), " ")
-	d.WriteString(text + "\n")
+	text := strings.ReplaceAll(printable(fmt.Sprintf(format, args...)), "*/", "* /")
+	d.WriteString(strings.TrimRight("# "+text, " ") + "\n")
 }
 
-// commentable makes a text harmless in a comment of either kind.
-func commentable(s string) string { return strings.ReplaceAll(printable(s), "*/", "* /") }
+// comments writes reasons, each as a line of comment.
+func (d *draft) comments(format string, reasons []string) {
+	for _, reason := range reasons {
+		d.comment(format, reason)
+	}
+}
 
-// printFindings writes what was learned as HCL to paste, with its reasons.
+func (d *draft) blank() { d.WriteString("\n") }
+
+// printFindings writes findings as HCL to paste, with the reasons.
 func printFindings(w io.Writer, f *learn.Findings, cfg *config.Config, days int) error {
 	d := &draft{}
 	if f.Events == 0 {
-		d.comment("There is nothing to learn from: no event was recorded.")
+		d.comment("Nothing to learn from: no event was recorded.")
 	} else {
 		d.comment("Learned from %s, %s to %s UTC (%s).", count(int(f.Events), "event"),
 			f.From.UTC().Format(time.DateTime), f.To.UTC().Format(time.DateTime), about(f.To.Sub(f.From)))
 	}
-	for _, caution := range cautions(f, days) {
-		d.comment("%s", caution)
-	}
-	d.WriteString("\n")
+	d.comments("%s", cautions(f, days))
+	d.blank()
 	d.proposals(f)
-	d.comment("What the rules would have done, and how near those came to them who registered well.")
+	d.comment("What the rules would have done, and how close genuine addresses came to their thresholds.")
 	var idle []string
 	for i := range f.Rules {
 		r := &f.Rules[i]
@@ -49,177 +53,157 @@ func printFindings(w io.Writer, f *learn.Findings, cfg *config.Config, days int)
 			idle = append(idle, r.Spec.Name)
 			continue
 		}
-		d.WriteString("\n")
+		d.blank()
 		d.rule(r, f, cfg)
 	}
 	if len(idle) > 0 {
-		d.WriteString("\n")
-		d.comment("Fired at nobody, and counted nothing of those who registered well:")
-	}
-	for _, name := range idle {
-		d.comment("  rule %q", name)
+		d.blank()
+		d.comment("Did not fire, and counted no genuine address:")
+		d.comments("  rule %q", idle)
 	}
 	formed, diags := config.Format("proposals.hcl", d.Bytes())
 	if diags.HasErrors() {
-		return fmt.Errorf("format what was learned: %w", diags)
+		return fmt.Errorf("format the findings: %w", diags)
 	}
 	_, err := w.Write(formed)
 	return err
 }
 
-// cautions is what to bear in mind about a recording.
+// cautions say how far the findings can be relied upon.
 func cautions(f *learn.Findings, days int) []string {
 	if f.Events == 0 {
 		return nil
 	}
 	var all []string
-	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	if f.Short() {
-		add("The recording is short: what did not happen in %s proves nothing, and no threshold is lowered upon it.", about(f.To.Sub(f.From)))
+	add := func(when bool, format string, args ...any) {
+		if when {
+			all = append(all, fmt.Sprintf(format, args...))
+		}
 	}
-	if f.Well == 0 {
-		add("Nobody is known to have registered well: FreeSWITCH's log does not tell. Record the event socket, too.")
-	} else if f.Logged > 0 {
-		add("That they registered well, only a log tells of %s: callers can write lines of a log with uuid=true.",
-			countOf(f.Logged, "address", "addresses"))
-	}
-	if f.Attackers > 0 {
-		add("There were attacks in it: %s would have been banned that did not register well. Attackers can forge the sender of a failure, so that somebody good seems to come near a threshold.",
-			countOf(f.Attackers, "address", "addresses"))
-	}
-	if f.Doubtful > 0 {
-		add("%s registered, and failed like somebody who guesses: not taken for good.", countOf(f.Doubtful, "address", "addresses"))
-	}
-	if f.TooBrief > 0 {
-		add("%s would be proposed, had they been seen on %s (--days).", countOf(f.TooBrief, "address", "addresses"), count(days, "day"))
-	}
-	if f.Trusted > 0 {
-		add("%s would be proposed and trusted already.", countOf(f.Trusted, "address is one that", "addresses are such that"))
-	}
-	if f.Forgotten > 0 {
-		add("There were more addresses than are remembered: %d that did the least were forgotten.", f.Forgotten)
-	}
+	add(f.Short(), "The recording is short: %s without an incident prove nothing, and no threshold is lowered.", about(f.To.Sub(f.From)))
+	add(f.Genuine == 0, "No registration is known: FreeSWITCH's log does not report them. Record the event socket, too.")
+	add(f.Logged > 0, "Only a log reports the registrations of %s: callers can write lines of a log with uuid=true.", addresses(f.Logged))
+	add(f.Attackers > 0, "The recording holds attacks: %s would have been banned. Attackers can forge the sender of a failure, so that a genuine address seems to come close to a threshold.", addresses(f.Attackers))
+	add(f.Suspect > 0, "%s registered, and failed like guessers: not counted as genuine.", addresses(f.Suspect))
+	add(f.TooBrief > 0, "%s would be proposed if seen on %s (--days).", addresses(f.TooBrief), count(days, "day"))
+	add(f.Trusted > 0, "%s would be proposed, but are trusted already.", addresses(f.Trusted))
+	add(f.Forgotten > 0, "There were more addresses than fit into memory: %d with little activity were dropped.", f.Forgotten)
 	return all
 }
 
-// maxUncertain is how many are shown of whom a person must judge: where a profile
-// asks for no password, attackers can look like carriers by the thousand.
+// maxUncertain is how many uncertain proposals are shown: where a profile asks for no
+// password, thousands of attackers can look like carriers.
 const maxUncertain = 100
 
 // proposals writes whom to trust.
 func (d *draft) proposals(f *learn.Findings) {
 	if len(f.Proposals) == 0 {
-		d.comment("Nobody is proposed to be trusted.")
-		d.WriteString("\n")
+		d.comment("No address is proposed to be trusted.")
+		d.blank()
 	}
 	uncertain := 0
 	for i := range f.Proposals {
 		p := &f.Proposals[i]
 		if !p.Sure {
-			if uncertain++; uncertain > maxUncertain {
-				continue
-			}
+			uncertain++
 		}
-		d.proposal(p)
+		if p.Sure || uncertain <= maxUncertain {
+			d.proposal(p)
+		}
 	}
 	if more := uncertain - maxUncertain; more > 0 {
-		d.comment("And %d more of whom it is not certain.", more)
-		d.WriteString("\n")
+		d.comment("And %d more uncertain ones.", more)
+		d.blank()
 	}
 }
 
-// proposal writes a block, as a comment where it is not certain.
+// proposal writes a block, as a comment if it is uncertain.
 func (d *draft) proposal(p *learn.Proposal) {
-	for _, reason := range p.For {
-		d.comment("For:     %s", reason)
-	}
-	for _, reason := range p.Against {
-		d.comment("Against: %s", reason)
-	}
+	d.comments("For:     %s", p.For)
+	d.comments("Against: %s", p.Against)
 	mark := ""
 	if !p.Sure {
 		mark = "# "
-		d.comment("Not certain: take it only if you know the address.")
+		d.comment("Uncertain: use it only if you know the address.")
 		d.comment("")
 	}
 	target := ban.FormatTarget(p.Network)
-	fmt.Fprintf(d, "%strusted \"%s %s\" {\n", mark, p.Kind, target)
-	fmt.Fprintf(d, "%s  networks = [\"%s\"]\n", mark, target)
-	fmt.Fprintf(d, "%s  comment  = \"learned: seen on %s\"\n", mark, count(p.Days, "day"))
-	fmt.Fprintf(d, "%s}\n\n", mark)
+	fmt.Fprintf(d, "%[1]strusted \"%[2]s %[3]s\" {\n%[1]s  networks = [\"%[3]s\"]\n%[1]s  comment  = \"learned: seen on %[4]s\"\n%[1]s}\n\n",
+		mark, p.Kind, target, count(p.Days, "day"))
 }
 
-// maxVictims is how many of those that a rule caught are named.
+// maxVictims is how many victims of a rule are listed.
 const maxVictims = 10
 
-// rule writes what a rule would have done, and the threshold for it.
+// rule writes what a rule would have done, and a threshold for it.
 func (d *draft) rule(r *learn.RuleFinding, f *learn.Findings, cfg *config.Config) {
 	d.comment("rule %q (%s)", r.Spec.Name, r.Spec.Where)
 	d.comment("  %s, %s, %d refused, %d while banned already; it caught %s.", count(r.Bans, "ban"), count(r.Alerts, "alert"),
-		r.Refusals, r.Already, countOf(r.Caught, "address", "addresses"))
+		r.Refusals, r.Already, addresses(r.Caught))
 	if len(r.Victims) > 0 {
-		d.comment("  Of those that it caught, or banned with their neighbours, these had registered, or did so later:")
+		d.comment("  Of the addresses that it caught, or whose network it banned, these registered:")
 	}
-	for i, v := range r.Victims {
+	for i := range r.Victims {
 		if i == maxVictims {
 			d.comment("    and %d more", len(r.Victims)-i)
 			break
 		}
-		d.comment("    %s", victimText(&v))
+		d.comment("    %s", victimText(&r.Victims[i]))
 	}
-	if r.Spec.Ban != nil && r.Innocent() > 0 && f.Well > f.Logged && !cfg.Security.Protect.Registered {
+	if r.Spec.Ban != nil && r.Innocent() > 0 && f.Genuine > f.Logged && !cfg.Security.Protect.Registered {
 		d.comment(`  security { protect = ["registered"] } spares addresses while they are registered.`)
 	}
 	if r.Peak > 0 {
-		d.comment("  The highest count of %s that registered well: %d, of %s at %s.",
-			countOf(r.Good, "address", "addresses"), r.Peak, ban.FormatTarget(r.PeakOf), r.PeakAt.UTC().Format(time.DateTime))
-	} else if r.Good > 0 && r.Spec.Threshold != nil {
-		d.comment("  It counted nothing of %s that registered well.", countOf(r.Good, "address", "addresses"))
+		d.comment("  The highest count of %s that registered: %d, of %s at %s.",
+			addresses(r.Genuine), r.Peak, ban.FormatTarget(r.PeakOf), r.PeakAt.UTC().Format(time.DateTime))
+	} else if r.Genuine > 0 && r.Spec.Threshold != nil {
+		d.comment("  It counted nothing of %s that registered.", addresses(r.Genuine))
 	}
-	d.threshold(r)
+	d.advice(r)
 }
 
 func victimText(v *learn.Victim) string {
 	text := fmt.Sprintf("%s at %s", ban.FormatTarget(v.Network), v.At.UTC().Format(time.DateTime))
 	switch {
 	case v.Neighbour:
-		return text + fmt.Sprintf(", in a network that was banned; registered %s", times(v.Before))
+		return text + fmt.Sprintf(", in a banned network; registered %s", count(v.Before, "time"))
 	case v.Times > 1:
-		text += fmt.Sprintf(" and %s more", times(v.Times-1))
+		text += fmt.Sprintf(" and %s more", count(v.Times-1, "time"))
 	}
-	text += fmt.Sprintf("; registered %s before and %s after", times(v.Before), times(v.After))
+	text += fmt.Sprintf("; registered %s before and %s after", count(v.Before, "time"), count(v.After, "time"))
 	if v.Spared {
 		text += "; spared"
 	}
-	if v.Doubtful {
-		text += "; failed like somebody who guesses"
+	if v.Suspect {
+		text += "; failed like a guesser"
 	}
 	return text
 }
 
-// threshold writes the threshold that is proposed beside the present one.
-func (d *draft) threshold(r *learn.RuleFinding) {
+// advice writes what to do with the threshold.
+func (d *draft) advice(r *learn.RuleFinding) {
 	t := r.Spec.Threshold
 	switch r.Advice {
-	case learn.NoThreshold, learn.Unknown:
-		return
 	case learn.Shared:
-		d.comment("  Its windows are per %s, and attackers filled them, too: nothing is proposed for count = %d.", t.Per, t.Count)
-		return
+		d.comment("  Its windows are per %s, and attackers filled them, too: no proposal for count = %d.", t.Per, t.Count)
 	case learn.Hopeless:
-		d.comment("  No count tells that from an attack: look at the address before count = %d is raised.", t.Count)
-		return
+		d.comment("  No count tells this from an attack: check the address before you raise count = %d.", t.Count)
 	case learn.Keep:
-		d.comment("  count = %d may stay.", t.Count)
-		return
+		d.comment("  count = %d is fine.", t.Count)
 	case learn.Raise:
-		d.comment("  Somebody good came too near:")
+		d.comment("  A genuine address came too close:")
+		d.threshold(t, r.Count)
 	case learn.Lower:
-		d.comment("  Nobody good came near; it might be:")
+		d.comment("  No genuine address came close; it could be:")
+		d.threshold(t, r.Count)
 	}
+}
+
+// threshold writes a threshold with another count.
+func (d *draft) threshold(t *rule.Threshold, count int) {
 	d.comment("")
 	d.comment("  threshold {")
-	d.comment("    count  = %d # %d at present", r.Count, t.Count)
+	d.comment("    count  = %d # now %d", count, t.Count)
 	d.comment("    within = %q", ban.FormatDuration(t.Within))
 	if per := t.Per.String(); per != "ip" {
 		d.comment("    per    = %s", perText(t.Per))
@@ -233,7 +217,7 @@ func (d *draft) threshold(r *learn.RuleFinding) {
 	d.comment("  }")
 }
 
-// perText writes a key as it stands in a rule.
+// perText writes a key in the form of a rule file.
 func perText(key rule.Key) string {
 	if len(key) == 1 || key.String() == "user@domain" {
 		return strconv.Quote(key.String())
@@ -245,12 +229,9 @@ func perText(key rule.Key) string {
 	return "[" + strings.Join(parts, ", ") + "]"
 }
 
-// countOf is [count] for a thing with a plural of its own.
-func countOf(n int, one, several string) string {
+func addresses(n int) string {
 	if n == 1 {
-		return "1 " + one
+		return "1 address"
 	}
-	return fmt.Sprintf("%d %s", n, several)
+	return fmt.Sprintf("%d addresses", n)
 }
-
-func times(n int) string { return count(n, "time") }

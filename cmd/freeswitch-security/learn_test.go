@@ -71,9 +71,9 @@ rule "guessing" {
 }
 `
 
-// TestLearnFromTheEventSocket plays a week with an office, a carrier that the
-// switch registers at, a phone with shaky hands, and a guesser. Its answer is put
-// to use as it stands.
+// TestLearnFromTheEventSocket learns from a week with an office, a carrier that the
+// switch registers at, a phone whose owner mistypes, and a guesser. The output is
+// loaded as it is.
 func TestLearnFromTheEventSocket(t *testing.T) {
 	var s switchboard
 	for day := range 7 {
@@ -91,15 +91,15 @@ func TestLearnFromTheEventSocket(t *testing.T) {
 	}
 	rules := filepath.Dir(write(t, "a.hcl", []byte(socketRules)))
 	stdout, stderr, status := command(t, nil, "learn", "--rules", rules, write(t, "week.esl", s.Bytes()))
-	if status != exitYes || !strings.Contains(stderr, "2 proposals to trust, 0 to be looked at") {
+	if status != exitYes || !strings.Contains(stderr, "2 proposals to trust, 0 to check") {
 		t.Fatalf("exit status %d: %s%s", status, stderr, stdout)
 	}
 	for _, want := range []string{
 		"\n# For:     FreeSWITCH itself registers here: gateway carrier1\n",
-		"\n# For:     5 accounts registered well, 140 times: 2000, 2001, 2002, …\n",
+		"\n# For:     5 accounts registered, 140 times: 2000, 2001, 2002, …\n",
 		"\n# Against: 7 failures, of 2000\n",
-		"\n#   The highest count of 21 addresses that registered well: 2, of 198.51.100.10 at ",
-		"\n#     count  = 4 # 5 at present\n",
+		"\n#   The highest count of 21 addresses that registered: 2, of 198.51.100.10 at ",
+		"\n#     count  = 4 # now 5\n",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("lacks %q:\n%s", want, stdout)
@@ -125,8 +125,8 @@ func trustedOf(cfg *config.Config) []string {
 	return all
 }
 
-// TestLearnDecidesAsReplay holds what the rules would have done against a replay:
-// that more is asked of the sources must not change it.
+// TestLearnDecidesAsReplay compares the findings about rules with a replay: the further
+// events that learn asks for must not change them.
 func TestLearnDecidesAsReplay(t *testing.T) {
 	want := map[string]int{}
 	for _, l := range parsed(t, replayed(t, nil, append([]string{"--rules", shippedRules, "--source", "log.freeswitch"}, recordedParts()...)...)) {
@@ -148,12 +148,12 @@ func TestLearnDecidesAsReplay(t *testing.T) {
 		t.Errorf("bans %v, a replay has %v", got, want)
 	}
 	if strings.Contains(stdout, "\ntrusted ") {
-		t.Errorf("somebody is trusted upon an attack:\n%s", stdout)
+		t.Errorf("trust is proposed from a recording of an attack:\n%s", stdout)
 	}
 }
 
-// FuzzLearned writes findings that quote any text, wherever findings quote one.
-// Nothing of it leaves its comment: the blocks that are read back are ours alone.
+// FuzzLearned writes findings that quote any text wherever findings quote one. The
+// text stays in comments: reading the output back yields only the proposed blocks.
 func FuzzLearned(f *testing.F) {
 	f.Add("a\n}\ntrusted \"x\" {\n  networks = [\"0.0.0.0/0\"]\n}\n#", true)
 	f.Add("an unusual space: \u2000", true)
@@ -166,7 +166,7 @@ func FuzzLearned(f *testing.F) {
 	office := netip.MustParsePrefix("203.0.113.7/32")
 	f.Fuzz(func(t *testing.T, text string, sure bool) {
 		found := &learn.Findings{
-			Events: 1, Well: 1,
+			Events: 1, Genuine: 1,
 			Proposals: []learn.Proposal{{Kind: learn.Office, Network: office, Sure: sure, Days: 3, For: []string{text}, Against: []string{text, text}}},
 			Rules: []learn.RuleFinding{{
 				Spec:   &rule.Spec{Name: text, Where: text, Match: matcher, Threshold: &rule.Threshold{Count: 5, Within: time.Minute, Per: rule.Key{{Field: "user"}}}},

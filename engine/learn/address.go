@@ -8,64 +8,71 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// Bounds of what is remembered of one address.
+// Bounds of the record of one address.
 const (
-	maxWell    = 256 // accounts that registered well: they take a password each
-	maxFailed  = 32  // accounts that failed
-	maxNumbers = 16  // callers, and numbers that were called
-	maxNames   = 3   // of anything, to be shown
-	maxName    = 48  // bytes
+	maxAccounts = 256 // accounts that registered: they take a password each
+	maxFailed   = 32  // accounts that failed
+	maxNumbers  = 16  // callers, and called numbers
+	maxNames    = 3   // names of any kind, to be shown
+	maxName     = 48  // bytes
 )
 
-// Who told something.
+// The origins of events.
 const (
 	byStream = iota
 	byLog    // callers may have written it
+	origins
 )
 
-// An address is what is remembered of one IPv4 address or IPv6 /64.
+// What is counted of an address.
+const (
+	accepted        = iota // passwords
+	registered             // registrations with a password
+	unauthenticated        // registrations without one; from here on no password is needed
+	challenges
+	failures  // wrong password, unknown account, malformed header
+	refusals  // by an access list
+	forgeries // lines that it wrote into the log
+	calls
+	rejected // calls
+	counters
+)
+
+// counterOf says which counter an event adds to.
+var counterOf = map[string]int{
+	event.AuthSuccess: accepted, event.Registered: registered, event.Challenge: challenges,
+	event.AuthFailure: failures, event.UnknownUser: failures, event.AuthMalformed: failures, event.VertoLoginFailure: failures,
+	event.ACLReject: refusals, event.ESLDenied: refusals, event.LogForgery: forgeries,
+	event.Call: calls, event.CallRejected: rejected,
+}
+
+// An address is the record of one IPv4 address or IPv6 /64.
 type address struct {
 	network     netip.Prefix
-	single      netip.Addr // the one address that was seen in it; invalid if there were several
+	single      netip.Addr // the only address seen in network; invalid if there were several
 	first, last time.Time
 	days        int   // of UTC, on which it was seen
 	day         int64 // the last of them, since 1970
-	told        [2]tally
+	counts      [origins][counters]int32
 
-	well, failed     set // accounts
+	accounts, failed set // accounts that registered, and accounts that failed
 	callers, numbers set
-	again            int32 // calls to a number that had been called before
+	repeated         int32 // calls to a number that had been called before
 
-	wellNames, failedNames, agents, gateways []string
+	accountNames, failedNames, agents, gateways []string
 
-	catches []catch
-	peaks   []peak
+	rules []ruleRecord
 }
 
-// A tally counts what one kind of source told of an address.
-type tally struct {
-	accepted, registered int32 // passwords, and registrations with one
-	blind                int32 // registrations without one
-	challenges           int32
-	failures             int32 // wrong password, no such account, no proper header
-	refused              int32 // by an access list
-	forgeries            int32 // lines in the log that it wrote itself
-	calls, rejected      int32
-}
-
-// A catch is what one rule decided about the address.
-type catch struct {
+// A ruleRecord is the record of an address with one rule.
+type ruleRecord struct {
 	rule    int32
-	times   int32
-	first   int64 // microseconds since 1970
+	peak    int32 // the highest count in the rule's windows
+	peakAt  int64 // microseconds since 1970
+	caught  int32 // firings
+	first   int64 // of them, in microseconds since 1970
 	success int32 // of the address before the first
-	spared  bool  // it was refused each time, since the address is protected
-}
-
-// A peak is the highest count that the address reached in the windows of a rule.
-type peak struct {
-	rule, count int32
-	at          int64 // microseconds since 1970
+	spared  bool  // the bans of all firings were refused, because the address is protected
 }
 
 func (a *address) see(ip netip.Addr, at time.Time) {
@@ -85,85 +92,133 @@ func (a *address) see(ip netip.Addr, at time.Time) {
 	}
 }
 
-// most is the larger of what the stream and the logs told of one thing: they tell
-// of the same attempts.
-func (a *address) most(of func(*tally) int32) int {
-	return int(max(of(&a.told[byStream]), of(&a.told[byLog])))
+// count is the larger count of stream and logs: both report the same attempts.
+func (a *address) count(counter int) int {
+	return int(max(a.counts[byStream][counter], a.counts[byLog][counter]))
 }
 
-// success is how often a password was accepted. A registration is reported
-// together with its password.
-func (a *address) success() int  { return a.most((*tally).success) }
-func (t *tally) success() int32  { return max(t.accepted, t.registered) }
-func (a *address) failures() int { return a.most(func(t *tally) int32 { return t.failures }) }
-func (a *address) refused() int  { return a.most(func(t *tally) int32 { return t.refused }) }
-func (a *address) calls() int    { return a.most(func(t *tally) int32 { return t.calls }) }
+// success is how often a password was accepted. A registration is reported beside
+// its password.
+func (a *address) success() int { return max(a.count(accepted), a.count(registered)) }
+
+// inStream reports whether the event stream reported a counter.
+func (a *address) inStream(counter int) bool { return a.counts[byStream][counter] > 0 }
 
 // weight is how much would be lost with the record.
 func (a *address) weight() int {
-	w := 0
-	for i := range a.told {
-		t := &a.told[i]
-		w += int(t.challenges + t.failures + t.refused + t.forgeries + t.calls + t.rejected + t.blind)
+	weight := 0
+	for origin := range a.counts {
+		for _, n := range a.counts[origin][unauthenticated:] {
+			weight += int(n)
+		}
 	}
 	if success := a.success(); success > 0 || len(a.gateways) > 0 {
-		const above = 1 << 20 // what anybody can do without a password
-		w += above + success
+		const above = 1 << 20 // anything that is possible without a password
+		weight += above + success
 	}
-	return w
+	return weight
 }
 
-// caught returns what a rule decided about the address; nil if nothing.
-func (a *address) caught(rule int) *catch {
-	for i := range a.catches {
-		if c := &a.catches[i]; int(c.rule) == rule {
-			return c
+// with returns the record with a rule; nil if there is none.
+func (a *address) with(rule int) *ruleRecord {
+	for i := range a.rules {
+		if int(a.rules[i].rule) == rule {
+			return &a.rules[i]
 		}
 	}
 	return nil
 }
 
-func (a *address) catch(rule int, at time.Time, spared bool) {
-	c := a.caught(rule)
-	if c == nil {
-		a.catches = append(a.catches, catch{rule: int32(rule), first: at.UnixMicro(), success: int32(a.success()), spared: true})
-		c = &a.catches[len(a.catches)-1]
+// add returns the record with a rule, which it adds if there is none.
+func (a *address) add(rule int) *ruleRecord {
+	if a.with(rule) == nil {
+		a.rules = append(a.rules, ruleRecord{rule: int32(rule), spared: true})
 	}
-	c.times++
-	c.spared = c.spared && spared
+	return a.with(rule)
 }
 
-// reach notes that the address came to a count.
-func (a *address) reach(rule, count int, at int64) {
-	i := slices.IndexFunc(a.peaks, func(p peak) bool { return int(p.rule) == rule })
-	if i < 0 {
-		i = len(a.peaks)
-		a.peaks = append(a.peaks, peak{rule: int32(rule)})
-	}
-	if p := &a.peaks[i]; int32(count) > p.count {
-		p.count, p.at = int32(count), at
-	}
-}
-
-// peak returns the highest count in the windows of a rule, and when that was.
-func (a *address) peak(rule int) (count int, at time.Time) {
-	for _, p := range a.peaks {
-		if int(p.rule) == rule {
-			return int(p.count), time.UnixMicro(p.at).UTC()
+// caughtBy returns the records of the rules that the address made fire.
+func (a *address) caughtBy() (caught []ruleRecord) {
+	for _, r := range a.rules {
+		if r.caught > 0 {
+			caught = append(caught, r)
 		}
 	}
-	return 0, at
+	return caught
+}
+
+// catch records a firing.
+func (a *address) catch(rule int, at time.Time, spared bool) {
+	r := a.add(rule)
+	if r.caught == 0 {
+		r.first, r.success = at.UnixMicro(), int32(a.success())
+	}
+	r.caught++
+	r.spared = r.spared && spared
+}
+
+// reach records a count in a window.
+func (a *address) reach(rule, count int, at int64) {
+	if r := a.add(rule); int32(count) > r.peak {
+		r.peak, r.peakAt = int32(count), at
+	}
 }
 
 // strange is how many accounts failed at the address and never registered there.
 func (a *address) strange() int {
 	n := 0
 	for _, account := range a.failed {
-		if !a.well.has(account) {
+		if !a.accounts.has(account) {
 			n++
 		}
 	}
 	return n
+}
+
+// A class is what the registrations of an address say about it.
+type class uint8
+
+const (
+	stranger class = iota // never registered with a password
+	suspect               // registered, and failed like a guesser
+	genuine               // registered, without signs of guessing
+)
+
+// Accounts may fail at a genuine address without ever registering there: one, a phone
+// with an old password, or one of five that register.
+const (
+	maxStrange      = 1
+	maxStrangeOneIn = 5
+)
+
+// class tells a phone's owner from a guesser: both fail and then register. An address
+// that fails on several accounts of others, or more often than it registers, may have
+// found a password.
+func (a *address) class() class {
+	switch {
+	case a.success() == 0:
+		return stranger
+	case a.prowls(), a.count(forgeries) > 0, a.failsMore():
+		return suspect
+	}
+	return genuine
+}
+
+// prowls reports whether too many accounts of others failed at the address.
+func (a *address) prowls() bool {
+	return a.strange() > max(maxStrange, len(a.accounts)/maxStrangeOneIn)
+}
+
+// failsMore reports whether the address fails as often as it registers. A person may
+// mistype twice before the first time.
+func (a *address) failsMore() bool { return a.count(failures) >= max(a.success(), 3) }
+
+// target is what would be trusted: the only address that was seen, else the /64.
+func (a *address) target() netip.Prefix {
+	if a.single.IsValid() {
+		return netip.PrefixFrom(a.single, a.single.BitLen())
+	}
+	return a.network
 }
 
 // A set holds a few hashes.
@@ -171,7 +226,7 @@ type set []uint64
 
 func (s set) has(h uint64) bool { return slices.Contains(s, h) }
 
-// add reports whether the hash was not in the set. A full set stays as it is.
+// add reports whether the hash was not in the set. A full set does not change.
 func (s *set) add(h uint64, limit int) bool {
 	if s.has(h) {
 		return false
@@ -182,16 +237,13 @@ func (s *set) add(h uint64, limit int) bool {
 	return true
 }
 
-// remember adds a name to the few that are kept to be shown.
+// remember adds a name to the few that are shown.
 func remember(names []string, name string) []string {
 	if name == "" || len(names) >= maxNames {
 		return names
 	}
-	if name = brief(name); !slices.Contains(names, name) {
+	if name = event.Bound(name, maxName); !slices.Contains(names, name) {
 		names = append(names, name)
 	}
 	return names
 }
-
-// brief bounds a name, which a caller may have written.
-func brief(name string) string { return event.Bound(name, maxName) }

@@ -10,8 +10,8 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// TestManyAddresses keeps those who registered, and the busiest, where more
-// addresses come than are remembered.
+// TestManyAddresses keeps the addresses that registered, and the busiest, when there is
+// no room for all.
 func TestManyAddresses(t *testing.T) {
 	r := record(t, guessing(t))
 	r.limit = 1000
@@ -21,17 +21,17 @@ func TestManyAddresses(t *testing.T) {
 	}
 	f := r.Conclude()
 	if len(r.addresses) > r.limit || f.Addresses < 10_001 || f.Forgotten != int64(f.Addresses-len(r.addresses)) {
-		t.Errorf("%d addresses remembered; %+v", len(r.addresses), f)
+		t.Errorf("%d addresses held; %+v", len(r.addresses), f)
 	}
-	if f.Well != 1 {
-		t.Error("the office was forgotten")
+	if f.Genuine != 1 {
+		t.Error("the office was dropped")
 	}
 }
 
-// TestMemory fills records to their bounds, and holds what they take against what
-// the package promises for as many as it remembers.
+// TestMemory fills records to their bounds, and compares their size with the limit that
+// the package documents.
 func TestMemory(t *testing.T) {
-	const addresses, promised = 10_000, 300 << 20
+	const addresses, documented = 10_000, 300 << 20
 	names := make([]string, maxFailed)
 	for i := range names {
 		names[i] = fmt.Sprintf("a name of some length, number %02d of %d of them", i, maxFailed)
@@ -40,7 +40,7 @@ func TestMemory(t *testing.T) {
 	r := record(t, rulesOf(t)...)
 	r.measure.budget = budget * addresses / maxAddresses
 	r.limit = addresses + 1
-	r.fail("203.0.113.7", "100", 1) // the rules' evidence, which is of a fixed size, comes with the first
+	r.fail("203.0.113.7", "100", 1) // the first event allocates the rules' evidence, whose size is fixed
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	ip := netip.MustParseAddr("10.0.0.0")
@@ -51,20 +51,20 @@ func TestMemory(t *testing.T) {
 				Time: start.Add(time.Duration(i) * time.Second), Source: stream, IP: ip,
 				Name: []string{event.Call, event.AuthFailure}[j&1], User: name, Destination: name, UserAgent: name,
 			}
-			r.Note(ev)
+			r.Record(ev)
 		}
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	grown := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) * maxAddresses / addresses
 	t.Logf("%d MB for %d addresses like %d of these", grown>>20, maxAddresses, len(r.addresses))
-	if len(r.addresses) != r.limit || grown > promised {
-		t.Errorf("%d MB, promised are %d", grown>>20, promised>>20)
+	if len(r.addresses) != r.limit || grown > documented {
+		t.Errorf("%d MB, documented are %d", grown>>20, documented>>20)
 	}
 }
 
-// BenchmarkNote is the price of one event beside that of the rules.
-func BenchmarkNote(b *testing.B) {
+// BenchmarkRecord records one event.
+func BenchmarkRecord(b *testing.B) {
 	r := record(b, guessing(b))
 	ev := failure(r, "10.0.0.0")
 	b.ReportAllocs()
@@ -73,6 +73,6 @@ func BenchmarkNote(b *testing.B) {
 			ev.IP = ev.IP.Next()
 		}
 		ev.Time = ev.Time.Add(time.Millisecond)
-		r.Note(ev)
+		r.Record(ev)
 	}
 }

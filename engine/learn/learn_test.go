@@ -36,49 +36,48 @@ func perIP(count int, within time.Duration) *rule.Threshold {
 	return &rule.Threshold{Count: count, Within: within, Per: rule.Key{{Field: "ip", Network: rule.Host}}}
 }
 
-// guessing is what nearly every test needs: five failures in ten minutes.
+// guessing is a rule for five failures in ten minutes.
 func guessing(t testing.TB) *rule.Spec {
 	return spec(t, "guessing", "event == 'auth_failure'", perIP(5, 10*time.Minute))
 }
 
-// A recording is a notebook that events are played to.
+// A recording feeds events to rules and to a recorder.
 type recording struct {
-	*Notebook
+	*Recorder
 	rules *rule.Set
 	at    time.Time
 }
 
-// record opens a notebook that wants three days, and lets the rules ban whomever
-// they wish.
+// record returns a recording of rules that proposes addresses seen on three days.
 func record(t testing.TB, specs ...*rule.Spec) *recording {
 	t.Helper()
 	n := New(Options{
 		Rules: specs, Trusted: ban.NewTrust(nil), Days: 3,
 		Forgeable: func(source string) bool { return source == log },
 	})
-	return &recording{Notebook: n, rules: rule.NewSet(specs), at: start}
+	return &recording{Recorder: n, rules: rule.NewSet(specs), at: start}
 }
 
-// play notes an event as the program does: the notebook sees it, and then what the
-// rules made of it.
+// play records an event as the program does: the recorder sees it, and then the
+// decisions of the rules.
 func (r *recording) play(ev *event.Event) {
 	var fired []*rule.Firing
 	r.rules.Observe(ev, func(f *rule.Firing) { fired = append(fired, f) })
-	r.Note(ev)
+	r.Record(ev)
 	for _, f := range fired {
-		r.Caught(catchOf(f))
+		r.Decided(decisionOf(f))
 	}
 }
 
-func catchOf(f *rule.Firing) Catch {
-	c := Catch{Rule: f.Spec.Name, Outcome: Alerted, At: f.Event.Time, Address: f.Event.IP}
+func decisionOf(f *rule.Firing) Decision {
+	c := Decision{Rule: f.Spec.Name, Outcome: Alerted, At: f.Event.Time, Address: f.Event.IP}
 	if len(f.Orders) > 0 {
 		c.Outcome, c.Target = Banned, f.Orders[0].Target
 	}
 	return c
 }
 
-// one plays an event of the stream, a second after the one before.
+// one plays an event of the stream, a second after the previous one.
 func (r *recording) one(name, ip, user string) *event.Event {
 	r.at = r.at.Add(time.Second)
 	ev := &event.Event{Time: r.at, Name: name, Source: stream, IP: netip.MustParseAddr(ip), User: user}
@@ -98,7 +97,7 @@ func (r *recording) fail(ip, user string, times int) {
 	}
 }
 
-// daily plays the same on so many days.
+// daily plays the same events on each of several days.
 func (r *recording) daily(days int, play func()) {
 	for day := range days {
 		if at := start.AddDate(0, 0, day); at.After(r.at) {
@@ -108,14 +107,14 @@ func (r *recording) daily(days int, play func()) {
 	}
 }
 
-// office lets four phones register.
+// office registers four phones.
 func (r *recording) office(ip string) {
 	for i := range 4 {
 		r.register(ip, fmt.Sprintf("20%d", i))
 	}
 }
 
-// proposed gives the one proposal of a recording.
+// proposed returns the only proposal.
 func proposed(t *testing.T, f *Findings) *Proposal {
 	t.Helper()
 	if len(f.Proposals) != 1 {
@@ -124,7 +123,7 @@ func proposed(t *testing.T, f *Findings) *Proposal {
 	return &f.Proposals[0]
 }
 
-func wantNobody(t *testing.T, f *Findings) {
+func wantNone(t *testing.T, f *Findings) {
 	t.Helper()
 	if len(f.Proposals) != 0 {
 		t.Errorf("proposed: %+v", f.Proposals)
@@ -140,9 +139,9 @@ func TestConcludeChangesNothing(t *testing.T) {
 	})
 	first := r.Conclude()
 	if second := r.Conclude(); !reflect.DeepEqual(first, second) {
-		t.Errorf("twice asked, two answers:\n%+v\n%+v", first, second)
+		t.Errorf("a second call returns other findings:\n%+v\n%+v", first, second)
 	}
-	if first.Attackers != 1 || first.Well != 1 || first.Addresses != 2 {
+	if first.Attackers != 1 || first.Genuine != 1 || first.Addresses != 2 {
 		t.Errorf("%+v", first)
 	}
 }

@@ -8,31 +8,29 @@ import (
 	"freeswitch-security/engine/rule"
 )
 
-// budget bounds all windows of a measure together, in hits; a window by itself
-// counts as windowCost of them. Beyond it those are forgotten that were added to the
-// longest ago, half of them at once.
+// budget bounds all windows of a measure together, in hits; each window costs as much
+// as windowCost of them. Beyond it the windows without recent hits are dropped, half
+// of the budget at once.
 const (
 	budget     = 1_000_000
 	windowCost = 6
 )
 
-// A measure finds out how high the counts in the rules' windows go. What matches,
-// by which key and whether it counts, the rules say themselves; but here nothing is
-// cleared at a threshold, and each address is told how far it came.
+// A measure finds how high the counts in the rules' windows go. The rules decide what
+// matches, by which key, and whether it counts; but no threshold clears a window here.
 //
-// An address comes to n in a window exactly if the rule would fire, or have fired
-// before, by an event of that address at a threshold of n: it is the counting that
-// is measured, whatever else a rule waits for.
+// Invariant: an address reaches n in a window exactly if an event of that address would
+// make the rule fire at a threshold of n, or would have done so before.
 type measure struct {
 	set   *rule.Set
 	rules map[*rule.Spec]*counter
 	seed  maphash.Seed
-	who   *address // of the event that is being counted
+	addr  *address // of the event that is being counted
 
-	// A window is in newer if it was added to since that was begun, else in older.
+	// A window is in newer if it had a hit since that map was made, else in older.
 	newer, older map[windowKey]*window
-	used         int // by those in newer
-	budget       int // but in tests
+	used         int // cost of those in newer
+	budget       int // budget, except in tests
 }
 
 // A counter is what a measure needs of one rule.
@@ -40,12 +38,12 @@ type counter struct {
 	rule     int
 	within   int64        // microseconds
 	distinct *event.Field // nil: matches are counted
-	all      bool         // every address in the window is caught
-	most     int          // beyond it nothing is counted
+	all      bool         // the rule bans every address in the window
+	limit    int          // hits beyond it are not counted
 }
 
-// most is how far is counted: beyond what is ever proposed in a threshold's place.
-func most(count int) int { return max(100, 2*highest(count)) }
+// countLimit is how far is counted: beyond any threshold that is proposed.
+func countLimit(count int) int { return max(100, 2*maxCount(count)) }
 
 type windowKey struct {
 	rule   int
@@ -59,7 +57,7 @@ type window struct{ hits []hit }
 type hit struct {
 	at    int64    // microseconds since 1970, as the rules count
 	value uint64   // hash of the distinct field
-	who   *address // only where every address is caught, or those forgotten would be held on to
+	addr  *address // only if the rule bans every address, or dropped ones would be retained
 }
 
 func newMeasure(specs []*rule.Spec) *measure {
@@ -71,7 +69,7 @@ func newMeasure(specs []*rule.Spec) *measure {
 		if spec.Threshold == nil {
 			continue
 		}
-		c := &counter{rule: i, within: spec.Threshold.Within.Microseconds(), most: most(spec.Threshold.Count), all: spec.Ban != nil && spec.Ban.All}
+		c := &counter{rule: i, within: spec.Threshold.Within.Microseconds(), limit: countLimit(spec.Threshold.Count), all: spec.Ban != nil && spec.Ban.All}
 		if field := spec.Threshold.Distinct; field != "" {
 			c.distinct = event.FieldNamed(field)
 		}
@@ -88,9 +86,9 @@ func newMeasure(specs []*rule.Spec) *measure {
 	return m
 }
 
-// count counts an event of an address, which is nil where the event bears none.
-func (m *measure) count(ev *event.Event, who *address) {
-	m.who = who
+// count counts an event of an address; nil if it has none.
+func (m *measure) count(ev *event.Event, a *address) {
+	m.addr = a
 	m.set.Observe(ev, m.hit)
 }
 
@@ -101,7 +99,7 @@ func (m *measure) hit(f *rule.Firing) {
 	w := m.window(key)
 	h := hit{at: f.Event.Time.UnixMicro()}
 	if c.all {
-		h.who = m.who
+		h.addr = m.addr
 	}
 	if c.distinct != nil {
 		h.value = maphash.String(m.seed, c.distinct.Get(f.Event))
@@ -109,14 +107,12 @@ func (m *measure) hit(f *rule.Firing) {
 	before := len(w.hits)
 	n := w.add(h, c)
 	m.used += len(w.hits) - before
-	if m.who != nil {
-		m.who.reach(c.rule, n, h.at)
+	if m.addr != nil {
+		m.addr.reach(c.rule, n, h.at)
 	}
-	if c.all {
-		for _, other := range w.hits {
-			if other.who != nil {
-				other.who.reach(c.rule, n, h.at)
-			}
+	for i := 0; c.all && i < len(w.hits); i++ {
+		if other := w.hits[i].addr; other != nil {
+			other.reach(c.rule, n, h.at)
 		}
 	}
 	if m.used > m.budget/2 {
@@ -124,7 +120,7 @@ func (m *measure) hit(f *rule.Firing) {
 	}
 }
 
-// window gives the window of a key, which is seen again.
+// window returns the window of a key and marks it as recent.
 func (m *measure) window(key windowKey) *window {
 	w := m.newer[key]
 	if w != nil {
@@ -139,9 +135,9 @@ func (m *measure) window(key windowKey) *window {
 	return w
 }
 
-// add adds a hit and returns how many the window then holds: as the rule's own
-// windows do, those that are at most `within` older than the newest, and of each
-// distinct value the latest. 0: the hit is older than the window.
+// add adds a hit and returns how many the window then holds. Like a rule's own window
+// it holds hits that are at most `within` older than the newest, and the latest of each
+// distinct value. 0: the hit is older than the window.
 func (w *window) add(h hit, c *counter) int {
 	if n := len(w.hits); n > 0 {
 		switch newest := w.hits[n-1].at; {
@@ -166,10 +162,10 @@ func (w *window) add(h hit, c *counter) int {
 	}
 	w.hits = slices.Insert(w.hits, i, h)
 	n := len(w.hits)
-	if n > c.most {
+	if n > c.limit {
 		w.cut(1)
 	}
-	return min(n, c.most)
+	return min(n, c.limit)
 }
 
 // cut drops the first n hits; all of them if n is negative.
@@ -177,6 +173,6 @@ func (w *window) cut(n int) {
 	if n < 0 {
 		n = len(w.hits)
 	}
-	clear(w.hits[:n]) // an address that is forgotten must not be held on to
+	clear(w.hits[:n]) // a dropped address must not be retained
 	w.hits = w.hits[n:]
 }

@@ -16,8 +16,8 @@ func failure(r *recording, ip string) *event.Event {
 	return &event.Event{Time: r.at, Name: event.AuthFailure, Source: stream, IP: netip.MustParseAddr(ip), User: "207"}
 }
 
-// TestMeasureAgreesWithRules holds what is measured against the rules themselves:
-// with a threshold of n a rule fires by an address exactly if that came to n.
+// TestMeasureAgreesWithRules compares peaks with the rules themselves: an address
+// makes a rule fire at a threshold of n exactly if its peak is n or more.
 func TestMeasureAgreesWithRules(t *testing.T) {
 	const highest = 8
 	for seed := range uint64(40) {
@@ -34,7 +34,7 @@ func TestMeasureAgreesWithRules(t *testing.T) {
 			one.Threshold = &th
 			ladder = append(ladder, &one)
 		}
-		fired := map[netip.Addr]int{} // the highest count at which it fired
+		fired := map[netip.Addr]int{} // the highest threshold at which it fired
 		rules := rule.NewSet(ladder)
 		r := record(t, base)
 		now := start
@@ -47,19 +47,19 @@ func TestMeasureAgreesWithRules(t *testing.T) {
 				Repeat: rnd.IntN(8) == 0,
 			}
 			rules.Observe(ev, func(f *rule.Firing) { fired[ev.IP] = max(fired[ev.IP], f.Spec.Threshold.Count) })
-			r.Note(ev)
+			r.Record(ev)
 		}
 		for _, a := range r.addresses {
-			count, _ := a.peak(0)
+			count := int(a.add(0).peak)
 			if got, want := min(count, highest), fired[a.single]; got != want {
-				t.Errorf("seed %d: %s came to %d, and the rule fired up to a threshold of %d", seed, a.single, got, want)
+				t.Errorf("seed %d: %s reached %d, and the rule fired up to a threshold of %d", seed, a.single, got, want)
 			}
 		}
 	}
 }
 
-// TestMeasureOfAll tells each address in the window what they came to together,
-// where a rule would ban them all.
+// TestMeasureOfAll gives each address in a window the count of all, where a rule bans
+// them all.
 func TestMeasureOfAll(t *testing.T) {
 	all := guessing(t)
 	all.Threshold.Per = rule.Key{{Field: "user"}}
@@ -68,23 +68,23 @@ func TestMeasureOfAll(t *testing.T) {
 	r.fail("203.0.113.1", "200", 1)
 	r.fail("203.0.113.2", "200", 3)
 	for _, a := range r.addresses {
-		if count, _ := a.peak(0); count != 4 {
-			t.Errorf("%s came to %d, want 4", a.single, count)
+		if count := int(a.add(0).peak); count != 4 {
+			t.Errorf("%s reached %d, want 4", a.single, count)
 		}
 	}
 }
 
-// TestMeasureIsBounded fills the windows with what needs no room for long.
+// TestMeasureIsBounded fills the windows with hits that are soon too old.
 func TestMeasureIsBounded(t *testing.T) {
 	r := record(t, guessing(t))
 	r.measure.budget = 1000
 	for i := range 20_000 {
 		ev := failure(r, fmt.Sprintf("10.0.%d.%d", i>>8&0xff, i&0xff))
 		ev.Time = start.Add(time.Duration(i) * time.Millisecond)
-		r.Note(ev)
+		r.Record(ev)
 		if i%4 == 0 {
 			ev.IP = netip.MustParseAddr("203.0.113.7")
-			r.Note(ev)
+			r.Record(ev)
 		}
 	}
 	m := r.measure
@@ -98,8 +98,8 @@ func TestMeasureIsBounded(t *testing.T) {
 	if newer != m.used || newer > m.budget/2 || older > m.budget/2+windowCost+1 {
 		t.Errorf("%d and %d in use, counted as %d of %d", newer, older, m.used, m.budget)
 	}
-	// Who is seen again and again is still counted.
-	if count, _ := r.address(netip.MustParseAddr("203.0.113.7")).peak(0); count != most(5) {
-		t.Errorf("the busiest came to %d", count)
+	// An address with regular hits is still counted.
+	if count := int(r.address(netip.MustParseAddr("203.0.113.7")).add(0).peak); count != countLimit(5) {
+		t.Errorf("the busiest reached %d", count)
 	}
 }

@@ -7,91 +7,92 @@ import (
 	"time"
 )
 
-// A Kind is what somebody looks like.
+// A Kind is what an address looks like.
 type Kind string
 
 const (
-	Carrier Kind = "carrier" // the calls of the world come from here
+	Carrier Kind = "carrier" // calls from the public network come from here
 	Office  Kind = "office"  // several phones behind one address
 )
 
-// A Proposal is somebody who may be trusted.
+// A Proposal is an address that may be trusted.
 type Proposal struct {
 	Kind    Kind
 	Network netip.Prefix // an address, or a /64
 	Gateway bool         // the switch itself calls it
 	Days    int          // on which it was seen
 
-	// Sure: it did what no stranger can do, and nothing of weight speaks against
-	// it. What is not sure is for a person who knows the address.
+	// Sure: the address did what no stranger can do, and nothing of weight speaks
+	// against it. All other proposals are for a person who knows the address.
 	Sure bool
 
 	For, Against []string // not escaped: they quote what callers wrote
 }
 
+// rank sorts certain proposals first.
+func (p *Proposal) rank() int {
+	if p.Sure {
+		return 0
+	}
+	return 1
+}
+
 const (
-	// fewestAccounts is how many make an office: one or two phones are a home.
-	fewestAccounts = 3
-	// fewestCalls and fewestCallers make a carrier.
-	fewestCalls   = 20
-	fewestCallers = 10
+	minAccounts = 3 // of an office: one or two phones are a home
+	minCalls    = 20
+	minCallers  = 10 // of a carrier
 )
 
-// carrier proposes whoever looks like one: a gateway of the switch's own, or an
-// address that calls for many and is never asked for a password. The latter
-// anybody can do where a profile asks for none, toll fraud does it for weeks: it
-// never makes sure.
-func (n *Notebook) carrier(a *address) *Proposal {
-	p := n.proposal(Carrier, a)
+// carrier proposes a gateway of the switch, or an address that calls for many callers
+// and is never challenged. The latter is never certain: where a profile asks for no
+// password any stranger can do it, and toll fraud does so for weeks.
+func (r *Recorder) carrier(a *address) *Proposal {
 	if len(a.gateways) > 0 {
-		p.Gateway, p.Sure = true, true
-		p.For = append([]string{"FreeSWITCH itself registers here: gateway " + strings.Join(a.gateways, ", ")}, p.For...)
-		if a.failures() > 0 || len(a.catches) > 0 {
-			p.Sure = false
-		}
-		n.speakAgainst(p, a)
-		return p
+		p := r.proposal(Carrier, a, "FreeSWITCH itself registers here: gateway "+strings.Join(a.gateways, ", "))
+		p.Gateway = true
+		p.Sure = a.count(failures) == 0 && len(a.caughtBy()) == 0
+		return r.weigh(p, a)
 	}
-	challenges := a.most(func(t *tally) int32 { return t.challenges })
-	rejected := a.most(func(t *tally) int32 { return t.rejected })
-	if a.calls() < fewestCalls || len(a.callers) < fewestCallers || rejected*10 > a.calls() ||
-		challenges > 0 || a.success() > 0 || a.failures() > 0 || a.refused() > 0 || a.forged() || len(a.catches) > 0 {
+	if a.count(calls) < minCalls || len(a.callers) < minCallers || a.count(rejected)*10 > a.count(calls) ||
+		a.count(challenges)+a.success()+a.count(failures)+a.count(refusals)+a.count(forgeries) > 0 || len(a.caughtBy()) > 0 {
 		return nil
 	}
-	p.For = append([]string{
-		fmt.Sprintf("%s of %s, and was never asked for a password", plural(a.calls(), "call"), atMost(len(a.callers), "caller")),
-	}, p.For...)
+	reasons := []string{fmt.Sprintf("%s of %s, and never challenged", plural(a.count(calls), "call"), atLeast(len(a.callers), "caller"))}
 	if len(a.numbers) > 0 {
-		p.For = append(p.For, fmt.Sprintf("%s dialled, %s to one dialled before", atMost(len(a.numbers), "number"), plural(int(a.again), "call")))
+		reasons = append(reasons, fmt.Sprintf("%s called, %s to one called before", atLeast(len(a.numbers), "number"), plural(int(a.repeated), "call")))
 	}
-	p.Against = append(p.Against, "whoever scans a profile that asks for no password looks the same")
-	n.speakAgainst(p, a)
-	return p
+	p := r.proposal(Carrier, a, reasons...)
+	p.Against = []string{"a scanner of a profile without passwords looks the same"}
+	return r.weigh(p, a)
 }
 
-// office proposes an address from which several accounts register well. A phone with
-// an old password may fail there far more often than the others register; so may
-// somebody who has a few passwords and guesses another.
-func (n *Notebook) office(a *address) *Proposal {
-	if len(a.well) < fewestAccounts || a.prowls() || a.forged() || len(a.gateways) > 0 {
+// office proposes an address where several accounts register. A phone with an old
+// password may fail there more often than the others register; so may an attacker
+// with a few passwords who guesses another.
+func (r *Recorder) office(a *address) *Proposal {
+	if len(a.accounts) < minAccounts || a.prowls() || a.count(forgeries) > 0 || len(a.gateways) > 0 {
 		return nil
 	}
-	p := n.proposal(Office, a)
+	p := r.proposal(Office, a, fmt.Sprintf("%s registered, %s: %s",
+		plural(len(a.accounts), "account"), plural(a.success(), "time"), some(a.accountNames, len(a.accounts))))
 	p.Sure = !a.failsMore()
-	p.For = append([]string{
-		fmt.Sprintf("%s registered well, %s: %s", plural(len(a.well), "account"), plural(a.success(), "time"), some(a.wellNames, len(a.well))),
-	}, p.For...)
-	if roaming := n.roaming(a); roaming > 0 {
-		p.Against = append(p.Against, fmt.Sprintf("%d of its accounts registered elsewhere, too", roaming))
-		// Passwords that were found are used beside those who own them.
-		p.Sure = p.Sure && roaming*2 <= len(a.well)
+	roaming := 0
+	for _, account := range a.accounts {
+		if r.homes[account].roaming {
+			roaming++
+		}
 	}
-	n.speakAgainst(p, a)
-	return p
+	if roaming > 0 {
+		p.Against = append(p.Against, fmt.Sprintf("%d of its accounts registered elsewhere, too", roaming))
+		// Stolen passwords are used while their owners use them.
+		p.Sure = p.Sure && roaming*2 <= len(a.accounts)
+	}
+	return r.weigh(p, a)
 }
 
-func (n *Notebook) proposal(kind Kind, a *address) *Proposal {
-	p := &Proposal{Kind: kind, Network: a.target(), Days: a.days}
+// proposal starts a proposal for the given reasons.
+func (r *Recorder) proposal(kind Kind, a *address, reasons ...string) *Proposal {
+	p := &Proposal{Kind: kind, Network: a.target(), Days: a.days, For: reasons}
 	p.For = append(p.For, fmt.Sprintf("seen on %s, %s to %s", plural(a.days, "day"), stamp(a.first), stamp(a.last)))
 	if len(a.agents) > 0 {
 		p.For = append(p.For, "calls itself "+some(a.agents, len(a.agents)))
@@ -99,37 +100,27 @@ func (n *Notebook) proposal(kind Kind, a *address) *Proposal {
 	return p
 }
 
-// speakAgainst adds what every kind of proposal has in common.
-func (n *Notebook) speakAgainst(p *Proposal, a *address) {
-	if failures := a.failures(); failures > 0 {
-		text := plural(failures, "failure")
+// weigh adds what speaks against a proposal of any kind.
+func (r *Recorder) weigh(p *Proposal, a *address) *Proposal {
+	if n := a.count(failures); n > 0 {
+		text := plural(n, "failure")
 		if len(a.failedNames) > 0 {
 			text += ", of " + some(a.failedNames, len(a.failed))
 		}
 		p.Against = append(p.Against, text)
 	}
-	if refused := a.refused(); refused > 0 {
-		p.Against = append(p.Against, plural(refused, "refusal")+" by an access list")
+	if n := a.count(refusals); n > 0 {
+		p.Against = append(p.Against, plural(n, "refusal")+" by an access list")
 	}
-	for _, c := range a.catches {
-		p.Against = append(p.Against, fmt.Sprintf("caught by rule %q, %s, first at %s", n.rules[c.rule].spec.Name, plural(int(c.times), "time"), stamp(time.UnixMicro(c.first))))
+	for _, c := range a.caughtBy() {
+		p.Against = append(p.Against, fmt.Sprintf("caught by rule %q, %s, first at %s",
+			r.rules[c.rule].spec.Name, plural(int(c.caught), "time"), stamp(time.UnixMicro(c.first))))
 	}
-	stream := &a.told[byStream]
-	if !p.Gateway && stream.success() == 0 && stream.calls == 0 {
+	if !p.Gateway && !a.inStream(accepted) && !a.inStream(registered) && !a.inStream(calls) {
 		p.Sure = false
-		p.Against = append(p.Against, "only a log tells of it, and callers can write lines of a log with uuid=true")
+		p.Against = append(p.Against, "only a log reports it, and callers can write lines of a log with uuid=true")
 	}
-}
-
-// roaming is how many of the accounts at an address also registered elsewhere.
-func (n *Notebook) roaming(a *address) int {
-	roaming := 0
-	for _, account := range a.well {
-		if n.homes[account].others {
-			roaming++
-		}
-	}
-	return roaming
+	return p
 }
 
 // some lists a few names of n things.
@@ -141,8 +132,8 @@ func some(names []string, n int) string {
 	return list
 }
 
-// atMost counts what is not counted any further than maxNumbers.
-func atMost(n int, thing string) string {
+// atLeast counts what is not counted beyond maxNumbers.
+func atLeast(n int, thing string) string {
 	if n >= maxNumbers {
 		return fmt.Sprintf("%d %ss or more", n, thing)
 	}

@@ -16,7 +16,7 @@ func TestOffice(t *testing.T) {
 		name string
 		days int
 		play func(r *recording)
-		want string // "sure", "unsure", "brief", or "" for nobody
+		want string // "sure", "unsure", "brief", or "" for none
 	}{
 		{"four phones", 3, func(r *recording) { r.office("203.0.113.7") }, "sure"},
 		{"an IPv6 host with several addresses", 3, func(r *recording) {
@@ -90,8 +90,8 @@ func TestOffice(t *testing.T) {
 	}
 }
 
-// TestOfficeWithAccountsOfOthers is somebody who found passwords: their owners
-// register, too.
+// TestOfficeWithAccountsOfOthers has an attacker use passwords whose owners register,
+// too.
 func TestOfficeWithAccountsOfOthers(t *testing.T) {
 	r := record(t, guessing(t))
 	r.daily(3, func() {
@@ -106,7 +106,7 @@ func TestOfficeWithAccountsOfOthers(t *testing.T) {
 	}
 }
 
-// TestOfficeThatARuleCaught is what trust is for, and is told with it.
+// TestOfficeThatARuleCaught reports the catch with the proposal.
 func TestOfficeThatARuleCaught(t *testing.T) {
 	r := record(t, guessing(t))
 	r.daily(3, func() { r.office("203.0.113.7") })
@@ -123,15 +123,15 @@ func TestSeveralIPv6Addresses(t *testing.T) {
 	r := record(t)
 	r.daily(3, func() { r.office("2001:db8::1") })
 	if p := proposed(t, r.Conclude()); p.Network.String() != "2001:db8::1/128" {
-		t.Errorf("%s was proposed, where one address was seen", p.Network)
+		t.Errorf("%s is proposed where one address was seen", p.Network)
 	}
 	r.office("2001:db8::2")
 	if p := proposed(t, r.Conclude()); p.Network.String() != "2001:db8::/64" {
-		t.Errorf("%s was proposed, where two addresses were seen", p.Network)
+		t.Errorf("%s is proposed where two addresses were seen", p.Network)
 	}
 }
 
-// calls plays n calls from as many callers to so many numbers.
+// calls plays n calls, each of another caller, to the given count of numbers.
 func (r *recording) calls(source, ip string, n, numbers int) {
 	for i := range n {
 		r.at = r.at.Add(time.Second)
@@ -168,18 +168,18 @@ func TestCarrierByCalls(t *testing.T) {
 			})
 			f := r.Conclude()
 			if !test.want {
-				wantNobody(t, f)
+				wantNone(t, f)
 				return
 			}
 			if p := proposed(t, f); p.Sure || p.Kind != Carrier {
-				t.Errorf("calls alone made somebody sure: %+v", p)
+				t.Errorf("calls alone made a proposal certain: %+v", p)
 			}
 		})
 	}
 	t.Run("few callers", func(t *testing.T) {
 		r := record(t)
 		r.daily(30, func() { r.calls(stream, ip, 5, 5) })
-		wantNobody(t, r.Conclude())
+		wantNone(t, r.Conclude())
 	})
 	t.Run("a log", func(t *testing.T) {
 		r := record(t)
@@ -207,12 +207,12 @@ func TestCarrierByGateway(t *testing.T) {
 	}
 	r.fail("203.0.113.7", "100", 1)
 	if p := proposed(t, r.Conclude()); p.Sure {
-		t.Errorf("a gateway that fails is worth a look: %+v", p)
+		t.Errorf("a gateway with a failure is proposed as certain: %+v", p)
 	}
 	gateway(r, event.GatewayRemoved, "", "other")
 	if len(r.Conclude().Proposals) != 1 {
 		t.Error("another gateway was removed")
 	}
 	gateway(r, event.GatewayRemoved, "", "carrier1")
-	wantNobody(t, r.Conclude())
+	wantNone(t, r.Conclude())
 }

@@ -15,10 +15,9 @@ import (
 	"freeswitch-security/engine/rule"
 )
 
-// recorded reads what the event stream and the debug log of an attacked switch
-// were decoded to: some 450 attackers among 37 phones, and two offices in which one
-// phone has an old password. testdata/roles.json says who is who, from those who
-// attacked.
+// recorded reads the events decoded from the event stream and the debug log of an
+// attacked switch: some 450 attackers, 37 phones, and two offices in which one phone
+// has an old password. testdata/roles.json holds the true role of each address.
 func recorded(t *testing.T) []event.Event {
 	t.Helper()
 	f, err := os.Open("testdata/recorded.events.gz")
@@ -71,7 +70,7 @@ func roles(t *testing.T) map[string][]netip.Addr {
 	return known
 }
 
-// rulesOf are like those that are shipped.
+// rulesOf returns rules like the shipped ones.
 func rulesOf(t *testing.T) []*rule.Spec {
 	spraying := perIP(5, time.Hour)
 	spraying.Distinct = "user"
@@ -82,8 +81,8 @@ func rulesOf(t *testing.T) []*rule.Spec {
 	}
 }
 
-// playRecorded plays the recording on several days, as if every attacker came
-// again each morning, with the events that pass.
+// playRecorded plays the events that pass on each of several days, as if every
+// attacker came back each morning.
 func playRecorded(t *testing.T, days int, passes func(*event.Event) bool) *Findings {
 	t.Helper()
 	events := recorded(t)
@@ -100,9 +99,9 @@ func playRecorded(t *testing.T, days int, passes func(*event.Event) bool) *Findi
 	return r.Conclude()
 }
 
-// TestNoAttackerIsProposed holds the proposals against the truth, not even what is
-// proposed as a comment may be an attacker. The two offices are: one phone of six in
-// each fails, and their accounts are used elsewhere, too, so that a person is asked.
+// TestNoAttackerIsProposed compares the proposals with the true roles: not even an
+// uncertain one is an attacker. The two offices are uncertain: one phone of six fails
+// in each, and their accounts are used elsewhere, too.
 func TestNoAttackerIsProposed(t *testing.T) {
 	known := roles(t)
 	for name, passes := range map[string]func(*event.Event) bool{
@@ -123,8 +122,8 @@ func TestNoAttackerIsProposed(t *testing.T) {
 			if !slices.Equal(offices, known["ambiguous_nat"]) {
 				t.Errorf("the offices are %v, want %v", offices, known["ambiguous_nat"])
 			}
-			if f.Well < len(known["benign"])*4/5 || f.Well+f.Doubtful > len(known["benign"])+4 {
-				t.Errorf("%d registered well and %d perhaps, of %d phones", f.Well, f.Doubtful, len(known["benign"]))
+			if f.Genuine < len(known["benign"])*4/5 || f.Genuine+f.Suspect > len(known["benign"])+4 {
+				t.Errorf("%d genuine and %d suspect, of %d phones", f.Genuine, f.Suspect, len(known["benign"]))
 			}
 			if f.Attackers < 40 {
 				t.Errorf("%d attackers were caught", f.Attackers)
@@ -133,28 +132,28 @@ func TestNoAttackerIsProposed(t *testing.T) {
 	}
 	t.Run("log", func(t *testing.T) {
 		f := playRecorded(t, 4, func(ev *event.Event) bool { return ev.Source == log })
-		wantNobody(t, f)
-		if f.Well != 0 || f.Rules[0].Advice != Unknown {
-			t.Errorf("a log does not tell who registers: %+v", f)
+		wantNone(t, f)
+		if f.Genuine != 0 || f.Rules[0].Advice != Unknown {
+			t.Errorf("a log does not report registrations: %+v", f)
 		}
 	})
 	t.Run("one day", func(t *testing.T) {
 		f := playRecorded(t, 1, func(*event.Event) bool { return true })
-		wantNobody(t, f)
+		wantNone(t, f)
 		if f.TooBrief != 2 || !f.Short() {
 			t.Errorf("%+v", f)
 		}
 	})
 }
 
-// TestRecordedThresholds finds the two offices with a phone that fails six times in
-// a row, and nobody who attacks, among those who are good.
+// TestRecordedThresholds finds the two offices with a phone that fails six times in a
+// row, and no attacker, among the genuine addresses.
 func TestRecordedThresholds(t *testing.T) {
 	known := roles(t)
 	for _, found := range playRecorded(t, 1, func(ev *event.Event) bool { return ev.Source == stream }).Rules {
 		for _, v := range found.Victims {
-			if !v.Doubtful && slices.ContainsFunc(known["attack"], v.Network.Contains) {
-				t.Errorf("rule %s: an attacker is taken for good: %+v", found.Spec.Name, v)
+			if !v.Suspect && slices.ContainsFunc(known["attack"], v.Network.Contains) {
+				t.Errorf("rule %s: an attacker counts as genuine: %+v", found.Spec.Name, v)
 			}
 		}
 		if found.Spec.Name == "guessing" &&

@@ -18,14 +18,14 @@ func TestAdvice(t *testing.T) {
 		advice Advice
 		count  int
 	}{
-		{"nobody good", 4, 0, 0, Unknown, 0},
-		{"nobody good failed", 4, 12, 0, Lower, 3},
+		{"no genuine address", 4, 0, 0, Unknown, 0},
+		{"no genuine address failed", 4, 12, 0, Lower, 3},
 		{"never below three", 4, 12, 1, Lower, 3},
 		{"one that failed twice", 4, 12, 2, Lower, 4},
 		{"margin as it is", 4, 12, 3, Keep, 0},
 		{"just below", 4, 12, 4, Raise, 6},
 		{"caught", 4, 12, 8, Raise, 12},
-		{"beyond all reason", 4, 12, 11, Hopeless, 0},
+		{"beyond any useful threshold", 4, 12, 11, Hopeless, 0},
 		{"a short recording lowers nothing", 1, 12, 0, Keep, 0},
 		{"but raises", 1, 12, 4, Raise, 6},
 		{"few phones lower nothing", 4, 9, 0, Keep, 0},
@@ -33,7 +33,7 @@ func TestAdvice(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := record(t, guessing(t))
 			r.daily(test.days, func() {
-				for range 12 { // more often than anybody fails
+				for range 12 { // more often than any address fails
 					for i := range test.good {
 						r.register(fmt.Sprintf("203.0.113.%d", i), fmt.Sprint(200+i))
 					}
@@ -41,15 +41,15 @@ func TestAdvice(t *testing.T) {
 			})
 			r.fail("203.0.113.0", "200", test.fails)
 			found := r.Conclude().Rules[0]
-			if found.Advice != test.advice || found.Count != test.count || found.Good != test.good || found.Peak != test.fails {
+			if found.Advice != test.advice || found.Count != test.count || found.Genuine != test.good || found.Peak != test.fails {
 				t.Errorf("%+v, want advice %d and count %d", found, test.advice, test.count)
 			}
 		})
 	}
 }
 
-// TestVictims tells who would have been blocked: before he registered, after, or
-// as somebody's neighbour.
+// TestVictims lists addresses that would have been banned: before they registered,
+// after, or because of a neighbour.
 func TestVictims(t *testing.T) {
 	wide := guessing(t)
 	wide.Ban.Network = rule.Network{V4: 24}
@@ -59,7 +59,7 @@ func TestVictims(t *testing.T) {
 	for range 10 {
 		r.register("203.0.113.7", "207")
 	}
-	r.fail("198.51.100.1", "200", 20) // guesses until he is in
+	r.fail("198.51.100.1", "200", 20) // guesses until it succeeds
 	r.register("198.51.100.1", "200")
 	found := r.Conclude().Rules[0]
 	if len(found.Victims) != 3 || found.Innocent() != 2 || found.Caught != 2 {
@@ -68,7 +68,7 @@ func TestVictims(t *testing.T) {
 	for i, want := range []Victim{
 		{Network: netip.MustParsePrefix("203.0.113.7/32"), Times: 1, After: 10},
 		{Network: netip.MustParsePrefix("203.0.113.8/32"), Before: 1, Neighbour: true},
-		{Network: netip.MustParsePrefix("198.51.100.1/32"), Times: 4, After: 1, Doubtful: true},
+		{Network: netip.MustParsePrefix("198.51.100.1/32"), Times: 4, After: 1, Suspect: true},
 	} {
 		got := found.Victims[i]
 		got.At = time.Time{}
@@ -78,7 +78,7 @@ func TestVictims(t *testing.T) {
 	}
 }
 
-// TestSpared leaves out of the peak whom the guard protects already.
+// TestSpared leaves protected addresses out of the peak.
 func TestSpared(t *testing.T) {
 	r := record(t, guessing(t))
 	for range 12 {
@@ -86,19 +86,19 @@ func TestSpared(t *testing.T) {
 	}
 	r.register("203.0.113.8", "208")
 	for range 7 {
-		r.Note(failure(r, "203.0.113.7"))
+		r.Record(failure(r, "203.0.113.7"))
 	}
-	r.Caught(Catch{Rule: "guessing", Outcome: Refused, At: r.at, Address: netip.MustParseAddr("203.0.113.7"),
+	r.Decided(Decision{Rule: "guessing", Outcome: Refused, At: r.at, Address: netip.MustParseAddr("203.0.113.7"),
 		Target: netip.MustParsePrefix("203.0.113.7/32")})
-	r.Caught(Catch{Rule: "no such rule", At: r.at})
+	r.Decided(Decision{Rule: "no such rule", At: r.at})
 	found := r.Conclude().Rules[0]
-	if found.Good != 1 || found.Peak != 0 || found.Refusals != 1 || len(found.Victims) != 1 || !found.Victims[0].Spared {
+	if found.Genuine != 1 || found.Peak != 0 || found.Refusals != 1 || len(found.Victims) != 1 || !found.Victims[0].Spared {
 		t.Errorf("%+v", found)
 	}
 }
 
-// TestSharedWindows proposes nothing where attackers fill the windows that good
-// addresses are counted in.
+// TestSharedWindows proposes nothing where attackers fill the windows in which genuine
+// addresses are counted.
 func TestSharedWindows(t *testing.T) {
 	per := spec(t, "on one account", "event == 'auth_failure'",
 		&rule.Threshold{Count: 5, Within: time.Hour, Per: rule.Key{{Field: "user"}}, Distinct: "ip"})
