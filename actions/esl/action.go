@@ -11,48 +11,39 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
-	"freeswitch-security/engine/esl"
-	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 )
 
 const (
-	applyTimeout = 10 * time.Second // for all that one batch asks of the switch
-	giveUpAfter  = 5 * time.Minute  // since a change was first tried
+	applyTimeout = 10 * time.Second // for one batch
+	giveUpAfter  = 5 * time.Minute  // since the first attempt at a change
 
-	// maxWaiting is how many changes may wait for a switch that cannot be reached.
+	// maxWaiting bounds the changes that wait for a switch that cannot be reached.
 	maxWaiting = 1000
 )
 
-// Action has a switch act on callers and accounts.
+// Action acts on calls and registrations of a switch.
 type Action struct {
 	config config
-	relist time.Duration // between the two looks at a list; set by tests
+	relist time.Duration // between the two readings of a list; shorter in tests
 
 	// Of the goroutine that calls Apply alone.
-	done      uint64               // every change up to this one has been dealt with
-	tried     map[uint64]time.Time // when those after it were first tried, by Seq; zero: given up
+	finished  uint64               // changes up to this one are finished
+	tried     map[uint64]time.Time // first attempt at those after it, by Seq; zero: given up
 	commanded map[uint64]bool      // those of them whose commands were answered
 
-	mu      sync.Mutex // guards what follows
-	failed  string     // what the last batch failed with; "" after a success
-	givenUp int        // changes that the switch could not be told of in time
-	notSent int        // what was not sent because of a value in it
+	mu      sync.Mutex // guards all below
+	failed  string     // error of the last batch; "" after a success
+	givenUp int        // changes
+	notSent int        // commands, because of a value
 	odd     string     // the last of those values, and why
 }
-
-var (
-	_ plugin.Action   = (*Action)(nil)
-	_ plugin.Reporter = (*Action)(nil)
-	_ plugin.Comparer = (*Action)(nil)
-)
 
 func newAction(c config) *Action {
 	return &Action{config: c, relist: time.Second, tried: map[uint64]time.Time{}, commanded: map[uint64]bool{}}
 }
 
-// Same reports whether the other action was made from the same words and speaks
-// to the same switch.
+// Same reports whether the other action has the same configuration and switch.
 func (a *Action) Same(other any) bool {
 	o, ok := other.(*Action)
 	return ok && reflect.DeepEqual(a.config, o.config)
@@ -60,47 +51,46 @@ func (a *Action) Same(other any) bool {
 
 func (a *Action) log() *slog.Logger { return slog.With("action", a.config.name) }
 
-// Apply does what the changes ask for, over one connection. Where that breaks, the
-// same changes may come again; hanging up twice is harmless, and a command that was
-// answered is not sent again for the same change. What the switch refused comes
-// back as an error, once.
+// Apply carries out the tasks of the changes over one connection. After an error the same
+// changes may come again. To hang up twice is harmless, and an answered command is not
+// sent again for the same change. A refusal of the switch is returned once.
 func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
-	wishes, last := a.wishes(batch)
-	if len(wishes) == 0 {
+	tasks, last := a.tasks(batch)
+	if len(tasks) == 0 {
 		a.finish(last)
-		a.settled(nil)
+		a.note(nil)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	refused, err := a.act(ctx, wishes)
+	refused, err := a.run(ctx, tasks)
 	if err == nil {
 		a.finish(last)
-		a.settled(refused)
+		a.note(refused)
 		return refused
 	}
 	err = errors.Join(err, refused)
-	a.settled(err)
+	a.note(err)
 	if len(batch.Changes) > maxWaiting {
-		a.giveUp(len(wishes))
+		a.giveUp(len(tasks))
 		a.finish(last)
 		return nil
 	}
 	return err
 }
 
-// wishes gives what is to be done about the changes that have not been dealt with,
-// and the number of the last of them. Those that have waited too long are given up.
-func (a *Action) wishes(batch ban.Batch) (wishes []wish, last uint64) {
+// tasks returns the tasks of the unfinished changes, and the number of the last of these.
+// It gives up the changes that have waited too long.
+func (a *Action) tasks(batch ban.Batch) (tasks []*task, last uint64) {
 	stale := 0
 	for i := range batch.Changes {
 		c := &batch.Changes[i]
-		if c.Seq != 0 && c.Seq <= a.done {
+		if c.Seq != 0 && c.Seq <= a.finished {
 			continue
 		}
 		last = max(last, c.Seq)
-		w, ok := wishOf(c, a.config.name)
-		if !ok {
+		t := taskOf(c, a.config.name)
+		if t == nil {
 			continue
 		}
 		first, again := a.tried[c.Seq]
@@ -114,34 +104,34 @@ func (a *Action) wishes(batch ban.Batch) (wishes []wish, last uint64) {
 			stale++
 			continue
 		}
-		wishes = append(wishes, w)
+		tasks = append(tasks, t)
 	}
 	a.giveUp(stale)
-	return wishes, last
+	return tasks, last
 }
 
-// finish notes that every change up to seq has been dealt with.
+// finish notes that all changes up to seq are finished.
 func (a *Action) finish(seq uint64) {
-	a.done = max(a.done, seq)
-	maps.DeleteFunc(a.tried, func(tried uint64, _ time.Time) bool { return tried <= a.done })
-	maps.DeleteFunc(a.commanded, func(sent uint64, _ bool) bool { return sent <= a.done })
+	a.finished = max(a.finished, seq)
+	maps.DeleteFunc(a.tried, func(tried uint64, _ time.Time) bool { return tried <= a.finished })
+	maps.DeleteFunc(a.commanded, func(sent uint64, _ bool) bool { return sent <= a.finished })
 }
 
-// act connects and does everything. refused is what the switch did not do though
-// it was told to; err is why it could not be told, or what it said not be read.
-func (a *Action) act(ctx context.Context, wishes []wish) (refused, err error) {
+// run connects and carries out the tasks. refused is what the switch refused; err is an
+// error of the connection or of a list.
+func (a *Action) run(ctx context.Context, tasks []*task) (refused, err error) {
 	console, err := a.config.at.Console(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer console.Close()
-	s := &session{action: a, config: &a.config, console: console, wishes: wishes, said: map[string]bool{}}
+	s := &session{action: a, config: &a.config, console: console, tasks: tasks, done: map[string]bool{}}
 	err = s.run(ctx)
 	return s.refusals(), err
 }
 
-// settled notes how a batch ended.
-func (a *Action) settled(err error) {
+// note keeps the error of a batch for the report.
+func (a *Action) note(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.failed = ""
@@ -150,14 +140,14 @@ func (a *Action) settled(err error) {
 	}
 }
 
-// unsent counts what was not sent, and says so: whoever can make the switch report
-// a value can have it refused here, so that it is no error of the action.
-func (a *Action) unsent(err error) {
+// skipped counts a command that was not sent because of a value. It is no error of the
+// action, because callers can cause it.
+func (a *Action) skipped(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.notSent++
 	a.odd = err.Error()
-	a.log().Warn("nothing sent to the switch because of a value", "err", err)
+	a.log().Warn("command not sent", "err", err)
 }
 
 func (a *Action) giveUp(n int) {
@@ -167,28 +157,21 @@ func (a *Action) giveUp(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.givenUp += n
-	a.log().Error("changes given up: the switch could not be told of them in time", "changes", n)
+	a.log().Error("changes given up: the switch could not be reached in time", "changes", n)
 }
 
-// Report implements [plugin.Reporter]. Its problems keep no ban from being in force.
+// Report returns warnings. None of them keeps a ban from being in force.
 func (a *Action) Report(context.Context) (r status.Report) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.failed != "" {
-		r.Add(status.Warning, "the switch did not do what it was last asked for: %s", a.failed)
+		r.Add(status.Warning, "the last batch failed: %s", a.failed)
 	}
 	if a.givenUp > 0 {
-		r.Add(status.Warning, "changes given up because the switch could not be told of them in time: %d", a.givenUp)
+		r.Add(status.Warning, "changes given up because the switch could not be reached in time: %d", a.givenUp)
 	}
 	if a.notSent > 0 {
 		r.Add(status.Warning, "commands not sent because of a value in them: %d, the last: %s", a.notSent, a.odd)
 	}
 	return r
 }
-
-// A console carries out commands, as [esl.Console] does.
-type console interface {
-	API(ctx context.Context, command string, args ...string) (string, error)
-}
-
-var _ console = (*esl.Console)(nil)

@@ -15,8 +15,8 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-func someCalls() []channel {
-	return []channel{
+func someCalls() []esl.Channel {
+	return []esl.Channel{
 		{UUID: uuid(1), IP: "203.0.113.7", PresenceID: "1000@pbx.example"},
 		{UUID: uuid(2), IP: "::ffff:203.0.113.7", PresenceID: "1001@pbx.example"},
 		{UUID: uuid(3), InitialIP: "203.0.113.7"},                             // not routed yet
@@ -40,12 +40,12 @@ func kills(calls ...int) []string {
 func TestHangup(t *testing.T) {
 	account := used("1000", "PBX.example", "203.0.113.8")
 	failed := account
-	failed.Proven = false // a password that was wrong, or a call on a profile that asks for none
+	failed.Proven = false // a wrong password, or a call on a profile without authentication
 	named := change(1, ban.Alerted, "203.0.113.7/32", account)
 	named.Ban.Actions = []string{"webhook.noc", "esl.fraud"}
 	nowhere := change(1, ban.Alerted, "", account)
 	nowhere.Ban.Actions = []string{"esl.fraud"}
-	byAccount := []int{1, 4, 6, 8} // 6 and 8 by the address from where the account was used
+	byAccount := []int{1, 4, 6, 8} // 6 and 8 by the address from which the account was used
 	for _, test := range []struct {
 		name   string
 		change ban.Change
@@ -58,10 +58,10 @@ func TestHangup(t *testing.T) {
 		{"spared", change(1, ban.Spared, "203.0.113.7/32", account), nil, byAccount},
 		{"alerted, this action named", named, []int{1, 2, 3}, byAccount},
 		{"alerted without an address", nowhere, nil, byAccount},
-		{"alerted, for everybody to know", change(1, ban.Alerted, "203.0.113.7/32", account), nil, nil},
+		{"alerted, for all actions", change(1, ban.Alerted, "203.0.113.7/32", account), nil, nil},
 		{"expired", change(1, ban.Expired, "203.0.113.7/32", account), nil, nil},
 		{"lifted", change(1, ban.Lifted, "203.0.113.7/32", account), nil, nil},
-		{"an account that was only tried", change(1, ban.Banned, "203.0.113.7/32", failed), []int{1, 2, 3}, nil},
+		{"an account without a verified password", change(1, ban.Banned, "203.0.113.7/32", failed), []int{1, 2, 3}, nil},
 		{"an account without a domain", change(1, ban.Banned, "198.51.100.0/24", used("1000", "", "")), nil, []int{1, 4, 5, 6}},
 		{"an account elsewhere", change(1, ban.Banned, "198.51.100.0/24", used("1000", "pbx.example", "198.51.100.9")), nil, []int{1, 4}},
 	} {
@@ -77,7 +77,7 @@ func TestHangup(t *testing.T) {
 	}
 }
 
-// TestLateListing starts a call that is listed only at the second look.
+// TestLateListing starts a call that is listed only the second time.
 func TestLateListing(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	looks := 0
@@ -92,7 +92,7 @@ func TestLateListing(t *testing.T) {
 	p.expect(t, kills(1)...)
 }
 
-func TestGoneMeanwhile(t *testing.T) {
+func TestEndedCall(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	p.override["uuid_kill"] = "-ERR No such channel!\n"
 	p.channels = someCalls()[:1]
@@ -109,7 +109,7 @@ func TestGoneMeanwhile(t *testing.T) {
 func TestManyChannels(t *testing.T) {
 	p := newPBX(t, esltest.Options{Shred: 7})
 	for n := range 5000 {
-		c := channel{UUID: uuid(n), IP: "192.0.2.1", PresenceID: fmt.Sprintf("%d@pbx.example", n)}
+		c := esl.Channel{UUID: uuid(n), IP: "192.0.2.1", PresenceID: fmt.Sprintf("%d@pbx.example", n)}
 		if n%100 == 0 {
 			c.IP = "203.0.113.7"
 		}
@@ -122,60 +122,60 @@ func TestManyChannels(t *testing.T) {
 }
 
 // phone is a registration at the profile internal.
-func phone(user, callID, ip string) registration {
-	return registration{User: user, Realm: "pbx.example", CallID: callID, URL: "sofia/internal/sip:x@203.0.113.7", IP: ip}
+func phone(user, callID, ip string) esl.Registration {
+	return esl.Registration{User: user, Realm: "pbx.example", CallID: callID, URL: "sofia/internal/sip:x@203.0.113.7", IP: ip}
 }
 
 var flushes = []struct {
 	name, body string
-	phones     []registration
+	phones     []esl.Registration
 	change     ban.Change
 	want       []string
 	left       int
 }{
 	{
 		"one phone of two", `flush_registration = "ip"`,
-		[]registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		[]esl.Registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
 		change(1, ban.Banned, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg aa1"}, 1,
 	}, {
 		"all phones of an account", `flush_registration = "user"`,
-		[]registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1"), phone("1001", "cc3", "192.0.2.1")},
+		[]esl.Registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1"), phone("1001", "cc3", "192.0.2.1")},
 		change(1, ban.Spared, "192.0.2.0/24", used("1000", "pbx.example", "192.0.2.1")),
 		[]string{"sofia profile internal flush_inbound_reg 1000@pbx.example"}, 1,
 	}, {
-		"a Call-ID that is another's account", `flush_registration = "ip"`,
-		[]registration{phone("6666", "1000@pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		"a Call-ID that is another account", `flush_registration = "ip"`,
+		[]esl.Registration{phone("6666", "1000@pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
 		change(1, ban.Banned, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
 	}, {
-		"a Call-ID that is everybody's host", `flush_registration = "ip"`,
-		[]registration{phone("6666", "pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		"a Call-ID that is the host of all", `flush_registration = "ip"`,
+		[]esl.Registration{phone("6666", "pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
 		change(1, ban.Banned, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
 	}, {
-		"a Call-ID that is another's", `flush_registration = "ip"`,
-		[]registration{phone("6666", "bb2", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		"a Call-ID of another phone", `flush_registration = "ip"`,
+		[]esl.Registration{phone("6666", "bb2", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
 		change(1, ban.Banned, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
 	}, {
 		"a Call-ID that is a word of the command", `flush_registration = "ip"`,
-		[]registration{phone("6666", "Reboot", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		[]esl.Registration{phone("6666", "Reboot", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
 		change(1, ban.Banned, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
 	}, {
-		"a user who is nobody", `flush_registration = "ip"`,
-		[]registration{phone("", "x", "203.0.113.7"), phone("reboot x", "y", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
+		"an invalid user", `flush_registration = "ip"`,
+		[]esl.Registration{phone("", "x", "203.0.113.7"), phone("reboot x", "y", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
 		change(1, ban.Banned, "203.0.113.7/32"),
 		nil, 3,
 	}, {
-		"a profile of the operator's", `flush_registration = "user"` + "\n" + `profile = "internal"`,
-		[]registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
+		"a configured profile", `flush_registration = "user"` + "\n" + `profile = "internal"`,
+		[]esl.Registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
 		change(1, ban.Banned, "203.0.113.7/32", used("1000", "pbx.example", "")),
 		[]string{"sofia profile internal flush_inbound_reg 1000@pbx.example"}, 0,
 	}, {
 		"no profile", `flush_registration = "user"`,
-		[]registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
+		[]esl.Registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
 		change(1, ban.Banned, "203.0.113.7/32", used("1000", "pbx.example", "")),
 		nil, 1,
 	},
@@ -235,7 +235,7 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// attacks are values that a caller may have the switch report.
+// attacks are values that a caller may let the switch report.
 var attacks = []string{
 	"x\n\napi fsctl shutdown", "x\r\n\r\nexit\r\n\r\n", "x y", "$(reboot)", "`reboot`", "'", `"`, `\n`, "${system(x)}", "a/b", "a|b",
 	"a;b", "a,b", "^^:a:b", "-bleg", "\x00", "\x1b[31m", "\u0085", "\u2028", "é", "\xff", "%0a", "@", "a@b@c", "", strings.Repeat("a", 64<<10),
@@ -246,8 +246,8 @@ func TestAttackValues(t *testing.T) {
 	for _, value := range attacks {
 		for _, e := range []ban.Evidence{used(value, "pbx.example", "203.0.113.7"), used("1000", value, "203.0.113.7")} {
 			p := newPBX(t, esltest.Options{})
-			p.channels = []channel{{UUID: value, IP: "203.0.113.7", PresenceID: value}}
-			p.registrations = []registration{
+			p.channels = []esl.Channel{{UUID: value, IP: "203.0.113.7", PresenceID: value}}
+			p.registrations = []esl.Registration{
 				{User: e.User, Realm: e.Domain, CallID: value, URL: "sofia/internal/x", IP: "203.0.113.7"},
 			}
 			for _, body := range []string{`hangup = "user"`, `hangup = "ip"`, `flush_registration = "user"`, `flush_registration = "ip"`, `command = "hash insert/<user>/<domain>"`} {
@@ -286,7 +286,7 @@ func TestRefusals(t *testing.T) {
 	if warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning); len(warnings) != 1 || !strings.Contains(warnings[0], "permission denied") || strings.Contains(warnings[0], "\n") {
 		t.Errorf("%q", warnings)
 	}
-	// It comes again, and is not sent again: the answer was clear.
+	// The retry does not send it again: it was answered.
 	if err := a.Apply(t.Context(), b); err != nil {
 		t.Error(err)
 	}
@@ -297,7 +297,7 @@ func TestManyRefusals(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	p.override["uuid_kill"] = "-ERR permission denied\n"
 	for n := range 100 {
-		p.channels = append(p.channels, channel{UUID: uuid(n), IP: "203.0.113.7"})
+		p.channels = append(p.channels, esl.Channel{UUID: uuid(n), IP: "203.0.113.7"})
 	}
 	err := p.act(t, `hangup = "ip"`).Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32")))
 	if err == nil || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "and 95 more were refused") {
@@ -305,11 +305,11 @@ func TestManyRefusals(t *testing.T) {
 	}
 }
 
-// TestOddProfile lists a registration at a profile that cannot be named in a command.
+// TestOddProfile lists a registration with a profile that a command cannot contain.
 func TestOddProfile(t *testing.T) {
 	for _, profile := range []string{"", "a b", "-x", "x\n", strings.Repeat("a", maxValue+1)} {
 		p := newPBX(t, esltest.Options{})
-		p.registrations = []registration{{User: "1", Realm: "r", URL: "sofia/" + profile + "/x", IP: "203.0.113.7"}}
+		p.registrations = []esl.Registration{{User: "1", Realm: "r", URL: "sofia/" + profile + "/x", IP: "203.0.113.7"}}
 		a := p.act(t, `flush_registration = "ip"`)
 		apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
 		p.expect(t)
@@ -319,10 +319,10 @@ func TestOddProfile(t *testing.T) {
 	}
 }
 
-// TestUnknownProfile is answered in words that are no -ERR.
+// TestUnknownProfile has an answer that is a refusal without -ERR.
 func TestUnknownProfile(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
-	p.registrations = []registration{{User: "1", Realm: "r", URL: "sofia/external/x", IP: "203.0.113.7"}}
+	p.registrations = []esl.Registration{{User: "1", Realm: "r", URL: "sofia/external/x", IP: "203.0.113.7"}}
 	err := p.act(t, `flush_registration = "ip"`).Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32")))
 	if err == nil || !strings.Contains(err.Error(), "Invalid Profile [external]") {
 		t.Error(err)
@@ -335,7 +335,7 @@ func TestBadListing(t *testing.T) {
 		p.override["show"] = answer
 		for _, body := range []string{`hangup = "ip"`, `flush_registration = "ip"`} {
 			if err := p.act(t, body).Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32"))); answer != `{"rows":[{"uuid":3}]}` && err == nil {
-				t.Errorf("%q was taken for a list", answer)
+				t.Errorf("%q was accepted as a list", answer)
 			}
 		}
 		p.expect(t)
@@ -360,13 +360,13 @@ func TestUnreachable(t *testing.T) {
 		if warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning); len(warnings) != 1 || strings.Contains(warnings[0], "ClueCon") {
 			t.Errorf("%s: %q", test.name, warnings)
 		}
-		// What asks for nothing needs no switch.
+		// A change without a task needs no switch.
 		apply(t, a, change(2, ban.Expired, "203.0.113.7/32"))
 	}
 }
 
-// TestDyingSwitch breaks the connection among the commands: what was answered is
-// not sent again, and the rest is.
+// TestDyingSwitch breaks the connection between the commands: those without an answer
+// are sent again.
 func TestDyingSwitch(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	p.channels = someCalls()[:1]
@@ -390,11 +390,11 @@ func TestDyingSwitch(t *testing.T) {
 	}
 	p.expect(t, append(kills(1), "hash insert/203.0.113.7", "hash insert/203.0.113.8", "hash insert/203.0.113.8", "hash insert/203.0.113.9")...)
 	if len(a.tried) != 0 || len(a.commanded) != 0 {
-		t.Errorf("it still remembers %v and %v", a.tried, a.commanded)
+		t.Errorf("left: %v and %v", a.tried, a.commanded)
 	}
 }
 
-// TestSilentSwitch waits no longer than it may for an answer that never comes.
+// TestSilentSwitch waits until ctx ends for an answer that never comes.
 func TestSilentSwitch(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	p.before = func(string) { p.Freeze() }
@@ -420,7 +420,7 @@ func TestGivenUp(t *testing.T) {
 	}
 	b.Changes = append(b.Changes, change(2, ban.Banned, "203.0.113.8/32"))
 	b.Now = b.Now.Add(time.Second)
-	for range 2 { // the second is young yet, the first is counted once
+	for range 2 { // the second is new, the first is counted once
 		if err := a.Apply(t.Context(), b); !errors.Is(err, esl.ErrUnreachable) {
 			t.Error(err)
 		}
@@ -434,8 +434,8 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// TestNoPile gives up at once where very many changes wait for a dead switch.
-func TestNoPile(t *testing.T) {
+// TestMaxWaiting gives up at once where very many changes wait for a dead switch.
+func TestMaxWaiting(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	a := p.act(t, `hangup = "ip"`)
 	p.Close()
@@ -455,7 +455,7 @@ func TestSame(t *testing.T) {
 	s := esl.Switch{Address: "127.0.0.1:8021", Password: "a"}
 	a := at(t, s, `hangup = "ip"`)
 	if !a.Same(at(t, s, `hangup = "ip"`)) {
-		t.Error("it differs from itself")
+		t.Error("the same configuration differs")
 	}
 	s.Password = "b"
 	for name, other := range map[string]any{"password": at(t, s, `hangup = "ip"`), "words": at(t, a.config.at, `hangup = "user"`), "kind": "x"} {

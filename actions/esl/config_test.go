@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,24 +12,24 @@ import (
 func TestMistakes(t *testing.T) {
 	const source = "source = source.esl.pbx\n"
 	for _, test := range []struct{ body, want string }{
-		{`hangup = "ip"`, `The argument "source" is required`},
-		{source, `Say what the switch is to do`},
-		{`source = source.esl.pxb` + "\n" + `hangup = "ip"`, `there is no source.esl.pxb. Did you mean "esl.pbx"?`},
-		{`source = source.nothing.alike` + "\n" + `hangup = "ip"`, `there is no source.nothing.alike. It must be a source "esl"`},
+		{`hangup = "ip"`, `Name the source of the switch`},
+		{source, `Set hangup, flush_registration or command`},
+		{`source = source.esl.pxb` + "\n" + `hangup = "ip"`, `There is no source.esl.pxb. Did you mean "esl.pbx"?`},
+		{`source = source.nothing.alike` + "\n" + `hangup = "ip"`, `There is no source.nothing.alike. It must be a source "esl"`},
 		{`source = source.log.freeswitch` + "\n" + `hangup = "ip"`, `source.log.freeswitch is not of kind "esl"`},
 		{`source = "source.esl.pbx"` + "\n" + `hangup = "ip"`, "three names without quotes"},
 		{`source = esl.pbx` + "\n" + `hangup = "ip"`, "three names without quotes"},
 		{`source = source.esl[0]` + "\n" + `hangup = "ip"`, "three names without quotes"},
-		{source + `hangup = "all"`, `"all": write "ip"`},
-		{source + `hangup = ""`, `"": write "ip"`},
-		{source + `flush_registration = ["ip"]`, "string required"},
+		{source + `hangup = "all"`, `"all" is none of "ip", "user"`},
+		{source + `hangup = ""`, `"" is none of "ip", "user"`},
+		{source + `flush_registration = ["ip"]`, "A text in quotes"},
 		{source + `hangup = "ip"` + "\n" + `profile = "internal"`, "add flush_registration"},
 		{source + `flush_registration = "ip"` + "\n" + `profile = "a b"`, "only letters, digits"},
-		{source + `command = ""`, "it is empty"},
-		{source + `command = "hash insert/<usr>"`, `there is no hole <usr>. Did you mean "user"?`},
+		{source + `command = ""`, "It is empty"},
+		{source + `command = "hash insert/<usr>"`, `There is no placeholder <usr>. Did you mean "user"?`},
 		{source + `command = "<rule> x"`, "must be fixed"},
 		{source + `command = "hash a\nfsctl shutdown"`, "one line"},
-		{source + `command = "api hash x"`, `leave out the "api"`},
+		{source + `command = "api hash x"`, `Leave out the "api"`},
 		{source + `command = "ha;sh x"`, "not the name of a command"},
 		{source + `comand = "x"`, "Unsupported argument"},
 		{source + fmt.Sprintf("command = %q", "x "+strings.Repeat("y", maxTemplate)), "at most"},
@@ -39,7 +40,7 @@ func TestMistakes(t *testing.T) {
 		}
 		for _, d := range diags {
 			if d.Subject == nil {
-				t.Errorf("%s: nowhere", test.body)
+				t.Errorf("%s: without a subject", test.body)
 			}
 		}
 	}
@@ -51,13 +52,18 @@ func TestJSON(t *testing.T) {
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	if c := a.(*Action).config; c.at != s || c.hangup != accounts || c.flush != byIP || c.profile != "internal" || c.command.word != "hash" {
+	if c := a.(*Action).config; c.at != s || c.hangup != byUser || c.flush != byIP || c.profile != "internal" || c.command.command != "hash" {
 		t.Errorf("%+v", c)
 	}
 	if _, diags := decodeBlock(t, "rules.json", `{"source": 3, "hangup": "user"}`, s); !strings.Contains(diags.Error(), "a text of three names") {
 		t.Error(diags)
 	}
 }
+
+// A fixed console has one answer.
+type fixed string
+
+func (f fixed) API(context.Context, string, ...string) (string, error) { return string(f), nil }
 
 func FuzzTemplate(f *testing.F) {
 	for _, value := range attacks {
@@ -74,36 +80,34 @@ func FuzzTemplate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		want := parsed.lits[0]
-		for i, hole := range parsed.holes {
-			if hole != "ip" && hole != "network" && checkPart(values[hole]) != nil {
-				t.Errorf("%q was put into %q", values[hole], text)
+		var pairs []string
+		for name, value := range values {
+			pairs = append(pairs, "<"+name+">", value)
+			if name != "ip" && name != "network" && parsed.has(name) && checkPart(value) != nil {
+				t.Errorf("%q was put into %q", value, text)
 			}
-			want += values[hole] + parsed.lits[i+1]
 		}
-		if args != want {
+		if want := strings.NewReplacer(pairs...).Replace(parsed.args); args != want {
 			t.Errorf("%q became %q", text, args)
 		}
 	})
 }
 
-func FuzzRows(f *testing.F) {
-	f.Add(listing(someCalls()))
+func FuzzListing(f *testing.F) {
+	f.Add(listing([]esl.Registration{phone("1000", "aa1", "203.0.113.7")}))
 	f.Add(`{"row_count":0}`)
 	f.Fuzz(func(t *testing.T, answer string) {
-		channels, err := rows[channel](answer)
+		all, err := esl.Registrations(t.Context(), fixed(answer))
 		if err != nil {
 			return
 		}
 		c := change(1, 1, "203.0.113.0/24", used("1000", "pbx.example", "203.0.113.8"))
-		w, _ := wishOf(&c, "esl.fraud")
-		for i := range channels {
-			channels[i].isOf(&w, byIP)
-			channels[i].isOf(&w, accounts)
-		}
-		all, err := rows[registration](answer)
+		task := taskOf(&c, "esl.fraud")
 		for i := range all {
-			if name, bad := all[i].flushed(all, byIP); err == nil && bad == nil && (checkWord(name) != nil && len(name) <= maxValue || strings.EqualFold(name, "reboot")) {
+			p := party{[]string{all[i].IP, all[i].URL}, all[i].User, all[i].Realm, all[i].CallID}
+			task.matches(&p, byIP)
+			task.matches(&p, byUser)
+			if name, bad := flushName(&all[i], all, byIP); bad == nil && (checkWord(name) != nil && len(name) <= maxValue || strings.EqualFold(name, "reboot")) {
 				t.Errorf("%q would be sent", name)
 			}
 		}

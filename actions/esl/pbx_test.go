@@ -24,17 +24,16 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // what is logged, callers wrote
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // the log has texts of callers
 	m.Run()
 }
 
-// A pbx is a switch with calls and registrations, which does with them what
-// FreeSWITCH does.
+// A pbx is a switch with calls and registrations. It treats them like FreeSWITCH.
 type pbx struct {
 	*esltest.Switch
 	mu            sync.Mutex // guards what follows
-	channels      []channel
-	registrations []registration
+	channels      []esl.Channel
+	registrations []esl.Registration
 	hash          []string
 	before        func(command string) // called for every command
 	override      map[string]string    // answers by the beginning of a command
@@ -84,7 +83,7 @@ func (p *pbx) api(command string) string {
 	return fmt.Sprintf("-ERR %s Command not found!\n", words[0])
 }
 
-// flush follows sofia_reg_expire_call_id, also into its traps.
+// flush does what sofia_reg_expire_call_id does, traps included.
 func (p *pbx) flush(args []string) string {
 	if len(args) == 0 || args[0] == "reboot" {
 		p.registrations = nil
@@ -94,7 +93,7 @@ func (p *pbx) flush(args []string) string {
 	if !isAccount {
 		user, host = "", args[0]
 	}
-	p.registrations = slices.DeleteFunc(p.registrations, func(r registration) bool {
+	p.registrations = slices.DeleteFunc(p.registrations, func(r esl.Registration) bool {
 		return r.CallID == args[0] || r.Realm == host && (user == "" || r.User == user)
 	})
 	return "+OK flushing all registrations matching specified call_id\n"
@@ -106,12 +105,12 @@ func listing[T any](rows []T) string {
 	}
 	text, err := json.Marshal(map[string]any{"row_count": len(rows), "rows": rows})
 	if err != nil {
-		panic(err) // strings can always be written
+		panic(err) // not with strings alone
 	}
 	return string(text)
 }
 
-// sent is every api command that came in, but for the lists.
+// sent returns the api commands, without those that list.
 func (p *pbx) sent() []string {
 	var sent []string
 	for _, command := range p.Commands() {
@@ -129,10 +128,10 @@ func (p *pbx) expect(t *testing.T, want ...string) {
 	}
 }
 
-// uuid makes the nth name of a channel.
+// uuid returns the nth name of a channel.
 func uuid(n int) string { return fmt.Sprintf("0ea680a1-b96e-4bb6-9c1b-%012x", n) }
 
-// A fakeSource is a source of the kind that takes commands.
+// A fakeSource is a source on a switch that carries out commands.
 type fakeSource struct {
 	plugin.Source
 	at esl.Switch
@@ -140,12 +139,12 @@ type fakeSource struct {
 
 func (f fakeSource) Switch() esl.Switch { return f.at }
 
-// A deafSource is a source of another kind.
-type deafSource struct{}
+// An otherSource is a source of another kind.
+type otherSource struct{}
 
-func (deafSource) Vocabulary() plugin.Vocabulary { return plugin.Vocabulary{} }
+func (otherSource) Vocabulary() plugin.Vocabulary { return plugin.Vocabulary{} }
 
-func (deafSource) Replay(context.Context, plugin.Recording, map[string]bool, func(*event.Event) error) (plugin.Stats, error) {
+func (otherSource) Replay(context.Context, plugin.Recording, map[string]bool, func(*event.Event) error) (plugin.Stats, error) {
 	return plugin.Stats{}, io.EOF
 }
 
@@ -153,7 +152,7 @@ func decodeBlock(t testing.TB, name, body string, at esl.Switch) (plugin.Action,
 	t.Helper()
 	b := settingstest.Block(t, name, body, nil)
 	a := Kind.New(b, plugin.ActionEnv{Name: "esl.fraud", Sources: map[string]plugin.Source{
-		"esl.pbx": fakeSource{at: at}, "log.freeswitch": deafSource{},
+		"esl.pbx": fakeSource{at: at}, "log.freeswitch": otherSource{},
 	}})
 	if b.Done(); b.Failed() {
 		return nil, b.Diagnostics()
@@ -161,7 +160,7 @@ func decodeBlock(t testing.TB, name, body string, at esl.Switch) (plugin.Action,
 	return a, b.Diagnostics()
 }
 
-// act makes an action on the switch, whose second look follows at once.
+// act makes an action on the switch, which reads the lists again at once.
 func (p *pbx) act(t testing.TB, body string) *Action {
 	t.Helper()
 	return at(t, esl.Switch{Address: p.Addr(), Password: "ClueCon"}, body)
@@ -180,14 +179,14 @@ func at(t testing.TB, s esl.Switch, body string) *Action {
 
 var start = time.Date(2026, 11, 22, 21, 45, 0, 0, time.UTC)
 
-// used is evidence that an account was used from an address.
+// used is evidence of an account that was used from an address.
 func used(user, domain, ip string) ban.Evidence {
 	e := ban.Evidence{Time: start, Event: event.Call, Proven: true, User: user, Domain: domain}
 	e.IP, _ = netip.ParseAddr(ip)
 	return e
 }
 
-// change is one about a target, "" for none.
+// change makes a change of a target, "" for none.
 func change(seq uint64, kind ban.Kind, target string, evidence ...ban.Evidence) ban.Change {
 	c := ban.Change{Kind: kind, At: start, Seq: seq, Ban: ban.Ban{Rule: "toll fraud", Evidence: evidence}}
 	if target != "" {

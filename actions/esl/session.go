@@ -4,135 +4,113 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
+	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"freeswitch-security/engine/esl"
 )
 
-// cause is what the other side of a call that we end is told.
-const cause = "CALL_REJECTED"
+// hangupCause is sent to the other side of a call.
+const hangupCause = "CALL_REJECTED"
 
-// gone is what FreeSWITCH answers about a channel that has ended meanwhile.
-const gone = "-ERR No such channel!"
+// noChannel is FreeSWITCH's answer for a channel that has ended.
+const noChannel = "-ERR No such channel!"
 
-// A session is one connection, on which everything is done that a batch asks for.
+// maxRefusals bounds the refusals in an error.
+const maxRefusals = 5
+
+// A session carries out the tasks of one batch over one connection.
 type session struct {
 	action  *Action
 	config  *config
-	console console
-	wishes  []wish
-	said    map[string]bool // lines that were sent, or that could not be
+	console *esl.Console
+	tasks   []*task
+	done    map[string]bool // commands that were sent, or could not be
 	refused []error
 	more    int // refusals beyond maxRefusals
 }
 
-// maxRefusals is how many refusals an error quotes.
-const maxRefusals = 5
-
-// run does everything. Lists are read again after a while: FreeSWITCH writes them
-// a moment late.
+// run reads the lists twice, because FreeSWITCH writes them a moment late.
 func (s *session) run(ctx context.Context) error {
-	if err := s.look(ctx); err != nil {
+	if err := s.act(ctx); err != nil {
 		return err
 	}
 	if err := s.command(ctx); err != nil {
 		return err
 	}
-	if s.config.hangup == nobody && s.config.flush == nobody {
+	if s.config.hangup == "" && s.config.flush == "" {
 		return nil
 	}
-	if !pause(ctx, s.action.relist) {
+	select {
+	case <-time.After(s.action.relist):
+		return s.act(ctx)
+	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return s.look(ctx)
 }
 
-// look acts on the calls and registrations that are listed now.
-func (s *session) look(ctx context.Context) error {
+// act hangs up and flushes what is listed now.
+func (s *session) act(ctx context.Context) error {
 	if err := s.hangup(ctx); err != nil {
 		return err
 	}
 	return s.flush(ctx)
 }
 
-// pause waits, and reports whether ctx let it.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// concerns reports whether a task is about a party.
+func (s *session) concerns(p party, by scope) bool {
+	return slices.ContainsFunc(s.tasks, func(t *task) bool { return t.matches(&p, by) })
 }
 
-// hangup ends the calls that the wishes mean.
+// hangup ends the calls of the tasks.
 func (s *session) hangup(ctx context.Context) error {
-	if s.config.hangup == nobody {
+	if s.config.hangup == "" {
 		return nil
 	}
-	answer, err := s.console.API(ctx, "show", "channels", "as", "json")
-	if err != nil {
-		return fmt.Errorf("list channels: %w", err)
-	}
-	channels, err := rows[channel](answer)
-	if err != nil {
-		return fmt.Errorf("list channels: %w", err)
-	}
+	channels, err := esl.Channels(ctx, s.console)
 	for i := range channels {
 		c := &channels[i]
-		if !s.anybody(func(w *wish) bool { return c.isOf(w, s.config.hangup) }) {
+		user, domain, _ := strings.Cut(c.PresenceID, "@")
+		switch {
+		case !s.concerns(party{[]string{c.IP, c.InitialIP}, user, domain, c.AccountCode}, s.config.hangup):
+			continue
+		case !uuidForm.MatchString(c.UUID):
+			s.skip("uuid_kill "+c.UUID, fmt.Errorf("hang up: %q is not a UUID", esl.Printable(c.UUID)))
 			continue
 		}
-		if !isUUID(c.UUID) {
-			s.unsent("uuid_kill "+c.UUID, fmt.Errorf("hang up: %q is no UUID", shorten(c.UUID)))
-			continue
-		}
-		done, err := s.send(ctx, "uuid_kill", c.UUID, cause)
+		done, err := s.send(ctx, "uuid_kill", c.UUID, hangupCause)
 		if err != nil {
 			return err
 		}
 		if done {
-			s.action.log().Info("call hung up", "uuid", c.UUID, "ip", printable(c.IP), "account", printable(c.PresenceID))
+			s.action.log().Info("call hung up", "uuid", c.UUID, "ip", esl.Printable(c.IP), "account", esl.Printable(c.PresenceID))
 		}
 	}
-	return nil
+	return err
 }
 
-// flush throws out the registrations that the wishes mean.
+// flush removes the registrations of the tasks.
 func (s *session) flush(ctx context.Context) error {
-	if s.config.flush == nobody {
+	if s.config.flush == "" {
 		return nil
 	}
-	answer, err := s.console.API(ctx, "show", "registrations", "as", "json")
-	if err != nil {
-		return fmt.Errorf("list registrations: %w", err)
-	}
-	all, err := rows[registration](answer)
-	if err != nil {
-		return fmt.Errorf("list registrations: %w", err)
-	}
+	all, err := esl.Registrations(ctx, s.console)
 	for i := range all {
 		r := &all[i]
-		if !s.anybody(func(w *wish) bool { return r.isOf(w, s.config.flush) }) {
+		if !s.concerns(party{[]string{r.IP}, r.User, r.Realm, ""}, s.config.flush) {
 			continue
 		}
 		profile := s.config.profile
 		if profile == "" {
-			profile = r.at()
+			profile = r.Profile()
 		}
-		name, err := r.flushed(all, s.config.flush)
-		if err == nil {
-			if err = checkWord(profile); err != nil {
-				err = fmt.Errorf("profile of a registration: %w", err)
-			}
+		name, bad := flushName(r, all, s.config.flush)
+		if err := checkWord(profile); bad == nil && err != nil {
+			bad = fmt.Errorf("profile of a registration: %w", err)
 		}
-		if err != nil {
-			s.unsent("flush "+r.User+"@"+r.Realm+" "+r.CallID, err)
+		if bad != nil {
+			s.skip("flush "+r.User+"@"+r.Realm+" "+r.CallID, bad)
 			continue
 		}
 		done, err := s.send(ctx, "sofia", "profile", profile, "flush_inbound_reg", name)
@@ -140,129 +118,105 @@ func (s *session) flush(ctx context.Context) error {
 			return err
 		}
 		if done {
-			s.action.log().Info("registration flushed", "profile", profile, "registration", name, "ip", printable(r.IP))
+			s.action.log().Info("registration flushed", "profile", profile, "registration", name, "ip", esl.Printable(r.IP))
 		}
 	}
-	return nil
+	return err
 }
 
-func (s *session) anybody(is func(*wish) bool) bool {
-	for i := range s.wishes {
-		if is(&s.wishes[i]) {
-			return true
-		}
+// flushName returns the name of a registration for flush_inbound_reg. That flushes what
+// has the name for a Call-ID, all of user@domain where it is one, and all of a host where
+// it has no @. Without a name, and with "reboot", it flushes everything.
+//
+// Trap: the phone chooses its Call-ID. It is sent only to flush one phone of an account,
+// and only if it cannot mean any other registration.
+func flushName(r *esl.Registration, all []esl.Registration, by scope) (string, error) {
+	if err := checkPart(r.User); err != nil {
+		return "", fmt.Errorf("user of a registration: %w", err)
 	}
-	return false
+	if err := checkPart(r.Realm); err != nil {
+		return "", fmt.Errorf("realm of a registration: %w", err)
+	}
+	if by == byIP && checkWord(r.CallID) == nil && isUnique(r, all) {
+		return r.CallID, nil
+	}
+	return r.User + "@" + r.Realm, nil
 }
 
-// command sends the operator's command, for each wish or for each of its accounts.
+// isUnique reports whether the Call-ID of a registration can mean no other one.
+func isUnique(r *esl.Registration, all []esl.Registration) bool {
+	if strings.EqualFold(r.CallID, "reboot") {
+		return false
+	}
+	user, host, isAccount := strings.Cut(r.CallID, "@")
+	if !isAccount {
+		user, host = "", r.CallID
+	}
+	return !slices.ContainsFunc(all, func(other esl.Registration) bool {
+		if other.CallID == r.CallID {
+			return other.IP != r.IP
+		}
+		return strings.EqualFold(other.Realm, host) && (user == "" || other.User == user)
+	})
+}
+
+// command sends the operator's command, once for each task or for each of its accounts.
 func (s *session) command(ctx context.Context) error {
 	t := &s.config.command
-	if t.word == "" {
+	if t.command == "" {
 		return nil
 	}
-	for i := range s.wishes {
-		w := &s.wishes[i]
-		if s.action.commanded[w.seq] {
+	for _, task := range s.tasks {
+		if s.action.commanded[task.seq] {
 			continue
 		}
-		for _, values := range w.values(t) {
+		for _, values := range task.values(t) {
 			args, err := t.fill(values)
 			if err != nil {
-				s.unsent(fmt.Sprintf("%d %v", w.seq, err), fmt.Errorf("%s: %w", t.word, err))
+				s.skip(fmt.Sprintf("%d %v", task.seq, err), fmt.Errorf("%s: %w", t.command, err))
 				continue
 			}
-			words := []string{args}
-			if args == "" {
-				words = nil
+			var words []string
+			if args != "" {
+				words = []string{args}
 			}
-			if _, err := s.send(ctx, t.word, words...); err != nil {
+			if _, err := s.send(ctx, t.command, words...); err != nil {
 				return err
 			}
 		}
-		s.action.commanded[w.seq] = true
+		s.action.commanded[task.seq] = true
 	}
 	return nil
 }
 
-// values are what stands in the holes of a command, once for each time that it is
-// to be sent.
-func (w *wish) values(t *template) []map[string]string {
-	if w.sparing && (t.aboutAddress() || !t.aboutAccounts()) {
-		return nil
-	}
-	common := map[string]string{"rule": ruleWord(w.rule)}
-	if w.network.IsValid() {
-		common["network"] = networkWord(w.network)
-	}
-	if w.address.IsValid() {
-		common["ip"] = w.address.String()
-	}
-	if !t.aboutAccounts() {
-		return []map[string]string{common}
-	}
-	var all []map[string]string
-	for _, a := range w.accounts {
-		all = append(all, map[string]string{
-			"user": a.user, "domain": a.domain, "ip": common["ip"], "network": common["network"], "rule": common["rule"],
-		})
-	}
-	return all
-}
-
-// networkWord writes a network as firewalls do: a single address without /32.
-func networkWord(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
-}
-
-// ruleWord makes one word of the name that the operator gave a rule, whose blanks
-// and other letters become _; "none" where no rule ordered the ban.
-func ruleWord(rule string) string {
-	if rule == "" {
-		return "none"
-	}
-	word := strings.Map(func(c rune) rune {
-		if isPlain(c) && c != '@' {
-			return c
-		}
-		return '_'
-	}, rule)
-	return strings.TrimLeft(word[:min(len(word), maxValue)], "-")
-}
-
-// send has the switch carry out a command, unless it was sent on this connection
-// before. A refusal is noted, and no error: the connection goes on.
+// send sends a command, once on this connection. A refusal is noted, and not an error: the
+// connection goes on.
 func (s *session) send(ctx context.Context, command string, args ...string) (done bool, err error) {
 	line := command + " " + strings.Join(args, " ")
-	if s.said[line] {
+	if s.done[line] {
 		return false, nil
 	}
-	s.said[line] = true
+	s.done[line] = true
 	answer, err := s.console.API(ctx, command, args...)
+	if err == nil && command == "sofia" && !strings.HasPrefix(answer, "+OK") { // "Invalid Profile [x]"
+		err = &esl.Refusal{Text: esl.Printable(answer)}
+	}
 	var refusal *esl.Refusal
 	switch {
-	case errors.As(err, &refusal) && refusal.Text == gone:
-		return false, nil
-	case errors.As(err, &refusal):
-	case err != nil:
-		return false, fmt.Errorf("%s: %w", line, err)
-	case command == "sofia" && !strings.HasPrefix(answer, "+OK"): // "Invalid Profile [x]"
-		err = &esl.Refusal{Text: printable(answer)}
-	default:
+	case err == nil:
 		return true, nil
-	}
-	if len(s.refused) == maxRefusals {
+	case !errors.As(err, &refusal):
+		return false, fmt.Errorf("%s: %w", line, err)
+	case refusal.Text == noChannel:
+	case len(s.refused) == maxRefusals:
 		s.more++
-		return false, nil
+	default:
+		s.refused = append(s.refused, fmt.Errorf("%s: %w", line, err))
 	}
-	s.refused = append(s.refused, fmt.Errorf("%s: %w", line, err))
 	return false, nil
 }
 
-// refusals is what the switch refused, as one error; nil if nothing.
+// refusals returns the refusals of the switch as one error; nil if there are none.
 func (s *session) refusals() error {
 	if s.more > 0 {
 		return errors.Join(append(s.refused, fmt.Errorf("and %d more were refused", s.more))...)
@@ -270,23 +224,10 @@ func (s *session) refusals() error {
 	return errors.Join(s.refused...)
 }
 
-// unsent notes what is not sent because of a value, once for each connection.
-func (s *session) unsent(what string, err error) {
-	if !s.said[what] {
-		s.said[what] = true
-		s.action.unsent(err)
+// skip notes a command that cannot be sent because of a value, once on this connection.
+func (s *session) skip(command string, err error) {
+	if !s.done[command] {
+		s.done[command] = true
+		s.action.skipped(err)
 	}
-}
-
-// shorten bounds what is quoted of the switch's answers, in bytes.
-func shorten(text string) string { return text[:min(len(text), 100)] }
-
-// printable makes one bounded line of what callers may have written.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
-			return c
-		}
-		return '\uFFFD'
-	}, shorten(text))
 }

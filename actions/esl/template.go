@@ -3,6 +3,8 @@ package esl
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,19 +13,18 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// A template is a command of the operator's, with holes. The zero value is none.
+// A template is a command of the operator with placeholders. The zero value is none.
 type template struct {
-	word  string // what the switch is to do: "hash"
-	lits  []string
-	holes []string // one less than lits; lits[0], holes[0], lits[1], … are the arguments
+	command string // "hash"
+	args    string // "insert/blocked/<ip>/1"
 }
 
-// holeNames are the holes that a template may have.
-var holeNames = []string{"ip", "network", "user", "domain", "rule"}
+// placeholders are those that a template may have.
+var placeholders = []string{"ip", "network", "user", "domain", "rule"}
 
-var holeForm = regexp.MustCompile(`<([A-Za-z0-9_]+)>`)
+var placeholder = regexp.MustCompile(`<([A-Za-z0-9_]+)>`)
 
-// maxTemplate leaves room for the values in what a console sends at most.
+// maxTemplate leaves room for the values in the longest command of a console.
 const maxTemplate = 2 << 10
 
 // parseTemplate reads "hash insert/blocked/<ip>/1".
@@ -34,64 +35,93 @@ func parseTemplate(text string) (template, error) {
 	case len(text) > maxTemplate:
 		return template{}, fmt.Errorf("a command has at most %d bytes", maxTemplate)
 	}
-	word, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
-	rest = strings.TrimLeft(rest, " ")
+	command, args, _ := strings.Cut(strings.TrimSpace(text), " ")
 	switch {
-	case word == "":
-		return template{}, errors.New(`it is empty; write a command of FreeSWITCH's, such as "hash insert/blocked/<ip>/1"`)
-	case strings.ContainsAny(word, "<>"):
-		return template{}, fmt.Errorf("%q: what the switch is to do must be fixed; holes may stand behind the first blank", word)
-	case strings.ContainsFunc(word, func(c rune) bool { return !isPlain(c) }):
-		return template{}, fmt.Errorf("%q is not the name of a command", word)
-	case word == "api" || word == "bgapi":
-		return template{}, fmt.Errorf("leave out the %q: the command begins behind it", word)
+	case command == "":
+		return template{}, errors.New(`it is empty; write a command of FreeSWITCH, such as "hash insert/blocked/<ip>/1"`)
+	case strings.ContainsAny(command, "<>"):
+		return template{}, fmt.Errorf("%q: the name of the command must be fixed; placeholders may follow after the first blank", command)
+	case strings.ContainsFunc(command, func(c rune) bool { return !isPlain(c) }):
+		return template{}, fmt.Errorf("%q is not the name of a command", command)
+	case command == "api" || command == "bgapi":
+		return template{}, fmt.Errorf("leave out the %q: write only what follows it", command)
 	}
-	t := template{word: word}
-	end := 0
-	for _, at := range holeForm.FindAllStringSubmatchIndex(rest, -1) {
-		name := rest[at[2]:at[3]]
-		if !slices.Contains(holeNames, name) {
-			return template{}, fmt.Errorf("there is no hole <%s>.%s There are: <%s>", name, event.DidYouMean(name, holeNames), strings.Join(holeNames, "> <"))
+	for _, found := range placeholder.FindAllStringSubmatch(args, -1) {
+		if name := found[1]; !slices.Contains(placeholders, name) {
+			return template{}, fmt.Errorf("there is no placeholder <%s>.%s There are: <%s>", name, event.DidYouMean(name, placeholders), strings.Join(placeholders, "> <"))
 		}
-		t.lits, t.holes = append(t.lits, rest[end:at[0]]), append(t.holes, name)
-		end = at[1]
 	}
-	t.lits = append(t.lits, rest[end:])
-	return t, nil
+	return template{command, strings.TrimLeft(args, " ")}, nil
 }
 
 func (t *template) has(names ...string) bool {
-	return slices.ContainsFunc(t.holes, func(hole string) bool { return slices.Contains(names, hole) })
+	return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(t.args, "<"+name+">") })
 }
 
-// aboutAccounts reports whether the command is about an account rather than about
-// a change, so that it is sent once for each.
-func (t *template) aboutAccounts() bool { return t.has("user", "domain") }
-
-// aboutAddress reports whether the command holds somebody to be at an address.
-func (t *template) aboutAddress() bool { return t.has("ip", "network") }
-
-// fill gives the arguments of the command, with values in the holes. The error
-// names the first value that may not be sent.
-func (t *template) fill(values map[string]string) (string, error) {
-	var out strings.Builder
-	out.WriteString(t.lits[0])
-	for i, hole := range t.holes {
-		value := values[hole]
-		var err error
-		switch hole {
-		case "ip", "network": // printed by netip; a network has a slash in it
+// fill returns the arguments with values in the place of placeholders. The error names the
+// first value that cannot be sent.
+func (t *template) fill(values map[string]string) (args string, err error) {
+	args = placeholder.ReplaceAllStringFunc(t.args, func(found string) string {
+		name := found[1 : len(found)-1]
+		value := values[name]
+		bad := checkPart(value)
+		if name == "ip" || name == "network" { // from netip, with a slash
+			bad = nil
 			if value == "" {
-				err = errors.New("no address is known")
+				bad = errors.New("no address is known")
 			}
-		default:
-			err = checkPart(value)
 		}
-		if err != nil {
-			return "", fmt.Errorf("<%s>: %w", hole, err)
+		if bad != nil && err == nil {
+			err = fmt.Errorf("<%s>: %w", name, bad)
 		}
-		out.WriteString(value)
-		out.WriteString(t.lits[i+1])
+		return value
+	})
+	return args, err
+}
+
+// values returns the values for a template, once for each time that it is to be sent: for
+// each account if it has one, else for the change.
+func (t *task) values(of *template) (all []map[string]string) {
+	perAccount := of.has("user", "domain")
+	if t.spares && (of.has("ip", "network") || !perAccount) {
+		return nil
 	}
-	return out.String(), nil
+	common := map[string]string{"rule": ruleWord(t.rule)}
+	if t.network.IsValid() {
+		common["network"] = networkWord(t.network)
+	}
+	if t.address.IsValid() {
+		common["ip"] = t.address.String()
+	}
+	if !perAccount {
+		return []map[string]string{common}
+	}
+	for _, a := range t.accounts {
+		values := maps.Clone(common)
+		values["user"], values["domain"] = a.user, a.domain
+		all = append(all, values)
+	}
+	return all
+}
+
+// networkWord writes a network like a firewall: a single address without /32.
+func networkWord(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// ruleWord makes one word of the name of a rule; "none" where no rule ordered the ban.
+func ruleWord(rule string) string {
+	if rule == "" {
+		return "none"
+	}
+	word := strings.Map(func(c rune) rune {
+		if isPlain(c) && c != '@' {
+			return c
+		}
+		return '_'
+	}, rule)
+	return strings.TrimLeft(word[:min(len(word), maxValue)], "-")
 }

@@ -10,13 +10,6 @@ import (
 	"freeswitch-security/engine/settings"
 )
 
-// Defaults of the source's attributes.
-const (
-	defaultAddress  = "127.0.0.1:8021"
-	defaultPassword = "ClueCon" // FreeSWITCH's own
-	defaultQueue    = 20_000    // events
-)
-
 // Records makes a reader of FreeSWITCH's log records for the named source. The zone is
 // that of their stamps. The reader turns one message, all its lines, into an event; nil
 // if it is none. It is called by one goroutine.
@@ -26,12 +19,7 @@ type Records func(source string, zone *time.Location) func(message string) *even
 // become the same events as in the log file.
 func Kind(records Records) plugin.SourceKind {
 	return plugin.SourceKind{Name: "esl", New: func(b *settings.Block, env plugin.SourceEnv) plugin.Source {
-		body, eval := b.Raw()
-		env.Eval = eval
-		s, diags := decodeBody(body, env)
-		b.Add(diags)
-		s.records = records
-		return s
+		return read(b, env, records)
 	}}
 }
 
