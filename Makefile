@@ -19,7 +19,7 @@ help: ## list what there is
 build: ## build ./freeswitch-security
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/freeswitch-security
 
-run: build ## run the daemon on a recorded attack: as root with a firewall in a namespace of its own
+run: build ## run the daemon on a recorded attack; as root with a firewall in its own namespace
 	$(GO) run ./examples/demo ./$(BINARY)
 
 replay: build ## run the shipped rules over the same recording, dry

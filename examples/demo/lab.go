@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,14 +14,15 @@ import (
 )
 
 const (
-	switchAddress  = "10.77.0.10"
-	gatewayAddress = "10.77.0.1"
-	sipPort        = 5060
-	sendEvery      = 10 * time.Millisecond
+	sendEvery = time.Millisecond // of the watched attacker
+	sendRound = 200              // packets of it for each packet of the others
+	silence   = time.Second      // after which an address counts as dropped
 )
 
-// inNamespace is this program again, in a new network namespace that ends with
-// it.
+// watched is an attacker of the recording that guesses a password by REGISTER.
+var watched = netip.MustParseAddr("203.0.113.45")
+
+// inNamespace returns this program in a new network namespace, which ends with it.
 func inNamespace(args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -28,105 +30,114 @@ func inNamespace(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// ip runs one command of iproute2.
-func ip(args ...string) error {
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
+// ip runs commands of iproute2, one on a line.
+func ip(commands string) error {
+	cmd := exec.Command("ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(commands)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip: %w: %s", err, out)
 	}
 	return nil
 }
 
-// all runs several, up to the first that fails.
-func all(commands ...string) error {
-	for _, c := range commands {
-		if err := ip(strings.Fields(c)...); err != nil {
-			return err
-		}
-	}
-	return nil
+// A sipPort has what was seen at the SIP port of each sender.
+type sipPort struct{ senders sync.Map }
+
+type sighting struct {
+	packets int
+	last    time.Time
 }
 
-// openSwitch makes this namespace that of the switch: it starts the Internet,
-// ties both together, and listens on the SIP port.
-func openSwitch(ctx context.Context) (*ear, error) {
-	cmd := inNamespace("internet")
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		<-ctx.Done()
-		cmd.Process.Kill()
-	}()
-	err := all(
-		"link set lo up",
-		"link add wan type veth peer name lan",
-		fmt.Sprint("link set lan netns ", cmd.Process.Pid),
-		"addr add "+switchAddress+"/24 dev wan",
-		"link set wan up",
-		"route add default via "+gatewayAddress,
-	)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(switchAddress), Port: sipPort})
-	if err != nil {
-		return nil, err
-	}
-	e := &ear{heard: map[string]int{}}
-	go e.listen(conn)
-	return e, nil
+// from returns what was seen of a sender.
+func (p *sipPort) from(ip netip.Addr) sighting {
+	s, _ := p.senders.Load(ip)
+	seen, _ := s.(sighting)
+	return seen
 }
 
-// internet is the other namespace: it sends packets from the watched attacker's
-// address for as long as it lives.
-func internet(ctx context.Context) error {
-	for ip("link", "show", "lan") != nil { // until the switch has tied us to it
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err := all("link set lo up", "addr add "+gatewayAddress+"/24 dev lan", "addr add "+watched+"/32 dev lan", "link set lan up"); err != nil {
-		return err
-	}
-	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(watched)}, &net.UDPAddr{IP: net.ParseIP(switchAddress), Port: sipPort})
-	if err != nil {
-		return err
-	}
-	tick := time.NewTicker(sendEvery)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			// Nobody listens at first: the answer to that is no reason to stop.
-			_, _ = conn.Write([]byte("attack"))
-		}
-	}
-}
+// drops reports whether the packets of an address no longer arrive.
+func (p *sipPort) drops(ip netip.Addr) bool { return time.Since(p.from(ip).last) > silence }
 
-// An ear counts the packets that get through to the switch, by sender.
-type ear struct {
-	mu    sync.Mutex // guards heard
-	heard map[string]int
-}
-
-func (e *ear) listen(conn *net.UDPConn) {
+func (p *sipPort) listen(conn *net.UDPConn) {
 	var buffer [64]byte
 	for {
 		_, from, err := conn.ReadFromUDPAddrPort(buffer[:])
 		if err != nil {
 			return
 		}
-		e.mu.Lock()
-		e.heard[from.Addr().String()]++
-		e.mu.Unlock()
+		ip := from.Addr().Unmap()
+		p.senders.Store(ip, sighting{p.from(ip).packets + 1, time.Now()})
 	}
 }
 
-// count is how many packets of a sender have arrived.
-func (e *ear) count(from string) int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.heard[from]
+// openSwitch makes this namespace that of the switch: it starts the Internet, connects both, and
+// waits until packets of all addresses reach the SIP port.
+func openSwitch(ctx context.Context, known truth) (*sipPort, error) {
+	cmd := inNamespace("internet")
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	err := ip(fmt.Sprintf(`link set lo up
+		link add wan type veth peer name lan
+		link set lan netns %d
+		addr add 10.77.0.10/24 dev wan
+		addr add fd77::10/64 dev wan nodad
+		link set wan up
+		route add default via 10.77.0.1
+		route add default via fd77::1`, cmd.Process.Pid))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{Port: 5060})
+	if err != nil {
+		return nil, err
+	}
+	p := &sipPort{}
+	go p.listen(conn)
+	for from := range known {
+		for ; p.from(from).packets == 0; time.Sleep(sendEvery) {
+			if ctx.Err() != nil {
+				return nil, fmt.Errorf("%s does not reach the SIP port before the attack", from)
+			}
+		}
+	}
+	fmt.Printf("Before the attack, packets of all %d addresses reach the SIP port.\n\n", len(known))
+	return p, nil
+}
+
+// internet is the other namespace: it sends packets from all addresses until it is killed.
+func internet(known truth) error {
+	for ip("link show lan") != nil { // until the switch has moved it here
+		time.Sleep(10 * time.Millisecond)
+	}
+	setup := `link set lo up
+		addr add 10.77.0.1/24 dev lan
+		addr add fd77::1/64 dev lan nodad
+		link set lan up`
+	for from := range known {
+		setup += fmt.Sprintf("\naddr add %s dev lo nodad", from)
+	}
+	if err := ip(setup); err != nil {
+		return err
+	}
+	senders := map[netip.Addr]net.Conn{}
+	for from := range known {
+		to := netip.MustParseAddrPort("10.77.0.10:5060")
+		if from.Is6() {
+			to = netip.MustParseAddrPort("[fd77::10]:5060")
+		}
+		conn, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), net.UDPAddrFromAddrPort(to))
+		if err != nil {
+			return err
+		}
+		senders[from] = conn
+	}
+	for n := 0; ; n++ {
+		time.Sleep(sendEvery)
+		for from, conn := range senders {
+			if from == watched || n%sendRound == 0 {
+				conn.Write([]byte("attack")) // fails until the switch listens
+			}
+		}
+	}
 }

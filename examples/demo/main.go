@@ -3,243 +3,197 @@ package main
 import (
 	"bufio"
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// recordings is the log that is played, the oldest file first.
-var recordings = []string{
-	"examples/recorded-attack/security.log.2.gz",
-	"examples/recorded-attack/security.log.1.gz",
-	"examples/recorded-attack/security.log.gz",
-}
+//go:embed 00-site.hcl
+var site []byte
 
-const (
-	shipped = "rules.d"
-	// watched is an attacker of the recording whose packets are counted: he
-	// guesses a password by REGISTER.
-	watched = "203.0.113.45"
-	// unanswered is the event socket that the shipped rules listen to as well: nobody
-	// answers there.
-	unanswered = "esl.pbx"
-	// row is a verdict as it is shown.
-	row = "%-12s  %-7s  %-24s  %-5s  %-30s  %s\n"
-	// after is how long packets are counted on when the recording is over.
-	after = 2 * time.Second
-)
+// settling is the time after the recording in which banned addresses fall silent.
+const settling = 2 * time.Second
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	var err error
-	switch {
-	case len(os.Args) == 2 && os.Args[1] == "internet":
-		err = internet(ctx)
-	case len(os.Args) == 3 && os.Args[1] == "switch":
-		err = guard(ctx, os.Args[2], true)
-	case len(os.Args) == 2 && canBlock() == nil:
-		err = inNamespace("switch", os.Args[1]).Run()
-	case len(os.Args) == 2:
-		fmt.Println("Dry, without a firewall:", canBlock())
-		err = guard(ctx, os.Args[1], false)
-	default:
-		err = errors.New("usage: demo FREESWITCH-SECURITY")
-	}
-	if err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-// canBlock tells why there can be no real firewall, if so.
-func canBlock() error {
-	if os.Geteuid() != 0 {
-		return errors.New("only root can make a network namespace")
+func run(args []string) error {
+	known, err := readTruth()
+	switch {
+	case err != nil:
+		return err
+	case len(args) == 2 && args[0] == "switch":
+		return demonstrate(args[1], known, true)
+	case len(args) != 1:
+		return errors.New("usage: demo FREESWITCH-SECURITY")
+	case args[0] == "internet":
+		return internet(known)
+	case os.Geteuid() == 0:
+		return inNamespace("switch", args[0]).Run()
 	}
-	for _, program := range []string{"iptables", "ip6tables", "ip"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w (apt-get install iptables iproute2)", err)
-		}
-	}
-	return nil
+	return demonstrate(args[0], known, false)
 }
 
-// guard runs the daemon on the recording and shows what it does.
-func guard(ctx context.Context, daemon string, firewall bool) error {
+// demonstrate runs the daemon on the recording, and prints its changes and the verdict. Without a
+// firewall it is a dry run.
+func demonstrate(daemon string, known truth, firewall bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	dir, err := os.MkdirTemp("", "freeswitch-security-demo-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	log := filepath.Join(dir, "freeswitch.log")
-	if err := os.WriteFile(log, nil, 0o600); err != nil {
-		return err
-	}
-	if err := writeRules(filepath.Join(dir, "rules.d"), log, firewall); err != nil {
-		return err
-	}
-
-	var heard *ear
-	if firewall {
-		if heard, err = openSwitch(ctx); err != nil {
-			return err
-		}
-	}
-	args := []string{"run", "--rules", filepath.Join(dir, "rules.d"), "--state", dir, "--log-format", "json"}
-	if !firewall {
-		args = append(args, "--dry-run")
-	}
-	cmd := exec.CommandContext(ctx, daemon, args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	said, err := cmd.StderrPipe()
+	log, rules := filepath.Join(dir, "freeswitch.log"), filepath.Join(dir, "rules.d")
+	err = errors.Join(
+		os.WriteFile(log, nil, 0o600),
+		os.CopyFS(rules, os.DirFS("rules.d")),
+		os.WriteFile(filepath.Join(rules, "00-site.hcl"), site, 0o600),
+	)
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	cmd := exec.CommandContext(ctx, daemon, "run", "--rules", rules, "--state", dir, "--log-format", "json")
+	cmd.Env = append(os.Environ(), "DEMO_LOG="+log)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var port *sipPort
+	if !firewall {
+		cmd.Args = append(cmd.Args, "--dry-run")
+	} else if port, err = openSwitch(ctx, known); err != nil {
 		return err
 	}
-	lines := bufio.NewScanner(said)
-	lines.Buffer(nil, 1<<20)
-	if err := waitReady(lines); err != nil {
-		return errors.Join(err, cmd.Wait())
+	said, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
 	}
-	played := make(chan error, 1)
-	go func() { played <- play(log) }()
-	if err := watch(lines, played, heard, firewall); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	failures, played := map[netip.Addr]int{}, errors.New("the daemon ended before it was ready")
+	bans := show(said, func() {
+		played = play(log, failures)
+		time.Sleep(settling)
+		cmd.Process.Signal(syscall.SIGTERM) // bans stay in force
+	})
+	if err := errors.Join(cmd.Wait(), played); err != nil {
 		return err
 	}
-	return cmd.Wait()
+	banned := bans.cover
+	if firewall {
+		banned = port.drops
+		err = showFirewall(port, bans)
+	} else {
+		fmt.Printf("\nDRY RUN: only root can make network namespaces. As root, make run also sends\n  packets from all %d addresses through a real firewall, and counts what it drops.\n", len(known))
+	}
+	return errors.Join(err, known.judge(failures, banned))
 }
 
-// writeRules copies the shipped rules, for the log of the demo.
-func writeRules(dir, log string, firewall bool) error {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
-	}
-	files, err := filepath.Glob(filepath.Join(shipped, "*.hcl"))
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
+// A banList has the time of the log line that each ban is for.
+type banList map[netip.Prefix]time.Time
+
+func (l banList) cover(ip netip.Addr) bool {
+	for target := range l {
+		if target.Contains(ip) {
+			return true
 		}
-		if filepath.Base(file) == "00-site.hcl" {
-			text = []byte(fmt.Sprintf("source \"log\" \"freeswitch\" {\n  path     = %q\n  timezone = \"UTC\"\n}\n", log))
-			text = append(text, "\nsource \"esl\" \"pbx\" {\n  address = \"127.0.0.1:1\"\n}\n"...)
-			if firewall {
-				text = append(text, "\naction \"iptables\" \"drop\" {}\n"...)
+	}
+	return false
+}
+
+// show prints the changes in a daemon's log until it ends, in 80 columns. ready is called, in a
+// goroutine, once the daemon is ready.
+func show(log io.Reader, ready func()) banList {
+	const row = "%7s  %-6s  %-24s  %-4s  %s\n"
+	bans := banList{}
+	var start time.Time
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		var r struct {
+			Level, Msg, IP, Rule, For, Source, Err string
+			At                                     time.Time // of the log line that the rule fired on
+		}
+		err := json.Unmarshal(lines.Bytes(), &r)
+		switch {
+		case err != nil, r.Level == "ERROR" && r.Source != "esl.pbx":
+			fmt.Println(lines.Text())
+		case r.Msg == "ready":
+			fmt.Printf(row, "TIME", "CHANGE", "TARGET", "FOR", "RULE")
+			start = time.Now()
+			go ready()
+		case r.Msg == "ban", r.Msg == "extend", r.Msg == "alert":
+			target, err := netip.ParsePrefix(r.IP)
+			if err != nil {
+				ip, _ := netip.ParseAddr(r.IP)
+				target, _ = ip.Prefix(min(ip.BitLen(), 64)) // as a ban would cover it
 			}
+			if _, known := bans[target]; !known && r.Msg != "alert" {
+				bans[target] = r.At
+			}
+			fmt.Printf(row, fmt.Sprintf("%.2fs", r.At.Sub(start).Seconds()), r.Msg, strings.TrimSuffix(target.String(), "/32"), r.For, r.Rule)
 		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600); err != nil {
-			return err
+	}
+	return bans
+}
+
+// enough is the number of failed attempts from which on an address must be banned.
+const enough = 5
+
+// judge prints how many addresses of each kind are banned. It fails if an attacker is missed, or
+// an innocent address is banned.
+func (t truth) judge(failures map[netip.Addr]int, banned func(netip.Addr) bool) error {
+	kinds := []string{"attackers, 5 or more failed attempts", "innocent addresses", "attackers, fewer failed attempts", "offices with a failing phone"}
+	var total, hit [4]int
+	for ip, source := range t {
+		kind := 0
+		switch {
+		case source.Expect == "never_block":
+			kind = 1
+		case source.Expect == "undecided":
+			kind = 3
+		case failures[ip] < enough:
+			kind = 2
 		}
+		total[kind]++
+		if banned(ip) {
+			hit[kind]++
+		}
+	}
+	fmt.Printf("\nVERDICT, by %struth.json\n", recorded)
+	for i, name := range kinds {
+		fmt.Printf("  %-38s %3d of %3d banned\n", name, hit[i], total[i])
+	}
+	fmt.Printf("  Below %d failures it may be a typing error. Many such addresses cause an alert.\n", enough)
+	if missed := total[0] - hit[0]; missed > 0 || hit[1] > 0 {
+		return fmt.Errorf("%d attackers missed, %d innocent addresses banned", missed, hit[1])
 	}
 	return nil
 }
 
-// A record is one line of the daemon's log.
-type record struct {
-	Time   time.Time `json:"time"`
-	Level  string    `json:"level"`
-	Msg    string    `json:"msg"`
-	IP     string    `json:"ip"`
-	Rule   string    `json:"rule"`
-	For    string    `json:"for"`
-	Reason string    `json:"reason"`
-	Source string    `json:"source"`
-	Err    string    `json:"err"`
-}
-
-func waitReady(lines *bufio.Scanner) error {
-	for lines.Scan() {
-		var r record
-		if json.Unmarshal(lines.Bytes(), &r) != nil {
-			fmt.Fprintln(os.Stderr, lines.Text())
-			continue
-		}
-		if r.Level == "ERROR" {
-			fmt.Fprintln(os.Stderr, r.Msg, r.Err)
-		}
-		if r.Msg == "ready" {
-			return nil
-		}
-	}
-	return errors.New("the daemon ended before it was ready")
-}
-
-// watch shows the verdicts until the recording has been played and the watched
-// attacker has been silent for a while.
-func watch(lines *bufio.Scanner, played <-chan error, heard *ear, firewall bool) error {
-	records := make(chan record)
-	go func() {
-		defer close(records)
-		for lines.Scan() {
-			var r record
-			if json.Unmarshal(lines.Bytes(), &r) == nil {
-				records <- r
-			}
-		}
-	}()
-	fmt.Printf(row, "TIME", "VERDICT", "TARGET", "FOR", "RULE", "WHY")
-	var passed int
-	var done <-chan time.Time
-	for {
-		select {
-		case r, more := <-records:
-			switch {
-			case !more:
-				return errors.New("the daemon ended")
-			case r.Level == "ERROR" && r.Source != unanswered:
-				fmt.Println("error:", r.Msg, r.Err)
-			case slices.Contains([]string{"ban", "alert", "unban"}, r.Msg):
-				fmt.Printf(row, r.Time.UTC().Format("15:04:05.000"), r.Msg, r.IP, r.For, r.Rule, r.Reason)
-			}
-			if r.Msg == "ban" && r.IP == watched && heard != nil && passed == 0 {
-				passed = heard.count(watched)
-			}
-		case err := <-played:
-			if err != nil {
-				return err
-			}
-			done = time.After(after)
-		case <-done:
-			if firewall {
-				return showFirewall(heard, passed)
-			}
-			return nil
-		}
-	}
-}
-
-// showFirewall shows what became of it in the kernel.
-func showFirewall(heard *ear, passed int) error {
-	chain, err := exec.Command("iptables", "-L", "FREESWITCH", "-v", "-n").Output()
+// showFirewall prints what the kernel does to the watched attacker.
+func showFirewall(port *sipPort, bans banList) error {
+	chain, err := exec.Command("iptables", "-L", "FREESWITCH", "-v", "-n", "-x").Output()
 	if err != nil {
 		return err
 	}
-	rows := strings.SplitAfter(string(chain), "\n")
-	fmt.Printf("\niptables -L FREESWITCH -v -n, the first of %d rules:\n%s", len(rows)-3, strings.Join(rows[:min(8, len(rows))], ""))
-	late := heard.count(watched) - passed
-	fmt.Printf("\n%s sends %d packets a second: %d arrived before its ban, %d since\n", watched, time.Second/sendEvery, passed, late)
-	if passed == 0 {
-		return fmt.Errorf("no packet of %s arrived before its ban: nothing was shown", watched)
-	}
-	if late > passed/2 {
-		return fmt.Errorf("%d packets of %s arrived after its ban", late, watched)
+	s, ban := port.from(watched), bans[netip.PrefixFrom(watched, 32)]
+	fmt.Printf("\nFIREWALL\n  %s sends a packet every %s: %d arrived, none in the last %.1f s.\n", watched, sendEvery, s.packets, time.Since(s.last).Seconds())
+	fmt.Printf("  Its first packet was dropped %.0f ms after the log line that led to its ban.\n", s.last.Add(sendEvery).Sub(ban).Seconds()*1000)
+	for line := range strings.Lines(string(chain)) {
+		if strings.Contains(line, watched.String()) {
+			fmt.Printf("  The kernel has dropped %s packets of it (iptables -L FREESWITCH -v -n).\n", strings.Fields(line)[0])
+		}
 	}
 	return nil
 }
