@@ -9,15 +9,15 @@ import (
 	"freeswitch-security/sources/logfile/record"
 )
 
-// A block is a part of the log that can be decoded by itself: it begins where a
-// record begins, and the messages in it are whole.
+// A block is a part of the log that can be decoded by itself: log[from:to] begins
+// where a record begins, and the messages in it are whole. What stands around it in
+// log is there for judgements.
 type block struct {
-	lead  []byte // what stands before data, as much as a judgement needs
-	data  []byte
-	trail []byte // what stands behind data, the same
-	crlf  bool
-	read  int64 // how much of the recording was read when it was full
-	plan  *pattern.Plan
+	log      []byte
+	from, to int
+	crlf     bool
+	read     int64 // how much of the recording was read when it was full
+	plan     *pattern.Plan
 
 	// What the scanner finds.
 	findings   []finding
@@ -37,8 +37,8 @@ type blocks struct {
 	r              io.Reader
 	size           int // how many bytes are read at a time
 
-	carry    []byte // what was read behind the last block
-	lead     []byte // the end of the last block
+	carry    []byte // the end of the last block, and what was read behind it
+	from     int    // where in carry the next block begins
 	started  bool   // the first line break was read, so that CRLF is known
 	skipping bool   // inside a line that is too long, behind what is kept of it
 	dropped  byte   // the last byte of it so far
@@ -57,66 +57,57 @@ func (b *blocks) overlap() int { return 5 * (b.longest() + 2) }
 
 // newBlock makes a block with the room that next needs.
 func (b *blocks) newBlock() *block {
-	return &block{
-		lead: make([]byte, 0, b.before), data: make([]byte, 0, b.size+b.overlap()+b.behind+1), trail: make([]byte, 0, b.behind),
-		done: make(chan struct{}, 1),
-	}
+	return &block{log: make([]byte, 0, b.before+b.size+b.overlap()+b.behind+1), done: make(chan struct{}, 1)}
 }
 
 // next fills the block and reports whether there was anything to fill it with. After
 // an error of reading, the line that it cut off is left out: its address may have
 // lost its end.
 func (b *blocks) next(ctx context.Context, into *block) bool {
-	data := append(into.data[:0], b.carry...)
-	b.carry = b.carry[:0]
+	log, from := append(into.log[:0], b.carry...), b.from
 	for b.end == nil {
-		data = b.read(ctx, data)
+		log = b.read(ctx, log)
 		if b.skipping || b.end != nil {
 			continue
 		}
-		edge := len(data) - b.behind // what is behind it is needed with what is before
-		if at := b.lastRecord(data, edge); at > 0 {
-			b.fill(into, data[:at], data[at:])
-			return true
+		edge := len(log) - b.behind // what is behind it is needed with what is before
+		if at := b.lastRecord(log, from, edge); at > from {
+			return b.fill(into, log, from, at)
 		}
-		if edge < b.overlap() {
+		if edge-from < b.overlap() {
 			continue
 		}
-		at := bytes.LastIndexByte(data[:edge], '\n') + 1
-		if edge-at <= b.longest() {
-			b.fill(into, data[:at], data[at:])
-			return true
+		at := bytes.LastIndexByte(log[:edge], '\n') + 1
+		if edge-at > b.longest() {
+			at += b.longest() + 1
+			log = b.cutOff(log, at)
+			at++
 		}
-		b.fillCut(into, data, at+b.longest()+1)
-		return true
+		return b.fill(into, log, from, at)
 	}
 	if b.end != io.EOF {
-		data = data[:bytes.LastIndexByte(data, '\n')+1]
+		log = log[:bytes.LastIndexByte(log, '\n')+1]
 	}
-	b.fill(into, data, nil)
-	return len(data) > 0
+	return b.fill(into, log, from, len(log))
 }
 
-// fillCut fills the block up to a place in a line that is too long, whose rest is
-// left out.
-func (b *blocks) fillCut(into *block, data []byte, at int) {
-	var carry []byte
-	if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
-		carry = data[at+i+1:]
-	} else {
-		b.skipping, b.dropped = true, data[len(data)-1]
+// cutOff leaves out the rest of a line that is too long, from a place on.
+func (b *blocks) cutOff(log []byte, at int) []byte {
+	i := bytes.IndexByte(log[at:], '\n')
+	if i < 0 {
+		b.skipping, b.dropped = true, log[len(log)-1]
+		return append(log[:at], '\n')
 	}
-	b.fill(into, append(data[:at], '\n'), carry)
+	return append(append(log[:at], '\n'), log[at+i+1:]...)
 }
 
-// fill puts data into the block and keeps carry for the next one.
-func (b *blocks) fill(into *block, data, carry []byte) {
-	into.data, into.crlf, into.read = data, b.CRLF, b.bytes
-	b.carry = append(b.carry, carry...)
-	into.lead = append(into.lead[:0], b.lead...)
-	into.trail = append(into.trail[:0], carry[:min(len(carry), b.behind)]...)
-	b.lead = append(b.lead, data[max(0, len(data)-b.before):]...)
-	b.lead = append(b.lead[:0], b.lead[max(0, len(b.lead)-b.before):]...)
+// fill makes a block of log[from:to], carries over what the next one needs, and
+// reports whether the block holds anything.
+func (b *blocks) fill(into *block, log []byte, from, to int) bool {
+	into.log, into.from, into.to, into.crlf, into.read = log, from, to, b.CRLF, b.bytes
+	lead := max(0, to-b.before)
+	b.carry, b.from = append(b.carry[:0], log[lead:]...), to-lead
+	return to > from
 }
 
 // read appends what it reads to data, up to size bytes of it.
@@ -135,7 +126,7 @@ func (b *blocks) read(ctx context.Context, data []byte) []byte {
 	b.bytes += int64(n)
 	data = data[:old+n]
 	if b.skipping {
-		return b.skip(data)
+		return data[:old+b.skip(data[old:])]
 	}
 	if i := bytes.IndexByte(data, '\n'); !b.started && i >= 0 {
 		b.started, b.CRLF = true, i > 0 && data[i-1] == '\r'
@@ -143,36 +134,37 @@ func (b *blocks) read(ctx context.Context, data []byte) []byte {
 	return data
 }
 
-// skip leaves out the rest of a line that is too long.
-func (b *blocks) skip(data []byte) []byte {
+// skip leaves out the rest of a line that is too long, and returns how much is left.
+func (b *blocks) skip(data []byte) int {
 	i := bytes.IndexByte(data, '\n')
-	if i > 0 {
-		b.dropped = data[i-1]
+	end := i
+	if i < 0 {
+		end = len(data)
+	}
+	if end > 0 {
+		b.dropped = data[end-1]
 	}
 	if i < 0 {
-		if len(data) > 0 {
-			b.dropped = data[len(data)-1]
-		}
-		return data[:0]
+		return 0
 	}
 	b.skipping = false
 	if !b.started {
 		b.started, b.CRLF = true, b.dropped == '\r'
 	}
-	return data[:copy(data, data[i+1:])]
+	return copy(data, data[i+1:])
 }
 
 // lastRecord returns where the last line in the overlap before edge begins that begins
 // a record; 0 if there is none.
-func (b *blocks) lastRecord(data []byte, edge int) int {
-	low := max(0, edge-b.overlap())
+func (b *blocks) lastRecord(log []byte, from, edge int) int {
+	low := max(from, edge-b.overlap())
 	for end := edge; end > low; {
-		at := bytes.LastIndexByte(data[low:end], '\n')
+		at := bytes.LastIndexByte(log[low:end], '\n')
 		if at < 0 {
 			return 0
 		}
 		at += low
-		if line, _ := b.Cut(data[at+1:]); record.Begins(line) {
+		if line, _ := b.Cut(log[at+1:]); record.Begins(line) {
 			return at + 1
 		}
 		end = at

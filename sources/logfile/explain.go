@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
-	"freeswitch-security/sources/logfile/forgery"
 	"freeswitch-security/sources/logfile/pattern"
 	"freeswitch-security/sources/logfile/record"
 )
@@ -154,7 +153,8 @@ func (e *explainer) forgeries(input []byte) {
 		if !found || !f.event.IP.IsValid() {
 			continue
 		}
-		s := e.Judge(&f.Header, &forgery.LineContext{Before: input[:at], Line: line, Length: len(input) - len(rest) - at, Behind: rest})
+		c := contextOf(input, at, line, len(input)-len(rest))
+		s := e.Judge(&f.Header, &c)
 		if s.Doubt == "" {
 			continue
 		}

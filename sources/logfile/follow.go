@@ -119,12 +119,12 @@ func (c *consumer) Take(ctx context.Context, chunk *tail.Chunk) tail.Verdict {
 	c.ModTime = time.Now()
 	c.sample(chunk)
 	b := &c.block
-	b.data, b.crlf, b.lead, b.trail = chunk.Data, chunk.CRLF, chunk.Before, nil
+	b.log, b.from, b.to, b.crlf = chunk.Log, chunk.From, chunk.To, chunk.CRLF
 	c.scan(b)
-	v := tail.Verdict{Done: len(chunk.Data)}
+	v := tail.Verdict{Done: chunk.To - chunk.From}
 	if !chunk.Final {
 		if at, wait := c.unsettled(chunk); wait > 0 {
-			b.data, b.trail = chunk.Data[:at], chunk.Data[at:]
+			b.to = chunk.From + at
 			c.scan(b)
 			v.Done, v.Wait = at, wait
 		}
@@ -144,7 +144,7 @@ func (c *consumer) Recall(lines []byte, crlf bool) {
 	c.ModTime = time.Now()
 	c.block.plan, c.sampled = c.plan(lines), len(lines)
 	b := &c.block
-	b.data, b.crlf, b.lead, b.trail = lines, crlf, nil, nil
+	b.log, b.from, b.to, b.crlf = lines, 0, len(lines), crlf
 	c.scan(b)
 	c.order.sink = func(*event.Event) error { return nil }
 	_ = c.order.emit(context.Background(), b) // it cannot fail
@@ -154,9 +154,9 @@ func (c *consumer) Recall(lines []byte, crlf bool) {
 // sample makes the plan: at the start of a file, and again when there is a much
 // better sample of it.
 func (c *consumer) sample(chunk *tail.Chunk) {
-	n := len(chunk.Data)
+	n := chunk.To - chunk.From
 	if c.block.plan == nil || chunk.At == 0 || c.sampled < pattern.SampleLength && n > 2*c.sampled {
-		c.block.plan, c.sampled = c.plan(chunk.Data), n
+		c.block.plan, c.sampled = c.plan(chunk.Log[chunk.From:chunk.To]), n
 	}
 }
 
@@ -179,7 +179,7 @@ func (c *consumer) unsettled(chunk *tail.Chunk) (at int, wait time.Duration) {
 	b.findings = slices.DeleteFunc(b.findings, func(f finding) bool { return f.refused })
 	if n := len(b.findings); n > 0 {
 		last := &b.findings[n-1]
-		return last.at, c.outstanding(last, chunk.Rest) - chunk.Quiet
+		return last.at, c.outstanding(last, chunk.Log[chunk.To:]) - chunk.Quiet
 	}
 	return 0, 0
 }
@@ -187,7 +187,7 @@ func (c *consumer) unsettled(chunk *tail.Chunk) (at int, wait time.Duration) {
 // outstanding returns for how long the rest of the last message may still come; 0: it
 // is complete. partial is the unfinished line behind the block.
 func (c *consumer) outstanding(last *finding, partial []byte) time.Duration {
-	_, rest := c.Cut(c.block.data[last.at:])
+	_, rest := c.Cut(c.block.log[c.block.from+last.at : c.block.to])
 	further := 0
 	for len(rest) > 0 {
 		var line string

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
 	"runtime"
-	"sync"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -42,28 +40,20 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 	ctx, cancel := context.WithCancel(ctx)
 	decoder := s.newDecoder(want, sizes.maxLine, rec.ModTime)
 
-	reader := newReader(sizes, blocks{Lines: decoder.Lines, before: decoder.Before(), behind: decoder.Behind(), r: rec.R, size: sizes.block})
-	go reader.run(ctx, decoder.plan)
-	var workers sync.WaitGroup
-	for range sizes.workers {
-		workers.Go(func() {
-			scanner := scanner{decoder: decoder}
-			for b := range until(ctx, reader.work) {
-				scanner.scan(b)
-				b.done <- struct{}{}
-			}
-		})
-	}
-	defer workers.Wait()
 	defer cancel()
 
+	reader := newReader(sizes, decoder, rec.R)
+	go reader.run(ctx)
 	var stats plugin.Stats
 	order := ordered{clock: decoder.Clock, sink: emit}
-	for b := range until(ctx, reader.order) {
-		select {
-		case <-b.done:
-		case <-ctx.Done():
-			return stats, ctx.Err()
+	for {
+		b, ok := receive(ctx, reader.order)
+		if !ok {
+			break
+		}
+		receive(ctx, b.done)
+		if ctx.Err() != nil {
+			break
 		}
 		stats.Lines += b.lines
 		stats.Bytes = b.read
@@ -85,61 +75,61 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 	return stats, nil
 }
 
-// until yields what the channel brings until it is closed or ctx ends.
-func until[T any](ctx context.Context, c <-chan T) iter.Seq[T] {
-	return func(yield func(T) bool) {
-		for {
-			select {
-			case v, ok := <-c:
-				if !ok || !yield(v) {
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
+// receive returns the next value of a channel. It fails if the channel is closed or
+// ctx ends.
+func receive[T any](ctx context.Context, c <-chan T) (v T, ok bool) {
+	select {
+	case v, ok = <-c:
+	case <-ctx.Done():
 	}
+	return v, ok
 }
 
-// A reader reads blocks ahead of the workers.
+// A reader reads blocks ahead of the caller and has each scanned.
 type reader struct {
-	blocks blocks
-	free   chan *block // blocks that may be filled again
-	work   chan *block // filled, for any worker
-	order  chan *block // the same ones, in the order of the log
+	blocks   blocks
+	decoder  decoder
+	free     chan *block   // blocks that may be filled again
+	order    chan *block   // filled, in the order of the log; done tells when they are scanned
+	scanners chan *scanner // that are idle
 }
 
-func newReader(sizes sizes, blocks blocks) *reader {
+func newReader(sizes sizes, d decoder, r io.Reader) *reader {
 	n := sizes.workers + 2
-	r := &reader{blocks: blocks, free: make(chan *block, n), work: make(chan *block, n), order: make(chan *block, n)}
-	for range n {
-		r.free <- r.blocks.newBlock()
+	reader := &reader{
+		blocks:  blocks{Lines: d.Lines, before: d.Before(), behind: d.Behind(), r: r, size: sizes.block},
+		decoder: d, free: make(chan *block, n), order: make(chan *block, n), scanners: make(chan *scanner, sizes.workers),
 	}
-	return r
+	for range n {
+		reader.free <- reader.blocks.newBlock()
+	}
+	for range sizes.workers {
+		reader.scanners <- &scanner{decoder: d}
+	}
+	return reader
 }
 
-// run fills blocks until the recording or ctx ends. Each queue has room for all
-// blocks, so that run waits only for a free one.
-func (r *reader) run(ctx context.Context, newPlan func(sample []byte) *pattern.Plan) {
+// run fills blocks until the recording or ctx ends. The queues have room for all
+// blocks, so that it waits only for a free one.
+func (r *reader) run(ctx context.Context) {
 	defer close(r.order)
-	defer close(r.work)
 	var plan *pattern.Plan
 	for {
-		var b *block
-		select {
-		case b = <-r.free:
-		case <-ctx.Done():
-			return
-		}
-		if !r.blocks.next(ctx, b) {
+		b, ok := receive(ctx, r.free)
+		if !ok || !r.blocks.next(ctx, b) {
 			return
 		}
 		if plan == nil {
-			plan = newPlan(b.data)
+			plan = r.decoder.plan(b.log[b.from:b.to])
 		}
 		b.plan = plan
 		r.order <- b
-		r.work <- b
+		go func() {
+			s := <-r.scanners
+			s.scan(b)
+			r.scanners <- s
+			b.done <- struct{}{}
+		}()
 	}
 }
 

@@ -14,26 +14,26 @@ const segment = 32 << 10
 // A scanner decodes blocks, one at a time.
 type scanner struct {
 	decoder
-	lines  []int     // the beginnings of lines to examine, reused
-	around [2][]byte // the text before and behind a line that is in several blocks, reused
+	lines []int // the beginnings of lines to examine, reused
 }
 
 // scan decodes a block and stores in it what it finds.
 func (s *scanner) scan(b *block) {
 	b.findings, b.lines, b.skipped, b.doubted, b.year = b.findings[:0], 0, 0, 0, 0
 	s.CRLF = b.crlf
-	b.recognised = s.hasHeader(b.data)
-	years := years{decoder: &s.decoder, data: b.data}
+	data := b.log[b.from:b.to]
+	b.recognised = s.hasHeader(data)
+	years := years{decoder: &s.decoder, data: data}
 	seen := -1 // the line that was examined last
 	step := min(segment, (s.MaxLine+1)/2)
-	for from := 0; from < len(b.data); from += step {
-		to := min(from+step, len(b.data))
-		if breaks := bytes.Count(b.data[from:to], []byte{'\n'}); breaks > 0 {
+	for from := 0; from < len(data); from += step {
+		to := min(from+step, len(data))
+		if breaks := bytes.Count(data[from:to], []byte{'\n'}); breaks > 0 {
 			b.lines += int64(breaks)
-		} else {
-			s.countLong(b, from, step)
+		} else if s.isLong(data, from, step) {
+			b.skipped++
 		}
-		s.lines = b.plan.Candidates(b.data, from, to, s.lines[:0])
+		s.lines = b.plan.Candidates(data, from, to, s.lines[:0])
 		for _, at := range s.lines {
 			if at > seen {
 				seen = at
@@ -41,11 +41,11 @@ func (s *scanner) scan(b *block) {
 			}
 		}
 	}
-	if n := len(b.data); n > 0 && b.data[n-1] != '\n' {
+	if n := len(data); n > 0 && data[n-1] != '\n' {
 		b.lines++
 	}
 	if s.ModTime.IsZero() {
-		b.year = years.before(len(b.data))
+		b.year = years.before(len(data))
 	}
 }
 
@@ -63,7 +63,7 @@ func (d *decoder) hasHeader(data []byte) bool {
 
 // examine decodes the line that begins at a place in the block.
 func (s *scanner) examine(b *block, at int, years *years) {
-	line, rest := s.Cut(b.data[at:])
+	line, rest := s.Cut(b.log[b.from+at : b.to])
 	f, found, doubted := s.decode(line, rest)
 	if doubted {
 		b.doubted++
@@ -76,7 +76,7 @@ func (s *scanner) examine(b *block, at int, years *years) {
 		f.date(&s.Clock, years.before(at))
 	}
 	if s.Piece > 0 {
-		c := s.context(b, at, line, rest)
+		c := contextOf(b.log, b.from+at, line, b.to-len(rest))
 		if s.judge(&f, &c) {
 			b.doubted++
 		}
@@ -86,31 +86,21 @@ func (s *scanner) examine(b *block, at int, years *years) {
 	}
 }
 
-// context returns a line of a block and the log around it, in this block and in the
-// blocks beside it.
-func (s *scanner) context(b *block, at int, line string, rest []byte) forgery.LineContext {
-	c := forgery.LineContext{Before: b.data[:at], Line: line, Length: len(b.data) - len(rest) - at, Behind: rest}
-	if at < s.Before() && len(b.lead) > 0 {
-		s.around[0] = append(append(s.around[0][:0], b.lead...), c.Before...)
-		c.Before = s.around[0]
-	}
-	if len(rest) < s.Behind() && len(b.trail) > 0 {
-		s.around[1] = append(append(s.around[1][:0], rest...), b.trail...)
-		c.Behind = s.around[1]
-	}
-	return c
+// contextOf returns the line that stands in log from one place up to another, with
+// what stands around it.
+func contextOf(log []byte, from int, line string, to int) forgery.LineContext {
+	return forgery.LineContext{Before: log[:from], Line: line, Length: to - from, Behind: log[to:]}
 }
 
-// countLong counts the line around b.data[from:from+step], which has no line break
-// in it, if it is too long. Every line that is has such a step; the first one counts.
-func (s *scanner) countLong(b *block, from, step int) {
-	start := bytes.LastIndexByte(b.data[:from], '\n') + 1
+// isLong reports whether the line around data[from:from+step], which has no line break
+// in it, is too long. Every line that is has such a step; the first one counts.
+func (s *scanner) isLong(data []byte, from, step int) bool {
+	start := bytes.LastIndexByte(data[:from], '\n') + 1
 	if start <= from-step {
-		return
+		return false
 	}
-	if line, _ := s.Cut(b.data[start:]); s.TooLong(line) {
-		b.skipped++
-	}
+	line, _ := s.Cut(data[start:])
+	return s.TooLong(line)
 }
 
 // years finds the year of lines that have none, in a recording of unknown date: it is

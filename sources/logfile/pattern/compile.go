@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -61,68 +62,43 @@ func (c *compiler) problem(summary, format string, args ...any) {
 	c.problems = append(c.problems, Problem{summary, fmt.Sprintf(format, args...)})
 }
 
+// token is <name> or <name:literal>, and word a < in front of a name.
+var (
+	token = regexp.MustCompile(`<([A-Za-z_]\w*)(?:(:)([^<>]*))?>`)
+	word  = regexp.MustCompile(`<(\w+)`)
+)
+
+// schemes are the names that do not make a token of a SIP address.
+var schemes = []string{"sip", "sips", "tel"}
+
 // tokens divides the text into literals and holes.
 func (c *compiler) tokens(text string) {
-	for text != "" {
-		open := strings.IndexByte(text, '<')
-		if open < 0 {
-			c.lit += text
-			return
+	end := 0
+	for _, t := range token.FindAllStringSubmatchIndex(text, -1) {
+		name, fixed := text[t[2]:t[3]], t[4] >= 0
+		if fixed && slices.Contains(schemes, name) {
+			continue
 		}
-		c.lit += text[:open]
-		text = text[open:]
-		name, literal, fixed, length := token(text)
-		switch {
-		case length == 0:
-			c.unclosed(text)
-			c.lit += "<"
-			length = 1
-		case fixed:
-			c.constant(name, literal)
-			c.lit += literal
-		default:
+		c.literal(text[end:t[0]])
+		if end = t[1]; fixed {
+			c.constant(name, text[t[6]:t[7]])
+			c.lit += text[t[6]:t[7]]
+		} else {
 			c.hole(name)
 		}
-		text = text[length:]
 	}
+	c.literal(text[end:])
 }
 
-// unclosed reports a < that begins a hole and does not end it: FreeSWITCH writes
-// nothing that the pattern would match.
-func (c *compiler) unclosed(s string) {
-	if name := s[1:wordEnd(s)]; slices.Contains(holeNames(), name) {
-		c.problem("Hole that is not closed", "<%s is not closed. Write <%s>; if the message itself holds this text, put a hole of your own in its place.", name, name)
+// literal adds text without tokens. A < in front of the name of a field is a mistake:
+// FreeSWITCH writes nothing that the pattern would match.
+func (c *compiler) literal(text string) {
+	c.lit += text
+	for _, w := range word.FindAllStringSubmatch(text, -1) {
+		if name := w[1]; slices.Contains(holeNames(), name) {
+			c.problem("Hole that is not closed", "<%s is not closed. Write <%s>; if the message itself holds this text, put a hole of your own in its place.", name, name)
+		}
 	}
-}
-
-// token reads "<name>" or "<name:literal>" at the start of s. The length is 0 if
-// there is neither.
-func token(s string) (name, literal string, fixed bool, length int) {
-	i := wordEnd(s)
-	name = s[1:i]
-	if name == "" || record.IsDigit(name[0]) || i == len(s) {
-		return "", "", false, 0
-	}
-	if s[i] == '>' {
-		return name, "", false, i + 1
-	}
-	if s[i] != ':' || name == "sip" || name == "sips" || name == "tel" {
-		return "", "", false, 0
-	}
-	end := strings.IndexAny(s[i+1:], "<>")
-	if end < 0 || s[i+1+end] == '<' {
-		return "", "", false, 0
-	}
-	return name, s[i+1 : i+1+end], true, i + 1 + end + 1
-}
-
-// wordEnd returns where the word behind the first byte of s ends.
-func wordEnd(s string) int {
-	i := 1
-	for i < len(s) && record.IsWord(s[i]) {
-		i++
-	}
-	return i
 }
 
 func (c *compiler) constant(name, literal string) {
@@ -184,16 +160,10 @@ func (c *compiler) name(name string) (ok bool) {
 	return len(c.problems) == problems
 }
 
-// IsName reports whether s is an identifier of a rule file: [a-z][a-z0-9_]*.
-func IsName(s string) bool {
-	for i, b := range []byte(s) {
-		small := b-'a' < 26
-		if !small && (i == 0 || !record.IsDigit(b) && b != '_') {
-			return false
-		}
-	}
-	return s != ""
-}
+var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// IsName reports whether s is an identifier of a rule file.
+func IsName(s string) bool { return identifier.MatchString(s) }
 
 // joinPort makes one hole of <ip>:<port>.
 func (c *compiler) joinPort() {

@@ -21,17 +21,28 @@ type Header struct {
 // ParseHeader reads the header at the first byte of a line. White space in front
 // of it is not accepted: it is what a folded SIP header leaves behind a line break
 // that an attacker writes.
-func ParseHeader(line string) (h Header, ok bool) {
-	outer, i := parsePrefix(line)
-	h.Prefixed = i > 0
+func ParseHeader(line string) (Header, bool) {
+	if h, ok := parseHeader(line, 0); ok {
+		return h, true
+	}
+	outer, length := parsePrefix(line)
+	if length == 0 {
+		return Header{}, false
+	}
+	h, ok := parseHeader(line, length)
+	h.Prefixed = true
+	if outer.Zoned {
+		h.Stamp = outer
+	}
+	return h, ok
+}
+
+func parseHeader(line string, i int) (h Header, ok bool) {
 	uuid := UUIDLength(line[i:])
 	h.Session = uuid > 0
 	i, ok = h.Stamp.parse(line, i+uuid)
 	if !ok || !byteAt(line, i, ' ') {
 		return h, false
-	}
-	if outer.Zoned {
-		h.Stamp = outer
 	}
 	idle := i + 1
 	i = skipIdle(line, idle)

@@ -8,11 +8,10 @@ import (
 
 // A Chunk is a run of whole lines of one file.
 type Chunk struct {
-	Before []byte // what stands in front of Data, up to Config.Before bytes
-	Data   []byte // the lines; valid only until Take returns
-	Rest   []byte // the unfinished line behind them
-	CRLF   bool   // lines end in "\r\n"
-	At     int64  // where Data begins in the file
+	Log      []byte // valid only until Take returns
+	From, To int    // the lines in Log; in front of them stand up to Config.Before bytes, behind them an unfinished line
+	CRLF     bool   // lines end in "\r\n"
+	At       int64  // where the lines begin in the file
 
 	Quiet  time.Duration // since the file grew last
 	Waited time.Duration // since the first line was held back; 0: it was not
@@ -21,7 +20,7 @@ type Chunk struct {
 
 // A Verdict says what became of a chunk.
 type Verdict struct {
-	Done   int           // bytes of Data that are done with; the others come again
+	Done   int           // bytes of the lines that are done with; the others come again
 	Wait   time.Duration // when the others come again, at the latest, if the file does not grow; not 0 if there are any
 	Events bool          // something was reported, so that the position is worth saving soon
 }
@@ -44,19 +43,19 @@ const RecallLength = 256 << 10
 func (f *Follower) offer(ctx context.Context, t *file, final bool) {
 	end, cut := t.complete(f.MaxLine)
 	t.due = time.Time{}
-	if end == 0 {
+	if end == t.passed {
 		return
 	}
 	c := Chunk{
-		Before: f.before(t), Data: t.pending[:end], Rest: t.pending[end:], CRLF: t.crlf, At: t.from,
+		Log: t.log, From: t.passed, To: end, CRLF: t.crlf, At: t.from,
 		Quiet: f.now.Sub(t.grown), Final: final || cut,
 	}
 	if t.held == t.from && !t.heldSince.IsZero() {
 		c.Waited = f.now.Sub(t.heldSince)
 	}
 	v := f.Consumer.Take(ctx, &c)
-	t.pass(v.Done)
-	if v.Done < end {
+	t.pass(v.Done, f.Before)
+	if c.From+v.Done < end {
 		t.due = f.now.Add(v.Wait)
 		if t.held != t.from || t.heldSince.IsZero() {
 			t.held, t.heldSince = t.from, f.now
@@ -64,15 +63,6 @@ func (f *Follower) offer(ctx context.Context, t *file, final bool) {
 	}
 	f.saving.events = f.saving.events || v.Events
 	f.saving.lines = f.saving.lines || v.Done > 0
-}
-
-// before returns what stands in the file in front of what is pending.
-func (f *Follower) before(t *file) []byte {
-	before := f.lead[:min(int64(f.Before), t.from)]
-	if n, _ := t.file.ReadAt(before, t.from-int64(len(before))); n < len(before) {
-		return nil // it is being truncated
-	}
-	return before
 }
 
 // recall shows the consumer what was handed on last before a restart.

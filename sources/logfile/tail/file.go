@@ -30,7 +30,8 @@ type file struct {
 	offset  int64  // behind the last byte that was read
 	context []byte // the last bytes before offset
 	from    int64  // of the first byte that is not done with
-	pending []byte // what was read from there on; empty while skipping
+	log     []byte // what was read and is not dropped
+	passed  int    // where in it the first byte stands that is not done with
 
 	crlf     bool // lines end in "\r\n"
 	started  bool // the first line break was read, so that crlf is known
@@ -46,15 +47,19 @@ type file struct {
 	copied bool // a copy of a file that was truncated; it does not grow
 }
 
-// newFile reads a file from an offset on. If that is in the middle of a line, the
-// rest of the line is skipped.
-func newFile(f *os.File, info os.FileInfo, offset int64) *file {
+// newFile reads a file from an offset on, with as much as wanted of what stands before.
+// If the offset is in the middle of a line, the rest of the line is skipped.
+func newFile(f *os.File, info os.FileInfo, offset int64, before int) *file {
 	t := &file{file: f, info: info, offset: offset, from: offset}
 	if offset == 0 {
 		return t
 	}
 	t.context = contextOf(f, offset)
 	t.skipping = !bytes.HasSuffix(t.context, []byte{'\n'})
+	if !t.skipping {
+		t.log = make([]byte, min(offset, int64(before)))
+		t.passed, _ = f.ReadAt(t.log, offset-int64(len(t.log)))
+	}
 	head := make([]byte, chunkLength)
 	n, _ := f.ReadAt(head[:min(chunkLength, offset)], 0)
 	t.learn(head[:n], 0)
@@ -97,7 +102,7 @@ func (t *file) read(buf []byte) (grew, end bool, err error) {
 	return true, n < len(buf), nil
 }
 
-// take adds what was read to what is pending. last is the byte before it.
+// take adds what was read to the log. last is the byte before it.
 func (t *file) take(fresh []byte, last byte) {
 	t.learn(fresh, last)
 	if t.skipping {
@@ -110,7 +115,7 @@ func (t *file) take(fresh []byte, last byte) {
 		fresh = fresh[i+1:]
 		t.from = t.offset - int64(len(fresh))
 	}
-	t.pending = append(t.pending, fresh...)
+	t.log = append(t.log, fresh...)
 }
 
 // learn finds out from the first line how lines end.
@@ -128,25 +133,30 @@ func (t *file) learn(data []byte, last byte) {
 	t.started, t.crlf = true, last == '\r'
 }
 
-// complete cuts off a pending line that is too long and returns where the whole
-// lines end.
+// complete cuts off an unfinished line that is too long and returns where in the log
+// the whole lines end.
 func (t *file) complete(maxLine int) (end int, cut bool) {
 	const lineBreak = 2
-	end = bytes.LastIndexByte(t.pending, '\n') + 1
-	if len(t.pending)-end < maxLine+lineBreak {
+	end = max(t.passed, bytes.LastIndexByte(t.log, '\n')+1)
+	if len(t.log)-end < maxLine+lineBreak {
 		return end, false
 	}
-	t.pending = append(t.pending[:end+maxLine+lineBreak], '\n')
+	t.log = append(t.log[:end+maxLine+lineBreak], '\n')
 	t.skipping = true
-	return len(t.pending), true
+	return len(t.log), true
 }
 
-// pass drops the first n bytes of what is pending, which are done with.
-func (t *file) pass(n int) {
+// pass notes that n more bytes are done with, and drops all of them but as much as is
+// wanted before the next ones.
+func (t *file) pass(n, before int) {
+	t.passed += n
 	t.from += int64(n)
-	t.pending = t.pending[:copy(t.pending, t.pending[n:])]
-	if len(t.pending) == 0 {
+	if t.passed == len(t.log) {
 		t.from = t.offset // also behind what was cut off
+	}
+	if drop := t.passed - before; drop > 0 {
+		t.log = t.log[:copy(t.log, t.log[drop:])]
+		t.passed = before
 	}
 }
 

@@ -66,8 +66,7 @@ const pollTick = 20 * time.Millisecond
 // several goroutines.
 type Follower struct {
 	Config
-	buf  []byte
-	lead []byte // reused
+	buf []byte
 
 	now    time.Time
 	looked time.Time // at the path
@@ -99,7 +98,7 @@ type Follower struct {
 // New returns a follower. It touches nothing until Begin.
 func New(c Config) *Follower {
 	return &Follower{
-		Config: c, buf: make([]byte, contextLength+chunkLength), lead: make([]byte, c.Before),
+		Config: c, buf: make([]byte, contextLength+chunkLength),
 		timer: time.NewTimer(0), watch: &watch{},
 	}
 }

@@ -39,7 +39,7 @@ type follows struct {
 
 // Take implements [Consumer].
 func (f *follows) Take(ctx context.Context, c *Chunk) (v Verdict) {
-	data := c.Data
+	data := c.Log[c.From:c.To]
 	if wait := hold - c.Quiet; !c.Final && wait > 0 {
 		data = data[:bytes.LastIndexByte(data[:len(data)-1], '\n')+1]
 		v.Wait = wait
@@ -313,13 +313,13 @@ type picky struct {
 
 func (p *picky) Take(_ context.Context, c *Chunk) Verdict {
 	noted := *c
-	noted.Before, noted.Data, noted.Rest = bytes.Clone(c.Before), bytes.Clone(c.Data), bytes.Clone(c.Rest)
+	noted.Log = bytes.Clone(c.Log)
 	p.chunks = append(p.chunks, noted)
-	end := len(c.Data)
+	end := c.To
 	for i := 0; i < p.hold && !c.Final; i++ {
-		end = bytes.LastIndexByte(c.Data[:max(0, end-1)], '\n') + 1
+		end = max(c.From, bytes.LastIndexByte(c.Log[:end-1], '\n')+1)
 	}
-	return Verdict{Done: end, Wait: p.wait}
+	return Verdict{Done: end - c.From, Wait: p.wait}
 }
 
 func (*picky) Recall([]byte, bool) {}
@@ -341,8 +341,9 @@ func TestChunks(t *testing.T) {
 		}
 		c := p.chunks[len(p.chunks)-1]
 		p.chunks = nil
-		if string(c.Before) != before || string(c.Data) != data || string(c.Rest) != rest || c.At != at || c.Waited > 0 != waited || c.Final != final {
-			t.Errorf("%q %q %q at %d, waited %v, final %v", c.Before, c.Data, c.Rest, c.At, c.Waited, c.Final)
+		gotBefore, gotData, gotRest := string(c.Log[:c.From]), string(c.Log[c.From:c.To]), string(c.Log[c.To:])
+		if gotBefore != before || gotData != data || gotRest != rest || c.At != at || c.Waited > 0 != waited || c.Final != final {
+			t.Errorf("%q %q %q at %d, waited %v, final %v", gotBefore, gotData, gotRest, c.At, c.Waited, c.Final)
 		}
 	}
 	l.write("one\ntwo\nthr")

@@ -160,7 +160,7 @@ func (f *Follower) beginAtEnd() {
 		f.absent.atOnce(f, err)
 		return
 	}
-	f.chain = append(f.chain[:0], newFile(file, info, lineStart(file, info.Size())))
+	f.chain = append(f.chain[:0], newFile(file, info, lineStart(file, info.Size()), f.Before))
 	f.recall(f.chain[0])
 }
 
@@ -199,7 +199,7 @@ func (f *Follower) resume(p position) {
 			continue
 		}
 		if c := b.find(candidates, &p); c != nil {
-			f.chain = append(f.chain, newFile(c.file, c.info, b.Offset))
+			f.chain = append(f.chain, newFile(c.file, c.info, b.Offset, f.Before))
 			c.file = nil
 		}
 	}

@@ -86,9 +86,9 @@ func (f *Follower) turn() {
 		}
 	}
 	for _, c := range f.between(file, info) {
-		f.chain = append(f.chain, newFile(c.file, c.info, 0))
+		f.chain = append(f.chain, newFile(c.file, c.info, 0, f.Before))
 	}
-	f.chain = append(f.chain, newFile(file, info, f.returnedAt(file, info)))
+	f.chain = append(f.chain, newFile(file, info, f.returnedAt(file, info), f.Before))
 	f.absent.over(f)
 }
 
@@ -203,7 +203,7 @@ func (f *Follower) copyOf(t *file) *file {
 	for _, c := range f.siblings() {
 		if found == nil && len(t.context) > 0 && !changed(c.info).Before(t.grown.Add(-f.Pace.Pulse-disorder)) &&
 			f.reads(c.info) < 0 && bytes.Equal(contextOf(c.file, t.offset), t.context) {
-			found = newFile(c.file, c.info, t.from)
+			found = newFile(c.file, c.info, t.from, f.Before)
 			found.copied = true
 			continue
 		}
