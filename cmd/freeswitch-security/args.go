@@ -6,13 +6,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The checks of a verb's arguments, which say what is wanted in the words of its
-// help.
+// These check the arguments of a verb, and word errors as its help does.
 
 func atLeastOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return fmt.Errorf("%s needs a %s; see --help", cmd.Name(), what)
+			return fmt.Errorf("%s needs at least one %s; see --help", cmd.Name(), what)
 		}
 		return nil
 	}
@@ -27,11 +26,11 @@ func atMostOne(what string) cobra.PositionalArgs {
 	}
 }
 
-func exactlyOne(what string) cobra.PositionalArgs {
+func exactlyOne(what, hint string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			return nil
 		}
-		return fmt.Errorf("%s takes one %s, not %d: put it in quotes; see --help", cmd.Name(), what, len(args))
+		return fmt.Errorf("%s takes one %s, not %d%s; see --help", cmd.Name(), what, len(args), hint)
 	}
 }

@@ -33,12 +33,12 @@ func TestBanLifeByHand(t *testing.T) {
 	if row := strings.Fields(strings.Split(shown, "\n")[1]); row[0] != "203.0.113.7" || !slices.Contains(row, "42") {
 		t.Errorf("listed as %q", row)
 	}
-	g.want(0, []string{"203.0.113.7  banned no longer\n192.0.2.9  was not banned\n"}, "unblock", "203.0.113.7", "192.0.2.9", "--grace", "1h")
-	g.want(0, []string{"203.0.113.7  banned"}, "block", "203.0.113.7") // the grace was one from rules
+	g.want(0, []string{"203.0.113.7  unbanned\n192.0.2.9  was not banned\n"}, "unban", "203.0.113.7", "192.0.2.9", "--grace", "1h")
+	g.want(0, []string{"203.0.113.7  banned"}, "ban", "203.0.113.7") // the grace was one from rules
 	g.want(0, nil, "unblock", "203.0.113.7")
-	g.want(0, []string{"banned no longer: the ban of 2001:db8::/64 is ended"}, "unblock", "2001:db8::7")
+	g.want(0, []string{"unbanned: the ban of 2001:db8::/64 is ended"}, "unban", "2001:db8::7")
 	g.want(1, []string{"not banned"}, "show", "203.0.113.7")
-	g.want(0, []string{`{"ip":"203.0.113.8","applied":true}`}, "block", "--permanent", "203.0.113.8", "--json")
+	g.want(0, []string{`{"ip":"203.0.113.8","applied":true}`}, "ban", "--permanent", "203.0.113.8", "--json")
 	g.want(0, []string{"until        permanent"}, "show", "203.0.113.8")
 }
 
@@ -46,7 +46,7 @@ func TestBanLifeByHand(t *testing.T) {
 // in its place.
 func TestRefusedByHand(t *testing.T) {
 	g := guard(t)
-	stdout, stderr, status := g.piped("203.0.113.2 # two\n\n; nobody\n198.51.100.7\n", "block", "203.0.113.1", "-", "nonsense\x1b[31m", "0.0.0.0/0", "203.0.113.3")
+	stdout, stderr, status := g.piped("203.0.113.2 # two\n\n; nobody\n198.51.100.7\n", "ban", "203.0.113.1", "-", "nonsense\x1b[31m", "0.0.0.0/0", "203.0.113.3")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	for i, want := range []string{
 		"203.0.113.1  banned", "203.0.113.2  banned", "198.51.100.7  not banned: trusted", `nonsense [31m  refused: `, "0.0.0.0/0  refused: ", "203.0.113.3  banned",
@@ -59,33 +59,33 @@ func TestRefusedByHand(t *testing.T) {
 	if status != 1 || stderr != "" || !strings.Contains(stdout, "a.hcl:10") {
 		t.Errorf("exit status %d, %s, %s", status, stdout, stderr)
 	}
-	g.want(1, []string{"nonsense  refused", "203.0.113.1  banned no longer"}, "unblock", "nonsense", "203.0.113.1")
-	g.want(2, []string{"--for and --permanent"}, "block", "203.0.113.1", "--permanent", "--for", "1h")
-	g.want(2, []string{`"soon" is not a duration`}, "block", "203.0.113.1", "--for", "soon")
-	g.want(2, []string{"needs an ADDRESS"}, "block")
-	g.want(2, []string{"only once"}, "block", "-", "-")
-	g.want(2, []string{"no address on standard input"}, "block", "-")
+	g.want(1, []string{"nonsense  refused", "203.0.113.1  unbanned"}, "unban", "nonsense", "203.0.113.1")
+	g.want(2, []string{"--for and --permanent"}, "ban", "203.0.113.1", "--permanent", "--for", "1h")
+	g.want(2, []string{`"soon" is not a duration`}, "ban", "203.0.113.1", "--for", "soon")
+	g.want(2, []string{"needs at least one ADDRESS"}, "ban")
+	g.want(2, []string{"only once"}, "ban", "-", "-")
+	g.want(2, []string{"no address on standard input"}, "ban", "-")
 	g.want(2, []string{"neither an address nor a network"}, "show", "nonsense")
-	results := decoded[client.Result](t, g.want(1, nil, "block", "--json", "198.51.100.7", "203.0.113.9"))
+	results := decoded[client.Result](t, g.want(1, nil, "ban", "--json", "198.51.100.7", "203.0.113.9"))
 	if len(results) != 2 || results[0].Error == "" || results[1].Error != "" || !results[1].Applied {
 		t.Errorf("%+v", results)
 	}
 	g.wall.breaks(errors.New("action wall.drop: \x1b[2J exit status 4"))
-	g.want(0, []string{"203.0.113.10  banned, but the kernel does not agree yet: "}, "block", "203.0.113.10")
+	g.want(0, []string{"203.0.113.10  banned, but not applied yet: "}, "ban", "203.0.113.10")
 }
 
 func TestTrustByHand(t *testing.T) {
 	g := guard(t)
-	g.want(0, []string{"203.0.113.7  banned"}, "block", "203.0.113.7")
+	g.want(0, []string{"203.0.113.7  banned"}, "ban", "203.0.113.7")
 	g.want(0, []string{"203.0.113.0/24  trusted"}, "trust", "203.0.113.0/24", "--for", "7d", "--comment", "new trunk")
 	g.want(1, []string{"not banned", "203.0.113.0/24", "new trunk", "trust ends"}, "show", "203.0.113.7")
-	g.want(1, []string{"not banned: trusted: whitelist, new trunk"}, "block", "203.0.113.7")
+	g.want(1, []string{"not banned: trusted: whitelist, new trunk"}, "ban", "203.0.113.7")
 	g.want(0, []string{"203.0.113.0/24", "run time", "in 6d", "198.51.100.0/24", "carriers", "a.hcl:10", "SIP trunks"}, "list", "--trusted")
 	g.want(2, []string{"--rule and --sort are for bans"}, "list", "--trusted", "--rule", "password guessing")
 	g.want(1, []string{"trusted", "198.51.100.0/24, by carriers", "a.hcl:10"}, "show", "198.51.100.7")
 	g.want(1, []string{"198.51.100.7  "}, "untrust", "198.51.100.7")
 	g.want(0, []string{"203.0.113.0/24  removed from whitelist\n"}, "untrust", "203.0.113.0/24")
-	g.want(0, []string{"203.0.113.7  banned"}, "block", "203.0.113.7")
+	g.want(0, []string{"203.0.113.7  banned"}, "ban", "203.0.113.7")
 	if entries := decoded[client.Trusted](t, g.want(0, nil, "list", "--trusted", "--json")); !slices.ContainsFunc(entries, func(e client.Trusted) bool { return e.Name == "carriers" }) {
 		t.Errorf("%+v", entries)
 	}
@@ -122,7 +122,7 @@ func TestRuleBan(t *testing.T) {
 
 func TestTop(t *testing.T) {
 	g := guard(t)
-	g.want(0, nil, "block", "203.0.113.7", "203.0.113.8", "203.0.113.9", "--reason", "by hand")
+	g.want(0, nil, "ban", "203.0.113.7", "203.0.113.8", "203.0.113.9", "--reason", "by hand")
 	g.wall.stop("203.0.113.8", 100)
 	g.wall.stop("203.0.113.9", 7)
 	g.settle() // what was read of the wall before is outdated
@@ -166,7 +166,7 @@ func TestRoundTrip(t *testing.T) {
 		return bans
 	}
 	for i, how := range [][]string{{"--for", "90m", "--reason", `said "no", thrice; # é`}, {"--permanent"}, {"--reason", "-", "--for", "30d"}} {
-		from.want(0, nil, append(append([]string{"block"}, how...), all[i*100:i*100+100]...)...)
+		from.want(0, nil, append(append([]string{"ban"}, how...), all[i*100:i*100+100]...)...)
 	}
 	want := listed(from)
 	for _, format := range []string{"json", "csv", "plain", "list"} {
@@ -198,8 +198,8 @@ func TestImportOfTheSame(t *testing.T) {
 	g := guard(t)
 	g.attack("203.0.113.7", "1000", 3)
 	g.decided()
-	g.want(0, nil, "block", "203.0.113.8", "--for", "1h", "--reason", "calls at night")
-	g.want(0, nil, "block", "203.0.113.9", "--permanent")
+	g.want(0, nil, "ban", "203.0.113.8", "--for", "1h", "--reason", "calls at night")
+	g.want(0, nil, "ban", "203.0.113.9", "--permanent")
 	ask := func() []client.Ban { return decoded[client.Ban](t, g.want(0, nil, "list", "--json")) }
 	before := ask()
 	for _, format := range []string{"json", "csv", "json"} {
@@ -285,7 +285,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 	g.wall.breaks(errors.New("chain | gone\x1b[31m"))
-	g.want(0, nil, "block", "203.0.113.7") // which the wall does not take
+	g.want(0, nil, "ban", "203.0.113.7") // which the wall does not take
 	g.want(1, []string{": critical", `chain | gone\x1b[31m`}, "status")
 	shown := g.want(2, []string{"FREESWITCH-SECURITY CRITICAL - ", "chain / gone"}, "status", "--nagios")
 	if strings.Count(shown, "|") != 1 || strings.Count(shown, "\n") != 1 {
@@ -327,7 +327,7 @@ func TestActionLine(t *testing.T) {
 func TestNobodyAnswers(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none.sock")
 	for _, args := range [][]string{
-		{"status"}, {"list"}, {"show", "203.0.113.7"}, {"block", "203.0.113.7"}, {"unblock", "203.0.113.7"}, {"trust", "203.0.113.7"},
+		{"status"}, {"list"}, {"show", "203.0.113.7"}, {"ban", "203.0.113.7"}, {"unban", "203.0.113.7"}, {"trust", "203.0.113.7"},
 		{"untrust", "203.0.113.7"}, {"import", write(t, "l", []byte("203.0.113.7\n"))}, {"export"}, {"watch"}, {"top"},
 	} {
 		stdout, stderr, status := command(t, nil, append(args, "--admin", none)...)
@@ -361,10 +361,10 @@ func TestCompletion(t *testing.T) {
 		t.Errorf("exit status %d: %s", status, stderr)
 	}
 	g := guard(t)
-	g.want(0, nil, "block", "203.0.113.7", "203.0.114.7", "2001:db8::/64")
+	g.want(0, nil, "ban", "203.0.113.7", "203.0.114.7", "2001:db8::/64")
 	g.want(0, nil, "trust", "192.0.2.0/24", "--comment", "new trunk")
 	for _, c := range []struct{ args, want string }{
-		{"unblock 203.0.113", "203.0.113.7"}, {"unblock 203.0.113.7 2", "203.0.114.7"}, {"show 2001", "2001:db8::/64"},
+		{"unban 203.0.113", "203.0.113.7"}, {"unban 203.0.113.7 2", "203.0.114.7"}, {"show 2001", "2001:db8::/64"},
 		{"untrust ", "192.0.2.0/24\tnew trunk"}, {"list --rule pass", "password guessing"}, {"list --sort pa", "packets"},
 	} {
 		args := append([]string{"__complete"}, strings.Split(c.args, " ")...)
@@ -372,11 +372,11 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: %s", c.args, shown)
 		}
 	}
-	if shown, _ := g.do("__complete", "unblock", "203.0.113"); strings.Contains(shown, "203.0.114") {
+	if shown, _ := g.do("__complete", "unban", "203.0.113"); strings.Contains(shown, "203.0.114") {
 		t.Errorf("offered: %s", shown)
 	}
 	os.Remove(g.socket)
-	if shown, _ := g.do("__complete", "unblock", ""); strings.Contains(shown, "203") {
+	if shown, _ := g.do("__complete", "unban", ""); strings.Contains(shown, "203") {
 		t.Errorf("offered: %s", shown)
 	}
 }
@@ -385,7 +385,7 @@ func TestCompletion(t *testing.T) {
 // and pictures that are drawn over one another.
 func TestVerbsOnATerminal(t *testing.T) {
 	g := guard(t)
-	g.want(0, nil, "block", "203.0.113.7", "--reason", strings.Repeat("long ", 50))
+	g.want(0, nil, "ban", "203.0.113.7", "--reason", strings.Repeat("long ", 50))
 	g.wall.stop("203.0.113.7", 3)
 	g.settle()
 	environ := map[string]string{"FREESWITCH_SECURITY_ADMIN": g.socket}

@@ -64,7 +64,7 @@ func must(err error) {
 
 // completing makes a completer of what the daemon says. Where it cannot be asked
 // there is nothing to choose from.
-func (a *app) completing(r *reach, ask func(ctx context.Context, c *client.Client, offer func(value, about string)) error) completer {
+func (a *app) completing(r *connFlags, ask func(ctx context.Context, c *client.Client, offer func(value, about string)) error) completer {
 	return func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		c, err := a.client(*r)
 		if err != nil {
@@ -86,7 +86,7 @@ func (a *app) completing(r *reach, ask func(ctx context.Context, c *client.Clien
 }
 
 // completeBanned offers who is banned, for up to most arguments; 0 is any number.
-func (a *app) completeBanned(r *reach, most int) completer {
+func (a *app) completeBanned(r *connFlags, most int) completer {
 	offer := a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
 		for b, err := range first(c.Bans(ctx, completionPage), completionPage) {
 			if err != nil {
@@ -105,7 +105,7 @@ func (a *app) completeBanned(r *reach, most int) completer {
 }
 
 // completeTrusted offers who is trusted and can be trusted no longer.
-func (a *app) completeTrusted(r *reach) completer {
+func (a *app) completeTrusted(r *connFlags) completer {
 	return a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
 		for t, err := range first(c.AllTrusted(ctx, completionPage), completionPage) {
 			if err != nil {
@@ -120,7 +120,7 @@ func (a *app) completeTrusted(r *reach) completer {
 }
 
 // completeRules offers the rules to the flag --rule.
-func (a *app) completeRules(cmd *cobra.Command, r *reach) {
+func (a *app) completeRules(cmd *cobra.Command, r *connFlags) {
 	must(cmd.RegisterFlagCompletionFunc("rule", a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
 		s, err := c.Status(ctx)
 		for _, rule := range s.Rules {

@@ -284,7 +284,7 @@ func (g *guarded) decided() engine.Verdict {
 }
 
 // settle waits until the wall agrees with the ledger, which a change by hand does.
-func (g *guarded) settle() { g.want(0, nil, "unblock", "192.0.2.254") }
+func (g *guarded) settle() { g.want(0, nil, "unban", "192.0.2.254") }
 
 // A wall behaves as the firewall does: it holds what it was told, and takes
 // nothing while it is broken.

@@ -44,7 +44,7 @@ var exporters = map[string]exporter{
 }
 
 func (a *app) export() *cobra.Command {
-	var r reach
+	var r connFlags
 	var rule, format string
 	cmd := &cobra.Command{
 		Use:   "export",

@@ -21,8 +21,8 @@ import (
 )
 
 func (a *app) importing() *cobra.Command {
-	var r reach
-	var how lasting
+	var r connFlags
+	var how termOption
 	var format, reason string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -39,7 +39,7 @@ Exit status: 0 all targets are banned, or their bans are over; 1 some entries
 were refused or could not be read; 2 the import failed.`,
 		Example: "  freeswitch-security import --for 7d --reason feed blocklist.txt\n" +
 			"  ssh pbx1 freeswitch-security export | freeswitch-security import -",
-		Args: justOne("FILE"),
+		Args: exactlyOne("FILE", ""),
 	}
 	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
 		ttl, err := how.ttl()
@@ -176,7 +176,7 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported, entr
 	if showing {
 		defer io.WriteString(a.stderr, "\r\x1b[K") // clears the line
 	}
-	return inBatches(entries, func(batch []banlist.Entry) error {
+	for batch := range slices.Chunk(entries, client.MaxBatch) {
 		items, from := i.requests(batch, time.Now())
 		if len(items) > 0 {
 			results, err := c.BanAll(ctx, items)
@@ -190,8 +190,8 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported, entr
 		if showing {
 			fmt.Fprintf(a.stderr, "\r%d of %d ", i.Banned+i.Over+len(i.Refused), i.Listed)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // requests gives the orders for a batch of entries, and the entry of each.

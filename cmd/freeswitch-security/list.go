@@ -22,7 +22,7 @@ const listPage = 1000
 
 // A listFlags is what of the bans is listed, and how.
 type listFlags struct {
-	reach
+	connFlags
 	rule, sort    string
 	limit         int
 	trusted, json bool
@@ -44,7 +44,7 @@ Exit status: 0 all are listed, or nobody is to be; 2 it could not be asked.`,
 			"  freeswitch-security list --json | jq -r .ip",
 		Args: cobra.NoArgs,
 	}
-	cmd.RunE = a.asking(&flags.reach, func(ctx context.Context, c *client.Client, _ []string) error {
+	cmd.RunE = a.asking(&flags.connFlags, func(ctx context.Context, c *client.Client, _ []string) error {
 		if flags.trusted {
 			if flags.rule != "" || cmd.Flags().Changed("sort") {
 				return errors.New("--rule and --sort are for bans: nobody is trusted by a rule")
@@ -53,13 +53,13 @@ Exit status: 0 all are listed, or nobody is to be; 2 it could not be asked.`,
 		}
 		return a.listBans(ctx, c, flags)
 	})
-	flags.reach.flags(cmd)
+	flags.connFlags.flags(cmd)
 	cmd.Flags().StringVar(&flags.rule, "rule", "", "only the bans of this rule")
 	cmd.Flags().StringVar(&flags.sort, "sort", "target", "by what")
 	cmd.Flags().IntVar(&flags.limit, "limit", 0, "at most so many; 0: all")
 	cmd.Flags().BoolVar(&flags.trusted, "trusted", false, "who is trusted")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "for programs")
-	a.completeRules(cmd, &flags.reach)
+	a.completeRules(cmd, &flags.connFlags)
 	complete(cmd, "sort", "target", "until", "added", "packets", "offence")
 	return cmd
 }

@@ -27,7 +27,7 @@ type picture struct {
 }
 
 func (a *app) show() *cobra.Command {
-	var r reach
+	var r connFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show ADDRESS",
@@ -38,7 +38,7 @@ which rules count events of it at present.
 
 Exit status: 0 it is banned; 1 it is not; 2 it could not be asked.`,
 		Example: "  freeswitch-security show 203.0.113.7\n  freeswitch-security show 2001:db8::/64 --json",
-		Args:    justOne("ADDRESS"),
+		Args:    exactlyOne("ADDRESS", ""),
 		RunE: a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
 			return a.showAddress(ctx, c, args[0], asJSON)
 		}),
@@ -47,16 +47,6 @@ Exit status: 0 it is banned; 1 it is not; 2 it could not be asked.`,
 	r.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
 	return cmd
-}
-
-// justOne wants one argument.
-func justOne(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return fmt.Errorf("%s takes one %s, not %d; see --help", cmd.Name(), what, len(args))
-		}
-		return nil
-	}
 }
 
 func (a *app) showAddress(ctx context.Context, c *client.Client, address string, asJSON bool) error {

@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) status() *cobra.Command {
-	var r reach
+	var r connFlags
 	var asJSON, nagios bool
 	warning, critical := lengthFlag(10*time.Second), lengthFlag(time.Minute)
 	cmd := &cobra.Command{
@@ -68,7 +68,7 @@ Exit status: 0 all is well; 1 something is not; 2 it could not be asked.`,
 	return cmd
 }
 
-func (a *app) health(ctx context.Context, r reach) (health, error) {
+func (a *app) health(ctx context.Context, r connFlags) (health, error) {
 	c, err := a.client(r)
 	if err != nil {
 		return health{}, err

@@ -35,7 +35,7 @@ func TestLag(t *testing.T) {
 // TestKernelUnread: what nobody could look at is not known, which is not nothing.
 func TestKernelUnread(t *testing.T) {
 	g := guard(t)
-	g.want(0, nil, "block", "203.0.113.7")
+	g.want(0, nil, "ban", "203.0.113.7")
 	g.want(0, []string{"1 ban in chain WALL"}, "status")
 	g.wall.hides(errors.New("list table filter: exit status 4"))
 	g.settle()

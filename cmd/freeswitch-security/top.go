@@ -21,7 +21,7 @@ import (
 )
 
 func (a *app) top() *cobra.Command {
-	var r reach
+	var r connFlags
 	var once bool
 	rows := 0
 	interval := lengthFlag(2 * time.Second)

@@ -11,7 +11,7 @@ func (a *app) addVerbs(root, run *cobra.Command) {
 		{"The guard:", []*cobra.Command{run, a.doctor()}},
 		{"Rules and recordings:", []*cobra.Command{a.check(), a.test(), a.format(), a.replay(), a.explain(), a.diff(), a.learn()}},
 		{"Asking and telling the running guard:", []*cobra.Command{
-			a.status(), a.list(), a.show(), a.block(), a.unblock(), a.trust(), a.untrust(),
+			a.status(), a.list(), a.show(), a.ban(), a.unban(), a.trust(), a.untrust(),
 			a.importing(), a.export(), a.watch(), a.top(),
 		}},
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) watch() *cobra.Command {
-	var r reach
+	var r connFlags
 	var standing, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "watch",

@@ -68,8 +68,8 @@ func TestWatch(t *testing.T) {
 	endLines := start(g.socket, lines, errs, "watch", "--json")
 	for i := 0; !strings.Contains(table.now(), "by hand") || !strings.Contains(lines.now(), "by hand"); i++ {
 		// Until both have seen a ban: a verdict before they watch is not for them.
-		g.want(0, nil, "block", fmt.Sprintf("192.0.2.%d", 1+i%2), "--reason", "by hand")
-		g.want(0, nil, "unblock", "192.0.2.1", "192.0.2.2")
+		g.want(0, nil, "ban", fmt.Sprintf("192.0.2.%d", 1+i%2), "--reason", "by hand")
+		g.want(0, nil, "unban", "192.0.2.1", "192.0.2.2")
 	}
 	g.attack("203.0.113.7", "a\x1b[2Jb", 3)
 	g.decided()

@@ -11,7 +11,7 @@ func (x *exam) ofAdmin() []Finding {
 	if x.cfg.Admin.TLSCert != "" {
 		scheme = "https://"
 	}
-	return []Finding{{info, "every user and program of this host may block and unblock, by " + scheme + x.cfg.Admin.Listen,
+	return []Finding{{info, "every user and program of this host may ban and unban, by " + scheme + x.cfg.Admin.Listen,
 		"whoever gets in elsewhere, such as by a web application on this host, can have himself let go",
 		"admin {\n  listen = \"\" # the unix socket, which is for its owner alone, is enough for this command line\n}\nor in it: token = env(\"ADMIN_TOKEN\")"}}
 }

@@ -13,19 +13,19 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A reach is how a verb comes to the running daemon. What it has no flags for
+// A connFlags is how a verb comes to the running daemon. What it has no flags for
 // comes from the environment: a token in a flag could be read by every user of
 // the host.
-type reach struct{ admin, tokenFile string }
+type connFlags struct{ admin, tokenFile string }
 
 // flags gives a verb the flags that say where the daemon is.
-func (r *reach) flags(cmd *cobra.Command) {
+func (r *connFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.admin, "admin", "", "`URL` or socket of the daemon")
 	cmd.Flags().StringVar(&r.tokenFile, "token-file", "", "`FILE` that holds the token, for a URL")
 }
 
 // client makes what asks the daemon.
-func (a *app) client(r reach) (*client.Client, error) {
+func (a *app) client(r connFlags) (*client.Client, error) {
 	of := func(name string) string {
 		value, _ := a.environ("FREESWITCH_SECURITY_" + name)
 		return value
@@ -47,7 +47,7 @@ func (a *app) client(r reach) (*client.Client, error) {
 }
 
 // asking makes the body of a verb that asks the daemon.
-func (a *app) asking(r *reach, do func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
+func (a *app) asking(r *connFlags, do func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, err := a.client(*r)
 		if err != nil {

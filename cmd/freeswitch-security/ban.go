@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/ban"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) ban() *cobra.Command {
+	var term termOption
+	var reason string
+	cmd := &cobra.Command{
+		Use:     "ban ADDRESS…",
+		Aliases: []string{"block"},
+		Short:   "Ban addresses and networks",
+		Long: `Ban addresses and networks. - reads them from standard input, one a line. A
+target that is already banned stays banned until the later end. A trusted target
+is refused, with the line of the file that trusts it. A ban is reported once it
+is durable and in the kernel.
+
+Exit status: 0 all are banned; 1 one was refused; 2 the request failed.`,
+		Example: "  freeswitch-security ban 203.0.113.7 --for 2h --reason \"calls at night\"\n" +
+			"  freeswitch-security ban --permanent 198.51.100.0/24 2001:db8::/64",
+	}
+	a.edit(cmd, nil, func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
+		ttl, err := term.ttl()
+		if err != nil {
+			return err
+		}
+		return inBatches(addresses, func(address string) client.BanRequest {
+			return client.BanRequest{IP: address, Reason: reason, TTL: ttl}
+		}, func(batch []client.BanRequest) error {
+			all, err := c.BanAll(ctx, batch)
+			return out.all(all, "banned", err)
+		})
+	})
+	term.flags(cmd, "default: security.block_duration")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	return cmd
+}
+
+func (a *app) unban() *cobra.Command {
+	var grace lengthFlag
+	var reason string
+	cmd := &cobra.Command{
+		Use:     "unban ADDRESS…",
+		Aliases: []string{"unblock"},
+		Short:   "End the bans of addresses and networks",
+		Long: `End every ban that covers an address or a network. A network ban that covers it
+ends entirely, and is reported. - reads addresses from standard input, one a
+line. With --grace rules do not ban the address for that time.
+
+Exit status: 0 none is banned any longer, including those that were not; 1 one
+was refused; 2 the request failed.`,
+		Example: "  freeswitch-security unban 203.0.113.7 --grace 1h",
+	}
+	a.edit(cmd, func(r *connFlags) completer { return a.completeBanned(r, 0) },
+		func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
+			return oneByOne(addresses, out, func(target netip.Prefix) (client.Done, string, error) {
+				done, err := c.Unban(ctx, target, time.Duration(grace), reason)
+				text := "was not banned"
+				switch wider := strings.Join(done.Lifted, ", "); wider {
+				case "":
+				case ban.FormatTarget(target):
+					text = "unbanned"
+				default:
+					text = "unbanned: the ban of " + wider + " is ended"
+				}
+				return done, text, err
+			})
+		})
+	cmd.Flags().Var(&grace, "grace", "how long rules do not ban it")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	return cmd
+}
+
+func (a *app) trust() *cobra.Command {
+	var term termOption
+	var comment string
+	cmd := &cobra.Command{
+		Use:   "trust ADDRESS…",
+		Short: "Never ban addresses and networks, for a while",
+		Long: `Trust addresses and networks for a while: nothing bans them, and bans that cover
+them end. Trust survives a restart. - reads them from standard input, one a
+line. Write into a rule file what is to be trusted for ever.
+
+Exit status: 0 all are trusted; 1 one was refused; 2 the request failed.`,
+		Example: "  freeswitch-security trust 198.51.100.0/24 --for 7d --comment \"new trunk\"",
+	}
+	a.edit(cmd, nil, func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
+		ttl, err := term.ttl()
+		if err != nil {
+			return err
+		}
+		return inBatches(addresses, func(address string) client.TrustRequest {
+			return client.TrustRequest{IP: address, Comment: comment, TTL: ttl}
+		}, func(batch []client.TrustRequest) error {
+			all, err := c.TrustAll(ctx, batch)
+			return out.all(all, "trusted", err)
+		})
+	})
+	term.flags(cmd, "default: 1d")
+	cmd.Flags().StringVar(&comment, "comment", "", "who it is")
+	return cmd
+}
+
+func (a *app) untrust() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "untrust ADDRESS…",
+		Short: "End trust that was given by trust",
+		Long: `End the narrowest trust that was given by trust or the API and that covers an
+address or a network. What rule files trust is removed there. - reads addresses
+from standard input, one a line.
+
+Exit status: 0 it is done, including those that were not trusted; 1 one was
+refused; 2 the request failed.`,
+		Example: "  freeswitch-security untrust 198.51.100.0/24",
+	}
+	a.edit(cmd, a.completeTrusted, func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
+		return oneByOne(addresses, out, func(target netip.Prefix) (client.Done, string, error) {
+			done, err := c.Untrust(ctx, target, reason)
+			// The address is printed already, unless it is that of a wider entry.
+			return done, strings.TrimPrefix(done.Message, ban.FormatTarget(target)+" "), err
+		})
+	})
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	return cmd
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/banlist"
+
+	"github.com/spf13/cobra"
+)
+
+// edit makes cmd a verb that changes what is banned or trusted. complete completes
+// its addresses; nil: nothing does.
+func (a *app) edit(cmd *cobra.Command, complete func(*connFlags) completer, do func(context.Context, *client.Client, []string, *results) error) {
+	var r connFlags
+	out := &results{app: a}
+	cmd.Args = atLeastOne("ADDRESS")
+	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
+		addresses, err := a.addresses(args)
+		if err != nil {
+			return err
+		}
+		return out.end(do(ctx, c, addresses, out))
+	})
+	if complete != nil {
+		cmd.ValidArgsFunction = complete(&r)
+	}
+	r.flags(cmd)
+	cmd.Flags().BoolVar(&out.json, "json", false, "for programs")
+}
+
+// A termOption is how long something lasts: the flags --for and --permanent.
+type termOption struct {
+	term      termFlag
+	permanent bool
+}
+
+func (o *termOption) flags(cmd *cobra.Command, otherwise string) {
+	cmd.Flags().Var(&o.term, "for", "how long; "+otherwise)
+	cmd.Flags().BoolVar(&o.permanent, "permanent", false, "for good")
+}
+
+// ttl is the term as the daemon takes it; nil where no flag is set.
+func (o *termOption) ttl() (json.RawMessage, error) {
+	term := ban.Term(o.term)
+	if o.permanent {
+		if term != 0 && term != ban.Permanent {
+			return nil, errors.New("--for and --permanent contradict each other: set one of them")
+		}
+		term = ban.Permanent
+	}
+	if term == 0 {
+		return nil, nil
+	}
+	return json.Marshal(term.String())
+}
+
+// addresses are those of the command line and, for a -, of standard input.
+func (a *app) addresses(args []string) ([]string, error) {
+	var all []string
+	piped := false
+	for _, arg := range args {
+		if arg != "-" {
+			all = append(all, arg)
+			continue
+		}
+		if piped {
+			return nil, errors.New("standard input (-) can be read only once")
+		}
+		piped = true
+		entries, err := a.readList("-", banlist.Plain)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			all = append(all, e.Text)
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("there is no address on standard input")
+	}
+	return all, nil
+}
+
+// inBatches makes requests of items, as many at a time as the daemon takes.
+func inBatches[T, Request any](items []T, request func(T) Request, do func([]Request) error) error {
+	for batch := range slices.Chunk(items, client.MaxBatch) {
+		var requests []Request
+		for _, item := range batch {
+			requests = append(requests, request(item))
+		}
+		if err := do(requests); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parallel is how many single changes are under way at the same time.
+const parallel = 4
+
+// oneByOne makes a change for each address, and prints the results in their order. An
+// address that is malformed or refused does not stop the others.
+func oneByOne(addresses []string, out *results, change func(netip.Prefix) (client.Done, string, error)) error {
+	type outcome struct {
+		client.Result
+		text string
+		err  error
+	}
+	for some := range slices.Chunk(addresses, parallel) {
+		outcomes := make([]outcome, len(some))
+		var running sync.WaitGroup
+		for i, address := range some {
+			o := &outcomes[i]
+			o.IP = address
+			target, err := ban.ParseTarget(address)
+			if err != nil {
+				o.Error = err.Error()
+				continue
+			}
+			running.Go(func() {
+				var done client.Done
+				done, o.text, o.err = change(target)
+				o.IP, o.Applied, o.Why = ban.FormatTarget(target), done.Applied, done.Why
+			})
+		}
+		running.Wait()
+		for _, o := range outcomes {
+			if r, ok := errors.AsType[*client.Refusal](o.err); ok && (r.Status == http.StatusBadRequest || r.Status == http.StatusConflict) {
+				o.Error, o.err = r.Text, nil
+			}
+			if o.err != nil {
+				return o.err
+			}
+			if err := out.one(o.Result, o.text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// results prints the result of each address.
+type results struct {
+	app     *app
+	json    bool
+	printed int
+	refused int
+}
+
+// all prints the results of a batch; text says what was done.
+func (r *results) all(all []client.Result, text string, err error) error {
+	for _, one := range all {
+		if err := r.one(one, text); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (r *results) one(one client.Result, text string) error {
+	r.printed++
+	if one.Error != "" {
+		r.refused++
+		var named bool
+		if text, named = strings.CutPrefix(one.Error, one.IP+" "); !named {
+			text = "refused: " + text
+		}
+	} else if !one.Applied {
+		text += ", but not applied yet: " + one.Why
+	}
+	if r.json {
+		return printObject(r.app.stdout, one)
+	}
+	_, err := fmt.Fprintf(r.app.stdout, "%s  %s\n", printable(one.IP), printable(text))
+	return err
+}
+
+// end returns the end of a verb.
+func (r *results) end(err error) error {
+	if err != nil && r.printed > 0 {
+		return fmt.Errorf("after %s: %w", count(r.printed, "address"), err)
+	}
+	if err == nil && r.refused > 0 {
+		return errNo
+	}
+	return err
+}
