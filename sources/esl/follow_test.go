@@ -18,12 +18,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// sink takes events as the engine does, and keeps them.
+// A sink takes events like the engine, and keeps them.
 type sink struct {
 	free   chan struct{} // closed while the engine is not busy
 	mu     sync.Mutex    // guards events
 	events []*event.Event
-	more   chan struct{} // has one item once there is one more
+	more   chan struct{} // has an item after a new event
 }
 
 func newSink() *sink {
@@ -58,7 +58,7 @@ func (s *sink) await(t *testing.T, ctx context.Context, n int) []*event.Event {
 		select {
 		case <-s.more:
 		case <-ctx.Done():
-			t.Fatalf("%d events came, %d should: %s", len(s.all()), n, describeAll(s.all()))
+			t.Fatalf("%d events, want %d: %s", len(s.all()), n, describeAll(s.all()))
 		}
 	}
 	return s.all()
@@ -69,7 +69,7 @@ type following struct {
 	*sink
 	source *source
 	ctx    context.Context
-	ups    chan struct{} // has one item for every connection that came about
+	ups    chan struct{} // has an item for every connection
 }
 
 func follow(t *testing.T, at esl.Switch, want map[string]bool) *following {
@@ -111,7 +111,7 @@ func switchAt(s *esltest.Switch) esl.Switch {
 	return esl.Switch{Address: s.Addr(), Password: "ClueCon"}
 }
 
-// noLists is every event but those that the switch is asked to list.
+// noLists wants every event except those that are listed.
 func noLists() map[string]bool {
 	want := map[string]bool{}
 	for _, name := range testSource().Vocabulary().Events {
@@ -120,9 +120,9 @@ func noLists() map[string]bool {
 	return want
 }
 
-// TestStreamTellsWhatTheRecordingTells plays recordings to a follower, in pieces of
-// any size: what it reports is what a replay reports.
-func TestStreamTellsWhatTheRecordingTells(t *testing.T) {
+// TestFollowEqualsReplay plays recordings to a follower, in pieces of any size, and
+// compares its events with those of a replay.
+func TestFollowEqualsReplay(t *testing.T) {
 	for seed, path := range []string{"bruteforce.json", "injection.json", "calls.json", "mixed.raw", "acl.log", "malformed.log"} {
 		t.Run(path, func(t *testing.T) {
 			data, want := esltest.Recording(t, "testdata/"+path+".gz"), noLists()
@@ -138,7 +138,7 @@ func TestStreamTellsWhatTheRecordingTells(t *testing.T) {
 				t.Errorf("-replayed +followed (shred %d):\n%s", seed+1, diff)
 			}
 			p := f.source.Progress()
-			isOld := strings.HasPrefix(p.Warning, "FreeSWITCH's clock is") // as its heartbeats say
+			isOld := strings.HasPrefix(p.Warning, "FreeSWITCH's clock is") // because of the recorded heartbeats
 			if p.Fault != "" || p.Warning != "" && !isOld || p.Lost != 0 || p.Events != int64(len(expected)) || !p.LastEvent.Equal(expected[len(expected)-1].Time) || p.Lines < int64(len(expected)) || p.Bytes == 0 {
 				t.Errorf("%+v", p)
 			}
@@ -150,8 +150,7 @@ func failureHeaders(ip string) map[string]string {
 	return map[string]string{"network-ip": ip, "network-port": "5060", "to-user": "1000", "registration-type": "REGISTER"}
 }
 
-// TestReconnects ends the connection in every way; what is reported on the next
-// one comes through.
+// TestReconnects ends the connection in every way, and expects events of the next one.
 func TestReconnects(t *testing.T) {
 	for name, end := range map[string]func(*esltest.Switch){
 		"killed": (*esltest.Switch).Drop, "reset": (*esltest.Switch).Reset, "stopped": (*esltest.Switch).Shutdown, "too slow": (*esltest.Switch).KillSlow,
@@ -176,7 +175,7 @@ func TestReconnects(t *testing.T) {
 	}
 }
 
-// TestFollow is the one test that runs Follow itself.
+// TestFollow runs Follow itself.
 func TestFollow(t *testing.T) {
 	fake := esltest.Start(t, esltest.Options{})
 	s, taken := testSource(), newSink()
@@ -200,7 +199,7 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreToldInWords(t *testing.T) {
+func TestRefusedLogins(t *testing.T) {
 	for name, test := range map[string]struct {
 		options  esltest.Options
 		password string
@@ -229,12 +228,12 @@ func TestRefusalsAreToldInWords(t *testing.T) {
 	}
 }
 
-// TestPauses looks at when a switch that fails is asked again.
+// TestPauses checks the times of the attempts to reconnect.
 func TestPauses(t *testing.T) {
 	unreachable := fmt.Errorf("pbx: %w", esl.ErrUnreachable)
 	for name, test := range map[string]struct {
 		err   error
-		lasts time.Duration // of each connection; 0: it does not come about
+		lasts time.Duration // of each connection; 0: there is none
 		want  []time.Duration
 	}{
 		"unreachable": {unreachable, 0, []time.Duration{1, 2, 4, 8, 16, 32, 60, 60}},
@@ -282,7 +281,7 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// TestQueueOverflow has the engine busy while more comes than the queue holds.
+// TestQueueOverflow keeps the engine busy while more events come than the queue holds.
 func TestQueueOverflow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const length, sent = 100, 1000
@@ -317,11 +316,11 @@ func TestQueueOverflow(t *testing.T) {
 		got := busy.all()
 		// One is with the sink, the queue is full, the others are lost.
 		if kept := len(got); kept < length || kept > length+1 || s.Progress().Lost != int64(sent-kept)+501 {
-			t.Errorf("%d events handed on, %d lost", kept, s.Progress().Lost)
+			t.Errorf("%d events emitted, %d lost", kept, s.Progress().Lost)
 		}
 		for i, e := range got {
 			if !e.Time.Equal(noon.Add(time.Duration(i) * time.Second)) {
-				t.Fatalf("event %d is of %s: not the oldest, in their order", i, e.Time)
+				t.Fatalf("event %d is of %s: not the oldest events, in their order", i, e.Time)
 			}
 		}
 		if f.queue.bytes.Load() != 0 {
@@ -342,7 +341,7 @@ func TestQueueIsBoundedInBytes(t *testing.T) {
 	}
 	q.out(<-q.events)
 	if !q.put(e) || q.put(e) {
-		t.Error("what is taken out makes no room, or too much")
+		t.Error("one event taken out does not make room for one")
 	}
 }
 
@@ -358,8 +357,8 @@ func TestRestartIsCounted(t *testing.T) {
 	}
 }
 
-// TestWrongClock: where the switch's clock is an hour behind, nobody would be banned, and
-// nobody would know why.
+// TestWrongClock: bans of a switch whose clock is an hour behind are over before they
+// begin, so there is a warning.
 func TestWrongClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testSource()
@@ -376,10 +375,10 @@ func TestWrongClock(t *testing.T) {
 	})
 }
 
-// TestEnds leaves nothing behind, wherever the follower is when it is to end.
+// TestEnds ends a follower at any point, and expects no goroutine left.
 func TestEnds(t *testing.T) {
 	for _, lasts := range []time.Duration{0, 500 * time.Millisecond, 10 * time.Minute} {
-		synctest.Test(t, func(t *testing.T) { // which fails on a goroutine that is left
+		synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
 			f := testSource().newFollower(nil, newSink())
 			f.lister.dial = func(ctx context.Context) (console, error) {
 				<-ctx.Done()

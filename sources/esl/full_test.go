@@ -14,8 +14,8 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// recordings is the folder of the full recordings, which are too large to stand
-// here: esl-json.raw, esl-plain.raw, esl-log.raw and truth.json.
+// recordings reads a full recording, which is too large for the repository:
+// esl-json.raw, esl-plain.raw, esl-log.raw and truth.json.
 func recordings(t *testing.T, name string) []byte {
 	t.Helper()
 	folder := os.Getenv("ESL_RECORDINGS")
@@ -29,11 +29,11 @@ func recordings(t *testing.T, name string) []byte {
 	return data
 }
 
-func TestFullPlainTellsWhatJSONTells(t *testing.T) {
+func TestFullPlainEqualsJSON(t *testing.T) {
 	comparePlain(t, recordings(t, "esl-json.raw"), recordings(t, "esl-plain.raw"))
 }
 
-// truth is who did what in the full recordings.
+// truth lists the attackers and their events in the full recordings.
 type truth struct {
 	NeverBlock []netip.Addr `json:"never_block"`
 	Sources    map[netip.Addr]struct {
@@ -43,7 +43,7 @@ type truth struct {
 	}
 }
 
-// inEvidence says as what an event stands in the truth.
+// inEvidence is the name of an event in the truth.
 var inEvidence = map[string]func(e *event.Event) string{
 	event.Challenge:         func(*event.Event) string { return "sofia::pre_register" },
 	event.AuthFailure:       func(e *event.Event) string { return "sofia::register_failure registration-type=" + e.Method },
@@ -90,7 +90,7 @@ func TestFullAgreesWithTruth(t *testing.T) {
 	count(records)
 	delete(got, "")
 	t.Logf("%d frames, %d events, %d from records", stats.Lines, len(events), len(records))
-	// The switch called itself twice for this one, through mod_loopback.
+	// For this address, the switch called itself twice through mod_loopback.
 	got["CHANNEL_CREATE"][netip.MustParseAddr("198.51.100.38")] += 2
 	for kind, counts := range got {
 		total, refused := int64(0), int64(0)
@@ -106,16 +106,16 @@ func TestFullAgreesWithTruth(t *testing.T) {
 				t.Errorf("%s: %s: %d are missing", kind, addr, missing)
 			}
 		}
-		// A record that a caller wrote line breaks or another address into is refused.
-		t.Logf("%-55s %5d of %3d addresses, %d refused", kind, total, len(counts), refused)
+		// A record with line breaks or an address of the caller is doubted.
+		t.Logf("%-55s %5d of %3d addresses, %d doubted", kind, total, len(counts), refused)
 	}
 	failing(t, events, &truth)
 	accounts(t, events, &truth)
 }
 
-// accounts compares the user of each event with the accounts that its sender
-// tried: an event that takes the dialled number for one would show. The truth does
-// not list the names of a scan, and of fraudulent calls it lists the numbers.
+// accounts compares the user of each event with the accounts that its sender tried. A
+// dialled number in place of the user would be a difference. The truth has no names of
+// scans, and only the numbers of fraudulent calls.
 func accounts(t *testing.T, events []*event.Event, truth *truth) {
 	t.Helper()
 	right := map[string]int{}
@@ -134,7 +134,7 @@ func accounts(t *testing.T, events []*event.Event, truth *truth) {
 	t.Log("events of an account that their sender is known to have tried: ", right)
 }
 
-// failing says whom five failures in ten minutes would ban.
+// failing lists the addresses that five failures in ten minutes would ban.
 func failing(t *testing.T, events []*event.Event, truth *truth) {
 	t.Helper()
 	windows, banned := map[netip.Addr][]time.Time{}, map[netip.Addr]bool{}

@@ -11,8 +11,7 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// TestHearing follows a stream that comes up, loses something, falls behind, and
-// goes down.
+// TestHearing follows a stream that comes up, loses events, falls behind and goes down.
 func TestHearing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, busy := testSource(), newSink()

@@ -23,17 +23,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "update the golden files")
 
-// testSource is a source as `source "esl" "test" {}` makes it, with log records as
-// the program reads them.
+// testSource is the source of `source "esl" "test" {}`, with the log records of the
+// program.
 func testSource() *source {
 	s := &source{name: "esl.test", log: true, zone: time.UTC, queue: defaultQueue, records: logfile.Framed}
 	s.at.Address, s.at.Password = defaultAddress, defaultPassword
 	return s
 }
 
-// replayed gives the events of a recording.
+// replayed returns the events of a recording.
 func (s *source) replayed(t testing.TB, data []byte, want map[string]bool) ([]*event.Event, plugin.Stats) {
 	t.Helper()
 	var events []*event.Event
@@ -47,8 +47,8 @@ func (s *source) replayed(t testing.TB, data []byte, want map[string]bool) ([]*e
 	return events, stats
 }
 
-// describe prints an event in one line. Of the raw fields, which are many, it
-// prints those that this package sets, and how many there are.
+// describe prints an event in one line: of the raw fields those that this package sets,
+// and their number.
 func describe(e *event.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", e.Time.UTC().Format("2006-01-02T15:04:05.000000"), e.Name)
@@ -87,7 +87,7 @@ func TestRecordings(t *testing.T) {
 	}
 	for _, path := range paths {
 		if strings.HasSuffix(path, ".plain.gz") {
-			continue // TestPlainTellsWhatJSONTells
+			continue // TestPlainEqualsJSON
 		}
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			events, stats := testSource().replayed(t, esltest.Recording(t, path), nil)
@@ -111,8 +111,8 @@ func TestRecordings(t *testing.T) {
 	}
 }
 
-// unescaped reads an event's texts as whoever decodes plain events must: in them
-// a %41 of the caller's cannot be told from an escape of FreeSWITCH's.
+// unescaped decodes the texts of an event like a plain event: there, a %41 of the caller
+// looks like an escape of FreeSWITCH.
 func unescaped(e *event.Event) *event.Event {
 	text := func(s string) string {
 		var b []byte
@@ -153,12 +153,12 @@ func comparePlain(t *testing.T, inJSON, inPlain []byte) {
 			t.Errorf("event %d: -JSON +plain:\n%s", i, diff)
 		}
 	}
-	t.Logf("%d events, %d of them exactly the same, the others but for a %%XX of the caller's", len(want), exact)
+	t.Logf("%d events, %d of them equal, the others except for a %%XX of the caller", len(want), exact)
 }
 
 var sameAddr = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
-func TestPlainTellsWhatJSONTells(t *testing.T) {
+func TestPlainEqualsJSON(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.plain.gz")
 	if err != nil || len(paths) == 0 {
 		t.Fatal(paths, err)
@@ -200,7 +200,7 @@ func TestReplayEnds(t *testing.T) {
 	}
 }
 
-func TestReplayHandsOnWhatIsWanted(t *testing.T) {
+func TestReplayWanted(t *testing.T) {
 	data := esltest.Recording(t, "testdata/mixed.raw.gz")
 	all, _ := testSource().replayed(t, data, nil)
 	for _, name := range []string{event.AuthFailure, event.UnknownUser, event.Challenge, event.Call, event.ACLReject} {
@@ -209,7 +209,7 @@ func TestReplayHandsOnWhatIsWanted(t *testing.T) {
 		for _, e := range all {
 			if e.Name == name {
 				alone := *e
-				alone.Repeat = false // its other half is not asked for
+				alone.Repeat = false // its other half is not subscribed to
 				want = append(want, &alone)
 			}
 		}
@@ -218,6 +218,6 @@ func TestReplayHandsOnWhatIsWanted(t *testing.T) {
 		}
 	}
 	if got, _ := testSource().replayed(t, data, map[string]bool{}); len(got) != 0 {
-		t.Errorf("nothing was wanted: %v", got)
+		t.Errorf("nothing is wanted: %v", got)
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// TestOneAttemptCountsOnce reports attempts, each refused once by the event stream
-// and some with a reason in the log, with the two streams shifted against each
-// other as they come: what is not marked is as many as there were attempts.
+// TestOneAttemptCountsOnce reports attempts, each refused once by the event stream and
+// some with a reason in the log, in any order of the two. As many reports as attempts are
+// not marked.
 func TestOneAttemptCountsOnce(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -42,7 +42,7 @@ func TestOneAttemptCountsOnce(t *testing.T) {
 				counted++
 			}
 		}
-		// Two streams in any order can be paired wrongly at the edge of the window only.
+		// Wrong pairs are possible only at the edge of the window.
 		if counted != attempts {
 			t.Errorf("seed %d: %d counted of %d attempts", seed, counted, attempts)
 		}
@@ -60,16 +60,16 @@ func TestRepeats(t *testing.T) {
 	}
 	userACL, listACL := "IP 192.0.2.1 Rejected by user acl [x] and no proxy acl present", `IP 192.0.2.1 Rejected by acl "x"`
 	for name, steps := range map[string][]step{
-		"event first":    {{event.AuthFailure, a, 0, "", false}, {event.UnknownUser, a, 0, "", true}},
-		"record first":   {{event.UnknownUser, a, 0, "", false}, {event.AuthFailure, a, 0, "", true}},
-		"too late":       {{event.UnknownUser, a, 0, "", false}, {event.AuthFailure, a, 2001 * time.Millisecond, "", false}},
-		"somebody else":  {{event.UnknownUser, a, 0, "", false}, {event.AuthFailure, b, 0, "", false}},
-		"nobody":         {{event.UnknownUser, netip.Addr{}, 0, "", false}, {event.AuthFailure, netip.Addr{}, 0, "", false}},
-		"one to one":     {{event.AuthFailure, a, 0, "", false}, {event.UnknownUser, a, 0, "", true}, {event.UnknownUser, a, 0, "", false}, {event.AuthFailure, a, 0, "", true}, {event.AuthFailure, a, 0, "", false}},
-		"all, then all":  {{event.AuthFailure, a, 0, "", false}, {event.AuthFailure, a, 0, "", false}, {event.UnknownUser, a, time.Second, "", true}, {event.UnknownUser, a, time.Second, "", true}},
-		"user's list":    {{userACL, a, 0, "", false}, {event.AuthFailure, a, 0, "", true}},
-		"profile's list": {{listACL, a, 0, "", false}, {event.AuthFailure, a, 0, "", false}},
-		"calls":          {{event.Call, a, 0, "x", false}, {event.Call, a, 0, "x", false}},
+		"event first":     {{event.AuthFailure, a, 0, "", false}, {event.UnknownUser, a, 0, "", true}},
+		"record first":    {{event.UnknownUser, a, 0, "", false}, {event.AuthFailure, a, 0, "", true}},
+		"too late":        {{event.UnknownUser, a, 0, "", false}, {event.AuthFailure, a, 2001 * time.Millisecond, "", false}},
+		"another address": {{event.UnknownUser, a, 0, "", false}, {event.AuthFailure, b, 0, "", false}},
+		"no address":      {{event.UnknownUser, netip.Addr{}, 0, "", false}, {event.AuthFailure, netip.Addr{}, 0, "", false}},
+		"one to one":      {{event.AuthFailure, a, 0, "", false}, {event.UnknownUser, a, 0, "", true}, {event.UnknownUser, a, 0, "", false}, {event.AuthFailure, a, 0, "", true}, {event.AuthFailure, a, 0, "", false}},
+		"all, then all":   {{event.AuthFailure, a, 0, "", false}, {event.AuthFailure, a, 0, "", false}, {event.UnknownUser, a, time.Second, "", true}, {event.UnknownUser, a, time.Second, "", true}},
+		"user's list":     {{userACL, a, 0, "", false}, {event.AuthFailure, a, 0, "", true}},
+		"profile's list":  {{listACL, a, 0, "", false}, {event.AuthFailure, a, 0, "", false}},
+		"calls":           {{event.Call, a, 0, "x", false}, {event.Call, a, 0, "x", false}},
 	} {
 		var r repeats
 		for i, s := range steps {
@@ -86,20 +86,20 @@ func TestRepeats(t *testing.T) {
 	r.mark(&event.Event{Name: event.UnknownUser, IP: a, Time: noon}, true)
 	e := &event.Event{Name: event.AuthFailure, IP: a, Time: noon}
 	if r.mark(e, false); e.Repeat {
-		t.Error("a repeat of what nobody asked for")
+		t.Error("a repeat without its first half")
 	}
 }
 
-// An unknown user can be told without a refusal (of a MESSAGE, say): it must not make
-// repeats of what fails for other accounts.
-func TestAnUnknownUserHidesNoOther(t *testing.T) {
+// TestUnknownUserHidesNoOther: an unknown user can be reported without a refusal (of a
+// MESSAGE). It must not make repeats of failures of other accounts.
+func TestUnknownUserHidesNoOther(t *testing.T) {
 	ip := netip.MustParseAddr("192.0.2.1")
 	var r repeats
 	for i, step := range []struct {
 		name, user string
 		repeat     bool
 	}{
-		{event.UnknownUser, "nobody", false}, {event.AuthFailure, "1000", false}, {event.AuthFailure, "nobody", true},
+		{event.UnknownUser, "ghost", false}, {event.AuthFailure, "1000", false}, {event.AuthFailure, "ghost", true},
 		{event.UnknownUser, "", true}, {event.UnknownUser, "", false}, {event.AuthFailure, "1001", true},
 	} {
 		e := &event.Event{Name: step.name, IP: ip, Time: noon, User: step.user}
