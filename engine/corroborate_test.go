@@ -74,7 +74,7 @@ func forgeryRules(t *testing.T, log, esl *script, since time.Time) *config.Confi
 	return cfg
 }
 
-var forgeryVerdicts = []string{"ban 203.0.113.66/32 by forging", "ban 203.0.113.7/32 by guessing"}
+var forgeryVerdicts = []string{"ban 203.0.113.66 by forging", "ban 203.0.113.7 by guessing"}
 
 // bansIn lists the bans among verdicts.
 func bansIn(verdicts []Verdict) []string {

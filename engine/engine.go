@@ -84,7 +84,19 @@ func New(cfg *config.Config, o Options) *Engine {
 	e.known.agree(cfg)
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
+	e.ledger.SetKinds(enforced(cfg))
 	return e
+}
+
+// enforced returns the kinds of targets that blocking actions handle.
+func enforced(cfg *config.Config) []ban.TargetKind {
+	var kinds []ban.TargetKind
+	for _, a := range cfg.Actions {
+		if a.Blocks {
+			kinds = append(kinds, a.Targets...)
+		}
+	}
+	return kinds
 }
 
 // Ledger returns the ledger. It may be used from any goroutine.
@@ -192,5 +204,6 @@ func (e *Engine) Reload(cfg *config.Config) {
 	e.known.agree(cfg)
 	e.pair()
 	e.setTrust()
+	e.ledger.SetKinds(enforced(cfg))
 	e.live.reload(e)
 }

@@ -299,7 +299,7 @@ func TestReloadLiftsWhatItTrusts(t *testing.T) {
 	if err := e.settle(); err != nil {
 		t.Fatal(err)
 	}
-	if len(h) != 2 || !strings.Contains(h[1], "unban 203.0.113.7/32 guessing") || !strings.Contains(h[1], "lifted: trusted: office") {
+	if len(h) != 2 || !strings.Contains(h[1], "unban 203.0.113.7 guessing") || !strings.Contains(h[1], "lifted: trusted: office") {
 		t.Fatalf("history:\n%s", strings.Join(h, "\n"))
 	}
 }

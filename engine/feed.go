@@ -53,10 +53,10 @@ func (e *Engine) enterListed(o ban.Order, out *plugin.Outcome) {
 // liftListed ends the bans of targets that author banned.
 func (e *Engine) liftListed(targets []netip.Prefix, author string, out *plugin.Outcome) {
 	for _, target := range targets {
-		if b, ok := e.ledger.Covering(target); !ok || b.Target != target || b.Author != author {
+		if b, ok := e.ledger.Covering(ban.Network(target)); !ok || b.Target != ban.Network(target) || b.Author != author {
 			continue
 		}
-		if c := e.ledger.Withdraw(target, "listed no longer", e.now); c != nil && !c.InForce() {
+		if c := e.ledger.Withdraw(ban.Network(target), "listed no longer", e.now); c != nil && !c.InForce() {
 			out.Lifted++
 			e.decide(unbanned(c))
 		}

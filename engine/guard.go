@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -124,10 +123,10 @@ func (g *Guard) Unblock(ctx context.Context, r admin.Release) (out admin.Release
 }
 
 // Covering implements [admin.Guard].
-func (g *Guard) Covering(target netip.Prefix) (ban.Ban, bool) { return g.ledger.Covering(target) }
+func (g *Guard) Covering(target ban.Target) (ban.Ban, bool) { return g.ledger.Covering(target) }
 
 // BansAfter implements [admin.Guard].
-func (g *Guard) BansAfter(target netip.Prefix, limit int) []ban.Ban {
+func (g *Guard) BansAfter(target ban.Target, limit int) []ban.Ban {
 	return g.ledger.After(target, limit)
 }
 

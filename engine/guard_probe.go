@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -145,7 +146,7 @@ func (g *Guard) sighting(cfg *config.Config, ev *event.Event) admin.Sighting {
 		}
 	}
 	if ev.IP.IsValid() {
-		if t, ok := g.ledger.Trusted(single(ev.IP)); ok {
+		if t, ok := g.ledger.Trusted(ban.Address(ev.IP)); ok {
 			s.Trust = t.String()
 		}
 	}

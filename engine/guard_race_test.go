@@ -32,12 +32,12 @@ func TestManyHandsOnOneAddress(t *testing.T) {
 			},
 			func() error {
 				wide := orderOf("203.0.113.7", "api bob", "2h", t)
-				wide.Target, wide.Address = around, netip.Addr{}
+				wide.Target, wide.Address = ban.Network(around), netip.Addr{}
 				_, err := g.Block(t.Context(), []ban.Order{wide})
 				return err
 			},
 			func() error {
-				_, err := g.Unblock(t.Context(), admin.Release{Target: target, Author: "api carol"})
+				_, err := g.Unblock(t.Context(), admin.Release{Target: ban.Network(target), Author: "api carol"})
 				return err
 			},
 			func() error {
@@ -67,13 +67,13 @@ func TestManyHandsOnOneAddress(t *testing.T) {
 		synctest.Wait()
 		banned := map[netip.Prefix]bool{}
 		for _, b := range g.ledger.Bans() {
-			banned[b.Target] = true
+			banned[b.Target.Prefix()] = true
 		}
 		for _, p := range []netip.Prefix{target, around} {
 			if w.stands[p] != banned[p] {
 				t.Errorf("%s: %t in the kernel, %t in the ledger", p, w.stands[p], banned[p])
 			}
-			if by, trusted := g.ledger.Trusted(p); trusted && banned[p] {
+			if by, trusted := g.ledger.Trusted(ban.Network(p)); trusted && banned[p] {
 				t.Errorf("%s is banned, and trusted by %s", p, by)
 			}
 		}
@@ -111,19 +111,19 @@ func TestPermanentStaysPermanent(t *testing.T) {
 		}
 	})
 	run(func(g *Guard) {
-		if b, ok := g.Covering(target); !ok || !b.Until.IsZero() || b.Author != "api alice" {
+		if b, ok := g.Covering(ban.Network(target)); !ok || !b.Until.IsZero() || b.Author != "api alice" {
 			t.Errorf("after a restart: %+v", b)
 		}
 		out, err := g.Block(t.Context(), []ban.Order{orderOf("203.0.113.7", "api alice", "1h", t)})
-		if b, _ := g.Covering(target); err != nil || out[0].Refusal == nil || !b.Until.IsZero() {
+		if b, _ := g.Covering(ban.Network(target)); err != nil || out[0].Refusal == nil || !b.Until.IsZero() {
 			t.Errorf("shortened: %+v, %v", out, err)
 		}
-		if _, err := g.Unblock(t.Context(), admin.Release{Target: target, Grace: time.Hour, Author: "api bob"}); err != nil {
+		if _, err := g.Unblock(t.Context(), admin.Release{Target: ban.Network(target), Grace: time.Hour, Author: "api bob"}); err != nil {
 			t.Error(err)
 		}
 	})
 	run(func(g *Guard) {
-		if b, ok := g.Covering(target); ok {
+		if b, ok := g.Covering(ban.Network(target)); ok {
 			t.Errorf("back after a restart: %+v", b)
 		}
 		byRule := orderOf("203.0.113.7", ban.ByRule, "1h", t)

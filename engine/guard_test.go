@@ -20,7 +20,7 @@ type wall struct{ stands map[netip.Prefix]bool }
 
 func (w *wall) Apply(_ context.Context, b ban.Batch) error {
 	for _, c := range b.Changes {
-		w.stands[c.Ban.Target] = c.InForce()
+		w.stands[c.Ban.Target.Prefix()] = c.InForce()
 	}
 	return nil
 }
@@ -28,7 +28,7 @@ func (w *wall) Apply(_ context.Context, b ban.Batch) error {
 func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
 	w.stands = map[netip.Prefix]bool{}
 	for b := range want {
-		w.stands[b.Target] = true
+		w.stands[b.Target.Prefix()] = true
 	}
 	return plugin.Drift{}, nil
 }
@@ -51,7 +51,7 @@ func runQuietly(t *testing.T, cfg *config.Config) *Engine {
 
 func orderOf(ip, author, term string, t *testing.T) ban.Order {
 	a := netip.MustParseAddr(ip)
-	return ban.Order{Target: single(a), Address: a, Author: author, At: time.Now(), Terms: []ban.Term{mustTerm(t, term)}}
+	return ban.Order{Target: ban.Address(a), Address: a, Author: author, At: time.Now(), Terms: []ban.Term{mustTerm(t, term)}}
 }
 
 // No verdict tells of a feed's bans, but actions hear of their ends all the same.
@@ -85,7 +85,7 @@ func TestWhatRulesMayNotBlockIsTakenOver(t *testing.T) {
 		host, network := orderOf("203.0.113.7", ban.ByRule, "1h", t), orderOf("198.51.100.1", ban.ByRule, "1h", t)
 		host.Rule, network.Rule = "guessing", "guessing"
 		host.Evidence = []ban.Evidence{{Event: "auth_failure"}}
-		network.Target = netip.MustParsePrefix("198.51.100.0/24")
+		network.Target = ban.Network(netip.MustParsePrefix("198.51.100.0/24"))
 		err := g.Do(t.Context(), func() {
 			g.ledger.Enter(host, g.now)
 			g.ledger.Enter(network, g.now)
@@ -118,7 +118,7 @@ func TestWhatIsListedNoLongerIsGivenBack(t *testing.T) {
 		}
 		for _, l := range []plugin.Listing{
 			{Author: author, Orders: []ban.Order{orderOf("203.0.113.7", author, "24h", t)}},
-			{Author: author, Gone: []netip.Prefix{byRule.Target}},
+			{Author: author, Gone: []netip.Prefix{byRule.Target.Prefix()}},
 		} {
 			if _, err := e.list(t.Context(), l); err != nil {
 				t.Fatal(err)
@@ -148,7 +148,7 @@ func TestWhatIsListedNoLongerIsNotForgiven(t *testing.T) {
 		<-time.After(time.Minute)
 		for _, l := range []plugin.Listing{
 			{Author: author, Orders: []ban.Order{orderOf("203.0.113.7", author, "24h", t)}},
-			{Author: author, Gone: []netip.Prefix{byRule.Target}},
+			{Author: author, Gone: []netip.Prefix{byRule.Target.Prefix()}},
 		} {
 			if _, err := e.list(t.Context(), l); err != nil {
 				t.Fatal(err)

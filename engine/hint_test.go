@@ -28,7 +28,7 @@ func TestWhoeverWasNeverChallengedIsHinted(t *testing.T) {
 	var hinted []string
 	for _, v := range s.got {
 		if v.Kind == Ban {
-			hinted = append(hinted, strings.TrimSuffix(v.Target.String(), "/32")+" "+map[bool]string{true: "hinted", false: "plain"}[strings.HasSuffix(v.Reason, hint)])
+			hinted = append(hinted, v.Target.String()+" "+map[bool]string{true: "hinted", false: "plain"}[strings.HasSuffix(v.Reason, hint)])
 		}
 	}
 	// Nothing is said while the source has not been heard for as long as a nonce lives.

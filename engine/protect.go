@@ -120,9 +120,8 @@ func (e *Engine) retrust() {
 // neighbours of a phone are none of its friends: who scans from beside it is still
 // to be stopped.
 func (e *Engine) besideProtected(o ban.Order) ban.Order {
-	alone := single(o.Address)
-	if !o.Target.IsSingleIP() && e.protected(o.Target, o.Evidence) && !e.protected(alone, o.Evidence) {
-		o.Target = alone
+	if o.Target.Kind() == ban.TargetNetwork && e.protected(o.Target.Prefix(), o.Evidence) && !e.protected(single(o.Address), o.Evidence) {
+		o.Target = ban.Address(o.Address)
 	}
 	return o
 }
@@ -130,7 +129,7 @@ func (e *Engine) besideProtected(o ban.Order) ban.Order {
 // spares reports whether somebody in a network is not to be dropped, whatever was
 // ordered about others in it. It may be called from any goroutine.
 func (e *Engine) spares(network netip.Prefix) bool {
-	if _, trusted := e.ledger.Trusted(network); trusted {
+	if _, trusted := e.ledger.Trusted(ban.Network(network)); trusted {
 		return true
 	}
 	r := e.known.shared.Load()
@@ -178,7 +177,7 @@ func (e *Engine) settled(network netip.Prefix) bool {
 // free to go on with the others.
 func (e *Engine) spared(o ban.Order) *ban.Change {
 	change, _ := e.ledger.Consider(o, e.now)
-	if change == nil || !e.protected(change.Ban.Target, change.Ban.Evidence) {
+	if change == nil || !e.protected(change.Ban.Target.Prefix(), change.Ban.Evidence) {
 		return nil
 	}
 	return change
@@ -186,8 +185,9 @@ func (e *Engine) spared(o ban.Order) *ban.Change {
 
 // whyProtected says who protects the target and who failed.
 func (e *Engine) whyProtected(b *ban.Ban) string {
-	reason := "protected: registered (" + some(e.known.registrations.Accounts(b.Target, e.now, maxNamed+1)) + ")"
-	if failed := failedAccounts(b.Target, b.Evidence); len(failed) > 0 {
+	network := b.Target.Prefix()
+	reason := "protected: registered (" + some(e.known.registrations.Accounts(network, e.now, maxNamed+1)) + ")"
+	if failed := failedAccounts(network, b.Evidence); len(failed) > 0 {
 		reason += "; failed: " + some(failed)
 	}
 	return reason + "; " + b.Reason

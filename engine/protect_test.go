@@ -165,7 +165,7 @@ func TestWhoeverIsBesideAPhone(t *testing.T) {
 		s := tellStory(t, spec)
 		s.hears(event.Registered, "1001", test.phone)
 		s.fails(3, "1000", test.next)
-		if len(s.got) != 1 || s.got[0].Kind != Ban || ban.FormatTarget(s.got[0].Target) != test.alone {
+		if len(s.got) != 1 || s.got[0].Kind != Ban || s.got[0].Target.String() != test.alone {
 			t.Errorf("beside %s: %s", test.phone, s.said())
 		}
 		s.fails(3, "1000", test.phone)
@@ -198,7 +198,7 @@ func TestAStandingBanIsNotLifted(t *testing.T) {
 func TestProtectionYields(t *testing.T) {
 	s := tellStory(t, banning(t))
 	s.hears(event.Registered, "1001", "203.0.113.7")
-	order := ban.Order{Target: netip.MustParsePrefix("203.0.113.7/32"), Author: "api alice", At: s.now, Terms: []ban.Term{mustTerm(t, "1h")}}
+	order := ban.Order{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Author: "api alice", At: s.now, Terms: []ban.Term{mustTerm(t, "1h")}}
 	if _, refusal := s.ledger.Enter(order, s.now); refusal != nil {
 		t.Errorf("refused to the operator: %+v", refusal)
 	}
@@ -223,7 +223,7 @@ func TestSparedInsteadOfAlerted(t *testing.T) {
 	s.fails(3, "1000", "203.0.113.8")
 	var told []string
 	for _, c := range s.changes {
-		told = append(told, fmt.Sprint(c.Kind, " ", ban.FormatTarget(c.Ban.Target), " ", c.Ban.Actions))
+		told = append(told, fmt.Sprint(c.Kind, " ", c.Ban.Target.String(), " ", c.Ban.Actions))
 	}
 	if got, want := strings.Join(told, "\n"), "spared 203.0.113.7 [esl.pbx iptables.drop webhook.noc]\n"+
 		"alerted 203.0.113.8 [esl.pbx webhook.noc]\nbanned 203.0.113.8 [iptables.drop webhook.noc]"; got != want {
@@ -283,12 +283,12 @@ func TestWhoeverIsRegisteredIsNotBanned(t *testing.T) {
 				bans++
 				failed, registered := map[string]bool{}, map[string]bool{}
 				for _, ev := range failures { // a story takes less than an hour
-					if v.Target.Contains(ev.IP) {
+					if v.Target.Prefix().Contains(ev.IP) {
 						failed[ev.User] = true
 					}
 				}
 				for who, one := range live {
-					if v.Target.Contains(one.ip) && one.until.After(now) {
+					if v.Target.Prefix().Contains(one.ip) && one.until.After(now) {
 						user, _, _ := strings.Cut(who, " ")
 						registered[user] = true
 					}

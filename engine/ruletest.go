@@ -35,13 +35,13 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 	e := New(&only, Options{Tell: func(v Verdict) {
 		switch v.Kind {
 		case Ban:
-			bans[v.Target] = v.Term
+			bans[v.Target.Prefix()] = v.Term
 		case Alert:
-			alerts[v.Target]++
+			alerts[v.Target.Prefix()]++
 		case Refused:
-			refusals[v.Target] = v.Reason
+			refusals[v.Target.Prefix()] = v.Reason
 			if v.Protected {
-				alerts[v.Target]++ // people are told of it, and by nothing else
+				alerts[v.Target.Prefix()]++ // people are told of it, and by nothing else
 			}
 		}
 	}})
@@ -119,7 +119,7 @@ func differences(t config.Test, bans map[netip.Prefix]ban.Term, alerts map[netip
 	for _, target := range targets(t.Bans, bans) {
 		want, expected := t.Bans[target]
 		got, came := bans[target]
-		name := ban.FormatTarget(target)
+		name := ban.Network(target).String()
 		switch {
 		case expected && !came && refusals[target] != "":
 			say("expected %s banned for %s, got a refusal: %s", name, want, refusals[target])
@@ -133,7 +133,7 @@ func differences(t config.Test, bans map[netip.Prefix]ban.Term, alerts map[netip
 	}
 	for _, target := range targets(t.Alerts, alerts) {
 		if want, got := t.Alerts[target], alerts[target]; want != got {
-			say("expected alerts about %s: %d, got %d", ban.FormatTarget(target), want, got)
+			say("expected alerts about %s: %d, got %d", ban.Network(target), want, got)
 		}
 	}
 	return out

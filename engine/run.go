@@ -184,11 +184,23 @@ func (r *runs) failing() error {
 // those that no rule ordered.
 func wants(a config.Action, autoBlock bool) enforce.Wants {
 	return func(b *ban.Ban) bool {
+		if !handles(a.Targets, b.Target.Kind()) {
+			return false
+		}
 		if b.Actions != nil && !slices.Contains(b.Actions, a.Ref) {
 			return false
 		}
 		return autoBlock || !a.Blocks || b.Author != ban.ByRule
 	}
+}
+
+// handles reports whether an action for such targets is passed a change about a
+// target of that kind; an alert may have no target.
+func handles(targets []ban.TargetKind, kind ban.TargetKind) bool {
+	if targets == nil {
+		return kind != ban.TargetEndpoint && kind != ban.TargetAccount
+	}
+	return kind == "" || slices.Contains(targets, kind)
 }
 
 // runners lists the runners of all actions.

@@ -74,7 +74,7 @@ func (s *story) fails(times int, user, ip string) {
 func (s *story) said() string {
 	var lines []string
 	for _, v := range s.got {
-		lines = append(lines, fmt.Sprintf("%s %s: %s", v.Kind, ban.FormatTarget(v.Target), v.Reason))
+		lines = append(lines, fmt.Sprintf("%s %s: %s", v.Kind, v.Target.String(), v.Reason))
 	}
 	return strings.Join(lines, "\n")
 }

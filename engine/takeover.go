@@ -46,7 +46,7 @@ func (e *Engine) adopt(target netip.Prefix, left ban.Term, now time.Time) {
 		left = e.cfg.Security.BlockDuration
 	}
 	change, refusal := e.ledger.Enter(ban.Order{
-		Target: target, Address: target.Addr(), Author: "takeover", At: now, Terms: []ban.Term{left},
+		Target: ban.Network(target), Address: target.Addr(), Author: "takeover", At: now, Terms: []ban.Term{left},
 		Reason: "stood when the state of the run before " + e.live.lost,
 	}, now)
 	if refusal != nil {

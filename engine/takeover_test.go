@@ -32,7 +32,7 @@ func TestTakeOver(t *testing.T) {
 		e := New(cfg, Options{Tell: func(Verdict) {}})
 		e.TakeOver(lost)
 		e.takeOver(t.Context())
-		if b, _ := e.Ledger().Covering(target); b.Reason != want {
+		if b, _ := e.Ledger().Covering(ban.Network(target)); b.Reason != want {
 			t.Errorf("%q: %q, want %q", lost, b.Reason, want)
 		}
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"net/netip"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -22,7 +21,7 @@ const (
 type Verdict struct {
 	Time     time.Time // of the firing event; of an unban: when it took effect
 	Kind     VerdictKind
-	Target   netip.Prefix // invalid where the event bore no address
+	Target   ban.Target // the zero Target where the event bore no address
 	Rule     string
 	Source   string
 	Author   string    // who ordered it: ban.ByRule, "api alice", "feed apiban"
@@ -82,7 +81,7 @@ func alerted(f *rule.Firing, reason string) Verdict {
 		Reason: reason, Evidence: f.Evidence,
 	}
 	if ip := f.Event.IP; ip.IsValid() {
-		v.Target = single(ip)
+		v.Target = ban.Address(ip)
 	}
 	if f.Spec.Alert != nil {
 		v.Actions = f.Spec.Alert.Actions

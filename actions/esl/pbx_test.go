@@ -190,7 +190,7 @@ func used(user, domain, ip string) ban.Evidence {
 func change(seq uint64, kind ban.Kind, target string, evidence ...ban.Evidence) ban.Change {
 	c := ban.Change{Kind: kind, At: start, Seq: seq, Ban: ban.Ban{Rule: "toll fraud", Evidence: evidence}}
 	if target != "" {
-		c.Ban.Target = netip.MustParsePrefix(target)
+		c.Ban.Target = ban.Network(netip.MustParsePrefix(target))
 	}
 	return c
 }

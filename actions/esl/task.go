@@ -28,7 +28,7 @@ type task struct {
 
 // taskOf returns the task of a change for the action of that name; nil if there is none.
 func taskOf(c *ban.Change, action string) *task {
-	t := &task{seq: c.Seq, network: c.Ban.Target, rule: c.Ban.Rule, places: map[netip.Addr]bool{}}
+	t := &task{seq: c.Seq, network: c.Ban.Target.Prefix(), rule: c.Ban.Rule, places: map[netip.Addr]bool{}}
 	switch c.Kind {
 	case ban.Banned, ban.Extended:
 	case ban.Alerted:

@@ -157,15 +157,15 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 	}
 	var unfit []error
 	for b := range want {
-		index := familyOf(b.Target)
+		index := familyOf(b.Target.Prefix())
 		if b.Over(now) || index >= len(a.families) {
 			continue
 		}
-		if err := checkTarget(b.Target); err != nil {
+		if err := checkTarget(b.Target.Prefix()); err != nil {
 			unfit = append(unfit, err)
 			continue
 		}
-		a.families[index].desired.bans[b.Target] = expiryOf(b.Until)
+		a.families[index].desired.bans[b.Target.Prefix()] = expiryOf(b.Until)
 	}
 	a.mu.Unlock()
 

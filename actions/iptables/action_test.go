@@ -25,7 +25,7 @@ func parse(t testing.TB, body string) *Action {
 }
 
 func banOf(target string, until time.Time) ban.Ban {
-	return ban.Ban{Target: netip.MustParsePrefix(target), Until: until}
+	return ban.Ban{Target: ban.Network(netip.MustParsePrefix(target)), Until: until}
 }
 
 func banned(target string, until time.Time) ban.Change {

@@ -103,7 +103,7 @@ func coalesce(batch ban.Batch) (changes [2]map[netip.Prefix]expiry, err error) {
 	for i := range batch.Changes {
 		c := &batch.Changes[i]
 		target := c.Ban.Target
-		if err := checkTarget(target); err != nil {
+		if err := checkTarget(target.Prefix()); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -111,7 +111,7 @@ func coalesce(batch ban.Batch) (changes [2]map[netip.Prefix]expiry, err error) {
 		if c.InForce() && !c.Ban.Over(batch.Now) {
 			e = expiryOf(c.Ban.Until)
 		}
-		changes[familyOf(target)][target] = e
+		changes[familyOf(target.Prefix())][target.Prefix()] = e
 	}
 	return changes, few(errs)
 }

@@ -249,7 +249,7 @@ func names(targets []netip.Prefix) string {
 	const most = 5
 	var all []string
 	for _, target := range targets[:min(len(targets), most)] {
-		all = append(all, ban.FormatTarget(target))
+		all = append(all, ban.Network(target).String())
 	}
 	list := strings.Join(all, ", ")
 	if more := len(targets) - most; more > 0 {

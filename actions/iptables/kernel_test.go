@@ -243,7 +243,7 @@ func many(n int, until time.Time) []ban.Ban {
 	bans := make([]ban.Ban, n)
 	for i := range bans {
 		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		bans[i] = ban.Ban{Target: netip.PrefixFrom(a, 32), Until: until}
+		bans[i] = ban.Ban{Target: ban.Address(a), Until: until}
 	}
 	return bans
 }
@@ -276,12 +276,12 @@ func TestKernelAnyOrder(t *testing.T) {
 			for range 40 {
 				var changes []ban.Change
 				for range 1 + r.IntN(3) {
-					b := ban.Ban{Target: randomTarget(r), Until: time.Now().Add(time.Hour)}
+					b := ban.Ban{Target: ban.Network(randomTarget(r)), Until: time.Now().Add(time.Hour)}
 					if r.IntN(3) > 0 {
-						want[b.Target] = b
+						want[b.Target.Prefix()] = b
 						changes = append(changes, bannedBan(b))
 					} else {
-						delete(want, b.Target)
+						delete(want, b.Target.Prefix())
 						changes = append(changes, ban.Change{Kind: ban.Expired, Ban: b})
 					}
 				}

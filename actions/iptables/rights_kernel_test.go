@@ -162,7 +162,7 @@ func TestKernelRefusedEntry(t *testing.T) {
 		if i == 10 || i == 3000 { // an IPv6 address in an IPv4 set
 			entries = append(entries, entry{target: netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}), 128)})
 		}
-		entries = append(entries, entry{target: b.Target})
+		entries = append(entries, entry{target: b.Target.Prefix()})
 	}
 	refused, err := s.add(unix.AF_INET, "freeswitch-blocked", entries)
 	if err != nil || len(refused) != 2 {

@@ -24,7 +24,10 @@ import (
 )
 
 // Kind makes actions of `action "webhook" "name" { … }` blocks.
-var Kind = plugin.ActionKind{Name: "webhook", New: fromHCL}
+var Kind = plugin.ActionKind{
+	Name: "webhook", New: fromHCL,
+	Targets: []ban.TargetKind{ban.TargetAddress, ban.TargetNetwork, ban.TargetEndpoint, ban.TargetAccount},
+}
 
 // config is an action block, checked. Two with the same words are deeply equal.
 type config struct {

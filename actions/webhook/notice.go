@@ -99,7 +99,7 @@ const (
 func toNotice(seq uint64, c *ban.Change) Notice {
 	b := &c.Ban
 	n := Notice{
-		Seq: seq, Kind: c.Kind.String(), At: stamp(c.At), IP: ban.FormatTarget(b.Target),
+		Seq: seq, Kind: c.Kind.String(), At: stamp(c.At), IP: b.Target.String(),
 		Rule: text(b.Rule), Reason: text(b.Reason), Why: text(c.Reason), Key: text(b.Key),
 		AddedAt: stamp(b.Start), Offence: b.Offence, Author: text(b.Author), Source: text(b.Source),
 	}

@@ -20,7 +20,7 @@ var start = time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
 func change(n int, kind ban.Kind) ban.Change {
 	addr := netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)})
 	return ban.Change{Kind: kind, Seq: uint64(n), At: start, Ban: ban.Ban{
-		Target: netip.PrefixFrom(addr, 32), Rule: "password guessing", Source: "esl.pbx", Author: ban.ByRule,
+		Target: ban.Address(addr), Rule: "password guessing", Source: "esl.pbx", Author: ban.ByRule,
 		Reason: "5 × auth_failure within 10m", Key: addr.String(), Start: start, Until: start.Add(time.Hour), Term: ban.Term(time.Hour), Offence: 1,
 		Evidence: []ban.Evidence{{
 			Time: start, Event: "auth_failure", Source: "esl.pbx", IP: addr, User: "1000", Domain: "pbx",
@@ -55,7 +55,7 @@ func TestNoticeOfEachKind(t *testing.T) {
 		permanent       bool
 	}{
 		{"ban", change(7, ban.Banned), "1h", "203.0.0.7", "04:05:06", false},
-		{"permanent", ban.Change{Kind: ban.Banned, At: start, Ban: ban.Ban{Target: netip.MustParsePrefix("2001:db8::/64"), Start: start}}, "permanent", "2001:db8::/64", "04:05:06", true},
+		{"permanent", ban.Change{Kind: ban.Banned, At: start, Ban: ban.Ban{Target: ban.Network(netip.MustParsePrefix("2001:db8::/64")), Start: start}}, "permanent", "2001:db8::/64", "04:05:06", true},
 		{"alert about nobody", ban.Change{Kind: ban.Alerted, At: start}, "", "", "04:05:06", false},
 		{"a time beyond JSON", ban.Change{Kind: ban.Alerted, At: time.Unix(1<<40, 0)}, "", "", "00:00:00", false},
 	} {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -62,12 +61,12 @@ was refused; 2 the request failed.`,
 	}
 	a.edit(cmd, func(r *connFlags) completer { return a.completeBanned(r, 0) },
 		func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
-			return oneByOne(addresses, out, func(target netip.Prefix) (client.Done, string, error) {
+			return oneByOne(addresses, out, func(target ban.Target) (client.Done, string, error) {
 				done, err := c.Unban(ctx, target, time.Duration(grace), reason)
 				text := "was not banned"
 				switch wider := strings.Join(done.Lifted, ", "); wider {
 				case "":
-				case ban.FormatTarget(target):
+				case target.String():
 					text = "unbanned"
 				default:
 					text = "unbanned: the ban of " + wider + " is ended"
@@ -124,10 +123,10 @@ refused; 2 the request failed.`,
 		Example: "  freeswitch-security untrust 198.51.100.0/24",
 	}
 	a.edit(cmd, a.completeTrusted, func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
-		return oneByOne(addresses, out, func(target netip.Prefix) (client.Done, string, error) {
+		return oneByOne(addresses, out, func(target ban.Target) (client.Done, string, error) {
 			done, err := c.Untrust(ctx, target, reason)
 			// The address is printed already, unless it is that of a wider entry.
-			return done, strings.TrimPrefix(done.Message, ban.FormatTarget(target)+" "), err
+			return done, strings.TrimPrefix(done.Message, target.String()+" "), err
 		})
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")

@@ -231,14 +231,14 @@ func sameBan(a, b client.Ban) bool {
 func randomTarget(r *rand.Rand) string {
 	if r.IntN(2) == 0 {
 		ip := netip.AddrFrom4([4]byte{20 + byte(r.IntN(80)), byte(r.Uint32()), byte(r.Uint32()), byte(r.Uint32())})
-		return ban.FormatTarget(netip.PrefixFrom(ip, 16+r.IntN(17)).Masked())
+		return ban.Network(netip.PrefixFrom(ip, 16+r.IntN(17)).Masked()).String()
 	}
 	var ip [16]byte
 	for i := range ip {
 		ip[i] = byte(r.Uint32())
 	}
 	ip[0], ip[1] = 0x2a, 0x02
-	return ban.FormatTarget(netip.PrefixFrom(netip.AddrFrom16(ip), 32+r.IntN(97)).Masked())
+	return ban.Network(netip.PrefixFrom(netip.AddrFrom16(ip), 32+r.IntN(97)).Masked()).String()
 }
 
 // TestImportMany imports more than one batch, and tells of the first of those

@@ -303,9 +303,9 @@ func (w *wall) Apply(_ context.Context, batch ban.Batch) error {
 	}
 	for _, c := range batch.Changes {
 		if c.InForce() {
-			w.entries[c.Ban.Target] += 0
+			w.entries[c.Ban.Target.Prefix()] += 0
 		} else {
-			delete(w.entries, c.Ban.Target)
+			delete(w.entries, c.Ban.Target.Prefix())
 		}
 	}
 	return nil
@@ -317,7 +317,7 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	had := maps.Clone(w.entries)
 	clear(w.entries)
 	for b := range want {
-		w.entries[b.Target] = had[b.Target]
+		w.entries[b.Target.Prefix()] = had[b.Target.Prefix()]
 	}
 	return plugin.Drift{}, w.fault
 }
@@ -342,7 +342,7 @@ func (w *wall) Inspect(context.Context) (status.Kernel, error) {
 func (w *wall) stop(ip string, packets uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.entries[targetOf(ip)] += packets
+	w.entries[targetOf(ip).Prefix()] += packets
 }
 
 func (w *wall) breaks(err error) {

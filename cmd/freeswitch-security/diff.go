@@ -71,7 +71,7 @@ could not be done, or something could not be read.`,
 }
 
 // firstBans is what a set of rules did first about each target.
-type firstBans map[netip.Prefix]engine.Verdict
+type firstBans map[ban.Target]engine.Verdict
 
 // firstBans replays args under the rules of cfg. account tells what could
 // not be read, as [app.account] does: it is the same for both sets of rules.
@@ -95,9 +95,11 @@ func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, 
 
 // covering returns the earliest ban that covers all of target: its own, or that
 // of a network around it.
-func (f firstBans) covering(target netip.Prefix) (first engine.Verdict, found bool) {
-	for bits := target.Bits(); bits >= 0; bits-- {
-		v, ok := f[netip.PrefixFrom(target.Addr(), bits).Masked()]
+func (f firstBans) covering(target ban.Target) (first engine.Verdict, found bool) {
+	first, found = f[target]
+	network := target.Prefix()
+	for bits := network.Bits(); bits >= 0; bits-- {
+		v, ok := f[ban.Network(netip.PrefixFrom(network.Addr(), bits).Masked())]
 		if ok && (!found || v.Time.Before(first.Time)) {
 			first, found = v, true
 		}
@@ -108,7 +110,7 @@ func (f firstBans) covering(target netip.Prefix) (first engine.Verdict, found bo
 // A row is one difference.
 type row struct {
 	at     time.Time
-	target netip.Prefix
+	target ban.Target
 	how    string
 	detail string
 }
@@ -136,7 +138,7 @@ func (a *app) compare(before, after firstBans) (differ bool, err error) {
 	totals := map[string]int{}
 	for _, r := range rows {
 		totals[r.how]++
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", r.how, ban.FormatTarget(r.target), r.at.UTC().Format(time.DateTime), printable(r.detail))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", r.how, r.target.String(), r.at.UTC().Format(time.DateTime), printable(r.detail))
 	}
 	fmt.Fprintln(t)
 	for _, how := range slices.Sorted(maps.Keys(totals)) {
@@ -146,7 +148,7 @@ func (a *app) compare(before, after firstBans) (differ bool, err error) {
 }
 
 // compareTarget compares what befell a target first.
-func compareTarget(target netip.Prefix, before, after firstBans) (row, bool) {
+func compareTarget(target ban.Target, before, after firstBans) (row, bool) {
 	a, inA := before.covering(target)
 	b, inB := after.covering(target)
 	d := row{target: target, at: b.Time}

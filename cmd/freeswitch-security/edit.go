@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -110,7 +109,7 @@ const parallel = 4
 
 // oneByOne makes a change for each address, and prints the results in their order. An
 // address that is malformed or refused does not stop the others.
-func oneByOne(addresses []string, out *results, change func(netip.Prefix) (client.Done, string, error)) error {
+func oneByOne(addresses []string, out *results, change func(ban.Target) (client.Done, string, error)) error {
 	type outcome struct {
 		client.Result
 		text string
@@ -130,7 +129,7 @@ func oneByOne(addresses []string, out *results, change func(netip.Prefix) (clien
 			running.Go(func() {
 				var done client.Done
 				done, o.text, o.err = change(target)
-				o.IP, o.Applied, o.Why = ban.FormatTarget(target), done.Applied, done.Why
+				o.IP, o.Applied, o.Why = target.String(), done.Applied, done.Why
 			})
 		}
 		running.Wait()

@@ -143,7 +143,7 @@ func (i *imported) loadPresent(ctx context.Context, c *client.Client, entries []
 		if err != nil {
 			return err
 		}
-		if target, err := ban.ParseTarget(b.IP); err == nil && b.Actions == nil && (b.Rule == "" || status.AutoBlock) {
+		if target, err := ban.ParseNetwork(b.IP); err == nil && b.Actions == nil && (b.Rule == "" || status.AutoBlock) {
 			i.present[target] = client.Ban{Permanent: b.Permanent, ExpiresAt: b.ExpiresAt, Applied: b.Applied}
 		}
 	}
@@ -205,7 +205,7 @@ func (i *imported) requests(batch []banlist.Entry, now time.Time) (items []clien
 		if i.isPresent(e) {
 			continue
 		}
-		item := client.BanRequest{IP: ban.FormatTarget(e.Target), Reason: cmp.Or(e.Reason, i.reason), TTL: i.ttl}
+		item := client.BanRequest{IP: ban.Network(e.Target).String(), Reason: cmp.Or(e.Reason, i.reason), TTL: i.ttl}
 		left := time.Duration(e.Term)
 		if !e.Expires.IsZero() {
 			left = e.Expires.Sub(now)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"freeswitch-security/engine"
-	"freeswitch-security/engine/ban"
 )
 
 // TestStreamsSideBySide replays what two connections to one event socket recorded, one
@@ -25,7 +24,7 @@ func TestStreamsSideBySide(t *testing.T) {
 	onOne := map[string]int{} // by when, whom and why
 	for _, v := range play(t, whole.rulesFor(t, false), map[string][]byte{"esl.pbx": whole.socket(t)}) {
 		if v.Kind == engine.Ban {
-			onOne[utc(v.Time)+" "+ban.FormatTarget(v.Target)+" "+v.Rule]++
+			onOne[utc(v.Time)+" "+v.Target.String()+" "+v.Rule]++
 		}
 	}
 	for _, l := range parsed(t, both) {

@@ -77,7 +77,7 @@ func (l *line) check() error {
 	if !slices.Contains(kinds, l.Verdict) {
 		wrong("verdict %q", l.Verdict)
 	}
-	if target, err := ban.ParseTarget(l.Target); l.Target != "" && (err != nil || ban.FormatTarget(target) != l.Target) {
+	if target, err := ban.ParseTarget(l.Target); l.Target != "" && (err != nil || target.String() != l.Target) {
 		wrong("target %q", l.Target)
 	}
 	if l.Verdict == engine.Alert || l.Verdict == engine.Refused && l.Target == "" {
@@ -100,7 +100,7 @@ func (l *line) covers(t testing.TB, ip string) bool {
 	if l.Target == "" {
 		return false
 	}
-	target, err := ban.ParseTarget(l.Target)
+	target, err := ban.ParseNetwork(l.Target)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func forgeable(cfg *config.Config) func(source string) bool {
 
 // decisionOf reads a verdict; ok is false if it is no rule's, or only the end of a ban.
 func decisionOf(v engine.Verdict) (d learn.Decision, ok bool) {
-	d = learn.Decision{Rule: v.Rule, At: v.Time, Target: v.Target}
+	d = learn.Decision{Rule: v.Rule, At: v.Time, Target: v.Target.Prefix()}
 	if len(v.Evidence) > 0 {
 		d.Address = v.Evidence[len(v.Evidence)-1].IP // of the event that fired
 	}

@@ -127,7 +127,7 @@ func (d *draft) proposal(p *learn.Proposal) {
 		d.comment("Uncertain: use it only if you know the address.")
 		d.comment("")
 	}
-	target := ban.FormatTarget(p.Network)
+	target := ban.Network(p.Network).String()
 	fmt.Fprintf(d, "%[1]strusted \"%[2]s %[3]s\" {\n%[1]s  networks = [\"%[3]s\"]\n%[1]s  comment  = \"learned: seen on %[4]s\"\n%[1]s}\n\n",
 		mark, p.Kind, target, count(p.Days, "day"))
 }
@@ -155,7 +155,7 @@ func (d *draft) rule(r *learn.RuleFinding, f *learn.Findings, cfg *config.Config
 	}
 	if r.Peak > 0 {
 		d.comment("  The highest count of %s that registered: %d, of %s at %s.",
-			addresses(r.Genuine), r.Peak, ban.FormatTarget(r.PeakOf), r.PeakAt.UTC().Format(time.DateTime))
+			addresses(r.Genuine), r.Peak, ban.Network(r.PeakOf).String(), r.PeakAt.UTC().Format(time.DateTime))
 	} else if r.Genuine > 0 && r.Spec.Threshold != nil {
 		d.comment("  It counted nothing of %s that registered.", addresses(r.Genuine))
 	}
@@ -163,7 +163,7 @@ func (d *draft) rule(r *learn.RuleFinding, f *learn.Findings, cfg *config.Config
 }
 
 func victimText(v *learn.Victim) string {
-	text := fmt.Sprintf("%s at %s", ban.FormatTarget(v.Network), v.At.UTC().Format(time.DateTime))
+	text := fmt.Sprintf("%s at %s", ban.Network(v.Network).String(), v.At.UTC().Format(time.DateTime))
 	switch {
 	case v.Neighbour:
 		return text + fmt.Sprintf(", in a banned network; registered %s", count(v.Before, "time"))

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"freeswitch-security/engine"
-	"freeswitch-security/engine/ban"
 )
 
 // A line is a verdict as programs read it: all keys, always.
@@ -40,7 +39,7 @@ func utc(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000
 func printJSON(w io.Writer) func(engine.Verdict) error {
 	return func(v engine.Verdict) error {
 		l := line{
-			Time: utc(v.Time), Verdict: v.Kind, Target: ban.FormatTarget(v.Target), Rule: v.Rule,
+			Time: utc(v.Time), Verdict: v.Kind, Target: v.Target.String(), Rule: v.Rule,
 			Source: v.Source, Offence: v.Offence, Reason: v.Reason, Evidence: []evidence{},
 		}
 		if v.Term != 0 {
@@ -85,7 +84,7 @@ func printTable(w io.Writer) func(engine.Verdict) error {
 		if v.Term != 0 {
 			term = v.Term.String()
 		}
-		_, err := fmt.Fprintf(w, columns, v.Time.UTC().Format(time.DateTime), v.Kind, ban.FormatTarget(v.Target),
+		_, err := fmt.Fprintf(w, columns, v.Time.UTC().Format(time.DateTime), v.Kind, v.Target.String(),
 			term, printable(v.Rule), printable(v.Reason))
 		return err
 	}

@@ -155,7 +155,7 @@ func (s *scoreboard) scenario(name string) *tally {
 // banOf is the first ban of an address; nil if it was never banned.
 func (s *scoreboard) banOf(ip netip.Addr) *engine.Verdict {
 	for i := range s.verdicts {
-		if v := &s.verdicts[i]; v.Kind == engine.Ban && v.Target.Contains(ip) {
+		if v := &s.verdicts[i]; v.Kind == engine.Ban && v.Target.Prefix().Contains(ip) {
 			return v
 		}
 	}
@@ -349,7 +349,7 @@ func (s *scoreboard) requireQuiet(t *testing.T) {
 func (s *scoreboard) about(ip netip.Addr) []engine.Verdict {
 	var told []engine.Verdict
 	for _, v := range s.verdicts {
-		if v.Target.IsValid() && v.Target.Contains(ip) {
+		if v.Target.IsValid() && v.Target.Prefix().Contains(ip) {
 			told = append(told, v)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -54,7 +53,7 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 	if err != nil {
 		return err
 	}
-	p := picture{IP: ban.FormatTarget(target), Trackers: []status.Tracker{}}
+	p := picture{IP: target.String(), Trackers: []status.Tracker{}}
 	if p.Ban, err = c.Ban(ctx, target); err != nil {
 		return err
 	}
@@ -82,10 +81,11 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 }
 
 // concerns reports whether a tracker's key is of the target: an address or a
-// network in it, one of several parts perhaps, overlaps.
-func concerns(key string, target netip.Prefix) bool {
+// network in it, one of several parts perhaps, overlaps; or it is the account.
+func concerns(key string, target ban.Target) bool {
 	for part := range strings.SplitSeq(key, ",") {
-		if p, err := ban.ParseTarget(part); err == nil && p.Overlaps(target) {
+		p, err := ban.ParseTarget(part)
+		if err == nil && (p == target || p.Prefix().Overlaps(target.Prefix())) {
 			return true
 		}
 	}

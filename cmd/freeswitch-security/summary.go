@@ -105,7 +105,7 @@ func (s *summary) print(w io.Writer) error {
 		return cmp.Or(cmp.Compare(s.by[b], s.by[a]), a.Compare(b))
 	})
 	for _, ip := range busiest[:min(topAddresses, len(busiest))] {
-		fmt.Fprintf(t, "%s\t%s\t\n", ban.FormatTarget(netip.PrefixFrom(ip, ip.BitLen())), count(s.by[ip], "event"))
+		fmt.Fprintf(t, "%s\t%s\t\n", ban.Address(ip).String(), count(s.by[ip], "event"))
 	}
 	return t.Flush()
 }

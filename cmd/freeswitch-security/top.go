@@ -154,7 +154,7 @@ func (t *topping) look(ctx context.Context, rows int) (*topPicture, error) {
 	}
 	p.active = t.busiest(kernel.Entries, rows, since)
 	for i := range p.active {
-		if p.active[i].ban, err = t.client.Ban(ctx, p.active[i].Target); err != nil {
+		if p.active[i].ban, err = t.client.Ban(ctx, ban.Network(p.active[i].Target)); err != nil {
 			return nil, err
 		}
 	}
@@ -210,7 +210,7 @@ func (p *topPicture) print(w io.Writer, columns int) error {
 		if b.ban != nil {
 			rule, reason, ends = cmp.Or(b.ban.Rule, b.ban.Author), b.ban.Reason, until(b.ban.ExpiresAt, p.at)
 		}
-		t.Row(ban.FormatTarget(b.Target), fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
+		t.Row(ban.Network(b.Target).String(), fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
 	}
 	if err := t.Print(w, columns); err != nil {
 		return err

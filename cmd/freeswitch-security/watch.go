@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
@@ -142,10 +141,10 @@ func (a *app) noticePrinter(asJSON bool) func(*client.Notice) error {
 }
 
 // targetOf reads the target of a verdict, which need not have one.
-func targetOf(ip string) netip.Prefix {
+func targetOf(ip string) ban.Target {
 	target, err := ban.ParseTarget(ip)
 	if err != nil {
-		return netip.Prefix{}
+		return ban.Target{}
 	}
 	return target
 }

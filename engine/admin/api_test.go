@@ -105,7 +105,7 @@ func TestTTL(t *testing.T) {
 			continue
 		}
 		l.want(200, "", "POST", "/security/blacklist", body)
-		b, _ := l.guard.Covering(prefix(ip))
+		b, _ := l.guard.Covering(ban.Network(prefix(ip)))
 		if got := time.Duration(b.Term); got != c.want && (c.want > 0 || b.Term != ban.Permanent) {
 			t.Errorf("ttl %s: %s, want %s", c.ttl, got, c.want)
 		}
@@ -152,7 +152,7 @@ func TestRefused(t *testing.T) {
 func TestWide(t *testing.T) {
 	l := newLab(t, nil)
 	for _, network := range []string{"64.0.0.0/6", "2000::/4"} {
-		if _, refused := l.guard.ledger.Enter(ban.Order{Target: prefix(network), Author: "feed x", At: time.Now(), Terms: []ban.Term{ban.Permanent}}, time.Now()); refused != nil {
+		if _, refused := l.guard.ledger.Enter(ban.Order{Target: ban.Network(prefix(network)), Author: "feed x", At: time.Now(), Terms: []ban.Term{ban.Permanent}}, time.Now()); refused != nil {
 			t.Fatal(refused.Reason)
 		}
 		l.want(400, "too wide", "DELETE", "/security/blacklist/"+network+"?grace=10m", "")
@@ -271,7 +271,7 @@ func TestBatch(t *testing.T) {
 	for _, body := range []string{`[`, `[{"ip":"203.0.113.9"}`, `[{"ip":"203.0.113.9"},`} {
 		l.want(400, "ends in the middle", "POST", "/security/blacklist/batch", body)
 	}
-	if _, ok := l.guard.Covering(prefix("203.0.113.9")); ok {
+	if _, ok := l.guard.Covering(ban.Network(prefix("203.0.113.9"))); ok {
 		t.Error("a batch that was refused has banned somebody")
 	}
 }

@@ -3,17 +3,16 @@ package admin
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 
 	"freeswitch-security/engine/ban"
 )
 
 // A wish is what somebody wanted done.
 type wish struct {
-	what   string       // "ban", "unban", "trust", "untrust", "reload"
-	target netip.Prefix // invalid: the whole program
-	lasts  ban.Term     // of an unban: its grace; 0: not said, or there is none
-	why    string       // in his words; "": none were given
+	what   string     // "ban", "unban", "trust", "untrust", "reload"
+	target ban.Target // none: the whole program
+	lasts  ban.Term   // of an unban: its grace; 0: not said, or there is none
+	why    string     // in his words; "": none were given
 }
 
 // audit writes to the log who wanted to change what, why, and that it was done,
@@ -23,7 +22,7 @@ func (s *Server) audit(who *caller, w wish, err error) {
 		slog.String("who", who.name), slog.String("via", who.via), slog.String("what", w.what),
 	}
 	if w.target.IsValid() {
-		attrs = append(attrs, slog.String("ip", ban.FormatTarget(w.target)))
+		attrs = append(attrs, slog.String("ip", w.target.String()))
 	}
 	if w.lasts != 0 {
 		attrs = append(attrs, slog.String("for", w.lasts.String()))
@@ -49,7 +48,7 @@ func banning(o *ban.Order) wish {
 
 // trusting is the wish that an entry stands for.
 func trusting(t *Trusted) wish {
-	w := wish{what: "trust", target: t.Network, lasts: ban.Permanent, why: t.Comment}
+	w := wish{what: "trust", target: ban.Network(t.Network), lasts: ban.Permanent, why: t.Comment}
 	if !t.Until.IsZero() {
 		w.lasts = ban.Term(t.Until.Sub(t.Since))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -26,13 +25,13 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 	}
 	if p.page {
 		bans := s.Guard.BansAfter(p.after, p.limit+1)
-		return s.page(w, p, "bans", len(bans), func(i int) (netip.Prefix, any) {
+		return s.page(w, p, "bans", len(bans), func(i int) (ban.Target, any) {
 			return bans[i].Target, shapeOfBan(&bans[i], standing)
 		})
 	}
 	jsonHeader(w)
 	out := s.stream(w)
-	var after netip.Prefix
+	var after ban.Target
 	separator := "{"
 	for out.err == nil {
 		bans := s.Guard.BansAfter(after, pageOfBans)
@@ -40,7 +39,7 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 		for i := range bans {
 			out.text(separator)
 			separator = ","
-			out.text(`"` + ban.FormatTarget(bans[i].Target) + `":`)
+			out.text(`"` + bans[i].Target.String() + `":`)
 			out.value(shapeOfBan(&bans[i], standing))
 		}
 		if len(bans) < pageOfBans {
@@ -63,10 +62,10 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	b, ok := s.Guard.Covering(target)
 	if !ok {
-		return faultf(http.StatusNotFound, "%s is not banned", ban.FormatTarget(target))
+		return faultf(http.StatusNotFound, "%s is not banned", target.String())
 	}
 	standing, err := s.standing(r.Context(), recently)
-	if err == nil && !standing.covers(b.Target) {
+	if err == nil && !standing.covers(b.Target.Prefix()) {
 		standing, err = s.standing(r.Context(), justNow) // it may have come into force since
 	}
 	if err != nil {
@@ -97,7 +96,7 @@ func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	outcome := &outcomes[0]
 	d := done{
-		Status: success, Message: outcome.message(), IP: ban.FormatTarget(outcome.target()),
+		Status: success, Message: outcome.message(), IP: outcome.target().String(),
 		Applied: outcome.Applied, Why: outcome.why(), ExpiresAt: moment(outcome.until()),
 	}
 	answer(w, http.StatusOK, d)
@@ -140,7 +139,7 @@ func (o *Outcome) refused() error {
 	if o.Refusal == nil || o.Refusal.Standing != nil {
 		return nil
 	}
-	return faultf(http.StatusConflict, "%s not banned: %s", ban.FormatTarget(o.Refusal.Order.Target), o.Refusal.Reason)
+	return faultf(http.StatusConflict, "%s not banned: %s", o.Refusal.Order.Target.String(), o.Refusal.Reason)
 }
 
 // standing is the ban that covers the target now.
@@ -151,7 +150,7 @@ func (o *Outcome) standing() *ban.Ban {
 	return &o.Change.Ban
 }
 
-func (o *Outcome) target() netip.Prefix { return o.standing().Target }
+func (o *Outcome) target() ban.Target { return o.standing().Target }
 
 func (o *Outcome) until() time.Time { return o.standing().Until }
 
@@ -160,11 +159,11 @@ func (o *Outcome) message() string {
 	b := o.standing()
 	switch {
 	case o.Refusal != nil:
-		return fmt.Sprintf("%s is in blacklist already, %s", ban.FormatTarget(b.Target), inWords(b.Until))
+		return fmt.Sprintf("%s is in blacklist already, %s", b.Target.String(), inWords(b.Until))
 	case o.Change.Kind == ban.Extended:
-		return fmt.Sprintf("%s stays in blacklist, now %s", ban.FormatTarget(b.Target), inWords(b.Until))
+		return fmt.Sprintf("%s stays in blacklist, now %s", b.Target.String(), inWords(b.Until))
 	}
-	return fmt.Sprintf("%s added to blacklist, %s", ban.FormatTarget(b.Target), inWords(b.Until))
+	return fmt.Sprintf("%s added to blacklist, %s", b.Target.String(), inWords(b.Until))
 }
 
 // why says why a ban is not in the kernel; "" where it is.
@@ -201,7 +200,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		if err != nil || term == ban.Permanent {
 			return faultf(http.StatusBadRequest, "grace: %q is not a duration such as 10m: to have it never banned, trust it", cut(grace))
 		}
-		if err := tooWide(target, widest6); err != nil {
+		if err := tooWide(target.Prefix(), widest6); err != nil {
 			return &fault{http.StatusBadRequest, err.Error()}
 		}
 		release.Grace = time.Duration(term)
@@ -216,7 +215,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d := done{
-		Status: success, IP: ban.FormatTarget(target), Applied: released.Applied,
+		Status: success, IP: target.String(), Applied: released.Applied,
 		Why: whyNot(released.Applied, released.Why), Lifted: targetsOf(released.Lifted),
 	}
 	d.Message = d.IP + " was not in blacklist"
@@ -225,7 +224,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		d.Message = d.IP + " removed from blacklist"
 	}
 	if release.Grace > 0 {
-		d.Message += fmt.Sprintf("; rules leave %s alone for %s", ban.FormatTarget(target), ban.FormatDuration(release.Grace))
+		d.Message += fmt.Sprintf("; rules leave %s alone for %s", target.String(), ban.FormatDuration(release.Grace))
 	}
 	answer(w, http.StatusOK, d)
 	return nil
@@ -234,7 +233,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 func targetsOf(changes []ban.Change) list[string] {
 	var out list[string]
 	for i := range changes {
-		out = append(out, ban.FormatTarget(changes[i].Ban.Target))
+		out = append(out, changes[i].Ban.Target.String())
 	}
 	return out
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -18,7 +17,7 @@ const itemsAtOnce = 10_000
 
 // An item is one entry of a batch, read.
 type item[T any] struct {
-	target netip.Prefix
+	target ban.Target
 	wish   T
 	text   string // as it came, where it is malformed
 	fault  string // what is wrong with it; "" if nothing
@@ -56,10 +55,10 @@ func banResult(o *ban.Order, outcomes []Outcome, i int, err error) result {
 		err = outcomes[i].refused()
 	}
 	if err != nil {
-		return result{IP: ban.FormatTarget(o.Target), Error: err.Error()}
+		return result{IP: o.Target.String(), Error: err.Error()}
 	}
 	outcome := &outcomes[i]
-	return result{IP: ban.FormatTarget(outcome.target()), Status: success, Applied: outcome.Applied, Why: outcome.why()}
+	return result{IP: outcome.target().String(), Status: success, Applied: outcome.Applied, Why: outcome.why()}
 }
 
 // addTrusts answers POST /security/whitelist/batch.
@@ -72,7 +71,7 @@ func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 			return item[Trusted]{text: cut(q.IP)}, err
 		}
 		t, err := q.entry(&who, now)
-		return newItem(t.Network, t, q.IP, err), nil
+		return newItem(ban.Network(t.Network), t, q.IP, err), nil
 	})
 	if err != nil {
 		return err
@@ -90,7 +89,7 @@ func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 }
 
 func trustResult(t *Trusted, outcomes []TrustOutcome, i int, err error) result {
-	name := ban.FormatTarget(t.Network)
+	name := ban.Network(t.Network).String()
 	if err == nil {
 		err = outcomes[i].refused(t)
 	}
@@ -100,7 +99,7 @@ func trustResult(t *Trusted, outcomes []TrustOutcome, i int, err error) result {
 	return result{IP: name, Status: success, Applied: outcomes[i].Applied, Why: whyNot(outcomes[i].Applied, outcomes[i].Why)}
 }
 
-func newItem[T any](target netip.Prefix, wish T, text string, err error) item[T] {
+func newItem[T any](target ban.Target, wish T, text string, err error) item[T] {
 	it := item[T]{target: target, wish: wish}
 	if err != nil {
 		it.text, it.fault = cut(text), err.Error()
@@ -235,7 +234,7 @@ func writeBatch[T any](s *Server, w http.ResponseWriter, items []item[T], do fun
 // name is what a result calls an item that is wrong.
 func (it *item[T]) name() string {
 	if it.target.IsValid() {
-		return ban.FormatTarget(it.target)
+		return it.target.String()
 	}
 	return it.text
 }

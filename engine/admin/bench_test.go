@@ -20,7 +20,7 @@ func quick(b *testing.B) *lab {
 func fill(l *lab, n int) {
 	var orders []ban.Order
 	for i := range n {
-		o := ban.Order{Target: prefix(fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255)), Reason: "filled", At: l.guard.start}
+		o := ban.Order{Target: ban.Network(prefix(fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255))), Reason: "filled", At: l.guard.start}
 		orders = append(orders, o)
 	}
 	if _, err := l.guard.Block(l.t.Context(), orders); err != nil {

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"freeswitch-security/engine/ban"
 )
 
 // unread is how many notices wait for one who watches. Whoever is further behind
@@ -123,7 +121,7 @@ type noticeShape struct {
 // break, so nothing in it can begin another event.
 func frameOf(n *Notice, id uint64) []byte {
 	shape := noticeShape{
-		Time: moment(n.Time), Kind: n.Kind, IP: ban.FormatTarget(n.Target), Rule: n.Rule, Source: n.Source, Author: n.Author,
+		Time: moment(n.Time), Kind: n.Kind, IP: n.Target.String(), Rule: n.Rule, Source: n.Source, Author: n.Author,
 		Offence: n.Offence, ExpiresAt: moment(n.Until), Reason: n.Reason, Evidence: shapeOfEvidence(n.Evidence),
 		Standing: n.Standing, DryRun: n.DryRun,
 	}

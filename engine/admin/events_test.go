@@ -46,7 +46,7 @@ func readEvents(r io.Reader, each func(sse) bool) error {
 
 func notice(reason string) Notice {
 	return Notice{
-		Time: time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC), Kind: "ban", Target: prefix("203.0.113.7"), Rule: "password guessing",
+		Time: time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC), Kind: "ban", Target: ban.Network(prefix("203.0.113.7")), Rule: "password guessing",
 		Source: "log.freeswitch", Offence: 1, Term: ban.Term(10 * time.Minute), Reason: reason,
 		Evidence: []ban.Evidence{{Event: "auth_failure", IP: prefix("203.0.113.7").Addr(), Text: "SIP auth failure\n\nevent: ban\ndata: {}\n\n"}},
 	}

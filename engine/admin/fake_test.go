@@ -56,7 +56,7 @@ func prefix(s string) netip.Prefix {
 	if err != nil {
 		panic(err)
 	}
-	return p
+	return p.Prefix()
 }
 
 // trust is everybody who is trusted; the mutex is held, but at the start.
@@ -87,7 +87,7 @@ func (g *fakeGuard) Block(ctx context.Context, orders []ban.Order) ([]Outcome, e
 		b := outcomes[i]
 		outcomes[i].Applied, outcomes[i].Why = g.stuck == "", g.stuck
 		if b.Change != nil && g.stuck == "" {
-			g.wall[b.Change.Ban.Target] = status.Entry{Target: b.Change.Ban.Target, Packets: 3, Bytes: 180, Remaining: 3600}
+			g.wall[b.Change.Ban.Target.Prefix()] = status.Entry{Target: b.Change.Ban.Target.Prefix(), Packets: 3, Bytes: 180, Remaining: 3600}
 		}
 	}
 	return outcomes, nil
@@ -116,15 +116,15 @@ func (g *fakeGuard) Unblock(ctx context.Context, r Release) (Released, error) {
 			break
 		}
 		lifted = append(lifted, *g.ledger.Lift(b.Target, r.Reason, now, 0))
-		delete(g.wall, b.Target)
+		delete(g.wall, b.Target.Prefix())
 	}
 	g.ledger.Lift(r.Target, r.Reason, now, r.Grace)
 	return Released{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck}, g.settle(ctx)
 }
 
-func (g *fakeGuard) Covering(target netip.Prefix) (ban.Ban, bool) { return g.ledger.Covering(target) }
+func (g *fakeGuard) Covering(target ban.Target) (ban.Ban, bool) { return g.ledger.Covering(target) }
 
-func (g *fakeGuard) BansAfter(target netip.Prefix, limit int) []ban.Ban {
+func (g *fakeGuard) BansAfter(target ban.Target, limit int) []ban.Ban {
 	var out []ban.Ban
 	for _, b := range g.ledger.Bans() {
 		if len(out) < limit && (!target.IsValid() || b.Target.Compare(target) > 0) {
@@ -143,7 +143,7 @@ func (g *fakeGuard) Trust(ctx context.Context, entries []Trusted) ([]TrustOutcom
 		g.runTime = append(g.runTime, e)
 		lifted := g.ledger.SetTrust(g.trust(), time.Now())
 		for _, c := range lifted {
-			delete(g.wall, c.Ban.Target)
+			delete(g.wall, c.Ban.Target.Prefix())
 		}
 		outcomes = append(outcomes, TrustOutcome{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck})
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
 const token = "0123456789abcdef0123456789abcdef"
@@ -100,7 +102,7 @@ func TestWhatIsWritten(t *testing.T) {
 	nasty := "a\r\nmsg=\"admin change\" who=root\x1b[2J\u009b31m<script>alert(1)</script>\u202e\x00\xff" + strings.Repeat("é", 600)
 	body, _ := json.Marshal(map[string]string{"ip": "203.0.113.7", "reason": nasty})
 	l.want(200, "", "POST", "/security/blacklist", string(body))
-	b, _ := l.guard.Covering(prefix("203.0.113.7"))
+	b, _ := l.guard.Covering(ban.Network(prefix("203.0.113.7")))
 	if len(b.Reason) > maxReason || strings.ContainsAny(b.Reason, "\r\n\x1b\u009b\u202e\x00") || !strings.HasPrefix(b.Reason, "a  msg=") {
 		t.Errorf("kept is %q", b.Reason)
 	}

@@ -49,12 +49,11 @@ type Bans interface {
 	Unblock(ctx context.Context, r Release) (Released, error)
 
 	// Covering returns the ban in force that covers all of target and ends last.
-	Covering(target netip.Prefix) (ban.Ban, bool)
+	Covering(target ban.Target) (ban.Ban, bool)
 
-	// BansAfter returns up to limit bans in force that stand behind a target, in
-	// the order of [netip.Prefix.Compare]. An invalid target stands before all of
-	// them.
-	BansAfter(target netip.Prefix, limit int) []ban.Ban
+	// BansAfter returns up to limit bans in force that follow a target, in the order
+	// of [ban.Target.Compare]. The zero Target precedes all of them.
+	BansAfter(target ban.Target, limit int) []ban.Ban
 }
 
 // Trusts is who is never banned.
@@ -101,7 +100,7 @@ type Outcome struct {
 
 // A Release is the wish that a target be banned no longer.
 type Release struct {
-	Target netip.Prefix
+	Target ban.Target
 	Grace  time.Duration // how long rules leave it alone; 0: not at all
 	Author string
 	Reason string // in words; "" where none was given
@@ -164,8 +163,8 @@ type Sighting struct {
 // A Notice is a verdict, as those who watch hear of it.
 type Notice struct {
 	Time     time.Time
-	Kind     string       // "ban", "unban", "alert" or "refused"
-	Target   netip.Prefix // invalid where there is none
+	Kind     string     // "ban", "unban", "alert" or "refused"
+	Target   ban.Target // the zero Target where there is none
 	Rule     string
 	Source   string
 	Author   string

@@ -20,6 +20,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
 func TestCheck(t *testing.T) {
@@ -75,7 +77,7 @@ func TestSocket(t *testing.T) {
 		t.Fatalf("%v %v", answer, err)
 	}
 	answer.Body.Close()
-	b, _ := l.guard.Covering(prefix("203.0.113.7"))
+	b, _ := l.guard.Covering(ban.Network(prefix("203.0.113.7")))
 	if want := "api " + userName(uint32(os.Getuid())); b.Author != want {
 		t.Errorf("author %q, want %q", b.Author, want)
 	}
@@ -203,7 +205,7 @@ func TestMutualTLS(t *testing.T) {
 	if status, err := ask(a.issue("alice", x509.ExtKeyUsageClientAuth)); err != nil || status != http.StatusOK {
 		t.Fatalf("with a certificate: %d %v", status, err)
 	}
-	if b, _ := l.guard.Covering(prefix("203.0.113.7")); b.Author != "api alice" {
+	if b, _ := l.guard.Covering(ban.Network(prefix("203.0.113.7"))); b.Author != "api alice" {
 		t.Errorf("author %q", b.Author)
 	}
 	if answer, err := http.Get("http://" + addr + "/health"); err != nil || answer.StatusCode != http.StatusBadRequest {

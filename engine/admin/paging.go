@@ -2,7 +2,6 @@ package admin
 
 import (
 	"net/http"
-	"net/netip"
 	"strconv"
 
 	"freeswitch-security/engine/ban"
@@ -18,7 +17,7 @@ const (
 type paging struct {
 	page  bool // one page; else all of it, as a map
 	limit int
-	after netip.Prefix // where the page before ended; invalid: this is the first
+	after ban.Target // where the page before ended; none: this is the first
 }
 
 func pagingOf(r *http.Request) (paging, error) {
@@ -45,7 +44,7 @@ func pagingOf(r *http.Request) (paging, error) {
 
 // page writes one page of the first n entries behind the cursor, of which there
 // is one more than the page holds if it is not the last.
-func (s *Server) page(w http.ResponseWriter, p paging, name string, n int, entry func(int) (netip.Prefix, any)) error {
+func (s *Server) page(w http.ResponseWriter, p paging, name string, n int, entry func(int) (ban.Target, any)) error {
 	jsonHeader(w)
 	out := s.stream(w)
 	out.text(`{"` + name + `":[`)
@@ -60,7 +59,7 @@ func (s *Server) page(w http.ResponseWriter, p paging, name string, n int, entry
 		target, shape := entry(i)
 		out.value(shape)
 		if i == p.limit-1 && n > p.limit {
-			next = strconv.Quote(ban.FormatTarget(target))
+			next = strconv.Quote(target.String())
 		}
 	}
 	out.text(`],"next":` + next + "}\n")

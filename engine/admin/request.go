@@ -126,14 +126,14 @@ const (
 func (q *banRequest) order(c *caller, now time.Time) (ban.Order, error) {
 	target, err := parseTarget(q.IP)
 	if err == nil {
-		err = tooWide(target, widestBan6)
+		err = tooWide(target.Prefix(), widestBan6)
 	}
 	if err != nil {
 		return ban.Order{Target: target}, err
 	}
 	o := ban.Order{Target: target, ByHand: true, Author: c.author(), Reason: clean(q.Reason), At: now}
-	if target.IsSingleIP() {
-		o.Address = target.Addr() // a network has none: it is never narrowed
+	if target.Kind() == ban.TargetAddress {
+		o.Address = target.Prefix().Addr() // a network has none: it is never narrowed
 	}
 	term, err := lasting(q.TTL, q.Permanent)
 	if term != 0 {
@@ -142,20 +142,33 @@ func (q *banRequest) order(c *caller, now time.Time) (ban.Order, error) {
 	return o, err
 }
 
-// parseTarget reads an address or a network.
-func parseTarget(text string) (netip.Prefix, error) {
+// parseTarget reads a target of any kind.
+func parseTarget(text string) (ban.Target, error) {
 	if text == "" {
-		return netip.Prefix{}, errors.New("ip is missing: write an address or a network")
+		return ban.Target{}, errors.New("ip is missing: write an address or a network")
 	}
 	target, err := ban.ParseTarget(text)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("ip: %q is neither an address nor a network such as 203.0.113.0/24", cut(text))
+		return ban.Target{}, fmt.Errorf("ip: %q is neither an address nor a network such as 203.0.113.0/24", cut(text))
 	}
 	return target, nil
 }
 
+// parseNetwork reads an address or a network.
+func parseNetwork(text string) (netip.Prefix, error) {
+	target, err := parseTarget(text)
+	network, ok := target.Network()
+	if err == nil && !ok {
+		err = fmt.Errorf("ip: %s is neither an address nor a network", target)
+	}
+	return network, err
+}
+
 // tooWide refuses a network that nobody can mean.
 func tooWide(target netip.Prefix, widestIPv6 int) error {
+	if !target.IsValid() {
+		return nil // an account
+	}
 	widest := widest4
 	if target.Addr().Is6() {
 		widest = widestIPv6
@@ -175,9 +188,9 @@ func cut(text string) string {
 	return text
 }
 
-// targetOf reads the address or network in a request's path. It may be as wide as
+// targetOf reads the target in a request's path. It may be as wide as
 // what rules and feeds ban.
-func targetOf(r *http.Request) (netip.Prefix, error) {
+func targetOf(r *http.Request) (ban.Target, error) {
 	target, err := parseTarget(r.PathValue("ip"))
 	if err != nil {
 		return target, &fault{http.StatusBadRequest, err.Error()}

@@ -50,12 +50,12 @@ type banShape struct {
 // is not the same as nothing.
 func shapeOfBan(b *ban.Ban, standing *kernelTable) banShape {
 	shape := banShape{
-		IP: ban.FormatTarget(b.Target), Rule: b.Rule, Source: b.Source, Key: b.Key, Reason: b.Reason,
+		IP: b.Target.String(), Rule: b.Rule, Source: b.Source, Key: b.Key, Reason: b.Reason,
 		AddedAt: moment(b.Start), ExpiresAt: moment(b.Until), Permanent: b.Until.IsZero(),
 		Offence: b.Offence, Author: b.Author, Actions: b.Actions, Evidence: shapeOfEvidence(b.Evidence),
 	}
-	if applied := standing.covers(b.Target); applied || !standing.unread {
-		entry := standing.entries[b.Target]
+	if applied := standing.covers(b.Target.Prefix()); applied || !standing.unread {
+		entry := standing.entries[b.Target.Prefix()]
 		shape.Packets, shape.Bytes, shape.Applied = &entry.Packets, &entry.Bytes, &applied
 	}
 	return shape
@@ -98,7 +98,7 @@ type trustShape struct {
 
 func shapeOfTrust(t *Trusted) trustShape {
 	return trustShape{
-		IP: ban.FormatTarget(t.Network), Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.RunTime,
+		IP: ban.Network(t.Network).String(), Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.RunTime,
 		Author: t.Author, AddedAt: moment(t.Since), ExpiresAt: moment(t.Until), Permanent: t.Until.IsZero(),
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -27,7 +26,7 @@ type trustRequest struct {
 
 // entry is the entry that a request stands for.
 func (q *trustRequest) entry(c *caller, now time.Time) (Trusted, error) {
-	network, err := parseTarget(q.IP)
+	network, err := parseNetwork(q.IP)
 	if err == nil {
 		err = tooWide(network, widest6)
 	}
@@ -57,7 +56,7 @@ func (o *TrustOutcome) refused(t *Trusted) error {
 	if o.Refused == "" {
 		return nil
 	}
-	return faultf(http.StatusConflict, "%s not trusted: %s", ban.FormatTarget(t.Network), o.Refused)
+	return faultf(http.StatusConflict, "%s not trusted: %s", ban.Network(t.Network).String(), o.Refused)
 }
 
 // listTrusted answers GET /security/whitelist.
@@ -69,14 +68,14 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 	all := s.Guard.Trusted()
 	slices.SortStableFunc(all, func(a, b Trusted) int { return a.Network.Compare(b.Network) })
 	if p.page {
-		for p.after.IsValid() && len(all) > 0 && all[0].Network.Compare(p.after) <= 0 {
+		for p.after.IsValid() && len(all) > 0 && all[0].Network.Compare(p.after.Prefix()) <= 0 {
 			all = all[1:]
 		}
 		if n := p.limit; n < len(all) && all[n-1].Network == all[n].Network {
 			p.limit++ // what is written and what was given at run time have one cursor
 		}
-		return s.page(w, p, "trusted", len(all), func(i int) (netip.Prefix, any) {
-			return all[i].Network, shapeOfTrust(&all[i])
+		return s.page(w, p, "trusted", len(all), func(i int) (ban.Target, any) {
+			return ban.Network(all[i].Network), shapeOfTrust(&all[i])
 		})
 	}
 	byNetwork := make(map[string]trustShape, len(all))
@@ -93,11 +92,12 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 
 // covering returns the narrowest entry that covers a target, of run time only or
 // of any kind.
-func (s *Server) covering(target netip.Prefix, runTime bool) (Trusted, bool) {
+func (s *Server) covering(target ban.Target, runTime bool) (Trusted, bool) {
 	var found Trusted
+	network := target.Prefix()
 	ok := false
 	for _, t := range s.Guard.Trusted() {
-		if t.Network.Bits() > target.Bits() || !t.Network.Contains(target.Addr()) || runTime && !t.RunTime {
+		if t.Network.Bits() > network.Bits() || !t.Network.Contains(network.Addr()) || runTime && !t.RunTime {
 			continue
 		}
 		if !ok || t.Network.Bits() > found.Network.Bits() {
@@ -115,7 +115,7 @@ func (s *Server) showTrusted(w http.ResponseWriter, r *http.Request) error {
 	}
 	t, ok := s.covering(target, false)
 	if !ok {
-		return faultf(http.StatusNotFound, "%s is not trusted", ban.FormatTarget(target))
+		return faultf(http.StatusNotFound, "%s is not trusted", target.String())
 	}
 	answer(w, http.StatusOK, shapeOfTrust(&t))
 	return nil
@@ -142,7 +142,7 @@ func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
 	}
 	outcome := &outcomes[0]
 	d := done{
-		Status: success, IP: ban.FormatTarget(t.Network), Applied: outcome.Applied,
+		Status: success, IP: ban.Network(t.Network).String(), Applied: outcome.Applied,
 		Why: whyNot(outcome.Applied, outcome.Why), ExpiresAt: moment(t.Until), Lifted: targetsOf(outcome.Lifted),
 	}
 	d.Message = d.IP + " added to whitelist, " + inWords(t.Until)
@@ -158,7 +158,7 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 	}
 	who := s.callerOf(r)
 	reason := reasonOf(r)
-	d := done{Status: success, IP: ban.FormatTarget(target), Applied: true}
+	d := done{Status: success, IP: target.String(), Applied: true}
 	d.Message = d.IP + " was not in whitelist"
 	entry, runTime := s.covering(target, true)
 	if runTime {
@@ -166,21 +166,21 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 			_, err := s.Guard.Untrust(ctx, entry.Network)
 			return err
 		})
-		s.audit(&who, wish{what: "untrust", target: entry.Network, why: reason}, err)
+		s.audit(&who, wish{what: "untrust", target: ban.Network(entry.Network), why: reason}, err)
 		if err != nil {
 			return err
 		}
-		d.IP = ban.FormatTarget(entry.Network)
+		d.IP = ban.Network(entry.Network).String()
 		d.Message = d.IP + " removed from whitelist"
 	}
 	if other, ok := s.covering(target, false); ok {
 		if !runTime {
 			err := faultf(http.StatusConflict, "%s is trusted by %s, and that cannot be changed here",
-				ban.FormatTarget(target), other.String())
+				target.String(), other.String())
 			s.audit(&who, wish{what: "untrust", target: target, why: reason}, err)
 			return err
 		}
-		d.Message += fmt.Sprintf("; %s is still trusted by %s", ban.FormatTarget(target), other.String())
+		d.Message += fmt.Sprintf("; %s is still trusted by %s", target.String(), other.String())
 	}
 	answer(w, http.StatusOK, d)
 	return nil

@@ -3,7 +3,6 @@ package ban
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -12,7 +11,7 @@ import (
 // nor offences nor a grace nor a grant says that there is nothing to know any
 // more.
 type Record struct {
-	Target   netip.Prefix
+	Target   Target
 	Ban      *Ban      // nil: not banned
 	Offences int       // how often the target was banned; 0: forgotten
 	Until    time.Time // the end of its last ban; zero: permanent, or never banned
@@ -50,15 +49,15 @@ func (l *Ledger) Restore(store Store) error {
 			l.remind(r.Forget, r.Target)
 		}
 		if r.Ban != nil {
-			l.bans.Insert(r.Target, r.Ban)
+			l.bans.put(r.Target, r.Ban)
 			l.remind(r.Ban.Until, r.Target)
 		}
 		if !r.Grace.IsZero() {
-			l.grace.Insert(r.Target, r.Grace)
+			l.grace.put(r.Target, r.Grace)
 			l.remind(r.Grace, r.Target)
 		}
 		if r.Grant != nil {
-			l.grants.Insert(r.Target, r.Grant)
+			l.grants.Insert(r.Grant.Network, r.Grant)
 			l.remind(r.Grant.Until, r.Target)
 		}
 	})
@@ -118,7 +117,7 @@ func (l *Ledger) unsaved() ([]Change, []Record) {
 	l.published = nil
 	var records []Record
 	if l.store != nil && len(l.dirty) > 0 {
-		for _, target := range slices.SortedFunc(maps.Keys(l.dirty), netip.Prefix.Compare) {
+		for _, target := range slices.SortedFunc(maps.Keys(l.dirty), Target.Compare) {
 			records = append(records, l.record(target))
 		}
 	}
@@ -126,13 +125,13 @@ func (l *Ledger) unsaved() ([]Change, []Record) {
 	return told, records
 }
 
-func (l *Ledger) record(target netip.Prefix) Record {
+func (l *Ledger) record(target Target) Record {
 	r := Record{Target: target}
-	r.Ban, _ = l.bans.Get(target)
+	r.Ban, _ = l.bans.get(target)
 	if h, ok := l.history[target]; ok {
 		r.Offences, r.Until, r.Forget = h.count, h.until, h.forget
 	}
-	r.Grace, _ = l.grace.Get(target)
-	r.Grant, _ = l.grants.Get(target)
+	r.Grace, _ = l.grace.get(target)
+	r.Grant, _ = l.grant(target)
 	return r
 }

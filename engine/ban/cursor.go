@@ -52,8 +52,8 @@ func (c *Cursor) Snapshot() (bans []*Ban, changes []Change, seq uint64) {
 	l := c.ledger
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bans = make([]*Ban, 0, l.bans.Size())
-	for _, b := range l.bans.AllSorted() {
+	bans = make([]*Ban, 0, l.bans.size())
+	for _, b := range l.bans.all() {
 		bans = append(bans, b)
 	}
 	changes = append(c.pending, l.fresh...)

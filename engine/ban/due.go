@@ -2,7 +2,6 @@ package ban
 
 import (
 	"container/heap"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -12,7 +11,7 @@ import (
 // ledger checks.
 type deadline struct {
 	at     time.Time
-	target netip.Prefix
+	target Target
 }
 
 // deadlines is a heap, the earliest first; of the same moment, in the order of
@@ -35,7 +34,7 @@ func (d *deadlines) Pop() any {
 	return x
 }
 
-func (d *deadlines) add(at time.Time, target netip.Prefix) {
+func (d *deadlines) add(at time.Time, target Target) {
 	if !at.IsZero() {
 		heap.Push(d, deadline{at, target})
 	}
@@ -44,9 +43,9 @@ func (d *deadlines) add(at time.Time, target netip.Prefix) {
 // remind has Advance look at a target at a time. Who extends a ban again and again,
 // long before it ends, leaves a stale deadline behind each time: where most of them
 // are, they are dropped.
-func (l *Ledger) remind(at time.Time, target netip.Prefix) {
+func (l *Ledger) remind(at time.Time, target Target) {
 	l.due.add(at, target)
-	if live := l.bans.Size() + len(l.history) + l.grants.Size() + l.grace.Size(); len(l.due) > 2*live+1024 {
+	if live := l.bans.size() + len(l.history) + l.grants.Size() + l.grace.size(); len(l.due) > 2*live+1024 {
 		l.due = slices.DeleteFunc(l.due, l.stale)
 		heap.Init(&l.due)
 	}
@@ -54,16 +53,16 @@ func (l *Ledger) remind(at time.Time, target netip.Prefix) {
 
 // stale reports whether nothing of a target is due at a deadline any more.
 func (l *Ledger) stale(d deadline) bool {
-	if b, ok := l.bans.Get(d.target); ok && b.Until.Equal(d.at) {
+	if b, ok := l.bans.get(d.target); ok && b.Until.Equal(d.at) {
 		return false
 	}
 	if h, ok := l.history[d.target]; ok && h.forget.Equal(d.at) {
 		return false
 	}
-	if g, ok := l.grants.Get(d.target); ok && g.Until.Equal(d.at) {
+	if g, ok := l.grant(d.target); ok && g.Until.Equal(d.at) {
 		return false
 	}
-	until, ok := l.grace.Get(d.target)
+	until, ok := l.grace.get(d.target)
 	return !ok || !until.Equal(d.at)
 }
 

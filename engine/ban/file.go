@@ -19,15 +19,15 @@ import (
 // error survives a crash of the program and of the machine.
 //
 // It is a bbolt database of two buckets. In that of the records the key is the
-// target's family, address and length, so that they lie in the order in which
-// they are saved; the value is MessagePack behind a checksum, half as long as
+// target: the family, address and length of a network, so that networks lie in the
+// order in which they are saved, or the text of another kind. The value is MessagePack behind a checksum, half as long as
 // JSON would be, and length is what a flood of bans costs the disk. The other one
 // keeps how far each source was read, in words that only the source understands.
 type File struct{ db *dbfile.File }
 
 // The number is that of the format.
 var (
-	recordsBucket   = []byte("records.2")
+	recordsBucket   = []byte("records.3")
 	positionsBucket = []byte("positions.1")
 )
 
@@ -99,15 +99,15 @@ func (f *File) Load(each func(Record)) error {
 			if err == nil {
 				err = msgpack.Unmarshal(value, &s)
 			}
+			target, ok := targetOf(key)
+			if err == nil && (!ok || s.Ban != nil && (s.Ban.Offence < 1 || s.Ban.Term <= 0)) {
+				err = errors.New("it is no record of a target")
+			}
 			if err != nil {
 				bad = append(bad, fmt.Errorf("record %x: %w", key, err))
 				return nil
 			}
-			if !s.Target.IsValid() || s.Target != s.Target.Masked() || s.Ban != nil && (s.Ban.Offence < 1 || s.Ban.Term <= 0) {
-				bad = append(bad, fmt.Errorf("record %x: it is no record of a target", key))
-				return nil
-			}
-			each(s.record())
+			each(s.record(target))
 			return nil
 		})
 	})
@@ -154,13 +154,41 @@ func (f *File) LoadPositions() (map[string][]byte, error) {
 	return positions, err
 }
 
-func recordKey(target netip.Prefix) []byte {
-	address := target.Addr().As16()
-	family := byte(4)
-	if target.Addr().Is6() {
-		family = 6
+// The first byte of a key.
+const (
+	keyIPv4  = 4
+	keyIPv6  = 6
+	keyOther = 0xff // the text of a target of another kind follows
+)
+
+func recordKey(target Target) []byte {
+	network, ok := target.Network()
+	if !ok {
+		return append([]byte{keyOther}, target.String()...)
 	}
-	return append(append([]byte{family}, address[:]...), byte(target.Bits()))
+	address := network.Addr().As16()
+	family := byte(keyIPv4)
+	if network.Addr().Is6() {
+		family = keyIPv6
+	}
+	return append(append([]byte{family}, address[:]...), byte(network.Bits()))
+}
+
+// targetOf reads a key.
+func targetOf(key []byte) (target Target, ok bool) {
+	switch {
+	case len(key) > 1 && key[0] == keyOther:
+		target, err := ParseTarget(string(key[1:]))
+		return target, err == nil
+	case len(key) != 18 || key[0] != keyIPv4 && key[0] != keyIPv6:
+		return Target{}, false
+	}
+	a := netip.AddrFrom16([16]byte(key[1:17]))
+	if key[0] == keyIPv4 {
+		a = a.Unmap()
+	}
+	network := netip.PrefixFrom(a, int(key[17]))
+	return Network(network), network.IsValid() && network == network.Masked()
 }
 
 // fill is how much of a page is used when it is split. Bans of a flood come in the
@@ -170,7 +198,6 @@ const fill = 0.9
 // stored is the form of a record in the file: its fields in this order, which
 // must stay; a new format gets a new bucket.
 type stored struct {
-	Target   netip.Prefix
 	Ban      *storedBan
 	Offences int
 	Until    time.Time
@@ -216,7 +243,7 @@ type storedEvidence struct {
 const maxStoredEvidence = 20
 
 func toStored(r *Record) stored {
-	s := stored{Target: r.Target, Offences: r.Offences, Until: r.Until, Forget: r.Forget, Grace: r.Grace}
+	s := stored{Offences: r.Offences, Until: r.Until, Forget: r.Forget, Grace: r.Grace}
 	if b := r.Ban; b != nil {
 		s.Ban = &storedBan{
 			Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start, Until: b.Until,
@@ -234,11 +261,11 @@ func toStored(r *Record) stored {
 	return s
 }
 
-func (s *stored) record() Record {
-	r := Record{Target: s.Target, Offences: s.Offences, Until: s.Until, Forget: s.Forget, Grace: s.Grace}
+func (s *stored) record(target Target) Record {
+	r := Record{Target: target, Offences: s.Offences, Until: s.Until, Forget: s.Forget, Grace: s.Grace}
 	if b := s.Ban; b != nil {
 		r.Ban = &Ban{
-			Target: s.Target, Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start,
+			Target: target, Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start,
 			Until: b.Until, Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions,
 			Key: string(b.Key),
 		}
@@ -249,7 +276,7 @@ func (s *stored) record() Record {
 		}
 	}
 	if g := s.Grant; g != nil {
-		r.Grant = &Grant{Network: s.Target, Author: g.Author, Comment: g.Comment, Since: g.Since, Until: g.Until}
+		r.Grant = &Grant{Network: target.Prefix(), Author: g.Author, Comment: g.Comment, Since: g.Since, Until: g.Until}
 	}
 	return r
 }

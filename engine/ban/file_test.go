@@ -30,18 +30,18 @@ func open(t testing.TB, path string) *File {
 func state(l *Ledger) []Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known := map[netip.Prefix]struct{}{}
-	for target := range l.bans.All() {
+	known := map[Target]struct{}{}
+	for target := range l.bans.all() {
 		known[target] = struct{}{}
 	}
 	for target := range l.history {
 		known[target] = struct{}{}
 	}
-	for target := range l.grace.All() {
+	for target := range l.grace.all() {
 		known[target] = struct{}{}
 	}
-	for target := range l.grants.All() {
-		known[target] = struct{}{}
+	for network := range l.grants.All() {
+		known[Network(network)] = struct{}{}
 	}
 	var records []Record
 	for target := range known {
@@ -54,8 +54,9 @@ func sameState(t *testing.T, name string, want, got *Ledger) {
 	t.Helper()
 	byTarget := cmpopts.SortSlices(func(a, b Record) bool { return a.Target.Compare(b.Target) < 0 })
 	prefixes := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+	targets := cmp.Comparer(func(a, b Target) bool { return a == b })
 	addrs := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
-	if d := cmp.Diff(state(want), state(got), byTarget, prefixes, addrs, cmpopts.EquateEmpty()); d != "" {
+	if d := cmp.Diff(state(want), state(got), byTarget, prefixes, targets, addrs, cmpopts.EquateEmpty()); d != "" {
 		t.Fatalf("%s: restored state differs (-want +got):\n%s", name, d)
 	}
 }
@@ -82,7 +83,7 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 			p := netip.PrefixFrom(a, a.BitLen())
 			l.Advance(now)
 			if rng.IntN(6) == 0 {
-				l.Lift(p, "by hand", now, time.Duration(rng.IntN(2))*time.Minute)
+				l.Lift(Network(p), "by hand", now, time.Duration(rng.IntN(2))*time.Minute)
 				continue
 			}
 			if rng.IntN(12) == 0 {
@@ -98,7 +99,7 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 				continue
 			}
 			l.Enter(Order{
-				Target: p, Address: a, Rule: "r", Source: "log.x", Author: "rule", Reason: "5 in 10m", At: now,
+				Target: Network(p), Address: a, Rule: "r", Source: "log.x", Author: "rule", Reason: "5 in 10m", At: now,
 				Terms: terms("1m", "5m", "permanent"), Forget: 10 * time.Minute, Actions: []string{"iptables.drop"},
 				Evidence: []Evidence{{Time: now, Event: "auth_failure", Source: "log.x", IP: a, User: "10\x1b00", Text: "line"}},
 			}, now)
@@ -217,7 +218,7 @@ func BenchmarkCommit(b *testing.B) {
 				for range n {
 					next++
 					a := netip.AddrFrom4([4]byte{100 + byte(next>>24), byte(next >> 16), byte(next >> 8), byte(next)})
-					l.Enter(Order{Target: netip.PrefixFrom(a, 32), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
+					l.Enter(Order{Target: Address(a), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
 				}
 				b.StartTimer()
 				if err := l.Commit(); err != nil {
@@ -235,7 +236,7 @@ func BenchmarkEnter(b *testing.B) {
 	for b.Loop() {
 		i++
 		a := netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)})
-		l.Enter(Order{Target: netip.PrefixFrom(a, 32), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
+		l.Enter(Order{Target: Address(a), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
 	}
 }
 

@@ -1,6 +1,7 @@
 package ban
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -32,20 +33,21 @@ func (l *Ledger) Grant(g Grant, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.grants.Insert(g.Network, &g)
-	l.remind(g.Until, g.Network)
-	l.dirty[g.Network] = struct{}{}
+	l.remind(g.Until, Network(g.Network))
+	l.dirty[Network(g.Network)] = struct{}{}
 	// No other ban has to do with it: to look at all of them for each of many grants
 	// would keep the caller from counting for minutes.
-	var touched []netip.Prefix
-	for target := range l.bans.Supernets(g.Network) {
+	var touched []Target
+	for target := range l.bans.networks.Supernets(g.Network) {
 		if target != g.Network {
-			touched = append(touched, target)
+			touched = append(touched, Network(target))
 		}
 	}
-	for target := range l.bans.Subnets(g.Network) {
-		touched = append(touched, target)
+	for target := range l.bans.networks.Subnets(g.Network) {
+		touched = append(touched, Network(target))
 	}
-	slices.SortFunc(touched, netip.Prefix.Compare)
+	touched = slices.AppendSeq(touched, maps.Keys(l.bans.others))
+	slices.SortFunc(touched, Target.Compare)
 	return l.free(touched, now)
 }
 
@@ -57,9 +59,18 @@ func (l *Ledger) Revoke(network netip.Prefix) bool {
 	_, ok := l.grants.Get(network)
 	if ok {
 		l.grants.Delete(network)
-		l.dirty[network] = struct{}{}
+		l.dirty[Network(network)] = struct{}{}
 	}
 	return ok
+}
+
+// grant returns the grant for exactly this target.
+func (l *Ledger) grant(target Target) (*Grant, bool) {
+	network, ok := target.Network()
+	if !ok {
+		return nil, false
+	}
+	return l.grants.Get(network)
 }
 
 // Grants returns the grants that hold, in the order of their networks.
@@ -82,14 +93,18 @@ func (l *Ledger) Trust() *Trust {
 
 // Trusted returns the trust that keeps anything in target from being banned, from
 // wherever it comes.
-func (l *Ledger) Trusted(target netip.Prefix) (Trusted, bool) {
+func (l *Ledger) Trusted(target Target) (Trusted, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.trusted(target)
 }
 
-// covers finds the trust, given or written, that contains all of p.
-func (l *Ledger) covers(p netip.Prefix) (Trusted, bool) {
+// covers finds the trust, given or written, that contains all of target.
+func (l *Ledger) covers(target Target) (Trusted, bool) {
+	p := target.Prefix()
+	if !p.IsValid() {
+		return Trusted{}, false
+	}
 	if entry, ok := l.trust.Covers(p); ok {
 		return entry, true
 	}
@@ -99,8 +114,12 @@ func (l *Ledger) covers(p netip.Prefix) (Trusted, bool) {
 	return Trusted{}, false
 }
 
-// within finds trust, given or written, that lies inside of p without covering it.
-func (l *Ledger) within(p netip.Prefix) (Trusted, bool) {
+// within finds trust, given or written, that lies inside of target without covering it.
+func (l *Ledger) within(target Target) (Trusted, bool) {
+	p, ok := target.Network()
+	if !ok {
+		return Trusted{}, false
+	}
 	if entry, ok := l.trust.Within(p); ok {
 		return entry, true
 	}
@@ -111,7 +130,7 @@ func (l *Ledger) within(p netip.Prefix) (Trusted, bool) {
 }
 
 // trusted finds the trust that forbids to ban target.
-func (l *Ledger) trusted(target netip.Prefix) (Trusted, bool) {
+func (l *Ledger) trusted(target Target) (Trusted, bool) {
 	if entry, ok := l.covers(target); ok {
 		return entry, true
 	}
@@ -119,7 +138,7 @@ func (l *Ledger) trusted(target netip.Prefix) (Trusted, bool) {
 }
 
 // free lifts those bans that trust forbids.
-func (l *Ledger) free(targets []netip.Prefix, now time.Time) []Change {
+func (l *Ledger) free(targets []Target, now time.Time) []Change {
 	var freed []Change
 	for _, target := range targets {
 		if entry, ok := l.trusted(target); ok {

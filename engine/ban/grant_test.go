@@ -11,7 +11,7 @@ func TestGrantLiftsAndForbidsUntilItEnds(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	order := func(target string, at time.Time) Order {
 		p := netip.MustParsePrefix(target)
-		return Order{Target: p, Address: p.Addr(), Rule: "r", At: at, Terms: terms("1h")}
+		return Order{Target: Network(p), Address: p.Addr(), Rule: "r", At: at, Terms: terms("1h")}
 	}
 	for _, target := range []string{"203.0.113.7/32", "203.0.113.8/32", "198.51.100.1/32"} {
 		if _, refusal := l.Enter(order(target, t0), t0); refusal != nil {
@@ -46,13 +46,13 @@ func TestRevokedGrantForbidsNothing(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	p := netip.MustParsePrefix("203.0.113.7/32")
 	l.Grant(Grant{Network: p, Author: "api", Since: t0}, t0)
-	if _, ok := l.Trusted(p); !ok {
+	if _, ok := l.Trusted(Network(p)); !ok {
 		t.Fatal("not trusted")
 	}
 	if !l.Revoke(p) || l.Revoke(p) {
 		t.Fatal("a grant can be revoked once")
 	}
-	if _, ok := l.Trusted(p); ok {
+	if _, ok := l.Trusted(Network(p)); ok {
 		t.Fatal("still trusted")
 	}
 }
@@ -60,8 +60,8 @@ func TestRevokedGrantForbidsNothing(t *testing.T) {
 func TestWhatAPersonOrdersEndsTheGrace(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	p := netip.MustParsePrefix("203.0.113.7/32")
-	o := Order{Target: p, Address: p.Addr(), Rule: "r", At: t0, Terms: terms("1h")}
-	l.Lift(p, "by hand", t0, time.Hour)
+	o := Order{Target: Network(p), Address: p.Addr(), Rule: "r", At: t0, Terms: terms("1h")}
+	l.Lift(Network(p), "by hand", t0, time.Hour)
 	if _, refusal := l.Enter(o, t0); refusal == nil {
 		t.Fatal("a rule may ban in the grace time")
 	}
@@ -69,7 +69,7 @@ func TestWhatAPersonOrdersEndsTheGrace(t *testing.T) {
 	if _, refusal := l.Enter(o, t0); refusal != nil {
 		t.Fatal(refusal.Reason)
 	}
-	l.Lift(p, "by hand", t0, 0)
+	l.Lift(Network(p), "by hand", t0, 0)
 	o.ByHand, o.Rule = false, "r"
 	if _, refusal := l.Enter(o, t0); refusal != nil {
 		t.Fatalf("the grace is over: %s", refusal.Reason)
@@ -80,7 +80,7 @@ func TestGrantLiftsWhatLiesAroundItAndInIt(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	for _, target := range []string{"203.0.113.0/24", "203.0.113.7/32", "203.0.113.8/32", "203.0.112.0/32", "198.51.100.0/24"} {
 		p := netip.MustParsePrefix(target)
-		if _, refusal := l.Enter(Order{Target: p, Rule: "r", At: t0, Terms: terms("1h")}, t0); refusal != nil && target != "203.0.113.7/32" && target != "203.0.113.8/32" {
+		if _, refusal := l.Enter(Order{Target: Network(p), Rule: "r", At: t0, Terms: terms("1h")}, t0); refusal != nil && target != "203.0.113.7/32" && target != "203.0.113.8/32" {
 			t.Fatal(target, refusal.Reason)
 		}
 	}
@@ -103,7 +103,7 @@ func TestDeadlinesAreBounded(t *testing.T) {
 	now := t0
 	for range 10_000 {
 		now = now.Add(time.Minute)
-		if _, refusal := l.Enter(Order{Target: p, Author: "feed x", At: now, Terms: terms("7d")}, now); refusal != nil {
+		if _, refusal := l.Enter(Order{Target: Network(p), Author: "feed x", At: now, Terms: terms("7d")}, now); refusal != nil {
 			t.Fatal(refusal.Reason)
 		}
 	}

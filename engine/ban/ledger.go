@@ -1,7 +1,6 @@
 package ban
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -18,17 +17,18 @@ import (
 type Ledger struct {
 	mu      sync.Mutex // guards everything below
 	trust   *Trust
-	grants  bart.Table[*Grant]        // trust that was given while the program runs
-	bans    bart.Table[*Ban]          // in force, by target
-	history map[netip.Prefix]offences // who was banned, until it is forgotten
-	grace   bart.Table[time.Time]     // unbanned, and to be left alone until then
-	due     deadlines                 // when bans and grants end, histories are forgotten, graces are over
+	grants  bart.Table[*Grant]  // trust that was given while the program runs
+	bans    table[*Ban]         // in force
+	history map[Target]offences // of what was banned, until it is forgotten
+	grace   table[time.Time]    // unbanned, and not to be banned by rules until then
+	due     deadlines           // when bans and grants end, offences are forgotten, graces are over
+	kinds   []TargetKind        // that can be banned
 
-	store     Store                     // nil: nothing outlives the process
-	dirty     map[netip.Prefix]struct{} // targets whose record the store does not yet have
-	fresh     []Change                  // decided, and told to nobody
-	published []Change                  // told to the eager cursors, not yet durable
-	seq       uint64                    // of the latest change
+	store     Store               // nil: nothing outlives the process
+	dirty     map[Target]struct{} // targets whose record the store does not yet have
+	fresh     []Change            // decided, and told to nobody
+	published []Change            // told to the eager cursors, not yet durable
+	seq       uint64              // of the latest change
 	cursors   []*Cursor
 }
 
@@ -43,8 +43,9 @@ type offences struct {
 func NewLedger(trust *Trust) *Ledger {
 	return &Ledger{
 		trust:   trust,
-		history: map[netip.Prefix]offences{},
-		dirty:   map[netip.Prefix]struct{}{},
+		history: map[Target]offences{},
+		dirty:   map[Target]struct{}{},
+		kinds:   []TargetKind{TargetAddress, TargetNetwork},
 	}
 }
 
@@ -63,11 +64,19 @@ func (l *Ledger) Enter(o Order, now time.Time) (*Change, *Refusal) {
 		return nil, refusal
 	}
 	if o.ByHand {
-		l.grace.Delete(c.Ban.Target)
+		l.grace.remove(c.Ban.Target)
 	}
 	b := c.Ban
 	l.put(&b)
 	return l.note(*c), nil
+}
+
+// SetKinds sets the kinds of targets that can be banned besides addresses and
+// networks: those that an action which blocks enforces. Bans that stand remain.
+func (l *Ledger) SetKinds(kinds []TargetKind) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kinds = append([]TargetKind{TargetAddress, TargetNetwork}, kinds...)
 }
 
 // Consider says what would come of an order, without doing it.
@@ -80,7 +89,7 @@ func (l *Ledger) Consider(o Order, now time.Time) (*Change, *Refusal) {
 func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
 	if _, partly := l.within(o.Target); partly && o.Address.IsValid() {
 		if _, covered := l.covers(o.Target); !covered {
-			o.Target = netip.PrefixFrom(o.Address, o.Address.BitLen())
+			o.Target = Address(o.Address)
 		}
 	}
 	standing := l.standing(o.Target)
@@ -90,6 +99,9 @@ func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
 		return nil, &Refusal{Order: o, Offence: offence, Term: term, Reason: reason, Standing: standing}
 	}
 
+	if kind := o.Target.Kind(); !slices.Contains(l.kinds, kind) {
+		return refuse("no action of the rule files can ban a target of the kind "+string(kind), nil)
+	}
 	if entry, ok := l.trusted(o.Target); ok {
 		return refuse("trusted: "+entry.String(), nil)
 	}
@@ -170,7 +182,7 @@ func (l *Ledger) Pass(c Change) *Change {
 // put brings a ban into force, and into the history if a rule ordered it: what
 // others order is no offence, and leaves those that are remembered as they are.
 func (l *Ledger) put(b *Ban) {
-	l.bans.Insert(b.Target, b)
+	l.bans.put(b.Target, b)
 	l.remind(b.Until, b.Target)
 	if b.Rule == "" {
 		return
@@ -184,9 +196,9 @@ func (l *Ledger) put(b *Ban) {
 }
 
 // standing returns the ban in force that covers all of target and ends last.
-func (l *Ledger) standing(target netip.Prefix) *Ban {
+func (l *Ledger) standing(target Target) *Ban {
 	var found *Ban
-	for _, b := range l.bans.Supernets(target) {
+	for b := range l.bans.around(target) {
 		if found == nil || outlasts(b.Until, found.Until) {
 			found = b
 		}
@@ -218,32 +230,34 @@ func (l *Ledger) CaughtSince(target netip.Prefix, since time.Time) bool {
 	defer l.mu.Unlock()
 	for bits := target.Bits(); bits >= 0; bits-- {
 		around, _ := target.Addr().Prefix(bits) // fails for no such bits alone
-		if h, ok := l.history[around]; ok && (h.until.IsZero() || h.until.After(since)) {
+		if h, ok := l.history[Network(around)]; ok && (h.until.IsZero() || h.until.After(since)) {
 			return true
 		}
 	}
 	return false
 }
 
-// inGrace reports whether anything in target, or all of it, is in its grace time.
-func (l *Ledger) inGrace(target netip.Prefix, now time.Time) (time.Time, bool) {
-	for _, until := range l.grace.Supernets(target) {
+// inGrace reports whether anything in target, or all of it, is in its grace.
+func (l *Ledger) inGrace(target Target, now time.Time) (time.Time, bool) {
+	for until := range l.grace.around(target) {
 		if now.Before(until) {
 			return until, true
 		}
 	}
-	for _, until := range l.grace.Subnets(target) {
-		if now.Before(until) {
-			return until, true
+	if network, ok := target.Network(); ok {
+		for _, until := range l.grace.networks.Subnets(network) {
+			if now.Before(until) {
+				return until, true
+			}
 		}
 	}
 	return time.Time{}, false
 }
 
-func alreadyBanned(standing *Ban, target netip.Prefix) string {
+func alreadyBanned(standing *Ban, target Target) string {
 	s := "already banned"
 	if standing.Target != target {
-		s += " with " + FormatTarget(standing.Target)
+		s += " with " + standing.Target.String()
 	}
 	if standing.Until.IsZero() {
 		return s + " permanently"
@@ -257,12 +271,12 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC"
 // Lift ends the ban of exactly this target, forgives its offences and keeps it
 // unbanned by rules for the grace time. It returns nil where no such ban
 // stands; the grace is given all the same.
-func (l *Ledger) Lift(target netip.Prefix, reason string, now time.Time, grace time.Duration) *Change {
+func (l *Ledger) Lift(target Target, reason string, now time.Time, grace time.Duration) *Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if grace > 0 {
 		until := now.Add(grace)
-		l.grace.Insert(target, until)
+		l.grace.put(target, until)
 		l.remind(until, target)
 		l.dirty[target] = struct{}{}
 	}
@@ -272,10 +286,10 @@ func (l *Ledger) Lift(target netip.Prefix, reason string, now time.Time, grace t
 // Withdraw ends the ban of exactly this target because who ordered it takes it
 // back. What rules know of its offences stays, and so does what is left of the ban
 // of a rule that the order took over. It returns nil where no such ban stands.
-func (l *Ledger) Withdraw(target netip.Prefix, reason string, now time.Time) *Change {
+func (l *Ledger) Withdraw(target Target, reason string, now time.Time) *Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, ok := l.bans.Get(target)
+	b, ok := l.bans.get(target)
 	h, offended := l.history[target]
 	if !ok || !offended || !h.until.IsZero() && !now.Before(h.until) {
 		return l.end(target, reason, now)
@@ -283,13 +297,13 @@ func (l *Ledger) Withdraw(target netip.Prefix, reason string, now time.Time) *Ch
 	left := *b
 	left.Author, left.Until = ByRule, h.until
 	left.Offence = h.count
-	l.bans.Insert(target, &left)
+	l.bans.put(target, &left)
 	l.remind(left.Until, target)
 	return l.note(Change{Kind: Extended, Ban: left, At: now})
 }
 
 // lift ends a ban and forgives the offences.
-func (l *Ledger) lift(target netip.Prefix, reason string, now time.Time) *Change {
+func (l *Ledger) lift(target Target, reason string, now time.Time) *Change {
 	c := l.end(target, reason, now)
 	if c != nil {
 		delete(l.history, target)
@@ -297,12 +311,12 @@ func (l *Ledger) lift(target netip.Prefix, reason string, now time.Time) *Change
 	return c
 }
 
-func (l *Ledger) end(target netip.Prefix, reason string, now time.Time) *Change {
-	b, ok := l.bans.Get(target)
+func (l *Ledger) end(target Target, reason string, now time.Time) *Change {
+	b, ok := l.bans.get(target)
 	if !ok {
 		return nil
 	}
-	l.bans.Delete(target)
+	l.bans.remove(target)
 	return l.note(Change{Kind: Lifted, Ban: *b, At: now, Reason: reason})
 }
 
@@ -312,8 +326,8 @@ func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trust = trust
-	var targets []netip.Prefix
-	for target := range l.bans.AllSorted() {
+	var targets []Target
+	for target := range l.bans.all() {
 		targets = append(targets, target)
 	}
 	return l.free(targets, now)
@@ -331,20 +345,20 @@ func (l *Ledger) Advance(now time.Time) []Change {
 		if !ok {
 			return expired
 		}
-		if b, ok := l.bans.Get(d.target); ok && b.Until.Equal(d.at) {
-			l.bans.Delete(d.target)
+		if b, ok := l.bans.get(d.target); ok && b.Until.Equal(d.at) {
+			l.bans.remove(d.target)
 			expired = append(expired, *l.note(Change{Kind: Expired, Ban: *b, At: b.Until}))
 		}
 		if h, ok := l.history[d.target]; ok && h.forget.Equal(d.at) {
 			delete(l.history, d.target)
 			l.dirty[d.target] = struct{}{}
 		}
-		if g, ok := l.grants.Get(d.target); ok && g.Until.Equal(d.at) {
-			l.grants.Delete(d.target)
+		if g, ok := l.grant(d.target); ok && g.Until.Equal(d.at) {
+			l.grants.Delete(g.Network)
 			l.dirty[d.target] = struct{}{}
 		}
-		if until, ok := l.grace.Get(d.target); ok && until.Equal(d.at) {
-			l.grace.Delete(d.target)
+		if until, ok := l.grace.get(d.target); ok && until.Equal(d.at) {
+			l.grace.remove(d.target)
 			l.dirty[d.target] = struct{}{}
 		}
 	}
@@ -365,8 +379,8 @@ func (l *Ledger) Next() (at time.Time, ok bool) {
 func (l *Ledger) Bans() []Ban {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]Ban, 0, l.bans.Size())
-	for _, b := range l.bans.AllSorted() {
+	all := make([]Ban, 0, l.bans.size())
+	for _, b := range l.bans.all() {
 		all = append(all, *b)
 	}
 	return all
@@ -383,46 +397,15 @@ func (l *Ledger) Seq() uint64 {
 func (l *Ledger) Size() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.bans.Size()
+	return l.bans.size()
 }
 
 // Covering returns the ban in force that covers all of target and ends last.
-func (l *Ledger) Covering(target netip.Prefix) (Ban, bool) {
+func (l *Ledger) Covering(target Target) (Ban, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if b := l.standing(target); b != nil {
 		return *b, true
 	}
 	return Ban{}, false
-}
-
-// FormatTarget writes a single address without its length and a network with it.
-func FormatTarget(p netip.Prefix) string {
-	if !p.IsValid() {
-		return ""
-	}
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
-}
-
-// ParseTarget reads an address or a network in CIDR notation: masked, and with
-// IPv4-mapped IPv6 unmapped.
-func ParseTarget(s string) (netip.Prefix, error) {
-	if p, err := netip.ParsePrefix(s); err == nil {
-		if a := p.Addr(); a.Is4In6() {
-			if p.Bits() < 96 {
-				return netip.Prefix{}, fmt.Errorf("%q is wider than all of IPv4", s)
-			}
-			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
-		}
-		return p.Masked(), nil
-	}
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a network such as 203.0.113.0/24", s)
-	}
-	a = a.Unmap()
-	return netip.PrefixFrom(a, a.BitLen()), nil
 }

@@ -31,18 +31,20 @@ func terms(list ...string) []Term {
 	return out
 }
 
-func target(s string) netip.Prefix {
-	p, err := ParseTarget(s)
+func target(s string) Target {
+	t, err := ParseTarget(s)
 	if err != nil {
 		panic(err)
 	}
-	return p
+	return t
 }
+
+func network(s string) netip.Prefix { return target(s).Prefix() }
 
 // order is an order of a rule for the whole of s.
 func order(s string, when time.Time, ladder ...string) Order {
 	p := target(s)
-	return Order{Target: p, Address: p.Addr(), Rule: "r", Author: "rule", At: when, Terms: terms(ladder...)}
+	return Order{Target: p, Address: p.Prefix().Addr(), Rule: "r", Author: "rule", At: when, Terms: terms(ladder...)}
 }
 
 func mustBan(t *testing.T, l *Ledger, o Order) Ban {
@@ -181,8 +183,8 @@ func TestBansOfDifferentActions(t *testing.T) {
 
 func TestTrust(t *testing.T) {
 	trust := NewTrust([]Trusted{
-		{Network: target("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
-		{Network: target("2001:db8:1::7"), Name: "office"},
+		{Network: network("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
+		{Network: network("2001:db8:1::7"), Name: "office"},
 	})
 	l := NewLedger(trust)
 	mustRefuse(t, l, order("198.51.100.9", t0, "1h"), "trusted: carriers, SIP trunks (rules.d/00-site.hcl:4)")
@@ -208,7 +210,7 @@ func TestWiderTrustLiftsBans(t *testing.T) {
 	mustBan(t, l, order("203.0.113.7", t0, "1h"))
 	mustBan(t, l, order("203.0.112.0/22", t0, "1h"))
 	mustBan(t, l, order("192.0.2.1", t0, "1h"))
-	freed := l.SetTrust(NewTrust([]Trusted{{Network: target("203.0.113.0/24"), Name: "office"}}), at("1m"))
+	freed := l.SetTrust(NewTrust([]Trusted{{Network: network("203.0.113.0/24"), Name: "office"}}), at("1m"))
 	if len(freed) != 2 || freed[0].Kind != Lifted || freed[0].Reason != "trusted: office" {
 		t.Fatalf("freed %+v", freed)
 	}
@@ -260,7 +262,7 @@ func TestCaughtSince(t *testing.T) {
 		{"203.0.114.5", "1s", false},
 		{"2001:db8::1", "1s", false},
 	} {
-		if got := l.CaughtSince(target(test.target), at(test.since)); got != test.caught {
+		if got := l.CaughtSince(network(test.target), at(test.since)); got != test.caught {
 			t.Errorf("%s since %s: %t", test.target, test.since, got)
 		}
 	}
@@ -292,23 +294,23 @@ func TestNeverBansTrusted(t *testing.T) {
 				entries = append(entries, Trusted{Network: network(), Name: fmt.Sprint("t", step)})
 				l.SetTrust(NewTrust(entries), now)
 			case 1:
-				l.Lift(network(), "by hand", now, time.Duration(rng.IntN(3))*time.Minute)
+				l.Lift(Network(network()), "by hand", now, time.Duration(rng.IntN(3))*time.Minute)
 			default:
 				p := network()
-				o := Order{Target: p, Address: p.Addr(), Rule: "r", At: now, Terms: terms("1m", "5m")}
-				before, had := l.Covering(p)
+				o := Order{Target: Network(p), Address: p.Addr(), Rule: "r", At: now, Terms: terms("1m", "5m")}
+				before, had := l.Covering(Network(p))
 				c, refused := l.Enter(o, now)
 				if (c == nil) == (refused == nil) {
 					t.Fatalf("seed %d round %d: neither or both of a change and a refusal", seed, round)
 				}
-				after, has := l.Covering(p)
+				after, has := l.Covering(Network(p))
 				if had && (!has || outlasts(before.Until, after.Until)) {
 					t.Fatalf("seed %d round %d: an order shortened the ban of %s", seed, round, p)
 				}
 			}
 			for _, b := range l.Bans() {
 				for _, e := range entries {
-					if e.Network.Overlaps(b.Target) {
+					if e.Network.Overlaps(b.Target.Prefix()) {
 						t.Fatalf("seed %d round %d: %s is banned, %s is trusted", seed, round, b.Target, e.Network)
 					}
 				}

@@ -10,8 +10,7 @@ const ByRule = "rule"
 
 // An Order is a wish that a target be banned. The ledger may refuse it.
 type Order struct {
-	// Target is the network to ban, masked; a single address is a /32 or /128.
-	Target netip.Prefix
+	Target Target
 	// Address is what the order is about: it lies in Target. Where Target
 	// contains somebody who is trusted, the ledger bans Address alone.
 	Address netip.Addr
@@ -46,7 +45,7 @@ type Evidence struct {
 
 // A Ban is an order that the ledger accepted.
 type Ban struct {
-	Target   netip.Prefix
+	Target   Target
 	Rule     string
 	Source   string
 	Author   string

@@ -2,34 +2,48 @@ package ban
 
 import (
 	"iter"
+	"maps"
 	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
 )
 
-// After returns up to limit bans in force that stand behind target in the order of
-// Bans; an invalid target stands before all of them. It takes as long as the page
-// is long, wherever that is: the ledger is locked meanwhile.
-func (l *Ledger) After(target netip.Prefix, limit int) []Ban {
+// After returns up to limit bans in force that follow target in the order of Bans;
+// the zero Target precedes all of them. It takes as long as the page is long,
+// wherever that is: the ledger is locked meanwhile.
+func (l *Ledger) After(target Target, limit int) []Ban {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	page := make([]Ban, 0, min(limit, l.bans.Size()))
-	for _, b := range l.behind(target) {
+	page := make([]Ban, 0, min(limit, l.bans.size()))
+	if network, ok := target.Network(); ok || !target.IsValid() {
+		for _, b := range after(&l.bans.networks, network) {
+			if len(page) == limit {
+				return page
+			}
+			page = append(page, *b)
+		}
+	}
+	for _, other := range slices.SortedFunc(maps.Keys(l.bans.others), Target.Compare) {
 		if len(page) == limit {
 			break
 		}
-		page = append(page, *b)
+		if other.Compare(target) > 0 {
+			page = append(page, *l.bans.others[other])
+		}
 	}
 	return page
 }
 
-// behind yields the bans behind target, in order. They are those within it, then
+// after yields the bans that follow target, in order. They are those within it, then
 // those on the other side of each of its bits that is not set, from the last bit
 // to the first, and then those of the other family.
-func (l *Ledger) behind(target netip.Prefix) iter.Seq2[netip.Prefix, *Ban] {
+func after(bans *bart.Table[*Ban], target netip.Prefix) iter.Seq2[netip.Prefix, *Ban] {
 	if !target.IsValid() {
-		return l.bans.AllSorted()
+		return bans.AllSorted()
 	}
 	return func(yield func(netip.Prefix, *Ban) bool) {
-		for p, b := range l.bans.Subnets(target) {
+		for p, b := range bans.Subnets(target) {
 			if p != target && !yield(p, b) {
 				return
 			}
@@ -39,14 +53,14 @@ func (l *Ledger) behind(target netip.Prefix) iter.Seq2[netip.Prefix, *Ban] {
 			if !higher {
 				continue
 			}
-			for p, b := range l.bans.Subnets(other) {
+			for p, b := range bans.Subnets(other) {
 				if !yield(p, b) {
 					return
 				}
 			}
 		}
 		if target.Addr().Is4() {
-			l.bans.AllSorted6()(yield)
+			bans.AllSorted6()(yield)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func crowd(n int, random *rand.Rand) *Ledger {
 			bits = []int{16, 48, 64, 64, 64, 127, 128}[random.IntN(7)]
 		}
 		// By put, since Enter refuses what lies within another ban.
-		l.put(&Ban{Target: netip.PrefixFrom(a, bits).Masked(), Author: fmt.Sprint(l.Size())})
+		l.put(&Ban{Target: Network(netip.PrefixFrom(a, bits).Masked()), Author: fmt.Sprint(l.Size())})
 	}
 	return l
 }
@@ -32,11 +32,18 @@ func TestAfter(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 1))
 	l := crowd(500, random)
+	for i := range 20 {
+		l.put(&Ban{Target: Account(fmt.Sprint(1000+i), "pbx"), Author: fmt.Sprint(l.Size())})
+		l.put(&Ban{Target: Endpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{20, 0, 0, byte(i)}), 5060), UDP), Author: fmt.Sprint(l.Size())})
+	}
 	all := l.Bans()
-	targets := []netip.Prefix{{}, target("0.0.0.0/0"), target("255.255.255.255"), target("::/0"), target("::"), target("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")}
+	targets := []Target{{}, target("0.0.0.0/0"), target("255.255.255.255"), target("::/0"), target("::"), target("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")}
 	for i := range all {
-		p := all[i].Target
-		targets = append(targets, p, netip.PrefixFrom(p.Addr(), random.IntN(p.Addr().BitLen()+1)).Masked(), netip.PrefixFrom(p.Addr().Next(), p.Addr().BitLen()))
+		targets = append(targets, all[i].Target)
+		if p, ok := all[i].Target.Network(); ok {
+			around := netip.PrefixFrom(p.Addr(), random.IntN(p.Addr().BitLen()+1)).Masked()
+			targets = append(targets, Network(around), Address(p.Addr().Next()))
+		}
 	}
 	for _, p := range targets {
 		want := slices.DeleteFunc(slices.Clone(all), func(b Ban) bool { return p.IsValid() && b.Target.Compare(p) <= 0 })
@@ -55,7 +62,7 @@ func BenchmarkAfter(b *testing.B) {
 		l := NewLedger(NewTrust(nil))
 		for i := range n {
 			a := netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)})
-			l.Enter(Order{Target: netip.PrefixFrom(a, 32), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
+			l.Enter(Order{Target: Address(a), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
 		}
 		all := l.Bans()
 		from := all[len(all)-1000].Target

@@ -109,7 +109,7 @@ func parseTarget(s string) (netip.Prefix, error) {
 			return netip.PrefixFrom(a, a.BitLen()), nil
 		}
 	}
-	return ban.ParseTarget(s)
+	return ban.ParseNetwork(s)
 }
 
 const (

@@ -60,12 +60,13 @@ type Source struct {
 
 // An Action is one action block.
 type Action struct {
-	Ref    string // "iptables.drop"
-	Kind   string // "iptables"
-	Name   string // "drop"
-	Action plugin.Action
-	Blocks bool      // it acts against callers, see plugin.ActionKind
-	Range  hcl.Range // of the block's header
+	Ref     string // "iptables.drop"
+	Kind    string // "iptables"
+	Name    string // "drop"
+	Action  plugin.Action
+	Targets []ban.TargetKind // that it is passed, see plugin.ActionKind
+	Blocks  bool             // it acts against callers, see plugin.ActionKind
+	Range   hcl.Range        // of the block's header
 }
 
 // A Test is one test block: a story, and who is banned at its end.

@@ -85,7 +85,7 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 		claim(claims, action, b)
 		l.cfg.Actions = append(l.cfg.Actions, Action{
 			Ref: ref, Kind: kind, Name: name, Action: action,
-			Blocks: l.kinds.Actions[index].Blocks, Range: b.Range,
+			Blocks: l.kinds.Actions[index].Blocks, Targets: l.kinds.Actions[index].Targets, Range: b.Range,
 		})
 	}
 }

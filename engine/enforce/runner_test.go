@@ -42,9 +42,9 @@ func (w *wall) Apply(ctx context.Context, b ban.Batch) error {
 	w.batches = append(w.batches, len(b.Changes))
 	for _, c := range b.Changes {
 		if c.InForce() {
-			w.stands[c.Ban.Target] = c.Ban.Until
+			w.stands[c.Ban.Target.Prefix()] = c.Ban.Until
 		} else {
-			delete(w.stands, c.Ban.Target)
+			delete(w.stands, c.Ban.Target.Prefix())
 		}
 	}
 	return nil
@@ -60,8 +60,8 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	var drift plugin.Drift
 	wanted := map[netip.Prefix]time.Time{}
 	for b := range want {
-		wanted[b.Target] = b.Until
-		if _, ok := w.stands[b.Target]; !ok {
+		wanted[b.Target.Prefix()] = b.Until
+		if _, ok := w.stands[b.Target.Prefix()]; !ok {
 			drift.Missing++
 		}
 	}
@@ -101,7 +101,7 @@ func enter(t *testing.T, l *ban.Ledger, ip string) {
 	t.Helper()
 	addr := netip.MustParseAddr(ip)
 	o := ban.Order{
-		Target: netip.PrefixFrom(addr, addr.BitLen()), Address: addr, Rule: "r", At: time.Now(),
+		Target: ban.Address(addr), Address: addr, Rule: "r", At: time.Now(),
 		Terms: []ban.Term{ban.Term(time.Hour)},
 	}
 	if _, refused := l.Enter(o, time.Now()); refused != nil {
@@ -254,7 +254,7 @@ func TestAnyOrderEndsInTheSameState(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 2))
 			l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
 			r := start(t, w, l, quiet)
-			odd := func(b *ban.Ban) bool { return b.Target.Addr().As4()[3]%2 == 1 }
+			odd := func(b *ban.Ban) bool { return b.Target.Prefix().Addr().As4()[3]%2 == 1 }
 			wants := Wants(everything)
 			for range 200 {
 				addr := netip.AddrFrom4([4]byte{203, 0, 113, byte(rng.IntN(30))})
@@ -267,7 +267,7 @@ func TestAnyOrderEndsInTheSameState(t *testing.T) {
 				case 3:
 					w.flush()
 				case 4:
-					l.Lift(target, "by hand", time.Now(), 0)
+					l.Lift(ban.Network(target), "by hand", time.Now(), 0)
 				case 5:
 					wants = []Wants{everything, odd}[rng.IntN(2)]
 					r.Want(wants)
@@ -275,7 +275,7 @@ func TestAnyOrderEndsInTheSameState(t *testing.T) {
 					<-time.After(time.Duration(rng.IntN(5000)) * time.Millisecond)
 				default:
 					l.Enter(ban.Order{
-						Target: target, Address: addr, Rule: "r", At: time.Now(),
+						Target: ban.Network(target), Address: addr, Rule: "r", At: time.Now(),
 						Terms: []ban.Term{ban.Term(time.Duration(1+rng.IntN(60)) * time.Second)},
 					}, time.Now())
 				}
@@ -293,7 +293,7 @@ func TestAnyOrderEndsInTheSameState(t *testing.T) {
 			want := map[netip.Prefix]time.Time{}
 			for _, b := range l.Bans() {
 				if wants(&b) {
-					want[b.Target] = b.Until
+					want[b.Target.Prefix()] = b.Until
 				}
 			}
 			if got := w.standing(); !maps.Equal(got, want) {

@@ -72,7 +72,7 @@ func (r *recording) play(ev *event.Event) {
 func decisionOf(f *rule.Firing) Decision {
 	c := Decision{Rule: f.Spec.Name, Outcome: Alerted, At: f.Event.Time, Address: f.Event.IP}
 	if len(f.Orders) > 0 {
-		c.Outcome, c.Target = Banned, f.Orders[0].Target
+		c.Outcome, c.Target = Banned, f.Orders[0].Target.Prefix()
 	}
 	return c
 }

@@ -21,6 +21,11 @@ type ActionKind struct {
 	// security.auto_block_enabled is false.
 	Blocks bool
 
+	// Targets are the kinds of targets that actions of this kind handle: they are
+	// passed no others, and what no blocking action handles cannot be banned. nil:
+	// addresses and networks.
+	Targets []ban.TargetKind
+
 	// New reads the block `action "kind" "name" { … }`, as [SourceKind].New does for
 	// sources.
 	New func(b *settings.Block, env ActionEnv) Action

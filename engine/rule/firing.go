@@ -78,7 +78,7 @@ func (r *state) describe(ev *event.Event, n int) (key, reason string) {
 func (r *state) order(f *Firing, target netip.Prefix, addr netip.Addr, evidence []ban.Evidence) ban.Order {
 	b := r.spec.Ban
 	return ban.Order{
-		Target: target, Address: addr,
+		Target: ban.Network(target), Address: addr,
 		Rule: r.spec.Name, Source: f.Event.Source, Author: ban.ByRule, Reason: f.Reason, Key: f.Key,
 		At: f.Event.Time, Terms: b.Terms, Forget: b.Forget, Actions: b.Actions, Evidence: evidence,
 	}

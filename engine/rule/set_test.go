@@ -64,12 +64,12 @@ func TestFiring(t *testing.T) {
 	want := &Firing{
 		Spec: spec, Event: last, Key: "203.0.113.7", Reason: reason, Evidence: evidence,
 		Orders: []ban.Order{{
-			Target: netip.MustParsePrefix("203.0.113.7/32"), Address: last.IP,
+			Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Address: last.IP,
 			Rule: "guessing", Source: log, Author: ban.ByRule, Reason: reason, Key: "203.0.113.7",
 			At: last.Time, Terms: spec.Ban.Terms, Evidence: evidence,
 		}},
 	}
-	if diff := cmp.Diff(want, fired[0], cmp.Comparer(func(a, b *Matcher) bool { return a == b }), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+	if diff := cmp.Diff(want, fired[0], cmp.Comparer(func(a, b *Matcher) bool { return a == b }), cmpopts.EquateComparable(netip.Addr{}, ban.Target{})); diff != "" {
 		t.Fatal(diff)
 	}
 	if fired := observe(s, failure("203.0.113.7", 61), failure("203.0.113.7", 62)); len(fired) != 0 {
@@ -170,9 +170,9 @@ func TestBanAll(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s for %s, %d pieces of evidence", o.Target, o.Address, len(o.Evidence)))
 	}
 	want := []string{
-		"203.0.113.1/32 for 203.0.113.1, 3 pieces of evidence",
+		"203.0.113.1 for 203.0.113.1, 3 pieces of evidence",
 		"2001:db8::/64 for 2001:db8::2, 3 pieces of evidence",
-		"203.0.113.4/32 for 203.0.113.4, 1 pieces of evidence",
+		"203.0.113.4 for 203.0.113.4, 1 pieces of evidence",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatal(diff)

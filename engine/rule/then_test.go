@@ -61,7 +61,7 @@ func TestThen(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(f.Orders) != 1 || f.Orders[0].Target.String() != "198.51.100.1/32" {
+	if len(f.Orders) != 1 || f.Orders[0].Target.String() != "198.51.100.1" {
 		t.Errorf("banned is who did it in the end: %+v", f.Orders)
 	}
 	if again := observe(s, success("198.51.100.1", 7)); len(again) != 0 {
@@ -154,7 +154,7 @@ func TestThenDistinct(t *testing.T) {
 	for _, o := range fired[0].Orders {
 		got = append(got, o.Target.String())
 	}
-	if diff := cmp.Diff([]string{"203.0.113.1/32", "203.0.113.3/32", "203.0.113.4/32"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"203.0.113.1", "203.0.113.3", "203.0.113.4"}, got); diff != "" {
 		t.Errorf("all = true bans the newest matches: %s", diff)
 	}
 }

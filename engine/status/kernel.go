@@ -64,7 +64,7 @@ type entryFields Entry
 
 // MarshalJSON implements [json.Marshaler].
 func (e Entry) MarshalJSON() ([]byte, error) {
-	return json.Marshal(entryJSON{ban.FormatTarget(e.Target), entryFields(e)})
+	return json.Marshal(entryJSON{ban.Network(e.Target).String(), entryFields(e)})
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -72,7 +72,7 @@ func (e *Entry) UnmarshalJSON(text []byte) error {
 	var all entryJSON
 	err := json.Unmarshal(text, &all)
 	if err == nil {
-		all.entryFields.Target, err = ban.ParseTarget(all.IP)
+		all.entryFields.Target, err = ban.ParseNetwork(all.IP)
 	}
 	*e = Entry(all.entryFields)
 	return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +24,7 @@ var Kind = plugin.ActionKind{Name: "list", New: newList}
 // is still what it should be.
 type list struct {
 	path  string
-	bans  map[netip.Prefix]bool
+	bans  map[ban.Target]bool
 	wrote []byte
 }
 
@@ -33,7 +32,7 @@ var _ plugin.Level = (*list)(nil)
 
 // newList reads the block and touches nothing: the file is written by Resync.
 func newList(b *settings.Block, _ plugin.ActionEnv) plugin.Action {
-	l := &list{bans: map[netip.Prefix]bool{}}
+	l := &list{bans: map[ban.Target]bool{}}
 	b.Require("path", "Say where the file is: path = \"/var/lib/mine/banned.txt\".")
 	if b.String("path", &l.path) && !filepath.IsAbs(l.path) {
 		b.Error("path", "Relative path", "Write the whole path, such as \"/var/lib/mine/banned.txt\".")
@@ -59,7 +58,7 @@ func (l *list) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	if found, err := os.ReadFile(l.path); err != nil || !bytes.Equal(found, l.wrote) {
 		drift.Notes = append(drift.Notes, l.path+" was not as it was left")
 	}
-	l.bans = map[netip.Prefix]bool{}
+	l.bans = map[ban.Target]bool{}
 	for b := range want {
 		l.bans[b.Target] = true
 	}
@@ -69,8 +68,8 @@ func (l *list) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 // write replaces the file.
 func (l *list) write() error {
 	var text bytes.Buffer
-	for _, target := range slices.SortedFunc(maps.Keys(l.bans), netip.Prefix.Compare) {
-		fmt.Fprintln(&text, ban.FormatTarget(target))
+	for _, target := range slices.SortedFunc(maps.Keys(l.bans), ban.Target.Compare) {
+		fmt.Fprintln(&text, target.String())
 	}
 	next := l.path + ".new"
 	if err := os.WriteFile(next, text.Bytes(), 0o644); err != nil {

@@ -47,7 +47,7 @@ func TestTheFileHoldsWhoIsBanned(t *testing.T) {
 	holds("")
 	now := time.Now()
 	change := func(kind ban.Kind, target string, until time.Time) ban.Change {
-		return ban.Change{Kind: kind, Ban: ban.Ban{Target: netip.MustParsePrefix(target), Until: until}}
+		return ban.Change{Kind: kind, Ban: ban.Ban{Target: ban.Network(netip.MustParsePrefix(target)), Until: until}}
 	}
 	for range 2 { // a batch may come twice
 		err := l.Apply(t.Context(), ban.Batch{Now: now, Changes: []ban.Change{
@@ -64,7 +64,7 @@ func TestTheFileHoldsWhoIsBanned(t *testing.T) {
 	if err := os.WriteFile(path, []byte("192.0.2.9\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	drift, err := l.Resync(t.Context(), slices.Values([]ban.Ban{{Target: netip.MustParsePrefix("203.0.113.7/32")}}))
+	drift, err := l.Resync(t.Context(), slices.Values([]ban.Ban{{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32"))}}))
 	if err != nil || !drift.Any() {
 		t.Errorf("after somebody has changed the file: %+v, %v", drift, err)
 	}

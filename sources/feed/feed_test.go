@@ -88,13 +88,13 @@ func (l *fakeLedger) list(_ context.Context, listing plugin.Listing) (plugin.Out
 	}
 	for _, o := range listing.Orders {
 		end := o.Terms[0].End(o.At)
-		switch standing := l.until[o.Target]; {
-		case l.trusted[o.Target]:
+		switch standing := l.until[o.Target.Prefix()]; {
+		case l.trusted[o.Target.Prefix()]:
 			refuse(ban.Refusal{Order: o, Reason: "trusted: security.trusted_networks"})
 		case !end.After(standing):
 			refuse(ban.Refusal{Order: o, Standing: &ban.Ban{Target: o.Target, Until: standing}})
 		default:
-			l.until[o.Target] = end
+			l.until[o.Target.Prefix()] = end
 			out.Banned++
 		}
 	}
@@ -112,7 +112,7 @@ func (l *fakeLedger) banned(now time.Time) []string {
 	var all []string
 	for target, until := range l.until {
 		if until.After(now) {
-			all = append(all, ban.FormatTarget(target))
+			all = append(all, ban.Network(target).String())
 		}
 	}
 	slices.Sort(all)
@@ -130,7 +130,7 @@ func (s *source) turns(l *fakeLedger) *keeper {
 func (l *list) named() []string {
 	var all []string
 	for _, e := range l.entries {
-		all = append(all, ban.FormatTarget(e.target))
+		all = append(all, ban.Network(e.target).String())
 	}
 	return all
 }

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"time"
 
-	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -112,7 +111,7 @@ func (k *keeper) tell(a answer, p *plan, outcome plugin.Outcome) {
 		"banned", outcome.Banned, "lifted", outcome.Lifted, "refused", outcome.Refusals, "unreadable", unreadable, "wide", wide)
 	for i := range outcome.Refused {
 		if r := &outcome.Refused[i]; r.Standing == nil {
-			k.log.Warn("list names whom the ledger spares", "ip", ban.FormatTarget(r.Order.Target), "reason", r.Reason)
+			k.log.Warn("list names whom the ledger spares", "ip", r.Order.Target.String(), "reason", r.Reason)
 			return // one is enough to have somebody look
 		}
 	}

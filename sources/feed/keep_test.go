@@ -155,7 +155,7 @@ func TestOrders(t *testing.T) {
 			t.Fatalf("%+v", l.listings)
 		}
 		network, single := l.listings[0].Orders[0], l.listings[0].Orders[1]
-		if network.Target != netip.MustParsePrefix("198.51.100.0/24") || network.Address.IsValid() || network.Author != "feed apiban" || network.Source != "feed.apiban" ||
+		if network.Target.String() != "198.51.100.0/24" || network.Address.IsValid() || network.Author != "feed apiban" || network.Source != "feed.apiban" ||
 			network.Rule != "" || network.Reason != "on the peer's list" || !network.At.Equal(now) || !slices.Equal(network.Terms, []ban.Term{ban.Term(24 * time.Hour)}) || network.Actions != nil {
 			t.Errorf("%+v", network)
 		}
@@ -339,7 +339,7 @@ func TestRealLedger(t *testing.T) {
 				out.Banned++
 			}
 			for _, target := range listing.Gone {
-				if b, ok := ledger.Covering(target); ok && b.Target == target && b.Author == listing.Author && ledger.Lift(target, "listed no longer", now, 0) != nil {
+				if b, ok := ledger.Covering(ban.Network(target)); ok && b.Target.Prefix() == target && b.Author == listing.Author && ledger.Lift(ban.Network(target), "listed no longer", now, 0) != nil {
 					out.Lifted++
 				}
 			}
@@ -352,7 +352,7 @@ func TestRealLedger(t *testing.T) {
 		for range 72 {
 			time.Sleep(k.turn(t.Context()))
 			ledger.Advance(time.Now())
-			if b, ok := ledger.Covering(trusted); ok {
+			if b, ok := ledger.Covering(ban.Network(trusted)); ok {
 				t.Fatalf("somebody trusted is banned: %+v", b)
 			}
 		}

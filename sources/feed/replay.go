@@ -52,7 +52,7 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 func (s *source) listed(e *entry, rec plugin.Recording) *event.Event {
 	ev := &event.Event{
 		Time: rec.ModTime, Name: event.Listed, Source: s.name, IP: e.target.Addr(),
-		Text: ban.FormatTarget(e.target),
+		Text: ban.Network(e.target).String(),
 	}
 	if e.reason != "" {
 		ev.Text += " " + e.reason
@@ -62,7 +62,7 @@ func (s *source) listed(e *entry, rec plugin.Recording) *event.Event {
 		if ev.Fields == nil {
 			ev.Fields = map[string]string{}
 		}
-		ev.Fields[fieldNetwork] = e.target.String()
+		ev.Fields[fieldNetwork] = ban.Network(e.target).String()
 	}
 	return ev
 }

@@ -115,7 +115,7 @@ func (s *standing) fresh(term time.Duration) time.Duration {
 // orderFor words the order.
 func (s *standing) orderFor(e *entry, now, end time.Time) ban.Order {
 	o := ban.Order{
-		Target: e.target, Source: s.name, Author: s.author(), Reason: cmp.Or(e.reason, s.reason, "listed"),
+		Target: ban.Network(e.target), Source: s.name, Author: s.author(), Reason: cmp.Or(e.reason, s.reason, "listed"),
 		At: now, Terms: []ban.Term{ban.Term(end.Sub(now))},
 	}
 	if e.target.IsSingleIP() {
@@ -214,7 +214,7 @@ func (s *standing) carriedOut(p *plan, outcome plugin.Outcome) {
 	}
 	for i := range outcome.Refused {
 		refusal := &outcome.Refused[i]
-		h := p.ordered[refusal.Order.Target]
+		h := p.ordered[refusal.Order.Target.Prefix()]
 		if h == nil {
 			continue
 		}

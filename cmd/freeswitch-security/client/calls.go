@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -37,12 +36,12 @@ func (c *Client) Trackers(ctx context.Context, top int) ([]status.Tracker, error
 }
 
 // Ban asks for the ban that covers a target; nil: none does.
-func (c *Client) Ban(ctx context.Context, target netip.Prefix) (*Ban, error) {
+func (c *Client) Ban(ctx context.Context, target ban.Target) (*Ban, error) {
 	return one[Ban](ctx, c, blacklist+entry(target))
 }
 
 // Trusted asks for the narrowest trust that covers a target; nil: none does.
-func (c *Client) Trusted(ctx context.Context, target netip.Prefix) (*Trusted, error) {
+func (c *Client) Trusted(ctx context.Context, target ban.Target) (*Trusted, error) {
 	return one[Trusted](ctx, c, whitelist+entry(target))
 }
 
@@ -52,8 +51,8 @@ const (
 )
 
 // entry is the path of a target below a list.
-func entry(target netip.Prefix) string {
-	return "/" + url.PathEscape(ban.FormatTarget(target))
+func entry(target ban.Target) string {
+	return "/" + url.PathEscape(target.String())
 }
 
 // one asks for something that there may not be.
@@ -161,7 +160,7 @@ func (c *Client) batch(ctx context.Context, list string, items any, n int) ([]Re
 
 // Unban ends the bans that cover a target. Rules leave it alone for the grace, if
 // that is not 0.
-func (c *Client) Unban(ctx context.Context, target netip.Prefix, grace time.Duration, reason string) (Done, error) {
+func (c *Client) Unban(ctx context.Context, target ban.Target, grace time.Duration, reason string) (Done, error) {
 	q := url.Values{}
 	if grace > 0 {
 		q.Set("grace", ban.FormatDuration(grace))
@@ -170,7 +169,7 @@ func (c *Client) Unban(ctx context.Context, target netip.Prefix, grace time.Dura
 }
 
 // Untrust ends the narrowest run-time trust that covers a target.
-func (c *Client) Untrust(ctx context.Context, target netip.Prefix, reason string) (Done, error) {
+func (c *Client) Untrust(ctx context.Context, target ban.Target, reason string) (Done, error) {
 	return c.remove(ctx, whitelist+entry(target), url.Values{}, reason)
 }
 

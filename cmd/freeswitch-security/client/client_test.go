@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"freeswitch-security/engine/config"
+
+	"freeswitch-security/engine/ban"
 )
 
 // answering is a daemon that answers everything in one way.
@@ -247,10 +249,10 @@ func TestPaths(t *testing.T) {
 		says(404, "application/json", `{"error":"not there"}`)(w, r)
 	})
 	network := netip.MustParsePrefix("2001:db8::/64")
-	if b, err := c.Ban(context.Background(), network); b != nil || err != nil || got != "GET /security/blacklist/2001:db8::%2F64" {
+	if b, err := c.Ban(context.Background(), ban.Network(network)); b != nil || err != nil || got != "GET /security/blacklist/2001:db8::%2F64" {
 		t.Errorf("%s: %v, %v", got, b, err)
 	}
-	if _, err := c.Unban(context.Background(), network, time.Hour, "a & b"); err == nil || got != "DELETE /security/blacklist/2001:db8::%2F64?grace=1h&reason=a+%26+b" {
+	if _, err := c.Unban(context.Background(), ban.Network(network), time.Hour, "a & b"); err == nil || got != "DELETE /security/blacklist/2001:db8::%2F64?grace=1h&reason=a+%26+b" {
 		t.Errorf("%s: %v", got, err)
 	}
 	if _, err := c.TrustAll(context.Background(), []TrustRequest{{IP: "x"}}); err == nil || got != "POST /security/whitelist/batch" {

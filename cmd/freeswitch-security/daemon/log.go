@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"freeswitch-security/engine"
-	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
 
@@ -37,7 +36,7 @@ func logVerdict(log *slog.Logger, v *engine.Verdict) {
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{
-		slog.String("ip", ban.FormatTarget(v.Target)), slog.String("rule", v.Rule), slog.String("source", v.Source),
+		slog.String("ip", v.Target.String()), slog.String("rule", v.Rule), slog.String("source", v.Source),
 		slog.Time("at", v.Time), slog.String("reason", v.Reason),
 	}
 	if v.Kind == engine.Ban {
