@@ -26,7 +26,7 @@ func TestMistakes(t *testing.T) {
 		{source + `hangup = "ip"` + "\n" + `profile = "internal"`, "add flush_registration"},
 		{source + `flush_registration = "ip"` + "\n" + `profile = "a b"`, "only letters, digits"},
 		{source + `command = ""`, "It is empty"},
-		{source + `command = "hash insert/<usr>"`, `There is no placeholder <usr>. Did you mean "user"?`},
+		{source + `command = "hash insert/<usr>"`, `There is no hole <usr>. Did you mean "user"?`},
 		{source + `command = "<rule> x"`, "must be fixed"},
 		{source + `command = "hash a\nfsctl shutdown"`, "one line"},
 		{source + `command = "api hash x"`, `Leave out the "api"`},

@@ -13,16 +13,16 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// A template is a command of the operator with placeholders. The zero value is none.
+// A template is a command of the operator with holes. The zero value is none.
 type template struct {
 	command string // "hash"
 	args    string // "insert/blocked/<ip>/1"
 }
 
-// placeholders are those that a template may have.
-var placeholders = []string{"ip", "network", "user", "domain", "rule"}
+// holeNames are the holes that a template may have.
+var holeNames = []string{"ip", "network", "user", "domain", "rule"}
 
-var placeholder = regexp.MustCompile(`<([A-Za-z0-9_]+)>`)
+var hole = regexp.MustCompile(`<([A-Za-z0-9_]+)>`)
 
 // maxTemplate leaves room for the values in the longest command of a console.
 const maxTemplate = 2 << 10
@@ -40,15 +40,15 @@ func parseTemplate(text string) (template, error) {
 	case command == "":
 		return template{}, errors.New(`it is empty; write a command of FreeSWITCH, such as "hash insert/blocked/<ip>/1"`)
 	case strings.ContainsAny(command, "<>"):
-		return template{}, fmt.Errorf("%q: the name of the command must be fixed; placeholders may follow after the first blank", command)
+		return template{}, fmt.Errorf("%q: the name of the command must be fixed; holes may follow after the first blank", command)
 	case strings.ContainsFunc(command, func(c rune) bool { return !isPlain(c) }):
 		return template{}, fmt.Errorf("%q is not the name of a command", command)
 	case command == "api" || command == "bgapi":
 		return template{}, fmt.Errorf("leave out the %q: write only what follows it", command)
 	}
-	for _, found := range placeholder.FindAllStringSubmatch(args, -1) {
-		if name := found[1]; !slices.Contains(placeholders, name) {
-			return template{}, fmt.Errorf("there is no placeholder <%s>.%s There are: <%s>", name, event.DidYouMean(name, placeholders), strings.Join(placeholders, "> <"))
+	for _, found := range hole.FindAllStringSubmatch(args, -1) {
+		if name := found[1]; !slices.Contains(holeNames, name) {
+			return template{}, fmt.Errorf("there is no hole <%s>.%s There are: <%s>", name, event.DidYouMean(name, holeNames), strings.Join(holeNames, "> <"))
 		}
 	}
 	return template{command, strings.TrimLeft(args, " ")}, nil
@@ -58,10 +58,10 @@ func (t *template) has(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(t.args, "<"+name+">") })
 }
 
-// fill returns the arguments with values in the place of placeholders. The error names the
+// fill returns the arguments with values in the holes. The error names the
 // first value that cannot be sent.
 func (t *template) fill(values map[string]string) (args string, err error) {
-	args = placeholder.ReplaceAllStringFunc(t.args, func(found string) string {
+	args = hole.ReplaceAllStringFunc(t.args, func(found string) string {
 		name := found[1 : len(found)-1]
 		value := values[name]
 		bad := checkPart(value)
