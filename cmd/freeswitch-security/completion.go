@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -12,58 +10,27 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) completion() *cobra.Command {
-	shells := map[string]func(*cobra.Command, io.Writer) error{
-		"bash": func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) },
-		"zsh":  func(root *cobra.Command, w io.Writer) error { return root.GenZshCompletion(w) },
-		"fish": func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) },
-	}
-	return &cobra.Command{
-		Use:   "completion bash|zsh|fish",
-		Short: "Write what a shell needs to complete verbs, flags and addresses",
-		Long: `Write what a shell needs to complete verbs, flags, and where the daemon can be
-asked also addresses and rules. Put it where the shell looks for it:
-
-  bash  /etc/bash_completion.d/freeswitch-security
-  zsh   /usr/local/share/zsh/site-functions/_freeswitch-security
-  fish  /etc/fish/completions/freeswitch-security.fish`,
-		Example:   "  freeswitch-security completion zsh > ~/.zfunc/_freeswitch-security",
-		ValidArgs: []string{"bash", "zsh", "fish"},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				if write, ok := shells[args[0]]; ok {
-					return write(cmd.Root(), a.stdout)
-				}
-			}
-			return fmt.Errorf("completion takes one of bash, zsh and fish; see --help")
-		},
-	}
-}
-
 const (
-	// completionTime is how long somebody who pressed a key waits for it.
-	completionTime = time.Second
-	// completionPage is how many entries are looked at.
-	completionPage = 500
+	completionTime = time.Second // allowed for an answer, while the user waits
+	completionPage = 500         // entries that are fetched
 )
 
-// A completer gives what an argument or a flag may be.
+// A completer returns the possible values of an argument or a flag.
 type completer = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective)
 
-// complete gives a flag the values that it takes.
+// complete registers the values of a flag.
 func complete(cmd *cobra.Command, flag string, values ...string) {
 	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
 }
 
-// must is for what only a mistake in this program makes fail.
+// must panics on errors that only a bug in this program causes.
 func must(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-// completing makes a completer of what the daemon says. Where it cannot be asked
-// there is nothing to choose from.
+// completing returns a completer that asks the daemon. Without an answer it offers nothing.
 func (a *app) completing(r *connFlags, ask func(ctx context.Context, c *client.Client, offer func(value, about string)) error) completer {
 	return func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		c, err := a.client(*r)
@@ -85,7 +52,7 @@ func (a *app) completing(r *connFlags, ask func(ctx context.Context, c *client.C
 	}
 }
 
-// completeBanned offers who is banned, for up to most arguments; 0 is any number.
+// completeBanned offers the banned targets, for at most so many arguments; 0: any number.
 func (a *app) completeBanned(r *connFlags, most int) completer {
 	offer := a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
 		for b, err := range first(c.Bans(ctx, completionPage), completionPage) {
@@ -104,7 +71,7 @@ func (a *app) completeBanned(r *connFlags, most int) completer {
 	}
 }
 
-// completeTrusted offers who is trusted and can be trusted no longer.
+// completeTrusted offers the targets that untrust accepts.
 func (a *app) completeTrusted(r *connFlags) completer {
 	return a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
 		for t, err := range first(c.AllTrusted(ctx, completionPage), completionPage) {
@@ -119,7 +86,7 @@ func (a *app) completeTrusted(r *connFlags) completer {
 	})
 }
 
-// completeRules offers the rules to the flag --rule.
+// completeRules offers the rules for the flag --rule.
 func (a *app) completeRules(cmd *cobra.Command, r *connFlags) {
 	must(cmd.RegisterFlagCompletionFunc("rule", a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
 		s, err := c.Status(ctx)

@@ -13,17 +13,17 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit statuses, as the help text tells them.
+// Exit statuses.
 const (
 	exitYes     = 0 // done, and the answer is yes
 	exitNo      = 1 // done, and the answer is no
-	exitTrouble = 2 // could not be done
+	exitTrouble = 2 // it could not be done
 )
 
-// errNo ends a verb whose answer is no and has been given already.
+// errNo ends a verb that has printed its answer, which is no.
 var errNo = errors.New("no")
 
-// An app is what every verb needs of the world.
+// An app is the outside world of the verbs.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -57,8 +57,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	return exitTrouble
 }
 
-// say writes what went wrong, or is worth knowing beside the answer, to standard
-// error. Errors that were joined stand on a line each.
+// say writes an error or a note to standard error. Joined errors have a line each.
 func (a *app) say(err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(a.stderr, "freeswitch-security:", printable(strings.TrimSuffix(line, "\n")))
@@ -69,20 +68,20 @@ func (a *app) root() *cobra.Command {
 	run := a.runVerb()
 	root := &cobra.Command{
 		Use:   "freeswitch-security",
-		Short: "Guards a FreeSWITCH server: decides by rules who attacks it",
-		Long: `Guards a FreeSWITCH server: decides by rules who attacks it. Without a verb it
-does so: see run --help.
+		Short: "Bans attackers of a FreeSWITCH server by rules",
+		Long: `Bans attackers of a FreeSWITCH server by rules. Without a verb it runs the
+guard: see run --help.
 
 Rules are *.hcl and *.json files in a directory, by default ./rules.d, else
 /etc/freeswitch-security/rules.d.
 
-The running guard is asked at --admin, else $FREESWITCH_SECURITY_ADMIN, else
-/run/freeswitch-security/admin.sock. A URL may want a token: --token-file, else
-$FREESWITCH_SECURITY_TOKEN; and with https a certificate: the PEM files named by
-$FREESWITCH_SECURITY_CA_FILE, $FREESWITCH_SECURITY_CERT_FILE and _KEY_FILE.
+The running guard is reached at --admin, else $FREESWITCH_SECURITY_ADMIN, else
+/run/freeswitch-security/admin.sock. A URL may need a token: --token-file, else
+$FREESWITCH_SECURITY_TOKEN; https may need the PEM files that the variables
+$FREESWITCH_SECURITY_CA_FILE, $FREESWITCH_SECURITY_CERT_FILE and _KEY_FILE name.
 
 Exit status: 0 done, and the answer is yes; 1 the answer is no (mistakes in the
-rules, a test that fails, files that differ); 2 it could not be done.`,
+rules, a failed test, a difference); 2 it could not be done.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 
@@ -107,25 +106,24 @@ rules, a test that fails, files that differ); 2 it could not be done.`,
 	return root
 }
 
-// help is the verb that cobra would add, but for its exit status where there is
-// no such verb.
+// help differs from cobra's verb in its exit status for an unknown verb.
 func help(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [VERB]",
-		Short:   "Say how a verb is used",
-		Long:    "Say how a verb is used, as VERB --help does.",
+		Short:   "Show the help of a verb",
+		Long:    "Show the help of a verb, as VERB --help does.",
 		Example: "  freeswitch-security help replay",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			about, rest, err := root.Find(args)
+			verb, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = unknownVerb(root, rest[0])
+			}
 			if err != nil {
 				return err
 			}
-			if len(rest) > 0 {
-				return unknownVerb(root, rest[0])
-			}
-			about.InitDefaultHelpFlag()
-			return about.Help()
+			verb.InitDefaultHelpFlag()
+			return verb.Help()
 		},
 	}
 }
@@ -137,7 +135,7 @@ func unknownVerb(root *cobra.Command, verb string) error {
 	return fmt.Errorf("there is no verb %q; --help lists them", verb)
 }
 
-// colour reports whether w wants colours: a terminal, unless NO_COLOR is set.
+// colour reports whether w takes colours: it is a terminal, and NO_COLOR is not set.
 func (a *app) colour(w io.Writer) bool {
 	forbidden, _ := a.environ("NO_COLOR")
 	return forbidden == "" && width(w) > 0

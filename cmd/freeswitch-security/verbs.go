@@ -1,26 +1,79 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
 
-// addVerbs gives the root its verbs, in groups as its help shows them.
+	"github.com/spf13/cobra"
+)
+
+// addVerbs registers the verbs, in the groups of the help. A new verb is one file and one line here.
 func (a *app) addVerbs(root, run *cobra.Command) {
-	groups := []struct {
+	for _, group := range []struct {
 		title string
 		verbs []*cobra.Command
 	}{
-		{"The guard:", []*cobra.Command{run, a.doctor()}},
-		{"Rules and recordings:", []*cobra.Command{a.check(), a.test(), a.format(), a.replay(), a.explain(), a.diff(), a.learn()}},
-		{"Asking and telling the running guard:", []*cobra.Command{
-			a.status(), a.list(), a.show(), a.ban(), a.unban(), a.trust(), a.untrust(),
-			a.importing(), a.export(), a.watch(), a.top(),
+		{"The guard:", []*cobra.Command{
+			run,
+			a.doctor(),
 		}},
-	}
-	for _, g := range groups {
-		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
-		for _, verb := range g.verbs {
-			verb.GroupID = g.title
+		{"Rules and recordings:", []*cobra.Command{
+			a.check(),
+			a.test(),
+			a.format(),
+			a.replay(),
+			a.explain(),
+			a.diff(),
+			a.learn(),
+		}},
+		{"The running guard:", []*cobra.Command{
+			a.status(),
+			a.list(),
+			a.show(),
+			a.ban(),
+			a.unban(),
+			a.trust(),
+			a.untrust(),
+			a.importing(),
+			a.export(),
+			a.watch(),
+			a.top(),
+		}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, verb := range group.verbs {
+			verb.GroupID = group.title
 		}
-		root.AddCommand(g.verbs...)
+		root.AddCommand(group.verbs...)
 	}
-	root.AddCommand(a.completion(), a.version())
+	root.AddCommand(a.version())
+	root.InitDefaultCompletionCmd()
+}
+
+// These check the number of arguments of a verb.
+
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s needs at least one %s; see --help", cmd.Name(), what)
+		}
+		return nil
+	}
+}
+
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return fmt.Errorf("%s takes one %s, not %d; see --help", cmd.Name(), what, len(args))
+		}
+		return nil
+	}
+}
+
+func exactlyOne(what, hint string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s takes one %s, not %d%s; see --help", cmd.Name(), what, len(args), hint)
+		}
+		return nil
+	}
 }
