@@ -80,7 +80,7 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) {
 
 // alert tells of a firing that bans nobody, unless it is to be held off.
 func (e *Engine) alert(f *rule.Firing, why occasion, reason string) {
-	since, ok := e.rules.Told(f.Spec, string(why)+" "+f.Key, holdOff(f.Spec, why), f.Event.Time)
+	since, ok := e.rules.Due(f.Spec, string(why)+" "+f.Key, holdOff(f.Spec, why), f.Event.Time)
 	if !ok {
 		return
 	}
@@ -113,7 +113,7 @@ func holdOff(spec *rule.Spec, why occasion) time.Duration {
 // time that the ban would have taken.
 func (e *Engine) spare(f *rule.Firing, change *ban.Change) {
 	b := &change.Ban
-	since, ok := e.rules.Told(f.Spec, string(ofSparing)+" "+b.Target.String(), time.Duration(b.Term), change.At)
+	since, ok := e.rules.Due(f.Spec, string(ofSparing)+" "+b.Target.String(), time.Duration(b.Term), change.At)
 	if !ok {
 		return
 	}

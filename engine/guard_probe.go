@@ -138,7 +138,7 @@ func (g *Guard) sighting(cfg *config.Config, ev *event.Event) admin.Sighting {
 	}
 	env := rule.NewEnv(ev)
 	for _, r := range cfg.Rules {
-		if !slices.Contains(r.On, ev.Source) || ev.Repeat && !r.Match.NamesRepeat() {
+		if !slices.Contains(r.On, ev.Source) || ev.Repeat && !r.Match.Uses("repeat") {
 			continue
 		}
 		if matched, _ := r.Match.Match(new(vm.VM), env); matched { // one that cannot be evaluated matches nothing

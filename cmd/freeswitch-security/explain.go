@@ -138,7 +138,7 @@ func matches(spec *rule.Spec, ev *event.Event) (bool, string) {
 	if !slices.Contains(spec.On, ev.Source) {
 		return false, ": it does not listen to " + ev.Source
 	}
-	if ev.Repeat && !spec.Match.NamesRepeat() {
+	if ev.Repeat && !spec.Match.Uses("repeat") {
 		return false, ": the event repeats an earlier report of the same attempt"
 	}
 	fired := false

@@ -2,9 +2,9 @@ package rule
 
 import "slices"
 
-// A brakeLog remembers when a rule caused its latest new bans: as many as its
-// brake allows, which is all that is needed to tell whether it allows another.
-type brakeLog []int64 // microseconds, ascending
+// A brakeLog holds the times of a rule's latest new bans, as many as its brake allows,
+// in microseconds and ascending.
+type brakeLog []int64
 
 // charge adds a ban.
 func (b *brakeLog) charge(at int64, brake *Brake) {
@@ -15,9 +15,9 @@ func (b *brakeLog) charge(at int64, brake *Brake) {
 	}
 }
 
-// used reports whether as many bans as the brake allows lie in the time that
-// ends at at; later ones, of events that overtook this one, count too.
-func (b brakeLog) used(at int64, brake *Brake) bool {
+// exhausted reports whether as many bans as the brake allows are in the time that ends
+// at at. Later ones, of events that came earlier than this one, count too.
+func (b brakeLog) exhausted(at int64, brake *Brake) bool {
 	i, _ := slices.BinarySearch(b, at-brake.Within.Microseconds())
 	return len(b)-i >= brake.Bans
 }

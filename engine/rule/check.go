@@ -16,18 +16,17 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// functions are what an expression may call. Each takes time linear in texts
-// that are bounded, and none reads a clock.
+// functions are those that an expression may call. Each takes time linear in bounded
+// texts, and none reads a clock.
 var functions = []string{
 	"lower", "upper", "trim", "trimPrefix", "trimSuffix", "hasPrefix", "hasSuffix", "len", "indexOf",
 	"int", "float", "string", "abs", "in_network",
 }
 
-// timeMethods are what an expression may ask of `time`, in the zone that the
-// event's source gave it.
+// timeMethods are the methods of `time`, in the time zone of the event's source.
 var timeMethods = []string{"Year", "Day", "Weekday", "Hour", "Minute", "Second", "Unix"}
 
-// operators are the binary ones that an expression may use.
+// operators are the binary operators that an expression may use.
 var operators = map[string]bool{
 	"or": true, "||": true, "and": true, "&&": true, "==": true, "!=": true,
 	"<": true, ">": true, "<=": true, ">=": true, "in": true,
@@ -35,8 +34,8 @@ var operators = map[string]bool{
 	"+": true, "-": true, "*": true, "/": true, "%": true,
 }
 
-// A checker walks the tree of an expression and collects what must not pass.
-// What it refuses it does not look into, except for the arguments of calls.
+// A checker walks the tree of an expression and collects problems. It does not look
+// into what it refuses, except for the arguments of calls.
 type checker struct {
 	known    Vocabulary
 	tokens   []lexer.Token   // of the expression
@@ -45,7 +44,7 @@ type checker struct {
 	problems []Problem
 }
 
-// problem is about all that stands under a node.
+// problem reports a problem over the text of a node.
 func (c *checker) problem(n ast.Node, summary, format string, args ...any) {
 	from, to := span(n, c.tokens)
 	c.problemAt(file.Location{From: from, To: to}, summary, format, args...)
@@ -53,7 +52,7 @@ func (c *checker) problem(n ast.Node, summary, format string, args ...any) {
 
 func (c *checker) problemAt(at file.Location, summary, format string, args ...any) {
 	p := Problem{From: at.From, To: at.To, Summary: summary, Detail: fmt.Sprintf(format, args...)}
-	// The middle of a < b < c stands in the tree twice.
+	// The middle of a < b < c is in the tree twice.
 	if !slices.Contains(c.problems, p) {
 		c.problems = append(c.problems, p)
 	}
@@ -83,12 +82,12 @@ func (c *checker) check(n ast.Node) {
 	}
 }
 
-// refuse names what the language of rules leaves out of expr's.
+// refuse reports a construct of expr that is not part of the rule language.
 func (c *checker) refuse(n ast.Node) {
-	what, instead := "This", `Join comparisons by "and", "or" and "not".`
+	what, instead := "This", `Join comparisons with "and", "or" and "not".`
 	switch n.(type) {
 	case *ast.NilNode:
-		what, instead = "nil", `What an event does not tell is the empty string: compare with "".`
+		what, instead = "nil", `A field that was not reported is the empty string: compare with "".`
 	case *ast.ConditionalNode:
 		what = "A conditional"
 	case *ast.VariableDeclaratorNode:
@@ -151,8 +150,8 @@ func (c *checker) binary(n *ast.BinaryNode) {
 	}
 }
 
-// compared looks at a literal that a field is compared with, for a value that
-// the field never has.
+// compared checks a literal that is compared with a field: the field must be able to
+// have that value.
 func (c *checker) compared(field, value ast.Node) {
 	literal, ok := value.(*ast.StringNode)
 	if !ok {
@@ -168,8 +167,8 @@ func (c *checker) compared(field, value ast.Node) {
 	}
 }
 
-// address refuses what `ip` is never equal to: a network, a name, and an address
-// in another form than the one form that netip prints.
+// address refuses a text that `ip` never equals: a network, a name, or an address in
+// another form than netip prints.
 func (c *checker) address(literal *ast.StringNode) {
 	if addr, err := netip.ParseAddr(literal.Value); err == nil {
 		if plain := addr.Unmap().WithZone("").String(); plain != literal.Value {
@@ -187,7 +186,7 @@ func (c *checker) address(literal *ast.StringNode) {
 func (c *checker) pattern(n ast.Node) {
 	literal, ok := n.(*ast.StringNode)
 	if !ok {
-		c.problem(n, "Pattern not constant", "A pattern must be constant: write a regular expression in quotes, or use contains.")
+		c.problem(n, "Pattern not constant", "Write a regular expression in quotes, or use contains.")
 		return
 	}
 	steps, err := patternSteps(literal.Value)
@@ -197,17 +196,17 @@ func (c *checker) pattern(n ast.Node) {
 		if errors.As(err, &at) {
 			reason = fmt.Sprintf("%s: %q", at.Code, event.Bound(at.Expr, 64))
 		}
-		c.problem(literal, "Invalid pattern", "The regular expression cannot be read: %s.", reason)
+		c.problem(literal, "Invalid pattern", "The regular expression cannot be parsed: %s.", reason)
 		return
 	}
 	if c.steps += steps; c.steps > maxSteps {
-		c.problem(literal, "Pattern too large", "With this one the patterns of the expression are too costly together. "+
+		c.problem(literal, "Pattern too large", "The patterns of this expression are too expensive together. "+
 			"Avoid large repetitions such as a{1000}.")
 	}
 }
 
-// patternSteps is the size of the program that a regular expression becomes. A
-// match takes at most so many steps for each byte.
+// patternSteps returns the size of a regular expression's program. A match takes at
+// most that many steps per byte.
 func patternSteps(pattern string) (int, error) {
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
@@ -220,16 +219,16 @@ func patternSteps(pattern string) (int, error) {
 	return len(program.Inst), nil
 }
 
-// member allows fields["name"], fields.name and nothing else.
+// member allows only fields["name"] and fields.name.
 func (c *checker) member(n *ast.MemberNode) {
 	if !identifies(n.Node, "fields") {
-		c.problem(n, "Not part of the language", `Only "fields" has parts. Use startsWith, endsWith or contains to look into a text.`)
+		c.problem(n, "Not part of the language", `Only "fields" has members. Use startsWith, endsWith or contains to look into a text.`)
 		return
 	}
 	c.check(n.Node)
 	key, ok := n.Property.(*ast.StringNode)
 	if !ok {
-		c.problem(n.Property, "Name not constant", `The name of a raw field must be constant: write it in quotes.`)
+		c.problem(n.Property, "Name not constant", `Write the name of a raw field in quotes.`)
 		return
 	}
 	c.rawField(key)
@@ -260,7 +259,7 @@ func (c *checker) call(n *ast.CallNode) {
 	c.arguments(n.Arguments)
 }
 
-// function checks a call; at is where its name stands.
+// function checks a call; at is the position of its name.
 func (c *checker) function(at file.Location, name string, args []ast.Node) {
 	c.arguments(args)
 	if name == "in_network" {
@@ -273,14 +272,14 @@ func (c *checker) function(at file.Location, name string, args []ast.Node) {
 	c.problemAt(at, "Unknown function", "%s", instead(name))
 }
 
-// instead says what to do without the function.
+// instead says what to use in place of a function.
 func instead(name string) string {
 	switch name {
 	case "all", "none", "any", "one", "filter", "map", "count", "sum", "find", "findIndex", "findLast",
 		"findLastIndex", "groupBy", "sortBy", "reduce":
-		return fmt.Sprintf("%q would make the work per event unbounded. Write the cases out with \"in\", \"or\" and \"and\".", name)
+		return fmt.Sprintf("%q would make the time per event unbounded. Write the cases with \"in\", \"or\" and \"and\".", name)
 	case "now", "date", "duration", "timezone":
-		return fmt.Sprintf("%q has no place in a rule, which must decide the same in a replay. Use \"time\", the event's own: time.Hour() >= 22.", name)
+		return fmt.Sprintf("%q cannot be used in a rule, which must decide the same in a replay. Use \"time\", the time of the event: time.Hour() >= 22.", name)
 	case "lastIndexOf", "split", "splitAfter", "replace":
 		return fmt.Sprintf("%q cannot be used in a rule. Use contains, startsWith, endsWith or matches.", name)
 	}
@@ -306,7 +305,7 @@ func (c *checker) network(at file.Location, args []ast.Node) {
 	}
 	literal, ok := args[1].(*ast.StringNode)
 	if !ok {
-		c.problem(args[1], "Network not constant", "The network must be constant. %s", usage)
+		c.problem(args[1], "Network not constant", "%s", usage)
 		return
 	}
 	if _, err := parseNetworkLiteral(literal.Value); err != nil {
@@ -319,7 +318,7 @@ func identifies(n ast.Node, name string) bool {
 	return ok && identifier.Value == name
 }
 
-// calleeName is the name of the function that is called, "" for a method.
+// calleeName returns the name of a called function, "" for a method.
 func calleeName(call *ast.CallNode) string {
 	if callee, ok := call.Callee.(*ast.IdentifierNode); ok {
 		return callee.Value

@@ -12,8 +12,8 @@ import (
 // for each, where at is the text of the range.
 func TestProblems(t *testing.T) {
 	const (
-		join  = `Join comparisons by "and", "or" and "not".`
-		array = `Write the cases out with "in", "or" and "and".`
+		join  = `Join comparisons with "and", "or" and "not".`
+		array = `Write the cases with "in", "or" and "and".`
 	)
 	for expression, want := range map[string][]string{
 		"usr == 'x'": {`usr: Unknown field: There is no field "usr". Did you mean "user"?`},
@@ -32,16 +32,16 @@ func TestProblems(t *testing.T) {
 		"fields['reasn'] == ''":   {`'reasn': Unknown field: No source of this rule sets a raw field "reasn". Did you mean "reason"?`},
 		"fields.reasn == ''":      {`reasn: Unknown field: No source of this rule sets a raw field "reasn". Did you mean "reason"?`},
 		"'reasn' in fields":       {`'reasn': Unknown field: No source of this rule sets a raw field "reasn". Did you mean "reason"?`},
-		"fields[user] == ''":      {`user: Name not constant: The name of a raw field must be constant: write it in quotes.`},
-		"user matches domain":     {`domain: Pattern not constant: A pattern must be constant: write a regular expression in quotes, or use contains.`},
-		"user matches trim('x')":  {`trim('x'): Pattern not constant: A pattern must be constant: write a regular expression in quotes, or use contains.`},
-		"user matches '(ab'":      {`'(ab': Invalid pattern: The regular expression cannot be read: missing closing ): "(ab".`},
-		"user not matches 'a**'":  {`'a**': Invalid pattern: The regular expression cannot be read: invalid nested repetition operator: "**".`},
-		"all(fields, # == 'x')":   {`all: Unknown function: "all" would make the work per event unbounded. ` + array},
-		"reduce(1..9, #acc) == 1": {`reduce: Unknown function: "reduce" would make the work per event unbounded. ` + array, `..: Unknown operator: The operator ".." cannot be used in a rule. Compare with both ends: port >= 5060 and port <= 5080.`},
+		"fields[user] == ''":      {`user: Name not constant: Write the name of a raw field in quotes.`},
+		"user matches domain":     {`domain: Pattern not constant: Write a regular expression in quotes, or use contains.`},
+		"user matches trim('x')":  {`trim('x'): Pattern not constant: Write a regular expression in quotes, or use contains.`},
+		"user matches '(ab'":      {`'(ab': Invalid pattern: The regular expression cannot be parsed: missing closing ): "(ab".`},
+		"user not matches 'a**'":  {`'a**': Invalid pattern: The regular expression cannot be parsed: invalid nested repetition operator: "**".`},
+		"all(fields, # == 'x')":   {`all: Unknown function: "all" would make the time per event unbounded. ` + array},
+		"reduce(1..9, #acc) == 1": {`reduce: Unknown function: "reduce" would make the time per event unbounded. ` + array, `..: Unknown operator: The operator ".." cannot be used in a rule. Compare with both ends: port >= 5060 and port <= 5080.`},
 		"port in 5060..5080":      {`..: Unknown operator: The operator ".." cannot be used in a rule. Compare with both ends: port >= 5060 and port <= 5080.`},
 		"port ** 2 == 4":          {`**: Unknown operator: The operator "**" cannot be used in a rule. These can be used: != % && * + - / < <= == > >= and contains endsWith in matches or startsWith ||.`},
-		"now() > time":            {`now: Unknown function: "now" has no place in a rule, which must decide the same in a replay. Use "time", the event's own: time.Hour() >= 22.`},
+		"now() > time":            {`now: Unknown function: "now" cannot be used in a rule, which must decide the same in a replay. Use "time", the time of the event: time.Hour() >= 22.`},
 		"split(user, 'x') == ''":  {`split: Unknown function: "split" cannot be used in a rule. Use contains, startsWith, endsWith or matches.`},
 		"hasPrefx(usr, 'x')": {
 			`hasPrefx: Unknown function: There is no function "hasPrefx". Did you mean "hasPrefix"?`,
@@ -55,14 +55,14 @@ func TestProblems(t *testing.T) {
 		"user ? true : false":            {`user ? true : false: Not part of the language: A conditional cannot be used in a rule. ` + join},
 		"if true {user} else {domain}":   {`true {user} else {domain}: Not part of the language: A conditional cannot be used in a rule. ` + join},
 		"user[0:2] == 'a'":               {`user[0:2]: Not part of the language: A slice cannot be used in a rule. Use startsWith, endsWith or contains.`},
-		"user[0] == 'a'":                 {`user[0]: Not part of the language: Only "fields" has parts. Use startsWith, endsWith or contains to look into a text.`},
-		"user == nil":                    {`nil: Not part of the language: nil cannot be used in a rule. What an event does not tell is the empty string: compare with "".`},
+		"user[0] == 'a'":                 {`user[0]: Not part of the language: Only "fields" has members. Use startsWith, endsWith or contains to look into a text.`},
+		"user == nil":                    {`nil: Not part of the language: nil cannot be used in a rule. A field that was not reported is the empty string: compare with "".`},
 		"fields?.reason == ''":           {`fields?.reason: Not part of the language: Optional chaining cannot be used in a rule. A missing field is the empty string already.`},
 		"user == 'a'; true":              {`user == 'a'; true: Not part of the language: A sequence cannot be used in a rule. ` + join},
 		"{a: 1} == 1":                    {`{a: 1}: Not part of the language: A map cannot be used in a rule. ` + join},
 		"$env == 1":                      {`$env: Unknown field: There is no field "$env".`},
 		"in_network(ip)":                 {`in_network: Wrong arguments: in_network takes an address and a network. Write in_network(ip, "10.0.0.0/8").`},
-		"in_network(ip, domain)":         {`domain: Network not constant: The network must be constant. Write in_network(ip, "10.0.0.0/8").`},
+		"in_network(ip, domain)":         {`domain: Network not constant: Write in_network(ip, "10.0.0.0/8").`},
 		"in_network(ip, '10.0.0.0/33')":  {`'10.0.0.0/33': Invalid network: "10.0.0.0/33" is neither a network nor an address. Write in_network(ip, "10.0.0.0/8").`},
 		"in_network(port, '10.0.0.0/8')": {`port: Invalid expression: Cannot use int as argument (type string) to call in_network.`},
 		"ip == '10.0.0.0/8'":             {`'10.0.0.0/8': Never equal: An address is never equal to a network: write in_network(ip, "10.0.0.0/8").`},
@@ -79,7 +79,7 @@ func TestProblems(t *testing.T) {
 		"user = 'x'":      {`=: Invalid expression: Unexpected token "=": compare with ==.`},
 		"(user == 'x'":    {`': Invalid expression: Unexpected end of the expression.`},
 		"user == 'x":      {`x: Invalid expression: Literal not terminated.`},
-		"event == 'call' and event == 'challenge'": {`event == 'call' and event == 'challenge': Expression never matches: No event has two names: join the comparisons of "event" by "or".`},
+		"event == 'call' and event == 'challenge'": {`event == 'call' and event == 'challenge': Expression never matches: No event has two names: join the comparisons of "event" with "or".`},
 		" ":              {` : Empty expression: Write a condition, such as: event == 'auth_failure'`},
 		"user == '\xff'": {"user == '\ufffd': Invalid expression: The expression is not valid UTF-8."},
 	} {

@@ -10,26 +10,26 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// maxLooked bounds the windows that Closest looks at for each rule and source:
-// those that were seen last. It is called between two events.
+// maxLooked bounds the windows that Closest looks at per rule and source: those seen
+// last. It runs between two events.
 const maxLooked = 20_000
 
-// Closest returns up to top keys whose windows are not over at now, those that
-// lack the smallest part of their threshold first.
+// Closest returns up to top keys whose windows are not over at now, ordered by the part
+// of the threshold that they lack.
 func (s *Set) Closest(top int, now time.Time) []status.Tracker {
 	var all []status.Tracker
 	for _, r := range s.rules {
 		for slot, t := range r.trackers {
-			all = append(all, r.near(t, slot, now, s.ring)...)
-			slices.SortStableFunc(all, nearer)
+			all = append(all, r.open(t, slot, now, s.ring)...)
+			slices.SortStableFunc(all, closer)
 			all = all[:min(len(all), top)]
 		}
 	}
 	return all
 }
 
-// nearer orders by what is missing, in parts of the threshold, then by time.
-func nearer(a, b status.Tracker) int {
+// closer orders by what is missing, in parts of the threshold, then by time.
+func closer(a, b status.Tracker) int {
 	return cmp.Or(
 		cmp.Compare(b.Count*steps(&a), a.Count*steps(&b)),
 		b.Last.Compare(a.Last),
@@ -37,35 +37,36 @@ func nearer(a, b status.Tracker) int {
 	)
 }
 
-// steps is how many events it takes: a window that only waits for Then is not the
-// nearest of all, or those would hide the rest for as long as they last.
-func steps(n *status.Tracker) int {
-	if n.Then != "" {
-		return n.Limit + 1
+// steps returns the number of events to a firing. Then is one step: otherwise the
+// windows that only wait for it would always be first.
+func steps(t *status.Tracker) int {
+	if t.Then != "" {
+		return t.Limit + 1
 	}
-	return n.Limit
+	return t.Limit
 }
 
-// near lists the windows of a tracker that are not over.
-func (r *state) near(t *tracker, slot int, now time.Time, ring *ring) []status.Tracker {
+// open lists the windows of a tracker that are not over.
+func (r *rule) open(t *tracker, slot int, now time.Time, ring *ring) []status.Tracker {
+	th := r.spec.Threshold
+	like := status.Tracker{Rule: r.spec.Name, Source: r.spec.On[slot], Limit: th.Count, Within: status.InSeconds(th.Within)}
+	if th.Then != nil {
+		like.Then = th.Then.String()
+	}
+	start := now.UnixMicro() - t.within
 	var all []status.Tracker
 	looked := 0
 	for i := t.first(); i != 0 && looked < maxLooked; i = t.windows.at(i).next {
 		looked++
 		w := t.windows.at(i)
 		newest := t.matches.at(w.newest)
-		if w.n == 0 || newest.time < now.UnixMicro()-t.within {
+		if w.n == 0 || newest.time < start {
 			continue
 		}
-		n := status.Tracker{
-			Rule: r.spec.Name, Source: r.spec.On[slot], Limit: r.spec.Threshold.Count, Within: status.InSeconds(r.spec.Threshold.Within),
-			Last: time.UnixMicro(newest.time).UTC(), Key: r.keyer.recall(w.key, newest.place, ring),
-		}
-		if then := r.spec.Threshold.Then; then != nil {
-			n.Then = then.String()
-		}
+		n := like
+		n.Last, n.Key = time.UnixMicro(newest.time).UTC(), r.keyer.recall(w.key, newest.place, ring)
 		n.Count = int(w.n)
-		for m := w.oldest; t.matches.at(m).time < now.UnixMicro()-t.within; m = t.matches.at(m).next {
+		for m := t.matches.at(w.oldest); m.time < start; m = t.matches.at(m.next) {
 			n.Count--
 		}
 		all = append(all, n)
@@ -73,7 +74,7 @@ func (r *state) near(t *tracker, slot int, now time.Time, ring *ring) []status.T
 	return all
 }
 
-// first is the window that was seen last, 0 where there is none.
+// first returns the window that was seen last, 0 if there is none.
 func (t *tracker) first() uint32 {
 	if t.windows.used == 0 {
 		return 0
@@ -81,21 +82,20 @@ func (t *tracker) first() uint32 {
 	return t.windows.at(0).next
 }
 
-// recall writes a key for people from what is still known of it: that of an
-// address is the digest itself, others must be looked up at their newest match.
+// recall returns the text of a key. An address is the digest itself; any other key is
+// taken from its newest match. It is empty if that is not kept, or lacks a part.
 func (k *keyer) recall(key digest, place uint64, ring *ring) string {
-	if len(k.key) == 1 && k.key[0].Field == "ip" {
-		addr := netip.AddrFrom16(key).Unmap()
-		network, _ := k.key[0].Network.Of(addr)
+	if k.isAddress() {
+		network, _ := k.key[0].Network.Of(netip.AddrFrom16(key).Unmap())
 		return networkText(network)
 	}
 	kept, ok := ring.at(place)
 	if !ok {
 		return ""
 	}
-	ev := &event.Event{IP: kept.ip, User: kept.user, Domain: kept.domain}
+	ev := &event.Event{IP: kept.IP, User: kept.User, Domain: kept.Domain}
 	if again, ok := k.digest(ev); !ok || again != key {
-		return "" // the key has parts that are not kept
+		return ""
 	}
 	return k.text(ev)
 }

@@ -9,7 +9,7 @@ import "freeswitch-security/engine/event"
 // field read would allocate. It must have no methods, which would be functions of
 // the language.
 type environment struct {
-	event.Event `expr:"-"` // its fields alone
+	event.Event `expr:"-"` // only its fields
 	Address     string     `expr:"ip"`
 	PortNumber  int        `expr:"port"`
 }

@@ -9,73 +9,69 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// MaxEvidence bounds what a firing quotes: the event that fired and the newest
-// of the matches before it.
+// MaxEvidence bounds the evidence of a firing: the firing event and the newest of the
+// matches before it.
 const MaxEvidence = 100
 
 // A Firing is a rule that has reached its threshold.
 type Firing struct {
 	Spec   *Spec
-	Event  *event.Event // the one that did it
-	Key    string       // whom it caught, for people: "203.0.113.7", "1000@pbx"; "" where nothing tells
+	Event  *event.Event // the last one
+	Key    string       // readable: "203.0.113.7", "1000@pbx"; "" without a key
 	Reason string       // "5 in 10m, per ip 203.0.113.7"; "…, then auth_success from 203.0.113.7"
-	// Orders are the bans that the rule wishes for; nil where it only alerts, or
-	// where there is no address to ban.
+	// Orders are the bans to order; nil if the rule only alerts or there is no address
+	// to ban.
 	Orders []ban.Order
 	Alert  bool
-	// Evidence is at most MaxEvidence entries, oldest first, the event itself
-	// last. Of the earlier ones address, user and text may no longer be kept.
+	// Evidence has at most MaxEvidence entries, oldest first, the last one for Event.
+	// Address, account and text of earlier ones may be overwritten.
 	Evidence []ban.Evidence
 }
 
-// firing puts together what a rule says about an event. earlier is the other
-// matches in the window, oldest first.
-func (r *state) firing(ev *event.Event, earlier []counted, ring *ring) *Firing {
-	f := &Firing{
-		Spec: r.spec, Event: ev, Alert: r.spec.Alert != nil,
-		Evidence: evidence(ev, earlier, ring),
-	}
+// firing makes the firing of an event. earlier has the other matches in the window,
+// oldest first.
+func (r *rule) firing(ev *event.Event, earlier []counted, ring *ring) *Firing {
+	f := &Firing{Spec: r.spec, Event: ev, Alert: r.spec.Alert != nil, Evidence: evidence(ev, earlier, ring)}
 	f.Key, f.Reason = r.describe(ev, len(earlier)+1)
-	if r.spec.Ban == nil {
-		return f
-	}
-	if r.spec.Ban.All {
+	switch b := r.spec.Ban; {
+	case b == nil:
+	case b.All:
 		f.Orders = r.ordersForAll(f, earlier, ring)
-	} else if target, ok := r.spec.Ban.Network.Of(ev.IP); ok {
-		f.Orders = []ban.Order{r.order(f, target, ev.IP, f.Evidence)}
+	default:
+		if target, ok := b.Network.Of(ev.IP); ok {
+			f.Orders = []ban.Order{r.order(f, target, ev.IP, f.Evidence)}
+		}
 	}
 	return f
 }
 
-// describe says in words whom the rule caught, and for what.
-func (r *state) describe(ev *event.Event, n int) (key, reason string) {
+// describe returns the key and the reason of a firing with n matches.
+func (r *rule) describe(ev *event.Event, n int) (key, reason string) {
+	from := ""
+	if ev.IP.IsValid() {
+		key = ev.IP.String()
+		from = " from " + key
+	}
 	th := r.spec.Threshold
 	if th == nil {
-		if !ev.IP.IsValid() {
-			return "", ev.Name
-		}
-		key = ev.IP.String()
-		return key, ev.Name + " from " + key
+		return key, ev.Name + from
 	}
 	if th.Then != nil {
-		n = th.Count // the event may be one of them, or none
+		n = th.Count // the event may be one of them
 	}
-	what := strconv.Itoa(n)
+	reason = strconv.Itoa(n)
 	if th.Distinct != "" {
-		what += " different values of " + th.Distinct
+		reason += " different values of " + th.Distinct
 	}
 	key = r.keyer.text(ev)
-	reason = what + " in " + ban.FormatDuration(th.Within) + ", per " + th.Per.String() + " " + key
+	reason += " in " + ban.FormatDuration(th.Within) + ", per " + th.Per.String() + " " + key
 	if th.Then != nil {
-		reason += ", then " + ev.Name
-		if ev.IP.IsValid() {
-			reason += " from " + ev.IP.String()
-		}
+		reason += ", then " + ev.Name + from
 	}
 	return key, reason
 }
 
-func (r *state) order(f *Firing, target netip.Prefix, addr netip.Addr, evidence []ban.Evidence) ban.Order {
+func (r *rule) order(f *Firing, target netip.Prefix, addr netip.Addr, evidence []ban.Evidence) ban.Order {
 	b := r.spec.Ban
 	return ban.Order{
 		Target: ban.Network(target), Address: addr,
@@ -84,57 +80,52 @@ func (r *state) order(f *Firing, target netip.Prefix, addr netip.Addr, evidence 
 	}
 }
 
-// ordersForAll is one order for each network that has a match in the window, in
-// the order of their first matches. Each quotes its own matches, and the event
-// that fired.
-func (r *state) ordersForAll(f *Firing, earlier []counted, ring *ring) []ban.Order {
+// ordersForAll returns one order for each network with a match in the window, in the
+// order of their first matches. Its evidence has the network's matches and the firing
+// event.
+func (r *rule) ordersForAll(f *Firing, earlier []counted, ring *ring) []ban.Order {
 	type group struct {
-		target  netip.Prefix
 		addr    netip.Addr // of the latest match
-		earlier []counted
+		matches []counted
 	}
-	var groups []group
-	index := map[netip.Prefix]int{}
-	add := func(addr netip.Addr) *group {
+	var targets []netip.Prefix
+	groups := map[netip.Prefix]*group{}
+	add := func(addr netip.Addr, matches ...counted) {
 		target, ok := r.spec.Ban.Network.Of(addr)
 		if !ok {
-			return nil
+			return
 		}
-		i, known := index[target]
-		if !known {
-			i = len(groups)
-			index[target] = i
-			groups = append(groups, group{target: target})
+		g := groups[target]
+		if g == nil {
+			g = &group{}
+			groups[target] = g
+			targets = append(targets, target)
 		}
-		groups[i].addr = addr
-		return &groups[i]
+		g.addr, g.matches = addr, append(g.matches, matches...)
 	}
 	for _, c := range earlier {
-		if g := add(c.addr); g != nil {
-			g.earlier = append(g.earlier, c)
-		}
+		add(c.addr, c)
 	}
 	add(f.Event.IP)
 	var orders []ban.Order
-	for _, g := range groups {
-		orders = append(orders, r.order(f, g.target, g.addr, evidence(f.Event, g.earlier, ring)))
+	for _, target := range targets {
+		g := groups[target]
+		orders = append(orders, r.order(f, target, g.addr, evidence(f.Event, g.matches, ring)))
 	}
 	return orders
 }
 
-// evidence looks up what is still kept of earlier matches.
+// evidence looks up earlier matches in the ring, and adds the event.
 func evidence(ev *event.Event, earlier []counted, ring *ring) []ban.Evidence {
 	earlier = earlier[max(0, len(earlier)-(MaxEvidence-1)):]
 	out := make([]ban.Evidence, 0, len(earlier)+1)
 	for _, c := range earlier {
-		kept, ok := ring.at(c.place)
-		if !ok {
-			kept.ip = c.addr
+		e, kept := ring.at(c.place)
+		if !kept {
+			e.IP = c.addr
 		}
-		out = append(out, ban.Evidence{
-			Time: time.UnixMicro(c.time).In(ev.Time.Location()), Event: c.name, Source: ev.Source,
-			IP: kept.ip, User: kept.user, Domain: kept.domain, Proven: kept.proven, Text: kept.text,
-		})
+		e.Time, e.Event, e.Source = time.UnixMicro(c.time).In(ev.Time.Location()), c.name, ev.Source
+		out = append(out, e)
 	}
 	return append(out, ban.Evidence{
 		Time: ev.Time, Event: ev.Name, Source: ev.Source, IP: ev.IP, User: ev.User, Domain: ev.Domain, Proven: ev.Proven(), Text: ev.Text,

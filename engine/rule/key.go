@@ -11,12 +11,11 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// maxKeyParts bounds a key; nobody has yet needed more than three.
+// maxKeyParts bounds the fields of a key.
 const maxKeyParts = 4
 
-// ParseKey reads what stands in `per`: the name of a field, "ip/24" for an IPv4
-// network ("ip/24,48" for networks of both families), or "user@domain" for both
-// fields together. The parts make one key.
+// ParseKey reads the parts of `per`: the name of a field, "ip/24" for an IPv4 network
+// ("ip/24,48" for networks of both families), or "user@domain" for both fields.
 func ParseKey(parts []string) (Key, error) {
 	var key Key
 	for _, text := range parts {
@@ -38,7 +37,7 @@ func ParseKey(parts []string) (Key, error) {
 	}
 	for i, part := range key {
 		if slices.ContainsFunc(key[:i], func(k KeyPart) bool { return k.Field == part.Field }) {
-			return nil, fmt.Errorf("%q stands twice in the key", part.Field)
+			return nil, fmt.Errorf("%q is in the key twice", part.Field)
 		}
 	}
 	return key, nil
@@ -72,8 +71,8 @@ func ParseField(name string) (string, error) {
 	return name, nil
 }
 
-// ParseNetwork reads a pair of prefix lengths, IPv4 first: "24,64". Without the
-// second, IPv6 is left out.
+// ParseNetwork reads prefix lengths of IPv4 and IPv6: "24,64". Without the second, IPv6
+// has no network.
 func ParseNetwork(s string) (Network, error) {
 	v4, v6, both := strings.Cut(s, ",")
 	n := Network{}
@@ -98,8 +97,8 @@ func prefixLength(s, family string, longest int) (int, error) {
 	return n, nil
 }
 
-// Of widens an address. It reports false for an address of a family that is left
-// out, and for an invalid one.
+// Of returns the network around an address. It reports false for an invalid address and
+// for a family without a prefix length.
 func (n Network) Of(addr netip.Addr) (netip.Prefix, bool) {
 	bits := n.V6
 	if addr.Is4() {
@@ -112,7 +111,7 @@ func (n Network) Of(addr netip.Addr) (netip.Prefix, bool) {
 	return prefix, err == nil
 }
 
-// String gives the form that ParseNetwork reads, "" for none.
+// String returns the form that [ParseNetwork] reads.
 func (n Network) String() string {
 	switch {
 	case n.V6 == 0 && n.V4 == 0:
@@ -123,8 +122,8 @@ func (n Network) String() string {
 	return strconv.Itoa(n.V4) + "," + strconv.Itoa(n.V6)
 }
 
-// String gives the key as a rule file would: "ip", "ip/24", "user@domain",
-// "ip,method", "ip,user@domain".
+// String returns the key as in a rule file: "ip", "ip/24", "user@domain", "ip,method",
+// "ip,user@domain".
 func (k Key) String() string {
 	names := make([]string, len(k))
 	for i, part := range k {
@@ -136,8 +135,7 @@ func (k Key) String() string {
 	return k.join(names)
 }
 
-// join puts together what stands for the parts of the key, with the sign between the
-// two of an account.
+// join joins one text for each part of the key; user and domain are joined by "@".
 func (k Key) join(parts []string) string {
 	var b strings.Builder
 	for i, part := range parts {

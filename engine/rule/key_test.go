@@ -50,8 +50,8 @@ func TestParseKeyErrors(t *testing.T) {
 		"ip/33":                     "1 to 32",
 		"ip/24,129":                 "1 to 128",
 		"ip/24,":                    "1 to 128",
-		"user domain user":          "stands twice",
-		"ip ip/24":                  "stands twice",
+		"user domain user":          "in the key twice",
+		"ip ip/24":                  "in the key twice",
 		"ip user domain port level": "at most 4",
 	} {
 		_, err := ParseKey(strings.Fields(parts))

@@ -2,7 +2,6 @@ package rule
 
 import (
 	"encoding/binary"
-	"hash/maphash"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -11,25 +10,24 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// A keyer reads the key of an event. A key that is one address is its own
-// digest; any other is hashed with seeds that nobody outside knows, so that no
-// caller can choose a user name that collides with another.
+// A keyer reads the key of an event. The digest of a key that is one address is that
+// address; any other key is hashed.
 type keyer struct {
 	key    Key
 	fields []*event.Field
-	seeds  [2]maphash.Seed
+	hasher hasher
 	buf    []byte
 }
 
 func newKeyer(key Key) *keyer {
-	k := &keyer{key: key, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	k := &keyer{key: key, hasher: newHasher()}
 	for _, part := range key {
 		k.fields = append(k.fields, fieldNamed(part.Field))
 	}
 	return k
 }
 
-// fieldNamed panics if there is no such field: [ParseField] accepts none.
+// fieldNamed panics if there is no such field: [ParseField] has checked the name.
 func fieldNamed(name string) *event.Field {
 	field := event.FieldNamed(name)
 	if field == nil {
@@ -38,10 +36,12 @@ func fieldNamed(name string) *event.Field {
 	return field
 }
 
-// digest identifies the key of an event. It reports false where the event lacks
-// a part of it.
+// isAddress reports whether the key is one address or network.
+func (k *keyer) isAddress() bool { return len(k.key) == 1 && k.key[0].Field == "ip" }
+
+// digest identifies the key of an event. It reports false if the event lacks a part.
 func (k *keyer) digest(ev *event.Event) (digest, bool) {
-	if len(k.key) == 1 && k.key[0].Field == "ip" {
+	if k.isAddress() {
 		network, ok := k.key[0].Network.Of(ev.IP)
 		return network.Addr().As16(), ok
 	}
@@ -63,13 +63,10 @@ func (k *keyer) digest(ev *event.Event) (digest, bool) {
 		k.buf = binary.LittleEndian.AppendUint32(k.buf, uint32(len(text)))
 		k.buf = append(k.buf, text...)
 	}
-	var d digest
-	binary.LittleEndian.PutUint64(d[:8], maphash.Bytes(k.seeds[0], k.buf))
-	binary.LittleEndian.PutUint64(d[8:], maphash.Bytes(k.seeds[1], k.buf))
-	return d, true
+	return k.hasher.digest(k.buf), true
 }
 
-// text is the key of an event that has one, for people.
+// text returns the key of an event in readable form. The event must have every part.
 func (k *keyer) text(ev *event.Event) string {
 	parts := make([]string, len(k.key))
 	for i, part := range k.key {
@@ -91,8 +88,8 @@ func networkText(network netip.Prefix) string {
 	return network.String()
 }
 
-// printable gives a text that a caller may have written the form of a Go string
-// without its quotes, if it holds anything that a terminal would obey.
+// printable escapes a text that an attacker may have written, if it has a character
+// that is not printable.
 func printable(s string) string {
 	s = s[:min(len(s), event.MaxField)]
 	if strings.ContainsFunc(s, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) {

@@ -20,22 +20,22 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// Bounds of one expression: in bytes of text, in nodes of its tree, and in steps
-// of its patterns for each byte of what they look at.
+// Bounds of one expression: bytes of text, nodes of its tree, and steps of its patterns
+// for each byte of input.
 const (
 	maxExpression = 16 << 10
 	maxNodes      = 1000
 	maxSteps      = 5000
 )
 
-// A Vocabulary is what an expression may speak of.
+// A Vocabulary has the names that an expression may use.
 type Vocabulary struct {
-	Events []string // what `event` can be, beside event.Names
-	Fields []string // the keys that `fields` can have; nil: not known beforehand
+	Events []string // values of `event`, beside event.Names
+	Fields []string // keys of `fields`; nil: not known beforehand
 }
 
-// A Matcher is a compiled expression over one event. It may be shared between
-// goroutines; a vm.VM may not.
+// A Matcher is a compiled expression over one event. Goroutines may share it, but not a
+// vm.VM.
 type Matcher struct {
 	text    string
 	root    ast.Node // as parsed, before the optimizer
@@ -44,12 +44,11 @@ type Matcher struct {
 	names   map[string]bool // identifiers
 }
 
-// Compile checks an expression and compiles it. All mistakes that can be found
-// together come back together, in the order of the text; the matcher is nil if
-// there is one.
+// Compile checks and compiles an expression. It returns a matcher or all problems that
+// it finds together, in the order of the text.
 //
-// What passes is bounded work per event: no loops, no calls but the few that
-// [functions] names, no pattern that is not compiled here.
+// Invariant: a compiled expression takes bounded time per event. It has no loops, no
+// calls except those of [functions], and no pattern that is not constant.
 func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 	whole := Problem{To: utf8.RuneCountInString(expression)}
 	switch {
@@ -59,7 +58,7 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 		return nil, []Problem{whole}
 	case len(expression) > maxExpression:
 		whole.Summary = "Expression too long"
-		whole.Detail = "An expression has at most 16 KB. Long lists of addresses belong into a source or a trusted block."
+		whole.Detail = "An expression has at most 16 KB. Put a long list of addresses into a feed or a trusted block."
 		return nil, []Problem{whole}
 	case !utf8.ValidString(expression):
 		whole.Summary = "Invalid expression"
@@ -70,10 +69,10 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 	if err != nil {
 		return nil, []Problem{problemOf(err, whole)}
 	}
-	if size(tree.Node, 2*maxNodes, map[ast.Node]int{}) > 2*maxNodes {
+	if !walksWithin(2*maxNodes, tree.Node) {
 		whole.Summary = "Expression too large"
-		whole.Detail = "Chains of comparisons, such as 1 < port < 5, cannot be nested so deeply. " +
-			"Join single comparisons by \"and\"."
+		whole.Detail = "Chains of comparisons, such as 1 < port < 5, are nested too deeply. " +
+			"Join single comparisons with \"and\"."
 		return nil, []Problem{whole}
 	}
 	c := checker{known: known, names: map[string]bool{}, tokens: tokensOf(expression)}
@@ -89,32 +88,28 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 	m := &Matcher{text: expression, root: tree.Node, program: program, names: c.names, events: eventNames(tree.Node)}
 	if m.events != nil && len(m.events) == 0 {
 		whole.Summary = "Expression never matches"
-		whole.Detail = "No event has two names: join the comparisons of \"event\" by \"or\"."
+		whole.Detail = "No event has two names: join the comparisons of \"event\" with \"or\"."
 		return nil, []Problem{whole}
 	}
 	return m, nil
 }
 
-// String gives the expression's text.
+// String returns the text of the expression.
 func (m *Matcher) String() string { return m.text }
 
-// Events are the names of the events that can match; nil: any. The caller must
-// not change it.
+// Events returns the names of the events that can match; nil: any. The caller must not
+// change the map.
 func (m *Matcher) Events() map[string]bool { return m.events }
 
-// Uses reports whether the expression speaks of the named field.
+// Uses reports whether the expression names a field.
 func (m *Matcher) Uses(field string) bool { return m.names[field] }
 
-// NamesRepeat reports whether the expression speaks of `repeat`, and so wants to
-// see the events that other rules skip.
-func (m *Matcher) NamesRepeat() bool { return m.Uses("repeat") }
-
-// Match evaluates the expression over an environment that [NewEnv] made. It
-// fails where an operation does: int("x"), a division by zero.
+// Match evaluates the expression in an environment of [NewEnv]. It fails where an
+// operation does, such as int("x") or a division by zero.
 func (m *Matcher) Match(machine *vm.VM, env any) (bool, error) {
 	out, err := machine.Run(m.program, env)
 	if err != nil {
-		return false, errors.New(printable(firstLine(err))) // it quotes the event
+		return false, errors.New(printable(firstLine(err))) // it may quote the event
 	}
 	matched, ok := out.(bool)
 	if !ok {
@@ -123,7 +118,7 @@ func (m *Matcher) Match(machine *vm.VM, env any) (bool, error) {
 	return matched, nil
 }
 
-// options are how every expression is compiled.
+// options are those of every compilation.
 var options = []expr.Option{
 	expr.Env(environment{}),
 	expr.AsBool(), expr.WarnOnAny(),
@@ -132,7 +127,7 @@ var options = []expr.Option{
 	expr.Patch(constantNetworks{}),
 }
 
-// newConfig is what options amount to, for the parser alone.
+// newConfig returns the options for the parser.
 func newConfig() *conf.Config {
 	config := conf.CreateNew()
 	for _, option := range options {
@@ -141,15 +136,14 @@ func newConfig() *conf.Config {
 	return config
 }
 
-// inNetwork is in_network(ip, "10.0.0.0/8"), with the network parsed already.
+// inNetwork is in_network(ip, "10.0.0.0/8") with a parsed network.
 func inNetwork(args ...any) (any, error) {
 	addr, err := netip.ParseAddr(args[0].(string))
 	return err == nil && args[1].(netip.Prefix).Contains(addr), nil
 }
 
-// constantNetworks replaces the literal in each call of in_network by what it
-// stands for, so that no event has to parse it. The checker has seen to it that
-// it is one.
+// constantNetworks replaces the literal in each call of in_network by a network, so that
+// it is parsed once. The checker has checked it.
 type constantNetworks struct{}
 
 func (constantNetworks) Visit(node *ast.Node) {
@@ -168,9 +162,8 @@ func (constantNetworks) Visit(node *ast.Node) {
 	}
 }
 
-// parseNetworkLiteral reads a network or a single address. Host bits are cut
-// off, and an IPv4-mapped network is the IPv4 network, as addresses of events
-// are.
+// parseNetworkLiteral reads a network or an address. Host bits are cut off, and an
+// IPv4-mapped network becomes the IPv4 network, as with the addresses of events.
 func parseNetworkLiteral(s string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		addr = addr.Unmap()
@@ -186,8 +179,8 @@ func parseNetworkLiteral(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// problemOf turns an error of expr into a problem, over the whole expression
-// where expr does not say where.
+// problemOf converts an error of expr. Its range is the whole expression unless expr
+// tells a narrower one.
 func problemOf(err error, whole Problem) Problem {
 	p := whole
 	p.Summary = "Invalid expression"
@@ -201,15 +194,15 @@ func problemOf(err error, whole Problem) Problem {
 		p.Summary = "Not a condition"
 		message = "the expression must be true or false: compare, as in user == '1000'"
 	}
-	p.Detail = sentence(inOurWords(message))
+	p.Detail = sentence(explain(message))
 	return p
 }
 
 // quotedToken is how expr's parser names a token in its messages.
 var quotedToken = regexp.MustCompile(`[A-Z][a-z]+\(("[^"]*")\)`)
 
-// inOurWords adds to the messages of expr what an operator needs to know.
-func inOurWords(message string) string {
+// explain rewords messages of expr for an operator.
+func explain(message string) string {
 	message = strings.Replace(message, "unexpected token EOF", "unexpected end of the expression", 1)
 	message = strings.TrimSpace(quotedToken.ReplaceAllString(message, "$1"))
 	switch {
@@ -221,15 +214,14 @@ func inOurWords(message string) string {
 	return message
 }
 
-// within keeps a range inside a text of n runes, and at least one rune wide: an
-// unexpected end lies behind the last one.
+// within limits a range to a text of n runes, and makes it at least one rune wide: an
+// unexpected end is behind the last one.
 func within(from, to, n int) (int, int) {
 	from = max(0, min(from, n-1))
 	return from, max(from+1, min(to, n))
 }
 
-// firstLine cuts off the snippet, and what else may follow: expr has been seen
-// to append a stack trace.
+// firstLine cuts off the snippet of source text and a stack trace, which expr may add.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return event.Bound(strings.ToValidUTF8(line, "?"), event.MaxText)

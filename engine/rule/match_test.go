@@ -113,9 +113,9 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-func TestNamesRepeat(t *testing.T) {
-	if !compiled(t, "event == 'call' and repeat").NamesRepeat() || compiled(t, "event == 'call'").NamesRepeat() {
-		t.Fatal("repeat is named in the first, not in the second")
+func TestUses(t *testing.T) {
+	if !compiled(t, "event == 'call' and repeat").Uses("repeat") || compiled(t, "event == 'call'").Uses("repeat") {
+		t.Fatal("only the first expression uses repeat")
 	}
 }
 

@@ -42,7 +42,7 @@ func TestRing(t *testing.T) {
 			continue
 		}
 		oldest = min(oldest, i)
-		if got.ip != k.ev.IP || got.user != k.ev.User || got.text != k.ev.Text[:min(len(k.ev.Text), event.MaxText)] {
+		if got.IP != k.ev.IP || got.User != k.ev.User || got.Text != k.ev.Text[:min(len(k.ev.Text), event.MaxText)] {
 			t.Fatalf("%d: got %+v, want %+v", i, got, k.ev)
 		}
 	}

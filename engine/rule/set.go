@@ -10,11 +10,11 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// A Set is the rules that are in force, with all that they remember. It belongs
-// to one goroutine.
+// A Set has the rules in force, with everything that they remember. It belongs to one
+// goroutine.
 type Set struct {
-	rules   []*state
-	bySpec  map[*Spec]*state
+	rules   []*rule
+	bySpec  map[*Spec]*rule
 	sources map[string]*listeners
 	ring    *ring
 	machine vm.VM
@@ -22,32 +22,32 @@ type Set struct {
 
 // listeners are the rules on one source.
 type listeners struct {
-	byName map[string][]listener // events that some rule names
-	rest   []listener            // for all others: the rules that name none
-	wants  map[string]bool
+	byName map[string][]listener // for events that some rule names
+	rest   []listener            // for other events
+	wants  map[string]bool       // see Set.Wants
 }
 
 // A listener is an expression of a rule on one of its sources, spec.On[slot].
 type listener struct {
-	rule  *state
+	rule  *rule
 	slot  int
 	match *Matcher
-	then  bool // match is the threshold's Then, and not what is counted
+	then  bool // match is the threshold's Then
 }
 
-// NewSet puts rules in force that remember nothing. The specs must have passed
-// the configuration's checks, and must not change any more.
+// NewSet returns a set of rules that remember nothing. The specs must have been checked
+// and must not change.
 func NewSet(specs []*Spec) *Set {
-	s := &Set{bySpec: map[*Spec]*state{}, sources: map[string]*listeners{}, ring: newRing(ringBytes)}
+	s := &Set{bySpec: map[*Spec]*rule{}, sources: map[string]*listeners{}, ring: newRing(ringBytes)}
 	bySource := map[string][]listener{}
 	for _, spec := range specs {
-		r := newState(spec)
+		r := newRule(spec)
 		s.rules = append(s.rules, r)
 		s.bySpec[spec] = r
 		for slot, source := range spec.On {
 			bySource[source] = append(bySource[source], listener{rule: r, slot: slot, match: spec.Match})
 			if th := spec.Threshold; th != nil && th.Then != nil {
-				// Behind the match: an event that is both counts first.
+				// After the match: an event that is both is counted first.
 				bySource[source] = append(bySource[source], listener{rule: r, slot: slot, match: th.Then, then: true})
 			}
 		}
@@ -58,8 +58,8 @@ func NewSet(specs []*Spec) *Set {
 	return s
 }
 
-// index sorts the expressions on a source by the events that they can match, so
-// that an event costs nothing to those that cannot.
+// index sorts the expressions on a source by the events that they can match, so that
+// others are not evaluated.
 func index(all []listener) *listeners {
 	ls := &listeners{byName: map[string][]listener{}, wants: map[string]bool{}}
 	for _, l := range all {
@@ -91,23 +91,22 @@ func (ls *listeners) to(name string) []listener {
 	return ls.rest
 }
 
-// Adopt takes over what old remembers, before the first event is observed; old
-// must not be used after it. A rule of the same name keeps its tallies, the new
-// bans that its brake has counted and what it told of whom. If it counts the same
-// thing (the same match on the same sources, per the same key, within the same
-// time), it keeps its windows too; a count that is now lower takes effect at the
-// next match, or at the next event that the rule waits for.
+// Adopt takes over what old remembers. It must be called before the first event, and old
+// must not be used after it. A rule of the same name keeps its status, the bans that
+// its brake has counted and its alerts to hold back. If it counts the same (the same
+// match, sources, key, time and distinct field), it keeps its windows too. A lower count
+// then takes effect at the next match, or at the next event that the rule waits for.
 func (s *Set) Adopt(old *Set) {
 	s.ring = old.ring
 	for _, r := range s.rules {
-		i := slices.IndexFunc(old.rules, func(o *state) bool { return o.spec.Name == r.spec.Name })
+		i := slices.IndexFunc(old.rules, func(o *rule) bool { return o.spec.Name == r.spec.Name })
 		if i >= 0 {
 			r.adopt(old.rules[i])
 		}
 	}
 }
 
-// Observe shows an event to the rules, in their order, and hands on what fires.
+// Observe shows an event to the rules, in their order, and calls fire for each firing.
 func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 	ls := s.sources[ev.Source]
 	if ls == nil {
@@ -117,7 +116,7 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 	var place uint64 // in the ring, once a rule counts the event
 	for _, l := range ls.to(ev.Name) {
 		r := l.rule
-		if ev.Repeat && !l.match.NamesRepeat() {
+		if ev.Repeat && !l.match.Uses("repeat") {
 			continue
 		}
 		if env == nil {
@@ -125,8 +124,8 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 		}
 		matched, err := l.match.Match(&s.machine, env)
 		if err != nil {
-			r.stats.Errors++
-			r.stats.LastError = err.Error()
+			r.status.Errors++
+			r.status.LastError = err.Error()
 		}
 		if !matched {
 			continue
@@ -135,9 +134,9 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 			s.complete(l, ev, place, fire)
 			continue
 		}
-		r.stats.Matches++
+		r.status.Matches++
 		if r.spec.Threshold == nil {
-			r.stats.Firings++
+			r.status.Firings++
 			fire(r.firing(ev, nil, s.ring))
 			continue
 		}
@@ -153,8 +152,8 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 	}
 }
 
-// count adds a hit to its window, and fires if that is full; a rule with Then waits
-// for that.
+// count adds a hit to its window, and fires if the window is full and the rule waits for
+// nothing.
 func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 	r, t := l.rule, l.rule.trackers[l.slot]
 	count := r.spec.Threshold.Count
@@ -168,9 +167,9 @@ func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 	s.fire(l, ev, h.key, h.place, fire)
 }
 
-// complete shows an event that matches Then to the window of its key, and fires if
-// that is full. Nothing is remembered of the event: most of those that succeed have
-// never failed. place is where the ring keeps it if a rule has counted it, or 0.
+// complete fires if an event matches Then and the window of its key is full. Nothing is
+// remembered of the event: most keys that succeed have never failed. place is that of
+// the event in the ring, or 0 if no rule has counted it.
 func (s *Set) complete(l listener, ev *event.Event, place uint64, fire func(*Firing)) {
 	key, ok := l.rule.keyer.digest(ev)
 	if !ok {
@@ -183,18 +182,17 @@ func (s *Set) complete(l listener, ev *event.Event, place uint64, fire func(*Fir
 	}
 }
 
-// fire hands on the firing of a full window, and clears it.
+// fire reports the firing of a full window, and clears the windows of its key.
 func (s *Set) fire(l listener, ev *event.Event, key digest, place uint64, fire func(*Firing)) {
 	r := l.rule
-	r.stats.Firings++
+	r.status.Firings++
 	f := r.firing(ev, r.trackers[l.slot].others(key, place), s.ring)
 	r.forget(key)
 	fire(f)
 }
 
-// Wants names the events of a source that the expressions on it can match; nil: any.
-// It is empty for a source that no rule listens to. The caller must not change
-// it.
+// Wants returns the names of the events of a source that its rules can match; nil: any.
+// It is empty for a source without rules. The caller must not change the map.
 func (s *Set) Wants(source string) map[string]bool {
 	if ls := s.sources[source]; ls != nil {
 		return ls.wants
@@ -202,36 +200,35 @@ func (s *Set) Wants(source string) map[string]bool {
 	return map[string]bool{}
 }
 
-// Braked reports whether a rule has used up the new bans that its brake allows
-// in the time that ends at at.
+// Braked reports whether a rule has exhausted its brake in the time that ends at at.
 func (s *Set) Braked(spec *Spec, at time.Time) bool {
 	r := s.bySpec[spec]
-	return r != nil && spec.Brake != nil && r.brake.used(at.UnixMicro(), spec.Brake)
+	return r != nil && spec.Brake != nil && r.brake.exhausted(at.UnixMicro(), spec.Brake)
 }
 
-// Charge counts a new ban against a rule's brake. It is for bans that were
-// accepted and that did not stand before.
+// Charge counts an accepted new ban for a rule's brake.
 func (s *Set) Charge(spec *Spec, at time.Time) {
 	if r := s.bySpec[spec]; r != nil && spec.Brake != nil {
 		r.brake.charge(at.UnixMicro(), spec.Brake)
 	}
 }
 
-// Told asks whether a rule may tell of about, which happened at at: it may not
-// within every of the last time that it did, and always if every is 0. It counts
-// as told if it may; since is how often it was not since the last time.
-func (s *Set) Told(spec *Spec, about string, every time.Duration, at time.Time) (since int, ok bool) {
+// Due reports whether a rule may report a subject at at: it may not within every of its
+// last report of the subject. If it may, this counts as the report, and held is the
+// number of repetitions since the last one. An every of 0 is always due.
+func (s *Set) Due(spec *Spec, subject string, every time.Duration, at time.Time) (held int, ok bool) {
 	r := s.bySpec[spec]
 	if r == nil || every == 0 {
 		return 0, true
 	}
-	if since, ok = r.told.tell(about, every, at.UnixMicro()); !ok {
-		r.stats.Held++
+	if held, ok = r.holdOff.due(subject, every, at.UnixMicro()); !ok {
+		r.status.Held++
 	}
-	return since, ok
+	return held, ok
 }
 
-// Stats tells what the rules have done, in their order.
+// Stats returns what the rules have done, in their order, without what the ledger
+// decided. Except for Tracked, its numbers never decrease, even across an adoption.
 func (s *Set) Stats() []status.Rule {
 	out := make([]status.Rule, len(s.rules))
 	for i, r := range s.rules {

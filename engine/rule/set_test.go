@@ -3,7 +3,6 @@ package rule
 import (
 	"fmt"
 	"net/netip"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -75,9 +74,9 @@ func TestFiring(t *testing.T) {
 	if fired := observe(s, failure("203.0.113.7", 61), failure("203.0.113.7", 62)); len(fired) != 0 {
 		t.Fatal("the window is cleared by the firing")
 	}
-	stats := s.Stats()[0]
-	if want := (status.Rule{Name: "guessing", Where: stats.Where, On: stats.On, Matches: 6, Firings: 1, Tracked: 2}); !reflect.DeepEqual(stats, want) {
-		t.Fatalf("%+v, want %+v", stats, want)
+	wantStatus := status.Rule{Name: "guessing", On: spec.On, Matches: 6, Firings: 1, Tracked: 2}
+	if diff := cmp.Diff(wantStatus, s.Stats()[0]); diff != "" {
+		t.Fatal(diff)
 	}
 }
 

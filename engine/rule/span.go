@@ -8,8 +8,7 @@ import (
 	"github.com/expr-lang/expr/parser/lexer"
 )
 
-// tokensOf cuts an expression that has been parsed into its tokens, without the
-// one that stands for the end.
+// tokensOf returns the tokens of an expression that was parsed, without the end token.
 func tokensOf(expression string) []lexer.Token {
 	tokens, err := lexer.Lex(file.NewSource(expression))
 	if err != nil || len(tokens) == 0 {
@@ -18,13 +17,13 @@ func tokensOf(expression string) []lexer.Token {
 	return tokens[:len(tokens)-1]
 }
 
-// span is the range of a node's text, in runes. The tree knows where each token
-// stands that became a node; brackets did not, so those at the ends which
-// balance the ones inside are added.
+// span returns the range of a node's text, in runes. The tree has the positions of the
+// tokens that became nodes. Brackets did not: those at the ends that balance the ones
+// inside are added.
 func span(n ast.Node, tokens []lexer.Token) (from, to int) {
 	known := extent{from: math.MaxInt}
 	ast.Walk(&n, &known)
-	first, last := 0, 0 // indices of tokens
+	first, last := 0, 0 // tokens
 	for i, t := range tokens {
 		if t.From <= known.from {
 			first = i
@@ -49,7 +48,7 @@ func span(n ast.Node, tokens []lexer.Token) (from, to int) {
 	return tokens[first].From, tokens[last].To
 }
 
-// bracket is 1 for an opening bracket, -1 for a closing one, 0 for the rest.
+// bracket is 1 for an opening bracket, -1 for a closing one, 0 for other tokens.
 func bracket(t lexer.Token) int {
 	if t.Kind != lexer.Bracket {
 		return 0
@@ -61,13 +60,13 @@ func bracket(t lexer.Token) int {
 	return -1
 }
 
-// An extent is from the first to the last token under a node that the tree knows.
+// An extent is the range of the tokens under a node whose positions the tree has.
 type extent struct{ from, to int }
 
 // Visit implements [ast.Visitor].
 func (e *extent) Visit(n *ast.Node) {
 	at := (*n).Location()
-	if at.To == 0 { // expr does not say where an if stands
+	if at.To == 0 { // expr has no position for an if
 		return
 	}
 	e.from = min(e.from, at.From)

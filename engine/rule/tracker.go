@@ -2,52 +2,46 @@ package rule
 
 import "net/netip"
 
-// MaxKeys bounds how many keys one rule tracks per source. When a further key
-// comes, the least recently seen one is forgotten; where events come in the
-// order of their times, that is first of all one whose window is over.
+// MaxKeys bounds the keys that one rule tracks per source. For a further key, the least
+// recently seen one is forgotten; if events are in order of time, that is first one
+// whose window is over.
 const MaxKeys = 200_000
 
-// maxMatches bounds how many matches one rule remembers per source, in all
-// windows together. It is far above [MaxCount], so that a window that is being
-// added to never has to give way to itself.
+// maxMatches bounds the matches that one rule remembers per source, in all windows. It
+// is far above [MaxCount], so that a window is never evicted by its own match.
 const maxMatches = 1_000_000
 
-// A digest identifies a key among those of its rule.
-type digest [16]byte
-
-// A match is one counted event. Everything about it that takes more than a word
-// is in the ring, for as long as it lasts.
+// A match is one counted event. Its texts are in the ring until they are overwritten.
 type match struct {
 	time  int64  // microseconds since 1970
-	value uint64 // hash of the distinct field's text; 0 where matches are counted
+	value uint64 // hash of the distinct field; 0 if matches are counted
 	place uint64 // in the ring
-	next  uint32 // the one after it in time, or in the free list
+	next  uint32 // in time, or in the free list
 	name  uint16 // index into tracker.names
 }
 
-// A window is the matches of one key, a list that is ordered by time.
+// A window is a list of the matches of one key, ordered by time.
 type window struct {
 	key            digest
 	oldest, newest uint32 // matches
-	prev, next     uint32 // windows: seen more recently, less recently
+	prev, next     uint32 // windows seen more recently and less recently
 	n              uint32
 }
 
 // A tracker keeps the windows of one rule on one source.
 //
-// The window of a key, whose newest match is at T, holds the matches from
-// T - within on, inclusive. Events may come in any order: each is inserted where
-// its time belongs, and dropped if it is older than the window. A key is
-// forgotten once its window has been over for a further `within`; up to such a
-// delay of a single event, counting is therefore exact.
+// The window of a key whose newest match is at time T holds the matches from T - within
+// on, inclusive. Events may come in any order: each is inserted by its time, and dropped
+// if it is older than the window. A key is forgotten when its window has been over for
+// another `within`, so that counting is exact up to such a delay of one event.
 //
-// Index 0 stands for none: of matches it is left out, of windows it is the
-// sentinel of the ring in which windows stand by when they were last seen.
+// Index 0 is none: of matches it is unused, of windows it is the sentinel of the ring in
+// which they are ordered by when they were last seen.
 type tracker struct {
 	within   int64 // microseconds
 	distinct bool  // a value counts once, at its latest time
 
-	maxKeys, maxMatches int // MaxKeys and maxMatches, but in tests
+	maxKeys, maxMatches int // MaxKeys and maxMatches, except in tests
 
 	keys       map[digest]uint32 // to windows
 	windows    slab[window]
@@ -56,25 +50,24 @@ type tracker struct {
 	freeMatch  uint32
 	remembered int // matches in use
 
-	// addresses of the matches, by the same index; only for a rule that bans
-	// every address in the window.
+	// addresses of the matches, by the same index, for a rule that bans every
+	// address in the window.
 	keepAddresses bool
 	addresses     slab[[16]byte]
 
 	names   []string // of events
 	nameIDs map[string]uint16
 
-	evicted uint64 // windows that had to give way
+	evicted uint64 // windows given up early
 	expired uint64 // windows that were over
 }
 
 func newTracker(within int64, distinct, keepAddresses bool) *tracker {
-	t := &tracker{
+	return &tracker{
 		within: within, distinct: distinct, keepAddresses: keepAddresses,
 		maxKeys: MaxKeys, maxMatches: maxMatches,
 		keys: map[digest]uint32{}, nameIDs: map[string]uint16{},
 	}
-	return t
 }
 
 // A hit is an event to be counted.
@@ -87,8 +80,8 @@ type hit struct {
 	addr  netip.Addr
 }
 
-// add counts a hit. It returns how many matches the key's window now holds, 0
-// where the hit is older than the window.
+// add counts a hit. It returns the number of matches in the key's window, 0 if the hit
+// is older than the window.
 func (t *tracker) add(h hit) (n int) {
 	i, known := t.keys[h.key]
 	if known {
@@ -125,7 +118,7 @@ func (t *tracker) trim(w *window, start int64) {
 	}
 }
 
-// seen finds a value in a window, and the match before it.
+// seen finds the match of a value in a window, and the one before it; 0: none.
 func (t *tracker) seen(w *window, value uint64) (before, found uint32) {
 	for i := w.oldest; i != 0; i = t.matches.at(i).next {
 		if t.matches.at(i).value == value {
@@ -136,8 +129,8 @@ func (t *tracker) seen(w *window, value uint64) (before, found uint32) {
 	return 0, 0
 }
 
-// insert puts a match where its time belongs, behind those of the same time. In
-// a stream that is in order that is the end.
+// insert inserts a match by its time, after those of the same time. In an ordered stream
+// that is the end.
 func (t *tracker) insert(w *window, i uint32) {
 	m := t.matches.at(i)
 	w.n++
@@ -154,7 +147,7 @@ func (t *tracker) insert(w *window, i uint32) {
 	m.next = after
 }
 
-// drop takes a match out of a window; before is the match before it.
+// drop removes a match from a window; before is the match before it.
 func (t *tracker) drop(w *window, before, i uint32) {
 	m := t.matches.at(i)
 	t.setNext(w, before, m.next)
@@ -166,7 +159,7 @@ func (t *tracker) drop(w *window, before, i uint32) {
 	t.remembered--
 }
 
-// setNext makes a match follow another one, or none.
+// setNext makes match i the next of another one, or the oldest.
 func (t *tracker) setNext(w *window, before, i uint32) {
 	if before == 0 {
 		w.oldest = i
@@ -177,29 +170,29 @@ func (t *tracker) setNext(w *window, before, i uint32) {
 
 func (t *tracker) newMatch(h hit) uint32 {
 	for t.remembered >= t.maxMatches {
-		t.giveWay(h.time)
+		t.evict(h.time)
 	}
 	t.remembered++
 	i := t.freeMatch
 	if i != 0 {
 		t.freeMatch = t.matches.at(i).next
 	} else {
-		t.matches.reach(0)
+		t.matches.grow(0)
 		i = t.matches.extend()
 	}
 	*t.matches.at(i) = match{time: h.time, value: h.value, place: h.place, name: t.nameID(h.name)}
 	if t.keepAddresses {
-		t.addresses.reach(i)
+		t.addresses.grow(i)
 		*t.addresses.at(i) = h.addr.As16()
 	}
 	return i
 }
 
-// newWindow makes an empty window for a hit's key. It forgets a few windows that
-// are long over, and one that has to give way if there is no room.
+// newWindow makes an empty window for a hit's key. It forgets a few windows that are
+// long over, and evicts one if there is no room.
 func (t *tracker) newWindow(h hit) uint32 {
-	t.windows.reach(0)
-	const perInsert = 2 // more than come, so that the number of idle windows falls
+	t.windows.grow(0)
+	const perInsert = 2 // more than 1, so that the number of idle windows decreases
 	for range perInsert {
 		last := t.windows.at(0).prev
 		if last == 0 || t.matches.at(t.windows.at(last).newest).time >= h.time-2*t.within {
@@ -209,7 +202,7 @@ func (t *tracker) newWindow(h hit) uint32 {
 		t.expired++
 	}
 	for len(t.keys) >= t.maxKeys {
-		t.giveWay(h.time)
+		t.evict(h.time)
 	}
 	i := t.freeWindow
 	if i != 0 {
@@ -222,8 +215,8 @@ func (t *tracker) newWindow(h hit) uint32 {
 	return i
 }
 
-// giveWay forgets the window that was seen the longest ago.
-func (t *tracker) giveWay(now int64) {
+// evict forgets the least recently seen window.
+func (t *tracker) evict(now int64) {
 	last := t.windows.at(0).prev
 	if t.matches.at(t.windows.at(last).newest).time < now-t.within {
 		t.expired++
@@ -233,7 +226,7 @@ func (t *tracker) giveWay(now int64) {
 	t.forgetWindow(last)
 }
 
-// shorten leaves a key the newest count matches of its window.
+// shorten keeps the newest count matches of a key.
 func (t *tracker) shorten(key digest, count int) {
 	i, known := t.keys[key]
 	if !known {
@@ -245,8 +238,8 @@ func (t *tracker) shorten(key digest, count int) {
 	}
 }
 
-// spans reports whether a key's window holds count matches, and all of them lie in
-// the time that ends at end.
+// spans reports whether a key's window holds count matches, all within the time that
+// ends at end.
 func (t *tracker) spans(key digest, count int, end int64) bool {
 	i, known := t.keys[key]
 	if !known {
@@ -257,7 +250,7 @@ func (t *tracker) spans(key digest, count int, end int64) bool {
 		t.matches.at(w.oldest).time >= end-t.within && t.matches.at(w.newest).time <= end
 }
 
-// forget clears the window of a key, as if the key had never been seen.
+// forget removes the window of a key.
 func (t *tracker) forget(key digest) {
 	if i, known := t.keys[key]; known {
 		t.forgetWindow(i)
@@ -287,9 +280,8 @@ func (t *tracker) linkFirst(i uint32) {
 	sentinel.next = i
 }
 
-// nameID gives an event's name a number. There are as many as the vocabularies
-// of the sources have words; should one make up names without end, those beyond
-// the first 65,535 are remembered as "".
+// nameID returns the number of an event's name. Names beyond the first 65,535 are
+// remembered as "".
 func (t *tracker) nameID(name string) uint16 {
 	if id, ok := t.nameIDs[name]; ok {
 		return id
@@ -306,16 +298,16 @@ func (t *tracker) nameID(name string) uint16 {
 	return id
 }
 
-// A counted is a match with its parts looked up.
+// A counted is a match for use outside of the tracker.
 type counted struct {
 	time  int64
 	name  string
 	place uint64
-	addr  netip.Addr // invalid where addresses are not kept
+	addr  netip.Addr // invalid if addresses are not kept
 }
 
-// others are the matches in a key's window, oldest first, without that of the event
-// at a place in the ring; 0 is no place.
+// others returns the matches in a key's window, oldest first, except the one at a place
+// in the ring; a place of 0 is none.
 func (t *tracker) others(key digest, place uint64) []counted {
 	w := t.windows.at(t.keys[key])
 	out := make([]counted, 0, w.n)
@@ -333,17 +325,17 @@ func (t *tracker) address(i uint32) netip.Addr {
 	if i >= t.addresses.used {
 		return netip.Addr{}
 	}
-	// As16 of an invalid address is all zero, and nobody calls from there.
+	// An invalid address is stored as zeros.
 	if a := *t.addresses.at(i); a != [16]byte{} {
 		return netip.AddrFrom16(a).Unmap()
 	}
 	return netip.Addr{}
 }
 
-// keep says whether addresses are kept from now on.
+// keep sets whether addresses are kept from now on.
 func (t *tracker) keep(addresses bool) {
 	t.keepAddresses = addresses
 	if !addresses {
-		t.addresses = slab[[16]byte]{} // or they would be taken for those of later matches
+		t.addresses = slab[[16]byte]{} // later matches get the same indices
 	}
 }

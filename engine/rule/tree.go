@@ -1,8 +1,13 @@
 package rule
 
-import "github.com/expr-lang/expr/ast"
+import (
+	"maps"
 
-// eventNames derives from a tree which events can make it true; nil: any.
+	"github.com/expr-lang/expr/ast"
+)
+
+// eventNames returns the names of the events for which an expression can be true; nil:
+// any.
 func eventNames(n ast.Node) map[string]bool {
 	binary, ok := n.(*ast.BinaryNode)
 	if !ok {
@@ -28,7 +33,7 @@ func eventNames(n ast.Node) map[string]bool {
 	return nil
 }
 
-// literals are the values of string literals, nil if one of the nodes is none.
+// literals returns the values of string literals; nil if a node is no string literal.
 func literals(nodes ...ast.Node) map[string]bool {
 	set := map[string]bool{}
 	for _, n := range nodes {
@@ -45,34 +50,21 @@ func intersection(a, b map[string]bool) map[string]bool {
 	if a == nil {
 		return b
 	}
-	if b == nil {
-		return a
+	if b != nil {
+		maps.DeleteFunc(a, func(name string, _ bool) bool { return !b[name] })
 	}
-	both := map[string]bool{}
-	for name := range a {
-		if b[name] {
-			both[name] = true
-		}
-	}
-	return both
+	return a
 }
 
 func union(a, b map[string]bool) map[string]bool {
 	if a == nil || b == nil {
 		return nil
 	}
-	either := map[string]bool{}
-	for name := range a {
-		either[name] = true
-	}
-	for name := range b {
-		either[name] = true
-	}
-	return either
+	maps.Copy(a, b)
+	return a
 }
 
-// clauses splits a tree at its "and" and "or" into what stands between them, in
-// the order of the text.
+// clauses splits an expression at its "and" and "or", in the order of the text.
 func clauses(n ast.Node) []ast.Node {
 	if binary, ok := n.(*ast.BinaryNode); ok {
 		switch binary.Operator {
@@ -83,56 +75,26 @@ func clauses(n ast.Node) []ast.Node {
 	return []ast.Node{n}
 }
 
-// size is the number of nodes that a walk over a tree visits, or some number
-// above limit. It can be far greater than the number of nodes there are: of
-// a < b < c expr makes a < b and b < c, with one b in both, and chains in the
-// middle of chains double the walk with each level. known holds the sizes found
-// so far.
-func size(n ast.Node, limit int, known map[ast.Node]int) int {
-	if sum, ok := known[n]; ok {
-		return sum
+// A visitLimit is the number of nodes that a walk may still visit.
+type visitLimit int
+
+// Visit implements [ast.Visitor].
+func (l *visitLimit) Visit(*ast.Node) {
+	if *l--; *l < 0 {
+		panic(l)
 	}
-	sum := 1
-	for _, child := range children(n) {
-		if sum > limit {
-			break
-		}
-		sum += size(child, limit, known)
-	}
-	known[n] = sum
-	return sum
 }
 
-func children(n ast.Node) []ast.Node {
-	switch n := n.(type) {
-	case *ast.UnaryNode:
-		return []ast.Node{n.Node}
-	case *ast.BinaryNode:
-		return []ast.Node{n.Left, n.Right}
-	case *ast.ChainNode:
-		return []ast.Node{n.Node}
-	case *ast.MemberNode:
-		return []ast.Node{n.Node, n.Property}
-	case *ast.SliceNode:
-		return []ast.Node{n.Node, n.From, n.To}
-	case *ast.CallNode:
-		return append([]ast.Node{n.Callee}, n.Arguments...)
-	case *ast.BuiltinNode:
-		return n.Arguments
-	case *ast.PredicateNode:
-		return []ast.Node{n.Node}
-	case *ast.VariableDeclaratorNode:
-		return []ast.Node{n.Value, n.Expr}
-	case *ast.SequenceNode:
-		return n.Nodes
-	case *ast.ConditionalNode:
-		return []ast.Node{n.Cond, n.Exp1, n.Exp2}
-	case *ast.ArrayNode:
-		return n.Nodes
-	case *ast.MapNode:
-		return n.Pairs
-	case *ast.PairNode:
-		return []ast.Node{n.Key, n.Value}
-	}
-	return nil
+// walksWithin reports whether a walk over a tree visits at most limit nodes. That can
+// be far more than the tree has: expr makes a < b and b < c of a < b < c, with one b in
+// both, and nested chains double the walk with each level.
+func walksWithin(limit int, n ast.Node) (ok bool) {
+	visits := visitLimit(limit)
+	defer func() {
+		if r := recover(); r != nil && r != &visits {
+			panic(r)
+		}
+	}()
+	ast.Walk(&n, &visits)
+	return true
 }

@@ -7,17 +7,16 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// A Clause is one of the comparisons that an expression joins by "and" and "or",
-// and what came of it for one event.
+// A Clause is one of the comparisons that an expression joins with "and" and "or", and
+// its result for one event.
 type Clause struct {
-	Text string // as it stands in the expression
+	Text string // as in the expression
 	True bool
-	Err  error // where it could not be evaluated
+	Err  error // if it could not be evaluated
 }
 
-// Why says, clause by clause in the order of the text, what the expression makes
-// of an event. It compiles each clause anew: it is for people to read, not for
-// every event.
+// Why evaluates an expression clause by clause, in the order of the text. It compiles
+// each clause: it is for an explanation, not for every event.
 func (m *Matcher) Why(ev *event.Event) []Clause {
 	env := NewEnv(ev)
 	tokens := tokensOf(m.text)

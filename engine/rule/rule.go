@@ -1,0 +1,113 @@
+package rule
+
+import (
+	"fmt"
+	"hash/maphash"
+	"slices"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
+)
+
+// A rule is a Spec with everything that it remembers.
+type rule struct {
+	spec    *Spec
+	brake   brakeLog
+	holdOff holdOff
+	status  status.Rule // without what the trackers know
+
+	// With a threshold:
+	keyer        *keyer
+	distinct     *event.Field // nil: matches are counted
+	distinctSeed maphash.Seed
+	trackers     []*tracker // of each source in spec.On
+}
+
+func newRule(spec *Spec) *rule {
+	r := &rule{spec: spec, holdOff: newHoldOff(), status: status.Rule{Name: spec.Name, Where: spec.Where, On: spec.On}}
+	th := spec.Threshold
+	if th == nil {
+		return r
+	}
+	if th.Count < 1 || th.Count > MaxCount || len(th.Per) == 0 {
+		panic(fmt.Sprintf("rule %s: unchecked threshold %+v", spec.Name, th))
+	}
+	r.keyer = newKeyer(th.Per)
+	if th.Distinct != "" {
+		r.distinct = fieldNamed(th.Distinct)
+		r.distinctSeed = maphash.MakeSeed()
+	}
+	for range spec.On {
+		r.trackers = append(r.trackers, newTracker(th.Within.Microseconds(), th.Distinct != "", r.keepsAddresses()))
+	}
+	return r
+}
+
+func (r *rule) keepsAddresses() bool { return r.spec.Ban != nil && r.spec.Ban.All }
+
+// hit converts an event for counting. It reports false if the event lacks the key or
+// the distinct value.
+func (r *rule) hit(ev *event.Event) (hit, bool) {
+	key, ok := r.keyer.digest(ev)
+	if !ok {
+		return hit{}, false
+	}
+	h := hit{key: key, time: ev.Time.UnixMicro(), name: ev.Name, addr: ev.IP}
+	if r.distinct != nil {
+		value := r.distinct.Get(ev)
+		if value == "" {
+			return hit{}, false
+		}
+		h.value = maphash.String(r.distinctSeed, value)
+	}
+	return h, true
+}
+
+// forget clears the windows of a key on all sources.
+func (r *rule) forget(key digest) {
+	for _, t := range r.trackers {
+		t.forget(key)
+	}
+}
+
+// adopt is [Set.Adopt] for a rule of the same name.
+func (r *rule) adopt(old *rule) {
+	r.brake, r.holdOff = old.brake, old.holdOff
+	like := r.countsLike(old)
+	if r.status = old.status; !like {
+		r.status = old.report() // its trackers are dropped
+	}
+	r.status.Where, r.status.On, r.status.Tracked = r.spec.Where, r.spec.On, 0
+	if !like {
+		return
+	}
+	// The old digests were made with the old seeds.
+	r.keyer, r.distinctSeed = old.keyer, old.distinctSeed
+	for i, source := range r.spec.On {
+		r.trackers[i] = old.trackers[slices.Index(old.spec.On, source)]
+		r.trackers[i].keep(r.keepsAddresses())
+	}
+}
+
+// countsLike reports whether r would have counted the matches that old counted. The
+// count and Then may differ.
+func (r *rule) countsLike(old *rule) bool {
+	a, b := r.spec.Threshold, old.spec.Threshold
+	if a == nil || b == nil {
+		return false
+	}
+	return r.spec.Match.String() == old.spec.Match.String() &&
+		slices.Equal(slices.Sorted(slices.Values(r.spec.On)), slices.Sorted(slices.Values(old.spec.On))) &&
+		slices.Equal(a.Per, b.Per) && a.Within == b.Within && a.Distinct == b.Distinct
+}
+
+// report returns the rule's status.
+func (r *rule) report() status.Rule {
+	s := r.status
+	for _, t := range r.trackers {
+		s.Tracked += len(t.keys)
+		s.Evicted += t.evicted
+		s.Expired += t.expired
+	}
+	return s
+}
