@@ -35,6 +35,7 @@ var allowed = []place{
 	{pkg: "engine/learn", ours: []string{"engine/event", "engine/ban", "engine/rule"}},
 	{pkg: "engine/rule", ours: []string{"engine/event", "engine/ban", "engine/status"}, not: []string{"github.com/hashicorp/hcl/v2"}},
 	{pkg: "engine/settings", ours: []string{"engine/event", "engine/ban"}},
+	{pkg: "engine/webclient", ours: []string{"engine/settings"}},
 	{pkg: "engine/settings/settingstest", ours: []string{"engine/settings"}},
 	{pkg: "engine/plugin", ours: []string{"engine/event", "engine/ban", "engine/settings", "engine/status"}},
 	{pkg: "engine/config", ours: []string{"engine/event", "engine/plugin", "engine/settings", "engine/rule", "engine/ban"}, not: []string{"net", "os/exec"}},
@@ -43,7 +44,7 @@ var allowed = []place{
 	{pkg: "engine", ours: []string{"engine/event", "engine/ban", "engine/rule", "engine/plugin", "engine/config", "engine/enforce", "engine/admin", "engine/registrations", "engine/corroboration", "engine/status"}},
 	{pkg: "sources/esl", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status", "engine/esl"}},
 	{pkg: "actions/esl", ours: []string{"engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status", "engine/esl"}},
-	{pkg: "sources/feed", ours: []string{"engine/banlist", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
+	{pkg: "sources/feed", ours: []string{"engine/banlist", "engine/webclient", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: "sources/logfile", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban",
 		"sources/logfile/record", "sources/logfile/pattern", "sources/logfile/forgery", "sources/logfile/tail"}},
 	{pkg: "sources/logfile/record"},
@@ -51,6 +52,7 @@ var allowed = []place{
 	{pkg: "sources/logfile/forgery", ours: []string{"sources/logfile/record"}},
 	{pkg: "sources/logfile/tail"},
 	{pkg: "sources/*", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
+	{pkg: "actions/webhook", ours: []string{"engine/dbfile", "engine/webclient", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: "actions/*", ours: []string{"engine/dbfile", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
 }
 

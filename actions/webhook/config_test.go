@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/settings/settingstest"
 
@@ -38,7 +37,7 @@ func parse(t testing.TB, body string) *Action {
 func TestDefaults(t *testing.T) {
 	c := parse(t, `url = "https://noc.example.net/hook"`).config
 	if c.method != "POST" || c.groupWait != time.Second || c.groupMax != 100 || c.timeout != 10*time.Second || c.giveUp != 24*time.Hour ||
-		c.queue != 10000 || !c.allowPrivate || c.contentType != typeJSON || !slices.Equal(c.on, []ban.Kind{ban.Banned, ban.Alerted, ban.Spared}) {
+		c.queue != 10000 || !c.allowPrivate || c.contentType != typeJSON || !slices.Equal(c.on, []string{"banned", "alerted", "spared"}) {
 		t.Errorf("%+v", c)
 	}
 }
@@ -68,7 +67,7 @@ func TestEverythingSet(t *testing.T) {
 		allow_private = false`)
 	c := a.config
 	if c.method != "PUT" || c.headers["X-Token"] != "t" || c.groupWait != 0 || c.groupMax != 1 || c.giveUp != 7*24*time.Hour ||
-		c.queue != 5 || c.allowPrivate || !slices.Equal(c.on, []ban.Kind{ban.Banned, ban.Lifted}) {
+		c.queue != 5 || c.allowPrivate || !slices.Equal(c.on, []string{"lifted", "banned"}) {
 		t.Errorf("%+v", c)
 	}
 	if a.endpoint.shown != "http://[2001:db8::1]:8080" {
@@ -86,43 +85,44 @@ func TestSame(t *testing.T) {
 func TestConfigDiagnostics(t *testing.T) {
 	const url = "url = \"https://x/y\"\n"
 	for body, want := range map[string]string{
-		``:                                   `"url" is required`,
+		``:                                   `url = env(`,
 		`url = ""`:                           `set the environment variable`,
-		`url = hushed`:                       `it is no URL`,
-		`url = "noc.example.net"`:            `must begin with "https://"`,
-		`url = "ftp://x/y"`:                  `must begin with "https://"`,
+		`url = hushed`:                       `is no URL`,
+		`url = "noc.example.net"`:            `must begin with https://`,
+		`url = "ftp://x/y"`:                  `must begin with https://`,
 		`url = "https:///y"`:                 `no host`,
-		url + `method = "GET"`:               `"POST", "PUT" or "PATCH"`,
+		url + `method = "GET"`:               `"POST", "PUT", "PATCH"`,
 		url + `headers = { "a b" = "c" }`:    `letters, digits and -`,
 		url + `headers = { "X-A" = hushed }`: `value of X-A has a line break`,
 		url + `headers = { "X-A" = "" }`:     `value of X-A is empty`,
-		url + `headers = { "content-type" = "a/b" }`:  `write content_type`,
-		url + `headers = { "x-signature-256" = "a" }`: `set by the action itself`,
-		url + `headers = { "idempotency-key" = "a" }`: `set by the action itself`,
-		url + `headers = { "X-A" = null }`:            `null value`,
-		url + `headers = "x"`:                         `map of string`,
-		url + `secret = ""`:                           `anybody could sign`,
+		url + `headers = { "content-type" = "a/b" }`:  `set by the program itself`,
+		url + `headers = { "x-signature-256" = "a" }`: `set by the program itself`,
+		url + `headers = { "idempotency-key" = "a" }`: `set by the program itself`,
+		url + `headers = { "X-A" = null }`:            `This is null`,
+		url + `headers = "x"`:                         `Names with values`,
+		url + `secret = ""`:                           `Anyone can sign`,
 		url + `on = ["baned"]`:                        `Did you mean "banned"?`,
-		url + `on = [hushed]`:                         `write any of`,
-		url + `on = []`:                               `write any of`,
-		url + `group_wait = "soon"`:                   `a duration from 0s to 1h`,
-		url + `group_wait = hushed`:                   `a duration from 0s to 1h`,
+		url + `on = [hushed]`:                         `should be one of`,
+		url + `on = []`:                               `at least one kind`,
+		url + `group_wait = "soon"`:                   `is not a duration`,
+		url + `group_wait = hushed`:                   `should be a duration`,
+		url + `group_wait = "2h"`:                     `from 0s to 1h`,
 		url + `group_max = 0`:                         `from 1 to 1000`,
 		url + `group_max = 1.5`:                       `whole number`,
-		url + `timeout = "1h"`:                        `a duration from 100ms to 5m`,
-		url + `give_up = "0s"`:                        `a duration from 1m to 30d`,
+		url + `timeout = "1h"`:                        `from 100ms to 5m`,
+		url + `give_up = "1s"`:                        `from 1m to 30d`,
 		url + `queue = -1`:                            `from 1 to 1000000`,
 		url + `ca = hushed`:                           `no certificate in PEM form`,
 		url + `cert = "x"`:                            `belong together`,
 		url + "cert = hushed\nkey = hushed":           `certificate in PEM form and its private key`,
-		url + `content_type = "json; ="`:              `write one such as`,
-		url + `template = ""`:                         `leave the attribute out`,
-		url + "template = \"a\\nb {{jsn .ID}}\"":      `line 2: function "jsn" not defined`,
-		url + "template = \"\\n{{.Reasn}}\"":          `line 2:2:`,
+		url + `content_type = "json; ="`:              `Write one such as`,
+		url + `template = ""`:                         `Leave the attribute out`,
+		url + "template = \"a\\nb {{jsn .ID}}\"":      `Line 2: function "jsn" not defined`,
+		url + "template = \"\\n{{.Reasn}}\"":          `Line 2:2:`,
 		url + `template = "{{.Vars.key}}"`:            `map has no entry for key "key"`,
 		url + `template = "{\"text\": \"{{range .Notices}}{{.Reason}}{{end}}\"}"`: `{{json .Reason}}`,
 		url + `template = "{{date \"2006\" .Host}}"`:                              `string is not a time`,
-		url + `vars = hushed`: `map of string`,
+		url + `vars = hushed`: `Names with values`,
 		url + `ulr = "x"`:     `"ulr"`,
 	} {
 		a, diags := decodeBlock(t, body)
@@ -148,7 +148,7 @@ func TestJSONConfiguration(t *testing.T) {
 	if b.Done(); b.Failed() {
 		t.Fatal(b.Diagnostics())
 	}
-	if c := made.(*Action).config; c.headers["X-Token"] != "t" || c.groupMax != 7 || !slices.Equal(c.on, []ban.Kind{ban.Lifted}) {
+	if c := made.(*Action).config; c.headers["X-Token"] != "t" || c.groupMax != 7 || !slices.Equal(c.on, []string{"lifted"}) {
 		t.Errorf("%+v", c)
 	}
 }

@@ -2,13 +2,11 @@ package webhook
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -25,6 +23,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"freeswitch-security/engine/webclient"
 )
 
 // The headers that the action sets itself.
@@ -43,15 +43,13 @@ const (
 type endpoint struct {
 	config  *config
 	client  *http.Client
-	shown   string            // the URL without what may be secret in it
-	secrets *strings.Replacer // hides what must not be shown
+	shown   string // the URL without what may be secret in it
+	secrets webclient.Secrets
 }
 
 func newEndpoint(c *config) *endpoint {
-	e := &endpoint{config: c, shown: "the endpoint", secrets: hiding(c)}
-	if u, err := url.Parse(c.url); err == nil {
-		e.shown = u.Scheme + "://" + u.Host
-	}
+	e := &endpoint{config: c, shown: webclient.Place(c.url)}
+	e.secrets = webclient.NewSecrets(c.url, c.headers, slices.AppendSeq([]string{c.secret}, maps.Values(c.vars))...)
 	dialer := &net.Dialer{Timeout: c.timeout, KeepAlive: 30 * time.Second}
 	transport := &http.Transport{
 		DialContext:           dialer.DialContext,
@@ -108,40 +106,6 @@ func onlyPublic(_, target string, _ syscall.RawConn) error {
 	return nil
 }
 
-// hiding returns what replaces everything in a text that must not be shown.
-func hiding(c *config) *strings.Replacer {
-	secrets := []string{c.secret}
-	for _, v := range c.headers {
-		_, token, _ := strings.Cut(v, " ") // "Bearer …"
-		secrets = append(secrets, v, token)
-	}
-	secrets = slices.AppendSeq(secrets, maps.Values(c.vars))
-	if u, err := url.Parse(c.url); err == nil {
-		secrets = append(secrets, u.RequestURI(), strings.Trim(u.Path, "/"), u.RawQuery)
-		secrets = append(secrets, strings.Split(u.Path, "/")...)
-		secrets = append(secrets, strings.Split(u.EscapedPath(), "/")...)
-		for _, values := range u.Query() {
-			secrets = append(secrets, values...)
-		}
-		password, _ := u.User.Password()
-		basic := base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password))
-		secrets = append(secrets, u.User.Username(), password, basic)
-	}
-	// Where one is the beginning of another, the longer one comes first.
-	slices.SortFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	var pairs []string
-	for _, s := range secrets {
-		if len(s) >= shortestSecret {
-			pairs = append(pairs, s, "***")
-		}
-	}
-	return strings.NewReplacer(pairs...)
-}
-
-// shortestSecret is the length from which a value is hidden, in bytes: anything
-// shorter is a word that may stand anywhere, and no secret.
-const shortestSecret = 4
-
 // A verdict says what became of an attempt.
 type verdict int
 
@@ -178,7 +142,7 @@ func (e *endpoint) send(ctx context.Context, id string, body []byte, contentType
 		request.Host = host
 	}
 	if request.Header.Get("User-Agent") == "" {
-		request.Header.Set("User-Agent", "freeswitch-security")
+		request.Header.Set("User-Agent", webclient.UserAgent)
 	}
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set(headerIdempotency, id)
@@ -201,8 +165,10 @@ func (e *endpoint) send(ctx context.Context, id string, body []byte, contentType
 	return e.judge(response, answer, now)
 }
 
-// maxAnswer is how much of an answer is read, in bytes.
-const maxAnswer = 16 << 10
+const (
+	maxAnswer     = 16 << 10  // how much of an answer is read, in bytes
+	maxRetryAfter = time.Hour // how long an endpoint can ask to be left alone
+)
 
 // signature is the HMAC-SHA256 of the timestamp, a dot and the body, in hex.
 func signature(secret, timestamp string, body []byte) string {
@@ -216,7 +182,7 @@ func signature(secret, timestamp string, body []byte) string {
 // judge says what an answer means.
 func (e *endpoint) judge(response *http.Response, answer []byte, now time.Time) outcome {
 	code := response.StatusCode
-	o := outcome{verdict: refused, after: retryAfter(response.Header.Get("Retry-After"), now)}
+	o := outcome{verdict: refused, after: webclient.RetryAfter(response.Header, now, maxRetryAfter)}
 	said := fmt.Errorf("%s answered %d%s", e.shown, code, e.quote(answer))
 	switch {
 	case code >= 200 && code < 300:
@@ -242,12 +208,12 @@ func (e *endpoint) target(response *http.Response) string {
 	if err != nil {
 		return "nowhere"
 	}
-	return truncate(200, plain(e.secrets.Replace(u.Scheme+"://"+u.Host)))
+	return truncate(200, plain(e.secrets.Redact(u.Scheme+"://"+u.Host)))
 }
 
 // quote is the beginning of an answer, for people.
 func (e *endpoint) quote(answer []byte) string {
-	line := strings.TrimSpace(plain(e.secrets.Replace(string(answer))))
+	line := strings.TrimSpace(plain(e.secrets.Redact(string(answer))))
 	if line == "" {
 		return ""
 	}
@@ -263,24 +229,5 @@ func (e *endpoint) error(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s did not answer within %s", e.shown, e.config.timeout)
 	}
-	return fmt.Errorf("%s: %s", e.shown, truncate(300, plain(e.secrets.Replace(err.Error()))))
-}
-
-// longestAfter is how long an endpoint may have itself be left alone.
-const longestAfter = time.Hour
-
-// retryAfter reads a Retry-After header, which has seconds or a date; 0 where it
-// has neither.
-func retryAfter(header string, now time.Time) time.Duration {
-	if header == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil {
-		return time.Duration(min(seconds, uint64(longestAfter/time.Second))) * time.Second
-	}
-	at, err := http.ParseTime(header)
-	if err != nil {
-		return 0
-	}
-	return max(0, min(at.Sub(now), longestAfter))
+	return fmt.Errorf("%s: %s", e.shown, truncate(300, plain(e.secrets.Redact(err.Error()))))
 }

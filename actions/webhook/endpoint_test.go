@@ -258,28 +258,6 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	for header, want := range map[string]time.Duration{
-		"": 0, "0": 0, "7": 7 * time.Second, "-7": 0, "x": 0, "99999999999999999999": 0, "9999999999": time.Hour,
-		start.Add(time.Minute).Format(http.TimeFormat): time.Minute, start.Add(-time.Minute).Format(http.TimeFormat): 0,
-		start.Add(99 * time.Hour).Format(http.TimeFormat): time.Hour,
-	} {
-		if got := retryAfter(header, start); got != want {
-			t.Errorf("%q: %v, want %v", header, got, want)
-		}
-	}
-}
-
-func FuzzRetryAfter(f *testing.F) {
-	f.Add("120")
-	f.Add("Mon, 23 Nov 2026 04:05:06 GMT")
-	f.Fuzz(func(t *testing.T, header string) {
-		if d := retryAfter(header, start); d < 0 || d > longestAfter {
-			t.Errorf("%q: %v", header, d)
-		}
-	})
-}
-
 // pemPair makes a certificate for 127.0.0.1 that is its own authority.
 func pemPair(t testing.TB) (ca, cert, key string) {
 	t.Helper()

@@ -99,7 +99,7 @@ func (a *Action) prepare(g *group) {
 	body, err := a.form.render(&m)
 	g.contentType = a.form.contentType
 	if err != nil {
-		a.log().Error("template failed: the message goes out in the default form", "err", truncate(300, a.endpoint.secrets.Replace(plain(err.Error()))))
+		a.log().Error("template failed: the message goes out in the default form", "err", truncate(300, a.endpoint.secrets.Redact(plain(err.Error()))))
 		body, _ = json.Marshal(&m) // its strings are valid, its times within bounds
 		g.contentType = typeJSON
 	}

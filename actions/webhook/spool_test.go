@@ -224,7 +224,7 @@ func TestMain(m *testing.M) {
 
 // applyForEver queues notices and prints after each batch how many there are.
 func applyForEver(dir string) {
-	a := newAction(config{name: "webhook.noc", url: "http://x/", on: []ban.Kind{ban.Banned}, queue: 1_000_000, groupMax: 10})
+	a := newAction(config{name: "webhook.noc", url: "http://x/", on: []string{ban.Banned.String()}, queue: 1_000_000, groupMax: 10})
 	if err := a.Keep(dir); err != nil {
 		panic(err)
 	}

@@ -236,7 +236,7 @@ func TestAPIBANRefuses(t *testing.T) {
 		for i := range h.asked {
 			h.asked[i] = time.Now()
 		}
-		if wait := k.turn(t.Context()); wait != 2*time.Minute || !strings.HasSuffix(k.fault, "asked too often") {
+		if wait := k.turn(t.Context()); wait != 2*time.Minute || !strings.HasSuffix(k.fault, "used too often") {
 			t.Errorf("%s, %q", wait, k.fault)
 		}
 		time.Sleep(2 * time.Minute)

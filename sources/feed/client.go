@@ -7,31 +7,35 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
+
+	"freeswitch-security/engine/webclient"
 )
 
-// A client asks over the web. It never says in an error what it was given to
-// keep: keys, passwords, paths and queries.
+// A client asks over the web. Its errors hold no secrets.
 type client struct {
-	*settings
-	http http.Client
+	*config
+	http    http.Client
+	secrets webclient.Secrets
 }
 
-// maxRedirects is how often a list may say that it is elsewhere.
+// maxRedirects is how many redirects are followed.
 const maxRedirects = 3
 
+// maxRetryAfter is how long a server can ask to be left alone.
+const maxRetryAfter = 24 * time.Hour
+
 func (s *source) client() *client {
-	c := &client{settings: &s.settings}
+	c := &client{config: &s.config, secrets: webclient.NewSecrets(s.url, s.headers, s.key)}
 	c.http = http.Client{Transport: s.transport, Timeout: s.pace.patience, CheckRedirect: c.redirect}
 	return c
 }
 
-var errRedirect = errors.New("redirected too often, or to where it is not safe to follow")
+var errRedirect = errors.New("too many redirects, or one that is not safe to follow")
 
-// redirect follows within the host, and elsewhere only over https and without what
-// was meant for the first host alone.
+// redirect follows within the host. To another host it follows only over https, and
+// without the headers that are for the first host.
 func (c *client) redirect(req *http.Request, via []*http.Request) error {
 	first, last := via[0].URL, via[len(via)-1].URL
 	sameHost := req.URL.Host == first.Host
@@ -39,7 +43,7 @@ func (c *client) redirect(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects || !secure && (!sameHost || last.Scheme == "https" || req.URL.Scheme != "http") {
 		return errRedirect
 	}
-	req.Header.Del("Referer") // it would tell the other host our query
+	req.Header.Del("Referer") // it would send our query to the other host
 	if !sameHost {
 		req.Header.Del("Authorization")
 		for name := range c.headers {
@@ -49,97 +53,58 @@ func (c *client) redirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// newRequest makes a request. An error does not name the address.
+// newRequest makes a request. Its error does not hold the address.
 func newRequest(ctx context.Context, method, address string, body io.Reader) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
-		return nil, errors.New("not an address on the web")
+		return nil, errors.New("not a URL")
 	}
 	return req, nil
 }
 
-// ask sends a request and hands the answer to read, if it has one of the statuses
-// that are understood.
-func (c *client) ask(req *http.Request, understood []int, read func(*http.Response) error) error {
+// ask sends a request. It returns the body of an answer with one of the given
+// statuses; any other is an error, without the text that the server wrote.
+func (c *client) ask(req *http.Request, statuses ...int) (*http.Response, []byte, error) {
 	for name, value := range c.headers {
 		req.Header.Set(name, value)
 	}
-	req.Header.Set("User-Agent", "freeswitch-security")
+	req.Header.Set("User-Agent", webclient.UserAgent)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.failure(err)
+		return nil, nil, c.failure(err)
 	}
 	defer resp.Body.Close()
-	for _, status := range understood {
-		if resp.StatusCode == status {
-			return c.failure(read(resp))
+	if !slices.Contains(statuses, resp.StatusCode) {
+		err := fmt.Errorf("answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+		if after := webclient.RetryAfter(resp.Header, time.Now(), maxRetryAfter); after > 0 {
+			return nil, nil, laterError{err, after}
 		}
+		return nil, nil, err
 	}
-	return refused(resp)
-}
-
-// body reads an answer's body, within the limit.
-func (c *client) body(resp *http.Response) ([]byte, error) {
-	if resp.ContentLength > c.maxBytes {
-		return nil, tooLong(c.maxBytes)
+	if resp.ContentLength > int64(c.maxBytes) {
+		return nil, nil, tooLong(c.maxBytes)
 	}
-	return readBounded(resp.Body, c.maxBytes)
-}
-
-// refused words an answer that is not what was asked for, without its text: that
-// was written by somebody else.
-func refused(resp *http.Response) error {
-	err := fmt.Errorf("answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
-	if after := retryAfter(resp.Header.Get("Retry-After"), time.Now()); after > 0 {
-		return laterError{err, after}
-	}
-	return err
-}
-
-// retryAfter reads how long we are asked to wait, in seconds or as a date; 0 where
-// we are not.
-func retryAfter(s string, now time.Time) time.Duration {
-	const most = 24 * 60 * 60
-	if seconds, err := strconv.Atoi(s); err == nil {
-		return time.Duration(max(0, min(seconds, most))) * time.Second
-	}
-	at, err := http.ParseTime(s)
+	body, err := readBounded(resp.Body, c.maxBytes)
 	if err != nil {
-		return 0
+		return nil, nil, c.failure(err)
 	}
-	return max(0, min(at.Sub(now), most*time.Second))
+	return resp, body, nil
 }
 
-// failure words an error of the client's without the address that it was about.
+// failure rewords an error of package http, without the address and the secrets.
 func (c *client) failure(err error) error {
-	if err == nil {
-		return nil
-	}
-	var about *url.Error
-	if errors.As(err, &about) {
-		if about.Timeout() {
-			return fmt.Errorf("no answer within %s", c.http.Timeout)
-		}
-		err = about.Err
+	whole := "whole "
+	if about, ok := errors.AsType[*url.Error](err); ok {
+		whole, err = "", about.Err
 	}
 	var slow interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &slow) && slow.Timeout():
-		return fmt.Errorf("no whole answer within %s", c.http.Timeout)
+		return fmt.Errorf("no %sanswer within %s", whole, c.http.Timeout)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the answer ends too early")
+	case errors.Is(err, errRedirect):
+		return errRedirect
 	}
-	return c.redact(err)
-}
-
-// redact takes secrets out of an error. None should be in it: this is for the
-// libraries that we did not write, which may quote an answer that quotes us.
-func (c *client) redact(err error) error {
-	text := err.Error()
-	for _, secret := range c.secrets() {
-		if len(secret) >= 4 && strings.Contains(text, secret) {
-			return errors.New("an error that would show a secret of the feed's")
-		}
-	}
-	return err
+	return errors.New(c.secrets.Redact(err.Error()))
 }

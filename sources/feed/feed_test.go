@@ -123,7 +123,7 @@ func (l *fakeLedger) banned(now time.Time) []string {
 func (s *source) turns(l *fakeLedger) *keeper {
 	return &keeper{
 		source: s, origin: s.open(), ledger: l.list, log: slog.Default(),
-		standing: standing{settings: &s.settings, listed: map[netip.Prefix]*held{}},
+		standing: standing{config: &s.config, listed: map[netip.Prefix]*held{}},
 	}
 }
 
@@ -136,7 +136,7 @@ func (l *list) named() []string {
 }
 
 func defaultBounds() bounds {
-	return bounds{entries: defaultEntries, bits: defaultBits, bits6: defaultBits6}
+	return defaultConfig("").bounds
 }
 
 // numbered gives n lines with an address each, from the given one on.

@@ -7,67 +7,50 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-	"time"
 )
 
-// file is a list in a file of this host, perhaps brought there by other means.
+// file is a list in a file of this host.
 type file struct {
-	*settings
-	seen, held stamp // of the last look, and of the list that was taken
-}
-
-// A stamp tells one version of a file from another.
-type stamp struct {
-	size  int64
-	mtime time.Time
-	inode uint64
+	*config
+	seen, held fs.FileInfo // of the latest look, and of the list that was accepted
 }
 
 func (f *file) fetch(context.Context) (answer, error) {
-	// Without O_NONBLOCK, a named pipe without a writer would never open.
+	// Without O_NONBLOCK, opening a named pipe waits for its writer.
 	opened, err := os.OpenFile(f.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return answer{}, withoutPath(err)
 	}
 	defer opened.Close()
-	info, err := opened.Stat()
+	f.seen, err = opened.Stat()
 	switch {
 	case err != nil:
 		return answer{}, withoutPath(err)
-	case !info.Mode().IsRegular():
+	case !f.seen.Mode().IsRegular():
 		return answer{}, errors.New("not a regular file")
-	}
-	if f.seen = stampOf(info); f.seen == f.held {
+	case isUnchanged(f.seen, f.held):
 		return answer{kind: same}, nil
 	}
 	body, err := readBounded(opened, f.maxBytes)
 	if err != nil {
 		return answer{}, withoutPath(err)
 	}
-	if now, err := opened.Stat(); err != nil || stampOf(now) != f.seen {
+	if now, err := opened.Stat(); err != nil || !isUnchanged(now, f.seen) {
 		return answer{}, errors.New("it is being written to")
 	}
-	l, err := read(body, f.format, f.bounds)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{kind: whole, list: l, size: int64(len(body))}, nil
+	return f.whole(body)
 }
 
-func (f *file) taken() { f.held = f.seen }
+func (f *file) accepted() { f.held = f.seen }
 
-func stampOf(info fs.FileInfo) stamp {
-	s := stamp{size: info.Size(), mtime: info.ModTime()}
-	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.inode = sys.Ino
-	}
-	return s
+// isUnchanged reports whether a file is the same version as before; nil is none.
+func isUnchanged(now, before fs.FileInfo) bool {
+	return before != nil && os.SameFile(now, before) && now.Size() == before.Size() && now.ModTime().Equal(before.ModTime())
 }
 
-// withoutPath is the reason of an error, whose place is named by whoever reports it.
+// withoutPath leaves the path out of an error that names it elsewhere.
 func withoutPath(err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s: %w", at.Op, at.Err)
 	}
 	return err

@@ -25,7 +25,7 @@ type ledger = func(context.Context, plugin.Listing) (plugin.Outcome, error)
 func (s *source) Keep(ctx context.Context, list func(context.Context, plugin.Listing) (plugin.Outcome, error)) error {
 	k := &keeper{
 		source: s, origin: s.open(), ledger: list, log: slog.With("source", s.name),
-		standing: standing{settings: &s.settings, listed: map[netip.Prefix]*held{}},
+		standing: standing{config: &s.config, listed: map[netip.Prefix]*held{}},
 	}
 	for {
 		wait := k.turn(ctx)
@@ -91,7 +91,7 @@ func (k *keeper) take(ctx context.Context, a answer) error {
 	}
 	if a.kind != nothing {
 		k.standing.carriedOut(p, outcome)
-		k.origin.taken()
+		k.origin.accepted()
 		k.progress.count(a, p, outcome, now)
 		k.tell(a, p, outcome)
 	}

@@ -27,7 +27,7 @@ type entry struct {
 
 // end is when the ban of an entry that is listed now is over. What the list says
 // precedes the feed's ttl, but not max_ttl.
-func (e *entry) end(now time.Time, s *settings) time.Time {
+func (e *entry) end(now time.Time, s *config) time.Time {
 	end := now.Add(s.ttl)
 	switch {
 	case !e.expires.IsZero():

@@ -10,32 +10,32 @@ import (
 	"time"
 )
 
-// An origin is where a list comes from. It belongs to one goroutine.
+// An origin is where a list comes from. It is not safe for concurrent use.
 type origin interface {
-	// fetch looks at the list. An answer may come with an error: then it holds
-	// what could be had before.
+	// fetch reads the list. An answer may come with an error: then it holds what was
+	// read before the error.
 	fetch(ctx context.Context) (answer, error)
 
-	// taken says that the last answer was believed and carried out. Until then
-	// the origin must not answer that nothing has changed since.
-	taken()
+	// accepted says that the bans follow the last answer. Until then the origin must
+	// not answer that nothing has changed since.
+	accepted()
 }
 
-// An answer is what a look at an origin brought.
+// An answer is what a fetch returns.
 type answer struct {
 	kind answerKind
 	list *list // nil if there is none
-	size int64 // bytes that were read, unpacked
+	size int   // bytes that were read, unpacked
 }
 
 type answerKind uint8
 
 const (
-	nothing answerKind = iota // no list was had
-	whole                     // this is listed, and nothing else
-	same                      // what was listed is listed still, and nothing else
-	more                      // what was listed is listed still, and this as well
-	part                      // this is listed; of the rest nothing is known
+	nothing answerKind = iota // no list was read
+	whole                     // these targets are listed, and no others
+	same                      // the list has not changed
+	more                      // the list has not changed but for these further targets
+	part                      // these targets are listed; nothing is known of others
 )
 
 // A laterError is a failure after which the origin asks to be left alone.
@@ -44,44 +44,49 @@ type laterError struct {
 	after time.Duration
 }
 
-// open gives the origin of a feed.
+// open returns the origin of a feed.
 func (s *source) open() origin {
 	switch {
 	case s.path != "":
-		return &file{settings: &s.settings}
+		return &file{config: &s.config}
 	case s.isAPIBAN():
 		return &apiban{client: s.client(), pace: s.pace}
 	}
 	return &page{client: s.client()}
 }
 
-// readBounded reads all of r, unpacked if it is a gzip file, and fails where that
-// is more than most bytes.
-func readBounded(r io.Reader, most int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, most+1))
+// whole reads a body that holds the whole list.
+func (c *config) whole(body []byte) (answer, error) {
+	l, err := read(body, c.format, c.bounds)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	if int64(len(body)) > most {
-		return nil, tooLong(most)
-	}
-	if !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
-		return body, nil
-	}
-	unpacked, err := gzip.NewReader(bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("unpack: %w", err)
-	}
-	body, err = io.ReadAll(io.LimitReader(unpacked, most+1))
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, errors.New("unpack: it ends too early")
-	case err != nil:
-		return nil, fmt.Errorf("unpack: %w", err)
-	case int64(len(body)) > most:
-		return nil, tooLong(most)
-	}
-	return body, nil
+	return answer{kind: whole, list: l, size: len(body)}, nil
 }
 
-func tooLong(most int64) error { return fmt.Errorf("more than %d bytes (max_bytes)", most) }
+// readBounded reads all of r, unpacked if it is gzip data. More than most bytes are an
+// error.
+func readBounded(r io.Reader, most int) ([]byte, error) {
+	body, err := readAll(r, most)
+	if err != nil || !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
+		return body, err
+	}
+	unpacked, err := gzip.NewReader(bytes.NewReader(body))
+	if err == nil {
+		body, err = readAll(unpacked, most)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("unpack: it ends too early")
+	}
+	return body, err
+}
+
+func readAll(r io.Reader, most int) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
+	if err == nil && len(body) > most {
+		return nil, tooLong(most)
+	}
+	return body, err
+}
+
+func tooLong(most int) error { return fmt.Errorf("more than %d bytes (max_bytes)", most) }

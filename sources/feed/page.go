@@ -5,10 +5,10 @@ import (
 	"net/http"
 )
 
-// page is a list that one request brings.
+// page is a list that one request returns.
 type page struct {
 	*client
-	seen, held validators // of the last answer, and of the list that was taken
+	seen, held validators // of the latest answer, and of the list that was accepted
 }
 
 // validators tell one version of a list from another.
@@ -19,37 +19,27 @@ func (p *page) fetch(ctx context.Context) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	setUnlessEmpty(req.Header, "If-None-Match", p.held.etag)
-	setUnlessEmpty(req.Header, "If-Modified-Since", p.held.modified)
-	understood := []int{http.StatusOK}
+	statuses := []int{http.StatusOK}
 	if p.held != (validators{}) {
-		understood = append(understood, http.StatusNotModified)
+		statuses = append(statuses, http.StatusNotModified)
+		setUnlessEmpty(req.Header, "If-None-Match", p.held.etag)
+		setUnlessEmpty(req.Header, "If-Modified-Since", p.held.modified)
 	}
-	var a answer
-	err = p.ask(req, understood, func(resp *http.Response) error {
-		if resp.StatusCode == http.StatusNotModified {
-			p.seen = p.held
-			a = answer{kind: same}
-			return nil
-		}
-		p.seen = validators{bounded(resp.Header.Get("Etag")), bounded(resp.Header.Get("Last-Modified"))}
-		body, err := p.body(resp)
-		if err != nil {
-			return err
-		}
-		l, err := read(body, p.format, p.bounds)
-		if err != nil {
-			return err
-		}
-		a = answer{kind: whole, list: l, size: int64(len(body))}
-		return nil
-	})
-	return a, err
+	resp, body, err := p.ask(req, statuses...)
+	switch {
+	case err != nil:
+		return answer{}, err
+	case resp.StatusCode == http.StatusNotModified:
+		p.seen = p.held
+		return answer{kind: same}, nil
+	}
+	p.seen = validators{bounded(resp.Header.Get("Etag")), bounded(resp.Header.Get("Last-Modified"))}
+	return p.whole(body)
 }
 
-func (p *page) taken() { p.held = p.seen }
+func (p *page) accepted() { p.held = p.seen }
 
-// bounded drops a validator that is too long to be sent back each time.
+// bounded drops a validator that is too long to be sent with each request.
 func bounded(validator string) string {
 	if len(validator) > 512 {
 		return ""

@@ -29,7 +29,7 @@ func (s *source) Progress() plugin.Progress {
 func (p *progress) count(a answer, plan *plan, outcome plugin.Outcome, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told.Bytes += a.size
+	p.told.Bytes += int64(a.size)
 	p.told.LastEvent = now
 	p.told.Events += int64(len(plan.listing.Orders))
 	p.told.Recognised = p.told.Recognised || a.kind != same

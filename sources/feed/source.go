@@ -7,7 +7,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
-	blocks "freeswitch-security/engine/settings"
+	"freeswitch-security/engine/settings"
 )
 
 // Kind makes feeds: `source "feed" "name" { … }`.
@@ -15,7 +15,7 @@ var Kind = plugin.SourceKind{Name: "feed", New: newSource}
 
 // source is one feed block.
 type source struct {
-	settings
+	config
 	progress progress
 	pace     pace
 
@@ -28,12 +28,10 @@ var (
 	_ plugin.Comparer = (*source)(nil)
 )
 
-func newSource(b *blocks.Block, env plugin.SourceEnv) plugin.Source {
-	body, eval := b.Raw()
-	env.Eval = eval
-	s, diags := decodeBody(body, env)
-	b.Add(diags)
-	return &source{settings: s, pace: defaultPace()}
+func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
+	s := &source{config: defaultConfig(env.Name), pace: defaultPace()}
+	s.read(b)
+	return s
 }
 
 // Vocabulary names the one event that a saved list is replayed as. What a live
@@ -45,10 +43,10 @@ func (s *source) Vocabulary() plugin.Vocabulary {
 // Same reports whether other reads the same list in the same way.
 func (s *source) Same(other any) bool {
 	o, ok := other.(*source)
-	return ok && reflect.DeepEqual(s.settings, o.settings)
+	return ok && reflect.DeepEqual(s.config, o.config)
 }
 
 // author is the feed as the author of its orders.
-func (s *settings) author() string {
-	return plugin.FeedAuthor + strings.TrimPrefix(s.name, Kind.Name+".")
+func (c *config) author() string {
+	return plugin.FeedAuthor + strings.TrimPrefix(c.name, Kind.Name+".")
 }

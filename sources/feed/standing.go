@@ -15,7 +15,7 @@ import (
 // standing is what is listed, as far as the feed knows: each target with its entry
 // and with when its ban was last ordered. It belongs to one goroutine.
 type standing struct {
-	*settings
+	*config
 	listed   map[netip.Prefix]*held
 	complete bool // a whole list was taken: its size is worth comparing with
 }
@@ -88,7 +88,7 @@ func (s *standing) renew(p *plan, l *list, now time.Time) {
 
 // order adds the order for an entry that is listed now, where one is due.
 func (s *standing) order(p *plan, e *entry, now time.Time) {
-	end := e.end(now, s.settings)
+	end := e.end(now, s.config)
 	term := end.Sub(now)
 	if term < shortest {
 		return
@@ -193,7 +193,7 @@ func (s *standing) after(a answer, before int, now time.Time) int {
 	for i := range a.list.entries {
 		e := &a.list.entries[i]
 		h := s.listed[e.target]
-		if e.end(now, s.settings).Sub(now) < shortest || adds && h != nil && h.until.After(now) {
+		if e.end(now, s.config).Sub(now) < shortest || adds && h != nil && h.until.After(now) {
 			continue
 		}
 		n++

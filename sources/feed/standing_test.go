@@ -32,7 +32,7 @@ func TestKindsOfAnswers(t *testing.T) {
 		part:    "ordered 1, gone 0, listed 4", // nothing is known of the others
 		whole:   "ordered 1, gone 1, listed 2", // the due one is listed no longer
 	} {
-		s := standing{settings: &feedOf(t, `path = "/x"`).settings, listed: map[netip.Prefix]*held{}}
+		s := standing{config: &feedOf(t, `path = "/x"`).config, listed: map[netip.Prefix]*held{}}
 		earlier := now.Add(-13 * time.Hour)
 		for _, l := range []*list{listOf(20*time.Hour, "20.0.0.2"), listOf(5*24*time.Hour, "20.0.0.1")} {
 			p, err := s.plan(answer{kind: part, list: l, size: 1}, earlier)
@@ -65,7 +65,7 @@ func TestKindsOfAnswers(t *testing.T) {
 
 // TestPagesTogetherAreBounded adds to a list what is each time little enough.
 func TestPagesTogetherAreBounded(t *testing.T) {
-	s := standing{settings: &feedOf(t, "path = \"/x\"\nmax_entries = 2").settings, listed: map[netip.Prefix]*held{}}
+	s := standing{config: &feedOf(t, "path = \"/x\"\nmax_entries = 2").config, listed: map[netip.Prefix]*held{}}
 	now := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	for i, address := range []string{"20.0.0.1", "20.0.0.2", "20.0.0.2", "20.0.0.3"} {
 		p, err := s.plan(answer{kind: more, list: listOf(0, address), size: 1}, now)

@@ -12,19 +12,19 @@ import (
 )
 
 func TestDefaults(t *testing.T) {
-	got := feedOf(t, `url = "https://lists.example.org/sip.txt"`).settings
-	want := settings{
+	got := feedOf(t, `url = "https://lists.example.org/sip.txt"`).config
+	want := config{
 		name: "feed.apiban", url: "https://lists.example.org/sip.txt", set: "sip", interval: time.Hour, ttl: 24 * time.Hour,
 		maxTTL: 7 * 24 * time.Hour, guard: 0.5, maxBytes: 16 << 20, bounds: bounds{100_000, 16, 32},
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{}, bounds{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{}, bounds{})); diff != "" {
 		t.Error(diff)
 	}
 	if got := feedOf(t, `
 		format = "apiban"
 		key    = secret
 	`); got.url != apibanURL || got.key != "s3cr3t-t0ken" {
-		t.Errorf("%+v", got.settings)
+		t.Errorf("%+v", got.config)
 	}
 	if got := feedOf(t, `
 		path = "/x"
@@ -47,14 +47,14 @@ func TestEverything(t *testing.T) {
 		max_entries = 10
 		max_bytes   = 4096
 		min_prefix  = "24, 48"
-	`).settings
-	want := settings{
+	`).config
+	want := config{
 		name: "feed.apiban", url: "https://peer.example.org/export?format=json", format: "json", set: "sip",
 		headers:  map[string]string{"Authorization": "Bearer s3cr3t-t0ken", "X-Node": "b"},
 		interval: 5 * time.Minute, ttl: time.Hour, maxTTL: 2 * time.Hour, reason: "banned by our other node", guard: 1, maxBytes: 4096,
 		bounds: bounds{10, 24, 48},
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{}, bounds{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{}, bounds{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -65,30 +65,30 @@ func TestMistakes(t *testing.T) {
 		{``, "No list"},
 		{"path = \"\"", "Empty path"},
 		{good + `path = "/x"`, "Two places"},
-		{`url = "ftp://x.example/"`, "Not an address on the web"},
-		{`url = "https://"`, "Not an address on the web"},
-		{`url = "://s3cr3t-t0ken"`, "Not an address on the web"},
+		{`url = "ftp://x.example/"`, "Not a URL"},
+		{`url = "https://"`, "Not a URL"},
+		{`url = "://s3cr3t-t0ken"`, "Not a URL"},
 		{good + `format = "jsn"`, "Unknown format"},
 		{`format = "apiban"`, "No key"},
 		{"format = \"apiban-v1\"\nkey = \"a/${secret}\"", "Not a key"},
 		{"format = \"apiban\"\nkey = \"\"", "Not a key"},
 		{"format = \"apiban\"\nkey = \"k\"\npath = \"/x\"", "APIBAN in a file"},
 		{"format = \"apiban\"\nkey = \"k\"\nset = \"smtp\"", "Unknown set"},
-		{"format = \"apiban-v1\"\nkey = \"k\"\nset = \"http\"", "Set without use"},
-		{good + `key = secret`, "Key without use"},
-		{good + `headers = { Host = "x" }`, "Header of our own"},
-		{good + `headers = { "A b" = "x" }`, "Not a header"},
-		{good + `headers = { A = "${secret}\r\nB: c" }`, "Not the value of a header"},
+		{"format = \"apiban-v1\"\nkey = \"k\"\nset = \"http\"", "Unused set"},
+		{good + `key = secret`, "Unused key"},
+		{good + `headers = { Host = "x" }`, "Reserved header"},
+		{good + `headers = { "A b" = "x" }`, "Invalid header"},
+		{good + `headers = { A = "${secret}\r\nB: c" }`, "Invalid header"},
 		{"path = \"/x\"\nheaders = { A = \"b\" }", "Headers of a file"},
 		{"format = \"apibn\"\nkey = \"k\"\nset = \"http\"", "Unknown format"},
 		{good + `interval = "59s"`, "Invalid duration"},
 		{good + `interval = secret`, "Invalid duration"},
 		{good + `ttl = "permanent"`, "Invalid duration"},
-		{good + "ttl = \"2h\"\nmax_ttl = \"1h\"", "Longest term below the usual one"},
+		{good + "ttl = \"2h\"\nmax_ttl = \"1h\"", "max_ttl below ttl"},
 		{good + `guard = 0`, "Not a suitable number"},
-		{good + `guard = "half"`, "Unsuitable value type"},
+		{good + `guard = "half"`, "Not a suitable number"},
 		{good + `max_entries = 0`, "Not a suitable number"},
-		{good + `max_bytes = 1e30`, "Unsuitable value type"},
+		{good + `max_bytes = 1e30`, "Not a suitable number"},
 		{good + `min_prefix = "0,32"`, "Invalid prefix lengths"},
 		{good + `min_prefix = "16,129"`, "Invalid prefix lengths"},
 		{good + `username = "x"`, "Unsupported argument"},
@@ -103,15 +103,15 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestOneMistake: a value that cannot be had is one mistake, whatever would follow from
-// it. That HCL misses it once more, the configuration drops.
+// TestOneMistake reports a value that cannot be evaluated once, without what follows
+// from it.
 func TestOneMistake(t *testing.T) {
 	for _, body := range []string{
 		"format = \"apiban\"\nkey = nowhere",
 		"format = nowhere\nkey = \"k\"\nset = \"http\"",
 	} {
 		_, diags := newFrom(t, body)
-		if len(diags) != 2 || diags[0].Summary != "Unknown variable" || !strings.Contains(diags[1].Detail, "value must be known") {
+		if len(diags) != 1 || diags[0].Summary != "Unknown variable" {
 			t.Errorf("%s\n%v", body, diags.Errs())
 		}
 	}
@@ -119,8 +119,8 @@ func TestOneMistake(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for _, test := range []struct{ body, summary string }{
-		{"format = \"apiban\"\nkey = \"k\"\nurl = \"http://apiban.org/api/\"", "Secrets in the clear"},
-		{`url = "http://a:b@x.example/"`, "Secrets in the clear"},
+		{"format = \"apiban\"\nkey = \"k\"\nurl = \"http://apiban.org/api/\"", "Unencrypted secrets"},
+		{`url = "http://a:b@x.example/"`, "Unencrypted secrets"},
 		{"url = \"http://[::1]/\"\nheaders = { A = \"b\" }", ""},
 		{`url = "http://x.example/"`, ""},
 		{"path = \"/x\"\nttl = \"90m\"", "Gaps between the bans"},
@@ -148,7 +148,7 @@ func TestSame(t *testing.T) {
 }
 
 func TestLongTermsAreCapped(t *testing.T) {
-	s := feedOf(t, "path = \"/x\"\nttl = \"1h\"\nmax_ttl = \"2h\"").settings
+	s := feedOf(t, "path = \"/x\"\nttl = \"1h\"\nmax_ttl = \"2h\"").config
 	now := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
 		entry entry
