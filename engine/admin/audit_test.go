@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestAudit: every change is in the log, done or refused, with who asked for it,
-// what exactly, and why.
+// TestAudit: every change is logged, done or refused, with its author, its target and
+// the reason.
 func TestAudit(t *testing.T) {
 	l := newLab(t, nil)
 	const who = ` who=127.0.0.1 via=127.0.0.1 what=`

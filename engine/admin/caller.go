@@ -10,21 +10,21 @@ import (
 	"syscall"
 )
 
-// A caller is who makes a request, as far as it is known.
+// A caller is the author of a request, as far as it is known.
 type caller struct {
-	local bool   // over the unix socket: whoever could open it may do everything
+	local bool   // over the unix socket; the right to open it is the right to do everything
 	name  string // "root", "uid 1000", "127.0.0.1", "alice"
 	via   string // how it is known: "unix pid 4711", "203.0.113.7 token"
 }
 
-// author is who it is in the history of a ban.
+// author is the name of the caller in a ban.
 func (c *caller) author() string { return "api " + c.name }
 
 type callerKey struct{}
 
-// greet notes who has connected to the unix socket: the kernel vouches for it.
-// Who comes by TCP is known only from the request.
-func greet(ctx context.Context, conn net.Conn) context.Context {
+// identifyPeer notes the user at the other end of a unix socket, as the kernel reports
+// it. A caller over TCP is known from its request.
+func identifyPeer(ctx context.Context, conn net.Conn) context.Context {
 	s, ok := conn.(*slotted)
 	if !ok {
 		return ctx
@@ -33,7 +33,7 @@ func greet(ctx context.Context, conn net.Conn) context.Context {
 	if !ok {
 		return ctx
 	}
-	c := caller{local: true, name: "somebody", via: "unix"}
+	c := caller{local: true, name: "unknown", via: "unix"}
 	if cred := credentials(u); cred != nil {
 		c.name = userName(cred.Uid)
 		c.via = fmt.Sprintf("unix pid %d", cred.Pid)
@@ -41,7 +41,7 @@ func greet(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// credentials asks the kernel who is at the other end; nil if it does not say.
+// credentials asks the kernel for the user at the other end; nil if it does not answer.
 func credentials(u *net.UnixConn) *syscall.Ucred {
 	raw, err := u.SyscallConn()
 	if err != nil {
@@ -54,7 +54,7 @@ func credentials(u *net.UnixConn) *syscall.Ucred {
 	return cred
 }
 
-// userName is what the host calls a user.
+// userName is the name of a user on this host.
 func userName(uid uint32) string {
 	id := strconv.FormatUint(uint64(uid), 10)
 	if u, err := user.LookupId(id); err == nil {
@@ -63,7 +63,7 @@ func userName(uid uint32) string {
 	return "uid " + id
 }
 
-// callerOf says who makes a request that has been let in.
+// callerOf returns the caller of an admitted request.
 func (s *Server) callerOf(r *http.Request) caller {
 	if c, ok := r.Context().Value(callerKey{}).(caller); ok {
 		return c

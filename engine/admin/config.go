@@ -13,34 +13,31 @@ import (
 	"strings"
 )
 
-// A Config is what an admin block says. With neither Listen nor Socket nothing is
+// A Config is the content of an admin block. Without Listen and Socket nothing is
 // opened.
 type Config struct {
 	Listen string // "127.0.0.1:8080", "[::1]:8080"; "": no TCP
 
-	// Token is what requests over TCP must carry; "": none. That it is no guess and
-	// comes from the environment or a file, whoever reads the rule files sees to.
+	// Token is what requests over TCP must carry; "": none. The reader of the rule files
+	// checks that it is long and comes from the environment or a file.
 	Token string
 
-	// TLSCert and TLSKey are PEM files; with them TCP is TLS. With ClientCA, a
-	// PEM file too, only clients with a certificate of that authority are let
-	// in; if there is a token as well, they need both.
+	// TLSCert and TLSKey are PEM files; with them TCP is TLS. With ClientCA, also a PEM
+	// file, clients need a certificate of that authority, and the token if there is one.
 	TLSCert, TLSKey, ClientCA string
 
-	// Hosts are further names under which the listener is asked, such as that of
-	// a proxy in front of it. A Host that is neither these nor the address
-	// itself is refused.
+	// Hosts are further names of the listener, such as that of a proxy in front of it.
+	// A request whose Host is neither one of these nor the address is refused.
 	Hosts []string
 
 	Socket     string      // path of the unix socket; "": none
-	SocketMode fs.FileMode // its permissions, who may do everything; 0: 0600
+	SocketMode fs.FileMode // its permissions: who may do everything; 0: 0600
 }
 
-// ownerOnly is the mode of the socket where none is given.
+// ownerOnly is the default mode of the socket.
 const ownerOnly = fs.FileMode(0o600)
 
-// Check says what is wrong with the configuration, without touching anything;
-// each error says what to do about it.
+// Check reports what is wrong with the configuration. It touches nothing.
 func (c *Config) Check() error {
 	return errors.Join(c.checkListen(), c.checkTLS(), c.checkSocket())
 }
@@ -57,17 +54,17 @@ func (c *Config) checkListen() error {
 		return fmt.Errorf("listen: %q is not a port: write a number from 1 to 65535", port)
 	}
 	if !c.protected() && !onlyLoopback(host) {
-		return fmt.Errorf("listen: others than this host reach %q: set a token (from the environment or a file), "+
+		return fmt.Errorf("listen: other hosts can reach %q: set a token (from the environment or a file), "+
 			"or tls_cert, tls_key and client_ca, or listen on 127.0.0.1", c.Listen)
 	}
 	return nil
 }
 
-// protected tells whether a caller over TCP has to prove who he is.
+// protected reports whether a caller over TCP has to authenticate.
 func (c *Config) protected() bool { return c.Token != "" || c.ClientCA != "" }
 
-// onlyLoopback tells whether only this host reaches a listener on host. A name
-// other than localhost may stand for any address.
+// onlyLoopback reports whether only this host can reach a listener on host. A name
+// other than localhost may resolve to any address.
 func onlyLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
@@ -83,8 +80,7 @@ func (c *Config) checkTLS() error {
 	return nil
 }
 
-// maxSocketPath is the longest path that the kernel takes for a unix socket, in
-// bytes.
+// maxSocketPath is the limit of the kernel for the path of a unix socket, in bytes.
 const maxSocketPath = 107
 
 func (c *Config) checkSocket() error {
@@ -96,12 +92,12 @@ func (c *Config) checkSocket() error {
 	case len(c.Socket) > maxSocketPath:
 		return fmt.Errorf("socket: the path has %d bytes, the kernel takes %d", len(c.Socket), maxSocketPath)
 	case c.SocketMode&^0o660 != 0:
-		return fmt.Errorf("socket: mode %04o lets others than owner and group in, or runs it: use 0600 or 0660", c.SocketMode)
+		return fmt.Errorf("socket: mode %04o gives rights to others than owner and group: use 0600 or 0660", c.SocketMode)
 	}
 	return nil
 }
 
-// tls loads the certificates; nil if TCP is not TLS.
+// tls loads the certificates; nil if TCP is without TLS.
 func (c *Config) tls() (*tls.Config, error) {
 	if c.TLSCert == "" {
 		return nil, nil
@@ -126,7 +122,7 @@ func (c *Config) tls() (*tls.Config, error) {
 	return t, nil
 }
 
-// hosts are the names under which the TCP listener may be asked.
+// hosts are the names of the TCP listener.
 func (c *Config) hosts() []string {
 	all := c.Hosts
 	if host, _, err := net.SplitHostPort(c.Listen); err == nil && host != "" {

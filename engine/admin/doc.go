@@ -1,14 +1,13 @@
-// Package admin is the HTTP listener: it lets people and programs see what the
-// engine does, ban and unban by hand, and trust for a while.
+// Package admin is the HTTP API of the engine: it shows what the engine does, bans and
+// unbans, trusts for a while, and reloads the rules.
 //
-// It stands beside the path, not on it. What it changes goes to the ledger by way
-// of the [Guard], like any other order; what it shows comes from snapshots, so that
-// no number of requests can hold up the goroutine that counts.
+// It stands beside the path. Its orders go to the ledger like those of a rule. What it
+// shows comes from snapshots, which requests share, so that no number of requests
+// delays the goroutine that counts.
 //
-// The invariant: nobody changes anything who is not known to be allowed to. A
-// listener that others than this host reach has a token or client certificates,
-// or it is not opened; a web page in the operator's browser is never let through;
-// and every change is written to the log with who asked for it and why.
+// Invariant: every change comes from an authorized caller. A listener that other hosts
+// can reach has a token or client certificates, or it is not opened. A web page in the
+// operator's browser is refused. Every change is logged with its author and reason.
 //
-// openapi.yaml is the contract, and the tests hold every answer against it.
+// openapi.yaml is the contract. The tests check every answer against it.
 package admin

@@ -13,9 +13,8 @@ import (
 	"strings"
 )
 
-// ServeHTTP lets a request in or refuses it, in this order of reasons: it comes by
-// way of a web page, its path is not what it seems, it lacks the token, it is one
-// too many.
+// ServeHTTP refuses a request that comes from a web page, lacks the token, has an
+// ambiguous path, or exceeds the rate limit, in this order. It serves all others.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -32,15 +31,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.refused.Allow() {
 			s.Log.Warn("admin request refused", "who", r.RemoteAddr, "status", f.status, "why", f.text)
 		}
-		h.Set("Connection", "close") // who is not let in has neither our time for his body nor one of our slots
+		h.Set("Connection", "close") // so that the body of a refused request takes neither time nor a slot
 		refuse(w, f)
 		return
 	}
 	s.route(w, r)
 }
 
-// route hands the request to whom it is for. What nobody is there for is answered
-// in JSON, too.
+// route calls the handler of a request. A request without a handler is answered in
+// JSON, too.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	h, pattern := s.mux.Handler(r)
 	if pattern != "" {
@@ -53,17 +52,16 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		notAllowed(w, r, miss.header.Get("Allow"))
 		return
 	}
-	refuse(w, faultf(http.StatusNotFound, "there is nothing of this name; GET /openapi.yaml lists what there is"))
+	refuse(w, faultf(http.StatusNotFound, "no such path; GET /openapi.yaml lists all paths"))
 }
 
-// notAllowed refuses a method where there are others.
+// notAllowed refuses a method of a path that has others.
 func notAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 	w.Header().Set("Allow", allow)
-	refuse(w, faultf(http.StatusMethodNotAllowed, "%s cannot be done here: %s can", cut(r.Method), allow))
+	refuse(w, faultf(http.StatusMethodNotAllowed, "method %s is not allowed here; allowed: %s", cut(r.Method), allow))
 }
 
-// unrouted takes the answer of the standard library to a request that fits no
-// route, to be put into our words.
+// unrouted takes the answer of the standard library to a request that has no route.
 type unrouted struct {
 	header http.Header
 	status int
@@ -73,7 +71,7 @@ func (u *unrouted) Header() http.Header         { return u.header }
 func (u *unrouted) Write(p []byte) (int, error) { return len(p), nil }
 func (u *unrouted) WriteHeader(status int)      { u.status = status }
 
-// admit returns why a request is not let in; nil: it is.
+// admit returns why a request is refused; nil if it is not.
 func (s *Server) admit(r *http.Request) *fault {
 	if c, ok := r.Context().Value(callerKey{}).(caller); !ok || !c.local {
 		if f := s.fromPage(r); f != nil {
@@ -91,18 +89,17 @@ func (s *Server) admit(r *http.Request) *fault {
 		budget = s.writes
 	}
 	if !budget.Allow() {
-		return faultf(http.StatusTooManyRequests, "too many requests: %g in a second is the most", float64(budget.Limit()))
+		return faultf(http.StatusTooManyRequests, "too many requests: the limit is %g per second", float64(budget.Limit()))
 	}
 	return nil
 }
 
-// fromPage refuses what a web page in somebody's browser asks for. Such a page
-// can send requests to any address the browser reaches: as a foreign origin,
-// which the browser tells, or, having its own name resolved to our address, as
-// a foreign host.
+// fromPage refuses the requests of a web page in a browser. Such a page can send
+// requests to any address that the browser reaches: with a foreign Origin, or, if its
+// own name resolves to our address, with a foreign Host.
 func (s *Server) fromPage(r *http.Request) *fault {
 	if !s.known(r) {
-		return faultf(http.StatusForbidden, "the Host header names somebody else: use the address that this listens on, or add the name to hosts")
+		return faultf(http.StatusForbidden, "the Host header names another host: use the address of this listener, or add the name to hosts")
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin":
@@ -117,9 +114,8 @@ func (s *Server) fromPage(r *http.Request) *fault {
 	return nil
 }
 
-// known tells whether the Host of a request is one of ours: a name that was
-// configured, or the very address that was connected to. The port does not
-// matter: it may have been forwarded.
+// known reports whether the Host of a request is a configured name or the address of
+// the connection. The port does not matter: it may have been forwarded.
 func (s *Server) known(r *http.Request) bool {
 	name := r.Host
 	if host, _, err := net.SplitHostPort(name); err == nil {
@@ -144,8 +140,8 @@ func (s *Server) known(r *http.Request) bool {
 	return strings.EqualFold(name, "localhost") && ours.IsLoopback()
 }
 
-// identify refuses whoever has no token where there must be one. The health of
-// the server everybody may ask for.
+// identify refuses a request without the token, if one is configured. /health needs
+// none.
 func (s *Server) identify(r *http.Request) *fault {
 	if s.hasToken(r) || r.URL.Path == "/health" {
 		return nil
@@ -154,13 +150,13 @@ func (s *Server) identify(r *http.Request) *fault {
 		return faultf(http.StatusTooManyRequests, "too many requests without the right token")
 	}
 	if r.Header.Get("Authorization") == "" {
-		return faultf(http.StatusUnauthorized, "a token is needed: send it as \"Authorization: Bearer TOKEN\"")
+		return faultf(http.StatusUnauthorized, "a token is needed: send \"Authorization: Bearer TOKEN\"")
 	}
-	return faultf(http.StatusUnauthorized, "this is not the token")
+	return faultf(http.StatusUnauthorized, "wrong token")
 }
 
-// hasToken tells whether a request carries the token, if one is needed. Digests
-// are compared, so that the time tells nothing, the length of the token neither.
+// hasToken reports whether a request carries the token, if one is needed. It compares
+// digests, so that neither the token nor its length can be measured by time.
 func (s *Server) hasToken(r *http.Request) bool {
 	if s.token == nil {
 		return true

@@ -26,14 +26,14 @@ func TestToken(t *testing.T) {
 	l := newLab(t, withToken)
 	l.want(401, "a token is needed", "GET", "/security/status", "")
 	for _, wrong := range []string{"Bearer x", "Bearer", "Bearer " + token + "0", "Bearer " + token[1:], "Basic " + token, token} {
-		l.want(401, "this is not the token", "GET", "/security/status", "", "Authorization", wrong)
+		l.want(401, "wrong token", "GET", "/security/status", "", "Authorization", wrong)
 	}
 	l.want(200, "", "GET", "/security/status", "", "Authorization", "Bearer "+token)
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`, "Authorization", "bearer "+token)
 	l.want(401, "", "GET", "/nothing/here", "")
 	l.want(401, "", "GET", "/metrics", "")
 	if text := l.want(200, "", "GET", "/health", ""); strings.TrimSpace(text) != `{"status":"ok"}` {
-		t.Errorf("without a token the health tells %s", text)
+		t.Errorf("health without a token: %s", text)
 	}
 	l.want(200, "1.2.3", "GET", "/health", "", "Authorization", "Bearer "+token)
 	if log := l.log.String(); strings.Contains(log, token[:8]) {
@@ -41,7 +41,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// TestGuessing: wrong tokens are slowed down, and do not lock out who has it.
+// TestGuessing: wrong tokens are limited in rate, and do not lock out the right one.
 func TestGuessing(t *testing.T) {
 	l := newLab(t, func(o *Options, lim *limits) { o.Token, lim.guesses = token, 3 })
 	for range 3 {
@@ -51,7 +51,7 @@ func TestGuessing(t *testing.T) {
 	l.want(200, "", "GET", "/security/status", "", "Authorization", "Bearer "+token)
 }
 
-// TestForeignPages: a web page in the operator's browser gets nowhere.
+// TestForeignPages: the requests of a web page in a browser are refused.
 func TestForeignPages(t *testing.T) {
 	l := newLab(t, func(o *Options, _ *limits) { o.Hosts = []string{"guard.example"} })
 	for _, host := range []string{"evil.example", "evil.example:8080", "127.0.0.1.evil.example", "203.0.113.7:8080", "localhost.evil.example", "", "[::2]:8080", "127.0.0.1@evil.example"} {
@@ -96,8 +96,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestWhatIsWritten: a reason is data wherever it goes.
-func TestWhatIsWritten(t *testing.T) {
+// TestReasonIsData: no reason has an effect on a log, a page or a terminal.
+func TestReasonIsData(t *testing.T) {
 	l := newLab(t, nil)
 	nasty := "a\r\nmsg=\"admin change\" who=root\x1b[2J\u009b31m<script>alert(1)</script>\u202e\x00\xff" + strings.Repeat("é", 600)
 	body, _ := json.Marshal(map[string]string{"ip": "203.0.113.7", "reason": nasty})
@@ -160,15 +160,15 @@ func TestTooOften(t *testing.T) {
 	l.want(429, "too many requests", "GET", "/health", "")
 }
 
-// TestSlowloris: who sends his request drop by drop is cut off, header or body, and so
-// is who does not read the answer, or says no more after it.
+// TestSlowloris: a caller that sends its header or body too slowly is disconnected, and
+// so is one that does not read the answer or stays idle after it.
 func TestSlowloris(t *testing.T) {
 	const host = "Host: 127.0.0.1\r\n"
 	lim := defaultLimits()
 	for name, c := range map[string]struct {
 		sent, answer string
 		after        time.Duration
-		reads        time.Duration // after which he begins to read
+		reads        time.Duration // after which it begins to read
 	}{
 		"nothing":       {"", "", lim.header, 0},
 		"half a header": {"GET /health HTTP/1.1\r\n" + host + "X-A: b", "", lim.header, 0},
@@ -196,25 +196,25 @@ func TestSlowloris(t *testing.T) {
 	}
 }
 
-// TestRefusedAtOnce: who is refused hears of it before the rest of his body has come,
-// which may be never, and does not keep the connection.
+// TestRefusedAtOnce: a refusal does not wait for the rest of the body, and closes the
+// connection.
 func TestRefusedAtOnce(t *testing.T) {
 	const head = " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 	for name, c := range map[string]struct {
 		sent   string
 		status int
 	}{
-		"blanks without end": {"POST /security/blacklist" + head + "Authorization: Bearer " + token + "\r\nContent-Length: 1000000000\r\n\r\n" + strings.Repeat(" ", 70<<10), 413},
-		"chunks without end": {"POST /security/blacklist" + head + "Authorization: Bearer " + token + "\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" + strings.Repeat(" ", 70<<10), 413},
-		"no token":           {"POST /security/blacklist" + head + "Content-Length: 100\r\n\r\n{", 401},
-		"a foreign host":     {strings.Replace("POST /security/blacklist"+head, "127.0.0.1", "evil.example", 1) + "Content-Length: 100\r\n\r\n{", 403},
+		"endless blanks": {"POST /security/blacklist" + head + "Authorization: Bearer " + token + "\r\nContent-Length: 1000000000\r\n\r\n" + strings.Repeat(" ", 70<<10), 413},
+		"endless chunks": {"POST /security/blacklist" + head + "Authorization: Bearer " + token + "\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" + strings.Repeat(" ", 70<<10), 413},
+		"no token":       {"POST /security/blacklist" + head + "Content-Length: 100\r\n\r\n{", 401},
+		"a foreign host": {strings.Replace("POST /security/blacklist"+head, "127.0.0.1", "evil.example", 1) + "Content-Length: 100\r\n\r\n{", 403},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				listener := newLab(t, withToken).inMemory()
 				conn, began := listener.dial(), time.Now()
 				defer conn.Close()
-				go io.WriteString(conn, c.sent) // of which not all is taken
+				go io.WriteString(conn, c.sent) // not all of it is read
 				answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 				if err != nil {
 					t.Fatal(err)
@@ -227,7 +227,7 @@ func TestRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// TestConnections: further callers wait until one has gone.
+// TestConnections: further connections wait until one is closed.
 func TestConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := newLab(t, func(_ *Options, lim *limits) { lim.connections = 2 }).inMemory()
@@ -265,8 +265,8 @@ func TestConnections(t *testing.T) {
 	})
 }
 
-// TestBusy: an engine that does not answer holds up those who want changes, for a
-// time, and nobody else.
+// TestBusy: an engine that does not answer delays changes, for a limited time, and
+// nothing else.
 func TestBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, func(_ *Options, lim *limits) { lim.busy = 1 })
@@ -282,7 +282,7 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// TestTogether: everything at the same time, for the race detector.
+// TestTogether makes requests of all kinds at the same time, for the race detector.
 func TestTogether(t *testing.T) {
 	l := newLab(t, nil)
 	ask := func(method, target, body string) {

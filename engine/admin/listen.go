@@ -13,10 +13,9 @@ import (
 	"time"
 )
 
-// Open opens what the configuration asks for: the TCP listener and the unix
-// socket, as far as they are set. The configuration must have passed Check. What
-// could be opened comes back beside the error: an address that is missing must not
-// take the command line away too.
+// Open opens the TCP listener and the unix socket, as far as they are set. The
+// configuration must have passed Check. What could be opened is returned together with
+// the error, so that a missing address does not disable the command line too.
 func (c *Config) Open(ctx context.Context) (open []net.Listener, err error) {
 	var errs []error
 	if c.Listen != "" {
@@ -38,8 +37,7 @@ func (c *Config) Open(ctx context.Context) (open []net.Listener, err error) {
 	return open, errors.Join(errs...)
 }
 
-// openSocket makes the unix socket, in the place of one that a run before has
-// left behind.
+// openSocket makes the unix socket. It replaces one that an earlier run has left.
 func (c *Config) openSocket(ctx context.Context) (net.Listener, error) {
 	mode := c.SocketMode
 	if mode == 0 {
@@ -51,8 +49,8 @@ func (c *Config) openSocket(ctx context.Context) (net.Listener, error) {
 	if err := removeDead(ctx, c.Socket); err != nil {
 		return nil, err
 	}
-	// The mode is set before the socket has a name: there is no moment in which
-	// others could connect. The umask takes bits away from it, never adds any.
+	// The mode is set before the socket has a name, so that others can never connect. The
+	// umask can only remove bits from it.
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		return errors.Join(raw.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), uint32(mode)) }), err)
@@ -67,7 +65,7 @@ func (c *Config) openSocket(ctx context.Context) (net.Listener, error) {
 	return l, nil
 }
 
-// removeDead removes a socket that nobody listens on any more.
+// removeDead removes a socket that has no listener.
 func removeDead(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -76,11 +74,11 @@ func removeDead(ctx context.Context, path string) error {
 	case err != nil:
 		return err
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is there and is no socket", path)
+		return fmt.Errorf("%s exists and is no socket", path)
 	}
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	if err == nil {
-		_ = conn.Close() // it has only been tried
+		_ = conn.Close() // this was only a test
 		return fmt.Errorf("%s: another program listens there", path)
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
@@ -89,8 +87,8 @@ func removeDead(ctx context.Context, path string) error {
 	return os.Remove(path)
 }
 
-// bounded lets a listener have only so many connections at once. Further callers
-// wait in the kernel's queue.
+// bounded limits the connections of a listener. Further callers wait in the queue of
+// the kernel.
 type bounded struct {
 	net.Listener
 	slots  chan struct{}
@@ -121,7 +119,7 @@ func (b *bounded) Close() error {
 	return b.Listener.Close()
 }
 
-// A slotted connection gives its slot back when it is closed.
+// A slotted connection frees its slot when it is closed.
 type slotted struct {
 	net.Conn
 	release func()

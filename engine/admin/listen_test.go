@@ -57,8 +57,8 @@ func unixClient(path string) *http.Client {
 	}}}
 }
 
-// TestSocket: over the unix socket no token is needed, the kernel says who it is,
-// and only they get in whom the mode lets in.
+// TestSocket: the unix socket needs no token, the kernel names the caller, and the mode
+// of the socket decides who may connect.
 func TestSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "admin.sock")
 	l := newLab(t, func(o *Options, _ *limits) { o.Token, o.Listen, o.Socket, o.SocketMode = token, "", path, 0o660 })
@@ -72,7 +72,7 @@ func TestSocket(t *testing.T) {
 	l.start(listeners...)
 	client := unixClient(path)
 	defer client.CloseIdleConnections()
-	answer, err := client.Post("http://whoever/security/blacklist", "application/json", strings.NewReader(`{"ip":"203.0.113.7"}`))
+	answer, err := client.Post("http://any/security/blacklist", "application/json", strings.NewReader(`{"ip":"203.0.113.7"}`))
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatalf("%v %v", answer, err)
 	}
@@ -82,7 +82,7 @@ func TestSocket(t *testing.T) {
 		t.Errorf("author %q, want %q", b.Author, want)
 	}
 	if !strings.Contains(l.log.String(), `via="unix pid `) {
-		t.Errorf("the log does not tell who:\n%s", l.log)
+		t.Errorf("the log does not name the caller:\n%s", l.log)
 	}
 	if _, err := l.server.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "another program listens there") {
 		t.Errorf("opened twice: %v", err)
@@ -113,7 +113,7 @@ func TestSocketLeftBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "is no socket") {
-		t.Errorf("took the place of a file: %v", err)
+		t.Errorf("replaced a file: %v", err)
 	}
 }
 
@@ -125,8 +125,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// issue writes a certificate and its key; of an authority that has none yet, its
-// own.
+// issue writes a certificate and its key. The first one is that of the authority.
 func (a *authority) issue(name string, use x509.ExtKeyUsage) (certFile, keyFile string) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -167,7 +166,7 @@ func (a *authority) issue(name string, use x509.ExtKeyUsage) (certFile, keyFile 
 	return write("CERTIFICATE", ".crt", der), write("PRIVATE KEY", ".key", private)
 }
 
-// TestMutualTLS: who has no certificate of the authority is not even heard.
+// TestMutualTLS: a caller without a certificate of the authority is refused.
 func TestMutualTLS(t *testing.T) {
 	a := &authority{t: t, dir: t.TempDir()}
 	ca, _ := a.issue("authority", x509.ExtKeyUsageAny)
@@ -197,7 +196,7 @@ func TestMutualTLS(t *testing.T) {
 	other := &authority{t: t, dir: t.TempDir()}
 	other.issue("authority", x509.ExtKeyUsageAny)
 	if status, err := ask(other.issue("mallory", x509.ExtKeyUsageClientAuth)); err == nil {
-		t.Errorf("with a certificate of somebody else: %d", status)
+		t.Errorf("with a certificate of another authority: %d", status)
 	}
 	if n := l.guard.ledger.Size(); n != 0 {
 		t.Fatalf("%d bans", n)
@@ -241,8 +240,8 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
-// TestEnd: when the server ends, requests under way come to their end and those
-// who watch are sent away.
+// TestEnd: when the server ends, requests under way are completed and watchers are
+// disconnected.
 func TestEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, nil)
@@ -251,7 +250,7 @@ func TestEnd(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- l.server.Serve(ctx, listener) }()
 		listener.get(t, "/events")
-		// Whoever says nothing, or breaks off, does not keep the daemon.
+		// Silent and incomplete requests do not delay the end.
 		for _, begin := range []string{"", "GET /hea", "POST /security/blacklist HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"} {
 			conn := listener.dial()
 			defer conn.Close()
@@ -264,13 +263,13 @@ func TestEnd(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(began); took > lastRequests {
+		if took := time.Since(began); took > shutdownTime {
 			t.Errorf("it took %s to end", took)
 		}
 		w := httptest.NewRecorder()
 		l.server.ServeHTTP(w, request("GET", "/events", ""))
 		if w.Code != http.StatusServiceUnavailable {
-			t.Errorf("one who comes later: %d", w.Code)
+			t.Errorf("a later watcher: %d", w.Code)
 		}
 	})
 }

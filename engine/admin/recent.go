@@ -6,15 +6,14 @@ import (
 	"time"
 )
 
-// A recent value is fetched for all who want it at the same time, and kept for
-// those who come soon after: however many ask, what it comes from is asked a few
-// times a second.
+// A recent value is fetched once for all that ask at the same time, and kept for a
+// while. So the number of requests does not change how often it is fetched.
 type recent[T any] struct {
 	fetch func() (T, error)
 
 	mu     sync.Mutex // guards what follows
 	latest *fetching[T]
-	change uint64 // counts what made earlier values outdated
+	change uint64 // counts the calls of outdate
 }
 
 // A fetching is one call of fetch. Its value and err are set when done is closed.
@@ -26,16 +25,15 @@ type fetching[T any] struct {
 	err    error
 }
 
-// outdate says that something has changed: who asks from now on gets a value that
-// was fetched after this.
+// outdate makes later calls of within return a value that is fetched after this.
 func (r *recent[T]) outdate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.change++
 }
 
-// within returns a value that was fetched no longer ago than age, or fetches it.
-// One that could not be fetched is not kept.
+// within returns a value that is at most age old, or fetches one. A failure is not
+// kept.
 func (r *recent[T]) within(ctx context.Context, age time.Duration) (T, error) {
 	asked := time.Now()
 	r.mu.Lock()
@@ -55,8 +53,8 @@ func (r *recent[T]) within(ctx context.Context, age time.Duration) (T, error) {
 	}
 }
 
-// current returns the latest fetching if it will do or is still under way, and
-// else begins another: there is one at a time.
+// current returns the latest fetching if it is recent enough or still under way, and
+// begins another if not. There is one at a time.
 func (r *recent[T]) current(since time.Time, needs uint64) *fetching[T] {
 	r.mu.Lock()
 	defer r.mu.Unlock()

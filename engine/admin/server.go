@@ -18,53 +18,53 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// Options are what a server is made of.
+// Options configure a server.
 type Options struct {
 	Config
 	Guard   Guard
-	Log     *slog.Logger // nil: nobody is told, of changes neither
+	Log     *slog.Logger // nil: nothing is logged, not even changes
 	Version string
 }
 
-// A Server answers for one engine. It is made by [New].
+// A Server is the API of one engine. [New] makes it.
 type Server struct {
 	Options
 	limits limits
 	hosts  []string
-	token  *[sha256.Size]byte // of the token; nil: there is none
-	tls    *tls.Config        // nil: TCP is not TLS
+	token  *[sha256.Size]byte // of the token; nil if there is none
+	tls    *tls.Config        // nil if TCP is without TLS
 
 	mux      *http.ServeMux
 	watchers watchers
 	status   recent[status.Status]
 	kernel   recent[*kernelTable]
 
-	busy    chan struct{} // a slot for each request that has the engine do something
-	looking chan struct{} // a slot for whoever asks the engine what no snapshot holds
-	batches chan struct{} // a slot for each batch, which take memory
+	busy    chan struct{} // a slot for each change under way
+	looking chan struct{} // a slot for the request that asks the engine beyond its snapshots
+	batches chan struct{} // a slot for each batch: batches take memory
 	reads   *rate.Limiter
 	writes  *rate.Limiter
-	guesses *rate.Limiter // of tokens that were wrong
-	refused *rate.Limiter // of lines in the log about callers who were not let in
+	guesses *rate.Limiter // of wrong tokens
+	refused *rate.Limiter // of log lines about refused requests
 }
 
-// limits are what one caller can have of the server. They differ in tests only.
+// limits bound what a caller can use of the server. Only tests change them.
 type limits struct {
-	header, body time.Duration // until a request's header, until all of it has come
-	batch        time.Duration // until all of a batch has come
-	write        time.Duration // until the caller has taken the next piece of an answer
+	header, body time.Duration // to read the header, and all of a request
+	batch        time.Duration // to read all of a batch
+	write        time.Duration // for the caller to read the next piece of an answer
 	idle         time.Duration // between two requests of a connection
-	change       time.Duration // until the kernel has taken a change; the answer says so if not
-	reload       time.Duration // until the rules run: it may have to wait for sources to end
-	look         time.Duration // until the kernel has been read
-	beat         time.Duration // between two signs of life to those who watch
+	change       time.Duration // for a change to be applied; then the answer says that it is not
+	reload       time.Duration // to load the rules; it may have to wait for sources to end
+	look         time.Duration // to read the kernel
+	beat         time.Duration // between two comments on /events
 
 	connections, watchers, busy, batches int
 
 	headerBytes, bodyBytes, batchBytes int64
 	banItems, trustItems               int
 
-	reads, writes, guesses float64 // in a second, and at once
+	reads, writes, guesses float64 // per second, and in a burst
 }
 
 func defaultLimits() limits {
@@ -79,8 +79,8 @@ func defaultLimits() limits {
 	}
 }
 
-// New returns a server. An error says what is wrong with the configuration, or
-// that its certificates cannot be read.
+// New returns a server. It fails if the configuration is wrong or its certificates
+// cannot be read.
 func New(o Options) (*Server, error) { return newServer(o, defaultLimits()) }
 
 func newServer(o Options, l limits) (*Server, error) {
@@ -115,7 +115,7 @@ func newServer(o Options, l limits) (*Server, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), l.look)
 		defer cancel()
 		views, err := o.Guard.Kernel(ctx)
-		if err != nil { // without it, it would look as if nothing was blocked
+		if err != nil { // else it would look as if no ban were enforced
 			return nil, err
 		}
 		return newKernelTable(views), nil
@@ -124,16 +124,15 @@ func newServer(o Options, l limits) (*Server, error) {
 	return s, nil
 }
 
-// lastRequests is how long requests have to come to their end when the server
-// ends. Whoever has connected and says nothing keeps it that long from ending: it
-// is below the second in which the daemon has to stop.
-const lastRequests = 700 * time.Millisecond
+// shutdownTime is the time for requests under way when the server ends. An idle
+// connection delays the end that long. The daemon has to stop within a second.
+const shutdownTime = 700 * time.Millisecond
 
-// Serve answers on the listeners, which it closes, until ctx ends or one of them
-// fails. It refuses a TCP listener that others than this host reach and that
-// nothing protects, wherever it comes from.
+// Serve answers on the listeners until ctx ends or one of them fails, and closes them.
+// It refuses an unprotected TCP listener that other hosts can reach, wherever it comes
+// from.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
-	listeners = slices.Clone(listeners) // the caller may still be reading his own
+	listeners = slices.Clone(listeners) // the caller's slice stays as it is
 	for i, l := range listeners {
 		if err := s.allowed(l.Addr()); err != nil {
 			return errors.Join(err, closeAll(listeners))
@@ -145,7 +144,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		listeners[i] = l
 	}
 	server := &http.Server{
-		Handler: s, ConnContext: greet, MaxHeaderBytes: int(s.limits.headerBytes),
+		Handler: s, ConnContext: identifyPeer, MaxHeaderBytes: int(s.limits.headerBytes),
 		ReadHeaderTimeout: s.limits.header, ReadTimeout: s.limits.body,
 		WriteTimeout: s.limits.body + s.limits.write, IdleTimeout: s.limits.idle,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
@@ -170,10 +169,10 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 			running--
 		}
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRequests)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	if server.Shutdown(last) != nil {
-		_ = server.Close() // those who did not come to their end in time
+		_ = server.Close() // of requests that did not end in time
 	}
 	for range running {
 		err = errors.Join(err, <-ended)
@@ -184,7 +183,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return nil
 }
 
-// allowed refuses a listener that Check would have refused, had it known it.
+// allowed refuses a listener that Check would have refused.
 func (s *Server) allowed(addr net.Addr) error {
 	if addr.Network() == "unix" || s.protected() {
 		return nil
@@ -192,10 +191,10 @@ func (s *Server) allowed(addr net.Addr) error {
 	if a, ok := addrOf(addr); ok && a.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("admin: others than this host reach %s: it needs a token or client certificates", addr)
+	return fmt.Errorf("admin: other hosts can reach %s: it needs a token or client certificates", addr)
 }
 
-// addrOf takes the address out of a TCP address.
+// addrOf returns the address of a TCP address.
 func addrOf(addr net.Addr) (netip.Addr, bool) {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
