@@ -17,14 +17,14 @@ func (d *Detector) compare(h *record.Header, own string, next *following, c *Lin
 		s.doubt(TooLate, next.refutes, false)
 	}
 	proven := sync.OnceValue(func() bool { return d.isOfProven(next, c, s) })
-	text := stampText(c.Line, own)
+	text := d.stampText(c.Line, own)
 	var last record.Header
 	lastLine := ""
 	for i := len(d.near) - 1; i >= 0; i-- {
 		n := &d.near[i]
 		if n.uuid == "" && !isVertoLogin(n.line) || n.uuid != "" && n.uuid == own ||
-			lastLine != "" && stampText(n.line, n.uuid) <= text {
-			continue // in most logs all are in order, so that one is parsed
+			lastLine != "" && inOrder(d.stampText(n.line, n.uuid), text) {
+			continue
 		}
 		before, ok := record.ParseHeader(n.line)
 		if !ok {
@@ -38,7 +38,7 @@ func (d *Detector) compare(h *record.Header, own string, next *following, c *Lin
 			last, lastLine = before, n.line
 		}
 	}
-	d.compareFar(h, &last, c, s)
+	d.compareFar(h, &last, text, c, s)
 	switch {
 	case lastLine == "" && !next.found:
 		return
@@ -60,7 +60,7 @@ func (d *Detector) compare(h *record.Header, own string, next *following, c *Lin
 // have a true line doubted. So a line that is stamped earlier counts only if no
 // other session could have written it, or if all of them are. In a login or a
 // packet, which may be longer, an attacker still could, so no sender is named then.
-func (d *Detector) compareFar(h, last *record.Header, c *LineContext, s *Suspicion) {
+func (d *Detector) compareFar(h, last *record.Header, text string, c *LineContext, s *Suspicion) {
 	if s.Doubt != "" {
 		return
 	}
@@ -82,11 +82,14 @@ func (d *Detector) compareFar(h, last *record.Header, c *LineContext, s *Suspici
 		if n.uuid == "" {
 			writer = from
 		}
-		behind, ok := record.ParseHeader(n.line)
-		if !ok || n.at <= d.Piece {
+		sure := n.at-writer > d.Piece
+		if n.at <= d.Piece || later && !sure && (last.Idle == "" || last.Idle == h.Idle) && inOrder(text, d.stampText(n.line, n.uuid)) {
 			return true
 		}
-		sure := n.at-writer > d.Piece
+		behind, ok := record.ParseHeader(n.line)
+		if !ok {
+			return true
+		}
 		switch {
 		case !d.isLater(&h.Stamp, &behind.Stamp):
 			later = true
@@ -118,15 +121,22 @@ func (d *Detector) idleDiffers(h, before, behind *record.Header) bool {
 		d.Date(behind.Stamp).Sub(d.Date(before.Stamp)).Abs() <= sameMoment
 }
 
-// stampText returns where a stamp stands in a line. Stamps of the same form are in
-// the order of their texts.
-func stampText(line, uuid string) string {
-	from := 0
+const stampLength = len("2026-05-04 10:11:12.131415")
+
+// stampText returns the text of a line's stamp, "" if it is not of the usual form. The
+// order of such texts is that of time, so that in most logs few lines are parsed.
+func (d *Detector) stampText(line, uuid string) string {
 	if uuid != "" {
-		from = len(uuid) + 1
+		line = line[len(uuid)+1:]
 	}
-	return line[from:min(from+stampLength, len(line))]
+	if d.parseAll || len(line) < stampLength || line[4] != '-' || line[19] != '.' || !record.IsDigit(line[0]) {
+		return ""
+	}
+	return line[:stampLength]
 }
+
+// inOrder reports whether two texts of stamps are in the order of time for certain.
+func inOrder(before, behind string) bool { return before != "" && before <= behind }
 
 // dated returns the time of a stamp, zero if it has no year.
 func (d *Detector) dated(t *record.Stamp) time.Time {

@@ -62,6 +62,8 @@ type Detector struct {
 	// message.
 	Further func(line string) bool
 
+	parseAll bool // in tests: no line is judged by the text of its stamp
+
 	near []neighbour // the lines in the piece before the line that is judged
 	far  []neighbour // the lines in more pieces, reused
 }
@@ -83,9 +85,6 @@ type Detector struct {
 //     of them to have a true line doubted. It does not count if it contradicts the
 //     next line too and that is of a session that is proven.
 func (d *Detector) Judge(h *record.Header, c *LineContext) (s Suspicion) {
-	if !d.FindSender && d.fits(c) {
-		return s
-	}
 	d.near = d.linesBefore(c.Before, d.Piece, d.near[:0])
 	own := record.UUID(c.Line)
 	carrier := d.carrier(own)

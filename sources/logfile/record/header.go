@@ -75,18 +75,10 @@ func byteAt(s string, i int, b byte) bool { return i < len(s) && s[i] == b }
 func IsDigit(b byte) bool { return b-'0' < 10 }
 
 // IsHex reports whether b is a hexadecimal digit.
-func IsHex(b byte) bool { return hexDigits[b] }
+func IsHex(b byte) bool { return IsDigit(b) || (b|0x20)-'a' < 6 }
 
 // IsWord reports whether b is a byte of an identifier.
 func IsWord(b byte) bool { return IsDigit(b) || (b|0x20)-'a' < 26 || b == '_' }
-
-// hexDigits is a table because many lines are searched for a UUID.
-var hexDigits = func() (table [256]bool) {
-	for _, b := range []byte("0123456789abcdefABCDEF") {
-		table[b] = true
-	}
-	return table
-}()
 
 // uuidEnd is the length of a UUID.
 const uuidEnd = len("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
@@ -94,32 +86,39 @@ const uuidEnd = len("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
 // UUIDLength returns the length of the session's UUID at the start of a line and of
 // the blank behind it, or 0.
 func UUIDLength(s string) int {
-	if !LooksLikeSession(s) {
+	if UUID(s) == "" {
 		return 0
 	}
-	dashes := 0
+	sum := 0
 	for i := range uuidEnd {
-		if !IsHex(s[i]) {
-			dashes++
-			if s[i] != '-' {
-				return 0
-			}
-		}
+		sum += int(uuidBytes[s[i]])
 	}
-	if dashes != 4 {
+	if sum != 4 {
 		return 0
 	}
 	return uuidEnd + 1
 }
 
-// LooksLikeSession reports whether a line has the dashes and the blank of a
-// session's UUID. It is faster than [UUIDLength].
-func LooksLikeSession(s string) bool {
-	return len(s) > uuidEnd && s[uuidEnd] == ' ' && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'
-}
+// uuidBytes counts the dashes of a UUID: 1 for a dash, 0 for a hexadecimal digit, and
+// too many for any other byte. It is a table because many lines are searched for one.
+var uuidBytes = func() (table [256]uint8) {
+	for b := range table {
+		if !IsHex(byte(b)) {
+			table[b] = 5
+		}
+	}
+	table['-'] = 1
+	return table
+}()
 
-// UUID returns the UUID of the session that wrote a line; "" if none did.
-func UUID(line string) string { return line[:max(0, UUIDLength(line)-1)] }
+// UUID returns the text in place of a session's UUID, "" if there is none. It compares
+// the dashes and the blank alone: an attacker can invent a UUID anyway.
+func UUID(s string) string {
+	if len(s) <= uuidEnd || s[uuidEnd] != ' ' || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return ""
+	}
+	return s[:uuidEnd]
+}
 
 // skipIdle skips the share of idle CPU time, "97.53% ".
 func skipIdle(s string, i int) int {
