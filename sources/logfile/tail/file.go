@@ -185,6 +185,6 @@ func (f *Follower) rewind(ctx context.Context, t *file) {
 func (f *Follower) giveUp(t *file, err error) {
 	t.lost = true
 	if !t.copied {
-		f.absent.note(f, err)
+		f.absent(err)
 	}
 }

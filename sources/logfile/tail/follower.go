@@ -86,8 +86,9 @@ type Follower struct {
 	unfound *position // the stored one, while there is no file to search for it
 	unread  bool      // there is a file from before the start that cannot be opened
 
-	absent absence
-	saving saving
+	absentSince  time.Time // zero: the file can be read
+	absentWarned bool
+	saving       saving
 
 	mu     sync.Mutex // guards the fields below
 	newest *os.File   // nil: none
@@ -219,11 +220,11 @@ func (f *Follower) listen(ctx context.Context) (heard bool) {
 	}
 	f.timer.Reset(d)
 	select {
-	case e := <-f.watch.events():
+	case e := <-f.watch.events:
 		if f.watch.drain(e) {
 			f.aimed = false
 		}
-	case <-f.watch.errors():
+	case <-f.watch.errors:
 		f.aimed = false
 	case <-f.timer.C:
 		f.aimed = f.aimed && d < f.Pace.Tick
@@ -268,14 +269,42 @@ func (f *Follower) Close() {
 	}
 }
 
-// publish makes the state visible to Behind and Fault.
+// publish tells Behind which file is read.
 func (f *Follower) publish() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fault, f.newest = f.absent.String(), nil
+	f.newest = nil
 	if t := f.current(); t != nil {
 		f.newest, f.read = t.file, t.offset
 	}
+}
+
+// absent notes why the file cannot be read. It warns once this lasts: in the middle of
+// a rotation there is no file for a moment.
+func (f *Follower) absent(err error) {
+	if f.absentSince.IsZero() {
+		f.absentSince = f.now
+	}
+	f.setFault(err.Error())
+	if !f.absentWarned && f.now.Sub(f.absentSince) >= f.Pace.Absence {
+		f.absentWarned = true
+		f.Log.Warn("log not readable", "err", err)
+	}
+}
+
+// present notes that the file can be read.
+func (f *Follower) present() {
+	if f.absentWarned {
+		f.Log.Info("log readable", "path", f.Path)
+	}
+	f.absentSince, f.absentWarned = time.Time{}, false
+	f.setFault("")
+}
+
+func (f *Follower) setFault(fault string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault = fault
 }
 
 // Behind returns how many bytes the newest file has that were not read yet.

@@ -157,7 +157,8 @@ func (f *Follower) beginAtEnd() {
 	file, info, err := open(f.Path)
 	f.unread = err != nil && !errors.Is(err, fs.ErrNotExist)
 	if err != nil {
-		f.absent.atOnce(f, err)
+		f.absentSince = f.now.Add(-f.Pace.Absence) // no rotation is under way
+		f.absent(err)
 		return
 	}
 	f.chain = append(f.chain[:0], newFile(file, info, lineStart(file, info.Size()), f.Before))
@@ -216,7 +217,8 @@ func (f *Follower) resume(p position) {
 	case goesOn:
 	case err != nil:
 		f.unfound = &p
-		f.absent.atOnce(f, err)
+		f.absentSince = f.now.Add(-f.Pace.Absence) // no rotation is under way
+		f.absent(err)
 	default:
 		f.Log.Warn("log replaced; what was written meanwhile is skipped", "path", f.Path)
 		f.beginAtEnd()

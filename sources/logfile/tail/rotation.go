@@ -42,7 +42,7 @@ func (f *Follower) look() {
 	}
 	if err != nil {
 		f.aimed = false
-		f.absent.note(f, err)
+		f.absent(err)
 		return
 	}
 	if f.unfound != nil {
@@ -57,7 +57,7 @@ func (f *Follower) look() {
 		f.turn()
 		return
 	}
-	f.absent.over(f)
+	f.present()
 }
 
 // turn adds the file that is at the path now, and before it those that were there
@@ -68,7 +68,7 @@ func (f *Follower) turn() {
 	}
 	file, info, err := open(f.Path)
 	if err != nil {
-		f.absent.note(f, err)
+		f.absent(err)
 		return
 	}
 	f.aimed = false
@@ -89,7 +89,7 @@ func (f *Follower) turn() {
 		f.chain = append(f.chain, newFile(c.file, c.info, 0, f.Before))
 	}
 	f.chain = append(f.chain, newFile(file, info, f.returnedAt(file, info), f.Before))
-	f.absent.over(f)
+	f.present()
 }
 
 // reads returns the place of a file in the chain, or -1.

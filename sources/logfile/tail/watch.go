@@ -17,7 +17,9 @@ import (
 // heard, such as a symbolic link that moves, is seen at the next tick.
 type watch struct {
 	log     *slog.Logger
-	notify  *fsnotify.Watcher      // nil: the system has none
+	notify  *fsnotify.Watcher // nil: the system has none
+	events  <-chan fsnotify.Event
+	errors  <-chan error
 	watched map[string]os.FileInfo // by path, which file or directory that was
 	failed  bool                   // something could not be watched, which was logged
 }
@@ -32,7 +34,7 @@ func newWatch(log *slog.Logger) *watch {
 		log.Warn("log polled: the system reports no changes", "err", err)
 		return &watch{}
 	}
-	return &watch{log: log, notify: notify}
+	return &watch{log: log, notify: notify, events: notify.Events, errors: notify.Errors}
 }
 
 // aim watches the log if it is still at the path; nil: it is not. Otherwise, or if the
@@ -121,27 +123,13 @@ func nearest(dir string) (string, os.FileInfo) {
 	}
 }
 
-func (w *watch) events() <-chan fsnotify.Event {
-	if w.notify == nil {
-		return nil
-	}
-	return w.notify.Events
-}
-
-func (w *watch) errors() <-chan error {
-	if w.notify == nil {
-		return nil
-	}
-	return w.notify.Errors
-}
-
 // drain drops the events that are there, after the one that was received, and reports
 // whether a file was moved or deleted, which ends its watch.
 func (w *watch) drain(e fsnotify.Event) (gone bool) {
 	for {
 		gone = gone || e.Has(fsnotify.Rename) || e.Has(fsnotify.Remove)
 		select {
-		case e = <-w.notify.Events:
+		case e = <-w.events:
 		default:
 			return gone
 		}

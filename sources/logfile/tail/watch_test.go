@@ -76,7 +76,7 @@ func TestNeighbour(t *testing.T) {
 	neighbour.lines(100)
 	l.lines(1) // the system tells in order: what is heard first must be this
 	select {
-	case e := <-f.watch.events():
+	case e := <-f.watch.events:
 		if e.Name != l.path {
 			t.Errorf("%v was heard", e)
 		}
