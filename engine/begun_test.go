@@ -28,14 +28,18 @@ func newBeginner() *beginner {
 
 func (b *beginner) Same(other any) bool { return b == other }
 
-func (b *beginner) Begun() <-chan struct{} { return b.begun }
-
-func (b *beginner) Follow(ctx context.Context, _ []byte, _ map[string]bool, _ plugin.Sink) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-b.breaks:
-		return err
+func (b *beginner) Follow(ctx context.Context, stream plugin.Stream) error {
+	begun := b.begun
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-b.breaks:
+			return err
+		case <-begun:
+			stream.Ready()
+			begun = nil
+		}
 	}
 }
 
@@ -87,17 +91,17 @@ func TestReadyWithoutASourceThatHangs(t *testing.T) {
 		began := time.Now()
 		go func() { done <- e.Run(ctx) }()
 		<-ready
-		if waited := time.Since(began); waited != beginWithin {
+		if waited := time.Since(began); waited != readyWithin {
 			t.Errorf("ready after %s", waited)
 		}
-		if err := e.Do(ctx, func() { e.Reload(guessing(t, sources...)) }); err != nil || time.Since(began) != beginWithin {
+		if err := e.Do(ctx, func() { e.Reload(guessing(t, sources...)) }); err != nil || time.Since(began) != readyWithin {
 			t.Errorf("a reload that leaves it alone waits for it: %s, %v", time.Since(began), err)
 		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		if strings.Count(log.String(), "level=WARN") != 1 || !strings.Contains(log.String(), `msg="source has not begun: what is written to it now may be missed" source=log.hangs waited=5s`) {
+		if strings.Count(log.String(), "level=WARN") != 1 || !strings.Contains(log.String(), `msg="source not ready: what is written to it now may be missed" source=log.hangs waited=5s`) {
 			t.Errorf("the log:\n%s", &log)
 		}
 	})

@@ -1,19 +1,12 @@
 package engine
 
-import (
-	"freeswitch-security/engine/corroboration"
-	"freeswitch-security/engine/plugin"
-)
+import "freeswitch-security/engine/corroboration"
 
 // pair tells the verifier which source vouches for which, as the configuration says.
 func (e *Engine) pair() {
 	var pairs []corroboration.Pair
 	for _, s := range e.cfg.Sources {
-		doubter, ok := s.Source.(plugin.Doubter)
-		if !ok {
-			continue
-		}
-		witness, _ := doubter.Witness()
+		witness := s.Description.Corroborate.Value
 		if witness == "" {
 			continue
 		}
@@ -29,9 +22,7 @@ func (e *Engine) pair() {
 // hears says how a source that is being followed is heard.
 func (e *Engine) hears(ref string) (h corroboration.Hearing) {
 	if running := e.live.follows.running[ref]; running != nil {
-		if w, ok := running.source.(plugin.Witness); ok {
-			h.Events, h.Records = w.Hearing()
-		}
+		h.Events, h.Records = running.stream.Progress.Hearing()
 	}
 	return h
 }

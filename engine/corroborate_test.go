@@ -13,25 +13,27 @@ import (
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
-
-	"github.com/hashicorp/hcl/v2"
+	"freeswitch-security/engine/settings"
 )
 
 // A timed script reports at the times of its events; several may run at once.
 type timed struct{ *script }
 
-func (s timed) Follow(_ context.Context, _ []byte, _ map[string]bool, sink plugin.Sink) error {
+func (s timed) Follow(_ context.Context, stream plugin.Stream) error {
+	stream.Ready()
 	for _, ev := range s.events {
 		<-time.After(time.Until(ev.Time))
-		sink.Emit(&ev)
+		stream.Emit(&ev)
 	}
 	return nil
 }
 
-// A doubted script is a log that the stream esl.pbx vouches for.
+// A doubted script is a log that the stream esl.pbx corroborates.
 type doubted struct{ timed }
 
-func (d doubted) Witness() (string, hcl.Range) { return "esl.pbx", hcl.Range{} }
+func (d doubted) Describe() plugin.Description {
+	return plugin.Description{Corroborate: settings.Text{Value: "esl.pbx"}}
+}
 
 // A hearing is a stream that hears the switch itself, since a certain time.
 type hearing struct {
@@ -39,7 +41,10 @@ type hearing struct {
 	since time.Time
 }
 
-func (s hearing) Hearing() (events, records time.Time) { return s.since, time.Time{} }
+func (s hearing) Follow(ctx context.Context, stream plugin.Stream) error {
+	stream.Progress.Hear(func() (events, records time.Time) { return s.since, time.Time{} })
+	return s.timed.Follow(ctx, stream)
+}
 
 // forgeryStory is a log in which one attempt is true and three are written by a
 // caller, and the stream of the same time.

@@ -25,7 +25,13 @@ type script struct {
 
 func (s *script) Same(other any) bool { return s == other }
 
-func (s *script) Vocabulary() plugin.Vocabulary { return plugin.Vocabulary{Events: event.Names} }
+func (s *script) Describe() plugin.Description {
+	var d plugin.Description
+	for _, name := range event.Names {
+		d.Events.Add(plugin.EventSpec{Name: name, Open: true})
+	}
+	return d
+}
 
 func (s *script) Replay(_ context.Context, _ plugin.Recording, _ map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
 	for _, ev := range s.events {
@@ -36,12 +42,13 @@ func (s *script) Replay(_ context.Context, _ plugin.Recording, _ map[string]bool
 	return plugin.Stats{Lines: int64(len(s.events))}, nil
 }
 
-func (s *script) Follow(_ context.Context, _ []byte, _ map[string]bool, sink plugin.Sink) error {
+func (s *script) Follow(_ context.Context, stream plugin.Stream) error {
+	stream.Ready()
 	for _, ev := range s.events {
 		if wait := time.Until(ev.Time); wait > 0 {
 			<-time.After(wait)
 		}
-		sink.Emit(&ev)
+		stream.Emit(&ev)
 		synctest.Wait()
 		if s.after != nil {
 			s.after()
@@ -74,8 +81,11 @@ func guessing(t testing.TB, sources ...config.Source) *config.Config {
 		return k
 	}
 	var on []string
-	for _, s := range sources {
+	for i, s := range sources {
 		on = append(on, s.Ref)
+		if s.Source != nil {
+			sources[i].Description = s.Source.Describe()
+		}
 	}
 	return &config.Config{
 		Security: config.Security{AutoBlock: true, Protect: config.Protect{Registered: true, Gateways: true}},
@@ -246,9 +256,10 @@ func TestFutureCountsAsNow(t *testing.T) {
 // future reports three failures that are stamped a year ahead.
 type future struct{ script }
 
-func (*future) Follow(_ context.Context, _ []byte, _ map[string]bool, sink plugin.Sink) error {
+func (*future) Follow(_ context.Context, stream plugin.Stream) error {
+	stream.Ready()
 	for range 3 {
-		sink.Emit(&event.Event{
+		stream.Emit(&event.Event{
 			Time: time.Now().AddDate(1, 0, 0), Name: event.AuthFailure, Source: "log.x", User: "1000",
 			IP: netip.MustParseAddr("203.0.113.7"),
 		})
@@ -383,8 +394,9 @@ type listener struct {
 
 func (l *listener) Same(other any) bool { return l == other }
 
-func (l *listener) Follow(ctx context.Context, _ []byte, want map[string]bool, _ plugin.Sink) error {
-	l.asked <- want
+func (l *listener) Follow(ctx context.Context, stream plugin.Stream) error {
+	stream.Ready()
+	l.asked <- stream.Want
 	<-ctx.Done()
 	return nil
 }

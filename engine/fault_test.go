@@ -11,6 +11,7 @@ import (
 
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 // A faulty source cannot be read for a while.
@@ -23,11 +24,11 @@ type faulty struct {
 
 func (f *faulty) Same(other any) bool { return f == other }
 
-func (f *faulty) Progress() plugin.Progress {
-	return plugin.Progress{Fault: f.fault.Load().(string), Warning: f.warning.Load().(string), Lost: f.lost.Load()}
-}
-
-func (f *faulty) Follow(ctx context.Context, _ []byte, _ map[string]bool, _ plugin.Sink) error {
+func (f *faulty) Follow(ctx context.Context, stream plugin.Stream) error {
+	stream.Progress.Look(func(s *status.Source) {
+		s.Fault, s.Warning, s.Lost = f.fault.Load().(string), f.warning.Load().(string), uint64(f.lost.Load())
+	})
+	stream.Ready()
 	<-ctx.Done()
 	return nil
 }
@@ -78,7 +79,7 @@ func TestAWarningIsLoggedOnce(t *testing.T) {
 			synctest.Wait()
 		}
 	})
-	if strings.Count(log, `level=WARN msg="source not as it ought to be" source=esl.pbx what="no list"`) != 1 || strings.Contains(log, "read") {
+	if strings.Count(log, `level=WARN msg="source degraded" source=esl.pbx err="no list"`) != 1 || strings.Contains(log, "read") {
 		t.Errorf("the log:\n%s", log)
 	}
 }

@@ -24,16 +24,17 @@ type follows struct {
 
 // A follow is one source that is being followed. It is the sink of its source.
 type follow struct {
-	ref     string
-	source  plugin.Source
-	want    map[string]bool
-	cancel  context.CancelFunc
-	done    chan struct{}
-	reports chan<- report
-	told    struct { // the log; of the core
+	ref      string
+	source   config.Source
+	stream   plugin.Stream
+	ready    chan struct{} // closed by the source
+	cancel   context.CancelFunc
+	done     chan struct{}
+	reports  chan<- report
+	reported struct { // in the log; of the core
 		fault   string
 		warning string
-		lost    int64
+		lost    uint64
 		at      time.Time // of the loss
 	}
 }
@@ -68,28 +69,22 @@ const lookEvery = time.Second
 // lossEvery is how often the log is told that a source goes on losing events.
 const lossEvery = time.Minute
 
-// tellFaults writes to the log what has begun to keep a source from reading, that it
-// reads again, what is amiss with one that reads, and that it has lost events. A source
-// that tries again and again has nobody else to tell.
-func (f *follows) tellFaults(log *slog.Logger) {
+// logFaults logs when a source degrades, recovers or loses events.
+func (f *follows) logFaults(log *slog.Logger) {
 	for ref, running := range f.running {
-		meter, ok := running.source.(plugin.Meter)
-		if !ok {
+		p, reported := running.stream.Progress.Status(), &running.reported
+		if p.Lost > reported.lost && time.Since(reported.at) >= lossEvery {
+			log.Warn("source has lost events", "source", ref, "lost", p.Lost-reported.lost)
+			reported.lost, reported.at = p.Lost, time.Now()
+		}
+		if p.Warning != "" && p.Warning != reported.warning {
+			log.Warn("source degraded", "source", ref, "err", p.Warning)
+		}
+		reported.warning = p.Warning
+		if p.Fault == reported.fault {
 			continue
 		}
-		p, told := meter.Progress(), &running.told
-		if p.Lost > told.lost && time.Since(told.at) >= lossEvery {
-			log.Warn("source has lost events", "source", ref, "lost", p.Lost-told.lost)
-			told.lost, told.at = p.Lost, time.Now()
-		}
-		if p.Warning != "" && p.Warning != told.warning {
-			log.Warn("source not as it ought to be", "source", ref, "what", p.Warning)
-		}
-		told.warning = p.Warning
-		if p.Fault == told.fault {
-			continue
-		}
-		if told.fault = p.Fault; p.Fault != "" {
+		if reported.fault = p.Fault; p.Fault != "" {
 			log.Error("source cannot be read", "source", ref, "err", p.Fault)
 		} else {
 			log.Info("source is read again", "source", ref)
@@ -109,17 +104,17 @@ func newFollows() follows {
 }
 
 // agree follows the sources of the configuration, and no others, and returns when
-// those that are new have begun, or [beginWithin] is over: what is written once somebody
+// those that are new are ready, or [readyWithin] is over: what is written once somebody
 // is told that they are followed must be seen. One that says the same as before, and was
 // asked for all that is wanted now, is left alone: a stream that is connected to anew
 // misses what is said meanwhile.
 func (f *follows) agree(e *Engine) {
-	wanted := map[string]plugin.Source{}
+	wanted := map[string]config.Source{}
 	for _, s := range e.cfg.Sources {
-		wanted[s.Ref] = s.Source
+		wanted[s.Ref] = s
 	}
 	for ref, running := range f.running {
-		if same(running.source, wanted[ref]) && covers(running.want, e.wants(ref)) {
+		if same(running.source.Source, wanted[ref].Source) && covers(running.stream.Want, e.wants(ref)) {
 			continue
 		}
 		running.cancel()
@@ -132,42 +127,38 @@ func (f *follows) agree(e *Engine) {
 			started = append(started, f.running[s.Ref])
 		}
 	}
-	e.takeUntil(e.begun(started))
+	e.takeUntil(e.ready(started))
 }
 
-// beginWithin is how long sources that are new are waited for, all together: one log on
-// a file system that hangs must not keep the guard from its work.
-const beginWithin = 5 * time.Second
+// readyWithin is how long new sources are waited for, all together: a log on a file
+// system that hangs must not keep the engine from its work.
+const readyWithin = 5 * time.Second
 
-// begun returns a channel that is closed when all these sources have begun, or have
-// been waited for long enough.
-func (e *Engine) begun(started []*follow) <-chan struct{} {
-	ctx, cancel := context.WithTimeout(e.live.ctx, beginWithin)
+// ready returns a channel that is closed when all these sources are ready, or have been
+// waited for long enough.
+func (e *Engine) ready(started []*follow) <-chan struct{} {
+	ctx, cancel := context.WithTimeout(e.live.ctx, readyWithin)
 	var waiting sync.WaitGroup
 	for _, f := range started {
-		waiting.Go(func() { f.awaitBegin(ctx, e.options.Log) })
+		waiting.Go(func() { f.awaitReady(ctx, e.options.Log) })
 	}
-	begun := make(chan struct{})
+	ready := make(chan struct{})
 	go func() {
 		waiting.Wait()
 		cancel()
-		close(begun)
+		close(ready)
 	}()
-	return begun
+	return ready
 }
 
-// awaitBegin waits until the source has found where it begins, or has ended.
-func (f *follow) awaitBegin(ctx context.Context, log *slog.Logger) {
-	b, ok := f.source.(plugin.Beginner)
-	if !ok {
-		return
-	}
+// awaitReady waits until the source is ready, or has ended.
+func (f *follow) awaitReady(ctx context.Context, log *slog.Logger) {
 	select {
-	case <-b.Begun():
+	case <-f.ready:
 	case <-f.done:
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			log.Warn("source has not begun: what is written to it now may be missed", "source", f.ref, "waited", beginWithin)
+			log.Warn("source not ready: what is written to it now may be missed", "source", f.ref, "waited", readyWithin)
 		}
 	}
 }
@@ -194,19 +185,21 @@ func covers(asked, wanted map[string]bool) bool {
 
 // start begins to follow a source, and reports whether it can be followed.
 func (f *follows) start(e *Engine, s config.Source) bool {
-	hear := e.hearing(s.Source, f.positions[s.Ref])
-	if hear == nil {
+	if s.Description.ReplayOnly {
 		e.options.Log.Warn("source can only be replayed", "source", s.Ref)
 		return false
 	}
 	ctx, cancel := context.WithCancel(e.live.ctx)
 	running := &follow{
-		ref: s.Ref, source: s.Source, want: e.wants(s.Ref),
-		cancel: cancel, done: make(chan struct{}), reports: e.live.reports,
+		ref: s.Ref, source: s, ready: make(chan struct{}), cancel: cancel, done: make(chan struct{}), reports: e.live.reports,
+	}
+	running.stream = plugin.Stream{
+		Sink: running, From: f.positions[s.Ref], Want: e.wants(s.Ref), Progress: &plugin.Progress{},
+		Ready: sync.OnceFunc(func() { close(running.ready) }), List: e.list,
 	}
 	f.running[s.Ref] = running
 	f.all.Go(func() {
-		err := hear(ctx, running)
+		err := s.Source.Follow(ctx, running.stream)
 		close(running.done)
 		if err != nil {
 			err = fmt.Errorf("source %s: %w", s.Ref, err)
@@ -217,18 +210,6 @@ func (f *follows) start(e *Engine, s config.Source) bool {
 		}
 	})
 	return true
-}
-
-// hearing returns what hears a source: events from where it was left, or what a
-// feed lists. It is nil where there is nothing to hear.
-func (e *Engine) hearing(s plugin.Source, from []byte) func(context.Context, *follow) error {
-	switch s := s.(type) {
-	case plugin.Feed:
-		return func(ctx context.Context, _ *follow) error { return s.Keep(ctx, e.list) }
-	case plugin.Follower:
-		return func(ctx context.Context, f *follow) error { return s.Follow(ctx, from, f.want, f) }
-	}
-	return nil
 }
 
 // gone deals with a source that has ended by itself: one that failed is started

@@ -46,7 +46,7 @@ func probed(cfg *config.Config, ref string) ([]config.Source, error) {
 		if s.Ref == ref {
 			return []config.Source{s}, nil
 		}
-		if _, feed := s.Source.(plugin.Feed); !feed { // a list has no form of its own
+		if !s.Description.Feed { // a list has no form of its own
 			able = append(able, s)
 		}
 		known = append(known, s.Ref)
@@ -75,12 +75,11 @@ func sense(ctx context.Context, sources []config.Source, p admin.Probe) (found a
 		if ctx.Err() != nil {
 			return found, nil, ctx.Err()
 		}
-		e, explains := s.Source.(plugin.Explainer)
 		if recognised {
 			found.Explain = ""
 		}
-		if explains && found.Explain == "" {
-			found.Explain = e.Explain(p.Line)
+		if s.Description.Explain != nil && found.Explain == "" {
+			found.Explain = s.Description.Explain(p.Line)
 		}
 		if recognised {
 			return found, events, mistake(err)

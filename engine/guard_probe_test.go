@@ -21,7 +21,9 @@ type dialect struct {
 	word string
 }
 
-func (d *dialect) Explain(line string) string { return d.word + " reads " + line }
+func (d *dialect) Describe() plugin.Description {
+	return plugin.Description{Explain: func(line string) string { return d.word + " reads " + line }}
+}
 
 func (d *dialect) Replay(_ context.Context, rec plugin.Recording, _ map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
 	line, _ := bufio.NewReader(rec.R).ReadString('\n')
@@ -37,7 +39,7 @@ func TestALineIsReadByWhoKnowsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sources []config.Source
 		for _, word := range []string{"frame", "line"} {
-			sources = append(sources, config.Source{Ref: "x." + word, Source: &dialect{listener{asked: make(chan map[string]bool, 10)}, word}})
+			sources = append(sources, describedSource("x."+word, &dialect{listener{asked: make(chan map[string]bool, 10)}, word}))
 		}
 		g := &Guard{Engine: runQuietly(t, guessing(t, sources...))}
 		for _, c := range []struct{ source, line, by, explain string }{
@@ -61,4 +63,8 @@ func TestALineIsReadByWhoKnowsIt(t *testing.T) {
 			t.Errorf("a line for another: %v", err)
 		}
 	})
+}
+
+func describedSource(ref string, s plugin.Source) config.Source {
+	return config.Source{Ref: ref, Source: s, Description: s.Describe()}
 }

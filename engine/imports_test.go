@@ -45,7 +45,7 @@ var allowed = []place{
 	{pkg: "sources/esl", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status", "engine/esl"}},
 	{pkg: "actions/esl", ours: []string{"engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status", "engine/esl"}},
 	{pkg: "sources/feed", ours: []string{"engine/banlist", "engine/webclient", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
-	{pkg: "sources/logfile", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban",
+	{pkg: "sources/logfile", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status",
 		"sources/logfile/record", "sources/logfile/pattern", "sources/logfile/forgery", "sources/logfile/tail"}},
 	{pkg: "sources/logfile/record"},
 	{pkg: "sources/logfile/pattern", ours: []string{"engine/event", "sources/logfile/record"}},

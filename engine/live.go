@@ -94,7 +94,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		case <-wake.C:
 			e.advance(time.Now())
 		case <-look.C:
-			e.live.follows.tellFaults(e.options.Log)
+			e.live.follows.logFaults(e.options.Log)
 		}
 		e.commit()
 		if at, ok := e.next(); ok {

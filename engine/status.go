@@ -59,21 +59,12 @@ func (e *Engine) runningActions() []*run {
 }
 
 func (e *Engine) sourceStatus(ref string) status.Source {
-	s := status.Source{Name: ref}
 	running := e.live.follows.running[ref]
 	if running == nil {
-		return s
+		return status.Source{Name: ref}
 	}
-	s.Running = true
-	if meter, ok := running.source.(plugin.Meter); ok {
-		p := meter.Progress()
-		s = status.Source{
-			Name: ref, Running: true, Events: uint64(p.Events), Lost: uint64(p.Lost), Lines: uint64(p.Lines),
-			Bytes: uint64(p.Bytes), Skipped: uint64(p.Skipped), Doubted: uint64(p.Doubted),
-			Connects: uint64(p.Connects), Restarts: uint64(p.Restarts),
-			Behind: p.Behind, LastEvent: p.LastEvent, Fault: p.Fault, Warning: p.Warning,
-		}
-	}
+	s := running.stream.Progress.Status()
+	s.Name, s.Running = ref, true
 	if s.Behind > 0 && !s.LastEvent.IsZero() {
 		s.Lag = status.InSeconds(max(0, time.Since(s.LastEvent)))
 	}

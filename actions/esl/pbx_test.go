@@ -142,7 +142,9 @@ func (f fakeSource) Switch() esl.Switch { return f.at }
 // An otherSource is a source of another kind.
 type otherSource struct{}
 
-func (otherSource) Vocabulary() plugin.Vocabulary { return plugin.Vocabulary{} }
+func (otherSource) Describe() plugin.Description { return plugin.Description{} }
+
+func (otherSource) Follow(context.Context, plugin.Stream) error { return nil }
 
 func (otherSource) Replay(context.Context, plugin.Recording, map[string]bool, func(*event.Event) error) (plugin.Stats, error) {
 	return plugin.Stats{}, io.EOF

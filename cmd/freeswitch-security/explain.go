@@ -67,8 +67,8 @@ func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.S
 	if strings.TrimSpace(text) == "" {
 		return errors.New("there is no line to explain")
 	}
-	if e, ok := from.Source.(plugin.Explainer); ok {
-		fmt.Fprintln(a.stdout, strings.TrimRight(e.Explain(text), "\n"))
+	if explain := from.Description.Explain; explain != nil {
+		fmt.Fprintln(a.stdout, strings.TrimRight(explain(text), "\n"))
 	}
 	var events []*event.Event
 	_, err := from.Source.Replay(ctx, plugin.Recording{Name: "the line", ModTime: time.Now(), R: strings.NewReader(text)}, nil,

@@ -10,7 +10,6 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/learn"
-	"freeswitch-security/engine/plugin"
 
 	"github.com/spf13/cobra"
 )
@@ -84,7 +83,7 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 func forgeable(cfg *config.Config) func(source string) bool {
 	logs := map[string]bool{}
 	for _, s := range cfg.Sources {
-		_, logs[s.Ref] = s.Source.(plugin.Doubter)
+		logs[s.Ref] = s.Description.Log
 	}
 	return func(source string) bool { return logs[source] }
 }

@@ -179,7 +179,9 @@ func (s *story) fails(user string) {
 	s.says(event.AuthFailure, user)
 }
 
-func (s *story) Vocabulary() plugin.Vocabulary { return plugin.Vocabulary{Events: event.Names} }
+func (s *story) Describe() plugin.Description { return plugin.Description{ReplayOnly: true} }
+
+func (s *story) Follow(context.Context, plugin.Stream) error { return nil }
 
 func (s *story) Replay(_ context.Context, _ plugin.Recording, _ map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
 	for _, e := range s.events {

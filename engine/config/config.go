@@ -51,11 +51,12 @@ type Protect struct {
 
 // A Source is one source block.
 type Source struct {
-	Ref    string // "log.freeswitch"
-	Kind   string // "log"
-	Name   string // "freeswitch"
-	Source plugin.Source
-	Range  hcl.Range // of the block's header
+	Ref         string // "log.freeswitch"
+	Kind        string // "log"
+	Name        string // "freeswitch"
+	Source      plugin.Source
+	Description plugin.Description
+	Range       hcl.Range // of the block's header
 }
 
 // An Action is one action block.

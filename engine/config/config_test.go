@@ -23,7 +23,7 @@ import (
 // comparable lets two configurations be compared in all but places.
 var comparable = cmp.Options{
 	cmpopts.IgnoreUnexported(config.Config{}),
-	cmpopts.IgnoreFields(config.Source{}, "Range"),
+	cmpopts.IgnoreFields(config.Source{}, "Range", "Description"),
 	cmpopts.IgnoreFields(config.Action{}, "Range"),
 	cmpopts.IgnoreFields(config.Test{}, "Where"),
 	cmpopts.IgnoreFields(fakeLog{}, "Corroborate"),

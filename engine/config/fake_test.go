@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
@@ -44,19 +43,21 @@ func newLog(b *settings.Block, _ plugin.SourceEnv) plugin.Source {
 	return s
 }
 
-func (s *fakeLog) Vocabulary() plugin.Vocabulary {
-	v := plugin.Vocabulary{Fields: []string{"session"}}
-	v.Events = s.Events
-	return v
+func (s *fakeLog) Describe() plugin.Description {
+	d := plugin.Description{Log: true, Corroborate: s.Corroborate}
+	d.Events.Add(plugin.EventSpec{Name: event.AuthFailure, Raw: []string{"session"}})
+	for _, name := range s.Events {
+		d.Events.Add(plugin.EventSpec{Name: name, Raw: []string{"session"}})
+	}
+	return d
 }
 
 func (s *fakeLog) Replay(context.Context, plugin.Recording, map[string]bool, func(*event.Event) error) (plugin.Stats, error) {
 	panic("loading must not read a source")
 }
 
-// Witness implements plugin.Doubter.
-func (s *fakeLog) Witness() (ref string, where hcl.Range) {
-	return s.Corroborate.Value, s.Corroborate.Range
+func (s *fakeLog) Follow(context.Context, plugin.Stream) error {
+	panic("loading must not follow a source")
 }
 
 // A fakeESL may set any raw field.
@@ -69,19 +70,21 @@ func newESL(b *settings.Block, _ plugin.SourceEnv) plugin.Source {
 	return s
 }
 
-func (s *fakeESL) Vocabulary() plugin.Vocabulary {
-	return plugin.Vocabulary{Events: []string{event.Registered, event.Unregistered, event.Gateway, event.GatewayRemoved}}
+func (s *fakeESL) Describe() plugin.Description {
+	d := plugin.Description{Hears: true}
+	for _, name := range []string{event.Registered, event.Unregistered, event.Gateway, event.GatewayRemoved} {
+		d.Events.Add(plugin.EventSpec{Name: name, Open: true})
+	}
+	return d
 }
 
 func (s *fakeESL) Replay(context.Context, plugin.Recording, map[string]bool, func(*event.Event) error) (plugin.Stats, error) {
 	panic("loading must not read a source")
 }
 
-func (s *fakeESL) Follow(context.Context, []byte, map[string]bool, plugin.Sink) error {
+func (s *fakeESL) Follow(context.Context, plugin.Stream) error {
 	panic("loading must not follow a source")
 }
-
-func (s *fakeESL) Hearing() (events, records time.Time) { panic("loading must not ask a source") }
 
 type fakeIPTables struct {
 	Chain string

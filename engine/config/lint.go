@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"freeswitch-security/engine/plugin"
-
 	"github.com/hashicorp/hcl/v2"
 )
 
@@ -42,13 +40,10 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		}
 	}
 	for _, source := range cfg.Sources {
-		if doubter, ok := source.Source.(plugin.Doubter); ok {
-			witness, _ := doubter.Witness()
-			heard[witness] = true
-		}
+		heard[source.Description.Corroborate.Value] = true
 	}
 	for _, source := range cfg.Sources {
-		if _, feed := source.Source.(plugin.Feed); feed {
+		if source.Description.Feed {
 			continue // it needs no rule
 		}
 		if !heard[source.Ref] {
@@ -63,7 +58,7 @@ func Lint(cfg *Config) hcl.Diagnostics {
 func sourcesOf(cfg *Config, event string) []string {
 	var refs []string
 	for _, source := range cfg.Sources {
-		if slices.Contains(source.Source.Vocabulary().Events, event) {
+		if slices.Contains(source.Description.Events.Names(), event) {
 			refs = append(refs, source.Ref)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"strings"
 
-	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
 
@@ -20,7 +19,7 @@ func (r *ruleBlock) match(b *settings.Block, expr hcl.Expression) *rule.Matcher 
 	if !ok {
 		return nil
 	}
-	known := rule.Vocabulary{Events: append(r.vocabulary.Events, event.Names...), Fields: r.vocabulary.Fields}
+	known := rule.Vocabulary{Events: r.events(), Fields: r.raw()}
 	if !r.whole {
 		known.Events = append(known.Events, quotedWords(lit.value)...)
 	}

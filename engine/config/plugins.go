@@ -18,7 +18,7 @@ import (
 // itself.
 type declaredSource struct {
 	rng    hcl.Range
-	source plugin.Source // nil if it could not be made
+	source *plugin.Description // nil if it could not be made
 }
 
 // decodeSources has each source block decoded by its kind.
@@ -45,8 +45,9 @@ func (l *loader) decodeSources(blocks []*settings.Block) {
 		if b.Done(); b.Failed() {
 			continue
 		}
-		declared.source = source
-		l.cfg.Sources = append(l.cfg.Sources, Source{Ref: ref, Kind: kind, Name: name, Source: source, Range: declared.rng})
+		description := source.Describe()
+		declared.source = &description
+		l.cfg.Sources = append(l.cfg.Sources, Source{Ref: ref, Kind: kind, Name: name, Source: source, Description: description, Range: declared.rng})
 	}
 }
 

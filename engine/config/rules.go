@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
@@ -78,22 +79,27 @@ func (r *ruleBlock) decodeOn(b *settings.Block) {
 		return
 	}
 	r.spec.On, r.whole = r.sourceRefs(b, "on")
-	r.vocabulary = plugin.Vocabulary{Fields: []string{}}
 	for _, ref := range r.spec.On {
 		source := r.sources[ref].source
 		if source == nil {
 			r.whole = false
 			continue
 		}
-		one := source.Vocabulary()
-		r.vocabulary.Events = append(r.vocabulary.Events, one.Events...)
-		if one.Fields == nil || r.vocabulary.Fields == nil {
-			r.vocabulary.Fields = nil
-			continue
+		for _, spec := range source.Events {
+			r.vocabulary.Add(spec)
 		}
-		r.vocabulary.Fields = append(r.vocabulary.Fields, one.Fields...)
 	}
-	if !r.whole {
-		r.vocabulary.Fields = nil
+}
+
+// events are the names of the events that the rule may be about.
+func (r *ruleBlock) events() []string { return append(r.vocabulary.Names(), event.Names...) }
+
+// raw are the keys that the sources of the rule set in Event.Fields; nil if they are
+// not known beforehand.
+func (r *ruleBlock) raw() []string {
+	keys, open := r.vocabulary.Raw()
+	if open || !r.whole {
+		return nil
 	}
+	return append([]string{}, keys...)
 }

@@ -125,7 +125,7 @@ func (r *ruleBlock) decodeEvent(b *settings.Block, g *Given) {
 
 // checkEventName refuses an event that no source of the rule reports.
 func (r *ruleBlock) checkEventName(b *settings.Block, t settings.Text) {
-	known := append(slices.Clone(event.Names), r.vocabulary.Events...)
+	known := r.events()
 	if !r.whole || slices.Contains(known, t.Value) {
 		return
 	}
@@ -136,7 +136,7 @@ func (r *ruleBlock) checkEventName(b *settings.Block, t settings.Text) {
 // decodeFields reads the raw fields of an event.
 func (r *ruleBlock) decodeFields(b *settings.Block, ev *event.Event) {
 	items, _ := b.Pairs("fields")
-	known := r.vocabulary.Fields
+	known := r.raw()
 	for _, item := range items {
 		if ev.Fields == nil {
 			ev.Fields = map[string]string{}

@@ -6,18 +6,13 @@ import (
 	"slices"
 
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/plugin"
 )
 
 // checkWitnesses looks whether the sources that corroborate others are there, and
 // hear the switch itself.
 func (l *loader) checkWitnesses() {
 	for _, s := range l.cfg.Sources {
-		doubter, ok := s.Source.(plugin.Doubter)
-		if !ok {
-			continue
-		}
-		ref, where := doubter.Witness()
+		ref, where := s.Description.Corroborate.Value, s.Description.Corroborate.Range
 		if ref == "" {
 			continue
 		}
@@ -31,13 +26,8 @@ func (l *loader) checkWitnesses() {
 			l.errorAt(where, "Unknown source", fmt.Sprintf("There is no source.%s.%s", ref, hint))
 		case declared == nil || declared.source == nil:
 			// It is missing from files that could not be read, or wrong in itself.
-		case !hears(declared.source):
+		case !declared.source.Hears:
 			l.errorAt(where, "No witness", fmt.Sprintf("source.%s does not hear the switch itself, so it cannot corroborate a log. Name a source of kind \"esl\".", ref))
 		}
 	}
-}
-
-func hears(s plugin.Source) bool {
-	_, ok := s.(plugin.Witness)
-	return ok
 }

@@ -128,6 +128,20 @@ type Claimant interface {
 	Claim() string // in words: "iptables chain FREESWITCH"
 }
 
+// An Inspector is an action that can show what it has done in the kernel.
+type Inspector interface {
+	Level
+	// Inspect looks at the kernel and changes nothing. It may be called at any
+	// time, beside Apply and Resync. What could be read comes back with the error.
+	Inspect(ctx context.Context) (status.Kernel, error)
+}
+
+// A Comparer tells whether another action was made from the same words, so that a
+// reload may leave the running one alone. One that cannot compare is always replaced.
+type Comparer interface {
+	Same(other any) bool
+}
+
 // A Withdrawer is a level that can take all it did back out of the world, which
 // happens when a reload removes it. One that cannot is left as it stands.
 type Withdrawer interface {

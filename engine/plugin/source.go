@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -22,34 +24,131 @@ type SourceKind struct {
 	New func(b *settings.Block, env SourceEnv) Source
 }
 
-// SourceEnv is what the configuration knows of a source from outside its body.
+// SourceEnv is what the configuration knows of a source from outside its block.
 type SourceEnv struct {
 	Name string           // the reference: "log.freeswitch"; it becomes Event.Source
 	Eval *hcl.EvalContext // Deprecated: read the block with its methods
 }
 
-// A Source reports what happens at the switch.
+// A Source reports what happens at the switch, or lists what is to be banned.
 type Source interface {
-	// Vocabulary says what this source can report.
-	Vocabulary() Vocabulary
+	// Describe returns what never changes about this source.
+	Describe() Description
 
-	// Replay decodes a recording from its start to its end and hands on its
-	// events in the order in which they stand there. Only events named in
-	// want need be handed on; nil wants them all. It ends at the first error
-	// that emit returns. An error of reading comes back after everything that
-	// could be read was handed on.
+	// Replay decodes a recording from its start to its end and emits its events in
+	// their order. Only events named in want need be emitted; nil wants them all. It
+	// ends at the first error of emit. An error of reading comes back after
+	// everything that could be read was emitted.
 	Replay(ctx context.Context, rec Recording, want map[string]bool, emit func(*event.Event) error) (Stats, error)
+
+	// Follow reports to the stream until ctx ends and returns nil, or returns why it
+	// cannot go on. The engine then starts it again after a pause.
+	Follow(ctx context.Context, stream Stream) error
 }
 
-// A Follower is a source that can also report what happens now.
-type Follower interface {
-	Source
+// A Description is what never changes about a source. The zero value describes a source
+// that can be followed, whose events are believed, and that reports nothing.
+type Description struct {
+	Events Vocabulary
 
-	// Follow reports events to sink until ctx ends, or until it can go on no
-	// longer. from is the last position that the sink was told, in an earlier
-	// run perhaps, and nil where there is none; only events named in want need
-	// be reported, nil wants them all.
-	Follow(ctx context.Context, from []byte, want map[string]bool, sink Sink) error
+	ReplayOnly bool   // Follow is never called
+	Feed       bool   // lists targets instead of reporting events; no rule needs to name it
+	Hears      bool   // hears the switch itself: it calls [Progress.Hear]
+	Log        bool   // callers can write into what it reads
+	Path       string // of the file that it reads; "" if it reads none
+
+	// Corroborate is the reference of the source that must have reported the same,
+	// "esl.pbx"; the zero value if events are believed as they are.
+	Corroborate settings.Text
+
+	// Explain says in words how a piece of input is read; nil if the source cannot.
+	Explain func(input string) string
+
+	// Merge reads several recordings of one switch in the order of time; nil if they
+	// are read one after the other. They may have been taken side by side.
+	Merge func(recordings []io.Reader) io.Reader
+}
+
+// A Vocabulary is the events that a source can report. A rule that waits for another
+// one is refused when it is loaded.
+type Vocabulary []EventSpec
+
+// An EventSpec is one event and what a source tells with it.
+type EventSpec struct {
+	Name   string
+	Fields []string // fields that it may set, such as "ip"; beside the time and the source
+	Raw    []string // keys of Event.Fields that it may set
+	Open   bool     // it may set other keys of Event.Fields as well
+}
+
+// Add adds an event, or more fields to one that is there.
+func (v *Vocabulary) Add(add EventSpec) {
+	i, found := slices.BinarySearchFunc(*v, add.Name, func(s EventSpec, name string) int { return strings.Compare(s.Name, name) })
+	if !found {
+		*v = slices.Insert(*v, i, EventSpec{Name: add.Name})
+	}
+	s := &(*v)[i]
+	s.Fields, s.Raw, s.Open = union(s.Fields, add.Fields), union(s.Raw, add.Raw), s.Open || add.Open
+}
+
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Names returns the names of the events, sorted.
+func (v Vocabulary) Names() []string {
+	var names []string
+	for _, s := range v {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// Raw returns the keys of Event.Fields that some event may set, sorted; open is whether
+// there may be others.
+func (v Vocabulary) Raw() (keys []string, open bool) {
+	for _, s := range v {
+		keys, open = union(keys, s.Raw), open || s.Open
+	}
+	return keys, open
+}
+
+// A Recording is what a source once wrote, opened for reading.
+type Recording struct {
+	Name    string    // for messages: a path, or "-"
+	ModTime time.Time // when it was last written to: a line without a year is older; zero if unknown
+	R       io.Reader // decompressed
+}
+
+// Stats says what a replay read.
+type Stats struct {
+	Lines   int64 // lines, or frames where the source has no lines
+	Bytes   int64
+	Skipped int64 // lines too long to decode
+	Doubted int64 // lines that look like an event and are discarded as evidence
+
+	// Recognised tells that something of it, an event or not, had the form of
+	// what the source reads. If nothing had, it is likely another kind of file.
+	Recognised bool
+}
+
+// A Stream is what a source is given to follow.
+type Stream struct {
+	Sink
+	From     []byte          // the latest position that was kept; nil if there is none
+	Want     map[string]bool // events that need be reported; nil wants them all
+	Progress *Progress
+
+	// Ready says that from now on nothing is missed: what was written before is
+	// history. The engine reports that the source is followed only then, or after
+	// five seconds. A source that has no beginning calls it at once.
+	Ready func()
+
+	// List hands on what a feed lists to the ledger, where it needs no rule. It blocks
+	// until the outcome is durable.
+	List func(context.Context, Listing) (Outcome, error)
 }
 
 // A Sink takes what a source reports. It belongs to one goroutine.
@@ -58,21 +157,10 @@ type Sink interface {
 	// cannot wait must queue and count for itself.
 	Emit(*event.Event)
 
-	// Position says how far the source has read: whoever starts there sees
+	// Position says how far the source has read. A source that starts there sees
 	// everything that has not been emitted yet, and nothing that has. It is kept
 	// once what was decided on the events before it is durable.
 	Position([]byte)
-}
-
-// A Feed is a source that knows by itself who is to be banned: a list from
-// elsewhere. What it lists goes to the ledger without a rule, and is refused
-// there like any other order.
-type Feed interface {
-	Source
-
-	// Keep hands on what is listed, and what has changed in it since, until ctx
-	// ends or it can go on no longer.
-	Keep(ctx context.Context, list func(context.Context, Listing) (Outcome, error)) error
 }
 
 // FeedAuthor is how the author of a feed's orders begins; its name follows.
@@ -91,71 +179,4 @@ type Outcome struct {
 	Lifted   int
 	Refusals int           // orders that were refused
 	Refused  []ban.Refusal // the first hundred of them
-}
-
-// A Witness is a source that hears the switch itself, so that it can vouch for
-// what a log says.
-type Witness interface {
-	Follower
-	// Hearing says since when it has heard everything, and since when also the
-	// switch's own log records; zero: it does not, or is behind. It may be called
-	// from any goroutine.
-	Hearing() (events, records time.Time)
-}
-
-// A Doubter is a source whose input callers can write into, and whose events are
-// therefore believed only where another source has reported the same.
-type Doubter interface {
-	Source
-	// Witness is the reference of that source, "esl.pbx", and where the rule file
-	// names it; "" if events are believed as they are.
-	Witness() (ref string, where hcl.Range)
-}
-
-// A Merger is a source whose recordings tell the time throughout, so that several of
-// them can be read as the one that they are parts of. Those of any other source are
-// read one after the other.
-type Merger interface {
-	Source
-	// Merge reads the recordings of one switch in the order of time. They may have
-	// been taken side by side or one after the other.
-	Merge(recordings []io.Reader) io.Reader
-}
-
-// An Explainer is a source that can say in words how it reads a piece of input.
-type Explainer interface {
-	Explain(input string) string
-}
-
-// Vocabulary says what a source can report, so that a rule which waits for what
-// never comes is refused when it is loaded.
-type Vocabulary struct {
-	Events []string // the names of its events
-	Fields []string // the keys it may set in Event.Fields; nil: not known beforehand
-}
-
-// A Recording is what a source once wrote, opened for reading.
-type Recording struct {
-	Name    string    // for messages: a path, or "-"
-	ModTime time.Time // when it was last written to: a line without a year is older; zero if unknown
-	R       io.Reader // decompressed
-}
-
-// Stats says what a replay read.
-type Stats struct {
-	Lines   int64 // lines, or frames where the source has no lines
-	Bytes   int64
-	Skipped int64 // lines that were too long to be looked at
-	Doubted int64 // lines that looked like an event and were refused as evidence
-
-	// Recognised tells that something of it, an event or not, had the form of
-	// what the source reads. If nothing had, it is likely another kind of file.
-	Recognised bool
-}
-
-// A Comparer tells whether another source or action was made from the same
-// words, so that a reload may leave the running one alone. One that cannot
-// compare is always replaced.
-type Comparer interface {
-	Same(other any) bool
 }

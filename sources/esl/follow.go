@@ -22,8 +22,12 @@ const (
 
 // Follow reports the events of the switch until ctx ends, and reconnects. It subscribes
 // only to what the wanted events need. A stream has no past, and so no position.
-func (s *source) Follow(ctx context.Context, _ []byte, want map[string]bool, sink plugin.Sink) error {
-	s.newFollower(want, sink).run(ctx)
+func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
+	f := s.newFollower(stream.Want, stream)
+	stream.Progress.Look(s.progress.look)
+	stream.Progress.Hear(s.progress.hearing)
+	stream.Ready()
+	f.run(ctx)
 	return nil
 }
 

@@ -14,6 +14,8 @@ import (
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -103,7 +105,7 @@ func (f *following) connected(t *testing.T) {
 	select {
 	case <-f.ups:
 	case <-f.ctx.Done():
-		t.Fatal("not connected: ", f.source.Progress().Fault)
+		t.Fatal("not connected: ", f.source.status().Fault)
 	}
 }
 
@@ -114,7 +116,7 @@ func switchAt(s *esltest.Switch) esl.Switch {
 // noLists wants every event except those that are listed.
 func noLists() map[string]bool {
 	want := map[string]bool{}
-	for _, name := range testSource().Vocabulary().Events {
+	for _, name := range testSource().Describe().Events.Names() {
 		want[name] = name != event.Registered && name != event.Gateway && name != event.GatewayRemoved
 	}
 	return want
@@ -137,9 +139,9 @@ func TestFollowEqualsReplay(t *testing.T) {
 			if diff := cmp.Diff(describeAll(expected), describeAll(got)); diff != "" {
 				t.Errorf("-replayed +followed (shred %d):\n%s", seed+1, diff)
 			}
-			p := f.source.Progress()
+			p := f.source.status()
 			isOld := strings.HasPrefix(p.Warning, "FreeSWITCH's clock is") // because of the recorded heartbeats
-			if p.Fault != "" || p.Warning != "" && !isOld || p.Lost != 0 || p.Events != int64(len(expected)) || !p.LastEvent.Equal(expected[len(expected)-1].Time) || p.Lines < int64(len(expected)) || p.Bytes == 0 {
+			if p.Fault != "" || p.Warning != "" && !isOld || p.Lost != 0 || p.Events != uint64(len(expected)) || !p.LastEvent.Equal(expected[len(expected)-1].Time) || p.Lines < uint64(len(expected)) || p.Bytes == 0 {
 				t.Errorf("%+v", p)
 			}
 		})
@@ -183,14 +185,18 @@ func TestFollow(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	ended := make(chan error)
-	go func() { ended <- s.Follow(ctx, []byte("where"), map[string]bool{event.AuthFailure: true}, taken) }()
+	go func() {
+		ended <- s.Follow(ctx, plugin.Stream{
+			Sink: taken, From: []byte("where"), Want: map[string]bool{event.AuthFailure: true}, Progress: &plugin.Progress{}, Ready: func() {},
+		})
+	}()
 	if err := fake.Await(ctx, "event json HEARTBEAT CUSTOM sofia::register_attempt sofia::register_failure"); err != nil {
 		t.Fatal(err)
 	}
 	fake.Raw("Content-Length: 3\nContent-Type: text/event-json\n\n{x}")
 	fake.Event("sofia::register_failure", failureHeaders("192.0.2.1"), "")
 	taken.await(t, ctx, 1)
-	if p := s.Progress(); p.Skipped != 1 || p.Lines != 2 || p.Events != 1 || p.Fault != "" {
+	if p := s.status(); p.Skipped != 1 || p.Lines != 2 || p.Events != 1 || p.Fault != "" {
 		t.Errorf("%+v", p)
 	}
 	cancel()
@@ -256,7 +262,7 @@ func TestPauses(t *testing.T) {
 						if pause := time.Since(ended); pause < least || pause > least+least/4 {
 							t.Errorf("attempt %d comes after %v, not %v", tries, pause, least)
 						}
-						if fault := s.Progress().Fault; fault != test.err.Error() {
+						if fault := s.status().Fault; fault != test.err.Error() {
 							t.Errorf("fault %q", fault)
 						}
 					}
@@ -267,7 +273,7 @@ func TestPauses(t *testing.T) {
 					tries++
 					if test.lasts > 0 {
 						up()
-						if fault := s.Progress().Fault; fault != "" {
+						if fault := s.status().Fault; fault != "" {
 							t.Errorf("connected, and fault %q", fault)
 						}
 						time.Sleep(test.lasts)
@@ -306,7 +312,7 @@ func TestQueueOverflow(t *testing.T) {
 			f.run(ctx)
 		}()
 		synctest.Wait()
-		p := s.Progress()
+		p := s.status()
 		if p.Lines != sent+1 {
 			t.Errorf("%d frames were taken while the engine was busy", p.Lines)
 		}
@@ -315,8 +321,8 @@ func TestQueueOverflow(t *testing.T) {
 		<-done
 		got := busy.all()
 		// One is with the sink, the queue is full, the others are lost.
-		if kept := len(got); kept < length || kept > length+1 || s.Progress().Lost != int64(sent-kept)+501 {
-			t.Errorf("%d events emitted, %d lost", kept, s.Progress().Lost)
+		if kept := len(got); kept < length || kept > length+1 || s.status().Lost != uint64(sent-kept)+501 {
+			t.Errorf("%d events emitted, %d lost", kept, s.status().Lost)
 		}
 		for i, e := range got {
 			if !e.Time.Equal(noon.Add(time.Duration(i) * time.Second)) {
@@ -352,7 +358,7 @@ func TestRestartIsCounted(t *testing.T) {
 		m := message("HEARTBEAT", noon, "Core-UUID", core)
 		f.take(*m)
 	}
-	if got := s.Progress().Restarts; got != 2 {
+	if got := s.status().Restarts; got != 2 {
 		t.Errorf("%d restarts", got)
 	}
 }
@@ -368,7 +374,7 @@ func TestWrongClock(t *testing.T) {
 			want   string
 		}{{time.Hour, "FreeSWITCH's clock is 1h0m0s behind"}, {time.Second, ""}, {-time.Hour, ""}} {
 			f.take(*message("HEARTBEAT", time.Now().Add(-test.behind)))
-			if p := s.Progress(); p.Fault != "" || !strings.HasPrefix(p.Warning, test.want) || (p.Warning == "") != (test.want == "") {
+			if p := s.status(); p.Fault != "" || !strings.HasPrefix(p.Warning, test.want) || (p.Warning == "") != (test.want == "") {
 				t.Errorf("%s behind: %+v", test.behind, p)
 			}
 		}
@@ -398,4 +404,10 @@ func TestEnds(t *testing.T) {
 			f.run(ctx)
 		})
 	}
+}
+
+// status is how far the source has come.
+func (s *source) status() (now status.Source) {
+	s.progress.look(&now)
+	return now
 }

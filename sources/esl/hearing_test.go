@@ -39,7 +39,7 @@ func TestHearing(t *testing.T) {
 		heard := func(since time.Time, what string) {
 			t.Helper()
 			synctest.Wait()
-			events, records := s.Hearing()
+			events, records := s.progress.hearing()
 			if !events.Equal(since) || !records.Equal(since) {
 				t.Errorf("%s: heard since %s, records since %s; want %s", what, events, records, since)
 			}

@@ -339,12 +339,12 @@ func TestListing(t *testing.T) {
 			}
 		}
 		expect(0, show, gateway)
-		if p := s.Progress(); p.Fault != "" || p.Warning != "list gateways: the switch says no" {
+		if p := s.status(); p.Fault != "" || p.Warning != "list gateways: the switch says no" {
 			t.Errorf("%+v", p)
 		}
 		answers.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
 		expect(listPause+retryAfter, gateway) // what failed, again
-		if p := s.Progress(); p.Warning != "" || p.Events != 1 {
+		if p := s.status(); p.Warning != "" || p.Events != 1 {
 			t.Errorf("%+v", p)
 		}
 		expect(relistAfter+listPause, gateway)
@@ -360,7 +360,7 @@ func TestListing(t *testing.T) {
 		answers.answer(show, "no list")
 		take <- nil
 		expect(2*minPause+listPause, show, gateway)
-		if p := s.Progress(); p.Fault != "" || !strings.HasPrefix(p.Warning, "list registrations: ") || p.Events != 5 {
+		if p := s.status(); p.Fault != "" || !strings.HasPrefix(p.Warning, "list registrations: ") || p.Events != 5 {
 			t.Errorf("the gateways are not listed despite registrations that cannot be read: %+v", p)
 		}
 		answers.answer(show, `{"row_count":0}`)

@@ -8,13 +8,13 @@ import (
 
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 // progress is what a follower tells of itself while it is at work.
 type progress struct {
 	mu      sync.Mutex // guards all below
-	told    plugin.Progress
+	told    status.Source
 	stream  string // why the stream cannot be read; empty if it can
 	clock   string // how far the switch's clock is wrong; empty if it is not
 	listing string // why the switch's own lists could not be read
@@ -24,27 +24,24 @@ type progress struct {
 	waiting func() int
 }
 
-// Progress says how far the switch was followed. Lines are frames, Bytes what
-// was in them. A Warning is that the switch's clock is wrong, or that its lists of
+// look fills in how far the switch was followed. Lines are frames, Bytes what was in
+// them. A Warning is that the switch's clock is wrong, or that its lists of
 // registrations and gateways cannot be read, while its events can.
-func (s *source) Progress() plugin.Progress {
-	p := &s.progress
+func (p *progress) look(s *status.Source) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	told := p.told
-	if told.Fault = p.stream; told.Fault == "" {
-		told.Warning = cmp.Or(p.clock, p.listing)
+	*s = p.told
+	if s.Fault = p.stream; s.Fault == "" {
+		s.Warning = cmp.Or(p.clock, p.listing)
 	}
-	return told
 }
 
 // behind is how many events may wait for the engine while the stream still counts
 // as heard: more than that take longer than a log event waits for its witness.
 const behind = 256
 
-// Hearing implements [plugin.Witness].
-func (s *source) Hearing() (events, records time.Time) {
-	p := &s.progress
+// hearing says since when the stream was heard; see [plugin.Progress.Hear].
+func (p *progress) hearing() (events, records time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waiting == nil || p.waiting() > behind {
@@ -98,9 +95,8 @@ func (p *progress) message(m *esl.Message, restarts int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.told.Lines++
-	p.told.Bytes += int64(bytes)
-	p.told.Recognised = true
-	p.told.Restarts += restarts
+	p.told.Bytes += uint64(bytes)
+	p.told.Restarts += uint64(restarts)
 }
 
 // unreadable counts a frame that was none of an event or record.
@@ -123,7 +119,7 @@ func (p *progress) emitted(e *event.Event) {
 func (p *progress) lost(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told.Lost += n
+	p.told.Lost += uint64(n)
 	if !p.since.IsZero() {
 		p.since = time.Now()
 	}

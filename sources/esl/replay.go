@@ -39,9 +39,9 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 	}
 }
 
-// Merge joins recordings, so that events and log records from two connections are paired
+// merge joins recordings, so that events and log records from two connections are paired
 // as if they had come over one.
-func (s *source) Merge(recordings []io.Reader) io.Reader { return esl.Merge(s.zone, recordings) }
+func (s *source) merge(recordings []io.Reader) io.Reader { return esl.Merge(s.zone, recordings) }
 
 // counter counts the bytes of a reader.
 type counter struct {

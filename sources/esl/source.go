@@ -1,7 +1,6 @@
 package esl
 
 import (
-	"slices"
 	"time"
 
 	"freeswitch-security/engine/esl"
@@ -34,30 +33,24 @@ type source struct {
 	progress progress // of Follow
 }
 
-var (
-	_ plugin.Follower = (*source)(nil)
-	_ plugin.Witness  = (*source)(nil)
-	_ plugin.Meter    = (*source)(nil)
-	_ plugin.Comparer = (*source)(nil)
-	_ plugin.Merger   = (*source)(nil)
-)
+var _ plugin.Comparer = (*source)(nil)
 
 // Switch returns the FreeSWITCH of the source, for an action on the same one.
 func (s *source) Switch() esl.Switch { return s.at }
 
-// Vocabulary lists the events of the source. Its raw fields are the headers of
+// Describe lists the events of the source. Its raw fields are the headers of
 // FreeSWITCH's events, to which dialplans and directories add.
-func (s *source) Vocabulary() plugin.Vocabulary {
-	var v plugin.Vocabulary
+func (s *source) Describe() plugin.Description {
+	d := plugin.Description{Hears: true, Merge: s.merge}
 	for i := range reports {
-		v.Events = append(v.Events, reports[i].event)
+		d.Events.Add(plugin.EventSpec{Name: reports[i].event, Open: true})
 	}
 	if s.log {
-		v.Events = append(v.Events, recordEvents...)
+		for _, name := range recordEvents {
+			d.Events.Add(plugin.EventSpec{Name: name, Open: true})
+		}
 	}
-	slices.Sort(v.Events)
-	v.Events = slices.Compact(v.Events)
-	return v
+	return d
 }
 
 // Same reports whether another source has the same configuration.

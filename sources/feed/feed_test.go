@@ -122,7 +122,8 @@ func (l *fakeLedger) banned(now time.Time) []string {
 // turns makes a keeper that a test turns by hand.
 func (s *source) turns(l *fakeLedger) *keeper {
 	return &keeper{
-		source: s, origin: s.open(), ledger: l.list, log: slog.Default(),
+		progress: &plugin.Progress{},
+		source:   s, origin: s.open(), ledger: l.list, log: slog.Default(),
 		standing: standing{config: &s.config, listed: map[netip.Prefix]*held{}},
 	}
 }
@@ -152,4 +153,9 @@ func numbered(first string, n int) string {
 
 func write(w http.ResponseWriter, body string) {
 	_, _ = io.WriteString(w, body)
+}
+
+// streamTo is the stream of a feed whose lists go to a ledger.
+func streamTo(list ledger) plugin.Stream {
+	return plugin.Stream{Progress: &plugin.Progress{}, Ready: func() {}, List: list}
 }

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
-// A ledger takes what is listed; see [plugin.Feed].
+// A ledger takes what is listed; see [plugin.Stream].
 type ledger = func(context.Context, plugin.Listing) (plugin.Outcome, error)
 
-// Keep looks at the list at once and then in the interval, and hands on what it
+// Follow looks at the list at once and then in the interval, and hands on what it
 // changes: targets that are new, those of which half the term is over, and those
 // that are listed no longer. It returns nil when ctx has ended.
 //
@@ -22,9 +23,10 @@ type ledger = func(context.Context, plugin.Listing) (plugin.Outcome, error)
 // interval. What was listed meanwhile ends with its terms. The first list after a
 // start is handed on as a whole; what has been taken off it since an earlier run
 // cannot be known then, and ends with its terms, too.
-func (s *source) Keep(ctx context.Context, list func(context.Context, plugin.Listing) (plugin.Outcome, error)) error {
+func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
+	stream.Ready()
 	k := &keeper{
-		source: s, origin: s.open(), ledger: list, log: slog.With("source", s.name),
+		source: s, origin: s.open(), ledger: stream.List, progress: stream.Progress, log: slog.With("source", s.name),
 		standing: standing{config: &s.config, listed: map[netip.Prefix]*held{}},
 	}
 	for {
@@ -41,6 +43,7 @@ type keeper struct {
 	origin   origin
 	ledger   ledger
 	standing standing
+	progress *plugin.Progress
 	log      *slog.Logger
 
 	failures int    // in a row
@@ -92,7 +95,7 @@ func (k *keeper) take(ctx context.Context, a answer) error {
 	if a.kind != nothing {
 		k.standing.carriedOut(p, outcome)
 		k.origin.accepted()
-		k.progress.count(a, p, outcome, now)
+		k.count(a, p, outcome, now)
 		k.tell(a, p, outcome)
 	}
 	return nil
@@ -122,11 +125,14 @@ func (k *keeper) well() {
 		k.log.Info("list can be had again")
 	}
 	k.failures, k.fault = 0, ""
-	k.progress.fail("")
+	k.progress.Update(func(s *status.Source) { s.Warning = "" })
 }
 
-// failed notes a failure. The log is told by who asks for the progress.
+// failed reports a failure as a warning, which the engine logs. It is no fault: the bans
+// of the latest list stand meanwhile.
 func (k *keeper) failed(err error) {
 	k.fault = err.Error()
-	k.progress.fail(k.fault)
+	k.progress.Update(func(s *status.Source) {
+		s.Warning = "list not taken, its entries stay banned until their terms end: " + k.fault
+	})
 }

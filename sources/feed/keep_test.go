@@ -44,7 +44,7 @@ func TestInterval(t *testing.T) {
 		s.pace.random = func() float64 { return jitter[len(asked)%3] }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- s.Keep(ctx, newFakeLedger().list) }()
+		go func() { done <- s.Follow(ctx, streamTo(newFakeLedger().list)) }()
 		time.Sleep(31 * time.Minute)
 		cancel()
 		if err := <-done; err != nil {
@@ -72,15 +72,16 @@ func TestBackOff(t *testing.T) {
 		l := newFakeLedger()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- s.Keep(ctx, l.list) }()
+		stream := streamTo(l.list)
+		go func() { done <- s.Follow(ctx, stream) }()
 		time.Sleep(26 * time.Minute)
-		const want = "list not taken, what was listed stands until it ends: https://x.example: answered 503 Service Unavailable"
-		if got := s.Progress(); got.Fault != "" || got.Warning != want {
+		const want = "list not taken, its entries stay banned until their terms end: https://x.example: answered 503 Service Unavailable"
+		if got := stream.Progress.Status(); got.Fault != "" || got.Warning != want {
 			t.Errorf("%+v", got)
 		}
 		well.Store(true)
 		time.Sleep(21 * time.Minute)
-		if got := s.Progress(); got.Warning != "" || got.Lines != 2 || got.Events != 1 || got.Bytes != 18 || !got.Recognised || !got.LastEvent.Equal(start.Add(45*time.Minute)) {
+		if got := stream.Progress.Status(); got.Warning != "" || got.Lines != 2 || got.Events != 1 || got.Bytes != 18 || !got.LastEvent.Equal(start.Add(45*time.Minute)) {
 			t.Errorf("%+v", got)
 		}
 		cancel()
@@ -122,10 +123,11 @@ func TestKeepEndsAtOnce(t *testing.T) {
 			<-ctx.Done()
 			return plugin.Outcome{}, ctx.Err()
 		}
+		last := streamTo(newFakeLedger().list)
 		for name, keep := range map[string]func(context.Context) error{
-			"asking":  func(ctx context.Context) error { return asking.Keep(ctx, newFakeLedger().list) },
-			"handing": func(ctx context.Context) error { return waiting.Keep(ctx, handing) },
-			"waiting": func(ctx context.Context) error { return waiting.Keep(ctx, newFakeLedger().list) },
+			"asking":  func(ctx context.Context) error { return asking.Follow(ctx, streamTo(newFakeLedger().list)) },
+			"handing": func(ctx context.Context) error { return waiting.Follow(ctx, streamTo(handing)) },
+			"waiting": func(ctx context.Context) error { return waiting.Follow(ctx, last) },
 		} {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
@@ -137,8 +139,8 @@ func TestKeepEndsAtOnce(t *testing.T) {
 				t.Errorf("%s: %v after %s", name, err, time.Since(start))
 			}
 		}
-		if waiting.Progress().Warning != "" {
-			t.Errorf("the end is a failure: %q", waiting.Progress().Warning)
+		if last.Progress.Status().Warning != "" {
+			t.Errorf("the end is a failure: %q", last.Progress.Status().Warning)
 		}
 	})
 }
@@ -315,8 +317,8 @@ func TestLedgerRefuses(t *testing.T) {
 		for _, listing := range l.listings {
 			orders += len(listing.Orders)
 		}
-		if orders > 9 || s.Progress().Doubted < 2 || s.Progress().Warning != "" {
-			t.Errorf("%d orders, %+v", orders, s.Progress())
+		if orders > 9 || k.progress.Status().Doubted < 2 || k.progress.Status().Warning != "" {
+			t.Errorf("%d orders, %+v", orders, k.progress.Status())
 		}
 	})
 }
@@ -435,10 +437,10 @@ func TestFiles(t *testing.T) {
 	}
 	put("20.0.0.1\n20.0.0.2\n")
 	k.turn(t.Context())
-	read := s.Progress().Bytes
+	read := k.progress.Status().Bytes
 	k.turn(t.Context())
-	if s.Progress().Bytes != read || len(l.until) != 2 || k.fault != "" {
-		t.Errorf("%d bytes read again, %d banned, %q", s.Progress().Bytes-read, len(l.until), k.fault)
+	if k.progress.Status().Bytes != read || len(l.until) != 2 || k.fault != "" {
+		t.Errorf("%d bytes read again, %d banned, %q", k.progress.Status().Bytes-read, len(l.until), k.fault)
 	}
 	put("20.0.0.3\n")
 	if k.turn(t.Context()); len(l.until) != 1 {

@@ -130,7 +130,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		l := newFakeLedger()
 		k := s.turns(l)
 		k.turn(t.Context())
-		if want := server.URL + ": " + test.fault; k.fault != want || len(l.listings) > 0 || !strings.HasSuffix(s.Progress().Warning, want) {
+		if want := server.URL + ": " + test.fault; k.fault != want || len(l.listings) > 0 || !strings.HasSuffix(k.progress.Status().Warning, want) {
 			t.Errorf("%s: %q, want %q", test.name, k.fault, want)
 		}
 	}

@@ -31,7 +31,7 @@ func replayed(t *testing.T, name string, want map[string]bool) ([]*event.Event, 
 }
 
 func TestReplay(t *testing.T) {
-	if v := feedOf(t, `path = "/x"`).Vocabulary(); len(v.Events) != 1 || v.Events[0] != event.Listed {
+	if v := feedOf(t, `path = "/x"`).Describe(); len(v.Events) != 1 || v.Events[0].Name != event.Listed {
 		t.Errorf("%+v", v)
 	}
 	for name, want := range map[string]struct {

@@ -16,17 +16,12 @@ var Kind = plugin.SourceKind{Name: "feed", New: newSource}
 // source is one feed block.
 type source struct {
 	config
-	progress progress
-	pace     pace
+	pace pace
 
 	transport http.RoundTripper // nil: the net
 }
 
-var (
-	_ plugin.Feed     = (*source)(nil)
-	_ plugin.Meter    = (*source)(nil)
-	_ plugin.Comparer = (*source)(nil)
-)
+var _ plugin.Comparer = (*source)(nil)
 
 func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
 	s := &source{config: defaultConfig(env.Name), pace: defaultPace()}
@@ -34,10 +29,12 @@ func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
 	return s
 }
 
-// Vocabulary names the one event that a saved list is replayed as. What a live
-// list names goes to the ledger without events.
-func (s *source) Vocabulary() plugin.Vocabulary {
-	return plugin.Vocabulary{Events: []string{event.Listed}, Fields: []string{fieldNetwork, fieldReason}}
+// Describe names the one event that a saved list is replayed as. What a live list
+// names goes to the ledger without events.
+func (s *source) Describe() plugin.Description {
+	return plugin.Description{Feed: true, Events: plugin.Vocabulary{
+		{Name: event.Listed, Fields: []string{"ip"}, Raw: []string{fieldNetwork, fieldReason}},
+	}}
 }
 
 // Same reports whether other reads the same list in the same way.

@@ -40,7 +40,7 @@ type bodyReader struct {
 func decodeBody(body hcl.Body, env plugin.SourceEnv) (*source, hcl.Diagnostics) {
 	content, diags := body.Content(bodySchema)
 	r := bodyReader{env.Eval, diags}
-	s := &source{name: env.Name, path: DefaultPath, zone: time.Local, begun: make(chan struct{}), detect: true, piece: forgery.PieceLength}
+	s := &source{name: env.Name, path: DefaultPath, zone: time.Local, detect: true, piece: forgery.PieceLength}
 	if attr := content.Attributes["path"]; attr != nil && r.read(attr, &s.path) && s.path == "" {
 		r.mistake(attr, "Empty path", "Write the path of FreeSWITCH's log, or leave the attribute out for "+DefaultPath+".")
 	}

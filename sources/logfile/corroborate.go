@@ -4,24 +4,15 @@ import (
 	"fmt"
 	"strings"
 
-	"freeswitch-security/engine/plugin"
-
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 )
-
-var _ plugin.Doubter = (*source)(nil)
 
 // A witness is the source that must have reported the same as the log before the
 // log is believed.
 type witness struct {
 	ref   string // "esl.pbx"; "" if the log is believed as it is
 	where hcl.Range
-}
-
-// Witness says which source `corroborate` names.
-func (s *source) Witness() (ref string, where hcl.Range) {
-	return s.witness.ref, s.witness.where
 }
 
 // witness reads `corroborate = source.esl.pbx`, a name that is taken as it stands

@@ -4,21 +4,17 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 	"freeswitch-security/sources/logfile/pattern"
 	"freeswitch-security/sources/logfile/record"
 	"freeswitch-security/sources/logfile/tail"
 )
 
-var (
-	_ plugin.Beginner = (*source)(nil)
-	_ plugin.Comparer = (*source)(nil)
-	_ plugin.Meter    = (*source)(nil)
-)
+var _ plugin.Comparer = (*source)(nil)
 
 // Follow reports what is written to the log from a position on; see [tail.Follower].
 // Without a position it begins at the present end: what is there before is history,
@@ -26,21 +22,21 @@ var (
 //
 // The sink gets a position at most every 200 ms, and at the end. So only a kill -9 can
 // have events counted twice, those of its last 200 ms.
-func (s *source) Follow(ctx context.Context, from []byte, want map[string]bool, sink plugin.Sink) error {
-	s.follow(ctx, from, want, sink, tail.DefaultPace(), defaultPatience())
+func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
+	s.follow(ctx, stream, tail.DefaultPace(), defaultPatience())
 	return nil
 }
 
-func (s *source) follow(ctx context.Context, from []byte, want map[string]bool, sink plugin.Sink, pace tail.Pace, patience patience) {
-	f := s.newFollower(s.newConsumer(want, sink, patience), pace)
+func (s *source) follow(ctx context.Context, stream plugin.Stream, pace tail.Pace, patience patience) {
+	f := s.newFollower(s.newConsumer(stream, patience), pace)
 	defer f.Close()
-	f.Begin(from)
-	s.once.Do(func() { close(s.begun) })
+	f.Begin(stream.From)
+	stream.Ready()
 	f.Run(ctx)
 }
 
-func (s *source) newConsumer(want map[string]bool, sink plugin.Sink, patience patience) *consumer {
-	c := &consumer{scanner: scanner{decoder: s.newDecoder(want, defaultSizes().maxLine, time.Time{})}, sink: sink, progress: &s.progress, patience: patience}
+func (s *source) newConsumer(stream plugin.Stream, patience patience) *consumer {
+	c := &consumer{scanner: scanner{decoder: s.newDecoder(stream.Want, defaultSizes().maxLine, time.Time{})}, stream: stream, patience: patience}
 	c.order = ordered{clock: record.Clock{Zone: s.zone}, sink: c.emit}
 	return c
 }
@@ -48,16 +44,11 @@ func (s *source) newConsumer(want map[string]bool, sink plugin.Sink, patience pa
 func (s *source) newFollower(c *consumer, pace tail.Pace) *tail.Follower {
 	f := tail.New(tail.Config{
 		Path: s.path, Pace: pace, MaxLine: c.MaxLine, Before: c.Before(), Consumer: c, Stamp: c.stamp,
-		Save: c.sink.Position, Log: slog.With("source", s.name),
+		Save: c.stream.Position, Log: slog.With("source", s.name),
 	})
-	s.progress.mu.Lock()
-	defer s.progress.mu.Unlock()
-	s.progress.follower = f
+	c.stream.Progress.Look(func(s *status.Source) { s.Behind, s.Fault = f.Behind(), f.Fault() })
 	return f
 }
-
-// Begun is closed once Follow has found where it begins.
-func (s *source) Begun() <-chan struct{} { return s.begun }
 
 // Same reports whether other follows the same log with the same patterns.
 func (s *source) Same(other any) bool {
@@ -67,25 +58,6 @@ func (s *source) Same(other any) bool {
 		slices.EqualFunc(s.patterns, o.patterns, func(a, b pattern.Pattern) bool {
 			return a.Event == b.Event && a.File == b.File && a.Level == b.Level && a.Text == b.Text
 		})
-}
-
-// progress is how far Follow has come.
-type progress struct {
-	mu       sync.Mutex // guards all below
-	told     plugin.Progress
-	follower *tail.Follower // nil: none yet
-}
-
-// Progress says how far the log was followed.
-func (s *source) Progress() plugin.Progress {
-	p := &s.progress
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	told := p.told
-	if p.follower != nil {
-		told.Behind, told.Fault = p.follower.Behind(), p.follower.Fault()
-	}
-	return told
 }
 
 // A patience says how long a consumer waits for what may follow the last message.
@@ -107,8 +79,7 @@ type consumer struct {
 	block    block // handed to the scanner again and again
 	order    ordered
 	patience patience
-	sink     plugin.Sink
-	progress *progress
+	stream   plugin.Stream
 	emitted  int
 	sampled  int // how many bytes the plan was made from
 }
@@ -233,24 +204,18 @@ func (c *consumer) stamp(line []byte) time.Time {
 }
 
 func (c *consumer) emit(e *event.Event) error {
-	c.sink.Emit(e)
+	c.stream.Emit(e)
 	c.emitted++
-	p := c.progress
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.told.Events++
-	p.told.LastEvent = e.Time
+	c.stream.Progress.Emitted(e)
 	return nil
 }
 
 // count counts a block of which n bytes are done with.
 func (c *consumer) count(b *block, n int) {
-	p := c.progress
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.told.Lines += b.lines
-	p.told.Bytes += int64(n)
-	p.told.Skipped += b.skipped
-	p.told.Doubted += b.doubted
-	p.told.Recognised = p.told.Recognised || b.recognised
+	c.stream.Progress.Update(func(s *status.Source) {
+		s.Lines += uint64(b.lines)
+		s.Bytes += uint64(n)
+		s.Skipped += uint64(b.skipped)
+		s.Doubted += uint64(b.doubted)
+	})
 }

@@ -64,7 +64,7 @@ func BenchmarkFollowLatency(b *testing.B) {
 			f := follow(b, l.path, nil, defaultPatience())
 			if noise {
 				writeNoise(b, l.path)
-				poll(b, "noise", func() bool { return f.source.Progress().Lines > noiseRate/10 })
+				poll(b, "noise", func() bool { return f.status().Lines > noiseRate/10 })
 			}
 			var took []time.Duration
 			for i := range b.N {
@@ -93,15 +93,15 @@ func BenchmarkFollowNoise(b *testing.B) {
 	l.open()
 	f := follow(b, l.path, nil, defaultPatience())
 	writeNoise(b, l.path)
-	poll(b, "noise", func() bool { return f.source.Progress().Lines > noiseRate/10 })
-	lines, used := f.source.Progress().Lines, cpuTime(b)
+	poll(b, "noise", func() bool { return f.status().Lines > noiseRate/10 })
+	lines, used := f.status().Lines, cpuTime(b)
 	b.ReportAllocs()
 	b.ResetTimer()
 	start := time.Now()
 	<-time.After(time.Duration(b.N) * time.Second)
 	took := time.Since(start).Seconds()
 	b.ReportMetric((cpuTime(b)-used).Seconds()/took*100, "%core")
-	b.ReportMetric(float64(f.source.Progress().Lines-lines)/took, "lines/s")
+	b.ReportMetric(float64(f.status().Lines-lines)/took, "lines/s")
 }
 
 // BenchmarkFollowNeighbour measures what the follower uses of a core while its log

@@ -57,16 +57,16 @@ func TestFollowIsReplay(t *testing.T) {
 		source := builtinSource()
 		source.witness.ref = ref
 		want := source.collect(strings.NewReader(log), time.Now(), nil, defaultSizes())
-		if got := sink.source.Progress(); hasty {
+		if got := sink.status(); hasty {
 			// What is judged too soon may be judged otherwise, but each line is once.
-			judged, all := got.Doubted, want.stats.Doubted
+			judged, all := int64(got.Doubted), want.stats.Doubted
 			for _, e := range sink.events {
 				judged += notForgery(e)
 			}
 			for i := range want.events {
 				all += notForgery(&want.events[i])
 			}
-			if got.Lines != want.stats.Lines || judged != all {
+			if int64(got.Lines) != want.stats.Lines || judged != all {
 				t.Fatalf("seed %d, round %d: %d of %d lines, %d of %d judged", seed, round, got.Lines, want.stats.Lines, judged, all)
 			}
 			continue
@@ -79,8 +79,8 @@ func TestFollowIsReplay(t *testing.T) {
 				forgeries++
 			}
 		}
-		got := sink.source.Progress()
-		if len(sink.events) != len(want.events) || got.Doubted != want.stats.Doubted || got.Lines != want.stats.Lines {
+		got := sink.status()
+		if len(sink.events) != len(want.events) || int64(got.Doubted) != want.stats.Doubted || int64(got.Lines) != want.stats.Lines {
 			t.Fatalf("seed %d, round %d: %d events, %d doubted, %d lines, want %d, %d, %d", seed, round,
 				len(sink.events), got.Doubted, got.Lines, len(want.events), want.stats.Doubted, want.stats.Lines)
 		}
@@ -101,8 +101,8 @@ func notForgery(e *event.Event) int64 {
 func deafConsumer(t *testing.T, l *logger, witness string) (*tail.Follower, *consumer, *follows) {
 	s := builtinSource()
 	s.path, s.witness.ref = l.path, witness
-	sink := &follows{t: t, source: s, changed: make(chan struct{})}
-	c := s.newConsumer(nil, sink, patience{time.Hour, time.Hour, time.Hour})
+	sink := newFollows(t, s, nil)
+	c := s.newConsumer(sink.stream, patience{time.Hour, time.Hour, time.Hour})
 	pace := tail.DefaultPace()
 	pace.Glance = 0
 	f := s.newFollower(c, pace)

@@ -14,6 +14,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 	"freeswitch-security/sources/logfile/tail"
 )
 
@@ -32,6 +33,8 @@ type follows struct {
 	source *source
 	cancel context.CancelFunc
 	done   chan struct{}
+	stream plugin.Stream
+	ready  chan struct{}
 
 	mu       sync.Mutex // guards all below
 	changed  chan struct{}
@@ -40,6 +43,19 @@ type follows struct {
 	position []byte
 	saved    int // how many events had come when it was told
 }
+
+func newFollows(t testing.TB, s *source, position []byte) *follows {
+	f := &follows{t: t, source: s, done: make(chan struct{}), ready: make(chan struct{}), changed: make(chan struct{}), position: position}
+	f.stream = streamTo(f, position, f.ready)
+	return f
+}
+
+// streamTo is a stream of all events that closes ready.
+func streamTo(sink plugin.Sink, position []byte, ready chan struct{}) plugin.Stream {
+	return plugin.Stream{Sink: sink, From: position, Progress: &plugin.Progress{}, Ready: func() { close(ready) }}
+}
+
+func (f *follows) status() status.Source { return f.stream.Progress.Status() }
 
 func (f *follows) Emit(e *event.Event) {
 	f.mu.Lock()
@@ -76,10 +92,11 @@ func follow(t testing.TB, path string, position []byte, patience patience) *foll
 	ctx, cancel := context.WithCancel(context.Background())
 	s := builtinSource()
 	s.path = path
-	f := &follows{t: t, source: s, cancel: cancel, done: make(chan struct{}), changed: make(chan struct{}), position: position}
+	f := newFollows(t, s, position)
+	f.cancel = cancel
 	go func() {
 		defer close(f.done)
-		s.follow(ctx, position, nil, f, testPace(), patience)
+		s.follow(ctx, f.stream, testPace(), patience)
 	}()
 	t.Cleanup(f.stop)
 	if position == nil {
@@ -92,7 +109,7 @@ func follow(t testing.TB, path string, position []byte, patience patience) *foll
 func (f *follows) begun() {
 	f.t.Helper()
 	select {
-	case <-f.source.Begun():
+	case <-f.ready:
 	case <-time.After(limit):
 		f.t.Fatal("the follower does not begin")
 	}
@@ -252,15 +269,15 @@ func (f *follows) checkOnce(from, to int) {
 // An onlooker is a sink that looks whether Follow has told that it began when it
 // tells where.
 type onlooker struct {
-	source *source
-	early  chan bool
+	ready chan struct{}
+	early chan bool
 }
 
 func (o onlooker) Emit(*event.Event) {}
 
 func (o onlooker) Position([]byte) {
 	select {
-	case <-o.source.Begun():
+	case <-o.ready:
 		o.early <- true
 	default:
 		o.early <- false
@@ -274,11 +291,11 @@ func TestFollowBegins(t *testing.T) {
 	l.open()
 	s := builtinSource()
 	s.path = l.path
-	sink := onlooker{s, make(chan bool, 2)} // told at the start and at the end
+	sink := onlooker{make(chan struct{}), make(chan bool, 2)} // told at the start and at the end
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- s.Follow(ctx, nil, nil, sink) }()
-	<-s.Begun()
+	go func() { done <- s.Follow(ctx, streamTo(sink, nil, sink.ready)) }()
+	<-sink.ready
 	if <-sink.early {
 		t.Error("it had begun before it knew where")
 	}
@@ -297,8 +314,8 @@ func TestFollow(t *testing.T) {
 	l.lines(100)
 	f.checkAll(l)
 	f.stop()
-	p := f.source.Progress()
-	if p.Lines != 100 || p.Events != 100 || p.Fault != "" || p.Behind != 0 || !p.LastEvent.Equal(firstLine.Add(99*time.Second)) || !p.Recognised {
+	p := f.status()
+	if p.Lines != 100 || p.Events != 100 || p.Fault != "" || p.Behind != 0 || !p.LastEvent.Equal(firstLine.Add(99*time.Second)) {
 		t.Errorf("%+v", p)
 	}
 }
@@ -332,7 +349,7 @@ func TestFollowLines(t *testing.T) {
 			for _, w := range test.writes {
 				l.write(w)
 				written += int64(len(w))
-				poll(t, "all to be read", func() bool { return f.source.Progress().Behind == 0 })
+				poll(t, "all to be read", func() bool { return f.status().Behind == 0 })
 			}
 			f.wait(test.users)
 			f.stop()
@@ -367,7 +384,7 @@ func TestFollowStop(t *testing.T) {
 	sink := blocked{f, make(chan struct{})}
 	done := make(chan struct{})
 	go func() {
-		f.source.follow(ctx, f.position, nil, sink, testPace(), defaultPatience())
+		f.source.follow(ctx, streamTo(sink, f.position, make(chan struct{})), testPace(), defaultPatience())
 		close(done)
 	}()
 	for range 4 {
@@ -443,10 +460,10 @@ func deaf(t testing.TB, l *logger, position []byte, patience patience) (f *tail.
 	t.Helper()
 	s := builtinSource()
 	s.path = l.path
-	sink = &follows{t: t, source: s, changed: make(chan struct{})}
+	sink = newFollows(t, s, nil)
 	pace := tail.DefaultPace()
 	pace.Glance = 0
-	f = s.newFollower(s.newConsumer(nil, sink, patience), pace)
+	f = s.newFollower(s.newConsumer(sink.stream, patience), pace)
 	f.Begin(position)
 	t.Cleanup(f.Close)
 	return f, sink

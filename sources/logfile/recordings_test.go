@@ -22,7 +22,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func builtinSource() *source {
-	return &source{name: "log.test", zone: time.UTC, begun: make(chan struct{}), detect: true, piece: forgery.PieceLength, patterns: slices.Clone(catalogue)}
+	return &source{name: "log.test", zone: time.UTC, detect: true, piece: forgery.PieceLength, patterns: slices.Clone(catalogue)}
 }
 
 // result is what a replay gave.

@@ -2,7 +2,6 @@ package logfile
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"freeswitch-security/engine/event"
@@ -22,19 +21,11 @@ type source struct {
 	name     string // the reference: "log.freeswitch"
 	path     string
 	zone     *time.Location // of stamps without an offset
-	begun    chan struct{}  // closed once Follow has found where it begins
-	once     sync.Once      // closes begun
-	progress progress       // of Follow
 	detect   bool           // lines that an attacker wrote become log_forgery
 	piece    int            // forgery.PieceLength; smaller in tests
 	witness  witness        // the source that must have reported the same
 	patterns pattern.Set    // the operator's, then the catalogue
 }
-
-var (
-	_ plugin.Source    = (*source)(nil)
-	_ plugin.Explainer = (*source)(nil)
-)
 
 func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
 	body, eval := b.Raw()
@@ -47,24 +38,19 @@ func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
 // doubts reports whether the source looks at the lines around an event.
 func (s *source) doubts() bool { return s.detect || s.witness.ref != "" }
 
-// Vocabulary names the events and raw fields of the source's patterns.
-func (s *source) Vocabulary() plugin.Vocabulary {
-	var v plugin.Vocabulary
+// Describe names the events of the source's patterns.
+func (s *source) Describe() plugin.Description {
+	d := plugin.Description{Log: true, Path: s.path, Explain: s.Explain}
+	if s.witness.ref != "" {
+		d.Corroborate = settings.Text{Value: s.witness.ref, Range: s.witness.where, Written: true}
+	}
 	for i := range s.patterns {
-		v.Events = append(v.Events, s.patterns[i].Event)
-		_, raw := s.patterns[i].Fields()
-		v.Fields = append(v.Fields, raw...)
+		all, raw := s.patterns[i].Fields()
+		d.Events.Add(plugin.EventSpec{Name: s.patterns[i].Event, Raw: raw,
+			Fields: slices.DeleteFunc(all, func(name string) bool { return slices.Contains(raw, name) })})
 	}
 	if s.doubts() {
-		v.Events = append(v.Events, event.LogForgery)
-		v.Fields = append(v.Fields, event.ClaimedEvent, event.ClaimedIP)
+		d.Events.Add(plugin.EventSpec{Name: event.LogForgery, Fields: []string{"ip"}, Raw: []string{event.ClaimedEvent, event.ClaimedIP}})
 	}
-	for _, names := range []*[]string{&v.Events, &v.Fields} {
-		slices.Sort(*names)
-		*names = slices.Compact(*names)
-	}
-	return v
+	return d
 }
-
-// Path returns the path of the log, for an examination of the host.
-func (s *source) Path() string { return s.path }

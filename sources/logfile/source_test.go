@@ -43,14 +43,15 @@ func TestNew(t *testing.T) {
 	if s.path != "/logs/x.log" || s.zone != time.UTC || s.name != "log.freeswitch" || len(s.patterns) != len(builtin)+2 {
 		t.Errorf("%q, %v, %q, %d patterns", s.path, s.zone, s.name, len(s.patterns))
 	}
-	v := s.Vocabulary()
+	names := s.Describe().Events.Names()
+	raw, _ := s.Describe().Events.Raw()
 	for _, name := range []string{"toll_fraud", event.AuthFailure, event.ESLDenied, malformed} {
-		if !slices.Contains(v.Events, name) {
-			t.Errorf("%q is not among the events %v", name, v.Events)
+		if !slices.Contains(names, name) {
+			t.Errorf("%q is not among the events %v", name, names)
 		}
 	}
-	if !slices.Contains(v.Fields, "customer") || !slices.Contains(v.Fields, "acl") || slices.Contains(v.Fields, "user") || !slices.IsSorted(v.Events) {
-		t.Errorf("fields %v", v.Fields)
+	if !slices.Contains(raw, "customer") || !slices.Contains(raw, "acl") || slices.Contains(raw, "user") || !slices.IsSorted(names) {
+		t.Errorf("raw fields %v", raw)
 	}
 	log := "2026-05-04 10:11:12.131415 97.10% [WARNING] mod_dptools.c:1 Call to 9 from 192.0.2.1 by x y\n" + unknownLine + unknownText
 	got := s.collect(strings.NewReader(log), time.Time{}, nil, defaultSizes())
@@ -68,12 +69,12 @@ func TestNewDefaults(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	made, diags = newFrom(t, "builtin = false\nevent \"x\" { line = \"y\" }")
-	if diags.HasErrors() || !slices.Equal(made.Vocabulary().Events, []string{event.LogForgery, "x"}) {
-		t.Errorf("%v, %v", made.Vocabulary(), diags)
+	if diags.HasErrors() || !slices.Equal(made.Describe().Events.Names(), []string{event.LogForgery, "x"}) {
+		t.Errorf("%v, %v", made.Describe(), diags)
 	}
 	made, diags = newFrom(t, "forgery = \"ignore\"\nbuiltin = false\nevent \"x\" { line = \"y\" }")
-	if diags.HasErrors() || !slices.Equal(made.Vocabulary().Events, []string{"x"}) {
-		t.Errorf("%v, %v", made.Vocabulary(), diags)
+	if diags.HasErrors() || !slices.Equal(made.Describe().Events.Names(), []string{"x"}) {
+		t.Errorf("%v, %v", made.Describe(), diags)
 	}
 }
 
@@ -130,11 +131,11 @@ func TestWitness(t *testing.T) {
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	ref, where := made.(plugin.Doubter).Witness()
-	if ref != "esl.pbx" || where.String() != "site.hcl:1,15-29" || !slices.Contains(made.Vocabulary().Events, event.LogForgery) {
-		t.Errorf("%q at %s", ref, where)
+	witness := made.Describe().Corroborate
+	if witness.Value != "esl.pbx" || witness.Range.String() != "site.hcl:1,15-29" || !slices.Contains(made.Describe().Events.Names(), event.LogForgery) {
+		t.Errorf("%+v", witness)
 	}
-	if ref, _ := builtinSource().Witness(); ref != "" {
+	if ref := builtinSource().Describe().Corroborate.Value; ref != "" {
 		t.Errorf("%q without being asked", ref)
 	}
 	for body, want := range map[string]string{
@@ -169,7 +170,7 @@ func TestWitnessInJSON(t *testing.T) {
 		if diags.HasErrors() {
 			t.Fatal(diags)
 		}
-		if ref, _ := made.(plugin.Doubter).Witness(); ref != want {
+		if ref := made.Describe().Corroborate.Value; ref != want {
 			t.Errorf("%s: %q", body, ref)
 		}
 	}

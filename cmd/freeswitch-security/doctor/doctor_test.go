@@ -25,8 +25,6 @@ import (
 	"freeswitch-security/engine/status"
 	eslsource "freeswitch-security/sources/esl"
 	"freeswitch-security/sources/logfile"
-
-	"github.com/hashicorp/hcl/v2"
 )
 
 // A patient is a FreeSWITCH to be looked at: what it answers, by command.
@@ -413,18 +411,8 @@ func TestDoctorAndActions(t *testing.T) {
 	}
 }
 
-// A fakeLog is a source that reads a log, which nobody vouches for.
-type fakeLog struct {
-	plugin.Doubter
-	path string
-}
-
-func (fakeLog) Witness() (string, hcl.Range) { return "", hcl.Range{} }
-
-func (f fakeLog) Path() string { return f.path }
-
 func TestWhichLog(t *testing.T) {
-	cfg := &config.Config{Sources: []config.Source{{Ref: "log.a", Source: fakeLog{path: "/no/such/log"}}}}
+	cfg := &config.Config{Sources: []config.Source{{Ref: "log.a", Description: plugin.Description{Log: true, Path: "/no/such/log"}}}}
 	for _, test := range []struct{ asked, want string }{{"", "/no/such/log"}, {"/nor/this", "/nor/this"}} {
 		x := &exam{host: healthyHost(), cfg: cfg, logPath: test.asked, switchLog: "/var/log/freeswitch.log"}
 		x.tailLog()

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
-	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/logfile"
 )
 
@@ -51,16 +50,12 @@ func (x *exam) logs() map[string]bool {
 		return logs
 	}
 	for _, s := range x.cfg.Sources {
-		if doubter, ok := s.Source.(plugin.Doubter); ok {
-			witness, _ := doubter.Witness()
-			logs[s.Ref] = witness != ""
+		if s.Description.Log {
+			logs[s.Ref] = s.Description.Corroborate.Value != ""
 		}
 	}
 	return logs
 }
-
-// A pather is a source that reads one file.
-type pather interface{ Path() string }
 
 // tailLog looks at the end of the log, where one is read on this host: the first
 // that the rules name, unless another was asked for.
@@ -69,8 +64,8 @@ func (x *exam) tailLog() {
 		return
 	}
 	for _, s := range x.cfg.Sources {
-		if reads, ok := s.Source.(pather); ok && x.logPath == "" {
-			x.logPath = reads.Path()
+		if x.logPath == "" {
+			x.logPath = s.Description.Path
 		}
 	}
 	x.logPath = cmp.Or(x.logPath, x.switchLog, logfile.DefaultPath)

@@ -52,7 +52,7 @@ func Open(ctx context.Context, cfg *config.Config, stdin io.Reader, args []strin
 			s.streams = append(s.streams, nil)
 			s.inputs = append(s.inputs, engine.Input{Ref: source.Ref, Source: source.Source})
 		}
-		if _, merges := source.Source.(plugin.Merger); merges || s.streams[i] == nil {
+		if source.Description.Merge != nil || s.streams[i] == nil {
 			s.streams[i] = append(s.streams[i], &Stream{stdin: ahead})
 		}
 		last := s.streams[i][len(s.streams[i])-1]
@@ -78,7 +78,7 @@ func join(source plugin.Source, streams []*Stream) plugin.Recording {
 	}
 	rec.Name, rec.R = strings.Join(names, ", "), readers[0]
 	if len(readers) > 1 {
-		rec.R = source.(plugin.Merger).Merge(readers)
+		rec.R = source.Describe().Merge(readers)
 	}
 	return rec
 }

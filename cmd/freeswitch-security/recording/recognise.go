@@ -35,10 +35,10 @@ func recognise(ctx context.Context, cfg *config.Config, text, name string) (conf
 	var refs []string
 	for _, s := range cfg.Sources {
 		refs = append(refs, s.Ref)
-		if _, feed := s.Source.(plugin.Feed); feed {
+		if s.Description.Feed {
 			continue // a list has no form of its own
 		}
-		if _, ok := s.Source.(plugin.Explainer); ok {
+		if s.Description.Explain != nil {
 			explains = append(explains, s)
 		}
 		rec := plugin.Recording{Name: name, ModTime: time.Now(), R: strings.NewReader(text)}
@@ -48,7 +48,7 @@ func recognise(ctx context.Context, cfg *config.Config, text, name string) (conf
 			continue
 		}
 		wrote = append(wrote, s)
-		if _, ok := s.Source.(plugin.Witness); ok {
+		if s.Description.Hears {
 			hears = append(hears, s)
 		}
 	}
