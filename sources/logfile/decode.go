@@ -30,7 +30,7 @@ func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time
 		Detector: forgery.Detector{
 			Lines:      record.Lines{MaxLine: maxLine},
 			Clock:      record.Clock{Zone: s.zone, ModTime: modTime},
-			FindSender: s.witness.ref != "",
+			FindSender: s.corroborate.Value != "",
 			Caller:     inviteFrom,
 			Further:    isFurther,
 		},
@@ -95,31 +95,65 @@ func (d *decoder) plan(sample []byte) *pattern.Plan {
 	return pattern.NewPlan(used, sample)
 }
 
-// decode reads one line and the input behind it. doubted reports a line that looks
-// like a wanted event and is refused as evidence.
-func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bool) {
+// A reading is what a line says by the patterns.
+type reading struct {
+	record.Header
+	pattern *pattern.Pattern
+	use     use
+	match   pattern.Match
+	refused refusal
+}
+
+// A refusal says why a line that matches a pattern is no evidence; "" if it is.
+type refusal string
+
+const (
+	ambiguous   refusal = "with more than one address. An attacker wrote an address into one of its fields."
+	mayBeCut    refusal = "so long that it may have been cut off, so that its end may not be FreeSWITCH's own."
+	hasSession  refusal = "with a session's UUID, which FreeSWITCH does not write there."
+	isContinued refusal = "with a further line that FreeSWITCH does not write there. An attacker wrote a line break into one of its fields."
+)
+
+// read reads one line and the input behind it. It fails if no pattern in use matches.
+func (d *decoder) read(line string, rest []byte) (r reading, ok bool) {
 	if d.TooLong(line) {
-		return finding{}, false, false
+		return r, false
 	}
-	h, ok := record.ParseHeader(line)
-	if !ok {
-		return finding{}, false, false
+	if r.Header, ok = record.ParseHeader(line); !ok {
+		return r, false
 	}
-	var m pattern.Match
-	p, v := d.patterns.Find(h.File, h.Level, line[h.Message:], &m)
-	if v == pattern.Differs || d.use[p] == unused {
-		return finding{}, false, false
+	msg := line[r.Message:]
+	i, v := d.patterns.Find(r.File, r.Level, msg, &r.match)
+	if v == pattern.Differs || d.use[i] == unused {
+		return r, false
 	}
-	wanted := d.use[p] == wanted
-	refused := v == pattern.Ambiguous || h.MayBeCut(line) || h.Session && hasNoSession(h.File) || !d.complete(line[h.Message:], rest, h.Prefixed)
-	if refused && !d.report {
-		return finding{}, false, wanted
+	r.pattern, r.use = &d.patterns[i], d.use[i]
+	switch {
+	case v == pattern.Ambiguous:
+		r.refused = ambiguous
+	case r.MayBeCut(line):
+		r.refused = mayBeCut
+	case r.Session && hasNoSession(r.File):
+		r.refused = hasSession
+	case !d.complete(msg, rest, r.Prefixed):
+		r.refused = isContinued
 	}
-	f = finding{event: d.event(line, &h, &d.patterns[p], &m), Header: h, wanted: wanted && !refused, refused: refused}
-	if !d.NeedsYear(h.Stamp) {
-		f.event.Time, f.dated = d.Time(h.Stamp), true
+	return r, true
+}
+
+// decode makes a finding of one line and the input behind it. doubted reports a line
+// that looks like a wanted event and is refused as evidence.
+func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bool) {
+	r, ok := d.read(line, rest)
+	refused := r.refused != ""
+	if !ok || refused && !d.report {
+		return finding{}, false, ok && r.use == wanted
 	}
-	return f, true, refused && wanted
+	f = finding{event: d.event(line, &r), Header: r.Header, wanted: r.use == wanted && !refused, refused: refused}
+	if !d.NeedsYear(r.Stamp) {
+		f.event.Time, f.dated = d.Time(r.Stamp), true
+	}
+	return f, true, refused && r.use == wanted
 }
 
 // hasNoSession reports whether FreeSWITCH writes no UUID in front of the lines of a
@@ -187,9 +221,9 @@ func (f *finding) date(c *record.Clock, year int) {
 	f.event.Time, f.dated = c.Time(f.Stamp), true
 }
 
-// event makes the event of a line that matches. Its texts are parts of one copy of
-// the line, so that it keeps nothing else in memory.
-func (d *decoder) event(line string, h *record.Header, p *pattern.Pattern, m *pattern.Match) *event.Event {
+// event makes the event of a line. Its texts are parts of one copy of the line, so that
+// it keeps nothing else in memory.
+func (d *decoder) event(line string, r *reading) *event.Event {
 	text := event.Bound(line, event.MaxText)
 	part := func(from, to, bound int) string {
 		if to <= len(text) && to-from <= bound {
@@ -198,13 +232,13 @@ func (d *decoder) event(line string, h *record.Header, p *pattern.Pattern, m *pa
 		return event.Bound(line[from:to], bound)
 	}
 	e := &event.Event{
-		Name: p.Event, Source: d.source, Level: h.Level, Text: text,
-		File: p.File, Message: part(h.Message, len(line), event.MaxText),
+		Name: r.pattern.Event, Source: d.source, Level: r.Level, File: r.pattern.File, Text: text,
+		Message: part(r.Message, len(line), event.MaxText),
 	}
-	if p.File != h.File {
-		e.File = event.Bound(h.File, event.MaxField)
+	if e.File != r.File {
+		e.File = event.Bound(r.File, event.MaxField)
 	}
-	p.Fill(e, m, func(from, to int) string { return part(h.Message+from, h.Message+to, event.MaxField) })
+	r.pattern.Fill(e, &r.match, func(from, to int) string { return part(r.Message+from, r.Message+to, event.MaxField) })
 	return e
 }
 

@@ -18,14 +18,22 @@ func (s *source) Explain(input string) string {
 	first, _, _ := strings.Cut(input, "\n")
 	e.CRLF = strings.HasSuffix(first, "\r")
 	line, rest := e.Cut([]byte(input))
-	switch h, ok := record.ParseHeader(line); {
+	r, ok := e.read(line, rest)
+	switch {
 	case e.TooLong(line):
 		e.printf("No event: the line is longer than %d bytes and is not examined.\n", e.MaxLine)
-	case !ok:
+	case r.Level == "":
 		e.noHeader(line)
 	default:
-		e.header(line, &h)
-		e.message(line, &h, rest)
+		e.header(line, &r)
+		switch p := r.pattern; {
+		case !ok:
+			e.nearest(line[r.Message:], &r)
+		case r.refused != "":
+			e.printf("Refused as evidence: it matches the pattern %q for %s, but %s\n", p.Text, p.Event, r.refused)
+		default:
+			e.fields(line, &r)
+		}
 	}
 	e.forgeries([]byte(input))
 	return e.String()
@@ -55,42 +63,19 @@ func (e *explainer) noHeader(line string) {
 	}
 }
 
-func (e *explainer) header(line string, h *record.Header) {
+func (e *explainer) header(line string, r *reading) {
 	stamp := "without a year: it gets that of the recording"
-	if !e.NeedsYear(h.Stamp) {
-		stamp = e.Time(h.Stamp).Format(time.RFC3339Nano)
+	if !e.NeedsYear(r.Stamp) {
+		stamp = e.Time(r.Stamp).Format(time.RFC3339Nano)
 	}
-	e.printf("Header:  %q\n  time   %s\n  level  %s\n  file   %q\n", line[:h.Message], stamp, h.Level, h.File)
-	e.printf("Message: %q\n", line[h.Message:])
+	e.printf("Header:  %q\n  time   %s\n  level  %s\n  file   %q\n", line[:r.Message], stamp, r.Level, r.File)
+	e.printf("Message: %q\n", line[r.Message:])
 }
 
-func (e *explainer) message(line string, h *record.Header, rest []byte) {
-	var m pattern.Match
-	msg := line[h.Message:]
-	i, v := e.patterns.Find(h.File, h.Level, msg, &m)
-	if v == pattern.Differs {
-		e.nearest(msg, h)
-		return
-	}
-	p, refused := &e.patterns[i], ""
-	switch {
-	case v == pattern.Ambiguous:
-		refused = "but with more than one address. An attacker wrote an address into one of its fields."
-	case h.MayBeCut(line):
-		refused = "but so long that it may have been cut off, so that its end may not be FreeSWITCH's own."
-	case !e.complete(msg, rest, h.Prefixed):
-		refused = "but a line follows that FreeSWITCH does not write there. An attacker wrote a line break into one of its fields."
-	default:
-		e.fields(line, h, p, &m)
-		return
-	}
-	e.printf("Refused as evidence: it matches the pattern %q for %s, %s\n", p.Text, p.Event, refused)
-}
-
-func (e *explainer) fields(line string, h *record.Header, p *pattern.Pattern, m *pattern.Match) {
-	ev := e.event(line, h, p, m)
-	e.printf("Event:   %s, by the pattern %q\n", ev.Name, p.Text)
-	_, raw := p.Fields()
+func (e *explainer) fields(line string, r *reading) {
+	ev := e.event(line, r)
+	e.printf("Event:   %s, by the pattern %q\n", ev.Name, r.pattern.Text)
+	_, raw := r.pattern.Fields()
 	for i := range event.Fields {
 		f := &event.Fields[i]
 		switch text := f.Get(ev); {
@@ -110,17 +95,17 @@ func (e *explainer) fields(line string, h *record.Header, p *pattern.Pattern, m 
 }
 
 // nearest names the pattern that the message comes closest to, and where they differ.
-func (e *explainer) nearest(msg string, h *record.Header) {
+func (e *explainer) nearest(msg string, r *reading) {
 	for i := range e.patterns {
 		p := &e.patterns[i]
 		if p.Match(msg, &pattern.Match{}) == pattern.Differs {
 			continue
 		}
 		e.printf("No event: its text matches the pattern %q for %s, ", p.Text, p.Event)
-		if p.File != "" && p.File != h.File {
-			e.printf("but that counts only from %s, not from %q.\n", p.File, h.File)
+		if p.File != "" && p.File != r.File {
+			e.printf("but that counts only from %s, not from %q.\n", p.File, r.File)
 		} else {
-			e.printf("but that counts only at level %s, not at %s.\n", p.Level, h.Level)
+			e.printf("but that counts only at level %s, not at %s.\n", p.Level, r.Level)
 		}
 		return
 	}

@@ -54,7 +54,7 @@ func (s *source) newFollower(c *consumer, pace tail.Pace) *tail.Follower {
 func (s *source) Same(other any) bool {
 	o, ok := other.(*source)
 	return ok && s.name == o.name && s.path == o.path && s.zone.String() == o.zone.String() &&
-		s.detect == o.detect && s.witness.ref == o.witness.ref &&
+		s.detect == o.detect && s.corroborate.Value == o.corroborate.Value &&
 		slices.EqualFunc(s.patterns, o.patterns, func(a, b pattern.Pattern) bool {
 			return a.Event == b.Event && a.File == b.File && a.Level == b.Level && a.Text == b.Text
 		})

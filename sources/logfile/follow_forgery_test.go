@@ -55,7 +55,7 @@ func TestFollowIsReplay(t *testing.T) {
 		f.Step(t.Context())
 
 		source := builtinSource()
-		source.witness.ref = ref
+		source.corroborate.Value = ref
 		want := source.collect(strings.NewReader(log), time.Now(), nil, defaultSizes())
 		if got := sink.status(); hasty {
 			// What is judged too soon may be judged otherwise, but each line is once.
@@ -100,7 +100,7 @@ func notForgery(e *event.Event) int64 {
 // deafConsumer is deaf, with the consumer of the follower.
 func deafConsumer(t *testing.T, l *logger, witness string) (*tail.Follower, *consumer, *follows) {
 	s := builtinSource()
-	s.path, s.witness.ref = l.path, witness
+	s.path, s.corroborate.Value = l.path, witness
 	sink := newFollows(t, s, nil)
 	c := s.newConsumer(sink.stream, patience{time.Hour, time.Hour, time.Hour})
 	pace := tail.DefaultPace()

@@ -484,7 +484,7 @@ func TestSame(t *testing.T) {
 		t.Error("one that ignores forgeries is the same")
 	}
 	b = builtinSource()
-	b.witness.ref = "esl.pbx"
+	b.corroborate.Value = "esl.pbx"
 	if a.Same(b) {
 		t.Error("one that must be corroborated is the same")
 	}

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
-	"freeswitch-security/sources/logfile/pattern"
-	"freeswitch-security/sources/logfile/record"
 )
 
 // Framed returns a reader of log messages that arrive one by one, as the event
@@ -37,24 +35,19 @@ func Framed(name string, zone *time.Location) func(message string) *event.Event 
 }
 
 // framed decodes one whole message.
-func (d *decoder) framed(message string) (finding, bool) {
+func (d *decoder) framed(message string) (f finding, ok bool) {
 	line, rest, more := strings.Cut(strings.TrimSuffix(message, "\n"), "\n")
-	h, ok := record.ParseHeader(line)
-	if !ok || d.TooLong(line) || d.NeedsYear(h.Stamp) {
-		return finding{}, false
+	r, ok := d.read(line, nil)
+	if !ok || r.refused == ambiguous || d.NeedsYear(r.Stamp) {
+		return f, false
 	}
-	var m pattern.Match
-	p, v := d.patterns.Find(h.File, h.Level, line[h.Message:], &m)
-	if v != pattern.Matches {
-		return finding{}, false
-	}
-	want := expected(line[h.Message:])
+	want := expected(line[r.Message:])
 	for further := range strings.SplitSeq(rest, "\n") {
 		if more && !takeFurther(&want, further) {
-			return finding{}, false
+			return f, false
 		}
 	}
-	f := finding{event: d.event(line, &h, &d.patterns[p], &m), Header: h}
-	f.event.Time = d.Time(h.Stamp)
+	f = finding{event: d.event(line, &r), Header: r.Header}
+	f.event.Time = d.Time(r.Stamp)
 	return f, true
 }

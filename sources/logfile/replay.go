@@ -9,7 +9,6 @@ import (
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/logfile/pattern"
-	"freeswitch-security/sources/logfile/record"
 )
 
 // sizes says in what parts a recording is read.
@@ -131,43 +130,4 @@ func (r *reader) run(ctx context.Context) {
 			b.done <- struct{}{}
 		}()
 	}
-}
-
-// ordered does what can only be done in the order of the log.
-type ordered struct {
-	clock   record.Clock
-	dst     dstResolver
-	repeats repeatMarker
-	year    int // of the last line that has one, if years are needed
-	sink    func(*event.Event) error
-}
-
-// emit emits the events of a block. If ctx ends, it stops between two events.
-func (o *ordered) emit(ctx context.Context, b *block) error {
-	for i := range b.findings {
-		f := &b.findings[i]
-		if f.date(&o.clock, o.year); !f.dated || f.refused {
-			continue
-		}
-		o.settle(f)
-		if !f.wanted {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := o.sink(f.event); err != nil {
-			return err
-		}
-	}
-	if b.year != 0 {
-		o.year = b.year
-	}
-	return nil
-}
-
-// settle corrects the time of an event and marks a repeat.
-func (o *ordered) settle(f *finding) {
-	o.dst.resolve(f)
-	o.repeats.mark(f.event)
 }

@@ -146,7 +146,7 @@ func TestAnyDivision(t *testing.T) {
 		}
 		source, want, modTime := sources[random.IntN(2)], wants[random.IntN(len(wants))], modTimes[random.IntN(2)]
 		source.piece = 1 + random.IntN(forgery.PieceLength)
-		source.witness.ref = []string{"", "", "esl.pbx"}[random.IntN(3)]
+		source.corroborate.Value = []string{"", "", "esl.pbx"}[random.IntN(3)]
 		var r io.Reader = bytes.NewReader(log)
 		if random.IntN(3) == 0 {
 			r = iotest.OneByteReader(r)

@@ -103,7 +103,7 @@ func TestForgeryInTrace(t *testing.T) {
 // FreeSWITCH was logging just before, if that is certain.
 func TestSender(t *testing.T) {
 	source := builtinSource()
-	source.detect, source.witness.ref = false, "esl.pbx"
+	source.detect, source.corroborate.Value = false, "esl.pbx"
 	s := newStage()
 	s.goesOn(session, 20)
 	s.opens(session, caller, "x")

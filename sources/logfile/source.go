@@ -1,7 +1,6 @@
 package logfile
 
 import (
-	"slices"
 	"time"
 
 	"freeswitch-security/engine/event"
@@ -18,39 +17,27 @@ const DefaultPath = "/var/log/freeswitch/freeswitch.log"
 
 // source is one `source "log"` block.
 type source struct {
-	name     string // the reference: "log.freeswitch"
-	path     string
-	zone     *time.Location // of stamps without an offset
-	detect   bool           // lines that an attacker wrote become log_forgery
-	piece    int            // forgery.PieceLength; smaller in tests
-	witness  witness        // the source that must have reported the same
-	patterns pattern.Set    // the operator's, then the catalogue
-}
-
-func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
-	body, eval := b.Raw()
-	env.Eval = eval
-	s, diags := decodeBody(body, env)
-	b.Add(diags)
-	return s
+	name        string // the reference: "log.freeswitch"
+	path        string
+	zone        *time.Location // of stamps without an offset
+	detect      bool           // lines that an attacker wrote become log_forgery
+	piece       int            // forgery.PieceLength; smaller in tests
+	corroborate settings.Text  // the source that must have reported the same
+	patterns    pattern.Set    // the operator's, then the catalogue
 }
 
 // doubts reports whether the source looks at the lines around an event.
-func (s *source) doubts() bool { return s.detect || s.witness.ref != "" }
+func (s *source) doubts() bool { return s.detect || s.corroborate.Value != "" }
 
 // Describe names the events of the source's patterns.
 func (s *source) Describe() plugin.Description {
-	d := plugin.Description{Log: true, Path: s.path, Explain: s.Explain}
-	if s.witness.ref != "" {
-		d.Corroborate = settings.Text{Value: s.witness.ref, Range: s.witness.where, Written: true}
-	}
+	d := plugin.Description{Log: true, Path: s.path, Corroborate: s.corroborate, Explain: s.Explain}
 	for i := range s.patterns {
-		all, raw := s.patterns[i].Fields()
-		d.Events.Add(plugin.EventSpec{Name: s.patterns[i].Event, Raw: raw,
-			Fields: slices.DeleteFunc(all, func(name string) bool { return slices.Contains(raw, name) })})
+		fields, raw := s.patterns[i].Fields()
+		d.Events.Add(plugin.EventSpec{Name: s.patterns[i].Event, Fields: append(fields, "level", "file", "message"), Raw: raw})
 	}
 	if s.doubts() {
-		d.Events.Add(plugin.EventSpec{Name: event.LogForgery, Fields: []string{"ip"}, Raw: []string{event.ClaimedEvent, event.ClaimedIP}})
+		d.Events.Add(plugin.EventSpec{Name: event.LogForgery, Fields: []string{"ip", "level", "file", "message"}, Raw: []string{event.ClaimedEvent, event.ClaimedIP}})
 	}
 	return d
 }

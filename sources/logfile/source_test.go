@@ -53,6 +53,11 @@ func TestNew(t *testing.T) {
 	if !slices.Contains(raw, "customer") || !slices.Contains(raw, "acl") || slices.Contains(raw, "user") || !slices.IsSorted(names) {
 		t.Errorf("raw fields %v", raw)
 	}
+	events := s.Describe().Events
+	i := slices.IndexFunc(events, func(e plugin.EventSpec) bool { return e.Name == event.UnknownUser })
+	if got := fmt.Sprint(events[i].Fields, events[i].Raw); got != "[domain file ip level message user] []" {
+		t.Errorf("unknown_user: %s", got)
+	}
 	log := "2026-05-04 10:11:12.131415 97.10% [WARNING] mod_dptools.c:1 Call to 9 from 192.0.2.1 by x y\n" + unknownLine + unknownText
 	got := s.collect(strings.NewReader(log), time.Time{}, nil, defaultSizes())
 	if len(got.events) != 2 || got.events[0].Fields["customer"] != "x y" || got.events[0].Source != "log.freeswitch" || got.events[1].Name != event.UnknownUser {
@@ -103,20 +108,20 @@ event "own" {}
 		got = append(got, fmt.Sprintf("%s: %s: %s", d.Subject, d.Summary, d.Detail))
 	}
 	want := []string{
-		`site.hcl:7,1-6: Unsupported argument: An argument named "speed" is not expected here.`,
-		`site.hcl:2,12-14: Empty path: Write the path of FreeSWITCH's log, or leave the attribute out for /var/log/freeswitch/freeswitch.log.`,
-		`site.hcl:3,12-27: Unknown timezone: "Europe/Berlim" is not a time zone. Write an IANA name such as "Europe/Berlin" or "UTC", or leave the attribute out for the host's own.`,
-		`site.hcl:5,12-20: Unknown way with forgeries: "detekt" is neither "detect" nor "ignore". Did you mean "detect"?`,
+		`site.hcl:2,12-14: Empty path: Write the path of the file.`,
+		`site.hcl:3,12-27: Unknown timezone: "Europe/Berlim" is not a time zone: write an IANA name such as "Europe/Berlin" or "UTC", or leave the attribute out for the host's own.`,
+		`site.hcl:5,12-20: Unknown forgery: "detekt" is none of "detect", "ignore". Did you mean "detect"?`,
 		`site.hcl:6,15-33: Invalid reference: A reference is three names without quotes, such as source.esl.pbx.`,
-		`site.hcl:4,13-20: Unsuitable value type: Unsuitable value: a bool is required`,
+		`site.hcl:4,12-21: Neither true nor false: Write true or false here, without quotes.`,
 		`site.hcl:8,7-22: Unknown event: There is no event "auth_failures". Did you mean "auth_failure"? An event of your own needs a name that is less like it.`,
 		`site.hcl:8,32-51: Unknown field: There is no field "usr". Did you mean "user"? A field of your own needs a name that is less like it.`,
 		`site.hcl:9,7-12: Bad event name: "Own" is not an event name: write small letters, digits and underscores, a letter first.`,
 		`site.hcl:9,22-39: Holes without text between them: It is not clear where <user> ends and <domain> begins. Put the text that stands between them, or make them one hole.`,
 		`site.hcl:11,11-14,6: Pattern of several lines: A pattern is compared with the first line of a message. Remove the lines that follow it.`,
-		`site.hcl:15,11-29: Bad source file: Write the name of FreeSWITCH's source file as it stands in the line, without the line number: "sofia_reg.c".`,
+		`site.hcl:15,11-29: Bad source file: Write the name of FreeSWITCH's source file as the line shows it, without the line number: "sofia_reg.c".`,
 		`site.hcl:16,11-21: Unknown level: "WARNINGS" is not a log level. Did you mean "WARNING"? Levels are CONSOLE, ALERT, CRIT, ERR, WARNING, NOTICE, INFO, DEBUG.`,
-		`site.hcl:18,13-13: Missing required argument: The argument "line" is required, but no definition was found.`,
+		`site.hcl:18,1-12: Missing line: Paste the message that the event is made of, and write <name> where it varies.`,
+		`site.hcl:7,1-6: Unsupported argument: An argument named "speed" is not expected here.`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -144,7 +149,7 @@ func TestWitness(t *testing.T) {
 		"corroborate = source.esl[0]":         "Invalid reference",
 		"corroborate = action.esl.pbx":        "Invalid reference",
 		"corroborate = \"source.esl.pbx\"":    "Invalid reference",
-		"corroborate = source.log.freeswitch": "Source that vouches for itself",
+		"corroborate = source.log.freeswitch": "Source that corroborates itself",
 	} {
 		if _, diags := newFrom(t, body); len(diags) != 1 || diags[0].Summary != want {
 			t.Errorf("%s: %v", body, diags)
@@ -216,7 +221,7 @@ Event:   auth_failure, by the pattern "SIP auth failure (<method:REGISTER>) on s
 		{"x\x1b[31m", "No event: the line does not begin with FreeSWITCH's header"},
 		{failureLine[len(plain):], "Behind a header, its text would match the pattern"},
 		{"Dialplan: x", "begins a record that has no header"},
-		{failureLine + "\n", "a line follows that FreeSWITCH does not write there"},
+		{failureLine + "\n", "with a further line that FreeSWITCH does not write there"},
 		{invite + "receiving invite from 2.2.2.2:2 version: 1 call-id: x", "with more than one address"},
 		{"May  4 10:11:12 pbx1 freeswitch: " + strings.Replace(failureLine, "1000", strings.Repeat("1", 1000), 1), "may have been cut off"},
 		{strings.Replace(failureLine, "sofia_reg.c", "mod_x.c", 1), `counts only from sofia_reg.c, not from "mod_x.c"`},

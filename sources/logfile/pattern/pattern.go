@@ -70,19 +70,26 @@ func holeNames() []string {
 	return slices.DeleteFunc(slices.Clone(event.FieldNames), func(name string) bool { return slices.Contains(headerFields, name) })
 }
 
-// Fields returns the names of all fields that the pattern sets, and those of them
-// that are raw fields.
-func (p *Pattern) Fields() (all, raw []string) {
+// Fields returns the names of the fields of an event that the pattern sets, and those
+// of its raw fields.
+func (p *Pattern) Fields() (fields, raw []string) {
+	add := func(name string) {
+		if field(name) != nil {
+			fields = append(fields, name)
+		} else {
+			raw = append(raw, name)
+		}
+	}
 	for _, h := range p.holes {
-		all = append(all, h.name)
+		add(h.name)
 		if h.kind == addrPortHole {
-			all = append(all, "port")
+			add("port")
 		}
 	}
 	for _, s := range p.sets {
-		all = append(all, s.name)
+		add(s.name)
 	}
-	return all, slices.DeleteFunc(slices.Clone(all), func(name string) bool { return field(name) != nil })
+	return fields, raw
 }
 
 // HasAddress reports whether the pattern takes an address.

@@ -1,13 +1,84 @@
 package logfile
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"time"
 
 	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/record"
 )
+
+// ordered does what can only be done in the order of the log.
+type ordered struct {
+	clock   record.Clock
+	dst     dstResolver
+	repeats repeatMarker
+	year    int // of the last line that has one, if years are needed
+	sink    func(*event.Event) error
+}
+
+// emit emits the events of a block. If ctx ends, it stops between two events.
+func (o *ordered) emit(ctx context.Context, b *block) error {
+	for i := range b.findings {
+		f := &b.findings[i]
+		if f.date(&o.clock, o.year); !f.dated || f.refused {
+			continue
+		}
+		o.settle(f)
+		if !f.wanted {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := o.sink(f.event); err != nil {
+			return err
+		}
+	}
+	if b.year != 0 {
+		o.year = b.year
+	}
+	return nil
+}
+
+// settle corrects the time of an event and marks a repeat.
+func (o *ordered) settle(f *finding) {
+	o.dst.resolve(f)
+	o.repeats.mark(f.event)
+}
+
+// A dstResolver dates events in the hour that a zone repeats when its clocks are set
+// back. The stamps of both passes are equal; only the order of the log tells which
+// pass a line is of. It must see the events in that order.
+type dstResolver struct {
+	latest time.Time // of the events so far
+}
+
+// resolve moves the time of an event in such an hour to the pass that the log has
+// reached. A stamp with an offset needs no resolving.
+func (r *dstResolver) resolve(f *finding) {
+	t := &f.event.Time
+	if !f.Stamp.Zoned {
+		*t = r.pass(*t)
+	}
+	if t.After(r.latest) {
+		r.latest = *t
+	}
+}
+
+func (r *dstResolver) pass(t time.Time) time.Time {
+	first, second, twice := record.Readings(t)
+	switch {
+	case !twice:
+		return t
+	case r.latest.After(first.Add(second.Sub(first) / 2)):
+		return second
+	}
+	return first
+}
 
 const (
 	// announceWindow is how long after the line with the reason the auth_failure of the
