@@ -42,7 +42,7 @@ type family struct {
 
 func newFamily(c *config, index int) *family {
 	f := &family{
-		index: index, name: "IPv4", af: unix.AF_INET, program: "iptables", newMaxElem: c.maxEntries,
+		index: index, name: "IPv4", af: unix.AF_INET, program: "iptables", newMaxElem: uint32(c.maxEntries),
 		desired: newDesired(aggregation{bits: c.aggregate[index], trusted: c.trusted}),
 	}
 	suffix := ""
