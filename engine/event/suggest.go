@@ -27,10 +27,7 @@ func Nearest(given string, known []string) string {
 // by one if given is too short for two. It is stricter than [Nearest]: use it where
 // an operator may also choose a name.
 func Mistyped(given string, known []string) string {
-	if len(given) <= 4 {
-		return nearest(given, known, 1)
-	}
-	return nearest(given, known, 2)
+	return nearest(given, known, min(2, 1+len(given)/5))
 }
 
 // nearest returns the known word with the smallest edit distance, of at most limit.

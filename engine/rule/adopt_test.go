@@ -11,7 +11,7 @@ import (
 func TestAdopt(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*Spec)
-		fires  bool // at one match more, where two of three had been counted
+		fires  bool // with the third match
 	}{
 		"nothing":       {func(*Spec) {}, true},
 		"lower count":   {func(s *Spec) { s.Threshold.Count = 1 }, true},
@@ -37,7 +37,7 @@ func TestAdopt(t *testing.T) {
 				t.Fatalf("%d firings", len(fired))
 			}
 			if test.fires && fired[0].Evidence[0].Text != "failure at 0" {
-				t.Errorf("the ring is taken over with the windows: %+v", fired[0].Evidence[0])
+				t.Errorf("the ring was not adopted with the windows: %+v", fired[0].Evidence[0])
 			}
 			if matches := s.Stats()[0].Matches; (matches == 3) != (spec.Name == "guessing") {
 				t.Errorf("%d matches", matches)
@@ -46,7 +46,7 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// TestAdoptHashedKeys makes sure that the seeds come along.
+// TestAdoptHashedKeys checks that the seeds are adopted.
 func TestAdoptHashedKeys(t *testing.T) {
 	spec := func() *Spec {
 		s := guessing(t)
@@ -66,7 +66,7 @@ func TestAdoptHashedKeys(t *testing.T) {
 	}
 }
 
-func TestAdoptKeepsTalliesOfDroppedWindows(t *testing.T) {
+func TestAdoptKeepsStatusOfDroppedWindows(t *testing.T) {
 	old := NewSet([]*Spec{guessing(t)})
 	old.rules[0].trackers[0].maxKeys = 1
 	observe(old, failure("203.0.113.1", 0), failure("203.0.113.2", 1))
@@ -97,7 +97,7 @@ func TestBrake(t *testing.T) {
 	step(10, true)
 	step(60, true)
 	step(61, false)
-	s.Charge(spec, at(5)) // late, and older than the two that count
+	s.Charge(spec, at(5)) // out of order, and older than the two that count
 	step(61, true)
 	step(66, false)
 	s.Charge(spec, at(66))
@@ -110,22 +110,22 @@ func TestBrake(t *testing.T) {
 	next := NewSet([]*Spec{changed})
 	next.Adopt(s)
 	if !next.Braked(changed, at(66)) {
-		t.Error("a rule of the same name keeps its brake")
+		t.Error("a rule of the same name lost its brake")
 	}
 	free := guessing(t)
 	if s := NewSet([]*Spec{free}); s.Braked(free, start) || s.Braked(spec, start) {
-		t.Error("no brake, and no rule of this set")
+		t.Error("a rule without a brake, or of another set, is braked")
 	}
 }
 
-// TestManyAddresses sends one failure each of a million addresses.
+// TestManyAddresses observes one failure of each of a million addresses.
 func TestManyAddresses(t *testing.T) {
 	const addresses = 1_000_000
 	s := NewSet([]*Spec{guessing(t)})
 	ev := failure("10.0.0.0", 0)
 	for range addresses {
 		if fired := observe(s, ev); len(fired) != 0 {
-			t.Fatal("one failure each")
+			t.Fatal("fired with one failure each")
 		}
 		ev.IP = ev.IP.Next()
 	}
@@ -133,7 +133,7 @@ func TestManyAddresses(t *testing.T) {
 	if st.Tracked != MaxKeys || st.Evicted != addresses-MaxKeys || st.Expired != 0 {
 		t.Fatalf("%+v", st)
 	}
-	// Whoever is still being looked at fires as ever.
+	// A key with a window still fires.
 	ev.IP = netip.MustParseAddr("203.0.113.7")
 	if fired := observe(s, ev, ev, ev); len(fired) != 1 {
 		t.Fatal("no firing")

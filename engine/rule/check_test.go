@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestProblems holds mistakes against what is said of them: "at: summary: detail"
-// for each, where at is the text of the range.
+// TestProblems compares the problems of mistakes: "at: summary: detail" for each, where
+// at is the text of the range.
 func TestProblems(t *testing.T) {
 	const (
 		join  = `Join comparisons with "and", "or" and "not".`
@@ -85,7 +85,7 @@ func TestProblems(t *testing.T) {
 	} {
 		m, problems := Compile(expression, Vocabulary{Events: []string{"mine"}, Fields: []string{"reason"}})
 		if m != nil {
-			t.Errorf("%s: a matcher beside problems", expression)
+			t.Errorf("%s: a matcher with problems", expression)
 		}
 		var got []string
 		for _, p := range problems {
@@ -99,7 +99,7 @@ func TestProblems(t *testing.T) {
 
 func TestExpressionBounds(t *testing.T) {
 	chain := "1"
-	for range 100 { // each of which doubles the work of a plain walk
+	for range 100 { // each doubles the work of a plain walk
 		chain = "1 < int(" + chain + ") < 1"
 	}
 	for name, expression := range map[string]string{
@@ -116,15 +116,15 @@ func TestExpressionBounds(t *testing.T) {
 		}
 	}
 	if _, problems := Compile(strings.Repeat("port == 1 or ", 200)+"true", Vocabulary{}); problems != nil {
-		t.Errorf("two hundred comparisons are none too many: %v", problems)
+		t.Errorf("two hundred comparisons are too many: %v", problems)
 	}
 }
 
-func TestRawFieldsUnknownBeforehand(t *testing.T) {
+func TestUnknownRawFields(t *testing.T) {
 	if _, problems := Compile("fields['anything'] == 'x'", Vocabulary{}); problems != nil {
 		t.Fatal(problems)
 	}
 	if _, problems := Compile("fields['anything'] == 'x'", Vocabulary{Fields: []string{}}); len(problems) != 1 {
-		t.Fatal("a source that sets no raw field")
+		t.Fatal("a raw field that no source sets is accepted")
 	}
 }

@@ -92,7 +92,7 @@ func TestNetworkOf(t *testing.T) {
 		}
 	}
 	if _, ok := Host.Of(netip.Addr{}); ok {
-		t.Error("no address has no network")
+		t.Error("an invalid address has a network")
 	}
 }
 
@@ -114,10 +114,10 @@ func TestKeyer(t *testing.T) {
 	k := newKeyer(key)
 	same := digestOf(k, func(*event.Event) {})
 	if digestOf(k, func(ev *event.Event) { ev.IP = netip.MustParseAddr("203.0.113.8") }) != same {
-		t.Error("an address of the same network has the same key")
+		t.Error("addresses of one network have different keys")
 	}
 	if digestOf(k, func(ev *event.Event) { ev.User, ev.Domain = "1000p", "bx.example" }) == same {
-		t.Error("where one part ends and the next begins must tell")
+		t.Error("the border between two parts does not count")
 	}
 	for name, change := range map[string]func(*event.Event){
 		"no user":      func(ev *event.Event) { ev.User = "" },
@@ -127,7 +127,7 @@ func TestKeyer(t *testing.T) {
 		ev := guess()
 		change(ev)
 		if _, ok := k.digest(ev); ok {
-			t.Errorf("%s: an event that lacks a part has no key", name)
+			t.Errorf("%s: an event that lacks a part has a key", name)
 		}
 	}
 	if got := k.text(guess()); got != "1000@pbx.example,203.0.113.0/24" {
@@ -140,7 +140,7 @@ func TestKeyText(t *testing.T) {
 	ev := guess()
 	ev.User = "bob\x1b[2J\u202e"
 	if got, want := newKeyer(key).text(ev), `bob\x1b[2J\u202e@pbx.example`; got != want {
-		t.Errorf("got %s, want %s: what a caller wrote must not reach a terminal", got, want)
+		t.Errorf("got %s, want %s: control characters reach a terminal", got, want)
 	}
 }
 

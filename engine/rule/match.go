@@ -51,29 +51,24 @@ type Matcher struct {
 // calls except those of [functions], and no pattern that is not constant.
 func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 	whole := Problem{To: utf8.RuneCountInString(expression)}
+	refuse := func(summary, detail string) (*Matcher, []Problem) {
+		whole.Summary, whole.Detail = summary, detail
+		return nil, []Problem{whole}
+	}
 	switch {
 	case strings.TrimSpace(expression) == "":
-		whole.Summary = "Empty expression"
-		whole.Detail = "Write a condition, such as: event == 'auth_failure'"
-		return nil, []Problem{whole}
+		return refuse("Empty expression", "Write a condition, such as: event == 'auth_failure'")
 	case len(expression) > maxExpression:
-		whole.Summary = "Expression too long"
-		whole.Detail = "An expression has at most 16 KB. Put a long list of addresses into a feed or a trusted block."
-		return nil, []Problem{whole}
+		return refuse("Expression too long", "An expression has at most 16 KB. Put a long list of addresses into a feed or a trusted block.")
 	case !utf8.ValidString(expression):
-		whole.Summary = "Invalid expression"
-		whole.Detail = "The expression is not valid UTF-8."
-		return nil, []Problem{whole}
+		return refuse("Invalid expression", "The expression is not valid UTF-8.")
 	}
 	tree, err := parser.ParseWithConfig(expression, newConfig())
 	if err != nil {
 		return nil, []Problem{problemOf(err, whole)}
 	}
 	if !walksWithin(2*maxNodes, tree.Node) {
-		whole.Summary = "Expression too large"
-		whole.Detail = "Chains of comparisons, such as 1 < port < 5, are nested too deeply. " +
-			"Join single comparisons with \"and\"."
-		return nil, []Problem{whole}
+		return refuse("Expression too large", "Chains of comparisons, such as 1 < port < 5, are nested too deeply. Join single comparisons with \"and\".")
 	}
 	c := checker{known: known, names: map[string]bool{}, tokens: tokensOf(expression)}
 	c.check(tree.Node)
@@ -87,9 +82,7 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 	}
 	m := &Matcher{text: expression, root: tree.Node, program: program, names: c.names, events: eventNames(tree.Node)}
 	if m.events != nil && len(m.events) == 0 {
-		whole.Summary = "Expression never matches"
-		whole.Detail = "No event has two names: join the comparisons of \"event\" with \"or\"."
-		return nil, []Problem{whole}
+		return refuse("Expression never matches", "No event has two names: join the comparisons of \"event\" with \"or\".")
 	}
 	return m, nil
 }

@@ -15,7 +15,7 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// guess is a failed registration as a source would report it.
+// guess is a failed registration.
 func guess() *event.Event {
 	return &event.Event{
 		Time: time.Date(2026, 3, 1, 23, 15, 0, 0, time.UTC), Name: event.AuthFailure, Source: "log.freeswitch",
@@ -119,7 +119,7 @@ func TestUses(t *testing.T) {
 	}
 }
 
-// TestEnvironment holds the environment against the vocabulary, both ways.
+// TestEnvironment checks that the environment has exactly the fields of events.
 func TestEnvironment(t *testing.T) {
 	config := conf.New(environment{})
 	var names []string
@@ -189,7 +189,7 @@ func FuzzCompile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, expression string) {
 		m, problems := Compile(expression, Vocabulary{Fields: []string{"x"}})
 		if (m == nil) == (len(problems) == 0) {
-			t.Fatalf("a matcher or problems, never both: %v, %v", m, problems)
+			t.Fatalf("both a matcher and problems, or neither: %v, %v", m, problems)
 		}
 		n := utf8.RuneCountInString(expression)
 		for _, p := range problems {

@@ -13,13 +13,13 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// A model is the definition of a threshold, written down as plainly as can be:
-// per source and key every match that ever counted, looked through each time.
+// A model is the definition of a threshold in its simplest form: a list of all matches
+// that count per source and key, searched each time.
 type model struct {
 	count    int
 	within   int64
 	distinct bool
-	then     bool                                   // the rule waits for an event more
+	then     bool                                   // the rule waits for a further event
 	windows  map[string]map[netip.Addr][]modelMatch // by source and key
 	matches  int                                    // so far
 }
@@ -30,9 +30,9 @@ type modelMatch struct {
 	number int
 }
 
-// observe shows the model an event that is a match, or what the rule waits for, or
-// both. It returns the times of the matches that fired, oldest first, the event
-// itself last; nil if it did not fire.
+// observe shows the model an event that is a match, or what the rule waits for, or both.
+// It returns the times of the matches that fired, oldest first, the event last; nil if
+// it did not fire.
 func (m *model) observe(source string, key netip.Addr, e modelMatch, match, then bool) []int64 {
 	var fired []int64
 	own := -1 // the number of the event among the matches
@@ -54,8 +54,7 @@ func (m *model) observe(source string, key netip.Addr, e modelMatch, match, then
 	return fired
 }
 
-// complete looks at the newest matches, whether they all lie in the time before an
-// event.
+// complete checks whether the newest matches are all in the time before an event.
 func (m *model) complete(source string, key netip.Addr, at int64, own int) []int64 {
 	w := slices.Clone(m.windows[source][key])
 	slices.SortStableFunc(w, func(a, b modelMatch) int { return cmp.Compare(a.time, b.time) })
@@ -74,7 +73,7 @@ func (m *model) complete(source string, key netip.Addr, at int64, own int) []int
 	return append(times, at)
 }
 
-// add counts a match. It returns what observe would without anything to wait for.
+// add counts a match. It returns the result of observe for a rule that does not wait.
 func (m *model) add(source string, key netip.Addr, e modelMatch) []int64 {
 	e.number = m.matches
 	m.matches++
@@ -86,7 +85,7 @@ func (m *model) add(source string, key netip.Addr, e modelMatch) []int64 {
 	if e.time < newest-m.within {
 		return nil
 	}
-	own := true // whether the event itself stands in the window
+	own := true // the event itself is in the window
 	if m.distinct {
 		i := slices.IndexFunc(w, func(o modelMatch) bool { return o.user == e.user && o.time >= newest-m.within })
 		if i >= 0 && w[i].time > e.time {
@@ -114,9 +113,8 @@ func (m *model) add(source string, key netip.Addr, e modelMatch) []int64 {
 	return append(times, e.time)
 }
 
-// TestWindowsAgreeWithModel drives a set and the model with the same random
-// events: counted and distinct, with and without something to wait for, in and out
-// of order, over several sources.
+// TestWindowsAgreeWithModel shows the same random events to a set and the model: counted
+// and distinct, with and without Then, in and out of order, on several sources.
 func TestWindowsAgreeWithModel(t *testing.T) {
 	const sequences = 100_000
 	match, then := compiled(t, "method startsWith 'match'"), compiled(t, "method endsWith 'then'")
@@ -132,7 +130,7 @@ func agreesWithModel(t *testing.T, seed uint64, match, then *Matcher) bool {
 	within := int64(1 + random.IntN(20))
 	keys, late := 1+random.IntN(4), within
 	if keys == 1 {
-		late = 10 * within // a lone key is never forgotten
+		late = 10 * within // a single key is never forgotten
 	}
 	th := &Threshold{
 		Count: 1 + random.IntN(5), Within: time.Duration(within) * time.Microsecond,
@@ -146,7 +144,7 @@ func agreesWithModel(t *testing.T, seed uint64, match, then *Matcher) bool {
 	}
 	sources := []string{"log.a", "esl.b", "esl.c"}[:1+random.IntN(3)]
 	set := NewSet([]*Spec{{Name: "r", On: sources, Match: match, Threshold: th, Alert: &Alert{}}})
-	set.ring = newRing(2 << 10) // or each sequence would fill 8 MB with zeros
+	set.ring = newRing(2 << 10) // instead of 8 MB of zeros for each sequence
 	m := &model{count: th.Count, within: within, distinct: th.Distinct != "", then: th.Then != nil,
 		windows: map[string]map[netip.Addr][]modelMatch{}}
 	kinds := []string{"match", "match", "match", "then", "match and then", "neither"}

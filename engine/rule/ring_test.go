@@ -10,9 +10,8 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// TestRing holds a small ring against the list of all that went into it: what it
-// returns is right, what it forgets is the oldest, and it forgets no more than
-// its size makes it.
+// TestRing compares a small ring with a list of everything added: what it returns is
+// right, it overwrites the oldest, and no more than its size requires.
 func TestRing(t *testing.T) {
 	const size = 8 << 10
 	r := newRing(size)
@@ -46,17 +45,17 @@ func TestRing(t *testing.T) {
 			t.Fatalf("%d: got %+v, want %+v", i, got, k.ev)
 		}
 	}
-	// The ring loses less than a record where it wraps, and one that is half overwritten.
+	// Lost are less than a record at the end of the buffer, and one overwritten partly.
 	if n := len(all) - oldest; n < size/(recordHeader+event.MaxText+event.MaxField)-2 {
 		t.Fatalf("only %d are kept", n)
 	}
 	if start := all[oldest].place - 1; oldest > 0 && r.written-(all[oldest-1].place-1) <= size || r.written-start > size {
-		t.Fatal("what is kept is just what has not been overwritten")
+		t.Fatal("kept is not exactly what was not overwritten")
 	}
 	if _, ok := r.at(0); ok {
-		t.Error("0 is no place")
+		t.Error("0 is a place")
 	}
 	if _, ok := r.at(r.written + 1); ok {
-		t.Error("the future is no place")
+		t.Error("a future place is valid")
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 const log = "log.freeswitch"
 
-// guessing is a rule as an operator would write it: three failures in a minute.
+// guessing is a rule: three failures in a minute.
 func guessing(t testing.TB) *Spec {
 	return &Spec{
 		Name: "guessing", On: []string{log, "esl.pbx"}, Match: compiled(t, "event == 'auth_failure'"),
@@ -72,7 +72,7 @@ func TestFiring(t *testing.T) {
 		t.Fatal(diff)
 	}
 	if fired := observe(s, failure("203.0.113.7", 61), failure("203.0.113.7", 62)); len(fired) != 0 {
-		t.Fatal("the window is cleared by the firing")
+		t.Fatal("the firing did not clear the window")
 	}
 	wantStatus := status.Rule{Name: "guessing", On: spec.On, Matches: 6, Firings: 1, Tracked: 2}
 	if diff := cmp.Diff(wantStatus, s.Stats()[0]); diff != "" {
@@ -80,7 +80,7 @@ func TestFiring(t *testing.T) {
 	}
 }
 
-func TestSourcesCountApart(t *testing.T) {
+func TestSourcesCountSeparately(t *testing.T) {
 	s := NewSet([]*Spec{guessing(t)})
 	both := func(seconds int) (fired []*Firing) {
 		other := failure("203.0.113.7", seconds)
@@ -88,30 +88,30 @@ func TestSourcesCountApart(t *testing.T) {
 		return observe(s, failure("203.0.113.7", seconds), other)
 	}
 	if len(both(0)) != 0 || len(both(1)) != 0 {
-		t.Fatal("an attempt that two sources report counts once")
+		t.Fatal("an attempt that two sources report is counted twice")
 	}
 	if fired := both(2); len(fired) != 1 || fired[0].Event.Source != log {
-		t.Fatalf("want one firing, of the source that came first: %v", fired)
+		t.Fatalf("want one firing, of the first source: %v", fired)
 	}
 	if n := s.Stats()[0].Tracked; n != 1 {
-		t.Fatalf("all but the report after the firing is cleared: %d windows", n)
+		t.Fatalf("%d windows, want the one of the report after the firing", n)
 	}
 }
 
 func TestNotCounted(t *testing.T) {
 	s := NewSet([]*Spec{guessing(t)})
-	repeat, nobody, elsewhere := failure("203.0.113.7", 0), failure("203.0.113.7", 0), failure("203.0.113.7", 0)
+	repeat, unknown, elsewhere := failure("203.0.113.7", 0), failure("203.0.113.7", 0), failure("203.0.113.7", 0)
 	repeat.Repeat = true
-	nobody.IP = netip.Addr{}
+	unknown.IP = netip.Addr{}
 	elsewhere.Source = "log.other"
-	if observe(s, repeat, nobody, elsewhere); s.Stats()[0].Tracked != 0 {
-		t.Fatal("a repeat, an event without the key and one of another source are not counted")
+	if observe(s, repeat, unknown, elsewhere); s.Stats()[0].Tracked != 0 {
+		t.Fatal("a repeat, an event without the key or one of another source is counted")
 	}
 	spec := guessing(t)
 	spec.Match = compiled(t, "event == 'auth_failure' and repeat")
 	s = NewSet([]*Spec{spec})
 	if observe(s, repeat); s.Stats()[0].Tracked != 1 {
-		t.Fatal("a rule that names repeat sees repeats")
+		t.Fatal("a rule that names repeat does not count repeats")
 	}
 }
 
@@ -125,14 +125,14 @@ func TestDistinct(t *testing.T) {
 		return ev
 	}
 	if fired := observe(s, user("100", 0), user("100", 1), user("101", 2), user("", 3), user("100", 4)); len(fired) != 0 {
-		t.Fatal("two different users are not three")
+		t.Fatal("two different users count as three")
 	}
 	fired := observe(s, user("102", 62))
 	if len(fired) != 1 || fired[0].Reason != "3 different values of user in 1m, per ip 203.0.113.7" {
 		t.Fatalf("%+v", fired)
 	}
 	if got := fired[0].Evidence[1].Time; got != start.Add(4*time.Second) {
-		t.Fatalf("a value counts at its latest time, not at %v", got)
+		t.Fatalf("a value counts at %v, not at its latest time", got)
 	}
 }
 
@@ -140,9 +140,9 @@ func TestEveryMatchFires(t *testing.T) {
 	spec := guessing(t)
 	spec.Threshold, spec.Ban.Network, spec.Alert = nil, Network{V4: 24}, &Alert{}
 	s := NewSet([]*Spec{spec})
-	nobody := failure("203.0.113.7", 2)
-	nobody.IP = netip.Addr{}
-	fired := observe(s, failure("203.0.113.7", 0), failure("2001:db8::1", 1), nobody)
+	unknown := failure("203.0.113.7", 2)
+	unknown.IP = netip.Addr{}
+	fired := observe(s, failure("203.0.113.7", 0), failure("2001:db8::1", 1), unknown)
 	if len(fired) != 3 {
 		t.Fatalf("%d firings", len(fired))
 	}
@@ -151,7 +151,7 @@ func TestEveryMatchFires(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	if !f.Alert || fired[1].Orders != nil || fired[2].Orders != nil || fired[2].Key != "" || fired[2].Reason != "auth_failure" {
-		t.Errorf("an address of a family left out is told, not banned: %+v", fired)
+		t.Errorf("an address without a network is banned, or not alerted: %+v", fired)
 	}
 }
 
@@ -196,7 +196,7 @@ func TestEvidenceIsBounded(t *testing.T) {
 	}
 	first, last := fired[0].Evidence[0], fired[0].Evidence[MaxEvidence-1]
 	if first.Text != "" || first.User != "" || first.Event != event.AuthFailure || first.Time != start.Add(200*time.Millisecond) {
-		t.Errorf("of an old match time and name are kept: %+v", first)
+		t.Errorf("time and name of an overwritten match are lost: %+v", first)
 	}
 	if first.IP.String() != "203.0.113.7" || last.Text == "" || fired[0].Evidence[MaxEvidence-2].Text == "" {
 		t.Errorf("%+v, %+v", first, last)
@@ -223,10 +223,10 @@ func TestWants(t *testing.T) {
 		t.Error(diff)
 	}
 	if s.Wants("esl.pbx") != nil {
-		t.Error("one rule wants any")
+		t.Error("a rule for any event, and not all are wanted")
 	}
 	if w := s.Wants("log.other"); w == nil || len(w) != 0 {
-		t.Error("nobody listens")
+		t.Error("a source without rules wants events")
 	}
 }
 

@@ -13,8 +13,7 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// guessed is a rule that waits: three failures on an account in a minute, then a
-// success.
+// guessed is a rule that waits: three failures on an account in a minute, then a success.
 func guessed(t testing.TB) *Spec {
 	spec := guessing(t)
 	spec.Name = "guessed"
@@ -23,7 +22,7 @@ func guessed(t testing.TB) *Spec {
 	return spec
 }
 
-// success is a failure that was none.
+// success is a successful registration.
 func success(ip string, seconds int) *event.Event {
 	ev := failure(ip, seconds)
 	ev.Name = event.AuthSuccess
@@ -39,7 +38,7 @@ func TestThen(t *testing.T) {
 		success("198.51.100.1", 3), // of two failures
 		failure("203.0.113.3", 4), failure("203.0.113.4", 5))
 	if len(fired) != 0 {
-		t.Fatalf("the rule waits: %+v", fired)
+		t.Fatalf("fired before the success: %+v", fired)
 	}
 	fired = observe(s, success("198.51.100.1", 6))
 	if len(fired) != 1 {
@@ -61,17 +60,17 @@ func TestThen(t *testing.T) {
 		t.Error(diff)
 	}
 	if len(f.Orders) != 1 || f.Orders[0].Target.String() != "198.51.100.1" {
-		t.Errorf("banned is who did it in the end: %+v", f.Orders)
+		t.Errorf("the address of the success is not banned: %+v", f.Orders)
 	}
 	if again := observe(s, success("198.51.100.1", 7)); len(again) != 0 {
-		t.Error("the window is cleared by the firing")
+		t.Error("the firing did not clear the window")
 	}
 	if diff := cmp.Diff(status.Rule{Name: "guessed", On: []string{log, "esl.pbx"}, Matches: 4, Firings: 1}, s.Stats()[0]); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestThenInItsTime(t *testing.T) {
+func TestThenWithin(t *testing.T) {
 	for name, test := range map[string]struct {
 		at    int
 		fires bool
@@ -94,27 +93,27 @@ func TestThenInItsTime(t *testing.T) {
 	}
 }
 
-func TestThenOfAnother(t *testing.T) {
-	other, nobody, elsewhere, repeat := success("203.0.113.1", 3), success("203.0.113.1", 3), success("203.0.113.1", 3), success("203.0.113.1", 3)
+func TestThenOfAnotherKey(t *testing.T) {
+	other, unknown, elsewhere, repeat := success("203.0.113.1", 3), success("203.0.113.1", 3), success("203.0.113.1", 3), success("203.0.113.1", 3)
 	other.User = "1001"
-	nobody.Domain = ""
+	unknown.Domain = ""
 	elsewhere.Source = "esl.pbx"
 	repeat.Repeat = true
 	s := NewSet([]*Spec{guessed(t)})
 	observe(s, failure("203.0.113.1", 0), failure("203.0.113.1", 1), failure("203.0.113.1", 2))
-	if fired := observe(s, other, nobody, elsewhere, repeat); len(fired) != 0 {
-		t.Fatalf("another account, none, another source and a repeat complete nothing: %+v", fired)
+	if fired := observe(s, other, unknown, elsewhere, repeat); len(fired) != 0 {
+		t.Fatalf("another account, none, another source or a repeat fired: %+v", fired)
 	}
 	spec := guessed(t)
 	spec.Threshold.Then = compiled(t, "event == 'auth_success' and repeat")
 	next := NewSet([]*Spec{spec})
 	next.Adopt(s)
 	if fired := observe(next, repeat); len(fired) != 1 {
-		t.Fatal("an expression that names repeat sees repeats")
+		t.Fatal("an expression that names repeat does not see repeats")
 	}
 }
 
-// TestMatchAndThen is about events that are both: they count, and then complete.
+// TestMatchAndThen is about events that are both: they are counted first.
 func TestMatchAndThen(t *testing.T) {
 	spec := guessed(t)
 	spec.Match = compiled(t, "event in ['auth_failure', 'auth_success']")
@@ -128,7 +127,7 @@ func TestMatchAndThen(t *testing.T) {
 		got += e.Text + ", "
 	}
 	if got != "success at 1, failure at 2, success at 3, " {
-		t.Errorf("the event stands once in its evidence: %s", got)
+		t.Errorf("evidence: %s", got)
 	}
 }
 
@@ -139,11 +138,11 @@ func TestThenDistinct(t *testing.T) {
 	s := NewSet([]*Spec{spec})
 	for i := range 9 {
 		if fired := observe(s, failure(fmt.Sprintf("203.0.113.%d", 1+i%2), i), success("198.51.100.1", i)); len(fired) != 0 {
-			t.Fatal("two addresses are not three")
+			t.Fatal("two addresses count as three")
 		}
 	}
 	silent := success("198.51.100.1", 12)
-	silent.IP = netip.Addr{} // it needs the key, but no value to count
+	silent.IP = netip.Addr{} // it needs the key, but no distinct value
 	fired := observe(s, failure("203.0.113.3", 10), failure("203.0.113.4", 11), silent)
 	if len(fired) != 1 || fired[0].Reason != "3 different values of ip in 1m, per user@domain 1000@pbx.example, then auth_success" {
 		t.Fatalf("%+v", fired)
@@ -153,17 +152,17 @@ func TestThenDistinct(t *testing.T) {
 		got = append(got, o.Target.String())
 	}
 	if diff := cmp.Diff([]string{"203.0.113.1", "203.0.113.3", "203.0.113.4"}, got); diff != "" {
-		t.Errorf("all = true bans the newest matches: %s", diff)
+		t.Errorf("all = true does not ban the newest matches: %s", diff)
 	}
 }
 
-// TestThenIsBounded makes sure that a window which waits keeps what it needs, and
-// that those who succeed leave nothing behind.
+// TestThenIsBounded checks that a window that waits keeps no more than it needs, and
+// that a success without failures is not remembered.
 func TestThenIsBounded(t *testing.T) {
 	s := NewSet([]*Spec{guessed(t)})
 	ev := failure("203.0.113.1", 0)
 	for range 100_000 {
-		s.Observe(ev, func(*Firing) { t.Fatal("the rule waits") })
+		s.Observe(ev, func(*Firing) { t.Fatal("fired before the success") })
 		ev.Time = ev.Time.Add(time.Millisecond)
 	}
 	tr := s.rules[0].trackers[0]
@@ -171,10 +170,10 @@ func TestThenIsBounded(t *testing.T) {
 		t.Errorf("%d matches are remembered for a count of 3", tr.remembered)
 	}
 	written := s.ring.written
-	well := success("203.0.113.1", 50)
+	good := success("203.0.113.1", 50)
 	for i := range 100_000 {
-		well.User = fmt.Sprint(2000 + i)
-		s.Observe(well, func(*Firing) { t.Fatal("nobody has failed") })
+		good.User = fmt.Sprint(2000 + i)
+		s.Observe(good, func(*Firing) { t.Fatal("fired without a failure") })
 	}
 	if len(tr.keys) != 1 || s.ring.written != written {
 		t.Errorf("%d windows, and %d bytes in the ring, of events that were not counted", len(tr.keys), s.ring.written-written)
@@ -193,7 +192,7 @@ func TestThenIsWanted(t *testing.T) {
 	}
 	spec.Threshold.Then = compiled(t, "user == '1000'")
 	if NewSet([]*Spec{spec}).Wants("esl.pbx") != nil {
-		t.Error("what may be any event wants any")
+		t.Error("an expression for any event, and not all are wanted")
 	}
 }
 
@@ -221,8 +220,8 @@ func TestThenErrorsAreCounted(t *testing.T) {
 	}
 }
 
-// TestThenAcrossReloads changes what a rule waits for, between three failures and
-// what comes next.
+// TestThenAcrossReloads changes what a rule waits for between three failures and the
+// next event.
 func TestThenAcrossReloads(t *testing.T) {
 	for name, test := range map[string]struct {
 		old, change func(*Spec)
@@ -262,7 +261,7 @@ func TestThenAcrossReloads(t *testing.T) {
 	}
 }
 
-// TestThenClosest keeps windows that wait from hiding those that are being filled.
+// TestThenClosest checks that windows that wait do not hide those that fill.
 func TestThenClosest(t *testing.T) {
 	hosts := guessing(t)
 	hosts.Threshold.Count = 5

@@ -13,7 +13,7 @@ func keyNumber(i int) (d digest) {
 	return d
 }
 
-// check walks everything a tracker holds.
+// check walks through everything that a tracker holds.
 func (t *tracker) check(tb testing.TB) {
 	tb.Helper()
 	remembered, windows := 0, 0
@@ -59,8 +59,7 @@ func (t *tracker) check(tb testing.TB) {
 	}
 }
 
-// TestTrackerBounds drives trackers with bounds so narrow that everything has to
-// give way all the time.
+// TestTrackerBounds uses bounds so narrow that trackers evict all the time.
 func TestTrackerBounds(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for round := range 300 {
@@ -88,16 +87,16 @@ func TestTrackerEviction(t *testing.T) {
 	add(1, 20)
 	add(3, 30)
 	if !held(1) || held(2) || !held(3) || tr.evicted != 1 || tr.expired != 0 {
-		t.Fatalf("the least recently seen gives way: %+v", tr.keys)
+		t.Fatalf("the least recently seen key was not evicted: %+v", tr.keys)
 	}
 	add(4, 150)
 	if held(1) || !held(3) || tr.evicted != 1 || tr.expired != 1 {
-		t.Fatalf("a window that is over is no eviction: evicted %d, expired %d", tr.evicted, tr.expired)
+		t.Fatalf("a window that is over counts as evicted: evicted %d, expired %d", tr.evicted, tr.expired)
 	}
 	tr.maxKeys = 10
 	add(5, 1000)
 	if held(3) || held(4) || tr.expired != 3 {
-		t.Fatal("windows that are long over are forgotten when a key comes")
+		t.Fatal("windows that are long over are not forgotten")
 	}
 	tr.check(t)
 }
@@ -109,13 +108,12 @@ func TestTrackerMatchBound(t *testing.T) {
 		tr.add(hit{key: keyNumber(1), time: int64(i)})
 	}
 	if n := tr.add(hit{key: keyNumber(2), time: 10}); n != 1 || tr.remembered != 1 || tr.evicted != 1 {
-		t.Fatalf("the other key must give way: %d, %d remembered, %d evicted", n, tr.remembered, tr.evicted)
+		t.Fatalf("the other key was not evicted: %d, %d remembered, %d evicted", n, tr.remembered, tr.evicted)
 	}
 	tr.check(t)
 }
 
-// TestTrackerAddresses turns the keeping of addresses off and on again, as a
-// reload may.
+// TestTrackerAddresses turns the keeping of addresses off and on again, as a reload can.
 func TestTrackerAddresses(t *testing.T) {
 	tr := newTracker(1000, false, true)
 	key := keyNumber(1)
@@ -132,7 +130,7 @@ func TestTrackerAddresses(t *testing.T) {
 	}
 }
 
-// TestTrackerMemory measures what a key with one match costs, all included.
+// TestTrackerMemory measures all memory of a key with one match.
 func TestTrackerMemory(t *testing.T) {
 	const keys = 1_000_000
 	perKey := bytesPerKey(keys)
