@@ -296,11 +296,8 @@ var ipsetErrors = map[unix.Errno]string{
 	errFull: "the set is full",
 }
 
-// ipsetError wraps an error of the kernel with its description; nil stays nil.
+// ipsetError wraps an error of the kernel with its description.
 func ipsetError(action, set string, err error) error {
-	if err == nil {
-		return nil
-	}
 	var errno unix.Errno
 	errors.As(err, &errno)
 	switch {

@@ -48,32 +48,44 @@ func message(subsystem, command uint16, flags netlink.HeaderFlags, body []byte) 
 	}
 }
 
-// do carries out one command of ipset on a set. Without netlink.Excl, adding an entry
-// that exists sets its timeout, and deleting one that does not is no error.
-func (s *socket) do(verb, set string, command uint16, flags netlink.HeaderFlags, body []byte) error {
+// do carries out one command of ipset. Without netlink.Excl, adding an entry that exists
+// sets its timeout, and deleting one that does not is no error.
+func (s *socket) do(command uint16, flags netlink.HeaderFlags, body []byte) error {
 	_, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, command, flags|netlink.Acknowledge, body))
-	return ipsetError(verb, set, err)
+	return err
 }
 
 func (s *socket) create(family uint8, set string, maxElem uint32) error {
-	return s.do("create", set, cmdCreate, netlink.Create|netlink.Excl, appendCreate(nil, family, set, maxElem))
+	if err := s.do(cmdCreate, netlink.Create|netlink.Excl, appendCreate(nil, family, set, maxElem)); err != nil {
+		return ipsetError("create", set, err)
+	}
+	return nil
 }
 
 func (s *socket) destroy(set string) error {
-	return s.do("destroy", set, cmdDestroy, 0, appendRequest(nil, unix.AF_INET, set))
+	if err := s.do(cmdDestroy, 0, appendRequest(nil, unix.AF_INET, set)); err != nil {
+		return ipsetError("destroy", set, err)
+	}
+	return nil
 }
 
 // swap exchanges the names of two sets. Rules refer to the name.
 func (s *socket) swap(a, b string) error {
-	return s.do("swap", a, cmdSwap, 0, appendText(appendRequest(nil, unix.AF_INET, a), attrTypeName, b))
+	body := appendText(appendRequest(nil, unix.AF_INET, a), attrTypeName, b)
+	if err := s.do(cmdSwap, 0, body); err != nil {
+		return ipsetError("swap", a, err)
+	}
+	return nil
 }
 
 // hashNet fails unless the kernel has the set type hash:net.
 func (s *socket) hashNet() error {
 	body := appendAttr(appendText(appendRequest(nil, unix.AF_INET, ""), attrTypeName, "hash:net"), attrFamily, unix.AF_INET)
 	// The answer is a message; an acknowledgement would be a second one.
-	_, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, cmdType, 0, body))
-	return ipsetError("look for type", "hash:net", err)
+	if _, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, cmdType, 0, body)); err != nil {
+		return ipsetError("look for type", "hash:net", err)
+	}
+	return nil
 }
 
 // header returns a set's header; found is false if there is no such set.
@@ -132,13 +144,13 @@ func (s *socket) send(command uint16, verb string, family uint8, set string, ent
 			n++
 		}
 		closeNest(body, list)
-		failed := s.do(verb, set, command, 0, body)
+		failed := s.do(command, 0, body)
 		switch {
 		case failed == nil:
 		case !isEntryError(failed):
-			return refused, failed
+			return refused, ipsetError(verb, set, failed)
 		case n == 1:
-			refused = append(refused, fmt.Errorf("%s: %w", entries[0].target, failed))
+			refused = append(refused, fmt.Errorf("%s: %w", entries[0].target, ipsetError(verb, set, failed)))
 		default:
 			// The kernel took the entries before the refused one; bisect.
 			for _, half := range [][]entry{entries[:n/2], entries[n/2 : n]} {

@@ -23,7 +23,9 @@ const (
 // Follow reports the events of the switch until ctx ends, and reconnects. It subscribes
 // only to what the wanted events need. A stream has no past, and so no position.
 func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
-	f := s.newFollower(stream)
+	f := s.newFollower(stream.Want, stream)
+	stream.Progress.Look(s.progress.look)
+	stream.Progress.Hear(s.progress.hearing)
 	stream.Ready()
 	f.run(ctx)
 	return nil
@@ -33,23 +35,23 @@ func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
 // waits. One lists registrations and gateways. The one of run emits the events of both,
 // and waits for the engine.
 type follower struct {
-	sub      esl.Subscription
-	sink     plugin.Sink
-	decoder  *decoder // of the listening goroutine
-	queue    *queue
-	lister   *lister
-	progress *progress
-	listen   func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error
+	source  *source
+	sub     esl.Subscription
+	sink    plugin.Sink
+	decoder *decoder // of the listening goroutine
+	queue   *queue
+	lister  *lister
+	listen  func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error
 }
 
-func (s *source) newFollower(stream plugin.Stream) *follower {
-	sub, events := s.subscription(stream.Want), newQueue(s.queue)
-	progress := newProgress(stream.Progress, sub.LogLevel >= 0, func() int { return len(events.events) })
-	sub.Unreadable = progress.unreadable
-	dial := func(ctx context.Context) (console, error) { return s.at.Console(ctx) }
+func (s *source) newFollower(want map[string]bool, sink plugin.Sink) *follower {
+	sub := s.subscription(want)
+	sub.Unreadable = s.progress.unreadable
+	events := newQueue(s.queue)
+	s.progress.following(sub.LogLevel >= 0, func() int { return len(events.events) })
 	return &follower{
-		sub: sub, sink: stream, decoder: s.newDecoder(stream.Want), queue: events, progress: progress,
-		lister: newLister(s.name, stream.Want, progress, dial, net.DefaultResolver),
+		source: s, sub: sub, sink: sink, decoder: s.newDecoder(want), queue: events,
+		lister: newLister(s, want, func(ctx context.Context) (console, error) { return s.at.Console(ctx) }, net.DefaultResolver),
 		listen: s.at.Listen,
 	}
 }
@@ -92,7 +94,7 @@ func (f *follower) emitUntil(ended <-chan struct{}) {
 }
 
 func (f *follower) emit(e *event.Event) {
-	f.progress.Emitted(e)
+	f.source.progress.emitted(e)
 	f.sink.Emit(e)
 }
 
@@ -103,15 +105,15 @@ func (f *follower) connect(ctx context.Context) {
 		up := time.Time{} // when the switch accepted the subscription
 		err := f.listen(ctx, f.sub, func() {
 			up = time.Now()
-			f.progress.up()
+			f.source.progress.up()
 			f.lister.connected()
 		}, f.take)
 		f.lister.disconnected()
 		if ctx.Err() != nil {
-			f.progress.down("")
+			f.source.progress.down("")
 			return
 		}
-		f.progress.down(err.Error())
+		f.source.progress.down(err.Error())
 		switch {
 		case errors.Is(err, esl.ErrAuthRefused), errors.Is(err, esl.ErrACLRefused):
 			pause = maxPause
@@ -125,18 +127,22 @@ func (f *follower) connect(ctx context.Context) {
 
 // take decodes a message. It never waits.
 func (f *follower) take(m esl.Message) {
-	restarts, lost := f.decoder.restarts, esl.Lost(m)
+	restarts := f.decoder.restarts
 	e := f.decoder.decode(&m)
-	if e != nil && !f.queue.put(e) {
-		lost++
-	}
-	f.progress.message(&m, f.decoder.restarts-restarts, lost)
+	f.source.progress.message(&m, f.decoder.restarts-restarts)
 	if at, ok := stamp(m.Headers); ok && m.Name() == "HEARTBEAT" {
-		f.progress.heartbeat(at)
+		f.source.progress.heartbeat(at)
 	}
 	if f.decoder.gateways {
 		f.decoder.gateways = false
 		f.lister.refresh()
+	}
+	lost := esl.Lost(m)
+	if e != nil && !f.queue.put(e) {
+		lost++
+	}
+	if lost > 0 {
+		f.source.progress.lost(lost)
 	}
 }
 

@@ -82,40 +82,30 @@ var builtin = []struct {
 	{registrationLimit, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>", nil},
 }
 
-// catalogue is builtin, compiled. invites are the patterns in it that hold the
-// address of a session.
+// catalogue is builtin, compiled. invites are the patterns in it that hold the address
+// of a session, and continued those with further lines.
 var (
-	catalogue, messages = compileBuiltin()
-	invites             = patternsOf(event.Call)
+	catalogue = compileBuiltin()
+	invites   = selected(func(p *pattern.Pattern) bool { return p.Event == event.Call })
+	continued = selected(func(p *pattern.Pattern) bool { return p.Further != nil })
 )
 
-// A message is one of several lines, by how the first of them begins.
-type message struct {
-	begins  string
-	further pattern.Set
-}
-
-func compileBuiltin() (all pattern.Set, messages []message) {
+func compileBuiltin() (all pattern.Set) {
 	for _, b := range builtin {
 		p := pattern.MustCompile(b.event, b.line)
 		p.File, p.Level = b.file, b.level
-		all = append(all, p)
-		if b.further == nil {
-			continue
-		}
-		m := message{begins: p.Start()}
 		for _, line := range b.further {
-			m.further = append(m.further, pattern.MustCompile("", line))
+			p.Further = append(p.Further, pattern.MustCompile("", line))
 		}
-		messages = append(messages, m)
+		all = append(all, p)
 	}
-	return all, messages
+	return all
 }
 
-func patternsOf(event string) (found pattern.Set) {
-	for _, p := range catalogue {
-		if p.Event == event {
-			found = append(found, p)
+func selected(keep func(*pattern.Pattern) bool) (found pattern.Set) {
+	for i := range catalogue {
+		if keep(&catalogue[i]) {
+			found = append(found, catalogue[i])
 		}
 	}
 	return found
@@ -124,9 +114,9 @@ func patternsOf(event string) (found pattern.Set) {
 // expected returns the further lines that FreeSWITCH writes after a first one,
 // whatever pattern that matches.
 func expected(msg string) pattern.Set {
-	for i := range messages {
-		if strings.HasPrefix(msg, messages[i].begins) {
-			return messages[i].further
+	for i := range continued {
+		if strings.HasPrefix(msg, continued[i].Start()) {
+			return continued[i].Further
 		}
 	}
 	return nil
@@ -134,11 +124,9 @@ func expected(msg string) pattern.Set {
 
 // isFurther reports whether a line is a further line of some message.
 func isFurther(line string) bool {
-	for i := range messages {
-		for k := range messages[i].further {
-			if messages[i].further[k].Match(line, &pattern.Match{}) == pattern.Matches {
-				return true
-			}
+	for i := range continued {
+		if _, v := continued[i].Further.Find("", "", line, &pattern.Match{}); v != pattern.Differs {
+			return true
 		}
 	}
 	return false

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
-	"freeswitch-security/sources/logfile/pattern"
 	"freeswitch-security/sources/logfile/record"
 )
 
@@ -55,11 +54,8 @@ func (e *explainer) noHeader(line string) {
 	if record.Begins(line) {
 		e.printf("It begins a record that has no header: a dialplan trace, a SIP trace, or a further line of a session's message.\n")
 	}
-	for i := range e.patterns {
-		if p := &e.patterns[i]; p.Match(line, &pattern.Match{}) == pattern.Matches {
-			e.printf("Behind a header, its text would match the pattern %q for %s.\n", p.Text, p.Event)
-			return
-		}
+	if p := e.patterns.Like(line); p != nil {
+		e.printf("Behind a header, its text would match the pattern %q for %s.\n", p.Text, p.Event)
 	}
 }
 
@@ -96,17 +92,12 @@ func (e *explainer) fields(line string, r *reading) {
 
 // nearest names the pattern that the message comes closest to, and where they differ.
 func (e *explainer) nearest(msg string, r *reading) {
-	for i := range e.patterns {
-		p := &e.patterns[i]
-		if p.Match(msg, &pattern.Match{}) == pattern.Differs {
-			continue
-		}
-		e.printf("No event: its text matches the pattern %q for %s, ", p.Text, p.Event)
+	if p := e.patterns.Like(msg); p != nil {
+		where := fmt.Sprintf("at level %s, not at %s", p.Level, r.Level)
 		if p.File != "" && p.File != r.File {
-			e.printf("but that counts only from %s, not from %q.\n", p.File, r.File)
-		} else {
-			e.printf("but that counts only at level %s, not at %s.\n", p.Level, r.Level)
+			where = fmt.Sprintf("from %s, not from %q", p.File, r.File)
 		}
+		e.printf("No event: its text matches the pattern %q for %s, but that counts only %s.\n", p.Text, p.Event, where)
 		return
 	}
 	p, where := e.patterns.Nearest(msg)

@@ -80,7 +80,6 @@ type consumer struct {
 	order    ordered
 	patience patience
 	stream   plugin.Stream
-	emitted  int
 	sampled  int // how many bytes the plan was made from
 }
 
@@ -100,13 +99,12 @@ func (c *consumer) Take(ctx context.Context, chunk *tail.Chunk) tail.Verdict {
 			v.Done, v.Wait = at, wait
 		}
 	}
-	before := c.emitted
-	if err := c.order.emit(ctx, b); err != nil {
-		v.Done = firstLeft(b.findings, c.emitted-before)
+	if left, err := c.order.emit(ctx, b); err != nil {
+		v.Done = left
 	} else {
 		c.count(b, v.Done)
 	}
-	v.Events = c.emitted > before
+	v.Events = slices.ContainsFunc(b.findings, func(f finding) bool { return f.wanted })
 	return v
 }
 
@@ -118,7 +116,7 @@ func (c *consumer) Recall(lines []byte, crlf bool) {
 	b.log, b.from, b.to, b.crlf = lines, 0, len(lines), crlf
 	c.scan(b)
 	c.order.sink = func(*event.Event) error { return nil }
-	_ = c.order.emit(context.Background(), b) // it cannot fail
+	_, _ = c.order.emit(context.Background(), b) // it cannot fail
 	c.order.sink = c.emit
 }
 
@@ -179,20 +177,6 @@ func (c *consumer) outstanding(last *finding, partial []byte) time.Duration {
 	return c.patience.settle
 }
 
-// firstLeft returns where the line begins of the first wanted finding behind n others.
-func firstLeft(findings []finding, n int) int {
-	for i := range findings {
-		if !findings[i].wanted {
-			continue
-		}
-		if n == 0 {
-			return findings[i].at
-		}
-		n--
-	}
-	return 0
-}
-
 // stamp returns the time of a line, zero if it has no header.
 func (c *consumer) stamp(line []byte) time.Time {
 	h, ok := record.ParseHeader(c.Line(line))
@@ -205,7 +189,6 @@ func (c *consumer) stamp(line []byte) time.Time {
 
 func (c *consumer) emit(e *event.Event) error {
 	c.stream.Emit(e)
-	c.emitted++
 	c.stream.Progress.Emitted(e)
 	return nil
 }

@@ -14,14 +14,15 @@ import (
 // ordered does what can only be done in the order of the log.
 type ordered struct {
 	clock   record.Clock
-	dst     dstResolver
+	latest  time.Time // of the events so far
 	repeats repeatMarker
 	year    int // of the last line that has one, if years are needed
 	sink    func(*event.Event) error
 }
 
-// emit emits the events of a block. If ctx ends, it stops between two events.
-func (o *ordered) emit(ctx context.Context, b *block) error {
+// emit emits the events of a block. If ctx ends, it stops between two events and returns
+// where the line of the next one begins.
+func (o *ordered) emit(ctx context.Context, b *block) (left int, err error) {
 	for i := range b.findings {
 		f := &b.findings[i]
 		if f.date(&o.clock, o.year); !f.dated || f.refused {
@@ -32,49 +33,41 @@ func (o *ordered) emit(ctx context.Context, b *block) error {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return err
+			return f.at, err
 		}
 		if err := o.sink(f.event); err != nil {
-			return err
+			return f.at, err
 		}
 	}
 	if b.year != 0 {
 		o.year = b.year
 	}
-	return nil
+	return 0, nil
 }
 
 // settle corrects the time of an event and marks a repeat.
 func (o *ordered) settle(f *finding) {
-	o.dst.resolve(f)
+	if !f.Stamp.Zoned {
+		f.event.Time = dstResolver(o.latest).resolve(f.event.Time)
+	}
+	if f.event.Time.After(o.latest) {
+		o.latest = f.event.Time
+	}
 	o.repeats.mark(f.event)
 }
 
-// A dstResolver dates events in the hour that a zone repeats when its clocks are set
-// back. The stamps of both passes are equal; only the order of the log tells which
-// pass a line is of. It must see the events in that order.
-type dstResolver struct {
-	latest time.Time // of the events so far
-}
+// A dstResolver is the latest time of a log. It dates stamps in the hour that a zone
+// repeats when its clocks are set back: the stamps of both passes are equal, and only
+// the order of the log tells which pass a line is of.
+type dstResolver time.Time
 
-// resolve moves the time of an event in such an hour to the pass that the log has
-// reached. A stamp with an offset needs no resolving.
-func (r *dstResolver) resolve(f *finding) {
-	t := &f.event.Time
-	if !f.Stamp.Zoned {
-		*t = r.pass(*t)
-	}
-	if t.After(r.latest) {
-		r.latest = *t
-	}
-}
-
-func (r *dstResolver) pass(t time.Time) time.Time {
+// resolve moves a time in such an hour to the pass that the log has reached.
+func (r dstResolver) resolve(t time.Time) time.Time {
 	first, second, twice := record.Readings(t)
 	switch {
 	case !twice:
 		return t
-	case r.latest.After(first.Add(second.Sub(first) / 2)):
+	case time.Time(r).After(first.Add(second.Sub(first) / 2)):
 		return second
 	}
 	return first

@@ -59,7 +59,7 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 		stats.Skipped += b.skipped
 		stats.Doubted += b.doubted
 		stats.Recognised = stats.Recognised || b.recognised
-		if err := order.emit(ctx, b); err != nil {
+		if _, err := order.emit(ctx, b); err != nil {
 			return stats, err
 		}
 		reader.free <- b

@@ -17,30 +17,33 @@ import (
 )
 
 const (
-	tailLength = 64 << 10 // bytes at the end of the log
+	tailLength = 64 << 10 // bytes of the log that are looked at
 	quietAfter = 24 * time.Hour
 )
 
-const whyTrace = "callers can forge whole lines of such a log, and have innocent addresses banned"
+const whyTrace = "callers write whole lines of their own into such a log, and can have anybody banned"
 
-// A logTail is what the end of FreeSWITCH's log shows.
+// A logTail is what the end of FreeSWITCH's log tells.
 type logTail struct {
 	fault  error // why it could not be read
 	read   bool
 	age    time.Duration // since the last line was written
 	uuids  bool          // lines begin with the UUID of a call
-	traced bool          // it contains SIP packets
+	traced bool          // SIP packets stand in it
 }
 
 var (
-	uuidLine  = regexp.MustCompile(`(?m)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} `)
+	uuidLine = regexp.MustCompile(`(?m)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} `)
+	// Most of the packet's head is fixed, so that a caller who writes it fools nobody
+	// but himself: his line would have to stand at the beginning of one.
 	traceLine = regexp.MustCompile(`(?m)^(?:recv|send) \d+ bytes (?:from|to) (?:udp|tcp|tls|ws|wss)/\[`)
 )
 
-// hasLog reports whether a source reads FreeSWITCH's log.
+// hasLog reports whether the rules read FreeSWITCH's log.
 func (x *exam) hasLog() bool { return len(x.logs()) > 0 }
 
-// logs returns the sources that read a log, and whether each is corroborated.
+// logs are the sources that read a log, by their references, and whether another
+// one vouches for each.
 func (x *exam) logs() map[string]bool {
 	logs := map[string]bool{}
 	if x.cfg == nil {
@@ -54,7 +57,8 @@ func (x *exam) logs() map[string]bool {
 	return logs
 }
 
-// tailLog reads the end of the log: the one in the options, else the first of the rules.
+// tailLog looks at the end of the log, where one is read on this host: the first
+// that the rules name, unless another was asked for.
 func (x *exam) tailLog() {
 	if !x.hasLog() {
 		return
@@ -79,7 +83,7 @@ func (t *logTail) readFile(path string, now time.Time) error {
 		return err
 	}
 	if !stat.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", path)
+		return fmt.Errorf("%s is no regular file", path)
 	}
 	end := make([]byte, min(stat.Size(), tailLength))
 	n, err := file.ReadAt(end, stat.Size()-int64(len(end)))
@@ -87,7 +91,7 @@ func (t *logTail) readFile(path string, now time.Time) error {
 		return err
 	}
 	end = end[:n]
-	if stat.Size() > tailLength { // the first line is incomplete
+	if stat.Size() > tailLength { // the first line is a piece of one
 		_, end, _ = bytes.Cut(end, []byte("\n"))
 	}
 	t.read, t.age = true, now.Sub(stat.ModTime())
@@ -95,51 +99,59 @@ func (t *logTail) readFile(path string, now time.Time) error {
 	return nil
 }
 
-// judgeLog judges FreeSWITCH's log as a source.
-func (x *exam) judgeLog() {
+// ofLog judges FreeSWITCH's log as a source.
+func (x *exam) ofLog() []Finding {
 	if !x.hasLog() {
-		return
+		return nil
 	}
-	x.judgeTail()
-	if !x.tail.uuids && !x.prefixes() {
-		return
-	}
-	for _, corroborated := range x.logs() {
-		if !corroborated {
-			x.report(warning, "the log has the UUIDs of calls in front of its lines (uuid=true, FreeSWITCH's default)",
-				"that also writes line breaks from callers: they can forge whole lines, and have innocent addresses banned",
-				fmt.Sprintf("in the rules, believe the log only if the switch reports the same:\nsource \"log\" … { corroborate = source.%s }\nor in %s:\n<param name=\"uuid\" value=\"false\"/> then: fs_cli -x 'reload mod_logfile'",
-					cmp.Or(x.ref, "esl.pbx"), x.confName("autoload_configs/logfile.conf.xml")))
-			return
+	found := x.ofTail()
+	var unvouched []string
+	for ref, vouched := range x.logs() {
+		if !vouched {
+			unvouched = append(unvouched, ref)
 		}
 	}
-	x.ok("callers can forge lines of the log, and the rules believe it only if the switch reports the same")
+	if !x.tail.uuids && !x.prefixes() {
+		return found
+	}
+	d := Finding{warning, "the log has the UUIDs of calls in front of its lines (uuid=true, FreeSWITCH's default)",
+		"that also makes line breaks of what callers write: they can put whole lines of their own into it, and have anybody banned",
+		fmt.Sprintf("in the rules, believe the log only where the switch itself has said the same:\nsource \"log\" … { corroborate = source.%s }\nor in %s:\n<param name=\"uuid\" value=\"false\"/> then: fs_cli -x 'reload mod_logfile'",
+			x.reference(), x.confName("autoload_configs/logfile.conf.xml"))}
+	if len(unvouched) == 0 {
+		d.Severity, d.Why, d.Fix = healthy, "", ""
+		d.What = "the log can be forged by callers, and is believed only where the switch has said the same"
+	}
+	return append(found, d)
 }
 
-// judgeTail judges the end of the log.
-func (x *exam) judgeTail() {
+// ofTail judges what the end of the log shows.
+func (x *exam) ofTail() []Finding {
+	var found []Finding
 	path := shorten(x.logPath)
 	switch t := &x.tail; {
 	case errors.Is(t.fault, fs.ErrNotExist):
-		x.report(warning, "there is no log at "+path, "a source that reads it sees nothing",
-			"name it here (--log FILE) and in the rules: source \"log\" … { path = \"…\" }")
+		found = append(found, Finding{warning, "there is no log at " + path, "a source that reads it sees nothing",
+			"name it here (--log FILE) and in the rules: source \"log\" … { path = \"…\" }"})
 	case errors.Is(t.fault, fs.ErrPermission):
-		x.report(critical, "this user cannot read the log "+path, "if the guard runs as the same user, it sees nothing",
-			"add the user to the log's group, usermod -aG freeswitch USER, or run as root")
+		found = append(found, Finding{critical, "this user may not read the log " + path, "if the guard runs as the same one, it sees nothing",
+			"add the user to the log's group, usermod -aG freeswitch USER, or run as root"})
 	case t.fault != nil:
-		x.report(critical, "the log cannot be read: "+shorten(t.fault.Error()), "a source that reads it sees nothing", "check what is at "+path)
+		found = append(found, Finding{critical, "the log cannot be read: " + shorten(t.fault.Error()), "a source that reads it sees nothing", "see what stands at " + path})
 	case t.age > quietAfter:
-		x.report(warning, fmt.Sprintf("the last line of the log %s is %s old", path, terminal.About(t.age)),
-			"it may be an old log, or that of another FreeSWITCH", "ask the switch where it writes: fs_cli -x 'global_getvar log_dir'")
+		found = append(found, Finding{warning, fmt.Sprintf("nothing was written into the log %s for %s", path, terminal.About(t.age)),
+			"it may be the log of another FreeSWITCH, or of days gone by", "see where the switch writes: fs_cli -x 'global_getvar log_dir'"})
 	case t.read:
-		x.ok("the log %s is readable", path)
+		found = append(found, Finding{Severity: healthy, What: "the log " + path + " can be read"})
 	}
 	if x.tail.traced {
-		x.report(critical, "a SIP trace is written into the log", whyTrace, "fs_cli -x 'sofia global siptrace off'")
+		found = append(found, Finding{critical, "a SIP trace is being written into the log", whyTrace, "fs_cli -x 'sofia global siptrace off'"})
 	}
+	return found
 }
 
-// prefixes reports whether mod_logfile writes UUIDs, which is its default.
+// prefixes reports whether mod_logfile is configured to write UUIDs. It does so
+// unless it is told not to.
 func (x *exam) prefixes() bool {
 	for _, profile := range x.logging.all("profile") {
 		params := profile.params()
@@ -152,4 +164,12 @@ func (x *exam) prefixes() bool {
 		}
 	}
 	return false
+}
+
+// reference is the source of kind esl that a fix names.
+func (x *exam) reference() string {
+	if x.ref == "" {
+		return "esl.pbx"
+	}
+	return x.ref
 }

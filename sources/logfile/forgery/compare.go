@@ -16,7 +16,11 @@ func (d *Detector) compare(h *record.Header, own string, next *following, c *Lin
 	case next.refutes != "":
 		s.doubt(TooLate, next.refutes, false)
 	}
-	proven := sync.OnceValue(func() bool { return d.isOfProven(next, c, s) })
+	proven := sync.OnceValue(func() bool {
+		proven, ended := d.isProven(next.uuid, c)
+		s.Open = s.Open || ended
+		return proven
+	})
 	text := d.stampText(c.Line, own)
 	var last record.Header
 	lastLine := ""
@@ -31,7 +35,7 @@ func (d *Detector) compare(h *record.Header, own string, next *following, c *Lin
 			continue
 		}
 		if s.Doubt == "" && d.isLater(&before.Stamp, &h.Stamp) &&
-			!(next.found && d.isLater(&before.Stamp, &next.Stamp) && proven()) {
+			!(next.found && d.isLater(&before.Stamp, &next.Stamp) && next.uuid != "" && proven()) {
 			s.doubt(TooEarly, n.line, false)
 		}
 		if lastLine == "" {

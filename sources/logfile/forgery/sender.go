@@ -38,16 +38,6 @@ func (d *Detector) caller(uuid string, c *LineContext) (caller netip.Addr) {
 	return caller
 }
 
-// isOfProven reports whether the line behind is of a session that is proven.
-func (d *Detector) isOfProven(next *following, c *LineContext, s *Suspicion) bool {
-	if next.uuid == "" {
-		return false
-	}
-	proven, ended := d.isProven(next.uuid, c)
-	s.Open = s.Open || ended
-	return proven
-}
-
 // isProven reports whether a session is one of FreeSWITCH's. An attacker does not
 // know the UUID of a session. It can invent one, but lines with an invented UUID are
 // in a piece that begins with a true one. So a line proves its session if no line of

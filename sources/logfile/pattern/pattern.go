@@ -15,6 +15,8 @@ type Pattern struct {
 	Level string // the level that the line must have; "": any
 	Text  string // as written, without a pasted header
 
+	Further Set // the further lines of the message
+
 	lits  []string // one more than holes; only the first and the last may be empty
 	holes []hole
 	addr  int        // the hole that takes the address, or -1
@@ -154,6 +156,16 @@ func (s Set) Find(file, level, msg string, m *Match) (index int, v Verdict) {
 		}
 	}
 	return index, v
+}
+
+// Like returns the first pattern that a message matches with any header, or nil.
+func (s Set) Like(msg string) *Pattern {
+	for i := range s {
+		if s[i].Match(msg, &Match{}) != Differs {
+			return &s[i]
+		}
+	}
+	return nil
 }
 
 // Nearest returns the pattern that shares the most literal text with a message, and

@@ -15,8 +15,9 @@ type Stamp struct {
 	Zoned  bool // the line has the offset; else the time is that of the server
 }
 
-// parse reads "2026-05-04 10:11:12.131415" or, without a year, "05-04 10:11:12"
-// and returns where it ends.
+// parse reads "2026-05-04 10:11:12.131415" or, without a year, "05-04 10:11:12". It
+// returns where the stamp ends. Of a fraction of at most nine digits it keeps
+// microseconds.
 func (t *Stamp) parse(s string, i int) (next int, ok bool) {
 	if t.Year, ok = digits(s, i, 4); ok {
 		if !byteAt(s, i+4, '-') || t.Year == 0 {
@@ -24,33 +25,25 @@ func (t *Stamp) parse(s string, i int) (next int, ok bool) {
 		}
 		i += 5
 	}
+	const form = "01-02 15:04:05"
+	if len(s) < i+len(form) || s[i+2] != '-' || s[i+5] != ' ' || s[i+8] != ':' || s[i+11] != ':' {
+		return 0, false
+	}
 	month, ok1 := digits(s, i, 2)
 	day, ok2 := digits(s, i+3, 2)
-	if !ok1 || !ok2 || s[i+2] != '-' || !byteAt(s, i+5, ' ') {
+	hour, ok3 := digits(s, i+6, 2)
+	minute, ok4 := digits(s, i+9, 2)
+	second, ok5 := digits(s, i+12, 2)
+	t.month, t.day, t.hour, t.minute, t.second = time.Month(month), day, hour, minute, second
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !t.valid() {
 		return 0, false
 	}
-	t.month, t.day = time.Month(month), day
-	i, ok = t.parseClock(s, i+6)
-	return i, ok && t.valid()
-}
-
-// parseClock reads "10:11:12" with an optional fraction of at most nine digits,
-// of which it keeps microseconds.
-func (t *Stamp) parseClock(s string, i int) (next int, ok bool) {
-	var ok1, ok2, ok3 bool
-	t.hour, ok1 = digits(s, i, 2)
-	t.minute, ok2 = digits(s, i+3, 2)
-	t.second, ok3 = digits(s, i+6, 2)
-	if !ok1 || !ok2 || !ok3 || s[i+2] != ':' || s[i+5] != ':' {
-		return 0, false
-	}
-	i += 8
+	i += len(form)
 	if !byteAt(s, i, '.') {
 		return i, true
 	}
-	i++
-	first, unit := i, 100_000
-	for ; i < len(s) && IsDigit(s[i]) && i-first < 9; i++ {
+	first, unit := i+1, 100_000
+	for i = first; i < len(s) && IsDigit(s[i]) && i-first < 9; i++ {
 		t.micro += int(s[i]-'0') * unit
 		unit /= 10
 	}

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -90,18 +90,22 @@ type Follower struct {
 	absentWarned bool
 	saving       saving
 
-	mu     sync.Mutex // guards the fields below
-	newest *os.File   // nil: none
-	read   int64      // how much of it
-	fault  string
+	fault  string // why the file cannot be read
+	status atomic.Pointer[status]
+}
+
+// A status is what Behind and Fault tell.
+type status struct {
+	file  *os.File // nil: none is read
+	read  int64    // how much of it
+	fault string
 }
 
 // New returns a follower. It touches nothing until Begin.
 func New(c Config) *Follower {
-	return &Follower{
-		Config: c, buf: make([]byte, contextLength+chunkLength),
-		timer: time.NewTimer(0), watch: &watch{},
-	}
+	f := &Follower{Config: c, buf: make([]byte, contextLength+chunkLength), timer: time.NewTimer(0), watch: &watch{}}
+	f.status.Store(&status{})
+	return f
 }
 
 // Run looks at the file until ctx ends. While there is something to read, it looks
@@ -261,22 +265,19 @@ func (f *Follower) Close() {
 	}
 	f.watch.close()
 	f.timer.Stop()
-	f.mu.Lock()
-	f.newest = nil
-	f.mu.Unlock()
+	f.status.Store(&status{})
 	for _, t := range f.chain {
 		t.file.Close()
 	}
 }
 
-// publish tells Behind which file is read.
+// publish tells how far the follower is.
 func (f *Follower) publish() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.newest = nil
+	s := &status{fault: f.fault}
 	if t := f.current(); t != nil {
-		f.newest, f.read = t.file, t.offset
+		s.file, s.read = t.file, t.offset
 	}
+	f.status.Store(s)
 }
 
 // absent notes why the file cannot be read. It warns once this lasts: in the middle of
@@ -285,7 +286,7 @@ func (f *Follower) absent(err error) {
 	if f.absentSince.IsZero() {
 		f.absentSince = f.now
 	}
-	f.setFault(err.Error())
+	f.fault = err.Error()
 	if !f.absentWarned && f.now.Sub(f.absentSince) >= f.Pace.Absence {
 		f.absentWarned = true
 		f.Log.Warn("log not readable", "err", err)
@@ -298,28 +299,17 @@ func (f *Follower) present() {
 		f.Log.Info("log readable", "path", f.Path)
 	}
 	f.absentSince, f.absentWarned = time.Time{}, false
-	f.setFault("")
-}
-
-func (f *Follower) setFault(fault string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fault = fault
+	f.fault = ""
 }
 
 // Behind returns how many bytes the newest file has that were not read yet.
 func (f *Follower) Behind() int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.newest == nil {
+	s := f.status.Load()
+	if s.file == nil {
 		return 0
 	}
-	return max(0, size(f.newest)-f.read)
+	return max(0, size(s.file)-s.read)
 }
 
 // Fault returns why the file cannot be read; "" if it can.
-func (f *Follower) Fault() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.fault
-}
+func (f *Follower) Fault() string { return f.status.Load().fault }

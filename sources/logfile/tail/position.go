@@ -92,10 +92,7 @@ func (f *Follower) saveNow() {
 		f.noteHanded(t)
 	}
 	p.Last = f.handed
-	data, err := json.Marshal(p)
-	if err != nil {
-		panic("tail: position: " + err.Error()) // it consists of numbers and times
-	}
+	data, _ := json.Marshal(p) // numbers and times cannot fail
 	f.saving = saving{at: p.Saved}
 	f.Save(data)
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -178,7 +177,7 @@ func (f *Follower) between(now *os.File, info os.FileInfo) []candidate {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int {
-		return cmp.Or(a.first.Compare(b.first), compareAge(a.file.Name(), b.file.Name()))
+		return cmp.Or(a.first.Compare(b.first), a.info.ModTime().Compare(b.info.ModTime()))
 	})
 	return found
 }
@@ -245,21 +244,6 @@ func (f *Follower) siblings() []candidate {
 		}
 	}
 	return found
-}
-
-// compareAge orders files by their names, oldest first. Of freeswitch.log.2 and
-// freeswitch.log.10 the higher number is older. A date in a name sorts by itself.
-func compareAge(a, b string) int {
-	numberOf := func(name string) (int, bool) {
-		n, err := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:])
-		return n, err == nil
-	}
-	na, aNumbered := numberOf(a)
-	nb, bNumbered := numberOf(b)
-	if aNumbered && bNumbered && na != nb {
-		return nb - na
-	}
-	return strings.Compare(a, b)
 }
 
 var errNotRegular = errors.New("is not a regular file")

@@ -39,7 +39,7 @@ func newWatch(log *slog.Logger) *watch {
 
 // aim watches the log if it is still at the path; nil: it is not. Otherwise, or if the
 // log cannot be watched, it watches the directory of the path and that of the target
-// of a symbolic link at the path, or the nearest parent that exists.
+// of a symbolic link at the path.
 func (w *watch) aim(path string, log os.FileInfo) {
 	if w.notify == nil {
 		return
@@ -52,8 +52,8 @@ func (w *watch) aim(path string, log os.FileInfo) {
 	}
 	dirs := map[string]os.FileInfo{}
 	for _, file := range []string{path, target(path)} {
-		if dir, info := nearest(filepath.Dir(file)); info != nil {
-			dirs[dir] = info
+		if info, err := os.Stat(filepath.Dir(file)); err == nil {
+			dirs[filepath.Dir(file)] = info
 		}
 	}
 	w.only(dirs)
@@ -106,21 +106,6 @@ func target(path string) string {
 		link = filepath.Join(filepath.Dir(path), link)
 	}
 	return link
-}
-
-// nearest returns the directory or, if it does not exist, the nearest one above it.
-func nearest(dir string) (string, os.FileInfo) {
-	for {
-		info, err := os.Stat(dir)
-		if err == nil {
-			return dir, info
-		}
-		parent := filepath.Dir(dir)
-		if !errors.Is(err, fs.ErrNotExist) || parent == dir {
-			return dir, nil
-		}
-		dir = parent
-	}
 }
 
 // drain drops the events that are there, after the one that was received, and reports
