@@ -13,33 +13,30 @@ func (a *app) check() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [DIR]",
 		Short: "Check the rules and show every mistake in them",
-		Long: `Check the rules and show every mistake in them, of all files at once, with
-file, line and column. Warns about a rule without a test and a source that
-nobody reads. Nothing is opened but the rule files.
+		Long: `Check the rules and show the mistakes of all files, with file, line and column.
+Warn about a rule without a test and a source that no rule names. Only the rule
+files are opened.
 
 Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`,
 		Example: "  freeswitch-security check\n  freeswitch-security check /etc/freeswitch-security/rules.d",
 		Args:    atMostOne("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir, err := dirOf(rules, args)
+			dir, err := rulesDir(rules, args...)
 			if err != nil {
 				return err
 			}
-			cfg, diags, files, err := a.read(dir)
-			if err != nil {
-				return err
-			}
-			if cfg != nil && !diags.HasErrors() {
+			cfg, diags, files := config.Load(dir, kinds, a.environ)
+			if !diags.HasErrors() {
 				diags = append(diags, config.Lint(cfg)...)
 			}
 			if err := a.complain(diags, files); err != nil {
 				return err
 			}
-			verdict := "Everything is fine"
+			result := "No mistakes"
 			if len(diags) > 0 {
-				verdict = "The rules can be used, with " + count(len(diags), "warning")
+				result = "The rules can be used, with " + count(len(diags), "warning")
 			}
-			fmt.Fprintf(a.stdout, "%s: %s, %s, %s, %s.\n", verdict,
+			fmt.Fprintf(a.stdout, "%s: %s, %s, %s, %s.\n", result,
 				count(len(cfg.Rules), "rule"), count(len(cfg.Tests), "test"),
 				count(len(cfg.Sources), "source"), count(len(cfg.Actions), "action"))
 			return nil

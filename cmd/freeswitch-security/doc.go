@@ -1,13 +1,9 @@
-// Command freeswitch-security guards a FreeSWITCH server: it watches what the
-// switch reports, decides by rules who attacks it, and blocks him.
+// Command freeswitch-security guards a FreeSWITCH server: it reads what the switch reports, decides by rules who attacks it, and bans the attackers.
 //
-// It stands at the outside of everything: it finds the rule files, opens what is
-// to be read, and shows people and programs what came of it. One file holds one
-// verb; plugins.go lists what sources and actions there are.
+// It is the outermost part: it finds the rule files, opens inputs and prints answers. Each verb is
+// one file and one line in verbs.go; plugins.go lists the sources and actions.
 //
-// The invariant: standard output bears the answer and nothing else, standard
-// error everything else, and the exit status says which of three things
-// happened: 0, it was done and the answer is yes; 1, the answer is no (mistakes
-// in rules, a test that fails, files that differ); 2, it could not be done. Only
-// `status --nagios` answers as Nagios plugins do.
+// Invariant: standard output has the answer and nothing else. The exit status is 0: done, and the
+// answer is yes; 1: the answer is no (mistakes in rules, a failed test, a difference); 2: it could
+// not be done. `status --nagios` has the exit statuses of Nagios plugins instead.
 package main

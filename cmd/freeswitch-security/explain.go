@@ -15,20 +15,21 @@ import (
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 
+	"github.com/expr-lang/expr/vm"
 	"github.com/spf13/cobra"
 )
 
-// maxExplained bounds what explain reads, in bytes: it is for a few lines, not for a log.
+// maxExplained bounds standard input, in bytes.
 const maxExplained = 1 << 20
 
 func (a *app) explain() *cobra.Command {
 	var rules, source string
 	cmd := &cobra.Command{
 		Use:   "explain LINE|-",
-		Short: "Say what a log line is and which rules it matches",
-		Long: `Say what a log line is, field by field, and for every rule whether it matches
-and which part of its expression decides that. - reads standard input: a message
-of several lines belongs together; of several messages all events are explained.
+		Short: "Explain how a log line is read, and which rules match it",
+		Long: `Explain how a log line is read, field by field, and for every rule whether it
+matches and which part of its expression decides. - reads standard input, which
+may hold a message of several lines, or several messages.
 
 Exit status: 0 a rule matches; 1 none does, or the rules have mistakes; 2 it
 could not be done.`,
@@ -43,7 +44,7 @@ could not be done.`,
 					return err
 				}
 				if len(read) > maxExplained {
-					return errors.New("standard input is too long to explain: give a few lines, and a whole log to replay")
+					return errors.New("standard input is longer than 1 MiB: explain takes a few lines, replay a whole log")
 				}
 				text = string(read)
 			}
@@ -80,70 +81,57 @@ func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.S
 	if err != nil {
 		return err
 	}
-	matched := false
+	err = errNo
 	for i, ev := range events {
 		if len(events) > 1 {
 			fmt.Fprintf(a.stdout, "\nEvent %d of %d: %s, from the line\n  %s\n", i+1, len(events), printable(ev.Name), printable(ev.Text))
 		}
-		if a.explainEvent(cfg, ev) {
-			matched = true
+		for _, spec := range cfg.Rules {
+			if explainRule(a.stdout, spec, ev) {
+				err = nil
+			}
 		}
 	}
-	if !matched {
-		return errNo
-	}
-	return nil
+	return err
 }
 
-// explainEvent shows what every rule makes of the event, and reports whether one
-// matches.
-func (a *app) explainEvent(cfg *config.Config, ev *event.Event) bool {
-	matched := false
-	for _, spec := range cfg.Rules {
-		verdict := "matches"
-		yes, why := matches(spec, ev)
-		if yes {
-			matched = true
-		} else {
-			verdict = "does not match" + why
-		}
-		fmt.Fprintf(a.stdout, "\nrule %q (%s) %s\n", printable(spec.Name), spec.Where, verdict)
-		if !slices.Contains(spec.On, ev.Source) {
-			continue
-		}
-		explainClauses(a.stdout, "", spec.Match.Why(ev))
-		if th := spec.Threshold; th != nil && th.Then != nil {
-			explainClauses(a.stdout, "then ", th.Then.Why(ev))
-		}
-	}
-	return matched
-}
-
-// explainClauses shows what came of each part of an expression, and that first: a
-// part can be a list of any length.
-func explainClauses(w io.Writer, before string, clauses []rule.Clause) {
-	for _, c := range clauses {
-		text := c.Text
-		verdict := fmt.Sprint(c.True)
-		if c.Err != nil {
-			verdict, text = "error", c.Text+": "+c.Err.Error()
-		}
-		fmt.Fprintf(w, "  %-5s  %s%s\n", verdict, before, printable(text))
-	}
-}
-
-// matches reports whether a rule counts an event, and why not where it is not
-// the expression that says so.
+// matches reports whether a rule counts an event, and why not, unless its expression says so.
 func matches(spec *rule.Spec, ev *event.Event) (bool, string) {
 	if !slices.Contains(spec.On, ev.Source) {
-		return false, ": it does not listen to " + ev.Source
+		return false, ": it does not read " + ev.Source
 	}
 	if ev.Repeat && !spec.Match.Uses("repeat") {
 		return false, ": the event repeats an earlier report of the same attempt"
 	}
-	fired := false
-	once := *spec
-	once.Threshold, once.Ban, once.Alert, once.Brake = nil, nil, &rule.Alert{}, nil
-	rule.NewSet([]*rule.Spec{&once}).Observe(ev, func(*rule.Firing) { fired = true })
-	return fired, ""
+	yes, _ := spec.Match.Match(new(vm.VM), rule.NewEnv(ev)) // an expression that fails does not match
+	return yes, ""
+}
+
+// explainRule writes how a rule judges an event, and reports whether it matches.
+func explainRule(w io.Writer, spec *rule.Spec, ev *event.Event) bool {
+	yes, why := matches(spec, ev)
+	result := "does not match" + why
+	if yes {
+		result = "matches"
+	}
+	fmt.Fprintf(w, "\nrule %q (%s) %s\n", printable(spec.Name), spec.Where, result)
+	if slices.Contains(spec.On, ev.Source) {
+		explainClauses(w, "", spec.Match.Why(ev))
+		if th := spec.Threshold; th != nil && th.Then != nil {
+			explainClauses(w, "then ", th.Then.Why(ev))
+		}
+	}
+	return yes
+}
+
+// explainClauses writes the value of each part of an expression, then its text, which can be a list of
+// any length.
+func explainClauses(w io.Writer, before string, clauses []rule.Clause) {
+	for _, c := range clauses {
+		value, text := fmt.Sprint(c.True), c.Text
+		if c.Err != nil {
+			value, text = "error", c.Text+": "+c.Err.Error()
+		}
+		fmt.Fprintf(w, "  %-5s  %s%s\n", value, before, printable(text))
+	}
 }

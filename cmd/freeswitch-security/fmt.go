@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,26 +20,23 @@ func (a *app) format() *cobra.Command {
 	var rules string
 	cmd := &cobra.Command{
 		Use:   "fmt [DIR]",
-		Short: "Bring rule files into their usual form",
-		Long: `Bring the *.hcl files of a directory into their usual form, and print the names
-of those that changed. A file that does not parse is left alone.
+		Short: "Format rule files",
+		Long: `Format the *.hcl files of a directory, and print the names of changed files.
+A file that does not parse stays as it is.
 
-Exit status: 0 all files are in form; 1 some do not parse or, with --check, are
-not in form; 2 it could not be done.`,
+Exit status: 0 all files are formatted; 1 some do not parse or, with --check,
+are not formatted; 2 it could not be done.`,
 		Example: "  freeswitch-security fmt rules.d\n  freeswitch-security fmt --check rules.d",
 		Args:    atMostOne("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir, err := dirOf(rules, args)
-			if err == nil {
-				dir, err = rulesDir(dir)
-			}
+			dir, err := rulesDir(rules, args...)
 			if err != nil {
 				return err
 			}
 			return a.formatDir(dir, check)
 		},
 	}
-	cmd.Flags().BoolVar(&check, "check", false, "change nothing; fail if a file is not in form")
+	cmd.Flags().BoolVar(&check, "check", false, "change nothing; fail if a file is not formatted")
 	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules, as DIR")
 	return cmd
 }
@@ -52,7 +50,7 @@ func (a *app) formatDir(dir string, check bool) error {
 	var mistakes hcl.Diagnostics
 	files := config.Files{}
 	for _, entry := range entries {
-		// Hidden files are no rule files: editors keep their drafts there.
+		// Hidden files are drafts of editors.
 		if entry.IsDir() || filepath.Ext(entry.Name()) != ".hcl" || strings.HasPrefix(entry.Name(), ".") {
 			continue
 		}
@@ -85,9 +83,8 @@ func (a *app) formatDir(dir string, check bool) error {
 	return nil
 }
 
-// replaceFile puts content in the place of a file at once, so that a reload
-// meanwhile, or a full disk, never sees half of it. The file keeps its owner and
-// mode, and a symbolic link to it stays one.
+// replaceFile replaces a file atomically, for a reload at the same time or a full disk. The file
+// keeps its owner and mode, and a symbolic link to it stays one.
 func replaceFile(path string, content []byte) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -101,20 +98,10 @@ func replaceFile(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temporary.Name()) // already gone after the rename
+	defer os.Remove(temporary.Name()) // gone after the rename
+	owner := info.Sys().(*syscall.Stat_t)
 	_, err = temporary.Write(content)
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && err == nil {
-		err = temporary.Chown(int(owner.Uid), int(owner.Gid))
-	}
-	if err == nil {
-		err = temporary.Chmod(info.Mode())
-	}
-	if err == nil {
-		err = temporary.Sync()
-	}
-	if closing := temporary.Close(); err == nil {
-		err = closing
-	}
+	err = errors.Join(err, temporary.Chown(int(owner.Uid), int(owner.Gid)), temporary.Chmod(info.Mode()), temporary.Sync(), temporary.Close())
 	if err != nil {
 		return err
 	}

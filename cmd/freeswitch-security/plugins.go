@@ -11,8 +11,8 @@ import (
 	"freeswitch-security/sources/logfile"
 )
 
-// kinds lists every source and action that rule files may declare. A new plugin
-// is one folder and one line here.
+// kinds are the sources and actions that rule files can declare. A new plugin is one folder and one
+// line here.
 var kinds = config.Kinds{
 	Sources: []plugin.SourceKind{
 		logfile.Kind,

@@ -9,70 +9,53 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// rulesDirs is where rules are looked for when no directory is named.
-var rulesDirs = []string{"rules.d", "/etc/freeswitch-security/rules.d"}
+// defaultRules are the directories that are tried if none is named.
+var defaultRules = []string{"rules.d", "/etc/freeswitch-security/rules.d"}
 
-// rulesDir returns dir, or the first default directory that exists.
-func rulesDir(dir string) (string, error) {
+// rulesDir returns the directory of the rules: that of the flag --rules, or of the argument of the
+// verbs that take one, else the first default that exists.
+func rulesDir(flag string, args ...string) (string, error) {
+	dir := flag
+	if len(args) > 0 {
+		dir = args[0]
+	}
+	if flag != "" && dir != flag {
+		return "", fmt.Errorf("the rules are in %s or in %s: name one of them", dir, flag)
+	}
 	if dir != "" {
 		info, err := os.Stat(dir)
 		if err == nil && !info.IsDir() {
-			err = fmt.Errorf("%s is a file; name the directory that it stands in", dir)
+			err = fmt.Errorf("%s is a file; name its directory", dir)
 		}
 		if err != nil {
 			return "", fmt.Errorf("no rules: %w", err)
 		}
 		return dir, nil
 	}
-	for _, d := range rulesDirs {
+	for _, d := range defaultRules {
 		if info, err := os.Stat(d); err == nil && info.IsDir() {
 			return d, nil
 		}
 	}
-	return "", fmt.Errorf("no rules: neither ./%s nor %s exists; name the directory", rulesDirs[0], rulesDirs[1])
+	return "", fmt.Errorf("no rules: neither ./%s nor %s exists; name the directory", defaultRules[0], defaultRules[1])
 }
 
-// load reads the rules of a directory and prints what is wrong with them to
-// standard error. It fails with errNo where they cannot be used.
-func (a *app) load(dir string) (*config.Config, error) {
-	cfg, diags, files, err := a.read(dir)
+// load reads the rules of [rulesDir] and prints their diagnostics. It fails with errNo if they
+// cannot be used.
+func (a *app) load(flag string, args ...string) (*config.Config, error) {
+	dir, err := rulesDir(flag, args...)
 	if err != nil {
 		return nil, err
-	}
-	if err := a.complain(diags, files); err != nil {
-		return nil, err
-	}
-	return cfg, nil
-}
-
-func (a *app) read(dir string) (*config.Config, hcl.Diagnostics, config.Files, error) {
-	dir, err := rulesDir(dir)
-	if err != nil {
-		return nil, nil, nil, err
 	}
 	cfg, diags, files := config.Load(dir, kinds, a.environ)
-	return cfg, diags, files, nil
+	return cfg, a.complain(diags, files)
 }
 
-// complain prints diagnostics; it fails with errNo if an error is among them.
+// complain prints diagnostics. It fails with errNo if one is an error.
 func (a *app) complain(diags hcl.Diagnostics, files config.Files) error {
-	if err := config.Print(a.stderr, diags, files, uint(width(a.stderr)), a.colour(a.stderr)); err != nil {
-		return err
+	err := config.Print(a.stderr, diags, files, uint(width(a.stderr)), a.colour(a.stderr))
+	if err == nil && diags.HasErrors() {
+		err = errNo
 	}
-	if diags.HasErrors() {
-		return errNo
-	}
-	return nil
-}
-
-// dirOf is the directory of a verb that takes it as its argument, or as others do
-// with --rules; "" where neither says it.
-func dirOf(flag string, args []string) (string, error) {
-	switch {
-	case len(args) == 0:
-		return flag, nil
-	case flag != "":
-		return "", fmt.Errorf("the rules are in %s or in %s: name one of them", args[0], flag)
-	}
-	return args[0], nil
+	return err
 }

@@ -13,20 +13,16 @@ func (a *app) test() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [DIR]",
 		Short: "Run the test blocks of the rules",
-		Long: `Run the test blocks of the rules. Each is played to the rule that it stands in,
-alone, with an empty ledger. A test that fails says what was expected and what
-came, with its file and line.
+		Long: `Run the test blocks of the rules. Each runs against the rule that it belongs to,
+alone, with no bans. A test that fails shows what it expected and what happened,
+with its file and line.
 
 Exit status: 0 all tests pass; 1 one fails, or the rules have mistakes; 2 it
 could not be done.`,
 		Example: "  freeswitch-security test rules.d",
 		Args:    atMostOne("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir, err := dirOf(rules, args)
-			if err != nil {
-				return err
-			}
-			cfg, err := a.load(dir)
+			cfg, err := a.load(rules, args...)
 			if err != nil {
 				return err
 			}

@@ -14,7 +14,7 @@ func (a *app) version() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Long:    "Print the version of the program and of the Go that built it.",
+		Long:    "Print the version of the program, and of the Go release that built it.",
 		Example: "  freeswitch-security version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
