@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 )
 
@@ -88,7 +88,7 @@ func (t *task) values(of *template) (all []map[string]string) {
 	}
 	common := map[string]string{"rule": ruleWord(t.rule)}
 	if t.network.IsValid() {
-		common["network"] = networkWord(t.network)
+		common["network"] = ban.Network(t.network).String()
 	}
 	if t.address.IsValid() {
 		common["ip"] = t.address.String()
@@ -102,14 +102,6 @@ func (t *task) values(of *template) (all []map[string]string) {
 		all = append(all, values)
 	}
 	return all
-}
-
-// networkWord writes a network like a firewall: a single address without /32.
-func networkWord(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
 }
 
 // ruleWord makes one word of the name of a rule; "none" where no rule ordered the ban.

@@ -123,11 +123,31 @@ func (a *Action) change(ctx context.Context, f *family, w work) error {
 	return f.error(err)
 }
 
-// changeRules changes rules and follows the generation: as long as all commits are
-// ours, every rule is as it should be.
+// changeRules adds and deletes single rules, in one commit for all tables. It fails
+// where the chain is not as it was left. It follows the generation: as long as all
+// commits are ours, every rule is as it should be.
 func (a *Action) changeRules(ctx context.Context, f *family, w work) ([]error, error) {
+	var plans []plan
+	for _, table := range a.config.tables() {
+		p := plan{table: table, insertAt: f.insertAt[table]}
+		for _, target := range w.removals {
+			p.add("-D " + a.config.chain + " " + banRule(target, a.config.target))
+		}
+		if p.insertAt > 0 {
+			p.insertAt -= len(w.removals)
+		}
+		for _, u := range w.upserts {
+			if u.added {
+				p.place(a.config.chain, banRule(u.target, a.config.target))
+			}
+		}
+		plans = append(plans, p)
+	}
 	verified := a.verifiedGen != 0 && a.generation(ctx) == a.verifiedGen
-	refused, err := f.changeRules(ctx, &a.config, w)
+	refused, err := f.tools.commit(ctx, restoreInput(plans))
+	if err == nil {
+		f.moveInsertAt(plans)
+	}
 	if after := a.generation(ctx); verified && err == nil && after-a.verifiedGen <= 1 {
 		a.verifiedGen = after
 	} else {

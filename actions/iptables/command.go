@@ -28,7 +28,7 @@ const (
 type commandError struct {
 	program string
 	status  int
-	text    string // its standard error, bounded
+	text    string // its standard error
 }
 
 func (e *commandError) Error() string {
@@ -61,8 +61,7 @@ func run(ctx context.Context, path, input string, args ...string) (string, error
 func runOnce(ctx context.Context, path, input string, args []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	var out bytes.Buffer
-	errText := bounded{room: 4096}
+	var out, errText bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.Stdin = strings.NewReader(input)
@@ -77,22 +76,9 @@ func runOnce(ctx context.Context, path, input string, args []string) (string, er
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("%s was killed: %w", program, ctx.Err())
 	case errors.As(err, &exit):
-		return "", &commandError{program, exit.ExitCode(), strings.TrimSpace(string(errText.kept))}
+		return "", &commandError{program, exit.ExitCode(), strings.TrimSpace(errText.String())}
 	}
 	return "", fmt.Errorf("%s: %w", program, err)
-}
-
-// bounded is a writer that keeps the first bytes.
-type bounded struct {
-	kept []byte
-	room int
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	n := min(len(p), b.room)
-	b.kept = append(b.kept, p[:n]...)
-	b.room -= n
-	return len(p), nil
 }
 
 var badLine = regexp.MustCompile(`(?m)^Error occurred at line: (\d+)$`)

@@ -10,32 +10,29 @@ import (
 
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/settings"
-
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/gohcl"
 )
 
 // Kind makes actions of `action "iptables" "name" { … }` blocks.
-var Kind = plugin.ActionKind{Name: "iptables", Blocks: true, New: fromHCL}
+var Kind = plugin.ActionKind{Name: "iptables", Blocks: true, New: read}
 
-// How bans are kept in the kernel.
+// The backends: how the kernel has the bans.
 const (
-	backendAuto  = "auto"  // rules while there are few, then a set
+	backendAuto  = "auto"  // rules for few bans, a set for many
 	backendRules = "rules" // one rule for each ban
-	backendSet   = "ipset" // one rule, which looks the sender up in a set
+	backendSet   = "ipset" // one rule that looks up the source address in a set
 )
 
 // config is an action block, checked.
 type config struct {
 	chain      string
 	target     string   // DROP or REJECT
-	matches    []string // what each jump asks of a packet, as iptables prints it; "" is every packet
+	matches    []string // of the jumps, as iptables prints them; "": every packet
 	hooks      []hook
 	backend    string
 	ipsetAbove int
-	maxEntries uint32         // of each new set; it grows from there
+	maxEntries int            // of a new set
 	aggregate  [2]int         // prefix lengths by family; 0: off
-	trusted    []netip.Prefix // never aggregated
+	trusted    []netip.Prefix // by the rule files; never aggregated
 	ipv6       bool
 }
 
@@ -71,136 +68,71 @@ func (c *config) hooksOf(table string) []string {
 	return chains
 }
 
-// attributes are the names that a block may set.
-var attributes = []string{
-	"chain", "target", "ports", "protocols", "hooks", "backend", "ipset_above", "max_entries",
-	"aggregate", "ipv6",
-}
+// read reads an action block.
+func read(b *settings.Block, env plugin.ActionEnv) plugin.Action {
+	c := config{
+		chain: env.Chain, target: "DROP", hooks: []hook{{"filter", "INPUT"}}, backend: backendAuto,
+		ipsetAbove: 100, maxEntries: 131072, trusted: env.Trusted, ipv6: true,
+	}
+	b.Note("security.iptables_chain", env.Chain)
+	b.Note("trusted", fmt.Sprint(env.Trusted))
+	b.String("chain", &c.chain)
+	b.Check("chain", "Invalid chain name", checkChain(c.chain))
+	b.Enum("target", &c.target, "DROP", "REJECT")
+	b.Enum("backend", &c.backend, backendAuto, backendRules, backendSet)
+	b.Int("ipset_above", &c.ipsetAbove, 1, maxEntries)
+	b.Int("max_entries", &c.maxEntries, minEntries, maxEntries)
+	b.Bool("ipv6", &c.ipv6)
+	c.readMatches(b)
+	c.readHooks(b)
 
-func fromHCL(b *settings.Block, env plugin.ActionEnv) plugin.Action {
-	body, eval := b.Raw()
-	env.Eval = eval
-	c, diags := decode(body, env)
-	b.Add(diags)
+	var aggregate string
+	var err error
+	b.String("aggregate", &aggregate)
+	c.aggregate, err = parseAggregate(aggregate)
+	b.Check("aggregate", "Invalid prefix length", err)
 	return newAction(c)
 }
 
-func decode(body hcl.Body, env plugin.ActionEnv) (config, hcl.Diagnostics) {
-	schema := &hcl.BodySchema{}
-	for _, name := range attributes {
-		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
-	}
-	content, diags := body.Content(schema)
-	d := &decoder{content: content, eval: env.Eval, diags: diags}
-
-	c := config{
-		chain: env.Chain, target: "DROP", backend: backendAuto,
-		ipsetAbove: 100, maxEntries: 131072, ipv6: true, trusted: env.Trusted,
-	}
-	d.value("chain", &c.chain)
-	d.check("chain", "Not a chain name", checkChain(c.chain))
-	d.value("target", &c.target)
-	d.check("target", "Not a target", oneOf(c.target, "DROP", "REJECT"))
-	d.value("backend", &c.backend)
-	d.check("backend", "Not a backend", oneOf(c.backend, backendAuto, backendRules, backendSet))
-	d.value("ipset_above", &c.ipsetAbove)
-	d.check("ipset_above", "Not a number of bans", atLeast(c.ipsetAbove, 1))
-	entries := int(c.maxEntries)
-	d.value("max_entries", &entries)
-	d.check("max_entries", "Not a size of a set", within(entries, minEntries, maxEntries))
-	c.maxEntries = uint32(entries)
-	d.value("ipv6", &c.ipv6)
-	d.matches(&c)
-	d.hooks(&c)
-	d.aggregate(&c)
-	return c, d.diags
-}
-
-// A decoder reads attributes one after the other and gathers what is wrong with
-// them.
-type decoder struct {
-	content *hcl.BodyContent
-	eval    *hcl.EvalContext
-	diags   hcl.Diagnostics
-}
-
-// value decodes an attribute into target, which keeps its default where the
-// attribute is absent.
-func (d *decoder) value(name string, target any) {
-	if attr, ok := d.content.Attributes[name]; ok {
-		d.diags = append(d.diags, gohcl.DecodeExpression(attr.Expr, d.eval, target)...)
-	}
-}
-
-// check turns an error into a diagnostic on the attribute, or on the block where
-// the value came from elsewhere.
-func (d *decoder) check(name, summary string, err error) {
-	if err == nil {
-		return
-	}
-	diag := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: err.Error()}
-	if attr, ok := d.content.Attributes[name]; ok {
-		diag.Subject = attr.Expr.Range().Ptr()
-		diag.Context = attr.Range.Ptr()
-	} else {
-		diag.Subject = d.content.MissingItemRange.Ptr()
-	}
-	d.diags = append(d.diags, diag)
-}
-
-func (d *decoder) matches(c *config) {
+func (c *config) readMatches(b *settings.Block) {
 	var ports, protocols []string
-	d.value("ports", &ports)
-	d.value("protocols", &protocols)
-	for _, p := range protocols {
-		d.check("protocols", "Not a protocol", oneOf(p, "udp", "tcp"))
-	}
-	if len(ports) > 0 && len(protocols) == 0 {
+	b.Strings("ports", &ports)
+	list, err := portList(ports)
+	b.Check("ports", "Invalid ports", err)
+	if list != "" {
+		list = " -m multiport --dports " + list
 		protocols = []string{"udp", "tcp"}
 	}
-	list, err := portList(ports)
-	d.check("ports", "Not a list of ports", err)
+	b.Enums("protocols", &protocols, "udp", "tcp")
 	for _, protocol := range protocols {
-		match := "-p " + protocol
-		if list != "" {
-			match += " -m multiport --dports " + list
-		}
-		if !slices.Contains(c.matches, match) {
-			c.matches = append(c.matches, match)
-		}
+		c.matches = append(c.matches, "-p "+protocol+list)
 	}
 	if len(c.matches) == 0 {
 		c.matches = []string{""}
 	}
 }
 
-func (d *decoder) hooks(c *config) {
-	names := []string{"INPUT"}
-	d.value("hooks", &names)
-	if len(names) == 0 {
-		d.check("hooks", "No hook", fmt.Errorf("the chain must be jumped to from somewhere; \"INPUT\" is the default"))
+func (c *config) readHooks(b *settings.Block) {
+	var names []string
+	if !b.Strings("hooks", &names) {
+		return
+	}
+	if c.hooks = nil; len(names) == 0 {
+		b.Error("hooks", "No hooks", "Name at least one chain that jumps to the action's chain, such as \"INPUT\".")
 	}
 	for _, name := range names {
 		h, err := parseHook(name)
 		if err == nil && h.table != "filter" && c.target == "REJECT" {
-			err = fmt.Errorf("REJECT works in table filter only; with the hook %q choose DROP", name)
+			err = fmt.Errorf("REJECT works only in table filter; use DROP with the hook %q", name)
 		}
-		d.check("hooks", "Not a hook", err)
+		b.Check("hooks", "Invalid hook", err)
 		if !slices.Contains(c.hooks, h) {
 			c.hooks = append(c.hooks, h)
 		}
 	}
 }
 
-func (d *decoder) aggregate(c *config) {
-	var aggregate string
-	d.value("aggregate", &aggregate)
-	var err error
-	c.aggregate, err = parseAggregate(aggregate)
-	d.check("aggregate", "Not a prefix length", err)
-}
-
-// Bounds of max_entries: the kernel's own lower bound of a hash, and some 4 GB.
+// Bounds of max_entries: the kernel's smallest hash, and some 4 GB.
 const (
 	minEntries = 64
 	maxEntries = 1 << 26
@@ -211,7 +143,7 @@ var chainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
 // maxChainName leaves room for "-blocked6" in the 31 bytes of a set's name.
 const maxChainName = 22
 
-// notChains are words that iptables would not take for a chain of ours.
+// notChains are names that iptables does not accept for a new chain.
 var notChains = []string{
 	"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING",
 	"ACCEPT", "DROP", "REJECT", "RETURN", "QUEUE", "LOG", "MARK",
@@ -220,11 +152,11 @@ var notChains = []string{
 func checkChain(name string) error {
 	switch {
 	case !chainName.MatchString(name):
-		return fmt.Errorf("%q: a chain's name has letters, digits, _ and - only", name)
+		return fmt.Errorf("%q: a chain name has only letters, digits, _ and -", name)
 	case len(name) > maxChainName:
-		return fmt.Errorf("%q has %d characters; %d at the most, since the sets are named after the chain", name, len(name), maxChainName)
+		return fmt.Errorf("%q has %d characters; at most %d, because the sets are named after the chain", name, len(name), maxChainName)
 	case slices.Contains(notChains, name):
-		return fmt.Errorf("%q is iptables' own; the bans need a chain of their own, such as \"FREESWITCH\"", name)
+		return fmt.Errorf("%q is a name of iptables; the bans need a chain of their own, such as \"FREESWITCH\"", name)
 	}
 	return nil
 }
@@ -241,7 +173,7 @@ func parseHook(s string) (hook, error) {
 	case !chainName.MatchString(h.chain):
 		return h, fmt.Errorf("%q: write a chain, such as \"INPUT\" or \"raw/PREROUTING\"", s)
 	case h.chain == "OUTPUT" || h.chain == "POSTROUTING":
-		return h, fmt.Errorf("%q sees what this host sends, and bans are by sender", s)
+		return h, fmt.Errorf("%q has packets that this host sends; bans are by source address", s)
 	case h.table == "raw" && h.chain == "INPUT", h.table != "filter" && h.chain == "DOCKER-USER",
 		h.table == "raw" && h.chain == "FORWARD", h.table == "filter" && h.chain == "PREROUTING":
 		return h, fmt.Errorf("%q: table %s has no chain %s", s, h.table, h.chain)
@@ -249,10 +181,10 @@ func parseHook(s string) (hook, error) {
 	return h, nil
 }
 
-// maxPortSlots is how many ports one multiport match holds; a range takes two.
+// maxPortSlots is the number of ports in one multiport match; a range counts as two.
 const maxPortSlots = 15
 
-// portList turns "5060-5061" into "5060:5061" and joins.
+// portList converts ports and ranges ("5060-5061") to the form of iptables ("5060:5061").
 func portList(ports []string) (string, error) {
 	var out []string
 	slots := 0
@@ -266,37 +198,16 @@ func portList(ports []string) (string, error) {
 		if err != nil || lo == 0 || hi < lo {
 			return "", fmt.Errorf("%q is neither a port (\"5060\") nor a range (\"5060-5061\")", s)
 		}
+		port := fmt.Sprint(lo)
 		slots++
 		if hi > lo {
+			port += fmt.Sprint(":", hi)
 			slots++
-			out = append(out, fmt.Sprintf("%d:%d", lo, hi))
-		} else {
-			out = append(out, strconv.FormatUint(lo, 10))
 		}
+		out = append(out, port)
 	}
 	if slots > maxPortSlots {
-		return "", fmt.Errorf("a rule holds %d ports at the most, and a range counts as two", maxPortSlots)
+		return "", fmt.Errorf("at most %d ports, and a range counts as two", maxPortSlots)
 	}
 	return strings.Join(out, ","), nil
-}
-
-func oneOf(value string, allowed ...string) error {
-	if slices.Contains(allowed, value) {
-		return nil
-	}
-	return fmt.Errorf("%q: write one of %q", value, allowed)
-}
-
-func atLeast(value, lowest int) error {
-	if value >= lowest {
-		return nil
-	}
-	return fmt.Errorf("%d: at least %d", value, lowest)
-}
-
-func within(value, lowest, highest int) error {
-	if value < lowest || value > highest {
-		return fmt.Errorf("%d: between %d and %d", value, lowest, highest)
-	}
-	return nil
 }

@@ -46,7 +46,7 @@ func TestEverythingSet(t *testing.T) {
 }
 
 func TestPortsTakeBothProtocols(t *testing.T) {
-	c := parse(t, `ports = ["5060"]`).config
+	c := parse(t, `ports = ["05060"]`).config
 	want := []string{"-p udp -m multiport --dports 5060", "-p tcp -m multiport --dports 5060"}
 	if !slices.Equal(c.matches, want) {
 		t.Errorf("%q", c.matches)
@@ -55,28 +55,28 @@ func TestPortsTakeBothProtocols(t *testing.T) {
 
 func TestConfigDiagnostics(t *testing.T) {
 	for body, want := range map[string]string{
-		`chain = "INPUT"`:                    `iptables' own`,
-		`chain = "a b"`:                      `letters, digits, _ and - only`,
-		`chain = "-j"`:                       `letters, digits, _ and - only`,
-		`chain = "A_CHAIN_WITH_A_LONG_NAME"`: `has 24 characters; 22 at the most`,
-		`target = "ACCEPT"`:                  `write one of`,
-		`backend = "nftables"`:               `write one of`,
+		`chain = "INPUT"`:                    `a name of iptables`,
+		`chain = "a b"`:                      `only letters, digits, _ and -`,
+		`chain = "-j"`:                       `only letters, digits, _ and -`,
+		`chain = "A_CHAIN_WITH_A_LONG_NAME"`: `has 24 characters; at most 22`,
+		`target = "ACCEPT"`:                  `one of`,
+		`backend = "nftables"`:               `one of`,
 		`ports = ["sip"]`:                    `"sip" is neither a port`,
 		`ports = ["5061-5060"]`:              `neither a port`,
 		`ports = ["0"]`:                      `neither a port`,
-		`ports = ["1-2","3-4","5-6","7-8","9-10","11-12","13-14","15-16"]`: `15 ports at the most`,
-		`protocols = ["sctp"]`:                              `write one of`,
-		`hooks = []`:                                        `must be jumped to`,
-		`hooks = ["OUTPUT"]`:                                `sees what this host sends`,
+		`ports = ["1-2","3-4","5-6","7-8","9-10","11-12","13-14","15-16"]`: `At most 15 ports`,
+		`protocols = ["sctp"]`:                              `one of`,
+		`hooks = []`:                                        `at least one chain`,
+		`hooks = ["OUTPUT"]`:                                `that this host sends`,
 		`hooks = ["nat/PREROUTING"]`:                        `filter, raw or mangle`,
 		`hooks = ["PREROUTING"]`:                            `has no chain PREROUTING`,
-		"hooks = [\"raw/PREROUTING\"]\ntarget = \"REJECT\"": `choose DROP`,
-		`ipset_above = 0`:                                   `at least 1`,
-		`max_entries = 1`:                                   `between 64 and`,
+		"hooks = [\"raw/PREROUTING\"]\ntarget = \"REJECT\"": `use DROP`,
+		`ipset_above = 0`:                                   `1 to`,
+		`max_entries = 1`:                                   `64 to`,
 		`aggregate = "33"`:                                  `between 8 and 31`,
 		`aggregate = "24,8"`:                                `between 16 and 127`,
 		`chian = "X"`:                                       `"chian"`,
-		`ipv6 = "perhaps"`:                                  `bool`,
+		`ipv6 = "perhaps"`:                                  `true or false`,
 	} {
 		b := settingstest.Block(t, "rules.hcl", body, nil)
 		Kind.New(b, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH"})

@@ -42,7 +42,7 @@ type family struct {
 
 func newFamily(c *config, index int) *family {
 	f := &family{
-		index: index, name: "IPv4", af: unix.AF_INET, program: "iptables", newMaxElem: c.maxEntries,
+		index: index, name: "IPv4", af: unix.AF_INET, program: "iptables", newMaxElem: uint32(c.maxEntries),
 		desired: newDesired(aggregation{bits: c.aggregate[index], trusted: c.trusted}),
 	}
 	suffix := ""
@@ -287,32 +287,6 @@ func (f *family) verify(ctx context.Context, t *toolset, plans []plan, g goal) e
 		}
 	}
 	return nil
-}
-
-// changeRules adds and deletes single rules, in one commit for all tables. It fails
-// where the chain is not as it was left.
-func (f *family) changeRules(ctx context.Context, c *config, w work) ([]error, error) {
-	var plans []plan
-	for _, table := range c.tables() {
-		p := plan{table: table, insertAt: f.insertAt[table]}
-		for _, target := range w.removals {
-			p.add("-D " + c.chain + " " + banRule(target, c.target))
-		}
-		if p.insertAt > 0 {
-			p.insertAt -= len(w.removals)
-		}
-		for _, u := range w.upserts {
-			if u.added {
-				p.place(c.chain, banRule(u.target, c.target))
-			}
-		}
-		plans = append(plans, p)
-	}
-	refused, err := f.tools.commit(ctx, restoreInput(plans))
-	if err == nil {
-		f.moveInsertAt(plans)
-	}
-	return refused, err
 }
 
 // everyTable are the tables that can hold our chain.

@@ -2,7 +2,6 @@ package iptables
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/netip"
 	"strings"
@@ -20,28 +19,6 @@ const (
 	attrGeneration = 1  // NFTA_GEN_ID
 )
 
-// readGeneration returns the present generation of nf_tables.
-func readGeneration(ctx context.Context) (uint32, error) {
-	s, err := dial(ctx, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer s.close()
-	answers, err := s.conn.Execute(message(unix.NFNL_SUBSYS_NFTABLES, cmdGeneration, 0, []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0}))
-	if err != nil {
-		return 0, fmt.Errorf("netlink: generation of nf_tables: %w", err)
-	}
-	var malformed bool
-	for _, m := range answers {
-		for kind, value := range attrs(m.Data[min(4, len(m.Data)):], &malformed) {
-			if kind == attrGeneration {
-				return uint32(number(value)), nil
-			}
-		}
-	}
-	return 0, errMalformed
-}
-
 // generation returns the present generation. It is 0 where that says nothing: the
 // rules are not those of nf_tables, or the kernel does not tell.
 func (a *Action) generation(ctx context.Context) uint32 {
@@ -50,11 +27,22 @@ func (a *Action) generation(ctx context.Context) uint32 {
 			return 0
 		}
 	}
-	number, err := readGeneration(ctx)
+	s, err := dial(ctx, 0)
 	if err != nil {
 		return 0
 	}
-	return number
+	defer s.close()
+	// Without an answer, the loop has nothing to do.
+	answers, _ := s.conn.Execute(message(unix.NFNL_SUBSYS_NFTABLES, cmdGeneration, 0, []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0}))
+	for _, m := range answers {
+		var malformed bool
+		for kind, value := range attrs(m.Data[min(4, len(m.Data)):], &malformed) {
+			if kind == attrGeneration {
+				return uint32(number(value))
+			}
+		}
+	}
+	return 0
 }
 
 // unchanged reports whether the kernel has all rules that it should have without a

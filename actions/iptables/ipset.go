@@ -296,8 +296,11 @@ var ipsetErrors = map[unix.Errno]string{
 	errFull: "the set is full",
 }
 
-// ipsetError wraps an error of the kernel with its description.
+// ipsetError wraps an error of the kernel with its description; nil stays nil.
 func ipsetError(action, set string, err error) error {
+	if err == nil {
+		return nil
+	}
 	var errno unix.Errno
 	errors.As(err, &errno)
 	switch {

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,27 +34,18 @@ func parseListing(out string) listing {
 	return l
 }
 
+var counters = regexp.MustCompile(`^(.* )?-c (\d+) (\d+)( .*)?$`)
+
 // cutCounters removes the counters from a rule that was listed with -v: "-c 12 3456"
 // before its target.
 func cutCounters(spec string) (bare string, packets, bytes uint64) {
-	start := strings.LastIndex(" "+spec, " -c ")
-	if start < 0 {
+	m := counters.FindStringSubmatch(spec)
+	if m == nil {
 		return spec, 0, 0
 	}
-	words := strings.SplitN(spec[start:], " ", 4)
-	if len(words) < 3 {
-		return spec, 0, 0
-	}
-	packets, err1 := strconv.ParseUint(words[1], 10, 64)
-	bytes, err2 := strconv.ParseUint(words[2], 10, 64)
-	if err1 != nil || err2 != nil {
-		return spec, 0, 0
-	}
-	bare = strings.TrimSuffix(spec[:start], " ")
-	if len(words) == 4 {
-		bare = strings.TrimPrefix(bare+" "+words[3], " ")
-	}
-	return bare, packets, bytes
+	packets, _ = strconv.ParseUint(m[2], 10, 64)
+	bytes, _ = strconv.ParseUint(m[3], 10, 64)
+	return strings.TrimPrefix(strings.TrimSuffix(m[1], " ")+m[4], " "), packets, bytes
 }
 
 // banRule returns the rule of one ban, as iptables prints it and as `iptables -C`
@@ -101,51 +93,19 @@ func isSetRule(spec, set string) bool {
 	return spec == setRule(set, "DROP") || spec == setRule(set, "REJECT")
 }
 
+var ownMatch = regexp.MustCompile(`^(-p (udp|tcp) (-m multiport --dports \S+ )?)?$`)
+
 // isOwnJump reports whether spec is a jump to chain of a form that this package writes,
 // with any configuration.
 func isOwnJump(spec, chain string) bool {
 	match, ok := strings.CutSuffix(spec, "-j "+chain)
-	if !ok {
-		return false
-	}
-	w := strings.Fields(match)
-	switch len(w) {
-	case 0:
-		return true
-	case 2, 6:
-		known := w[0] == "-p" && (w[1] == "udp" || w[1] == "tcp")
-		return known && (len(w) == 2 || slices.Equal(w[2:5], []string{"-m", "multiport", "--dports"}))
-	}
-	return false
+	return ok && ownMatch.MatchString(match)
 }
 
-// words splits a rule like a shell: iptables quotes words with spaces.
-func words(spec string) []string {
-	var out []string
-	var word []byte
-	inWord, quoted := false, false
-	for i := 0; i < len(spec); i++ {
-		c := spec[i]
-		switch {
-		case c == '"':
-			quoted, inWord = !quoted, true
-		case c == '\\' && quoted && i+1 < len(spec):
-			i++
-			word = append(word, spec[i])
-		case c == ' ' && !quoted:
-			if inWord {
-				out = append(out, string(word))
-			}
-			word, inWord = word[:0], false
-		default:
-			word, inWord = append(word, c), true
-		}
-	}
-	if inWord {
-		out = append(out, string(word))
-	}
-	return out
-}
+var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
+
+// words splits a rule. A quoted text, such as a comment, is one empty word.
+func words(spec string) []string { return strings.Fields(quoted.ReplaceAllString(spec, `""`)) }
 
 // nonAccepting are targets that drop a packet or continue with the next rule.
 var nonAccepting = []string{

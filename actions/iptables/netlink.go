@@ -48,44 +48,32 @@ func message(subsystem, command uint16, flags netlink.HeaderFlags, body []byte) 
 	}
 }
 
-// do carries out one command of ipset. Without netlink.Excl, adding an entry that exists
-// sets its timeout, and deleting one that does not is no error.
-func (s *socket) do(command uint16, flags netlink.HeaderFlags, body []byte) error {
+// do carries out one command of ipset on a set. Without netlink.Excl, adding an entry
+// that exists sets its timeout, and deleting one that does not is no error.
+func (s *socket) do(verb, set string, command uint16, flags netlink.HeaderFlags, body []byte) error {
 	_, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, command, flags|netlink.Acknowledge, body))
-	return err
+	return ipsetError(verb, set, err)
 }
 
 func (s *socket) create(family uint8, set string, maxElem uint32) error {
-	if err := s.do(cmdCreate, netlink.Create|netlink.Excl, appendCreate(nil, family, set, maxElem)); err != nil {
-		return ipsetError("create", set, err)
-	}
-	return nil
+	return s.do("create", set, cmdCreate, netlink.Create|netlink.Excl, appendCreate(nil, family, set, maxElem))
 }
 
 func (s *socket) destroy(set string) error {
-	if err := s.do(cmdDestroy, 0, appendRequest(nil, unix.AF_INET, set)); err != nil {
-		return ipsetError("destroy", set, err)
-	}
-	return nil
+	return s.do("destroy", set, cmdDestroy, 0, appendRequest(nil, unix.AF_INET, set))
 }
 
 // swap exchanges the names of two sets. Rules refer to the name.
 func (s *socket) swap(a, b string) error {
-	body := appendText(appendRequest(nil, unix.AF_INET, a), attrTypeName, b)
-	if err := s.do(cmdSwap, 0, body); err != nil {
-		return ipsetError("swap", a, err)
-	}
-	return nil
+	return s.do("swap", a, cmdSwap, 0, appendText(appendRequest(nil, unix.AF_INET, a), attrTypeName, b))
 }
 
 // hashNet fails unless the kernel has the set type hash:net.
 func (s *socket) hashNet() error {
 	body := appendAttr(appendText(appendRequest(nil, unix.AF_INET, ""), attrTypeName, "hash:net"), attrFamily, unix.AF_INET)
 	// The answer is a message; an acknowledgement would be a second one.
-	if _, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, cmdType, 0, body)); err != nil {
-		return ipsetError("look for type", "hash:net", err)
-	}
-	return nil
+	_, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, cmdType, 0, body))
+	return ipsetError("look for type", "hash:net", err)
 }
 
 // header returns a set's header; found is false if there is no such set.
@@ -144,13 +132,13 @@ func (s *socket) send(command uint16, verb string, family uint8, set string, ent
 			n++
 		}
 		closeNest(body, list)
-		failed := s.do(command, 0, body)
+		failed := s.do(verb, set, command, 0, body)
 		switch {
 		case failed == nil:
 		case !isEntryError(failed):
-			return refused, ipsetError(verb, set, failed)
+			return refused, failed
 		case n == 1:
-			refused = append(refused, fmt.Errorf("%s: %w", entries[0].target, ipsetError(verb, set, failed)))
+			refused = append(refused, fmt.Errorf("%s: %w", entries[0].target, failed))
 		default:
 			// The kernel took the entries before the refused one; bisect.
 			for _, half := range [][]entry{entries[:n/2], entries[n/2 : n]} {

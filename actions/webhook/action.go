@@ -18,45 +18,45 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// Action tells an endpoint of bans. Apply queues, Serve sends.
+// Action sends changes to an endpoint. Apply queues, Serve sends.
 type Action struct {
 	config   config
 	form     form
 	endpoint *endpoint
 	woken    chan struct{} // there may be something to send
 
-	mu       sync.Mutex // guards all below
-	queue    queue
-	spool    *spool    // nil: the queue is in memory only
-	stale    time.Time // not zero: the spool lacks something since the failure then
-	ended    bool      // Serve has returned
-	seen     uint64    // the Seq of the latest change that is queued
-	said     bool      // that notices are dropped, since the last success
-	delivery status.Delivery
+	mu         sync.Mutex // guards all below
+	queue      queue
+	spool      *spool    // nil: the queue is in memory only
+	stale      time.Time // when a write failed that the spool still lacks; zero: none did
+	ended      bool      // Serve has returned
+	seen       uint64    // Seq of the latest queued change
+	dropLogged bool      // since the last success
+	delivery   status.Delivery
 }
 
 var (
-	_ plugin.Action   = (*Action)(nil)
+	_ plugin.Server   = (*Action)(nil)
+	_ plugin.Keeper   = (*Action)(nil)
 	_ plugin.Reporter = (*Action)(nil)
 	_ plugin.Comparer = (*Action)(nil)
 )
 
-// maxQueueBytes bounds what waits, in bytes of JSON, whatever the attribute queue
-// says: each notice may be long.
+// maxQueueBytes bounds the queue in bytes of JSON, whatever the attribute queue says:
+// each notification may be long.
 const maxQueueBytes = 64 << 20
 
 func newAction(c config) *Action {
-	// The template was tried when the block was decoded.
-	f, _ := newForm(c.template, c.contentType, c.vars)
+	f, _ := newForm(c.template, c.contentType, c.vars) // its error is a diagnostic of the block
 	a := &Action{
 		config: c, form: f, woken: make(chan struct{}, 1),
-		queue: queue{maxNotices: c.queue, maxBytes: maxQueueBytes, groupWait: c.groupWait, groupMax: c.groupMax},
+		queue: queue{maxEntries: c.queue, maxBytes: maxQueueBytes, groupWait: c.groupWait, groupMax: c.groupMax},
 	}
 	a.endpoint = newEndpoint(&a.config)
 	return a
 }
 
-// Same reports whether the other action was made from the same words.
+// Same reports whether the other action has the same settings.
 func (a *Action) Same(other any) bool {
 	o, ok := other.(*Action)
 	return ok && reflect.DeepEqual(a.config, o.config)
@@ -64,45 +64,34 @@ func (a *Action) Same(other any) bool {
 
 func (a *Action) log() *slog.Logger { return slog.With("action", a.config.name) }
 
-// Keep has what waits kept in dir, which must exist and belong to this action
-// alone, and takes over what an earlier run left there. It comes before Apply and
-// Serve. After an error the action works all the same, and keeps what waits in
-// memory.
+// Keep stores the queue in dir, and takes over what an earlier run left there. After
+// an error the queue is in memory only.
 func (a *Action) Keep(dir string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.spool != nil || a.queue.last > 0 || a.ended {
-		return errors.New("webhook: Keep must come before anything else")
-	}
-	err := a.open(dir)
-	if err != nil {
+	if err := a.open(dir); err != nil {
 		a.delivery.SpoolError = err.Error()
-		return fmt.Errorf("notices not kept across restarts: %w", err)
+		return fmt.Errorf("notifications do not survive a restart: %w", err)
 	}
 	a.delivery.Durable = true
-	n, since := a.queue.size()
-	if n > 0 {
-		a.log().Info("notices of an earlier run taken over", "notices", n, "since", since)
+	if n, since := a.queue.size(); n > 0 {
+		a.log().Info("notifications restored", "notifications", n, "since", since)
 	}
 	return nil
 }
 
-// open opens the spool and loads the queue. A damaged file is moved aside, and a
-// new one takes its place.
+// open opens the spool and loads the queue. A damaged file is moved aside and replaced.
 func (a *Action) open(dir string) error {
 	empty := a.queue
 	s, err := openSpool(dir)
 	if err == nil {
 		if err = s.load(&a.queue); err == nil {
 			a.spool = s
-			// The bounds may be narrower than those of the run before.
-			dropped := a.queue.push(nil)
-			a.keep(step{gone: dropped})
-			a.dropped(len(dropped), "the queue is full")
+			a.push(nil) // the bounds may be narrower than before
 			return nil
 		}
 		a.queue = empty
-		_ = s.db.Close() // it is given up: what failed is the reading
+		_ = s.db.Close() // reading has failed already
 	}
 	if !errors.Is(err, dbfile.ErrDamaged) {
 		return err
@@ -111,18 +100,16 @@ func (a *Action) open(dir string) error {
 	if moving != nil {
 		return errors.Join(err, moving)
 	}
-	a.log().Error("notices of an earlier run lost: their file is damaged", "err", err, "aside", aside)
-	if a.spool, err = openSpool(dir); err != nil {
-		return err
-	}
-	return nil
+	a.log().Error("notifications lost: their file is damaged", "err", err, "aside", aside)
+	a.spool, err = openSpool(dir)
+	return err
 }
 
-var errEnded = errors.New("webhook: it has been stopped")
+var errEnded = errors.New("the webhook has been stopped")
 
-// Apply queues notices of the changes that are to be told, and returns when they
-// are durable, or in memory where no directory was given. It does not wait for the
-// endpoint. A change that it has queued already it does not queue again.
+// Apply queues the changes that are sent, and returns when they are durable, or in
+// memory without a spool. It does not wait for the endpoint. A change that comes twice
+// is queued once.
 func (a *Action) Apply(_ context.Context, batch ban.Batch) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -141,75 +128,72 @@ func (a *Action) Apply(_ context.Context, batch ban.Batch) error {
 			continue
 		}
 		seq := a.queue.last + uint64(len(entries)) + 1
-		notice, _ := json.Marshal(toNotice(seq, c)) // its strings are valid, its times within bounds
-		entries = append(entries, entry{seq: seq, queued: now, notice: notice})
+		body, _ := json.Marshal(toNotice(seq, c)) // its texts are valid, its times within bounds
+		entries = append(entries, entry{seq: seq, queued: now, json: body})
 	}
 	if len(entries) == 0 {
 		return nil
 	}
-	dropped := a.queue.push(entries)
-	a.keep(step{put: entries, gone: dropped})
-	a.dropped(len(dropped), "the queue is full")
-	a.wake()
-	return nil
-}
-
-func (a *Action) wake() {
+	a.push(entries)
 	select {
 	case a.woken <- struct{}{}:
 	default:
 	}
+	return nil
 }
 
-// retrySpool is how long the file is left alone after it could not be written: a
-// full disk does not get better by asking.
+// push queues notifications. The mutex is held.
+func (a *Action) push(entries []entry) {
+	dropped := a.queue.push(entries)
+	a.save(step{put: entries, gone: dropped})
+	a.dropped(len(dropped), "the queue is full")
+}
+
+// retrySpool is the pause after the spool could not be written.
 const retrySpool = 10 * time.Second
 
-// keep makes a step durable. Where that fails the queue goes on in memory: who
-// cannot write must still be able to tell. Later all of it is written anew. The
-// mutex is held.
-func (a *Action) keep(st step) {
+// save makes a step durable. If that fails, the queue goes on in memory, and a later
+// save writes all of it. The mutex is held.
+func (a *Action) save(st step) {
 	if a.spool == nil {
 		return
 	}
-	var err error
-	switch {
-	case a.stale.IsZero():
-		err = a.spool.write(&a.queue, st)
-	case time.Since(a.stale) < retrySpool:
-		return
-	default:
-		err = a.spool.rewrite(&a.queue)
+	failing := !a.stale.IsZero()
+	if failing {
+		if time.Since(a.stale) < retrySpool {
+			return
+		}
+		st = a.queue.everything()
 	}
-	if err != nil {
-		if a.stale.IsZero() {
-			a.log().Error("notices not written: until they can be, a restart loses those that wait", "err", err)
+	if err := a.spool.write(&a.queue, st); err != nil {
+		if !failing {
+			a.log().Error("notifications not written: a restart would lose them", "err", err)
 		}
 		a.stale = time.Now()
 		a.delivery.Durable, a.delivery.SpoolError = false, err.Error()
 		return
 	}
-	if !a.stale.IsZero() {
-		a.log().Info("notices are written again")
+	if failing {
+		a.log().Info("notifications written again")
 	}
 	a.stale = time.Time{}
 	a.delivery.Durable, a.delivery.SpoolError = true, ""
 }
 
-// dropped counts notices that nobody will be told of. The first ones are worth a
-// line; how many they became the next message tells. The mutex is held.
+// dropped counts dropped notifications. The first are logged; the next message reports
+// how many there were. The mutex is held.
 func (a *Action) dropped(n int, why string) {
 	if n == 0 {
 		return
 	}
 	a.delivery.Dropped += uint64(n)
-	if !a.said {
-		a.log().Error("notices dropped", "notices", n, "why", why, "err", a.delivery.Error)
+	if !a.dropLogged {
+		a.log().Error("notifications dropped", "notifications", n, "why", why, "err", a.delivery.Error)
 	}
-	a.said = true
+	a.dropLogged = true
 }
 
-// Delivery says how the action gets on.
+// Delivery says how the action is doing. It may be called from any goroutine.
 func (a *Action) Delivery() status.Delivery {
 	a.mu.Lock()
 	defer a.mu.Unlock()

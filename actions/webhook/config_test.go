@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// hushed is a value that must never be seen in a diagnostic.
+// hushed is a value that no diagnostic may show.
 const hushed = "hunter2\nhunter2"
 
 func decodeBlock(t testing.TB, body string) (plugin.Action, hcl.Diagnostics) {
@@ -78,7 +78,7 @@ func TestEverythingSet(t *testing.T) {
 func TestSame(t *testing.T) {
 	a, b := parse(t, `url = "https://x/y"`), parse(t, `url = "https://x/y"`)
 	if !a.Same(b) || a.Same(parse(t, `url = "https://x/z"`)) || a.Same(nil) {
-		t.Error("the same words make the same action, and only they")
+		t.Error("Same does not compare the settings")
 	}
 }
 
@@ -135,7 +135,7 @@ func TestConfigDiagnostics(t *testing.T) {
 			t.Errorf("%s: %s (%v); want %q", body, d.Detail, d.Subject, want)
 		}
 		if strings.Contains(diags.Error(), "hunter2") {
-			t.Errorf("%s: a value is shown: %s", body, diags.Error())
+			t.Errorf("%s: a hidden value is shown: %s", body, diags.Error())
 		}
 	}
 }

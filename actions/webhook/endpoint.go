@@ -29,21 +29,21 @@ import (
 
 // The headers that the action sets itself.
 const (
-	// headerIdempotency is the message's id: the same on each attempt, so that who
-	// has seen it can leave it at that.
+	// headerIdempotency is the message's id: the same on each attempt, so that a
+	// receiver can skip a message that it has.
 	headerIdempotency = "Idempotency-Key"
-	// headerTimestamp is when the attempt was made, in Unix seconds, and
-	// headerSignature "sha256=" and the HMAC-SHA256 in hex of the timestamp, a dot
-	// and the body. A receiver refuses what is older than some minutes: it is a replay.
+	// headerTimestamp is the time of the attempt in Unix seconds, and headerSignature
+	// "sha256=" and the HMAC-SHA256 in hex of the timestamp, a dot and the body. A
+	// receiver should refuse an old timestamp: it is a replay.
 	headerTimestamp = "X-Signature-Timestamp"
 	headerSignature = "X-Signature-256"
 )
 
-// An endpoint is where messages go to.
+// An endpoint is where messages are sent.
 type endpoint struct {
 	config  *config
 	client  *http.Client
-	shown   string // the URL without what may be secret in it
+	shown   string // the URL without secrets
 	secrets webclient.Secrets
 }
 
@@ -65,12 +65,12 @@ func newEndpoint(c *config) *endpoint {
 	if c.allowPrivate {
 		transport.Proxy = http.ProxyFromEnvironment
 	} else {
-		// Without a proxy, which would look the name up again by itself.
+		// Without a proxy, which would resolve the name again.
 		dialer.Control = onlyPublic
 	}
 	e.client = &http.Client{
 		Transport: transport,
-		// A redirected request would hand headers and body to somebody else.
+		// A redirect would send headers and body to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return e
@@ -88,12 +88,11 @@ func tlsConfig(c *config) *tls.Config {
 	return t
 }
 
-// shared is the address space between carriers and their customers, which is no
-// more public than a private one.
+// shared is the address space between carriers and their customers.
 var shared = netip.MustParsePrefix("100.64.0.0/10")
 
-// onlyPublic refuses connections to addresses that are not on the internet. It is
-// asked with the address that the name really led to.
+// onlyPublic refuses connections to addresses that are not public. It gets the address
+// to which the name was resolved.
 func onlyPublic(_, target string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(target)
 	if err != nil {
@@ -106,43 +105,41 @@ func onlyPublic(_, target string, _ syscall.RawConn) error {
 	return nil
 }
 
-// A verdict says what became of an attempt.
-type verdict int
+// An outcome says what became of an attempt.
+type outcome int
 
 const (
-	delivered verdict = iota
-	failed            // try again: the endpoint did not get the message, or has no time for it
-	answered          // try again: it had the message and failed, maybe because of it
-	refused           // it will never be taken
+	delivered outcome = iota
+	failed            // retry: the endpoint did not get the message, or has no time for it
+	answered          // retry: it got the message and failed, perhaps because of it
+	refused           // it will never take the message
 )
 
-// An outcome is what one attempt came to.
-type outcome struct {
-	verdict verdict
-	after   time.Duration // the endpoint wants to be left alone so long; 0: it did not say
-	err     error         // nil if delivered; it holds no secret
+// A result is what one attempt led to.
+type result struct {
+	outcome outcome
+	after   time.Duration // how long the endpoint asks to be left alone; 0: it does not
+	err     error         // without secrets; nil if delivered
 }
 
 // send makes one attempt.
-func (e *endpoint) send(ctx context.Context, id string, body []byte, contentType string, now time.Time) outcome {
+func (e *endpoint) send(ctx context.Context, id string, body []byte, contentType string, now time.Time) result {
 	ctx, cancel := context.WithTimeout(ctx, e.config.timeout)
 	defer cancel()
-	var had atomic.Bool // the hook runs on another goroutine
+	var sent atomic.Bool // the hook runs on another goroutine
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest: func(info httptrace.WroteRequestInfo) { had.Store(info.Err == nil) },
+		WroteRequest: func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
 	})
 	request, err := http.NewRequestWithContext(ctx, e.config.method, e.config.url, bytes.NewReader(body))
 	if err != nil {
-		return outcome{verdict: failed, err: e.error(err)}
+		return result{outcome: failed, err: e.error(err)}
 	}
+	request.Header.Set("User-Agent", webclient.UserAgent)
 	for name, value := range e.config.headers {
 		request.Header.Set(name, value)
 	}
 	if host := request.Header.Get("Host"); host != "" {
 		request.Host = host
-	}
-	if request.Header.Get("User-Agent") == "" {
-		request.Header.Set("User-Agent", webclient.UserAgent)
 	}
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set(headerIdempotency, id)
@@ -153,14 +150,14 @@ func (e *endpoint) send(ctx context.Context, id string, body []byte, contentType
 	}
 	response, err := e.client.Do(request)
 	if err != nil {
-		o := outcome{verdict: failed, err: e.error(err)}
-		if had.Load() {
-			o.verdict = answered
+		r := result{outcome: failed, err: e.error(err)}
+		if sent.Load() {
+			r.outcome = answered
 		}
-		return o
+		return r
 	}
 	defer response.Body.Close()
-	// Read to its end, a connection can be used again; the beginning of it is shown.
+	// Reading to the end lets the connection be reused; the beginning is shown.
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	return e.judge(response, answer, now)
 }
@@ -173,55 +170,58 @@ const (
 // signature is the HMAC-SHA256 of the timestamp, a dot and the body, in hex.
 func signature(secret, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(timestamp))
-	mac.Write([]byte{'.'})
+	mac.Write([]byte(timestamp + "."))
 	mac.Write(body)
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // judge says what an answer means.
-func (e *endpoint) judge(response *http.Response, answer []byte, now time.Time) outcome {
+func (e *endpoint) judge(response *http.Response, answer []byte, now time.Time) result {
 	code := response.StatusCode
-	o := outcome{verdict: refused, after: webclient.RetryAfter(response.Header, now, maxRetryAfter)}
-	said := fmt.Errorf("%s answered %d%s", e.shown, code, e.quote(answer))
+	if code >= 200 && code < 300 {
+		return result{outcome: delivered}
+	}
+	r := result{
+		outcome: refused, after: webclient.RetryAfter(response.Header, now, maxRetryAfter),
+		err: fmt.Errorf("%s answered %d%s", e.shown, code, e.quote(answer)),
+	}
 	switch {
-	case code >= 200 && code < 300:
-		return outcome{verdict: delivered}
 	case code >= 300 && code < 400:
-		// A page to log in at, or a service that has moved: the operator can mend
-		// either before the message is too old.
-		o.verdict = failed
-		said = fmt.Errorf("%s answered %d, a redirect to %s, which is not followed: write the final address as url", e.shown, code, e.target(response))
+		// A login page or a moved service: the operator can fix either in time.
+		r.outcome = failed
+		r.err = fmt.Errorf("%s answered %d, a redirect to %s, which is not followed: write the final address as url", e.shown, code, e.target(response))
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests,
 		code == http.StatusServiceUnavailable:
-		o.verdict = failed
+		r.outcome = failed
 	case code >= 500:
-		o.verdict = answered
+		r.outcome = answered
 	}
-	o.err = said
-	return o
+	return r
 }
 
-// target is where a redirect leads, without what may be secret in it.
+// target is where a redirect leads, without secrets.
 func (e *endpoint) target(response *http.Response) string {
 	u, err := response.Location()
 	if err != nil {
 		return "nowhere"
 	}
-	return truncate(200, plain(e.secrets.Redact(u.Scheme+"://"+u.Host)))
+	return e.show(200, u.Scheme+"://"+u.Host)
 }
 
 // quote is the beginning of an answer, for people.
 func (e *endpoint) quote(answer []byte) string {
-	line := strings.TrimSpace(plain(e.secrets.Redact(string(answer))))
-	if line == "" {
-		return ""
+	if line := strings.TrimSpace(e.show(200, string(answer))); line != "" {
+		return ": " + line
 	}
-	return ": " + truncate(200, line)
+	return ""
 }
 
-// error takes out of an error of package http the URL and whatever else must not
-// be shown.
+// show makes a foreign text safe for a message.
+func (e *endpoint) show(n int, text string) string {
+	return truncate(n, plain(e.secrets.Redact(text)))
+}
+
+// error rewords an error of package http without the URL and without secrets.
 func (e *endpoint) error(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -229,5 +229,5 @@ func (e *endpoint) error(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s did not answer within %s", e.shown, e.config.timeout)
 	}
-	return fmt.Errorf("%s: %s", e.shown, truncate(300, plain(e.secrets.Redact(err.Error()))))
+	return fmt.Errorf("%s: %s", e.shown, e.show(300, err.Error()))
 }

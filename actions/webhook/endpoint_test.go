@@ -25,7 +25,7 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// The secrets of the tests. None may be seen anywhere.
+// The secrets of the tests. No message may hold one.
 const (
 	pathToken  = "T0KENPATH"
 	queryToken = "T0KENQUERY"
@@ -35,7 +35,7 @@ const (
 	varToken   = "T0KENVAR"
 )
 
-// secretive is a block in which everything that can be a secret is one.
+// secretive is a block with a secret in every place that can hold one.
 func secretive(base string) string {
 	base = strings.Replace(base, "://", "://joe:"+userToken+"@", 1)
 	return fmt.Sprintf(`
@@ -54,7 +54,7 @@ func noSecrets(t *testing.T, text string) {
 	}
 }
 
-func try(t *testing.T, a *Action) outcome {
+func try(t *testing.T, a *Action) result {
 	t.Helper()
 	return a.endpoint.send(t.Context(), "0f", []byte(`{"a":1}`), typeJSON, time.Now())
 }
@@ -79,7 +79,7 @@ func TestSignatureCanBeVerified(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	if o := try(t, parse(t, secretive(server.URL))); o.verdict != delivered || failure != "" {
+	if o := try(t, parse(t, secretive(server.URL))); o.outcome != delivered || failure != "" {
 		t.Error(o.err, failure)
 	}
 }
@@ -94,8 +94,8 @@ func TestSignatureIsTheKnownOne(t *testing.T) {
 	}
 }
 
-// answering gives a handler that answers with a status and headers, and says again all
-// that it was told in confidence, and more than anybody wants to read.
+// answering returns a handler that answers with a status and headers. Its body repeats
+// all secrets of the request, and is long.
 func answering(status int, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		for i := 0; i < len(header); i += 2 {
@@ -107,12 +107,12 @@ func answering(status int, header ...string) http.HandlerFunc {
 	}
 }
 
-// TestVerdicts lets real servers answer in every way, and holds that what is said of
-// it is true, bounded, and free of secrets.
-func TestVerdicts(t *testing.T) {
+// TestOutcomes lets real servers answer in every way. Errors must be correct, bounded,
+// and free of secrets.
+func TestOutcomes(t *testing.T) {
 	for name, test := range map[string]struct {
 		handler http.HandlerFunc
-		verdict verdict
+		outcome outcome
 		says    string
 	}{
 		"204":         {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, delivered, ""},
@@ -140,8 +140,8 @@ func TestVerdicts(t *testing.T) {
 				a.endpoint.config.timeout = time.Second
 			}
 			o := try(t, a)
-			if o.verdict != test.verdict {
-				t.Fatalf("verdict %d: %v", o.verdict, o.err)
+			if o.outcome != test.outcome {
+				t.Fatalf("outcome %d: %v", o.outcome, o.err)
 			}
 			if o.err == nil {
 				return
@@ -150,7 +150,7 @@ func TestVerdicts(t *testing.T) {
 			if !strings.Contains(o.err.Error(), test.says) || len(o.err.Error()) > 600 || strings.ContainsAny(o.err.Error(), "\x1b\n") {
 				t.Errorf("%q, want %q", o.err, test.says)
 			}
-			// And neither the log nor a report.
+			// Nor may the log or a report hold secrets.
 			log := capture(t)
 			must(t, a.Apply(t.Context(), batch(1, 1)))
 			g, _, _ := a.queue.next(time.Now().Add(time.Minute))
@@ -158,7 +158,7 @@ func TestVerdicts(t *testing.T) {
 			warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning)
 			noSecrets(t, log.String()+strings.Join(warnings, "\n"))
 			if log.String() == "" || len(warnings) == 0 {
-				t.Error("nobody is told")
+				t.Error("nothing is reported")
 			}
 		})
 	}
@@ -166,17 +166,17 @@ func TestVerdicts(t *testing.T) {
 
 // stall reads a request and never answers it.
 func stall(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
+	_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone
 	<-r.Context().Done()
 }
 
-func TestNobodyThere(t *testing.T) {
+func TestConnectionRefused(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	base := "http://" + listener.Addr().String()
 	must(t, listener.Close())
 	o := try(t, parse(t, secretive(base)))
-	if o.verdict != failed || !strings.Contains(o.err.Error(), "refused") {
+	if o.outcome != failed || !strings.Contains(o.err.Error(), "refused") {
 		t.Error(o.err)
 	}
 	noSecrets(t, o.err.Error())
@@ -184,12 +184,12 @@ func TestNobodyThere(t *testing.T) {
 
 func TestRedirectIsNotFollowed(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		t.Error("headers and body went to somebody else")
+		t.Error("headers and body were sent to another host")
 	}))
 	defer other.Close()
 	server := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusPermanentRedirect))
 	defer server.Close()
-	if o := try(t, parse(t, secretive(server.URL))); o.verdict != failed {
+	if o := try(t, parse(t, secretive(server.URL))); o.outcome != failed {
 		t.Error(o)
 	}
 }
@@ -198,7 +198,7 @@ func TestPrivateAddresses(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	o := try(t, parse(t, secretive(server.URL)+"allow_private = false"))
-	if o.verdict != failed || !strings.Contains(o.err.Error(), "127.0.0.1 is not a public address, and allow_private is false") {
+	if o.outcome != failed || !strings.Contains(o.err.Error(), "127.0.0.1 is not a public address, and allow_private is false") {
 		t.Error(o.err)
 	}
 	for target, public := range map[string]bool{
@@ -230,18 +230,18 @@ func TestTLS(t *testing.T) {
 
 	heredoc := func(name, pem string) string { return "\n" + name + " = <<EOT\n" + pem + "EOT\n" }
 	url := fmt.Sprintf("url = %q", server.URL)
-	if o := try(t, parse(t, url)); o.verdict != failed || !strings.Contains(o.err.Error(), "certificate") {
-		t.Error("an unknown authority:", o.err)
+	if o := try(t, parse(t, url)); o.outcome != failed || !strings.Contains(o.err.Error(), "certificate") {
+		t.Error("an unknown authority is accepted:", o.err)
 	}
-	if o := try(t, parse(t, url+heredoc("ca", ca))); o.verdict == delivered {
-		t.Error("without a certificate of its own")
+	if o := try(t, parse(t, url+heredoc("ca", ca))); o.outcome == delivered {
+		t.Error("delivered without a client certificate")
 	}
-	if o := try(t, parse(t, url+heredoc("ca", ca)+heredoc("cert", cert)+heredoc("key", key))); o.verdict != delivered {
+	if o := try(t, parse(t, url+heredoc("ca", ca)+heredoc("cert", cert)+heredoc("key", key))); o.outcome != delivered {
 		t.Error(o.err)
 	}
 }
 
-func TestConnectionIsUsedAgain(t *testing.T) {
+func TestConnectionIsReused(t *testing.T) {
 	seen := map[string]bool{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen[r.RemoteAddr] = true

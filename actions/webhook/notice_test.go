@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// start is when the tests' stories begin.
+// start is the beginning of the tests.
 var start = time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
 
-// change is the n-th change of a story: an address that is banned for an hour.
+// change is the n-th change of a test: an address is banned for an hour.
 func change(n int, kind ban.Kind) ban.Change {
 	addr := netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)})
 	return ban.Change{Kind: kind, Seq: uint64(n), At: start, Ban: ban.Ban{
@@ -56,7 +56,7 @@ func TestNoticeOfEachKind(t *testing.T) {
 	}{
 		{"ban", change(7, ban.Banned), "1h", "203.0.0.7", "04:05:06", false},
 		{"permanent", ban.Change{Kind: ban.Banned, At: start, Ban: ban.Ban{Target: ban.Network(netip.MustParsePrefix("2001:db8::/64")), Start: start}}, "permanent", "2001:db8::/64", "04:05:06", true},
-		{"alert about nobody", ban.Change{Kind: ban.Alerted, At: start}, "", "", "04:05:06", false},
+		{"alert without an address", ban.Change{Kind: ban.Alerted, At: start}, "", "", "04:05:06", false},
 		{"a time beyond JSON", ban.Change{Kind: ban.Alerted, At: time.Unix(1<<40, 0)}, "", "", "00:00:00", false},
 	} {
 		n := toNotice(1, &test.change)
@@ -108,8 +108,8 @@ func TestEscapes(t *testing.T) {
 	}
 }
 
-// FuzzNotice holds that whatever a caller writes ends as valid JSON, in the
-// default form and in the templates, that it is bounded, and that it can be read back.
+// FuzzNotice demands that any text becomes valid JSON in the default form and in
+// templates, is bounded, and can be read back.
 func FuzzNotice(f *testing.F) {
 	f.Add("1000", "pbx", "\"}\n\x1b[0m<!channel>", int64(0))
 	f.Add("\xff\xfe", strings.Repeat("ä", 600), "\u2028\x00", int64(1)<<60)

@@ -7,96 +7,94 @@ import (
 	"time"
 )
 
-// An entry is one notice that is to be sent.
+// An entry is one notification in the queue.
 type entry struct {
-	seq    uint64
+	seq    uint64 // counts the notifications of this action, across restarts
 	queued time.Time
-	notice []byte // JSON
+	json   []byte
 }
 
-// A group is what one request tells. Its entries follow one another, and it stays
-// the same until it is sent or given up, also across restarts.
+// A group is what one request sends. Its entries follow one another, and it does not
+// change until it is sent or dropped, not even across restarts.
 type group struct {
 	id      string
 	formed  time.Time
-	lost    int // notices that were dropped before it and are told of with it
+	lost    int // notifications dropped before it, which its message reports
 	entries []entry
 
-	// What the endpoint made of it, in this run.
-	answers int // how often it had the group and failed
-	passed  int // how many other groups it took since the first of these
-	against int // how many of these it gave after it had taken another
+	// How the endpoint reacted to it, in this run.
+	answers int // times that the endpoint had the group and failed
+	passed  int // other groups delivered since the first of these
+	against int // of these, times after it had taken another group
 
 	body        []byte // rendered; nil before the first attempt, and while set aside
 	contentType string
 }
 
-// A queue holds the notices that are not sent yet, in memory. Beyond its bounds
-// the oldest go: who hears of an attack late wants to know how it stands now. Those
-// of a group are spared, since a request under way says what it says.
+// A queue holds the notifications that are not delivered yet, in memory. Beyond its
+// bounds the oldest are dropped: late news should be recent. Those of a group are
+// kept, since its request may be under way.
 //
-// It is told the time, and touches nothing.
+// Time is an argument, and nothing outside the queue is touched.
 type queue struct {
-	maxNotices, maxBytes int           // of those that wait; bytes of JSON
+	maxEntries, maxBytes int           // of those that wait; bytes of JSON
 	groupWait            time.Duration // how long a group waits for more
-	groupMax             int           // notices in one group
+	groupMax             int           // notifications in one group
 
-	last    uint64   // the number of the latest notice
+	last    uint64   // seq of the latest notification
 	lost    int      // dropped since the last group was formed
 	waiting []entry  // in no group yet; oldest first
 	bytes   int      // of those
-	groups  []*group // the first is tried next; those that are set aside stand last
+	groups  []*group // the first is tried next; those set aside are last
 
-	asideUntil time.Time // when one of those that are set aside may be tried again
+	asideUntil time.Time // when those that are set aside may be tried again
 }
 
-// maxGroupBytes bounds the notices in one group, in bytes of JSON, unless it is
-// a single one.
-const maxGroupBytes = 256 << 10
+const (
+	// maxGroupBytes bounds the JSON of a group with more than one notification.
+	maxGroupBytes = 256 << 10
 
-// asideAfter is how often the endpoint may fail on a group before others are tried
-// first: it may be a text in it that breaks the receiver, and whoever wrote that
-// must not keep the others from being told of.
-const asideAfter = 3
+	// asideAfter is how often the endpoint may fail on a group before others are tried
+	// first: a text in it may break the receiver, and its author must not block the
+	// other notifications.
+	asideAfter = 3
 
-// maxGroups bounds the groups that are set aside. With the pauses in between it takes
-// an outage of most of a day to have so many.
-const maxGroups = 256
+	// maxGroups bounds the groups that are set aside. With the pauses in between, it
+	// takes an outage of most of a day to have so many.
+	maxGroups = 256
+)
 
-// push adds notices and returns those that had to go for them.
+// push adds notifications and returns those that are dropped for them.
 func (q *queue) push(entries []entry) (dropped []entry) {
 	for _, e := range entries {
 		q.waiting = append(q.waiting, e)
-		q.bytes += len(e.notice)
+		q.bytes += len(e.json)
 		q.last = e.seq
 	}
 	n, bytes := 0, q.bytes
-	for len(q.waiting)-n > q.maxNotices || bytes > q.maxBytes {
-		bytes -= len(q.waiting[n].notice)
+	for len(q.waiting)-n > q.maxEntries || bytes > q.maxBytes {
+		bytes -= len(q.waiting[n].json)
 		n++
 	}
 	return q.drop(n)
 }
 
-// drop gives up the n oldest of those that wait.
+// drop drops the n oldest of those that wait.
 func (q *queue) drop(n int) []entry {
 	q.lost += n
 	return q.take(n)
 }
 
 func (q *queue) take(n int) []entry {
-	if n == 0 {
-		return nil
-	}
 	taken := q.waiting[:n:n]
 	q.waiting = q.waiting[n:]
 	for _, e := range taken {
-		q.bytes -= len(e.notice)
+		q.bytes -= len(e.json)
 	}
 	return taken
 }
 
-// expire drops what has waited since before oldest.
+// expire drops the notifications that were queued before oldest.
 func (q *queue) expire(oldest time.Time) []entry {
 	n := 0
 	for n < len(q.waiting) && q.waiting[n].queued.Before(oldest) {
@@ -105,38 +103,39 @@ func (q *queue) expire(oldest time.Time) []entry {
 	return q.drop(n)
 }
 
-// next is the group to be tried, and whether it has just been formed. Where there
-// is none yet it returns nil and how long that takes; 0: nobody knows.
+// next returns the group to be tried, and whether it has just been formed. Without one
+// it returns nil and how long to wait for it; 0: until the next push.
 func (q *queue) next(now time.Time) (g *group, formed bool, wait time.Duration) {
 	if len(q.groups) > 0 && !q.groups[0].aside() {
 		return q.groups[0], false, 0
 	}
 	if len(q.groups) < maxGroups {
 		if g, wait = q.form(now); g != nil {
-			q.groups = append([]*group{g}, q.groups...)
+			q.groups = slices.Insert(q.groups, 0, g)
 			return g, true, 0
 		}
 	}
 	if len(q.groups) == 0 {
 		return nil, false, wait
 	}
-	if rest := q.asideUntil.Sub(now); rest > 0 {
-		if wait == 0 || rest < wait {
-			wait = rest
-		}
-		return nil, false, wait
+	rest := q.asideUntil.Sub(now)
+	if rest <= 0 {
+		return q.groups[0], false, 0
 	}
-	return q.groups[0], false, 0
+	if wait == 0 {
+		wait = rest
+	}
+	return nil, false, min(wait, rest)
 }
 
-// form takes a group of those that wait.
+// form makes a group of those that wait.
 func (q *queue) form(now time.Time) (*group, time.Duration) {
 	if len(q.waiting) == 0 {
 		return nil, 0
 	}
 	n, bytes := 0, 0
 	for n < len(q.waiting) && n < q.groupMax {
-		if bytes += len(q.waiting[n].notice); bytes > maxGroupBytes && n > 0 {
+		if bytes += len(q.waiting[n].json); bytes > maxGroupBytes && n > 0 {
 			break
 		}
 		n++
@@ -151,9 +150,15 @@ func (q *queue) form(now time.Time) (*group, time.Duration) {
 	return g, 0
 }
 
-// end takes a group out. What was not delivered counts as lost.
+func newID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}
+
+// end removes a group. If it was not delivered, its notifications are lost.
 func (q *queue) end(g *group, delivered bool) {
-	q.groups = slices.DeleteFunc(q.groups, func(other *group) bool { return other == g })
+	q.remove(g)
 	if !delivered {
 		q.lost += g.lost + len(g.entries)
 		return
@@ -165,29 +170,32 @@ func (q *queue) end(g *group, delivered bool) {
 	}
 }
 
-// answered notes that the endpoint had a group and failed, and sets it aside if
-// that is not the first time.
+func (q *queue) remove(g *group) {
+	q.groups = slices.DeleteFunc(q.groups, func(other *group) bool { return other == g })
+}
+
+// answered notes that the endpoint had a group and failed. It sets the group aside if
+// that has happened before.
 func (q *queue) answered(g *group) {
 	g.answers++
 	if g.passed > 0 {
 		g.against++
 	}
-	if !g.aside() {
-		return
+	if g.aside() {
+		g.body = nil // there may be many
+		q.remove(g)
+		q.groups = append(q.groups, g)
 	}
-	g.body = nil // there may be many of them
-	q.groups = slices.DeleteFunc(q.groups, func(other *group) bool { return other == g })
-	q.groups = append(q.groups, g)
 }
 
-// aside tells that other groups are tried first.
+// aside reports whether other groups are tried first.
 func (g *group) aside() bool { return g.answers >= asideAfter }
 
-// unfit tells that it is the group at which the endpoint fails: it takes others,
-// and has been asked so often that a run of bad luck is out of the question.
+// unfit reports whether the endpoint fails because of this group: it takes others, and
+// has failed too often for a coincidence.
 func (g *group) unfit() bool { return g.against >= 20 && g.passed >= 10 }
 
-// size is how many notices are not sent yet, and since when the oldest waits.
+// size is how many notifications are not delivered yet, and when the oldest was queued.
 func (q *queue) size() (n int, since time.Time) {
 	n = len(q.waiting)
 	if n > 0 {
@@ -200,10 +208,4 @@ func (q *queue) size() (n int, since time.Time) {
 		}
 	}
 	return n, since
-}
-
-func newID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	return hex.EncodeToString(id[:])
 }

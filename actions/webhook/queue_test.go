@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A story is what happens to a queue, and where each notice of it went.
+// A story is a random history of a queue. It records what became of each notification.
 type story struct {
 	*testing.T
 	seed   uint64
@@ -16,8 +16,8 @@ type story struct {
 	now    time.Time
 	pushed int
 	seen   map[uint64]string
-	told   int             // lost notices that a delivered group told of
-	ids    map[string]bool // of the groups there were
+	told   int             // lost notifications that a delivered group reported
+	ids    map[string]bool // of all groups
 }
 
 func (s *story) fatalf(format string, args ...any) {
@@ -25,11 +25,11 @@ func (s *story) fatalf(format string, args ...any) {
 	s.Fatalf("seed %d: %s", s.seed, fmt.Sprintf(format, args...))
 }
 
-// mark notes where notices went, which happens once to each.
+// mark records what became of notifications; it happens to each once.
 func (s *story) mark(entries []entry, where string) {
 	for _, e := range entries {
 		if s.seen[e.seq] != "" {
-			s.fatalf("notice %d is %s, and was %s", e.seq, where, s.seen[e.seq])
+			s.fatalf("notification %d is %s, and was %s", e.seq, where, s.seen[e.seq])
 		}
 		s.seen[e.seq] = where
 	}
@@ -39,15 +39,15 @@ func (s *story) push() {
 	var es []entry
 	for range s.rand.IntN(8) {
 		s.pushed++
-		es = append(es, entry{seq: uint64(s.pushed), queued: s.now, notice: make([]byte, 1+s.rand.IntN(100))})
+		es = append(es, entry{seq: uint64(s.pushed), queued: s.now, json: make([]byte, 1+s.rand.IntN(100))})
 	}
 	s.mark(s.queue.push(es), "dropped")
-	if q := &s.queue; len(q.waiting) > q.maxNotices || q.bytes > q.maxBytes {
-		s.fatalf("%d notices with %d bytes wait", len(q.waiting), q.bytes)
+	if q := &s.queue; len(q.waiting) > q.maxEntries || q.bytes > q.maxBytes {
+		s.fatalf("%d notifications with %d bytes wait", len(q.waiting), q.bytes)
 	}
 }
 
-// try takes the next group and lets one of the things happen to it that can.
+// try takes the next group and lets a random thing happen to it.
 func (s *story) try() {
 	q := &s.queue
 	g, formed, wait := q.next(s.now)
@@ -65,7 +65,7 @@ func (s *story) try() {
 	case 0:
 		q.answered(g)
 	case 1:
-		s.mark(g.entries, "given up")
+		s.mark(g.entries, "refused")
 		q.end(g, false)
 	case 2:
 		s.mark(g.entries, "delivered")
@@ -74,7 +74,7 @@ func (s *story) try() {
 	}
 }
 
-// settle holds that nothing was lost but what was counted.
+// settle demands that all losses are counted.
 func (s *story) settle() {
 	lost, inGroups := 0, 0
 	for _, where := range s.seen {
@@ -89,17 +89,17 @@ func (s *story) settle() {
 		s.fatalf("%d pushed, %d wait, %d ended", s.pushed, n, len(s.seen))
 	}
 	if s.told+inGroups+s.queue.lost != lost {
-		s.fatalf("%d lost, %d told of, %d in groups, %d to be told", lost, s.told, inGroups, s.queue.lost)
+		s.fatalf("%d lost, %d reported, %d in groups, %d to be reported", lost, s.told, inGroups, s.queue.lost)
 	}
 }
 
-// TestQueueAgainstModel lets random stories happen to a queue and holds that each
-// notice is delivered once, in a group within its bounds, or counted as lost.
+// TestQueueAgainstModel demands of random histories that each notification is delivered
+// once, in a group within its bounds, or counted as lost.
 func TestQueueAgainstModel(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		s := story{T: t, seed: seed, rand: r, now: start, seen: map[uint64]string{}, ids: map[string]bool{}, queue: queue{
-			maxNotices: 1 + r.IntN(30), maxBytes: 50 + r.IntN(2000), groupMax: 1 + r.IntN(10),
+			maxEntries: 1 + r.IntN(30), maxBytes: 50 + r.IntN(2000), groupMax: 1 + r.IntN(10),
 			groupWait: time.Duration(r.IntN(3)) * time.Second,
 		}}
 		for range 300 {
@@ -119,13 +119,13 @@ func TestQueueAgainstModel(t *testing.T) {
 
 func entries(from, n int, at time.Time) (es []entry) {
 	for i := range n {
-		es = append(es, entry{seq: uint64(from + i), queued: at, notice: fmt.Appendf(nil, `{"seq":%d,"kind":"banned"}`, from+i)})
+		es = append(es, entry{seq: uint64(from + i), queued: at, json: fmt.Appendf(nil, `{"seq":%d,"kind":"banned"}`, from+i)})
 	}
 	return es
 }
 
 func TestFullGroupDoesNotWait(t *testing.T) {
-	q := queue{maxNotices: 100, maxBytes: 1 << 20, groupMax: 3, groupWait: time.Minute}
+	q := queue{maxEntries: 100, maxBytes: 1 << 20, groupMax: 3, groupWait: time.Minute}
 	q.push(entries(1, 7, start))
 	for range 2 {
 		if g, _, _ := q.next(start); g == nil || len(g.entries) != 3 {
@@ -138,7 +138,7 @@ func TestFullGroupDoesNotWait(t *testing.T) {
 		t.Errorf("%v, %v", g, wait)
 	}
 	if g, _, _ := q.next(start.Add(-time.Hour)); g != nil {
-		t.Error("a clock that was set back closes no group")
+		t.Error("a clock that is set back closes a group")
 	}
 	if g, _, _ := q.next(start.Add(time.Minute)); g == nil || len(g.entries) != 1 {
 		t.Errorf("%+v", g)
@@ -146,17 +146,17 @@ func TestFullGroupDoesNotWait(t *testing.T) {
 }
 
 func TestGroupIsBoundedInBytes(t *testing.T) {
-	q := queue{maxNotices: 100, maxBytes: 1 << 30, groupMax: 100}
+	q := queue{maxEntries: 100, maxBytes: 1 << 30, groupMax: 100}
 	for i := range 3 {
-		q.push([]entry{{seq: uint64(i + 1), queued: start, notice: make([]byte, maxGroupBytes-1)}})
+		q.push([]entry{{seq: uint64(i + 1), queued: start, json: make([]byte, maxGroupBytes-1)}})
 	}
 	if g, _, _ := q.next(start); len(g.entries) != 1 {
-		t.Errorf("%d notices of %d bytes in one group", len(g.entries), maxGroupBytes-1)
+		t.Errorf("%d notifications of %d bytes in one group", len(g.entries), maxGroupBytes-1)
 	}
 }
 
-func TestWhatTheEndpointFailsOnIsSetAside(t *testing.T) {
-	q := queue{maxNotices: 100, maxBytes: 1 << 20, groupMax: 2, groupWait: time.Second}
+func TestGroupIsSetAside(t *testing.T) {
+	q := queue{maxEntries: 100, maxBytes: 1 << 20, groupMax: 2, groupWait: time.Second}
 	q.push(entries(1, 2, start))
 	poison, _, _ := q.next(start)
 	for range asideAfter {
@@ -175,20 +175,20 @@ func TestWhatTheEndpointFailsOnIsSetAside(t *testing.T) {
 		q.push(entries(10+2*i, 2, now))
 		g, formed, _ := q.next(now)
 		if !formed || g == poison {
-			t.Fatal("a message that fails is tried before one that was never tried")
+			t.Fatal("a failing message is tried before a new one")
 		}
 		q.end(g, true)
 		q.waiting, q.bytes = nil, 0
 		if g, _, _ := q.next(now); g != poison {
-			t.Fatal("with nothing else to do, it is tried again")
+			t.Fatal("it is not retried although there is no other")
 		}
 		q.answered(poison)
 		if poison.unfit() {
 			if i < 9 {
-				t.Errorf("given up after %d others", i+1)
+				t.Errorf("dropped after %d others", i+1)
 			}
 			return
 		}
 	}
-	t.Error("never given up")
+	t.Error("never dropped")
 }

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// sampleForms are the templates that we ship, and what their blocks say beside.
+// sampleForms are the shipped templates and the other settings of their blocks.
 var sampleForms = map[string]struct {
 	contentType string
 	vars        map[string]string
-	longest     int // bytes of a message that the service takes
+	longest     int // the longest message that the service takes, in bytes
 }{
 	"slack.tmpl":     {typeJSON, nil, 20 * 4500},
 	"teams.tmpl":     {typeJSON, nil, 28 << 10},
@@ -70,7 +70,7 @@ func crowd() Message {
 	return m
 }
 
-// tame fails if a rendered message can do anything but be read.
+// tame fails if a rendered message holds control characters, mentions or markup.
 func tame(t *testing.T, name string, body []byte) {
 	t.Helper()
 	if name == "ntfy.tmpl" {

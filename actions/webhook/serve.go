@@ -8,43 +8,39 @@ import (
 	"time"
 )
 
-// How long the action waits between two attempts.
+// The pauses between two attempts.
 const (
 	firstRetry   = time.Second
 	longestRetry = 5 * time.Minute
 	leastPause   = 100 * time.Millisecond
 )
 
-// Serve sends what Apply queues until ctx ends. A request under way is then given
-// up and its notices stay where they were: in the file for the next run, or, where
-// there is none, nowhere. It is called once, and ends the action.
+// Serve sends what Apply queues until ctx ends. Then it gives up a request under way;
+// what is not delivered stays in the spool for the next run. It is called once.
 func (a *Action) Serve(ctx context.Context) {
 	defer a.end()
 	for ctx.Err() == nil {
 		g, wait := a.next()
 		if g == nil {
-			a.rest(ctx, wait, a.woken)
+			rest(ctx, wait, a.woken)
 			continue
 		}
 		a.prepare(g)
-		o := a.endpoint.send(ctx, g.id, g.body, g.contentType, time.Now())
-		if ctx.Err() != nil && o.verdict != delivered {
+		r := a.endpoint.send(ctx, g.id, g.body, g.contentType, time.Now())
+		if ctx.Err() != nil && r.outcome != delivered {
 			return
 		}
-		if pause := a.settle(g, o); pause > 0 {
-			a.rest(ctx, pause, nil)
+		if pause := a.settle(g, r); pause > 0 {
+			rest(ctx, pause, nil)
 		}
 	}
 }
 
-// rest waits until ctx ends, something comes from woken, or, if it is not 0, so
-// much time has passed.
-func (a *Action) rest(ctx context.Context, wait time.Duration, woken <-chan struct{}) {
+// rest waits until ctx ends, woken receives, or wait is over; 0 waits without end.
+func rest(ctx context.Context, wait time.Duration, woken <-chan struct{}) {
 	var over <-chan time.Time
 	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		over = timer.C
+		over = time.After(wait)
 	}
 	select {
 	case <-ctx.Done():
@@ -53,17 +49,19 @@ func (a *Action) rest(ctx context.Context, wait time.Duration, woken <-chan stru
 	}
 }
 
-// next is the group to be sent, or how long to wait for it; 0: until woken.
+const tooOld = "they are older than give_up"
+
+// next returns the group to be sent, or how long to wait for it; 0: until woken.
 func (a *Action) next() (*group, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.stale.IsZero() {
-		a.keep(step{})
+		a.save(step{})
 	}
 	now := time.Now()
 	oldest := now.Add(-a.config.giveUp)
 	if expired := a.queue.expire(oldest); len(expired) > 0 {
-		a.keep(step{gone: expired})
+		a.save(step{gone: expired})
 		a.dropped(len(expired), tooOld)
 	}
 	for {
@@ -72,7 +70,7 @@ func (a *Action) next() (*group, time.Duration) {
 		case g == nil:
 			return nil, wait
 		case formed:
-			a.keep(step{formed: g})
+			a.save(step{formed: []*group{g}})
 		case g.entries[len(g.entries)-1].queued.Before(oldest):
 			a.giveUp(g, tooOld)
 			continue
@@ -81,10 +79,8 @@ func (a *Action) next() (*group, time.Duration) {
 	}
 }
 
-const tooOld = "they are older than give_up"
-
-// prepare writes the body of a group. What a template cannot write goes out in the
-// default form: better to be told in the wrong form than not at all.
+// prepare renders the body of a group. If the template fails on it, it is sent in the
+// default form.
 func (a *Action) prepare(g *group) {
 	if g.body != nil {
 		return
@@ -93,106 +89,96 @@ func (a *Action) prepare(g *group) {
 	m.Host, _ = os.Hostname()
 	for _, e := range g.entries {
 		var n Notice
-		_ = json.Unmarshal(e.notice, &n) // we wrote it, or have tried that when it was loaded
+		_ = json.Unmarshal(e.json, &n) // it was written by Apply, or checked by toEntry
 		m.Notices = append(m.Notices, n)
 	}
 	body, err := a.form.render(&m)
 	g.contentType = a.form.contentType
 	if err != nil {
-		a.log().Error("template failed: the message goes out in the default form", "err", truncate(300, a.endpoint.secrets.Redact(plain(err.Error()))))
-		body, _ = json.Marshal(&m) // its strings are valid, its times within bounds
+		a.log().Error("template failed: the message is sent in the default form", "err", a.endpoint.show(300, err.Error()))
+		body, _ = json.Marshal(&m) // its texts are valid, its times within bounds
 		g.contentType = typeJSON
 	}
 	g.body = body
 }
 
-// settle takes note of what became of an attempt, and returns how long to wait
-// until the next one.
-func (a *Action) settle(g *group, o outcome) time.Duration {
+// settle records the result of an attempt and returns how long to wait until the next.
+func (a *Action) settle(g *group, r result) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch o.verdict {
-	case delivered:
-		a.recovered()
+	if r.outcome == delivered {
+		if a.delivery.Failures > 0 || a.dropLogged {
+			a.log().Info("webhook delivers again", "failures", a.delivery.Failures, "dropped", a.delivery.Dropped)
+		}
+		a.delivery.Failures, a.delivery.Error, a.dropLogged = 0, "", false
 		a.delivery.Delivered += uint64(len(g.entries))
 		a.queue.end(g, true)
-		a.keep(step{ended: g})
+		a.save(step{ended: g})
 		return 0
-	case refused:
-		// The pause grows here, too: if it is not the message but, say, a password
-		// that is wrong, the rest of the queue should not be lost within a second.
-		a.failed(o.err)
-		a.giveUp(g, "refused for good")
-		return a.pause(o.after)
-	case answered:
-		a.queue.answered(g)
 	}
-	a.failed(o.err)
+	a.delivery.Failed++
+	a.delivery.Failures++
+	a.delivery.Error = r.err.Error()
+	pause := a.pause(r.after)
+	if r.outcome == refused {
+		// The pause grows here, too: if the reason is a wrong password rather than the
+		// message, the queue must not be lost within a second.
+		a.giveUp(g, "the endpoint refuses them")
+		return pause
+	}
 	if a.delivery.Failures == 1 {
-		a.log().Warn("webhook not delivered: it is tried again", "err", o.err)
+		a.log().Warn("webhook not delivered: it is retried", "err", r.err)
 	}
-	pause := a.pause(o.after)
-	if o.verdict == answered && o.after == 0 && g.aside() {
-		a.queue.asideUntil = time.Now().Add(pause)
-		pause = 0 // what is new does not wait
+	if r.outcome == failed {
+		return pause
 	}
+	a.queue.answered(g)
 	if g.unfit() {
 		a.giveUp(g, "the endpoint fails on this message and takes others")
 	}
+	if g.aside() && r.after == 0 {
+		a.queue.asideUntil = time.Now().Add(pause)
+		return 0 // new notifications do not wait
+	}
 	return pause
-}
-
-// failed counts an attempt that failed. The mutex is held.
-func (a *Action) failed(err error) {
-	a.delivery.Failed++
-	a.delivery.Failures++
-	a.delivery.Error = err.Error()
 }
 
 // giveUp drops a group. The mutex is held.
 func (a *Action) giveUp(g *group, why string) {
 	a.queue.end(g, false)
-	a.keep(step{ended: g})
+	a.save(step{ended: g})
 	a.dropped(len(g.entries), why)
 }
 
-// pause is how long to wait after a failure: a random part of a time that doubles,
-// so that many hosts do not come back at the same moment, and not less than what
-// the endpoint asks for. The mutex is held.
+// pause is how long to wait after a failure: what the endpoint asks for, else a random
+// part of a time that doubles, so that many hosts do not come back at the same moment.
+// The mutex is held.
 func (a *Action) pause(after time.Duration) time.Duration {
 	if after > 0 {
 		return after + rand.N(firstRetry)
 	}
-	doublings := min(a.delivery.Failures-1, 10) // beyond that a shift could overflow
+	doublings := min(a.delivery.Failures-1, 10) // more could overflow
 	return max(rand.N(min(firstRetry<<doublings, longestRetry)), leastPause)
 }
 
-// recovered notes that the endpoint takes messages. The mutex is held.
-func (a *Action) recovered() {
-	if a.delivery.Failures > 0 || a.said {
-		a.log().Info("webhook works again", "failures", a.delivery.Failures, "dropped", a.delivery.Dropped)
-	}
-	a.delivery.Failures, a.delivery.Error, a.said = 0, "", false
-}
-
-// end lets go of the file.
+// end closes the spool.
 func (a *Action) end() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ended = true
 	a.endpoint.client.CloseIdleConnections()
 	if !a.stale.IsZero() {
-		a.stale = time.Unix(0, 0) // the last chance is not waited for
-		a.keep(step{})
+		a.stale = time.Unix(0, 0) // this is the last try
+		a.save(step{})
 	}
 	if n, _ := a.queue.size(); n > 0 && !a.delivery.Durable {
-		a.log().Error("notices dropped: the program ends and they are not kept", "notices", n)
+		a.log().Error("notifications dropped: the program ends and there is no file", "notifications", n)
 	}
 	if a.spool == nil {
 		return
 	}
 	if err := a.spool.db.Close(); err != nil {
-		a.log().Error("notices not closed", "err", err)
+		a.log().Error("close the file of notifications", "err", err)
 	}
 	a.spool = nil
 }

@@ -19,7 +19,7 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// batch is n changes, from the one of that number on.
+// batch is n changes, numbered from the given one on.
 func batch(from, n int) ban.Batch {
 	b := ban.Batch{Now: start}
 	for i := range n {
@@ -28,8 +28,8 @@ func batch(from, n int) ban.Batch {
 	return b
 }
 
-// A service behaves as an endpoint does, without a network, so that time can be
-// made to pass: it takes messages once, answers as it is told, or not at all.
+// A service is an endpoint without a network, so that a test can let time pass. It
+// answers as the test says.
 type service struct {
 	mu     sync.Mutex
 	answer func(attempt int, m Message) (status int, header http.Header, err error) // nil: 200
@@ -71,11 +71,11 @@ func (s *service) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{
 		StatusCode: status, Header: header, Request: r,
-		Body: io.NopCloser(strings.NewReader("said the service")),
+		Body: io.NopCloser(strings.NewReader("the service answers")),
 	}, nil
 }
 
-// seqs are the numbers of the notices that were taken.
+// seqs are the numbers of the delivered notifications.
 func (s *service) seqs() (all []uint64) {
 	for _, m := range s.messages() {
 		for _, n := range m.Notices {
@@ -85,28 +85,28 @@ func (s *service) seqs() (all []uint64) {
 	return all
 }
 
-// messages are those that were taken.
+// messages are the delivered ones.
 func (s *service) messages() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.taken)
 }
 
-// attempts are when there was one.
+// attempts are the times of all attempts.
 func (s *service) attempts() []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.tries)
 }
 
-// used are the keys of the attempts.
+// used are the keys of all attempts.
 func (s *service) used() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.keys)
 }
 
-// serving has an action serve until the returned function is called.
+// serving runs Serve until the returned function is called.
 func serving(t *testing.T, a *Action, s http.RoundTripper) (stop func()) {
 	t.Helper()
 	a.endpoint.client.Transport = s
@@ -147,7 +147,7 @@ func TestGrouping(t *testing.T) {
 		apply(t, a, batch(5, 250))
 		synctest.Wait()
 		if len(s.messages()) != 3 {
-			t.Errorf("%d messages: two full groups should not wait", len(s.messages()))
+			t.Errorf("%d messages: full groups wait", len(s.messages()))
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -161,14 +161,14 @@ func TestGrouping(t *testing.T) {
 	})
 }
 
-func TestAppliedTwiceToldOnce(t *testing.T) {
+func TestAppliedTwiceSentOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, s := parse(t, `url = "http://noc.example.net/"`), &service{}
 		defer serving(t, a, s)()
 		apply(t, a, batch(1, 3))
-		apply(t, a, batch(1, 5)) // a batch that failed comes again, with what is new
+		apply(t, a, batch(1, 5)) // a failed batch is repeated, with new changes
 		b := batch(6, 3)
-		b.Changes[0].Kind, b.Changes[1].Kind = ban.Expired, ban.Lifted // not asked for
+		b.Changes[0].Kind, b.Changes[1].Kind = ban.Expired, ban.Lifted // not in the attribute on
 		apply(t, a, b)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -178,7 +178,7 @@ func TestAppliedTwiceToldOnce(t *testing.T) {
 	})
 }
 
-func TestRetriesUntilItIsTaken(t *testing.T) {
+func TestRetriesUntilDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, `url = "http://noc.example.net/"`)
 		s := &service{answer: func(attempt int, _ Message) (int, http.Header, error) {
@@ -213,7 +213,7 @@ func TestRetriesUntilItIsTaken(t *testing.T) {
 			{time.Hour, time.Hour + time.Second}, {0, 16 * time.Second}, {0, 32 * time.Second},
 		} {
 			if gap := s.attempts()[i+1].Sub(s.attempts()[i]); gap < want.least || gap > want.most {
-				t.Errorf("attempt %d came %v after the one before, want %v to %v", i+2, gap, want.least, want.most)
+				t.Errorf("attempt %d came after %v, want %v to %v", i+2, gap, want.least, want.most)
 			}
 		}
 		if d := a.Delivery(); d.Error != "" || d.Failures != 0 || d.Failed != 6 || d.Delivered != 1 || d.Waiting != 0 {
@@ -222,8 +222,8 @@ func TestRetriesUntilItIsTaken(t *testing.T) {
 	})
 }
 
-// TestDeadEndpoint holds that a long outage neither delays Apply nor grows, that what
-// is lost is told, and that the attempts come less often.
+// TestDeadEndpoint demands that a long outage does not delay Apply, that the queue is
+// bounded, that lost notifications are reported, and that attempts become rarer.
 func TestDeadEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, "url = \"http://noc.example.net/\"\nqueue = 50")
@@ -287,8 +287,8 @@ func TestGivesUp(t *testing.T) {
 	})
 }
 
-// TestRefused holds that a message that will never be taken does not hold up the
-// others, and that it is said once.
+// TestRefused demands that a refused message does not delay the others, and is logged
+// once.
 func TestRefused(t *testing.T) {
 	log := capture(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -307,13 +307,13 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%v of %d attempts", got, len(s.attempts()))
 		}
 	})
-	if n := strings.Count(log.String(), "notices dropped"); n != 1 || !strings.Contains(log.String(), "answered 400: said the service") {
-		t.Errorf("said %d times:\n%s", n, log)
+	if n := strings.Count(log.String(), "notifications dropped"); n != 1 || !strings.Contains(log.String(), "answered 400: the service answers") {
+		t.Errorf("logged %d times:\n%s", n, log)
 	}
 }
 
-// TestPoison holds that a text on which the endpoint fails, which a caller may have
-// written to that end, keeps nobody from being told of others at once.
+// TestPoison demands that a text on which the endpoint fails, which an attacker may have
+// written for that purpose, does not delay other notifications.
 func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 1")
@@ -330,7 +330,7 @@ func TestPoison(t *testing.T) {
 			apply(t, a, batch(2+i, 1))
 			synctest.Wait()
 			if got := s.seqs(); len(got) != 1+i {
-				t.Fatalf("notice %d waits for the first one", 2+i)
+				t.Fatalf("notification %d waits for the first one", 2+i)
 			}
 			time.Sleep(time.Minute)
 		}
@@ -340,8 +340,8 @@ func TestPoison(t *testing.T) {
 	})
 }
 
-// TestLongOutageLosesNothing lets an endpoint answer everything with an error, which
-// is no reason to think that the messages are at fault.
+// TestLongOutageLosesNothing lets an endpoint answer everything with an error: that is
+// no sign that the messages cause it.
 func TestLongOutageLosesNothing(t *testing.T) {
 	for _, status := range []int{500, 502, 503} {
 		synctest.Test(t, func(t *testing.T) {
@@ -363,7 +363,7 @@ func TestLongOutageLosesNothing(t *testing.T) {
 			got := s.seqs()
 			slices.Sort(got)
 			if len(got) != 700 || len(slices.Compact(got)) != 700 {
-				t.Errorf("%d: %d of 700 notices, in %d messages", status, len(got), len(s.messages()))
+				t.Errorf("%d: %d of 700 notifications, in %d messages", status, len(got), len(s.messages()))
 			}
 			if d := a.Delivery(); d.Dropped != 0 || len(s.attempts()) > 1000 {
 				t.Errorf("%d: %+v after %d attempts", status, d, len(s.attempts()))
@@ -372,8 +372,8 @@ func TestLongOutageLosesNothing(t *testing.T) {
 	}
 }
 
-// TestRestart holds that what was not delivered is delivered by the next run, and a
-// message that was under way comes again with the same key and body.
+// TestRestart demands that the next run delivers what is left, and repeats a message
+// that was under way with the same key and body.
 func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -392,7 +392,7 @@ func TestRestart(t *testing.T) {
 		if len(s.attempts()) != 1 {
 			t.Fatal(s.attempts())
 		}
-		// The next process counts its changes from 1 again, and the notices on.
+		// The next process counts its changes from 1 again, but not the notifications.
 		b := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 3")
 		must(t, b.Keep(dir))
 		apply(t, b, batch(1, 1))
@@ -405,8 +405,8 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// TestEndsPromptly holds that the end does not wait for a request under way, nor
-// for a pause, and leaves what was not delivered in the file.
+// TestEndsPromptly demands that the end waits for neither a request under way nor a
+// pause, and leaves what was not delivered in the file.
 func TestEndsPromptly(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -418,7 +418,7 @@ func TestEndsPromptly(t *testing.T) {
 		began := time.Now()
 		stop()
 		if took := time.Since(began); took > 0 {
-			t.Errorf("it took %v", took)
+			t.Errorf("the end took %v", took)
 		}
 		b := parse(t, `url = "http://noc.example.net/"`)
 		must(t, b.Keep(dir))
@@ -437,7 +437,7 @@ func (stalled) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-func TestStalledEndpointIsTriedAgain(t *testing.T) {
+func TestStalledEndpointIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, `url = "http://noc.example.net/"`)
 		defer serving(t, a, stalled{})()
@@ -450,7 +450,7 @@ func TestStalledEndpointIsTriedAgain(t *testing.T) {
 	})
 }
 
-// TestTemplateThatFailsLosesNothing: what passes the samples may still fail.
+// TestTemplateThatFailsLosesNothing has a template fail that passed the samples.
 func TestTemplateThatFailsLosesNothing(t *testing.T) {
 	log := capture(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -472,7 +472,7 @@ func TestTemplateThatFailsLosesNothing(t *testing.T) {
 	}
 }
 
-// lockedBuffer is a log that several goroutines write.
+// lockedBuffer is a buffer for several goroutines.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -490,7 +490,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// capture makes the log of this test readable.
+// capture returns the log of this test.
 func capture(t *testing.T) *lockedBuffer {
 	var b lockedBuffer
 	before := slog.Default()
@@ -499,7 +499,7 @@ func capture(t *testing.T) *lockedBuffer {
 	return &b
 }
 
-// BenchmarkApply is a batch of a flood: 100 bans, in memory and made durable.
+// BenchmarkApply applies 100 bans, in memory and durably.
 func BenchmarkApply(b *testing.B) {
 	for name, durable := range map[string]bool{"memory": false, "durable": true} {
 		b.Run(name, func(b *testing.B) {

@@ -32,11 +32,11 @@ func openTest(t *testing.T, dir string) *spool {
 	return s
 }
 
-// sketch is what of a queue must survive.
+// sketch describes the part of a queue that must survive.
 func sketch(q *queue) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "last", q.last, "lost", q.lost)
-	groups := map[uint64]string{} // a restart puts them in the order of their numbers
+	groups := map[uint64]string{} // a restart sorts them by number
 	for _, g := range q.groups {
 		groups[g.entries[0].seq] = fmt.Sprintln(g.id, g.formed.UnixNano(), g.lost) + lines(g.entries)
 	}
@@ -47,24 +47,24 @@ func sketch(q *queue) string {
 func lines(entries []entry) string {
 	var b strings.Builder
 	for _, e := range entries {
-		fmt.Fprintln(&b, e.seq, e.queued.UnixNano(), string(e.notice))
+		fmt.Fprintln(&b, e.seq, e.queued.UnixNano(), string(e.json))
 	}
 	return b.String()
 }
 
-// TestSpoolAgreesWithQueue holds that the file is the queue, after any story.
+// TestSpoolAgreesWithQueue demands that the file equals the queue after random steps.
 func TestSpoolAgreesWithQueue(t *testing.T) {
 	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		dir := t.TempDir()
 		s := openTest(t, dir)
-		q := queue{maxNotices: 20, maxBytes: 1 << 20, groupMax: 4}
+		q := queue{maxEntries: 20, maxBytes: 1 << 20, groupMax: 4}
 		for range 60 {
 			var st step
 			switch g, formed, _ := q.next(start); r.IntN(4) {
 			case 0, 1:
 				if formed {
-					must(t, s.write(&q, step{formed: g}))
+					must(t, s.write(&q, step{formed: []*group{g}}))
 				}
 				st.put = entries(int(q.last)+1, r.IntN(9), start)
 				st.gone = q.push(st.put)
@@ -73,7 +73,7 @@ func TestSpoolAgreesWithQueue(t *testing.T) {
 					continue
 				}
 				if formed {
-					must(t, s.write(&q, step{formed: g}))
+					must(t, s.write(&q, step{formed: []*group{g}}))
 				}
 				q.end(g, r.IntN(2) == 0)
 				st.ended = g
@@ -85,9 +85,9 @@ func TestSpoolAgreesWithQueue(t *testing.T) {
 			t.Errorf("seed %d: %s", seed, cmp.Diff(want, got))
 		}
 		s = openTest(t, dir)
-		must(t, s.rewrite(&q))
+		must(t, s.write(&q, q.everything()))
 		if got := reopened(t, s, dir); got != want {
-			t.Errorf("seed %d, written anew: %s", seed, cmp.Diff(want, got))
+			t.Errorf("seed %d, rewritten: %s", seed, cmp.Diff(want, got))
 		}
 	}
 }
@@ -109,15 +109,15 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestUnreadableNoticeCostsTheOthersNothing(t *testing.T) {
+func TestUnreadableNotification(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir)
-	q := queue{maxNotices: 9, maxBytes: 1 << 20}
+	q := queue{maxEntries: 9, maxBytes: 1 << 20}
 	q.push(entries(1, 3, start))
-	must(t, s.rewrite(&q))
+	must(t, s.write(&q, q.everything()))
 	must(t, s.db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(
-			tx.Bucket(noticesBucket).Put(noticeKey(2), []byte("12345678{")),
+			tx.Bucket(entriesBucket).Put(entryKey(2), []byte("12345678{")),
 			tx.Bucket(groupsBucket).Put([]byte("some group"), []byte("{")),
 		)
 	}))
@@ -176,15 +176,15 @@ func TestSpoolInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := a.Apply(t.Context(), batch(1, 5)); err != nil {
-		t.Error("without its file it must work all the same:", err)
+		t.Error("Apply fails without the file:", err)
 	}
 	if warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning); len(warnings) != 1 || !strings.Contains(warnings[0], "do not survive a restart") {
 		t.Error(warnings)
 	}
 }
 
-// TestDiskThatFails holds that notices are taken while the file cannot be written,
-// and written once it can.
+// TestDiskThatFails demands that notifications are queued while the file cannot be
+// written, and written afterwards.
 func TestDiskThatFails(t *testing.T) {
 	dir := t.TempDir()
 	a := parse(t, `url = "http://x/"`)
@@ -222,7 +222,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// applyForEver queues notices and prints after each batch how many there are.
+// applyForEver queues notifications and prints after each batch how many there are.
 func applyForEver(dir string) {
 	a := newAction(config{name: "webhook.noc", url: "http://x/", on: []string{ban.Banned.String()}, queue: 1_000_000, groupMax: 10})
 	if err := a.Keep(dir); err != nil {
@@ -260,11 +260,11 @@ func TestKillNine(t *testing.T) {
 		must(t, a.Keep(dir))
 		for i, e := range a.queue.waiting {
 			if e.seq != uint64(i+1) || time.Since(e.queued) > time.Minute {
-				t.Fatalf("notice %d is %d of %v", i, e.seq, e.queued)
+				t.Fatalf("notification %d is %d of %v", i, e.seq, e.queued)
 			}
 		}
 		if d := a.Delivery(); d.Waiting < told || told == 0 {
-			t.Errorf("%d notices were taken, %d are there", told, d.Waiting)
+			t.Errorf("%d notifications were queued, %d are restored", told, d.Waiting)
 		}
 		a.end()
 	}

@@ -16,7 +16,7 @@ import (
 var kinds = config.Kinds{
 	Sources: []plugin.SourceKind{
 		logfile.Kind,
-		eslsource.Kind(logfile.Framed),
+		eslsource.Kind(logfile.Builtin(), logfile.Framed),
 		feed.Kind,
 	},
 	Actions: []plugin.ActionKind{

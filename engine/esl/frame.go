@@ -204,15 +204,17 @@ func (r *frames) notice() []byte {
 	return text
 }
 
-// A tail keeps the last bytes that were read.
+// A tail counts the bytes that were read, and keeps the last ones.
 type tail struct {
 	r    io.Reader
+	read int64
 	last []byte
 }
 
 func (t *tail) Read(p []byte) (int, error) {
 	const size = 512 // a notice has some 150
 	n, err := t.r.Read(p)
+	t.read += int64(n)
 	t.last = append(t.last, p[max(0, n-size):n]...)
 	if over := len(t.last) - size; over > 0 {
 		t.last = append(t.last[:0], t.last[over:]...)

@@ -51,7 +51,7 @@ var lostRecord = regexp.MustCompile(`^[^]]*\] mod_event_socket\.c:\d+ (?:Killing
 
 // Lost returns how many events or log records the switch says it could not queue
 // for a listener, which may be another one.
-func Lost(m Message) int64 {
+func Lost(m Message) uint64 {
 	if !m.Record || m.Headers["Log-File"] != "mod_event_socket.c" {
 		return 0
 	}
@@ -59,6 +59,6 @@ func Lost(m Message) int64 {
 	if found == nil {
 		return 0
 	}
-	n, _ := strconv.ParseInt(found[1], 10, 64)
+	n, _ := strconv.ParseUint(found[1], 10, 64)
 	return n
 }

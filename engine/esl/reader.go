@@ -36,3 +36,6 @@ func (r *Reader) Next() (Message, error) {
 // Skipped returns how many frames could not be decoded: events that are not a JSON
 // object, and unknown content types.
 func (r *Reader) Skipped() int64 { return r.skipped }
+
+// Bytes returns how many bytes were read.
+func (r *Reader) Bytes() int64 { return r.frames.tail.read }

@@ -253,7 +253,7 @@ func TestLost(t *testing.T) {
 	const head = "2026-11-22 22:39:16.565082 56.67% [CRIT] mod_event_socket.c:392 "
 	for _, test := range []struct {
 		file, text string
-		want       int64
+		want       uint64
 	}{
 		{"mod_event_socket.c", head + "Lost [7] events! Event Queue size: [1/100000]", 7},
 		{"mod_event_socket.c", head + "Lost [3] log lines! Log Queue size: [1/100000]", 3},

@@ -28,8 +28,8 @@ const (
 )
 
 // read reads a source block.
-func read(b *settings.Block, env plugin.SourceEnv, records Records) *source {
-	s := &source{name: env.Name, log: true, zone: time.Local, queue: defaultQueue, records: records}
+func read(b *settings.Block, env plugin.SourceEnv) *source {
+	s := &source{name: env.Name, log: true, zone: time.Local, queue: defaultQueue}
 	s.at.Address, s.at.Password = defaultAddress, defaultPassword
 	if t, ok := b.Text("address"); ok {
 		var err error

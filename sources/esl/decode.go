@@ -18,8 +18,9 @@ type decoder struct {
 	source   string
 	want     map[string]bool                    // nil: all
 	record   func(string) *event.Event          // reads a log record; nil: none is wanted
+	inLog    []string                           // events of the log alone
 	core     string                             // Core-UUID, a new one for every start of the switch
-	restarts int64                              // changes of core
+	restarts uint64                             // changes of core
 	attempts dedup.Cache[dialogue, credentials] // refused, without their failure
 	repeats  repeats
 	gateways bool // a message reported that the gateways have changed
@@ -27,8 +28,8 @@ type decoder struct {
 
 func (s *source) newDecoder(want map[string]bool) *decoder {
 	d := &decoder{source: s.name, want: want}
-	if s.log && isWanted(want, recordEvents...) {
-		d.record = s.records(s.name, s.zone)
+	if s.wantsLog(want) {
+		d.record, d.inLog = s.records(s.name, s.zone), s.inLog.Names()
 	}
 	return d
 }
@@ -74,7 +75,7 @@ func (d *decoder) decodeRecord(text string) *event.Event {
 		return nil
 	}
 	e := d.record(text)
-	if e == nil || !slices.Contains(recordEvents, e.Name) || !isWanted(d.want, e.Name) {
+	if e == nil || !slices.Contains(d.inLog, e.Name) || !isWanted(d.want, e.Name) {
 		return nil
 	}
 	e.Repeat = false // the reader of records does not see the stream
@@ -89,7 +90,7 @@ func (d *decoder) build(r *report, h headers) *event.Event {
 		return nil // every event of FreeSWITCH has a stamp
 	}
 	e := &event.Event{Name: r.event, Source: d.source, Time: at, Fields: fields(h)}
-	e.IP, e.Port = address(e.Fields[r.ip], e.Fields[r.port])
+	e.IP, e.Port = address(e.Fields[r.headers["ip"]], e.Fields[r.headers["port"]])
 	for _, f := range r.fields {
 		*f.at(e) = e.Fields[f.header]
 	}

@@ -23,9 +23,7 @@ const (
 // Follow reports the events of the switch until ctx ends, and reconnects. It subscribes
 // only to what the wanted events need. A stream has no past, and so no position.
 func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
-	f := s.newFollower(stream.Want, stream)
-	stream.Progress.Look(s.progress.look)
-	stream.Progress.Hear(s.progress.hearing)
+	f := s.newFollower(stream)
 	stream.Ready()
 	f.run(ctx)
 	return nil
@@ -35,23 +33,23 @@ func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
 // waits. One lists registrations and gateways. The one of run emits the events of both,
 // and waits for the engine.
 type follower struct {
-	source  *source
-	sub     esl.Subscription
-	sink    plugin.Sink
-	decoder *decoder // of the listening goroutine
-	queue   *queue
-	lister  *lister
-	listen  func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error
+	sub      esl.Subscription
+	sink     plugin.Sink
+	decoder  *decoder // of the listening goroutine
+	queue    *queue
+	lister   *lister
+	progress *progress
+	listen   func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error
 }
 
-func (s *source) newFollower(want map[string]bool, sink plugin.Sink) *follower {
-	sub := s.subscription(want)
-	sub.Unreadable = s.progress.unreadable
-	events := newQueue(s.queue)
-	s.progress.following(sub.LogLevel >= 0, func() int { return len(events.events) })
+func (s *source) newFollower(stream plugin.Stream) *follower {
+	sub, events := s.subscription(stream.Want), newQueue(s.queue)
+	progress := newProgress(stream.Progress, sub.LogLevel >= 0, func() int { return len(events.events) })
+	sub.Unreadable = progress.unreadable
+	dial := func(ctx context.Context) (console, error) { return s.at.Console(ctx) }
 	return &follower{
-		source: s, sub: sub, sink: sink, decoder: s.newDecoder(want), queue: events,
-		lister: newLister(s, want, func(ctx context.Context) (console, error) { return s.at.Console(ctx) }, net.DefaultResolver),
+		sub: sub, sink: stream, decoder: s.newDecoder(stream.Want), queue: events, progress: progress,
+		lister: newLister(s.name, stream.Want, progress, dial, net.DefaultResolver),
 		listen: s.at.Listen,
 	}
 }
@@ -94,7 +92,7 @@ func (f *follower) emitUntil(ended <-chan struct{}) {
 }
 
 func (f *follower) emit(e *event.Event) {
-	f.source.progress.emitted(e)
+	f.progress.Emitted(e)
 	f.sink.Emit(e)
 }
 
@@ -105,15 +103,15 @@ func (f *follower) connect(ctx context.Context) {
 		up := time.Time{} // when the switch accepted the subscription
 		err := f.listen(ctx, f.sub, func() {
 			up = time.Now()
-			f.source.progress.up()
+			f.progress.up()
 			f.lister.connected()
 		}, f.take)
 		f.lister.disconnected()
 		if ctx.Err() != nil {
-			f.source.progress.down("")
+			f.progress.down("")
 			return
 		}
-		f.source.progress.down(err.Error())
+		f.progress.down(err.Error())
 		switch {
 		case errors.Is(err, esl.ErrAuthRefused), errors.Is(err, esl.ErrACLRefused):
 			pause = maxPause
@@ -127,22 +125,18 @@ func (f *follower) connect(ctx context.Context) {
 
 // take decodes a message. It never waits.
 func (f *follower) take(m esl.Message) {
-	restarts := f.decoder.restarts
+	restarts, lost := f.decoder.restarts, esl.Lost(m)
 	e := f.decoder.decode(&m)
-	f.source.progress.message(&m, f.decoder.restarts-restarts)
+	if e != nil && !f.queue.put(e) {
+		lost++
+	}
+	f.progress.message(&m, f.decoder.restarts-restarts, lost)
 	if at, ok := stamp(m.Headers); ok && m.Name() == "HEARTBEAT" {
-		f.source.progress.heartbeat(at)
+		f.progress.heartbeat(at)
 	}
 	if f.decoder.gateways {
 		f.decoder.gateways = false
 		f.lister.refresh()
-	}
-	lost := esl.Lost(m)
-	if e != nil && !f.queue.put(e) {
-		lost++
-	}
-	if lost > 0 {
-		f.source.progress.lost(lost)
 	}
 }
 

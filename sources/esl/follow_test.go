@@ -15,7 +15,6 @@ import (
 	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
-	"freeswitch-security/engine/status"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -69,19 +68,20 @@ func (s *sink) await(t *testing.T, ctx context.Context, n int) []*event.Event {
 // following follows a fake switch until the test ends.
 type following struct {
 	*sink
-	source *source
-	ctx    context.Context
-	ups    chan struct{} // has an item for every connection
+	follower *follower
+	ctx      context.Context
+	ups      chan struct{} // has an item for every connection
 }
 
 func follow(t *testing.T, at esl.Switch, want map[string]bool) *following {
 	t.Helper()
-	f := &following{sink: newSink(), source: testSource(), ups: make(chan struct{}, 100)}
-	f.source.at = at
+	f := &following{sink: newSink(), ups: make(chan struct{}, 100)}
+	s := testSource()
+	s.at = at
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	f.ctx = ctx
-	follower := f.source.newFollower(want, f.sink)
-	follower.listen = func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error {
+	f.follower = s.follower(want, f.sink)
+	f.follower.listen = func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error {
 		return at.Listen(ctx, sub, func() {
 			up()
 			f.ups <- struct{}{}
@@ -90,7 +90,7 @@ func follow(t *testing.T, at esl.Switch, want map[string]bool) *following {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		follower.run(ctx)
+		f.follower.run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -105,7 +105,7 @@ func (f *following) connected(t *testing.T) {
 	select {
 	case <-f.ups:
 	case <-f.ctx.Done():
-		t.Fatal("not connected: ", f.source.status().Fault)
+		t.Fatal("not connected: ", f.follower.progress.Status().Fault)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestFollowEqualsReplay(t *testing.T) {
 			if diff := cmp.Diff(describeAll(expected), describeAll(got)); diff != "" {
 				t.Errorf("-replayed +followed (shred %d):\n%s", seed+1, diff)
 			}
-			p := f.source.status()
+			p := f.follower.progress.Status()
 			isOld := strings.HasPrefix(p.Warning, "FreeSWITCH's clock is") // because of the recorded heartbeats
 			if p.Fault != "" || p.Warning != "" && !isOld || p.Lost != 0 || p.Events != uint64(len(expected)) || !p.LastEvent.Equal(expected[len(expected)-1].Time) || p.Lines < uint64(len(expected)) || p.Bytes == 0 {
 				t.Errorf("%+v", p)
@@ -185,9 +185,10 @@ func TestFollow(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	ended := make(chan error)
+	progress, ready := &plugin.Progress{}, make(chan struct{})
 	go func() {
 		ended <- s.Follow(ctx, plugin.Stream{
-			Sink: taken, From: []byte("where"), Want: map[string]bool{event.AuthFailure: true}, Progress: &plugin.Progress{}, Ready: func() {},
+			Sink: taken, From: []byte("where"), Want: map[string]bool{event.AuthFailure: true}, Progress: progress, Ready: func() { close(ready) },
 		})
 	}()
 	if err := fake.Await(ctx, "event json HEARTBEAT CUSTOM sofia::register_attempt sofia::register_failure"); err != nil {
@@ -196,7 +197,8 @@ func TestFollow(t *testing.T) {
 	fake.Raw("Content-Length: 3\nContent-Type: text/event-json\n\n{x}")
 	fake.Event("sofia::register_failure", failureHeaders("192.0.2.1"), "")
 	taken.await(t, ctx, 1)
-	if p := s.status(); p.Skipped != 1 || p.Lines != 2 || p.Events != 1 || p.Fault != "" {
+	<-ready
+	if p := progress.Status(); p.Skipped != 1 || p.Lines != 2 || p.Events != 1 || p.Fault != "" {
 		t.Errorf("%+v", p)
 	}
 	cancel()
@@ -218,7 +220,7 @@ func TestRefusedLogins(t *testing.T) {
 			fake := esltest.Start(t, test.options)
 			s := testSource()
 			s.at = esl.Switch{Address: fake.Addr(), Password: test.password}
-			f := s.newFollower(map[string]bool{}, newSink())
+			f := s.follower(map[string]bool{}, newSink())
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			f.listen = func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error {
@@ -252,7 +254,7 @@ func TestPauses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := testSource()
-				f := s.newFollower(map[string]bool{}, newSink())
+				f := s.follower(map[string]bool{}, newSink())
 				ctx, cancel := context.WithCancel(t.Context())
 				var ended time.Time
 				tries := 0
@@ -262,7 +264,7 @@ func TestPauses(t *testing.T) {
 						if pause := time.Since(ended); pause < least || pause > least+least/4 {
 							t.Errorf("attempt %d comes after %v, not %v", tries, pause, least)
 						}
-						if fault := s.status().Fault; fault != test.err.Error() {
+						if fault := f.progress.Status().Fault; fault != test.err.Error() {
 							t.Errorf("fault %q", fault)
 						}
 					}
@@ -273,7 +275,7 @@ func TestPauses(t *testing.T) {
 					tries++
 					if test.lasts > 0 {
 						up()
-						if fault := s.status().Fault; fault != "" {
+						if fault := f.progress.Status().Fault; fault != "" {
 							t.Errorf("connected, and fault %q", fault)
 						}
 						time.Sleep(test.lasts)
@@ -293,7 +295,7 @@ func TestQueueOverflow(t *testing.T) {
 		const length, sent = 100, 1000
 		s, busy := testSource(), newSink()
 		s.queue = length
-		f := s.newFollower(map[string]bool{event.AuthFailure: true}, busy)
+		f := s.follower(map[string]bool{event.AuthFailure: true}, busy)
 		ctx, cancel := context.WithCancel(t.Context())
 		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), take func(esl.Message)) error {
 			up()
@@ -312,7 +314,7 @@ func TestQueueOverflow(t *testing.T) {
 			f.run(ctx)
 		}()
 		synctest.Wait()
-		p := s.status()
+		p := f.progress.Status()
 		if p.Lines != sent+1 {
 			t.Errorf("%d frames were taken while the engine was busy", p.Lines)
 		}
@@ -321,8 +323,8 @@ func TestQueueOverflow(t *testing.T) {
 		<-done
 		got := busy.all()
 		// One is with the sink, the queue is full, the others are lost.
-		if kept := len(got); kept < length || kept > length+1 || s.status().Lost != uint64(sent-kept)+501 {
-			t.Errorf("%d events emitted, %d lost", kept, s.status().Lost)
+		if kept := len(got); kept < length || kept > length+1 || f.progress.Status().Lost != uint64(sent-kept)+501 {
+			t.Errorf("%d events emitted, %d lost", kept, f.progress.Status().Lost)
 		}
 		for i, e := range got {
 			if !e.Time.Equal(noon.Add(time.Duration(i) * time.Second)) {
@@ -353,12 +355,12 @@ func TestQueueIsBoundedInBytes(t *testing.T) {
 
 func TestRestartIsCounted(t *testing.T) {
 	s := testSource()
-	f := s.newFollower(nil, newSink())
+	f := s.follower(nil, newSink())
 	for _, core := range []string{"a", "a", "", "b", "b", "a"} {
 		m := message("HEARTBEAT", noon, "Core-UUID", core)
 		f.take(*m)
 	}
-	if got := s.status().Restarts; got != 2 {
+	if got := f.progress.Status().Restarts; got != 2 {
 		t.Errorf("%d restarts", got)
 	}
 }
@@ -368,13 +370,13 @@ func TestRestartIsCounted(t *testing.T) {
 func TestWrongClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testSource()
-		f := s.newFollower(nil, newSink())
+		f := s.follower(nil, newSink())
 		for _, test := range []struct {
 			behind time.Duration
 			want   string
 		}{{time.Hour, "FreeSWITCH's clock is 1h0m0s behind"}, {time.Second, ""}, {-time.Hour, ""}} {
 			f.take(*message("HEARTBEAT", time.Now().Add(-test.behind)))
-			if p := s.status(); p.Fault != "" || !strings.HasPrefix(p.Warning, test.want) || (p.Warning == "") != (test.want == "") {
+			if p := f.progress.Status(); p.Fault != "" || !strings.HasPrefix(p.Warning, test.want) || (p.Warning == "") != (test.want == "") {
 				t.Errorf("%s behind: %+v", test.behind, p)
 			}
 		}
@@ -385,7 +387,7 @@ func TestWrongClock(t *testing.T) {
 func TestEnds(t *testing.T) {
 	for _, lasts := range []time.Duration{0, 500 * time.Millisecond, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
-			f := testSource().newFollower(nil, newSink())
+			f := testSource().follower(nil, newSink())
 			f.lister.dial = func(ctx context.Context) (console, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
@@ -406,8 +408,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// status is how far the source has come.
-func (s *source) status() (now status.Source) {
-	s.progress.look(&now)
-	return now
+// follower makes a follower with a progress of its own.
+func (s *source) follower(want map[string]bool, to plugin.Sink) *follower {
+	return s.newFollower(plugin.Stream{Sink: to, Want: want, Progress: &plugin.Progress{}})
 }

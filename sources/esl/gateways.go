@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"freeswitch-security/engine/esl"
@@ -16,19 +13,10 @@ import (
 )
 
 const (
-	lookupTimeout = 5 * time.Second // for all questions about one gateway
-	lookups       = 8               // gateways that are looked up at the same time
-	forgetAfter   = time.Hour       // an address that the DNS no longer returns; it may return them in turn
-
-	maxGateways  = 1000 // a switch has a few
-	maxAddresses = 64   // of one gateway
+	forgetAfter  = time.Hour // an address that the DNS no longer returns; it may return them in turn
+	maxGateways  = 1000      // a switch has a few
+	maxAddresses = 64        // of one gateway
 )
-
-// A resolver asks the DNS, as [net.Resolver] does.
-type resolver interface {
-	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
-	LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
-}
 
 // gateways holds the addresses of the switch's gateways. It belongs to one goroutine.
 //
@@ -49,7 +37,7 @@ type addresses map[netip.Addr]time.Time
 // is that of the first one.
 func (g *gateways) update(ctx context.Context, listed []esl.Gateway) (events []*event.Event, failed error) {
 	listed = listed[:min(len(listed), maxGateways)]
-	found, errs := g.lookUpAll(ctx, listed)
+	found, errs := lookUpAll(ctx, g.resolver, listed)
 	now := time.Now()
 	add := func(event, gateway string, addr netip.Addr) {
 		if isWanted(g.want, event) {
@@ -110,83 +98,4 @@ func (g *gateways) event(name, gateway string, addr netip.Addr, now time.Time) *
 	}
 	e.Text = evidence("sofia xmlstatus gateway", e)
 	return e
-}
-
-// lookUpAll looks up several gateways at once. The results are in the order of the list.
-func (g *gateways) lookUpAll(ctx context.Context, entries []esl.Gateway) (found [][]netip.Addr, errs []error) {
-	found, errs = make([][]netip.Addr, len(entries)), make([]error, len(entries))
-	free := make(chan struct{}, lookups)
-	var all sync.WaitGroup
-	for i, entry := range entries {
-		free <- struct{}{}
-		all.Go(func() {
-			found[i], errs[i] = g.lookUp(ctx, entry)
-			<-free
-		})
-	}
-	all.Wait()
-	return found, errs
-}
-
-// lookUp returns the addresses of a gateway. A realm that the DNS does not know is no
-// error: many carriers invent one.
-func (g *gateways) lookUp(ctx context.Context, entry esl.Gateway) ([]netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	proxy, hasPort := hostOf(entry.Proxy)
-	found, err := g.addresses(ctx, proxy, hasPort)
-	if realm, hasPort := hostOf(entry.Realm); realm != proxy && strings.ContainsAny(realm, ".:") {
-		more, _ := g.addresses(ctx, realm, hasPort)
-		found = append(found, more...)
-	}
-	return found, err
-}
-
-// addresses looks up a host and, without a port, the servers of its SRV records, as SIP
-// does.
-func (g *gateways) addresses(ctx context.Context, host string, hasPort bool) ([]netip.Addr, error) {
-	if addr, _, ok := event.ParseAddr(host); ok {
-		return []netip.Addr{addr}, nil
-	}
-	found, err := g.resolver.LookupNetIP(ctx, "ip", host)
-	if !hasPort {
-		for _, service := range []struct{ name, proto string }{{"sip", "udp"}, {"sip", "tcp"}, {"sips", "tcp"}} {
-			_, servers, _ := g.resolver.LookupSRV(ctx, service.name, service.proto, host)
-			for _, server := range servers[:min(len(servers), maxAddresses)] {
-				more, _ := g.resolver.LookupNetIP(ctx, "ip", server.Target)
-				found = append(found, more...)
-			}
-		}
-	}
-	for i, addr := range found {
-		found[i] = addr.Unmap().WithZone("")
-	}
-	found = slices.DeleteFunc(found, netip.Addr.IsUnspecified) // the answer of a blocking resolver
-	if len(found) > 0 {
-		return found, nil
-	}
-	return nil, err
-}
-
-// hostOf returns the host of a SIP address in a gateway's configuration: "sbc.example",
-// "sip:user@sbc.example:5060;transport=tcp", "[2001:db8::1]:5060".
-func hostOf(uri string) (host string, hasPort bool) {
-	uri = strings.Trim(strings.TrimSpace(uri), "<>")
-	for _, scheme := range []string{"sip:", "sips:"} {
-		if len(uri) >= len(scheme) && strings.EqualFold(uri[:len(scheme)], scheme) {
-			uri = uri[len(scheme):]
-			break
-		}
-	}
-	if end := strings.IndexAny(uri, ";?"); end >= 0 {
-		uri = uri[:end]
-	}
-	uri = uri[strings.LastIndexByte(uri, '@')+1:]
-	if addr, port, ok := event.ParseAddr(uri); ok {
-		return addr.String(), port != 0
-	}
-	if name, _, err := net.SplitHostPort(uri); err == nil {
-		return name, true
-	}
-	return uri, false
 }

@@ -16,7 +16,7 @@ func TestHearing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, busy := testSource(), newSink()
 		busy.free = make(chan struct{})
-		f := s.newFollower(map[string]bool{event.AuthFailure: true, event.ACLReject: true}, busy)
+		f := s.follower(map[string]bool{event.AuthFailure: true, event.ACLReject: true}, busy)
 		steps := make(chan func(func(esl.Message)))
 		down := errors.New("unplugged")
 		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), take func(esl.Message)) error {
@@ -39,7 +39,7 @@ func TestHearing(t *testing.T) {
 		heard := func(since time.Time, what string) {
 			t.Helper()
 			synctest.Wait()
-			events, records := s.progress.hearing()
+			events, records := f.progress.Hearing()
 			if !events.Equal(since) || !records.Equal(since) {
 				t.Errorf("%s: heard since %s, records since %s; want %s", what, events, records, since)
 			}
@@ -52,7 +52,7 @@ func TestHearing(t *testing.T) {
 		}
 		heard(time.Now(), "after a loss")
 		steps <- func(take func(esl.Message)) {
-			for range behind + 10 {
+			for range maxQueued + 10 {
 				take(*failure(noon, "192.0.2.1", "5060", "1"))
 			}
 		}

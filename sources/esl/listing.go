@@ -29,7 +29,8 @@ type console interface {
 // gateways, repeatedly. Its events have a channel of their own, so that a long list does
 // not push events of the stream out of the queue.
 type lister struct {
-	source        *source
+	source        string
+	progress      *progress
 	registrations bool      // are wanted
 	gateways      *gateways // nil: not wanted
 	dial          func(context.Context) (console, error)
@@ -40,13 +41,13 @@ type lister struct {
 }
 
 // newLister returns a lister of what the wanted events need.
-func newLister(s *source, want map[string]bool, dial func(context.Context) (console, error), resolver resolver) *lister {
+func newLister(source string, want map[string]bool, p *progress, dial func(context.Context) (console, error), r resolver) *lister {
 	l := &lister{
-		source: s, registrations: isWanted(want, event.Registered), dial: dial,
+		source: source, progress: p, registrations: isWanted(want, event.Registered), dial: dial,
 		events: make(chan *event.Event), due: make(chan struct{}, 1),
 	}
 	if isWanted(want, event.Gateway, event.GatewayRemoved) {
-		l.gateways = &gateways{source: s.name, want: want, resolver: resolver, known: map[string]addresses{}}
+		l.gateways = &gateways{source: source, want: want, resolver: r, known: map[string]addresses{}}
 	}
 	return l
 }
@@ -89,7 +90,7 @@ func (l *lister) run(ctx context.Context) {
 		if err := l.list(ctx); err != nil && ctx.Err() == nil {
 			next, fault = retryAfter, err.Error()
 		}
-		l.source.progress.listed(fault)
+		l.progress.listed(fault)
 		sleep(ctx, listPause)
 	}
 }
@@ -114,7 +115,7 @@ func (l *lister) listRegistrations(ctx context.Context) error {
 	found, err := ask(ctx, l, esl.Registrations)
 	now := time.Now()
 	for i := range found {
-		if e := registered(&found[i], l.source.name, now); e != nil {
+		if e := registered(&found[i], l.source, now); e != nil {
 			l.emit(ctx, e)
 		}
 	}

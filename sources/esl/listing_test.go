@@ -305,7 +305,7 @@ func TestListing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const show, gateway = "show registrations as json", "sofia xmlstatus gateway"
 		s, taken := testSource(), newSink()
-		f := s.newFollower(map[string]bool{event.Registered: true, event.Gateway: true, event.GatewayRemoved: true}, taken)
+		f := s.follower(map[string]bool{event.Registered: true, event.Gateway: true, event.GatewayRemoved: true}, taken)
 		answers := &answering{answers: map[string]string{show: `{"row_count":0}`}}
 		f.lister.dial = func(context.Context) (console, error) { return answers, nil }
 		f.lister.gateways.resolver = &names{}
@@ -339,12 +339,12 @@ func TestListing(t *testing.T) {
 			}
 		}
 		expect(0, show, gateway)
-		if p := s.status(); p.Fault != "" || p.Warning != "list gateways: the switch says no" {
+		if p := f.progress.Status(); p.Fault != "" || p.Warning != "list gateways: the switch says no" {
 			t.Errorf("%+v", p)
 		}
 		answers.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
 		expect(listPause+retryAfter, gateway) // what failed, again
-		if p := s.status(); p.Warning != "" || p.Events != 1 {
+		if p := f.progress.Status(); p.Warning != "" || p.Events != 1 {
 			t.Errorf("%+v", p)
 		}
 		expect(relistAfter+listPause, gateway)
@@ -360,7 +360,7 @@ func TestListing(t *testing.T) {
 		answers.answer(show, "no list")
 		take <- nil
 		expect(2*minPause+listPause, show, gateway)
-		if p := s.status(); p.Fault != "" || !strings.HasPrefix(p.Warning, "list registrations: ") || p.Events != 5 {
+		if p := f.progress.Status(); p.Fault != "" || !strings.HasPrefix(p.Warning, "list registrations: ") || p.Events != 5 {
 			t.Errorf("the gateways are not listed despite registrations that cannot be read: %+v", p)
 		}
 		answers.answer(show, `{"row_count":0}`)
@@ -372,7 +372,7 @@ func TestListing(t *testing.T) {
 
 func TestUnwantedListsAreNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := testSource().newFollower(map[string]bool{event.AuthFailure: true}, newSink())
+		f := testSource().follower(map[string]bool{event.AuthFailure: true}, newSink())
 		f.lister.dial = func(context.Context) (console, error) {
 			t.Error("the switch got a command")
 			return nil, errors.New("no")

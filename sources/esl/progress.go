@@ -3,138 +3,115 @@ package esl
 import (
 	"cmp"
 	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"freeswitch-security/engine/esl"
-	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 )
 
-// progress is what a follower tells of itself while it is at work.
+// progress reports the state of a follower to the engine. Lines are frames, and Bytes the
+// texts in them.
 type progress struct {
-	mu      sync.Mutex // guards all below
-	told    status.Source
-	stream  string // why the stream cannot be read; empty if it can
-	clock   string // how far the switch's clock is wrong; empty if it is not
-	listing string // why the switch's own lists could not be read
+	*plugin.Progress
+	records bool                      // the subscription has log records
+	queued  func() int                // events that wait for the engine
+	since   atomic.Pointer[time.Time] // of the stream without a loss; nil: it is down
 
-	since   time.Time // when the stream was up and nothing was lost since; zero: it is not up
-	records bool      // log records come with it
-	waiting func() int
+	clock, listing string // warnings; guarded by Update
 }
 
-// look fills in how far the switch was followed. Lines are frames, Bytes what was in
-// them. A Warning is that the switch's clock is wrong, or that its lists of
-// registrations and gateways cannot be read, while its events can.
-func (p *progress) look(s *status.Source) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	*s = p.told
-	if s.Fault = p.stream; s.Fault == "" {
-		s.Warning = cmp.Or(p.clock, p.listing)
-	}
+func newProgress(to *plugin.Progress, records bool, queued func() int) *progress {
+	p := &progress{Progress: to, records: records, queued: queued}
+	to.Hear(p.hearing)
+	return p
 }
 
-// behind is how many events may wait for the engine while the stream still counts
-// as heard: more than that take longer than a log event waits for its witness.
-const behind = 256
+// maxQueued bounds the waiting events of a stream that counts as heard. More take longer
+// than a log event waits for its witness.
+const maxQueued = 256
 
-// hearing says since when the stream was heard; see [plugin.Progress.Hear].
+// hearing says since when the stream is heard; see [plugin.Progress.Hear].
 func (p *progress) hearing() (events, records time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.waiting == nil || p.waiting() > behind {
-		return time.Time{}, time.Time{}
+	since := p.since.Load()
+	if since == nil || p.queued() > maxQueued {
+		return events, records
 	}
 	if p.records {
-		records = p.since
+		records = *since
 	}
-	return p.since, records
+	return *since, records
 }
 
-// following says what is followed from now on, and how many events wait.
-func (p *progress) following(records bool, waiting func() int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.records, p.waiting = records, waiting
-}
-
-// up says that the stream has come up.
+// up notes that the stream has come up.
 func (p *progress) up() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.told.Connects++
-	p.stream, p.since = "", time.Now()
+	now := time.Now()
+	p.since.Store(&now)
+	p.Update(func(s *status.Source) {
+		s.Connects++
+		s.Fault = ""
+	})
 }
 
-// maxBehind is how far the switch's clock may be behind ours.
-const maxBehind = time.Minute
-
-// heartbeat compares the clock of the switch, which is at, to ours. One that is ahead
-// does no harm: what is stamped in the future counts as now. FreeSWITCH does not follow
-// where the host's clock is set, and where it is far behind, bans are over before they
-// begin.
-func (p *progress) heartbeat(at time.Time) {
-	behind := time.Since(at)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.clock = ""
-	if behind > maxBehind {
-		p.clock = fmt.Sprintf("FreeSWITCH's clock is %s behind this host's, so that bans may be over before they begin: fs_cli -x 'fsctl sync_clock'", behind.Round(time.Minute))
-	}
+// down notes why the stream cannot be read.
+func (p *progress) down(fault string) {
+	p.since.Store(nil)
+	p.Update(func(s *status.Source) {
+		p.clock, p.listing = "", ""
+		s.Fault, s.Warning = fault, ""
+	})
 }
 
-// message counts one message of the switch, and how often it had been started
-// anew before it.
-func (p *progress) message(m *esl.Message, restarts int64) {
+// message counts a message of the stream, and the restarts and losses that it showed.
+func (p *progress) message(m *esl.Message, restarts, lost uint64) {
 	bytes := len(m.Body)
 	for name, value := range m.Headers {
 		bytes += len(name) + len(value)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.told.Lines++
-	p.told.Bytes += uint64(bytes)
-	p.told.Restarts += uint64(restarts)
-}
-
-// unreadable counts a frame that was none of an event or record.
-func (p *progress) unreadable() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.told.Lines++
-	p.told.Skipped++
-}
-
-// emitted counts an event that was handed on.
-func (p *progress) emitted(e *event.Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.told.Events++
-	p.told.LastEvent = e.Time
-}
-
-// lost counts events that were dropped.
-func (p *progress) lost(n int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.told.Lost += uint64(n)
-	if !p.since.IsZero() {
-		p.since = time.Now()
+	if lost > 0 && p.since.Load() != nil {
+		now := time.Now()
+		p.since.Store(&now)
 	}
+	p.Update(func(s *status.Source) {
+		s.Lines++
+		s.Bytes += uint64(bytes)
+		s.Restarts += restarts
+		s.Lost += lost
+	})
 }
 
-// down says why the stream cannot be read.
-func (p *progress) down(fault string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stream, p.since = fault, time.Time{}
+// unreadable counts a frame that cannot be decoded.
+func (p *progress) unreadable() {
+	p.Update(func(s *status.Source) {
+		s.Lines++
+		s.Skipped++
+	})
 }
 
-// listed says why the switch's lists could not be read, "" that they were.
-func (p *progress) listed(fault string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.listing = fault
+// maxClockLag bounds how far the switch's clock may be behind ours.
+const maxClockLag = time.Minute
+
+// heartbeat compares the clock of the switch with ours. A clock that is ahead does no
+// harm: a stamp in the future counts as now. Trap: FreeSWITCH does not follow a change of
+// the host's clock, and far behind it, bans are over before they begin.
+func (p *progress) heartbeat(at time.Time) {
+	lag, warning := time.Since(at), ""
+	if lag > maxClockLag {
+		warning = fmt.Sprintf("FreeSWITCH's clock is %s behind this host's, so that bans may be over before they begin: fs_cli -x 'fsctl sync_clock'", lag.Round(time.Minute))
+	}
+	p.warn(&p.clock, warning)
+}
+
+// listed notes why the lists of the switch could not be read; "" if they could.
+func (p *progress) listed(warning string) { p.warn(&p.listing, warning) }
+
+// warn sets one of the two warnings. While the stream is down there is none.
+func (p *progress) warn(about *string, warning string) {
+	p.Update(func(s *status.Source) {
+		if s.Fault == "" {
+			*about = warning
+			s.Warning = cmp.Or(p.clock, p.listing)
+		}
+	})
 }

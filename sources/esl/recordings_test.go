@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "update the golden files")
 // testSource is the source of `source "esl" "test" {}`, with the log records of the
 // program.
 func testSource() *source {
-	s := &source{name: "esl.test", log: true, zone: time.UTC, queue: defaultQueue, records: logfile.Framed}
+	s := &source{name: "esl.test", log: true, inLog: inLogAlone(logfile.Builtin()), zone: time.UTC, queue: defaultQueue, records: logfile.Framed}
 	s.at.Address, s.at.Password = defaultAddress, defaultPassword
 	return s
 }

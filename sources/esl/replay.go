@@ -15,14 +15,13 @@ import (
 // records, in any mix. Lines counts them; Skipped counts frames that cannot be decoded.
 func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
 	var stats plugin.Stats
-	counted := &counter{r: rec.R}
-	frames, decoder := esl.NewReader(counted), s.newDecoder(want)
+	frames, decoder := esl.NewReader(rec.R), s.newDecoder(want)
 	for {
 		if err := ctx.Err(); err != nil {
 			return stats, err
 		}
 		m, err := frames.Next()
-		stats.Bytes, stats.Skipped = counted.n, frames.Skipped()
+		stats.Bytes, stats.Skipped = frames.Bytes(), frames.Skipped()
 		if errors.Is(err, io.EOF) {
 			return stats, nil
 		}
@@ -37,20 +36,4 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 			}
 		}
 	}
-}
-
-// merge joins recordings, so that events and log records from two connections are paired
-// as if they had come over one.
-func (s *source) merge(recordings []io.Reader) io.Reader { return esl.Merge(s.zone, recordings) }
-
-// counter counts the bytes of a reader.
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
 )
 
 // headers are those of a message of the switch, by name.
@@ -22,11 +23,11 @@ type report struct {
 
 	refine func(*decoder, *event.Event) // sets fields that depend on several headers
 	reads  string                       // other headers that refine reads
-	sets   string                       // other fields that refine sets
+	sets   string                       // other fields, typed or raw, that the event may have
 	then   func(*decoder, headers)      // called where the row applies
 
-	ip, port string // parsed from
-	fields   []fieldHeader
+	headers map[string]string // by field, parsed from the column from
+	fields  []fieldHeader
 }
 
 // A fieldHeader is the header of a text field. The address and the port have none here.
@@ -57,24 +58,25 @@ var reports = parse([]report{
 	{name: "sofia::pre_register", event: event.Challenge, from: ofSofia + "user=to-user domain=to-host to_user=from-user",
 		refine: refineChallenge, sets: "destination"},
 	{name: "sofia::register_attempt", event: event.AuthSuccess, when: has("auth-result", "SUCCESS", "RENEWED"),
-		from: ofSofia + "to_user=from-user", refine: refineDigest, sets: "user domain destination"},
+		from: ofSofia + "to_user=from-user", refine: refineDigest, reads: "username realm to-user to-host auth-result", sets: "user domain destination"},
 	{name: "sofia::register_attempt", event: event.AuthStale, when: has("auth-result", "STALE"),
-		from: ofSofia + "to_user=from-user", refine: refineDigest, sets: "user domain destination"},
+		from: ofSofia + "to_user=from-user", refine: refineDigest, reads: "username realm to-user to-host auth-result", sets: "user domain destination"},
 	// Of a failure, only the attempt has the account and the Call-ID, and only the
 	// failure has the method.
 	{name: "sofia::register_attempt", event: event.AuthFailure, when: has("auth-result", "FORBIDDEN"), then: (*decoder).noteAttempt},
 	{name: "sofia::register_failure", event: event.AuthFailure, from: ofSofia + "method=registration-type user=to-user domain=to-host to_user=to-user",
-		refine: (*decoder).refineFailure, sets: "destination"},
-	{name: "sofia::register", event: event.Registered, from: ofSofia + "user=from-user domain=from-host", refine: refineRegistered},
+		refine: (*decoder).refineFailure, sets: "destination repeat"},
+	{name: "sofia::register", event: event.Registered, from: ofSofia + "user=from-user domain=from-host",
+		refine: refineRegistered, reads: "username sip_auth_username", sets: "authenticated expires url transport repeat"},
 	{name: "sofia::unregister", event: event.Unregistered, from: ofSofia + "user=from-user domain=from-host"},
 	{name: "sofia::expire", event: event.Unregistered, from: ofSofia + "user=user domain=host"},
 	{name: "sofia::wrong_call_state", event: event.WrongCallState, from: "ip=network_ip port=network_port user=from_user"},
 	{name: "sofia::gateway_add", event: event.Gateway, then: (*decoder).noteGateways},
 	{name: "sofia::gateway_state", event: event.Gateway, when: has("Ping-Status", "UP"), then: (*decoder).noteGateways},
 	{name: "sofia::gateway_state", event: event.Gateway, when: has("State", "REGED"), then: (*decoder).noteGateways},
-	{name: "sofia::gateway_state", event: event.Gateway, when: isRegisteredGateway, from: ofGateway, refine: refineGateway},
+	{name: "sofia::gateway_state", event: event.Gateway, when: isRegisteredGateway, from: ofGateway, refine: refineGateway, sets: "gateway"},
 	{name: "sofia::gateway_delete", event: event.Gateway, then: (*decoder).noteGateways},
-	{name: "sofia::gateway_delete", event: event.GatewayRemoved, from: ofGateway, refine: refineGateway, then: (*decoder).noteGateways},
+	{name: "sofia::gateway_delete", event: event.GatewayRemoved, from: ofGateway, refine: refineGateway, sets: "gateway", then: (*decoder).noteGateways},
 	{name: "verto::login", event: event.VertoLoginFailure, when: has("verto_success", "0"),
 		from: "user=verto_login profile=verto_profile_name", refine: refineVerto, reads: "verto_client_address", sets: "ip port domain"},
 	{name: "CHANNEL_CREATE", event: event.Call, when: isIncoming, from: ofChannel, refine: refineCall, reads: ofChannelToo},
@@ -89,25 +91,17 @@ func has(header string, values ...string) func(headers) bool {
 // parse reads the column from, and panics on the name of a field that does not exist.
 func parse(rows []report) []report {
 	for i := range rows {
-		pairs := rows[i].pairs()
-		rows[i].ip, rows[i].port = pairs["ip"], pairs["port"]
-		for field, header := range pairs {
+		r := &rows[i]
+		r.headers = map[string]string{}
+		for _, pair := range strings.Fields(r.from) {
+			field, header, _ := strings.Cut(pair, "=")
+			r.headers[field] = header
 			if at := event.FieldNamed(field).At; at != nil {
-				rows[i].fields = append(rows[i].fields, fieldHeader{at, header})
+				r.fields = append(r.fields, fieldHeader{at, header})
 			}
 		}
 	}
 	return rows
-}
-
-// pairs returns the header of each field in the column from.
-func (r *report) pairs() map[string]string {
-	pairs := map[string]string{}
-	for _, pair := range strings.Fields(r.from) {
-		field, header, _ := strings.Cut(pair, "=")
-		pairs[field] = header
-	}
-	return pairs
 }
 
 // byName are the rows of each name.
@@ -119,29 +113,38 @@ var byName = func() map[string][]*report {
 	return rows
 }()
 
-// isNeeded are the headers in the table.
-var isNeeded = func() map[string]bool {
-	needed := map[string]bool{}
+// isNeeded are the headers in the table, isReported the events.
+var isNeeded, isReported = func() (headers, events map[string]bool) {
+	headers, events = map[string]bool{}, map[string]bool{}
 	for i := range reports {
-		for _, header := range reports[i].pairs() {
-			needed[header] = true
-		}
-		for _, header := range strings.Fields(reports[i].reads) {
-			needed[header] = true
+		spec := reports[i].spec()
+		events[spec.Name] = true
+		for _, name := range spec.Raw {
+			headers[name] = true
 		}
 	}
-	return needed
+	return headers, events
 }()
 
-// recordEvents are the events that the switch reports only in its log. What the event
-// stream reports as well is taken from there alone.
-var recordEvents = []string{
-	event.UnknownUser, event.ACLReject, event.ESLDenied, event.AuthMalformed, event.SessionLimit,
-	"malformed", "user_agent_rejected", "registration_limit",
+// spec describes the event of a row. Its raw fields are the headers of the switch, to
+// which dialplans and directories add.
+func (r *report) spec() plugin.EventSpec {
+	spec := plugin.EventSpec{Name: r.event, Raw: strings.Fields(r.reads), Open: true}
+	for field, header := range r.headers {
+		spec.Fields, spec.Raw = append(spec.Fields, field), append(spec.Raw, header)
+	}
+	for _, name := range strings.Fields(r.sets) {
+		if event.FieldNamed(name) == nil {
+			spec.Raw = append(spec.Raw, name)
+		} else {
+			spec.Fields = append(spec.Fields, name)
+		}
+	}
+	return spec
 }
 
-// warning is FreeSWITCH's number of the log level WARNING, which all of recordEvents
-// have at least; more severe levels have smaller numbers.
+// warning is FreeSWITCH's number of the log level WARNING; more severe levels have smaller
+// numbers. All events of the log alone are that severe.
 const warning = 4
 
 // isWanted reports whether one of the events is wanted; nil wants all.
@@ -162,8 +165,12 @@ func (s *source) subscription(want map[string]bool) esl.Subscription {
 			sub.Events = append(sub.Events, r.name)
 		}
 	}
-	if s.log && isWanted(want, recordEvents...) {
+	if s.wantsLog(want) {
 		sub.LogLevel = warning
 	}
 	return sub
+}
+
+func (s *source) wantsLog(want map[string]bool) bool {
+	return s.log && isWanted(want, s.inLog.Names()...)
 }

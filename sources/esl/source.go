@@ -1,6 +1,8 @@
 package esl
 
 import (
+	"io"
+	"slices"
 	"time"
 
 	"freeswitch-security/engine/esl"
@@ -15,22 +17,30 @@ import (
 type Records func(source string, zone *time.Location) func(message string) *event.Event
 
 // Kind makes sources of event sockets. They read log records with records, so that those
-// become the same events as in the log file.
-func Kind(records Records) plugin.SourceKind {
+// become the same events as in the log file, which are listed in events.
+func Kind(events plugin.Vocabulary, records Records) plugin.SourceKind {
+	inLog := inLogAlone(events)
 	return plugin.SourceKind{Name: "esl", New: func(b *settings.Block, env plugin.SourceEnv) plugin.Source {
-		return read(b, env, records)
+		s := read(b, env)
+		s.inLog, s.records = inLog, records
+		return s
 	}}
+}
+
+// inLogAlone returns the events that the stream does not report.
+func inLogAlone(events plugin.Vocabulary) plugin.Vocabulary {
+	return slices.DeleteFunc(slices.Clone(events), func(e plugin.EventSpec) bool { return isReported[e.Name] })
 }
 
 // source is one `source "esl"` block.
 type source struct {
-	name     string // the reference: "esl.pbx"
-	at       esl.Switch
-	log      bool           // log records are read as well
-	zone     *time.Location // of the stamps in them
-	queue    int            // events that may wait for the engine
-	records  Records
-	progress progress // of Follow
+	name    string // the reference: "esl.pbx"
+	at      esl.Switch
+	log     bool              // log records are read as well
+	inLog   plugin.Vocabulary // events of the log alone
+	records Records
+	zone    *time.Location // of the stamps in them
+	queue   int            // events that may wait for the engine
 }
 
 var _ plugin.Comparer = (*source)(nil)
@@ -38,16 +48,16 @@ var _ plugin.Comparer = (*source)(nil)
 // Switch returns the FreeSWITCH of the source, for an action on the same one.
 func (s *source) Switch() esl.Switch { return s.at }
 
-// Describe lists the events of the source. Its raw fields are the headers of
-// FreeSWITCH's events, to which dialplans and directories add.
+// Describe lists the events of the table, and those of the log alone.
 func (s *source) Describe() plugin.Description {
-	d := plugin.Description{Hears: true, Merge: s.merge}
+	merge := func(recordings []io.Reader) io.Reader { return esl.Merge(s.zone, recordings) }
+	d := plugin.Description{Hears: true, Merge: merge}
 	for i := range reports {
-		d.Events.Add(plugin.EventSpec{Name: reports[i].event, Open: true})
+		d.Events.Add(reports[i].spec())
 	}
-	if s.log {
-		for _, name := range recordEvents {
-			d.Events.Add(plugin.EventSpec{Name: name, Open: true})
+	for _, e := range s.inLog {
+		if s.log {
+			d.Events.Add(e)
 		}
 	}
 	return d

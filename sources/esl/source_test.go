@@ -2,6 +2,7 @@ package esl
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ import (
 func newFrom(t *testing.T, body string) (plugin.Source, hcl.Diagnostics) {
 	t.Helper()
 	b := settingstest.Block(t, "site.hcl", body, map[string]string{"secret": "Geheim"})
-	s := Kind(logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
+	s := Kind(logfile.Builtin(), logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
 	if b.Done(); b.Failed() {
 		return nil, b.Diagnostics()
 	}
@@ -142,6 +143,34 @@ func TestVocabulary(t *testing.T) {
 			if !slices.Contains(with, e.Name) {
 				t.Errorf("%s is not in the vocabulary", e.Name)
 			}
+		}
+	}
+}
+
+// TestSpecs compares the fields of recorded events with the table.
+func TestSpecs(t *testing.T) {
+	specs := map[string]plugin.EventSpec{}
+	for _, spec := range testSource().Describe().Events {
+		specs[spec.Name] = spec
+	}
+	paths, err := filepath.Glob("testdata/*.json.gz")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	for _, path := range paths {
+		events, _ := testSource().replayed(t, esltest.Recording(t, path), nil)
+		for _, e := range events {
+			for i := range event.Fields {
+				f := &event.Fields[i]
+				if f.Settable && f.Name != "event" && f.Get(e) != "" && !slices.Contains(specs[e.Name].Fields, f.Name) {
+					t.Errorf("%s: %s has the field %s", path, e.Name, f.Name)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"authenticated", "sip_auth_username", "expires"} {
+		if !slices.Contains(specs[event.Registered].Raw, name) {
+			t.Errorf("%s is not a raw field of %s", name, event.Registered)
 		}
 	}
 }

@@ -31,13 +31,20 @@ func (s *source) doubts() bool { return s.detect || s.corroborate.Value != "" }
 
 // Describe names the events of the source's patterns.
 func (s *source) Describe() plugin.Description {
-	d := plugin.Description{Log: true, Path: s.path, Corroborate: s.corroborate, Explain: s.Explain}
-	for i := range s.patterns {
-		fields, raw := s.patterns[i].Fields()
-		d.Events.Add(plugin.EventSpec{Name: s.patterns[i].Event, Fields: append(fields, "level", "file", "message"), Raw: raw})
-	}
+	d := plugin.Description{Events: vocabulary(s.patterns), Log: true, Path: s.path, Corroborate: s.corroborate, Explain: s.Explain}
 	if s.doubts() {
 		d.Events.Add(plugin.EventSpec{Name: event.LogForgery, Fields: []string{"ip", "level", "file", "message"}, Raw: []string{event.ClaimedEvent, event.ClaimedIP}})
 	}
 	return d
+}
+
+// Builtin lists the events of the built-in patterns.
+func Builtin() plugin.Vocabulary { return vocabulary(catalogue) }
+
+func vocabulary(patterns pattern.Set) (v plugin.Vocabulary) {
+	for i := range patterns {
+		fields, raw := patterns[i].Fields()
+		v.Add(plugin.EventSpec{Name: patterns[i].Event, Fields: append(fields, "level", "file", "message"), Raw: raw})
+	}
+	return v
 }

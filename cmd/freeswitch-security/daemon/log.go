@@ -3,11 +3,13 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
-	"time"
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/status"
@@ -62,20 +64,16 @@ func (d *Daemon) logStatus(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	d.log.Info("status", "bans", s.Stats.ActiveBans, "events", s.Stats.Events, "waiting", s.QueueDepth,
-		"state", cmp.Or(s.State.Error, "ok"), "loaded", s.Reload.At, "reload", cmp.Or(s.Reload.Error, "ok"))
+	d.log.Info("status", append(fields(s.Stats), "waiting", s.QueueDepth, "state", cmp.Or(s.State.Error, "ok"),
+		"loaded", s.Reload.At, "reload", cmp.Or(s.Reload.Error, "ok"))...)
 	for _, rule := range s.Rules {
-		d.log.Info("status of rule", "rule", rule.Name, "matches", rule.Matches, "firings", rule.Firings,
-			"tracked", rule.Tracked, "evicted", rule.Evicted, "errors", rule.Errors)
+		d.log.Info("status of rule", fields(rule)...)
 	}
 	for _, source := range s.Sources {
-		d.log.Info("status of source", "source", source.Name, "running", source.Running, "lines", source.Lines,
-			"events", source.Events, "last", orNever(source.LastEvent), "behind", source.Behind, "lost", source.Lost,
-			"connects", source.Connects, "restarts", source.Restarts, "fault", source.Fault, "warning", source.Warning)
+		d.log.Info("status of source", fields(source)...)
 	}
 	for _, action := range s.Actions {
-		d.log.Info("status of action", "action", action.Name, "synced", action.Synced, "waiting", action.Waiting,
-			"drifts", action.Drift.Count, "notes", strings.Join(action.Drift.Notes, "; "), "failures", action.Failures, "err", action.Error)
+		d.log.Info("status of action", fields(action)...)
 	}
 	for _, p := range status.Problems(&s, kernels) {
 		level := slog.LevelWarn
@@ -86,9 +84,17 @@ func (d *Daemon) logStatus(ctx context.Context) {
 	}
 }
 
-func orNever(at time.Time) string {
-	if at.IsZero() {
-		return "never"
+// fields returns the JSON fields of a status as the attributes of a log line.
+func fields(status any) []any {
+	text, err := json.Marshal(status)
+	if err != nil {
+		return []any{"err", err}
 	}
-	return at.Format(time.RFC3339Nano)
+	var all map[string]json.RawMessage
+	_ = json.Unmarshal(text, &all) // it is an object
+	var attrs []any
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		attrs = append(attrs, name, strings.Trim(string(all[name]), `"`))
+	}
+	return attrs
 }

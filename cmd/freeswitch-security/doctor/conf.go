@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// An element is a piece of FreeSWITCH's XML.
+// An element is a part of FreeSWITCH's XML.
 type element struct {
 	XMLName  xml.Name
 	Attrs    []xml.Attr `xml:",any,attr"`
@@ -20,18 +20,17 @@ type element struct {
 	Text     string     `xml:",chardata"`
 }
 
-// maxXML bounds a file of configuration, in bytes.
+// maxXML bounds a configuration file, in bytes.
 const maxXML = 4 << 20
 
 var (
-	// Comments are cut out first: FreeSWITCH reads over a -- in them, which is none
-	// to XML.
+	// Removed first: FreeSWITCH accepts "--" in comments, XML does not.
 	comment = regexp.MustCompile(`(?s)<!--.*?-->`)
-	// An answer says ISO-8859-1 whatever it is.
+	// Removed: an answer says ISO-8859-1 whatever its encoding is.
 	declaration = regexp.MustCompile(`^\s*<\?xml[^>]*\?>`)
 )
 
-// parseXML reads what FreeSWITCH takes for XML.
+// parseXML parses XML as FreeSWITCH does.
 func parseXML(text string) (*element, error) {
 	text = declaration.ReplaceAllString(comment.ReplaceAllString(text, ""), "")
 	decoder := xml.NewDecoder(strings.NewReader(strings.ToValidUTF8(text, "\ufffd")))
@@ -44,7 +43,7 @@ func parseXML(text string) (*element, error) {
 	return root, nil
 }
 
-// attr is the value of an attribute, "" where there is none.
+// attr returns an attribute; "" if there is none.
 func (e *element) attr(name string) string {
 	for _, a := range e.Attrs {
 		if a.Name.Local == name {
@@ -54,7 +53,7 @@ func (e *element) attr(name string) string {
 	return ""
 }
 
-// text is what stands in the first child of that name.
+// text returns the text of the first child of that name.
 func (e *element) text(name string) string {
 	for _, child := range e.Children {
 		if child.XMLName.Local == name {
@@ -64,7 +63,7 @@ func (e *element) text(name string) string {
 	return ""
 }
 
-// all are the elements of that name below this one, and itself if it is one.
+// all returns the elements of that name in e, itself included, but none within another.
 func (e *element) all(name string) []*element {
 	if e == nil {
 		return nil
@@ -79,8 +78,7 @@ func (e *element) all(name string) []*element {
 	return found
 }
 
-// params are the settings of an element: <settings><param name= value=/></settings>.
-// The last one of a name counts.
+// params returns <settings><param name= value=/></settings>. The last of a name counts.
 func (e *element) params() map[string]string {
 	params := map[string]string{}
 	for _, child := range e.Children {
@@ -96,18 +94,18 @@ func (e *element) params() map[string]string {
 	return params
 }
 
-// isTrue reads a setting as FreeSWITCH does.
+// isTrue interprets a setting as FreeSWITCH does.
 func isTrue(value string) bool {
 	value = strings.ToLower(value)
 	return slices.Contains([]string{"yes", "on", "true", "t", "enabled", "active", "allow"}, value) ||
 		value != "" && strings.Trim(value, "0123456789") == "" && strings.Trim(value, "0") != ""
 }
 
-// isUnresolved reports whether a setting holds a variable that is not known here.
+// isUnresolved reports whether a setting contains a variable that is not known.
 func isUnresolved(value string) bool { return strings.Contains(value, "$${") }
 
-// readFiles reads from FreeSWITCH's files what the switch did not tell, if it may
-// be the one of this host.
+// readFiles reads the parts that the switch did not return from FreeSWITCH's files, if it runs on
+// this host.
 func (x *exam) readFiles() {
 	if !x.here() || x.socket != nil && x.logging != nil && x.sofia != nil {
 		return
@@ -129,10 +127,10 @@ func (x *exam) readFiles() {
 	}
 }
 
-// confFiles reads FreeSWITCH's files with the variables of vars.xml put in.
+// confFiles reads FreeSWITCH's files and expands the variables of vars.xml.
 type confFiles struct{ variables map[string]string }
 
-// read gives the root of a file; nil if it cannot be read.
+// read returns the root of a file; nil if it cannot be read.
 func (f *confFiles) read(path string) *element {
 	text, err := readConf(path)
 	if err != nil {
@@ -160,7 +158,7 @@ func readConf(path string) (string, error) {
 
 var variable = regexp.MustCompile(`\$\$\{([^}]+)\}`)
 
-// expand puts the variables in that are known. The others stay as they stand.
+// expand replaces the variables that are known.
 func (f *confFiles) expand(text string) string {
 	return variable.ReplaceAllStringFunc(text, func(written string) string {
 		if value, ok := f.variables[written[3:len(written)-1]]; ok {
@@ -170,7 +168,7 @@ func (f *confFiles) expand(text string) string {
 	})
 }
 
-// learn takes the variables that <X-PRE-PROCESS cmd="set" data="name=value"/> sets.
+// learn reads variables: <X-PRE-PROCESS cmd="set" data="name=value"/>.
 func (f *confFiles) learn(root *element) {
 	for _, set := range root.all("X-PRE-PROCESS") {
 		name, value, ok := strings.Cut(set.attr("data"), "=")
@@ -180,9 +178,9 @@ func (f *confFiles) learn(root *element) {
 	}
 }
 
-// profiles gathers the files of a directory in one element; nil if there are none.
+// profiles joins the files of a directory in one element; nil if there are none.
 func (f *confFiles) profiles(dir string) *element {
-	paths, _ := filepath.Glob(filepath.Join(dir, "*.xml")) // the pattern is a good one
+	paths, _ := filepath.Glob(filepath.Join(dir, "*.xml")) // the pattern is valid
 	all := &element{XMLName: xml.Name{Local: "profiles"}}
 	for _, path := range paths {
 		if root := f.read(path); root != nil {
@@ -195,7 +193,7 @@ func (f *confFiles) profiles(dir string) *element {
 	return all
 }
 
-// confName says where a setting is to be changed.
+// confName names the file of a setting.
 func (x *exam) confName(file string) string {
 	if x.fromFiles {
 		return filepath.Join(x.confDir, file)

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/daemon"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/esl"
 )
@@ -23,8 +25,7 @@ type Options struct {
 	Log     string         // path of FreeSWITCH's log; "": as the rules or the switch say
 }
 
-// Examine returns what is wrong with the switch, the rules and this host, the worst first. It fails
-// only if the source does not exist.
+// Examine returns the findings, the worst first. It fails only if the source does not exist.
 func Examine(ctx context.Context, o Options) ([]Finding, error) { return examine(ctx, o, thisHost()) }
 
 func examine(ctx context.Context, o Options, h host) ([]Finding, error) {
@@ -38,7 +39,20 @@ func examine(ctx context.Context, o Options, h host) ([]Finding, error) {
 	x.readFiles()
 	x.probe(ctx)
 	x.tailLog()
-	return x.findings(ctx), nil
+
+	x.judgeRules()
+	x.judgeSocket()
+	x.judgeVersion()
+	x.judgeClock()
+	x.judgeProfiles()
+	x.judgeLog()
+	x.judgeActions(ctx)
+	x.judgeAdmin()
+	x.judgeHost()
+	slices.SortStableFunc(x.found, func(a, b Finding) int {
+		return slices.Index(severities, a.Severity) - slices.Index(severities, b.Severity)
+	})
+	return x.found, nil
 }
 
 // A switcher is a source that is connected to a switch.
@@ -67,4 +81,31 @@ func (x *exam) choose(ref string) error {
 		return fmt.Errorf("there is no source %q of kind esl; there are: %s", ref, cmp.Or(strings.Join(able, ", "), "none"))
 	}
 	return nil
+}
+
+func (x *exam) judgeRules() {
+	switch {
+	case x.noRules != nil:
+		x.report(warning, x.noRules.Error(),
+			"without rules nothing is protected; the switch was examined at FreeSWITCH's default address",
+			"freeswitch-security doctor --rules DIR")
+	case x.ref == "":
+		x.report(warning, "the rules have no source of kind esl",
+			"callers can forge lines of a log, but not events; and the event socket needs no setting of the switch",
+			"source \"esl\" \"pbx\" {\n  address  = \"127.0.0.1:8021\"\n  password = env(\"ESL_PASSWORD\")\n}")
+	}
+}
+
+// judgeAdmin reports an API that every user of the host can use.
+func (x *exam) judgeAdmin() {
+	if x.cfg == nil || !daemon.NeedsNoToken(x.cfg.Admin) {
+		return
+	}
+	scheme := "http://"
+	if x.cfg.Admin.TLSCert != "" {
+		scheme = "https://"
+	}
+	x.report(info, "every user and program of this host can ban and unban, at "+scheme+x.cfg.Admin.Listen,
+		"an attacker who gets into another program of this host, such as a web application, can unban itself",
+		"admin {\n  listen = \"\" # this command line needs only the unix socket, which its owner alone can open\n}\nor in it: token = env(\"ADMIN_TOKEN\")")
 }

@@ -27,12 +27,12 @@ import (
 	"freeswitch-security/sources/logfile"
 )
 
-// A patient is a FreeSWITCH to be looked at: what it answers, by command.
-type patient map[string]string
+// Answers are those of a FreeSWITCH, by command.
+type answers map[string]string
 
-// vanilla answers as a FreeSWITCH with its own configuration does.
-func vanilla() patient {
-	return patient{
+// vanilla is a FreeSWITCH with its default configuration.
+func vanilla() answers {
+	return answers{
 		"version":                 "FreeSWITCH Version 1.11.3-dev~64bit (git cc93a68 64bit)\n",
 		"strftime %z":             "+0000",
 		"module_exists mod_sofia": "true",
@@ -91,8 +91,8 @@ func vanilla() patient {
 	}
 }
 
-// hardened is vanilla with all the doctor's prescriptions filled.
-func hardened() patient {
+// hardened is vanilla with all the doctor's fixes.
+func hardened() answers {
 	p := vanilla()
 	set := func(name, old, new string) {
 		p[located(name)] = strings.Replace(p[located(name)], old, new, 1)
@@ -108,7 +108,7 @@ func hardened() patient {
 
 func located(name string) string { return "xml_locate configuration configuration name " + name }
 
-func (p patient) answer(command string) string {
+func (p answers) answer(command string) string {
 	if answer, ok := p[command]; ok {
 		return answer
 	}
@@ -121,14 +121,14 @@ func (p patient) answer(command string) string {
 	return fmt.Sprintf("-ERR %s Command not found!\n", command)
 }
 
-// healthyHost is one that lacks nothing.
+// healthyHost lacks nothing.
 func healthyHost() host {
 	return host{
 		now:       func() time.Time { return time.Now().UTC() },
 		addresses: func() []netip.Addr { return nil },
-		program:   func(string) bool { return true },
+		installed: func(string) bool { return true },
 		lacking:   func() []string { return nil },
-		inTime:    func() (bool, bool) { return true, true },
+		inSync:    func() (bool, bool) { return true, true },
 	}
 }
 
@@ -174,7 +174,7 @@ func (v visit) see(t *testing.T, address string) (found []Finding, printed strin
 	return found, strings.NewReplacer(address, "ADDRESS", v.options.Log, "LOG", v.options.Conf, "ETC").Replace(out.String())
 }
 
-// golden compares with a file of testdata/doctor.
+// golden compares with a file of testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".txt")
@@ -188,7 +188,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s: it says\n%s", path, got)
+		t.Errorf("%s: got\n%s", path, got)
 	}
 }
 
@@ -209,13 +209,13 @@ recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:
 
 var update = flag.Bool("update", false, "write what is printed into testdata")
 
-var kinds = config.Kinds{Sources: []plugin.SourceKind{logfile.Kind, eslsource.Kind(logfile.Framed)}}
+var kinds = config.Kinds{Sources: []plugin.SourceKind{logfile.Kind, eslsource.Kind(logfile.Builtin(), logfile.Framed)}}
 
 func TestExamine(t *testing.T) {
 	poor := healthyHost()
-	poor.program = func(name string) bool { return name == "ip6tables" }
+	poor.installed = func(name string) bool { return name == "ip6tables" }
 	poor.lacking = func() []string { return []string{"CAP_NET_ADMIN", "CAP_NET_RAW"} }
-	poor.inTime = func() (bool, bool) { return false, true }
+	poor.inSync = func() (bool, bool) { return false, true }
 	old := hardened()
 	old["version"] = "FreeSWITCH Version 1.8.7-6-6047ebddfc~64bit (-6-6047ebddfc 64bit)\n"
 	old["strmicroepoch"] = "1795385616701843"
@@ -225,7 +225,7 @@ func TestExamine(t *testing.T) {
 	late.now = func() time.Time { return time.UnixMicro(1795385616701843).UTC().Add(90 * time.Second) }
 	for _, test := range []struct {
 		name     string
-		patient  patient
+		answers  answers
 		options  esltest.Options
 		visit    visit
 		critical bool
@@ -249,17 +249,17 @@ func TestExamine(t *testing.T) {
 		}, true},
 		{"access_list", nil, esltest.Options{RefuseACL: true}, visit{rules: ofSwitch, host: healthyHost()}, true},
 		{"poor_host", hardened(), esltest.Options{}, visit{rules: ofSwitch, host: poor}, true},
-		{"deaf", patient{}, esltest.Options{}, visit{rules: ofSwitch, host: healthyHost()}, true},
+		{"deaf", answers{}, esltest.Options{}, visit{rules: ofSwitch, host: healthyHost()}, true},
 		{"wrong_source", nil, esltest.Options{}, visit{rules: ofSwitch, options: Options{Source: "source.esl.pxb"}, host: healthyHost()}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			test.options.API = test.patient.answer
+			test.options.API = test.answers.answer
 			found, said := test.visit.see(t, esltest.Start(t, test.options).Addr())
 			if IsCritical(found) != test.critical {
 				t.Errorf("critical: %t, want %t", IsCritical(found), test.critical)
 			}
 			if strings.Contains(said, "correct horse") {
-				t.Error("it tells the password")
+				t.Error("the password is printed")
 			}
 			golden(t, test.name, said)
 		})
@@ -281,8 +281,7 @@ func TestDoctorInJSON(t *testing.T) {
 	}
 }
 
-// TestDoctorAtTheWire listens in on what a FreeSWITCH is asked: it is changed by
-// nothing of it.
+// TestDoctorAtTheWire demands that no command to the switch changes it.
 func TestDoctorAtTheWire(t *testing.T) {
 	sw := esltest.Start(t, esltest.Options{API: vanilla().answer})
 	visit{rules: ofSwitch + ofLog, log: "x\n", host: healthyHost()}.see(t, sw.Addr())
@@ -298,8 +297,8 @@ func TestDoctorAtTheWire(t *testing.T) {
 	}
 }
 
-// TestDyingPatient loses the connection at every command in turn.
-func TestDyingPatient(t *testing.T) {
+// TestLostConnection loses the connection at every command in turn.
+func TestLostConnection(t *testing.T) {
 	for fatal := int32(1); ; fatal++ {
 		var asked atomic.Int32
 		starting := make(chan *esltest.Switch, 1)
@@ -315,7 +314,7 @@ func TestDyingPatient(t *testing.T) {
 			return
 		}
 		if !IsCritical(found) || !strings.Contains(said, "could not be asked") {
-			t.Errorf("dead at command %d:\n%s", fatal, said)
+			t.Errorf("lost at command %d:\n%s", fatal, said)
 		}
 	}
 }
@@ -351,8 +350,9 @@ func TestOpenSocket(t *testing.T) {
 	} {
 		x := &exam{host: healthyHost(), at: esl.Switch{Password: test.password}, open: test.open, probed: true, entered: true}
 		x.socket, _ = parseXML(test.conf)
+		x.judgeSocket()
 		worst := healthy
-		for _, d := range x.ofSocket() {
+		for _, d := range x.found {
 			if d.Severity == critical || worst == healthy {
 				worst = d.Severity
 			}
@@ -387,7 +387,7 @@ func (fakeLevel) Resync(context.Context, iter.Seq[ban.Ban]) (plugin.Drift, error
 
 func (f fakeLevel) Report(context.Context) status.Report { return f.found }
 
-func TestDoctorAndActions(t *testing.T) {
+func TestJudgeActions(t *testing.T) {
 	cfg := &config.Config{Actions: []config.Action{
 		{Ref: "iptables.a", Blocks: true, Action: fakeLevel{}},
 		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{status.Report{Problems: status.List[status.Problem]{
@@ -396,7 +396,8 @@ func TestDoctorAndActions(t *testing.T) {
 	}}
 	cfg.Security.AutoBlock = true
 	x := &exam{host: healthyHost(), cfg: cfg}
-	found := x.ofActions(t.Context())
+	x.judgeActions(t.Context())
+	found := x.found
 	want := []Severity{healthy, critical, warning}
 	if len(found) != len(want) {
 		t.Fatalf("%+v", found)
@@ -422,7 +423,7 @@ func TestWhichLog(t *testing.T) {
 	}
 }
 
-// TestLongLog cuts the end out of a log in the midst of a line.
+// TestLongLog reads the end of a log from the middle of a line.
 func TestLongLog(t *testing.T) {
 	for end, want := range map[string]logTail{
 		"fine\n": {}, traced: {uuids: true, traced: true}, "from recv 350 bytes from udp/[192.0.2.1]:5060\n": {},
@@ -439,17 +440,17 @@ func TestLongLog(t *testing.T) {
 	}
 	var got logTail
 	if err := got.readFile(t.TempDir(), time.Now()); err == nil {
-		t.Error("a directory was taken for a log")
+		t.Error("a directory is accepted as a log")
 	}
 }
 
 func TestThisHost(t *testing.T) {
 	h := thisHost()
-	if !h.program("sh") || h.program("no such program") {
+	if !h.installed("sh") || h.installed("no such program") {
 		t.Error("programs")
 	}
-	h.lacking() // whatever they are here
-	h.inTime()
+	h.lacking()
+	h.inSync()
 	for _, addr := range h.addresses() {
 		if addr.Is4In6() || addr.Zone() != "" {
 			t.Error(addr)
@@ -475,10 +476,39 @@ func FuzzFreeSWITCHsXML(f *testing.F) {
 			return
 		}
 		x := &exam{host: healthyHost(), socket: root, logging: root, sofia: root, cfg: &config.Config{}}
-		for _, d := range append(append(x.ofSocket(), x.ofProfiles()...), x.ofLog()...) {
+		x.judgeSocket()
+		x.judgeProfiles()
+		x.judgeLog()
+		for _, d := range x.found {
 			if d.What == "" {
 				t.Error("a Finding without a word")
 			}
 		}
 	})
+}
+
+// TestJudgeAdmin reports a listener that needs neither token nor certificate.
+func TestJudgeAdmin(t *testing.T) {
+	judge := func(cfg *config.Config) []Finding {
+		x := &exam{host: healthyHost(), cfg: cfg}
+		x.judgeAdmin()
+		return x.found
+	}
+	for want, listeners := range map[bool][]*config.Admin{
+		true:  {{Listen: "127.0.0.1:8080"}, {Listen: "[::1]:8080", Socket: "/run/admin.sock"}},
+		false: {nil, {Socket: "/run/admin.sock"}, {Listen: "127.0.0.1:8080", Token: "x"}, {Listen: "192.0.2.1:8080", ClientCA: "ca.pem"}},
+	} {
+		for _, listener := range listeners {
+			if found := judge(&config.Config{Admin: listener}); (len(found) == 1) != want {
+				t.Errorf("%+v: %+v", listener, found)
+			}
+		}
+	}
+	found := judge(&config.Config{Admin: &config.Admin{Listen: "127.0.0.1:8080", TLSCert: "a.pem"}})
+	if len(found) != 1 || !strings.HasSuffix(found[0].What, " https://127.0.0.1:8080") {
+		t.Errorf("with TLS: %+v", found)
+	}
+	if found := judge(nil); found != nil {
+		t.Errorf("without rules: %+v", found)
+	}
 }

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -31,13 +30,13 @@ type Finding struct {
 	Fix      string   `json:"fix"`  // lines to write or to run; "" if healthy
 }
 
-// findings judges the facts, the worst first.
-func (x *exam) findings(ctx context.Context) []Finding {
-	found := slices.Concat(x.ofRules(), x.ofSocket(), x.ofVersion(), x.ofClock(), x.ofProfiles(), x.ofLog(), x.ofActions(ctx), x.ofAdmin(), x.ofHost())
-	slices.SortStableFunc(found, func(a, b Finding) int {
-		return slices.Index(severities, a.Severity) - slices.Index(severities, b.Severity)
-	})
-	return found
+// report adds a finding.
+func (x *exam) report(s Severity, what, why, fix string) {
+	x.found = append(x.found, Finding{s, what, why, fix})
+}
+
+func (x *exam) ok(format string, args ...any) {
+	x.report(healthy, fmt.Sprintf(format, args...), "", "")
 }
 
 // IsCritical reports whether one of the findings is critical.
@@ -45,26 +44,15 @@ func IsCritical(found []Finding) bool {
 	return slices.ContainsFunc(found, func(f Finding) bool { return f.Severity == critical })
 }
 
-// ofRules tells what the rules lack for the doctor to look.
-func (x *exam) ofRules() []Finding {
-	switch {
-	case x.noRules != nil:
-		return []Finding{{warning, x.noRules.Error(),
-			"without rules nothing is guarded; the switch was looked for at FreeSWITCH's own address",
-			"freeswitch-security doctor --rules DIR"}}
-	case x.ref == "":
-		return []Finding{{warning, "the rules have no source of kind esl",
-			"the event socket needs no setting of the switch, and callers cannot forge what it reports; a log they can",
-			"source \"esl\" \"pbx\" {\n  address  = \"127.0.0.1:8021\"\n  password = env(\"ESL_PASSWORD\")\n}"}}
-	}
-	return nil
-}
-
 // Print writes the findings, for people or as one JSON object.
 func Print(w io.Writer, found []Finding, asJSON bool) error {
 	counts := map[Severity]int{}
+	var out strings.Builder
 	for _, f := range found {
 		counts[f.Severity]++
+		fmt.Fprintf(&out, "%-8s  %s\n", strings.ToUpper(string(f.Severity)), terminal.Printable(f.What))
+		indent(&out, "Why: ", f.Why)
+		indent(&out, "Fix: ", f.Fix)
 	}
 	if asJSON {
 		return terminal.Object(w, struct {
@@ -73,26 +61,18 @@ func Print(w io.Writer, found []Finding, asJSON bool) error {
 			Findings []Finding `json:"findings"`
 		}{counts[critical], counts[warning], found})
 	}
-	var out strings.Builder
-	for _, f := range found {
-		fmt.Fprintf(&out, "%-8s  %s\n", strings.ToUpper(string(f.Severity)), terminal.Printable(f.What))
-		indent(&out, "Why: ", f.Why)
-		indent(&out, "Fix: ", f.Fix)
-	}
-	fmt.Fprintf(&out, "\n%d critical, %s, %d info, %d ok.\n",
+	_, err := fmt.Fprintf(w, "%s\n%d critical, %s, %d info, %d ok.\n", out.String(),
 		counts[critical], terminal.Count(counts[warning], "warning"), counts[info], counts[healthy])
-	_, err := io.WriteString(w, out.String())
 	return err
 }
 
 // indent writes lines below a finding, each under the first.
 func indent(out *strings.Builder, label, text string) {
-	const margin = 10
 	if text == "" {
 		return
 	}
 	for line := range strings.SplitSeq(text, "\n") {
-		fmt.Fprintf(out, "%*s%s%s\n", margin, "", label, terminal.Printable(line))
+		fmt.Fprintf(out, "%10s%s%s\n", "", label, terminal.Printable(line))
 		label = strings.Repeat(" ", len(label))
 	}
 }

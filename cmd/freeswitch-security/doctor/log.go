@@ -17,33 +17,30 @@ import (
 )
 
 const (
-	tailLength = 64 << 10 // bytes of the log that are looked at
+	tailLength = 64 << 10 // bytes at the end of the log
 	quietAfter = 24 * time.Hour
 )
 
-const whyTrace = "callers write whole lines of their own into such a log, and can have anybody banned"
+const whyTrace = "callers can forge whole lines of such a log, and have innocent addresses banned"
 
-// A logTail is what the end of FreeSWITCH's log tells.
+// A logTail is what the end of FreeSWITCH's log shows.
 type logTail struct {
 	fault  error // why it could not be read
 	read   bool
 	age    time.Duration // since the last line was written
 	uuids  bool          // lines begin with the UUID of a call
-	traced bool          // SIP packets stand in it
+	traced bool          // it contains SIP packets
 }
 
 var (
-	uuidLine = regexp.MustCompile(`(?m)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} `)
-	// Most of the packet's head is fixed, so that a caller who writes it fools nobody
-	// but himself: his line would have to stand at the beginning of one.
+	uuidLine  = regexp.MustCompile(`(?m)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} `)
 	traceLine = regexp.MustCompile(`(?m)^(?:recv|send) \d+ bytes (?:from|to) (?:udp|tcp|tls|ws|wss)/\[`)
 )
 
-// hasLog reports whether the rules read FreeSWITCH's log.
+// hasLog reports whether a source reads FreeSWITCH's log.
 func (x *exam) hasLog() bool { return len(x.logs()) > 0 }
 
-// logs are the sources that read a log, by their references, and whether another
-// one vouches for each.
+// logs returns the sources that read a log, and whether each is corroborated.
 func (x *exam) logs() map[string]bool {
 	logs := map[string]bool{}
 	if x.cfg == nil {
@@ -57,8 +54,7 @@ func (x *exam) logs() map[string]bool {
 	return logs
 }
 
-// tailLog looks at the end of the log, where one is read on this host: the first
-// that the rules name, unless another was asked for.
+// tailLog reads the end of the log: the one in the options, else the first of the rules.
 func (x *exam) tailLog() {
 	if !x.hasLog() {
 		return
@@ -83,7 +79,7 @@ func (t *logTail) readFile(path string, now time.Time) error {
 		return err
 	}
 	if !stat.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", path)
+		return fmt.Errorf("%s is not a regular file", path)
 	}
 	end := make([]byte, min(stat.Size(), tailLength))
 	n, err := file.ReadAt(end, stat.Size()-int64(len(end)))
@@ -91,7 +87,7 @@ func (t *logTail) readFile(path string, now time.Time) error {
 		return err
 	}
 	end = end[:n]
-	if stat.Size() > tailLength { // the first line is a piece of one
+	if stat.Size() > tailLength { // the first line is incomplete
 		_, end, _ = bytes.Cut(end, []byte("\n"))
 	}
 	t.read, t.age = true, now.Sub(stat.ModTime())
@@ -99,59 +95,51 @@ func (t *logTail) readFile(path string, now time.Time) error {
 	return nil
 }
 
-// ofLog judges FreeSWITCH's log as a source.
-func (x *exam) ofLog() []Finding {
+// judgeLog judges FreeSWITCH's log as a source.
+func (x *exam) judgeLog() {
 	if !x.hasLog() {
-		return nil
+		return
 	}
-	found := x.ofTail()
-	var unvouched []string
-	for ref, vouched := range x.logs() {
-		if !vouched {
-			unvouched = append(unvouched, ref)
+	x.judgeTail()
+	if !x.tail.uuids && !x.prefixes() {
+		return
+	}
+	for _, corroborated := range x.logs() {
+		if !corroborated {
+			x.report(warning, "the log has the UUIDs of calls in front of its lines (uuid=true, FreeSWITCH's default)",
+				"that also writes line breaks from callers: they can forge whole lines, and have innocent addresses banned",
+				fmt.Sprintf("in the rules, believe the log only if the switch reports the same:\nsource \"log\" … { corroborate = source.%s }\nor in %s:\n<param name=\"uuid\" value=\"false\"/> then: fs_cli -x 'reload mod_logfile'",
+					cmp.Or(x.ref, "esl.pbx"), x.confName("autoload_configs/logfile.conf.xml")))
+			return
 		}
 	}
-	if !x.tail.uuids && !x.prefixes() {
-		return found
-	}
-	d := Finding{warning, "the log has the UUIDs of calls in front of its lines (uuid=true, FreeSWITCH's default)",
-		"that also makes line breaks of what callers write: they can put whole lines of their own into it, and have anybody banned",
-		fmt.Sprintf("in the rules, believe the log only where the switch itself has said the same:\nsource \"log\" … { corroborate = source.%s }\nor in %s:\n<param name=\"uuid\" value=\"false\"/> then: fs_cli -x 'reload mod_logfile'",
-			x.reference(), x.confName("autoload_configs/logfile.conf.xml"))}
-	if len(unvouched) == 0 {
-		d.Severity, d.Why, d.Fix = healthy, "", ""
-		d.What = "the log can be forged by callers, and is believed only where the switch has said the same"
-	}
-	return append(found, d)
+	x.ok("callers can forge lines of the log, and the rules believe it only if the switch reports the same")
 }
 
-// ofTail judges what the end of the log shows.
-func (x *exam) ofTail() []Finding {
-	var found []Finding
+// judgeTail judges the end of the log.
+func (x *exam) judgeTail() {
 	path := shorten(x.logPath)
 	switch t := &x.tail; {
 	case errors.Is(t.fault, fs.ErrNotExist):
-		found = append(found, Finding{warning, "there is no log at " + path, "a source that reads it sees nothing",
-			"name it here (--log FILE) and in the rules: source \"log\" … { path = \"…\" }"})
+		x.report(warning, "there is no log at "+path, "a source that reads it sees nothing",
+			"name it here (--log FILE) and in the rules: source \"log\" … { path = \"…\" }")
 	case errors.Is(t.fault, fs.ErrPermission):
-		found = append(found, Finding{critical, "this user may not read the log " + path, "if the guard runs as the same one, it sees nothing",
-			"add the user to the log's group, usermod -aG freeswitch USER, or run as root"})
+		x.report(critical, "this user cannot read the log "+path, "if the guard runs as the same user, it sees nothing",
+			"add the user to the log's group, usermod -aG freeswitch USER, or run as root")
 	case t.fault != nil:
-		found = append(found, Finding{critical, "the log cannot be read: " + shorten(t.fault.Error()), "a source that reads it sees nothing", "see what stands at " + path})
+		x.report(critical, "the log cannot be read: "+shorten(t.fault.Error()), "a source that reads it sees nothing", "check what is at "+path)
 	case t.age > quietAfter:
-		found = append(found, Finding{warning, fmt.Sprintf("nothing was written into the log %s for %s", path, terminal.About(t.age)),
-			"it may be the log of another FreeSWITCH, or of days gone by", "see where the switch writes: fs_cli -x 'global_getvar log_dir'"})
+		x.report(warning, fmt.Sprintf("the last line of the log %s is %s old", path, terminal.About(t.age)),
+			"it may be an old log, or that of another FreeSWITCH", "ask the switch where it writes: fs_cli -x 'global_getvar log_dir'")
 	case t.read:
-		found = append(found, Finding{Severity: healthy, What: "the log " + path + " can be read"})
+		x.ok("the log %s is readable", path)
 	}
 	if x.tail.traced {
-		found = append(found, Finding{critical, "a SIP trace is being written into the log", whyTrace, "fs_cli -x 'sofia global siptrace off'"})
+		x.report(critical, "a SIP trace is written into the log", whyTrace, "fs_cli -x 'sofia global siptrace off'")
 	}
-	return found
 }
 
-// prefixes reports whether mod_logfile is configured to write UUIDs. It does so
-// unless it is told not to.
+// prefixes reports whether mod_logfile writes UUIDs, which is its default.
 func (x *exam) prefixes() bool {
 	for _, profile := range x.logging.all("profile") {
 		params := profile.params()
@@ -164,12 +152,4 @@ func (x *exam) prefixes() bool {
 		}
 	}
 	return false
-}
-
-// reference is the source of kind esl that a fix names.
-func (x *exam) reference() string {
-	if x.ref == "" {
-		return "esl.pbx"
-	}
-	return x.ref
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A sipProfile is one of mod_sofia's, as it is configured.
+// A sipProfile is the configuration of a profile of mod_sofia.
 type sipProfile struct {
 	name   string
 	params map[string]string
@@ -14,52 +14,51 @@ type sipProfile struct {
 
 func (p *sipProfile) is(param string) bool { return isTrue(p.params[param]) }
 
-// isNot is the opposite of is, but for what is not known.
+// isNot is the opposite of is, except for a value that is not known.
 func (p *sipProfile) isNot(param string) bool { return !p.is(param) && !isUnresolved(p.params[param]) }
 
-// isOpen reports whether anybody may call, without a password and from anywhere.
+// isOpen reports whether every host can call without a password.
 func (p *sipProfile) isOpen() bool {
 	return p.isNot("auth-calls") && p.params["apply-inbound-acl"] == ""
 }
 
-// profiles are those that run, or all that are configured if that is not known.
+// profiles returns the profiles that run; all that are configured, if that is not known.
 func (x *exam) profiles() []sipProfile {
 	var profiles []sipProfile
 	for _, e := range x.sofia.all("profile") {
-		p := sipProfile{shorten(e.attr("name")), e.params()}
 		if x.running == nil || slices.Contains(x.running, e.attr("name")) {
-			profiles = append(profiles, p)
+			profiles = append(profiles, sipProfile{shorten(e.attr("name")), e.params()})
 		}
 	}
 	return profiles
 }
 
-// A profileCheck is something that a SIP profile should or should not be.
+// A profileCheck is a mistake in the configuration of a profile.
 type profileCheck struct {
-	Severity       Severity
+	severity       Severity
 	what, why, fix string // what continues "SIP profile internal …"
 	wrong          func(p *sipProfile) bool
 }
 
 var profileChecks = []profileCheck{
 	{
-		critical, "takes calls from anybody, straight into the dialplan of its own phones",
-		"who finds it calls wherever these phones may: that is toll fraud, within hours of the first scan",
+		critical, "accepts calls without a password into the dialplan of its own phones",
+		"every host can call what these phones can call: toll fraud, within hours of the first scan",
 		`<param name="auth-calls" value="true"/>`,
 		func(p *sipProfile) bool { return p.isOpen() && p.params["context"] != "public" },
 	}, {
-		warning, "takes calls from anybody into the context public",
-		"whatever the dialplan has there, anybody may dial, and scanners do; no failure is ever logged",
+		warning, "accepts calls without a password into the context public",
+		"every host can dial what the dialplan has there, and scanners do; no failure is ever logged",
 		"<param name=\"apply-inbound-acl\" value=\"carriers\"/> with your carriers in acl.conf.xml\nor <param name=\"auth-calls\" value=\"true\"/>",
 		func(p *sipProfile) bool { return p.isOpen() && p.params["context"] == "public" },
 	}, {
-		critical, "registers anybody without a password (accept-blind-reg)",
-		"anybody can take over the calls of any extension",
+		critical, "registers phones without a password (accept-blind-reg)",
+		"every host can take over the calls of any extension",
 		`<param name="accept-blind-reg" value="false"/>`,
 		func(p *sipProfile) bool { return p.is("accept-blind-reg") },
 	}, {
-		critical, "takes any password for a good one (accept-blind-auth)",
-		"anybody can call as any extension",
+		critical, "accepts any password (accept-blind-auth)",
+		"every host can call as any extension",
 		`<param name="accept-blind-auth" value="false"/>`,
 		func(p *sipProfile) bool { return p.is("accept-blind-auth") },
 	}, {
@@ -72,54 +71,16 @@ var profileChecks = []profileCheck{
 	},
 }
 
-// ofProfiles judges the SIP profiles.
-func (x *exam) ofProfiles() []Finding {
-	var found []Finding
-	if x.noSofia {
-		return []Finding{{warning, "mod_sofia is not loaded", "without it the switch speaks no SIP, and there is nothing to guard but its other doors", "fs_cli -x 'load mod_sofia'"}}
-	}
-	profiles := x.profiles()
-	checks := profileChecks
-	if x.hasLog() {
-		checks = append(slices.Clone(checks), x.logChecks()...)
-	}
-	for _, check := range checks {
-		var names []string
-		for i := range profiles {
-			if check.wrong(&profiles[i]) {
-				names = append(names, profiles[i].name)
-			}
-		}
-		if len(names) == 0 {
-			continue
-		}
-		where := "in " + x.confName("sip_profiles/NAME.xml") + ":\n"
-		found = append(found, Finding{check.Severity, fmt.Sprintf("SIP profile %s %s", strings.Join(names, ", "), check.what), check.why,
-			where + check.fix + "\nthen: fs_cli -x 'sofia profile NAME rescan'"})
-	}
-	switch {
-	case len(profiles) > 0 && len(found) == 0:
-		found = append(found, Finding{Severity: healthy, What: fmt.Sprintf("no SIP profile (of %d) lets anybody in without a password", len(profiles))})
-	case x.running != nil && len(x.running) == 0:
-		found = append(found, Finding{warning, "no SIP profile is running", "nobody can register or call", "fs_cli -x 'sofia status'"})
-	case x.sofia == nil:
-		found = append(found, Finding{info, "the settings of the SIP profiles could not be read",
-			"whether they let anybody in without a password is not known",
-			fmt.Sprintf("run this where FreeSWITCH runs, with --freeswitch-conf DIR (%s was tried), or reach its event socket", x.confDir)})
-	}
-	return found
-}
-
-// logChecks are about profiles whose log is read.
+// logChecks are about profiles whose log is a source.
 func (x *exam) logChecks() []profileCheck {
 	failures := profileCheck{
 		warning, "does not log refused passwords (log-auth-failures)",
-		"a log source sees of password guessing only the extensions that do not exist",
+		"of password guessing, a log source sees only the extensions that do not exist",
 		`<param name="log-auth-failures" value="true"/>`,
 		func(p *sipProfile) bool { return p.isNot("log-auth-failures") },
 	}
 	if x.ref != "" {
-		failures.Severity, failures.why = info, "source."+x.ref+" sees them all the same; the log source does not"
+		failures.severity, failures.why = info, "source."+x.ref+" sees them nevertheless; the log source does not"
 	}
 	return []profileCheck{failures, {
 		warning, "writes every SIP packet into the log (sip-trace)",
@@ -127,4 +88,39 @@ func (x *exam) logChecks() []profileCheck {
 		`<param name="sip-trace" value="no"/>`,
 		func(p *sipProfile) bool { return p.is("sip-trace") },
 	}}
+}
+
+func (x *exam) judgeProfiles() {
+	if x.noSofia {
+		x.report(warning, "mod_sofia is not loaded", "without it the switch has no SIP", "fs_cli -x 'load mod_sofia'")
+		return
+	}
+	profiles, checks := x.profiles(), profileChecks
+	if x.hasLog() {
+		checks = slices.Concat(checks, x.logChecks())
+	}
+	clean := true
+	for _, check := range checks {
+		var names []string
+		for i := range profiles {
+			if check.wrong(&profiles[i]) {
+				names = append(names, profiles[i].name)
+			}
+		}
+		if len(names) > 0 {
+			clean = false
+			x.report(check.severity, fmt.Sprintf("SIP profile %s %s", strings.Join(names, ", "), check.what), check.why,
+				fmt.Sprintf("in %s:\n%s\nthen: fs_cli -x 'sofia profile NAME rescan'", x.confName("sip_profiles/NAME.xml"), check.fix))
+		}
+	}
+	switch {
+	case len(profiles) > 0 && clean:
+		x.ok("no SIP profile (of %d) accepts calls or registrations without a password", len(profiles))
+	case x.running != nil && len(x.running) == 0:
+		x.report(warning, "no SIP profile is running", "no phone can register or call", "fs_cli -x 'sofia status'")
+	case x.sofia == nil:
+		x.report(info, "the settings of the SIP profiles could not be read",
+			"they may accept calls or registrations without a password",
+			fmt.Sprintf("run this on the host of FreeSWITCH with --freeswitch-conf DIR (not in %s), or make its event socket reachable", x.confDir))
+	}
 }

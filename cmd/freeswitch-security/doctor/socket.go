@@ -13,18 +13,14 @@ import (
 	"freeswitch-security/engine/esl"
 )
 
-// knockTime is how long the event socket may take to greet, on this very host.
+// knockTime is the time allowed for the greeting of the event socket.
 const knockTime = 2 * time.Second
 
-// probe knocks at the event socket at all addresses of this host that others can
-// reach, without a password. Only behaviour tells how it really stands: settings
-// may be newer than the program, and their defaults differ.
+// probe connects to the event socket, without a password, at every address of this host that
+// others can reach. The settings alone do not tell: their defaults depend on the version.
 func (x *exam) probe(ctx context.Context) {
-	if !x.here() {
-		return
-	}
 	_, port, err := net.SplitHostPort(x.at.Address)
-	if err != nil {
+	if err != nil || !x.here() {
 		return
 	}
 	for _, addr := range x.host.addresses() {
@@ -38,8 +34,8 @@ func (x *exam) probe(ctx context.Context) {
 	}
 }
 
-// asksForPassword reports whether an event socket there lets us as far as its
-// password. One that an access list guards sends us away before.
+// asksForPassword reports whether an event socket asks for a password. An access list refuses
+// before that.
 func asksForPassword(ctx context.Context, address string) bool {
 	conn, err := (&net.Dialer{Timeout: knockTime}).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -53,13 +49,15 @@ func asksForPassword(ctx context.Context, address string) bool {
 	return err == nil && strings.TrimSpace(string(line)) == "Content-Type: auth/request"
 }
 
-const whySocket = "whoever gets into the event socket can make calls, listen to them and run any program as FreeSWITCH's user"
+const (
+	whySocket  = "with the event socket an attacker can make and hear calls, and run any program as FreeSWITCH's user"
+	fixReload  = "then: fs_cli -x 'reload mod_event_socket' (it ends all connections to it)"
+	socketConf = "autoload_configs/event_socket.conf.xml"
+)
 
-// ofSocket judges the event socket.
-func (x *exam) ofSocket() []Finding {
-	found := x.ofConnection()
-	listen := "" // not known
-	var acl string
+func (x *exam) judgeSocket() {
+	x.judgeConnection()
+	var listen, acl string // "": not known
 	if x.socket != nil {
 		params := x.socket.params()
 		if listen = params["listen-ip"]; listen == "" {
@@ -70,92 +68,80 @@ func (x *exam) ofSocket() []Finding {
 	ip, err := netip.ParseAddr(strings.Trim(listen, "[]"))
 	inside := err == nil && ip.IsLoopback() || listen == "localhost"
 	if x.ownPassword() {
-		d := Finding{critical, "the event socket has the password that every FreeSWITCH comes with", whySocket,
-			fmt.Sprintf("in %s:\n<param name=\"password\" value=\"…\"/> (openssl rand -hex 24)\nthe same in the rules' source \"esl\": password = env(\"ESL_PASSWORD\")\nthen: fs_cli -x 'reload mod_event_socket' (it ends all connections to it)",
-				x.confName("autoload_configs/event_socket.conf.xml"))}
+		severity, why := critical, whySocket
 		if inside && len(x.open) == 0 {
-			d.Severity = warning
-			d.Why = "it listens on the loopback only, but any program on this host, a web page's among them, can get in: " + whySocket
+			severity, why = warning, "it listens on the loopback only, but every program on this host can connect; "+whySocket
 		}
-		found = append(found, d)
+		x.report(severity, "the event socket has FreeSWITCH's default password", why,
+			fmt.Sprintf("in %s:\n<param name=\"password\" value=\"…\"/> (openssl rand -hex 24)\nthe same in the rules' source \"esl\": password = env(\"ESL_PASSWORD\")\n%s", x.confName(socketConf), fixReload))
 	}
-	fence := fmt.Sprintf("in %s:\n<param name=\"listen-ip\" value=\"127.0.0.1\"/>\nor, where others must come in, with a list of theirs in acl.conf.xml:\n<param name=\"apply-inbound-acl\" value=\"esl_clients\"/>\nthen: fs_cli -x 'reload mod_event_socket' (it ends all connections to it)",
-		x.confName("autoload_configs/event_socket.conf.xml"))
+	fence := fmt.Sprintf("in %s:\n<param name=\"listen-ip\" value=\"127.0.0.1\"/>\nor, if other hosts must connect, with their list in acl.conf.xml:\n<param name=\"apply-inbound-acl\" value=\"esl_clients\"/>\n%s", x.confName(socketConf), fixReload)
 	switch {
 	case len(x.open) > 0 && acl == "":
-		found = append(found, x.ofOpenSocket(fence))
-	case len(x.open) > 0:
-		found = append(found, Finding{info, fmt.Sprintf("the event socket's access list %q lets in %s", shorten(acl), addresses(x.open)),
-			"these are this host's own addresses: that they are let in may mean that their whole network is", "look at the list in acl.conf.xml"})
-	case x.socket != nil && !inside && acl == "":
-		found = append(found, Finding{warning, fmt.Sprintf("the event socket listens on %s and has no access list of its own", shorten(listen)),
-			"only FreeSWITCH's default list (since 1.6) stands between it and everybody; wrong passwords there leave no trace in any log", fence})
-	case (x.probed || inside) && !errors.Is(x.unreached, esl.ErrUnreachable):
-		found = append(found, Finding{Severity: healthy, What: "the event socket cannot be reached from outside of the loopback, as far as can be tried from here"})
-	}
-	return found
-}
-
-// ofOpenSocket is about a socket that asks anybody for his password.
-func (x *exam) ofOpenSocket(fence string) Finding {
-	d := Finding{warning, "the event socket lets anybody try passwords at " + addresses(x.open),
-		"FreeSWITCH says nothing of a wrong password there, in no log and no event: it can be guessed without end", fence}
-	for _, addr := range x.open {
-		if !addr.IsPrivate() {
-			d.Severity = critical
+		severity := warning
+		if x.ownPassword() {
+			severity = critical
 		}
+		for _, addr := range x.open {
+			if !addr.IsPrivate() {
+				severity = critical
+			}
+		}
+		x.report(severity, "the event socket lets every host try passwords at "+addresses(x.open),
+			"FreeSWITCH reports no wrong password there, in no log and no event: it can be guessed without a trace", fence)
+	case len(x.open) > 0:
+		x.report(info, fmt.Sprintf("the event socket's access list %q accepts %s", shorten(acl), addresses(x.open)),
+			"these are addresses of this host; the list may accept their whole networks", "check the list in acl.conf.xml")
+	case x.socket != nil && !inside && acl == "":
+		x.report(warning, fmt.Sprintf("the event socket listens on %s and has no access list of its own", shorten(listen)),
+			"only FreeSWITCH's default list (since 1.6) protects it; wrong passwords there leave no trace in a log", fence)
+	case (x.probed || inside) && !errors.Is(x.unreached, esl.ErrUnreachable):
+		x.ok("the event socket is reachable on the loopback only, as far as this host can test")
 	}
-	if x.ownPassword() {
-		d.Severity = critical
-	}
-	return d
 }
 
-// ownPassword reports whether FreeSWITCH's own password opens the event socket.
+// ownPassword reports whether FreeSWITCH's default password opens the event socket.
 func (x *exam) ownPassword() bool {
 	if x.at.Password == defaultSwitch.Password && (x.entered || errors.Is(x.unreached, esl.ErrAuthRefused)) {
-		return x.entered // it was tried; the files may say what does not hold yet
+		return x.entered // tried; a file may not be loaded yet
 	}
 	return !x.entered && x.socket != nil && x.socket.params()["password"] == defaultSwitch.Password
 }
 
-// ofConnection says why the switch could not be asked.
-func (x *exam) ofConnection() []Finding {
-	const why = "what the switch reports over it is not seen by the guard, and half of this examination could not be made"
-	d := Finding{critical, "", why, ""}
+// judgeConnection reports why the switch could not be asked.
+func (x *exam) judgeConnection() {
+	const why = "the guard does not see the events of the switch, and half of this examination is missing"
+	severity := critical
+	if x.ref == "" { // the rules do not name one
+		severity = warning
+	}
 	switch err := x.unreached; {
 	case err == nil:
-		return nil
 	case errors.Is(err, esl.ErrAuthRefused) && x.ref == "":
-		return []Finding{{info, "the event socket at " + x.at.Address + " does not have FreeSWITCH's own password, which is good; so it could not be asked", why,
-			"give the rules a source \"esl\" with its password"}}
+		x.report(info, "the event socket at "+x.at.Address+" refuses FreeSWITCH's default password, which is good; it was not examined", why,
+			"declare a source \"esl\" with its password in the rules")
 	case errors.Is(err, esl.ErrAuthRefused):
-		d.What = "the event socket at " + x.at.Address + " refuses the password of source." + x.ref
-		d.Fix = "make password in the rules what <param name=\"password\"/> is in autoload_configs/event_socket.conf.xml"
+		x.report(severity, "the event socket at "+x.at.Address+" refuses the password of source."+x.ref, why,
+			"set password in the rules to the value of <param name=\"password\"/> in "+socketConf)
 	case errors.Is(err, esl.ErrACLRefused):
-		d.What = "the access list of the event socket at " + x.at.Address + " sends this host away"
-		d.Fix = "in autoload_configs/acl.conf.xml, in the list that apply-inbound-acl of event_socket.conf.xml names:\n<node type=\"allow\" cidr=\"ADDRESS OF THIS HOST/32\"/>\nthen: fs_cli -x reloadacl"
+		x.report(severity, "the access list of the event socket at "+x.at.Address+" refuses this host", why,
+			"in autoload_configs/acl.conf.xml, in the list that apply-inbound-acl of event_socket.conf.xml names:\n<node type=\"allow\" cidr=\"ADDRESS OF THIS HOST/32\"/>\nthen: fs_cli -x reloadacl")
 	case errors.Is(err, esl.ErrUnreachable):
-		d.What = "nothing answers at " + x.at.Address + ", where the event socket should be"
-		d.Fix = "start FreeSWITCH; have <load module=\"mod_event_socket\"/> in autoload_configs/modules.conf.xml;\nmake address in the rules what listen-ip and listen-port are in event_socket.conf.xml"
+		x.report(severity, "nothing answers at "+x.at.Address+", the address of the event socket", why,
+			"start FreeSWITCH; have <load module=\"mod_event_socket\"/> in autoload_configs/modules.conf.xml;\nset address in the rules to listen-ip and listen-port of event_socket.conf.xml")
 	default:
-		d.What = "the event socket could not be asked: " + shorten(err.Error())
-		d.Fix = "see whether it is FreeSWITCH that listens there: ss -ltnp"
+		x.report(severity, "the event socket could not be asked: "+shorten(err.Error()), why,
+			"check that FreeSWITCH listens there: ss -ltnp")
 	}
-	if x.ref == "" { // nobody has said that there is one
-		d.Severity = warning
-	}
-	return []Finding{d}
 }
 
-// addresses writes several for people.
+// addresses writes at most five addresses.
 func addresses(all []netip.Addr) string {
-	const most = 5
 	var texts []string
-	for _, addr := range all[:min(len(all), most)] {
+	for _, addr := range all[:min(len(all), 5)] {
 		texts = append(texts, addr.String())
 	}
-	if more := len(all) - most; more > 0 {
+	if more := len(all) - len(texts); more > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(texts, ", ")

@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"bufio"
 	"fmt"
 	"regexp"
 )
@@ -15,18 +16,18 @@ const sampled = 16 << 10
 // compareBegin notes whether the file just opened begins before the file named before it.
 // A shell lists a log before its rotated files, the newest first. Read in that order, time goes
 // backwards at each file, and windows that span two files do not fill.
-func (r *Stream) compareBegin() {
-	if r.lastPath == "-" || r.began == "" && len(r.paths) == 0 {
+func (r *Stream) compareBegin(opened *bufio.Reader) {
+	if r.path == "-" || r.began == "" && len(r.paths) == 0 {
 		return // reading ahead could block, or there is no other file
 	}
-	head, _ := r.current.Peek(sampled) // Read returns the error again
+	head, _ := opened.Peek(sampled) // Read returns the error again
 	found := firstStamp.FindSubmatch(head)
 	if found == nil {
 		return
 	}
 	began := string(found[1])
 	if began < r.began && r.disordered == nil {
-		r.disordered = fmt.Errorf("%s is older than %s, which was named before it: name the oldest first", r.lastPath, r.beganPath)
+		r.disordered = fmt.Errorf("%s is older than %s, which was named before it: name the oldest first", r.path, r.beganPath)
 	}
-	r.began, r.beganPath = began, r.lastPath
+	r.began, r.beganPath = began, r.path
 }

@@ -24,16 +24,14 @@ type Stream struct {
 	stdin io.Reader    // what the path "-" stands for
 	taken atomic.Int64 // bytes read from the files, compressed as they are
 
-	current  *bufio.Reader // nil: the next file is to be opened
-	file     io.Closer
-	lastPath string
-
-	buf     []byte
-	from    int // buf[from:whole] can be returned
-	whole   int // buf[whole:filled] is an incomplete line
-	filled  int
-	midline bool // the bytes released last do not end a line
-	broken  bool // the file before could not be read to its end
+	file    io.Closer
+	path    string        // of the current file
+	current *bufio.Reader // nil: the next file is to be opened
+	ready   []byte        // complete lines, or a piece of a long one, that Read has not returned yet
+	held    int           // bytes of current's buffer that ready began with
+	tail    []byte        // the incomplete last line of the file before
+	midline bool          // the last byte of ready does not end a line
+	broken  bool          // the file before could not be read to its end
 
 	began      string // first time stamp of the latest file that has one
 	beganPath  string // that file
@@ -48,65 +46,46 @@ const maxHeld = 128 << 10
 
 // Read never fails: a failure ends one file, not the stream.
 func (r *Stream) Read(p []byte) (int, error) {
-	for r.from == r.whole {
-		if !r.more() {
-			return 0, io.EOF
+	for len(r.ready) == 0 {
+		if r.current == nil && len(r.paths) == 0 {
+			if len(r.tail) == 0 {
+				return 0, io.EOF
+			}
+			r.release(r.tail)
+			r.tail = nil
+		} else if r.current == nil {
+			r.next()
+		} else {
+			r.fill()
 		}
 	}
-	n := copy(p, r.buf[r.from:r.whole])
-	r.from += n
+	n := copy(p, r.ready)
+	r.ready = r.ready[n:]
 	return n, nil
 }
 
-// more fills the buffer again once all complete lines are returned. It reports false at the end.
-func (r *Stream) more() bool {
-	if r.buf == nil {
-		r.buf = make([]byte, maxHeld)
+// fill reads on in the current file, up to the end of a line.
+func (r *Stream) fill() {
+	r.current.Discard(r.held)
+	r.held = 0
+	_, err := r.current.Peek(r.current.Buffered() + 1) // reads more
+	text, _ := r.current.Peek(r.current.Buffered())
+	end := bytes.LastIndexByte(text, '\n') + 1
+	if end == 0 && errors.Is(err, bufio.ErrBufferFull) {
+		end = len(text)
 	}
-	r.filled = copy(r.buf, r.buf[r.whole:r.filled])
-	r.from, r.whole = 0, 0
-	if r.current == nil {
-		if len(r.paths) == 0 {
-			r.release(r.filled)
-			return r.filled > 0
-		}
-		r.lastPath, r.paths = r.paths[0], r.paths[1:]
-		r.open()
-		if (r.filled > 0 || r.midline) && r.current != nil && (r.broken || beginsLine(r.current)) {
-			r.endLine()
-		}
-		if r.current != nil {
-			r.compareBegin()
-		}
-		return true
-	}
-	n, err := r.current.Read(r.buf[r.filled:])
-	r.filled += n
-	if end := bytes.LastIndexByte(r.buf[:r.filled], '\n') + 1; end > 0 {
-		r.release(end)
-	} else if r.filled == len(r.buf) {
-		r.release(r.filled)
-	}
-	if err != nil {
+	switch {
+	case end > 0:
+		r.held = end
+		r.release(text[:end])
+	case err != nil:
+		r.tail = bytes.Clone(text)
 		r.close(err)
 	}
-	return true
 }
 
-// release makes buf[:n] available to Read.
-func (r *Stream) release(n int) {
-	if n > 0 {
-		r.whole, r.midline = n, r.buf[n-1] != '\n'
-	}
-}
-
-// endLine ends the last line of the file before. A full buffer is released at once, so there is
-// room for the byte.
-func (r *Stream) endLine() {
-	r.buf[r.filled] = '\n'
-	r.filled++
-	r.release(r.filled)
-	r.broken = false
+func (r *Stream) release(text []byte) {
+	r.ready, r.midline = text, text[len(text)-1] != '\n'
 }
 
 // close ends the current file for the reason err.
@@ -120,73 +99,73 @@ func (r *Stream) close(err error) {
 		err = errors.New("the compressed data are followed by other data")
 	}
 	r.fail(err)
-	r.filled = r.whole
-	r.broken = true
+	r.tail, r.broken = nil, true
 }
 
 // lineStart matches the beginning of a log line: a time, perhaps after the UUID of a call.
 var lineStart = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} )?` +
 	`((\d{4}-)?\d\d-\d\d[ T]|[A-Z][a-z]{2} [ \d]\d )\d\d:\d\d:\d\d`)
 
-// beginsLine reports whether r is at the beginning of a log line.
-func beginsLine(r *bufio.Reader) bool {
-	head, _ := r.Peek(80) // Read returns the error again
-	return lineStart.Match(head)
+// next opens the next file, and puts the incomplete line of the file before in front of it.
+func (r *Stream) next() {
+	r.path, r.paths = r.paths[0], r.paths[1:]
+	opened := r.open()
+	if opened == nil {
+		return
+	}
+	r.compareBegin(opened)
+	head, _ := opened.Peek(80) // Read returns the error again
+	if (len(r.tail) > 0 || r.midline) && (r.broken || lineStart.Match(head)) {
+		r.tail = append(r.tail, '\n')
+	}
+	r.broken = false
+	r.current = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(r.tail), opened), maxHeld)
+	r.tail = nil
 }
 
-// open opens the file at lastPath, and decompresses gzip.
-func (r *Stream) open() {
+// open opens the file at path, and decompresses gzip. It returns nil if there is nothing to read.
+func (r *Stream) open() *bufio.Reader {
 	var in io.Reader = r.stdin
 	r.file = io.NopCloser(nil)
-	if r.lastPath != "-" {
-		f, err := os.Open(r.lastPath)
+	if r.path != "-" {
+		f, err := os.Open(r.path)
 		if err != nil {
 			r.fail(err)
-			return
-		}
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			f.Close()
-			r.fail(errors.New("is a directory; name the log file in it"))
-			return
+			return nil
 		}
 		in, r.file = f, f
 	}
 	head := bufio.NewReaderSize(&counted{in, &r.taken}, 1<<16)
 	magic, err := head.Peek(2)
-	switch {
-	case len(magic) == 0 && errors.Is(err, io.EOF):
-		r.empty = append(r.empty, r.lastPath)
-		r.file.Close()
-	case len(magic) == 0:
-		r.fail(err)
-		r.file.Close()
-	case bytes.Equal(magic, []byte{0x1f, 0x8b}):
+	if bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unzip, err := gzip.NewReader(head)
+		if err == nil {
+			return bufio.NewReaderSize(unzip, 1<<16)
+		}
 		if errors.Is(err, gzip.ErrHeader) {
 			err = errors.New("begins like a gzip file and is not one")
 		}
-		if err != nil {
-			r.fail(err)
-			r.file.Close()
-			return
-		}
-		r.current = bufio.NewReaderSize(unzip, 1<<16)
-	default:
-		r.current = head
+		r.fail(err)
+	} else if len(magic) > 0 {
+		return head
+	} else if errors.Is(err, io.EOF) {
+		r.empty = append(r.empty, r.path)
+	} else {
+		r.fail(err)
 	}
+	r.file.Close()
+	return nil
 }
 
-// fail records why the file at lastPath could not be read to its end.
+// fail records why the file at path could not be read to its end.
 func (r *Stream) fail(err error) {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		r.failed = append(r.failed, err) // names the file itself
-		return
+	if _, named := errors.AsType[*os.PathError](err); !named {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errors.New("is truncated: the end of the compressed data is missing")
+		}
+		err = fmt.Errorf("%s: %w", inputName(r.path), err)
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("is truncated: the end of the compressed data is missing")
-	}
-	r.failed = append(r.failed, fmt.Errorf("%s: %w", inputName(r.lastPath), err))
+	r.failed = append(r.failed, err)
 }
 
 // inputName is the name of an input in messages.
