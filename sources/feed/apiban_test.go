@@ -14,16 +14,15 @@ import (
 	"time"
 )
 
-// A honeypot behaves as APIBAN does: pages of 250 addresses, oldest first; 400 when
-// there is nothing behind the cursor; 403 without a key; 429 beyond eleven requests
-// in two minutes.
+// A honeypot is a fake APIBAN: pages of 250 addresses, oldest first; 400 behind the last
+// page; 403 without a key; 429 beyond eleven requests in two minutes.
 type honeypot struct {
 	mu        sync.Mutex // guards all below
 	addresses []string
 	asked     []time.Time
 	cursors   []string // of each request that was answered
 	sets      []string
-	down      int // so many requests from now on are answered with 503
+	down      int // the number of next requests that are answered with 503
 }
 
 const honeypotKey = "0123456789abcdef"
@@ -89,7 +88,7 @@ func (h *honeypot) answer(w http.ResponseWriter, status int, addresses any, id s
 	_ = json.NewEncoder(w).Encode(map[string]any{"ipaddress": addresses, "ID": id})
 }
 
-// seen takes the cursors that were asked for since the last time.
+// seen returns the cursors that were requested since the last call.
 func (h *honeypot) seen() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -126,7 +125,7 @@ func TestAPIBAN(t *testing.T) {
 					t.Errorf("set %q", h.sets[0])
 				}
 
-				// From now on, only what is new.
+				// From now on, only new entries are read.
 				time.Sleep(5 * time.Minute)
 				k.turn(t.Context())
 				if got := h.seen(); !slices.Equal(got, []string{"1600"}) || len(l.listings) != 1 {
@@ -139,7 +138,7 @@ func TestAPIBAN(t *testing.T) {
 					t.Errorf("asked for %q, %d banned", got, len(l.until))
 				}
 
-				// Once a day, the whole list tells who is off it.
+				// Once a day, the whole list shows the removals.
 				h.addresses = h.addresses[2:]
 				time.Sleep(24 * time.Hour)
 				k.turn(t.Context())
@@ -151,8 +150,8 @@ func TestAPIBAN(t *testing.T) {
 	}
 }
 
-// TestAPIBANNeverLapses has new addresses in every interval, so that no look says
-// that nothing has changed: what is listed is renewed all the same.
+// TestAPIBANNeverLapses adds addresses in every interval, so that no answer says that
+// nothing has changed: the bans are renewed all the same.
 func TestAPIBANNeverLapses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &honeypot{addresses: strings.Fields(numbered("20.0.0.1", 300))}
@@ -178,7 +177,7 @@ func TestAPIBANInterrupted(t *testing.T) {
 		k := apibanFeed(t, formatAPIBAN, h).turns(l)
 		done := make(chan struct{})
 		go func() {
-			time.Sleep(20 * time.Second) // two pages are read by then
+			time.Sleep(20 * time.Second) // two pages have been read
 			h.mu.Lock()
 			h.down = 1
 			h.mu.Unlock()
@@ -199,7 +198,7 @@ func TestAPIBANInterrupted(t *testing.T) {
 			t.Errorf("went on with %q", got)
 		}
 
-		// A day later, the whole list comes in two parts: the first lifts nobody.
+		// A day later, the whole list comes in two parts: the first lifts no ban.
 		h.addresses = h.addresses[300:]
 		time.Sleep(23 * time.Hour)
 		k.turn(t.Context()) // renews

@@ -140,10 +140,10 @@ func TestSame(t *testing.T) {
 	words := "url = \"https://x.example/\"\nheaders = { A = \"b\" }"
 	one := feedOf(t, words)
 	if !one.Same(feedOf(t, words)) {
-		t.Error("the same words make another feed")
+		t.Error("equal settings make another feed")
 	}
 	if one.Same(feedOf(t, "url = \"https://x.example/\"\nheaders = { A = \"c\" }")) || one.Same(nil) {
-		t.Error("other words make the same feed")
+		t.Error("other settings make the same feed")
 	}
 }
 

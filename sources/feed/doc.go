@@ -1,27 +1,26 @@
-// Package feed keeps lists from elsewhere in force: `source "feed" "name" { … }`.
+// Package feed keeps the targets of external lists banned: `source "feed" "name" { … }`.
 //
-// It stands beside the path rather than on it: what a list names goes to the
-// ledger as a [ban.Order], without an event and without a rule, and is refused
-// there like any other order: trust comes first. A list is a file, an address on
-// the web, or APIBAN, and is looked at anew in an interval.
+// It stands beside the path: a listed target goes to the ledger as a [ban.Order],
+// without an event and without a rule, and the ledger may refuse it like any other
+// order: trust comes first. A list is a file, a URL, or APIBAN, and is read at an
+// interval.
 //
-// The invariant: a list that cannot be believed changes nothing. One that was not
-// read to its end, is mostly unreadable, or has shrunk or grown out of all
-// proportion lifts no ban and orders none; what was listed before then ends by
-// itself, with the term of each entry. The one exception is APIBAN's, which comes
-// in pages: the pages that came add bans, and lift none.
+// Invariant: a list that is not credible changes nothing. If it could not be read to its
+// end, is mostly unreadable, or has shrunk or grown out of proportion, it lifts no ban
+// and orders none; earlier bans end with their terms. The one exception is APIBAN's,
+// which comes in pages: pages that were read before a failure add bans, and lift none.
 //
 //	source "feed" "apiban" {
-//	  format   = "apiban" # or "apiban-v1", "plain", "csv", "json"; absent: told by the content
+//	  format   = "apiban" # or "apiban-v1", "plain", "csv", "json"; default: by content
 //	  key      = env("APIBAN_KEY")
 //	  interval = "5m"
 //	}
 //
-//	source "feed" "peer" { # what another node has banned
+//	source "feed" "peer" { # bans of another node
 //	  url     = "https://pbx2.example.org/security/blacklist"
 //	  headers = { Authorization = env("PEER_TOKEN") }
-//	  ttl     = "1h" # where an entry tells no time of its own
-//	  max_ttl = "1d" # also of what is permanent there
-//	  guard   = 0.5  # shrunk or grown by more: refused
+//	  ttl     = "1h" # of an entry without a term
+//	  max_ttl = "1d" # also of permanent entries
+//	  guard   = 0.5  # a list that shrinks or grows by more is refused
 //	}
 package feed

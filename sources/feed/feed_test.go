@@ -35,7 +35,7 @@ func newFrom(t testing.TB, body string) (plugin.Source, hcl.Diagnostics) {
 	return s, b.Diagnostics()
 }
 
-// feedOf makes a feed that waits for nothing but what a test says.
+// feedOf returns a feed whose waits are not random.
 func feedOf(t testing.TB, body string) *source {
 	t.Helper()
 	made, diags := newFrom(t, body)
@@ -47,7 +47,8 @@ func feedOf(t testing.TB, body string) *source {
 	return s
 }
 
-// direct serves requests without a net, so that a synctest bubble's clock goes on.
+// direct serves requests without a network, so that the clock of a synctest bubble
+// advances.
 type direct struct{ http.Handler }
 
 func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -61,8 +62,8 @@ func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A fakeLedger takes listings as the engine does: it bans by one author, refuses
-// whom it trusts, and what would not end later than what stands.
+// A fakeLedger takes listings as the engine does: it refuses orders for trusted targets,
+// and orders that do not end later than the present ban.
 type fakeLedger struct {
 	trusted  map[netip.Prefix]bool
 	until    map[netip.Prefix]time.Time
@@ -107,7 +108,7 @@ func (l *fakeLedger) list(_ context.Context, listing plugin.Listing) (plugin.Out
 	return out, nil
 }
 
-// banned lists whom the ledger bans at a time.
+// banned lists the targets that are banned at a time.
 func (l *fakeLedger) banned(now time.Time) []string {
 	var all []string
 	for target, until := range l.until {
@@ -119,14 +120,8 @@ func (l *fakeLedger) banned(now time.Time) []string {
 	return all
 }
 
-// turns makes a keeper that a test turns by hand.
-func (s *source) turns(l *fakeLedger) *keeper {
-	return &keeper{
-		progress: &plugin.Progress{},
-		source:   s, origin: s.open(), ledger: l.list, log: slog.Default(),
-		standing: standing{config: &s.config, listed: map[netip.Prefix]*held{}},
-	}
-}
+// turns returns a follower whose turns a test takes one by one.
+func (s *source) turns(l *fakeLedger) *follower { return s.follower(streamTo(l.list)) }
 
 func (l *list) named() []string {
 	var all []string
@@ -140,7 +135,7 @@ func defaultBounds() bounds {
 	return defaultConfig("").bounds
 }
 
-// numbered gives n lines with an address each, from the given one on.
+// numbered returns n lines with an address each, from the given one on.
 func numbered(first string, n int) string {
 	var b strings.Builder
 	for a := netip.MustParseAddr(first); n > 0; n-- {
@@ -155,7 +150,7 @@ func write(w http.ResponseWriter, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// streamTo is the stream of a feed whose lists go to a ledger.
-func streamTo(list ledger) plugin.Stream {
+// streamTo returns the stream of a feed whose lists go to a ledger.
+func streamTo(list func(context.Context, plugin.Listing) (plugin.Outcome, error)) plugin.Stream {
 	return plugin.Stream{Progress: &plugin.Progress{}, Ready: func() {}, List: list}
 }

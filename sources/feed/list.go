@@ -64,6 +64,12 @@ func newList(b bounds) *list {
 	return &list{bounds: b, targets: map[netip.Prefix]struct{}{}}
 }
 
+// has reports whether a target is on the list.
+func (l *list) has(target netip.Prefix) bool {
+	_, listed := l.targets[target]
+	return listed
+}
+
 // read reads a list of the given format; "" detects it.
 func read(body []byte, format string, b bounds) (*list, error) {
 	l := newList(b)
@@ -89,13 +95,12 @@ func (l *list) checkReadable() error {
 // has ended.
 func (l *list) add(e banlist.Entry) error {
 	l.lines++
-	_, known := l.targets[e.Target]
 	least := l.bounds.bits
 	if e.Target.Addr().Is6() {
 		least = l.bounds.bits6
 	}
 	switch {
-	case errors.Is(e.Err, banlist.ErrNoBan), e.Err == nil && (known || strings.HasPrefix(e.Author, plugin.FeedAuthor)):
+	case errors.Is(e.Err, banlist.ErrNoBan), e.Err == nil && (l.has(e.Target) || strings.HasPrefix(e.Author, plugin.FeedAuthor)):
 		return nil
 	case e.Err != nil:
 		l.unreadable++

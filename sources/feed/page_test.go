@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// pageFeed is a feed of a server that a test runs.
+// pageFeed is a feed of a test server.
 func pageFeed(t *testing.T, h http.HandlerFunc, more string) (*source, *httptest.Server) {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
@@ -51,7 +51,7 @@ func TestConditionalRequests(t *testing.T) {
 		{"1", "|", 300, false},
 		{"1", `W/"1"|Mon, 04 May 2026 10:00:00 GMT`, 300, false},
 		{"2", `W/"1"|Mon, 04 May 2026 10:00:00 GMT`, 300, true},
-		{"2", `W/"1"|Mon, 04 May 2026 10:00:00 GMT`, 300, true}, // a refused list is never confirmed by a 304
+		{"2", `W/"1"|Mon, 04 May 2026 10:00:00 GMT`, 300, true}, // a 304 never confirms a refused list
 		{"3", `W/"1"|Mon, 04 May 2026 10:00:00 GMT`, 301, false},
 		{"3", `W/"3"|Mon, 04 May 2026 10:00:00 GMT`, 301, false},
 	} {
@@ -63,8 +63,7 @@ func TestConditionalRequests(t *testing.T) {
 	}
 }
 
-// TestUnaskedNotModified has a server say that nothing has changed to somebody who
-// has nothing.
+// TestUnaskedNotModified has a server answer 304 to a request without validators.
 func TestUnaskedNotModified(t *testing.T) {
 	s, _ := pageFeed(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, "")
 	k := s.turns(newFakeLedger())
@@ -125,12 +124,12 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		case "slow to begin":
 			s.pace.patience = 50 * time.Millisecond
 		case "slow to end":
-			s.pace.patience = 2 * time.Second // in which it must begin
+			s.pace.patience = 2 * time.Second // for the beginning and the end
 		}
 		l := newFakeLedger()
 		k := s.turns(l)
 		k.turn(t.Context())
-		if want := server.URL + ": " + test.fault; k.fault != want || len(l.listings) > 0 || !strings.HasSuffix(k.progress.Status().Warning, want) {
+		if want := server.URL + ": " + test.fault; k.fault != want || len(l.listings) > 0 || !strings.HasSuffix(k.stream.Progress.Status().Warning, want) {
 			t.Errorf("%s: %q, want %q", test.name, k.fault, want)
 		}
 	}
@@ -168,8 +167,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestRedirects follows lists that have moved, and watches what the new place is
-// told about the old one.
+// TestRedirects follows lists that have moved, and checks what the new server learns
+// about the old one.
 func TestRedirects(t *testing.T) {
 	told := ""
 	list := func(w http.ResponseWriter, req *http.Request) {
@@ -215,7 +214,7 @@ func TestRedirects(t *testing.T) {
 			t.Errorf("%s: fault %q, want %q", path, k.fault, test.fault)
 		}
 		if strings.Contains(told, "s3cr3t") != test.secrets {
-			t.Errorf("%s: the list's place is told %s", path, told)
+			t.Errorf("%s: the new server gets %s", path, told)
 		}
 		if strings.Contains(k.fault, "s3cr3t") {
 			t.Errorf("%s: a secret in %q", path, k.fault)
@@ -224,7 +223,7 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// TestErrorsShowNoSecrets makes what can go wrong go wrong with secrets everywhere.
+// TestErrorsShowNoSecrets makes requests fail that hold secrets everywhere.
 func TestErrorsShowNoSecrets(t *testing.T) {
 	quoting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Location", "http://[::1/"+req.URL.RawQuery+"\x7f")

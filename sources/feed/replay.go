@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"strings"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/banlist"
@@ -11,12 +12,12 @@ import (
 
 // The raw fields of a listed event.
 const (
-	fieldNetwork = "network" // what is listed, where it is more than one address
-	fieldReason  = "reason"  // why, in the list's words
+	fieldNetwork = "network" // the target, if it is not a single address
+	fieldReason  = "reason"  // as the list gives it
 )
 
-// Replay reads a saved list and reports each entry as a listed event, stamped with
-// the recording's last write. A list that would not be believed has none.
+// Replay reads a saved list and emits each entry as a listed event, stamped with the
+// time of the recording's last write. A list that is not credible has none.
 func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
 	var stats plugin.Stats
 	body, err := readBounded(rec.R, s.maxBytes)
@@ -48,21 +49,18 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 	return stats, nil
 }
 
-// listed is the event that an entry of a saved list becomes.
+// listed returns the event of an entry.
 func (s *source) listed(e *entry, rec plugin.Recording) *event.Event {
+	target := ban.Network(e.target).String()
 	ev := &event.Event{
 		Time: rec.ModTime, Name: event.Listed, Source: s.name, IP: e.target.Addr(),
-		Text: ban.Network(e.target).String(),
+		Text: strings.TrimSpace(target + " " + e.reason), Fields: map[string]string{},
 	}
 	if e.reason != "" {
-		ev.Text += " " + e.reason
-		ev.Fields = map[string]string{fieldReason: e.reason}
+		ev.Fields[fieldReason] = e.reason
 	}
 	if !e.target.IsSingleIP() {
-		if ev.Fields == nil {
-			ev.Fields = map[string]string{}
-		}
-		ev.Fields[fieldNetwork] = ban.Network(e.target).String()
+		ev.Fields[fieldNetwork] = target
 	}
 	return ev
 }

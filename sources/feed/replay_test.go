@@ -55,7 +55,7 @@ func TestReplay(t *testing.T) {
 		t.Errorf("%+v", second)
 	}
 	if events, stats := replayed(t, "plain.txt", map[string]bool{event.AuthFailure: true}); len(events) != 0 || !stats.Recognised {
-		t.Errorf("%d events that nobody wants", len(events))
+		t.Errorf("%d unwanted events", len(events))
 	}
 }
 

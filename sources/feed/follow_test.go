@@ -21,7 +21,7 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// served is a feed whose list is what body says at the time it is asked for.
+// served is a feed whose list is what body returns at each request.
 func served(t *testing.T, more string, body func() (status int, text string)) *source {
 	s := feedOf(t, "url = \"https://x.example/list\"\n"+more)
 	s.transport = direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -96,7 +96,7 @@ func TestBackOff(t *testing.T) {
 	})
 }
 
-// TestJitter holds the waits of many feeds to their tenth.
+// TestJitter demands that waits vary by a tenth at most.
 func TestJitter(t *testing.T) {
 	p := defaultPace()
 	seen := map[time.Duration]bool{}
@@ -112,9 +112,9 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// TestKeepEndsAtOnce ends a feed that waits for an answer, for the ledger, and for
-// its next turn.
-func TestKeepEndsAtOnce(t *testing.T) {
+// TestFollowEndsAtOnce ends a feed that waits for an answer, for the ledger, and for its
+// next turn.
+func TestFollowEndsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asking := feedOf(t, `url = "https://x.example/"`)
 		asking.transport = direct{http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })}
@@ -140,7 +140,7 @@ func TestKeepEndsAtOnce(t *testing.T) {
 			}
 		}
 		if last.Progress.Status().Warning != "" {
-			t.Errorf("the end is a failure: %q", last.Progress.Status().Warning)
+			t.Errorf("the end counts as a failure: %q", last.Progress.Status().Warning)
 		}
 	})
 }
@@ -174,8 +174,8 @@ func TestOrders(t *testing.T) {
 	})
 }
 
-// TestRenewals counts what a list that never changes hands to the ledger in two
-// days: each entry every twelve hours, and no gap.
+// TestRenewals counts the orders for a list that does not change in two days: one for
+// each entry every twelve hours, and no gap.
 func TestRenewals(t *testing.T) {
 	for _, interval := range []string{"1m", "1h", "6h", "11h"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -200,8 +200,8 @@ func TestRenewals(t *testing.T) {
 	}
 }
 
-// TestFixedEnds takes a list that says when each of its bans ends, in two ways: it
-// is handed on once.
+// TestFixedEnds reads a list that says in two ways when its bans end: each is ordered
+// once.
 func TestFixedEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -215,8 +215,8 @@ func TestFixedEnds(t *testing.T) {
 		for time.Since(start) < 4*time.Hour {
 			time.Sleep(k.turn(t.Context()))
 		}
-		if len(l.listings) > 2 || l.until[netip.MustParsePrefix("20.0.0.1/32")] != end.Truncate(time.Second) || len(k.standing.listed) != 0 {
-			t.Errorf("%d listings, %v, %d listed", len(l.listings), l.until, len(k.standing.listed))
+		if len(l.listings) > 2 || l.until[netip.MustParsePrefix("20.0.0.1/32")] != end.Truncate(time.Second) || len(k.current.listed) != 0 {
+			t.Errorf("%d listings, %v, %d listed", len(l.listings), l.until, len(k.current.listed))
 		}
 	})
 }
@@ -250,9 +250,9 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// TestGuardLetsGo waits until nothing of the believed list stands any more: the
-// next one is then as good as the first.
-func TestGuardLetsGo(t *testing.T) {
+// TestGuardEnds waits until all bans of the accepted list have ended: the next list is
+// then accepted like a first one.
+func TestGuardEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 1000
 		l := newFakeLedger()
@@ -279,13 +279,13 @@ func TestEmptyAnswers(t *testing.T) {
 	l := newFakeLedger()
 	k := served(t, "", func() (int, string) { return 200, text }).turns(l)
 	if k.turn(t.Context()); k.fault != "" {
-		t.Errorf("a list that was always empty: %q", k.fault)
+		t.Errorf("a list that has always been empty: %q", k.fault)
 	}
 	for _, test := range []struct {
 		text   string
 		banned int
 		fault  bool
-	}{{"20.0.0.1\n", 1, false}, {"", 1, true}, {"# nobody\n", 0, false}, {"20.0.0.1\n", 1, false}, {"[]", 0, false}} {
+	}{{"20.0.0.1\n", 1, false}, {"", 1, true}, {"# empty\n", 0, false}, {"20.0.0.1\n", 1, false}, {"[]", 0, false}} {
 		text = test.text
 		if k.turn(t.Context()); len(l.until) != test.banned || (k.fault != "") != test.fault {
 			t.Errorf("%q: %d banned, %q", text, len(l.until), k.fault)
@@ -293,14 +293,14 @@ func TestEmptyAnswers(t *testing.T) {
 	}
 }
 
-// TestLedgerRefuses has the ledger fail, trust somebody, and hold others already.
+// TestLedgerRefuses has the ledger fail, refuse a trusted target, and hold a ban already.
 func TestLedgerRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newFakeLedger()
 		s := served(t, "", func() (int, string) { return 200, "20.0.0.1\n20.0.0.2\n20.0.0.3\n" })
 		k := s.turns(l)
 		l.broken = errors.New("the engine has stopped")
-		if k.turn(t.Context()); k.fault != "hand on the list: the engine has stopped" {
+		if k.turn(t.Context()); k.fault != "pass on the list: the engine has stopped" {
 			t.Errorf("%q", k.fault)
 		}
 		l.broken = nil
@@ -317,14 +317,14 @@ func TestLedgerRefuses(t *testing.T) {
 		for _, listing := range l.listings {
 			orders += len(listing.Orders)
 		}
-		if orders > 9 || k.progress.Status().Doubted < 2 || k.progress.Status().Warning != "" {
-			t.Errorf("%d orders, %+v", orders, k.progress.Status())
+		if orders > 9 || k.stream.Progress.Status().Doubted < 2 || k.stream.Progress.Status().Warning != "" {
+			t.Errorf("%d orders, %+v", orders, k.stream.Progress.Status())
 		}
 	})
 }
 
-// TestRealLedger hands a list to the ledger itself, which lets no rule's ban be
-// renewed with the term it has.
+// TestRealLedger passes a list to the real ledger, which refuses to renew a ban with the
+// same end.
 func TestRealLedger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		trusted := netip.MustParsePrefix("20.0.0.7/32")
@@ -350,28 +350,28 @@ func TestRealLedger(t *testing.T) {
 		text := numbered("20.0.0.1", 20) + "20.0.0.0/24\n20.1.0.0/24\n"
 		s := served(t, "", func() (int, string) { return 200, text })
 		k := s.turns(newFakeLedger())
-		k.ledger = list
+		k.stream.List = list
 		for range 72 {
 			time.Sleep(k.turn(t.Context()))
 			ledger.Advance(time.Now())
 			if b, ok := ledger.Covering(ban.Network(trusted)); ok {
-				t.Fatalf("somebody trusted is banned: %+v", b)
+				t.Fatalf("a trusted target is banned: %+v", b)
 			}
 		}
 		k.turn(t.Context())
 		if got := len(ledger.Bans()); got != 20 { // 19 addresses and a network
 			t.Errorf("%d bans", got)
 		}
-		text = "# nobody\n"
+		text = "# empty\n"
 		if k.turn(t.Context()); ledger.Size() != 0 || k.fault != "" {
 			t.Errorf("%d bans, %q", ledger.Size(), k.fault)
 		}
 	})
 }
 
-// TestKeepAgreesWithList lets a list change at random, and be unreachable at times:
-// after each good turn the bans are the list, and in between nobody on it is free.
-func TestKeepAgreesWithList(t *testing.T) {
+// TestBansAgreeWithList changes a list at random and makes it unreachable at times: after
+// each successful turn the bans equal the list.
+func TestBansAgreeWithList(t *testing.T) {
 	const seed = 11
 	random := rand.New(rand.NewPCG(seed, 1))
 	for round := range 20 {
@@ -437,10 +437,10 @@ func TestFiles(t *testing.T) {
 	}
 	put("20.0.0.1\n20.0.0.2\n")
 	k.turn(t.Context())
-	read := k.progress.Status().Bytes
+	read := k.stream.Progress.Status().Bytes
 	k.turn(t.Context())
-	if k.progress.Status().Bytes != read || len(l.until) != 2 || k.fault != "" {
-		t.Errorf("%d bytes read again, %d banned, %q", k.progress.Status().Bytes-read, len(l.until), k.fault)
+	if k.stream.Progress.Status().Bytes != read || len(l.until) != 2 || k.fault != "" {
+		t.Errorf("%d bytes read again, %d banned, %q", k.stream.Progress.Status().Bytes-read, len(l.until), k.fault)
 	}
 	put("20.0.0.3\n")
 	if k.turn(t.Context()); len(l.until) != 1 {
@@ -465,8 +465,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// BenchmarkUnchanged is a turn with a list of 100,000 entries that are all listed
-// already.
+// BenchmarkUnchanged plans for a list of 100,000 entries that are all held.
 func BenchmarkUnchanged(b *testing.B) {
 	s := feedOf(b, `path = "/x"`)
 	k := s.turns(newFakeLedger())
@@ -475,15 +474,15 @@ func BenchmarkUnchanged(b *testing.B) {
 		b.Fatal(err)
 	}
 	now := time.Now()
-	p, err := k.standing.plan(answer{kind: whole, list: l, size: 1}, now)
+	p, err := k.current.plan(answer{kind: whole, list: l, size: 1}, now)
 	if err != nil || len(p.listing.Orders) != 100_000 {
 		b.Fatal(err)
 	}
-	k.standing.carriedOut(p, plugin.Outcome{})
+	k.current.apply(p, plugin.Outcome{})
 	b.ReportAllocs()
 	for b.Loop() {
-		p, err := k.standing.plan(answer{kind: whole, list: l, size: 1}, now.Add(time.Hour))
-		if err != nil || !p.empty() {
+		p, err := k.current.plan(answer{kind: whole, list: l, size: 1}, now.Add(time.Hour))
+		if err != nil || !p.isEmpty() {
 			b.Fatal(err)
 		}
 	}
