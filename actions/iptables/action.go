@@ -238,7 +238,7 @@ func (a *Action) reconcile(ctx context.Context, resync bool) (plugin.Drift, erro
 	backend, noSets := a.choose(resync), ""
 	if backend == backendSet {
 		if err := a.checkSets(ctx); err != nil {
-			err = fmt.Errorf("%w; one rule for each ban is used instead", err)
+			err = fmt.Errorf("no set: %w; one rule for each ban is used instead", err)
 			backend, noSets = backendRules, err.Error()
 			if a.config.backend == backendSet {
 				errs = append(errs, err)

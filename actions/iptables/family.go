@@ -95,7 +95,10 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	g := a.goal(f, backend, now)
 	var set setRepair
 	if backend == backendSet {
-		if set, err = f.reconcileSet(ctx, g.bans, now); err != nil {
+		if err = withSocket(ctx, listBuffer, func(s *socket) (err error) {
+			set, err = f.reconcileSet(s, g.bans, now)
+			return err
+		}); err != nil {
 			return plugin.Drift{}, err
 		}
 	}

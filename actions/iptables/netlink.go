@@ -41,6 +41,16 @@ func dial(ctx context.Context, buffer int) (*socket, error) {
 
 func (s *socket) close() { _ = s.conn.Close() }
 
+// withSocket calls f with a socket.
+func withSocket(ctx context.Context, buffer int, f func(*socket) error) error {
+	s, err := dial(ctx, buffer)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return f(s)
+}
+
 func message(subsystem, command uint16, flags netlink.HeaderFlags, body []byte) netlink.Message {
 	return netlink.Message{
 		Header: netlink.Header{Type: netlink.HeaderType(subsystem<<8 | command), Flags: netlink.Request | flags},

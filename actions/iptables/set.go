@@ -10,9 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errNoSets marks that the kernel cannot provide the sets, so that rules are used.
-var errNoSets = errors.New("no set")
-
 // expirySlack is the difference, in seconds, that rounding can make between the
 // timeout of an entry here and in the kernel.
 const expirySlack = 2
@@ -46,36 +43,25 @@ func timeoutAgrees(want, have uint32) bool {
 
 // checkSets fails unless the kernel has sets and those of our names are ours to use.
 func (a *Action) checkSets(ctx context.Context) error {
-	err := mayMatchSets()
-	if err == nil {
-		err = a.checkNames(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNoSets, err)
-	}
-	return nil
-}
-
-func (a *Action) checkNames(ctx context.Context) error {
-	s, err := dial(ctx, listBuffer)
-	if err != nil {
+	if err := mayMatchSets(); err != nil {
 		return err
 	}
-	defer s.close()
-	if err := s.hashNet(); err != nil {
-		return err
-	}
-	for _, f := range a.families {
-		h, found, err := s.header(f.set)
-		if err != nil {
+	return withSocket(ctx, listBuffer, func(s *socket) error {
+		if err := s.hashNet(); err != nil {
 			return err
 		}
-		if found && (h.typeName != "hash:net" || h.family != f.af) {
-			return fmt.Errorf("a set %s of type %s exists already; remove it (ipset destroy %s), or give the action another chain",
-				f.set, h.typeName, f.set)
+		for _, f := range a.families {
+			h, found, err := s.header(f.set)
+			if err != nil {
+				return err
+			}
+			if found && (h.typeName != "hash:net" || h.family != f.af) {
+				return fmt.Errorf("a set %s of type %s exists already; remove it (ipset destroy %s), or give the action another chain",
+					f.set, h.typeName, f.set)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // mayMatchSets tries what sets need and rules do not: iptables looks up a set's name
@@ -96,13 +82,7 @@ type setRepair struct {
 
 // reconcileSet gives the set of a family the wanted entries, and creates or grows it
 // where needed. The rule that names it is part of the chain's plan.
-func (f *family) reconcileSet(ctx context.Context, want map[netip.Prefix]expiry, now time.Time) (setRepair, error) {
-	var r setRepair
-	s, err := dial(ctx, listBuffer)
-	if err != nil {
-		return r, err
-	}
-	defer s.close()
+func (f *family) reconcileSet(s *socket, want map[netip.Prefix]expiry, now time.Time) (r setRepair, err error) {
 	h, found, agrees, err := f.setAgrees(s, want, now)
 	if err != nil || agrees {
 		return r, err
@@ -212,61 +192,49 @@ func (f *family) changeSet(ctx context.Context, w work, now time.Time) (refused 
 	if crowded(f.members+len(w.upserts), f.maxElem) {
 		return nil, errFull // it grows when it is reconciled
 	}
-	s, err := dial(ctx, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
 	add := make([]entry, len(w.upserts))
 	for i, u := range w.upserts {
 		add[i] = entry{target: u.target, timeout: u.expiry.timeout(now)}
-	}
-	f.members += len(add)
-	if refused, err = s.add(f.af, f.set, add); err != nil {
-		return refused, err
 	}
 	del := make([]entry, len(w.removals))
 	for i, target := range w.removals {
 		del[i] = entry{target: target}
 	}
-	_, err = s.del(f.af, f.set, del)
+	f.members += len(add)
+	err = withSocket(ctx, 0, func(s *socket) (err error) {
+		if refused, err = s.add(f.af, f.set, add); err == nil {
+			_, err = s.del(f.af, f.set, del)
+		}
+		return err
+	})
 	return refused, err
 }
 
 // eachMember calls each for the entries of the family's set; for none if there is no
 // set.
 func (f *family) eachMember(ctx context.Context, each func(entry)) error {
-	s, err := dial(ctx, listBuffer)
-	if err != nil {
+	return withSocket(ctx, listBuffer, func(s *socket) error {
+		_, _, err := s.entries(f.set, each)
 		return err
-	}
-	defer s.close()
-	_, _, err = s.entries(f.set, each)
-	return err
+	})
 }
 
 // destroySets removes the sets of a family that no rule names. A set of another form is
 // not ours, and one in use stays.
 func (f *family) destroySets(ctx context.Context) error {
-	s, err := dial(ctx, listBuffer)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	if s.hashNet() != nil {
-		return nil // without the type or the right to ask for it there is no set of ours
-	}
-	for _, set := range []string{f.set, f.growing} {
-		h, found, err := s.header(set)
-		if err != nil {
-			return err
+	return withSocket(ctx, listBuffer, func(s *socket) error {
+		if s.hashNet() != nil {
+			return nil // without the type or the right to ask for it there is no set of ours
 		}
-		if !found || h.typeName != "hash:net" || !h.timeouts || !h.counters || h.users > 0 {
-			continue
+		for _, set := range []string{f.set, f.growing} {
+			h, found, err := s.header(set)
+			if found && h.typeName == "hash:net" && h.timeouts && h.counters && h.users == 0 {
+				err = s.destroy(set)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err := s.destroy(set); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
