@@ -128,8 +128,8 @@ func (a *Action) change(ctx context.Context, f *family, w work) error {
 // commits are ours, every rule is as it should be.
 func (a *Action) changeRules(ctx context.Context, f *family, w work) ([]error, error) {
 	var plans []plan
-	for _, table := range a.config.tables() {
-		p := plan{table: table, insertAt: f.insertAt[table]}
+	for _, t := range a.config.tables {
+		p := plan{table: t.name, insertAt: f.insertAt[t.name]}
 		for _, target := range w.removals {
 			p.add("-D " + a.config.chain + " " + banRule(target, a.config.target))
 		}

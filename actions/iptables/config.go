@@ -27,7 +27,7 @@ type config struct {
 	chain      string
 	target     string   // DROP or REJECT
 	matches    []string // of the jumps, as iptables prints them; "": every packet
-	hooks      []hook
+	tables     []table
 	backend    string
 	ipsetAbove int
 	maxEntries int            // of a new set
@@ -46,32 +46,16 @@ func (h hook) String() string {
 	return h.table + "/" + h.chain
 }
 
-// tables lists the tables that hold our chain, each once.
-func (c *config) tables() []string {
-	var tables []string
-	for _, h := range c.hooks {
-		if !slices.Contains(tables, h.table) {
-			tables = append(tables, h.table)
-		}
-	}
-	return tables
-}
-
-// hooksOf lists the chains of a table that jump to ours.
-func (c *config) hooksOf(table string) []string {
-	var chains []string
-	for _, h := range c.hooks {
-		if h.table == table {
-			chains = append(chains, h.chain)
-		}
-	}
-	return chains
+// A table is a table that holds our chain, with the chains that jump to ours.
+type table struct {
+	name  string
+	hooks []string
 }
 
 // read reads an action block.
 func read(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	c := config{
-		chain: env.Chain, target: "DROP", hooks: []hook{{"filter", "INPUT"}}, backend: backendAuto,
+		chain: env.Chain, target: "DROP", tables: []table{{"filter", []string{"INPUT"}}}, backend: backendAuto,
 		ipsetAbove: 100, maxEntries: 131072, trusted: env.Trusted, ipv6: true,
 	}
 	b.Note("security.iptables_chain", env.Chain)
@@ -117,7 +101,7 @@ func (c *config) readHooks(b *settings.Block) {
 	if !b.Strings("hooks", &names) {
 		return
 	}
-	if c.hooks = nil; len(names) == 0 {
+	if c.tables = nil; len(names) == 0 {
 		b.Error("hooks", "No hooks", "Name at least one chain that jumps to the action's chain, such as \"INPUT\".")
 	}
 	for _, name := range names {
@@ -126,8 +110,13 @@ func (c *config) readHooks(b *settings.Block) {
 			err = fmt.Errorf("REJECT works only in table filter; use DROP with the hook %q", name)
 		}
 		b.Check("hooks", "Invalid hook", err)
-		if !slices.Contains(c.hooks, h) {
-			c.hooks = append(c.hooks, h)
+		i := slices.IndexFunc(c.tables, func(t table) bool { return t.name == h.table })
+		if i < 0 {
+			i = len(c.tables)
+			c.tables = append(c.tables, table{name: h.table})
+		}
+		if !slices.Contains(c.tables[i].hooks, h.chain) {
+			c.tables[i].hooks = append(c.tables[i].hooks, h.chain)
 		}
 	}
 }
@@ -161,21 +150,26 @@ func checkChain(name string) error {
 	return nil
 }
 
+// builtins are the chains of each table that packets to this host pass.
+var builtins = map[string][]string{
+	"filter": {"INPUT", "FORWARD"}, "raw": {"PREROUTING"}, "mangle": {"PREROUTING", "INPUT", "FORWARD"},
+}
+
 // parseHook reads "INPUT" or "raw/PREROUTING".
 func parseHook(s string) (hook, error) {
 	h := hook{"filter", s}
 	if table, chain, ok := strings.Cut(s, "/"); ok {
 		h = hook{table, chain}
 	}
+	builtin, known := builtins[h.table]
 	switch {
-	case h.table != "filter" && h.table != "raw" && h.table != "mangle":
+	case !known:
 		return h, fmt.Errorf("%q: the table must be filter, raw or mangle", s)
 	case !chainName.MatchString(h.chain):
 		return h, fmt.Errorf("%q: write a chain, such as \"INPUT\" or \"raw/PREROUTING\"", s)
 	case h.chain == "OUTPUT" || h.chain == "POSTROUTING":
 		return h, fmt.Errorf("%q has packets that this host sends; bans are by source address", s)
-	case h.table == "raw" && h.chain == "INPUT", h.table != "filter" && h.chain == "DOCKER-USER",
-		h.table == "raw" && h.chain == "FORWARD", h.table == "filter" && h.chain == "PREROUTING":
+	case slices.Contains(notChains, h.chain) && !slices.Contains(builtin, h.chain):
 		return h, fmt.Errorf("%q: table %s has no chain %s", s, h.table, h.chain)
 	}
 	return h, nil

@@ -1,6 +1,7 @@
 package iptables
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 func TestDefaults(t *testing.T) {
 	c := parse(t, "").config
 	if c.chain != "FREESWITCH" || c.target != "DROP" || c.backend != backendAuto || c.ipsetAbove != 100 || !c.ipv6 ||
-		c.aggregate != [2]int{} || !slices.Equal(c.matches, []string{""}) || !slices.Equal(c.hooks, []hook{{"filter", "INPUT"}}) {
+		c.aggregate != [2]int{} || !slices.Equal(c.matches, []string{""}) || !reflect.DeepEqual(c.tables, []table{{"filter", []string{"INPUT"}}}) {
 		t.Errorf("%+v", c)
 	}
 	families := parse(t, "").families
@@ -40,7 +41,7 @@ func TestEverythingSet(t *testing.T) {
 		t.Errorf("%q", c.matches)
 	}
 	if a.families[ipv4].set != "voip-blocked" || len(a.families) != 1 || c.ipsetAbove != 7 || c.maxEntries != 4096 || c.ipv6 ||
-		c.aggregate != [2]int{24, 48} || len(c.hooks) != 2 {
+		c.aggregate != [2]int{24, 48} || len(c.tables[0].hooks) != 2 {
 		t.Errorf("%+v", c)
 	}
 }

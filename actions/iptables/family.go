@@ -84,11 +84,11 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	if err != nil {
 		return plugin.Drift{}, err
 	}
-	listings, err := tools.listings(ctx, a.config.tables())
+	listings, err := tools.listings(ctx, a.config.tables)
 	if err != nil {
 		return plugin.Drift{}, err
 	}
-	before, err := f.inForce(ctx, listings[a.config.tables()[0]], &a.config, backend)
+	before, err := f.inForce(ctx, listings[0], &a.config, backend)
 	if err != nil {
 		return plugin.Drift{}, err
 	}
@@ -119,7 +119,7 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 		err = f.destroySets(ctx)
 	}
 	if !f.cleaned && err == nil { // bans in a table that is no longer used would never end
-		err = f.clearTables(ctx, tools, g, a.config.tables())
+		err = f.clearTables(ctx, tools, g, a.config.tables)
 		f.cleaned = err == nil
 	}
 	err = errors.Join(few(append(refused, set.refused...)), err)
@@ -184,12 +184,12 @@ func (f *family) inForce(ctx context.Context, l listing, c *config, backend stri
 
 // commit carries out the plans against what was listed. Where the tables have changed
 // since, it lists and plans again.
-func (f *family) commit(ctx context.Context, t *toolset, listings map[string]listing, c *config, g goal) ([]plan, []error, error) {
+func (f *family) commit(ctx context.Context, t *toolset, listings []listing, c *config, g goal) ([]plan, []error, error) {
 	for try := 1; ; try++ {
 		var plans []plan
-		for _, table := range c.tables() {
-			g.table, g.hooks = table, c.hooksOf(table)
-			plans = append(plans, planTable(listings[table], g))
+		for i, table := range c.tables {
+			g.table, g.hooks = table.name, table.hooks
+			plans = append(plans, planTable(listings[i], g))
 		}
 		refused, err := t.commit(ctx, restoreInput(plans))
 		if err == nil {
@@ -200,7 +200,7 @@ func (f *family) commit(ctx context.Context, t *toolset, listings map[string]lis
 		if !changedMeanwhile(err) || try == tries {
 			return nil, refused, err
 		}
-		if listings, err = t.listings(ctx, c.tables()); err != nil {
+		if listings, err = t.listings(ctx, c.tables); err != nil {
 			return nil, refused, err
 		}
 	}
@@ -247,28 +247,27 @@ func distinct(list []netip.Prefix, except map[netip.Prefix]bool) []netip.Prefix 
 	return slices.Compact(list)
 }
 
-// names lists the first few targets: an operator may have written their rules by hand.
+// names lists targets: an operator may have added their rules.
 func names(targets []netip.Prefix) string {
-	const most = 5
 	var all []string
-	for _, target := range targets[:min(len(targets), most)] {
+	for _, target := range targets {
 		all = append(all, ban.Network(target).String())
 	}
-	list := strings.Join(all, ", ")
-	if more := len(targets) - most; more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
+	return strings.Join(first(5, all), ", ")
+}
+
+// first returns the first most texts, and the number of the others.
+func first(most int, texts []string) []string {
+	if more := len(texts) - most; more > 0 {
+		return append(texts[:most:most], fmt.Sprintf("and %d more", more))
 	}
-	return list
+	return texts
 }
 
 // news returns the conditions that did not exist at the last Resync.
 func (f *family) news(conditions []string) (notes []string) {
-	const most = 20
-	if more := len(conditions) - most; more > 0 {
-		conditions = append(conditions[:most:most], fmt.Sprintf("and %d more", more))
-	}
 	now := map[string]bool{}
-	for _, c := range conditions {
+	for _, c := range first(20, conditions) {
 		now[c] = true
 		if !f.reported[c] {
 			notes = append(notes, f.name+": "+c)
@@ -292,22 +291,22 @@ func (f *family) verify(ctx context.Context, t *toolset, plans []plan, g goal) e
 	return nil
 }
 
-// everyTable are the tables that can hold our chain.
-var everyTable = []string{"filter", "raw", "mangle"}
-
 // clearTables removes everything of ours from the loaded tables, except some.
-func (f *family) clearTables(ctx context.Context, t *toolset, g goal, except []string) error {
-	tables := slices.DeleteFunc(slices.Clone(everyTable), func(table string) bool {
-		return slices.Contains(except, table) || !t.loaded(table, f.index == ipv6)
-	})
+func (f *family) clearTables(ctx context.Context, t *toolset, g goal, except []table) error {
+	var tables []table
+	for _, name := range []string{"filter", "raw", "mangle"} {
+		if !slices.ContainsFunc(except, func(t table) bool { return t.name == name }) && t.loaded(name, f.index == ipv6) {
+			tables = append(tables, table{name: name})
+		}
+	}
 	listings, err := t.listings(ctx, tables)
 	if err != nil {
 		return err
 	}
 	var plans []plan
-	for _, table := range tables {
-		g.table = table
-		plans = append(plans, planRemoval(listings[table], g))
+	for i, table := range tables {
+		g.table = table.name
+		plans = append(plans, planRemoval(listings[i], g))
 	}
 	_, err = t.commit(ctx, restoreInput(plans))
 	return err

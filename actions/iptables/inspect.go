@@ -3,7 +3,6 @@ package iptables
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -99,14 +98,13 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, kernel *status.Ke
 		}
 	}
 	kernel.Versions = append(kernel.Versions, f.program+" "+tools.version)
-	for _, table := range a.config.tables() {
-		out, err := run(ctx, tools.list, "", "-w", wait, "-t", table, "-v", "-S")
+	for _, table := range a.config.tables {
+		l, err := tools.listing(ctx, table.name, "-v")
 		if err != nil {
-			return fmt.Errorf("list table %s: %w", table, err)
+			return err
 		}
-		listing := parseListing(out)
-		in.chain(table, listing)
-		in.jumps(table, listing)
+		in.chain(table.name, l)
+		in.jumps(table, l)
 	}
 	if in.rules > manyRules {
 		kernel.Add(status.Warning, "%s: %d rules in chain %s, and every packet is compared with each: set backend to \"auto\" or \"ipset\"",
@@ -156,11 +154,11 @@ func (in *inspection) chain(table string, l listing) {
 }
 
 // jumps looks for the jumps to our chain in one table.
-func (in *inspection) jumps(table string, l listing) {
-	for _, name := range in.config.hooksOf(table) {
+func (in *inspection) jumps(table table, l listing) {
+	for _, name := range table.hooks {
 		for _, match := range in.config.matches {
 			specs, exists := l[name]
-			j := status.Jump{Family: in.name, Hook: hook{table, name}.String(), Match: match, Waiting: !exists}
+			j := status.Jump{Family: in.name, Hook: hook{table.name, name}.String(), Match: match, Waiting: !exists}
 			j.Position = 1 + slices.IndexFunc(specs, func(counted string) bool {
 				spec, _, _ := cutCounters(counted)
 				return spec == jumpRule(match, in.kernel.Chain)

@@ -279,20 +279,11 @@ func number(b []byte) (n uint64) {
 // errFull is the kernel's error for a set with maxElem entries.
 const errFull = unix.Errno(4352)
 
-// ipsetErrors describes ipset's own error numbers.
+// ipsetErrors describes those of ipset's own error numbers that can occur.
 var ipsetErrors = map[unix.Errno]string{
-	4097:    "this kernel does not know the message",
 	4098:    "this kernel does not have the set type",
-	4099:    "the kernel has no room for another set",
 	4100:    "the set is in use",
-	4102:    "the sets differ in type",
-	4104:    "invalid prefix length",
-	4106:    "invalid address family",
-	4107:    "the set was created without timeouts",
 	4108:    "the set is in use by a rule",
-	4109:    "not an IPv4 address",
-	4110:    "not an IPv6 address",
-	4111:    "the set was created without counters",
 	errFull: "the set is full",
 }
 

@@ -11,16 +11,25 @@ import (
 var wait = strconv.Itoa(int(lockWait / time.Second))
 
 // listings lists tables, each with one program.
-func (t *toolset) listings(ctx context.Context, tables []string) (map[string]listing, error) {
-	listings := make(map[string]listing, len(tables))
+func (t *toolset) listings(ctx context.Context, tables []table) ([]listing, error) {
+	var listings []listing
 	for _, table := range tables {
-		out, err := run(ctx, t.list, "", "-w", wait, "-t", table, "-S")
+		l, err := t.listing(ctx, table.name)
 		if err != nil {
-			return nil, fmt.Errorf("list table %s: %w", table, err)
+			return nil, err
 		}
-		listings[table] = parseListing(out)
+		listings = append(listings, l)
 	}
 	return listings, nil
+}
+
+// listing lists one table, with further options.
+func (t *toolset) listing(ctx context.Context, table string, options ...string) (listing, error) {
+	out, err := run(ctx, t.list, "", append([]string{"-w", wait, "-t", table, "-S"}, options...)...)
+	if err != nil {
+		return nil, fmt.Errorf("list table %s: %w", table, err)
+	}
+	return parseListing(out), nil
 }
 
 // commit passes input to iptables-restore, which commits each table atomically. A ban
