@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 
+	"freeswitch-security/sources/logfile/lines"
 	"freeswitch-security/sources/logfile/pattern"
 	"freeswitch-security/sources/logfile/record"
 )
@@ -18,6 +19,7 @@ type block struct {
 	crlf     bool
 	read     int64 // how much of the recording was read when it was full
 	plan     *pattern.Plan
+	scanner  scanner // of a replay: scans this block alone
 
 	// What the scanner finds.
 	findings   []finding
@@ -32,18 +34,15 @@ type block struct {
 // blocks divides a recording into blocks. Lines that are too long to be examined are
 // cut off as soon as that is known, so that a line of any length takes no more memory.
 type blocks struct {
-	record.Lines
+	lines.Buffer
 	before, behind int // how much of the log around a line a judgement needs, in bytes
 	r              io.Reader
 	size           int // how many bytes are read at a time
 
-	carry    []byte // the end of the last block, and what was read behind it
-	from     int    // where in carry the next block begins
-	started  bool   // the first line break was read, so that CRLF is known
-	skipping bool   // inside a line that is too long, behind what is kept of it
-	dropped  byte   // the last byte of it so far
-	end      error  // why there is nothing more to read: io.EOF or an error
-	bytes    int64
+	carry []byte // the end of the last block, and what was read behind it
+	from  int    // where in carry the next block begins
+	end   error  // why there is nothing more to read: io.EOF or an error
+	bytes int64
 }
 
 // longest is how long a line may be, with its "\r", to be kept whole.
@@ -64,56 +63,56 @@ func (b *blocks) newBlock() *block {
 // an error of reading, the line that it cut off is left out: its address may have
 // lost its end.
 func (b *blocks) next(ctx context.Context, into *block) bool {
-	log, from := append(into.log[:0], b.carry...), b.from
+	b.Log = append(into.log[:0], b.carry...)
 	for b.end == nil {
-		log = b.read(ctx, log)
-		if b.skipping || b.end != nil {
+		b.read(ctx)
+		if b.Skipping() || b.end != nil {
 			continue
 		}
-		edge := len(log) - b.behind // what is behind it is needed with what is before
-		if at := b.lastRecord(log, from, edge); at > from {
-			return b.fill(into, log, from, at)
+		edge := len(b.Log) - b.behind // what is behind it is needed with what is before
+		if at := b.lastRecord(edge); at > b.from {
+			return b.fill(into, at)
 		}
-		if edge-from < b.overlap() {
+		if edge-b.from < b.overlap() {
 			continue
 		}
-		at := bytes.LastIndexByte(log[:edge], '\n') + 1
+		at := bytes.LastIndexByte(b.Log[:edge], '\n') + 1
 		if edge-at > b.longest() {
-			at += b.longest() + 1
-			log = b.cutOff(log, at)
-			at++
+			at += b.longest() + 2
+			b.cutOff(at - 1)
 		}
-		return b.fill(into, log, from, at)
+		return b.fill(into, at)
 	}
 	if b.end != io.EOF {
-		log = log[:bytes.LastIndexByte(log, '\n')+1]
+		b.Log = b.Log[:bytes.LastIndexByte(b.Log, '\n')+1]
 	}
-	return b.fill(into, log, from, len(log))
+	return b.fill(into, len(b.Log))
 }
 
 // cutOff leaves out the rest of a line that is too long, from a place on.
-func (b *blocks) cutOff(log []byte, at int) []byte {
-	i := bytes.IndexByte(log[at:], '\n')
-	if i < 0 {
-		b.skipping, b.dropped = true, log[len(log)-1]
-		return append(log[:at], '\n')
+func (b *blocks) cutOff(at int) {
+	var behind []byte
+	if i := bytes.IndexByte(b.Log[at:], '\n'); i >= 0 {
+		behind = b.Log[at+i+1:]
+	} else {
+		b.Skip()
 	}
-	return append(append(log[:at], '\n'), log[at+i+1:]...)
+	b.Log = append(append(b.Log[:at], '\n'), behind...)
 }
 
-// fill makes a block of log[from:to], carries over what the next one needs, and
-// reports whether the block holds anything.
-func (b *blocks) fill(into *block, log []byte, from, to int) bool {
-	into.log, into.from, into.to, into.crlf, into.read = log, from, to, b.CRLF, b.bytes
+// fill makes a block of what was read up to a place, carries over what the next one
+// needs, and reports whether the block holds anything.
+func (b *blocks) fill(into *block, to int) bool {
+	into.log, into.from, into.to, into.crlf, into.read = b.Log, b.from, to, b.CRLF, b.bytes
 	lead := max(0, to-b.before)
-	b.carry, b.from = append(b.carry[:0], log[lead:]...), to-lead
-	return to > from
+	b.carry, b.from = append(b.carry[:0], b.Log[lead:]...), to-lead
+	return to > into.from
 }
 
-// read appends what it reads to data, up to size bytes of it.
-func (b *blocks) read(ctx context.Context, data []byte) []byte {
-	old := len(data)
-	buf := data[old : old+b.size]
+// read reads up to size bytes.
+func (b *blocks) read(ctx context.Context) {
+	old := len(b.Log)
+	buf := b.Log[old : old+b.size]
 	n := 0
 	for n < len(buf) && b.end == nil {
 		if b.end = ctx.Err(); b.end != nil {
@@ -124,47 +123,21 @@ func (b *blocks) read(ctx context.Context, data []byte) []byte {
 		n += got
 	}
 	b.bytes += int64(n)
-	data = data[:old+n]
-	if b.skipping {
-		return data[:old+b.skip(data[old:])]
-	}
-	if i := bytes.IndexByte(data, '\n'); !b.started && i >= 0 {
-		b.started, b.CRLF = true, i > 0 && data[i-1] == '\r'
-	}
-	return data
-}
-
-// skip leaves out the rest of a line that is too long, and returns how much is left.
-func (b *blocks) skip(data []byte) int {
-	i := bytes.IndexByte(data, '\n')
-	end := i
-	if i < 0 {
-		end = len(data)
-	}
-	if end > 0 {
-		b.dropped = data[end-1]
-	}
-	if i < 0 {
-		return 0
-	}
-	b.skipping = false
-	if !b.started {
-		b.started, b.CRLF = true, b.dropped == '\r'
-	}
-	return copy(data, data[i+1:])
+	b.Log = b.Log[:old+n]
+	b.Add(old)
 }
 
 // lastRecord returns where the last line in the overlap before edge begins that begins
 // a record; 0 if there is none.
-func (b *blocks) lastRecord(log []byte, from, edge int) int {
-	low := max(from, edge-b.overlap())
+func (b *blocks) lastRecord(edge int) int {
+	low := max(b.from, edge-b.overlap())
 	for end := edge; end > low; {
-		at := bytes.LastIndexByte(log[low:end], '\n')
+		at := bytes.LastIndexByte(b.Log[low:end], '\n')
 		if at < 0 {
 			return 0
 		}
 		at += low
-		if line, _ := b.Cut(log[at+1:]); record.Begins(line) {
+		if line, _ := b.Cut(b.Log[at+1:]); record.Begins(line) {
 			return at + 1
 		}
 		end = at

@@ -82,7 +82,7 @@ var builtin = []struct {
 	{registrationLimit, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>", nil},
 }
 
-// catalogue is builtin, compiled. invites are the patterns in it that hold the address
+// catalogue is builtin, compiled. invites are the patterns in it that tell the address
 // of a session, and continued those with further lines.
 var (
 	catalogue = compileBuiltin()

@@ -8,6 +8,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/sources/logfile/forgery"
+	"freeswitch-security/sources/logfile/lines"
 	"freeswitch-security/sources/logfile/pattern"
 	"freeswitch-security/sources/logfile/record"
 )
@@ -28,7 +29,7 @@ type decoder struct {
 func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time) decoder {
 	d := decoder{
 		Detector: forgery.Detector{
-			Lines:      record.Lines{MaxLine: maxLine},
+			Splitter:   lines.Splitter{MaxLine: maxLine},
 			Clock:      record.Clock{Zone: s.zone, ModTime: modTime},
 			FindSender: s.corroborate.Value != "",
 			Caller:     inviteFrom,
@@ -172,7 +173,7 @@ func (d *decoder) complete(msg string, rest []byte, prefixed bool) bool {
 		var line string
 		finished := bytes.IndexByte(rest, '\n') >= 0
 		line, rest = d.Cut(rest)
-		if record.Begins(line) || !finished && record.MayBegin(line) || d.IsDamage(line) || prefixed && record.HasPrefix(line) {
+		if record.Begins(line) || !finished && record.MayBegin(line) || d.isDamage(line) || prefixed && record.HasPrefix(line) {
 			return true
 		}
 		if d.TooLong(line) || !takeFurther(&want, line) {
@@ -180,6 +181,12 @@ func (d *decoder) complete(msg string, rest []byte, prefixed bool) bool {
 		}
 	}
 	return true
+}
+
+// isDamage reports whether a line is too long to be part of a message. A folded line
+// of an attacker, however long, begins with white space.
+func (d *decoder) isDamage(line string) bool {
+	return d.TooLong(line) && line[0] != ' ' && line[0] != '\t'
 }
 
 // takeFurther takes the next expected further line. It fails if line is another.
@@ -248,16 +255,11 @@ func inviteFrom(line string) (caller netip.Addr, ok bool) {
 	if !strings.Contains(line, " receiving invite from ") {
 		return netip.Addr{}, false
 	}
-	h, ok := record.ParseHeader(line)
-	if !ok {
-		return netip.Addr{}, false
-	}
+	h, _ := record.ParseHeader(line)
 	var m pattern.Match
-	switch _, v := invites.Find(h.File, h.Level, line[h.Message:], &m); v {
-	case pattern.Matches:
-		return m.IP, true
-	case pattern.Ambiguous:
-		return netip.Addr{}, true
+	_, v := invites.Find(h.File, h.Level, line[h.Message:], &m)
+	if v == pattern.Ambiguous {
+		m.IP = netip.Addr{}
 	}
-	return netip.Addr{}, false
+	return m.IP, v != pattern.Differs
 }

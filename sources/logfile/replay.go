@@ -8,6 +8,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/logfile/lines"
 	"freeswitch-security/sources/logfile/pattern"
 )
 
@@ -15,7 +16,7 @@ import (
 type sizes struct {
 	block   int // bytes that are read at a time
 	maxLine int // the longest line that is examined, in bytes
-	workers int // blocks that are decoded at the same time
+	workers int // blocks that are decoded at the same time, but for two
 }
 
 // maxWorkers bounds the memory of a replay. One reader cannot keep more of them busy.
@@ -86,24 +87,20 @@ func receive[T any](ctx context.Context, c <-chan T) (v T, ok bool) {
 
 // A reader reads blocks ahead of the caller and has each scanned.
 type reader struct {
-	blocks   blocks
-	decoder  decoder
-	free     chan *block   // blocks that may be filled again
-	order    chan *block   // filled, in the order of the log; done tells when they are scanned
-	scanners chan *scanner // that are idle
+	blocks  blocks
+	decoder decoder
+	free    chan *block // blocks that may be filled again
+	order   chan *block // filled, in the order of the log; done tells when they are scanned
 }
 
 func newReader(sizes sizes, d decoder, r io.Reader) *reader {
 	n := sizes.workers + 2
 	reader := &reader{
-		blocks:  blocks{Lines: d.Lines, before: d.Before(), behind: d.Behind(), r: r, size: sizes.block},
-		decoder: d, free: make(chan *block, n), order: make(chan *block, n), scanners: make(chan *scanner, sizes.workers),
+		blocks:  blocks{Buffer: lines.Buffer{Splitter: d.Splitter}, before: d.Before(), behind: d.Behind(), r: r, size: sizes.block},
+		decoder: d, free: make(chan *block, n), order: make(chan *block, n),
 	}
 	for range n {
 		reader.free <- reader.blocks.newBlock()
-	}
-	for range sizes.workers {
-		reader.scanners <- &scanner{decoder: d}
 	}
 	return reader
 }
@@ -121,12 +118,12 @@ func (r *reader) run(ctx context.Context) {
 		if plan == nil {
 			plan = r.decoder.plan(b.log[b.from:b.to])
 		}
-		b.plan = plan
+		if b.plan == nil {
+			b.plan, b.scanner = plan, scanner{decoder: r.decoder}
+		}
 		r.order <- b
 		go func() {
-			s := <-r.scanners
-			s.scan(b)
-			r.scanners <- s
+			b.scanner.scan(b)
 			b.done <- struct{}{}
 		}()
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/sources/logfile/lines"
 	"freeswitch-security/sources/logfile/record"
 )
 
@@ -58,10 +59,10 @@ func recordedLines(t *testing.T) (lines [][]byte) {
 func TestStampTexts(t *testing.T) {
 	const seed = 23
 	random := rand.New(rand.NewPCG(seed, 0))
-	lines := recordedLines(t)
+	recorded := recordedLines(t)
 	s := &stage{now: time.Date(2026, 5, 4, 10, 11, 12, 131415000, time.UTC), idle: " 97.10%"}
 	d := Detector{
-		Lines: record.Lines{MaxLine: 4096}, Clock: record.Clock{Zone: time.UTC}, Piece: PieceLength,
+		Splitter: lines.Splitter{MaxLine: 4096}, Clock: record.Clock{Zone: time.UTC}, Piece: PieceLength,
 		Caller:  func(string) (netip.Addr, bool) { return netip.Addr{}, false },
 		Further: func(string) bool { return false },
 	}
@@ -79,7 +80,7 @@ func TestStampTexts(t *testing.T) {
 				if random.IntN(20) > 0 {
 					break
 				}
-				s.Write(lines[random.IntN(len(lines))])
+				s.Write(recorded[random.IntN(len(recorded))])
 			case 1:
 				s.line("", "WARNING", "sofia_reg.c", "SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@pbx] from ip 198.51.100.7")
 			case 2:

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"freeswitch-security/sources/logfile/lines"
 	"freeswitch-security/sources/logfile/record"
 )
 
@@ -49,7 +50,7 @@ func (s *Suspicion) doubt(d Doubt, against string, disputable bool) {
 
 // A Detector judges lines. It is not safe for concurrent use.
 type Detector struct {
-	record.Lines
+	lines.Splitter
 	record.Clock
 	Piece      int  // [PieceLength]; smaller in tests; 0: nothing is judged
 	FindSender bool // of every line, not of doubted ones alone

@@ -37,7 +37,6 @@ func Compile(name, line string) (Pattern, []Problem) {
 	}
 	c.tokens(text)
 	c.pattern.lits = append(c.pattern.lits, c.lit)
-	c.joinPort()
 	c.check()
 	return c.pattern, c.problems
 }
@@ -116,6 +115,10 @@ func (c *compiler) constant(name, literal string) {
 
 func (c *compiler) hole(name string) {
 	c.name(name)
+	if n := len(c.pattern.holes); name == "port" && c.lit == ":" && n > 0 && c.pattern.holes[n-1].kind == addrHole {
+		c.pattern.holes[n-1].kind, c.lit = addrPortHole, ""
+		return
+	}
 	h := hole{name: name, at: textAt(name), foreign: !slices.Contains(trustedFields, name)}
 	switch name {
 	case "ip":
@@ -164,17 +167,6 @@ var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // IsName reports whether s is an identifier of a rule file.
 func IsName(s string) bool { return identifier.MatchString(s) }
-
-// joinPort makes one hole of <ip>:<port>.
-func (c *compiler) joinPort() {
-	p := &c.pattern
-	if p.addr < 0 || p.addr+1 >= len(p.holes) || p.holes[p.addr+1].kind != portHole || p.lits[p.addr+1] != ":" {
-		return
-	}
-	p.holes[p.addr].kind = addrPortHole
-	p.holes = slices.Delete(p.holes, p.addr+1, p.addr+2)
-	p.lits = slices.Delete(p.lits, p.addr+1, p.addr+2)
-}
 
 func (c *compiler) check() {
 	p := &c.pattern

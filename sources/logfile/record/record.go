@@ -1,6 +1,10 @@
 package record
 
-import "strings"
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
 
 // Begins reports whether a line is the first line of a record rather than a further
 // line of the message before it. An attacker who can write such a line at the first
@@ -28,64 +32,40 @@ func Begins(line string) bool {
 	return ok
 }
 
-// IsTrace recognises the head of a packet in a SIP trace:
+// trace is the head of a packet in a SIP trace:
 //
 //	recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:
 //	send 579 bytes to udp/[192.0.2.205]:44287 at 22:17:45.496463:
+var trace = regexp.MustCompile(`^(?:recv (\d{1,10}) bytes from|send \d{1,10} bytes to) \w{1,8}/\[`)
+
+// IsTrace reports whether a line is the head of a packet in a SIP trace.
 func IsTrace(line string) bool {
-	direction := " bytes from "
-	rest, ok := strings.CutPrefix(line, "recv ")
-	if !ok {
-		direction = " bytes to "
-		if rest, ok = strings.CutPrefix(line, "send "); !ok {
-			return false
-		}
-	}
-	n := 0
-	for n < len(rest) && n < 10 && IsDigit(rest[n]) {
-		n++
-	}
-	if rest, ok = strings.CutPrefix(rest[n:], direction); n == 0 || !ok {
-		return false
-	}
-	n = skipWord(rest[:min(len(rest), 8)], 0)
-	return n > 0 && strings.HasPrefix(rest[n:], "/[")
+	return (strings.HasPrefix(line, "recv ") || strings.HasPrefix(line, "send ")) && trace.MatchString(line)
 }
 
 // ReceivedLength returns the number of bytes of a received packet in a SIP trace, by
-// the head that [IsTrace] recognises.
+// its head.
 func ReceivedLength(line string) (length int, ok bool) {
 	if !strings.HasPrefix(line, "recv ") || !IsTrace(line) {
 		return 0, false
 	}
-	for i := len("recv "); IsDigit(line[i]); i++ {
-		length = length*10 + int(line[i]-'0')
-	}
-	return length, true
+	length, err := strconv.Atoi(trace.FindStringSubmatch(line)[1])
+	return length, err == nil
+}
+
+// shapes are samples of what a line with a header begins with, and their forms.
+var shapes = map[string]*regexp.Regexp{
+	"0000-00-00":                           regexp.MustCompile(`^\d{4}-\d\d-\d\d`),
+	"00000000-0000-0000-0000-000000000000": regexp.MustCompile(`^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`),
 }
 
 // MayBegin reports whether a last line without a line break could be the first part
 // of a header, as the last line of a copied log usually is.
 func MayBegin(line string) bool {
-	const date, uuid = "dddd-dd-dd", "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
-	return line != "" && (hasShape(line, date) || hasShape(line, uuid))
-}
-
-// hasShape compares a line with a shape up to the end of the shorter one. In the
-// shape, d is a digit, x a lower-case hexadecimal digit, and - itself.
-func hasShape(line, shape string) bool {
-	for i := range min(len(line), len(shape)) {
-		c := line[i]
-		ok := c == '-'
-		switch shape[i] {
-		case 'd':
-			ok = IsDigit(c)
-		case 'x':
-			ok = IsDigit(c) || c >= 'a' && c <= 'f'
-		}
-		if !ok {
-			return false
+	for sample, form := range shapes {
+		if line != "" && form.MatchString(line+sample[min(len(line), len(sample)):]) {
+			return true
 		}
 	}
-	return true
+	return false
 }

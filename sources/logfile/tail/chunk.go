@@ -47,7 +47,7 @@ func (f *Follower) offer(ctx context.Context, t *file, final bool) {
 		return
 	}
 	c := Chunk{
-		Log: t.log, From: t.passed, To: end, CRLF: t.crlf, At: t.from,
+		Log: t.Log, From: t.passed, To: end, CRLF: t.CRLF, At: t.from,
 		Quiet: f.now.Sub(t.grown), Final: final || cut,
 	}
 	if t.held == t.from && !t.heldSince.IsZero() {
@@ -74,5 +74,5 @@ func (f *Follower) recall(t *file) {
 	if start > 0 {
 		data = data[bytes.IndexByte(data, '\n')+1:]
 	}
-	f.Consumer.Recall(data, t.crlf)
+	f.Consumer.Recall(data, t.CRLF)
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"freeswitch-security/sources/logfile/lines"
 )
 
 const (
@@ -27,15 +29,11 @@ type file struct {
 	file *os.File
 	info os.FileInfo // identifies the file: device and inode
 
-	offset  int64  // behind the last byte that was read
-	context []byte // the last bytes before offset
-	from    int64  // of the first byte that is not done with
-	log     []byte // what was read and is not dropped
-	passed  int    // where in it the first byte stands that is not done with
-
-	crlf     bool // lines end in "\r\n"
-	started  bool // the first line break was read, so that crlf is known
-	skipping bool // inside a line that is too long
+	offset       int64  // behind the last byte that was read
+	context      []byte // the last bytes before offset
+	from         int64  // of the first byte that is not done with
+	lines.Buffer        // what was read and is not dropped
+	passed       int    // where in it the first byte stands that is not done with
 
 	grown     time.Time // when something was read last
 	due       time.Time // when the lines that are held back are offered again; zero: none are
@@ -55,14 +53,16 @@ func newFile(f *os.File, info os.FileInfo, offset int64, before int) *file {
 		return t
 	}
 	t.context = contextOf(f, offset)
-	t.skipping = !bytes.HasSuffix(t.context, []byte{'\n'})
-	if !t.skipping {
-		t.log = make([]byte, min(offset, int64(before)))
-		t.passed, _ = f.ReadAt(t.log, offset-int64(len(t.log)))
+	if bytes.HasSuffix(t.context, []byte{'\n'}) {
+		t.Log = make([]byte, min(offset, int64(before)))
+		t.passed, _ = f.ReadAt(t.Log, offset-int64(len(t.Log)))
+	} else {
+		t.Skip()
 	}
-	head := make([]byte, chunkLength)
-	n, _ := f.ReadAt(head[:min(chunkLength, offset)], 0)
-	t.learn(head[:n], 0)
+	head := make([]byte, min(offset, chunkLength))
+	n, _ := f.ReadAt(head, 0)
+	t.Learn(head[:n])
+	t.Learn(t.context)
 	return t
 }
 
@@ -92,58 +92,27 @@ func (t *file) read(buf []byte) (grew, end bool, err error) {
 	if n == known {
 		return false, true, nil
 	}
-	last := byte(0)
-	if known > 0 {
-		last = t.context[known-1]
-	}
 	t.context = append(t.context[:0], buf[max(0, n-contextLength):n]...)
 	t.offset += int64(n - known)
-	t.take(buf[known:n], last)
+	old, skipping := len(t.Log), t.Skipping()
+	t.Log = append(t.Log, buf[known:n]...)
+	if t.Add(old); skipping {
+		t.from = t.offset - int64(len(t.Log)-old)
+	}
 	return true, n < len(buf), nil
-}
-
-// take adds what was read to the log. last is the byte before it.
-func (t *file) take(fresh []byte, last byte) {
-	t.learn(fresh, last)
-	if t.skipping {
-		i := bytes.IndexByte(fresh, '\n')
-		if i < 0 {
-			t.from = t.offset
-			return
-		}
-		t.skipping = false
-		fresh = fresh[i+1:]
-		t.from = t.offset - int64(len(fresh))
-	}
-	t.log = append(t.log, fresh...)
-}
-
-// learn finds out from the first line how lines end.
-func (t *file) learn(data []byte, last byte) {
-	if t.started {
-		return
-	}
-	i := bytes.IndexByte(data, '\n')
-	if i < 0 {
-		return
-	}
-	if i > 0 {
-		last = data[i-1]
-	}
-	t.started, t.crlf = true, last == '\r'
 }
 
 // complete cuts off an unfinished line that is too long and returns where in the log
 // the whole lines end.
 func (t *file) complete(maxLine int) (end int, cut bool) {
 	const lineBreak = 2
-	end = max(t.passed, bytes.LastIndexByte(t.log, '\n')+1)
-	if len(t.log)-end < maxLine+lineBreak {
+	end = max(t.passed, bytes.LastIndexByte(t.Log, '\n')+1)
+	if len(t.Log)-end < maxLine+lineBreak {
 		return end, false
 	}
-	t.log = append(t.log[:end+maxLine+lineBreak], '\n')
-	t.skipping = true
-	return len(t.log), true
+	t.Log = append(t.Log[:end+maxLine+lineBreak], '\n')
+	t.Skip()
+	return len(t.Log), true
 }
 
 // pass notes that n more bytes are done with, and drops all of them but as much as is
@@ -151,11 +120,11 @@ func (t *file) complete(maxLine int) (end int, cut bool) {
 func (t *file) pass(n, before int) {
 	t.passed += n
 	t.from += int64(n)
-	if t.passed == len(t.log) {
+	if t.passed == len(t.Log) {
 		t.from = t.offset // also behind what was cut off
 	}
 	if drop := t.passed - before; drop > 0 {
-		t.log = t.log[:copy(t.log, t.log[drop:])]
+		t.Log = t.Log[:copy(t.Log, t.Log[drop:])]
 		t.passed = before
 	}
 }
