@@ -114,7 +114,7 @@ func (f *follows) agree(e *Engine) {
 		wanted[s.Ref] = s
 	}
 	for ref, running := range f.running {
-		if same(running.source.Source, wanted[ref].Source) && covers(running.stream.Want, e.wants(ref)) {
+		if sameSource(running.source, wanted[ref]) && covers(running.stream.Want, e.wants(ref)) {
 			continue
 		}
 		running.cancel()
@@ -163,10 +163,20 @@ func (f *follow) awaitReady(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// same reports whether two plugins were made from the same words.
-func same(running, wanted any) bool {
-	c, ok := running.(plugin.Comparer)
-	return ok && c.Same(wanted)
+// sameSource reports whether two sources were made from blocks with the same values.
+func sameSource(a, b config.Source) bool {
+	if c, ok := a.Source.(plugin.Comparer); ok {
+		return c.Same(b.Source)
+	}
+	return b.Source != nil && a.Fingerprint == b.Fingerprint
+}
+
+// sameAction is sameSource for actions.
+func sameAction(a, b config.Action) bool {
+	if c, ok := a.Action.(plugin.Comparer); ok {
+		return c.Same(b.Action)
+	}
+	return b.Action != nil && a.Kind == b.Kind && a.Fingerprint == b.Fingerprint
 }
 
 // covers reports whether a set of events holds all that are wanted; nil is every

@@ -13,6 +13,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 // A wall is an action that blocks, and notes whom.
@@ -32,6 +33,12 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	}
 	return plugin.Drift{}, nil
 }
+
+func (*wall) Standing(context.Context) (map[netip.Prefix]ban.Term, error) { return nil, nil }
+
+func (*wall) Withdraw(context.Context) error { return nil }
+
+func (*wall) Inspect(context.Context) (status.Kernel, error) { return status.Kernel{}, nil }
 
 // runQuietly runs an engine with a source that reports nothing until the test ends.
 func runQuietly(t *testing.T, cfg *config.Config) *Engine {

@@ -27,7 +27,7 @@ type runs struct {
 
 // A run is one action at work.
 type run struct {
-	action plugin.Action
+	config.Action
 	runner *enforce.Runner
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -45,13 +45,13 @@ func (r *runs) agree(e *Engine) {
 	if e.options.DryRun {
 		return
 	}
-	wanted := map[string]plugin.Action{}
+	wanted := map[string]config.Action{}
 	for _, a := range e.cfg.Actions {
-		wanted[a.Ref] = a.Action
+		wanted[a.Ref] = a
 	}
 	var ended, started []*run
 	for ref, running := range r.running {
-		if !same(running.action, wanted[ref]) {
+		if !sameAction(running.Action, wanted[ref]) {
 			running.cancel()
 			delete(r.running, ref)
 			ended = append(ended, running)
@@ -75,7 +75,7 @@ func (r *runs) agree(e *Engine) {
 func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants, ended []*run) *run {
 	ctx, cancel := context.WithCancel(r.ctx)
 	running := &run{
-		action: a.Action, cancel: cancel, done: make(chan struct{}),
+		Action: a, cancel: cancel, done: make(chan struct{}),
 		runner: enforce.New(a.Ref, a.Action, e.ledger, wants, e.options.Log),
 	}
 	r.running[a.Ref] = running
@@ -84,10 +84,7 @@ func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants, ended []*r
 		for _, before := range ended {
 			<-before.done
 		}
-		e.keep(a)
-		if w, ok := a.Action.(plugin.Widener); ok {
-			w.Spare(e.spares)
-		}
+		e.open(a)
 		stop := serve(a.Action)
 		defer stop()
 		running.runner.Run(ctx)
@@ -99,19 +96,23 @@ func (r *runs) start(e *Engine, a config.Action, wants enforce.Wants, ended []*r
 // was banned.
 const keptMode = 0o700
 
-// keep gives an action the directory that it may keep things in.
-func (e *Engine) keep(a config.Action) {
-	k, ok := a.Action.(plugin.Keeper)
-	if !ok || e.options.Dir == "" {
+// open offers an action what the engine has for it.
+func (e *Engine) open(a config.Action) {
+	opener, ok := a.Action.(plugin.Opener)
+	if !ok {
 		return
 	}
-	dir := filepath.Join(e.options.Dir, a.Ref)
-	err := os.MkdirAll(dir, keptMode)
+	host := plugin.Host{Spared: e.spares}
+	var err error
+	if e.options.Dir != "" {
+		host.Dir = filepath.Join(e.options.Dir, a.Ref)
+		err = os.MkdirAll(host.Dir, keptMode)
+	}
 	if err == nil {
-		err = k.Keep(dir)
+		err = opener.Open(host)
 	}
 	if err != nil {
-		e.options.Log.Error("action keeps nothing across restarts", "action", a.Ref, "err", err)
+		e.options.Log.Error("action not opened", "action", a.Ref, "err", err)
 	}
 }
 
@@ -134,12 +135,12 @@ func serve(a plugin.Action) (stop func()) {
 	}
 }
 
-// claims is what the actions have for themselves.
+// claims returns what the actions have reserved for themselves.
 func claims(actions []config.Action) map[string]bool {
 	all := map[string]bool{}
 	for _, a := range actions {
-		if c, ok := a.Action.(plugin.Claimant); ok {
-			all[c.Claim()] = true
+		for _, claim := range a.Claims {
+			all[claim] = true
 		}
 	}
 	return all
@@ -158,11 +159,11 @@ func withdraw(e *Engine, ended, started []*run, claimed map[string]bool) {
 	}
 	for _, old := range ended {
 		<-old.done
-		w, ok := old.action.(plugin.Withdrawer)
-		if c, claims := old.action.(plugin.Claimant); !ok || claims && claimed[c.Claim()] {
+		level, ok := old.Action.Action.(plugin.Level)
+		if !ok || slices.ContainsFunc(old.Claims, func(c string) bool { return claimed[c] }) {
 			continue
 		}
-		if err := w.Withdraw(ctx); err != nil && ctx.Err() == nil {
+		if err := level.Withdraw(ctx); err != nil && ctx.Err() == nil {
 			e.options.Log.Error("action not withdrawn", "err", err)
 		}
 	}

@@ -34,7 +34,7 @@ func (e *Engine) status() status.Status {
 	}
 	for _, r := range e.runningActions() {
 		one := r.runner.Status()
-		if r, ok := r.action.(plugin.Reporter); ok && !isLevel(r) { // a level is asked by Kernel
+		if r, ok := r.Action.Action.(plugin.Reporter); ok && !isLevel(r) { // a level is asked by Kernel
 			one.Report = r.Report(context.Background())
 		}
 		s.Actions = append(s.Actions, one)
@@ -88,11 +88,11 @@ func (g *Guard) Kernel(ctx context.Context) (all []status.Kernel, err error) {
 		return nil, err
 	}
 	for _, r := range running {
-		inspector, ok := r.action.(plugin.Inspector)
+		level, ok := r.Action.Action.(plugin.Level)
 		if !ok {
 			continue
 		}
-		k, err := inspector.Inspect(ctx)
+		k, err := level.Inspect(ctx)
 		if err != nil {
 			k.Unreadable(err)
 		}

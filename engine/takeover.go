@@ -22,11 +22,11 @@ func (e *Engine) takeOver(ctx context.Context) {
 	now := time.Now()
 	e.advance(now)
 	for _, a := range e.cfg.Actions {
-		s, ok := a.Action.(plugin.Survivor)
+		level, ok := a.Action.(plugin.Level)
 		if !ok {
 			continue
 		}
-		standing, err := s.Standing(ctx)
+		standing, err := level.Standing(ctx)
 		if err != nil {
 			e.options.Log.Error("what stands is not known", "action", a.Ref, "err", err)
 		}

@@ -44,9 +44,6 @@ func newAction(c config) *Action {
 	return a
 }
 
-// Claim is the chain, which no other action may have.
-func (a *Action) Claim() string { return "iptables chain " + a.config.chain }
-
 // Same reports whether the other action was made from the same words.
 func (a *Action) Same(other any) bool {
 	o, ok := other.(*Action)

@@ -17,7 +17,7 @@ var trusted = []netip.Prefix{netip.MustParsePrefix("203.0.113.4/32")}
 func parse(t testing.TB, body string) *Action {
 	t.Helper()
 	b := settingstest.Block(t, "rules.hcl", body, nil)
-	a := Kind.New(b, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH", Trusted: trusted})
+	a := Kind.New(b, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH", Claim: func(string) {}, Trusted: trusted})
 	if b.Done(); b.Failed() {
 		t.Fatal(b.Diagnostics())
 	}

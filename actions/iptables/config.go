@@ -58,7 +58,6 @@ func read(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 		chain: env.Chain, target: "DROP", tables: []table{{"filter", []string{"INPUT"}}}, backend: backendAuto,
 		ipsetAbove: 100, maxEntries: 131072, trusted: env.Trusted, ipv6: true,
 	}
-	b.Note("security.iptables_chain", env.Chain)
 	b.Note("trusted", fmt.Sprint(env.Trusted))
 	b.String("chain", &c.chain)
 	b.Check("chain", "Invalid chain name", checkChain(c.chain))
@@ -75,6 +74,7 @@ func read(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	b.String("aggregate", &aggregate)
 	c.aggregate, err = parseAggregate(aggregate)
 	b.Check("aggregate", "Invalid prefix length", err)
+	env.Claim("iptables chain " + c.chain)
 	return newAction(c)
 }
 

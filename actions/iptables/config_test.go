@@ -80,7 +80,7 @@ func TestConfigDiagnostics(t *testing.T) {
 		`ipv6 = "perhaps"`:                                  `true or false`,
 	} {
 		b := settingstest.Block(t, "rules.hcl", body, nil)
-		Kind.New(b, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH"})
+		Kind.New(b, plugin.ActionEnv{Name: "iptables.drop", Chain: "FREESWITCH", Claim: func(string) {}})
 		b.Done()
 		diags := b.Diagnostics()
 		if !diags.HasErrors() {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 )
 
@@ -16,7 +17,7 @@ import (
 // cut it to 1/44 of its packet rate.
 const manyRules = 1000
 
-// Standing returns the bans in the kernel, as [plugin.Survivor] wants them.
+// Standing returns the bans in the kernel, see [plugin.Level].
 func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error) {
 	kernel, err := a.Inspect(ctx)
 	standing := make(map[netip.Prefix]ban.Term, len(kernel.Entries))
@@ -29,13 +30,14 @@ func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error
 	return standing, err
 }
 
-// Spare implements [plugin.Widener].
-func (a *Action) Spare(protected func(netip.Prefix) bool) {
+// Open implements [plugin.Opener]: spared networks are not aggregated.
+func (a *Action) Open(host plugin.Host) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, f := range a.families {
-		f.desired.aggregation.protected = protected
+		f.desired.aggregation.protected = host.Spared
 	}
+	return nil
 }
 
 // Report implements [plugin.Reporter].
@@ -48,7 +50,7 @@ func (a *Action) Report(ctx context.Context) (r status.Report) {
 	return r
 }
 
-// Inspect implements [plugin.Inspector].
+// Inspect implements [plugin.Level].
 func (a *Action) Inspect(ctx context.Context) (status.Kernel, error) {
 	a.mu.Lock()
 	kernel := status.Kernel{Chain: a.config.chain, Backend: a.backend}

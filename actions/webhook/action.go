@@ -37,7 +37,7 @@ type Action struct {
 
 var (
 	_ plugin.Server   = (*Action)(nil)
-	_ plugin.Keeper   = (*Action)(nil)
+	_ plugin.Opener   = (*Action)(nil)
 	_ plugin.Reporter = (*Action)(nil)
 	_ plugin.Comparer = (*Action)(nil)
 )
@@ -64,12 +64,15 @@ func (a *Action) Same(other any) bool {
 
 func (a *Action) log() *slog.Logger { return slog.With("action", a.config.name) }
 
-// Keep stores the queue in dir, and takes over what an earlier run left there. After
-// an error the queue is in memory only.
-func (a *Action) Keep(dir string) error {
+// Open stores the queue in the directory of the host, and takes over what an earlier
+// run left there. After an error, or without a directory, the queue is in memory only.
+func (a *Action) Open(host plugin.Host) error {
+	if host.Dir == "" {
+		return nil
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.open(dir); err != nil {
+	if err := a.open(host.Dir); err != nil {
 		a.delivery.SpoolError = err.Error()
 		return fmt.Errorf("notifications do not survive a restart: %w", err)
 	}

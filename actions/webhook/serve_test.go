@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 )
 
@@ -384,7 +385,7 @@ func TestRestart(t *testing.T) {
 			return 200, nil, nil
 		}}
 		a := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 3")
-		must(t, a.Keep(dir))
+		must(t, a.Open(plugin.Host{Dir: dir}))
 		stop := serving(t, a, s)
 		apply(t, a, batch(1, 5))
 		synctest.Wait()
@@ -394,7 +395,7 @@ func TestRestart(t *testing.T) {
 		}
 		// The next process counts its changes from 1 again, but not the notifications.
 		b := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 3")
-		must(t, b.Keep(dir))
+		must(t, b.Open(plugin.Host{Dir: dir}))
 		apply(t, b, batch(1, 1))
 		defer serving(t, b, s)()
 		time.Sleep(time.Minute)
@@ -411,7 +412,7 @@ func TestEndsPromptly(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, "url = \"http://noc.example.net/\"\ngroup_wait = \"0s\"")
-		must(t, a.Keep(dir))
+		must(t, a.Open(plugin.Host{Dir: dir}))
 		stop := serving(t, a, stalled{})
 		apply(t, a, batch(1, 1))
 		synctest.Wait()
@@ -421,7 +422,7 @@ func TestEndsPromptly(t *testing.T) {
 			t.Errorf("the end took %v", took)
 		}
 		b := parse(t, `url = "http://noc.example.net/"`)
-		must(t, b.Keep(dir))
+		must(t, b.Open(plugin.Host{Dir: dir}))
 		defer b.end()
 		if d := b.Delivery(); d.Waiting != 1 {
 			t.Errorf("%+v", d)
@@ -505,7 +506,7 @@ func BenchmarkApply(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			a := parse(b, `url = "http://x/"`)
 			if durable {
-				if err := a.Keep(b.TempDir()); err != nil {
+				if err := a.Open(plugin.Host{Dir: b.TempDir()}); err != nil {
 					b.Fatal(err)
 				}
 				defer a.end()

@@ -16,6 +16,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/dbfile"
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 
 	"github.com/google/go-cmp/cmp"
@@ -138,7 +139,7 @@ func TestDamagedSpoolIsMovedAside(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		first := parse(t, `url = "http://x/"`)
-		must(t, first.Keep(dir))
+		must(t, first.Open(plugin.Host{Dir: dir}))
 		must(t, first.Apply(t.Context(), batch(1, 50)))
 		first.end()
 		path := filepath.Join(dir, spoolName)
@@ -148,7 +149,7 @@ func TestDamagedSpoolIsMovedAside(t *testing.T) {
 		must(t, os.WriteFile(path, content, 0o600))
 
 		a := parse(t, `url = "http://x/"`)
-		if err := a.Keep(dir); err != nil {
+		if err := a.Open(plugin.Host{Dir: dir}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		must(t, a.Apply(t.Context(), batch(1, 5)))
@@ -172,7 +173,7 @@ func TestSpoolInUse(t *testing.T) {
 	dir := t.TempDir()
 	openTest(t, dir)
 	a := parse(t, `url = "http://x/"`)
-	if err := a.Keep(dir); !errors.Is(err, dbfile.ErrInUse) {
+	if err := a.Open(plugin.Host{Dir: dir}); !errors.Is(err, dbfile.ErrInUse) {
 		t.Fatal(err)
 	}
 	if err := a.Apply(t.Context(), batch(1, 5)); err != nil {
@@ -188,7 +189,7 @@ func TestSpoolInUse(t *testing.T) {
 func TestDiskThatFails(t *testing.T) {
 	dir := t.TempDir()
 	a := parse(t, `url = "http://x/"`)
-	must(t, a.Keep(dir))
+	must(t, a.Open(plugin.Host{Dir: dir}))
 	must(t, a.Apply(t.Context(), batch(1, 2)))
 	good := a.spool.db
 	bad, err := dbfile.Open(filepath.Join(t.TempDir(), "other"), time.Second)
@@ -207,7 +208,7 @@ func TestDiskThatFails(t *testing.T) {
 	}
 	a.end()
 	b := parse(t, `url = "http://x/"`)
-	must(t, b.Keep(dir))
+	must(t, b.Open(plugin.Host{Dir: dir}))
 	defer b.end()
 	if d := b.Delivery(); d.Waiting != 5 {
 		t.Errorf("%+v", d)
@@ -225,7 +226,7 @@ func TestMain(m *testing.M) {
 // applyForEver queues notifications and prints after each batch how many there are.
 func applyForEver(dir string) {
 	a := newAction(config{name: "webhook.noc", url: "http://x/", on: []string{ban.Banned.String()}, queue: 1_000_000, groupMax: 10})
-	if err := a.Keep(dir); err != nil {
+	if err := a.Open(plugin.Host{Dir: dir}); err != nil {
 		panic(err)
 	}
 	for n := 0; ; n += 3 {
@@ -257,7 +258,7 @@ func TestKillNine(t *testing.T) {
 		}
 		_ = cmd.Wait() // it was killed
 		a := parse(t, `url = "http://x/"`)
-		must(t, a.Keep(dir))
+		must(t, a.Open(plugin.Host{Dir: dir}))
 		for i, e := range a.queue.waiting {
 			if e.seq != uint64(i+1) || time.Since(e.queued) > time.Minute {
 				t.Fatalf("notification %d is %d of %v", i, e.seq, e.queued)

@@ -8,6 +8,7 @@ import (
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -56,18 +57,21 @@ type Source struct {
 	Name        string // "freeswitch"
 	Source      plugin.Source
 	Description plugin.Description
+	Fingerprint settings.Fingerprint
 	Range       hcl.Range // of the block's header
 }
 
 // An Action is one action block.
 type Action struct {
-	Ref     string // "iptables.drop"
-	Kind    string // "iptables"
-	Name    string // "drop"
-	Action  plugin.Action
-	Targets []ban.TargetKind // that it is passed, see plugin.ActionKind
-	Blocks  bool             // it acts against callers, see plugin.ActionKind
-	Range   hcl.Range        // of the block's header
+	Ref         string // "iptables.drop"
+	Kind        string // "iptables"
+	Name        string // "drop"
+	Action      plugin.Action
+	Claims      []string // see [plugin.ActionEnv]
+	Fingerprint settings.Fingerprint
+	Targets     []ban.TargetKind // that it is passed, see plugin.ActionKind
+	Blocks      bool             // it acts against callers, see plugin.ActionKind
+	Range       hcl.Range        // of the block's header
 }
 
 // A Test is one test block: a story, and who is banned at its end.

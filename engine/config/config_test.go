@@ -23,8 +23,8 @@ import (
 // comparable lets two configurations be compared in all but places.
 var comparable = cmp.Options{
 	cmpopts.IgnoreUnexported(config.Config{}),
-	cmpopts.IgnoreFields(config.Source{}, "Range", "Description"),
-	cmpopts.IgnoreFields(config.Action{}, "Range"),
+	cmpopts.IgnoreFields(config.Source{}, "Range", "Description", "Fingerprint"),
+	cmpopts.IgnoreFields(config.Action{}, "Range", "Fingerprint"),
 	cmpopts.IgnoreFields(config.Test{}, "Where"),
 	cmpopts.IgnoreFields(fakeLog{}, "Corroborate"),
 	cmpopts.IgnoreFields(config.Given{}, "Where"),
@@ -139,7 +139,7 @@ func TestEverythingThatARuleFileCanSay(t *testing.T) {
 			{Ref: "esl.pbx", Kind: "esl", Name: "pbx", Source: &fakeESL{Password: "ClueCon"}},
 		},
 		Actions: []config.Action{
-			{Ref: "iptables.drop", Kind: "iptables", Name: "drop", Action: &fakeIPTables{Chain: "SIP_GUARD", Batch: 100}},
+			{Ref: "iptables.drop", Kind: "iptables", Name: "drop", Action: &fakeIPTables{Chain: "SIP_GUARD", Batch: 100}, Claims: []string{"iptables chain SIP_GUARD"}},
 		},
 		Trusted: []ban.Trusted{
 			{Network: netip.MustParsePrefix("10.0.0.0/8"), Name: "security.trusted_networks"},

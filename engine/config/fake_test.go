@@ -94,14 +94,13 @@ type fakeIPTables struct {
 func newIPTables(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	a := &fakeIPTables{Chain: env.Chain}
 	b.Int("batch", &a.Batch, 1, 1000)
+	env.Claim("iptables chain " + a.Chain)
 	return a
 }
 
 func (a *fakeIPTables) Apply(context.Context, ban.Batch) error {
 	panic("loading must not apply an action")
 }
-
-func (a *fakeIPTables) Claim() string { return "iptables chain " + a.Chain }
 
 type fakeWebhook struct{ url string }
 

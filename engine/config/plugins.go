@@ -47,7 +47,7 @@ func (l *loader) decodeSources(blocks []*settings.Block) {
 		}
 		description := source.Describe()
 		declared.source = &description
-		l.cfg.Sources = append(l.cfg.Sources, Source{Ref: ref, Kind: kind, Name: name, Source: source, Description: description, Range: declared.rng})
+		l.cfg.Sources = append(l.cfg.Sources, Source{Ref: ref, Kind: kind, Name: name, Source: source, Description: description, Fingerprint: b.Fingerprint(), Range: declared.rng})
 	}
 }
 
@@ -79,30 +79,27 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 		if index < 0 {
 			continue
 		}
-		action := l.kinds.Actions[index].New(b, plugin.ActionEnv{Name: ref, Chain: l.cfg.Security.Chain, Sources: sources, Trusted: trusted})
+		var claimed []string
+		action := l.kinds.Actions[index].New(b, plugin.ActionEnv{
+			Name: ref, Chain: l.cfg.Security.Chain, Sources: sources, Trusted: trusted,
+			Claim: func(what string) { claimed = append(claimed, what) },
+		})
 		if b.Done(); b.Failed() {
 			continue
 		}
-		claim(claims, action, b)
+		for _, what := range claimed {
+			b.Note("claim", what)
+			if first, taken := claims[what]; taken {
+				b.Error("", "Claimed twice", fmt.Sprintf("The action at %s uses the %s. Give one of them another, or make them one action.", settings.Where(first), what))
+			}
+			claims[what] = b.Range
+		}
 		l.cfg.Actions = append(l.cfg.Actions, Action{
 			Ref: ref, Kind: kind, Name: name, Action: action,
-			Blocks: l.kinds.Actions[index].Blocks, Targets: l.kinds.Actions[index].Targets, Range: b.Range,
+			Blocks: l.kinds.Actions[index].Blocks, Targets: l.kinds.Actions[index].Targets,
+			Claims: claimed, Fingerprint: b.Fingerprint(), Range: b.Range,
 		})
 	}
-}
-
-// claim reports an action that wants for itself what another one has.
-func claim(claims map[string]hcl.Range, action plugin.Action, b *settings.Block) {
-	c, ok := action.(plugin.Claimant)
-	if !ok {
-		return
-	}
-	if first, taken := claims[c.Claim()]; taken {
-		b.Error("", "Claimed twice", fmt.Sprintf("The action at %s has the %s for itself already. Give one of them another, or make them one action.",
-			settings.Where(first), c.Claim()))
-		return
-	}
-	claims[c.Claim()] = b.Range
 }
 
 // kindOf checks the two labels of a source or action block and gives the index of

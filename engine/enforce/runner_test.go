@@ -17,6 +17,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 // A wall behaves as a firewall does: it holds addresses, can be broken, be slow,
@@ -73,6 +74,12 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	w.stands = wanted
 	return drift, nil
 }
+
+func (*wall) Standing(context.Context) (map[netip.Prefix]ban.Term, error) { return nil, nil }
+
+func (*wall) Withdraw(context.Context) error { return nil }
+
+func (*wall) Inspect(context.Context) (status.Kernel, error) { return status.Kernel{}, nil }
 
 func (w *wall) flush() {
 	w.mu.Lock()

@@ -42,38 +42,82 @@ type ActionEnv struct {
 	// of them names it.
 	Sources map[string]Source
 
-	// Trusted are the networks that the rule files trust: the ledger bans nobody
-	// in them, and an action that widens what it is ordered must not either.
+	// Trusted are the networks that the rule files trust. The ledger bans no address in
+	// them, and an action that bans more than it is ordered to must not either.
 	Trusted []netip.Prefix
+
+	// Claim reserves something for this action alone, in words: "iptables chain
+	// FREESWITCH". Two actions with the same claim are a mistake. What a started
+	// action claims it takes over from the one before it.
+	Claim func(what string)
 }
 
 // An Action does something about bans.
 type Action interface {
-	// Apply carries out one batch. It is called by one goroutine at a time. Of
-	// what bans nobody (see [ban.Alerted] and [ban.Spared]), a [Level] hears
-	// nothing.
-	// A batch that failed comes again, with what has changed meanwhile, so
-	// applying a change twice must end as applying it once.
+	// Apply carries out one batch. It is called by one goroutine at a time. A batch
+	// that failed comes again, with what has changed meanwhile, so applying a change
+	// twice must end as applying it once.
 	Apply(ctx context.Context, batch ban.Batch) error
 }
 
-// A Level is an action that holds a state outside of the program, such as the
-// rules in the kernel, and can therefore drift from what it should be.
+// A Level is an action that holds a state outside of the program, such as the rules in
+// the kernel, which can drift from what it should be. It is passed no changes of the
+// kinds [ban.Alerted] and [ban.Spared].
 type Level interface {
 	Action
 
-	// Resync makes what really stands agree with the bans that should, and
-	// says what it had to mend. The first call, after start or reload, takes
-	// over what an earlier run left behind.
+	// Resync makes the state agree with the bans, and reports what it repaired. The
+	// first call, after a start or a reload, takes over what an earlier run left.
 	Resync(ctx context.Context, want iter.Seq[ban.Ban]) (Drift, error)
+
+	// Standing returns the targets that an earlier run left banned, and for how long;
+	// 0 where that is not known.
+	Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error)
+
+	// Withdraw removes the state, after a reload has removed the action.
+	Withdraw(ctx context.Context) error
+
+	// Inspect reads the state and changes nothing. It may be called at any time,
+	// beside Apply and Resync. What could be read comes back with the error.
+	Inspect(ctx context.Context) (status.Kernel, error)
 }
 
-// A Survivor is a level that can tell what an earlier run left standing.
-type Survivor interface {
-	Level
-	// Standing returns the targets that are banned, and for how long still; 0
-	// where that is not known.
-	Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error)
+// Drift is what a resync found other than it should be.
+type Drift struct {
+	Missing int      // bans that were not in force
+	Surplus int      // entries in force without a ban
+	Notes   []string // in words: "jump from INPUT was gone"
+}
+
+// Any reports whether there was anything to repair.
+func (d Drift) Any() bool { return d.Missing > 0 || d.Surplus > 0 || len(d.Notes) > 0 }
+
+// An Opener is an action that uses what the engine offers it.
+type Opener interface {
+	Action
+	// Open is called before anything else. After an error the action works all the
+	// same.
+	Open(host Host) error
+}
+
+// A Host is what the engine offers to an action.
+type Host struct {
+	// Dir is a directory of this action alone (0700), for files that survive a
+	// restart; "" if the engine keeps no state. It is removed at a start when no file
+	// in it was written for 30 days and no rule file names the action.
+	Dir string
+
+	// Spared reports whether a network holds an address that must not be banned now,
+	// because it is trusted or protected. It may be called from any goroutine.
+	Spared func(netip.Prefix) bool
+}
+
+// A Server is an action that goes on working beside Apply.
+type Server interface {
+	Action
+	// Serve works until ctx ends. It is called once. Apply is not called after ctx has
+	// ended.
+	Serve(ctx context.Context)
 }
 
 // A Reporter is an action that knows more of how it is doing than what Apply returns.
@@ -83,68 +127,7 @@ type Reporter interface {
 	Report(ctx context.Context) status.Report
 }
 
-// Drift says what a resync found other than it should be.
-type Drift struct {
-	Missing int      // bans that were not in force
-	Surplus int      // entries in force that nobody wants
-	Notes   []string // in words: "jump from INPUT was gone"
-}
-
-// Any reports whether there was anything to mend.
-func (d Drift) Any() bool { return d.Missing > 0 || d.Surplus > 0 || len(d.Notes) > 0 }
-
-// A Widener is a level that may drop more than it was ordered to, such as the
-// network around several bans.
-type Widener interface {
-	Level
-	// Spare is called before Apply and Resync, with a function that tells whether
-	// somebody in a network is not to be dropped now: trusted, or protected. It may
-	// be called from any goroutine.
-	Spare(holds func(netip.Prefix) bool)
-}
-
-// A Keeper is an action that keeps something of its own across restarts.
-type Keeper interface {
-	Action
-	// Keep is called before anything else, with a directory that exists and is
-	// this action's alone, and holds files only. After an error the action works all
-	// the same. The directory is removed at a start when nothing was written there for
-	// 30 days and no rule file names the action any more.
-	Keep(dir string) error
-}
-
-// A Server is an action that goes on with what it was handed beside Apply.
-type Server interface {
-	Action
-	// Serve works until ctx ends. It is called once, and Apply not after it has
-	// ended.
-	Serve(ctx context.Context)
-}
-
-// A Claimant is an action that needs something for itself alone, such as a chain
-// of the firewall. Two actions with the same claim are a mistake.
-type Claimant interface {
-	Action
-	Claim() string // in words: "iptables chain FREESWITCH"
-}
-
-// An Inspector is an action that can show what it has done in the kernel.
-type Inspector interface {
-	Level
-	// Inspect looks at the kernel and changes nothing. It may be called at any
-	// time, beside Apply and Resync. What could be read comes back with the error.
-	Inspect(ctx context.Context) (status.Kernel, error)
-}
-
-// A Comparer tells whether another action was made from the same words, so that a
-// reload may leave the running one alone. One that cannot compare is always replaced.
-type Comparer interface {
-	Same(other any) bool
-}
-
-// A Withdrawer is a level that can take all it did back out of the world, which
-// happens when a reload removes it. One that cannot is left as it stands.
-type Withdrawer interface {
-	Level
-	Withdraw(ctx context.Context) error
-}
+// A Comparer tells whether another plugin was made from the same block.
+//
+// Deprecated: the configuration compares the fingerprints of blocks.
+type Comparer interface{ Same(other any) bool }

@@ -145,9 +145,12 @@ func (b *Block) Diagnostics() hcl.Diagnostics { return b.diags }
 // Failed reports whether there is an error among the diagnostics.
 func (b *Block) Failed() bool { return b.diags.HasErrors() }
 
-// Fingerprint is a hash of all that was read. Two blocks with the same one say the
-// same, environment variables and included files as they are now.
-func (b *Block) Fingerprint() [sha256.Size]byte { return sha256.Sum256(b.print) }
+// A Fingerprint is a hash of all that was read from a block.
+type Fingerprint [sha256.Size]byte
+
+// Fingerprint returns the hash of all that was read up to now. Two blocks with the same
+// one have the same values, those of environment variables and included files too.
+func (b *Block) Fingerprint() Fingerprint { return sha256.Sum256(b.print) }
 
 // Note adds to the fingerprint what a plugin takes from elsewhere.
 func (b *Block) Note(key, value string) { b.note(key, value) }

@@ -146,7 +146,7 @@ func TestEverythingIsRead(t *testing.T) {
 
 // TestFingerprint compares a block with itself, and with blocks that differ in one value.
 func TestFingerprint(t *testing.T) {
-	print := func(body, secret string) [32]byte {
+	print := func(body, secret string) settings.Fingerprint {
 		b := settingstest.Block(t, "a.hcl", body, map[string]string{"secret": secret})
 		read(b)
 		return b.Fingerprint()
@@ -155,7 +155,7 @@ func TestFingerprint(t *testing.T) {
 	if first != print("# the same\n"+goodBody, "hunter2") {
 		t.Error("a comment changes the fingerprint")
 	}
-	for what, other := range map[string][32]byte{
+	for what, other := range map[string]settings.Fingerprint{
 		"a variable":   print(goodBody, "hunter3"),
 		"a text":       print(strings.Replace(goodBody, `"a"`, `"b"`, 1), "hunter2"),
 		"a word":       print(strings.Replace(goodBody, `, "tcp"]`, `]`, 1), "hunter2"),

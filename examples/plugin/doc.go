@@ -1,15 +1,16 @@
-// Package plugin is an action of one's own: `action "list" "name" { path = "…" }`
-// keeps a text file of who is banned, one target a line, for whatever reads such
-// files.
+// Package plugin is a source and an action as a third party writes them.
 //
-// It stands where actions/iptables stands, at the end of the path. To build it in,
-// import it in cmd/freeswitch-security/plugins.go and add one line to the actions
-// there:
+// `source "knocks" "door" { path = "…" }` reports each line "ADDRESS USER" that is
+// appended to a file. `action "list" "mine" { path = "…" }` keeps a text file of the
+// banned targets, one a line. They stand at the two ends of the path, where sources/esl
+// and actions/iptables stand. To build them in, import this package in
+// cmd/freeswitch-security/plugins.go and add one line to each list there:
 //
-//	import list "freeswitch-security/examples/plugin"
+//	import example "freeswitch-security/examples/plugin"
 //
-//	list.Kind,
+//	example.Knocks,
+//	example.List,
 //
-// The invariant: the file always holds exactly the bans that are in force, and is
+// The invariant: the list always holds exactly the targets of the bans in force, and is
 // replaced as a whole, so that no reader finds half of it.
 package plugin

@@ -385,6 +385,12 @@ func (fakeLevel) Resync(context.Context, iter.Seq[ban.Ban]) (plugin.Drift, error
 	return plugin.Drift{}, nil
 }
 
+func (fakeLevel) Standing(context.Context) (map[netip.Prefix]ban.Term, error) { return nil, nil }
+
+func (fakeLevel) Withdraw(context.Context) error { return nil }
+
+func (fakeLevel) Inspect(context.Context) (status.Kernel, error) { return status.Kernel{}, nil }
+
 func (f fakeLevel) Report(context.Context) status.Report { return f.found }
 
 func TestJudgeActions(t *testing.T) {
