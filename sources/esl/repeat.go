@@ -52,20 +52,9 @@ func (h half) matches(other half) bool {
 // so that a further attempt counts again. paired says that both halves are subscribed
 // to: a report without its first half is not a repeat.
 func (r *repeats) mark(e *event.Event, paired bool) {
-	if !e.IP.IsValid() {
-		return
-	}
-	switch e.Name {
-	case event.AuthFailure:
-		if paired {
-			e.Repeat = r.pair(e, false)
-		}
-	case event.UnknownUser:
-		e.Repeat = r.pair(e, true)
-	case event.ACLReject:
-		if strings.Contains(e.Message, " Rejected by user acl ") {
-			e.Repeat = r.pair(e, true)
-		}
+	isReason := e.Name == event.UnknownUser || e.Name == event.ACLReject && strings.Contains(e.Message, " Rejected by user acl ")
+	if e.IP.IsValid() && (isReason || paired && e.Name == event.AuthFailure) {
+		e.Repeat = r.pair(e, isReason)
 	}
 }
 
