@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,7 +10,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/status"
@@ -90,11 +90,13 @@ func fields(status any) []any {
 	if err != nil {
 		return []any{"err", err}
 	}
-	var all map[string]json.RawMessage
-	_ = json.Unmarshal(text, &all) // it is an object
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var all map[string]any
+	_ = d.Decode(&all) // it is an object
 	var attrs []any
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		attrs = append(attrs, name, strings.Trim(string(all[name]), `"`))
+		attrs = append(attrs, name, all[name])
 	}
 	return attrs
 }

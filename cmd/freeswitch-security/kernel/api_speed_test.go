@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestAPIManyBans has many addresses banned by one request, and measures how long
-// it takes until all are in the kernel and each is answered.
+// TestAPIManyBans bans many addresses by one request, and measures the time until all are in the
+// kernel and the request is answered.
 func TestAPIManyBans(t *testing.T) {
 	for _, c := range []struct {
 		bans  int
@@ -60,8 +60,7 @@ func TestAPIManyBans(t *testing.T) {
 	}
 }
 
-// TestAPILatency measures how long one ban by hand takes, from the request to the
-// answer, at which it is in the kernel.
+// TestAPILatency measures one manual ban, from the request to the answer, when it is in the kernel.
 func TestAPILatency(t *testing.T) {
 	socket := adminSocket(t)
 	prepare(t, ``, fmt.Sprintf(onSocket, socket)).start()
@@ -82,8 +81,8 @@ func TestAPILatency(t *testing.T) {
 	})
 }
 
-// onAccount bans at the first failure on one account, and counts those on all
-// others for long without ever banning.
+// onAccount bans at the first failure on one account. It counts failures on other accounts and
+// never bans for them.
 const onAccount = `
 rule "on one account" {
   on    = [source.log.freeswitch]
@@ -101,9 +100,8 @@ rule "patient" {
 }
 `
 
-// TestLatencyBesideAPI measures the latency of a ban while 10,000 events a second
-// are written to the log, in turns with and without callers that ask 2,000 times a
-// second how things stand.
+// TestLatencyBesideAPI measures the latency of a ban beside 10,000 logged events a second, in turns
+// with and without 2,000 API requests a second.
 func TestLatencyBesideAPI(t *testing.T) {
 	const events, requests, turns = 10_000, 2_000, 20
 	socket := adminSocket(t)
@@ -115,13 +113,13 @@ func TestLatencyBesideAPI(t *testing.T) {
 	var asked int64
 	var asking time.Duration
 	atBest(t, "beside 2000 requests a second; want p99 at most 1.5 times as long as without", func(run int) (percentiles, bool) {
-		var took [2][]time.Duration // without and with
+		var took [2][]time.Duration // without and with requests
 		for turn := range 2 * turns {
 			with := turn % 2
 			end := func() int64 { return 0 }
 			began := time.Now()
 			if with == 1 {
-				end = a.load(requests + requests/20) // some are late
+				end = a.load(requests + requests/20) // some come late
 			}
 			for i := range trials / turns {
 				ip := fmt.Sprintf("198.18.%d.%d", 100+2*turns*run+turn, i)
@@ -138,7 +136,7 @@ func TestLatencyBesideAPI(t *testing.T) {
 		t.Logf("without requests: %s", alone)
 		return beside, float64(beside.p99) <= min(1.5*slack(), 10)*float64(alone.p99)
 	})
-	pause(300 * time.Millisecond) // the answer may be older than a request of the load
+	pause(300 * time.Millisecond) // status is cached for 250 ms
 	var s struct{ Events int64 }
 	a.does("GET", "/security/stats", "", &s)
 	flow, rate := float64(s.Events)/time.Since(started).Seconds(), float64(asked)/asking.Seconds()
@@ -148,8 +146,7 @@ func TestLatencyBesideAPI(t *testing.T) {
 	}
 }
 
-// failures writes lines of failures of a hundred thousand addresses, in turns, until
-// it is stopped.
+// failures writes failures of a hundred thousand addresses, in turns, until it is stopped.
 func (d *daemon) failures(perSecond int) (stop func()) {
 	i := 0
 	return paced(perSecond, func(due int) int {
@@ -163,8 +160,7 @@ func (d *daemon) failures(perSecond int) (stop func()) {
 	})
 }
 
-// load asks for many things so many times a second until it is ended, and then
-// returns how many were answered.
+// load sends so many requests a second until end is called, which returns the number of answers.
 func (a *api) load(perSecond int) (end func() int64) {
 	const callers = 4
 	paths := []string{"/security/status", "/security/stats", "/security/sources", "/health", "/security/blacklist/198.18.0.1", "/security/whitelist"}
@@ -197,6 +193,6 @@ func (a *api) load(perSecond int) (end func() int64) {
 		all.Wait()
 		return answered.Load()
 	})
-	a.Cleanup(func() { end() }) // of a test that fails in the middle
+	a.Cleanup(func() { end() }) // also if the test fails
 	return end
 }

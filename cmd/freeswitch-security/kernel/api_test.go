@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// onSocket serves the HTTP API on a unix socket alone.
+// onSocket serves the HTTP API on a unix socket only.
 const onSocket = `
 admin {
   listen = ""
@@ -26,8 +26,8 @@ admin {
 }
 `
 
-// adminSocket is where a daemon of this test may open its socket. A test's own
-// directory may lie too deep: the kernel takes 107 bytes of a path.
+// adminSocket returns a path for the socket. That of t.TempDir can exceed the kernel's limit of
+// 107 bytes.
 func adminSocket(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "freeswitch-security-api-")
@@ -38,7 +38,7 @@ func adminSocket(t testing.TB) string {
 	return filepath.Join(dir, "admin.sock")
 }
 
-// An api asks a daemon over its unix socket.
+// An api is the HTTP API of a daemon.
 type api struct {
 	testing.TB
 	client *http.Client
@@ -56,8 +56,7 @@ func askingAt(t testing.TB, socket string) *api {
 	return &api{t, &http.Client{Transport: transport, Timeout: time.Minute}}
 }
 
-// ask makes a request and returns its answer, whatever it is. It may be called
-// from any goroutine.
+// ask makes a request and returns the answer. It is safe for concurrent use.
 func (a *api) ask(method, path, body string) (status int, answer string, err error) {
 	request, err := http.NewRequestWithContext(a.Context(), method, "http://localhost"+path, strings.NewReader(body))
 	if err != nil {
@@ -75,7 +74,7 @@ func (a *api) ask(method, path, body string) (status int, answer string, err err
 	return response.StatusCode, string(text), err
 }
 
-// does makes a request that must succeed, and reads the answer into a value.
+// does makes a request that must succeed, and decodes the answer into a value.
 func (a *api) does(method, path, body string, into any) {
 	a.Helper()
 	status, answer, err := a.ask(method, path, body)
@@ -87,7 +86,7 @@ func (a *api) does(method, path, body string, into any) {
 	}
 }
 
-// A change is what the API answers to a ban, a trust and their ends.
+// A change is the answer to ban, unban, trust and untrust.
 type change struct {
 	IP, Status, Error, Message, Why string
 	Applied                         bool
@@ -95,15 +94,14 @@ type change struct {
 	ExpiresAt                       time.Time
 }
 
-// A sourceState is how a source is doing.
+// A sourceState is the status of a source.
 type sourceState struct {
 	Name, Fault                  string
 	Running                      bool
 	Events, Lost, Lines, Skipped int64
 }
 
-// source asks how a source is doing. The answer is a quarter of a second old at
-// the most.
+// source returns the status of a source. It is at most 250 ms old.
 func (a *api) source(name string) sourceState {
 	a.Helper()
 	var all struct{ Sources []sourceState }
@@ -117,8 +115,8 @@ func (a *api) source(name string) sourceState {
 	return sourceState{}
 }
 
-// TestAPIRefuses asks for bans that would lock somebody out: the answer says why,
-// and the kernel never sees them.
+// TestAPIRefuses requests bans of trusted targets: the answer says why they are refused, and the
+// kernel does not get them.
 func TestAPIRefuses(t *testing.T) {
 	socket := adminSocket(t)
 	d := prepare(t, `backend = "ipset"`, fmt.Sprintf(onSocket, socket)+office).start()
@@ -137,7 +135,7 @@ func TestAPIRefuses(t *testing.T) {
 		{"198.18.7.7", http.StatusConflict, trusted},
 		{"::ffff:198.18.7.7", http.StatusConflict, trusted},
 		{"198.18.7.0/25", http.StatusConflict, trusted},
-		{"198.18.0.0/16", http.StatusConflict, trusted}, // holds the office
+		{"198.18.0.0/16", http.StatusConflict, trusted}, // contains the office
 		{"2001:db8:7::7", http.StatusConflict, "trusted: office"},
 		{switchAddress, http.StatusConflict, "this host"},
 		{"10.77.0.0/24", http.StatusConflict, "this host"},
@@ -154,11 +152,11 @@ func TestAPIRefuses(t *testing.T) {
 	}
 	var none map[string]any
 	if a.does("GET", "/security/blacklist", "", &none); len(none) > 0 || members(t) > 0 {
-		t.Errorf("%v is banned, %d in the kernel", none, members(t))
+		t.Errorf("banned: %v, in the kernel: %d", none, members(t))
 	}
 	a.does("POST", "/security/blacklist", `{"ip": "198.18.8.1"}`, &change{})
 	if !inSet("198.18.8.1") {
-		t.Error("nobody can be banned")
+		t.Error("no address can be banned")
 	}
 }
 
@@ -171,7 +169,7 @@ trusted "office" {
 }
 `
 
-// line is where a text stands in the rule file, from 1.
+// line returns the line number of a text in the rule file.
 func (d *daemon) line(text string) int {
 	d.Helper()
 	file, err := os.ReadFile(filepath.Join(d.dir, "rules.d", "rules.hcl"))
@@ -182,8 +180,8 @@ func (d *daemon) line(text string) int {
 	return strings.Count(before, "\n") + 1
 }
 
-// TestAPIBlocksPackets bans and trusts addresses of both families by hand, and
-// listens for their packets.
+// TestAPIBlocksPackets bans and trusts addresses of both families manually, and listens for their
+// packets.
 func TestAPIBlocksPackets(t *testing.T) {
 	inInternet(t, "ip", "route", "replace", "local", "198.51.100.0/24", "dev", "lo")
 	own6(t, "2001:db8:8::5", "2001:db8:8::6", "2001:db8:9::5")
@@ -213,7 +211,7 @@ func TestAPIBlocksPackets(t *testing.T) {
 				n, last := e.heard(c.ip)
 				t.Logf("%s: the last packet got through %s after the request", c.written, took)
 				if last.After(answered) {
-					t.Errorf("%s: a packet got through %s after it was said to be blocked", c.written, last.Sub(answered))
+					t.Errorf("%s: a packet got through %s after the answer", c.written, last.Sub(answered))
 				}
 				pause(50 * time.Millisecond)
 				if now, _ := e.heard(c.ip); now != n {
@@ -228,13 +226,13 @@ func TestAPIBlocksPackets(t *testing.T) {
 				}
 				stop()
 			}
-			reachable6(t, e, "2001:db8:8::6") // the neighbour of one that is banned alone
+			reachable6(t, e, "2001:db8:8::6") // the neighbour of a single banned address
 		})
 	}
 }
 
-// own6 gives addresses to the second namespace. Of IPv6, a sender must have his; of
-// IPv4 a route does.
+// own6 adds addresses to the second namespace: an IPv6 sender needs its address, for IPv4 a route
+// is enough.
 func own6(t testing.TB, addresses ...string) {
 	t.Helper()
 	for _, a := range addresses {
@@ -242,8 +240,8 @@ func own6(t testing.TB, addresses ...string) {
 	}
 }
 
-// reachable6 waits until packets of an address get through. The neighbours of a new
-// link take seconds to find each other.
+// reachable6 waits until packets of an address get through. Neighbour discovery on a new link takes
+// seconds.
 func reachable6(t testing.TB, e *ear, ip string) {
 	t.Helper()
 	stop := chatter(t, ip, time.Millisecond)
@@ -261,14 +259,13 @@ func inInternet(t testing.TB, command ...string) {
 	}
 }
 
-// What TestAPIRestart bans and trusts.
+// Targets of TestAPIRestart.
 const (
 	lasting, short, permanent = "198.18.8.1", "198.18.8.2", "2001:db8:8::5"
 	friend, guest             = "198.18.8.3", "198.18.8.4"
 )
 
-// TestAPIRestart ends the daemon, in good order and not: what was banned and
-// trusted by hand holds on, for as long as it was said to.
+// TestAPIRestart stops and kills the daemon: manual bans and trust stay for their terms.
 func TestAPIRestart(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		t.Run(sig.String(), func(t *testing.T) {
@@ -289,19 +286,19 @@ func TestAPIRestart(t *testing.T) {
 			d.stop(sig)
 			d.start()
 			stillHolds(d, a, e, ends)
-			d.stop(syscall.SIGTERM) // it may still be carrying out the last ban
+			d.stop(syscall.SIGTERM) // it may still apply the last ban
 		})
 	}
 }
 
-// stillHolds looks at what TestAPIRestart banned and trusted until the given times.
+// stillHolds checks the bans and the trust of TestAPIRestart against the given ends.
 func stillHolds(d *daemon, a *api, e *ear, ends map[string]time.Time) {
 	d.Helper()
 	for _, c := range []struct{ list, ip string }{{"blacklist", lasting}, {"blacklist", permanent}, {"whitelist", friend}} {
 		var entry struct{ ExpiresAt time.Time }
 		a.does("GET", "/security/"+c.list+"/"+c.ip, "", &entry)
 		if !entry.ExpiresAt.Equal(ends[c.ip]) {
-			d.Errorf("%s ends at %s, was to end at %s", c.ip, entry.ExpiresAt, ends[c.ip])
+			d.Errorf("%s ends at %s, want %s", c.ip, entry.ExpiresAt, ends[c.ip])
 		}
 	}
 	for _, ip := range []string{lasting, permanent, short} {
@@ -309,16 +306,16 @@ func stillHolds(d *daemon, a *api, e *ear, ends map[string]time.Time) {
 		defer stop()
 	}
 	d.write(failure(friend))
-	eventually(d, 5*time.Second, "who is trusted is spared", func() bool {
+	eventually(d, 5*time.Second, "a trusted address is not banned", func() bool {
 		return strings.Contains(d.said.String(), "msg=refused ip="+friend)
 	})
 	if status, answer, err := a.ask("POST", "/security/blacklist", `{"ip": "`+friend+`"}`); err != nil || status != http.StatusConflict {
-		d.Errorf("who is trusted: %d %v %s", status, err, answer)
+		d.Errorf("trusted: %d %v %s", status, err, answer)
 	}
 
-	eventually(d, 10*time.Second, "a short ban ends", func() bool { n, _ := e.heard(short); return n > 5 })
+	eventually(d, 10*time.Second, "a short ban expires", func() bool { n, _ := e.heard(short); return n > 5 })
 	if early := time.Until(ends[short]); early > 0 {
-		d.Errorf("it ended %s too early", early)
+		d.Errorf("it expired %s too early", early)
 	}
 	d.write(failure(guest))
 	eventually(d, 5*time.Second, "short trust has ended", func() bool { return strings.Contains(d.said.String(), "msg=ban ip="+guest) })

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// A daemon is the binary at work, on a log that the test writes.
+// A daemon is the running binary, on a log that the test writes.
 type daemon struct {
 	testing.TB
 	dir  string
@@ -26,10 +26,10 @@ type daemon struct {
 	done chan error
 
 	program string               // the binary; "": the one that was built
-	sys     *syscall.SysProcAttr // as whom it runs; nil: as root
+	sys     *syscall.SysProcAttr // user and capabilities; nil: root
 }
 
-// output collects what the daemon says.
+// output collects the log of the daemon.
 type output struct {
 	mu  sync.Mutex // guards buf
 	buf bytes.Buffer
@@ -47,7 +47,7 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// site is a configuration of one log and one firewall; rules are added to it.
+// site declares one log and one firewall; rules are appended.
 const site = `
 source "log" "freeswitch" {
   path     = %q
@@ -67,7 +67,7 @@ rule "at once" {
 }
 `
 
-// guessing bans at the fifth.
+// guessing bans at the fifth failure.
 const guessing = `
 rule "guessing" {
   on    = [source.log.freeswitch]
@@ -80,8 +80,7 @@ rule "guessing" {
 }
 `
 
-// prepare makes the files of a daemon, which is not started yet, on an empty
-// firewall.
+// prepare makes the files of a daemon, and empties the firewall.
 func prepare(t testing.TB, action, rules string) *daemon {
 	t.Helper()
 	clearFirewall(t)
@@ -159,12 +158,12 @@ func (d *daemon) launch() {
 		close(gone)
 	}()
 	d.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has ended, mostly
+		_ = cmd.Process.Kill() // usually it has ended
 		<-gone
 	})
 }
 
-// stop ends the daemon and returns how long that took.
+// stop sends a signal and returns the time until the daemon ended.
 func (d *daemon) stop(sig syscall.Signal) time.Duration {
 	d.Helper()
 	began := time.Now()
@@ -178,7 +177,7 @@ func (d *daemon) stop(sig syscall.Signal) time.Duration {
 	return time.Since(began)
 }
 
-// failure is the line of a failed registration, stamped now.
+// failure is the log line of a failed registration, now.
 func failure(ip string) string {
 	return time.Now().UTC().Format("2006-01-02 15:04:05.000000") +
 		" 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip " + ip + "\n"
@@ -192,7 +191,7 @@ func (d *daemon) write(lines string) {
 	}
 }
 
-// memory is a figure of the daemon's /proc/…/status, in MB.
+// memory returns a figure of the daemon's /proc/…/status, in MB.
 func (d *daemon) memory(name string) float64 {
 	d.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
@@ -212,7 +211,7 @@ func (d *daemon) memory(name string) float64 {
 	return 0
 }
 
-// cpu is the processor time that the daemon and its children have used.
+// cpu returns the processor time of the daemon and its children.
 func (d *daemon) cpu() time.Duration {
 	d.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
@@ -232,7 +231,7 @@ func (d *daemon) cpu() time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// members is how many entries the set of IPv4 bans has; 0 where there is none.
+// members returns the number of entries of the set of IPv4 bans; 0 without a set.
 func members(t testing.TB) int {
 	t.Helper()
 	out, err := exec.Command("ipset", "list", "-t", "freeswitch-blocked").CombinedOutput()
@@ -251,7 +250,7 @@ func members(t testing.TB) int {
 	return 0
 }
 
-// inSet reports whether the set holds an address.
+// inSet reports whether the set contains an address.
 func inSet(ip string) bool {
 	return exec.Command("ipset", "test", "freeswitch-blocked", ip).Run() == nil
 }

@@ -13,7 +13,7 @@ import (
 	"freeswitch-security/engine/esl/esltest"
 )
 
-// doubted is a site whose log is believed only where the switch reports the same.
+// doubted is a site that believes the log only if the switch reports the same.
 const doubted = `
 source "log" "freeswitch" {
   path        = %q
@@ -30,10 +30,9 @@ rule "forging" {
 }
 `
 
-// TestForgedLine has a caller write the failure of somebody else into FreeSWITCH's
-// log, so well that nothing in the log speaks against it. The victim's packets go
-// on getting through; the forger's do not, and neither do those of others who
-// really failed, as the log and the switch both tell.
+// TestForgedLine has a caller write a failure of a victim into FreeSWITCH's log, which the log
+// alone cannot disprove. The packets of the victim get through. Those of the forger do not, nor
+// those of addresses whose failures the log and the switch both report.
 func TestForgedLine(t *testing.T) {
 	const forger, victim = "203.0.113.80", "198.18.3.1"
 	pbx := esltest.Start(t, healthy)
@@ -50,8 +49,7 @@ func TestForgedLine(t *testing.T) {
 		defer stop()
 	}
 
-	// What is written in the first two seconds the switch may have reported to nobody,
-	// so the forger goes on.
+	// In the first two seconds the switch may not have been heard: the forger repeats.
 	var wrote time.Time
 	eventually(t, 10*time.Second, "the forger is banned", func() bool {
 		if time.Since(wrote) > 200*time.Millisecond {
@@ -69,19 +67,19 @@ func TestForgedLine(t *testing.T) {
 			fails(pbx, guesser, 1)
 		}))
 	}
-	t.Logf("who really failed got through for, in %s", percentilesOf(took))
-	pause(3 * time.Second) // longer than a line waits for the switch
+	t.Logf("addresses with true failures got through for, in %s", percentilesOf(took))
+	pause(3 * time.Second) // longer than a line is held for the switch
 	if _, last := e.heard(forger); last.Sub(told) > time.Second {
 		t.Error("the forger's packets get through")
 	}
 	before, _ := e.heard(victim)
 	eventually(t, time.Second, "the victim's packets get through", func() bool { n, _ := e.heard(victim); return n > before })
 	if said := d.said.String(); strings.Contains(said, "ip="+victim) || !strings.Contains(said, "msg=ban ip="+forger+" rule=forging") {
-		t.Errorf("it is told otherwise:\n%s", said)
+		t.Errorf("the log says otherwise:\n%s", said)
 	}
 }
 
-// call is the log of a call, whose Call-ID is its caller's to choose.
+// call is the log of a call. The caller chooses its Call-ID.
 func call(from, callID string) string {
 	const session = "2f663d64-fff8-482e-b5be-9d4bfa947ad8"
 	head := func(level, file string) string {

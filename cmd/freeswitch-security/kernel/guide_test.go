@@ -9,22 +9,21 @@ import (
 	"testing"
 )
 
-// onPort serves the HTTP API where it is served if nothing else is said,
-// 127.0.0.1:8080, and its socket in a place of this test.
+// onPort serves the HTTP API at its default port, 127.0.0.1:8080, and on a socket of this test.
 const onPort = `
 admin {
   socket = %q
 }
 `
 
-// A step is a command of the guide to IPTables integration, word for word, and how
-// often its output holds a text; one without a text writes nothing.
+// A step is a command of the guide to IPTables integration, verbatim, and how often its output
+// contains a text. A step without a text has no output.
 type step struct {
 	command, text string
 	times         int
 }
 
-// guide is the commands of the guide that the daemon has a part in, in their order.
+// guide is the commands of the guide that concern the daemon, in their order.
 var guide = []step{
 	{`sudo iptables -L FREESWITCH -v -n`, "Chain FREESWITCH (1 references)", 1},
 
@@ -54,8 +53,8 @@ var guide = []step{
 	{`curl -s http://127.0.0.1:8080/security/iptables | jq '.'`, `"ip": "192.0.2.11"`, 1},
 	{`sudo iptables -L FREESWITCH -v -n | awk 'NR>2 {sum+=$1} END {print "Total blocked packets:", sum}'`, "Total blocked packets: 0\n", 1},
 
-	// Test Specific Rules: how it is before the address is added, which is not in the
-	// guide, and then.
+	// Test Specific Rules: before the address is added, which is not in the guide, and
+	// after.
 	{exists, "1\n", 1},
 	{`curl -X POST http://127.0.0.1:8080/security/blacklist -H "Content-Type: application/json" -d '{"ip": "192.0.2.1"}'`, `"status":"success"`, 1},
 	{exists, "0\n", 1},
@@ -65,7 +64,7 @@ var guide = []step{
 const exists = `sudo iptables -C FREESWITCH -s 192.0.2.1 -j DROP
 echo $?  # 0 = rule exists, 1 = rule does not exist`
 
-// TestGuide gives the commands of the guide to a shell of the user root.
+// TestGuide runs the commands of the guide in a shell of root.
 func TestGuide(t *testing.T) {
 	for _, program := range []string{"bash", "curl", "jq"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -81,7 +80,7 @@ func TestGuide(t *testing.T) {
 	}
 }
 
-// TestGuideChain gives the chain another name, in both ways of the guide.
+// TestGuideChain renames the chain, in both ways of the guide.
 func TestGuideChain(t *testing.T) {
 	for _, program := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -104,19 +103,19 @@ func TestGuideChain(t *testing.T) {
 				t.Errorf("INPUT is\n%s", got)
 			}
 			if exec.Command("iptables", "-S", "FREESWITCH").Run() == nil {
-				t.Error("there is a chain FREESWITCH as well")
+				t.Error("the chain FREESWITCH exists, too")
 			}
 		})
 	}
 }
 
-// guided gives a command to the shell, in which sudo needs not be installed, and
-// returns what it writes to the terminal but for curl's progress.
+// guided runs a command in a shell, where sudo need not be installed, and returns its output
+// without curl's progress.
 func guided(t *testing.T, command string) string {
 	t.Helper()
 	cmd := exec.Command("bash", "-c", "sudo() { \"$@\"; }\n"+command)
 	out, err := cmd.Output()
-	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() > 1) { // grep ends with 1 where it finds nothing
+	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() > 1) { // grep exits with 1 if it finds nothing
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
 	return string(out)

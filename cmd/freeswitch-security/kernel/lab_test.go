@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	roleVar        = "KERNEL_TEST_ROLE" // what this process is: "" outside, then switch, internet
+	roleVar        = "KERNEL_TEST_ROLE" // role of this process: "" outside, then switch, internet
 	hostVar        = "KERNEL_TEST_HOST" // the network namespace outside
 	switchAddress  = "10.77.0.10"
 	gatewayAddress = "10.77.0.1"
@@ -33,7 +33,7 @@ const (
 // binary is the daemon, built once.
 var binary string
 
-// internet is the second namespace, in which every address can be a sender.
+// internet is the second namespace, in which every address can send.
 var internet *os.File
 
 func TestMain(m *testing.M) {
@@ -45,11 +45,11 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(outside(own))
 	case "internet":
-		_, _ = io.Copy(io.Discard, os.Stdin) // the namespace lives as long as the switch
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the switch ends
 		os.Exit(0)
 	}
 	if own == os.Getenv(hostVar) {
-		fail(fmt.Errorf("not in a network namespace of our own"))
+		fail(fmt.Errorf("not in a network namespace of its own"))
 	}
 	dir, err := os.MkdirTemp("", "freeswitch-security-kernel-")
 	if err != nil {
@@ -74,7 +74,7 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// again is this test binary once more, in a network namespace of its own.
+// again returns this test binary in a network namespace of its own.
 func again(role, host string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
@@ -94,7 +94,7 @@ func outside(host string) int {
 			fail(fmt.Errorf("%w: apt-get install iptables ipset iproute2 conntrack libcap2-bin", err))
 		}
 	}
-	runtime.LockOSThread() // Pdeathsig is that of the thread
+	runtime.LockOSThread() // Pdeathsig is bound to the thread
 	cmd := again("switch", host)
 	if err := cmd.Run(); err != nil {
 		if exit, ok := err.(*exec.ExitError); ok {
@@ -105,7 +105,7 @@ func outside(host string) int {
 	return 0
 }
 
-// connect makes the second namespace and ties it to this one.
+// connect makes the second namespace and connects it to this one.
 func connect() error {
 	runtime.LockOSThread()
 	cmd := again("internet", os.Getenv(hostVar))
@@ -136,7 +136,7 @@ func connect() error {
 		"ip addr add " + gatewayAddress + "/24 dev lan",
 		"ip addr add fd77::1/64 dev lan nodad",
 		"ip link set lan up",
-		// Every address of these networks is one of this host's own.
+		// Every address of these networks is local.
 		"ip route add local 198.18.0.0/15 dev lo",
 		"ip route add local 203.0.113.0/24 dev lo",
 		"ip -6 route add local 2001:db8::/32 dev lo",
@@ -162,7 +162,7 @@ func dial(t testing.TB, from string) net.Conn {
 	}
 	made := make(chan result)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		if err := unix.Setns(int(internet.Fd()), unix.CLONE_NEWNET); err != nil {
 			made <- result{nil, err}
 			return
@@ -182,7 +182,7 @@ func dial(t testing.TB, from string) net.Conn {
 	return r.conn
 }
 
-// An ear hears the packets that get through to the SIP port.
+// An ear records the packets that reach the SIP port.
 type ear struct {
 	mu   sync.Mutex // guards all
 	last map[netip.Addr]time.Time
@@ -199,8 +199,7 @@ func listen(t testing.TB) *ear {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	// The kernel stamps each packet: when this process comes to read it is
-	// another matter on a busy machine.
+	// The kernel stamps each packet: this process may read it much later on a busy machine.
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +230,7 @@ func listen(t testing.TB) *ear {
 	return e
 }
 
-// stampOf is the kernel's time in a packet's control messages.
+// stampOf returns the kernel's stamp of a packet.
 func stampOf(control []byte) (time.Time, bool) {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
@@ -245,7 +244,7 @@ func stampOf(control []byte) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// heard is how many packets of an address have arrived, and the last of them when.
+// heard returns the number of packets of an address, and the time of the last.
 func (e *ear) heard(from string) (n int, last time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -257,10 +256,10 @@ func (e *ear) heard(from string) (n int, last time.Time) {
 func chatter(t testing.TB, from string, interval time.Duration) (stop func()) {
 	t.Helper()
 	conn := dial(t, from)
-	return every(interval, func() { _, _ = conn.Write([]byte("x")) }) // nobody may be listening yet
+	return every(interval, func() { _, _ = conn.Write([]byte("x")) }) // fails until the port is open
 }
 
-// every does something in each interval until it is stopped.
+// every calls do in each interval until it is stopped.
 func every(interval time.Duration, do func()) (stop func()) {
 	end := make(chan struct{})
 	var done sync.WaitGroup
@@ -282,8 +281,8 @@ func every(interval time.Duration, do func()) (stop func()) {
 	}
 }
 
-// paced does so many of something a second until it is stopped. do is told how many
-// are due, and returns how many it did.
+// paced does so many units a second until it is stopped. do is given the number that is due, and
+// returns the number that it did.
 func paced(perSecond int, do func(due int) int) (stop func()) {
 	began, n := time.Now(), 0
 	return every(time.Millisecond, func() {
@@ -297,9 +296,8 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 	watching(t, within, time.Millisecond, what, ok)
 }
 
-// watching waits for a condition and looks at it every so often: to start a
-// program for each look is work that the daemon lacks. Where there is slack it has
-// more patience, as long as the tests have to come to their end.
+// watching waits for a condition, which it checks in each interval: starting a program for each
+// check takes processor time from the daemon. With slack it waits up to a minute longer.
 func watching(t testing.TB, within, every time.Duration, what string, ok func() bool) {
 	t.Helper()
 	within = min(most(within), within+time.Minute)
@@ -312,5 +310,5 @@ func watching(t testing.TB, within, every time.Duration, what string, ok func() 
 	}
 }
 
-// pause lets other processes go on.
+// pause waits.
 func pause(d time.Duration) { <-time.After(d) }

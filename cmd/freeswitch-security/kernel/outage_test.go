@@ -20,41 +20,40 @@ import (
 	"freeswitch-security/engine/esl/esltest"
 )
 
-// longestOutage is how long an outage lasts at the most: a switch that says nothing more is given up after 60 s, and one that refused us is asked again
-// after 60 s and up to 15 more.
+// longestOutage is the longest duration of an outage: a silent switch is given up after 60 s, and
+// a switch that refused the daemon is tried again after 60 to 75 s.
 const longestOutage = 95 * time.Second
 
-// An outage is a way in which a switch fails.
+// An outage is one way in which a switch fails.
 type outage struct {
 	name string // of the source
-	// starts makes of a healthy switch how it is at first. nil: it is healthy.
+	// starts changes a healthy switch before the daemon connects; nil: it stays healthy.
 	starts func(*esltest.Options)
-	// fails makes a healthy switch, which the daemon listens to, fail. nil: it
-	// fails as it started.
+	// fails makes a connected, healthy switch fail; nil: it fails from the start.
 	fails func(t testing.TB, s *esltest.Switch)
-	// fault is part of what the source must tell of it; "": it is no fault.
+	// fault is part of the fault that the source must report; "": none.
 	fault string
-	// lost is how many events the switch says it lost.
+	// lost is the number of events that the switch reports as lost.
 	lost int64
-	// anew says that another switch must take its place for things to go well.
-	anew bool
+	// replaced says that the outage ends with another switch at the same address.
+	replaced bool
 }
 
 var outages = []outage{
 	{name: "killed", fails: func(_ testing.TB, s *esltest.Switch) { s.Drop() }, fault: "closed the connection without a notice"},
 	{name: "reset", fails: func(_ testing.TB, s *esltest.Switch) { s.Reset() }, fault: "closed the connection"},
 	{name: "shutdown", fails: func(_ testing.TB, s *esltest.Switch) { s.Shutdown() }, fault: "The system is being shut down"},
-	{name: "restarted", fails: func(_ testing.TB, s *esltest.Switch) { s.Close() }, fault: "cannot be reached", anew: true},
+	{name: "restarted", fails: func(_ testing.TB, s *esltest.Switch) { s.Close() }, fault: "cannot be reached", replaced: true},
 	{name: "too-slow-for", fails: killSlow, fault: "killed listener because of lost events", lost: 501},
 
 	{name: "silent", fails: func(_ testing.TB, s *esltest.Switch) { s.Freeze() }, fault: "neither an answer nor a heartbeat came in time"},
 	{name: "half-open", fails: cutOff, fault: "neither an answer nor a heartbeat came in time"},
-	{name: "never-asks", starts: muteFrom(esltest.Connect), fault: "does not ask for the password", anew: true},
-	{name: "never-answers", starts: muteFrom(esltest.Auth), fault: "does not answer to the password", anew: true},
-	{name: "never-subscribes", starts: muteFrom(esltest.Ready), fault: "neither an answer nor a heartbeat came in time", anew: true},
+	{name: "never-asks", starts: muteFrom(esltest.Connect), fault: "does not ask for the password", replaced: true},
+	{name: "never-answers", starts: muteFrom(esltest.Auth), fault: "does not answer to the password", replaced: true},
+	{name: "never-subscribes", starts: muteFrom(esltest.Ready), fault: "neither an answer nor a heartbeat came in time", replaced: true},
 
-	{name: "refuses-address", starts: func(o *esltest.Options) { o.RefuseACL = true }, fault: "access list refuses this host", anew: true},
-	{name: "refuses-password", starts: func(o *esltest.Options) { o.Password = "another" }, fault: "refuses the password", anew: true},
+	{name: "refuses-address", starts: func(o *esltest.Options) { o.RefuseACL = true }, fault: "access list refuses this host", replaced: true},
+	{name: "refuses-password", starts: func(o *esltest.Options) { o.Password = "another" }, fault: "refuses the password", replaced: true},
 
 	{name: "in-pieces", starts: func(o *esltest.Options) { o.Shred = 7 }, fails: dribble},
 	{name: "garbage", fails: garbage, fault: "not FreeSWITCH's event socket protocol"},
@@ -66,12 +65,12 @@ var outages = []outage{
 	{name: "long", fails: long},
 }
 
-// muteFrom makes a switch say nothing from some point of the dialogue on.
+// muteFrom makes a switch silent from some point of the dialogue on.
 func muteFrom(stage esltest.Stage) func(*esltest.Options) {
 	return func(o *esltest.Options) { o.Mute = stage }
 }
 
-// anywhere bans at the fifth failure, at whichever of many switches.
+// anywhere bans at the fifth failure at any of several switches.
 const anywhere = `
 rule "guessing" {
   on    = [%s]
@@ -84,14 +83,14 @@ rule "guessing" {
 }
 `
 
-// killSlow says that events were lost, and ends the connection because of it.
+// killSlow reports lost events and closes the connection, as FreeSWITCH does to a slow listener.
 func killSlow(_ testing.TB, s *esltest.Switch) {
 	s.Log(2, "mod_event_socket.c", time.Now().UTC().Format("2006-01-02 15:04:05.000000")+
 		" 90.00% [CRIT] mod_event_socket.c:401 Killing listener because of too many lost events. Lost [501] Queue size[100000/100000]\n")
 	s.KillSlow()
 }
 
-// cutOff drops what the switch sends, as a network does that went away.
+// cutOff drops the packets of the switch, as a lost network does.
 func cutOff(t testing.TB, s *esltest.Switch) { portRule(t, "-A", s) }
 
 func portRule(t testing.TB, verb string, s *esltest.Switch) {
@@ -105,7 +104,7 @@ func portRule(t testing.TB, verb string, s *esltest.Switch) {
 	}
 }
 
-// dribble sends an event over a second, some bytes at a time.
+// dribble sends an event over a second, a few bytes at a time.
 func dribble(_ testing.TB, s *esltest.Switch) {
 	const event = `{"Event-Name":"HEARTBEAT","Event-Date-Timestamp":"1"}`
 	for frame := fmt.Sprintf("Content-Length: %d\nContent-Type: text/event-json\n\n%s", len(event), event); frame != ""; {
@@ -125,7 +124,7 @@ func garbage(_ testing.TB, s *esltest.Switch) {
 	s.Raw(string(noise))
 }
 
-// long sends an event that is as long as one may be, and means nothing.
+// long sends a meaningless event of the maximum length.
 func long(_ testing.TB, s *esltest.Switch) {
 	const length = 16 << 20
 	event := `{"Event-Name":"HEARTBEAT","X":"`
@@ -133,12 +132,11 @@ func long(_ testing.TB, s *esltest.Switch) {
 	s.Raw(fmt.Sprintf("Content-Length: %d\nContent-Type: text/event-json\n\n%s", len(event), event))
 }
 
-// TestSwitchOutages has one daemon listen to many switches, each of which fails in
-// its own way, and comes back. Each outage is told in words, none stops the
-// daemon from hearing the others, and in the end all are heard again.
+// TestSwitchOutages has one daemon listen to many switches, each of which fails in its own way and
+// recovers. Each outage is reported, none delays the others, and in the end all are heard again.
 func TestSwitchOutages(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a silent switch is waited for")
+		t.Skip("it waits for a silent switch")
 	}
 	d, switches, a := listenToAll(t)
 	seen := watchFaults(t, a)
@@ -163,10 +161,10 @@ func TestSwitchOutages(t *testing.T) {
 	if told.p50 > most(3*time.Millisecond) || told.worst > most(10*time.Millisecond) {
 		t.Errorf("%s; want at most 3ms, 10ms at the worst", told)
 	}
-	if peak > 160 { // an event of 16 MB is there several times on its way
+	if peak > 160 { // an event of 16 MB is copied several times
 		t.Errorf("%.1f MB at its peak", peak)
 	}
-	pause(300 * time.Millisecond) // what a source tells may be older than a look at it
+	pause(300 * time.Millisecond) // status is cached for 250 ms
 	for _, o := range outages {
 		s := a.source("esl." + o.name)
 		if s.Fault != "" || s.Events != 5 || s.Lost != o.lost {
@@ -180,12 +178,12 @@ func TestSwitchOutages(t *testing.T) {
 	}
 	for _, o := range outages {
 		if quoted := strconv.Quote(o.fault); !strings.Contains(said, quoted[1:len(quoted)-1]) {
-			t.Errorf("the status in the log tells nothing of %q", o.fault)
+			t.Errorf("the status in the log lacks %q", o.fault)
 		}
 	}
 }
 
-// listenToAll starts a switch for each outage, and a daemon that listens to all.
+// listenToAll starts a switch for each outage, and a daemon that listens to all of them.
 func listenToAll(t *testing.T) (*daemon, []*esltest.Switch, *api) {
 	t.Helper()
 	var sources strings.Builder
@@ -206,8 +204,8 @@ func listenToAll(t *testing.T) (*daemon, []*esltest.Switch, *api) {
 	return d, switches, askingAt(t, socket)
 }
 
-// run has a switch fail and come back, and waits until it is heard again. It
-// returns the switch that is there then.
+// run has a switch fail and recover, and waits until it is heard again. It returns the switch that
+// is there then.
 func (o *outage) run(d *daemon, s *esltest.Switch, seen *faults) *esltest.Switch {
 	t := d.TB
 	ctx, cancel := context.WithTimeout(t.Context(), longestOutage)
@@ -225,7 +223,7 @@ func (o *outage) run(d *daemon, s *esltest.Switch, seen *faults) *esltest.Switch
 	}
 	fault := seen.await(ctx, "esl."+o.name, o.fault)
 	if !strings.Contains(fault, o.fault) {
-		t.Errorf("%s: %q is told, and nothing of %q", o.name, fault, o.fault)
+		t.Errorf("%s: fault %q, want %q", o.name, fault, o.fault)
 		return s
 	}
 	noticed := time.Since(began)
@@ -233,23 +231,23 @@ func (o *outage) run(d *daemon, s *esltest.Switch, seen *faults) *esltest.Switch
 		t.Error(err)
 	}
 	switch {
-	case o.anew:
+	case o.replaced:
 		s.Close()
 		s = replace(t, s)
 	case o.name == "half-open":
 		portRule(t, "-D", s)
 	}
 	if lasting := seen.await(ctx, "esl."+o.name, ""); lasting != "" {
-		t.Errorf("%s: it has come back, and %q is told", o.name, lasting)
+		t.Errorf("%s: it has recovered, but the fault is %q", o.name, lasting)
 	}
 	if err := s.Await(ctx, "event json"); err != nil {
 		t.Errorf("%s: %v", o.name, err)
 	}
-	t.Logf("%-16s told after %4.1fs, heard again after %4.1fs: %s", o.name, noticed.Seconds(), time.Since(began).Seconds(), fault)
+	t.Logf("%-16s reported after %4.1fs, heard again after %4.1fs: %s", o.name, noticed.Seconds(), time.Since(began).Seconds(), fault)
 	return s
 }
 
-// replace starts a healthy switch where another one was.
+// replace starts a healthy switch at the address of another.
 func replace(t testing.TB, old *esltest.Switch) *esltest.Switch {
 	listener, err := net.Listen("tcp", old.Addr())
 	if err != nil {
@@ -259,13 +257,13 @@ func replace(t testing.TB, old *esltest.Switch) *esltest.Switch {
 	return esltest.StartOn(t, listener, healthy)
 }
 
-// faults is what the sources tell of themselves.
+// faults are the faults of the sources over time.
 type faults struct {
 	mu sync.Mutex // guards all
 	of map[string]string
 }
 
-// watchFaults looks at the sources until the test ends.
+// watchFaults polls the sources until the test ends.
 func watchFaults(t testing.TB, a *api) *faults {
 	f := &faults{of: map[string]string{}}
 	t.Cleanup(every(50*time.Millisecond, func() { f.look(a) }))
@@ -288,8 +286,8 @@ func (f *faults) look(a *api) {
 	}
 }
 
-// await waits until a source tells a fault that holds the text, or none if that is
-// empty. It returns what is told in the end.
+// await waits until the fault of a source contains a text, or for no fault if that is empty. It
+// returns the last fault.
 func (f *faults) await(ctx context.Context, source, text string) (fault string) {
 	for {
 		f.mu.Lock()

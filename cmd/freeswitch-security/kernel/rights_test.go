@@ -15,17 +15,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nobody is a user without rights.
-const nobody = 65534
+// unprivileged is the uid and gid of a user without rights.
+const unprivileged = 65534
 
-// TestWithoutRoot runs the daemon as a plain user, in each of the ways that the
-// documentation promises, and in one that it says does not do.
+// TestWithoutRoot runs the daemon as an unprivileged user, in each of the documented ways, and in
+// one that is documented not to work.
 func TestWithoutRoot(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		file    string    // capabilities of the binary, as setcap writes them
 		ambient []uintptr // as systemd's AmbientCapabilities
-		missing string    // the capability that it must ask for; "": it works
+		missing string    // the capability that it must report as missing; "": it works
 	}{
 		{"setcap", "cap_net_admin,cap_net_raw=+ep", nil, ""},
 		{"ambient, as the unit gives them", "", []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}, ""},
@@ -36,19 +36,19 @@ func TestWithoutRoot(t *testing.T) {
 				d := prepare(t, `backend = "`+backend+`"`, atOnce)
 				d.program = ownBinary(t, c.file)
 				d.sys = &syscall.SysProcAttr{
-					Credential:  &syscall.Credential{Uid: nobody, Gid: nobody},
+					Credential:  &syscall.Credential{Uid: unprivileged, Gid: unprivileged},
 					AmbientCaps: c.ambient,
 				}
 				d.handOver(t)
 				d.start()
 				d.write(failure("198.18.0.1"))
 				if c.missing != "" {
-					eventually(t, 5*time.Second, "it says what is missing", func() bool { return strings.Contains(d.said.String(), c.missing) })
+					eventually(t, 5*time.Second, "the missing capability is reported", func() bool { return strings.Contains(d.said.String(), c.missing) })
 					if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 						t.Fatal(err)
 					}
 					if err := <-d.done; err == nil || d.cmd.ProcessState.ExitCode() != 2 {
-						t.Errorf("it protected nobody and ended with %v", err)
+						t.Errorf("without protection it ended with %v", err)
 					}
 					return
 				}
@@ -60,8 +60,7 @@ func TestWithoutRoot(t *testing.T) {
 	}
 }
 
-// ownBinary copies the daemon to where everybody may start it, with the
-// capabilities of a file.
+// ownBinary copies the daemon to where every user can start it, with file capabilities.
 func ownBinary(t *testing.T, capabilities string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "freeswitch-security-rights-")
@@ -97,10 +96,10 @@ func ownBinary(t *testing.T, capabilities string) string {
 	return path
 }
 
-// handOver gives the daemon's files to nobody.
+// handOver gives the daemon's files to the unprivileged user.
 func (d *daemon) handOver(t *testing.T) {
 	t.Helper()
-	// A test's directory lies in one that only its owner may enter.
+	// Only the owner can enter the directory above that of a test.
 	if err := os.Chmod(filepath.Dir(d.dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +107,7 @@ func (d *daemon) handOver(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return os.Chown(path, nobody, nobody)
+		return os.Chown(path, unprivileged, unprivileged)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,10 +12,9 @@ import (
 	"time"
 )
 
-// slack widens the limits of these tests. SLACK=1, as in `make figures`, holds them
-// to the letter. Where nothing is asked for, the machine may be slow or busy: the
-// figures are told, and only what is twenty times too slow is broken. What is compared
-// to something else of the same run has a limit of its own.
+// slack is the factor on the limits of these tests, $SLACK. It is 1 in `make figures`. The default
+// of 20 is for slow or busy machines: figures are logged, and only gross regressions fail. Limits
+// relative to another figure of the same run have no slack.
 func slack() float64 {
 	if n, err := strconv.ParseFloat(os.Getenv("SLACK"), 64); err == nil {
 		return n
@@ -23,11 +22,11 @@ func slack() float64 {
 	return 20
 }
 
-// most is a limit, with the slack that is given.
+// most returns a limit with slack.
 func most(limit time.Duration) time.Duration { return time.Duration(float64(limit) * slack()) }
 
-// TestLatency measures from the moment an attack line is written to the last
-// packet of its attacker that got through.
+// TestLatency measures the time from an attack line to the last packet of its attacker that got
+// through.
 func TestLatency(t *testing.T) {
 	t.Run("idle", func(t *testing.T) { latency(t, 0) })
 	t.Run("beside 5000 lines a second", func(t *testing.T) { latency(t, 5000) })
@@ -35,8 +34,7 @@ func TestLatency(t *testing.T) {
 
 const (
 	trials = 200
-	// grain is the time between two packets of an attacker: what the
-	// measurement cannot see.
+	// grain is the time between two packets of an attacker: the resolution.
 	grain = 250 * time.Microsecond
 )
 
@@ -71,7 +69,7 @@ func latency(t *testing.T, noise int) {
 	}
 }
 
-// noise writes lines that are no events, one write each, until it is stopped.
+// noise writes lines that are not events, one by one, until it is stopped.
 func (d *daemon) noise(perSecond int) (stop func()) {
 	return paced(perSecond, func(due int) int {
 		for range due {
@@ -82,8 +80,7 @@ func (d *daemon) noise(perSecond int) (stop func()) {
 	})
 }
 
-// TestManyBansAtOnce measures how long it takes until every address of a burst is
-// in the kernel, durable included.
+// TestManyBansAtOnce measures the time until every address of a burst is in the kernel.
 func TestManyBansAtOnce(t *testing.T) {
 	for _, c := range []struct {
 		bans  int
@@ -104,7 +101,7 @@ func TestManyBansAtOnce(t *testing.T) {
 	}
 }
 
-// burst is so many addresses that fail so many times each, in turns.
+// burst returns failures of so many addresses, so many of each, in turns.
 func burst(addresses, times int) string {
 	var lines strings.Builder
 	for range times {
@@ -118,12 +115,12 @@ func burst(addresses, times int) string {
 // address is the i-th of some 130,000.
 func address(i int) string { return fmt.Sprintf("198.%d.%d.%d", 18+i>>16, i>>8&255, i&255) }
 
-// TestFlood lets 10,000 sources fail five times each, at full speed.
+// TestFlood has 10,000 addresses fail five times each, at full speed.
 func TestFlood(t *testing.T) {
 	d := prepare(t, ``, guessing).start()
 	began := time.Now()
 	d.write(burst(10_000, 5))
-	eventually(t, 20*time.Second, "every one is banned", func() bool { return members(t) >= 10_000 })
+	eventually(t, 20*time.Second, "all are banned", func() bool { return members(t) >= 10_000 })
 	t.Logf("10000 sources with five failures each banned after %s", time.Since(began))
 }
 

@@ -12,8 +12,8 @@ import (
 	"freeswitch-security/engine/esl/esltest"
 )
 
-// TestStreamLatency measures from the moment a switch sends the fifth failure of
-// an attacker to the last of his packets that got through.
+// TestStreamLatency measures the time from the fifth failure of an attacker on the stream to its
+// last packet that got through.
 func TestStreamLatency(t *testing.T) {
 	t.Run("idle", func(t *testing.T) { streamLatency(t, 0) })
 	t.Run("beside 5000 events a second", func(t *testing.T) { streamLatency(t, 5000) })
@@ -27,7 +27,7 @@ func streamLatency(t *testing.T, perSecond int) {
 	if perSecond > 0 {
 		stop := noise(t, pbx, all, perSecond)
 		defer stop()
-		pause(time.Second) // its own attackers are banned by then
+		pause(time.Second) // the attackers of the noise are banned by then
 	}
 	atBest(t, "fifth event sent to packets dropped; want p50 of at most 3ms, p99 of 10ms", func(run int) (percentiles, bool) {
 		var took []time.Duration
@@ -44,8 +44,8 @@ func streamLatency(t *testing.T, perSecond int) {
 	}
 }
 
-// silenced has somebody attack whose packets get through, and returns how much
-// longer they did. 0 is less than the time between two packets.
+// silenced has an address attack, and returns how long its packets still got through. 0 is less
+// than the time between two packets.
 func silenced(t testing.TB, e *ear, ip string, attack func()) time.Duration {
 	t.Helper()
 	stop := chatter(t, ip, grain)
@@ -62,8 +62,7 @@ func silenced(t testing.TB, e *ear, ip string, attack func()) time.Duration {
 	return max(0, last.Sub(began))
 }
 
-// atBest measures up to three times until a limit is kept: other work on the machine
-// makes a figure worse at times, and never better.
+// atBest measures up to three times until a limit is kept: other load can only worsen a figure.
 func atBest(t *testing.T, what string, measure func(run int) (told percentiles, kept bool)) {
 	t.Helper()
 	for run := range 3 {
@@ -76,7 +75,7 @@ func atBest(t *testing.T, what string, measure func(run int) (told percentiles, 
 	t.Errorf("%s", what)
 }
 
-// percentiles sum up many measurements of the same.
+// percentiles summarise measurements of one duration.
 type percentiles struct {
 	n               int
 	p50, p99, worst time.Duration
@@ -92,9 +91,8 @@ func (p percentiles) String() string {
 	return fmt.Sprintf("%d trials: p50 %s, p99 %s, worst %s", p.n, p.p50, p.p99, p.worst)
 }
 
-// TestStreamFlood has a switch report what was recorded of attacks as fast as it
-// is read: every event is counted or, if the engine cannot keep up, counted as
-// lost, and neither the daemon's memory nor what waits in it grows.
+// TestStreamFlood has a switch send recorded attacks as fast as it is read: every event is counted,
+// or counted as lost, and neither the memory nor the queue of the daemon grows.
 func TestStreamFlood(t *testing.T) {
 	pbx, socket := esltest.Start(t, healthy), adminSocket(t)
 	d := prepare(t, ``, fmt.Sprintf(onStream, pbx.Addr())+fmt.Sprintf(onSocket, socket)).shipped().start()
@@ -110,7 +108,7 @@ func TestStreamFlood(t *testing.T) {
 		sent += frames
 		return frames
 	}
-	play(2 * time.Second) // the attackers are banned, and the memory is warm
+	play(2 * time.Second) // until the attackers are banned and the memory is stable
 	warm, before, began := d.memory("VmRSS"), d.cpu(), time.Now()
 	frames := play(5 * time.Second)
 	took, used := time.Since(began), d.cpu()-before
@@ -120,7 +118,7 @@ func TestStreamFlood(t *testing.T) {
 	watching(t, 10*time.Second, 50*time.Millisecond, "all that was sent has been read", func() bool {
 		return a.source("esl.pbx").Lines-idle.Lines >= int64(sent)
 	})
-	pause(500 * time.Millisecond) // and handed on, and the answer is not an old one
+	pause(500 * time.Millisecond) // status is cached for 250 ms
 	s := a.source("esl.pbx")
 	t.Logf("%.0f events of the switch a second (%.1f MB/s), %.1f µs of processor time each", rate,
 		rate*float64(len(all.bytes))/float64(all.frames)/1e6, float64(used.Microseconds())/float64(frames))
@@ -131,13 +129,13 @@ func TestStreamFlood(t *testing.T) {
 	if resident > 80 || resident > warm+32 {
 		t.Errorf("%.1f MB resident, %.1f MB before", resident, warm)
 	}
-	if s.Lost > 0 && slack() == 1 { // a daemon that gets less of the machine counts what it could not keep up with
+	if s.Lost > 0 && slack() == 1 { // on a busy machine it may lose events, and counts them
 		t.Errorf("%d events lost", s.Lost)
 	}
 }
 
-// TestStreamFloodOfAttackers has a switch report five failures of each of 10,000
-// addresses, in turns, as fast as they are read. Not one gets away.
+// TestStreamFloodOfAttackers has a switch report five failures of each of 10,000 addresses, in
+// turns, as fast as they are read: all are banned.
 func TestStreamFloodOfAttackers(t *testing.T) {
 	const attackers = 10_000
 	pbx, socket := esltest.Start(t, healthy), adminSocket(t)
@@ -157,10 +155,10 @@ func TestStreamFloodOfAttackers(t *testing.T) {
 	watching(t, 20*time.Second, 20*time.Millisecond, "every one is banned", func() bool { return members(t) >= attackers })
 	took, peak := time.Since(began), d.memory("VmHWM")
 	t.Logf("%d attackers with five failures each banned after %s, memory at its peak %.1f MB", attackers, took, peak)
-	if peak > 128 { // what waits is bounded, and the evidence of 10,000 bans is kept
+	if peak > 128 { // the queue is bounded, the evidence of 10,000 bans is kept
 		t.Errorf("%.1f MB at its peak", peak)
 	}
-	pause(300 * time.Millisecond) // what a source tells may be older than a look at it
+	pause(300 * time.Millisecond) // status is cached for 250 ms
 	if s := askingAt(t, socket).source("esl.pbx"); s.Events != 5*attackers || s.Lost > 0 {
 		t.Errorf("%+v", s)
 	}

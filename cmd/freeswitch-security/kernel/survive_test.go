@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestRestartWithoutGap ends and starts the daemon under 10,000 bans while banned
-// addresses keep sending: not one of their packets may get through.
+// TestRestartWithoutGap stops and starts the daemon under 10,000 bans while banned addresses keep
+// sending: no packet of theirs gets through.
 func TestRestartWithoutGap(t *testing.T) {
 	d := prepare(t, ``, atOnce).start()
 	const bans = 10_000
@@ -43,7 +43,7 @@ func TestRestartWithoutGap(t *testing.T) {
 			t.Errorf("%s took %s, want at most 100ms", sig, took)
 		}
 		if i == 2 {
-			d.write(failure(newcomer)) // while nobody watches
+			d.write(failure(newcomer)) // while the daemon is down
 		}
 		began := time.Now()
 		d.start()
@@ -53,7 +53,7 @@ func TestRestartWithoutGap(t *testing.T) {
 			t.Errorf("ready after %s, want at most 300ms", took)
 		}
 		if i == 2 {
-			eventually(t, time.Second, "who attacked while nobody watched is banned", func() bool { return inSet(newcomer) })
+			eventually(t, time.Second, "an attacker during the downtime is banned", func() bool { return inSet(newcomer) })
 		}
 		pause(300 * time.Millisecond)
 		if got := members(t); got < bans {
@@ -95,12 +95,11 @@ func TestNewAttackerDuringStart(t *testing.T) {
 	}
 }
 
-// accepted is a line of the daemon's log that acknowledges a ban; the last one may
-// have been cut off with the daemon.
+// accepted matches a log line that acknowledges a ban. The last one may be incomplete.
 var accepted = regexp.MustCompile(`msg=ban ip=(\S+) .*\n`)
 
-// TestKillNine kills the daemon at random moments while bans come in, and holds
-// what the next start knows against what was acknowledged. KILLS says how often.
+// TestKillNine kills the daemon at random moments under attack, $KILLS times, and demands that the
+// next start knows every acknowledged ban.
 func TestKillNine(t *testing.T) {
 	kills := 20
 	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
@@ -130,7 +129,7 @@ func TestKillNine(t *testing.T) {
 			return members(t) >= len(acknowledged)
 		})
 	}
-	// Everything that was written is banned in the end: nothing was lost either.
+	// Every attacker in the log is banned in the end.
 	eventually(t, 10*time.Second, fmt.Sprintf("all %d attackers are banned", next), func() bool { return members(t) >= next })
 	for ip := range acknowledged {
 		if !inSet(ip) {
@@ -140,8 +139,7 @@ func TestKillNine(t *testing.T) {
 	t.Logf("%d kills, %d acknowledged before one of them, %d bans in the end", kills, len(acknowledged), members(t))
 }
 
-// TestBrokenRulesAreRefused sends SIGHUP with broken rules, and then with good
-// ones.
+// TestBrokenRulesAreRefused reloads broken rules, and then good ones.
 func TestBrokenRulesAreRefused(t *testing.T) {
 	d := prepare(t, `backend = "ipset"`, atOnce).start()
 	d.rules(`backend = "ipset"`, strings.ReplaceAll(atOnce, "event ==", "evnt =="))
@@ -159,7 +157,7 @@ func TestBrokenRulesAreRefused(t *testing.T) {
 	if err := d.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, "the status tells of it", func() bool {
+	eventually(t, 5*time.Second, "the status reports it", func() bool {
 		return strings.Contains(d.said.String(), `reload="1 mistake in`)
 	})
 	d.write(failure("198.18.0.1"))
@@ -167,13 +165,13 @@ func TestBrokenRulesAreRefused(t *testing.T) {
 
 	d.rules(`backend = "ipset"`, atOnce+"trusted \"office\" {\n  networks = [\"198.18.0.0/24\"]\n}\n")
 	hup("msg=reloaded")
-	eventually(t, 5*time.Second, "the new trust lifts the ban", func() bool { return !inSet("198.18.0.1") })
+	eventually(t, 5*time.Second, "the new trust ends the ban", func() bool { return !inSet("198.18.0.1") })
 	d.write(failure("198.18.1.1"))
 	eventually(t, 5*time.Second, "the new rules ban", func() bool { return inSet("198.18.1.1") })
 }
 
-// TestMeddling undoes the protection in every way that a person or a program
-// might, and wants it back within five seconds, with one line in the log.
+// TestMeddling changes the firewall in every way that a person or a program might, and demands
+// repair within five seconds, with one line in the log.
 func TestMeddling(t *testing.T) {
 	d := prepare(t, `backend = "ipset"`, atOnce).start()
 	d.write(burst(200, 1))
@@ -203,20 +201,20 @@ func TestMeddling(t *testing.T) {
 					t.Fatalf("%s: %v: %s", command, err, out)
 				}
 			}
-			eventually(t, 5*time.Second, "it is mended", func() bool {
+			eventually(t, 5*time.Second, "it is repaired", func() bool {
 				_, last := e.heard(ip)
-				mended := strings.Count(d.said.String(), "mended what others had changed") > before
-				return mended && time.Since(last) > 50*time.Millisecond && members(t) >= 200
+				repaired := strings.Count(d.said.String(), "mended what others had changed") > before
+				return repaired && time.Since(last) > 50*time.Millisecond && members(t) >= 200
 			})
 			took := time.Since(undone)
-			t.Logf("mended after %s", took)
+			t.Logf("repaired after %s", took)
 			if took > 30*time.Second {
-				t.Errorf("mended after %s, by a look that is taken every three seconds", took)
+				t.Errorf("repaired after %s, with a resync every three seconds", took)
 			}
-			pause(4 * time.Second) // another look at it finds nothing
-			// It may be seen, and mended, between two commands.
+			pause(4 * time.Second) // another resync finds nothing
+			// A resync between two commands repairs twice.
 			if n := strings.Count(d.said.String(), "mended what others had changed") - before; n > len(c.commands) {
-				t.Errorf("%d lines say that it was mended, want one:\n%s", n, d.said)
+				t.Errorf("%d repairs in the log, want one:\n%s", n, d.said)
 			}
 		})
 	}
@@ -225,7 +223,7 @@ func TestMeddling(t *testing.T) {
 	}
 }
 
-// half writes commands for ipset that delete every second address of the first 200.
+// half returns ipset commands that delete every second of the first 200 addresses.
 func half(t testing.TB) (path string) {
 	t.Helper()
 	var commands strings.Builder
@@ -239,8 +237,7 @@ func half(t testing.TB) (path string) {
 	return path
 }
 
-// TestDamagedState starts on a state file of noise: the daemon says so and
-// protects on.
+// TestDamagedState starts on a state file of noise: the daemon reports it, and protects.
 func TestDamagedState(t *testing.T) {
 	d := prepare(t, `backend = "ipset"`, atOnce)
 	state := filepath.Join(d.dir, "state")
@@ -252,13 +249,13 @@ func TestDamagedState(t *testing.T) {
 	}
 	d.start()
 	if !strings.Contains(d.said.String(), "state damaged: moved aside") {
-		t.Errorf("nothing is said of the damage:\n%s", d.said)
+		t.Errorf("the damage is not reported:\n%s", d.said)
 	}
 	d.write(failure("198.18.0.1"))
 	eventually(t, 5*time.Second, "it protects", func() bool { return inSet("198.18.0.1") })
 }
 
-// TestFullDisk gives the state a file system that is full.
+// TestFullDisk keeps the state on a full file system.
 func TestFullDisk(t *testing.T) {
 	d := prepare(t, `backend = "ipset"`, atOnce)
 	state := filepath.Join(d.dir, "state")
@@ -281,16 +278,16 @@ func TestFullDisk(t *testing.T) {
 	d.write(burst(5000, 1))
 	eventually(t, 10*time.Second, "all are in the kernel", func() bool { return members(t) >= 5000 })
 	if !strings.Contains(d.said.String(), "state not saved") {
-		t.Errorf("nothing is said of the full disk:\n%s", d.said)
+		t.Errorf("the full disk is not reported:\n%s", d.said)
 	}
 }
 
-// TestAutoBlockOff lets a rule decide that may not block.
+// TestAutoBlockOff decides by a rule whose bans are not enforced.
 func TestAutoBlockOff(t *testing.T) {
 	const off = "security {\n  auto_block_enabled = false\n}\n"
 	d := prepare(t, `backend = "ipset"`, atOnce+off).start()
 	d.write(failure("198.18.0.1"))
-	eventually(t, 5*time.Second, "it is told", func() bool {
+	eventually(t, 5*time.Second, "the ban is logged", func() bool {
 		said := d.said.String()
 		return strings.Contains(said, "msg=ban ip=198.18.0.1") && strings.Contains(said, "wouldBlock=true")
 	})
@@ -305,7 +302,7 @@ func TestAutoBlockOff(t *testing.T) {
 	eventually(t, 5*time.Second, "a reload brings it into the kernel", func() bool { return inSet("198.18.0.1") })
 }
 
-// TestReadOnlyState gives the state a file system that cannot be written to.
+// TestReadOnlyState keeps the state on a read-only file system.
 func TestReadOnlyState(t *testing.T) {
 	d := prepare(t, `backend = "ipset"`, atOnce)
 	state := filepath.Join(d.dir, "state")
@@ -322,14 +319,13 @@ func TestReadOnlyState(t *testing.T) {
 	})
 	d.start()
 	if said := d.said.String(); !strings.Contains(said, "state not opened") || !strings.Contains(said, "read-only file system") {
-		t.Errorf("nothing is said of the state:\n%s", said)
+		t.Errorf("the state is not reported:\n%s", said)
 	}
 	d.write(failure("198.18.0.1"))
 	eventually(t, 5*time.Second, "it protects", func() bool { return inSet("198.18.0.1") })
 }
 
-// TestLostState ends the daemon and spoils its state: what stands in the kernel
-// must go on standing.
+// TestLostState stops the daemon and spoils its state: the bans in the kernel stay.
 func TestLostState(t *testing.T) {
 	for _, backend := range []string{"rules", "ipset"} {
 		t.Run(backend, func(t *testing.T) {
@@ -344,18 +340,18 @@ func TestLostState(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.start()
-			eventually(t, 5*time.Second, "it says what it took over", func() bool { return strings.Contains(d.said.String(), "bans=5") })
+			eventually(t, 5*time.Second, "it reports the bans it adopted", func() bool { return strings.Contains(d.said.String(), "bans=5") })
 			pause(4 * time.Second) // a resync later
 			for i := range 5 {
 				if !stands(address(i)) {
-					t.Errorf("%s was lifted\n%s", address(i), d.said)
+					t.Errorf("%s was unbanned\n%s", address(i), d.said)
 				}
 			}
 		})
 	}
 }
 
-// TestSecondInstance starts the daemon twice: the second must give way.
+// TestSecondInstance starts the daemon twice: the second one must end.
 func TestSecondInstance(t *testing.T) {
 	d := prepare(t, `backend = "ipset"`, atOnce).start()
 	d.write(burst(5, 1))
@@ -367,12 +363,12 @@ func TestSecondInstance(t *testing.T) {
 		t.Errorf("the second ended with %v: %s", err, out)
 	}
 	if n := members(t); n != 5 {
-		t.Errorf("%d bans stand", n)
+		t.Errorf("%d bans in force", n)
 	}
 }
 
-// TestStateDamagedAtWork empties the state file under the daemon: it goes on
-// banning, says that nothing is saved, and can be ended.
+// TestStateDamagedAtWork empties the state file of a running daemon: it continues to ban, reports
+// that nothing is saved, and can be stopped.
 func TestStateDamagedAtWork(t *testing.T) {
 	d := prepare(t, `backend = "ipset"`, atOnce).start()
 	d.write(failure(address(0)))
@@ -382,18 +378,17 @@ func TestStateDamagedAtWork(t *testing.T) {
 	}
 	for i := 1; i < 5; i++ {
 		d.write(failure(address(i)))
-		eventually(t, 5*time.Second, "it bans on, and tells", func() bool {
+		eventually(t, 5*time.Second, "it bans, and reports", func() bool {
 			return inSet(address(i)) && strings.Contains(d.said.String(), "msg=ban ip="+address(i))
 		})
 	}
 	if !strings.Contains(d.said.String(), "state not saved") {
-		t.Errorf("nothing is said of the state:\n%s", d.said)
+		t.Errorf("the state is not reported:\n%s", d.said)
 	}
 	d.stop(syscall.SIGTERM)
 }
 
-// TestRenamedChain gives the chain another name at a reload: the bans move, and
-// nothing is left behind.
+// TestRenamedChain renames the chain at a reload: the bans move, and nothing remains.
 func TestRenamedChain(t *testing.T) {
 	d := prepare(t, ``, atOnce).start()
 	d.write(failure(address(0)))
@@ -411,7 +406,7 @@ func TestRenamedChain(t *testing.T) {
 	})
 }
 
-// TestStopInAFlood ends the daemon while 100,000 attackers are on their way.
+// TestStopInAFlood stops the daemon while it reads 100,000 attackers.
 func TestStopInAFlood(t *testing.T) {
 	for range 3 {
 		d := prepare(t, `backend = "ipset"`, atOnce).start()

@@ -16,11 +16,10 @@ import (
 	"freeswitch-security/engine/esl/esltest"
 )
 
-// eslPassword is the fake switch's. It is like no other word, so that a log which
-// tells it is found out.
+// eslPassword is that of the fake switch. It is unique, so that a log that contains it is noticed.
 const eslPassword = "Zwetschgenknoedel-8021"
 
-// onStream listens to a switch, beside the log and the firewall of site.
+// onStream adds a switch to site.
 const onStream = `
 security {
   protect = ["registered", "gateways"]
@@ -31,14 +30,13 @@ source "esl" "pbx" {
 }
 `
 
-// shipped gives a daemon the rules that are shipped, for sources called as in their
-// own site.
+// shipped gives a daemon the shipped rules, whose sources have the names of the shipped site.
 func (d *daemon) shipped() *daemon {
 	d.Helper()
 	const folder, site = "../../../rules.d", "00-site.hcl"
 	files, err := filepath.Glob(folder + "/*.hcl")
 	if err != nil || len(files) < 2 {
-		d.Fatal("no rules are shipped", err)
+		d.Fatal("no shipped rules", err)
 	}
 	for _, path := range files {
 		text, err := os.ReadFile(path)
@@ -52,11 +50,10 @@ func (d *daemon) shipped() *daemon {
 	return d
 }
 
-// healthy is a switch that knows nobody and has no gateway. It gives a sign of life
-// as often as FreeSWITCH does.
+// healthy is a switch without registrations and gateways. It sends heartbeats as FreeSWITCH does.
 var healthy = esltest.Options{Password: eslPassword, API: lists, Heartbeat: 20 * time.Second}
 
-// lists answers what the daemon asks a switch for when it has connected.
+// lists answers the commands that the daemon sends when it has connected.
 func lists(command string) string {
 	switch command {
 	case "show registrations as json":
@@ -67,8 +64,8 @@ func lists(command string) string {
 	return "-ERR " + command + " Command not found!\n"
 }
 
-// subscribed waits until the daemon listens to a switch, and returns what it has
-// asked for: "event json HEARTBEAT CUSTOM sofia::register_failure".
+// subscribed waits until the daemon listens to a switch, and returns its subscription:
+// "event json HEARTBEAT CUSTOM sofia::register_failure".
 func subscribed(t testing.TB, s *esltest.Switch) (command string) {
 	t.Helper()
 	const verb = "event json "
@@ -79,7 +76,7 @@ func subscribed(t testing.TB, s *esltest.Switch) (command string) {
 	return all[slices.IndexFunc(all, func(c string) bool { return strings.HasPrefix(c, verb) })]
 }
 
-// fails has a switch report failed registrations of an address, now.
+// fails has a switch report failed registrations of an address.
 func fails(s *esltest.Switch, ip string, times int) {
 	for range times {
 		s.Event("sofia::register_failure", map[string]string{
@@ -89,22 +86,21 @@ func fails(s *esltest.Switch, ip string, times int) {
 	}
 }
 
-// A tape is events of recordings, one behind the other, that can be played again
-// and again, each time as if they were of now.
+// A tape is recorded events that can be played repeatedly, each time with current stamps.
 type tape struct {
 	frames int
 	bytes  []byte
-	stamps []int // where in bytes the 16 digits of a stamp begin
+	stamps []int // offsets of the 16 digits of each stamp
 }
 
 var (
-	// frameHead finds how long a recorded event is, and its name: of one of its own
-	// kind the subclass.
+	// frameHead finds the length of a recorded event and its name; of a CUSTOM event, its
+	// subclass.
 	frameHead  = regexp.MustCompile(`^Content-Length: (\d+)\nContent-Type: text/event-json\n\n\{"Event-(?:Subclass|Name)":"([^"]+)"`)
 	frameStamp = regexp.MustCompile(`"Event-Date-Timestamp":"\d{16}"`)
 )
 
-// recorded cuts out of the recordings of the source what a subscription asks for.
+// recorded returns the recorded events that a subscription asks for.
 func recorded(t testing.TB, subscription string) *tape {
 	t.Helper()
 	paths, err := filepath.Glob("../../../sources/esl/testdata/*.json.gz")
@@ -150,7 +146,7 @@ func (a *tape) add(t testing.TB, frame []byte) {
 	a.frames++
 }
 
-// now is the tape, stamped now.
+// now returns the tape with current stamps.
 func (a *tape) now() string {
 	stamp := strconv.FormatInt(time.Now().UnixMicro(), 10)
 	for _, at := range a.stamps {
@@ -159,7 +155,7 @@ func (a *tape) now() string {
 	return string(a.bytes)
 }
 
-// cut gives the tape in pieces of so many frames.
+// cut divides the tape into pieces of so many frames.
 func (a *tape) cut(t testing.TB, frames int) []*tape {
 	t.Helper()
 	var pieces []*tape
