@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestCatalogue reads one line of every kind that FreeSWITCH is known to write.
+// TestCatalogue reads one line of every kind that FreeSWITCH writes.
 func TestCatalogue(t *testing.T) {
 	head := func(level, file string) string {
 		return fmt.Sprintf("2026-05-04 10:11:12.131415 97.10%% [%s] %s:100 ", level, file)
@@ -74,9 +74,8 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
-// TestAttackerText puts texts that are made to mislead into everything that a
-// caller can write, and holds every event that comes of it to the address that
-// FreeSWITCH wrote.
+// TestAttackerText puts misleading texts into all that an attacker can write, and
+// checks that every event has the address that FreeSWITCH wrote.
 func TestAttackerText(t *testing.T) {
 	const seed = 5
 	const real, victim = "203.0.113.5", "198.51.100.7"
@@ -121,7 +120,8 @@ func TestAttackerText(t *testing.T) {
 	}
 }
 
-// TestCatalogueNames: operators are helped with the names of all these events.
+// TestCatalogueNames checks that all events of the catalogue are known names, and that
+// every row has a level and a file.
 func TestCatalogueNames(t *testing.T) {
 	for _, b := range builtin {
 		if !slices.Contains(knownEvents, b.event) {

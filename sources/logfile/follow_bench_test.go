@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// noiseRate is how many lines a second a busy switch writes at debug level.
+// noiseRate is the number of lines a second of a busy switch at debug level.
 const noiseRate = 5000
 
-// noiseVariable carries the path to the process that writes noise to it.
+// noiseVariable holds the path for the process that writes noise.
 const noiseVariable = "LOGFILE_NOISE"
 
-// TestWriteNoise is no test: it is the process that writes noise for the
-// benchmarks, so that what it uses is not counted as the follower's.
+// TestWriteNoise is no test. It is the process that writes noise for the benchmarks,
+// so that its CPU time does not count as the follower's.
 func TestWriteNoise(t *testing.T) {
 	path := os.Getenv(noiseVariable)
 	if path == "" {
@@ -41,7 +41,7 @@ func TestWriteNoise(t *testing.T) {
 	}
 }
 
-// writeNoise has another process write noise until the benchmark ends.
+// writeNoise starts a process that writes noise until the benchmark ends.
 func writeNoise(b *testing.B, path string) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestWriteNoise$")
 	cmd.Env = append(os.Environ(), noiseVariable+"="+path)
@@ -85,9 +85,8 @@ func BenchmarkFollowLatency(b *testing.B) {
 	}
 }
 
-// BenchmarkFollowNoise measures what the follower uses of a core beside noise of
-// 5,000 lines a second, one write each, which another process writes. One
-// iteration is a second.
+// BenchmarkFollowNoise measures the follower's share of a core beside noise of 5,000
+// lines a second, one write each, by another process. One iteration is a second.
 func BenchmarkFollowNoise(b *testing.B) {
 	l := newLogger(b)
 	l.open()
@@ -104,8 +103,8 @@ func BenchmarkFollowNoise(b *testing.B) {
 	b.ReportMetric(float64(f.status().Lines-lines)/took, "lines/s")
 }
 
-// BenchmarkFollowNeighbour measures what the follower uses of a core while its log
-// is silent and another file of the directory gets 5,000 lines a second.
+// BenchmarkFollowNeighbour measures the follower's share of a core while its log is
+// silent and another file of the directory gets 5,000 lines a second.
 func BenchmarkFollowNeighbour(b *testing.B) {
 	l := newLogger(b)
 	l.open()
@@ -123,7 +122,7 @@ func BenchmarkFollowNeighbour(b *testing.B) {
 	b.ReportMetric(float64(size(b, neighbour.file)-before)/took/1e3, "kB/s")
 }
 
-// BenchmarkFollowIdle measures what the follower uses of a core while nothing is
+// BenchmarkFollowIdle measures the follower's share of a core while nothing is
 // written.
 func BenchmarkFollowIdle(b *testing.B) {
 	l := newLogger(b)
@@ -135,7 +134,7 @@ func BenchmarkFollowIdle(b *testing.B) {
 	b.ReportMetric((cpuTime(b)-used).Seconds()/time.Since(start).Seconds()*100, "%core")
 }
 
-// cpuTime is what this process has used of all cores.
+// cpuTime returns the CPU time of this process.
 func cpuTime(b *testing.B) time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -144,7 +143,7 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkFollowBacklog reads what was written while nobody followed.
+// BenchmarkFollowBacklog reads what was written between two followers.
 func BenchmarkFollowBacklog(b *testing.B) {
 	l := newLogger(b)
 	l.open()

@@ -11,8 +11,8 @@ import (
 	"freeswitch-security/sources/logfile/tail"
 )
 
-// TestFollowIsReplay: a log that is followed gives the events that it gives when it
-// is replayed, in whatever chunks it was written, and whoever wrote into it.
+// TestFollowIsReplay checks that a log gives the same events when it is followed and
+// when it is replayed, in any chunks and with any forgeries.
 func TestFollowIsReplay(t *testing.T) {
 	const seed = 17
 	random := rand.New(rand.NewPCG(seed, 0))

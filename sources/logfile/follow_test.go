@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 // limit is how long a test waits for what must happen.
 const limit = 20 * time.Second
 
-// A follows is a follower at work, as a test sees it. It is its sink.
+// A follows is a follower at work and its sink.
 type follows struct {
 	t      testing.TB
 	source *source
@@ -72,7 +72,7 @@ func (f *follows) Position(p []byte) {
 	f.tell()
 }
 
-// tell wakes who waits for a change.
+// tell wakes a test that waits for a change.
 func (f *follows) tell() {
 	close(f.changed)
 	f.changed = make(chan struct{})
@@ -115,7 +115,7 @@ func (f *follows) begun() {
 	}
 }
 
-// stop ends the follower and gives its last position.
+// stop ends the follower.
 func (f *follows) stop() {
 	f.cancel()
 	select {
@@ -125,7 +125,7 @@ func (f *follows) stop() {
 	}
 }
 
-// until waits until the condition holds; it is asked with the lock held.
+// until waits until the condition holds, which is called with the lock held.
 func (f *follows) until(what string, holds func() bool) {
 	f.t.Helper()
 	deadline := time.After(limit)
@@ -139,7 +139,7 @@ func (f *follows) until(what string, holds func() bool) {
 		select {
 		case <-changed:
 		case <-deadline:
-			f.t.Fatalf("waited in vain for %s; %d events came", what, n)
+			f.t.Fatalf("no %s in time; %d events came", what, n)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (f *follows) wait(n int) {
 	f.until(fmt.Sprintf("%d events", n), func() bool { return len(f.events) >= n })
 }
 
-// users gives the users of the events that came.
+// users returns the users of the events that came.
 func (f *follows) users() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -161,7 +161,7 @@ func (f *follows) users() []string {
 	return users
 }
 
-// poll waits until a condition holds that nobody tells of.
+// poll waits until a condition holds.
 func poll(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -171,12 +171,12 @@ func poll(t testing.TB, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("no %s in time", what)
 		}
 	}
 }
 
-// A logger writes a log whose every line is an event, numbered by its user.
+// A logger writes a log of events. The user of an event is the number of its line.
 type logger struct {
 	t    testing.TB
 	path string
@@ -199,7 +199,7 @@ func (l *logger) must(err error) {
 
 var firstLine = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 
-// line is the n-th line; they are a second apart.
+// line is the n-th line. Lines are a second apart.
 func line(n int) string {
 	return firstLine.Add(time.Duration(n)*time.Second).Format("2006-01-02 15:04:05.000000") +
 		" 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [" +
@@ -243,16 +243,14 @@ func (l *logger) rotate() {
 	l.open()
 }
 
-// checkAll waits until every line was reported and checks that each was once, in
-// order.
+// checkAll waits for the events of all lines and checks that each came once, in order.
 func (f *follows) checkAll(l *logger) {
 	f.t.Helper()
 	f.wait(l.n)
 	f.checkOnce(0, l.n)
 }
 
-// checkOnce checks that the events are those of the lines from one to before
-// another.
+// checkOnce checks that the events are those of the lines from one to before another.
 func (f *follows) checkOnce(from, to int) {
 	f.t.Helper()
 	users := f.users()
@@ -266,8 +264,7 @@ func (f *follows) checkOnce(from, to int) {
 	}
 }
 
-// An onlooker is a sink that looks whether Follow has told that it began when it
-// tells where.
+// An onlooker is a sink that notes at every position whether Follow is ready.
 type onlooker struct {
 	ready chan struct{}
 	early chan bool
@@ -284,9 +281,9 @@ func (o onlooker) Position([]byte) {
 	}
 }
 
-// TestFollowBegins: it tells that it has begun once it knows where, and also where
-// nothing can be read.
-func TestFollowBegins(t *testing.T) {
+// TestFollowReady checks that Follow is ready once it has saved where it begins, and
+// also if it cannot read anything.
+func TestFollowReady(t *testing.T) {
 	l := newLogger(t)
 	l.open()
 	s := builtinSource()
@@ -297,7 +294,7 @@ func TestFollowBegins(t *testing.T) {
 	go func() { done <- s.Follow(ctx, streamTo(sink, nil, sink.ready)) }()
 	<-sink.ready
 	if <-sink.early {
-		t.Error("it had begun before it knew where")
+		t.Error("Follow was ready before it had saved a position")
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -349,7 +346,7 @@ func TestFollowLines(t *testing.T) {
 			for _, w := range test.writes {
 				l.write(w)
 				written += int64(len(w))
-				poll(t, "all to be read", func() bool { return f.status().Behind == 0 })
+				poll(t, "end of the log", func() bool { return f.status().Behind == 0 })
 			}
 			f.wait(test.users)
 			f.stop()
@@ -360,7 +357,7 @@ func TestFollowLines(t *testing.T) {
 	}
 }
 
-// A blocked sink is an engine that is busy.
+// A blocked sink is a busy engine.
 type blocked struct {
 	plugin.Sink
 	free chan struct{}
@@ -371,8 +368,8 @@ func (b blocked) Emit(e *event.Event) {
 	b.Sink.Emit(e)
 }
 
-// TestFollowStop: a stop in the middle of a chunk loses nothing and counts nothing
-// twice.
+// TestFollowStop checks that a stop in the middle of a chunk loses no event and counts
+// none twice.
 func TestFollowStop(t *testing.T) {
 	l := newLogger(t)
 	l.open()
@@ -430,7 +427,7 @@ func TestFollowPatience(t *testing.T) {
 	l.write(unknownLine)
 	f.wait(1)
 	if d := f.at[0].Sub(start); d < patience.message {
-		t.Errorf("a message whose further lines are missing was judged after %v", d)
+		t.Errorf("a message without its further lines was judged after %v", d)
 	}
 	f.stop()
 	patience.message = time.Hour
@@ -472,25 +469,25 @@ func deaf(t testing.TB, l *logger, position []byte, patience patience) (f *tail.
 func TestSame(t *testing.T) {
 	a, b := builtinSource(), builtinSource()
 	if !a.Same(b) || a.Same("other") {
-		t.Error("the same is not the same")
+		t.Error("a source differs from its equal")
 	}
 	b.path = "/other"
 	if a.Same(b) {
-		t.Error("another path is the same")
+		t.Error("another path makes no difference")
 	}
 	b = builtinSource()
 	b.detect = false
 	if a.Same(b) {
-		t.Error("one that ignores forgeries is the same")
+		t.Error("forgery makes no difference")
 	}
 	b = builtinSource()
 	b.corroborate.Value = "esl.pbx"
 	if a.Same(b) {
-		t.Error("one that must be corroborated is the same")
+		t.Error("corroborate makes no difference")
 	}
 	b = builtinSource()
 	b.patterns[0].File = "other.c"
 	if a.Same(b) {
-		t.Error("another pattern is the same")
+		t.Error("another pattern makes no difference")
 	}
 }

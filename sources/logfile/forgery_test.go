@@ -12,7 +12,7 @@ import (
 	"freeswitch-security/sources/logfile/forgery"
 )
 
-// A stage writes the log of a switch, and what a caller writes into it.
+// A stage writes the log of a switch, and what an attacker writes into it.
 type stage struct {
 	strings.Builder
 	now  time.Time
@@ -34,12 +34,12 @@ const (
 	invented  = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 )
 
-// header is that of a line written at a moment.
+// header returns the header of a line that is written at a time.
 func (s *stage) header(at time.Time, level, file string) string {
 	return fmt.Sprintf("%s%s [%s] %s:1 ", at.Format("2006-01-02 15:04:05.000000"), s.idle, level, file)
 }
 
-// failure is the line of a failure from an address.
+// failure returns the line of a failure from an address.
 func (s *stage) failure(at time.Time, ip string) string {
 	return s.header(at, "WARNING", "sofia_reg.c") + "SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@pbx] from ip " + ip + "\n"
 }
@@ -61,8 +61,8 @@ func (s *stage) goesOn(uuid string, lines int) {
 	}
 }
 
-// kinds replays the log and gives its events but for calls: the name, the address
-// and, of a forgery, the claimed one.
+// kinds replays the log and returns its events without calls: the name, the address
+// and, of a forgery, the claimed address.
 func (s *stage) kinds(source *source) string {
 	var all []string
 	for _, e := range source.collect(strings.NewReader(s.String()), time.Time{}, nil, defaultSizes()).events {
@@ -130,7 +130,7 @@ func TestForgery(t *testing.T) {
 			s.WriteString(s.failure(s.now.Add(-time.Second), victim) + s.failure(s.now.Add(-2*time.Second), victim) + "\n")
 			s.goesOn(session, 20)
 		}, forgedBy + ", " + forgedBy},
-		{"guessed to the microsecond, which nobody can tell", func(s *stage) {
+		{"guessed to the microsecond, which cannot be found", func(s *stage) {
 			s.opens(session, caller, "x")
 			s.WriteString(s.failure(s.now, victim))
 			s.goesOn(session, 20)
@@ -201,7 +201,7 @@ func TestForgery(t *testing.T) {
 			s.goesOn(session2, 20)
 		}, true1},
 
-		// What a caller writes to have a true line doubted, or somebody else blamed.
+		// What an attacker writes to have a true line doubted, or another address named.
 		{"true, behind an invented session of the future", func(s *stage) {
 			s.opens(session, caller, "x\n"+invented+" "+strings.TrimSpace(s.header(s.now.Add(time.Hour), "DEBUG", "x.c")+"x"))
 			s.WriteString(s.failure(s.now, victim))
@@ -213,7 +213,7 @@ func TestForgery(t *testing.T) {
 			s.opens(session, caller, "x\n"+invented+" "+strings.TrimSpace(s.header(s.now.Add(-time.Hour), "DEBUG", "x.c")+"x"))
 			s.goesOn(session, 20)
 		}, true1},
-		{"with an invented INVITE of somebody else", func(s *stage) {
+		{"with an invented INVITE of another address", func(s *stage) {
 			s.opens(session, caller, "x\n"+strings.TrimSpace(s.invite(invented, s.now, bystander, "y")))
 			s.WriteString(s.failure(s.now.Add(time.Second), victim))
 			s.goesOn(session, 20)
@@ -236,7 +236,7 @@ func TestForgery(t *testing.T) {
 	}
 }
 
-// TestForgeryWanted: what is done about a forgery depends on who asked for what.
+// TestForgeryWanted checks that a forgery is reported only if it is wanted.
 func TestForgeryWanted(t *testing.T) {
 	s := newStage()
 	s.opens(session, caller, "x")
@@ -268,8 +268,8 @@ func TestForgeryWanted(t *testing.T) {
 	}
 }
 
-// TestForgeryTime: a forgery is dated by the lines around it; what its writer put
-// there may be any time.
+// TestForgeryTime checks that a forgery is dated by the lines around it, not by its
+// own stamp.
 func TestForgeryTime(t *testing.T) {
 	s := newStage()
 	s.opens(session, caller, "x")
@@ -282,8 +282,8 @@ func TestForgeryTime(t *testing.T) {
 	}
 }
 
-// TestForgeryHourThatComesTwice: where the clocks go back, nothing is doubted.
-func TestForgeryHourThatComesTwice(t *testing.T) {
+// TestForgeryRepeatedHour checks that nothing is doubted where the clocks go back.
+func TestForgeryRepeatedHour(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		t.Skipf("no table of time zones: %v", err)
@@ -304,11 +304,10 @@ func TestForgeryHourThatComesTwice(t *testing.T) {
 	}
 }
 
-// TestNobodyElseIsBlamed has callers write what they like into a busy log, and
-// others make calls and mistakes at the same time. Nobody but a writer is ever
-// named as the sender of a forgery, and the mistakes of others stay what they are
-// unless one wrote just there.
-func TestNobodyElseIsBlamed(t *testing.T) {
+// TestOnlyWritersNamed has attackers write forged lines into a busy log in which others
+// make calls and mistakes. Only an attacker may be named as the sender of a forgery, and
+// most mistakes of others must stay what they are.
+func TestOnlyWritersNamed(t *testing.T) {
 	const seed, writer, other = 5, "192.0.2.80", "203.0.113.9"
 	random := rand.New(rand.NewPCG(seed, 0))
 	uuid := func() string {
@@ -360,7 +359,7 @@ func TestNobodyElseIsBlamed(t *testing.T) {
 				kept++
 			case e.Name != event.LogForgery:
 			case e.IP.IsValid() && e.IP != netip.MustParseAddr(writer):
-				t.Fatalf("seed %d: %s is blamed in\n%s", seed, e.IP, s.String())
+				t.Fatalf("seed %d: %s is named as the sender in\n%s", seed, e.IP, s.String())
 			case e.Fields[event.ClaimedIP] == victim:
 				caught++
 				if e.IP.IsValid() {
@@ -369,14 +368,14 @@ func TestNobodyElseIsBlamed(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d of %d forged lines were found, and who wrote %d of them; %d of %d true ones were kept", caught, forged, named, kept, mistakes)
+	t.Logf("%d of %d forged lines were found, %d with their sender; %d of %d true ones were kept", caught, forged, named, kept, mistakes)
 	if caught < forged/2 || kept < mistakes*9/10 {
 		t.Errorf("%d of %d forged lines were found, %d of %d true ones kept", caught, forged, kept, mistakes)
 	}
 }
 
-// BenchmarkForgeries reads a log in which every piece is full of forged lines, made
-// to be as laborious as can be.
+// BenchmarkForgeries reads a log in which every piece is full of forged lines, the
+// most expensive input.
 func BenchmarkForgeries(b *testing.B) {
 	s := newStage()
 	for n := range 500 {

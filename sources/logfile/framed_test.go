@@ -52,7 +52,7 @@ func TestFramed(t *testing.T) {
 	}
 }
 
-// TestFramedRepeat: of one attempt that two messages tell, the second is a repeat.
+// TestFramedRepeat checks that the second message about one attempt is a repeat.
 func TestFramedRepeat(t *testing.T) {
 	read := Framed("esl.pbx", time.UTC)
 	for i, want := range []bool{false, true, false} {
@@ -92,9 +92,9 @@ func frames(t testing.TB, path string) (messages []string) {
 	return messages
 }
 
-// TestFramedRecords: of a recorded stream in which callers wrote addresses and whole
-// lines into all their fields, no message becomes evidence against a victim, and
-// all that tell of an attempt are read.
+// TestFramedRecords reads a recorded stream in which attackers wrote addresses and whole
+// lines into all their fields. No message may become evidence against a victim, and all
+// attempts must be read.
 func TestFramedRecords(t *testing.T) {
 	read := Framed("esl.pbx", time.UTC)
 	got := map[string]int{}

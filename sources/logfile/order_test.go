@@ -11,9 +11,9 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// TestHourThatComesTwice writes a failure every ten minutes through the night in
-// which the clocks go back, and wants the times back in which it was done.
-func TestHourThatComesTwice(t *testing.T) {
+// TestRepeatedHour writes a failure every ten minutes through the night in which the
+// clocks go back, and checks the times of the events.
+func TestRepeatedHour(t *testing.T) {
 	for zone, start := range map[string]time.Time{
 		"Europe/Berlin":       time.Date(2025, 10, 25, 23, 0, 0, 0, time.UTC),
 		"America/New_York":    time.Date(2025, 11, 2, 4, 0, 0, 0, time.UTC),
@@ -53,9 +53,9 @@ func TestHourThatComesTwice(t *testing.T) {
 	}
 }
 
-// TestWhatFollowsIsNoFurtherLine damages the log behind an event, in ways that no
-// caller can.
-func TestWhatFollowsIsNoFurtherLine(t *testing.T) {
+// TestDamageBehind damages the log behind an event in ways that no attacker can, and in
+// ways that one can.
+func TestDamageBehind(t *testing.T) {
 	const failure = "2026-05-04 10:11:12.131415 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@pbx] from ip 203.0.113.7\n"
 	for name, c := range map[string]struct {
 		after string
@@ -64,7 +64,7 @@ func TestWhatFollowsIsNoFurtherLine(t *testing.T) {
 		"a header that is not finished":  {"2026-05-04 10:11:59.0000", 1},
 		"a UUID that is not finished":    {"f3a8b1c2-0d4e-4f", 1},
 		"noise":                          {"\xff\xfe\x00noise\n" + failure, 2},
-		"a line too long for anybody":    {strings.Repeat("x", 200_000) + "\n" + failure, 2},
+		"a line that is too long":        {strings.Repeat("x", 200_000) + "\n" + failure, 2},
 		"a folded line":                  {" @pbx] from ip 192.0.2.1\n", 0},
 		"a folded line of any length":    {" " + strings.Repeat("x", 200_000) + "\n", 0},
 		"an empty line":                  {"\n", 0},
@@ -158,8 +158,8 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-// TestRepeatOfUnwanted: a repeat is known as one also if nobody asked for the
-// report that it repeats.
+// TestRepeatOfUnwanted checks that a repeat is marked also if the report that it repeats
+// is not wanted.
 func TestRepeatOfUnwanted(t *testing.T) {
 	got := builtinSource().collect(strings.NewReader(unknownLine+unknownText+failureLine), time.Time{}, map[string]bool{event.AuthFailure: true}, defaultSizes())
 	if len(got.events) != 1 || !got.events[0].Repeat {

@@ -19,13 +19,13 @@ import (
 	"freeswitch-security/sources/logfile/forgery"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func builtinSource() *source {
 	return &source{name: "log.test", zone: time.UTC, detect: true, piece: forgery.PieceLength, patterns: slices.Clone(catalogue)}
 }
 
-// result is what a replay gave.
+// A result is that of a replay.
 type result struct {
 	events []event.Event
 	stats  plugin.Stats
@@ -41,7 +41,7 @@ func (s *source) collect(r io.Reader, modTime time.Time, want map[string]bool, s
 	return got
 }
 
-// describe prints an event in one line.
+// describe returns an event in one line.
 func describe(e *event.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", e.Time.Format("2006-01-02T15:04:05.000000"), e.Name)
@@ -65,8 +65,8 @@ func describe(e *event.Event) string {
 	return b.String()
 }
 
-// TestRecordings compares what is read from cuts of recordings of a real
-// FreeSWITCH under attack with what is written beside them.
+// TestRecordings compares the events of recordings of a real FreeSWITCH under attack
+// with the golden files beside them.
 func TestRecordings(t *testing.T) {
 	for _, path := range recordings(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestRecordings(t *testing.T) {
 				t.Fatal(err)
 			}
 			if b.String() != string(want) {
-				t.Errorf("%s (-update writes it anew), got:\n%s", golden, b.String())
+				t.Errorf("%s (-update rewrites it), got:\n%s", golden, b.String())
 			}
 		})
 	}
@@ -109,9 +109,9 @@ func recordings(t testing.TB) []string {
 	return paths
 }
 
-// TestForgedAddresses holds the recordings of a log without session lines to the
-// promise of this package: the addresses that attackers wrote into user names,
-// domains and user agents never become evidence.
+// TestForgedAddresses checks the invariant of this package on a recording without
+// session lines: addresses that attackers wrote into user names, domains and user agents
+// never become evidence.
 func TestForgedAddresses(t *testing.T) {
 	data, err := os.ReadFile("testdata/injection.log")
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 	"freeswitch-security/sources/logfile/record"
 )
 
-// naive reads a recording as the documentation says, a line after the other.
+// naive reads a recording line by line, as the documentation says.
 func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, maxLine int) result {
 	var got result
 	d := s.newDecoder(want, maxLine, modTime)
@@ -89,7 +89,7 @@ func compare(t *testing.T, what string, got, want result) {
 	}
 }
 
-// pieces are lines, and parts of lines, that a random log is made of.
+// pieces are the lines and parts of lines of random logs.
 func pieces(t testing.TB) [][]byte {
 	var all [][]byte
 	for _, path := range recordings(t) {
@@ -115,8 +115,8 @@ func pieces(t testing.TB) [][]byte {
 	return all
 }
 
-// TestAnyDivision: how a recording is divided into blocks, and by how many it is
-// decoded, does not change what is read from it.
+// TestAnyDivision checks that the division of a recording into blocks does not change
+// its events.
 func TestAnyDivision(t *testing.T) {
 	const seed = 11
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -160,8 +160,8 @@ func TestAnyDivision(t *testing.T) {
 	}
 }
 
-// FuzzReplay is best run with -fuzzminimizetime=1x: which lines of code a run
-// covers depends on the goroutines, and that misleads the minimizer.
+// FuzzReplay is best run with -fuzzminimizetime=1x: the coverage of a run depends on the
+// goroutines, which misleads the minimizer.
 func FuzzReplay(f *testing.F) {
 	for _, path := range recordings(f) {
 		data, err := os.ReadFile(path)
@@ -259,7 +259,7 @@ func TestYears(t *testing.T) {
 	}
 }
 
-// TestEvent checks an event in full, and that it is bounded whatever the line.
+// TestEvent checks an event in full, and its bounds for a long line.
 func TestEvent(t *testing.T) {
 	got := builtinSource().collect(strings.NewReader(failureLine), time.Time{}, nil, defaultSizes()).events
 	want := event.Event{
@@ -279,7 +279,7 @@ func TestEvent(t *testing.T) {
 	}
 }
 
-// endless is a line of any length that takes no memory.
+// An endless is a line of any length that takes no memory.
 type endless struct{ left int }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -309,8 +309,8 @@ func TestLineOfHundredMegabytes(t *testing.T) {
 	}
 }
 
-// TestReadError: what was read before an error counts, but for the line that it
-// cut off, whose address may have lost its end.
+// TestReadError checks that what was read before an error counts, except the line that
+// the error cut off.
 func TestReadError(t *testing.T) {
 	broken := errors.New("unexpected EOF")
 	got := builtinSource().collect(io.MultiReader(strings.NewReader(failureLine+noiseLine+strings.TrimSpace(failureLine)), iotest.ErrReader(broken)), time.Time{}, nil, defaultSizes())
@@ -333,8 +333,8 @@ func TestEmitError(t *testing.T) {
 	}
 }
 
-// TestCancel: a replay that is called off returns, also when it waits for input
-// that does not come, and leaves no goroutine once the input has ended.
+// TestCancel checks that a cancelled replay returns, also while it waits for input, and
+// leaves no goroutine once the input has ended.
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		input, output := io.Pipe()
@@ -366,23 +366,23 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestCommonLiteral: a pattern whose text stands in nearly every line is found
-// as well, by looking at every line.
+// TestCommonLiteral checks that a pattern is found whose text is in nearly every line, by
+// examining every line.
 func TestCommonLiteral(t *testing.T) {
 	s := builtinSource()
 	s.patterns = pattern.Set{pattern.MustCompile("x", "<user> <domain>")}
 	log := []byte(strings.Repeat(noiseLine, 3000))
 	d := s.newDecoder(nil, 64<<10, time.Time{})
 	if got := d.plan(log).Candidates(log, 0, len(log), nil); len(got) < 3000 {
-		t.Error("not every line is looked at")
+		t.Error("not every line is examined")
 	}
 	if got := s.collect(bytes.NewReader(log), time.Time{}, nil, defaultSizes()); len(got.events) != 3000 {
 		t.Errorf("%d events", len(got.events))
 	}
 }
 
-// BenchmarkReplay reads 20 MB of a log at debug level in which one line in a
-// hundred is an event.
+// BenchmarkReplay reads 20 MB of a log at debug level with an event in every hundredth
+// line.
 func BenchmarkReplay(b *testing.B) {
 	random := rand.New(rand.NewPCG(1, 0))
 	var log []byte

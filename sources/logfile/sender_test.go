@@ -9,7 +9,7 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// TestForgeryInLogin: what stands in the middle of a verto login is the user's.
+// TestForgeryInLogin checks lines inside the user name of a verto login.
 func TestForgeryInLogin(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -19,14 +19,14 @@ func TestForgeryInLogin(t *testing.T) {
 		{"an open login", func(s *stage) {
 			s.WriteString(s.header(s.now, "WARNING", "mod_verto.c") + "Login incorrect for user: 1000\n" + s.failure(s.now, victim) + "x domain: pbx\n")
 		}, "forgery of " + victim},
-		{"with the client and the beginning of somebody else's login in it", func(s *stage) {
+		{"with the client and the beginning of another login in it", func(s *stage) {
 			for _, ip := range []string{caller, bystander} {
 				s.WriteString(s.header(s.now, "DEBUG", "mod_verto.c") + ip + ":40000 Starting client thread.\n")
 				s.WriteString(s.header(s.now, "WARNING", "mod_verto.c") + "Login incorrect for user: 1000\n")
 			}
 			s.WriteString(s.failure(s.now, victim) + "x domain: pbx\n")
 		}, "forgery of " + victim},
-		{"with the head of somebody else's packet in it", func(s *stage) {
+		{"with the head of another client's packet in it", func(s *stage) {
 			s.WriteString(s.header(s.now, "WARNING", "mod_verto.c") + "Login incorrect for user: 1000\nrecv 3500 bytes from udp/[" + bystander + "]:5060 at 01:02:03.000000:\n")
 			s.WriteString(s.failure(s.now, victim) + "x domain: pbx\n")
 		}, "forgery of " + victim},
@@ -44,7 +44,7 @@ func TestForgeryInLogin(t *testing.T) {
 		{"true, behind a whole login", func(s *stage) {
 			s.WriteString(s.header(s.now, "WARNING", "mod_verto.c") + "Login incorrect for user: 1000 domain: pbx\n" + s.failure(s.now, victim))
 		}, "auth_failure " + victim},
-		{"true, behind a login that a caller invented", func(s *stage) {
+		{"true, behind a login that an attacker invented", func(s *stage) {
 			s.opens(session, caller, "x\n"+strings.TrimSpace(s.header(s.now, "WARNING", "mod_verto.c")+"Login incorrect for user: 1000"))
 			s.WriteString(s.failure(s.now, victim))
 			s.goesOn(session, 20)
@@ -60,8 +60,8 @@ func TestForgeryInLogin(t *testing.T) {
 	}
 }
 
-// TestForgeryInTrace: what stands in a packet is the sender's. The packet tells how
-// long it is.
+// TestForgeryInTrace checks lines inside a packet of a SIP trace. The head of the packet
+// tells its length.
 func TestForgeryInTrace(t *testing.T) {
 	const head = "recv %d bytes from udp/[%s]:44287 at %s:\n------------------------------------------------------------------------\n"
 	packet := func(s *stage, at time.Time, body string) string {
@@ -99,15 +99,15 @@ func TestForgeryInTrace(t *testing.T) {
 	}
 }
 
-// TestSender: in a log that must be corroborated, an event tells whose request
-// FreeSWITCH was logging just before, if that is certain.
+// TestSender checks that an event of a log that must be corroborated names the sender of
+// the request that was logged just before, if that is certain.
 func TestSender(t *testing.T) {
 	source := builtinSource()
 	source.detect, source.corroborate.Value = false, "esl.pbx"
 	s := newStage()
 	s.goesOn(session, 20)
 	s.opens(session, caller, "x")
-	s.WriteString(s.failure(s.now.Add(time.Hour), victim)) // for the witness to judge
+	s.WriteString(s.failure(s.now.Add(time.Hour), victim)) // for the other source to judge
 	s.goesOn(session, 20)
 	for range 20 {
 		s.WriteString(s.header(s.now, "DEBUG", "mod_x.c") + "Some line that means nothing, and goes on for a while so that it is long\n")

@@ -141,7 +141,7 @@ func TestWitness(t *testing.T) {
 		t.Errorf("%+v", witness)
 	}
 	if ref := builtinSource().Describe().Corroborate.Value; ref != "" {
-		t.Errorf("%q without being asked", ref)
+		t.Errorf("corroborate is %q by default", ref)
 	}
 	for body, want := range map[string]string{
 		"corroborate = source.esl":            "Invalid reference",
@@ -181,7 +181,7 @@ func TestWitnessInJSON(t *testing.T) {
 	}
 }
 
-// TestExplainForgery: with the lines around it, a forged line is told as one.
+// TestExplainForgery checks that a forged line is named if the lines around it are given.
 func TestExplainForgery(t *testing.T) {
 	s := newStage()
 	s.opens(session, caller, "x")

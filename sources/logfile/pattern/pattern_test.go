@@ -182,8 +182,8 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// readings gives every way in which a message can be read, by trying all: the
-// addresses that some division of it holds.
+// readings returns the addresses of all ways in which a message can be divided among the
+// holes, by trying all.
 func readings(p *Pattern, msg string) map[netip.Addr]bool {
 	found := map[netip.Addr]bool{}
 	var try func(rest string, hole int, ip netip.Addr)
@@ -273,8 +273,8 @@ func TestMatchAllWays(t *testing.T) {
 		if len(problems) > 0 {
 			continue
 		}
-		// Fill the holes, so that most messages are of the pattern, with texts
-		// that look like the rest of it.
+		// Fill the holes with texts that look like the rest of the message, so that most
+		// messages are of the pattern.
 		msg := ""
 		for i, lit := range p.lits {
 			msg += lit
@@ -317,8 +317,8 @@ func FuzzPattern(f *testing.F) {
 	})
 }
 
-// TestMatchIsLinear takes minutes, and so fails, if a message that was made for
-// it takes more than linear time.
+// TestMatchIsLinear takes minutes, and so fails, if a hard message takes more than
+// linear time.
 func TestMatchIsLinear(t *testing.T) {
 	for _, line := range []string{"<user> from <ip>:<port> v <version> c <call_id>", "a<user>a<domain>a<ip>a<raw>a<profile>a"} {
 		p := mustCompile(t, line)

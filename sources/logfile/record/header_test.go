@@ -101,7 +101,7 @@ func TestClock(t *testing.T) {
 		{"2026-03-29 02:30:00", "", "2026-03-29T03:30:00+02:00"}, // skipped that day
 		{"2026-03-29 03:30:00", "", "2026-03-29T03:30:00+02:00"},
 		{"01-02 00:00:00", "2026-01-02T00:00:00Z", "2026-01-02T00:00:00+01:00"},
-		{"01-02 10:00:00", "2026-01-02T00:00:00Z", "2026-01-02T10:00:00+01:00"}, // a clock that is ahead
+		{"01-02 10:00:00", "2026-01-02T00:00:00Z", "2026-01-02T10:00:00+01:00"}, // the clock of the switch is ahead
 		{"01-04 00:00:00", "2026-01-02T00:00:00Z", "2025-01-04T00:00:00+01:00"},
 		{"12-31 23:00:00", "2026-01-01T00:00:00Z", "2025-12-31T23:00:00+01:00"},
 		{"01-01 00:30:00", "2025-12-31T23:29:00Z", "2026-01-01T00:30:00+01:00"},
@@ -111,7 +111,7 @@ func TestClock(t *testing.T) {
 		if test.modTime != "" {
 			c.ModTime = at(test.modTime)
 		}
-		for range 2 { // the second time from what is remembered
+		for range 2 { // the second time from the cache
 			if got := c.Time(stamps(test.stamp)).Format(time.RFC3339Nano); got != test.want {
 				t.Errorf("%s, last written to %s: %s, want %s", test.stamp, test.modTime, got, test.want)
 			}
@@ -119,8 +119,8 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// FuzzHeader holds the parser to what the rest relies on: it never looks beyond
-// the line, and more text behind a header does not make it none.
+// FuzzHeader checks that the parser stays within the line, and that more text behind a
+// header leaves it a header.
 func FuzzHeader(f *testing.F) {
 	f.Add(plain + "x")
 	f.Add("08-03 07:56:53.026292 [WARN] [SOFIA] [sofia_reg.c:4130] Can't")

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A Config says what is followed, and for whom.
+// A Config says what is followed, and what takes its lines.
 type Config struct {
 	Path     string
 	Pace     Pace

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A history is what a log went through while followers came and went.
+// A history is a log and the followers that read it one after the other.
 type history struct {
 	*logger
 	random   *rand.Rand
@@ -19,8 +19,8 @@ type history struct {
 	numbers  []string // of the lines that were done with before the follower's
 }
 
-// TestResume does whatever comes to a log, stops and kills the follower at
-// any moment, and checks that every line counts once.
+// TestResume rotates a log at random, stops and kills the follower at random, and checks
+// that every line counts once.
 func TestResume(t *testing.T) {
 	const seed = 7
 	for i := range uint64(12) {
@@ -70,9 +70,8 @@ func (h *history) step() {
 	}
 }
 
-// copyAndTruncate waits for a follower at work, as a writer that pauses does: what
-// it read of a file before that was truncated is never lost, but if it is killed
-// then, its position is in a file that is gone.
+// copyAndTruncate waits until the follower has read all and stops it first: the position
+// of a follower that is killed just then is in a file that no longer exists.
 func (h *history) copyAndTruncate() {
 	if h.follower != nil {
 		h.check(false)
@@ -85,7 +84,7 @@ func (h *history) copyAndTruncate() {
 	h.must(os.Truncate(h.path, 0))
 }
 
-// restart starts a follower or ends it in one of two ways.
+// restart starts a follower, or stops or kills it.
 func (h *history) restart() {
 	if h.follower == nil {
 		h.start()
@@ -103,8 +102,8 @@ func (h *history) start() {
 	h.follower = follow(h.t, h.path, h.position, pace)
 }
 
-// stop ends the follower. If it is killed, its events since the position that was
-// kept are forgotten.
+// stop ends the follower. If it is killed, its lines since the saved position do not
+// count.
 func (h *history) stop(kill bool) {
 	f := h.follower
 	h.follower = nil
@@ -121,7 +120,7 @@ func (h *history) stop(kill bool) {
 	h.numbers = append(h.numbers, f.numbers()...)
 }
 
-// check waits for all lines and, at the end, compares.
+// check waits for all lines and, at the end, compares them.
 func (h *history) check(end bool) {
 	h.t.Helper()
 	if h.follower == nil {
@@ -135,15 +134,15 @@ func (h *history) check(end bool) {
 	h.stop(false)
 	for i, user := range h.numbers {
 		if user != strconv.Itoa(i) {
-			h.t.Fatalf("event %d is of line %s; %d events of %d lines", i, user, len(h.numbers), h.n)
+			h.t.Fatalf("line %d is %s; %d of %d lines came", i, user, len(h.numbers), h.n)
 		}
 	}
 	if len(h.numbers) != h.n {
-		h.t.Fatalf("%d events of %d lines", len(h.numbers), h.n)
+		h.t.Fatalf("%d of %d lines came", len(h.numbers), h.n)
 	}
 }
 
-// leave has the first 100 lines of a log read and gives the position after them.
+// leave reads the first 100 lines of a log and returns the position behind them.
 func leave(t *testing.T) (*logger, []byte) {
 	l := newLogger(t)
 	l.open()
@@ -154,8 +153,8 @@ func leave(t *testing.T) (*logger, []byte) {
 	return l, f.position
 }
 
-// TestLostPosition: where nothing of a position is found, a log that began
-// later is read whole, and one that did not is not.
+// TestLostPosition checks that, without a file of the position, a log that began later is
+// read whole and any other log is not.
 func TestLostPosition(t *testing.T) {
 	t.Run("later", func(t *testing.T) {
 		l, p := leave(t)
@@ -193,7 +192,7 @@ func TestLostPosition(t *testing.T) {
 		away := l.path + ".away"
 		l.must(os.Rename(away, l.t.TempDir()+"/x"))
 		f := follow(t, l.path, p, testPace())
-		poll(t, "a fault", func() bool { return f.follower.Fault() != "" })
+		poll(t, "fault", func() bool { return f.follower.Fault() != "" })
 		l.open()
 		l.lines(5)
 		f.wait(5)
@@ -214,8 +213,7 @@ func TestDamagedPosition(t *testing.T) {
 	}
 }
 
-// FuzzPosition: a position is the program's own, but the file it was kept in may
-// have been damaged.
+// FuzzPosition resumes from a damaged position.
 func FuzzPosition(f *testing.F) {
 	good, _ := json.Marshal(position{Version: 1, Files: []bookmark{{Inode: 1, Offset: 10, Length: 10, Sum: 1}}})
 	f.Add(good)
@@ -227,20 +225,20 @@ func FuzzPosition(f *testing.F) {
 		g, sink := deaf(t, l, stored)
 		g.Step(t.Context())
 		if len(sink.numbers()) > 3 {
-			t.Errorf("%d events of 3 lines", len(sink.numbers()))
+			t.Errorf("%d of 3 lines came", len(sink.numbers()))
 		}
 	})
 }
 
-// TestUnreadable: a log that cannot be opened at first is history as far as
-// it stands there when it can.
+// TestUnreadable checks that a log which cannot be opened at first is skipped up to its
+// end at the time when it can.
 func TestUnreadable(t *testing.T) {
 	l := newLogger(t)
-	l.must(os.Mkdir(l.path, 0o755)) // what stands for it, as root may open any file
+	l.must(os.Mkdir(l.path, 0o755)) // instead of a file without permission, because root may open any file
 	f, sink := deaf(t, l, nil)
 	f.Step(t.Context())
 	if sink.position != nil {
-		t.Error("a position was told")
+		t.Error("a position was saved")
 	}
 	l.must(os.Remove(l.path))
 	l.open()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// rotations are what is done to logs. Each step is done without waiting for the
+// rotations are the ways in which a log is rotated. A step does not wait for the
 // follower, unless it says so.
 var rotations = []struct {
 	name string
@@ -45,7 +45,7 @@ var rotations = []struct {
 		l.shift(3)
 		l.open()
 		f.wait(l.n)
-		poll(l.t, "the new file", func() bool { return f.follower.Behind() == 0 })
+		poll(l.t, "end of the new file", func() bool { return f.follower.Behind() == 0 })
 		for range 5 {
 			_, err := old.WriteString(line(l.n))
 			l.must(err)
@@ -92,7 +92,7 @@ var rotations = []struct {
 		l.must(os.Truncate(l.path, 0))
 		l.lines(500)
 	}},
-	{"deleted and made anew", func(l *logger, f *follows) {
+	{"deleted and made again", func(l *logger, f *follows) {
 		l.lines(10)
 		l.must(os.Remove(l.path))
 		l.lines(10)
@@ -102,17 +102,17 @@ var rotations = []struct {
 	{"missing for a while", func(l *logger, f *follows) {
 		l.lines(10)
 		l.must(os.Remove(l.path))
-		poll(l.t, "a fault", func() bool { return f.follower.Fault() != "" })
+		poll(l.t, "fault", func() bool { return f.follower.Fault() != "" })
 		l.open()
 		l.lines(10)
 		f.checkAll(l)
-		poll(l.t, "no fault", func() bool { return f.follower.Fault() == "" })
+		poll(l.t, "end of the fault", func() bool { return f.follower.Fault() == "" })
 	}},
 	{"a directory in its place", func(l *logger, f *follows) {
 		l.lines(10)
 		l.must(os.Remove(l.path))
 		l.must(os.Mkdir(l.path, 0o755))
-		poll(l.t, "a fault", func() bool { return strings.Contains(f.follower.Fault(), "not a regular file") })
+		poll(l.t, "fault", func() bool { return strings.Contains(f.follower.Fault(), "not a regular file") })
 		l.must(os.Remove(l.path))
 		l.open()
 		l.lines(10)
@@ -147,8 +147,7 @@ var rotations = []struct {
 	}},
 }
 
-// TestRotations does to a log what is done to logs, and checks that every
-// line counts once.
+// TestRotations rotates a log in every way and checks that every line counts once.
 func TestRotations(t *testing.T) {
 	for _, test := range rotations {
 		t.Run(test.name, func(t *testing.T) {
@@ -176,7 +175,8 @@ func deaf(t testing.TB, l *logger, position []byte) (f *Follower, sink *follows)
 	return f, sink
 }
 
-// TestBetween: several rotations of which none was seen are read in order.
+// TestBetween checks that the files of several rotations between two looks are read in
+// order.
 func TestBetween(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -211,7 +211,7 @@ func TestBetween(t *testing.T) {
 	}
 }
 
-// TestLinger: a file that was rotated away is given up after a while.
+// TestLinger checks that rotated files are closed after a while.
 func TestLinger(t *testing.T) {
 	l := newLogger(t)
 	l.open()
@@ -232,7 +232,7 @@ func TestLinger(t *testing.T) {
 	}
 }
 
-// TestManyFiles: no more than a certain number of files is held open.
+// TestManyFiles checks that the number of open files is bounded.
 func TestManyFiles(t *testing.T) {
 	l := newLogger(t)
 	l.open()
@@ -268,7 +268,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestDirectory replaces the log's directory.
+// TestDirectory replaces the directory of the log.
 func TestDirectory(t *testing.T) {
 	l := newLogger(t)
 	dir := filepath.Join(filepath.Dir(l.path), "a")
@@ -315,7 +315,7 @@ func TestSymlink(t *testing.T) {
 	l.lines(10)
 	f.checkAll(l)
 
-	// Back to a file that was read before: only what is new in it counts.
+	// The link returns to a file that was read before: only what is new in it counts.
 	back := filepath.Join(dir, "other1")
 	l.path = back
 	l.open()

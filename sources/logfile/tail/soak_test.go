@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// soak is the variable of the environment that asks for the tests in full.
+// soak is the environment variable that makes the test long.
 const soak = "LOGFILE_SOAK"
 
-// floods are the ways in which a log is rotated under load; every is the time
-// between two rotations.
+// floods are the ways in which a log is rotated under load. every is the time between
+// two rotations.
 var floods = []struct {
 	name   string
 	rotate func(w *flood, every time.Duration)
@@ -59,9 +59,8 @@ var floods = []struct {
 	}},
 }
 
-// TestSoak rotates a log in every way under 20,000 lines a second, 20 times
-// or, with LOGFILE_SOAK set, 200 times each, and checks that every line counts
-// once.
+// TestSoak rotates a log in every way under 20,000 lines a second, 20 times each or, with
+// LOGFILE_SOAK set, 200 times, and checks that every line counts once.
 func TestSoak(t *testing.T) {
 	rotations, every := 20, 10*time.Millisecond
 	if os.Getenv(soak) != "" {
@@ -93,7 +92,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// rate is how many lines a second a flood writes.
+// rate is the number of lines a second of a flood.
 const rate = 20_000
 
 // A flood is a logger at a steady rate.
@@ -122,9 +121,8 @@ func (w *flood) run(d time.Duration) {
 	}
 }
 
-// lose is what comes before unread lines are lost for ever: the pause that a
-// rotation must leave, or, where the machine may be busy with other tests, as
-// long as it takes.
+// lose waits before a rotation that loses unread lines: for the pause that such a
+// rotation must leave or, on a machine that is busy with other tests, until all is read.
 func (w *flood) lose() {
 	if w.soak {
 		w.pause(25 * time.Millisecond)
@@ -133,7 +131,7 @@ func (w *flood) lose() {
 	w.read()
 }
 
-// pause lets time pass, in which a real writer has nothing to write.
+// pause waits as a writer does that has nothing to write.
 func (w *flood) pause(d time.Duration) { <-time.After(d) }
 
 // point points the link at the log.

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// TestHeard does to a log what is done to logs while the follower never looks
-// without a reason: whatever the watch does not hear, it misses.
+// TestHeard rotates a log while the follower looks only if the watch hears something.
 func TestHeard(t *testing.T) {
 	for _, test := range rotations {
 		t.Run(test.name, func(t *testing.T) {
@@ -24,8 +23,8 @@ func TestHeard(t *testing.T) {
 	}
 }
 
-// TestAim: the watch is on the log while it stands, and on its directory
-// while there is none or a late writer may go on in the one before it.
+// TestAim checks that the watch is on the log if there is one, and on its directory if
+// there is none or if late writers may write to the file before.
 func TestAim(t *testing.T) {
 	l := newLogger(t)
 	dir := filepath.Dir(l.path)
@@ -37,7 +36,7 @@ func TestAim(t *testing.T) {
 	}
 	check := func(when, want string) {
 		t.Helper()
-		for range 2 { // the second one sees what the first one changed
+		for range 2 { // the second step sees what the first one changed
 			f.Step(t.Context())
 		}
 		if got := f.watch.notify.WatchList(); !slices.Equal(got, []string{want}) {
@@ -49,7 +48,7 @@ func TestAim(t *testing.T) {
 		l.shift(3)
 		check("renamed", dir)
 		l.open()
-		check("made anew", dir)
+		check("made again", dir)
 		f.chain[0].until = f.now // as after the linger
 		check("after the late writers", l.path)
 		if !os.SameFile(f.watch.watched[l.path], f.current().info) {
@@ -60,7 +59,7 @@ func TestAim(t *testing.T) {
 	check("deleted", dir)
 }
 
-// TestNeighbour: what is written beside the log does not wake the follower.
+// TestNeighbour checks that a write to another file does not wake the follower.
 func TestNeighbour(t *testing.T) {
 	l := newLogger(t)
 	l.open()
@@ -74,7 +73,7 @@ func TestNeighbour(t *testing.T) {
 	neighbour.open()
 	defer neighbour.close()
 	neighbour.lines(100)
-	l.lines(1) // the system tells in order: what is heard first must be this
+	l.lines(1) // events come in order, so the first one must be this
 	select {
 	case e := <-f.watch.events:
 		if e.Name != l.path {
