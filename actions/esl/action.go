@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -41,12 +40,6 @@ type Action struct {
 
 func newAction(c config) *Action {
 	return &Action{config: c, relist: time.Second, tried: map[uint64]time.Time{}, commanded: map[uint64]bool{}}
-}
-
-// Same reports whether the other action has the same configuration and switch.
-func (a *Action) Same(other any) bool {
-	o, ok := other.(*Action)
-	return ok && reflect.DeepEqual(a.config, o.config)
 }
 
 func (a *Action) log() *slog.Logger { return slog.With("action", a.config.name) }

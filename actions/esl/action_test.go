@@ -12,6 +12,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/status"
 )
 
@@ -451,17 +452,20 @@ func TestMaxWaiting(t *testing.T) {
 	}
 }
 
-func TestSame(t *testing.T) {
-	s := esl.Switch{Address: "127.0.0.1:8021", Password: "a"}
-	a := at(t, s, `hangup = "ip"`)
-	if !a.Same(at(t, s, `hangup = "ip"`)) {
-		t.Error("the same configuration differs")
+func TestFingerprint(t *testing.T) {
+	of := func(s esl.Switch, body string) settings.Fingerprint {
+		b, _ := readBlock(t, "rules.hcl", "source = source.esl.pbx\n"+body, s)
+		return b.Fingerprint()
 	}
-	s.Password = "b"
-	for name, other := range map[string]any{"password": at(t, s, `hangup = "ip"`), "words": at(t, a.config.at, `hangup = "user"`), "kind": "x"} {
-		if a.Same(other) {
-			t.Errorf("another %s is the same", name)
-		}
+	s := esl.Switch{Address: "127.0.0.1:8021", Password: "a"}
+	other := s
+	other.Password = "b"
+	same := of(s, `hangup = "ip"`)
+	if same != of(s, `hangup = "ip"`) {
+		t.Error("the same block has another fingerprint")
+	}
+	if same == of(other, `hangup = "ip"`) || same == of(s, `hangup = "user"`) {
+		t.Error("another block has the same fingerprint")
 	}
 }
 

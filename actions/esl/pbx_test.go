@@ -18,6 +18,7 @@ import (
 	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/hashicorp/hcl/v2"
@@ -152,14 +153,19 @@ func (otherSource) Replay(context.Context, plugin.Recording, map[string]bool, fu
 
 func decodeBlock(t testing.TB, name, body string, at esl.Switch) (plugin.Action, hcl.Diagnostics) {
 	t.Helper()
-	b := settingstest.Block(t, name, body, nil)
-	a := Kind.New(b, plugin.ActionEnv{Name: "esl.fraud", Sources: map[string]plugin.Source{
-		"esl.pbx": fakeSource{at: at}, "log.freeswitch": otherSource{},
-	}})
+	b, a := readBlock(t, name, body, at)
 	if b.Done(); b.Failed() {
 		return nil, b.Diagnostics()
 	}
 	return a, b.Diagnostics()
+}
+
+func readBlock(t testing.TB, name, body string, at esl.Switch) (*settings.Block, plugin.Action) {
+	t.Helper()
+	b := settingstest.Block(t, name, body, nil)
+	return b, Kind.New(b, plugin.ActionEnv{Name: "esl.fraud", Sources: map[string]plugin.Source{
+		"esl.pbx": fakeSource{at: at}, "log.freeswitch": otherSource{},
+	}})
 }
 
 // act makes an action on the switch, which reads the lists again at once.

@@ -43,8 +43,6 @@ type source struct {
 	queue   int            // events that may wait for the engine
 }
 
-var _ plugin.Comparer = (*source)(nil)
-
 // Switch returns the FreeSWITCH of the source, for an action on the same one.
 func (s *source) Switch() esl.Switch { return s.at }
 
@@ -61,11 +59,4 @@ func (s *source) Describe() plugin.Description {
 		}
 	}
 	return d
-}
-
-// Same reports whether another source has the same configuration.
-func (s *source) Same(other any) bool {
-	o, ok := other.(*source)
-	return ok && s.name == o.name && s.at.Address == o.at.Address && s.at.Password == o.at.Password &&
-		s.log == o.log && s.zone.String() == o.zone.String() && s.queue == o.queue
 }

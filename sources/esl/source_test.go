@@ -12,6 +12,7 @@ import (
 	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/settings/settingstest"
 	"freeswitch-security/sources/logfile"
 
@@ -103,22 +104,23 @@ events   = ["all"]
 	}
 }
 
-func TestSame(t *testing.T) {
+func TestFingerprint(t *testing.T) {
+	of := func(body string) settings.Fingerprint {
+		b := settingstest.Block(t, "site.hcl", body, nil)
+		Kind(logfile.Builtin(), logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
+		return b.Fingerprint()
+	}
 	const body = "address = \"pbx\"\npassword = \"a\"\ntimezone = \"UTC\""
-	s := made(t, body)
-	if !s.Same(made(t, body)) {
-		t.Error("the same configuration makes another source")
+	if of(body) != of(body) {
+		t.Error("the same block has another fingerprint")
 	}
 	for _, other := range []string{
 		"", body + "\nlog = false", body + "\nqueue = 100", strings.Replace(body, `"a"`, `"b"`, 1),
 		strings.Replace(body, "pbx", "pbx2", 1), strings.Replace(body, "UTC", "Europe/Berlin", 1),
 	} {
-		if s.Same(made(t, other)) {
-			t.Errorf("%s is taken for the same", other)
+		if of(body) == of(other) {
+			t.Errorf("%s has the same fingerprint", other)
 		}
-	}
-	if s.Same(nil) || s.Same("pbx") {
-		t.Error("another type is taken for the same")
 	}
 }
 
