@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -191,11 +190,7 @@ func (c *checker) pattern(n ast.Node) {
 	}
 	steps, err := patternSteps(literal.Value)
 	if err != nil {
-		reason := err.Error()
-		var at *syntax.Error
-		if errors.As(err, &at) {
-			reason = fmt.Sprintf("%s: %q", at.Code, event.Bound(at.Expr, 64))
-		}
+		reason := event.Bound(strings.TrimPrefix(err.Error(), "error parsing regexp: "), 128)
 		c.problem(literal, "Invalid pattern", "The regular expression cannot be parsed: %s.", reason)
 		return
 	}
