@@ -26,8 +26,6 @@ func newBeginner() *beginner {
 	return &beginner{script: &script{}, begun: make(chan struct{}), breaks: make(chan error)}
 }
 
-func (b *beginner) Same(other any) bool { return b == other }
-
 func (b *beginner) Follow(ctx context.Context, stream plugin.Stream) error {
 	begun := b.begun
 	for {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -22,8 +23,6 @@ type script struct {
 	events []event.Event
 	after  func() // called after each live event has been counted
 }
-
-func (s *script) Same(other any) bool { return s == other }
 
 func (s *script) Describe() plugin.Description {
 	var d plugin.Description
@@ -85,6 +84,7 @@ func guessing(t testing.TB, sources ...config.Source) *config.Config {
 		on = append(on, s.Ref)
 		if s.Source != nil {
 			sources[i].Description = s.Source.Describe()
+			sources[i].Fingerprint = sha256.Sum256(fmt.Appendf(nil, "%p", s.Source))
 		}
 	}
 	return &config.Config{
@@ -391,8 +391,6 @@ type listener struct {
 	script
 	asked chan map[string]bool
 }
-
-func (l *listener) Same(other any) bool { return l == other }
 
 func (l *listener) Follow(ctx context.Context, stream plugin.Stream) error {
 	stream.Ready()

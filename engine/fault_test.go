@@ -22,8 +22,6 @@ type faulty struct {
 	lost    atomic.Int64
 }
 
-func (f *faulty) Same(other any) bool { return f == other }
-
 func (f *faulty) Follow(ctx context.Context, stream plugin.Stream) error {
 	stream.Progress.Look(func(s *status.Source) {
 		s.Fault, s.Warning, s.Lost = f.fault.Load().(string), f.warning.Load().(string), uint64(f.lost.Load())

@@ -114,7 +114,7 @@ func (f *follows) agree(e *Engine) {
 		wanted[s.Ref] = s
 	}
 	for ref, running := range f.running {
-		if sameSource(running.source, wanted[ref]) && covers(running.stream.Want, e.wants(ref)) {
+		if w, ok := wanted[ref]; ok && running.source.Fingerprint == w.Fingerprint && covers(running.stream.Want, e.wants(ref)) {
 			continue
 		}
 		running.cancel()
@@ -161,22 +161,6 @@ func (f *follow) awaitReady(ctx context.Context, log *slog.Logger) {
 			log.Warn("source not ready: what is written to it now may be missed", "source", f.ref, "waited", readyWithin)
 		}
 	}
-}
-
-// sameSource reports whether two sources were made from blocks with the same values.
-func sameSource(a, b config.Source) bool {
-	if c, ok := a.Source.(plugin.Comparer); ok {
-		return c.Same(b.Source)
-	}
-	return b.Source != nil && a.Fingerprint == b.Fingerprint
-}
-
-// sameAction is sameSource for actions.
-func sameAction(a, b config.Action) bool {
-	if c, ok := a.Action.(plugin.Comparer); ok {
-		return c.Same(b.Action)
-	}
-	return b.Action != nil && a.Kind == b.Kind && a.Fingerprint == b.Fingerprint
 }
 
 // covers reports whether a set of events holds all that are wanted; nil is every

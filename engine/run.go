@@ -51,7 +51,7 @@ func (r *runs) agree(e *Engine) {
 	}
 	var ended, started []*run
 	for ref, running := range r.running {
-		if !sameAction(running.Action, wanted[ref]) {
+		if w, ok := wanted[ref]; !ok || running.Fingerprint != w.Fingerprint {
 			running.cancel()
 			delete(r.running, ref)
 			ended = append(ended, running)

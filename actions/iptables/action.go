@@ -7,7 +7,6 @@ import (
 	"iter"
 	"maps"
 	"net/netip"
-	"reflect"
 	"sync"
 	"time"
 
@@ -42,12 +41,6 @@ func newAction(c config) *Action {
 		a.families = append(a.families, newFamily(&a.config, ipv6))
 	}
 	return a
-}
-
-// Same reports whether the other action was made from the same words.
-func (a *Action) Same(other any) bool {
-	o, ok := other.(*Action)
-	return ok && reflect.DeepEqual(a.config, o.config)
 }
 
 // Apply carries out a batch: with netlink messages where the bans are in a set, with

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -39,7 +38,6 @@ var (
 	_ plugin.Server   = (*Action)(nil)
 	_ plugin.Opener   = (*Action)(nil)
 	_ plugin.Reporter = (*Action)(nil)
-	_ plugin.Comparer = (*Action)(nil)
 )
 
 // maxQueueBytes bounds the queue in bytes of JSON, whatever the attribute queue says:
@@ -54,12 +52,6 @@ func newAction(c config) *Action {
 	}
 	a.endpoint = newEndpoint(&a.config)
 	return a
-}
-
-// Same reports whether the other action has the same settings.
-func (a *Action) Same(other any) bool {
-	o, ok := other.(*Action)
-	return ok && reflect.DeepEqual(a.config, o.config)
 }
 
 func (a *Action) log() *slog.Logger { return slog.With("action", a.config.name) }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/hashicorp/hcl/v2"
@@ -75,11 +76,9 @@ func TestEverythingSet(t *testing.T) {
 	}
 }
 
-func TestSame(t *testing.T) {
-	a, b := parse(t, `url = "https://x/y"`), parse(t, `url = "https://x/y"`)
-	if !a.Same(b) || a.Same(parse(t, `url = "https://x/z"`)) || a.Same(nil) {
-		t.Error("Same does not compare the settings")
-	}
+func TestFingerprint(t *testing.T) {
+	settingstest.Differ(t, func(b *settings.Block) { Kind.New(b, plugin.ActionEnv{Name: "webhook.noc"}) },
+		`url = "https://x/y"`, `url = "https://x/z"`, "url = \"https://x/y\"\nsecret = \"a\"")
 }
 
 func TestConfigDiagnostics(t *testing.T) {

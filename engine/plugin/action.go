@@ -8,8 +8,6 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/status"
-
-	"github.com/hashicorp/hcl/v2"
 )
 
 // An ActionKind makes actions of one kind, the first label of an action block.
@@ -33,9 +31,8 @@ type ActionKind struct {
 
 // ActionEnv is what the configuration knows of an action from outside its body.
 type ActionEnv struct {
-	Name  string           // the reference: "iptables.drop"
-	Chain string           // security.iptables_chain
-	Eval  *hcl.EvalContext // Deprecated: read the block with its methods
+	Name  string // the reference: "iptables.drop"
+	Chain string // security.iptables_chain
 
 	// Sources are the sources that were declared and are right in themselves, by
 	// their references: "esl.pbx". An action that speaks to the same switch as one
@@ -126,8 +123,3 @@ type Reporter interface {
 	// Report may be called from any goroutine, beside Apply.
 	Report(ctx context.Context) status.Report
 }
-
-// A Comparer tells whether another plugin was made from the same block.
-//
-// Deprecated: the configuration compares the fingerprints of blocks.
-type Comparer interface{ Same(other any) bool }

@@ -1,34 +1,37 @@
 // Package plugin is all that the author of a source or an action must know.
 //
-// It stands at both ends of the path: a [Source] turns bytes into events, an
-// [Action] makes the world agree with the bans. Both are declared in rule
-// files, and each decodes its own part of them through its Kind.
+// It stands at both ends of the path: a [Source] turns bytes into events, an [Action]
+// makes the world agree with the bans. Rule files declare both. A [SourceKind] or an
+// [ActionKind] makes one of each block; it is registered in one line of
+// cmd/freeswitch-security/plugins.go. The package examples/plugin has a source and an
+// action in one file.
 //
-// The invariant: a plugin's New touches nothing. It reads HCL and gives back a
-// value or diagnostics; files, sockets and the kernel come later, in Follow,
-// Replay and Apply. That is what lets a configuration be checked on any
-// machine, and a bad one be refused without a trace.
+// # Blocks
 //
-// What else a plugin can do, it says by its methods. None of these need be there:
+// New reads its block with the methods of [settings.Block]. It names each attribute with
+// its type and bounds, and reports mistakes to the block. An attribute that New does not
+// read is an unknown one. Blocks whose values are the same before and after a reload
+// leave the running plugin alone.
 //
-//	Follower    a source that can be followed live, not replayed only
-//	Beginner    … and tells when it has found where it begins
-//	Feed        a source that knows by itself who is to be banned
-//	Meter       either of them, which tells how far it has come, and what is amiss
-//	Witness     a source that can vouch for what another one reads
-//	Doubter     a source that is believed only where a witness agrees
-//	Merger      a source of which several recordings can be read as one
-//	Explainer   a source that can say how it reads a line
+// # Sources
 //
-//	Level       an action that holds a state, such as the kernel's rules
-//	Survivor    … and can tell what an earlier run left standing
-//	Widener     … and may drop more than it was ordered to
-//	Withdrawer  … and can take all it did back out of the world
-//	Inspector   … and can show what it has done
-//	Reporter    an action that can say what is wrong with it
-//	Keeper      an action that keeps something across restarts
-//	Server      an action that goes on with its work beside Apply
-//	Claimant    an action that needs something for itself alone
+// Describe returns what never changes: the events with their fields, and what else the
+// source can do. Replay decodes a recording. Follow is given a [Stream]: where to begin,
+// what is wanted, the [Sink] for events and positions, the [Progress] that the API and
+// the metrics show, and Ready. A feed of addresses hands on listings instead of events.
 //
-//	Comparer    either, which a reload leaves alone where its words are the same
+// # Actions
+//
+// Apply carries out a batch of changes. What else an action does, it says by its methods:
+//
+//	Level      it holds a state, such as the kernel's rules: resync, inspect, withdraw
+//	Opener     it uses a directory of its own, or asks which networks are spared
+//	Server     it goes on working beside Apply
+//	Reporter   it knows of problems, or of notifications on their way
+//
+// An action that needs something for itself alone claims it through [ActionEnv].
+//
+// Invariant: New touches nothing. It reads a block and returns a value; files, sockets
+// and the kernel come later, in Follow, Replay, Open and Apply. So a configuration can be
+// checked on any machine, and a wrong one is refused without a trace.
 package plugin

@@ -11,8 +11,6 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/settings"
-
-	"github.com/hashicorp/hcl/v2"
 )
 
 // A SourceKind makes sources of one kind, the first label of a source block.
@@ -26,8 +24,7 @@ type SourceKind struct {
 
 // SourceEnv is what the configuration knows of a source from outside its block.
 type SourceEnv struct {
-	Name string           // the reference: "log.freeswitch"; it becomes Event.Source
-	Eval *hcl.EvalContext // Deprecated: read the block with its methods
+	Name string // the reference: "log.freeswitch"; it becomes Event.Source
 }
 
 // A Source reports what happens at the switch, or lists what is to be banned.

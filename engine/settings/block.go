@@ -130,14 +130,6 @@ func (b *Block) Done() bool {
 // Skip has [Block.Done] report nothing, for a block that is not read.
 func (b *Block) Skip() { b.done = true }
 
-// Raw returns the body, for a reader of its own: [Block.Done] then reports nothing.
-//
-// Deprecated: read the block with its methods.
-func (b *Block) Raw() (hcl.Body, *hcl.EvalContext) {
-	b.Skip()
-	return b.body, b.eval
-}
-
 // Diagnostics are the mistakes and warnings up to now, with those of the blocks around
 // this one and inside it.
 func (b *Block) Diagnostics() hcl.Diagnostics { return b.diags }

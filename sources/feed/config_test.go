@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
+	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
@@ -136,15 +139,9 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestSame(t *testing.T) {
-	words := "url = \"https://x.example/\"\nheaders = { A = \"b\" }"
-	one := feedOf(t, words)
-	if !one.Same(feedOf(t, words)) {
-		t.Error("equal settings make another feed")
-	}
-	if one.Same(feedOf(t, "url = \"https://x.example/\"\nheaders = { A = \"c\" }")) || one.Same(nil) {
-		t.Error("other settings make the same feed")
-	}
+func TestFingerprint(t *testing.T) {
+	settingstest.Differ(t, func(b *settings.Block) { Kind.New(b, plugin.SourceEnv{Name: "feed.apiban"}) },
+		"url = \"https://x.example/\"\nheaders = { A = \"b\" }", "url = \"https://x.example/\"\nheaders = { A = \"c\" }")
 }
 
 func TestLongTermsAreCapped(t *testing.T) {

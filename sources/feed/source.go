@@ -2,7 +2,6 @@ package feed
 
 import (
 	"net/http"
-	"reflect"
 	"strings"
 
 	"freeswitch-security/engine/event"
@@ -21,8 +20,6 @@ type source struct {
 	transport http.RoundTripper // nil: the net
 }
 
-var _ plugin.Comparer = (*source)(nil)
-
 func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
 	s := &source{config: defaultConfig(env.Name), pace: defaultPace()}
 	s.read(b)
@@ -35,12 +32,6 @@ func (s *source) Describe() plugin.Description {
 	return plugin.Description{Feed: true, Events: plugin.Vocabulary{
 		{Name: event.Listed, Fields: []string{"ip"}, Raw: []string{fieldNetwork, fieldReason}},
 	}}
-}
-
-// Same reports whether other reads the same list in the same way.
-func (s *source) Same(other any) bool {
-	o, ok := other.(*source)
-	return ok && reflect.DeepEqual(s.config, o.config)
 }
 
 // author is the feed as the author of its orders.

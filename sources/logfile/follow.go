@@ -14,8 +14,6 @@ import (
 	"freeswitch-security/sources/logfile/tail"
 )
 
-var _ plugin.Comparer = (*source)(nil)
-
 // Follow reports what is written to the log from a position on; see [tail.Follower].
 // Without a position it begins at the present end: what is there before is history,
 // for Replay. It returns nil when ctx has ended.
@@ -48,16 +46,6 @@ func (s *source) newFollower(c *consumer, pace tail.Pace) *tail.Follower {
 	})
 	c.stream.Progress.Look(func(s *status.Source) { s.Behind, s.Fault = f.Behind(), f.Fault() })
 	return f
-}
-
-// Same reports whether other follows the same log with the same patterns.
-func (s *source) Same(other any) bool {
-	o, ok := other.(*source)
-	return ok && s.name == o.name && s.path == o.path && s.zone.String() == o.zone.String() &&
-		s.detect == o.detect && s.corroborate.Value == o.corroborate.Value &&
-		slices.EqualFunc(s.patterns, o.patterns, func(a, b pattern.Pattern) bool {
-			return a.Event == b.Event && a.File == b.File && a.Level == b.Level && a.Text == b.Text
-		})
 }
 
 // A patience says how long a consumer waits for what may follow the last message.

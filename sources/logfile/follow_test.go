@@ -14,6 +14,8 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
+	"freeswitch-security/engine/settings/settingstest"
 	"freeswitch-security/engine/status"
 	"freeswitch-security/sources/logfile/tail"
 )
@@ -466,28 +468,7 @@ func deaf(t testing.TB, l *logger, position []byte, patience patience) (f *tail.
 	return f, sink
 }
 
-func TestSame(t *testing.T) {
-	a, b := builtinSource(), builtinSource()
-	if !a.Same(b) || a.Same("other") {
-		t.Error("a source differs from its equal")
-	}
-	b.path = "/other"
-	if a.Same(b) {
-		t.Error("another path makes no difference")
-	}
-	b = builtinSource()
-	b.detect = false
-	if a.Same(b) {
-		t.Error("forgery makes no difference")
-	}
-	b = builtinSource()
-	b.corroborate.Value = "esl.pbx"
-	if a.Same(b) {
-		t.Error("corroborate makes no difference")
-	}
-	b = builtinSource()
-	b.patterns[0].File = "other.c"
-	if a.Same(b) {
-		t.Error("another pattern makes no difference")
-	}
+func TestFingerprint(t *testing.T) {
+	settingstest.Differ(t, func(b *settings.Block) { Kind.New(b, plugin.SourceEnv{Name: "log.freeswitch"}) },
+		"", `path = "/other"`, `forgery = "ignore"`, "corroborate = source.esl.pbx", `event "x" { line = "y" }`)
 }

@@ -31,3 +31,25 @@ func Block(t testing.TB, filename, body string, variables map[string]string) *se
 	}
 	return settings.New(file.Body, file.Body.MissingItemRange(), eval)
 }
+
+// Differ checks that a body has the same fingerprint each time it is read, and each of
+// the other bodies another one.
+func Differ(t testing.TB, read func(*settings.Block), body string, others ...string) {
+	t.Helper()
+	fingerprint := func(body string) settings.Fingerprint {
+		b := Block(t, "a.hcl", body, nil)
+		if read(b); !b.Done() || b.Failed() {
+			t.Fatalf("%s: %v", body, b.Diagnostics())
+		}
+		return b.Fingerprint()
+	}
+	first := fingerprint(body)
+	if fingerprint(body) != first {
+		t.Errorf("%s: the fingerprint changes", body)
+	}
+	for _, other := range others {
+		if fingerprint(other) == first {
+			t.Errorf("%s has the fingerprint of %s", other, body)
+		}
+	}
+}
