@@ -13,18 +13,17 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A connFlags is how a verb comes to the running daemon. What it has no flags for
-// comes from the environment: a token in a flag could be read by every user of
-// the host.
+// connFlags say how a verb connects to the daemon. The token and certificates come from
+// the environment: every user of the host can read the flags of a process.
 type connFlags struct{ admin, tokenFile string }
 
-// flags gives a verb the flags that say where the daemon is.
+// flags defines the flags of a verb.
 func (r *connFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.admin, "admin", "", "`URL` or socket of the daemon")
 	cmd.Flags().StringVar(&r.tokenFile, "token-file", "", "`FILE` that holds the token, for a URL")
 }
 
-// client makes what asks the daemon.
+// client makes a client of the daemon.
 func (a *app) client(r connFlags) (*client.Client, error) {
 	of := func(name string) string {
 		value, _ := a.environ("FREESWITCH_SECURITY_" + name)
@@ -46,7 +45,7 @@ func (a *app) client(r connFlags) (*client.Client, error) {
 	return client.New(o)
 }
 
-// asking makes the body of a verb that asks the daemon.
+// asking makes the RunE of a verb that asks the daemon.
 func (a *app) asking(r *connFlags, do func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, err := a.client(*r)
@@ -61,7 +60,7 @@ func (a *app) asking(r *connFlags, do func(ctx context.Context, c *client.Client
 	}
 }
 
-// A lengthFlag is a flag that takes a duration as rule files write it.
+// A lengthFlag takes a duration as in rule files.
 type lengthFlag time.Duration
 
 func (l *lengthFlag) String() string {
@@ -79,7 +78,7 @@ func (l *lengthFlag) Set(s string) error {
 
 func (l *lengthFlag) Type() string { return "duration" }
 
-// A termFlag is a flag that takes a duration or "permanent".
+// A termFlag takes a duration or "permanent".
 type termFlag ban.Term
 
 func (t *termFlag) String() string {

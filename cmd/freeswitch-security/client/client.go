@@ -14,26 +14,26 @@ import (
 )
 
 const (
-	// answerTime and changeTime are how long an answer may take. The daemon gives
-	// the kernel five seconds for a change, and a large batch takes time to send.
+	// answerTime and changeTime bound the time for an answer. The daemon gives the
+	// kernel five seconds for a change, and a large batch takes time to send.
 	answerTime = 15 * time.Second
 	changeTime = time.Minute
 
-	// maxAnswer is the largest answer that is read, in bytes: a page of 10,000
-	// bans with all their evidence is below it.
+	// maxAnswer bounds an answer, in bytes. A page of 10,000 bans with all their
+	// evidence is smaller.
 	maxAnswer = 256 << 20
 
-	// When the daemon is asked too often it says when to come again: so often
-	// that is done, and so long is waited at the most.
+	// A request that exceeds the rate limit of the daemon is made at most maxTries
+	// times, with pauses of at most maxPause.
 	maxTries = 5
 	maxPause = 5 * time.Second
 )
 
-// A Client asks one daemon. It is safe for use by several goroutines.
+// A Client asks one daemon. It is safe for concurrent use.
 type Client struct {
 	http  *http.Client
 	base  string // "https://pbx.example:8080"
-	name  string // for people: the URL, or the path of the socket
+	name  string // the URL, or the path of the socket, for messages
 	local bool   // it is a socket
 	token string // "": none
 }
@@ -41,19 +41,19 @@ type Client struct {
 // A Refusal is an answer of the daemon that is no success.
 type Refusal struct {
 	Status int    // of HTTP
-	Text   string // in the daemon's words
+	Text   string // as the daemon words it
 }
 
 func (r *Refusal) Error() string { return r.Text }
 
-// ask has the daemon answer a question into answer.
+// ask makes a GET request and decodes the answer.
 func (c *Client) ask(ctx context.Context, path string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	return c.exchange(ctx, http.MethodGet, path, nil, answer)
 }
 
-// change has the daemon do something. Nil is no body.
+// change makes a request that changes something, and decodes the answer.
 func (c *Client) change(ctx context.Context, method, path string, body, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
@@ -67,7 +67,7 @@ func (c *Client) change(ctx context.Context, method, path string, body, answer a
 	return c.exchange(ctx, method, path, text, answer)
 }
 
-// exchange sends a request until it is not one too many.
+// exchange makes a request, again while the daemon answers that there are too many.
 func (c *Client) exchange(ctx context.Context, method, path string, body []byte, answer any) error {
 	for try := 1; ; try++ {
 		resp, err := c.send(ctx, method, path, body)
@@ -88,7 +88,7 @@ func (c *Client) exchange(ctx context.Context, method, path string, body []byte,
 	}
 }
 
-// pause is how long the daemon wants to be left alone.
+// pause is how long to wait before the next try.
 func pause(resp *http.Response) time.Duration {
 	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
 	if err != nil || seconds < 0 {
@@ -115,7 +115,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) (*h
 	return resp, nil
 }
 
-// read takes an answer apart: into answer if it is a success, else into a Refusal.
+// read decodes an answer; one that is no success is returned as a Refusal.
 func (c *Client) read(resp *http.Response, answer any) error {
 	limited := &io.LimitedReader{R: resp.Body, N: maxAnswer}
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/json" {
@@ -129,21 +129,21 @@ func (c *Client) read(resp *http.Response, answer any) error {
 	case err == nil:
 		return nil
 	case limited.N == 0:
-		return fmt.Errorf("its answer is longer than %d MB", maxAnswer>>20)
+		return fmt.Errorf("the answer is longer than %d MB", maxAnswer>>20)
 	}
-	return fmt.Errorf("its answer cannot be read: %w", err)
+	return fmt.Errorf("cannot decode the answer: %w", err)
 }
 
-// maxRefusal bounds, in bytes, what is read of an answer that is no success.
+// maxRefusal bounds an answer that is no success, in bytes.
 const maxRefusal = 64 << 10
 
-// refusal reads an answer that is no success.
+// refusal decodes an answer that is no success.
 func (c *Client) refusal(resp *http.Response, body io.Reader) error {
 	var said struct {
 		Error string `json:"error"`
 	}
 	if err := json.NewDecoder(io.LimitReader(body, maxRefusal)).Decode(&said); err != nil || said.Error == "" {
-		said.Error = "it answers " + resp.Status + ", and not why"
+		said.Error = "the answer is " + resp.Status + ", without a reason"
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
 		said.Error = c.unauthorized(said.Error)
@@ -151,9 +151,9 @@ func (c *Client) refusal(resp *http.Response, body io.Reader) error {
 	return &Refusal{Status: resp.StatusCode, Text: said.Error}
 }
 
-// stranger words an answer that no daemon of ours gives.
+// stranger returns an error for an answer that is not of a daemon.
 func (c *Client) stranger(resp *http.Response, body io.Reader) error {
 	begin := make([]byte, 100)
-	n, _ := io.ReadFull(body, begin) // what has come will do
-	return fmt.Errorf("this is no admin listener of freeswitch-security: it answers %q, and then %q", resp.Status, begin[:n])
+	n, _ := io.ReadFull(body, begin) // as much as there is
+	return fmt.Errorf("no admin listener of freeswitch-security: it answers %q, then %q", resp.Status, begin[:n])
 }

@@ -95,15 +95,15 @@ func TestTrouble(t *testing.T) {
 		gone   bool
 	}{
 		{"no socket", socket(t, filepath.Join(dir, "none.sock")), "none.sock: the daemon is not running, or its admin block names another one", true},
-		{"nobody listens", socket(t, closed), "closed.sock: the daemon is not running", true},
-		{"wrong token", answering(t, noTokenSent), "does not accept this token: wrong token", false},
-		{"a web server", answering(t, says(200, "text/html", "<html>\x1b[31m")), `no admin listener of freeswitch-security: it answers "200 OK", and then "<html>\x1b[31m"`, false},
-		{"not JSON", answering(t, says(200, "application/json", "{]")), "its answer cannot be read", false},
-		{"cut off", answering(t, says(200, "application/json", `{"status":"o`)), "broke off the connection", true},
-		{"no reason", answering(t, says(500, "application/json", `[]`)), "it answers 500 Internal Server Error, and not why", false},
+		{"no listener", socket(t, closed), "closed.sock: the daemon is not running", true},
+		{"wrong token", answering(t, noTokenSent), "refuses this token: wrong token", false},
+		{"a web server", answering(t, says(200, "text/html", "<html>\x1b[31m")), `no admin listener of freeswitch-security: it answers "200 OK", then "<html>\x1b[31m"`, false},
+		{"not JSON", answering(t, says(200, "application/json", "{]")), "cannot decode the answer", false},
+		{"cut off", answering(t, says(200, "application/json", `{"status":"o`)), "closed the connection", true},
+		{"no reason", answering(t, says(500, "application/json", `[]`)), "the answer is 500 Internal Server Error, without a reason", false},
 		{"a reason", answering(t, says(503, "application/json", `{"error":"the engine is stopping"}`)), "the engine is stopping", false},
 		{"a redirect", answering(t, http.RedirectHandler("http://192.0.2.1/", http.StatusFound).ServeHTTP), "302 Found", false},
-		{"breaks off", answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), "broke off the connection", true},
+		{"breaks off", answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), "closed the connection", true},
 	} {
 		_, err := c.client.Status(context.Background())
 		var gone *Unreachable
@@ -133,15 +133,15 @@ func socket(t *testing.T, path string) *Client {
 func TestNoToken(t *testing.T) {
 	c := answering(t, says(401, "application/json", `{"error":"a token is needed"}`))
 	c.token = ""
-	if _, err := c.Status(context.Background()); err == nil || !strings.Contains(err.Error(), "wants a token: set FREESWITCH_SECURITY_TOKEN") {
+	if _, err := c.Status(context.Background()); err == nil || !strings.Contains(err.Error(), "needs a token: set FREESWITCH_SECURITY_TOKEN") {
 		t.Error(err)
 	}
 }
 
-// TestPermission: whoever may not open the socket is told so. Root may.
+// TestPermission: a missing permission is reported with what to do.
 func TestPermission(t *testing.T) {
 	err := socket(t, "/run/x.sock").explain(context.Background(), &net.OpError{Op: "dial", Err: os.ErrPermission})
-	if err == nil || !strings.Contains(err.Error(), "only root may") {
+	if err == nil || !strings.Contains(err.Error(), "use sudo") {
 		t.Error(err)
 	}
 }

@@ -19,26 +19,26 @@ import (
 	"freeswitch-security/engine/config"
 )
 
-// Options say where the daemon is and how to be let in.
+// Options say where the daemon is and how to authenticate.
 type Options struct {
-	Admin string // a URL, "address:port", or the path of a unix socket; "": where a daemon listens that was told nothing else
-	Token string // shown over TCP; "": none. A socket asks for none
+	Admin string // a URL, "address:port", or the path of a unix socket; "": the default of the daemon
+	Token string // sent over TCP; "": none. A socket needs none
 
-	// PEM files, of use with https: the authority that the daemon's certificate is
-	// of ("": those of the host), and what the daemon is shown.
+	// PEM files for https: the authority of the daemon's certificate ("": those of the
+	// host), and the client certificate.
 	CAFile, CertFile, KeyFile string
 }
 
-// maxConns is how many requests are under way at the same time.
+// maxConns bounds the requests under way.
 const maxConns = 4
 
-// New makes a client; it connects when it is asked something.
+// New makes a client. It connects with the first request.
 func New(o Options) (*Client, error) {
 	c := &Client{token: o.Token, name: o.Admin}
 	if c.name == "" {
 		c.name = config.DefaultSocket
 	}
-	// No proxy: a token is for the daemon alone.
+	// No proxy: it would see the token.
 	transport := &http.Transport{MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: maxConns, IdleConnTimeout: 10 * time.Second}
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	transport.DialContext = dialer.DialContext
@@ -63,13 +63,13 @@ func New(o Options) (*Client, error) {
 	}
 	c.http = &http.Client{
 		Transport: transport,
-		// Wherever a redirect leads, it is not who was named.
+		// A redirect leads to another host than the one that was given.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c, nil
 }
 
-// socketPath tells a socket from a URL.
+// socketPath returns the path of a socket; ok is false for a URL.
 func socketPath(admin string) (path string, ok bool) {
 	if path, ok = strings.CutPrefix(admin, "unix:"); ok {
 		return strings.TrimPrefix(path, "//"), true
@@ -90,9 +90,9 @@ func baseURL(admin string) (string, error) {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		return "", fmt.Errorf("%q is not a URL such as http://127.0.0.1:8080", admin)
 	case u.User != nil:
-		return "", errors.New("a password in the URL is of no use: the daemon wants a token")
+		return "", errors.New("the URL holds a password: the daemon takes only a token")
 	case u.RawQuery != "" || u.Fragment != "":
-		return "", fmt.Errorf("%q holds more than the address of the daemon", admin)
+		return "", fmt.Errorf("%q has a query or a fragment: give only the address of the daemon", admin)
 	}
 	return u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/"), nil
 }
@@ -112,14 +112,14 @@ func (o *Options) tls() (*tls.Config, error) {
 	if o.CertFile != "" || o.KeyFile != "" {
 		cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("the certificate to show: %w", err)
+			return nil, fmt.Errorf("client certificate: %w", err)
 		}
 		t.Certificates = []tls.Certificate{cert}
 	}
 	return t, nil
 }
 
-// ReadToken reads a token from a file, without the line break at its end.
+// ReadToken reads a token from a file of one line.
 func ReadToken(path string) (string, error) {
 	const longest = 4096
 	f, err := os.Open(path)
@@ -133,12 +133,12 @@ func ReadToken(path string) (string, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if token == "" || len(text) > longest {
-		return "", fmt.Errorf("%s holds no token: there should be one line in it", path)
+		return "", fmt.Errorf("%s holds no token: write one line", path)
 	}
 	return token, nil
 }
 
-// Unreachable says that the daemon does not answer: it is not running, or hangs.
+// Unreachable says that the daemon does not answer.
 type Unreachable struct{ what string }
 
 func (u *Unreachable) Error() string { return u.what }
@@ -147,7 +147,7 @@ func unreachable(format string, args ...any) error {
 	return &Unreachable{fmt.Sprintf(format, args...)}
 }
 
-// explain puts an error of the connection into words that help.
+// explain words an error of the connection.
 func (c *Client) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -161,16 +161,16 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.local:
-		return unreachable("there is no socket %s: the daemon is not running, or its admin block names another one; "+
-			"say which with --admin or FREESWITCH_SECURITY_ADMIN", c.name)
+		return unreachable("there is no socket %s: the daemon is not running, or its admin block names another one: "+
+			"set --admin or FREESWITCH_SECURITY_ADMIN", c.name)
 	case errors.Is(err, fs.ErrPermission) && c.local:
-		return fmt.Errorf("%s may not be opened: only root may, and who may open the socket by its group; try it with sudo", c.name)
+		return fmt.Errorf("no permission to open %s: use sudo, or a user in the group of the socket", c.name)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return unreachable("nobody listens at %s: the daemon is not running", c.name)
+		return unreachable("nothing listens at %s: the daemon is not running", c.name)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return unreachable("%s does not answer in time", c.name)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return unreachable("%s broke off the connection: the daemon is stopping, or too busy", c.name)
+		return unreachable("%s closed the connection: the daemon is stopping, or too busy", c.name)
 	}
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r
@@ -178,10 +178,10 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %w", c.name, err)
 }
 
-// unauthorized says what to do about a token.
+// unauthorized says what to do about a refused token.
 func (c *Client) unauthorized(said string) string {
 	if c.token != "" {
-		return c.name + " does not accept this token: " + said
+		return c.name + " refuses this token: " + said
 	}
-	return c.name + " wants a token: set FREESWITCH_SECURITY_TOKEN, or name a file that holds it with --token-file"
+	return c.name + " needs a token: set FREESWITCH_SECURITY_TOKEN or --token-file"
 }

@@ -1,11 +1,9 @@
-// Package client asks a running daemon, over its unix socket or over HTTP, and
-// tells it what to do.
+// Package client is the client of the admin API, over a unix socket or over HTTP.
 //
-// It stands outside of the daemon, between the verbs of the command line and the
-// admin listener; engine/admin/openapi.yaml says what may be asked and how it is
-// answered.
+// It stands between the verbs of the command line and the admin listener of a running
+// daemon. engine/admin/openapi.yaml is the contract.
 //
-// The invariant: whatever is at the other end, every answer is bounded in size
-// and in time, and an error says what a person can do about it. A token goes to
-// the address that was named and nowhere else.
+// Invariant: whatever answers, every answer is bounded in size and time, and an error
+// says what an operator can do about it. The token goes only to the address that was
+// given.
 package client
