@@ -22,9 +22,9 @@ func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error
 	kernel, err := a.Inspect(ctx)
 	standing := make(map[netip.Prefix]ban.Term, len(kernel.Entries))
 	for _, e := range kernel.Entries {
-		standing[e.Target] = ban.Term(e.Remaining.Duration())
+		standing[e.Target.Prefix()] = ban.Term(e.Remaining.Duration())
 		if e.Permanent {
-			standing[e.Target] = ban.Permanent
+			standing[e.Target.Prefix()] = ban.Permanent
 		}
 	}
 	return standing, err
@@ -115,7 +115,7 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, kernel *status.Ke
 	if in.named {
 		if err := f.eachMember(ctx, func(e entry) {
 			in.entries[e.target] = status.Entry{
-				Target: e.target, Packets: e.packets, Bytes: e.bytes,
+				Target: ban.Network(e.target), Packets: e.packets, Bytes: e.bytes,
 				Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
 			}
 		}); err != nil {
@@ -140,7 +140,7 @@ func (in *inspection) chain(table string, l listing) {
 		case isBan:
 			in.rules++
 			e := in.entries[target]
-			e.Target, e.Packets, e.Bytes = target, e.Packets+packets, e.Bytes+bytes
+			e.Target, e.Packets, e.Bytes = ban.Network(target), e.Packets+packets, e.Bytes+bytes
 			if until, known := in.expiries[target]; known {
 				if e.Permanent = until == permanent; !e.Permanent {
 					e.Remaining = status.InSeconds(max(until.remaining(in.now), 0))

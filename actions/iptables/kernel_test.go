@@ -306,7 +306,7 @@ func TestKernelAnyOrder(t *testing.T) {
 			}
 			entries := map[netip.Prefix]expiry{}
 			for _, e := range in.Entries {
-				entries[e.Target] = permanent
+				entries[e.Target.Prefix()] = permanent
 			}
 			bans := map[netip.Prefix]expiry{}
 			for p := range want {

@@ -38,7 +38,7 @@ func TestBanLifeByHand(t *testing.T) {
 	g.want(0, nil, "unblock", "203.0.113.7")
 	g.want(0, []string{"unbanned: the ban of 2001:db8::/64 is ended"}, "unban", "2001:db8::7")
 	g.want(1, []string{"not banned"}, "show", "203.0.113.7")
-	g.want(0, []string{`{"ip":"203.0.113.8","applied":true}`}, "ban", "--permanent", "203.0.113.8", "--json")
+	g.want(0, []string{`{"target":"203.0.113.8","applied":true}`}, "ban", "--permanent", "203.0.113.8", "--json")
 	g.want(0, []string{"until        permanent"}, "show", "203.0.113.8")
 }
 
@@ -134,14 +134,14 @@ func TestTop(t *testing.T) {
 
 // TestBusiest ranks by what was stopped since the picture before.
 func TestBusiest(t *testing.T) {
-	ip := func(n byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, n}), 32) }
-	top := &topping{packets: map[netip.Prefix]uint64{ip(1): 1000, ip(2): 10, ip(4): 50}}
+	ip := func(n byte) ban.Target { return ban.Address(netip.AddrFrom4([4]byte{203, 0, 113, n})) }
+	top := &topping{packets: map[ban.Target]uint64{ip(1): 1000, ip(2): 10, ip(4): 50}}
 	got := top.busiest([]status.Entry{
 		{Target: ip(1), Packets: 1000}, {Target: ip(2), Packets: 30}, {Target: ip(3), Packets: 5}, {Target: ip(4), Packets: 20}, {Target: ip(5)},
 	}, 3, 2)
 	want := []string{"203.0.113.2 10", "203.0.113.4 10", "203.0.113.1 0"}
 	for i, b := range got {
-		if s := fmt.Sprint(b.Target.Addr(), " ", b.perSec); i >= len(want) || s != want[i] {
+		if s := fmt.Sprint(b.Target, " ", b.perSec); i >= len(want) || s != want[i] {
 			t.Errorf("%d: %s, want %q", i, s, want)
 		}
 	}
@@ -161,7 +161,7 @@ func TestRoundTrip(t *testing.T) {
 	listed := func(g *guarded) map[string]client.Ban {
 		bans := map[string]client.Ban{}
 		for _, b := range decoded[client.Ban](t, g.want(0, nil, "list", "--json")) {
-			bans[b.IP] = b
+			bans[b.Target] = b
 		}
 		return bans
 	}

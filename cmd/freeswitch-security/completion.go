@@ -59,7 +59,7 @@ func (a *app) completeBanned(r *connFlags, most int) completer {
 			if err != nil {
 				return err
 			}
-			offer(b.IP, b.Rule)
+			offer(b.Target, b.Rule)
 		}
 		return nil
 	})
@@ -79,7 +79,7 @@ func (a *app) completeTrusted(r *connFlags) completer {
 				return err
 			}
 			if t.RunTime {
-				offer(t.IP, t.Comment)
+				offer(t.Target, t.Comment)
 			}
 		}
 		return nil

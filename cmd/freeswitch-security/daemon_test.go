@@ -334,7 +334,7 @@ func (w *wall) Inspect(context.Context) (status.Kernel, error) {
 		return in, w.unread
 	}
 	for _, target := range slices.SortedFunc(maps.Keys(w.entries), netip.Prefix.Compare) {
-		in.Entries = append(in.Entries, status.Entry{Target: target, Packets: w.entries[target]})
+		in.Entries = append(in.Entries, status.Entry{Target: ban.Network(target), Packets: w.entries[target]})
 	}
 	if w.fault != nil {
 		in.Add(status.Critical, "%v", w.fault)

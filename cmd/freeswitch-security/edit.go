@@ -120,7 +120,7 @@ func oneByOne(addresses []string, out *results, change func(ban.Target) (client.
 		var running sync.WaitGroup
 		for i, address := range some {
 			o := &outcomes[i]
-			o.IP = address
+			o.Target = address
 			target, err := ban.ParseTarget(address)
 			if err != nil {
 				o.Error = err.Error()
@@ -129,7 +129,7 @@ func oneByOne(addresses []string, out *results, change func(ban.Target) (client.
 			running.Go(func() {
 				var done client.Done
 				done, o.text, o.err = change(target)
-				o.IP, o.Applied, o.Why = target.String(), done.Applied, done.Why
+				o.Target, o.Applied, o.Why = target.String(), done.Applied, done.Why
 			})
 		}
 		running.Wait()
@@ -171,7 +171,7 @@ func (r *results) one(one client.Result, text string) error {
 	if one.Error != "" {
 		r.refused++
 		var named bool
-		if text, named = strings.CutPrefix(one.Error, one.IP+" "); !named {
+		if text, named = strings.CutPrefix(one.Error, one.Target+" "); !named {
 			text = "refused: " + text
 		}
 	} else if !one.Applied {
@@ -180,7 +180,7 @@ func (r *results) one(one client.Result, text string) error {
 	if r.json {
 		return printObject(r.app.stdout, one)
 	}
-	_, err := fmt.Fprintf(r.app.stdout, "%s  %s\n", printable(one.IP), printable(text))
+	_, err := fmt.Fprintf(r.app.stdout, "%s  %s\n", printable(one.Target), printable(text))
 	return err
 }
 

@@ -95,7 +95,7 @@ func (e *exporter) write(w *bufio.Writer, bans iter.Seq2[client.Ban, error]) err
 }
 
 func exportPlain(w io.Writer, b *client.Ban) error {
-	_, err := fmt.Fprintln(w, printable(b.IP))
+	_, err := fmt.Fprintln(w, printable(b.Target))
 	return err
 }
 
@@ -106,7 +106,7 @@ func exportCSV(w io.Writer, b *client.Ban) error {
 	}
 	var row strings.Builder
 	c := csv.NewWriter(&row)
-	if err := c.Write([]string{b.IP, expires, banlist.Printable(b.Reason), banlist.Printable(b.Rule), strconv.Itoa(b.Offence)}); err != nil {
+	if err := c.Write([]string{b.Target, expires, banlist.Printable(b.Reason), banlist.Printable(b.Rule), strconv.Itoa(b.Offence)}); err != nil {
 		return err
 	}
 	c.Flush()
@@ -115,5 +115,5 @@ func exportCSV(w io.Writer, b *client.Ban) error {
 }
 
 func exportJSON(w io.Writer, b *client.Ban) error {
-	return printObject(w, exported{b.IP, b.ExpiresAt, b.Permanent, b.Reason, b.Rule, b.Author, b.Offence, b.AddedAt})
+	return printObject(w, exported{b.Target, b.ExpiresAt, b.Permanent, b.Reason, b.Rule, b.Author, b.Offence, b.AddedAt})
 }

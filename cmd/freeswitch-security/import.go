@@ -143,7 +143,7 @@ func (i *imported) loadPresent(ctx context.Context, c *client.Client, entries []
 		if err != nil {
 			return err
 		}
-		if target, err := ban.ParseNetwork(b.IP); err == nil && b.Actions == nil && (b.Rule == "" || status.AutoBlock) {
+		if target, err := ban.ParseNetwork(b.Target); err == nil && b.Actions == nil && (b.Rule == "" || status.AutoBlock) {
 			i.present[target] = client.Ban{Permanent: b.Permanent, ExpiresAt: b.ExpiresAt, Applied: b.Applied}
 		}
 	}
@@ -199,7 +199,7 @@ func (i *imported) requests(batch []banlist.Entry, now time.Time) (items []clien
 	for n := range batch {
 		e := &batch[n]
 		if e.Err != nil {
-			i.count(e, client.Result{IP: cutTo(e.Text, 64), Error: e.Err.Error()})
+			i.count(e, client.Result{Target: cutTo(e.Text, 64), Error: e.Err.Error()})
 			continue
 		}
 		if i.isPresent(e) {
@@ -248,7 +248,7 @@ func (i *imported) print(w io.Writer) {
 		fmt.Fprintf(w, "%d are not in the kernel yet: %s\n", i.Waiting, printable(i.Why))
 	}
 	for _, refused := range i.Refused[:min(len(i.Refused), maxRefusals)] {
-		fmt.Fprintf(w, "  %s  %s\n", printable(refused.IP), printable(refused.Error))
+		fmt.Fprintf(w, "  %s  %s\n", printable(refused.Target), printable(refused.Error))
 	}
 	if more := len(i.Refused) - maxRefusals; more > 0 {
 		fmt.Fprintf(w, "  and %d more\n", more)

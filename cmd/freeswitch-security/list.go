@@ -41,7 +41,7 @@ Bans are sorted by target, until, added, packets or offence.
 
 Exit status: 0 all are listed, or nobody is to be; 2 it could not be asked.`,
 		Example: "  freeswitch-security list --rule \"password guessing\" --sort packets --limit 20\n" +
-			"  freeswitch-security list --json | jq -r .ip",
+			"  freeswitch-security list --json | jq -r .target",
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = a.asking(&flags.connFlags, func(ctx context.Context, c *client.Client, _ []string) error {
@@ -130,7 +130,7 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		if b.Packets != nil {
 			packets = strconv.FormatUint(*b.Packets, 10)
 		}
-		t.Row(b.IP, cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
+		t.Row(b.Target, cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
 	}
 	return t.Print(a.stdout, width(a.stdout))
 }
@@ -150,7 +150,7 @@ func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags
 		if entry.RunTime {
 			where = "run time"
 		}
-		t.Row(entry.IP, entry.Name, where, until(entry.ExpiresAt, now), entry.Comment)
+		t.Row(entry.Target, entry.Name, where, until(entry.ExpiresAt, now), entry.Comment)
 	}
 	return t.Print(a.stdout, width(a.stdout))
 }

@@ -19,7 +19,7 @@ import (
 
 // A picture is all that is known of an address.
 type picture struct {
-	IP       string           `json:"ip"`
+	Target   string           `json:"target"`
 	Ban      *client.Ban      `json:"ban"`      // nil: it is not banned
 	Trusted  *client.Trusted  `json:"trusted"`  // nil: it may be banned
 	Trackers []status.Tracker `json:"trackers"` // that hold something on it
@@ -53,7 +53,7 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 	if err != nil {
 		return err
 	}
-	p := picture{IP: target.String(), Trackers: []status.Tracker{}}
+	p := picture{Target: target.String(), Trackers: []status.Tracker{}}
 	if p.Ban, err = c.Ban(ctx, target); err != nil {
 		return err
 	}
@@ -98,13 +98,13 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 		fmt.Fprintf(t, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
 	}
 	if b := p.Ban; b != nil {
-		say(p.IP, "banned")
+		say(p.Target, "banned")
 		describe(b, now, say)
 	} else {
-		say(p.IP, "not banned")
+		say(p.Target, "not banned")
 	}
 	if e := p.Trusted; e != nil {
-		say("trusted", "%s, by %s%s", e.IP, e.Name, inBrackets(e.Where))
+		say("trusted", "%s, by %s%s", e.Target, e.Name, inBrackets(e.Where))
 		if e.Comment != "" {
 			say("comment", "%s", e.Comment)
 		}
@@ -125,7 +125,7 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 
 // describe says all about a ban but its evidence.
 func describe(b *client.Ban, now time.Time, say func(name, format string, args ...any)) {
-	say("target", "%s", b.IP)
+	say("target", "%s", b.Target)
 	say("rule", "%s", cmp.Or(b.Rule, "none"))
 	say("by", "%s%s", b.Author, inBrackets(b.Source))
 	say("reason", "%s", b.Reason)

@@ -95,7 +95,7 @@ func (a *app) report(h health, t thresholds, now time.Time) error {
 	fmt.Fprintln(a.stdout, "\nLast bans:")
 	table := newTable("TARGET", "BANNED", "UNTIL", "RULE", "REASON")
 	for _, b := range h.LastBans {
-		table.Row(b.IP, ago(b.AddedAt, now), until(b.ExpiresAt, now), b.Rule, b.Reason)
+		table.Row(b.Target, ago(b.AddedAt, now), until(b.ExpiresAt, now), b.Rule, b.Reason)
 	}
 	return table.Print(a.stdout, width(a.stdout))
 }

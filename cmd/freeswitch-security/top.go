@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -101,7 +100,7 @@ type topping struct {
 
 	at      time.Time
 	events  uint64
-	packets map[netip.Prefix]uint64 // by target
+	packets map[ban.Target]uint64 // by target
 }
 
 // fitting is how many rows each of the two tables may have.
@@ -154,12 +153,12 @@ func (t *topping) look(ctx context.Context, rows int) (*topPicture, error) {
 	}
 	p.active = t.busiest(kernel.Entries, rows, since)
 	for i := range p.active {
-		if p.active[i].ban, err = t.client.Ban(ctx, ban.Network(p.active[i].Target)); err != nil {
+		if p.active[i].ban, err = t.client.Ban(ctx, p.active[i].Target); err != nil {
 			return nil, err
 		}
 	}
 	t.at, t.events = p.at, said.Stats.Events
-	t.packets = make(map[netip.Prefix]uint64, len(kernel.Entries))
+	t.packets = make(map[ban.Target]uint64, len(kernel.Entries))
 	for _, e := range kernel.Entries {
 		t.packets[e.Target] = e.Packets
 	}
@@ -210,7 +209,7 @@ func (p *topPicture) print(w io.Writer, columns int) error {
 		if b.ban != nil {
 			rule, reason, ends = cmp.Or(b.ban.Rule, b.ban.Author), b.ban.Reason, until(b.ban.ExpiresAt, p.at)
 		}
-		t.Row(ban.Network(b.Target).String(), fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
+		t.Row(b.Target.String(), fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
 	}
 	if err := t.Print(w, columns); err != nil {
 		return err

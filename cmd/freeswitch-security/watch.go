@@ -121,7 +121,7 @@ func (a *app) noticePrinter(asJSON bool) func(*client.Notice) error {
 	var row bytes.Buffer
 	table := printTable(&row)
 	return func(n *client.Notice) error {
-		v := engine.Verdict{Time: n.Time, Kind: engine.VerdictKind(n.Kind), Target: targetOf(n.IP), Rule: n.Rule, Reason: n.Reason}
+		v := engine.Verdict{Time: n.Time, Kind: engine.VerdictKind(n.Kind), Target: targetOf(n.Target), Rule: n.Rule, Reason: n.Reason}
 		if n.For != nil {
 			v.Term, _ = ban.ParseTerm(*n.For) // none is shown that cannot be read
 		}

@@ -82,7 +82,7 @@ func TestWatch(t *testing.T) {
 	}
 	shown = lines.shows("203.0.113.7")
 	notices := decoded[client.Notice](t, shown)
-	if n := notices[len(notices)-1]; n.Kind != "ban" || n.IP != "203.0.113.7" || n.Rule != "password guessing" || len(n.Evidence) != 3 {
+	if n := notices[len(notices)-1]; n.Kind != "ban" || n.Target != "203.0.113.7" || n.Rule != "password guessing" || len(n.Evidence) != 3 {
 		t.Errorf("%+v", n)
 	}
 	if strings.Contains(shown+table.now(), "\x1b") {
@@ -137,7 +137,7 @@ func streaming(t *testing.T, socket, ip string) (*httptest.Server, chan struct{}
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprintf(w, "event: lost\ndata: {\"lost\":2}\n\nevent: ban\nid: 1\ndata: {\"kind\":\"ban\",\"ip\":%q}\n\n", ip)
+		fmt.Fprintf(w, "event: lost\ndata: {\"lost\":2}\n\nevent: ban\nid: 1\ndata: {\"kind\":\"ban\",\"target\":%q}\n\n", ip)
 		w.(http.Flusher).Flush()
 		select {
 		case <-broken:

@@ -21,7 +21,7 @@ func TestGuide(t *testing.T) {
     "reason": "Testing IPTables integration",
     "permanent": false
   }`)
-	l.want(200, `"ip":"192.0.2.100"`, "GET", "/security/iptables", "")
+	l.want(200, `"target":"192.0.2.100"`, "GET", "/security/iptables", "")
 	l.want(200, `"status":"success"`, "DELETE", "/security/blacklist/192.0.2.100", "")
 	if text := l.want(200, "", "GET", "/security/iptables", ""); strings.Contains(text, "192.0.2.100") {
 		t.Errorf("still in the kernel: %s", text)
@@ -33,7 +33,7 @@ func TestGuide(t *testing.T) {
   ]`)
 	results := parse[struct{ Results []result }](t, text).Results
 	for i, ip := range []string{"192.0.2.10", "192.0.2.11", "192.0.2.12"} {
-		if got := results[i]; got != (result{IP: ip, Status: success, Applied: true}) {
+		if got := results[i]; got != (result{Target: ip, Status: success, Applied: true}) {
 			t.Errorf("result %d: %+v", i, got)
 		}
 	}
@@ -46,7 +46,7 @@ func TestBanLife(t *testing.T) {
 	text := l.want(200, "", "GET", "/security/blacklist/203.0.113.7", "")
 	b := parse[map[string]any](t, text)
 	for key, want := range map[string]any{
-		"ip": "203.0.113.7", "reason": "scanner", "author": "api 127.0.0.1", "permanent": false,
+		"target": "203.0.113.7", "reason": "scanner", "author": "api 127.0.0.1", "permanent": false,
 		"packets": 3.0, "bytes": 180.0, "applied": true, "offence": 1.0,
 	} {
 		if b[key] != want {
@@ -70,13 +70,13 @@ func TestBanLife(t *testing.T) {
 func TestNetworks(t *testing.T) {
 	l := newLab(t, nil)
 	for _, network := range []string{"203.0.113.0/24", "2001:db8:1::/48"} {
-		l.want(200, `"ip":"`+network+`"`, "POST", "/security/blacklist", `{"ip":"`+network+`","reason":"all of it"}`)
-		l.want(200, `"ip":"`+network+`"`, "GET", "/security/blacklist/"+network, "")
-		l.want(200, `"ip":"`+network+`"`, "GET", "/security/blacklist/"+escaped(network), "")
+		l.want(200, `"target":"`+network+`"`, "POST", "/security/blacklist", `{"ip":"`+network+`","reason":"all of it"}`)
+		l.want(200, `"target":"`+network+`"`, "GET", "/security/blacklist/"+network, "")
+		l.want(200, `"target":"`+network+`"`, "GET", "/security/blacklist/"+escaped(network), "")
 	}
-	l.want(200, `"ip":"203.0.113.0/24"`, "GET", "/security/blacklist/203.0.113.7", "")
-	l.want(200, `"ip":"203.0.113.0/24"`, "GET", "/security/blacklist/::ffff:203.0.113.7", "")
-	l.want(200, `"ip":"2001:db8:1::/48"`, "GET", "/security/blacklist/2001:db8:1::7", "")
+	l.want(200, `"target":"203.0.113.0/24"`, "GET", "/security/blacklist/203.0.113.7", "")
+	l.want(200, `"target":"203.0.113.0/24"`, "GET", "/security/blacklist/::ffff:203.0.113.7", "")
+	l.want(200, `"target":"2001:db8:1::/48"`, "GET", "/security/blacklist/2001:db8:1::7", "")
 	l.want(200, `already`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(200, `"applied":true`, "GET", "/security/blacklist/203.0.113.9", "")
 	l.want(200, `"lifted":["2001:db8:1::/48"]`, "DELETE", "/security/blacklist/2001:db8:1::7", "")
@@ -156,7 +156,7 @@ func TestWide(t *testing.T) {
 			t.Fatal(refused.Reason)
 		}
 		l.want(400, "too wide", "DELETE", "/security/blacklist/"+network+"?grace=10m", "")
-		l.want(200, `"ip":"`+network+`"`, "GET", "/security/blacklist/"+network, "")
+		l.want(200, `"target":"`+network+`"`, "GET", "/security/blacklist/"+network, "")
 		l.want(200, network+" removed from blacklist", "DELETE", "/security/blacklist/"+network, "")
 	}
 }
@@ -259,7 +259,7 @@ func TestBatch(t *testing.T) {
 		{"203.0.113.2", `unknown field "ttk"`}, {"198.51.100.1", "trusted: carriers"}, {"203.0.113.3", "not a duration"},
 		{"", "missing"}, {"203.0.113.4/31", ""},
 	} {
-		if got[i].IP != want.ip || !strings.Contains(got[i].Error, want.fault) || (got[i].Status == success) != (want.fault == "") {
+		if got[i].Target != want.ip || !strings.Contains(got[i].Error, want.fault) || (got[i].Status == success) != (want.fault == "") {
 			t.Errorf("result %d: %+v, want %+v", i, got[i], want)
 		}
 	}
@@ -291,7 +291,7 @@ func TestBigBatch(t *testing.T) {
 		t.Fatalf("%d results", len(got))
 	}
 	for i := range got {
-		if want := fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255); got[i].IP != want || got[i].Status != success {
+		if want := fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255); got[i].Target != want || got[i].Status != success {
 			t.Fatalf("result %d: %+v, want %s", i, got[i], want)
 		}
 	}
@@ -311,7 +311,7 @@ func TestListing(t *testing.T) {
 	}
 	byTarget := parse[map[string]banShape](t, l.want(200, "", "GET", "/security/blacklist", ""))
 	for _, ip := range want {
-		if byTarget[ip].IP != ip || byTarget[ip].Applied == nil || !*byTarget[ip].Applied {
+		if byTarget[ip].Target != ip || byTarget[ip].Applied == nil || !*byTarget[ip].Applied {
 			t.Errorf("%s: %+v", ip, byTarget[ip])
 		}
 	}
@@ -325,7 +325,7 @@ func TestListing(t *testing.T) {
 			}
 			p := parse[page](t, l.want(200, "", "GET", fmt.Sprintf("/security/blacklist?format=list&limit=%d&cursor=%s", limit, escaped(cursor)), ""))
 			for _, b := range p.Bans {
-				got = append(got, b.IP)
+				got = append(got, b.Target)
 			}
 			if p.Next == nil {
 				break
@@ -352,7 +352,7 @@ func TestTrust(t *testing.T) {
 	l.want(200, `"203.0.113.0/24":{`, "GET", "/security/whitelist", "")
 	l.want(200, `"where":"rules.d/00-site.hcl:4"`, "GET", "/security/whitelist/198.51.100.0%2F25", "")
 	l.want(200, `"next":"127.0.0.0/8"`, "GET", "/security/whitelist?format=list&limit=2", "")
-	l.want(200, `{"trusted":[{"ip":"192.0.2.200"`, "GET", "/security/whitelist?format=list&limit=2&cursor=127.0.0.0/8", "")
+	l.want(200, `{"trusted":[{"target":"192.0.2.200"`, "GET", "/security/whitelist?format=list&limit=2&cursor=127.0.0.0/8", "")
 	l.want(404, "not trusted", "GET", "/security/whitelist/203.0.112.7", "")
 	l.want(409, "rules.d/00-site.hcl:4", "DELETE", "/security/whitelist/198.51.100.1", "")
 	l.want(200, "203.0.113.0/24 removed from whitelist", "DELETE", "/security/whitelist/203.0.113.7", "")

@@ -65,7 +65,7 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 		return faultf(http.StatusNotFound, "%s is not banned", target.String())
 	}
 	standing, err := s.standing(r.Context(), recently)
-	if err == nil && !standing.covers(b.Target.Prefix()) {
+	if err == nil && !standing.covers(b.Target) {
 		standing, err = s.standing(r.Context(), justNow) // it may have come into force since
 	}
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	outcome := &outcomes[0]
 	d := done{
-		Status: success, Message: outcome.message(), IP: outcome.target().String(),
+		Status: success, Message: outcome.message(), Target: outcome.target().String(),
 		Applied: outcome.Applied, Why: outcome.why(), ExpiresAt: moment(outcome.until()),
 	}
 	answer(w, http.StatusOK, d)
@@ -215,13 +215,13 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d := done{
-		Status: success, IP: target.String(), Applied: released.Applied,
+		Status: success, Target: target.String(), Applied: released.Applied,
 		Why: whyNot(released.Applied, released.Why), Lifted: targetsOf(released.Lifted),
 	}
-	d.Message = d.IP + " was not in blacklist"
+	d.Message = d.Target + " was not in blacklist"
 	if len(d.Lifted) > 0 {
-		d.IP = d.Lifted[0]
-		d.Message = d.IP + " removed from blacklist"
+		d.Target = d.Lifted[0]
+		d.Message = d.Target + " removed from blacklist"
 	}
 	if release.Grace > 0 {
 		d.Message += fmt.Sprintf("; rules leave %s alone for %s", target.String(), ban.FormatDuration(release.Grace))

@@ -55,10 +55,10 @@ func banResult(o *ban.Order, outcomes []Outcome, i int, err error) result {
 		err = outcomes[i].refused()
 	}
 	if err != nil {
-		return result{IP: o.Target.String(), Error: err.Error()}
+		return result{Target: o.Target.String(), Error: err.Error()}
 	}
 	outcome := &outcomes[i]
-	return result{IP: outcome.target().String(), Status: success, Applied: outcome.Applied, Why: outcome.why()}
+	return result{Target: outcome.target().String(), Status: success, Applied: outcome.Applied, Why: outcome.why()}
 }
 
 // addTrusts answers POST /security/whitelist/batch.
@@ -94,9 +94,9 @@ func trustResult(t *Trusted, outcomes []TrustOutcome, i int, err error) result {
 		err = outcomes[i].refused(t)
 	}
 	if err != nil {
-		return result{IP: name, Error: err.Error()}
+		return result{Target: name, Error: err.Error()}
 	}
-	return result{IP: name, Status: success, Applied: outcomes[i].Applied, Why: whyNot(outcomes[i].Applied, outcomes[i].Why)}
+	return result{Target: name, Status: success, Applied: outcomes[i].Applied, Why: whyNot(outcomes[i].Applied, outcomes[i].Why)}
 }
 
 func newItem[T any](target ban.Target, wish T, text string, err error) item[T] {
@@ -213,7 +213,7 @@ func writeBatch[T any](s *Server, w http.ResponseWriter, items []item[T], do fun
 			}
 			first = false
 			if part[i].fault != "" {
-				out.value(result{IP: part[i].name(), Error: part[i].fault})
+				out.value(result{Target: part[i].name(), Error: part[i].fault})
 				continue
 			}
 			out.value(next[0])

@@ -104,7 +104,7 @@ func (ws *watchers) end() {
 type noticeShape struct {
 	Time      moment              `json:"time"`
 	Kind      string              `json:"kind"`
-	IP        string              `json:"ip"`
+	Target    string              `json:"target"`
 	Rule      string              `json:"rule"`
 	Source    string              `json:"source"`
 	Author    string              `json:"author"`
@@ -121,7 +121,7 @@ type noticeShape struct {
 // break, so nothing in it can begin another event.
 func frameOf(n *Notice, id uint64) []byte {
 	shape := noticeShape{
-		Time: moment(n.Time), Kind: n.Kind, IP: n.Target.String(), Rule: n.Rule, Source: n.Source, Author: n.Author,
+		Time: moment(n.Time), Kind: n.Kind, Target: n.Target.String(), Rule: n.Rule, Source: n.Source, Author: n.Author,
 		Offence: n.Offence, ExpiresAt: moment(n.Until), Reason: n.Reason, Evidence: shapeOfEvidence(n.Evidence),
 		Standing: n.Standing, DryRun: n.DryRun,
 	}

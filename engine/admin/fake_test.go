@@ -87,7 +87,7 @@ func (g *fakeGuard) Block(ctx context.Context, orders []ban.Order) ([]Outcome, e
 		b := outcomes[i]
 		outcomes[i].Applied, outcomes[i].Why = g.stuck == "", g.stuck
 		if b.Change != nil && g.stuck == "" {
-			g.wall[b.Change.Ban.Target.Prefix()] = status.Entry{Target: b.Change.Ban.Target.Prefix(), Packets: 3, Bytes: 180, Remaining: 3600}
+			g.wall[b.Change.Ban.Target.Prefix()] = status.Entry{Target: b.Change.Ban.Target, Packets: 3, Bytes: 180, Remaining: 3600}
 		}
 	}
 	return outcomes, nil

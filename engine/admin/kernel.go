@@ -3,9 +3,11 @@ package admin
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"time"
 
+	"github.com/gaissmai/bart"
+
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
 
@@ -21,8 +23,7 @@ const (
 // A kernelTable is one look at the kernel, to find targets in.
 type kernelTable struct {
 	views   []status.Kernel
-	entries map[netip.Prefix]status.Entry // of all views; numbers are added up
-	lengths [2][]int                      // that occur in entries, longest first: IPv4, IPv6
+	entries bart.Table[status.Entry] // of all views; numbers are added up
 
 	count          int    // entries of all views
 	packets, bytes uint64 // dropped by all of them
@@ -30,57 +31,27 @@ type kernelTable struct {
 }
 
 func newKernelTable(views []status.Kernel) *kernelTable {
-	t := &kernelTable{views: views, entries: map[netip.Prefix]status.Entry{}}
-	var occurs [2][129]bool
+	t := &kernelTable{views: views}
 	for _, v := range views {
 		t.unread = t.unread || v.Unread
 		t.count += len(v.Entries)
 		for _, e := range v.Entries {
-			if known, ok := t.entries[e.Target]; ok {
-				known.Packets += e.Packets
-				known.Bytes += e.Bytes
-				t.entries[e.Target] = known
-			} else {
-				t.entries[e.Target] = e
-			}
 			t.packets += e.Packets
 			t.bytes += e.Bytes
-			occurs[ipVersion(e.Target)][e.Target.Bits()] = true
-		}
-	}
-	for f := range occurs {
-		for bits := 128; bits >= 0; bits-- {
-			if occurs[f][bits] {
-				t.lengths[f] = append(t.lengths[f], bits)
-			}
+			t.entries.Modify(e.Target.Prefix(), func(known status.Entry, _ bool) (status.Entry, bool) {
+				known.Packets += e.Packets
+				known.Bytes += e.Bytes
+				return known, false
+			})
 		}
 	}
 	return t
 }
 
-// ipVersion is 0 for IPv4, 1 for IPv6.
-func ipVersion(p netip.Prefix) int {
-	if p.Addr().Is4() {
-		return 0
-	}
-	return 1
-}
-
-// covers tells whether the kernel stops all of a target.
-func (t *kernelTable) covers(target netip.Prefix) bool {
-	for _, bits := range t.lengths[ipVersion(target)] {
-		if bits > target.Bits() {
-			continue
-		}
-		wider, err := target.Addr().Prefix(bits)
-		if err != nil {
-			return false
-		}
-		if _, ok := t.entries[wider]; ok {
-			return true
-		}
-	}
-	return false
+// covers reports whether the kernel blocks all of a target.
+func (t *kernelTable) covers(target ban.Target) bool {
+	_, ok := t.entries.LookupPrefix(target.Prefix())
+	return ok
 }
 
 // standing returns a look at the kernel that is no older than age.

@@ -8,7 +8,7 @@ import (
 type done struct {
 	Status    string       `json:"status"`
 	Message   string       `json:"message"`
-	IP        string       `json:"ip"`
+	Target    string       `json:"target"`
 	Applied   bool         `json:"applied"`
 	Why       string       `json:"why,omitempty"`
 	ExpiresAt moment       `json:"expiresAt"`
@@ -20,7 +20,7 @@ const success = "success"
 
 // result is the JSON of one item of a batch: it has a status or an error.
 type result struct {
-	IP      string `json:"ip"`
+	Target  string `json:"target"`
 	Status  string `json:"status,omitempty"`
 	Error   string `json:"error,omitempty"`
 	Applied bool   `json:"applied"`
@@ -29,7 +29,7 @@ type result struct {
 
 // banShape is the JSON of a ban.
 type banShape struct {
-	IP        string              `json:"ip"`
+	Target    string              `json:"target"`
 	Rule      string              `json:"rule"`
 	Source    string              `json:"source"`
 	Key       string              `json:"key"`
@@ -50,12 +50,12 @@ type banShape struct {
 // is not the same as nothing.
 func shapeOfBan(b *ban.Ban, standing *kernelTable) banShape {
 	shape := banShape{
-		IP: b.Target.String(), Rule: b.Rule, Source: b.Source, Key: b.Key, Reason: b.Reason,
+		Target: b.Target.String(), Rule: b.Rule, Source: b.Source, Key: b.Key, Reason: b.Reason,
 		AddedAt: moment(b.Start), ExpiresAt: moment(b.Until), Permanent: b.Until.IsZero(),
 		Offence: b.Offence, Author: b.Author, Actions: b.Actions, Evidence: shapeOfEvidence(b.Evidence),
 	}
-	if applied := standing.covers(b.Target.Prefix()); applied || !standing.unread {
-		entry := standing.entries[b.Target.Prefix()]
+	if applied := standing.covers(b.Target); applied || !standing.unread {
+		entry, _ := standing.entries.Get(b.Target.Prefix())
 		shape.Packets, shape.Bytes, shape.Applied = &entry.Packets, &entry.Bytes, &applied
 	}
 	return shape
@@ -85,7 +85,7 @@ func shapeOfEvidence(all []ban.Evidence) list[evidenceShape] {
 
 // trustShape is the JSON of an entry of the trust.
 type trustShape struct {
-	IP        string `json:"ip"`
+	Target    string `json:"target"`
 	Name      string `json:"name"`
 	Comment   string `json:"comment"`
 	Where     string `json:"where"`
@@ -98,7 +98,7 @@ type trustShape struct {
 
 func shapeOfTrust(t *Trusted) trustShape {
 	return trustShape{
-		IP: ban.Network(t.Network).String(), Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.RunTime,
+		Target: ban.Network(t.Network).String(), Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.RunTime,
 		Author: t.Author, AddedAt: moment(t.Since), ExpiresAt: moment(t.Until), Permanent: t.Until.IsZero(),
 	}
 }

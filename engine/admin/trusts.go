@@ -81,10 +81,10 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 	byNetwork := make(map[string]trustShape, len(all))
 	for i := range all {
 		shape := shapeOfTrust(&all[i])
-		if before, known := byNetwork[shape.IP]; known && !before.RunTime {
+		if before, known := byNetwork[shape.Target]; known && !before.RunTime {
 			continue // what a rule file says outlasts the other
 		}
-		byNetwork[shape.IP] = shape
+		byNetwork[shape.Target] = shape
 	}
 	answer(w, http.StatusOK, byNetwork)
 	return nil
@@ -142,10 +142,10 @@ func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
 	}
 	outcome := &outcomes[0]
 	d := done{
-		Status: success, IP: ban.Network(t.Network).String(), Applied: outcome.Applied,
+		Status: success, Target: ban.Network(t.Network).String(), Applied: outcome.Applied,
 		Why: whyNot(outcome.Applied, outcome.Why), ExpiresAt: moment(t.Until), Lifted: targetsOf(outcome.Lifted),
 	}
-	d.Message = d.IP + " added to whitelist, " + inWords(t.Until)
+	d.Message = d.Target + " added to whitelist, " + inWords(t.Until)
 	answer(w, http.StatusOK, d)
 	return nil
 }
@@ -158,8 +158,8 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 	}
 	who := s.callerOf(r)
 	reason := reasonOf(r)
-	d := done{Status: success, IP: target.String(), Applied: true}
-	d.Message = d.IP + " was not in whitelist"
+	d := done{Status: success, Target: target.String(), Applied: true}
+	d.Message = d.Target + " was not in whitelist"
 	entry, runTime := s.covering(target, true)
 	if runTime {
 		err := s.change(r.Context(), func(ctx context.Context) error {
@@ -170,8 +170,8 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		d.IP = ban.Network(entry.Network).String()
-		d.Message = d.IP + " removed from whitelist"
+		d.Target = ban.Network(entry.Network).String()
+		d.Message = d.Target + " removed from whitelist"
 	}
 	if other, ok := s.covering(target, false); ok {
 		if !runTime {

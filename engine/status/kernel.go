@@ -1,9 +1,7 @@
 package status
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"freeswitch-security/engine/ban"
@@ -48,32 +46,9 @@ type Jump struct {
 
 // An Entry is a ban as the kernel has it.
 type Entry struct {
-	Target    netip.Prefix `json:"ip"`
-	Packets   uint64       `json:"packets"`                   // dropped
-	Bytes     uint64       `json:"bytes"`                     // dropped
-	Remaining Seconds      `json:"remainingSeconds,omitzero"` // 0: permanent, or not known
-	Permanent bool         `json:"permanent"`
-}
-
-type entryJSON struct {
-	IP string `json:"ip"`
-	entryFields
-}
-
-type entryFields Entry
-
-// MarshalJSON implements [json.Marshaler].
-func (e Entry) MarshalJSON() ([]byte, error) {
-	return json.Marshal(entryJSON{ban.Network(e.Target).String(), entryFields(e)})
-}
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (e *Entry) UnmarshalJSON(text []byte) error {
-	var all entryJSON
-	err := json.Unmarshal(text, &all)
-	if err == nil {
-		all.entryFields.Target, err = ban.ParseNetwork(all.IP)
-	}
-	*e = Entry(all.entryFields)
-	return err
+	Target    ban.Target `json:"target"`
+	Packets   uint64     `json:"packets"`                   // dropped
+	Bytes     uint64     `json:"bytes"`                     // dropped
+	Remaining Seconds    `json:"remainingSeconds,omitzero"` // 0: permanent, or not known
+	Permanent bool       `json:"permanent"`
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"freeswitch-security/engine/ban"
 )
 
 // TestProblems says what is wrong, and how bad it is.
@@ -55,8 +57,8 @@ func TestProblems(t *testing.T) {
 // is decoded again.
 func TestJSON(t *testing.T) {
 	const want = `{"action":"","chain":"","backend":"","versions":[],"jumps":[],"unread":true,"count":null,` +
-		`"entries":[{"ip":"203.0.113.7","packets":3,"bytes":0,"permanent":true}],"foreign":[],"problems":[]}`
-	k := Kernel{Unread: true, Entries: []Entry{{Target: netip.MustParsePrefix("203.0.113.7/32"), Packets: 3, Permanent: true}}}
+		`"entries":[{"target":"203.0.113.7","packets":3,"bytes":0,"permanent":true}],"foreign":[],"problems":[]}`
+	k := Kernel{Unread: true, Entries: []Entry{{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Packets: 3, Permanent: true}}}
 	text, err := json.Marshal(k)
 	if err != nil || string(text) != want {
 		t.Fatalf("%s, %v", text, err)

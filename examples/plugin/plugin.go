@@ -179,7 +179,7 @@ func (l *list) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error) 
 	found, err := l.Inspect(ctx)
 	standing := map[netip.Prefix]ban.Term{}
 	for _, e := range found.Entries {
-		standing[e.Target] = 0
+		standing[e.Target.Prefix()] = 0
 	}
 	return standing, err
 }
@@ -199,7 +199,7 @@ func (l *list) Inspect(context.Context) (found status.Kernel, err error) {
 			found.Foreign = append(found.Foreign, line)
 			continue
 		}
-		found.Entries = append(found.Entries, status.Entry{Target: target.Prefix()})
+		found.Entries = append(found.Entries, status.Entry{Target: target})
 	}
 	return found, err
 }

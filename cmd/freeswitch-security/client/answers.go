@@ -13,7 +13,7 @@ import (
 // Done is what became of one change.
 type Done struct {
 	Message   string    `json:"message"`
-	IP        string    `json:"ip"` // the target that was acted on
+	Target    string    `json:"target"` // the target that was acted on
 	Applied   bool      `json:"applied"`
 	Why       string    `json:"why,omitempty"`      // why it is not applied
 	ExpiresAt time.Time `json:"expiresAt,omitzero"` // of what stands now; zero: never, or nothing does
@@ -22,7 +22,7 @@ type Done struct {
 
 // A Result is what became of one item of a batch.
 type Result struct {
-	IP      string `json:"ip"`
+	Target  string `json:"target"`
 	Error   string `json:"error,omitempty"` // why it was refused; "": it was done
 	Applied bool   `json:"applied"`
 	Why     string `json:"why,omitempty"`
@@ -46,7 +46,7 @@ type TrustRequest struct {
 
 // A Ban is a ban in force.
 type Ban struct {
-	IP        string     `json:"ip"` // the target, which may be a network
+	Target    string     `json:"target"` // the target, which may be a network
 	Rule      string     `json:"rule"`
 	Source    string     `json:"source"`
 	Key       string     `json:"key"`
@@ -76,7 +76,7 @@ type Evidence struct {
 
 // Trusted is a network that is never banned.
 type Trusted struct {
-	IP        string    `json:"ip"`
+	Target    string    `json:"target"`
 	Name      string    `json:"name"`
 	Comment   string    `json:"comment"`
 	Where     string    `json:"where"`   // file and line; "": in no file
@@ -96,8 +96,8 @@ type Kernel struct {
 // A Notice is a verdict as it happens.
 type Notice struct {
 	Time      time.Time  `json:"time"`
-	Kind      string     `json:"kind"` // "ban", "unban", "alert" or "refused"
-	IP        string     `json:"ip"`   // "": there is none
+	Kind      string     `json:"kind"`   // "ban", "unban", "alert" or "refused"
+	Target    string     `json:"target"` // "": there is none
 	Rule      string     `json:"rule"`
 	Source    string     `json:"source"`
 	Author    string     `json:"author"`

@@ -160,7 +160,7 @@ func TestTooOften(t *testing.T) {
 			if tries < 3 {
 				return response(429, `{"error":"too often"}`, "Retry-After", "2")
 			}
-			return response(200, `{"results":[{"ip":"203.0.113.7","applied":true}]}`)
+			return response(200, `{"results":[{"target":"203.0.113.7","applied":true}]}`)
 		})
 		start := time.Now()
 		results, err := c.BanAll(context.Background(), []BanRequest{{IP: "203.0.113.7"}})
@@ -230,7 +230,7 @@ func TestSilence(t *testing.T) {
 
 // TestPages: a page that leads to itself ends the list.
 func TestPages(t *testing.T) {
-	c := answering(t, says(200, "application/json", `{"bans":[{"ip":"203.0.113.7"}],"next":"203.0.113.7"}`))
+	c := answering(t, says(200, "application/json", `{"bans":[{"target":"203.0.113.7"}],"next":"203.0.113.7"}`))
 	n := 0
 	for _, err := range c.Bans(context.Background(), 1) {
 		if n++; err != nil {

@@ -12,7 +12,7 @@ import (
 func told(stream string) (words []string, err error) {
 	err = readEvents(strings.NewReader(stream), func() {}, func(e Event) error {
 		if e.Notice != nil {
-			words = append(words, e.Notice.Kind+" "+e.Notice.IP)
+			words = append(words, e.Notice.Kind+" "+e.Notice.Target)
 		} else {
 			words = append(words, fmt.Sprint("lost ", e.Lost))
 		}
@@ -22,7 +22,7 @@ func told(stream string) (words []string, err error) {
 }
 
 func TestReadEvents(t *testing.T) {
-	const ban = "event: ban\nid: 1\ndata: {\"kind\":\"ban\",\"ip\":\"203.0.113.7\"}\n\n"
+	const ban = "event: ban\nid: 1\ndata: {\"kind\":\"ban\",\"target\":\"203.0.113.7\"}\n\n"
 	for _, c := range []struct{ name, stream, want string }{
 		{"nothing", "", "[]"},
 		{"one", ban, "[ban 203.0.113.7]"},
@@ -58,7 +58,7 @@ func TestReadEvents(t *testing.T) {
 // FuzzReadEvents reads any bytes to their end, and tells of nothing that has no
 // kind.
 func FuzzReadEvents(f *testing.F) {
-	f.Add("event: ban\nid: 1\ndata: {\"kind\":\"ban\",\"ip\":\"203.0.113.7\"}\n\n: ping\n\nevent: lost\ndata: {\"lost\":2}\n\n")
+	f.Add("event: ban\nid: 1\ndata: {\"kind\":\"ban\",\"target\":\"203.0.113.7\"}\n\n: ping\n\nevent: lost\ndata: {\"lost\":2}\n\n")
 	f.Add("data\n:\nevent: ban\ndata: null\n\n\r\n")
 	f.Fuzz(func(t *testing.T, stream string) {
 		err := readEvents(strings.NewReader(stream), func() {}, func(e Event) error {

@@ -50,7 +50,7 @@ var guide = []step{
 	{`sudo iptables -L FREESWITCH -v -n | grep -E "192\.0\.2\.(10|11|12)"`, "DROP", 3},
 
 	// View Current Blocks, Monitor Block Effectiveness
-	{`curl -s http://127.0.0.1:8080/security/iptables | jq '.'`, `"ip": "192.0.2.11"`, 1},
+	{`curl -s http://127.0.0.1:8080/security/iptables | jq '.'`, `"target": "192.0.2.11"`, 1},
 	{`sudo iptables -L FREESWITCH -v -n | awk 'NR>2 {sum+=$1} END {print "Total blocked packets:", sum}'`, "Total blocked packets: 0\n", 1},
 
 	// Test Specific Rules: before the address is added, which is not in the guide, and
