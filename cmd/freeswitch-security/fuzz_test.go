@@ -11,7 +11,8 @@ import (
 	"freeswitch-security/engine"
 )
 
-// FuzzReplay replays arbitrary bytes with the shipped rules: it ends, and the JSON has its form.
+// FuzzReplay plays any bytes to the shipped rules. Whatever they are, it comes to
+// an end, and what is printed is what programs were promised.
 func FuzzReplay(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte("\x00\xff\n\n\r\n"))
@@ -19,7 +20,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add([]byte(failures("2001:db8::1", 0, 5) + failures("127.0.0.1", 0, 5)))
 	f.Add([]byte(strings.ReplaceAll(failures("203.0.113.7", 0, 5), "1000@", "\x1b[31m\u009b\xff@")))
 	f.Add(compressed([]byte(failures("203.0.113.7", 0, 5))))
-	// Short pieces of the attack: long inputs slow the fuzzer down.
+	// Short pieces of the attack: the fuzzer is slow with long ones.
 	whole := unpacked(f)
 	for at := 0; at < len(whole); at += len(whole) / 8 {
 		f.Add(whole[at:min(at+2000, len(whole))])

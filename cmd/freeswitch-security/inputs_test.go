@@ -7,20 +7,21 @@ import (
 	"freeswitch-security/engine"
 )
 
-// TestStreamsSideBySide replays two recordings of one event socket, one of events and one of log
-// records: the result is that of one connection with both, in any order, and with duplicates.
+// TestStreamsSideBySide replays what two connections to one event socket recorded, one
+// its events and one its log records: what is decided is what would have been on one
+// connection with both, whichever is named first and however often.
 func TestStreamsSideBySide(t *testing.T) {
 	events := "esl.pbx=" + filepath.Join(recordedAttack, "esl-json.raw.gz")
 	log := "esl.pbx=" + filepath.Join(recordedAttack, "esl-log.raw.gz")
 	both := replayed(t, nil, "--rules", shippedRules, events, log)
 	for _, args := range [][]string{{log, events}, {log, events, log, events}} {
 		if replayed(t, nil, append([]string{"--rules", shippedRules}, args...)...) != both {
-			t.Errorf("%d files lead to another result than the two", len(args))
+			t.Errorf("%d files lead to other verdicts than the two", len(args))
 		}
 	}
 
 	whole := recordingsIn(t, recordedAttack)[0]
-	onOne := map[string]int{} // by time, target and rule
+	onOne := map[string]int{} // by when, whom and why
 	for _, v := range play(t, whole.rulesFor(t, false), map[string][]byte{"esl.pbx": whole.socket(t)}) {
 		if v.Kind == engine.Ban {
 			onOne[utc(v.Time)+" "+v.Target.String()+" "+v.Rule]++

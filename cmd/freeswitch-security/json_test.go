@@ -20,7 +20,8 @@ var (
 	evidenceKeys = []string{"time", "event", "source", "ip", "user", "text"}
 )
 
-// parseLine parses a line of a replay's JSON, and checks that it has all keys in their form.
+// parseLine reads a line of a replay's JSON, and holds it against what programs
+// were promised: all keys, each of its form.
 func parseLine(text string) (line, error) {
 	var l line
 	var raw map[string]json.RawMessage
@@ -56,7 +57,7 @@ func keys(object map[string]json.RawMessage, want []string) error {
 	return nil
 }
 
-// check returns what is not of its form.
+// check tells what in a line is not of its form.
 func (l *line) check() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -80,7 +81,7 @@ func (l *line) check() error {
 		wrong("target %q", l.Target)
 	}
 	if l.Verdict == engine.Alert || l.Verdict == engine.Refused && l.Target == "" {
-		return errors.Join(errs...) // there is no ban
+		return errors.Join(errs...) // there is no ban to tell anything of
 	}
 	if l.For == nil || l.Offence < 1 {
 		wrong("verdict %s with offence %d for %v", l.Verdict, l.Offence, l.For)
@@ -93,7 +94,7 @@ func (l *line) check() error {
 	return errors.Join(errs...)
 }
 
-// covers reports whether the target contains an address.
+// covers reports whether the verdict's target contains an address.
 func (l *line) covers(t testing.TB, ip string) bool {
 	t.Helper()
 	if l.Target == "" {

@@ -25,8 +25,10 @@ func TestMain(m *testing.M) {
 
 var update = flag.Bool("update", false, "write what is printed into the scripts")
 
-// TestScripts runs testdata/script. $SHIPPED is the directory of the shipped rules, $RECORDED that of
-// the recorded attack, $FAILURE a log line. scriptCommands are commands beside testscript's own.
+// TestScripts runs the stories in testdata/script over the real command line.
+// $SHIPPED is the directory of the shipped rules, $RECORDED that of the recorded
+// attack, $FAILURE a line of a log. Beside testscript's own commands there are
+// those in scriptCommands.
 func TestScripts(t *testing.T) {
 	shipped, err := filepath.Abs(shippedRules)
 	if err != nil {
@@ -89,7 +91,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// rewriting returns a command that changes a file, which need not exist.
+// rewriting makes a command that changes a file, which need not exist yet.
 func rewriting(usage string, change func(content []byte, args []string) []byte) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) == 0 {
@@ -120,7 +122,8 @@ func compressed(content []byte) []byte {
 	return b.Bytes()
 }
 
-// unescaped replaces \xNN and \uNNNN by their bytes, so that scripts need no escape sequences.
+// unescaped replaces \xNN and \uNNNN by what they stand for, so that no script
+// needs to hold an escape sequence.
 func unescaped(content []byte, _ []string) []byte {
 	var out strings.Builder
 	for rest := string(content); rest != ""; {
@@ -152,7 +155,7 @@ func command(t testing.TB, stdin io.Reader, args ...string) (stdout, stderr stri
 	return out.String(), errs.String(), status
 }
 
-// replayed returns the JSON of a replay that must read everything.
+// replayed gives the JSON of a replay that must read everything.
 func replayed(t testing.TB, stdin io.Reader, args ...string) string {
 	t.Helper()
 	stdout, stderr, status := command(t, stdin, append([]string{"replay", "--format", "json"}, args...)...)
@@ -162,7 +165,7 @@ func replayed(t testing.TB, stdin io.Reader, args ...string) string {
 	return stdout
 }
 
-// parsed parses the JSON of a replay.
+// parsed reads the lines of a replay's JSON.
 func parsed(t testing.TB, output string) []line {
 	t.Helper()
 	var lines []line
@@ -176,7 +179,7 @@ func parsed(t testing.TB, output string) []line {
 	return lines
 }
 
-// write writes a file in a new directory.
+// write puts content into a new file in a directory of the test's own.
 func write(t testing.TB, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -186,7 +189,8 @@ func write(t testing.TB, name string, content []byte) string {
 	return path
 }
 
-// failures returns the log lines of n failures, a second apart, from the given second of an hour on.
+// failures is what an attacker leaves in the log who fails n times, a second
+// apart, from the given second of a certain hour on.
 func failures(ip string, from, n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -8,7 +8,7 @@ import (
 	"freeswitch-security/engine"
 )
 
-// recordedParts are the files of the recorded log, oldest first.
+// recordedParts are the parts of the recorded log, oldest first.
 func recordedParts() []string {
 	return []string{
 		filepath.Join(recordedAttack, "security.log.2.gz"),
@@ -17,7 +17,7 @@ func recordedParts() []string {
 	}
 }
 
-// onSight bans at the first event that can count against an address.
+// onSight bans at the first thing that is held against anybody.
 const onSight = `
 security { trusted_networks = [] }
 source "log" "freeswitch" {}
@@ -28,9 +28,11 @@ rule "on sight" {
 }
 `
 
-// TestFramed replays lines that attackers forged to have innocent addresses banned. In a log that is
-// configured as documented no forgery counts: even a rule that bans at the first event bans none of
-// them. In the debug log some forged lines are identical to true ones: there the thresholds protect.
+// TestFramed plays what attackers wrote to have others banned. Those whose
+// addresses they wrote did nothing. From a log as we advise to set it up, not one
+// of the forgeries counts, so that even a rule which bans at the first offence
+// leaves them alone. Into the debug log a caller can write whole lines, some of
+// which nothing tells from FreeSWITCH's own: there the thresholds must do.
 func TestFramed(t *testing.T) {
 	first := filepath.Dir(write(t, "rules.hcl", []byte(onSight)))
 	known := recordingsIn(t, recordedAttack)[0].truth
@@ -52,7 +54,7 @@ func TestFramed(t *testing.T) {
 				}
 			}
 			if !strings.Contains(output, `"verdict":"ban"`) {
-				t.Error("no address is banned")
+				t.Error("nobody was banned at all")
 			}
 		})
 	}

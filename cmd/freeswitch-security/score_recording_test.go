@@ -21,11 +21,12 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// A truth is what the attackers know of a recording, not what was recorded.
+// A truth is what is known of a recording from those who attacked, not from what
+// was recorded.
 type truth struct {
 	Zone       string            `json:"server_timezone"` // of stamps in logs
 	NeverBlock []netip.Addr      `json:"never_block"`
-	Framed     []netip.Addr      `json:"framed"` // of those: addresses that attackers wrote into packets
+	Framed     []netip.Addr      `json:"framed"` // of those: whose addresses attackers wrote into their packets
 	Sources    map[string]sender `json:"sources"`
 }
 
@@ -35,16 +36,16 @@ type sender struct {
 	Scenarios []string `json:"scenarios"`
 }
 
-// A recorded is one recording of a FreeSWITCH in up to four forms: its log, a log for the guard, the
-// events and the log records of its event socket.
+// recorded is what one FreeSWITCH wrote at one time, in up to four forms: its log, a
+// log for the guard, the events and the log records of its event socket.
 type recorded struct {
 	name  string
 	dir   string
 	truth truth
 }
 
-// recordingsIn lists the recordings in a directory: its files, or full/ and each of scenarios/, with
-// their senders.
+// recordingsIn lists the recordings in a directory: the one that its files are, or
+// the whole in full/ and the cuts in scenarios/, each with the senders in it.
 func recordingsIn(t testing.TB, dir string) []recorded {
 	t.Helper()
 	var known truth
@@ -73,7 +74,8 @@ func recordingsIn(t testing.TB, dir string) []recorded {
 	return all
 }
 
-// joined returns a file and its rotated files, oldest first, decompressed; nil if there is none.
+// joined is the content of a file and of those that it was rotated to, oldest
+// first, decompressed; nil where there is none.
 func joined(t testing.TB, dir, name string) []byte {
 	t.Helper()
 	var all []byte
@@ -113,7 +115,7 @@ type frame struct {
 	raw     []byte
 	headers string
 	body    []byte
-	at      time.Time // stamp of the switch, or that of the frame before
+	at      time.Time // when the switch says that it happened; that of the one before where it does not say
 }
 
 var (
@@ -121,10 +123,10 @@ var (
 	eventStamp    = regexp.MustCompile(`"Event-Date-Timestamp":"(\d+)"`)
 )
 
-// recordStamp is the form of the time that begins a log record.
+// recordStamp is how the time of a log record begins it.
 const recordStamp = "2006-01-02 15:04:05.000000"
 
-// frames splits the data of an event socket.
+// frames splits what an event socket sent.
 func frames(t *testing.T, sent []byte, zone *time.Location) []frame {
 	t.Helper()
 	var all []frame
@@ -165,7 +167,8 @@ func (f *frame) isWarning() bool {
 	return false
 }
 
-// socket returns the data of one connection with events and log records, in the order of time.
+// socket is what one connection with events and log records would have sent: both
+// in the order of their times.
 func (r *recorded) socket(t *testing.T) []byte {
 	t.Helper()
 	zone := r.zone(t)
@@ -223,7 +226,7 @@ func (r *recorded) rulesFor(t *testing.T, corroborate bool) *config.Config {
 	return cfg
 }
 
-// play replays the data given for each source, and returns the verdicts.
+// play replays what is given for each source, and returns the verdicts.
 func play(t *testing.T, cfg *config.Config, given map[string][]byte) []engine.Verdict {
 	t.Helper()
 	var inputs []engine.Input

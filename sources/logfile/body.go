@@ -15,7 +15,13 @@ import (
 )
 
 // knownEvents are the names of events that are not the operator's own.
-var knownEvents = slices.Concat(event.Names, []string{malformed, userAgentRejected, registrationLimit})
+var knownEvents = func() []string {
+	names := slices.Clone(event.Names)
+	for _, b := range builtin {
+		names = append(names, b.event)
+	}
+	return names
+}()
 
 // newSource reads the block `source "log" "name" { … }`.
 func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {

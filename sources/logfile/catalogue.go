@@ -7,13 +7,6 @@ import (
 	"freeswitch-security/sources/logfile/pattern"
 )
 
-// Names of events that only this source reports.
-const (
-	malformed         = "malformed"           // a SIP request that cannot be one; the line has no address
-	userAgentRejected = "user_agent_rejected" // refused by a user's user-agent-filter; an auth_failure with the address follows
-	registrationLimit = "registration_limit"  // a user has too many registrations; an auth_failure with the address follows
-)
-
 // builtin is the catalogue: what FreeSWITCH writes about attacks, in the language of
 // `event` blocks. A new line of FreeSWITCH is one row. The texts are the same from
 // v1.6 to v1.11; line numbers are not, and are ignored. Of several patterns that
@@ -74,12 +67,14 @@ var builtin = []struct {
 	{event.SessionLimit, "switch_core_session.c", "CRIT", "The system cannot create any inbound sessions at this time.", nil},
 	{event.SessionLimit, "switch_time.c", "CRIT", "Over Session Rate of <count>!", nil},
 
-	{malformed, "sofia.c", "ERR", "NO CONTACT!", nil},
-	{malformed, "sofia.c", "ERR", "Received an invalid packet!", nil},
-	{malformed, "sofia_reg.c", "ERR", "Received an invalid packet!", nil},
+	// A SIP request that cannot be one. The line has no address.
+	{"malformed", "sofia.c", "ERR", "NO CONTACT!", nil},
+	{"malformed", "sofia.c", "ERR", "Received an invalid packet!", nil},
+	{"malformed", "sofia_reg.c", "ERR", "Received an invalid packet!", nil},
 
-	{userAgentRejected, "sofia_reg.c", "WARNING", `SIP auth failure (<method:REGISTER>) due to user-agent-filter.  Filter "<filter>" User-Agent "<user_agent>"`, nil},
-	{registrationLimit, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>", nil},
+	// An auth_failure with the address follows.
+	{"user_agent_rejected", "sofia_reg.c", "WARNING", `SIP auth failure (<method:REGISTER>) due to user-agent-filter.  Filter "<filter>" User-Agent "<user_agent>"`, nil},
+	{"registration_limit", "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>", nil},
 }
 
 // catalogue is builtin, compiled. invites are the patterns in it that tell the address

@@ -49,8 +49,7 @@ type use uint8
 
 const (
 	unused    use = iota
-	suspected     // they matter only if they are forged
-	auxiliary     // they tell which other events are repeats
+	auxiliary     // they tell which other events are repeats, or matter if they are forged
 	wanted        // they are reported
 )
 
@@ -76,10 +75,8 @@ func (s *source) uses(want map[string]bool) []use {
 		switch {
 		case want == nil || want[p.Event]:
 			all[i] = wanted
-		case want[event.AuthFailure] && announces(p.Event):
+		case want[event.AuthFailure] && announces(p.Event), s.detect && want[event.LogForgery] && p.HasAddress():
 			all[i] = auxiliary
-		case s.detect && want[event.LogForgery] && p.HasAddress():
-			all[i] = suspected
 		}
 	}
 	return all
@@ -151,9 +148,7 @@ func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bo
 		return finding{}, false, ok && r.use == wanted
 	}
 	f = finding{event: d.event(line, &r), Header: r.Header, wanted: r.use == wanted && !refused, refused: refused}
-	if !d.NeedsYear(r.Stamp) {
-		f.event.Time, f.dated = d.Time(r.Stamp), true
-	}
+	f.event.Time, f.dated = d.Time(r.Stamp)
 	return f, true, refused && r.use == wanted
 }
 
@@ -225,7 +220,7 @@ func (f *finding) date(c *record.Clock, year int) {
 		return
 	}
 	f.Stamp.Year = year
-	f.event.Time, f.dated = c.Time(f.Stamp), true
+	f.event.Time, f.dated = c.Time(f.Stamp)
 }
 
 // event makes the event of a line. Its texts are parts of one copy of the line, so that

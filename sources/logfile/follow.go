@@ -172,7 +172,8 @@ func (c *consumer) stamp(line []byte) time.Time {
 		return time.Time{}
 	}
 	c.ModTime = time.Now()
-	return c.Time(h.Stamp)
+	at, _ := c.Time(h.Stamp)
+	return at
 }
 
 func (c *consumer) emit(e *event.Event) error {

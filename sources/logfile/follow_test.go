@@ -14,8 +14,6 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
-	"freeswitch-security/engine/settings"
-	"freeswitch-security/engine/settings/settingstest"
 	"freeswitch-security/engine/status"
 	"freeswitch-security/sources/logfile/tail"
 )
@@ -466,9 +464,4 @@ func deaf(t testing.TB, l *logger, position []byte, patience patience) (f *tail.
 	f.Begin(position)
 	t.Cleanup(f.Close)
 	return f, sink
-}
-
-func TestFingerprint(t *testing.T) {
-	settingstest.Differ(t, func(b *settings.Block) { Kind.New(b, plugin.SourceEnv{Name: "log.freeswitch"}) },
-		"", `path = "/other"`, `forgery = "ignore"`, "corroborate = source.esl.pbx", `event "x" { line = "y" }`)
 }

@@ -108,7 +108,7 @@ func TestFramedRecords(t *testing.T) {
 			t.Errorf("evidence against a victim: %s", describe(e))
 		}
 	}
-	want := map[string]int{event.Challenge: 11, event.AuthFailure: 8, event.Call: 8, event.UnknownUser: 4, userAgentRejected: 4}
+	want := map[string]int{event.Challenge: 11, event.AuthFailure: 8, event.Call: 8, event.UnknownUser: 4, "user_agent_rejected": 4}
 	if !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

@@ -51,7 +51,7 @@ func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, max
 		if found {
 			if !f.dated && year != 0 {
 				f.Stamp.Year = year
-				f.event.Time, f.dated = d.Time(f.Stamp), true
+				f.event.Time, f.dated = d.Time(f.Stamp)
 			}
 			at := len(data) - len(begin)
 			if d.Piece > 0 && d.judge(&f, &forgery.LineContext{Before: data[:at], Line: line, Length: len(begin) - len(rest), Behind: rest}) {
@@ -121,7 +121,7 @@ func TestAnyDivision(t *testing.T) {
 	const seed = 11
 	random := rand.New(rand.NewPCG(seed, 0))
 	pieces := pieces(t)
-	wants := []map[string]bool{nil, nil, {}, {event.AuthFailure: true}, {event.Call: true, malformed: true}, {event.ACLReject: true}, {event.LogForgery: true}}
+	wants := []map[string]bool{nil, nil, {}, {event.AuthFailure: true}, {event.Call: true, "malformed": true}, {event.ACLReject: true}, {event.LogForgery: true}}
 	modTimes := []time.Time{{}, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}
 	own := builtinSource()
 	own.patterns = append(pattern.Set{pattern.MustCompile("x", "N<user>T!")}, own.patterns...)

@@ -9,6 +9,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,7 +46,7 @@ func TestNew(t *testing.T) {
 	}
 	names := s.Describe().Events.Names()
 	raw, _ := s.Describe().Events.Raw()
-	for _, name := range []string{"toll_fraud", event.AuthFailure, event.ESLDenied, malformed} {
+	for _, name := range []string{"toll_fraud", event.AuthFailure, event.ESLDenied, "malformed"} {
 		if !slices.Contains(names, name) {
 			t.Errorf("%q is not among the events %v", name, names)
 		}
@@ -179,6 +180,16 @@ func TestWitnessInJSON(t *testing.T) {
 			t.Errorf("%s: %q", body, ref)
 		}
 	}
+}
+
+// TestFingerprint checks that every setting of a block makes another fingerprint, so
+// that a reload replaces the source.
+func TestFingerprint(t *testing.T) {
+	settingstest.Differ(t, func(b *settings.Block) { Kind.New(b, plugin.SourceEnv{Name: "log.freeswitch"}) },
+		"", `path = "/other"`, `forgery = "ignore"`, "corroborate = source.esl.pbx", `timezone = "UTC"`,
+		"builtin = false\nevent \"x\" {\nline = \"y\"\n}",
+		`event "x" { line = "y" }`, `event "xx" { line = "y" }`, `event "x" { line = "z" }`,
+		"event \"x\" {\nline = \"y\"\nlevel = \"ERR\"\n}", "event \"x\" {\nline = \"y\"\nfile = \"sofia.c\"\n}")
 }
 
 // TestExplainForgery checks that a forged line is named if the lines around it are given.

@@ -47,10 +47,10 @@ func (d *Detector) compare(h *record.Header, own string, next *following, c *Lin
 	case lastLine == "" && !next.found:
 		return
 	case lastLine == "" || next.found && d.isLater(&last.Stamp, &next.Stamp):
-		s.Written = d.dated(&next.Stamp)
+		s.Written, _ = d.Time(next.Stamp)
 		return
 	}
-	s.Written = d.dated(&last.Stamp)
+	s.Written, _ = d.Time(last.Stamp)
 	if s.Doubt == "" && next.found && d.idleDiffers(h, &last, &next.Header) {
 		s.doubt(OtherIdle, lastLine, false)
 	}
@@ -141,14 +141,6 @@ func (d *Detector) stampText(line, uuid string) string {
 
 // inOrder reports whether two texts of stamps are in the order of time for certain.
 func inOrder(before, behind string) bool { return before != "" && before <= behind }
-
-// dated returns the time of a stamp, zero if it has no year.
-func (d *Detector) dated(t *record.Stamp) time.Time {
-	if d.NeedsYear(*t) {
-		return time.Time{}
-	}
-	return d.Time(*t)
-}
 
 // A following is the line behind that the stamp of the judged one is compared with.
 type following struct {

@@ -21,16 +21,9 @@ const (
 )
 
 // Before and Behind return how much of the log around a line a judgement needs, in
-// bytes.
-func (d *Detector) Before() int { return reach(d.Piece, piecesBefore) }
+// bytes. The byte before the lines tells whether a line begins there.
+func (d *Detector) Before() int { return piecesBefore*d.Piece + 1 }
 func (d *Detector) Behind() int { return piecesBehind * d.Piece }
-
-func reach(piece, pieces int) int {
-	if piece == 0 {
-		return 0
-	}
-	return piece*pieces + 1 // the byte before tells whether a line begins there
-}
 
 // A LineContext is a line and the log around it, as far as there is any within
 // [Detector.Before] and [Detector.Behind].

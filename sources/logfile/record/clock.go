@@ -17,21 +17,20 @@ type Clock struct {
 	start int64 // its first second, in Unix time
 }
 
-// NeedsYear reports whether a stamp can only be dated by the year of an earlier
-// line.
-func (c *Clock) NeedsYear(t Stamp) bool { return t.Year == 0 && c.ModTime.IsZero() }
-
-// Time returns the stamp as a time. A stamp without a year gets the year that puts
-// it nearest before the last write.
-func (c *Clock) Time(t Stamp) time.Time {
+// Time returns the stamp as a time. A stamp without a year gets the year that puts it
+// nearest before the last write; if that is unknown, Time fails.
+func (c *Clock) Time(t Stamp) (at time.Time, ok bool) {
 	if t.Year == 0 {
+		if c.ModTime.IsZero() {
+			return time.Time{}, false
+		}
 		t.Year = c.ModTime.In(c.Zone).Year() + 1
 		limit := c.ModTime.Add(skew)
 		for t.day > daysIn(t.month, t.Year) || c.Date(t).After(limit) {
 			t.Year--
 		}
 	}
-	return c.Date(t)
+	return c.Date(t), true
 }
 
 // Date returns the time of a stamp that has a year.

@@ -83,8 +83,7 @@ type Follower struct {
 	last     time.Time  // the last stamp before the chain's newest file
 	handed   time.Time  // the last stamp of what was handed on
 
-	unfound *position // the stored one, while there is no file to search for it
-	unread  bool      // there is a file from before the start that cannot be opened
+	retry func() // finds out where to begin; nil: that is known
 
 	absentSince  time.Time // zero: the file can be read
 	absentWarned bool

@@ -119,7 +119,7 @@ func (f *Follower) Begin(stored []byte) {
 	default:
 		f.resume(p)
 	}
-	if f.unfound == nil && !f.unread {
+	if f.retry == nil {
 		f.saveNow()
 	}
 }
@@ -152,8 +152,10 @@ func (f *Follower) beginAtEnd() {
 		s.file.Close()
 	}
 	file, info, err := open(f.Path)
-	f.unread = err != nil && !errors.Is(err, fs.ErrNotExist)
 	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			f.retry = f.beginAtEnd // what is in the file is history
+		}
 		f.absentSince = f.now.Add(-f.Pace.Absence) // no rotation is under way
 		f.absent(err)
 		return
@@ -181,7 +183,7 @@ func lineStart(r io.ReaderAt, at int64) int64 {
 // resume finds the files of a stored position again. What was written between them
 // and the file at the path is found as after any rotation.
 func (f *Follower) resume(p position) {
-	f.handed, f.last, f.unfound = p.Last, p.Last, nil
+	f.handed, f.last = p.Last, p.Last
 	var candidates []candidate
 	file, info, err := open(f.Path) // before the others: it may become one of them meanwhile
 	if err == nil {
@@ -213,7 +215,7 @@ func (f *Follower) resume(p position) {
 	switch {
 	case goesOn:
 	case err != nil:
-		f.unfound = &p
+		f.retry = func() { f.resume(p) }
 		f.absentSince = f.now.Add(-f.Pace.Absence) // no rotation is under way
 		f.absent(err)
 	default:

@@ -44,12 +44,11 @@ func (f *Follower) look() {
 		f.absent(err)
 		return
 	}
-	if f.unfound != nil {
-		f.resume(*f.unfound)
-	} else if f.unread {
-		f.beginAtEnd()
+	if retry := f.retry; retry != nil {
+		f.retry = nil
+		retry()
 	}
-	if f.unfound != nil || f.unread {
+	if f.retry != nil {
 		return
 	}
 	if t := f.current(); t == nil || !os.SameFile(info, t.info) {
