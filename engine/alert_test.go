@@ -37,7 +37,7 @@ func TestAnAlertReachesActions(t *testing.T) {
 		t.Fatalf("verdicts:\n%s\nchanges %+v", s.said(), s.changes)
 	}
 	c, b := s.changes[0], s.changes[0].Ban
-	if c.Kind != ban.Alerted || c.InForce() || !c.At.Equal(s.now) || c.Seq == 0 || c.Reason != "" {
+	if c.Kind != ban.KindAlert || c.InForce() || !c.At.Equal(s.now) || c.Seq == 0 || c.Why != "" {
 		t.Errorf("change %+v", c)
 	}
 	if b.Target.String() != "203.0.113.2" || b.Rule != "account" || b.Source != "log.x" || b.Author != ban.ByRule ||
@@ -105,11 +105,11 @@ func TestNoAddressToBan(t *testing.T) {
 	spec := alerting(t)
 	spec.Threshold.Distinct, spec.Alert = "", nil
 	spec.Ban = &rule.Ban{Terms: []ban.Term{mustTerm(t, "1h")}, Network: rule.Host}
-	const reason = "the event bears no address that could be banned; 3 in 1h, per user@domain 1000@pbx"
+	const reason = "the event has no address that could be banned; 3 in 1h, per user@domain 1000@pbx"
 	s := tellStory(t, spec)
 	s.fails(9, "1000", "")
-	s.want("refused : " + reason)
-	if len(s.changes) != 1 || s.changes[0].Kind != ban.Alerted || s.changes[0].Ban.Target.IsValid() || s.changes[0].Ban.Reason != reason {
+	s.want("alert : " + reason)
+	if len(s.changes) != 1 || s.changes[0].Kind != ban.KindAlert || s.changes[0].Ban.Target.IsValid() || s.changes[0].Ban.Reason != reason {
 		t.Errorf("changes %+v", s.changes)
 	}
 	spec.Alert = &rule.Alert{Every: time.Hour}
@@ -136,9 +136,9 @@ func TestABrakedRuleTells(t *testing.T) {
 		"ban 203.0.113.1: auth_failure from 203.0.113.1",
 		"alert 203.0.113.2: brake: the rule has used up its new bans; auth_failure from 203.0.113.2",
 		"alert 203.0.113.3: brake: the rule has used up its new bans; auth_failure from 203.0.113.3",
-		"unban 203.0.113.1: expired",
+		"expire 203.0.113.1: auth_failure from 203.0.113.1",
 	)
-	if last := s.changes[len(s.changes)-2]; last.Kind != ban.Alerted || !strings.HasPrefix(last.Ban.Reason, "brake: ") {
+	if last := s.changes[len(s.changes)-2]; last.Kind != ban.KindAlert || !strings.HasPrefix(last.Ban.Reason, "brake: ") {
 		t.Errorf("change %+v", last)
 	}
 	if held := s.rules.Stats()[0].Held; held != 198 {
@@ -156,9 +156,9 @@ func TestABrakedAlertIsNewsOfItsOwn(t *testing.T) {
 	s.fails(2, "1000", "203.0.113.2")
 	var kinds []string
 	for _, c := range s.changes {
-		kinds = append(kinds, c.Kind.String())
+		kinds = append(kinds, string(c.Kind))
 	}
-	if got := strings.Join(kinds, " "); got != "alerted banned alerted alerted" {
+	if got := strings.Join(kinds, " "); got != "alert ban alert alert" {
 		t.Errorf("told %s", got)
 	}
 }
@@ -172,12 +172,12 @@ func TestAlertsOfADryRun(t *testing.T) {
 	}
 	cfg := guessing(t)
 	cfg.Rules = []*rule.Spec{alerting(t)}
-	var got []Verdict
-	e := New(cfg, Options{DryRun: true, Tell: func(v Verdict) { got = append(got, v) }})
+	var got []ban.Change
+	e := New(cfg, Options{DryRun: true, OnChange: func(c *ban.Change) { got = append(got, *c) }})
 	if _, err := e.Replay(t.Context(), []Input{{Ref: "log.x", Source: src}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 1 || got[0].Kind != Alert {
+	if len(got) != 1 || got[0].Kind != ban.KindAlert {
 		t.Errorf("verdicts %+v", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -54,7 +55,7 @@ func TestReadyOnceSourcesHaveBegun(t *testing.T) {
 				first, second := newBeginner(), newBeginner()
 				ready, reloaded, done := make(chan struct{}), make(chan struct{}), make(chan error)
 				e := New(guessing(t, config.Source{Ref: "log.x", Source: first}), Options{
-					Tell: func(Verdict) {}, Ready: func() { close(ready) },
+					Ready: func() { close(ready) },
 				})
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() { done <- e.Run(ctx) }()
@@ -83,7 +84,7 @@ func TestReadyWithoutASourceThatHangs(t *testing.T) {
 		close(begun.begun)
 		sources := []config.Source{{Ref: "log.hangs", Source: hanging}, {Ref: "log.x", Source: begun}}
 		e := New(guessing(t, sources...), Options{
-			Tell: func(Verdict) {}, Ready: func() { close(ready) }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Ready: func() { close(ready) }, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		began := time.Now()
@@ -118,7 +119,7 @@ func TestOthersAreHeardWhileOneHangs(t *testing.T) {
 		}
 		ready, done := make(chan struct{}), make(chan error)
 		e := New(guessing(t, config.Source{Ref: "log.hangs", Source: newBeginner()}, config.Source{Ref: "log.x", Source: attack}), Options{
-			Tell: func(Verdict) { banned = time.Since(began) }, Ready: func() { close(ready) },
+			OnChange: func(*ban.Change) { banned = time.Since(began) }, Ready: func() { close(ready) },
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { done <- e.Run(ctx) }()

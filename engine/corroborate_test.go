@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -82,10 +83,10 @@ func forgeryRules(t *testing.T, log, esl *script, since time.Time) *config.Confi
 var forgeryVerdicts = []string{"ban 203.0.113.66 by forging", "ban 203.0.113.7 by guessing"}
 
 // bansIn lists the bans among verdicts.
-func bansIn(verdicts []Verdict) []string {
+func bansIn(verdicts []ban.Change) []string {
 	var bans []string
 	for _, v := range verdicts {
-		if v.Kind == Ban {
+		if v.InForce() {
 			bans = append(bans, fmt.Sprintf("ban %s by %s", v.Target, v.Rule))
 		}
 	}
@@ -96,8 +97,8 @@ func bansIn(verdicts []Verdict) []string {
 func TestForgedLinesAreHeldAgainstTheForger(t *testing.T) {
 	log, esl := forgeryStory(time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC))
 	cfg := forgeryRules(t, &script{events: log}, &script{events: esl}, time.Time{})
-	var verdicts []Verdict
-	e := New(cfg, Options{Tell: func(v Verdict) { verdicts = append(verdicts, v) }})
+	var verdicts []ban.Change
+	e := New(cfg, Options{OnChange: func(c *ban.Change) { verdicts = append(verdicts, *c) }})
 	inputs := []Input{{Ref: "log.freeswitch", Source: cfg.Sources[0].Source}, {Ref: "esl.pbx", Source: cfg.Sources[1].Source}}
 	if _, err := e.Replay(t.Context(), inputs, nil); err != nil {
 		t.Fatal(err)
@@ -109,8 +110,8 @@ func TestForgedLinesAreHeldAgainstTheForger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, esl := forgeryStory(time.Now())
 		cfg := forgeryRules(t, &script{events: log}, &script{events: esl}, time.Now())
-		var verdicts []Verdict
-		e := New(cfg, Options{Tell: func(v Verdict) { verdicts = append(verdicts, v) }})
+		var verdicts []ban.Change
+		e := New(cfg, Options{OnChange: func(c *ban.Change) { verdicts = append(verdicts, *c) }})
 		if err := e.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +125,7 @@ func TestALogIsNotBelievedWhileItsStreamIsNotHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, esl := forgeryStory(time.Now())
 		cfg := forgeryRules(t, &script{events: log}, &script{events: esl[len(esl)-1:]}, time.Time{})
-		e := New(cfg, Options{Tell: func(v Verdict) { t.Errorf("%s %s by %s", v.Kind, v.Target, v.Rule) }})
+		e := New(cfg, Options{OnChange: func(v *ban.Change) { t.Errorf("%s %s by %s", v.Kind, v.Target, v.Rule) }})
 		if err := e.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}

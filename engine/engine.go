@@ -27,21 +27,20 @@ type Engine struct {
 	challenges challenges
 	now        time.Time // how far time has come
 	events     uint64    // seen since the start
-	untold     []Verdict // decided, not yet durable
+	untold     int       // changes that the saver has not been told of
 	tallies    tallies
 	live       live
-
-	store Store // nil: nothing outlives the process
 }
 
 // Options are what an engine needs beside the configuration. The zero value is
-// what a replay needs, apart from Tell.
+// enough for a replay.
 type Options struct {
-	// Tell is called with every verdict, in order, once it is durable.
-	Tell func(Verdict)
+	// OnChange is called with every change, in order, once it is durable; but not with
+	// the changes that a feed ordered, which may be a hundred thousand at once.
+	OnChange func(*ban.Change)
 
-	// Told is called when the verdicts of one commit have been told.
-	Told func()
+	// OnCommit is called after the changes of one commit.
+	OnCommit func()
 
 	// Hosts lists the addresses of this host, which are trusted. It is asked at
 	// the start, at every reload, and when the gateways of the switch change.
@@ -74,8 +73,11 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Hosts == nil {
 		o.Hosts = func() []ban.Trusted { return nil }
 	}
-	if o.Told == nil {
-		o.Told = func() {}
+	if o.OnChange == nil {
+		o.OnChange = func(*ban.Change) {}
+	}
+	if o.OnCommit == nil {
+		o.OnCommit = func() {}
 	}
 	if o.Ready == nil {
 		o.Ready = func() {}
@@ -85,6 +87,7 @@ func New(cfg *config.Config, o Options) *Engine {
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
 	e.ledger.SetKinds(enforced(cfg))
+	e.live.saver = newSaver(e.ledger, e.options.pass, o.Log)
 	return e
 }
 
@@ -115,7 +118,7 @@ type Store interface {
 // It must be called before the engine runs. An error tells what could not be
 // restored; the rest was.
 func (e *Engine) Restore(store Store, now time.Time) error {
-	e.store = store
+	e.live.saver.store = store
 	err := e.ledger.Restore(store)
 	positions, reading := store.LoadPositions()
 	maps.Copy(e.live.follows.positions, positions)
@@ -124,39 +127,47 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 	return errors.Join(err, reading)
 }
 
-// decide keeps a verdict until it is settled.
-func (e *Engine) decide(v Verdict) {
-	e.tallies.count(&v)
-	if strings.HasPrefix(v.Author, plugin.FeedAuthor) {
-		return // a list has a hundred thousand entries: the feed tells of them together
+// decide counts a change that the ledger has made.
+func (e *Engine) decide(c *ban.Change) {
+	e.tallies.count(c)
+	if !ofFeed(c) {
+		e.untold++
 	}
-	e.untold = append(e.untold, v)
 }
 
-// settle makes what was decided durable, and then tells it. What could not be
-// made durable is told all the same, and holds as long as the process lives.
+func ofFeed(c *ban.Change) bool { return strings.HasPrefix(c.Author, plugin.FeedAuthor) }
+
+// settle makes the changes of a replay durable and passes them on.
 func (e *Engine) settle() error {
 	e.retrust()
-	err := e.ledger.Commit()
-	e.tell(e.untold)
-	clear(e.untold)
-	e.untold = e.untold[:0]
+	changes, err := e.ledger.Commit()
+	e.options.pass(changes)
 	return err
 }
 
-// tell tells verdicts that are durable.
-func (e *Engine) tell(verdicts []Verdict) {
-	if len(verdicts) == 0 {
-		return
+// pass passes committed changes on.
+func (o *Options) pass(changes []ban.Change) {
+	passed := false
+	for i := range changes {
+		if c := &changes[i]; !ofFeed(c) {
+			o.OnChange(c)
+			passed = true
+		}
 	}
-	for _, v := range verdicts {
-		e.options.Tell(v)
+	if passed {
+		o.OnCommit()
 	}
-	e.options.Told()
 }
+
+// latest bounds the times of events: a later stamp is wrong. JSON has no years beyond
+// 9999, and a ban may last for a hundred.
+var latest = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // observe takes one event at the time now. The rules see it once it is believed.
 func (e *Engine) observe(ev *event.Event, now time.Time) {
+	if ev.Time.Before(time.Time{}) || ev.Time.After(latest) {
+		ev.Time = now
+	}
 	e.advance(now)
 	e.events++
 	e.verifier.Take(ev, now, e.believe)
@@ -178,7 +189,7 @@ func (e *Engine) believe(ev *event.Event) {
 func (e *Engine) advance(now time.Time) {
 	e.now = now
 	for _, c := range e.ledger.Advance(now) {
-		e.decide(unbanned(&c))
+		e.decide(&c)
 	}
 	e.verifier.Advance(now, e.believe)
 }

@@ -154,13 +154,13 @@ func peculiar(rng *rand.Rand, ev *event.Event) {
 // history collects verdicts in one comparable line each.
 type history []string
 
-func (h *history) tell(v Verdict) {
+func (h *history) tell(v *ban.Change) {
 	var evidence []string
 	for _, e := range v.Evidence {
 		evidence = append(evidence, e.Time.UTC().Format(time.RFC3339Nano)+" "+e.Text)
 	}
-	*h = append(*h, fmt.Sprint(v.Time.UTC().Format(time.RFC3339Nano), " ", v.Kind, " ", v.Target, " ", v.Rule, " ", v.Offence, " ",
-		v.Term, " ", v.Until.UTC().Format(time.RFC3339Nano), " ", v.Reason, " ", strings.Join(evidence, ", ")))
+	*h = append(*h, fmt.Sprint(v.At.UTC().Format(time.RFC3339Nano), " ", v.Kind, " ", v.Target, " ", v.Rule, " ", v.Offence, " ",
+		v.Term, " ", v.Until.UTC().Format(time.RFC3339Nano), " ", v.Text(), " ", strings.Join(evidence, ", ")))
 }
 
 // diff tells where two histories part.
@@ -185,7 +185,7 @@ func runReplay(t *testing.T, src *script, reload bool) history {
 	t.Helper()
 	var h history
 	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
-	e := New(cfg, Options{Tell: h.tell})
+	e := New(cfg, Options{OnChange: h.tell})
 	var each func(*event.Event)
 	if reload {
 		each = func(*event.Event) { e.Reload(guessing(t, config.Source{Ref: "log.x", Source: src})) }
@@ -201,7 +201,7 @@ func runLive(t *testing.T, src *script, reload bool) history {
 	t.Helper()
 	var h history
 	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
-	e := New(cfg, Options{Tell: h.tell})
+	e := New(cfg, Options{OnChange: h.tell})
 	if reload {
 		src.after = func() {
 			if err := e.Do(t.Context(), func() { e.Reload(guessing(t, config.Source{Ref: "log.x", Source: src})) }); err != nil {
@@ -241,13 +241,13 @@ func TestLiveAgreesWithReplay(t *testing.T) {
 
 func TestFutureCountsAsNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var got []Verdict
+		var got []ban.Change
 		src := &future{}
-		e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), Options{Tell: func(v Verdict) { got = append(got, v) }})
+		e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), Options{OnChange: func(c *ban.Change) { got = append(got, *c) }})
 		if err := e.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if len(got) != 1 || got[0].Kind != Ban || !got[0].Time.Equal(time.Now()) {
+		if len(got) != 1 || !got[0].InForce() || !got[0].At.Equal(time.Now()) {
 			t.Fatalf("got %+v at %s", got, time.Now())
 		}
 	})
@@ -278,7 +278,7 @@ func TestStreamsAreMergedByTime(t *testing.T) {
 		s := scripts[(i/7)%2]
 		s.events = append(s.events, event.Event{Time: at, Name: event.Challenge})
 	}
-	e := New(guessing(t), Options{Tell: func(Verdict) {}})
+	e := New(guessing(t), Options{})
 	var got []time.Time
 	_, err := e.Replay(t.Context(), []Input{{Ref: "a", Source: scripts[0]}, {Ref: "b", Source: scripts[1]}},
 		func(ev *event.Event) { got = append(got, ev.Time) })
@@ -300,7 +300,7 @@ func TestReloadLiftsWhatItTrusts(t *testing.T) {
 	}
 	var h history
 	cfg := guessing(t, config.Source{Ref: "log.x", Source: src})
-	e := New(cfg, Options{Tell: h.tell})
+	e := New(cfg, Options{OnChange: h.tell})
 	if _, err := e.Replay(t.Context(), []Input{{Ref: "log.x", Source: src}}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func TestReloadLiftsWhatItTrusts(t *testing.T) {
 	if err := e.settle(); err != nil {
 		t.Fatal(err)
 	}
-	if len(h) != 2 || !strings.Contains(h[1], "unban 203.0.113.7 guessing") || !strings.Contains(h[1], "lifted: trusted: office") {
+	if len(h) != 2 || !strings.Contains(h[1], "unban 203.0.113.7 guessing") || !strings.Contains(h[1], "trusted: office") {
 		t.Fatalf("history:\n%s", strings.Join(h, "\n"))
 	}
 }
@@ -327,12 +327,12 @@ func TestFutureStampInARecording(t *testing.T) {
 		src.events = append(src.events, failure(start.Add(time.Duration(i)*20*time.Second)))
 	}
 	var h history
-	e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), Options{Tell: h.tell})
+	e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), Options{OnChange: h.tell})
 	input := Input{Ref: "log.x", Source: src, Recording: plugin.Recording{ModTime: start.Add(time.Hour)}}
 	if _, err := e.Replay(t.Context(), []Input{input}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if story := strings.Join(h, "\n"); !strings.Contains(story, "unban") || strings.Contains(story, "2036") {
+	if story := strings.Join(h, "\n"); !strings.Contains(story, "expire") || strings.Contains(story, "2036") {
 		t.Fatalf("history:\n%s", story)
 	}
 }
@@ -351,11 +351,11 @@ func TestBrakeLeavesRefusalsVisible(t *testing.T) {
 	cfg.Rules = []*rule.Spec{&one}
 	cfg.Trusted = []ban.Trusted{{Network: netip.MustParsePrefix("203.0.113.200/32"), Name: "office", Where: "rules.d/00-site.hcl:4"}}
 	var got []string
-	e := New(cfg, Options{Tell: func(v Verdict) { got = append(got, string(v.Kind)+" "+v.Reason) }})
+	e := New(cfg, Options{OnChange: func(v *ban.Change) { got = append(got, string(v.Kind)+" "+v.Text()) }})
 	if _, err := e.Replay(t.Context(), []Input{{Ref: "log.x", Source: src}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"ban ", "refused already banned", "refused trusted: office (rules.d/00-site.hcl:4)", "alert brake: "} {
+	for i, want := range []string{"ban ", "refuse already banned", "refuse trusted: office (rules.d/00-site.hcl:4)", "alert brake: "} {
 		if i >= len(got) || !strings.HasPrefix(got[i], want) {
 			t.Fatalf("verdict %d of %q, want %q", i, got, want)
 		}
@@ -375,12 +375,12 @@ func TestClockSetBack(t *testing.T) {
 		src.after = func() {}
 		src.events = append(src.events, event.Event{Time: time.Now().Add(2 * time.Minute), Name: event.Challenge, Source: "log.x"})
 		var h history
-		e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), Options{Tell: h.tell})
+		e := New(guessing(t, config.Source{Ref: "log.x", Source: src}), Options{OnChange: h.tell})
 		e.advance(time.Now().Add(time.Hour))
 		if err := e.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if story := strings.Join(h, "\n"); len(h) != 2 || !strings.Contains(h[1], "unban") {
+		if story := strings.Join(h, "\n"); len(h) != 2 || !strings.Contains(h[1], "expire") {
 			t.Fatalf("history:\n%s", story)
 		}
 	})
@@ -416,7 +416,7 @@ func TestReloadAsksASourceForWhatRulesNeed(t *testing.T) {
 		any.Match = match
 		with.Rules = []*rule.Spec{&any}
 
-		e := New(without, Options{Tell: func(Verdict) {}})
+		e := New(without, Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- e.Run(ctx) }()

@@ -40,7 +40,7 @@ func logged(t *testing.T, befall func(src *faulty)) string {
 		src.fault.Store("")
 		src.warning.Store("")
 		e := New(guessing(t, config.Source{Ref: "esl.pbx", Source: src}), Options{
-			Tell: func(Verdict) {}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -56,13 +56,13 @@ func logged(t *testing.T, befall func(src *faulty)) string {
 
 func TestAFaultIsLoggedOnce(t *testing.T) {
 	log := logged(t, func(src *faulty) {
-		for _, fault := range []string{"", "refused the password", "", ""} {
+		for _, fault := range []string{"", "refuse the password", "", ""} {
 			src.fault.Store(fault)
 			<-time.After(5 * lookEvery)
 			synctest.Wait()
 		}
 	})
-	if strings.Count(log, `msg="source cannot be read" source=esl.pbx err="refused the password"`) != 1 ||
+	if strings.Count(log, `msg="source cannot be read" source=esl.pbx err="refuse the password"`) != 1 ||
 		strings.Count(log, `msg="source is read again" source=esl.pbx`) != 1 {
 		t.Errorf("the log:\n%s", log)
 	}

@@ -37,17 +37,16 @@ func (e *Engine) list(ctx context.Context, l plugin.Listing) (plugin.Outcome, er
 
 // enterListed enters one order. That it is banned already is no news.
 func (e *Engine) enterListed(o ban.Order, out *plugin.Outcome) {
-	change, refusal := e.ledger.Enter(o, e.now)
-	if refusal == nil {
+	c := e.ledger.Enter(o, e.now)
+	e.decide(&c)
+	if c.InForce() {
 		out.Banned++
-		e.decide(banned(change))
 		return
 	}
 	out.Refusals++
 	if len(out.Refused) < maxTold {
-		out.Refused = append(out.Refused, *refusal)
+		out.Refused = append(out.Refused, c)
 	}
-	e.decide(refused(refusal))
 }
 
 // liftListed ends the bans of targets that author banned.
@@ -58,7 +57,7 @@ func (e *Engine) liftListed(targets []netip.Prefix, author string, out *plugin.O
 		}
 		if c := e.ledger.Withdraw(ban.Network(target), "listed no longer", e.now); c != nil && !c.InForce() {
 			out.Lifted++
-			e.decide(unbanned(c))
+			e.decide(c)
 		}
 	}
 }

@@ -9,15 +9,15 @@ import (
 	"freeswitch-security/engine/rule"
 )
 
-// An occasion is why somebody is told of a firing that bans nobody. Each is held
-// off by itself: that a rule was braked is news also where the rule alerts.
+// An occasion is why a firing leads to an alert or a sparing. Each has a hold-off of its
+// own: that the brake stopped a rule is news also if the rule alerts.
 type occasion string
 
 const (
-	asAsked   occasion = "alert"      // the rule says so
-	noAddress occasion = "no address" // the event bears none
-	brakeUsed occasion = "brake"      // the rule has used up its new bans
-	ofSparing occasion = "spared"     // the target is protected
+	onRequest occasion = "alert"      // the rule has an alert
+	noAddress occasion = "no address" // the event has none
+	onBrake   occasion = "brake"      // the rule has used up its new bans
+	onSparing occasion = "spared"     // the target is protected
 )
 
 // fired does what a rule that fired asks for.
@@ -31,14 +31,13 @@ func (e *Engine) fired(f *rule.Firing) {
 	}
 	switch {
 	case f.Spec.Ban == nil:
-		e.alert(f, asAsked, f.Reason)
+		e.alert(f, onRequest, f.Reason)
 	case len(f.Orders) == 0:
-		e.alert(f, noAddress, "the event bears no address that could be banned; "+f.Reason)
+		e.alert(f, noAddress, "the event has no address that could be banned; "+f.Reason)
 	default:
-		// That the target is spared tells more than the alert would, and reaches
-		// those that the alert would reach.
+		// A sparing says more than the alert, and reaches the actions of both.
 		if f.Alert && !e.sparesAll(f.Orders) {
-			e.alert(f, asAsked, f.Reason)
+			e.alert(f, onRequest, f.Reason)
 		}
 		for _, o := range f.Orders {
 			e.enter(f, o)
@@ -50,82 +49,67 @@ func (e *Engine) sparesAll(orders []ban.Order) bool {
 	return !slices.ContainsFunc(orders, func(o ban.Order) bool { return e.spared(e.besideProtected(o)) == nil })
 }
 
-// enter hands one order to the ledger, unless its target is protected, and within
-// the rule's brake: what would be a new ban is only told once the rule has used up
-// those it may cause.
+// enter passes an order to the ledger, unless its target is protected or the brake of
+// the rule is used up: then a new ban becomes an alert.
 func (e *Engine) enter(f *rule.Firing, o ban.Order) {
 	o = e.besideProtected(o)
-	if change := e.spared(o); change != nil {
-		e.spare(f, change)
+	if c := e.spared(o); c != nil {
+		e.spare(f, c)
 		return
 	}
-	if e.rules.Braked(f.Spec, o.At) {
-		if change, _ := e.ledger.Consider(o, e.now); change != nil && change.Kind == ban.Banned {
-			e.alert(f, brakeUsed, "brake: the rule has used up its new bans; "+f.Reason)
-			return
-		}
-	}
-	change, refusal := e.ledger.Enter(o, e.now)
-	if refusal != nil {
-		e.decide(refused(refusal))
+	if e.rules.Braked(f.Spec, o.At) && e.ledger.Consider(o, e.now).Kind == ban.KindBan {
+		e.alert(f, onBrake, "brake: the rule has used up its new bans; "+f.Reason)
 		return
 	}
-	if change.Kind == ban.Banned {
+	o.DryRun = e.options.DryRun || !e.cfg.Security.AutoBlock
+	c := e.ledger.Enter(o, e.now)
+	if c.Kind == ban.KindBan {
 		e.rules.Charge(f.Spec, o.At)
 	}
-	v := banned(change)
-	v.WouldBlock = e.options.DryRun || !e.cfg.Security.AutoBlock
-	e.decide(v)
+	e.decide(&c)
 }
 
-// alert tells of a firing that bans nobody, unless it is to be held off.
+// alert adds a firing that bans nothing to the changes.
 func (e *Engine) alert(f *rule.Firing, why occasion, reason string) {
-	since, ok := e.rules.Due(f.Spec, string(why)+" "+f.Key, holdOff(f.Spec, why), f.Event.Time)
+	c := ban.Change{Kind: ban.KindAlert, At: f.Event.Time, Ban: ban.Ban{
+		Target: ban.Address(f.Event.IP), Rule: f.Spec.Name, Source: f.Event.Source, Author: ban.ByRule, Reason: reason,
+		Key: f.Key, Start: f.Event.Time.UTC(), Evidence: f.Evidence,
+	}}
+	every := f.Spec.Threshold.HoldOff()
+	if f.Spec.Alert != nil {
+		every, c.Actions = f.Spec.Alert.Every, f.Spec.Alert.Actions
+	}
+	if why == onBrake {
+		// An attacker that a braked rule does not ban goes on, and a rule without a
+		// threshold would alert at each attempt.
+		every = max(every, f.Spec.Brake.Within)
+	}
+	e.announce(f.Spec, why, f.Key, every, &c, &c.Ban.Reason)
+}
+
+// spare adds a withheld ban to the changes, once in the term of the ban.
+func (e *Engine) spare(f *rule.Firing, c *ban.Change) {
+	c.Kind, c.Why = ban.KindSpare, e.whyProtected(&c.Ban)
+	c.Actions = actionsOfSparing(f.Spec)
+	e.announce(f.Spec, onSparing, c.Target.String(), time.Duration(c.Term), c, &c.Why)
+}
+
+// announce adds a change that changes no ban, unless the rule announced the same within
+// every. The next one says in its text how many were held off.
+func (e *Engine) announce(spec *rule.Spec, why occasion, subject string, every time.Duration, c *ban.Change, text *string) {
+	held, ok := e.rules.Due(spec, string(why)+" "+subject, every, c.At)
 	if !ok {
 		return
 	}
-	v := alerted(f, andMore(reason, since))
-	if why == noAddress && !f.Alert {
-		v.Kind = Refused
+	if held > 0 {
+		*text = fmt.Sprintf("%s, and %d more since the last one that was told", *text, held)
 	}
-	e.decide(v)
-	e.ledger.Pass(ban.Change{Kind: ban.Alerted, At: v.Time, Ban: ban.Ban{
-		Target: v.Target, Rule: v.Rule, Source: v.Source, Author: ban.ByRule, Reason: v.Reason, Key: f.Key,
-		Start: v.Time, Actions: v.Actions, Evidence: v.Evidence,
-	}})
+	e.ledger.Add(*c)
+	e.decide(c)
 }
 
-// holdOff is how long a rule does not tell of the same key again.
-func holdOff(spec *rule.Spec, why occasion) time.Duration {
-	every := spec.Threshold.HoldOff()
-	if spec.Alert != nil {
-		every = spec.Alert.Every
-	}
-	if why == brakeUsed {
-		// Whom a braked rule does not ban goes on, and a rule without a threshold
-		// would tell of each of his attempts.
-		every = max(every, spec.Brake.Within)
-	}
-	return every
-}
-
-// spare tells that somebody is not banned because he is protected, once in the
-// time that the ban would have taken.
-func (e *Engine) spare(f *rule.Firing, change *ban.Change) {
-	b := &change.Ban
-	since, ok := e.rules.Due(f.Spec, string(ofSparing)+" "+b.Target.String(), time.Duration(b.Term), change.At)
-	if !ok {
-		return
-	}
-	change.Kind = ban.Spared
-	change.Reason = andMore(e.whyProtected(b), since)
-	b.Actions = toldOfSparing(f.Spec)
-	e.decide(spared(change))
-	e.ledger.Pass(*change)
-}
-
-// toldOfSparing is the actions that a rule has for bans and for alerts; nil: all.
-func toldOfSparing(spec *rule.Spec) []string {
+// actionsOfSparing returns the actions that a rule names for bans and for alerts; nil: all.
+func actionsOfSparing(spec *rule.Spec) []string {
 	if spec.Alert == nil || spec.Ban.Actions == nil {
 		return spec.Ban.Actions
 	}
@@ -135,12 +119,4 @@ func toldOfSparing(spec *rule.Spec) []string {
 	all := slices.Concat(spec.Ban.Actions, spec.Alert.Actions)
 	slices.Sort(all)
 	return slices.Compact(all)
-}
-
-// andMore adds to a reason how often nobody was told since the last time.
-func andMore(reason string, since int) string {
-	if since == 0 {
-		return reason
-	}
-	return fmt.Sprintf("%s, and %d more since the last one that was told", reason, since)
 }

@@ -29,9 +29,9 @@ func TestGatewaysAreTrusted(t *testing.T) {
 	const why = "trusted: gateway carrier of log.x"
 	s.want(
 		"ban 203.0.113.9: 3 in 1m, per ip 203.0.113.9",
-		"unban 203.0.113.9: lifted: "+why,
-		"refused 203.0.113.9: "+why,
-		"refused 203.0.113.9: "+why,
+		"unban 203.0.113.9: "+why,
+		"refuse 203.0.113.9: "+why,
+		"refuse 203.0.113.9: "+why,
 		"ban 203.0.113.9: 3 in 1m, per ip 203.0.113.9",
 	)
 }
@@ -67,7 +67,7 @@ func TestManyGatewaysAtOnce(t *testing.T) {
 	if err := s.settle(); err != nil {
 		t.Fatal(err)
 	}
-	s.want("refused 198.51.1.1: trusted: gateway carrier of log.x")
+	s.want("refuse 198.51.1.1: trusted: gateway carrier of log.x")
 	if asked != 2 {
 		t.Errorf("the trust was put together %d times", asked)
 	}

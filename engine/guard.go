@@ -70,9 +70,9 @@ func (g *Guard) Block(ctx context.Context, orders []ban.Order) ([]admin.Outcome,
 		if o.Why != "" {
 			continue
 		}
-		o.Applied = why == "" && (o.Change != nil || o.Refusal.Standing != nil)
-		if o.Why = why; o.Change == nil && o.Refusal.Standing == nil {
-			o.Why = o.Refusal.Reason
+		o.Applied = why == "" && o.Change.Banned()
+		if o.Why = why; !o.Change.Banned() {
+			o.Why = o.Change.Why
 		}
 	}
 	return outcomes, nil
@@ -83,13 +83,9 @@ func (g *Guard) order(o ban.Order) (out admin.Outcome) {
 	if len(o.Terms) == 0 {
 		o.Terms = []ban.Term{g.cfg.Security.BlockDuration}
 	}
-	out.Change, out.Refusal = g.ledger.Enter(o, g.now)
-	if out.Refusal == nil {
-		g.decide(banned(out.Change))
-		return out
-	}
-	g.decide(refused(out.Refusal))
-	if s := out.Refusal.Standing; s != nil && s.Author == ban.ByRule && !g.cfg.Security.AutoBlock {
+	out.Change = g.ledger.Enter(o, g.now)
+	g.decide(&out.Change)
+	if out.Change.Standing && out.Change.Cover.Author == ban.ByRule && !g.cfg.Security.AutoBlock {
 		out.Why = "a rule has banned it already, and rules may not block: security.auto_block_enabled is false"
 	}
 	return out
@@ -104,11 +100,11 @@ func (g *Guard) Unblock(ctx context.Context, r admin.Release) (out admin.Release
 	var w waiting
 	err = g.between(ctx, func() {
 		for b, ok := g.ledger.Covering(r.Target); ok; b, ok = g.ledger.Covering(r.Target) {
-			c := g.ledger.Lift(b.Target, reason, g.now, 0)
-			g.decide(unbanned(c))
+			c := g.ledger.Unban(b.Target, reason, g.now, 0)
+			g.decide(c)
 			out.Lifted = append(out.Lifted, *c)
 		}
-		g.ledger.Lift(r.Target, reason, g.now, r.Grace)
+		g.ledger.Unban(r.Target, reason, g.now, r.Grace)
 		w = g.waiting()
 	})
 	if err == nil {

@@ -92,7 +92,7 @@ func TestPermanentStaysPermanent(t *testing.T) {
 		defer file.Close()
 		cfg := guessing(t)
 		cfg.Sources = []config.Source{{Ref: "log.quiet", Source: &listener{asked: make(chan map[string]bool, 10)}}}
-		g := &Guard{Engine: New(cfg, Options{Tell: func(Verdict) {}})}
+		g := &Guard{Engine: New(cfg, Options{})}
 		if err := g.Restore(file, time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestPermanentStaysPermanent(t *testing.T) {
 			t.Errorf("after a restart: %+v", b)
 		}
 		out, err := g.Block(t.Context(), []ban.Order{orderOf("203.0.113.7", "api alice", "1h", t)})
-		if b, _ := g.Covering(ban.Network(target)); err != nil || out[0].Refusal == nil || !b.Until.IsZero() {
+		if b, _ := g.Covering(ban.Network(target)); err != nil || out[0].Change.Kind != ban.KindRefuse || !b.Until.IsZero() {
 			t.Errorf("shortened: %+v, %v", out, err)
 		}
 		if _, err := g.Unblock(t.Context(), admin.Release{Target: ban.Network(target), Grace: time.Hour, Author: "api bob"}); err != nil {
@@ -129,7 +129,7 @@ func TestPermanentStaysPermanent(t *testing.T) {
 		byRule := orderOf("203.0.113.7", ban.ByRule, "1h", t)
 		byRule.Rule = "guessing"
 		err := g.Do(t.Context(), func() {
-			if c, _ := g.ledger.Enter(byRule, g.now); c != nil {
+			if c := g.ledger.Enter(byRule, g.now); c.InForce() {
 				t.Errorf("banned in its grace: %+v", c)
 			}
 		})

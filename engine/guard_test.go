@@ -44,7 +44,7 @@ func (*wall) Inspect(context.Context) (status.Kernel, error) { return status.Ker
 func runQuietly(t *testing.T, cfg *config.Config) *Engine {
 	t.Helper()
 	cfg.Sources = append(cfg.Sources, config.Source{Ref: "log.quiet", Source: &listener{asked: make(chan map[string]bool, 10)}})
-	e := New(cfg, Options{Tell: func(Verdict) {}})
+	e := New(cfg, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- e.Run(ctx) }()
@@ -74,7 +74,7 @@ func TestTheEndOfAListedBanIsTold(t *testing.T) {
 		}
 		<-time.After(time.Hour)
 		synctest.Wait()
-		if len(action.told) != 2 || action.told[1] != ban.Expired {
+		if len(action.told) != 2 || action.told[1] != ban.KindExpire {
 			t.Fatalf("told of %v", action.told)
 		}
 	})
@@ -163,7 +163,7 @@ func TestWhatIsListedNoLongerIsNotForgiven(t *testing.T) {
 		}
 		byRule.At = time.Now()
 		err := e.Do(t.Context(), func() {
-			if c, _ := e.ledger.Enter(byRule, e.now); c == nil || c.Ban.Offence != 2 {
+			if c := e.ledger.Enter(byRule, e.now); !c.InForce() || c.Ban.Offence != 2 {
 				t.Errorf("%+v", c)
 			}
 		})
@@ -176,7 +176,7 @@ func TestWhatIsListedNoLongerIsNotForgiven(t *testing.T) {
 // Whoever waits in vain is not told that the engine has stopped.
 func TestBusyIsNotStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &Guard{Engine: New(guessing(t), Options{Tell: func(Verdict) {}})} // nobody takes its wishes
+		g := &Guard{Engine: New(guessing(t), Options{})} // nobody takes its wishes
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := g.Trackers(ctx, 1); !errors.Is(err, errBusy) || strings.Contains(err.Error(), "\n") {
@@ -195,7 +195,7 @@ func TestStoppedIsSaidAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := guessing(t)
 		cfg.Sources = []config.Source{{Ref: "log.quiet", Source: &listener{asked: make(chan map[string]bool, 10)}}}
-		g := &Guard{Engine: New(cfg, Options{Tell: func(Verdict) {}})}
+		g := &Guard{Engine: New(cfg, Options{})}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- g.Run(ctx) }()

@@ -27,7 +27,7 @@ func (g *Guard) grant(t admin.Trusted) (out admin.TrustOutcome) {
 		Network: t.Network, Author: t.Author, Comment: t.Comment, Since: t.Since, Until: t.Until,
 	}, g.now)
 	for _, c := range out.Lifted {
-		g.decide(unbanned(&c))
+		g.decide(&c)
 	}
 	return out
 }

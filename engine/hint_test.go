@@ -27,7 +27,7 @@ func TestWhoeverWasNeverChallengedIsHinted(t *testing.T) {
 
 	var hinted []string
 	for _, v := range s.got {
-		if v.Kind == Ban {
+		if v.InForce() {
 			hinted = append(hinted, v.Target.String()+" "+map[bool]string{true: "hinted", false: "plain"}[strings.HasSuffix(v.Reason, hint)])
 		}
 	}

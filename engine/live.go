@@ -33,7 +33,6 @@ func newLive() live {
 		ended:   make(chan struct{}),
 		follows: newFollows(),
 		runs:    newRuns(),
-		saver:   newSaver(),
 	}
 }
 
@@ -57,7 +56,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 	defer cancel()
 	e.live.ctx = ctx
 	e.pair()
-	endSaving := e.live.saver.start(e)
+	endSaving := e.live.saver.start()
 	e.takeOver(ctx)
 	e.sweep(time.Now())
 	e.live.runs.agree(e)
@@ -164,16 +163,19 @@ func (e *Engine) commit() {
 	e.retrust()
 	e.ledger.Publish()
 	seq := e.ledger.Seq()
-	// What became of a feed's bans is told by no verdict.
-	if len(e.untold) == 0 && len(e.live.follows.moved) == 0 && seq == e.live.handed {
+	// The changes of a feed are not among the untold.
+	if e.untold == 0 && len(e.live.follows.moved) == 0 && seq == e.live.handed {
 		return
 	}
 	e.live.handed = seq
 	e.live.saver.hand(e.untold, e.live.follows.moved)
-	clear(e.untold)
-	e.untold = e.untold[:0]
+	e.untold = 0
 	clear(e.live.follows.moved)
 }
+
+// WithoutStore says that there is no store, and why: the status reports it. It must be
+// called before the engine runs.
+func (e *Engine) WithoutStore(err error) { e.live.saver.none = err }
 
 // errStopped says that the engine has stopped, or that who asked has gone.
 var errStopped = errors.New("the engine has stopped")

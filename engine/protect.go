@@ -100,7 +100,7 @@ func (e *Engine) trust() *ban.Trust {
 func (e *Engine) setTrust() {
 	e.known.changed = false
 	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
-		e.decide(unbanned(&c))
+		e.decide(&c)
 	}
 }
 
@@ -170,17 +170,17 @@ func (e *Engine) settled(network netip.Prefix) bool {
 	return e.known.registrations.Settled(network, since, e.now) && !e.ledger.CaughtSince(network, since)
 }
 
-// spared is the ban that an order would lead to if its target were not protected;
-// nil where it is not protected, or there would be no ban in any case. A ban that
+// spared returns the ban that an order would lead to if its target were not protected;
+// nil if it is not protected, or there would be no ban in any case. A ban that
 // stands is not touched by it: a registration does not lift it, and neither does
 // one that comes later, since whoever guesses the password of one account would be
 // free to go on with the others.
 func (e *Engine) spared(o ban.Order) *ban.Change {
-	change, _ := e.ledger.Consider(o, e.now)
-	if change == nil || !e.protected(change.Ban.Target.Prefix(), change.Ban.Evidence) {
+	c := e.ledger.Consider(o, e.now)
+	if !c.InForce() || !e.protected(c.Target.Prefix(), c.Evidence) {
 		return nil
 	}
-	return change
+	return &c
 }
 
 // whyProtected says who protects the target and who failed.

@@ -31,18 +31,18 @@ func TestOfficeWithOneBadPhone(t *testing.T) {
 		s.now = s.now.Add(time.Minute)
 		s.Reload(s.cfg)
 	}
-	s.want("refused 203.0.113.7: protected: registered (1001@pbx, 1002@pbx, 1003@pbx, …); failed: 1000@pbx; 3 in 1m, per ip 203.0.113.7")
+	s.want("spare 203.0.113.7: protected: registered (1001@pbx, 1002@pbx, 1003@pbx, …); failed: 1000@pbx; 3 in 1m, per ip 203.0.113.7")
 	v := s.got[0]
-	if !v.Protected || v.Standing || v.Offence != 1 || v.Term != mustTerm(t, "2h") || len(v.Evidence) != 3 || !v.Until.IsZero() {
+	if v.Kind != ban.KindSpare || v.Standing || v.Offence != 1 || v.Term != mustTerm(t, "2h") || len(v.Evidence) != 3 {
 		t.Errorf("verdict %+v", v)
 	}
 	if len(s.changes) != 1 || s.ledger.Size() != 0 {
 		t.Fatalf("changes %+v, bans %v", s.changes, s.ledger.Bans())
 	}
 	c := s.changes[0]
-	if c.Kind != ban.Spared || c.Reason != v.Reason || c.InForce() || !c.At.Equal(v.Time) ||
+	if c.Kind != ban.KindSpare || c.Why != v.Why || c.InForce() || !c.At.Equal(v.At) ||
 		c.Ban.Rule != "guessing" || c.Ban.Author != ban.ByRule || c.Ban.Key != "203.0.113.7" || c.Ban.Offence != 1 ||
-		!c.Ban.Until.Equal(v.Time.Add(2*time.Hour)) || c.Ban.Actions != nil {
+		!c.Ban.Until.Equal(v.At.Add(2*time.Hour)) || c.Ban.Actions != nil {
 		t.Errorf("change %+v", c)
 	}
 }
@@ -57,7 +57,7 @@ func TestOneAccountIsNoLicence(t *testing.T) {
 		s.fails(1, fmt.Sprint(1003+user), "203.0.113.7")
 	}
 	s.want(
-		"refused 203.0.113.7: protected: registered (1001@pbx); failed: 1000@pbx, 1002@pbx; 3 in 1m, per ip 203.0.113.7",
+		"spare 203.0.113.7: protected: registered (1001@pbx); failed: 1000@pbx, 1002@pbx; 3 in 1m, per ip 203.0.113.7",
 		"ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7",
 	)
 }
@@ -76,7 +76,7 @@ func TestForgersCannotHaveAnOfficeBanned(t *testing.T) {
 	for user := range 100 {
 		s.fails(1, fmt.Sprint(2000+user), "203.0.113.7")
 	}
-	s.want("refused 203.0.113.7: protected: registered (1001@pbx, 1002@pbx); failed: 2000@pbx, 2001@pbx, 2002@pbx; 3 in 1m, per ip 203.0.113.7")
+	s.want("spare 203.0.113.7: protected: registered (1001@pbx, 1002@pbx); failed: 2000@pbx, 2001@pbx, 2002@pbx; 3 in 1m, per ip 203.0.113.7")
 	if s.ledger.Size() != 0 {
 		t.Errorf("bans %+v", s.ledger.Bans())
 	}
@@ -105,13 +105,13 @@ func TestABanBeginsTheHourAgain(t *testing.T) {
 		IP: netip.MustParseAddr("203.0.113.7"), Repeat: true, Fields: map[string]string{"expires": s.expires}}
 	s.observe(listed, s.now)
 	guess()
-	const banned, over = "ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7", "unban 203.0.113.7: expired"
+	const banned, over = "ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7", "expire 203.0.113.7: 3 in 1m, per ip 203.0.113.7"
 	s.want(banned, over, banned, over, banned)
 	s.now = s.now.Add(3*time.Hour + time.Minute)
 	s.hears(event.Registered, "1001", "203.0.113.7")
 	guess()
 	s.want(banned, over, banned, over, banned, over,
-		"refused 203.0.113.7: protected: registered (1001@pbx); failed: 2000@pbx, 2001@pbx, 2002@pbx; 3 in 1m, per ip 203.0.113.7")
+		"spare 203.0.113.7: protected: registered (1001@pbx); failed: 2000@pbx, 2001@pbx, 2002@pbx; 3 in 1m, per ip 203.0.113.7")
 }
 
 // TestOneGuessAtATimeIsNoLicenceEither fails once for each account, with so much else
@@ -138,7 +138,7 @@ func TestSparingIsToldAgain(t *testing.T) {
 	s.fails(3, "", "203.0.113.7")
 	s.hears(event.Unregistered, "1001", "203.0.113.7")
 	s.fails(3, "1000", "203.0.113.7")
-	const spared = "refused 203.0.113.7: protected: registered (1001@pbx)"
+	const spared = "spare 203.0.113.7: protected: registered (1001@pbx)"
 	s.want(
 		spared+"; failed: 1000@pbx; 3 in 1m, per ip 203.0.113.7",
 		spared+"; 3 in 1m, per ip 203.0.113.7, and 2 more since the last one that was told",
@@ -165,11 +165,11 @@ func TestWhoeverIsBesideAPhone(t *testing.T) {
 		s := tellStory(t, spec)
 		s.hears(event.Registered, "1001", test.phone)
 		s.fails(3, "1000", test.next)
-		if len(s.got) != 1 || s.got[0].Kind != Ban || s.got[0].Target.String() != test.alone {
+		if len(s.got) != 1 || !s.got[0].InForce() || s.got[0].Target.String() != test.alone {
 			t.Errorf("beside %s: %s", test.phone, s.said())
 		}
 		s.fails(3, "1000", test.phone)
-		if wide := test.alone == "203.0.113.0/24"; !wide && (len(s.got) != 2 || !s.got[1].Protected) {
+		if wide := test.alone == "203.0.113.0/24"; !wide && (len(s.got) != 2 || s.got[1].Kind != ban.KindSpare) {
 			t.Errorf("the phone itself: %s", s.said())
 		}
 	}
@@ -185,7 +185,7 @@ func TestAStandingBanIsNotLifted(t *testing.T) {
 	s.fails(3, "1000", "203.0.113.7")
 	s.hears(event.Registered, "1001", "203.0.113.7")
 	s.fails(3, "1000", "203.0.113.7")
-	if len(s.got) != 3 || s.got[0].Kind != Ban || !s.got[1].Standing || !s.got[2].Protected {
+	if len(s.got) != 3 || !s.got[0].InForce() || !s.got[1].Standing || s.got[2].Kind != ban.KindSpare {
 		t.Fatalf("verdicts:\n%s", s.said())
 	}
 	if bans := s.ledger.Bans(); len(bans) != 1 || bans[0].Rule != "guessing" {
@@ -199,8 +199,8 @@ func TestProtectionYields(t *testing.T) {
 	s := tellStory(t, banning(t))
 	s.hears(event.Registered, "1001", "203.0.113.7")
 	order := ban.Order{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Author: "api alice", At: s.now, Terms: []ban.Term{mustTerm(t, "1h")}}
-	if _, refusal := s.ledger.Enter(order, s.now); refusal != nil {
-		t.Errorf("refused to the operator: %+v", refusal)
+	if c := s.ledger.Enter(order, s.now); !c.InForce() {
+		t.Errorf("refuse to the operator: %+v", c)
 	}
 
 	without := *s.cfg
@@ -225,12 +225,12 @@ func TestSparedInsteadOfAlerted(t *testing.T) {
 	for _, c := range s.changes {
 		told = append(told, fmt.Sprint(c.Kind, " ", c.Ban.Target.String(), " ", c.Ban.Actions))
 	}
-	if got, want := strings.Join(told, "\n"), "spared 203.0.113.7 [esl.pbx iptables.drop webhook.noc]\n"+
-		"alerted 203.0.113.8 [esl.pbx webhook.noc]\nbanned 203.0.113.8 [iptables.drop webhook.noc]"; got != want {
+	if got, want := strings.Join(told, "\n"), "spare 203.0.113.7 [esl.pbx iptables.drop webhook.noc]\n"+
+		"alert 203.0.113.8 [esl.pbx webhook.noc]\nban 203.0.113.8 [iptables.drop webhook.noc]"; got != want {
 		t.Errorf("told\n%s\nwant\n%s", got, want)
 	}
 	spec.Alert.Actions = nil
-	if all := toldOfSparing(spec); all != nil {
+	if all := actionsOfSparing(spec); all != nil {
 		t.Errorf("an alert to all reaches %q", all)
 	}
 }
@@ -274,10 +274,10 @@ func TestWhoeverIsRegisteredIsNotBanned(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, v := range s.got[before:] {
-				if v.Protected {
+				if v.Kind == ban.KindSpare {
 					spared++
 				}
-				if v.Kind != Ban {
+				if !v.InForce() {
 					continue
 				}
 				bans++
@@ -320,7 +320,7 @@ func TestASourceIsAskedForWhatProtectNeeds(t *testing.T) {
 		with.Security.Protect = config.Protect{Registered: true}
 		without := guessing(t, config.Source{Ref: "log.x", Source: src})
 		without.Security.Protect = config.Protect{}
-		e := New(without, Options{Tell: func(Verdict) {}})
+		e := New(without, Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- e.Run(ctx) }()
@@ -379,11 +379,11 @@ func TestTellersHear(t *testing.T) {
 		cfg.Rules = slices.Delete(cfg.Rules, 1, 2)
 		cfg.Rules[1].Alert.Actions = []string{"webhook.noc"}
 		src.after = func() { time.Sleep(time.Second) } // of the bubble: the runner has its turn
-		e := New(cfg, Options{Tell: func(Verdict) {}})
+		e := New(cfg, Options{})
 		if err := e.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := fmt.Sprint(noc.told, other.told); got != "[spared alerted] [spared]" {
+		if got := fmt.Sprint(noc.told, other.told); got != "[spare alert] [spare]" {
 			t.Errorf("told %s", got)
 		}
 	})

@@ -32,17 +32,18 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 	bans := map[netip.Prefix]ban.Term{}
 	alerts := map[netip.Prefix]int{}
 	refusals := map[netip.Prefix]string{}
-	e := New(&only, Options{Tell: func(v Verdict) {
-		switch v.Kind {
-		case Ban:
-			bans[v.Target.Prefix()] = v.Term
-		case Alert:
-			alerts[v.Target.Prefix()]++
-		case Refused:
-			refusals[v.Target.Prefix()] = v.Reason
-			if v.Protected {
-				alerts[v.Target.Prefix()]++ // people are told of it, and by nothing else
-			}
+	e := New(&only, Options{OnChange: func(c *ban.Change) {
+		network := c.Target.Prefix()
+		switch c.Kind {
+		case ban.KindBan, ban.KindExtend:
+			bans[network] = c.Term
+		case ban.KindAlert:
+			alerts[network]++
+		case ban.KindRefuse:
+			refusals[network] = c.Why
+		case ban.KindSpare:
+			refusals[network] = c.Why
+			alerts[network]++ // nothing else tells people of it
 		}
 	}})
 	e.verifier.SetPairs(nil) // a test tells what happened, and not who else saw it

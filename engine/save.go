@@ -1,56 +1,64 @@
 package engine
 
 import (
+	"log/slog"
 	"maps"
 	"sync"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
-// A saver makes durable what the core decided, and then tells it, while the core
-// goes on: a disk may take tens of milliseconds, and an attacker must not have
-// them.
+// A saver makes the changes durable and passes them on, while the core goes on: a disk
+// may take tens of milliseconds, in which attackers go on too.
 type saver struct {
-	mu       sync.Mutex // guards what follows
-	verdicts []Verdict
-	moved    map[string][]byte // positions of sources, valid for the verdicts before
-	flushed  []chan struct{}   // closed when all that was handed over before is durable
-	err      error             // of the last attempt; nil: all is saved
-	none     error             // why there is no store at all; nil: there is one, or none was asked for
-	ended    bool
-	room     *sync.Cond // the saver has taken what was there
+	ledger *ban.Ledger
+	store  Store // nil: nothing outlives the process
+	pass   func([]ban.Change)
+	log    *slog.Logger
+	none   error // why there is no store; nil: there is one, or none is wanted
+
+	mu      sync.Mutex        // guards what follows
+	waiting int               // changes that wait to be committed
+	moved   map[string][]byte // positions of sources, valid once these are durable
+	flushed []chan struct{}   // closed when all that was handed over before is durable
+	err     error             // of the last attempt; nil: all is saved
+	ended   bool
+	room    *sync.Cond // waiting has shrunk
 
 	wake chan struct{}
 	idle sync.WaitGroup
 }
 
-// maxUnsaved bounds the verdicts that wait to be saved. Beyond it the core waits
+// maxUnsaved bounds the changes that wait to be saved. Beyond it the core waits
 // for the disk, and the sources for the core.
 const maxUnsaved = 1 << 13
 
-// tryAgain is how long after a failure the state is saved again, if nothing is
+// tryAgain is the time from a failure to the next attempt to save, if nothing is
 // decided before.
 const tryAgain = 5 * time.Second
 
-func newSaver() *saver {
-	s := &saver{moved: map[string][]byte{}, wake: make(chan struct{}, 1)}
+func newSaver(ledger *ban.Ledger, pass func([]ban.Change), log *slog.Logger) *saver {
+	s := &saver{ledger: ledger, pass: pass, log: log, moved: map[string][]byte{}, wake: make(chan struct{}, 1)}
 	s.room = sync.NewCond(&s.mu)
 	return s
 }
 
-// hand takes over verdicts and positions.
-func (s *saver) hand(verdicts []Verdict, moved map[string][]byte) {
+// hand tells the saver that the ledger has published so many more changes, and how far
+// sources were read by then.
+func (s *saver) hand(changes int, moved map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.verdicts) > maxUnsaved {
+	for s.waiting > maxUnsaved {
 		s.room.Wait()
 	}
-	s.verdicts = append(s.verdicts, verdicts...)
+	s.waiting += changes
 	maps.Copy(s.moved, moved)
 	s.signal()
 }
 
 // flush returns a channel that is closed when all that was handed over is durable
-// and told, or could not be saved.
+// and passed on, or could not be saved.
 func (s *saver) flush() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,11 +79,7 @@ func (s *saver) signal() {
 	}
 }
 
-// Forgetful says that there is no store, and why: the status tells it. It must be
-// called before the engine runs.
-func (e *Engine) Forgetful(err error) { e.live.saver.none = err }
-
-// failed is why the state is not saved; nil where it is.
+// failed returns why the state is not saved; nil if it is.
 func (s *saver) failed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,22 +90,22 @@ func (s *saver) failed() error {
 }
 
 // take empties the saver.
-func (s *saver) take() (verdicts []Verdict, moved map[string][]byte, flushed []chan struct{}) {
+func (s *saver) take() (moved map[string][]byte, flushed []chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	verdicts, moved, flushed = s.verdicts, s.moved, s.flushed
-	s.verdicts, s.moved, s.flushed = nil, map[string][]byte{}, nil
+	moved, flushed = s.moved, s.flushed
+	s.waiting, s.moved, s.flushed = 0, map[string][]byte{}, nil
 	s.room.Broadcast()
-	return verdicts, moved, flushed
+	return moved, flushed
 }
 
-// start saves for the engine until end is called, which saves the rest.
-func (s *saver) start(e *Engine) (end func()) {
+// start saves until end is called, which saves the rest.
+func (s *saver) start() (end func()) {
 	s.idle.Go(func() {
 		for range s.wake {
-			s.save(e)
+			s.save()
 		}
-		s.save(e)
+		s.save()
 	})
 	return func() {
 		s.mu.Lock()
@@ -112,27 +116,27 @@ func (s *saver) start(e *Engine) (end func()) {
 	}
 }
 
-// save commits what the ledger decided, tells the verdicts, and then keeps how far
-// the sources had been read.
-func (s *saver) save(e *Engine) {
-	verdicts, moved, flushed := s.take()
-	err := e.ledger.Commit()
-	e.tell(verdicts)
-	if err == nil && e.store != nil && len(moved) > 0 {
-		err = e.store.SavePositions(moved)
+// save commits the changes, passes them on, and then saves how far the sources had been
+// read.
+func (s *saver) save() {
+	moved, flushed := s.take()
+	changes, err := s.ledger.Commit()
+	s.pass(changes)
+	if err == nil && s.store != nil && len(moved) > 0 {
+		err = s.store.SavePositions(moved)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() {
 		for _, done := range flushed {
-			close(done) // who waited finds the error, if there is one
+			close(done) // the error is there by now
 		}
 	}()
 	if err != nil && s.err == nil {
-		e.options.Log.Error("state not saved: bans hold as long as the program runs", "err", err)
+		s.log.Error("state not saved: bans are kept as long as the program runs", "err", err)
 	}
 	if err == nil && s.err != nil {
-		e.options.Log.Info("state saved again")
+		s.log.Info("state saved again")
 	}
 	s.err = err
 	if err != nil {

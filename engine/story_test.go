@@ -21,7 +21,7 @@ type story struct {
 	t       *testing.T
 	now     time.Time
 	expires string // what registrations say of their time
-	got     []Verdict
+	got     []ban.Change
 	cursor  *ban.Cursor
 	changes []ban.Change
 }
@@ -35,8 +35,8 @@ func tellStory(t *testing.T, rules ...*rule.Spec) *story {
 	if len(rules) > 0 {
 		cfg.Rules = rules
 	}
-	s.Engine = New(cfg, Options{Tell: func(v Verdict) { s.got = append(s.got, v) }})
-	s.cursor = s.ledger.Cursor(false)
+	s.Engine = New(cfg, Options{OnChange: func(c *ban.Change) { s.got = append(s.got, *c) }})
+	s.cursor = s.ledger.Cursor(false, ban.Told)
 	return s
 }
 
@@ -74,7 +74,7 @@ func (s *story) fails(times int, user, ip string) {
 func (s *story) said() string {
 	var lines []string
 	for _, v := range s.got {
-		lines = append(lines, fmt.Sprintf("%s %s: %s", v.Kind, v.Target.String(), v.Reason))
+		lines = append(lines, fmt.Sprintf("%s %s: %s", v.Kind, v.Target.String(), v.Text()))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -45,13 +45,9 @@ func (e *Engine) adopt(target netip.Prefix, left ban.Term, now time.Time) {
 	if left == 0 {
 		left = e.cfg.Security.BlockDuration
 	}
-	change, refusal := e.ledger.Enter(ban.Order{
+	c := e.ledger.Enter(ban.Order{
 		Target: ban.Network(target), Address: target.Addr(), Author: "takeover", At: now, Terms: []ban.Term{left},
 		Reason: "stood when the state of the run before " + e.live.lost,
 	}, now)
-	if refusal != nil {
-		e.decide(refused(refusal))
-		return
-	}
-	e.decide(banned(change))
+	e.decide(&c)
 }

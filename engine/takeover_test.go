@@ -29,7 +29,7 @@ func TestTakeOver(t *testing.T) {
 	} {
 		cfg := guessing(t)
 		cfg.Actions = []config.Action{{Ref: "wall.x", Action: &lastingWall{standing: map[netip.Prefix]ban.Term{target: mustTerm(t, "1h")}}, Blocks: true}}
-		e := New(cfg, Options{Tell: func(Verdict) {}})
+		e := New(cfg, Options{})
 		e.TakeOver(lost)
 		e.takeOver(t.Context())
 		if b, _ := e.Ledger().Covering(ban.Network(target)); b.Reason != want {

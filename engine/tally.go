@@ -4,31 +4,32 @@ import (
 	"cmp"
 	"slices"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
 
-// tallies counts the verdicts of each rule on each source.
+// tallies counts the changes of each rule on each source.
 type tallies map[tallied]*status.Tally
 
 type tallied struct{ rule, source string }
 
-func (t tallies) count(v *Verdict) {
-	key := tallied{v.Rule, v.Source}
+func (t tallies) count(c *ban.Change) {
+	key := tallied{c.Rule, c.Source}
 	one := t[key]
 	if one == nil {
-		one = &status.Tally{Rule: v.Rule, Source: v.Source}
+		one = &status.Tally{Rule: c.Rule, Source: c.Source}
 		t[key] = one
 	}
-	switch v.Kind {
-	case Ban:
+	switch c.Kind {
+	case ban.KindBan, ban.KindExtend:
 		one.Bans++
-		one.LastBan = v.Time
-	case Unban:
+		one.LastBan = c.At
+	case ban.KindUnban, ban.KindExpire:
 		one.Unbans++
-	case Alert:
+	case ban.KindAlert:
 		one.Alerts++
-	case Refused:
-		if !v.Standing {
+	case ban.KindRefuse, ban.KindSpare:
+		if !c.Standing {
 			one.Refusals++
 		}
 	}

@@ -42,9 +42,9 @@ func TestHangup(t *testing.T) {
 	account := used("1000", "PBX.example", "203.0.113.8")
 	failed := account
 	failed.Proven = false // a wrong password, or a call on a profile without authentication
-	named := change(1, ban.Alerted, "203.0.113.7/32", account)
+	named := change(1, ban.KindAlert, "203.0.113.7/32", account)
 	named.Ban.Actions = []string{"webhook.noc", "esl.fraud"}
-	nowhere := change(1, ban.Alerted, "", account)
+	nowhere := change(1, ban.KindAlert, "", account)
 	nowhere.Ban.Actions = []string{"esl.fraud"}
 	byAccount := []int{1, 4, 6, 8} // 6 and 8 by the address from which the account was used
 	for _, test := range []struct {
@@ -53,18 +53,18 @@ func TestHangup(t *testing.T) {
 		ip     []int // what hangup = "ip" ends
 		user   []int // what hangup = "user" ends
 	}{
-		{"banned", change(1, ban.Banned, "203.0.113.7/32", account), []int{1, 2, 3}, byAccount},
-		{"extended", change(1, ban.Extended, "203.0.113.0/24", account), []int{1, 2, 3, 4, 6, 8}, byAccount},
-		{"IPv6", change(1, ban.Banned, "2001:db8::/64"), []int{7}, nil},
-		{"spared", change(1, ban.Spared, "203.0.113.7/32", account), nil, byAccount},
+		{"banned", change(1, ban.KindBan, "203.0.113.7/32", account), []int{1, 2, 3}, byAccount},
+		{"extended", change(1, ban.KindExtend, "203.0.113.0/24", account), []int{1, 2, 3, 4, 6, 8}, byAccount},
+		{"IPv6", change(1, ban.KindBan, "2001:db8::/64"), []int{7}, nil},
+		{"spared", change(1, ban.KindSpare, "203.0.113.7/32", account), nil, byAccount},
 		{"alerted, this action named", named, []int{1, 2, 3}, byAccount},
 		{"alerted without an address", nowhere, nil, byAccount},
-		{"alerted, for all actions", change(1, ban.Alerted, "203.0.113.7/32", account), nil, nil},
-		{"expired", change(1, ban.Expired, "203.0.113.7/32", account), nil, nil},
-		{"lifted", change(1, ban.Lifted, "203.0.113.7/32", account), nil, nil},
-		{"an account without a verified password", change(1, ban.Banned, "203.0.113.7/32", failed), []int{1, 2, 3}, nil},
-		{"an account without a domain", change(1, ban.Banned, "198.51.100.0/24", used("1000", "", "")), nil, []int{1, 4, 5, 6}},
-		{"an account elsewhere", change(1, ban.Banned, "198.51.100.0/24", used("1000", "pbx.example", "198.51.100.9")), nil, []int{1, 4}},
+		{"alerted, for all actions", change(1, ban.KindAlert, "203.0.113.7/32", account), nil, nil},
+		{"expired", change(1, ban.KindExpire, "203.0.113.7/32", account), nil, nil},
+		{"lifted", change(1, ban.KindUnban, "203.0.113.7/32", account), nil, nil},
+		{"an account without a verified password", change(1, ban.KindBan, "203.0.113.7/32", failed), []int{1, 2, 3}, nil},
+		{"an account without a domain", change(1, ban.KindBan, "198.51.100.0/24", used("1000", "", "")), nil, []int{1, 4, 5, 6}},
+		{"an account elsewhere", change(1, ban.KindBan, "198.51.100.0/24", used("1000", "pbx.example", "198.51.100.9")), nil, []int{1, 4}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for who, want := range map[string][]int{"ip": test.ip, "user": test.user} {
@@ -89,7 +89,7 @@ func TestLateListing(t *testing.T) {
 			}
 		}
 	}
-	apply(t, p.act(t, `hangup = "ip"`), change(1, ban.Banned, "203.0.113.7/32"))
+	apply(t, p.act(t, `hangup = "ip"`), change(1, ban.KindBan, "203.0.113.7/32"))
 	p.expect(t, kills(1)...)
 }
 
@@ -101,7 +101,7 @@ func TestEndedCall(t *testing.T) {
 	var said strings.Builder
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&said, nil)))
-	apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
+	apply(t, a, change(1, ban.KindBan, "203.0.113.7/32"))
 	if found := a.Report(t.Context()); len(found.Problems) > 0 || said.Len() > 0 {
 		t.Errorf("%+v\n%s", found, &said)
 	}
@@ -116,7 +116,7 @@ func TestManyChannels(t *testing.T) {
 		}
 		p.channels = append(p.channels, c)
 	}
-	apply(t, p.act(t, `hangup = "ip"`), change(1, ban.Banned, "203.0.113.7/32"))
+	apply(t, p.act(t, `hangup = "ip"`), change(1, ban.KindBan, "203.0.113.7/32"))
 	if n := len(p.sent()); n != 50 || len(p.channels) != 4950 {
 		t.Errorf("%d commands, %d channels left", n, len(p.channels))
 	}
@@ -137,47 +137,47 @@ var flushes = []struct {
 	{
 		"one phone of two", `flush_registration = "ip"`,
 		[]esl.Registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.Banned, "203.0.113.7/32"),
+		change(1, ban.KindBan, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg aa1"}, 1,
 	}, {
 		"all phones of an account", `flush_registration = "user"`,
 		[]esl.Registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1"), phone("1001", "cc3", "192.0.2.1")},
-		change(1, ban.Spared, "192.0.2.0/24", used("1000", "pbx.example", "192.0.2.1")),
+		change(1, ban.KindSpare, "192.0.2.0/24", used("1000", "pbx.example", "192.0.2.1")),
 		[]string{"sofia profile internal flush_inbound_reg 1000@pbx.example"}, 1,
 	}, {
 		"a Call-ID that is another account", `flush_registration = "ip"`,
 		[]esl.Registration{phone("6666", "1000@pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.Banned, "203.0.113.7/32"),
+		change(1, ban.KindBan, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
 	}, {
 		"a Call-ID that is the host of all", `flush_registration = "ip"`,
 		[]esl.Registration{phone("6666", "pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.Banned, "203.0.113.7/32"),
+		change(1, ban.KindBan, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
 	}, {
 		"a Call-ID of another phone", `flush_registration = "ip"`,
 		[]esl.Registration{phone("6666", "bb2", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.Banned, "203.0.113.7/32"),
+		change(1, ban.KindBan, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
 	}, {
 		"a Call-ID that is a word of the command", `flush_registration = "ip"`,
 		[]esl.Registration{phone("6666", "Reboot", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.Banned, "203.0.113.7/32"),
+		change(1, ban.KindBan, "203.0.113.7/32"),
 		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
 	}, {
 		"an invalid user", `flush_registration = "ip"`,
 		[]esl.Registration{phone("", "x", "203.0.113.7"), phone("reboot x", "y", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.Banned, "203.0.113.7/32"),
+		change(1, ban.KindBan, "203.0.113.7/32"),
 		nil, 3,
 	}, {
 		"a configured profile", `flush_registration = "user"` + "\n" + `profile = "internal"`,
 		[]esl.Registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
-		change(1, ban.Banned, "203.0.113.7/32", used("1000", "pbx.example", "")),
+		change(1, ban.KindBan, "203.0.113.7/32", used("1000", "pbx.example", "")),
 		[]string{"sofia profile internal flush_inbound_reg 1000@pbx.example"}, 0,
 	}, {
 		"no profile", `flush_registration = "user"`,
 		[]esl.Registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
-		change(1, ban.Banned, "203.0.113.7/32", used("1000", "pbx.example", "")),
+		change(1, ban.KindBan, "203.0.113.7/32", used("1000", "pbx.example", "")),
 		nil, 1,
 	},
 }
@@ -197,7 +197,7 @@ func TestFlush(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
-	many := change(1, ban.Banned, "203.0.113.7/32")
+	many := change(1, ban.KindBan, "203.0.113.7/32")
 	for n := range 30 {
 		many.Ban.Evidence = append(many.Ban.Evidence, used(fmt.Sprint(n), "d", "203.0.113.7"))
 	}
@@ -215,19 +215,19 @@ func TestCommand(t *testing.T) {
 		change  ban.Change
 		want    []string
 	}{
-		{"hash insert/blocked/<ip>/1", change(1, ban.Banned, "203.0.113.7/32"), []string{"hash insert/blocked/203.0.113.7/1"}},
-		{"hash insert/b/<ip>/<network>", change(1, ban.Banned, "2001:db8::/64", account), []string{"hash insert/b/2001:db8::5/2001:db8::/64"}},
-		{"hash insert/b/<ip>", change(1, ban.Banned, "198.51.100.0/24", account), nil},
-		{"hash insert/b/<ip>", change(1, ban.Spared, "2001:db8::5/128", account), nil},
-		{"hash insert/b/<user>/<ip>", change(1, ban.Spared, "2001:db8::5/128", account), nil},
-		{"hash insert/b/<user>", change(1, ban.Spared, "2001:db8::5/128", account), []string{"hash insert/b/1000"}},
-		{"hash same", change(1, ban.Spared, "2001:db8::5/128", account), nil},
-		{"hash same", change(1, ban.Banned, "203.0.113.7/32"), []string{"hash same"}},
-		{"hash insert/<rule>", change(1, ban.Banned, "203.0.113.7/32"), []string{"hash insert/toll_fraud"}},
-		{"hash insert/<rule>", by("", change(1, ban.Banned, "203.0.113.7/32")), []string{"hash insert/none"}},
-		{"hash insert/<rule>", by("-тест x\n", change(1, ban.Banned, "203.0.113.7/32")), []string{"hash insert/_____x_"}},
+		{"hash insert/blocked/<ip>/1", change(1, ban.KindBan, "203.0.113.7/32"), []string{"hash insert/blocked/203.0.113.7/1"}},
+		{"hash insert/b/<ip>/<network>", change(1, ban.KindBan, "2001:db8::/64", account), []string{"hash insert/b/2001:db8::5/2001:db8::/64"}},
+		{"hash insert/b/<ip>", change(1, ban.KindBan, "198.51.100.0/24", account), nil},
+		{"hash insert/b/<ip>", change(1, ban.KindSpare, "2001:db8::5/128", account), nil},
+		{"hash insert/b/<user>/<ip>", change(1, ban.KindSpare, "2001:db8::5/128", account), nil},
+		{"hash insert/b/<user>", change(1, ban.KindSpare, "2001:db8::5/128", account), []string{"hash insert/b/1000"}},
+		{"hash same", change(1, ban.KindSpare, "2001:db8::5/128", account), nil},
+		{"hash same", change(1, ban.KindBan, "203.0.113.7/32"), []string{"hash same"}},
+		{"hash insert/<rule>", change(1, ban.KindBan, "203.0.113.7/32"), []string{"hash insert/toll_fraud"}},
+		{"hash insert/<rule>", by("", change(1, ban.KindBan, "203.0.113.7/32")), []string{"hash insert/none"}},
+		{"hash insert/<rule>", by("-тест x\n", change(1, ban.KindBan, "203.0.113.7/32")), []string{"hash insert/_____x_"}},
 		{"hash insert/u/<user>@<domain>", many, newest},
-		{"hash <", change(1, ban.Banned, "203.0.113.7/32"), []string{"hash <"}},
+		{"hash <", change(1, ban.KindBan, "203.0.113.7/32"), []string{"hash <"}},
 	} {
 		p := newPBX(t, esltest.Options{})
 		a := p.act(t, fmt.Sprintf("command = %q", test.command))
@@ -253,7 +253,7 @@ func TestAttackValues(t *testing.T) {
 			}
 			for _, body := range []string{`hangup = "user"`, `hangup = "ip"`, `flush_registration = "user"`, `flush_registration = "ip"`, `command = "hash insert/<user>/<domain>"`} {
 				a := p.act(t, body)
-				if err := a.Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32", e))); err != nil {
+				if err := a.Apply(t.Context(), batch(change(1, ban.KindBan, "203.0.113.7/32", e))); err != nil {
 					t.Errorf("%.40q: %s: %v", value, body, err)
 				}
 				if warnings := status.Texts(a.Report(t.Context()).Problems, status.Warning); strings.ContainsAny(strings.Join(warnings, ""), "\n\x1b\x00") {
@@ -276,7 +276,7 @@ func TestRefusals(t *testing.T) {
 	a := p.act(t, `
 		hangup  = "ip"
 		command = "hash insert/<ip>"`)
-	b := batch(change(1, ban.Banned, "203.0.113.7/32"), change(2, ban.Banned, "203.0.113.8/32"))
+	b := batch(change(1, ban.KindBan, "203.0.113.7/32"), change(2, ban.KindBan, "203.0.113.8/32"))
 	err := a.Apply(t.Context(), b)
 	var refusal *esl.Refusal
 	if !errors.As(err, &refusal) || !strings.Contains(err.Error(), "hash insert/203.0.113.7: refused: -ERR permission denied") || !strings.Contains(err.Error(), "203.0.113.8") {
@@ -300,7 +300,7 @@ func TestManyRefusals(t *testing.T) {
 	for n := range 100 {
 		p.channels = append(p.channels, esl.Channel{UUID: uuid(n), IP: "203.0.113.7"})
 	}
-	err := p.act(t, `hangup = "ip"`).Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32")))
+	err := p.act(t, `hangup = "ip"`).Apply(t.Context(), batch(change(1, ban.KindBan, "203.0.113.7/32")))
 	if err == nil || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "and 95 more were refused") {
 		t.Error(err)
 	}
@@ -312,7 +312,7 @@ func TestOddProfile(t *testing.T) {
 		p := newPBX(t, esltest.Options{})
 		p.registrations = []esl.Registration{{User: "1", Realm: "r", URL: "sofia/" + profile + "/x", IP: "203.0.113.7"}}
 		a := p.act(t, `flush_registration = "ip"`)
-		apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
+		apply(t, a, change(1, ban.KindBan, "203.0.113.7/32"))
 		p.expect(t)
 		if got := status.Texts(a.Report(t.Context()).Problems, status.Warning); len(got) != 1 || !strings.HasPrefix(got[0], "commands not sent because of a value in them: 1, the last: ") {
 			t.Errorf("%q: %q", profile, got)
@@ -324,7 +324,7 @@ func TestOddProfile(t *testing.T) {
 func TestUnknownProfile(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	p.registrations = []esl.Registration{{User: "1", Realm: "r", URL: "sofia/external/x", IP: "203.0.113.7"}}
-	err := p.act(t, `flush_registration = "ip"`).Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32")))
+	err := p.act(t, `flush_registration = "ip"`).Apply(t.Context(), batch(change(1, ban.KindBan, "203.0.113.7/32")))
 	if err == nil || !strings.Contains(err.Error(), "Invalid Profile [external]") {
 		t.Error(err)
 	}
@@ -335,7 +335,7 @@ func TestBadListing(t *testing.T) {
 		p := newPBX(t, esltest.Options{})
 		p.override["show"] = answer
 		for _, body := range []string{`hangup = "ip"`, `flush_registration = "ip"`} {
-			if err := p.act(t, body).Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32"))); answer != `{"rows":[{"uuid":3}]}` && err == nil {
+			if err := p.act(t, body).Apply(t.Context(), batch(change(1, ban.KindBan, "203.0.113.7/32"))); answer != `{"rows":[{"uuid":3}]}` && err == nil {
 				t.Errorf("%q was accepted as a list", answer)
 			}
 		}
@@ -354,7 +354,7 @@ func TestUnreachable(t *testing.T) {
 	} {
 		p := newPBX(t, test.options)
 		a := p.act(t, `hangup = "ip"`)
-		err := a.Apply(t.Context(), batch(change(1, ban.Banned, "203.0.113.7/32")))
+		err := a.Apply(t.Context(), batch(change(1, ban.KindBan, "203.0.113.7/32")))
 		if !errors.Is(err, test.kind) || strings.Contains(err.Error(), "ClueCon") {
 			t.Errorf("%s: %v", test.name, err)
 		}
@@ -362,7 +362,7 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("%s: %q", test.name, warnings)
 		}
 		// A change without a task needs no switch.
-		apply(t, a, change(2, ban.Expired, "203.0.113.7/32"))
+		apply(t, a, change(2, ban.KindExpire, "203.0.113.7/32"))
 	}
 }
 
@@ -381,7 +381,7 @@ func TestDyingSwitch(t *testing.T) {
 	a := p.act(t, `
 		hangup  = "ip"
 		command = "hash insert/<ip>"`)
-	b := batch(change(1, ban.Banned, "203.0.113.7/32"), change(2, ban.Banned, "203.0.113.8/32"), change(3, ban.Banned, "203.0.113.9/32"))
+	b := batch(change(1, ban.KindBan, "203.0.113.7/32"), change(2, ban.KindBan, "203.0.113.8/32"), change(3, ban.KindBan, "203.0.113.9/32"))
 	if err := a.Apply(t.Context(), b); !errors.Is(err, esl.ErrClosed) {
 		t.Error(err)
 	}
@@ -401,7 +401,7 @@ func TestSilentSwitch(t *testing.T) {
 	p.before = func(string) { p.Freeze() }
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	err := p.act(t, `hangup = "ip"`).Apply(ctx, batch(change(1, ban.Banned, "203.0.113.7/32")))
+	err := p.act(t, `hangup = "ip"`).Apply(ctx, batch(change(1, ban.KindBan, "203.0.113.7/32")))
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
@@ -412,14 +412,14 @@ func TestGivenUp(t *testing.T) {
 	p.channels = someCalls()[:1]
 	a := p.act(t, `hangup = "ip"`)
 	p.Close()
-	b := batch(change(1, ban.Banned, "203.0.113.7/32"))
+	b := batch(change(1, ban.KindBan, "203.0.113.7/32"))
 	for range 2 {
 		if err := a.Apply(t.Context(), b); !errors.Is(err, esl.ErrUnreachable) {
 			t.Error(err)
 		}
 		b.Now = b.Now.Add(giveUpAfter)
 	}
-	b.Changes = append(b.Changes, change(2, ban.Banned, "203.0.113.8/32"))
+	b.Changes = append(b.Changes, change(2, ban.KindBan, "203.0.113.8/32"))
 	b.Now = b.Now.Add(time.Second)
 	for range 2 { // the second is new, the first is counted once
 		if err := a.Apply(t.Context(), b); !errors.Is(err, esl.ErrUnreachable) {
@@ -442,7 +442,7 @@ func TestMaxWaiting(t *testing.T) {
 	p.Close()
 	var changes []ban.Change
 	for seq := range uint64(maxWaiting + 1) {
-		changes = append(changes, change(seq+1, ban.Banned, "203.0.113.7/32"))
+		changes = append(changes, change(seq+1, ban.KindBan, "203.0.113.7/32"))
 	}
 	if err := a.Apply(t.Context(), batch(changes[:maxWaiting]...)); err == nil {
 		t.Error("no error")
@@ -472,7 +472,7 @@ func TestFingerprint(t *testing.T) {
 func TestReportIsQuiet(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	a := p.act(t, `hangup = "ip"`)
-	apply(t, a, change(1, ban.Banned, "203.0.113.7/32"))
+	apply(t, a, change(1, ban.KindBan, "203.0.113.7/32"))
 	if found := a.Report(t.Context()); len(found.Problems) > 0 {
 		t.Errorf("%+v", found)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/esl"
 )
 
@@ -101,7 +102,7 @@ func FuzzListing(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c := change(1, 1, "203.0.113.0/24", used("1000", "pbx.example", "203.0.113.8"))
+		c := change(1, ban.KindBan, "203.0.113.0/24", used("1000", "pbx.example", "203.0.113.8"))
 		task := taskOf(&c, "esl.fraud")
 		for i := range all {
 			p := party{[]string{all[i].IP, all[i].URL}, all[i].User, all[i].Realm, all[i].CallID}

@@ -30,12 +30,12 @@ type task struct {
 func taskOf(c *ban.Change, action string) *task {
 	t := &task{seq: c.Seq, network: c.Ban.Target.Prefix(), rule: c.Ban.Rule, places: map[netip.Addr]bool{}}
 	switch c.Kind {
-	case ban.Banned, ban.Extended:
-	case ban.Alerted:
+	case ban.KindBan, ban.KindExtend:
+	case ban.KindAlert:
 		if !slices.Contains(c.Ban.Actions, action) {
 			return nil
 		}
-	case ban.Spared:
+	case ban.KindSpare:
 		t.network, t.spares = netip.Prefix{}, true
 	default:
 		return nil

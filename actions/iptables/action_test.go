@@ -29,9 +29,9 @@ func banOf(target string, until time.Time) ban.Ban {
 }
 
 func banned(target string, until time.Time) ban.Change {
-	return ban.Change{Kind: ban.Banned, Ban: banOf(target, until)}
+	return ban.Change{Kind: ban.KindBan, Ban: banOf(target, until)}
 }
 
 func unban(target string) ban.Change {
-	return ban.Change{Kind: ban.Lifted, Ban: banOf(target, time.Time{})}
+	return ban.Change{Kind: ban.KindUnban, Ban: banOf(target, time.Time{})}
 }

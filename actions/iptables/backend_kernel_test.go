@@ -60,7 +60,7 @@ func TestKernelAutoSwitches(t *testing.T) {
 		if n := len(k.chain("iptables")); n != 100 {
 			t.Fatal(n)
 		}
-		k.apply(a, ban.Change{Kind: ban.Banned, Ban: bans[100]})
+		k.apply(a, ban.Change{Kind: ban.KindBan, Ban: bans[100]})
 		k.wantChain("iptables", "-m set --match-set freeswitch-blocked src -j DROP")
 		if n := len(k.members("freeswitch-blocked")); n != 101 {
 			t.Fatal(n)

@@ -236,7 +236,7 @@ func (k *kernel) wantFirst(program, hook, want string) {
 	}
 }
 
-func bannedBan(b ban.Ban) ban.Change { return ban.Change{Kind: ban.Banned, Ban: b} }
+func bannedBan(b ban.Ban) ban.Change { return ban.Change{Kind: ban.KindBan, Ban: b} }
 
 // many makes bans of n different addresses in 10.0.0.0/8.
 func many(n int, until time.Time) []ban.Ban {
@@ -282,7 +282,7 @@ func TestKernelAnyOrder(t *testing.T) {
 						changes = append(changes, bannedBan(b))
 					} else {
 						delete(want, b.Target.Prefix())
-						changes = append(changes, ban.Change{Kind: ban.Expired, Ban: b})
+						changes = append(changes, ban.Change{Kind: ban.KindExpire, Ban: b})
 					}
 				}
 				switch r.IntN(12) {

@@ -119,7 +119,7 @@ func (a *Action) Apply(_ context.Context, batch ban.Batch) error {
 			continue
 		}
 		a.seen = max(a.seen, c.Seq)
-		if !slices.Contains(a.config.on, c.Kind.String()) {
+		if !slices.Contains(a.config.on, string(c.Kind)) {
 			continue
 		}
 		seq := a.queue.last + uint64(len(entries)) + 1

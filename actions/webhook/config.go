@@ -44,7 +44,7 @@ type config struct {
 func fromHCL(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	c := config{
 		name: env.Name, method: http.MethodPost, contentType: typeJSON,
-		on: []string{ban.Banned.String(), ban.Alerted.String(), ban.Spared.String()}, groupWait: time.Second, groupMax: 100,
+		on: []string{string(ban.KindBan), string(ban.KindAlert), string(ban.KindSpare)}, groupWait: time.Second, groupMax: 100,
 		timeout: 10 * time.Second, giveUp: 24 * time.Hour, queue: 10000, allowPrivate: true,
 	}
 	c.read(b)
@@ -53,8 +53,8 @@ func fromHCL(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 
 // kinds are the words of the attribute on.
 func kinds() (words []string) {
-	for _, k := range []ban.Kind{ban.Banned, ban.Extended, ban.Expired, ban.Lifted, ban.Alerted, ban.Spared} {
-		words = append(words, k.String())
+	for _, k := range ban.Told {
+		words = append(words, string(k))
 	}
 	return words
 }

@@ -38,7 +38,7 @@ func parse(t testing.TB, body string) *Action {
 func TestDefaults(t *testing.T) {
 	c := parse(t, `url = "https://noc.example.net/hook"`).config
 	if c.method != "POST" || c.groupWait != time.Second || c.groupMax != 100 || c.timeout != 10*time.Second || c.giveUp != 24*time.Hour ||
-		c.queue != 10000 || !c.allowPrivate || c.contentType != typeJSON || !slices.Equal(c.on, []string{"banned", "alerted", "spared"}) {
+		c.queue != 10000 || !c.allowPrivate || c.contentType != typeJSON || !slices.Equal(c.on, []string{"ban", "alert", "spare"}) {
 		t.Errorf("%+v", c)
 	}
 }
@@ -53,7 +53,7 @@ func TestEverythingSet(t *testing.T) {
 		content_type  = "application/json; charset=utf-8"
 		vars          = { k = "v" }
 		secret        = "s"
-		on            = ["lifted", "banned", "banned"]
+		on            = ["unban", "ban", "ban"]
 		group_wait    = "0s"
 		group_max     = 1
 		timeout       = "2s"
@@ -68,7 +68,7 @@ func TestEverythingSet(t *testing.T) {
 		allow_private = false`)
 	c := a.config
 	if c.method != "PUT" || c.headers["X-Token"] != "t" || c.groupWait != 0 || c.groupMax != 1 || c.giveUp != 7*24*time.Hour ||
-		c.queue != 5 || c.allowPrivate || !slices.Equal(c.on, []string{"lifted", "banned"}) {
+		c.queue != 5 || c.allowPrivate || !slices.Equal(c.on, []string{"unban", "ban"}) {
 		t.Errorf("%+v", c)
 	}
 	if a.endpoint.shown != "http://[2001:db8::1]:8080" {
@@ -100,7 +100,7 @@ func TestConfigDiagnostics(t *testing.T) {
 		url + `headers = { "X-A" = null }`:            `This is null`,
 		url + `headers = "x"`:                         `Names with values`,
 		url + `secret = ""`:                           `Anyone can sign`,
-		url + `on = ["baned"]`:                        `Did you mean "banned"?`,
+		url + `on = ["baned"]`:                        `Did you mean "ban"?`,
 		url + `on = [hushed]`:                         `should be one of`,
 		url + `on = []`:                               `at least one kind`,
 		url + `group_wait = "soon"`:                   `is not a duration`,
@@ -141,13 +141,13 @@ func TestConfigDiagnostics(t *testing.T) {
 
 func TestJSONConfiguration(t *testing.T) {
 	b := settingstest.Block(t, "rules.json", `{
-		"url": "https://x/y", "headers": {"X-Token": "${hushed_token}"}, "on": ["lifted"], "group_max": 7, "group_wait": "0s"
+		"url": "https://x/y", "headers": {"X-Token": "${hushed_token}"}, "on": ["unban"], "group_max": 7, "group_wait": "0s"
 	}`, map[string]string{"hushed_token": "t"})
 	made := Kind.New(b, plugin.ActionEnv{Name: "webhook.noc"})
 	if b.Done(); b.Failed() {
 		t.Fatal(b.Diagnostics())
 	}
-	if c := made.(*Action).config; c.headers["X-Token"] != "t" || c.groupMax != 7 || !slices.Equal(c.on, []string{"lifted"}) {
+	if c := made.(*Action).config; c.headers["X-Token"] != "t" || c.groupMax != 7 || !slices.Equal(c.on, []string{"unban"}) {
 		t.Errorf("%+v", c)
 	}
 }

@@ -23,7 +23,7 @@
 //	  content_type  = "application/json" # with a template, too, which must then write JSON
 //	  vars          = {}                 # for the template: {{.Vars.key}}; not for the log
 //	  secret        = ""                 # signs, see below
-//	  on            = ["banned", "alerted", "spared"] # also "extended", "expired", "lifted"
+//	  on            = ["ban", "alert", "spare"] # also "extend", "expire", "unban"
 //	  group_wait    = "1s"               # how long a notice waits for others
 //	  group_max     = 100                # notices in one message, of 256 KiB at the most; a full one does not wait
 //	  timeout       = "10s"              # of one attempt

@@ -28,12 +28,12 @@ type Notice struct {
 	// Seq counts the notices of this action, across restarts: it puts them in
 	// order where messages arrive out of it, and a gap is what was lost.
 	Seq       uint64     `json:"seq"`
-	Kind      string     `json:"kind"` // banned, extended, expired, lifted, alerted, spared
+	Kind      string     `json:"kind"` // ban, extend, expire, unban, alert, spare
 	At        time.Time  `json:"at"`   // when it took effect
 	IP        string     `json:"ip"`   // an address or a network; "" where an alert is about none
 	Rule      string     `json:"rule,omitempty"`
 	Reason    string     `json:"reason"`
-	Why       string     `json:"why,omitempty"` // it was lifted or spared
+	Why       string     `json:"why,omitempty"` // it was unbanned or spared
 	Key       string     `json:"key,omitempty"` // whom the rule caught: "1000@pbx"
 	AddedAt   time.Time  `json:"addedAt"`       // when the ban began; of an alert, as At
 	ExpiresAt *time.Time `json:"expiresAt"`     // nil: permanent, or an alert
@@ -99,15 +99,15 @@ const (
 func toNotice(seq uint64, c *ban.Change) Notice {
 	b := &c.Ban
 	n := Notice{
-		Seq: seq, Kind: c.Kind.String(), At: stamp(c.At), IP: b.Target.String(),
-		Rule: text(b.Rule), Reason: text(b.Reason), Why: text(c.Reason), Key: text(b.Key),
+		Seq: seq, Kind: string(c.Kind), At: stamp(c.At), IP: b.Target.String(),
+		Rule: text(b.Rule), Reason: text(b.Reason), Why: text(c.Why), Key: text(b.Key),
 		AddedAt: stamp(b.Start), Offence: b.Offence, Author: text(b.Author), Source: text(b.Source),
 	}
 	if b.Start.IsZero() {
 		n.AddedAt = n.At
 	}
 	switch {
-	case c.Kind == ban.Alerted: // there is no ban that could end
+	case c.Kind == ban.KindAlert: // there is no ban that could end
 	case b.Until.IsZero():
 		n.Permanent = true
 	default:

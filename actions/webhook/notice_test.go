@@ -30,15 +30,15 @@ func change(n int, kind ban.Kind) ban.Change {
 }
 
 func TestDefaultForm(t *testing.T) {
-	c := change(7, ban.Lifted)
-	c.Reason = "unbanned by alice"
+	c := change(7, ban.KindUnban)
+	c.Why = "unbanned by alice"
 	m := Message{ID: "0f", Action: "webhook.noc", Host: "pbx1", SentAt: start, Lost: 2, Notices: []Notice{toNotice(41, &c)}}
 	body, err := (&form{contentType: typeJSON}).render(&m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{"id":"0f","action":"webhook.noc","host":"pbx1","sentAt":"2026-11-23T04:05:06Z","lost":2,"notices":[{` +
-		`"seq":41,"kind":"lifted","at":"2026-11-23T04:05:06Z","ip":"203.0.0.7","rule":"password guessing","reason":"5 × auth_failure within 10m",` +
+		`"seq":41,"kind":"unban","at":"2026-11-23T04:05:06Z","ip":"203.0.0.7","rule":"password guessing","reason":"5 × auth_failure within 10m",` +
 		`"why":"unbanned by alice","key":"203.0.0.7","addedAt":"2026-11-23T04:05:06Z","expiresAt":"2026-11-23T05:05:06Z","permanent":false,` +
 		`"offence":1,"author":"rule","source":"esl.pbx","evidence":[{"time":"2026-11-23T04:05:06Z","event":"auth_failure","source":"esl.pbx",` +
 		`"ip":"203.0.0.7","user":"1000","domain":"pbx","text":"SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@pbx] from ip 203.0.0.7"}]}]}`
@@ -54,10 +54,10 @@ func TestNoticeOfEachKind(t *testing.T) {
 		term, ip, added string
 		permanent       bool
 	}{
-		{"ban", change(7, ban.Banned), "1h", "203.0.0.7", "04:05:06", false},
-		{"permanent", ban.Change{Kind: ban.Banned, At: start, Ban: ban.Ban{Target: ban.Network(netip.MustParsePrefix("2001:db8::/64")), Start: start}}, "permanent", "2001:db8::/64", "04:05:06", true},
-		{"alert without an address", ban.Change{Kind: ban.Alerted, At: start}, "", "", "04:05:06", false},
-		{"a time beyond JSON", ban.Change{Kind: ban.Alerted, At: time.Unix(1<<40, 0)}, "", "", "00:00:00", false},
+		{"ban", change(7, ban.KindBan), "1h", "203.0.0.7", "04:05:06", false},
+		{"permanent", ban.Change{Kind: ban.KindBan, At: start, Ban: ban.Ban{Target: ban.Network(netip.MustParsePrefix("2001:db8::/64")), Start: start}}, "permanent", "2001:db8::/64", "04:05:06", true},
+		{"alert without an address", ban.Change{Kind: ban.KindAlert, At: start}, "", "", "04:05:06", false},
+		{"a time beyond JSON", ban.Change{Kind: ban.KindAlert, At: time.Unix(1<<40, 0)}, "", "", "00:00:00", false},
 	} {
 		n := toNotice(1, &test.change)
 		if n.Term() != test.term || n.IP != test.ip || n.Permanent != test.permanent || n.AddedAt.Format(time.TimeOnly) != test.added {
@@ -84,7 +84,7 @@ func TestWhom(t *testing.T) {
 }
 
 func TestEvidenceIsBounded(t *testing.T) {
-	c := change(7, ban.Banned)
+	c := change(7, ban.KindBan)
 	for len(c.Ban.Evidence) < 100 {
 		c.Ban.Evidence = append(c.Ban.Evidence, ban.Evidence{Time: start, Text: strings.Repeat("ä", 4096)})
 	}
@@ -119,7 +119,7 @@ func FuzzNotice(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, user, domain, said string, at int64) {
-		c := change(7, ban.Banned)
+		c := change(7, ban.KindBan)
 		c.At, c.Ban.Reason, c.Ban.Key = time.Unix(at, 0), said, user+"@"+domain
 		c.Ban.Evidence = append(c.Ban.Evidence, ban.Evidence{Time: c.At, User: user, Domain: domain, Text: said})
 		n := toNotice(1, &c)

@@ -119,7 +119,7 @@ func TestQueueAgainstModel(t *testing.T) {
 
 func entries(from, n int, at time.Time) (es []entry) {
 	for i := range n {
-		es = append(es, entry{seq: uint64(from + i), queued: at, json: fmt.Appendf(nil, `{"seq":%d,"kind":"banned"}`, from+i)})
+		es = append(es, entry{seq: uint64(from + i), queued: at, json: fmt.Appendf(nil, `{"seq":%d,"kind":"ban"}`, from+i)})
 	}
 	return es
 }

@@ -24,7 +24,7 @@ import (
 func batch(from, n int) ban.Batch {
 	b := ban.Batch{Now: start}
 	for i := range n {
-		b.Changes = append(b.Changes, change(from+i, ban.Banned))
+		b.Changes = append(b.Changes, change(from+i, ban.KindBan))
 	}
 	return b
 }
@@ -169,7 +169,7 @@ func TestAppliedTwiceSentOnce(t *testing.T) {
 		apply(t, a, batch(1, 3))
 		apply(t, a, batch(1, 5)) // a failed batch is repeated, with new changes
 		b := batch(6, 3)
-		b.Changes[0].Kind, b.Changes[1].Kind = ban.Expired, ban.Lifted // not in the attribute on
+		b.Changes[0].Kind, b.Changes[1].Kind = ban.KindExpire, ban.KindUnban // not in the attribute on
 		apply(t, a, b)
 		time.Sleep(time.Minute)
 		synctest.Wait()

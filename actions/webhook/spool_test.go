@@ -225,7 +225,7 @@ func TestMain(m *testing.M) {
 
 // applyForEver queues notifications and prints after each batch how many there are.
 func applyForEver(dir string) {
-	a := newAction(config{name: "webhook.noc", url: "http://x/", on: []string{ban.Banned.String()}, queue: 1_000_000, groupMax: 10})
+	a := newAction(config{name: "webhook.noc", url: "http://x/", on: []string{string(ban.KindBan)}, queue: 1_000_000, groupMax: 10})
 	if err := a.Open(plugin.Host{Dir: dir}); err != nil {
 		panic(err)
 	}

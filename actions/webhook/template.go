@@ -131,14 +131,14 @@ func samples() []Message {
 	at := time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
 	until := at.Add(time.Hour)
 	full := Notice{
-		Seq: 1, Kind: "banned", At: at, IP: "203.0.113.7", Rule: "password guessing", Reason: hostile, Key: hostile,
+		Seq: 1, Kind: "ban", At: at, IP: "203.0.113.7", Rule: "password guessing", Reason: hostile, Key: hostile,
 		AddedAt: at, ExpiresAt: &until, Offence: 1, Author: "rule", Source: "esl.pbx",
 		Evidence: []Evidence{{Time: at, Event: "auth_failure", Source: "esl.pbx", IP: "203.0.113.7", User: hostile, Domain: hostile, Text: hostile}},
 	}
 	lifted := full
-	lifted.Seq, lifted.Kind, lifted.Why = 2, "lifted", hostile
-	permanent := Notice{Seq: 3, Kind: "extended", At: at, IP: "2001:db8::/64", Reason: "listed", AddedAt: at, Permanent: true, Offence: 2, Author: "api alice"}
-	alert := Notice{Seq: 4, Kind: "alerted", At: at, AddedAt: at}
+	lifted.Seq, lifted.Kind, lifted.Why = 2, "unban", hostile
+	permanent := Notice{Seq: 3, Kind: "extend", At: at, IP: "2001:db8::/64", Reason: "listed", AddedAt: at, Permanent: true, Offence: 2, Author: "api alice"}
+	alert := Notice{Seq: 4, Kind: "alert", At: at, AddedAt: at}
 	return []Message{
 		{ID: "0f", Action: "webhook.sample", Host: "pbx1", SentAt: at, Lost: 3, Notices: []Notice{full, lifted, permanent, alert}},
 		{ID: "10", Action: "webhook.sample", SentAt: at, Notices: []Notice{alert}},

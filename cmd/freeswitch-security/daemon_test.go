@@ -40,14 +40,14 @@ import (
 // admin listener, a log that the test writes, and a wall in the place of the
 // firewall. Every request to it is held against the contract.
 type guarded struct {
-	t        testing.TB
-	socket   string
-	log      string
-	wall     *wall
-	engine   *engine.Engine
-	guard    *engine.Guard
-	server   *admin.Server
-	verdicts chan engine.Verdict // what the daemon decided on its own
+	t       testing.TB
+	socket  string
+	log     string
+	wall    *wall
+	engine  *engine.Engine
+	guard   *engine.Guard
+	server  *admin.Server
+	changes chan ban.Change // what the daemon decided on its own
 }
 
 const guardedRules = `
@@ -84,7 +84,7 @@ func guard(t testing.TB) *guarded {
 	dir := t.TempDir()
 	g := &guarded{
 		t: t, socket: filepath.Join(dir, "admin.sock"), log: filepath.Join(dir, "freeswitch.log"),
-		wall: &wall{entries: map[netip.Prefix]uint64{}}, verdicts: make(chan engine.Verdict, 1000),
+		wall: &wall{entries: map[netip.Prefix]uint64{}}, changes: make(chan ban.Change, 1000),
 	}
 	g.write("")
 	rules := filepath.Join(dir, "rules.d")
@@ -112,13 +112,10 @@ func (g *guarded) run(cfg *config.Config) {
 	ready := make(chan struct{})
 	g.engine = engine.New(cfg, engine.Options{
 		Ready: func() { close(ready) },
-		Tell: func(v engine.Verdict) {
-			g.server.Tell(admin.Notice{
-				Time: v.Time, Kind: string(v.Kind), Target: v.Target, Rule: v.Rule, Source: v.Source, Author: v.Author, Offence: v.Offence,
-				Term: v.Term, Until: v.Until, Reason: v.Reason, Evidence: v.Evidence, Standing: v.Standing, DryRun: v.WouldBlock,
-			})
+		OnChange: func(v *ban.Change) {
+			g.server.Send(v)
 			if v.Rule != "" && !v.Standing {
-				g.verdicts <- v
+				g.changes <- *v
 			}
 		},
 	})
@@ -271,16 +268,16 @@ func (g *guarded) attack(ip, user string, n int) {
 		"on sofia profile 'internal' for [%s@pbx.example] from ip %s\n", at, user, ip), n))
 }
 
-// decided waits for the next verdict of a rule.
-func (g *guarded) decided() engine.Verdict {
+// decided waits for the next change of a rule.
+func (g *guarded) decided() ban.Change {
 	g.t.Helper()
 	select {
-	case v := <-g.verdicts:
+	case v := <-g.changes:
 		return v
 	case <-time.After(20 * time.Second):
 		g.t.Fatal("nothing was decided")
 	}
-	return engine.Verdict{}
+	return ban.Change{}
 }
 
 // settle waits until the wall agrees with the ledger, which a change by hand does.
@@ -346,7 +343,15 @@ func (w *wall) Inspect(context.Context) (status.Kernel, error) {
 func (w *wall) stop(ip string, packets uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.entries[targetOf(ip).Prefix()] += packets
+	w.entries[network(ip)] += packets
+}
+
+func network(ip string) netip.Prefix {
+	p, err := ban.ParseNetwork(ip)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 func (w *wall) breaks(err error) {

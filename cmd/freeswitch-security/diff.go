@@ -71,7 +71,7 @@ could not be done, or something could not be read.`,
 }
 
 // firstBans is what a set of rules did first about each target.
-type firstBans map[ban.Target]engine.Verdict
+type firstBans map[ban.Target]ban.Change
 
 // firstBans replays args under the rules of cfg. account tells what could
 // not be read, as [app.account] does: it is the same for both sets of rules.
@@ -84,9 +84,9 @@ func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, 
 		return nil, nil, errors.New("diff reads its files twice and cannot read standard input")
 	}
 	first = firstBans{}
-	e := engine.New(cfg, engine.Options{Tell: func(v engine.Verdict) {
-		if _, known := first[v.Target]; v.Kind == engine.Ban && !known {
-			first[v.Target] = v
+	e := engine.New(cfg, engine.Options{OnChange: func(c *ban.Change) {
+		if _, known := first[c.Target]; c.InForce() && !known {
+			first[c.Target] = *c
 		}
 	}})
 	read, err := set.Replay(ctx, e, nil, a.stderr)
@@ -95,12 +95,12 @@ func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, 
 
 // covering returns the earliest ban that covers all of target: its own, or that
 // of a network around it.
-func (f firstBans) covering(target ban.Target) (first engine.Verdict, found bool) {
+func (f firstBans) covering(target ban.Target) (first ban.Change, found bool) {
 	first, found = f[target]
 	network := target.Prefix()
 	for bits := network.Bits(); bits >= 0; bits-- {
 		v, ok := f[ban.Network(netip.PrefixFrom(network.Addr(), bits).Masked())]
-		if ok && (!found || v.Time.Before(first.Time)) {
+		if ok && (!found || v.At.Before(first.At)) {
 			first, found = v, true
 		}
 	}
@@ -151,16 +151,16 @@ func (a *app) compare(before, after firstBans) (differ bool, err error) {
 func compareTarget(target ban.Target, before, after firstBans) (row, bool) {
 	a, inA := before.covering(target)
 	b, inB := after.covering(target)
-	d := row{target: target, at: b.Time}
+	d := row{target: target, at: b.At}
 	switch {
 	case !inA:
 		d.how, d.detail = "only B", byRule(b)
 	case !inB:
-		d.at, d.how, d.detail = a.Time, "only A", byRule(a)
-	case b.Time.Before(a.Time):
-		d.how, d.detail = "earlier", "by "+ban.FormatDuration(a.Time.Sub(b.Time))+": "+byRule(b)+", was "+byRule(a)
-	case b.Time.After(a.Time):
-		d.how, d.detail = "later", "by "+ban.FormatDuration(b.Time.Sub(a.Time))+": "+byRule(b)+", was "+byRule(a)
+		d.at, d.how, d.detail = a.At, "only A", byRule(a)
+	case b.At.Before(a.At):
+		d.how, d.detail = "earlier", "by "+ban.FormatDuration(a.At.Sub(b.At))+": "+byRule(b)+", was "+byRule(a)
+	case b.At.After(a.At):
+		d.how, d.detail = "later", "by "+ban.FormatDuration(b.At.Sub(a.At))+": "+byRule(b)+", was "+byRule(a)
 	case a.Term != b.Term:
 		d.how, d.detail = "length", byRule(b)+", was "+byRule(a)
 	default:
@@ -169,4 +169,4 @@ func compareTarget(target ban.Target, before, after firstBans) (row, bool) {
 	return d, true
 }
 
-func byRule(v engine.Verdict) string { return v.Term.String() + " by " + v.Rule }
+func byRule(c ban.Change) string { return c.Term.String() + " by " + c.Rule }

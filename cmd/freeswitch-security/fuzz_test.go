@@ -9,10 +9,10 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
 )
 
-// FuzzReplay plays any bytes to the shipped rules. Whatever they are, it comes to
-// an end, and what is printed is what programs were promised.
+// FuzzReplay replays arbitrary bytes with the shipped rules: it ends, and the JSON has its form.
 func FuzzReplay(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte("\x00\xff\n\n\r\n"))
@@ -20,7 +20,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add([]byte(failures("2001:db8::1", 0, 5) + failures("127.0.0.1", 0, 5)))
 	f.Add([]byte(strings.ReplaceAll(failures("203.0.113.7", 0, 5), "1000@", "\x1b[31m\u009b\xff@")))
 	f.Add(compressed([]byte(failures("203.0.113.7", 0, 5))))
-	// Short pieces of the attack: the fuzzer is slow with long ones.
+	// Short pieces of the attack: long inputs slow the fuzzer down.
 	whole := unpacked(f)
 	for at := 0; at < len(whole); at += len(whole) / 8 {
 		f.Add(whole[at:min(at+2000, len(whole))])
@@ -34,7 +34,7 @@ func FuzzReplay(f *testing.F) {
 		}
 		var out bytes.Buffer
 		show, table := printJSON(&out), printTable(&bytes.Buffer{})
-		e := engine.New(cfg, engine.Options{Tell: func(v engine.Verdict) {
+		e := engine.New(cfg, engine.Options{OnChange: func(v *ban.Change) {
 			if err := show(v); err != nil {
 				t.Fatal(err)
 			}

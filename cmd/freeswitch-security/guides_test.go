@@ -57,7 +57,7 @@ func anchors(text string) []string {
 	return all
 }
 
-// TestGuideLinks wants what is linked to be there.
+// TestGuideLinks demands that links have a target.
 func TestGuideLinks(t *testing.T) {
 	for path, text := range guides(t) {
 		for _, l := range guideLink.FindAllStringSubmatch(text, -1) {
@@ -66,7 +66,7 @@ func TestGuideLinks(t *testing.T) {
 			if target != "" {
 				info, err := os.Stat(filepath.Join(filepath.Dir(path), target))
 				if err != nil {
-					t.Errorf("%s links %s, which is not there", path, target)
+					t.Errorf("%s links %s, which does not exist", path, target)
 					continue
 				}
 				if place != "" && !info.IsDir() {
@@ -74,7 +74,7 @@ func TestGuideLinks(t *testing.T) {
 				}
 			}
 			if place != "" && !slices.Contains(anchors(there), place) {
-				t.Errorf("%s links %s%s, and there is no such heading", path, target, place)
+				t.Errorf("%s links %s%s, which is no heading", path, target, place)
 			}
 		}
 	}
@@ -82,15 +82,15 @@ func TestGuideLinks(t *testing.T) {
 
 var guideBlock = regexp.MustCompile("(?ms)^```hcl\n(.*?)^```$")
 
-// TestGuideForm wants the rule files in guides to be as `fmt` would have them. Whether
-// they mean anything is another matter: many are a part of a file.
+// TestGuideForm demands that the HCL in guides is formatted. It is not loaded: much of it is a part
+// of a file.
 func TestGuideForm(t *testing.T) {
 	check := func(where, text string) {
 		if _, diags := hclsyntax.ParseConfig([]byte(text), where, hcl.InitialPos); diags.HasErrors() {
 			t.Errorf("%s: %v", where, diags)
 		}
 		if formatted := string(hclwrite.Format([]byte(text))); formatted != text {
-			t.Errorf("%s is not in form; it would be\n%s", where, formatted)
+			t.Errorf("%s is not formatted; want\n%s", where, formatted)
 		}
 	}
 	for path, text := range guides(t) {
@@ -100,7 +100,7 @@ func TestGuideForm(t *testing.T) {
 	}
 	files, err := filepath.Glob(samples + "/*/*.hcl")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no samples were found: %v", err)
+		t.Fatalf("no samples: %v", err)
 	}
 	for _, path := range files {
 		check(path, readGuide(t, path))
@@ -112,7 +112,7 @@ func TestClusterSample(t *testing.T) {
 	dir := t.TempDir()
 	rules, err := filepath.Glob(shippedRules + "/*.hcl")
 	if err != nil || len(rules) == 0 {
-		t.Fatalf("the shipped rules were not found: %v", err)
+		t.Fatalf("no shipped rules: %v", err)
 	}
 	for _, path := range append(rules, samples+"/ha/cluster.hcl") {
 		text := readGuide(t, path)
@@ -130,9 +130,9 @@ func TestClusterSample(t *testing.T) {
 		t.Fatal(diags)
 	}
 	if cfg.Admin.Listen != "192.0.2.1:9443" || cfg.Admin.Token == "" {
-		t.Errorf("the listener is %q", cfg.Admin.Listen)
+		t.Errorf("listener %q", cfg.Admin.Listen)
 	}
 	if !slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == "feed.pbx2" }) {
-		t.Error("there is no feed of the other node")
+		t.Error("no feed of the other node")
 	}
 }

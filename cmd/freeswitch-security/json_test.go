@@ -7,42 +7,43 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 	"unicode"
 
-	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 )
 
 var (
-	verdictKeys  = []string{"time", "verdict", "target", "rule", "source", "offence", "for", "until", "reason", "evidence"}
-	evidenceKeys = []string{"time", "event", "source", "ip", "user", "text"}
+	changeKeys   = []string{"seq", "kind", "time", "target", "rule", "source", "author", "key", "reason", "offence", "actions", "evidence", "why", "standing", "dryRun"}
+	banKeys      = []string{"for", "addedAt", "expiresAt"} // absent where there is none
+	evidenceKeys = []string{"time", "event", "source", "ip", "user", "domain", "proven", "text"}
 )
 
-// parseLine reads a line of a replay's JSON, and holds it against what programs
+// parseChange reads a line of a replay's JSON, and compares it with what programs
 // were promised: all keys, each of its form.
-func parseLine(text string) (line, error) {
-	var l line
+func parseChange(text string) (c ban.Change, err error) {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &raw); err != nil {
-		return l, err
+		return c, err
 	}
-	if err := json.Unmarshal([]byte(text), &l); err != nil {
-		return l, err
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return c, err
 	}
 	var evidence []map[string]json.RawMessage
 	if err := json.Unmarshal(raw["evidence"], &evidence); err != nil {
-		return l, err
+		return c, err
 	}
-	errs := []error{keys(raw, verdictKeys)}
+	for _, key := range banKeys {
+		delete(raw, key)
+	}
+	errs := []error{keys(raw, changeKeys)}
 	for _, e := range evidence {
 		errs = append(errs, keys(e, evidenceKeys))
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
 		errs = append(errs, errors.New("a control character"))
 	}
-	return l, errors.Join(append(errs, l.check())...)
+	return c, errors.Join(append(errs, checkChange(&c))...)
 }
 
 func keys(object map[string]json.RawMessage, want []string) error {
@@ -57,52 +58,35 @@ func keys(object map[string]json.RawMessage, want []string) error {
 	return nil
 }
 
-// check tells what in a line is not of its form.
-func (l *line) check() error {
+// checkChange says what in a change is not of its form.
+func checkChange(c *ban.Change) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	moment := func(what, s string) {
-		if _, err := time.Parse("2006-01-02T15:04:05.000000Z", s); err != nil {
-			wrong("%s: %w", what, err)
+	times := []time.Time{c.At}
+	for _, e := range c.Evidence {
+		times = append(times, e.Time)
+	}
+	for _, t := range times {
+		if t.IsZero() || t.Location() != time.UTC {
+			wrong("time %v", t)
 		}
 	}
-	moment("time", l.Time)
-	for _, e := range l.Evidence {
-		moment("evidence", e.Time)
+	if !slices.Contains(ban.Kinds, c.Kind) {
+		wrong("kind %q", c.Kind)
 	}
-	if l.Until != nil {
-		moment("until", *l.Until)
+	if c.Kind == ban.KindAlert {
+		if c.Term != 0 || c.Offence != 0 || !c.Until.IsZero() {
+			wrong("an alert with a ban: %+v", c)
+		}
+		return errors.Join(errs...)
 	}
-	kinds := []engine.VerdictKind{engine.Ban, engine.Unban, engine.Alert, engine.Refused}
-	if !slices.Contains(kinds, l.Verdict) {
-		wrong("verdict %q", l.Verdict)
-	}
-	if target, err := ban.ParseTarget(l.Target); l.Target != "" && (err != nil || target.String() != l.Target) {
-		wrong("target %q", l.Target)
-	}
-	if l.Verdict == engine.Alert || l.Verdict == engine.Refused && l.Target == "" {
-		return errors.Join(errs...) // there is no ban to tell anything of
-	}
-	if l.For == nil || l.Offence < 1 {
-		wrong("verdict %s with offence %d for %v", l.Verdict, l.Offence, l.For)
-	} else if _, err := ban.ParseTerm(*l.For); err != nil {
-		wrong("for: %w", err)
-	}
-	if l.For != nil && (l.Until == nil) != (*l.For == "permanent") {
-		wrong("%s for %s until %v", l.Verdict, *l.For, l.Until)
+	if c.Offence < 1 || c.Term <= 0 || c.Until.IsZero() != (c.Term == ban.Permanent) || !c.Target.IsValid() {
+		wrong("%s of %q with offence %d for %s until %v", c.Kind, c.Target, c.Offence, c.Term, c.Until)
 	}
 	return errors.Join(errs...)
 }
 
-// covers reports whether the verdict's target contains an address.
-func (l *line) covers(t testing.TB, ip string) bool {
-	t.Helper()
-	if l.Target == "" {
-		return false
-	}
-	target, err := ban.ParseNetwork(l.Target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return target.Contains(netip.MustParseAddr(ip))
+// covers reports whether the change's target contains an address.
+func covers(c *ban.Change, ip string) bool {
+	return c.Target.Prefix().Contains(netip.MustParseAddr(ip))
 }

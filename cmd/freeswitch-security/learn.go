@@ -58,8 +58,8 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 	}
 	set.Want(learn.Events...)
 	recorder := learn.New(learn.Options{Rules: cfg.Rules, Trusted: ban.NewTrust(cfg.Trusted), Forgeable: forgeable(cfg), Days: days})
-	e := engine.New(cfg, engine.Options{DryRun: true, Observed: recorder.Record, Tell: func(v engine.Verdict) {
-		if d, ok := decisionOf(v); ok {
+	e := engine.New(cfg, engine.Options{DryRun: true, Observed: recorder.Record, OnChange: func(c *ban.Change) {
+		if d, ok := decisionOf(c); ok {
 			recorder.Decided(d)
 		}
 	}})
@@ -88,23 +88,25 @@ func forgeable(cfg *config.Config) func(source string) bool {
 	return func(source string) bool { return logs[source] }
 }
 
-// decisionOf reads a verdict; ok is false if it is no rule's, or only the end of a ban.
-func decisionOf(v engine.Verdict) (d learn.Decision, ok bool) {
-	d = learn.Decision{Rule: v.Rule, At: v.Time, Target: v.Target.Prefix()}
-	if len(v.Evidence) > 0 {
-		d.Address = v.Evidence[len(v.Evidence)-1].IP // of the event that fired
+// decisionOf reads a change; ok is false if it is no rule's, or only the end of a ban.
+func decisionOf(c *ban.Change) (d learn.Decision, ok bool) {
+	d = learn.Decision{Rule: c.Rule, At: c.At, Target: c.Target.Prefix()}
+	if len(c.Evidence) > 0 {
+		d.Address = c.Evidence[len(c.Evidence)-1].IP // of the event that fired
 	}
 	switch {
-	case v.Kind == engine.Ban:
+	case c.InForce():
 		d.Outcome = learn.Banned
-	case v.Kind == engine.Alert:
+	case c.Kind == ban.KindAlert:
 		d.Outcome = learn.Alerted
-	case v.Kind == engine.Refused && v.Standing:
+	case c.Standing:
 		d.Outcome = learn.Already
-	case v.Kind == engine.Refused:
+	case c.Kind == ban.KindRefuse, c.Kind == ban.KindSpare:
 		d.Outcome = learn.Refused
+	default:
+		return d, false
 	}
-	return d, v.Author == ban.ByRule && v.Kind != engine.Unban
+	return d, c.Author == ban.ByRule
 }
 
 // sumUpLearned prints a summary to standard error, beside the proposals.

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"freeswitch-security/engine/ban"
 )
 
 func TestMain(m *testing.M) {
@@ -25,10 +27,8 @@ func TestMain(m *testing.M) {
 
 var update = flag.Bool("update", false, "write what is printed into the scripts")
 
-// TestScripts runs the stories in testdata/script over the real command line.
-// $SHIPPED is the directory of the shipped rules, $RECORDED that of the recorded
-// attack, $FAILURE a line of a log. Beside testscript's own commands there are
-// those in scriptCommands.
+// TestScripts runs testdata/script. $SHIPPED is the directory of the shipped rules, $RECORDED that of
+// the recorded attack, $FAILURE a log line. scriptCommands are commands beside testscript's own.
 func TestScripts(t *testing.T) {
 	shipped, err := filepath.Abs(shippedRules)
 	if err != nil {
@@ -91,7 +91,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// rewriting makes a command that changes a file, which need not exist yet.
+// rewriting returns a command that changes a file, which need not exist.
 func rewriting(usage string, change func(content []byte, args []string) []byte) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) == 0 {
@@ -122,8 +122,7 @@ func compressed(content []byte) []byte {
 	return b.Bytes()
 }
 
-// unescaped replaces \xNN and \uNNNN by what they stand for, so that no script
-// needs to hold an escape sequence.
+// unescaped replaces \xNN and \uNNNN by their bytes, so that scripts need no escape sequences.
 func unescaped(content []byte, _ []string) []byte {
 	var out strings.Builder
 	for rest := string(content); rest != ""; {
@@ -155,7 +154,7 @@ func command(t testing.TB, stdin io.Reader, args ...string) (stdout, stderr stri
 	return out.String(), errs.String(), status
 }
 
-// replayed gives the JSON of a replay that must read everything.
+// replayed returns the JSON of a replay that must read everything.
 func replayed(t testing.TB, stdin io.Reader, args ...string) string {
 	t.Helper()
 	stdout, stderr, status := command(t, stdin, append([]string{"replay", "--format", "json"}, args...)...)
@@ -166,20 +165,20 @@ func replayed(t testing.TB, stdin io.Reader, args ...string) string {
 }
 
 // parsed reads the lines of a replay's JSON.
-func parsed(t testing.TB, output string) []line {
+func parsed(t testing.TB, output string) []ban.Change {
 	t.Helper()
-	var lines []line
+	var changes []ban.Change
 	for text := range strings.Lines(output) {
-		l, err := parseLine(text)
+		c, err := parseChange(text)
 		if err != nil {
 			t.Fatalf("%v in %s", err, text)
 		}
-		lines = append(lines, l)
+		changes = append(changes, c)
 	}
-	return lines
+	return changes
 }
 
-// write puts content into a new file in a directory of the test's own.
+// write writes a file in a new directory.
 func write(t testing.TB, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -189,8 +188,7 @@ func write(t testing.TB, name string, content []byte) string {
 	return path
 }
 
-// failures is what an attacker leaves in the log who fails n times, a second
-// apart, from the given second of a certain hour on.
+// failures returns the log lines of n failures, a second apart, from the given second of an hour on.
 func failures(ip string, from, n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -13,14 +13,14 @@ import (
 	"testing/iotest"
 )
 
-// unpacked is the recorded log as one piece.
+// unpacked returns the recorded log in one piece.
 func unpacked(t testing.TB) []byte {
 	t.Helper()
 	return joined(t, recordedAttack, "security.log")
 }
 
-// TestAnySplit divides the recording at any byte into any number of files,
-// compressed or not, one of them on standard input: the verdicts are the same.
+// TestAnySplit divides the recording at random bytes into files, compressed or not, one of them on
+// standard input: the result is the same.
 func TestAnySplit(t *testing.T) {
 	whole := unpacked(t)
 	want := replayed(t, bytes.NewReader(whole), "--rules", shippedRules, "-")
@@ -59,14 +59,13 @@ func TestAnySplit(t *testing.T) {
 			args = append(args, path)
 		}
 		if replayed(t, stdin, args...) != want {
-			t.Fatalf("seed %d: cut at %v, the verdicts differ", seed, cuts)
+			t.Fatalf("seed %d: cut at %v, the results differ", seed, cuts)
 		}
 	}
 }
 
-// TestOldestFirst: files of a log that are named as a shell lists them, the newest
-// first, are told of once. That two share a second, or that one has no times, is no
-// matter.
+// TestOldestFirst: files in the order of a shell, the newest first, cause one note. Files that share a
+// second, or have no times, cause none.
 func TestOldestFirst(t *testing.T) {
 	rules := write(t, "a.hcl", []byte("source \"log\" \"x\" {}\n"))
 	newest, middle, oldest := write(t, "freeswitch.log", []byte(failures("203.0.113.7", 60, 3))),
@@ -100,8 +99,8 @@ rule "any failure" {
 }
 `
 
-// TestMergedByTime deals the lines of one log out to two sources: the verdicts
-// come in the order of the times, as from one log but for the sources' names.
+// TestMergedByTime divides the lines of one log between two sources: the result is that of the log,
+// except for the names of the sources.
 func TestMergedByTime(t *testing.T) {
 	rules := filepath.Dir(write(t, "rules.hcl", []byte(twoLogs)))
 	var all strings.Builder
@@ -110,8 +109,8 @@ func TestMergedByTime(t *testing.T) {
 	}
 	oneSource := func(output string) string { return strings.ReplaceAll(output, `"log.two"`, `"log.one"`) }
 	want := replayed(t, strings.NewReader(all.String()), "--rules", rules, "log.one=-")
-	if !strings.Contains(want, `"unban"`) {
-		t.Fatal("no ban ended")
+	if !strings.Contains(want, `"expire"`) {
+		t.Fatal("no ban expired")
 	}
 	for seed := range uint64(10) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -131,8 +130,7 @@ func TestMergedByTime(t *testing.T) {
 	}
 }
 
-// TestTruncatedGzip cuts a compressed log at every byte: what can be read of it
-// is decided on, and no verdict comes of half a line.
+// TestTruncatedGzip cuts a compressed log at every byte: the replay decides on the complete lines.
 func TestTruncatedGzip(t *testing.T) {
 	rules := filepath.Dir(write(t, "rules.hcl", []byte(onSight)))
 	var log strings.Builder
@@ -142,7 +140,7 @@ func TestTruncatedGzip(t *testing.T) {
 	packed := compressed([]byte(log.String()))
 	whole := replayed(t, bytes.NewReader(packed), "--rules", rules, "-")
 	before := 0
-	const magic = 2 // bytes by which compressed data are known
+	const magic = 2 // bytes that identify compressed data
 	for n := magic; n < len(packed); n++ {
 		stdout, stderr, status := command(t, bytes.NewReader(packed[:n]), "replay", "--rules", rules, "--format", "json", "-")
 		if status != exitTrouble || !strings.Contains(stderr, "standard input") {
@@ -154,6 +152,6 @@ func TestTruncatedGzip(t *testing.T) {
 		before = len(stdout)
 	}
 	if before == 0 {
-		t.Fatal("nothing could be read of any of them")
+		t.Fatal("nothing could be read")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 
 	"github.com/spf13/cobra"
@@ -67,10 +68,10 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 	var printing error // the first failure to print; it ends the replay
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	e := engine.New(cfg, engine.Options{Tell: func(v engine.Verdict) {
-		sum.verdict(v)
+	e := engine.New(cfg, engine.Options{OnChange: func(c *ban.Change) {
+		sum.change(c)
 		if printing == nil {
-			if printing = show(v); printing != nil {
+			if printing = show(c); printing != nil {
 				cancel()
 			}
 		}
@@ -98,7 +99,7 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 }
 
 // printer returns what prints verdicts in the named format.
-func printer(format string, w io.Writer) (func(engine.Verdict) error, error) {
+func printer(format string, w io.Writer) (func(*ban.Change) error, error) {
 	switch format {
 	case "text":
 		return printTable(w), nil

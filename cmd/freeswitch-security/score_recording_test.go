@@ -17,16 +17,16 @@ import (
 	"time"
 
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
 )
 
-// A truth is what is known of a recording from those who attacked, not from what
-// was recorded.
+// A truth is what the attackers know of a recording, not what was recorded.
 type truth struct {
 	Zone       string            `json:"server_timezone"` // of stamps in logs
 	NeverBlock []netip.Addr      `json:"never_block"`
-	Framed     []netip.Addr      `json:"framed"` // of those: whose addresses attackers wrote into their packets
+	Framed     []netip.Addr      `json:"framed"` // of those: addresses that attackers wrote into packets
 	Sources    map[string]sender `json:"sources"`
 }
 
@@ -36,16 +36,16 @@ type sender struct {
 	Scenarios []string `json:"scenarios"`
 }
 
-// recorded is what one FreeSWITCH wrote at one time, in up to four forms: its log, a
-// log for the guard, the events and the log records of its event socket.
+// A recorded is one recording of a FreeSWITCH in up to four forms: its log, a log for the guard, the
+// events and the log records of its event socket.
 type recorded struct {
 	name  string
 	dir   string
 	truth truth
 }
 
-// recordingsIn lists the recordings in a directory: the one that its files are, or
-// the whole in full/ and the cuts in scenarios/, each with the senders in it.
+// recordingsIn lists the recordings in a directory: its files, or full/ and each of scenarios/, with
+// their senders.
 func recordingsIn(t testing.TB, dir string) []recorded {
 	t.Helper()
 	var known truth
@@ -74,8 +74,7 @@ func recordingsIn(t testing.TB, dir string) []recorded {
 	return all
 }
 
-// joined is the content of a file and of those that it was rotated to, oldest
-// first, decompressed; nil where there is none.
+// joined returns a file and its rotated files, oldest first, decompressed; nil if there is none.
 func joined(t testing.TB, dir, name string) []byte {
 	t.Helper()
 	var all []byte
@@ -115,7 +114,7 @@ type frame struct {
 	raw     []byte
 	headers string
 	body    []byte
-	at      time.Time // when the switch says that it happened; that of the one before where it does not say
+	at      time.Time // stamp of the switch, or that of the frame before
 }
 
 var (
@@ -123,10 +122,10 @@ var (
 	eventStamp    = regexp.MustCompile(`"Event-Date-Timestamp":"(\d+)"`)
 )
 
-// recordStamp is how the time of a log record begins it.
+// recordStamp is the form of the time that begins a log record.
 const recordStamp = "2006-01-02 15:04:05.000000"
 
-// frames splits what an event socket sent.
+// frames splits the data of an event socket.
 func frames(t *testing.T, sent []byte, zone *time.Location) []frame {
 	t.Helper()
 	var all []frame
@@ -167,8 +166,7 @@ func (f *frame) isWarning() bool {
 	return false
 }
 
-// socket is what one connection with events and log records would have sent: both
-// in the order of their times.
+// socket returns the data of one connection with events and log records, in the order of time.
 func (r *recorded) socket(t *testing.T) []byte {
 	t.Helper()
 	zone := r.zone(t)
@@ -227,7 +225,7 @@ func (r *recorded) rulesFor(t *testing.T, corroborate bool) *config.Config {
 }
 
 // play replays what is given for each source, and returns the verdicts.
-func play(t *testing.T, cfg *config.Config, given map[string][]byte) []engine.Verdict {
+func play(t *testing.T, cfg *config.Config, given map[string][]byte) []ban.Change {
 	t.Helper()
 	var inputs []engine.Input
 	for _, s := range cfg.Sources {
@@ -236,8 +234,8 @@ func play(t *testing.T, cfg *config.Config, given map[string][]byte) []engine.Ve
 				Recording: plugin.Recording{Name: s.Ref, R: bytes.NewReader(content)}})
 		}
 	}
-	var verdicts []engine.Verdict
-	e := engine.New(cfg, engine.Options{Tell: func(v engine.Verdict) { verdicts = append(verdicts, v) }})
+	var verdicts []ban.Change
+	e := engine.New(cfg, engine.Options{OnChange: func(c *ban.Change) { verdicts = append(verdicts, *c) }})
 	if _, err := e.Replay(t.Context(), inputs, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -12,18 +12,17 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// The reference reads a recording without any of the product's sources or rules:
-// the events and log records of the event socket, each of which is a message of its
-// own, so that nothing in one can be taken for another.
+// The reference reads a recording without sources and rules of the product: the events and log records
+// of the event socket, each of which is a message of its own and cannot contain another.
 
 // An act is one report about an address.
 type act struct {
 	at      time.Time
 	failure bool   // credentials were refused
-	account string // that failed: "1000@pbx"; "" for a call, where only the number is told
+	account string // that failed: "1000@pbx"; "" for a call, which has only a number
 }
 
-// acts is what was reported of each address, in the order of the recording.
+// acts are the reports about each address, in the order of the recording.
 type acts map[netip.Addr][]act
 
 func (a acts) note(address string, one act) {
@@ -32,15 +31,14 @@ func (a acts) note(address string, one act) {
 	}
 }
 
-// with adds those of whom only the other reference tells. Of everybody else both tell
-// the same, but for what the first one counts better.
+// with adds the addresses that only the other reference has. On the others, the first counts better.
 func (a acts) with(more acts) acts {
 	joined := maps.Clone(more)
 	maps.Copy(joined, a)
 	return joined
 }
 
-// An eventOf is what the reference reads of an event.
+// An eventOf is the fields of an event that the reference reads.
 type eventOf struct {
 	Name      string `json:"Event-Name"`
 	Subclass  string `json:"Event-Subclass"`
@@ -66,7 +64,7 @@ func inEvents(t *testing.T, sent []frame) acts {
 		}
 		var e eventOf
 		if err := json.Unmarshal(f.body, &e); err != nil {
-			continue // a caller's bytes that are no JSON
+			continue // bytes of a caller that are not JSON
 		}
 		one := act{at: f.at}
 		switch {
@@ -100,11 +98,10 @@ var (
 	}
 )
 
-// inRecords reads the log records of an event socket. An unknown user is reported
-// in two records, of which one counts.
+// inRecords reads the log records of an event socket. An unknown user has two records; one counts.
 func inRecords(sent []frame) acts {
 	found := acts{}
-	counted := map[string]time.Time{} // by address: the unknown user whose second record is to come
+	counted := map[string]time.Time{} // by address: an unknown user whose second record follows
 	for _, f := range sent {
 		text, _, _ := strings.Cut(string(f.body), "\n")
 		head := recordHead.FindStringSubmatch(text)
@@ -138,7 +135,7 @@ func inRecords(sent []frame) acts {
 	return found
 }
 
-// fifth is when an address failed for the fifth time in ten minutes.
+// fifth returns the time of the fifth failure of an address in ten minutes.
 func fifth(list []act) (at time.Time, ok bool) {
 	var failed []time.Time
 	for _, one := range list {
@@ -153,10 +150,9 @@ func fifth(list []act) (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// effort is how many attempts of an address led to a ban, and how long it had been
-// at it: its failures, or whatever was reported of it where it never failed. The
-// switch's clock goes in steps, so that of the attempts at the moment of the ban only
-// those count that the ban's evidence needs.
+// effort returns the attempts of an address until its ban, and their duration: its failures, or all
+// reports if it never failed. The clock of the switch advances in steps: of the attempts at the
+// moment of the ban, only those in the ban's evidence count.
 func effort(list []act, banned time.Time, evidence int) (attempts int, took time.Duration) {
 	var all, failures, before, failuresBefore int
 	for _, one := range list {

@@ -12,21 +12,21 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
 )
 
-// A way is one of the ways to hear a switch.
+// A way is a choice of sources for a recording.
 type way struct {
 	name        string
 	log         string // the log that is read
 	events      bool   // the events of the event socket
 	records     bool   // the log records of the event socket
-	corroborate bool   // the log is believed where the events say the same
-	blocked     int    // at least so many attackers of our own recording are blocked
+	corroborate bool   // the log is corroborated by the events
+	blocked     int    // attackers of our own recording that are banned, at least
 	fires       []string
 }
 
-// What our own recording sets off, by what must be heard for it.
+// The rules that fire on our own recording, by the sources that they need.
 var (
 	onFailures = []string{
 		"password guessing", "slow password guessing", "password spraying", "unauthenticated flood",
@@ -53,11 +53,10 @@ var ways = []way{
 		fires: slices.Concat(onFailures, onEvents, onRefusals, onForgeries)},
 }
 
-// TestScore holds the shipped rules against every recording, in every way to hear
-// it. Whoever must never be blocked is not, in any way; every attacker who fails
-// five times in ten minutes is, by his fifth failure. With RECORDINGS set to a
-// directory of recordings it scores those; else every rule that has something to catch
-// catches somebody. -v prints the scoreboard.
+// TestScore replays every recording with the shipped rules, in every way. Innocent addresses are never
+// banned; every attacker that fails five times in ten minutes is banned at its fifth failure.
+// $RECORDINGS is a directory of other recordings; on our own, every rule that can fires. -v prints
+// the scoreboard.
 func TestScore(t *testing.T) {
 	dir, given := os.LookupEnv("RECORDINGS")
 	if !given || dir == "" {
@@ -73,11 +72,11 @@ func TestScore(t *testing.T) {
 					return
 				}
 				if blocked := s.total().blocked; blocked < w.blocked {
-					t.Errorf("%d attackers were blocked, and once it was %d", blocked, w.blocked)
+					t.Errorf("%d attackers are banned, want %d", blocked, w.blocked)
 				}
 				for _, rule := range w.fires {
 					if !s.fired(rule) {
-						t.Errorf("the rule %q caught nobody", rule)
+						t.Errorf("the rule %q did not fire", rule)
 					}
 				}
 			})
@@ -85,26 +84,26 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// A tally is what became of the senders of one scenario.
+// A tally counts the senders of one scenario.
 type tally struct {
-	seen      int // attackers of whom anything was reported
-	bound     int // of those: who must be blocked, having failed five times in ten minutes
+	seen      int // attackers with reports
+	bound     int // of those: failed five times in ten minutes
 	blocked   int // of those seen
 	missed    []string
 	late      []string
 	took      []time.Duration // from the first report to the ban
 	attempts  []int
-	innocent  []string // blocked and must never be
-	undecided int      // an office with good phones and a bad one
+	innocent  []string // banned although innocent
+	undecided int      // offices with good phones and a bad one
 	banned    []string // of those undecided
 }
 
-// A scoreboard is what a way of hearing a recording led to.
+// A scoreboard is the result of a recording in one way.
 type scoreboard struct {
 	way       way
 	recorded  *recorded
 	reference acts
-	verdicts  []engine.Verdict
+	verdicts  []ban.Change
 	scenarios map[string]*tally
 }
 
@@ -153,9 +152,9 @@ func (s *scoreboard) scenario(name string) *tally {
 }
 
 // banOf is the first ban of an address; nil if it was never banned.
-func (s *scoreboard) banOf(ip netip.Addr) *engine.Verdict {
+func (s *scoreboard) banOf(ip netip.Addr) *ban.Change {
 	for i := range s.verdicts {
-		if v := &s.verdicts[i]; v.Kind == engine.Ban && v.Target.Prefix().Contains(ip) {
+		if v := &s.verdicts[i]; v.InForce() && v.Target.Prefix().Contains(ip) {
 			return v
 		}
 	}
@@ -182,7 +181,7 @@ func (s *scoreboard) judge(in *tally, ip netip.Addr, expect string) {
 }
 
 // attacker notes what became of an attacker who was heard.
-func (in *tally) attacker(ip netip.Addr, did []act, ban *engine.Verdict) {
+func (in *tally) attacker(ip netip.Addr, did []act, ban *ban.Change) {
 	in.seen++
 	limit, bound := fifth(did)
 	if bound {
@@ -193,15 +192,15 @@ func (in *tally) attacker(ip netip.Addr, did []act, ban *engine.Verdict) {
 		in.missed = append(in.missed, ip.String())
 	case ban != nil:
 		in.blocked++
-		attempts, took := effort(did, ban.Time, len(ban.Evidence))
+		attempts, took := effort(did, ban.At, len(ban.Evidence))
 		in.attempts, in.took = append(in.attempts, attempts), append(in.took, took)
-		if bound && ban.Time.After(limit) {
+		if bound && ban.At.After(limit) {
 			in.late = append(in.late, ip.String())
 		}
 	}
 }
 
-// total is all scenarios together. An address in two of them counts twice.
+// total sums up all scenarios. An address in two of them counts twice.
 func (s *scoreboard) total() *tally {
 	all := &tally{}
 	for _, in := range s.scenarios {
@@ -219,10 +218,9 @@ func (s *scoreboard) total() *tally {
 	return all
 }
 
-// print writes a line for each scenario: the attackers of whom anything was reported
-// and those of them who were blocked; those who must be, having failed five times in
-// ten minutes, who were not or too late; the time and the attempts until the block,
-// median and worst; innocents who were blocked; and offices with a bad phone.
+// print writes a line for each scenario: attackers with reports, and the banned ones of them; those
+// with five failures in ten minutes, and of these the missed and the late ones; time and attempts
+// until the ban, median and worst; innocent addresses that are banned; and offices with a bad phone.
 func (s *scoreboard) print(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s\n", s.recorded.name, s.way.name)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -239,7 +237,7 @@ func (in *tally) print(w io.Writer, name string) {
 		in.cost(), len(in.innocent), in.undecided, len(in.banned))
 }
 
-// cost is the time and the attempts until the ban, each median and worst.
+// cost returns the time and the attempts until the ban, each median and worst.
 func (in *tally) cost() string {
 	if in.blocked == 0 {
 		return "-\t-\t-\t-"
@@ -251,23 +249,23 @@ func (in *tally) cost() string {
 		in.attempts[middle], in.attempts[last])
 }
 
-// require is what any recording asks for.
+// require checks what holds for every recording.
 func (s *scoreboard) require(t *testing.T) {
 	t.Helper()
 	all := s.total()
 	if len(all.innocent) > 0 {
-		t.Errorf("blocked and must never be: %v", all.innocent)
+		t.Errorf("innocent and banned: %v", all.innocent)
 	}
 	for _, ip := range s.recorded.truth.NeverBlock {
 		if s.banOf(ip) != nil {
-			t.Errorf("%s was blocked and must never be", ip)
+			t.Errorf("%s is innocent and banned", ip)
 		}
 	}
 	if len(all.missed) > 0 {
-		t.Errorf("failed five times in ten minutes and not blocked: %v", all.missed)
+		t.Errorf("failed five times in ten minutes and not banned: %v", all.missed)
 	}
 	if len(all.late) > 0 {
-		t.Errorf("blocked after the fifth failure: %v", all.late)
+		t.Errorf("banned after the fifth failure: %v", all.late)
 	}
 	s.requireOffices(t)
 	s.requireNamed(t)
@@ -277,12 +275,12 @@ func (s *scoreboard) require(t *testing.T) {
 
 // fired reports whether a rule banned or alerted.
 func (s *scoreboard) fired(rule string) bool {
-	return slices.ContainsFunc(s.verdicts, func(v engine.Verdict) bool {
-		return v.Rule == rule && (v.Kind == engine.Ban || v.Kind == engine.Alert)
+	return slices.ContainsFunc(s.verdicts, func(v ban.Change) bool {
+		return v.Rule == rule && (v.InForce() || v.Kind == ban.KindAlert)
 	})
 }
 
-// requireForgers wants somebody who wrote into the log banned for just that.
+// requireForgers demands that a writer of forged lines is banned for them.
 func (s *scoreboard) requireForgers(t *testing.T) {
 	t.Helper()
 	writers := s.in("log_injection")
@@ -291,12 +289,12 @@ func (s *scoreboard) requireForgers(t *testing.T) {
 		return ban != nil && ban.Rule == "log forgery"
 	})
 	if s.way.log == "freeswitch.log" && len(writers) > 0 && !charged {
-		t.Errorf("none of %v was banned for the lines that they forged", writers)
+		t.Errorf("none of %v is banned for its forged lines", writers)
 	}
 }
 
-// requireOffices wants an office with good phones and a bad one spared, and told of
-// once. From a log alone nobody can know about the good ones.
+// requireOffices demands that an office with good phones and a bad one is spared, with one alert. A log
+// alone does not show the good ones.
 func (s *scoreboard) requireOffices(t *testing.T) {
 	t.Helper()
 	for ip, from := range s.recorded.truth.Sources {
@@ -305,18 +303,18 @@ func (s *scoreboard) requireOffices(t *testing.T) {
 		}
 		address := netip.MustParseAddr(ip)
 		if s.banOf(address) != nil {
-			t.Errorf("%s was blocked, where phones are registered", ip)
+			t.Errorf("%s is banned, where phones are registered", ip)
 		}
 		told := s.about(address)
 		account := s.tried([]netip.Addr{address})
-		if len(told) != 1 || !told[0].Protected || !strings.Contains(told[0].Reason, "failed: "+account+";") {
+		if len(told) != 1 || told[0].Kind != ban.KindSpare || !strings.Contains(told[0].Why, "failed: "+account+";") {
 			t.Errorf("%s: want one verdict that names %s, got %v", ip, account, told)
 		}
 	}
 }
 
-// requireNamed wants one alert that names the account which many addresses try, two
-// or three times each.
+// requireNamed demands one alert that names the account that many addresses try, two or three times
+// each.
 func (s *scoreboard) requireNamed(t *testing.T) {
 	t.Helper()
 	attackers := s.in("distributed_slow")
@@ -324,9 +322,9 @@ func (s *scoreboard) requireNamed(t *testing.T) {
 		return
 	}
 	account := s.tried(attackers)
-	var told []engine.Verdict
+	var told []ban.Change
 	for _, v := range s.verdicts {
-		if v.Kind == engine.Alert && strings.Contains(v.Reason, account) {
+		if v.Kind == ban.KindAlert && strings.Contains(v.Reason, account) {
 			told = append(told, v)
 		}
 	}
@@ -335,7 +333,7 @@ func (s *scoreboard) requireNamed(t *testing.T) {
 	}
 }
 
-// requireQuiet wants nothing said of whoever mistypes his password twice.
+// requireQuiet demands no verdict on an address that mistypes a password twice.
 func (s *scoreboard) requireQuiet(t *testing.T) {
 	t.Helper()
 	for _, ip := range s.in("benign_typo") {
@@ -346,8 +344,8 @@ func (s *scoreboard) requireQuiet(t *testing.T) {
 }
 
 // about is the verdicts on an address.
-func (s *scoreboard) about(ip netip.Addr) []engine.Verdict {
-	var told []engine.Verdict
+func (s *scoreboard) about(ip netip.Addr) []ban.Change {
+	var told []ban.Change
 	for _, v := range s.verdicts {
 		if v.Target.IsValid() && v.Target.Prefix().Contains(ip) {
 			told = append(told, v)
@@ -356,7 +354,7 @@ func (s *scoreboard) about(ip netip.Addr) []engine.Verdict {
 	return told
 }
 
-// in lists the senders of a scenario.
+// in returns the senders of a scenario.
 func (s *scoreboard) in(scenario string) []netip.Addr {
 	var all []netip.Addr
 	for ip, from := range s.recorded.truth.Sources {
@@ -367,7 +365,7 @@ func (s *scoreboard) in(scenario string) []netip.Addr {
 	return all
 }
 
-// tried is the account that the addresses failed on most.
+// tried returns the account on which the addresses failed most.
 func (s *scoreboard) tried(addresses []netip.Addr) string {
 	times := map[string]int{}
 	most := ""

@@ -9,9 +9,8 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// shapes are lines in the forms in which other guards expect them: those that
-// fail2ban and CrowdSec test themselves with, and those that they are known to miss.
-// "" is no event at all.
+// shapes are test lines of fail2ban and CrowdSec, and lines that they are known to miss. "" is no
+// event.
 var shapes = []struct{ line, event, ip string }{
 	// fail2ban
 	{"2013-12-31 17:39:54.767815 [WARNING] sofia_reg.c:1533 SIP auth challenge (INVITE) on sofia profile 'internal' for [011448708752617@192.168.2.51] from ip 81.94.202.251", event.Challenge, "81.94.202.251"},
@@ -32,7 +31,7 @@ var shapes = []struct{ line, event, ip string }{
 	{"2023-03-06 15:13:23.504993 96.80% [WARNING] sofia_reg.c:3223 IP 1.2.3.4 Rejected by register acl", event.ACLReject, "1.2.3.4"},
 	{"2023-03-06 15:11:14.385000 96.03% [WARNING] sofia_reg.c:3223 Can't find user [2501@1.2.3.4] from 1.2.3.4", event.UnknownUser, "1.2.3.4"},
 
-	// what either of them misses, or takes for somebody else's
+	// lines that either of them misses, or attributes to another address
 	{"2026-05-04 10:11:12.131415 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [10]0@pbx.example.org] from ip 198.51.100.3", event.AuthFailure, "198.51.100.3"},
 	{"2026-05-04 10:11:12.131415 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [x] from ip 8.8.8.8@pbx.example.org] from ip 198.51.100.3", event.AuthFailure, "198.51.100.3"},
 	{"2026-05-04 10:11:12.131415 97.10% [WARNING] sofia_reg.c:3210 Can't find user [@pbx.example.org] from 198.51.100.3", event.UnknownUser, "198.51.100.3"},
@@ -48,7 +47,7 @@ var shapes = []struct{ line, event, ip string }{
 	{"1b2c3d4e-0000-4000-8000-123456789abc 2026-05-04 10:11:12.131415 97.10% [INFO] mod_dialplan_xml.c:637 Processing 2023-03-06 15:13:32.685002 [WARNING] sofia_reg.c:1 SIP auth failure (REGISTER) on sofia profile 'x' for [1@1] from ip 8.8.8.8 <1000>->9196 in context public", "", ""},
 }
 
-// TestShapesOfOthers reads each line with the log source as it is shipped.
+// TestShapesOfOthers reads each line with the shipped log source.
 func TestShapesOfOthers(t *testing.T) {
 	log := logOf(shipped(t))
 	for _, shape := range shapes {
@@ -63,7 +62,7 @@ func TestShapesOfOthers(t *testing.T) {
 		case err != nil:
 			t.Errorf("%s: %v", shape.line, err)
 		case shape.event == "" && len(got) > 0:
-			t.Errorf("%s: read as %s of %s, and is nothing", shape.line, got[0].Name, got[0].IP)
+			t.Errorf("%s: read as %s of %s, want no event", shape.line, got[0].Name, got[0].IP)
 		case shape.event != "" && (len(got) != 1 || got[0].Name != shape.event || got[0].IP.String() != shape.ip):
 			t.Errorf("%s: want %s of %s, got %v", shape.line, shape.event, shape.ip, got)
 		}

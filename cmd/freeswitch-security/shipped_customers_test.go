@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 )
 
-// TestShippedCustomers tells what the shipped rules do to whoever means no harm: all of
-// them at once, where the event socket is heard, and where the log alone is, which knows
-// of no registration. Where somebody is banned who cannot be told from an attacker, the
-// comment of the rule says so, and what to do about it.
+// TestShippedCustomers shows what the shipped rules do to innocent customers, with the event socket
+// and with the log alone, which has no registrations. The comment of a rule that bans one says so,
+// and what to do.
 func TestShippedCustomers(t *testing.T) {
 	const guessing, slow = "password guessing: ban 10m", "slow password guessing: ban 1h"
 	for _, test := range []struct {
@@ -107,18 +107,17 @@ func TestShippedCustomers(t *testing.T) {
 			told := newStory()
 			test.tell(told)
 			if got := told.verdicts(t, "esl.pbx", event.Names); got != test.esl {
-				t.Errorf("heard over the event socket: %s, want %s", got, test.esl)
+				t.Errorf("with the event socket: %s, want %s", got, test.esl)
 			}
 			logged := []string{event.Challenge, event.AuthFailure, event.UnknownUser, event.ACLReject}
 			if got := told.verdicts(t, "log.freeswitch", logged); got != test.log {
-				t.Errorf("read in the log alone: %s, want %s", got, test.log)
+				t.Errorf("with the log alone: %s, want %s", got, test.log)
 			}
 		})
 	}
 }
 
-// A story is what a switch reports of somebody. It is a source, on which all rules
-// listen at once.
+// A story is what a switch reports about a customer. It is a source that all rules read.
 type story struct {
 	now    time.Time
 	ip     netip.Addr
@@ -132,7 +131,7 @@ func newStory() *story {
 	}
 }
 
-// during tells of something again and again.
+// during repeats a report.
 func (s *story) during(whole, interval time.Duration, f func()) {
 	for end := s.now.Add(whole); s.now.Before(end); {
 		next := s.now.Add(interval)
@@ -141,7 +140,7 @@ func (s *story) during(whole, interval time.Duration, f func()) {
 	}
 }
 
-// phones tells of one account after another.
+// phones reports one account after another.
 func (s *story) phones(n int, interval time.Duration, f func(user string)) {
 	user := 1000
 	s.during(time.Duration(n)*interval, interval, func() {
@@ -159,21 +158,21 @@ func (s *story) says(name, user string) *event.Event {
 	return e
 }
 
-// dials is a request that is no REGISTER; it returns the fields of the event.
+// dials reports a request that is not a REGISTER, and returns the fields of the event.
 func (s *story) dials(name, number string) map[string]string {
 	e := s.says(name, "1000")
 	e.Method, e.Destination = "INVITE", number
 	return e.Fields
 }
 
-// registers is a phone that is challenged and answers.
+// registers reports a phone that answers the challenge.
 func (s *story) registers(user string) {
 	s.says(event.Challenge, user)
 	s.says(event.AuthSuccess, user)
 	s.says(event.Registered, user).Fields = map[string]string{"expires": "3600", "authenticated": "true"}
 }
 
-// fails is a phone that is challenged and has another password.
+// fails reports a phone with a wrong password.
 func (s *story) fails(user string) {
 	s.says(event.Challenge, user)
 	s.says(event.AuthFailure, user)
@@ -192,8 +191,8 @@ func (s *story) Replay(_ context.Context, _ plugin.Recording, _ map[string]bool,
 	return plugin.Stats{}, nil
 }
 
-// verdicts names what is decided when a source tells the story, as far as it tells of
-// such events: each kind of verdict of a rule once, with its first term.
+// verdicts returns the result of the story on a source that reports such events: each kind of verdict
+// of a rule once, with its first term.
 func (s *story) verdicts(t *testing.T, source string, heard []string) string {
 	t.Helper()
 	told := *s
@@ -210,13 +209,13 @@ func (s *story) verdicts(t *testing.T, source string, heard []string) string {
 			all = append(all, who+what)
 		}
 	}
-	e := engine.New(shipped(t), engine.Options{Tell: func(v engine.Verdict) {
+	e := engine.New(shipped(t), engine.Options{OnChange: func(v *ban.Change) {
 		switch {
-		case v.Protected:
+		case v.Kind == ban.KindSpare:
 			note(v.Rule+": spared", "")
-		case v.Kind == engine.Ban:
+		case v.InForce():
 			note(v.Rule+": ban ", v.Term.String())
-		case v.Kind == engine.Alert:
+		case v.Kind == ban.KindAlert:
 			note(v.Rule+": alert", "")
 		}
 	}})

@@ -12,14 +12,14 @@ import (
 	"freeswitch-security/engine/rule"
 )
 
-// told makes the event of the shipped rules' event socket that tells something.
+// told returns an event of the shipped event socket with some fields.
 func told(e event.Event) *event.Event {
 	e.IP, e.Source = netip.MustParseAddr("203.0.113.7"), "esl.pbx"
 	return &e
 }
 
-// TestShippedLists names what the lists in the expressions of the shipped rules take,
-// and what is like it and must be left alone.
+// TestShippedLists shows what the lists in shipped expressions match, and similar texts that they must
+// not match.
 func TestShippedLists(t *testing.T) {
 	rules := shipped(t).Rules
 	agent := func(name string) func(string) *event.Event {
@@ -38,7 +38,7 @@ func TestShippedLists(t *testing.T) {
 			return told(event.Event{Name: event.Call, Destination: number, Fields: map[string]string{"variable_sip_authorized": authorized}})
 		}
 	}
-	phones := []string{ // and what has a name like a tool's
+	phones := []string{ // and names similar to those of tools
 		"Yealink SIP-T46U 108.86.0.45", "PolycomVVX-VVX_411-UA/5.9.5.0614", "snomD735/10.1.54.13", "Grandstream GXP2170 1.0.11.35",
 		"Fanvil X4U 2.4.2.1", "Cisco/SPA504G-7.6.2g", "Cisco-CP8845/14.1.1", "LinphoneAndroid/5.2.4", "MicroSIP/3.21.3", "Zoiper rv2.10.20.4",
 		"Bria 6 release 6.6.1", "3CXPhoneSystem 18.0", "PJSUA v2.13", "baresip v3.5.0", "PrismaPhone 2.0", "Prismap/2.0", "Gigaset N510 IP PRO/42.250",
@@ -100,31 +100,31 @@ func TestShippedLists(t *testing.T) {
 	} {
 		i := slices.IndexFunc(rules, func(r *rule.Spec) bool { return r.Name == test.rule })
 		if i < 0 {
-			t.Errorf("there is no rule %q", test.rule)
+			t.Errorf("no rule %q", test.rule)
 			continue
 		}
 		spec := rules[i]
 		for _, text := range test.takes {
 			if yes, why := matches(spec, test.event(text)); !yes {
-				t.Errorf("%s does not take %q%s", test.rule, text, why)
+				t.Errorf("%s does not match %q%s", test.rule, text, why)
 			}
 		}
 		for _, text := range test.not {
 			if yes, _ := matches(spec, test.event(text)); yes {
-				t.Errorf("%s takes %q", test.rule, text)
+				t.Errorf("%s matches %q", test.rule, text)
 			}
 		}
 	}
 }
 
-// TestShippedBans holds every ban that we ship to how sure its evidence is.
+// TestShippedBans checks every shipped ban against the strength of its evidence.
 func TestShippedBans(t *testing.T) {
-	connected := []string{event.VertoLoginFailure, event.ESLDenied} // over TCP, where nobody can send in another's name
-	answered := []string{event.AuthFailure, event.UnknownUser}      // a challenge, which whoever forges UDP asks for himself
+	connected := []string{event.VertoLoginFailure, event.ESLDenied} // over TCP, where senders cannot be forged
+	answered := []string{event.AuthFailure, event.UnknownUser}      // a challenge, which a forger of UDP can cause
 	const hour, day = ban.Term(time.Hour), 24 * ban.Term(time.Hour)
 	for _, r := range shipped(t).Rules {
 		events := slices.Collect(maps.Keys(r.Match.Events()))
-		if r.Match.Uses("message") { // which tells a user's own access list, that is asked when he has answered
+		if r.Match.Uses("message") { // of a user's access list, which is checked after the answer
 			events = slices.DeleteFunc(events, func(name string) bool { return name == event.ACLReject })
 		}
 		only := func(known []string) bool {

@@ -14,7 +14,7 @@ const (
 	recordedAttack = "../../examples/recorded-attack"
 )
 
-// shipped loads the rules that we ship, as they are without any environment.
+// shipped loads the shipped rules without environment variables.
 func shipped(t testing.TB) *config.Config {
 	t.Helper()
 	cfg, diags, files := config.Load(shippedRules, kinds, nil)
@@ -25,13 +25,13 @@ func shipped(t testing.TB) *config.Config {
 	return cfg
 }
 
-// logOf is the log among the sources that we ship.
+// logOf returns the log source of the shipped rules.
 func logOf(cfg *config.Config) config.Source {
 	return cfg.Sources[slices.IndexFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == "log.freeswitch" })]
 }
 
-// TestShippedRules runs the tests in rules.d, and wants each rule to be shown
-// once at work and once at rest.
+// TestShippedRules runs the tests in rules.d, and demands of each rule a test that fires and one that
+// does not.
 func TestShippedRules(t *testing.T) {
 	cfg := shipped(t)
 	fires, rests, bans := map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -60,10 +60,10 @@ func TestShippedRules(t *testing.T) {
 			t.Errorf("%s: no test shows that the rule %q fires", rule.Where, rule.Name)
 		}
 		if !rests[rule.Name] {
-			t.Errorf("%s: no test shows whom the rule %q leaves alone", rule.Where, rule.Name)
+			t.Errorf("%s: no test shows that the rule %q does not fire", rule.Where, rule.Name)
 		}
 	}
 	if warnings := config.Lint(cfg); len(warnings) > 0 {
-		t.Errorf("the shipped rules earn warnings: %v", warnings)
+		t.Errorf("the shipped rules have warnings: %v", warnings)
 	}
 }

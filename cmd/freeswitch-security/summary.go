@@ -10,7 +10,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -55,20 +54,20 @@ func (s *summary) thin() {
 	}
 }
 
-func (s *summary) verdict(v engine.Verdict) {
-	r := s.rules[v.Rule]
+func (s *summary) change(c *ban.Change) {
+	r := s.rules[c.Rule]
 	if r == nil {
 		r = &ruleSum{}
-		s.rules[v.Rule] = r
+		s.rules[c.Rule] = r
 	}
 	switch {
-	case v.Kind == engine.Ban:
+	case c.InForce():
 		r.bans++
-	case v.Kind == engine.Alert:
+	case c.Kind == ban.KindAlert:
 		r.alerts++
-	case v.Kind == engine.Refused && v.Standing:
+	case c.Standing:
 		s.standing++
-	case v.Kind == engine.Refused:
+	case c.Kind == ban.KindRefuse, c.Kind == ban.KindSpare:
 		r.refused++
 	}
 }

@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openTerminal gives both ends of a pseudo-terminal of 80 columns.
+// openTerminal returns both ends of a pseudo-terminal of 80 columns.
 func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no terminal to be had: %v", err)
+		t.Skipf("no terminal: %v", err)
 	}
 	t.Cleanup(func() { keyboard.Close() })
 	fd := int(keyboard.Fd())
 	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	if err != nil {
-		t.Skipf("no terminal to be had: %v", err)
+		t.Skipf("no terminal: %v", err)
 	}
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
@@ -34,14 +34,13 @@ func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 	}
 	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no terminal to be had: %v", err)
+		t.Skipf("no terminal: %v", err)
 	}
 	t.Cleanup(func() { terminal.Close() })
 	return keyboard, terminal
 }
 
-// shownOn runs a command line whose output is a terminal, and gives what is to be
-// seen there.
+// shownOn runs a command line on a terminal, and returns what it shows.
 func shownOn(t *testing.T, environ map[string]string, args ...string) string {
 	t.Helper()
 	keyboard, terminal := openTerminal(t)
@@ -66,8 +65,8 @@ func shownOn(t *testing.T, environ map[string]string, args ...string) string {
 	return strings.TrimSuffix(string(shown), end)
 }
 
-// TestTerminal wants diagnostics in colour on a terminal, unless NO_COLOR says
-// otherwise, and no progress of a replay that is over within a second.
+// TestTerminal demands colour on a terminal, unless NO_COLOR is set, and no progress of a replay that
+// ends within a second.
 func TestTerminal(t *testing.T) {
 	mistake := filepath.Dir(write(t, "rules.hcl", []byte(strings.ReplaceAll(onSight, "event not in", "evnt not in"))))
 	const red = "\x1b[1;31m"

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
-	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 
 	"github.com/spf13/cobra"
@@ -20,13 +18,13 @@ func (a *app) watch() *cobra.Command {
 	var standing, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "watch",
-		Short: "Show verdicts as they happen",
-		Long: `Show verdicts as they happen, one a line, until it is interrupted. It comes back
-to a daemon that was restarted. What happened while it was away it has not seen,
-and says so on standard error.
+		Short: "Show changes as they happen",
+		Long: `Show bans, refusals, alerts and other changes as they happen, one a line, until
+it is interrupted. It connects again to a daemon that was restarted, and says on
+standard error that it missed the changes in between.
 
-With --standing it also tells of wishes to ban who is banned already; with
---json each verdict is one object a line, as the daemon's API has it.
+With --standing it also shows refused orders against targets that are banned;
+with --json each change is one object a line, as the API has it.
 
 Exit status: 0 it was interrupted; 2 the daemon could not be asked.`,
 		Example: "  freeswitch-security watch\n" +
@@ -34,7 +32,7 @@ Exit status: 0 it was interrupted; 2 the daemon could not be asked.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, _ []string) error {
-		w := &watching{app: a, client: c, show: a.noticePrinter(asJSON)}
+		w := &watching{app: a, client: c, show: a.changePrinter(asJSON)}
 		err := w.run(ctx, standing)
 		if ctx.Err() != nil {
 			return nil // it is told to end in no other way
@@ -42,16 +40,16 @@ Exit status: 0 it was interrupted; 2 the daemon could not be asked.`,
 		return err
 	})
 	r.flags(cmd)
-	cmd.Flags().BoolVar(&standing, "standing", false, "also wishes to ban who is banned already")
+	cmd.Flags().BoolVar(&standing, "standing", false, "also refused orders against banned targets")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
 	return cmd
 }
 
-// A watching follows the verdicts of a daemon through its restarts.
+// A watching follows the changes of a daemon through its restarts.
 type watching struct {
 	app    *app
 	client *client.Client
-	show   func(*client.Notice) error
+	show   func(*ban.Change) error
 
 	failed error // of printing, which nothing mends
 	away   bool
@@ -105,46 +103,28 @@ func (w *watching) began() {
 }
 
 func (w *watching) tell(e client.Event) error {
-	if e.Notice == nil {
-		w.app.say(fmt.Errorf("%s not seen: they came too fast", count(e.Lost, "verdict")))
+	if e.Change == nil {
+		w.app.say(fmt.Errorf("%s not seen: they came too fast", count(e.Lost, "change")))
 		return nil
 	}
-	w.failed = w.show(e.Notice)
+	w.failed = w.show(e.Change)
 	return w.failed
 }
 
-// noticePrinter returns what prints verdicts, for people as replay does.
-func (a *app) noticePrinter(asJSON bool) func(*client.Notice) error {
+// changePrinter returns what prints changes: as replay does, or as JSON.
+func (a *app) changePrinter(asJSON bool) func(*ban.Change) error {
 	if asJSON {
-		return func(n *client.Notice) error { return printObject(a.stdout, n) }
+		return printJSON(a.stdout)
 	}
-	var row bytes.Buffer
-	table := printTable(&row)
-	return func(n *client.Notice) error {
-		v := engine.Verdict{Time: n.Time, Kind: engine.VerdictKind(n.Kind), Target: targetOf(n.Target), Rule: n.Rule, Reason: n.Reason}
-		if n.For != nil {
-			v.Term, _ = ban.ParseTerm(*n.For) // none is shown that cannot be read
+	table := printTable(a.stdout)
+	return func(c *ban.Change) error {
+		c.Standing = false // it was asked for
+		if c.Rule == "" {
+			c.Rule = c.Author
 		}
-		if n.Rule == "" {
-			v.Rule = n.Author
+		if c.DryRun {
+			c.Ban.Reason += " (nothing is blocked)"
 		}
-		if n.DryRun {
-			v.Reason += " (nobody is blocked)"
-		}
-		row.Reset()
-		if err := table(v); err != nil {
-			return err
-		}
-		_, err := row.WriteTo(a.stdout)
-		return err
+		return table(c)
 	}
-}
-
-// targetOf reads the target of a verdict, which need not have one.
-func targetOf(ip string) ban.Target {
-	target, err := ban.ParseTarget(ip)
-	if err != nil {
-		return ban.Target{}
-	}
-	return target
 }

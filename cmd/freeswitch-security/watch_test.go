@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/engine/ban"
 )
 
 // A screenful is output that a test reads while it grows.
@@ -81,8 +81,8 @@ func TestWatch(t *testing.T) {
 		t.Errorf("shown:\n%s", shown)
 	}
 	shown = lines.shows("203.0.113.7")
-	notices := decoded[client.Notice](t, shown)
-	if n := notices[len(notices)-1]; n.Kind != "ban" || n.Target != "203.0.113.7" || n.Rule != "password guessing" || len(n.Evidence) != 3 {
+	changes := decoded[ban.Change](t, shown)
+	if n := changes[len(changes)-1]; n.Kind != ban.KindBan || n.Target.String() != "203.0.113.7" || n.Rule != "password guessing" || len(n.Evidence) != 3 {
 		t.Errorf("%+v", n)
 	}
 	if strings.Contains(shown+table.now(), "\x1b") {
@@ -117,7 +117,7 @@ func TestWatchComesBack(t *testing.T) {
 	errs.shows("trying again")
 	second, _ := streaming(t, socket, "203.0.113.2")
 	out.shows("203.0.113.2")
-	if said := errs.shows("watching again"); strings.Count(said, "\n") != 4 || strings.Count(said, "2 verdicts not seen") != 2 {
+	if said := errs.shows("watching again"); strings.Count(said, "\n") != 4 || strings.Count(said, "2 changes not seen") != 2 {
 		t.Errorf("said %q", said)
 	}
 	if status := end(); status != 0 {

@@ -152,8 +152,8 @@ func TestRefused(t *testing.T) {
 func TestWide(t *testing.T) {
 	l := newLab(t, nil)
 	for _, network := range []string{"64.0.0.0/6", "2000::/4"} {
-		if _, refused := l.guard.ledger.Enter(ban.Order{Target: ban.Network(prefix(network)), Author: "feed x", At: time.Now(), Terms: []ban.Term{ban.Permanent}}, time.Now()); refused != nil {
-			t.Fatal(refused.Reason)
+		if c := l.guard.ledger.Enter(ban.Order{Target: ban.Network(prefix(network)), Author: "feed x", At: time.Now(), Terms: []ban.Term{ban.Permanent}}, time.Now()); !c.InForce() {
+			t.Fatal(c.Why)
 		}
 		l.want(400, "too wide", "DELETE", "/security/blacklist/"+network+"?grace=10m", "")
 		l.want(200, `"target":"`+network+`"`, "GET", "/security/blacklist/"+network, "")

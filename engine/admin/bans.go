@@ -136,16 +136,16 @@ func (s *Server) change(ctx context.Context, do func(context.Context) error) err
 
 // refused is why an order did not lead to a ban; nil where its target is banned.
 func (o *Outcome) refused() error {
-	if o.Refusal == nil || o.Refusal.Standing != nil {
+	if o.Change.Banned() {
 		return nil
 	}
-	return faultf(http.StatusConflict, "%s not banned: %s", o.Refusal.Order.Target.String(), o.Refusal.Reason)
+	return faultf(http.StatusConflict, "%s not banned: %s", o.Change.Target, o.Change.Why)
 }
 
 // standing is the ban that covers the target now.
 func (o *Outcome) standing() *ban.Ban {
-	if o.Refusal != nil {
-		return o.Refusal.Standing
+	if o.Change.Standing {
+		return o.Change.Cover
 	}
 	return &o.Change.Ban
 }
@@ -158,9 +158,9 @@ func (o *Outcome) until() time.Time { return o.standing().Until }
 func (o *Outcome) message() string {
 	b := o.standing()
 	switch {
-	case o.Refusal != nil:
+	case o.Change.Standing:
 		return fmt.Sprintf("%s is in blacklist already, %s", b.Target.String(), inWords(b.Until))
-	case o.Change.Kind == ban.Extended:
+	case o.Change.Kind == ban.KindExtend:
 		return fmt.Sprintf("%s stays in blacklist, now %s", b.Target.String(), inWords(b.Until))
 	}
 	return fmt.Sprintf("%s added to blacklist, %s", b.Target.String(), inWords(b.Until))

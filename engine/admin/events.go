@@ -6,45 +6,45 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
-// unread is how many notices wait for one who watches. Whoever is further behind
-// is told how many he has missed.
+// unread is how many changes wait for one reader. A reader further behind is told how
+// many it has missed.
 const unread = 1024
 
-// watchers is everybody who watches the verdicts.
+// watchers are the readers of /events.
 type watchers struct {
 	mu    sync.Mutex // guards what follows
-	told  uint64     // notices since the start
 	open  map[*watcher]struct{}
 	ended bool
 }
 
-// A watcher is one who watches.
+// A watcher is one reader of /events.
 type watcher struct {
 	standing bool // also of refusals because a ban stands already
 	frames   chan []byte
 	done     chan struct{} // closed when the server ends
 
 	mu   sync.Mutex
-	lost uint64 // notices that did not fit into frames, since he was last told; guarded by mu
+	lost uint64 // changes that did not fit into frames, and are not told yet; guarded by mu
 }
 
-// Tell tells everybody who watches of a verdict. It never waits for any of them,
-// and may be called from any goroutine.
-func (s *Server) Tell(n Notice) { s.watchers.tell(&n) }
+// Send sends a change to every reader of /events. It waits for none of them, and is
+// safe for concurrent use.
+func (s *Server) Send(c *ban.Change) { s.watchers.send(c) }
 
-func (ws *watchers) tell(n *Notice) {
+func (ws *watchers) send(c *ban.Change) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	ws.told++
 	var frame []byte
 	for w := range ws.open {
-		if n.Standing && !w.standing {
+		if c.Standing && !w.standing {
 			continue
 		}
 		if frame == nil {
-			frame = frameOf(n, ws.told)
+			frame = frameOf(c)
 		}
 		select {
 		case w.frames <- frame:
@@ -60,7 +60,7 @@ func (w *watcher) miss() {
 	w.lost++
 }
 
-// missed returns how many notices were lost since the last call.
+// missed returns how many changes were lost since the last call.
 func (w *watcher) missed() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -101,39 +101,14 @@ func (ws *watchers) end() {
 	clear(ws.open)
 }
 
-type noticeShape struct {
-	Time      moment              `json:"time"`
-	Kind      string              `json:"kind"`
-	Target    string              `json:"target"`
-	Rule      string              `json:"rule"`
-	Source    string              `json:"source"`
-	Author    string              `json:"author"`
-	Offence   int                 `json:"offence"`
-	For       *string             `json:"for"`
-	ExpiresAt moment              `json:"expiresAt"`
-	Reason    string              `json:"reason"`
-	Evidence  list[evidenceShape] `json:"evidence"`
-	Standing  bool                `json:"standing"`
-	DryRun    bool                `json:"dryRun"`
-}
-
-// frameOf writes a notice as a server-sent event. JSON on one line holds no line
-// break, so nothing in it can begin another event.
-func frameOf(n *Notice, id uint64) []byte {
-	shape := noticeShape{
-		Time: moment(n.Time), Kind: n.Kind, Target: n.Target.String(), Rule: n.Rule, Source: n.Source, Author: n.Author,
-		Offence: n.Offence, ExpiresAt: moment(n.Until), Reason: n.Reason, Evidence: shapeOfEvidence(n.Evidence),
-		Standing: n.Standing, DryRun: n.DryRun,
-	}
-	if n.Term != 0 {
-		term := n.Term.String()
-		shape.For = &term
-	}
-	data, err := marshal(shape)
+// frameOf writes a change as a server-sent event. JSON on one line has no line break,
+// so nothing in it can begin another event.
+func frameOf(c *ban.Change) []byte {
+	data, err := marshal(c)
 	if err != nil {
 		panic(err) // our own types can always be written
 	}
-	return fmt.Appendf(nil, "event: %s\nid: %d\ndata: %s\n\n", n.Kind, id, data)
+	return fmt.Appendf(nil, "event: %s\nid: %d\ndata: %s\n\n", c.Kind, c.Seq, data)
 }
 
 // watch answers GET /events, until the caller has gone or the server ends.
@@ -155,7 +130,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 	beat := time.NewTicker(s.limits.beat)
 	defer beat.Stop()
 	out.allow()
-	out.text(": the verdicts from now on\n\n")
+	out.text(": the changes from now on\n\n")
 	out.send()
 	for out.err == nil {
 		var frame []byte

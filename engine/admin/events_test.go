@@ -44,18 +44,19 @@ func readEvents(r io.Reader, each func(sse) bool) error {
 	return lines.Err()
 }
 
-func notice(reason string) Notice {
-	return Notice{
-		Time: time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC), Kind: "ban", Target: ban.Network(prefix("203.0.113.7")), Rule: "password guessing",
-		Source: "log.freeswitch", Offence: 1, Term: ban.Term(10 * time.Minute), Reason: reason,
-		Evidence: []ban.Evidence{{Event: "auth_failure", IP: prefix("203.0.113.7").Addr(), Text: "SIP auth failure\n\nevent: ban\ndata: {}\n\n"}},
-	}
+func change(seq uint64, reason string) *ban.Change {
+	at := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	return &ban.Change{Seq: seq, At: at, Kind: ban.KindBan, Ban: ban.Ban{
+		Target: ban.Network(prefix("203.0.113.7")), Rule: "password guessing",
+		Source: "log.freeswitch", Offence: 1, Term: ban.Term(10 * time.Minute), Start: at, Until: at.Add(10 * time.Minute), Reason: reason,
+		Evidence: []ban.Evidence{{Time: at, Event: "auth_failure", IP: prefix("203.0.113.7").Addr(), Text: "SIP auth failure\n\nevent: ban\ndata: {}\n\n"}},
+	}}
 }
 
-// conformsNotice holds the data of an event against the contract.
-func conformsNotice(t *testing.T, data string) {
+// conformsChange compares the data of an event with the contract.
+func conformsChange(t *testing.T, data string) {
 	t.Helper()
-	schema := contract().Components.Schemas["Notice"].Value
+	schema := contract().Components.Schemas["Change"].Value
 	if err := schema.VisitJSON(parse[any](t, data), openapi3.VisitAsResponse()); err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
@@ -71,11 +72,11 @@ func TestWatch(t *testing.T) {
 	if kind := answer.Header.Get("Content-Type"); kind != "text/event-stream" {
 		t.Errorf("content type %q", kind)
 	}
-	l.server.Tell(notice("first\nevent: unban"))
-	standing := notice("not told")
+	l.server.Send(change(1, "first\nevent: unban"))
+	standing := change(2, "not told")
 	standing.Standing = true
-	l.server.Tell(standing)
-	l.server.Tell(notice("last"))
+	l.server.Send(standing)
+	l.server.Send(change(3, "last"))
 	var got []sse
 	err = readEvents(answer.Body, func(e sse) bool {
 		got = append(got, e)
@@ -85,11 +86,11 @@ func TestWatch(t *testing.T) {
 		t.Fatalf("%v %v", got, err)
 	}
 	for i, want := range []struct{ id, reason string }{{"1", "first\nevent: unban"}, {"3", "last"}} {
-		n := parse[noticeShape](t, got[i].data)
-		if got[i].event != "ban" || got[i].id != want.id || n.Reason != want.reason || *n.For != "10m" {
+		n := parse[ban.Change](t, got[i].data)
+		if got[i].event != "ban" || got[i].id != want.id || n.Ban.Reason != want.reason || n.Term.String() != "10m" || n.Target.String() != "203.0.113.7" {
 			t.Errorf("event %d: %+v", i, got[i])
 		}
-		conformsNotice(t, got[i].data)
+		conformsChange(t, got[i].data)
 	}
 }
 
@@ -112,7 +113,7 @@ func TestSlowWatcher(t *testing.T) {
 	}
 	const told = unread + 500
 	for i := range told {
-		l.server.Tell(notice(fmt.Sprint(i))) // nobody reads meanwhile
+		l.server.Send(change(uint64(i), fmt.Sprint(i))) // nobody reads meanwhile
 	}
 	events, lost := 0, 0
 	err := readEvents(in, func(e sse) bool {

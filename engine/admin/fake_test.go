@@ -78,7 +78,7 @@ func (g *fakeGuard) Block(ctx context.Context, orders []ban.Order) ([]Outcome, e
 			o.Terms = []ban.Term{ban.Term(time.Hour)}
 		}
 		g.ledger.Advance(o.At)
-		outcomes[i].Change, outcomes[i].Refusal = g.ledger.Enter(o, o.At)
+		outcomes[i].Change = g.ledger.Enter(o, o.At)
 	}
 	if err := g.settle(ctx); err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (g *fakeGuard) Block(ctx context.Context, orders []ban.Order) ([]Outcome, e
 	for i := range outcomes {
 		b := outcomes[i]
 		outcomes[i].Applied, outcomes[i].Why = g.stuck == "", g.stuck
-		if b.Change != nil && g.stuck == "" {
+		if b.Change.InForce() && g.stuck == "" {
 			g.wall[b.Change.Ban.Target.Prefix()] = status.Entry{Target: b.Change.Ban.Target, Packets: 3, Bytes: 180, Remaining: 3600}
 		}
 	}
@@ -102,7 +102,8 @@ func (g *fakeGuard) settle(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	return errors.Join(g.ledger.Commit(), g.unsaved)
+	_, err := g.ledger.Commit()
+	return errors.Join(err, g.unsaved)
 }
 
 func (g *fakeGuard) Unblock(ctx context.Context, r Release) (Released, error) {
@@ -115,10 +116,10 @@ func (g *fakeGuard) Unblock(ctx context.Context, r Release) (Released, error) {
 		if !ok {
 			break
 		}
-		lifted = append(lifted, *g.ledger.Lift(b.Target, r.Reason, now, 0))
+		lifted = append(lifted, *g.ledger.Unban(b.Target, r.Reason, now, 0))
 		delete(g.wall, b.Target.Prefix())
 	}
-	g.ledger.Lift(r.Target, r.Reason, now, r.Grace)
+	g.ledger.Unban(r.Target, r.Reason, now, r.Grace)
 	return Released{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck}, g.settle(ctx)
 }
 

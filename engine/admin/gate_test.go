@@ -307,7 +307,7 @@ func TestTogether(t *testing.T) {
 					ask("GET", "/security/blacklist", "")
 					ask("GET", "/metrics", "")
 				case 4:
-					l.server.Tell(notice(ip))
+					l.server.Send(change(1, ip))
 				case 5:
 					r := request("GET", "/events", "")
 					ctx, cancel := context.WithTimeout(r.Context(), time.Millisecond)

@@ -88,12 +88,9 @@ type Gauges interface {
 	Trackers(ctx context.Context, top int) ([]status.Tracker, error)
 }
 
-// An Outcome is what became of an order: exactly one of Change and Refusal is
-// not nil. A refusal whose Standing is set means that the target is banned
-// already for as long as was asked.
+// An Outcome is the result of an order.
 type Outcome struct {
-	Change  *ban.Change
-	Refusal *ban.Refusal
+	Change  ban.Change
 	Applied bool   // the target is banned in the kernel
 	Why     string // why it is not; "" where it is
 }
@@ -158,21 +155,4 @@ type Sighting struct {
 	Fields map[string]string
 	Rules  []string
 	Trust  string // who its address is trusted by; "" where it may be banned
-}
-
-// A Notice is a verdict, as those who watch hear of it.
-type Notice struct {
-	Time     time.Time
-	Kind     string     // "ban", "unban", "alert" or "refused"
-	Target   ban.Target // the zero Target where there is none
-	Rule     string
-	Source   string
-	Author   string
-	Offence  int
-	Term     ban.Term  // 0: there is none
-	Until    time.Time // zero: permanent, or there is no ban
-	Reason   string
-	Evidence []ban.Evidence
-	Standing bool // refused because a ban stands already
-	DryRun   bool // nobody is really blocked
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// A Record is all that the ledger knows about one target. One with neither a ban
-// nor offences nor a grace nor a grant says that there is nothing to know any
-// more.
+// A Record is all that the ledger knows about one target. Its fields but Target, and
+// those of [Ban], [Evidence] and [Grant], are in a [File] in this order; a new order
+// needs a new bucket.
 type Record struct {
-	Target   Target
+	Target   Target    `msgpack:"-"`
 	Ban      *Ban      // nil: not banned
 	Offences int       // how often the target was banned; 0: forgotten
 	Until    time.Time // the end of its last ban; zero: permanent, or never banned
@@ -63,7 +63,7 @@ func (l *Ledger) Restore(store Store) error {
 	})
 }
 
-// Publish tells the eager cursors what was decided since the last time.
+// Publish passes the decisions since the last call to the eager cursors.
 func (l *Ledger) Publish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,6 +71,9 @@ func (l *Ledger) Publish() {
 }
 
 func (l *Ledger) publish() {
+	if len(l.fresh) == 0 {
+		return
+	}
 	for _, c := range l.cursors {
 		if c.eager {
 			c.push(l.fresh)
@@ -80,16 +83,18 @@ func (l *Ledger) publish() {
 	l.fresh = nil
 }
 
-// Commit publishes what was decided, makes it durable, and then tells the cursors
-// that wait for that. An error means that it is not durable: it was told all the
-// same, because a host that cannot write must still be protected, and the next
-// commit tries to save it again. Decisions go on meanwhile; there is one commit
-// at a time.
-func (l *Ledger) Commit() error {
-	told, records := l.unsaved()
+// Commit publishes the decisions, makes them durable, passes them to the other cursors
+// and returns them. On an error they are not durable, and are passed on all the same:
+// a host that cannot write must still be protected. The next commit saves them again.
+// Decisions go on meanwhile; there is one commit at a time.
+func (l *Ledger) Commit() ([]Change, error) {
+	changes, records := l.unsaved()
 	var err error
 	if len(records) > 0 {
 		err = l.store.Save(records)
+	}
+	if err == nil && len(changes) == 0 {
+		return nil, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,28 +106,31 @@ func (l *Ledger) Commit() error {
 	}
 	for _, c := range l.cursors {
 		if !c.eager {
-			c.push(told)
+			c.push(changes)
 		}
 	}
-	return err
+	return changes, err
 }
 
-// unsaved returns what is to be told once it is durable, and the records that
-// make it so.
+// unsaved returns the changes to be passed on once they are durable, and the records
+// that make them so.
 func (l *Ledger) unsaved() ([]Change, []Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.publish()
-	told := l.published
+	changes := l.published
 	l.published = nil
+	if len(l.dirty) == 0 {
+		return changes, nil
+	}
 	var records []Record
-	if l.store != nil && len(l.dirty) > 0 {
+	if l.store != nil {
 		for _, target := range slices.SortedFunc(maps.Keys(l.dirty), Target.Compare) {
 			records = append(records, l.record(target))
 		}
 	}
 	clear(l.dirty)
-	return told, records
+	return changes, records
 }
 
 func (l *Ledger) record(target Target) Record {

@@ -1,10 +1,13 @@
 package ban
 
+import "slices"
+
 // A Cursor is one reader's place in the history of the ledger. It belongs to one
 // goroutine.
 type Cursor struct {
 	ledger *Ledger
 	eager  bool
+	kinds  []Kind
 	ready  chan struct{}
 	// pending and lost are guarded by the ledger's mutex.
 	pending []Change
@@ -16,15 +19,15 @@ type Cursor struct {
 // must look at [Ledger.Bans].
 const maxPending = 1 << 18
 
-// Cursor returns a cursor that yields every change that is committed from now on:
-// it is durable by then, so that nobody hears of a ban that a crash could take
-// back. An eager one yields what is published, and does not wait for the disk: it is for those
-// who tell nobody, whose state is compared with the ledger's at every start, and
-// for whom milliseconds count, which is the firewall.
-func (l *Ledger) Cursor(eager bool) *Cursor {
+// Cursor returns a cursor on the changes of these kinds from now on. It yields what is
+// committed: durable, so that no reader learns of a ban that a crash could take back.
+// An eager cursor yields what is published and does not wait for the disk. It is for
+// a level, whose state is compared with the ledger's at every start: milliseconds
+// count for the firewall.
+func (l *Ledger) Cursor(eager bool, kinds []Kind) *Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := &Cursor{ledger: l, eager: eager, ready: make(chan struct{}, 1)}
+	c := &Cursor{ledger: l, eager: eager, kinds: kinds, ready: make(chan struct{}, 1)}
 	l.cursors = append(l.cursors, c)
 	return c
 }
@@ -56,7 +59,7 @@ func (c *Cursor) Snapshot() (bans []*Ban, changes []Change, seq uint64) {
 	for _, b := range l.bans.all() {
 		bans = append(bans, b)
 	}
-	changes = append(c.pending, l.fresh...)
+	changes = c.appendWanted(c.pending, l.fresh)
 	c.pending, c.lost = nil, false
 	return bans, changes, l.seq
 }
@@ -73,18 +76,27 @@ func (c *Cursor) Close() {
 	}
 }
 
-// push adds changes; the ledger's mutex is held.
+// push adds the changes of the cursor's kinds; the ledger's mutex is held.
 func (c *Cursor) push(changes []Change) {
-	if len(changes) == 0 {
+	before := len(c.pending)
+	c.pending = c.appendWanted(c.pending, changes)
+	if len(c.pending) == before {
 		return
 	}
-	if len(c.pending)+len(changes) > maxPending {
+	if len(c.pending) > maxPending {
 		c.pending, c.lost = nil, true
-	} else {
-		c.pending = append(c.pending, changes...)
 	}
 	select {
 	case c.ready <- struct{}{}:
 	default:
 	}
+}
+
+func (c *Cursor) appendWanted(to, changes []Change) []Change {
+	for i := range changes {
+		if slices.Contains(c.kinds, changes[i].Kind) {
+			to = append(to, changes[i])
+		}
+	}
+	return to
 }

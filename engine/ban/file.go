@@ -67,16 +67,21 @@ func (f *File) Save(records []Record) error {
 		var value bytes.Buffer
 		encoder := msgpack.NewEncoder(&value)
 		encoder.UseArrayEncodedStructs(true)
-		for i := range records {
-			key := recordKey(records[i].Target)
-			if records[i].Empty() {
+		for _, r := range records {
+			key := recordKey(r.Target)
+			if r.Empty() {
 				if err := bucket.Delete(key); err != nil {
 					return err
 				}
 				continue
 			}
+			if r.Ban != nil && len(r.Ban.Evidence) > maxStoredEvidence {
+				b := *r.Ban
+				b.Evidence = b.Evidence[len(b.Evidence)-maxStoredEvidence:]
+				r.Ban = &b
+			}
 			value.Reset()
-			if err := encoder.Encode(toStored(&records[i])); err != nil {
+			if err := encoder.Encode(&r); err != nil {
 				return err
 			}
 			// bbolt keeps the bytes until the transaction ends.
@@ -88,30 +93,46 @@ func (f *File) Save(records []Record) error {
 	})
 }
 
-// Load hands over every record. A single one that cannot be read is told in the
-// error; the others are handed over all the same.
+// Load passes every record to each. A record that cannot be read is in the error; the
+// others are passed all the same.
 func (f *File) Load(each func(Record)) error {
 	var bad []error
 	err := f.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(recordsBucket).ForEach(func(key, value []byte) error {
-			var s stored
-			value, err := unsealed(value)
-			if err == nil {
-				err = msgpack.Unmarshal(value, &s)
-			}
-			target, ok := targetOf(key)
-			if err == nil && (!ok || s.Ban != nil && (s.Ban.Offence < 1 || s.Ban.Term <= 0)) {
-				err = errors.New("it is no record of a target")
-			}
+			r, err := decodeRecord(key, value)
 			if err != nil {
 				bad = append(bad, fmt.Errorf("record %x: %w", key, err))
 				return nil
 			}
-			each(s.record(target))
+			each(r)
 			return nil
 		})
 	})
 	return errors.Join(append(bad, err)...)
+}
+
+func decodeRecord(key, value []byte) (r Record, err error) {
+	value, err = unsealed(value)
+	if err == nil {
+		err = msgpack.Unmarshal(value, &r)
+	}
+	if err != nil {
+		return r, err
+	}
+	var ok bool
+	if r.Target, ok = targetOf(key); !ok || r.Ban != nil && (r.Ban.Offence < 1 || r.Ban.Term <= 0) {
+		return r, errors.New("not the record of a target")
+	}
+	if b := r.Ban; b != nil {
+		b.Target, b.Start, b.Until = r.Target, b.Start.UTC(), b.Until.UTC()
+		for i := range b.Evidence {
+			b.Evidence[i].Time = b.Evidence[i].Time.UTC()
+		}
+	}
+	if r.Grant != nil {
+		r.Grant.Network = r.Target.Prefix()
+	}
+	return r, nil
 }
 
 // Each value begins with a checksum of the rest: a length in damaged MessagePack
@@ -195,88 +216,5 @@ func targetOf(key []byte) (target Target, ok bool) {
 // order of their addresses, commit by commit, and leave no room to be filled.
 const fill = 0.9
 
-// stored is the form of a record in the file: its fields in this order, which
-// must stay; a new format gets a new bucket.
-type stored struct {
-	Ban      *storedBan
-	Offences int
-	Until    time.Time
-	Forget   time.Time
-	Grace    time.Time
-	Grant    *storedGrant
-}
-
-type storedGrant struct {
-	Author  string
-	Comment string
-	Since   time.Time
-	Until   time.Time
-}
-
-type storedBan struct {
-	Rule     string
-	Source   string
-	Author   string
-	Reason   string
-	Start    time.Time
-	Until    time.Time
-	Term     Term
-	Offence  int
-	Forget   time.Duration
-	Actions  []string
-	Evidence []storedEvidence
-	Key      []byte // callers write accounts, UTF-8 or not
-}
-
-type storedEvidence struct {
-	Time   time.Time
-	Event  string
-	Source string
-	IP     netip.Addr
-	User   []byte // as the caller wrote it, UTF-8 or not
-	Text   []byte
-	Domain []byte
-	Proven bool
-}
-
-// maxStoredEvidence bounds what is kept of a ban's evidence: the newest.
+// maxStoredEvidence bounds the evidence of a ban that is kept: the newest.
 const maxStoredEvidence = 20
-
-func toStored(r *Record) stored {
-	s := stored{Offences: r.Offences, Until: r.Until, Forget: r.Forget, Grace: r.Grace}
-	if b := r.Ban; b != nil {
-		s.Ban = &storedBan{
-			Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start, Until: b.Until,
-			Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions, Key: []byte(b.Key),
-		}
-		for _, e := range b.Evidence[max(0, len(b.Evidence)-maxStoredEvidence):] {
-			s.Ban.Evidence = append(s.Ban.Evidence, storedEvidence{
-				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: []byte(e.User), Text: []byte(e.Text), Domain: []byte(e.Domain), Proven: e.Proven,
-			})
-		}
-	}
-	if g := r.Grant; g != nil {
-		s.Grant = &storedGrant{Author: g.Author, Comment: g.Comment, Since: g.Since, Until: g.Until}
-	}
-	return s
-}
-
-func (s *stored) record(target Target) Record {
-	r := Record{Target: target, Offences: s.Offences, Until: s.Until, Forget: s.Forget, Grace: s.Grace}
-	if b := s.Ban; b != nil {
-		r.Ban = &Ban{
-			Target: target, Rule: b.Rule, Source: b.Source, Author: b.Author, Reason: b.Reason, Start: b.Start,
-			Until: b.Until, Term: b.Term, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions,
-			Key: string(b.Key),
-		}
-		for _, e := range b.Evidence {
-			r.Ban.Evidence = append(r.Ban.Evidence, Evidence{
-				Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, User: string(e.User), Domain: string(e.Domain), Proven: e.Proven, Text: string(e.Text),
-			})
-		}
-	}
-	if g := s.Grant; g != nil {
-		r.Grant = &Grant{Network: target.Prefix(), Author: g.Author, Comment: g.Comment, Since: g.Since, Until: g.Until}
-	}
-	return r
-}

@@ -83,7 +83,7 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 			p := netip.PrefixFrom(a, a.BitLen())
 			l.Advance(now)
 			if rng.IntN(6) == 0 {
-				l.Lift(Network(p), "by hand", now, time.Duration(rng.IntN(2))*time.Minute)
+				l.Unban(Network(p), "by hand", now, time.Duration(rng.IntN(2))*time.Minute)
 				continue
 			}
 			if rng.IntN(12) == 0 {
@@ -104,7 +104,7 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 				Evidence: []Evidence{{Time: now, Event: "auth_failure", Source: "log.x", IP: a, User: "10\x1b00", Text: "line"}},
 			}, now)
 		}
-		if err := l.Commit(); err != nil {
+		if _, err := l.Commit(); err != nil {
 			t.Fatal(err)
 		}
 		if err := f.Close(); err != nil {
@@ -133,7 +133,7 @@ func TestDamageIsAnErrorNotAPanic(t *testing.T) {
 		o := order(fmt.Sprintf("203.0.%d.%d", i/250, i%250), t0, "1h")
 		l.Enter(o, t0)
 	}
-	if err := l.Commit(); err != nil {
+	if _, err := l.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	f.Close()
@@ -159,7 +159,7 @@ func TestDamageIsAnErrorNotAPanic(t *testing.T) {
 		restored := NewLedger(NewTrust(nil))
 		_ = restored.Restore(f) // an error or not, but no panic, here and when it is used
 		restored.Enter(order("192.0.2.1", t0, "1h"), t0)
-		_ = restored.Commit()
+		_, _ = restored.Commit()
 		f.Close()
 	}
 }
@@ -181,9 +181,9 @@ func TestAFullDiskStillProtects(t *testing.T) {
 	if err := l.Restore(disk); err != nil {
 		t.Fatal(err)
 	}
-	c, eager := l.Cursor(false), l.Cursor(true)
+	c, eager := l.Cursor(false, Told), l.Cursor(true, Levels)
 	mustBan(t, l, order("203.0.113.7", t0, "1h"))
-	if err := l.Commit(); err == nil || !strings.Contains(err.Error(), "1 targets are not saved: no space left on device") {
+	if _, err := l.Commit(); err == nil || !strings.Contains(err.Error(), "1 targets are not saved: no space left on device") {
 		t.Fatalf("commit: %v", err)
 	}
 	for _, cursor := range []*Cursor{c, eager} {
@@ -195,7 +195,7 @@ func TestAFullDiskStillProtects(t *testing.T) {
 		t.Fatal("what was not saved is not kept for the next commit")
 	}
 	disk.full = false
-	if err := l.Commit(); err != nil || len(l.dirty) != 0 {
+	if _, err := l.Commit(); err != nil || len(l.dirty) != 0 {
 		t.Fatalf("commit with room again: %v, %d dirty", err, len(l.dirty))
 	}
 	if changes, _ := c.Take(); len(changes) != 0 {
@@ -221,7 +221,7 @@ func BenchmarkCommit(b *testing.B) {
 					l.Enter(Order{Target: Address(a), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
 				}
 				b.StartTimer()
-				if err := l.Commit(); err != nil {
+				if _, err := l.Commit(); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -260,10 +260,13 @@ func TestTheFirewallDoesNotWaitForTheDisk(t *testing.T) {
 	if err := l.Restore(disk); err != nil {
 		t.Fatal(err)
 	}
-	firewall, webhook := l.Cursor(true), l.Cursor(false)
+	firewall, webhook := l.Cursor(true, Levels), l.Cursor(false, Told)
 	mustBan(t, l, order("203.0.113.7", t0, "1h"))
 	committed := make(chan error)
-	go func() { committed <- l.Commit() }()
+	go func() {
+		_, err := l.Commit()
+		committed <- err
+	}()
 	<-disk.saving
 	if changes, _ := firewall.Take(); len(changes) != 1 {
 		t.Error("the firewall waits for the disk")

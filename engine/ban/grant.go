@@ -10,7 +10,7 @@ import (
 // A Grant is trust that is given while the program runs, beside what the rule
 // files say. It is durable, and may end.
 type Grant struct {
-	Network netip.Prefix // masked, IPv4-mapped IPv6 unmapped
+	Network netip.Prefix `msgpack:"-"` // masked, IPv4-mapped IPv6 unmapped
 	Author  string       // who gave it: "api alice"
 	Comment string       // in his words; may be empty
 	Since   time.Time
@@ -142,7 +142,7 @@ func (l *Ledger) free(targets []Target, now time.Time) []Change {
 	var freed []Change
 	for _, target := range targets {
 		if entry, ok := l.trusted(target); ok {
-			freed = append(freed, *l.lift(target, "trusted: "+entry.String(), now))
+			freed = append(freed, *l.unban(target, "trusted: "+entry.String(), now))
 		}
 	}
 	return freed

@@ -14,28 +14,28 @@ func TestGrantLiftsAndForbidsUntilItEnds(t *testing.T) {
 		return Order{Target: Network(p), Address: p.Addr(), Rule: "r", At: at, Terms: terms("1h")}
 	}
 	for _, target := range []string{"203.0.113.7/32", "203.0.113.8/32", "198.51.100.1/32"} {
-		if _, refusal := l.Enter(order(target, t0), t0); refusal != nil {
-			t.Fatal(refusal.Reason)
+		if c := l.Enter(order(target, t0), t0); !c.InForce() {
+			t.Fatal(c.Why)
 		}
 	}
 	freed := l.Grant(Grant{Network: netip.MustParsePrefix("203.0.113.0/24"), Author: "api alice", Comment: "the Bonn office", Since: t0, Until: t0.Add(time.Minute)}, t0)
-	if len(freed) != 2 || freed[0].Kind != Lifted || l.Size() != 1 {
+	if len(freed) != 2 || freed[0].Kind != KindUnban || l.Size() != 1 {
 		t.Fatalf("freed %v, %d bans stand", freed, l.Size())
 	}
-	_, refusal := l.Enter(order("203.0.113.7/32", t0), t0)
+	c := l.Enter(order("203.0.113.7/32", t0), t0)
 	const why = "trusted: whitelist, the Bonn office (by api alice until 2026-05-04 10:01:00 UTC)"
-	if refusal == nil || refusal.Reason != why {
-		t.Fatalf("refusal %+v, want %q", refusal, why)
+	if c.InForce() || c.Why != why {
+		t.Fatalf("refusal %+v, want %q", c, why)
 	}
 	around := order("203.0.0.0/16", t0)
 	around.Address = netip.MustParseAddr("203.0.113.9")
-	change, refusal := l.Enter(around, t0)
-	if change != nil || !strings.HasPrefix(refusal.Reason, "trusted") {
-		t.Fatalf("a network around it, about an address inside: %v, %v", change, refusal)
+	wide := l.Enter(around, t0)
+	if wide.InForce() || !strings.HasPrefix(wide.Why, "trusted") {
+		t.Fatalf("a network around it, about an address inside: %+v", wide)
 	}
 	l.Advance(t0.Add(time.Minute))
-	if change, refusal := l.Enter(order("203.0.113.7/32", t0.Add(time.Minute)), t0.Add(time.Minute)); change == nil {
-		t.Fatalf("after its end: %v", refusal.Reason)
+	if c := l.Enter(order("203.0.113.7/32", t0.Add(time.Minute)), t0.Add(time.Minute)); !c.InForce() {
+		t.Fatalf("after its end: %v", c.Why)
 	}
 	if len(l.Grants()) != 0 {
 		t.Fatal("the grant is over and still listed")
@@ -61,18 +61,18 @@ func TestWhatAPersonOrdersEndsTheGrace(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	p := netip.MustParsePrefix("203.0.113.7/32")
 	o := Order{Target: Network(p), Address: p.Addr(), Rule: "r", At: t0, Terms: terms("1h")}
-	l.Lift(Network(p), "by hand", t0, time.Hour)
-	if _, refusal := l.Enter(o, t0); refusal == nil {
+	l.Unban(Network(p), "by hand", t0, time.Hour)
+	if c := l.Enter(o, t0); c.InForce() {
 		t.Fatal("a rule may ban in the grace time")
 	}
 	o.ByHand, o.Rule = true, ""
-	if _, refusal := l.Enter(o, t0); refusal != nil {
-		t.Fatal(refusal.Reason)
+	if c := l.Enter(o, t0); !c.InForce() {
+		t.Fatal(c.Why)
 	}
-	l.Lift(Network(p), "by hand", t0, 0)
+	l.Unban(Network(p), "by hand", t0, 0)
 	o.ByHand, o.Rule = false, "r"
-	if _, refusal := l.Enter(o, t0); refusal != nil {
-		t.Fatalf("the grace is over: %s", refusal.Reason)
+	if c := l.Enter(o, t0); !c.InForce() {
+		t.Fatalf("the grace is over: %s", c.Why)
 	}
 }
 
@@ -80,8 +80,8 @@ func TestGrantLiftsWhatLiesAroundItAndInIt(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	for _, target := range []string{"203.0.113.0/24", "203.0.113.7/32", "203.0.113.8/32", "203.0.112.0/32", "198.51.100.0/24"} {
 		p := netip.MustParsePrefix(target)
-		if _, refusal := l.Enter(Order{Target: Network(p), Rule: "r", At: t0, Terms: terms("1h")}, t0); refusal != nil && target != "203.0.113.7/32" && target != "203.0.113.8/32" {
-			t.Fatal(target, refusal.Reason)
+		if c := l.Enter(Order{Target: Network(p), Rule: "r", At: t0, Terms: terms("1h")}, t0); !c.InForce() && target != "203.0.113.7/32" && target != "203.0.113.8/32" {
+			t.Fatal(target, c.Why)
 		}
 	}
 	var freed []string
@@ -103,8 +103,8 @@ func TestDeadlinesAreBounded(t *testing.T) {
 	now := t0
 	for range 10_000 {
 		now = now.Add(time.Minute)
-		if _, refusal := l.Enter(Order{Target: Network(p), Author: "feed x", At: now, Terms: terms("7d")}, now); refusal != nil {
-			t.Fatal(refusal.Reason)
+		if c := l.Enter(Order{Target: Network(p), Author: "feed x", At: now, Terms: terms("7d")}, now); !c.InForce() {
+			t.Fatal(c.Why)
 		}
 	}
 	if len(l.due) > 2000 {

@@ -9,11 +9,11 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// A Ledger is the desired state: who is banned now, who was before, and who may
-// not be. It is safe for use by several goroutines.
+// A Ledger is the desired state: what is banned, what was, and what must not be. It is
+// safe for concurrent use.
 //
-// What it decides is at first known only to its caller. [Ledger.Publish] tells
-// the eager [Cursor]s, [Ledger.Commit] makes it durable and tells the others.
+// A decision is known to its caller alone at first. [Ledger.Publish] passes it to the
+// eager cursors, [Ledger.Commit] makes it durable and passes it to the others.
 type Ledger struct {
 	mu      sync.Mutex // guards everything below
 	trust   *Trust
@@ -26,9 +26,10 @@ type Ledger struct {
 
 	store     Store               // nil: nothing outlives the process
 	dirty     map[Target]struct{} // targets whose record the store does not yet have
-	fresh     []Change            // decided, and told to nobody
-	published []Change            // told to the eager cursors, not yet durable
+	fresh     []Change            // not yet published
+	published []Change            // not yet durable
 	seq       uint64              // of the latest change
+	levelSeq  uint64              // of the latest change of the kinds in Levels
 	cursors   []*Cursor
 }
 
@@ -39,7 +40,7 @@ type offences struct {
 	forget time.Time // when it is forgotten; zero: never
 }
 
-// NewLedger returns an empty ledger that bans nobody whom trust covers.
+// NewLedger returns an empty ledger that bans nothing that trust covers.
 func NewLedger(trust *Trust) *Ledger {
 	return &Ledger{
 		trust:   trust,
@@ -49,93 +50,102 @@ func NewLedger(trust *Trust) *Ledger {
 	}
 }
 
-// Enter decides about an order at the time now and returns the change that came
-// of it, or the refusal. Exactly one of the two is not nil.
+// Enter decides about an order at the time now. The change is a ban, an extension
+// or a refusal.
 //
-// An order is refused, in this order of reasons, where its target is trusted, is
-// in its grace time, or is banned already for as long as the order asks. Where
-// a network contains somebody who is trusted, its one firing address is banned
-// instead. The caller has advanced the ledger to now.
-func (l *Ledger) Enter(o Order, now time.Time) (*Change, *Refusal) {
+// An order is refused, in this order of reasons, if no action enforces bans of such
+// targets, or if its target is trusted, in its grace, or banned for as long as the
+// order asks. If a network contains a trusted address, the order's address is banned
+// alone. The caller has advanced the ledger to now.
+func (l *Ledger) Enter(o Order, now time.Time) Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c, refusal := l.consider(o, now)
-	if refusal != nil {
-		return nil, refusal
+	c := l.consider(&o, now)
+	if c.InForce() {
+		if o.ByHand {
+			l.grace.remove(c.Target)
+		}
+		b := c.Ban
+		l.put(&b)
 	}
-	if o.ByHand {
-		l.grace.remove(c.Ban.Target)
-	}
-	b := c.Ban
-	l.put(&b)
-	return l.note(*c), nil
+	return l.add(c)
 }
 
 // SetKinds sets the kinds of targets that can be banned besides addresses and
-// networks: those that an action which blocks enforces. Bans that stand remain.
+// networks: those that an action which blocks enforces. Bans in force remain.
 func (l *Ledger) SetKinds(kinds []TargetKind) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.kinds = append([]TargetKind{TargetAddress, TargetNetwork}, kinds...)
 }
 
-// Consider says what would come of an order, without doing it.
-func (l *Ledger) Consider(o Order, now time.Time) (*Change, *Refusal) {
+// Consider returns what Enter would decide, and decides nothing.
+func (l *Ledger) Consider(o Order, now time.Time) Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.consider(o, now)
+	return l.consider(&o, now)
 }
 
-func (l *Ledger) consider(o Order, now time.Time) (*Change, *Refusal) {
+func (l *Ledger) consider(o *Order, now time.Time) Change {
 	if _, partly := l.within(o.Target); partly && o.Address.IsValid() {
 		if _, covered := l.covers(o.Target); !covered {
 			o.Target = Address(o.Address)
 		}
 	}
 	standing := l.standing(o.Target)
-	offence := l.offence(&o, standing)
+	offence := l.offence(o, standing)
 	term := o.Terms[min(offence, len(o.Terms))-1]
-	refuse := func(reason string, standing *Ban) (*Change, *Refusal) {
-		return nil, &Refusal{Order: o, Offence: offence, Term: term, Reason: reason, Standing: standing}
+	if o.Evidence == nil {
+		o.Evidence = []Evidence{} // in JSON a list
 	}
-
-	if kind := o.Target.Kind(); !slices.Contains(l.kinds, kind) {
-		return refuse("no action of the rule files can ban a target of the kind "+string(kind), nil)
-	}
-	if entry, ok := l.trusted(o.Target); ok {
-		return refuse("trusted: "+entry.String(), nil)
-	}
-	if until, ok := l.inGrace(o.Target, now); ok && !o.ByHand {
-		return refuse("in its grace time until "+stamp(until), nil)
-	}
-	// Whoever ordered a ban of his own accord may go on with it; a rule may not, since
-	// what it sees while its ban stands is the tail of the same offence.
-	renewed := standing != nil && o.Rule == "" && o.Author == standing.Author && o.Target == standing.Target
-	longer := standing == nil || (term > standing.Term || renewed) && outlasts(term.End(o.At), standing.Until)
-	// What a rule bans need not be carried out, as long as rules may not block. Who
-	// orders the same in his own name means it.
-	takenOver := standing != nil && o.Rule == "" && standing.Rule != "" && o.Target == standing.Target
-	if !longer && !takenOver && carriedOut(standing.Actions, o.Actions) {
-		return refuse(alreadyBanned(standing, o.Target), standing)
-	}
-	c := &Change{Kind: Banned, At: o.At, Ban: Ban{
+	at := o.At.UTC()
+	c := Change{Kind: KindRefuse, At: at, Ban: Ban{
 		Target: o.Target, Rule: o.Rule, Source: o.Source, Author: o.Author, Reason: o.Reason, Key: o.Key,
-		Start: o.At, Until: term.End(o.At), Term: term, Offence: offence, Forget: o.Forget,
+		Start: at, Until: term.End(at), Term: term, Offence: offence, Forget: o.Forget,
 		Actions: o.Actions, Evidence: o.Evidence,
 	}}
+	if c.Why = l.refusal(o, now); c.Why != "" {
+		return c
+	}
+	// The author of a ban may renew it. A rule may not: what it sees while its ban is in
+	// force is the rest of the same offence.
+	renewed := standing != nil && o.Rule == "" && o.Author == standing.Author && o.Target == standing.Target
+	longer := standing == nil || (term > standing.Term || renewed) && outlasts(c.Until, standing.Until)
+	// The ban of a rule is not carried out while rules may not block; the same order of
+	// another author is.
+	takenOver := standing != nil && o.Rule == "" && standing.Rule != "" && o.Target == standing.Target
+	if !longer && !takenOver && carriedOut(standing.Actions, o.Actions) {
+		c.Why, c.Standing, c.Cover = alreadyBanned(standing, o.Target), true, standing
+		return c
+	}
+	c.Kind, c.DryRun = KindBan, o.DryRun
 	if standing != nil && standing.Target == o.Target {
 		// One target has one ban: what is added to it takes nothing away.
-		c.Kind = Extended
-		c.Ban.Actions = together(standing.Actions, o.Actions)
+		c.Kind = KindExtend
+		c.Actions = together(standing.Actions, o.Actions)
 		if !longer {
-			c.Ban.Until, c.Ban.Term = standing.Until, standing.Term
+			c.Until, c.Term = standing.Until, standing.Term
 		}
 		if takenOver {
-			c.Ban.Source, c.Ban.Key, c.Ban.Evidence = standing.Source, standing.Key, standing.Evidence
+			c.Source, c.Key, c.Evidence = standing.Source, standing.Key, standing.Evidence
 			c.Ban.Reason += "; banned by rule " + standing.Rule + " before: " + standing.Reason
 		}
 	}
-	return c, nil
+	return c
+}
+
+// refusal returns why an order is refused whatever is banned; "" if it is not.
+func (l *Ledger) refusal(o *Order, now time.Time) string {
+	if kind := o.Target.Kind(); !slices.Contains(l.kinds, kind) {
+		return "no action of the rule files can ban a target of the kind " + string(kind)
+	}
+	if entry, ok := l.trusted(o.Target); ok {
+		return "trusted: " + entry.String()
+	}
+	if until, ok := l.inGrace(o.Target, now); ok && !o.ByHand {
+		return "in its grace time until " + stamp(until)
+	}
+	return ""
 }
 
 // carriedOut reports whether the actions of a ban include all of those asked for;
@@ -157,26 +167,23 @@ func together(a, b []string) []string {
 	return slices.Compact(all)
 }
 
-// note keeps a change for the next commit.
-func (l *Ledger) note(c Change) *Change {
-	l.dirty[c.Ban.Target] = struct{}{}
-	return l.pass(c)
-}
-
-// pass numbers a change and has it told in its turn.
-func (l *Ledger) pass(c Change) *Change {
+// add numbers a change and keeps it for the next publication.
+func (l *Ledger) add(c Change) Change {
 	l.seq++
-	c.Seq = l.seq
+	c.Seq, c.At = l.seq, c.At.UTC()
+	if slices.Contains(Levels, c.Kind) {
+		l.levelSeq = c.Seq
+		l.dirty[c.Target] = struct{}{}
+	}
 	l.fresh = append(l.fresh, c)
-	return &c
+	return c
 }
 
-// Pass has an alert told, or that somebody was spared, in its turn among the
-// changes. It changes nothing.
-func (l *Ledger) Pass(c Change) *Change {
+// Add adds an alert or a sparing to the changes. It changes no ban.
+func (l *Ledger) Add(c Change) Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.pass(c)
+	return l.add(c)
 }
 
 // put brings a ban into force, and into the history if a rule ordered it: what
@@ -268,10 +275,10 @@ func alreadyBanned(standing *Ban, target Target) string {
 // stamp writes a moment for people.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// Lift ends the ban of exactly this target, forgives its offences and keeps it
+// Unban ends the ban of exactly this target, forgives its offences and keeps it
 // unbanned by rules for the grace time. It returns nil where no such ban
 // stands; the grace is given all the same.
-func (l *Ledger) Lift(target Target, reason string, now time.Time, grace time.Duration) *Change {
+func (l *Ledger) Unban(target Target, why string, now time.Time, grace time.Duration) *Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if grace > 0 {
@@ -280,44 +287,49 @@ func (l *Ledger) Lift(target Target, reason string, now time.Time, grace time.Du
 		l.remind(until, target)
 		l.dirty[target] = struct{}{}
 	}
-	return l.lift(target, reason, now)
+	return l.unban(target, why, now)
 }
 
 // Withdraw ends the ban of exactly this target because who ordered it takes it
 // back. What rules know of its offences stays, and so does what is left of the ban
 // of a rule that the order took over. It returns nil where no such ban stands.
-func (l *Ledger) Withdraw(target Target, reason string, now time.Time) *Change {
+func (l *Ledger) Withdraw(target Target, why string, now time.Time) *Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, ok := l.bans.get(target)
 	h, offended := l.history[target]
 	if !ok || !offended || !h.until.IsZero() && !now.Before(h.until) {
-		return l.end(target, reason, now)
+		return l.end(target, why, now)
 	}
 	left := *b
 	left.Author, left.Until = ByRule, h.until
 	left.Offence = h.count
+	if left.Term = Permanent; !left.Until.IsZero() {
+		left.Term = Term(left.Until.Sub(left.Start))
+	}
 	l.bans.put(target, &left)
 	l.remind(left.Until, target)
-	return l.note(Change{Kind: Extended, Ban: left, At: now})
+	c := l.add(Change{Kind: KindExtend, Ban: left, At: now})
+	return &c
 }
 
-// lift ends a ban and forgives the offences.
-func (l *Ledger) lift(target Target, reason string, now time.Time) *Change {
-	c := l.end(target, reason, now)
+// unban ends a ban and forgives the offences.
+func (l *Ledger) unban(target Target, why string, now time.Time) *Change {
+	c := l.end(target, why, now)
 	if c != nil {
 		delete(l.history, target)
 	}
 	return c
 }
 
-func (l *Ledger) end(target Target, reason string, now time.Time) *Change {
+func (l *Ledger) end(target Target, why string, now time.Time) *Change {
 	b, ok := l.bans.get(target)
 	if !ok {
 		return nil
 	}
 	l.bans.remove(target)
-	return l.note(Change{Kind: Lifted, Ban: *b, At: now, Reason: reason})
+	c := l.add(Change{Kind: KindUnban, Ban: *b, At: now, Why: why})
+	return &c
 }
 
 // SetTrust replaces whom the ledger trusts and lifts the bans that the new trust
@@ -347,7 +359,7 @@ func (l *Ledger) Advance(now time.Time) []Change {
 		}
 		if b, ok := l.bans.get(d.target); ok && b.Until.Equal(d.at) {
 			l.bans.remove(d.target)
-			expired = append(expired, *l.note(Change{Kind: Expired, Ban: *b, At: b.Until}))
+			expired = append(expired, l.add(Change{Kind: KindExpire, Ban: *b, At: b.Until}))
 		}
 		if h, ok := l.history[d.target]; ok && h.forget.Equal(d.at) {
 			delete(l.history, d.target)
@@ -386,11 +398,11 @@ func (l *Ledger) Bans() []Ban {
 	return all
 }
 
-// Seq is the number of the latest change.
+// Seq returns the number of the latest change to the bans: the kinds in Levels.
 func (l *Ledger) Seq() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.seq
+	return l.levelSeq
 }
 
 // Size is the number of bans in force.

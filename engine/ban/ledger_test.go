@@ -49,21 +49,21 @@ func order(s string, when time.Time, ladder ...string) Order {
 
 func mustBan(t *testing.T, l *Ledger, o Order) Ban {
 	t.Helper()
-	c, refused := l.Enter(o, o.At)
-	if refused != nil {
-		t.Fatalf("Enter(%s at %s) refused: %s", o.Target, o.At, refused.Reason)
+	c := l.Enter(o, o.At)
+	if !c.InForce() {
+		t.Fatalf("Enter(%s at %s) refused: %s", o.Target, o.At, c.Why)
 	}
 	return c.Ban
 }
 
 func mustRefuse(t *testing.T, l *Ledger, o Order, reason string) {
 	t.Helper()
-	c, refused := l.Enter(o, o.At)
-	if refused == nil {
+	c := l.Enter(o, o.At)
+	if c.Kind != KindRefuse {
 		t.Fatalf("Enter(%s) banned until %s, want refused: %s", o.Target, c.Ban.Until, reason)
 	}
-	if !strings.Contains(refused.Reason, reason) {
-		t.Fatalf("Enter(%s) refused %q, want %q", o.Target, refused.Reason, reason)
+	if !strings.Contains(c.Why, reason) {
+		t.Fatalf("Enter(%s) refused %q, want %q", o.Target, c.Why, reason)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestLadder(t *testing.T) {
 			t.Fatalf("ban %d ends %s", i, b.Until)
 		}
 		expired := l.Advance(b.Until)
-		if len(expired) != 1 || expired[0].Kind != Expired || !expired[0].At.Equal(b.Until) {
+		if len(expired) != 1 || expired[0].Kind != KindExpire || !expired[0].At.Equal(b.Until) {
 			t.Fatalf("ban %d: expired %v", i, expired)
 		}
 		now = b.Until.Add(time.Second)
@@ -144,7 +144,7 @@ func TestStandingBan(t *testing.T) {
 	if b := mustBan(t, l, longer); b.Offence != 1 || !b.Until.Equal(at("2h30m")) {
 		t.Fatalf("longer ban inside a network: %+v", b)
 	}
-	if c, _ := l.Enter(order("203.0.113.0/24", at("40m"), "3h"), at("40m")); c == nil || c.Kind != Extended {
+	if c := l.Enter(order("203.0.113.0/24", at("40m"), "3h"), at("40m")); c.Kind != KindExtend {
 		t.Fatalf("a longer ban of the same network is %v, want extended", c)
 	}
 	got, ok := l.Covering(target("203.0.113.7"))
@@ -211,7 +211,7 @@ func TestWiderTrustLiftsBans(t *testing.T) {
 	mustBan(t, l, order("203.0.112.0/22", t0, "1h"))
 	mustBan(t, l, order("192.0.2.1", t0, "1h"))
 	freed := l.SetTrust(NewTrust([]Trusted{{Network: network("203.0.113.0/24"), Name: "office"}}), at("1m"))
-	if len(freed) != 2 || freed[0].Kind != Lifted || freed[0].Reason != "trusted: office" {
+	if len(freed) != 2 || freed[0].Kind != KindUnban || freed[0].Why != "trusted: office" {
 		t.Fatalf("freed %+v", freed)
 	}
 	if bans := l.Bans(); len(bans) != 1 || bans[0].Target != target("192.0.2.1") {
@@ -222,7 +222,7 @@ func TestWiderTrustLiftsBans(t *testing.T) {
 func TestLiftForgivesAndGivesGrace(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	mustBan(t, l, order("203.0.113.7", t0, "10m", "2h"))
-	if c := l.Lift(target("203.0.113.7"), "by hand", at("1m"), 10*time.Minute); c == nil || c.Kind != Lifted {
+	if c := l.Unban(target("203.0.113.7"), "by hand", at("1m"), 10*time.Minute); c == nil || c.Kind != KindUnban {
 		t.Fatalf("lift: %v", c)
 	}
 	mustRefuse(t, l, order("203.0.113.7", at("2m"), "10m"), "in its grace time until 2026-05-04 10:11:00 UTC")
@@ -231,7 +231,7 @@ func TestLiftForgivesAndGivesGrace(t *testing.T) {
 	if b := mustBan(t, l, order("203.0.113.7", at("11m"), "10m", "2h")); b.Offence != 1 {
 		t.Fatalf("offence %d after it was forgiven", b.Offence)
 	}
-	if c := l.Lift(target("192.0.2.1"), "by hand", at("11m"), 0); c != nil {
+	if c := l.Unban(target("192.0.2.1"), "by hand", at("11m"), 0); c != nil {
 		t.Fatalf("lifted what was not banned: %v", c)
 	}
 }
@@ -242,7 +242,7 @@ func TestCaughtSince(t *testing.T) {
 	mustBan(t, l, order("203.0.113.0/24", t0, "permanent"))
 	lifted := order("198.51.100.8", t0, "1h")
 	mustBan(t, l, lifted)
-	l.Lift(lifted.Target, "a mistake", at("1m"), 0)
+	l.Unban(lifted.Target, "a mistake", at("1m"), 0)
 	byHand := order("198.51.100.9", t0, "1h")
 	byHand.Rule, byHand.Author = "", "api alice"
 	mustBan(t, l, byHand)
@@ -294,14 +294,14 @@ func TestNeverBansTrusted(t *testing.T) {
 				entries = append(entries, Trusted{Network: network(), Name: fmt.Sprint("t", step)})
 				l.SetTrust(NewTrust(entries), now)
 			case 1:
-				l.Lift(Network(network()), "by hand", now, time.Duration(rng.IntN(3))*time.Minute)
+				l.Unban(Network(network()), "by hand", now, time.Duration(rng.IntN(3))*time.Minute)
 			default:
 				p := network()
 				o := Order{Target: Network(p), Address: p.Addr(), Rule: "r", At: now, Terms: terms("1m", "5m")}
 				before, had := l.Covering(Network(p))
-				c, refused := l.Enter(o, now)
-				if (c == nil) == (refused == nil) {
-					t.Fatalf("seed %d round %d: neither or both of a change and a refusal", seed, round)
+				c := l.Enter(o, now)
+				if c.InForce() == (c.Kind == KindRefuse) || c.InForce() != (c.Why == "") {
+					t.Fatalf("seed %d round %d: neither or both of a ban and a refusal: %+v", seed, round, c)
 				}
 				after, has := l.Covering(Network(p))
 				if had && (!has || outlasts(before.Until, after.Until)) {

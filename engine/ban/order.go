@@ -8,56 +8,58 @@ import (
 // ByRule is the author of an order that a rule gave.
 const ByRule = "rule"
 
-// An Order is a wish that a target be banned. The ledger may refuse it.
+// An Order is a request to ban a target. The ledger may refuse it.
 type Order struct {
 	Target Target
-	// Address is what the order is about: it lies in Target. Where Target
-	// contains somebody who is trusted, the ledger bans Address alone.
+	// Address is the address that the order is about, in Target. The ledger bans it
+	// alone if Target contains a trusted address. Invalid: there is none.
 	Address netip.Addr
 
-	// ByHand marks what a person ordered: a grace given before does not hold it up.
+	// ByHand marks the order of a person: a grace does not delay it.
 	ByHand bool
+	// DryRun marks an order that no action will carry out against the target.
+	DryRun bool
 
-	Rule   string // the rule that fired; "" where none did
-	Source string // the source of the firing event; "" where there is none
+	Rule   string // the rule that fired; "" if none did
+	Source string // the source of the firing event; "" if there is none
 	Author string // who ordered it: ByRule, "api alice", "feed apiban"
 	Reason string // in words, for people
-	Key    string // whom the rule caught, for people: "203.0.113.7", "1000@pbx"; "" where no rule did
+	Key    string // what the rule counted by: "203.0.113.7", "1000@pbx"; "" if no rule did
 
-	At       time.Time     // when the offence was: the ban starts here
-	Terms    []Term        // the first time, the second, and from then on; at least one
-	Forget   time.Duration // offences are forgotten this long after the last ban's end; 0: never
+	At       time.Time     // the time of the offence: the ban starts here
+	Terms    []Term        // of the first offence, the second, and all further ones; at least one
+	Forget   time.Duration // offences are forgotten this long after the end of the last ban; 0: never
 	Actions  []string      // the actions that carry it out; nil: all
 	Evidence []Evidence    // oldest first, the firing event last
 }
 
-// Evidence is one event that spoke for a ban.
+// Evidence is one event that led to a ban.
 type Evidence struct {
-	Time   time.Time
-	Event  string
-	Source string
-	IP     netip.Addr // invalid where the event bore none, or it is no longer kept
-	User   string     // the account that was tried; "" where it is not told or no longer kept
-	Domain string     // of the account; "" likewise
-	Proven bool       // the switch had seen the account's password; else a caller named it
-	Text   string     // as the source gave it, bounded, not escaped; "" where it is no longer kept
+	Time   time.Time  `json:"time"`
+	Event  string     `json:"event"`
+	Source string     `json:"source"`
+	IP     netip.Addr `json:"ip"`     // invalid: the event had none, or it is no longer kept
+	User   string     `json:"user"`   // the account that was tried; "": not known, or no longer kept
+	Domain string     `json:"domain"` // of the account; likewise
+	Proven bool       `json:"proven"` // the switch checked the account's password; else a caller named the account
+	Text   string     `json:"text"`   // as the source gave it, bounded, not escaped; "": no longer kept
 }
 
 // A Ban is an order that the ledger accepted.
 type Ban struct {
-	Target   Target
-	Rule     string
-	Source   string
-	Author   string
-	Reason   string
-	Key      string // see [Order]
-	Start    time.Time
-	Until    time.Time // the zero time: permanent
-	Term     Term
-	Offence  int           // 1 the first time
-	Forget   time.Duration // the offence is forgotten this long after the end; 0: never
-	Actions  []string
-	Evidence []Evidence
+	Target   Target        `json:"target" msgpack:"-"`
+	Rule     string        `json:"rule"`
+	Source   string        `json:"source"`
+	Author   string        `json:"author"`
+	Key      string        `json:"key"`
+	Reason   string        `json:"reason"`
+	Offence  int           `json:"offence"` // 1 the first time; 0: an alert
+	Term     Term          `json:"for,omitzero"`
+	Start    time.Time     `json:"addedAt,omitzero"`
+	Until    time.Time     `json:"expiresAt,omitzero"` // zero: permanent
+	Forget   time.Duration `json:"-"`                  // see [Order]
+	Actions  []string      `json:"actions"`            // nil: all
+	Evidence []Evidence    `json:"evidence"`           // oldest first
 }
 
 // Over reports whether the ban has ended at t.
@@ -72,50 +74,71 @@ func outlasts(until, other time.Time) bool {
 	return until.IsZero() || until.After(other)
 }
 
-// A Kind says what became of a ban.
-type Kind uint8
+// A Kind says what a change is. Its text is the word for it in logs, the API and
+// notifications.
+type Kind string
 
+// The kinds of changes. The last three change no ban: they are for the log, for
+// notifications, and for actions that act on accounts.
 const (
-	Banned   Kind = iota + 1 // it came into force
-	Extended                 // it stands and now ends later
-	Expired                  // its time was over
-	Lifted                   // somebody ended it, or trust now covers it
+	KindBan    Kind = "ban"    // a ban came into force
+	KindExtend Kind = "extend" // a ban in force now ends later, or has further actions
+	KindUnban  Kind = "unban"  // a ban was ended by an order, or because its target is now trusted
+	KindExpire Kind = "expire" // a ban reached its end
 
-	// Nobody is banned by these two: they are told to those who tell people and
-	// to those who act on accounts, and never reach a level.
-	Alerted // a rule told of something; the target may be invalid
-	Spared  // a rule wished for this ban, and its target is protected
+	KindAlert  Kind = "alert"  // a rule fired that bans nothing; the target may be the zero Target
+	KindSpare  Kind = "spare"  // a rule's order was withheld: its target is protected
+	KindRefuse Kind = "refuse" // an order was not accepted
 )
 
-func (k Kind) String() string {
-	return [...]string{"", "banned", "extended", "expired", "lifted", "alerted", "spared"}[k]
-}
+var (
+	// Kinds are all kinds.
+	Kinds = []Kind{KindBan, KindExtend, KindUnban, KindExpire, KindAlert, KindSpare, KindRefuse}
 
-// A Change is one step in the history of the ledger.
+	// Levels are the kinds of changes to the bans: what an action with a state outside
+	// of the program follows.
+	Levels = Kinds[:4]
+
+	// Told are all kinds but refusals: what other actions follow.
+	Told = Kinds[:6]
+)
+
+// A Change is one decision, and all that is needed to explain it. It is also the
+// wire format of decisions. The ban is the one in force after the change; the one
+// that ended; or the one that would have been. Its reason says what the target did.
 type Change struct {
-	Kind   Kind
-	Ban    Ban
-	At     time.Time // when it took effect
-	Reason string    // why it was lifted or spared; "" for the other kinds
-	Seq    uint64    // counts the changes of one process, from 1
+	Seq  uint64    `json:"seq"`  // counts the changes of one process, from 1
+	Kind Kind      `json:"kind"` // the first word on it
+	At   time.Time `json:"time"` // when it took effect
+	Ban
+
+	// Why says why the target was unbanned, refused or spared; "" for other kinds.
+	Why string `json:"why"`
+	// Standing says that the order was refused because a ban of the target is in force.
+	Standing bool `json:"standing"`
+	// DryRun says that no action carries the ban out against the target.
+	DryRun bool `json:"dryRun"`
+
+	// Cover is the ban in force if Standing is set.
+	Cover *Ban `json:"-"`
 }
 
-// InForce tells whether the target is banned after the change.
-func (c *Change) InForce() bool { return c.Kind == Banned || c.Kind == Extended }
+// InForce reports whether the change put the ban into force.
+func (c *Change) InForce() bool { return c.Kind == KindBan || c.Kind == KindExtend }
+
+// Banned reports whether the target is banned after the order that led to the change.
+func (c *Change) Banned() bool { return c.InForce() || c.Standing }
+
+// Text returns the reason of the change in words: Why, or else the reason of the ban.
+func (c *Change) Text() string {
+	if c.Why != "" {
+		return c.Why
+	}
+	return c.Ban.Reason
+}
 
 // A Batch is what an action is asked to carry out at once, oldest first.
 type Batch struct {
 	Now     time.Time // bans whose end is not after Now are over already
 	Changes []Change
-}
-
-// A Refusal is an order that the ledger did not accept, and why.
-type Refusal struct {
-	Order   Order
-	Offence int    // what the ban would have counted as
-	Term    Term   // how long it would have lasted
-	Reason  string // "trusted by security.trusted_networks (rules.d/00-site.hcl:4)"
-	// Standing is the ban that already covers the target; nil where there is
-	// another reason.
-	Standing *Ban
 }

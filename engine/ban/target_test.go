@@ -102,7 +102,7 @@ func TestOtherKindsInTheLedger(t *testing.T) {
 		t.Fatalf("bans %v", got)
 	}
 
-	if err := l.Commit(); err != nil {
+	if _, err := l.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
@@ -116,7 +116,7 @@ func TestOtherKindsInTheLedger(t *testing.T) {
 	sameState(t, "restart", l, again)
 	l = again
 
-	if c := l.Lift(target("203.0.113.7:5060/udp"), "by hand", at("1m"), time.Hour); c == nil {
+	if c := l.Unban(target("203.0.113.7:5060/udp"), "by hand", at("1m"), time.Hour); c == nil {
 		t.Fatal("the endpoint is not unbanned")
 	}
 	mustRefuse(t, l, other("203.0.113.7:5060/udp", at("2m"), "1h"), "in its grace")

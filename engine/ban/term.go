@@ -33,6 +33,15 @@ func (t Term) String() string {
 	return FormatDuration(time.Duration(t))
 }
 
+// MarshalText returns the form that ParseTerm reads.
+func (t Term) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads the form that ParseTerm reads.
+func (t *Term) UnmarshalText(text []byte) (err error) {
+	*t, err = ParseTerm(string(text))
+	return err
+}
+
 // End is when a ban of this term that starts at start is over; the zero time
 // stands for never.
 func (t Term) End(start time.Time) time.Time {

@@ -28,7 +28,7 @@ func TestATellerHearsWhatWasDecidedLast(t *testing.T) {
 		cancel() // it is to end before it has begun
 		r := New("webhook.x", told, l, everything, quiet)
 		enter(t, l, "203.0.113.1")
-		l.Pass(ban.Change{Kind: ban.Alerted})
+		l.Add(ban.Change{Kind: ban.KindAlert})
 		commit(t, l)
 		r.Run(ctx)
 		if n := len(told.heard); n != 2 {

@@ -55,8 +55,12 @@ type Runner struct {
 // before it is on the disk.
 func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log *slog.Logger) *Runner {
 	level, isLevel := action.(plugin.Level)
+	kinds := ban.Told
+	if isLevel {
+		kinds = ban.Levels
+	}
 	r := &Runner{
-		name: name, action: action, level: level, cursor: ledger.Cursor(isLevel),
+		name: name, action: action, level: level, cursor: ledger.Cursor(isLevel, kinds),
 		log: log.With("action", name), rewant: make(chan struct{}, 1),
 		tried: make(chan struct{}), status: newStatus(name, !isLevel), news: make(chan struct{}),
 	}
@@ -217,9 +221,6 @@ func (r *Runner) keep(changes []ban.Change) {
 	}
 	wants := *r.wants.Load()
 	for _, c := range changes {
-		if bansNobody := c.Kind == ban.Alerted || c.Kind == ban.Spared; bansNobody && r.level != nil {
-			continue
-		}
 		if wants(&c.Ban) {
 			r.pending = append(r.pending, c)
 		}

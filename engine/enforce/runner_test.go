@@ -111,15 +111,15 @@ func enter(t *testing.T, l *ban.Ledger, ip string) {
 		Target: ban.Address(addr), Address: addr, Rule: "r", At: time.Now(),
 		Terms: []ban.Term{ban.Term(time.Hour)},
 	}
-	if _, refused := l.Enter(o, time.Now()); refused != nil {
-		t.Fatal(refused.Reason)
+	if c := l.Enter(o, time.Now()); !c.InForce() {
+		t.Fatal(c.Why)
 	}
 	commit(t, l)
 }
 
 func commit(t *testing.T, l *ban.Ledger) {
 	t.Helper()
-	if err := l.Commit(); err != nil {
+	if _, err := l.Commit(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -247,7 +247,7 @@ func TestActionWithoutLevelSeesEveryChangeOnce(t *testing.T) {
 		l.Advance(time.Now())
 		commit(t, l)
 		synctest.Wait()
-		if len(s.got) != 40 || s.got[0].Kind != ban.Banned || s.got[39].Kind != ban.Expired {
+		if len(s.got) != 40 || s.got[0].Kind != ban.KindBan || s.got[39].Kind != ban.KindExpire {
 			t.Fatalf("%d changes", len(s.got))
 		}
 	})
@@ -274,7 +274,7 @@ func TestAnyOrderEndsInTheSameState(t *testing.T) {
 				case 3:
 					w.flush()
 				case 4:
-					l.Lift(ban.Network(target), "by hand", time.Now(), 0)
+					l.Unban(ban.Network(target), "by hand", time.Now(), 0)
 				case 5:
 					wants = []Wants{everything, odd}[rng.IntN(2)]
 					r.Want(wants)

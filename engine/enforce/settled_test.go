@@ -98,7 +98,7 @@ func TestSettledPassesWhatIsNotTheActionsBusiness(t *testing.T) {
 		if err := r.Settled(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
-		l.Pass(ban.Change{Kind: ban.Alerted})
+		l.Add(ban.Change{Kind: ban.KindAlert})
 		commit(t, l)
 		if err := r.Settled(t.Context(), 2); err != nil || len(w.standing()) != 0 {
 			t.Fatalf("%v, %v stand", err, w.standing())

@@ -28,7 +28,7 @@ const (
 const (
 	accepted        = iota // passwords
 	registered             // registrations with a password
-	unauthenticated        // registrations without one; from here on no password is needed
+	unauthenticated        // registrations without one
 	challenges
 	failures  // wrong password, unknown account, malformed header
 	refusals  // by an access list
@@ -104,37 +104,26 @@ func (a *address) success() int { return max(a.count(accepted), a.count(register
 // inStream reports whether the event stream reported a counter.
 func (a *address) inStream(counter int) bool { return a.counts[byStream][counter] > 0 }
 
-// weight is how much would be lost with the record.
+// weight is how much would be lost with the record. What takes a password weighs more
+// than anything that does not.
 func (a *address) weight() int {
-	weight := 0
+	weight := (a.success() + len(a.gateways)) << 30
 	for origin := range a.counts {
-		for _, n := range a.counts[origin][unauthenticated:] {
+		for _, n := range a.counts[origin] {
 			weight += int(n)
 		}
-	}
-	if success := a.success(); success > 0 || len(a.gateways) > 0 {
-		const above = 1 << 20 // anything that is possible without a password
-		weight += above + success
 	}
 	return weight
 }
 
-// with returns the record with a rule; nil if there is none.
+// with returns the record with a rule, which it adds if there is none.
 func (a *address) with(rule int) *ruleRecord {
-	for i := range a.rules {
-		if int(a.rules[i].rule) == rule {
-			return &a.rules[i]
-		}
-	}
-	return nil
-}
-
-// add returns the record with a rule, which it adds if there is none.
-func (a *address) add(rule int) *ruleRecord {
-	if a.with(rule) == nil {
+	i := slices.IndexFunc(a.rules, func(r ruleRecord) bool { return int(r.rule) == rule })
+	if i < 0 {
+		i = len(a.rules)
 		a.rules = append(a.rules, ruleRecord{rule: int32(rule), spared: true})
 	}
-	return a.with(rule)
+	return &a.rules[i]
 }
 
 // caughtBy returns the records of the rules that the address made fire.
@@ -149,7 +138,7 @@ func (a *address) caughtBy() (caught []ruleRecord) {
 
 // catch records a firing.
 func (a *address) catch(rule int, at time.Time, spared bool) {
-	r := a.add(rule)
+	r := a.with(rule)
 	if r.caught == 0 {
 		r.first, r.success = at.UnixMicro(), int32(a.success())
 	}
@@ -159,7 +148,7 @@ func (a *address) catch(rule int, at time.Time, spared bool) {
 
 // reach records a count in a window.
 func (a *address) reach(rule, count int, at int64) {
-	if r := a.add(rule); int32(count) > r.peak {
+	if r := a.with(rule); int32(count) > r.peak {
 		r.peak, r.peakAt = int32(count), at
 	}
 }

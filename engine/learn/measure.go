@@ -69,16 +69,13 @@ func newMeasure(specs []*rule.Spec) *measure {
 		if spec.Threshold == nil {
 			continue
 		}
-		c := &counter{rule: i, within: spec.Threshold.Within.Microseconds(), limit: countLimit(spec.Threshold.Count), all: spec.Ban != nil && spec.Ban.All}
-		if field := spec.Threshold.Distinct; field != "" {
-			c.distinct = event.FieldNamed(field)
+		t := *spec.Threshold
+		c := &counter{rule: i, within: t.Within.Microseconds(), limit: countLimit(t.Count), all: spec.Ban != nil && spec.Ban.All}
+		if t.Distinct != "" {
+			c.distinct = event.FieldNamed(t.Distinct)
 		}
-		copied := &rule.Spec{
-			Name: spec.Name, Where: spec.Where, On: spec.On, Match: spec.Match, Alert: &rule.Alert{},
-			Threshold: &rule.Threshold{
-				Count: 1, Within: spec.Threshold.Within, Per: spec.Threshold.Per, Distinct: spec.Threshold.Distinct,
-			},
-		}
+		t.Count, t.Then = 1, nil
+		copied := &rule.Spec{Name: spec.Name, Where: spec.Where, On: spec.On, Match: spec.Match, Alert: &rule.Alert{}, Threshold: &t}
 		m.rules[copied] = c
 		once = append(once, copied)
 	}

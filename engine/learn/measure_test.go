@@ -50,7 +50,7 @@ func TestMeasureAgreesWithRules(t *testing.T) {
 			r.Record(ev)
 		}
 		for _, a := range r.addresses {
-			count := int(a.add(0).peak)
+			count := int(a.with(0).peak)
 			if got, want := min(count, highest), fired[a.single]; got != want {
 				t.Errorf("seed %d: %s reached %d, and the rule fired up to a threshold of %d", seed, a.single, got, want)
 			}
@@ -68,7 +68,7 @@ func TestMeasureOfAll(t *testing.T) {
 	r.fail("203.0.113.1", "200", 1)
 	r.fail("203.0.113.2", "200", 3)
 	for _, a := range r.addresses {
-		if count := int(a.add(0).peak); count != 4 {
+		if count := int(a.with(0).peak); count != 4 {
 			t.Errorf("%s reached %d, want 4", a.single, count)
 		}
 	}
@@ -99,7 +99,7 @@ func TestMeasureIsBounded(t *testing.T) {
 		t.Errorf("%d and %d in use, counted as %d of %d", newer, older, m.used, m.budget)
 	}
 	// An address with regular hits is still counted.
-	if count := int(r.address(netip.MustParseAddr("203.0.113.7")).add(0).peak); count != countLimit(5) {
+	if count := int(r.address(netip.MustParseAddr("203.0.113.7")).with(0).peak); count != countLimit(5) {
 		t.Errorf("the busiest reached %d", count)
 	}
 }

@@ -83,9 +83,11 @@ func (r *Recorder) ruleFinding(i int, t *ruleTotals, all []*address, f *Findings
 		Refusals: t.outcomes[Refused], Already: t.outcomes[Already],
 	}
 	for _, a := range all {
-		record, class := a.with(i), a.class()
-		if record == nil {
-			record = &ruleRecord{}
+		record, class := ruleRecord{}, a.class()
+		for _, r := range a.rules {
+			if int(r.rule) == i {
+				record = r
+			}
 		}
 		caught := record.caught > 0
 		if caught {

@@ -53,13 +53,14 @@ type ActionEnv struct {
 type Action interface {
 	// Apply carries out one batch. It is called by one goroutine at a time. A batch
 	// that failed comes again, with what has changed meanwhile, so applying a change
-	// twice must end as applying it once.
+	// twice must end as applying it once. A [Level] is passed changes of the kinds in
+	// [ban.Levels], any other action those in [ban.Told].
 	Apply(ctx context.Context, batch ban.Batch) error
 }
 
 // A Level is an action that holds a state outside of the program, such as the rules in
 // the kernel, which can drift from what it should be. It is passed no changes of the
-// kinds [ban.Alerted] and [ban.Spared].
+// kinds [ban.KindAlert] and [ban.KindSpare].
 type Level interface {
 	Action
 

@@ -174,6 +174,6 @@ type Listing struct {
 type Outcome struct {
 	Banned   int
 	Lifted   int
-	Refusals int           // orders that were refused
-	Refused  []ban.Refusal // the first hundred of them
+	Refusals int          // orders that were refused
+	Refused  []ban.Change // the first hundred of them
 }

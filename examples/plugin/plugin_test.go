@@ -122,9 +122,9 @@ func TestListHoldsTheBans(t *testing.T) {
 	}
 	for range 2 { // a batch may come twice
 		err := l.Apply(t.Context(), ban.Batch{Now: now, Changes: []ban.Change{
-			change(ban.Banned, "203.0.113.7/32", now.Add(time.Hour)),
-			change(ban.Banned, "198.51.100.0/24", time.Time{}),
-			change(ban.Banned, "192.0.2.1/32", now.Add(-time.Second)),
+			change(ban.KindBan, "203.0.113.7/32", now.Add(time.Hour)),
+			change(ban.KindBan, "198.51.100.0/24", time.Time{}),
+			change(ban.KindBan, "192.0.2.1/32", now.Add(-time.Second)),
 		}})
 		if err != nil {
 			t.Fatal(err)

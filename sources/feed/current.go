@@ -163,13 +163,13 @@ func (c *current) apply(p *plan, outcome plugin.Outcome) {
 	}
 	for i := range outcome.Refused {
 		r := &outcome.Refused[i]
-		h := p.ordered[r.Order.Target.Prefix()]
+		h := p.ordered[r.Target.Prefix()]
 		if h == nil {
 			continue
 		}
 		h.refused = true
-		if r.Standing != nil && !r.Standing.Until.IsZero() {
-			h.due = r.Standing.Until // the other ban may end before our order is due
+		if r.Standing && !r.Cover.Until.IsZero() {
+			h.due = r.Cover.Until // the other ban may end before our order is due
 		}
 	}
 }

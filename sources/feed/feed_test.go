@@ -81,7 +81,7 @@ func (l *fakeLedger) list(_ context.Context, listing plugin.Listing) (plugin.Out
 		return out, l.broken
 	}
 	l.listings = append(l.listings, listing)
-	refuse := func(r ban.Refusal) {
+	refuse := func(r ban.Change) {
 		out.Refusals++
 		if len(out.Refused) < 100 {
 			out.Refused = append(out.Refused, r)
@@ -91,9 +91,9 @@ func (l *fakeLedger) list(_ context.Context, listing plugin.Listing) (plugin.Out
 		end := o.Terms[0].End(o.At)
 		switch standing := l.until[o.Target.Prefix()]; {
 		case l.trusted[o.Target.Prefix()]:
-			refuse(ban.Refusal{Order: o, Reason: "trusted: security.trusted_networks"})
+			refuse(ban.Change{Ban: ban.Ban{Target: o.Target}, Why: "trusted: security.trusted_networks"})
 		case !end.After(standing):
-			refuse(ban.Refusal{Order: o, Standing: &ban.Ban{Target: o.Target, Until: standing}})
+			refuse(ban.Change{Ban: ban.Ban{Target: o.Target}, Standing: true, Cover: &ban.Ban{Until: standing}})
 		default:
 			l.until[o.Target.Prefix()] = end
 			out.Banned++

@@ -114,11 +114,11 @@ func (f *follower) report(a answer, p *plan, outcome plugin.Outcome, now time.Ti
 	spared := 0
 	for i := range outcome.Refused {
 		r := &outcome.Refused[i]
-		if r.Standing != nil {
+		if r.Standing {
 			continue
 		}
 		if spared++; spared == 1 {
-			f.log.Warn("list names a target that the ledger spares", "target", r.Order.Target.String(), "reason", r.Reason)
+			f.log.Warn("list names a target that the ledger spares", "target", r.Target.String(), "reason", r.Why)
 		}
 	}
 	f.stream.Progress.Update(func(s *status.Source) {

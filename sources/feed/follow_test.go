@@ -333,15 +333,15 @@ func TestRealLedger(t *testing.T) {
 			now := time.Now()
 			ledger.Advance(now)
 			for _, o := range listing.Orders {
-				if _, refusal := ledger.Enter(o, now); refusal != nil {
+				if c := ledger.Enter(o, now); !c.InForce() {
 					out.Refusals++
-					out.Refused = append(out.Refused, *refusal)
+					out.Refused = append(out.Refused, c)
 					continue
 				}
 				out.Banned++
 			}
 			for _, target := range listing.Gone {
-				if b, ok := ledger.Covering(ban.Network(target)); ok && b.Target.Prefix() == target && b.Author == listing.Author && ledger.Lift(ban.Network(target), "listed no longer", now, 0) != nil {
+				if b, ok := ledger.Covering(ban.Network(target)); ok && b.Target.Prefix() == target && b.Author == listing.Author && ledger.Unban(ban.Network(target), "listed no longer", now, 0) != nil {
 					out.Lifted++
 				}
 			}

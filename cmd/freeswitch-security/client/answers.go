@@ -92,20 +92,3 @@ type Kernel struct {
 	status.Kernel
 	More []status.Kernel `json:"more"` // of the other ones
 }
-
-// A Notice is a verdict as it happens.
-type Notice struct {
-	Time      time.Time  `json:"time"`
-	Kind      string     `json:"kind"`   // "ban", "unban", "alert" or "refused"
-	Target    string     `json:"target"` // "": there is none
-	Rule      string     `json:"rule"`
-	Source    string     `json:"source"`
-	Author    string     `json:"author"`
-	Offence   int        `json:"offence"`
-	For       *string    `json:"for"` // "10m" or "permanent"; nil: there is none
-	ExpiresAt time.Time  `json:"expiresAt,omitzero"`
-	Reason    string     `json:"reason"`
-	Evidence  []Evidence `json:"evidence"`
-	Standing  bool       `json:"standing"` // refused because a ban stands already
-	DryRun    bool       `json:"dryRun"`   // nobody is really blocked
-}

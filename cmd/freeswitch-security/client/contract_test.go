@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"freeswitch-security/engine/ban"
 )
 
 // contract is what the daemon promises.
@@ -25,7 +27,7 @@ func contract(t *testing.T) *openapi3.T {
 func TestContract(t *testing.T) {
 	doc := contract(t)
 	for name, v := range map[string]any{
-		"Ban": Ban{}, "Evidence": Evidence{}, "Trusted": Trusted{}, "Notice": Notice{},
+		"Ban": Ban{}, "Evidence": Evidence{}, "Trusted": Trusted{}, "Change": ban.Change{},
 	} {
 		conforms(t, name, reflect.TypeOf(v), doc.Components.Schemas[name].Value)
 	}
@@ -72,7 +74,7 @@ func conforms(t *testing.T, name string, typ reflect.Type, schema *openapi3.Sche
 func members(typ reflect.Type) map[string]reflect.Type {
 	all := map[string]reflect.Type{}
 	for _, field := range reflect.VisibleFields(typ) {
-		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" && name != "-" {
 			all[name] = field.Type
 		}
 	}

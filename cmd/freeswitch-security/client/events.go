@@ -9,8 +9,11 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
 const (
@@ -22,13 +25,13 @@ const (
 	maxEvent = 4 << 20
 )
 
-// An Event is one message of the stream of verdicts: either of the two is set.
+// An Event is one message of the stream of changes: either of the two is set.
 type Event struct {
-	Notice *Notice
-	Lost   int // so many verdicts were not told, since the reader was too slow
+	Change *ban.Change
+	Lost   int // so many changes were not sent: the reader was too slow
 }
 
-// Watch tells of verdicts as they happen, until ctx ends, the stream does, or
+// Watch passes on changes as they happen, until ctx ends, the stream does, or
 // tell fails. began is called once the daemon has let the reader in.
 func (c *Client) Watch(ctx context.Context, standing bool, began func(), tell func(Event) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -106,8 +109,7 @@ func readEvents(r io.Reader, alive func(), tell func(Event) error) error {
 
 // dispatch hands on one event.
 func dispatch(name, data string, tell func(Event) error) error {
-	switch name {
-	case "lost":
+	if name == "lost" {
 		var said struct {
 			Lost int `json:"lost"`
 		}
@@ -115,12 +117,13 @@ func dispatch(name, data string, tell func(Event) error) error {
 			return fmt.Errorf("an event cannot be read: %w", err)
 		}
 		return tell(Event{Lost: said.Lost})
-	case "ban", "unban", "alert", "refused":
-		n := new(Notice)
-		if err := json.Unmarshal([]byte(data), n); err != nil {
-			return fmt.Errorf("an event cannot be read: %w", err)
-		}
-		return tell(Event{Notice: n})
 	}
-	return nil
+	if !slices.Contains(ban.Kinds, ban.Kind(name)) {
+		return nil
+	}
+	change := new(ban.Change)
+	if err := json.Unmarshal([]byte(data), change); err != nil {
+		return fmt.Errorf("an event cannot be read: %w", err)
+	}
+	return tell(Event{Change: change})
 }

@@ -11,8 +11,8 @@ import (
 // told gathers what a stream tells, as one word each.
 func told(stream string) (words []string, err error) {
 	err = readEvents(strings.NewReader(stream), func() {}, func(e Event) error {
-		if e.Notice != nil {
-			words = append(words, e.Notice.Kind+" "+e.Notice.Target)
+		if e.Change != nil {
+			words = append(words, string(e.Change.Kind)+" "+e.Change.Target.String())
 		} else {
 			words = append(words, fmt.Sprint("lost ", e.Lost))
 		}
@@ -62,7 +62,7 @@ func FuzzReadEvents(f *testing.F) {
 	f.Add("data\n:\nevent: ban\ndata: null\n\n\r\n")
 	f.Fuzz(func(t *testing.T, stream string) {
 		err := readEvents(strings.NewReader(stream), func() {}, func(e Event) error {
-			if e.Notice == nil && !strings.Contains(stream, "lost") {
+			if e.Change == nil && !strings.Contains(stream, "lost") {
 				t.Errorf("an event that is none of %q", stream)
 			}
 			return nil

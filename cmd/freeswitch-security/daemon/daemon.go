@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -92,10 +93,10 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error) {
-	// The verdicts of one commit are written at once: a write for each costs more than the
+	// The changes of one commit are written at once: a write for each costs more than the
 	// decision.
 	buffer := bufio.NewWriterSize(o.Stderr, 1<<16)
-	verdicts, err := newLogger(buffer, o)
+	changes, err := newLogger(buffer, o)
 	if err != nil {
 		return nil, err
 	}
@@ -106,12 +107,12 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 		actions = ""
 	}
 	d.engine = engine.New(cfg, engine.Options{
-		Tell: func(v engine.Verdict) {
-			logVerdict(verdicts, &v)
-			d.listener.tell(&v)
+		OnChange: func(c *ban.Change) {
+			logChange(changes, c)
+			d.listener.send(c)
 		},
-		Told:  func() { _ = buffer.Flush() }, // slog drops such errors, too
-		Hosts: trustHost, Log: log, DryRun: o.DryRun, Dir: actions,
+		OnCommit: func() { _ = buffer.Flush() }, // slog drops such errors, too
+		Hosts:    trustHost, Log: log, DryRun: o.DryRun, Dir: actions,
 		Ready: func() {
 			log.Info("ready", "dir", o.Dir, "dry_run", o.DryRun, "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
 			d.notify(daemon.SdNotifyReady)

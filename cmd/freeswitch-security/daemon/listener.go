@@ -10,6 +10,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 )
 
@@ -108,13 +109,9 @@ func (l *adminListener) close() {
 	l.wanted, l.whole, l.end = nil, true, func() {}
 }
 
-// tell passes a verdict to the watchers of /events.
-func (l *adminListener) tell(v *engine.Verdict) {
+// send passes a change to the readers of /events.
+func (l *adminListener) send(c *ban.Change) {
 	if s := l.watched.Load(); s != nil {
-		s.Tell(admin.Notice{
-			Time: v.Time, Kind: string(v.Kind), Target: v.Target, Rule: v.Rule, Source: v.Source, Author: v.Author,
-			Offence: v.Offence, Term: v.Term, Until: v.Until, Reason: v.Reason, Evidence: v.Evidence,
-			Standing: v.Standing, DryRun: v.WouldBlock,
-		})
+		s.Send(c)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
 
@@ -30,27 +31,27 @@ func newLogger(w io.Writer, o Options) (*slog.Logger, error) {
 	return nil, fmt.Errorf("--log-format is text or json, not %q", o.LogFormat)
 }
 
-// logVerdict logs one verdict. Further orders against a banned target are logged at debug level:
+// logChange logs one change. Further orders against a banned target are logged at debug level:
 // the kernel drops its packets already.
-func logVerdict(log *slog.Logger, v *engine.Verdict) {
+func logChange(log *slog.Logger, c *ban.Change) {
 	level := slog.LevelInfo
-	if v.Standing {
+	if c.Standing {
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{
-		slog.String("ip", v.Target.String()), slog.String("rule", v.Rule), slog.String("source", v.Source),
-		slog.Time("at", v.Time), slog.String("reason", v.Reason),
+		slog.String("target", c.Target.String()), slog.String("rule", c.Rule), slog.String("source", c.Source),
+		slog.Time("at", c.At), slog.String("reason", c.Text()),
 	}
-	if v.Kind == engine.Ban {
-		attrs = append(attrs, slog.String("for", v.Term.String()), slog.Int("offence", v.Offence))
-		if !v.Until.IsZero() {
-			attrs = append(attrs, slog.Time("until", v.Until))
+	if c.InForce() {
+		attrs = append(attrs, slog.String("for", c.Term.String()), slog.Int("offence", c.Offence))
+		if !c.Until.IsZero() {
+			attrs = append(attrs, slog.Time("until", c.Until))
 		}
-		if v.WouldBlock {
-			attrs = append(attrs, slog.Bool("wouldBlock", true))
+		if c.DryRun {
+			attrs = append(attrs, slog.Bool("dryRun", true))
 		}
 	}
-	log.LogAttrs(context.Background(), level, string(v.Kind), attrs...)
+	log.LogAttrs(context.Background(), level, string(c.Kind), attrs...)
 }
 
 // logStatus logs the state of the engine, its rules, sources and actions, and the problems.

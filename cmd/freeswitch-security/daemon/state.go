@@ -24,7 +24,7 @@ func restore(e *engine.Engine, dir string, log *slog.Logger) (closeState func(),
 	}
 	if err != nil {
 		log.Error("state not opened: bans are not saved", "err", err)
-		e.Forgetful(err)
+		e.WithoutStore(err)
 		e.TakeOver(unreadable)
 		return func() {}, nil
 	}

@@ -29,7 +29,7 @@ func TestLogStatus(t *testing.T) {
 	var log strings.Builder
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	d := &Daemon{
-		engine: engine.New(cfg, engine.Options{Ready: func() { close(ready) }, Tell: func(engine.Verdict) {}}),
+		engine: engine.New(cfg, engine.Options{Ready: func() { close(ready) }}),
 		log:    slog.New(slog.NewTextHandler(&log, nil)),
 	}
 	go func() { ended <- d.engine.Run(t.Context()) }()

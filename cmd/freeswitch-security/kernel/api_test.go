@@ -307,7 +307,7 @@ func stillHolds(d *daemon, a *api, e *ear, ends map[string]time.Time) {
 	}
 	d.write(failure(friend))
 	eventually(d, 5*time.Second, "a trusted address is not banned", func() bool {
-		return strings.Contains(d.said.String(), "msg=refused ip="+friend)
+		return strings.Contains(d.said.String(), "msg=refuse target="+friend)
 	})
 	if status, answer, err := a.ask("POST", "/security/blacklist", `{"ip": "`+friend+`"}`); err != nil || status != http.StatusConflict {
 		d.Errorf("trusted: %d %v %s", status, err, answer)
@@ -318,7 +318,7 @@ func stillHolds(d *daemon, a *api, e *ear, ends map[string]time.Time) {
 		d.Errorf("it expired %s too early", early)
 	}
 	d.write(failure(guest))
-	eventually(d, 5*time.Second, "short trust has ended", func() bool { return strings.Contains(d.said.String(), "msg=ban ip="+guest) })
+	eventually(d, 5*time.Second, "short trust has ended", func() bool { return strings.Contains(d.said.String(), "msg=ban target="+guest) })
 	for _, ip := range []string{lasting, permanent} {
 		if n, _ := e.heard(ip); n > 0 {
 			d.Errorf("%d packets of %s got through", n, ip)

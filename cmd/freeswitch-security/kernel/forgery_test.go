@@ -74,7 +74,7 @@ func TestForgedLine(t *testing.T) {
 	}
 	before, _ := e.heard(victim)
 	eventually(t, time.Second, "the victim's packets get through", func() bool { n, _ := e.heard(victim); return n > before })
-	if said := d.said.String(); strings.Contains(said, "ip="+victim) || !strings.Contains(said, "msg=ban ip="+forger+" rule=forging") {
+	if said := d.said.String(); strings.Contains(said, "target="+victim) || !strings.Contains(said, "msg=ban target="+forger+" rule=forging") {
 		t.Errorf("the log says otherwise:\n%s", said)
 	}
 }

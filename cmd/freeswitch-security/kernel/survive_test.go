@@ -96,7 +96,7 @@ func TestNewAttackerDuringStart(t *testing.T) {
 }
 
 // accepted matches a log line that acknowledges a ban. The last one may be incomplete.
-var accepted = regexp.MustCompile(`msg=ban ip=(\S+) .*\n`)
+var accepted = regexp.MustCompile(`msg=ban target=(\S+) .*\n`)
 
 // TestKillNine kills the daemon at random moments under attack, $KILLS times, and demands that the
 // next start knows every acknowledged ban.
@@ -289,7 +289,7 @@ func TestAutoBlockOff(t *testing.T) {
 	d.write(failure("198.18.0.1"))
 	eventually(t, 5*time.Second, "the ban is logged", func() bool {
 		said := d.said.String()
-		return strings.Contains(said, "msg=ban ip=198.18.0.1") && strings.Contains(said, "wouldBlock=true")
+		return strings.Contains(said, "msg=ban target=198.18.0.1") && strings.Contains(said, "dryRun=true")
 	})
 	pause(100 * time.Millisecond)
 	if inSet("198.18.0.1") {
@@ -379,7 +379,7 @@ func TestStateDamagedAtWork(t *testing.T) {
 	for i := 1; i < 5; i++ {
 		d.write(failure(address(i)))
 		eventually(t, 5*time.Second, "it bans, and reports", func() bool {
-			return inSet(address(i)) && strings.Contains(d.said.String(), "msg=ban ip="+address(i))
+			return inSet(address(i)) && strings.Contains(d.said.String(), "msg=ban target="+address(i))
 		})
 	}
 	if !strings.Contains(d.said.String(), "state not saved") {
