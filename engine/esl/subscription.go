@@ -20,17 +20,17 @@ type Subscription struct {
 	Unreadable func()
 }
 
-// heartbeat is the event by which a quiet switch differs from a dead one.
-const heartbeat = "HEARTBEAT"
+// Heartbeat is the event by which a quiet switch differs from a dead one.
+const Heartbeat = "HEARTBEAT"
 
 // commands returns the commands that subscribe.
 func (sub Subscription) commands() ([]string, error) {
-	words := []string{"event", "json", heartbeat}
+	words := []string{"event", "json", Heartbeat}
 	for _, name := range sub.Events {
 		if name == "CUSTOM" {
 			return nil, errors.New("subscribe to CUSTOM events by their subclasses")
 		}
-		if name != heartbeat {
+		if name != Heartbeat {
 			words = append(words, name)
 		}
 	}

@@ -131,7 +131,7 @@ func (f *follower) take(m esl.Message) {
 		lost++
 	}
 	f.progress.message(&m, f.decoder.restarts-restarts, lost)
-	if at, ok := stamp(m.Headers); ok && m.Name() == "HEARTBEAT" {
+	if at, ok := stamp(m.Headers); ok && m.Name() == esl.Heartbeat {
 		f.progress.heartbeat(at)
 	}
 	if f.decoder.gateways {
