@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// withoutValues copies a diagnostic without what would let whoever prints it show
-// the values of variables, which may be passwords.
+// withoutValues copies a diagnostic without the values of variables, which may be
+// passwords and which HCL's own writer prints.
 func withoutValues(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	c := *diag
 	c.Expression, c.EvalContext, c.Extra = nil, nil, nil
@@ -61,13 +61,14 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 	if len(out) > maxDiagnostics {
 		out = append(out[:maxDiagnostics:maxDiagnostics], theRest(out[maxDiagnostics:]))
 	}
-	lines := shown{}
 	for _, diag := range out {
 		if file := files[diag.Subject.Filename]; file != nil {
 			diag.Subject = inside(*diag.Subject, file.Bytes).Ptr()
-			diag.Detail = lines.unquoted(diag, file.Bytes)
 			if diag.Context != nil {
 				diag.Context = inside(*diag.Context, file.Bytes).Ptr()
+			}
+			if !quotable(file, *diag.Subject) {
+				withoutWord(diag, file.Bytes)
 			}
 		}
 	}
@@ -126,8 +127,8 @@ func (l *loader) errorAt(rng hcl.Range, summary, detail string) {
 	l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &rng})
 }
 
-// adopt takes over the diagnostics of somebody else, who may have left out where
-// they belong, and words them as ours are worded.
+// adopt takes over the diagnostics of HCL and of plugins. Those without a position get
+// the fallback.
 func (l *loader) adopt(diags hcl.Diagnostics, fallback hcl.Range) {
 	for _, diag := range diags {
 		c := *diag

@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -19,24 +18,20 @@ func TestManyMistakesAreCounted(t *testing.T) {
 	}
 }
 
+// TestDangerousFilesAreNotParsed: a file that could overflow the stack, and one that is
+// too large, is refused.
 func TestDangerousFilesAreNotParsed(t *testing.T) {
-	const n = 1 << 16 // far beyond every limit
+	const n = 1 << 17
 	for name, content := range map[string]string{
 		"lists.hcl":       "locals {\n a = " + strings.Repeat("[", n),
+		"closed.hcl":      "locals {\n a = " + strings.Repeat("[", n) + strings.Repeat("]", n) + "\n}",
 		"blocks.hcl":      strings.Repeat("a {\n", n),
-		"negations.hcl":   "locals {\n a = " + strings.Repeat("!", n) + "true\n}",
-		"sums.hcl":        "locals {\n a = 1" + strings.Repeat("+1", n) + "\n}",
-		"choices.hcl":     "locals {\n a = " + strings.Repeat("true ? 1 : ", n/4) + "1\n}",
-		"indices.hcl":     "locals {\n a = [1]" + strings.Repeat("[0]", n) + "\n}",
-		"splats.hcl":      "locals {\n a = [1]" + strings.Repeat(".*", n) + "\n}",
+		"negations.hcl":   "locals {\n a = " + strings.Repeat("! ", n) + "true\n}",
 		"templates.hcl":   "locals {\n a = " + strings.Repeat(`"${`, n),
 		"lists.json":      `{"locals": {"a": ` + strings.Repeat("[", n),
-		"objects.json":    strings.Repeat(`{"a":`, n),
-		"templates.json":  `{"locals": {"a": "` + strings.Repeat("${(", n/4) + `"}}`,
-		"exponents.hcl":   "locals {\n a = \"${1e999999999}\"\n}",
-		"exponents.json":  `{"trusted": {"x": {"networks": "10.0.0.1", "comment": 1e999999999}}}`,
-		"digits.json":     `{"trusted": {"x": {"networks": "10.0.0.1", "comment": ` + strings.Repeat("9", n) + `}}}`,
-		"size.hcl":        strings.Repeat("# some comment\n\n", 5*n),
+		"objects.json":    strings.Repeat(`{"a":`, n/2),
+		"templates.json":  `{"locals": {"a": "` + strings.Repeat("${(", n) + `"}}`,
+		"size.hcl":        strings.Repeat("# some comment\n\n", n/2),
 		"unclosed.json":   `{"a": "` + strings.Repeat("x", n),
 		"invalid_utf.hcl": strings.Repeat("\xff", 1000),
 	} {
@@ -50,15 +45,28 @@ func TestDangerousFilesAreNotParsed(t *testing.T) {
 	}
 }
 
-func TestManyLocalsAreRefused(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("locals {\n")
-	for i := range 2001 {
-		fmt.Fprintf(&b, "a%d = \"192.0.2.1\"\n", i)
+// TestDeepFilesAreHarmless parses the deepest files of the largest size that are not
+// refused.
+func TestDeepFilesAreHarmless(t *testing.T) {
+	const size = 512<<10 - 100
+	deep := func(open, inner, end string, n int) string {
+		return "locals {\n a = " + strings.Repeat(open, n) + inner + strings.Repeat(end, n) + "\n}"
 	}
-	b.WriteString("}\ntrusted \"x\" { networks = [local.a0, local.a2000] }")
-	_, diags, _ := config.LoadFS(tree(map[string]string{"rules.d/a.hcl": b.String()}), "rules.d", kinds, nil)
-	if len(diags) != 1 || diags[0].Summary != "Too many locals" {
-		t.Errorf("diagnostics %v", diags)
+	for name, content := range map[string]string{
+		"sums.hcl":      "locals {\n a = 1" + strings.Repeat("+1", size/2-10) + "\n}",
+		"choices.hcl":   "locals {\n a = " + strings.Repeat("true?1:", size/7-5) + "1\n}",
+		"indices.hcl":   "locals {\n a = [1]" + strings.Repeat("[0]", size/3-10) + "\n}",
+		"splats.hcl":    "locals {\n a = [1]" + strings.Repeat(".*", size/2-10) + "\n}",
+		"lists.hcl":     deep("[", "1", "]", 990),
+		"parens.hcl":    deep("(", "1", ")", 990),
+		"negations.hcl": deep("!", "true", "", 990),
+		"templates.hcl": deep(`"${`, "1", `}"`, 490),
+	} {
+		_, diags, files := config.LoadFS(tree(map[string]string{"rules.d/" + name: content, "rules.d/site.hcl": site}), "rules.d", kinds, nil)
+		for _, diag := range diags {
+			if checkPosition(t, diag, files); diag.Summary == "Nested too deeply" || diag.Summary == "Unreadable file" {
+				t.Errorf("%s: %s", name, diag.Detail)
+			}
+		}
 	}
 }

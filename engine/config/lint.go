@@ -7,9 +7,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// Lint gives warnings about what is right but likely not meant: a rule that no
-// test shows at work, a source that nobody listens to, and a protection that no
-// source reports anything for. They come in the order of files and lines, and
+// Lint gives warnings about what is right but likely not meant: a rule without a
+// test, a source that no rule names, and a protection for which no source reports
+// anything. They come in the order of files and lines, and
 // each has a position.
 func Lint(cfg *Config) hcl.Diagnostics {
 	var diags hcl.Diagnostics
@@ -26,7 +26,7 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		}
 		if !tested[spec.Name] {
 			warn(cfg.ruleRanges[spec.Name], "Rule without a test",
-				fmt.Sprintf("Nothing shows whom the rule %q bans, and whom it leaves alone. Add a test block to it.", spec.Name))
+				fmt.Sprintf("No test shows which addresses the rule %q bans. Add a test block to it.", spec.Name))
 		}
 	}
 	for word, rng := range cfg.protectRanges {
@@ -35,8 +35,8 @@ func Lint(cfg *Config) hcl.Diagnostics {
 			heard[ref] = true
 		}
 		if len(telling) == 0 {
-			warn(rng, "Nobody is protected",
-				fmt.Sprintf("No source reports the event %q, so nobody is known to be protected. A source \"esl\" does.", protectWords[word]))
+			warn(rng, "No address is protected",
+				fmt.Sprintf("No source reports the event %q, so no address is protected. A source \"esl\" does.", protectWords[word]))
 		}
 	}
 	for _, source := range cfg.Sources {
@@ -47,8 +47,8 @@ func Lint(cfg *Config) hcl.Diagnostics {
 			continue // it needs no rule
 		}
 		if !heard[source.Ref] {
-			warn(source.Range, "Source that nobody reads",
-				fmt.Sprintf("No rule listens to source.%s. Name it in a rule, or remove it.", source.Ref))
+			warn(source.Range, "Unused source",
+				fmt.Sprintf("No rule names source.%s. Name it in a rule, or remove it.", source.Ref))
 		}
 	}
 	return tidy(diags, nil, hcl.Range{})

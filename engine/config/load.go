@@ -100,7 +100,7 @@ func (l *loader) readAll(dir string) {
 	}
 }
 
-// readOne parses one file, unless it could do harm to parse it.
+// readOne parses one file.
 func (l *loader) readOne(name string) {
 	src, err := read(l.tree, name, maxFile)
 	if err != nil {
@@ -108,30 +108,58 @@ func (l *loader) readOne(name string) {
 		l.partial = true
 		return
 	}
-	l.files[name] = &hcl.File{Body: hcl.EmptyBody(), Bytes: src}
 	parse := hclsyntax.ParseConfig
-	check := checkNative
 	if strings.HasSuffix(name, ".json") {
 		parse = json.ParseWithStartPos
-		check = checkJSON
 	}
-	if excess := check(src, name); excess != nil {
-		l.diags = append(l.diags, excess)
-		l.partial = true
-		return
-	}
-	file, diags := parse(src, name, hcl.InitialPos)
+	file, diags := parsed(parse, src, name)
 	l.adopt(diags, startOf(name))
-	if file != nil {
-		l.files[name] = file
-	}
+	l.files[name] = file
 	if diags.HasErrors() {
 		l.partial = true
 		if !onlyRedefined(diags) {
+			file.Body = nil
 			return
 		}
 	}
 	l.bodies = append(l.bodies, file.Body)
+}
+
+// maxNesting bounds the brackets and signs within one another. HCL parses and evaluates
+// by recursion, with up to 16 KB of stack for each of them, and a Go program cannot
+// recover from a full stack.
+const maxNesting = 1000
+
+// parsed parses a file, unless it is nested so deeply that the stack would overflow. In
+// a file of maxFile bytes nothing else overflows it: 1+1+1… takes 640 bytes for each +.
+func parsed(parse func([]byte, string, hcl.Pos) (*hcl.File, hcl.Diagnostics), src []byte, name string) (*hcl.File, hcl.Diagnostics) {
+	depth, signs := 0, 0
+	for i, c := range src {
+		switch c {
+		case '[', '{', '(':
+			depth++
+		case ']', '}', ')':
+			depth = max(0, depth-1)
+		case '!', '-':
+			signs++
+		case ' ', '\t', '\r', '\n':
+		default:
+			signs = 0
+		}
+		if depth > maxNesting || signs > maxNesting {
+			start := positionAt(src, hcl.InitialPos, i)
+			return &hcl.File{Bytes: src}, hcl.Diagnostics{{
+				Severity: hcl.DiagError, Summary: "Nested too deeply",
+				Detail:  fmt.Sprintf("There are more than %d brackets or signs within one another here.", maxNesting),
+				Subject: &hcl.Range{Filename: name, Start: start, End: start},
+			}}
+		}
+	}
+	file, diags := parse(src, name, hcl.InitialPos)
+	if file == nil {
+		file = &hcl.File{Bytes: src}
+	}
+	return file, diags
 }
 
 // onlyRedefined reports whether all that is wrong with a file's syntax is an

@@ -13,10 +13,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// maxLocals bounds how many locals there may be, and with that how deep they
-// can refer to each other.
-const maxLocals = 2_000
-
 // locals evaluates what the locals blocks of all files define, each before
 // those that refer to it.
 type locals struct {
@@ -55,11 +51,6 @@ func (e *locals) collect(block *hcl.Block) {
 			e.errorAt(attr.NameRange, "Duplicate local",
 				fmt.Sprintf("local.%s is already defined at %s. Give one of them another name.", name, settings.Where(first.NameRange)))
 			continue
-		}
-		if len(e.attrs) == maxLocals {
-			e.errorAt(attr.NameRange, "Too many locals", fmt.Sprintf("There may be %d at the most.", maxLocals))
-			e.partial = true
-			return
 		}
 		e.attrs[name] = attr
 	}

@@ -142,3 +142,65 @@ func checkPosition(t *testing.T, diag *hcl.Diagnostic, sources config.Files) {
 		t.Fatalf("position %v lies outside of %d bytes: %v", s, len(file.Bytes), diag)
 	}
 }
+
+// TestWrittenSecretsAreNotPrinted writes a secret in every way and place, right and
+// wrong, next to mistakes that are reported.
+func TestWrittenSecretsAreNotPrinted(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"right name":          {"a.hcl": `source "esl" "a" { password = "hunter2${nothing}" }`},
+		"misspelt name":       {"a.hcl": `source "esl" "a" { pasword = "hunter2" }`},
+		"other name":          {"a.hcl": "source \"esl\" \"a\" {\n  adress = \"hunter2\"\n  address = nothing\n}"},
+		"same line":           {"a.hcl": `source "esl" "a" { address = nothing } # hunter2`},
+		"comment":             {"a.hcl": "source \"esl\" \"a\" {\n  address /* hunter2 */ = nothing\n}"},
+		"no quotes":           {"a.hcl": `source "esl" "a" { password = hunter2 }`},
+		"no quotes, function": {"a.hcl": `source "esl" "a" { password = hunter2() }`},
+		"no quotes, path":     {"a.hcl": `source "esl" "a" { password = local.a.hunter2 }` + "\nlocals {\n  a = { b = 1 }\n}"},
+		"no equals sign":      {"a.hcl": `source "esl" "a" { password "hunter2" }`},
+		"single quotes":       {"a.hcl": `source "esl" "a" { password = 'hunter2' }`},
+		"heredoc":             {"a.hcl": "source \"esl\" \"a\" {\n  password = <<E\nhunter2 ${nothing}\nE\n}"},
+		"open quote":          {"a.hcl": "source \"esl\" \"a\" {\n  password = \"hunter2\n}\nrule \"r\" {}\n"},
+		"open heredoc":        {"a.hcl": "source \"esl\" \"a\" {\n  password = <<E\nhunter2\n}\n"},
+		"unfinished block":    {"a.hcl": "source \"esl\" \"a\" {\n  password = \"hunter2\"\n  address = nothing\n"},
+		"unfinished before":   {"a.hcl": "rule \"r\" {\n  match = \"x\"\nsource \"esl\" \"a\" {\n  password = \"hunter2\"\n}\n"},
+		"block in a rule":     {"a.hcl": "rule \"r\" {\n  match = \"x\"\n  source \"esl\" \"a\" {\n    password = \"a\"\n    password = \"hunter2\"\n  }\n}\n"},
+		"attribute in a rule": {"a.hcl": "rule \"r\" {\n  match = \"x\"\n  password = \"hunter2\"\n}\n"},
+		"in trusted":          {"a.hcl": `trusted "t" { token = "hunter2" }`},
+		"no block":            {"a.hcl": "password = \"hunter2\"\ntrusted \"t\" {}\n"},
+		"given twice":         {"a.hcl": "source \"esl\" \"a\" {\n  password = \"b\"\n  password = \"hunter2\"\n}"},
+		"misspelt block":      {"a.hcl": `sourse "esl" "a" { password = "hunter2" }`},
+		"list":                {"a.hcl": `source "esl" "a" { password = ["hunter2"] }`},
+		"operator":            {"a.hcl": `source "esl" "a" { password = "hunter2" + 1 }`},
+		"condition":           {"a.hcl": `source "esl" "a" { password = nothing ? "hunter2" : "" }`},
+		"argument":            {"a.hcl": `source "esl" "a" { password = lower("hunter2", 1) }`},
+		"directive":           {"a.hcl": `source "esl" "a" { password = "%{hunter2=1}" }`},
+		"local":               {"a.hcl": "locals {\n  pw = \"hunter2${nothing}\"\n}"},
+		"local, circular":     {"a.hcl": "locals {\n  pw = \"hunter2${local.pw}\"\n}"},
+		"object":              {"a.hcl": "locals {\n  o = { token = \"hunter2\", b = nothing }\n}"},
+		"URL":                 {"a.hcl": `action "webhook" "a" { url = "ftp://hooks.example/hunter2" }`},
+		"token":               {"a.hcl": `admin { token = "hunter2" }`},
+		"JSON":                {"a.json": `{"source": {"esl": {"a": {"password": "hunter2 ${nothing}"}}}, "trusted": {"t": {}}}`},
+		"JSON, misspelt":      {"a.json": `{"source": {"esl": {"a": {"pasword": "hunter2"}}}}`},
+		"JSON, no quotes":     {"a.json": `{"source": {"esl": {"a": {"password": hunter2}}}}`},
+		"JSON, unfinished":    {"a.json": `{"source": {"esl": {"a": {"password": "hunter2"`},
+		"JSON, template":      {"a.json": `{"source": {"esl": {"a": {"password": "${hunter2}"}}}}`},
+		"JSON, local":         {"a.json": `{"locals": {"pw": "hunter2", "x": "${nothing}"}}`},
+		"JSON, many lines":    {"a.json": "{\"trusted\": {\"t\": {\n  \"password\":\n    \"hunter2\"\n}}}"},
+		"nested too deeply":   {"a.hcl": `source "esl" "a" { password = "hunter2" + ` + strings.Repeat("[", 2000)},
+	} {
+		in := map[string]string{}
+		for name, content := range files {
+			in["rules.d/"+name] = content
+		}
+		_, diags, sources := config.LoadFS(tree(in), "rules.d", kinds, nil)
+		out := printed(t, diags, sources)
+		if !diags.HasErrors() || strings.Contains(out, "hunter2") {
+			t.Errorf("%s:\n%s", name, out)
+		}
+		if formatted, diags := config.Format("a.hcl", []byte(files["a.hcl"])); formatted == nil {
+			out := printed(t, diags, config.Files{"a.hcl": {Bytes: []byte(files["a.hcl"])}})
+			if strings.Contains(out, "hunter2") {
+				t.Errorf("%s, formatted:\n%s", name, out)
+			}
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"freeswitch-security/engine/settings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mitchellh/go-wordwrap"
 )
@@ -24,13 +26,18 @@ const (
 )
 
 // Print writes the diagnostics, each with its file, line and column, the line
-// itself, and carets under the words that it is about. What it says is wrapped
+// itself and carets under the words that it is about, where [quotable] allows it. The text is wrapped
 // at width columns (0: not wrapped); color adds the escape sequences of a
 // terminal. HCL's own writer marks the words in colour only, and names no column.
 func Print(w io.Writer, diags hcl.Diagnostics, files Files, width uint, color bool) error {
-	lines := shown{}
+	hidden := map[string]bool{} // lines with something unknown
 	for _, diag := range diags {
-		if _, err := io.WriteString(w, printed(diag, files, lines, width, color)); err != nil {
+		if diag.Subject != nil && isUnknown(diag) {
+			hidden[settings.Where(*diag.Subject)] = true
+		}
+	}
+	for _, diag := range diags {
+		if _, err := io.WriteString(w, printed(diag, files, hidden, width, color)); err != nil {
 			return err
 		}
 	}
@@ -38,7 +45,7 @@ func Print(w io.Writer, diags hcl.Diagnostics, files Files, width uint, color bo
 }
 
 // printed is what is printed of one diagnostic.
-func printed(diag *hcl.Diagnostic, files Files, lines shown, width uint, color bool) string {
+func printed(diag *hcl.Diagnostic, files Files, hidden map[string]bool, width uint, color bool) string {
 	paint := func(with, s string) string {
 		if !color {
 			return s
@@ -52,7 +59,7 @@ func printed(diag *hcl.Diagnostic, files Files, lines shown, width uint, color b
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s%s\n", paint(hue, kind), paint(bold, diag.Summary))
 	if s := diag.Subject; s != nil {
-		b.WriteString(location(*s, files[s.Filename], lines, func(s string) string { return paint(hue, s) }))
+		b.WriteString(location(*s, files[s.Filename], hidden, func(s string) string { return paint(hue, s) }))
 	}
 	detail := diag.Detail
 	if width > 0 {
@@ -64,7 +71,7 @@ func printed(diag *hcl.Diagnostic, files Files, lines shown, width uint, color b
 
 // location shows where a diagnostic points: a line of a file, if it was read, else
 // its name alone.
-func location(rng hcl.Range, file *hcl.File, lines shown, paint func(string) string) string {
+func location(rng hcl.Range, file *hcl.File, hidden map[string]bool, paint func(string) string) string {
 	if file == nil {
 		return fmt.Sprintf("  %s\n", rng.Filename)
 	}
@@ -77,11 +84,14 @@ func location(rng hcl.Range, file *hcl.File, lines shown, paint func(string) str
 	}
 	end := max(start, min(rng.End.Byte, to)) // of a word that goes on, the first line
 
-	number := fmt.Sprint(rng.Start.Line)
-	gutter := strings.Repeat(" ", len(number))
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %s:%d:%d%s\n", rng.Filename, rng.Start.Line, rng.Start.Column, within(file, start))
-	fmt.Fprintf(&b, "  %s | %s\n", number, lines.line(rng.Filename, src, start))
+	if hidden[settings.Where(rng)] || !quotable(file, rng) {
+		return b.String()
+	}
+	number := fmt.Sprint(rng.Start.Line)
+	gutter := strings.Repeat(" ", len(number))
+	fmt.Fprintf(&b, "  %s | %s\n", number, bytes.TrimRight(src[from:to], "\r"))
 	carets := strings.Repeat("^", max(1, utf8.RuneCount(src[start:end])))
 	fmt.Fprintf(&b, "  %s | %s%s\n", gutter, blank(src[from:start]), paint(carets))
 	return b.String()

@@ -52,7 +52,7 @@ type ruleBlock struct {
 
 	vocabulary plugin.Vocabulary // of all its sources together
 	// whole is false where a source is missing from the vocabulary, because it is
-	// unknown or wrong in itself: then nobody can say what it may not report.
+	// unknown or wrong in itself: what it can report is not known then.
 	whole bool
 }
 

@@ -13,7 +13,7 @@ import (
 
 // maxFile bounds a rule file, maxIncluded what file() reads, both in bytes.
 const (
-	maxFile     = 4 << 20
+	maxFile     = 512 << 10
 	maxIncluded = 1 << 20
 )
 
@@ -32,7 +32,7 @@ func (disk) readDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name
 func (disk) open(name string) (fs.File, error)          { return os.Open(name) }
 func (disk) stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
 
-// virtual is a tree that somebody hands in; its root is also "/".
+// virtual is the tree of a file system; its root is also "/".
 type virtual struct{ fsys fs.FS }
 
 func (v virtual) readDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(v.fsys, rooted(name)) }
@@ -67,7 +67,7 @@ func read(t tree, name string, limit int64) ([]byte, error) {
 		return nil, bare(err)
 	}
 	if int64(len(content)) > limit {
-		return nil, fmt.Errorf("it is larger than %d MB", limit>>20)
+		return nil, fmt.Errorf("it is larger than %d KB", limit>>10)
 	}
 	return content, nil
 }

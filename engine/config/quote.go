@@ -1,0 +1,55 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// withoutSecrets are the blocks whose lines may be printed: no attribute of theirs is a
+// secret. What is printed may go to a log that more people read than the rule files.
+var withoutSecrets = []string{"rule", "threshold", "ban", "alert", "brake", "test", "given", "trusted", "security"}
+
+// quotable reports whether the line on which a range begins may be printed. It is so if
+// the line belongs to a block, and all blocks on it are without secrets. Of a JSON file,
+// and of one that does not parse, no line is.
+func quotable(file *hcl.File, rng hcl.Range) bool {
+	body, ok := file.Body.(*hclsyntax.Body)
+	if !ok {
+		return false
+	}
+	inside, bearing := blocksOn(rng.Start.Line, body)
+	return inside && !bearing
+}
+
+// blocksOn reports whether a line is inside a block of a body, and whether a block on it
+// may bear secrets.
+func blocksOn(line int, body *hclsyntax.Body) (inside, bearing bool) {
+	for _, block := range body.Blocks {
+		if line < block.TypeRange.Start.Line || line > block.CloseBraceRange.End.Line {
+			continue
+		}
+		_, within := blocksOn(line, block.Body)
+		inside, bearing = true, bearing || within || !slices.Contains(withoutSecrets, block.Type)
+	}
+	return inside, bearing
+}
+
+// isUnknown reports whether a diagnostic is about something that no block has. It may
+// be a secret in the wrong place.
+func isUnknown(diag *hcl.Diagnostic) bool {
+	return diag.Summary == "Unsupported argument" || diag.Summary == "Unsupported block type"
+}
+
+// withoutWord takes the word that a diagnostic points at out of its text: a password
+// without quotes is read as a variable. The names of attributes and blocks stay.
+func withoutWord(diag *hcl.Diagnostic, src []byte) {
+	if isUnknown(diag) || diag.Summary == "Attribute redefined" {
+		return
+	}
+	word := strings.TrimPrefix(string(diag.Subject.SliceBytes(src)), ".") // of a reference
+	diag.Detail = strings.ReplaceAll(diag.Detail, strconv.Quote(word), `"…"`)
+}
