@@ -32,12 +32,6 @@ func (g *goal) own(spec string) (target netip.Prefix, ok bool) {
 // hook names a chain of the goal's table.
 func (g *goal) hook(chain string) string { return hook{g.table, chain}.String() }
 
-// A repair says what the kernel lacked, what it had too much, and what else was wrong.
-type repair struct {
-	missing, surplus []netip.Prefix
-	notes            []string
-}
-
 // A plan is what must be done to one table, and why.
 type plan struct {
 	repair

@@ -1,0 +1,79 @@
+package iptables
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+)
+
+// A repair says what the kernel lacked, what it had too much, and what else was wrong.
+type repair struct {
+	missing, surplus []netip.Prefix
+	notes            []string
+}
+
+// drift returns what the plans and the set repaired, given what was in force before.
+func (f *family) drift(plans []plan, all repair, before map[netip.Prefix]bool) plugin.Drift {
+	var conditions []string
+	for _, p := range plans {
+		all.missing = append(all.missing, p.missing...)
+		all.surplus = append(all.surplus, p.surplus...)
+		all.notes = append(all.notes, p.notes...)
+		conditions = append(conditions, p.conditions...)
+	}
+	wanted := f.desired.entries()
+	for p := range before {
+		if _, stays := wanted[p]; !stays { // its backend may be gone with it
+			all.surplus = append(all.surplus, p)
+		}
+	}
+	missing, surplus := distinct(all.missing, before), distinct(all.surplus, f.desired.justExpired)
+	if len(surplus) > 0 {
+		all.notes = append(all.notes, "removed: "+names(surplus))
+	}
+	for i, note := range all.notes {
+		all.notes[i] = f.name + ": " + note
+	}
+	return plugin.Drift{Missing: len(missing), Surplus: len(surplus), Notes: append(all.notes, f.news(conditions)...)}
+}
+
+// distinct sorts a list and removes duplicates and exceptions.
+func distinct(list []netip.Prefix, except map[netip.Prefix]bool) []netip.Prefix {
+	list = slices.DeleteFunc(list, func(p netip.Prefix) bool { return except[p] })
+	slices.SortFunc(list, netip.Prefix.Compare)
+	return slices.Compact(list)
+}
+
+// names lists targets: an operator may have added their rules.
+func names(targets []netip.Prefix) string {
+	var all []string
+	for _, target := range targets {
+		all = append(all, ban.Network(target).String())
+	}
+	return strings.Join(first(5, all), ", ")
+}
+
+// first returns the first most texts, and the number of the others.
+func first(most int, texts []string) []string {
+	if more := len(texts) - most; more > 0 {
+		return append(texts[:most:most], fmt.Sprintf("and %d more", more))
+	}
+	return texts
+}
+
+// news returns the conditions that did not exist at the last Resync.
+func (f *family) news(conditions []string) (notes []string) {
+	now := map[string]bool{}
+	for _, c := range first(20, conditions) {
+		now[c] = true
+		if !f.reported[c] {
+			notes = append(notes, f.name+": "+c)
+		}
+	}
+	f.reported = now
+	return notes
+}
