@@ -34,18 +34,13 @@ func (e *Engine) status() status.Status {
 	}
 	for _, r := range e.runningActions() {
 		one := r.runner.Status()
-		if r, ok := r.Action.Action.(plugin.Reporter); ok && !isLevel(r) { // a level is asked by Kernel
+		if r, ok := r.Action.Action.(plugin.Reporter); ok {
 			one.Report = r.Report(context.Background())
 		}
 		s.Actions = append(s.Actions, one)
 	}
 	s.Sum()
 	return s
-}
-
-func isLevel(a plugin.Action) bool {
-	_, level := a.(plugin.Level)
-	return level
 }
 
 // runningActions lists the running actions in the order of their names. It must be

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -26,27 +25,31 @@ func (e *Engine) takeOver(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		standing, err := level.Standing(ctx)
+		kernel, err := level.Inspect(ctx)
 		if err != nil {
-			e.options.Log.Error("what stands is not known", "action", a.Ref, "err", err)
+			e.options.Log.Error("bans of the run before cannot be read", "action", a.Ref, "err", err)
 		}
-		for target, left := range standing {
-			e.adopt(target, left, now)
+		for _, entry := range kernel.Entries {
+			left := ban.Term(entry.Remaining.Duration())
+			if entry.Permanent {
+				left = ban.Permanent
+			}
+			e.adopt(entry.Target, left, now)
 		}
-		if len(standing) > 0 {
-			e.options.Log.Warn("bans taken over without their history", "action", a.Ref, "bans", len(standing))
+		if len(kernel.Entries) > 0 {
+			e.options.Log.Warn("bans taken over without their history", "action", a.Ref, "bans", len(kernel.Entries))
 		}
 	}
 }
 
 // adopt enters a ban that stands, for as long as it has left; where that is not
 // known, for as long as a ban lasts by default.
-func (e *Engine) adopt(target netip.Prefix, left ban.Term, now time.Time) {
+func (e *Engine) adopt(target ban.Target, left ban.Term, now time.Time) {
 	if left == 0 {
 		left = e.cfg.Security.BlockDuration
 	}
 	c := e.ledger.Enter(ban.Order{
-		Target: ban.Network(target), Address: target.Addr(), Author: "takeover", At: now, Terms: []ban.Term{left},
+		Target: target, Address: target.Prefix().Addr(), Author: "takeover", At: now, Terms: []ban.Term{left},
 		Reason: "stood when the state of the run before " + e.live.lost,
 	}, now)
 	e.decide(&c)

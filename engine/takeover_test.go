@@ -7,16 +7,17 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/status"
 )
 
 // A lasting wall outlasts the program, and knows what stands.
 type lastingWall struct {
 	wall
-	standing map[netip.Prefix]ban.Term
+	entries []status.Entry
 }
 
-func (w *lastingWall) Standing(context.Context) (map[netip.Prefix]ban.Term, error) {
-	return w.standing, nil
+func (w *lastingWall) Inspect(context.Context) (status.Kernel, error) {
+	return status.Kernel{Entries: w.entries}, nil
 }
 
 // TestTakeOver: what stands is taken over where the state is lost, and the ban says
@@ -28,7 +29,7 @@ func TestTakeOver(t *testing.T) {
 		"was missing": "stood when the state of the run before was missing",
 	} {
 		cfg := guessing(t)
-		cfg.Actions = []config.Action{{Ref: "wall.x", Action: &lastingWall{standing: map[netip.Prefix]ban.Term{target: mustTerm(t, "1h")}}, Blocks: true}}
+		cfg.Actions = []config.Action{{Ref: "wall.x", Action: &lastingWall{entries: []status.Entry{{Target: ban.Network(target), Remaining: 3600}}}, Blocks: true}}
 		e := New(cfg, Options{})
 		e.TakeOver(lost)
 		e.takeOver(t.Context())

@@ -17,19 +17,6 @@ import (
 // cut it to 1/44 of its packet rate.
 const manyRules = 1000
 
-// Standing returns the bans in the kernel, see [plugin.Level].
-func (a *Action) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error) {
-	kernel, err := a.Inspect(ctx)
-	standing := make(map[netip.Prefix]ban.Term, len(kernel.Entries))
-	for _, e := range kernel.Entries {
-		standing[e.Target.Prefix()] = ban.Term(e.Remaining.Duration())
-		if e.Permanent {
-			standing[e.Target.Prefix()] = ban.Permanent
-		}
-	}
-	return standing, err
-}
-
 // Open implements [plugin.Opener]: spared networks are not aggregated.
 func (a *Action) Open(host plugin.Host) error {
 	a.mu.Lock()
@@ -38,16 +25,6 @@ func (a *Action) Open(host plugin.Host) error {
 		f.desired.aggregation.protected = host.Spared
 	}
 	return nil
-}
-
-// Report implements [plugin.Reporter].
-func (a *Action) Report(ctx context.Context) (r status.Report) {
-	k, err := a.Inspect(ctx)
-	if err != nil {
-		k.Unreadable(err)
-	}
-	r.Problems = k.Problems
-	return r
 }
 
 // Inspect implements [plugin.Level].

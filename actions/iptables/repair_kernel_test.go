@@ -227,13 +227,20 @@ func TestKernelWithoutHook(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
 		a := k.action("hooks = [\"INPT\"]\nipv6 = false")
 		k.resync(a)
-		if critical := status.Texts(a.Report(t.Context()).Problems, status.Critical); len(critical) != 1 || !strings.Contains(critical[0], "none of its hooks exists, such as INPT") {
-			t.Fatalf("%q", critical)
+		problems := func() []string {
+			in, err := a.Inspect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return status.Texts(in.Problems, status.Critical)
+		}
+		if found := problems(); len(found) != 1 || !strings.Contains(found[0], "none of its hooks exists, such as INPT") {
+			t.Fatalf("%q", found)
 		}
 		k.iptables("-N", "INPT")
 		k.resync(a)
-		if critical := status.Texts(a.Report(t.Context()).Problems, status.Critical); len(critical) > 0 {
-			t.Fatalf("%q", critical)
+		if found := problems(); len(found) > 0 {
+			t.Fatalf("%q", found)
 		}
 	})
 }

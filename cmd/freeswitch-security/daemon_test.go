@@ -319,8 +319,6 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	return plugin.Drift{}, w.fault
 }
 
-func (*wall) Standing(context.Context) (map[netip.Prefix]ban.Term, error) { return nil, nil }
-
 func (*wall) Withdraw(context.Context) error { return nil }
 
 func (w *wall) Inspect(context.Context) (status.Kernel, error) {

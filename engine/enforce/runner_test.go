@@ -75,8 +75,6 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	return drift, nil
 }
 
-func (*wall) Standing(context.Context) (map[netip.Prefix]ban.Term, error) { return nil, nil }
-
 func (*wall) Withdraw(context.Context) error { return nil }
 
 func (*wall) Inspect(context.Context) (status.Kernel, error) { return status.Kernel{}, nil }

@@ -68,15 +68,13 @@ type Level interface {
 	// first call, after a start or a reload, takes over what an earlier run left.
 	Resync(ctx context.Context, want iter.Seq[ban.Ban]) (Drift, error)
 
-	// Standing returns the targets that an earlier run left banned, and for how long;
-	// 0 where that is not known.
-	Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error)
-
 	// Withdraw removes the state, after a reload has removed the action.
 	Withdraw(ctx context.Context) error
 
 	// Inspect reads the state and changes nothing. It may be called at any time,
-	// beside Apply and Resync. What could be read comes back with the error.
+	// beside Apply and Resync. What could be read comes back with the error. At a
+	// start without its state the engine takes over the entries; one without a
+	// remaining time gets the default.
 	Inspect(ctx context.Context) (status.Kernel, error)
 }
 

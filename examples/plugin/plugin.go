@@ -174,16 +174,6 @@ func (l *list) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	return drift, l.write()
 }
 
-// Standing returns what an earlier run wrote. The file tells no terms.
-func (l *list) Standing(ctx context.Context) (map[netip.Prefix]ban.Term, error) {
-	found, err := l.Inspect(ctx)
-	standing := map[netip.Prefix]ban.Term{}
-	for _, e := range found.Entries {
-		standing[e.Target.Prefix()] = 0
-	}
-	return standing, err
-}
-
 // Withdraw removes the file.
 func (l *list) Withdraw(context.Context) error { return os.Remove(l.path) }
 

@@ -131,8 +131,8 @@ func TestListHoldsTheBans(t *testing.T) {
 		}
 	}
 	holds("198.51.100.0/24 203.0.113.7")
-	if standing, err := l.Standing(t.Context()); err != nil || len(standing) != 2 {
-		t.Errorf("standing %v, %v", standing, err)
+	if found, err := l.Inspect(t.Context()); err != nil || len(found.Entries) != 2 {
+		t.Errorf("found %v, %v", found, err)
 	}
 
 	if err := os.WriteFile(path, []byte("192.0.2.9\n"), 0o644); err != nil {

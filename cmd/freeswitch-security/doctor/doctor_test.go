@@ -377,7 +377,7 @@ func TestHere(t *testing.T) {
 }
 
 // A fakeLevel is an action with something to report.
-type fakeLevel struct{ found status.Report }
+type fakeLevel struct{ found status.Kernel }
 
 func (fakeLevel) Apply(context.Context, ban.Batch) error { return nil }
 
@@ -385,18 +385,14 @@ func (fakeLevel) Resync(context.Context, iter.Seq[ban.Ban]) (plugin.Drift, error
 	return plugin.Drift{}, nil
 }
 
-func (fakeLevel) Standing(context.Context) (map[netip.Prefix]ban.Term, error) { return nil, nil }
-
 func (fakeLevel) Withdraw(context.Context) error { return nil }
 
-func (fakeLevel) Inspect(context.Context) (status.Kernel, error) { return status.Kernel{}, nil }
-
-func (f fakeLevel) Report(context.Context) status.Report { return f.found }
+func (f fakeLevel) Inspect(context.Context) (status.Kernel, error) { return f.found, nil }
 
 func TestJudgeActions(t *testing.T) {
 	cfg := &config.Config{Actions: []config.Action{
 		{Ref: "iptables.a", Blocks: true, Action: fakeLevel{}},
-		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{status.Report{Problems: status.List[status.Problem]{
+		{Ref: "iptables.b", Blocks: true, Action: fakeLevel{status.Kernel{Problems: status.List[status.Problem]{
 			{Severity: status.Critical, Text: "chain missing"}, {Severity: status.Critical, Text: "no jump"}, {Severity: status.Warning, Text: "slow\n"},
 		}}}},
 	}}

@@ -92,13 +92,22 @@ func (x *exam) judgeActions(ctx context.Context) {
 	}
 	blocking := false
 	for _, action := range x.cfg.Actions {
-		_, level := action.Action.(plugin.Level)
-		blocking = blocking || level && action.Blocks
-		reporter, ok := action.Action.(plugin.Reporter)
-		if !ok {
+		var problems []status.Problem
+		level := false
+		switch a := action.Action.(type) {
+		case plugin.Level:
+			level = true
+			kernel, err := a.Inspect(ctx)
+			if err != nil {
+				kernel.Unreadable(err)
+			}
+			problems = kernel.Problems
+		case plugin.Reporter:
+			problems = a.Report(ctx).Problems
+		default:
 			continue
 		}
-		problems := reporter.Report(ctx).Problems
+		blocking = blocking || level && action.Blocks
 		if bad := status.Texts(problems, status.Critical); len(bad) > 0 { // before the first start there are many, of one cause
 			what := shorten(bad[0])
 			if more := len(bad) - 1; more > 0 {
