@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
 )
 
 const eventReference = "../../engine/EVENTS.md"
@@ -32,36 +34,32 @@ func TestEventReference(t *testing.T) {
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
+	var events, raw bytes.Buffer
+	for _, w := range event.Vocabulary {
+		fmt.Fprintf(&events, "| `%s` | %s |", w.Name, w.Doc)
+		for _, s := range cfg.Sources {
+			kind, _, _ := strings.Cut(s.Ref, ".")
+			all := s.Source.Describe().Events
+			i := slices.IndexFunc(all, func(e plugin.EventSpec) bool { return e.Name == w.Name })
+			if i < 0 {
+				events.WriteString(" |")
+				continue
+			}
+			e := all[i]
+			fmt.Fprintf(&events, " `%s` |", strings.Join(e.Fields, " "))
+			if len(e.Raw) > 0 || e.Open {
+				fmt.Fprintf(&raw, "| `%s` | %s | `%s`%s |\n", e.Name, kind, strings.Join(e.Raw, " "), map[bool]string{true: ", and every other header"}[e.Open])
+			}
+		}
+		events.WriteString("\n")
+	}
 	var doc bytes.Buffer
 	doc.WriteString("# Events and fields\n\nThis file is generated. The tables are in [event/vocabulary.go](event/vocabulary.go), [event/field.go](event/field.go) and in the sources.\n" +
-		"`time` and `source` are set for every event. A source sets a field only if the report contains it.\n\n## Events\n\n| event | meaning | fields, by source |\n| --- | --- | --- |\n")
-	meaning := map[string]string{}
-	var order []string
-	for _, w := range event.Vocabulary {
-		meaning[w.Name] = w.Doc
-		order = append(order, w.Name)
-	}
-	told := map[string][]string{}
-	for _, s := range cfg.Sources {
-		kind, _, _ := strings.Cut(s.Ref, ".")
-		for _, e := range s.Source.Describe().Events {
-			if _, known := meaning[e.Name]; !known {
-				meaning[e.Name] = "only from source `" + kind + "`"
-				order = append(order, e.Name)
-			}
-			fields := "`" + strings.Join(e.Fields, " ") + "`"
-			for _, raw := range e.Raw {
-				fields += fmt.Sprintf(" `fields[\"%s\"]`", raw)
-			}
-			if e.Open {
-				fields += ", all headers of the event in `fields`"
-			}
-			told[e.Name] = append(told[e.Name], fmt.Sprintf("**%s**: %s", kind, fields))
-		}
-	}
-	for _, name := range order {
-		fmt.Fprintf(&doc, "| `%s` | %s | %s |\n", name, meaning[name], strings.Join(told[name], "<br>"))
-	}
+		"Every event has `time`, `source` and `event`. A source sets a field only if the report contains it.\n\n" +
+		"## Events\n\n| event | meaning | fields from `esl` | from `log` | from `feed` |\n| --- | --- | --- | --- | --- |\n")
+	doc.Write(events.Bytes())
+	doc.WriteString("\n## Raw fields\n\nRaw fields are read as `fields[\"name\"]`. Those of `esl` are the headers of FreeSWITCH's events.\n\n| event | source | raw fields |\n| --- | --- | --- |\n")
+	doc.Write(raw.Bytes())
 	doc.WriteString("\n## Fields\n\n| field | type | meaning | key of a window |\n| --- | --- | --- | --- |\n")
 	for _, f := range event.Fields {
 		key := "yes"

@@ -19,6 +19,9 @@ const (
 	WrongCallState    = "wrong_call_state"
 	VertoLoginFailure = "verto_login_failure"
 	SessionLimit      = "session_limit"
+	Malformed         = "malformed"
+	UserAgentRejected = "user_agent_rejected"
+	RegistrationLimit = "registration_limit"
 	LogForgery        = "log_forgery"
 	Listed            = "listed"
 	Gateway           = "gateway"
@@ -45,6 +48,9 @@ var Vocabulary = []Word{
 	{WrongCallState, "an INVITE was challenged and then abandoned"},
 	{VertoLoginFailure, "a verto login was refused"},
 	{SessionLimit, "the switch refused a call because its session limit was reached"},
+	{Malformed, "the switch refused a malformed SIP message; the report has no address"},
+	{UserAgentRejected, "a user's user-agent-filter refused the phone; an auth_failure with the address follows"},
+	{RegistrationLimit, "an account has too many registrations; an auth_failure with the address follows"},
 	{LogForgery, "a log line was written by a caller"},
 	{Listed, "a list from elsewhere contains the address"},
 	{Gateway, `the switch registers at or calls through this address; fields["gateway"] is the gateway's name`},

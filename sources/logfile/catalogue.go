@@ -68,13 +68,13 @@ var builtin = []struct {
 	{event.SessionLimit, "switch_time.c", "CRIT", "Over Session Rate of <count>!", nil},
 
 	// A SIP request that cannot be one. The line has no address.
-	{"malformed", "sofia.c", "ERR", "NO CONTACT!", nil},
-	{"malformed", "sofia.c", "ERR", "Received an invalid packet!", nil},
-	{"malformed", "sofia_reg.c", "ERR", "Received an invalid packet!", nil},
+	{event.Malformed, "sofia.c", "ERR", "NO CONTACT!", nil},
+	{event.Malformed, "sofia.c", "ERR", "Received an invalid packet!", nil},
+	{event.Malformed, "sofia_reg.c", "ERR", "Received an invalid packet!", nil},
 
 	// An auth_failure with the address follows.
-	{"user_agent_rejected", "sofia_reg.c", "WARNING", `SIP auth failure (<method:REGISTER>) due to user-agent-filter.  Filter "<filter>" User-Agent "<user_agent>"`, nil},
-	{"registration_limit", "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>", nil},
+	{event.UserAgentRejected, "sofia_reg.c", "WARNING", `SIP auth failure (<method:REGISTER>) due to user-agent-filter.  Filter "<filter>" User-Agent "<user_agent>"`, nil},
+	{event.RegistrationLimit, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>", nil},
 }
 
 // catalogue is builtin, compiled. invites are the patterns in it that tell the address
