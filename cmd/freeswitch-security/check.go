@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/config"
 
 	"github.com/spf13/cobra"
@@ -34,11 +35,11 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 			}
 			result := "No mistakes"
 			if len(diags) > 0 {
-				result = "The rules can be used, with " + count(len(diags), "warning")
+				result = "The rules can be used, with " + terminal.Count(len(diags), "warning")
 			}
 			fmt.Fprintf(a.stdout, "%s: %s, %s, %s, %s.\n", result,
-				count(len(cfg.Rules), "rule"), count(len(cfg.Tests), "test"),
-				count(len(cfg.Sources), "source"), count(len(cfg.Actions), "action"))
+				terminal.Count(len(cfg.Rules), "rule"), terminal.Count(len(cfg.Tests), "test"),
+				terminal.Count(len(cfg.Sources), "source"), terminal.Count(len(cfg.Actions), "action"))
 			return nil
 		},
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/banlist"
 
@@ -178,16 +179,16 @@ func (r *results) one(one client.Result, text string) error {
 		text += ", but not applied yet: " + one.Why
 	}
 	if r.json {
-		return printObject(r.app.stdout, one)
+		return terminal.Object(r.app.stdout, one)
 	}
-	_, err := fmt.Fprintf(r.app.stdout, "%s  %s\n", printable(one.Target), printable(text))
+	_, err := fmt.Fprintf(r.app.stdout, "%s  %s\n", terminal.Printable(one.Target), terminal.Printable(text))
 	return err
 }
 
 // end returns the end of a verb.
 func (r *results) end(err error) error {
 	if err != nil && r.printed > 0 {
-		return fmt.Errorf("after %s: %w", count(r.printed, "address"), err)
+		return fmt.Errorf("after %s: %w", terminal.Count(r.printed, "address"), err)
 	}
 	if err == nil && r.refused > 0 {
 		return errNo

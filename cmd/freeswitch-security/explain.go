@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -84,7 +85,7 @@ func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.S
 	err = errNo
 	for i, ev := range events {
 		if len(events) > 1 {
-			fmt.Fprintf(a.stdout, "\nEvent %d of %d: %s, from the line\n  %s\n", i+1, len(events), printable(ev.Name), printable(ev.Text))
+			fmt.Fprintf(a.stdout, "\nEvent %d of %d: %s, from the line\n  %s\n", i+1, len(events), terminal.Printable(ev.Name), terminal.Printable(ev.Text))
 		}
 		for _, spec := range cfg.Rules {
 			if explainRule(a.stdout, spec, ev) {
@@ -114,7 +115,7 @@ func explainRule(w io.Writer, spec *rule.Spec, ev *event.Event) bool {
 	if yes {
 		result = "matches"
 	}
-	fmt.Fprintf(w, "\nrule %q (%s) %s\n", printable(spec.Name), spec.Where, result)
+	fmt.Fprintf(w, "\nrule %q (%s) %s\n", terminal.Printable(spec.Name), spec.Where, result)
 	if slices.Contains(spec.On, ev.Source) {
 		explainClauses(w, "", spec.Match.Why(ev))
 		if th := spec.Threshold; th != nil && th.Then != nil {
@@ -132,6 +133,6 @@ func explainClauses(w io.Writer, before string, clauses []rule.Clause) {
 		if c.Err != nil {
 			value, text = "error", c.Text+": "+c.Err.Error()
 		}
-		fmt.Fprintf(w, "  %-5s  %s%s\n", value, before, printable(text))
+		fmt.Fprintf(w, "  %-5s  %s%s\n", value, before, terminal.Printable(text))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/banlist"
 
 	"github.com/spf13/cobra"
@@ -95,7 +96,7 @@ func (e *exporter) write(w *bufio.Writer, bans iter.Seq2[client.Ban, error]) err
 }
 
 func exportPlain(w io.Writer, b *client.Ban) error {
-	_, err := fmt.Fprintln(w, printable(b.Target))
+	_, err := fmt.Fprintln(w, terminal.Printable(b.Target))
 	return err
 }
 
@@ -115,5 +116,5 @@ func exportCSV(w io.Writer, b *client.Ban) error {
 }
 
 func exportJSON(w io.Writer, b *client.Ban) error {
-	return printObject(w, exported{b.Target, b.ExpiresAt, b.Permanent, b.Reason, b.Rule, b.Author, b.Offence, b.AddedAt})
+	return terminal.Object(w, exported{b.Target, b.ExpiresAt, b.Permanent, b.Reason, b.Rule, b.Author, b.Offence, b.AddedAt})
 }

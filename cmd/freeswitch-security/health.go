@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/status"
 )
 
@@ -88,7 +89,7 @@ func (h *health) problems(t thresholds) []status.Problem {
 		case lag >= t.critical:
 			severity = status.Critical
 		}
-		all = append(all, status.Problem{Severity: severity, Subject: "source " + s.Name, Text: about(s.Lag.Duration()) + " behind"})
+		all = append(all, status.Problem{Severity: severity, Subject: "source " + s.Name, Text: terminal.About(s.Lag.Duration()) + " behind"})
 	}
 	slices.SortStableFunc(all, func(a, b status.Problem) int { return cmp.Compare(a.Severity, b.Severity) }) // "critical" < "warning"
 	return all

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/banlist"
 
@@ -53,7 +54,7 @@ were refused or could not be read; 2 the import failed.`,
 		i := &imported{Listed: len(entries), Refused: []client.Result{}, ttl: ttl, reason: reason}
 		err = a.banListed(ctx, c, i, entries)
 		if asJSON {
-			err = errors.Join(err, printObject(a.stdout, i))
+			err = errors.Join(err, terminal.Object(a.stdout, i))
 		} else {
 			i.print(a.stdout)
 		}
@@ -172,7 +173,7 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported, entr
 		return err
 	}
 	slices.SortStableFunc(entries, func(a, b banlist.Entry) int { return cmp.Compare(b.Target.Bits(), a.Target.Bits()) })
-	showing := width(a.stderr) > 0 && i.Listed > client.MaxBatch
+	showing := terminal.Width(a.stderr) > 0 && i.Listed > client.MaxBatch
 	if showing {
 		defer io.WriteString(a.stderr, "\r\x1b[K") // clears the line
 	}
@@ -199,7 +200,7 @@ func (i *imported) requests(batch []banlist.Entry, now time.Time) (items []clien
 	for n := range batch {
 		e := &batch[n]
 		if e.Err != nil {
-			i.count(e, client.Result{Target: cutTo(e.Text, 64), Error: e.Err.Error()})
+			i.count(e, client.Result{Target: terminal.Cut(e.Text, 64), Error: e.Err.Error()})
 			continue
 		}
 		if i.isPresent(e) {
@@ -245,10 +246,10 @@ const maxRefusals = 20
 func (i *imported) print(w io.Writer) {
 	fmt.Fprintf(w, "%d of %d banned, %d over by now, %d refused\n", i.Banned, i.Listed, i.Over, len(i.Refused))
 	if i.Waiting > 0 {
-		fmt.Fprintf(w, "%d are not in the kernel yet: %s\n", i.Waiting, printable(i.Why))
+		fmt.Fprintf(w, "%d are not in the kernel yet: %s\n", i.Waiting, terminal.Printable(i.Why))
 	}
 	for _, refused := range i.Refused[:min(len(i.Refused), maxRefusals)] {
-		fmt.Fprintf(w, "  %s  %s\n", printable(refused.Target), printable(refused.Error))
+		fmt.Fprintf(w, "  %s  %s\n", terminal.Printable(refused.Target), terminal.Printable(refused.Error))
 	}
 	if more := len(i.Refused) - maxRefusals; more > 0 {
 		fmt.Fprintf(w, "  and %d more\n", more)

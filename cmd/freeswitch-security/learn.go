@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 
+	"freeswitch-security/cmd/freeswitch-security/proposals"
 	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
@@ -69,13 +71,15 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 	}
 	findings := recorder.Conclude()
 	out := bufio.NewWriter(a.stdout)
-	if err := printFindings(out, findings, cfg, days); err != nil {
+	if err := proposals.Write(out, findings, cfg, days); err != nil {
 		return err
 	}
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	a.sumUpLearned(findings, days)
+	for _, line := range proposals.Summary(findings, days) {
+		a.say(errors.New(line))
+	}
 	return a.account(read)
 }
 
@@ -107,22 +111,4 @@ func decisionOf(c *ban.Change) (d learn.Decision, ok bool) {
 		return d, false
 	}
 	return d, c.Author == ban.ByRule
-}
-
-// sumUpLearned prints a summary to standard error, beside the proposals.
-func (a *app) sumUpLearned(f *learn.Findings, days int) {
-	sure := 0
-	for _, p := range f.Proposals {
-		if p.Sure {
-			sure++
-		}
-	}
-	lines := append([]string{
-		fmt.Sprintf("learned from %s of %s: %d genuine, %d would be banned",
-			count(int(f.Events), "event"), addresses(f.Addresses), f.Genuine, f.Attackers),
-		fmt.Sprintf("%s to trust, %d to check", count(sure, "proposal"), len(f.Proposals)-sure),
-	}, cautions(f, days)...)
-	for _, line := range lines {
-		a.say(fmt.Errorf("%s", line))
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/proposals"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/learn"
 	"freeswitch-security/engine/rule"
@@ -173,7 +174,7 @@ func FuzzLearned(f *testing.F) {
 			}},
 		}
 		var out bytes.Buffer
-		if err := printFindings(&out, found, &config.Config{}, 3); err != nil {
+		if err := proposals.Write(&out, found, &config.Config{}, 3); err != nil {
 			t.Fatal(err)
 		}
 		if strings.ContainsFunc(out.String(), func(r rune) bool { return r != '\n' && !strconv.IsGraphic(r) }) || strings.Contains(out.String(), "*/") {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 
 	"github.com/spf13/cobra"
 )
@@ -114,12 +115,12 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		return printObjects(a.stdout, wanted)
 	}
 	now := time.Now()
-	t := newTable("TARGET", "RULE", "UNTIL", "OFFENCE", "PACKETS", "REASON")
+	t := terminal.NewTable("TARGET", "RULE", "UNTIL", "OFFENCE", "PACKETS", "REASON")
 	for b, err := range wanted {
 		if err != nil {
 			return err
 		}
-		ends := until(b.ExpiresAt, now)
+		ends := terminal.Until(b.ExpiresAt, now)
 		packets := "not known"
 		switch {
 		case b.Applied == nil:
@@ -132,7 +133,7 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		}
 		t.Row(b.Target, cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
 	}
-	return t.Print(a.stdout, width(a.stdout))
+	return t.Print(a.stdout, terminal.Width(a.stdout))
 }
 
 func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags) error {
@@ -141,7 +142,7 @@ func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags
 		return printObjects(a.stdout, wanted)
 	}
 	now := time.Now()
-	t := newTable("NETWORK", "NAME", "WHERE", "UNTIL", "COMMENT")
+	t := terminal.NewTable("NETWORK", "NAME", "WHERE", "UNTIL", "COMMENT")
 	for entry, err := range wanted {
 		if err != nil {
 			return err
@@ -150,9 +151,9 @@ func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags
 		if entry.RunTime {
 			where = "run time"
 		}
-		t.Row(entry.Target, entry.Name, where, until(entry.ExpiresAt, now), entry.Comment)
+		t.Row(entry.Target, entry.Name, where, terminal.Until(entry.ExpiresAt, now), entry.Comment)
 	}
-	return t.Print(a.stdout, width(a.stdout))
+	return t.Print(a.stdout, terminal.Width(a.stdout))
 }
 
 // printObjects writes values as one object a line.
@@ -161,7 +162,7 @@ func printObjects[T any](w io.Writer, values iter.Seq2[T, error]) error {
 		if err != nil {
 			return err
 		}
-		if err := printObject(w, v); err != nil {
+		if err := terminal.Object(w, v); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,10 @@ import (
 	"strings"
 	"syscall"
 
+	"freeswitch-security/cmd/freeswitch-security/terminal"
+	"freeswitch-security/engine/config"
+
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -60,7 +64,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 // say writes an error or a note to standard error. Joined errors have a line each.
 func (a *app) say(err error) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(a.stderr, "freeswitch-security:", printable(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintln(a.stderr, "freeswitch-security:", terminal.Printable(strings.TrimSuffix(line, "\n")))
 	}
 }
 
@@ -138,5 +142,56 @@ func unknownVerb(root *cobra.Command, verb string) error {
 // colour reports whether w takes colours: it is a terminal, and NO_COLOR is not set.
 func (a *app) colour(w io.Writer) bool {
 	forbidden, _ := a.environ("NO_COLOR")
-	return forbidden == "" && width(w) > 0
+	return forbidden == "" && terminal.Width(w) > 0
+}
+
+// defaultRules are the directories that are tried if none is named.
+var defaultRules = []string{"rules.d", "/etc/freeswitch-security/rules.d"}
+
+// rulesDir returns the directory of the rules: that of the flag --rules, or of the argument of the
+// verbs that take one, else the first default that exists.
+func rulesDir(flag string, args ...string) (string, error) {
+	dir := flag
+	if len(args) > 0 {
+		dir = args[0]
+	}
+	if flag != "" && dir != flag {
+		return "", fmt.Errorf("the rules are in %s or in %s: name one of them", dir, flag)
+	}
+	if dir != "" {
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is a file; name its directory", dir)
+		}
+		if err != nil {
+			return "", fmt.Errorf("no rules: %w", err)
+		}
+		return dir, nil
+	}
+	for _, d := range defaultRules {
+		if info, err := os.Stat(d); err == nil && info.IsDir() {
+			return d, nil
+		}
+	}
+	return "", fmt.Errorf("no rules: neither ./%s nor %s exists; name the directory", defaultRules[0], defaultRules[1])
+}
+
+// load reads the rules of [rulesDir] and prints their diagnostics. It fails with errNo if they
+// cannot be used.
+func (a *app) load(flag string, args ...string) (*config.Config, error) {
+	dir, err := rulesDir(flag, args...)
+	if err != nil {
+		return nil, err
+	}
+	cfg, diags, files := config.Load(dir, kinds, a.environ)
+	return cfg, a.complain(diags, files)
+}
+
+// complain prints diagnostics. It fails with errNo if one is an error.
+func (a *app) complain(diags hcl.Diagnostics, files config.Files) error {
+	err := config.Print(a.stderr, diags, files, uint(terminal.Width(a.stderr)), a.colour(a.stderr))
+	if err == nil && diags.HasErrors() {
+		err = errNo
+	}
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/status"
 )
 
@@ -41,7 +42,7 @@ func (a *app) nagios(h health, t thresholds, asking error) error {
 		a.plugin(l, asking.Error(), "")
 		return l
 	}
-	text := fmt.Sprintf("%s, %s, lag %s", count(h.Stats.ActiveBans, "ban"), count(len(h.Sources), "source"), about(h.lag().Duration()))
+	text := fmt.Sprintf("%s, %s, lag %s", terminal.Count(h.Stats.ActiveBans, "ban"), terminal.Count(len(h.Sources), "source"), terminal.About(h.lag().Duration()))
 	problems := h.problems(t)
 	if len(problems) > 0 {
 		var texts []string
@@ -67,7 +68,7 @@ const maxPlugin = 1000
 
 // plugin writes the line. A | would begin the perfdata.
 func (a *app) plugin(l level, text, perfdata string) {
-	text = cutTo(strings.ReplaceAll(printable(text), "|", "/"), maxPlugin)
+	text = terminal.Cut(strings.ReplaceAll(terminal.Printable(text), "|", "/"), maxPlugin)
 	if perfdata != "" {
 		perfdata = " | " + perfdata
 	}

@@ -70,9 +70,9 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 		}
 	}
 	if asJSON {
-		err = printObject(a.stdout, p)
+		err = terminal.Object(a.stdout, p)
 	} else {
-		err = p.print(a.stdout, width(a.stdout), time.Now())
+		err = p.print(a.stdout, terminal.Width(a.stdout), time.Now())
 	}
 	if err == nil && p.Ban == nil {
 		return errNo
@@ -95,7 +95,7 @@ func concerns(key string, target ban.Target) bool {
 func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	say := func(name, format string, args ...any) {
-		fmt.Fprintf(t, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(t, "%s\t%s\n", name, terminal.Printable(fmt.Sprintf(format, args...)))
 	}
 	if b := p.Ban; b != nil {
 		say(p.Target, "banned")
@@ -109,7 +109,7 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 			say("comment", "%s", e.Comment)
 		}
 		if e.RunTime {
-			say("trust ends", "%s", until(e.ExpiresAt, now))
+			say("trust ends", "%s", terminal.Until(e.ExpiresAt, now))
 		}
 	} else {
 		say("trusted", "no")
@@ -129,11 +129,11 @@ func describe(b *client.Ban, now time.Time, say func(name, format string, args .
 	say("rule", "%s", cmp.Or(b.Rule, "none"))
 	say("by", "%s%s", b.Author, inBrackets(b.Source))
 	say("reason", "%s", b.Reason)
-	say("since", "%s (%s)", b.AddedAt.UTC().Format(time.DateTime), ago(b.AddedAt, now))
+	say("since", "%s (%s)", b.AddedAt.UTC().Format(time.DateTime), terminal.Ago(b.AddedAt, now))
 	if b.ExpiresAt.IsZero() {
 		say("until", "permanent")
 	} else {
-		say("until", "%s (%s)", b.ExpiresAt.UTC().Format(time.DateTime), until(b.ExpiresAt, now))
+		say("until", "%s (%s)", b.ExpiresAt.UTC().Format(time.DateTime), terminal.Until(b.ExpiresAt, now))
 	}
 	say("offence", "%d", b.Offence)
 	if b.Actions != nil {
@@ -169,10 +169,10 @@ func (p *picture) printTrackers(w io.Writer, columns int, now time.Time) error {
 
 // trackerTable shows how far keys are from being caught.
 func trackerTable(trackers []status.Tracker, now time.Time) *terminal.Table {
-	t := newTable("KEY", "COUNT", "WITHIN", "LAST", "RULE", "SOURCE")
+	t := terminal.NewTable("KEY", "COUNT", "WITHIN", "LAST", "RULE", "SOURCE")
 	for _, k := range trackers {
 		within := ban.FormatDuration(k.Within.Duration())
-		t.Row(k.Key, fmt.Sprintf("%d of %d", k.Count, k.Limit), within, ago(k.Last, now), k.Rule, k.Source)
+		t.Row(k.Key, fmt.Sprintf("%d of %d", k.Count, k.Limit), within, terminal.Ago(k.Last, now), k.Rule, k.Source)
 	}
 	return t
 }
@@ -185,7 +185,7 @@ func (p *picture) printEvidence(w io.Writer) error {
 	if _, err := io.WriteString(w, "\nEvidence, oldest first:\n"); err != nil {
 		return err
 	}
-	t := newTable("TIME (UTC)", "EVENT", "SOURCE", "IP", "ACCOUNT", "TEXT")
+	t := terminal.NewTable("TIME (UTC)", "EVENT", "SOURCE", "IP", "ACCOUNT", "TEXT")
 	for _, e := range p.Ban.Evidence {
 		account := e.User
 		if e.Domain != "" {

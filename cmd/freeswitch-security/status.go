@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,7 @@ Exit status: 0 all is well; 1 something is not; 2 it could not be asked.`,
 		case err != nil:
 			return err
 		case asJSON:
-			err = printObject(a.stdout, h)
+			err = terminal.Object(a.stdout, h)
 		default:
 			err = a.report(h, t, time.Now())
 		}
@@ -81,9 +82,9 @@ func (a *app) report(h health, t thresholds, now time.Time) error {
 	paint := painter(a.colour(a.stdout))
 	problems := h.problems(t)
 	verdict := status.Worst(problems)
-	fmt.Fprintf(a.stdout, "freeswitch-security %s, up %s: %s\n", printable(h.Version), about(now.Sub(h.Started)), paint(verdict, string(verdict)))
+	fmt.Fprintf(a.stdout, "freeswitch-security %s, up %s: %s\n", terminal.Printable(h.Version), terminal.About(now.Sub(h.Started)), paint(verdict, string(verdict)))
 	for _, p := range problems {
-		fmt.Fprintf(a.stdout, "  %s %s\n", paint(p.Severity, "!"), printable(p.String()))
+		fmt.Fprintf(a.stdout, "  %s %s\n", paint(p.Severity, "!"), terminal.Printable(p.String()))
 	}
 	fmt.Fprintln(a.stdout)
 	if err := h.figures(a.stdout, now); err != nil {
@@ -93,11 +94,11 @@ func (a *app) report(h health, t thresholds, now time.Time) error {
 		return nil
 	}
 	fmt.Fprintln(a.stdout, "\nLast bans:")
-	table := newTable("TARGET", "BANNED", "UNTIL", "RULE", "REASON")
+	table := terminal.NewTable("TARGET", "BANNED", "UNTIL", "RULE", "REASON")
 	for _, b := range h.LastBans {
-		table.Row(b.Target, ago(b.AddedAt, now), until(b.ExpiresAt, now), b.Rule, b.Reason)
+		table.Row(b.Target, terminal.Ago(b.AddedAt, now), terminal.Until(b.ExpiresAt, now), b.Rule, b.Reason)
 	}
-	return table.Print(a.stdout, width(a.stdout))
+	return table.Print(a.stdout, terminal.Width(a.stdout))
 }
 
 // painter colours a text by severity, where colours are wanted.
@@ -115,12 +116,12 @@ func painter(wanted bool) func(status.Severity, string) string {
 func (h *health) figures(w io.Writer, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	say := func(name, format string, args ...any) {
-		fmt.Fprintf(t, "%s\t%s\n", printable(name), printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(t, "%s\t%s\n", terminal.Printable(name), terminal.Printable(fmt.Sprintf(format, args...)))
 	}
 	s := &h.Stats
-	say("bans", "%d in force, the last %s; %s packets dropped", s.ActiveBans, ago(s.LastBan, now), orUnknown(s.DroppedPackets))
-	say("trusted", "%s", count(s.TrustedNetworks, "network"))
-	say("rules", "%d, loaded %s", len(h.Rules), ago(h.Reload.At, now))
+	say("bans", "%d in force, the last %s; %s packets dropped", s.ActiveBans, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
+	say("trusted", "%s", terminal.Count(s.TrustedNetworks, "network"))
+	say("rules", "%d, loaded %s", len(h.Rules), terminal.Ago(h.Reload.At, now))
 	say("events", "%d%s, %d waiting", s.Events, some(", %d lost", s.Lost), h.QueueDepth)
 	if k := s.Known; k != (status.Known{}) {
 		say("registrations", "%d%s%s", k.Registrations, some(", %d evicted", k.Evicted), some("; %d gateway addresses beyond the limit", k.GatewaysRefused))
@@ -138,7 +139,7 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 		if k.Count == nil {
 			say("kernel "+k.Action, "not known: it could not be read")
 		} else {
-			say("kernel "+k.Action, "%s in chain %s", count(*k.Count, "ban"), k.Chain)
+			say("kernel "+k.Action, "%s in chain %s", terminal.Count(*k.Count, "ban"), k.Chain)
 		}
 	}
 	return t.Flush()
@@ -160,9 +161,9 @@ func sourceLine(s *status.Source, now time.Time) string {
 	case s.Fault != "":
 		state = "cannot be read"
 	}
-	line := fmt.Sprintf("%s, %d lines, %d events, the last %s", state, s.Lines, s.Events, ago(s.LastEvent, now))
+	line := fmt.Sprintf("%s, %d lines, %d events, the last %s", state, s.Lines, s.Events, terminal.Ago(s.LastEvent, now))
 	if s.Lag >= 1 || s.Behind > 0 {
-		line += fmt.Sprintf(", %s and %d bytes behind", about(s.Lag.Duration()), s.Behind)
+		line += fmt.Sprintf(", %s and %d bytes behind", terminal.About(s.Lag.Duration()), s.Behind)
 	}
 	line += some(", %d lost", s.Lost) + some(", %d doubted", s.Doubted)
 	if s.Connects > 1 {
@@ -175,18 +176,18 @@ func actionLine(a *status.Action, now time.Time) string {
 	if d := a.Delivery; d != nil && a.Error == "" {
 		line := fmt.Sprintf("%d delivered", d.Delivered)
 		if d.Waiting > 0 {
-			line += fmt.Sprintf(", %d waiting, the oldest of %s", d.Waiting, ago(d.Since, now))
+			line += fmt.Sprintf(", %d waiting, the oldest of %s", d.Waiting, terminal.Ago(d.Since, now))
 		}
 		return line + some(", failed attempts: %d", d.Failed) + some(", %d dropped", d.Dropped)
 	}
 	line := "in force"
 	switch {
 	case a.Error != "":
-		line = "failed " + count(a.Failures, "time")
+		line = "failed " + terminal.Count(a.Failures, "time")
 	case !a.Synced:
 		line = "not in force yet"
 	}
-	line += ", last change " + ago(a.LastApply.At, now) + some(", %d waiting", uint64(a.Waiting)) + some(", drift repaired: %d", a.Drift.Count)
+	line += ", last change " + terminal.Ago(a.LastApply.At, now) + some(", %d waiting", uint64(a.Waiting)) + some(", drift repaired: %d", a.Drift.Count)
 	if len(a.Drift.Notes) > 0 {
 		line += " (" + strings.Join(a.Drift.Notes, ", ") + ")"
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,7 @@ could not be done.`,
 				failed++
 				fmt.Fprintf(a.stdout, "%s: rule %q, test %q failed:\n", t.Where, t.Rule, t.Name)
 				for _, d := range differences {
-					fmt.Fprintf(a.stdout, "  %s\n", printable(d))
+					fmt.Fprintf(a.stdout, "  %s\n", terminal.Printable(d))
 				}
 			}
 			fmt.Fprintf(a.stdout, "%d passed, %d failed\n", len(cfg.Tests)-failed, failed)

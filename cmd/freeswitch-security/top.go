@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 
@@ -198,16 +199,16 @@ func (p *topPicture) print(w io.Writer, columns int) error {
 	if p.perSec >= 0 {
 		rate = fmt.Sprintf(" (%.0f/s)", p.perSec)
 	}
-	fmt.Fprintf(w, "%s UTC  %s, %d events%s\n\n", p.at.UTC().Format(time.TimeOnly), count(p.bans, "ban"), p.events, rate)
+	fmt.Fprintf(w, "%s UTC  %s, %d events%s\n\n", p.at.UTC().Format(time.TimeOnly), terminal.Count(p.bans, "ban"), p.events, rate)
 	if err := trackerTable(p.trackers, p.at).Print(w, columns); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
-	t := newTable("BANNED", "PACKETS/S", "PACKETS", "UNTIL", "RULE", "REASON")
+	t := terminal.NewTable("BANNED", "PACKETS/S", "PACKETS", "UNTIL", "RULE", "REASON")
 	for _, b := range p.active {
 		var rule, reason, ends string
 		if b.ban != nil {
-			rule, reason, ends = cmp.Or(b.ban.Rule, b.ban.Author), b.ban.Reason, until(b.ban.ExpiresAt, p.at)
+			rule, reason, ends = cmp.Or(b.ban.Rule, b.ban.Author), b.ban.Reason, terminal.Until(b.ban.ExpiresAt, p.at)
 		}
 		t.Row(b.Target.String(), fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
 	}

@@ -1,4 +1,4 @@
-package main
+package proposals
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/learn"
@@ -20,7 +21,7 @@ type draft struct{ bytes.Buffer }
 // comment writes a line of comment. The text may quote what callers wrote: it cannot
 // end the line or an enclosing comment.
 func (d *draft) comment(format string, args ...any) {
-	text := strings.ReplaceAll(printable(fmt.Sprintf(format, args...)), "*/", "* /")
+	text := strings.ReplaceAll(terminal.Printable(fmt.Sprintf(format, args...)), "*/", "* /")
 	d.WriteString(strings.TrimRight("# "+text, " ") + "\n")
 }
 
@@ -33,14 +34,14 @@ func (d *draft) comments(format string, reasons []string) {
 
 func (d *draft) blank() { d.WriteString("\n") }
 
-// printFindings writes findings as HCL to paste, with the reasons.
-func printFindings(w io.Writer, f *learn.Findings, cfg *config.Config, days int) error {
+// Write writes findings as HCL to paste, with the reasons.
+func Write(w io.Writer, f *learn.Findings, cfg *config.Config, days int) error {
 	d := &draft{}
 	if f.Events == 0 {
 		d.comment("Nothing to learn from: no event was recorded.")
 	} else {
-		d.comment("Learned from %s, %s to %s UTC (%s).", count(int(f.Events), "event"),
-			f.From.UTC().Format(time.DateTime), f.To.UTC().Format(time.DateTime), about(f.To.Sub(f.From)))
+		d.comment("Learned from %s, %s to %s UTC (%s).", terminal.Count(int(f.Events), "event"),
+			f.From.UTC().Format(time.DateTime), f.To.UTC().Format(time.DateTime), terminal.About(f.To.Sub(f.From)))
 	}
 	d.comments("%s", cautions(f, days))
 	d.blank()
@@ -69,6 +70,21 @@ func printFindings(w io.Writer, f *learn.Findings, cfg *config.Config, days int)
 	return err
 }
 
+// Summary returns lines to show beside the proposals.
+func Summary(f *learn.Findings, days int) []string {
+	sure := 0
+	for _, p := range f.Proposals {
+		if p.Sure {
+			sure++
+		}
+	}
+	return append([]string{
+		fmt.Sprintf("learned from %s of %s: %d genuine, %d would be banned",
+			terminal.Count(int(f.Events), "event"), addresses(f.Addresses), f.Genuine, f.Attackers),
+		fmt.Sprintf("%s to trust, %d to check", terminal.Count(sure, "proposal"), len(f.Proposals)-sure),
+	}, cautions(f, days)...)
+}
+
 // cautions say how far the findings can be relied upon.
 func cautions(f *learn.Findings, days int) []string {
 	if f.Events == 0 {
@@ -80,12 +96,12 @@ func cautions(f *learn.Findings, days int) []string {
 			all = append(all, fmt.Sprintf(format, args...))
 		}
 	}
-	add(f.Short(), "The recording is short: %s without an incident prove nothing, and no threshold is lowered.", about(f.To.Sub(f.From)))
+	add(f.Short(), "The recording is short: %s without an incident prove nothing, and no threshold is lowered.", terminal.About(f.To.Sub(f.From)))
 	add(f.Genuine == 0, "No registration is known: FreeSWITCH's log does not report them. Record the event socket, too.")
 	add(f.Logged > 0, "Only a log reports the registrations of %s: callers can write lines of a log with uuid=true.", addresses(f.Logged))
 	add(f.Attackers > 0, "The recording holds attacks: %s would have been banned. Attackers can forge the sender of a failure, so that a genuine address seems to come close to a threshold.", addresses(f.Attackers))
 	add(f.Suspect > 0, "%s registered, and failed like guessers: not counted as genuine.", addresses(f.Suspect))
-	add(f.TooBrief > 0, "%s would be proposed if seen on %s (--days).", addresses(f.TooBrief), count(days, "day"))
+	add(f.TooBrief > 0, "%s would be proposed if seen on %s (--days).", addresses(f.TooBrief), terminal.Count(days, "day"))
 	add(f.Trusted > 0, "%s would be proposed, but are trusted already.", addresses(f.Trusted))
 	add(f.Forgotten > 0, "There were more addresses than fit into memory: %d with little activity were dropped.", f.Forgotten)
 	return all
@@ -129,7 +145,7 @@ func (d *draft) proposal(p *learn.Proposal) {
 	}
 	target := ban.Network(p.Network).String()
 	fmt.Fprintf(d, "%[1]strusted \"%[2]s %[3]s\" {\n%[1]s  networks = [\"%[3]s\"]\n%[1]s  comment  = \"learned: seen on %[4]s\"\n%[1]s}\n\n",
-		mark, p.Kind, target, count(p.Days, "day"))
+		mark, p.Kind, target, terminal.Count(p.Days, "day"))
 }
 
 // maxVictims is how many victims of a rule are listed.
@@ -138,7 +154,7 @@ const maxVictims = 10
 // rule writes what a rule would have done, and a threshold for it.
 func (d *draft) rule(r *learn.RuleFinding, f *learn.Findings, cfg *config.Config) {
 	d.comment("rule %q (%s)", r.Spec.Name, r.Spec.Where)
-	d.comment("  %s, %s, %d refused, %d while banned already; it caught %s.", count(r.Bans, "ban"), count(r.Alerts, "alert"),
+	d.comment("  %s, %s, %d refused, %d while banned already; it caught %s.", terminal.Count(r.Bans, "ban"), terminal.Count(r.Alerts, "alert"),
 		r.Refusals, r.Already, addresses(r.Caught))
 	if len(r.Victims) > 0 {
 		d.comment("  Of the addresses that it caught, or whose network it banned, these registered:")
@@ -166,11 +182,11 @@ func victimText(v *learn.Victim) string {
 	text := fmt.Sprintf("%s at %s", ban.Network(v.Network).String(), v.At.UTC().Format(time.DateTime))
 	switch {
 	case v.Neighbour:
-		return text + fmt.Sprintf(", in a banned network; registered %s", count(v.Before, "time"))
+		return text + fmt.Sprintf(", in a banned network; registered %s", terminal.Count(v.Before, "time"))
 	case v.Times > 1:
-		text += fmt.Sprintf(" and %s more", count(v.Times-1, "time"))
+		text += fmt.Sprintf(" and %s more", terminal.Count(v.Times-1, "time"))
 	}
-	text += fmt.Sprintf("; registered %s before and %s after", count(v.Before, "time"), count(v.After, "time"))
+	text += fmt.Sprintf("; registered %s before and %s after", terminal.Count(v.Before, "time"), terminal.Count(v.After, "time"))
 	if v.Spared {
 		text += "; spared"
 	}
