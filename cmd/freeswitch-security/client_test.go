@@ -135,7 +135,7 @@ func TestTop(t *testing.T) {
 // TestBusiest ranks by what was stopped since the picture before.
 func TestBusiest(t *testing.T) {
 	ip := func(n byte) ban.Target { return ban.Address(netip.AddrFrom4([4]byte{203, 0, 113, n})) }
-	top := &topping{packets: map[ban.Target]uint64{ip(1): 1000, ip(2): 10, ip(4): 50}}
+	top := &topView{packets: map[ban.Target]uint64{ip(1): 1000, ip(2): 10, ip(4): 50}}
 	got := top.busiest([]status.Entry{
 		{Target: ip(1), Packets: 1000}, {Target: ip(2), Packets: 30}, {Target: ip(3), Packets: 5}, {Target: ip(4), Packets: 20}, {Target: ip(5)},
 	}, 3, 2)

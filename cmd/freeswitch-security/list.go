@@ -17,11 +17,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// listPage is how many entries are fetched at once: with their evidence, some
+// listPage is how many entries are fetched at once. With evidence they take some
 // megabytes.
 const listPage = 1000
 
-// A listFlags is what of the bans is listed, and how.
+// listFlags say which entries are listed, and how.
 type listFlags struct {
 	connFlags
 	rule, sort    string
@@ -33,14 +33,14 @@ func (a *app) list() *cobra.Command {
 	var flags listFlags
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List who is banned, or trusted",
-		Long: `List who is banned, or with --trusted who never is. UNTIL is from now on,
-PACKETS is what the kernel has stopped. With --json each entry is one object a
-line.
+		Short: "List bans or trusted networks",
+		Long: `List all bans, or with --trusted all trusted networks. UNTIL is the time that is
+left, PACKETS is what the kernel has dropped. With --json each entry is one
+object on a line.
 
 Bans are sorted by target, until, added, packets or offence.
 
-Exit status: 0 all are listed, or nobody is to be; 2 it could not be asked.`,
+Exit status: 0 the list is complete; 2 the request failed.`,
 		Example: "  freeswitch-security list --rule \"password guessing\" --sort packets --limit 20\n" +
 			"  freeswitch-security list --json | jq -r .target",
 		Args: cobra.NoArgs,
@@ -48,7 +48,7 @@ Exit status: 0 all are listed, or nobody is to be; 2 it could not be asked.`,
 	cmd.RunE = a.asking(&flags.connFlags, func(ctx context.Context, c *client.Client, _ []string) error {
 		if flags.trusted {
 			if flags.rule != "" || cmd.Flags().Changed("sort") {
-				return errors.New("--rule and --sort are for bans: nobody is trusted by a rule")
+				return errors.New("--rule and --sort are for bans only")
 			}
 			return a.listTrusted(ctx, c, flags)
 		}
@@ -56,16 +56,16 @@ Exit status: 0 all are listed, or nobody is to be; 2 it could not be asked.`,
 	})
 	flags.connFlags.flags(cmd)
 	cmd.Flags().StringVar(&flags.rule, "rule", "", "only the bans of this rule")
-	cmd.Flags().StringVar(&flags.sort, "sort", "target", "by what")
-	cmd.Flags().IntVar(&flags.limit, "limit", 0, "at most so many; 0: all")
-	cmd.Flags().BoolVar(&flags.trusted, "trusted", false, "who is trusted")
+	cmd.Flags().StringVar(&flags.sort, "sort", "target", "order of bans")
+	cmd.Flags().IntVar(&flags.limit, "limit", 0, "maximum number of entries; 0: all")
+	cmd.Flags().BoolVar(&flags.trusted, "trusted", false, "list trusted networks")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "for programs")
 	a.completeRules(cmd, &flags.connFlags)
 	complete(cmd, "sort", "target", "until", "added", "packets", "offence")
 	return cmd
 }
 
-// orders are the ways to sort bans: soonest, latest or most first.
+// orders are the orders of bans: soonest, latest or most first.
 var orders = map[string]func(a, b client.Ban) int{
 	"until": func(a, b client.Ban) int {
 		if a.ExpiresAt.IsZero() || b.ExpiresAt.IsZero() { // a permanent ban comes last
@@ -74,12 +74,12 @@ var orders = map[string]func(a, b client.Ban) int{
 		return a.ExpiresAt.Compare(b.ExpiresAt)
 	},
 	"added":   func(a, b client.Ban) int { return b.AddedAt.Compare(a.AddedAt) },
-	"packets": func(a, b client.Ban) int { return cmp.Compare(stopped(b), stopped(a)) },
+	"packets": func(a, b client.Ban) int { return cmp.Compare(dropped(b), dropped(a)) },
 	"offence": func(a, b client.Ban) int { return cmp.Compare(b.Offence, a.Offence) },
 }
 
-// stopped is how many packets a ban has stopped, as far as that is known.
-func stopped(b client.Ban) uint64 {
+// dropped is how many packets a ban has dropped; 0 if it is not known.
+func dropped(b client.Ban) uint64 {
 	if b.Packets == nil {
 		return 0
 	}
@@ -156,7 +156,7 @@ func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags
 	return t.Print(a.stdout, terminal.Width(a.stdout))
 }
 
-// printObjects writes values as one object a line.
+// printObjects writes each value as one object on a line.
 func printObjects[T any](w io.Writer, values iter.Seq2[T, error]) error {
 	for v, err := range values {
 		if err != nil {
@@ -169,7 +169,7 @@ func printObjects[T any](w io.Writer, values iter.Seq2[T, error]) error {
 	return nil
 }
 
-// ofRule passes the bans of one rule; "" is all of them.
+// ofRule filters the bans of one rule; "" passes all.
 func ofRule(bans iter.Seq2[client.Ban, error], rule string) iter.Seq2[client.Ban, error] {
 	return func(yield func(client.Ban, error) bool) {
 		for b, err := range bans {
@@ -180,7 +180,7 @@ func ofRule(bans iter.Seq2[client.Ban, error], rule string) iter.Seq2[client.Ban
 	}
 }
 
-// first passes the first n entries; 0 is all of them.
+// first passes the first n entries; 0 passes all.
 func first[T any](entries iter.Seq2[T, error], n int) iter.Seq2[T, error] {
 	if n <= 0 {
 		return entries
@@ -198,7 +198,7 @@ func first[T any](entries iter.Seq2[T, error], n int) iter.Seq2[T, error] {
 	}
 }
 
-// collect gathers bans; slim ones hold no evidence, which takes the most memory.
+// collect gathers bans. Slim ones hold no evidence, which takes most of the memory.
 func collect(bans iter.Seq2[client.Ban, error], slim bool) ([]client.Ban, error) {
 	var all []client.Ban
 	for b, err := range bans {

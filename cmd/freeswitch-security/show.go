@@ -17,12 +17,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A picture is all that is known of an address.
+// A picture is all that is known about a target.
 type picture struct {
 	Target   string           `json:"target"`
-	Ban      *client.Ban      `json:"ban"`      // nil: it is not banned
-	Trusted  *client.Trusted  `json:"trusted"`  // nil: it may be banned
-	Trackers []status.Tracker `json:"trackers"` // that hold something on it
+	Ban      *client.Ban      `json:"ban"`      // nil: not banned
+	Trusted  *client.Trusted  `json:"trusted"`  // nil: not trusted
+	Trackers []status.Tracker `json:"trackers"` // with matches of it
 }
 
 func (a *app) show() *cobra.Command {
@@ -30,12 +30,12 @@ func (a *app) show() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show ADDRESS",
-		Short: "Say whether an address is banned, why, and what else is known of it",
-		Long: `Say whether an address or a network is banned, by whom, until when, and which
-events spoke for it; whether it is trusted, and by which line of which file; and
-which rules count events of it at present.
+		Short: "Show the ban of an address, its evidence, trust and matches",
+		Long: `Show whether an address or a network is banned, why, by which rule or user, and
+until when; the evidence; which line of which file trusts it; and the rules that
+count matches of it.
 
-Exit status: 0 it is banned; 1 it is not; 2 it could not be asked.`,
+Exit status: 0 it is banned; 1 it is not; 2 the request failed.`,
 		Example: "  freeswitch-security show 203.0.113.7\n  freeswitch-security show 2001:db8::/64 --json",
 		Args:    exactlyOne("ADDRESS", ""),
 		RunE: a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
@@ -123,7 +123,7 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 	return p.printEvidence(w)
 }
 
-// describe says all about a ban but its evidence.
+// describe prints a ban without its evidence.
 func describe(b *client.Ban, now time.Time, say func(name, format string, args ...any)) {
 	say("target", "%s", b.Target)
 	say("rule", "%s", cmp.Or(b.Rule, "none"))
@@ -143,13 +143,13 @@ func describe(b *client.Ban, now time.Time, say func(name, format string, args .
 	case b.Applied == nil:
 		say("in force", "not known: the kernel could not be read")
 	case *b.Applied:
-		say("in force", "yes, %s packets (%s bytes) stopped", orUnknown(b.Packets), orUnknown(b.Bytes))
+		say("in force", "yes, %s packets (%s bytes) dropped", orUnknown(b.Packets), orUnknown(b.Bytes))
 	default:
 		say("in force", "no")
 	}
 }
 
-// inBrackets puts a text that may be missing into brackets.
+// inBrackets puts a text into brackets, unless it is empty.
 func inBrackets(s string) string {
 	if s == "" {
 		return ""
@@ -161,13 +161,13 @@ func (p *picture) printTrackers(w io.Writer, columns int, now time.Time) error {
 	if len(p.Trackers) == 0 {
 		return nil
 	}
-	if _, err := io.WriteString(w, "\nCounted at present:\n"); err != nil {
+	if _, err := io.WriteString(w, "\nMatches in windows:\n"); err != nil {
 		return err
 	}
 	return trackerTable(p.Trackers, now).Print(w, columns)
 }
 
-// trackerTable shows how far keys are from being caught.
+// trackerTable shows how close keys are to a threshold.
 func trackerTable(trackers []status.Tracker, now time.Time) *terminal.Table {
 	t := terminal.NewTable("KEY", "COUNT", "WITHIN", "LAST", "RULE", "SOURCE")
 	for _, k := range trackers {
@@ -177,7 +177,7 @@ func trackerTable(trackers []status.Tracker, now time.Time) *terminal.Table {
 	return t
 }
 
-// printEvidence shows what spoke for the ban, in full however long the lines are.
+// printEvidence shows the evidence of the ban, however long the lines are.
 func (p *picture) printEvidence(w io.Writer) error {
 	if p.Ban == nil || len(p.Ban.Evidence) == 0 {
 		return nil

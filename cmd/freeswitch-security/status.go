@@ -22,16 +22,15 @@ func (a *app) status() *cobra.Command {
 	warning, critical := lengthFlag(10*time.Second), lengthFlag(time.Minute)
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say whether the daemon is alive, sees events and blocks",
-		Long: `Say whether the daemon is alive, whether it sees events and how far it is
-behind, whether bans are in force and what had to be mended, and who was banned
-last.
+		Short: "Show the problems, sources, actions and last bans of the daemon",
+		Long: `Show the problems of the daemon, how far its sources are behind, whether its
+bans are in force, which drift was repaired, and the last bans.
 
 With --nagios it is one line with perfdata, and the exit status is that of a
 plugin: 0 OK, 1 WARNING, 2 CRITICAL (attacks are not seen, bans are not in
-force, nobody answers), 3 UNKNOWN (it may not be asked).
+force, the daemon does not answer), 3 UNKNOWN (no permission to ask).
 
-Exit status: 0 all is well; 1 something is not; 2 it could not be asked.`,
+Exit status: 0 no problem; 1 there are problems; 2 the request failed.`,
 		Example: "  freeswitch-security status\n  freeswitch-security status --nagios --critical-lag 5m",
 		Args:    cobra.NoArgs,
 	}
@@ -64,8 +63,8 @@ Exit status: 0 all is well; 1 something is not; 2 it could not be asked.`,
 	r.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
 	cmd.Flags().BoolVar(&nagios, "nagios", false, "as a plugin of Nagios")
-	cmd.Flags().Var(&warning, "warning-lag", "how far behind is a warning")
-	cmd.Flags().Var(&critical, "critical-lag", "how far behind is critical")
+	cmd.Flags().Var(&warning, "warning-lag", "lag that is a warning")
+	cmd.Flags().Var(&critical, "critical-lag", "lag that is critical")
 	return cmd
 }
 
@@ -77,7 +76,7 @@ func (a *app) health(ctx context.Context, r connFlags) (health, error) {
 	return examine(ctx, c)
 }
 
-// report shows the health to people.
+// report prints the health.
 func (a *app) report(h health, t thresholds, now time.Time) error {
 	paint := painter(a.colour(a.stdout))
 	problems := h.problems(t)

@@ -27,22 +27,21 @@ func (a *app) top() *cobra.Command {
 	interval := lengthFlag(2 * time.Second)
 	cmd := &cobra.Command{
 		Use:   "top",
-		Short: "Show who is closest to being caught, and which bans stop the most",
-		Long: `Show, again and again, who is closest to being caught by a rule, and which bans
-stop the most packets at present. On a terminal each picture takes the place of
-the one before.
+		Short: "Show the keys closest to a threshold and the busiest bans",
+		Long: `Show the keys that are closest to the threshold of a rule, and the bans that
+drop the most packets, and update the view. On a terminal each view replaces the
+previous one.
 
-Exit status: 0 it was interrupted, or --once is done; 2 the daemon could not be
-asked.`,
+Exit status: 0 it was interrupted, or --once is done; 2 the request failed.`,
 		Example: "  freeswitch-security top\n  freeswitch-security top --once --rows 50",
 		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, _ []string) error {
-		t := &topping{client: c, rows: rows}
+		t := &topView{client: c, rows: rows}
 		for {
 			err := a.topOnce(ctx, t)
 			if ctx.Err() != nil {
-				return nil // it is told to end in no other way
+				return nil // an interrupt is the regular end
 			}
 			if err != nil || once {
 				return err
@@ -54,15 +53,15 @@ asked.`,
 		}
 	})
 	r.flags(cmd)
-	cmd.Flags().BoolVar(&once, "once", false, "one picture")
+	cmd.Flags().BoolVar(&once, "once", false, "one view")
 	cmd.Flags().IntVar(&rows, "rows", 0, "rows of each table; default: what fits, or 10")
-	cmd.Flags().Var(&interval, "interval", "between two pictures")
+	cmd.Flags().Var(&interval, "interval", "time between two views")
 	return cmd
 }
 
-// topOnce shows one picture. On a terminal it is drawn over the one before, line
-// by line, so that nothing flickers.
-func (a *app) topOnce(ctx context.Context, t *topping) error {
+// topOnce shows one view. On a terminal it is drawn over the previous one, line by line,
+// so that it does not flicker.
+func (a *app) topOnce(ctx context.Context, t *topView) error {
 	columns, lines := screen(a.stdout)
 	p, err := t.look(ctx, t.fitting(lines))
 	if err != nil {
@@ -81,7 +80,7 @@ func (a *app) topOnce(ctx context.Context, t *topping) error {
 	return err
 }
 
-// screen is the size of the terminal behind w, and nothing where there is none.
+// screen is the size of the terminal behind w; 0 if there is none.
 func screen(w io.Writer) (columns, lines int) {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -94,47 +93,47 @@ func screen(w io.Writer) (columns, lines int) {
 	return columns, lines
 }
 
-// A topping is what has to be known of the picture before to draw the next one.
-type topping struct {
+// A topView remembers of a view what the next one is compared with.
+type topView struct {
 	client *client.Client
-	rows   int // as the flag says it; 0: it does not
+	rows   int // of the flag; 0: not given
 
 	at      time.Time
 	events  uint64
 	packets map[ban.Target]uint64 // by target
 }
 
-// fitting is how many rows each of the two tables may have.
-func (t *topping) fitting(lines int) int {
-	const besides = 7 // lines that are no rows: titles, heads, blanks
+// fitting is how many rows each of the two tables has.
+func (t *topView) fitting(lines int) int {
+	const others = 7 // lines that are no rows: titles, heads, blanks
 	switch {
 	case t.rows > 0:
 		return min(t.rows, client.MaxTrackers)
 	case lines == 0:
 		return 10
 	}
-	return max((lines-besides)/2, 1)
+	return max((lines-others)/2, 1)
 }
 
-// A topPicture is what there is to see at one moment.
-type topPicture struct {
+// A snapshot is the content of one view.
+type snapshot struct {
 	at       time.Time
 	bans     int
 	events   uint64
-	perSec   float64 // events; below zero: not known
+	perSec   float64 // events; negative: not known
 	trackers []status.Tracker
 	active   []activeBan
 }
 
-// An activeBan is a ban and what the kernel has stopped by it.
+// An activeBan is an entry of the kernel, its rate and its ban.
 type activeBan struct {
 	status.Entry
 	perSec float64 // packets
 	ban    *client.Ban
 }
 
-// look asks the daemon for a picture with so many rows.
-func (t *topping) look(ctx context.Context, rows int) (*topPicture, error) {
+// look asks the daemon for a snapshot.
+func (t *topView) look(ctx context.Context, rows int) (*snapshot, error) {
 	said, err := t.client.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -147,7 +146,7 @@ func (t *topping) look(ctx context.Context, rows int) (*topPicture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &topPicture{at: time.Now(), bans: said.Stats.ActiveBans, events: said.Stats.Events, perSec: -1, trackers: trackers}
+	p := &snapshot{at: time.Now(), bans: said.Stats.ActiveBans, events: said.Stats.Events, perSec: -1, trackers: trackers}
 	since := p.at.Sub(t.at).Seconds()
 	if !t.at.IsZero() {
 		p.perSec = grown(t.events, said.Stats.Events) / since
@@ -166,7 +165,7 @@ func (t *topping) look(ctx context.Context, rows int) (*topPicture, error) {
 	return p, nil
 }
 
-// grown is by how much a count has grown; one that was set back began anew.
+// grown is by how much a counter has grown; a smaller one was reset.
 func grown(before, now uint64) float64 {
 	if now < before {
 		return float64(now)
@@ -174,9 +173,9 @@ func grown(before, now uint64) float64 {
 	return float64(now - before)
 }
 
-// busiest are the entries that stopped the most since the picture before, and
-// then those that stopped the most at all.
-func (t *topping) busiest(entries []status.Entry, rows int, since float64) []activeBan {
+// busiest returns the entries that dropped the most packets since the previous view, and
+// then those that dropped the most in total.
+func (t *topView) busiest(entries []status.Entry, rows int, since float64) []activeBan {
 	var active []activeBan
 	for _, e := range entries {
 		if e.Packets == 0 {
@@ -194,7 +193,7 @@ func (t *topping) busiest(entries []status.Entry, rows int, since float64) []act
 	return active[:min(len(active), rows)]
 }
 
-func (p *topPicture) print(w io.Writer, columns int) error {
+func (p *snapshot) print(w io.Writer, columns int) error {
 	rate := ""
 	if p.perSec >= 0 {
 		rate = fmt.Sprintf(" (%.0f/s)", p.perSec)

@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// A fault is an answer that is no success: a status, and words for people.
+// A fault is an answer that is no success: an HTTP status and a text.
 type fault struct {
 	status int
 	text   string
@@ -25,8 +25,8 @@ func faultf(status int, format string, args ...any) *fault {
 	return &fault{status, fmt.Sprintf(format, args...)}
 }
 
-// asFault says how an error is answered. What is neither a fault nor a mistake
-// comes from the engine, which cannot do it now.
+// asFault returns the answer to an error. An error that is neither a fault nor a
+// mistake comes from the engine, and means that it cannot do it now.
 func asFault(err error) *fault {
 	var f *fault
 	if errors.As(err, &f) {
@@ -44,7 +44,7 @@ type failure struct {
 	Error string `json:"error"`
 }
 
-// refuse answers that it was not done, and why.
+// refuse writes a fault.
 func refuse(w http.ResponseWriter, f *fault) {
 	switch f.status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -59,19 +59,19 @@ func refuse(w http.ResponseWriter, f *fault) {
 func answer(w http.ResponseWriter, status int, v any) {
 	text, err := marshal(v)
 	if err != nil {
-		panic(err) // our own types can always be written
+		panic(err) // our own types can always be encoded
 	}
 	text = append(text, '\n')
 	jsonHeader(w)
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // an error: the caller is gone
+	_, _ = w.Write(text) // after an error the caller is gone
 }
 
 func jsonHeader(w http.ResponseWriter) { w.Header().Set("Content-Type", "application/json") }
 
-// marshal writes v as JSON that is safe to show: in a page (as encoding/json
-// sees to) and on a terminal.
+// marshal encodes v as JSON that is safe to show on a terminal, and in a page, which
+// encoding/json takes care of.
 func marshal(v any) ([]byte, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -80,9 +80,9 @@ func marshal(v any) ([]byte, error) {
 	return escapeUnseen(text), nil
 }
 
-// escapeUnseen escapes what encoding/json writes as it is but cannot be seen: DEL,
-// the control characters behind ASCII, marks that turn the text around. Outside
-// of strings JSON has no such characters.
+// escapeUnseen escapes the invisible characters that encoding/json does not: DEL, the
+// control characters behind ASCII, and marks of text direction. Outside of strings JSON
+// has no such characters.
 func escapeUnseen(text []byte) []byte {
 	if !bytes.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return text
@@ -100,20 +100,20 @@ func escapeUnseen(text []byte) []byte {
 	return out
 }
 
-// A stream writes an answer piece by piece. Each has the time of one write, so
-// that a long answer may take long, and a caller who stopped reading may not.
+// A stream writes an answer in pieces. Each piece has the time of one write, so that a
+// long answer may take long, and a caller that stopped reading may not.
 type stream struct {
 	w     io.Writer
 	flush *http.ResponseController
 	limit time.Duration
-	err   error // of a write; the caller is gone
+	err   error // of a write: the caller is gone
 }
 
 func (s *Server) stream(w http.ResponseWriter) *stream {
 	return &stream{w: w, flush: http.NewResponseController(w), limit: s.limits.write}
 }
 
-// text writes a piece as it is.
+// text writes a piece of JSON.
 func (s *stream) text(piece string) { s.bytes([]byte(piece)) }
 
 func (s *stream) bytes(piece []byte) {
@@ -122,31 +122,31 @@ func (s *stream) bytes(piece []byte) {
 	}
 }
 
-// value writes a value in JSON.
+// value encodes a value.
 func (s *stream) value(v any) {
 	text, err := marshal(v)
 	if err != nil {
-		panic(err) // our own types can always be written
+		panic(err) // our own types can always be encoded
 	}
 	s.bytes(text)
 }
 
-// allow gives the caller time to take what is written next.
+// allow renews the time for the next write.
 func (s *stream) allow() {
 	if err := s.flush.SetWriteDeadline(time.Now().Add(s.limit)); err != nil && !errors.Is(err, http.ErrNotSupported) && s.err == nil {
 		s.err = err
 	}
 }
 
-// send has what was written sent.
+// send flushes what is written.
 func (s *stream) send() {
 	if s.err == nil {
 		s.err = s.flush.Flush()
 	}
 }
 
-// moment is a time in JSON: RFC 3339 in UTC, null for the zero time and for what
-// RFC 3339 cannot write.
+// moment is a time in JSON: RFC 3339 in UTC; null for the zero time and for a year that
+// RFC 3339 does not have.
 type moment time.Time
 
 func (m moment) MarshalJSON() ([]byte, error) {
@@ -157,7 +157,7 @@ func (m moment) MarshalJSON() ([]byte, error) {
 	return t.Truncate(time.Microsecond).MarshalJSON()
 }
 
-// list is a slice that is never null in JSON.
+// list is a slice that encodes as [] where it is nil.
 type list[T any] []T
 
 func (l list[T]) MarshalJSON() ([]byte, error) {

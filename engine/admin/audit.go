@@ -7,28 +7,27 @@ import (
 	"freeswitch-security/engine/ban"
 )
 
-// A wish is what somebody wanted done.
-type wish struct {
+// An auditEntry is what a caller wanted to change.
+type auditEntry struct {
 	what   string     // "ban", "unban", "trust", "untrust", "reload"
-	target ban.Target // none: the whole program
-	lasts  ban.Term   // of an unban: its grace; 0: not said, or there is none
-	why    string     // in his words; "": none were given
+	target ban.Target // the zero Target: the whole program
+	term   ban.Term   // of an unban: its grace; 0: not given, or none
+	reason string     // "" if none was given
 }
 
-// audit writes to the log who wanted to change what, why, and that it was done,
-// or what came of it instead.
-func (s *Server) audit(who *caller, w wish, err error) {
+// audit logs a change, its author and its reason, and the error if it was refused.
+func (s *Server) audit(who *caller, c auditEntry, err error) {
 	attrs := []slog.Attr{
-		slog.String("who", who.name), slog.String("via", who.via), slog.String("what", w.what),
+		slog.String("who", who.name), slog.String("via", who.via), slog.String("what", c.what),
 	}
-	if w.target.IsValid() {
-		attrs = append(attrs, slog.String("ip", w.target.String()))
+	if c.target.IsValid() {
+		attrs = append(attrs, slog.String("ip", c.target.String()))
 	}
-	if w.lasts != 0 {
-		attrs = append(attrs, slog.String("for", w.lasts.String()))
+	if c.term != 0 {
+		attrs = append(attrs, slog.String("for", c.term.String()))
 	}
-	if w.why != "" {
-		attrs = append(attrs, slog.String("why", w.why))
+	if c.reason != "" {
+		attrs = append(attrs, slog.String("why", c.reason))
 	}
 	if err != nil {
 		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "admin change refused", append(attrs, slog.Any("err", err))...)
@@ -37,20 +36,18 @@ func (s *Server) audit(who *caller, w wish, err error) {
 	s.Log.LogAttrs(context.Background(), slog.LevelInfo, "admin change", attrs...)
 }
 
-// banning is the wish that an order stands for.
-func banning(o *ban.Order) wish {
-	w := wish{what: "ban", target: o.Target, why: o.Reason}
+func changeOfBan(o *ban.Order) auditEntry {
+	c := auditEntry{what: "ban", target: o.Target, reason: o.Reason}
 	if len(o.Terms) > 0 {
-		w.lasts = o.Terms[0]
+		c.term = o.Terms[0]
 	}
-	return w
+	return c
 }
 
-// trusting is the wish that an entry stands for.
-func trusting(t *Trusted) wish {
-	w := wish{what: "trust", target: ban.Network(t.Network), lasts: ban.Permanent, why: t.Comment}
+func changeOfTrust(t *Trusted) auditEntry {
+	c := auditEntry{what: "trust", target: ban.Network(t.Network), term: ban.Permanent, reason: t.Comment}
 	if !t.Until.IsZero() {
-		w.lasts = ban.Term(t.Until.Sub(t.Since))
+		c.term = ban.Term(t.Until.Sub(t.Since))
 	}
-	return w
+	return c
 }

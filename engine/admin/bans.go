@@ -90,7 +90,7 @@ func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = outcomes[0].refused()
 	}
-	s.audit(&who, banning(&o), err)
+	s.audit(&who, changeOfBan(&o), err)
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		released, err = s.Guard.Unblock(ctx, release)
 		return err
 	})
-	s.audit(&who, wish{"unban", target, ban.Term(release.Grace), release.Reason}, err)
+	s.audit(&who, auditEntry{"unban", target, ban.Term(release.Grace), release.Reason}, err)
 	if err != nil {
 		return err
 	}

@@ -11,16 +11,16 @@ import (
 	"freeswitch-security/engine/ban"
 )
 
-// itemsAtOnce is how many items of a batch are one change of the engine: one write
-// to the disk, and one batch of the kernel.
+// itemsAtOnce is how many items of a batch are one change of the engine: one write to
+// the disk and one batch for the kernel.
 const itemsAtOnce = 10_000
 
-// An item is one entry of a batch, read.
+// An item is one decoded entry of a batch.
 type item[T any] struct {
 	target ban.Target
-	wish   T
-	text   string // as it came, where it is malformed
-	fault  string // what is wrong with it; "" if nothing
+	value  T
+	text   string // as received, if it is malformed
+	fault  string // what is wrong with it; "" if nothing is
 }
 
 // addBans answers POST /security/blacklist/batch.
@@ -46,7 +46,7 @@ func (s *Server) addBans(w http.ResponseWriter, r *http.Request) error {
 			results[i] = banResult(&orders[i], outcomes, i, err)
 		}
 		return results
-	}, func(o *ban.Order, err error) { s.audit(&who, banning(o), err) })
+	}, func(o *ban.Order, err error) { s.audit(&who, changeOfBan(o), err) })
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 			results[i] = trustResult(&entries[i], outcomes, i, err)
 		}
 		return results
-	}, func(t *Trusted, err error) { s.audit(&who, trusting(t), err) })
+	}, func(t *Trusted, err error) { s.audit(&who, changeOfTrust(t), err) })
 	return nil
 }
 
@@ -99,18 +99,17 @@ func trustResult(t *Trusted, outcomes []TrustOutcome, i int, err error) result {
 	return result{Target: name, Status: success, Applied: outcomes[i].Applied, Why: whyNot(outcomes[i].Applied, outcomes[i].Why)}
 }
 
-func newItem[T any](target ban.Target, wish T, text string, err error) item[T] {
-	it := item[T]{target: target, wish: wish}
+func newItem[T any](target ban.Target, value T, text string, err error) item[T] {
+	it := item[T]{target: target, value: value}
 	if err != nil {
 		it.text, it.fault = cut(text), err.Error()
 	}
 	return it
 }
 
-// readBatch reads an array, one item after the other, before anything is done: what
-// is not an array of at most so many items is refused as a whole. An item that
-// is wrong in itself is kept with its fault. free gives back the slot that a
-// batch takes, since many of them at once would take all memory.
+// readBatch decodes the array of a batch before anything is done. A body that is no
+// array of at most most items is refused entirely. A wrong item is kept with its fault.
+// free frees the slot of the batch: too many batches at once would take all memory.
 func readBatch[T any](s *Server, w http.ResponseWriter, r *http.Request, most int, read func(*json.Decoder) (item[T], error)) (items []item[T], free func(), err error) {
 	if err := isJSON(r); err != nil {
 		return nil, nil, err
@@ -118,7 +117,7 @@ func readBatch[T any](s *Server, w http.ResponseWriter, r *http.Request, most in
 	select {
 	case s.batches <- struct{}{}:
 	default:
-		return nil, nil, faultf(http.StatusServiceUnavailable, "other batches are being worked on: %d at once", cap(s.batches))
+		return nil, nil, faultf(http.StatusServiceUnavailable, "too many batches: the limit is %d at once", cap(s.batches))
 	}
 	free = func() { <-s.batches }
 	s.allowBatch(w)
@@ -129,7 +128,7 @@ func readBatch[T any](s *Server, w http.ResponseWriter, r *http.Request, most in
 	return items, free, nil
 }
 
-// readItems reads the array that a body is.
+// readItems decodes an array.
 func readItems[T any](r *http.Request, most int, read func(*json.Decoder) (item[T], error)) ([]item[T], error) {
 	var items []item[T]
 	d := json.NewDecoder(r.Body)
@@ -147,7 +146,7 @@ func readItems[T any](r *http.Request, most int, read func(*json.Decoder) (item[
 		it, err := read(d)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF // what is missing is the rest of the body
+				err = io.ErrUnexpectedEOF // the rest of the body is missing
 			}
 			if breaks(err) {
 				return nil, bodyFault(err)
@@ -165,7 +164,7 @@ func readItems[T any](r *http.Request, most int, read func(*json.Decoder) (item[
 	return items, atEnd(d)
 }
 
-// breaks tells whether nothing more can be read after an error.
+// breaks reports whether nothing more can be decoded after an error.
 func breaks(err error) bool {
 	var syntax *json.SyntaxError
 	var large *http.MaxBytesError
@@ -174,18 +173,17 @@ func breaks(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// allowBatch gives the caller the time and the size of a batch.
+// allowBatch sets the deadlines of a batch.
 func (s *Server) allowBatch(w http.ResponseWriter) {
 	control := http.NewResponseController(w)
 	now := time.Now()
-	// Where deadlines are not supported, those of the whole server hold.
+	// Without support for deadlines, those of the whole server hold.
 	_ = control.SetReadDeadline(now.Add(s.limits.batch))
 	_ = control.SetWriteDeadline(now.Add(s.limits.batch + s.limits.change + s.limits.write))
 }
 
-// writeBatch has the items done that are right, many at a time, and writes the
-// result of each as soon as it is there. The audit hears of every item that was
-// tried.
+// writeBatch makes the changes of the valid items, many at a time, and writes the
+// results. audit is called for every item that was tried.
 func writeBatch[T any](s *Server, w http.ResponseWriter, items []item[T], do func([]T) []result, audit func(*T, error)) {
 	jsonHeader(w)
 	out := s.stream(w)
@@ -195,15 +193,15 @@ func writeBatch[T any](s *Server, w http.ResponseWriter, items []item[T], do fun
 	for len(items) > 0 && out.err == nil {
 		part := items[:min(len(items), itemsAtOnce)]
 		items = items[len(part):]
-		var wishes []T
+		var valid []T
 		for i := range part {
 			if part[i].fault == "" {
-				wishes = append(wishes, part[i].wish)
+				valid = append(valid, part[i].value)
 			}
 		}
 		var results []result
-		if len(wishes) > 0 {
-			results = do(wishes)
+		if len(valid) > 0 {
+			results = do(valid)
 		}
 		out.allow()
 		next := results
@@ -220,18 +218,18 @@ func writeBatch[T any](s *Server, w http.ResponseWriter, items []item[T], do fun
 			next = next[1:]
 		}
 		out.send()
-		for i := range wishes {
+		for i := range valid {
 			var err error
 			if results[i].Error != "" {
 				err = errors.New(results[i].Error)
 			}
-			audit(&wishes[i], err)
+			audit(&valid[i], err)
 		}
 	}
 	out.text("]}\n")
 }
 
-// name is what a result calls an item that is wrong.
+// name is the target of a wrong item in its result.
 func (it *item[T]) name() string {
 	if it.target.IsValid() {
 		return it.target.String()
@@ -239,7 +237,7 @@ func (it *item[T]) name() string {
 	return it.text
 }
 
-// trustAll has the guard trust, within the time of a change.
+// trustAll trusts networks, within the time of a change.
 func (s *Server) trustAll(ctx context.Context, entries []Trusted) (outcomes []TrustOutcome, err error) {
 	err = s.change(ctx, func(ctx context.Context) (err error) {
 		outcomes, err = s.Guard.Trust(ctx, entries)

@@ -278,7 +278,7 @@ func TestBusy(t *testing.T) {
 		l.want(503, "deadline", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 		l.server.batches <- struct{}{}
 		l.server.batches <- struct{}{}
-		l.want(503, "other batches", "POST", "/security/blacklist/batch", `[]`)
+		l.want(503, "too many batches", "POST", "/security/blacklist/batch", `[]`)
 	})
 }
 

@@ -11,9 +11,8 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// How old a look at the kernel may be: to say what is wrong with it, to count
-// packets, or to say that something is not there. A look at 100,000 bans takes
-// some 100 ms of a processor.
+// The maximal age of a look at the kernel: for problems, for counters, and to say that
+// an entry is missing. A look at 100,000 bans takes about 100 ms of CPU time.
 const (
 	lately   = 5 * time.Second
 	recently = time.Second
@@ -54,7 +53,7 @@ func (t *kernelTable) covers(target ban.Target) bool {
 	return ok
 }
 
-// standing returns a look at the kernel that is no older than age.
+// standing returns a look at the kernel that is at most age old.
 func (s *Server) standing(ctx context.Context, age time.Duration) (*kernelTable, error) {
 	t, err := s.kernel.within(ctx, age)
 	if err != nil {
@@ -70,8 +69,7 @@ type KernelPage struct {
 	More status.List[status.Kernel] `json:"more"`
 }
 
-// showKernel answers GET /security/iptables. Those who ask at the same moment
-// share one look.
+// showKernel answers GET /security/iptables. Simultaneous requests share one look.
 func (s *Server) showKernel(w http.ResponseWriter, r *http.Request) error {
 	standing, err := s.standing(r.Context(), justNow)
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// How many trackers are shown if nothing is said, and at the most.
+// The default and the maximum of the trackers in an answer.
 const (
 	topTrackers    = 20
 	maxTopTrackers = 1000
 )
 
-// showTrackers answers GET /security/trackers. The trackers belong to the
-// goroutine that counts, so those who ask for them stand in line.
+// showTrackers answers GET /security/trackers. The trackers belong to the goroutine that
+// counts, so requests for them wait for one another.
 func (s *Server) showTrackers(w http.ResponseWriter, r *http.Request) error {
 	top, err := whole(r.URL.Query(), "top", topTrackers, maxTopTrackers)
 	if err != nil {
@@ -33,8 +33,7 @@ func (s *Server) showTrackers(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// look asks the engine what no snapshot holds, one caller after the other, within
-// a time.
+// look asks the engine beyond its snapshots, for one request at a time, within a time.
 func (s *Server) look(ctx context.Context, within time.Duration, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -70,7 +69,7 @@ func shapesOf(all []Diagnostic) (shapes list[diagnosticShape], mistakes bool) {
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	who := s.callerOf(r)
 	var diagnostics []Diagnostic
-	// Where deadlines are not supported, those of the whole server hold.
+	// Without support for deadlines, that of the whole server holds.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.reload + s.limits.write))
 	err := s.look(r.Context(), s.limits.reload, func(ctx context.Context) (err error) {
 		diagnostics, err = s.Guard.Reload(ctx)
@@ -78,7 +77,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	})
 	s.status.outdate()
 	s.kernel.outdate()
-	s.audit(&who, wish{what: "reload", why: reasonOf(r)}, err)
+	s.audit(&who, auditEntry{what: "reload", reason: reasonOf(r)}, err)
 	shapes, mistakes := shapesOf(diagnostics)
 	if err != nil && mistakes {
 		answer(w, http.StatusUnprocessableEntity, struct {
@@ -98,7 +97,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// A probeRequest is the body that asks who matches.
+// A probeRequest is the body of a test.
 type probeRequest struct {
 	Source string            `json:"source"`
 	Line   string            `json:"line"`
@@ -124,7 +123,7 @@ func (s *Server) test(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if (q.Line == "") == (len(q.Event) == 0) {
-		return faultf(http.StatusBadRequest, "body: give a line or an event, and not both")
+		return faultf(http.StatusBadRequest, "body: give a line or an event, not both")
 	}
 	var found Findings
 	err := s.look(r.Context(), s.limits.change, func(ctx context.Context) (err error) {

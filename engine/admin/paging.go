@@ -7,17 +7,17 @@ import (
 	"freeswitch-security/engine/ban"
 )
 
-// How many entries a page has if nothing is said, and at the most.
+// The default and the maximum of the entries of a page.
 const (
 	pageLimit    = 1000
 	maxPageLimit = 10_000
 )
 
-// A paging is what of a list is asked for.
+// A paging is the part of a list that a request asks for.
 type paging struct {
-	page  bool // one page; else all of it, as a map
+	page  bool // one page; else all entries as a map
 	limit int
-	after ban.Target // where the page before ended; none: this is the first
+	after ban.Target // the last target of the previous page; the zero Target for the first page
 }
 
 func pagingOf(r *http.Request) (paging, error) {
@@ -36,14 +36,14 @@ func pagingOf(r *http.Request) (paging, error) {
 	}
 	if cursor := q.Get("cursor"); cursor != "" {
 		if p.after, err = ban.ParseTarget(cursor); err != nil {
-			return p, faultf(http.StatusBadRequest, "cursor: %q is not the next of a page before", cut(cursor))
+			return p, faultf(http.StatusBadRequest, "cursor: %q is not the next of a page", cut(cursor))
 		}
 	}
 	return p, nil
 }
 
-// page writes one page of the first n entries behind the cursor, of which there
-// is one more than the page holds if it is not the last.
+// page writes one page of n entries. n is greater than the limit if there is another
+// page.
 func (s *Server) page(w http.ResponseWriter, p paging, name string, n int, entry func(int) (ban.Target, any)) error {
 	jsonHeader(w)
 	out := s.stream(w)

@@ -22,8 +22,8 @@ import (
 // maxReason bounds a reason and a comment, in bytes.
 const maxReason = 500
 
-// clean makes a text fit to be kept: bounded, and without what cannot be
-// printed, line breaks and escape sequences above all.
+// clean bounds a text and replaces what cannot be printed, such as line breaks and
+// escape sequences, by blanks.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !strconv.IsPrint(r) {
@@ -41,9 +41,9 @@ func clean(s string) string {
 	return strings.TrimSpace(s[:end])
 }
 
-// A ttl is how long something lasts, as it is asked for.
+// A ttl is the term in a request: seconds, a duration or "permanent".
 type ttl struct {
-	term ban.Term // 0: not said
+	term ban.Term // 0: not given
 }
 
 func (t *ttl) UnmarshalJSON(text []byte) error {
@@ -54,7 +54,7 @@ func (t *ttl) UnmarshalJSON(text []byte) error {
 	if text[0] != '"' {
 		var seconds float64
 		if json.Unmarshal(text, &seconds) != nil {
-			return errors.New("ttl: write seconds as a number, or a duration such as \"10m\"")
+			return errors.New("ttl: write a number of seconds or a duration such as \"10m\"")
 		}
 		t.term, err = termOf(seconds)
 		return err
@@ -88,14 +88,14 @@ func parseTTL(words string) (ban.Term, error) {
 func termOf(seconds float64) (ban.Term, error) {
 	switch {
 	case math.IsNaN(seconds) || seconds < 1:
-		return 0, errors.New("ttl: it must be a second or longer")
+		return 0, errors.New("ttl: the minimum is one second")
 	case seconds > ban.MaxDuration.Seconds():
-		return 0, fmt.Errorf("ttl: it is too long: %s at the most, or \"permanent\"", ban.FormatDuration(ban.MaxDuration))
+		return 0, fmt.Errorf("ttl: the maximum is %s, or write \"permanent\"", ban.FormatDuration(ban.MaxDuration))
 	}
 	return ban.Term(seconds * float64(time.Second)), nil
 }
 
-// lasting joins what a request says about how long: 0 if nothing.
+// lasting returns the term that ttl and permanent give; 0 if they give none.
 func lasting(t ttl, permanent bool) (ban.Term, error) {
 	switch {
 	case !permanent:
@@ -106,7 +106,7 @@ func lasting(t ttl, permanent bool) (ban.Term, error) {
 	return ban.Permanent, nil
 }
 
-// A banRequest is the body that asks for a ban.
+// A banRequest is the body of a request to ban.
 type banRequest struct {
 	IP        string `json:"ip"`
 	Reason    string `json:"reason"`
@@ -114,15 +114,15 @@ type banRequest struct {
 	TTL       ttl    `json:"ttl"`
 }
 
-// The widest networks that may be banned, trusted or given a grace by hand, as prefix
-// lengths: more is a slip of the hand. fc00::/7 is every private IPv6 network.
+// The prefix lengths of the widest networks that a request may ban, trust or give a
+// grace: a wider one is a mistake. fc00::/7 is all private IPv6 networks.
 const (
 	widest4    = 8
 	widestBan6 = 16
 	widest6    = 7
 )
 
-// order is the order that a request stands for.
+// order returns the order that a request asks for.
 func (q *banRequest) order(c *caller, now time.Time) (ban.Order, error) {
 	target, err := parseTarget(q.IP)
 	if err == nil {
@@ -164,7 +164,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return network, err
 }
 
-// tooWide refuses a network that nobody can mean.
+// tooWide refuses a network that is wider than the given prefix lengths.
 func tooWide(target netip.Prefix, widestIPv6 int) error {
 	if !target.IsValid() {
 		return nil // an account
@@ -174,12 +174,12 @@ func tooWide(target netip.Prefix, widestIPv6 int) error {
 		widest = widestIPv6
 	}
 	if target.Bits() < widest {
-		return fmt.Errorf("ip: %s is too wide: /%d at the most", target, widest)
+		return fmt.Errorf("ip: %s is too wide: the limit is /%d", target, widest)
 	}
 	return nil
 }
 
-// cut bounds a text that is wrong, for the words that say so.
+// cut bounds a wrong text for an error message.
 func cut(text string) string {
 	const most = 64
 	if text = clean(text); len(text) > most {
@@ -198,10 +198,10 @@ func targetOf(r *http.Request) (ban.Target, error) {
 	return target, nil
 }
 
-// reasonOf reads the words that somebody gives for a change that has no body.
+// reasonOf reads the reason of a request without a body.
 func reasonOf(r *http.Request) string { return clean(r.URL.Query().Get("reason")) }
 
-// decode reads a request's body, which must be one JSON value, into v.
+// decode decodes the body of a request, which must be one JSON value.
 func decode(r *http.Request, v any) error {
 	if err := isJSON(r); err != nil {
 		return err
@@ -214,7 +214,7 @@ func decode(r *http.Request, v any) error {
 	return atEnd(d)
 }
 
-// atEnd refuses what follows the one value of a body.
+// atEnd refuses anything after the one value of a body.
 func atEnd(d *json.Decoder) error {
 	switch _, err := d.Token(); {
 	case errors.Is(err, io.EOF):
@@ -222,10 +222,10 @@ func atEnd(d *json.Decoder) error {
 	case err != nil:
 		return bodyFault(err)
 	}
-	return faultf(http.StatusBadRequest, "body: more follows after the JSON value")
+	return faultf(http.StatusBadRequest, "body: there is more after the JSON value")
 }
 
-// isJSON asks for the content type that no web form can send.
+// isJSON requires the content type that no web form can send.
 func isJSON(r *http.Request) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return faultf(http.StatusUnsupportedMediaType, "the body must be JSON: send \"Content-Type: application/json\"")
@@ -233,36 +233,36 @@ func isJSON(r *http.Request) error {
 	return nil
 }
 
-// bodyFault says what is wrong with a body.
+// bodyFault words an error of a body.
 func bodyFault(err error) *fault {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		return faultf(http.StatusRequestEntityTooLarge, "body: more than %d bytes", large.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return faultf(http.StatusRequestTimeout, "body: it did not come in time")
+		return faultf(http.StatusRequestTimeout, "body: it was not received in time")
 	case errors.Is(err, io.EOF):
-		return faultf(http.StatusBadRequest, "body: there is none")
+		return faultf(http.StatusBadRequest, "body: it is empty")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return faultf(http.StatusBadRequest, "body: it ends in the middle")
+		return faultf(http.StatusBadRequest, "body: it is incomplete")
 	}
 	return &fault{http.StatusBadRequest, "body: " + itemFault(err)}
 }
 
-// itemFault says what is wrong with one value in a body, in words for people.
+// itemFault words an error of one value in a body.
 func itemFault(err error) string {
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		where := "it"
+		where := "the item"
 		if kind.Field != "" {
 			where = kind.Field
 		}
-		return fmt.Sprintf("%s must be of another type than %s", where, kind.Value)
+		return fmt.Sprintf("%s must not be a %s", where, kind.Value)
 	}
 	return clean(strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// whole reads a number in a query.
+// whole reads a number from a query.
 func whole(q url.Values, name string, standard, most int) (int, error) {
 	text := q.Get(name)
 	if text == "" {

@@ -8,7 +8,7 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
-// routes lists what there is to ask for, as openapi.yaml describes it.
+// routes lists the operations that openapi.yaml describes.
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	requests := newRequestCounter()
@@ -19,8 +19,8 @@ func (s *Server) routes() *http.ServeMux {
 			}
 		})
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			// Here, where w is the standard library's own: else it does not learn that
-			// the rest of a body is not wanted, and waits for it before it answers.
+			// w must be the standard library's own here. Else the library does not learn that
+			// the rest of a body is unwanted, and waits for it before it answers.
 			r.Body = http.MaxBytesReader(w, r.Body, most)
 			counted(w, r)
 		})
@@ -45,7 +45,7 @@ func (s *Server) routes() *http.ServeMux {
 	handle("GET /security/whitelist/{ip...}", s.showTrusted)
 	handle("DELETE /security/whitelist/{ip...}", s.removeTrust)
 
-	// Else the standard library redirects other methods to "/", where {ip} is empty.
+	// Else the standard library redirects other methods to the path with an empty {ip}.
 	for _, list := range []string{"/security/blacklist", "/security/whitelist"} {
 		mux.HandleFunc(list, func(w http.ResponseWriter, r *http.Request) { notAllowed(w, r, "GET, HEAD, POST") })
 	}
@@ -65,7 +65,7 @@ func (s *Server) routes() *http.ServeMux {
 	})
 	handle("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/yaml")
-		_, _ = w.Write(openAPI) // an error: the caller is gone
+		_, _ = w.Write(openAPI) // after an error the caller is gone
 		return nil
 	})
 	return mux

@@ -11,11 +11,10 @@ import (
 	"freeswitch-security/engine/ban"
 )
 
-// trustFor is how long trust lasts if nothing is said: it is for trying out and
-// for emergencies. What is to stay belongs into a rule file.
+// trustFor is the default term of trust. Lasting trust belongs in a rule file.
 const trustFor = ban.Term(24 * time.Hour)
 
-// A trustRequest is the body that asks for trust.
+// A trustRequest is the body of a request to trust.
 type trustRequest struct {
 	IP        string `json:"ip"`
 	Comment   string `json:"comment"`
@@ -24,7 +23,7 @@ type trustRequest struct {
 	TTL       ttl    `json:"ttl"`
 }
 
-// entry is the entry that a request stands for.
+// entry returns the entry that a request asks for.
 func (q *trustRequest) entry(c *caller, now time.Time) (Trusted, error) {
 	network, err := parseNetwork(q.IP)
 	if err == nil {
@@ -51,7 +50,7 @@ func (q *trustRequest) entry(c *caller, now time.Time) (Trusted, error) {
 	return t, err
 }
 
-// refused is why a wish to trust was not fulfilled; nil where it was.
+// refused is why a network is not trusted; nil if it is.
 func (o *TrustOutcome) refused(t *Trusted) error {
 	if o.Refused == "" {
 		return nil
@@ -72,7 +71,7 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 			all = all[1:]
 		}
 		if n := p.limit; n < len(all) && all[n-1].Network == all[n].Network {
-			p.limit++ // what is written and what was given at run time have one cursor
+			p.limit++ // the entries of one network have one cursor
 		}
 		return s.page(w, p, "trusted", len(all), func(i int) (ban.Target, any) {
 			return ban.Network(all[i].Network), shapeOfTrust(&all[i])
@@ -82,7 +81,7 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 	for i := range all {
 		shape := shapeOfTrust(&all[i])
 		if before, known := byNetwork[shape.Target]; known && !before.RunTime {
-			continue // what a rule file says outlasts the other
+			continue // the entry of a rule file lasts longer
 		}
 		byNetwork[shape.Target] = shape
 	}
@@ -90,8 +89,8 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// covering returns the narrowest entry that covers a target, of run time only or
-// of any kind.
+// covering returns the narrowest entry that covers a network, of all entries or of
+// those of the API.
 func (s *Server) covering(target ban.Target, runTime bool) (Trusted, bool) {
 	var found Trusted
 	network := target.Prefix()
@@ -136,7 +135,7 @@ func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = outcomes[0].refused(&t)
 	}
-	s.audit(&who, trusting(&t), err)
+	s.audit(&who, changeOfTrust(&t), err)
 	if err != nil {
 		return err
 	}
@@ -166,7 +165,7 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 			_, err := s.Guard.Untrust(ctx, entry.Network)
 			return err
 		})
-		s.audit(&who, wish{what: "untrust", target: ban.Network(entry.Network), why: reason}, err)
+		s.audit(&who, auditEntry{what: "untrust", target: ban.Network(entry.Network), reason: reason}, err)
 		if err != nil {
 			return err
 		}
@@ -177,7 +176,7 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 		if !runTime {
 			err := faultf(http.StatusConflict, "%s is trusted by %s, and that cannot be changed here",
 				target.String(), other.String())
-			s.audit(&who, wish{what: "untrust", target: target, why: reason}, err)
+			s.audit(&who, auditEntry{what: "untrust", target: target, reason: reason}, err)
 			return err
 		}
 		d.Message += fmt.Sprintf("; %s is still trusted by %s", target.String(), other.String())
