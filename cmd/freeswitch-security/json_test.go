@@ -19,8 +19,7 @@ var (
 	evidenceKeys = []string{"time", "event", "source", "ip", "user", "domain", "proven", "text"}
 )
 
-// parseChange reads a line of a replay's JSON, and compares it with what programs
-// were promised: all keys, each of its form.
+// parseChange parses a line of a replay's JSON, and checks that it has all keys in their form.
 func parseChange(text string) (c ban.Change, err error) {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &raw); err != nil {
@@ -58,7 +57,7 @@ func keys(object map[string]json.RawMessage, want []string) error {
 	return nil
 }
 
-// checkChange says what in a change is not of its form.
+// checkChange returns what is not of its form.
 func checkChange(c *ban.Change) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -86,7 +85,7 @@ func checkChange(c *ban.Change) error {
 	return errors.Join(errs...)
 }
 
-// covers reports whether the change's target contains an address.
+// covers reports whether the target contains an address.
 func covers(c *ban.Change, ip string) bool {
 	return c.Target.Prefix().Contains(netip.MustParseAddr(ip))
 }

@@ -164,7 +164,7 @@ func replayed(t testing.TB, stdin io.Reader, args ...string) string {
 	return stdout
 }
 
-// parsed reads the lines of a replay's JSON.
+// parsed parses the JSON of a replay.
 func parsed(t testing.TB, output string) []ban.Change {
 	t.Helper()
 	var changes []ban.Change

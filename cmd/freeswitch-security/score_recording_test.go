@@ -224,7 +224,7 @@ func (r *recorded) rulesFor(t *testing.T, corroborate bool) *config.Config {
 	return cfg
 }
 
-// play replays what is given for each source, and returns the verdicts.
+// play replays the data given for each source, and returns the verdicts.
 func play(t *testing.T, cfg *config.Config, given map[string][]byte) []ban.Change {
 	t.Helper()
 	var inputs []engine.Input

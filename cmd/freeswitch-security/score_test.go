@@ -151,7 +151,7 @@ func (s *scoreboard) scenario(name string) *tally {
 	return s.scenarios[name]
 }
 
-// banOf is the first ban of an address; nil if it was never banned.
+// banOf returns the first ban of an address; nil if it is never banned.
 func (s *scoreboard) banOf(ip netip.Addr) *ban.Change {
 	for i := range s.verdicts {
 		if v := &s.verdicts[i]; v.InForce() && v.Target.Prefix().Contains(ip) {
@@ -180,7 +180,7 @@ func (s *scoreboard) judge(in *tally, ip netip.Addr, expect string) {
 	}
 }
 
-// attacker notes what became of an attacker who was heard.
+// attacker counts an attacker with reports.
 func (in *tally) attacker(ip netip.Addr, did []act, ban *ban.Change) {
 	in.seen++
 	limit, bound := fifth(did)
@@ -343,7 +343,7 @@ func (s *scoreboard) requireQuiet(t *testing.T) {
 	}
 }
 
-// about is the verdicts on an address.
+// about returns the verdicts on an address.
 func (s *scoreboard) about(ip netip.Addr) []ban.Change {
 	var told []ban.Change
 	for _, v := range s.verdicts {
