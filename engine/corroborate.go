@@ -21,7 +21,7 @@ func (e *Engine) pair() {
 
 // hears says how a source that is being followed is heard.
 func (e *Engine) hears(ref string) (h corroboration.Hearing) {
-	if running := e.live.follows.running[ref]; running != nil {
+	if running := e.live.sources.running[ref]; running != nil {
 		h.Events, h.Records = running.stream.Progress.Hearing()
 	}
 	return h

@@ -73,6 +73,9 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Hosts == nil {
 		o.Hosts = func() []ban.Trusted { return nil }
 	}
+	if o.DryRun {
+		o.Dir = ""
+	}
 	if o.OnChange == nil {
 		o.OnChange = func(*ban.Change) {}
 	}
@@ -82,12 +85,15 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Ready == nil {
 		o.Ready = func() {}
 	}
-	e := &Engine{options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, live: newLive(), verifier: corroboration.New(nil), challenges: newChallenges()}
+	e := &Engine{options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, verifier: corroboration.New(nil), challenges: newChallenges()}
 	e.known.agree(cfg)
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
 	e.ledger.SetKinds(enforced(cfg))
-	e.live.saver = newSaver(e.ledger, e.options.pass, o.Log)
+	e.live = live{
+		asked: make(chan func()), ended: make(chan struct{}), sources: newSourceSet(),
+		actions: newActionSet(e.ledger, e.spares, &e.options), saver: newSaver(e.ledger, e.options.pass, o.Log),
+	}
 	return e
 }
 
@@ -121,7 +127,7 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 	e.live.saver.store = store
 	err := e.ledger.Restore(store)
 	positions, reading := store.LoadPositions()
-	maps.Copy(e.live.follows.positions, positions)
+	maps.Copy(e.live.sources.positions, positions)
 	e.advance(now)
 	e.setTrust()
 	return errors.Join(err, reading)
@@ -216,5 +222,8 @@ func (e *Engine) Reload(cfg *config.Config) {
 	e.pair()
 	e.setTrust()
 	e.ledger.SetKinds(enforced(cfg))
-	e.live.reload(e)
+	if e.live.ctx != nil { // it runs
+		e.reconcileSources()
+		e.reconcileActions()
+	}
 }

@@ -143,7 +143,7 @@ func (e *Engine) waiting() waiting {
 	}
 	for _, a := range e.cfg.Actions {
 		_, level := a.Action.(plugin.Level)
-		if r := e.live.runs.running[a.Ref]; r != nil && a.Blocks && level {
+		if r := e.live.actions.running[a.Ref]; r != nil && a.Blocks && level {
 			w.runners = append(w.runners, r.runner)
 		}
 	}

@@ -12,37 +12,13 @@ import (
 // elsewhere.
 type live struct {
 	ctx     context.Context // of the run; nil before it
-	reports chan report     // from the sources
 	asked   chan func()     // to be done between two events
 	ended   chan struct{}   // closed when nobody takes what is asked any more
-	follows follows
-	runs    runs
+	sources sourceSet
+	actions actionSet
 	saver   *saver
 	handed  uint64 // the number of the latest change that the saver knows to be there
 	lost    string // what became of the state of the run before; "": it is in the ledger
-}
-
-// inFlight is how many reports may wait for the core. A log file is its own
-// buffer, so the channel is small: a full one stops the reader, not the caller.
-const inFlight = 1024
-
-func newLive() live {
-	return live{
-		reports: make(chan report, inFlight),
-		asked:   make(chan func()),
-		ended:   make(chan struct{}),
-		follows: newFollows(),
-		runs:    newRuns(),
-	}
-}
-
-// reload brings sources and actions in line with the configuration, if the
-// engine runs.
-func (l *live) reload(e *Engine) {
-	if l.ctx != nil {
-		l.follows.agree(e)
-		l.runs.agree(e)
-	}
 }
 
 // Run follows the live sources and has the actions carried out, until ctx ends
@@ -58,19 +34,19 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 	e.pair()
 	endSaving := e.live.saver.start()
 	e.takeOver(ctx)
-	e.sweep(time.Now())
-	e.live.runs.agree(e)
-	e.live.follows.agree(e)
+	removeStaleDirs(e.options.Dir, e.cfg.Actions, e.options.Log, time.Now())
+	e.reconcileActions()
+	e.reconcileSources()
 	defer func() {
 		close(e.live.ended)
 		cancel()
-		e.takeUntil(e.live.follows.wait())
+		e.takeUntil(e.live.sources.wait())
 		e.commit()
 		endSaving()
-		e.live.runs.end()
-		err = errors.Join(err, e.live.runs.failing())
+		e.live.actions.end()
+		err = errors.Join(err, e.live.actions.failing())
 	}()
-	go ready(ctx, e.live.runs.runners(), e.options.Ready)
+	go ready(ctx, e.live.actions.runners(), e.options.Ready)
 
 	wake := time.NewTimer(0)
 	defer wake.Stop()
@@ -80,11 +56,11 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		select {
 		case <-ctx.Done():
 			return nil
-		case r := <-e.live.reports:
+		case r := <-e.live.sources.reports:
 			e.observeAll(r)
-		case end := <-e.live.follows.ended:
-			e.takeUntil(end.follow.done) // what it had reported before
-			if e.live.follows.gone(e, end) {
+		case end := <-e.live.sources.ended:
+			e.takeUntil(end.source.done) // its last reports
+			if e.sourceEnded(end) {
 				return nil
 			}
 		case do := <-e.live.asked:
@@ -93,12 +69,19 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		case <-wake.C:
 			e.advance(time.Now())
 		case <-look.C:
-			e.live.follows.logFaults(e.options.Log)
+			e.live.sources.logFaults(e.options.Log)
 		}
 		e.commit()
 		if at, ok := e.next(); ok {
 			wake.Reset(min(time.Until(at), longestSleep))
 		}
+	}
+}
+
+// reconcileActions runs the actions of the configuration.
+func (e *Engine) reconcileActions() {
+	if !e.options.DryRun {
+		e.live.actions.reconcile(e.live.ctx, e.cfg)
 	}
 }
 
@@ -120,7 +103,7 @@ func (e *Engine) observeAll(r report) {
 			return
 		}
 		select {
-		case r = <-e.live.reports:
+		case r = <-e.live.sources.reports:
 		default:
 			return
 		}
@@ -132,12 +115,12 @@ func (e *Engine) observeAll(r report) {
 func (e *Engine) takeUntil(done <-chan struct{}) {
 	for {
 		select {
-		case r := <-e.live.reports:
+		case r := <-e.live.sources.reports:
 			e.observeAll(r)
 			e.commit()
 		case <-done:
-			for range len(e.live.reports) {
-				e.take(<-e.live.reports)
+			for range len(e.live.sources.reports) {
+				e.take(<-e.live.sources.reports)
 			}
 			return
 		}
@@ -147,7 +130,7 @@ func (e *Engine) takeUntil(done <-chan struct{}) {
 // take lets the rules see an event now, or notes how far its source has read.
 func (e *Engine) take(r report) {
 	if r.event == nil {
-		e.live.follows.moveTo(r.ref, r.position)
+		e.live.sources.moveTo(r.ref, r.position)
 		return
 	}
 	now := time.Now()
@@ -164,13 +147,13 @@ func (e *Engine) commit() {
 	e.ledger.Publish()
 	seq := e.ledger.Seq()
 	// The changes of a feed are not among the untold.
-	if e.untold == 0 && len(e.live.follows.moved) == 0 && seq == e.live.handed {
+	if e.untold == 0 && len(e.live.sources.moved) == 0 && seq == e.live.handed {
 		return
 	}
 	e.live.handed = seq
-	e.live.saver.hand(e.untold, e.live.follows.moved)
+	e.live.saver.hand(e.untold, e.live.sources.moved)
 	e.untold = 0
-	clear(e.live.follows.moved)
+	clear(e.live.sources.moved)
 }
 
 // WithoutStore says that there is no store, and why: the status reports it. It must be

@@ -14,7 +14,7 @@ import (
 // counts.
 func (e *Engine) status() status.Status {
 	s := status.Status{
-		AutoBlock: e.cfg.Security.AutoBlock, DryRun: e.options.DryRun, QueueDepth: len(e.live.reports), Rules: e.rules.Stats(),
+		AutoBlock: e.cfg.Security.AutoBlock, DryRun: e.options.DryRun, QueueDepth: len(e.live.sources.reports), Rules: e.rules.Stats(),
 		Stats: status.Stats{
 			ActiveBans: e.ledger.Size(), TrustedNetworks: len(e.ledger.Trust().All()) + len(e.ledger.Grants()),
 			Events: e.events, Tallies: e.tallies.all(), Corroborated: e.verifier.Stats(),
@@ -45,16 +45,16 @@ func (e *Engine) status() status.Status {
 
 // runningActions lists the running actions in the order of their names. It must be
 // called on the goroutine that counts.
-func (e *Engine) runningActions() []*run {
-	var all []*run
-	for _, ref := range slices.Sorted(maps.Keys(e.live.runs.running)) {
-		all = append(all, e.live.runs.running[ref])
+func (e *Engine) runningActions() []*action {
+	var all []*action
+	for _, ref := range slices.Sorted(maps.Keys(e.live.actions.running)) {
+		all = append(all, e.live.actions.running[ref])
 	}
 	return all
 }
 
 func (e *Engine) sourceStatus(ref string) status.Source {
-	running := e.live.follows.running[ref]
+	running := e.live.sources.running[ref]
 	if running == nil {
 		return status.Source{Name: ref}
 	}
@@ -78,7 +78,7 @@ func (g *Guard) Status(ctx context.Context) (s status.Status, err error) {
 // What could not be read of one of them is among its problems; an error says that the
 // engine did not answer.
 func (g *Guard) Kernel(ctx context.Context) (all []status.Kernel, err error) {
-	var running []*run
+	var running []*action
 	if err := g.between(ctx, func() { running = g.runningActions() }); err != nil {
 		return nil, err
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestLeftovers: what an action kept goes a month after it was last written, unless
-// the rule files name the action. What no action can have kept stays.
-func TestLeftovers(t *testing.T) {
+// TestRemoveStaleDirs: the directory of an action is removed a month after the last
+// write to it, unless the rule files name the action. What no action can have made stays.
+func TestRemoveStaleDirs(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	must := func(err error) {
 		t.Helper()
@@ -41,17 +41,21 @@ func TestLeftovers(t *testing.T) {
 	cfg := guessing(t)
 	cfg.Actions = []config.Action{{Ref: "webhook.noc", Action: &teller{}}}
 	before := within(t, dir)
-	New(cfg, Options{Dir: dir, DryRun: true}).sweep(now)
+	sweep := func(o Options) {
+		e := New(cfg, o)
+		removeStaleDirs(e.options.Dir, cfg.Actions, e.options.Log, now)
+	}
+	sweep(Options{Dir: dir, DryRun: true})
 	if diff := cmp.Diff(before, within(t, dir)); diff != "" {
 		t.Errorf("a dry run, - before, + after:\n%s", diff)
 	}
-	New(cfg, Options{Dir: dir}).sweep(now)
+	sweep(Options{Dir: dir})
 	want := slices.DeleteFunc(before, func(path string) bool { return strings.HasPrefix(path, "webhook.gone") })
 	if diff := cmp.Diff(want, within(t, dir)); diff != "" {
 		t.Errorf("- what should be left, + what is:\n%s", diff)
 	}
-	New(cfg, Options{}).sweep(now)
-	New(cfg, Options{Dir: filepath.Join(dir, "missing")}).sweep(now)
+	sweep(Options{})
+	sweep(Options{Dir: filepath.Join(dir, "missing")})
 }
 
 // within are the paths of all that stands in a directory.

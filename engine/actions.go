@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/enforce"
+	"freeswitch-security/engine/plugin"
+)
+
+// An actionSet is the actions that are kept in agreement with the ledger, by their
+// references. It belongs to the core.
+type actionSet struct {
+	ledger *ban.Ledger
+	log    *slog.Logger
+	dir    string                  // of what actions keep; "": nowhere
+	spared func(netip.Prefix) bool // see [plugin.Host]
+
+	// ctx outlives that of the core: actions are passed its last decisions.
+	ctx     context.Context
+	stop    context.CancelFunc
+	running map[string]*action
+	all     sync.WaitGroup
+}
+
+// An action is one action that runs.
+type action struct {
+	config.Action
+	runner *enforce.Runner
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func newActionSet(ledger *ban.Ledger, spared func(netip.Prefix) bool, o *Options) actionSet {
+	ctx, stop := context.WithCancel(context.Background())
+	return actionSet{ledger: ledger, log: o.Log, dir: o.Dir, spared: spared, ctx: ctx, stop: stop, running: map[string]*action{}}
+}
+
+// reconcile runs the actions of a configuration, and no others. An action whose block is
+// the same is left alone, but follows other bans if need be. ctx is that of the core.
+// Nothing here waits: the core has events to count.
+func (set *actionSet) reconcile(ctx context.Context, cfg *config.Config) {
+	wanted := map[string]config.Action{}
+	for _, a := range cfg.Actions {
+		wanted[a.Ref] = a
+	}
+	var ended, started []*action
+	for ref, a := range set.running {
+		if w, ok := wanted[ref]; !ok || a.Fingerprint != w.Fingerprint {
+			a.cancel()
+			delete(set.running, ref)
+			ended = append(ended, a)
+		}
+	}
+	for _, a := range cfg.Actions {
+		wants := wants(a, cfg.Security.AutoBlock)
+		if running := set.running[a.Ref]; running != nil {
+			running.runner.Want(wants)
+			continue
+		}
+		started = append(started, set.start(a, wants, ended))
+	}
+	if len(ended) > 0 {
+		claimed := claims(cfg.Actions)
+		set.all.Go(func() { set.withdraw(ctx, ended, started, claimed) })
+	}
+}
+
+// start runs an action once the ended ones have released what it may need.
+func (set *actionSet) start(c config.Action, wants enforce.Wants, ended []*action) *action {
+	ctx, cancel := context.WithCancel(set.ctx)
+	a := &action{
+		Action: c, cancel: cancel, done: make(chan struct{}),
+		runner: enforce.New(c.Ref, c.Action, set.ledger, wants, set.log),
+	}
+	set.running[c.Ref] = a
+	set.all.Go(func() {
+		defer close(a.done)
+		for _, before := range ended {
+			<-before.done
+		}
+		set.open(c)
+		stop := serve(c.Action)
+		defer stop()
+		a.runner.Run(ctx)
+	})
+	return a
+}
+
+// keptMode is the mode of an action's directory: it may hold secrets, and says who was
+// banned.
+const keptMode = 0o700
+
+// open offers an action what the engine has for it.
+func (set *actionSet) open(a config.Action) {
+	opener, ok := a.Action.(plugin.Opener)
+	if !ok {
+		return
+	}
+	host := plugin.Host{Spared: set.spared}
+	var err error
+	if set.dir != "" {
+		host.Dir = filepath.Join(set.dir, a.Ref)
+		err = os.MkdirAll(host.Dir, keptMode)
+	}
+	if err == nil {
+		err = opener.Open(host)
+	}
+	if err != nil {
+		set.log.Error("action not opened", "action", a.Ref, "err", err)
+	}
+}
+
+// serve runs the goroutine that an action may have beside its runner. The returned
+// function ends it and waits for it.
+func serve(a plugin.Action) (stop func()) {
+	s, ok := a.(plugin.Server)
+	if !ok {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// claims returns what the actions have reserved for themselves.
+func claims(actions []config.Action) map[string]bool {
+	all := map[string]bool{}
+	for _, a := range actions {
+		for _, claim := range a.Claims {
+			all[claim] = true
+		}
+	}
+	return all
+}
+
+// withdraw lets ended actions take back what they did, once the started ones are in
+// force. What another action has claimed it has taken over.
+func (set *actionSet) withdraw(ctx context.Context, ended, started []*action, claimed map[string]bool) {
+	for _, a := range started {
+		select {
+		case <-a.runner.Tried():
+		case <-ctx.Done():
+			return
+		}
+	}
+	for _, a := range ended {
+		<-a.done
+		level, ok := a.Action.Action.(plugin.Level)
+		if !ok || slices.ContainsFunc(a.Claims, func(c string) bool { return claimed[c] }) {
+			continue
+		}
+		if err := level.Withdraw(ctx); err != nil && ctx.Err() == nil {
+			set.log.Error("action not withdrawn", "action", a.Ref, "err", err)
+		}
+	}
+}
+
+// failing joins the errors of the actions that do not work at present.
+func (set *actionSet) failing() error {
+	var errs []error
+	for ref, a := range set.running {
+		if s := a.runner.Status(); s.Error != "" {
+			errs = append(errs, fmt.Errorf("action %s was failing: %s", ref, s.Error))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// wants returns which bans an action follows: those that name it, or no action at all;
+// and while rules may not block, an action that blocks follows no bans of rules.
+func wants(a config.Action, autoBlock bool) enforce.Wants {
+	return func(b *ban.Ban) bool {
+		if !handles(a.Targets, b.Target.Kind()) {
+			return false
+		}
+		if b.Actions != nil && !slices.Contains(b.Actions, a.Ref) {
+			return false
+		}
+		return autoBlock || !a.Blocks || b.Author != ban.ByRule
+	}
+}
+
+// handles reports whether an action for such targets is passed a change about a
+// target of that kind; an alert may have no target.
+func handles(targets []ban.TargetKind, kind ban.TargetKind) bool {
+	if targets == nil {
+		return kind != ban.TargetEndpoint && kind != ban.TargetAccount
+	}
+	return kind == "" || slices.Contains(targets, kind)
+}
+
+// runners lists the runners of all actions.
+func (set *actionSet) runners() []*enforce.Runner {
+	var all []*enforce.Runner
+	for _, a := range set.running {
+		all = append(all, a.runner)
+	}
+	return all
+}
+
+// ready calls f once every runner has tried to agree with the ledger.
+func ready(ctx context.Context, runners []*enforce.Runner, f func()) {
+	for _, r := range runners {
+		select {
+		case <-r.Tried():
+		case <-ctx.Done():
+			return
+		}
+	}
+	f()
+}
+
+// end ends the actions, and waits for them.
+func (set *actionSet) end() {
+	set.stop()
+	set.all.Wait()
+}
