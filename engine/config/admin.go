@@ -14,23 +14,23 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// Where the admin listener listens if nothing else is said.
+// Where the admin listener listens by default.
 const (
 	DefaultListen = "127.0.0.1:8080"
 	DefaultSocket = "/run/freeswitch-security/admin.sock"
 )
 
-// Admin is the admin block: where the HTTP API is served, and to whom.
+// Admin is the admin block: where the HTTP API is served, and who may use it.
 type Admin struct {
 	Listen string   // address and port; "": not over TCP
 	Socket string   // path of a unix socket; "": none
-	Mode   uint32   // permissions of the socket: who may open it may do everything
-	Token  string   // a caller over TCP must present it; "": none
-	Hosts  []string // further names under which it is asked, such as that of a proxy
+	Mode   uint32   // permissions of the socket; to open it gives every right
+	Token  string   // that a client over TCP must present; "": none
+	Hosts  []string // further host names of requests, such as that of a proxy
 
 	TLSCert  string // files in PEM form; "": no TLS
 	TLSKey   string
-	ClientCA string // callers must show a certificate of this authority
+	ClientCA string // clients must have a certificate of this authority
 }
 
 // decodeAdmin reads the admin block. Without one there is no admin listener.
@@ -67,7 +67,7 @@ func (l *loader) decodeAdmin(blocks []*settings.Block) {
 	a.check(b, set)
 }
 
-// minToken is the shortest token, in bytes, that is not guessed.
+// minToken is the shortest token, in bytes.
 const minToken = 16
 
 // check checks the values of the block, and whether they go together. One that could
@@ -106,8 +106,8 @@ func (a *Admin) checkToken(b *settings.Block, expr hcl.Expression) {
 	}
 }
 
-// isFetched reports whether all that an expression can give comes from the environment
-// or another file, as can be seen from the expression alone.
+// isFetched reports whether the whole value of an expression comes from the environment
+// or another file, as the expression alone shows.
 func isFetched(expr hcl.Expression) bool {
 	switch e := expr.(type) {
 	case *hclsyntax.ParenthesesExpr:

@@ -22,16 +22,15 @@ func withoutValues(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	return &c
 }
 
-// afterthought is how HCL complains about a value that is missing because of
-// another mistake, which has its own diagnostic.
+// afterthought is what HCL reports about a value that is missing because of another
+// mistake, which has its own diagnostic.
 const afterthought = "value must be known"
 
-// maxDiagnostics is how many diagnostics are given at once: more than anybody
-// reads. Each costs a walk through its file to be printed.
+// maxDiagnostics bounds the diagnostics of one load.
 const maxDiagnostics = 100
 
-// tidy puts diagnostics into the order of the files and lines, gives each a
-// position, and drops those that say nothing new.
+// tidy sorts diagnostics by file and line, gives each a position, and drops those that
+// follow from others.
 func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostics {
 	causes := slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool {
 		return d.Severity == hcl.DiagError && !strings.Contains(d.Detail, afterthought)
@@ -75,8 +74,7 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 	return out
 }
 
-// theRest stands for diagnostics that are too many to be given. It is an error
-// if one of them is.
+// theRest stands for the diagnostics beyond the bound. It is an error if one of them is.
 func theRest(diags hcl.Diagnostics) *hcl.Diagnostic {
 	rest := &hcl.Diagnostic{
 		Severity: hcl.DiagWarning, Summary: "More of this kind",
@@ -98,8 +96,8 @@ func inside(rng hcl.Range, src []byte) hcl.Range {
 	return rng
 }
 
-// positionAt is the position of a byte of a file, counted on from a position
-// before it, or of the file's end where the file is shorter.
+// positionAt returns the position of a byte of a file, counted from a position before
+// it, or the position of the end where the file is shorter.
 func positionAt(src []byte, from hcl.Pos, offset int) hcl.Pos {
 	offset = max(from.Byte, min(offset, len(src)))
 	between := src[from.Byte:offset]
@@ -108,7 +106,7 @@ func positionAt(src []byte, from hcl.Pos, offset int) hcl.Pos {
 	if i := bytes.LastIndexByte(between, '\n'); i >= 0 {
 		line, pos.Column = between[i+1:], 1
 	}
-	// Columns are characters as people see them; the scanner counts them so.
+	// A column is a grapheme cluster, as the scanner counts them.
 	whole := func(data []byte, _ bool) (int, []byte, error) { return len(data), data, nil }
 	if scan := hcl.NewRangeScanner(line, "", whole); scan.Scan() {
 		pos.Column += scan.Range().End.Column - 1
@@ -116,13 +114,13 @@ func positionAt(src []byte, from hcl.Pos, offset int) hcl.Pos {
 	return pos
 }
 
-// startOf is the range of a file's beginning, for what concerns all of it.
+// startOf returns the start of a file, for a diagnostic about all of it.
 func startOf(name string) hcl.Range {
 	start := hcl.Pos{Line: 1, Column: 1}
 	return hcl.Range{Filename: name, Start: start, End: start}
 }
 
-// errorAt reports a mistake of the operator's.
+// errorAt reports a mistake.
 func (l *loader) errorAt(rng hcl.Range, summary, detail string) {
 	l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &rng})
 }
@@ -141,8 +139,8 @@ func (l *loader) adopt(diags hcl.Diagnostics, fallback hcl.Range) {
 	}
 }
 
-// nameLocal says of an unknown local what HCL, which only sees an object without
-// such an attribute, does not know to say.
+// nameLocal words the diagnostic about an unknown local. HCL sees only an object without
+// such an attribute.
 func (l *loader) nameLocal(diag *hcl.Diagnostic) {
 	expr, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr)
 	if !ok || expr.Traversal.RootName() != "local" || len(expr.Traversal) < 2 {

@@ -1,13 +1,13 @@
-// Package config reads what the operator wrote: the rule files, in HCL or JSON,
-// and gives back an inert [Config], or diagnostics that point at every mistake.
+// Package config reads the rule files, in HCL or JSON, and returns an inert [Config], or
+// diagnostics that point at every mistake.
 //
-// It stands before the path: sources, actions and rules come out of it, and
-// nothing of them has been opened, followed or applied yet.
+// It stands before the path: it makes the sources, actions and rules, and opens,
+// follows or applies none of them. One file of the package reads one kind of block,
+// with package settings.
 //
-// The invariant: loading changes nothing and hides nothing. It reads the files
-// of one directory and what they name with file(), it asks for the environment
-// variables that it is given a function for, and it reads no clock. Every
-// mistake of every file is reported in one go, each with a position; and no
-// value that came from env() or file() ever stands in a diagnostic of this
-// package's. What a plugin says about its own part is the plugin's to mind.
+// Invariant: loading changes nothing. It reads the files of one directory and those that
+// they name with file(), looks up the environment variables that they name with env(),
+// and reads no clock. All mistakes of all files are reported at once, each with a
+// position. No diagnostic contains a value of env() or file(), and [Print] prints no line
+// of a block that may bear secrets.
 package config

@@ -22,11 +22,11 @@ func (r *ruleBlock) decodeThreshold(b *settings.Block) {
 	r.spec.Threshold = t
 	switch count, within := b.Has("count"), b.Has("within"); {
 	case !count && !within:
-		b.Error("", "Empty threshold", "Say how many matches within how long: count = 5 and within = \"10m\".")
+		b.Error("", "Empty threshold", "Write how many matches within how long: count = 5 and within = \"10m\".")
 	case !within:
-		b.ErrorAt(b.Attribute("count").Range, "Missing within", "A count needs the time in which it is counted: within = \"10m\".")
+		b.ErrorAt(b.Attribute("count").Range, "Missing within", "A count needs a window: within = \"10m\".")
 	case !count:
-		b.ErrorAt(b.Attribute("within").Range, "Missing count", "Say how many matches within this time are too many: count = 5.")
+		b.ErrorAt(b.Attribute("within").Range, "Missing count", "Write how many matches within this window fire the rule: count = 5.")
 	}
 	b.Int("count", &t.Count, 1, rule.MaxCount)
 	b.Duration("within", &t.Within, 1, longest)
@@ -79,12 +79,12 @@ func (r *ruleBlock) decodeDistinct(b *settings.Block) {
 		return part.Field == field && (part.Network == rule.Network{} || part.Network == rule.Host)
 	}
 	if threshold.Count > 1 && slices.ContainsFunc(threshold.Per, same) {
-		b.ErrorAt(t.Range, "Nothing to count", fmt.Sprintf("Each %s is counted on its own, so there are never two different ones in a window. Set per to something else.", field))
+		b.ErrorAt(t.Range, "Nothing to count", fmt.Sprintf("Each %s has a window of its own, so a window never has two different ones. Set per to another field.", field))
 	}
 }
 
-// defaultForget is how long offences are remembered where a ban gets longer with
-// them and nothing else is said.
+// defaultForget is how long offences are remembered by default, where the terms depend
+// on them.
 const defaultForget = 30 * 24 * time.Hour
 
 // decodeBan reads `ban { for forget network all actions }`.
@@ -107,16 +107,16 @@ func (r *ruleBlock) decodeBan(b *settings.Block, hasThreshold bool) {
 		spec.Network = network
 	}
 	if b.Bool("all", &spec.All) && spec.All && !hasThreshold {
-		b.ErrorAt(b.Attribute("all").Range, "Nothing to ban all of", "all = true bans every address in the window of a threshold, and this rule has none.")
+		b.ErrorAt(b.Attribute("all").Range, "Ban of all without a threshold", "all = true bans every address in the window of a threshold, and this rule has none.")
 	}
 	spec.Actions = r.actionRefs(b, "actions")
 }
 
-// decodeFor reads how long: one term, or a ladder of them.
+// decodeFor reads one term, or a ladder of them.
 func (r *ruleBlock) decodeFor(b *settings.Block) {
 	steps, ok := b.Texts("for")
 	if ok && len(steps) == 0 {
-		b.Error("for", "Empty list", "Give at least one length, or leave `for` out to ban for security.block_duration.")
+		b.Error("for", "Empty list", "Write at least one term, or leave `for` out to ban for security.block_duration.")
 		return
 	}
 	var terms []ban.Term
@@ -127,11 +127,11 @@ func (r *ruleBlock) decodeFor(b *settings.Block) {
 			continue
 		}
 		if n := len(terms); n > 0 && term < terms[n-1] {
-			b.ErrorAt(t.Range, "Ban gets shorter", "Each time in the list must be as long as the one before it, or longer.")
+			b.ErrorAt(t.Range, "Term gets shorter", "Each term in the list must be at least as long as the one before it.")
 			ok = false
 		}
 		if term == ban.Permanent && i < len(steps)-1 {
-			b.ErrorAt(t.Range, "Nothing follows a permanent ban", "\"permanent\" must stand alone or last.")
+			b.ErrorAt(t.Range, "Nothing follows a permanent ban", "Write \"permanent\" alone or last.")
 			return
 		}
 		terms = append(terms, term)
@@ -159,7 +159,7 @@ func (r *ruleBlock) decodeBrake(b *settings.Block, hasBan bool) {
 		b.Error("", "Nothing to brake", "A brake limits the bans of a rule, and this rule has no ban block.")
 	}
 	if !b.Has("bans") || !b.Has("within") {
-		b.Error("", "Incomplete brake", "Say how many new bans within how long are allowed: bans = 50 and within = \"10m\".")
+		b.Error("", "Incomplete brake", "Write how many new bans within how long are allowed: bans = 50 and within = \"10m\".")
 	}
 	r.spec.Brake = &rule.Brake{}
 	b.Int("bans", &r.spec.Brake.Bans, 1, rule.MaxCount)

@@ -13,8 +13,8 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// context is what expressions of a file may refer to. It differs between
-// directories only, for file() takes paths relative to its own file.
+// context is what expressions of a file may refer to. It differs between directories,
+// because file() takes paths relative to its own file.
 func (l *loader) context(filename string) *hcl.EvalContext {
 	dir := filepath.Dir(filename)
 	ctx := l.contexts[dir]
@@ -46,7 +46,7 @@ func (l *loader) envFunction() function.Function {
 		Type:     function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			if len(args) > 2 {
-				return cty.NilVal, errors.New("it takes the name of a variable and, at the most, one default")
+				return cty.NilVal, errors.New("write the name of a variable and at most one default")
 			}
 			name := args[0].AsString()
 			if value, ok := l.environ(name); ok {
@@ -77,7 +77,7 @@ func (l *loader) fileFunction(dir string) function.Function {
 			if !utf8.Valid(content) {
 				return cty.NilVal, fmt.Errorf("%s is not a text in UTF-8", name)
 			}
-			// An editor ends a file with a line break that no password has.
+			// Editors end a file with a line break.
 			text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 			return cty.StringVal(text), nil
 		},

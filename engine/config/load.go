@@ -33,7 +33,7 @@ func LoadFS(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, b
 	return load(virtual{fsys}, dir, kinds, environ)
 }
 
-// A loader builds one configuration and gathers what is wrong with it.
+// A loader builds one configuration and gathers its mistakes.
 type loader struct {
 	tree    tree
 	kinds   Kinds
@@ -41,8 +41,8 @@ type loader struct {
 
 	files  Files
 	bodies []hcl.Body // of the files that could be parsed, in their order
-	// partial is set where a file could not be parsed. What the others refer to
-	// may be defined in it, so they are not blamed for naming what is unknown.
+	// partial is set where a file could not be parsed. It may define what the others
+	// refer to, so unknown names are not reported then.
 	partial    bool
 	contexts   map[string]*hcl.EvalContext // by directory
 	localNames []string                    // sorted
@@ -84,7 +84,7 @@ func (l *loader) readAll(dir string) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		l.errorAt(startOf(dir), "No such directory",
-			"Rules are read from this directory. Create it and put rule files into it, or name another one.")
+			"The rules are read from this directory. Create it with rule files, or name another one.")
 	case err != nil:
 		l.errorAt(startOf(dir), "Unreadable directory", fmt.Sprintf("The rules in it cannot be listed: %s.", err))
 	case len(paths) == 0:
@@ -162,8 +162,8 @@ func parsed(parse func([]byte, string, hcl.Pos) (*hcl.File, hcl.Diagnostics), sr
 	return file, diags
 }
 
-// onlyRedefined reports whether all that is wrong with a file's syntax is an
-// argument that is given twice, so that the rest of it reads as it was meant.
+// onlyRedefined reports whether the only mistakes in the syntax of a file are arguments
+// that are given twice, so that the rest of it can be used.
 func onlyRedefined(diags hcl.Diagnostics) bool {
 	return !slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool {
 		return d.Severity == hcl.DiagError && d.Summary != "Attribute redefined"
@@ -181,9 +181,8 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "rule", LabelNames: []string{"name"}},
 }}
 
-// decode turns the blocks of all files into the configuration, in the order in
-// which they need each other: rules refer to sources and actions, actions are
-// told who is trusted, and everything may refer to locals.
+// decode reads the blocks of all files in the order of their dependencies: rules refer
+// to sources and actions, actions get the trusted networks, all may refer to locals.
 func (l *loader) decode() {
 	blocks := map[string][]*settings.Block{}
 	var locals hcl.Blocks

@@ -13,12 +13,11 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// locals evaluates what the locals blocks of all files define, each before
-// those that refer to it.
+// locals evaluates the locals of all files, each before those that refer to it.
 type locals struct {
 	*loader
 	attrs map[string]*hcl.Attribute
-	done  map[string]cty.Value // an unknown value where it could not be had
+	done  map[string]cty.Value // an unknown value after an error
 	path  []string             // those under evaluation, outermost first
 }
 
@@ -69,7 +68,7 @@ func (e *locals) value(name string) cty.Value {
 	sound := true
 	for _, reference := range attr.Expr.Variables() {
 		if reference.RootName() != "local" {
-			continue // evaluation says that there is no such variable
+			continue // evaluation reports that there is no such variable
 		}
 		needed, ok := e.referred(reference)
 		if !ok {
@@ -102,7 +101,7 @@ func (e *locals) referred(reference hcl.Traversal) (string, bool) {
 	}
 	switch {
 	case name == "":
-		e.errorAt(rng, "Incomplete reference", "Write which local is meant, such as local.office.")
+		e.errorAt(rng, "Incomplete reference", "Write the name of a local, such as local.office.")
 	case e.attrs[name] == nil && e.partial:
 	case e.attrs[name] == nil:
 		e.errorAt(rng, "Unknown local", fmt.Sprintf("There is no local %q.%s", name, event.DidYouMean(name, e.localNames)))

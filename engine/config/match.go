@@ -12,8 +12,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// match compiles an expression of the rule: what stands in `match` and in `then`.
-// Its mistakes are reported on the very words; nil if there is one.
+// match compiles an expression of the rule, of `match` or `then`. It reports mistakes on
+// the very words, and returns nil if there is one.
 func (r *ruleBlock) match(b *settings.Block, expr hcl.Expression) *rule.Matcher {
 	lit, ok := r.literal(b, expr)
 	if !ok {
@@ -33,9 +33,8 @@ func (r *ruleBlock) match(b *settings.Block, expr hcl.Expression) *rule.Matcher 
 // quoted finds the texts in an expression.
 var quoted = regexp.MustCompile("'([^']*)'|\"([^\"]*)\"|`([^`]*)`")
 
-// quotedWords are the texts in an expression. Where a source of the rule is
-// missing, any of them may be the name of an event of that source, and is no
-// mistake of the rule's.
+// quotedWords returns the texts in an expression. Where the rule lacks a source, any of
+// them may be the name of an event of that source.
 func quotedWords(expression string) []string {
 	var words []string
 	for _, groups := range quoted.FindAllStringSubmatch(expression, -1) {
@@ -44,8 +43,7 @@ func quotedWords(expression string) []string {
 	return words
 }
 
-// literal reads a text that must stand in the file as it is: places in a
-// template could not be told apart in what it evaluates to.
+// literal reads a text without templates: its mistakes have positions in the file.
 func (l *loader) literal(b *settings.Block, expr hcl.Expression) (literal, bool) {
 	rng := expr.Range()
 	src := l.files[rng.Filename].Bytes
@@ -76,7 +74,7 @@ func (l *loader) literal(b *settings.Block, expr hcl.Expression) (literal, bool)
 	return lit, true
 }
 
-// templatePart is the range of what makes a template more than a text.
+// templatePart returns the range of the first part of a template that is not text.
 func templatePart(t *hclsyntax.TemplateExpr) hcl.Range {
 	for _, part := range t.Parts {
 		if _, plain := part.(*hclsyntax.LiteralValueExpr); !plain {
@@ -88,5 +86,5 @@ func templatePart(t *hclsyntax.TemplateExpr) hcl.Range {
 
 func refuseTemplate(b *settings.Block, rng hcl.Range) {
 	b.ErrorAt(rng, "Template in an expression",
-		"Write the expression without ${…} and %{…}: it is checked as it stands in the file. In HCL, a literal \"${\" is written \"$${\", and \"%{\" is written \"%%{\".")
+		"Write the expression without ${…} and %{…}: it is checked as it is written. In HCL, a literal \"${\" is written \"$${\", and \"%{\" is written \"%%{\".")
 }

@@ -14,8 +14,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// A declaredSource is a source that rules may refer to, even if it is wrong in
-// itself.
+// A declaredSource is a source that rules may refer to, even if it has errors.
 type declaredSource struct {
 	rng    hcl.Range
 	source *plugin.Description // nil if it could not be made
@@ -102,13 +101,13 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 	}
 }
 
-// kindOf checks the two labels of a source or action block and gives the index of
-// its kind, or -1.
+// kindOf checks the two labels of a source or action block and returns the index of its
+// kind, or -1.
 func kindOf(b *settings.Block, what string, kinds []string) int {
 	kind, name := b.Labels[0], b.Labels[1]
 	if !hclsyntax.ValidIdentifier(name) || len(name) > maxName {
 		b.ErrorAt(b.LabelRanges[1], "Invalid name",
-			fmt.Sprintf("The name of this %s stands in references without quotes: a letter first, then letters, digits, _ or -.", what))
+			fmt.Sprintf("References name this %s without quotes: write a letter, then letters, digits, _ or -.", what))
 	}
 	index := slices.Index(kinds, kind)
 	if index < 0 {

@@ -29,7 +29,7 @@ func (l *loader) decodeRules(blocks []*settings.Block) {
 // maxName bounds the name of a rule or a test, in bytes.
 const maxName = 128
 
-// name checks the label of a block that is shown in logs, metrics and tables.
+// name checks the label of a block. Logs, metrics and tables show it.
 func name(b *settings.Block) {
 	detail := ""
 	switch label := b.Labels[0]; {
@@ -45,21 +45,20 @@ func name(b *settings.Block) {
 	b.ErrorAt(b.LabelRanges[0], "Invalid name", detail)
 }
 
-// A ruleBlock is one rule in the making.
+// A ruleBlock is a rule that is being read.
 type ruleBlock struct {
 	*loader
 	spec *rule.Spec
 
 	vocabulary plugin.Vocabulary // of all its sources together
-	// whole is false where a source is missing from the vocabulary, because it is
-	// unknown or wrong in itself: what it can report is not known then.
+	// whole is false where the vocabulary lacks a source that is unknown or has errors.
 	whole bool
 }
 
-// decode reads all parts of the rule, each whether or not the others are right.
+// decode reads all parts of the rule, also where some of them are wrong.
 func (r *ruleBlock) decode(b *settings.Block) {
 	r.decodeOn(b)
-	if b.Require("match", "Say which events this rule is about: match = \"event == 'auth_failure'\".") {
+	if b.Require("match", "Write which events this rule is about: match = \"event == 'auth_failure'\".") {
 		r.spec.Match = r.match(b, b.Attribute("match").Expr)
 	}
 	threshold, ban, alert, brake := b.One("threshold"), b.One("ban"), b.One("alert"), b.One("brake")
@@ -75,7 +74,7 @@ func (r *ruleBlock) decode(b *settings.Block) {
 
 // decodeOn reads the sources of the rule, and joins their vocabularies.
 func (r *ruleBlock) decodeOn(b *settings.Block) {
-	if !b.Require("on", "Say where this rule listens: on = [source.log.freeswitch].") {
+	if !b.Require("on", "Write which sources this rule reads: on = [source.log.freeswitch].") {
 		return
 	}
 	r.spec.On, r.whole = r.sourceRefs(b, "on")

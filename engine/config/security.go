@@ -16,9 +16,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// The environment variables that win over the security blocks. An empty one
-// counts as not set: that is how container tools hand on a variable without a
-// value.
+// The environment variables that override the security blocks. An empty one counts as
+// not set: container tools pass a variable without a value as an empty one.
 const (
 	envAutoBlock       = "SECURITY_AUTO_BLOCK"
 	envChain           = "SECURITY_IPTABLES_CHAIN"
@@ -92,7 +91,7 @@ func (s *security) decodeAutoBlock() {
 	}
 }
 
-// parseSwitch reads the words for on and off that people use in environments.
+// parseSwitch reads the words for on and off that are common in environments.
 func parseSwitch(s string) (bool, error) {
 	switch strings.ToLower(s) {
 	case "on", "yes":
@@ -117,11 +116,10 @@ func (s *security) decodeChain() {
 	}
 }
 
-// maxChain is the longest name that iptables takes for a chain, in bytes.
+// maxChain is the longest name of a chain in iptables, in bytes.
 const maxChain = 28
 
-// reservedChains are names that iptables keeps for itself: of built-in chains,
-// and of targets that a chain would be mistaken for.
+// reservedChains are the names of built-in chains and of targets.
 var reservedChains = []string{
 	"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING",
 	"ACCEPT", "DROP", "REJECT", "RETURN", "QUEUE", "NFQUEUE", "LOG", "MARK",
@@ -129,20 +127,20 @@ var reservedChains = []string{
 
 func checkChain(name string) error {
 	if name == "" || len(name) > maxChain {
-		return fmt.Errorf("%q is no chain name: it takes 1 to %d letters, digits, _ or -", name, maxChain)
+		return fmt.Errorf("%q is no chain name: write 1 to %d letters, digits, _ or -", name, maxChain)
 	}
 	for _, c := range []byte(name) {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 		if !letter && !('0' <= c && c <= '9') && c != '_' && c != '-' {
-			return fmt.Errorf("%q is no chain name: only letters, digits, _ and - may stand in it", name)
+			return fmt.Errorf("%q is no chain name: use letters, digits, _ and - only", name)
 		}
 	}
 	if name[0] == '-' {
-		return errors.New("a chain name must not begin with -, which iptables takes for an option")
+		return errors.New("a chain name must not begin with -, because iptables reads an option there")
 	}
 	for _, reserved := range reservedChains {
 		if strings.EqualFold(name, reserved) {
-			return fmt.Errorf("%q belongs to iptables itself: choose a name of your own, such as \"FREESWITCH\"", name)
+			return fmt.Errorf("%q is a name of iptables itself: choose another one, such as \"FREESWITCH\"", name)
 		}
 	}
 	return nil

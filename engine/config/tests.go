@@ -43,7 +43,7 @@ func (r *ruleBlock) decodeTests(blocks []*settings.Block) {
 			test.Given = append(test.Given, r.decodeGiven(given))
 		}
 		if len(test.Given) == 0 {
-			b.Error("", "Empty test", "Say what happens in this test: given { event = \"auth_failure\" … }.")
+			b.Error("", "Empty test", "Write what is reported in this test: given { event = \"auth_failure\" … }.")
 		}
 		r.decodeExpectedBans(b, test.Bans)
 		r.decodeExpectedAlerts(b, test.Alerts)
@@ -70,7 +70,7 @@ func (r *ruleBlock) decodeGiven(b *settings.Block) Given {
 	switch {
 	case !b.Has("line"):
 		if !b.Has("event") && right {
-			b.Error("", "Nothing given", "Say what is reported: event = \"auth_failure\", or the line as the source reads it.")
+			b.Error("", "Nothing given", "Write what is reported: event = \"auth_failure\", or the line as the source reads it.")
 		}
 		return g
 	case b.Has("event"):

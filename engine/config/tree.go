@@ -17,15 +17,15 @@ const (
 	maxIncluded = 1 << 20
 )
 
-// A tree is where files are read from. It takes paths as the operator writes
-// them, so that they can stand in messages unchanged.
+// A tree is where files are read from. It takes paths as the operator writes them, and
+// as messages show them.
 type tree interface {
 	readDir(name string) ([]fs.DirEntry, error)
 	open(name string) (fs.File, error)
 	stat(name string) (fs.FileInfo, error)
 }
 
-// disk is the tree of the machine.
+// disk is the tree of the host.
 type disk struct{}
 
 func (disk) readDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
@@ -47,8 +47,8 @@ func rooted(name string) string {
 	return name
 }
 
-// read gives the content of a regular file of at most limit bytes. It does not
-// open anything else: a named pipe would block it.
+// read returns the content of a regular file of at most limit bytes. It opens no other
+// file: a named pipe would block it.
 func read(t tree, name string, limit int64) ([]byte, error) {
 	info, err := t.stat(name)
 	if err != nil {
@@ -72,8 +72,7 @@ func read(t tree, name string, limit int64) ([]byte, error) {
 	return content, nil
 }
 
-// bare takes the path off an error of the file system, where the message around
-// it already names the file.
+// bare removes the path from an error of the file system; the message names the file.
 func bare(err error) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathErr.Err
@@ -81,8 +80,8 @@ func bare(err error) error {
 	return err
 }
 
-// ruleFiles lists the paths of the rule files in dir, in the order of their
-// names. Hidden files are left out: editors keep their drafts there.
+// ruleFiles lists the paths of the rule files in dir, sorted. Hidden files are left out:
+// they are drafts of editors.
 func ruleFiles(t tree, dir string) ([]string, error) {
 	entries, err := t.readDir(dir)
 	if err != nil {

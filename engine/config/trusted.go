@@ -9,8 +9,8 @@ import (
 	"freeswitch-security/engine/settings"
 )
 
-// decodeTrustedNetworks reads security.trusted_networks. The environment
-// replaces what is written; a mistake in what it replaces is still a mistake.
+// decodeTrustedNetworks reads security.trusted_networks. The environment replaces the
+// list of the files, whose mistakes are reported all the same.
 func (s *security) decodeTrustedNetworks() {
 	const name = "security.trusted_networks"
 	b := s.block("trusted_networks")
@@ -38,12 +38,12 @@ func (l *loader) decodeTrusted(blocks []*settings.Block) {
 		var comment string
 		b.String("comment", &comment)
 		networks, _ := b.Texts("networks")
-		b.Require("networks", "Say which networks this block trusts: networks = [\"203.0.113.0/24\"].")
+		b.Require("networks", "Write which networks are trusted: networks = [\"203.0.113.0/24\"].")
 		l.cfg.Trusted = append(l.cfg.Trusted, trust(b, networks, b.Labels[0], comment)...)
 	}
 }
 
-// trust reads networks; those that are none are reported and left out.
+// trust parses networks; invalid ones are reported and left out.
 func trust(b *settings.Block, networks []settings.Text, name, comment string) []ban.Trusted {
 	var trusted []ban.Trusted
 	for _, t := range networks {
@@ -52,7 +52,7 @@ func trust(b *settings.Block, networks []settings.Text, name, comment string) []
 			continue
 		}
 		if prefix.Bits() == 0 {
-			b.WarnAt(t.Range, "All addresses are trusted", fmt.Sprintf("%s holds every address of its kind: none of them will ever be banned.", prefix))
+			b.WarnAt(t.Range, "All addresses are trusted", fmt.Sprintf("%s contains every address of its family: none is ever banned.", prefix))
 		}
 		trusted = append(trusted, ban.Trusted{Network: prefix, Name: name, Comment: comment, Where: settings.Where(t.Range)})
 	}
