@@ -114,7 +114,7 @@ func (a *Action) Apply(_ context.Context, batch ban.Batch) error {
 	now := time.Now()
 	var entries []entry
 	for i := range batch.Changes {
-		c := &batch.Changes[i]
+		c := batch.Changes[i]
 		if c.Seq != 0 && c.Seq <= a.seen {
 			continue
 		}
@@ -123,7 +123,7 @@ func (a *Action) Apply(_ context.Context, batch ban.Batch) error {
 			continue
 		}
 		seq := a.queue.last + uint64(len(entries)) + 1
-		body, _ := json.Marshal(toNotice(seq, c)) // its texts are valid, its times within bounds
+		body, _ := json.Marshal(notification(seq, c)) // its texts are valid, its times within bounds
 		entries = append(entries, entry{seq: seq, queued: now, json: body})
 	}
 	if len(entries) == 0 {

@@ -19,7 +19,7 @@ var Kind = plugin.ActionKind{
 	Targets: []ban.TargetKind{ban.TargetAddress, ban.TargetNetwork, ban.TargetEndpoint, ban.TargetAccount},
 }
 
-// config is an action block, checked. Two with the same words are deeply equal.
+// config is an action block, checked.
 type config struct {
 	name        string // the reference: "webhook.noc"
 	url         string
@@ -44,19 +44,11 @@ type config struct {
 func fromHCL(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	c := config{
 		name: env.Name, method: http.MethodPost, contentType: typeJSON,
-		on: []string{string(ban.KindBan), string(ban.KindAlert), string(ban.KindSpare)}, groupWait: time.Second, groupMax: 100,
+		on: []string{"ban", "alert", "spare"}, groupWait: time.Second, groupMax: 100,
 		timeout: 10 * time.Second, giveUp: 24 * time.Hour, queue: 10000, allowPrivate: true,
 	}
 	c.read(b)
 	return newAction(c)
-}
-
-// kinds are the words of the attribute on.
-func kinds() (words []string) {
-	for _, k := range ban.Told {
-		words = append(words, string(k))
-	}
-	return words
 }
 
 func (c *config) read(b *settings.Block) {
@@ -68,7 +60,11 @@ func (c *config) read(b *settings.Block) {
 	if b.String("secret", &c.secret) && c.secret == "" {
 		b.Error("secret", "Empty secret", "Anyone can sign with an empty secret: set the environment variable that it comes from, or leave the attribute out.")
 	}
-	if b.Enums("on", &c.on, kinds()...) && len(c.on) == 0 {
+	var kinds []string
+	for _, k := range ban.Told {
+		kinds = append(kinds, string(k))
+	}
+	if b.Enums("on", &c.on, kinds...) && len(c.on) == 0 {
 		b.Error("on", "Empty list", "Write at least one kind of change, such as on = [\"alert\"].")
 	}
 	b.Duration("group_wait", &c.groupWait, 0, time.Hour)

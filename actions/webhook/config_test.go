@@ -49,7 +49,7 @@ func TestEverythingSet(t *testing.T) {
 		url           = "http://[2001:db8::1]:8080/x?y=z"
 		method        = "PUT"
 		headers       = { "x-token" = "t", Authorization = "Bearer b" }
-		template      = "{\"text\": {{json (index .Notices 0).Reason}}, \"key\": {{json .Vars.k}}}"
+		template      = "{\"text\": {{json (index .Notifications 0).Reason}}, \"key\": {{json .Vars.k}}}"
 		content_type  = "application/json; charset=utf-8"
 		vars          = { k = "v" }
 		secret        = "s"
@@ -100,7 +100,7 @@ func TestConfigDiagnostics(t *testing.T) {
 		url + `headers = { "X-A" = null }`:            `This is null`,
 		url + `headers = "x"`:                         `Names with values`,
 		url + `secret = ""`:                           `Anyone can sign`,
-		url + `on = ["baned"]`:                        `Did you mean "ban"?`,
+		url + `on = ["bann"]`:                         `Did you mean "ban"?`,
 		url + `on = [hushed]`:                         `should be one of`,
 		url + `on = []`:                               `at least one kind`,
 		url + `group_wait = "soon"`:                   `is not a duration`,
@@ -119,8 +119,8 @@ func TestConfigDiagnostics(t *testing.T) {
 		url + "template = \"a\\nb {{jsn .ID}}\"":      `Line 2: function "jsn" not defined`,
 		url + "template = \"\\n{{.Reasn}}\"":          `Line 2:2:`,
 		url + `template = "{{.Vars.key}}"`:            `map has no entry for key "key"`,
-		url + `template = "{\"text\": \"{{range .Notices}}{{.Reason}}{{end}}\"}"`: `{{json .Reason}}`,
-		url + `template = "{{date \"2006\" .Host}}"`:                              `string is not a time`,
+		url + `template = "{\"text\": \"{{range .Notifications}}{{.Reason}}{{end}}\"}"`: `{{json .Reason}}`,
+		url + `template = "{{date \"2006\" .Host}}"`:                                    `expected time.Time; got string`,
 		url + `vars = hushed`: `Names with values`,
 		url + `ulr = "x"`:     `"ulr"`,
 	} {

@@ -6,9 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// plain makes one line of printable characters out of a text that a caller may
-// have written: line breaks become blanks, and what is not printable (escape
-// sequences, marks that turn the direction of writing) becomes U+FFFD.
+// plain turns a text into one line of printable characters: line breaks become blanks,
+// and control characters and marks of writing direction become U+FFFD.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -21,7 +20,7 @@ func plain(s string) string {
 	}, s)
 }
 
-// noMention is put behind an @, so that @everyone calls nobody.
+// noMention replaces an @, so that @everyone mentions no one.
 const noMention = "@\u200b"
 
 var (
@@ -29,24 +28,23 @@ var (
 	markdownEscapes = markdownReplacer()
 )
 
-// slack escapes a text for Slack's mrkdwn: no link, no <!channel>, no way out of a
-// code span.
+// slack escapes a text for Slack's mrkdwn: no link, no mention, no end of a code span.
 func slack(s string) string { return slackEscapes.Replace(plain(s)) }
 
-// markdown escapes a text for Markdown, as Discord and others read it. What could
-// be HTML or a mention to them is escaped, too.
+// markdown escapes a text for Markdown as Discord and others read it, with HTML, links
+// and mentions.
 func markdown(s string) string { return markdownEscapes.Replace(plain(s)) }
 
 func markdownReplacer() *strings.Replacer {
-	pairs := []string{"@", noMention, "://", ":\u200b//"} // the latter would be made a link of
+	pairs := []string{"@", noMention, "://", ":\u200b//"} // the latter would become a link
 	for _, r := range "\\`*_{}[]()#+-.!|~<>" {
 		pairs = append(pairs, string(r), `\`+string(r))
 	}
 	return strings.NewReplacer(pairs...)
 }
 
-// truncate cuts a text to at most n characters, the last of them an ellipsis where
-// something was cut off. It belongs before an escape, which it could cut in two.
+// truncate cuts a text to n characters, the last of them an ellipsis if something was
+// cut off. Call it before an escape, which it could cut in two.
 func truncate(n int, s string) string {
 	if n < 1 {
 		return ""

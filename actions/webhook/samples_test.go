@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"freeswitch-security/engine/ban"
 )
 
 // sampleForms are the shipped templates and the other settings of their blocks.
@@ -56,16 +58,16 @@ func TestShippedTemplates(t *testing.T) {
 // crowd is a full message of the longest hostile texts.
 func crowd() Message {
 	m := samples()[0]
-	n := m.Notices[0]
+	n := m.Notifications[0]
 	n.Why = n.Reason
 	for _, s := range []*string{&n.Reason, &n.Why, &n.Key} {
 		*s = text(strings.Repeat("<!channel>&@everyone\"\n", 100))
 	}
-	n.Evidence = append([]Evidence(nil), n.Evidence...)
+	n.Evidence = append([]ban.Evidence(nil), n.Evidence...)
 	n.Evidence[0].Text = n.Reason
-	m.Notices = nil
+	m.Notifications = nil
 	for range 100 {
-		m.Notices = append(m.Notices, n)
+		m.Notifications = append(m.Notifications, n)
 	}
 	return m
 }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
 // The pauses between two attempts.
@@ -88,9 +90,9 @@ func (a *Action) prepare(g *group) {
 	m := Message{ID: g.id, Action: a.config.name, SentAt: g.formed.UTC(), Lost: g.lost, Vars: a.config.vars}
 	m.Host, _ = os.Hostname()
 	for _, e := range g.entries {
-		var n Notice
-		_ = json.Unmarshal(e.json, &n) // it was written by Apply, or checked by toEntry
-		m.Notices = append(m.Notices, n)
+		var c ban.Change
+		_ = json.Unmarshal(e.json, &c) // it was written by Apply, or checked by toEntry
+		m.Notifications = append(m.Notifications, c)
 	}
 	body, err := a.form.render(&m)
 	g.contentType = a.form.contentType

@@ -79,7 +79,7 @@ func (s *service) RoundTrip(r *http.Request) (*http.Response, error) {
 // seqs are the numbers of the delivered notifications.
 func (s *service) seqs() (all []uint64) {
 	for _, m := range s.messages() {
-		for _, n := range m.Notices {
+		for _, n := range m.Notifications {
 			all = append(all, n.Seq)
 		}
 	}
@@ -142,7 +142,7 @@ func TestGrouping(t *testing.T) {
 		apply(t, a, batch(3, 2))
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if len(s.messages()) != 1 || len(s.messages()[0].Notices) != 4 || s.attempts()[0].Sub(began) != time.Second {
+		if len(s.messages()) != 1 || len(s.messages()[0].Notifications) != 4 || s.attempts()[0].Sub(began) != time.Second {
 			t.Fatalf("%d messages after %v", len(s.messages()), s.attempts())
 		}
 		apply(t, a, batch(5, 250))
@@ -258,7 +258,7 @@ func TestDeadEndpoint(t *testing.T) {
 		s.mu.Unlock()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(s.messages()) != 2 || s.messages()[1].Lost != 50 || s.messages()[1].Notices[0].Seq != 52 || len(s.seqs()) != 51 {
+		if len(s.messages()) != 2 || s.messages()[1].Lost != 50 || s.messages()[1].Notifications[0].Seq != 52 || len(s.seqs()) != 51 {
 			t.Errorf("%d messages, %v", len(s.messages()), s.seqs())
 		}
 	})
@@ -268,7 +268,7 @@ func TestGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, "url = \"http://noc.example.net/\"\ngive_up = \"1h\"")
 		s := &service{answer: func(_ int, m Message) (int, http.Header, error) {
-			if m.Notices[0].Seq < 100 {
+			if m.Notifications[0].Seq < 100 {
 				return 500, nil, nil
 			}
 			return 200, nil, nil
@@ -295,7 +295,7 @@ func TestRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 1")
 		s := &service{answer: func(_ int, m Message) (int, http.Header, error) {
-			if m.Notices[0].Seq <= 3 {
+			if m.Notifications[0].Seq <= 3 {
 				return 400, nil, nil
 			}
 			return 200, nil, nil
@@ -319,7 +319,7 @@ func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 1")
 		s := &service{answer: func(_ int, m Message) (int, http.Header, error) {
-			if m.Notices[0].Seq == 1 {
+			if m.Notifications[0].Seq == 1 {
 				return 500, nil, nil
 			}
 			return 200, nil, nil
@@ -458,7 +458,7 @@ func TestTemplateThatFailsLosesNothing(t *testing.T) {
 		a := parse(t, `
 			url          = "http://noc.example.net/"
 			content_type = "text/plain"
-			template     = "{{range .Notices}}{{if eq .IP \"203.0.0.1\"}}{{slice .IP 99}}{{end}}{{end}}"`)
+			template     = "{{range .Notifications}}{{if eq .Target.String \"203.0.0.1\"}}{{slice .Target.String 99}}{{end}}{{end}}"`)
 		s := &service{}
 		defer serving(t, a, s)()
 		apply(t, a, batch(1, 1))

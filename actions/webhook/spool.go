@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/dbfile"
 
 	"go.etcd.io/bbolt"
@@ -151,8 +152,8 @@ func (s *spool) load(q *queue) error {
 
 // toEntry reads a notification. It copies the value, which the file owns.
 func toEntry(key, value []byte) (entry, bool) {
-	var n Notice
-	if len(key) != 8 || len(value) < 8 || json.Unmarshal(value[8:], &n) != nil {
+	var c ban.Change
+	if len(key) != 8 || len(value) < 8 || json.Unmarshal(value[8:], &c) != nil {
 		return entry{}, false
 	}
 	queued := time.Unix(0, int64(binary.BigEndian.Uint64(value)))

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/dbfile"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
@@ -225,7 +224,7 @@ func TestMain(m *testing.M) {
 
 // applyForEver queues notifications and prints after each batch how many there are.
 func applyForEver(dir string) {
-	a := newAction(config{name: "webhook.noc", url: "http://x/", on: []string{string(ban.KindBan)}, queue: 1_000_000, groupMax: 10})
+	a := newAction(config{name: "webhook.noc", url: "http://x/", on: []string{"ban"}, queue: 1_000_000, groupMax: 10})
 	if err := a.Open(plugin.Host{Dir: dir}); err != nil {
 		panic(err)
 	}

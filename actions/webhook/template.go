@@ -9,10 +9,15 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
-// functions are what templates may call beside what text/template brings.
+// functions are what templates may call, beside those of text/template.
 var functions = template.FuncMap{
+	"subject":  subject,
+	"term":     term,
+	"latest":   latest,
 	"json":     toJSON,
 	"plain":    plain,
 	"slack":    slack,
@@ -24,37 +29,26 @@ var functions = template.FuncMap{
 	"upper":    strings.ToUpper,
 }
 
-// toJSON writes a value as JSON: a string with its quotes, <, > and & escaped.
+// toJSON writes a value as JSON: a text with its quotes, with <, > and & escaped.
 func toJSON(v any) (string, error) {
 	out, err := json.Marshal(v)
 	return string(out), err
 }
 
-// date writes a time in UTC in a layout of Go's ("2006-01-02 15:04"); "" where
-// there is none.
-func date(layout string, at any) (string, error) {
-	var t time.Time
-	switch at := at.(type) {
-	case time.Time:
-		t = at
-	case *time.Time:
-		if at != nil {
-			t = *at
-		}
-	default:
-		return "", fmt.Errorf("date: %T is not a time", at)
-	}
+// date writes a time in UTC in a layout of Go's ("2006-01-02 15:04"); "" for the zero
+// time.
+func date(layout string, t time.Time) string {
 	if t.IsZero() {
-		return "", nil
+		return ""
 	}
-	return t.UTC().Format(layout), nil
+	return t.UTC().Format(layout)
 }
 
-// first is the first n notices: chats refuse long messages.
-func first(n int, notices []Notice) []Notice { return notices[:max(0, min(n, len(notices)))] }
+// first returns the first n notifications: chats refuse long messages.
+func first(n int, all []ban.Change) []ban.Change { return all[:max(0, min(n, len(all)))] }
 
-// beyond is how many notices there are beyond the first n.
-func beyond(n int, notices []Notice) int { return max(0, len(notices)-max(0, n)) }
+// beyond is how many notifications there are beyond the first n.
+func beyond(n int, all []ban.Change) int { return max(0, len(all)-max(0, n)) }
 
 // A form makes the body of a request.
 type form struct {
@@ -64,8 +58,8 @@ type form struct {
 
 const typeJSON = "application/json"
 
-// newForm parses a template and tries it on samples, so that what fails on every
-// message is a mistake in the rule file rather than one at night.
+// newForm parses a template and tries it on samples, so that a mistake in it is found
+// when the block is loaded.
 func newForm(source, contentType string, vars map[string]string) (form, error) {
 	f := form{contentType: contentType}
 	if source == "" {
@@ -85,7 +79,7 @@ func newForm(source, contentType string, vars map[string]string) (form, error) {
 	return f, nil
 }
 
-// where says of what text/template has to say where it was: "line 3: …".
+// where begins an error of text/template with its place: "line 3: …".
 func where(err error) error {
 	message, ok := strings.CutPrefix(err.Error(), "template: template:")
 	if !ok {
@@ -97,14 +91,14 @@ func where(err error) error {
 // maxBody bounds what a template writes, in bytes.
 const maxBody = 4 << 20
 
-var errNotJSON = errors.New(`it does not write JSON once a text has quotes or line breaks in it: write each text as {{json .Reason}}, without quotes around it`)
+var errNotJSON = errors.New(`the template does not write JSON if a text has quotes or line breaks in it: write each text as {{json .Reason}}, without quotes around it`)
 
-// render writes a message in the form that was asked for.
+// render writes a message.
 func (f *form) render(m *Message) ([]byte, error) {
 	if f.template == nil {
 		return json.Marshal(m)
 	}
-	var out bounded
+	var out limitedBuffer
 	if err := f.template.Execute(&out, m); err != nil {
 		return nil, err
 	}
@@ -114,34 +108,37 @@ func (f *form) render(m *Message) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// bounded is a buffer that does not take more than maxBody.
-type bounded struct{ bytes.Buffer }
+// limitedBuffer is a buffer that takes at most maxBody bytes.
+type limitedBuffer struct{ bytes.Buffer }
 
-func (b *bounded) Write(p []byte) (int, error) {
+func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > maxBody {
 		return 0, fmt.Errorf("the template writes more than %d bytes", maxBody)
 	}
 	return b.Buffer.Write(p)
 }
 
-// samples are messages at the edges of what there is: everything told, in the
-// words of an attacker who knows all formats, and next to nothing told.
+// samples are extreme messages: one with everything, in the words of an attacker who
+// knows all formats, and one with nearly nothing.
 func samples() []Message {
 	const hostile = "\"}\n\x1b[31m<!channel> @everyone `x` *y* & \\ \u202e${x} {{.}} </script>"
 	at := time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
-	until := at.Add(time.Hour)
-	full := Notice{
-		Seq: 1, Kind: "ban", At: at, IP: "203.0.113.7", Rule: "password guessing", Reason: hostile, Key: hostile,
-		AddedAt: at, ExpiresAt: &until, Offence: 1, Author: "rule", Source: "esl.pbx",
-		Evidence: []Evidence{{Time: at, Event: "auth_failure", Source: "esl.pbx", IP: "203.0.113.7", User: hostile, Domain: hostile, Text: hostile}},
-	}
-	lifted := full
-	lifted.Seq, lifted.Kind, lifted.Why = 2, "unban", hostile
-	permanent := Notice{Seq: 3, Kind: "extend", At: at, IP: "2001:db8::/64", Reason: "listed", AddedAt: at, Permanent: true, Offence: 2, Author: "api alice"}
-	alert := Notice{Seq: 4, Kind: "alert", At: at, AddedAt: at}
+	target, _ := ban.ParseTarget("203.0.113.7")
+	network, _ := ban.ParseTarget("2001:db8::/64")
+	full := ban.Change{Seq: 1, Kind: ban.KindBan, At: at, Ban: ban.Ban{
+		Target: target, Rule: "password guessing", Reason: hostile, Key: hostile, Start: at, Until: at.Add(time.Hour),
+		Term: ban.Term(time.Hour), Offence: 1, Author: ban.ByRule, Source: "esl.pbx",
+		Evidence: []ban.Evidence{{Time: at, Event: "auth_failure", Source: "esl.pbx", IP: target.Prefix().Addr(), User: hostile, Domain: hostile, Text: hostile}},
+	}}
+	unban := full
+	unban.Seq, unban.Kind, unban.Why = 2, ban.KindUnban, hostile
+	permanent := ban.Change{Seq: 3, Kind: ban.KindExtend, At: at, Ban: ban.Ban{
+		Target: network, Reason: "listed", Start: at, Term: ban.Permanent, Offence: 2, Author: "api alice",
+	}}
+	alert := ban.Change{Seq: 4, Kind: ban.KindAlert, At: at}
 	return []Message{
-		{ID: "0f", Action: "webhook.sample", Host: "pbx1", SentAt: at, Lost: 3, Notices: []Notice{full, lifted, permanent, alert}},
-		{ID: "10", Action: "webhook.sample", SentAt: at, Notices: []Notice{alert}},
-		{ID: "11", Action: "webhook.sample", SentAt: at, Notices: []Notice{full}},
+		{ID: "0f", Action: "webhook.sample", Host: "pbx1", SentAt: at, Lost: 3, Notifications: []ban.Change{full, unban, permanent, alert}},
+		{ID: "10", Action: "webhook.sample", SentAt: at, Notifications: []ban.Change{alert}},
+		{ID: "11", Action: "webhook.sample", SentAt: at, Notifications: []ban.Change{full}},
 	}
 }

@@ -60,11 +60,7 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 	}
 	set.Want(learn.Events...)
 	recorder := learn.New(learn.Options{Rules: cfg.Rules, Trusted: ban.NewTrust(cfg.Trusted), Forgeable: forgeable(cfg), Days: days})
-	e := engine.New(cfg, engine.Options{DryRun: true, Observed: recorder.Record, OnChange: func(c *ban.Change) {
-		if d, ok := decisionOf(c); ok {
-			recorder.Decided(d)
-		}
-	}})
+	e := engine.New(cfg, engine.Options{DryRun: true, Observed: recorder.Record, OnChange: recorder.Decided})
 	read, err := set.Replay(ctx, e, nil, a.stderr)
 	if err != nil {
 		return err
@@ -90,25 +86,4 @@ func forgeable(cfg *config.Config) func(source string) bool {
 		logs[s.Ref] = s.Description.Log
 	}
 	return func(source string) bool { return logs[source] }
-}
-
-// decisionOf reads a change; ok is false if it is no rule's, or only the end of a ban.
-func decisionOf(c *ban.Change) (d learn.Decision, ok bool) {
-	d = learn.Decision{Rule: c.Rule, At: c.At, Target: c.Target.Prefix()}
-	if len(c.Evidence) > 0 {
-		d.Address = c.Evidence[len(c.Evidence)-1].IP // of the event that fired
-	}
-	switch {
-	case c.InForce():
-		d.Outcome = learn.Banned
-	case c.Kind == ban.KindAlert:
-		d.Outcome = learn.Alerted
-	case c.Standing:
-		d.Outcome = learn.Already
-	case c.Kind == ban.KindRefuse, c.Kind == ban.KindSpare:
-		d.Outcome = learn.Refused
-	default:
-		return d, false
-	}
-	return d, c.Author == ban.ByRule
 }

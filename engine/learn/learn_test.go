@@ -69,10 +69,13 @@ func (r *recording) play(ev *event.Event) {
 	}
 }
 
-func decisionOf(f *rule.Firing) Decision {
-	c := Decision{Rule: f.Spec.Name, Outcome: Alerted, At: f.Event.Time, Address: f.Event.IP}
+// decisionOf is the change that a firing leads to.
+func decisionOf(f *rule.Firing) *ban.Change {
+	c := &ban.Change{Kind: ban.KindAlert, At: f.Event.Time, Ban: ban.Ban{
+		Rule: f.Spec.Name, Author: ban.ByRule, Evidence: []ban.Evidence{{IP: f.Event.IP}},
+	}}
 	if len(f.Orders) > 0 {
-		c.Outcome, c.Target = Banned, f.Orders[0].Target.Prefix()
+		c.Kind, c.Target = ban.KindBan, f.Orders[0].Target
 	}
 	return c
 }

@@ -5,14 +5,56 @@ import (
 	"slices"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/rule"
 )
 
+// Totals count what the firings of a rule led to.
+type Totals struct {
+	Bans     int // or longer bans
+	Alerts   int
+	Refusals int // no ban, because the target is trusted or protected
+	Already  int // no ban, because the target is banned already
+}
+
+// Decided takes a change, after the event that led to it. It ignores changes that no
+// rule ordered, rules that are not among the options, and the ends of bans.
+func (r *Recorder) Decided(c *ban.Change) {
+	i := slices.IndexFunc(r.rules, func(t *ruleTotals) bool { return t.spec.Name == c.Rule })
+	if i < 0 || c.Author != ban.ByRule {
+		return
+	}
+	t := r.rules[i]
+	refused := false
+	switch {
+	case c.InForce():
+		t.Bans++
+	case c.Kind == ban.KindAlert:
+		t.Alerts++
+	case c.Standing:
+		t.Already++
+	case c.Kind == ban.KindRefuse, c.Kind == ban.KindSpare:
+		t.Refusals++
+		refused = true
+	default:
+		return
+	}
+	if n := len(c.Evidence); n > 0 {
+		if a := r.address(c.Evidence[n-1].IP); a != nil { // of the event that fired
+			a.catch(i, c.At, refused)
+		}
+	}
+	network := c.Target.Prefix()
+	if host, ok := rule.Host.Of(network.Addr()); ok && network.Bits() < host.Bits() && c.InForce() {
+		t.widen(network, c.At)
+	}
+}
+
 // ruleTotals is the record of one rule.
 type ruleTotals struct {
-	spec     *rule.Spec
-	outcomes [outcomes]int
-	wide     map[netip.Prefix]time.Time // first bans of networks with more than one host
+	spec *rule.Spec
+	Totals
+	wide map[netip.Prefix]time.Time // first bans of networks with more than one host
 }
 
 // maxWide bounds the networks recorded of one rule.
@@ -27,10 +69,10 @@ func (t *ruleTotals) widen(network netip.Prefix, at time.Time) {
 // A RuleFinding is what one rule would have done, and how far its threshold is from
 // genuine addresses.
 type RuleFinding struct {
-	Spec                            *rule.Spec
-	Bans, Alerts, Refusals, Already int
-	Caught                          int      // addresses that made it fire
-	Victims                         []Victim // those that registered, and their neighbours; by the time of the catch
+	Spec *rule.Spec
+	Totals
+	Caught  int      // addresses that made it fire
+	Victims []Victim // those that registered, and their neighbours; by the time of the catch
 
 	Genuine int // genuine addresses that it might ban
 	Peak    int // the highest count of one of them; 0: the rule counted none
@@ -78,10 +120,7 @@ func maxCount(count int) int { return max(10, 3*count) }
 
 // ruleFinding judges a rule by all addresses.
 func (r *Recorder) ruleFinding(i int, t *ruleTotals, all []*address, f *Findings) RuleFinding {
-	found := RuleFinding{
-		Spec: t.spec, Bans: t.outcomes[Banned], Alerts: t.outcomes[Alerted],
-		Refusals: t.outcomes[Refused], Already: t.outcomes[Already],
-	}
+	found := RuleFinding{Spec: t.spec, Totals: t.Totals}
 	for _, a := range all {
 		record, class := ruleRecord{}, a.class()
 		for _, r := range a.rules {

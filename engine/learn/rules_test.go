@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/rule"
 )
 
@@ -88,9 +89,14 @@ func TestSpared(t *testing.T) {
 	for range 7 {
 		r.Record(failure(r, "203.0.113.7"))
 	}
-	r.Decided(Decision{Rule: "guessing", Outcome: Refused, At: r.at, Address: netip.MustParseAddr("203.0.113.7"),
-		Target: netip.MustParsePrefix("203.0.113.7/32")})
-	r.Decided(Decision{Rule: "no such rule", At: r.at})
+	at := netip.MustParseAddr("203.0.113.7")
+	spared := &ban.Change{Kind: ban.KindSpare, At: r.at, Ban: ban.Ban{
+		Rule: "guessing", Author: ban.ByRule, Target: ban.Address(at), Evidence: []ban.Evidence{{IP: at}},
+	}}
+	r.Decided(spared)
+	for _, ignored := range []ban.Change{{Kind: ban.KindSpare, Ban: ban.Ban{Rule: "no such rule", Author: ban.ByRule}}, {Kind: ban.KindExpire, Ban: spared.Ban}} {
+		r.Decided(&ignored)
+	}
 	found := r.Conclude().Rules[0]
 	if found.Genuine != 1 || found.Peak != 0 || found.Refusals != 1 || len(found.Victims) != 1 || !found.Victims[0].Spared {
 		t.Errorf("%+v", found)
