@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 )
@@ -33,7 +34,8 @@ func FuzzReplay(f *testing.F) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		show, table := printJSON(&out), printTable(&bytes.Buffer{})
+		show := func(c *ban.Change) error { return terminal.Object(&out, c) }
+		table := terminal.Changes(&bytes.Buffer{})
 		e := engine.New(cfg, engine.Options{OnChange: func(v *ban.Change) {
 			if err := show(v); err != nil {
 				t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/banlist"
 )
 
@@ -47,7 +48,7 @@ func FuzzImport(f *testing.F) {
 				t.Errorf("a request without a target: %+v", item)
 			}
 		}
-		if err := printObject(io.Discard, items); err != nil {
+		if err := terminal.Object(io.Discard, items); err != nil {
 			t.Errorf("cannot be sent: %v", err)
 		}
 	})

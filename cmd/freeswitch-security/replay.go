@@ -3,14 +3,22 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"text/tabwriter"
+	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
 
 	"github.com/spf13/cobra"
 )
@@ -19,19 +27,19 @@ func (a *app) replay() *cobra.Command {
 	var rules, source, format string
 	cmd := &cobra.Command{
 		Use:   "replay [SOURCE=]FILE…",
-		Short: "Run the rules over recorded logs and show whom they would block",
-		Long: `Run the rules over recorded logs and show whom they would block, when, and why.
-Nothing is blocked, and time is the recording's own. The files of a log are one
-stream, in the order given, oldest first. Recordings of an event socket may be
-given in any order; those made at the same time, one of its events and one of
-its log records, count as one. Several sources are merged by time. A FILE may be
+		Short: "Show the bans of the rules on recorded logs",
+		Long: `Run the rules over recorded logs and show their bans, with time and reason.
+No action runs, and time is that of the recording. The files of a log are one
+stream, in the order given, oldest first. Recordings of an event socket can be
+given in any order; two made at the same time, one of its events and one of its
+log records, count as one. Several sources are merged by time. A FILE may be
 compressed with gzip; - is standard input.
 
-With --format json each verdict is one object a line, and nothing else is on
+With --format json each change is one object a line, and nothing else is on
 standard output. Times are UTC.
 
 Exit status: 0 all was read; 1 the rules have mistakes; 2 something could not be
-read (what could be read was decided on).`,
+read (the rest was).`,
 		Example: "  freeswitch-security replay freeswitch.log.1.gz freeswitch.log\n" +
 			"  freeswitch-security replay --format json log.freeswitch=old.log | jq .target",
 		Args: atLeastOne("FILE"),
@@ -40,7 +48,7 @@ read (what could be read was decided on).`,
 		},
 	}
 	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules")
-	cmd.Flags().StringVar(&source, "source", "", "source that wrote the files which name none")
+	cmd.Flags().StringVar(&source, "source", "", "source of the files that name none")
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
 	return cmd
 }
@@ -48,12 +56,16 @@ read (what could be read was decided on).`,
 func (a *app) runReplay(ctx context.Context, rules, source, format string, args []string) error {
 	var held bytes.Buffer
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
-	if width(a.stdout) > 0 && width(a.stderr) > 0 {
-		out.Reset(&held) // the progress bar would wipe out what is printed meanwhile
+	if terminal.Width(a.stdout) > 0 && terminal.Width(a.stderr) > 0 {
+		out.Reset(&held) // until the progress line is gone
 	}
-	show, err := printer(format, out)
-	if err != nil {
-		return err
+	show := terminal.Changes(out)
+	switch format {
+	case "text":
+	case "json":
+		show = func(c *ban.Change) error { return terminal.Object(out, c) }
+	default:
+		return fmt.Errorf("--format is text or json, not %q", format)
 	}
 	cfg, err := a.load(rules)
 	if err != nil {
@@ -63,8 +75,7 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 	if err != nil {
 		return err
 	}
-
-	sum := newSummary()
+	sum := summary{start: time.Now(), events: map[netip.Addr]int{}, rules: map[string]*ruleSum{}}
 	var printing error // the first failure to print; it ends the replay
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -76,43 +87,109 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 			}
 		}
 	}})
-	read, err := set.Replay(ctx, e, func(ev *event.Event) { sum.event(ev) }, a.stderr)
+	read, err := set.Replay(ctx, e, sum.event, a.stderr)
 	if printing == nil {
 		printing = out.Flush()
 	}
 	if printing == nil {
 		_, printing = held.WriteTo(a.stdout)
 	}
-	if printing != nil {
-		return printing
-	}
-	if err != nil {
+	if err := cmp.Or(printing, err); err != nil {
 		return err
 	}
-	sum.read(read.Stats)
 	if format == "text" {
-		if err := sum.print(a.stdout); err != nil {
+		if err := sum.print(a.stdout, read.Stats); err != nil {
 			return err
 		}
 	}
 	return a.account(read)
 }
 
-// printer returns what prints verdicts in the named format.
-func printer(format string, w io.Writer) (func(*ban.Change) error, error) {
-	switch format {
-	case "text":
-		return printTable(w), nil
-	case "json":
-		return printJSON(w), nil
-	}
-	return nil, fmt.Errorf("--format is text or json, not %q", format)
-}
-
-// account says what a replay could not use. It fails if something could not be read.
+// account prints the notes of a replay. It fails if something could not be read.
 func (a *app) account(read recording.Account) error {
 	for _, note := range read.Notes {
 		a.say(note)
 	}
 	return read.Unread
+}
+
+// A summary counts the events and changes of a replay.
+type summary struct {
+	start    time.Time
+	total    int                // events
+	events   map[netip.Addr]int // by address; lower bounds after [summary.thin]
+	rules    map[string]*ruleSum
+	standing int // orders against banned targets
+}
+
+type ruleSum struct{ bans, alerts, refused int }
+
+func (s *summary) event(ev *event.Event) {
+	s.total++
+	if ev.IP.IsValid() {
+		s.events[ev.IP]++
+	}
+	if len(s.events) > maxCounted {
+		s.thin()
+	}
+}
+
+// maxCounted bounds the addresses whose events are counted.
+const maxCounted = 100_000
+
+// thin forgets the least busy addresses, at least half of all. The busiest come again.
+func (s *summary) thin() {
+	for least := 1; len(s.events) > maxCounted/2; least *= 2 {
+		maps.DeleteFunc(s.events, func(_ netip.Addr, n int) bool { return n <= least })
+	}
+}
+
+func (s *summary) change(c *ban.Change) {
+	r := s.rules[c.Rule]
+	if r == nil {
+		r = &ruleSum{}
+		s.rules[c.Rule] = r
+	}
+	switch {
+	case c.InForce():
+		r.bans++
+	case c.Kind == ban.KindAlert:
+		r.alerts++
+	case c.Standing:
+		s.standing++
+	case c.Kind == ban.KindRefuse, c.Kind == ban.KindSpare:
+		r.refused++
+	}
+}
+
+// topAddresses is the number of addresses with the most events that are shown.
+const topAddresses = 5
+
+func (s *summary) print(w io.Writer, stats []plugin.Stats) error {
+	took := time.Since(s.start)
+	var lines, bytes, doubted int64
+	for _, one := range stats {
+		lines, bytes, doubted = lines+one.Lines, bytes+one.Bytes, doubted+one.Doubted
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\nlines\t%d\t(%.1f MB, %.0f lines/s)\n", lines, float64(bytes)/1e6, float64(lines)/took.Seconds())
+	fmt.Fprintf(t, "events\t%d\t\n", s.total)
+	if doubted > 0 {
+		fmt.Fprintf(t, "doubted\t%d\tlines that look like events, and may be forged\n", doubted)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.rules)) {
+		if r := s.rules[name]; *r != (ruleSum{}) {
+			fmt.Fprintf(t, "%s\t%s\t%s, %d refused\n", terminal.Printable(name), terminal.Count(r.bans, "ban"), terminal.Count(r.alerts, "alert"), r.refused)
+		}
+	}
+	if s.standing > 0 {
+		fmt.Fprintf(t, "while banned\t%d\tfurther matches from banned addresses\n", s.standing)
+	}
+	busiest := slices.SortedFunc(maps.Keys(s.events), func(a, b netip.Addr) int {
+		return cmp.Or(cmp.Compare(s.events[b], s.events[a]), a.Compare(b))
+	})
+	for _, ip := range busiest[:min(topAddresses, len(busiest))] {
+		fmt.Fprintf(t, "%s\t%s\t\n", ban.Address(ip).String(), terminal.Count(s.events[ip], "event"))
+	}
+	return t.Flush()
 }

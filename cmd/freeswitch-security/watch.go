@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
 
 	"github.com/spf13/cobra"
@@ -104,7 +105,7 @@ func (w *watching) began() {
 
 func (w *watching) tell(e client.Event) error {
 	if e.Change == nil {
-		w.app.say(fmt.Errorf("%s not seen: they came too fast", count(e.Lost, "change")))
+		w.app.say(fmt.Errorf("%s not seen: they came too fast", terminal.Count(e.Lost, "change")))
 		return nil
 	}
 	w.failed = w.show(e.Change)
@@ -114,9 +115,9 @@ func (w *watching) tell(e client.Event) error {
 // changePrinter returns what prints changes: as replay does, or as JSON.
 func (a *app) changePrinter(asJSON bool) func(*ban.Change) error {
 	if asJSON {
-		return printJSON(a.stdout)
+		return func(c *ban.Change) error { return terminal.Object(a.stdout, c) }
 	}
-	table := printTable(a.stdout)
+	table := terminal.Changes(a.stdout)
 	return func(c *ban.Change) error {
 		c.Standing = false // it was asked for
 		if c.Rule == "" {
