@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"freeswitch-security/sources/logfile/tail"
 )
 
 // noiseRate is the number of lines a second of a busy switch at debug level.
@@ -61,7 +63,7 @@ func BenchmarkFollowLatency(b *testing.B) {
 		b.Run(fmt.Sprintf("noise=%v", noise), func(b *testing.B) {
 			l := newLogger(b)
 			l.open()
-			f := follow(b, l.path, nil, defaultPatience())
+			f := followAt(b, l.path, nil, tail.DefaultPace(), defaultPatience())
 			if noise {
 				writeNoise(b, l.path)
 				poll(b, "noise", func() bool { return f.status().Lines > noiseRate/10 })
@@ -90,7 +92,7 @@ func BenchmarkFollowLatency(b *testing.B) {
 func BenchmarkFollowNoise(b *testing.B) {
 	l := newLogger(b)
 	l.open()
-	f := follow(b, l.path, nil, defaultPatience())
+	f := followAt(b, l.path, nil, tail.DefaultPace(), defaultPatience())
 	writeNoise(b, l.path)
 	poll(b, "noise", func() bool { return f.status().Lines > noiseRate/10 })
 	lines, used := f.status().Lines, cpuTime(b)
@@ -111,7 +113,7 @@ func BenchmarkFollowNeighbour(b *testing.B) {
 	neighbour := &logger{t: b, path: filepath.Join(filepath.Dir(l.path), "security.log")}
 	neighbour.open()
 	defer neighbour.close()
-	follow(b, l.path, nil, defaultPatience())
+	followAt(b, l.path, nil, tail.DefaultPace(), defaultPatience())
 	writeNoise(b, neighbour.path)
 	poll(b, "noise", func() bool { return size(b, neighbour.file) > 0 })
 	before, used := size(b, neighbour.file), cpuTime(b)
@@ -127,7 +129,7 @@ func BenchmarkFollowNeighbour(b *testing.B) {
 func BenchmarkFollowIdle(b *testing.B) {
 	l := newLogger(b)
 	l.open()
-	follow(b, l.path, nil, defaultPatience())
+	followAt(b, l.path, nil, tail.DefaultPace(), defaultPatience())
 	used := cpuTime(b)
 	start := time.Now()
 	<-time.After(time.Duration(b.N) * time.Second)

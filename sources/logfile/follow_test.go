@@ -89,6 +89,11 @@ func testPace() tail.Pace {
 // written from then on will be read.
 func follow(t testing.TB, path string, position []byte, patience patience) *follows {
 	t.Helper()
+	return followAt(t, path, position, testPace(), patience)
+}
+
+func followAt(t testing.TB, path string, position []byte, pace tail.Pace, patience patience) *follows {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := builtinSource()
 	s.path = path
@@ -96,7 +101,7 @@ func follow(t testing.TB, path string, position []byte, patience patience) *foll
 	f.cancel = cancel
 	go func() {
 		defer close(f.done)
-		s.follow(ctx, f.stream, testPace(), patience)
+		s.follow(ctx, f.stream, pace, patience)
 	}()
 	t.Cleanup(f.stop)
 	if position == nil {
