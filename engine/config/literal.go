@@ -34,11 +34,11 @@ func newLiteral(src []byte, rng hcl.Range, value string) literal {
 	w := walker{raw: raw}
 	switch {
 	case strings.HasSuffix(rng.Filename, ".json"):
-		w.json()
+		w.quoted(jsonEscapes, false)
 	case bytes.HasPrefix(raw, []byte("<<")):
 		w.heredoc()
 	default:
-		w.quoted()
+		w.quoted(nativeEscapes, true)
 	}
 	if w.value.String() != value {
 		// HCL brings texts into Unicode's composed form; then the characters no
@@ -103,43 +103,64 @@ func (w *walker) doubled(i int) (next int, ok bool) {
 	return i, false
 }
 
-// quoted walks over a text in quotes, in HCL's own syntax.
-func (w *walker) quoted() {
-	escapes := map[byte]rune{'n': '\n', 'r': '\r', 't': '\t', '"': '"', '\\': '\\'}
+// The escapes of texts in quotes, beside those of code points.
+var (
+	nativeEscapes = map[byte]rune{'n': '\n', 'r': '\r', 't': '\t', '"': '"', '\\': '\\'}
+	jsonEscapes   = map[byte]rune{'n': '\n', 'r': '\r', 't': '\t', 'b': '\b', 'f': '\f', '"': '"', '\\': '\\', '/': '/'}
+)
+
+// quoted walks over a text in quotes. In HCL's own syntax, template signs may be doubled.
+func (w *walker) quoted(escapes map[byte]rune, native bool) {
 	for i := 1; i < len(w.raw)-1; {
-		if next, ok := w.doubled(i); ok {
-			i = next
-			continue
+		if native {
+			if next, ok := w.doubled(i); ok {
+				i = next
+				continue
+			}
 		}
 		if w.raw[i] != '\\' {
 			i = w.plain(i)
 			continue
 		}
-		switch c := w.raw[i+1]; c {
-		case 'u', 'U':
-			digits := 4
-			if c == 'U' {
-				digits = 8
-			}
-			r, ok := w.hex(i+2, digits)
-			if !ok {
+		c, width := w.raw[i+1], 2
+		r := escapes[c]
+		if c == 'u' || c == 'U' {
+			if r, width = w.codePoint(i); width == 0 {
 				return
 			}
-			w.put(r, i, i+2+digits)
-			i += 2 + digits
-		default:
-			w.put(escapes[c], i, i+2)
-			i += 2
 		}
+		w.put(r, i, i+width)
+		i += width
 	}
 }
 
-// hex reads a number of digits at i.
-func (w *walker) hex(i, digits int) (rune, bool) {
-	if i+digits > len(w.raw) {
+// codePoint reads \u00e9, \U000000e9 or a pair of surrogates at i, and returns its length;
+// 0 if it is none of them.
+func (w *walker) codePoint(i int) (r rune, width int) {
+	const short, long = len(`\u00e9`), len(`\U000000e9`)
+	width = short
+	if w.raw[i+1] == 'U' {
+		width = long
+	}
+	r, ok := w.hex(i+2, i+width)
+	if !ok {
+		return 0, 0
+	}
+	if utf16.IsSurrogate(r) { // a pair is one character; half a pair is none
+		second, _ := w.hex(i+short+2, i+2*short)
+		if r = utf16.DecodeRune(r, second); r != unicode.ReplacementChar {
+			width = 2 * short
+		}
+	}
+	return r, width
+}
+
+// hex reads the digits from one index to another.
+func (w *walker) hex(from, to int) (rune, bool) {
+	if to > len(w.raw) {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(w.raw[i:i+digits]), 16, 32)
+	n, err := strconv.ParseUint(string(w.raw[from:to]), 16, 32)
 	return rune(n), err == nil
 }
 
@@ -198,36 +219,3 @@ func commonIndent(lines [][]byte) int {
 }
 
 func isBlank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }
-
-// json walks over a JSON string.
-func (w *walker) json() {
-	escapes := map[byte]rune{'n': '\n', 'r': '\r', 't': '\t', 'b': '\b', 'f': '\f', '"': '"', '\\': '\\', '/': '/'}
-	for i := 1; i < len(w.raw)-1; {
-		if w.raw[i] != '\\' {
-			i = w.plain(i)
-			continue
-		}
-		if c := w.raw[i+1]; c != 'u' {
-			w.put(escapes[c], i, i+2)
-			i += 2
-			continue
-		}
-		const escape = 6 // bytes of \u00e9
-		r, ok := w.hex(i+2, 4)
-		if !ok {
-			return
-		}
-		width := escape
-		if utf16.IsSurrogate(r) {
-			// A pair of escapes is one character; half a pair is none.
-			second, _ := w.hex(i+escape+2, 4)
-			if both := utf16.DecodeRune(r, second); both != unicode.ReplacementChar {
-				r, width = both, 2*escape
-			} else {
-				r = unicode.ReplacementChar
-			}
-		}
-		w.put(r, i, i+width)
-		i += width
-	}
-}

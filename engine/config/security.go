@@ -1,9 +1,9 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,8 +116,8 @@ func (s *security) decodeChain() {
 	}
 }
 
-// maxChain is the longest name of a chain in iptables, in bytes.
-const maxChain = 28
+// chainName is a name that iptables accepts. One with - first is an option to it.
+var chainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,27}$`)
 
 // reservedChains are the names of built-in chains and of targets.
 var reservedChains = []string{
@@ -126,22 +126,11 @@ var reservedChains = []string{
 }
 
 func checkChain(name string) error {
-	if name == "" || len(name) > maxChain {
-		return fmt.Errorf("%q is no chain name: write 1 to %d letters, digits, _ or -", name, maxChain)
+	if !chainName.MatchString(name) {
+		return fmt.Errorf("%q is no chain name: write 1 to 28 letters, digits, _ or -, and no - first", name)
 	}
-	for _, c := range []byte(name) {
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !letter && !('0' <= c && c <= '9') && c != '_' && c != '-' {
-			return fmt.Errorf("%q is no chain name: use letters, digits, _ and - only", name)
-		}
-	}
-	if name[0] == '-' {
-		return errors.New("a chain name must not begin with -, because iptables reads an option there")
-	}
-	for _, reserved := range reservedChains {
-		if strings.EqualFold(name, reserved) {
-			return fmt.Errorf("%q is a name of iptables itself: choose another one, such as \"FREESWITCH\"", name)
-		}
+	if slices.Contains(reservedChains, strings.ToUpper(name)) {
+		return fmt.Errorf("%q is a name of iptables itself: choose another one, such as \"FREESWITCH\"", name)
 	}
 	return nil
 }
