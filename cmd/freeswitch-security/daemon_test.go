@@ -222,7 +222,7 @@ func (g *guarded) piped(stdin string, args ...string) (stdout, stderr string, st
 	return asked(context.Background(), g.socket, stdin, args...)
 }
 
-// asked runs a verb against whoever is at admin.
+// asked runs a verb against the API at admin.
 func asked(ctx context.Context, admin, stdin string, args ...string) (stdout, stderr string, status int) {
 	var out, errs bytes.Buffer
 	a := &app{stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs, environ: func(name string) (string, bool) {
@@ -289,7 +289,7 @@ type wall struct {
 	mu      sync.Mutex              // guards what follows
 	entries map[netip.Prefix]uint64 // packets stopped
 	fault   error
-	unread  error // why nobody can look at it
+	unread  error // why it cannot be inspected
 }
 
 func (w *wall) Apply(_ context.Context, batch ban.Batch) error {

@@ -99,7 +99,7 @@ func TestShippedCustomers(t *testing.T) {
 		{"a carrier with four calls a second", func(s *story) {
 			s.during(10*time.Minute, 250*time.Millisecond, func() { s.dials(event.Call, "4930123456") })
 		}, "", ""},
-		{"a carrier with fifty calls a second that nobody trusts", func(s *story) {
+		{"an untrusted carrier with fifty calls a second", func(s *story) {
 			s.during(time.Minute, 20*time.Millisecond, func() { s.dials(event.Call, "4930123456") })
 		}, "call flood: ban 10m", ""},
 	} {

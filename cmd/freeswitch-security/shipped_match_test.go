@@ -140,7 +140,7 @@ func TestShippedBans(t *testing.T) {
 		case slices.Max(b.Terms) > 30*day:
 			wrong = "bans for more than a month, and addresses change hands"
 		case only(slices.Concat(connected, answered)) && slices.Max(b.Terms) < day:
-			wrong = "bans for less than a day, however often somebody comes back"
+			wrong = "bans for less than a day, even for an attacker that returns"
 		case only(connected):
 		case brake == nil || brake.Bans < 10 || brake.Bans > 1000 || brake.Within < 10*time.Minute:
 			wrong = "bans as many as a forger of senders likes, or hardly anybody"

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
 //go:embed 00-site.hcl
@@ -121,28 +123,30 @@ func show(log io.Reader, ready func()) banList {
 	var start time.Time
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		var r struct {
-			Level, Msg, IP, Rule, For, Source, Err string
-			At                                     time.Time // of the log line that the rule fired on
+			Level, Msg, Rule, For, Source string
+			Target                        ban.Target
+			At                            time.Time // of the log line that the rule fired on
 		}
 		err := json.Unmarshal(lines.Bytes(), &r)
-		switch {
+		target := r.Target.Prefix()
+		switch _, known := bans[target]; {
 		case err != nil, r.Level == "ERROR" && r.Source != "esl.pbx":
 			fmt.Println(lines.Text())
+			continue
 		case r.Msg == "ready":
 			fmt.Printf(row, "TIME", "CHANGE", "TARGET", "FOR", "RULE")
 			start = time.Now()
 			go ready()
-		case r.Msg == "ban", r.Msg == "extend", r.Msg == "alert":
-			target, err := netip.ParsePrefix(r.IP)
-			if err != nil {
-				ip, _ := netip.ParseAddr(r.IP)
-				target, _ = ip.Prefix(min(ip.BitLen(), 64)) // as a ban would cover it
-			}
-			if _, known := bans[target]; !known && r.Msg != "alert" {
-				bans[target] = r.At
-			}
-			fmt.Printf(row, fmt.Sprintf("%.2fs", r.At.Sub(start).Seconds()), r.Msg, strings.TrimSuffix(target.String(), "/32"), r.For, r.Rule)
+			continue
+		case r.Msg == "alert" && target.Addr().Is6():
+			target, _ = target.Addr().Prefix(64) // as a ban would cover it
+		case r.Msg == "alert":
+		case r.Msg != "ban" && r.Msg != "extend":
+			continue
+		case !known:
+			bans[target] = r.At
 		}
+		fmt.Printf(row, fmt.Sprintf("%.2fs", r.At.Sub(start).Seconds()), r.Msg, strings.TrimSuffix(target.String(), "/32"), r.For, r.Rule)
 	}
 	return bans
 }

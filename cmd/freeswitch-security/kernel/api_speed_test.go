@@ -52,7 +52,7 @@ func TestAPIManyBans(t *testing.T) {
 				t.Fatalf("%d, %v, %v, %d answers", r.status, r.err, err, len(all.Results))
 			}
 			for i, one := range all.Results {
-				if one.IP != address(i) || one.Status != "success" || !one.Applied {
+				if one.Target != address(i) || one.Status != "success" || !one.Applied {
 					t.Fatalf("answer %d: %+v", i, one)
 				}
 			}

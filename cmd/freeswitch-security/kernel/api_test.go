@@ -88,10 +88,10 @@ func (a *api) does(method, path, body string, into any) {
 
 // A change is the answer to ban, unban, trust and untrust.
 type change struct {
-	IP, Status, Error, Message, Why string
-	Applied                         bool
-	Lifted                          []string
-	ExpiresAt                       time.Time
+	Target, Status, Error, Message, Why string
+	Applied                             bool
+	Lifted                              []string
+	ExpiresAt                           time.Time
 }
 
 // A sourceState is the status of a source.
@@ -203,7 +203,7 @@ func TestAPIBlocksPackets(t *testing.T) {
 					var done change
 					a.does("POST", "/security/blacklist", fmt.Sprintf(`{"ip": %q, "ttl": "10m"}`, c.written), &done)
 					answered = time.Now()
-					if done.IP != c.as || !done.Applied {
+					if done.Target != c.as || !done.Applied {
 						t.Errorf("%s: %+v", c.written, done)
 					}
 				})

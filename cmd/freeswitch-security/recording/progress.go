@@ -3,6 +3,7 @@ package recording
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,15 +13,14 @@ import (
 // progress shows on a terminal, every second, how much of the set is read. done ends it. Nothing
 // is shown if a size is unknown, as of a pipe.
 func (s *Set) progress(w io.Writer) (done func()) {
+	streams := slices.Concat(s.streams...)
 	var total int64
-	for _, in := range s.streams {
-		for _, r := range in {
-			size := r.size()
-			if size == 0 {
-				return func() {}
-			}
-			total += size
+	for _, r := range streams {
+		size := r.size()
+		if size == 0 {
+			return func() {}
 		}
+		total += size
 	}
 	if terminal.Width(w) == 0 {
 		return func() {}
@@ -41,7 +41,12 @@ func (s *Set) progress(w io.Writer) (done func()) {
 				return
 			case <-tick.C:
 				shown = true
-				fmt.Fprintf(w, "%s%s", terminal.ClearLine, progressLine(s.taken(), total, time.Since(start)))
+				var taken int64
+				for _, r := range streams {
+					taken += r.taken.Load()
+				}
+				left := time.Duration(time.Since(start).Seconds()*float64(total-taken)/float64(max(taken, 1))) * time.Second
+				fmt.Fprintf(w, "%s%.1f of %.1f MB, %s left", terminal.ClearLine, float64(taken)/1e6, float64(total)/1e6, left)
 			}
 		}
 	})
@@ -49,24 +54,4 @@ func (s *Set) progress(w io.Writer) (done func()) {
 		close(stop)
 		showing.Wait()
 	}
-}
-
-// taken is how many bytes of the files are read.
-func (s *Set) taken() int64 {
-	var n int64
-	for _, in := range s.streams {
-		for _, r := range in {
-			n += r.taken.Load()
-		}
-	}
-	return n
-}
-
-func progressLine(taken, total int64, took time.Duration) string {
-	line := fmt.Sprintf("%.1f of %.1f MB", float64(taken)/1e6, float64(total)/1e6)
-	if taken == 0 {
-		return line
-	}
-	left := time.Duration(took.Seconds()*float64(total-taken)/float64(taken)) * time.Second
-	return line + ", " + left.String() + " left"
 }
