@@ -28,7 +28,7 @@ func newHoldOff() holdOff {
 // due is [Set.Due]. Events can be out of order and a clock can be set back: a time
 // before the last report is held back for as long as one after it.
 func (h *holdOff) due(subject string, every time.Duration, at int64) (held int, ok bool) {
-	key := h.hasher.digest([]byte(subject))
+	key := h.hasher.digestString(subject)
 	last, known := h.newer[key]
 	if !known {
 		last, known = h.older[key]
