@@ -20,7 +20,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// comparable lets two configurations be compared in all but places.
+// comparable compares two configurations without their positions.
 var comparable = cmp.Options{
 	cmpopts.IgnoreUnexported(config.Config{}),
 	cmpopts.IgnoreFields(config.Source{}, "Range", "Description", "Fingerprint"),
@@ -126,7 +126,7 @@ const everythingJSON = `{
   }}
 }`
 
-func TestEverythingThatARuleFileCanSay(t *testing.T) {
+func TestAllAttributes(t *testing.T) {
 	cfg := mustLoad(t, map[string]string{"rules.d/a.hcl": everything}, nil)
 	minutes := func(n int) ban.Term { return ban.Term(time.Duration(n) * time.Minute) }
 	at := 5 * time.Minute
@@ -189,7 +189,7 @@ func TestEverythingThatARuleFileCanSay(t *testing.T) {
 	}
 }
 
-func TestJSONSaysTheSame(t *testing.T) {
+func TestJSONEqualsHCL(t *testing.T) {
 	native := mustLoad(t, map[string]string{"rules.d/a.hcl": everything}, nil)
 	inJSON := mustLoad(t, map[string]string{"rules.d/a.json": everythingJSON}, nil)
 	if diff := cmp.Diff(native, inJSON, comparable); diff != "" {
@@ -261,7 +261,7 @@ rule "plain" {
 	}
 }
 
-func TestEnvironmentWinsOverFiles(t *testing.T) {
+func TestEnvironmentOverridesFiles(t *testing.T) {
 	cfg := mustLoad(t, map[string]string{
 		"rules.d/a.hcl": site + `
 security {
@@ -334,7 +334,7 @@ trusted "y" {
 	}
 }
 
-func TestFilesAreRelativeToTheirOwn(t *testing.T) {
+func TestIncludedPathsAreRelativeToTheirFile(t *testing.T) {
 	cfg := mustLoad(t, map[string]string{
 		"config.json":       `{"trusted": {"beside": {"networks": "${file(\"net.txt\")}"}}}`,
 		"net.txt":           "192.0.2.1",
@@ -348,7 +348,7 @@ func TestFilesAreRelativeToTheirOwn(t *testing.T) {
 	}
 }
 
-func TestExpectedTargetIsWhatTheRuleWouldBan(t *testing.T) {
+func TestExpectedTargetIsWidened(t *testing.T) {
 	for network, want := range map[string]string{
 		"":                    "203.0.113.7/32 2001:db8::/64",
 		`network = "24,48"`:   "203.0.113.0/24 2001:db8::/48",

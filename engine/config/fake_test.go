@@ -16,8 +16,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// kinds are two kinds of sources and two of actions, which decode their own
-// bodies as real ones do and can do nothing else.
+// kinds are two kinds of sources and two of actions, which only read their blocks.
 var kinds = config.Kinds{
 	Sources: []plugin.SourceKind{{Name: "log", New: newLog}, {Name: "esl", New: newESL}},
 	Actions: []plugin.ActionKind{{Name: "iptables", New: newIPTables}, {Name: "webhook", New: newWebhook}},
@@ -104,7 +103,7 @@ func (a *fakeIPTables) Apply(context.Context, ban.Batch) error {
 
 type fakeWebhook struct{ url string }
 
-// newWebhook adds a diagnostic without a position, as a careless plugin would.
+// newWebhook adds a diagnostic without a position, which the configuration must add.
 func newWebhook(b *settings.Block, _ plugin.ActionEnv) plugin.Action {
 	a := &fakeWebhook{}
 	b.Require("url", "A webhook needs a URL.")
@@ -118,7 +117,7 @@ func (a *fakeWebhook) Apply(context.Context, ban.Batch) error {
 	panic("loading must not apply an action")
 }
 
-// environment makes a lookup of variables out of a map.
+// environment looks up variables in a map.
 func environment(vars map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		v, ok := vars[name]
@@ -135,7 +134,7 @@ func tree(files map[string]string) fstest.MapFS {
 	return fsys
 }
 
-// mustLoad loads rules.d from files, in which there must be no mistake.
+// mustLoad loads rules.d from files without mistakes.
 func mustLoad(t *testing.T, files, env map[string]string) *config.Config {
 	t.Helper()
 	cfg, diags, sources := config.LoadFS(tree(files), "rules.d", kinds, environment(env))

@@ -15,9 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write what is printed into the golden files")
 
-// TestGolden loads each archive in testdata and compares what is printed, word
-// for word. In an archive stand the files, the environment in `env` and the
-// expected output in `printed`, which is empty where all is well.
+// TestGolden loads each archive in testdata and compares the printed diagnostics. An
+// archive holds the files, the environment in `env` and the expected output in `printed`,
+// which is empty where there is no diagnostic.
 func TestGolden(t *testing.T) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(archives) == 0 {
@@ -62,8 +62,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// loadAndPrint loads rules.d and prints its diagnostics, with those of Lint
-// behind them where there is no error.
+// loadAndPrint loads rules.d and prints its diagnostics. Where there is no error, those
+// of Lint follow.
 func loadAndPrint(t *testing.T, files, env map[string]string) string {
 	t.Helper()
 	cfg, diags, sources := config.LoadFS(tree(files), "rules.d", kinds, environment(env))

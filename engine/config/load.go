@@ -21,7 +21,7 @@ import (
 //
 // The configuration is nil if there is an error among the diagnostics. Without
 // one, they are warnings. Every diagnostic has a position; where it concerns no
-// file that could be read, its Filename says in words what it does concern. The
+// file that could be read, its Filename names in words what it concerns. The
 // files are what [Print] needs, whether loading succeeded or not.
 func Load(dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
 	return load(disk{}, dir, kinds, environ)

@@ -9,10 +9,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// TestMistakeInMatchIsFoundInTheFile spells the same mistake, an unknown field
-// zzz or an escaped form of it, in every way in which a text can be written, and
-// wants the diagnostic to cover just that.
-func TestMistakeInMatchIsFoundInTheFile(t *testing.T) {
+// TestMistakeInMatchHasItsPosition writes the unknown field zzz in every form of a text,
+// with escapes or without. The diagnostic must cover exactly that word.
+func TestMistakeInMatchHasItsPosition(t *testing.T) {
 	for name, tc := range map[string]struct {
 		file, match string
 		word        string // as it stands in the file
@@ -97,7 +96,7 @@ trusted "x" { networks = "${local.password}${[]}" }
 	}
 }
 
-// FuzzLoad feeds anything at all as a rule file of either syntax.
+// FuzzLoad loads any bytes as a rule file of either syntax.
 func FuzzLoad(f *testing.F) {
 	for _, content := range archiveFiles(f) {
 		f.Add([]byte(content))
@@ -128,7 +127,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// checkPosition wants a diagnostic to point at something that exists.
+// checkPosition checks that a diagnostic points into its file.
 func checkPosition(t *testing.T, diag *hcl.Diagnostic, sources config.Files) {
 	t.Helper()
 	s := diag.Subject

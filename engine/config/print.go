@@ -97,7 +97,7 @@ func location(rng hcl.Range, file *hcl.File, hidden map[string]bool, paint func(
 	return b.String()
 }
 
-// within says in which block a place is: `, in rule "guessing"`.
+// within names the block of a place: `, in rule "guessing"`.
 func within(file *hcl.File, offset int) string {
 	nav, ok := file.Nav.(interface{ ContextString(offset int) string })
 	if !ok {

@@ -10,7 +10,7 @@ import (
 )
 
 // withoutSecrets are the blocks whose lines may be printed: no attribute of theirs is a
-// secret. What is printed may go to a log that more people read than the rule files.
+// secret. A printed line may go to a log that more people read than the rule files.
 var withoutSecrets = []string{"rule", "threshold", "ban", "alert", "brake", "test", "given", "trusted", "security"}
 
 // quotable reports whether the line on which a range begins may be printed. It is so if

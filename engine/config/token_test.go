@@ -7,8 +7,8 @@ import (
 	"freeswitch-security/engine/config"
 )
 
-// TestTokenIsFetched: a token is what the environment or a file gives, and this can be
-// seen where it is set.
+// TestTokenIsFetched: the expression of a token shows that the whole token comes from the
+// environment or a file.
 func TestTokenIsFetched(t *testing.T) {
 	const locals = `locals {
   written = "hunter2-hunter2-hunter2"

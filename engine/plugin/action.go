@@ -14,8 +14,7 @@ import (
 type ActionKind struct {
 	Name string
 
-	// Blocks says that actions of this kind act against callers rather than tell
-	// people: they are not asked about the bans of rules while
+	// Blocks is set for actions that enforce bans. They get no bans of rules while
 	// security.auto_block_enabled is false.
 	Blocks bool
 

@@ -58,7 +58,7 @@ type Description struct {
 	// "esl.pbx"; the zero value if events are believed as they are.
 	Corroborate settings.Text
 
-	// Explain says in words how a piece of input is read; nil if the source cannot.
+	// Explain describes in words how a piece of input is read; nil if the source cannot.
 	Explain func(input string) string
 
 	// Merge reads several recordings of one switch in the order of time; nil if they
@@ -70,7 +70,7 @@ type Description struct {
 // one is refused when it is loaded.
 type Vocabulary []EventSpec
 
-// An EventSpec is one event and what a source tells with it.
+// An EventSpec is one event and the fields that a source sets in it.
 type EventSpec struct {
 	Name   string
 	Fields []string // fields that it may set, such as "ip"; beside the time and the source
@@ -119,15 +119,15 @@ type Recording struct {
 	R       io.Reader // decompressed
 }
 
-// Stats says what a replay read.
+// Stats counts what a replay read.
 type Stats struct {
 	Lines   int64 // lines, or frames where the source has no lines
 	Bytes   int64
 	Skipped int64 // lines too long to decode
 	Doubted int64 // lines that look like an event and are discarded as evidence
 
-	// Recognised tells that something of it, an event or not, had the form of
-	// what the source reads. If nothing had, it is likely another kind of file.
+	// Recognised is set if a part of it, an event or not, has the form of what the
+	// source reads. Otherwise it is likely another kind of file.
 	Recognised bool
 }
 
