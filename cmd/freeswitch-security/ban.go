@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
 )
@@ -61,15 +63,14 @@ was refused; 2 the request failed.`,
 	}
 	a.edit(cmd, func(r *connFlags) completer { return a.completeBanned(r, 0) },
 		func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
-			return oneByOne(addresses, out, func(target ban.Target) (client.Done, string, error) {
+			return oneByOne(addresses, out, func(target ban.Target) (status.Done, string, error) {
 				done, err := c.Unban(ctx, target, time.Duration(grace), reason)
 				text := "was not banned"
-				switch wider := strings.Join(done.Lifted, ", "); wider {
-				case "":
-				case target.String():
+				switch lifted := done.Lifted; {
+				case len(lifted) == 1 && lifted[0] == target:
 					text = "unbanned"
-				default:
-					text = "unbanned: the ban of " + wider + " is ended"
+				case len(lifted) > 0:
+					text = "unbanned: ended bans: " + strings.Trim(fmt.Sprint(lifted), "[]")
 				}
 				return done, text, err
 			})
@@ -123,7 +124,7 @@ refused; 2 the request failed.`,
 		Example: "  freeswitch-security untrust 198.51.100.0/24",
 	}
 	a.edit(cmd, a.completeTrusted, func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
-		return oneByOne(addresses, out, func(target ban.Target) (client.Done, string, error) {
+		return oneByOne(addresses, out, func(target ban.Target) (status.Done, string, error) {
 			done, err := c.Untrust(ctx, target, reason)
 			// The address is printed already, unless it is that of a wider entry.
 			return done, strings.TrimPrefix(done.Message, target.String()+" "), err

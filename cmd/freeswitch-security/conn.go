@@ -146,7 +146,7 @@ func (a *app) completeBanned(r *connFlags, most int) completer {
 			if err != nil {
 				return err
 			}
-			offer(b.Target, b.Rule)
+			offer(b.Target.String(), b.Rule)
 		}
 		return nil
 	})
@@ -166,7 +166,7 @@ func (a *app) completeTrusted(r *connFlags) completer {
 				return err
 			}
 			if t.RunTime {
-				offer(t.Target, t.Comment)
+				offer(t.Target.String(), t.Comment)
 			}
 		}
 		return nil

@@ -14,6 +14,7 @@ import (
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/banlist"
+	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
 )
@@ -110,9 +111,9 @@ const parallel = 4
 
 // oneByOne makes a change for each address, and prints the results in their order. An
 // address that is malformed or refused does not stop the others.
-func oneByOne(addresses []string, out *results, change func(ban.Target) (client.Done, string, error)) error {
+func oneByOne(addresses []string, out *results, change func(ban.Target) (status.Done, string, error)) error {
 	type outcome struct {
-		client.Result
+		status.Result
 		text string
 		err  error
 	}
@@ -128,7 +129,7 @@ func oneByOne(addresses []string, out *results, change func(ban.Target) (client.
 				continue
 			}
 			running.Go(func() {
-				var done client.Done
+				var done status.Done
 				done, o.text, o.err = change(target)
 				o.Target, o.Applied, o.Why = target.String(), done.Applied, done.Why
 			})
@@ -158,7 +159,7 @@ type results struct {
 }
 
 // all prints the results of a batch; text says what was done.
-func (r *results) all(all []client.Result, text string, err error) error {
+func (r *results) all(all []status.Result, text string, err error) error {
 	for _, one := range all {
 		if err := r.one(one, text); err != nil {
 			return err
@@ -167,7 +168,7 @@ func (r *results) all(all []client.Result, text string, err error) error {
 	return err
 }
 
-func (r *results) one(one client.Result, text string) error {
+func (r *results) one(one status.Result, text string) error {
 	r.printed++
 	if one.Error != "" {
 		r.refused++

@@ -14,6 +14,7 @@ import (
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/banlist"
+	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
 )
@@ -35,7 +36,7 @@ type exported struct {
 type exporter struct {
 	head, tail string
 	separator  string // between two bans
-	ban        func(w io.Writer, b *client.Ban) error
+	ban        func(w io.Writer, b *status.Ban) error
 }
 
 var exporters = map[string]exporter{
@@ -78,7 +79,7 @@ Exit status: 0 all bans are written; 2 the export failed.`,
 	return cmd
 }
 
-func (e *exporter) write(w *bufio.Writer, bans iter.Seq2[client.Ban, error]) error {
+func (e *exporter) write(w *bufio.Writer, bans iter.Seq2[status.Ban, error]) error {
 	separator := ""
 	w.WriteString(e.head)
 	for b, err := range bans {
@@ -95,19 +96,19 @@ func (e *exporter) write(w *bufio.Writer, bans iter.Seq2[client.Ban, error]) err
 	return err
 }
 
-func exportPlain(w io.Writer, b *client.Ban) error {
-	_, err := fmt.Fprintln(w, terminal.Printable(b.Target))
+func exportPlain(w io.Writer, b *status.Ban) error {
+	_, err := fmt.Fprintln(w, terminal.Printable(b.Target.String()))
 	return err
 }
 
-func exportCSV(w io.Writer, b *client.Ban) error {
+func exportCSV(w io.Writer, b *status.Ban) error {
 	expires := "permanent"
-	if !b.ExpiresAt.IsZero() {
-		expires = b.ExpiresAt.UTC().Format(time.RFC3339Nano)
+	if !b.Until.IsZero() {
+		expires = b.Until.UTC().Format(time.RFC3339Nano)
 	}
 	var row strings.Builder
 	c := csv.NewWriter(&row)
-	if err := c.Write([]string{b.Target, expires, banlist.Printable(b.Reason), banlist.Printable(b.Rule), strconv.Itoa(b.Offence)}); err != nil {
+	if err := c.Write([]string{b.Target.String(), expires, banlist.Printable(b.Reason), banlist.Printable(b.Rule), strconv.Itoa(b.Offence)}); err != nil {
 		return err
 	}
 	c.Flush()
@@ -115,6 +116,6 @@ func exportCSV(w io.Writer, b *client.Ban) error {
 	return err
 }
 
-func exportJSON(w io.Writer, b *client.Ban) error {
-	return terminal.Object(w, exported{b.Target, b.ExpiresAt, b.Permanent, b.Reason, b.Rule, b.Author, b.Offence, b.AddedAt})
+func exportJSON(w io.Writer, b *status.Ban) error {
+	return terminal.Object(w, exported{b.Target.String(), b.Until, b.Permanent, b.Reason, b.Rule, b.Author, b.Offence, b.Start})
 }

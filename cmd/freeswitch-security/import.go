@@ -17,6 +17,7 @@ import (
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/banlist"
+	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
 )
@@ -51,7 +52,7 @@ were refused or could not be read; 2 the import failed.`,
 		if err != nil {
 			return err
 		}
-		i := &imported{Listed: len(entries), Refused: []client.Result{}, ttl: ttl, reason: reason}
+		i := &imported{Listed: len(entries), Refused: []status.Result{}, ttl: ttl, reason: reason}
 		err = a.banListed(ctx, c, i, entries)
 		if asJSON {
 			err = errors.Join(err, terminal.Object(a.stdout, i))
@@ -119,11 +120,11 @@ type imported struct {
 	Over    int             `json:"over"`    // their end has passed
 	Waiting int             `json:"waiting"` // banned, but not yet in the kernel
 	Why     string          `json:"why"`     // of the first of these
-	Refused []client.Result `json:"refused"`
+	Refused []status.Result `json:"refused"`
 
 	ttl     json.RawMessage             // of entries without an end
 	reason  string                      // of entries without a reason
-	present map[netip.Prefix]client.Ban // bans that all actions carry out
+	present map[netip.Prefix]status.Ban // bans that all actions carry out
 }
 
 // saysEnd reports whether an entry says when its ban ends, or that it never does.
@@ -135,17 +136,18 @@ func (i *imported) loadPresent(ctx context.Context, c *client.Client, entries []
 	if !slices.ContainsFunc(entries, func(e banlist.Entry) bool { return saysEnd(&e) }) {
 		return nil
 	}
-	status, err := c.Status(ctx)
+	said, err := c.Status(ctx)
 	if err != nil {
 		return err
 	}
-	i.present = map[netip.Prefix]client.Ban{}
+	i.present = map[netip.Prefix]status.Ban{}
 	for b, err := range c.Bans(ctx, listPage) {
 		if err != nil {
 			return err
 		}
-		if target, err := ban.ParseNetwork(b.Target); err == nil && b.Actions == nil && (b.Rule == "" || status.AutoBlock) {
-			i.present[target] = client.Ban{Permanent: b.Permanent, ExpiresAt: b.ExpiresAt, Applied: b.Applied}
+		if target, ok := b.Target.Network(); ok && b.Actions == nil && (b.Rule == "" || said.AutoBlock) {
+			b.Evidence = nil // it takes the most memory
+			i.present[target] = b
 		}
 	}
 	return nil
@@ -154,10 +156,10 @@ func (i *imported) loadPresent(ctx context.Context, c *client.Client, entries []
 // isPresent reports whether the ban that an entry asks for stands, and counts it then.
 func (i *imported) isPresent(e *banlist.Entry) bool {
 	b, ok := i.present[e.Target]
-	if !ok || !saysEnd(e) || !b.Permanent && (e.Term == ban.Permanent || e.Expires.After(b.ExpiresAt)) {
+	if !ok || !saysEnd(e) || !b.Permanent && (e.Term == ban.Permanent || e.Expires.After(b.Until)) {
 		return false
 	}
-	result := client.Result{Applied: b.Applied != nil && *b.Applied, Why: "it was not before"}
+	result := status.Result{Applied: b.Applied != nil && *b.Applied, Why: "it was not before"}
 	if b.Applied == nil {
 		result.Why = "the kernel could not be read"
 	}
@@ -200,7 +202,7 @@ func (i *imported) requests(batch []banlist.Entry, now time.Time) (items []clien
 	for n := range batch {
 		e := &batch[n]
 		if e.Err != nil {
-			i.count(e, client.Result{Target: terminal.Cut(e.Text, 64), Error: e.Err.Error()})
+			i.count(e, status.Result{Target: terminal.Cut(e.Text, 64), Error: e.Err.Error()})
 			continue
 		}
 		if i.isPresent(e) {
@@ -227,7 +229,7 @@ func (i *imported) requests(batch []banlist.Entry, now time.Time) (items []clien
 }
 
 // count adds what became of one entry.
-func (i *imported) count(e *banlist.Entry, result client.Result) {
+func (i *imported) count(e *banlist.Entry, result status.Result) {
 	if result.Error != "" {
 		result.Error = e.Place() + ": " + result.Error
 		i.Refused = append(i.Refused, result)

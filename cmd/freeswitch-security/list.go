@@ -13,6 +13,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
+	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
 )
@@ -66,28 +67,28 @@ Exit status: 0 the list is complete; 2 the request failed.`,
 }
 
 // orders are the orders of bans: soonest, latest or most first.
-var orders = map[string]func(a, b client.Ban) int{
-	"until": func(a, b client.Ban) int {
-		if a.ExpiresAt.IsZero() || b.ExpiresAt.IsZero() { // a permanent ban comes last
+var orders = map[string]func(a, b status.Ban) int{
+	"until": func(a, b status.Ban) int {
+		if a.Until.IsZero() || b.Until.IsZero() { // a permanent ban comes last
 			return cmp.Compare(permanence(a), permanence(b))
 		}
-		return a.ExpiresAt.Compare(b.ExpiresAt)
+		return a.Until.Compare(b.Until)
 	},
-	"added":   func(a, b client.Ban) int { return b.AddedAt.Compare(a.AddedAt) },
-	"packets": func(a, b client.Ban) int { return cmp.Compare(dropped(b), dropped(a)) },
-	"offence": func(a, b client.Ban) int { return cmp.Compare(b.Offence, a.Offence) },
+	"added":   func(a, b status.Ban) int { return b.Start.Compare(a.Start) },
+	"packets": func(a, b status.Ban) int { return cmp.Compare(dropped(b), dropped(a)) },
+	"offence": func(a, b status.Ban) int { return cmp.Compare(b.Offence, a.Offence) },
 }
 
 // dropped is how many packets a ban has dropped; 0 if it is not known.
-func dropped(b client.Ban) uint64 {
+func dropped(b status.Ban) uint64 {
 	if b.Packets == nil {
 		return 0
 	}
 	return *b.Packets
 }
 
-func permanence(b client.Ban) int {
-	if b.ExpiresAt.IsZero() {
+func permanence(b status.Ban) int {
+	if b.Until.IsZero() {
 		return 1
 	}
 	return 0
@@ -120,7 +121,7 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		if err != nil {
 			return err
 		}
-		ends := terminal.Until(b.ExpiresAt, now)
+		ends := terminal.Until(b.Until, now)
 		packets := "not known"
 		switch {
 		case b.Applied == nil:
@@ -131,7 +132,7 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		if b.Packets != nil {
 			packets = strconv.FormatUint(*b.Packets, 10)
 		}
-		t.Row(b.Target, cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
+		t.Row(b.Target.String(), cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
 	}
 	return t.Print(a.stdout, terminal.Width(a.stdout))
 }
@@ -151,7 +152,7 @@ func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags
 		if entry.RunTime {
 			where = "run time"
 		}
-		t.Row(entry.Target, entry.Name, where, terminal.Until(entry.ExpiresAt, now), entry.Comment)
+		t.Row(entry.Target.String(), entry.Name, where, terminal.Until(entry.Until, now), entry.Comment)
 	}
 	return t.Print(a.stdout, terminal.Width(a.stdout))
 }
@@ -170,8 +171,8 @@ func printObjects[T any](w io.Writer, values iter.Seq2[T, error]) error {
 }
 
 // ofRule filters the bans of one rule; "" passes all.
-func ofRule(bans iter.Seq2[client.Ban, error], rule string) iter.Seq2[client.Ban, error] {
-	return func(yield func(client.Ban, error) bool) {
+func ofRule(bans iter.Seq2[status.Ban, error], rule string) iter.Seq2[status.Ban, error] {
+	return func(yield func(status.Ban, error) bool) {
 		for b, err := range bans {
 			if (err != nil || rule == "" || b.Rule == rule) && !yield(b, err) {
 				return
@@ -199,8 +200,8 @@ func first[T any](entries iter.Seq2[T, error], n int) iter.Seq2[T, error] {
 }
 
 // collect gathers bans. Slim ones hold no evidence, which takes most of the memory.
-func collect(bans iter.Seq2[client.Ban, error], slim bool) ([]client.Ban, error) {
-	var all []client.Ban
+func collect(bans iter.Seq2[status.Ban, error], slim bool) ([]status.Ban, error) {
+	var all []status.Ban
 	for b, err := range bans {
 		if err != nil {
 			return nil, err
@@ -213,8 +214,8 @@ func collect(bans iter.Seq2[client.Ban, error], slim bool) ([]client.Ban, error)
 	return all, nil
 }
 
-func each(bans []client.Ban) iter.Seq2[client.Ban, error] {
-	return func(yield func(client.Ban, error) bool) {
+func each(bans []status.Ban) iter.Seq2[status.Ban, error] {
+	return func(yield func(status.Ban, error) bool) {
 		for _, b := range bans {
 			if !yield(b, nil) {
 				return

@@ -20,8 +20,8 @@ import (
 // A picture is all that is known about a target.
 type picture struct {
 	Target   string           `json:"target"`
-	Ban      *client.Ban      `json:"ban"`      // nil: not banned
-	Trusted  *client.Trusted  `json:"trusted"`  // nil: not trusted
+	Ban      *status.Ban      `json:"ban"`      // nil: not banned
+	Trusted  *status.Trusted  `json:"trusted"`  // nil: not trusted
 	Trackers []status.Tracker `json:"trackers"` // with matches of it
 }
 
@@ -109,7 +109,7 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 			say("comment", "%s", e.Comment)
 		}
 		if e.RunTime {
-			say("trust ends", "%s", terminal.Until(e.ExpiresAt, now))
+			say("trust ends", "%s", terminal.Until(e.Until, now))
 		}
 	} else {
 		say("trusted", "no")
@@ -124,16 +124,16 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 }
 
 // describe prints a ban without its evidence.
-func describe(b *client.Ban, now time.Time, say func(name, format string, args ...any)) {
+func describe(b *status.Ban, now time.Time, say func(name, format string, args ...any)) {
 	say("target", "%s", b.Target)
 	say("rule", "%s", cmp.Or(b.Rule, "none"))
 	say("by", "%s%s", b.Author, inBrackets(b.Source))
 	say("reason", "%s", b.Reason)
-	say("since", "%s (%s)", b.AddedAt.UTC().Format(time.DateTime), terminal.Ago(b.AddedAt, now))
-	if b.ExpiresAt.IsZero() {
+	say("since", "%s (%s)", b.Start.UTC().Format(time.DateTime), terminal.Ago(b.Start, now))
+	if b.Until.IsZero() {
 		say("until", "permanent")
 	} else {
-		say("until", "%s (%s)", b.ExpiresAt.UTC().Format(time.DateTime), terminal.Until(b.ExpiresAt, now))
+		say("until", "%s (%s)", b.Until.UTC().Format(time.DateTime), terminal.Until(b.Until, now))
 	}
 	say("offence", "%d", b.Offence)
 	if b.Actions != nil {
@@ -191,7 +191,7 @@ func (p *picture) printEvidence(w io.Writer) error {
 		if e.Domain != "" {
 			account += "@" + e.Domain
 		}
-		t.Row(e.Time.UTC().Format(time.DateTime), e.Event, e.Source, e.IP, account, e.Text)
+		t.Row(e.Time.UTC().Format(time.DateTime), e.Event, e.Source, ban.Address(e.IP).String(), account, e.Text)
 	}
 	return t.Print(w, 0)
 }

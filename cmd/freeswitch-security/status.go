@@ -98,7 +98,7 @@ func (a *app) report(h health, t thresholds, now time.Time) error {
 	fmt.Fprintln(a.stdout, "\nLast bans:")
 	table := terminal.NewTable("TARGET", "BANNED", "UNTIL", "RULE", "REASON")
 	for _, b := range h.LastBans {
-		table.Row(b.Target, terminal.Ago(b.AddedAt, now), terminal.Until(b.ExpiresAt, now), b.Rule, b.Reason)
+		table.Row(b.Target.String(), terminal.Ago(b.Start, now), terminal.Until(b.Until, now), b.Rule, b.Reason)
 	}
 	return table.Print(a.stdout, terminal.Width(a.stdout))
 }
@@ -207,8 +207,8 @@ func orUnknown(n *uint64) string {
 // A health is all that the daemon says of itself.
 type health struct {
 	status.Status
-	Kernel   client.Kernel `json:"kernel"`   // without its entries, which may be many
-	LastBans []client.Ban  `json:"lastBans"` // newest first
+	Kernel   status.KernelPage `json:"kernel"`   // without its entries, which may be many
+	LastBans []status.Ban      `json:"lastBans"` // newest first
 }
 
 const (
@@ -231,7 +231,7 @@ func examine(ctx context.Context, c *client.Client) (h health, err error) {
 	for i := range h.Kernel.More {
 		h.Kernel.More[i].Entries = nil
 	}
-	h.LastBans = []client.Ban{}
+	h.LastBans = []status.Ban{}
 	if h.Stats.ActiveBans > fewBans {
 		return h, nil
 	}

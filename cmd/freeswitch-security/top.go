@@ -129,7 +129,7 @@ type snapshot struct {
 type activeBan struct {
 	status.Entry
 	perSec float64 // packets
-	ban    *client.Ban
+	ban    *status.Ban
 }
 
 // look asks the daemon for a snapshot.
@@ -207,7 +207,7 @@ func (p *snapshot) print(w io.Writer, columns int) error {
 	for _, b := range p.active {
 		var rule, reason, ends string
 		if b.ban != nil {
-			rule, reason, ends = cmp.Or(b.ban.Rule, b.ban.Author), b.ban.Reason, terminal.Until(b.ban.ExpiresAt, p.at)
+			rule, reason, ends = cmp.Or(b.ban.Rule, b.ban.Author), b.ban.Reason, terminal.Until(b.ban.Until, p.at)
 		}
 		t.Row(b.Target.String(), fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
 	}

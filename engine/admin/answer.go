@@ -145,24 +145,5 @@ func (s *stream) send() {
 	}
 }
 
-// moment is a time in JSON: RFC 3339 in UTC; null for the zero time and for a year that
-// RFC 3339 does not have.
-type moment time.Time
-
-func (m moment) MarshalJSON() ([]byte, error) {
-	t := time.Time(m).UTC()
-	if t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
-		return []byte("null"), nil
-	}
-	return t.Truncate(time.Microsecond).MarshalJSON()
-}
-
-// list is a slice that encodes as [] where it is nil.
-type list[T any] []T
-
-func (l list[T]) MarshalJSON() ([]byte, error) {
-	if l == nil {
-		return []byte("[]"), nil
-	}
-	return json.Marshal([]T(l))
-}
+// success is the status of a change that was made.
+const success = "success"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 )
 
 // TestGuide makes the calls of the integration guide, word for word.
@@ -31,9 +32,9 @@ func TestGuide(t *testing.T) {
     {"ip": "192.0.2.11", "reason": "Batch test 2"},
     {"ip": "192.0.2.12", "reason": "Batch test 3"}
   ]`)
-	results := parse[struct{ Results []result }](t, text).Results
+	results := parse[struct{ Results []status.Result }](t, text).Results
 	for i, ip := range []string{"192.0.2.10", "192.0.2.11", "192.0.2.12"} {
-		if got := results[i]; got != (result{Target: ip, Status: success, Applied: true}) {
+		if got := results[i]; got != (status.Result{Target: ip, Status: success, Applied: true}) {
 			t.Errorf("result %d: %+v", i, got)
 		}
 	}
@@ -42,7 +43,7 @@ func TestGuide(t *testing.T) {
 func TestBanLife(t *testing.T) {
 	l := newLab(t, nil)
 	l.want(404, "203.0.113.7 is not banned", "GET", "/security/blacklist/203.0.113.7", "")
-	l.want(200, "added to blacklist, until", "POST", "/security/blacklist", `{"ip":"203.0.113.7","reason":"scanner","ttl":"10m"}`)
+	l.want(200, "203.0.113.7 banned until", "POST", "/security/blacklist", `{"ip":"203.0.113.7","reason":"scanner","ttl":"10m"}`)
 	text := l.want(200, "", "GET", "/security/blacklist/203.0.113.7", "")
 	b := parse[map[string]any](t, text)
 	for key, want := range map[string]any{
@@ -53,14 +54,14 @@ func TestBanLife(t *testing.T) {
 			t.Errorf("%s: %v, want %v", key, b[key], want)
 		}
 	}
-	l.want(200, "is in blacklist already", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":60}`)
-	l.want(200, "stays in blacklist, now permanently", "POST", "/security/blacklist", `{"ip":"203.0.113.7","permanent":true}`)
-	l.want(200, `"expiresAt":null,"permanent":true`, "GET", "/security/blacklist/203.0.113.7", "")
-	l.want(200, "removed from blacklist; rules leave 203.0.113.7 alone for 10m", "DELETE", "/security/blacklist/203.0.113.7?grace=10m&reason=wrong+man", "")
-	l.want(200, "was not in blacklist", "DELETE", "/security/blacklist/203.0.113.7", "")
+	l.want(200, "is already banned until", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":60}`)
+	l.want(200, "stays banned, now permanently", "POST", "/security/blacklist", `{"ip":"203.0.113.7","permanent":true}`)
+	l.want(200, `"permanent":true`, "GET", "/security/blacklist/203.0.113.7", "")
+	l.want(200, "203.0.113.7 unbanned; rules do not ban 203.0.113.7 for 10m", "DELETE", "/security/blacklist/203.0.113.7?grace=10m&reason=wrong+man", "")
+	l.want(200, "was not banned", "DELETE", "/security/blacklist/203.0.113.7", "")
 	// The grace is one from rules: who bans by hand takes it back.
-	l.want(200, "added to blacklist", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
-	l.want(200, "removed from blacklist", "DELETE", "/security/blacklist/203.0.113.7", "")
+	l.want(200, "banned until", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.want(200, "203.0.113.7 unbanned", "DELETE", "/security/blacklist/203.0.113.7", "")
 	l.want(409, "trusted: carriers", "POST", "/security/blacklist", `{"ip":"198.51.100.1"}`)
 	l.want(400, "neither an address nor a network", "DELETE", "/security/blacklist/203.0.113", "")
 	l.want(400, "grace", "DELETE", "/security/blacklist/203.0.113.7?grace=permanent", "")
@@ -83,7 +84,7 @@ func TestNetworks(t *testing.T) {
 	l.want(404, "", "GET", "/security/blacklist/2001:db8:1::/48", "")
 
 	// Both bans that cover an address are ended.
-	l.want(200, "added", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":"2h"}`)
+	l.want(200, "banned until", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":"2h"}`)
 	l.want(200, `"lifted":["203.0.113.7","203.0.113.0/24"]`, "DELETE", "/security/blacklist/203.0.113.7", "")
 }
 
@@ -157,7 +158,7 @@ func TestWide(t *testing.T) {
 		}
 		l.want(400, "too wide", "DELETE", "/security/blacklist/"+network+"?grace=10m", "")
 		l.want(200, `"target":"`+network+`"`, "GET", "/security/blacklist/"+network, "")
-		l.want(200, network+" removed from blacklist", "DELETE", "/security/blacklist/"+network, "")
+		l.want(200, network+" unbanned", "DELETE", "/security/blacklist/"+network, "")
 	}
 }
 
@@ -253,7 +254,7 @@ func TestBatch(t *testing.T) {
 	text := l.want(200, "", "POST", "/security/blacklist/batch", `[
 		{"ip":"203.0.113.1"}, {"ip":"nonsense"}, {"ip":5}, "x", {"ip":"203.0.113.2","ttk":5}, {"ip":"198.51.100.1"},
 		{"ip":"203.0.113.3","ttl":"x"}, null, {"ip":"203.0.113.4/31","permanent":true}]`)
-	got := parse[struct{ Results []result }](t, text).Results
+	got := parse[struct{ Results []status.Result }](t, text).Results
 	for i, want := range []struct{ ip, fault string }{
 		{"203.0.113.1", ""}, {"nonsense", "neither"}, {"", "ip must not be a number"}, {"", "the item must not be a string"},
 		{"203.0.113.2", `unknown field "ttk"`}, {"198.51.100.1", "trusted: carriers"}, {"203.0.113.3", "not a duration"},
@@ -286,7 +287,7 @@ func TestBigBatch(t *testing.T) {
 		fmt.Fprintf(&body, `{"ip":"11.%d.%d.%d","reason":"batch"},`, i>>16, i>>8&255, i&255)
 	}
 	text := strings.TrimSuffix(body.String(), ",") + "]"
-	got := parse[struct{ Results []result }](t, l.want(200, "", "POST", "/security/blacklist/batch", text)).Results
+	got := parse[struct{ Results []status.Result }](t, l.want(200, "", "POST", "/security/blacklist/batch", text)).Results
 	if len(got) != n {
 		t.Fatalf("%d results", len(got))
 	}
@@ -309,9 +310,9 @@ func TestListing(t *testing.T) {
 	for _, ip := range []string{"2001:db8::7", "203.0.113.7", "11.0.0.1", "11.0.1.0/24", "11.0.0.0/16", "2001:db8::/32"} {
 		l.want(200, "", "POST", "/security/blacklist", `{"ip":"`+ip+`"}`)
 	}
-	byTarget := parse[map[string]banShape](t, l.want(200, "", "GET", "/security/blacklist", ""))
+	byTarget := parse[map[string]status.Ban](t, l.want(200, "", "GET", "/security/blacklist", ""))
 	for _, ip := range want {
-		if byTarget[ip].Target != ip || byTarget[ip].Applied == nil || !*byTarget[ip].Applied {
+		if byTarget[ip].Target.String() != ip || byTarget[ip].Applied == nil || !*byTarget[ip].Applied {
 			t.Errorf("%s: %+v", ip, byTarget[ip])
 		}
 	}
@@ -320,12 +321,12 @@ func TestListing(t *testing.T) {
 		cursor := ""
 		for {
 			type page struct {
-				Bans []banShape
+				Bans []status.Ban
 				Next *string
 			}
 			p := parse[page](t, l.want(200, "", "GET", fmt.Sprintf("/security/blacklist?format=list&limit=%d&cursor=%s", limit, escaped(cursor)), ""))
 			for _, b := range p.Bans {
-				got = append(got, b.Target)
+				got = append(got, b.Target.String())
 			}
 			if p.Next == nil {
 				break
@@ -355,8 +356,8 @@ func TestTrust(t *testing.T) {
 	l.want(200, `{"trusted":[{"target":"192.0.2.200"`, "GET", "/security/whitelist?format=list&limit=2&cursor=127.0.0.0/8", "")
 	l.want(404, "not trusted", "GET", "/security/whitelist/203.0.112.7", "")
 	l.want(409, "rules.d/00-site.hcl:4", "DELETE", "/security/whitelist/198.51.100.1", "")
-	l.want(200, "203.0.113.0/24 removed from whitelist", "DELETE", "/security/whitelist/203.0.113.7", "")
-	l.want(200, "was not in whitelist", "DELETE", "/security/whitelist/203.0.113.7", "")
+	l.want(200, "203.0.113.0/24 untrusted", "DELETE", "/security/whitelist/203.0.113.7", "")
+	l.want(200, "was not trusted", "DELETE", "/security/whitelist/203.0.113.7", "")
 	l.want(400, "", "DELETE", "/security/whitelist/x", "")
 	l.want(200, "", "POST", "/security/whitelist", `{"ip":"198.51.100.7","reason":"twice"}`)
 	l.want(200, "still trusted by carriers", "DELETE", "/security/whitelist/198.51.100.7", "")
@@ -367,15 +368,13 @@ func TestTrust(t *testing.T) {
 	l.want(200, "", "DELETE", "/security/whitelist/10.0.0.0%2F8", "")
 	l.want(400, "mean the same", "POST", "/security/whitelist", `{"ip":"203.0.113.7","reason":"a","comment":"b"}`)
 	l.want(200, `neither`, "POST", "/security/whitelist/batch", `[{"ip":"203.0.113.7","permanent":true},{"ip":"y"}]`)
-	l.want(200, `"expiresAt":null,"permanent":true`, "GET", "/security/whitelist/203.0.113.7", "")
+	l.want(200, `"permanent":true`, "GET", "/security/whitelist/203.0.113.7", "")
 	l.want(200, "", "POST", "/security/whitelist", `{"ip":"203.0.113.8"}`)
-	entry := parse[trustShape](t, l.want(200, "", "GET", "/security/whitelist/203.0.113.8", ""))
-	if got := time.Time(entry.ExpiresAt).Sub(time.Time(entry.AddedAt)); got != 24*time.Hour {
+	entry := parse[status.Trusted](t, l.want(200, "", "GET", "/security/whitelist/203.0.113.8", ""))
+	if got := entry.Until.Sub(entry.Since); got != 24*time.Hour {
 		t.Errorf("trusted for %s", got)
 	}
 }
-
-func (m *moment) UnmarshalJSON(text []byte) error { return (*time.Time)(m).UnmarshalJSON(text) }
 
 func TestObservation(t *testing.T) {
 	l := newLab(t, nil)

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 )
 
-// pageOfBans is how many bans are taken out of the ledger at once: it is locked
-// meanwhile.
+// pageOfBans is how many bans are copied from the ledger at once: it is locked meanwhile.
 const pageOfBans = 1000
 
 // listBans answers GET /security/blacklist.
@@ -26,7 +26,7 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 	if p.page {
 		bans := s.Guard.BansAfter(p.after, p.limit+1)
 		return s.page(w, p, "bans", len(bans), func(i int) (ban.Target, any) {
-			return bans[i].Target, shapeOfBan(&bans[i], standing)
+			return bans[i].Target, standing.ban(&bans[i])
 		})
 	}
 	jsonHeader(w)
@@ -40,7 +40,7 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 			out.text(separator)
 			separator = ","
 			out.text(`"` + bans[i].Target.String() + `":`)
-			out.value(shapeOfBan(&bans[i], standing))
+			out.value(standing.ban(&bans[i]))
 		}
 		if len(bans) < pageOfBans {
 			break
@@ -66,12 +66,12 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	standing, err := s.standing(r.Context(), recently)
 	if err == nil && !standing.covers(b.Target) {
-		standing, err = s.standing(r.Context(), justNow) // it may have come into force since
+		standing, err = s.standing(r.Context(), justNow) // it may be in force since
 	}
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, shapeOfBan(&b, standing))
+	answer(w, http.StatusOK, standing.ban(&b))
 	return nil
 }
 
@@ -95,15 +95,15 @@ func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	outcome := &outcomes[0]
-	d := done{
-		Status: success, Message: outcome.message(), Target: outcome.target().String(),
-		Applied: outcome.Applied, Why: outcome.why(), ExpiresAt: moment(outcome.until()),
+	d := status.Done{
+		Status: success, Message: outcome.message(), Target: outcome.target(),
+		Applied: outcome.Applied, Why: outcome.why(), Until: outcome.until(),
 	}
 	answer(w, http.StatusOK, d)
 	return nil
 }
 
-// block has the guard enter orders, within the time of a change.
+// block enters orders, within the time of a change.
 func (s *Server) block(ctx context.Context, orders []ban.Order) ([]Outcome, error) {
 	var outcomes []Outcome
 	err := s.change(ctx, func(ctx context.Context) (err error) {
@@ -116,8 +116,8 @@ func (s *Server) block(ctx context.Context, orders []ban.Order) ([]Outcome, erro
 	return outcomes, err
 }
 
-// change does something to the engine, with others that want to within bounds and
-// within the time of a change. What was counted before is outdated by it.
+// change changes something in the engine, within the time of a change and with a limited
+// number of others. It outdates the snapshots.
 func (s *Server) change(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.change)
 	defer cancel()
@@ -134,7 +134,7 @@ func (s *Server) change(ctx context.Context, do func(context.Context) error) err
 	return do(ctx)
 }
 
-// refused is why an order did not lead to a ban; nil where its target is banned.
+// refused is why the target of an order is not banned; nil if it is.
 func (o *Outcome) refused() error {
 	if o.Change.Banned() {
 		return nil
@@ -142,7 +142,7 @@ func (o *Outcome) refused() error {
 	return faultf(http.StatusConflict, "%s not banned: %s", o.Change.Target, o.Change.Why)
 }
 
-// standing is the ban that covers the target now.
+// standing is the ban in force that covers the target.
 func (o *Outcome) standing() *ban.Ban {
 	if o.Change.Standing {
 		return o.Change.Cover
@@ -154,19 +154,19 @@ func (o *Outcome) target() ban.Target { return o.standing().Target }
 
 func (o *Outcome) until() time.Time { return o.standing().Until }
 
-// message says what became of an order that was not refused.
+// message words the result of an order that was not refused.
 func (o *Outcome) message() string {
 	b := o.standing()
 	switch {
 	case o.Change.Standing:
-		return fmt.Sprintf("%s is in blacklist already, %s", b.Target.String(), inWords(b.Until))
+		return fmt.Sprintf("%s is already banned %s", b.Target, inWords(b.Until))
 	case o.Change.Kind == ban.KindExtend:
-		return fmt.Sprintf("%s stays in blacklist, now %s", b.Target.String(), inWords(b.Until))
+		return fmt.Sprintf("%s stays banned, now %s", b.Target, inWords(b.Until))
 	}
-	return fmt.Sprintf("%s added to blacklist, %s", b.Target.String(), inWords(b.Until))
+	return fmt.Sprintf("%s banned %s", b.Target, inWords(b.Until))
 }
 
-// why says why a ban is not in the kernel; "" where it is.
+// why is why the kernel does not enforce a ban; "" if it does.
 func (o *Outcome) why() string { return whyNot(o.Applied, o.Why) }
 
 func whyNot(applied bool, why string) string {
@@ -179,7 +179,7 @@ func whyNot(applied bool, why string) string {
 	return why
 }
 
-// inWords writes the end of something for people.
+// inWords words the end of a ban or trust.
 func inWords(until time.Time) string {
 	if until.IsZero() {
 		return "permanently"
@@ -214,26 +214,25 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := done{
-		Status: success, Target: target.String(), Applied: released.Applied,
+	d := status.Done{
+		Status: success, Target: target, Applied: released.Applied,
 		Why: whyNot(released.Applied, released.Why), Lifted: targetsOf(released.Lifted),
 	}
-	d.Message = d.Target + " was not in blacklist"
+	d.Message = d.Target.String() + " was not banned"
 	if len(d.Lifted) > 0 {
 		d.Target = d.Lifted[0]
-		d.Message = d.Target + " removed from blacklist"
+		d.Message = d.Target.String() + " unbanned"
 	}
 	if release.Grace > 0 {
-		d.Message += fmt.Sprintf("; rules leave %s alone for %s", target.String(), ban.FormatDuration(release.Grace))
+		d.Message += fmt.Sprintf("; rules do not ban %s for %s", target, ban.FormatDuration(release.Grace))
 	}
 	answer(w, http.StatusOK, d)
 	return nil
 }
 
-func targetsOf(changes []ban.Change) list[string] {
-	var out list[string]
+func targetsOf(changes []ban.Change) (out status.List[ban.Target]) {
 	for i := range changes {
-		out = append(out, changes[i].Ban.Target.String())
+		out = append(out, changes[i].Target)
 	}
 	return out
 }

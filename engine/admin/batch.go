@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 )
 
 // itemsAtOnce is how many items of a batch are one change of the engine: one write to
@@ -39,9 +40,9 @@ func (s *Server) addBans(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer free()
-	writeBatch(s, w, items, func(orders []ban.Order) []result {
+	writeBatch(s, w, items, func(orders []ban.Order) []status.Result {
 		outcomes, err := s.block(r.Context(), orders)
-		results := make([]result, len(orders))
+		results := make([]status.Result, len(orders))
 		for i := range orders {
 			results[i] = banResult(&orders[i], outcomes, i, err)
 		}
@@ -50,15 +51,15 @@ func (s *Server) addBans(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func banResult(o *ban.Order, outcomes []Outcome, i int, err error) result {
+func banResult(o *ban.Order, outcomes []Outcome, i int, err error) status.Result {
 	if err == nil {
 		err = outcomes[i].refused()
 	}
 	if err != nil {
-		return result{Target: o.Target.String(), Error: err.Error()}
+		return status.Result{Target: o.Target.String(), Error: err.Error()}
 	}
 	outcome := &outcomes[i]
-	return result{Target: outcome.target().String(), Status: success, Applied: outcome.Applied, Why: outcome.why()}
+	return status.Result{Target: outcome.target().String(), Status: success, Applied: outcome.Applied, Why: outcome.why()}
 }
 
 // addTrusts answers POST /security/whitelist/batch.
@@ -77,9 +78,9 @@ func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer free()
-	writeBatch(s, w, items, func(entries []Trusted) []result {
+	writeBatch(s, w, items, func(entries []Trusted) []status.Result {
 		outcomes, err := s.trustAll(r.Context(), entries)
-		results := make([]result, len(entries))
+		results := make([]status.Result, len(entries))
 		for i := range entries {
 			results[i] = trustResult(&entries[i], outcomes, i, err)
 		}
@@ -88,15 +89,15 @@ func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func trustResult(t *Trusted, outcomes []TrustOutcome, i int, err error) result {
+func trustResult(t *Trusted, outcomes []TrustOutcome, i int, err error) status.Result {
 	name := ban.Network(t.Network).String()
 	if err == nil {
 		err = outcomes[i].refused(t)
 	}
 	if err != nil {
-		return result{Target: name, Error: err.Error()}
+		return status.Result{Target: name, Error: err.Error()}
 	}
-	return result{Target: name, Status: success, Applied: outcomes[i].Applied, Why: whyNot(outcomes[i].Applied, outcomes[i].Why)}
+	return status.Result{Target: name, Status: success, Applied: outcomes[i].Applied, Why: whyNot(outcomes[i].Applied, outcomes[i].Why)}
 }
 
 func newItem[T any](target ban.Target, value T, text string, err error) item[T] {
@@ -184,7 +185,7 @@ func (s *Server) allowBatch(w http.ResponseWriter) {
 
 // writeBatch makes the changes of the valid items, many at a time, and writes the
 // results. audit is called for every item that was tried.
-func writeBatch[T any](s *Server, w http.ResponseWriter, items []item[T], do func([]T) []result, audit func(*T, error)) {
+func writeBatch[T any](s *Server, w http.ResponseWriter, items []item[T], do func([]T) []status.Result, audit func(*T, error)) {
 	jsonHeader(w)
 	out := s.stream(w)
 	out.limit += s.limits.change
@@ -199,7 +200,7 @@ func writeBatch[T any](s *Server, w http.ResponseWriter, items []item[T], do fun
 				valid = append(valid, part[i].value)
 			}
 		}
-		var results []result
+		var results []status.Result
 		if len(valid) > 0 {
 			results = do(valid)
 		}
@@ -211,7 +212,7 @@ func writeBatch[T any](s *Server, w http.ResponseWriter, items []item[T], do fun
 			}
 			first = false
 			if part[i].fault != "" {
-				out.value(result{Target: part[i].name(), Error: part[i].fault})
+				out.value(status.Result{Target: part[i].name(), Error: part[i].fault})
 				continue
 			}
 			out.value(next[0])

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
 
@@ -23,12 +24,14 @@ const generatedBelow = "    # Below: generated from the Go types by go test ./en
 
 // answers are the types that the API answers with, beside those that they hold.
 var answers = []any{
-	Health{}, status.Status{}, KernelPage{}, status.Tracker{},
+	Health{}, status.Status{}, status.KernelPage{}, status.Tracker{}, Findings{},
+	status.Done{}, status.Result{}, status.Ban{}, status.Trusted{}, ban.Change{},
 }
 
 // enums are the types that hold one of a few texts.
 var enums = map[reflect.Type]string{
 	reflect.TypeFor[status.Severity](): "ok, warning, critical",
+	reflect.TypeFor[ban.Kind]():        strings.Trim(strings.ReplaceAll(fmt.Sprint(ban.Kinds), " ", ", "), "[]"),
 }
 
 // TestContract holds the schemas in openapi.yaml against the Go types of the answers.
@@ -136,7 +139,11 @@ func (g *generator) schema(t reflect.Type, more ...string) string {
 		inner := g.schema(t.Elem())
 		return object(inner[1:len(inner)-1], "nullable: true")
 	case t.Kind() == reflect.Slice:
-		return object("type: array", "items: "+g.schema(t.Elem()))
+		members := []string{"type: array", "items: " + g.schema(t.Elem())}
+		if t.Name() == "" { // not a List: nil is null
+			members = append(members, "nullable: true")
+		}
+		return object(members...)
 	case t.Kind() == reflect.Map:
 		return object("type: object", "additionalProperties: "+g.schema(t.Elem()))
 	case t.Kind() == reflect.Struct:

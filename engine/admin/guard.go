@@ -145,14 +145,14 @@ type Probe struct {
 
 // Findings is what the rules make of a probe.
 type Findings struct {
-	Events  []Sighting
-	Explain string // how the source reads the line, in words; "" where it cannot say
+	Events  status.List[Sighting] `json:"events"`
+	Explain string                `json:"explain"` // how the source reads the line; "" if it cannot say
 }
 
-// A Sighting is an event and the rules whose expression is true of it.
+// A Sighting is an event and the rules that match it.
 type Sighting struct {
-	Source string
-	Fields map[string]string
-	Rules  []string
-	Trust  string // who its address is trusted by; "" where it may be banned
+	Source string              `json:"source"`
+	Fields map[string]string   `json:"fields"`
+	Rules  status.List[string] `json:"rules"` // whose expression is true
+	Trust  string              `json:"trust"` // what trusts its address; "" if it may be banned
 }

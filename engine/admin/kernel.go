@@ -62,11 +62,15 @@ func (s *Server) standing(ctx context.Context, age time.Duration) (*kernelTable,
 	return t, nil
 }
 
-// KernelPage is the answer to GET /security/iptables: the first action that writes to
-// the kernel, and the others.
-type KernelPage struct {
-	status.Kernel
-	More status.List[status.Kernel] `json:"more"`
+// ban returns a ban and what the kernel does with it. What could not be read is nil, not
+// 0.
+func (t *kernelTable) ban(b *ban.Ban) status.Ban {
+	out := status.Ban{Ban: *b, Permanent: b.Until.IsZero()}
+	if applied := t.covers(b.Target); applied || !t.unread {
+		entry, _ := t.entries.Get(b.Target.Prefix())
+		out.Packets, out.Bytes, out.Applied = &entry.Packets, &entry.Bytes, &applied
+	}
+	return out
 }
 
 // showKernel answers GET /security/iptables. Simultaneous requests share one look.
@@ -75,7 +79,7 @@ func (s *Server) showKernel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var k KernelPage
+	var k status.KernelPage
 	if views := standing.views; len(views) > 0 {
 		k.Kernel, k.More = views[0], views[1:]
 	} else {

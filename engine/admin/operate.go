@@ -54,7 +54,7 @@ type diagnosticShape struct {
 }
 
 // shapesOf returns the diagnostics in JSON, and whether an error is among them.
-func shapesOf(all []Diagnostic) (shapes list[diagnosticShape], mistakes bool) {
+func shapesOf(all []Diagnostic) (shapes status.List[diagnosticShape], mistakes bool) {
 	for _, d := range all {
 		severity := "warning"
 		if d.Error {
@@ -82,7 +82,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && mistakes {
 		answer(w, http.StatusUnprocessableEntity, struct {
 			failure
-			Diagnostics list[diagnosticShape] `json:"diagnostics"`
+			Diagnostics status.List[diagnosticShape] `json:"diagnostics"`
 		}{failure{err.Error()}, shapes})
 		return nil
 	}
@@ -90,9 +90,9 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer(w, http.StatusOK, struct {
-		Status      string                `json:"status"`
-		Message     string                `json:"message"`
-		Diagnostics list[diagnosticShape] `json:"diagnostics"`
+		Status      string                       `json:"status"`
+		Message     string                       `json:"message"`
+		Diagnostics status.List[diagnosticShape] `json:"diagnostics"`
 	}{success, "rules reloaded", shapes})
 	return nil
 }
@@ -102,18 +102,6 @@ type probeRequest struct {
 	Source string            `json:"source"`
 	Line   string            `json:"line"`
 	Event  map[string]string `json:"event"`
-}
-
-type findingsShape struct {
-	Events  list[sightingShape] `json:"events"`
-	Explain string              `json:"explain"`
-}
-
-type sightingShape struct {
-	Source string            `json:"source"`
-	Fields map[string]string `json:"fields"`
-	Rules  list[string]      `json:"rules"`
-	Trust  string            `json:"trust"`
 }
 
 // test answers POST /security/test.
@@ -133,14 +121,6 @@ func (s *Server) test(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	shape := findingsShape{Explain: found.Explain}
-	for _, e := range found.Events {
-		fields := e.Fields
-		if fields == nil {
-			fields = map[string]string{}
-		}
-		shape.Events = append(shape.Events, sightingShape{e.Source, fields, e.Rules, e.Trust})
-	}
-	answer(w, http.StatusOK, shape)
+	answer(w, http.StatusOK, found)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
 )
 
 // trustFor is the default term of trust. Lasting trust belongs in a rule file.
@@ -58,6 +59,14 @@ func (o *TrustOutcome) refused(t *Trusted) error {
 	return faultf(http.StatusConflict, "%s not trusted: %s", ban.Network(t.Network).String(), o.Refused)
 }
 
+// view returns the entry as the API shows it.
+func (t *Trusted) view() status.Trusted {
+	return status.Trusted{
+		Target: ban.Network(t.Network), Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.RunTime,
+		Author: t.Author, Since: t.Since, Until: t.Until, Permanent: t.Until.IsZero(),
+	}
+}
+
 // listTrusted answers GET /security/whitelist.
 func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 	p, err := pagingOf(r)
@@ -74,16 +83,16 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 			p.limit++ // the entries of one network have one cursor
 		}
 		return s.page(w, p, "trusted", len(all), func(i int) (ban.Target, any) {
-			return ban.Network(all[i].Network), shapeOfTrust(&all[i])
+			return ban.Network(all[i].Network), all[i].view()
 		})
 	}
-	byNetwork := make(map[string]trustShape, len(all))
+	byNetwork := make(map[ban.Target]status.Trusted, len(all))
 	for i := range all {
-		shape := shapeOfTrust(&all[i])
-		if before, known := byNetwork[shape.Target]; known && !before.RunTime {
+		entry := all[i].view()
+		if before, known := byNetwork[entry.Target]; known && !before.RunTime {
 			continue // the entry of a rule file lasts longer
 		}
-		byNetwork[shape.Target] = shape
+		byNetwork[entry.Target] = entry
 	}
 	answer(w, http.StatusOK, byNetwork)
 	return nil
@@ -116,7 +125,7 @@ func (s *Server) showTrusted(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return faultf(http.StatusNotFound, "%s is not trusted", target.String())
 	}
-	answer(w, http.StatusOK, shapeOfTrust(&t))
+	answer(w, http.StatusOK, t.view())
 	return nil
 }
 
@@ -140,11 +149,11 @@ func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	outcome := &outcomes[0]
-	d := done{
-		Status: success, Target: ban.Network(t.Network).String(), Applied: outcome.Applied,
-		Why: whyNot(outcome.Applied, outcome.Why), ExpiresAt: moment(t.Until), Lifted: targetsOf(outcome.Lifted),
+	d := status.Done{
+		Status: success, Target: ban.Network(t.Network), Applied: outcome.Applied,
+		Why: whyNot(outcome.Applied, outcome.Why), Until: t.Until, Lifted: targetsOf(outcome.Lifted),
 	}
-	d.Message = d.Target + " added to whitelist, " + inWords(t.Until)
+	d.Message = d.Target.String() + " trusted " + inWords(t.Until)
 	answer(w, http.StatusOK, d)
 	return nil
 }
@@ -157,8 +166,8 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 	}
 	who := s.callerOf(r)
 	reason := reasonOf(r)
-	d := done{Status: success, Target: target.String(), Applied: true}
-	d.Message = d.Target + " was not in whitelist"
+	d := status.Done{Status: success, Target: target, Applied: true}
+	d.Message = target.String() + " was not trusted by the API"
 	entry, runTime := s.covering(target, true)
 	if runTime {
 		err := s.change(r.Context(), func(ctx context.Context) error {
@@ -169,8 +178,8 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		d.Target = ban.Network(entry.Network).String()
-		d.Message = d.Target + " removed from whitelist"
+		d.Target = ban.Network(entry.Network)
+		d.Message = d.Target.String() + " untrusted"
 	}
 	if other, ok := s.covering(target, false); ok {
 		if !runTime {

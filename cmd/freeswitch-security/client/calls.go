@@ -14,20 +14,20 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// Status asks how the daemon is doing.
+// Status asks for the status of the daemon.
 func (c *Client) Status(ctx context.Context) (s status.Status, err error) {
 	return s, c.ask(ctx, "/security/status", &s)
 }
 
-// Kernel asks what really stands in the kernel.
-func (c *Client) Kernel(ctx context.Context) (k Kernel, err error) {
+// Kernel asks what the kernel enforces.
+func (c *Client) Kernel(ctx context.Context) (k status.KernelPage, err error) {
 	return k, c.ask(ctx, "/security/iptables", &k)
 }
 
-// MaxTrackers is how many trackers can be asked for.
+// MaxTrackers is the limit for Trackers.
 const MaxTrackers = 1000
 
-// Trackers asks who is closest to being caught, the closest first.
+// Trackers asks for the keys that are closest to a threshold, the closest first.
 func (c *Client) Trackers(ctx context.Context, top int) ([]status.Tracker, error) {
 	var said struct {
 		Trackers []status.Tracker `json:"trackers"`
@@ -35,14 +35,14 @@ func (c *Client) Trackers(ctx context.Context, top int) ([]status.Tracker, error
 	return said.Trackers, c.ask(ctx, "/security/trackers?top="+strconv.Itoa(top), &said)
 }
 
-// Ban asks for the ban that covers a target; nil: none does.
-func (c *Client) Ban(ctx context.Context, target ban.Target) (*Ban, error) {
-	return one[Ban](ctx, c, blacklist+entry(target))
+// Ban asks for the ban that covers a target; nil if none does.
+func (c *Client) Ban(ctx context.Context, target ban.Target) (*status.Ban, error) {
+	return one[status.Ban](ctx, c, blacklist+entry(target))
 }
 
-// Trusted asks for the narrowest trust that covers a target; nil: none does.
-func (c *Client) Trusted(ctx context.Context, target ban.Target) (*Trusted, error) {
-	return one[Trusted](ctx, c, whitelist+entry(target))
+// Trusted asks for the narrowest trust that covers a target; nil if none does.
+func (c *Client) Trusted(ctx context.Context, target ban.Target) (*status.Trusted, error) {
+	return one[status.Trusted](ctx, c, whitelist+entry(target))
 }
 
 const (
@@ -55,7 +55,7 @@ func entry(target ban.Target) string {
 	return "/" + url.PathEscape(target.String())
 }
 
-// one asks for something that there may not be.
+// one asks for an entry that may not exist.
 func one[T any](ctx context.Context, c *Client, path string) (*T, error) {
 	var found T
 	err := c.ask(ctx, path, &found)
@@ -68,28 +68,28 @@ func one[T any](ctx context.Context, c *Client, path string) (*T, error) {
 	return &found, nil
 }
 
-// MaxPage is the largest page that can be asked for.
+// MaxPage is the limit for the page of Bans and AllTrusted.
 const MaxPage = 10_000
 
-// Bans asks for all bans, in the order of their addresses, a page at a time. An
-// error ends them.
-func (c *Client) Bans(ctx context.Context, page int) iter.Seq2[Ban, error] {
-	return pages(func(cursor string) ([]Ban, *string, error) {
+// Bans asks for all bans in the order of their targets, page by page. An error ends
+// the sequence.
+func (c *Client) Bans(ctx context.Context, page int) iter.Seq2[status.Ban, error] {
+	return pages(func(cursor string) ([]status.Ban, *string, error) {
 		var said struct {
-			Bans []Ban   `json:"bans"`
-			Next *string `json:"next"`
+			Bans []status.Ban `json:"bans"`
+			Next *string      `json:"next"`
 		}
 		err := c.ask(ctx, blacklist+pageQuery(page, cursor), &said)
 		return said.Bans, said.Next, err
 	})
 }
 
-// AllTrusted asks for all who are trusted, as Bans does for bans.
-func (c *Client) AllTrusted(ctx context.Context, page int) iter.Seq2[Trusted, error] {
-	return pages(func(cursor string) ([]Trusted, *string, error) {
+// AllTrusted asks for all trusted networks, as Bans does for bans.
+func (c *Client) AllTrusted(ctx context.Context, page int) iter.Seq2[status.Trusted, error] {
+	return pages(func(cursor string) ([]status.Trusted, *string, error) {
 		var said struct {
-			Trusted []Trusted `json:"trusted"`
-			Next    *string   `json:"next"`
+			Trusted []status.Trusted `json:"trusted"`
+			Next    *string          `json:"next"`
 		}
 		err := c.ask(ctx, whitelist+pageQuery(page, cursor), &said)
 		return said.Trusted, said.Next, err
@@ -104,7 +104,7 @@ func pageQuery(page int, cursor string) string {
 	return "?" + q.Encode()
 }
 
-// pages fetches page after page. A page that leads to itself ends it.
+// pages fetches page after page. A page that leads to itself is an error.
 func pages[T any](fetch func(cursor string) ([]T, *string, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -131,23 +131,23 @@ func pages[T any](fetch func(cursor string) ([]T, *string, error)) iter.Seq2[T, 
 	}
 }
 
-// MaxBatch is how many items a batch may have. The daemon takes more bans than
-// that in one request, and makes several changes of them.
+// MaxBatch is the limit of a batch. The daemon takes larger batches of bans, and makes
+// several changes of them.
 const MaxBatch = 10_000
 
 // BanAll bans up to MaxBatch targets; results are by index.
-func (c *Client) BanAll(ctx context.Context, items []BanRequest) ([]Result, error) {
+func (c *Client) BanAll(ctx context.Context, items []BanRequest) ([]status.Result, error) {
 	return c.batch(ctx, blacklist, items, len(items))
 }
 
 // TrustAll trusts up to MaxBatch targets; results are by index.
-func (c *Client) TrustAll(ctx context.Context, items []TrustRequest) ([]Result, error) {
+func (c *Client) TrustAll(ctx context.Context, items []TrustRequest) ([]status.Result, error) {
 	return c.batch(ctx, whitelist, items, len(items))
 }
 
-func (c *Client) batch(ctx context.Context, list string, items any, n int) ([]Result, error) {
+func (c *Client) batch(ctx context.Context, list string, items any, n int) ([]status.Result, error) {
 	var said struct {
-		Results []Result `json:"results"`
+		Results []status.Result `json:"results"`
 	}
 	if err := c.change(ctx, http.MethodPost, list+"/batch", items, &said); err != nil {
 		return nil, err
@@ -158,9 +158,8 @@ func (c *Client) batch(ctx context.Context, list string, items any, n int) ([]Re
 	return said.Results, nil
 }
 
-// Unban ends the bans that cover a target. Rules leave it alone for the grace, if
-// that is not 0.
-func (c *Client) Unban(ctx context.Context, target ban.Target, grace time.Duration, reason string) (Done, error) {
+// Unban ends the bans that cover a target. Rules do not ban it within the grace.
+func (c *Client) Unban(ctx context.Context, target ban.Target, grace time.Duration, reason string) (status.Done, error) {
 	q := url.Values{}
 	if grace > 0 {
 		q.Set("grace", ban.FormatDuration(grace))
@@ -169,11 +168,11 @@ func (c *Client) Unban(ctx context.Context, target ban.Target, grace time.Durati
 }
 
 // Untrust ends the narrowest run-time trust that covers a target.
-func (c *Client) Untrust(ctx context.Context, target ban.Target, reason string) (Done, error) {
+func (c *Client) Untrust(ctx context.Context, target ban.Target, reason string) (status.Done, error) {
 	return c.remove(ctx, whitelist+entry(target), url.Values{}, reason)
 }
 
-func (c *Client) remove(ctx context.Context, path string, q url.Values, reason string) (d Done, err error) {
+func (c *Client) remove(ctx context.Context, path string, q url.Values, reason string) (d status.Done, err error) {
 	if reason != "" {
 		q.Set("reason", reason)
 	}

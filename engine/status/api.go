@@ -1,0 +1,57 @@
+package status
+
+import (
+	"time"
+
+	"freeswitch-security/engine/ban"
+)
+
+// A Ban is a ban in force and what the kernel does with it. Packets, Bytes and Applied
+// are nil if the kernel could not be read.
+type Ban struct {
+	ban.Ban
+	Permanent bool    `json:"permanent"`
+	Packets   *uint64 `json:"packets"` // dropped
+	Bytes     *uint64 `json:"bytes"`   // dropped
+	Applied   *bool   `json:"applied"` // the kernel enforces it
+}
+
+// Trusted is a network that is never banned.
+type Trusted struct {
+	Target    ban.Target `json:"target"`
+	Name      string     `json:"name"`
+	Comment   string     `json:"comment"`
+	Where     string     `json:"where"`   // file and line; "" if it is in no file
+	RunTime   bool       `json:"runTime"` // the API added it, and can remove it
+	Author    string     `json:"author"`
+	Since     time.Time  `json:"addedAt,omitzero"`
+	Until     time.Time  `json:"expiresAt,omitzero"` // absent: it does not end by itself
+	Permanent bool       `json:"permanent"`
+}
+
+// Done is the answer to a change.
+type Done struct {
+	Status  string           `json:"status"`             // "success"
+	Message string           `json:"message"`            // "203.0.113.7 banned until …"
+	Target  ban.Target       `json:"target"`             // of the ban or trust that was changed
+	Applied bool             `json:"applied"`            // the kernel agrees
+	Why     string           `json:"why,omitempty"`      // why it does not
+	Until   time.Time        `json:"expiresAt,omitzero"` // of what is in force now; absent: it does not end, or nothing is in force
+	Lifted  List[ban.Target] `json:"lifted"`             // the targets of the bans that ended
+}
+
+// A Result is the answer to one item of a batch: it has a status or an error.
+type Result struct {
+	Target  string `json:"target"`           // of a malformed item: its text, cut at 64 bytes
+	Status  string `json:"status,omitempty"` // "success"
+	Error   string `json:"error,omitempty"`  // why it was refused
+	Applied bool   `json:"applied"`          // the kernel agrees
+	Why     string `json:"why,omitempty"`    // why it does not
+}
+
+// KernelPage is the answer to GET /security/iptables: the first action that writes to
+// the kernel, and the others.
+type KernelPage struct {
+	Kernel
+	More List[Kernel] `json:"more"`
+}
