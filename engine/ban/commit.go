@@ -13,32 +13,31 @@ import (
 type Record struct {
 	Target   Target    `msgpack:"-"`
 	Ban      *Ban      // nil: not banned
-	Offences int       // how often the target was banned; 0: forgotten
+	Offences int       // the number of its bans; 0: forgotten
 	Until    time.Time // the end of its last ban; zero: permanent, or never banned
 	Forget   time.Time // when the offences are forgotten; zero: never
-	Grace    time.Time // until when rules leave it alone; zero: no grace
-	Grant    *Grant    // nil: not trusted but by what is written
+	Grace    time.Time // rules do not ban it until then; zero: no grace
+	Grant    *Grant    // nil: no grant
 }
 
-// Empty reports whether the record says that there is nothing to know.
+// Empty reports whether nothing is known about the target.
 func (r *Record) Empty() bool {
 	return r.Ban == nil && r.Offences == 0 && r.Grace.IsZero() && r.Grant == nil
 }
 
 // A Store keeps records across restarts.
 type Store interface {
-	// Save makes the records durable before it returns, all of them or none.
-	// They come in the order of their targets, one each; an empty one takes
-	// the place of what was known.
+	// Save makes the records durable before it returns, all of them or none. They are
+	// in the order of their targets, one each. An empty one deletes what was known.
 	Save(records []Record) error
 
-	// Load hands over every record that was saved and is not empty.
+	// Load passes every record that was saved and is not empty to each.
 	Load(each func(Record)) error
 }
 
-// Restore puts what store holds into an empty ledger, and keeps it in store from
-// now on. Bans that trust forbids, and those that ended meanwhile, are taken off
-// by the SetTrust and Advance that follow, not here.
+// Restore fills an empty ledger from a store, and saves to it from now on. Bans that
+// trust forbids, and those that ended meanwhile, are removed by the SetTrust and
+// Advance that follow.
 func (l *Ledger) Restore(store Store) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

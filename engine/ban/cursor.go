@@ -2,8 +2,8 @@ package ban
 
 import "slices"
 
-// A Cursor is one reader's place in the history of the ledger. It belongs to one
-// goroutine.
+// A Cursor is the position of one reader in the changes of the ledger. It belongs to
+// one goroutine.
 type Cursor struct {
 	ledger *Ledger
 	eager  bool
@@ -14,9 +14,8 @@ type Cursor struct {
 	lost    bool
 }
 
-// maxPending bounds what a cursor keeps for a reader that does not come: some
-// 100 MB of changes without evidence. A reader further behind has lost count and
-// must look at [Ledger.Bans].
+// maxPending bounds the changes that a cursor keeps for a slow reader: some 100 MB
+// without evidence. A reader further behind must look at [Ledger.Bans].
 const maxPending = 1 << 18
 
 // Cursor returns a cursor on the changes of these kinds from now on. It yields what is
@@ -32,11 +31,11 @@ func (l *Ledger) Cursor(eager bool, kinds []Kind) *Cursor {
 	return c
 }
 
-// Ready yields when there may be something to take.
+// Ready yields when there may be changes to take.
 func (c *Cursor) Ready() <-chan struct{} { return c.ready }
 
-// Take returns the changes since the last call, oldest first. lost says that
-// there were more than a cursor keeps: those are gone.
+// Take returns the changes since the last call, oldest first. lost says that there were
+// more than a cursor keeps, which are lost.
 func (c *Cursor) Take() (changes []Change, lost bool) {
 	c.ledger.mu.Lock()
 	defer c.ledger.mu.Unlock()
@@ -45,12 +44,10 @@ func (c *Cursor) Take() (changes []Change, lost bool) {
 	return changes, lost
 }
 
-// Snapshot returns the bans in force, in the order of their targets, and the
-// changes since the last Take or Snapshot that led to them, so that a reader who
-// carries these out must find the bans standing. What is decided and not yet
-// published is among them; it comes once more, from Take. seq is the number of the
-// latest change that is in all this. The cursor must be eager, and the bans must
-// not be changed.
+// Snapshot returns the bans in force, in the order of their targets, and the changes
+// since the last Take or Snapshot that led to them. Changes that are not yet published
+// are among them, and Take returns those again. seq is the number of the latest change
+// in all this. The cursor must be eager, and the bans must not be changed.
 func (c *Cursor) Snapshot() (bans []*Ban, changes []Change, seq uint64) {
 	l := c.ledger
 	l.mu.Lock()

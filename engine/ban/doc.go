@@ -1,12 +1,11 @@
-// Package ban holds who is banned, for how long, why, and who never may be.
+// Package ban is the ledger: what is banned, for how long and why, and what must
+// never be banned.
 //
-// It stands in the middle of the path: rules, feeds, the API and restored state
-// all write an [Order] and hand it to [Ledger.Enter]; actions read the
-// [Change]s that come of it. Nobody else consults trust, counts offences or
-// decides how long a ban lasts.
+// It stands in the middle of the path. Rules, feeds, the API and restored state make
+// an [Order] and pass it to [Ledger.Enter]. The log, the API and actions read the
+// [Change]s that result.
 //
-// The invariant: no ban ever covers a trusted address. Every other promise of
-// the ledger (a ban is never shortened by a rule, an unbanned address keeps its
-// grace, a refusal is a fact that can be read) is kept in Enter as well, in the
-// order in which they are written there. The package reads no clock.
+// Invariant: no ban ever covers a trusted address. Enter keeps the other promises of
+// the ledger too: a rule never shortens a ban, an unbanned address has its grace, and a
+// refusal is a change that can be read. The package reads no clock.
 package ban

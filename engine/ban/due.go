@@ -6,16 +6,15 @@ import (
 	"time"
 )
 
-// A deadline is a moment at which the ledger has something to do about a target.
-// It may be stale: the ban may have been extended or lifted since, and the
-// ledger checks.
+// A deadline is a time at which the ledger has something to do about a target. It may
+// be stale: the ban may have been extended or ended since.
 type deadline struct {
 	at     time.Time
 	target Target
 }
 
-// deadlines is a heap, the earliest first; of the same moment, in the order of
-// addresses, so that a replay always tells them alike.
+// deadlines is a heap, the earliest first, and those of one time in the order of
+// targets: replays of one recording are equal.
 type deadlines []deadline
 
 func (d deadlines) Len() int { return len(d) }
@@ -40,9 +39,8 @@ func (d *deadlines) add(at time.Time, target Target) {
 	}
 }
 
-// remind has Advance look at a target at a time. Who extends a ban again and again,
-// long before it ends, leaves a stale deadline behind each time: where most of them
-// are, they are dropped.
+// remind has Advance look at a target at a time. A ban that is extended again and again
+// leaves a stale deadline each time: once most of them are stale, those are dropped.
 func (l *Ledger) remind(at time.Time, target Target) {
 	l.due.add(at, target)
 	if live := l.bans.size() + len(l.history) + l.grants.Size() + l.grace.size(); len(l.due) > 2*live+1024 {
@@ -51,7 +49,7 @@ func (l *Ledger) remind(at time.Time, target Target) {
 	}
 }
 
-// stale reports whether nothing of a target is due at a deadline any more.
+// stale reports whether nothing is due at a deadline any more.
 func (l *Ledger) stale(d deadline) bool {
 	if b, ok := l.bans.get(d.target); ok && b.Until.Equal(d.at) {
 		return false

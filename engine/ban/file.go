@@ -15,27 +15,27 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A File is a [Store] in one file of the disk. What Save returned without an
-// error survives a crash of the program and of the machine.
+// A File is a [Store] in one file. What Save returned without an error survives a crash
+// of the program and of the machine.
 //
-// It is a bbolt database of two buckets. In that of the records the key is the
-// target: the family, address and length of a network, so that networks lie in the
-// order in which they are saved, or the text of another kind. The value is MessagePack behind a checksum, half as long as
-// JSON would be, and length is what a flood of bans costs the disk. The other one
-// keeps how far each source was read, in words that only the source understands.
+// It is a bbolt database of two buckets. The key of a record is the target: the family,
+// address and length of a network, so that networks lie in the order in which they are
+// saved, or the text of another kind. Its value is MessagePack after a checksum, half as
+// long as JSON: length is what a flood of bans costs the disk. The other bucket holds
+// how far each source was read, in a form that only the source knows.
 type File struct{ db *dbfile.File }
 
-// The number is that of the format.
+// The number in a name is that of the format.
 var (
 	recordsBucket   = []byte("records.3")
 	positionsBucket = []byte("positions.1")
 )
 
-// lockPatience is how long another process may take to let go of the file.
+// lockPatience is the time that another process may take to release the file.
 const lockPatience = time.Second
 
-// OpenFile opens the file at path, and makes it if it is missing. The directory
-// must exist. Errors are those of [dbfile.Open].
+// OpenFile opens the file at path, and creates it if it is missing. The directory must
+// exist. Errors are those of [dbfile.Open].
 func OpenFile(path string) (*File, error) {
 	db, err := dbfile.Open(path, lockPatience)
 	if err != nil {
@@ -56,7 +56,7 @@ func OpenFile(path string) (*File, error) {
 	return &File{db}, nil
 }
 
-// Close lets go of the file.
+// Close releases the file.
 func (f *File) Close() error { return f.db.Close() }
 
 // Save writes the records in one transaction.
@@ -135,8 +135,8 @@ func decodeRecord(key, value []byte) (r Record, err error) {
 	return r, nil
 }
 
-// Each value begins with a checksum of the rest: a length in damaged MessagePack
-// can ask for more memory than there is, and that cannot be recovered from.
+// Each value begins with a checksum of the rest: a length in damaged MessagePack can ask
+// for more memory than there is, which ends the process.
 var checksums = crc32.MakeTable(crc32.Castagnoli)
 
 func sealed(value []byte) []byte {
@@ -146,12 +146,12 @@ func sealed(value []byte) []byte {
 
 func unsealed(value []byte) ([]byte, error) {
 	if len(value) < crc32.Size || binary.LittleEndian.Uint32(value) != crc32.Checksum(value[crc32.Size:], checksums) {
-		return nil, errors.New("its checksum is wrong")
+		return nil, errors.New("wrong checksum")
 	}
 	return value[crc32.Size:], nil
 }
 
-// SavePositions makes durable how far sources were read.
+// SavePositions makes the positions of sources durable.
 func (f *File) SavePositions(positions map[string][]byte) error {
 	return f.db.Update(func(tx *bbolt.Tx) error {
 		for source, position := range positions {
@@ -163,7 +163,7 @@ func (f *File) SavePositions(positions map[string][]byte) error {
 	})
 }
 
-// LoadPositions returns how far sources were read, by their references.
+// LoadPositions returns the positions of sources, by their references.
 func (f *File) LoadPositions() (map[string][]byte, error) {
 	positions := map[string][]byte{}
 	err := f.db.View(func(tx *bbolt.Tx) error {
@@ -212,8 +212,8 @@ func targetOf(key []byte) (target Target, ok bool) {
 	return Network(network), network.IsValid() && network == network.Masked()
 }
 
-// fill is how much of a page is used when it is split. Bans of a flood come in the
-// order of their addresses, commit by commit, and leave no room to be filled.
+// fill is how much of a page is used when it is split. The bans of a flood are in the
+// order of their addresses within a commit: no later one would use the room.
 const fill = 0.9
 
 // maxStoredEvidence bounds the evidence of a ban that is kept: the newest.

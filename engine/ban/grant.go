@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// A Grant is trust that is given while the program runs, beside what the rule
-// files say. It is durable, and may end.
+// A Grant is trust that is given while the program runs, besides that of the rule
+// files. It is durable, and may end.
 type Grant struct {
 	Network netip.Prefix `msgpack:"-"` // masked, IPv4-mapped IPv6 unmapped
 	Author  string       // who gave it: "api alice"
-	Comment string       // in his words; may be empty
+	Comment string       // may be empty
 	Since   time.Time
 	Until   time.Time // the zero time: until it is revoked
 }
 
-// trusted is the grant as a reason why somebody may not be banned.
+// trusted returns the grant as a reason of a refusal.
 func (g *Grant) trusted() Trusted {
 	t := Trusted{Network: g.Network, Name: "whitelist", Comment: g.Comment, Where: "by " + g.Author}
 	if !g.Until.IsZero() {
@@ -26,17 +26,16 @@ func (g *Grant) trusted() Trusted {
 	return t
 }
 
-// Grant trusts a network from now on and lifts the bans that this forbids, in the
-// order of their addresses. It takes the place of an earlier grant for the same
-// network.
+// Grant trusts a network from now on and unbans what it covers, in the order of
+// targets. It replaces an earlier grant for the same network.
 func (l *Ledger) Grant(g Grant, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.grants.Insert(g.Network, &g)
 	l.remind(g.Until, Network(g.Network))
 	l.dirty[Network(g.Network)] = struct{}{}
-	// No other ban has to do with it: to look at all of them for each of many grants
-	// would keep the caller from counting for minutes.
+	// Other bans are not affected. A look at all of them for each of many grants would
+	// take minutes.
 	var touched []Target
 	for target := range l.bans.networks.Supernets(g.Network) {
 		if target != g.Network {
@@ -73,7 +72,7 @@ func (l *Ledger) grant(target Target) (*Grant, bool) {
 	return l.grants.Get(network)
 }
 
-// Grants returns the grants that hold, in the order of their networks.
+// Grants returns the grants, in the order of their networks.
 func (l *Ledger) Grants() []Grant {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,22 +83,22 @@ func (l *Ledger) Grants() []Grant {
 	return all
 }
 
-// Trust is what the ledger trusts beside the grants.
+// Trust returns what the ledger trusts besides the grants.
 func (l *Ledger) Trust() *Trust {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.trust
 }
 
-// Trusted returns the trust that keeps anything in target from being banned, from
-// wherever it comes.
+// Trusted returns the trust, of a grant or a rule file, that keeps anything in target
+// from being banned.
 func (l *Ledger) Trusted(target Target) (Trusted, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.trusted(target)
 }
 
-// covers finds the trust, given or written, that contains all of target.
+// covers finds the trust that contains all of target.
 func (l *Ledger) covers(target Target) (Trusted, bool) {
 	p := target.Prefix()
 	if !p.IsValid() {
@@ -114,7 +113,7 @@ func (l *Ledger) covers(target Target) (Trusted, bool) {
 	return Trusted{}, false
 }
 
-// within finds trust, given or written, that lies inside of target without covering it.
+// within finds trust that lies inside of target without covering it.
 func (l *Ledger) within(target Target) (Trusted, bool) {
 	p, ok := target.Network()
 	if !ok {
@@ -129,7 +128,7 @@ func (l *Ledger) within(target Target) (Trusted, bool) {
 	return Trusted{}, false
 }
 
-// trusted finds the trust that forbids to ban target.
+// trusted finds the trust that forbids a ban of target.
 func (l *Ledger) trusted(target Target) (Trusted, bool) {
 	if entry, ok := l.covers(target); ok {
 		return entry, true
@@ -137,7 +136,7 @@ func (l *Ledger) trusted(target Target) (Trusted, bool) {
 	return l.within(target)
 }
 
-// free lifts those bans that trust forbids.
+// free unbans those of the targets that trust forbids to ban.
 func (l *Ledger) free(targets []Target, now time.Time) []Change {
 	var freed []Change
 	for _, target := range targets {

@@ -157,7 +157,7 @@ func carriedOut(by, asked []string) bool {
 	return !slices.ContainsFunc(asked, func(a string) bool { return !slices.Contains(by, a) })
 }
 
-// together is the actions of both; nil is every action.
+// together returns the actions of both; nil is every action.
 func together(a, b []string) []string {
 	if a == nil || b == nil {
 		return nil
@@ -186,8 +186,8 @@ func (l *Ledger) Add(c Change) Change {
 	return l.add(c)
 }
 
-// put brings a ban into force, and into the history if a rule ordered it: what
-// others order is no offence, and leaves those that are remembered as they are.
+// put brings a ban into force, and into the history if a rule ordered it: the orders of
+// others are no offences.
 func (l *Ledger) put(b *Ban) {
 	l.bans.put(b.Target, b)
 	l.remind(b.Until, b.Target)
@@ -213,9 +213,8 @@ func (l *Ledger) standing(target Target) *Ban {
 	return found
 }
 
-// offence counts which ban of its target this one would be. While one stands,
-// what comes is the tail of the same offence, not a new one. Only rules count:
-// an operator who blocks an address by hand has not caught it at anything.
+// offence returns the number of the offence. While a ban is in force, what follows is the
+// rest of the same offence. Only the orders of rules count.
 func (l *Ledger) offence(o *Order, standing *Ban) int {
 	if standing != nil {
 		return max(1, standing.Offence)
@@ -230,13 +229,13 @@ func (l *Ledger) offence(o *Order, standing *Ban) int {
 	return h.count + 1
 }
 
-// CaughtSince reports whether a rule's ban of target, or of a network around it, was
-// in force after since. Bans that were lifted are forgiven.
+// CaughtSince reports whether a rule's ban of target, or of a network around it, was in
+// force after since. An unban erases the offences.
 func (l *Ledger) CaughtSince(target netip.Prefix, since time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for bits := target.Bits(); bits >= 0; bits-- {
-		around, _ := target.Addr().Prefix(bits) // fails for no such bits alone
+		around, _ := target.Addr().Prefix(bits) // cannot fail for these bits
 		if h, ok := l.history[Network(around)]; ok && (h.until.IsZero() || h.until.After(since)) {
 			return true
 		}
@@ -272,12 +271,12 @@ func alreadyBanned(standing *Ban, target Target) string {
 	return s + " until " + stamp(standing.Until)
 }
 
-// stamp writes a moment for people.
+// stamp formats a time for people.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// Unban ends the ban of exactly this target, forgives its offences and keeps it
-// unbanned by rules for the grace time. It returns nil where no such ban
-// stands; the grace is given all the same.
+// Unban ends the ban of exactly this target, erases its offences and keeps rules from
+// banning it for the grace. It returns nil if there is no such ban; the grace is given
+// all the same.
 func (l *Ledger) Unban(target Target, why string, now time.Time, grace time.Duration) *Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -290,9 +289,9 @@ func (l *Ledger) Unban(target Target, why string, now time.Time, grace time.Dura
 	return l.unban(target, why, now)
 }
 
-// Withdraw ends the ban of exactly this target because who ordered it takes it
-// back. What rules know of its offences stays, and so does what is left of the ban
-// of a rule that the order took over. It returns nil where no such ban stands.
+// Withdraw ends the ban of exactly this target for its author. The offences remain, and
+// so does the rest of the ban of a rule that the order had taken over. It returns nil if
+// there is no such ban.
 func (l *Ledger) Withdraw(target Target, why string, now time.Time) *Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -313,7 +312,7 @@ func (l *Ledger) Withdraw(target Target, why string, now time.Time) *Change {
 	return &c
 }
 
-// unban ends a ban and forgives the offences.
+// unban ends a ban and erases the offences.
 func (l *Ledger) unban(target Target, why string, now time.Time) *Change {
 	c := l.end(target, why, now)
 	if c != nil {
@@ -332,8 +331,7 @@ func (l *Ledger) end(target Target, why string, now time.Time) *Change {
 	return &c
 }
 
-// SetTrust replaces whom the ledger trusts and lifts the bans that the new trust
-// forbids, in the order of their addresses.
+// SetTrust replaces the trust and unbans what it covers, in the order of targets.
 func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -345,9 +343,8 @@ func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
 	return l.free(targets, now)
 }
 
-// Advance takes off the bans that are over at now, and forgets what is to be
-// forgotten by then. It returns the bans that expired, in the order of their
-// ends.
+// Advance ends the bans that expire until now, and forgets what is to be forgotten by
+// then. It returns the expired bans, in the order of their ends.
 func (l *Ledger) Advance(now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -376,8 +373,8 @@ func (l *Ledger) Advance(now time.Time) []Change {
 	}
 }
 
-// Next returns when [Ledger.Advance] will have something to do; ok is false
-// where nothing is waiting.
+// Next returns when [Ledger.Advance] has something to do next; ok is false if nothing is
+// due.
 func (l *Ledger) Next() (at time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -405,7 +402,7 @@ func (l *Ledger) Seq() uint64 {
 	return l.levelSeq
 }
 
-// Size is the number of bans in force.
+// Size returns the number of bans in force.
 func (l *Ledger) Size() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// A Term is how long a ban lasts. Terms compare by length; Permanent is the
-// longest of all.
+// A Term is the length of a ban. Terms compare by length; Permanent is the longest.
 type Term time.Duration
 
-// Permanent is the term of a ban that no clock ends.
+// Permanent is the term of a ban that never expires.
 const Permanent Term = math.MaxInt64
 
 // ParseTerm reads a positive duration as [ParseDuration] does, or "permanent".
@@ -42,8 +41,7 @@ func (t *Term) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// End is when a ban of this term that starts at start is over; the zero time
-// stands for never.
+// End returns the end of a ban of this term that starts at start; the zero time: never.
 func (t Term) End(start time.Time) time.Time {
 	if t == Permanent {
 		return time.Time{}
@@ -55,7 +53,7 @@ func (t Term) End(start time.Time) time.Time {
 // a duration can overflow: some 100 years.
 const MaxDuration = 36525 * 24 * time.Hour
 
-// units are the words of a duration, longest first.
+// units are the units of a duration, longest first.
 var units = []struct {
 	name   string
 	length time.Duration

@@ -11,11 +11,11 @@ import (
 type Trusted struct {
 	Network netip.Prefix // masked, IPv4-mapped IPv6 unmapped
 	Name    string       // "security.trusted_networks", "carriers"
-	Comment string       // the operator's own words; may be empty
+	Comment string       // the operator's; may be empty
 	Where   string       // file and line; empty for what is built in
 }
 
-// String names the entry for a person: what, and where it is written.
+// String returns the entry for people: what it is, and where it is written.
 func (t Trusted) String() string {
 	s := t.Name
 	if t.Comment != "" {
@@ -27,7 +27,7 @@ func (t Trusted) String() string {
 	return s
 }
 
-// builtinTrust is never a caller: the host itself and the links beside it.
+// builtinTrust is the host itself and its links, which no attacker can use.
 var builtinTrust = []Trusted{
 	{Network: netip.MustParsePrefix("127.0.0.0/8"), Name: "loopback"},
 	{Network: netip.MustParsePrefix("::1/128"), Name: "loopback"},
@@ -37,14 +37,14 @@ var builtinTrust = []Trusted{
 	{Network: netip.MustParsePrefix("::/128"), Name: "the unspecified address"},
 }
 
-// Trust is a set of trusted networks. The zero value trusts nobody; NewTrust
-// also trusts what no rule file needs to name. It does not change.
+// Trust is a set of trusted networks. The zero value is empty; NewTrust adds what no
+// rule file needs to name. It does not change.
 type Trust struct {
 	table bart.Table[Trusted]
 }
 
-// NewTrust returns the trust in entries and in loopback and link-local
-// addresses. Of two entries for one network the first is kept.
+// NewTrust returns the trust in entries and in loopback and link-local addresses. The
+// first of two entries for one network counts.
 func NewTrust(entries []Trusted) *Trust {
 	t := &Trust{}
 	for _, e := range slices.Concat(entries, builtinTrust) {

@@ -1,9 +1,8 @@
-// Package dbfile is a bbolt database in one file, for whoever keeps something
-// across restarts: the ledger, and actions.
+// Package dbfile is a bbolt database in one file, for state that survives restarts: of
+// the ledger, and of actions.
 //
-// It stands beneath the path. bbolt maps its file into memory, and what it finds in
-// a damaged one makes it panic, or read beyond the mapping, which ends the process.
+// It stands beneath the path. bbolt maps its file into memory. A damaged file makes it
+// panic, or read beyond the mapping, which ends the process.
 //
-// The invariant: a damaged file is an error. Whoever meets it may move the file
-// aside and begin a new one.
+// Invariant: a damaged file is an error. The caller may move it aside and begin a new one.
 package dbfile

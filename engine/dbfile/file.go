@@ -11,8 +11,8 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// ErrDamaged says that a file exists and cannot be read. It may be moved away: only
-// what it says is lost.
+// ErrDamaged says that a file exists and cannot be read. It may be moved away: only its
+// contents are lost.
 var ErrDamaged = errors.New("the file is damaged")
 
 // ErrInUse says that another process has the file open.
@@ -21,14 +21,13 @@ var ErrInUse = errors.New("another freeswitch-security is using it")
 // A File is a database. It belongs to one goroutine at a time.
 type File struct {
 	db     *bbolt.DB
-	broken error // not nil: it was found damaged, and must not be touched again
+	broken error // not nil: it is damaged, and must not be used again
 }
 
-// Open opens the file at path, and makes it if it is missing. The directory must
-// exist. patience is how long another process may take to let go of the file.
+// Open opens the file at path, and creates it if it is missing. The directory must exist.
+// patience is the time that another process may take to release the file.
 func Open(path string, patience time.Duration) (f *File, err error) {
-	// A file that is given up stays open and locked: it is of no use but to be
-	// moved aside.
+	// A damaged file stays open and locked: it can only be moved aside.
 	defer guard(path)(&err)
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, FreelistType: bbolt.FreelistMapType})
 	switch {
@@ -42,8 +41,7 @@ func Open(path string, patience time.Duration) (f *File, err error) {
 	return &File{db: db}, nil
 }
 
-// Update runs a transaction that writes. What it wrote is durable when it returns
-// without an error.
+// Update runs a transaction that writes, durable if it returns no error.
 func (f *File) Update(do func(*bbolt.Tx) error) error { return f.run(f.db.Update, do) }
 
 // View runs a transaction that reads.
@@ -62,9 +60,8 @@ func (f *File) run(transaction func(func(*bbolt.Tx) error) error, do func(*bbolt
 	return transaction(do)
 }
 
-// Close lets go of the file. One that was found damaged, of which somebody has been
-// told then, is only let go of when the process ends: bbolt still holds the locks that
-// closing waits for.
+// Close releases the file. A damaged file is released when the process ends: bbolt still
+// holds the locks that closing waits for.
 func (f *File) Close() error {
 	if f.broken != nil {
 		return nil
@@ -72,9 +69,9 @@ func (f *File) Close() error {
 	return f.db.Close()
 }
 
-// guard makes an error of what bbolt does with a damaged file: it panics where a
-// page is not what another says it is, and reads beyond the end of its mapping
-// where a page's number is wrong, which without the guard ends the process.
+// guard turns what bbolt does with a damaged file into an error: it panics if a page is
+// of another kind than expected, and reads beyond its mapping if the number of a page is
+// wrong.
 func guard(path string) (done func(*error)) {
 	before := debug.SetPanicOnFault(true)
 	return func(err *error) {
@@ -85,8 +82,8 @@ func guard(path string) (done func(*error)) {
 	}
 }
 
-// MoveAside renames a damaged file, so that a new one can be made in its place
-// and the old one be looked at, and returns its new name.
+// MoveAside renames a damaged file, so that a new one can be created, and returns its new
+// name.
 func MoveAside(path string, now time.Time) (string, error) {
 	aside := path + ".damaged-" + now.UTC().Format("20060102T150405Z")
 	return aside, os.Rename(path, aside)

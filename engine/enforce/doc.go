@@ -1,12 +1,10 @@
-// Package enforce keeps the world in agreement with the ledger.
+// Package enforce keeps what actions enforce in agreement with the ledger.
 //
-// It stands behind the ledger on the path: one [Runner] for each action takes
-// the committed changes, hands them to the action in batches, tries again what
-// failed, and, where the action holds a state outside of the program, compares
-// that state with the bans on a timer and has it mended.
+// It stands behind the ledger on the path. One [Runner] for each action takes the
+// changes, passes them to the action in batches and retries what failed. If the action is
+// a level, the runner compares its state with the bans on a timer and repairs drift.
 //
-// The invariant: enforcement is a level, not an edge. A runner never forgets a
-// change that its action has not carried out, and whatever was missed, lost or
-// undone by others, the next resync makes good. Runners know nothing of each
-// other: a dead endpoint of one never delays another.
+// Invariant: enforcement is a level, not an edge. A runner forgets no change that its
+// action has not carried out, and the next resync repairs what was missed, lost or undone
+// by others. Runners are independent: a dead endpoint of one never delays another.
 package enforce
