@@ -2,7 +2,7 @@ package engine
 
 import "freeswitch-security/engine/corroboration"
 
-// pair tells the verifier which source vouches for which, as the configuration says.
+// pair sets which source corroborates which.
 func (e *Engine) pair() {
 	var pairs []corroboration.Pair
 	for _, s := range e.cfg.Sources {
@@ -19,7 +19,7 @@ func (e *Engine) pair() {
 	e.verifier.SetPairs(pairs)
 }
 
-// hears says how a source that is being followed is heard.
+// hears returns since when a source hears everything.
 func (e *Engine) hears(ref string) (h corroboration.Hearing) {
 	if running := e.live.sources.running[ref]; running != nil {
 		h.Events, h.Records = running.stream.Progress.Hearing()

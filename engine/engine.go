@@ -25,15 +25,15 @@ type Engine struct {
 	verifier   *corroboration.Verifier
 	known      knownGood
 	challenges challenges
-	now        time.Time // how far time has come
+	now        time.Time // the current time
 	events     uint64    // seen since the start
 	untold     int       // changes that the saver has not been told of
 	tallies    tallies
 	live       live
 }
 
-// Options are what an engine needs beside the configuration. The zero value is
-// enough for a replay.
+// Options are what an engine needs besides the configuration. The zero value is enough for a
+// replay.
 type Options struct {
 	// OnChange is called with every change, in order, once it is durable; but not with
 	// the changes that a feed ordered, which may be a hundred thousand at once.
@@ -42,15 +42,14 @@ type Options struct {
 	// OnCommit is called after the changes of one commit.
 	OnCommit func()
 
-	// Hosts lists the addresses of this host, which are trusted. It is asked at
-	// the start, at every reload, and when the gateways of the switch change.
+	// Hosts returns the addresses of this host, which are trusted. It is called at the start,
+	// at every reload, and when the gateways of the switch change.
 	Hosts func() []ban.Trusted
 
-	// Log is told what goes wrong while the engine runs; nil: nobody.
+	// Log takes what goes wrong while the engine runs; nil: it is discarded.
 	Log *slog.Logger
 
-	// Dir is where actions may keep what is their own across restarts, each in a
-	// directory of its name; "": nowhere.
+	// Dir holds the state of actions, each in a directory of its name; "": there is none.
 	Dir string
 
 	// DryRun keeps all actions from running.
@@ -59,9 +58,8 @@ type Options struct {
 	// Observed, if not nil, is called with each event after the rules have seen it.
 	Observed func(*event.Event)
 
-	// Ready is called once every source has begun, or has been waited for long enough,
-	// and every action has come to agree with the ledger, or has failed to for the first
-	// time.
+	// Ready is called once every source is ready, or has been waited for long enough, and every
+	// action agrees with the ledger, or has failed to for the first time.
 	Ready func()
 }
 
@@ -86,7 +84,7 @@ func New(cfg *config.Config, o Options) *Engine {
 		o.Ready = func() {}
 	}
 	e := &Engine{options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, verifier: corroboration.New(nil), challenges: newChallenges()}
-	e.known.agree(cfg)
+	e.known.reconcile(cfg)
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
 	e.ledger.SetKinds(enforced(cfg))
@@ -111,8 +109,7 @@ func enforced(cfg *config.Config) []ban.TargetKind {
 // Ledger returns the ledger. It may be used from any goroutine.
 func (e *Engine) Ledger() *ban.Ledger { return e.ledger }
 
-// A Store keeps across restarts what the ledger knows and how far the sources
-// were read.
+// A Store keeps the ledger and the positions of the sources across restarts.
 type Store interface {
 	ban.Store
 	LoadPositions() (map[string][]byte, error)
@@ -120,9 +117,8 @@ type Store interface {
 	SavePositions(map[string][]byte) error
 }
 
-// Restore fills the engine from a store and keeps its state there from now on.
-// It must be called before the engine runs. An error tells what could not be
-// restored; the rest was.
+// Restore fills the engine from a store and saves its state there from now on. It must be
+// called before the engine runs. An error says what could not be restored; the rest was.
 func (e *Engine) Restore(store Store, now time.Time) error {
 	e.live.saver.store = store
 	err := e.ledger.Restore(store)
@@ -169,7 +165,7 @@ func (o *Options) pass(changes []ban.Change) {
 // 9999, and a ban may last for a hundred.
 var latest = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// observe takes one event at the time now. The rules see it once it is believed.
+// observe takes one event at the time now. The rules see it once it is corroborated.
 func (e *Engine) observe(ev *event.Event, now time.Time) {
 	if ev.Time.Before(time.Time{}) || ev.Time.After(latest) {
 		ev.Time = now
@@ -179,8 +175,7 @@ func (e *Engine) observe(ev *event.Event, now time.Time) {
 	e.verifier.Take(ev, now, e.believe)
 }
 
-// believe lets the rules see one event, after what it tells of registrations and
-// gateways is known.
+// believe passes an event to the rules, after its registrations and gateways are noted.
 func (e *Engine) believe(ev *event.Event) {
 	e.known.learn(ev, e.now)
 	e.challenges.see(ev)
@@ -190,8 +185,8 @@ func (e *Engine) believe(ev *event.Event) {
 	}
 }
 
-// advance takes now for the time and decides which bans are over. A host's clock
-// may be set back; a replay's time never is.
+// advance sets the time and expires bans. The clock of a host may be set back; the time of a
+// replay never is.
 func (e *Engine) advance(now time.Time) {
 	e.now = now
 	for _, c := range e.ledger.Advance(now) {
@@ -200,7 +195,7 @@ func (e *Engine) advance(now time.Time) {
 	e.verifier.Advance(now, e.believe)
 }
 
-// next is when something will have to be done though nothing is reported.
+// next returns when there is something to do without a report.
 func (e *Engine) next() (at time.Time, ok bool) {
 	at, ok = e.ledger.Next()
 	if held, waits := e.verifier.Next(); waits && (!ok || held.Before(at)) {
@@ -209,16 +204,15 @@ func (e *Engine) next() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// Reload puts cfg in the place of the configuration that runs: its rules take
-// over the windows of those that count the same thing, and the ledger lifts the
-// bans that the new trust forbids. It must be called between two events, on the
-// goroutine that counts; see [Engine.Do].
+// Reload replaces the configuration. Its rules adopt the windows of rules that count the same,
+// and the new trust unbans what it covers. It must be called on the core's goroutine; see
+// [Engine.Do].
 func (e *Engine) Reload(cfg *config.Config) {
 	e.cfg = cfg
 	rules := rule.NewSet(cfg.Rules)
 	rules.Adopt(e.rules)
 	e.rules = rules
-	e.known.agree(cfg)
+	e.known.reconcile(cfg)
 	e.pair()
 	e.setTrust()
 	e.ledger.SetKinds(enforced(cfg))

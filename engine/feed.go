@@ -9,11 +9,11 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// maxTold bounds the refusals that a feed is told of one by one.
+// maxTold bounds the refusals of a listing that are returned one by one.
 const maxTold = 100
 
-// list enters what a feed lists into the ledger, share by share. What is listed
-// no longer is lifted, if the feed banned it.
+// list enters the entries of a feed into the ledger, share by share, and unbans those that
+// are no longer listed, if the feed banned them.
 func (e *Engine) list(ctx context.Context, l plugin.Listing) (plugin.Outcome, error) {
 	var out plugin.Outcome
 	for orders := range slices.Chunk(l.Orders, share) {
@@ -27,7 +27,7 @@ func (e *Engine) list(ctx context.Context, l plugin.Listing) (plugin.Outcome, er
 		}
 	}
 	for gone := range slices.Chunk(l.Gone, share) {
-		err := e.between(ctx, func() { e.liftListed(gone, l.Author, &out) })
+		err := e.between(ctx, func() { e.unbanListed(gone, l.Author, &out) })
 		if err != nil {
 			return out, err
 		}
@@ -35,7 +35,7 @@ func (e *Engine) list(ctx context.Context, l plugin.Listing) (plugin.Outcome, er
 	return out, e.durable(ctx)
 }
 
-// enterListed enters one order. That it is banned already is no news.
+// enterListed enters one order.
 func (e *Engine) enterListed(o ban.Order, out *plugin.Outcome) {
 	c := e.ledger.Enter(o, e.now)
 	e.decide(&c)
@@ -49,8 +49,8 @@ func (e *Engine) enterListed(o ban.Order, out *plugin.Outcome) {
 	}
 }
 
-// liftListed ends the bans of targets that author banned.
-func (e *Engine) liftListed(targets []netip.Prefix, author string, out *plugin.Outcome) {
+// unbanListed ends the bans of targets that author ordered.
+func (e *Engine) unbanListed(targets []netip.Prefix, author string, out *plugin.Outcome) {
 	for _, target := range targets {
 		if b, ok := e.ledger.Covering(ban.Network(target)); !ok || b.Target != ban.Network(target) || b.Author != author {
 			continue

@@ -8,26 +8,23 @@ import (
 	"freeswitch-security/engine/rule"
 )
 
-// FreeSWITCH checks a password only against a challenge that it has sent, but does
-// not look whether it sent it to the same address: whoever can forge the sender of a
-// UDP packet takes a challenge himself and has another fail with it. So an address
-// that fails and was never challenged is likely a victim. It is only a hint: the
-// answer to it is trust, or protect, and a person has to give it.
+// FreeSWITCH checks a password only against a challenge that it has sent, but not
+// whether it sent it to the same address. An attacker who forges the sender of UDP
+// packets takes a challenge itself and makes another address fail with it. So an address
+// that fails and was never challenged is likely a victim. It is only a hint: an operator
+// has to answer it with trust or protect.
 
 const (
-	// nonceLives is for how long FreeSWITCH takes answers to a challenge, with time to
-	// spare.
+	// nonceLives is the time for which FreeSWITCH accepts answers to a challenge, and more.
 	nonceLives = 5 * time.Minute
 
-	// maxChallenged bounds the addresses that are remembered, in each of two
-	// generations.
+	// maxChallenged bounds the addresses in each of two generations.
 	maxChallenged = 100_000
 
-	hint = "; never challenged: somebody else may have forged this sender"
+	hint = "; never challenged: the sender may be forged"
 )
 
-// challenges remembers who was challenged lately: since the last turn, and since the
-// one before.
+// challenges holds the addresses that were challenged lately, in two generations.
 type challenges struct {
 	since     map[string]time.Time // by source: its first challenge
 	now, then map[netip.Addr]struct{}
@@ -38,7 +35,7 @@ func newChallenges() challenges {
 	return challenges{since: map[string]time.Time{}, now: map[netip.Addr]struct{}{}}
 }
 
-// see takes in an event.
+// see notes a challenge.
 func (c *challenges) see(ev *event.Event) {
 	if ev.Name != event.Challenge || !ev.IP.IsValid() {
 		return
@@ -55,8 +52,8 @@ func (c *challenges) see(ev *event.Event) {
 	c.now[ev.IP] = struct{}{}
 }
 
-// forged reports whether a firing rests on failures of an address that its source,
-// which tells of challenges, never told to have been challenged.
+// forged reports whether a firing rests on failures of an address that was never challenged,
+// according to a source that reports challenges.
 func (c *challenges) forged(f *rule.Firing) bool {
 	since := c.since[f.Event.Source]
 	if f.Event.Name != event.AuthFailure || since.IsZero() || f.Event.Time.Sub(since) < nonceLives {

@@ -7,26 +7,23 @@ import (
 	"time"
 )
 
-// live is what an engine has only while it runs: the sources it follows, the
-// actions it keeps in agreement with the ledger, and what reaches it from
-// elsewhere.
+// live is the state of an engine while it runs.
 type live struct {
 	ctx     context.Context // of the run; nil before it
-	asked   chan func()     // to be done between two events
-	ended   chan struct{}   // closed when nobody takes what is asked any more
+	asked   chan func()     // calls between two events
+	ended   chan struct{}   // closed when asked is no longer read
 	sources sourceSet
 	actions actionSet
 	saver   *saver
-	handed  uint64 // the number of the latest change that the saver knows to be there
-	lost    string // what became of the state of the run before; "": it is in the ledger
+	handed  uint64 // the number of the latest change that the saver was told of
+	lost    string // why the state of the run before is not in the ledger; "": it is
 }
 
-// Run follows the live sources and has the actions carried out, until ctx ends
-// or there is no source left to follow. Time is the clock's; events carry their
-// own, and one that is stamped in the future counts as now. What stands in the
-// kernel is left standing.
+// Run follows the live sources and runs the actions, until ctx ends or no source is left.
+// Time is the clock's. An event has its own time, and one with a time in the future counts
+// as now. What the kernel enforces at the end remains.
 //
-// It returns what failed until the end: an action that did not work.
+// It returns the errors of actions that did not work at the end.
 func (e *Engine) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -85,17 +82,16 @@ func (e *Engine) reconcileActions() {
 	}
 }
 
-// longestSleep bounds the time until the core looks at the clock again, which may
-// have been set forward meanwhile.
+// longestSleep bounds the time until the core looks at the clock again, which may be set
+// forward meanwhile.
 const longestSleep = 30 * time.Second
 
-// burst is how long the core goes on taking reports before it commits. A lone
-// one does not wait; in a flood a commit costs more than the reports in it, and
-// fewer of them let more attackers be banned in the same time.
+// burst is the time for which the core takes reports before it commits. A single report does
+// not wait. In a flood a commit costs more than its reports, and fewer commits let more
+// attackers be banned in the same time.
 const burst = 20 * time.Millisecond
 
-// observeAll takes a report and all that are waiting behind it, so that what comes
-// in a burst shares one commit.
+// observeAll takes a report and all that wait behind it, so that a burst shares one commit.
 func (e *Engine) observeAll(r report) {
 	for end := time.Now().Add(burst); ; {
 		e.take(r)
@@ -110,8 +106,8 @@ func (e *Engine) observeAll(r report) {
 	}
 }
 
-// takeUntil goes on deciding until done is closed, and then takes the reports that
-// wait, but none that come meanwhile: in a flood there would be no end of them.
+// takeUntil takes reports until done is closed, and then those that wait by that time: in a
+// flood, reports that arrive meanwhile would not end.
 func (e *Engine) takeUntil(done <-chan struct{}) {
 	for {
 		select {
@@ -127,7 +123,7 @@ func (e *Engine) takeUntil(done <-chan struct{}) {
 	}
 }
 
-// take lets the rules see an event now, or notes how far its source has read.
+// take passes an event to the rules now, or notes how far its source has read.
 func (e *Engine) take(r report) {
 	if r.event == nil {
 		e.live.sources.moveTo(r.ref, r.position)
@@ -140,8 +136,8 @@ func (e *Engine) take(r report) {
 	e.observe(r.event, now)
 }
 
-// commit tells the actions that do not wait for the disk what was decided, and
-// hands it to the saver, with how far the sources had been read by then.
+// commit publishes the changes to the actions that do not wait for the disk, and hands them
+// to the saver, with how far the sources were read by then.
 func (e *Engine) commit() {
 	e.retrust()
 	e.ledger.Publish()
@@ -160,15 +156,14 @@ func (e *Engine) commit() {
 // called before the engine runs.
 func (e *Engine) WithoutStore(err error) { e.live.saver.none = err }
 
-// errStopped says that the engine has stopped, or that who asked has gone.
+// errStopped says that the engine has stopped, or that the caller has gone.
 var errStopped = errors.New("the engine has stopped")
 
-// errBusy says that somebody has waited in vain.
+// errBusy says that the caller has waited in vain.
 var errBusy = errors.New("the engine has too much to do")
 
-// between has f called on the goroutine that counts, between two events, and
-// returns when it is done. What it decided is about to be handed to the firewall,
-// and not yet durable.
+// between calls f on the core's goroutine, between two events, and returns when it is done.
+// The changes are then about to be published, and not yet durable.
 func (e *Engine) between(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
@@ -188,9 +183,9 @@ func (e *Engine) between(ctx context.Context, f func()) error {
 	}
 }
 
-// Do has f called on the goroutine that counts, between two events, and returns
-// when it is done and what it decided is durable, or could not be saved (see
-// [Status]). It may be called from any goroutine while the engine runs.
+// Do calls f on the core's goroutine, between two events, and returns when it is done and
+// its changes are durable, or could not be saved. It is safe for concurrent use while the
+// engine runs.
 func (e *Engine) Do(ctx context.Context, f func()) error {
 	var durable <-chan struct{}
 	err := e.between(ctx, func() {

@@ -14,19 +14,18 @@ import (
 	"freeswitch-security/engine/registrations"
 )
 
-// knownGood is whom the switch itself knows, as far as security.protect asks for
-// it. It outlives a reload and not the process: a source lists at every connect
-// who is there.
+// knownGood is what the switch knows, as far as security.protect asks for it. It outlives a
+// reload but not the process: a source lists registrations and gateways at every connect.
 type knownGood struct {
 	registrations *registrations.Table                // nil: protect does not list "registered"
 	shared        atomic.Pointer[registrations.Table] // the same, for other goroutines
-	failures      *registrations.Failures             // of those who are registered
+	failures      *registrations.Failures             // of registered addresses
 	gateways      *registrations.Gateways             // nil: protect does not list "gateways"
-	changed       bool                                // the gateways, since the ledger was told of them
+	changed       bool                                // the gateways, since the last setTrust
 }
 
-// agree remembers what the configuration asks for, from the sources that it has.
-func (k *knownGood) agree(cfg *config.Config) {
+// reconcile keeps what the configuration asks for, from the sources that it has.
+func (k *knownGood) reconcile(cfg *config.Config) {
 	protect := cfg.Security.Protect
 	if !protect.Registered {
 		k.registrations, k.failures = nil, nil
@@ -50,12 +49,11 @@ func (k *knownGood) agree(cfg *config.Config) {
 	}
 }
 
-// learn takes in what an event tells of registrations and gateways.
+// learn notes the registrations and gateways in an event.
 func (k *knownGood) learn(ev *event.Event, now time.Time) {
 	if k.registrations != nil {
 		k.registrations.Learn(ev, now)
-		// Of those who are not registered nothing has to be remembered: whoever forges
-		// senders could have it all forgotten.
+		// Failures of other addresses are not kept: forged senders could evict all of them.
 		if ev.IP.IsValid() && k.registrations.Holds(single(ev.IP), now) {
 			k.failures.Learn(ev)
 		}
@@ -65,8 +63,8 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 	}
 }
 
-// wants names the events of a source that the rules on it can match, and those
-// that tell whom the switch knows; nil: any.
+// wants returns the events of a source that the rules on it can match, and those about
+// registrations and gateways; nil: any.
 func (e *Engine) wants(source string) map[string]bool {
 	want := e.verifier.Wants(source, e.rules.Wants)
 	var more []string
@@ -86,7 +84,7 @@ func (e *Engine) wants(source string) map[string]bool {
 	return want
 }
 
-// trust is whom nobody may ban: the host's own addresses, what the configuration
+// trust returns what must not be banned: the host's own addresses, what the configuration
 // lists, and the gateways. What is written is named before what was learned.
 func (e *Engine) trust() *ban.Trust {
 	trusted := slices.Concat(e.options.Hosts(), e.cfg.Trusted)
@@ -96,7 +94,7 @@ func (e *Engine) trust() *ban.Trust {
 	return ban.NewTrust(trusted)
 }
 
-// setTrust hands the ledger the trust, and decides on the bans that it lifts.
+// setTrust sets the trust of the ledger, which unbans what it covers.
 func (e *Engine) setTrust() {
 	e.known.changed = false
 	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
@@ -104,21 +102,18 @@ func (e *Engine) setTrust() {
 	}
 }
 
-// retrust is setTrust where the gateways have changed. A switch reports hundreds
-// of them at once when it is connected to, and the ledger looks at all of its bans
-// each time: so it is told before it decides on an order, and when what was
-// decided is handed on.
+// retrust is setTrust if the gateways have changed. A switch reports hundreds of them at a
+// connect, and the ledger looks at all of its bans each time. So it is called before an
+// order and before a commit.
 func (e *Engine) retrust() {
 	if e.known.changed {
 		e.setTrust()
 	}
 }
 
-// besideProtected is an order that leaves those alone who are protected: where
-// its target is a network with a registered phone in it, the address that fired
-// is banned alone, as it is where the network contains somebody trusted. The
-// neighbours of a phone are none of its friends: who scans from beside it is still
-// to be stopped.
+// besideProtected narrows an order for a network with a protected address to the address
+// that fired, as the ledger does if the network contains a trusted one: an attacker beside
+// a registered phone is still to be stopped.
 func (e *Engine) besideProtected(o ban.Order) ban.Order {
 	if o.Target.Kind() == ban.TargetNetwork && e.protected(o.Target.Prefix(), o.Evidence) && !e.protected(single(o.Address), o.Evidence) {
 		o.Target = ban.Address(o.Address)
@@ -126,8 +121,8 @@ func (e *Engine) besideProtected(o ban.Order) ban.Order {
 	return o
 }
 
-// spares reports whether somebody in a network is not to be dropped, whatever was
-// ordered about others in it. It may be called from any goroutine.
+// spares reports whether a network contains an address that must not be dropped. It is safe
+// for concurrent use.
 func (e *Engine) spares(network netip.Prefix) bool {
 	if _, trusted := e.ledger.Trusted(ban.Network(network)); trusted {
 		return true
@@ -136,21 +131,18 @@ func (e *Engine) spares(network netip.Prefix) bool {
 	return r != nil && r.Holds(network, time.Now())
 }
 
-// strangers is how many accounts more than are registered at an address must fail
-// there until it is no longer protected, as long as it is not settled. An office has
-// a phone or two with an old password; whoever comes with one account, and fails on
-// account after account, is guessing, and the one that he has bought or found must be
-// no licence for it. Where phones have been registered for long the number does not
-// count: the switch reports what anybody sends in their name, over UDP, as failures of
-// theirs, and he could have them banned.
-const strangers = 2
+// maxUnknownAccounts is the number of failed accounts beyond the registered ones at which
+// an address is no longer protected, unless it is settled. An office has a phone or two
+// with an old password. An attacker with one account that fails on account after account is
+// guessing, and its own account must be no licence for that. The number does not count at a
+// settled address: over UDP anybody can fail in its name, and could have it banned.
+const maxUnknownAccounts = 2
 
-// settling is how long somebody must have been registered at an address, and not been
-// banned, until it is settled.
+// settling is the time of registration without a ban after which an address is settled.
 const settling = time.Hour
 
-// protected reports whether somebody in the network is registered at the switch,
-// and the evidence is what his neighbours, or others in his name, may well have caused.
+// protected reports whether an address in the network is registered at the switch, and the
+// evidence may well come from its neighbours or from forged senders.
 func (e *Engine) protected(network netip.Prefix, evidence []ban.Evidence) bool {
 	registrations := e.known.registrations
 	if registrations == nil || !registrations.Holds(network, e.now) {
@@ -160,21 +152,20 @@ func (e *Engine) protected(network netip.Prefix, evidence []ban.Evidence) bool {
 		return true
 	}
 	failed := max(len(failedAccounts(network, evidence)), e.known.failures.Count(network, e.now))
-	return failed < strangers || failed < strangers+len(registrations.Accounts(network, e.now, failed))
+	return failed < maxUnknownAccounts || failed < maxUnknownAccounts+len(registrations.Accounts(network, e.now, failed))
 }
 
-// settled reports whether somebody was registered in the network all the hour, and
-// no rule had it banned: he may well have stayed registered meanwhile.
+// settled reports whether an address in the network was registered for the time of settling,
+// and no rule had it banned: an attacker may stay registered meanwhile.
 func (e *Engine) settled(network netip.Prefix) bool {
 	since := e.now.Add(-settling)
 	return e.known.registrations.Settled(network, since, e.now) && !e.ledger.CaughtSince(network, since)
 }
 
-// spared returns the ban that an order would lead to if its target were not protected;
-// nil if it is not protected, or there would be no ban in any case. A ban that
-// stands is not touched by it: a registration does not lift it, and neither does
-// one that comes later, since whoever guesses the password of one account would be
-// free to go on with the others.
+// spared returns the ban that an order would lead to if its target were not protected; nil if
+// it is not protected, or there would be no ban in any case. A ban in force stays as it is: a
+// registration neither ends nor extends it, or an attacker who guesses one password could go
+// on with the others.
 func (e *Engine) spared(o ban.Order) *ban.Change {
 	c := e.ledger.Consider(o, e.now)
 	if !c.InForce() || !e.protected(c.Target.Prefix(), c.Evidence) {
@@ -183,7 +174,7 @@ func (e *Engine) spared(o ban.Order) *ban.Change {
 	return &c
 }
 
-// whyProtected says who protects the target and who failed.
+// whyProtected says which accounts protect the target and which failed.
 func (e *Engine) whyProtected(b *ban.Ban) string {
 	network := b.Target.Prefix()
 	reason := "protected: registered (" + some(e.known.registrations.Accounts(network, e.now, maxNamed+1)) + ")"
@@ -193,10 +184,10 @@ func (e *Engine) whyProtected(b *ban.Ban) string {
 	return reason + "; " + b.Reason
 }
 
-// maxNamed is how many accounts a reason names.
+// maxNamed is the number of accounts that a reason names.
 const maxNamed = 3
 
-// some lists the first few of names.
+// some joins the first few names.
 func some(names []string) string {
 	if len(names) <= maxNamed {
 		return strings.Join(names, ", ")
@@ -204,8 +195,8 @@ func some(names []string) string {
 	return strings.Join(names[:maxNamed], ", ") + ", …"
 }
 
-// failedAccounts names the accounts that failed in a network, in the order of their
-// first failures. What others did whom the same rule counts is not held against it.
+// failedAccounts returns the accounts that failed in a network, in the order of their first
+// failures. Failures elsewhere that the same rule counted are left out.
 func failedAccounts(network netip.Prefix, evidence []ban.Evidence) []string {
 	var names []string
 	for _, e := range evidence {

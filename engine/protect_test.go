@@ -99,7 +99,7 @@ func TestABanBeginsTheHourAgain(t *testing.T) {
 	s.now = s.now.Add(2*time.Hour + 58*time.Minute)
 	guess()
 	s.known = knownGood{}
-	s.known.agree(s.cfg)
+	s.known.reconcile(s.cfg)
 	s.now = s.now.Add(2*time.Hour + 58*time.Minute)
 	listed := &event.Event{Time: s.now, Name: event.Registered, Source: "log.x", User: "1001", Domain: "pbx",
 		IP: netip.MustParseAddr("203.0.113.7"), Repeat: true, Fields: map[string]string{"expires": s.expires}}
@@ -293,7 +293,7 @@ func TestWhoeverIsRegisteredIsNotBanned(t *testing.T) {
 						registered[user] = true
 					}
 				}
-				if n := len(registered); n > 0 && len(failed) < n+strangers {
+				if n := len(registered); n > 0 && len(failed) < n+maxUnknownAccounts {
 					t.Fatalf("seed %d: %s is banned for %v, where %v are registered", seed, v.Target, failed, registered)
 				}
 			}

@@ -11,22 +11,21 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// An Input is one stream of a replay: a source and what it once wrote.
+// An Input is one stream of a replay: a source and its recording.
 type Input struct {
 	Ref       string // the source's reference, for messages
 	Source    plugin.Source
 	Recording plugin.Recording
 }
 
-// batchSize is how many events a source hands over at once: enough that the
-// hand-over costs nothing beside the decoding.
+// batchSize is the number of events that a source hands over at once: the hand-over then
+// costs nothing beside the decoding.
 const batchSize = 256
 
-// Replay decides on what was recorded, as it would have been decided then: time
-// is the events' own. Several inputs are merged by it. each, if not nil, sees
-// every event after the rules did. What could not be read is told in the error,
-// after all that could be read was decided on; bans that still stand at the end
-// are left standing.
+// Replay decides on recordings as it would have been decided then: time is that of the
+// events. Several inputs are merged by it. each, if not nil, sees every event after the
+// rules did. The error says what could not be read; the rest was decided on. Bans in force
+// at the end remain.
 func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Event)) ([]plugin.Stats, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -78,8 +77,8 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 	return stats, errors.Join(errs...)
 }
 
-// A stream is the events of one input on their way to the core. The reading
-// goroutine fills it through emit and flush, the core empties it.
+// A stream is the events of one input on their way to the core. The reading goroutine fills
+// it through emit and flush, the core empties it.
 type stream struct {
 	batches chan []*event.Event
 	filling []*event.Event
@@ -90,13 +89,13 @@ type stream struct {
 	latest  time.Time // of the events so far
 }
 
-// skew is how far the clock that stamped a recording may be ahead of the one that
-// dated its file.
+// skew is how far the clock that stamped a recording may be ahead of the one that dated its
+// file.
 const skew = 24 * time.Hour
 
-// clamp makes an event that is stamped in the future count as now: it was written
-// before its file was last written to. A file whose first event lies in the
-// future has the wrong date itself.
+// clamp makes an event with a time in the future count as now: it was written before its
+// file was last written to. If the first event lies in the future, the date of the file is
+// wrong.
 func (s *stream) clamp(ev *event.Event) {
 	switch {
 	case s.horizon.IsZero() || !ev.Time.After(s.horizon):
@@ -110,7 +109,7 @@ func (s *stream) clamp(ev *event.Event) {
 	}
 }
 
-// emit returns the function that a source hands its events to.
+// emit returns the function that a source passes its events to.
 func (s *stream) emit(ctx context.Context) func(*event.Event) error {
 	return func(ev *event.Event) error {
 		s.clamp(ev)

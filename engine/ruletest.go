@@ -17,13 +17,12 @@ import (
 	"freeswitch-security/engine/rule"
 )
 
-// testStart is when every test begins; tests speak of times since then.
+// testStart is the start of every test; tests state times since then.
 var testStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// RunTest plays the events of a test to the rule that it stands in, alone, and
-// returns in words how what came of it differs from what was expected. No
-// difference means that the test passed. The error tells of a test that could
-// not be played.
+// RunTest plays the events of a test to its rule alone, and returns how the result differs
+// from what is expected. Without differences the test passed. The error is of a test that
+// could not be played.
 func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 	only := *cfg
 	i := slices.IndexFunc(cfg.Rules, func(r *rule.Spec) bool { return r.Name == t.Rule })
@@ -46,7 +45,7 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 			alerts[network]++ // nothing else tells people of it
 		}
 	}})
-	e.verifier.SetPairs(nil) // a test tells what happened, and not who else saw it
+	e.verifier.SetPairs(nil) // the events of a test are not corroborated
 	events, err := play(cfg, t.Given)
 	if err != nil {
 		return nil, err
@@ -60,7 +59,7 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 	return differences(t, bans, alerts, refusals), nil
 }
 
-// play lists the events of a test in the order of their times.
+// play returns the events of a test in the order of their times.
 func play(cfg *config.Config, given []config.Given) ([]*event.Event, error) {
 	var events []*event.Event
 	next := testStart
@@ -85,8 +84,8 @@ func play(cfg *config.Config, given []config.Given) ([]*event.Event, error) {
 	return events, nil
 }
 
-// reported makes what is reported the nth time: a copy of the event, with n for
-// every repetition in a text, or what the source reads in the line.
+// reported returns the nth repetition: a copy of the event, with n for every repetition in
+// its texts, or what the source reads in the line.
 func reported(cfg *config.Config, g config.Given, n int) ([]*event.Event, error) {
 	number := strings.NewReplacer(config.Repetition, strconv.Itoa(n))
 	if g.Event != nil {
@@ -113,7 +112,7 @@ func reported(cfg *config.Config, g config.Given, n int) ([]*event.Event, error)
 	return events, err
 }
 
-// differences tells what was expected and did not come, and the reverse.
+// differences compares what was expected with what was decided.
 func differences(t config.Test, bans map[netip.Prefix]ban.Term, alerts map[netip.Prefix]int, refusals map[netip.Prefix]string) []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
@@ -140,7 +139,7 @@ func differences(t config.Test, bans map[netip.Prefix]ban.Term, alerts map[netip
 	return out
 }
 
-// targets lists the keys of both maps in order.
+// targets returns the keys of both maps in order.
 func targets[V any](a, b map[netip.Prefix]V) []netip.Prefix {
 	all := maps.Clone(a)
 	if all == nil {

@@ -8,10 +8,9 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// TakeOver has the engine enter into its ledger, when it runs, what the actions
-// find standing from an earlier run. It is for a start without the state of that
-// run: without it the first resync would lift all those bans. lost says what became of
-// it: "was missing".
+// TakeOver makes the engine, when it runs, enter into its ledger what the actions find in
+// force from an earlier run. It is for a start without the state of that run: without it the
+// first resync would end all those bans. lost says what happened to the state: "was missing".
 func (e *Engine) TakeOver(lost string) { e.live.lost = lost }
 
 func (e *Engine) takeOver(ctx context.Context) {
@@ -42,8 +41,8 @@ func (e *Engine) takeOver(ctx context.Context) {
 	}
 }
 
-// adopt enters a ban that stands, for as long as it has left; where that is not
-// known, for as long as a ban lasts by default.
+// adopt enters a ban in force, for the time that it has left; if that is not known, for the
+// default term.
 func (e *Engine) adopt(target ban.Target, left ban.Term, now time.Time) {
 	if left == 0 {
 		left = e.cfg.Security.BlockDuration

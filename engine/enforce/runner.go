@@ -15,14 +15,14 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// How long a runner waits.
+// Intervals of a runner.
 const (
 	resyncEvery  = 3 * time.Second // between two looks at what really stands
 	firstRetry   = 100 * time.Millisecond
 	longestRetry = 30 * time.Second
 )
 
-// A Wants says which bans are the business of an action.
+// A Wants reports whether an action follows a ban.
 type Wants func(*ban.Ban) bool
 
 // A Runner makes one action agree with a ledger.
@@ -50,9 +50,8 @@ type Runner struct {
 	news    chan struct{} // closed when settled, ended or status.Error changes
 }
 
-// New returns a runner for the action of that name, which does nothing until
-// Run. It sees every change that ledger commits from now on; a level sees it
-// before it is on the disk.
+// New returns a runner for the action of that name, which does nothing until Run. It follows
+// every change from now on: a level once it is published, another action once it is durable.
 func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log *slog.Logger) *Runner {
 	level, isLevel := action.(plugin.Level)
 	kinds := ban.Told
@@ -79,8 +78,7 @@ func newStatus(name string, synced bool) status.Action {
 	}
 }
 
-// Want changes which bans are the action's business. It may be called from any
-// goroutine.
+// Want changes which bans the action follows. It is safe for concurrent use.
 func (r *Runner) Want(wants Wants) {
 	r.wants.Store(&wants)
 	select {
@@ -89,20 +87,19 @@ func (r *Runner) Want(wants Wants) {
 	}
 }
 
-// Tried is closed once the action has agreed with the ledger, or failed to, for
-// the first time, or has ended before.
+// Tried is closed once the action has agreed with the ledger, or failed to, for the first
+// time, or has ended before.
 func (r *Runner) Tried() <-chan struct{} { return r.tried }
 
-// Status says how the action is doing. It may be called from any goroutine.
+// Status returns the state of the action. It is safe for concurrent use.
 func (r *Runner) Status() status.Action {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.status
 }
 
-// Settled waits until every change up to the one of that number has been carried
-// out, as far as it is the action's business. It returns at once, with the
-// reason, while the action is failing, and after Run.
+// Settled waits until every change up to that number that the action follows has been carried
+// out. While the action fails, and after Run, it returns at once, with the reason.
 func (r *Runner) Settled(ctx context.Context, seq uint64) error {
 	for {
 		r.mu.Lock()
@@ -142,14 +139,14 @@ func (r *Runner) end() {
 	r.tell()
 }
 
-// tell wakes who waits for news; r.mu is held.
+// tell wakes the callers of Settled; r.mu is held.
 func (r *Runner) tell() {
 	close(r.news)
 	r.news = make(chan struct{})
 }
 
-// Run keeps the action in agreement with the ledger until ctx ends. What stands
-// then is left standing.
+// Run keeps the action in agreement with the ledger until ctx ends. What is enforced then
+// remains.
 func (r *Runner) Run(ctx context.Context) {
 	defer r.end()
 	defer r.cursor.Close()
@@ -186,24 +183,24 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 }
 
-// lastWords bounds how long an action is listened out when the program ends.
-const lastWords = 2 * time.Second
+// lastApply is the time allowed for the final Apply.
+const lastApply = 2 * time.Second
 
-// last hands what was decided last to an action that holds no state: nobody will
-// tell it again. A level finds it at the next start.
+// last passes the last changes to an action without a state, which would miss them. A level
+// is compared with the bans at the next start.
 func (r *Runner) last(ctx context.Context) {
 	if r.level != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastApply)
 	defer cancel()
 	r.take()
 	if err := r.apply(ctx); err != nil {
-		r.log.Error("action not told of everything", "err", err, "changes", len(r.pending))
+		r.log.Error("action missed the last changes", "err", err, "changes", len(r.pending))
 	}
 }
 
-// take collects what was committed since the last time.
+// take collects the changes since the last time.
 func (r *Runner) take() {
 	changes, lost := r.cursor.Take()
 	if lost {
@@ -214,7 +211,7 @@ func (r *Runner) take() {
 	r.keep(changes)
 }
 
-// keep adds those changes to what is pending that are the action's business.
+// keep adds the changes that the action follows to the pending ones.
 func (r *Runner) keep(changes []ban.Change) {
 	if n := len(changes); n > 0 {
 		r.taken = changes[n-1].Seq
@@ -228,9 +225,8 @@ func (r *Runner) keep(changes []ban.Change) {
 	r.update(func(s *status.Action) { s.Waiting = len(r.pending) })
 }
 
-// meanwhile has a failing level carry out what is new, without waiting for the
-// next attempt: one broken part of it, IPv6 say, must not hold up the bans of the
-// others. What fails here too the resync makes good.
+// meanwhile applies new changes to a failing level before the next retry: one broken part,
+// such as IPv6, must not delay the bans of the others. The resync repairs what fails here.
 func (r *Runner) meanwhile(ctx context.Context) {
 	if r.level == nil || len(r.pending) == 0 {
 		return
@@ -241,14 +237,14 @@ func (r *Runner) meanwhile(ctx context.Context) {
 	r.leave()
 }
 
-// leave gives up what is pending: the resync that is due compares with all bans.
+// leave drops the pending changes: the resync that is due compares with all bans.
 func (r *Runner) leave() {
 	r.pending = nil
 	r.update(func(s *status.Action) { s.Waiting = 0 })
 }
 
-// work carries out what is pending and, if it is due, resyncs. It returns how
-// long to wait until it should be called again though nothing has changed.
+// work applies the pending changes or, if it is due, resyncs. It returns the time until it
+// should be called again though nothing has changed.
 func (r *Runner) work(ctx context.Context) time.Duration {
 	var err error
 	if r.stale {
@@ -270,7 +266,7 @@ func (r *Runner) work(ctx context.Context) time.Duration {
 	return r.failed(err)
 }
 
-// apply hands the pending changes to the action.
+// apply passes the pending changes to the action.
 func (r *Runner) apply(ctx context.Context) error {
 	if len(r.pending) == 0 {
 		r.settle(r.taken)
@@ -293,10 +289,9 @@ func (r *Runner) apply(ctx context.Context) error {
 	return nil
 }
 
-// resync has the action compare what stands with what should. What is pending is
-// carried out before, so that only what others did is found to have drifted;
-// but not where the action has yet to find its footing, at the start and after a
-// failure, since then the comparison makes good everything.
+// resync makes the action compare what is enforced with the bans. The pending changes are
+// applied before, so that only what others did is drift; but not at the start and after a
+// failure, when the comparison repairs everything.
 func (r *Runner) resync(ctx context.Context) error {
 	bans, changes, seq := r.cursor.Snapshot()
 	r.keep(changes)
@@ -327,15 +322,15 @@ func (r *Runner) resync(ctx context.Context) error {
 	r.settle(seq)
 	switch {
 	case !settled:
-		r.log.Info("in force", "bans", len(bans), "missing", drift.Missing, "surplus", drift.Surplus, "notes", drift.Notes)
+		r.log.Info("action in force", "bans", len(bans), "missing", drift.Missing, "removed", drift.Surplus, "notes", drift.Notes)
 	case drift.Any():
-		r.log.Warn("mended what others had changed", "missing", drift.Missing, "surplus", drift.Surplus, "notes", drift.Notes)
+		r.log.Warn("drift repaired", "missing", drift.Missing, "removed", drift.Surplus, "notes", drift.Notes)
 	}
 	return nil
 }
 
-// failed notes a failure and returns when to try again: later each time, and not
-// at the same moment as others that failed with it.
+// failed notes a failure and returns the time until the retry: longer each time, and not the
+// same for actions that failed together.
 func (r *Runner) failed(err error) time.Duration {
 	r.retry = min(max(2*r.retry, firstRetry), longestRetry)
 	var failures int
@@ -349,7 +344,7 @@ func (r *Runner) failed(err error) time.Duration {
 	return r.retry/2 + rand.N(r.retry/2)
 }
 
-// recovered notes that all is well.
+// recovered notes a success.
 func (r *Runner) recovered() {
 	if r.retry > 0 {
 		r.log.Info("action works again")

@@ -182,7 +182,7 @@ func TestFailureIsRetriedWithTheSameChanges(t *testing.T) {
 	})
 }
 
-func TestDriftIsMendedCountedAndLoggedOnce(t *testing.T) {
+func TestDriftIsRepairedCountedAndLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
 		var lines strings.Builder
@@ -197,8 +197,8 @@ func TestDriftIsMendedCountedAndLoggedOnce(t *testing.T) {
 		if s := r.Status(); len(w.standing()) != 5 || s.Drift.Count != 1 || s.Drift.Missing != 5 {
 			t.Fatalf("%d stand, status %+v", len(w.standing()), s)
 		}
-		if n := strings.Count(lines.String(), "mended"); n != 1 {
-			t.Fatalf("%d lines say that it was mended:\n%s", n, lines.String())
+		if n := strings.Count(lines.String(), "drift repaired"); n != 1 {
+			t.Fatalf("%d lines say that it was repaired:\n%s", n, lines.String())
 		}
 	})
 }

@@ -193,7 +193,7 @@ func TestMeddling(t *testing.T) {
 		{"half of the set deleted", []string{"ipset -file " + half(t) + " restore"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			before := strings.Count(d.said.String(), "mended what others had changed")
+			before := strings.Count(d.said.String(), "drift repaired")
 			undone := time.Now()
 			for _, command := range c.commands {
 				words := strings.Fields(command)
@@ -203,7 +203,7 @@ func TestMeddling(t *testing.T) {
 			}
 			eventually(t, 5*time.Second, "it is repaired", func() bool {
 				_, last := e.heard(ip)
-				repaired := strings.Count(d.said.String(), "mended what others had changed") > before
+				repaired := strings.Count(d.said.String(), "drift repaired") > before
 				return repaired && time.Since(last) > 50*time.Millisecond && members(t) >= 200
 			})
 			took := time.Since(undone)
@@ -213,7 +213,7 @@ func TestMeddling(t *testing.T) {
 			}
 			pause(4 * time.Second) // another resync finds nothing
 			// A resync between two commands repairs twice.
-			if n := strings.Count(d.said.String(), "mended what others had changed") - before; n > len(c.commands) {
+			if n := strings.Count(d.said.String(), "drift repaired") - before; n > len(c.commands) {
 				t.Errorf("%d repairs in the log, want one:\n%s", n, d.said)
 			}
 		})
