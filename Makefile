@@ -1,11 +1,11 @@
-# Everything a developer types. `make help` lists it.
+# The commands of a developer. `make help` lists them.
 
 GO       ?= go
 BINARY   := freeswitch-security
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
-# A number of inputs, not a time: until Go 1.27 the end of a time is now and then
-# called a failure (go.dev/issue/75804).
+# A number of inputs, not a duration: until Go 1.27 the end of a duration is sometimes
+# reported as a failure (go.dev/issue/75804).
 FUZZTIME ?= 200000x
 export CGO_ENABLED ?= 0
 export RECORDINGS
@@ -13,7 +13,7 @@ export RECORDINGS
 .DEFAULT_GOAL := help
 .PHONY: help build run replay score test test-kernel figures soak race lint bench fuzz clean
 
-help: ## list what there is
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./freeswitch-security
@@ -22,38 +22,38 @@ build: ## build ./freeswitch-security
 run: build ## run the daemon on a recorded attack; as root with a firewall in its own namespace
 	$(GO) run ./examples/demo ./$(BINARY)
 
-replay: build ## run the shipped rules over the same recording, dry
+replay: build ## replay the same recording with the shipped rules
 	./$(BINARY) replay --rules rules.d examples/recorded-attack/security.log.2.gz \
 		examples/recorded-attack/security.log.1.gz examples/recorded-attack/security.log.gz
 
-score: ## print how the shipped rules do on the recorded attack, or on RECORDINGS=/path
+score: ## score the shipped rules on the recorded attack, or on RECORDINGS=/path
 	$(GO) test -count=1 -run '^TestScore$$' -v ./cmd/freeswitch-security
 
-test: ## run all tests that need nothing but Go
+test: ## run all tests that need only Go
 	$(GO) test ./...
 
-test-kernel: ## run the tests of the firewall, as root, in network namespaces
+test-kernel: ## run the firewall tests, as root, in network namespaces
 	$(GO) test -count=1 -timeout 20m -p 1 -tags kernel ./actions/iptables ./cmd/freeswitch-security/kernel
 
-figures: ## hold the daemon to its figures, as root, on a machine that does nothing else
+figures: ## check the figures of the daemon, as root, on an idle machine
 	SLACK=1 $(GO) test -count=1 -tags kernel -v -run 'Latency|ManyBans|Flood|Footprint|Restart|NewAttacker' ./cmd/freeswitch-security/kernel
 
 soak: ## run the long tests: hundreds of rotations and of kills
 	LOGFILE_SOAK=1 $(GO) test -count=1 -timeout 60m -run TestSoak -v ./sources/logfile/tail
 	KILLS=200 $(GO) test -count=1 -timeout 60m -tags kernel -run TestKillNine -v ./cmd/freeswitch-security/kernel
 
-race: ## run them with the race detector (needs a C compiler)
+race: ## run all tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
 lint: ## gofmt, go vet, staticcheck
-	@test -z "$$(gofmt -l .)" || { echo "not in gofmt form:"; gofmt -l .; exit 1; }
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-bench: ## print the figures that the README promises
+bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-fuzz: ## fuzz everything that reads foreign bytes, FUZZTIME (default 200000x) each
+fuzz: ## fuzz every decoder of foreign bytes, FUZZTIME (default 200000x) each
 	@set -e; for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "== $$package $$target"; \
@@ -61,5 +61,5 @@ fuzz: ## fuzz everything that reads foreign bytes, FUZZTIME (default 200000x) ea
 		done; \
 	done
 
-clean: ## remove what was built
+clean: ## remove the binary
 	rm -f $(BINARY)
