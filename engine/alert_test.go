@@ -121,8 +121,8 @@ func TestNoAddressToBan(t *testing.T) {
 	}
 }
 
-// TestABrakedRuleTells lets a rule use up its bans, and then somebody fail for an
-// hour whom it would ban.
+// TestABrakedRuleTells lets a rule use up its bans, and then reports failures of other
+// addresses for an hour.
 func TestABrakedRuleTells(t *testing.T) {
 	spec := banning(t)
 	spec.Threshold, spec.Brake = nil, &rule.Brake{Bans: 1, Within: 30 * time.Minute}
@@ -163,7 +163,7 @@ func TestABrakedAlertIsNewsOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestAlertsOfADryRun counts what a replay tells: the same, to nobody.
+// TestAlertsOfADryRun counts the alerts of a dry run: those of a replay.
 func TestAlertsOfADryRun(t *testing.T) {
 	src := &script{}
 	for i := range 50 {

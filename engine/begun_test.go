@@ -42,9 +42,9 @@ func (b *beginner) Follow(ctx context.Context, stream plugin.Stream) error {
 	}
 }
 
-// TestReadyOnceSourcesHaveBegun: nobody is told that a source is followed, by Ready
+// TestReadyOnceSourcesHaveBegun: no caller learns that a source is followed, by Ready
 // or by the end of a reload, while what is written to it would be history still. One
-// that fails holds nobody up.
+// that fails delays no other.
 func TestReadyOnceSourcesHaveBegun(t *testing.T) {
 	for name, goOn := range map[string]func(*beginner){
 		"it begins": func(b *beginner) { close(b.begun) },

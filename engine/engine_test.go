@@ -112,7 +112,7 @@ func guessing(t testing.TB, sources ...config.Source) *config.Config {
 }
 
 // attack makes a random story that starts at start: a few addresses and users,
-// some of whom are registered for a while, gateways that come and go, and times
+// some of which are registered for a while, gateways that come and go, and times
 // that stand still, jump, and now and then run backwards.
 func attack(rng *rand.Rand, start time.Time, source string) []event.Event {
 	now := start
@@ -337,8 +337,8 @@ func TestFutureStampInARecording(t *testing.T) {
 	}
 }
 
-// TestBrakeLeavesRefusalsVisible uses a rule's bans up and then reports somebody
-// who is trusted and somebody who is banned.
+// TestBrakeLeavesRefusalsVisible uses up the bans of a rule and then reports a trusted
+// and a banned address.
 func TestBrakeLeavesRefusalsVisible(t *testing.T) {
 	src := &script{}
 	start := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)

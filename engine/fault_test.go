@@ -68,7 +68,7 @@ func TestAFaultIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// TestAWarningIsLoggedOnce: what is amiss with a source that reads is no fault.
+// TestAWarningIsLoggedOnce: a degraded source that reads has no fault.
 func TestAWarningIsLoggedOnce(t *testing.T) {
 	log := logged(t, func(src *faulty) {
 		for _, warning := range []string{"", "no list", "no list", "", ""} {

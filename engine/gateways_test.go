@@ -47,7 +47,7 @@ func TestGatewaysOfASourceThatIsGone(t *testing.T) {
 	s.want("ban 203.0.113.9: 3 in 1m, per ip 203.0.113.9")
 }
 
-// TestManyGatewaysAtOnce lists hundreds of gateways in one burst, and bans nobody
+// TestManyGatewaysAtOnce lists hundreds of gateways in one burst, and bans none
 // of them in it.
 func TestManyGatewaysAtOnce(t *testing.T) {
 	s := tellStory(t, banning(t))

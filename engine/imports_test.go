@@ -20,7 +20,7 @@ func (p place) holds(pkg string) bool {
 	return p.pkg == pkg || any && below && !strings.Contains(rest, "/")
 }
 
-// allowed is the table of DESIGN.md: who may import whom.
+// allowed is the table of DESIGN.md: which package may import which.
 var allowed = []place{
 	{pkg: "engine/event"},
 	{pkg: "engine/dbfile"},

@@ -83,7 +83,7 @@ func TestForgersCannotHaveAnOfficeBanned(t *testing.T) {
 }
 
 // TestABanBeginsTheHourAgain is an attacker who stays registered while he is banned,
-// and whom the switch lists after a restart.
+// and those that the switch lists after a restart.
 func TestABanBeginsTheHourAgain(t *testing.T) {
 	spec := banning(t)
 	spec.Ban.Terms = []ban.Term{mustTerm(t, "2h")}
@@ -175,8 +175,8 @@ func TestWhoeverIsBesideAPhone(t *testing.T) {
 	}
 }
 
-// TestAStandingBanIsNotLifted registers somebody who is banned already: he stays
-// so, and his ban is not made longer.
+// TestAStandingBanIsNotLifted registers a banned address: its ban neither ends nor is
+// extended.
 func TestAStandingBanIsNotLifted(t *testing.T) {
 	short, long := banning(t), banning(t)
 	long.Name, long.Ban = "stricter", &rule.Ban{Terms: []ban.Term{mustTerm(t, "1d")}, Network: rule.Host}
@@ -416,15 +416,15 @@ func TestWhoeverWidensABanSparesTheSame(t *testing.T) {
 	s := tellStory(t, banning(t))
 	network := netip.MustParsePrefix("203.0.113.0/24")
 	if s.spares(network) {
-		t.Error("nobody is there")
+		t.Error("no registration is there")
 	}
 	s.ledger.Grant(ban.Grant{Network: netip.MustParsePrefix("203.0.113.9/32"), Author: "api"}, s.now)
 	if !s.spares(network) {
-		t.Error("somebody is trusted there")
+		t.Error("a trusted address is there")
 	}
 	s.ledger.Revoke(netip.MustParsePrefix("203.0.113.9/32"))
 	s.observe(&event.Event{Time: time.Now(), Name: event.Registered, Source: "log.x", User: "1001", IP: netip.MustParseAddr("203.0.113.7")}, time.Now())
 	if !s.spares(network) {
-		t.Error("somebody is registered there")
+		t.Error("a registered address is there")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// A courier tells somebody, and says how he gets on.
+// A courier delivers, and reports its deliveries.
 type courier struct {
 	teller
 	delivery status.Delivery
@@ -55,7 +55,7 @@ func TestGauges(t *testing.T) {
 		cancel()
 		idle := &Guard{Engine: New(cfg, Options{})}
 		if views, err := idle.Kernel(gone); err == nil {
-			t.Errorf("nobody was there to be asked: %+v", views)
+			t.Errorf("no view was expected: %+v", views)
 		}
 	})
 }

@@ -62,7 +62,7 @@ func sameState(t *testing.T, name string, want, got *Ledger) {
 }
 
 // TestRestoreAgreesWithWhatWasCommitted drives a ledger at random, and after
-// every commit opens the file anew, as the next start would.
+// every commit opens the file again, as the next start would.
 func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 	const seed = 11
 	rng := rand.New(rand.NewPCG(seed, 0))

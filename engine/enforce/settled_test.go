@@ -46,7 +46,7 @@ func TestSettledTellsWhyAnActionFails(t *testing.T) {
 		w.setBroken(nil)
 		<-time.After(longestRetry)
 		if err := r.Settled(t.Context(), 1); err != nil {
-			t.Fatalf("after it was mended: %v", err)
+			t.Fatalf("after it was repaired: %v", err)
 		}
 	})
 }
@@ -66,7 +66,7 @@ func TestAnActionThatEndsBeforeItsFirstAttemptHasTried(t *testing.T) {
 	}
 }
 
-// A reload may end an action while somebody waits for it.
+// A reload may end an action while a caller waits for it.
 func TestSettledTellsThatTheActionWasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := ban.NewLedger(ban.NewTrust(nil))
