@@ -11,6 +11,7 @@ import (
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
 // A sourceSet is the sources that are followed, by their references. It belongs to the
@@ -20,8 +21,9 @@ type sourceSet struct {
 	reports   chan report // from all of them
 	ended     chan ending
 	all       sync.WaitGroup
-	positions map[string][]byte // how far each source was read, as the core knows it
-	moved     map[string][]byte // the positions that the store does not have yet
+	positions map[string][]byte           // how far each source was read, as the core knows it
+	moved     map[string][]byte           // the positions that the store does not have yet
+	progress  map[string]*plugin.Progress // of all that were ever followed: counters never decrease
 }
 
 // A source is one source that is followed, and the sink of its reports.
@@ -85,7 +87,7 @@ const (
 func newSourceSet() sourceSet {
 	return sourceSet{
 		running: map[string]*source{}, reports: make(chan report, inFlight), ended: make(chan ending),
-		positions: map[string][]byte{}, moved: map[string][]byte{},
+		positions: map[string][]byte{}, moved: map[string][]byte{}, progress: map[string]*plugin.Progress{},
 	}
 }
 
@@ -187,14 +189,28 @@ func covers(asked, wanted map[string]bool) bool {
 	return true
 }
 
+// progressOf returns the progress of a source that starts: its counters go on.
+func (set *sourceSet) progressOf(ref string) *plugin.Progress {
+	p := set.progress[ref]
+	if p == nil {
+		p = &plugin.Progress{}
+		set.progress[ref] = p
+	}
+	p.Look(nil)
+	p.Hear(nil)
+	p.Update(func(s *status.Source) { s.Fault, s.Warning = "", "" })
+	return p
+}
+
 // start begins to follow a source.
 func (set *sourceSet) start(ctx context.Context, c config.Source, want map[string]bool, list func(context.Context, plugin.Listing) (plugin.Outcome, error)) *source {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &source{Source: c, ready: make(chan struct{}), cancel: cancel, done: make(chan struct{}), reports: set.reports}
 	s.stream = plugin.Stream{
-		Sink: s, From: set.positions[c.Ref], Want: want, Progress: &plugin.Progress{},
+		Sink: s, From: set.positions[c.Ref], Want: want, Progress: set.progressOf(c.Ref),
 		Ready: sync.OnceFunc(func() { close(s.ready) }), List: list,
 	}
+	s.reported.lost = s.stream.Progress.Status().Lost
 	set.running[c.Ref] = s
 	set.all.Go(func() {
 		err := c.Source.Follow(ctx, s.stream)
