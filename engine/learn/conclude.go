@@ -60,8 +60,9 @@ func (r *Recorder) Conclude() *Findings {
 			r.consider(f, a, propose(a))
 		}
 	}
+	rank := map[bool]int{true: 0, false: 1}
 	slices.SortStableFunc(f.Proposals, func(a, b Proposal) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.rank(), b.rank()), cmp.Compare(b.Days, a.Days))
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(rank[a.Sure], rank[b.Sure]), cmp.Compare(b.Days, a.Days))
 	})
 	for i, t := range r.rules {
 		f.Rules = append(f.Rules, r.ruleFinding(i, t, all, f))

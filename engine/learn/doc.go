@@ -1,5 +1,5 @@
 // Package learn concludes from recordings of normal days which addresses an operator
-// may want to trust, which genuine addresses his rules would have caught, and how far
+// may want to trust, which genuine addresses the rules would have caught, and how far
 // the rules' thresholds are from genuine behaviour.
 //
 // It stands beside the path: [Recorder.Record] sees each event that the rules see,
@@ -10,5 +10,5 @@
 // challenges, calls without a password and lines in a log prove nothing, however long
 // they go on; an accepted password does, and so does a gateway of the switch. Memory
 // is bounded for any recording: 300 MB in the worst case, in which callers fill all
-// records of 200,000 addresses.
+// records of 200,000 addresses; and for the windows what package rule documents.
 package learn

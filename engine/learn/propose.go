@@ -29,14 +29,6 @@ type Proposal struct {
 	For, Against []string // not escaped: they quote what callers wrote
 }
 
-// rank sorts certain proposals first.
-func (p *Proposal) rank() int {
-	if p.Sure {
-		return 0
-	}
-	return 1
-}
-
 const (
 	minAccounts = 3 // of an office: one or two phones are a home
 	minCalls    = 20

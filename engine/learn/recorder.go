@@ -46,7 +46,7 @@ type Recorder struct {
 	forgotten int64 // records dropped for lack of room
 	homes     map[uint64]home
 	rules     []*ruleTotals
-	measure   *measure
+	measure   *rule.Set
 	seed      maphash.Seed // unpredictable, so that no caller can make two names collide
 
 	from, to time.Time
@@ -63,8 +63,9 @@ type home struct {
 func New(o Options) *Recorder {
 	r := &Recorder{
 		Options: o, addresses: map[netip.Prefix]*address{}, limit: maxAddresses,
-		homes: map[uint64]home{}, seed: maphash.MakeSeed(), measure: newMeasure(o.Rules),
+		homes: map[uint64]home{}, seed: maphash.MakeSeed(),
 	}
+	r.measure = r.measureOf(o.Rules)
 	for _, spec := range o.Rules {
 		r.rules = append(r.rules, &ruleTotals{spec: spec, wide: map[netip.Prefix]time.Time{}})
 	}
@@ -88,7 +89,7 @@ func (r *Recorder) Record(ev *event.Event) {
 	if a != nil {
 		a.see(ev.IP, ev.Time)
 	}
-	r.measure.count(ev, a)
+	r.measure.Observe(ev, func(*rule.Firing) {})
 	if a != nil && !ev.Repeat {
 		r.count(a, ev)
 	}

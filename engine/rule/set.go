@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -18,6 +19,11 @@ type Set struct {
 	sources map[string]*listeners
 	ring    *ring
 	machine vm.VM
+
+	// Meter, unless nil, is called for each match that a rule with a threshold counts,
+	// and the rule does not fire. n is the number of matches in the window, which is
+	// then cut to the rule's Count. A firing would ban addrs, or some of them.
+	Meter func(spec *Spec, ev *event.Event, n int, addrs []netip.Addr)
 }
 
 // listeners are the rules on one source.
@@ -156,8 +162,19 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 // nothing.
 func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 	r, t := l.rule, l.rule.trackers[l.slot]
-	count := r.spec.Threshold.Count
-	if t.add(h) < count {
+	n, count := t.add(h), r.spec.Threshold.Count
+	if s.Meter != nil {
+		addrs := []netip.Addr{ev.IP}
+		if r.keepsAddresses() {
+			for _, c := range t.others(h.key, h.place) {
+				addrs = append(addrs, c.addr)
+			}
+		}
+		t.shorten(h.key, count)
+		s.Meter(r.spec, ev, n, addrs)
+		return
+	}
+	if n < count {
 		return
 	}
 	if r.spec.Threshold.Then != nil {
