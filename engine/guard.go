@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/enforce"
 	"freeswitch-security/engine/plugin"
@@ -16,18 +15,16 @@ import (
 // a time at the most.
 type Guard struct {
 	*Engine
-	// Reloading loads the rule files anew; see [admin.Guard].
-	Reloading func(context.Context) ([]admin.Diagnostic, error)
+	// Reloading loads the rule files anew; see admin.Guard.
+	Reloading func(context.Context) ([]Diagnostic, error)
 	// Reloaded says when the rules that run were loaded, and what failed at the
 	// last attempt; "": nothing.
 	Reloaded func() (time.Time, string)
 	Started  time.Time
 }
 
-var _ admin.Guard = (*Guard)(nil)
-
-// Reload implements [admin.Guard].
-func (g *Guard) Reload(ctx context.Context) ([]admin.Diagnostic, error) { return g.Reloading(ctx) }
+// Reload implements admin.Guard.
+func (g *Guard) Reload(ctx context.Context) ([]Diagnostic, error) { return g.Reloading(ctx) }
 
 // share is how many orders are entered between two events: a list of a hundred
 // thousand must not keep the core from counting.
@@ -59,8 +56,8 @@ func changeAll[T, R any](ctx context.Context, g *Guard, wishes []T, change func(
 	return outcomes, g.settled(ctx, &w), nil
 }
 
-// Block implements [admin.Guard].
-func (g *Guard) Block(ctx context.Context, orders []ban.Order) ([]admin.Outcome, error) {
+// Block implements admin.Guard.
+func (g *Guard) Block(ctx context.Context, orders []ban.Order) ([]Outcome, error) {
 	outcomes, why, err := changeAll(ctx, g, orders, g.order)
 	if err != nil {
 		return outcomes, err
@@ -79,7 +76,7 @@ func (g *Guard) Block(ctx context.Context, orders []ban.Order) ([]admin.Outcome,
 }
 
 // order enters one order of a person.
-func (g *Guard) order(o ban.Order) (out admin.Outcome) {
+func (g *Guard) order(o ban.Order) (out Outcome) {
 	if len(o.Terms) == 0 {
 		o.Terms = []ban.Term{g.cfg.Security.BlockDuration}
 	}
@@ -91,8 +88,8 @@ func (g *Guard) order(o ban.Order) (out admin.Outcome) {
 	return out
 }
 
-// Unblock implements [admin.Guard].
-func (g *Guard) Unblock(ctx context.Context, r admin.Release) (out admin.Released, err error) {
+// Unblock implements admin.Guard.
+func (g *Guard) Unblock(ctx context.Context, r Release) (out Released, err error) {
 	reason := "by " + r.Author
 	if r.Reason != "" {
 		reason += ": " + r.Reason
@@ -118,10 +115,10 @@ func (g *Guard) Unblock(ctx context.Context, r admin.Release) (out admin.Release
 	return out, nil
 }
 
-// Covering implements [admin.Guard].
+// Covering implements admin.Guard.
 func (g *Guard) Covering(target ban.Target) (ban.Ban, bool) { return g.ledger.Covering(target) }
 
-// BansAfter implements [admin.Guard].
+// BansAfter implements admin.Guard.
 func (g *Guard) BansAfter(target ban.Target, limit int) []ban.Ban {
 	return g.ledger.After(target, limit)
 }

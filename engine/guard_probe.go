@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
@@ -17,15 +16,15 @@ import (
 	"github.com/expr-lang/expr/vm"
 )
 
-// Test implements [admin.Guard].
-func (g *Guard) Test(ctx context.Context, p admin.Probe) (admin.Findings, error) {
+// Test implements admin.Guard.
+func (g *Guard) Test(ctx context.Context, p Probe) (Findings, error) {
 	var cfg *config.Config
 	if err := g.between(ctx, func() { cfg = g.cfg }); err != nil {
-		return admin.Findings{}, err
+		return Findings{}, err
 	}
 	sources, err := probed(cfg, p.Source)
 	if err != nil {
-		return admin.Findings{}, err
+		return Findings{}, err
 	}
 	found, events, err := sense(ctx, sources, p)
 	if err != nil {
@@ -53,9 +52,9 @@ func probed(cfg *config.Config, ref string) ([]config.Source, error) {
 	}
 	switch {
 	case len(known) == 0:
-		return nil, admin.Mistake("the rule files declare no source")
+		return nil, Mistake("the rule files declare no source")
 	case ref != "":
-		return nil, admin.Mistake(fmt.Sprintf("there is no source %q; there are: %s", ref, strings.Join(known, ", ")))
+		return nil, Mistake(fmt.Sprintf("there is no source %q; there are: %s", ref, strings.Join(known, ", ")))
 	case len(able) == 0:
 		return cfg.Sources, nil
 	}
@@ -64,7 +63,7 @@ func probed(cfg *config.Config, ref string) ([]config.Source, error) {
 
 // sense makes events of a probe. A line is read by the first source that
 // recognises it, or by none, and then explained by the first that can say why.
-func sense(ctx context.Context, sources []config.Source, p admin.Probe) (found admin.Findings, events []*event.Event, err error) {
+func sense(ctx context.Context, sources []config.Source, p Probe) (found Findings, events []*event.Event, err error) {
 	if p.Event != nil {
 		ev, err := probe(sources[0].Ref, p.Event)
 		return found, []*event.Event{ev}, err
@@ -96,7 +95,7 @@ func mistake(err error) error {
 	if err == nil {
 		return nil
 	}
-	return admin.Mistake(err.Error())
+	return Mistake(err.Error())
 }
 
 // read has a source read a line, and tells whether it knows what that is.
@@ -115,18 +114,18 @@ func probe(source string, fields map[string]string) (*event.Event, error) {
 	ev := &event.Event{Source: source, Time: time.Now()}
 	for name, value := range fields {
 		if err := ev.Set(name, value); err != nil {
-			return nil, admin.Mistake(name + ": " + err.Error())
+			return nil, Mistake(name + ": " + err.Error())
 		}
 	}
 	if ev.Name == "" {
-		return nil, admin.Mistake(`an event needs its name: "event": "auth_failure"`)
+		return nil, Mistake(`an event needs its name: "event": "auth_failure"`)
 	}
 	return ev, nil
 }
 
 // sighting says what the rules make of an event.
-func (g *Guard) sighting(cfg *config.Config, ev *event.Event) admin.Sighting {
-	s := admin.Sighting{Source: ev.Source, Fields: map[string]string{}}
+func (g *Guard) sighting(cfg *config.Config, ev *event.Event) Sighting {
+	s := Sighting{Source: ev.Source, Fields: map[string]string{}}
 	for i := range event.Fields {
 		if value := event.Fields[i].Get(ev); value != "" {
 			s.Fields[event.Fields[i].Name] = value

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -48,7 +47,7 @@ func TestALineIsReadByWhoKnowsIt(t *testing.T) {
 			{"x.line", "line 1", "x.line", "line reads line 1"},
 			{"", "neither", "", "frame reads neither"},
 		} {
-			found, err := g.Test(t.Context(), admin.Probe{Source: c.source, Line: c.line})
+			found, err := g.Test(t.Context(), Probe{Source: c.source, Line: c.line})
 			by := ""
 			for _, e := range found.Events {
 				by += e.Source
@@ -57,8 +56,8 @@ func TestALineIsReadByWhoKnowsIt(t *testing.T) {
 				t.Errorf("%q: %+v, %v", c.line, found, err)
 			}
 		}
-		_, err := g.Test(t.Context(), admin.Probe{Source: "x.frame", Line: "line 1"})
-		var m admin.Mistake
+		_, err := g.Test(t.Context(), Probe{Source: "x.frame", Line: "line 1"})
+		var m Mistake
 		if !errors.As(err, &m) {
 			t.Errorf("a line for another: %v", err)
 		}

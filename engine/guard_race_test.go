@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
@@ -37,11 +36,11 @@ func TestManyHandsOnOneAddress(t *testing.T) {
 				return err
 			},
 			func() error {
-				_, err := g.Unblock(t.Context(), admin.Release{Target: ban.Network(target), Author: "api carol"})
+				_, err := g.Unblock(t.Context(), Release{Target: ban.Network(target), Author: "api carol"})
 				return err
 			},
 			func() error {
-				_, err := g.Trust(t.Context(), []admin.Trusted{{Trusted: ban.Trusted{Network: target}, Author: "api dave", Since: time.Now()}})
+				_, err := g.Trust(t.Context(), []Trusted{{Trusted: ban.Trusted{Network: target}, Author: "api dave", Since: time.Now()}})
 				return err
 			},
 			func() error {
@@ -118,7 +117,7 @@ func TestPermanentStaysPermanent(t *testing.T) {
 		if b, _ := g.Covering(ban.Network(target)); err != nil || out[0].Change.Kind != ban.KindRefuse || !b.Until.IsZero() {
 			t.Errorf("shortened: %+v, %v", out, err)
 		}
-		if _, err := g.Unblock(t.Context(), admin.Release{Target: ban.Network(target), Grace: time.Hour, Author: "api bob"}); err != nil {
+		if _, err := g.Unblock(t.Context(), Release{Target: ban.Network(target), Grace: time.Hour, Author: "api bob"}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"freeswitch-security/engine"
 )
 
 // A fault is an answer that is no success: an HTTP status and a text.
@@ -32,7 +34,7 @@ func asFault(err error) *fault {
 	if errors.As(err, &f) {
 		return f
 	}
-	var m Mistake
+	var m engine.Mistake
 	if errors.As(err, &m) {
 		return &fault{http.StatusBadRequest, err.Error()}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
@@ -88,7 +89,7 @@ func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	outcomes, err := s.block(r.Context(), []ban.Order{o})
 	if err == nil {
-		err = outcomes[0].refused()
+		err = refusal(&outcomes[0])
 	}
 	s.audit(&who, changeOfBan(&o), err)
 	if err != nil {
@@ -96,16 +97,16 @@ func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	outcome := &outcomes[0]
 	d := status.Done{
-		Status: success, Message: outcome.message(), Target: outcome.target(),
-		Applied: outcome.Applied, Why: outcome.why(), Until: outcome.until(),
+		Status: success, Message: message(outcome), Target: inForce(outcome).Target,
+		Applied: outcome.Applied, Why: whyNot(outcome.Applied, outcome.Why), Until: inForce(outcome).Until,
 	}
 	answer(w, http.StatusOK, d)
 	return nil
 }
 
 // block enters orders, within the time of a change.
-func (s *Server) block(ctx context.Context, orders []ban.Order) ([]Outcome, error) {
-	var outcomes []Outcome
+func (s *Server) block(ctx context.Context, orders []ban.Order) ([]engine.Outcome, error) {
+	var outcomes []engine.Outcome
 	err := s.change(ctx, func(ctx context.Context) (err error) {
 		outcomes, err = s.Guard.Block(ctx, orders)
 		if err == nil && len(outcomes) != len(orders) {
@@ -134,29 +135,25 @@ func (s *Server) change(ctx context.Context, do func(context.Context) error) err
 	return do(ctx)
 }
 
-// refused is why the target of an order is not banned; nil if it is.
-func (o *Outcome) refused() error {
+// refusal is why the target of an order is not banned; nil if it is.
+func refusal(o *engine.Outcome) error {
 	if o.Change.Banned() {
 		return nil
 	}
 	return faultf(http.StatusConflict, "%s not banned: %s", o.Change.Target, o.Change.Why)
 }
 
-// standing is the ban in force that covers the target.
-func (o *Outcome) standing() *ban.Ban {
+// inForce is the ban in force that covers the target.
+func inForce(o *engine.Outcome) *ban.Ban {
 	if o.Change.Standing {
 		return o.Change.Cover
 	}
 	return &o.Change.Ban
 }
 
-func (o *Outcome) target() ban.Target { return o.standing().Target }
-
-func (o *Outcome) until() time.Time { return o.standing().Until }
-
 // message words the result of an order that was not refused.
-func (o *Outcome) message() string {
-	b := o.standing()
+func message(o *engine.Outcome) string {
+	b := inForce(o)
 	switch {
 	case o.Change.Standing:
 		return fmt.Sprintf("%s is already banned %s", b.Target, inWords(b.Until))
@@ -165,9 +162,6 @@ func (o *Outcome) message() string {
 	}
 	return fmt.Sprintf("%s banned %s", b.Target, inWords(b.Until))
 }
-
-// why is why the kernel does not enforce a ban; "" if it does.
-func (o *Outcome) why() string { return whyNot(o.Applied, o.Why) }
 
 func whyNot(applied bool, why string) string {
 	switch {
@@ -194,7 +188,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	who := s.callerOf(r)
-	release := Release{Target: target, Author: who.author(), Reason: reasonOf(r)}
+	release := engine.Release{Target: target, Author: who.author(), Reason: reasonOf(r)}
 	if grace := r.URL.Query().Get("grace"); grace != "" && grace != "0" {
 		term, err := parseTTL(grace)
 		if err != nil || term == ban.Permanent {
@@ -205,7 +199,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		}
 		release.Grace = time.Duration(term)
 	}
-	var released Released
+	var released engine.Released
 	err = s.change(r.Context(), func(ctx context.Context) (err error) {
 		released, err = s.Guard.Unblock(ctx, release)
 		return err

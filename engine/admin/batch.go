@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
@@ -51,25 +52,25 @@ func (s *Server) addBans(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func banResult(o *ban.Order, outcomes []Outcome, i int, err error) status.Result {
+func banResult(o *ban.Order, outcomes []engine.Outcome, i int, err error) status.Result {
 	if err == nil {
-		err = outcomes[i].refused()
+		err = refusal(&outcomes[i])
 	}
 	if err != nil {
 		return status.Result{Target: o.Target.String(), Error: err.Error()}
 	}
 	outcome := &outcomes[i]
-	return status.Result{Target: outcome.target().String(), Status: success, Applied: outcome.Applied, Why: outcome.why()}
+	return status.Result{Target: inForce(outcome).Target.String(), Status: success, Applied: outcome.Applied, Why: whyNot(outcome.Applied, outcome.Why)}
 }
 
 // addTrusts answers POST /security/whitelist/batch.
 func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 	who := s.callerOf(r)
 	now := time.Now()
-	items, free, err := readBatch(s, w, r, s.limits.trustItems, func(d *json.Decoder) (item[Trusted], error) {
+	items, free, err := readBatch(s, w, r, s.limits.trustItems, func(d *json.Decoder) (item[engine.Trusted], error) {
 		var q trustRequest
 		if err := d.Decode(&q); err != nil {
-			return item[Trusted]{text: cut(q.IP)}, err
+			return item[engine.Trusted]{text: cut(q.IP)}, err
 		}
 		t, err := q.entry(&who, now)
 		return newItem(ban.Network(t.Network), t, q.IP, err), nil
@@ -78,21 +79,21 @@ func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer free()
-	writeBatch(s, w, items, func(entries []Trusted) []status.Result {
+	writeBatch(s, w, items, func(entries []engine.Trusted) []status.Result {
 		outcomes, err := s.trustAll(r.Context(), entries)
 		results := make([]status.Result, len(entries))
 		for i := range entries {
 			results[i] = trustResult(&entries[i], outcomes, i, err)
 		}
 		return results
-	}, func(t *Trusted, err error) { s.audit(&who, changeOfTrust(t), err) })
+	}, func(t *engine.Trusted, err error) { s.audit(&who, changeOfTrust(t), err) })
 	return nil
 }
 
-func trustResult(t *Trusted, outcomes []TrustOutcome, i int, err error) status.Result {
+func trustResult(t *engine.Trusted, outcomes []engine.TrustOutcome, i int, err error) status.Result {
 	name := ban.Network(t.Network).String()
 	if err == nil {
-		err = outcomes[i].refused(t)
+		err = trustRefusal(&outcomes[i], t)
 	}
 	if err != nil {
 		return status.Result{Target: name, Error: err.Error()}
@@ -239,7 +240,7 @@ func (it *item[T]) name() string {
 }
 
 // trustAll trusts networks, within the time of a change.
-func (s *Server) trustAll(ctx context.Context, entries []Trusted) (outcomes []TrustOutcome, err error) {
+func (s *Server) trustAll(ctx context.Context, entries []engine.Trusted) (outcomes []engine.TrustOutcome, err error) {
 	err = s.change(ctx, func(ctx context.Context) (err error) {
 		outcomes, err = s.Guard.Trust(ctx, entries)
 		return err

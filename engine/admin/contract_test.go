@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
@@ -24,7 +25,7 @@ const generatedBelow = "    # Below: generated from the Go types by go test ./en
 
 // answers are the types that the API answers with, beside those that they hold.
 var answers = []any{
-	Health{}, status.Status{}, status.KernelPage{}, status.Tracker{}, Findings{},
+	Health{}, status.Status{}, status.KernelPage{}, status.Tracker{}, engine.Findings{},
 	status.Done{}, status.Result{}, status.Ban{}, status.Trusted{}, ban.Change{},
 }
 
@@ -46,7 +47,7 @@ func TestContract(t *testing.T) {
 	if !found {
 		t.Fatalf("%s has no line %q", file, generatedBelow)
 	}
-	g := &generator{comments: comments(t, ".", "../status", "../ban"), done: map[reflect.Type]bool{}}
+	g := &generator{comments: comments(t, ".", "..", "../status", "../ban"), done: map[reflect.Type]bool{}}
 	for _, answer := range answers {
 		g.todo = append(g.todo, reflect.TypeOf(answer))
 	}

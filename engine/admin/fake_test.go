@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
@@ -22,17 +23,17 @@ type fakeGuard struct {
 
 	mu      sync.Mutex // guards what follows
 	files   []ban.Trusted
-	runTime []Trusted
+	runTime []engine.Trusted
 	wall    map[netip.Prefix]status.Entry
-	stuck   string        // why the wall takes nothing; "": it does
-	amiss   string        // with the source, which reads
-	unheard string        // why the messenger's last attempt failed
-	dry     bool          // no action runs
-	unread  string        // why part of the wall cannot be seen; "": all of it can
-	blind   error         // why nothing of it can
-	unsaved error         // why nothing is durable
-	broken  []Diagnostic  // what is wrong with the rule files
-	slow    time.Duration // how long a change takes
+	stuck   string              // why the wall takes nothing; "": it does
+	amiss   string              // with the source, which reads
+	unheard string              // why the messenger's last attempt failed
+	dry     bool                // no action runs
+	unread  string              // why part of the wall cannot be seen; "": all of it can
+	blind   error               // why nothing of it can
+	unsaved error               // why nothing is durable
+	broken  []engine.Diagnostic // what is wrong with the rule files
+	slow    time.Duration       // how long a change takes
 
 	looks, snapshots int // how often the kernel and the status were asked for
 	most             int // orders in one call
@@ -68,11 +69,11 @@ func (g *fakeGuard) trust() *ban.Trust {
 	return ban.NewTrust(all)
 }
 
-func (g *fakeGuard) Block(ctx context.Context, orders []ban.Order) ([]Outcome, error) {
+func (g *fakeGuard) Block(ctx context.Context, orders []ban.Order) ([]engine.Outcome, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.most = max(g.most, len(orders))
-	outcomes := make([]Outcome, len(orders))
+	outcomes := make([]engine.Outcome, len(orders))
 	for i, o := range orders {
 		if o.Terms == nil {
 			o.Terms = []ban.Term{ban.Term(time.Hour)}
@@ -106,7 +107,7 @@ func (g *fakeGuard) settle(ctx context.Context) error {
 	return errors.Join(err, g.unsaved)
 }
 
-func (g *fakeGuard) Unblock(ctx context.Context, r Release) (Released, error) {
+func (g *fakeGuard) Unblock(ctx context.Context, r engine.Release) (engine.Released, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
@@ -120,7 +121,7 @@ func (g *fakeGuard) Unblock(ctx context.Context, r Release) (Released, error) {
 		delete(g.wall, b.Target.Prefix())
 	}
 	g.ledger.Unban(r.Target, r.Reason, now, r.Grace)
-	return Released{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck}, g.settle(ctx)
+	return engine.Released{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck}, g.settle(ctx)
 }
 
 func (g *fakeGuard) Covering(target ban.Target) (ban.Ban, bool) { return g.ledger.Covering(target) }
@@ -135,18 +136,18 @@ func (g *fakeGuard) BansAfter(target ban.Target, limit int) []ban.Ban {
 	return out
 }
 
-func (g *fakeGuard) Trust(ctx context.Context, entries []Trusted) ([]TrustOutcome, error) {
+func (g *fakeGuard) Trust(ctx context.Context, entries []engine.Trusted) ([]engine.TrustOutcome, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var outcomes []TrustOutcome
+	var outcomes []engine.TrustOutcome
 	for _, e := range entries {
-		g.runTime = slices.DeleteFunc(g.runTime, func(t Trusted) bool { return t.Network == e.Network })
+		g.runTime = slices.DeleteFunc(g.runTime, func(t engine.Trusted) bool { return t.Network == e.Network })
 		g.runTime = append(g.runTime, e)
 		lifted := g.ledger.SetTrust(g.trust(), time.Now())
 		for _, c := range lifted {
 			delete(g.wall, c.Ban.Target.Prefix())
 		}
-		outcomes = append(outcomes, TrustOutcome{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck})
+		outcomes = append(outcomes, engine.TrustOutcome{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck})
 	}
 	return outcomes, g.settle(ctx)
 }
@@ -155,19 +156,19 @@ func (g *fakeGuard) Untrust(ctx context.Context, network netip.Prefix) (bool, er
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	before := len(g.runTime)
-	g.runTime = slices.DeleteFunc(g.runTime, func(t Trusted) bool { return t.Network == network })
+	g.runTime = slices.DeleteFunc(g.runTime, func(t engine.Trusted) bool { return t.Network == network })
 	g.ledger.SetTrust(g.trust(), time.Now())
 	return len(g.runTime) < before, g.settle(ctx)
 }
 
-func (g *fakeGuard) Trusted() []Trusted {
+func (g *fakeGuard) Trusted() []engine.Trusted {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	all := slices.Clone(g.runTime)
 	for _, f := range g.files {
-		all = append(all, Trusted{Trusted: f})
+		all = append(all, engine.Trusted{Trusted: f})
 	}
-	all = append(all, Trusted{Trusted: ban.Trusted{Network: prefix("127.0.0.0/8"), Name: "loopback"}})
+	all = append(all, engine.Trusted{Trusted: ban.Trusted{Network: prefix("127.0.0.0/8"), Name: "loopback"}})
 	return all
 }
 
@@ -242,27 +243,27 @@ func (g *fakeGuard) Trackers(_ context.Context, top int) ([]status.Tracker, erro
 	return all[:min(top, len(all))], nil
 }
 
-func (g *fakeGuard) Reload(context.Context) ([]Diagnostic, error) {
+func (g *fakeGuard) Reload(context.Context) ([]engine.Diagnostic, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.broken) > 0 {
 		return g.broken, errors.New("1 mistake in rules.d")
 	}
-	return []Diagnostic{{Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
+	return []engine.Diagnostic{{Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
 }
 
-func (g *fakeGuard) Test(_ context.Context, p Probe) (Findings, error) {
+func (g *fakeGuard) Test(_ context.Context, p engine.Probe) (engine.Findings, error) {
 	if p.Source != "" && p.Source != "log.freeswitch" {
-		return Findings{}, Mistake("there is no source " + cut(p.Source))
+		return engine.Findings{}, engine.Mistake("there is no source " + cut(p.Source))
 	}
 	fields := p.Event
 	if fields == nil {
 		if !strings.Contains(p.Line, "SIP auth failure") {
-			return Findings{Explain: "No event."}, nil
+			return engine.Findings{Explain: "No event."}, nil
 		}
 		fields = map[string]string{"event": "auth_failure", "message": p.Line}
 	}
-	return Findings{Events: []Sighting{{Source: "log.freeswitch", Fields: fields, Rules: []string{"password guessing"}}}}, nil
+	return engine.Findings{Events: []engine.Sighting{{Source: "log.freeswitch", Fields: fields, Rules: []string{"password guessing"}}}}, nil
 }
 
 func (g *fakeGuard) set(change func(*fakeGuard)) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"freeswitch-security/engine"
 	"freeswitch-security/engine/status"
 )
 
@@ -54,7 +55,7 @@ type diagnosticShape struct {
 }
 
 // shapesOf returns the diagnostics in JSON, and whether an error is among them.
-func shapesOf(all []Diagnostic) (shapes status.List[diagnosticShape], mistakes bool) {
+func shapesOf(all []engine.Diagnostic) (shapes status.List[diagnosticShape], mistakes bool) {
 	for _, d := range all {
 		severity := "warning"
 		if d.Error {
@@ -68,7 +69,7 @@ func shapesOf(all []Diagnostic) (shapes status.List[diagnosticShape], mistakes b
 // reload answers POST /security/reload.
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	who := s.callerOf(r)
-	var diagnostics []Diagnostic
+	var diagnostics []engine.Diagnostic
 	// Without support for deadlines, that of the whole server holds.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.reload + s.limits.write))
 	err := s.look(r.Context(), s.limits.reload, func(ctx context.Context) (err error) {
@@ -113,9 +114,9 @@ func (s *Server) test(w http.ResponseWriter, r *http.Request) error {
 	if (q.Line == "") == (len(q.Event) == 0) {
 		return faultf(http.StatusBadRequest, "body: give a line or an event, not both")
 	}
-	var found Findings
+	var found engine.Findings
 	err := s.look(r.Context(), s.limits.change, func(ctx context.Context) (err error) {
-		found, err = s.Guard.Test(ctx, Probe(q))
+		found, err = s.Guard.Test(ctx, engine.Probe(q))
 		return err
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
@@ -25,12 +26,12 @@ type trustRequest struct {
 }
 
 // entry returns the entry that a request asks for.
-func (q *trustRequest) entry(c *caller, now time.Time) (Trusted, error) {
+func (q *trustRequest) entry(c *caller, now time.Time) (engine.Trusted, error) {
 	network, err := parseNetwork(q.IP)
 	if err == nil {
 		err = tooWide(network, widest6)
 	}
-	t := Trusted{
+	t := engine.Trusted{
 		Trusted: ban.Trusted{Network: network, Name: c.author(), Comment: clean(q.Comment)},
 		RunTime: true, Author: c.author(), Since: now,
 	}
@@ -51,16 +52,16 @@ func (q *trustRequest) entry(c *caller, now time.Time) (Trusted, error) {
 	return t, err
 }
 
-// refused is why a network is not trusted; nil if it is.
-func (o *TrustOutcome) refused(t *Trusted) error {
+// trustRefusal is why a network is not trusted; nil if it is.
+func trustRefusal(o *engine.TrustOutcome, t *engine.Trusted) error {
 	if o.Refused == "" {
 		return nil
 	}
 	return faultf(http.StatusConflict, "%s not trusted: %s", ban.Network(t.Network).String(), o.Refused)
 }
 
-// view returns the entry as the API shows it.
-func (t *Trusted) view() status.Trusted {
+// trustView returns the entry as the API shows it.
+func trustView(t *engine.Trusted) status.Trusted {
 	return status.Trusted{
 		Target: ban.Network(t.Network), Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.RunTime,
 		Author: t.Author, Since: t.Since, Until: t.Until, Permanent: t.Until.IsZero(),
@@ -74,7 +75,7 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	all := s.Guard.Trusted()
-	slices.SortStableFunc(all, func(a, b Trusted) int { return a.Network.Compare(b.Network) })
+	slices.SortStableFunc(all, func(a, b engine.Trusted) int { return a.Network.Compare(b.Network) })
 	if p.page {
 		for p.after.IsValid() && len(all) > 0 && all[0].Network.Compare(p.after.Prefix()) <= 0 {
 			all = all[1:]
@@ -83,12 +84,12 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 			p.limit++ // the entries of one network have one cursor
 		}
 		return s.page(w, p, "trusted", len(all), func(i int) (ban.Target, any) {
-			return ban.Network(all[i].Network), all[i].view()
+			return ban.Network(all[i].Network), trustView(&all[i])
 		})
 	}
 	byNetwork := make(map[ban.Target]status.Trusted, len(all))
 	for i := range all {
-		entry := all[i].view()
+		entry := trustView(&all[i])
 		if before, known := byNetwork[entry.Target]; known && !before.RunTime {
 			continue // the entry of a rule file lasts longer
 		}
@@ -100,8 +101,8 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 
 // covering returns the narrowest entry that covers a network, of all entries or of
 // those of the API.
-func (s *Server) covering(target ban.Target, runTime bool) (Trusted, bool) {
-	var found Trusted
+func (s *Server) covering(target ban.Target, runTime bool) (engine.Trusted, bool) {
+	var found engine.Trusted
 	network := target.Prefix()
 	ok := false
 	for _, t := range s.Guard.Trusted() {
@@ -125,7 +126,7 @@ func (s *Server) showTrusted(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return faultf(http.StatusNotFound, "%s is not trusted", target.String())
 	}
-	answer(w, http.StatusOK, t.view())
+	answer(w, http.StatusOK, trustView(&t))
 	return nil
 }
 
@@ -140,9 +141,9 @@ func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &fault{http.StatusBadRequest, err.Error()}
 	}
-	outcomes, err := s.trustAll(r.Context(), []Trusted{t})
+	outcomes, err := s.trustAll(r.Context(), []engine.Trusted{t})
 	if err == nil {
-		err = outcomes[0].refused(&t)
+		err = trustRefusal(&outcomes[0], &t)
 	}
 	s.audit(&who, changeOfTrust(&t), err)
 	if err != nil {

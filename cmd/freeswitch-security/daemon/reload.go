@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
-	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/hashicorp/hcl/v2"
@@ -33,18 +33,18 @@ func (d *Daemon) reloaded(err error) {
 }
 
 // reload replaces the rules that run by those on disk. With errors in them it changes nothing.
-func (d *Daemon) reload(ctx context.Context) ([]admin.Diagnostic, error) {
+func (d *Daemon) reload(ctx context.Context) ([]engine.Diagnostic, error) {
 	d.notify(daemon.SdNotifyReloading)
 	defer d.notify(daemon.SdNotifyReady)
 	cfg, diags := d.options.Reload()
-	var found []admin.Diagnostic
+	var found []engine.Diagnostic
 	for _, diag := range diags {
 		level := slog.LevelError
 		if diag.Severity == hcl.DiagWarning {
 			level = slog.LevelWarn
 		}
 		d.log.Log(ctx, level, "rules", "what", diag.Summary, "detail", diag.Detail, "where", where(diag))
-		found = append(found, admin.Diagnostic{Error: diag.Severity == hcl.DiagError, Summary: diag.Summary, Detail: diag.Detail, Where: where(diag)})
+		found = append(found, engine.Diagnostic{Error: diag.Severity == hcl.DiagError, Summary: diag.Summary, Detail: diag.Detail, Where: where(diag)})
 	}
 	if diags.HasErrors() {
 		err := fmt.Errorf("%s in %s", terminal.Count(len(diags.Errs()), "mistake"), d.options.Dir)
@@ -74,8 +74,8 @@ func where(d *hcl.Diagnostic) string {
 }
 
 // requestReload reloads for the admin listener, from any goroutine.
-func (d *Daemon) requestReload(ctx context.Context) ([]admin.Diagnostic, error) {
-	var found []admin.Diagnostic
+func (d *Daemon) requestReload(ctx context.Context) ([]engine.Diagnostic, error) {
+	var found []engine.Diagnostic
 	done := make(chan error, 1)
 	select {
 	case d.tasks <- func(ctx context.Context) {
