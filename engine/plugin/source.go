@@ -115,7 +115,7 @@ func (v Vocabulary) Raw() (keys []string, open bool) {
 // A Recording is what a source once wrote, opened for reading.
 type Recording struct {
 	Name    string    // for messages: a path, or "-"
-	ModTime time.Time // when it was last written to: a line without a year is older; zero if unknown
+	ModTime time.Time // when it was last written to: a line without a year is older; zero: now
 	R       io.Reader // decompressed
 }
 

@@ -27,7 +27,6 @@ type block struct {
 	skipped    int64
 	doubted    int64
 	recognised bool          // a line in it has a header
-	year       int           // of the last line that has one, if years are needed; 0: none has
 	done       chan struct{} // has room for one
 }
 

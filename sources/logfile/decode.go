@@ -24,8 +24,8 @@ type decoder struct {
 	report   bool  // which is wanted
 }
 
-// newDecoder returns a decoder of a log that was last written to at modTime, zero if
-// that is unknown. want names the events to report; nil wants all.
+// newDecoder returns a decoder of a log that was last written to at modTime. want names
+// the events to report; nil wants all.
 func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time) decoder {
 	d := decoder{
 		Detector: forgery.Detector{
@@ -59,7 +59,6 @@ type finding struct {
 	record.Header
 	at     int  // where its line begins in the block
 	wanted bool // it is reported
-	dated  bool // it has its time; else its line has no year, and an earlier line must tell it
 	open   bool // later lines may tell that it is forged
 
 	// refused tells that it is no evidence of what it says. It may still be a forgery.
@@ -148,7 +147,7 @@ func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bo
 		return finding{}, false, ok && r.use == wanted
 	}
 	f = finding{event: d.event(line, &r), Header: r.Header, wanted: r.use == wanted && !refused, refused: refused}
-	f.event.Time, f.dated = d.Time(r.Stamp)
+	f.event.Time = d.Time(r.Stamp)
 	return f, true, refused && r.use == wanted
 }
 
@@ -210,17 +209,7 @@ func (d *decoder) judge(f *finding, c *forgery.LineContext) (doubted bool) {
 	if !s.Written.IsZero() {
 		f.event.Time = s.Written
 	}
-	f.dated = f.dated || !f.event.Time.IsZero()
 	return doubted
-}
-
-// date dates a finding whose line has no year. Without a year it stays undated.
-func (f *finding) date(c *record.Clock, year int) {
-	if f.dated || year == 0 {
-		return
-	}
-	f.Stamp.Year = year
-	f.event.Time, f.dated = c.Time(f.Stamp)
 }
 
 // event makes the event of a line. Its texts are parts of one copy of the line, so that

@@ -61,8 +61,8 @@ func (e *explainer) noHeader(line string) {
 
 func (e *explainer) header(line string, r *reading) {
 	stamp := "without a year: it gets that of the recording"
-	if at, ok := e.Time(r.Stamp); ok {
-		stamp = at.Format(time.RFC3339Nano)
+	if r.Stamp.Year != 0 {
+		stamp = e.Time(r.Stamp).Format(time.RFC3339Nano)
 	}
 	e.printf("Header:  %q\n  time   %s\n  level  %s\n  file   %q\n", line[:r.Message], stamp, r.Level, r.File)
 	e.printf("Message: %q\n", line[r.Message:])

@@ -35,7 +35,7 @@ func (s *source) follow(ctx context.Context, stream plugin.Stream, pace tail.Pac
 
 func (s *source) newConsumer(stream plugin.Stream, patience patience) *consumer {
 	c := &consumer{scanner: scanner{decoder: s.newDecoder(stream.Want, defaultSizes().maxLine, time.Time{})}, stream: stream, patience: patience}
-	c.order = ordered{clock: record.Clock{Zone: s.zone}, sink: c.emit}
+	c.order.sink = c.emit
 	return c
 }
 
@@ -172,8 +172,7 @@ func (c *consumer) stamp(line []byte) time.Time {
 		return time.Time{}
 	}
 	c.ModTime = time.Now()
-	at, _ := c.Time(h.Stamp)
-	return at
+	return c.Time(h.Stamp)
 }
 
 func (c *consumer) emit(e *event.Event) error {

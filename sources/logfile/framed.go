@@ -38,7 +38,7 @@ func Framed(name string, zone *time.Location) func(message string) *event.Event 
 func (d *decoder) framed(message string) (f finding, ok bool) {
 	line, rest, more := strings.Cut(strings.TrimSuffix(message, "\n"), "\n")
 	r, ok := d.read(line, nil)
-	if !ok || r.refused == ambiguous {
+	if !ok || r.refused == ambiguous || r.Stamp.Year == 0 {
 		return f, false
 	}
 	want := expected(line[r.Message:])
@@ -48,6 +48,6 @@ func (d *decoder) framed(message string) (f finding, ok bool) {
 		}
 	}
 	f = finding{event: d.event(line, &r), Header: r.Header}
-	f.event.Time, ok = d.Time(r.Stamp)
-	return f, ok
+	f.event.Time = d.Time(r.Stamp)
+	return f, true
 }

@@ -13,10 +13,8 @@ import (
 
 // ordered does what can only be done in the order of the log.
 type ordered struct {
-	clock   record.Clock
 	latest  time.Time // of the events so far
 	repeats repeatMarker
-	year    int // of the last line that has one, if years are needed
 	sink    func(*event.Event) error
 }
 
@@ -25,7 +23,7 @@ type ordered struct {
 func (o *ordered) emit(ctx context.Context, b *block) (left int, err error) {
 	for i := range b.findings {
 		f := &b.findings[i]
-		if f.date(&o.clock, o.year); !f.dated || f.refused {
+		if f.refused {
 			continue
 		}
 		o.settle(f)
@@ -38,9 +36,6 @@ func (o *ordered) emit(ctx context.Context, b *block) (left int, err error) {
 		if err := o.sink(f.event); err != nil {
 			return f.at, err
 		}
-	}
-	if b.year != 0 {
-		o.year = b.year
 	}
 	return 0, nil
 }

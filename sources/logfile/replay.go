@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"time"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -38,14 +39,16 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 
 func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error, sizes sizes) (plugin.Stats, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	decoder := s.newDecoder(want, sizes.maxLine, rec.ModTime)
-
 	defer cancel()
+	if rec.ModTime.IsZero() {
+		rec.ModTime = time.Now() // nothing in it is later
+	}
+	decoder := s.newDecoder(want, sizes.maxLine, rec.ModTime)
 
 	reader := newReader(sizes, decoder, rec.R)
 	go reader.run(ctx)
 	var stats plugin.Stats
-	order := ordered{clock: decoder.Clock, sink: emit}
+	order := ordered{sink: emit}
 	for {
 		b, ok := receive(ctx, reader.order)
 		if !ok {

@@ -19,11 +19,10 @@ type scanner struct {
 
 // scan decodes a block and stores in it what it finds.
 func (s *scanner) scan(b *block) {
-	b.findings, b.lines, b.skipped, b.doubted, b.year = b.findings[:0], 0, 0, 0, 0
+	b.findings, b.lines, b.skipped, b.doubted = b.findings[:0], 0, 0, 0
 	s.CRLF = b.crlf
 	data := b.log[b.from:b.to]
 	b.recognised = s.hasHeader(data)
-	years := years{decoder: &s.decoder, data: data}
 	seen := -1 // the line that was examined last
 	step := min(segment, (s.MaxLine+1)/2)
 	for from := 0; from < len(data); from += step {
@@ -37,15 +36,12 @@ func (s *scanner) scan(b *block) {
 		for _, at := range s.lines {
 			if at > seen {
 				seen = at
-				s.examine(b, at, &years)
+				s.examine(b, at)
 			}
 		}
 	}
 	if n := len(data); n > 0 && data[n-1] != '\n' {
 		b.lines++
-	}
-	if s.ModTime.IsZero() {
-		b.year = years.before(len(data))
 	}
 }
 
@@ -62,7 +58,7 @@ func (d *decoder) hasHeader(data []byte) bool {
 }
 
 // examine decodes the line that begins at a place in the block.
-func (s *scanner) examine(b *block, at int, years *years) {
+func (s *scanner) examine(b *block, at int) {
 	line, rest := s.Cut(b.log[b.from+at : b.to])
 	f, found, doubted := s.decode(line, rest)
 	if doubted {
@@ -72,9 +68,6 @@ func (s *scanner) examine(b *block, at int, years *years) {
 		return
 	}
 	f.at = at
-	if !f.dated {
-		f.date(&s.Clock, years.before(at))
-	}
 	if s.Piece > 0 {
 		c := contextOf(b.log, b.from+at, line, b.to-len(rest))
 		if s.judge(&f, &c) {
@@ -101,29 +94,4 @@ func (s *scanner) isLong(data []byte, from, step int) bool {
 	}
 	line, _ := s.Cut(data[start:])
 	return s.TooLong(line)
-}
-
-// years finds the year of lines that have none, in a recording of unknown date: it is
-// the year of the line before that has one.
-type years struct {
-	*decoder
-	data []byte
-	upTo int // the place up to which it has searched
-	year int // of the last line before upTo that has one
-}
-
-// before returns the year of the last line before a place that has one, 0 if there is
-// none. Places must not decrease, so that every line is parsed once at most.
-func (y *years) before(at int) int {
-	for end := at; end > y.upTo; {
-		start := bytes.LastIndexByte(y.data[:end-1], '\n') + 1
-		line, _ := y.Cut(y.data[start:end])
-		if h, ok := record.ParseHeader(line); ok && h.Stamp.Year != 0 {
-			y.year = h.Stamp.Year
-			break
-		}
-		end = start
-	}
-	y.upTo = at
-	return y.year
 }

@@ -47,10 +47,10 @@ func (d *Detector) compare(h *record.Header, own string, next *following, c *Lin
 	case lastLine == "" && !next.found:
 		return
 	case lastLine == "" || next.found && d.isLater(&last.Stamp, &next.Stamp):
-		s.Written, _ = d.Time(next.Stamp)
+		s.Written = d.Time(next.Stamp)
 		return
 	}
-	s.Written, _ = d.Time(last.Stamp)
+	s.Written = d.Time(last.Stamp)
 	if s.Doubt == "" && next.found && d.idleDiffers(h, &last, &next.Header) {
 		s.doubt(OtherIdle, lastLine, false)
 	}

@@ -11,26 +11,23 @@ const skew = 24 * time.Hour
 // costs more than the rest of the line.
 type Clock struct {
 	Zone    *time.Location // of stamps without an offset
-	ModTime time.Time      // when the log was last written to; zero: unknown
+	ModTime time.Time      // when the log was last written to
 
 	hour  int64 // the hour of start, packed; 0: none yet
 	start int64 // its first second, in Unix time
 }
 
 // Time returns the stamp as a time. A stamp without a year gets the year that puts it
-// nearest before the last write; if that is unknown, Time fails.
-func (c *Clock) Time(t Stamp) (at time.Time, ok bool) {
+// nearest before the last write.
+func (c *Clock) Time(t Stamp) time.Time {
 	if t.Year == 0 {
-		if c.ModTime.IsZero() {
-			return time.Time{}, false
-		}
 		t.Year = c.ModTime.In(c.Zone).Year() + 1
 		limit := c.ModTime.Add(skew)
 		for t.day > daysIn(t.month, t.Year) || c.Date(t).After(limit) {
 			t.Year--
 		}
 	}
-	return c.Date(t), true
+	return c.Date(t)
 }
 
 // Date returns the time of a stamp that has a year.

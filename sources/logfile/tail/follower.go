@@ -38,9 +38,9 @@ type Pace struct {
 	// Glance is the time between two looks at the path while the file there grows.
 	Glance time.Duration
 
-	// Tick is the time between two looks at a file that is silent. Not everything can be
-	// heard: not that a symbolic link has another target, nor what another machine writes
-	// to a network file system.
+	// Tick is the time between two looks at a file that is silent and watched. Not
+	// everything can be heard: not that a symbolic link has another target, nor what
+	// another machine writes to a network file system.
 	Tick time.Duration
 
 	Linger  time.Duration // how long a rotated file is read on, for late writers
@@ -59,7 +59,8 @@ func DefaultPace() Pace {
 	}
 }
 
-// pollTick is the tick if the system cannot report changes.
+// pollTick is the tick while nothing is watched: there is no file, or rotated ones are
+// read on for late writers, or the system cannot report changes.
 const pollTick = 20 * time.Millisecond
 
 // A Follower reads a file while it grows. Only Behind and Fault may be called by
@@ -73,7 +74,7 @@ type Follower struct {
 	grew   bool      // there was something to read at the last step
 	timer  *time.Timer
 	watch  *watch
-	aimed  bool // the watch is on what counts
+	aimed  bool // the watch is on the only file that is read
 
 	// chain holds the files that are read, in the order of the log. The last one is at
 	// the path, or was there last. The others were rotated away and are kept for what was
@@ -111,9 +112,6 @@ func New(c Config) *Follower {
 // once in a pulse and does not listen, so that not every write wakes it.
 func (f *Follower) Run(ctx context.Context) {
 	f.watch = newWatch(f.Log)
-	if f.watch.notify == nil {
-		f.Pace.Tick = pollTick
-	}
 	heard := false
 	for ctx.Err() == nil {
 		if f.Step(ctx) || heard {
@@ -132,8 +130,8 @@ func (f *Follower) Step(ctx context.Context) (grew bool) {
 		f.looked = f.now
 		f.look()
 	}
-	if !f.aimed {
-		f.aim()
+	if !f.aimed && len(f.chain) == 1 && f.fault == "" {
+		f.aimed = f.watch.aim(f.Path)
 		f.look() // what happened before the watch was on is not heard
 	}
 	read, end := f.drainAll(ctx)
@@ -218,6 +216,9 @@ func nap(d time.Duration) {
 // is over.
 func (f *Follower) listen(ctx context.Context) (heard bool) {
 	d := f.Pace.Tick
+	if !f.aimed {
+		d = min(d, pollTick)
+	}
 	if t := f.current(); t != nil && !t.due.IsZero() {
 		d = min(d, max(0, time.Until(t.due)))
 	}
@@ -230,23 +231,11 @@ func (f *Follower) listen(ctx context.Context) (heard bool) {
 	case <-f.watch.errors:
 		f.aimed = false
 	case <-f.timer.C:
-		f.aimed = f.aimed && d < f.Pace.Tick
 		return false
 	case <-ctx.Done():
 		return false
 	}
 	return true
-}
-
-// aim puts the watch on the file. While a rotated file is read on, its late writers
-// must be heard too, so the watch is on the directories.
-func (f *Follower) aim() {
-	f.aimed = true
-	var info os.FileInfo
-	if len(f.chain) == 1 {
-		info = f.current().info
-	}
-	f.watch.aim(f.Path, info)
 }
 
 // current returns the newest file that is read; nil if there is none.

@@ -107,7 +107,6 @@ func (f *Follower) giveUpOldest() bool {
 
 // retire drops the files that need not be read any more.
 func (f *Follower) retire() {
-	n := len(f.chain)
 	f.chain = slices.DeleteFunc(f.chain, func(t *file) bool {
 		if !t.lost && (t.until.IsZero() || f.now.Before(t.until)) {
 			return false
@@ -115,9 +114,6 @@ func (f *Follower) retire() {
 		f.finish(t)
 		return true
 	})
-	if len(f.chain) < n {
-		f.aimed = false
-	}
 }
 
 // finish closes a file and remembers it.
