@@ -46,7 +46,7 @@ func TestBanLifeByHand(t *testing.T) {
 // in its place.
 func TestRefusedByHand(t *testing.T) {
 	g := guard(t)
-	stdout, stderr, exit := g.piped("203.0.113.2 # two\n\n; nobody\n198.51.100.7\n", "ban", "203.0.113.1", "-", "nonsense\x1b[31m", "0.0.0.0/0", "203.0.113.3")
+	stdout, stderr, exit := g.piped("203.0.113.2 # two\n\n; none\n198.51.100.7\n", "ban", "203.0.113.1", "-", "nonsense\x1b[31m", "0.0.0.0/0", "203.0.113.3")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	for i, want := range []string{
 		"203.0.113.1  banned", "203.0.113.2  banned", "198.51.100.7  not banned: trusted", `nonsense [31m  refused: `, "0.0.0.0/0  refused: ", "203.0.113.3  banned",
@@ -227,7 +227,7 @@ func sameBan(a, b status.Ban) bool {
 	return a.Until.Sub(b.Until).Abs() < time.Minute // an import takes its time
 }
 
-// randomTarget is an address or a network that nobody trusts.
+// randomTarget is an untrusted address or network.
 func randomTarget(r *rand.Rand) string {
 	if r.IntN(2) == 0 {
 		ip := netip.AddrFrom4([4]byte{20 + byte(r.IntN(80)), byte(r.Uint32()), byte(r.Uint32()), byte(r.Uint32())})
@@ -259,7 +259,7 @@ func TestImportMany(t *testing.T) {
 		fmt.Sprintf("%d of %d banned, 0 over by now, 31 refused", n, n+31), "  nonsense  line 10531: ", "and 11 more",
 	}, "import", path, "--for", "1h", "--reason", "feed")
 	if strings.Count(shown, "198.51.100.") == 0 {
-		t.Errorf("nobody is named: %s", shown)
+		t.Errorf("no target is named: %s", shown)
 	}
 	g.want(0, []string{"10500 in force"}, "status")
 	if lines := strings.Count(g.want(0, nil, "list", "--limit", "1500"), "\n"); lines != 1501 {

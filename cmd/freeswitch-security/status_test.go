@@ -32,7 +32,7 @@ func TestLag(t *testing.T) {
 	}
 }
 
-// TestKernelUnread: what nobody could look at is not known, which is not nothing.
+// TestKernelUnread: numbers that could not be read are unknown, not 0.
 func TestKernelUnread(t *testing.T) {
 	g := guard(t)
 	g.want(0, nil, "ban", "203.0.113.7")

@@ -63,8 +63,8 @@ const (
 	lastPause  = 15 * time.Second
 )
 
-// run ends where ctx does, where nobody takes what is printed, and where the
-// daemon could not be asked the first time, or no longer wants to be.
+// run ends with ctx, after an error of printing, and after a refusal of the daemon. It
+// retries when the daemon was reached before and is gone.
 func (w *watching) run(ctx context.Context, standing bool) error {
 	for {
 		err := w.client.Watch(ctx, standing, w.began, w.tell)

@@ -60,7 +60,7 @@ func start(admin string, out, errs *screenful, args ...string) (end func() int) 
 	}
 }
 
-// TestWatch watches a rule ban somebody, and people ban and unban.
+// TestWatch watches the ban of a rule, and bans and unbans by the command line.
 func TestWatch(t *testing.T) {
 	g := guard(t)
 	table, lines, errs := newScreenful(), newScreenful(), newScreenful()

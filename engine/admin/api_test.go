@@ -149,8 +149,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestWide: nobody bans, trusts or spares half of the internet by hand; what a feed
-// has banned so widely is seen and ended by its name.
+// TestWide: no request bans, trusts or spares half of the internet. A ban of a feed that
+// is so wide is shown and ended by its target.
 func TestWide(t *testing.T) {
 	l := newLab(t, nil)
 	for _, network := range []string{"64.0.0.0/6", "2000::/4"} {
@@ -179,10 +179,10 @@ func TestNotInForce(t *testing.T) {
 	l.want(200, `"subject":"state","text":"not saved: no space left on device"`, "GET", "/security/status", "")
 }
 
-// TestSourceAmiss: a source with which something is amiss is up all the same.
-func TestSourceAmiss(t *testing.T) {
+// TestSourceWarning: a source with a warning is up.
+func TestSourceWarning(t *testing.T) {
 	l := newLab(t, nil)
-	l.guard.set(func(g *fakeGuard) { g.amiss = "list gateways: the switch says no" })
+	l.guard.set(func(g *fakeGuard) { g.warning = "list gateways: the switch says no" })
 	l.want(200, `"status":"warning","version":"1.2.3","problems":[{"severity":"warning","subject":"source log.freeswitch","text":"list gateways: the switch says no"}]`, "GET", "/health", "")
 	l.want(200, `"fault":"","warning":"list gateways: the switch says no"`, "GET", "/security/sources", "")
 	metrics := l.want(200, "freeswitch_security_source_warning{source=\"log.freeswitch\"} 1\n", "GET", "/metrics", "")
@@ -191,7 +191,7 @@ func TestSourceAmiss(t *testing.T) {
 	}
 }
 
-// TestKernelUnread: that nobody could look does not mean that nothing stands there.
+// TestKernelUnread: numbers that could not be read are absent or null, not 0.
 func TestKernelUnread(t *testing.T) {
 	l := newLab(t, nil)
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
@@ -218,13 +218,12 @@ func TestKernelUnread(t *testing.T) {
 	}
 	for _, unknown := range []string{"\nfreeswitch_iptables_rules_total", "\nfreeswitch_security_kernel_entries", "\nfreeswitch_security_kernel_dropped"} {
 		if strings.Contains(blind, unknown) || strings.Contains(partly, unknown) {
-			t.Errorf("what nobody could read is a number of %s", unknown)
+			t.Errorf("an unread number is a number of %s", unknown)
 		}
 	}
 }
 
-// TestDryRun: where no action runs nobody has looked at the kernel, and nothing is said
-// of what stands there.
+// TestDryRun: in a dry run the kernel is not read, and its numbers are absent.
 func TestDryRun(t *testing.T) {
 	l := newLab(t, nil)
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
@@ -235,7 +234,7 @@ func TestDryRun(t *testing.T) {
 	metrics := l.want(200, "\nfreeswitch_security_bans_active 1\n", "GET", "/metrics", "")
 	for _, unknown := range []string{"\nfreeswitch_iptables_rules_total", "\nfreeswitch_security_kernel_"} {
 		if strings.Contains(metrics, unknown) {
-			t.Errorf("what nobody has looked at is a number of %s", unknown)
+			t.Errorf("an unread number is a number of %s", unknown)
 		}
 	}
 }
@@ -274,7 +273,7 @@ func TestBatch(t *testing.T) {
 		l.want(400, "it is incomplete", "POST", "/security/blacklist/batch", body)
 	}
 	if _, ok := l.guard.Covering(ban.Network(prefix("203.0.113.9"))); ok {
-		t.Error("a batch that was refused has banned somebody")
+		t.Error("a refused batch has banned an address")
 	}
 }
 

@@ -95,7 +95,7 @@ func TestWatch(t *testing.T) {
 }
 
 // TestSlowWatcher: who does not read misses what does not fit, is told how much,
-// and holds up nobody.
+// and delays no other.
 func TestSlowWatcher(t *testing.T) {
 	l := newLab(t, nil)
 	pipe, into := io.Pipe()
@@ -113,7 +113,7 @@ func TestSlowWatcher(t *testing.T) {
 	}
 	const told = unread + 500
 	for i := range told {
-		l.server.Send(change(uint64(i), fmt.Sprint(i))) // nobody reads meanwhile
+		l.server.Send(change(uint64(i), fmt.Sprint(i))) // no watcher reads meanwhile
 	}
 	events, lost := 0, 0
 	err := readEvents(in, func(e sse) bool {
@@ -177,8 +177,7 @@ func TestManyWatch(t *testing.T) {
 	l.want(400, "neither true nor false", "GET", "/events?standing=x", "")
 }
 
-// TestRecent: however many ask, what it comes from is asked once, and anew after
-// a change.
+// TestRecent: a value is fetched once for simultaneous requests, and again after outdate.
 func TestRecent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fetches := 0

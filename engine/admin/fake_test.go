@@ -26,7 +26,7 @@ type fakeGuard struct {
 	runTime []engine.Trusted
 	wall    map[netip.Prefix]status.Entry
 	stuck   string              // why the wall takes nothing; "": it does
-	amiss   string              // with the source, which reads
+	warning string              // of the source
 	unheard string              // why the messenger's last attempt failed
 	dry     bool                // no action runs
 	unread  string              // why part of the wall cannot be seen; "": all of it can
@@ -191,7 +191,7 @@ func (g *fakeGuard) Status(ctx context.Context) (status.Status, error) {
 		},
 		Rules: []status.Rule{{Name: "password guessing", Where: "rules.d/20-registration.hcl:3", On: []string{"log.freeswitch"}, Matches: 30, Firings: 3, Tracked: 4}},
 		Sources: []status.Source{
-			{Name: "log.freeswitch", Running: true, Connects: 2, Restarts: 1, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1.5, LastEvent: g.start, Warning: g.amiss},
+			{Name: "log.freeswitch", Running: true, Connects: 2, Restarts: 1, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1.5, LastEvent: g.start, Warning: g.warning},
 		},
 		Actions: []status.Action{{
 			Name: "iptables.drop", Synced: true, LastApply: status.Apply{At: g.start, Took: 0.001, Changes: 1},

@@ -11,24 +11,24 @@ import (
 
 var _ Guard = (*engine.Guard)(nil)
 
-// A Guard is the engine as this package sees it. It is safe for use by several
-// goroutines, and none of its methods keeps the engine from counting.
+// A Guard is the engine as this package uses it. It is safe for concurrent use, and its
+// methods do not delay the engine.
 type Guard interface {
 	Bans
 	Trusts
 	Gauges
 
-	// Reload loads the rule files anew and puts them in the place of those that
-	// run. With an error among the diagnostics nothing has changed, and err is
-	// not nil; an err without one says why the engine could not do it.
+	// Reload loads the rule files and puts them into use. With an error among the
+	// diagnostics nothing changes, and err is not nil. An err without one says why the
+	// engine could not do it.
 	Reload(ctx context.Context) (diagnostics []engine.Diagnostic, err error)
 
-	// Test says what the rules make of a line or an event, and counts nothing.
-	// What is wrong with the probe is a [Mistake].
+	// Test tests a line or an event against the rules, and counts nothing. A wrong probe is
+	// an [engine.Mistake].
 	Test(ctx context.Context, p engine.Probe) (engine.Findings, error)
 }
 
-// Bans is who is banned.
+// Bans bans and unbans.
 type Bans interface {
 	// Block enters the orders in their turn and returns what became of each, by
 	// index. An order without terms lasts for security.block_duration.
@@ -52,7 +52,7 @@ type Bans interface {
 	BansAfter(target ban.Target, limit int) []ban.Ban
 }
 
-// Trusts is who is never banned.
+// Trusts changes the trust of run time.
 type Trusts interface {
 	// Trust trusts networks from now on, and lifts the bans that this forbids.
 	// It waits as Block does; outcomes are by index. An entry takes the place of
@@ -68,7 +68,7 @@ type Trusts interface {
 	Trusted() []engine.Trusted
 }
 
-// Gauges is how everything is doing.
+// Gauges reports the status.
 type Gauges interface {
 	// Status is a snapshot of all that is counted. It is asked a few times a
 	// second at the most.
