@@ -1,7 +1,6 @@
 package banlist
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,8 +16,10 @@ var listMembers = []string{"ipaddress", "ips", "bans", "blacklist", "decisions",
 // pageMembers say, where they hold something, that the list goes on elsewhere.
 var pageMembers = []string{"next", "nextCursor", "next_cursor"}
 
-// maxNested is how many objects may stand around a list.
-const maxNested = 4
+const (
+	maxNested  = 4    // objects around a list
+	maxUnknown = 1000 // members of an object that are reported as bad entries
+)
 
 var (
 	errNoList   = errors.New("the object holds no list")
@@ -31,150 +32,135 @@ var (
 
 // readJSON reads an array of entries, an object keyed by address, an object that holds
 // either under one of the usual names, or objects that are entries one after the other.
-func readJSON(body []byte, add func(Entry) error) error {
-	r := jsonReader{json.NewDecoder(bytes.NewReader(body)), add}
+func readJSON(text string, add func(Entry) error) error {
+	r := jsonReader{Decoder: json.NewDecoder(strings.NewReader(text)), add: add}
 	for number := 1; ; number++ {
 		start := r.InputOffset()
-		open, err := r.Token()
-		if err == io.EOF && number > 1 {
+		open := r.next()
+		if r.err == io.EOF && number > 1 {
 			return nil
 		}
-		if err == nil {
-			err = r.list(open, maxNested)
+		if r.list(open, maxNested); r.err != errNoList {
+			break
 		}
-		switch {
-		case errors.Is(err, errNoList):
-			e := element(number, "", bytes.TrimSpace(body[start:r.InputOffset()]))
-			if e.Text == "" {
-				return errNoList
-			}
-			if err := add(e); err != nil {
-				return err
-			}
-		case err != nil:
-			return jsonError(err)
-		default:
-			if _, err := r.Token(); err != io.EOF {
-				return errTrailing
-			}
-			return nil
+		e := element(number, "", json.RawMessage(strings.TrimSpace(text[start:r.InputOffset()])))
+		if e.Text == "" {
+			return errNoList
+		}
+		if r.err = add(e); r.err != nil {
+			return r.err
 		}
 	}
-}
-
-// jsonError rewords an error of the decoder, which would quote the list.
-func jsonError(err error) error {
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax):
+	if _, err := r.Token(); r.err == nil && err != io.EOF {
+		return errTrailing
+	}
+	// The errors of the decoder quote the list.
+	if syntax, ok := errors.AsType[*json.SyntaxError](r.err); ok {
 		return fmt.Errorf("not JSON from byte %d on", syntax.Offset)
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
+	}
+	if r.err == io.EOF || r.err == io.ErrUnexpectedEOF {
 		return errors.New("not JSON, or not all of it")
 	}
-	return err
+	return r.err
 }
 
-// A jsonReader reads lists from one stream of tokens.
+// A jsonReader reads lists from one stream of tokens. After its first error it reads
+// and adds nothing.
 type jsonReader struct {
 	*json.Decoder
 	add func(Entry) error
+	err error
+}
+
+// next reads a token; nil after an error.
+func (r *jsonReader) next() (token json.Token) {
+	if r.err == nil {
+		token, r.err = r.Token()
+	}
+	return token
+}
+
+// raw reads a value; null after an error.
+func (r *jsonReader) raw() json.RawMessage {
+	raw := json.RawMessage("null")
+	if r.err == nil {
+		r.err = r.Decode(&raw)
+	}
+	return raw
+}
+
+func (r *jsonReader) give(e Entry) {
+	if r.err == nil {
+		r.err = r.add(e)
+	}
+}
+
+func (r *jsonReader) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// more reports whether the array or object goes on. It reads the end.
+func (r *jsonReader) more() bool {
+	if r.err == nil && r.More() {
+		return true
+	}
+	r.next()
+	return false
 }
 
 // list reads the list that begins with the token open and may stand in so many objects.
-func (r *jsonReader) list(open json.Token, nested int) error {
+func (r *jsonReader) list(open json.Token, nested int) {
 	switch {
 	case open == json.Delim('['):
-		return r.array()
+		for number := 1; r.more(); number++ {
+			r.give(element(number, "", r.raw()))
+		}
 	case open != json.Delim('{'):
-		return errNotList
+		r.fail(errNotList)
 	case nested == 0:
-		return errNested
+		r.fail(errNested)
+	default:
+		r.object(nested - 1)
 	}
-	return r.object(nested - 1)
 }
-
-func (r *jsonReader) array() error {
-	for number := 1; r.More(); number++ {
-		var raw json.RawMessage
-		if err := r.Decode(&raw); err != nil {
-			return err
-		}
-		if err := r.add(element(number, "", raw)); err != nil {
-			return err
-		}
-	}
-	_, err := r.Token()
-	return err
-}
-
-// maxUnknown bounds the members of an object that are reported as bad entries.
-const maxUnknown = 1000
 
 // object reads an object that holds lists or is keyed by address. In one that is
 // keyed by address, a member that is none is a bad entry; in any other, it is passed over.
-func (r *jsonReader) object(nested int) error {
-	number, lists, keyed := 0, 0, false
+func (r *jsonReader) object(nested int) {
+	number, lists, keyed := 0, false, false
 	var unknown []Entry
-	for ; r.More(); number++ {
-		key, err := r.Token()
-		if err != nil {
-			return err
-		}
-		name := key.(string)
+	for ; r.more(); number++ {
+		name, _ := r.next().(string)
 		if slices.Contains(listMembers, name) {
-			lists++
-			if err := r.member(nested); err != nil {
-				return err
+			lists = true
+			if open, ok := r.next().(json.Delim); ok { // null and other scalars are empty lists
+				r.list(open, nested)
 			}
 			continue
 		}
-		var raw json.RawMessage
-		if err := r.Decode(&raw); err != nil {
-			return err
-		}
-		if slices.Contains(pageMembers, name) {
-			if goesOn(raw) {
-				return errPaged
+		raw := r.raw()
+		switch e := element(number+1, name, raw); {
+		case slices.Contains(pageMembers, name):
+			if goesOn := !slices.Contains([]string{"null", `""`, "false", "0"}, string(raw)); goesOn {
+				r.fail(errPaged)
 			}
-			continue
-		}
-		e := element(number+1, name, raw)
-		if e.Target.IsValid() {
+		case e.Target.IsValid():
 			keyed = true
-			err = r.add(e)
-		} else if len(unknown) < maxUnknown {
+			r.give(e)
+		case len(unknown) < maxUnknown:
 			unknown = append(unknown, e)
 		}
-		if err != nil {
-			return err
+	}
+	switch {
+	case keyed:
+		for _, e := range unknown {
+			r.give(e)
 		}
+	case !lists && number > 0:
+		r.fail(errNoList)
 	}
-	if _, err := r.Token(); err != nil {
-		return err
-	}
-	if !keyed && lists == 0 && number > 0 {
-		return errNoList
-	}
-	for i := 0; keyed && i < len(unknown); i++ {
-		if err := r.add(unknown[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// member reads a member that holds a list; null and other scalars are empty ones.
-func (r *jsonReader) member(nested int) error {
-	open, err := r.Token()
-	if _, delim := open.(json.Delim); err != nil || !delim {
-		return err
-	}
-	return r.list(open, nested)
-}
-
-// goesOn reports whether a member that names the next page names one.
-func goesOn(raw json.RawMessage) bool {
-	return !slices.Contains([]string{"null", `""`, "false", "0"}, string(raw))
 }
 
 // element reads one entry: an address or an object. Under a key, which is the

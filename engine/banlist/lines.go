@@ -8,21 +8,19 @@ import (
 	"strings"
 )
 
-// lines yields the lines that hold something, with their numbers.
+// lines yields the lines, trimmed and with their numbers, without comments and empty ones.
 func lines(text string) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		number := 0
 		for line := range strings.Lines(text) {
 			number++
-			if line = strings.TrimSpace(line); !isComment(line) && !yield(number, line) {
+			line = strings.TrimSpace(line)
+			if line != "" && line[0] != '#' && line[0] != ';' && !yield(number, line) {
 				return
 			}
 		}
 	}
 }
-
-// isComment reports whether a trimmed line holds nothing.
-func isComment(line string) bool { return line == "" || line[0] == '#' || line[0] == ';' }
 
 var errRange = errors.New("a range of addresses is not a network: write it as networks")
 
@@ -78,15 +76,13 @@ func readCSV(text string, add func(Entry) error) error {
 func columnsOf(values []string) map[string]int {
 	columns := map[string]int{}
 	header := false
-	for i, value := range values {
+	for i, value := range slices.Backward(values) { // of equal names the first wins
 		if _, err := parseTarget(strings.TrimSpace(value)); err == nil {
 			return nil
 		}
 		name := fieldName(value)
 		header = header || slices.Contains(fieldNames[address], name)
-		if _, twice := columns[name]; !twice {
-			columns[name] = i
-		}
+		columns[name] = i
 	}
 	if !header {
 		return nil

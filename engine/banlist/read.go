@@ -1,9 +1,9 @@
 package banlist
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The formats of a list.
@@ -16,41 +16,38 @@ const (
 // Formats are all formats that Read knows.
 var Formats = []string{Plain, CSV, JSON}
 
+const space = " \t\r\n" // as in JSON
+
 var errHTML = errors.New("it is a web page, not a list")
 
 // Read reads a list and calls add with each entry, in the list's order. The format ""
 // is detected by the content. Read ends at the first error of add and returns it.
 func Read(body []byte, format string, add func(Entry) error) error {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // a byte order mark
-	start := bytes.TrimLeft(body, " \t\r\n")
-	if bytes.HasPrefix(start, []byte("<")) {
+	text := strings.TrimPrefix(string(body), "\xef\xbb\xbf") // a byte order mark
+	if strings.HasPrefix(strings.TrimLeft(text, space), "<") {
 		return errHTML
 	}
 	if format == "" {
-		format = formatOf(start)
+		format = formatOf(text)
 	}
 	switch format {
 	case Plain:
-		return readPlain(string(body), add)
+		return readPlain(text, add)
 	case CSV:
-		return readCSV(string(body), add)
+		return readCSV(text, add)
 	case JSON:
-		return readJSON(body, add)
+		return readJSON(text, add)
 	}
 	return fmt.Errorf("unknown list format %q", format)
 }
 
 // formatOf detects the format of a list by how it begins.
-func formatOf(start []byte) string {
-	if len(start) > 0 && (start[0] == '[' || start[0] == '{') {
+func formatOf(text string) string {
+	if start := strings.TrimLeft(text, space); start != "" && strings.Contains("[{", start[:1]) {
 		return JSON
 	}
-	for line := range bytes.Lines(start) {
-		text := string(bytes.TrimSpace(line))
-		if isComment(text) {
-			continue
-		}
-		if columnsOf(splitCSV(text)) != nil {
+	for _, line := range lines(text) {
+		if columnsOf(splitCSV(line)) != nil {
 			return CSV
 		}
 		break
