@@ -54,10 +54,10 @@ type TrustOutcome struct {
 
 // A Diagnostic is a mistake in the rule files, or a warning.
 type Diagnostic struct {
-	Error   bool   // false: a warning
-	Summary string // what is wrong
-	Detail  string // what to do about it
-	Where   string // "rules.d/00-site.hcl:4,3"; "" if it is in no file
+	Severity string `json:"severity"` // "error" or "warning"
+	Summary  string `json:"summary"`  // what is wrong
+	Detail   string `json:"detail"`   // what to do about it
+	Where    string `json:"where"`    // "rules.d/00-site.hcl:4,3"; "" if it is in no file
 }
 
 // A Probe is a line or an event to test against the rules. Exactly one of the two is

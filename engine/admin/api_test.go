@@ -394,7 +394,7 @@ func TestObservation(t *testing.T) {
 	l.want(400, "", "GET", "/security/trackers?top=x", "")
 	l.want(200, "Rule never fires", "POST", "/security/reload", "")
 	l.guard.set(func(g *fakeGuard) {
-		g.broken = []engine.Diagnostic{{Error: true, Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
+		g.broken = []engine.Diagnostic{{Severity: "error", Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
 	})
 	l.want(422, `"error":"1 mistake in rules.d","diagnostics":[{"severity":"error",`, "POST", "/security/reload", "")
 	l.want(200, "password guessing", "POST", "/security/test", `{"line":"… SIP auth failure (REGISTER) …"}`)

@@ -249,7 +249,7 @@ func (g *fakeGuard) Reload(context.Context) ([]engine.Diagnostic, error) {
 	if len(g.broken) > 0 {
 		return g.broken, errors.New("1 mistake in rules.d")
 	}
-	return []engine.Diagnostic{{Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
+	return []engine.Diagnostic{{Severity: "warning", Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
 }
 
 func (g *fakeGuard) Test(_ context.Context, p engine.Probe) (engine.Findings, error) {

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"freeswitch-security/engine"
@@ -47,29 +48,10 @@ func (s *Server) look(ctx context.Context, within time.Duration, do func(context
 	}
 }
 
-type diagnosticShape struct {
-	Severity string `json:"severity"`
-	Summary  string `json:"summary"`
-	Detail   string `json:"detail"`
-	Where    string `json:"where"`
-}
-
-// shapesOf returns the diagnostics in JSON, and whether an error is among them.
-func shapesOf(all []engine.Diagnostic) (shapes status.List[diagnosticShape], mistakes bool) {
-	for _, d := range all {
-		severity := "warning"
-		if d.Error {
-			severity, mistakes = "error", true
-		}
-		shapes = append(shapes, diagnosticShape{severity, d.Summary, d.Detail, d.Where})
-	}
-	return shapes, mistakes
-}
-
 // reload answers POST /security/reload.
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	who := s.callerOf(r)
-	var diagnostics []engine.Diagnostic
+	var diagnostics status.List[engine.Diagnostic]
 	// Without support for deadlines, that of the whole server holds.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.reload + s.limits.write))
 	err := s.look(r.Context(), s.limits.reload, func(ctx context.Context) (err error) {
@@ -79,22 +61,21 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	s.status.outdate()
 	s.kernel.outdate()
 	s.audit(&who, auditEntry{what: "reload", reason: reasonOf(r)}, err)
-	shapes, mistakes := shapesOf(diagnostics)
-	if err != nil && mistakes {
+	if err != nil && slices.ContainsFunc(diagnostics, func(d engine.Diagnostic) bool { return d.Severity == "error" }) {
 		answer(w, http.StatusUnprocessableEntity, struct {
 			failure
-			Diagnostics status.List[diagnosticShape] `json:"diagnostics"`
-		}{failure{err.Error()}, shapes})
+			Diagnostics status.List[engine.Diagnostic] `json:"diagnostics"`
+		}{failure{err.Error()}, diagnostics})
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	answer(w, http.StatusOK, struct {
-		Status      string                       `json:"status"`
-		Message     string                       `json:"message"`
-		Diagnostics status.List[diagnosticShape] `json:"diagnostics"`
-	}{success, "rules reloaded", shapes})
+		Status      string                         `json:"status"`
+		Message     string                         `json:"message"`
+		Diagnostics status.List[engine.Diagnostic] `json:"diagnostics"`
+	}{success, "rules reloaded", diagnostics})
 	return nil
 }
 

@@ -39,12 +39,12 @@ func (d *Daemon) reload(ctx context.Context) ([]engine.Diagnostic, error) {
 	cfg, diags := d.options.Reload()
 	var found []engine.Diagnostic
 	for _, diag := range diags {
-		level := slog.LevelError
+		level, severity := slog.LevelError, "error"
 		if diag.Severity == hcl.DiagWarning {
-			level = slog.LevelWarn
+			level, severity = slog.LevelWarn, "warning"
 		}
 		d.log.Log(ctx, level, "rules", "what", diag.Summary, "detail", diag.Detail, "where", where(diag))
-		found = append(found, engine.Diagnostic{Error: diag.Severity == hcl.DiagError, Summary: diag.Summary, Detail: diag.Detail, Where: where(diag)})
+		found = append(found, engine.Diagnostic{Severity: severity, Summary: diag.Summary, Detail: diag.Detail, Where: where(diag)})
 	}
 	if diags.HasErrors() {
 		err := fmt.Errorf("%s in %s", terminal.Count(len(diags.Errs()), "mistake"), d.options.Dir)
