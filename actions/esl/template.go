@@ -41,7 +41,7 @@ func parseTemplate(text string) (template, error) {
 		return template{}, errors.New(`it is empty; write a command of FreeSWITCH, such as "hash insert/blocked/<ip>/1"`)
 	case strings.ContainsAny(command, "<>"):
 		return template{}, fmt.Errorf("%q: the name of the command must be fixed; holes may follow after the first blank", command)
-	case strings.ContainsFunc(command, func(c rune) bool { return !isPlain(c) }):
+	case checkWord(command) != nil:
 		return template{}, fmt.Errorf("%q is not the name of a command", command)
 	case command == "api" || command == "bgapi":
 		return template{}, fmt.Errorf("leave out the %q: write only what follows it", command)
@@ -109,11 +109,40 @@ func ruleWord(rule string) string {
 	if rule == "" {
 		return "none"
 	}
-	word := strings.Map(func(c rune) rune {
-		if isPlain(c) && c != '@' {
-			return c
-		}
-		return '_'
-	}, rule)
+	word := notPlain.ReplaceAllString(rule, "_")
 	return strings.TrimLeft(word[:min(len(word), maxValue)], "-")
 }
+
+// maxValue bounds a value in a command, in bytes.
+const maxValue = 64
+
+// Only characters that have no meaning in any command are sent. FreeSWITCH's commands
+// split their arguments at blanks, and some at / , ; | or ^. A - at the start would be an
+// option.
+var (
+	plainWord = regexp.MustCompile(`^[\w.+~@][\w.+~@-]*$`)
+	notPlain  = regexp.MustCompile(`[^\w.+~-]`)
+)
+
+// checkWord refuses a value that a command could read as anything but one word.
+func checkWord(value string) error {
+	if len(value) > maxValue || !plainWord.MatchString(value) {
+		return fmt.Errorf("%q: only letters, digits and . _ + ~ @ - are sent, %d of them at most and no - first", value[:min(len(value), maxValue)], maxValue)
+	}
+	return nil
+}
+
+// checkPart is checkWord for one part of user@domain.
+func checkPart(value string) error {
+	if err := checkWord(value); err != nil {
+		return err
+	}
+	if strings.Contains(value, "@") {
+		return fmt.Errorf("%q: a user or domain has no @", value)
+	}
+	return nil
+}
+
+// uuidForm is the form of FreeSWITCH's names of channels. A dialplan can set others
+// (origination_uuid); those channels are not hung up.
+var uuidForm = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)

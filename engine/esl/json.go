@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"bytes"
 	"encoding/json"
 	"unicode/utf8"
 )
@@ -93,26 +94,13 @@ func quoted(b []byte) (n int, plain bool) {
 	return 0, false
 }
 
-// skip skips a value that is not a string.
+// skip skips a value that is not a string, such as the array of a repeated header.
 func (s *scanner) skip() bool {
-	depth := 0
-	for i := 0; i < len(s.rest); i++ {
-		switch c := s.rest[i]; {
-		case c == '"':
-			n, _ := quoted(s.rest[i:])
-			if n == 0 {
-				return false
-			}
-			i += n - 1
-		case c == '[' || c == '{':
-			depth++
-		case depth > 0 && (c == ']' || c == '}'):
-			depth--
-		case depth == 0 && (c == ',' || c == '}'):
-			value := s.rest[:i]
-			s.rest = s.rest[i:]
-			return json.Valid(value)
-		}
+	decoder := json.NewDecoder(bytes.NewReader(s.rest))
+	var value json.RawMessage
+	if decoder.Decode(&value) != nil {
+		return false
 	}
-	return false
+	s.rest = s.rest[decoder.InputOffset():]
+	return true
 }

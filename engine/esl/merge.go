@@ -23,7 +23,7 @@ import (
 // year, records may come before the events of their time. An error that ends a
 // [Reader] ends its stream, and is returned after all frames.
 func Merge(zone *time.Location, streams []io.Reader) io.Reader {
-	m := &merger{zone: zone, seed: maphash.MakeSeed(), seen: map[sighting]int{}, most: maxSeen}
+	m := &merger{zone: zone, seed: maphash.MakeSeed(), first: map[uint64]*part{}, most: maxSeen}
 	var whole []io.Reader
 	for _, r := range streams {
 		start := bufio.NewReader(r)
@@ -45,8 +45,8 @@ func Merge(zone *time.Location, streams []io.Reader) io.Reader {
 // begins with the type.
 var frameStart = regexp.MustCompile(`^Content-(Type: (?:auth|command|api|log|text/disconnect|text/rude)|Length: \d+\nContent-Type: text/event-)`)
 
-// maxSeen bounds the sightings that are kept. Stamps cannot bound them: they may go
-// back, and one far ahead would drop all before it.
+// maxSeen bounds the frames that are kept. Stamps cannot bound them: they may go back,
+// and one far ahead would drop all before it.
 const maxSeen = 1 << 18
 
 // A merger returns the frames of several streams.
@@ -57,8 +57,8 @@ type merger struct {
 	end   error   // the first that ended a part
 
 	seed  maphash.Seed
-	seen  map[sighting]int // number of times
-	order []sighting       // keys of seen, the oldest first
+	first map[uint64]*part // which part had a frame first, by the hash of its id
+	order []uint64         // keys of first, the oldest first
 	most  int              // keys
 }
 
@@ -70,12 +70,6 @@ type part struct {
 	at     int64  // time of the frame, in µs since 1970; that of the one before if it has none
 	number int64  // of an event, which a switch counts; math.MaxInt64 for other frames
 	id     string // the same in every recording; "" if not known
-}
-
-// A sighting is a frame in one of the parts or, for the part nil, in the output.
-type sighting struct {
-	part *part
-	id   uint64
 }
 
 // Read returns frames, and then the first error of a part.
@@ -170,31 +164,23 @@ func (p *part) identify(zone *time.Location) {
 	}
 }
 
-// isNew reports whether this part has the frame more often than the output. A switch
-// may report the same twice, and then each of its streams has it twice.
+// isNew reports whether no other part had the frame before. A switch may report the same
+// twice, and then each of its streams has it twice.
 func (m *merger) isNew(p *part) bool {
 	if p.id == "" {
 		return true
 	}
 	id := maphash.String(m.seed, p.id)
-	in, out := sighting{p, id}, sighting{nil, id}
-	m.count(in)
-	if m.seen[in] <= m.seen[out] {
-		return false
+	if first, known := m.first[id]; known {
+		return first == p
 	}
-	m.count(out)
-	return true
-}
-
-func (m *merger) count(s sighting) {
-	if m.seen[s]++; m.seen[s] > 1 {
-		return
-	}
-	m.order = append(m.order, s)
+	m.first[id] = p
+	m.order = append(m.order, id)
 	if len(m.order) > m.most {
-		delete(m.seen, m.order[0])
+		delete(m.first, m.order[0])
 		m.order = m.order[1:]
 	}
+	return true
 }
 
 // raw returns the frame as it was sent. Of a frame of unknown type there is no body.

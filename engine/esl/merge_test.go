@@ -82,7 +82,7 @@ func TestMergeOfPiecesInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestMergeForgets: the sightings are bounded in number, whatever the stamps say; one
+// TestMergeForgets: the frames that are kept are bounded in number, whatever the stamps say; one
 // far ahead does not drop all before it.
 func TestMergeForgets(t *testing.T) {
 	const n = 300
@@ -115,8 +115,8 @@ func TestMergeForgets(t *testing.T) {
 			if !errors.Is(err, io.EOF) || (most == maxSeen || test.name != "far ahead") && len(messages) != test.want {
 				t.Errorf("%s: %d messages of %d, %v", test.name, len(messages), test.want, err)
 			}
-			if len(m.seen) != len(m.order) || len(m.seen) > most || most == 100 && len(m.seen) < most {
-				t.Errorf("%s: %d and %d kept, at most %d", test.name, len(m.seen), len(m.order), most)
+			if len(m.first) != len(m.order) || len(m.first) > most || most == 100 && len(m.first) < most {
+				t.Errorf("%s: %d and %d kept, at most %d", test.name, len(m.first), len(m.order), most)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package esl
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,23 +18,37 @@ const (
 )
 
 // fields copies the headers of the event, bounded, without those that FreeSWITCH adds to
-// every event.
-//
-// Of too many it drops first those that callers can add (headers of a SIP message, which
-// become variables), and then other variables: a caller cannot push out the headers that
-// a rule reads.
+// every event. It is never nil.
 func fields(h headers) map[string]string {
-	kept, size := make([]string, 0, len(h)), 0
+	kept, size := make(map[string]string, len(h)), 0
 	for name, value := range h {
-		if isOwn(name) {
-			kept = append(kept, name)
-			size += len(name) + min(len(value), event.MaxField)
+		if !isOwn(name) {
+			continue
 		}
+		if len(value) > event.MaxField {
+			value = event.Bound(value, event.MaxField)
+		}
+		kept[name] = value
+		size += len(name) + len(value)
 	}
 	if len(kept) > maxFields || size > maxFieldBytes {
-		kept = foremost(kept, h)
+		dropLast(kept)
 	}
-	return copied(kept, h, min(size, maxFieldBytes))
+	return kept
+}
+
+// dropLast drops the fields for which there is no room: first those that callers can add
+// (headers of a SIP message, which become variables), and then other variables. A caller
+// cannot push out the headers that a rule reads.
+func dropLast(fields map[string]string) {
+	order := func(a, b string) int { return cmp.Or(rank(a)-rank(b), strings.Compare(a, b)) }
+	size := 0
+	for i, name := range slices.SortedFunc(maps.Keys(fields), order) {
+		size += len(name) + len(fields[name])
+		if i >= maxFields || size > maxFieldBytes {
+			delete(fields, name)
+		}
+	}
 }
 
 // isOwn reports whether a header is about the event itself. The variables of the same
@@ -42,21 +57,6 @@ func isOwn(name string) bool {
 	name = strings.TrimPrefix(name, "variable_")
 	return name != "" && len(name) <= maxFieldName && name != "Core-UUID" && name != "Content-Length" &&
 		!strings.HasPrefix(name, "Event-") && !strings.HasPrefix(name, "FreeSWITCH-")
-}
-
-// foremost returns as many of the names as there is room for.
-func foremost(names []string, h headers) []string {
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(rank(a)-rank(b), strings.Compare(a, b))
-	})
-	size := 0
-	for i, name := range names {
-		size += len(name) + min(len(h[name]), event.MaxField)
-		if i == maxFields || size > maxFieldBytes {
-			return names[:i]
-		}
-	}
-	return names
 }
 
 // callerNamed are the prefixes of variables whose names callers choose: each is a header
@@ -73,23 +73,4 @@ func rank(name string) int {
 		return 2
 	}
 	return 1
-}
-
-// copied returns the named headers; it is never nil. Names and values are parts of one
-// copy, so that the event retains nothing of the message.
-func copied(names []string, h headers, size int) map[string]string {
-	var all strings.Builder
-	all.Grow(size)
-	for _, name := range names {
-		value := h[name]
-		all.WriteString(name)
-		all.WriteString(value[:min(len(value), event.MaxField)])
-	}
-	text, made := all.String(), make(map[string]string, len(names))
-	for _, name := range names {
-		key, rest := text[:len(name)], text[len(name):]
-		n := min(len(h[name]), event.MaxField)
-		made[key], text = rest[:n], rest[n:]
-	}
-	return made
 }

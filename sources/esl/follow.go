@@ -71,16 +71,14 @@ func (f *follower) run(ctx context.Context) {
 // stream come before those that are only listed.
 func (f *follower) emitUntil(ended <-chan struct{}) {
 	for {
-		select {
-		case item := <-f.queue.events:
-			f.emit(f.queue.out(item))
-			continue
-		default:
+		listed := f.lister.events
+		if len(f.queue.events) > 0 {
+			listed = nil
 		}
 		select {
-		case item := <-f.queue.events:
-			f.emit(f.queue.out(item))
-		case e := <-f.lister.events:
+		case e := <-f.queue.events:
+			f.emit(f.queue.out(e))
+		case e := <-listed:
 			f.emit(e)
 		case <-ended:
 			for len(f.queue.events) > 0 {

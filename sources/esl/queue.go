@@ -13,35 +13,30 @@ const maxQueueBytes = 64 << 20
 // A queue holds events while the engine is busy. A full queue drops the new event, so
 // that there is no gap before the loss.
 type queue struct {
-	events chan queued
+	events chan *event.Event
 	bytes  atomic.Int64 // estimate of its events
 }
 
-type queued struct {
-	event *event.Event
-	bytes int64
-}
-
-func newQueue(length int) *queue { return &queue{events: make(chan queued, length)} }
+func newQueue(length int) *queue { return &queue{events: make(chan *event.Event, length)} }
 
 // put adds an event if there is room. It never waits.
 func (q *queue) put(e *event.Event) bool {
-	item := queued{e, weight(e)}
-	if q.bytes.Add(item.bytes) <= maxQueueBytes {
+	n := weight(e)
+	if q.bytes.Add(n) <= maxQueueBytes {
 		select {
-		case q.events <- item:
+		case q.events <- e:
 			return true
 		default:
 		}
 	}
-	q.bytes.Add(-item.bytes)
+	q.bytes.Add(-n)
 	return false
 }
 
-// out frees the room of an item that was received from the channel.
-func (q *queue) out(item queued) *event.Event {
-	q.bytes.Add(-item.bytes)
-	return item.event
+// out frees the room of an event that was received from the channel.
+func (q *queue) out(e *event.Event) *event.Event {
+	q.bytes.Add(-weight(e))
+	return e
 }
 
 // weight estimates the memory of an event, in bytes.

@@ -2,17 +2,28 @@ package esltest
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 )
+
+//go:embed events.txt
+var eventList string
+
+// eventNames are the events of FreeSWITCH.
+var eventNames = strings.Fields(eventList)
 
 // A report is an event or a log record, as a frame.
 type report struct {
@@ -140,4 +151,20 @@ func field(lines, name string) string {
 	value, _, _ := strings.Cut(rest, "\n")
 	value, _ = url.PathUnescape(value)
 	return value
+}
+
+// Recording returns the content of a file, decompressed if its name ends in .gz.
+func Recording(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err == nil && strings.HasSuffix(path, ".gz") {
+		var r *gzip.Reader
+		if r, err = gzip.NewReader(bytes.NewReader(data)); err == nil {
+			data, err = io.ReadAll(r)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
