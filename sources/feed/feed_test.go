@@ -54,7 +54,7 @@ type direct struct{ http.Handler }
 func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	if req.Body == nil {
-		req.Body = http.NoBody
+		req.Body = io.NopCloser(strings.NewReader(""))
 	}
 	d.ServeHTTP(w, req)
 	resp := w.Result()
