@@ -122,7 +122,7 @@ func (a *Action) Apply(_ context.Context, batch ban.Batch) error {
 		if !slices.Contains(a.config.on, string(c.Kind)) {
 			continue
 		}
-		seq := a.queue.last + uint64(len(entries)) + 1
+		seq := a.queue.Last + uint64(len(entries)) + 1
 		body, _ := json.Marshal(notification(seq, c)) // its texts are valid, its times within bounds
 		entries = append(entries, entry{seq: seq, queued: now, json: body})
 	}

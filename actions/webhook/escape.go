@@ -49,14 +49,8 @@ func truncate(n int, s string) string {
 	if n < 1 {
 		return ""
 	}
-	end, count := 0, 0
-	for i := range s {
-		if count == n-1 {
-			end = i
-		}
-		if count++; count > n {
-			return s[:end] + "…"
-		}
+	if all := []rune(s); len(all) > n {
+		return string(all[:n-1]) + "…"
 	}
 	return s
 }

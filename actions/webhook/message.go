@@ -3,7 +3,6 @@ package webhook
 import (
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"freeswitch-security/engine/ban"
 )
@@ -92,18 +91,4 @@ func stamp(t time.Time) time.Time {
 }
 
 // text bounds a text and makes it valid UTF-8.
-func text(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText]
-		// A character that is cut in two is dropped.
-		for i := 1; i < utf8.UTFMax; i++ {
-			if at := len(s) - i; utf8.RuneStart(s[at]) {
-				if !utf8.FullRuneInString(s[at:]) {
-					s = s[:at]
-				}
-				break
-			}
-		}
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
-}
+func text(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxText)], "\uFFFD") }

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"slices"
 	"time"
 )
@@ -17,10 +16,11 @@ type entry struct {
 // A group is what one request sends. Its entries follow one another, and it does not
 // change until it is sent or dropped, not even across restarts.
 type group struct {
-	id      string
-	formed  time.Time
-	lost    int // notifications dropped before it, which its message reports
-	entries []entry
+	ID          string
+	Formed      time.Time
+	Lost        int    // notifications dropped before it, which its message reports
+	First, Last uint64 // seq of its entries
+	entries     []entry
 
 	// How the endpoint reacted to it, in this run.
 	answers int // times that the endpoint had the group and failed
@@ -41,13 +41,18 @@ type queue struct {
 	groupWait            time.Duration // how long a group waits for more
 	groupMax             int           // notifications in one group
 
-	last    uint64   // seq of the latest notification
-	lost    int      // dropped since the last group was formed
-	waiting []entry  // in no group yet; oldest first
-	bytes   int      // of those
-	groups  []*group // the first is tried next; those set aside are last
+	state
+	waiting []entry // in no group yet; oldest first
+	bytes   int     // of those
 
-	asideUntil time.Time // when those that are set aside may be tried again
+	asideUntil time.Time // when the groups that are set aside may be tried again
+}
+
+// A state is what a queue stores beside its notifications. It is stored as JSON.
+type state struct {
+	Last   uint64   // seq of the latest notification
+	Lost   int      // dropped since the last group was formed
+	Groups []*group // the first is tried next; those set aside are last
 }
 
 const (
@@ -69,7 +74,7 @@ func (q *queue) push(entries []entry) (dropped []entry) {
 	for _, e := range entries {
 		q.waiting = append(q.waiting, e)
 		q.bytes += len(e.json)
-		q.last = e.seq
+		q.Last = e.seq
 	}
 	n, bytes := 0, q.bytes
 	for len(q.waiting)-n > q.maxEntries || bytes > q.maxBytes {
@@ -81,7 +86,7 @@ func (q *queue) push(entries []entry) (dropped []entry) {
 
 // drop drops the n oldest of those that wait.
 func (q *queue) drop(n int) []entry {
-	q.lost += n
+	q.Lost += n
 	return q.take(n)
 }
 
@@ -106,21 +111,21 @@ func (q *queue) expire(oldest time.Time) []entry {
 // next returns the group to be tried, and whether it has just been formed. Without one
 // it returns nil and how long to wait for it; 0: until the next push.
 func (q *queue) next(now time.Time) (g *group, formed bool, wait time.Duration) {
-	if len(q.groups) > 0 && !q.groups[0].aside() {
-		return q.groups[0], false, 0
+	if len(q.Groups) > 0 && !q.Groups[0].aside() {
+		return q.Groups[0], false, 0
 	}
-	if len(q.groups) < maxGroups {
+	if len(q.Groups) < maxGroups {
 		if g, wait = q.form(now); g != nil {
-			q.groups = slices.Insert(q.groups, 0, g)
+			q.Groups = slices.Insert(q.Groups, 0, g)
 			return g, true, 0
 		}
 	}
-	if len(q.groups) == 0 {
+	if len(q.Groups) == 0 {
 		return nil, false, wait
 	}
 	rest := q.asideUntil.Sub(now)
 	if rest <= 0 {
-		return q.groups[0], false, 0
+		return q.Groups[0], false, 0
 	}
 	if wait == 0 {
 		wait = rest
@@ -145,25 +150,20 @@ func (q *queue) form(now time.Time) (*group, time.Duration) {
 	if !full && waited < q.groupWait {
 		return nil, q.groupWait - waited
 	}
-	g := &group{id: newID(), formed: now, lost: q.lost, entries: q.take(n)}
-	q.lost = 0
+	taken := q.take(n)
+	g := &group{ID: rand.Text(), Formed: now.UTC(), Lost: q.Lost, First: taken[0].seq, Last: taken[n-1].seq, entries: taken}
+	q.Lost = 0
 	return g, 0
-}
-
-func newID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	return hex.EncodeToString(id[:])
 }
 
 // end removes a group. If it was not delivered, its notifications are lost.
 func (q *queue) end(g *group, delivered bool) {
 	q.remove(g)
 	if !delivered {
-		q.lost += g.lost + len(g.entries)
+		q.Lost += g.Lost + len(g.entries)
 		return
 	}
-	for _, other := range q.groups {
+	for _, other := range q.Groups {
 		if other.answers > 0 {
 			other.passed++
 		}
@@ -171,7 +171,7 @@ func (q *queue) end(g *group, delivered bool) {
 }
 
 func (q *queue) remove(g *group) {
-	q.groups = slices.DeleteFunc(q.groups, func(other *group) bool { return other == g })
+	q.Groups = slices.DeleteFunc(q.Groups, func(other *group) bool { return other == g })
 }
 
 // answered notes that the endpoint had a group and failed. It sets the group aside if
@@ -184,7 +184,7 @@ func (q *queue) answered(g *group) {
 	if g.aside() {
 		g.body = nil // there may be many
 		q.remove(g)
-		q.groups = append(q.groups, g)
+		q.Groups = append(q.Groups, g)
 	}
 }
 
@@ -201,7 +201,7 @@ func (q *queue) size() (n int, since time.Time) {
 	if n > 0 {
 		since = q.waiting[0].queued
 	}
-	for _, g := range q.groups {
+	for _, g := range q.Groups {
 		n += len(g.entries)
 		if first := g.entries[0].queued; since.IsZero() || first.Before(since) {
 			since = first

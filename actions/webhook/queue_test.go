@@ -57,10 +57,10 @@ func (s *story) try() {
 		}
 		return
 	}
-	if s.ids[g.id] == formed || len(g.entries) == 0 || len(g.entries) > q.groupMax {
-		s.fatalf("group %s of %d", g.id, len(g.entries))
+	if s.ids[g.ID] == formed || len(g.entries) == 0 || len(g.entries) > q.groupMax {
+		s.fatalf("group %s of %d", g.ID, len(g.entries))
 	}
-	s.ids[g.id] = true
+	s.ids[g.ID] = true
 	switch s.rand.IntN(4) {
 	case 0:
 		q.answered(g)
@@ -69,7 +69,7 @@ func (s *story) try() {
 		q.end(g, false)
 	case 2:
 		s.mark(g.entries, "delivered")
-		s.told += g.lost
+		s.told += g.Lost
 		q.end(g, true)
 	}
 }
@@ -82,14 +82,14 @@ func (s *story) settle() {
 			lost++
 		}
 	}
-	for _, g := range s.queue.groups {
-		inGroups += g.lost
+	for _, g := range s.queue.Groups {
+		inGroups += g.Lost
 	}
 	if n, _ := s.queue.size(); n+len(s.seen) != s.pushed {
 		s.fatalf("%d pushed, %d wait, %d ended", s.pushed, n, len(s.seen))
 	}
-	if s.told+inGroups+s.queue.lost != lost {
-		s.fatalf("%d lost, %d reported, %d in groups, %d to be reported", lost, s.told, inGroups, s.queue.lost)
+	if s.told+inGroups+s.queue.Lost != lost {
+		s.fatalf("%d lost, %d reported, %d in groups, %d to be reported", lost, s.told, inGroups, s.queue.Lost)
 	}
 }
 

@@ -28,7 +28,7 @@ func (a *Action) Serve(ctx context.Context) {
 			continue
 		}
 		a.prepare(g)
-		r := a.endpoint.send(ctx, g.id, g.body, g.contentType, time.Now())
+		r := a.endpoint.send(ctx, g.ID, g.body, g.contentType, time.Now())
 		if ctx.Err() != nil && r.outcome != delivered {
 			return
 		}
@@ -72,7 +72,7 @@ func (a *Action) next() (*group, time.Duration) {
 		case g == nil:
 			return nil, wait
 		case formed:
-			a.save(step{formed: []*group{g}})
+			a.save(step{})
 		case g.entries[len(g.entries)-1].queued.Before(oldest):
 			a.giveUp(g, tooOld)
 			continue
@@ -87,7 +87,7 @@ func (a *Action) prepare(g *group) {
 	if g.body != nil {
 		return
 	}
-	m := Message{ID: g.id, Action: a.config.name, SentAt: g.formed.UTC(), Lost: g.lost, Vars: a.config.vars}
+	m := Message{ID: g.ID, Action: a.config.name, SentAt: g.Formed, Lost: g.Lost, Vars: a.config.vars}
 	m.Host, _ = os.Hostname()
 	for _, e := range g.entries {
 		var c ban.Change
@@ -115,7 +115,7 @@ func (a *Action) settle(g *group, r result) time.Duration {
 		a.delivery.Failures, a.delivery.Error, a.dropLogged = 0, "", false
 		a.delivery.Delivered += uint64(len(g.entries))
 		a.queue.end(g, true)
-		a.save(step{ended: g})
+		a.save(step{gone: g.entries})
 		return 0
 	}
 	a.delivery.Failed++
@@ -148,7 +148,7 @@ func (a *Action) settle(g *group, r result) time.Duration {
 // giveUp drops a group. The mutex is held.
 func (a *Action) giveUp(g *group, why string) {
 	a.queue.end(g, false)
-	a.save(step{ended: g})
+	a.save(step{gone: g.entries})
 	a.dropped(len(g.entries), why)
 }
 

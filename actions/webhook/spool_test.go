@@ -35,10 +35,10 @@ func openTest(t *testing.T, dir string) *spool {
 // sketch describes the part of a queue that must survive.
 func sketch(q *queue) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, "last", q.last, "lost", q.lost)
+	fmt.Fprintln(&b, "last", q.Last, "lost", q.Lost)
 	groups := map[uint64]string{} // a restart sorts them by number
-	for _, g := range q.groups {
-		groups[g.entries[0].seq] = fmt.Sprintln(g.id, g.formed.UnixNano(), g.lost) + lines(g.entries)
+	for _, g := range q.Groups {
+		groups[g.entries[0].seq] = fmt.Sprintln(g.ID, g.Formed.UnixNano(), g.Lost) + lines(g.entries)
 	}
 	fmt.Fprintln(&b, groups)
 	return b.String() + lines(q.waiting)
@@ -64,19 +64,19 @@ func TestSpoolAgreesWithQueue(t *testing.T) {
 			switch g, formed, _ := q.next(start); r.IntN(4) {
 			case 0, 1:
 				if formed {
-					must(t, s.write(&q, step{formed: []*group{g}}))
+					must(t, s.write(&q, step{}))
 				}
-				st.put = entries(int(q.last)+1, r.IntN(9), start)
+				st.put = entries(int(q.Last)+1, r.IntN(9), start)
 				st.gone = q.push(st.put)
 			default:
 				if g == nil {
 					continue
 				}
 				if formed {
-					must(t, s.write(&q, step{formed: []*group{g}}))
+					must(t, s.write(&q, step{}))
 				}
 				q.end(g, r.IntN(2) == 0)
-				st.ended = g
+				st.gone = g.entries
 			}
 			must(t, s.write(&q, st))
 		}
@@ -117,15 +117,15 @@ func TestUnreadableNotification(t *testing.T) {
 	must(t, s.write(&q, q.everything()))
 	must(t, s.db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(
-			tx.Bucket(entriesBucket).Put(entryKey(2), []byte("12345678{")),
-			tx.Bucket(groupsBucket).Put([]byte("some group"), []byte("{")),
+			tx.Bucket(bucket).Put(entryKey(2), []byte("12345678{")),
+			tx.Bucket(bucket).Put(stateKey, []byte("{")),
 		)
 	}))
 	for range 2 {
 		var back queue
 		must(t, s.load(&back))
 		must(t, s.write(&back, step{}))
-		if len(back.waiting) != 2 || back.lost != 1 || back.last != 3 {
+		if len(back.waiting) != 2 || back.Lost != 1 || back.Last != 3 {
 			t.Errorf("%+v", back)
 		}
 	}
