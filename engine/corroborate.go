@@ -1,6 +1,9 @@
 package engine
 
-import "freeswitch-security/engine/corroboration"
+import (
+	"freeswitch-security/engine/corroboration"
+	"freeswitch-security/engine/status"
+)
 
 // pair sets which source corroborates which.
 func (e *Engine) pair() {
@@ -12,7 +15,7 @@ func (e *Engine) pair() {
 		}
 		p := corroboration.Pair{Log: s.Ref, Witness: witness}
 		if e.live.ctx != nil {
-			p.Hearing = func() corroboration.Hearing { return e.hears(witness) }
+			p.Hearing = func() status.Hearing { return e.hears(witness) }
 		}
 		pairs = append(pairs, p)
 	}
@@ -20,9 +23,9 @@ func (e *Engine) pair() {
 }
 
 // hears returns since when a source hears everything.
-func (e *Engine) hears(ref string) (h corroboration.Hearing) {
+func (e *Engine) hears(ref string) status.Hearing {
 	if running := e.live.sources.running[ref]; running != nil {
-		h.Events, h.Records = running.stream.Progress.Hearing()
+		return running.stream.Progress.Hearing()
 	}
-	return h
+	return status.Hearing{}
 }

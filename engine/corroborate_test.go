@@ -15,6 +15,7 @@ import (
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
+	"freeswitch-security/engine/status"
 )
 
 // A timed script reports at the times of its events; several may run at once.
@@ -43,7 +44,7 @@ type hearing struct {
 }
 
 func (s hearing) Follow(ctx context.Context, stream plugin.Stream) error {
-	stream.Progress.Hear(func() (events, records time.Time) { return s.since, time.Time{} })
+	stream.Progress.Hear(func() status.Hearing { return status.Hearing{Events: s.since} })
 	return s.timed.Follow(ctx, stream)
 }
 

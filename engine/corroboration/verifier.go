@@ -43,20 +43,13 @@ var kinds = map[string]bool{
 	event.AuthMalformed: true,
 }
 
-// Hearing says since when a stream is heard without a gap; zero: it is not heard
-// now, or is behind.
-type Hearing struct {
-	Events  time.Time
-	Records time.Time // its log records
-}
-
 // A Pair is a log and its witness, the stream that corroborates it.
 type Pair struct {
 	Log     string // the reference of the source: "log.freeswitch"
 	Witness string // "esl.pbx"
 	// Hearing says how the stream is heard; nil in a replay, where a stream is
 	// heard from its first event on.
-	Hearing func() Hearing
+	Hearing func() status.Hearing
 }
 
 // A Verifier holds log events until the stream has confirmed them. It belongs to
@@ -72,9 +65,9 @@ type Verifier struct {
 
 // A witness is what a replay knows of a stream.
 type witness struct {
-	Hearing           // since its first event, its first record
-	last    time.Time // the latest stamp
-	ended   bool
+	status.Hearing           // since its first event, its first record
+	last           time.Time // the latest stamp
+	ended          bool
 }
 
 // An attempt is what the two reports of one attempt have in common, except the
@@ -273,7 +266,7 @@ func (v *Verifier) judge(ev *event.Event, now time.Time, pass func(*event.Event)
 	pass(event.Forgery(ev))
 }
 
-func (v *Verifier) hearing(p Pair) Hearing {
+func (v *Verifier) hearing(p Pair) status.Hearing {
 	if p.Hearing != nil {
 		return p.Hearing()
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 )
 
 var t0 = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
@@ -117,8 +118,8 @@ func TestNoForgeryAfterTheStreamEnded(t *testing.T) {
 }
 
 func TestNoForgeryWithoutTheStream(t *testing.T) {
-	hearing := Hearing{}
-	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
+	hearing := status.Hearing{}
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() status.Hearing { return hearing }}})
 	if seen := seenBy(v, at(log, event.AuthFailure, "192.0.2.9", "7", 0)); seen != nil {
 		t.Fatalf("%q", seen)
 	}
@@ -131,8 +132,8 @@ func TestNoForgeryWithoutTheStream(t *testing.T) {
 // TestNoForgeryJustBeforeTheStream: reports from just before the stream was heard
 // again may have been missed.
 func TestNoForgeryJustBeforeTheStream(t *testing.T) {
-	hearing := Hearing{}
-	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
+	hearing := status.Hearing{}
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() status.Hearing { return hearing }}})
 	var seen []*event.Event
 	pass := func(ev *event.Event) { seen = append(seen, ev) }
 	v.Take(forged("192.0.2.9", "7", "203.0.113.5", 0), t0, pass)
@@ -162,9 +163,9 @@ func TestTwoSecondsAtBothEnds(t *testing.T) {
 // TestRecordWithoutTheStream: a caller who cuts the stream off, or keeps it busy,
 // must not pass forged lines.
 func TestRecordWithoutTheStream(t *testing.T) {
-	hearing := Hearing{Events: t0, Records: t0}
-	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return hearing }}})
-	hearing = Hearing{}
+	hearing := status.Hearing{Events: t0, Records: t0}
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() status.Hearing { return hearing }}})
+	hearing = status.Hearing{}
 	if seen := seenBy(v, at(log, event.UnknownUser, "192.0.2.9", "7", 0)); seen != nil || v.Stats().Unheard != 1 {
 		t.Fatalf("%q, %+v", seen, v.Stats())
 	}
@@ -177,7 +178,7 @@ func TestRecordWithoutTheStream(t *testing.T) {
 // TestLateLog reads a log long after it was written: at a start, or once it can be
 // opened again.
 func TestLateLog(t *testing.T) {
-	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: t0} }}})
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() status.Hearing { return status.Hearing{Events: t0} }}})
 	seenBy(v, at(stream, event.AuthFailure, "192.0.2.9", "7", 1000))
 	var seen []string
 	pass := func(ev *event.Event) { seen = append(seen, ev.Name) }
@@ -194,7 +195,7 @@ func TestLateLog(t *testing.T) {
 // read yet.
 func TestStandstill(t *testing.T) {
 	since := t0.Add(-time.Hour)
-	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: since} }}})
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() status.Hearing { return status.Hearing{Events: since} }}})
 	var seen []string
 	pass := func(ev *event.Event) { seen = append(seen, ev.Source+" "+ev.Name) }
 	v.Take(forged("192.0.2.9", "7", "203.0.113.5", 0), t0, pass)
@@ -262,7 +263,7 @@ func TestWants(t *testing.T) {
 }
 
 func TestBounded(t *testing.T) {
-	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() Hearing { return Hearing{Events: t0} }}})
+	v := New([]Pair{{Log: log, Witness: stream, Hearing: func() status.Hearing { return status.Hearing{Events: t0} }}})
 	for i := range maxKept + 100 {
 		v.Take(at(log, event.AuthFailure, "192.0.2.9", fmt.Sprint(i), 0), t0, func(*event.Event) { t.Fatal("passed on") })
 	}

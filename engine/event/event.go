@@ -2,8 +2,10 @@ package event
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Bounds of a text that an attacker may have written, in bytes.
@@ -68,6 +70,17 @@ func (e *Event) Proven() bool {
 		return e.Fields["variable_sip_authorized"] == "true"
 	}
 	return false
+}
+
+// Printable bounds a text that an attacker may have written, and escapes it if it has a
+// character that is not printable.
+func Printable(s string) string {
+	s = s[:min(len(s), MaxField)]
+	if strings.ContainsFunc(s, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) {
+		quoted := strconv.Quote(s)
+		return quoted[1 : len(quoted)-1]
+	}
+	return s
 }
 
 // Bound cuts s to at most n bytes and copies the result, so that an event does not

@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"sync"
-	"time"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/status"
@@ -15,7 +14,7 @@ type Progress struct {
 	mu      sync.Mutex // guards all below
 	status  status.Source
 	look    func(*status.Source)
-	hearing func() (events, records time.Time)
+	hearing func() status.Hearing
 }
 
 // Update changes the counters and the texts.
@@ -41,10 +40,9 @@ func (p *Progress) Look(look func(*status.Source)) {
 	p.look = look
 }
 
-// Hear sets a function that says since when the source has heard everything from the
-// switch, and since when also the switch's log records. Zero: it does not, or is behind.
-// A source that sets it can corroborate others; see [Description].
-func (p *Progress) Hear(hearing func() (events, records time.Time)) {
+// Hear sets a function that says how the source hears the switch. A source that sets it
+// can corroborate others; see [Description].
+func (p *Progress) Hear(hearing func() status.Hearing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hearing = hearing
@@ -62,11 +60,11 @@ func (p *Progress) Status() status.Source {
 }
 
 // Hearing returns what the function of [Progress.Hear] says; zero without one.
-func (p *Progress) Hearing() (events, records time.Time) {
+func (p *Progress) Hearing() status.Hearing {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.hearing == nil {
-		return time.Time{}, time.Time{}
+		return status.Hearing{}
 	}
 	return p.hearing()
 }

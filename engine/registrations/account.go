@@ -2,9 +2,6 @@ package registrations
 
 import (
 	"net/netip"
-	"strconv"
-	"strings"
-	"unicode"
 
 	"freeswitch-security/engine/event"
 )
@@ -13,18 +10,9 @@ import (
 // text is bounded, and control characters in it are escaped.
 func Account(user, domain string) string {
 	if domain == "" {
-		return printable(user)
+		return event.Printable(user)
 	}
-	return printable(user) + "@" + printable(domain)
-}
-
-func printable(s string) string {
-	s = bounded(s)
-	if strings.ContainsFunc(s, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) {
-		quoted := strconv.Quote(s)
-		return quoted[1 : len(quoted)-1]
-	}
-	return s
+	return event.Printable(user) + "@" + event.Printable(domain)
 }
 
 func bounded(s string) string { return s[:min(len(s), event.MaxField)] }

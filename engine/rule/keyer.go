@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"freeswitch-security/engine/event"
 )
@@ -74,7 +72,7 @@ func (k *keyer) text(ev *event.Event) string {
 			network, _ := part.Network.Of(ev.IP)
 			parts[i] = networkText(network)
 		} else {
-			parts[i] = printable(k.fields[i].Get(ev))
+			parts[i] = event.Printable(k.fields[i].Get(ev))
 		}
 	}
 	return k.key.join(parts)
@@ -86,15 +84,4 @@ func networkText(network netip.Prefix) string {
 		return network.Addr().String()
 	}
 	return network.String()
-}
-
-// printable escapes a text that an attacker may have written, if it has a character
-// that is not printable.
-func printable(s string) string {
-	s = s[:min(len(s), event.MaxField)]
-	if strings.ContainsFunc(s, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) {
-		quoted := strconv.Quote(s)
-		return quoted[1 : len(quoted)-1]
-	}
-	return s
 }

@@ -102,7 +102,7 @@ func (m *Matcher) Uses(field string) bool { return m.names[field] }
 func (m *Matcher) Match(machine *vm.VM, env any) (bool, error) {
 	out, err := machine.Run(m.program, env)
 	if err != nil {
-		return false, errors.New(printable(firstLine(err))) // it may quote the event
+		return false, errors.New(event.Printable(firstLine(err))) // it may quote the event
 	}
 	matched, ok := out.(bool)
 	if !ok {

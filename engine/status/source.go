@@ -21,3 +21,10 @@ type Source struct {
 	Fault     string    `json:"fault"`              // why nothing can be read; "" if it can
 	Warning   string    `json:"warning"`            // what is wrong although it is read; "" if nothing is
 }
+
+// A Hearing says since when a source has heard everything from the switch; zero: it does
+// not, or is behind.
+type Hearing struct {
+	Events  time.Time
+	Records time.Time // of the switch's log
+}

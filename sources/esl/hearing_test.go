@@ -39,9 +39,9 @@ func TestHearing(t *testing.T) {
 		heard := func(since time.Time, what string) {
 			t.Helper()
 			synctest.Wait()
-			events, records := f.progress.Hearing()
-			if !events.Equal(since) || !records.Equal(since) {
-				t.Errorf("%s: heard since %s, records since %s; want %s", what, events, records, since)
+			h := f.progress.Hearing()
+			if !h.Events.Equal(since) || !h.Records.Equal(since) {
+				t.Errorf("%s: heard since %s, records since %s; want %s", what, h.Events, h.Records, since)
 			}
 		}
 		heard(time.Now(), "up")

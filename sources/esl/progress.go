@@ -33,15 +33,16 @@ func newProgress(to *plugin.Progress, records bool, queued func() int) *progress
 const maxQueued = 256
 
 // hearing says since when the stream is heard; see [plugin.Progress.Hear].
-func (p *progress) hearing() (events, records time.Time) {
+func (p *progress) hearing() (h status.Hearing) {
 	since := p.since.Load()
 	if since == nil || p.queued() > maxQueued {
-		return events, records
+		return h
 	}
+	h.Events = *since
 	if p.records {
-		records = *since
+		h.Records = *since
 	}
-	return *since, records
+	return h
 }
 
 // up notes that the stream has come up.

@@ -2,7 +2,6 @@ package logfile
 
 import (
 	"bytes"
-	"context"
 	"io"
 
 	"freeswitch-security/sources/logfile/lines"
@@ -61,10 +60,10 @@ func (b *blocks) newBlock() *block {
 // next fills the block and reports whether there was anything to fill it with. After
 // an error of reading, the line that it cut off is left out: its address may have
 // lost its end.
-func (b *blocks) next(ctx context.Context, into *block) bool {
+func (b *blocks) next(into *block) bool {
 	b.Log = append(into.log[:0], b.carry...)
 	for b.end == nil {
-		b.read(ctx)
+		b.read()
 		if b.Skipping() || b.end != nil {
 			continue
 		}
@@ -109,14 +108,11 @@ func (b *blocks) fill(into *block, to int) bool {
 }
 
 // read reads up to size bytes.
-func (b *blocks) read(ctx context.Context) {
+func (b *blocks) read() {
 	old := len(b.Log)
 	buf := b.Log[old : old+b.size]
 	n := 0
 	for n < len(buf) && b.end == nil {
-		if b.end = ctx.Err(); b.end != nil {
-			break
-		}
 		var got int
 		got, b.end = b.r.Read(buf[n:])
 		n += got

@@ -100,17 +100,17 @@ func (e *explainer) nearest(msg string, r *reading) {
 		e.printf("No event: its text matches the pattern %q for %s, but that counts only %s.\n", p.Text, p.Event, where)
 		return
 	}
-	p, where := e.patterns.Nearest(msg)
+	p, at, missing := e.patterns.Nearest(msg)
 	if p == nil {
 		e.printf("No event: no pattern begins like it.\n")
 		return
 	}
 	e.printf("No event. The nearest pattern is %q for %s;\n", p.Text, p.Event)
-	if where.Missing == "" {
-		e.printf("its fixed text is there, but what is left at %q is no address, or more than the pattern has.\n", msg[where.At:])
+	if missing == "" {
+		e.printf("its fixed text is there, but what is left at %q is no address, or more than the pattern has.\n", msg[at:])
 		return
 	}
-	e.printf("it differs at %q, where %q must stand.\n", msg[where.At:], where.Missing)
+	e.printf("it differs at %q, where %q must stand.\n", msg[at:], missing)
 }
 
 // forgeries says for each line that is taken for a forgery what speaks against it.

@@ -115,7 +115,7 @@ func (r *reader) run(ctx context.Context) {
 	var plan *pattern.Plan
 	for {
 		b, ok := receive(ctx, r.free)
-		if !ok || !r.blocks.next(ctx, b) {
+		if !ok || !r.blocks.next(b) {
 			return
 		}
 		if plan == nil {

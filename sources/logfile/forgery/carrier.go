@@ -1,6 +1,7 @@
 package forgery
 
 import (
+	"slices"
 	"strings"
 
 	"freeswitch-security/sources/logfile/record"
@@ -33,7 +34,8 @@ func (d *Detector) inLogin(c *LineContext, s *Suspicion) {
 			login = i
 		}
 	}
-	if login >= 0 && !d.hasSession(c) {
+	// A session's line in the last two pieces may carry lines of an attacker.
+	if login >= 0 && !slices.ContainsFunc(d.farBefore(c, 2), func(n neighbour) bool { return n.uuid != "" }) {
 		s.Doubt, s.Against = InsideLogin, d.near[login].line
 	}
 }

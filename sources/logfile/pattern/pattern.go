@@ -168,42 +168,37 @@ func (s Set) Like(msg string) *Pattern {
 	return nil
 }
 
-// Nearest returns the pattern that shares the most literal text with a message, and
-// where they differ. p is nil if no pattern begins like the message.
-func (s Set) Nearest(msg string) (p *Pattern, where Departure) {
+// Nearest returns the pattern that shares the most literal text with a message, and the
+// place from which on they differ. p is nil if no pattern begins like the message.
+// missing is the literal that is not there; "" if all are.
+func (s Set) Nearest(msg string) (p *Pattern, at int, missing string) {
+	most := 0
 	for i := range s {
-		if d := s[i].departure(msg); d.literal > where.literal {
-			p, where = &s[i], d
+		if place, literal, lit := s[i].departure(msg); literal > most {
+			most, p, at, missing = literal, &s[i], place, lit
 		}
 	}
-	return p, where
+	return p, at, missing
 }
 
-// A Departure is where a message differs from a pattern.
-type Departure struct {
-	At      int    // the place in the message
-	Missing string // the literal that is not there; "": all literals are there
-	literal int    // how many bytes of literals were found
-}
-
-func (p *Pattern) departure(msg string) Departure {
-	first, at := p.lits[0], 0
+// departure returns where a message differs from the pattern, how many bytes of literals
+// it has before, and the literal that is missing there.
+func (p *Pattern) departure(msg string) (at, literal int, missing string) {
+	first := p.lits[0]
 	for at < len(first) && at < len(msg) && first[at] == msg[at] {
 		at++
 	}
-	d := Departure{At: at, literal: at}
+	literal = at
 	if at < len(first) {
-		d.Missing = first[at:]
-		return d
+		return at, literal, first[at:]
 	}
 	for _, lit := range p.lits[1:] {
-		i := strings.Index(msg[d.At:], lit)
+		i := strings.Index(msg[at:], lit)
 		if i < 0 {
-			d.Missing = lit
-			return d
+			return at, literal, lit
 		}
-		d.At += i + len(lit)
-		d.literal += len(lit)
+		at += i + len(lit)
+		literal += len(lit)
 	}
-	return d
+	return at, literal, ""
 }

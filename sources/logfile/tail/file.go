@@ -148,12 +148,3 @@ func (f *Follower) rewind(ctx context.Context, t *file) {
 		f.saving.barred = false
 	}
 }
-
-// giveUp stops reading a file. If it is still at the path, it is opened again and
-// read on from there.
-func (f *Follower) giveUp(t *file, err error) {
-	t.lost = true
-	if !t.copied {
-		f.absent(err)
-	}
-}

@@ -144,8 +144,8 @@ func (f *Follower) Step(ctx context.Context) (grew bool) {
 	return f.grew
 }
 
-// drainAll reads the files one after the other. end tells that it reached the end of
-// the last one.
+// drainAll reads the files one after the other, and offers the lines that were held back
+// if they are due. end tells that it reached the end of the last file.
 func (f *Follower) drainAll(ctx context.Context) (grew, end bool) {
 	for i, t := range f.chain {
 		read, end := f.drain(ctx, t)
@@ -153,7 +153,13 @@ func (f *Follower) drainAll(ctx context.Context) (grew, end bool) {
 		if !end {
 			return grew, false
 		}
-		f.settleEnd(ctx, t, i < len(f.chain)-1)
+		superseded := i < len(f.chain)-1 // so that its last line is final
+		if !t.due.IsZero() && (superseded || !f.now.Before(t.due)) {
+			f.offer(ctx, t, superseded)
+		}
+		if superseded && t.until.IsZero() {
+			t.until = f.now.Add(f.Pace.Linger)
+		}
 	}
 	return grew, true
 }
@@ -175,7 +181,10 @@ func (f *Follower) drain(ctx context.Context, t *file) (grew, end bool) {
 			continue
 		}
 		if err != nil {
-			f.giveUp(t, err)
+			t.lost = true // a file that is still at the path is opened again
+			if !t.copied {
+				f.absent(err)
+			}
 			return grew, true
 		}
 		if read {
@@ -190,17 +199,6 @@ func (f *Follower) drain(ctx context.Context, t *file) (grew, end bool) {
 		}
 	}
 	return grew, false
-}
-
-// settleEnd offers held lines of a file that was read to its end, if they are due.
-// In a rotated file the last line is final.
-func (f *Follower) settleEnd(ctx context.Context, t *file, superseded bool) {
-	if !t.due.IsZero() && (superseded || !f.now.Before(t.due)) {
-		f.offer(ctx, t, superseded)
-	}
-	if superseded && t.until.IsZero() {
-		t.until = f.now.Add(f.Pace.Linger)
-	}
 }
 
 // nap waits without listening. It sleeps in the kernel: a timer of the runtime wakes
