@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -16,7 +15,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,15 +39,12 @@ const (
 
 // An endpoint is where messages are sent.
 type endpoint struct {
-	config  *config
-	client  *http.Client
-	shown   string // the URL without secrets
-	secrets webclient.Secrets
+	config *config
+	client webclient.Client
+	shown  string // the URL without secrets
 }
 
 func newEndpoint(c *config) *endpoint {
-	e := &endpoint{config: c, shown: webclient.Place(c.url)}
-	e.secrets = webclient.NewSecrets(c.url, c.headers, slices.AppendSeq([]string{c.secret}, maps.Values(c.vars))...)
 	dialer := &net.Dialer{Timeout: c.timeout, KeepAlive: 30 * time.Second}
 	transport := &http.Transport{
 		DialContext:           dialer.DialContext,
@@ -68,8 +63,11 @@ func newEndpoint(c *config) *endpoint {
 		// Without a proxy, which would resolve the name again.
 		dialer.Control = onlyPublic
 	}
-	e.client = &http.Client{
-		Transport: transport,
+	e := &endpoint{config: c, shown: webclient.Place(c.url)}
+	e.client.Headers = c.headers
+	e.client.Secrets = webclient.NewSecrets(c.url, c.headers, slices.AppendSeq([]string{c.secret}, maps.Values(c.vars))...)
+	e.client.Client = http.Client{
+		Transport: transport, Timeout: c.timeout,
 		// A redirect would send headers and body to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -124,22 +122,13 @@ type result struct {
 
 // send makes one attempt.
 func (e *endpoint) send(ctx context.Context, id string, body []byte, contentType string, now time.Time) result {
-	ctx, cancel := context.WithTimeout(ctx, e.config.timeout)
-	defer cancel()
 	var sent atomic.Bool // the hook runs on another goroutine
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
 	})
 	request, err := http.NewRequestWithContext(ctx, e.config.method, e.config.url, bytes.NewReader(body))
 	if err != nil {
-		return result{outcome: failed, err: e.error(err)}
-	}
-	request.Header.Set("User-Agent", webclient.UserAgent)
-	for name, value := range e.config.headers {
-		request.Header.Set(name, value)
-	}
-	if host := request.Header.Get("Host"); host != "" {
-		request.Host = host
+		return result{outcome: failed, err: e.error(e.client.Error(err))}
 	}
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set(headerIdempotency, id)
@@ -218,16 +207,10 @@ func (e *endpoint) quote(answer []byte) string {
 
 // show makes a foreign text safe for a message.
 func (e *endpoint) show(n int, text string) string {
-	return truncate(n, plain(e.secrets.Redact(text)))
+	return truncate(n, plain(e.client.Secrets.Redact(text)))
 }
 
-// error rewords an error of package http without the URL and without secrets.
+// error names the endpoint in an error of its client.
 func (e *endpoint) error(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s did not answer within %s", e.shown, e.config.timeout)
-	}
 	return fmt.Errorf("%s: %s", e.shown, e.show(300, err.Error()))
 }

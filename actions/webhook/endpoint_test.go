@@ -128,7 +128,7 @@ func TestOutcomes(t *testing.T) {
 		"503":         {answering(503), failed, "answered 503: "},
 		"redirect":    {answering(307, "Location", "https://elsewhere.example.net/"+pathToken), failed, "redirect to https://elsewhere.example.net, which is not followed"},
 		"to nowhere":  {answering(302), failed, "redirect to nowhere"},
-		"stalls":      {stall, answered, "did not answer within 1s"},
+		"stalls":      {stall, answered, "no complete answer within 1s"},
 		"dies":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, answered, "EOF"},
 		"big headers": {answering(200, "X", strings.Repeat("x", 1<<20)), answered, "header"},
 	} {
@@ -137,7 +137,7 @@ func TestOutcomes(t *testing.T) {
 			defer server.Close()
 			a := parse(t, secretive(server.URL))
 			if name == "stalls" {
-				a.endpoint.config.timeout = time.Second
+				a.endpoint.client.Timeout = time.Second
 			}
 			o := try(t, a)
 			if o.outcome != test.outcome {

@@ -445,7 +445,7 @@ func TestStalledEndpointIsRetried(t *testing.T) {
 		apply(t, a, batch(1, 1))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if d := a.Delivery(); d.Failures < 2 || d.Error != "http://noc.example.net did not answer within 10s" {
+		if d := a.Delivery(); d.Failures < 2 || d.Error != "http://noc.example.net: no complete answer within 10s" {
 			t.Errorf("%+v", d)
 		}
 	})

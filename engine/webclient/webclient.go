@@ -3,7 +3,9 @@ package webclient
 import (
 	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -96,6 +98,45 @@ func NewSecrets(raw string, headers map[string]string, secrets ...string) Secret
 
 // Redact hides the secrets in a text.
 func (s Secrets) Redact(text string) string { return s.Replace(text) }
+
+// A Client sends the requests of one block. Its errors hold no secrets.
+type Client struct {
+	http.Client
+	Headers map[string]string
+	Secrets Secrets
+}
+
+// Do sends a request with the headers of the block.
+func (c *Client) Do(req *http.Request) (*http.Response, error) {
+	req.Header.Set("User-Agent", UserAgent)
+	for name, value := range c.Headers {
+		req.Header.Set(name, value)
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	resp, err := c.Client.Do(req)
+	if err != nil {
+		return nil, c.Error(err)
+	}
+	return resp, nil
+}
+
+// Error rewords an error of package http, without the URL and the secrets. It may come
+// from reading an answer.
+func (c *Client) Error(err error) error {
+	if about, ok := errors.AsType[*url.Error](err); ok {
+		err = about.Err
+	}
+	var slow interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &slow) && slow.Timeout():
+		return fmt.Errorf("no complete answer within %s", c.Timeout)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the answer ends too early")
+	}
+	return errors.New(c.Secrets.Redact(err.Error()))
+}
 
 // RetryAfter reads how long a server asks to be left alone, up to most: a number of
 // seconds or a date. It is 0 without either.

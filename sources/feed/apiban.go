@@ -90,7 +90,7 @@ func (a *apiban) readPages(ctx context.Context, l *list) (size int, err error) {
 		}
 		req, err := a.request(ctx)
 		if err != nil {
-			return size, err
+			return size, a.Error(err)
 		}
 		resp, body, err := a.ask(req, http.StatusOK, http.StatusBadRequest, http.StatusForbidden, http.StatusTooManyRequests)
 		if err != nil {
@@ -119,12 +119,12 @@ func (a *apiban) request(ctx context.Context) (*http.Request, error) {
 		if a.cursor != "" {
 			address += "/" + a.cursor
 		}
-		return newRequest(ctx, http.MethodGet, address, nil)
+		return http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	}
 	cursor := cmp.Or(a.cursor, firstCursor)
 	// All three are tokens.
 	body := []byte(`{"set":"` + a.set + `","id":"` + cursor + `"}`)
-	req, err := newRequest(ctx, http.MethodPost, base+"get", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"get", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

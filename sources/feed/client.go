@@ -1,23 +1,19 @@
 package feed
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
 	"freeswitch-security/engine/webclient"
 )
 
-// A client asks over the web. Its errors hold no secrets.
+// A client asks over the web.
 type client struct {
 	*config
-	http    http.Client
-	secrets webclient.Secrets
+	webclient.Client
 }
 
 // maxRedirects is how many redirects are followed.
@@ -27,8 +23,8 @@ const maxRedirects = 3
 const maxRetryAfter = 24 * time.Hour
 
 func (s *source) client() *client {
-	c := &client{config: &s.config, secrets: webclient.NewSecrets(s.url, s.headers, s.key)}
-	c.http = http.Client{Transport: s.transport, Timeout: s.pace.patience, CheckRedirect: c.redirect}
+	c := &client{&s.config, webclient.Client{Headers: s.headers, Secrets: webclient.NewSecrets(s.url, s.headers, s.key)}}
+	c.Client.Client = http.Client{Transport: s.transport, Timeout: s.pace.patience, CheckRedirect: c.redirect}
 	return c
 }
 
@@ -53,25 +49,12 @@ func (c *client) redirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// newRequest makes a request. Its error does not hold the address.
-func newRequest(ctx context.Context, method, address string, body io.Reader) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, method, address, body)
-	if err != nil {
-		return nil, errors.New("not a URL")
-	}
-	return req, nil
-}
-
 // ask sends a request. It returns the body of an answer with one of the given
 // statuses; any other is an error, without the text that the server wrote.
 func (c *client) ask(req *http.Request, statuses ...int) (*http.Response, []byte, error) {
-	for name, value := range c.headers {
-		req.Header.Set(name, value)
-	}
-	req.Header.Set("User-Agent", webclient.UserAgent)
-	resp, err := c.http.Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
-		return nil, nil, c.failure(err)
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
 	if !slices.Contains(statuses, resp.StatusCode) {
@@ -86,25 +69,7 @@ func (c *client) ask(req *http.Request, statuses ...int) (*http.Response, []byte
 	}
 	body, err := readBounded(resp.Body, c.maxBytes)
 	if err != nil {
-		return nil, nil, c.failure(err)
+		return nil, nil, c.Error(err)
 	}
 	return resp, body, nil
-}
-
-// failure rewords an error of package http, without the address and the secrets.
-func (c *client) failure(err error) error {
-	whole := "whole "
-	if about, ok := errors.AsType[*url.Error](err); ok {
-		whole, err = "", about.Err
-	}
-	var slow interface{ Timeout() bool }
-	switch {
-	case errors.As(err, &slow) && slow.Timeout():
-		return fmt.Errorf("no %sanswer within %s", whole, c.http.Timeout)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the answer ends too early")
-	case errors.Is(err, errRedirect):
-		return errRedirect
-	}
-	return errors.New(c.secrets.Redact(err.Error()))
 }

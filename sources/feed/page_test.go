@@ -112,8 +112,8 @@ func TestAnswersThatAreRefused(t *testing.T) {
 			_, _ = w.Write(whole[:len(whole)/2])
 		}},
 		{"not there", "", "answered 404 Not Found", http.NotFound},
-		{"slow to begin", "", "no answer within 50ms", func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }},
-		{"slow to end", "", "no whole answer within 2s", func(w http.ResponseWriter, req *http.Request) {
+		{"slow to begin", "", "no complete answer within 50ms", func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }},
+		{"slow to end", "", "no complete answer within 2s", func(w http.ResponseWriter, req *http.Request) {
 			write(w, "20.0.0.1\n")
 			w.(http.Flusher).Flush()
 			<-req.Context().Done()
