@@ -12,6 +12,8 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
+
+	"golang.org/x/time/rate"
 )
 
 // Action keeps the kernel in agreement with the bans. It is a [plugin.Level].
@@ -20,7 +22,7 @@ type Action struct {
 	now      func() time.Time // for timeouts, which count from the moment of writing
 	families []*family
 	flows    flowCutter
-	moves    moveLimiter
+	moves    *rate.Limiter // of jumps that another program keeps moving down
 
 	// verifiedGen is the generation of nf_tables in which every rule was as it
 	// should be; 0: none.
@@ -34,8 +36,15 @@ type Action struct {
 	noSets  string // why sets cannot be used; "" where they can
 }
 
+// Two programs that move their jumps above each other do not do so for ever: after
+// moveBurst moves, a jump is moved once every moveEvery.
+const (
+	moveBurst = 20
+	moveEvery = 5 * time.Minute
+)
+
 func newAction(c config) *Action {
-	a := &Action{config: c, now: time.Now}
+	a := &Action{config: c, now: time.Now, moves: rate.NewLimiter(rate.Every(moveEvery), moveBurst)}
 	a.families = []*family{newFamily(&a.config, ipv4)}
 	if c.ipv6 {
 		a.families = append(a.families, newFamily(&a.config, ipv6))
@@ -119,12 +128,9 @@ func (a *Action) change(ctx context.Context, f *family, w work) error {
 func (a *Action) changeRules(ctx context.Context, f *family, w work) ([]error, error) {
 	var plans []plan
 	for _, t := range a.config.tables {
-		p := plan{table: t.name, insertAt: f.insertAt[t.name]}
+		p := plan{table: t.name, onTop: f.onTop[t.name]}
 		for _, target := range w.removals {
 			p.add("-D " + a.config.chain + " " + banRule(target, a.config.target))
-		}
-		if p.insertAt > 0 {
-			p.insertAt -= len(w.removals)
 		}
 		for _, u := range w.upserts {
 			if u.added {
@@ -135,9 +141,6 @@ func (a *Action) changeRules(ctx context.Context, f *family, w work) ([]error, e
 	}
 	verified := a.verifiedGen != 0 && a.generation(ctx) == a.verifiedGen
 	refused, err := f.tools.commit(ctx, restoreInput(plans))
-	if err == nil {
-		f.moveInsertAt(plans)
-	}
 	if after := a.generation(ctx); verified && err == nil && after-a.verifiedGen <= 1 {
 		a.verifiedGen = after
 	} else {
@@ -187,7 +190,7 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 	// After a commit of our own there may be others' too, and a jump that the
 	// limiter leaves low must be looked at again: the next Resync verifies.
 	a.verifiedGen = 0
-	if err == nil && len(unfit) == 0 && a.moves.allows(now) && a.generation(ctx) == seen {
+	if err == nil && len(unfit) == 0 && a.moves.TokensAt(now) >= 1 && a.generation(ctx) == seen {
 		a.verifiedGen = seen
 	}
 	return drift, errors.Join(few(unfit), err)

@@ -14,15 +14,9 @@ import (
 	"time"
 )
 
-const (
-	// commandTimeout kills a program that hangs. It is longer than lockWait, so that
-	// a held lock is reported as such.
-	commandTimeout = lockWait + 10*time.Second
-	// tries bounds how often a command is run that lacks a resource.
-	tries = 3
-	// retryPause is the first pause between tries; each further one is 4 times as long.
-	retryPause = 20 * time.Millisecond
-)
+// commandTimeout kills a program that hangs. It is longer than lockWait, so that a held
+// lock is reported as such.
+const commandTimeout = lockWait + 10*time.Second
 
 // A commandError is the exit status other than 0 of a program.
 type commandError struct {
@@ -35,30 +29,8 @@ func (e *commandError) Error() string {
 	return fmt.Sprintf("%s: exit status %d: %s", e.program, e.status, explain(e.text))
 }
 
-// run runs a program and returns its standard output. It retries when the kernel lacked
-// a resource (exit status 4).
+// run runs a program and returns its standard output.
 func run(ctx context.Context, path, input string, args ...string) (string, error) {
-	pause := retryPause
-	for try := 1; ; try++ {
-		began := time.Now()
-		out, err := runOnce(ctx, path, input, args)
-		var failed *commandError
-		// After a wait for the lock there is no further try.
-		again := errors.As(err, &failed) && failed.status == 4 && !lacksRights(failed.text) &&
-			try < tries && time.Since(began) < lockWait
-		if !again {
-			return out, err
-		}
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case <-time.After(pause):
-			pause *= 4
-		}
-	}
-}
-
-func runOnce(ctx context.Context, path, input string, args []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	var out, errText bytes.Buffer
@@ -98,11 +70,11 @@ func refusedLine(err error) int {
 	return n
 }
 
-// changedMeanwhile reports whether iptables-restore failed because the table is not as
-// it was listed: a chain or rule was added or deleted since.
+// changedMeanwhile reports whether iptables-restore failed because another program has
+// changed a table since it was listed, or changes it now.
 func changedMeanwhile(err error) bool {
 	var failed *commandError
-	return errors.As(err, &failed) && (failed.status == 1 || failed.status == 2)
+	return errors.As(err, &failed) && (failed.status == 1 || failed.status == 2 || strings.Contains(failed.text, "temporarily unavailable"))
 }
 
 // lacksRights reports whether the kernel denied a program the operation.

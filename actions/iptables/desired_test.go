@@ -186,24 +186,20 @@ func TestRoomy(t *testing.T) {
 	}
 }
 
-func TestMoveLimiter(t *testing.T) {
-	var m moveLimiter
+func TestMovesAreLimited(t *testing.T) {
+	moves := parse(t, "").moves
 	now := noon
 	for range moveBurst {
-		if !m.allows(now) {
+		if !moves.AllowN(now, 1) {
 			t.Fatal("limited too early")
 		}
-		m.record(now)
 		now = now.Add(time.Second)
 	}
-	if m.allows(now) || !m.allows(now.Add(moveEvery)) {
+	if moves.TokensAt(now) >= 1 || moves.TokensAt(now.Add(moveEvery)) < 1 {
 		t.Error("after a burst, one move every five minutes")
 	}
-	if m.allows(now.Add(moveEvery)); len(m.moves) != moveBurst {
-		t.Error(len(m.moves))
-	}
-	if !m.allows(now.Add(2 * time.Hour)) {
-		t.Error("an hour without a move does not end it")
+	if moves.TokensAt(now.Add(2*time.Hour)) < moveBurst {
+		t.Error("two hours without a move do not allow a burst again")
 	}
 }
 

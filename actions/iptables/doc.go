@@ -24,7 +24,7 @@
 // when an ACCEPT, a RETURN, or a jump to a chain with an ACCEPT appears above it. Rules
 // that only drop, log or return (fail2ban's chains) may stay above it, so that two
 // guards on one host do not compete for position 1. Where another program keeps moving
-// its rule up, the jump is moved after 20 moves in an hour only every five minutes, and
+// its rule up, the jump is moved after a burst of 20 moves only every five minutes, and
 // this is reported.
 //
 // # Configuration

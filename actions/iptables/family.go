@@ -30,10 +30,10 @@ type family struct {
 	// inSync: the kernel was left as it should be, so that a change can be carried
 	// out alone. Any error ends it.
 	inSync     bool
-	insertAt   map[string]int // by table: see plan.insertAt
-	newMaxElem uint32         // of a new set
-	maxElem    uint32         // of the set
-	members    int            // in the set, at most
+	onTop      map[string]bool // by table: see plan.onTop
+	newMaxElem uint32          // of a new set
+	maxElem    uint32          // of the set
+	members    int             // in the set, at most
 
 	reported map[string]bool // conditions of the last Resync
 	cleaned  bool            // the tables of an earlier configuration are clear
@@ -92,10 +92,11 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 		return plugin.Drift{}, err
 	}
 	g := a.goal(f, backend, now)
-	var set setRepair
+	var set repair
+	var refusedBySet []error
 	if backend == backendSet {
 		if err = withSocket(ctx, listBuffer, func(s *socket) (err error) {
-			set, err = f.reconcileSet(s, g.bans, now)
+			set, refusedBySet, err = f.reconcileSet(s, g.bans, now)
 			return err
 		}); err != nil {
 			return plugin.Drift{}, err
@@ -105,13 +106,13 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	if err != nil {
 		return plugin.Drift{}, err
 	}
-	drift := f.drift(plans, set.repair, before)
+	drift := f.drift(plans, set, before)
 	for _, p := range plans {
 		if p.moved {
-			a.moves.record(now)
+			a.moves.AllowN(now, 1)
 		}
 	}
-	if err := f.verify(ctx, tools, plans, g); err != nil {
+	if err := tools.verify(plans, g); err != nil {
 		return drift, err
 	}
 	if backend == backendRules {
@@ -121,7 +122,7 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 		err = f.clearTables(ctx, tools, g, a.config.tables)
 		f.cleaned = err == nil
 	}
-	err = errors.Join(few(append(refused, set.refused...)), err)
+	err = errors.Join(few(append(refused, refusedBySet...)), err)
 	f.inSync = err == nil
 	return drift, err
 }
@@ -135,12 +136,7 @@ func (a *Action) findTools(ctx context.Context, f *family) (*toolset, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := slog.With("chain", a.config.chain, "program", f.program, "version", tools.version)
-	if tools.old {
-		log.Warn("iptables too old", "oldest", oldest)
-	} else {
-		log.Info("iptables found")
-	}
+	slog.Info("iptables found", "chain", a.config.chain, "program", f.program, "version", tools.version)
 	a.mu.Lock()
 	f.tools = tools
 	a.mu.Unlock()
@@ -153,7 +149,7 @@ func (a *Action) goal(f *family, backend string, now time.Time) goal {
 		chain: a.config.chain, matches: a.config.matches, target: a.config.target,
 		bans:    f.desired.entries(),
 		ownSets: []string{f.set, f.growing},
-		mayMove: a.moves.allows(now),
+		mayMove: a.moves.TokensAt(now) >= 1,
 	}
 	if backend == backendSet {
 		g.set = f.set
@@ -181,6 +177,9 @@ func (f *family) inForce(ctx context.Context, l listing, c *config, backend stri
 	return entries, f.eachMember(ctx, func(e entry) { entries[e.target] = true })
 }
 
+// tries bounds how often tables are listed that other programs change meanwhile.
+const tries = 3
+
 // commit carries out the plans against what was listed. Where the tables have changed
 // since, it lists and plans again.
 func (f *family) commit(ctx context.Context, t *toolset, listings []listing, c *config, g goal) ([]plan, []error, error) {
@@ -192,8 +191,10 @@ func (f *family) commit(ctx context.Context, t *toolset, listings []listing, c *
 		}
 		refused, err := t.commit(ctx, restoreInput(plans))
 		if err == nil {
-			f.insertAt = map[string]int{}
-			f.moveInsertAt(plans)
+			f.onTop = map[string]bool{}
+			for _, p := range plans {
+				f.onTop[p.table] = p.onTop
+			}
 			return plans, refused, nil
 		}
 		if !changedMeanwhile(err) || try == tries {
@@ -205,21 +206,12 @@ func (f *family) commit(ctx context.Context, t *toolset, listings []listing, c *
 	}
 }
 
-// moveInsertAt notes where further bans are inserted after plans were carried out.
-func (f *family) moveInsertAt(plans []plan) {
-	for _, p := range plans {
-		if p.insertAt > 0 {
-			f.insertAt[p.table] = p.insertAt + p.inserted
-		}
-	}
-}
-
 // verify asks iptables for every jump that was written.
-func (f *family) verify(ctx context.Context, t *toolset, plans []plan, g goal) error {
+func (t *toolset) verify(plans []plan, g goal) error {
 	for _, p := range plans {
 		for _, name := range p.jumped {
 			for _, match := range g.matches {
-				if err := t.exists(ctx, p.table, name, jumpRule(match, g.chain)); err != nil {
+				if err := t.exists(p.table, name, jumpRule(match, g.chain)); err != nil {
 					return fmt.Errorf("jump from %s: %w", hook{p.table, name}, err)
 				}
 			}

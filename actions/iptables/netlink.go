@@ -86,20 +86,12 @@ func (s *socket) hashNet() error {
 	return ipsetError("look for type", "hash:net", err)
 }
 
-// header returns a set's header; found is false if there is no such set.
-func (s *socket) header(set string) (h setHeader, found bool, err error) {
-	return s.list(set, flagListHeader, func(entry) {})
-}
-
-// entries returns a set's header and calls each for its entries.
+// entries returns a set's header and calls each for its entries; nil: the kernel sends
+// only the header. found is false if there is no such set.
 func (s *socket) entries(set string, each func(entry)) (h setHeader, found bool, err error) {
-	return s.list(set, 0, each)
-}
-
-func (s *socket) list(set string, flags uint32, each func(entry)) (h setHeader, found bool, err error) {
 	body := appendRequest(nil, unix.AF_INET, set)
-	if flags != 0 {
-		body = appendUint32(body, attrFlags, flags)
+	if each == nil {
+		body = appendUint32(body, attrFlags, flagListHeader)
 	}
 	// With an acknowledgement, a missing set would be reported twice.
 	if _, err = s.conn.Send(message(unix.NFNL_SUBSYS_IPSET, cmdList, netlink.Dump, body)); err != nil {
@@ -119,18 +111,10 @@ func (s *socket) list(set string, flags uint32, each func(entry)) (h setHeader, 
 	return h, h.typeName != "", nil
 }
 
-// add adds entries to a set, del deletes them. Refused entries are in refused with the
-// reason, and do not affect the others.
-func (s *socket) add(family uint8, set string, entries []entry) (refused []error, err error) {
-	return s.send(cmdAdd, "add to", family, set, entries)
-}
-
-func (s *socket) del(family uint8, set string, entries []entry) (refused []error, err error) {
-	return s.send(cmdDel, "delete from", family, set, entries)
-}
-
-// send writes entries in as few messages as possible.
-func (s *socket) send(command uint16, verb string, family uint8, set string, entries []entry) (refused []error, err error) {
+// send adds entries to a set (cmdAdd) or deletes them (cmdDel), in as few messages as
+// possible. Refused entries are in refused with the reason, and do not affect the others.
+func (s *socket) send(command uint16, family uint8, set string, entries []entry) (refused []error, err error) {
+	verb := map[uint16]string{cmdAdd: "add to", cmdDel: "delete from"}[command]
 	for len(entries) > 0 {
 		// The kernel requires a line number beside a list.
 		body := appendUint32(appendRequest(nil, family, set), attrLine, 0)
@@ -152,7 +136,7 @@ func (s *socket) send(command uint16, verb string, family uint8, set string, ent
 		default:
 			// The kernel took the entries before the refused one; bisect.
 			for _, half := range [][]entry{entries[:n/2], entries[n/2 : n]} {
-				more, err := s.send(command, verb, family, set, half)
+				more, err := s.send(command, family, set, half)
 				refused = append(refused, more...)
 				if err != nil {
 					return refused, err

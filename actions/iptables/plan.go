@@ -40,8 +40,7 @@ type plan struct {
 	conditions []string // what stays as it is, for the operator
 	jumped     []string // hooks whose jump is written
 	moved      bool     // a jump is moved
-	insertAt   int      // bans are inserted before this rule, counted from 1 after the deletions; 0: appended
-	inserted   int      // bans inserted before insertAt
+	onTop      bool     // bans are inserted on top of the chain: below a catch-all they have no effect
 }
 
 // planTable compares a table with its goal. Invariant: it only computes; equal
@@ -86,16 +85,16 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 		}
 	}
 	catchAll := slices.IndexFunc(rules, l.catchAll)
+	p.onTop = catchAll >= 0
 	copies := map[string]int{}
 	dead := map[string]bool{} // a copy is below the catch-all
 	for i, spec := range rules {
 		bare := bareTarget(spec)
 		copies[bare]++
-		dead[bare] = dead[bare] || catchAll >= 0 && i > catchAll
+		dead[bare] = dead[bare] || p.onTop && i > catchAll
 	}
 
-	deletedAbove := 0 // of the catch-all
-	for i, spec := range rules {
+	for _, spec := range rules {
 		bare := bareTarget(spec)
 		_, isWanted := wanted[bare]
 		target, own := g.own(spec)
@@ -111,12 +110,6 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 			p.surplus = append(p.surplus, target)
 		}
 		p.add("-D " + g.chain + " " + spec)
-		if i < catchAll {
-			deletedAbove++
-		}
-	}
-	if catchAll >= 0 {
-		p.insertAt = catchAll + 1 - deletedAbove
 	}
 
 	for _, spec := range slices.Sorted(maps.Keys(wanted)) {
@@ -136,12 +129,11 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 
 // place adds a rule where it has an effect.
 func (p *plan) place(chain, spec string) {
-	if p.insertAt == 0 {
+	if p.onTop {
+		p.add("-I " + chain + " 1 " + spec)
+	} else {
 		p.add("-A " + chain + " " + spec)
-		return
 	}
-	p.add(fmt.Sprintf("-I %s %d %s", chain, p.insertAt, spec))
-	p.inserted++
 }
 
 // planHook makes every packet of a hook pass our chain before a rule that could accept

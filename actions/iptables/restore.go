@@ -39,12 +39,8 @@ func (t *toolset) commit(ctx context.Context, input string) (refused []error, er
 	if input == "" {
 		return nil, nil
 	}
-	args := []string{"--noflush"}
-	if t.waits {
-		args = append(args, "--wait="+wait)
-	}
 	for {
-		_, err := run(ctx, t.restore, input, args...)
+		_, err := run(ctx, t.restore, input, "--noflush", "--wait="+wait)
 		if err == nil {
 			return refused, nil
 		}

@@ -164,7 +164,7 @@ func TestKernelRefusedEntry(t *testing.T) {
 		}
 		entries = append(entries, entry{target: b.Target.Prefix()})
 	}
-	refused, err := s.add(unix.AF_INET, "freeswitch-blocked", entries)
+	refused, err := s.send(cmdAdd, unix.AF_INET, "freeswitch-blocked", entries)
 	if err != nil || len(refused) != 2 {
 		t.Errorf("%v, %v", refused, err)
 	}

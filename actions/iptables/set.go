@@ -51,7 +51,7 @@ func (a *Action) checkSets(ctx context.Context) error {
 			return err
 		}
 		for _, f := range a.families {
-			h, found, err := s.header(f.set)
+			h, found, err := s.entries(f.set, nil)
 			if err != nil {
 				return err
 			}
@@ -74,42 +74,34 @@ func mayMatchSets() error {
 	return unix.Close(fd)
 }
 
-// A setRepair is what was wrong with a set, and the entries that the kernel refused.
-type setRepair struct {
-	repair
-	refused []error
-}
-
 // reconcileSet gives the set of a family the wanted entries, and creates or grows it
-// where needed. The rule that names it is part of the chain's plan.
-func (f *family) reconcileSet(s *socket, want map[netip.Prefix]expiry, now time.Time) (r setRepair, err error) {
+// where needed. The rule that names it is part of the chain's plan. refused are the
+// entries that the kernel did not take.
+func (f *family) reconcileSet(s *socket, want map[netip.Prefix]expiry, now time.Time) (r repair, refused []error, err error) {
 	h, found, agrees, err := f.setAgrees(s, want, now)
 	if err != nil || agrees {
-		return r, err
+		return r, nil, err
 	}
 	have := make(map[netip.Prefix]entry, len(want))
 	if _, _, err = s.entries(f.set, func(e entry) { have[e.target] = e }); err != nil {
-		return r, err
+		return r, nil, err
 	}
 	if !found {
 		r.notes = append(r.notes, "set "+f.set+" was missing")
 		size := roomy(len(want), f.newMaxElem)
 		if err := s.create(f.af, f.set, size); err != nil {
-			return r, err
+			return r, nil, err
 		}
 		h = setHeader{maxElem: size, timeouts: true, counters: true}
 	}
 	add, del := r.compare(f.set, want, have, now)
 	f.maxElem, f.members = h.maxElem, len(want)
 	if !h.fits(len(want)) {
-		r.refused, err = f.grow(s, want, have, now)
-		return r, err
+		refused, err = f.grow(s, want, have, now)
+	} else {
+		refused, err = f.write(s, add, del)
 	}
-	if r.refused, err = s.add(f.af, f.set, add); err != nil {
-		return r, err
-	}
-	_, err = s.del(f.af, f.set, del)
-	return r, err
+	return r, refused, err
 }
 
 // setAgrees compares the set without keeping its entries. Nearly always it agrees, and
@@ -133,7 +125,7 @@ func (h *setHeader) fits(n int) bool { return h.timeouts && h.counters && !crowd
 
 // compare returns what to add and delete, and notes what of it is drift. An entry with
 // almost no time left may have expired since: it is no drift.
-func (r *setRepair) compare(set string, want map[netip.Prefix]expiry, have map[netip.Prefix]entry, now time.Time) (add, del []entry) {
+func (r *repair) compare(set string, want map[netip.Prefix]expiry, have map[netip.Prefix]entry, now time.Time) (add, del []entry) {
 	otherExpiry := 0
 	for target, until := range want {
 		timeout := until.timeout(now)
@@ -179,7 +171,7 @@ func (f *family) grow(s *socket, want map[netip.Prefix]expiry, have map[netip.Pr
 		h := have[target]
 		all = append(all, entry{target, until.timeout(now), h.packets, h.bytes})
 	}
-	if refused, err = s.add(f.af, f.growing, all); err == nil {
+	if refused, err = s.send(cmdAdd, f.af, f.growing, all); err == nil {
 		if err = s.swap(f.growing, f.set); err == nil {
 			f.maxElem = size
 		}
@@ -202,11 +194,17 @@ func (f *family) changeSet(ctx context.Context, w work, now time.Time) (refused 
 	}
 	f.members += len(add)
 	err = withSocket(ctx, 0, func(s *socket) (err error) {
-		if refused, err = s.add(f.af, f.set, add); err == nil {
-			_, err = s.del(f.af, f.set, del)
-		}
+		refused, err = f.write(s, add, del)
 		return err
 	})
+	return refused, err
+}
+
+// write adds entries to the family's set and deletes others.
+func (f *family) write(s *socket, add, del []entry) (refused []error, err error) {
+	if refused, err = s.send(cmdAdd, f.af, f.set, add); err == nil {
+		_, err = s.send(cmdDel, f.af, f.set, del)
+	}
 	return refused, err
 }
 
@@ -227,7 +225,7 @@ func (f *family) destroySets(ctx context.Context) error {
 			return nil // without the type or the right to ask for it there is no set of ours
 		}
 		for _, set := range []string{f.set, f.growing} {
-			h, found, err := s.header(set)
+			h, found, err := s.entries(set, nil)
 			if found && h.typeName == "hash:net" && h.timeouts && h.counters && h.users == 0 {
 				err = s.destroy(set)
 			}

@@ -21,16 +21,11 @@ const lockWait = 5 * time.Second
 // sbin are the directories that a plain user's PATH lacks on Debian.
 var sbin = []string{"/usr/sbin", "/sbin", "/usr/local/sbin"}
 
-// oldest is the first version with all options that this package uses.
-const oldest = "v1.6.0"
-
 // A toolset is the iptables of one family on this host.
 type toolset struct {
 	list    string // path of iptables or ip6tables
 	restore string // path of the restore program
 	version string // "v1.8.9 (nf_tables)"
-	waits   bool   // the restore program knows --wait
-	old     bool   // it is older than oldest
 	rules   *iptables.IPTables
 }
 
@@ -57,9 +52,6 @@ func find(ctx context.Context, name string, v6 bool) (*toolset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s --version: %w", name, err)
 	}
-	major, minor, patch := t.rules.GetIptablesVersion()
-	version := major*10000 + minor*100 + patch
-	t.waits, t.old = version >= 10602, version < 10600
 	return t, nil
 }
 
@@ -74,21 +66,12 @@ func lookPath(name string) (string, error) {
 }
 
 // exists fails unless iptables itself finds a rule that was just written.
-func (t *toolset) exists(ctx context.Context, table, chain, spec string) error {
-	found := make(chan error, 1)
-	go func() { // go-iptables takes no context; its iptables ends by itself after lockWait
-		ok, err := t.rules.Exists(table, chain, words(spec)...)
-		if err == nil && !ok {
-			err = errors.New("the rule was written and does not exist")
-		}
-		found <- err
-	}()
-	select {
-	case err := <-found:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+func (t *toolset) exists(table, chain, spec string) error {
+	found, err := t.rules.Exists(table, chain, words(spec)...)
+	if err == nil && !found {
+		err = errors.New("the rule was written and does not exist")
 	}
+	return err
 }
 
 // loaded reports whether a table is in use. The legacy variant loads a table that it
