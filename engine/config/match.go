@@ -66,7 +66,7 @@ func (l *loader) literal(b *settings.Block, expr hcl.Expression) (literal, bool)
 		b.ErrorAt(rng, "Not a plain text", "Write the expression here as a text in quotes, or as a heredoc.")
 		return literal{}, false
 	}
-	lit := newLiteral(src, rng, v.AsString())
+	lit := literal{v.AsString(), rng, src}
 	if strings.HasSuffix(rng.Filename, ".json") && settings.IsTemplate(lit.value) {
 		refuseTemplate(b, rng)
 		return literal{}, false
