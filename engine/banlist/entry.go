@@ -1,7 +1,6 @@
 package banlist
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -35,67 +34,38 @@ var ErrNoBan = errors.New("the entry asks for no ban")
 // Place says where the entry stands: "line 7".
 func (e *Entry) Place() string { return fmt.Sprintf("%s %d", e.Unit, e.Number) }
 
-// fields are what a list can say of an entry.
-const (
-	address = iota
-	expires
-	term
-	reason
-	// These are read from JSON only: columns of these names mean other things.
-	author
-	kind
-	permanent
-	simulated
-	fieldCount
+// The names of columns and members, in lower case and letters only. They are those of
+// this program's own interface, of CrowdSec, and other usual ones. Of several names,
+// the first that holds something wins.
+var (
+	targetNames = []string{"ip", "ipaddress", "address", "target", "network", "cidr", "value"}
+	endNames    = []string{"expiresat", "expires", "until", "expiration", "expiry", "ttl", "duration", "for"}
+	reasonNames = []string{"reason", "scenario", "comment", "description"}
 )
 
-// fieldNames are the names of columns and members, in lower case and letters only.
-// They are those of this program's own interface, of CrowdSec, and other usual ones.
-// Of several names of a field, the first that holds something wins.
-var fieldNames = [fieldCount][]string{
-	address:   {"ip", "ipaddress", "address", "target", "network", "cidr", "value"},
-	expires:   {"expiresat", "expires", "until", "expiration", "expiry"},
-	term:      {"ttl", "duration", "for"},
-	reason:    {"reason", "scenario", "comment", "description"},
-	author:    {"author"},
-	kind:      {"type"},
-	permanent: {"permanent"},
-	simulated: {"simulated"},
-}
-
-// A record holds the texts of one entry by field.
-type record [fieldCount]string
-
-// pick fills a record by asking get for each name.
-func pick(get func(name string) string) (r record) {
-	for field, names := range fieldNames {
-		for _, name := range names {
-			if r[field] == "" {
-				r[field] = get(name)
-			}
-		}
-	}
-	return r
-}
-
-// fieldName reduces a name to the form of fieldNames.
+// fieldName reduces a name to the form of these names.
 func fieldName(s string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		case r >= 'a' && r <= 'z':
-			return r
+		if r < 'a' || r > 'z' {
+			return -1
 		}
-		return -1
-	}, s)
+		return r
+	}, strings.ToLower(s))
 }
 
-// entry reads the texts of a record.
-func (r *record) entry(unit string, number int) Entry {
-	e := Entry{Unit: unit, Number: number, Text: r[address], Reason: Printable(r[reason]), Author: r[author]}
-	if e.Target, e.Err = parseTarget(r[address]); e.Err == nil {
-		e.Err = e.setEnd(cmp.Or(r[expires], r[term]))
+// newEntry reads an entry. get returns what the list says under a name; "" is nothing.
+func newEntry(unit string, number int, get func(name string) string) Entry {
+	first := func(names []string) string {
+		for _, name := range names {
+			if text := get(name); text != "" {
+				return text
+			}
+		}
+		return ""
+	}
+	e := Entry{Unit: unit, Number: number, Text: first(targetNames), Reason: Printable(first(reasonNames))}
+	if e.Target, e.Err = parseTarget(e.Text); e.Err == nil {
+		e.Err = e.setEnd(first(endNames))
 	}
 	return e
 }

@@ -166,38 +166,34 @@ func (r *jsonReader) object(nested int) {
 // element reads one entry: an address or an object. Under a key, which is the
 // address, a lone text is the reason.
 func element(number int, key string, raw json.RawMessage) Entry {
-	var r record
+	texts := map[string]string{}
 	switch {
 	case raw[0] == '{':
-		r = members(raw)
+		var members map[string]json.RawMessage
+		_ = json.Unmarshal(raw, &members) // raw is an object
+		for name, value := range members {
+			texts[fieldName(name)] = scalar(value)
+		}
 	case raw[0] == '"' && key == "":
-		r[address] = scalar(raw)
+		texts[targetNames[0]] = scalar(raw)
 	case raw[0] == '"':
-		r[reason] = scalar(raw)
+		texts[reasonNames[0]] = scalar(raw)
 	case key == "":
 		return Entry{Unit: "entry", Number: number, Err: errNotEntry}
 	}
 	if key != "" {
-		r[address] = key
+		texts[targetNames[0]] = key
 	}
-	if r[permanent] == "true" {
-		r[expires] = "permanent"
+	if texts["permanent"] == "true" {
+		texts[endNames[0]] = "permanent"
 	}
-	e := r.entry("entry", number)
-	if e.Err == nil && (r[simulated] == "true" || r[kind] != "" && !strings.EqualFold(r[kind], "ban")) {
+	e := newEntry("entry", number, func(name string) string { return texts[name] })
+	e.Author = texts["author"]
+	kind := texts["type"]
+	if e.Err == nil && (texts["simulated"] == "true" || kind != "" && !strings.EqualFold(kind, "ban")) {
 		e.Err = ErrNoBan
 	}
 	return e
-}
-
-func members(raw json.RawMessage) record {
-	var all map[string]json.RawMessage
-	_ = json.Unmarshal(raw, &all) // raw is an object
-	texts := map[string]string{}
-	for name, value := range all {
-		texts[fieldName(name)] = scalar(value)
-	}
-	return pick(func(name string) string { return texts[name] })
 }
 
 // scalar is the text of a string or a number; "" for null. Of anything else it is the

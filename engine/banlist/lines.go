@@ -28,15 +28,13 @@ var errRange = errors.New("a range of addresses is not a network: write it as ne
 // a blank, a comma or a comment sign is a remark.
 func readPlain(text string, add func(Entry) error) error {
 	for number, line := range lines(text) {
-		var r record
-		rest := ""
-		r[address] = line
+		e := Entry{Unit: "line", Number: number, Text: line}
 		if i := strings.IndexAny(line, " \t,;#"); i >= 0 {
-			r[address], rest = line[:i], strings.TrimSpace(line[i:])
+			e.Text = line[:i]
 		}
-		e := r.entry("line", number)
-		if strings.HasPrefix(rest, "-") { // not the address that the range begins with
-			e.Text, e.Err = line, errRange
+		e.Target, e.Err = parseTarget(e.Text)
+		if rest := strings.TrimSpace(line[len(e.Text):]); strings.HasPrefix(rest, "-") {
+			e.Text, e.Err = line, errRange // not the address that the range begins with
 		}
 		if err := add(e); err != nil {
 			return err
@@ -56,15 +54,15 @@ func readCSV(text string, add func(Entry) error) error {
 			if columns = columnsOf(values); columns != nil {
 				continue
 			}
-			columns = map[string]int{fieldNames[address][0]: 0}
+			columns = map[string]int{targetNames[0]: 0}
 		}
-		r := pick(func(name string) string {
+		e := newEntry("line", number, func(name string) string {
 			if i, ok := columns[name]; ok && i < len(values) {
 				return strings.TrimSpace(values[i])
 			}
 			return ""
 		})
-		if err := add(r.entry("line", number)); err != nil {
+		if err := add(e); err != nil {
 			return err
 		}
 	}
@@ -81,7 +79,7 @@ func columnsOf(values []string) map[string]int {
 			return nil
 		}
 		name := fieldName(value)
-		header = header || slices.Contains(fieldNames[address], name)
+		header = header || slices.Contains(targetNames, name)
 		columns[name] = i
 	}
 	if !header {
