@@ -20,7 +20,6 @@ import (
 // Action sends changes to an endpoint. Apply queues, Serve sends.
 type Action struct {
 	config   config
-	form     form
 	endpoint *endpoint
 	woken    chan struct{} // there may be something to send
 
@@ -45,9 +44,8 @@ var (
 const maxQueueBytes = 64 << 20
 
 func newAction(c config) *Action {
-	f, _ := newForm(c.template, c.contentType, c.vars) // its error is a diagnostic of the block
 	a := &Action{
-		config: c, form: f, woken: make(chan struct{}, 1),
+		config: c, woken: make(chan struct{}, 1),
 		queue: queue{maxEntries: c.queue, maxBytes: maxQueueBytes, groupWait: c.groupWait, groupMax: c.groupMax},
 	}
 	a.endpoint = newEndpoint(&a.config)
@@ -68,7 +66,6 @@ func (a *Action) Open(host plugin.Host) error {
 		a.delivery.SpoolError = err.Error()
 		return fmt.Errorf("notifications do not survive a restart: %w", err)
 	}
-	a.delivery.Durable = true
 	if n, since := a.queue.size(); n > 0 {
 		a.log().Info("notifications restored", "notifications", n, "since", since)
 	}
@@ -150,29 +147,24 @@ const retrySpool = 10 * time.Second
 // save makes a step durable. If that fails, the queue goes on in memory, and a later
 // save writes all of it. The mutex is held.
 func (a *Action) save(st step) {
-	if a.spool == nil {
+	failing := !a.stale.IsZero()
+	if a.spool == nil || failing && time.Since(a.stale) < retrySpool {
 		return
 	}
-	failing := !a.stale.IsZero()
 	if failing {
-		if time.Since(a.stale) < retrySpool {
-			return
-		}
 		st = a.queue.everything()
 	}
-	if err := a.spool.write(&a.queue, st); err != nil {
-		if !failing {
-			a.log().Error("notifications not written: a restart would lose them", "err", err)
-		}
-		a.stale = time.Now()
-		a.delivery.Durable, a.delivery.SpoolError = false, err.Error()
-		return
-	}
-	if failing {
+	err := a.spool.write(&a.queue, st)
+	switch {
+	case err != nil && !failing:
+		a.log().Error("notifications not written: a restart would lose them", "err", err)
+	case err == nil && failing:
 		a.log().Info("notifications written again")
 	}
-	a.stale = time.Time{}
-	a.delivery.Durable, a.delivery.SpoolError = true, ""
+	a.stale, a.delivery.SpoolError = time.Time{}, ""
+	if err != nil {
+		a.stale, a.delivery.SpoolError = time.Now(), err.Error()
+	}
 }
 
 // dropped counts dropped notifications. The first are logged; the next message reports
@@ -193,6 +185,7 @@ func (a *Action) Delivery() status.Delivery {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	d := a.delivery
+	d.Durable = a.spool != nil && d.SpoolError == ""
 	d.Waiting, d.Since = a.queue.size()
 	return d
 }

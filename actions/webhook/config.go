@@ -21,15 +21,14 @@ var Kind = plugin.ActionKind{
 
 // config is an action block, checked.
 type config struct {
-	name        string // the reference: "webhook.noc"
-	url         string
-	method      string
-	headers     map[string]string
-	template    string
-	contentType string
-	vars        map[string]string
-	secret      string
-	on          []string // kinds of changes
+	name    string // the reference: "webhook.noc"
+	url     string
+	method  string
+	headers map[string]string
+	form    form
+	vars    map[string]string
+	secret  string
+	on      []string // kinds of changes
 
 	groupWait time.Duration
 	groupMax  int
@@ -43,7 +42,7 @@ type config struct {
 
 func fromHCL(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	c := config{
-		name: env.Name, method: http.MethodPost, contentType: typeJSON,
+		name: env.Name, method: http.MethodPost, form: form{contentType: typeJSON},
 		on: []string{"ban", "alert", "spare"}, groupWait: time.Second, groupMax: 100,
 		timeout: 10 * time.Second, giveUp: 24 * time.Hour, queue: 10000, allowPrivate: true,
 	}
@@ -95,14 +94,16 @@ func (c *config) readTLS(b *settings.Block) {
 
 func (c *config) readTemplate(b *settings.Block) {
 	b.Map("vars", &c.vars)
-	b.String("content_type", &c.contentType)
-	if _, _, err := mime.ParseMediaType(c.contentType); err != nil {
+	b.String("content_type", &c.form.contentType)
+	if _, _, err := mime.ParseMediaType(c.form.contentType); err != nil {
 		b.Error("content_type", "Invalid content type", `Write one such as "application/json" or "text/plain; charset=utf-8".`)
 		return
 	}
-	if b.String("template", &c.template) && c.template == "" {
+	source := ""
+	switch read := b.String("template", &source); {
+	case read && source == "":
 		b.Error("template", "Empty template", "Leave the attribute out for the default form.")
+	case read:
+		b.Check("template", "Invalid template", c.form.parse(source, c.vars))
 	}
-	_, err := newForm(c.template, c.contentType, c.vars)
-	b.Check("template", "Invalid template", err)
 }

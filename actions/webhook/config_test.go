@@ -38,7 +38,7 @@ func parse(t testing.TB, body string) *Action {
 func TestDefaults(t *testing.T) {
 	c := parse(t, `url = "https://noc.example.net/hook"`).config
 	if c.method != "POST" || c.groupWait != time.Second || c.groupMax != 100 || c.timeout != 10*time.Second || c.giveUp != 24*time.Hour ||
-		c.queue != 10000 || !c.allowPrivate || c.contentType != typeJSON || !slices.Equal(c.on, []string{"ban", "alert", "spare"}) {
+		c.queue != 10000 || !c.allowPrivate || c.form.contentType != typeJSON || !slices.Equal(c.on, []string{"ban", "alert", "spare"}) {
 		t.Errorf("%+v", c)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -167,18 +168,20 @@ func signature(secret, timestamp string, body []byte) string {
 // judge says what an answer means.
 func (e *endpoint) judge(response *http.Response, answer []byte, now time.Time) result {
 	code := response.StatusCode
-	if code >= 200 && code < 300 {
-		return result{outcome: delivered}
-	}
-	r := result{
-		outcome: refused, after: webclient.RetryAfter(response.Header, now, maxRetryAfter),
-		err: fmt.Errorf("%s answered %d%s", e.shown, code, e.quote(answer)),
-	}
+	r := result{outcome: refused, after: webclient.RetryAfter(response.Header, now, maxRetryAfter)}
+	quote := strings.TrimSpace(e.show(200, string(answer)))
+	r.err = errors.New(strings.TrimRight(fmt.Sprintf("%s answered %d: %s", e.shown, code, quote), ": "))
 	switch {
+	case code >= 200 && code < 300:
+		return result{outcome: delivered}
 	case code >= 300 && code < 400:
 		// A login page or a moved service: the operator can fix either in time.
 		r.outcome = failed
-		r.err = fmt.Errorf("%s answered %d, a redirect to %s, which is not followed: write the final address as url", e.shown, code, e.target(response))
+		target := "nowhere"
+		if u, err := response.Location(); err == nil {
+			target = e.show(200, webclient.Place(u.String()))
+		}
+		r.err = fmt.Errorf("%s answered %d, a redirect to %s, which is not followed: write the final address as url", e.shown, code, target)
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests,
 		code == http.StatusServiceUnavailable:
 		r.outcome = failed
@@ -186,23 +189,6 @@ func (e *endpoint) judge(response *http.Response, answer []byte, now time.Time) 
 		r.outcome = answered
 	}
 	return r
-}
-
-// target is where a redirect leads, without secrets.
-func (e *endpoint) target(response *http.Response) string {
-	u, err := response.Location()
-	if err != nil {
-		return "nowhere"
-	}
-	return e.show(200, u.Scheme+"://"+u.Host)
-}
-
-// quote is the beginning of an answer, for people.
-func (e *endpoint) quote(answer []byte) string {
-	if line := strings.TrimSpace(e.show(200, string(answer))); line != "" {
-		return ": " + line
-	}
-	return ""
 }
 
 // show makes a foreign text safe for a message.

@@ -55,6 +55,12 @@ func TestShippedTemplates(t *testing.T) {
 	}
 }
 
+func newForm(source, contentType string, vars map[string]string) (form, error) {
+	f := form{contentType: contentType}
+	err := f.parse(source, vars)
+	return f, err
+}
+
 // crowd is a full message of the longest hostile texts.
 func crowd() Message {
 	m := samples()[0]

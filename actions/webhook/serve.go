@@ -94,8 +94,8 @@ func (a *Action) prepare(g *group) {
 		_ = json.Unmarshal(e.json, &c) // it was written by Apply, or checked by toEntry
 		m.Notifications = append(m.Notifications, c)
 	}
-	body, err := a.form.render(&m)
-	g.contentType = a.form.contentType
+	body, err := a.config.form.render(&m)
+	g.contentType = a.config.form.contentType
 	if err != nil {
 		a.log().Error("template failed: the message is sent in the default form", "err", a.endpoint.show(300, err.Error()))
 		body, _ = json.Marshal(&m) // its texts are valid, its times within bounds
@@ -173,7 +173,7 @@ func (a *Action) end() {
 		a.stale = time.Unix(0, 0) // this is the last try
 		a.save(step{})
 	}
-	if n, _ := a.queue.size(); n > 0 && !a.delivery.Durable {
+	if n, _ := a.queue.size(); n > 0 && (a.spool == nil || a.delivery.SpoolError != "") {
 		a.log().Error("notifications dropped: the program ends and there is no file", "notifications", n)
 	}
 	if a.spool == nil {

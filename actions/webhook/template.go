@@ -58,25 +58,20 @@ type form struct {
 
 const typeJSON = "application/json"
 
-// newForm parses a template and tries it on samples, so that a mistake in it is found
+// parse parses a template and tries it on samples, so that a mistake in it is found
 // when the block is loaded.
-func newForm(source, contentType string, vars map[string]string) (form, error) {
-	f := form{contentType: contentType}
-	if source == "" {
-		return f, nil
-	}
-	var err error
+func (f *form) parse(source string, vars map[string]string) (err error) {
 	f.template, err = template.New("template").Option("missingkey=error").Funcs(functions).Parse(source)
 	if err != nil {
-		return form{}, where(err)
+		return where(err)
 	}
 	for _, sample := range samples() {
 		sample.Vars = vars
 		if _, err := f.render(&sample); err != nil {
-			return form{}, where(err)
+			return where(err)
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // where begins an error of text/template with its place: "line 3: …".
