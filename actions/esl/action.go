@@ -27,9 +27,8 @@ type Action struct {
 	relist time.Duration // between the two readings of a list; shorter in tests
 
 	// Of the goroutine that calls Apply alone.
-	finished  uint64               // changes up to this one are finished
-	tried     map[uint64]time.Time // first attempt at those after it, by Seq; zero: given up
-	commanded map[uint64]bool      // those of them whose commands were answered
+	finished uint64          // changes up to this one are finished
+	tries    map[uint64]*try // of those after it, by Seq
 
 	mu      sync.Mutex // guards all below
 	failed  string     // error of the last batch; "" after a success
@@ -38,8 +37,15 @@ type Action struct {
 	odd     string     // the last of those values, and why
 }
 
+// A try is what was done about a change that is not finished.
+type try struct {
+	first     time.Time
+	commanded bool // its commands were answered
+	givenUp   bool
+}
+
 func newAction(c config) *Action {
-	return &Action{config: c, relist: time.Second, tried: map[uint64]time.Time{}, commanded: map[uint64]bool{}}
+	return &Action{config: c, relist: time.Second, tries: map[uint64]*try{}}
 }
 
 func (a *Action) log() *slog.Logger { return slog.With("action", a.config.name) }
@@ -86,18 +92,17 @@ func (a *Action) tasks(batch ban.Batch) (tasks []*task, last uint64) {
 		if t == nil {
 			continue
 		}
-		first, again := a.tried[c.Seq]
-		switch {
-		case !again:
-			a.tried[c.Seq] = batch.Now
-		case first.IsZero():
-			continue // given up before
-		case batch.Now.Sub(first) > giveUpAfter:
-			a.tried[c.Seq] = time.Time{}
-			stale++
-			continue
+		if a.tries[c.Seq] == nil {
+			a.tries[c.Seq] = &try{first: batch.Now}
 		}
-		tasks = append(tasks, t)
+		switch try := a.tries[c.Seq]; {
+		case try.givenUp:
+		case batch.Now.Sub(try.first) > giveUpAfter:
+			try.givenUp = true
+			stale++
+		default:
+			tasks = append(tasks, t)
+		}
 	}
 	a.giveUp(stale)
 	return tasks, last
@@ -106,8 +111,7 @@ func (a *Action) tasks(batch ban.Batch) (tasks []*task, last uint64) {
 // finish notes that all changes up to seq are finished.
 func (a *Action) finish(seq uint64) {
 	a.finished = max(a.finished, seq)
-	maps.DeleteFunc(a.tried, func(tried uint64, _ time.Time) bool { return tried <= a.finished })
-	maps.DeleteFunc(a.commanded, func(sent uint64, _ bool) bool { return sent <= a.finished })
+	maps.DeleteFunc(a.tries, func(seq uint64, _ *try) bool { return seq <= a.finished })
 }
 
 // run connects and carries out the tasks. refused is what the switch refused; err is an

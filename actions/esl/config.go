@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,14 +73,7 @@ func readSwitch(b *settings.Block, sources map[string]plugin.Source) (at esl.Swi
 	s, able := source.(switcher)
 	switch {
 	case !declared:
-		candidates := slices.DeleteFunc(slices.Sorted(maps.Keys(sources)), func(name string) bool {
-			_, able := sources[name].(switcher)
-			return !able
-		})
-		hint := event.DidYouMean(ref.Value, candidates)
-		if hint == "" {
-			hint = ` It must be a source "esl" without errors.`
-		}
+		hint := cmp.Or(event.DidYouMean(ref.Value, slices.Sorted(maps.Keys(sources))), ` It must be a source "esl" without errors.`)
 		b.Error("source", "Unknown source", fmt.Sprintf("There is no source.%s.%s", ref.Value, hint))
 	case !able:
 		b.Error("source", "Source without commands", fmt.Sprintf(`source.%s is not of kind "esl": only an event socket carries out commands.`, ref.Value))

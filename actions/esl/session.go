@@ -167,7 +167,8 @@ func (s *session) command(ctx context.Context) error {
 		return nil
 	}
 	for _, task := range s.tasks {
-		if s.action.commanded[task.seq] {
+		try := s.action.tries[task.seq]
+		if try.commanded {
 			continue
 		}
 		for _, values := range task.values(t) {
@@ -184,7 +185,7 @@ func (s *session) command(ctx context.Context) error {
 				return err
 			}
 		}
-		s.action.commanded[task.seq] = true
+		try.commanded = true
 	}
 	return nil
 }

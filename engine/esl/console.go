@@ -109,3 +109,10 @@ func commandLine(command string, args []string) (string, error) {
 	}
 	return line, nil
 }
+
+// isWord reports whether text is exactly one word of a command.
+func isWord(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(c rune) bool {
+		return unicode.IsSpace(c) || !unicode.IsPrint(c) || c == unicode.ReplacementChar
+	})
+}

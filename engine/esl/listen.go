@@ -2,18 +2,15 @@ package esl
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // A Subscription says what a connection reports.
 type Subscription struct {
-	Events     []string // names: "CHANNEL_CREATE"; HEARTBEAT is always among them
+	Events     []string // names: "CHANNEL_CREATE", beside HEARTBEAT
 	Subclasses []string // of CUSTOM events: "sofia::register_failure"
 	LogLevel   int      // log records up to this level, 4 being WARNING; -1: none
 
@@ -26,37 +23,16 @@ type Subscription struct {
 const Heartbeat = "HEARTBEAT"
 
 // commands returns the commands that subscribe.
-func (sub Subscription) commands() ([]string, error) {
-	words := []string{"event", "json", Heartbeat}
-	for _, name := range sub.Events {
-		if name == "CUSTOM" {
-			return nil, errors.New("subscribe to CUSTOM events by their subclasses")
-		}
-		if name != Heartbeat {
-			words = append(words, name)
-		}
-	}
+func (sub Subscription) commands() []string {
+	words := append([]string{"event", "json", Heartbeat}, sub.Events...)
 	if len(sub.Subclasses) > 0 {
 		words = append(append(words, "CUSTOM"), sub.Subclasses...)
 	}
-	if i := slices.IndexFunc(words, func(word string) bool { return !isWord(word) }); i >= 0 {
-		return nil, fmt.Errorf("%q is not the name of an event", words[i])
-	}
 	commands := []string{strings.Join(words, " ")}
-	switch {
-	case sub.LogLevel < -1 || sub.LogLevel > 7:
-		return nil, fmt.Errorf("there is no log level %d: they are 0 to 7, and -1 for none", sub.LogLevel)
-	case sub.LogLevel >= 0:
+	if sub.LogLevel >= 0 {
 		commands = append(commands, "log "+strconv.Itoa(sub.LogLevel))
 	}
-	return commands, nil
-}
-
-// isWord reports whether text is exactly one word of a command.
-func isWord(text string) bool {
-	return text != "" && !strings.ContainsFunc(text, func(c rune) bool {
-		return unicode.IsSpace(c) || !unicode.IsPrint(c) || c == unicode.ReplacementChar
-	})
+	return commands
 }
 
 // Listen connects, subscribes and calls take with every message, in the order in
@@ -73,16 +49,13 @@ func (s Switch) Listen(ctx context.Context, sub Subscription, up func(), take fu
 }
 
 func (s Switch) listen(ctx context.Context, sub Subscription, up func(), take func(Message)) error {
-	commands, err := sub.commands()
-	if err != nil {
-		return err
-	}
 	c, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	commands := sub.commands()
 	for _, command := range commands {
 		_ = c.client.Send(command) // next says why one could not be sent
 	}

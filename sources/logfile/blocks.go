@@ -69,7 +69,7 @@ func (b *blocks) next(into *block) bool {
 		}
 		edge := len(b.Log) - b.behind // what is behind it is needed with what is before
 		if at := b.lastRecord(edge); at > b.from {
-			return b.fill(into, at)
+			return b.divide(into, at)
 		}
 		if edge-b.from < b.overlap() {
 			continue
@@ -79,12 +79,12 @@ func (b *blocks) next(into *block) bool {
 			at += b.longest() + 2
 			b.cutOff(at - 1)
 		}
-		return b.fill(into, at)
+		return b.divide(into, at)
 	}
 	if b.end != io.EOF {
 		b.Log = b.Log[:bytes.LastIndexByte(b.Log, '\n')+1]
 	}
-	return b.fill(into, len(b.Log))
+	return b.divide(into, len(b.Log))
 }
 
 // cutOff leaves out the rest of a line that is too long, from a place on.
@@ -98,9 +98,9 @@ func (b *blocks) cutOff(at int) {
 	b.Log = append(append(b.Log[:at], '\n'), behind...)
 }
 
-// fill makes a block of what was read up to a place, carries over what the next one
+// divide makes a block of what was read up to a place, carries over what the next one
 // needs, and reports whether the block holds anything.
-func (b *blocks) fill(into *block, to int) bool {
+func (b *blocks) divide(into *block, to int) bool {
 	into.log, into.from, into.to, into.crlf, into.read = b.Log, b.from, to, b.CRLF, b.bytes
 	lead := max(0, to-b.before)
 	b.carry, b.from = append(b.carry[:0], b.Log[lead:]...), to-lead

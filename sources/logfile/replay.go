@@ -45,12 +45,16 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 	}
 	decoder := s.newDecoder(want, sizes.maxLine, rec.ModTime)
 
-	reader := newReader(sizes, decoder, rec.R)
-	go reader.run(ctx)
+	blocks := blocks{Buffer: lines.Buffer{Splitter: decoder.Splitter}, before: decoder.Before(), behind: decoder.Behind(), r: rec.R, size: sizes.block}
+	free, filled := make(chan *block, sizes.workers+2), make(chan *block, sizes.workers+2)
+	for range cap(free) {
+		free <- blocks.newBlock()
+	}
+	go blocks.fill(ctx, decoder, free, filled)
 	var stats plugin.Stats
 	order := ordered{sink: emit}
 	for {
-		b, ok := receive(ctx, reader.order)
+		b, ok := receive(ctx, filled)
 		if !ok {
 			break
 		}
@@ -66,13 +70,13 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 		if _, err := order.emit(ctx, b); err != nil {
 			return stats, err
 		}
-		reader.free <- b
+		free <- b
 	}
 	if err := ctx.Err(); err != nil {
 		return stats, err
 	}
-	stats.Bytes = reader.blocks.bytes
-	if err := reader.blocks.end; err != io.EOF {
+	stats.Bytes = blocks.bytes
+	if err := blocks.end; err != io.EOF {
 		return stats, fmt.Errorf("read %s: %w", rec.Name, err)
 	}
 	return stats, nil
@@ -88,46 +92,26 @@ func receive[T any](ctx context.Context, c <-chan T) (v T, ok bool) {
 	return v, ok
 }
 
-// A reader reads blocks ahead of the caller and has each scanned.
-type reader struct {
-	blocks  blocks
-	decoder decoder
-	free    chan *block // blocks that may be filled again
-	order   chan *block // filled, in the order of the log; done tells when they are scanned
-}
-
-func newReader(sizes sizes, d decoder, r io.Reader) *reader {
-	n := sizes.workers + 2
-	reader := &reader{
-		blocks:  blocks{Buffer: lines.Buffer{Splitter: d.Splitter}, before: d.Before(), behind: d.Behind(), r: r, size: sizes.block},
-		decoder: d, free: make(chan *block, n), order: make(chan *block, n),
-	}
-	for range n {
-		reader.free <- reader.blocks.newBlock()
-	}
-	return reader
-}
-
-// run fills blocks until the recording or ctx ends. The queues have room for all
-// blocks, so that it waits only for a free one.
-func (r *reader) run(ctx context.Context) {
-	defer close(r.order)
+// fill fills blocks until the recording or ctx ends, and has each scanned. The queues have
+// room for all blocks, so that it waits only for a free one.
+func (b *blocks) fill(ctx context.Context, d decoder, free <-chan *block, filled chan<- *block) {
+	defer close(filled)
 	var plan *pattern.Plan
 	for {
-		b, ok := receive(ctx, r.free)
-		if !ok || !r.blocks.next(b) {
+		next, ok := receive(ctx, free)
+		if !ok || !b.next(next) {
 			return
 		}
 		if plan == nil {
-			plan = r.decoder.plan(b.log[b.from:b.to])
+			plan = d.plan(next.log[next.from:next.to])
 		}
-		if b.plan == nil {
-			b.plan, b.scanner = plan, scanner{decoder: r.decoder}
+		if next.plan == nil {
+			next.plan, next.scanner = plan, scanner{decoder: d}
 		}
-		r.order <- b
+		filled <- next
 		go func() {
-			b.scanner.scan(b)
-			b.done <- struct{}{}
+			next.scanner.scan(next)
+			next.done <- struct{}{}
 		}()
 	}
 }

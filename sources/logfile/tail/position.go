@@ -33,22 +33,17 @@ type bookmark struct {
 
 // bookmarkAt returns a place in an open file. It fails if the file does not reach so
 // far.
-func bookmarkAt(r io.ReaderAt, info os.FileInfo, offset int64) (bookmark, bool) {
+func bookmarkAt(r io.ReaderAt, inode uint64, offset int64) (bookmark, bool) {
 	context := contextOf(r, offset)
-	b := bookmark{Inode: inode(info), Offset: offset, Length: len(context), Sum: sum(context)}
-	return b, offset == 0 || len(context) > 0
+	sum := fnv.New64a()
+	sum.Write(context)
+	return bookmark{inode, offset, len(context), sum.Sum64()}, offset == 0 || len(context) > 0
 }
 
 // in reports whether the file has the place.
 func (b *bookmark) in(r io.ReaderAt) bool {
-	context := contextOf(r, b.Offset)
-	return len(context) == b.Length && (b.Length > 0 || b.Offset == 0) && sum(context) == b.Sum
-}
-
-func sum(data []byte) uint64 {
-	h := fnv.New64a()
-	h.Write(data)
-	return h.Sum64()
+	there, ok := bookmarkAt(r, b.Inode, b.Offset)
+	return ok && there == *b
 }
 
 func inode(info os.FileInfo) uint64 { return info.Sys().(*syscall.Stat_t).Ino }
@@ -84,7 +79,7 @@ func (f *Follower) saveNow() {
 	}
 	p := position{Version: positionVersion, Saved: time.Now()}
 	for _, t := range f.chain {
-		place, ok := bookmarkAt(t.file, t.info, t.from)
+		place, ok := bookmarkAt(t.file, inode(t.info), t.from)
 		if !ok {
 			return
 		}
@@ -109,14 +104,12 @@ func (f *Follower) noteHanded(t *file) {
 // end. A file that does not exist yet is read from its start when it appears.
 func (f *Follower) Begin(stored []byte) {
 	f.now = time.Now()
-	p, err := parsePosition(stored)
-	switch {
-	case err != nil:
+	if stored == nil {
+		f.beginAtEnd()
+	} else if p, err := parsePosition(stored); err != nil {
 		f.Log.Warn("log position damaged; what was written meanwhile is skipped", "err", err)
 		f.beginAtEnd()
-	case stored == nil:
-		f.beginAtEnd()
-	default:
+	} else {
 		f.resume(p)
 	}
 	if f.retry == nil {
@@ -125,9 +118,6 @@ func (f *Follower) Begin(stored []byte) {
 }
 
 func parsePosition(stored []byte) (p position, err error) {
-	if stored == nil {
-		return p, nil
-	}
 	if err := json.Unmarshal(stored, &p); err != nil {
 		return p, err
 	}

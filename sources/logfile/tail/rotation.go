@@ -120,7 +120,7 @@ func (f *Follower) retire() {
 func (f *Follower) finish(t *file) {
 	f.noteHanded(t)
 	done := finished{info: t.info, head: head(t.file)}
-	done.place, _ = bookmarkAt(t.file, t.info, t.from)
+	done.place, _ = bookmarkAt(t.file, inode(t.info), t.from)
 	if len(f.finished) == maxFinished {
 		f.finished = slices.Delete(f.finished, 0, 1)
 	}
