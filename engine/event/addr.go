@@ -25,6 +25,9 @@ func ParseAddr(s string) (addr netip.Addr, port uint16, ok bool) {
 
 // ParseAddrPort parses "address:port". An IPv6 address may have brackets.
 func ParseAddrPort(s string) (addr netip.Addr, port uint16, ok bool) {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return clean(ap.Addr()), ap.Port(), true
+	}
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 {
 		return netip.Addr{}, 0, false
@@ -33,14 +36,7 @@ func ParseAddrPort(s string) (addr netip.Addr, port uint16, ok bool) {
 	if err != nil {
 		return netip.Addr{}, 0, false
 	}
-	host := s[:colon]
-	if inner, found := strings.CutPrefix(host, "["); found {
-		if inner, found = strings.CutSuffix(inner, "]"); !found {
-			return netip.Addr{}, 0, false
-		}
-		host = inner
-	}
-	a, err := netip.ParseAddr(host)
+	a, err := netip.ParseAddr(s[:colon])
 	return clean(a), uint16(p), err == nil
 }
 

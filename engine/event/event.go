@@ -25,7 +25,6 @@ type Event struct {
 	Name   string     `expr:"event"`
 	Source string     `expr:"source"`
 	IP     netip.Addr `expr:"-"` // unmapped and without zone; invalid if not reported
-	Port   uint16     `expr:"-"`
 
 	User        string `expr:"user"`
 	Domain      string `expr:"domain"`
@@ -42,7 +41,8 @@ type Event struct {
 
 	// Repeat marks the second report of one attempt. A rule skips it unless its
 	// expression names the field.
-	Repeat bool `expr:"repeat"`
+	Repeat bool   `expr:"repeat"`
+	Port   uint16 `expr:"-"`
 
 	// Fields holds the raw fields: everything without a field of its own.
 	Fields map[string]string `expr:"fields"`

@@ -12,6 +12,7 @@ import (
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser/lexer"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 )
 
@@ -303,7 +304,7 @@ func (c *checker) network(at file.Location, args []ast.Node) {
 		c.problem(args[1], "Network not constant", "%s", usage)
 		return
 	}
-	if _, err := parseNetworkLiteral(literal.Value); err != nil {
+	if _, err := ban.ParseNetwork(literal.Value); err != nil {
 		c.problem(literal, "Invalid network", "%q is neither a network nor an address. %s", literal.Value, usage)
 	}
 }

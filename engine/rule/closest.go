@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/status"
 )
@@ -76,7 +77,7 @@ func (r *rule) open(t *tracker, slot int, now time.Time, ring *ring) []status.Tr
 
 // first returns the window that was seen last, 0 if there is none.
 func (t *tracker) first() uint32 {
-	if t.windows.used == 0 {
+	if len(t.windows.chunks) == 0 {
 		return 0
 	}
 	return t.windows.at(0).next
@@ -87,7 +88,7 @@ func (t *tracker) first() uint32 {
 func (k *keyer) recall(key digest, place uint64, ring *ring) string {
 	if k.isAddress() {
 		network, _ := k.key[0].Network.Of(netip.AddrFrom16(key).Unmap())
-		return networkText(network)
+		return ban.Network(network).String()
 	}
 	kept, ok := ring.at(place)
 	if !ok {

@@ -2,9 +2,9 @@ package rule
 
 import (
 	"encoding/binary"
-	"net/netip"
 	"strconv"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 )
 
@@ -70,18 +70,10 @@ func (k *keyer) text(ev *event.Event) string {
 	for i, part := range k.key {
 		if part.Field == "ip" {
 			network, _ := part.Network.Of(ev.IP)
-			parts[i] = networkText(network)
+			parts[i] = ban.Network(network).String()
 		} else {
 			parts[i] = event.Printable(k.fields[i].Get(ev))
 		}
 	}
 	return k.key.join(parts)
-}
-
-// networkText writes a network of one address as that address.
-func networkText(network netip.Prefix) string {
-	if network.IsSingleIP() {
-		return network.Addr().String()
-	}
-	return network.String()
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 )
 
@@ -148,28 +149,11 @@ func (constantNetworks) Visit(node *ast.Node) {
 	if !ok {
 		return
 	}
-	if network, err := parseNetworkLiteral(literal.Value); err == nil {
+	if network, err := ban.ParseNetwork(literal.Value); err == nil {
 		constant := &ast.ConstantNode{Value: network}
 		constant.SetType(reflect.TypeFor[netip.Prefix]())
 		ast.Patch(&call.Arguments[1], constant)
 	}
-}
-
-// parseNetworkLiteral reads a network or an address. Host bits are cut off, and an
-// IPv4-mapped network becomes the IPv4 network, as with the addresses of events.
-func parseNetworkLiteral(s string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(s); err == nil {
-		addr = addr.Unmap()
-		return netip.PrefixFrom(addr.WithZone(""), addr.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return netip.Prefix{}, err
-	}
-	if p.Addr().Is4In6() && p.Bits() >= 96 {
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	return p.Masked(), nil
 }
 
 // problemOf converts an error of expr. Its range is the whole expression unless expr
