@@ -1,8 +1,8 @@
 package doctor
 
 import (
+	"cmp"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,86 +12,65 @@ import (
 	"strings"
 )
 
-// An element is a part of FreeSWITCH's XML.
-type element struct {
-	XMLName  xml.Name
-	Attrs    []xml.Attr `xml:",any,attr"`
-	Children []*element `xml:",any"`
-	Text     string     `xml:",chardata"`
+// A document is XML of FreeSWITCH: a configuration, files of profiles, or the answer to "sofia xmlstatus".
+type document struct {
+	Config    section   `xml:"configuration"`
+	Profiles  []section `xml:"profile"`
+	Variables []struct {
+		Cmd  string `xml:"cmd,attr"`
+		Data string `xml:"data,attr"` // name=value
+	} `xml:"X-PRE-PROCESS"`
+	Status *struct {
+		Profiles []struct {
+			Name string `xml:"name"`
+		} `xml:"profile"`
+	} `xml:"profiles"`
+}
+
+// A section is a configuration or a profile in one.
+type section struct {
+	Name   string `xml:"name,attr"`
+	Params []struct {
+		Name  string `xml:"name,attr"`
+		Value string `xml:"value,attr"`
+	} `xml:"settings>param"`
+	Profiles []section `xml:"profiles>profile"`
 }
 
 // maxXML bounds a configuration file, in bytes.
 const maxXML = 4 << 20
 
-var (
-	// Removed first: FreeSWITCH accepts "--" in comments, XML does not.
-	comment = regexp.MustCompile(`(?s)<!--.*?-->`)
-	// Removed: an answer says ISO-8859-1 whatever its encoding is.
-	declaration = regexp.MustCompile(`^\s*<\?xml[^>]*\?>`)
-)
+// ignored is removed before parsing: comments, in which XML does not accept "--"; the declaration,
+// which says ISO-8859-1 whatever the encoding is; and include elements, which FreeSWITCH ignores.
+var ignored = regexp.MustCompile(`(?s)<!--.*?-->|^\s*<\?xml[^>]*\?>|</?include>`)
 
 // parseXML parses XML as FreeSWITCH does.
-func parseXML(text string) (*element, error) {
-	text = declaration.ReplaceAllString(comment.ReplaceAllString(text, ""), "")
-	decoder := xml.NewDecoder(strings.NewReader(strings.ToValidUTF8(text, "\ufffd")))
+func parseXML(text string) (*document, error) {
+	text = "<document>" + strings.ToValidUTF8(ignored.ReplaceAllString(text, ""), "\ufffd") + "</document>"
+	decoder := xml.NewDecoder(strings.NewReader(text))
 	decoder.Strict = false
-	decoder.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
-	root := &element{}
-	if err := decoder.Decode(root); err != nil {
+	d := &document{}
+	if err := decoder.Decode(d); err != nil {
 		return nil, err
 	}
-	return root, nil
+	return d, nil
 }
 
-// attr returns an attribute; "" if there is none.
-func (e *element) attr(name string) string {
-	for _, a := range e.Attrs {
-		if a.Name.Local == name {
-			return a.Value
+// param returns a setting, the last of its name; "" if there is none.
+func (s *section) param(name string) (value string) {
+	for _, p := range s.Params {
+		if p.Name == name {
+			value = p.Value
 		}
 	}
-	return ""
+	return value
 }
 
-// text returns the text of the first child of that name.
-func (e *element) text(name string) string {
-	for _, child := range e.Children {
-		if child.XMLName.Local == name {
-			return strings.TrimSpace(child.Text)
-		}
-	}
-	return ""
-}
+func (s *section) is(param string) bool { return isTrue(s.param(param)) }
 
-// all returns the elements of that name in e, itself included, but none within another.
-func (e *element) all(name string) []*element {
-	if e == nil {
-		return nil
-	}
-	if e.XMLName.Local == name {
-		return []*element{e}
-	}
-	var found []*element
-	for _, child := range e.Children {
-		found = append(found, child.all(name)...)
-	}
-	return found
-}
-
-// params returns <settings><param name= value=/></settings>. The last of a name counts.
-func (e *element) params() map[string]string {
-	params := map[string]string{}
-	for _, child := range e.Children {
-		if child.XMLName.Local != "settings" {
-			continue
-		}
-		for _, param := range child.Children {
-			if param.XMLName.Local == "param" {
-				params[param.attr("name")] = param.attr("value")
-			}
-		}
-	}
-	return params
+// isNot is the opposite of is, except for a value that is not known.
+func (s *section) isNot(param string) bool {
+	return !s.is(param) && !strings.Contains(s.param(param), "$${")
 }
 
 // isTrue interprets a setting as FreeSWITCH does.
@@ -101,96 +80,61 @@ func isTrue(value string) bool {
 		value != "" && strings.Trim(value, "0123456789") == "" && strings.Trim(value, "0") != ""
 }
 
-// isUnresolved reports whether a setting contains a variable that is not known.
-func isUnresolved(value string) bool { return strings.Contains(value, "$${") }
-
 // readFiles reads the parts that the switch did not return from FreeSWITCH's files, if it runs on
 // this host.
 func (x *exam) readFiles() {
-	if !x.here() || x.socket != nil && x.logging != nil && x.sofia != nil {
+	if !x.here() {
 		return
 	}
-	files := &confFiles{variables: map[string]string{}}
-	if vars := files.read(filepath.Join(x.confDir, "vars.xml")); vars != nil {
-		files.learn(vars)
+	variables := map[string]string{}
+	for _, set := range readConf(filepath.Join(x.confDir, "vars.xml"), variables).Variables {
+		if name, value, ok := strings.Cut(set.Data, "="); ok && strings.EqualFold(set.Cmd, "set") {
+			variables[strings.TrimSpace(name)] = expand(value, variables)
+		}
 	}
 	for name, part := range x.parts() {
-		if *part != nil || name == "sofia.conf" {
+		if *part != nil {
 			continue
 		}
-		*part = files.read(filepath.Join(x.confDir, "autoload_configs", name+".xml"))
-		x.fromFiles = x.fromFiles || *part != nil
-	}
-	if x.sofia == nil {
-		x.sofia = files.profiles(filepath.Join(x.confDir, "sip_profiles"))
-		x.fromFiles = x.fromFiles || x.sofia != nil
+		found := readConf(filepath.Join(x.confDir, "autoload_configs", name+".xml"), variables).Config
+		if part == &x.sofia {
+			found = section{}
+			paths, _ := filepath.Glob(filepath.Join(x.confDir, "sip_profiles", "*.xml")) // the pattern is valid
+			for _, path := range paths {
+				found.Profiles = append(found.Profiles, readConf(path, variables).Profiles...)
+			}
+		}
+		if found.Name != "" || found.Profiles != nil {
+			*part, x.fromFiles = &found, true
+		}
 	}
 }
 
-// confFiles reads FreeSWITCH's files and expands the variables of vars.xml.
-type confFiles struct{ variables map[string]string }
-
-// read returns the root of a file; nil if it cannot be read.
-func (f *confFiles) read(path string) *element {
-	text, err := readConf(path)
-	if err != nil {
-		return nil
-	}
-	root, err := parseXML(f.expand(text))
-	if err != nil {
-		return nil
-	}
-	return root
-}
-
-func readConf(path string) (string, error) {
+// readConf reads a file of FreeSWITCH; an empty document if it cannot be read.
+func readConf(path string, variables map[string]string) *document {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return &document{}
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxXML+1))
-	if len(text) > maxXML {
-		return "", errors.New("too long")
+	text, err := io.ReadAll(io.LimitReader(file, maxXML))
+	if err != nil {
+		return &document{}
 	}
-	return string(text), err
+	d, err := parseXML(expand(string(text), variables))
+	if err != nil {
+		return &document{}
+	}
+	return d
 }
 
 var variable = regexp.MustCompile(`\$\$\{([^}]+)\}`)
 
 // expand replaces the variables that are known.
-func (f *confFiles) expand(text string) string {
+func expand(text string, variables map[string]string) string {
 	return variable.ReplaceAllStringFunc(text, func(written string) string {
-		if value, ok := f.variables[written[3:len(written)-1]]; ok {
-			return value
-		}
-		return written
+		return cmp.Or(variables[written[3:len(written)-1]], written)
 	})
-}
-
-// learn reads variables: <X-PRE-PROCESS cmd="set" data="name=value"/>.
-func (f *confFiles) learn(root *element) {
-	for _, set := range root.all("X-PRE-PROCESS") {
-		name, value, ok := strings.Cut(set.attr("data"), "=")
-		if ok && strings.EqualFold(set.attr("cmd"), "set") {
-			f.variables[strings.TrimSpace(name)] = f.expand(value)
-		}
-	}
-}
-
-// profiles joins the files of a directory in one element; nil if there are none.
-func (f *confFiles) profiles(dir string) *element {
-	paths, _ := filepath.Glob(filepath.Join(dir, "*.xml")) // the pattern is valid
-	all := &element{XMLName: xml.Name{Local: "profiles"}}
-	for _, path := range paths {
-		if root := f.read(path); root != nil {
-			all.Children = append(all.Children, root)
-		}
-	}
-	if len(all.Children) == 0 {
-		return nil
-	}
-	return all
 }
 
 // confName names the file of a setting.

@@ -349,7 +349,9 @@ func TestOpenSocket(t *testing.T) {
 		{nil, "x", strings.Replace(acl, "apply-inbound-acl", "other", 1), warning},
 	} {
 		x := &exam{host: healthyHost(), at: esl.Switch{Password: test.password}, open: test.open, probed: true, entered: true}
-		x.socket, _ = parseXML(test.conf)
+		if d, err := parseXML(test.conf); err == nil && test.conf != "" {
+			x.socket = &d.Config
+		}
 		x.judgeSocket()
 		worst := healthy
 		for _, d := range x.found {
@@ -477,7 +479,7 @@ func FuzzFreeSWITCHsXML(f *testing.F) {
 		if err != nil {
 			return
 		}
-		x := &exam{host: healthyHost(), socket: root, logging: root, sofia: root, cfg: &config.Config{}}
+		x := &exam{host: healthyHost(), socket: &root.Config, logging: &root.Config, sofia: &root.Config, cfg: &config.Config{}}
 		x.judgeSocket()
 		x.judgeProfiles()
 		x.judgeLog()

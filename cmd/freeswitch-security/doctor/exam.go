@@ -37,7 +37,7 @@ type exam struct {
 	noSofia   bool          // mod_sofia is not loaded
 	running   []string      // sofia profiles; nil: not known
 
-	socket, logging, sofia *element // parts of its configuration; nil: not known
+	socket, logging, sofia *section // parts of its configuration; nil: not known
 	fromFiles              bool     // they are of confDir
 
 	probed bool         // the event socket was tried from outside of the loopback
@@ -82,18 +82,16 @@ func (x *exam) askSwitch(ctx context.Context) {
 	x.version, _, _ = strings.Cut(ask("version"), "\n")
 	x.askClock(ask)
 	x.noSofia = ask("module_exists", "mod_sofia") == "false"
-	if status, err := parseXML(ask("sofia", "xmlstatus")); err == nil && status.XMLName.Local == "profiles" {
+	if d, err := parseXML(ask("sofia", "xmlstatus")); err == nil && d.Status != nil {
 		x.running = []string{}
-		for _, profile := range status.all("profile") {
-			if name := profile.text("name"); name != "" && !slices.Contains(x.running, name) {
-				x.running = append(x.running, name)
-			}
+		for _, profile := range d.Status.Profiles {
+			x.running = append(x.running, strings.TrimSpace(profile.Name))
 		}
 	}
 	for name, part := range x.parts() {
 		found, err := parseXML(ask("xml_locate", "configuration", "configuration", "name", name))
-		if err == nil && found.XMLName.Local == "configuration" && found.attr("name") == name {
-			*part = found
+		if err == nil && found.Config.Name == name {
+			*part = &found.Config
 		}
 	}
 	if dir := ask("global_getvar", "log_dir"); strings.HasPrefix(dir, "/") {
@@ -102,8 +100,8 @@ func (x *exam) askSwitch(ctx context.Context) {
 }
 
 // parts returns the parts of the configuration by name.
-func (x *exam) parts() map[string]**element {
-	return map[string]**element{"event_socket.conf": &x.socket, "logfile.conf": &x.logging, "sofia.conf": &x.sofia}
+func (x *exam) parts() map[string]**section {
+	return map[string]**section{"event_socket.conf": &x.socket, "logfile.conf": &x.logging, "sofia.conf": &x.sofia}
 }
 
 // askClock compares the clock of the switch with ours.

@@ -141,13 +141,13 @@ func (x *exam) judgeTail() {
 
 // prefixes reports whether mod_logfile writes UUIDs, which is its default.
 func (x *exam) prefixes() bool {
-	for _, profile := range x.logging.all("profile") {
-		params := profile.params()
-		file := params["logfile"]
-		if file != "" && !strings.HasPrefix(file, "$") && file != x.logPath {
-			continue // another log
-		}
-		if uuid, said := params["uuid"]; !said || isTrue(uuid) {
+	if x.logging == nil {
+		return false
+	}
+	for _, profile := range x.logging.Profiles {
+		file, uuid := profile.param("logfile"), profile.param("uuid")
+		other := file != "" && !strings.HasPrefix(file, "$") && file != x.logPath
+		if !other && (uuid == "" || isTrue(uuid)) {
 			return true
 		}
 	}

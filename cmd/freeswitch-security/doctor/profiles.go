@@ -6,38 +6,26 @@ import (
 	"strings"
 )
 
-// A sipProfile is the configuration of a profile of mod_sofia.
-type sipProfile struct {
-	name   string
-	params map[string]string
-}
-
-func (p *sipProfile) is(param string) bool { return isTrue(p.params[param]) }
-
-// isNot is the opposite of is, except for a value that is not known.
-func (p *sipProfile) isNot(param string) bool { return !p.is(param) && !isUnresolved(p.params[param]) }
-
 // isOpen reports whether every host can call without a password.
-func (p *sipProfile) isOpen() bool {
-	return p.isNot("auth-calls") && p.params["apply-inbound-acl"] == ""
+func (p *section) isOpen() bool {
+	return p.isNot("auth-calls") && p.param("apply-inbound-acl") == ""
 }
 
 // profiles returns the profiles that run; all that are configured, if that is not known.
-func (x *exam) profiles() []sipProfile {
-	var profiles []sipProfile
-	for _, e := range x.sofia.all("profile") {
-		if x.running == nil || slices.Contains(x.running, e.attr("name")) {
-			profiles = append(profiles, sipProfile{shorten(e.attr("name")), e.params()})
-		}
+func (x *exam) profiles() []section {
+	if x.sofia == nil {
+		return nil
 	}
-	return profiles
+	return slices.DeleteFunc(slices.Clone(x.sofia.Profiles), func(p section) bool {
+		return x.running != nil && !slices.Contains(x.running, p.Name)
+	})
 }
 
 // A profileCheck is a mistake in the configuration of a profile.
 type profileCheck struct {
 	severity       Severity
 	what, why, fix string // what continues "SIP profile internal …"
-	wrong          func(p *sipProfile) bool
+	wrong          func(p *section) bool
 }
 
 var profileChecks = []profileCheck{
@@ -45,27 +33,27 @@ var profileChecks = []profileCheck{
 		critical, "accepts calls without a password into the dialplan of its own phones",
 		"every host can call what these phones can call: toll fraud, within hours of the first scan",
 		`<param name="auth-calls" value="true"/>`,
-		func(p *sipProfile) bool { return p.isOpen() && p.params["context"] != "public" },
+		func(p *section) bool { return p.isOpen() && p.param("context") != "public" },
 	}, {
 		warning, "accepts calls without a password into the context public",
 		"every host can dial what the dialplan has there, and scanners do; no failure is ever logged",
 		"<param name=\"apply-inbound-acl\" value=\"carriers\"/> with your carriers in acl.conf.xml\nor <param name=\"auth-calls\" value=\"true\"/>",
-		func(p *sipProfile) bool { return p.isOpen() && p.params["context"] == "public" },
+		func(p *section) bool { return p.isOpen() && p.param("context") == "public" },
 	}, {
 		critical, "registers phones without a password (accept-blind-reg)",
 		"every host can take over the calls of any extension",
 		`<param name="accept-blind-reg" value="false"/>`,
-		func(p *sipProfile) bool { return p.is("accept-blind-reg") },
+		func(p *section) bool { return p.is("accept-blind-reg") },
 	}, {
 		critical, "accepts any password (accept-blind-auth)",
 		"every host can call as any extension",
 		`<param name="accept-blind-auth" value="false"/>`,
-		func(p *sipProfile) bool { return p.is("accept-blind-auth") },
+		func(p *section) bool { return p.is("accept-blind-auth") },
 	}, {
 		warning, "lets a phone register an extension with the password of another one",
 		"one stolen password is enough to take over the calls of all extensions",
 		`<param name="inbound-reg-force-matching-username" value="true"/>`,
-		func(p *sipProfile) bool {
+		func(p *section) bool {
 			return p.isNot("inbound-reg-force-matching-username") && !p.is("disable-register")
 		},
 	},
@@ -77,7 +65,7 @@ func (x *exam) logChecks() []profileCheck {
 		warning, "does not log refused passwords (log-auth-failures)",
 		"of password guessing, a log source sees only the extensions that do not exist",
 		`<param name="log-auth-failures" value="true"/>`,
-		func(p *sipProfile) bool { return p.isNot("log-auth-failures") },
+		func(p *section) bool { return p.isNot("log-auth-failures") },
 	}
 	if x.ref != "" {
 		failures.severity, failures.why = info, "source."+x.ref+" sees them nevertheless; the log source does not"
@@ -86,7 +74,7 @@ func (x *exam) logChecks() []profileCheck {
 		warning, "writes every SIP packet into the log (sip-trace)",
 		whyTrace,
 		`<param name="sip-trace" value="no"/>`,
-		func(p *sipProfile) bool { return p.is("sip-trace") },
+		func(p *section) bool { return p.is("sip-trace") },
 	}}
 }
 
@@ -104,7 +92,7 @@ func (x *exam) judgeProfiles() {
 		var names []string
 		for i := range profiles {
 			if check.wrong(&profiles[i]) {
-				names = append(names, profiles[i].name)
+				names = append(names, shorten(profiles[i].Name))
 			}
 		}
 		if len(names) > 0 {

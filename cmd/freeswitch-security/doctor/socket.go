@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,11 +60,8 @@ func (x *exam) judgeSocket() {
 	x.judgeConnection()
 	var listen, acl string // "": not known
 	if x.socket != nil {
-		params := x.socket.params()
-		if listen = params["listen-ip"]; listen == "" {
-			listen = "127.0.0.1"
-		}
-		acl = params["apply-inbound-acl"]
+		listen = cmp.Or(x.socket.param("listen-ip"), "127.0.0.1")
+		acl = x.socket.param("apply-inbound-acl")
 	}
 	ip, err := netip.ParseAddr(strings.Trim(listen, "[]"))
 	inside := err == nil && ip.IsLoopback() || listen == "localhost"
@@ -105,7 +103,7 @@ func (x *exam) ownPassword() bool {
 	if x.at.Password == defaultSwitch.Password && (x.entered || errors.Is(x.unreached, esl.ErrAuthRefused)) {
 		return x.entered // tried; a file may not be loaded yet
 	}
-	return !x.entered && x.socket != nil && x.socket.params()["password"] == defaultSwitch.Password
+	return !x.entered && x.socket != nil && x.socket.param("password") == defaultSwitch.Password
 }
 
 // judgeConnection reports why the switch could not be asked.
