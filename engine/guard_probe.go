@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,9 +10,6 @@ import (
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
-	"freeswitch-security/engine/rule"
-
-	"github.com/expr-lang/expr/vm"
 )
 
 // Test implements admin.Guard.
@@ -134,12 +130,8 @@ func (g *Guard) sighting(cfg *config.Config, ev *event.Event) Sighting {
 	for name, value := range ev.Fields {
 		s.Fields[name] = value
 	}
-	env := rule.NewEnv(ev)
 	for _, r := range cfg.Rules {
-		if !slices.Contains(r.On, ev.Source) || ev.Repeat && !r.Match.Uses("repeat") {
-			continue
-		}
-		if matched, _ := r.Match.Match(new(vm.VM), env); matched { // one that cannot be evaluated matches nothing
+		if counts, _ := r.Counts(ev); counts {
 			s.Rules = append(s.Rules, r.Name)
 		}
 	}

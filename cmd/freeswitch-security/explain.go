@@ -16,7 +16,6 @@ import (
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 
-	"github.com/expr-lang/expr/vm"
 	"github.com/spf13/cobra"
 )
 
@@ -96,24 +95,15 @@ func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.S
 	return err
 }
 
-// matches reports whether a rule counts an event, and why not, unless its expression says so.
-func matches(spec *rule.Spec, ev *event.Event) (bool, string) {
-	if !slices.Contains(spec.On, ev.Source) {
-		return false, ": it does not read " + ev.Source
-	}
-	if ev.Repeat && !spec.Match.Uses("repeat") {
-		return false, ": the event repeats an earlier report of the same attempt"
-	}
-	yes, _ := spec.Match.Match(new(vm.VM), rule.NewEnv(ev)) // an expression that fails does not match
-	return yes, ""
-}
-
 // explainRule writes how a rule judges an event, and reports whether it matches.
 func explainRule(w io.Writer, spec *rule.Spec, ev *event.Event) bool {
-	yes, why := matches(spec, ev)
-	result := "does not match" + why
-	if yes {
-		result = "matches"
+	counts, reason := spec.Counts(ev)
+	result := "matches"
+	if !counts {
+		result = "does not match"
+	}
+	if reason != "" {
+		result += ": " + reason
 	}
 	fmt.Fprintf(w, "\nrule %q (%s) %s\n", terminal.Printable(spec.Name), spec.Where, result)
 	if slices.Contains(spec.On, ev.Source) {
@@ -122,7 +112,7 @@ func explainRule(w io.Writer, spec *rule.Spec, ev *event.Event) bool {
 			explainClauses(w, "then ", th.Then.Why(ev))
 		}
 	}
-	return yes
+	return counts
 }
 
 // explainClauses writes the value of each part of an expression, then its text, which can be a list of

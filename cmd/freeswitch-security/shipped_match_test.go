@@ -105,12 +105,12 @@ func TestShippedLists(t *testing.T) {
 		}
 		spec := rules[i]
 		for _, text := range test.takes {
-			if yes, why := matches(spec, test.event(text)); !yes {
-				t.Errorf("%s does not match %q%s", test.rule, text, why)
+			if yes, why := spec.Counts(test.event(text)); !yes {
+				t.Errorf("%s does not match %q: %s", test.rule, text, why)
 			}
 		}
 		for _, text := range test.not {
-			if yes, _ := matches(spec, test.event(text)); yes {
+			if yes, _ := spec.Counts(test.event(text)); yes {
 				t.Errorf("%s matches %q", test.rule, text)
 			}
 		}

@@ -1,9 +1,13 @@
 package rule
 
 import (
+	"slices"
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+
+	"github.com/expr-lang/expr/vm"
 )
 
 // A Spec is a rule block, checked and inert.
@@ -17,6 +21,19 @@ type Spec struct {
 	Ban       *Ban       // nil: the rule does not ban
 	Alert     *Alert     // nil: the rule does not alert
 	Brake     *Brake     // nil: no limit
+}
+
+// Counts reports whether the rule counts an event, whatever its threshold. reason says why it does
+// not, unless the expression decides: Match.Why explains that.
+func (s *Spec) Counts(ev *event.Event) (counts bool, reason string) {
+	switch {
+	case !slices.Contains(s.On, ev.Source):
+		return false, "it does not read " + ev.Source
+	case ev.Repeat && !s.Match.Uses("repeat"):
+		return false, "the event repeats an earlier report of the same attempt"
+	}
+	counts, _ = s.Match.Match(new(vm.VM), NewEnv(ev)) // an expression that fails does not match
+	return counts, ""
 }
 
 // A Threshold says how many matches of one key, within which time, fire a rule.
