@@ -12,9 +12,9 @@ import (
 const (
 	maxAccounts = 256 // accounts that registered: they take a password each
 	maxFailed   = 32  // accounts that failed
-	maxNumbers  = 16  // callers, and called numbers
-	maxNames    = 3   // names of any kind, to be shown
-	maxName     = 48  // bytes
+	maxCallers  = 16
+	maxNames    = 3  // names of any kind, to be shown
+	maxName     = 48 // bytes
 )
 
 // The origins of events.
@@ -56,8 +56,7 @@ type address struct {
 	counts      [origins][counters]int32
 
 	accounts, failed set // accounts that registered, and accounts that failed
-	callers, numbers set
-	repeated         int32 // calls to a number that had been called before
+	callers          set
 
 	accountNames, failedNames, agents, gateways []string
 

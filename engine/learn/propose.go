@@ -49,11 +49,11 @@ func (r *Recorder) carrier(a *address) *Proposal {
 		a.count(challenges)+a.success()+a.count(failures)+a.count(refusals)+a.count(forgeries) > 0 || len(a.caughtBy()) > 0 {
 		return nil
 	}
-	reasons := []string{fmt.Sprintf("%s of %s, and never challenged", plural(a.count(calls), "call"), atLeast(len(a.callers), "caller"))}
-	if len(a.numbers) > 0 {
-		reasons = append(reasons, fmt.Sprintf("%s called, %s to one called before", atLeast(len(a.numbers), "number"), plural(int(a.repeated), "call")))
+	callers := plural(len(a.callers), "caller")
+	if len(a.callers) == maxCallers {
+		callers += " or more"
 	}
-	p := r.proposal(Carrier, a, reasons...)
+	p := r.proposal(Carrier, a, fmt.Sprintf("%s of %s, and never challenged", plural(a.count(calls), "call"), callers))
 	p.Against = []string{"a scanner of a profile without passwords looks the same"}
 	return r.weigh(p, a)
 }
@@ -82,9 +82,9 @@ func (r *Recorder) office(a *address) *Proposal {
 	return r.weigh(p, a)
 }
 
-// proposal starts a proposal for the given reasons.
-func (r *Recorder) proposal(kind Kind, a *address, reasons ...string) *Proposal {
-	p := &Proposal{Kind: kind, Network: a.target(), Days: a.days, For: reasons}
+// proposal starts a proposal for the given reason.
+func (r *Recorder) proposal(kind Kind, a *address, reason string) *Proposal {
+	p := &Proposal{Kind: kind, Network: a.target(), Days: a.days, For: []string{reason}}
 	p.For = append(p.For, fmt.Sprintf("seen on %s, %s to %s", plural(a.days, "day"), stamp(a.first), stamp(a.last)))
 	if len(a.agents) > 0 {
 		p.For = append(p.For, "calls itself "+some(a.agents, len(a.agents)))
@@ -122,14 +122,6 @@ func some(names []string, n int) string {
 		list += ", …"
 	}
 	return list
-}
-
-// atLeast counts what is not counted beyond maxNumbers.
-func atLeast(n int, thing string) string {
-	if n >= maxNumbers {
-		return fmt.Sprintf("%d %ss or more", n, thing)
-	}
-	return plural(n, thing)
 }
 
 func plural(n int, thing string) string {

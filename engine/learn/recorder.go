@@ -181,10 +181,7 @@ func (r *Recorder) addCall(a *address, ev *event.Event) {
 		a.agents = remember(a.agents, ev.UserAgent)
 	}
 	if ev.User != "" {
-		a.callers.add(r.hash(ev.User), maxNumbers)
-	}
-	if ev.Destination != "" && !a.numbers.add(r.hash(ev.Destination), maxNumbers) {
-		a.repeated++
+		a.callers.add(r.hash(ev.User), maxCallers)
 	}
 }
 

@@ -80,7 +80,7 @@ func Summary(f *learn.Findings, days int) []string {
 	}
 	return append([]string{
 		fmt.Sprintf("learned from %s of %s: %d genuine, %d would be banned",
-			terminal.Count(int(f.Events), "event"), addresses(f.Addresses), f.Genuine, f.Attackers),
+			terminal.Count(int(f.Events), "event"), terminal.Count(f.Addresses, "address"), f.Genuine, f.Attackers),
 		fmt.Sprintf("%s to trust, %d to check", terminal.Count(sure, "proposal"), len(f.Proposals)-sure),
 	}, cautions(f, days)...)
 }
@@ -98,11 +98,11 @@ func cautions(f *learn.Findings, days int) []string {
 	}
 	add(f.Short(), "The recording is short: %s without an incident prove nothing, and no threshold is lowered.", terminal.About(f.To.Sub(f.From)))
 	add(f.Genuine == 0, "No registration is known: FreeSWITCH's log does not report them. Record the event socket, too.")
-	add(f.Logged > 0, "Only a log reports the registrations of %s: callers can write lines of a log with uuid=true.", addresses(f.Logged))
-	add(f.Attackers > 0, "The recording holds attacks: %s would have been banned. Attackers can forge the sender of a failure, so that a genuine address seems to come close to a threshold.", addresses(f.Attackers))
-	add(f.Suspect > 0, "%s registered, and failed like guessers: not counted as genuine.", addresses(f.Suspect))
-	add(f.TooBrief > 0, "%s would be proposed if seen on %s (--days).", addresses(f.TooBrief), terminal.Count(days, "day"))
-	add(f.Trusted > 0, "%s would be proposed, but are trusted already.", addresses(f.Trusted))
+	add(f.Logged > 0, "Only a log reports the registrations of %s: callers can write lines of a log with uuid=true.", terminal.Count(f.Logged, "address"))
+	add(f.Attackers > 0, "The recording holds attacks: %s would have been banned. Attackers can forge the sender of a failure, so that a genuine address seems to come close to a threshold.", terminal.Count(f.Attackers, "address"))
+	add(f.Suspect > 0, "%s registered, and failed like guessers: not counted as genuine.", terminal.Count(f.Suspect, "address"))
+	add(f.TooBrief > 0, "%s would be proposed if seen on %s (--days).", terminal.Count(f.TooBrief, "address"), terminal.Count(days, "day"))
+	add(f.Trusted > 0, "%s would be proposed, but are trusted already.", terminal.Count(f.Trusted, "address"))
 	add(f.Forgotten > 0, "There were more addresses than fit into memory: %d with little activity were dropped.", f.Forgotten)
 	return all
 }
@@ -155,7 +155,7 @@ const maxVictims = 10
 func (d *draft) rule(r *learn.RuleFinding, f *learn.Findings, cfg *config.Config) {
 	d.comment("rule %q (%s)", r.Spec.Name, r.Spec.Where)
 	d.comment("  %s, %s, %d refused, %d while banned already; it caught %s.", terminal.Count(r.Bans, "ban"), terminal.Count(r.Alerts, "alert"),
-		r.Refusals, r.Already, addresses(r.Caught))
+		r.Refusals, r.Already, terminal.Count(r.Caught, "address"))
 	if len(r.Victims) > 0 {
 		d.comment("  Of the addresses that it caught, or whose network it banned, these registered:")
 	}
@@ -171,9 +171,9 @@ func (d *draft) rule(r *learn.RuleFinding, f *learn.Findings, cfg *config.Config
 	}
 	if r.Peak > 0 {
 		d.comment("  The highest count of %s that registered: %d, of %s at %s.",
-			addresses(r.Genuine), r.Peak, ban.Network(r.PeakOf).String(), r.PeakAt.UTC().Format(time.DateTime))
+			terminal.Count(r.Genuine, "address"), r.Peak, ban.Network(r.PeakOf).String(), r.PeakAt.UTC().Format(time.DateTime))
 	} else if r.Genuine > 0 && r.Spec.Threshold != nil {
-		d.comment("  It counted nothing of %s that registered.", addresses(r.Genuine))
+		d.comment("  It counted nothing of %s that registered.", terminal.Count(r.Genuine, "address"))
 	}
 	d.advice(r)
 }
@@ -221,8 +221,12 @@ func (d *draft) threshold(t *rule.Threshold, count int) {
 	d.comment("  threshold {")
 	d.comment("    count  = %d # now %d", count, t.Count)
 	d.comment("    within = %q", ban.FormatDuration(t.Within))
-	if per := t.Per.String(); per != "ip" {
-		d.comment("    per    = %s", perText(t.Per))
+	if t.Per.String() != "ip" {
+		var parts []string
+		for i := range t.Per {
+			parts = append(parts, strconv.Quote(t.Per[i:i+1].String()))
+		}
+		d.comment("    per    = [%s]", strings.Join(parts, ", "))
 	}
 	if t.Distinct != "" {
 		d.comment("    distinct = %q", t.Distinct)
@@ -231,23 +235,4 @@ func (d *draft) threshold(t *rule.Threshold, count int) {
 		d.comment("    then = %q", t.Then.String())
 	}
 	d.comment("  }")
-}
-
-// perText writes a key in the form of a rule file.
-func perText(key rule.Key) string {
-	if len(key) == 1 || key.String() == "user@domain" {
-		return strconv.Quote(key.String())
-	}
-	var parts []string
-	for i := range key {
-		parts = append(parts, strconv.Quote(key[i:i+1].String()))
-	}
-	return "[" + strings.Join(parts, ", ") + "]"
-}
-
-func addresses(n int) string {
-	if n == 1 {
-		return "1 address"
-	}
-	return fmt.Sprintf("%d addresses", n)
 }

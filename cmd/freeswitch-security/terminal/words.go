@@ -2,15 +2,19 @@ package terminal
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
 )
 
-// Count writes a number of things: "1 rule", "2 rules".
+// Count writes a number of things: "1 rule", "2 rules", "2 addresses".
 func Count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
+	}
+	if strings.HasSuffix(thing, "s") {
+		thing += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }
