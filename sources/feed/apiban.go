@@ -22,7 +22,6 @@ import (
 // report removals, so only the daily read lifts bans.
 type apiban struct {
 	*client
-	pace pace
 
 	cursor  string    // of the next page; "": the first
 	begun   time.Time // when the latest read of the whole list began
@@ -39,8 +38,14 @@ const (
 	maxCursor = 64   // bytes
 )
 
-// rateWindow is the time in which APIBAN counts the requests of a key.
-const rateWindow = 2 * time.Minute
+const (
+	wholeEvery = 24 * time.Hour // between two reads of the whole list
+
+	// APIBAN answers eleven requests of a key in two minutes. It was five once, so that
+	// its answer "too many" is handled, too.
+	pageEvery  = 12 * time.Second
+	rateWindow = 2 * time.Minute
+)
 
 var (
 	errCursor = errors.New("the pages do not come to an end")
@@ -49,16 +54,13 @@ var (
 )
 
 func (a *apiban) fetch(ctx context.Context) (answer, error) {
-	if a.pending || a.begun.IsZero() || a.pulling == nil && time.Since(a.begun) >= a.pace.whole {
+	if a.pending || a.begun.IsZero() || a.pulling == nil && time.Since(a.begun) >= wholeEvery {
 		a.cursor, a.begun, a.pulling = "", time.Now(), newList(a.bounds)
 	}
-	l := a.pulling
-	if l == nil {
-		l = newList(a.bounds)
-	}
+	l := cmp.Or(a.pulling, newList(a.bounds))
 	size, err := a.readPages(ctx, l)
 	a.ended = err == nil
-	found := answer{list: l, size: size}
+	found := answer{list: *l, size: size}
 	switch {
 	case a.ended && a.pulling != nil:
 		found.kind = whole
@@ -85,7 +87,7 @@ func (a *apiban) accepted() {
 // returns their size in bytes.
 func (a *apiban) readPages(ctx context.Context, l *list) (size int, err error) {
 	for n := range maxPages {
-		if n > 0 && !sleep(ctx, a.pace.page) {
+		if n > 0 && !sleep(ctx, pageEvery) {
 			return size, context.Cause(ctx)
 		}
 		req, err := a.request(ctx)

@@ -118,7 +118,7 @@ func TestAPIBAN(t *testing.T) {
 				if got := h.seen(); !slices.Equal(got, []string{first, "1250", "1500", "1600"}) {
 					t.Errorf("asked for %q", got)
 				}
-				if len(l.until) != 600 || time.Since(start) != 3*k.pace.page {
+				if len(l.until) != 600 || time.Since(start) != 3*pageEvery {
 					t.Errorf("%d banned after %s", len(l.until), time.Since(start))
 				}
 				if format == formatAPIBAN && h.sets[0] != "sip" {

@@ -55,16 +55,12 @@ func (p *plan) isEmpty() bool { return len(p.listing.Orders) == 0 && len(p.listi
 // then nothing is to be done.
 func (c *current) plan(a answer, now time.Time) (*plan, error) {
 	p := &plan{kind: a.kind, listing: plugin.Listing{Author: c.author()}, ordered: map[netip.Prefix]*held{}}
-	l := a.list
-	if a.kind == nothing || a.kind == same {
-		l = &list{}
-	}
-	for i := range l.entries {
-		c.order(p, &l.entries[i], now)
+	for i := range a.list.entries {
+		c.order(p, &a.list.entries[i], now)
 	}
 	for target, h := range c.listed {
 		standing := h.until.After(now)
-		switch listed := l.has(target); {
+		switch listed := a.list.has(target); {
 		case a.kind == nothing || a.kind == part:
 			continue
 		case !listed && a.kind == whole && standing:

@@ -107,10 +107,6 @@ func (f *follower) take(ctx context.Context, a answer) error {
 // wide ones, Events orders. Doubted are orders refused for trust or a grace, of one
 // listing a hundred at most.
 func (f *follower) report(a answer, p *plan, outcome plugin.Outcome, now time.Time) {
-	l := a.list
-	if l == nil {
-		l = &list{}
-	}
 	spared := 0
 	for i := range outcome.Refused {
 		r := &outcome.Refused[i]
@@ -125,34 +121,23 @@ func (f *follower) report(a answer, p *plan, outcome plugin.Outcome, now time.Ti
 		s.Bytes += uint64(a.size)
 		s.LastEvent = now
 		s.Events += uint64(len(p.listing.Orders))
-		s.Lines += uint64(l.lines)
-		s.Skipped += uint64(l.unreadable + l.wide)
+		s.Lines += uint64(a.list.lines)
+		s.Skipped += uint64(a.list.unreadable + a.list.wide)
 		s.Doubted += uint64(spared)
 	})
 	if !p.isEmpty() {
 		f.log.Info("list taken", "listed", len(f.current.listed), "ordered", len(p.listing.Orders), "banned", outcome.Banned,
-			"unbanned", outcome.Lifted, "refused", outcome.Refusals, "unreadable", l.unreadable, "wide", l.wide)
+			"unbanned", outcome.Lifted, "refused", outcome.Refusals, "unreadable", a.list.unreadable, "wide", a.list.wide)
 	}
 }
 
 // A pace says how long a feed waits.
 type pace struct {
 	patience time.Duration  // for an answer, to its last byte
-	retry    time.Duration  // after the first failure; then doubled, up to the interval
-	page     time.Duration  // between two pages of APIBAN's
-	whole    time.Duration  // between two reads of APIBAN's whole list
 	random   func() float64 // from 0 to 1: many feeds must not ask at the same time
 }
 
-func defaultPace() pace {
-	return pace{
-		patience: time.Minute, retry: time.Minute,
-		// APIBAN answers eleven requests in two minutes. It was five once, so that its
-		// answer "too many" is handled, too.
-		page: 12 * time.Second, whole: 24 * time.Hour,
-		random: rand.Float64,
-	}
-}
+func defaultPace() pace { return pace{patience: time.Minute, random: rand.Float64} }
 
 // spread changes a wait by up to a tenth, either way.
 func (p *pace) spread(d time.Duration) time.Duration {
@@ -161,8 +146,8 @@ func (p *pace) spread(d time.Duration) time.Duration {
 
 // backOff is how long to wait after so many failures in a row.
 func (p *pace) backOff(failures int, interval time.Duration) time.Duration {
-	const maxDoublings = 20
-	return p.spread(min(p.retry<<min(failures-1, maxDoublings), interval))
+	const firstRetry, maxDoublings = time.Minute, 20
+	return p.spread(min(firstRetry<<min(failures-1, maxDoublings), interval))
 }
 
 // sleep waits and reports whether ctx has not ended.

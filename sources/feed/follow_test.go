@@ -474,14 +474,14 @@ func BenchmarkUnchanged(b *testing.B) {
 		b.Fatal(err)
 	}
 	now := time.Now()
-	p, err := k.current.plan(answer{kind: whole, list: l, size: 1}, now)
+	p, err := k.current.plan(answer{kind: whole, list: *l, size: 1}, now)
 	if err != nil || len(p.listing.Orders) != 100_000 {
 		b.Fatal(err)
 	}
 	k.current.apply(p, plugin.Outcome{})
 	b.ReportAllocs()
 	for b.Loop() {
-		p, err := k.current.plan(answer{kind: whole, list: l, size: 1}, now.Add(time.Hour))
+		p, err := k.current.plan(answer{kind: whole, list: *l, size: 1}, now.Add(time.Hour))
 		if err != nil || !p.isEmpty() {
 			b.Fatal(err)
 		}

@@ -24,8 +24,8 @@ type origin interface {
 // An answer is what a fetch returns.
 type answer struct {
 	kind answerKind
-	list *list // nil if there is none
-	size int   // bytes that were read, unpacked
+	list list
+	size int // bytes that were read, unpacked
 }
 
 type answerKind uint8
@@ -50,7 +50,7 @@ func (s *source) open() origin {
 	case s.path != "":
 		return &file{config: &s.config}
 	case s.isAPIBAN():
-		return &apiban{client: s.client(), pace: s.pace}
+		return &apiban{client: s.client()}
 	}
 	return &page{client: s.client()}
 }
@@ -61,7 +61,7 @@ func (c *config) whole(body []byte) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{kind: whole, list: l, size: len(body)}, nil
+	return answer{kind: whole, list: *l, size: len(body)}, nil
 }
 
 // readBounded reads all of r, unpacked if it is gzip data. More than most bytes are an
