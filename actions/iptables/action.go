@@ -65,7 +65,7 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 	work := make([]work, len(a.families))
 	a.mu.Lock()
 	for i, f := range a.families {
-		work[i].upserts, work[i].removals = f.desired.apply(changes[f.index])
+		work[i] = f.desired.apply(changes[f.index])
 	}
 	a.mu.Unlock()
 
@@ -94,12 +94,6 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 	return errors.Join(errs...)
 }
 
-// work is what a batch changes in the kernel's entries of one family.
-type work struct {
-	upserts  []upsert
-	removals []netip.Prefix
-}
-
 // change carries out the work of one family.
 func (a *Action) change(ctx context.Context, f *family, w work) error {
 	if f.inSync {
@@ -111,7 +105,7 @@ func (a *Action) change(ctx context.Context, f *family, w work) error {
 		if a.backend == backendSet {
 			refused, err = f.changeSet(ctx, w, a.now())
 		} else {
-			refused, err = a.changeRules(ctx, f, w)
+			err = a.changeRules(ctx, f, w)
 		}
 		f.inSync = err == nil && len(refused) == 0
 		if err == nil || ctx.Err() != nil {
@@ -125,7 +119,7 @@ func (a *Action) change(ctx context.Context, f *family, w work) error {
 // changeRules adds and deletes single rules, in one commit for all tables. It fails
 // where the chain is not as it was left. It follows the generation: as long as all
 // commits are ours, every rule is as it should be.
-func (a *Action) changeRules(ctx context.Context, f *family, w work) ([]error, error) {
+func (a *Action) changeRules(ctx context.Context, f *family, w work) error {
 	var plans []plan
 	for _, t := range a.config.tables {
 		p := plan{table: t.name, onTop: f.onTop[t.name]}
@@ -140,13 +134,13 @@ func (a *Action) changeRules(ctx context.Context, f *family, w work) ([]error, e
 		plans = append(plans, p)
 	}
 	verified := a.verifiedGen != 0 && a.generation(ctx) == a.verifiedGen
-	refused, err := f.tools.commit(ctx, restoreInput(plans))
+	err := f.tools.commit(ctx, plans)
 	if after := a.generation(ctx); verified && err == nil && after-a.verifiedGen <= 1 {
 		a.verifiedGen = after
 	} else {
 		a.verifiedGen = 0
 	}
-	return refused, err
+	return err
 }
 
 // Resync compares chain, jumps with their position, rules, sets and their members with

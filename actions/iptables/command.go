@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -51,23 +49,6 @@ func run(ctx context.Context, path, input string, args ...string) (string, error
 		return "", &commandError{program, exit.ExitCode(), strings.TrimSpace(errText.String())}
 	}
 	return "", fmt.Errorf("%s: %w", program, err)
-}
-
-var badLine = regexp.MustCompile(`(?m)^Error occurred at line: (\d+)$`)
-
-// refusedLine returns the number of the input line that iptables-restore could not
-// parse, counted from 1; 0 if it failed for another reason.
-func refusedLine(err error) int {
-	var failed *commandError
-	if !errors.As(err, &failed) || failed.status != 2 {
-		return 0
-	}
-	m := badLine.FindStringSubmatch(failed.text)
-	if m == nil {
-		return 0
-	}
-	n, _ := strconv.Atoi(m[1])
-	return n
 }
 
 // changedMeanwhile reports whether iptables-restore failed because another program has

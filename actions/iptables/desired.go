@@ -116,8 +116,14 @@ func coalesce(batch ban.Batch) (changes [2]map[netip.Prefix]expiry, err error) {
 	return changes, few(errs)
 }
 
-// apply changes the bans and returns what that means for the kernel's entries.
-func (d *desired) apply(changes map[netip.Prefix]expiry) (upserts []upsert, removals []netip.Prefix) {
+// work is what a change of bans means for the kernel's entries.
+type work struct {
+	upserts  []upsert
+	removals []netip.Prefix
+}
+
+// apply changes the bans.
+func (d *desired) apply(changes map[netip.Prefix]expiry) (w work) {
 	groups := make(map[netip.Prefix]bool, len(changes))
 	for p := range changes {
 		groups[d.aggregation.group(p)] = true
@@ -133,15 +139,15 @@ func (d *desired) apply(changes map[netip.Prefix]expiry) (upserts []upsert, remo
 	after := d.entriesOf(groups)
 	for p, e := range after {
 		if was, existed := before[p]; !existed || was != e {
-			upserts = append(upserts, upsert{p, e, !existed})
+			w.upserts = append(w.upserts, upsert{p, e, !existed})
 		}
 	}
 	for p := range before {
 		if _, stays := after[p]; !stays {
-			removals = append(removals, p)
+			w.removals = append(w.removals, p)
 		}
 	}
-	return upserts, removals
+	return w
 }
 
 // entriesOf returns the entries in the given groups.

@@ -91,14 +91,14 @@ func TestDesiredAgreesWithModel(t *testing.T) {
 					delete(model, p)
 				}
 			}
-			upserts, removals := d.apply(changes)
-			for _, u := range upserts {
+			w := d.apply(changes)
+			for _, u := range w.upserts {
 				if _, exists := kernel[u.target]; exists == u.added {
 					t.Fatalf("%v: added is %v", u.target, u.added)
 				}
 				kernel[u.target] = u.expiry
 			}
-			for _, p := range removals {
+			for _, p := range w.removals {
 				if _, exists := kernel[p]; !exists {
 					t.Fatalf("%v is removed and did not exist", p)
 				}

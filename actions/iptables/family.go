@@ -93,16 +93,16 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	}
 	g := a.goal(f, backend, now)
 	var set repair
-	var refusedBySet []error
+	var refused []error
 	if backend == backendSet {
 		if err = withSocket(ctx, listBuffer, func(s *socket) (err error) {
-			set, refusedBySet, err = f.reconcileSet(s, g.bans, now)
+			set, refused, err = f.reconcileSet(s, g.bans, now)
 			return err
 		}); err != nil {
 			return plugin.Drift{}, err
 		}
 	}
-	plans, refused, err := f.commit(ctx, tools, listings, &a.config, g)
+	plans, err := f.commit(ctx, tools, listings, &a.config, g)
 	if err != nil {
 		return plugin.Drift{}, err
 	}
@@ -122,7 +122,7 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 		err = f.clearTables(ctx, tools, g, a.config.tables)
 		f.cleaned = err == nil
 	}
-	err = errors.Join(few(append(refused, refusedBySet...)), err)
+	err = errors.Join(few(refused), err)
 	f.inSync = err == nil
 	return drift, err
 }
@@ -182,26 +182,26 @@ const tries = 3
 
 // commit carries out the plans against what was listed. Where the tables have changed
 // since, it lists and plans again.
-func (f *family) commit(ctx context.Context, t *toolset, listings []listing, c *config, g goal) ([]plan, []error, error) {
+func (f *family) commit(ctx context.Context, t *toolset, listings []listing, c *config, g goal) ([]plan, error) {
 	for try := 1; ; try++ {
 		var plans []plan
 		for i, table := range c.tables {
 			g.table, g.hooks = table.name, table.hooks
 			plans = append(plans, planTable(listings[i], g))
 		}
-		refused, err := t.commit(ctx, restoreInput(plans))
+		err := t.commit(ctx, plans)
 		if err == nil {
 			f.onTop = map[string]bool{}
 			for _, p := range plans {
 				f.onTop[p.table] = p.onTop
 			}
-			return plans, refused, nil
+			return plans, nil
 		}
 		if !changedMeanwhile(err) || try == tries {
-			return nil, refused, err
+			return nil, err
 		}
 		if listings, err = t.listings(ctx, c.tables); err != nil {
-			return nil, refused, err
+			return nil, err
 		}
 	}
 }
@@ -237,8 +237,7 @@ func (f *family) clearTables(ctx context.Context, t *toolset, g goal, except []t
 		g.table = table.name
 		plans = append(plans, planRemoval(listings[i], g))
 	}
-	_, err = t.commit(ctx, restoreInput(plans))
-	return err
+	return t.commit(ctx, plans)
 }
 
 // Withdraw removes everything that this action has put into the kernel: rules, jumps,

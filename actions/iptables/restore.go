@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -32,39 +31,12 @@ func (t *toolset) listing(ctx context.Context, table string, options ...string) 
 	return parseListing(out), nil
 }
 
-// commit passes input to iptables-restore, which commits each table atomically. A ban
-// that it cannot parse is removed from the input and in refused; the others are in
-// force.
-func (t *toolset) commit(ctx context.Context, input string) (refused []error, err error) {
+// commit passes plans to iptables-restore, which commits each table atomically.
+func (t *toolset) commit(ctx context.Context, plans []plan) error {
+	input := restoreInput(plans)
 	if input == "" {
-		return nil, nil
+		return nil
 	}
-	for {
-		_, err := run(ctx, t.restore, input, "--noflush", "--wait="+wait)
-		if err == nil {
-			return refused, nil
-		}
-		rest, line := withoutBan(input, refusedLine(err))
-		if line == "" {
-			return refused, err
-		}
-		refused = append(refused, fmt.Errorf("%s: %w", line, err))
-		input = rest
-	}
-}
-
-// withoutBan removes line n, counted from 1, from the input if it adds a ban, and
-// returns the line.
-func withoutBan(input string, n int) (rest, line string) {
-	lines := strings.SplitAfter(input, "\n")
-	if n < 1 || n > len(lines) {
-		return input, ""
-	}
-	line = strings.TrimSuffix(lines[n-1], "\n")
-	adds := strings.HasPrefix(line, "-A ") || strings.HasPrefix(line, "-I ")
-	if !adds || !strings.Contains(line, " -s ") {
-		return input, ""
-	}
-	lines[n-1] = ""
-	return strings.Join(lines, ""), line
+	_, err := run(ctx, t.restore, input, "--noflush", "--wait="+wait)
+	return err
 }

@@ -113,10 +113,7 @@ func (n Network) Of(addr netip.Addr) (netip.Prefix, bool) {
 
 // String returns the form that [ParseNetwork] reads.
 func (n Network) String() string {
-	switch {
-	case n.V6 == 0 && n.V4 == 0:
-		return ""
-	case n.V6 == 0:
+	if n.V6 == 0 {
 		return strconv.Itoa(n.V4)
 	}
 	return strconv.Itoa(n.V4) + "," + strconv.Itoa(n.V6)

@@ -2,7 +2,6 @@ package rule
 
 import (
 	"encoding/binary"
-	"strconv"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
@@ -20,18 +19,9 @@ type keyer struct {
 func newKeyer(key Key) *keyer {
 	k := &keyer{key: key, hasher: newHasher()}
 	for _, part := range key {
-		k.fields = append(k.fields, fieldNamed(part.Field))
+		k.fields = append(k.fields, event.FieldNamed(part.Field))
 	}
 	return k
-}
-
-// fieldNamed panics if there is no such field: [ParseField] has checked the name.
-func fieldNamed(name string) *event.Field {
-	field := event.FieldNamed(name)
-	if field == nil {
-		panic("rule: no field " + strconv.Quote(name))
-	}
-	return field
 }
 
 // isAddress reports whether the key is one address or network.

@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"fmt"
 	"hash/maphash"
 	"slices"
 
@@ -29,12 +28,9 @@ func newRule(spec *Spec) *rule {
 	if th == nil {
 		return r
 	}
-	if th.Count < 1 || th.Count > MaxCount || len(th.Per) == 0 {
-		panic(fmt.Sprintf("rule %s: unchecked threshold %+v", spec.Name, th))
-	}
 	r.keyer = newKeyer(th.Per)
 	if th.Distinct != "" {
-		r.distinct = fieldNamed(th.Distinct)
+		r.distinct = event.FieldNamed(th.Distinct)
 		r.distinctSeed = maphash.MakeSeed()
 	}
 	for range spec.On {
