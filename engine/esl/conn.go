@@ -117,24 +117,7 @@ func (c *conn) next(until time.Time) (frame, error) {
 			return frame{}, fmt.Errorf("%w: %s", ErrClosed, c.frames.quote(f.body))
 		}
 	}
-	return f, c.advance(&f)
-}
-
-// advance follows the login.
-func (c *conn) advance(f *frame) error {
-	switch {
-	case c.phase == open || f.kind == kindOther || f.kind == kindNotice:
-	case c.phase == greeting && f.kind == kindAuthRequest:
-		c.phase = proving
-	case c.phase == proving && f.kind == kindReply:
-		if !f.accepts() {
-			return ErrAuthRefused
-		}
-		c.phase = open
-	default:
-		return fmt.Errorf("%w: it does not ask for the password first", ErrProtocol)
-	}
-	return nil
+	return f, nil
 }
 
 // accepts reports whether a reply says that a command was carried out.
@@ -203,13 +186,22 @@ func (l *loginConn) Read(p []byte) (int, error) {
 // step waits for the next phase and returns the frame that goesl expects for it.
 func (l *loginConn) step() ([]byte, error) {
 	until := time.Now().Add(l.limits.step)
-	for before := l.phase; l.phase == before; {
-		if _, err := l.next(until); err != nil {
+	for {
+		f, err := l.next(until)
+		switch {
+		case err != nil:
 			return nil, err
+		case f.kind == kindOther || f.kind == kindNotice:
+		case l.phase == greeting && f.kind == kindAuthRequest:
+			l.phase = proving
+			return []byte("Content-Type: auth/request\n\n"), nil
+		case l.phase == proving && f.kind == kindReply && !f.accepts():
+			return nil, ErrAuthRefused
+		case l.phase == proving && f.kind == kindReply:
+			l.phase = open
+			return []byte("Content-Type: command/reply\nReply-Text: +OK accepted\n\n"), nil
+		default:
+			return nil, fmt.Errorf("%w: it does not ask for the password first", ErrProtocol)
 		}
 	}
-	if l.phase == proving {
-		return []byte("Content-Type: auth/request\n\n"), nil
-	}
-	return []byte("Content-Type: command/reply\nReply-Text: +OK accepted\n\n"), nil
 }

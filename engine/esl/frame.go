@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -81,7 +82,7 @@ type frames struct {
 	buf    *bufio.Reader
 	tail   tail
 	head   []byte
-	body   bytes.Buffer
+	body   []byte
 	secret string // left out of quotes
 }
 
@@ -165,13 +166,22 @@ func isHeader(line []byte) bool {
 // readBody reads a body. Its memory grows with what arrives, not with the claimed
 // length.
 func (r *frames) readBody(length int) ([]byte, error) {
-	const kept = 1 << 20
-	if r.body.Cap() > kept {
-		r.body = bytes.Buffer{}
+	const first, kept = 16 << 10, 1 << 20
+	if cap(r.body) > kept {
+		r.body = nil
 	}
-	r.body.Reset()
-	_, err := io.CopyN(&r.body, r.buf, int64(length))
-	return r.body.Bytes(), within(err)
+	r.body = r.body[:0]
+	for len(r.body) < length {
+		have := len(r.body)
+		step := min(length-have, max(have, first))
+		r.body = slices.Grow(r.body, step)
+		n, err := io.ReadFull(r.buf, r.body[have:have+step])
+		r.body = r.body[:have+n]
+		if err != nil {
+			return r.body, within(err)
+		}
+	}
+	return r.body, nil
 }
 
 // within turns the end of a stream into an end in a frame.

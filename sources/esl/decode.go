@@ -90,8 +90,8 @@ func (d *decoder) build(r *report, h headers) *event.Event {
 		return nil // every event of FreeSWITCH has a stamp
 	}
 	e := &event.Event{Name: r.event, Source: d.source, Time: at, Fields: fields(h)}
-	e.IP, e.Port = address(e.Fields[r.headers["ip"]], e.Fields[r.headers["port"]])
-	for _, f := range r.fields {
+	e.IP, e.Port = address(e.Fields[r.ip], e.Fields[r.port])
+	for _, f := range r.texts {
 		*f.at(e) = e.Fields[f.header]
 	}
 	if r.refine != nil {

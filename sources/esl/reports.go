@@ -26,12 +26,12 @@ type report struct {
 	sets   string                       // other fields, typed or raw, that the event may have
 	then   func(*decoder, headers)      // called where the row applies
 
-	headers map[string]string // by field, parsed from the column from
-	fields  []fieldHeader
+	ip, port string // headers of the address, parsed from the column from
+	texts    []textHeader
 }
 
-// A fieldHeader is the header of a text field. The address and the port have none here.
-type fieldHeader struct {
+// A textHeader is the header of a text field.
+type textHeader struct {
 	at     func(*event.Event) *string
 	header string
 }
@@ -92,12 +92,14 @@ func has(header string, values ...string) func(headers) bool {
 func parse(rows []report) []report {
 	for i := range rows {
 		r := &rows[i]
-		r.headers = map[string]string{}
 		for _, pair := range strings.Fields(r.from) {
-			field, header, _ := strings.Cut(pair, "=")
-			r.headers[field] = header
-			if at := event.FieldNamed(field).At; at != nil {
-				r.fields = append(r.fields, fieldHeader{at, header})
+			switch field, header, _ := strings.Cut(pair, "="); field {
+			case "ip":
+				r.ip = header
+			case "port":
+				r.port = header
+			default:
+				r.texts = append(r.texts, textHeader{event.FieldNamed(field).At, header})
 			}
 		}
 	}
@@ -130,7 +132,8 @@ var isNeeded, isReported = func() (headers, events map[string]bool) {
 // which dialplans and directories add.
 func (r *report) spec() plugin.EventSpec {
 	spec := plugin.EventSpec{Name: r.event, Raw: strings.Fields(r.reads), Open: true}
-	for field, header := range r.headers {
+	for _, pair := range strings.Fields(r.from) {
+		field, header, _ := strings.Cut(pair, "=")
 		spec.Fields, spec.Raw = append(spec.Fields, field), append(spec.Raw, header)
 	}
 	for _, name := range strings.Fields(r.sets) {
