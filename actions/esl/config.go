@@ -52,10 +52,7 @@ func read(b *settings.Block, env plugin.ActionEnv) config {
 		}
 	}
 	if t, ok := b.Text("command"); ok {
-		var err error
-		if c.command, err = parseTemplate(t.Value); err != nil {
-			b.Invalid(t, "Invalid command", err, "a command of FreeSWITCH")
-		}
+		settings.Parse(b, t, &c.command, parseTemplate, "Invalid command", "a command of FreeSWITCH")
 	}
 	if b.Done() && !b.Has("hangup") && !b.Has("flush_registration") && !b.Has("command") {
 		b.ErrorAt(b.Range, "Nothing to do", `Set hangup, flush_registration or command: hangup = "ip".`)

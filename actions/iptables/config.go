@@ -60,7 +60,8 @@ func read(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	}
 	b.Note("trusted", fmt.Sprint(env.Trusted))
 	b.String("chain", &c.chain)
-	b.Check("chain", "Invalid chain name", checkChain(c.chain))
+	_, err := settings.ParseChain(c.chain)
+	b.Check("chain", "Invalid chain name", err)
 	b.Enum("target", &c.target, "DROP", "REJECT")
 	b.Enum("backend", &c.backend, backendAuto, backendRules, backendSet)
 	b.Int("ipset_above", &c.ipsetAbove, 1, maxEntries)
@@ -70,7 +71,6 @@ func read(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	c.readHooks(b)
 
 	var aggregate string
-	var err error
 	b.String("aggregate", &aggregate)
 	c.aggregate, err = parseAggregate(aggregate)
 	b.Check("aggregate", "Invalid prefix length", err)
@@ -127,28 +127,8 @@ const (
 	maxEntries = 1 << 26
 )
 
+// chainName is the form of a chain that jumps to ours.
 var chainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
-
-// maxChainName leaves room for "-blocked6" in the 31 bytes of a set's name.
-const maxChainName = 22
-
-// notChains are names that iptables does not accept for a new chain.
-var notChains = []string{
-	"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING",
-	"ACCEPT", "DROP", "REJECT", "RETURN", "QUEUE", "LOG", "MARK",
-}
-
-func checkChain(name string) error {
-	switch {
-	case !chainName.MatchString(name):
-		return fmt.Errorf("%q: a chain name has only letters, digits, _ and -", name)
-	case len(name) > maxChainName:
-		return fmt.Errorf("%q has %d characters; at most %d, because the sets are named after the chain", name, len(name), maxChainName)
-	case slices.Contains(notChains, name):
-		return fmt.Errorf("%q is a name of iptables; the bans need a chain of their own, such as \"FREESWITCH\"", name)
-	}
-	return nil
-}
 
 // builtins are the chains of each table that packets to this host pass.
 var builtins = map[string][]string{
@@ -169,7 +149,7 @@ func parseHook(s string) (hook, error) {
 		return h, fmt.Errorf("%q: write a chain, such as \"INPUT\" or \"raw/PREROUTING\"", s)
 	case h.chain == "OUTPUT" || h.chain == "POSTROUTING":
 		return h, fmt.Errorf("%q has packets that this host sends; bans are by source address", s)
-	case slices.Contains(notChains, h.chain) && !slices.Contains(builtin, h.chain):
+	case slices.Contains(settings.ReservedChains, h.chain) && !slices.Contains(builtin, h.chain):
 		return h, fmt.Errorf("%q: table %s has no chain %s", s, h.table, h.chain)
 	}
 	return h, nil

@@ -57,9 +57,9 @@ func TestPortsTakeBothProtocols(t *testing.T) {
 func TestConfigDiagnostics(t *testing.T) {
 	for body, want := range map[string]string{
 		`chain = "INPUT"`:                    `a name of iptables`,
-		`chain = "a b"`:                      `only letters, digits, _ and -`,
-		`chain = "-j"`:                       `only letters, digits, _ and -`,
-		`chain = "A_CHAIN_WITH_A_LONG_NAME"`: `has 24 characters; at most 22`,
+		`chain = "a b"`:                      `1 to 22 letters, digits, _ or -`,
+		`chain = "-j"`:                       `1 to 22 letters, digits, _ or -`,
+		`chain = "A_CHAIN_WITH_A_LONG_NAME"`: `1 to 22 letters`,
 		`target = "ACCEPT"`:                  `one of`,
 		`backend = "nftables"`:               `one of`,
 		`ports = ["sip"]`:                    `"sip" is neither a port`,

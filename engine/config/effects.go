@@ -64,17 +64,12 @@ func (r *ruleBlock) decodePer(b *settings.Block) {
 }
 
 func (r *ruleBlock) decodeDistinct(b *settings.Block) {
-	t, ok := b.Text("distinct")
-	if !ok {
-		return
-	}
-	field, err := rule.ParseField(t.Value)
-	if err != nil {
-		b.Invalid(t, "Invalid field", err, `the name of a field, such as "user"`)
-		return
-	}
 	threshold := r.spec.Threshold
-	threshold.Distinct = field
+	t, ok := b.Text("distinct")
+	if !ok || !settings.Parse(b, t, &threshold.Distinct, rule.ParseField, "Invalid field", `the name of a field, such as "user"`) {
+		return
+	}
+	field := threshold.Distinct
 	same := func(part rule.KeyPart) bool {
 		return part.Field == field && (part.Network == rule.Network{} || part.Network == rule.Host)
 	}
@@ -100,11 +95,7 @@ func (r *ruleBlock) decodeBan(b *settings.Block, hasThreshold bool) {
 	}
 	b.Duration("forget", &spec.Forget, 1, longest)
 	if t, ok := b.Text("network"); ok {
-		network, err := rule.ParseNetwork(t.Value)
-		if err != nil {
-			b.Invalid(t, "Invalid network", err, `prefix lengths for IPv4 and IPv6, such as "24,64"`)
-		}
-		spec.Network = network
+		settings.Parse(b, t, &spec.Network, rule.ParseNetwork, "Invalid network", `prefix lengths for IPv4 and IPv6, such as "24,64"`)
 	}
 	if b.Bool("all", &spec.All) && spec.All && !hasThreshold {
 		b.ErrorAt(b.Attribute("all").Range, "Ban of all without a threshold", "all = true bans every address in the window of a threshold, and this rule has none.")
@@ -121,20 +112,20 @@ func (r *ruleBlock) decodeFor(b *settings.Block) {
 	}
 	var terms []ban.Term
 	for i, t := range steps {
-		term, good := term(b, t)
-		if !good {
+		var step ban.Term
+		if !term(b, t, &step) {
 			ok = false
 			continue
 		}
-		if n := len(terms); n > 0 && term < terms[n-1] {
+		if n := len(terms); n > 0 && step < terms[n-1] {
 			b.ErrorAt(t.Range, "Term gets shorter", "Each term in the list must be at least as long as the one before it.")
 			ok = false
 		}
-		if term == ban.Permanent && i < len(steps)-1 {
+		if step == ban.Permanent && i < len(steps)-1 {
 			b.ErrorAt(t.Range, "Nothing follows a permanent ban", "Write \"permanent\" alone or last.")
 			return
 		}
-		terms = append(terms, term)
+		terms = append(terms, step)
 	}
 	if ok {
 		r.spec.Ban.Terms = terms

@@ -62,7 +62,7 @@ func load(t tree, dir string, kinds Kinds, environ func(string) (string, bool)) 
 		tree: t, kinds: kinds, environ: environ,
 		files: Files{}, contexts: map[string]*hcl.EvalContext{},
 		sources: map[string]*declaredSource{}, actions: map[string]hcl.Range{},
-		cfg: &Config{ruleRanges: map[string]hcl.Range{}},
+		cfg: &Config{protectRanges: map[string]hcl.Range{}, ruleRanges: map[string]hcl.Range{}},
 	}
 	l.readAll(dir)
 	l.decode()
@@ -194,7 +194,7 @@ func (l *loader) decode() {
 				locals = append(locals, block)
 				continue
 			}
-			blocks[block.Type] = append(blocks[block.Type], l.read(block))
+			blocks[block.Type] = append(blocks[block.Type], l.track(settings.Of(block, l.context(block.TypeRange.Filename))))
 		}
 	}
 	l.decodeLocals(locals)
@@ -207,17 +207,8 @@ func (l *loader) decode() {
 	l.decodeRules(blocks["rule"])
 }
 
-// read makes a reader of a block.
-func (l *loader) read(block *hcl.Block) *settings.Block {
-	b := settings.Of(block, l.context(block.TypeRange.Filename))
-	l.blocks = append(l.blocks, b)
-	return b
-}
-
-// environment makes a block without attributes, in which mistakes in the environment
-// are reported.
-func (l *loader) environment() *settings.Block {
-	b := settings.New(hcl.EmptyBody(), startOf("environment"), nil)
+// track has the mistakes in a block reported.
+func (l *loader) track(b *settings.Block) *settings.Block {
 	l.blocks = append(l.blocks, b)
 	return b
 }

@@ -166,8 +166,9 @@ func (r *ruleBlock) decodeExpectedBans(b *settings.Block, bans map[netip.Prefix]
 		if _, twice := bans[target]; twice {
 			b.ErrorAt(item.Key.Range, "Expected twice", fmt.Sprintf("A ban of %s is already expected here.", target))
 		}
-		if term, ok := term(b, item.Value); ok {
-			bans[target] = term
+		var expected ban.Term
+		if term(b, item.Value, &expected) {
+			bans[target] = expected
 		}
 	}
 }

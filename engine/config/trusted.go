@@ -9,28 +9,6 @@ import (
 	"freeswitch-security/engine/settings"
 )
 
-// decodeTrustedNetworks reads security.trusted_networks. The environment replaces the
-// list of the files, whose mistakes are reported all the same.
-func (s *security) decodeTrustedNetworks() {
-	const name = "security.trusted_networks"
-	b := s.block("trusted_networks")
-	networks, _ := b.Texts("trusted_networks")
-	trusted := trust(b, networks, name, "")
-	if t, ok := s.override(envTrustedNetworks); ok {
-		networks = nil
-		for one := range strings.SplitSeq(t.Value, ",") {
-			if one = strings.TrimSpace(one); one != "" {
-				networks = append(networks, settings.Text{Value: one, Range: t.Range, Written: true})
-			}
-		}
-		trusted = trust(s.environment, networks, name, "")
-		for i := range trusted {
-			trusted[i].Where = t.Range.Filename
-		}
-	}
-	s.cfg.Trusted = append(s.cfg.Trusted, trusted...)
-}
-
 // decodeTrusted reads the trusted blocks.
 func (l *loader) decodeTrusted(blocks []*settings.Block) {
 	for _, b := range blocks {
@@ -54,7 +32,11 @@ func trust(b *settings.Block, networks []settings.Text, name, comment string) []
 		if prefix.Bits() == 0 {
 			b.WarnAt(t.Range, "All addresses are trusted", fmt.Sprintf("%s contains every address of its family: none is ever banned.", prefix))
 		}
-		trusted = append(trusted, ban.Trusted{Network: prefix, Name: name, Comment: comment, Where: settings.Where(t.Range)})
+		where := settings.Where(t.Range)
+		if t.Range.Empty() { // of an environment variable
+			where = t.Range.Filename
+		}
+		trusted = append(trusted, ban.Trusted{Network: prefix, Name: name, Comment: comment, Where: where})
 	}
 	return trusted
 }

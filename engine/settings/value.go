@@ -137,7 +137,7 @@ func (b *Block) Bool(name string, target *bool) bool {
 	}
 	on, err := convert.Convert(v.Value, cty.Bool)
 	if err != nil || on.IsNull() {
-		b.Error(name, "Neither true nor false", "Write true or false here, without quotes.")
+		b.Error(name, "Neither true nor false", "Write true or false here.")
 		return false
 	}
 	*target = on.True()
@@ -261,6 +261,18 @@ func (b *Block) OneOf(t Text, what string, known []string) bool {
 	all := `"` + strings.Join(known, `", "`) + `"`
 	b.Invalid(t, "Unknown "+what, fmt.Errorf("%q is none of %s.%s", t.Value, all, event.DidYouMean(t.Value, known)), "one of "+all)
 	return false
+}
+
+// Parse reads a text that parse understands. Its error says what the text should be; so
+// does should, where the text must not be shown.
+func Parse[T any](b *Block, t Text, target *T, parse func(string) (T, error), summary, should string) bool {
+	v, err := parse(t.Value)
+	if err != nil {
+		b.Invalid(t, summary, err, should)
+		return false
+	}
+	*target = v
+	return true
 }
 
 // Invalid reports a text that cannot be understood. err says what it should be and

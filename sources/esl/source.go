@@ -70,10 +70,7 @@ func read(b *settings.Block, env plugin.SourceEnv) *source {
 	s := &source{name: env.Name, log: true, zone: time.Local, queue: defaultQueue}
 	s.at.Address, s.at.Password = defaultAddress, defaultPassword
 	if t, ok := b.Text("address"); ok {
-		var err error
-		if s.at.Address, err = withPort(t.Value); err != nil {
-			b.Invalid(t, "Invalid address", err, "the address of an event socket")
-		}
+		settings.Parse(b, t, &s.at.Address, withPort, "Invalid address", "the address of an event socket")
 	}
 	if b.String("password", &s.at.Password) && (s.at.Password == "" || strings.ContainsFunc(s.at.Password, unicode.IsControl)) {
 		b.Error("password", "Invalid password", "The password of the event socket is one line of text. It stands in FreeSWITCH's event_socket.conf.xml; leave the attribute out for "+defaultPassword+".")

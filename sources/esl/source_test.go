@@ -89,7 +89,7 @@ events   = ["all"]
 	want := []string{
 		`site.hcl:2,12-27: Invalid address: "localhost:esl" is not the address of an event socket: write "host:port", "[2001:db8::1]:8021", or the host alone for port 8021.`,
 		`site.hcl:3,12-24: Invalid password: The password of the event socket is one line of text. It stands in FreeSWITCH's event_socket.conf.xml; leave the attribute out for ClueCon.`,
-		`site.hcl:4,12-21: Neither true nor false: Write true or false here, without quotes.`,
+		`site.hcl:4,12-21: Neither true nor false: Write true or false here.`,
 		`site.hcl:5,12-27: Unknown timezone: "Europe/Berlim" is not a time zone: write an IANA name such as "Europe/Berlin" or "UTC", or leave the attribute out for the host's own.`,
 		`site.hcl:6,12-13: Not a suitable number: A whole number from 100 to 1000000 is expected here.`,
 		`site.hcl:7,1-7: Unsupported argument: An argument named "events" is not expected here.`,

@@ -113,7 +113,7 @@ event "own" {}
 		`site.hcl:3,12-27: Unknown timezone: "Europe/Berlim" is not a time zone: write an IANA name such as "Europe/Berlin" or "UTC", or leave the attribute out for the host's own.`,
 		`site.hcl:5,12-20: Unknown forgery: "detekt" is none of "detect", "ignore". Did you mean "detect"?`,
 		`site.hcl:6,15-33: Invalid reference: A reference is three names without quotes, such as source.esl.pbx.`,
-		`site.hcl:4,12-21: Neither true nor false: Write true or false here, without quotes.`,
+		`site.hcl:4,12-21: Neither true nor false: Write true or false here.`,
 		`site.hcl:8,7-22: Unknown event: There is no event "auth_failures". Did you mean "auth_failure"? An event of your own needs a name that is less like it.`,
 		`site.hcl:8,32-51: Unknown field: There is no field "usr". Did you mean "user"? A field of your own needs a name that is less like it.`,
 		`site.hcl:9,7-12: Bad event name: "Own" is not an event name: write small letters, digits and underscores, a letter first.`,
