@@ -136,7 +136,7 @@ func (g *Guard) sighting(cfg *config.Config, ev *event.Event) Sighting {
 		}
 	}
 	if ev.IP.IsValid() {
-		if t, ok := g.ledger.Trusted(ban.Address(ev.IP)); ok {
+		if t := g.ledger.Trusted(ban.Address(ev.IP)); t != nil {
 			s.Trust = t.String()
 		}
 	}

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"net/netip"
-	"slices"
 
 	"freeswitch-security/engine/ban"
 )
@@ -22,8 +21,8 @@ func (g *Guard) Trust(ctx context.Context, entries []Trusted) ([]TrustOutcome, e
 
 // grant trusts one network. It must be called on the goroutine that counts.
 func (g *Guard) grant(t Trusted) (out TrustOutcome) {
-	out.Lifted = g.ledger.Grant(ban.Grant{
-		Network: t.Network, Author: t.Author, Comment: t.Comment, Since: t.Since, Until: t.Until,
+	out.Lifted = g.ledger.Grant(ban.Trusted{
+		Name: "whitelist", Network: t.Network, Author: t.Author, Comment: t.Comment, Since: t.Since, Until: t.Until,
 	}, g.now)
 	for _, c := range out.Lifted {
 		g.decide(&c)
@@ -40,15 +39,8 @@ func (g *Guard) Untrust(ctx context.Context, network netip.Prefix) (known bool, 
 // Trusted implements admin.Guard.
 func (g *Guard) Trusted() []Trusted {
 	var all []Trusted
-	for _, t := range g.ledger.Trust().All() {
-		all = append(all, Trusted{Trusted: t})
+	for _, t := range g.ledger.AllTrusted() {
+		all = append(all, Trusted{Trusted: t, RunTime: t.Author != "", Author: t.Author, Since: t.Since, Until: t.Until})
 	}
-	for _, grant := range g.ledger.Grants() {
-		all = append(all, Trusted{
-			Trusted: ban.Trusted{Network: grant.Network, Name: "whitelist", Comment: grant.Comment},
-			RunTime: true, Author: grant.Author, Since: grant.Since, Until: grant.Until,
-		})
-	}
-	slices.SortStableFunc(all, func(a, b Trusted) int { return a.Network.Compare(b.Network) })
 	return all
 }

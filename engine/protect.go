@@ -124,7 +124,7 @@ func (e *Engine) besideProtected(o ban.Order) ban.Order {
 // spares reports whether a network contains an address that must not be dropped. It is safe
 // for concurrent use.
 func (e *Engine) spares(network netip.Prefix) bool {
-	if _, trusted := e.ledger.Trusted(ban.Network(network)); trusted {
+	if e.ledger.Trusted(ban.Network(network)) != nil {
 		return true
 	}
 	r := e.known.shared.Load()

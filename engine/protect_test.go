@@ -418,7 +418,7 @@ func TestWhoeverWidensABanSparesTheSame(t *testing.T) {
 	if s.spares(network) {
 		t.Error("no registration is there")
 	}
-	s.ledger.Grant(ban.Grant{Network: netip.MustParsePrefix("203.0.113.9/32"), Author: "api"}, s.now)
+	s.ledger.Grant(ban.Trusted{Network: netip.MustParsePrefix("203.0.113.9/32"), Author: "api"}, s.now)
 	if !s.spares(network) {
 		t.Error("a trusted address is there")
 	}

@@ -16,7 +16,7 @@ func (e *Engine) status() status.Status {
 	s := status.Status{
 		AutoBlock: e.cfg.Security.AutoBlock, DryRun: e.options.DryRun, QueueDepth: len(e.live.sources.reports), Rules: e.rules.Stats(),
 		Stats: status.Stats{
-			ActiveBans: e.ledger.Size(), TrustedNetworks: len(e.ledger.Trust().All()) + len(e.ledger.Grants()),
+			ActiveBans: e.ledger.Size(), TrustedNetworks: len(e.ledger.AllTrusted()),
 			Events: e.events, Tallies: e.tallies.all(), Corroborated: e.verifier.Stats(),
 		},
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // A Record is all that the ledger knows about one target. Its fields but Target, and
-// those of [Ban], [Evidence] and [Grant], are in a [File] in this order; a new order
+// those of [Ban], [Evidence] and [Trusted], are in a [File] in this order; a new order
 // needs a new bucket.
 type Record struct {
 	Target   Target    `msgpack:"-"`
@@ -17,7 +17,7 @@ type Record struct {
 	Until    time.Time // the end of its last ban; zero: permanent, or never banned
 	Forget   time.Time // when the offences are forgotten; zero: never
 	Grace    time.Time // rules do not ban it until then; zero: no grace
-	Grant    *Grant    // nil: no grant
+	Grant    *Trusted  // trust that was given at run time; nil: none
 }
 
 // Empty reports whether nothing is known about the target.
@@ -56,7 +56,7 @@ func (l *Ledger) Restore(store Store) error {
 			l.remind(r.Grace, r.Target)
 		}
 		if r.Grant != nil {
-			l.grants.Insert(r.Grant.Network, r.Grant)
+			l.grants.table.Insert(r.Grant.Network, r.Grant)
 			l.remind(r.Grant.Until, r.Target)
 		}
 	})
@@ -139,6 +139,8 @@ func (l *Ledger) record(target Target) Record {
 		r.Offences, r.Until, r.Forget = h.count, h.until, h.forget
 	}
 	r.Grace, _ = l.grace.get(target)
-	r.Grant, _ = l.grant(target)
+	if network, ok := target.Network(); ok {
+		r.Grant, _ = l.grants.table.Get(network)
+	}
 	return r
 }

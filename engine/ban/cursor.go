@@ -53,7 +53,7 @@ func (c *Cursor) Snapshot() (bans []*Ban, changes []Change, seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	bans = make([]*Ban, 0, l.bans.size())
-	for _, b := range l.bans.all() {
+	for _, b := range l.bans.after(Target{}) {
 		bans = append(bans, b)
 	}
 	changes = c.appendWanted(c.pending, l.fresh)
@@ -65,12 +65,7 @@ func (c *Cursor) Snapshot() (bans []*Ban, changes []Change, seq uint64) {
 func (c *Cursor) Close() {
 	c.ledger.mu.Lock()
 	defer c.ledger.mu.Unlock()
-	for i, other := range c.ledger.cursors {
-		if other == c {
-			c.ledger.cursors = append(c.ledger.cursors[:i:i], c.ledger.cursors[i+1:]...)
-			return
-		}
-	}
+	c.ledger.cursors = slices.DeleteFunc(c.ledger.cursors, func(other *Cursor) bool { return other == c })
 }
 
 // push adds the changes of the cursor's kinds; the ledger's mutex is held.

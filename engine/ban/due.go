@@ -33,41 +33,21 @@ func (d *deadlines) Pop() any {
 	return x
 }
 
-func (d *deadlines) add(at time.Time, target Target) {
-	if !at.IsZero() {
-		heap.Push(d, deadline{at, target})
-	}
-}
-
-// remind has Advance look at a target at a time. A ban that is extended again and again
-// leaves a stale deadline each time: once most of them are stale, those are dropped.
+// remind has Advance look at a target at a time; the zero time is never. A ban that is
+// extended again and again leaves a stale deadline each time: once most of them are stale,
+// those are dropped.
 func (l *Ledger) remind(at time.Time, target Target) {
-	l.due.add(at, target)
-	if live := l.bans.size() + len(l.history) + l.grants.Size() + l.grace.size(); len(l.due) > 2*live+1024 {
-		l.due = slices.DeleteFunc(l.due, l.stale)
+	if at.IsZero() {
+		return
+	}
+	heap.Push(&l.due, deadline{at, target})
+	if live := l.bans.size() + len(l.history) + l.grants.table.Size() + l.grace.size(); len(l.due) > 2*live+1024 {
+		l.due = slices.DeleteFunc(l.due, func(d deadline) bool { return !l.record(d.target).due(d.at) })
 		heap.Init(&l.due)
 	}
 }
 
-// stale reports whether nothing is due at a deadline any more.
-func (l *Ledger) stale(d deadline) bool {
-	if b, ok := l.bans.get(d.target); ok && b.Until.Equal(d.at) {
-		return false
-	}
-	if h, ok := l.history[d.target]; ok && h.forget.Equal(d.at) {
-		return false
-	}
-	if g, ok := l.grant(d.target); ok && g.Until.Equal(d.at) {
-		return false
-	}
-	until, ok := l.grace.get(d.target)
-	return !ok || !until.Equal(d.at)
-}
-
-// pop takes the earliest deadline that is not after now.
-func (d *deadlines) pop(now time.Time) (deadline, bool) {
-	if len(*d) == 0 || (*d)[0].at.After(now) {
-		return deadline{}, false
-	}
-	return heap.Pop(d).(deadline), true
+// due reports whether a part of the record ends at a time, which is not zero.
+func (r Record) due(at time.Time) bool {
+	return r.Ban != nil && r.Ban.Until.Equal(at) || r.Grant != nil && r.Grant.Until.Equal(at) || r.Forget.Equal(at) || r.Grace.Equal(at)
 }

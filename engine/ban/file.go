@@ -27,7 +27,7 @@ type File struct{ db *dbfile.File }
 
 // The number in a name is that of the format.
 var (
-	recordsBucket   = []byte("records.3")
+	recordsBucket   = []byte("records.4")
 	positionsBucket = []byte("positions.1")
 )
 
@@ -119,8 +119,7 @@ func decodeRecord(key, value []byte) (r Record, err error) {
 	if err != nil {
 		return r, err
 	}
-	var ok bool
-	if r.Target, ok = targetOf(key); !ok || r.Ban != nil && (r.Ban.Offence < 1 || r.Ban.Term <= 0) {
+	if r.Target = targetOf(key); !r.Target.IsValid() || r.Ban != nil && (r.Ban.Offence < 1 || r.Ban.Term <= 0) {
 		return r, errors.New("not the record of a target")
 	}
 	if b := r.Ban; b != nil {
@@ -175,41 +174,30 @@ func (f *File) LoadPositions() (map[string][]byte, error) {
 	return positions, err
 }
 
-// The first byte of a key.
-const (
-	keyIPv4  = 4
-	keyIPv6  = 6
-	keyOther = 0xff // the text of a target of another kind follows
-)
+// keyOther is the first byte of the key of an endpoint or an account; its text follows.
+// That of a network is the bits of its family: 32 or 128.
+const keyOther = 0xff
 
 func recordKey(target Target) []byte {
 	network, ok := target.Network()
 	if !ok {
 		return append([]byte{keyOther}, target.String()...)
 	}
-	address := network.Addr().As16()
-	family := byte(keyIPv4)
-	if network.Addr().Is6() {
-		family = keyIPv6
-	}
-	return append(append([]byte{family}, address[:]...), byte(network.Bits()))
+	key, _ := network.AppendBinary([]byte{byte(network.Addr().BitLen())}) // it never fails
+	return key
 }
 
-// targetOf reads a key.
-func targetOf(key []byte) (target Target, ok bool) {
-	switch {
-	case len(key) > 1 && key[0] == keyOther:
-		target, err := ParseTarget(string(key[1:]))
-		return target, err == nil
-	case len(key) != 18 || key[0] != keyIPv4 && key[0] != keyIPv6:
-		return Target{}, false
+// targetOf reads a key. It returns the zero Target if that is not the key of a target.
+func targetOf(key []byte) (target Target) {
+	if len(key) > 0 && key[0] == keyOther {
+		target, _ = ParseTarget(string(key[1:]))
+		return target
 	}
-	a := netip.AddrFrom16([16]byte(key[1:17]))
-	if key[0] == keyIPv4 {
-		a = a.Unmap()
+	var network netip.Prefix
+	if err := network.UnmarshalBinary(key[min(1, len(key)):]); err == nil && network == network.Masked() {
+		target = Network(network)
 	}
-	network := netip.PrefixFrom(a, int(key[17]))
-	return Network(network), network.IsValid() && network == network.Masked()
+	return target
 }
 
 // fill is how much of a page is used when it is split. The bans of a flood are in the

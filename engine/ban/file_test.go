@@ -31,16 +31,16 @@ func state(l *Ledger) []Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := map[Target]struct{}{}
-	for target := range l.bans.all() {
+	for target := range l.bans.after(Target{}) {
 		known[target] = struct{}{}
 	}
 	for target := range l.history {
 		known[target] = struct{}{}
 	}
-	for target := range l.grace.all() {
+	for target := range l.grace.after(Target{}) {
 		known[target] = struct{}{}
 	}
-	for network := range l.grants.All() {
+	for network := range l.grants.table.All() {
 		known[Network(network)] = struct{}{}
 	}
 	var records []Record
@@ -87,7 +87,7 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 				continue
 			}
 			if rng.IntN(12) == 0 {
-				g := Grant{Network: p, Author: "api alice", Comment: "no", Since: now}
+				g := Trusted{Network: p, Name: "whitelist", Author: "api alice", Comment: "no", Since: now}
 				if rng.IntN(2) == 0 {
 					g.Until = now.Add(2 * time.Minute)
 				}

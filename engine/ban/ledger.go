@@ -1,12 +1,12 @@
 package ban
 
 import (
+	"container/heap"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/gaissmai/bart"
 )
 
 // A Ledger is the desired state: what is banned, what was, and what must not be. It is
@@ -17,7 +17,7 @@ import (
 type Ledger struct {
 	mu      sync.Mutex // guards everything below
 	trust   *Trust
-	grants  bart.Table[*Grant]  // trust that was given while the program runs
+	grants  Trust               // trust that was given while the program runs
 	bans    table[*Ban]         // in force
 	history map[Target]offences // of what was banned, until it is forgotten
 	grace   table[time.Time]    // unbanned, and not to be banned by rules until then
@@ -87,10 +87,8 @@ func (l *Ledger) Consider(o Order, now time.Time) Change {
 }
 
 func (l *Ledger) consider(o *Order, now time.Time) Change {
-	if _, partly := l.within(o.Target); partly && o.Address.IsValid() {
-		if _, covered := l.covers(o.Target); !covered {
-			o.Target = Address(o.Address)
-		}
+	if p := o.Target.Prefix(); o.Address.IsValid() && l.trusted(p) != nil && l.covers(p) == nil {
+		o.Target = Address(o.Address)
 	}
 	standing := l.standing(o.Target)
 	offence := l.offence(o, standing)
@@ -139,7 +137,7 @@ func (l *Ledger) refusal(o *Order, now time.Time) string {
 	if kind := o.Target.Kind(); !slices.Contains(l.kinds, kind) {
 		return "no action of the rule files can ban a target of the kind " + string(kind)
 	}
-	if entry, ok := l.trusted(o.Target); ok {
+	if entry := l.trusted(o.Target.Prefix()); entry != nil {
 		return "trusted: " + entry.String()
 	}
 	if until, ok := l.inGrace(o.Target, now); ok && !o.ByHand {
@@ -250,11 +248,9 @@ func (l *Ledger) inGrace(target Target, now time.Time) (time.Time, bool) {
 			return until, true
 		}
 	}
-	if network, ok := target.Network(); ok {
-		for _, until := range l.grace.networks.Subnets(network) {
-			if now.Before(until) {
-				return until, true
-			}
+	for _, until := range l.grace.networks.Subnets(target.Prefix()) {
+		if now.Before(until) {
+			return until, true
 		}
 	}
 	return time.Time{}, false
@@ -331,46 +327,34 @@ func (l *Ledger) end(target Target, why string, now time.Time) *Change {
 	return &c
 }
 
-// SetTrust replaces the trust and unbans what it covers, in the order of targets.
-func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.trust = trust
-	var targets []Target
-	for target := range l.bans.all() {
-		targets = append(targets, target)
-	}
-	return l.free(targets, now)
-}
-
 // Advance ends the bans that expire until now, and forgets what is to be forgotten by
 // then. It returns the expired bans, in the order of their ends.
 func (l *Ledger) Advance(now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var expired []Change
-	for {
-		d, ok := l.due.pop(now)
-		if !ok {
-			return expired
+	for len(l.due) > 0 && !l.due[0].at.After(now) {
+		d := heap.Pop(&l.due).(deadline)
+		r := l.record(d.target)
+		if !r.due(d.at) {
+			continue
 		}
-		if b, ok := l.bans.get(d.target); ok && b.Until.Equal(d.at) {
+		l.dirty[d.target] = struct{}{}
+		if r.Ban != nil && r.Ban.Until.Equal(d.at) {
 			l.bans.remove(d.target)
-			expired = append(expired, l.add(Change{Kind: KindExpire, Ban: *b, At: b.Until}))
+			expired = append(expired, l.add(Change{Kind: KindExpire, Ban: *r.Ban, At: d.at}))
 		}
-		if h, ok := l.history[d.target]; ok && h.forget.Equal(d.at) {
+		if r.Forget.Equal(d.at) {
 			delete(l.history, d.target)
-			l.dirty[d.target] = struct{}{}
 		}
-		if g, ok := l.grant(d.target); ok && g.Until.Equal(d.at) {
-			l.grants.Delete(g.Network)
-			l.dirty[d.target] = struct{}{}
+		if r.Grant != nil && r.Grant.Until.Equal(d.at) {
+			l.grants.table.Delete(r.Grant.Network)
 		}
-		if until, ok := l.grace.get(d.target); ok && until.Equal(d.at) {
+		if r.Grace.Equal(d.at) {
 			l.grace.remove(d.target)
-			l.dirty[d.target] = struct{}{}
 		}
 	}
+	return expired
 }
 
 // Next returns when [Ledger.Advance] has something to do next; ok is false if nothing is
@@ -385,14 +369,22 @@ func (l *Ledger) Next() (at time.Time, ok bool) {
 }
 
 // Bans returns the bans in force, in the order of their targets.
-func (l *Ledger) Bans() []Ban {
+func (l *Ledger) Bans() []Ban { return l.After(Target{}, math.MaxInt) }
+
+// After returns up to limit bans in force that follow target in the order of Bans;
+// the zero Target precedes all of them. It takes as long as the page is long,
+// wherever that is: the ledger is locked meanwhile.
+func (l *Ledger) After(target Target, limit int) []Ban {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]Ban, 0, l.bans.size())
-	for _, b := range l.bans.all() {
-		all = append(all, *b)
+	page := make([]Ban, 0, min(limit, l.bans.size()))
+	for _, b := range l.bans.after(target) {
+		if len(page) == limit {
+			break
+		}
+		page = append(page, *b)
 	}
-	return all
+	return page
 }
 
 // Seq returns the number of the latest change to the bans: the kinds in Levels.

@@ -115,23 +115,15 @@ func (t Target) Prefix() netip.Prefix {
 // Compare orders addresses and networks as [netip.Prefix.Compare] does, and the
 // other kinds after them by their text.
 func (t Target) Compare(u Target) int {
-	p, isNetwork := t.Network()
-	q, isOther := u.Network()
-	if isNetwork && isOther {
-		return p.Compare(q)
-	}
-	return cmp.Or(t.rank()-u.rank(), strings.Compare(t.String(), u.String()))
+	return cmp.Or(strings.Compare(t.other(), u.other()), t.Prefix().Compare(u.Prefix()))
 }
 
-// rank is the place of the kind in the order of targets.
-func (t Target) rank() int {
-	switch t.Kind() {
-	case "":
-		return 0
-	case TargetAddress, TargetNetwork:
-		return 1
+// other returns the text of an endpoint or an account, and "" for the other kinds.
+func (t Target) other() string {
+	if _, ok := t.Network(); ok || !t.IsValid() {
+		return ""
 	}
-	return 2
+	return t.String()
 }
 
 // String returns the text form, "" for the zero Target.
@@ -195,19 +187,19 @@ func parseAccount(user, domain string) (Target, error) {
 // ParseNetwork reads an address or a network in CIDR notation. It masks the network
 // and unmaps IPv4-mapped IPv6.
 func ParseNetwork(s string) (netip.Prefix, error) {
-	if p, err := netip.ParsePrefix(s); err == nil {
-		if a := p.Addr(); a.Is4In6() {
-			if p.Bits() < 96 {
-				return netip.Prefix{}, fmt.Errorf("%q is wider than all of IPv4", s)
-			}
-			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Zone() != "" {
+			return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a network such as 203.0.113.0/24", s)
 		}
-		return p.Masked(), nil
+		p = netip.PrefixFrom(a, a.BitLen())
 	}
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a network such as 203.0.113.0/24", s)
+	if a := p.Addr(); a.Is4In6() {
+		if p.Bits() < 96 {
+			return netip.Prefix{}, fmt.Errorf("%q is wider than all of IPv4", s)
+		}
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
 	}
-	a = a.Unmap()
-	return netip.PrefixFrom(a, a.BitLen()), nil
+	return p.Masked(), nil
 }

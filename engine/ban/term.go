@@ -1,6 +1,7 @@
 package ban
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -49,86 +50,67 @@ func (t Term) End(start time.Time) time.Time {
 	return start.Add(time.Duration(t))
 }
 
+const day = 24 * time.Hour
+
 // MaxDuration bounds every duration in a rule file, so that no sum of a time and
 // a duration can overflow: some 100 years.
-const MaxDuration = 36525 * 24 * time.Hour
+const MaxDuration = 36525 * day
 
-// units are the units of a duration, longest first.
-var units = []struct {
+// longUnits are the units that [time.ParseDuration] does not read.
+var longUnits = []struct {
 	name   string
 	length time.Duration
-}{
-	{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute},
-	{"s", time.Second}, {"ms", time.Millisecond}, {"us", time.Microsecond},
-}
+}{{"w", 7 * day}, {"d", day}}
 
-// ParseDuration reads a positive duration as Go writes it, with days and weeks
-// beside the smaller units: "90s", "1h30m", "7d", "2w". Days have 24 hours.
+// ParseDuration reads a positive duration as [time.ParseDuration] does, after weeks and
+// days: "90s", "1h30m", "7d", "2w", "1d12h". Days have 24 hours.
 func ParseDuration(s string) (time.Duration, error) {
 	bad := func() (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration: write a number and a unit, such as \"90s\", \"10m\", \"2h\", \"7d\" or \"1w\"", s)
 	}
-	var total time.Duration
-	rest := s
-	for rest != "" {
-		digits := strings.IndexFunc(rest, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
-		if digits <= 0 {
-			return bad()
-		}
-		number, err := strconv.ParseFloat(rest[:digits], 64)
-		if err != nil {
-			return bad()
-		}
-		rest = rest[digits:]
-		end := strings.IndexFunc(rest, func(r rune) bool { return r >= '0' && r <= '9' || r == '.' })
-		if end < 0 {
-			end = len(rest)
-		}
-		unit, ok := unitLength(rest[:end])
-		if !ok {
-			return bad()
-		}
-		rest = rest[end:]
-		if part := number * float64(unit); part > float64(MaxDuration-total) {
-			return 0, fmt.Errorf("%q is too long: %s at the most", s, FormatDuration(MaxDuration))
-		}
-		total += time.Duration(number * float64(unit))
-	}
-	switch {
-	case s == "":
+	if s == "" || strings.ContainsAny(s, "+-") {
 		return bad()
-	case total <= 0:
+	}
+	var long float64
+	rest := s
+	for _, unit := range longUnits {
+		number, after, found := strings.Cut(rest, unit.name)
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseFloat(number, 64)
+		if err != nil || strings.Trim(number, "0123456789.") != "" {
+			return bad()
+		}
+		long += n * float64(unit.length)
+		rest = after
+	}
+	short, err := time.ParseDuration(cmp.Or(rest, "0s"))
+	if err != nil {
+		return bad()
+	}
+	if long > float64(MaxDuration) || short > MaxDuration-time.Duration(long) {
+		return 0, fmt.Errorf("%q is too long: %s at the most", s, FormatDuration(MaxDuration))
+	}
+	total := time.Duration(long) + short
+	if total == 0 {
 		return 0, errors.New("a duration must be longer than zero")
 	}
 	return total, nil
 }
 
-func unitLength(name string) (time.Duration, bool) {
-	for _, u := range units {
-		if u.name == name {
-			return u.length, true
-		}
-	}
-	return 0, false
-}
-
-// FormatDuration writes d in the largest units that divide it: "1h30m", "7d".
-// Weeks are written in days, as operators count them.
+// FormatDuration writes d in days and the units of [time.Duration.String], without those
+// that are zero at the end: "1h30m", "7d". Weeks are written in days, as operators count
+// them.
 func FormatDuration(d time.Duration) string {
-	if d == 0 {
-		return "0s"
+	text := (d % day).String()
+	if days := d / day; days != 0 {
+		text = fmt.Sprintf("%dd%s", days, strings.TrimPrefix(text, "-"))
 	}
-	var b strings.Builder
-	if d < 0 {
-		b.WriteByte('-')
-		d = -d
-	}
-	for _, u := range units[1:] {
-		if n := d / u.length; n > 0 {
-			b.WriteString(strconv.FormatInt(int64(n), 10))
-			b.WriteString(u.name)
-			d -= n * u.length
+	for _, zero := range []string{"m0s", "h0m", "d0s"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
 		}
 	}
-	return b.String()
+	return text
 }

@@ -89,8 +89,7 @@ func (r *Recorder) isBanned(a *address) bool {
 }
 
 func (r *Recorder) isTrusted(a *address) bool {
-	_, trusted := r.Trusted.Covers(a.target())
-	return trusted
+	return r.Trusted.Covers(a.target()) != nil
 }
 
 // isLong reports whether an address was seen for long enough: on Days days, and from

@@ -18,7 +18,7 @@ func TestGrantLiftsAndForbidsUntilItEnds(t *testing.T) {
 			t.Fatal(c.Why)
 		}
 	}
-	freed := l.Grant(Grant{Network: netip.MustParsePrefix("203.0.113.0/24"), Author: "api alice", Comment: "the Bonn office", Since: t0, Until: t0.Add(time.Minute)}, t0)
+	freed := l.Grant(Trusted{Name: "whitelist", Network: netip.MustParsePrefix("203.0.113.0/24"), Author: "api alice", Comment: "the Bonn office", Since: t0, Until: t0.Add(time.Minute)}, t0)
 	if len(freed) != 2 || freed[0].Kind != KindUnban || l.Size() != 1 {
 		t.Fatalf("freed %v, %d bans stand", freed, l.Size())
 	}
@@ -37,7 +37,7 @@ func TestGrantLiftsAndForbidsUntilItEnds(t *testing.T) {
 	if c := l.Enter(order("203.0.113.7/32", t0.Add(time.Minute)), t0.Add(time.Minute)); !c.InForce() {
 		t.Fatalf("after its end: %v", c.Why)
 	}
-	if len(l.Grants()) != 0 {
+	if l.grants.table.Size() != 0 {
 		t.Fatal("the grant is over and still listed")
 	}
 }
@@ -45,14 +45,14 @@ func TestGrantLiftsAndForbidsUntilItEnds(t *testing.T) {
 func TestRevokedGrantForbidsNothing(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	p := netip.MustParsePrefix("203.0.113.7/32")
-	l.Grant(Grant{Network: p, Author: "api", Since: t0}, t0)
-	if _, ok := l.Trusted(Network(p)); !ok {
+	l.Grant(Trusted{Name: "whitelist", Network: p, Author: "api", Since: t0}, t0)
+	if l.Trusted(Network(p)) == nil {
 		t.Fatal("not trusted")
 	}
 	if !l.Revoke(p) || l.Revoke(p) {
 		t.Fatal("a grant can be revoked once")
 	}
-	if _, ok := l.Trusted(Network(p)); ok {
+	if l.Trusted(Network(p)) != nil {
 		t.Fatal("still trusted")
 	}
 }
@@ -85,7 +85,7 @@ func TestGrantLiftsWhatLiesAroundItAndInIt(t *testing.T) {
 		}
 	}
 	var freed []string
-	for _, c := range l.Grant(Grant{Network: netip.MustParsePrefix("203.0.113.7/32"), Author: "api", Since: t0}, t0) {
+	for _, c := range l.Grant(Trusted{Name: "whitelist", Network: netip.MustParsePrefix("203.0.113.7/32"), Author: "api", Since: t0}, t0) {
 		freed = append(freed, c.Ban.Target.String())
 	}
 	if len(freed) != 1 || freed[0] != "203.0.113.0/24" {
