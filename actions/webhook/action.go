@@ -74,27 +74,23 @@ func (a *Action) Open(host plugin.Host) error {
 
 // open opens the spool and loads the queue. A damaged file is moved aside and replaced.
 func (a *Action) open(dir string) error {
-	empty := a.queue
-	s, err := openSpool(dir)
-	if err == nil {
-		if err = s.load(&a.queue); err == nil {
-			a.spool = s
-			a.push(nil) // the bounds may be narrower than before
-			return nil
+	loaded := a.queue
+	s, err := openSpool(dir, &loaded)
+	if errors.Is(err, dbfile.ErrDamaged) {
+		aside, moving := dbfile.MoveAside(filepath.Join(dir, spoolName), time.Now())
+		if moving != nil {
+			return errors.Join(err, moving)
 		}
-		a.queue = empty
-		_ = s.db.Close() // reading has failed already
+		a.log().Error("notifications lost: their file is damaged", "err", err, "aside", aside)
+		loaded = a.queue
+		s, err = openSpool(dir, &loaded)
 	}
-	if !errors.Is(err, dbfile.ErrDamaged) {
+	if err != nil {
 		return err
 	}
-	aside, moving := dbfile.MoveAside(filepath.Join(dir, spoolName), time.Now())
-	if moving != nil {
-		return errors.Join(err, moving)
-	}
-	a.log().Error("notifications lost: their file is damaged", "err", err, "aside", aside)
-	a.spool, err = openSpool(dir)
-	return err
+	a.spool, a.queue = s, loaded
+	a.push(nil) // the bounds may be narrower than before
+	return nil
 }
 
 var errEnded = errors.New("the webhook has been stopped")

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -24,8 +25,9 @@ func plain(s string) string {
 const noMention = "@\u200b"
 
 var (
-	slackEscapes    = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "@", noMention, "`", "'")
-	markdownEscapes = markdownReplacer()
+	slackEscapes  = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "@", noMention, "`", "'")
+	markdownLinks = strings.NewReplacer("@", noMention, "://", ":\u200b//") // what becomes a link without a mark
+	markdownMarks = regexp.MustCompile("[\\\\`*_{}\\[\\]()#+\\-.!|~<>]")
 )
 
 // slack escapes a text for Slack's mrkdwn: no link, no mention, no end of a code span.
@@ -33,14 +35,8 @@ func slack(s string) string { return slackEscapes.Replace(plain(s)) }
 
 // markdown escapes a text for Markdown as Discord and others read it, with HTML, links
 // and mentions.
-func markdown(s string) string { return markdownEscapes.Replace(plain(s)) }
-
-func markdownReplacer() *strings.Replacer {
-	pairs := []string{"@", noMention, "://", ":\u200b//"} // the latter would become a link
-	for _, r := range "\\`*_{}[]()#+-.!|~<>" {
-		pairs = append(pairs, string(r), `\`+string(r))
-	}
-	return strings.NewReplacer(pairs...)
+func markdown(s string) string {
+	return markdownMarks.ReplaceAllString(markdownLinks.Replace(plain(s)), `\$0`)
 }
 
 // truncate cuts a text to n characters, the last of them an ellipsis if something was

@@ -35,14 +35,19 @@ const spoolName = "notifications.db"
 // replaced, may take to close the file.
 const lockPatience = 2 * time.Second
 
-// openSpool opens the file in dir, which must exist. Errors are those of
-// [dbfile.Open].
-func openSpool(dir string) (*spool, error) {
+// openSpool opens the file in dir, which must exist, and fills an empty queue from it.
+// Errors are those of [dbfile.Open].
+func openSpool(dir string, q *queue) (*spool, error) {
 	db, err := dbfile.Open(filepath.Join(dir, spoolName), lockPatience)
 	if err != nil {
 		return nil, err
 	}
-	return &spool{db}, nil
+	s := &spool{db}
+	if err := s.load(q); err != nil {
+		_ = db.Close() // reading has failed already
+		return nil, err
+	}
+	return s, nil
 }
 
 // A step is what one change of the queue means for the notifications in the file.

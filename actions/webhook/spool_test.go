@@ -24,7 +24,7 @@ import (
 
 func openTest(t *testing.T, dir string) *spool {
 	t.Helper()
-	s, err := openSpool(dir)
+	s, err := openSpool(dir, &queue{})
 	if err != nil {
 		t.Fatal(err)
 	}

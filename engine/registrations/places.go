@@ -13,11 +13,15 @@ type place struct {
 	since time.Time // it was never empty from then on; zero: since before the first report
 }
 
-// arrive adds a registration to those at its address.
-func (t *Table) arrive(r *registration, since time.Time) {
+// arrive adds a registration to those at its address. A phone on a list was there
+// before, for an unknown time.
+func (t *Table) arrive(r *registration, listed bool, now time.Time) {
 	p, known := t.places.Get(single(r.addr))
 	if !known {
-		p = &place{since: since}
+		p = &place{}
+		if !listed {
+			p.since = now
+		}
 		t.places.Insert(single(r.addr), p)
 	}
 	r.inPlace = p.PushBack(r)

@@ -146,17 +146,8 @@ func (t *Table) register(a account, ev *event.Event, now time.Time) {
 	if r.addr != ev.IP {
 		t.leave(r)
 		r.addr = ev.IP
-		t.arrive(r, since(ev, now))
+		t.arrive(r, ev.Repeat, now)
 	}
-}
-
-// since is when a phone came to the address of an event. A phone on a list was there
-// before, for an unknown time.
-func since(ev *event.Event, now time.Time) time.Time {
-	if ev.Repeat {
-		return time.Time{}
-	}
-	return now
 }
 
 // lifetime is how long a registration lasts from its event on.
@@ -221,7 +212,7 @@ func (t *Table) add(a account, ev *event.Event, until time.Time, unproven bool, 
 	}
 	t.accounts[a] = append(t.accounts[a], r)
 	heap.Push(&t.byEnd, r)
-	t.arrive(r, since(ev, now))
+	t.arrive(r, ev.Repeat, now)
 }
 
 func (t *Table) evict(r *registration) {
