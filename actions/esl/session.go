@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,10 +102,7 @@ func (s *session) flush(ctx context.Context) error {
 		if !s.concerns(party{[]string{r.IP}, r.User, r.Realm, ""}, s.config.flush) {
 			continue
 		}
-		profile := s.config.profile
-		if profile == "" {
-			profile = r.Profile()
-		}
+		profile := cmp.Or(s.config.profile, r.Profile())
 		name, bad := flushName(r, all, s.config.flush)
 		if err := checkWord(profile); bad == nil && err != nil {
 			bad = fmt.Errorf("profile of a registration: %w", err)

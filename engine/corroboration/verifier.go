@@ -201,10 +201,7 @@ func same(ev, report *event.Event) bool {
 	if ev.Time.Sub(report.Time).Abs() > patience {
 		return false
 	}
-	name := text(ev.User)
-	if name == "" {
-		name = text(ev.Destination)
-	}
+	name := cmp.Or(text(ev.User), text(ev.Destination))
 	return name == "" || name == text(report.User) || name == text(report.ToUser) || name == text(report.Destination)
 }
 

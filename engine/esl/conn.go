@@ -2,6 +2,7 @@ package esl
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,16 @@ import (
 
 	"github.com/0x19/goesl"
 	"github.com/op/go-logging"
+)
+
+// The ways in which a connection fails. Returned errors wrap them and say more.
+var (
+	ErrUnreachable = errors.New("the event socket cannot be reached (is FreeSWITCH running, with mod_event_socket on this address?)")
+	ErrAuthRefused = errors.New("the event socket refuses the password: it must be the one in event_socket.conf.xml")
+	ErrACLRefused  = errors.New("the event socket's access list refuses this host: add it to apply-inbound-acl in event_socket.conf.xml")
+	ErrSilent      = errors.New("the event socket is silent")
+	ErrClosed      = errors.New("the event socket closed the connection")
+	ErrProtocol    = errors.New("the answer is not FreeSWITCH's event socket protocol")
 )
 
 // A Switch is the address and password of a FreeSWITCH's event socket.
@@ -60,9 +71,7 @@ func (s Switch) connect(ctx context.Context) (*conn, error) {
 	if strings.ContainsFunc(s.Password, unicode.IsControl) {
 		return nil, errors.New("the password holds a line break or another control character")
 	}
-	if s.limits == (limits{}) {
-		s.limits = defaultLimits
-	}
+	s.limits = cmp.Or(s.limits, defaultLimits)
 	dialer := net.Dialer{Timeout: s.limits.step, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 3,
 	}}

@@ -116,3 +116,26 @@ func isWord(text string) bool {
 		return unicode.IsSpace(c) || !unicode.IsPrint(c) || c == unicode.ReplacementChar
 	})
 }
+
+// A Refusal is the answer of a switch that did not carry out a command.
+type Refusal struct {
+	Text string // as [Printable]: "-ERR No such channel!"
+}
+
+func (r *Refusal) Error() string { return "refused: " + r.Text }
+
+// Printable returns text as one printable line of about 200 bytes at most.
+func Printable(text string) string {
+	const most = 200
+	text = strings.Join(strings.Fields(text[:min(len(text), 4*most)]), " ")
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return unicode.ReplacementChar
+	}, text)
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}

@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 	"time"
@@ -19,10 +20,7 @@ func account(h headers) (user, domain string, shown bool) {
 	if user == "" || user == unknownUser {
 		return h["to-user"], h["to-host"], false
 	}
-	if domain == "" {
-		domain = h["to-host"]
-	}
-	return user, domain, true
+	return user, cmp.Or(domain, h["to-host"]), true
 }
 
 // refineDigest reads the account of a digest. If From and To differ, it is for a call.

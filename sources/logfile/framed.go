@@ -25,29 +25,20 @@ func Framed(name string, zone *time.Location) func(message string) *event.Event 
 	d := s.newDecoder(nil, defaultSizes().maxLine, time.Time{})
 	var order ordered
 	return func(message string) *event.Event {
-		f, ok := d.framed(message)
-		if !ok {
+		line, rest, more := strings.Cut(strings.TrimSuffix(message, "\n"), "\n")
+		r, ok := d.read(line, nil)
+		if !ok || r.refused == ambiguous || r.Stamp.Year == 0 {
 			return nil
 		}
+		want := expected(line[r.Message:])
+		for further := range strings.SplitSeq(rest, "\n") {
+			if more && !takeFurther(&want, further) {
+				return nil
+			}
+		}
+		f := finding{event: d.event(line, &r), Header: r.Header}
+		f.event.Time = d.Time(r.Stamp)
 		order.settle(&f)
 		return f.event
 	}
-}
-
-// framed decodes one whole message.
-func (d *decoder) framed(message string) (f finding, ok bool) {
-	line, rest, more := strings.Cut(strings.TrimSuffix(message, "\n"), "\n")
-	r, ok := d.read(line, nil)
-	if !ok || r.refused == ambiguous || r.Stamp.Year == 0 {
-		return f, false
-	}
-	want := expected(line[r.Message:])
-	for further := range strings.SplitSeq(rest, "\n") {
-		if more && !takeFurther(&want, further) {
-			return f, false
-		}
-	}
-	f = finding{event: d.event(line, &r), Header: r.Header}
-	f.event.Time = d.Time(r.Stamp)
-	return f, true
 }

@@ -43,7 +43,7 @@ func (o *ordered) emit(ctx context.Context, b *block) (left int, err error) {
 // settle corrects the time of an event and marks a repeat.
 func (o *ordered) settle(f *finding) {
 	if !f.Stamp.Zoned {
-		f.event.Time = dstResolver(o.latest).resolve(f.event.Time)
+		f.event.Time = o.resolve(f.event.Time)
 	}
 	if f.event.Time.After(o.latest) {
 		o.latest = f.event.Time
@@ -51,18 +51,14 @@ func (o *ordered) settle(f *finding) {
 	o.repeats.mark(f.event)
 }
 
-// A dstResolver is the latest time of a log. It dates stamps in the hour that a zone
-// repeats when its clocks are set back: the stamps of both passes are equal, and only
-// the order of the log tells which pass a line is of.
-type dstResolver time.Time
-
-// resolve moves a time in such an hour to the pass that the log has reached.
-func (r dstResolver) resolve(t time.Time) time.Time {
+// resolve dates a stamp in the hour that a zone repeats when its clocks are set back. The
+// stamps of both passes are equal, so it takes the pass that the log has reached.
+func (o *ordered) resolve(t time.Time) time.Time {
 	first, second, twice := record.Readings(t)
 	switch {
 	case !twice:
 		return t
-	case time.Time(r).After(first.Add(second.Sub(first) / 2)):
+	case o.latest.After(first.Add(second.Sub(first) / 2)):
 		return second
 	}
 	return first

@@ -2,6 +2,7 @@ package esltest
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -136,10 +137,7 @@ func (c *conn) api(command string) string {
 	if c.sw.options.API != nil {
 		answer = c.sw.options.API(command)
 	}
-	if answer == "" {
-		answer = "-ERR no reply\n"
-	}
-	return frame("api/response", answer)
+	return frame("api/response", cmp.Or(answer, "-ERR no reply\n"))
 }
 
 // subscribe carries out a command that changes what the connection gets.

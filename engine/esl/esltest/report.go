@@ -3,6 +3,7 @@ package esltest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	_ "embed"
 	"encoding/json"
@@ -80,11 +81,7 @@ func eventJSON(headers map[string]string, body string) string {
 func eventPlain(headers map[string]string, body string) string {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		value := url.PathEscape(headers[name])
-		if value == "" {
-			value = "_undef_"
-		}
-		fmt.Fprintf(&text, "%s: %s\n", name, value)
+		fmt.Fprintf(&text, "%s: %s\n", name, cmp.Or(url.PathEscape(headers[name]), "_undef_"))
 	}
 	if body != "" {
 		fmt.Fprintf(&text, "Content-Length: %d\n", len(body))

@@ -37,7 +37,12 @@ func Compile(name, line string) (Pattern, []Problem) {
 	}
 	c.tokens(text)
 	c.pattern.lits = append(c.pattern.lits, c.lit)
-	c.check()
+	if n := len(c.pattern.holes); n > maxHoles {
+		c.problem("Too many holes", "The pattern has %d holes; the maximum is %d.", n, maxHoles)
+	}
+	if strings.Join(c.pattern.lits, "") == "" {
+		c.problem("Pattern without text", "Part of the message must be fixed, or the pattern would match every line.")
+	}
 	return c.pattern, c.problems
 }
 
@@ -167,13 +172,3 @@ var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // IsName reports whether s is an identifier of a rule file.
 func IsName(s string) bool { return identifier.MatchString(s) }
-
-func (c *compiler) check() {
-	p := &c.pattern
-	if len(p.holes) > maxHoles {
-		c.problem("Too many holes", "The pattern has %d holes; the maximum is %d.", len(p.holes), maxHoles)
-	}
-	if strings.Join(p.lits, "") == "" {
-		c.problem("Pattern without text", "Part of the message must be fixed, or the pattern would match every line.")
-	}
-}
