@@ -13,6 +13,7 @@ import (
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/status"
 )
 
 // An Engine holds the rules and the ledger of one running program or one replay.
@@ -26,8 +27,10 @@ type Engine struct {
 	known      knownGood
 	challenges challenges
 	now        time.Time // the current time
-	events     uint64    // seen since the start
-	untold     int       // changes that the saver has not been told of
+	started    time.Time
+	reload     status.Reload
+	events     uint64 // seen since the start
+	untold     int    // changes that the saver has not been told of
 	tallies    tallies
 	live       live
 }
@@ -83,7 +86,11 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Ready == nil {
 		o.Ready = func() {}
 	}
-	e := &Engine{options: o, cfg: cfg, rules: rule.NewSet(cfg.Rules), tallies: tallies{}, verifier: corroboration.New(nil), challenges: newChallenges()}
+	started := time.Now()
+	e := &Engine{
+		options: o, cfg: cfg, started: started, reload: status.Reload{At: started},
+		rules: rule.NewSet(cfg.Rules), tallies: tallies{}, verifier: corroboration.New(nil), challenges: newChallenges(),
+	}
 	e.known.reconcile(cfg)
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
@@ -208,7 +215,7 @@ func (e *Engine) next() (at time.Time, ok bool) {
 // and the new trust unbans what it covers. It must be called on the core's goroutine; see
 // [Engine.Do].
 func (e *Engine) Reload(cfg *config.Config) {
-	e.cfg = cfg
+	e.cfg, e.reload = cfg, status.Reload{At: time.Now()}
 	rules := rule.NewSet(cfg.Rules)
 	rules.Adopt(e.rules)
 	e.rules = rules
@@ -221,3 +228,7 @@ func (e *Engine) Reload(cfg *config.Config) {
 		e.reconcileActions()
 	}
 }
+
+// ReloadFailed notes, for the status, why the latest rule files were not put into use. It must be
+// called as Reload.
+func (e *Engine) ReloadFailed(err error) { e.reload.Error = err.Error() }

@@ -14,6 +14,7 @@ import (
 // counts.
 func (e *Engine) status() status.Status {
 	s := status.Status{
+		Started: e.started, Reload: e.reload,
 		AutoBlock: e.cfg.Security.AutoBlock, DryRun: e.options.DryRun, QueueDepth: len(e.live.sources.reports), Rules: e.rules.Stats(),
 		Stats: status.Stats{
 			ActiveBans: e.ledger.Size(), TrustedNetworks: len(e.ledger.AllTrusted()),
@@ -66,20 +67,18 @@ func (e *Engine) sourceStatus(ref string) status.Source {
 	return s
 }
 
-// Status returns how the engine is doing.
-func (g *Guard) Status(ctx context.Context) (s status.Status, err error) {
-	err = g.between(ctx, func() { s = g.status() })
-	s.Started = g.Started
-	s.Reload.At, s.Reload.Error = g.Reloaded()
+// Status returns how the engine is doing. It is safe for concurrent use.
+func (e *Engine) Status(ctx context.Context) (s status.Status, err error) {
+	err = e.between(ctx, func() { s = e.status() })
 	return s, err
 }
 
 // Kernel reads what the kernel enforces, for each action that holds a state there.
 // What could not be read of one of them is among its problems; an error says that the
-// engine did not answer.
-func (g *Guard) Kernel(ctx context.Context) (all []status.Kernel, err error) {
+// engine did not answer. It is safe for concurrent use.
+func (e *Engine) Kernel(ctx context.Context) (all []status.Kernel, err error) {
 	var running []*action
-	if err := g.between(ctx, func() { running = g.runningActions() }); err != nil {
+	if err := e.between(ctx, func() { running = e.runningActions() }); err != nil {
 		return nil, err
 	}
 	for _, r := range running {
@@ -104,8 +103,8 @@ func (g *Guard) Kernel(ctx context.Context) (all []status.Kernel, err error) {
 }
 
 // Trackers returns the keys that are closest to firing a rule, the closest first,
-// and at most top of them.
-func (g *Guard) Trackers(ctx context.Context, top int) (closest []status.Tracker, err error) {
-	err = g.between(ctx, func() { closest = g.rules.Closest(top, g.now) })
+// and at most top of them. It is safe for concurrent use.
+func (e *Engine) Trackers(ctx context.Context, top int) (closest []status.Tracker, err error) {
+	err = e.between(ctx, func() { closest = e.rules.Closest(top, e.now) })
 	return closest, err
 }

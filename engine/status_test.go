@@ -38,7 +38,7 @@ func TestGauges(t *testing.T) {
 			}}},
 			{Ref: "wall.x", Action: &dimWall{}, Blocks: true},
 		}
-		g := &Guard{Engine: runQuietly(t, cfg), Reloaded: func() (time.Time, string) { return since, "" }}
+		g := runQuietly(t, cfg)
 		s, err := g.Status(t.Context())
 		if err != nil || len(s.Actions) != 2 || s.Actions[1].Delivery != nil {
 			t.Fatalf("%+v, %v", s.Actions, err)
@@ -53,7 +53,7 @@ func TestGauges(t *testing.T) {
 		}
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		idle := &Guard{Engine: New(cfg, Options{})}
+		idle := New(cfg, Options{})
 		if views, err := idle.Kernel(gone); err == nil {
 			t.Errorf("no view was expected: %+v", views)
 		}

@@ -45,7 +45,6 @@ type guarded struct {
 	log     string
 	wall    *wall
 	engine  *engine.Engine
-	guard   *engine.Guard
 	server  *admin.Server
 	changes chan ban.Change // what the daemon decided on its own
 }
@@ -120,12 +119,10 @@ func (g *guarded) run(cfg *config.Config) {
 		},
 	})
 	var err error
-	started := time.Now().Add(-time.Hour)
 	inner := filepath.Join(filepath.Dir(g.socket), "inner.sock")
-	g.guard = &engine.Guard{Engine: g.engine, Started: started, Reloaded: func() (time.Time, string) { return started, "" }}
 	g.server, err = admin.New(admin.Options{
 		Config: admin.Config{Socket: inner}, Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
-		Guard: g.guard,
+		Engine: g.engine,
 	})
 	if err != nil {
 		g.t.Fatal(err)

@@ -107,7 +107,7 @@ func TestTTL(t *testing.T) {
 			continue
 		}
 		l.want(200, "", "POST", "/security/blacklist", body)
-		b, _ := l.guard.Covering(ban.Network(prefix(ip)))
+		b, _ := l.covering(ip)
 		if got := time.Duration(b.Term); got != c.want && (c.want > 0 || b.Term != ban.Permanent) {
 			t.Errorf("ttl %s: %s, want %s", c.ttl, got, c.want)
 		}
@@ -141,7 +141,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s in a batch: %s", c.ip, text)
 		}
 	}
-	if n := l.guard.ledger.Size(); n != 0 {
+	if n := l.engine.Ledger().Size(); n != 0 {
 		t.Errorf("%d bans", n)
 	}
 	for _, ip := range []string{"0.0.0.0/0", "::/0", "128.0.0.0/1", "fc00::/6"} {
@@ -154,7 +154,7 @@ func TestRefused(t *testing.T) {
 func TestWide(t *testing.T) {
 	l := newLab(t, nil)
 	for _, network := range []string{"64.0.0.0/6", "2000::/4"} {
-		if c := l.guard.ledger.Enter(ban.Order{Target: ban.Network(prefix(network)), Author: "feed x", At: time.Now(), Terms: []ban.Term{ban.Permanent}}, time.Now()); !c.InForce() {
+		if c := l.engine.Ledger().Enter(ban.Order{Target: ban.Network(prefix(network)), Author: "feed x", At: time.Now(), Terms: []ban.Term{ban.Permanent}}, time.Now()); !c.InForce() {
 			t.Fatal(c.Why)
 		}
 		l.want(400, "too wide", "DELETE", "/security/blacklist/"+network+"?grace=10m", "")
@@ -163,31 +163,47 @@ func TestWide(t *testing.T) {
 	}
 }
 
-// TestNotInForce: where it is not durable there is no success, where it is not in
-// the kernel it says so.
+// TestNotInForce: the answer says what the kernel does not enforce, and what is not durable.
 func TestNotInForce(t *testing.T) {
 	l := newLab(t, nil)
-	l.guard.set(func(g *fakeGuard) { g.stuck = "apply a batch of 1: exit status 4" })
-	l.want(200, `"applied":false,"why":"apply a batch of 1: exit status 4"`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.wall.set(func(w *wall) { w.stuck = errors.New("exit status 4") })
+	const why = `"applied":false,"why":"action iptables.drop: apply a batch of 1: exit status 4"`
+	l.want(200, why, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+	l.want(200, why, "POST", "/security/blacklist/batch", `[{"ip":"203.0.113.6"}]`)
 	l.want(200, `"applied":false`, "GET", "/security/blacklist/203.0.113.7", "")
 	l.want(200, `"status":"critical","version":"1.2.3","problems":[{"severity":"critical","subject":"action iptables.drop","text":"apply a batch of 1: exit status 4"}]`, "GET", "/health", "")
-	l.guard.set(func(g *fakeGuard) { g.stuck, g.unsaved = "", errors.New("no space left on device") })
-	l.want(503, "no space left on device", "POST", "/security/blacklist", `{"ip":"203.0.113.8"}`)
-	l.want(503, "no space left on device", "DELETE", "/security/blacklist/203.0.113.8", "")
-	l.want(503, "no space left on device", "POST", "/security/whitelist", `{"ip":"203.0.113.8"}`)
-	l.want(200, `"error":"no space left on device"`, "POST", "/security/blacklist/batch", `[{"ip":"203.0.113.9"}]`)
-	l.want(200, `"subject":"state","text":"not saved: no space left on device"`, "GET", "/security/status", "")
+
+	l = newLab(t, nil)
+	l.disk.mu.Lock()
+	l.disk.full = true
+	l.disk.mu.Unlock()
+	for _, c := range []struct{ method, target, body string }{
+		{"POST", "/security/blacklist", `{"ip":"203.0.113.8"}`},
+		{"DELETE", "/security/blacklist/203.0.113.8", ""},
+		{"POST", "/security/whitelist", `{"ip":"203.0.113.8"}`},
+		{"POST", "/security/blacklist/batch", `[{"ip":"203.0.113.9"}]`},
+		{"POST", "/security/whitelist/batch", `[{"ip":"203.0.113.10"}]`},
+	} {
+		text := l.want(200, `"applied":false,"why":"it holds until the program ends: `, c.method, c.target, c.body)
+		if !strings.Contains(text, "no space left on device") {
+			t.Errorf("%s %s: %s", c.method, c.target, text)
+		}
+	}
+	text := l.want(200, `"subject":"state","text":"not saved: `, "GET", "/security/status", "")
+	if !strings.Contains(text, "no space left on device") {
+		t.Errorf("the status lacks the error: %s", text)
+	}
 }
 
 // TestSourceWarning: a source with a warning is up.
 func TestSourceWarning(t *testing.T) {
 	l := newLab(t, nil)
-	l.guard.set(func(g *fakeGuard) { g.warning = "list gateways: the switch says no" })
+	l.source.progress.Update(func(s *status.Source) { s.Warning = "list gateways: the switch says no" })
 	l.want(200, `"status":"warning","version":"1.2.3","problems":[{"severity":"warning","subject":"source log.freeswitch","text":"list gateways: the switch says no"}]`, "GET", "/health", "")
 	l.want(200, `"fault":"","warning":"list gateways: the switch says no"`, "GET", "/security/sources", "")
 	metrics := l.want(200, "freeswitch_security_source_warning{source=\"log.freeswitch\"} 1\n", "GET", "/metrics", "")
 	if !strings.Contains(metrics, "freeswitch_security_source_up{source=\"log.freeswitch\"} 1\n") {
-		t.Error("it is said to be down")
+		t.Error("the source is reported as down")
 	}
 }
 
@@ -195,7 +211,8 @@ func TestSourceWarning(t *testing.T) {
 func TestKernelUnread(t *testing.T) {
 	l := newLab(t, nil)
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
-	l.guard.set(func(g *fakeGuard) { g.blind = errors.New("the engine has too much to do") })
+	l.server.kernel.fetch = func() (*kernelTable, error) { return nil, errors.New("the engine has too much to do") }
+	l.server.kernel.outdate()
 	l.want(503, "kernel: the engine has too much to do", "GET", "/security/iptables", "")
 	l.want(503, "too much to do", "GET", "/security/blacklist", "")
 	l.want(200, `"subject":"kernel","text":"the engine has too much to do"`, "GET", "/health", "")
@@ -203,12 +220,12 @@ func TestKernelUnread(t *testing.T) {
 	l.want(200, `"droppedPackets":null,"droppedBytes":null`, "GET", "/security/stats", "")
 
 	l = newLab(t, nil)
-	l.guard.set(func(g *fakeGuard) { g.unread = "IPv6: list table filter: exit status 4" })
+	l.wall.set(func(w *wall) { w.unread = errors.New("IPv6: list table filter: exit status 4") })
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(200, `"problems":[{"severity":"critical","subject":"action iptables.drop","text":"IPv6: list table filter: exit status 4"}]`, "GET", "/security/iptables", "")
 	l.want(200, `"unread":true,"count":null`, "GET", "/security/iptables", "")
 	l.want(200, `"packets":3,"bytes":180,"applied":true`, "GET", "/security/blacklist/203.0.113.7", "")
-	l.guard.set(func(g *fakeGuard) { clear(g.wall) })
+	l.wall.set(func(w *wall) { clear(w.entries) })
 	l.server.kernel.outdate()
 	l.want(200, `"packets":null,"bytes":null,"applied":null`, "GET", "/security/blacklist/203.0.113.7", "")
 	l.want(200, `"droppedPackets":null,"droppedBytes":null`, "GET", "/security/stats", "")
@@ -225,11 +242,8 @@ func TestKernelUnread(t *testing.T) {
 
 // TestDryRun: in a dry run the kernel is not read, and its numbers are absent.
 func TestDryRun(t *testing.T) {
-	l := newLab(t, nil)
-	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
-	l.guard.set(func(g *fakeGuard) { g.dry = true })
-	l.server.kernel.outdate()
-	l.server.status.outdate()
+	l := newLabOf(t, engine.Options{DryRun: true}, nil)
+	l.want(200, `"applied":false,"why":"dry run: no action is carried out"`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(200, `"droppedPackets":null,"droppedBytes":null`, "GET", "/security/stats", "")
 	metrics := l.want(200, "\nfreeswitch_security_bans_active 1\n", "GET", "/metrics", "")
 	for _, unknown := range []string{"\nfreeswitch_iptables_rules_total", "\nfreeswitch_security_kernel_"} {
@@ -242,7 +256,7 @@ func TestDryRun(t *testing.T) {
 // TestUndelivered: notifications that are not delivered are a warning.
 func TestUndelivered(t *testing.T) {
 	l := newLab(t, nil)
-	l.guard.set(func(g *fakeGuard) { g.unheard = "https://hooks.example.com answered 503" })
+	l.courier.failed = "https://hooks.example.com answered 503"
 	const want = `"problems":[{"severity":"warning","subject":"action webhook.noc","text":"notification not delivered: https://hooks.example.com answered 503"}]`
 	l.want(200, `{"status":"warning","version":"1.2.3",`+want, "GET", "/health", "")
 	l.want(200, `{"status":"warning","version"`, "GET", "/security/status", "")
@@ -272,7 +286,7 @@ func TestBatch(t *testing.T) {
 	for _, body := range []string{`[`, `[{"ip":"203.0.113.9"}`, `[{"ip":"203.0.113.9"},`} {
 		l.want(400, "it is incomplete", "POST", "/security/blacklist/batch", body)
 	}
-	if _, ok := l.guard.Covering(ban.Network(prefix("203.0.113.9"))); ok {
+	if _, ok := l.covering("203.0.113.9"); ok {
 		t.Error("a refused batch has banned an address")
 	}
 }
@@ -287,7 +301,11 @@ func TestBigBatch(t *testing.T) {
 		fmt.Fprintf(&body, `{"ip":"11.%d.%d.%d","reason":"batch"},`, i>>16, i>>8&255, i&255)
 	}
 	text := strings.TrimSuffix(body.String(), ",") + "]"
-	got := parse[struct{ Results []status.Result }](t, l.want(200, "", "POST", "/security/blacklist/batch", text)).Results
+	w := &flushed{ResponseRecorder: httptest.NewRecorder()}
+	r := request("POST", "/security/blacklist/batch", text)
+	l.server.ServeHTTP(w, r)
+	got := parse[struct{ Results []status.Result }](t, w.Body.String()).Results
+	l.conforms(r, w.Result())
 	if len(got) != n {
 		t.Fatalf("%d results", len(got))
 	}
@@ -296,11 +314,19 @@ func TestBigBatch(t *testing.T) {
 			t.Fatalf("result %d: %+v, want %s", i, got[i], want)
 		}
 	}
-	if l.guard.most != itemsAtOnce {
-		t.Errorf("%d orders at once", l.guard.most)
+	if w.n != 3 {
+		t.Errorf("the results of %d changes", w.n)
 	}
 	l.want(413, "more than", "POST", "/security/blacklist/batch", strings.TrimSuffix(text, "]")+`,{"ip":"12.0.0.1"}]`)
 }
+
+// A flushed answer counts its pieces.
+type flushed struct {
+	*httptest.ResponseRecorder
+	n int
+}
+
+func (f *flushed) Flush() { f.n++ }
 
 func TestListing(t *testing.T) {
 	l := newLab(t, nil)
@@ -352,8 +378,8 @@ func TestTrust(t *testing.T) {
 	l.want(200, `"comment":"new trunk"`, "GET", "/security/whitelist/203.0.113.7", "")
 	l.want(200, `"203.0.113.0/24":{`, "GET", "/security/whitelist", "")
 	l.want(200, `"where":"rules.d/00-site.hcl:4"`, "GET", "/security/whitelist/198.51.100.0%2F25", "")
-	l.want(200, `"next":"127.0.0.0/8"`, "GET", "/security/whitelist?format=list&limit=2", "")
-	l.want(200, `{"trusted":[{"target":"192.0.2.200"`, "GET", "/security/whitelist?format=list&limit=2&cursor=127.0.0.0/8", "")
+	l.want(200, `"next":"10.0.0.0/8"`, "GET", "/security/whitelist?format=list&limit=2", "")
+	l.want(200, `{"trusted":[{"target":"192.0.2.200"`, "GET", "/security/whitelist?format=list&limit=2&cursor=169.254.0.0/16", "")
 	l.want(404, "not trusted", "GET", "/security/whitelist/203.0.112.7", "")
 	l.want(409, "rules.d/00-site.hcl:4", "DELETE", "/security/whitelist/198.51.100.1", "")
 	l.want(200, "203.0.113.0/24 untrusted", "DELETE", "/security/whitelist/203.0.113.7", "")
@@ -363,8 +389,8 @@ func TestTrust(t *testing.T) {
 	l.want(200, "still trusted by carriers", "DELETE", "/security/whitelist/198.51.100.7", "")
 	// Two entries for one network have one cursor: they stand on one page.
 	l.want(200, "", "POST", "/security/whitelist", `{"ip":"10.0.0.0/8"}`)
-	l.want(200, `"runTime":false`, "GET", "/security/whitelist?format=list&limit=1", "")
-	l.want(200, `"runTime":true`, "GET", "/security/whitelist?format=list&limit=1", "")
+	l.want(200, `"runTime":false`, "GET", "/security/whitelist?format=list&limit=1&cursor=0.0.0.0", "")
+	l.want(200, `"runTime":true`, "GET", "/security/whitelist?format=list&limit=1&cursor=0.0.0.0", "")
 	l.want(200, "", "DELETE", "/security/whitelist/10.0.0.0%2F8", "")
 	l.want(400, "mean the same", "POST", "/security/whitelist", `{"ip":"203.0.113.7","reason":"a","comment":"b"}`)
 	l.want(200, `neither`, "POST", "/security/whitelist/batch", `[{"ip":"203.0.113.7","permanent":true},{"ip":"y"}]`)
@@ -378,13 +404,14 @@ func TestTrust(t *testing.T) {
 
 func TestObservation(t *testing.T) {
 	l := newLab(t, nil)
+	l.attack()
 	for target, part := range map[string]string{
 		"/health":                  `{"status":"ok","version":"1.2.3","problems":[]}`,
-		"/security/status":         `"activeBans":0`,
-		"/security/stats":          `"bans":4`,
+		"/security/status":         `"activeBans":2`,
+		"/security/stats":          `"bans":2`,
 		"/security/iptables":       `"hook":"INPUT"`,
 		"/security/rules":          `"name":"password guessing"`,
-		"/security/sources":        `"lagSeconds":1.5`,
+		"/security/sources":        `"behindBytes":10,"lagSeconds":0.`,
 		"/security/trackers":       `"key":"203.0.113.8"`,
 		"/security/trackers?top=1": `"key":"203.0.113.9"`,
 		"/openapi.yaml":            "openapi: 3.0.3",
@@ -393,9 +420,7 @@ func TestObservation(t *testing.T) {
 	}
 	l.want(400, "", "GET", "/security/trackers?top=x", "")
 	l.want(200, "Rule never fires", "POST", "/security/reload", "")
-	l.guard.set(func(g *fakeGuard) {
-		g.broken = []engine.Diagnostic{{Severity: "error", Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
-	})
+	l.broken = []Diagnostic{{Severity: "error", Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
 	l.want(422, `"error":"1 mistake in rules.d","diagnostics":[{"severity":"error",`, "POST", "/security/reload", "")
 	l.want(200, "password guessing", "POST", "/security/test", `{"line":"… SIP auth failure (REGISTER) …"}`)
 	l.want(200, `"events":[]`, "POST", "/security/test", `{"line":"hello"}`)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 )
 
@@ -45,7 +44,7 @@ func changeOfBan(o *ban.Order) auditEntry {
 	return c
 }
 
-func changeOfTrust(t *engine.Trusted) auditEntry {
+func changeOfTrust(t *ban.Trusted) auditEntry {
 	c := auditEntry{what: "trust", target: ban.Network(t.Network), term: ban.Permanent, reason: t.Comment}
 	if !t.Until.IsZero() {
 		c.term = ban.Term(t.Until.Sub(t.Since))

@@ -25,7 +25,7 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if p.page {
-		bans := s.Guard.BansAfter(p.after, p.limit+1)
+		bans := s.Engine.Ledger().After(p.after, p.limit+1)
 		return s.page(w, p, "bans", len(bans), func(i int) (ban.Target, any) {
 			return bans[i].Target, standing.ban(&bans[i])
 		})
@@ -35,7 +35,7 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 	var after ban.Target
 	separator := "{"
 	for out.err == nil {
-		bans := s.Guard.BansAfter(after, pageOfBans)
+		bans := s.Engine.Ledger().After(after, pageOfBans)
 		out.allow()
 		for i := range bans {
 			out.text(separator)
@@ -61,7 +61,7 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, ok := s.Guard.Covering(target)
+	b, ok := s.Engine.Ledger().Covering(target)
 	if !ok {
 		return faultf(http.StatusNotFound, "%s is not banned", target.String())
 	}
@@ -87,7 +87,7 @@ func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &fault{http.StatusBadRequest, err.Error()}
 	}
-	outcomes, err := s.block(r.Context(), []ban.Order{o})
+	outcomes, err := s.ban(r.Context(), []ban.Order{o})
 	if err == nil {
 		err = refusal(&outcomes[0])
 	}
@@ -95,23 +95,19 @@ func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	outcome := &outcomes[0]
+	c := &outcomes[0].Changes[0]
 	d := status.Done{
-		Status: success, Message: message(outcome), Target: inForce(outcome).Target,
-		Applied: outcome.Applied, Why: whyNot(outcome.Applied, outcome.Why), Until: inForce(outcome).Until,
+		Status: success, Message: message(c), Target: inForce(c).Target,
+		Applied: outcomes[0].Applied, Why: outcomes[0].Why, Until: inForce(c).Until,
 	}
 	answer(w, http.StatusOK, d)
 	return nil
 }
 
-// block enters orders, within the time of a change.
-func (s *Server) block(ctx context.Context, orders []ban.Order) ([]engine.Outcome, error) {
-	var outcomes []engine.Outcome
-	err := s.change(ctx, func(ctx context.Context) (err error) {
-		outcomes, err = s.Guard.Block(ctx, orders)
-		if err == nil && len(outcomes) != len(orders) {
-			panic(fmt.Sprintf("admin: the guard gave %d outcomes for %d orders", len(outcomes), len(orders)))
-		}
+// ban enters orders, within the time of a change.
+func (s *Server) ban(ctx context.Context, orders []ban.Order) (outcomes []engine.Outcome, err error) {
+	err = s.change(ctx, func(ctx context.Context) (err error) {
+		outcomes, err = s.Engine.Ban(ctx, orders)
 		return err
 	})
 	return outcomes, err
@@ -137,40 +133,30 @@ func (s *Server) change(ctx context.Context, do func(context.Context) error) err
 
 // refusal is why the target of an order is not banned; nil if it is.
 func refusal(o *engine.Outcome) error {
-	if o.Change.Banned() {
-		return nil
+	if c := &o.Changes[0]; !c.Banned() {
+		return faultf(http.StatusConflict, "%s not banned: %s", c.Target, c.Why)
 	}
-	return faultf(http.StatusConflict, "%s not banned: %s", o.Change.Target, o.Change.Why)
+	return nil
 }
 
-// inForce is the ban in force that covers the target.
-func inForce(o *engine.Outcome) *ban.Ban {
-	if o.Change.Standing {
-		return o.Change.Cover
+// inForce is the ban in force that covers the target of an order.
+func inForce(c *ban.Change) *ban.Ban {
+	if c.Standing {
+		return c.Cover
 	}
-	return &o.Change.Ban
+	return &c.Ban
 }
 
 // message words the result of an order that was not refused.
-func message(o *engine.Outcome) string {
-	b := inForce(o)
+func message(c *ban.Change) string {
+	b := inForce(c)
 	switch {
-	case o.Change.Standing:
+	case c.Standing:
 		return fmt.Sprintf("%s is already banned %s", b.Target, inWords(b.Until))
-	case o.Change.Kind == ban.KindExtend:
+	case c.Kind == ban.KindExtend:
 		return fmt.Sprintf("%s stays banned, now %s", b.Target, inWords(b.Until))
 	}
 	return fmt.Sprintf("%s banned %s", b.Target, inWords(b.Until))
-}
-
-func whyNot(applied bool, why string) string {
-	switch {
-	case applied:
-		return ""
-	case why == "":
-		return "the kernel has not answered yet"
-	}
-	return why
 }
 
 // inWords words the end of a ban or trust.
@@ -199,9 +185,9 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		}
 		release.Grace = time.Duration(term)
 	}
-	var released engine.Released
+	var released engine.Outcome
 	err = s.change(r.Context(), func(ctx context.Context) (err error) {
-		released, err = s.Guard.Unblock(ctx, release)
+		released, err = s.Engine.Unban(ctx, release)
 		return err
 	})
 	s.audit(&who, auditEntry{"unban", target, ban.Term(release.Grace), release.Reason}, err)
@@ -210,7 +196,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	d := status.Done{
 		Status: success, Target: target, Applied: released.Applied,
-		Why: whyNot(released.Applied, released.Why), Lifted: targetsOf(released.Lifted),
+		Why: released.Why, Lifted: targetsOf(released.Changes),
 	}
 	d.Message = d.Target.String() + " was not banned"
 	if len(d.Lifted) > 0 {

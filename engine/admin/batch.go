@@ -42,7 +42,7 @@ func (s *Server) addBans(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer free()
 	writeBatch(s, w, items, func(orders []ban.Order) []status.Result {
-		outcomes, err := s.block(r.Context(), orders)
+		outcomes, err := s.ban(r.Context(), orders)
 		results := make([]status.Result, len(orders))
 		for i := range orders {
 			results[i] = banResult(&orders[i], outcomes, i, err)
@@ -60,17 +60,17 @@ func banResult(o *ban.Order, outcomes []engine.Outcome, i int, err error) status
 		return status.Result{Target: o.Target.String(), Error: err.Error()}
 	}
 	outcome := &outcomes[i]
-	return status.Result{Target: inForce(outcome).Target.String(), Status: success, Applied: outcome.Applied, Why: whyNot(outcome.Applied, outcome.Why)}
+	return status.Result{Target: inForce(&outcome.Changes[0]).Target.String(), Status: success, Applied: outcome.Applied, Why: outcome.Why}
 }
 
 // addTrusts answers POST /security/whitelist/batch.
 func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 	who := s.callerOf(r)
 	now := time.Now()
-	items, free, err := readBatch(s, w, r, s.limits.trustItems, func(d *json.Decoder) (item[engine.Trusted], error) {
+	items, free, err := readBatch(s, w, r, s.limits.trustItems, func(d *json.Decoder) (item[ban.Trusted], error) {
 		var q trustRequest
 		if err := d.Decode(&q); err != nil {
-			return item[engine.Trusted]{text: cut(q.IP)}, err
+			return item[ban.Trusted]{text: cut(q.IP)}, err
 		}
 		t, err := q.entry(&who, now)
 		return newItem(ban.Network(t.Network), t, q.IP, err), nil
@@ -79,26 +79,23 @@ func (s *Server) addTrusts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer free()
-	writeBatch(s, w, items, func(entries []engine.Trusted) []status.Result {
+	writeBatch(s, w, items, func(entries []ban.Trusted) []status.Result {
 		outcomes, err := s.trustAll(r.Context(), entries)
 		results := make([]status.Result, len(entries))
 		for i := range entries {
 			results[i] = trustResult(&entries[i], outcomes, i, err)
 		}
 		return results
-	}, func(t *engine.Trusted, err error) { s.audit(&who, changeOfTrust(t), err) })
+	}, func(t *ban.Trusted, err error) { s.audit(&who, changeOfTrust(t), err) })
 	return nil
 }
 
-func trustResult(t *engine.Trusted, outcomes []engine.TrustOutcome, i int, err error) status.Result {
+func trustResult(t *ban.Trusted, outcomes []engine.Outcome, i int, err error) status.Result {
 	name := ban.Network(t.Network).String()
-	if err == nil {
-		err = trustRefusal(&outcomes[i], t)
-	}
 	if err != nil {
 		return status.Result{Target: name, Error: err.Error()}
 	}
-	return status.Result{Target: name, Status: success, Applied: outcomes[i].Applied, Why: whyNot(outcomes[i].Applied, outcomes[i].Why)}
+	return status.Result{Target: name, Status: success, Applied: outcomes[i].Applied, Why: outcomes[i].Why}
 }
 
 func newItem[T any](target ban.Target, value T, text string, err error) item[T] {
@@ -240,9 +237,9 @@ func (it *item[T]) name() string {
 }
 
 // trustAll trusts networks, within the time of a change.
-func (s *Server) trustAll(ctx context.Context, entries []engine.Trusted) (outcomes []engine.TrustOutcome, err error) {
+func (s *Server) trustAll(ctx context.Context, entries []ban.Trusted) (outcomes []engine.Outcome, err error) {
 	err = s.change(ctx, func(ctx context.Context) (err error) {
-		outcomes, err = s.Guard.Trust(ctx, entries)
+		outcomes, err = s.Engine.Trust(ctx, entries)
 		return err
 	})
 	return outcomes, err

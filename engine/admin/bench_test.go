@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"freeswitch-security/engine/ban"
 )
@@ -20,10 +21,10 @@ func quick(b *testing.B) *lab {
 func fill(l *lab, n int) {
 	var orders []ban.Order
 	for i := range n {
-		o := ban.Order{Target: ban.Network(prefix(fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255))), Reason: "filled", At: l.guard.start}
+		o := ban.Order{Target: ban.Network(prefix(fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255))), Reason: "filled", At: time.Now()}
 		orders = append(orders, o)
 	}
-	if _, err := l.guard.Block(l.t.Context(), orders); err != nil {
+	if _, err := l.engine.Ban(l.t.Context(), orders); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -72,7 +73,7 @@ func BenchmarkOverTCP(b *testing.B) {
 	})
 }
 
-// BenchmarkBatch is a batch of 10,000 addresses, with a guard that costs little.
+// BenchmarkBatch is a batch of 10,000 addresses, with a wall and a disk that cost little.
 func BenchmarkBatch(b *testing.B) {
 	var body strings.Builder
 	for i := range 10_000 {

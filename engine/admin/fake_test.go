@@ -1,56 +1,22 @@
 package admin
 
 import (
+	"bufio"
 	"context"
 	"errors"
-	"maps"
+	"iter"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/status"
 )
-
-// A fakeGuard behaves as the engine does: it has a real ledger, a wall that holds
-// what stands in the kernel, and can be broken.
-type fakeGuard struct {
-	ledger *ban.Ledger
-	start  time.Time
-
-	mu      sync.Mutex // guards what follows
-	files   []ban.Trusted
-	runTime []engine.Trusted
-	wall    map[netip.Prefix]status.Entry
-	stuck   string              // why the wall takes nothing; "": it does
-	warning string              // of the source
-	unheard string              // why the messenger's last attempt failed
-	dry     bool                // no action runs
-	unread  string              // why part of the wall cannot be seen; "": all of it can
-	blind   error               // why nothing of it can
-	unsaved error               // why nothing is durable
-	broken  []engine.Diagnostic // what is wrong with the rule files
-	slow    time.Duration       // how long a change takes
-
-	looks, snapshots int // how often the kernel and the status were asked for
-	most             int // orders in one call
-}
-
-func newFakeGuard() *fakeGuard {
-	g := &fakeGuard{
-		start: time.Now(), wall: map[netip.Prefix]status.Entry{},
-		files: []ban.Trusted{
-			{Network: prefix("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
-			{Network: prefix("10.0.0.0/8"), Name: "security.trusted_networks", Where: "rules.d/00-site.hcl:9"},
-			{Network: prefix("192.0.2.200/32"), Name: "this host"},
-		},
-	}
-	g.ledger = ban.NewLedger(g.trust())
-	return g
-}
 
 func prefix(s string) netip.Prefix {
 	p, err := ban.ParseTarget(s)
@@ -60,214 +26,193 @@ func prefix(s string) netip.Prefix {
 	return p.Prefix()
 }
 
-// trust is everybody who is trusted; the mutex is held, but at the start.
-func (g *fakeGuard) trust() *ban.Trust {
-	all := slices.Clone(g.files)
-	for _, t := range g.runTime {
-		all = append(all, t.Trusted)
-	}
-	return ban.NewTrust(all)
+// carriers is what the rule files of a lab trust.
+var carriers = []ban.Trusted{
+	{Network: prefix("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
+	{Network: prefix("10.0.0.0/8"), Name: "security.trusted_networks", Where: "rules.d/00-site.hcl:9"},
 }
 
-func (g *fakeGuard) Block(ctx context.Context, orders []ban.Order) ([]engine.Outcome, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.most = max(g.most, len(orders))
-	outcomes := make([]engine.Outcome, len(orders))
-	for i, o := range orders {
-		if o.Terms == nil {
-			o.Terms = []ban.Term{ban.Term(time.Hour)}
-		}
-		g.ledger.Advance(o.At)
-		outcomes[i].Change = g.ledger.Enter(o, o.At)
+// configuration is that of a lab: a source, a rule, an action that blocks and one that sends.
+func (l *lab) configuration() *config.Config {
+	match, problems := rule.Compile("event == 'auth_failure'", rule.Vocabulary{Events: event.Names})
+	key, err := rule.ParseKey([]string{"ip"})
+	if len(problems) > 0 || err != nil {
+		l.t.Fatal(problems, err)
 	}
-	if err := g.settle(ctx); err != nil {
-		return nil, err
-	}
-	for i := range outcomes {
-		b := outcomes[i]
-		outcomes[i].Applied, outcomes[i].Why = g.stuck == "", g.stuck
-		if b.Change.InForce() && g.stuck == "" {
-			g.wall[b.Change.Ban.Target.Prefix()] = status.Entry{Target: b.Change.Ban.Target, Packets: 3, Bytes: 180, Remaining: 3600}
-		}
-	}
-	return outcomes, nil
-}
-
-// settle is the disk: the mutex is held.
-func (g *fakeGuard) settle(ctx context.Context) error {
-	if g.slow > 0 {
-		select {
-		case <-time.After(g.slow):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	_, err := g.ledger.Commit()
-	return errors.Join(err, g.unsaved)
-}
-
-func (g *fakeGuard) Unblock(ctx context.Context, r engine.Release) (engine.Released, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	var lifted []ban.Change
-	for {
-		b, ok := g.ledger.Covering(r.Target)
-		if !ok {
-			break
-		}
-		lifted = append(lifted, *g.ledger.Unban(b.Target, r.Reason, now, 0))
-		delete(g.wall, b.Target.Prefix())
-	}
-	g.ledger.Unban(r.Target, r.Reason, now, r.Grace)
-	return engine.Released{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck}, g.settle(ctx)
-}
-
-func (g *fakeGuard) Covering(target ban.Target) (ban.Ban, bool) { return g.ledger.Covering(target) }
-
-func (g *fakeGuard) BansAfter(target ban.Target, limit int) []ban.Ban {
-	var out []ban.Ban
-	for _, b := range g.ledger.Bans() {
-		if len(out) < limit && (!target.IsValid() || b.Target.Compare(target) > 0) {
-			out = append(out, b)
-		}
-	}
-	return out
-}
-
-func (g *fakeGuard) Trust(ctx context.Context, entries []engine.Trusted) ([]engine.TrustOutcome, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var outcomes []engine.TrustOutcome
-	for _, e := range entries {
-		g.runTime = slices.DeleteFunc(g.runTime, func(t engine.Trusted) bool { return t.Network == e.Network })
-		g.runTime = append(g.runTime, e)
-		lifted := g.ledger.SetTrust(g.trust(), time.Now())
-		for _, c := range lifted {
-			delete(g.wall, c.Ban.Target.Prefix())
-		}
-		outcomes = append(outcomes, engine.TrustOutcome{Lifted: lifted, Applied: g.stuck == "", Why: g.stuck})
-	}
-	return outcomes, g.settle(ctx)
-}
-
-func (g *fakeGuard) Untrust(ctx context.Context, network netip.Prefix) (bool, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	before := len(g.runTime)
-	g.runTime = slices.DeleteFunc(g.runTime, func(t engine.Trusted) bool { return t.Network == network })
-	g.ledger.SetTrust(g.trust(), time.Now())
-	return len(g.runTime) < before, g.settle(ctx)
-}
-
-func (g *fakeGuard) Trusted() []engine.Trusted {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	all := slices.Clone(g.runTime)
-	for _, f := range g.files {
-		all = append(all, engine.Trusted{Trusted: f})
-	}
-	all = append(all, engine.Trusted{Trusted: ban.Trusted{Network: prefix("127.0.0.0/8"), Name: "loopback"}})
-	return all
-}
-
-func (g *fakeGuard) Status(ctx context.Context) (status.Status, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.snapshots++
-	latency := status.NewHistogram(0.001, 0.01)
-	latency.Add(0.001)
-	latency.Add(0.002)
-	st := status.Status{
-		Started: g.start, AutoBlock: true, DryRun: g.dry, QueueDepth: 2, Reload: status.Reload{At: g.start},
-		Stats: status.Stats{
-			Events: 40, ActiveBans: g.ledger.Size(), TrustedNetworks: len(g.files),
-			Known: status.Known{Registrations: 14, Evicted: 2}, Corroborated: status.Corroborated{Confirmed: 8, Forged: 5, Unheard: 6},
-			Tallies: []status.Tally{
-				{Rule: "password guessing", Source: "log.freeswitch", Bans: 3, Unbans: 1, Refusals: 2, LastBan: g.start},
-				{Bans: 1},
-			},
-		},
-		Rules: []status.Rule{{Name: "password guessing", Where: "rules.d/20-registration.hcl:3", On: []string{"log.freeswitch"}, Matches: 30, Firings: 3, Tracked: 4}},
-		Sources: []status.Source{
-			{Name: "log.freeswitch", Running: true, Connects: 2, Restarts: 1, Events: 40, Lines: 1000, Bytes: 100_000, Doubted: 1, Lag: 1.5, LastEvent: g.start, Warning: g.warning},
-		},
-		Actions: []status.Action{{
-			Name: "iptables.drop", Synced: true, LastApply: status.Apply{At: g.start, Took: 0.001, Changes: 1},
-			Drift: status.Drift{Count: 1, Missing: 2, Notes: []string{"jump from INPUT was gone"}}, Latency: latency, Error: g.stuck,
-		}, {
-			Name: "webhook.noc", Synced: true,
-			Report: status.Report{Delivery: &status.Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Since: g.start, Error: g.unheard}},
+	return &config.Config{
+		Security: config.Security{AutoBlock: true, BlockDuration: ban.Term(time.Hour)},
+		Trusted:  carriers,
+		Sources:  []config.Source{{Ref: "log.freeswitch", Source: l.source, Description: l.source.Describe()}},
+		Actions:  []config.Action{{Ref: "iptables.drop", Action: l.wall, Blocks: true}, {Ref: "webhook.noc", Action: l.courier}},
+		Rules: []*rule.Spec{{
+			Name: "password guessing", Where: "rules.d/20-registration.hcl:3", On: []string{"log.freeswitch"}, Match: match,
+			Threshold: &rule.Threshold{Count: 5, Within: 10 * time.Minute, Per: key},
+			Ban:       &rule.Ban{Terms: []ban.Term{ban.Term(time.Hour)}, Network: rule.Host},
 		}},
 	}
-	if g.unheard != "" {
-		st.Actions[1].Add(status.Warning, "notification not delivered: %s", g.unheard)
-	}
-	if g.unsaved != nil {
-		st.State.Error = g.unsaved.Error()
-	}
-	st.Sum()
-	return st, nil
 }
 
-func (g *fakeGuard) Kernel(context.Context) ([]status.Kernel, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.looks++
-	if g.blind != nil {
-		return nil, g.blind
+// A scribe is a source that reads lines with "SIP auth failure", and emits what a test gives it.
+type scribe struct {
+	events   chan *event.Event
+	progress *plugin.Progress // once it is followed
+}
+
+func (*scribe) Describe() plugin.Description {
+	return plugin.Description{Explain: func(string) string { return "No event." }}
+}
+
+func (*scribe) Replay(_ context.Context, rec plugin.Recording, _ map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
+	lines := bufio.NewScanner(rec.R)
+	for lines.Scan() {
+		if !strings.Contains(lines.Text(), "SIP auth failure") {
+			continue
+		}
+		if err := emit(&event.Event{Name: "auth_failure"}); err != nil {
+			return plugin.Stats{}, err
+		}
 	}
-	if g.dry {
-		return nil, nil
+	return plugin.Stats{}, nil
+}
+
+func (s *scribe) Follow(ctx context.Context, stream plugin.Stream) error {
+	s.progress = stream.Progress
+	s.progress.Update(func(p *status.Source) {
+		p.Connects, p.Restarts, p.Lines, p.Bytes, p.Doubted, p.Behind = 2, 1, 1000, 100_000, 1, 10
+	})
+	stream.Ready()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-s.events:
+			s.progress.Emitted(e)
+			stream.Emit(e)
+		}
 	}
+}
+
+// A wall is an action that holds entries as the firewall does, and can be broken.
+type wall struct {
+	mu      sync.Mutex // guards what follows
+	entries map[ban.Target]status.Entry
+	stuck   error         // why it applies nothing; nil: it does
+	slow    time.Duration // how long it takes to apply a batch
+	unread  error         // why part of it cannot be read; nil: all of it can
+	looks   int           // calls of Inspect
+}
+
+func (w *wall) set(change func(*wall)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(w)
+}
+
+func (w *wall) Apply(ctx context.Context, b ban.Batch) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.slow > 0 {
+		select {
+		case <-time.After(w.slow):
+		case <-ctx.Done():
+		}
+	}
+	if w.stuck != nil {
+		return w.stuck
+	}
+	for _, c := range b.Changes {
+		if c.InForce() {
+			w.entries[c.Target] = status.Entry{Target: c.Target, Packets: 3, Bytes: 180, Remaining: 3600}
+		} else {
+			delete(w.entries, c.Target)
+		}
+	}
+	return nil
+}
+
+func (w *wall) Resync(context.Context, iter.Seq[ban.Ban]) (plugin.Drift, error) {
+	return plugin.Drift{}, nil
+}
+
+func (*wall) Withdraw(context.Context) error { return nil }
+
+func (w *wall) Inspect(context.Context) (status.Kernel, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.looks++
 	k := status.Kernel{
-		Action: "iptables.drop", Chain: "FREESWITCH", Backend: "rules", Versions: []string{"iptables v1.8.9 (nf_tables)"},
+		Chain: "FREESWITCH", Backend: "rules", Versions: []string{"iptables v1.8.9 (nf_tables)"},
 		Jumps: []status.Jump{{Family: "IPv4", Hook: "INPUT", Position: 1}},
 	}
-	k.Entries = slices.SortedFunc(maps.Values(g.wall), func(a, b status.Entry) int { return a.Target.Compare(b.Target) })
-	if n := len(k.Entries); g.unread == "" {
-		k.Count = &n
-	} else {
-		k.Unreadable(errors.New(g.unread))
-		k.Problems[0].Subject = "action iptables.drop"
+	for _, e := range w.entries {
+		k.Entries = append(k.Entries, e)
 	}
-	return []status.Kernel{k}, nil
+	return k, w.unread
 }
 
-func (g *fakeGuard) Trackers(_ context.Context, top int) ([]status.Tracker, error) {
-	all := []status.Tracker{
-		{Rule: "password guessing", Source: "log.freeswitch", Key: "203.0.113.9", Count: 4, Limit: 5, Within: 600, Last: g.start},
-		{Rule: "password guessing", Source: "log.freeswitch", Key: "203.0.113.8", Count: 2, Limit: 5, Within: 600, Last: g.start},
-	}
-	return all[:min(top, len(all))], nil
+// A courier is an action that sends notifications. Each status of the engine asks it once.
+type courier struct {
+	mu      sync.Mutex // guards what follows
+	failed  string     // error of the latest attempt
+	reports int        // calls of Report
 }
 
-func (g *fakeGuard) Reload(context.Context) ([]engine.Diagnostic, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.broken) > 0 {
-		return g.broken, errors.New("1 mistake in rules.d")
+func (*courier) Apply(context.Context, ban.Batch) error { return nil }
+
+func (c *courier) Report(context.Context) status.Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reports++
+	r := status.Report{Delivery: &status.Delivery{Delivered: 12, Dropped: 1, Failed: 4, Waiting: 3, Error: c.failed}}
+	if c.failed != "" {
+		r.Add(status.Warning, "notification not delivered: %s", c.failed)
 	}
-	return []engine.Diagnostic{{Severity: "warning", Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
+	return r
 }
 
-func (g *fakeGuard) Test(_ context.Context, p engine.Probe) (engine.Findings, error) {
-	if p.Source != "" && p.Source != "log.freeswitch" {
-		return engine.Findings{}, engine.Mistake("there is no source " + cut(p.Source))
+// A disk keeps nothing, and can be full.
+type disk struct {
+	mu   sync.Mutex
+	full bool // guarded by mu
+}
+
+func (d *disk) Save([]ban.Record) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.full {
+		return errors.New("no space left on device")
 	}
-	fields := p.Event
-	if fields == nil {
-		if !strings.Contains(p.Line, "SIP auth failure") {
-			return engine.Findings{Explain: "No event."}, nil
+	return nil
+}
+
+func (*disk) Load(func(ban.Record)) error               { return nil }
+func (*disk) LoadPositions() (map[string][]byte, error) { return nil, nil }
+func (*disk) SavePositions(map[string][]byte) error     { return nil }
+
+// attack has addresses fail to register: 203.0.113.1 and .2 until they are banned, .9 four times
+// and .8 twice.
+func (l *lab) attack() {
+	l.t.Helper()
+	events := uint64(0)
+	for address, n := range map[string]int{"203.0.113.1": 5, "203.0.113.2": 5, "203.0.113.9": 4, "203.0.113.8": 2} {
+		for range n {
+			l.source.events <- &event.Event{Name: "auth_failure", Source: "log.freeswitch", Time: time.Now(), IP: netip.MustParseAddr(address)}
+			events++
 		}
-		fields = map[string]string{"event": "auth_failure", "message": p.Line}
 	}
-	return engine.Findings{Events: []engine.Sighting{{Source: "log.freeswitch", Fields: fields, Rules: []string{"password guessing"}}}}, nil
+	for {
+		s, err := l.engine.Status(l.t.Context())
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if s.Stats.Events == events {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
-func (g *fakeGuard) set(change func(*fakeGuard)) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	change(g)
+// covering is the ban that covers a target.
+func (l *lab) covering(target string) (ban.Ban, bool) {
+	return l.engine.Ledger().Covering(ban.Network(prefix(target)))
 }

@@ -130,7 +130,7 @@ func TestForged(t *testing.T) {
 			t.Errorf("seed %d: no answer was %d: %v", seed, status, statuses)
 		}
 	}
-	for _, b := range l.guard.ledger.Bans() {
+	for _, b := range l.engine.Ledger().Bans() {
 		for _, trusted := range []string{"198.51.100.0/24", "127.0.0.0/8", "192.0.2.200"} {
 			if b.Target.Prefix().Overlaps(prefix(trusted)) {
 				t.Errorf("seed %d: %s is banned", seed, b.Target)

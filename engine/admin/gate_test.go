@@ -14,8 +14,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"freeswitch-security/engine/ban"
 )
 
 const token = "0123456789abcdef0123456789abcdef"
@@ -74,7 +72,7 @@ func TestForeignPages(t *testing.T) {
 		l.want(415, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`, "Content-Type", kind)
 		l.want(415, "", "POST", "/security/blacklist/batch", `[{"ip":"203.0.113.7"}]`, "Content-Type", kind)
 	}
-	if n := l.guard.ledger.Size(); n != 0 {
+	if n := l.engine.Ledger().Size(); n != 0 {
 		t.Errorf("%d bans", n)
 	}
 }
@@ -102,7 +100,7 @@ func TestReasonIsData(t *testing.T) {
 	nasty := "a\r\nmsg=\"admin change\" who=root\x1b[2J\u009b31m<script>alert(1)</script>\u202e\x00\xff" + strings.Repeat("é", 600)
 	body, _ := json.Marshal(map[string]string{"ip": "203.0.113.7", "reason": nasty})
 	l.want(200, "", "POST", "/security/blacklist", string(body))
-	b, _ := l.guard.Covering(ban.Network(prefix("203.0.113.7")))
+	b, _ := l.covering("203.0.113.7")
 	if len(b.Reason) > maxReason || strings.ContainsAny(b.Reason, "\r\n\x1b\u009b\u202e\x00") || !strings.HasPrefix(b.Reason, "a  msg=") {
 		t.Errorf("kept is %q", b.Reason)
 	}
@@ -274,8 +272,11 @@ func TestBusy(t *testing.T) {
 		l.want(503, "busy", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 		l.want(200, "", "GET", "/security/blacklist", "")
 		<-l.server.busy
-		l.guard.set(func(g *fakeGuard) { g.slow = time.Minute })
-		l.want(503, "deadline", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+		l.wall.set(func(w *wall) { w.slow = time.Minute })
+		l.want(200, `"applied":false,"why":"action iptables.drop: not done yet: context deadline exceeded"`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
+		go l.engine.Do(t.Context(), func() { time.Sleep(time.Minute) })
+		synctest.Wait()
+		l.want(503, "the engine has too much to do", "POST", "/security/blacklist", `{"ip":"203.0.113.8"}`)
 		l.server.batches <- struct{}{}
 		l.server.batches <- struct{}{}
 		l.want(503, "too many batches", "POST", "/security/blacklist/batch", `[]`)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -13,27 +14,59 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// A lab is a server over a fake guard, and the contract that each of its answers
-// is held against.
+// A lab is a server of a real engine with fake plugins. Each answer is compared with the contract.
 type lab struct {
-	t      testing.TB
-	guard  *fakeGuard
-	server *Server
-	log    *syncBuffer
+	t       testing.TB
+	engine  *engine.Engine
+	source  *scribe
+	wall    *wall
+	courier *courier
+	disk    *disk
+	broken  []Diagnostic // mistakes in the rule files
+	server  *Server
+	log     *syncBuffer
 }
 
-// newLab makes a server; change may be nil.
+// newLab runs an engine and makes its server; change may be nil.
 func newLab(t testing.TB, change func(*Options, *limits)) *lab {
+	return newLabOf(t, engine.Options{}, change)
+}
+
+func newLabOf(t testing.TB, run engine.Options, change func(*Options, *limits)) *lab {
 	t.Helper()
-	l := &lab{t: t, guard: newFakeGuard(), log: &syncBuffer{}}
+	l := &lab{
+		t: t, source: &scribe{events: make(chan *event.Event)}, wall: &wall{entries: map[ban.Target]status.Entry{}},
+		courier: &courier{}, disk: &disk{}, log: &syncBuffer{},
+	}
+	ready := make(chan struct{})
+	run.Ready = func() { close(ready) }
+	run.Hosts = func() []ban.Trusted { return []ban.Trusted{{Network: prefix("192.0.2.200/32"), Name: "this host"}} }
+	l.engine = engine.New(l.configuration(), run)
+	if err := l.engine.Restore(l.disk, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.engine.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	<-ready
 	o := Options{
-		Config: Config{Listen: "127.0.0.1:8080"}, Guard: l.guard, Version: "1.2.3",
+		Config: Config{Listen: "127.0.0.1:8080"}, Engine: l.engine, Reload: l.reload, Version: "1.2.3",
 		Log: slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	lim := defaultLimits()
@@ -45,6 +78,13 @@ func newLab(t testing.TB, change func(*Options, *limits)) *lab {
 		t.Fatal(err)
 	}
 	return l
+}
+
+func (l *lab) reload(context.Context) ([]Diagnostic, error) {
+	if len(l.broken) > 0 {
+		return l.broken, errors.New("1 mistake in rules.d")
+	}
+	return []Diagnostic{{Severity: "warning", Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
 }
 
 // A syncBuffer may be written to and read at the same time.

@@ -20,8 +20,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"freeswitch-security/engine/ban"
 )
 
 func TestCheck(t *testing.T) {
@@ -77,7 +75,7 @@ func TestSocket(t *testing.T) {
 		t.Fatalf("%v %v", answer, err)
 	}
 	answer.Body.Close()
-	b, _ := l.guard.Covering(ban.Network(prefix("203.0.113.7")))
+	b, _ := l.covering("203.0.113.7")
 	if want := "api " + userName(uint32(os.Getuid())); b.Author != want {
 		t.Errorf("author %q, want %q", b.Author, want)
 	}
@@ -198,13 +196,13 @@ func TestMutualTLS(t *testing.T) {
 	if status, err := ask(other.issue("mallory", x509.ExtKeyUsageClientAuth)); err == nil {
 		t.Errorf("with a certificate of another authority: %d", status)
 	}
-	if n := l.guard.ledger.Size(); n != 0 {
+	if n := l.engine.Ledger().Size(); n != 0 {
 		t.Fatalf("%d bans", n)
 	}
 	if status, err := ask(a.issue("alice", x509.ExtKeyUsageClientAuth)); err != nil || status != http.StatusOK {
 		t.Fatalf("with a certificate: %d %v", status, err)
 	}
-	if b, _ := l.guard.Covering(ban.Network(prefix("203.0.113.7"))); b.Author != "api alice" {
+	if b, _ := l.covering("203.0.113.7"); b.Author != "api alice" {
 		t.Errorf("author %q", b.Author)
 	}
 	if answer, err := http.Get("http://" + addr + "/health"); err != nil || answer.StatusCode != http.StatusBadRequest {
@@ -220,7 +218,7 @@ func TestCertificatesUnreadable(t *testing.T) {
 		"no certificate in":       {TLSCert: cert, TLSKey: key, ClientCA: key},
 		"client_ca: open /nowher": {TLSCert: cert, TLSKey: key, ClientCA: "/nowhere.crt"},
 	} {
-		if _, err := New(Options{Config: c, Guard: newFakeGuard()}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(Options{Config: c}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}

@@ -25,7 +25,7 @@ func (s *Server) showTrackers(w http.ResponseWriter, r *http.Request) error {
 	}
 	var trackers []status.Tracker
 	err = s.look(r.Context(), s.limits.change, func(ctx context.Context) (err error) {
-		trackers, err = s.Guard.Trackers(ctx, top)
+		trackers, err = s.Engine.Trackers(ctx, top)
 		return err
 	})
 	if err != nil {
@@ -48,23 +48,31 @@ func (s *Server) look(ctx context.Context, within time.Duration, do func(context
 	}
 }
 
+// A Diagnostic is a mistake in the rule files, or a warning.
+type Diagnostic struct {
+	Severity string `json:"severity"` // "error" or "warning"
+	Summary  string `json:"summary"`  // what is wrong
+	Detail   string `json:"detail"`   // what to do about it
+	Where    string `json:"where"`    // "rules.d/00-site.hcl:4,3"; "" if it is in no file
+}
+
 // reload answers POST /security/reload.
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	who := s.callerOf(r)
-	var diagnostics status.List[engine.Diagnostic]
+	var diagnostics status.List[Diagnostic]
 	// Without support for deadlines, that of the whole server holds.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.reload + s.limits.write))
 	err := s.look(r.Context(), s.limits.reload, func(ctx context.Context) (err error) {
-		diagnostics, err = s.Guard.Reload(ctx)
+		diagnostics, err = s.Reload(ctx)
 		return err
 	})
 	s.status.outdate()
 	s.kernel.outdate()
 	s.audit(&who, auditEntry{what: "reload", reason: reasonOf(r)}, err)
-	if err != nil && slices.ContainsFunc(diagnostics, func(d engine.Diagnostic) bool { return d.Severity == "error" }) {
+	if err != nil && slices.ContainsFunc(diagnostics, func(d Diagnostic) bool { return d.Severity == "error" }) {
 		answer(w, http.StatusUnprocessableEntity, struct {
 			failure
-			Diagnostics status.List[engine.Diagnostic] `json:"diagnostics"`
+			Diagnostics status.List[Diagnostic] `json:"diagnostics"`
 		}{failure{err.Error()}, diagnostics})
 		return nil
 	}
@@ -72,9 +80,9 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer(w, http.StatusOK, struct {
-		Status      string                         `json:"status"`
-		Message     string                         `json:"message"`
-		Diagnostics status.List[engine.Diagnostic] `json:"diagnostics"`
+		Status      string                  `json:"status"`
+		Message     string                  `json:"message"`
+		Diagnostics status.List[Diagnostic] `json:"diagnostics"`
 	}{success, "rules reloaded", diagnostics})
 	return nil
 }
@@ -97,7 +105,7 @@ func (s *Server) test(w http.ResponseWriter, r *http.Request) error {
 	}
 	var found engine.Findings
 	err := s.look(r.Context(), s.limits.change, func(ctx context.Context) (err error) {
-		found, err = s.Guard.Test(ctx, engine.Probe(q))
+		found, err = s.Engine.Probe(ctx, engine.Probe(q))
 		return err
 	})
 	if err != nil {

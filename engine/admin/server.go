@@ -15,13 +15,19 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"freeswitch-security/engine"
 	"freeswitch-security/engine/status"
 )
 
 // Options configure a server.
 type Options struct {
 	Config
-	Guard   Guard
+	Engine *engine.Engine
+
+	// Reload loads the rule files and puts them into use. With an error among the diagnostics
+	// nothing changes, and err is not nil. An err without one says why it could not be done.
+	Reload func(context.Context) (diagnostics []Diagnostic, err error)
+
 	Log     *slog.Logger // nil: nothing is logged, not even changes
 	Version string
 }
@@ -109,12 +115,12 @@ func newServer(o Options, l limits) (*Server, error) {
 	s.status.fetch = func() (status.Status, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), l.look)
 		defer cancel()
-		return o.Guard.Status(ctx)
+		return o.Engine.Status(ctx)
 	}
 	s.kernel.fetch = func() (*kernelTable, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), l.look)
 		defer cancel()
-		views, err := o.Guard.Kernel(ctx)
+		views, err := o.Engine.Kernel(ctx)
 		if err != nil { // else it would look as if no ban were enforced
 			return nil, err
 		}

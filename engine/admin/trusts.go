@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
-	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
@@ -26,15 +24,12 @@ type trustRequest struct {
 }
 
 // entry returns the entry that a request asks for.
-func (q *trustRequest) entry(c *caller, now time.Time) (engine.Trusted, error) {
+func (q *trustRequest) entry(c *caller, now time.Time) (ban.Trusted, error) {
 	network, err := parseNetwork(q.IP)
 	if err == nil {
 		err = tooWide(network, widest6)
 	}
-	t := engine.Trusted{
-		Trusted: ban.Trusted{Network: network, Name: c.author(), Comment: clean(q.Comment)},
-		RunTime: true, Author: c.author(), Since: now,
-	}
+	t := ban.Trusted{Network: network, Name: "whitelist", Comment: clean(q.Comment), Author: c.author(), Since: now}
 	if err != nil {
 		return t, err
 	}
@@ -52,18 +47,10 @@ func (q *trustRequest) entry(c *caller, now time.Time) (engine.Trusted, error) {
 	return t, err
 }
 
-// trustRefusal is why a network is not trusted; nil if it is.
-func trustRefusal(o *engine.TrustOutcome, t *engine.Trusted) error {
-	if o.Refused == "" {
-		return nil
-	}
-	return faultf(http.StatusConflict, "%s not trusted: %s", ban.Network(t.Network).String(), o.Refused)
-}
-
 // trustView returns the entry as the API shows it.
-func trustView(t *engine.Trusted) status.Trusted {
+func trustView(t *ban.Trusted) status.Trusted {
 	return status.Trusted{
-		Target: ban.Network(t.Network), Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.RunTime,
+		Target: ban.Network(t.Network), Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.Author != "",
 		Author: t.Author, Since: t.Since, Until: t.Until, Permanent: t.Until.IsZero(),
 	}
 }
@@ -74,8 +61,7 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all := s.Guard.Trusted()
-	slices.SortStableFunc(all, func(a, b engine.Trusted) int { return a.Network.Compare(b.Network) })
+	all := s.Engine.Ledger().AllTrusted()
 	if p.page {
 		for p.after.IsValid() && len(all) > 0 && all[0].Network.Compare(p.after.Prefix()) <= 0 {
 			all = all[1:]
@@ -101,12 +87,12 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 
 // covering returns the narrowest entry that covers a network, of all entries or of
 // those of the API.
-func (s *Server) covering(target ban.Target, runTime bool) (engine.Trusted, bool) {
-	var found engine.Trusted
+func (s *Server) covering(target ban.Target, runTime bool) (ban.Trusted, bool) {
+	var found ban.Trusted
 	network := target.Prefix()
 	ok := false
-	for _, t := range s.Guard.Trusted() {
-		if t.Network.Bits() > network.Bits() || !t.Network.Contains(network.Addr()) || runTime && !t.RunTime {
+	for _, t := range s.Engine.Ledger().AllTrusted() {
+		if t.Network.Bits() > network.Bits() || !t.Network.Contains(network.Addr()) || runTime && t.Author == "" {
 			continue
 		}
 		if !ok || t.Network.Bits() > found.Network.Bits() {
@@ -141,10 +127,7 @@ func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &fault{http.StatusBadRequest, err.Error()}
 	}
-	outcomes, err := s.trustAll(r.Context(), []engine.Trusted{t})
-	if err == nil {
-		err = trustRefusal(&outcomes[0], &t)
-	}
+	outcomes, err := s.trustAll(r.Context(), []ban.Trusted{t})
 	s.audit(&who, changeOfTrust(&t), err)
 	if err != nil {
 		return err
@@ -152,7 +135,7 @@ func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
 	outcome := &outcomes[0]
 	d := status.Done{
 		Status: success, Target: ban.Network(t.Network), Applied: outcome.Applied,
-		Why: whyNot(outcome.Applied, outcome.Why), Until: t.Until, Lifted: targetsOf(outcome.Lifted),
+		Why: outcome.Why, Until: t.Until, Lifted: targetsOf(outcome.Changes),
 	}
 	d.Message = d.Target.String() + " trusted " + inWords(t.Until)
 	answer(w, http.StatusOK, d)
@@ -172,7 +155,7 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 	entry, runTime := s.covering(target, true)
 	if runTime {
 		err := s.change(r.Context(), func(ctx context.Context) error {
-			_, err := s.Guard.Untrust(ctx, entry.Network)
+			_, err := s.Engine.Untrust(ctx, entry.Network)
 			return err
 		})
 		s.audit(&who, auditEntry{what: "untrust", target: ban.Network(entry.Network), reason: reason}, err)

@@ -8,11 +8,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 
@@ -42,10 +42,6 @@ type Daemon struct {
 	log      *slog.Logger
 	tasks    chan func(context.Context) // of the admin listener, for [Daemon.serve]
 	admin    *config.Admin              // of the rules that run
-
-	mu     sync.Mutex // guards what follows
-	loaded time.Time  // when the rules that run were loaded
-	failed error      // of the last reload; nil: it succeeded
 }
 
 // Run guards until ctx ends. SIGHUP reloads the rules, SIGUSR1 logs the status.
@@ -100,8 +96,8 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{options: o, log: log, loaded: time.Now(), tasks: make(chan func(context.Context)), admin: cfg.Admin}
-	started := d.loaded
+	d := &Daemon{options: o, log: log, tasks: make(chan func(context.Context)), admin: cfg.Admin}
+	started := time.Now()
 	actions := filepath.Join(o.State, "actions")
 	if o.DryRun {
 		actions = ""
@@ -119,7 +115,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 			releaseStartPages()
 		},
 	})
-	d.listener = newAdminListener(&engine.Guard{Engine: d.engine, Reloading: d.requestReload, Reloaded: d.lastReload, Started: started}, log, o.Version)
+	d.listener = newAdminListener(admin.Options{Engine: d.engine, Reload: d.requestReload, Log: log, Version: o.Version})
 	return d, nil
 }
 

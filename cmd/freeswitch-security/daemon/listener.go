@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"reflect"
 	"sync/atomic"
 
-	"freeswitch-security/engine"
 	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
@@ -16,9 +14,7 @@ import (
 
 // An adminListener is the API as the rules that run configure it.
 type adminListener struct {
-	guard   *engine.Guard
-	log     *slog.Logger
-	version string
+	options admin.Options // without Config
 
 	// watched is the server that takes verdicts for /events; nil: none.
 	watched atomic.Pointer[admin.Server]
@@ -29,8 +25,8 @@ type adminListener struct {
 	end    func()        // closes it
 }
 
-func newAdminListener(guard *engine.Guard, log *slog.Logger, version string) *adminListener {
-	return &adminListener{guard: guard, log: log, version: version, whole: true, end: func() {}}
+func newAdminListener(o admin.Options) *adminListener {
+	return &adminListener{options: o, whole: true, end: func() {}}
 }
 
 // reconcile opens what wanted says, and closes what was open before. After an error the next call
@@ -44,13 +40,12 @@ func (l *adminListener) reconcile(ctx context.Context, wanted *config.Admin) err
 		return nil
 	}
 	l.wanted, l.whole = wanted, false
-	server, err := admin.New(admin.Options{
-		Config: admin.Config{
-			Listen: wanted.Listen, Socket: wanted.Socket, SocketMode: fs.FileMode(wanted.Mode), Token: wanted.Token, Hosts: wanted.Hosts,
-			TLSCert: wanted.TLSCert, TLSKey: wanted.TLSKey, ClientCA: wanted.ClientCA,
-		},
-		Guard: l.guard, Log: l.log, Version: l.version,
-	})
+	o := l.options
+	o.Config = admin.Config{
+		Listen: wanted.Listen, Socket: wanted.Socket, SocketMode: fs.FileMode(wanted.Mode), Token: wanted.Token, Hosts: wanted.Hosts,
+		TLSCert: wanted.TLSCert, TLSKey: wanted.TLSKey, ClientCA: wanted.ClientCA,
+	}
+	server, err := admin.New(o)
 	if err != nil {
 		return err
 	}
@@ -63,7 +58,7 @@ func (l *adminListener) reconcile(ctx context.Context, wanted *config.Admin) err
 	go func() {
 		defer close(done)
 		if err := server.Serve(ctx, open...); err != nil && !errors.Is(err, context.Canceled) {
-			l.log.Error("admin listener failed", "err", err)
+			o.Log.Error("admin listener failed", "err", err)
 		}
 	}()
 	l.end = func() {
@@ -78,9 +73,9 @@ func (l *adminListener) reconcile(ctx context.Context, wanted *config.Admin) err
 		at = append(at, one.Addr().String())
 		tcp = tcp || one.Addr().Network() == "tcp"
 	}
-	l.log.Info("admin listener open", "at", at)
+	o.Log.Info("admin listener open", "at", at)
 	if tcp && NeedsNoToken(wanted) {
-		l.log.Info("admin listener needs no token: every user of this host can ban and unban", "at", wanted.Listen)
+		o.Log.Info("admin listener needs no token: every user of this host can ban and unban", "at", wanted.Listen)
 	}
 	return err
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"freeswitch-security/engine"
+	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/config"
 )
 
@@ -23,7 +23,7 @@ func TestHalfOpen(t *testing.T) {
 	}
 	var said bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&said, nil))
-	l := newAdminListener(&engine.Guard{}, log, "")
+	l := newAdminListener(admin.Options{Log: log})
 	t.Cleanup(l.close)
 	wanted := &config.Admin{Listen: taken.Addr().String(), Socket: filepath.Join(t.TempDir(), "admin.sock"), Mode: 0o600}
 	for range 2 {

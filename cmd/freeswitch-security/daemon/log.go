@@ -11,7 +11,6 @@ import (
 	"maps"
 	"slices"
 
-	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
@@ -56,12 +55,11 @@ func logChange(log *slog.Logger, c *ban.Change) {
 
 // logStatus logs the state of the engine, its rules, sources and actions, and the problems.
 func (d *Daemon) logStatus(ctx context.Context) {
-	guard := engine.Guard{Engine: d.engine, Reloaded: d.lastReload}
-	s, err := guard.Status(ctx)
+	s, err := d.engine.Status(ctx)
 	if err != nil {
 		return // the engine is stopping
 	}
-	kernels, err := guard.Kernel(ctx)
+	kernels, err := d.engine.Kernel(ctx)
 	if err != nil {
 		return
 	}

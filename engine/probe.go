@@ -10,12 +10,42 @@ import (
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
 )
 
-// Test implements admin.Guard.
-func (g *Guard) Test(ctx context.Context, p Probe) (Findings, error) {
+// A Mistake is an error of the caller: there is no such source, no such field. Any
+// other error means that the engine cannot do it now.
+type Mistake string
+
+func (m Mistake) Error() string { return string(m) }
+
+// A Probe is a line or an event to test against the rules. Exactly one of the two is
+// given.
+type Probe struct {
+	Source string // "log.freeswitch"; "": the first that can read it
+	Line   string
+	Event  map[string]string // fields by their names in rules: "event", "ip", "user"
+}
+
+// Findings is the result of a probe.
+type Findings struct {
+	Events  status.List[Sighting] `json:"events"`
+	Explain string                `json:"explain"` // how the source reads the line; "" if it cannot say
+}
+
+// A Sighting is an event and the rules that match it.
+type Sighting struct {
+	Source string              `json:"source"`
+	Fields map[string]string   `json:"fields"`
+	Rules  status.List[string] `json:"rules"` // whose expression is true
+	Trust  string              `json:"trust"` // what trusts its address; "" if it may be banned
+}
+
+// Probe tests a line or an event against the rules, and counts nothing. A wrong probe is a
+// [Mistake]. It is safe for concurrent use.
+func (e *Engine) Probe(ctx context.Context, p Probe) (Findings, error) {
 	var cfg *config.Config
-	if err := g.between(ctx, func() { cfg = g.cfg }); err != nil {
+	if err := e.between(ctx, func() { cfg = e.cfg }); err != nil {
 		return Findings{}, err
 	}
 	sources, err := probed(cfg, p.Source)
@@ -27,7 +57,7 @@ func (g *Guard) Test(ctx context.Context, p Probe) (Findings, error) {
 		return found, err
 	}
 	for _, ev := range events {
-		found.Events = append(found.Events, g.sighting(cfg, ev))
+		found.Events = append(found.Events, e.sighting(cfg, ev))
 	}
 	return found, nil
 }
@@ -120,7 +150,7 @@ func probe(source string, fields map[string]string) (*event.Event, error) {
 }
 
 // sighting says what the rules make of an event.
-func (g *Guard) sighting(cfg *config.Config, ev *event.Event) Sighting {
+func (e *Engine) sighting(cfg *config.Config, ev *event.Event) Sighting {
 	s := Sighting{Source: ev.Source, Fields: map[string]string{}}
 	for i := range event.Fields {
 		if value := event.Fields[i].Get(ev); value != "" {
@@ -136,7 +166,7 @@ func (g *Guard) sighting(cfg *config.Config, ev *event.Event) Sighting {
 		}
 	}
 	if ev.IP.IsValid() {
-		if t := g.ledger.Trusted(ban.Address(ev.IP)); t != nil {
+		if t := e.ledger.Trusted(ban.Address(ev.IP)); t != nil {
 			s.Trust = t.String()
 		}
 	}

@@ -40,14 +40,14 @@ func TestALineIsReadByWhoKnowsIt(t *testing.T) {
 		for _, word := range []string{"frame", "line"} {
 			sources = append(sources, describedSource("x."+word, &dialect{listener{asked: make(chan map[string]bool, 10)}, word}))
 		}
-		g := &Guard{Engine: runQuietly(t, guessing(t, sources...))}
+		g := runQuietly(t, guessing(t, sources...))
 		for _, c := range []struct{ source, line, by, explain string }{
 			{"", "line 1", "x.line", "line reads line 1"},
 			{"", "frame 1", "x.frame", "frame reads frame 1"},
 			{"x.line", "line 1", "x.line", "line reads line 1"},
 			{"", "neither", "", "frame reads neither"},
 		} {
-			found, err := g.Test(t.Context(), Probe{Source: c.source, Line: c.line})
+			found, err := g.Probe(t.Context(), Probe{Source: c.source, Line: c.line})
 			by := ""
 			for _, e := range found.Events {
 				by += e.Source
@@ -56,7 +56,7 @@ func TestALineIsReadByWhoKnowsIt(t *testing.T) {
 				t.Errorf("%q: %+v, %v", c.line, found, err)
 			}
 		}
-		_, err := g.Test(t.Context(), Probe{Source: "x.frame", Line: "line 1"})
+		_, err := g.Probe(t.Context(), Probe{Source: "x.frame", Line: "line 1"})
 		var m Mistake
 		if !errors.As(err, &m) {
 			t.Errorf("a line for another: %v", err)

@@ -21,26 +21,26 @@ func TestManyHandsOnOneAddress(t *testing.T) {
 		w := &wall{}
 		cfg := guessing(t)
 		cfg.Actions = []config.Action{{Ref: "wall.x", Action: w, Blocks: true}}
-		g := &Guard{Engine: runQuietly(t, cfg)}
+		g := runQuietly(t, cfg)
 		target := netip.MustParsePrefix("203.0.113.7/32")
 		around := netip.MustParsePrefix("203.0.113.0/24")
 		hands := []func() error{
 			func() error {
-				_, err := g.Block(t.Context(), []ban.Order{orderOf("203.0.113.7", "api alice", "1h", t), orderOf("203.0.113.7", "api alice", "permanent", t)})
+				_, err := g.Ban(t.Context(), []ban.Order{orderOf("203.0.113.7", "api alice", "1h", t), orderOf("203.0.113.7", "api alice", "permanent", t)})
 				return err
 			},
 			func() error {
 				wide := orderOf("203.0.113.7", "api bob", "2h", t)
 				wide.Target, wide.Address = ban.Network(around), netip.Addr{}
-				_, err := g.Block(t.Context(), []ban.Order{wide})
+				_, err := g.Ban(t.Context(), []ban.Order{wide})
 				return err
 			},
 			func() error {
-				_, err := g.Unblock(t.Context(), Release{Target: ban.Network(target), Author: "api carol"})
+				_, err := g.Unban(t.Context(), Release{Target: ban.Network(target), Author: "api carol"})
 				return err
 			},
 			func() error {
-				_, err := g.Trust(t.Context(), []Trusted{{Trusted: ban.Trusted{Network: target}, Author: "api dave", Since: time.Now()}})
+				_, err := g.Trust(t.Context(), []ban.Trusted{{Network: target, Name: "whitelist", Author: "api dave", Since: time.Now()}})
 				return err
 			},
 			func() error {
@@ -83,7 +83,7 @@ func TestManyHandsOnOneAddress(t *testing.T) {
 func TestPermanentStaysPermanent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	target := netip.MustParsePrefix("203.0.113.7/32")
-	run := func(do func(*Guard)) {
+	run := func(do func(*Engine)) {
 		file, err := ban.OpenFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -91,7 +91,7 @@ func TestPermanentStaysPermanent(t *testing.T) {
 		defer file.Close()
 		cfg := guessing(t)
 		cfg.Sources = []config.Source{{Ref: "log.quiet", Source: &listener{asked: make(chan map[string]bool, 10)}}}
-		g := &Guard{Engine: New(cfg, Options{})}
+		g := New(cfg, Options{})
 		if err := g.Restore(file, time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -104,25 +104,25 @@ func TestPermanentStaysPermanent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run(func(g *Guard) {
-		if _, err := g.Block(t.Context(), []ban.Order{orderOf("203.0.113.7", "api alice", "permanent", t)}); err != nil {
+	run(func(g *Engine) {
+		if _, err := g.Ban(t.Context(), []ban.Order{orderOf("203.0.113.7", "api alice", "permanent", t)}); err != nil {
 			t.Error(err)
 		}
 	})
-	run(func(g *Guard) {
-		if b, ok := g.Covering(ban.Network(target)); !ok || !b.Until.IsZero() || b.Author != "api alice" {
+	run(func(g *Engine) {
+		if b, ok := g.ledger.Covering(ban.Network(target)); !ok || !b.Until.IsZero() || b.Author != "api alice" {
 			t.Errorf("after a restart: %+v", b)
 		}
-		out, err := g.Block(t.Context(), []ban.Order{orderOf("203.0.113.7", "api alice", "1h", t)})
-		if b, _ := g.Covering(ban.Network(target)); err != nil || out[0].Change.Kind != ban.KindRefuse || !b.Until.IsZero() {
+		out, err := g.Ban(t.Context(), []ban.Order{orderOf("203.0.113.7", "api alice", "1h", t)})
+		if b, _ := g.ledger.Covering(ban.Network(target)); err != nil || out[0].Changes[0].Kind != ban.KindRefuse || !b.Until.IsZero() {
 			t.Errorf("shortened: %+v, %v", out, err)
 		}
-		if _, err := g.Unblock(t.Context(), Release{Target: ban.Network(target), Grace: time.Hour, Author: "api bob"}); err != nil {
+		if _, err := g.Unban(t.Context(), Release{Target: ban.Network(target), Grace: time.Hour, Author: "api bob"}); err != nil {
 			t.Error(err)
 		}
 	})
-	run(func(g *Guard) {
-		if b, ok := g.Covering(ban.Network(target)); ok {
+	run(func(g *Engine) {
+		if b, ok := g.ledger.Covering(ban.Network(target)); ok {
 			t.Errorf("back after a restart: %+v", b)
 		}
 		byRule := orderOf("203.0.113.7", ban.ByRule, "1h", t)

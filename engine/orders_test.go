@@ -86,7 +86,7 @@ func TestWhatRulesMayNotBlockIsTakenOver(t *testing.T) {
 		cfg := guessing(t)
 		cfg.Security.AutoBlock = false
 		cfg.Actions = []config.Action{{Ref: "wall.x", Action: w, Blocks: true}}
-		g := &Guard{Engine: runQuietly(t, cfg)}
+		g := runQuietly(t, cfg)
 		host, network := orderOf("203.0.113.7", ban.ByRule, "1h", t), orderOf("198.51.100.1", ban.ByRule, "1h", t)
 		host.Rule, network.Rule = "guessing", "guessing"
 		host.Evidence = []ban.Evidence{{Event: "auth_failure"}}
@@ -99,7 +99,7 @@ func TestWhatRulesMayNotBlockIsTakenOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		for ip, stands := range map[string]bool{"203.0.113.7": true, "203.0.113.8": true, "198.51.100.1": false} {
-			out, err := g.Block(t.Context(), []ban.Order{orderOf(ip, "api alice", "30m", t)})
+			out, err := g.Ban(t.Context(), []ban.Order{orderOf(ip, "api alice", "30m", t)})
 			if err != nil || out[0].Applied != stands || (out[0].Why == "") != stands || w.stands[single(netip.MustParseAddr(ip))] != stands {
 				t.Errorf("%s: %+v, %v; there stand %v", ip, out, err, w.stands)
 			}
@@ -174,7 +174,7 @@ func TestWhatIsListedNoLongerIsNotForgiven(t *testing.T) {
 // Whoever waits in vain is not told that the engine has stopped.
 func TestBusyIsNotStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &Guard{Engine: New(guessing(t), Options{})} // nobody takes its wishes
+		g := New(guessing(t), Options{}) // nobody takes its wishes
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := g.Trackers(ctx, 1); !errors.Is(err, errBusy) || strings.Contains(err.Error(), "\n") {
@@ -193,7 +193,7 @@ func TestStoppedIsSaidAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := guessing(t)
 		cfg.Sources = []config.Source{{Ref: "log.quiet", Source: &listener{asked: make(chan map[string]bool, 10)}}}
-		g := &Guard{Engine: New(cfg, Options{})}
+		g := New(cfg, Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- g.Run(ctx) }()
@@ -211,7 +211,7 @@ func TestStoppedIsSaidAtOnce(t *testing.T) {
 		if _, err := g.Trackers(asking, 1); !errors.Is(err, errStopped) {
 			t.Errorf("trackers: %v", err)
 		}
-		if _, err := g.Block(asking, []ban.Order{orderOf("203.0.113.7", "api alice", "1h", t)}); !errors.Is(err, errStopped) {
+		if _, err := g.Ban(asking, []ban.Order{orderOf("203.0.113.7", "api alice", "1h", t)}); !errors.Is(err, errStopped) {
 			t.Errorf("block: %v", err)
 		}
 		if err := g.Do(asking, func() {}); !errors.Is(err, errStopped) {

@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/enforce"
+	"freeswitch-security/engine/plugin"
+)
+
+// An Outcome is the result of an order of an operator.
+type Outcome struct {
+	Changes []ban.Change // what was decided: of a ban one, of an unban and a trust the bans that ended
+	Applied bool         // the kernel agrees
+	Why     string       // why it does not; "" if it does
+}
+
+// A Release is an order to unban a target.
+type Release struct {
+	Target ban.Target
+	Grace  time.Duration // how long rules do not ban it; 0: none
+	Author string
+	Reason string // "" if none was given
+}
+
+// share is the number of orders entered between two events: a list of a hundred thousand must
+// not delay the events.
+const share = 500
+
+// changeAll makes one change for each order, share by share. It returns once they are durable, or
+// could not be saved, and the kernel agrees, or has failed to; if ctx ends before the kernel has
+// answered, the outcomes are not applied. An error means that they are not known to be durable.
+func changeAll[T any](ctx context.Context, e *Engine, orders []T, change func(T) Outcome) ([]Outcome, error) {
+	outcomes := make([]Outcome, 0, len(orders))
+	var w waiting
+	for part := range slices.Chunk(orders, share) {
+		err := e.between(ctx, func() {
+			for _, order := range part {
+				outcomes = append(outcomes, change(order))
+			}
+			w = e.waiting()
+		})
+		if err != nil {
+			return outcomes, err
+		}
+	}
+	if err := e.durable(ctx); err != nil {
+		return outcomes, err
+	}
+	why := e.unsettled(ctx, &w)
+	for i := range outcomes {
+		if outcomes[i].Why == "" {
+			outcomes[i].Applied, outcomes[i].Why = why == "", why
+		}
+	}
+	return outcomes, nil
+}
+
+// durable waits until all earlier changes are on the disk, or could not be saved.
+func (e *Engine) durable(ctx context.Context) error { return e.Do(ctx, func() {}) }
+
+// Ban enters the orders in their turn; outcomes are by index. An order without terms lasts for
+// security.block_duration. See [changeAll] for how long it waits. It is safe for concurrent use.
+func (e *Engine) Ban(ctx context.Context, orders []ban.Order) ([]Outcome, error) {
+	return changeAll(ctx, e, orders, e.ban)
+}
+
+func (e *Engine) ban(o ban.Order) (out Outcome) {
+	if len(o.Terms) == 0 {
+		o.Terms = []ban.Term{e.cfg.Security.BlockDuration}
+	}
+	c := e.ledger.Enter(o, e.now)
+	e.decide(&c)
+	out.Changes = []ban.Change{c}
+	switch {
+	case !c.Banned():
+		out.Why = c.Why
+	case c.Standing && c.Cover.Author == ban.ByRule && !e.cfg.Security.AutoBlock:
+		out.Why = "a rule has banned it already, and rules may not block: security.auto_block_enabled is false"
+	}
+	return out
+}
+
+// Unban ends every ban that covers all of the release's target, and keeps rules from banning the
+// target for its grace, even if it was not banned. It waits as Ban does, and is safe for
+// concurrent use.
+func (e *Engine) Unban(ctx context.Context, r Release) (Outcome, error) {
+	outcomes, err := changeAll(ctx, e, []Release{r}, e.unban)
+	if len(outcomes) == 0 {
+		return Outcome{}, err
+	}
+	return outcomes[0], err
+}
+
+func (e *Engine) unban(r Release) (out Outcome) {
+	reason := "by " + r.Author
+	if r.Reason != "" {
+		reason += ": " + r.Reason
+	}
+	for b, ok := e.ledger.Covering(r.Target); ok; b, ok = e.ledger.Covering(r.Target) {
+		c := e.ledger.Unban(b.Target, reason, e.now, 0)
+		e.decide(c)
+		out.Changes = append(out.Changes, *c)
+	}
+	e.ledger.Unban(r.Target, reason, e.now, r.Grace)
+	return out
+}
+
+// waiting is what must happen until the changes made so far are in the kernel.
+type waiting struct {
+	seq     uint64
+	runners []*enforce.Runner
+	why     string // why it will not happen; "" if it will
+}
+
+// waiting returns what to wait for now. It must be called on the core's goroutine.
+func (e *Engine) waiting() waiting {
+	w := waiting{seq: e.ledger.Seq()}
+	if e.options.DryRun {
+		w.why = "dry run: no action is carried out"
+		return w
+	}
+	for _, a := range e.cfg.Actions {
+		_, level := a.Action.(plugin.Level)
+		if r := e.live.actions.running[a.Ref]; r != nil && a.Blocks && level {
+			w.runners = append(w.runners, r.runner)
+		}
+	}
+	if len(w.runners) == 0 {
+		w.why = "no action blocks: the rule files declare none, such as action \"iptables\" \"drop\" {}"
+	}
+	return w
+}
+
+// unsettled waits until the kernel agrees with the changes, and returns why it does not.
+func (e *Engine) unsettled(ctx context.Context, w *waiting) string {
+	for _, r := range w.runners {
+		if err := r.Settled(ctx, w.seq); err != nil {
+			return err.Error()
+		}
+	}
+	if err := e.live.saver.failed(); err != nil {
+		return "it holds until the program ends: " + err.Error()
+	}
+	return w.why
+}
