@@ -1,44 +1,43 @@
 package dedup
 
-// Max bounds the values in a cache. The oldest is dropped first.
-const Max = 4096
+import "cmp"
 
-// A Cache remembers the last Max values that were put, by key. The zero value is
-// an empty cache. It is not safe for concurrent use.
+// Half bounds each half of a cache that has no bound of its own.
+const Half = 4096
+
+// A Cache remembers the values that were put last, by key: at least those of the last
+// Half puts, at most twice as many. The zero value is an empty cache. It is not safe for
+// concurrent use.
 type Cache[K comparable, V any] struct {
-	values map[K]entry[V]
-	ring   []K    // the keys in the order of their puts
-	puts   uint64 // number of puts so far
-}
-
-type entry[V any] struct {
-	value V
-	put   uint64 // number of its put; the key's place in the ring is valid only for this put
+	Half         int     // 0: the constant Half
+	newer, older map[K]V // newer: put since it was begun. older is forgotten at once
 }
 
 // Put stores a value for a key and replaces an earlier one.
 func (c *Cache[K, V]) Put(key K, value V) {
-	if c.values == nil {
-		c.values = map[K]entry[V]{}
+	_, known := c.newer[key]
+	if c.newer == nil || !known && len(c.newer) >= cmp.Or(c.Half, Half) {
+		c.older, c.newer = c.newer, map[K]V{}
 	}
-	if len(c.ring) < Max {
-		c.ring = append(c.ring, key)
-	} else {
-		place := &c.ring[c.puts%Max]
-		if old, ok := c.values[*place]; ok && old.put == c.puts-Max {
-			delete(c.values, *place)
-		}
-		*place = key
+	delete(c.older, key)
+	c.newer[key] = value
+}
+
+// Get returns the key's value.
+func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
+	if value, ok = c.newer[key]; !ok {
+		value, ok = c.older[key]
 	}
-	c.values[key] = entry[V]{value, c.puts}
-	c.puts++
+	return value, ok
 }
 
 // Take returns the key's value and removes it.
 func (c *Cache[K, V]) Take(key K) (value V, ok bool) {
-	found, ok := c.values[key]
-	if ok {
-		delete(c.values, key)
-	}
-	return found.value, ok
+	value, ok = c.Get(key)
+	delete(c.newer, key)
+	delete(c.older, key)
+	return value, ok
 }
+
+// Len returns the number of values.
+func (c *Cache[K, V]) Len() int { return len(c.newer) + len(c.older) }

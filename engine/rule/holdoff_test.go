@@ -39,13 +39,13 @@ func TestHoldOff(t *testing.T) {
 // about again and again stays, and the least recent ones are forgotten.
 func TestHoldOffIsBounded(t *testing.T) {
 	h := newHoldOff()
-	h.half = 10
+	h.reports.Half = 10
 	for i := range 1000 {
 		h.due(fmt.Sprint("other ", i), time.Hour, int64(i))
 		if _, ok := h.due("attacker", time.Hour, int64(i)); ok != (i == 0) {
 			t.Fatalf("at %d the attacker is due: %t", i, ok)
 		}
-		if n := len(h.newer) + len(h.older); n > 2*h.half {
+		if n := h.reports.Len(); n > 2*h.reports.Half {
 			t.Fatalf("%d subjects are remembered", n)
 		}
 	}
@@ -62,7 +62,7 @@ func TestHoldOffAgreesWithModel(t *testing.T) {
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 11))
 		h := newHoldOff()
-		h.half = 8 // so that the halves change and no subject is forgotten
+		h.reports.Half = 8 // so that the halves change and no subject is forgotten
 		last, repeated := map[string]int64{}, map[string]int{}
 		now := int64(0)
 		for step := range 300 {
