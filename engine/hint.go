@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/rule"
 )
@@ -18,21 +19,20 @@ const (
 	// nonceLives is the time for which FreeSWITCH accepts answers to a challenge, and more.
 	nonceLives = 5 * time.Minute
 
-	// maxChallenged bounds the addresses in each of two generations.
-	maxChallenged = 100_000
+	// maxChallenged bounds the addresses that were challenged.
+	maxChallenged = 200_000
 
 	hint = "; never challenged: the sender may be forged"
 )
 
-// challenges holds the addresses that were challenged lately, in two generations.
+// challenges holds the addresses that were challenged lately.
 type challenges struct {
-	since     map[string]time.Time // by source: its first challenge
-	now, then map[netip.Addr]struct{}
-	turned    time.Time
+	since map[string]time.Time // by source: its first challenge
+	last  dedup.Cache[netip.Addr, time.Time]
 }
 
 func newChallenges() challenges {
-	return challenges{since: map[string]time.Time{}, now: map[netip.Addr]struct{}{}}
+	return challenges{since: map[string]time.Time{}, last: dedup.Cache[netip.Addr, time.Time]{Half: maxChallenged / 2}}
 }
 
 // see notes a challenge.
@@ -43,13 +43,7 @@ func (c *challenges) see(ev *event.Event) {
 	if c.since[ev.Source].IsZero() {
 		c.since[ev.Source] = ev.Time
 	}
-	if ev.Time.Sub(c.turned) > nonceLives || len(c.now) >= maxChallenged {
-		if ev.Time.Sub(c.turned) > 2*nonceLives {
-			c.now = map[netip.Addr]struct{}{}
-		}
-		c.now, c.then, c.turned = map[netip.Addr]struct{}{}, c.now, ev.Time
-	}
-	c.now[ev.IP] = struct{}{}
+	c.last.Put(ev.IP, ev.Time)
 }
 
 // forged reports whether a firing rests on failures of an address that was never challenged,
@@ -60,9 +54,8 @@ func (c *challenges) forged(f *rule.Firing) bool {
 		return false
 	}
 	for _, e := range f.Evidence {
-		_, now := c.now[e.IP]
-		_, then := c.then[e.IP]
-		if now || then || e.Event == event.Challenge {
+		last, known := c.last.Get(e.IP)
+		if e.Event == event.Challenge || known && f.Event.Time.Sub(last) <= 2*nonceLives {
 			return false
 		}
 	}

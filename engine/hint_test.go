@@ -8,9 +8,9 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// TestWhoeverWasNeverChallengedIsHinted has one sender take the challenges, and
+// TestUnchallengedIsHinted has one sender take the challenges, and
 // another address fail with them.
-func TestWhoeverWasNeverChallengedIsHinted(t *testing.T) {
+func TestUnchallengedIsHinted(t *testing.T) {
 	s := tellStory(t, banning(t))
 	s.hears(event.Challenge, "1000", "203.0.113.66")
 	s.fails(3, "1000", "198.51.100.1")
