@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
 )
 
@@ -26,9 +27,8 @@ const (
 // of a rule, which an attacker can push out with other events. It is not safe for
 // concurrent use.
 type Failures struct {
-	seed  maphash.Seed
-	at    map[netip.Addr][]failure // by host, the latest failure last
-	order []netip.Addr             // in which the hosts came
+	seed maphash.Seed
+	at   dedup.Cache[netip.Addr, []failure] // by host, the latest failure last
 }
 
 // A failure is the latest one of an account at a host.
@@ -39,7 +39,7 @@ type failure struct {
 
 // NewFailures returns an empty set.
 func NewFailures() *Failures {
-	return &Failures{seed: maphash.MakeSeed(), at: map[netip.Addr][]failure{}}
+	return &Failures{seed: maphash.MakeSeed(), at: dedup.Cache[netip.Addr, []failure]{Half: maxFailing / 2}}
 }
 
 // Learn takes an event, and ignores those that are not of FailureEvents or name no
@@ -49,14 +49,7 @@ func (f *Failures) Learn(ev *event.Event) {
 		return
 	}
 	ip := host(ev.IP)
-	all, known := f.at[ip]
-	if !known {
-		if len(f.order) == maxFailing {
-			delete(f.at, f.order[0])
-			f.order = f.order[1:]
-		}
-		f.order = append(f.order, ip)
-	}
+	all, _ := f.at.Get(ip)
 	account := maphash.String(f.seed, strings.ToLower(bounded(ev.User)+"@"+bounded(ev.Domain)))
 	all = slices.DeleteFunc(all, func(one failure) bool {
 		return one.account == account || ev.Time.Sub(one.at) > failureAge
@@ -64,13 +57,14 @@ func (f *Failures) Learn(ev *event.Event) {
 	if len(all) == maxFailed {
 		all = slices.Delete(all, 0, 1)
 	}
-	f.at[ip] = append(all, failure{account, ev.Time})
+	f.at.Put(ip, append(all, failure{account, ev.Time}))
 }
 
 // Count is how many accounts failed at the host of a network in the hour before now.
 func (f *Failures) Count(network netip.Prefix, now time.Time) int {
 	n := 0
-	for _, one := range f.at[host(network.Addr())] {
+	all, _ := f.at.Get(host(network.Addr()))
+	for _, one := range all {
 		if now.Sub(one.at) <= failureAge {
 			n++
 		}

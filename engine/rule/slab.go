@@ -5,7 +5,8 @@ package rule
 const slabChunk = 256
 
 // A slab holds values by index, never moves them and never frees them: its user keeps
-// a free list. No value has index 0, which is valid once there is a value. If T has no pointers, the garbage collector sees one pointer per chunk.
+// a free list. No value has index 0, which is valid once there is a value. If T has no
+// pointers, the garbage collector sees one pointer per chunk.
 type slab[T any] struct {
 	chunks []*[slabChunk]T
 	used   uint32 // the last index
