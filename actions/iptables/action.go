@@ -144,7 +144,8 @@ func (a *Action) changeRules(ctx context.Context, f *family, w work) error {
 }
 
 // Resync compares chain, jumps with their position, rules, sets and their members with
-// what they should be, and repairs them. The drift has what was repaired. What stays as
+// what they should be, and repairs them. A ban whose end has passed is in force until its
+// expiry is applied. The drift has what was repaired. What stays as
 // it is (foreign rules, hooks that do not exist) is in it only when it changes.
 func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
 	now := a.now()
@@ -159,13 +160,12 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 		if a.verifiedGen != 0 {
 			before = append(before, maps.Clone(f.desired.bans))
 		}
-		f.desired.expire(now)
 		clear(f.desired.bans) // keeps its room: mostly the same bans come again
 	}
 	var unfit []error
 	for b := range want {
 		index := familyOf(b.Target.Prefix())
-		if b.Over(now) || index >= len(a.families) {
+		if index >= len(a.families) {
 			continue
 		}
 		if err := checkTarget(b.Target.Prefix()); err != nil {
@@ -213,13 +213,6 @@ func (a *Action) choose(resync bool) string {
 // reconcile makes all families agree with what is desired.
 func (a *Action) reconcile(ctx context.Context, resync bool) (plugin.Drift, error) {
 	now := a.now()
-	if !resync { // Resync has done it already
-		a.mu.Lock()
-		for _, f := range a.families {
-			f.desired.expire(now)
-		}
-		a.mu.Unlock()
-	}
 	var drift plugin.Drift
 	var errs []error
 	backend, noSets := a.choose(resync), ""

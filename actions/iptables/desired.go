@@ -26,9 +26,6 @@ func expiryOf(until time.Time) expiry {
 	return expiry(until.UnixNano())
 }
 
-// passed reports whether the ban has expired at now.
-func (e expiry) passed(now time.Time) bool { return e != permanent && int64(e) <= now.UnixNano() }
-
 // remaining returns the time left at now. It is not for a permanent ban.
 func (e expiry) remaining(now time.Time) time.Duration {
 	return time.Duration(int64(e) - now.UnixNano())
@@ -62,13 +59,10 @@ func familyOf(p netip.Prefix) int {
 type desired struct {
 	bans        map[netip.Prefix]expiry
 	aggregation aggregation
-	// justExpired holds entries whose ban has expired here. The kernel may still
-	// have them, which is no drift.
-	justExpired map[netip.Prefix]bool
 }
 
 func newDesired(g aggregation) desired {
-	return desired{bans: map[netip.Prefix]expiry{}, aggregation: g, justExpired: map[netip.Prefix]bool{}}
+	return desired{bans: map[netip.Prefix]expiry{}, aggregation: g}
 }
 
 // An upsert is an entry that the kernel must have.
@@ -171,15 +165,3 @@ func (d *desired) entriesOf(groups map[netip.Prefix]bool) map[netip.Prefix]expir
 
 // entries returns what the kernel should have. The caller must not change it.
 func (d *desired) entries() map[netip.Prefix]expiry { return d.aggregation.entries(d.bans) }
-
-// expire removes the bans that have expired at now.
-func (d *desired) expire(now time.Time) {
-	clear(d.justExpired)
-	for p, e := range d.bans {
-		if e.passed(now) {
-			d.justExpired[p] = true
-			d.justExpired[d.aggregation.group(p)] = true
-			delete(d.bans, p)
-		}
-	}
-}

@@ -141,22 +141,6 @@ func covers(t *testing.T, trusted []netip.Prefix, bans, entries map[netip.Prefix
 	}
 }
 
-func TestExpire(t *testing.T) {
-	d := newDesired(aggregation{})
-	short, long := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
-	d.apply(map[netip.Prefix]expiry{short: expiryOf(noon.Add(time.Minute)), long: permanent})
-	for _, c := range []struct {
-		now  time.Time
-		bans int
-		just bool
-	}{{noon, 2, false}, {noon.Add(time.Minute), 1, true}, {noon.Add(2 * time.Minute), 1, false}} {
-		d.expire(c.now)
-		if len(d.bans) != c.bans || d.justExpired[short] != c.just {
-			t.Errorf("%s: %v, just expired %v", c.now, d.bans, d.justExpired)
-		}
-	}
-}
-
 func TestTimeoutAgrees(t *testing.T) {
 	for _, c := range []struct {
 		want, have uint32

@@ -31,7 +31,7 @@ func (f *family) drift(plans []plan, all repair, before map[netip.Prefix]bool) p
 			all.surplus = append(all.surplus, p)
 		}
 	}
-	missing, surplus := distinct(all.missing, before), distinct(all.surplus, f.desired.justExpired)
+	missing, surplus := distinct(all.missing, before), distinct(all.surplus, nil)
 	if len(surplus) > 0 {
 		all.notes = append(all.notes, "removed: "+names(surplus))
 	}

@@ -177,6 +177,32 @@ func TestKernelKeepsForeign(t *testing.T) {
 	})
 }
 
+// TestKernelExpiry: a ban whose end has passed is no drift, and is removed when its
+// expiry is applied.
+func TestKernelExpiry(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		for _, backend := range []string{backendRules, backendSet} {
+			k.clear()
+			a := k.action(`backend = "` + backend + `"`)
+			clock := time.Now()
+			a.now = func() time.Time { return clock }
+			short, long := banOf("203.0.113.7/32", clock.Add(time.Minute)), banOf("203.0.113.8/32", time.Time{})
+			k.resync(a, short, long)
+			clock = clock.Add(2 * time.Minute)
+			if backend == backendSet {
+				k.sh("ipset", "del", "freeswitch-blocked", "203.0.113.7") // as the kernel does
+			}
+			k.quiet(a, short, long)
+			k.apply(a, ban.Change{Kind: ban.KindExpire, Ban: short})
+			k.quiet(a, long)
+			in, err := a.Inspect(t.Context())
+			if err != nil || len(in.Entries) != 1 || in.Entries[0].Target != long.Target {
+				t.Errorf("%s: %+v, %v", backend, in.Entries, err)
+			}
+		}
+	})
+}
+
 // TestKernelLimitsMoves: two programs that both move their jump to the top do not do
 // so for ever.
 func TestKernelLimitsMoves(t *testing.T) {
