@@ -227,13 +227,16 @@ func (a *Action) reconcile(ctx context.Context, resync bool) (plugin.Drift, erro
 			}
 		}
 	}
+	switched := a.backend != "" && a.backend != backend
 	a.mu.Lock()
 	a.backend, a.noSets = backend, noSets
 	a.mu.Unlock()
 
 	for _, f := range a.families {
 		d, err := a.reconcileFamily(ctx, f, backend, now)
-		drift.Missing += d.Missing
+		if !switched { // otherwise the other backend has the bans
+			drift.Missing += d.Missing
+		}
 		drift.Surplus += d.Surplus
 		drift.Notes = append(drift.Notes, d.Notes...)
 		errs = append(errs, f.error(err))

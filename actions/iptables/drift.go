@@ -16,8 +16,8 @@ type repair struct {
 	notes            []string
 }
 
-// drift returns what the plans and the set repaired, given what was in force before.
-func (f *family) drift(plans []plan, all repair, before map[netip.Prefix]bool) plugin.Drift {
+// drift returns what the plans and the set repaired.
+func (f *family) drift(plans []plan, all repair) plugin.Drift {
 	var conditions []string
 	for _, p := range plans {
 		all.missing = append(all.missing, p.missing...)
@@ -25,13 +25,7 @@ func (f *family) drift(plans []plan, all repair, before map[netip.Prefix]bool) p
 		all.notes = append(all.notes, p.notes...)
 		conditions = append(conditions, p.conditions...)
 	}
-	wanted := f.desired.entries()
-	for p := range before {
-		if _, stays := wanted[p]; !stays { // its backend may be gone with it
-			all.surplus = append(all.surplus, p)
-		}
-	}
-	missing, surplus := distinct(all.missing, before), distinct(all.surplus, nil)
+	missing, surplus := distinct(all.missing), distinct(all.surplus)
 	if len(surplus) > 0 {
 		all.notes = append(all.notes, "removed: "+names(surplus))
 	}
@@ -41,9 +35,8 @@ func (f *family) drift(plans []plan, all repair, before map[netip.Prefix]bool) p
 	return plugin.Drift{Missing: len(missing), Surplus: len(surplus), Notes: append(all.notes, f.news(conditions)...)}
 }
 
-// distinct sorts a list and removes duplicates and exceptions.
-func distinct(list []netip.Prefix, except map[netip.Prefix]bool) []netip.Prefix {
-	list = slices.DeleteFunc(list, func(p netip.Prefix) bool { return except[p] })
+// distinct sorts a list and removes duplicates: a ban is in several tables.
+func distinct(list []netip.Prefix) []netip.Prefix {
 	slices.SortFunc(list, netip.Prefix.Compare)
 	return slices.Compact(list)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -87,10 +86,6 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	if err != nil {
 		return plugin.Drift{}, err
 	}
-	before, err := f.inForce(ctx, listings[0], &a.config, backend)
-	if err != nil {
-		return plugin.Drift{}, err
-	}
 	g := a.goal(f, backend, now)
 	var set repair
 	var refused []error
@@ -106,7 +101,7 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	if err != nil {
 		return plugin.Drift{}, err
 	}
-	drift := f.drift(plans, set, before)
+	drift := f.drift(plans, set)
 	for _, p := range plans {
 		if p.moved {
 			a.moves.AllowN(now, 1)
@@ -155,26 +150,6 @@ func (a *Action) goal(f *family, backend string, now time.Time) goal {
 		g.set = f.set
 	}
 	return g
-}
-
-// inForce returns what is banned by either backend before a reconciliation: an entry
-// that only moves from one to the other was never missing.
-func (f *family) inForce(ctx context.Context, l listing, c *config, backend string) (map[netip.Prefix]bool, error) {
-	entries := map[netip.Prefix]bool{}
-	inSet := false
-	for _, spec := range l[c.chain] {
-		if l.catchAll(spec) {
-			break
-		}
-		if p, target, ok := parseBanRule(spec); ok && target == c.target {
-			entries[p] = true
-		}
-		inSet = inSet || isSetRule(spec, f.set)
-	}
-	if !inSet || backend == backendSet {
-		return entries, nil
-	}
-	return entries, f.eachMember(ctx, func(e entry) { entries[e.target] = true })
 }
 
 // tries bounds how often tables are listed that other programs change meanwhile.

@@ -90,17 +90,23 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, kernel *status.Ke
 			f.name, in.rules, kernel.Chain)
 	}
 	if in.named {
-		if err := f.eachMember(ctx, func(e entry) {
-			in.entries[e.target] = status.Entry{
-				Target: ban.Network(e.target), Packets: e.packets, Bytes: e.bytes,
-				Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
-			}
-		}); err != nil {
+		if err := withSocket(ctx, listBuffer, in.members); err != nil {
 			return err
 		}
 	}
 	kernel.Entries = slices.AppendSeq(kernel.Entries, maps.Values(in.entries))
 	return nil
+}
+
+// members reads the family's set.
+func (in *inspection) members(s *socket) error {
+	_, _, err := s.entries(in.family.set, func(e entry) {
+		in.entries[e.target] = status.Entry{
+			Target: ban.Network(e.target), Packets: e.packets, Bytes: e.bytes,
+			Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
+		}
+	})
+	return err
 }
 
 // chain reads our chain of one table.

@@ -208,15 +208,6 @@ func (f *family) write(s *socket, add, del []entry) (refused []error, err error)
 	return refused, err
 }
 
-// eachMember calls each for the entries of the family's set; for none if there is no
-// set.
-func (f *family) eachMember(ctx context.Context, each func(entry)) error {
-	return withSocket(ctx, listBuffer, func(s *socket) error {
-		_, _, err := s.entries(f.set, each)
-		return err
-	})
-}
-
 // destroySets removes the sets of a family that no rule names. A set of another form is
 // not ours, and one in use stays.
 func (f *family) destroySets(ctx context.Context) error {
