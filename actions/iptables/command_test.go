@@ -67,7 +67,7 @@ func commitFailing(t *testing.T, script string) (tried int, err error) {
 		restore: program(t, "iptables-restore", "marks="+marks+"\necho x >>$marks\n"+script),
 	}
 	a := parse(t, "")
-	_, err = a.families[ipv4].commit(t.Context(), tools, []listing{{}}, &a.config, goal{chain: "FREESWITCH"})
+	_, err = a.families[ipv4].commit(t.Context(), tools, &a.config, goal{chain: "FREESWITCH"})
 	marked, _ := os.ReadFile(marks)
 	return len(marked) / 2, err
 }

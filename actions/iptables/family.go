@@ -82,10 +82,6 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	if err != nil {
 		return plugin.Drift{}, err
 	}
-	listings, err := tools.listings(ctx, a.config.tables)
-	if err != nil {
-		return plugin.Drift{}, err
-	}
 	g := a.goal(f, backend, now)
 	var set repair
 	var refused []error
@@ -97,7 +93,7 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 			return plugin.Drift{}, err
 		}
 	}
-	plans, err := f.commit(ctx, tools, listings, &a.config, g)
+	plans, err := f.commit(ctx, tools, &a.config, g)
 	if err != nil {
 		return plugin.Drift{}, err
 	}
@@ -155,14 +151,18 @@ func (a *Action) goal(f *family, backend string, now time.Time) goal {
 // tries bounds how often tables are listed that other programs change meanwhile.
 const tries = 3
 
-// commit carries out the plans against what was listed. Where the tables have changed
-// since, it lists and plans again.
-func (f *family) commit(ctx context.Context, t *toolset, listings []listing, c *config, g goal) ([]plan, error) {
+// commit lists the tables and carries out what differs from the goal. Where a table has
+// changed since it was listed, it begins again.
+func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal) ([]plan, error) {
 	for try := 1; ; try++ {
 		var plans []plan
-		for i, table := range c.tables {
+		for _, table := range c.tables {
+			l, err := t.listing(ctx, table.name)
+			if err != nil {
+				return nil, err
+			}
 			g.table, g.hooks = table.name, table.hooks
-			plans = append(plans, planTable(listings[i], g))
+			plans = append(plans, planTable(l, g))
 		}
 		err := t.commit(ctx, plans)
 		if err == nil {
@@ -173,9 +173,6 @@ func (f *family) commit(ctx context.Context, t *toolset, listings []listing, c *
 			return plans, nil
 		}
 		if !changedMeanwhile(err) || try == tries {
-			return nil, err
-		}
-		if listings, err = t.listings(ctx, c.tables); err != nil {
 			return nil, err
 		}
 	}
@@ -197,20 +194,17 @@ func (t *toolset) verify(plans []plan, g goal) error {
 
 // clearTables removes everything of ours from the loaded tables, except some.
 func (f *family) clearTables(ctx context.Context, t *toolset, g goal, except []table) error {
-	var tables []table
-	for _, name := range []string{"filter", "raw", "mangle"} {
-		if !slices.ContainsFunc(except, func(t table) bool { return t.name == name }) && t.loaded(name, f.index == ipv6) {
-			tables = append(tables, table{name: name})
-		}
-	}
-	listings, err := t.listings(ctx, tables)
-	if err != nil {
-		return err
-	}
 	var plans []plan
-	for i, table := range tables {
-		g.table = table.name
-		plans = append(plans, planRemoval(listings[i], g))
+	for _, name := range []string{"filter", "raw", "mangle"} {
+		if slices.ContainsFunc(except, func(t table) bool { return t.name == name }) || !t.loaded(name, f.index == ipv6) {
+			continue
+		}
+		l, err := t.listing(ctx, name)
+		if err != nil {
+			return err
+		}
+		g.table = name
+		plans = append(plans, planRemoval(l, g))
 	}
 	return t.commit(ctx, plans)
 }

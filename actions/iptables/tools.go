@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 // lockWait is how long iptables waits for another program's lock. Without a bound
 // the legacy variant waits for ever.
 const lockWait = 5 * time.Second
+
+var wait = strconv.Itoa(int(lockWait / time.Second))
 
 // sbin are the directories that a plain user's PATH lacks on Debian.
 var sbin = []string{"/usr/sbin", "/sbin", "/usr/local/sbin"}
@@ -63,6 +66,25 @@ func lookPath(name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s not found in PATH or %s: apt-get install iptables", name, strings.Join(sbin, ", "))
+}
+
+// listing lists one table, with further options.
+func (t *toolset) listing(ctx context.Context, table string, options ...string) (listing, error) {
+	out, err := run(ctx, t.list, "", append([]string{"-w", wait, "-t", table, "-S"}, options...)...)
+	if err != nil {
+		return nil, fmt.Errorf("list table %s: %w", table, err)
+	}
+	return parseListing(out), nil
+}
+
+// commit passes plans to iptables-restore, which commits each table atomically.
+func (t *toolset) commit(ctx context.Context, plans []plan) error {
+	input := restoreInput(plans)
+	if input == "" {
+		return nil
+	}
+	_, err := run(ctx, t.restore, input, "--noflush", "--wait="+wait)
+	return err
 }
 
 // exists fails unless iptables itself finds a rule that was just written.
