@@ -1,5 +1,5 @@
-// Package learn concludes from recordings of normal days which addresses an operator
-// may want to trust, which genuine addresses the rules would have caught, and how far
+// Package learn finds in recordings of normal days which addresses an operator may want
+// to trust, which genuine addresses the rules would have caught, and how far
 // the rules' thresholds are from genuine behaviour.
 //
 // It stands beside the path: [Recorder.Record] sees each event that the rules see,

@@ -1,6 +1,6 @@
-// Package webclient holds what all outgoing HTTP requests have in common: their
-// headers in a rule file, what may be shown of their URLs, which texts are secrets, and
-// how long a server asks to be left alone.
+// Package webclient is the HTTP client of a block in a rule file. A [Client] sends the
+// headers of the block and redacts its errors. The package also reads the attribute
+// headers, and how long a server asks to be left alone.
 //
 // Feeds and webhooks use it at the two ends of the path.
 //

@@ -111,7 +111,7 @@ func cautions(f *learn.Findings, days int) []string {
 // password, thousands of attackers can look like carriers.
 const maxUncertain = 100
 
-// proposals writes whom to trust.
+// proposals writes the addresses to trust.
 func (d *draft) proposals(f *learn.Findings) {
 	if len(f.Proposals) == 0 {
 		d.comment("No address is proposed to be trusted.")
