@@ -70,7 +70,9 @@ func (set *actionSet) reconcile(ctx context.Context, cfg *config.Config) {
 		started = append(started, set.start(a, wants, ended))
 	}
 	if len(ended) > 0 {
-		claimed := claims(cfg.Actions)
+		claimed := func(claim string) bool {
+			return slices.ContainsFunc(cfg.Actions, func(a config.Action) bool { return slices.Contains(a.Claims, claim) })
+		}
 		set.all.Go(func() { set.withdraw(ctx, ended, started, claimed) })
 	}
 }
@@ -89,9 +91,14 @@ func (set *actionSet) start(c config.Action, wants enforce.Wants, ended []*actio
 			<-before.done
 		}
 		set.open(c)
-		stop := serve(c.Action)
-		defer stop()
+		serving, stop := context.WithCancel(context.Background())
+		var server sync.WaitGroup
+		if s, ok := c.Action.(plugin.Server); ok {
+			server.Go(func() { s.Serve(serving) })
+		}
 		a.runner.Run(ctx)
+		stop()
+		server.Wait()
 	})
 	return a
 }
@@ -120,50 +127,16 @@ func (set *actionSet) open(a config.Action) {
 	}
 }
 
-// serve runs the goroutine that an action may have beside its runner. The returned
-// function ends it and waits for it.
-func serve(a plugin.Action) (stop func()) {
-	s, ok := a.(plugin.Server)
-	if !ok {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.Serve(ctx)
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
-}
-
-// claims returns what the actions have reserved for themselves.
-func claims(actions []config.Action) map[string]bool {
-	all := map[string]bool{}
-	for _, a := range actions {
-		for _, claim := range a.Claims {
-			all[claim] = true
-		}
-	}
-	return all
-}
-
 // withdraw lets ended actions take back what they did, once the started ones are in
 // force. What another action has claimed it has taken over.
-func (set *actionSet) withdraw(ctx context.Context, ended, started []*action, claimed map[string]bool) {
-	for _, a := range started {
-		select {
-		case <-a.runner.Tried():
-		case <-ctx.Done():
-			return
-		}
+func (set *actionSet) withdraw(ctx context.Context, ended, started []*action, claimed func(string) bool) {
+	if !tried(ctx, started) {
+		return
 	}
 	for _, a := range ended {
 		<-a.done
 		level, ok := a.Action.Action.(plugin.Level)
-		if !ok || slices.ContainsFunc(a.Claims, func(c string) bool { return claimed[c] }) {
+		if !ok || slices.ContainsFunc(a.Claims, claimed) {
 			continue
 		}
 		if err := level.Withdraw(ctx); err != nil && ctx.Err() == nil {
@@ -206,25 +179,17 @@ func handles(targets []ban.TargetKind, kind ban.TargetKind) bool {
 	return kind == "" || slices.Contains(targets, kind)
 }
 
-// runners lists the runners of all actions.
-func (set *actionSet) runners() []*enforce.Runner {
-	var all []*enforce.Runner
-	for _, a := range set.running {
-		all = append(all, a.runner)
-	}
-	return all
-}
-
-// ready calls f once every runner has tried to agree with the ledger.
-func ready(ctx context.Context, runners []*enforce.Runner, f func()) {
-	for _, r := range runners {
+// tried waits until every action has tried to agree with the ledger. It reports false if
+// ctx ends before.
+func tried(ctx context.Context, actions []*action) bool {
+	for _, a := range actions {
 		select {
-		case <-r.Tried():
+		case <-a.runner.Tried():
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
-	f()
+	return true
 }
 
 // end ends the actions, and waits for them.

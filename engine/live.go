@@ -43,7 +43,12 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		e.live.actions.end()
 		err = errors.Join(err, e.live.actions.failing())
 	}()
-	go ready(ctx, e.live.actions.runners(), e.options.Ready)
+	started := e.runningActions()
+	go func() {
+		if tried(ctx, started) {
+			e.options.Ready()
+		}
+	}()
 
 	wake := time.NewTimer(0)
 	defer wake.Stop()

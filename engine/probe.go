@@ -95,8 +95,9 @@ func sense(ctx context.Context, sources []config.Source, p Probe) (found Finding
 		return found, []*event.Event{ev}, err
 	}
 	for _, s := range sources {
-		var recognised bool
-		events, recognised, err = read(ctx, s, p.Line)
+		var stats plugin.Stats
+		events, stats, err = s.Read(ctx, "the line", p.Line)
+		recognised := stats.Recognised || len(events) > 0
 		if ctx.Err() != nil {
 			return found, nil, ctx.Err()
 		}
@@ -122,17 +123,6 @@ func mistake(err error) error {
 		return nil
 	}
 	return Mistake(err.Error())
-}
-
-// read has a source read a line, and tells whether it knows what that is.
-func read(ctx context.Context, s config.Source, line string) (events []*event.Event, recognised bool, err error) {
-	rec := plugin.Recording{Name: "the line", ModTime: time.Now(), R: strings.NewReader(line)}
-	stats, err := s.Source.Replay(ctx, rec, nil, func(ev *event.Event) error {
-		ev.Source = s.Ref
-		events = append(events, ev)
-		return nil
-	})
-	return events, stats.Recognised || len(events) > 0, err
 }
 
 // probe makes an event of fields.

@@ -13,12 +13,18 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 )
 
 // testStart is the start of every test; tests state times since then.
 var testStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// A result is what became of one network in a test.
+type result struct {
+	ban     ban.Term // 0: no ban
+	refusal string   // of the latest order that was refused or spared
+	alerts  int
+}
 
 // RunTest plays the events of a test to its rule alone, and returns how the result differs
 // from what is expected. Without differences the test passed. The error is of a test that
@@ -28,22 +34,21 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 	i := slices.IndexFunc(cfg.Rules, func(r *rule.Spec) bool { return r.Name == t.Rule })
 	only.Rules = cfg.Rules[i : i+1]
 
-	bans := map[netip.Prefix]ban.Term{}
-	alerts := map[netip.Prefix]int{}
-	refusals := map[netip.Prefix]string{}
+	results := map[netip.Prefix]result{}
 	e := New(&only, Options{OnChange: func(c *ban.Change) {
-		network := c.Target.Prefix()
+		r := results[c.Target.Prefix()]
 		switch c.Kind {
 		case ban.KindBan, ban.KindExtend:
-			bans[network] = c.Term
+			r.ban = c.Term
 		case ban.KindAlert:
-			alerts[network]++
+			r.alerts++
 		case ban.KindRefuse:
-			refusals[network] = c.Why
+			r.refusal = c.Why
 		case ban.KindSpare:
-			refusals[network] = c.Why
-			alerts[network]++ // nothing else tells people of it
+			r.refusal = c.Why
+			r.alerts++ // nothing else tells people of it
 		}
+		results[c.Target.Prefix()] = r
 	}})
 	e.verifier.SetPairs(nil) // the events of a test are not corroborated
 	events, err := play(cfg, t.Given)
@@ -56,7 +61,7 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 			return nil, err
 		}
 	}
-	return differences(t, bans, alerts, refusals), nil
+	return differences(t, results), nil
 }
 
 // play returns the events of a test in the order of their times.
@@ -99,13 +104,7 @@ func reported(cfg *config.Config, g config.Given, n int) ([]*event.Event, error)
 		return []*event.Event{&ev}, nil
 	}
 	i := slices.IndexFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == g.Source })
-	var events []*event.Event
-	_, err := cfg.Sources[i].Source.Replay(context.Background(), plugin.Recording{
-		Name: g.Where, R: strings.NewReader(number.Replace(g.Line)),
-	}, nil, func(ev *event.Event) error {
-		events = append(events, ev)
-		return nil
-	})
+	events, _, err := cfg.Sources[i].Read(context.Background(), g.Where, number.Replace(g.Line))
 	if err == nil && len(events) == 0 {
 		err = fmt.Errorf("%s: source %s sees no event in this line; `explain` tells why", g.Where, g.Source)
 	}
@@ -113,38 +112,30 @@ func reported(cfg *config.Config, g config.Given, n int) ([]*event.Event, error)
 }
 
 // differences compares what was expected with what was decided.
-func differences(t config.Test, bans map[netip.Prefix]ban.Term, alerts map[netip.Prefix]int, refusals map[netip.Prefix]string) []string {
+func differences(t config.Test, results map[netip.Prefix]result) []string {
+	networks := slices.Concat(slices.Collect(maps.Keys(t.Bans)), slices.Collect(maps.Keys(t.Alerts)), slices.Collect(maps.Keys(results)))
+	slices.SortFunc(networks, netip.Prefix.Compare)
+	networks = slices.Compact(networks)
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	for _, target := range targets(t.Bans, bans) {
-		want, expected := t.Bans[target]
-		got, came := bans[target]
-		name := ban.Network(target).String()
+	for _, network := range networks {
+		name, want, got := ban.Network(network).String(), t.Bans[network], results[network]
 		switch {
-		case expected && !came && refusals[target] != "":
-			say("expected %s banned for %s, got a refusal: %s", name, want, refusals[target])
-		case expected && !came:
+		case got.ban == want:
+		case got.ban == 0 && got.refusal != "":
+			say("expected %s banned for %s, got a refusal: %s", name, want, got.refusal)
+		case got.ban == 0:
 			say("expected %s banned for %s, got no ban", name, want)
-		case came && !expected:
-			say("expected no ban of %s, got %s", name, got)
-		case got != want:
-			say("expected %s banned for %s, got %s", name, want, got)
+		case want == 0:
+			say("expected no ban of %s, got %s", name, got.ban)
+		default:
+			say("expected %s banned for %s, got %s", name, want, got.ban)
 		}
 	}
-	for _, target := range targets(t.Alerts, alerts) {
-		if want, got := t.Alerts[target], alerts[target]; want != got {
-			say("expected alerts about %s: %d, got %d", ban.Network(target), want, got)
+	for _, network := range networks {
+		if want, got := t.Alerts[network], results[network].alerts; want != got {
+			say("expected alerts about %s: %d, got %d", ban.Network(network), want, got)
 		}
 	}
 	return out
-}
-
-// targets returns the keys of both maps in order.
-func targets[V any](a, b map[netip.Prefix]V) []netip.Prefix {
-	all := maps.Clone(a)
-	if all == nil {
-		all = map[netip.Prefix]V{}
-	}
-	maps.Copy(all, b)
-	return slices.SortedFunc(maps.Keys(all), netip.Prefix.Compare)
 }

@@ -49,15 +49,13 @@ type report struct {
 	position []byte
 }
 
-// Emit implements [plugin.Sink].
-func (s *source) Emit(ev *event.Event) { s.send(report{event: ev}) }
+// Emit implements [plugin.Sink]. It waits for the core, also if the source has been told
+// to end: its last reports are not lost. The core takes reports until every source has
+// ended.
+func (s *source) Emit(ev *event.Event) { s.reports <- report{event: ev} }
 
-// Position implements [plugin.Sink].
-func (s *source) Position(position []byte) { s.send(report{ref: s.Ref, position: position}) }
-
-// send waits for the core, also if the source has been told to end: its last reports
-// are not lost. The core takes reports until every source has ended.
-func (s *source) send(r report) { s.reports <- r }
+// Position implements [plugin.Sink]. It waits as Emit does.
+func (s *source) Position(position []byte) { s.reports <- report{ref: s.Ref, position: position} }
 
 // An ending is a source that has ended by itself.
 type ending struct {

@@ -28,11 +28,10 @@ func removeStaleDirs(dir string, actions []config.Action, log *slog.Logger, now 
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
-		files, ours := staleFiles(path, entry, now.Add(-keptFor))
-		if !ours {
+		if !stale(path, entry, now.Add(-keptFor)) {
 			continue
 		}
-		if err := remove(append(files, path)); err != nil {
+		if err := os.RemoveAll(path); err != nil {
 			log.Error("stale directory of an action not removed", "action", entry.Name(), "err", err)
 			continue
 		}
@@ -43,31 +42,17 @@ func removeStaleDirs(dir string, actions []config.Action, log *slog.Logger, now 
 // actionRef is the reference of an action: webhook.noc.
 var actionRef = regexp.MustCompile(`^[a-z0-9]+\.[\pL\pN_-]+$`)
 
-// staleFiles returns the files in a directory if open can have made it for an action and
-// it was last written to before then. The operator chooses the directory above, which
-// may hold other things.
-func staleFiles(path string, dir os.DirEntry, then time.Time) (files []string, ours bool) {
+// stale reports whether open can have made a directory for an action, and it was last
+// written to before then. The operator chooses the directory above, which may hold other
+// things.
+func stale(path string, dir os.DirEntry, then time.Time) bool {
 	info, err := dir.Info()
 	if err != nil || info.Mode()&^os.ModeSetgid != os.ModeDir|keptMode || !actionRef.MatchString(dir.Name()) || !info.ModTime().Before(then) {
-		return nil, false
+		return false
 	}
 	entries, err := os.ReadDir(path)
-	for _, entry := range entries {
+	return err == nil && !slices.ContainsFunc(entries, func(entry os.DirEntry) bool {
 		info, err := entry.Info()
-		if err != nil || !info.Mode().IsRegular() || !info.ModTime().Before(then) {
-			return nil, false
-		}
-		files = append(files, filepath.Join(path, entry.Name()))
-	}
-	return files, err == nil
-}
-
-// remove removes files and empty directories. A directory with new files stays.
-func remove(paths []string) error {
-	for _, path := range paths {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-	return nil
+		return err != nil || !info.Mode().IsRegular() || !info.ModTime().Before(then)
+	})
 }

@@ -7,13 +7,11 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 
 	"github.com/spf13/cobra"
@@ -71,13 +69,7 @@ func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.S
 	if explain := from.Description.Explain; explain != nil {
 		fmt.Fprintln(a.stdout, strings.TrimRight(explain(text), "\n"))
 	}
-	var events []*event.Event
-	_, err := from.Source.Replay(ctx, plugin.Recording{Name: "the line", ModTime: time.Now(), R: strings.NewReader(text)}, nil,
-		func(ev *event.Event) error {
-			ev.Source = from.Ref
-			events = append(events, ev)
-			return nil
-		})
+	events, _, err := from.Read(ctx, "the line", text)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -57,6 +59,16 @@ type Source struct {
 	Description plugin.Description
 	Fingerprint settings.Fingerprint
 	Range       hcl.Range // of the block's header
+}
+
+// Read returns the events that the source reads in a text. name names the text in errors.
+func (s Source) Read(ctx context.Context, name, text string) (events []*event.Event, stats plugin.Stats, err error) {
+	stats, err = s.Source.Replay(ctx, plugin.Recording{Name: name, R: strings.NewReader(text)}, nil, func(ev *event.Event) error {
+		ev.Source = s.Ref
+		events = append(events, ev)
+		return nil
+	})
+	return events, stats, err
 }
 
 // An Action is one action block.
