@@ -26,8 +26,12 @@ func (f *family) drift(plans []plan, all repair) plugin.Drift {
 		conditions = append(conditions, p.conditions...)
 	}
 	missing, surplus := distinct(all.missing), distinct(all.surplus)
-	if len(surplus) > 0 {
-		all.notes = append(all.notes, "removed: "+names(surplus))
+	if len(surplus) > 0 { // an operator may have added their rules
+		var names []string
+		for _, target := range surplus {
+			names = append(names, ban.Network(target).String())
+		}
+		all.notes = append(all.notes, "removed: "+strings.Join(first(5, names), ", "))
 	}
 	for i, note := range all.notes {
 		all.notes[i] = f.name + ": " + note
@@ -39,15 +43,6 @@ func (f *family) drift(plans []plan, all repair) plugin.Drift {
 func distinct(list []netip.Prefix) []netip.Prefix {
 	slices.SortFunc(list, netip.Prefix.Compare)
 	return slices.Compact(list)
-}
-
-// names lists targets: an operator may have added their rules.
-func names(targets []netip.Prefix) string {
-	var all []string
-	for _, target := range targets {
-		all = append(all, ban.Network(target).String())
-	}
-	return strings.Join(first(5, all), ", ")
 }
 
 // first returns the first most texts, and the number of the others.

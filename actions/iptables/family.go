@@ -178,20 +178,6 @@ func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal) ([]p
 	}
 }
 
-// verify asks iptables for every jump that was written.
-func (t *toolset) verify(plans []plan, g goal) error {
-	for _, p := range plans {
-		for _, name := range p.jumped {
-			for _, match := range g.matches {
-				if err := t.exists(p.table, name, jumpRule(match, g.chain)); err != nil {
-					return fmt.Errorf("jump from %s: %w", hook{p.table, name}, err)
-				}
-			}
-		}
-	}
-	return nil
-}
-
 // clearTables removes everything of ours from the loaded tables, except some.
 func (f *family) clearTables(ctx context.Context, t *toolset, g goal, except []table) error {
 	var plans []plan

@@ -87,13 +87,22 @@ func (t *toolset) commit(ctx context.Context, plans []plan) error {
 	return err
 }
 
-// exists fails unless iptables itself finds a rule that was just written.
-func (t *toolset) exists(table, chain, spec string) error {
-	found, err := t.rules.Exists(table, chain, words(spec)...)
-	if err == nil && !found {
-		err = errors.New("the rule was written and does not exist")
+// verify fails unless iptables itself finds every jump that plans have written.
+func (t *toolset) verify(plans []plan, g goal) error {
+	for _, p := range plans {
+		for _, name := range p.jumped {
+			for _, match := range g.matches {
+				found, err := t.rules.Exists(p.table, name, words(jumpRule(match, g.chain))...)
+				if err == nil && !found {
+					err = errors.New("the rule was written and does not exist")
+				}
+				if err != nil {
+					return fmt.Errorf("jump from %s: %w", hook{p.table, name}, err)
+				}
+			}
+		}
 	}
-	return err
+	return nil
 }
 
 // loaded reports whether a table is in use. The legacy variant loads a table that it
