@@ -11,28 +11,13 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"freeswitch-security/engine/config"
 )
 
-// A Config is the content of an admin block. Without Listen and Socket nothing is
-// opened.
-type Config struct {
-	Listen string // "127.0.0.1:8080", "[::1]:8080"; "": no TCP
-
-	// Token is what requests over TCP must carry; "": none. The reader of the rule files
-	// checks that it is long and comes from the environment or a file.
-	Token string
-
-	// TLSCert and TLSKey are PEM files; with them TCP is TLS. With ClientCA, also a PEM
-	// file, clients need a certificate of that authority, and the token if there is one.
-	TLSCert, TLSKey, ClientCA string
-
-	// Hosts are further names of the listener, such as that of a proxy in front of it.
-	// A request whose Host is neither one of these nor the address is refused.
-	Hosts []string
-
-	Socket     string      // path of the unix socket; "": none
-	SocketMode fs.FileMode // its permissions: who may do everything; 0: 0600
-}
+// A Config is an admin block. Without Listen and Socket nothing is opened. A request
+// whose Host is neither one of Hosts nor the address is refused. SocketMode 0 is 0600.
+type Config config.Admin
 
 // ownerOnly is the default mode of the socket.
 const ownerOnly = fs.FileMode(0o600)

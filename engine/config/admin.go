@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -22,11 +23,12 @@ const (
 
 // Admin is the admin block: where the HTTP API is served, and who may use it.
 type Admin struct {
-	Listen string   // address and port; "": not over TCP
-	Socket string   // path of a unix socket; "": none
-	Mode   uint32   // permissions of the socket; to open it gives every right
-	Token  string   // that a client over TCP must present; "": none
-	Hosts  []string // further host names of requests, such as that of a proxy
+	Listen string // address and port; "": not over TCP
+	Socket string // path of a unix socket; "": none
+	// SocketMode is the permissions of the socket: to open it gives every right.
+	SocketMode fs.FileMode
+	Token      string   // that a client over TCP must present; "": none
+	Hosts      []string // further host names of requests, such as that of a proxy
 
 	TLSCert  string // files in PEM form; "": no TLS
 	TLSKey   string
@@ -43,7 +45,7 @@ func (l *loader) decodeAdmin(blocks []*settings.Block) {
 		extra.Skip()
 		extra.Error("", "Set twice", fmt.Sprintf("There is one admin listener, set at %s. Put everything into that block.", settings.Where(b.Range)))
 	}
-	a := &Admin{Listen: DefaultListen, Socket: DefaultSocket, Mode: 0o600}
+	a := &Admin{Listen: DefaultListen, Socket: DefaultSocket, SocketMode: 0o600}
 	l.cfg.Admin = a
 	set := map[string]bool{} // what has a value, or one that could not be read
 	for name, into := range map[string]*string{
@@ -61,7 +63,7 @@ func (l *loader) decodeAdmin(blocks []*settings.Block) {
 		if err != nil || mode&^0o660 != 0 || mode&0o600 != 0o600 {
 			b.Error("socket_mode", "Invalid mode", "Write \"0600\" for the owner alone, or \"0660\" for the group as well: opening the socket gives every right.")
 		} else {
-			a.Mode = uint32(mode)
+			a.SocketMode = fs.FileMode(mode)
 		}
 	}
 	a.check(b, set)

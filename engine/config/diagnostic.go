@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -100,43 +99,21 @@ func inside(rng hcl.Range, src []byte) hcl.Range {
 // it, or the position of the end where the file is shorter.
 func positionAt(src []byte, from hcl.Pos, offset int) hcl.Pos {
 	offset = max(from.Byte, min(offset, len(src)))
-	between := src[from.Byte:offset]
-	pos := hcl.Pos{Line: from.Line + bytes.Count(between, []byte{'\n'}), Column: from.Column, Byte: offset}
-	line := between
-	if i := bytes.LastIndexByte(between, '\n'); i >= 0 {
-		line, pos.Column = between[i+1:], 1
-	}
-	// A column is a grapheme cluster, as the scanner counts them.
 	whole := func(data []byte, _ bool) (int, []byte, error) { return len(data), data, nil }
-	if scan := hcl.NewRangeScanner(line, "", whole); scan.Scan() {
-		pos.Column += scan.Range().End.Column - 1
+	pos := hcl.InitialPos
+	if scan := hcl.NewRangeScanner(src[from.Byte:offset], "", whole); scan.Scan() {
+		pos = scan.Range().End
 	}
-	return pos
+	if pos.Line == 1 {
+		pos.Column += from.Column - 1
+	}
+	return hcl.Pos{Line: from.Line + pos.Line - 1, Column: pos.Column, Byte: offset}
 }
 
 // startOf returns the start of a file, for a diagnostic about all of it.
 func startOf(name string) hcl.Range {
 	start := hcl.Pos{Line: 1, Column: 1}
 	return hcl.Range{Filename: name, Start: start, End: start}
-}
-
-// errorAt reports a mistake.
-func (l *loader) errorAt(rng hcl.Range, summary, detail string) {
-	l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &rng})
-}
-
-// adopt takes over the diagnostics of HCL and of plugins. Those without a position get
-// the fallback.
-func (l *loader) adopt(diags hcl.Diagnostics, fallback hcl.Range) {
-	for _, diag := range diags {
-		c := *diag
-		if c.Subject == nil {
-			c.Subject = &fallback
-		}
-		l.nameLocal(&c)
-		settings.HideArguments(&c)
-		l.diags = append(l.diags, &c)
-	}
 }
 
 // nameLocal words the diagnostic about an unknown local. HCL sees only an object without

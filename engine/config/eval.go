@@ -70,7 +70,7 @@ func (l *loader) fileFunction(dir string) function.Function {
 			if !filepath.IsAbs(name) {
 				name = filepath.Join(dir, name)
 			}
-			content, err := read(l.tree, name, maxIncluded)
+			content, err := read(l.fsys, name, maxIncluded)
 			if err != nil {
 				return cty.NilVal, fmt.Errorf("%s cannot be read: %w", name, err)
 			}

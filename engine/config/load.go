@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -30,12 +31,12 @@ func Load(dir string, kinds Kinds, environ func(string) (string, bool)) (*Config
 // LoadFS is [Load] from fsys instead of the machine's disk. Paths, absolute ones
 // too, begin at its root.
 func LoadFS(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
-	return load(virtual{fsys}, dir, kinds, environ)
+	return load(rooted{fsys}, dir, kinds, environ)
 }
 
 // A loader builds one configuration and gathers its mistakes.
 type loader struct {
-	tree    tree
+	fsys    fs.FS
 	kinds   Kinds
 	environ func(string) (string, bool)
 
@@ -46,31 +47,37 @@ type loader struct {
 	partial    bool
 	contexts   map[string]*hcl.EvalContext // by directory
 	localNames []string                    // sorted
-	diags      hcl.Diagnostics
-	blocks     []*settings.Block // all that were read
+	root       *settings.Block             // mistakes outside of other blocks
+	blocks     []*settings.Block           // all that were read
 
-	sources map[string]*declaredSource // by reference: "log.freeswitch"
-	actions map[string]hcl.Range       // likewise: where they are declared
-	cfg     *Config
+	// sources and actions say where each is declared, by reference: "log.freeswitch".
+	sources, actions map[string]hcl.Range
+	descriptions     map[string]*plugin.Description // of the sources without mistakes
+	cfg              *Config
 }
 
-func load(t tree, dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
+func load(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
 	if environ == nil {
 		environ = func(string) (string, bool) { return "", false }
 	}
 	l := &loader{
-		tree: t, kinds: kinds, environ: environ,
+		fsys: fsys, kinds: kinds, environ: environ,
 		files: Files{}, contexts: map[string]*hcl.EvalContext{},
-		sources: map[string]*declaredSource{}, actions: map[string]hcl.Range{},
+		sources: map[string]hcl.Range{}, actions: map[string]hcl.Range{}, descriptions: map[string]*plugin.Description{},
 		cfg: &Config{protectRanges: map[string]hcl.Range{}, ruleRanges: map[string]hcl.Range{}},
 	}
+	l.root = l.track(settings.New(hcl.EmptyBody(), startOf(dir), nil))
 	l.readAll(dir)
 	l.decode()
+	var diags hcl.Diagnostics
 	for _, b := range l.blocks {
 		b.Done()
-		l.adopt(b.Diagnostics(), b.Range)
+		diags = append(diags, b.Diagnostics()...)
 	}
-	diags := tidy(l.diags, l.files, startOf(dir))
+	for _, diag := range diags {
+		l.nameLocal(diag)
+	}
+	diags = tidy(diags, l.files, startOf(dir))
 	if diags.HasErrors() {
 		return nil, diags, l.files
 	}
@@ -80,19 +87,19 @@ func load(t tree, dir string, kinds Kinds, environ func(string) (string, bool)) 
 // readAll parses every file that belongs to the configuration.
 func (l *loader) readAll(dir string) {
 	dir = filepath.Clean(dir)
-	paths, err := ruleFiles(l.tree, dir)
+	paths, err := ruleFiles(l.fsys, dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		l.errorAt(startOf(dir), "No such directory",
+		l.root.ErrorAt(startOf(dir), "No such directory",
 			"The rules are read from this directory. Create it with rule files, or name another one.")
 	case err != nil:
-		l.errorAt(startOf(dir), "Unreadable directory", fmt.Sprintf("The rules in it cannot be listed: %s.", err))
+		l.root.ErrorAt(startOf(dir), "Unreadable directory", fmt.Sprintf("The rules in it cannot be listed: %s.", err))
 	case len(paths) == 0:
-		l.errorAt(startOf(dir), "No rule files",
+		l.root.ErrorAt(startOf(dir), "No rule files",
 			"There is no file in this directory whose name ends in .hcl or .json. Put rule files into it, or name another directory.")
 	}
 	beside := filepath.Join(dir, "..", "config.json")
-	if _, err := l.tree.stat(beside); !errors.Is(err, fs.ErrNotExist) && !slices.Contains(paths, beside) {
+	if _, err := fs.Stat(l.fsys, beside); !errors.Is(err, fs.ErrNotExist) && !slices.Contains(paths, beside) {
 		paths = append(paths, beside)
 	}
 	for _, name := range paths {
@@ -102,9 +109,9 @@ func (l *loader) readAll(dir string) {
 
 // readOne parses one file.
 func (l *loader) readOne(name string) {
-	src, err := read(l.tree, name, maxFile)
+	src, err := read(l.fsys, name, maxFile)
 	if err != nil {
-		l.errorAt(startOf(name), "Unreadable file", fmt.Sprintf("The file cannot be read: %s.", err))
+		l.root.ErrorAt(startOf(name), "Unreadable file", fmt.Sprintf("The file cannot be read: %s.", err))
 		l.partial = true
 		return
 	}
@@ -113,7 +120,7 @@ func (l *loader) readOne(name string) {
 		parse = json.ParseWithStartPos
 	}
 	file, diags := parsed(parse, src, name)
-	l.adopt(diags, startOf(name))
+	l.root.Add(diags)
 	l.files[name] = file
 	if diags.HasErrors() {
 		l.partial = true
@@ -188,7 +195,7 @@ func (l *loader) decode() {
 	var locals hcl.Blocks
 	for _, body := range l.bodies {
 		content, diags := body.Content(rootSchema)
-		l.adopt(diags, body.MissingItemRange())
+		l.root.Add(diags)
 		for _, block := range content.Blocks {
 			if block.Type == "locals" {
 				locals = append(locals, block)

@@ -43,11 +43,11 @@ func (l *loader) decodeLocals(blocks hcl.Blocks) {
 // collect notes what one block defines.
 func (e *locals) collect(block *hcl.Block) {
 	attrs, diags := block.Body.JustAttributes()
-	e.adopt(diags, settings.Header(block))
+	e.root.Add(diags)
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
 		attr := attrs[name]
 		if first := e.attrs[name]; first != nil {
-			e.errorAt(attr.NameRange, "Duplicate local",
+			e.root.ErrorAt(attr.NameRange, "Duplicate local",
 				fmt.Sprintf("local.%s is already defined at %s. Give one of them another name.", name, settings.Where(first.NameRange)))
 			continue
 		}
@@ -82,7 +82,7 @@ func (e *locals) value(name string) cty.Value {
 		shared := e.context(attr.Range.Filename)
 		ctx := &hcl.EvalContext{Functions: shared.Functions, Variables: map[string]cty.Value{"local": cty.ObjectVal(ready)}}
 		v, diags := attr.Expr.Value(ctx)
-		e.adopt(diags, attr.Range)
+		e.root.Add(diags)
 		if !diags.HasErrors() {
 			result = v
 		}
@@ -101,13 +101,13 @@ func (e *locals) referred(reference hcl.Traversal) (string, bool) {
 	}
 	switch {
 	case name == "":
-		e.errorAt(rng, "Incomplete reference", "Write the name of a local, such as local.office.")
+		e.root.ErrorAt(rng, "Incomplete reference", "Write the name of a local, such as local.office.")
 	case e.attrs[name] == nil && e.partial:
 	case e.attrs[name] == nil:
-		e.errorAt(rng, "Unknown local", fmt.Sprintf("There is no local %q.%s", name, event.DidYouMean(name, e.localNames)))
+		e.root.ErrorAt(rng, "Unknown local", fmt.Sprintf("There is no local %q.%s", name, event.DidYouMean(name, e.localNames)))
 	case slices.Contains(e.path, name):
 		circle := append(slices.Clone(e.path[slices.Index(e.path, name):]), name)
-		e.errorAt(rng, "Circular locals",
+		e.root.ErrorAt(rng, "Circular locals",
 			fmt.Sprintf("local.%s refers to itself: local.%s.", name, strings.Join(circle, " → local.")))
 	default:
 		return name, true

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"strings"
 
 	"freeswitch-security/engine/rule"
@@ -19,28 +18,12 @@ func (r *ruleBlock) match(b *settings.Block, expr hcl.Expression) *rule.Matcher 
 	if !ok {
 		return nil
 	}
-	known := rule.Vocabulary{Events: r.events(), Fields: r.raw()}
-	if !r.whole {
-		known.Events = append(known.Events, quotedWords(lit.value)...)
-	}
+	known := rule.Vocabulary{Events: r.events(), Fields: r.raw(), Open: !r.whole}
 	matcher, problems := rule.Compile(lit.value, known)
 	for _, p := range problems {
 		b.ErrorAt(lit.between(p.From, p.To), p.Summary, p.Detail)
 	}
 	return matcher
-}
-
-// quoted finds the texts in an expression.
-var quoted = regexp.MustCompile("'([^']*)'|\"([^\"]*)\"|`([^`]*)`")
-
-// quotedWords returns the texts in an expression. Where the rule lacks a source, any of
-// them may be the name of an event of that source.
-func quotedWords(expression string) []string {
-	var words []string
-	for _, groups := range quoted.FindAllStringSubmatch(expression, -1) {
-		words = append(words, strings.Join(groups[1:], ""))
-	}
-	return words
 }
 
 // literal reads a text without templates: its mistakes have positions in the file.

@@ -14,12 +14,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// A declaredSource is a source that rules may refer to, even if it has errors.
-type declaredSource struct {
-	rng    hcl.Range
-	source *plugin.Description // nil if it could not be made
-}
-
 // decodeSources has each source block decoded by its kind.
 func (l *loader) decodeSources(blocks []*settings.Block) {
 	var kinds []string
@@ -27,16 +21,7 @@ func (l *loader) decodeSources(blocks []*settings.Block) {
 		kinds = append(kinds, kind.Name)
 	}
 	for _, b := range blocks {
-		kind, name := b.Labels[0], b.Labels[1]
-		ref := kind + "." + name
-		index := kindOf(b, "source", kinds)
-		if first := l.sources[ref]; first != nil {
-			b.Skip()
-			definedTwice(b, "source."+ref, first.rng)
-			continue
-		}
-		declared := &declaredSource{rng: b.Range}
-		l.sources[ref] = declared
+		ref, index := declare(b, "source", kinds, l.sources)
 		if index < 0 {
 			continue
 		}
@@ -45,8 +30,11 @@ func (l *loader) decodeSources(blocks []*settings.Block) {
 			continue
 		}
 		description := source.Describe()
-		declared.source = &description
-		l.cfg.Sources = append(l.cfg.Sources, Source{Ref: ref, Kind: kind, Name: name, Source: source, Description: description, Fingerprint: b.Fingerprint(), Range: declared.rng})
+		l.descriptions[ref] = &description
+		l.cfg.Sources = append(l.cfg.Sources, Source{
+			Ref: ref, Kind: b.Labels[0], Name: b.Labels[1], Source: source, Description: description,
+			Fingerprint: b.Fingerprint(), Range: b.Range,
+		})
 	}
 }
 
@@ -66,15 +54,7 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 	}
 	claims := map[string]hcl.Range{}
 	for _, b := range blocks {
-		kind, name := b.Labels[0], b.Labels[1]
-		ref := kind + "." + name
-		index := kindOf(b, "action", kinds)
-		if first, taken := l.actions[ref]; taken {
-			b.Skip()
-			definedTwice(b, "action."+ref, first)
-			continue
-		}
-		l.actions[ref] = b.Range
+		ref, index := declare(b, "action", kinds, l.actions)
 		if index < 0 {
 			continue
 		}
@@ -94,24 +74,23 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 			claims[what] = b.Range
 		}
 		l.cfg.Actions = append(l.cfg.Actions, Action{
-			Ref: ref, Kind: kind, Name: name, Action: action,
+			Ref: ref, Kind: b.Labels[0], Name: b.Labels[1], Action: action,
 			Blocks: l.kinds.Actions[index].Blocks, Targets: l.kinds.Actions[index].Targets,
 			Claims: claimed, Fingerprint: b.Fingerprint(), Range: b.Range,
 		})
 	}
 }
 
-// kindOf checks the two labels of a source or action block and returns the index of its
-// kind, or -1.
-func kindOf(b *settings.Block, what string, kinds []string) int {
+// declare checks the two labels of a source or action block and notes where it is. It
+// returns the index of its kind, or -1 if the block cannot be read.
+func declare(b *settings.Block, what string, kinds []string, declared map[string]hcl.Range) (ref string, index int) {
 	kind, name := b.Labels[0], b.Labels[1]
 	if !hclsyntax.ValidIdentifier(name) || len(name) > maxName {
 		b.ErrorAt(b.LabelRanges[1], "Invalid name",
 			fmt.Sprintf("References name this %s without quotes: write a letter, then letters, digits, _ or -.", what))
 	}
-	index := slices.Index(kinds, kind)
+	index = slices.Index(kinds, kind)
 	if index < 0 {
-		b.Skip()
 		hint := event.DidYouMean(kind, kinds)
 		if hint == "" {
 			hint = fmt.Sprintf(" There are: %s.", strings.Join(kinds, ", "))
@@ -119,7 +98,17 @@ func kindOf(b *settings.Block, what string, kinds []string) int {
 		b.ErrorAt(b.LabelRanges[0], fmt.Sprintf("Unknown kind of %s", what),
 			fmt.Sprintf("There is no kind of %s named %q.%s", what, kind, hint))
 	}
-	return index
+	ref = kind + "." + name
+	if first, taken := declared[ref]; taken {
+		definedTwice(b, what+"."+ref, first)
+		index = -1
+	} else {
+		declared[ref] = b.Range
+	}
+	if index < 0 {
+		b.Skip()
+	}
+	return ref, index
 }
 
 // definedTwice reports the second definition of a name.

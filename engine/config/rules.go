@@ -79,7 +79,7 @@ func (r *ruleBlock) decodeOn(b *settings.Block) {
 	}
 	r.spec.On, r.whole = r.sourceRefs(b, "on")
 	for _, ref := range r.spec.On {
-		source := r.sources[ref].source
+		source := r.descriptions[ref]
 		if source == nil {
 			r.whole = false
 			continue

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,47 +18,32 @@ const (
 	maxIncluded = 1 << 20
 )
 
-// A tree is where files are read from. It takes paths as the operator writes them, and
+// disk is the file system of the host. It takes paths as the operator writes them, and
 // as messages show them.
-type tree interface {
-	readDir(name string) ([]fs.DirEntry, error)
-	open(name string) (fs.File, error)
-	stat(name string) (fs.FileInfo, error)
-}
-
-// disk is the tree of the host.
 type disk struct{}
 
-func (disk) readDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
-func (disk) open(name string) (fs.File, error)          { return os.Open(name) }
-func (disk) stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
+func (disk) Open(name string) (fs.File, error)     { return os.Open(name) }
+func (disk) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
-// virtual is the tree of a file system; its root is also "/".
-type virtual struct{ fsys fs.FS }
+// rooted is a file system that takes such paths, too. Its root is also "/".
+type rooted struct{ fsys fs.FS }
 
-func (v virtual) readDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(v.fsys, rooted(name)) }
-func (v virtual) open(name string) (fs.File, error)          { return v.fsys.Open(rooted(name)) }
-func (v virtual) stat(name string) (fs.FileInfo, error)      { return fs.Stat(v.fsys, rooted(name)) }
-
-func rooted(name string) string {
-	name = strings.TrimPrefix(path.Clean("/"+filepath.ToSlash(name)), "/")
-	if name == "" {
-		return "."
-	}
-	return name
+func (r rooted) Open(name string) (fs.File, error) {
+	name = path.Clean("/" + filepath.ToSlash(name))
+	return r.fsys.Open(cmp.Or(strings.TrimPrefix(name, "/"), "."))
 }
 
 // read returns the content of a regular file of at most limit bytes. It opens no other
 // file: a named pipe would block it.
-func read(t tree, name string, limit int64) ([]byte, error) {
-	info, err := t.stat(name)
+func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
 	if err != nil {
 		return nil, bare(err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("it is not a regular file")
 	}
-	f, err := t.open(name)
+	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, bare(err)
 	}
@@ -82,8 +68,8 @@ func bare(err error) error {
 
 // ruleFiles lists the paths of the rule files in dir, sorted. Hidden files are left out:
 // they are drafts of editors.
-func ruleFiles(t tree, dir string) ([]string, error) {
-	entries, err := t.readDir(dir)
+func ruleFiles(fsys fs.FS, dir string) ([]string, error) {
+	entries, err := fs.ReadDir(fsys, dir)
 	if err != nil {
 		return nil, bare(err)
 	}

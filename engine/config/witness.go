@@ -16,18 +16,19 @@ func (l *loader) checkWitnesses() {
 		if ref == "" {
 			continue
 		}
-		declared := l.sources[ref]
+		_, declared := l.sources[ref]
+		witness := l.descriptions[ref]
 		switch {
-		case declared == nil && !l.partial:
+		case !declared && !l.partial:
 			hint := event.DidYouMean(ref, slices.Sorted(maps.Keys(l.sources)))
 			if hint == "" {
 				hint = " It must be a source that hears the switch itself, such as source \"esl\"."
 			}
-			l.errorAt(where, "Unknown source", fmt.Sprintf("There is no source.%s.%s", ref, hint))
-		case declared == nil || declared.source == nil:
+			l.root.ErrorAt(where, "Unknown source", fmt.Sprintf("There is no source.%s.%s", ref, hint))
+		case witness == nil:
 			// It is missing from files that could not be read, or wrong in itself.
-		case !declared.source.Hears:
-			l.errorAt(where, "No witness", fmt.Sprintf("source.%s does not hear the switch itself, so it cannot corroborate a log. Name a source of kind \"esl\".", ref))
+		case !witness.Hears:
+			l.root.ErrorAt(where, "No witness", fmt.Sprintf("source.%s does not hear the switch itself, so it cannot corroborate a log. Name a source of kind \"esl\".", ref))
 		}
 	}
 }

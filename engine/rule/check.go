@@ -158,7 +158,7 @@ func (c *checker) compared(field, value ast.Node) {
 		return
 	}
 	switch {
-	case identifies(field, "event") && !c.isEvent(literal.Value):
+	case identifies(field, "event") && !c.known.Open && !c.isEvent(literal.Value):
 		names := slices.Concat(c.known.Events, event.Names)
 		c.problem(literal, "Unknown event", "No source of this rule reports an event %q.%s",
 			literal.Value, event.DidYouMean(literal.Value, names))

@@ -33,6 +33,7 @@ const (
 type Vocabulary struct {
 	Events []string // values of `event`, beside event.Names
 	Fields []string // keys of `fields`; nil: not known beforehand
+	Open   bool     // there may be other events
 }
 
 // A Matcher is a compiled expression over one event. Goroutines may share it, but not a

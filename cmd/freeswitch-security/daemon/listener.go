@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"reflect"
 	"sync/atomic"
 
@@ -41,10 +40,7 @@ func (l *adminListener) reconcile(ctx context.Context, wanted *config.Admin) err
 	}
 	l.wanted, l.whole = wanted, false
 	o := l.options
-	o.Config = admin.Config{
-		Listen: wanted.Listen, Socket: wanted.Socket, SocketMode: fs.FileMode(wanted.Mode), Token: wanted.Token, Hosts: wanted.Hosts,
-		TLSCert: wanted.TLSCert, TLSKey: wanted.TLSKey, ClientCA: wanted.ClientCA,
-	}
+	o.Config = admin.Config(*wanted)
 	server, err := admin.New(o)
 	if err != nil {
 		return err

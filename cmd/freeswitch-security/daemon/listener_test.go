@@ -25,7 +25,7 @@ func TestHalfOpen(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(&said, nil))
 	l := newAdminListener(admin.Options{Log: log})
 	t.Cleanup(l.close)
-	wanted := &config.Admin{Listen: taken.Addr().String(), Socket: filepath.Join(t.TempDir(), "admin.sock"), Mode: 0o600}
+	wanted := &config.Admin{Listen: taken.Addr().String(), Socket: filepath.Join(t.TempDir(), "admin.sock"), SocketMode: 0o600}
 	for range 2 {
 		if err := l.reconcile(t.Context(), wanted); err == nil {
 			t.Fatal("a taken port was opened")
