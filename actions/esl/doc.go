@@ -12,7 +12,7 @@
 //
 //	action "esl" "fraud" {
 //	  source             = source.esl.pbx
-//	  hangup             = "user" # or "ip": uuid_kill for all their calls
+//	  hangup             = "user" # or "ip": uuid_kill for each call
 //	  flush_registration = "user" # or "ip": sofia profile … flush_inbound_reg
 //	  profile            = "internal" # of the registrations; default: that of each
 //	  command            = "hash insert/blocked/<ip>/1" # also <network> <user> <domain> <rule>

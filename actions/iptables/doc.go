@@ -1,20 +1,20 @@
 // Package iptables makes the kernel drop the packets of banned addresses: action
 // "iptables", on iptables, ip6tables and ipset.
 //
-// It is the last station of the path. enforce's Runner passes it changes (Apply) and,
+// It stands at the end of the path. enforce's Runner passes it changes (Apply) and,
 // every few seconds, all bans that should be in force (Resync). It lists what the
 // kernel has, computes the difference as a value, and commits it with one
 // iptables-restore a family and netlink messages to ipset.
 //
-// Invariant: a ban that stays is in force at every moment in between. Sets are filled
-// before a rule names them, rules and the set rule are exchanged in one commit, sets
-// grow by swap, and nothing is flushed to be built again.
+// Invariant: a ban that is in force before and after an operation is in force during
+// it. Sets are filled before a rule names them, rules and the set rule are exchanged in
+// one commit, sets grow by swap, and nothing is flushed to be built again.
 //
 // # Our rules and foreign rules
 //
 // The chain (FREESWITCH by default) belongs to the action. A rule in it of exactly the
 // form `-s ADDR -j DROP` (or REJECT) is a ban, and is removed if the ledger does not
-// have it: a ban that expired while the daemon was down looks the same. A rule with a
+// have it: a ban that expired while the daemon was down has this form. A rule with a
 // comment or any other match is foreign: it stays where it is and is reported. Outside
 // of the chain only the jumps to it are changed, and only in the configured hooks.
 //
@@ -23,9 +23,9 @@
 // A jump must not be below a rule that could accept a packet. It is moved to the top
 // when an ACCEPT, a RETURN, or a jump to a chain with an ACCEPT appears above it. Rules
 // that only drop, log or return (fail2ban's chains) may stay above it, so that two
-// guards on one host do not compete for position 1. Where another program keeps moving
-// its rule up, the jump is moved after a burst of 20 moves only every five minutes, and
-// this is reported.
+// guards on one host do not compete for position 1. Another program may keep moving its
+// rule up. After a burst of 20 moves the jump is moved only every five minutes, and this
+// is reported.
 //
 // # Configuration
 //

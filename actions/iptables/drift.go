@@ -10,7 +10,7 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// A repair says what the kernel lacked, what it had too much, and what else was wrong.
+// A repair says what the kernel lacked, what it had in excess, and what else was wrong.
 type repair struct {
 	missing, surplus []netip.Prefix
 	notes            []string

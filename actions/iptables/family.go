@@ -26,8 +26,8 @@ type family struct {
 	desired desired
 	tools   *toolset // nil until found
 
-	// inSync: the kernel was left as it should be, so that a change can be carried
-	// out alone. Any error ends it.
+	// inSync: the latest operation left the kernel in the desired state, so that a
+	// change can be carried out without a listing. Any error resets it.
 	inSync     bool
 	onTop      map[string]bool // by table: see plan.onTop
 	newMaxElem uint32          // of a new set

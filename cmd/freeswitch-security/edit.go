@@ -20,7 +20,7 @@ import (
 )
 
 // edit makes cmd a verb that changes what is banned or trusted. complete completes
-// its addresses; nil: nothing does.
+// its addresses in a shell; nil: they have no completion.
 func (a *app) edit(cmd *cobra.Command, complete func(*connFlags) completer, do func(context.Context, *client.Client, []string, *results) error) {
 	var r connFlags
 	out := &results{app: a}
@@ -186,7 +186,7 @@ func (r *results) one(one status.Result, text string) error {
 	return err
 }
 
-// end returns the end of a verb.
+// end returns the error of the verb: err, or errNo if an address was refused.
 func (r *results) end(err error) error {
 	if err != nil && r.printed > 0 {
 		return fmt.Errorf("after %s: %w", terminal.Count(r.printed, "address"), err)

@@ -137,7 +137,8 @@ func (s *summary) event(ev *event.Event) {
 // maxCounted bounds the addresses whose events are counted.
 const maxCounted = 100_000
 
-// thin forgets the least busy addresses, at least half of all. The busiest come again.
+// thin forgets the least busy addresses, at least half of all. A busy one that was forgotten is
+// soon counted again.
 func (s *summary) thin() {
 	for least := 1; len(s.events) > maxCounted/2; least *= 2 {
 		maps.DeleteFunc(s.events, func(_ netip.Addr, n int) bool { return n <= least })

@@ -5,7 +5,7 @@
 // an [Order] and pass it to [Ledger.Enter]. The log, the API and actions read the
 // [Change]s that result.
 //
-// Invariant: no ban ever covers a trusted address. Enter keeps the other promises of
-// the ledger too: a rule never shortens a ban, an unbanned address has its grace, and a
-// refusal is a change that can be read. The package reads no clock.
+// Invariant: no ban ever covers a trusted address. Enter guarantees the rest
+// too: a rule never shortens a ban, an unbanned address has its grace, and a refusal is a
+// change that can be read. The package reads no clock.
 package ban

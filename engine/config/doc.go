@@ -1,8 +1,8 @@
 // Package config reads the rule files, in HCL or JSON, and returns an inert [Config], or
 // diagnostics that point at every mistake.
 //
-// It stands before the path: it makes the sources, actions and rules, and opens,
-// follows or applies none of them. One file of the package reads one kind of block,
+// It stands before the path. It makes the sources, actions and rules, but does not open,
+// follow or apply them. One file of the package reads one kind of block,
 // with package settings.
 //
 // Invariant: loading changes nothing. It reads the files of one directory and those that

@@ -2,8 +2,8 @@
 // event stream of the same switch.
 //
 // It stands between the sources and the rules. A [Verifier] holds a log event for
-// two seconds, or longer where the program itself stood still, until the stream
-// has reported the same attempt. Then the event goes on to the rules. An event
+// two seconds, or longer if the program was suspended, until the stream has
+// reported the same attempt. Then the event goes on to the rules. An event
 // that the stream would have reported and did not becomes a log_forgery of the
 // sender of the line.
 //

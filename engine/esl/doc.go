@@ -1,4 +1,4 @@
-// Package esl speaks with one FreeSWITCH over its event socket.
+// Package esl is a client of the event socket of one FreeSWITCH.
 //
 // It stands at both ends of the path. [Switch.Listen] reads events and log records
 // for the source that turns them into events of ours. A [Console] carries out

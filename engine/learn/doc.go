@@ -6,9 +6,9 @@
 // [Recorder.Decided] what they decided, and [Recorder.Conclude] returns the findings.
 // It bans and trusts nothing; a person reads the findings first.
 //
-// Invariant: no address is proposed as certain for what any stranger can do. Failures,
-// challenges, calls without a password and lines in a log prove nothing, however long
-// they go on; an accepted password does, and so does a gateway of the switch. Memory
+// Invariant: what any stranger can do makes no proposal certain. Failures, challenges,
+// calls without a password and lines in a log are no proof, in any number. An accepted
+// password is proof, and so is a gateway of the switch. Memory
 // is bounded for any recording: 300 MB in the worst case, in which callers fill all
 // records of 200,000 addresses; and for the windows what package rule documents.
 package learn

@@ -1,7 +1,8 @@
-// Package plugin is all that the author of a source or an action must know.
+// Package plugin defines the contract of sources and actions: all that the author of one
+// must know.
 //
 // It stands at both ends of the path: a [Source] turns bytes into events, an [Action]
-// makes the world agree with the bans. Rule files declare both. A [SourceKind] or an
+// enforces or reports the changes of bans. Rule files declare both. A [SourceKind] or an
 // [ActionKind] makes one of each block; it is registered in one line of
 // cmd/freeswitch-security/plugins.go. The package examples/plugin has a source and an
 // action in one file.
@@ -22,16 +23,17 @@
 //
 // # Actions
 //
-// Apply carries out a batch of changes. What else an action does, it says by its methods:
+// Apply carries out a batch of changes. Whatever else an action can do is an optional
+// interface, which its type implements:
 //
 //	Level      it holds a state, such as the kernel's rules: resync, inspect, withdraw
 //	Opener     it uses a directory of its own, or asks which networks are spared
-//	Server     it goes on working beside Apply
+//	Server     it works in a goroutine beside Apply
 //	Reporter   it knows of problems, or of notifications on their way
 //
-// An action that needs something for itself alone claims it through [ActionEnv].
+// An action claims what it must not share, such as a file, through [ActionEnv].
 //
 // Invariant: New touches nothing. It reads a block and returns a value; files, sockets
 // and the kernel come later, in Follow, Replay, Open and Apply. So a configuration can be
-// checked on any machine, and a wrong one is refused without a trace.
+// checked on any machine, and a refused one has changed nothing.
 package plugin

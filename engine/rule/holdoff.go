@@ -17,7 +17,7 @@ type holdOff struct {
 	hasher  hasher
 }
 
-// A report is the last one of a subject.
+// A report says when a subject was last reported.
 type report struct {
 	at   int64 // microseconds since 1970
 	held int   // repetitions held back since

@@ -18,8 +18,8 @@ func tokensOf(expression string) []lexer.Token {
 }
 
 // span returns the range of a node's text, in runes. The tree has the positions of the
-// tokens that became nodes. Brackets did not: those at the ends that balance the ones
-// inside are added.
+// tokens that became nodes, which brackets did not. So span adds the brackets at the ends
+// that balance those inside.
 func span(n ast.Node, tokens []lexer.Token) (from, to int) {
 	known := extent{from: math.MaxInt}
 	ast.Walk(&n, &known)

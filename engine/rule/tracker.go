@@ -3,8 +3,8 @@ package rule
 import "net/netip"
 
 // MaxKeys bounds the keys that one rule tracks per source. For a further key, the least
-// recently seen one is forgotten; if events are in order of time, that is first one
-// whose window is over.
+// recently seen one is forgotten. If events are in order of time, the first to go is a
+// key whose window is over.
 const MaxKeys = 200_000
 
 // maxMatches bounds the matches that one rule remembers per source, in all windows. It
@@ -34,10 +34,10 @@ type window struct {
 // The window of a key whose newest match is at time T holds the matches from T - within
 // on, inclusive. Events may come in any order: each is inserted by its time, and dropped
 // if it is older than the window. A key is forgotten when its window has been over for
-// another `within`, so that counting is exact up to such a delay of one event.
+// another `within`. So counting is exact for events that are late by no more than that.
 //
-// Index 0 is none: of matches it is unused, of windows it is the sentinel of the ring in
-// which they are ordered by when they were last seen.
+// Index 0 is none. Match 0 is unused. Window 0 is the sentinel of the ring that orders
+// the windows by when they were last seen.
 type tracker struct {
 	within   int64 // microseconds
 	distinct bool  // a value counts once, at its latest time

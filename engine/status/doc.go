@@ -8,6 +8,6 @@
 // Invariant: a value of this package is a snapshot. It shares no memory that its
 // producer still writes, so that it may be kept and read from any goroutine.
 //
-// A time that has not come to pass is the zero time and is left out of the JSON. A
+// The time of something that has not happened is the zero time, and is left out of the JSON. A
 // number that could not be read is a nil pointer, and null in the JSON.
 package status

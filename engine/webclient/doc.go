@@ -1,6 +1,6 @@
 // Package webclient is the HTTP client of a block in a rule file. A [Client] sends the
 // headers of the block and redacts its errors. The package also reads the attribute
-// headers, and how long a server asks to be left alone.
+// headers, and how long a server asks a client to wait.
 //
 // Feeds and webhooks use it at the two ends of the path.
 //

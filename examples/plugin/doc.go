@@ -11,6 +11,6 @@
 //	example.Knocks,
 //	example.List,
 //
-// The invariant: the list always holds exactly the targets of the bans in force, and is
+// Invariant: the list always holds exactly the targets of the bans in force, and is
 // replaced as a whole, so that no reader finds half of it.
 package plugin

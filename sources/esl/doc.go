@@ -8,7 +8,7 @@
 // the gateways of the switch.
 //
 // Invariant: an address and its account come from headers of their own or from a framed
-// log record, and no text of a caller in another one changes them. The memory is
+// log record. Text that a caller writes into another header does not change them. The memory is
 // bounded, whatever is sent.
 //
 // The socket does not tell: the transport of a registration (the caller writes it),

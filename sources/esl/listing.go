@@ -61,7 +61,7 @@ func (l *lister) connected() {
 
 func (l *lister) disconnected() { l.up.Store(false) }
 
-// refresh lets the lists be read soon. It does not wait.
+// refresh requests that run reads the lists. It does not wait.
 func (l *lister) refresh() {
 	select {
 	case l.due <- struct{}{}:
@@ -154,7 +154,7 @@ func (l *lister) emit(ctx context.Context, e *event.Event) {
 	}
 }
 
-// registered makes an event of a listed registration; nil if it is over. The list does
+// registered makes an event of a listed registration; nil if that has expired. The list does
 // not tell whether a password was verified: the raw field "authenticated" is missing.
 func registered(r *esl.Registration, source string, now time.Time) *event.Event {
 	until, err := strconv.ParseInt(r.Expires, 10, 64)

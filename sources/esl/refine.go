@@ -23,7 +23,8 @@ func account(h headers) (user, domain string, shown bool) {
 	return user, cmp.Or(domain, h["to-host"]), true
 }
 
-// refineDigest reads the account of a digest. If From and To differ, it is for a call.
+// refineDigest reads the account of a digest, and treats the request as a call if From
+// and To differ.
 func refineDigest(_ *decoder, e *event.Event) {
 	e.User, e.Domain, _ = account(e.Fields)
 	if e.ToUser != e.Fields["to-user"] {
@@ -31,7 +32,7 @@ func refineDigest(_ *decoder, e *event.Event) {
 	}
 }
 
-// refineChallenge takes a request for a call if From and To differ.
+// refineChallenge treats a request as a call if From and To differ.
 func refineChallenge(_ *decoder, e *event.Event) {
 	if e.ToUser != e.User {
 		e.Destination = e.ToUser

@@ -6,9 +6,9 @@
 // interval.
 //
 // Invariant: a list that is not credible changes nothing. If it could not be read to its
-// end, is mostly unreadable, or has shrunk or grown out of proportion, it lifts no ban
-// and orders none; earlier bans end with their terms. The one exception is APIBAN's,
-// which comes in pages: pages that were read before a failure add bans, and lift none.
+// end, is mostly unreadable, or has shrunk or grown out of proportion, it ends no ban
+// and orders none; earlier bans expire. The one exception is APIBAN's,
+// which comes in pages: pages that were read before a failure add bans, and end none.
 //
 //	source "feed" "apiban" {
 //	  format   = "apiban" # or "apiban-v1", "plain", "csv", "json"; default: by content

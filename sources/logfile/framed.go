@@ -14,7 +14,7 @@ import (
 // Source, and stamps are read in zone.
 //
 // In a file, the end of a message is known only from the lines behind it, which an
-// attacker may have written. Here the frame tells it. A line that does not belong to
+// attacker may have written. Here the end of the frame is the end. A line that does not belong to
 // the message is a line break that an attacker wrote into it, and the message is
 // refused. A message that can be read with two addresses is refused too.
 //

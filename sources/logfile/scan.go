@@ -86,7 +86,8 @@ func contextOf(log []byte, from int, line string, to int) forgery.LineContext {
 }
 
 // isLong reports whether the line around data[from:from+step], which has no line break
-// in it, is too long. Every line that is has such a step; the first one counts.
+// in it, is too long. A line that is too long contains such a step; it is counted at its
+// first one.
 func (s *scanner) isLong(data []byte, from, step int) bool {
 	start := bytes.LastIndexByte(data[:from], '\n') + 1
 	if start <= from-step {

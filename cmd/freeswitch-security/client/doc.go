@@ -3,7 +3,7 @@
 // It stands between the verbs of the command line and the admin listener of a running
 // daemon. engine/admin/openapi.yaml is the contract.
 //
-// Invariant: whatever answers, every answer is bounded in size and time, and an error
+// Invariant: every answer is bounded in size and time, whichever program sends it. An error
 // says what an operator can do about it. The token goes only to the address that was
 // given.
 package client

@@ -5,5 +5,5 @@
 // switch or a network.
 //
 // Invariant: it refuses what the real event socket refuses, with the same bytes, and
-// sends a connection only what that has subscribed to.
+// sends a connection only what the connection has subscribed to.
 package esltest

@@ -1,11 +1,11 @@
 // Package tail follows a file that grows, through all its rotations.
 //
 // It stands first on the path: it turns a path into chunks of whole lines with
-// their positions. It knows that lines may have stamps, and nothing else of what
-// they say. Its [Consumer] decides how many of the lines are done with.
+// their positions. It knows that lines may have stamps, and nothing else of
+// their content. Its [Consumer] decides how many of the lines are processed.
 //
 // Invariant: every complete line is handed on once, whatever happens to the file:
 // rename and create, copy and truncate, a symbolic link that moves, several of these
-// in a row. Lost is only what could not be read: what stood in a file that was
-// deleted or truncated before it was read, and a last line without a line break.
+// in a row. Only this is lost: the content of a file that was deleted or truncated
+// before it was read, and a last line without a line break.
 package tail
