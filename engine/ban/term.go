@@ -22,7 +22,10 @@ func ParseTerm(s string) (Term, error) {
 		return Permanent, nil
 	}
 	d, err := ParseDuration(s)
-	return Term(d), err
+	if err != nil {
+		return 0, fmt.Errorf(`%w, or "permanent"`, err)
+	}
+	return Term(d), nil
 }
 
 // String gives the form that ParseTerm reads: "10m", "7d", "permanent".

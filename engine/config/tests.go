@@ -206,7 +206,7 @@ func (r *ruleBlock) decodeExpectedAlerts(b *settings.Block, alerts map[netip.Pre
 		target, ok := target(b, one.Key, rule.Network{V4: 32, V6: 128})
 		n, err := strconv.Atoi(one.Value.Value)
 		if err != nil || n < 1 || n > maxTimes {
-			b.ErrorAt(one.Value.Range, "Not a suitable number", fmt.Sprintf("A whole number from 1 to %d is expected here.", maxTimes))
+			b.ErrorAt(one.Value.Range, "Invalid number", fmt.Sprintf("A whole number from 1 to %d is expected here.", maxTimes))
 		} else if ok {
 			alerts[target] += n
 		}

@@ -179,7 +179,7 @@ func (b *Block) number(name string, lowest, highest float64, whole bool) (float6
 	if whole {
 		kind = "whole number"
 	}
-	b.Error(name, "Not a suitable number", fmt.Sprintf("A %s from %s to %s is expected here.", kind, plain(lowest), plain(highest)))
+	b.Error(name, "Invalid number", fmt.Sprintf("A %s from %s to %s is expected here.", kind, plain(lowest), plain(highest)))
 	return 0, false
 }
 

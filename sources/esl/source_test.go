@@ -91,7 +91,7 @@ events   = ["all"]
 		`site.hcl:3,12-24: Invalid password: The password of the event socket is one line of text. It stands in FreeSWITCH's event_socket.conf.xml; leave the attribute out for ClueCon.`,
 		`site.hcl:4,12-21: Neither true nor false: Write true or false here.`,
 		`site.hcl:5,12-27: Unknown timezone: "Europe/Berlim" is not a time zone: write an IANA name such as "Europe/Berlin" or "UTC", or leave the attribute out for the host's own.`,
-		`site.hcl:6,12-13: Not a suitable number: A whole number from 100 to 1000000 is expected here.`,
+		`site.hcl:6,12-13: Invalid number: A whole number from 100 to 1000000 is expected here.`,
 		`site.hcl:7,1-7: Unsupported argument: An argument named "events" is not expected here.`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
