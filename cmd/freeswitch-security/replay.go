@@ -190,7 +190,7 @@ func (s *summary) print(w io.Writer, stats []plugin.Stats) error {
 		return cmp.Or(cmp.Compare(s.events[b], s.events[a]), a.Compare(b))
 	})
 	for _, ip := range busiest[:min(topAddresses, len(busiest))] {
-		fmt.Fprintf(t, "%s\t%s\t\n", ban.Address(ip).String(), terminal.Count(s.events[ip], "event"))
+		fmt.Fprintf(t, "from %s\t%s\t\n", ban.Address(ip).String(), terminal.Count(s.events[ip], "event"))
 	}
 	return t.Flush()
 }

@@ -188,7 +188,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s: got\n%s", path, got)
+		t.Errorf("%s (-update rewrites it): got\n%s", path, got)
 	}
 }
 
