@@ -121,7 +121,7 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 		fmt.Fprintf(t, "%s\t%s\n", terminal.Printable(name), terminal.Printable(fmt.Sprintf(format, args...)))
 	}
 	s := &h.Stats
-	say("bans", "%d in force, the last %s; %s packets dropped", s.ActiveBans, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
+	say("bans", "%d in force, last ban %s; %s packets dropped", s.ActiveBans, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
 	say("trusted", "%s", terminal.Count(s.TrustedNetworks, "network"))
 	say("rules", "%d, loaded %s", len(h.Rules), terminal.Ago(h.Reload.At, now))
 	say("events", "%d%s, %d waiting", s.Events, some(", %d lost", s.Lost), h.QueueDepth)
@@ -163,7 +163,7 @@ func sourceLine(s *status.Source, now time.Time) string {
 	case s.Fault != "":
 		state = "cannot be read"
 	}
-	line := fmt.Sprintf("%s, %d lines, %d events, the last %s", state, s.Lines, s.Events, terminal.Ago(s.LastEvent, now))
+	line := fmt.Sprintf("%s, %d lines, %d events, last event %s", state, s.Lines, s.Events, terminal.Ago(s.LastEvent, now))
 	if s.Lag >= 1 || s.Behind > 0 {
 		line += fmt.Sprintf(", %s and %d bytes behind", terminal.About(s.Lag.Duration()), s.Behind)
 	}
