@@ -16,7 +16,7 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// A wall is an action that blocks, and notes whom.
+// A wall is an action that enforces bans, and records their targets.
 type wall struct{ stands map[netip.Prefix]bool }
 
 func (w *wall) Apply(_ context.Context, b ban.Batch) error {
@@ -140,8 +140,9 @@ func TestWhatIsListedNoLongerIsGivenBack(t *testing.T) {
 	})
 }
 
-// A list that names somebody no longer does not forgive what rules caught him at.
-func TestWhatIsListedNoLongerIsNotForgiven(t *testing.T) {
+// TestDelistingKeepsOffences takes an address off a feed: the next ban by a rule counts the
+// offences before it.
+func TestDelistingKeepsOffences(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := runQuietly(t, guessing(t))
 		author := plugin.FeedAuthor + "x"
@@ -171,10 +172,11 @@ func TestWhatIsListedNoLongerIsNotForgiven(t *testing.T) {
 	})
 }
 
-// Whoever waits in vain is not told that the engine has stopped.
+// TestBusyIsNotStopped asks an engine that does not answer in time: the error is not that it
+// has stopped.
 func TestBusyIsNotStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := New(guessing(t), Options{}) // nobody takes its wishes
+		g := New(guessing(t), Options{}) // it does not run, so it takes no requests
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := g.Trackers(ctx, 1); !errors.Is(err, errBusy) || strings.Contains(err.Error(), "\n") {
@@ -188,7 +190,7 @@ func TestBusyIsNotStopped(t *testing.T) {
 	})
 }
 
-// Whoever asks while the engine stops, or after it, does not wait for nothing.
+// TestStoppedIsSaidAtOnce asks an engine while it stops, and after it: the error comes at once.
 func TestStoppedIsSaidAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := guessing(t)

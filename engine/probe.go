@@ -62,8 +62,8 @@ func (e *Engine) Probe(ctx context.Context, p Probe) (Findings, error) {
 	return found, nil
 }
 
-// probed are the sources that a probe may be meant for: the one that it names, or
-// else all that have lines, in their order in the rule files.
+// probed returns the sources that may read a probe: the one that it names, or else all
+// but the feeds, in their order in the rule files.
 func probed(cfg *config.Config, ref string) ([]config.Source, error) {
 	var able []config.Source
 	var known []string
@@ -87,8 +87,8 @@ func probed(cfg *config.Config, ref string) ([]config.Source, error) {
 	return able, nil
 }
 
-// sense makes events of a probe. A line is read by the first source that
-// recognises it, or by none, and then explained by the first that can say why.
+// sense makes events of a probe. The first source that recognises a line reads and
+// explains it. If none does, the first one that can explain it says why.
 func sense(ctx context.Context, sources []config.Source, p Probe) (found Findings, events []*event.Event, err error) {
 	if p.Event != nil {
 		ev, err := probe(sources[0].Ref, p.Event)
@@ -139,7 +139,8 @@ func probe(source string, fields map[string]string) (*event.Event, error) {
 	return ev, nil
 }
 
-// sighting says what the rules make of an event.
+// sighting returns the fields of an event, the rules that match it and the trust of its
+// address.
 func (e *Engine) sighting(cfg *config.Config, ev *event.Event) Sighting {
 	s := Sighting{Source: ev.Source, Fields: map[string]string{}}
 	for i := range event.Fields {

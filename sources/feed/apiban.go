@@ -19,7 +19,7 @@ import (
 // end.
 //
 // The whole list is read once a day, and only new entries in between. APIBAN does not
-// report removals, so only the daily read lifts bans.
+// report removals, so only the daily read ends bans.
 type apiban struct {
 	*client
 

@@ -198,7 +198,7 @@ func TestAPIBANInterrupted(t *testing.T) {
 			t.Errorf("went on with %q", got)
 		}
 
-		// A day later, the whole list comes in two parts: the first lifts no ban.
+		// A day later, the whole list comes in two parts: the first ends no ban.
 		h.addresses = h.addresses[300:]
 		time.Sleep(23 * time.Hour)
 		k.turn(t.Context()) // renews
