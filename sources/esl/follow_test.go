@@ -198,6 +198,9 @@ func TestFollow(t *testing.T) {
 	fake.Event("sofia::register_failure", failureHeaders("192.0.2.1"), "")
 	taken.await(t, ctx, 1)
 	<-ready
+	for progress.Status().Lines < 2 && ctx.Err() == nil { // a frame is counted after its event is queued
+		<-time.After(time.Millisecond)
+	}
 	if p := progress.Status(); p.Skipped != 1 || p.Lines != 2 || p.Events != 1 || p.Fault != "" {
 		t.Errorf("%+v", p)
 	}

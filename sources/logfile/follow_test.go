@@ -334,7 +334,7 @@ func TestFollowLines(t *testing.T) {
 		{"bytes", strings.Split(failure, ""), 1},
 		{"a line of a megabyte", []string{strings.Repeat("x", 1<<20) + "\n" + failure}, 1},
 		{"a line of a megabyte in pieces", []string{failure, line(1), noiseLine[:len(noiseLine)-1] + strings.Repeat("x", 60_000), strings.Repeat("x", 600_000), strings.Repeat("x", 600_000), "\n" + line(2)}, 3},
-		{"a long line behind", []string{failure + strings.Repeat("x", 70_000), "\n" + line(1)}, 1},
+		{"a long line behind", []string{failure + strings.Repeat("x", 70_000), "\n" + line(1)}, 2},
 		{"CRLF", []string{strings.ReplaceAll(noiseLine+failure+line(1), "\n", "\r\n")}, 2},
 		{"CRLF in pieces", []string{strings.TrimSpace(noiseLine) + "\r", "\n" + strings.TrimSpace(failure), "\r", "\n"}, 1},
 		{"three lines in pieces", []string{unknownLine, unknownText[:50], unknownText[50:]}, 1},
