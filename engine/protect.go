@@ -64,10 +64,9 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 }
 
 // wants returns the events of a source that the rules on it can match, and those about
-// registrations and gateways; nil: any.
-func (e *Engine) wants(source string) map[string]bool {
+// registrations and gateways, and more; nil: any.
+func (e *Engine) wants(source string, more ...string) map[string]bool {
 	want := e.verifier.Wants(source, e.rules.Wants)
-	var more []string
 	if e.known.registrations != nil {
 		more = append(more, registrations.Events...)
 	}

@@ -16,6 +16,7 @@ type Input struct {
 	Ref       string // the source's reference, for messages
 	Source    plugin.Source
 	Recording plugin.Recording
+	Want      []string // events that are emitted even if no rule uses them
 }
 
 // batchSize is the number of events that a source hands over at once: the hand-over then
@@ -46,7 +47,7 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 				e.verifier.Ended(in.Ref)
 			}
 		}
-		want := e.wants(in.Ref)
+		want := e.wants(in.Ref, in.Want...)
 		reading.Go(func() {
 			defer close(s.batches)
 			var err error

@@ -47,7 +47,7 @@ Exit status: 0 all are banned; 1 one was refused; 2 the request failed.`,
 }
 
 func (a *app) unban() *cobra.Command {
-	var grace lengthFlag
+	var grace time.Duration
 	var reason string
 	cmd := &cobra.Command{
 		Use:     "unban ADDRESS…",
@@ -64,7 +64,7 @@ was refused; 2 the request failed.`,
 	a.edit(cmd, func(r *connFlags) completer { return a.completeBanned(r, 0) },
 		func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
 			return oneByOne(addresses, out, func(target ban.Target) (status.Done, string, error) {
-				done, err := c.Unban(ctx, target, time.Duration(grace), reason)
+				done, err := c.Unban(ctx, target, grace, reason)
 				text := "was not banned"
 				switch lifted := done.Lifted; {
 				case len(lifted) == 1 && lifted[0] == target:
@@ -75,7 +75,7 @@ was refused; 2 the request failed.`,
 				return done, text, err
 			})
 		})
-	cmd.Flags().Var(&grace, "grace", "how long rules do not ban it")
+	durationFlag(cmd, &grace, "grace", "how long rules do not ban it")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
 	return cmd
 }

@@ -20,7 +20,7 @@ files are opened.
 
 Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`,
 		Example: "  freeswitch-security check\n  freeswitch-security check /etc/freeswitch-security/rules.d",
-		Args:    atMostOne("DIR"),
+		Args:    one("DIR", 0),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := rulesDir(rules, args...)
 			if err != nil {

@@ -61,41 +61,13 @@ func (a *app) asking(r *connFlags, do func(ctx context.Context, c *client.Client
 	}
 }
 
-// A lengthFlag takes a duration as in rule files.
-type lengthFlag time.Duration
-
-func (l *lengthFlag) String() string {
-	if *l == 0 {
-		return ""
-	}
-	return ban.FormatDuration(time.Duration(*l))
+// durationFlag defines a flag that takes a duration as rule files do.
+func durationFlag(cmd *cobra.Command, d *time.Duration, name, usage string) {
+	cmd.Flags().Func(name, "`DURATION`: "+usage, func(s string) (err error) {
+		*d, err = ban.ParseDuration(s)
+		return err
+	})
 }
-
-func (l *lengthFlag) Set(s string) error {
-	d, err := ban.ParseDuration(s)
-	*l = lengthFlag(d)
-	return err
-}
-
-func (l *lengthFlag) Type() string { return "duration" }
-
-// A termFlag takes a duration or "permanent".
-type termFlag ban.Term
-
-func (t *termFlag) String() string {
-	if *t == 0 {
-		return ""
-	}
-	return ban.Term(*t).String()
-}
-
-func (t *termFlag) Set(s string) error {
-	parsed, err := ban.ParseTerm(s)
-	*t = termFlag(parsed)
-	return err
-}
-
-func (t *termFlag) Type() string { return "duration" }
 
 const (
 	completionTime = time.Second // allowed for an answer, while the user waits
@@ -117,69 +89,53 @@ func must(err error) {
 	}
 }
 
-// completing returns a completer that asks the daemon. Without an answer it offers nothing.
-func (a *app) completing(r *connFlags, ask func(ctx context.Context, c *client.Client, offer func(value, about string)) error) completer {
-	return func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+// completing returns a completer for at most so many arguments (0: any number). offers asks the
+// daemon for the values; it offers nothing after an error.
+func (a *app) completing(r *connFlags, most int, offers func(ctx context.Context, c *client.Client, offer func(value, about string))) completer {
+	return func(cmd *cobra.Command, args []string, begun string) (choice []string, _ cobra.ShellCompDirective) {
 		c, err := a.client(*r)
-		if err != nil {
+		if err != nil || most > 0 && len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 		defer cancel()
-		var choice []string
-		err = ask(ctx, c, func(value, about string) {
+		offers(ctx, c, func(value, about string) {
 			if value = terminal.Printable(value); strings.HasPrefix(value, begun) {
 				choice = append(choice, cobra.CompletionWithDesc(value, terminal.Printable(about)))
 			}
 		})
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
 		return choice, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// completeBanned offers the banned targets, for at most so many arguments; 0: any number.
+// completeBanned offers the banned targets.
 func (a *app) completeBanned(r *connFlags, most int) completer {
-	offer := a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
+	return a.completing(r, most, func(ctx context.Context, c *client.Client, offer func(value, about string)) {
 		for b, err := range first(c.Bans(ctx, completionPage), completionPage) {
-			if err != nil {
-				return err
+			if err == nil {
+				offer(b.Target.String(), b.Rule)
 			}
-			offer(b.Target.String(), b.Rule)
 		}
-		return nil
 	})
-	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-		if most > 0 && len(args) >= most {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return offer(cmd, args, begun)
-	}
 }
 
 // completeTrusted offers the targets that untrust accepts.
 func (a *app) completeTrusted(r *connFlags) completer {
-	return a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
+	return a.completing(r, 0, func(ctx context.Context, c *client.Client, offer func(value, about string)) {
 		for t, err := range first(c.AllTrusted(ctx, completionPage), completionPage) {
-			if err != nil {
-				return err
-			}
-			if t.RunTime {
+			if err == nil && t.RunTime {
 				offer(t.Target.String(), t.Comment)
 			}
 		}
-		return nil
 	})
 }
 
 // completeRules offers the rules for the flag --rule.
 func (a *app) completeRules(cmd *cobra.Command, r *connFlags) {
-	must(cmd.RegisterFlagCompletionFunc("rule", a.completing(r, func(ctx context.Context, c *client.Client, offer func(value, about string)) error {
-		s, err := c.Status(ctx)
+	must(cmd.RegisterFlagCompletionFunc("rule", a.completing(r, 0, func(ctx context.Context, c *client.Client, offer func(value, about string)) {
+		s, _ := c.Status(ctx) // without an answer there are no rules
 		for _, rule := range s.Rules {
 			offer(rule.Name, "")
 		}
-		return err
 	})))
 }

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
@@ -125,18 +124,17 @@ func (a *app) compare(before, after firstBans) (differ bool, err error) {
 	slices.SortFunc(rows, func(x, y difference) int {
 		return cmp.Or(cmp.Compare(x.how, y.how), x.at.Compare(y.at), x.target.Compare(y.target))
 	})
-	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "HOW\tTARGET\tTIME (UTC)\tDETAIL")
+	t := terminal.NewTable("HOW", "TARGET", "TIME (UTC)", "DETAIL")
 	totals := map[string]int{}
 	for _, d := range rows {
 		totals[d.how]++
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", d.how, d.target.String(), d.at.UTC().Format(time.DateTime), terminal.Printable(d.detail))
+		t.Row(d.how, d.target.String(), d.at.UTC().Format(time.DateTime), d.detail)
 	}
-	fmt.Fprintln(t)
+	t.Row("")
 	for _, how := range slices.Sorted(maps.Keys(totals)) {
-		fmt.Fprintf(t, "%s\t%s\n", how, terminal.Count(totals[how], "target"))
+		t.Row(how, terminal.Count(totals[how], "target"))
 	}
-	return true, t.Flush()
+	return true, t.Print(a.stdout, 0)
 }
 
 // compareTarget compares the first bans of a target. how is "" if they are the same.

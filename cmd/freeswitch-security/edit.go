@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
@@ -41,28 +40,29 @@ func (a *app) edit(cmd *cobra.Command, complete func(*connFlags) completer, do f
 
 // A termOption is how long something lasts: the flags --for and --permanent.
 type termOption struct {
-	term      termFlag
+	term      ban.Term // 0: no flag is set
 	permanent bool
 }
 
 func (o *termOption) flags(cmd *cobra.Command, otherwise string) {
-	cmd.Flags().Var(&o.term, "for", "how long; "+otherwise)
+	cmd.Flags().Func("for", "`DURATION`: how long; "+otherwise, func(s string) (err error) {
+		o.term, err = ban.ParseTerm(s)
+		return err
+	})
 	cmd.Flags().BoolVar(&o.permanent, "permanent", false, "for good")
 }
 
-// ttl is the term as the daemon takes it; nil where no flag is set.
+// ttl returns the term as the daemon takes it; nil if no flag is set.
 func (o *termOption) ttl() (json.RawMessage, error) {
-	term := ban.Term(o.term)
-	if o.permanent {
-		if term != 0 && term != ban.Permanent {
-			return nil, errors.New("--for and --permanent contradict each other: set one of them")
-		}
-		term = ban.Permanent
-	}
-	if term == 0 {
+	switch {
+	case o.permanent && o.term != 0 && o.term != ban.Permanent:
+		return nil, errors.New("--for and --permanent contradict each other: set one of them")
+	case o.permanent:
+		o.term = ban.Permanent
+	case o.term == 0:
 		return nil, nil
 	}
-	return json.Marshal(term.String())
+	return json.Marshal(o.term)
 }
 
 // addresses are those of the command line and, for a -, of standard input.
@@ -106,45 +106,25 @@ func inBatches[T, Request any](items []T, request func(T) Request, do func([]Req
 	return nil
 }
 
-// parallel is how many single changes are under way at the same time.
-const parallel = 4
-
-// oneByOne makes a change for each address, and prints the results in their order. An
-// address that is malformed or refused does not stop the others.
+// oneByOne makes a change for each address. An address that is malformed or refused does not stop
+// the others.
 func oneByOne(addresses []string, out *results, change func(ban.Target) (status.Done, string, error)) error {
-	type outcome struct {
-		status.Result
-		text string
-		err  error
-	}
-	for some := range slices.Chunk(addresses, parallel) {
-		outcomes := make([]outcome, len(some))
-		var running sync.WaitGroup
-		for i, address := range some {
-			o := &outcomes[i]
-			o.Target = address
-			target, err := ban.ParseTarget(address)
-			if err != nil {
-				o.Error = err.Error()
-				continue
-			}
-			running.Go(func() {
-				var done status.Done
-				done, o.text, o.err = change(target)
-				o.Target, o.Applied, o.Why = target.String(), done.Applied, done.Why
-			})
-		}
-		running.Wait()
-		for _, o := range outcomes {
-			if r, ok := errors.AsType[*client.Refusal](o.err); ok && (r.Status == http.StatusBadRequest || r.Status == http.StatusConflict) {
-				o.Error, o.err = r.Text, nil
-			}
-			if o.err != nil {
-				return o.err
-			}
-			if err := out.one(o.Result, o.text); err != nil {
+	for _, address := range addresses {
+		result, text := status.Result{Target: address}, ""
+		if target, err := ban.ParseTarget(address); err != nil {
+			result.Error = err.Error()
+		} else {
+			var done status.Done
+			done, text, err = change(target)
+			result = status.Result{Target: target.String(), Applied: done.Applied, Why: done.Why}
+			if r, ok := errors.AsType[*client.Refusal](err); ok && (r.Status == http.StatusBadRequest || r.Status == http.StatusConflict) {
+				result.Error = r.Text
+			} else if err != nil {
 				return err
 			}
+		}
+		if err := out.one(result, text); err != nil {
+			return err
 		}
 	}
 	return nil

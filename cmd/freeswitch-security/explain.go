@@ -33,7 +33,7 @@ Exit status: 0 a rule matches; 1 none does, or the rules have mistakes; 2 it
 could not be done.`,
 		Example: "  freeswitch-security explain \"$(tail -1 /var/log/freeswitch/freeswitch.log)\"\n" +
 			"  grep 203.0.113.7 freeswitch.log | freeswitch-security explain -",
-		Args: exactlyOne("LINE", ": put it in quotes"),
+		Args: one("LINE in quotes", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text := args[0]
 			if text == "-" {

@@ -27,7 +27,7 @@ A file that does not parse stays as it is.
 Exit status: 0 all files are formatted; 1 some do not parse or, with --check,
 are not formatted; 2 it could not be done.`,
 		Example: "  freeswitch-security fmt rules.d\n  freeswitch-security fmt --check rules.d",
-		Args:    atMostOne("DIR"),
+		Args:    one("DIR", 0),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := rulesDir(rules, args...)
 			if err != nil {

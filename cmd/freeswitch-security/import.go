@@ -41,7 +41,7 @@ Exit status: 0 all targets are banned, or their bans are over; 1 some entries
 were refused or could not be read; 2 the import failed.`,
 		Example: "  freeswitch-security import --for 7d --reason feed blocklist.txt\n" +
 			"  ssh pbx1 freeswitch-security export | freeswitch-security import -",
-		Args: exactlyOne("FILE", ""),
+		Args: one("FILE", 1),
 	}
 	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
 		ttl, err := how.ttl()
@@ -177,7 +177,7 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported, entr
 	slices.SortStableFunc(entries, func(a, b banlist.Entry) int { return cmp.Compare(b.Target.Bits(), a.Target.Bits()) })
 	showing := terminal.Width(a.stderr) > 0 && i.Listed > client.MaxBatch
 	if showing {
-		defer io.WriteString(a.stderr, "\r\x1b[K") // clears the line
+		defer io.WriteString(a.stderr, terminal.ClearLine)
 	}
 	for batch := range slices.Chunk(entries, client.MaxBatch) {
 		items, from := i.requests(batch, time.Now())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"freeswitch-security/cmd/freeswitch-security/proposals"
 	"freeswitch-security/cmd/freeswitch-security/recording"
@@ -81,9 +82,7 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 
 // forgeable reports whether callers can write what a source reads.
 func forgeable(cfg *config.Config) func(source string) bool {
-	logs := map[string]bool{}
-	for _, s := range cfg.Sources {
-		logs[s.Ref] = s.Description.Log
+	return func(source string) bool {
+		return slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == source && s.Description.Log })
 	}
-	return func(source string) bool { return logs[source] }
 }

@@ -68,9 +68,10 @@ Exit status: 0 the list is complete; 2 the request failed.`,
 
 // orders are the orders of bans: soonest, latest or most first.
 var orders = map[string]func(a, b status.Ban) int{
+	"target": nil, // as the daemon lists them
 	"until": func(a, b status.Ban) int {
-		if a.Until.IsZero() || b.Until.IsZero() { // a permanent ban comes last
-			return cmp.Compare(permanence(a), permanence(b))
+		if a.Until.IsZero() != b.Until.IsZero() { // a permanent ban comes last
+			return b.Until.Compare(a.Until)
 		}
 		return a.Until.Compare(b.Until)
 	},
@@ -87,23 +88,16 @@ func dropped(b status.Ban) uint64 {
 	return *b.Packets
 }
 
-func permanence(b status.Ban) int {
-	if b.Until.IsZero() {
-		return 1
-	}
-	return 0
-}
-
 func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) error {
 	if flags.limit < 0 {
 		return fmt.Errorf("--limit is a number of entries, not %d", flags.limit)
 	}
-	order, sorted := orders[flags.sort]
-	if !sorted && flags.sort != "target" {
+	order, known := orders[flags.sort]
+	if !known {
 		return fmt.Errorf("--sort is target, until, added, packets or offence, not %q", flags.sort)
 	}
 	wanted := ofRule(c.Bans(ctx, listPage), flags.rule)
-	if sorted {
+	if order != nil {
 		bans, err := collect(wanted, !flags.json)
 		if err != nil {
 			return err

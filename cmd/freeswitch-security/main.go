@@ -24,8 +24,13 @@ const (
 	exitTrouble = 2 // it could not be done
 )
 
-// errNo ends a verb that has printed its answer, which is no.
-var errNo = errors.New("no")
+// An exitStatus ends a verb that has printed its answer.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// errNo ends a verb whose answer is no.
+const errNo = exitStatus(exitNo)
 
 // An app is the outside world of the verbs.
 type app struct {
@@ -48,14 +53,11 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitYes
-	case errors.Is(err, errNo):
-		return exitNo
 	}
-	if status, ok := asLevel(err); ok {
-		return status
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		return int(status)
 	}
 	a.say(err)
 	return exitTrouble

@@ -11,25 +11,15 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// A level is the exit status of a Nagios plugin.
-type level int
-
+// Exit statuses of a Nagios plugin.
 const (
-	levelOK level = iota
+	levelOK exitStatus = iota
 	levelWarning
 	levelCritical
 	levelUnknown
 )
 
-func (l level) String() string { return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[l] }
-
-// Error makes a level the end of a verb whose exit status it is.
-func (l level) Error() string { return l.String() }
-
-// levelOf converts a severity.
-func levelOf(s status.Severity) level {
-	return map[status.Severity]level{status.Warning: levelWarning, status.Critical: levelCritical}[s]
-}
+var levelNames = [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}
 
 // nagios writes the health in one line, as the plugins of Nagios do, and ends
 // with its level.
@@ -51,7 +41,7 @@ func (a *app) nagios(h health, t thresholds, asking error) error {
 		}
 		text = strings.Join(texts, "; ")
 	}
-	l := levelOf(status.Worst(problems))
+	l := map[status.Severity]exitStatus{status.Warning: levelWarning, status.Critical: levelCritical}[status.Worst(problems)]
 	a.plugin(l, text, h.perfdata(t))
 	if l == levelOK {
 		return nil
@@ -67,12 +57,12 @@ const pluginTime = 9 * time.Second
 const maxPlugin = 1000
 
 // plugin writes the line. A | would begin the perfdata.
-func (a *app) plugin(l level, text, perfdata string) {
+func (a *app) plugin(l exitStatus, text, perfdata string) {
 	text = terminal.Cut(strings.ReplaceAll(terminal.Printable(text), "|", "/"), maxPlugin)
 	if perfdata != "" {
 		perfdata = " | " + perfdata
 	}
-	fmt.Fprintf(a.stdout, "FREESWITCH-SECURITY %s - %s%s\n", l, text, perfdata)
+	fmt.Fprintf(a.stdout, "FREESWITCH-SECURITY %s - %s%s\n", levelNames[l], text, perfdata)
 }
 
 // perfdata is the numbers for graphs: label=value[unit];warning;critical;minimum.
@@ -83,12 +73,6 @@ func (h *health) perfdata(t thresholds) string {
 		dropped = fmt.Sprintf("%dc", *s.DroppedPackets)
 	}
 	return fmt.Sprintf("bans=%d;;;0 trusted=%d;;;0 lag=%.3fs;%g;%g;0 waiting=%d;;;0 events=%dc lost=%dc drifts=%dc dropped=%s",
-		s.ActiveBans, s.TrustedNetworks, h.lag(), time.Duration(t.warning).Seconds(), time.Duration(t.critical).Seconds(), h.QueueDepth,
+		s.ActiveBans, s.TrustedNetworks, h.lag(), t.warning.Seconds(), t.critical.Seconds(), h.QueueDepth,
 		s.Events, s.Lost, h.drifts(), dropped)
-}
-
-// asLevel takes the exit status out of the end of a verb that is a plugin.
-func asLevel(err error) (status int, ok bool) {
-	l, ok := errors.AsType[level](err)
-	return int(l), ok
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
@@ -37,7 +36,7 @@ count matches of it.
 
 Exit status: 0 it is banned; 1 it is not; 2 the request failed.`,
 		Example: "  freeswitch-security show 203.0.113.7\n  freeswitch-security show 2001:db8::/64 --json",
-		Args:    exactlyOne("ADDRESS", ""),
+		Args:    one("ADDRESS", 1),
 		RunE: a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
 			return a.showAddress(ctx, c, args[0], asJSON)
 		}),
@@ -93,10 +92,8 @@ func concerns(key string, target ban.Target) bool {
 }
 
 func (p *picture) print(w io.Writer, columns int, now time.Time) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	say := func(name, format string, args ...any) {
-		fmt.Fprintf(t, "%s\t%s\n", name, terminal.Printable(fmt.Sprintf(format, args...)))
-	}
+	t := &terminal.Table{}
+	say := t.Say
 	if b := p.Ban; b != nil {
 		say(p.Target, "banned")
 		describe(b, now, say)
@@ -114,7 +111,7 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 	} else {
 		say("trusted", "no")
 	}
-	if err := t.Flush(); err != nil {
+	if err := t.Print(w, 0); err != nil {
 		return err
 	}
 	if err := p.printTrackers(w, columns, now); err != nil {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
@@ -22,7 +21,7 @@ import (
 func (a *app) status() *cobra.Command {
 	var r connFlags
 	var asJSON, nagios bool
-	warning, critical := lengthFlag(10*time.Second), lengthFlag(time.Minute)
+	t := thresholds{10 * time.Second, time.Minute}
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the problems, sources, actions and last bans of the daemon",
@@ -38,7 +37,6 @@ Exit status: 0 no problem; 1 there are problems; 2 the request failed.`,
 		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		t := thresholds{warning, critical}
 		ctx := cmd.Context()
 		if nagios {
 			var cancel context.CancelFunc
@@ -66,8 +64,8 @@ Exit status: 0 no problem; 1 there are problems; 2 the request failed.`,
 	r.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
 	cmd.Flags().BoolVar(&nagios, "nagios", false, "as a plugin of Nagios")
-	cmd.Flags().Var(&warning, "warning-lag", "lag that is a warning")
-	cmd.Flags().Var(&critical, "critical-lag", "lag that is critical")
+	durationFlag(cmd, &t.warning, "warning-lag", "lag that is a warning; default: 10s")
+	durationFlag(cmd, &t.critical, "critical-lag", "lag that is critical; default: 1m")
 	return cmd
 }
 
@@ -116,10 +114,8 @@ func painter(wanted bool) func(status.Severity, string) string {
 
 // figures shows numbers, a line for each source and each action.
 func (h *health) figures(w io.Writer, now time.Time) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	say := func(name, format string, args ...any) {
-		fmt.Fprintf(t, "%s\t%s\n", terminal.Printable(name), terminal.Printable(fmt.Sprintf(format, args...)))
-	}
+	t := &terminal.Table{}
+	say := t.Say
 	s := &h.Stats
 	say("bans", "%d in force, last ban %s; %s packets dropped", s.ActiveBans, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
 	say("trusted", "%s", terminal.Count(s.TrustedNetworks, "network"))
@@ -144,7 +140,7 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 			say("kernel "+k.Action, "%s in chain %s", terminal.Count(*k.Count, "ban"), k.Chain)
 		}
 	}
-	return t.Flush()
+	return t.Print(w, 0)
 }
 
 // some writes a number into a format; nothing where it is zero.
@@ -269,7 +265,7 @@ func (h *health) drifts() (n uint64) {
 }
 
 // thresholds are how far a source may be behind.
-type thresholds struct{ warning, critical lengthFlag }
+type thresholds struct{ warning, critical time.Duration }
 
 // problems lists the problems that the daemon reports and the sources that are too
 // far behind, critical ones first.
@@ -277,7 +273,7 @@ func (h *health) problems(t thresholds) []status.Problem {
 	all := slices.Clone(h.Problems)
 	for _, s := range h.Sources {
 		severity := status.Warning
-		switch lag := lengthFlag(s.Lag.Duration()); {
+		switch lag := s.Lag.Duration(); {
 		case s.Fault != "" || lag < t.warning:
 			continue
 		case lag >= t.critical:

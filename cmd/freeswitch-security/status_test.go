@@ -13,7 +13,7 @@ import (
 // TestLag: a source that is too far behind is a problem beside those that the daemon
 // reports, and the worst problems come first.
 func TestLag(t *testing.T) {
-	limits := thresholds{lengthFlag(10 * time.Second), lengthFlag(time.Minute)}
+	limits := thresholds{10 * time.Second, time.Minute}
 	reported := status.Problem{Severity: status.Warning, Subject: "state", Text: "not saved: disk full"}
 	for _, c := range []struct {
 		source status.Source

@@ -21,7 +21,7 @@ with its file and line.
 Exit status: 0 all tests pass; 1 one fails, or the rules have mistakes; 2 it
 could not be done.`,
 		Example: "  freeswitch-security test rules.d",
-		Args:    atMostOne("DIR"),
+		Args:    one("DIR", 0),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cfg, err := a.load(rules, args...)
 			if err != nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -17,14 +16,13 @@ import (
 	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func (a *app) top() *cobra.Command {
 	var r connFlags
 	var once bool
 	rows := 0
-	interval := lengthFlag(2 * time.Second)
+	interval := 2 * time.Second
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Show the keys closest to a threshold and the busiest bans",
@@ -48,21 +46,21 @@ Exit status: 0 it was interrupted, or --once is done; 2 the request failed.`,
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(time.Duration(interval)):
+			case <-time.After(interval):
 			}
 		}
 	})
 	r.flags(cmd)
 	cmd.Flags().BoolVar(&once, "once", false, "one view")
 	cmd.Flags().IntVar(&rows, "rows", 0, "rows of each table; default: what fits, or 10")
-	cmd.Flags().Var(&interval, "interval", "time between two views")
+	durationFlag(cmd, &interval, "interval", "time between two views; default: 2s")
 	return cmd
 }
 
 // topOnce shows one view. On a terminal it is drawn over the previous one, line by line,
 // so that it does not flicker.
 func (a *app) topOnce(ctx context.Context, t *topView) error {
-	columns, lines := screen(a.stdout)
+	columns, lines := terminal.Size(a.stdout)
 	p, err := t.look(ctx, t.fitting(lines))
 	if err != nil {
 		return err
@@ -78,19 +76,6 @@ func (a *app) topOnce(ctx context.Context, t *topView) error {
 	}
 	_, err = a.stdout.Write(text)
 	return err
-}
-
-// screen is the size of the terminal behind w; 0 if there is none.
-func screen(w io.Writer) (columns, lines int) {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0, 0
-	}
-	columns, lines, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0, 0
-	}
-	return columns, lines
 }
 
 // A topView remembers of a view what the next one is compared with.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -48,6 +49,20 @@ func (a *app) addVerbs(root, run *cobra.Command) {
 	}
 	root.AddCommand(a.version())
 	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.Args, completion.RunE = unknownShell, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}
+
+// unknownShell refuses a shell for which cobra has no completion.
+func unknownShell(completion *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, shell := range completion.Commands() {
+		known = append(known, shell.Name())
+	}
+	return fmt.Errorf("there is no completion for %q; the shells are: %s", args[0], strings.Join(known, ", "))
 }
 
 // version is set when the binary is linked.
@@ -78,19 +93,11 @@ func atLeastOne(what string) cobra.PositionalArgs {
 	}
 }
 
-func atMostOne(what string) cobra.PositionalArgs {
+// one accepts exactly one argument; with least 0 also none.
+func one(what string, least int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > 1 {
+		if len(args) < least || len(args) > 1 {
 			return fmt.Errorf("%s takes one %s, not %d; see --help", cmd.Name(), what, len(args))
-		}
-		return nil
-	}
-}
-
-func exactlyOne(what, hint string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return fmt.Errorf("%s takes one %s, not %d%s; see --help", cmd.Name(), what, len(args), hint)
 		}
 		return nil
 	}

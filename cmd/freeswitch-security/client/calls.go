@@ -71,62 +71,48 @@ func one[T any](ctx context.Context, c *Client, path string) (*T, error) {
 // MaxPage is the limit for the page of Bans and AllTrusted.
 const MaxPage = 10_000
 
+// A listing is one page of bans or of trusted networks.
+type listing struct {
+	Bans    []status.Ban     `json:"bans"`
+	Trusted []status.Trusted `json:"trusted"`
+	Next    string           `json:"next"`
+}
+
 // Bans asks for all bans in the order of their targets, page by page. An error ends
 // the sequence.
 func (c *Client) Bans(ctx context.Context, page int) iter.Seq2[status.Ban, error] {
-	return pages(func(cursor string) ([]status.Ban, *string, error) {
-		var said struct {
-			Bans []status.Ban `json:"bans"`
-			Next *string      `json:"next"`
-		}
-		err := c.ask(ctx, blacklist+pageQuery(page, cursor), &said)
-		return said.Bans, said.Next, err
-	})
+	return pages(ctx, c, blacklist, page, func(l *listing) []status.Ban { return l.Bans })
 }
 
 // AllTrusted asks for all trusted networks, as Bans does for bans.
 func (c *Client) AllTrusted(ctx context.Context, page int) iter.Seq2[status.Trusted, error] {
-	return pages(func(cursor string) ([]status.Trusted, *string, error) {
-		var said struct {
-			Trusted []status.Trusted `json:"trusted"`
-			Next    *string          `json:"next"`
-		}
-		err := c.ask(ctx, whitelist+pageQuery(page, cursor), &said)
-		return said.Trusted, said.Next, err
-	})
+	return pages(ctx, c, whitelist, page, func(l *listing) []status.Trusted { return l.Trusted })
 }
 
-func pageQuery(page int, cursor string) string {
-	q := url.Values{"format": {"list"}, "limit": {strconv.Itoa(page)}}
-	if cursor != "" {
-		q.Set("cursor", cursor)
-	}
-	return "?" + q.Encode()
-}
-
-// pages fetches page after page. A page that leads to itself is an error.
-func pages[T any](fetch func(cursor string) ([]T, *string, error)) iter.Seq2[T, error] {
+// pages fetches page after page of a list. A page that leads to itself is an error.
+func pages[T any](ctx context.Context, c *Client, list string, page int, entries func(*listing) []T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		var none T
-		for cursor := ""; ; {
-			entries, next, err := fetch(cursor)
+		query := url.Values{"format": {"list"}, "limit": {strconv.Itoa(page)}}
+		for {
+			var said listing
+			err := c.ask(ctx, list+"?"+query.Encode(), &said)
+			if err == nil && said.Next != "" && said.Next == query.Get("cursor") {
+				err = fmt.Errorf("the page behind %q leads to itself", said.Next)
+			}
 			if err != nil {
+				var none T
 				yield(none, err)
 				return
 			}
-			for _, e := range entries {
+			for _, e := range entries(&said) {
 				if !yield(e, nil) {
 					return
 				}
 			}
-			if next == nil || *next == "" {
+			if said.Next == "" {
 				return
 			}
-			if *next == cursor {
-				yield(none, fmt.Errorf("the page behind %q leads to itself", cursor))
-				return
-			}
-			cursor = *next
+			query.Set("cursor", said.Next)
 		}
 	}
 }

@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/config"
-	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -72,7 +70,7 @@ func join(source plugin.Source, streams []*Stream) plugin.Recording {
 	for _, r := range streams {
 		names = append(names, r.paths...)
 		readers = append(readers, r)
-		if written := r.modTime(); written.After(rec.ModTime) {
+		if _, written := r.stat(); written.After(rec.ModTime) {
 			rec.ModTime = written
 		}
 	}
@@ -130,21 +128,6 @@ func Choose(ctx context.Context, cfg *config.Config, ref, name string, text func
 // Want has the sources also emit the events named, even if no rule uses them.
 func (s *Set) Want(events ...string) {
 	for i := range s.inputs {
-		s.inputs[i].Source = wanting{s.inputs[i].Source, events}
+		s.inputs[i].Want = events
 	}
-}
-
-type wanting struct {
-	plugin.Source
-	events []string
-}
-
-func (w wanting) Replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
-	if want != nil {
-		want = maps.Clone(want)
-		for _, name := range w.events {
-			want[name] = true
-		}
-	}
-	return w.Source.Replay(ctx, rec, want, emit)
 }

@@ -16,7 +16,7 @@ func (s *Set) progress(w io.Writer) (done func()) {
 	streams := slices.Concat(s.streams...)
 	var total int64
 	for _, r := range streams {
-		size := r.size()
+		size, _ := r.stat()
 		if size == 0 {
 			return func() {}
 		}

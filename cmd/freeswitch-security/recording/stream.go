@@ -176,31 +176,25 @@ func inputName(path string) string {
 	return path
 }
 
-// modTime returns the time of the last write to any of the files.
-func (r *Stream) modTime() time.Time {
-	var newest time.Time
-	for _, path := range r.paths {
-		if path == "-" {
-			return time.Now()
-		}
-		if info, err := os.Stat(path); err == nil && info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
-	}
-	return newest
-}
-
-// size returns the size of the files, compressed as they are; 0 if it is unknown.
-func (r *Stream) size() int64 {
-	var total int64
+// stat returns the size of the files, compressed as they are (0: unknown), and the time of the
+// last write to any of them.
+func (r *Stream) stat() (size int64, newest time.Time) {
+	known := true
 	for _, path := range r.paths {
 		info, err := os.Stat(path)
-		if err != nil || !info.Mode().IsRegular() {
-			return 0
+		if path == "-" {
+			newest = time.Now()
+		} else if err == nil && info.ModTime().After(newest) {
+			newest = info.ModTime()
 		}
-		total += info.Size()
+		if known = known && err == nil && info.Mode().IsRegular(); known {
+			size += info.Size()
+		}
 	}
-	return total
+	if !known {
+		size = 0
+	}
+	return size, newest
 }
 
 // counted counts the bytes read through it.

@@ -14,15 +14,16 @@ import (
 // ClearLine empties the line of a terminal that the cursor is on.
 const ClearLine = "\r\x1b[K"
 
-// Width is that of the terminal behind w, and 0 where there is none.
+// Size returns the size of the terminal behind w; 0 if there is none.
+func Size(w io.Writer) (columns, lines int) {
+	if f, ok := w.(*os.File); ok {
+		columns, lines, _ = term.GetSize(int(f.Fd())) // after an error both are 0
+	}
+	return columns, lines
+}
+
+// Width returns the columns of the terminal behind w; 0 if there is none.
 func Width(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
-	}
-	columns, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
+	columns, _ := Size(w)
 	return columns
 }

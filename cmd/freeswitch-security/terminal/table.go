@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +15,9 @@ type Table struct {
 }
 
 func NewTable(heads ...string) *Table { return &Table{rows: [][]string{heads}} }
+
+// Say adds a row of a name and a text.
+func (t *Table) Say(name, format string, args ...any) { t.Row(name, fmt.Sprintf(format, args...)) }
 
 func (t *Table) Row(cells ...string) { t.rows = append(t.rows, cells) }
 
