@@ -121,7 +121,7 @@ func (g *guarded) run(cfg *config.Config) {
 	var err error
 	inner := filepath.Join(filepath.Dir(g.socket), "inner.sock")
 	g.server, err = admin.New(admin.Options{
-		Config: admin.Config{Socket: inner}, Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
+		Config: admin.Config{Socket: inner, SocketMode: 0o600}, Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
 		Engine: g.engine,
 	})
 	if err != nil {

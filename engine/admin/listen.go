@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// Open opens the TCP listener and the unix socket, as far as they are set. The
-// configuration must have passed Check. What could be opened is returned together with
+// Open opens the TCP listener and the unix socket, as far as they are set. What could be opened is returned together with
 // the error, so that a missing address does not disable the command line too.
 func (c *Config) Open(ctx context.Context) (open []net.Listener, err error) {
 	var errs []error
@@ -39,10 +38,6 @@ func (c *Config) Open(ctx context.Context) (open []net.Listener, err error) {
 
 // openSocket makes the unix socket. It replaces one that an earlier run has left.
 func (c *Config) openSocket(ctx context.Context) (net.Listener, error) {
-	mode := c.SocketMode
-	if mode == 0 {
-		mode = ownerOnly
-	}
 	if err := os.MkdirAll(filepath.Dir(c.Socket), 0o755); err != nil {
 		return nil, err
 	}
@@ -53,13 +48,13 @@ func (c *Config) openSocket(ctx context.Context) (net.Listener, error) {
 	// umask can only remove bits from it.
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
-		return errors.Join(raw.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), uint32(mode)) }), err)
+		return errors.Join(raw.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), uint32(c.SocketMode)) }), err)
 	}}
 	l, err := config.Listen(ctx, "unix", c.Socket)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(c.Socket, mode); err != nil {
+	if err := os.Chmod(c.Socket, c.SocketMode); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil

@@ -69,6 +69,9 @@ func (l *loader) decodeAdmin(blocks []*settings.Block) {
 	a.check(b, set)
 }
 
+// maxSocketPath is the limit of the kernel for the path of a unix socket, in bytes.
+const maxSocketPath = 107
+
 // minToken is the shortest token, in bytes.
 const minToken = 16
 
@@ -83,6 +86,9 @@ func (a *Admin) check(b *settings.Block, set map[string]bool) {
 	}
 	if attr := b.Attribute("token"); attr != nil && (a.Token != "" || !set["token"]) {
 		a.checkToken(b, attr.Expr)
+	}
+	if a.Socket != "" && (!strings.HasPrefix(a.Socket, "/") || len(a.Socket) > maxSocketPath) {
+		b.Error("socket", "Invalid path", fmt.Sprintf("Write an absolute path of at most %d bytes, the limit of the kernel.", maxSocketPath))
 	}
 	if a.Listen == "" {
 		return // not over TCP, or the address could not be read
