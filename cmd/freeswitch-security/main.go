@@ -32,7 +32,7 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 // errNo ends a verb whose answer is no.
 const errNo = exitStatus(exitNo)
 
-// An app is the outside world of the verbs.
+// An app is the streams and the environment of the verbs.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer

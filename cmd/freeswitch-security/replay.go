@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
@@ -137,8 +136,7 @@ func (s *summary) event(ev *event.Event) {
 // maxCounted bounds the addresses whose events are counted.
 const maxCounted = 100_000
 
-// thin forgets the least busy addresses, at least half of all. A busy one that was forgotten is
-// soon counted again.
+// thin removes the least busy addresses, at least half of all. A busy one is soon counted again.
 func (s *summary) thin() {
 	for least := 1; len(s.events) > maxCounted/2; least *= 2 {
 		maps.DeleteFunc(s.events, func(_ netip.Addr, n int) bool { return n <= least })
@@ -172,25 +170,25 @@ func (s *summary) print(w io.Writer, stats []plugin.Stats) error {
 	for _, one := range stats {
 		lines, bytes, doubted = lines+one.Lines, bytes+one.Bytes, doubted+one.Doubted
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "\nlines\t%d\t(%.1f MB, %.0f lines/s)\n", lines, float64(bytes)/1e6, float64(lines)/took.Seconds())
-	fmt.Fprintf(t, "events\t%d\t\n", s.total)
+	t := terminal.NewTable("")
+	t.Row("lines", fmt.Sprint(lines), fmt.Sprintf("(%.1f MB, %.0f lines/s)", float64(bytes)/1e6, float64(lines)/took.Seconds()))
+	t.Row("events", fmt.Sprint(s.total), "")
 	if doubted > 0 {
-		fmt.Fprintf(t, "doubted\t%d\tlines that look like events, and may be forged\n", doubted)
+		t.Row("doubted", fmt.Sprint(doubted), "lines that look like events, and may be forged")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.rules)) {
 		if r := s.rules[name]; *r != (ruleSum{}) {
-			fmt.Fprintf(t, "%s\t%s\t%s, %d refused\n", terminal.Printable(name), terminal.Count(r.bans, "ban"), terminal.Count(r.alerts, "alert"), r.refused)
+			t.Row(name, terminal.Count(r.bans, "ban"), fmt.Sprintf("%s, %d refused", terminal.Count(r.alerts, "alert"), r.refused))
 		}
 	}
 	if s.standing > 0 {
-		fmt.Fprintf(t, "while banned\t%d\tfurther matches from banned addresses\n", s.standing)
+		t.Row("while banned", fmt.Sprint(s.standing), "further matches from banned addresses")
 	}
 	busiest := slices.SortedFunc(maps.Keys(s.events), func(a, b netip.Addr) int {
 		return cmp.Or(cmp.Compare(s.events[b], s.events[a]), a.Compare(b))
 	})
 	for _, ip := range busiest[:min(topAddresses, len(busiest))] {
-		fmt.Fprintf(t, "from %s\t%s\t\n", ban.Address(ip).String(), terminal.Count(s.events[ip], "event"))
+		t.Row("from "+ban.Address(ip).String(), terminal.Count(s.events[ip], "event"), "")
 	}
-	return t.Flush()
+	return t.Print(w, 0)
 }

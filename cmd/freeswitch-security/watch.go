@@ -36,7 +36,7 @@ Exit status: 0 it was interrupted; 2 the daemon could not be asked.`,
 		w := &watching{app: a, client: c, show: a.changePrinter(asJSON)}
 		err := w.run(ctx, standing)
 		if ctx.Err() != nil {
-			return nil // it is told to end in no other way
+			return nil // an interrupt is the regular end
 		}
 		return err
 	})
@@ -52,9 +52,9 @@ type watching struct {
 	client *client.Client
 	show   func(*ban.Change) error
 
-	failed error // of printing, which nothing mends
+	failed error // of printing; it ends the verb
 	away   bool
-	pause  time.Duration // before it is tried again; 0: it was never let in
+	pause  time.Duration // before the next attempt; 0: it was never connected
 }
 
 // The pause between two attempts doubles from the first to the last.
@@ -89,7 +89,7 @@ func (w *watching) run(ctx context.Context, standing bool) error {
 	}
 }
 
-// busy reports whether the daemon said that it has no time now.
+// busy reports whether the daemon refused a request because it is busy.
 func busy(err error) bool {
 	r, ok := errors.AsType[*client.Refusal](err)
 	return ok && (r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable)

@@ -41,7 +41,7 @@ type Client struct {
 // A Refusal is an answer of the daemon that is no success.
 type Refusal struct {
 	Status int    // of HTTP
-	Text   string // as the daemon words it
+	Text   string // of the daemon
 }
 
 func (r *Refusal) Error() string { return r.Text }
@@ -119,7 +119,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) (*h
 func (c *Client) read(resp *http.Response, answer any) error {
 	limited := &io.LimitedReader{R: resp.Body, N: maxAnswer}
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/json" {
-		return c.stranger(resp, limited)
+		return c.notDaemon(resp, limited)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return c.refusal(resp, limited)
@@ -151,8 +151,8 @@ func (c *Client) refusal(resp *http.Response, body io.Reader) error {
 	return &Refusal{Status: resp.StatusCode, Text: said.Error}
 }
 
-// stranger returns an error for an answer that is not of a daemon.
-func (c *Client) stranger(resp *http.Response, body io.Reader) error {
+// notDaemon returns an error for an answer that is not of a daemon.
+func (c *Client) notDaemon(resp *http.Response, body io.Reader) error {
 	begin := make([]byte, 100)
 	n, _ := io.ReadFull(body, begin) // as much as there is
 	return fmt.Errorf("no admin listener of freeswitch-security: it answers %q, then %q", resp.Status, begin[:n])

@@ -147,7 +147,7 @@ func unreachable(format string, args ...any) error {
 	return &Unreachable{fmt.Sprintf(format, args...)}
 }
 
-// explain words an error of the connection.
+// explain returns an error of the connection in the words of an operator.
 func (c *Client) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// silence is how long the stream may say nothing before it is given up: the
-	// daemon gives a sign of life every 15 seconds.
+	// silence is the time without a byte after which the stream counts as lost. The
+	// daemon sends a comment every 15 seconds.
 	silence = 45 * time.Second
 
 	// maxEvent bounds a line of the stream, in bytes.
@@ -32,7 +32,7 @@ type Event struct {
 }
 
 // Watch passes on changes as they happen, until ctx ends, the stream does, or
-// tell fails. began is called once the daemon has let the reader in.
+// tell fails. began is called once the stream is open.
 func (c *Client) Watch(ctx context.Context, standing bool, began func(), tell func(Event) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -73,8 +73,8 @@ func (c *Client) follow(resp *http.Response, began, alive func(), tell func(Even
 }
 
 // readEvents reads server-sent events until the reader or tell fails; io.EOF is
-// the end. alive is called for each line, comments among them. What is no event of
-// ours is passed over, as the format demands.
+// the end. alive is called for each line, comments among them. Unknown
+// events are skipped, as the format demands.
 func readEvents(r io.Reader, alive func(), tell func(Event) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxEvent)
@@ -104,10 +104,10 @@ func readEvents(r io.Reader, alive func(), tell func(Event) error) error {
 	if err := lines.Err(); err != nil {
 		return err
 	}
-	return io.EOF // an event that breaks off is none
+	return io.EOF // an incomplete event is dropped
 }
 
-// dispatch hands on one event.
+// dispatch decodes one event and passes it to tell.
 func dispatch(name, data string, tell func(Event) error) error {
 	if name == "lost" {
 		var said struct {

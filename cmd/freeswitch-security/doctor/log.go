@@ -81,12 +81,10 @@ func (t *logTail) readFile(path string, now time.Time) error {
 	if !stat.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", path)
 	}
-	end := make([]byte, min(stat.Size(), tailLength))
-	n, err := file.ReadAt(end, stat.Size()-int64(len(end)))
-	if err != nil && !errors.Is(err, io.EOF) {
+	end, err := io.ReadAll(io.NewSectionReader(file, max(stat.Size()-tailLength, 0), tailLength))
+	if err != nil {
 		return err
 	}
-	end = end[:n]
 	if stat.Size() > tailLength { // the first line is incomplete
 		_, end, _ = bytes.Cut(end, []byte("\n"))
 	}

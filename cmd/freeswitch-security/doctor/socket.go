@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,13 +78,8 @@ func (x *exam) judgeSocket() {
 	switch {
 	case len(x.open) > 0 && acl == "":
 		severity := warning
-		if x.ownPassword() {
+		if x.ownPassword() || slices.ContainsFunc(x.open, func(a netip.Addr) bool { return !a.IsPrivate() }) {
 			severity = critical
-		}
-		for _, addr := range x.open {
-			if !addr.IsPrivate() {
-				severity = critical
-			}
 		}
 		x.report(severity, "the event socket lets every host try passwords at "+addresses(x.open),
 			"FreeSWITCH reports no wrong password there, in no log and no event: it can be guessed without a trace", fence)
