@@ -12,7 +12,7 @@ import (
 	"freeswitch-security/engine/rule"
 )
 
-// alerting is a rule that tells of an account that three addresses fail for.
+// alerting is a rule that alerts about an account if three addresses fail for it.
 func alerting(t *testing.T) *rule.Spec {
 	key, err := rule.ParseKey([]string{"user@domain"})
 	if err != nil {
@@ -25,7 +25,7 @@ func alerting(t *testing.T) *rule.Spec {
 	return spec
 }
 
-// TestAnAlertReachesActions looks at all that is passed on.
+// TestAnAlertReachesActions checks every field that is passed on.
 func TestAnAlertReachesActions(t *testing.T) {
 	spec := alerting(t)
 	spec.Alert.Actions = []string{"webhook.noc"}
@@ -88,8 +88,8 @@ func TestHoldOffSurvivesAReload(t *testing.T) {
 	}
 }
 
-// TestEveryMatchIsTold has a rule without a threshold.
-func TestEveryMatchIsTold(t *testing.T) {
+// TestEveryMatchAlerts has a rule without a threshold.
+func TestEveryMatchAlerts(t *testing.T) {
 	spec := alerting(t)
 	spec.Threshold = nil
 	spec.Alert.Every = spec.Threshold.HoldOff()
@@ -121,9 +121,9 @@ func TestNoAddressToBan(t *testing.T) {
 	}
 }
 
-// TestABrakedRuleTells lets a rule use up its bans, and then reports failures of other
+// TestABrakedRuleAlerts lets a rule use up its bans, and then reports failures of other
 // addresses for an hour.
-func TestABrakedRuleTells(t *testing.T) {
+func TestABrakedRuleAlerts(t *testing.T) {
 	spec := banning(t)
 	spec.Threshold, spec.Brake = nil, &rule.Brake{Bans: 1, Within: 30 * time.Minute}
 	s := tellStory(t, spec)
@@ -146,9 +146,9 @@ func TestABrakedRuleTells(t *testing.T) {
 	}
 }
 
-// TestABrakedAlertIsNewsOfItsOwn has a rule tell that it is braked, though it has
-// just told of the same address as its alert block asks.
-func TestABrakedAlertIsNewsOfItsOwn(t *testing.T) {
+// TestBrakeHasItsOwnHoldOff has a rule alert that it is braked, just after an alert about
+// the same address.
+func TestBrakeHasItsOwnHoldOff(t *testing.T) {
 	spec := banning(t)
 	spec.Threshold, spec.Brake, spec.Alert = nil, &rule.Brake{Bans: 1, Within: time.Hour}, &rule.Alert{Every: time.Hour}
 	s := tellStory(t, spec)

@@ -16,7 +16,7 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// A beginner is a source that takes its time to find where it begins.
+// A beginner is a source that becomes ready after a while.
 type beginner struct {
 	*script
 	begun  chan struct{}
@@ -42,9 +42,8 @@ func (b *beginner) Follow(ctx context.Context, stream plugin.Stream) error {
 	}
 }
 
-// TestReadyOnceSourcesHaveBegun: no caller learns that a source is followed, by Ready
-// or by the end of a reload, while what is written to it would be history still. One
-// that fails delays no other.
+// TestReadyOnceSourcesHaveBegun: Ready and the end of a reload wait until every source is
+// ready: what is written to it afterwards is seen. A source that fails delays no other.
 func TestReadyOnceSourcesHaveBegun(t *testing.T) {
 	for name, goOn := range map[string]func(*beginner){
 		"it begins": func(b *beginner) { close(b.begun) },
@@ -75,7 +74,7 @@ func TestReadyOnceSourcesHaveBegun(t *testing.T) {
 }
 
 // TestReadyWithoutASourceThatHangs: a source that never begins, as a log on a file
-// system that hangs, holds up Ready and a reload for a while only, and is named.
+// system that hangs, delays Ready and a reload for a bounded time, and is logged.
 func TestReadyWithoutASourceThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
@@ -106,9 +105,8 @@ func TestReadyWithoutASourceThatHangs(t *testing.T) {
 	})
 }
 
-// TestOthersAreHeardWhileOneHangs: who attacks while a source is waited for is banned
-// at once.
-func TestOthersAreHeardWhileOneHangs(t *testing.T) {
+// TestOthersAreReadWhileOneHangs: an attacker on another source is banned at once.
+func TestOthersAreReadWhileOneHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var banned time.Duration
@@ -134,7 +132,7 @@ func TestOthersAreHeardWhileOneHangs(t *testing.T) {
 	})
 }
 
-// after waits for what is told once f was called, and must not be told before.
+// after waits for a signal that must come after f was called, and not before.
 func after(t *testing.T, told <-chan struct{}, f func()) {
 	t.Helper()
 	synctest.Wait()

@@ -122,7 +122,7 @@ func TestForgedLinesAreHeldAgainstTheForger(t *testing.T) {
 	})
 }
 
-func TestALogIsNotBelievedWhileItsStreamIsNotHeard(t *testing.T) {
+func TestLogIsDiscardedWhileItsWitnessIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, esl := forgeryStory(time.Now())
 		cfg := forgeryRules(t, &script{events: log}, &script{events: esl[len(esl)-1:]}, time.Time{})

@@ -215,7 +215,7 @@ func runLive(t *testing.T, src *script, reload bool) history {
 	return h
 }
 
-// TestLiveAgreesWithReplay holds the two drivers against each other, with and
+// TestLiveAgreesWithReplay compares the two drivers, with and
 // without a reload after every event.
 func TestLiveAgreesWithReplay(t *testing.T) {
 	bans := 0
@@ -290,7 +290,7 @@ func TestStreamsAreMergedByTime(t *testing.T) {
 	}
 }
 
-func TestReloadLiftsWhatItTrusts(t *testing.T) {
+func TestReloadUnbansWhatItTrusts(t *testing.T) {
 	src := &script{}
 	for i := range 3 {
 		src.events = append(src.events, event.Event{

@@ -31,7 +31,7 @@ func (f *faulty) Follow(ctx context.Context, stream plugin.Stream) error {
 	return nil
 }
 
-// logged runs an engine while something befalls its source, and returns its log.
+// logged runs an engine while its source has a problem, and returns the log.
 func logged(t *testing.T, befall func(src *faulty)) string {
 	t.Helper()
 	var log strings.Builder
@@ -82,8 +82,8 @@ func TestAWarningIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// TestALossIsLogged loses an event a second for two minutes: the first is told, and
-// then, once a minute, how many more there were.
+// TestALossIsLogged loses an event a second for two minutes: the first is logged,
+// and then, once a minute, how many more there were.
 func TestALossIsLogged(t *testing.T) {
 	log := logged(t, func(src *faulty) {
 		<-time.After(lookEvery / 2)

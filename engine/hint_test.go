@@ -31,7 +31,7 @@ func TestUnchallengedIsHinted(t *testing.T) {
 			hinted = append(hinted, v.Target.String()+" "+map[bool]string{true: "hinted", false: "plain"}[strings.HasSuffix(v.Reason, hint)])
 		}
 	}
-	// Nothing is said while the source has not been heard for as long as a nonce lives.
+	// There is no hint until the source was followed for the lifetime of a nonce.
 	const want = "198.51.100.1 plain, 192.0.2.77 hinted, 203.0.113.7 plain, 203.0.113.7 hinted"
 	if got := strings.Join(hinted, ", "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -14,9 +14,9 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// Whatever bans, releases and trusts one address at the same time, the ledger and the
-// kernel end up of one mind.
-func TestManyHandsOnOneAddress(t *testing.T) {
+// Bans, unbans and trust of one address at the same time leave the ledger and the kernel
+// in agreement.
+func TestConcurrentOrdersOnOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wall{}
 		cfg := guessing(t)
@@ -79,7 +79,7 @@ func TestManyHandsOnOneAddress(t *testing.T) {
 	})
 }
 
-// A ban by hand that a grace, a restart or a rule meets stays what it was.
+// A permanent ban by hand is not changed by a grace, a restart or a rule.
 func TestPermanentStaysPermanent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	target := netip.MustParsePrefix("203.0.113.7/32")

@@ -59,8 +59,8 @@ func orderOf(ip, author, term string, t *testing.T) ban.Order {
 	return ban.Order{Target: ban.Address(a), Address: a, Author: author, At: time.Now(), Terms: []ban.Term{mustTerm(t, term)}}
 }
 
-// No verdict tells of a feed's bans, but actions hear of their ends all the same.
-func TestTheEndOfAListedBanIsTold(t *testing.T) {
+// A feed's bans are not passed to OnChange, but actions receive their ends.
+func TestEndOfListedBanReachesActions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		action := &teller{}
 		cfg := guessing(t)
@@ -78,9 +78,9 @@ func TestTheEndOfAListedBanIsTold(t *testing.T) {
 	})
 }
 
-// Where rules may not block, their bans are not in force. Who orders the same in his
-// own name has it done, unless the ban of the rule is that of a whole network.
-func TestWhatRulesMayNotBlockIsTakenOver(t *testing.T) {
+// While rules may not block, their bans are not in force. The same order of an operator
+// is, unless the ban of the rule covers a whole network.
+func TestOrderTakesOverBanOfRule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wall{}
 		cfg := guessing(t)
@@ -111,8 +111,9 @@ func TestWhatRulesMayNotBlockIsTakenOver(t *testing.T) {
 	})
 }
 
-// What a feed has taken over from a rule it gives back when it lists it no longer.
-func TestWhatIsListedNoLongerIsGivenBack(t *testing.T) {
+// A ban that a feed took over from a rule is the rule's again once the feed no longer
+// lists its target.
+func TestUnlistedBanIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := runQuietly(t, guessing(t))
 		author := plugin.FeedAuthor + "x"

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -53,6 +54,9 @@ func (e *Engine) Probe(ctx context.Context, p Probe) (Findings, error) {
 		return Findings{}, err
 	}
 	found, events, err := sense(ctx, sources, p)
+	if err != nil && ctx.Err() == nil {
+		err = Mistake(err.Error())
+	}
 	if err != nil {
 		return found, err
 	}
@@ -89,6 +93,7 @@ func probed(cfg *config.Config, ref string) ([]config.Source, error) {
 
 // sense makes events of a probe. The first source that recognises a line reads and
 // explains it. If none does, the first one that can explain it says why.
+// An error before ctx ends is a mistake of the caller.
 func sense(ctx context.Context, sources []config.Source, p Probe) (found Findings, events []*event.Event, err error) {
 	if p.Event != nil {
 		ev, err := probe(sources[0].Ref, p.Event)
@@ -108,21 +113,13 @@ func sense(ctx context.Context, sources []config.Source, p Probe) (found Finding
 			found.Explain = s.Description.Explain(p.Line)
 		}
 		if recognised {
-			return found, events, mistake(err)
+			return found, events, err
 		}
 	}
 	if len(sources) > 1 {
 		err = nil // it is about the last one only
 	}
-	return found, nil, mistake(err)
-}
-
-// mistake says that a line cannot be read; nil if it can.
-func mistake(err error) error {
-	if err == nil {
-		return nil
-	}
-	return Mistake(err.Error())
+	return found, nil, err
 }
 
 // probe makes an event of fields.
@@ -130,11 +127,11 @@ func probe(source string, fields map[string]string) (*event.Event, error) {
 	ev := &event.Event{Source: source, Time: time.Now()}
 	for name, value := range fields {
 		if err := ev.Set(name, value); err != nil {
-			return nil, Mistake(name + ": " + err.Error())
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if ev.Name == "" {
-		return nil, Mistake(`an event needs its name: "event": "auth_failure"`)
+		return nil, errors.New(`an event needs its name: "event": "auth_failure"`)
 	}
 	return ev, nil
 }

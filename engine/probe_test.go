@@ -13,8 +13,8 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// A dialect is a source that knows the lines which begin with a word, and refuses
-// all others.
+// A dialect is a source that reads lines which begin with a word, and refuses all
+// others.
 type dialect struct {
 	listener
 	word string
@@ -32,9 +32,9 @@ func (d *dialect) Replay(_ context.Context, rec plugin.Recording, _ map[string]b
 	return plugin.Stats{Recognised: true}, emit(&event.Event{Name: "auth_failure"})
 }
 
-// A line that no source is named for is read by the one that knows it, wherever
-// that stands; what the one that is named cannot read is a mistake of who asks.
-func TestALineIsReadByWhoKnowsIt(t *testing.T) {
+// Without a named source, the source that recognises a line reads it, wherever it is
+// declared. A line that the named source cannot read is the caller's mistake.
+func TestLineIsReadBySourceThatRecognisesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sources []config.Source
 		for _, word := range []string{"frame", "line"} {

@@ -47,7 +47,7 @@ func TestOfficeWithOneBadPhone(t *testing.T) {
 	}
 }
 
-// TestOneAccountIsNoLicence is an attacker who holds an account and guesses others.
+// TestOneAccountIsNoLicence is an attacker that holds an account and guesses others.
 func TestOneAccountIsNoLicence(t *testing.T) {
 	s := tellStory(t, banning(t))
 	s.hears(event.Registered, "1001", "203.0.113.7")
@@ -82,8 +82,8 @@ func TestForgersCannotHaveAnOfficeBanned(t *testing.T) {
 	}
 }
 
-// TestABanBeginsTheHourAgain is an attacker who stays registered while he is banned,
-// and those that the switch lists after a restart.
+// TestABanBeginsTheHourAgain is an attacker that stays registered while it is banned,
+// and registrations that the switch lists after a restart.
 func TestABanBeginsTheHourAgain(t *testing.T) {
 	spec := banning(t)
 	spec.Ban.Terms = []ban.Term{mustTerm(t, "2h")}
@@ -127,9 +127,9 @@ func TestOneGuessAtATimeIsNoLicenceEither(t *testing.T) {
 	s.want("ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7")
 }
 
-// TestSparingIsToldAgain goes on past the time that the ban would have taken, and
+// TestSparingIsRepeated continues past the time that the ban would have taken, and
 // past the registration.
-func TestSparingIsToldAgain(t *testing.T) {
+func TestSparingIsRepeated(t *testing.T) {
 	spec := banning(t) // bans for 40s
 	s := tellStory(t, spec)
 	s.hears(event.Registered, "1001", "203.0.113.7")
@@ -149,8 +149,8 @@ func TestSparingIsToldAgain(t *testing.T) {
 	}
 }
 
-// TestWhoeverIsBesideAPhone fails from the network of a registered phone.
-func TestWhoeverIsBesideAPhone(t *testing.T) {
+// TestAttackerBesideAPhone fails from the network of a registered phone.
+func TestAttackerBesideAPhone(t *testing.T) {
 	for _, test := range []struct {
 		network     rule.Network
 		phone, next string
@@ -175,9 +175,9 @@ func TestWhoeverIsBesideAPhone(t *testing.T) {
 	}
 }
 
-// TestAStandingBanIsNotLifted registers a banned address: its ban neither ends nor is
+// TestRegistrationKeepsBan registers a banned address: its ban neither ends nor is
 // extended.
-func TestAStandingBanIsNotLifted(t *testing.T) {
+func TestRegistrationKeepsBan(t *testing.T) {
 	short, long := banning(t), banning(t)
 	long.Name, long.Ban = "stricter", &rule.Ban{Terms: []ban.Term{mustTerm(t, "1d")}, Network: rule.Host}
 	long.Threshold = &rule.Threshold{Count: 6, Within: time.Minute, Per: short.Threshold.Per}
@@ -193,8 +193,8 @@ func TestAStandingBanIsNotLifted(t *testing.T) {
 	}
 }
 
-// TestProtectionYields goes to those who may ban a registered address, and shows
-// what comes of a protection that is not asked for.
+// TestProtectionYields has an operator ban a registered address, and a rule ban it while
+// protection is off.
 func TestProtectionYields(t *testing.T) {
 	s := tellStory(t, banning(t))
 	s.hears(event.Registered, "1001", "203.0.113.7")
@@ -212,7 +212,7 @@ func TestProtectionYields(t *testing.T) {
 	s.want("ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7")
 }
 
-// TestSparedInsteadOfAlerted has a rule that bans and alerts: people hear once.
+// TestSparedInsteadOfAlerted has a rule that bans and alerts: there is one change.
 func TestSparedInsteadOfAlerted(t *testing.T) {
 	spec := banning(t)
 	spec.Ban.Actions = []string{"iptables.drop", "webhook.noc"}
@@ -235,9 +235,9 @@ func TestSparedInsteadOfAlerted(t *testing.T) {
 	}
 }
 
-// TestWhoeverIsRegisteredIsNotBanned tells random stories, and holds each ban of a
-// rule against plain lists of who is registered and who failed.
-func TestWhoeverIsRegisteredIsNotBanned(t *testing.T) {
+// TestRegisteredIsNotBanned plays random events, and compares each ban of a rule with
+// plain lists of the registered and the failed addresses.
+func TestRegisteredIsNotBanned(t *testing.T) {
 	bans, spared := 0, 0
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 3))
@@ -312,7 +312,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // TestASourceIsAskedForWhatProtectNeeds turns protection on by a reload, and off, and on
-// again: what it was asked for once, a source goes on with.
+// again: a source goes on reporting the events that it was once asked for.
 func TestASourceIsAskedForWhatProtectNeeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &listener{asked: make(chan map[string]bool, 10)}
@@ -349,7 +349,7 @@ func TestASourceIsAskedForWhatProtectNeeds(t *testing.T) {
 	})
 }
 
-// A teller notes what it is told.
+// A teller is an action that records its changes.
 type teller struct{ told []ban.Kind }
 
 func (a *teller) Apply(_ context.Context, batch ban.Batch) error {
@@ -359,8 +359,8 @@ func (a *teller) Apply(_ context.Context, batch ban.Batch) error {
 	return nil
 }
 
-// TestTellersHear runs an engine live, with an action that tells.
-func TestTellersHear(t *testing.T) {
+// TestActionReceivesSparing runs an engine live with an action that records.
+func TestActionReceivesSparing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{}
 		at := time.Now()
@@ -389,8 +389,8 @@ func TestTellersHear(t *testing.T) {
 	})
 }
 
-// TestRuleFilesKnowWhoIsRegistered plays the test of a rule file.
-func TestRuleFilesKnowWhoIsRegistered(t *testing.T) {
+// TestRuleTestsKnowRegistrations plays the test of a rule file.
+func TestRuleTestsKnowRegistrations(t *testing.T) {
 	cfg := guessing(t, config.Source{Ref: "log.x", Source: &script{}})
 	office := netip.MustParsePrefix("203.0.113.7/32")
 	given := func(name, user string, times int) config.Given {
@@ -411,8 +411,8 @@ func TestRuleFilesKnowWhoIsRegistered(t *testing.T) {
 	}
 }
 
-// TestWhoeverWidensABanSparesTheSame asks as an action does that folds bans.
-func TestWhoeverWidensABanSparesTheSame(t *testing.T) {
+// TestHostSparesTheSame calls Host.Spared as an action does that aggregates bans.
+func TestHostSparesTheSame(t *testing.T) {
 	s := tellStory(t, banning(t))
 	network := netip.MustParsePrefix("203.0.113.0/24")
 	if s.spares(network) {

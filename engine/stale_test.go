@@ -15,7 +15,7 @@ import (
 )
 
 // TestRemoveStaleDirs: the directory of an action is removed a month after the last
-// write to it, unless the rule files name the action. What no action can have made stays.
+// write to it, unless the rule files name the action. Other directories stay.
 func TestRemoveStaleDirs(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	must := func(err error) {
@@ -58,7 +58,7 @@ func TestRemoveStaleDirs(t *testing.T) {
 	sweep(Options{Dir: filepath.Join(dir, "missing")})
 }
 
-// within are the paths of all that stands in a directory.
+// within returns the paths of all entries of a directory.
 func within(t *testing.T, dir string) []string {
 	t.Helper()
 	var all []string

@@ -15,7 +15,7 @@ import (
 
 var morning = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 
-// A story is an engine that is told of events, one by one.
+// A story is an engine that is passed events one by one.
 type story struct {
 	*Engine
 	t       *testing.T
@@ -47,7 +47,7 @@ func banning(t *testing.T) *rule.Spec {
 	return &spec
 }
 
-// hears lets a second pass and then an event happen; "" is no address.
+// hears passes an event, one second after the one before; "" is no address.
 func (s *story) hears(name, user, ip string) {
 	s.t.Helper()
 	s.now = s.now.Add(time.Second)
@@ -70,7 +70,7 @@ func (s *story) fails(times int, user, ip string) {
 	}
 }
 
-// said is the verdicts so far, in words.
+// said returns the changes so far in words.
 func (s *story) said() string {
 	var lines []string
 	for _, v := range s.got {

@@ -10,7 +10,7 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// A lasting wall outlasts the program, and knows what stands.
+// A lasting wall keeps its bans across runs, and lists them.
 type lastingWall struct {
 	wall
 	entries []status.Entry
@@ -20,8 +20,8 @@ func (w *lastingWall) Inspect(context.Context) (status.Kernel, error) {
 	return status.Kernel{Entries: w.entries}, nil
 }
 
-// TestTakeOver: what stands is taken over where the state is lost, and the ban says
-// what became of that.
+// TestTakeOver: without a state, the bans in force are taken over. Their reason says what
+// happened to the state.
 func TestTakeOver(t *testing.T) {
 	target := netip.MustParsePrefix("203.0.113.7/32")
 	for lost, want := range map[string]string{

@@ -61,8 +61,8 @@ func sameState(t *testing.T, name string, want, got *Ledger) {
 	}
 }
 
-// TestRestoreAgreesWithWhatWasCommitted drives a ledger at random, and after
-// every commit opens the file again, as the next start would.
+// TestRestoreAgreesWithWhatWasCommitted makes random changes to a ledger. After every
+// commit it opens the file again, as the next start would.
 func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 	const seed = 11
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -175,7 +175,7 @@ func (f *failing) Save([]Record) error {
 }
 func (f *failing) Load(func(Record)) error { return nil }
 
-func TestAFullDiskStillProtects(t *testing.T) {
+func TestFullDiskStillProtects(t *testing.T) {
 	disk := &failing{full: true}
 	l := NewLedger(NewTrust(nil))
 	if err := l.Restore(disk); err != nil {
@@ -188,7 +188,7 @@ func TestAFullDiskStillProtects(t *testing.T) {
 	}
 	for _, cursor := range []*Cursor{c, eager} {
 		if changes, _ := cursor.Take(); len(changes) != 1 {
-			t.Fatalf("%d changes told", len(changes))
+			t.Fatalf("%d changes passed on", len(changes))
 		}
 	}
 	if len(l.dirty) != 1 {
@@ -199,7 +199,7 @@ func TestAFullDiskStillProtects(t *testing.T) {
 		t.Fatalf("commit with room again: %v, %d dirty", err, len(l.dirty))
 	}
 	if changes, _ := c.Take(); len(changes) != 0 {
-		t.Fatalf("%d changes told twice", len(changes))
+		t.Fatalf("%d changes passed on twice", len(changes))
 	}
 }
 
@@ -240,7 +240,7 @@ func BenchmarkEnter(b *testing.B) {
 	}
 }
 
-// A slow disk holds on to what it saves until it is let go.
+// A slow disk blocks in Save until letGo yields.
 type slow struct {
 	failing
 	saving, letGo chan struct{}
@@ -252,8 +252,8 @@ func (s *slow) Save([]Record) error {
 	return nil
 }
 
-// TestTheFirewallDoesNotWaitForTheDisk looks at both kinds of cursors while a ban
-// is being saved.
+// TestTheFirewallDoesNotWaitForTheDisk reads both kinds of cursors while a ban is
+// being saved.
 func TestTheFirewallDoesNotWaitForTheDisk(t *testing.T) {
 	disk := &slow{saving: make(chan struct{}), letGo: make(chan struct{})}
 	l := NewLedger(NewTrust(nil))
@@ -272,7 +272,7 @@ func TestTheFirewallDoesNotWaitForTheDisk(t *testing.T) {
 		t.Error("the firewall waits for the disk")
 	}
 	if changes, _ := webhook.Take(); len(changes) != 0 {
-		t.Error("a ban is told that is not durable yet")
+		t.Error("a ban is passed on that is not durable yet")
 	}
 	if bans, _, _ := firewall.Snapshot(); len(bans) != 1 {
 		t.Error("the ledger cannot be read while it is saved")
@@ -282,6 +282,6 @@ func TestTheFirewallDoesNotWaitForTheDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if changes, _ := webhook.Take(); len(changes) != 1 {
-		t.Error("a durable ban is not told")
+		t.Error("a durable ban is not passed on")
 	}
 }

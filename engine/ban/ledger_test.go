@@ -99,8 +99,8 @@ func TestLadder(t *testing.T) {
 	}
 }
 
-// What an operator or a list orders is no offence: it neither raises the ladder of
-// rules nor has them forget.
+// A ban by an operator or a list is no offence: it neither raises the ladder of rules
+// nor makes the ledger forget offences.
 func TestOnlyRulesCountOffences(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	byHand := order("203.0.113.7", t0, "1m")
@@ -156,8 +156,8 @@ func TestStandingBan(t *testing.T) {
 	}
 }
 
-// TestBansOfDifferentActions: what one rule wants of one action takes nothing from
-// what another wants of others.
+// TestBansOfDifferentActions: a ban by one action does not shorten a ban of the same
+// target by others.
 func TestBansOfDifferentActions(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	edge := order("203.0.113.7", t0, "1h")
@@ -177,7 +177,7 @@ func TestBansOfDifferentActions(t *testing.T) {
 	mustBan(t, l, order("203.0.113.7", t0, "10m"))
 	edge.At = at("1m")
 	if b := mustBan(t, l, edge); b.Actions != nil || !b.Until.Equal(at("1h1m")) {
-		t.Fatalf("actions %v until %s: a longer ban by one action lifted it from the others", b.Actions, b.Until)
+		t.Fatalf("actions %v until %s: a longer ban by one action ended it for the others", b.Actions, b.Until)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestTrust(t *testing.T) {
 	mustRefuse(t, l, o, "trusted: carriers")
 }
 
-func TestWiderTrustLiftsBans(t *testing.T) {
+func TestWiderTrustEndsBans(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	mustBan(t, l, order("203.0.113.7", t0, "1h"))
 	mustBan(t, l, order("203.0.112.0/22", t0, "1h"))
@@ -219,20 +219,20 @@ func TestWiderTrustLiftsBans(t *testing.T) {
 	}
 }
 
-func TestLiftForgivesAndGivesGrace(t *testing.T) {
+func TestUnbanErasesOffencesAndGivesGrace(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	mustBan(t, l, order("203.0.113.7", t0, "10m", "2h"))
 	if c := l.Unban(target("203.0.113.7"), "by hand", at("1m"), 10*time.Minute); c == nil || c.Kind != KindUnban {
-		t.Fatalf("lift: %v", c)
+		t.Fatalf("unban: %v", c)
 	}
 	mustRefuse(t, l, order("203.0.113.7", at("2m"), "10m"), "in its grace time until 2026-05-04 10:11:00 UTC")
 	mustRefuse(t, l, order("203.0.113.0/24", at("2m"), "10m"), "in its grace time")
 	l.Advance(at("11m"))
 	if b := mustBan(t, l, order("203.0.113.7", at("11m"), "10m", "2h")); b.Offence != 1 {
-		t.Fatalf("offence %d after it was forgiven", b.Offence)
+		t.Fatalf("offence %d after it was erased", b.Offence)
 	}
 	if c := l.Unban(target("192.0.2.1"), "by hand", at("11m"), 0); c != nil {
-		t.Fatalf("lifted what was not banned: %v", c)
+		t.Fatalf("unbanned what was not banned: %v", c)
 	}
 }
 
@@ -255,7 +255,7 @@ func TestCaughtSince(t *testing.T) {
 		{"198.51.100.7", "1s", true},
 		{"198.51.100.7", "59m", true},
 		{"198.51.100.7", "1h", false},
-		{"198.51.100.0/24", "1s", false}, // it is not all of it that was banned
+		{"198.51.100.0/24", "1s", false}, // only a part of it was banned
 		{"198.51.100.8", "1s", false},
 		{"198.51.100.9", "1s", false},
 		{"203.0.113.5", "520w", true},
@@ -268,8 +268,8 @@ func TestCaughtSince(t *testing.T) {
 	}
 }
 
-// TestNeverBansTrusted throws random orders, lifts and trusts at a ledger and
-// holds it against what must be true of it at every moment.
+// TestNeverBansTrusted makes random orders, unbans and trust. It checks the invariants
+// of the ledger after each of them.
 func TestNeverBansTrusted(t *testing.T) {
 	const seed = 7
 	rng := rand.New(rand.NewPCG(seed, 0))

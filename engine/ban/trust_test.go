@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestGrantLiftsAndForbidsUntilItEnds(t *testing.T) {
+func TestGrantUnbansAndForbidsUntilItEnds(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	order := func(target string, at time.Time) Order {
 		p := netip.MustParsePrefix(target)
@@ -57,7 +57,7 @@ func TestRevokedGrantForbidsNothing(t *testing.T) {
 	}
 }
 
-func TestWhatAPersonOrdersEndsTheGrace(t *testing.T) {
+func TestOrderByHandEndsTheGrace(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	p := netip.MustParsePrefix("203.0.113.7/32")
 	o := Order{Target: Network(p), Address: p.Addr(), Rule: "r", At: t0, Terms: terms("1h")}
@@ -76,7 +76,7 @@ func TestWhatAPersonOrdersEndsTheGrace(t *testing.T) {
 	}
 }
 
-func TestGrantLiftsWhatLiesAroundItAndInIt(t *testing.T) {
+func TestGrantUnbansAroundAndWithin(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	for _, target := range []string{"203.0.113.0/24", "203.0.113.7/32", "203.0.113.8/32", "203.0.112.0/32", "198.51.100.0/24"} {
 		p := netip.MustParsePrefix(target)
@@ -96,7 +96,7 @@ func TestGrantLiftsWhatLiesAroundItAndInIt(t *testing.T) {
 	}
 }
 
-// TestDeadlinesAreBounded extends one ban long before it ends, again and again.
+// TestDeadlinesAreBounded extends one ban 10,000 times before it ends.
 func TestDeadlinesAreBounded(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	p := netip.MustParsePrefix("203.0.113.7/32")

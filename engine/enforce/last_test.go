@@ -37,9 +37,9 @@ func TestATellerHearsWhatWasDecidedLast(t *testing.T) {
 	})
 }
 
-// An operator who adds a webhook must not be told from then on that bans are not in
-// force.
-func TestATellerHasNothingToAgreeWith(t *testing.T) {
+// An action without a state is always synced: its status must not say that bans are not
+// in force.
+func TestActionWithoutStateIsSynced(t *testing.T) {
 	l := ban.NewLedger(ban.NewTrust(nil))
 	if r := New("webhook.x", &teller{}, l, everything, quiet); !r.Status().Synced {
 		t.Error("an action that holds no state does not agree with the ledger")

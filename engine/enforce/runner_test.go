@@ -251,7 +251,7 @@ func TestActionWithoutLevelSeesEveryChangeOnce(t *testing.T) {
 	})
 }
 
-// TestAnyOrderEndsInTheSameState throws bans, lifts, failures, meddling and
+// TestAnyOrderEndsInTheSameState makes random bans, unbans, failures, foreign changes and
 // changes of what is wanted at runners and asks only how it ends.
 func TestAnyOrderEndsInTheSameState(t *testing.T) {
 	for seed := range uint64(40) {

@@ -26,8 +26,8 @@ func crowd(n int, random *rand.Rand) *Ledger {
 	return l
 }
 
-// TestAfter holds pages against the list of all bans, from every ban on and from
-// targets that are not banned.
+// TestAfter compares pages with the list of all bans, after every ban and after targets
+// that are not banned.
 func TestAfter(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 1))
