@@ -78,8 +78,8 @@ func (l *loader) decodeSecurityBlock(b *settings.Block) {
 func (l *loader) environment() *settings.Block {
 	body := &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}
 	for name, variable := range variables {
-		text, _ := l.environ(variable)
-		if text == "" {
+		text, ok := l.environ(variable)
+		if variable == "" || !ok || text == "" {
 			continue
 		}
 		value := cty.StringVal(text)
