@@ -36,7 +36,7 @@ func (s *Server) audit(who *caller, c auditEntry, err error) {
 	s.Log.LogAttrs(context.Background(), slog.LevelInfo, "admin change", attrs...)
 }
 
-func changeOfBan(o *ban.Order) auditEntry {
+func auditBan(o *ban.Order) auditEntry {
 	c := auditEntry{what: "ban", target: o.Target, reason: o.Reason}
 	if len(o.Terms) > 0 {
 		c.term = o.Terms[0]
@@ -44,7 +44,7 @@ func changeOfBan(o *ban.Order) auditEntry {
 	return c
 }
 
-func changeOfTrust(t *ban.Trusted) auditEntry {
+func auditTrust(t *ban.Trusted) auditEntry {
 	c := auditEntry{what: "trust", target: ban.Network(t.Network), term: ban.Permanent, reason: t.Comment}
 	if !t.Until.IsZero() {
 		c.term = ban.Term(t.Until.Sub(t.Since))

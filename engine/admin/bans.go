@@ -76,43 +76,6 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// addBan answers POST /security/blacklist.
-func (s *Server) addBan(w http.ResponseWriter, r *http.Request) error {
-	var q banRequest
-	if err := decode(r, &q); err != nil {
-		return err
-	}
-	who := s.callerOf(r)
-	o, err := q.order(&who, time.Now())
-	if err != nil {
-		return &fault{http.StatusBadRequest, err.Error()}
-	}
-	outcomes, err := s.ban(r.Context(), []ban.Order{o})
-	if err == nil {
-		err = refusal(&outcomes[0])
-	}
-	s.audit(&who, changeOfBan(&o), err)
-	if err != nil {
-		return err
-	}
-	c := &outcomes[0].Changes[0]
-	d := status.Done{
-		Status: success, Message: message(c), Target: inForce(c).Target,
-		Applied: outcomes[0].Applied, Why: outcomes[0].Why, Until: inForce(c).Until,
-	}
-	answer(w, http.StatusOK, d)
-	return nil
-}
-
-// ban enters orders, within the time of a change.
-func (s *Server) ban(ctx context.Context, orders []ban.Order) (outcomes []engine.Outcome, err error) {
-	err = s.change(ctx, func(ctx context.Context) (err error) {
-		outcomes, err = s.Engine.Ban(ctx, orders)
-		return err
-	})
-	return outcomes, err
-}
-
 // change changes something in the engine, within the time of a change and with a limited
 // number of others. It outdates the snapshots.
 func (s *Server) change(ctx context.Context, do func(context.Context) error) error {
@@ -131,32 +94,22 @@ func (s *Server) change(ctx context.Context, do func(context.Context) error) err
 	return do(ctx)
 }
 
-// refusal is why the target of an order is not banned; nil if it is.
-func refusal(o *engine.Outcome) error {
-	if c := &o.Changes[0]; !c.Banned() {
-		return faultf(http.StatusConflict, "%s not banned: %s", c.Target, c.Why)
+// banned is the answer to an order to ban.
+func banned(_ *ban.Order, o *engine.Outcome) (d status.Done, err error) {
+	c := &o.Changes[0]
+	if !c.Banned() {
+		return d, faultf(http.StatusConflict, "%s not banned: %s", c.Target, c.Why)
 	}
-	return nil
-}
-
-// inForce is the ban in force that covers the target of an order.
-func inForce(c *ban.Change) *ban.Ban {
-	if c.Standing {
-		return c.Cover
-	}
-	return &c.Ban
-}
-
-// message words the result of an order that was not refused.
-func message(c *ban.Change) string {
-	b := inForce(c)
+	b, message := &c.Ban, "%s banned %s"
 	switch {
 	case c.Standing:
-		return fmt.Sprintf("%s is already banned %s", b.Target, inWords(b.Until))
+		b, message = c.Cover, "%s is already banned %s"
 	case c.Kind == ban.KindExtend:
-		return fmt.Sprintf("%s stays banned, now %s", b.Target, inWords(b.Until))
+		message = "%s stays banned, now %s"
 	}
-	return fmt.Sprintf("%s banned %s", b.Target, inWords(b.Until))
+	d.Target, d.Until = b.Target, b.Until
+	d.Message = fmt.Sprintf(message, b.Target, inWords(b.Until))
+	return d, nil
 }
 
 // inWords words the end of a ban or trust.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,10 +107,11 @@ func lasting(t ttl, permanent bool) (ban.Term, error) {
 	return ban.Permanent, nil
 }
 
-// A banRequest is the body of a request to ban.
-type banRequest struct {
+// An addRequest is the body of a request to ban or to trust.
+type addRequest struct {
 	IP        string `json:"ip"`
 	Reason    string `json:"reason"`
+	Comment   string `json:"comment"` // another name of the reason
 	Permanent bool   `json:"permanent"`
 	TTL       ttl    `json:"ttl"`
 }
@@ -122,24 +124,45 @@ const (
 	widest6    = 7
 )
 
-// order returns the order that a request asks for.
-func (q *banRequest) order(c *caller, now time.Time) (ban.Order, error) {
-	target, err := parseTarget(q.IP)
-	if err == nil {
-		err = tooWide(target.Prefix(), widestBan6)
+// why returns the reason, cleaned.
+func (q *addRequest) why() (string, error) {
+	reason, comment := clean(q.Reason), clean(q.Comment)
+	if reason != "" && comment != "" && reason != comment {
+		return "", errors.New("comment and reason mean the same: set one of them")
 	}
-	if err != nil {
-		return ban.Order{Target: target}, err
+	return cmp.Or(reason, comment), nil
+}
+
+// ban returns the order to ban that a request asks for.
+func (q *addRequest) ban(c *caller, now time.Time) (o ban.Order, err error) {
+	if o.Target, err = parseTarget(q.IP); err != nil {
+		return o, err
 	}
-	o := ban.Order{Target: target, ByHand: true, Author: c.author(), Reason: clean(q.Reason), At: now}
-	if target.Kind() == ban.TargetAddress {
-		o.Address = target.Prefix().Addr() // a network has none: it is never narrowed
+	network := o.Target.Prefix()
+	if o.Target.Kind() == ban.TargetAddress {
+		o.Address = network.Addr() // a network has none: it is never narrowed
 	}
+	o.ByHand, o.Author, o.At = true, c.author(), now
 	term, err := lasting(q.TTL, q.Permanent)
 	if term != 0 {
 		o.Terms = []ban.Term{term}
 	}
-	return o, err
+	reason, unclear := q.why()
+	o.Reason = reason
+	return o, cmp.Or(tooWide(network, widestBan6), unclear, err)
+}
+
+// trust returns the entry to trust that a request asks for.
+func (q *addRequest) trust(c *caller, now time.Time) (t ban.Trusted, err error) {
+	if t.Network, err = parseNetwork(q.IP); err != nil {
+		return t, err
+	}
+	t.Name, t.Author, t.Since = "whitelist", c.author(), now
+	term, err := lasting(q.TTL, q.Permanent)
+	t.Until = cmp.Or(term, trustFor).End(now)
+	comment, unclear := q.why()
+	t.Comment = comment
+	return t, cmp.Or(tooWide(t.Network, widest6), unclear, err)
 }
 
 // parseTarget reads a target of any kind.

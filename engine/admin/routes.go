@@ -12,7 +12,7 @@ var openAPI []byte
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	requests := newRequestCounter()
-	sized := func(pattern string, most int64, h func(http.ResponseWriter, *http.Request) error) {
+	sized := func(pattern string, most int64, h handler) {
 		counted := requests.counted(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := h(w, r); err != nil {
 				refuse(w, asFault(err))
@@ -25,7 +25,7 @@ func (s *Server) routes() *http.ServeMux {
 			counted(w, r)
 		})
 	}
-	handle := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
+	handle := func(pattern string, h handler) {
 		sized(pattern, s.limits.bodyBytes, h)
 	}
 
@@ -34,14 +34,14 @@ func (s *Server) routes() *http.ServeMux {
 	handle("GET /security/stats", s.show(func(r *report) any { return r.Stats }))
 
 	handle("GET /security/blacklist", s.listBans)
-	handle("POST /security/blacklist", s.addBan)
-	sized("POST /security/blacklist/batch", s.limits.batchBytes, s.addBans)
+	handle("POST /security/blacklist", add(s, s.bans()))
+	sized("POST /security/blacklist/batch", s.limits.batchBytes, addAll(s, s.bans()))
 	handle("GET /security/blacklist/{ip...}", s.showBan)
 	handle("DELETE /security/blacklist/{ip...}", s.removeBan)
 
 	handle("GET /security/whitelist", s.listTrusted)
-	handle("POST /security/whitelist", s.addTrust)
-	sized("POST /security/whitelist/batch", s.limits.batchBytes, s.addTrusts)
+	handle("POST /security/whitelist", add(s, s.trusts()))
+	sized("POST /security/whitelist/batch", s.limits.batchBytes, addAll(s, s.trusts()))
 	handle("GET /security/whitelist/{ip...}", s.showTrusted)
 	handle("DELETE /security/whitelist/{ip...}", s.removeTrust)
 

@@ -72,7 +72,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 }
 
 // show answers a GET with a part of the report.
-func (s *Server) show(part func(*report) any) func(http.ResponseWriter, *http.Request) error {
+func (s *Server) show(part func(*report) any) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		report, err := s.report(r.Context(), recently)
 		if err == nil {

@@ -2,11 +2,11 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
@@ -14,37 +14,11 @@ import (
 // trustFor is the default term of trust. Lasting trust belongs in a rule file.
 const trustFor = ban.Term(24 * time.Hour)
 
-// A trustRequest is the body of a request to trust.
-type trustRequest struct {
-	IP        string `json:"ip"`
-	Comment   string `json:"comment"`
-	Reason    string `json:"reason"`
-	Permanent bool   `json:"permanent"`
-	TTL       ttl    `json:"ttl"`
-}
-
-// entry returns the entry that a request asks for.
-func (q *trustRequest) entry(c *caller, now time.Time) (ban.Trusted, error) {
-	network, err := parseNetwork(q.IP)
-	if err == nil {
-		err = tooWide(network, widest6)
-	}
-	t := ban.Trusted{Network: network, Name: "whitelist", Comment: clean(q.Comment), Author: c.author(), Since: now}
-	if err != nil {
-		return t, err
-	}
-	switch reason := clean(q.Reason); {
-	case t.Comment == "":
-		t.Comment = reason
-	case reason != "" && reason != t.Comment:
-		return t, errors.New("comment and reason mean the same: set one of them")
-	}
-	term, err := lasting(q.TTL, q.Permanent)
-	if term == 0 {
-		term = trustFor
-	}
-	t.Until = term.End(now)
-	return t, err
+// trusted is the answer to an order to trust.
+func trusted(t *ban.Trusted, o *engine.Outcome) (d status.Done, err error) {
+	d.Target, d.Until, d.Lifted = ban.Network(t.Network), t.Until, targetsOf(o.Changes)
+	d.Message = d.Target.String() + " trusted " + inWords(t.Until)
+	return d, nil
 }
 
 // trustView returns the entry as the API shows it.
@@ -113,32 +87,6 @@ func (s *Server) showTrusted(w http.ResponseWriter, r *http.Request) error {
 		return faultf(http.StatusNotFound, "%s is not trusted", target.String())
 	}
 	answer(w, http.StatusOK, trustView(&t))
-	return nil
-}
-
-// addTrust answers POST /security/whitelist.
-func (s *Server) addTrust(w http.ResponseWriter, r *http.Request) error {
-	var q trustRequest
-	if err := decode(r, &q); err != nil {
-		return err
-	}
-	who := s.callerOf(r)
-	t, err := q.entry(&who, time.Now())
-	if err != nil {
-		return &fault{http.StatusBadRequest, err.Error()}
-	}
-	outcomes, err := s.trustAll(r.Context(), []ban.Trusted{t})
-	s.audit(&who, changeOfTrust(&t), err)
-	if err != nil {
-		return err
-	}
-	outcome := &outcomes[0]
-	d := status.Done{
-		Status: success, Target: ban.Network(t.Network), Applied: outcome.Applied,
-		Why: outcome.Why, Until: t.Until, Lifted: targetsOf(outcome.Changes),
-	}
-	d.Message = d.Target.String() + " trusted " + inWords(t.Until)
-	answer(w, http.StatusOK, d)
 	return nil
 }
 
