@@ -69,7 +69,7 @@ func (w *watcher) missed() uint64 {
 	return n
 }
 
-// join adds one who watches; nil if there are too many, or the server ends.
+// join adds a watcher. It returns nil if there are too many, or if the server ends.
 func (ws *watchers) join(standing bool, most int) *watcher {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -90,7 +90,7 @@ func (ws *watchers) leave(w *watcher) {
 	delete(ws.open, w)
 }
 
-// end sends everybody away.
+// end disconnects all watchers.
 func (ws *watchers) end() {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -122,7 +122,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 	}
 	me := s.watchers.join(standing, s.limits.watchers)
 	if me == nil {
-		return faultf(http.StatusServiceUnavailable, "too many watch already: %d is the most", s.limits.watchers)
+		return faultf(http.StatusServiceUnavailable, "too many watchers: the limit is %d", s.limits.watchers)
 	}
 	defer s.watchers.leave(me)
 	w.Header().Set("Content-Type", "text/event-stream")

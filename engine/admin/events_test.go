@@ -172,7 +172,7 @@ func TestWatchLasts(t *testing.T) {
 func TestManyWatch(t *testing.T) {
 	l := newLab(t, func(_ *Options, lim *limits) { lim.watchers = 1 })
 	me := l.server.watchers.join(false, 1)
-	l.want(503, "too many watch already", "GET", "/events", "")
+	l.want(503, "too many watchers", "GET", "/events", "")
 	l.server.watchers.leave(me)
 	l.want(400, "neither true nor false", "GET", "/events?standing=x", "")
 }

@@ -150,7 +150,7 @@ func request(method, target, body string, header ...string) *http.Request {
 	return r
 }
 
-// ask makes a request and holds the answer against the contract.
+// ask makes a request and compares the answer with the contract.
 func (l *lab) ask(method, target, body string, header ...string) (int, string) {
 	l.t.Helper()
 	r := request(method, target, body, header...)
@@ -160,7 +160,7 @@ func (l *lab) ask(method, target, body string, header ...string) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// conforms holds an answer against the contract.
+// conforms compares an answer with the contract.
 func (l *lab) conforms(r *http.Request, answer *http.Response) {
 	l.t.Helper()
 	body, err := io.ReadAll(answer.Body)
