@@ -179,6 +179,7 @@ func (t truth) judge(failures map[netip.Addr]int, banned func(netip.Addr) bool) 
 		fmt.Printf("  %-38s %3d of %3d banned\n", name, hit[i], total[i])
 	}
 	fmt.Printf("  Below %d failures it may be a typing error. Many such addresses cause an alert.\n", enough)
+	fmt.Println("  With the event socket an office is spared: its other phones are registered.")
 	if missed := total[0] - hit[0]; missed > 0 || hit[1] > 0 {
 		return fmt.Errorf("%d attackers missed, %d innocent addresses banned", missed, hit[1])
 	}
