@@ -59,8 +59,9 @@ func DefaultPace() Pace {
 	}
 }
 
-// pollTick is the tick while nothing is watched: there is no file, or rotated ones are
-// read on for late writers, or the system cannot report changes.
+// pollTick is the tick while nothing is watched: rotated files are read on for late
+// writers, or the system cannot report changes. A file that has been missing for longer
+// than a rotation takes is looked for in each Tick.
 const pollTick = 20 * time.Millisecond
 
 // A Follower reads a file while it grows. Only Behind and Fault may be called by
@@ -214,7 +215,7 @@ func nap(d time.Duration) {
 // is over.
 func (f *Follower) listen(ctx context.Context) (heard bool) {
 	d := f.Pace.Tick
-	if !f.aimed {
+	if !f.aimed && !f.absentWarned {
 		d = min(d, pollTick)
 	}
 	if t := f.current(); t != nil && !t.due.IsZero() {

@@ -134,6 +134,7 @@ func parsePosition(stored []byte) (p position, err error) {
 
 // beginAtEnd skips what is there, except a line that is not finished.
 func (f *Follower) beginAtEnd() {
+	f.finished = f.finished[:0] // of an attempt before
 	for _, s := range f.siblings() {
 		if last := f.lastStamp(s.file, s.info.Size()); last.After(f.last) {
 			f.handed, f.last = last, last

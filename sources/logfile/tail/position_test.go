@@ -240,6 +240,13 @@ func TestUnreadable(t *testing.T) {
 	if sink.position != nil {
 		t.Error("a position was saved")
 	}
+	l.must(os.WriteFile(l.path+".1", []byte("a rotated file\n"), 0o600))
+	for range 3 {
+		f.retry()
+	}
+	if len(f.finished) != 1 {
+		t.Errorf("after 3 attempts %d rotated files are remembered, want 1", len(f.finished))
+	}
 	l.must(os.Remove(l.path))
 	l.open()
 	l.lines(10)
