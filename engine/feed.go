@@ -56,7 +56,7 @@ func (e *Engine) unbanListed(targets []netip.Prefix, author string, out *plugin.
 			continue
 		}
 		if c := e.ledger.Withdraw(ban.Network(target), "listed no longer", e.now); c != nil && !c.InForce() {
-			out.Lifted++
+			out.Unbanned++
 			e.decide(c)
 		}
 	}

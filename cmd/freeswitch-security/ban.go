@@ -66,11 +66,11 @@ was refused; 2 the request failed.`,
 			return oneByOne(addresses, out, func(target ban.Target) (status.Done, string, error) {
 				done, err := c.Unban(ctx, target, grace, reason)
 				text := "was not banned"
-				switch lifted := done.Lifted; {
-				case len(lifted) == 1 && lifted[0] == target:
+				switch unbanned := done.Unbanned; {
+				case len(unbanned) == 1 && unbanned[0] == target:
 					text = "unbanned"
-				case len(lifted) > 0:
-					text = "unbanned: ended bans: " + strings.Trim(fmt.Sprint(lifted), "[]")
+				case len(unbanned) > 0:
+					text = "unbanned: ended bans: " + strings.Trim(fmt.Sprint(unbanned), "[]")
 				}
 				return done, text, err
 			})

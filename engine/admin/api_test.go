@@ -81,12 +81,12 @@ func TestNetworks(t *testing.T) {
 	l.want(200, `"target":"2001:db8:1::/48"`, "GET", "/security/blacklist/2001:db8:1::7", "")
 	l.want(200, `already`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(200, `"applied":true`, "GET", "/security/blacklist/203.0.113.9", "")
-	l.want(200, `"lifted":["2001:db8:1::/48"]`, "DELETE", "/security/blacklist/2001:db8:1::7", "")
+	l.want(200, `"unbanned":["2001:db8:1::/48"]`, "DELETE", "/security/blacklist/2001:db8:1::7", "")
 	l.want(404, "", "GET", "/security/blacklist/2001:db8:1::/48", "")
 
 	// Both bans that cover an address are ended.
 	l.want(200, "banned until", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":"2h"}`)
-	l.want(200, `"lifted":["203.0.113.7","203.0.113.0/24"]`, "DELETE", "/security/blacklist/203.0.113.7", "")
+	l.want(200, `"unbanned":["203.0.113.7","203.0.113.0/24"]`, "DELETE", "/security/blacklist/203.0.113.7", "")
 }
 
 func TestTTL(t *testing.T) {
@@ -372,7 +372,7 @@ func TestListing(t *testing.T) {
 func TestTrust(t *testing.T) {
 	l := newLab(t, nil)
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
-	l.want(200, `"lifted":["203.0.113.7"]`, "POST", "/security/whitelist", `{"ip":"203.0.113.0/24","comment":"new trunk","ttl":"1h"}`)
+	l.want(200, `"unbanned":["203.0.113.7"]`, "POST", "/security/whitelist", `{"ip":"203.0.113.0/24","comment":"new trunk","ttl":"1h"}`)
 	l.want(404, "", "GET", "/security/blacklist/203.0.113.7", "")
 	l.want(409, "new trunk", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(200, `"comment":"new trunk"`, "GET", "/security/whitelist/203.0.113.7", "")

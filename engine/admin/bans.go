@@ -149,11 +149,11 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	d := status.Done{
 		Status: success, Target: target, Applied: released.Applied,
-		Why: released.Why, Lifted: targetsOf(released.Changes),
+		Why: released.Why, Unbanned: targetsOf(released.Changes),
 	}
 	d.Message = d.Target.String() + " was not banned"
-	if len(d.Lifted) > 0 {
-		d.Target = d.Lifted[0]
+	if len(d.Unbanned) > 0 {
+		d.Target = d.Unbanned[0]
 		d.Message = d.Target.String() + " unbanned"
 	}
 	if release.Grace > 0 {

@@ -240,9 +240,9 @@ func TestCaughtSince(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	mustBan(t, l, order("198.51.100.7", t0, "1h"))
 	mustBan(t, l, order("203.0.113.0/24", t0, "permanent"))
-	lifted := order("198.51.100.8", t0, "1h")
-	mustBan(t, l, lifted)
-	l.Unban(lifted.Target, "a mistake", at("1m"), 0)
+	unbanned := order("198.51.100.8", t0, "1h")
+	mustBan(t, l, unbanned)
+	l.Unban(unbanned.Target, "a mistake", at("1m"), 0)
 	byHand := order("198.51.100.9", t0, "1h")
 	byHand.Rule, byHand.Author = "", "api alice"
 	mustBan(t, l, byHand)

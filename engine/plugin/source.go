@@ -173,7 +173,7 @@ type Listing struct {
 // An Outcome says what became of a listing. It is durable.
 type Outcome struct {
 	Banned   int
-	Lifted   int
+	Unbanned int
 	Refusals int          // orders that were refused
 	Refused  []ban.Change // the first hundred of them
 }

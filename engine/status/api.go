@@ -31,13 +31,13 @@ type Trusted struct {
 
 // Done is the answer to a change.
 type Done struct {
-	Status  string           `json:"status"`             // "success"
-	Message string           `json:"message"`            // "203.0.113.7 banned until …"
-	Target  ban.Target       `json:"target"`             // of the ban or trust that was changed
-	Applied bool             `json:"applied"`            // the kernel agrees
-	Why     string           `json:"why,omitempty"`      // why it does not
-	Until   time.Time        `json:"expiresAt,omitzero"` // of what is in force now; absent: it does not end, or nothing is in force
-	Lifted  List[ban.Target] `json:"lifted"`             // the targets of the bans that ended
+	Status   string           `json:"status"`             // "success"
+	Message  string           `json:"message"`            // "203.0.113.7 banned until …"
+	Target   ban.Target       `json:"target"`             // of the ban or trust that was changed
+	Applied  bool             `json:"applied"`            // the kernel agrees
+	Why      string           `json:"why,omitempty"`      // why it does not
+	Until    time.Time        `json:"expiresAt,omitzero"` // of what is in force now; absent: it does not end, or nothing is in force
+	Unbanned List[ban.Target] `json:"unbanned"`           // the targets of the bans that ended
 }
 
 // A Result is the answer to one item of a batch: it has a status or an error.

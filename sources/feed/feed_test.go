@@ -102,7 +102,7 @@ func (l *fakeLedger) list(_ context.Context, listing plugin.Listing) (plugin.Out
 	for _, target := range listing.Gone {
 		if _, ok := l.until[target]; ok {
 			delete(l.until, target)
-			out.Lifted++
+			out.Unbanned++
 		}
 	}
 	return out, nil

@@ -127,7 +127,7 @@ func (f *follower) report(a answer, p *plan, outcome plugin.Outcome, now time.Ti
 	})
 	if !p.isEmpty() {
 		f.log.Info("list taken", "listed", len(f.current.listed), "ordered", len(p.listing.Orders), "banned", outcome.Banned,
-			"unbanned", outcome.Lifted, "refused", outcome.Refusals, "unreadable", a.list.unreadable, "wide", a.list.wide)
+			"unbanned", outcome.Unbanned, "refused", outcome.Refusals, "unreadable", a.list.unreadable, "wide", a.list.wide)
 	}
 }
 

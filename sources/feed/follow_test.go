@@ -342,7 +342,7 @@ func TestRealLedger(t *testing.T) {
 			}
 			for _, target := range listing.Gone {
 				if b, ok := ledger.Covering(ban.Network(target)); ok && b.Target.Prefix() == target && b.Author == listing.Author && ledger.Unban(ban.Network(target), "listed no longer", now, 0) != nil {
-					out.Lifted++
+					out.Unbanned++
 				}
 			}
 			return out, nil

@@ -90,7 +90,7 @@ func (a *api) does(method, path, body string, into any) {
 type change struct {
 	Target, Status, Error, Message, Why string
 	Applied                             bool
-	Lifted                              []string
+	Unbanned                            []string
 	ExpiresAt                           time.Time
 }
 
@@ -221,7 +221,7 @@ func TestAPIBlocksPackets(t *testing.T) {
 				var done change
 				a.does("POST", "/security/whitelist", fmt.Sprintf(`{"ip": %q, "ttl": "10m"}`, c.written), &done)
 				eventually(t, time.Second, "trust lets packets of "+c.ip+" through", func() bool { now, _ := e.heard(c.ip); return now > n+5 })
-				if len(done.Lifted) != 1 || done.Lifted[0] != c.as || !done.Applied {
+				if len(done.Unbanned) != 1 || done.Unbanned[0] != c.as || !done.Applied {
 					t.Errorf("%s: %+v", c.written, done)
 				}
 				stop()
