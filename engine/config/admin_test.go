@@ -33,3 +33,12 @@ func TestAdminBlock(t *testing.T) {
 		}
 	}
 }
+
+// TestFetchedListenIsNotPrinted mistakes a secret variable for that of the address.
+func TestFetchedListenIsNotPrinted(t *testing.T) {
+	files := map[string]string{"rules.d/a.hcl": "admin {\n listen = env(\"TOKEN\")\n}\n"}
+	_, diags, sources := config.LoadFS(tree(files), "rules.d", kinds, environment(map[string]string{"TOKEN": "hunter2"}))
+	if text := printed(t, diags, sources); len(diags) != 1 || diags[0].Summary != "Invalid address" || strings.Contains(text, "hunter2") {
+		t.Errorf("printed:\n%s", text)
+	}
+}
