@@ -93,12 +93,11 @@ func (a *Admin) check(b *settings.Block, set map[string]bool) {
 	if a.Listen == "" {
 		return // not over TCP, or the address could not be read
 	}
+	written := !b.Has("listen") || settings.IsWritten(b.Attribute("listen").Expr)
+	listen := settings.Text{Value: a.Listen, Range: b.At("listen"), Written: written}
 	var addr netip.Addr
-	listen := settings.Text{Value: a.Listen, Range: b.At("listen"), Written: !b.Has("listen") || settings.IsWritten(b.Attribute("listen").Expr)}
-	if !settings.Parse(b, listen, &addr, listenAddr, "Invalid address", `an address and a port, such as "127.0.0.1:8080" or "[::1]:8080"`) {
-		return
-	}
-	if !addr.IsLoopback() && !set["token"] && !set["client_ca"]:
+	if settings.Parse(b, listen, &addr, listenAddr, "Invalid address", `an address and a port, such as "127.0.0.1:8080" or "[::1]:8080"`) &&
+		!addr.IsLoopback() && !set["token"] && !set["client_ca"] {
 		b.Error("listen", "Open to the network", fmt.Sprintf("Everyone who reaches %s could ban and unban addresses. Set token = env(\"ADMIN_TOKEN\"), or client_ca, or listen on 127.0.0.1.", a.Listen))
 	}
 }
