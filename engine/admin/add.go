@@ -19,19 +19,20 @@ type handler = func(http.ResponseWriter, *http.Request) error
 
 // A list is bans or trust, as callers add to it. T is the order that the engine takes.
 type list[T any] struct {
-	most  int // items of a batch
-	order func(*addRequest, *caller, time.Time) (T, error)
-	enter func(context.Context, []T) ([]engine.Outcome, error)
-	audit func(*T) auditEntry
-	done  func(*T, *engine.Outcome) (status.Done, error) // an error: the order was refused
+	most    int // items of a batch
+	order   func(*addRequest, *caller, time.Time) (T, error)
+	enter   func(context.Context, []T) ([]engine.Outcome, error)
+	audit   func(*T) auditEntry
+	done    func(*T, *engine.Outcome) (status.Done, error) // without Message; an error: the order was refused
+	message func(*T, *engine.Outcome) string               // of Done
 }
 
 func (s *Server) bans() list[ban.Order] {
-	return list[ban.Order]{s.limits.banItems, (*addRequest).ban, s.Engine.Ban, auditBan, banned}
+	return list[ban.Order]{s.limits.banItems, (*addRequest).ban, s.Engine.Ban, auditBan, banned, bannedMessage}
 }
 
 func (s *Server) trusts() list[ban.Trusted] {
-	return list[ban.Trusted]{s.limits.trustItems, (*addRequest).trust, s.Engine.Trust, auditTrust, trusted}
+	return list[ban.Trusted]{s.limits.trustItems, (*addRequest).trust, s.Engine.Trust, auditTrust, trusted, trustedMessage}
 }
 
 // add answers POST to a list.
@@ -48,6 +49,7 @@ func add[T any](s *Server, l list[T]) handler {
 		}
 		result := enter(s, r.Context(), l, &who, []T{order})[0]
 		if result.err == nil {
+			result.Message = l.message(&order, result.outcome)
 			answer(w, http.StatusOK, result.Done)
 		}
 		return result.err
@@ -57,7 +59,8 @@ func add[T any](s *Server, l list[T]) handler {
 // An entered order was carried out, or refused with an error.
 type entered struct {
 	status.Done
-	err error
+	outcome *engine.Outcome // nil: the engine could carry out none
+	err     error
 }
 
 // enter has the engine carry out orders, and logs them. Results are by index.
@@ -71,8 +74,9 @@ func enter[T any](s *Server, ctx context.Context, l list[T], who *caller, orders
 	for i := range orders {
 		e := &all[i]
 		if e.err = err; err == nil {
-			e.Done, e.err = l.done(&orders[i], &outcomes[i])
-			e.Status, e.Applied, e.Why = success, outcomes[i].Applied, outcomes[i].Why
+			e.outcome = &outcomes[i]
+			e.Done, e.err = l.done(&orders[i], e.outcome)
+			e.Status, e.Applied, e.Why = success, e.outcome.Applied, e.outcome.Why
 		}
 		s.audit(who, l.audit(&orders[i]), e.err)
 	}
@@ -86,7 +90,7 @@ const itemsAtOnce = 10_000
 // An item is one decoded entry of a batch.
 type item[T any] struct {
 	order T
-	name  string // its target, or its text if that is malformed
+	text  string // its target as it was written
 	err   error  // what is wrong with it
 }
 
@@ -137,7 +141,7 @@ func addAll[T any](s *Server, l list[T]) handler {
 
 // enterItems makes the changes of the valid items, and returns the results of all.
 func enterItems[T any](s *Server, ctx context.Context, l list[T], who *caller, items []item[T]) []status.Result {
-	var orders []T
+	orders := make([]T, 0, len(items))
 	for i := range items {
 		if items[i].err == nil {
 			orders = append(orders, items[i].order)
@@ -157,7 +161,10 @@ func enterItems[T any](s *Server, ctx context.Context, l list[T], who *caller, i
 			err, all = all[0].err, all[1:]
 		}
 		if err != nil {
-			*result = status.Result{Target: it.name, Error: err.Error()}
+			*result = status.Result{Target: it.text, Error: err.Error()}
+			if target := l.audit(&it.order).target; target.IsValid() {
+				result.Target = target.String()
+			}
 		}
 	}
 	return results
@@ -182,19 +189,16 @@ func readItems[T any](r *http.Request, l list[T], who *caller) ([]item[T], error
 		var q addRequest
 		var it item[T]
 		switch err := d.Decode(&q); {
+		case err == nil:
+			it.order, it.err = l.order(&q, who, now)
 		case errors.Is(err, io.EOF):
 			return nil, bodyFault(io.ErrUnexpectedEOF) // the rest of the body is missing
 		case breaks(err):
 			return nil, bodyFault(err)
-		case err != nil:
-			it.err = errors.New(itemFault(err))
 		default:
-			it.order, it.err = l.order(&q, who, now)
+			it.err = errors.New(itemFault(err))
 		}
-		it.name = cut(q.IP)
-		if target := l.audit(&it.order).target; target.IsValid() {
-			it.name = target.String()
-		}
+		it.text = cut(q.IP)
 		items = append(items, it)
 	}
 	switch _, err := d.Token(); {

@@ -108,7 +108,8 @@ type stream struct {
 	w     io.Writer
 	flush *http.ResponseController
 	limit time.Duration
-	err   error // of a write: the caller is gone
+	piece []byte // the latest text, for its memory
+	err   error  // of a write: the caller is gone
 }
 
 func (s *Server) stream(w http.ResponseWriter) *stream {
@@ -116,7 +117,10 @@ func (s *Server) stream(w http.ResponseWriter) *stream {
 }
 
 // text writes a piece of JSON.
-func (s *stream) text(piece string) { s.bytes([]byte(piece)) }
+func (s *stream) text(piece string) {
+	s.piece = append(s.piece[:0], piece...)
+	s.bytes(s.piece)
+}
 
 func (s *stream) bytes(piece []byte) {
 	if s.err == nil {

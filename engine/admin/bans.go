@@ -96,20 +96,31 @@ func (s *Server) change(ctx context.Context, do func(context.Context) error) err
 
 // banned is the answer to an order to ban.
 func banned(_ *ban.Order, o *engine.Outcome) (d status.Done, err error) {
-	c := &o.Changes[0]
-	if !c.Banned() {
+	if c := &o.Changes[0]; !c.Banned() {
 		return d, faultf(http.StatusConflict, "%s not banned: %s", c.Target, c.Why)
 	}
-	b, message := &c.Ban, "%s banned %s"
-	switch {
+	b := inForce(o)
+	d.Target, d.Until = b.Target, b.Until
+	return d, nil
+}
+
+func bannedMessage(_ *ban.Order, o *engine.Outcome) string {
+	b, message := inForce(o), "%s banned %s"
+	switch c := &o.Changes[0]; {
 	case c.Standing:
-		b, message = c.Cover, "%s is already banned %s"
+		message = "%s is already banned %s"
 	case c.Kind == ban.KindExtend:
 		message = "%s stays banned, now %s"
 	}
-	d.Target, d.Until = b.Target, b.Until
-	d.Message = fmt.Sprintf(message, b.Target, inWords(b.Until))
-	return d, nil
+	return fmt.Sprintf(message, b.Target, inWords(b.Until))
+}
+
+// inForce returns the ban in force after an order that was not refused.
+func inForce(o *engine.Outcome) *ban.Ban {
+	if c := &o.Changes[0]; c.Standing {
+		return c.Cover
+	}
+	return &o.Changes[0].Ban
 }
 
 // inWords words the end of a ban or trust.

@@ -58,6 +58,7 @@ func BenchmarkOverTCP(b *testing.B) {
 	fill(l, 10_000)
 	url := "http://" + l.start() + "/security/blacklist/11.0.3.7"
 	b.ReportAllocs()
+	b.ResetTimer() // RunParallel counts what was before it
 	b.RunParallel(func(pb *testing.PB) {
 		client := &http.Client{Transport: &http.Transport{}}
 		defer client.CloseIdleConnections()

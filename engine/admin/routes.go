@@ -30,8 +30,8 @@ func (s *Server) routes() *http.ServeMux {
 	}
 
 	handle("GET /health", s.health)
-	handle("GET /security/status", s.show(func(r *report) any { return r.Status }))
-	handle("GET /security/stats", s.show(func(r *report) any { return r.Stats }))
+	handle("GET /security/status", s.show(func(r *report) any { return &r.Status }))
+	handle("GET /security/stats", s.show(func(r *report) any { return &r.Stats }))
 
 	handle("GET /security/blacklist", s.listBans)
 	handle("POST /security/blacklist", add(s, s.bans()))

@@ -17,8 +17,11 @@ const trustFor = ban.Term(24 * time.Hour)
 // trusted is the answer to an order to trust.
 func trusted(t *ban.Trusted, o *engine.Outcome) (d status.Done, err error) {
 	d.Target, d.Until, d.Unbanned = ban.Network(t.Network), t.Until, targetsOf(o.Changes)
-	d.Message = d.Target.String() + " trusted " + inWords(t.Until)
 	return d, nil
+}
+
+func trustedMessage(t *ban.Trusted, _ *engine.Outcome) string {
+	return ban.Network(t.Network).String() + " trusted " + inWords(t.Until)
 }
 
 // trustView returns the entry as the API shows it.

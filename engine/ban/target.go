@@ -142,7 +142,12 @@ func (t Target) String() string {
 }
 
 // MarshalText returns the text form.
-func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+func (t Target) MarshalText() ([]byte, error) {
+	if p, ok := t.Network(); ok && p.IsSingleIP() {
+		return t.addr.MarshalText()
+	}
+	return []byte(t.String()), nil
+}
 
 // UnmarshalText reads what MarshalText wrote.
 func (t *Target) UnmarshalText(text []byte) (err error) {

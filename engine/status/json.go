@@ -8,10 +8,12 @@ import (
 // A List is a slice that encodes as [] where it is nil.
 type List[T any] []T
 
+var none = []byte("[]") // encoding/json copies it
+
 // MarshalJSON implements [json.Marshaler].
 func (l List[T]) MarshalJSON() ([]byte, error) {
 	if l == nil {
-		return []byte("[]"), nil
+		return none, nil
 	}
 	return json.Marshal([]T(l))
 }

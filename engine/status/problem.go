@@ -51,48 +51,49 @@ func Worst(problems []Problem) Severity {
 // it, critical problems first.
 func Problems(s *Status, kernels []Kernel) List[Problem] {
 	var all List[Problem]
-	add := func(severity Severity, subject, text string) {
-		p := Problem{severity, subject, text}
-		if text != "" && !slices.Contains(all, p) { // what an apply and a look at the kernel both report
+	add := func(severity Severity, kind, name, text string) {
+		if text == "" {
+			return
+		}
+		p := Problem{severity, kind + name, text}
+		if !slices.Contains(all, p) { // what an apply and a look at the kernel both report
 			all = append(all, p)
 		}
 	}
 	for _, source := range s.Sources {
-		subject := "source " + source.Name
-		add(Critical, subject, source.Fault)
-		add(Warning, subject, source.Warning)
+		add(Critical, "source ", source.Name, source.Fault)
+		add(Warning, "source ", source.Name, source.Warning)
 		if !source.Running && source.Fault == "" {
-			add(Critical, subject, "not running")
+			add(Critical, "source ", source.Name, "not running")
 		}
 	}
 	for _, action := range s.Actions {
-		subject := "action " + action.Name
-		add(Critical, subject, action.Error)
+		add(Critical, "action ", action.Name, action.Error)
 		if !action.Synced && action.Error == "" && !s.DryRun {
-			add(Critical, subject, "not synced with the bans yet")
+			add(Critical, "action ", action.Name, "not synced with the bans yet")
 		}
 		for _, p := range action.Problems {
-			add(p.Severity, subject, p.Text)
+			add(p.Severity, "action ", action.Name, p.Text)
 		}
 	}
 	for _, kernel := range kernels {
 		for _, p := range kernel.Problems {
-			add(p.Severity, p.Subject, p.Text)
+			add(p.Severity, p.Subject, "", p.Text)
 		}
 	}
-	add(Warning, "state", prefixed("not saved: ", s.State.Error))
-	add(Warning, "rules", prefixed("not reloaded: ", s.Reload.Error))
+	add(Warning, "state", "", prefixed("not saved: ", s.State.Error))
+	add(Warning, "rules", "", prefixed("not reloaded: ", s.Reload.Error))
 	if len(s.Sources) == 0 {
-		add(Warning, "sources", "no attack is seen: the rule files declare no source")
+		add(Warning, "sources", "", "no attack is seen: the rule files declare no source")
 	}
 	switch {
 	case s.DryRun:
-		add(Warning, "dry run", "no ban is enforced")
+		add(Warning, "dry run", "", "no ban is enforced")
 	case len(kernels) == 0:
-		add(Warning, "actions", "no ban is enforced: no action writes to the kernel")
+		add(Warning, "actions", "", "no ban is enforced: no action writes to the kernel")
 	}
 	if !s.AutoBlock {
-		add(Warning, "security", "bans of rules are not enforced: auto_block_enabled is false")
+		add(Warning, "security", "", "bans of rules are not enforced: auto_block_enabled is false")
 	}
 	slices.SortStableFunc(all, func(a, b Problem) int { return cmp.Compare(a.Severity, b.Severity) }) // "critical" < "warning"
 	return all
