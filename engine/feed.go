@@ -35,14 +35,17 @@ func (e *Engine) list(ctx context.Context, l plugin.Listing) (plugin.Outcome, er
 	return out, e.durable(ctx)
 }
 
-// enterListed enters one order.
+// enterListed enters one order. No change is made of a refusal: the feed alone is told,
+// and all refusals of a list would be kept until the next commit.
 func (e *Engine) enterListed(o ban.Order, out *plugin.Outcome) {
-	c := e.ledger.Enter(o, e.now)
-	e.decide(&c)
+	c := e.ledger.Consider(o, e.now)
 	if c.InForce() {
+		c = e.ledger.Enter(o, e.now)
+		e.decide(&c)
 		out.Banned++
 		return
 	}
+	e.decide(&c)
 	out.Refusals++
 	if len(out.Refused) < maxTold {
 		out.Refused = append(out.Refused, c)

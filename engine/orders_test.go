@@ -225,3 +225,26 @@ func TestStoppedIsSaidAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedEntriesAreNotKept enters entries of a feed that are refused: they must not
+// take memory until the next commit.
+func TestRefusedEntriesAreNotKept(t *testing.T) {
+	e := New(guessing(t), Options{})
+	e.now = morning
+	var out plugin.Outcome
+	for range maxTold + 1 {
+		e.enterListed(orderOf("127.0.0.1", "feed x", "1h", t), &out)
+	}
+	e.enterListed(orderOf("203.0.113.7", "feed x", "1h", t), &out)
+	if out.Banned != 1 || out.Refusals != maxTold+1 || len(out.Refused) != maxTold || out.Refused[0].Why != "trusted: loopback" {
+		t.Errorf("%d bans, %d refusals, %d of them returned", out.Banned, out.Refusals, len(out.Refused))
+	}
+	changes, err := e.ledger.Commit()
+	if err != nil || len(changes) != 1 {
+		t.Errorf("%d changes, %v", len(changes), err)
+	}
+	tally := e.tallies[tallied{}]
+	if tally == nil || tally.Refusals != maxTold+1 || tally.Bans != 1 {
+		t.Errorf("counted: %+v", tally)
+	}
+}
