@@ -15,12 +15,22 @@ type Cache[K comparable, V any] struct {
 
 // Put stores a value for a key and replaces an earlier one.
 func (c *Cache[K, V]) Put(key K, value V) {
-	_, known := c.newer[key]
-	if c.newer == nil || !known && len(c.newer) >= cmp.Or(c.Half, Half) {
-		c.older, c.newer = c.newer, map[K]V{}
+	if _, known := c.newer[key]; !known {
+		if c.newer == nil || len(c.newer) >= cmp.Or(c.Half, Half) {
+			c.turn()
+		}
+		delete(c.older, key)
 	}
-	delete(c.older, key)
 	c.newer[key] = value
+}
+
+// turn forgets the older half and begins a newer one in its map.
+func (c *Cache[K, V]) turn() {
+	c.older, c.newer = c.newer, c.older
+	clear(c.newer)
+	if c.newer == nil {
+		c.newer = map[K]V{}
+	}
 }
 
 // Get returns the key's value.
@@ -33,9 +43,11 @@ func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
 
 // Take returns the key's value and removes it.
 func (c *Cache[K, V]) Take(key K) (value V, ok bool) {
-	value, ok = c.Get(key)
-	delete(c.newer, key)
-	delete(c.older, key)
+	if value, ok = c.newer[key]; ok {
+		delete(c.newer, key)
+	} else if value, ok = c.older[key]; ok {
+		delete(c.older, key)
+	}
 	return value, ok
 }
 
