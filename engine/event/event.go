@@ -17,44 +17,42 @@ const (
 // Event is one thing that happened at the switch. A field with its zero value was
 // not reported.
 //
-// [Fields] documents the fields with an expr tag, which is their name in rules.
-// A rule expression reads them in place, so an Event must not have methods with a
-// value receiver: they would become functions of the rule language.
+// [Fields] documents the fields that have a name in rules.
 type Event struct {
-	Time   time.Time  `expr:"time"`
-	Name   string     `expr:"event"`
-	Source string     `expr:"source"`
-	IP     netip.Addr `expr:"-"` // unmapped and without zone; invalid if not reported
+	Time   time.Time
+	Name   string
+	Source string
+	IP     netip.Addr // unmapped and without zone; invalid if not reported
 
-	User        string `expr:"user"`
-	Domain      string `expr:"domain"`
-	Profile     string `expr:"profile"`
-	Method      string `expr:"method"`
-	UserAgent   string `expr:"user_agent"`
-	CallID      string `expr:"call_id"`
-	ToUser      string `expr:"to_user"`
-	Destination string `expr:"destination"`
-	Transport   string `expr:"transport"`
-	Level       string `expr:"level"`
-	File        string `expr:"file"`
-	Message     string `expr:"message"`
+	User        string
+	Domain      string
+	Profile     string
+	Method      string
+	UserAgent   string
+	CallID      string
+	ToUser      string
+	Destination string
+	Transport   string
+	Level       string
+	File        string
+	Message     string
 
 	// Repeat marks the second report of one attempt. A rule skips it unless its
 	// expression names the field.
-	Repeat bool   `expr:"repeat"`
-	Port   uint16 `expr:"-"`
+	Repeat bool
+	Port   uint16
 
 	// Fields holds the raw fields: everything without a field of its own.
-	Fields map[string]string `expr:"fields"`
+	Fields map[string]string
 
 	// Sender is the caller whose text stands next to this line in a log that
 	// callers can write to. If the line is forged, the sender forged it. Invalid
 	// where the log does not tell.
-	Sender netip.Addr `expr:"-"`
+	Sender netip.Addr
 
 	// Text is the original report, kept as evidence. It is bounded by MaxText and
 	// not escaped.
-	Text string `expr:"-"`
+	Text string
 }
 
 // Proven reports whether the switch had verified the account's password when it

@@ -77,7 +77,7 @@ func (r *rule) open(t *tracker, slot int, now time.Time, ring *ring) []status.Tr
 
 // first returns the window that was seen last, 0 if there is none.
 func (t *tracker) first() uint32 {
-	if len(t.windows.chunks) == 0 {
+	if t.windows.used == 0 {
 		return 0
 	}
 	return t.windows.at(0).next

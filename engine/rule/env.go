@@ -1,17 +1,37 @@
 package rule
 
-import "freeswitch-security/engine/event"
+import (
+	"time"
 
-// environment is what an expression reads of an event: the names of
-// [event.Fields]. The address and the port differ in type from those of the event.
+	"freeswitch-security/engine/event"
+)
+
+// environment is what an expression reads of an event: the names of [event.Fields],
+// which a test compares.
 //
 // It is passed to expr by value and boxed once per event: through a pointer every
-// field read would allocate. It must have no methods, which would be functions of
-// the language.
+// field read would allocate, and a copy of the whole event would take a fifth more
+// memory. It must have no methods, which would be functions of the language.
 type environment struct {
-	event.Event `expr:"-"` // only its fields
-	Address     string     `expr:"ip"`
-	PortNumber  int        `expr:"port"`
+	Event       string            `expr:"event"`
+	Source      string            `expr:"source"`
+	Time        time.Time         `expr:"time"`
+	IP          string            `expr:"ip"`
+	Port        int               `expr:"port"`
+	User        string            `expr:"user"`
+	Domain      string            `expr:"domain"`
+	Profile     string            `expr:"profile"`
+	Method      string            `expr:"method"`
+	UserAgent   string            `expr:"user_agent"`
+	CallID      string            `expr:"call_id"`
+	ToUser      string            `expr:"to_user"`
+	Destination string            `expr:"destination"`
+	Transport   string            `expr:"transport"`
+	Level       string            `expr:"level"`
+	File        string            `expr:"file"`
+	Message     string            `expr:"message"`
+	Repeat      bool              `expr:"repeat"`
+	Fields      map[string]string `expr:"fields"`
 }
 
 // NewEnv returns the environment in which [Matcher.Match] evaluates an expression.
@@ -21,5 +41,11 @@ func NewEnv(ev *event.Event) any {
 	if ev.IP.IsValid() {
 		ip = ev.IP.String()
 	}
-	return environment{Event: *ev, Address: ip, PortNumber: int(ev.Port)}
+	return environment{
+		Event: ev.Name, Source: ev.Source, Time: ev.Time, IP: ip, Port: int(ev.Port),
+		User: ev.User, Domain: ev.Domain, Profile: ev.Profile, Method: ev.Method,
+		UserAgent: ev.UserAgent, CallID: ev.CallID, ToUser: ev.ToUser, Destination: ev.Destination,
+		Transport: ev.Transport, Level: ev.Level, File: ev.File, Message: ev.Message,
+		Repeat: ev.Repeat, Fields: ev.Fields,
+	}
 }

@@ -34,10 +34,12 @@ func newRule(spec *Spec) *rule {
 		r.distinctSeed = maphash.MakeSeed()
 	}
 	for range spec.On {
-		r.trackers = append(r.trackers, newTracker(th.Within.Microseconds(), th.Distinct != ""))
+		r.trackers = append(r.trackers, newTracker(th.Within.Microseconds(), th.Distinct != "", r.keepsAddresses()))
 	}
 	return r
 }
+
+func (r *rule) keepsAddresses() bool { return r.spec.Ban != nil && r.spec.Ban.All }
 
 // hit converts an event for counting. It reports false if the event lacks the key or
 // the distinct value.
@@ -79,6 +81,7 @@ func (r *rule) adopt(old *rule) {
 	r.keyer, r.distinctSeed = old.keyer, old.distinctSeed
 	for i, source := range r.spec.On {
 		r.trackers[i] = old.trackers[slices.Index(old.spec.On, source)]
+		r.trackers[i].keep(r.keepsAddresses())
 	}
 }
 

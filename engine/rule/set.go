@@ -165,7 +165,7 @@ func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 	n, count := t.add(h), r.spec.Threshold.Count
 	if s.Meter != nil {
 		addrs := []netip.Addr{ev.IP}
-		if r.spec.Ban != nil && r.spec.Ban.All {
+		if r.keepsAddresses() {
 			for _, c := range t.others(h.key, h.place) {
 				addrs = append(addrs, c.addr)
 			}

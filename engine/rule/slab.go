@@ -5,20 +5,27 @@ package rule
 const slabChunk = 256
 
 // A slab holds values by index, never moves them and never frees them: its user keeps
-// a free list. No value has index 0, which is valid once there is a value. If T has no
-// pointers, the garbage collector sees one pointer per chunk.
+// A slab holds values by index, never moves them and never frees them: its user keeps
+// a free list. If T has no pointers, the garbage collector sees one pointer per chunk.
 type slab[T any] struct {
 	chunks []*[slabChunk]T
-	used   uint32 // the last index
+	used   uint32
 }
 
 func (s *slab[T]) at(i uint32) *T { return &s.chunks[i/slabChunk][i%slabChunk] }
 
-// extend returns the index of a new value, which is never 0.
+// extend returns the index of a new value.
 func (s *slab[T]) extend() uint32 {
-	s.used++
-	if int(s.used/slabChunk) == len(s.chunks) {
+	if int(s.used) == len(s.chunks)*slabChunk {
 		s.chunks = append(s.chunks, new([slabChunk]T))
 	}
-	return s.used
+	s.used++
+	return s.used - 1
+}
+
+// grow makes index i valid.
+func (s *slab[T]) grow(i uint32) {
+	for s.used <= i {
+		s.extend()
+	}
 }

@@ -16,7 +16,6 @@ type match struct {
 	time  int64  // microseconds since 1970
 	value uint64 // hash of the distinct field; 0 if matches are counted
 	place uint64 // in the ring
-	addr  [16]byte
 	next  uint32 // in time, or in the free list
 	name  uint16 // index into tracker.names
 }
@@ -51,6 +50,11 @@ type tracker struct {
 	freeMatch  uint32
 	remembered int // matches in use
 
+	// addresses of the matches, by the same index, for a rule that bans every
+	// address in the window.
+	keepAddresses bool
+	addresses     slab[[16]byte]
+
 	names   []string // of events
 	nameIDs map[string]uint16
 
@@ -58,9 +62,10 @@ type tracker struct {
 	expired uint64 // windows that were over
 }
 
-func newTracker(within int64, distinct bool) *tracker {
+func newTracker(within int64, distinct, keepAddresses bool) *tracker {
 	return &tracker{
-		within: within, distinct: distinct, maxKeys: MaxKeys, maxMatches: maxMatches,
+		within: within, distinct: distinct, keepAddresses: keepAddresses,
+		maxKeys: MaxKeys, maxMatches: maxMatches,
 		keys: map[digest]uint32{}, nameIDs: map[string]uint16{},
 	}
 }
@@ -172,21 +177,21 @@ func (t *tracker) newMatch(h hit) uint32 {
 	if i != 0 {
 		t.freeMatch = t.matches.at(i).next
 	} else {
+		t.matches.grow(0)
 		i = t.matches.extend()
 	}
-	*t.matches.at(i) = match{time: h.time, value: h.value, place: h.place, addr: h.addr.As16(), name: t.nameID(h.name)}
+	*t.matches.at(i) = match{time: h.time, value: h.value, place: h.place, name: t.nameID(h.name)}
+	if t.keepAddresses {
+		t.addresses.grow(i)
+		*t.addresses.at(i) = h.addr.As16()
+	}
 	return i
 }
 
 // newWindow makes an empty window for a hit's key. It forgets a few windows that are
 // long over, and evicts one if there is no room.
 func (t *tracker) newWindow(h hit) uint32 {
-	i := t.freeWindow
-	if i != 0 {
-		t.freeWindow = t.windows.at(i).next
-	} else {
-		i = t.windows.extend()
-	}
+	t.windows.grow(0)
 	const perInsert = 2 // more than 1, so that the number of idle windows decreases
 	for range perInsert {
 		last := t.windows.at(0).prev
@@ -198,6 +203,12 @@ func (t *tracker) newWindow(h hit) uint32 {
 	}
 	for len(t.keys) >= t.maxKeys {
 		t.evict(h.time)
+	}
+	i := t.freeWindow
+	if i != 0 {
+		t.freeWindow = t.windows.at(i).next
+	} else {
+		i = t.windows.extend()
 	}
 	*t.windows.at(i) = window{key: h.key}
 	t.keys[h.key] = i
@@ -292,7 +303,7 @@ type counted struct {
 	time  int64
 	name  string
 	place uint64
-	addr  netip.Addr // invalid if the event had none
+	addr  netip.Addr // invalid if addresses are not kept
 }
 
 // others returns the matches in a key's window, oldest first, except the one at a place
@@ -305,11 +316,26 @@ func (t *tracker) others(key digest, place uint64) []counted {
 		if m.place == place && place != 0 {
 			continue
 		}
-		c := counted{time: m.time, name: t.names[m.name], place: m.place}
-		if m.addr != [16]byte{} { // an invalid address is stored as zeros
-			c.addr = netip.AddrFrom16(m.addr).Unmap()
-		}
-		out = append(out, c)
+		out = append(out, counted{time: m.time, name: t.names[m.name], place: m.place, addr: t.address(i)})
 	}
 	return out
+}
+
+func (t *tracker) address(i uint32) netip.Addr {
+	if i >= t.addresses.used {
+		return netip.Addr{}
+	}
+	// An invalid address is stored as zeros.
+	if a := *t.addresses.at(i); a != [16]byte{} {
+		return netip.AddrFrom16(a).Unmap()
+	}
+	return netip.Addr{}
+}
+
+// keep sets whether addresses are kept from now on.
+func (t *tracker) keep(addresses bool) {
+	t.keepAddresses = addresses
+	if !addresses {
+		t.addresses = slab[[16]byte]{} // later matches get the same indices
+	}
 }
