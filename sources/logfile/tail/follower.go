@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -91,8 +91,10 @@ type Follower struct {
 	absentWarned bool
 	saving       saving
 
-	fault  string // why the file cannot be read
-	status atomic.Pointer[status]
+	fault string // why the file cannot be read
+
+	mu     sync.Mutex // guards status
+	status status
 }
 
 // A status is what Behind and Fault tell.
@@ -104,9 +106,7 @@ type status struct {
 
 // New returns a follower. It touches nothing until Begin.
 func New(c Config) *Follower {
-	f := &Follower{Config: c, buf: make([]byte, contextLength+chunkLength), timer: time.NewTimer(0), watch: &watch{}}
-	f.status.Store(&status{})
-	return f
+	return &Follower{Config: c, buf: make([]byte, contextLength+chunkLength), timer: time.NewTimer(0), watch: &watch{}}
 }
 
 // Run looks at the file until ctx ends. While there is something to read, it looks
@@ -139,7 +139,7 @@ func (f *Follower) Step(ctx context.Context) (grew bool) {
 	if end {
 		f.retire()
 	}
-	f.publish()
+	f.publish(f.progress())
 	f.saveDue()
 	f.grew = read || !end
 	return f.grew
@@ -252,19 +252,33 @@ func (f *Follower) Close() {
 	}
 	f.watch.close()
 	f.timer.Stop()
-	f.status.Store(&status{})
+	f.publish(status{})
 	for _, t := range f.chain {
 		t.file.Close()
 	}
 }
 
-// publish tells how far the follower is.
-func (f *Follower) publish() {
-	s := &status{fault: f.fault}
+// progress returns how far the follower is.
+func (f *Follower) progress() status {
+	s := status{fault: f.fault}
 	if t := f.current(); t != nil {
 		s.file, s.read = t.file, t.offset
 	}
-	f.status.Store(s)
+	return s
+}
+
+// publish sets what Behind and Fault tell. It is called at each step, so it allocates
+// nothing.
+func (f *Follower) publish(s status) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.status = s
+}
+
+func (f *Follower) published() status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.status
 }
 
 // absent notes why the file cannot be read. It warns once this lasts: in the middle of
@@ -291,7 +305,7 @@ func (f *Follower) present() {
 
 // Behind returns how many bytes the newest file has that were not read yet.
 func (f *Follower) Behind() int64 {
-	s := f.status.Load()
+	s := f.published()
 	if s.file == nil {
 		return 0
 	}
@@ -299,4 +313,4 @@ func (f *Follower) Behind() int64 {
 }
 
 // Fault returns why the file cannot be read; "" if it can.
-func (f *Follower) Fault() string { return f.status.Load().fault }
+func (f *Follower) Fault() string { return f.published().fault }
