@@ -73,15 +73,15 @@ type consumer struct {
 
 // Take reports the events of a chunk. It holds back a last message that may go on
 // behind the chunk.
-func (c *consumer) Take(ctx context.Context, chunk *tail.Chunk) tail.Verdict {
+func (c *consumer) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 	c.ModTime = time.Now()
-	c.sample(chunk)
+	c.sample(&chunk)
 	b := &c.block
 	b.log, b.from, b.to, b.crlf = chunk.Log, chunk.From, chunk.To, chunk.CRLF
 	c.scan(b)
 	v := tail.Verdict{Done: chunk.To - chunk.From}
 	if !chunk.Final {
-		if at, wait := c.unsettled(chunk); wait > 0 {
+		if at, wait := c.unsettled(&chunk); wait > 0 {
 			b.to = chunk.From + at
 			c.scan(b)
 			v.Done, v.Wait = at, wait

@@ -1,7 +1,6 @@
 package forgery
 
 import (
-	"sync"
 	"time"
 
 	"freeswitch-security/sources/logfile/record"
@@ -16,11 +15,15 @@ func (d *Detector) compare(h *record.Header, own string, next *following, c *Lin
 	case next.refutes != "":
 		s.doubt(TooLate, next.refutes, false)
 	}
-	proven := sync.OnceValue(func() bool {
-		proven, ended := d.isProven(next.uuid, c)
-		s.Open = s.Open || ended
-		return proven
-	})
+	asked, isProven := false, false
+	proven := func() bool { // no sync.OnceValue, which allocates for each line
+		if !asked {
+			var ended bool
+			isProven, ended = d.isProven(next.uuid, c)
+			asked, s.Open = true, s.Open || ended
+		}
+		return isProven
+	}
 	text := d.stampText(c.Line, own)
 	var last record.Header
 	lastLine := ""

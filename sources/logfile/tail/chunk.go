@@ -29,7 +29,7 @@ type Verdict struct {
 type Consumer interface {
 	// Take takes a chunk. It may hold lines back to see what follows them. If ctx ends,
 	// it returns early with what is done.
-	Take(ctx context.Context, c *Chunk) Verdict
+	Take(ctx context.Context, c Chunk) Verdict
 
 	// Recall shows the end of what was taken before a restart, as whole lines. They are
 	// not to be reported again.
@@ -53,7 +53,7 @@ func (f *Follower) offer(ctx context.Context, t *file, final bool) {
 	if t.held == t.from && !t.heldSince.IsZero() {
 		c.Waited = f.now.Sub(t.heldSince)
 	}
-	v := f.Consumer.Take(ctx, &c)
+	v := f.Consumer.Take(ctx, c)
 	t.pass(v.Done, f.Before)
 	if c.From+v.Done < end {
 		t.due = f.now.Add(v.Wait)

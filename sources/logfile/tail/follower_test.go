@@ -38,7 +38,7 @@ type follows struct {
 }
 
 // Take implements [Consumer].
-func (f *follows) Take(ctx context.Context, c *Chunk) (v Verdict) {
+func (f *follows) Take(ctx context.Context, c Chunk) (v Verdict) {
 	data := c.Log[c.From:c.To]
 	if wait := hold - c.Quiet; !c.Final && wait > 0 {
 		data = data[:bytes.LastIndexByte(data[:len(data)-1], '\n')+1]
@@ -311,8 +311,8 @@ type picky struct {
 	wait   time.Duration
 }
 
-func (p *picky) Take(_ context.Context, c *Chunk) Verdict {
-	noted := *c
+func (p *picky) Take(_ context.Context, c Chunk) Verdict {
+	noted := c
 	noted.Log = bytes.Clone(c.Log)
 	p.chunks = append(p.chunks, noted)
 	end := c.To
