@@ -206,3 +206,13 @@ const fill = 0.9
 
 // maxStoredEvidence bounds the evidence of a ban that is kept: the newest.
 const maxStoredEvidence = 20
+
+// EncodeMsgpack writes the term as a number: its text would take three allocations.
+func (t Term) EncodeMsgpack(e *msgpack.Encoder) error { return e.EncodeInt(int64(t)) }
+
+// DecodeMsgpack reads what EncodeMsgpack wrote.
+func (t *Term) DecodeMsgpack(d *msgpack.Decoder) error {
+	n, err := d.DecodeInt64()
+	*t = Term(n)
+	return err
+}
