@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // A Block is one block of a rule file. It belongs to one goroutine.
@@ -93,6 +94,12 @@ func (b *Block) Attribute(name string) *hcl.Attribute {
 	attribute := hcl.AttributeSchema{Name: name}
 	if !slices.Contains(b.schema.Attributes, attribute) {
 		b.schema.Attributes = append(b.schema.Attributes, attribute)
+	}
+	if native, ok := b.body.(*hclsyntax.Body); ok { // without the schema that HCL builds for each call
+		if found := native.Attributes[name]; found != nil {
+			return found.AsHCLAttribute()
+		}
+		return nil
 	}
 	content, _, _ := b.body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{attribute}})
 	return content.Attributes[name]
