@@ -27,7 +27,7 @@ type File struct{ db *dbfile.File }
 
 // The number in a name is that of the format.
 var (
-	recordsBucket   = []byte("records.4")
+	recordsBucket   = []byte("records.5")
 	positionsBucket = []byte("positions.1")
 )
 
