@@ -157,7 +157,7 @@ func (set *actionSet) failing() error {
 }
 
 // wants returns which bans an action follows: those that name it, or no action at all;
-// and while rules may not block, an action that blocks follows no bans of rules.
+// and while bans of rules are not enforced, an action that blocks follows no bans of rules.
 func wants(a config.Action, autoBlock bool) enforce.Wants {
 	return func(b *ban.Ban) bool {
 		if !handles(a.Targets, b.Target.Kind()) {

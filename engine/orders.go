@@ -78,7 +78,7 @@ func (e *Engine) ban(o ban.Order) (out Outcome) {
 	case !c.Banned():
 		out.Why = c.Why
 	case c.Standing && c.Cover.Author == ban.ByRule && !e.cfg.Security.AutoBlock:
-		out.Why = "a rule has banned it already, and rules may not block: security.auto_block_enabled is false"
+		out.Why = "a rule has banned it already, and bans of rules are not enforced: security.auto_block_enabled is false"
 	}
 	return out
 }

@@ -78,7 +78,7 @@ func TestEndOfListedBanReachesActions(t *testing.T) {
 	})
 }
 
-// While rules may not block, their bans are not in force. The same order of an operator
+// While bans of rules are not enforced, they are not in force. The same order of an operator
 // is, unless the ban of the rule covers a whole network.
 func TestOrderTakesOverBanOfRule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

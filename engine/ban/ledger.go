@@ -109,7 +109,7 @@ func (l *Ledger) consider(o *Order, now time.Time) Change {
 	// force is the rest of the same offence.
 	renewed := standing != nil && o.Rule == "" && o.Author == standing.Author && o.Target == standing.Target
 	longer := standing == nil || (term > standing.Term || renewed) && outlasts(c.Until, standing.Until)
-	// The ban of a rule is not carried out while rules may not block; the same order of
+	// The ban of a rule is not carried out while bans of rules are not enforced; the same order of
 	// another author is.
 	takenOver := standing != nil && o.Rule == "" && standing.Rule != "" && o.Target == standing.Target
 	if !longer && !takenOver && carriedOut(standing.Actions, o.Actions) {
