@@ -231,7 +231,7 @@ func checkBounds(t testing.TB, e *event.Event) {
 	for name, value := range e.Fields {
 		size += len(name) + len(value)
 		if len(value) > event.MaxField || len(name) > maxFieldName {
-			t.Fatalf("field %q of %d bytes", name, len(value))
+			t.Fatalf("field %q: %d bytes of name, %d of value", name, len(name), len(value))
 		}
 	}
 	if size > maxFieldBytes+100 {
@@ -306,6 +306,7 @@ func FuzzHeaders(f *testing.F) {
 		f.Add("network-ip", value)
 		f.Add("variable_sip_h_"+value[:min(len(value), 20)], value)
 	}
+	f.Add("variable_"+strings.Repeat("4", maxFieldName), "a name too long by its prefix")
 	s := testSource()
 	s.log = false
 	f.Fuzz(func(t *testing.T, name, value string) {

@@ -54,8 +54,11 @@ func dropLast(fields map[string]string) {
 // isOwn reports whether a header is about the event itself. The variables of the same
 // names are from the request for the caller's account.
 func isOwn(name string) bool {
+	if len(name) > maxFieldName {
+		return false
+	}
 	name = strings.TrimPrefix(name, "variable_")
-	return name != "" && len(name) <= maxFieldName && name != "Core-UUID" && name != "Content-Length" &&
+	return name != "" && name != "Core-UUID" && name != "Content-Length" &&
 		!strings.HasPrefix(name, "Event-") && !strings.HasPrefix(name, "FreeSWITCH-")
 }
 
