@@ -24,7 +24,12 @@ type faulty struct {
 
 func (f *faulty) Follow(ctx context.Context, stream plugin.Stream) error {
 	stream.Progress.Look(func(s *status.Source) {
-		s.Fault, s.Warning, s.Lost = f.fault.Load().(string), f.warning.Load().(string), uint64(f.lost.Load())
+		s.Fault, s.Lost = f.fault.Load().(string), uint64(f.lost.Load())
+		for _, severity := range []status.Severity{status.Warning, status.Info} {
+			if text := f.warning.Load().(string); text != "" {
+				s.Problems = append(s.Problems, status.Problem{Severity: severity, Text: text})
+			}
+		}
 	})
 	stream.Ready()
 	<-ctx.Done()
@@ -77,7 +82,7 @@ func TestAWarningIsLoggedOnce(t *testing.T) {
 			synctest.Wait()
 		}
 	})
-	if strings.Count(log, `level=WARN msg="source degraded" source=esl.pbx err="no list"`) != 1 || strings.Contains(log, "read") {
+	if strings.Count(log, `level=WARN msg="source degraded" source=esl.pbx err="no list"`) != 1 || strings.Count(log, `level=INFO msg="source notice" source=esl.pbx notice="no list"`) != 1 || strings.Contains(log, "read") {
 		t.Errorf("the log:\n%s", log)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,10 +36,10 @@ type source struct {
 	done     chan struct{}
 	reports  chan<- report
 	reported struct { // in the log; of the core
-		fault   string
-		warning string
-		lost    uint64
-		at      time.Time // of the loss
+		fault    string
+		problems []status.Problem
+		lost     uint64
+		at       time.Time // of the loss
 	}
 }
 
@@ -97,10 +98,16 @@ func (set *sourceSet) logFaults(log *slog.Logger) {
 			log.Warn("source has lost events", "source", ref, "lost", p.Lost-reported.lost)
 			reported.lost, reported.at = p.Lost, time.Now()
 		}
-		if p.Warning != "" && p.Warning != reported.warning {
-			log.Warn("source degraded", "source", ref, "err", p.Warning)
+		for _, problem := range p.Problems {
+			switch known := slices.Contains(reported.problems, problem); {
+			case known:
+			case problem.Severity == status.Info:
+				log.Info("source notice", "source", ref, "notice", problem.Text)
+			default:
+				log.Warn("source degraded", "source", ref, "err", problem.Text)
+			}
 		}
-		reported.warning = p.Warning
+		reported.problems = p.Problems
 		if p.Fault == reported.fault {
 			continue
 		}
@@ -196,7 +203,8 @@ func (set *sourceSet) progressOf(ref string) *plugin.Progress {
 	}
 	p.Look(nil)
 	p.Hear(nil)
-	p.Update(func(s *status.Source) { s.Fault, s.Warning = "", "" })
+	p.Update(func(s *status.Source) { s.Fault = "" })
+	p.Forget()
 	return p
 }
 

@@ -34,14 +34,15 @@ func (a *app) nagios(h health, t thresholds, asking error) error {
 	}
 	text := fmt.Sprintf("%s, %s, lag %s", terminal.Count(h.Stats.ActiveBans, "ban"), terminal.Count(len(h.Sources), "source"), terminal.About(h.lag().Duration()))
 	problems := h.problems(t)
-	if len(problems) > 0 {
+	worst := status.Worst(problems)
+	if worst != status.OK {
 		var texts []string
 		for _, p := range problems {
 			texts = append(texts, p.String())
 		}
 		text = strings.Join(texts, "; ")
 	}
-	l := map[status.Severity]exitStatus{status.Warning: levelWarning, status.Critical: levelCritical}[status.Worst(problems)]
+	l := map[status.Severity]exitStatus{status.Warning: levelWarning, status.Critical: levelCritical}[worst]
 	a.plugin(l, text, h.perfdata(t))
 	if l == levelOK {
 		return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -56,7 +55,7 @@ Exit status: 0 no problem; 1 there are problems; 2 the request failed.`,
 		default:
 			err = a.report(h, t, time.Now())
 		}
-		if err == nil && len(h.problems(t)) > 0 {
+		if err == nil && status.Worst(h.problems(t)) != status.OK {
 			return errNo
 		}
 		return err
@@ -103,7 +102,7 @@ func (a *app) report(h health, t thresholds, now time.Time) error {
 
 // painter colours a text by severity, where colours are wanted.
 func painter(wanted bool) func(status.Severity, string) string {
-	colours := map[status.Severity]string{status.OK: "32", status.Warning: "33", status.Critical: "31"}
+	colours := map[status.Severity]string{status.OK: "32", status.Info: "36", status.Warning: "33", status.Critical: "31"}
 	return func(s status.Severity, text string) string {
 		if !wanted {
 			return text
@@ -268,7 +267,7 @@ func (h *health) drifts() (n uint64) {
 type thresholds struct{ warning, critical time.Duration }
 
 // problems lists the problems that the daemon reports and the sources that are too
-// far behind, critical ones first.
+// far behind, the worst first.
 func (h *health) problems(t thresholds) []status.Problem {
 	all := slices.Clone(h.Problems)
 	for _, s := range h.Sources {
@@ -281,6 +280,6 @@ func (h *health) problems(t thresholds) []status.Problem {
 		}
 		all = append(all, status.Problem{Severity: severity, Subject: "source " + s.Name, Text: terminal.About(s.Lag.Duration()) + " behind"})
 	}
-	slices.SortStableFunc(all, func(a, b status.Problem) int { return cmp.Compare(a.Severity, b.Severity) }) // "critical" < "warning"
+	slices.SortStableFunc(all, status.BySeverity)
 	return all
 }

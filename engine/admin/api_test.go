@@ -198,9 +198,9 @@ func TestNotInForce(t *testing.T) {
 // TestSourceWarning: a source with a warning is up.
 func TestSourceWarning(t *testing.T) {
 	l := newLab(t, nil)
-	l.source.progress.Update(func(s *status.Source) { s.Warning = "list gateways: the switch says no" })
+	l.source.progress.Report("list", status.Warning, "list gateways: the switch says no")
 	l.want(200, `"status":"warning","version":"1.2.3","problems":[{"severity":"warning","subject":"source log.freeswitch","text":"list gateways: the switch says no"}]`, "GET", "/health", "")
-	l.want(200, `"fault":"","warning":"list gateways: the switch says no"`, "GET", "/security/sources", "")
+	l.want(200, `"fault":"","problems":[{"severity":"warning","subject":"","text":"list gateways: the switch says no"}]`, "GET", "/security/sources", "")
 	metrics := l.want(200, "freeswitch_security_source_warning{source=\"log.freeswitch\"} 1\n", "GET", "/metrics", "")
 	if !strings.Contains(metrics, "freeswitch_security_source_up{source=\"log.freeswitch\"} 1\n") {
 		t.Error("the source is reported as down")

@@ -31,7 +31,7 @@ var answers = []any{
 
 // enums are the types that hold one of a few texts.
 var enums = map[reflect.Type]string{
-	reflect.TypeFor[status.Severity](): "ok, warning, critical",
+	reflect.TypeFor[status.Severity](): "ok, info, warning, critical",
 	reflect.TypeFor[ban.Kind]():        strings.Trim(strings.ReplaceAll(fmt.Sprint(ban.Kinds), " ", ", "), "[]"),
 }
 

@@ -99,7 +99,7 @@ var families = slices.Concat(
 		{"freeswitch_security_source_up", gauge, "Whether a source is followed and can be read.",
 			func(s *status.Source) float64 { return number(s.Running && s.Fault == "") }},
 		{"freeswitch_security_source_warning", gauge, "Whether something is wrong with a source although it is read.",
-			func(s *status.Source) float64 { return number(s.Warning != "") }},
+			func(s *status.Source) float64 { return number(status.Worst(s.Problems) != status.OK) }},
 		{"freeswitch_security_source_lag_seconds", gauge, "Age of the latest event while there is more to read.",
 			func(s *status.Source) float64 { return float64(s.Lag) }},
 		{"freeswitch_security_source_behind_bytes", gauge, "Bytes that exist and are not read yet.",

@@ -1,6 +1,8 @@
 package plugin
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"freeswitch-security/engine/event"
@@ -11,10 +13,11 @@ import (
 // the engine, the API and the metrics read it. All methods may be called from any
 // goroutine.
 type Progress struct {
-	mu      sync.Mutex // guards all below
-	status  status.Source
-	look    func(*status.Source)
-	hearing func() status.Hearing
+	mu       sync.Mutex // guards all below
+	status   status.Source
+	problems map[string]status.Problem // by what they are about
+	look     func(*status.Source)
+	hearing  func() status.Hearing
 }
 
 // Update changes the counters and the texts.
@@ -22,6 +25,28 @@ func (p *Progress) Update(change func(*status.Source)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change(&p.status)
+}
+
+// Report says what is wrong about one thing although the source is read, and what to do;
+// an empty text says that nothing is. The engine logs it, and the status shows it.
+func (p *Progress) Report(about string, severity status.Severity, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if text == "" {
+		delete(p.problems, about)
+		return
+	}
+	if p.problems == nil {
+		p.problems = map[string]status.Problem{}
+	}
+	p.problems[about] = status.Problem{Severity: severity, Text: text}
+}
+
+// Forget takes back all that was reported, as of a connection that has ended.
+func (p *Progress) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.problems)
 }
 
 // Emitted counts an event.
@@ -53,6 +78,9 @@ func (p *Progress) Status() status.Source {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.status
+	for _, about := range slices.Sorted(maps.Keys(p.problems)) {
+		s.Problems = append(s.Problems, p.problems[about])
+	}
 	if p.look != nil {
 		p.look(&s)
 	}

@@ -13,9 +13,19 @@ const (
 	Critical Severity = "critical"
 	// Warning: anything else that wants the attention of the operator.
 	Warning Severity = "warning"
+	// Info: worth knowing; it degrades nothing.
+	Info Severity = "info"
 	// OK is the severity of no problem.
 	OK Severity = "ok"
 )
+
+// severities are in the order in which problems are listed.
+var severities = []Severity{Critical, Warning, Info, OK}
+
+// BySeverity compares two problems: the worse one comes first.
+func BySeverity(a, b Problem) int {
+	return cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity))
+}
 
 // A Problem is one reason why not all is well.
 type Problem struct {
@@ -36,19 +46,22 @@ func Texts(problems []Problem, s Severity) (texts []string) {
 	return texts
 }
 
-// Worst returns the highest severity of problems, and OK if there are none.
+// Worst returns the highest severity of problems; OK if they are worth knowing at most.
 func Worst(problems []Problem) Severity {
-	worst := OK
+	worst := Problem{Severity: Info}
 	for _, p := range problems {
-		if worst == OK || p.Severity == Critical {
-			worst = p.Severity
+		if BySeverity(p, worst) < 0 {
+			worst = p
 		}
 	}
-	return worst
+	if worst.Severity == Info {
+		return OK
+	}
+	return worst.Severity
 }
 
 // Problems lists what is wrong with an engine and with what the kernel enforces for
-// it, critical problems first.
+// it, the worst first.
 func Problems(s *Status, kernels []Kernel) List[Problem] {
 	var all List[Problem]
 	add := func(severity Severity, kind, name, text string) {
@@ -62,7 +75,9 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 	}
 	for _, source := range s.Sources {
 		add(Critical, "source ", source.Name, source.Fault)
-		add(Warning, "source ", source.Name, source.Warning)
+		for _, p := range source.Problems {
+			add(p.Severity, "source ", source.Name, p.Text)
+		}
 		if !source.Running && source.Fault == "" {
 			add(Critical, "source ", source.Name, "not running")
 		}
@@ -95,7 +110,7 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 	if !s.AutoBlock {
 		add(Warning, "security", "", "bans of rules are not enforced: auto_block_enabled is false")
 	}
-	slices.SortStableFunc(all, func(a, b Problem) int { return cmp.Compare(a.Severity, b.Severity) }) // "critical" < "warning"
+	slices.SortStableFunc(all, BySeverity)
 	return all
 }
 

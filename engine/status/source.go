@@ -19,7 +19,8 @@ type Source struct {
 	Lag       Seconds   `json:"lagSeconds"`         // age of the latest event while Behind > 0; else 0
 	LastEvent time.Time `json:"lastEvent,omitzero"` // stamp of the latest event
 	Fault     string    `json:"fault"`              // why nothing can be read; "" if it can
-	Warning   string    `json:"warning"`            // what is wrong although it is read; "" if nothing is
+
+	Problems List[Problem] `json:"problems"` // beside Fault; see plugin.Progress.Report
 }
 
 // A Hearing says since when a source has heard everything from the switch; zero: it does

@@ -20,7 +20,10 @@ func TestProblems(t *testing.T) {
 	}{
 		{"all is well", func(*Status, *[]Kernel) {}, OK, "[]"},
 		{"a source that failed", func(s *Status, _ *[]Kernel) { s.Sources[0].Fault = "no such file" }, Critical, "[source log.a: no such file]"},
-		{"a source with trouble", func(s *Status, _ *[]Kernel) { s.Sources[0].Warning = "no list" }, Warning, "[source log.a: no list]"},
+		{"a source with trouble", func(s *Status, _ *[]Kernel) { s.Sources[0].Problems = List[Problem]{{Warning, "", "no list"}} }, Warning, "[source log.a: no list]"},
+		{"a source with news", func(s *Status, _ *[]Kernel) {
+			s.Sources[0].Problems = List[Problem]{{Info, "", "no DNS"}}
+		}, OK, "[source log.a: no DNS]"},
 		{"a source that ended", func(s *Status, _ *[]Kernel) { s.Sources[0].Running = false }, Critical, "[source log.a: not running]"},
 		{"no source", func(s *Status, _ *[]Kernel) { s.Sources = nil }, Warning, "no source"},
 		{"an action that fails", func(s *Status, _ *[]Kernel) { s.Actions[0].Error = "exit status 4" }, Critical, "[action wall.drop: exit status 4]"},

@@ -140,8 +140,8 @@ func TestFollowEqualsReplay(t *testing.T) {
 				t.Errorf("-replayed +followed (shred %d):\n%s", seed+1, diff)
 			}
 			p := f.follower.progress.Status()
-			isOld := strings.HasPrefix(p.Warning, "FreeSWITCH's clock is") // because of the recorded heartbeats
-			if p.Fault != "" || p.Warning != "" && !isOld || p.Lost != 0 || p.Events != uint64(len(expected)) || !p.LastEvent.Equal(expected[len(expected)-1].Time) || p.Lines < uint64(len(expected)) || p.Bytes == 0 {
+			isOld := len(p.Problems) == 1 && strings.HasPrefix(p.Problems[0].Text, "FreeSWITCH's clock is") // because of the recorded heartbeats
+			if p.Fault != "" || p.Problems != nil && !isOld || p.Lost != 0 || p.Events != uint64(len(expected)) || !p.LastEvent.Equal(expected[len(expected)-1].Time) || p.Lines < uint64(len(expected)) || p.Bytes == 0 {
 				t.Errorf("%+v", p)
 			}
 		})
@@ -374,12 +374,13 @@ func TestWrongClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testSource()
 		f := s.follower(nil, newSink())
+		f.progress.up()
 		for _, test := range []struct {
 			behind time.Duration
 			want   string
 		}{{time.Hour, "FreeSWITCH's clock is 1h0m0s behind"}, {time.Second, ""}, {-time.Hour, ""}} {
 			f.take(*message("HEARTBEAT", time.Now().Add(-test.behind)))
-			if p := f.progress.Status(); p.Fault != "" || !strings.HasPrefix(p.Warning, test.want) || (p.Warning == "") != (test.want == "") {
+			if p := f.progress.Status(); p.Fault != "" || (p.Problems == nil) != (test.want == "") || p.Problems != nil && !strings.HasPrefix(p.Problems[0].Text, test.want) {
 				t.Errorf("%s behind: %+v", test.behind, p)
 			}
 		}

@@ -2,6 +2,7 @@ package esl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -32,6 +33,9 @@ type gateways struct {
 	known    map[string]addresses // by the gateway's name
 }
 
+// errLookUp says that the DNS does not know a gateway, as that of FreeSWITCH's own configuration.
+var errLookUp = errors.New("look up gateway")
+
 // addresses of a gateway, with the time when each was last seen.
 type addresses map[netip.Addr]time.Time
 
@@ -52,7 +56,7 @@ func (g *gateways) update(ctx context.Context, listed []esl.Gateway) (events []*
 		name := event.Bound(listed[i].Name, event.MaxField)
 		delete(left, name)
 		if errs[i] != nil && failed == nil {
-			failed = fmt.Errorf("look up gateway %q: %w", name, errs[i])
+			failed = fmt.Errorf("%w %q: %w; its addresses are trusted once they are known, and a gateway that is not used can be deleted from its SIP profile", errLookUp, name, errs[i])
 		}
 		for _, addr := range g.reconcile(name, found[i], errs[i] == nil, now) {
 			add(event.GatewayRemoved, name, addr)

@@ -3,6 +3,7 @@ package esl
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 )
 
 const (
@@ -86,11 +88,14 @@ func (l *lister) run(ctx context.Context) {
 		if !l.up.Load() {
 			continue
 		}
-		fault := ""
+		severity, fault := status.Warning, ""
 		if err := l.list(ctx); err != nil && ctx.Err() == nil {
 			next, fault = retryAfter, err.Error()
+			if errors.Is(err, errLookUp) {
+				severity = status.Info
+			}
 		}
-		l.progress.listed(fault)
+		l.progress.warn("listing", severity, fault)
 		sleep(ctx, listPause)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/status"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -339,12 +341,12 @@ func TestListing(t *testing.T) {
 			}
 		}
 		expect(0, show, gateway)
-		if p := f.progress.Status(); p.Fault != "" || p.Warning != "list gateways: the switch says no" {
+		if p := f.progress.Status(); p.Fault != "" || !slices.Equal(status.Texts(p.Problems, status.Warning), []string{"list gateways: the switch says no"}) {
 			t.Errorf("%+v", p)
 		}
 		answers.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
 		expect(listPause+retryAfter, gateway) // what failed, again
-		if p := f.progress.Status(); p.Warning != "" || p.Events != 1 {
+		if p := f.progress.Status(); p.Problems != nil || p.Events != 1 {
 			t.Errorf("%+v", p)
 		}
 		expect(relistAfter+listPause, gateway)
@@ -360,7 +362,7 @@ func TestListing(t *testing.T) {
 		answers.answer(show, "no list")
 		take <- nil
 		expect(2*minPause+listPause, show, gateway)
-		if p := f.progress.Status(); p.Fault != "" || !strings.HasPrefix(p.Warning, "list registrations: ") || p.Events != 5 {
+		if p := f.progress.Status(); p.Fault != "" || len(p.Problems) != 1 || !strings.HasPrefix(p.Problems[0].Text, "list registrations: ") || p.Events != 5 {
 			t.Errorf("the gateways are not listed despite registrations that cannot be read: %+v", p)
 		}
 		answers.answer(show, `{"row_count":0}`)

@@ -1,7 +1,6 @@
 package esl
 
 import (
-	"cmp"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -18,8 +17,6 @@ type progress struct {
 	records bool                      // the subscription has log records
 	queued  func() int                // events that wait for the engine
 	since   atomic.Pointer[time.Time] // of the stream without a loss; nil: it is down
-
-	clock, listing string // warnings; guarded by Update
 }
 
 func newProgress(to *plugin.Progress, records bool, queued func() int) *progress {
@@ -58,10 +55,8 @@ func (p *progress) up() {
 // down notes why the stream cannot be read.
 func (p *progress) down(fault string) {
 	p.since.Store(nil)
-	p.Update(func(s *status.Source) {
-		p.clock, p.listing = "", ""
-		s.Fault, s.Warning = fault, ""
-	})
+	p.Update(func(s *status.Source) { s.Fault = fault })
+	p.Forget()
 }
 
 // message counts a message of the stream, and the restarts and losses that it showed.
@@ -101,18 +96,12 @@ func (p *progress) heartbeat(at time.Time) {
 	if lag > maxClockLag {
 		warning = fmt.Sprintf("FreeSWITCH's clock is %s behind this host's, so that bans may be over before they begin: fs_cli -x 'fsctl sync_clock'", lag.Round(time.Minute))
 	}
-	p.warn(&p.clock, warning)
+	p.warn("clock", status.Warning, warning)
 }
 
-// listed notes why the lists of the switch could not be read; "" if they could.
-func (p *progress) listed(warning string) { p.warn(&p.listing, warning) }
-
-// warn sets one of the two warnings. While the stream is down there is none.
-func (p *progress) warn(about *string, warning string) {
-	p.Update(func(s *status.Source) {
-		if s.Fault == "" {
-			*about = warning
-			s.Warning = cmp.Or(p.clock, p.listing)
-		}
-	})
+// warn reports what is wrong about one thing. While the stream is down it says nothing.
+func (p *progress) warn(about string, severity status.Severity, text string) {
+	if p.since.Load() != nil {
+		p.Report(about, severity, text)
+	}
 }

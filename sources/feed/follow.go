@@ -63,7 +63,7 @@ func (f *follower) turn(ctx context.Context) time.Duration {
 		f.log.Info("list read again")
 	}
 	f.failures, f.fault = 0, ""
-	f.stream.Progress.Update(func(s *status.Source) { s.Warning = "" })
+	f.stream.Progress.Report("list", status.Warning, "")
 	return f.pace.spread(f.interval)
 }
 
@@ -72,9 +72,7 @@ func (f *follower) turn(ctx context.Context) time.Duration {
 func (f *follower) failed(err error) time.Duration {
 	f.failures++
 	f.fault = err.Error()
-	f.stream.Progress.Update(func(s *status.Source) {
-		s.Warning = "list not taken, its entries stay banned until their terms end: " + f.fault
-	})
+	f.stream.Progress.Report("list", status.Warning, "list not taken, its entries stay banned until their terms end: "+f.fault)
 	wait := f.pace.backOff(f.failures, f.interval)
 	if later, ok := errors.AsType[laterError](err); ok {
 		wait = max(wait, min(later.after, max(f.interval, time.Hour)))

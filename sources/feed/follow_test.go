@@ -76,12 +76,12 @@ func TestBackOff(t *testing.T) {
 		go func() { done <- s.Follow(ctx, stream) }()
 		time.Sleep(26 * time.Minute)
 		const want = "list not taken, its entries stay banned until their terms end: https://x.example: answered 503 Service Unavailable"
-		if got := stream.Progress.Status(); got.Fault != "" || got.Warning != want {
+		if got := stream.Progress.Status(); got.Fault != "" || len(got.Problems) != 1 || got.Problems[0].Text != want {
 			t.Errorf("%+v", got)
 		}
 		well.Store(true)
 		time.Sleep(21 * time.Minute)
-		if got := stream.Progress.Status(); got.Warning != "" || got.Lines != 2 || got.Events != 1 || got.Bytes != 18 || !got.LastEvent.Equal(start.Add(45*time.Minute)) {
+		if got := stream.Progress.Status(); got.Problems != nil || got.Lines != 2 || got.Events != 1 || got.Bytes != 18 || !got.LastEvent.Equal(start.Add(45*time.Minute)) {
 			t.Errorf("%+v", got)
 		}
 		cancel()
@@ -139,8 +139,8 @@ func TestFollowEndsAtOnce(t *testing.T) {
 				t.Errorf("%s: %v after %s", name, err, time.Since(start))
 			}
 		}
-		if last.Progress.Status().Warning != "" {
-			t.Errorf("the end counts as a failure: %q", last.Progress.Status().Warning)
+		if last.Progress.Status().Problems != nil {
+			t.Errorf("the end counts as a failure: %q", last.Progress.Status().Problems)
 		}
 	})
 }
@@ -317,7 +317,7 @@ func TestLedgerRefuses(t *testing.T) {
 		for _, listing := range l.listings {
 			orders += len(listing.Orders)
 		}
-		if orders > 9 || k.stream.Progress.Status().Doubted < 2 || k.stream.Progress.Status().Warning != "" {
+		if orders > 9 || k.stream.Progress.Status().Doubted < 2 || k.stream.Progress.Status().Problems != nil {
 			t.Errorf("%d orders, %+v", orders, k.stream.Progress.Status())
 		}
 	})

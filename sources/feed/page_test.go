@@ -129,7 +129,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		l := newFakeLedger()
 		k := s.turns(l)
 		k.turn(t.Context())
-		if want := server.URL + ": " + test.fault; k.fault != want || len(l.listings) > 0 || !strings.HasSuffix(k.stream.Progress.Status().Warning, want) {
+		if want := server.URL + ": " + test.fault; k.fault != want || len(l.listings) > 0 || !strings.HasSuffix(k.stream.Progress.Status().Problems[0].Text, want) {
 			t.Errorf("%s: %q, want %q", test.name, k.fault, want)
 		}
 	}
