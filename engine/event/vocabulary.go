@@ -22,6 +22,8 @@ const (
 	Malformed         = "malformed"
 	UserAgentRejected = "user_agent_rejected"
 	RegistrationLimit = "registration_limit"
+	EmptyPassword     = "empty_password"
+	VertoTakeover     = "verto_takeover"
 	LogForgery        = "log_forgery"
 	Listed            = "listed"
 	Gateway           = "gateway"
@@ -37,7 +39,7 @@ var Vocabulary = []Word{
 	{AuthFailure, "the switch refused the credentials"},
 	{AuthSuccess, "the switch accepted the credentials"},
 	{AuthStale, "the nonce had expired; the credentials may be right or wrong"},
-	{AuthMalformed, "the authorization header cannot be parsed"},
+	{AuthMalformed, "the authorization header cannot be parsed, or its algorithm is not allowed"},
 	{UnknownUser, "the directory has no such account"},
 	{ACLReject, "an access list of a SIP profile or user refused the address"},
 	{ESLDenied, "the access list of the event socket refused the address"},
@@ -48,9 +50,11 @@ var Vocabulary = []Word{
 	{WrongCallState, "an INVITE was challenged and then abandoned"},
 	{VertoLoginFailure, "a verto login was refused"},
 	{SessionLimit, "the switch refused a call because its session limit was reached"},
-	{Malformed, "the switch refused a malformed SIP message; the report has no address"},
+	{Malformed, "the switch refused a malformed SIP message; of a REGISTER the report has the address"},
 	{UserAgentRejected, "a user's user-agent-filter refused the phone; an auth_failure with the address follows"},
 	{RegistrationLimit, "an account has too many registrations; an auth_failure with the address follows"},
+	{EmptyPassword, "an account without a password refused the request; an auth_failure with the address follows"},
+	{VertoTakeover, "a verto user tried to take over another user's session; the report has no address"},
 	{LogForgery, "a log line was written by a caller"},
 	{Listed, "a list from elsewhere contains the address"},
 	{Gateway, `the switch registers at or calls through this address; fields["gateway"] is the gateway's name`},

@@ -17,10 +17,11 @@ import (
 type decoder struct {
 	source   string
 	want     map[string]bool                    // nil: all
-	record   func(string) *event.Event          // reads a log record; nil: none is wanted
+	record   func(string) (*event.Event, bool)  // reads a log record; nil: none is wanted
 	inLog    []string                           // events of the log alone
 	core     string                             // Core-UUID, a new one for every start of the switch
 	restarts uint64                             // changes of core
+	doubted  int64                              // log records that are refused as evidence
 	attempts dedup.Cache[dialogue, credentials] // refused, without their failure
 	repeats  repeats
 	gateways bool // a message reported that the gateways have changed
@@ -74,8 +75,12 @@ func (d *decoder) decodeRecord(text string) *event.Event {
 	if d.record == nil {
 		return nil
 	}
-	e := d.record(text)
+	e, doubted := d.record(text)
 	if e == nil || !slices.Contains(d.inLog, e.Name) || !isWanted(d.want, e.Name) {
+		return nil
+	}
+	if doubted {
+		d.doubted++
 		return nil
 	}
 	e.Repeat = false // the reader of records does not see the stream

@@ -124,12 +124,12 @@ func (f *follower) connect(ctx context.Context) {
 
 // take decodes a message. It never waits.
 func (f *follower) take(m esl.Message) {
-	restarts, lost := f.decoder.restarts, esl.Lost(m)
+	restarts, doubted, lost := f.decoder.restarts, f.decoder.doubted, esl.Lost(m)
 	e := f.decoder.decode(&m)
 	if e != nil && !f.queue.put(e) {
 		lost++
 	}
-	f.progress.message(&m, f.decoder.restarts-restarts, lost)
+	f.progress.message(&m, f.decoder.restarts-restarts, uint64(f.decoder.doubted-doubted), lost)
 	if at, ok := stamp(m.Headers); ok && m.Name() == esl.Heartbeat {
 		f.progress.heartbeat(at)
 	}

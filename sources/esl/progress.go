@@ -59,8 +59,9 @@ func (p *progress) down(fault string) {
 	p.Forget()
 }
 
-// message counts a message of the stream, and the restarts and losses that it showed.
-func (p *progress) message(m *esl.Message, restarts, lost uint64) {
+// message counts a message of the stream, and the restarts, doubted records and losses
+// that it showed.
+func (p *progress) message(m *esl.Message, restarts, doubted, lost uint64) {
 	bytes := len(m.Body)
 	for name, value := range m.Headers {
 		bytes += len(name) + len(value)
@@ -73,6 +74,7 @@ func (p *progress) message(m *esl.Message, restarts, lost uint64) {
 		s.Lines++
 		s.Bytes += uint64(bytes)
 		s.Restarts += restarts
+		s.Doubted += doubted
 		s.Lost += lost
 	})
 }

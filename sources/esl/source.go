@@ -20,8 +20,8 @@ import (
 
 // Records makes a reader of FreeSWITCH's log records for the named source. The zone is
 // that of their stamps. The reader turns one message, all its lines, into an event; nil
-// if it is none. It is called by one goroutine.
-type Records func(source string, zone *time.Location) func(message string) *event.Event
+// if it is none. A doubted event is no evidence. It is called by one goroutine.
+type Records func(source string, zone *time.Location) func(message string) (e *event.Event, doubted bool)
 
 // Kind makes sources of event sockets. They read log records with records, so that those
 // become the same events as in the log file, which are listed in events.
@@ -135,7 +135,9 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 		}
 		stats.Lines++
 		stats.Recognised = true
-		if e := decoder.decode(&m); e != nil {
+		e := decoder.decode(&m)
+		stats.Doubted = decoder.doubted
+		if e != nil {
 			if err := emit(e); err != nil {
 				return stats, err
 			}

@@ -8,12 +8,13 @@ import (
 )
 
 // builtin is the catalogue: what FreeSWITCH writes about attacks, in the language of
-// `event` blocks. A new line of FreeSWITCH is one row. The texts are the same from
-// v1.6 to v1.11; line numbers are not, and are ignored. Of several patterns that
-// match a message, the first names the event.
+// `event` blocks. A new line of FreeSWITCH is one row. TestVersions holds which version
+// from v1.4 on writes which text; line numbers change and are ignored. Of several
+// patterns that match a message, the first names the event.
 //
 // Left out: the DEBUG line `IP … Rejected by acl "…". Falling back to Digest auth.`,
-// which every phone outside of the list causes, and the lines of mod_fail2ban, which
+// which every phone outside of the list causes; `STUN MESSAGE-INTEGRITY verification
+// failed`, which an honest browser causes too; and the lines of mod_fail2ban, which
 // have a file of their own and no header.
 var builtin = []struct {
 	event, file, level, line string
@@ -33,13 +34,14 @@ var builtin = []struct {
 
 	{event.UnknownUser, "sofia_reg.c", "WARNING", "Can't find user [<user>@<domain>] from <ip>", []string{
 		`You must define a domain called '<domain>' in your directory and add a user with the id="<user>" attribute`,
-		"and you must configure your device to use the proper domain in its authentication credentials.",
+		"and you must configure your device to use the proper domain in <its> authentication credentials.", // "it's" before v1.10.2
 	}},
 
 	{event.AuthMalformed, "sofia_reg.c", "ERR", "Can not do authorization without a complete header in <method:REGISTER> request from <ip>:<port>", nil},
 	{event.AuthMalformed, "sofia_reg.c", "ERR", "Invalid Authorization header!", nil},
+	{event.AuthMalformed, "sofia_reg.c", "WARNING", "SIP auth hash algorithm explicitly not allowed. [<algorithm>]", nil},
 
-	// Versions before 1.8 do not name the list.
+	// Versions before 1.2 do not name the list.
 	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by register acl "<acl>"`, nil},
 	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by register acl`, nil},
 	{event.ACLReject, "sofia_reg.c", "WARNING", `IP <ip> Rejected by user acl [<acl>] and no proxy acl present`, nil},
@@ -54,12 +56,16 @@ var builtin = []struct {
 
 	{event.Call, "sofia.c", "INFO", "sofia/<profile>/<user>@<domain> receiving invite from <ip>:<port> version: <version> call-id: <call_id>", nil},
 	{event.Call, "sofia.c", "INFO", "sofia/<profile>/<user> receiving invite from <ip>:<port> version: <version> call-id: <call_id>", nil},
+	// Before v1.10.6. Without a Call-ID, an INVITE that is repeated with credentials is a call of its own.
+	{event.Call, "sofia.c", "DEBUG", "sofia/<profile>/<user>@<domain> receiving invite from <ip>:<port> version: <version>", nil},
+	{event.Call, "sofia.c", "DEBUG", "sofia/<profile>/<user> receiving invite from <ip>:<port> version: <version>", nil},
 
 	// Ten seconds after the challenge of an INVITE that the caller did not answer.
 	{event.WrongCallState, "switch_core_state_machine.c", "WARNING", "<channel> sofia/<profile>/<user>@<domain> Abandoned", nil},
 	{event.WrongCallState, "switch_core_state_machine.c", "WARNING", "<channel> sofia/<profile>/<user> Abandoned", nil},
 
 	{event.VertoLoginFailure, "mod_verto.c", "WARNING", "Login incorrect for user: <user> domain: <domain>", nil},
+	{event.VertoTakeover, "mod_verto.c", "WARNING", "User <user> blocked from taking over session <session> owned by <owner>", nil},
 
 	{event.SessionLimit, "switch_core_session.c", "CRIT", "Throttle Error! <count>", nil},
 	{event.SessionLimit, "switch_core_session.c", "CRIT", "Over Session Limit! <count>", nil},
@@ -67,13 +73,15 @@ var builtin = []struct {
 	{event.SessionLimit, "switch_core_session.c", "CRIT", "The system cannot create any inbound sessions at this time.", nil},
 	{event.SessionLimit, "switch_time.c", "CRIT", "Over Session Rate of <count>!", nil},
 
-	// A SIP request that cannot be one. The line has no address.
+	// A SIP request that cannot be one.
+	{event.Malformed, "sofia_reg.c", "ERR", "NO CONTACT! ip: <ip>, port: <port>", nil},
 	{event.Malformed, "sofia.c", "ERR", "NO CONTACT!", nil},
 	{event.Malformed, "sofia.c", "ERR", "Received an invalid packet!", nil},
 	{event.Malformed, "sofia_reg.c", "ERR", "Received an invalid packet!", nil},
 
 	// An auth_failure with the address follows.
 	{event.UserAgentRejected, "sofia_reg.c", "WARNING", `SIP auth failure (<method:REGISTER>) due to user-agent-filter.  Filter "<filter>" User-Agent "<user_agent>"`, nil},
+	{event.EmptyPassword, "sofia_reg.c", "WARNING", "Empty password denied for user <user>@<domain>", nil},
 	{event.RegistrationLimit, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>", nil},
 }
 

@@ -15,30 +15,30 @@ import (
 //
 // In a file, the end of a message is known only from the lines behind it, which an
 // attacker may have written. Here the end of the frame is the end. A line that does not belong to
-// the message is a line break that an attacker wrote into it, and the message is
-// refused. A message that can be read with two addresses is refused too.
+// the message is a line break that an attacker wrote into it, and the event is doubted:
+// it is no evidence. So is that of a message that can be read with two addresses.
 //
 // The messages must come in their order, because the reader marks repeats. It is not
 // safe for concurrent use.
-func Framed(name string, zone *time.Location) func(message string) *event.Event {
+func Framed(name string, zone *time.Location) func(message string) (e *event.Event, doubted bool) {
 	s := &source{name: name, zone: zone, patterns: catalogue}
 	d := s.newDecoder(nil, defaultSizes().maxLine, time.Time{})
 	var order ordered
-	return func(message string) *event.Event {
+	return func(message string) (*event.Event, bool) {
 		line, rest, more := strings.Cut(strings.TrimSuffix(message, "\n"), "\n")
 		r, ok := d.read(line, nil)
-		if !ok || r.refused == ambiguous || r.Stamp.Year == 0 {
-			return nil
+		if !ok || r.Stamp.Year == 0 {
+			return nil, false
 		}
+		f := finding{event: d.event(line, &r), Header: r.Header, refused: r.refused == ambiguous}
+		f.event.Time = d.Time(r.Stamp)
 		want := expected(line[r.Message:])
 		for further := range strings.SplitSeq(rest, "\n") {
-			if more && !takeFurther(&want, further) {
-				return nil
-			}
+			f.refused = f.refused || more && !takeFurther(&want, further)
 		}
-		f := finding{event: d.event(line, &r), Header: r.Header}
-		f.event.Time = d.Time(r.Stamp)
-		order.settle(&f)
-		return f.event
+		if !f.refused {
+			order.settle(&f)
+		}
+		return f.event, f.refused
 	}
 }
