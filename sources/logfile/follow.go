@@ -26,9 +26,11 @@ func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
 }
 
 func (s *source) follow(ctx context.Context, stream plugin.Stream, pace tail.Pace, patience patience) {
-	f := s.newFollower(s.newConsumer(stream, patience), pace)
+	c := s.newConsumer(stream, patience)
+	f := s.newFollower(c, pace)
 	defer f.Close()
 	f.Begin(stream.From)
+	c.lookBack(s.path)
 	stream.Ready()
 	f.Run(ctx)
 }
@@ -67,6 +69,7 @@ type consumer struct {
 	block    block // handed to the scanner again and again
 	order    ordered
 	patience patience
+	sight    sight
 	stream   plugin.Stream
 	sampled  int // how many bytes the plan was made from
 }
@@ -189,4 +192,5 @@ func (c *consumer) count(b *block, n int) {
 		s.Skipped += uint64(b.skipped)
 		s.Doubted += uint64(b.doubted)
 	})
+	c.see(b.lines, b.recognised)
 }

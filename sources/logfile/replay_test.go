@@ -40,7 +40,7 @@ func (s *source) naive(data []byte, modTime time.Time, want map[string]bool, max
 		if len(line) > maxLine {
 			got.stats.Skipped++
 			line = line[:maxLine+1]
-		} else if _, ok := record.ParseHeader(line); ok {
+		} else if _, ok := record.ParseHeader(line); ok || record.IsTrace(line) {
 			got.stats.Recognised = true
 		}
 		f, found, doubted := d.decode(line, rest)

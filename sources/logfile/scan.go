@@ -45,12 +45,13 @@ func (s *scanner) scan(b *block) {
 	}
 }
 
-// hasHeader reports whether a line has a header. In a log one of the first lines has.
+// hasHeader reports whether a line has a header, or is the head of a traced packet. In a log
+// one of the first lines is.
 func (d *decoder) hasHeader(data []byte) bool {
 	for len(data) > 0 {
 		var line string
 		line, data = d.Cut(data)
-		if _, ok := record.ParseHeader(line); ok && !d.TooLong(line) {
+		if _, ok := record.ParseHeader(line); (ok || record.IsTrace(line)) && !d.TooLong(line) {
 			return true
 		}
 	}

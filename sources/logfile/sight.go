@@ -1,0 +1,90 @@
+package logfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"freeswitch-security/engine/status"
+)
+
+// How many lines without FreeSWITCH's header make a log unreadable. A message may have many
+// further lines, which is why a log that was readable gets more.
+const (
+	foreignAtFirst = 10
+	foreignLater   = 1000
+)
+
+// A sight counts the lines since the last one with FreeSWITCH's header.
+type sight struct {
+	seen    bool // one had a header
+	foreign int64
+}
+
+// see counts the lines of a block, and returns what is wrong with the log; "" if nothing is.
+func (s *sight) see(lines int64, recognised bool) string {
+	s.foreign += lines
+	if recognised {
+		s.seen, s.foreign = true, 0
+	}
+	limit, since := int64(foreignAtFirst), ""
+	if s.seen {
+		limit, since = foreignLater, " any more"
+	}
+	if s.foreign < limit {
+		return ""
+	}
+	return "no line of the log has FreeSWITCH's header" + since + ", and no attack in it is seen: set path to a file that mod_logfile writes; freeswitch-security explain says how a line is read"
+}
+
+// see reports a log that cannot be understood.
+func (c *consumer) see(lines int64, recognised bool) {
+	c.stream.Progress.Report("header", status.Warning, c.sight.see(lines, recognised))
+}
+
+// lookBack sees the end of the file: a log may be quiet for hours. What is wrong with the
+// file itself is found by the follower.
+func (c *consumer) lookBack(path string) {
+	if end, err := ReadEnd(path); err == nil {
+		c.see(int64(bytes.Count(end, []byte{'\n'})), c.hasHeader(end))
+	}
+}
+
+// endLength bounds what is looked at of the end of a log, in bytes.
+const endLength = 64 << 10
+
+// errNotRegular says that a path is that of a directory, a device or a pipe.
+var errNotRegular = errors.New("not a regular file")
+
+// ReadEnd returns the last whole lines of a log, at most 64 KB.
+func ReadEnd(path string) ([]byte, error) {
+	info, err := os.Stat(path) // a pipe would block Open
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w", path, errNotRegular)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if info, err = file.Stat(); err != nil {
+		return nil, err
+	}
+	end, err := io.ReadAll(io.NewSectionReader(file, max(info.Size()-endLength, 0), endLength))
+	if info.Size() > endLength { // the first line is incomplete
+		_, end, _ = bytes.Cut(end, []byte{'\n'})
+	}
+	return end, err
+}
+
+// Trouble says what is wrong with a part of a log; "" if it can be read.
+func Trouble(log []byte) string {
+	d := (&source{patterns: catalogue}).newDecoder(nil, defaultSizes().maxLine, time.Time{})
+	return (&sight{}).see(int64(bytes.Count(log, []byte{'\n'})), d.hasHeader(log))
+}

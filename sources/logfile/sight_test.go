@@ -1,0 +1,70 @@
+package logfile
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"freeswitch-security/engine/status"
+)
+
+// foreignLines are lines of another program.
+func foreignLines(n int) (all string) {
+	for i := range n {
+		all += fmt.Sprintf("Nov 28 10:00:%02d pbx1 sshd[812]: Failed password for root from 203.0.113.7 port 4022 ssh2\n", i%60)
+	}
+	return all
+}
+
+// isBlind reports whether a follower says that it understands nothing.
+func isBlind(f *follows) bool {
+	texts := status.Texts(f.status().Problems, status.Warning)
+	return len(texts) == 1 && strings.HasPrefix(texts[0], "no line of the log has FreeSWITCH's header")
+}
+
+// TestUnreadableLog: a log without a header is told, whether it is there at the start or
+// grows, and until a line of FreeSWITCH comes.
+func TestUnreadableLog(t *testing.T) {
+	for name, before := range map[string]int{"quiet": foreignAtFirst, "long": 2000, "growing": 0} {
+		t.Run(name, func(t *testing.T) {
+			l := newLogger(t)
+			l.open()
+			l.write(foreignLines(before))
+			f := follow(t, l.path, nil, defaultPatience())
+			if before == 0 {
+				l.write(foreignLines(foreignAtFirst))
+			}
+			poll(t, "warning", func() bool { return isBlind(f) })
+			l.lines(1)
+			poll(t, "end of the warning", func() bool { return f.status().Problems == nil })
+			l.write(foreignLines(foreignLater - 1))
+			poll(t, "lines", func() bool { return f.status().Lines >= foreignLater })
+			if f.status().Problems != nil {
+				t.Errorf("a long message is told: %v", f.status().Problems)
+			}
+			l.write(foreignLines(1))
+			poll(t, "warning", func() bool { return isBlind(f) })
+			f.stop()
+		})
+	}
+}
+
+// TestTroubleOfRecordings: every recording of FreeSWITCH is readable, a part of it, too.
+func TestTroubleOfRecordings(t *testing.T) {
+	for _, name := range []string{"trace", "users", "calls", "forged"} {
+		log, err := os.ReadFile("testdata/" + name + ".log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := Trouble(log); text != "" {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	if Trouble([]byte(foreignLines(foreignAtFirst))) == "" || Trouble(nil) != "" {
+		t.Error("a foreign log is readable, or an empty one is not")
+	}
+	if _, err := ReadEnd(t.TempDir()); err == nil {
+		t.Error("a directory is read")
+	}
+}
