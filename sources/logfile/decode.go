@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/carrier"
 	"freeswitch-security/sources/logfile/forgery"
 	"freeswitch-security/sources/logfile/lines"
 	"freeswitch-security/sources/logfile/pattern"
@@ -22,6 +23,7 @@ type decoder struct {
 	use      []use // what the events of each pattern are for
 	detect   bool  // a line that an attacker wrote becomes a log_forgery
 	report   bool  // which is wanted
+	piece    int   // of a log whose lines can be compared
 }
 
 // newDecoder returns a decoder of a log that was last written to at modTime. want names
@@ -39,9 +41,18 @@ func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time
 		detect: s.detect, report: s.detect && (want == nil || want[event.LogForgery]),
 	}
 	if s.doubts() {
-		d.Piece = s.piece
+		d.piece = s.piece
 	}
+	d.setCarrier(nil)
 	return d
+}
+
+// setCarrier says what carries the log; nil: nothing.
+func (d *decoder) setCarrier(c *carrier.Carrier) {
+	d.Piece = d.piece
+	if c != nil && !c.Compared {
+		d.Piece = 0
+	}
 }
 
 // use says what the events of a pattern are for.
@@ -108,6 +119,7 @@ const (
 	ambiguous   refusal = "with more than one address. An attacker wrote an address into one of its fields."
 	mayBeCut    refusal = "so long that it may have been cut off, so that its end may not be FreeSWITCH's own."
 	hasSession  refusal = "with a session's UUID, which FreeSWITCH does not write there."
+	isCarried   refusal = "behind the prefix of another program, which the log does not have. An attacker wrote it."
 	isContinued refusal = "with a further line that FreeSWITCH does not write there. An attacker wrote a line break into one of its fields."
 )
 
@@ -116,8 +128,13 @@ func (d *decoder) read(line string, rest []byte) (r reading, ok bool) {
 	if d.TooLong(line) {
 		return r, false
 	}
+	prefix := 0
 	if r.Header, ok = record.ParseHeader(line); !ok {
-		return r, false
+		if prefix = carrier.PrefixLength(line); prefix == 0 {
+			return r, false
+		}
+		r.Header, _ = record.ParseHeader(line[prefix:])
+		r.Message += prefix
 	}
 	msg := line[r.Message:]
 	i, v := d.patterns.Find(r.File, r.Level, msg, &r.match)
@@ -132,7 +149,11 @@ func (d *decoder) read(line string, rest []byte) (r reading, ok bool) {
 		r.refused = mayBeCut
 	case r.Session && hasNoSession(r.File):
 		r.refused = hasSession
-	case !d.complete(msg, rest, r.Prefixed):
+	case prefix > 0:
+		r.refused = isCarried
+	case bytes.HasPrefix(rest, []byte(carrier.CutOff)):
+		r.refused = mayBeCut
+	case !d.complete(msg, rest):
 		r.refused = isContinued
 	}
 	return r, true
@@ -160,14 +181,14 @@ func hasNoSession(file string) bool { return file == "sofia_reg.c" || file == "m
 // complete reports whether every further line of a message is one that FreeSWITCH
 // writes after the first line msg. Any other further line holds a line break that an
 // attacker wrote, so that the first line is not what it seems. rest is the input
-// behind the first line. A message with a prefix ends at the next prefix.
-func (d *decoder) complete(msg string, rest []byte, prefixed bool) bool {
+// behind the first line.
+func (d *decoder) complete(msg string, rest []byte) bool {
 	want := expected(msg)
 	for len(rest) > 0 {
 		var line string
 		finished := bytes.IndexByte(rest, '\n') >= 0
 		line, rest = d.Cut(rest)
-		if record.Begins(line) || !finished && record.MayBegin(line) || d.isDamage(line) || prefixed && record.HasPrefix(line) {
+		if record.Begins(line) || !finished && record.MayBegin(line) || d.isDamage(line) {
 			return true
 		}
 		if d.TooLong(line) || !takeFurther(&want, line) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/carrier"
 	"freeswitch-security/sources/logfile/record"
 )
 
@@ -14,6 +15,7 @@ import (
 // forgeries. All that comes from the input is escaped.
 func (s *source) Explain(input string) string {
 	e := explainer{decoder: s.newDecoder(nil, defaultSizes().maxLine, time.Time{})}
+	input = e.unwrap(input)
 	first, _, _ := strings.Cut(input, "\n")
 	e.CRLF = strings.HasSuffix(first, "\r")
 	line, rest := e.Cut([]byte(input))
@@ -46,10 +48,29 @@ type explainer struct {
 
 func (e *explainer) printf(format string, args ...any) { fmt.Fprintf(e, format, args...) }
 
+// unwrap returns the input without its carrier, which it names.
+func (e *explainer) unwrap(input string) string {
+	c := carrier.Recognise([]byte(input))
+	if c == nil {
+		return input
+	}
+	e.printf("Carrier: %s\n", c.Name)
+	e.setCarrier(c)
+	f := carried{Splitter: e.Splitter, carrier: c}
+	plain, _ := f.plain([]byte(input))
+	return string(plain)
+}
+
 func (e *explainer) noHeader(line string) {
 	e.printf("No event: the line does not begin with FreeSWITCH's header at its first byte, \"2006-01-02 15:04:05.000000 [WARNING] file.c:1 \".\n")
-	if line != "" && line[0] <= ' ' {
+	switch {
+	case line == "":
+	case line[0] == '\x1b':
+		e.printf("It begins with an escape sequence (ESC), with which a console sets colours.\n")
+	case line[0] == ' ', line[0] == '\t':
 		e.printf("It begins with white space, as the second line of a folded SIP header does.\n")
+	case line[0] < ' ':
+		e.printf("It begins with the control character %q.\n", line[0])
 	}
 	if record.Begins(line) {
 		e.printf("It begins a record that has no header: a dialplan trace, a SIP trace, or a further line of a session's message.\n")

@@ -9,6 +9,7 @@ import (
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
+	"freeswitch-security/sources/logfile/carrier"
 	"freeswitch-security/sources/logfile/pattern"
 	"freeswitch-security/sources/logfile/record"
 	"freeswitch-security/sources/logfile/tail"
@@ -38,6 +39,7 @@ func (s *source) follow(ctx context.Context, stream plugin.Stream, pace tail.Pac
 func (s *source) newConsumer(stream plugin.Stream, patience patience) *consumer {
 	c := &consumer{scanner: scanner{decoder: s.newDecoder(stream.Want, defaultSizes().maxLine, time.Time{})}, stream: stream, patience: patience}
 	c.order.sink = c.emit
+	c.carried.MaxLine, c.context = c.MaxLine, c.Before()
 	return c
 }
 
@@ -72,11 +74,22 @@ type consumer struct {
 	sight    sight
 	stream   plugin.Stream
 	sampled  int // how many bytes the plan was made from
+	carried  carried
+	context  int // bytes of the log in front of a chunk
 }
 
 // Take reports the events of a chunk. It holds back a last message that may go on
 // behind the chunk.
 func (c *consumer) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
+	if c.recognise(chunk.Head); c.carried.carrier == nil {
+		return c.take(ctx, chunk)
+	}
+	v := c.take(ctx, c.carried.unwrap(chunk))
+	return c.carried.pass(&chunk, v, c.context, c.patience.line)
+}
+
+// take takes a chunk of plain lines.
+func (c *consumer) take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 	c.ModTime = time.Now()
 	c.sample(&chunk)
 	b := &c.block
@@ -102,6 +115,9 @@ func (c *consumer) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 // Recall marks the attempts as known that were reported before a restart.
 func (c *consumer) Recall(lines []byte, crlf bool) {
 	c.ModTime = time.Now()
+	if c.recognise(lines); c.carried.carrier != nil {
+		lines, crlf = c.carried.plain(lines)
+	}
 	c.block.plan, c.sampled = c.plan(lines), len(lines)
 	b := &c.block
 	b.log, b.from, b.to, b.crlf = lines, 0, len(lines), crlf
@@ -172,7 +188,15 @@ func (c *consumer) outstanding(last *finding, partial []byte) time.Duration {
 func (c *consumer) stamp(line []byte) time.Time {
 	h, ok := record.ParseHeader(c.Line(line))
 	if !ok {
-		return time.Time{}
+		form, known := carrier.Form(c.Line(line))
+		if !known {
+			return time.Time{}
+		}
+		u := form.Unwrapper(c.MaxLine)
+		plain, _ := c.Cut(u.Flush(u.Append(nil, c.Line(line))))
+		if h, ok = record.ParseHeader(plain); !ok {
+			return time.Time{}
+		}
 	}
 	c.ModTime = time.Now()
 	return c.Time(h.Stamp)

@@ -9,6 +9,7 @@ import (
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/logfile/carrier"
 	"freeswitch-security/sources/logfile/lines"
 	"freeswitch-security/sources/logfile/pattern"
 )
@@ -96,6 +97,9 @@ func receive[T any](ctx context.Context, c <-chan T) (v T, ok bool) {
 // room for all blocks, so that it waits only for a free one.
 func (b *blocks) fill(ctx context.Context, d decoder, free <-chan *block, filled chan<- *block) {
 	defer close(filled)
+	var c *carrier.Carrier
+	b.r, c = carrier.Open(b.r, b.MaxLine)
+	d.setCarrier(c)
 	var plan *pattern.Plan
 	for {
 		next, ok := receive(ctx, free)

@@ -179,6 +179,13 @@ const (
 	noiseLine = plain + "Some line that means nothing\n"
 )
 
+// syslogLine is a failure of so many bytes in syslog.
+func syslogLine(prefix string, length int) string {
+	prefix += "freeswitch[1]: "
+	pad := length + 1 - len(prefix) - len(failureLine)
+	return prefix + strings.Replace(failureLine, "1000", "1000"+strings.Repeat("1", pad), 1)
+}
+
 func TestMessages(t *testing.T) {
 	const uuid = "2f663d64-fff8-482e-b5be-9d4bfa947ad8 "
 	const prefix = "May  4 10:11:12 pbx1 "
@@ -210,7 +217,10 @@ func TestMessages(t *testing.T) {
 		{"syslog", prefix + "freeswitch[1]: " + failureLine + prefix + "sshd[1]: Accepted publickey\n", 1, 0},
 		{"syslog, further text", prefix + "freeswitch[1]: " + failureLine + "Accepted publickey\n", 0, 1},
 		{"syslog's line in a plain log", failureLine + prefix + "sshd[1]: Accepted publickey\n", 0, 1},
-		{"at the length where syslog cuts", prefix + "freeswitch[1]: " + strings.Replace(failureLine, "1000", strings.Repeat("1", 1000), 1), 0, 1},
+		{"at the length where syslog cuts", syslogLine(prefix, 1024), 0, 1},
+		{"longer than that", syslogLine(prefix, 1048), 1, 0},
+		{"at that length in a file with a longer line", syslogLine(prefix, 1100) + syslogLine(prefix, 1024), 2, 0},
+		{"a prefix in a plain log", failureLine + prefix + "freeswitch[1]: " + failureLine, 0, 2},
 		{"as long in a plain log", strings.Replace(failureLine, "1000", strings.Repeat("1", 1000), 1), 1, 0},
 		{"long in a session", uuid + strings.Replace(failureLine, "1000", strings.Repeat("1", 2047), 1), 0, 1},
 		{"too long", strings.Replace(failureLine, "1000", strings.Repeat("1", 70_000), 1) + failureLine, 1, 0},

@@ -234,7 +234,7 @@ Event:   auth_failure, by the pattern "SIP auth failure (<method:REGISTER>) on s
 		{"Dialplan: x", "begins a record that has no header"},
 		{failureLine + "\n", "with a further line that FreeSWITCH does not write there"},
 		{invite + "receiving invite from 2.2.2.2:2 version: 1 call-id: x", "with more than one address"},
-		{"May  4 10:11:12 pbx1 freeswitch: " + strings.Replace(failureLine, "1000", strings.Repeat("1", 1000), 1), "may have been cut off"},
+		{syslogLine("May  4 10:11:12 pbx1 ", 1024), "may have been cut off"},
 		{strings.Replace(failureLine, "sofia_reg.c", "mod_x.c", 1), `counts only from sofia_reg.c, not from "mod_x.c"`},
 		{strings.Replace(failureLine, "WARNING", "DEBUG", 1), "counts only at level WARNING, not at DEBUG"},
 		{strings.Replace(failureLine, "on sofia", "on sophia", 1), `it differs at "phia profile 'internal' for [1000@pbx] from ip 203.0.113.5", where "fia profile '" must stand`},

@@ -136,7 +136,7 @@ func (d *Detector) stampText(line, uuid string) string {
 	if uuid != "" {
 		line = line[len(uuid)+1:]
 	}
-	if d.parseAll || len(line) < stampLength || line[4] != '-' || line[19] != '.' || !record.IsDigit(line[0]) {
+	if d.parseAll || len(line) <= stampLength || line[4] != '-' || line[10] != ' ' || line[19] != '.' || line[stampLength] != ' ' || !record.IsDigit(line[0]) {
 		return ""
 	}
 	return line[:stampLength]

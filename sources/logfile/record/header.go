@@ -6,41 +6,23 @@ import "strings"
 //
 //	[<uuid> ]YYYY-MM-DD HH:MM:SS.uuuuuu[ NN.NN%] [LEVEL] file.c:LINE[ func()] message
 //
-// and the prefix that syslog or the journal writes in front of that. Its texts are
-// parts of the line.
+// Its texts are parts of the line.
 type Header struct {
-	Stamp    Stamp
-	Idle     string // the share of idle CPU time with its blank; empty before 1.10.7
-	Level    string // normalised: WARNING, ERR, …
-	File     string // the source file; empty where the line names none
-	Prefixed bool   // the line has a syslog or journal prefix
-	Session  bool   // the line has the UUID of a session
-	Message  int    // where the message begins in the line
+	Stamp   Stamp
+	Idle    string // the share of idle CPU time with its blank; empty before 1.10.7
+	Level   string // normalised: WARNING, ERR, …
+	File    string // the source file; empty where the line names none
+	Session bool   // the line has the UUID of a session
+	Message int    // where the message begins in the line
 }
 
 // ParseHeader reads the header at the first byte of a line. White space in front
 // of it is not accepted: it is what a folded SIP header leaves behind a line break
 // that an attacker writes.
-func ParseHeader(line string) (Header, bool) {
-	if h, ok := parseHeader(line, 0); ok {
-		return h, true
-	}
-	outer, length := parsePrefix(line)
-	if length == 0 {
-		return Header{}, false
-	}
-	h, ok := parseHeader(line, length)
-	h.Prefixed = true
-	if outer.Zoned {
-		h.Stamp = outer
-	}
-	return h, ok
-}
-
-func parseHeader(line string, i int) (h Header, ok bool) {
-	uuid := UUIDLength(line[i:])
+func ParseHeader(line string) (h Header, ok bool) {
+	uuid := UUIDLength(line)
 	h.Session = uuid > 0
-	i, ok = h.Stamp.parse(line, i+uuid)
+	i, ok := h.Stamp.parse(line, uuid)
 	if !ok || !byteAt(line, i, ' ') {
 		return h, false
 	}
@@ -55,19 +37,13 @@ func parseHeader(line string, i int) (h Header, ok bool) {
 	return h, true
 }
 
-// Lines of at least these lengths, in bytes, may be cut off: FreeSWITCH cuts the
-// lines of a session, and syslog cuts what it forwards (RFC 3164 at 1024; some
-// daemons later).
-const (
-	sessionCut = 2046
-	prefixCut  = 1000
-)
+// sessionCut is the length from which on FreeSWITCH cuts the lines of a session, in
+// bytes.
+const sessionCut = 2046
 
 // MayBeCut reports whether the end of the line may be missing. An attacker could
 // then choose where it ends.
-func (h *Header) MayBeCut(line string) bool {
-	return h.Session && len(line) >= sessionCut || h.Prefixed && len(line) >= prefixCut
-}
+func (h *Header) MayBeCut(line string) bool { return h.Session && len(line) >= sessionCut }
 
 func byteAt(s string, i int, b byte) bool { return i < len(s) && s[i] == b }
 
@@ -82,6 +58,15 @@ func IsWord(b byte) bool { return IsDigit(b) || (b|0x20)-'a' < 26 || b == '_' }
 
 // uuidEnd is the length of a UUID.
 const uuidEnd = len("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
+
+// WithoutSession returns a line without the session's UUID. A line that may be cut off
+// keeps it.
+func WithoutSession(line string) string {
+	if h, _ := ParseHeader(line); h.MayBeCut(line) {
+		return line
+	}
+	return line[UUIDLength(line):]
+}
 
 // UUIDLength returns the length of the session's UUID at the start of a line and of
 // the blank behind it, or 0.

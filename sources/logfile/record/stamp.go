@@ -15,8 +15,8 @@ type Stamp struct {
 	Zoned  bool // the line has the offset; else the time is that of the server
 }
 
-// parse reads "2026-05-04 10:11:12.131415" or, without a year, "05-04 10:11:12". It
-// returns where the stamp ends. Of a fraction of at most nine digits it keeps
+// parse reads "2026-05-04 10:11:12.131415", also with a T between date and time and
+// with an offset, or, without a year, "05-04 10:11:12". It returns where the stamp ends. Of a fraction of at most nine digits it keeps
 // microseconds.
 func (t *Stamp) parse(s string, i int) (next int, ok bool) {
 	if t.Year, ok = digits(s, i, 4); ok {
@@ -26,7 +26,7 @@ func (t *Stamp) parse(s string, i int) (next int, ok bool) {
 		i += 5
 	}
 	const form = "01-02 15:04:05"
-	if len(s) < i+len(form) || s[i+2] != '-' || s[i+5] != ' ' || s[i+8] != ':' || s[i+11] != ':' {
+	if len(s) < i+len(form) || s[i+2] != '-' || s[i+5] != ' ' && (s[i+5] != 'T' || t.Year == 0) || s[i+8] != ':' || s[i+11] != ':' {
 		return 0, false
 	}
 	month, ok1 := digits(s, i, 2)
@@ -39,15 +39,45 @@ func (t *Stamp) parse(s string, i int) (next int, ok bool) {
 		return 0, false
 	}
 	i += len(form)
-	if !byteAt(s, i, '.') {
+	if byteAt(s, i, '.') {
+		first, unit := i+1, 100_000
+		for i = first; i < len(s) && IsDigit(s[i]) && i-first < 9; i++ {
+			t.micro += int(s[i]-'0') * unit
+			unit /= 10
+		}
+		if i == first {
+			return 0, false
+		}
+	}
+	return t.parseOffset(s, i)
+}
+
+// parseOffset reads the offset of a stamp that has a year: "Z", "+02:00" or "+0200".
+func (t *Stamp) parseOffset(s string, i int) (next int, ok bool) {
+	if i >= len(s) || s[i] == ' ' || t.Year == 0 {
 		return i, true
 	}
-	first, unit := i+1, 100_000
-	for i = first; i < len(s) && IsDigit(s[i]) && i-first < 9; i++ {
-		t.micro += int(s[i]-'0') * unit
-		unit /= 10
+	if s[i] == 'Z' {
+		t.Zoned = true
+		return i + 1, true
 	}
-	return i, i > first
+	if s[i] != '+' && s[i] != '-' {
+		return i, true
+	}
+	hours, ok1 := digits(s, i+1, 2)
+	colon := 0
+	if byteAt(s, i+3, ':') {
+		colon = 1
+	}
+	minutes, ok2 := digits(s, i+3+colon, 2)
+	if !ok1 || !ok2 || hours > 23 || minutes > 59 {
+		return 0, false
+	}
+	t.Zoned, t.offset = true, hours*3600+minutes*60
+	if s[i] == '-' {
+		t.offset = -t.offset
+	}
+	return i + 5 + colon, true
 }
 
 // digits reads exactly n digits.
@@ -143,4 +173,40 @@ func Readings(t time.Time) (first, second time.Time, twice bool) {
 func offset(t time.Time) time.Duration {
 	_, seconds := t.Zone()
 	return time.Duration(seconds) * time.Second
+}
+
+// ZonedLayout is the form of a stamp with its offset, for time.Format.
+const ZonedLayout = "2006-01-02 15:04:05.000000Z07:00"
+
+// apart is how far FreeSWITCH's time and that of a carrier may differ, beside whole
+// quarters of an hour: then the zone of FreeSWITCH's stamp follows from them.
+const apart = 2 * time.Minute
+
+// OffsetAt returns the offset from UTC of a stamp that has none, by the time at which
+// another program saw it. It reports false if the two do not fit.
+func (t *Stamp) OffsetAt(seen time.Time) (offset time.Duration, ok bool) {
+	ahead := time.Date(t.Year, t.month, t.day, t.hour, t.minute, t.second, t.micro*1000, time.UTC).Sub(seen)
+	offset = ahead.Round(15 * time.Minute)
+	return offset, t.Year != 0 && (ahead-offset).Abs() <= apart && offset.Abs() <= 14*time.Hour
+}
+
+// AppendZoned appends a line that has a header, with an offset behind its stamp.
+func AppendZoned(dst []byte, line string, offset time.Duration) []byte {
+	_, end := stampIn(line)
+	zone := time.Unix(0, 0).In(time.FixedZone("", int(offset/time.Second)))
+	return append(zone.AppendFormat(append(dst, line[:end]...), "Z07:00"), line[end:]...)
+}
+
+// AppendAt appends a line that has a header, with a time in place of its stamp.
+func AppendAt(dst []byte, line string, at time.Time) []byte {
+	start, end := stampIn(line)
+	return append(at.UTC().AppendFormat(append(dst, line[:start]...), ZonedLayout), line[end:]...)
+}
+
+// stampIn returns where the stamp of a line stands that has a header.
+func stampIn(line string) (start, end int) {
+	start = UUIDLength(line)
+	var t Stamp
+	end, _ = t.parse(line, start)
+	return start, end
 }

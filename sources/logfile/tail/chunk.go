@@ -12,11 +12,15 @@ type Chunk struct {
 	From, To int    // the lines in Log; in front of them stand up to Config.Before bytes, behind them an unfinished line
 	CRLF     bool   // lines end in "\r\n"
 	At       int64  // where the lines begin in the file
+	Head     []byte // the first bytes of the file, HeadLength at most
 
 	Quiet  time.Duration // since the file grew last
 	Waited time.Duration // since the first line was held back; 0: it was not
 	Final  bool          // nothing can follow: the lines must not be held back
 }
+
+// HeadLength bounds the head of a file that a chunk shows, in bytes.
+const HeadLength = 4 << 10
 
 // A Verdict says what became of a chunk.
 type Verdict struct {
@@ -47,7 +51,7 @@ func (f *Follower) offer(ctx context.Context, t *file, final bool) {
 		return
 	}
 	c := Chunk{
-		Log: t.Log, From: t.passed, To: end, CRLF: t.CRLF, At: t.from,
+		Log: t.Log, From: t.passed, To: end, CRLF: t.CRLF, At: t.from, Head: t.start(),
 		Quiet: f.now.Sub(t.grown), Final: final || cut,
 	}
 	if t.held == t.from && !t.heldSince.IsZero() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"freeswitch-security/sources/logfile/lines"
@@ -34,6 +35,7 @@ type file struct {
 	from         int64  // of the first byte that is not done with
 	lines.Buffer        // what was read and is not dropped
 	passed       int    // where in it the first byte stands that is not done with
+	head         []byte // the first bytes of the file
 
 	grown     time.Time // when something was read last
 	due       time.Time // when the lines that are held back are offered again; zero: none are
@@ -74,6 +76,16 @@ func contextOf(r io.ReaderAt, offset int64) []byte {
 		return nil
 	}
 	return buf
+}
+
+// start returns the first bytes of the file.
+func (t *file) start() []byte {
+	if n := len(t.head); n < HeadLength {
+		t.head = slices.Grow(t.head, HeadLength-n)
+		got, _ := t.file.ReadAt(t.head[n:HeadLength], int64(n))
+		t.head = t.head[:n+got]
+	}
+	return t.head
 }
 
 // read reads what the file has grown by, as far as buf has room for it and the

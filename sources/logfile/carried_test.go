@@ -1,0 +1,192 @@
+package logfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/record"
+)
+
+// A wrapping writes plain lines as a carrier does.
+type wrapping struct {
+	name     string
+	compared bool
+	// wrap wraps one line without its line break, or a message of several lines.
+	wrap     func(text string, at time.Time) string
+	messages bool // whole messages are wrapped
+	escaped  bool // line breaks that attackers write divide no line
+}
+
+func encoded(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text) + "\n"
+}
+
+func dockerRecord(text string, at time.Time) string {
+	return encoded(map[string]string{"log": text, "stream": "stdout", "time": at.Format(time.RFC3339Nano)})
+}
+
+const iso = "2006-01-02T15:04:05.000000Z07:00"
+
+var wrappings = []wrapping{
+	{name: "docker", compared: true, wrap: func(text string, at time.Time) string {
+		var b strings.Builder
+		for text += "\n"; len(text) > 150; text = text[150:] {
+			b.WriteString(dockerRecord(text[:150], at))
+		}
+		return b.String() + dockerRecord(text, at)
+	}},
+	{name: "docker with colours", compared: true, wrap: func(text string, at time.Time) string {
+		if text != "" {
+			text = "\x1b[m\x1b[35m" + text
+		}
+		return dockerRecord(text+"\n", at)
+	}},
+	{name: "cri", compared: true, wrap: func(text string, at time.Time) string {
+		var b strings.Builder
+		for ; len(text) > 100; text = text[100:] {
+			b.WriteString(at.Format(iso) + " stdout P " + text[:100] + "\n")
+		}
+		return b.String() + at.Format(iso) + " stdout F " + text + "\n"
+	}},
+	{name: "docker logs -t", compared: true, wrap: func(text string, at time.Time) string { return at.Format(iso) + " " + text + "\n" }},
+	{name: "colours", compared: true, wrap: func(text string, _ time.Time) string {
+		if text != "" {
+			text = "\x1b[33m" + text + "\x1b[0m"
+		}
+		return text + "\n"
+	}},
+	{name: "journal", compared: true, wrap: func(text string, at time.Time) string {
+		return encoded(map[string]any{"MESSAGE": text, "__REALTIME_TIMESTAMP": fmt.Sprint(at.UnixMicro()), "SYSLOG_IDENTIFIER": "freeswitch"})
+	}},
+	{name: "journal, bytes", compared: true, messages: true, wrap: func(text string, at time.Time) string {
+		numbers := []int{}
+		for _, b := range []byte(text) {
+			numbers = append(numbers, int(b))
+		}
+		return encoded(map[string]any{"MESSAGE": numbers, "__REALTIME_TIMESTAMP": fmt.Sprint(at.UnixMicro()), "SYSLOG_IDENTIFIER": "freeswitch"})
+	}},
+	{name: "compose", wrap: func(text string, _ time.Time) string { return "fs-1  | " + text + "\n" }},
+	{name: "syslog driver of docker", wrap: func(text string, at time.Time) string {
+		return at.Format(time.Stamp) + " pbx docker/fs[1]: " + text + "\n" + at.Format(time.Stamp) + " pbx sshd[1]: Accepted publickey\n"
+	}},
+	{name: "rsyslog", messages: true, escaped: true, wrap: func(text string, at time.Time) string {
+		return at.In(time.FixedZone("", 7200)).Format(iso) + " pbx freeswitch[1]: " + strings.ReplaceAll(text, "\n", "#012") + "\n"
+	}},
+	{name: "journalctl", messages: true, wrap: func(text string, at time.Time) string {
+		prefix := at.Format(time.Stamp) + " pbx freeswitch[1]: "
+		return prefix + strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", len(prefix))) + "\n"
+	}},
+	{name: "rfc 5424", messages: true, escaped: true, wrap: func(text string, at time.Time) string {
+		return "<28>1 " + at.Format(iso) + ` pbx freeswitch 1 - [x@1 a="\]"] ` + "\ufeff" + strings.ReplaceAll(text, "\n", "#012") + "\n"
+	}},
+}
+
+// carry writes a plain log as the carrier does. Messages end where records begin.
+func (w *wrapping) carry(log []byte) []byte {
+	var b bytes.Buffer
+	clock := record.Clock{Zone: time.UTC}
+	at := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	var message []string
+	flush := func() {
+		if len(message) > 0 {
+			b.WriteString(w.wrap(strings.Join(message, "\n"), at))
+		}
+		message = message[:0]
+	}
+	for line := range strings.Lines(string(log)) {
+		line = strings.TrimSuffix(line, "\n")
+		if !w.messages || record.Begins(line) {
+			flush()
+		}
+		if h, ok := record.ParseHeader(line); ok {
+			at = clock.Time(h.Stamp)
+		}
+		message = append(message, line)
+	}
+	flush()
+	return b.Bytes()
+}
+
+// withoutText clears what depends on the carrier.
+func withoutText(events []event.Event) []event.Event {
+	for i := range events {
+		events[i].Text, events[i].Time = "", events[i].Time.UTC()
+	}
+	return events
+}
+
+// carriedRecordings calls f with the recordings and what must be read in them.
+func carriedRecordings(t *testing.T, f func(t *testing.T, w *wrapping, s *source, log []byte, want []event.Event)) {
+	for _, path := range recordings(t) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = bytes.ToValidUTF8(data, []byte("?"))
+		for i := range wrappings {
+			w := &wrappings[i]
+			s := builtinSource()
+			if !w.compared {
+				s.piece = 0
+			}
+			if w.escaped && strings.Contains(path, "forged") {
+				continue // its line breaks are mod_logfile's; syslog's messages are whole
+			}
+			want := s.collect(bytes.NewReader(data), time.Time{}, nil, defaultSizes())
+			if want.err != nil || len(want.events) == 0 && !strings.Contains(path, "forged") {
+				t.Fatal(path, want.err)
+			}
+			t.Run(filepath.Base(path)+" "+w.name, func(t *testing.T) { f(t, w, s, data, withoutText(want.events)) })
+		}
+	}
+}
+
+// comparable leaves out what only this carrier can prove: line breaks of attackers
+// hide nothing in it.
+func (w *wrapping) comparable(events []event.Event) []event.Event {
+	if !w.escaped {
+		return events
+	}
+	return slices.DeleteFunc(events, func(e event.Event) bool {
+		return e.Name == event.UnknownUser && strings.Contains(e.User, "#012")
+	})
+}
+
+func diffEvents(t *testing.T, got, want []event.Event) {
+	t.Helper()
+	for i := range max(len(got), len(want)) {
+		switch {
+		case i >= len(got):
+			t.Fatalf("%d events, not %d; missing %s", len(got), len(want), describe(&want[i]))
+		case i >= len(want):
+			t.Fatalf("%d events, not %d; too many %s", len(got), len(want), describe(&got[i]))
+		case got[i].Repeat && !want[i].Repeat && got[i].Name == event.AuthFailure: // an attempt that the carrier alone proves
+		case !reflect.DeepEqual(got[i], want[i]):
+			t.Fatalf("event %d:\n%s\n%s", i, describe(&got[i]), describe(&want[i]))
+		}
+	}
+}
+
+// TestCarried checks that a recording in a carrier is read as the recording itself.
+func TestCarried(t *testing.T) {
+	carriedRecordings(t, func(t *testing.T, w *wrapping, s *source, log []byte, want []event.Event) {
+		got := builtinSource().collect(bytes.NewReader(w.carry(log)), time.Time{}, nil, defaultSizes())
+		if got.err != nil {
+			t.Fatal(got.err)
+		}
+		diffEvents(t, w.comparable(withoutText(got.events)), want)
+	})
+}

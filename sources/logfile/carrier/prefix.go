@@ -1,0 +1,108 @@
+package carrier
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	isoStamp = `(?P<date>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?P<zone>Z|[+-]\d\d:?\d\d)?`
+	docker   = `(?P<date>\d{4}-\d\d-\d\d)T(?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?P<zone>Z|[+-]\d\d:\d\d) `
+	months   = `(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)`
+	// 2026 May  3 21:30:11, May  3 2026 21:30:11, May 03 21:30:11.034211
+	classic = `(?:\d{4} )?` + months + ` [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?`
+	// of journalctl: short-full, short-monotonic and short-delta, short-unix
+	full      = `(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?P<date>\d{4}-\d\d-\d\d) (?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?) (?P<zone>[A-Z]{1,5}|[+-]\d{2,4})`
+	monotonic = `\[ *\d+\.\d+(?: < *\d+\.\d+ >)?\]`
+	unix      = `(?P<unix>\d{9,11}\.\d{6})`
+
+	priority = `(?:<\d{1,3}>)?`
+	word     = `[^\x00-\x20]+`
+	program  = `[^\x00-\x20\[\]]+`
+	solaris  = `(?:\[ID \d+ \w+\.\w+\] )?`
+)
+
+// The forms of lines with a prefix. The groups say what a part is; see matching.
+var (
+	// <28>1 2026-05-03T21:30:11.034211Z pbx freeswitch 812 - [a b="c"] …
+	rfc5424 = regexp.MustCompile(`^(?:\d+ )?` + priority + `1 (?:` + isoStamp + `|-) (?P<writer>` + word + ` ` + word + `) ` + word + ` ` + word +
+		` (?:-|(?:\[[^\]" ]+(?: [^\]"= ]+="(?:\\.|[^"\\])*")*\])+)(?: \x{feff}?|$)(?P<syslog>)`)
+
+	// May  3 21:30:11 pbx daemon.warning freeswitch[812]: [ID 702911 local0.warning] …
+	syslog = regexp.MustCompile(`^` + priority + `(?:` + isoStamp + `|` + classic + `|` + full + `|` + monotonic + `|` + unix + `) (?P<writer>` +
+		word + ` (?:\w+\.\w+ )?` + program + `)(?:\[\d*\])?:(?: |$)` + solaris + `(?P<syslog>)`)
+
+	// pbx freeswitch[812]: …
+	untimed = regexp.MustCompile(`^` + priority + `(?P<writer>(?:` + word + ` )?` + program + `)\[\d+\]: (?P<syslog>)`)
+
+	// freeswitch-1  | …, [pod/fs-0/freeswitch] …
+	compose = regexp.MustCompile(`^(?P<writer>[\w.-]+ +\||\[pod/[\w./-]+\]) (?:` + docker + `)?`)
+
+	// 2026-05-03T21:30:13.034211123Z stdout F …
+	cri = regexp.MustCompile(`^` + docker + `(?P<stream>stdout|stderr) (?P<part>[FP])(?: |$)`)
+
+	// 2026-05-03T21:30:13.034211123Z …
+	timed = regexp.MustCompile(`^` + docker)
+)
+
+// matching returns the parser of lines that begin with a form.
+func matching(form *regexp.Regexp) func(string) (piece, bool) {
+	names := form.SubexpNames()
+	return func(line string) (p piece, ok bool) {
+		m := form.FindStringSubmatchIndex(line)
+		if m == nil {
+			return p, false
+		}
+		p.text, p.width = line[m[1]:], m[1]
+		var date, clock, zone string
+		for i, name := range names {
+			if name == "" || m[2*i] < 0 {
+				continue
+			}
+			switch part := line[m[2*i]:m[2*i+1]]; name {
+			case "date":
+				date = part
+			case "clock":
+				clock = part
+			case "zone":
+				zone = part
+			case "unix":
+				seconds, micros, _ := strings.Cut(part, ".")
+				s, _ := strconv.ParseInt(seconds, 10, 64)
+				us, _ := strconv.ParseInt(micros, 10, 64)
+				p.at = time.Unix(s, us*1000)
+			case "writer":
+				p.writer, p.stamp = part, m[2*i]
+			case "stream":
+				p.stream = part
+			case "part":
+				p.part = part == "P"
+			case "syslog":
+				p.syslog = true
+			}
+		}
+		for _, layout := range []string{"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05-0700", "2006-01-02 15:04:05-07", "2006-01-02 15:04:05UTC"} {
+			if at, err := time.Parse(layout, date+" "+clock+zone); err == nil {
+				p.at = at
+				break
+			}
+		}
+		return p, true
+	}
+}
+
+// colour is an escape sequence that changes the colour, raw or as rsyslog escapes it.
+var colour = regexp.MustCompile(`^(?:(?:\x1b|#033)\[[\d;]*[mK])+`)
+
+var colourEnd = regexp.MustCompile(`(?:(?:\x1b|#033)\[[\d;]*[mK])+(\r?)$`)
+
+// uncolour returns a text without the colours at its beginning and end.
+func uncolour(text string) string {
+	if text == "" || text[0] != '\x1b' && text[0] != '#' && !strings.HasSuffix(strings.TrimSuffix(text, "\r"), "m") {
+		return text
+	}
+	text = text[len(colour.FindString(text)):]
+	return colourEnd.ReplaceAllString(text, "$1")
+}

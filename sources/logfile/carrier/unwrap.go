@@ -1,0 +1,190 @@
+package carrier
+
+import (
+	"strings"
+	"time"
+
+	"freeswitch-security/sources/logfile/record"
+)
+
+// CutOff is a further line behind a line whose end may be missing: a syslog daemon
+// cuts what is longer than its limit, and an attacker could choose where.
+const CutOff = " [the line may have been cut off]"
+
+// An Unwrapper turns the lines of a file with a carrier into FreeSWITCH's. It is not safe for concurrent use.
+type Unwrapper struct {
+	maxLine int  // the longest line that is examined, in bytes
+	mixed   bool // stamps are not compared
+
+	last    *Carrier // of the line before
+	writer  string   // of the last line with a header; lines of others are left out
+	foreign bool     // the line before was left out
+	width   int      // of the prefix of the line before
+	longest int      // the longest line with a syslog prefix so far
+	zone    zone
+
+	parts   []byte // of a line that goes on in the next piece
+	started piece  // the first of them
+	pending bool
+}
+
+// Unwrapper returns an unwrapper for a file with the carrier, from its beginning or
+// the beginning of any line. maxLine is the longest line that is examined, in bytes.
+func (c *Carrier) Unwrapper(maxLine int) Unwrapper {
+	return Unwrapper{maxLine: maxLine, mixed: !c.Compared}
+}
+
+// Pending reports whether a line goes on in the next piece.
+func (u *Unwrapper) Pending() bool { return u.pending }
+
+// Append appends what a line of the carrier, without its line break, holds: whole
+// lines, none if it is a part of one.
+func (u *Unwrapper) Append(dst []byte, line string) []byte {
+	p, c := parse(line, u.last)
+	if c == colours && len(p.text) == len(line) && u.mixed {
+		// Nothing is compared in such a file. FreeSWITCH's lines begin with the stamp there.
+		p.text = record.WithoutSession(line)
+	}
+	if c == nil {
+		dst = u.Flush(dst)
+		return u.further(dst, line)
+	}
+	if u.last = c; u.pending && (p.stream != u.started.stream && p.part || p.stream == "") {
+		dst = u.Flush(dst)
+	}
+	switch {
+	case u.pending && p.stream == u.started.stream:
+		u.add(p.text)
+		if p.part {
+			return dst
+		}
+		return u.Flush(dst)
+	case p.part:
+		u.started, u.pending = piece{at: p.at, writer: strings.Clone(p.writer), stream: strings.Clone(p.stream)}, true
+		u.add(p.text)
+		return dst
+	}
+	return u.message(dst, line, &p)
+}
+
+// AppendUnfinished appends what the first part of a line holds, without a line break.
+// It is nothing if the carrier is not known yet.
+func (u *Unwrapper) AppendUnfinished(dst []byte, line string) []byte {
+	if _, c := parse(line, u.last); c == nil {
+		return dst
+	}
+	n := len(dst)
+	if dst = u.Append(dst, line); len(dst) > n {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}
+
+// add adds a part. What is longer than the longest line is left out: a byte more
+// tells that the line is too long.
+func (u *Unwrapper) add(text string) {
+	u.parts = append(u.parts, text[:min(len(text), u.maxLine+2-min(len(u.parts), u.maxLine+2))]...)
+}
+
+// Flush appends the line whose end did not come.
+func (u *Unwrapper) Flush(dst []byte) []byte {
+	if !u.pending {
+		return dst
+	}
+	p := u.started
+	p.text = string(u.parts)
+	u.parts, u.pending = u.parts[:0], false
+	return u.message(dst, "", &p)
+}
+
+// message appends the lines of a message. raw is its line in the file.
+func (u *Unwrapper) message(dst []byte, raw string, p *piece) []byte {
+	text := uncolour(strings.TrimSuffix(p.text, "\n"))
+	if blank := text == "" || text == "\r"; blank && len(text) < len(strings.TrimSuffix(p.text, "\n")) {
+		return dst // there were only colours in it
+	}
+	if inner, ok := consoleJSON(text); ok {
+		text = strings.TrimSuffix(inner.text, "\n")
+	}
+	if p.syslog {
+		text = unescape(text)
+	}
+	first, rest, more := strings.Cut(text, "\n")
+	header := hasHeader(first)
+	if u.foreign = !header && u.writer != "" && p.writer != "" && p.writer != u.writer; u.foreign {
+		return dst
+	}
+	if header && u.writer != p.writer {
+		u.writer = strings.Clone(p.writer)
+	}
+	u.width = p.width
+	dst = append(u.stamped(dst, first, p.at), '\n')
+	for more {
+		var line string
+		line, rest, more = strings.Cut(rest, "\n")
+		dst = u.guarded(dst, line)
+	}
+	if p.syslog && u.mayBeCut(raw, p) && len(text) == len(first) {
+		dst = append(append(dst, CutOff...), '\n')
+	}
+	return dst
+}
+
+// further appends a line without a carrier. journalctl indents the further lines of
+// a message by the width of its prefix.
+func (u *Unwrapper) further(dst []byte, line string) []byte {
+	const inexact = 2
+	blanks := len(line) - len(strings.TrimLeft(line, " "))
+	if u.width == 0 || blanks < u.width-inexact {
+		return append(append(dst, line...), '\n')
+	}
+	if u.foreign {
+		return dst
+	}
+	return u.guarded(dst, line[min(blanks, u.width+inexact):])
+}
+
+// guarded appends a further line. One that looks like the beginning of a record holds
+// a line break that an attacker wrote; a blank in front shows that it is none.
+func (u *Unwrapper) guarded(dst []byte, line string) []byte {
+	if record.Begins(line) || len(line) > u.maxLine {
+		dst = append(dst, ' ')
+	}
+	return append(append(dst, line...), '\n')
+}
+
+// A zone is the offset from UTC of FreeSWITCH's stamps.
+type zone struct {
+	offset time.Duration
+	known  bool
+	others int // lines in a row that tell another one
+}
+
+// steady is after how many lines in a row another offset is believed. An attacker who
+// writes a stamp must not choose the offset that makes it fit; it writes at most 2 KB
+// at once.
+const steady = 64
+
+// stamped appends the first line of a message that was seen at a time. If its stamp
+// has no offset, it gets the one that follows from that time.
+func (u *Unwrapper) stamped(dst []byte, line string, seen time.Time) []byte {
+	h, ok := record.ParseHeader(line)
+	if !ok || h.Stamp.Zoned || seen.IsZero() {
+		return append(dst, line...)
+	}
+	offset, fits := h.Stamp.OffsetAt(seen)
+	z := &u.zone
+	switch {
+	case z.known && fits && offset == z.offset:
+		z.others = 0
+	case z.known && u.last.Compared && z.others < steady:
+		z.others++
+		return record.AppendZoned(dst, line, z.offset)
+	default:
+		*z = zone{offset: offset, known: fits}
+	}
+	if !fits {
+		return record.AppendAt(dst, line, seen)
+	}
+	return record.AppendZoned(dst, line, offset)
+}
