@@ -70,7 +70,8 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 			do()
 		case <-wake.C:
 			e.advance(time.Now())
-		case <-look.C:
+		case now := <-look.C:
+			e.live.sources.judge(now)
 			e.live.sources.logFaults(e.options.Log)
 		}
 		e.commit()
@@ -134,6 +135,7 @@ func (e *Engine) take(r report) {
 		e.live.sources.moveTo(r.ref, r.position)
 		return
 	}
+	e.live.sources.see(r.event)
 	now := time.Now()
 	if r.event.Time.After(now) {
 		r.event.Time = now

@@ -35,6 +35,7 @@ type source struct {
 	cancel   context.CancelFunc
 	done     chan struct{}
 	reports  chan<- report
+	sight    sight
 	reported struct { // in the log; of the core
 		fault    string
 		problems []status.Problem
@@ -211,7 +212,7 @@ func (set *sourceSet) progressOf(ref string) *plugin.Progress {
 // start begins to follow a source.
 func (set *sourceSet) start(ctx context.Context, c config.Source, want map[string]bool, list func(context.Context, plugin.Listing) (plugin.Outcome, error)) *source {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &source{Source: c, ready: make(chan struct{}), cancel: cancel, done: make(chan struct{}), reports: set.reports}
+	s := &source{Source: c, ready: make(chan struct{}), cancel: cancel, done: make(chan struct{}), reports: set.reports, sight: sight{seen: map[string]uint64{}}}
 	s.stream = plugin.Stream{
 		Sink: s, From: set.positions[c.Ref], Want: want, Progress: set.progressOf(c.Ref),
 		Ready: sync.OnceFunc(func() { close(s.ready) }), List: list,
