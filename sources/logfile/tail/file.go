@@ -27,7 +27,7 @@ var errTruncated = errors.New("file was truncated")
 
 // A file is one file of the log that is read as it grows.
 type file struct {
-	file *os.File
+	file content
 	info os.FileInfo // identifies the file: device and inode
 
 	offset       int64  // behind the last byte that was read
@@ -44,13 +44,14 @@ type file struct {
 	until     time.Time // when a rotated file is given up; zero: not read to its end since
 	lost      bool      // it cannot be read
 
-	copied bool // a copy of a file that was truncated; it does not grow
+	copied bool // a copy of a file that was truncated, or a compressed file; it does not grow
 }
 
 // newFile reads a file from an offset on, with as much as wanted of what stands before.
 // If the offset is in the middle of a line, the rest of the line is skipped.
-func newFile(f *os.File, info os.FileInfo, offset int64, before int) *file {
-	t := &file{file: f, info: info, offset: offset, from: offset}
+func newFile(f content, info os.FileInfo, offset int64, before int) *file {
+	_, archived := f.(*archive)
+	t := &file{file: f, info: info, offset: offset, from: offset, copied: archived}
 	if offset == 0 {
 		return t
 	}

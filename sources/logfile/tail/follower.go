@@ -3,7 +3,6 @@ package tail
 import (
 	"context"
 	"log/slog"
-	"os"
 	"runtime"
 	"sync"
 	"syscall"
@@ -85,6 +84,9 @@ type Follower struct {
 	last     time.Time  // the last stamp before the chain's newest file
 	handed   time.Time  // the last stamp of what was handed on
 
+	resumed    bool  // no file was opened at the path since a position was found
+	unpackable int64 // how much may be read of compressed files, in bytes
+
 	retry func() // finds out where to begin; nil: that is known
 
 	absentSince  time.Time // zero: the file can be read
@@ -99,14 +101,14 @@ type Follower struct {
 
 // A status is what Behind and Fault tell.
 type status struct {
-	file  *os.File // nil: none is read
-	read  int64    // how much of it
+	file  content // nil: none is read
+	read  int64   // how much of it
 	fault string
 }
 
 // New returns a follower. It touches nothing until Begin.
 func New(c Config) *Follower {
-	return &Follower{Config: c, buf: make([]byte, contextLength+chunkLength), timer: time.NewTimer(0), watch: &watch{}}
+	return &Follower{Config: c, unpackable: maxUnpacked, buf: make([]byte, contextLength+chunkLength), timer: time.NewTimer(0), watch: &watch{}}
 }
 
 // Run looks at the file until ctx ends. While there is something to read, it looks
@@ -261,7 +263,7 @@ func (f *Follower) Close() {
 // progress returns how far the follower is.
 func (f *Follower) progress() status {
 	s := status{fault: f.fault}
-	if t := f.current(); t != nil {
+	if t := f.current(); t != nil && !t.copied {
 		s.file, s.read = t.file, t.offset
 	}
 	return s

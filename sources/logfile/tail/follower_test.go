@@ -35,6 +35,8 @@ type follows struct {
 	recalled int      // how many lines were recalled
 	position []byte
 	saved    int // how many lines had come when it was saved
+
+	stopAfter int // call cancel after so many lines; 0: never
 }
 
 // Take implements [Consumer].
@@ -52,6 +54,9 @@ func (f *follows) Take(ctx context.Context, c Chunk) (v Verdict) {
 		v.Events = true
 		f.mu.Lock()
 		f.lines = append(f.lines, number(string(line)))
+		if len(f.lines) == f.stopAfter {
+			f.cancel()
+		}
 		f.tell()
 		f.mu.Unlock()
 	}
@@ -243,8 +248,10 @@ func (l *logger) write(s string) {
 func (l *logger) shift(maximum int) {
 	l.t.Helper()
 	for i := maximum - 1; i >= 1; i-- {
-		if err := os.Rename(fmt.Sprint(l.path, ".", i), fmt.Sprint(l.path, ".", i+1)); err != nil && !os.IsNotExist(err) {
-			l.t.Fatal(err)
+		for _, end := range []string{"", ".gz"} {
+			if err := os.Rename(fmt.Sprint(l.path, ".", i, end), fmt.Sprint(l.path, ".", i+1, end)); err != nil && !os.IsNotExist(err) {
+				l.t.Fatal(err)
+			}
 		}
 	}
 	l.must(os.Rename(l.path, l.path+".1"))

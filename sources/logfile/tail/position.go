@@ -135,7 +135,7 @@ func parsePosition(stored []byte) (p position, err error) {
 // beginAtEnd skips what is there, except a line that is not finished.
 func (f *Follower) beginAtEnd() {
 	f.finished = f.finished[:0] // of an attempt before
-	for _, s := range f.siblings() {
+	for _, s := range f.siblings(false) {
 		if last := f.lastStamp(s.file, s.info.Size()); last.After(f.last) {
 			f.handed, f.last = last, last
 		}
@@ -180,16 +180,20 @@ func (f *Follower) resume(p position) {
 	if err == nil {
 		candidates = append(candidates, f.newCandidate(file, info))
 	}
-	candidates = append(candidates, f.siblings()...)
+	f.resumed = true
+	candidates = append(candidates, f.siblings(true)...)
 	goesOn := len(p.Files) == 0 // there was no log then, so all that is there is new
+	missing := false
 	for i := range p.Files {
 		b := &p.Files[i]
-		if b.Offset == 0 && i == len(p.Files)-1 {
+		newest := i == len(p.Files)-1
+		if b.Offset == 0 && (newest || missing) {
 			// All that is in it is new, and found as a new file is.
-			goesOn = err == nil && inode(info) == b.Inode
+			goesOn = newest && err == nil && inode(info) == b.Inode
 			continue
 		}
-		if c := b.find(candidates, &p); c != nil {
+		c := b.find(candidates, &p)
+		if missing = missing || c == nil; c != nil {
 			f.chain = append(f.chain, newFile(c.file, c.info, b.Offset, f.Before))
 			c.file = nil
 		}
@@ -220,12 +224,12 @@ func (f *Follower) resume(p position) {
 const shortestCopy = 64
 
 // find returns the file that a bookmark of a position is in: the same inode, or else
-// a copy that was made after it.
+// a copy that was made after it, or else the compressed file.
 func (b *bookmark) find(candidates []candidate, p *position) *candidate {
 	var copied *candidate
 	for i := range candidates {
 		c := &candidates[i]
-		if c.file == nil || !b.in(c.file) || b.Offset == 0 && c.first.Before(p.Last.Add(-disorder)) {
+		if c.file == nil || c.archive() != nil || !b.in(c.file) || b.Offset == 0 && c.first.Before(p.Last.Add(-disorder)) {
 			continue
 		}
 		if inode(c.info) == b.Inode {
@@ -234,6 +238,9 @@ func (b *bookmark) find(candidates []candidate, p *position) *candidate {
 		if b.Length >= shortestCopy && !changed(c.info).Before(p.Saved) {
 			copied = c
 		}
+	}
+	if copied == nil {
+		copied = b.findArchived(candidates, p.Last)
 	}
 	return copied
 }

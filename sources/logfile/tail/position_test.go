@@ -43,6 +43,9 @@ func TestResume(t *testing.T) {
 func (h *history) step() {
 	what := h.random.IntN(10)
 	h.t.Logf("step %d after %d lines, position %s", what, h.n, h.position)
+	if h.follower == nil && h.random.IntN(3) == 0 {
+		h.compress()
+	}
 	switch what {
 	case 0, 1, 2:
 		h.lines(h.random.IntN(30))
@@ -78,10 +81,23 @@ func (h *history) copyAndTruncate() {
 		h.stop(false)
 	}
 	for i := 40; i > 0; i-- {
-		_ = os.Rename(h.path+"."+strconv.Itoa(i), h.path+"."+strconv.Itoa(i+1)) // most do not exist
+		for _, end := range []string{"", ".gz"} { // most do not exist
+			_ = os.Rename(h.path+"."+strconv.Itoa(i)+end, h.path+"."+strconv.Itoa(i+1)+end)
+		}
 	}
 	h.must(exec.Command("cp", h.path, h.path+".1").Run())
 	h.must(os.Truncate(h.path, 0))
+}
+
+// compress compresses all rotated files, or all but the newest one.
+func (h *history) compress() {
+	h.close() // a late writer would write to a file that no longer exists
+	for i := 1 + h.random.IntN(2); i <= 41; i++ {
+		if _, err := os.Stat(h.path + "." + strconv.Itoa(i)); err == nil {
+			h.gzip(h.path + "." + strconv.Itoa(i))
+		}
+	}
+	h.open()
 }
 
 // restart starts a follower, or stops or kills it.

@@ -130,7 +130,7 @@ func (f *Follower) finish(t *file) {
 
 // returnedAt returns where to read a file that came to the path: its start, or where
 // reading stopped if it was there before.
-func (f *Follower) returnedAt(file *os.File, info os.FileInfo) int64 {
+func (f *Follower) returnedAt(file content, info os.FileInfo) int64 {
 	for _, done := range slices.Backward(f.finished) {
 		if os.SameFile(done.info, info) && done.place.in(file) {
 			return done.place.Offset
@@ -141,13 +141,13 @@ func (f *Follower) returnedAt(file *os.File, info os.FileInfo) int64 {
 
 // A candidate is a file beside the log that may have been the log.
 type candidate struct {
-	file  *os.File
+	file  content
 	info  os.FileInfo
 	head  []byte    // its first bytes
 	first time.Time // its first stamp; zero: it has none
 }
 
-func (f *Follower) newCandidate(file *os.File, info os.FileInfo) candidate {
+func (f *Follower) newCandidate(file content, info os.FileInfo) candidate {
 	return candidate{file, info, head(file), f.firstStamp(file)}
 }
 
@@ -157,8 +157,9 @@ func (f *Follower) newCandidate(file *os.File, info os.FileInfo) candidate {
 // earlier than the last one that was read, nor later than that of the path's file,
 // which may have been rotated away again. They are neither known nor copies of known
 // files.
-func (f *Follower) between(now *os.File, info os.FileInfo) []candidate {
-	siblings := f.siblings()
+func (f *Follower) between(now content, info os.FileInfo) []candidate {
+	siblings := f.siblings(f.resumed)
+	f.resumed = false
 	end := f.firstStamp(now)
 	var found []candidate
 	for _, c := range siblings {
@@ -194,7 +195,7 @@ func (f *Follower) knows(c *candidate) bool {
 // on from the same place; nil if there is none.
 func (f *Follower) copyOf(t *file) *file {
 	var found *file
-	for _, c := range f.siblings() {
+	for _, c := range f.siblings(false) {
 		if found == nil && len(t.context) > 0 && !changed(c.info).Before(t.grown.Add(-f.Pace.Pulse-disorder)) &&
 			f.reads(c.info) < 0 && bytes.Equal(contextOf(c.file, t.offset), t.context) {
 			found = newFile(c.file, c.info, t.from, f.Before)
@@ -208,8 +209,8 @@ func (f *Follower) copyOf(t *file) *file {
 
 // siblings opens the files beside the log whose names begin with the log's. It lists
 // the directory until nothing new appears: a listing can miss a file while names are
-// shifted.
-func (f *Follower) siblings() []candidate {
+// shifted. If archived is set, it looks into compressed files.
+func (f *Follower) siblings(archived bool) []candidate {
 	path, err := filepath.EvalSymlinks(f.Path)
 	if err != nil {
 		path = f.Path
@@ -232,7 +233,11 @@ func (f *Follower) siblings() []candidate {
 				file.Close()
 				continue
 			}
-			found = append(found, f.newCandidate(file, info))
+			text := content(file)
+			if archived {
+				text = f.contentOf(file)
+			}
+			found = append(found, f.newCandidate(text, info))
 		}
 		if len(found) == n {
 			break
@@ -260,7 +265,7 @@ func open(path string) (*os.File, os.FileInfo, error) {
 	return file, info, nil
 }
 
-func size(file *os.File) int64 {
+func size(file content) int64 {
 	info, err := file.Stat()
 	if err != nil {
 		return 0

@@ -1,0 +1,175 @@
+package tail
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"compress/bzip2"
+	"compress/gzip"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+)
+
+const (
+	// maxUnpacked bounds how much all compressed files together may hold, in bytes: some
+	// fifteen seconds, in which the file at the path waits.
+	maxUnpacked = 2 << 30
+
+	// windowLength is how much of a compressed file is in memory, in bytes: room for what
+	// is recalled, and for what is read at a time.
+	windowLength = RecallLength + 2*chunkLength
+)
+
+// compressions are the formats of compressed files, by how the files begin.
+var compressions = []struct {
+	magic  string
+	unpack func(io.Reader) (io.Reader, error)
+}{
+	{"\x1f\x8b", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+	{"BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
+	{"\xfd7zXZ", unsupported},
+	{"\x28\xb5\x2f\xfd", unsupported}, // zstd
+}
+
+func unsupported(io.Reader) (io.Reader, error) {
+	return nil, errors.New("xz and zstd are not supported: use gzip (compresscmd of logrotate)")
+}
+
+// A content is what stands in a file of the log.
+type content interface {
+	io.ReaderAt
+	io.Closer
+	Name() string
+	Stat() (os.FileInfo, error)
+}
+
+// An archive is the content of a compressed file. It is read from its start to its end:
+// of what was read, only the end can be read again, and the first bytes.
+type archive struct {
+	*os.File // as it is stored
+	unpack   func(io.Reader) (io.Reader, error)
+	r        io.Reader
+	head     []byte // its first bytes
+	window   []byte // what was read last
+	end      int64  // where the window ends
+	err      error  // why there is nothing more to read
+	left     *int64 // of maxUnpacked
+	log      *slog.Logger
+}
+
+// contentOf returns what stands in a file.
+func (f *Follower) contentOf(file *os.File) content {
+	start := make([]byte, 5)
+	n, _ := file.ReadAt(start, 0)
+	for _, c := range compressions {
+		if bytes.HasPrefix(start[:n], []byte(c.magic)) {
+			a := &archive{File: file, unpack: c.unpack, left: &f.unpackable, log: f.Log}
+			a.restart()
+			return a
+		}
+	}
+	return file
+}
+
+// restart goes back to the start.
+func (a *archive) restart() {
+	a.window, a.end = nil, 0
+	if _, a.err = a.Seek(0, io.SeekStart); a.err == nil {
+		a.r, a.err = a.unpack(bufio.NewReader(a.File))
+	}
+	a.report()
+}
+
+// ReadAt reads what the window has, and the first bytes. It reads on as far as needed.
+func (a *archive) ReadAt(p []byte, at int64) (n int, err error) {
+	for a.err == nil && a.end < at+int64(len(p)) {
+		a.readOn()
+	}
+	start := a.end - int64(len(a.window))
+	switch {
+	case at >= start && at < a.end:
+		n = copy(p, a.window[at-start:])
+	case at < int64(len(a.head)):
+		n = copy(p, a.head[at:])
+	}
+	if n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// readOn moves the window on.
+func (a *archive) readOn() {
+	if len(a.window)+chunkLength > windowLength {
+		a.window = a.window[:copy(a.window, a.window[chunkLength:])]
+	}
+	a.window = slices.Grow(a.window, chunkLength)
+	to := a.window[len(a.window) : len(a.window)+chunkLength]
+	n := 0
+	for n < len(to) && a.err == nil {
+		var got int
+		got, a.err = a.r.Read(to[n:])
+		n += got
+	}
+	a.window, a.end = a.window[:len(a.window)+n], a.end+int64(n)
+	if a.head == nil {
+		a.head = bytes.Clone(to[:min(n, contextLength)])
+	}
+	if *a.left -= int64(n); *a.left < 0 && a.err == nil {
+		a.err = errTooMuch
+	}
+	a.report()
+}
+
+var errTooMuch = errors.New("no more is read of compressed files at a start")
+
+func (a *archive) report() {
+	if a.err != nil && a.err != io.EOF {
+		a.log.Warn("compressed log not readable; the rest of it is skipped", "file", a.Name(), "err", a.err)
+	}
+}
+
+// Stat returns the size of what was read so far.
+func (a *archive) Stat() (os.FileInfo, error) {
+	info, err := a.File.Stat()
+	return unpacked{info, a.end}, err
+}
+
+// unpacked is the status of an archive.
+type unpacked struct {
+	os.FileInfo
+	size int64
+}
+
+func (u unpacked) Size() int64 { return u.size }
+
+// findArchived returns the compressed file that a bookmark of a position is in. The one
+// that begins last, but not behind the bookmark, comes first.
+func (b *bookmark) findArchived(candidates []candidate, last time.Time) *candidate {
+	var archived []*candidate
+	for i := range candidates {
+		if c := &candidates[i]; c.archive() != nil && !c.first.After(last.Add(disorder)) {
+			archived = append(archived, c)
+		}
+	}
+	slices.SortStableFunc(archived, func(x, y *candidate) int {
+		return cmp.Or(y.first.Compare(x.first), y.info.ModTime().Compare(x.info.ModTime()))
+	})
+	for _, c := range archived {
+		c.archive().restart() // a bookmark that was searched for before may stand further behind
+		if b.Length >= shortestCopy && b.in(c.file) {
+			return c
+		}
+	}
+	return nil
+}
+
+// archive returns the candidate's content if it is compressed.
+func (c *candidate) archive() *archive {
+	a, _ := c.file.(*archive)
+	return a
+}
