@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/clock"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/corroboration"
 	"freeswitch-security/engine/event"
@@ -26,7 +27,8 @@ type Engine struct {
 	verifier   *corroboration.Verifier
 	known      knownGood
 	challenges challenges
-	now        time.Time // the current time
+	now        time.Time                // the current time
+	offsets    map[string]*clock.Offset // of the clocks of sources, by reference
 	started    time.Time
 	reload     status.Reload
 	events     uint64 // seen since the start
@@ -90,6 +92,7 @@ func New(cfg *config.Config, o Options) *Engine {
 	e := &Engine{
 		options: o, cfg: cfg, started: started, reload: status.Reload{At: started},
 		rules: rule.NewSet(cfg.Rules), tallies: tallies{}, verifier: corroboration.New(nil), challenges: newChallenges(),
+		offsets: map[string]*clock.Offset{},
 	}
 	e.known.reconcile(cfg)
 	e.pair()
@@ -172,9 +175,12 @@ func (o *Options) pass(changes []ban.Change) {
 // 9999, and a ban may last for a hundred.
 var latest = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// datable reports whether an event has a stamp that may be right. The zero time is none.
+func datable(stamp time.Time) bool { return stamp.After(time.Time{}) && stamp.Before(latest) }
+
 // observe takes one event at the time now. The rules see it once it is corroborated.
 func (e *Engine) observe(ev *event.Event, now time.Time) {
-	if ev.Time.Before(time.Time{}) || ev.Time.After(latest) {
+	if !datable(ev.Time) {
 		ev.Time = now
 	}
 	e.advance(now)

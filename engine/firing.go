@@ -23,6 +23,9 @@ const (
 // fired does what a rule that fired asks for.
 func (e *Engine) fired(f *rule.Firing) {
 	e.retrust()
+	for i := range f.Orders {
+		f.Orders[i].At = e.begins(f.Event)
+	}
 	if e.challenges.forged(f) {
 		f.Reason += hint
 		for i := range f.Orders {
@@ -71,9 +74,10 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) {
 
 // alert adds a firing that bans nothing to the changes.
 func (e *Engine) alert(f *rule.Firing, why occasion, reason string) {
-	c := ban.Change{Kind: ban.KindAlert, At: f.Event.Time, Ban: ban.Ban{
+	at := e.begins(f.Event)
+	c := ban.Change{Kind: ban.KindAlert, At: at, Ban: ban.Ban{
 		Target: ban.Address(f.Event.IP), Rule: f.Spec.Name, Source: f.Event.Source, Author: ban.ByRule, Reason: reason,
-		Key: f.Key, Start: f.Event.Time.UTC(), Evidence: f.Evidence,
+		Key: f.Key, Start: at.UTC(), Evidence: f.Evidence,
 	}}
 	every := f.Spec.Threshold.HoldOff()
 	if f.Spec.Alert != nil {

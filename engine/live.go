@@ -72,6 +72,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 			e.advance(time.Now())
 		case now := <-look.C:
 			e.live.sources.judge(now)
+			e.compareClocks()
 			e.live.sources.logFaults(e.options.Log)
 		}
 		e.commit()
@@ -137,9 +138,7 @@ func (e *Engine) take(r report) {
 	}
 	e.live.sources.see(r.event)
 	now := time.Now()
-	if r.event.Time.After(now) {
-		r.event.Time = now
-	}
+	e.date(r.event, now)
 	e.observe(r.event, now)
 }
 

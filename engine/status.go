@@ -61,6 +61,11 @@ func (e *Engine) sourceStatus(ref string) status.Source {
 	}
 	s := running.stream.Progress.Status()
 	s.Name, s.Running = ref, true
+	behind := e.offset(ref).By
+	s.Clock = status.InSeconds(behind)
+	if now := time.Now(); !s.LastEvent.IsZero() {
+		s.LastEvent = slices.MinFunc([]time.Time{s.LastEvent.Add(behind), now}, time.Time.Compare)
+	}
 	if s.Behind > 0 && !s.LastEvent.IsZero() {
 		s.Lag = status.InSeconds(max(0, time.Since(s.LastEvent)))
 	}

@@ -102,6 +102,8 @@ var families = slices.Concat(
 			func(s *status.Source) float64 { return number(status.Worst(s.Problems) != status.OK) }},
 		{"freeswitch_security_source_lag_seconds", gauge, "Age of the latest event while there is more to read.",
 			func(s *status.Source) float64 { return float64(s.Lag) }},
+		{"freeswitch_security_source_clock_behind_seconds", gauge, "How far the stamps of a source are behind the host's clock; 0 if they are right, negative if they are ahead.",
+			func(s *status.Source) float64 { return float64(s.Clock) }},
 		{"freeswitch_security_source_behind_bytes", gauge, "Bytes that exist and are not read yet.",
 			func(s *status.Source) float64 { return float64(s.Behind) }},
 		{"freeswitch_security_source_last_event_timestamp_seconds", gauge, "Stamp of the latest event; 0 if there is none.",

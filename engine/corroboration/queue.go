@@ -86,6 +86,15 @@ func (q *queue) postpone(until time.Time) {
 	}
 }
 
+// shift moves the events of a source in time.
+func (q *queue) shift(source string, by time.Duration) {
+	for _, e := range q.entries {
+		if e.event != nil && e.event.Source == source {
+			e.event.Time, e.event.Shifted = e.event.Time.Add(by), e.event.Shifted+by
+		}
+	}
+}
+
 // due takes off the oldest kept event, if its time has come.
 func (q *queue) due(now time.Time) *event.Event {
 	if until, ok := q.next(); !ok || until.After(now) {

@@ -190,15 +190,17 @@ func (v *Verifier) confirm(report *event.Event, now time.Time, pass func(*event.
 	// Only what same compares is kept: there may be many reports, and callers
 	// decide how long the rest is.
 	v.reports.put(key, &event.Event{
-		Time: report.Time, User: strings.Clone(report.User),
+		Time: report.Time, Shifted: report.Shifted, User: strings.Clone(report.User),
 		ToUser: strings.Clone(report.ToUser), Destination: strings.Clone(report.Destination),
 	}, now.Add(memory))
 }
 
 // same reports whether a log event and a report are of one attempt: at one time,
-// and about one account or number. The stream has more names than the log.
+// and about one account or number. The stream has more names than the log. The stamps
+// may agree as well: both are of one switch, and the offset of one may be known first.
 func same(ev, report *event.Event) bool {
-	if ev.Time.Sub(report.Time).Abs() > patience {
+	apart := ev.Time.Sub(report.Time)
+	if min(apart.Abs(), (apart-ev.Shifted+report.Shifted).Abs()) > patience {
 		return false
 	}
 	name := cmp.Or(text(ev.User), text(ev.Destination))
@@ -225,6 +227,9 @@ func (v *Verifier) Advance(now time.Time, pass func(*event.Event)) {
 	for v.reports.due(now) != nil {
 	}
 }
+
+// Shift moves the waiting log events of a source in time.
+func (v *Verifier) Shift(source string, by time.Duration) { v.waiting.shift(source, by) }
 
 // End judges the log events that still wait.
 func (v *Verifier) End(pass func(*event.Event)) {

@@ -45,6 +45,11 @@ type Event struct {
 	// Fields holds the raw fields: everything without a field of its own.
 	Fields map[string]string
 
+	// Live marks a report that was read as soon as it was written: it has just happened,
+	// whatever Time says. Shifted is what the engine added to the source's stamp to get Time.
+	Live    bool
+	Shifted time.Duration
+
 	// Sender is the caller whose text stands next to this line in a log that
 	// callers can write to. If the line is forged, the sender forged it. Invalid
 	// where the log does not tell.

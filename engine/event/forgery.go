@@ -11,7 +11,7 @@ const (
 // others is kept only in raw fields and as text.
 func Forgery(ev *Event) *Event {
 	f := &Event{
-		Time: ev.Time, Name: LogForgery, Source: ev.Source, IP: ev.Sender,
+		Time: ev.Time, Live: ev.Live, Shifted: ev.Shifted, Name: LogForgery, Source: ev.Source, IP: ev.Sender,
 		Level: ev.Level, File: ev.File, Message: ev.Message, Text: ev.Text,
 		Fields: map[string]string{ClaimedEvent: ev.Name},
 	}

@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/status"
@@ -18,6 +20,8 @@ type Progress struct {
 	problems map[string]status.Problem // by what they are about
 	look     func(*status.Source)
 	hearing  func() status.Hearing
+	stamp    time.Time // the latest that was not taken; zero: there is none
+	stamped  time.Time // when it was noted
 }
 
 // Update changes the counters and the texts.
@@ -53,7 +57,7 @@ func (p *Progress) Forget() {
 func (p *Progress) Emitted(e *event.Event) {
 	p.Update(func(s *status.Source) {
 		s.Events++
-		s.LastEvent = e.Time
+		s.LastEvent = cmp.Or(e.Time, time.Now())
 	})
 }
 
@@ -71,6 +75,22 @@ func (p *Progress) Hear(hearing func() status.Hearing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hearing = hearing
+}
+
+// Stamped notes a stamp that the switch has just written, also if no event was made of it: the
+// engine compares the clocks, once a second.
+func (p *Progress) Stamped(stamp time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stamp, p.stamped = stamp, time.Now()
+}
+
+// TakeStamp returns the latest stamp and its age; ok is false if there is none since the last call.
+func (p *Progress) TakeStamp() (stamp time.Time, age time.Duration, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stamp, p.stamp = p.stamp, time.Time{}
+	return stamp, time.Since(p.stamped), !stamp.IsZero()
 }
 
 // Status returns a snapshot.

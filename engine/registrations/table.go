@@ -121,7 +121,11 @@ func (t *Table) isUnauthenticated(p profile) bool {
 
 // register adds or renews the registration of a phone.
 func (t *Table) register(a account, ev *event.Event, now time.Time) {
-	until := ev.Time.Add(lifetime(ev)).Add(grace)
+	from := ev.Time
+	if ev.Live {
+		from = now
+	}
+	until := from.Add(lifetime(ev)).Add(grace)
 	if !until.After(now) {
 		return // it has ended already
 	}

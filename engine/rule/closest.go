@@ -54,7 +54,7 @@ func (r *rule) open(t *tracker, slot int, now time.Time, ring *ring) []status.Tr
 	if th.Then != nil {
 		like.Then = th.Then.String()
 	}
-	start := now.UnixMicro() - t.within
+	start := now.UnixMicro() - t.base - t.within
 	var all []status.Tracker
 	looked := 0
 	for i := t.first(); i != 0 && looked < maxLooked; i = t.windows.at(i).next {
@@ -65,7 +65,7 @@ func (r *rule) open(t *tracker, slot int, now time.Time, ring *ring) []status.Tr
 			continue
 		}
 		n := like
-		n.Last, n.Key = time.UnixMicro(newest.time).UTC(), r.keyer.recall(w.key, newest.place, ring)
+		n.Last, n.Key = time.UnixMicro(newest.time+t.base).UTC(), r.keyer.recall(w.key, newest.place, ring)
 		n.Count = int(w.n)
 		for m := t.matches.at(w.oldest); m.time < start; m = t.matches.at(m.next) {
 			n.Count--

@@ -244,6 +244,17 @@ func (s *Set) Due(spec *Spec, subject string, every time.Duration, at time.Time)
 	return held, ok
 }
 
+// Shift moves all that the rules remember of a source's events in time.
+func (s *Set) Shift(source string, by time.Duration) {
+	for _, r := range s.rules {
+		for slot, t := range r.trackers {
+			if r.spec.On[slot] == source {
+				t.base += by.Microseconds()
+			}
+		}
+	}
+}
+
 // Stats returns what the rules have done, in their order, without what the ledger
 // decided. Except for Tracked, its numbers never decrease, even across an adoption.
 func (s *Set) Stats() []status.Rule {

@@ -39,6 +39,7 @@ type window struct {
 // the windows by when they were last seen.
 type tracker struct {
 	within   int64 // microseconds
+	base     int64 // what is added to the times in it, which so can all be shifted at once
 	distinct bool  // a value counts once, at its latest time
 
 	maxKeys, maxMatches int // MaxKeys and maxMatches, except in tests
@@ -83,6 +84,7 @@ type hit struct {
 // add counts a hit. It returns the number of matches in the key's window, 0 if the hit
 // is older than the window.
 func (t *tracker) add(h hit) (n int) {
+	h.time -= t.base
 	i, known := t.keys[h.key]
 	if known {
 		t.unlink(i)
@@ -241,6 +243,7 @@ func (t *tracker) shorten(key digest, count int) {
 // spans reports whether a key's window holds count matches, all within the time that
 // ends at end.
 func (t *tracker) spans(key digest, count int, end int64) bool {
+	end -= t.base
 	i, known := t.keys[key]
 	if !known {
 		return false
@@ -316,7 +319,7 @@ func (t *tracker) others(key digest, place uint64) []counted {
 		if m.place == place && place != 0 {
 			continue
 		}
-		out = append(out, counted{time: m.time, name: t.names[m.name], place: m.place, addr: t.address(i)})
+		out = append(out, counted{time: m.time + t.base, name: t.names[m.name], place: m.place, addr: t.address(i)})
 	}
 	return out
 }

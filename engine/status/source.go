@@ -18,6 +18,7 @@ type Source struct {
 	Behind    int64     `json:"behindBytes"`        // bytes that exist and are not read yet
 	Lag       Seconds   `json:"lagSeconds"`         // age of the latest event while Behind > 0; else 0
 	LastEvent time.Time `json:"lastEvent,omitzero"` // stamp of the latest event
+	Clock     Seconds   `json:"clockBehindSeconds"` // how far its stamps are behind the host's clock; 0: they are right
 	Fault     string    `json:"fault"`              // why nothing can be read; "" if it can
 
 	Problems List[Problem] `json:"problems"` // beside Fault; see plugin.Progress.Report

@@ -126,12 +126,15 @@ func (f *follower) connect(ctx context.Context) {
 func (f *follower) take(m esl.Message) {
 	restarts, doubted, lost := f.decoder.restarts, f.decoder.doubted, esl.Lost(m)
 	e := f.decoder.decode(&m)
-	if e != nil && !f.queue.put(e) {
-		lost++
+	if e != nil {
+		e.Live = true
+		if !f.queue.put(e) {
+			lost++
+		}
 	}
 	f.progress.message(&m, f.decoder.restarts-restarts, uint64(f.decoder.doubted-doubted), lost)
 	if at, ok := stamp(m.Headers); ok && m.Name() == esl.Heartbeat {
-		f.progress.heartbeat(at)
+		f.progress.Stamped(at)
 	}
 	if f.decoder.gateways {
 		f.decoder.gateways = false

@@ -48,7 +48,7 @@ func (g *gateways) update(ctx context.Context, listed []esl.Gateway) (events []*
 	now := time.Now()
 	add := func(event, gateway string, addr netip.Addr) {
 		if isWanted(g.want, event) {
-			events = append(events, g.event(event, gateway, addr, now))
+			events = append(events, g.event(event, gateway, addr))
 		}
 	}
 	left := maps.Clone(g.known)
@@ -98,9 +98,9 @@ func (g *gateways) reconcile(name string, found []netip.Addr, complete bool, now
 	return gone
 }
 
-func (g *gateways) event(name, gateway string, addr netip.Addr, now time.Time) *event.Event {
+func (g *gateways) event(name, gateway string, addr netip.Addr) *event.Event {
 	e := &event.Event{
-		Name: name, Source: g.source, Time: now, IP: addr,
+		Name: name, Source: g.source, IP: addr,
 		Fields: map[string]string{"gateway": gateway},
 	}
 	e.Text = evidence("sofia xmlstatus gateway", e)

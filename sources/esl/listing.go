@@ -160,7 +160,7 @@ func (l *lister) emit(ctx context.Context, e *event.Event) {
 }
 
 // registered makes an event of a listed registration; nil if that has expired. The list does
-// not tell whether a password was verified: the raw field "authenticated" is missing.
+// not tell the time, nor whether a password was verified: the raw field "authenticated" is missing.
 func registered(r *esl.Registration, source string, now time.Time) *event.Event {
 	until, err := strconv.ParseInt(r.Expires, 10, 64)
 	left := until - now.Unix() // seconds
@@ -169,7 +169,7 @@ func registered(r *esl.Registration, source string, now time.Time) *event.Event 
 	}
 	bound := func(s string) string { return event.Bound(s, event.MaxField) }
 	e := &event.Event{
-		Name: event.Registered, Source: source, Time: now, Repeat: true,
+		Name: event.Registered, Source: source, Repeat: true,
 		User: bound(r.User), Domain: bound(r.Realm), CallID: bound(r.CallID), Transport: bound(r.Proto), Profile: bound(r.Profile()),
 		Fields: map[string]string{"expires": strconv.FormatInt(left, 10), "url": bound(r.URL)},
 	}

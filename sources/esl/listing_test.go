@@ -57,9 +57,9 @@ func TestRegistrations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `2026-11-22T12:00:00.000000 registered ip="192.0.2.44" port="38643" user="1000" domain="pbx" profile="internal" call_id="call-1" transport="udp" [expires]="60" repeat fields=2
+	want := `0001-01-01T00:00:00.000000 registered ip="192.0.2.44" port="38643" user="1000" domain="pbx" profile="internal" call_id="call-1" transport="udp" [expires]="60" repeat fields=2
 	"show registrations user=1000@pbx from 192.0.2.44:38643 profile=internal call-id=call-1"
-2026-11-22T12:00:00.000000 registered ip="2001:db8::5" port="5060" user="1001" domain="pbx" call_id="call-2" transport="tls" [expires]="1" repeat fields=2
+0001-01-01T00:00:00.000000 registered ip="2001:db8::5" port="5060" user="1001" domain="pbx" call_id="call-2" transport="tls" [expires]="1" repeat fields=2
 	"show registrations user=1001@pbx from [2001:db8::5]:5060 call-id=call-2"
 `
 	if diff := cmp.Diff(want, describeAll(events)); diff != "" {

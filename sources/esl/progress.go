@@ -1,7 +1,6 @@
 package esl
 
 import (
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -85,20 +84,6 @@ func (p *progress) unreadable() {
 		s.Lines++
 		s.Skipped++
 	})
-}
-
-// maxClockLag bounds how far the switch's clock may be behind ours.
-const maxClockLag = time.Minute
-
-// heartbeat compares the clock of the switch with ours. A clock that is ahead does no
-// harm: a stamp in the future counts as now. Trap: FreeSWITCH does not follow a change of
-// the host's clock, and far behind it, bans are over before they begin.
-func (p *progress) heartbeat(at time.Time) {
-	lag, warning := time.Since(at), ""
-	if lag > maxClockLag {
-		warning = fmt.Sprintf("FreeSWITCH's clock is %s behind this host's, so that bans may be over before they begin: fs_cli -x 'fsctl sync_clock'", lag.Round(time.Minute))
-	}
-	p.warn("clock", status.Warning, warning)
 }
 
 // warn reports what is wrong about one thing. While the stream is down it says nothing.

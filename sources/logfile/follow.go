@@ -37,7 +37,7 @@ func (s *source) follow(ctx context.Context, stream plugin.Stream, pace tail.Pac
 }
 
 func (s *source) newConsumer(stream plugin.Stream, patience patience) *consumer {
-	c := &consumer{scanner: scanner{decoder: s.newDecoder(stream.Want, defaultSizes().maxLine, time.Time{})}, stream: stream, patience: patience}
+	c := &consumer{scanner: scanner{decoder: s.newDecoder(stream.Want, defaultSizes().maxLine, time.Time{})}, stream: stream, patience: patience, live: stream.From == nil}
 	c.order.sink = c.emit
 	c.carried.MaxLine, c.context = c.MaxLine, c.Before()
 	return c
@@ -45,7 +45,7 @@ func (s *source) newConsumer(stream plugin.Stream, patience patience) *consumer 
 
 func (s *source) newFollower(c *consumer, pace tail.Pace) *tail.Follower {
 	f := tail.New(tail.Config{
-		Path: s.path, Pace: pace, MaxLine: c.MaxLine, Before: c.Before(), Consumer: c, Stamp: c.stamp,
+		Path: s.path, Pace: pace, MaxLine: c.MaxLine, Before: c.Before(), Consumer: c, Stamp: c.stamp, CaughtUp: func() { c.live = true },
 		Save: c.stream.Position, Log: slog.With("source", s.name),
 	})
 	c.stream.Progress.Look(func(s *status.Source) { s.Behind, s.Fault = f.Behind(), f.Fault() })
@@ -75,7 +75,8 @@ type consumer struct {
 	stream   plugin.Stream
 	sampled  int // how many bytes the plan was made from
 	carried  carried
-	context  int // bytes of the log in front of a chunk
+	context  int  // bytes of the log in front of a chunk
+	live     bool // what is taken has just been written
 }
 
 // Take reports the events of a chunk. It holds back a last message that may go on
@@ -203,6 +204,7 @@ func (c *consumer) stamp(line []byte) time.Time {
 }
 
 func (c *consumer) emit(e *event.Event) error {
+	e.Live = c.live
 	c.stream.Emit(e)
 	c.stream.Progress.Emitted(e)
 	return nil

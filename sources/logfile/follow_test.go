@@ -423,6 +423,33 @@ func TestFollowRepeatsAfterResume(t *testing.T) {
 
 // TestFollowPatience checks that a message is waited for as long as it may go on, and
 // no longer.
+// TestFollowLive: what was written before the source began is not live, and what is written then
+// is.
+func TestFollowLive(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	f := follow(t, l.path, nil, defaultPatience())
+	l.lines(3)
+	f.wait(3)
+	f.stop()
+	l.lines(2)
+	again := follow(t, l.path, f.position, defaultPatience())
+	again.wait(2)
+	again.until("saved position", func() bool { return again.saved == 2 })
+	l.lines(1)
+	again.wait(3)
+	for i, want := range []bool{true, true, true} {
+		if f.events[i].Live != want {
+			t.Errorf("event %d: live is %v", i, !want)
+		}
+	}
+	for i, want := range []bool{false, false, true} {
+		if again.events[i].Live != want {
+			t.Errorf("event %d after the restart: live is %v", i, !want)
+		}
+	}
+}
+
 func TestFollowPatience(t *testing.T) {
 	l := newLogger(t)
 	l.open()

@@ -21,6 +21,9 @@ type Config struct {
 	// from it.
 	Stamp func(line []byte) time.Time
 
+	// CaughtUp, unless nil, is called once, when all that was written before is handed on.
+	CaughtUp func()
+
 	// Save keeps a position. A follower that begins there hands on every line that was
 	// not done with, and no other.
 	Save func(position []byte)
@@ -69,12 +72,13 @@ type Follower struct {
 	Config
 	buf []byte
 
-	now    time.Time
-	looked time.Time // at the path
-	grew   bool      // there was something to read at the last step
-	timer  *time.Timer
-	watch  *watch
-	aimed  bool // the watch is on the only file that is read
+	now     time.Time
+	looked  time.Time // at the path
+	grew    bool      // there was something to read at the last step
+	reached bool      // the end, once
+	timer   *time.Timer
+	watch   *watch
+	aimed   bool // the watch is on the only file that is read
 
 	// chain holds the files that are read, in the order of the log. The last one is at
 	// the path, or was there last. The others were rotated away and are kept for what was
@@ -140,11 +144,22 @@ func (f *Follower) Step(ctx context.Context) (grew bool) {
 	read, end := f.drainAll(ctx)
 	if end {
 		f.retire()
+		f.catchUp()
 	}
 	f.publish(f.progress())
 	f.saveDue()
 	f.grew = read || !end
 	return f.grew
+}
+
+// catchUp notes that the end is reached. Lines that the consumer holds back then are handed on in
+// the next step.
+func (f *Follower) catchUp() {
+	if t := f.current(); f.CaughtUp != nil && (f.reached || t == nil || t.due.IsZero()) {
+		f.CaughtUp()
+		f.CaughtUp = nil
+	}
+	f.reached = true
 }
 
 // drainAll reads the files one after the other, and offers the lines that were held back

@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
+)
+
+// A misdated source reports failures of an address as they happen, stamped by a wrong clock.
+type misdated struct {
+	script
+	behind time.Duration
+	when   []time.Duration // after the start
+}
+
+func (s *misdated) Follow(_ context.Context, stream plugin.Stream) error {
+	stream.Ready()
+	start := time.Now()
+	for _, after := range s.when {
+		time.Sleep(time.Until(start.Add(after)))
+		ev := &event.Event{Time: time.Now().Add(-s.behind), Live: true, Name: event.AuthFailure, Source: "log.x", User: "1000", IP: netip.MustParseAddr("203.0.113.7")}
+		stream.Progress.Emitted(ev)
+		stream.Emit(ev)
+	}
+	return nil
+}
+
+// each lists n moments.
+func each(interval time.Duration, n int) (when []time.Duration) {
+	for i := range n {
+		when = append(when, time.Duration(i)*interval)
+	}
+	return when
+}
+
+// TestWrongSourceClock: three failures in a minute are banned for 40 seconds, by whatever clock
+// they are stamped.
+func TestWrongSourceClock(t *testing.T) {
+	for _, behind := range []time.Duration{0, 20 * time.Minute, 2 * time.Hour, -2 * time.Hour, 30 * time.Second} {
+		for _, test := range []struct {
+			when []time.Duration
+			want string // kind, offence, and seconds after the start
+		}{
+			{each(time.Millisecond, 3), "ban 1 at 0s until 40s"},
+			{each(29*time.Second, 3), "ban 1 at 58s until 1m38s"},
+			// The offset is known at the fourth.
+			{append(each(time.Second, 2), 70*time.Second, 71*time.Second, 90*time.Second), "ban 1 at 1m30s until 2m10s"},
+			{append(each(time.Second, 3), each(45*time.Second, 4)...), "ban 1 at 2s until 42s"},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				var got []string
+				e := New(guessing(t, config.Source{Ref: "log.x", Source: &misdated{behind: behind, when: test.when}}), Options{OnChange: func(c *ban.Change) {
+					if c.Kind == ban.KindBan {
+						got = append(got, fmt.Sprintf("%s %d at %s until %s", c.Kind, c.Offence, c.At.Sub(start).Round(time.Second), c.Until.Sub(start).Round(time.Second)))
+					}
+				}})
+				if err := e.Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if strings.Join(got, "\n") != test.want {
+					t.Errorf("%s behind, failures at %s: %q, want %q", behind, test.when, got, test.want)
+				}
+			})
+		}
+	}
+}
+
+// TestClockIsTold: the status says by how much a clock is wrong, and what to do.
+func TestClockIsTold(t *testing.T) {
+	for behind, want := range map[time.Duration]string{
+		2 * time.Second:  "",
+		20 * time.Minute: "its stamps are 20m behind this host's clock, and are corrected: set the clocks with NTP",
+		-2 * time.Hour:   "its stamps are 2h ahead of this host's clock, and are corrected: set timezone in the source's block",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			source := &misdated{behind: behind, when: append(each(time.Second, 4), time.Hour)}
+			e := New(guessing(t, config.Source{Ref: "log.x", Source: source}), Options{})
+			go func() { _ = e.Run(t.Context()) }()
+			time.Sleep(time.Minute)
+			s, err := e.Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var told []string
+			for _, p := range status.Problems(&s, nil) {
+				if p.Subject == "source log.x" {
+					told = append(told, p.Text)
+				}
+			}
+			if got := strings.Join(told, "\n"); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
+				t.Errorf("%s behind: %q", behind, got)
+			}
+			if last := s.Sources[0].LastEvent; (time.Since(last) - 58*time.Second).Abs() > time.Second {
+				t.Errorf("%s behind: last event %s ago", behind, time.Since(last))
+			}
+			time.Sleep(time.Hour)
+		})
+	}
+}
