@@ -41,6 +41,7 @@ var kinds = map[string]bool{
 	event.ACLReject:     true,
 	event.ESLDenied:     true,
 	event.AuthMalformed: true,
+	event.Malformed:     true,
 }
 
 // A Pair is a log and its witness, the stream that corroborates it.
@@ -259,8 +260,9 @@ func (v *Verifier) judge(ev *event.Event, now time.Time, pass func(*event.Event)
 		since = hearing.Records
 	}
 	forgotten := now.Sub(ev.Time) > memory
-	// A report from before the stream was heard, or after its end, was missed.
-	if since.IsZero() || forgotten || ev.Time.Before(since.Add(patience)) || w.ended && ev.Time.After(w.last.Add(-patience)) {
+	// A report from before the stream was heard, or after its end, was missed. The stream
+	// has no record of a line at level DEBUG.
+	if since.IsZero() || ev.Level == "DEBUG" || forgotten || ev.Time.Before(since.Add(patience)) || w.ended && ev.Time.After(w.last.Add(-patience)) {
 		v.stats.Unheard++
 		return
 	}

@@ -86,6 +86,8 @@ func TestVerifier(t *testing.T) {
 			[]string{"freeswitch acl_reject 192.0.2.9"}},
 		{"a stream with log records", []*event.Event{record(event.ESLDenied, "192.0.2.1", "", -5000), at(log, event.ACLReject, "192.0.2.9", "", 10)},
 			[]string{"esl.pbx esl_denied 192.0.2.1", "freeswitch log_forgery invalid IP claims 192.0.2.9"}},
+		{"a line at level DEBUG, of which the stream has no record", []*event.Event{record(event.ESLDenied, "192.0.2.1", "", -5000), {Time: t0, Source: log, Name: event.ACLReject, IP: netip.MustParseAddr("192.0.2.9"), Level: "DEBUG"}},
+			[]string{"esl.pbx esl_denied 192.0.2.1"}},
 		{"before the stream was heard", []*event.Event{at(log, event.AuthFailure, "192.0.2.9", "7", 0), at(stream, "registered", "192.0.2.1", "1", 60_000)}, nil},
 		{"a number that was dialled", []*event.Event{{Time: t0, Source: stream, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), User: "1000", Destination: "9196"},
 			{Time: t0, Source: log, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), Destination: "9196"}},
