@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/status"
+	"freeswitch-security/sources/logfile/carrier"
 )
 
 // How many lines without FreeSWITCH's header make a log unreadable. A message may have many
@@ -49,7 +50,7 @@ func (c *consumer) see(lines int64, recognised bool) {
 // file itself is found by the follower.
 func (c *consumer) lookBack(path string) {
 	if end, err := ReadEnd(path); err == nil {
-		c.see(int64(bytes.Count(end, []byte{'\n'})), c.hasHeader(end))
+		c.see(c.glance(end))
 	}
 }
 
@@ -86,5 +87,12 @@ func ReadEnd(path string) ([]byte, error) {
 // Trouble says what is wrong with a part of a log; "" if it can be read.
 func Trouble(log []byte) string {
 	d := (&source{patterns: catalogue}).newDecoder(nil, defaultSizes().maxLine, time.Time{})
-	return (&sight{}).see(int64(bytes.Count(log, []byte{'\n'})), d.hasHeader(log))
+	return (&sight{}).see(d.glance(log))
+}
+
+// glance counts the lines of a part of a log, and reports whether one has FreeSWITCH's header.
+func (d *decoder) glance(log []byte) (lines int64, recognised bool) {
+	r, _ := carrier.Open(bytes.NewReader(log), d.MaxLine)
+	plain, _ := io.ReadAll(r) // memory can be read
+	return int64(bytes.Count(plain, []byte{'\n'})), d.hasHeader(plain)
 }

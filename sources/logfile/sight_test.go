@@ -61,6 +61,16 @@ func TestTroubleOfRecordings(t *testing.T) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
+	var docker string
+	for line := range strings.Lines(strings.Repeat(line(0), foreignAtFirst)) {
+		docker += fmt.Sprintf("{\"log\":%q,\"stream\":\"stdout\",\"time\":\"2026-05-03T21:30:11.034Z\"}\n", line)
+	}
+	if text := Trouble([]byte(docker)); text != "" {
+		t.Errorf("a container's log: %s", text)
+	}
+	if Trouble([]byte(strings.ReplaceAll(docker, "[WARNING]", "WARNING"))) == "" {
+		t.Error("a container's log of another program is readable")
+	}
 	if Trouble([]byte(foreignLines(foreignAtFirst))) == "" || Trouble(nil) != "" {
 		t.Error("a foreign log is readable, or an empty one is not")
 	}
