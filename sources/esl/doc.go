@@ -5,7 +5,7 @@
 // turns messages of package engine/esl into events, and pairs those of one attempt. A
 // bounded queue holds them while the engine is busy, because a switch disconnects a
 // slow reader. On a second connection, it lists the phones that registered earlier, and
-// the gateways of the switch.
+// the gateways of the switch, and tests whether its log level shows warnings.
 //
 // Invariant: an address and its account come from headers of their own or from a framed
 // log record. Text that a caller writes into another header does not change them. The memory is

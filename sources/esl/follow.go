@@ -136,6 +136,7 @@ func (f *follower) take(m esl.Message) {
 	if at, ok := stamp(m.Headers); ok && m.Name() == esl.Heartbeat {
 		f.progress.Stamped(at)
 	}
+	f.lister.takeLevel(&m)
 	if f.decoder.gateways {
 		f.decoder.gateways = false
 		f.lister.refresh()

@@ -28,7 +28,7 @@ type console interface {
 }
 
 // A lister asks the switch for its registrations, once for every connection, and for its
-// gateways, repeatedly. Its events have a channel of their own, so that a long list does
+// gateways, repeatedly, and tests its log level. Its events have a channel of their own, so that a long list does
 // not push events of the stream out of the queue.
 type lister struct {
 	source        string
@@ -36,6 +36,8 @@ type lister struct {
 	registrations bool      // are wanted
 	gateways      *gateways // nil: not wanted
 	dial          func(context.Context) (console, error)
+	records       bool // log records are read
+	level         levelTest
 	events        chan *event.Event
 	due           chan struct{} // has an item when the lists are to be read
 	up            atomic.Bool   // the stream is connected
@@ -46,6 +48,7 @@ type lister struct {
 func newLister(source string, want map[string]bool, p *progress, dial func(context.Context) (console, error), r resolver) *lister {
 	l := &lister{
 		source: source, progress: p, registrations: isWanted(want, event.Registered), dial: dial,
+		records: p.records, level: levelTest{shown: make(chan struct{}, 1)},
 		events: make(chan *event.Event), due: make(chan struct{}, 1),
 	}
 	if isWanted(want, event.Gateway, event.GatewayRemoved) {
@@ -58,6 +61,7 @@ func newLister(source string, want map[string]bool, p *progress, dial func(conte
 func (l *lister) connected() {
 	l.up.Store(true)
 	l.stale.Store(true)
+	l.level.due.Store(true)
 	l.refresh()
 }
 
@@ -73,7 +77,7 @@ func (l *lister) refresh() {
 
 // run lists on refresh, and at intervals, until ctx ends.
 func (l *lister) run(ctx context.Context) {
-	if !l.registrations && l.gateways == nil {
+	if !l.registrations && l.gateways == nil && !l.records {
 		return
 	}
 	next := relistAfter
@@ -100,8 +104,8 @@ func (l *lister) run(ctx context.Context) {
 	}
 }
 
-// list emits what the due lists hold. It reads both even if one fails, and returns the
-// first error.
+// list emits what the due lists hold, and tests the log level if that is due. It goes on
+// after an error, and returns the first.
 func (l *lister) list(ctx context.Context) error {
 	var err error
 	if l.registrations && l.stale.Swap(false) {
@@ -111,6 +115,9 @@ func (l *lister) list(ctx context.Context) error {
 	}
 	if l.gateways != nil {
 		err = cmp.Or(err, l.listGateways(ctx))
+	}
+	if l.records && l.level.due.Swap(false) {
+		err = cmp.Or(err, l.testLevel(ctx))
 	}
 	return err
 }

@@ -170,6 +170,7 @@ func (s *source) subscription(want map[string]bool) esl.Subscription {
 	}
 	if s.wantsLog(want) {
 		sub.LogLevel = warning
+		sub.Events = append(sub.Events, "API") // which reports that the log level is set
 	}
 	return sub
 }

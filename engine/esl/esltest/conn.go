@@ -134,7 +134,9 @@ func (c *conn) answer(command string, authed *bool) (reply string, more bool) {
 func (c *conn) api(command string) string {
 	name, _, _ := strings.Cut(command, " ")
 	answer := fmt.Sprintf("-ERR %s Command not found!\n", name)
-	if c.sw.options.API != nil {
+	if own, known := c.sw.setLevel(command); known {
+		answer = own
+	} else if c.sw.options.API != nil {
 		answer = c.sw.options.API(command)
 	}
 	return frame("api/response", cmp.Or(answer, "-ERR no reply\n"))

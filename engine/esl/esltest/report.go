@@ -93,8 +93,11 @@ func eventFrame(kind, body string) string {
 	return fmt.Sprintf("Content-Length: %d\nContent-Type: %s\n\n%s", len(body), kind, body)
 }
 
-// Log sends a log record. Its text is whole lines.
+// Log sends a log record, if the log level does not hide it. Its text is whole lines.
 func (s *Switch) Log(level int, file, text string) {
+	if level >= len(levels)-int(s.hidden.Load()) {
+		return
+	}
 	s.deliver(&report{kind: "log/data", level: level, raw: fmt.Sprintf(
 		"Content-Type: log/data\nContent-Length: %d\nLog-Level: %d\nText-Channel: 0\nLog-File: %s\nLog-Func: f\nLog-Line: 1\nUser-Data: \n\n%s",
 		len(text), level, file, text)})

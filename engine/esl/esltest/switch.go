@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -48,6 +49,7 @@ type Switch struct {
 	end       context.CancelFunc
 	accepting sync.WaitGroup
 	serving   sync.WaitGroup
+	hidden    atomic.Int32 // how many log levels are hidden, DEBUG first
 
 	mu       sync.Mutex // guards all below
 	conns    []*conn
