@@ -37,6 +37,7 @@ test-kernel: ## run the firewall tests, as root, in network namespaces
 
 figures: ## check the figures of the daemon, as root, on an idle machine
 	SLACK=1 $(GO) test -count=1 -tags kernel -v -run 'Latency|ManyBans|Flood|Footprint|Restart|NewAttacker' ./cmd/freeswitch-security/kernel
+	SLACK=1 $(GO) test -count=1 -v -run '^TestFollowFigures$$' ./sources/logfile
 
 soak: ## run the long tests: hundreds of rotations and of kills
 	LOGFILE_SOAK=1 $(GO) test -count=1 -timeout 60m -run TestSoak -v ./sources/logfile/tail

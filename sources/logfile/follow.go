@@ -19,6 +19,10 @@ import (
 // Without a position it begins at the present end: what is there before is history,
 // for Replay. It returns nil when ctx has ended.
 //
+// Lines that are truncated or deleted before they were read are lost, unless a copy of the
+// log holds them. So a log that is truncated and longer than before within some
+// milliseconds loses what was written to it last.
+//
 // The sink gets a position at most every 200 ms, and at the end. So only a kill -9 can
 // have events counted twice, those of its last 200 ms.
 func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {

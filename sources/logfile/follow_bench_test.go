@@ -44,7 +44,7 @@ func TestWriteNoise(t *testing.T) {
 }
 
 // writeNoise starts a process that writes noise until the benchmark ends.
-func writeNoise(b *testing.B, path string) {
+func writeNoise(b testing.TB, path string) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestWriteNoise$")
 	cmd.Env = append(os.Environ(), noiseVariable+"="+path)
 	if err := cmd.Start(); err != nil {
@@ -68,23 +68,66 @@ func BenchmarkFollowLatency(b *testing.B) {
 				writeNoise(b, l.path)
 				poll(b, "noise", func() bool { return f.status().Lines > noiseRate/10 })
 			}
-			var took []time.Duration
-			for i := range b.N {
-				<-time.After(time.Duration(5000+1700*(i%7)) * time.Microsecond) // so that trials do not fall into step with the pulse
-				start := time.Now()
-				l.lines(1)
-				f.wait(l.n)
-				f.mu.Lock()
-				took = append(took, f.at[l.n-1].Sub(start))
-				f.mu.Unlock()
-			}
-			slices.Sort(took)
+			took := latencies(f, l, b.N, 0)
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(took[len(took)/2].Seconds()*1e3, "p50-ms")
 			b.ReportMetric(took[len(took)*99/100].Seconds()*1e3, "p99-ms")
 			b.ReportMetric(took[len(took)-1].Seconds()*1e3, "max-ms")
 		})
 	}
+}
+
+// latencies writes n lines, after a pause each, and returns how long their events took,
+// the shortest time first.
+func latencies(f *follows, l *logger, n int, pause time.Duration) []time.Duration {
+	var took []time.Duration
+	for i := range n {
+		<-time.After(pause + time.Duration(5000+1700*(i%7))*time.Microsecond) // so that trials do not fall into step with the pulse
+		start := time.Now()
+		l.lines(1)
+		f.wait(l.n)
+		f.mu.Lock()
+		took = append(took, f.at[l.n-1].Sub(start))
+		f.mu.Unlock()
+	}
+	slices.Sort(took)
+	return took
+}
+
+// TestFollowFigures checks how fast a log is followed. It needs an idle machine, and SLACK
+// set to the factor on its limits; see `make figures`.
+func TestFollowFigures(t *testing.T) {
+	slack, err := strconv.ParseFloat(os.Getenv("SLACK"), 64)
+	if err != nil {
+		t.Skip("only if SLACK is set")
+	}
+	check := func(what string, got, limit float64) {
+		t.Helper()
+		t.Logf("%s: %.2f, at most %.2f", what, got, limit)
+		if got > limit*slack {
+			t.Errorf("%s is %.2f, want at most %.2f", what, got, limit)
+		}
+	}
+	milliseconds := func(d time.Duration) float64 { return d.Seconds() * 1e3 }
+	l := newLogger(t)
+	l.open()
+	pace := tail.DefaultPace()
+	f := followAt(t, l.path, nil, pace, patience{})
+	took := latencies(f, l, 12, pace.Awake+pace.Tick)
+	check("first line after silence, p50 in ms", milliseconds(took[len(took)/2]), 1)
+	f.stop()
+
+	l = newLogger(t)
+	l.open()
+	f = followAt(t, l.path, nil, pace, defaultPatience())
+	writeNoise(t, l.path)
+	poll(t, "noise", func() bool { return f.status().Lines > noiseRate })
+	start, used := time.Now(), cpuTime(t)
+	<-time.After(5 * time.Second)
+	check("CPU at 5,000 lines a second, % of a core", (cpuTime(t)-used).Seconds()/time.Since(start).Seconds()*100, 8)
+	took = latencies(f, l, 500, 0)
+	check("line at 5,000 lines a second, p50 in ms", milliseconds(took[len(took)/2]), 3)
+	check("line at 5,000 lines a second, p99 in ms", milliseconds(took[len(took)*99/100]), 6)
 }
 
 // BenchmarkFollowNoise measures the follower's share of a core beside noise of 5,000
@@ -137,7 +180,7 @@ func BenchmarkFollowIdle(b *testing.B) {
 }
 
 // cpuTime returns the CPU time of this process.
-func cpuTime(b *testing.B) time.Duration {
+func cpuTime(b testing.TB) time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		b.Fatal(err)

@@ -45,6 +45,8 @@ type file struct {
 	lost      bool      // it cannot be read
 
 	copied bool // a copy of a file that was truncated, or a compressed file; it does not grow
+
+	live *live // the tail that reads it; nil: it is read by blocks
 }
 
 // newFile reads a file from an offset on, with as much as wanted of what stands before.
@@ -89,11 +91,11 @@ func (t *file) start() []byte {
 	return t.head
 }
 
-// read reads what the file has grown by, as far as buf has room for it and the
+// readBlock reads what the file has grown by, as far as buf has room for it and the
 // context. end tells that this was all. The context is read again together with what
 // follows it, because a file that was truncated and written again may be as long as
 // before.
-func (t *file) read(buf []byte) (grew, end bool, err error) {
+func (t *file) readBlock(buf []byte) (grew, end bool, err error) {
 	known := len(t.context)
 	n, err := t.file.ReadAt(buf, t.offset-int64(known))
 	if err != nil && err != io.EOF {

@@ -3,9 +3,7 @@ package tail
 import (
 	"context"
 	"log/slog"
-	"runtime"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -33,8 +31,8 @@ type Config struct {
 
 // A Pace says how often a follower looks, and for how long it waits.
 type Pace struct {
-	// Pulse is the time between two looks at a file that grows. Reading on a timer
-	// rather than at every write keeps a busy file cheap.
+	// Pulse is the time between two looks at a file that grows and has no tail. Reading
+	// on a timer rather than at every write keeps a busy file cheap.
 	Pulse time.Duration
 
 	// Glance is the time between two looks at the path while the file there grows.
@@ -45,6 +43,8 @@ type Pace struct {
 	// another machine writes to a network file system.
 	Tick time.Duration
 
+	Stall   time.Duration // how long a tail may leave what it can read
+	Awake   time.Duration // how long a file may be silent before its tail is stopped
 	Linger  time.Duration // how long a rotated file is read on, for late writers
 	Absence time.Duration // how long the file may be missing before a warning
 
@@ -56,7 +56,7 @@ type Pace struct {
 func DefaultPace() Pace {
 	return Pace{
 		Pulse: 2 * time.Millisecond, Glance: 20 * time.Millisecond, Tick: 200 * time.Millisecond,
-		Linger: 2 * time.Second, Absence: time.Second,
+		Stall: 3 * pollInterval, Awake: time.Second, Linger: 2 * time.Second, Absence: time.Second,
 		SaveEvents: 200 * time.Millisecond, SaveLines: 5 * time.Second,
 	}
 }
@@ -115,18 +115,24 @@ func New(c Config) *Follower {
 	return &Follower{Config: c, unpackable: maxUnpacked, buf: make([]byte, contextLength+chunkLength), timer: time.NewTimer(0), watch: &watch{}}
 }
 
-// Run looks at the file until ctx ends. While there is something to read, it looks
-// once in a pulse and does not listen, so that not every write wakes it.
+// Run reads the file until ctx ends. While the file grows, its tail or a timer wakes the
+// follower, so that not every write does. While it is silent, the watch does.
 func (f *Follower) Run(ctx context.Context) {
 	f.watch = newWatch(f.Log)
 	heard := false
 	for ctx.Err() == nil {
-		if f.Step(ctx) || heard {
+		grew := f.Step(ctx)
+		t := f.current()
+		switch {
+		case t != nil && t.live != nil:
+			f.attend(t, ctx.Done())
 			heard = false
-			nap(f.Pace.Pulse)
-			continue
+		case grew || heard:
+			heard = false
+			time.Sleep(f.Pace.Pulse)
+		default:
+			heard = f.listen(ctx)
 		}
-		heard = f.listen(ctx)
 	}
 }
 
@@ -193,7 +199,7 @@ func (f *Follower) drain(ctx context.Context, t *file) (grew, end bool) {
 		if ctx.Err() != nil {
 			return grew, false
 		}
-		read, end, err := t.read(f.buf)
+		read, end, err := f.read(t)
 		if err == errTruncated && !t.copied {
 			f.rewind(ctx, t)
 			continue
@@ -217,15 +223,6 @@ func (f *Follower) drain(ctx context.Context, t *file) (grew, end bool) {
 		}
 	}
 	return grew, false
-}
-
-// nap waits without listening. It sleeps in the kernel: a timer of the runtime wakes
-// several threads each time, which at 500 naps a second costs more than the rest of
-// the follower. Other goroutines that wait for the processor run first.
-func nap(d time.Duration) {
-	runtime.Gosched()
-	t := syscall.NsecToTimespec(d.Nanoseconds())
-	_ = syscall.Nanosleep(&t, nil) // a signal may cut it short, which does no harm
 }
 
 // listen waits until something is heard of the file, held lines are due, or the tick
@@ -271,6 +268,7 @@ func (f *Follower) Close() {
 	f.timer.Stop()
 	f.publish(status{})
 	for _, t := range f.chain {
+		t.stop()
 		t.file.Close()
 	}
 }

@@ -101,8 +101,17 @@ func newFollows(t testing.TB, path string, pace Pace) *follows {
 // written from then on will be read.
 func follow(t testing.TB, path string, position []byte, pace Pace) *follows {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
 	f := newFollows(t, path, pace)
+	f.run(position)
+	if position == nil {
+		<-f.begun
+	}
+	return f
+}
+
+// run starts the follower, from a position on.
+func (f *follows) run(position []byte) {
+	ctx, cancel := context.WithCancel(context.Background())
 	f.cancel, f.position = cancel, position
 	go func() {
 		defer close(f.done)
@@ -111,11 +120,7 @@ func follow(t testing.TB, path string, position []byte, pace Pace) *follows {
 		close(f.begun)
 		f.follower.Run(ctx)
 	}()
-	t.Cleanup(f.stop)
-	if position == nil {
-		<-f.begun
-	}
-	return f
+	f.t.Cleanup(f.stop)
 }
 
 // stop ends the follower.

@@ -118,6 +118,7 @@ func (f *Follower) retire() {
 
 // finish closes a file and remembers it.
 func (f *Follower) finish(t *file) {
+	t.stop()
 	f.noteHanded(t)
 	done := finished{info: t.info, head: head(t.file)}
 	done.place, _ = bookmarkAt(t.file, inode(t.info), t.from)
