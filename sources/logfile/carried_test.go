@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -42,11 +43,7 @@ const iso = "2006-01-02T15:04:05.000000Z07:00"
 
 var wrappings = []wrapping{
 	{name: "docker", compared: true, wrap: func(text string, at time.Time) string {
-		var b strings.Builder
-		for text += "\n"; len(text) > 150; text = text[150:] {
-			b.WriteString(dockerRecord(text[:150], at))
-		}
-		return b.String() + dockerRecord(text, at)
+		return dockerRecord(text+"\n", at)
 	}},
 	{name: "docker with colours", compared: true, wrap: func(text string, at time.Time) string {
 		if text != "" {
@@ -188,5 +185,40 @@ func TestCarried(t *testing.T) {
 			t.Fatal(got.err)
 		}
 		diffEvents(t, w.comparable(withoutText(got.events)), want)
+	})
+}
+
+// TestFollowCarried checks that a carried log gives the same events when it is
+// followed in any chunks, and when it is replayed.
+func TestFollowCarried(t *testing.T) {
+	const seed = 5
+	random := rand.New(rand.NewPCG(seed, 0))
+	carriedRecordings(t, func(t *testing.T, w *wrapping, s *source, log []byte, _ []event.Event) {
+		all := bytes.SplitAfter(log, []byte("\n"))
+		for range 3 {
+			from := random.IntN(len(all))
+			data := string(w.carry(bytes.TrimSuffix(bytes.Join(all[from:min(len(all), from+200)], nil), []byte("\n"))))
+			l := newLogger(t)
+			l.open()
+			f, _, sink := deafConsumer(t, l, "")
+			for rest := data; rest != ""; {
+				n := min(len(rest), 1+random.IntN(3000))
+				l.write(rest[:n])
+				rest = rest[n:]
+				f.Step(t.Context())
+			}
+			l.rotate()
+			f.Step(t.Context()) // which reads the rotated file
+			f.Step(t.Context())
+			want := builtinSource().collect(strings.NewReader(data), time.Now(), nil, defaultSizes())
+			var got []event.Event
+			for _, e := range sink.events {
+				got = append(got, *e)
+			}
+			diffEvents(t, got, want.events)
+			if at := sink.status(); int64(at.Doubted) != want.stats.Doubted || int64(at.Lines) != want.stats.Lines {
+				t.Fatalf("%d doubted, %d lines, want %d, %d", at.Doubted, at.Lines, want.stats.Doubted, want.stats.Lines)
+			}
+		}
 	})
 }

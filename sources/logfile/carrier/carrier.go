@@ -40,7 +40,7 @@ var table = []*Carrier{
 	{Name: "syslog (RFC 5424)", parse: matching(rfc5424)},
 	{Name: "syslog or journalctl", parse: matching(syslog)},
 	{Name: "docker compose logs", parse: matching(compose), weak: true},
-	{Name: "docker logs -t", Compared: true, parse: matching(timed), weak: true},
+	{Name: "docker logs -t", Compared: true, parse: matching(timed)},
 	{Name: "syslog without time", parse: matching(untimed), weak: true},
 }
 
@@ -103,7 +103,7 @@ func parse(line string, last *Carrier) (piece, *Carrier) {
 		}
 	}
 	if len(bare) < len(line) {
-		return piece{text: bare}, colours
+		return piece{text: line}, colours
 	}
 	return piece{}, nil
 }

@@ -10,8 +10,12 @@ import (
 	"freeswitch-security/sources/logfile/record"
 )
 
-// dockerJSON parses a record of Docker's json-file driver. A line of more than 16 KB
-// is divided into several records, of which the last one alone ends in a line break.
+// dockerPart is by how many bytes Docker divides a line. Other programs write records
+// of the same form without line breaks.
+const dockerPart = 16 << 10
+
+// dockerJSON parses a record of Docker's json-file driver. A long line is divided into
+// several records, of which the last one alone ends in a line break.
 func dockerJSON(line string) (p piece, ok bool) {
 	var r struct {
 		Log    *string `json:"log"`
@@ -23,7 +27,7 @@ func dockerJSON(line string) (p piece, ok bool) {
 	}
 	p.text, p.stream = *r.Log, r.Stream
 	p.at, _ = time.Parse(time.RFC3339Nano, r.Time)
-	p.part = !strings.HasSuffix(p.text, "\n")
+	p.part = !strings.HasSuffix(p.text, "\n") && len(p.text) >= dockerPart
 	return p, true
 }
 
@@ -66,11 +70,11 @@ func consoleJSON(line string) (p piece, ok bool) {
 	if !decode(line, &r) || r.Message == nil || r.Level < 0 || r.Level >= len(record.LevelNames) {
 		return p, false
 	}
-	at, err := r.Time.Int64()
+	micros, err := r.Time.Float64()
 	if err != nil {
 		return p, false
 	}
-	head := fmt.Sprintf("%s [%s] ", time.UnixMicro(at).UTC().Format(record.ZonedLayout), record.LevelNames[r.Level])
+	head := fmt.Sprintf("%s [%s] ", time.UnixMicro(int64(micros)).UTC().Format(record.ZonedLayout), record.LevelNames[r.Level])
 	if r.Session != "" {
 		head = r.Session + " " + head
 	}

@@ -31,8 +31,8 @@ var (
 		` (?:-|(?:\[[^\]" ]+(?: [^\]"= ]+="(?:\\.|[^"\\])*")*\])+)(?: \x{feff}?|$)(?P<syslog>)`)
 
 	// May  3 21:30:11 pbx daemon.warning freeswitch[812]: [ID 702911 local0.warning] …
-	syslog = regexp.MustCompile(`^` + priority + `(?:` + isoStamp + `|` + classic + `|` + full + `|` + monotonic + `|` + unix + `) (?P<writer>` +
-		word + ` (?:\w+\.\w+ )?` + program + `)(?:\[\d*\])?:(?: |$)` + solaris + `(?P<syslog>)`)
+	syslog = regexp.MustCompile(`^` + priority + `(?:` + isoStamp + `|` + classic + `|` + full + `|` + monotonic + `|` + unix + `) (?:(?P<writer>` +
+		word + ` (?:\w+\.\w+ )?` + program + `)(?:\[\d*\])?|(?P<writer>` + program + `)\[\d+\]):(?: |$)` + solaris + `(?P<syslog>)`)
 
 	// pbx freeswitch[812]: …
 	untimed = regexp.MustCompile(`^` + priority + `(?P<writer>(?:` + word + ` )?` + program + `)\[\d+\]: (?P<syslog>)`)

@@ -49,7 +49,7 @@ func (u *Unwrapper) Append(dst []byte, line string) []byte {
 		dst = u.Flush(dst)
 		return u.further(dst, line)
 	}
-	if u.last = c; u.pending && (p.stream != u.started.stream && p.part || p.stream == "") {
+	if u.last = c; u.pending && p.stream != u.started.stream && (p.part || p.stream == "") {
 		dst = u.Flush(dst)
 	}
 	switch {
@@ -114,7 +114,7 @@ func (u *Unwrapper) message(dst []byte, raw string, p *piece) []byte {
 	if u.foreign = !header && u.writer != "" && p.writer != "" && p.writer != u.writer; u.foreign {
 		return dst
 	}
-	if header && u.writer != p.writer {
+	if header && p.writer != "" && u.writer != p.writer {
 		u.writer = strings.Clone(p.writer)
 	}
 	u.width = p.width
@@ -135,10 +135,12 @@ func (u *Unwrapper) message(dst []byte, raw string, p *piece) []byte {
 func (u *Unwrapper) further(dst []byte, line string) []byte {
 	const inexact = 2
 	blanks := len(line) - len(strings.TrimLeft(line, " "))
-	if u.width == 0 || blanks < u.width-inexact {
+	switch {
+	case strings.HasPrefix(line, "-- ") && strings.HasSuffix(line, " --"):
+		return dst // of journalctl: -- Boot 0a1b2c3d --
+	case u.width == 0 || blanks < u.width-inexact:
 		return append(append(dst, line...), '\n')
-	}
-	if u.foreign {
+	case u.foreign:
 		return dst
 	}
 	return u.guarded(dst, line[min(blanks, u.width+inexact):])

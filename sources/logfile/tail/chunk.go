@@ -20,7 +20,7 @@ type Chunk struct {
 }
 
 // HeadLength bounds the head of a file that a chunk shows, in bytes.
-const HeadLength = 4 << 10
+const HeadLength = 16 << 10
 
 // A Verdict says what became of a chunk.
 type Verdict struct {
