@@ -147,7 +147,7 @@ func (d *decoder) read(line string, rest []byte) (r reading, ok bool) {
 		r.refused = ambiguous
 	case r.MayBeCut(line):
 		r.refused = mayBeCut
-	case r.Session && hasNoSession(r.File):
+	case r.Session && d.Piece == 0 && hasNoSession(r.File):
 		r.refused = hasSession
 	case prefix > 0:
 		r.refused = isCarried
@@ -174,8 +174,8 @@ func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bo
 
 // hasNoSession reports whether FreeSWITCH writes no UUID in front of the lines of a
 // source file, even about a call. If a profile uses Call-IDs as UUIDs
-// (inbound-use-callid-as-uuid), an attacker knows its own, and a line with it would
-// not be compared with the others of its session.
+// (inbound-use-callid-as-uuid), an attacker knows its own, and a line with it is not
+// compared with the others of its session. With another UUID it is.
 func hasNoSession(file string) bool { return file == "sofia_reg.c" || file == "mod_event_socket.c" }
 
 // complete reports whether every further line of a message is one that FreeSWITCH
@@ -184,18 +184,22 @@ func hasNoSession(file string) bool { return file == "sofia_reg.c" || file == "m
 // behind the first line.
 func (d *decoder) complete(msg string, rest []byte) bool {
 	want := expected(msg)
+	forged, last := false, ""
 	for len(rest) > 0 {
 		var line string
 		finished := bytes.IndexByte(rest, '\n') >= 0
 		line, rest = d.Cut(rest)
 		if record.Begins(line) || !finished && record.MayBegin(line) || d.isDamage(line) {
-			return true
+			break
 		}
-		if d.TooLong(line) || !takeFurther(&want, line) {
+		if forged = forged || !takeFurther(&want, line); d.TooLong(line) {
 			return false
 		}
+		last = line
 	}
-	return true
+	// The end of a message is FreeSWITCH's own. If it names the same address, nothing else
+	// that an attacker wrote in between matters.
+	return !forged || strings.Contains(msg, " from ") && strings.HasSuffix(last, msg[strings.LastIndex(msg, " from "):])
 }
 
 // isDamage reports whether a line is too long to be part of a message. A folded line
@@ -221,11 +225,14 @@ func (d *decoder) judge(f *finding, c *forgery.LineContext) (doubted bool) {
 		return false
 	}
 	s := d.Judge(&f.Header, c)
+	if s.OwnSession && hasNoSession(f.File) {
+		doubted, f.wanted, f.refused = f.wanted, false, true
+	}
 	f.event.Sender, f.open = s.Sender, s.Open
 	if s.Doubt == "" || !d.detect {
-		return false
+		return doubted
 	}
-	doubted = f.wanted
+	doubted = doubted || f.wanted
 	f.event, f.wanted, f.refused = event.Forgery(f.event), d.report, false
 	if !s.Written.IsZero() {
 		f.event.Time = s.Written

@@ -79,23 +79,18 @@ func Form(line string) (c *Carrier, known bool) {
 	if hasHeader(line) {
 		return nil, true
 	}
-	p, c := parse(line, nil)
+	p, c := parse(line)
 	if c == nil || (c.weak || c == colours) && !hasHeader(uncolour(p.text)) {
 		return nil, false
 	}
 	return c, true
 }
 
-// parse compares a line with the table, first with the carrier of the line before.
-func parse(line string, last *Carrier) (piece, *Carrier) {
+// parse compares a line with the table.
+func parse(line string) (piece, *Carrier) {
 	bare := uncolour(line)
 	if hasHeader(bare) {
 		return piece{text: bare}, colours
-	}
-	if last != nil && last.parse != nil {
-		if p, ok := last.parse(bare); ok {
-			return p, last
-		}
 	}
 	for _, c := range table {
 		if p, ok := c.parse(bare); ok {
@@ -111,7 +106,7 @@ func parse(line string, last *Carrier) (piece, *Carrier) {
 // PrefixLength returns the length of a prefix of the table in front of FreeSWITCH's
 // header; 0 if the line has none.
 func PrefixLength(line string) int {
-	p, c := parse(line, nil)
+	p, c := parse(line)
 	if c == nil || !strings.HasSuffix(line, p.text) {
 		return 0
 	}

@@ -22,7 +22,7 @@ func dockerJSON(line string) (p piece, ok bool) {
 		Stream string  `json:"stream"`
 		Time   string  `json:"time"`
 	}
-	if !decode(line, &r) || r.Log == nil {
+	if !decode(line, `"log"`, &r) || r.Log == nil {
 		return p, false
 	}
 	p.text, p.stream = *r.Log, r.Stream
@@ -40,7 +40,7 @@ func journalJSON(line string) (p piece, ok bool) {
 		Host    string          `json:"_HOSTNAME"`
 		Program string          `json:"SYSLOG_IDENTIFIER"`
 	}
-	if !decode(line, &r) || r.Message == nil {
+	if !decode(line, `"MESSAGE"`, &r) || r.Message == nil {
 		return p, false
 	}
 	if json.Unmarshal(r.Message, &p.text) != nil {
@@ -67,7 +67,7 @@ func consoleJSON(line string) (p piece, ok bool) {
 		File    string      `json:"file"`
 		Line    int         `json:"line"`
 	}
-	if !decode(line, &r) || r.Message == nil || r.Level < 0 || r.Level >= len(record.LevelNames) {
+	if !decode(line, `"full_message"`, &r) || r.Message == nil || r.Level < 0 || r.Level >= len(record.LevelNames) {
 		return p, false
 	}
 	micros, err := r.Time.Float64()
@@ -88,6 +88,7 @@ func consoleJSON(line string) (p piece, ok bool) {
 	return p, true
 }
 
-func decode(line string, into any) bool {
-	return strings.HasPrefix(line, "{") && json.Unmarshal([]byte(line), into) == nil
+// decode decodes a line that has a key.
+func decode(line, key string, into any) bool {
+	return strings.HasPrefix(line, "{") && strings.Contains(line, key) && json.Unmarshal([]byte(line), into) == nil
 }

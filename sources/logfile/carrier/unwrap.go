@@ -40,7 +40,7 @@ func (u *Unwrapper) Pending() bool { return u.pending }
 // Append appends what a line of the carrier, without its line break, holds: whole
 // lines, none if it is a part of one.
 func (u *Unwrapper) Append(dst []byte, line string) []byte {
-	p, c := parse(line, u.last)
+	p, c := parse(line)
 	if c == colours && len(p.text) == len(line) && u.mixed {
 		// Nothing is compared in such a file. FreeSWITCH's lines begin with the stamp there.
 		p.text = record.WithoutSession(line)
@@ -70,7 +70,7 @@ func (u *Unwrapper) Append(dst []byte, line string) []byte {
 // AppendUnfinished appends what the first part of a line holds, without a line break.
 // It is nothing if the carrier is not known yet.
 func (u *Unwrapper) AppendUnfinished(dst []byte, line string) []byte {
-	if _, c := parse(line, u.last); c == nil {
+	if _, c := parse(line); c == nil {
 		return dst
 	}
 	n := len(dst)

@@ -2,6 +2,7 @@ package forgery
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"freeswitch-security/sources/logfile/lines"
@@ -36,7 +37,9 @@ type Suspicion struct {
 	Against string     // the line that speaks against it
 	Sender  netip.Addr // who sent what FreeSWITCH logs just before; invalid if not proven
 	Written time.Time  // when it was written, by the lines around it; zero: unknown
-	Open    bool       // the input ended too soon: more of it may change the doubt or the sender
+	// OwnSession tells that the session of the line wrote one before it, too.
+	OwnSession bool
+	Open       bool // the input ended too soon: more of it may change the doubt or the sender
 
 	// disputable tells that an attacker may have caused a true line to be doubted. The
 	// sender of what stands before it is not to be named then.
@@ -88,6 +91,7 @@ type Detector struct {
 func (d *Detector) Judge(h *record.Header, c *LineContext) (s Suspicion) {
 	d.near = d.linesBefore(c.Before, d.Piece, d.near[:0])
 	own := record.UUID(c.Line)
+	s.OwnSession = own != "" && slices.ContainsFunc(d.near, func(n neighbour) bool { return n.uuid == own })
 	carrier := d.carrier(own)
 	if carrier == nil {
 		if d.behindText() {
