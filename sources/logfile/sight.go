@@ -50,7 +50,7 @@ func (c *consumer) see(lines int64, recognised bool) {
 // file itself is found by the follower.
 func (c *consumer) lookBack(path string) {
 	if end, err := ReadEnd(path); err == nil {
-		c.see(c.glance(end))
+		c.see(int64(bytes.Count(end, []byte{'\n'})), c.hasHeader(end))
 	}
 }
 
@@ -60,7 +60,7 @@ const endLength = 64 << 10
 // errNotRegular says that a path is that of a directory, a device or a pipe.
 var errNotRegular = errors.New("not a regular file")
 
-// ReadEnd returns the last whole lines of a log, at most 64 KB.
+// ReadEnd returns the last whole lines of a log, of at most 64 KB, without their carrier.
 func ReadEnd(path string) ([]byte, error) {
 	info, err := os.Stat(path) // a pipe would block Open
 	if err != nil {
@@ -81,18 +81,15 @@ func ReadEnd(path string) ([]byte, error) {
 	if info.Size() > endLength { // the first line is incomplete
 		_, end, _ = bytes.Cut(end, []byte{'\n'})
 	}
-	return end, err
+	if err != nil {
+		return nil, err
+	}
+	plain, _ := carrier.Open(bytes.NewReader(end), defaultSizes().maxLine)
+	return io.ReadAll(plain)
 }
 
-// Trouble says what is wrong with a part of a log; "" if it can be read.
+// Trouble says what is wrong with the lines of [ReadEnd]; "" if they can be read.
 func Trouble(log []byte) string {
 	d := (&source{patterns: catalogue}).newDecoder(nil, defaultSizes().maxLine, time.Time{})
-	return (&sight{}).see(d.glance(log))
-}
-
-// glance counts the lines of a part of a log, and reports whether one has FreeSWITCH's header.
-func (d *decoder) glance(log []byte) (lines int64, recognised bool) {
-	r, _ := carrier.Open(bytes.NewReader(log), d.MaxLine)
-	plain, _ := io.ReadAll(r) // memory can be read
-	return int64(bytes.Count(plain, []byte{'\n'})), d.hasHeader(plain)
+	return (&sight{}).see(int64(bytes.Count(log, []byte{'\n'})), d.hasHeader(log))
 }

@@ -3,6 +3,7 @@ package logfile
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -65,10 +66,21 @@ func TestTroubleOfRecordings(t *testing.T) {
 	for line := range strings.Lines(strings.Repeat(line(0), foreignAtFirst)) {
 		docker += fmt.Sprintf("{\"log\":%q,\"stream\":\"stdout\",\"time\":\"2026-05-03T21:30:11.034Z\"}\n", line)
 	}
-	if text := Trouble([]byte(docker)); text != "" {
+	end := func(log string) []byte {
+		path := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(path, []byte(log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lines, err := ReadEnd(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lines
+	}
+	if text := Trouble(end(docker)); text != "" {
 		t.Errorf("a container's log: %s", text)
 	}
-	if Trouble([]byte(strings.ReplaceAll(docker, "[WARNING]", "WARNING"))) == "" {
+	if Trouble(end(strings.ReplaceAll(docker, "[WARNING]", "WARNING"))) == "" {
 		t.Error("a container's log of another program is readable")
 	}
 	if Trouble([]byte(foreignLines(foreignAtFirst))) == "" || Trouble(nil) != "" {

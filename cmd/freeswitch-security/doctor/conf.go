@@ -29,12 +29,15 @@ type document struct {
 
 // A section is a configuration or a profile in one.
 type section struct {
-	Name   string `xml:"name,attr"`
-	Params []struct {
-		Name  string `xml:"name,attr"`
-		Value string `xml:"value,attr"`
-	} `xml:"settings>param"`
+	Name     string    `xml:"name,attr"`
+	Params   []param   `xml:"settings>param"`
+	Mappings []param   `xml:"mappings>map"` // of a log: levels by what logs them
 	Profiles []section `xml:"profiles>profile"`
+}
+
+type param struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
 }
 
 // maxXML bounds a configuration file, in bytes.
@@ -91,6 +94,9 @@ func (x *exam) readFiles() {
 		if name, value, ok := strings.Cut(set.Data, "="); ok && strings.EqualFold(set.Cmd, "set") {
 			variables[strings.TrimSpace(name)] = expand(value, variables)
 		}
+	}
+	if x.password == "" {
+		x.password = variables["default_password"]
 	}
 	for name, part := range x.parts() {
 		if *part != nil {

@@ -2,5 +2,6 @@
 //
 // It is the verb doctor: [Examine] gathers facts in an exam, and its methods judge them as findings.
 //
-// Invariant: it changes nothing. The commands it sends to the switch only read.
+// Invariant: it changes nothing. The commands it sends to the switch only read, but for one
+// line in its log, by which it tests the log level.
 package doctor

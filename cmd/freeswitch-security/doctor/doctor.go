@@ -43,6 +43,7 @@ func examine(ctx context.Context, o Options, h host) ([]Finding, error) {
 	x.judgeRules()
 	x.judgeSocket()
 	x.judgeVersion()
+	x.judgeCore()
 	x.judgeClock()
 	x.judgeProfiles()
 	x.judgeLog()

@@ -36,6 +36,8 @@ func vanilla() answers {
 		"version":                 "FreeSWITCH Version 1.11.3-dev~64bit (git cc93a68 64bit)\n",
 		"strftime %z":             "+0000",
 		"module_exists mod_sofia": "true",
+
+		"global_getvar default_password": "1234",
 		"sofia xmlstatus": `<?xml version="1.0" encoding="ISO-8859-1"?>
 <profiles>
 <profile>
@@ -97,6 +99,7 @@ func hardened() answers {
 	set := func(name, old, new string) {
 		p[located(name)] = strings.Replace(p[located(name)], old, new, 1)
 	}
+	p["global_getvar default_password"] = "correct horse"
 	set("event_socket.conf", `"::"`, `"127.0.0.1"`)
 	set("event_socket.conf", "ClueCon", "correct horse")
 	set("logfile.conf", `"uuid" value="true"`, `"uuid" value="false"`)
@@ -221,6 +224,9 @@ func TestExamine(t *testing.T) {
 	old["strmicroepoch"] = "1795385616701843"
 	old["strftime %z"] = "+0900"
 	old["module_exists mod_sofia"] = "false"
+	blind := hardened()
+	blind[located("switch.conf")] = `<configuration name="switch.conf"><settings><param name="event-heartbeat-interval" value="300"/></settings></configuration>`
+	blind[located("logfile.conf")] = strings.Replace(blind[located("logfile.conf")], "</settings>", `</settings><mappings><map name="all" value="crit,alert"/></mappings>`, 1)
 	late := healthyHost()
 	late.now = func() time.Time { return time.UnixMicro(1795385616701843).UTC().Add(90 * time.Second) }
 	for _, test := range []struct {
@@ -250,6 +256,7 @@ func TestExamine(t *testing.T) {
 		{"access_list", nil, esltest.Options{RefuseACL: true}, visit{rules: ofSwitch, host: healthyHost()}, true},
 		{"poor_host", hardened(), esltest.Options{}, visit{rules: ofSwitch, host: poor}, true},
 		{"deaf", answers{}, esltest.Options{}, visit{rules: ofSwitch, host: healthyHost()}, true},
+		{"blind", blind, esltest.Options{}, visit{rules: ofSwitch + ofLog, log: strings.Repeat("Failed password for root\n", 20), host: healthyHost()}, true},
 		{"wrong_source", nil, esltest.Options{}, visit{rules: ofSwitch, options: Options{Source: "source.esl.pxb"}, host: healthyHost()}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -266,6 +273,66 @@ func TestExamine(t *testing.T) {
 	}
 }
 
+// TestHiddenLevel: a level above WARNING is critical.
+func TestHiddenLevel(t *testing.T) {
+	sw := esltest.Start(t, esltest.Options{API: hardened().answer})
+	at := esl.Switch{Address: sw.Addr(), Password: "ClueCon"}
+	c, err := at.Console(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for level, want := range map[string]bool{"debug": false, "warning": false, "err": true} {
+		if _, err := c.API(t.Context(), "fsctl", "loglevel", level); err != nil {
+			t.Fatal(err)
+		}
+		found, _ := visit{rules: ofSwitch, host: healthyHost()}.see(t, sw.Addr())
+		if hidden := strings.Contains(fmt.Sprint(found), "the log level of FreeSWITCH hides warnings"); hidden != want || IsCritical(found) != want {
+			t.Errorf("%s: %+v", level, found)
+		}
+	}
+}
+
+// TestUnloggedPasswords: a log is blind without them, and an event socket is not.
+func TestUnloggedPasswords(t *testing.T) {
+	for ref, want := range map[string]Severity{"": critical, "esl.pbx": info} {
+		if got := (&exam{ref: ref}).logChecks()[0].severity; got != want {
+			t.Errorf("%q: %s, want %s", ref, got, want)
+		}
+	}
+}
+
+// TestProfileOfTheLog: the profile that writes the log decides what stands in it.
+func TestProfileOfTheLog(t *testing.T) {
+	const usual, own = "/var/log/freeswitch/freeswitch.log", "/var/log/freeswitch/guard.log"
+	profile := func(settings ...string) section {
+		var p section
+		for i := 0; i < len(settings); i += 2 {
+			p.Params = append(p.Params, param{settings[i], settings[i+1]})
+		}
+		return p
+	}
+	guard := profile("logfile", own, "uuid", "false")
+	for i, test := range []struct {
+		path, log string // of the log, and of the switch's; "": not known
+		profiles  []section
+		want      bool
+	}{
+		{usual, usual, []section{profile()}, true},
+		{own, usual, []section{profile(), guard}, false},
+		{usual, usual, []section{profile(), guard}, true},
+		{usual, "", []section{profile("uuid", "false"), guard}, false},
+		{"/mnt/freeswitch.log", usual, []section{profile(), guard}, true},
+		{"/mnt/freeswitch.log", usual, []section{profile("logfile", "$${log_dir}/x")}, true},
+		{"/mnt/freeswitch.log", usual, []section{guard}, false},
+	} {
+		x := &exam{logPath: test.path, switchLog: test.log, logging: &section{Profiles: test.profiles}}
+		if got := x.prefixes(); got != test.want {
+			t.Errorf("%d: %t, want %t", i, got, test.want)
+		}
+	}
+}
+
 func TestDoctorInJSON(t *testing.T) {
 	sw := esltest.Start(t, esltest.Options{API: vanilla().answer})
 	_, said := visit{rules: ofSwitch, json: true, host: healthyHost()}.see(t, sw.Addr())
@@ -276,19 +343,19 @@ func TestDoctorInJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(said), &answer); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	if answer.Critical != 1 || len(answer.Findings) < 5 || answer.Findings[0].Severity != critical || answer.Findings[0].Fix == "" {
+	if answer.Critical != 2 || len(answer.Findings) < 5 || answer.Findings[0].Severity != critical || answer.Findings[0].Fix == "" {
 		t.Errorf("%+v", answer)
 	}
 }
 
-// TestDoctorAtTheWire demands that no command to the switch changes it.
+// TestDoctorAtTheWire demands that no command to the switch changes it, but for a line in its log.
 func TestDoctorAtTheWire(t *testing.T) {
 	sw := esltest.Start(t, esltest.Options{API: vanilla().answer})
 	visit{rules: ofSwitch + ofLog, log: "x\n", host: healthyHost()}.see(t, sw.Addr())
 	for _, command := range sw.Commands()[1:] {
 		verb, _, _ := strings.Cut(strings.TrimPrefix(command, "api "), " ")
 		switch verb {
-		case "version", "strmicroepoch", "strftime", "module_exists", "xml_locate", "global_getvar":
+		case "auth", "event", "log", "version", "strmicroepoch", "strftime", "module_exists", "xml_locate", "global_getvar":
 		default:
 			if command != "api sofia xmlstatus" {
 				t.Errorf("%q was sent", command)
@@ -433,7 +500,7 @@ func TestLongLog(t *testing.T) {
 		"fine\n": {}, traced: {uuids: true, traced: true}, "from recv 350 bytes from udp/[192.0.2.1]:5060\n": {},
 	} {
 		path := filepath.Join(t.TempDir(), "freeswitch.log")
-		text := strings.Repeat(traced, 1000) + strings.Repeat("x", tailLength-len(end)-10) + "\n" + end
+		text := strings.Repeat(traced, 1000) + strings.Repeat("x", 64<<10-len(end)-10) + "\n" + end
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -37,8 +37,11 @@ type exam struct {
 	noSofia   bool          // mod_sofia is not loaded
 	running   []string      // sofia profiles; nil: not known
 
-	socket, logging, sofia *section // parts of its configuration; nil: not known
-	fromFiles              bool     // they are of confDir
+	password string // default_password, of the extensions; "" if not known
+	hidden   bool   // its log level hides warnings
+
+	core, socket, logging, sofia *section // parts of its configuration; nil: not known
+	fromFiles                    bool     // they are of confDir
 
 	probed bool         // the event socket was tried from outside of the loopback
 	open   []netip.Addr // own addresses at which it then asked for a password
@@ -97,12 +100,70 @@ func (x *exam) askSwitch(ctx context.Context) {
 	if dir := ask("global_getvar", "log_dir"); strings.HasPrefix(dir, "/") {
 		x.switchLog = dir + "/freeswitch.log"
 	}
+	x.password = ask("global_getvar", "default_password")
+	if x.unreached == nil {
+		x.hidden = x.isHidden(ctx, console)
+	}
 }
 
 // parts returns the parts of the configuration by name.
 func (x *exam) parts() map[string]**section {
-	return map[string]**section{"event_socket.conf": &x.socket, "logfile.conf": &x.logging, "sofia.conf": &x.sofia}
+	return map[string]**section{"switch.conf": &x.core, "event_socket.conf": &x.socket, "logfile.conf": &x.logging, "sofia.conf": &x.sofia}
 }
+
+// levelPatience is the time allowed for the record of a test of the log level.
+const levelPatience = 3 * time.Second
+
+// isHidden tests whether the log level hides warnings: a line is logged, and its record must
+// come. The level cannot be asked for: since v1.10.4, `fsctl loglevel` turns the log off.
+func (x *exam) isHidden(ctx context.Context, console *esl.Console) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	up, shown := make(chan struct{}), make(chan struct{}, 1)
+	go func() {
+		_ = x.at.Listen(ctx, esl.Subscription{LogLevel: 4}, func() { close(up) }, func(m esl.Message) {
+			if esl.IsLevelTest(&m) {
+				shown <- struct{}{}
+			}
+		})
+	}()
+	select {
+	case <-up:
+	case <-time.After(levelPatience):
+		return false
+	}
+	if esl.TestLevel(ctx, console) != nil {
+		return false
+	}
+	select {
+	case <-shown:
+		return false
+	case <-time.After(levelPatience):
+		return ctx.Err() == nil
+	}
+}
+
+// judgeCore reports settings of the switch that hide attacks, or that attackers try first.
+func (x *exam) judgeCore() {
+	if x.password == "1234" {
+		x.report(critical, "default_password is 1234, FreeSWITCH's own", "the extensions of its example directory have it, and scanners try it first: toll fraud",
+			fmt.Sprintf("in %s:\n<X-PRE-PROCESS cmd=\"set\" data=\"default_password=…\"/> (openssl rand -hex 12)\nthen: fs_cli -x reloadxml, and set the phones", x.confName("vars.xml")))
+	}
+	if x.hidden {
+		x.report(critical, "the log level of FreeSWITCH hides warnings", "attacks are warnings: neither the log nor the event socket has most of them",
+			fmt.Sprintf("fs_cli -x 'fsctl loglevel debug'\nand in %s: <param name=\"loglevel\" value=\"debug\"/>", x.confName("autoload_configs/switch.conf.xml")))
+	}
+	if x.core == nil {
+		return
+	}
+	if every, err := strconv.Atoi(x.core.param("event-heartbeat-interval")); err == nil && every > maxHeartbeat {
+		x.report(warning, fmt.Sprintf("FreeSWITCH sends a heartbeat only every %d seconds", every), "the guard takes a switch that is silent for a minute for dead, and reconnects",
+			fmt.Sprintf("in %s: <param name=\"event-heartbeat-interval\" value=\"20\"/>", x.confName("autoload_configs/switch.conf.xml")))
+	}
+}
+
+// maxHeartbeat is the longest interval of heartbeats, in seconds, that the guard accepts.
+const maxHeartbeat = 45
 
 // askClock compares the clock of the switch with ours.
 func (x *exam) askClock(ask func(string, ...string) string) {

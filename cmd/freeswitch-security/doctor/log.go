@@ -1,14 +1,13 @@
 package doctor
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,20 +15,18 @@ import (
 	"freeswitch-security/sources/logfile"
 )
 
-const (
-	tailLength = 64 << 10 // bytes at the end of the log
-	quietAfter = 24 * time.Hour
-)
+const quietAfter = 24 * time.Hour
 
 const whyTrace = "callers can forge whole lines of such a log, and have innocent addresses banned"
 
 // A logTail is what the end of FreeSWITCH's log shows.
 type logTail struct {
-	fault  error // why it could not be read
-	read   bool
-	age    time.Duration // since the last line was written
-	uuids  bool          // lines begin with the UUID of a call
-	traced bool          // it contains SIP packets
+	fault   error // why it could not be read
+	read    bool
+	age     time.Duration // since the last line was written
+	trouble string        // why it cannot be understood; "" if it can
+	uuids   bool          // lines begin with the UUID of a call
+	traced  bool          // it contains SIP packets
 }
 
 var (
@@ -69,27 +66,16 @@ func (x *exam) tailLog() {
 }
 
 func (t *logTail) readFile(path string, now time.Time) error {
-	file, err := os.Open(path)
+	end, err := logfile.ReadEnd(path)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	stat, err := file.Stat()
+	stat, err := os.Stat(path)
 	if err != nil {
 		return err
-	}
-	if !stat.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", path)
-	}
-	end, err := io.ReadAll(io.NewSectionReader(file, max(stat.Size()-tailLength, 0), tailLength))
-	if err != nil {
-		return err
-	}
-	if stat.Size() > tailLength { // the first line is incomplete
-		_, end, _ = bytes.Cut(end, []byte("\n"))
 	}
 	t.read, t.age = true, now.Sub(stat.ModTime())
-	t.uuids, t.traced = uuidLine.Match(end), traceLine.Match(end)
+	t.trouble, t.uuids, t.traced = logfile.Trouble(end), uuidLine.Match(end), traceLine.Match(end)
 	return nil
 }
 
@@ -99,6 +85,11 @@ func (x *exam) judgeLog() {
 		return
 	}
 	x.judgeTail()
+	if x.hidesWarnings() {
+		x.report(critical, "FreeSWITCH writes no warnings into the log", "attacks are warnings",
+			fmt.Sprintf("in %s:\n<map name=\"all\" value=\"console,debug,info,notice,warning,err,crit,alert\"/> then: fs_cli -x 'reload mod_logfile'",
+				x.confName("autoload_configs/logfile.conf.xml")))
+	}
 	if !x.tail.uuids && !x.prefixes() {
 		return
 	}
@@ -126,6 +117,8 @@ func (x *exam) judgeTail() {
 			"add the user to the log's group, usermod -aG freeswitch USER, or run as root")
 	case t.fault != nil:
 		x.report(critical, "the log cannot be read: "+shorten(t.fault.Error()), "a source that reads it sees nothing", "check what is at "+path)
+	case t.trouble != "":
+		x.report(critical, "the log "+path+" cannot be understood", t.trouble, "ask the switch where it writes: fs_cli -x 'global_getvar log_dir'\nand how a line is read: tail -1 FILE | freeswitch-security explain -")
 	case t.age > quietAfter:
 		x.report(warning, fmt.Sprintf("the last line of the log %s is %s old", path, terminal.About(t.age)),
 			"it may be an old log, or that of another FreeSWITCH", "ask the switch where it writes: fs_cli -x 'global_getvar log_dir'")
@@ -137,17 +130,42 @@ func (x *exam) judgeTail() {
 	}
 }
 
-// prefixes reports whether mod_logfile writes UUIDs, which is its default.
-func (x *exam) prefixes() bool {
+// ofLog returns the profiles of mod_logfile that write the log. One without a path writes
+// freeswitch.log. Where none has the log's path, it is that of a profile whose path is not
+// known.
+func (x *exam) ofLog() (profiles []section) {
 	if x.logging == nil {
-		return false
+		return nil
 	}
-	for _, profile := range x.logging.Profiles {
-		file, uuid := profile.param("logfile"), profile.param("uuid")
-		other := file != "" && !strings.HasPrefix(file, "$") && file != x.logPath
-		if !other && (uuid == "" || isTrue(uuid)) {
-			return true
+	var likely []section
+	for _, p := range x.logging.Profiles {
+		file := p.param("logfile")
+		switch {
+		case cmp.Or(file, x.switchLog, logfile.DefaultPath) == x.logPath:
+			profiles = append(profiles, p)
+		case file == "" || strings.HasPrefix(file, "$"):
+			likely = append(likely, p)
 		}
 	}
-	return false
+	if len(profiles) == 0 {
+		return likely
+	}
+	return profiles
+}
+
+// prefixes reports whether mod_logfile writes UUIDs into the log, which is its default.
+func (x *exam) prefixes() bool {
+	return slices.ContainsFunc(x.ofLog(), func(p section) bool { return p.param("uuid") == "" || p.is("uuid") })
+}
+
+// showsWarnings matches the levels of a mapping that has warnings.
+var showsWarnings = regexp.MustCompile(`(?i)\b(?:warning|all|4)\b|\$`)
+
+// hidesWarnings reports whether a profile writes the log without warnings.
+func (x *exam) hidesWarnings() bool {
+	return slices.ContainsFunc(x.ofLog(), func(p section) bool {
+		return len(p.Mappings) > 0 && !slices.ContainsFunc(p.Mappings, func(m param) bool {
+			return (m.Name == "all" || strings.HasPrefix(m.Name, "sofia_reg.c")) && showsWarnings.MatchString(m.Value)
+		})
+	})
 }

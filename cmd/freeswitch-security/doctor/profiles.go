@@ -67,7 +67,9 @@ func (x *exam) logChecks() []profileCheck {
 		`<param name="log-auth-failures" value="true"/>`,
 		func(p *section) bool { return p.isNot("log-auth-failures") },
 	}
-	if x.ref != "" {
+	if x.ref == "" {
+		failures.severity = critical
+	} else {
 		failures.severity, failures.why = info, "source."+x.ref+" sees them nevertheless; the log source does not"
 	}
 	return []profileCheck{failures, {
@@ -83,6 +85,9 @@ func (x *exam) judgeProfiles() {
 		x.report(warning, "mod_sofia is not loaded", "without it the switch has no SIP", "fs_cli -x 'load mod_sofia'")
 		return
 	}
+	x.report(info, "FreeSWITCH reports no scan by OPTIONS, no guessing by MESSAGE or SUBSCRIBE, and no malformed packet",
+		"what is not reported is not seen, and not banned", "let only the networks of your phones and carriers reach the SIP ports, where you know them;\n"+
+			"in the profiles: <param name=\"auth-messages\" value=\"true\"/> and <param name=\"auth-subscriptions\" value=\"true\"/>")
 	profiles, checks := x.profiles(), profileChecks
 	if x.hasLog() {
 		checks = slices.Concat(checks, x.logChecks())
