@@ -191,6 +191,7 @@ func (e *Engine) observe(ev *event.Event, now time.Time) {
 // believe passes an event to the rules, after its registrations and gateways are noted.
 func (e *Engine) believe(ev *event.Event) {
 	e.known.learn(ev, e.now)
+	e.lift(ev)
 	e.challenges.see(ev)
 	e.rules.Observe(ev, e.fired)
 	if e.options.Observed != nil {

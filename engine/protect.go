@@ -175,12 +175,17 @@ func (e *Engine) spared(o ban.Order) *ban.Change {
 
 // whyProtected says which accounts protect the target and which failed.
 func (e *Engine) whyProtected(b *ban.Ban) string {
+	return "protected: " + e.whyRegistered(b) + "; " + b.Reason
+}
+
+// whyRegistered says which accounts are registered at the target and which failed.
+func (e *Engine) whyRegistered(b *ban.Ban) string {
 	network := b.Target.Prefix()
-	reason := "protected: registered (" + some(e.known.registrations.Accounts(network, e.now, maxNamed+1)) + ")"
+	reason := "registered (" + some(e.known.registrations.Accounts(network, e.now, maxNamed+1)) + ")"
 	if failed := failedAccounts(network, b.Evidence); len(failed) > 0 {
 		reason += "; failed: " + some(failed)
 	}
-	return reason + "; " + b.Reason
+	return reason
 }
 
 // maxNamed is the number of accounts that a reason names.

@@ -14,7 +14,9 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/status"
 )
 
 // TestOfficeWithOneBadPhone is five registered phones behind one address and a
@@ -427,4 +429,101 @@ func TestHostSparesTheSame(t *testing.T) {
 	if !s.spares(network) {
 		t.Error("a registered address is there")
 	}
+}
+
+// outage is an office with one bad phone, of which the log alone tells while the stream is
+// not heard. It returns the story after the ban.
+func outage(t *testing.T, failed ...string) *story {
+	t.Helper()
+	spec := banning(t)
+	spec.Ban.Terms = []ban.Term{mustTerm(t, "1d")}
+	s := tellStory(t, spec)
+	s.live.sources.progress["esl.pbx"] = &plugin.Progress{}
+	s.disconnect()
+	for _, user := range failed {
+		s.fails(1, user, "203.0.113.7")
+	}
+	return s
+}
+
+func (s *story) disconnect() {
+	s.live.sources.progress["esl.pbx"].Update(func(p *status.Source) { p.Disconnected = s.now })
+}
+
+// lists passes a listed registration.
+func (s *story) lists(user, ip string) {
+	s.t.Helper()
+	s.now = s.now.Add(time.Second)
+	s.observe(&event.Event{
+		Name: event.Registered, Source: "esl.pbx", Repeat: true, Time: s.now, IP: netip.MustParseAddr(ip), User: user, Domain: "pbx",
+	}, s.now)
+	if err := s.settle(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestBanOfAnOutageIsLifted has the log alone report a phone with an old password, and
+// the stream list the others of its office afterwards.
+func TestBanOfAnOutageIsLifted(t *testing.T) {
+	const (
+		banned = "ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7"
+		lifted = "unban 203.0.113.7: protected: registered (1001@pbx); failed: 1000@pbx; banned while source.esl.pbx did not hear the switch"
+	)
+	for name, test := range map[string]struct {
+		failed []string
+		before func(*story) // the list
+		listed string
+		want   []string
+	}{
+		"lifted":            {[]string{"1000", "1000", "1000"}, nil, "203.0.113.7", []string{banned, lifted}},
+		"another address":   {[]string{"1000", "1000", "1000"}, nil, "203.0.113.8", []string{banned}},
+		"an account holder": {[]string{"1000", "1002", "1003"}, nil, "203.0.113.7", []string{banned}},
+		"begun before":      {[]string{"1000", "1000"}, func(s *story) { s.disconnect(); s.fails(1, "1000", "203.0.113.7") }, "203.0.113.7", []string{banned}},
+		"banned before":     {[]string{"1000", "1000", "1000"}, (*story).disconnect, "203.0.113.7", []string{banned}},
+		"by an operator": {nil, func(s *story) {
+			s.now = s.now.Add(time.Second)
+			s.ban(ban.Order{Target: ban.Address(netip.MustParseAddr("203.0.113.7")), Author: "api alice", Reason: "x", At: s.now, ByHand: true, Terms: []ban.Term{ban.Permanent}})
+		}, "203.0.113.7", []string{"ban 203.0.113.7: x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := outage(t, test.failed...)
+			if test.before != nil {
+				s.now = s.now.Add(time.Second)
+				test.before(s)
+			}
+			s.lists("1001", test.listed)
+			s.want(test.want...)
+		})
+	}
+}
+
+// TestLiftedBanIsAnOffence: the hour of settling begins again, and the next ban is longer.
+func TestLiftedBanIsAnOffence(t *testing.T) {
+	s := outage(t, "1000", "1000", "1000")
+	s.lists("1001", "203.0.113.7")
+	for _, user := range []string{"1000", "1002", "1003"} {
+		s.fails(1, user, "203.0.113.7")
+	}
+	last := s.got[len(s.got)-1]
+	if last.Kind != ban.KindBan || last.Offence != 2 {
+		t.Errorf("%s of offence %d", last.Kind, last.Offence)
+	}
+	s = outage(t, "1000", "1000", "1000")
+	s.lists("1001", "203.0.113.7")
+	s.now = s.now.Add(settling)
+	for user := range 9 {
+		s.fails(1, fmt.Sprint(2000+user), "203.0.113.7")
+	}
+	if last := s.got[len(s.got)-1]; last.Kind != ban.KindSpare {
+		t.Errorf("after an hour: %s %s", last.Kind, last.Text())
+	}
+}
+
+// TestOfficeOfManyBadPhonesIsLifted: each listed account allows one more that fails.
+func TestOfficeOfManyBadPhonesIsLifted(t *testing.T) {
+	s := outage(t, "1000", "1002", "1003")
+	s.lists("1001", "203.0.113.7")
+	s.lists("1004", "203.0.113.7")
+	s.want("ban 203.0.113.7: 3 in 1m, per ip 203.0.113.7",
+		"unban 203.0.113.7: protected: registered (1001@pbx, 1004@pbx); failed: 1000@pbx, 1002@pbx, 1003@pbx; banned while source.esl.pbx did not hear the switch")
 }

@@ -308,6 +308,23 @@ func (l *Ledger) Withdraw(target Target, why string, now time.Time) *Change {
 	return &c
 }
 
+// Lift ends the ban of exactly this target, as if it had expired at now: the offences
+// remain. It returns nil if there is no such ban.
+func (l *Ledger) Lift(target Target, why string, now time.Time) *Change {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.end(target, why, now)
+	if h, offended := l.history[target]; c != nil && offended {
+		h.until = now
+		if c.Forget > 0 {
+			h.forget = now.Add(c.Forget)
+		}
+		l.history[target] = h
+		l.remind(h.forget, target)
+	}
+	return c
+}
+
 // unban ends a ban and erases the offences.
 func (l *Ledger) unban(target Target, why string, now time.Time) *Change {
 	c := l.end(target, why, now)

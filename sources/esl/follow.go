@@ -14,11 +14,14 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// Pauses before the next attempt to connect. Each is twice the one before. After a
-// refusal of the login, the longest follows at once.
+// The time from the start of an attempt to connect to the next one, or less. A refused
+// connection costs the switch nothing. A refused login has the longer pause at once:
+// FreeSWITCH logs each refusal of its access list.
 const (
 	minPause = time.Second
-	maxPause = time.Minute
+	maxPause = 5 * time.Second
+	keen     = time.Minute            // without a connection, after which maxPause follows minPause
+	restart  = 200 * time.Millisecond // at least, from its end: mod_event_socket is loaded again in that time
 )
 
 // Follow reports the events of the switch until ctx ends, and reconnects. It subscribes
@@ -95,13 +98,14 @@ func (f *follower) emit(e *event.Event) {
 	f.sink.Emit(e)
 }
 
-// connect listens until ctx ends, and reconnects.
+// connect listens until ctx ends, and reconnects. While the switch cannot be reached, the
+// fault also says how the last connection ended.
 func (f *follower) connect(ctx context.Context) {
-	pause := minPause
+	lost, last := time.Now(), error(nil) // the end of the last good connection, and why
 	for ctx.Err() == nil {
-		up := time.Time{} // when the switch accepted the subscription
+		begun, connected := time.Now(), false
 		err := f.listen(ctx, f.sub, func() {
-			up = time.Now()
+			connected = true
 			f.progress.up()
 			f.lister.connected()
 		}, f.take)
@@ -110,15 +114,21 @@ func (f *follower) connect(ctx context.Context) {
 			f.progress.down("")
 			return
 		}
-		f.progress.down(err.Error())
+		fault, pause := err.Error(), minPause
 		switch {
+		case connected:
+			lost, last = time.Now(), err
 		case errors.Is(err, esl.ErrAuthRefused), errors.Is(err, esl.ErrACLRefused):
 			pause = maxPause
-		case !up.IsZero() && time.Since(up) >= maxPause:
-			pause = minPause
+		case errors.Is(err, esl.ErrUnreachable) && last != nil:
+			fault += "; before that: " + last.Error()
 		}
-		sleep(ctx, pause+rand.N(pause/4)) // so that many hosts do not reconnect together
-		pause = min(2*pause, maxPause)
+		f.progress.down(fault)
+		if time.Since(lost) > keen {
+			pause = maxPause
+		}
+		pause -= rand.N(pause / 4) // so that many hosts do not reconnect together
+		sleep(ctx, max(restart, time.Until(begun.Add(pause))))
 	}
 }
 

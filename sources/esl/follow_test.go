@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -238,43 +239,42 @@ func TestRefusedLogins(t *testing.T) {
 	}
 }
 
-// TestPauses checks the times of the attempts to reconnect.
+// TestPauses checks the times between the beginnings of attempts to connect.
 func TestPauses(t *testing.T) {
-	unreachable := fmt.Errorf("pbx: %w", esl.ErrUnreachable)
+	const first, later = time.Second, 5 * time.Second
 	for name, test := range map[string]struct {
 		err   error
-		lasts time.Duration // of each connection; 0: there is none
-		want  []time.Duration
+		takes time.Duration // each attempt without a connection
+		lasts time.Duration // each connection; 0: there is none
+		want  func(since time.Duration) time.Duration
 	}{
-		"unreachable": {unreachable, 0, []time.Duration{1, 2, 4, 8, 16, 32, 60, 60}},
-		"password":    {esl.ErrAuthRefused, 0, []time.Duration{60, 60}},
-		"list":        {esl.ErrACLRefused, 0, []time.Duration{60, 60}},
-		"flapping":    {esl.ErrClosed, time.Second, []time.Duration{1, 2, 4, 8}},
-		"lasting":     {esl.ErrClosed, time.Hour, []time.Duration{1, 1, 1}},
-		"silent":      {esl.ErrSilent, time.Minute, []time.Duration{1, 1}},
+		"refused": {esl.ErrUnreachable, 0, 0, func(since time.Duration) time.Duration {
+			if since > keen {
+				return later
+			}
+			return first
+		}},
+		"unanswered":  {esl.ErrUnreachable, 10 * time.Second, 0, func(time.Duration) time.Duration { return 10 * time.Second }},
+		"password":    {esl.ErrAuthRefused, 0, 0, func(time.Duration) time.Duration { return later }},
+		"list":        {esl.ErrACLRefused, 0, 0, func(time.Duration) time.Duration { return later }},
+		"flapping":    {esl.ErrClosed, 0, time.Millisecond, func(time.Duration) time.Duration { return first }},
+		"short lived": {esl.ErrClosed, 0, 2 * time.Second, func(time.Duration) time.Duration { return 2 * time.Second }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := testSource()
-				f := s.follower(map[string]bool{}, newSink())
-				ctx, cancel := context.WithCancel(t.Context())
-				var ended time.Time
-				tries := 0
-				f.listen = func(ctx context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
-					if tries > 0 {
-						least := test.want[tries-1] * time.Second
-						if pause := time.Since(ended); pause < least || pause > least+least/4 {
-							t.Errorf("attempt %d comes after %v, not %v", tries, pause, least)
-						}
-						if fault := f.progress.Status().Fault; fault != test.err.Error() {
-							t.Errorf("fault %q", fault)
+				f := testSource().follower(map[string]bool{}, newSink())
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer cancel()
+				begun, last, tries := time.Now(), time.Time{}, 0
+				f.listen = func(_ context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
+					if tries++; tries > 1 {
+						most := test.want(last.Sub(begun)) + restart
+						if pause := time.Since(last); pause > most || pause < (most-restart)*3/4 {
+							t.Errorf("attempt %d comes %v after the one before, not %v", tries, pause, most)
 						}
 					}
-					if tries == len(test.want) {
-						cancel()
-						return ctx.Err()
-					}
-					tries++
+					last = time.Now()
+					time.Sleep(test.takes)
 					if test.lasts > 0 {
 						up()
 						if fault := f.progress.Status().Fault; fault != "" {
@@ -282,13 +282,81 @@ func TestPauses(t *testing.T) {
 						}
 						time.Sleep(test.lasts)
 					}
-					ended = time.Now()
 					return test.err
 				}
 				f.run(ctx)
+				if tries < 30 {
+					t.Errorf("%d attempts in 5m", tries)
+				}
 			})
 		})
 	}
+}
+
+// TestDeafTime stops a switch for any time, after a connection of any length, and measures
+// how long it is up before it is heard.
+func TestDeafTime(t *testing.T) {
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			up, down := rand.N(2*time.Minute), rand.N(10*time.Minute)
+			f := testSource().follower(map[string]bool{}, newSink())
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			back := time.Now().Add(up).Add(down)
+			connections := 0
+			f.listen = func(ctx context.Context, _ esl.Subscription, heard func(), _ func(esl.Message)) error {
+				if connections == 1 && time.Now().Before(back) {
+					return esl.ErrUnreachable
+				}
+				heard()
+				if connections++; connections == 2 {
+					if deaf := time.Since(back); deaf > maxPause || down < keen && deaf > minPause {
+						t.Errorf("heard %v after the switch was back, which was down for %v", deaf, down)
+					}
+					cancel()
+					return ctx.Err()
+				}
+				time.Sleep(up)
+				return esl.ErrClosed
+			}
+			f.run(ctx)
+			if connections != 2 {
+				t.Errorf("%d connections", connections)
+			}
+		})
+	}
+}
+
+// TestFaultNamesTheEnd: that the switch was shut down is told while it is away, too.
+func TestFaultNamesTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := testSource().follower(map[string]bool{}, newSink())
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ends := []error{fmt.Errorf("%w: The system is being shut down.", esl.ErrClosed), esl.ErrUnreachable, esl.ErrAuthRefused, esl.ErrUnreachable}
+		wants := []string{"shut down", "shut down", esl.ErrAuthRefused.Error(), "shut down"}
+		connected := time.Now()
+		tries := 0
+		f.listen = func(_ context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
+			if tries > 0 {
+				p := f.progress.Status()
+				if !strings.Contains(p.Fault, wants[tries-1]) || !p.Disconnected.Equal(connected.Add(time.Minute)) {
+					t.Errorf("after %d: %q, disconnected %v", tries, p.Fault, p.Disconnected)
+				}
+			}
+			if tries == len(ends) {
+				cancel()
+				return ctx.Err()
+			}
+			if tries == 0 {
+				up()
+				time.Sleep(time.Minute)
+			}
+			tries++
+			return ends[tries-1]
+		}
+		f.run(ctx)
+	})
 }
 
 // TestQueueOverflow keeps the engine busy while more events come than the queue holds.

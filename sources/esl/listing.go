@@ -16,8 +16,8 @@ import (
 
 const (
 	relistAfter = 5 * time.Minute  // the DNS may have new addresses of a gateway
-	retryAfter  = 30 * time.Second // after a failure
-	listPause   = 5 * time.Second  // a gateway may change several times in a row
+	retryAfter  = 30 * time.Second // after a failed look-up
+	listPause   = 5 * time.Second  // a gateway may change several times in a row; after an error of the switch, which may still load its modules
 	listTimeout = time.Minute      // for an answer of the switch
 )
 
@@ -94,9 +94,9 @@ func (l *lister) run(ctx context.Context) {
 		}
 		severity, fault := status.Warning, ""
 		if err := l.list(ctx); err != nil && ctx.Err() == nil {
-			next, fault = retryAfter, err.Error()
+			next, fault = 0, err.Error() // after listPause
 			if errors.Is(err, errLookUp) {
-				severity = status.Info
+				next, severity = retryAfter, status.Info
 			}
 		}
 		l.progress.warn("listing", severity, fault)

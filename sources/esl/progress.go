@@ -21,6 +21,7 @@ type progress struct {
 func newProgress(to *plugin.Progress, records bool, queued func() int) *progress {
 	p := &progress{Progress: to, records: records, queued: queued}
 	to.Hear(p.hearing)
+	p.down("")
 	return p
 }
 
@@ -53,8 +54,13 @@ func (p *progress) up() {
 
 // down notes why the stream cannot be read.
 func (p *progress) down(fault string) {
-	p.since.Store(nil)
-	p.Update(func(s *status.Source) { s.Fault = fault })
+	heard := p.since.Swap(nil) != nil
+	p.Update(func(s *status.Source) {
+		s.Fault = fault
+		if heard || s.Disconnected.IsZero() {
+			s.Disconnected = time.Now()
+		}
+	})
 	p.Forget()
 }
 

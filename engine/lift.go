@@ -1,0 +1,30 @@
+package engine
+
+import (
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+)
+
+// lift ends the bans that rules made of a registered phone's address while its registration
+// could not be known: its source did not hear the switch, and lists it now. It ends those
+// that would have been spared. An offence that began while the switch was heard, a ban of
+// an operator or a feed, and one without evidence stand.
+//
+// Such an address has been banned, so the hour of settling begins again: an attacker that
+// registers and guesses on is banned.
+func (e *Engine) lift(ev *event.Event) {
+	source := e.live.sources.progress[ev.Source]
+	if ev.Name != event.Registered || !ev.Repeat || e.known.registrations == nil || source == nil {
+		return
+	}
+	unheard := source.Status().Disconnected
+	for {
+		b, banned := e.ledger.Covering(ban.Address(ev.IP))
+		if !banned || b.Author != ban.ByRule || len(b.Evidence) == 0 || b.Evidence[0].Time.Before(unheard) || !e.protected(b.Target.Prefix(), b.Evidence) {
+			return
+		}
+		why := "protected: " + e.whyRegistered(&b) + "; banned while source." + ev.Source + " did not hear the switch"
+		c := e.ledger.Lift(b.Target, why, e.now)
+		e.decide(c)
+	}
+}
