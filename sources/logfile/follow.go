@@ -50,7 +50,7 @@ func (s *source) newConsumer(stream plugin.Stream, patience patience) *consumer 
 func (s *source) newFollower(c *consumer, pace tail.Pace) *tail.Follower {
 	f := tail.New(tail.Config{
 		Path: s.path, Pace: pace, MaxLine: c.MaxLine, Before: c.Before(), Consumer: c, Stamp: c.stamp, CaughtUp: func() { c.live = true },
-		Save: c.stream.Position, Log: slog.With("source", s.name),
+		Save: c.stream.Position, Lost: c.lose, Log: slog.With("source", s.name),
 	})
 	c.stream.Progress.Look(func(s *status.Source) { s.Behind, s.Fault = f.Behind(), f.Fault() })
 	return f
@@ -212,6 +212,11 @@ func (c *consumer) emit(e *event.Event) error {
 	c.stream.Emit(e)
 	c.stream.Progress.Emitted(e)
 	return nil
+}
+
+// lose counts lines of a named pipe that were dropped.
+func (c *consumer) lose(lines int) {
+	c.stream.Progress.Update(func(s *status.Source) { s.Lost += uint64(lines) })
 }
 
 // count counts a block of which n bytes are done with.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -496,4 +497,19 @@ func deaf(t testing.TB, l *logger, position []byte, patience patience) (f *tail.
 	f.Begin(position)
 	t.Cleanup(f.Close)
 	return f, sink
+}
+
+// TestFollowPipe checks that a named pipe is a source, and that its lines are counted.
+func TestFollowPipe(t *testing.T) {
+	l := newLogger(t)
+	if err := syscall.Mkfifo(l.path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := follow(t, l.path, nil, defaultPatience())
+	l.open()
+	l.lines(5)
+	f.wait(5)
+	if s := f.status(); s.Events != 5 || s.Fault != "" || s.Lines == 0 || s.Lost > 0 || s.Behind > 0 {
+		t.Errorf("%+v", s)
+	}
 }

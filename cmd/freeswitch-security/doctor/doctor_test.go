@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -581,5 +582,21 @@ func TestJudgeAdmin(t *testing.T) {
 	}
 	if found := judge(nil); found != nil {
 		t.Errorf("without rules: %+v", found)
+	}
+}
+
+// TestPipedLog checks that the doctor neither waits for the writer of a named pipe nor takes
+// its lines.
+func TestPipedLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := &config.Config{Sources: []config.Source{{Ref: "log.a", Description: plugin.Description{Log: true, Path: path}}}}
+	x := &exam{host: healthyHost(), cfg: cfg}
+	x.tailLog()
+	x.judgeTail()
+	if len(x.found) != 1 || !strings.Contains(x.found[0].What, "named pipe") {
+		t.Errorf("%+v", x.found)
 	}
 }

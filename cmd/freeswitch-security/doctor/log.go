@@ -27,6 +27,7 @@ type logTail struct {
 	trouble string        // why it cannot be understood; "" if it can
 	uuids   bool          // lines begin with the UUID of a call
 	traced  bool          // it contains SIP packets
+	pipe    bool          // it has no end to look at
 }
 
 var (
@@ -62,6 +63,10 @@ func (x *exam) tailLog() {
 		}
 	}
 	x.logPath = cmp.Or(x.logPath, x.switchLog, logfile.DefaultPath)
+	if info, err := os.Stat(x.logPath); err == nil && info.Mode().Type() == fs.ModeNamedPipe {
+		x.tail.pipe = true // what is read of it is lost to the guard
+		return
+	}
 	x.tail.fault = x.tail.readFile(x.logPath, x.host.now())
 }
 
@@ -109,6 +114,8 @@ func (x *exam) judgeLog() {
 func (x *exam) judgeTail() {
 	path := shorten(x.logPath)
 	switch t := &x.tail; {
+	case t.pipe:
+		x.ok("the log %s is a named pipe", path)
 	case errors.Is(t.fault, fs.ErrNotExist):
 		x.report(warning, "there is no log at "+path, "a source that reads it sees nothing",
 			"name it here (--log FILE) and in the rules: source \"log\" … { path = \"…\" }")

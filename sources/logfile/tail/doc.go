@@ -13,6 +13,7 @@
 // rename and create, copy and truncate, a symbolic link that moves, several of these
 // in a row, and compression while no follower was at work. Only this is lost: a last line
 // without a line break, of compressed files what they hold beyond 2 GiB or behind damage,
+// lines of a named pipe that wait for a consumer beyond 4 MiB,
 // and the content of a file that was deleted or truncated before it was read. If the file
 // was copied first, the copy is recognised by the last bytes that were read, and read on
 // from there. So is a truncation of a file that is longer again at the next look. At the

@@ -47,6 +47,7 @@ type file struct {
 	copied bool // a copy of a file that was truncated, or a compressed file; it does not grow
 
 	live *live // the tail that reads it; nil: it is read by blocks
+	pipe *pipe // what is read of a named pipe; nil: it is a regular file
 }
 
 // newFile reads a file from an offset on, with as much as wanted of what stands before.
@@ -96,6 +97,11 @@ func (t *file) start() []byte {
 // follows it, because a file that was truncated and written again may be as long as
 // before.
 func (t *file) readBlock(buf []byte) (grew, end bool, err error) {
+	if t.pipe != nil {
+		n, more, err := t.pipe.take(buf)
+		t.extend(buf[:n])
+		return n > 0, !more, err
+	}
 	known := len(t.context)
 	n, err := t.file.ReadAt(buf, t.offset-int64(known))
 	if err != nil && err != io.EOF {
@@ -108,13 +114,27 @@ func (t *file) readBlock(buf []byte) (grew, end bool, err error) {
 		return false, true, nil
 	}
 	t.context = append(t.context[:0], buf[max(0, n-contextLength):n]...)
-	t.offset += int64(n - known)
+	t.extend(buf[known:n])
+	return true, n < len(buf), nil
+}
+
+// extend takes over what was read.
+func (t *file) extend(fresh []byte) {
+	t.offset += int64(len(fresh))
 	old, skipping := len(t.Log), t.Skipping()
-	t.Log = append(t.Log, buf[known:n]...)
+	t.Log = append(t.Log, fresh...)
 	if t.Add(old); skipping {
 		t.from = t.offset - int64(len(t.Log)-old)
 	}
-	return true, n < len(buf), nil
+}
+
+// close closes a file.
+func (t *file) close() {
+	t.stop()
+	if t.pipe != nil {
+		t.pipe.close()
+	}
+	t.file.Close()
 }
 
 // complete cuts off an unfinished line that is too long and returns where in the log

@@ -26,6 +26,10 @@ type Config struct {
 	// not done with, and no other.
 	Save func(position []byte)
 
+	// Lost counts lines of a named pipe that were dropped: its writer must not wait for the
+	// consumer. Any goroutine may call it.
+	Lost func(lines int)
+
 	Log *slog.Logger
 }
 
@@ -107,6 +111,7 @@ type Follower struct {
 type status struct {
 	file  content // nil: none is read
 	read  int64   // how much of it
+	pipe  *pipe   // nil: it is none
 	fault string
 }
 
@@ -268,8 +273,7 @@ func (f *Follower) Close() {
 	f.timer.Stop()
 	f.publish(status{})
 	for _, t := range f.chain {
-		t.stop()
-		t.file.Close()
+		t.close()
 	}
 }
 
@@ -277,7 +281,7 @@ func (f *Follower) Close() {
 func (f *Follower) progress() status {
 	s := status{fault: f.fault}
 	if t := f.current(); t != nil && !t.copied {
-		s.file, s.read = t.file, t.offset
+		s.file, s.read, s.pipe = t.file, t.offset, t.pipe
 	}
 	return s
 }
@@ -323,6 +327,9 @@ func (f *Follower) Behind() int64 {
 	s := f.published()
 	if s.file == nil {
 		return 0
+	}
+	if s.pipe != nil {
+		return s.pipe.behind()
 	}
 	return max(0, size(s.file)-s.read)
 }

@@ -79,12 +79,18 @@ func (f *Follower) saveNow() {
 	}
 	p := position{Version: positionVersion, Saved: time.Now()}
 	for _, t := range f.chain {
+		if t.pipe != nil {
+			continue // it has no places
+		}
 		place, ok := bookmarkAt(t.file, inode(t.info), t.from)
 		if !ok {
 			return
 		}
 		p.Files = append(p.Files, place)
 		f.noteHanded(t)
+	}
+	if len(p.Files) == 0 && len(f.chain) > 0 {
+		return
 	}
 	p.Last = f.handed
 	data, _ := json.Marshal(p) // numbers and times cannot fail
@@ -104,7 +110,7 @@ func (f *Follower) noteHanded(t *file) {
 // end. A file that does not exist yet is read from its start when it appears.
 func (f *Follower) Begin(stored []byte) {
 	f.now = time.Now()
-	if stored == nil {
+	if info, err := os.Stat(f.Path); stored == nil || err == nil && isPipe(info) {
 		f.beginAtEnd()
 	} else if p, err := parsePosition(stored); err != nil {
 		f.Log.Warn("log position damaged; what was written meanwhile is skipped", "err", err)
@@ -142,7 +148,7 @@ func (f *Follower) beginAtEnd() {
 		f.finished = append(f.finished, finished{info: s.info, head: s.head})
 		s.file.Close()
 	}
-	file, info, err := open(f.Path)
+	file, info, err := f.open()
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			f.retry = f.beginAtEnd // what is in the file is history
@@ -151,7 +157,7 @@ func (f *Follower) beginAtEnd() {
 		f.absent(err)
 		return
 	}
-	f.chain = append(f.chain[:0], newFile(file, info, lineStart(file, info.Size()), f.Before))
+	f.chain = append(f.chain[:0], f.newest(file, info, lineStart(file, info.Size())))
 	f.recall(f.chain[0])
 }
 

@@ -36,7 +36,7 @@ type finished struct {
 // kind the path has another inode.
 func (f *Follower) look() {
 	info, err := os.Stat(f.Path)
-	if err == nil && !info.Mode().IsRegular() {
+	if err == nil && !info.Mode().IsRegular() && !isPipe(info) {
 		err = errNotRegular
 	}
 	if err != nil {
@@ -64,7 +64,7 @@ func (f *Follower) turn() {
 	if len(f.chain) >= maxChain && !f.giveUpOldest() {
 		return // what is open is read first
 	}
-	file, info, err := open(f.Path)
+	file, info, err := f.open()
 	if err != nil {
 		f.absent(err)
 		return
@@ -86,7 +86,7 @@ func (f *Follower) turn() {
 	for _, c := range f.between(file, info) {
 		f.chain = append(f.chain, newFile(c.file, c.info, 0, f.Before))
 	}
-	f.chain = append(f.chain, newFile(file, info, f.returnedAt(file, info), f.Before))
+	f.chain = append(f.chain, f.newest(file, info, f.returnedAt(file, info)))
 	f.present()
 }
 
@@ -118,7 +118,6 @@ func (f *Follower) retire() {
 
 // finish closes a file and remembers it.
 func (f *Follower) finish(t *file) {
-	t.stop()
 	f.noteHanded(t)
 	done := finished{info: t.info, head: head(t.file)}
 	done.place, _ = bookmarkAt(t.file, inode(t.info), t.from)
@@ -126,7 +125,7 @@ func (f *Follower) finish(t *file) {
 		f.finished = slices.Delete(f.finished, 0, 1)
 	}
 	f.finished = append(f.finished, done)
-	t.file.Close()
+	t.close()
 }
 
 // returnedAt returns where to read a file that came to the path: its start, or where
@@ -249,7 +248,31 @@ func (f *Follower) siblings(archived bool) []candidate {
 
 var errNotRegular = errors.New("is not a regular file")
 
-// open opens a file to read it. It does not wait for the writer of a pipe.
+func isPipe(info os.FileInfo) bool { return info.Mode().Type() == os.ModeNamedPipe }
+
+// open opens the file at the path, which may be a named pipe.
+func (f *Follower) open() (*os.File, os.FileInfo, error) {
+	if info, err := os.Stat(f.Path); err == nil && isPipe(info) {
+		file, err := openFifo(f.Path)
+		if err != nil {
+			return nil, nil, err
+		}
+		info, err := file.Stat()
+		return file, info, err
+	}
+	return open(f.Path)
+}
+
+// newest reads the file at the path from an offset on.
+func (f *Follower) newest(at *os.File, info os.FileInfo, offset int64) *file {
+	t := newFile(at, info, offset, f.Before)
+	if isPipe(info) {
+		t.pipe = newPipe(fifo{at}, f.Lost)
+	}
+	return t
+}
+
+// open opens a regular file to read it.
 func open(path string) (*os.File, os.FileInfo, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
