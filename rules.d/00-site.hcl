@@ -47,6 +47,14 @@ source "log" "freeswitch" {
   # corroborate = source.esl.pbx
 }
 
+# The sources that the shipped rules read. Add a source here, and the rules read it.
+#
+# One source is enough: write enabled = false into the block of the other, or remove the block
+# and its name here. Rules that need the other are skipped, and `check` says which.
+locals {
+  switch = [source.esl.pbx, source.log.freeswitch]
+}
+
 # Drops banned addresses in the kernel: one iptables rule each, an ipset for many. Without
 # an action the guard only reports.
 action "iptables" "drop" {}

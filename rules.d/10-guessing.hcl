@@ -17,7 +17,7 @@
 # FreeSWITCH does not report guessing by MESSAGE or SUBSCRIBE. The log source needs
 # `log-auth-failures`.
 rule "password guessing" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = <<-EOT
     event in ['auth_failure', 'unknown_user']
     or event == 'acl_reject' and message contains 'Rejected by user acl'
@@ -72,7 +72,7 @@ rule "password guessing" {
 
   test "as FreeSWITCH writes it" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.45"
       times  = 5
     }
@@ -99,7 +99,7 @@ rule "password guessing" {
 
   test "five times refused by the user's access list" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = <<-EOT
         2026-11-22 22:17:30.501844 18.50% [WARNING] sofia_reg.c:3275 IP 203.0.113.60 Rejected by user acl [trusted] and no proxy acl present
         2026-11-22 22:17:30.501844 18.50% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1018@10.77.0.10] from ip 203.0.113.60
@@ -177,7 +177,7 @@ rule "password guessing" {
 # phone with an old password looks the same. If other phones are registered from its
 # address, the rule alerts instead of banning.
 rule "slow password guessing" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = <<-EOT
     event in ['auth_failure', 'unknown_user']
     or event == 'acl_reject' and message contains 'Rejected by user acl'
@@ -252,7 +252,7 @@ rule "slow password guessing" {
 # office is spared once a phone has been registered for an hour. Otherwise trust its
 # address while you correct the phones. In the log, a failure by INVITE names no account.
 rule "password spraying" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event == 'auth_failure'"
 
   threshold {
@@ -309,7 +309,7 @@ rule "password spraying" {
 # forged. A page that retries an old password by itself is banned too. The log names no
 # address for them, so the rule needs the event socket.
 rule "verto guessing" {
-  on    = [source.esl.pbx]
+  on    = local.streams
   match = "event == 'verto_login_failure'"
 
   threshold {

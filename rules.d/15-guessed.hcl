@@ -12,7 +12,7 @@
 #
 # Only the event socket reports successes.
 rule "success after many failures" {
-  on    = [source.esl.pbx]
+  on    = local.streams
   match = "event == 'auth_failure'"
 
   threshold {
@@ -149,7 +149,7 @@ rule "success after many failures" {
 #
 # Only the event socket reports registrations.
 rule "account in many places" {
-  on    = [source.esl.pbx]
+  on    = local.streams
   match = "event == 'registered'"
 
   threshold {

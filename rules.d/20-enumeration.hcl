@@ -10,7 +10,7 @@
 # A phone with the wrong domain is refused in the same words, but it asks for one account
 # only. Five such phones behind one address are banned.
 rule "extension enumeration" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event == 'unknown_user' and repeat in [true, false]"
 
   threshold {
@@ -31,7 +31,7 @@ rule "extension enumeration" {
 
   test "the fifth extension that does not exist, in just under ten minutes" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       event  = "unknown_user"
       user   = "10<n>"
       ip     = "203.0.113.7"
@@ -39,7 +39,7 @@ rule "extension enumeration" {
       every  = "149s"
     }
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = <<-EOT
         2026-11-22 22:14:12.021838 0.03% [WARNING] sofia_reg.c:3210 Can't find user [836@10.77.0.10] from 203.0.113.7
         You must define a domain called '10.77.0.10' in your directory and add a user with the id="836" attribute
@@ -90,7 +90,7 @@ rule "extension enumeration" {
 # is the IP address, FreeSWITCH's initial setting, every phone of a deleted account is:
 # remove this rule there.
 rule "registration to the bare IP" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event == 'unknown_user' and repeat in [true, false] and domain matches `^([0-9]{1,3}[.]){3}[0-9]{1,3}$|:`"
 
   threshold {
@@ -171,7 +171,7 @@ rule "registration to the bare IP" {
 # FreeSWITCH count, so none of your own accounts can match by its name. Add free extensions
 # that look real, such as '1234'. The second attempt bans; a single one may be a typo.
 rule "honeypot extension" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = <<-EOT
     event == 'unknown_user' and repeat in [true, false] and lower(user) in [
       'admin', 'administrator', 'anonymous', 'asterisk', 'default', 'demo', 'freeswitch',
@@ -197,13 +197,13 @@ rule "honeypot extension" {
 
   test "admin, then Test" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       event  = "unknown_user"
       user   = "admin"
       ip     = "203.0.113.7"
     }
     given {
-      source = source.log.freeswitch
+      source = local.logs
       event  = "unknown_user"
       user   = "Test"
       ip     = "203.0.113.7"
@@ -248,7 +248,7 @@ rule "honeypot extension" {
 # the brake. An office of forty phones is spared because its phones are registered. Only
 # the event socket reports registrations; for the log see the next rule.
 rule "extension scan" {
-  on    = [source.esl.pbx]
+  on    = local.streams
   match = "event == 'challenge' and method != 'INVITE' and destination == ''"
 
   threshold {
@@ -362,7 +362,7 @@ rule "extension scan" {
 # restart after a power cut take longer, up to a hundred behind one address. Trust a
 # larger office.
 rule "fast extension scan" {
-  on    = [source.log.freeswitch]
+  on    = local.logs
   match = "event == 'challenge' and method == 'REGISTER'"
 
   threshold {

@@ -7,7 +7,7 @@
 # and the brake. A carrier that calls from an unlisted address is banned too: add it to
 # the list, then unban it.
 rule "acl rejection" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event == 'acl_reject'"
 
   threshold {
@@ -27,7 +27,7 @@ rule "acl rejection" {
 
   test "the fifth call to a closed trunk in just under ten minutes" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:15:41.241852 57.53% [WARNING] sofia.c:10679 IP 203.0.113.6 Rejected by acl \"trusted\""
       times  = 5
       every  = "149s"
@@ -51,7 +51,7 @@ rule "acl rejection" {
 # cannot be forged. Needs `apply-inbound-acl` in event_socket.conf. FreeSWITCH does not
 # report wrong passwords there.
 rule "event socket" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event == 'esl_denied'"
 
   threshold {
@@ -66,7 +66,7 @@ rule "event socket" {
 
   test "the third knock in just under ten minutes" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:15:51.961851 71.97% [WARNING] mod_event_socket.c:2682 IP ::ffff:203.0.113.65 Rejected by acl \"esl_clients\""
       times  = 3
       every  = "299s"
@@ -88,7 +88,7 @@ rule "event socket" {
 # Registrations with a malformed authorization header, sent by broken tools or to find
 # bugs. One forged packet is enough: hence the short first ban and the brake.
 rule "malformed authorization" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event == 'auth_malformed'"
 
   threshold {
@@ -108,7 +108,7 @@ rule "malformed authorization" {
 
   test "the fifth in just under ten minutes" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:16:05.661853 5.17% [ERR] sofia_reg.c:1437 Can not do authorization without a complete header in REGISTER request from 198.51.100.231:56325"
       times  = 5
       every  = "149s"

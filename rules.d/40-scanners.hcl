@@ -6,7 +6,7 @@
 # packet bans. The packet may be forged: hence the brake and the short ban, which the
 # next packet renews.
 rule "attack tool" {
-  on    = [source.esl.pbx]
+  on    = local.streams
   match = <<-EOT
     event in ['challenge', 'auth_failure', 'auth_stale', 'call'] and (
       user_agent matches `(?i)friendly-(scanner|request)|sipvicious|sundaya?ddr|sip-?scan|siparmyknife`
@@ -83,7 +83,7 @@ rule "attack tool" {
 # and three wrong passwords ban, where other names have five. A health check by sipsak or
 # SIPp sends no password and is ignored.
 rule "toolkit with wrong passwords" {
-  on    = [source.esl.pbx]
+  on    = local.streams
   match = <<-EOT
     event == 'auth_failure' and
     user_agent matches `(?i)sipcli|sipsak|sipp\b|vax(sip|ip)useragent|portsip|ozeki|abto|conaito|mizu|csipsimple|custom sip phone|voip sip|^z 3\b|im-client/oma`
@@ -143,7 +143,7 @@ rule "toolkit with wrong passwords" {
 # Third tier: brand names that attackers borrow, and an empty name. The name alone means
 # nothing; with failures on three accounts it bans, where other names have five.
 rule "borrowed name on many accounts" {
-  on    = [source.esl.pbx]
+  on    = local.streams
   match = <<-EOT
     event == 'auth_failure' and
     user_agent matches `(?i)^$|^cisco-(sipgateway|cucm)|^cisco$|eyebeam|x-?lite|aster(isk|ix) pbx|^f?pbx|freepbx|linksys|^voip$|^x$`

@@ -9,7 +9,7 @@
 # by then and spared. The log does not report registrations: without the event socket,
 # trust such an office.
 rule "unauthenticated flood" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event == 'challenge'"
 
   threshold {
@@ -70,7 +70,7 @@ rule "unauthenticated flood" {
 # scanners that use INVITE. A health check that calls without a password does the same:
 # let it send OPTIONS, or trust it. Only the event names the address.
 rule "abandoned calls" {
-  on    = [source.esl.pbx]
+  on    = local.streams
   match = "event == 'wrong_call_state'"
 
   threshold {
@@ -114,7 +114,7 @@ rule "abandoned calls" {
 # that sends as many and is not a gateway of the switch, also one that an access list
 # allows: the event does not report the list.
 rule "call flood" {
-  on    = [source.esl.pbx]
+  on    = local.streams
   match = "event == 'call' and fields['variable_sip_authorized'] != 'true'"
 
   threshold {

@@ -8,7 +8,7 @@
 
 # Ten addresses fail on one account in an hour.
 rule "distributed guessing" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event in ['auth_failure', 'unknown_user']"
 
   threshold {
@@ -22,14 +22,14 @@ rule "distributed guessing" {
 
   test "one account, and the tenth address in just under an hour" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       event  = "unknown_user"
       user   = "1000"
       domain = "10.77.0.10"
       ip     = "203.0.113.100"
     }
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.<n>"
       times  = 9
       every  = "7m20s"
@@ -40,7 +40,7 @@ rule "distributed guessing" {
 
   test "a little slower, never ten addresses in an hour" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.<n>"
       times  = 50
       every  = "6m50s"
@@ -50,7 +50,7 @@ rule "distributed guessing" {
 
   test "ten addresses, each with an account of its own" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [100<n>@10.77.0.10] from ip 203.0.113.<n>"
       times  = 10
     }
@@ -72,7 +72,7 @@ rule "distributed guessing" {
 # Two hundred addresses fail in one domain in six hours, each perhaps once and on an
 # account of its own.
 rule "distributed attack on a domain" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event in ['auth_failure', 'unknown_user']"
 
   threshold {
@@ -86,14 +86,14 @@ rule "distributed attack on a domain" {
 
   test "the two-hundredth address in just under six hours" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       event  = "unknown_user"
       user   = "1000"
       domain = "10.77.0.10"
       ip     = "203.0.113.250"
     }
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1<n>@10.77.0.10] from ip 203.0.113.<n>"
       times  = 199
       every  = "108s"
@@ -104,7 +104,7 @@ rule "distributed attack on a domain" {
 
   test "a day on which many mistype their passwords, never two hundred in six hours" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [1<n>@10.77.0.10] from ip 203.0.113.<n>"
       times  = 250
       every  = "109s"
@@ -128,7 +128,7 @@ rule "distributed attack on a domain" {
 # with many adjacent addresses. Only you can tell whether honest users share the network;
 # `freeswitch-security ban 203.0.113.0/24` bans all of it.
 rule "many accounts from one network" {
-  on    = [source.esl.pbx, source.log.freeswitch]
+  on    = local.switch
   match = "event in ['auth_failure', 'unknown_user']"
 
   threshold {
@@ -142,14 +142,14 @@ rule "many accounts from one network" {
 
   test "the thirtieth account in just under six hours" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       event  = "unknown_user"
       user   = "1000"
       domain = "10.77.0.10"
       ip     = "203.0.113.250"
     }
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [10<n>@10.77.0.10] from ip 203.0.113.<n>"
       times  = 29
       every  = "12m45s"
@@ -160,7 +160,7 @@ rule "many accounts from one network" {
 
   test "a little slower, never thirty accounts in six hours" {
     given {
-      source = source.log.freeswitch
+      source = local.logs
       line   = "2026-11-22 22:14:04.341855 20.03% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [10<n>@10.77.0.10] from ip 203.0.113.<n>"
       times  = 100
       every  = "12m50s"

@@ -5,7 +5,7 @@
 # sender: if the log is your only source, leave mod_verto.c out of it, as
 # sources/logfile/README.md shows. The event socket cannot be forged and needs no such rule.
 rule "log forgery" {
-  on    = [source.log.freeswitch]
+  on    = local.logs
   match = "event == 'log_forgery'"
 
   threshold {

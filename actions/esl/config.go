@@ -71,7 +71,9 @@ func readSwitch(b *settings.Block, sources map[string]plugin.Source) (at esl.Swi
 	switch {
 	case !declared:
 		hint := cmp.Or(event.DidYouMean(ref.Value, slices.Sorted(maps.Keys(sources))), ` It must be a source "esl" without errors.`)
-		b.Error("source", "Unknown source", fmt.Sprintf("There is no source.%s.%s", ref.Value, hint))
+		b.Invalid(ref, "Unknown source", fmt.Errorf("there is no source.%s.%s", ref.Value, hint), `the name of a source "esl"`)
+	case declared && source == nil:
+		b.Error("source", "Disabled source", fmt.Sprintf("source.%s is disabled. Enable it, or remove this action.", ref.Value))
 	case !able:
 		b.Error("source", "Source without commands", fmt.Sprintf(`source.%s is not of kind "esl": only an event socket carries out commands.`, ref.Value))
 	default:

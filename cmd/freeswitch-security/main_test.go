@@ -66,6 +66,9 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 		rand.NewChaCha8([32]byte{}).Read(out)
 		return out
 	}),
+	"replace": rewriting("replace FILE OLD NEW", func(content []byte, args []string) []byte {
+		return bytes.Replace(content, []byte(args[0]), []byte(args[1]), 1)
+	}),
 	"longline": rewriting("longline FILE BYTES: put a long line in front", func(content []byte, args []string) []byte {
 		return append(append(bytes.Repeat([]byte("x"), number(args)), '\n'), content...)
 	}),

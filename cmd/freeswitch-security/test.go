@@ -16,7 +16,8 @@ func (a *app) test() *cobra.Command {
 		Short: "Run the test blocks of the rules",
 		Long: `Run the test blocks of the rules. Each runs against the rule that it belongs to,
 alone, with no bans. A test that fails shows what it expected and what happened,
-with its file and line.
+with its file and line. A test that needs a source with enabled = false, or one
+that the site does not have, is skipped.
 
 Exit status: 0 all tests pass; 1 one fails, or the rules have mistakes; 2 it
 could not be done.`,
@@ -42,7 +43,11 @@ could not be done.`,
 					fmt.Fprintf(a.stdout, "  %s\n", terminal.Printable(d))
 				}
 			}
-			fmt.Fprintf(a.stdout, "%d passed, %d failed\n", len(cfg.Tests)-failed, failed)
+			fmt.Fprintf(a.stdout, "%d passed, %d failed", len(cfg.Tests)-failed, failed)
+			if n := len(cfg.Skipped); n > 0 {
+				fmt.Fprintf(a.stdout, ", %d skipped: they need a source that is not enabled", n)
+			}
+			fmt.Fprintln(a.stdout)
 			if failed > 0 {
 				return errNo
 			}

@@ -26,10 +26,12 @@ type Config struct {
 	Security Security
 	Admin    *Admin // nil: no admin listener
 	Sources  []Source
+	Disabled []string // the references of sources with enabled = false, which are not in Sources
 	Actions  []Action
 	Trusted  []ban.Trusted // as written, without the addresses of the host itself
 	Rules    []*rule.Spec
 	Tests    []Test
+	Skipped  []Test // those that need a source that is not enabled
 
 	protectRanges map[string]hcl.Range // of the words of security.protect
 	ruleRanges    map[string]hcl.Range // of the rules, by name
@@ -107,7 +109,7 @@ const Repetition = "<n>"
 
 // A Given is an event or a line that is reported once or several times.
 type Given struct {
-	Source string // the source that reports it: "log.freeswitch"
+	Source string // the source that reports it: "log.freeswitch"; "" if it is disabled
 
 	// Event is the event, without a time; nil where Line is given.
 	Event *event.Event

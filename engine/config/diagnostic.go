@@ -56,6 +56,7 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 	out = slices.CompactFunc(out, func(a, b *hcl.Diagnostic) bool {
 		return a.Severity == b.Severity && a.Summary == b.Summary && a.Detail == b.Detail && *a.Subject == *b.Subject
 	})
+	out = once(out)
 	if len(out) > maxDiagnostics {
 		out = append(out[:maxDiagnostics:maxDiagnostics], theRest(out[maxDiagnostics:]))
 	}
@@ -69,6 +70,28 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 				withoutWord(diag, file.Bytes)
 			}
 		}
+	}
+	return out
+}
+
+// once has each name that is not declared reported at its first place alone.
+func once(diags hcl.Diagnostics) hcl.Diagnostics {
+	first, more := map[string]*hcl.Diagnostic{}, map[string]int{}
+	var out hcl.Diagnostics
+	for _, diag := range diags {
+		name := diag.Summary + diag.Detail
+		switch {
+		case !slices.Contains([]string{"Unknown source", "Unknown action", "Unknown local"}, diag.Summary):
+		case first[name] != nil:
+			more[name]++
+			continue
+		default:
+			first[name] = diag
+		}
+		out = append(out, diag)
+	}
+	for name, n := range more {
+		first[name].Detail += fmt.Sprintf(" It is named in this place and %d more.", n)
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
@@ -36,6 +37,26 @@ func (l *loader) context(filename string) *hcl.EvalContext {
 		l.contexts[dir] = ctx
 	}
 	return ctx
+}
+
+// absent is the context of a disabled block. What env() and file() do not find is unknown
+// in it, which is no mistake.
+func (l *loader) absent(filename string) *hcl.EvalContext {
+	ctx := *l.context(filename)
+	ctx.Functions = maps.Clone(ctx.Functions)
+	for _, name := range []string{"env", "file"} {
+		found := ctx.Functions[name]
+		ctx.Functions[name] = function.New(&function.Spec{
+			Params: found.Params(), VarParam: found.VarParam(), Type: function.StaticReturnType(cty.String),
+			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+				if v, err := found.Call(args); err == nil {
+					return v, nil
+				}
+				return cty.UnknownVal(cty.String), nil
+			},
+		})
+	}
+	return &ctx
 }
 
 // envFunction gives env("NAME") and env("NAME", "default").

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"slices"
 
+	"freeswitch-security/engine/rule"
+
 	"github.com/hashicorp/hcl/v2"
 )
 
 // Lint gives warnings about what is right but likely not meant: a rule without a
-// test, a source that no rule names, and a protection for which no source reports
-// anything. They come in the order of files and lines, and
+// test, rules that no source reports anything for, a source that no rule names, and a
+// protection for which no source reports anything. They come in the order of files and lines, and
 // each has a position.
 func Lint(cfg *Config) hcl.Diagnostics {
 	var diags hcl.Diagnostics
@@ -17,10 +19,14 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail, Subject: &rng})
 	}
 	heard, tested := map[string]bool{}, map[string]bool{}
-	for _, test := range cfg.Tests {
+	for _, test := range slices.Concat(cfg.Tests, cfg.Skipped) {
 		tested[test.Rule] = true
 	}
+	var idle []string // rules
 	for _, spec := range cfg.Rules {
+		if !cfg.reports(spec.On, spec.Match) || spec.Threshold != nil && !cfg.reports(spec.On, spec.Threshold.Then) {
+			idle = append(idle, spec.Name)
+		}
 		for _, ref := range spec.On {
 			heard[ref] = true
 		}
@@ -28,6 +34,10 @@ func Lint(cfg *Config) hcl.Diagnostics {
 			warn(cfg.ruleRanges[spec.Name], "Rule without a test",
 				fmt.Sprintf("No test shows which addresses the rule %q bans. Add a test block to it.", spec.Name))
 		}
+	}
+	if len(idle) > 0 {
+		warn(cfg.ruleRanges[idle[0]], "Rules without an event",
+			fmt.Sprintf("No source that these rules read reports what they wait for, so they never fire: %s.", listed(idle)))
 	}
 	for word, rng := range cfg.protectRanges {
 		telling := sourcesOf(cfg, protectWords[word])
@@ -52,6 +62,20 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		}
 	}
 	return tidy(diags, nil, hcl.Range{})
+}
+
+// reports reports whether one of the sources can report an event that an expression
+// matches. nil matches every event.
+func (cfg *Config) reports(refs []string, matcher *rule.Matcher) bool {
+	if matcher == nil || matcher.Events() == nil {
+		return true
+	}
+	for name := range matcher.Events() {
+		if slices.ContainsFunc(sourcesOf(cfg, name), func(ref string) bool { return slices.Contains(refs, ref) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // sourcesOf lists the sources that can report an event.

@@ -189,7 +189,8 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 }}
 
 // decode reads the blocks of all files in the order of their dependencies: rules refer
-// to sources and actions, actions get the trusted networks, all may refer to locals.
+// to sources and actions, actions get the trusted networks, all may refer to locals, and
+// locals to sources.
 func (l *loader) decode() {
 	blocks := map[string][]*settings.Block{}
 	var locals hcl.Blocks
@@ -202,6 +203,11 @@ func (l *loader) decode() {
 				continue
 			}
 			blocks[block.Type] = append(blocks[block.Type], l.track(settings.Of(block, l.context(block.TypeRange.Filename))))
+		}
+	}
+	for _, b := range blocks["source"] { // locals may hold sources
+		if ref := b.Labels[0] + "." + b.Labels[1]; l.sources[ref] == (hcl.Range{}) {
+			l.sources[ref] = b.Range
 		}
 	}
 	l.decodeLocals(locals)

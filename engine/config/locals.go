@@ -67,20 +67,21 @@ func (e *locals) value(name string) cty.Value {
 	ready := map[string]cty.Value{}
 	sound := true
 	for _, reference := range attr.Expr.Variables() {
-		if reference.RootName() != "local" {
-			continue // evaluation reports that there is no such variable
-		}
-		needed, ok := e.referred(reference)
-		if !ok {
-			sound = false
-			continue
-		}
-		ready[needed] = e.value(needed)
+		switch reference.RootName() {
+		case "local":
+			if needed, ok := e.referred(reference); ok {
+				ready[needed] = e.value(needed)
+			} else {
+				sound = false
+			}
+		case "source":
+			sound = e.source(reference) && sound
+		} // evaluation reports that there is no such variable
 	}
 	result := cty.DynamicVal
 	if sound {
 		shared := e.context(attr.Range.Filename)
-		ctx := &hcl.EvalContext{Functions: shared.Functions, Variables: map[string]cty.Value{"local": cty.ObjectVal(ready)}}
+		ctx := &hcl.EvalContext{Functions: shared.Functions, Variables: map[string]cty.Value{"local": cty.ObjectVal(ready), "source": e.allSources()}}
 		v, diags := attr.Expr.Value(ctx)
 		e.root.Add(diags)
 		if !diags.HasErrors() {
@@ -113,4 +114,36 @@ func (e *locals) referred(reference hcl.Traversal) (string, bool) {
 		return name, true
 	}
 	return "", false
+}
+
+// source reports whether a reference names a source that is declared.
+func (e *locals) source(reference hcl.Traversal) bool {
+	ref := settings.Named(reference, "source")
+	known := slices.Sorted(maps.Keys(e.sources))
+	switch {
+	case ref == "":
+		e.root.ErrorAt(reference.SourceRange(), "Incomplete reference", "Write the kind and the name of a source, such as source.esl.pbx.")
+	case slices.Contains(known, ref):
+		return true
+	case !e.partial:
+		e.root.ErrorAt(reference.SourceRange(), "Unknown source", settings.Sentence(unknown(ref, "source", known)))
+	}
+	return false
+}
+
+// allSources is what `source` means in a local: every declared source by kind and name.
+func (e *locals) allSources() cty.Value {
+	kinds := map[string]map[string]cty.Value{}
+	for ref := range e.sources {
+		kind, name, _ := strings.Cut(ref, ".")
+		if kinds[kind] == nil {
+			kinds[kind] = map[string]cty.Value{}
+		}
+		kinds[kind][name] = cty.ObjectVal(map[string]cty.Value{"kind": cty.StringVal(kind), "name": cty.StringVal(name)})
+	}
+	all := map[string]cty.Value{}
+	for kind, names := range kinds {
+		all[kind] = cty.ObjectVal(names)
+	}
+	return cty.ObjectVal(all)
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// decodeSources has each source block decoded by its kind.
+// decodeSources has each source block decoded by its kind. One with enabled = false is
+// read as well, but it is no source of the configuration.
 func (l *loader) decodeSources(blocks []*settings.Block) {
 	var kinds []string
 	for _, kind := range l.kinds.Sources {
@@ -25,12 +26,20 @@ func (l *loader) decodeSources(blocks []*settings.Block) {
 		if index < 0 {
 			continue
 		}
+		enabled := true
+		if b.Bool("enabled", &enabled); !enabled {
+			b.Evaluate(l.absent(b.Range.Filename))
+			l.cfg.Disabled = append(l.cfg.Disabled, ref)
+		}
 		source := l.kinds.Sources[index].New(b, plugin.SourceEnv{Name: ref})
 		if b.Done(); b.Failed() {
 			continue
 		}
 		description := source.Describe()
 		l.descriptions[ref] = &description
+		if !enabled {
+			continue
+		}
 		l.cfg.Sources = append(l.cfg.Sources, Source{
 			Ref: ref, Kind: b.Labels[0], Name: b.Labels[1], Source: source, Description: description,
 			Fingerprint: b.Fingerprint(), Range: b.Range,
@@ -49,6 +58,9 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 		trusted = append(trusted, t.Network)
 	}
 	sources := map[string]plugin.Source{}
+	for _, ref := range l.cfg.Disabled {
+		sources[ref] = nil
+	}
 	for _, s := range l.cfg.Sources {
 		sources[s.Ref] = s.Source
 	}
@@ -99,7 +111,7 @@ func declare(b *settings.Block, what string, kinds []string, declared map[string
 			fmt.Sprintf("There is no kind of %s named %q.%s", what, kind, hint))
 	}
 	ref = kind + "." + name
-	if first, taken := declared[ref]; taken {
+	if first, taken := declared[ref]; taken && first != b.Range {
 		definedTwice(b, what+"."+ref, first)
 		index = -1
 	} else {

@@ -12,10 +12,15 @@ import (
 )
 
 // sourceRefs reads references to sources, and checks that they are declared. It is ok
-// only if all of them are; those that are come back in any case.
+// only if all of them are; those that are come back in any case, also if they are disabled.
 func (l *loader) sourceRefs(b *settings.Block, name string) ([]string, bool) {
 	texts, ok := b.References(name, "source", "source.log.freeswitch")
 	return l.declared(b, texts, ok, "source", slices.Sorted(maps.Keys(l.sources)))
+}
+
+// enabled returns those of the sources that are not disabled.
+func (l *loader) enabled(refs []string) []string {
+	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return slices.Contains(l.cfg.Disabled, ref) })
 }
 
 // actionRefs reads references to actions, as sourceRefs does to sources.
@@ -36,7 +41,7 @@ func (l *loader) declared(b *settings.Block, texts []settings.Text, ok bool, roo
 			refs = append(refs, t.Value)
 		default:
 			if ok = false; !l.partial {
-				b.ErrorAt(t.Range, "Unknown "+root, settings.Sentence(unknown(t.Value, root, known)))
+				b.Invalid(t, "Unknown "+root, unknown(t.Value, root, known), "the name of a declared "+root)
 			}
 		}
 	}

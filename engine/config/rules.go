@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"freeswitch-security/engine/event"
@@ -10,8 +12,11 @@ import (
 	"freeswitch-security/engine/settings"
 )
 
-// decodeRules reads the rule blocks, and the tests in them.
+// decodeRules reads the rule blocks, and the tests in them. It skips a rule without an
+// enabled source, and warns once of all of them.
 func (l *loader) decodeRules(blocks []*settings.Block) {
+	var first *settings.Block // of those that are skipped
+	var skipped []string
 	for _, b := range blocks {
 		label := b.Labels[0]
 		name(b)
@@ -22,8 +27,33 @@ func (l *loader) decodeRules(blocks []*settings.Block) {
 		}
 		r := ruleBlock{loader: l, spec: &rule.Spec{Name: label, Where: settings.Where(b.Range)}}
 		r.decode(b)
+		if r.skip {
+			first = cmp.Or(first, b)
+			skipped = append(skipped, label)
+			continue
+		}
 		l.cfg.Rules = append(l.cfg.Rules, r.spec)
 	}
+	if len(skipped) > 0 {
+		l.root.WarnAt(first.At("on"), "Rules without a source",
+			fmt.Sprintf("No source that these rules read is enabled, so they and their tests are skipped: %s.", listed(skipped)))
+	}
+}
+
+// shownRules bounds the names of rules in a warning.
+const shownRules = 3
+
+// listed writes the names of rules; of many, the first.
+func listed(names []string) string {
+	var all []string
+	for i, name := range names {
+		if i == shownRules {
+			all = append(all, fmt.Sprintf("and %d more", len(names)-i))
+			break
+		}
+		all = append(all, strconv.Quote(name))
+	}
+	return strings.Join(all, ", ")
 }
 
 // maxName bounds the name of a rule or a test, in bytes.
@@ -50,8 +80,11 @@ type ruleBlock struct {
 	*loader
 	spec *rule.Spec
 
+	on         []string          // all its sources, disabled ones too
+	skip       bool              // none of them is enabled
 	vocabulary plugin.Vocabulary // of all its sources together
-	// whole is false where the vocabulary lacks a source that is unknown or has errors.
+	// whole is false where the vocabulary lacks a source that is unknown or has errors, or
+	// where a local names none.
 	whole bool
 }
 
@@ -77,8 +110,11 @@ func (r *ruleBlock) decodeOn(b *settings.Block) {
 	if !b.Require("on", "Write which sources this rule reads: on = [source.log.freeswitch].") {
 		return
 	}
-	r.spec.On, r.whole = r.sourceRefs(b, "on")
-	for _, ref := range r.spec.On {
+	r.on, r.whole = r.sourceRefs(b, "on")
+	r.spec.On = r.enabled(r.on)
+	r.skip = r.whole && len(r.spec.On) == 0
+	r.whole = r.whole && len(r.on) > 0
+	for _, ref := range r.on {
 		source := r.descriptions[ref]
 		if source == nil {
 			r.whole = false

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -39,16 +40,28 @@ func (r *ruleBlock) decodeTests(blocks []*settings.Block) {
 			Rule: r.spec.Name, Name: label, Where: settings.Where(b.Range),
 			Bans: map[netip.Prefix]ban.Term{}, Alerts: map[netip.Prefix]int{},
 		}
+		skip := false
 		for _, given := range b.Blocks("given") {
-			test.Given = append(test.Given, r.decodeGiven(given))
+			g := r.decodeGiven(given)
+			test.Given = append(test.Given, g)
+			skip = skip || g.Source == "" || g.Event != nil && r.unprotected(g.Event.Name)
 		}
 		if len(test.Given) == 0 {
 			b.Error("", "Empty test", "Write what is reported in this test: given { event = \"auth_failure\" … }.")
 		}
 		r.decodeExpectedBans(b, test.Bans)
 		r.decodeExpectedAlerts(b, test.Alerts)
-		r.cfg.Tests = append(r.cfg.Tests, test)
+		if skip {
+			r.cfg.Skipped = append(r.cfg.Skipped, test)
+		} else {
+			r.cfg.Tests = append(r.cfg.Tests, test)
+		}
 	}
+}
+
+// unprotected reports whether an event would protect an address, and no source reports it.
+func (l *loader) unprotected(name string) bool {
+	return slices.Contains(slices.Collect(maps.Values(protectWords)), name) && len(sourcesOf(l.cfg, name)) == 0
 }
 
 // decodeGiven reads one given block.
@@ -88,16 +101,21 @@ func (r *ruleBlock) decodeGiven(b *settings.Block) Given {
 	return g
 }
 
-// decodeGivenSource reads which source reports: by default the first one of the rule.
+// decodeGivenSource reads which source reports: by default the first one of the rule. Of
+// a list it is the first that is enabled.
 func (r *ruleBlock) decodeGivenSource(b *settings.Block, g *Given) {
-	if len(r.spec.On) > 0 {
-		g.Source = r.spec.On[0]
-	}
+	enabled := r.spec.On
 	if refs, ok := r.sourceRefs(b, "source"); ok {
-		g.Source = refs[0]
-		if r.whole && !slices.Contains(r.spec.On, g.Source) {
-			b.Error("source", "Source of another rule", fmt.Sprintf("This rule does not listen to source.%s, so its reports can show nothing.", g.Source))
+		enabled = r.enabled(refs)
+		for _, ref := range refs {
+			if r.whole && !slices.Contains(r.on, ref) {
+				b.Error("source", "Source of another rule", fmt.Sprintf("This rule does not listen to source.%s, so its reports can show nothing.", ref))
+				break
+			}
 		}
+	}
+	if len(enabled) > 0 {
+		g.Source = enabled[0]
 	}
 	g.Event.Source = g.Source
 }
@@ -137,6 +155,9 @@ func (r *ruleBlock) checkEventName(b *settings.Block, t settings.Text) {
 func (r *ruleBlock) decodeFields(b *settings.Block, ev *event.Event) {
 	items, _ := b.Pairs("fields")
 	known := r.raw()
+	if slices.Contains(event.Names, ev.Name) && !slices.Contains(r.vocabulary.Names(), ev.Name) {
+		known = nil // another source reports it
+	}
 	for _, item := range items {
 		if ev.Fields == nil {
 			ev.Fields = map[string]string{}

@@ -4,15 +4,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"freeswitch-security/engine/event"
 )
 
 // checkWitnesses looks whether the sources that corroborate others are there, and
 // hear the switch itself.
 func (l *loader) checkWitnesses() {
 	for _, s := range l.cfg.Sources {
-		ref, where := s.Description.Corroborate.Value, s.Description.Corroborate.Range
+		named := s.Description.Corroborate
+		ref, where := named.Value, named.Range
 		if ref == "" {
 			continue
 		}
@@ -20,11 +19,9 @@ func (l *loader) checkWitnesses() {
 		witness := l.descriptions[ref]
 		switch {
 		case !declared && !l.partial:
-			hint := event.DidYouMean(ref, slices.Sorted(maps.Keys(l.sources)))
-			if hint == "" {
-				hint = " It must be a source that hears the switch itself, such as source \"esl\"."
-			}
-			l.root.ErrorAt(where, "Unknown source", fmt.Sprintf("There is no source.%s.%s", ref, hint))
+			l.root.Invalid(named, "Unknown source", unknown(ref, "source", slices.Sorted(maps.Keys(l.sources))), "the name of a declared source")
+		case slices.Contains(l.cfg.Disabled, ref):
+			l.root.ErrorAt(where, "Disabled source", fmt.Sprintf("source.%s is disabled, so nothing that source.%s reports would be believed. Enable it, or remove corroborate.", ref, s.Ref))
 		case witness == nil:
 			// It is missing from files that could not be read, or wrong in itself.
 		case !witness.Hears:

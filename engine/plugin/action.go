@@ -35,7 +35,7 @@ type ActionEnv struct {
 
 	// Sources are the sources that were declared and are right in themselves, by
 	// their references: "esl.pbx". An action that speaks to the same switch as one
-	// of them names it.
+	// of them names it. A disabled source is nil.
 	Sources map[string]Source
 
 	// Trusted are the networks that the rule files trust. The ledger bans no address in

@@ -11,8 +11,9 @@
 //
 // New reads its block with the methods of [settings.Block]. It names each attribute with
 // its type and bounds, and reports mistakes to the block. An attribute that New does not
-// read is an unknown one. Blocks whose values are the same before and after a reload
-// leave the running plugin alone.
+// read is an unknown one. A source has the attribute enabled, which New does not read.
+// Blocks whose values are the same before and after a reload leave the running plugin
+// alone.
 //
 // # Sources
 //

@@ -45,6 +45,9 @@ func Of(block *hcl.Block, eval *hcl.EvalContext) *Block {
 	return b
 }
 
+// Evaluate has what is read from now on refer to what eval defines.
+func (b *Block) Evaluate(eval *hcl.EvalContext) { b.eval = eval }
+
 // Header is the range of what names a block: `rule "guessing"`. The definition
 // range that HCL gives is that in its own syntax only; in JSON it is a brace.
 func Header(b *hcl.Block) hcl.Range {

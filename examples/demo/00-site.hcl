@@ -5,9 +5,8 @@ source "log" "freeswitch" {
   timezone = "UTC"
 }
 
-// The shipped rules also refer to an event socket. This one does not answer.
-source "esl" "pbx" {
-  address = "127.0.0.1:1"
+locals {
+  switch = [source.log.freeswitch]
 }
 
 action "iptables" "drop" {}

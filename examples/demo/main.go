@@ -123,14 +123,14 @@ func show(log io.Reader, ready func()) banList {
 	var start time.Time
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		var r struct {
-			Level, Msg, Rule, For, Source string
+			Level, Msg, Rule, For string
 			Target                        ban.Target
 			At                            time.Time // of the log line that the rule fired on
 		}
 		err := json.Unmarshal(lines.Bytes(), &r)
 		target := r.Target.Prefix()
 		switch _, known := bans[target]; {
-		case err != nil, r.Level == "ERROR" && r.Source != "esl.pbx":
+		case err != nil, r.Level == "ERROR":
 			fmt.Println(lines.Text())
 			continue
 		case r.Msg == "ready":

@@ -40,7 +40,10 @@ func (d *daemon) shipped() *daemon {
 	}
 	for _, path := range files {
 		text, err := os.ReadFile(path)
-		if err == nil && filepath.Base(path) != site {
+		if filepath.Base(path) == site {
+			text = []byte("locals {\n  switch = [source.esl.pbx, source.log.freeswitch]\n}\n")
+		}
+		if err == nil {
 			err = os.WriteFile(filepath.Join(d.dir, "rules.d", filepath.Base(path)), text, 0o600)
 		}
 		if err != nil {

@@ -111,6 +111,8 @@ func Choose(ctx context.Context, cfg *config.Config, ref, name string, text func
 	switch {
 	case len(named) == 1:
 		return named[0], nil
+	case slices.Contains(cfg.Disabled, strings.TrimPrefix(ref, "source.")):
+		return config.Source{}, fmt.Errorf("the source %s is disabled: remove enabled = false from its block to read %s", ref, name)
 	case len(refs) == 0:
 		return config.Source{}, fmt.Errorf("the rules declare no source that can read %s", name)
 	case ref != "":
