@@ -124,8 +124,8 @@ func show(log io.Reader, ready func()) banList {
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		var r struct {
 			Level, Msg, Rule, For string
-			Target                        ban.Target
-			At                            time.Time // of the log line that the rule fired on
+			Target                ban.Target
+			At                    time.Time // of the log line that the rule fired on
 		}
 		err := json.Unmarshal(lines.Bytes(), &r)
 		target := r.Target.Prefix()
