@@ -17,7 +17,8 @@ func (a *app) doctor() *cobra.Command {
 		Short: "Find what leaves a FreeSWITCH and this host open",
 		Long: `Examine a FreeSWITCH over its event socket, and this host, for what leaves them
 open to attacks: what it is, why it matters and how to fix it. It changes
-nothing, but logs a line at FreeSWITCH to test its log level. Run it as the user that runs the guard.
+nothing, but logs a line at FreeSWITCH to test its log level. Run it as the
+user that runs the guard.
 
 Exit status: 0 nothing critical; 1 something critical; 2 it could not look.`,
 		Example: "  freeswitch-security doctor\n  freeswitch-security doctor --source esl.pbx --json",
