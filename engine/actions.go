@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
@@ -24,6 +25,7 @@ type actionSet struct {
 	log    *slog.Logger
 	dir    string                  // of what actions keep; "": nowhere
 	spared func(netip.Prefix) bool // see [plugin.Host]
+	now    func() time.Time        // likewise
 
 	// ctx outlives that of the core: actions are passed its last decisions.
 	ctx     context.Context
@@ -42,7 +44,7 @@ type action struct {
 
 func newActionSet(ledger *ban.Ledger, spared func(netip.Prefix) bool, o *Options) actionSet {
 	ctx, stop := context.WithCancel(context.Background())
-	return actionSet{ledger: ledger, log: o.Log, dir: o.Dir, spared: spared, ctx: ctx, stop: stop, running: map[string]*action{}}
+	return actionSet{ledger: ledger, log: o.Log, dir: o.Dir, spared: spared, now: o.Clock.Now, ctx: ctx, stop: stop, running: map[string]*action{}}
 }
 
 // reconcile runs the actions of a configuration, and no others. An action whose block is
@@ -84,6 +86,7 @@ func (set *actionSet) start(c config.Action, wants enforce.Wants, ended []*actio
 		Action: c, cancel: cancel, done: make(chan struct{}),
 		runner: enforce.New(c.Ref, c.Action, set.ledger, wants, set.log),
 	}
+	a.runner.Now = set.now
 	set.running[c.Ref] = a
 	set.all.Go(func() {
 		defer close(a.done)
@@ -113,7 +116,7 @@ func (set *actionSet) open(a config.Action) {
 	if !ok {
 		return
 	}
-	host := plugin.Host{Spared: set.spared}
+	host := plugin.Host{Spared: set.spared, Now: set.now}
 	var err error
 	if set.dir != "" {
 		host.Dir = filepath.Join(set.dir, a.Ref)

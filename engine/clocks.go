@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -56,11 +57,85 @@ func (e *Engine) begins(ev *event.Event) time.Time {
 	return ev.Time
 }
 
+// tick returns the time, after a step of the host's clock was followed.
+func (e *Engine) tick() time.Time {
+	if by := e.options.Clock.Stepped(); by != 0 {
+		e.step(by)
+	}
+	return e.options.Clock.Now()
+}
+
+// step moves all that is remembered by a step of the host's clock, so that terms and windows are
+// as long as the time that elapses. Of challenges only a hint follows: they are forgotten.
+func (e *Engine) step(by time.Duration) {
+	e.advance(e.options.Clock.Now())
+	e.ledger.Step(by)
+	e.rules.Step(by)
+	e.verifier.Step(by)
+	if e.known.registrations != nil {
+		e.known.registrations.Step(by)
+		e.known.failures.Step(by)
+	}
+	e.challenges = newChallenges()
+	for _, o := range e.offsets {
+		o.Step(by)
+	}
+	for _, t := range e.tallies {
+		if !t.LastBan.IsZero() {
+			t.LastBan = t.LastBan.Add(by)
+		}
+	}
+	e.started = e.started.Add(by)
+	e.reload.At = e.reload.At.Add(by)
+	e.options.Clock.Follow(by)
+	e.now = e.options.Clock.Now()
+	e.keepClocks()
+	e.options.Log.Warn("clock stepped", "by", by.Round(time.Millisecond), "bans", e.ledger.Size())
+}
+
+// clocksRef is the name of the clocks among the positions; that of a source has a dot.
+const clocksRef = "clocks"
+
+// keepEvery is the interval at which the clocks are saved while no source saves a position.
+const keepEvery = 10 * time.Second
+
+// A clockState is what is saved of the clocks.
+type clockState struct {
+	Saved  time.Time                // by the host's clock
+	Behind map[string]time.Duration // the known offsets of sources
+}
+
+// keepClocks saves the clocks with the next commit.
+func (e *Engine) keepClocks() {
+	e.live.kept = e.options.Clock.Now()
+	s := clockState{Saved: e.live.kept, Behind: map[string]time.Duration{}}
+	for ref, o := range e.offsets {
+		if o.Known {
+			s.Behind[ref] = o.By
+		}
+	}
+	e.live.sources.moved[clocksRef], _ = json.Marshal(s) // it cannot fail
+}
+
+// restoreClocks takes up what was saved. If the host's clock is earlier now, as at a boot before NTP
+// has set it, the bans run for what was left of their terms.
+func (e *Engine) restoreClocks(kept []byte, now time.Time) {
+	var s clockState
+	_ = json.Unmarshal(kept, &s) // without it, the clocks are not known
+	for ref, behind := range s.Behind {
+		e.offsets[ref] = &clock.Offset{By: behind, Known: true}
+	}
+	if by := now.Sub(s.Saved); by < 0 {
+		e.ledger.Step(by)
+		e.options.Log.Warn("clock earlier than the saved state: bans run for the rest of their terms", "by", by.Round(time.Second), "bans", e.ledger.Size())
+	}
+}
+
 // compareClocks looks at the stamps that sources have noted beside their events.
 func (e *Engine) compareClocks() {
 	for ref, s := range e.live.sources.running {
 		if stamp, age, ok := s.stream.Progress.TakeStamp(); ok && datable(stamp) {
-			e.stamped(ref, stamp, time.Now().Add(-age))
+			e.stamped(ref, stamp, e.options.Clock.Now().Add(-age))
 		}
 		s.stream.Progress.Report("clock", status.Warning, wrongClock(e.offset(ref).By))
 	}

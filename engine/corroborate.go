@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"freeswitch-security/engine/corroboration"
 	"freeswitch-security/engine/status"
 )
@@ -24,8 +26,15 @@ func (e *Engine) pair() {
 
 // hears returns since when a source hears everything.
 func (e *Engine) hears(ref string) status.Hearing {
-	if running := e.live.sources.running[ref]; running != nil {
-		return running.stream.Progress.Hearing()
+	running := e.live.sources.running[ref]
+	if running == nil {
+		return status.Hearing{}
 	}
-	return status.Hearing{}
+	h := running.stream.Progress.Hearing()
+	for _, since := range []*time.Time{&h.Events, &h.Records} {
+		if !since.IsZero() { // by the present clock, which may have been stepped since
+			*since = e.options.Clock.Now().Add(-time.Since(*since))
+		}
+	}
+	return h
 }

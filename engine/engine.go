@@ -40,6 +40,9 @@ type Engine struct {
 // Options are what an engine needs besides the configuration. The zero value is enough for a
 // replay.
 type Options struct {
+	// Clock is the time while the engine runs; nil: [clock.Monotonic].
+	Clock *clock.Clock
+
 	// OnChange is called with every change, in order, once it is durable; but not with
 	// the changes that a feed ordered, which may be a hundred thousand at once.
 	OnChange func(*ban.Change)
@@ -73,6 +76,9 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Clock == nil {
+		o.Clock = clock.Monotonic()
+	}
 	if o.Hosts == nil {
 		o.Hosts = func() []ban.Trusted { return nil }
 	}
@@ -88,7 +94,7 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.Ready == nil {
 		o.Ready = func() {}
 	}
-	started := time.Now()
+	started := o.Clock.Now()
 	e := &Engine{
 		options: o, cfg: cfg, started: started, reload: status.Reload{At: started},
 		rules: rule.NewSet(cfg.Rules), tallies: tallies{}, verifier: corroboration.New(nil), challenges: newChallenges(),
@@ -133,6 +139,8 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 	e.live.saver.store = store
 	err := e.ledger.Restore(store)
 	positions, reading := store.LoadPositions()
+	e.restoreClocks(positions[clocksRef], now)
+	delete(positions, clocksRef)
 	maps.Copy(e.live.sources.positions, positions)
 	e.advance(now)
 	e.setTrust()
@@ -199,8 +207,7 @@ func (e *Engine) believe(ev *event.Event) {
 	}
 }
 
-// advance sets the time and expires bans. The clock of a host may be set back; the time of a
-// replay never is.
+// advance sets the time and expires bans.
 func (e *Engine) advance(now time.Time) {
 	e.now = now
 	for _, c := range e.ledger.Advance(now) {
@@ -222,7 +229,7 @@ func (e *Engine) next() (at time.Time, ok bool) {
 // and the new trust unbans what it covers. It must be called on the core's goroutine; see
 // [Engine.Do].
 func (e *Engine) Reload(cfg *config.Config) {
-	e.cfg, e.reload = cfg, status.Reload{At: time.Now()}
+	e.cfg, e.reload = cfg, status.Reload{At: e.options.Clock.Now()}
 	rules := rule.NewSet(cfg.Rules)
 	rules.Adopt(e.rules)
 	e.rules = rules

@@ -15,8 +15,9 @@ type live struct {
 	sources sourceSet
 	actions actionSet
 	saver   *saver
-	handed  uint64 // the number of the latest change that the saver was told of
-	lost    string // why the state of the run before is not in the ledger; "": it is
+	handed  uint64    // the number of the latest change that the saver was told of
+	kept    time.Time // when the clocks were last saved
+	lost    string    // why the state of the run before is not in the ledger; "": it is
 }
 
 // Run follows the live sources and runs the actions, until ctx ends or no source is left.
@@ -38,6 +39,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		close(e.live.ended)
 		cancel()
 		e.takeUntil(e.live.sources.wait())
+		e.keepClocks()
 		e.commit()
 		endSaving()
 		e.live.actions.end()
@@ -66,18 +68,19 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 				return nil
 			}
 		case do := <-e.live.asked:
-			e.advance(time.Now())
+			e.advance(e.tick())
 			do()
 		case <-wake.C:
-			e.advance(time.Now())
+			e.advance(e.tick())
 		case now := <-look.C:
 			e.live.sources.judge(now)
+			e.tick()
 			e.compareClocks()
 			e.live.sources.logFaults(e.options.Log)
 		}
 		e.commit()
 		if at, ok := e.next(); ok {
-			wake.Reset(min(time.Until(at), longestSleep))
+			wake.Reset(min(at.Sub(e.options.Clock.Now()), longestSleep))
 		}
 	}
 }
@@ -89,8 +92,7 @@ func (e *Engine) reconcileActions() {
 	}
 }
 
-// longestSleep bounds the time until the core looks at the clock again, which may be set
-// forward meanwhile.
+// longestSleep bounds the time until the core looks at what is due.
 const longestSleep = 30 * time.Second
 
 // burst is the time for which the core takes reports before it commits. A single report does
@@ -100,6 +102,7 @@ const burst = 20 * time.Millisecond
 
 // observeAll takes a report and all that wait behind it, so that a burst shares one commit.
 func (e *Engine) observeAll(r report) {
+	e.tick()
 	for end := time.Now().Add(burst); ; {
 		e.take(r)
 		if time.Now().After(end) {
@@ -137,7 +140,7 @@ func (e *Engine) take(r report) {
 		return
 	}
 	e.live.sources.see(r.event)
-	now := time.Now()
+	now := e.options.Clock.Now()
 	e.date(r.event, now)
 	e.observe(r.event, now)
 }
@@ -153,6 +156,9 @@ func (e *Engine) commit() {
 		return
 	}
 	e.live.handed = seq
+	if len(e.live.sources.moved) > 0 || e.now.Sub(e.live.kept) >= keepEvery {
+		e.keepClocks()
+	}
 	e.live.saver.hand(e.untold, e.live.sources.moved)
 	e.untold = 0
 	clear(e.live.sources.moved)

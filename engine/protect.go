@@ -127,7 +127,7 @@ func (e *Engine) spares(network netip.Prefix) bool {
 		return true
 	}
 	r := e.known.shared.Load()
-	return r != nil && r.Holds(network, time.Now())
+	return r != nil && r.Holds(network, e.options.Clock.Now())
 }
 
 // maxUnknownAccounts is the number of failed accounts beyond the registered ones at which

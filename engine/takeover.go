@@ -17,7 +17,7 @@ func (e *Engine) takeOver(ctx context.Context) {
 	if e.live.lost == "" || e.options.DryRun {
 		return
 	}
-	now := time.Now()
+	now := e.tick()
 	e.advance(now)
 	for _, a := range e.cfg.Actions {
 		level, ok := a.Action.(plugin.Level)

@@ -21,6 +21,7 @@ const manyRules = 1000
 func (a *Action) Open(host plugin.Host) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.now = host.Now
 	for _, f := range a.families {
 		f.desired.aggregation.protected = host.Spared
 	}

@@ -95,6 +95,16 @@ func (q *queue) shift(source string, by time.Duration) {
 	}
 }
 
+// step moves the events of all sources, and when they are due.
+func (q *queue) step(by time.Duration) {
+	for _, e := range q.entries {
+		e.until = e.until.Add(by)
+		if e.event != nil {
+			e.event.Time, e.event.Shifted = e.event.Time.Add(by), e.event.Shifted+by
+		}
+	}
+}
+
 // due takes off the oldest kept event, if its time has come.
 func (q *queue) due(now time.Time) *event.Event {
 	if until, ok := q.next(); !ok || until.After(now) {

@@ -232,6 +232,12 @@ func (v *Verifier) Advance(now time.Time, pass func(*event.Event)) {
 // Shift moves the waiting log events of a source in time.
 func (v *Verifier) Shift(source string, by time.Duration) { v.waiting.shift(source, by) }
 
+// Step moves all that waits or is kept, after a step of the host's clock.
+func (v *Verifier) Step(by time.Duration) {
+	v.waiting.step(by)
+	v.reports.step(by)
+}
+
 // End judges the log events that still wait.
 func (v *Verifier) End(pass func(*event.Event)) {
 	for until, ok := v.waiting.next(); ok; until, ok = v.waiting.next() {

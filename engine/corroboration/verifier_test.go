@@ -273,3 +273,40 @@ func TestBounded(t *testing.T) {
 		t.Fatalf("%d wait, %+v", len(v.waiting.entries), v.Stats())
 	}
 }
+
+// TestOffsets: two reports of one attempt meet while the offset of one source is known, and that of
+// the other is not; and while the host's clock is stepped.
+func TestOffsets(t *testing.T) {
+	const behind = 20 * time.Minute
+	for _, test := range []struct {
+		log, stream time.Duration // what was added to their stamps
+		step        time.Duration // between the two
+		want        uint64
+	}{{0, 0, 0, 1}, {behind, 0, 0, 1}, {0, behind, 0, 1}, {behind, behind, 0, 1}, {0, 0, time.Hour, 1}, {behind, 0, -time.Hour, 1}} {
+		for _, logFirst := range []bool{true, false} {
+			v := New([]Pair{{Log: log, Witness: stream, Hearing: func() status.Hearing { return status.Hearing{Events: t0.Add(-time.Hour)} }}})
+			now := t0.Add(behind)
+			take := func(ev *event.Event, shifted time.Duration) {
+				ev.Time, ev.Shifted = ev.Time.Add(shifted), shifted
+				v.Advance(now, func(*event.Event) {})
+				v.Take(ev, now, func(*event.Event) {})
+			}
+			line, report := at(log, event.AuthFailure, "192.0.2.9", "7", 0), at(stream, event.AuthFailure, "192.0.2.9", "7", 10)
+			if logFirst {
+				take(line, test.log)
+			} else {
+				take(report, test.stream)
+			}
+			v.Step(test.step)
+			now = now.Add(test.step)
+			if logFirst {
+				take(report, test.stream)
+			} else {
+				take(line, test.log)
+			}
+			if got := v.Stats(); got.Confirmed != test.want || got.Forged+got.Unheard != 0 {
+				t.Errorf("%+v, log first %v: %+v", test, logFirst, got)
+			}
+		}
+	}
+}

@@ -27,6 +27,9 @@ type Wants func(*ban.Ban) bool
 
 // A Runner makes one action agree with a ledger.
 type Runner struct {
+	// Now is the time that the bans are in: time.Now, unless it is set before Run.
+	Now func() time.Time
+
 	name   string
 	action plugin.Action
 	level  plugin.Level // the same action, if it is one
@@ -59,6 +62,7 @@ func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log
 		kinds = ban.Levels
 	}
 	r := &Runner{
+		Now:  time.Now,
 		name: name, action: action, level: level, cursor: ledger.Cursor(isLevel, kinds),
 		log: log.With("action", name), rewant: make(chan struct{}, 1),
 		tried: make(chan struct{}), status: newStatus(name, !isLevel), news: make(chan struct{}),
@@ -231,7 +235,7 @@ func (r *Runner) meanwhile(ctx context.Context) {
 	if r.level == nil || len(r.pending) == 0 {
 		return
 	}
-	if err := r.action.Apply(ctx, ban.Batch{Now: time.Now(), Changes: r.pending}); err != nil {
+	if err := r.action.Apply(ctx, ban.Batch{Now: r.Now(), Changes: r.pending}); err != nil {
 		r.log.Debug("action still failing", "err", err)
 	}
 	r.leave()
@@ -273,7 +277,7 @@ func (r *Runner) apply(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
-	if err := r.action.Apply(ctx, ban.Batch{Now: start, Changes: r.pending}); err != nil {
+	if err := r.action.Apply(ctx, ban.Batch{Now: r.Now(), Changes: r.pending}); err != nil {
 		return fmt.Errorf("apply a batch of %d: %w", len(r.pending), err)
 	}
 	n := len(r.pending)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/netip"
+	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/settings"
@@ -101,6 +102,10 @@ type Host struct {
 	// restart; "" if the engine keeps no state. It is removed at a start when no file
 	// in it was written for 30 days and no rule file names the action.
 	Dir string
+
+	// Now is the time that bans are in. It differs from the host's clock for the moment
+	// after a step of that.
+	Now func() time.Time
 
 	// Spared reports whether a network holds an address that must not be banned now,
 	// because it is trusted or protected. It may be called from any goroutine.

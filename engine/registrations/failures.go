@@ -29,6 +29,7 @@ const (
 type Failures struct {
 	seed maphash.Seed
 	at   dedup.Cache[netip.Addr, []failure] // by host, the latest failure last
+	base time.Duration                      // what is added to their times
 }
 
 // A failure is the latest one of an account at a host.
@@ -48,24 +49,27 @@ func (f *Failures) Learn(ev *event.Event) {
 	if ev.User == "" || !ev.IP.IsValid() || !slices.Contains(FailureEvents, ev.Name) {
 		return
 	}
-	ip := host(ev.IP)
+	ip, at := host(ev.IP), ev.Time.Add(-f.base)
 	all, _ := f.at.Get(ip)
 	account := maphash.String(f.seed, strings.ToLower(bounded(ev.User)+"@"+bounded(ev.Domain)))
 	all = slices.DeleteFunc(all, func(one failure) bool {
-		return one.account == account || ev.Time.Sub(one.at) > failureAge
+		return one.account == account || at.Sub(one.at) > failureAge
 	})
 	if len(all) == maxFailed {
 		all = slices.Delete(all, 0, 1)
 	}
-	f.at.Put(ip, append(all, failure{account, ev.Time}))
+	f.at.Put(ip, append(all, failure{account, at}))
 }
+
+// Step moves all times by a step of the host's clock.
+func (f *Failures) Step(by time.Duration) { f.base += by }
 
 // Count is how many accounts failed at the host of a network in the hour before now.
 func (f *Failures) Count(network netip.Prefix, now time.Time) int {
 	n := 0
 	all, _ := f.at.Get(host(network.Addr()))
 	for _, one := range all {
-		if now.Sub(one.at) <= failureAge {
+		if now.Sub(one.at)-f.base <= failureAge {
 			n++
 		}
 	}

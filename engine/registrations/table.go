@@ -240,6 +240,20 @@ func (t *Table) advance(now time.Time) {
 	}
 }
 
+// Step moves all times by a step of the host's clock.
+func (t *Table) Step(by time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.byEnd {
+		r.until = r.until.Add(by)
+	}
+	for _, p := range t.places.All() {
+		if !p.since.IsZero() {
+			p.since = p.since.Add(by)
+		}
+	}
+}
+
 // Retain drops what came from sources for which keep is false.
 func (t *Table) Retain(keep func(source string) bool) {
 	t.mu.Lock()

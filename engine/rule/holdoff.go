@@ -15,6 +15,7 @@ const maxHeld = MaxKeys
 type holdOff struct {
 	reports dedup.Cache[digest, report]
 	hasher  hasher
+	base    int64 // what is added to the times in it, which so can all be shifted at once
 }
 
 // A report says when a subject was last reported.
@@ -27,9 +28,10 @@ func newHoldOff() holdOff {
 	return holdOff{reports: dedup.Cache[digest, report]{Half: maxHeld / 2}, hasher: newHasher()}
 }
 
-// due is [Set.Due]. Events can be out of order and a clock can be set back: a time
+// due is [Set.Due]. Events can be out of order: a time
 // before the last report is held back for as long as one after it.
 func (h *holdOff) due(subject string, every time.Duration, at int64) (held int, ok bool) {
+	at -= h.base
 	key := h.hasher.digestString(subject)
 	last, known := h.reports.Get(key)
 	distance := max(at-last.at, last.at-at)

@@ -255,6 +255,19 @@ func (s *Set) Shift(source string, by time.Duration) {
 	}
 }
 
+// Step moves all that the rules remember in time, after a step of the host's clock.
+func (s *Set) Step(by time.Duration) {
+	for _, r := range s.rules {
+		r.holdOff.base += by.Microseconds()
+		for i := range r.brake {
+			r.brake[i] += by.Microseconds()
+		}
+		for _, t := range r.trackers {
+			t.base += by.Microseconds()
+		}
+	}
+}
+
 // Stats returns what the rules have done, in their order, without what the ledger
 // decided. Except for Tracked, its numbers never decrease, even across an adoption.
 func (s *Set) Stats() []status.Rule {

@@ -14,6 +14,7 @@ import (
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/clock"
 	"freeswitch-security/engine/config"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -103,6 +104,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 		actions = ""
 	}
 	d.engine = engine.New(cfg, engine.Options{
+		Clock: clock.SinceBoot(),
 		OnChange: func(c *ban.Change) {
 			logChange(changes, c)
 			d.listener.send(c)

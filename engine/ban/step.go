@@ -1,0 +1,63 @@
+package ban
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Step moves all times of the ledger by a step of the host's clock. What is left of a ban, a
+// grace or a grant stays, and so does the age of what is over.
+func (l *Ledger) Step(by time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for target, b := range maps.Collect(l.bans.after(Target{})) {
+		moved := b.shifted(by)
+		l.bans.put(target, &moved)
+		l.dirty[target] = struct{}{}
+	}
+	for target, until := range maps.Collect(l.grace.after(Target{})) {
+		l.grace.put(target, until.Add(by))
+		l.dirty[target] = struct{}{}
+	}
+	for target, h := range l.history {
+		l.history[target] = offences{h.count, shifted(h.until, by), shifted(h.forget, by)}
+		l.dirty[target] = struct{}{}
+	}
+	for _, g := range l.grants.All() {
+		g.Since, g.Until = shifted(g.Since, by), shifted(g.Until, by)
+		l.grants.table.Insert(g.Network, &g)
+		l.dirty[Network(g.Network)] = struct{}{}
+	}
+	for i := range l.due {
+		l.due[i].at = l.due[i].at.Add(by)
+	}
+	waiting := [][]Change{l.fresh, l.published}
+	for _, c := range l.cursors {
+		waiting = append(waiting, c.pending)
+	}
+	for _, changes := range waiting {
+		for i := range changes {
+			c := &changes[i]
+			c.At, c.Ban = c.At.Add(by), c.Ban.shifted(by)
+		}
+	}
+}
+
+// shifted returns the ban with all its times moved. The evidence is copied: readers may have it.
+func (b *Ban) shifted(by time.Duration) Ban {
+	moved := *b
+	moved.Start, moved.Until, moved.Evidence = shifted(b.Start, by), shifted(b.Until, by), slices.Clone(b.Evidence)
+	for i := range moved.Evidence {
+		moved.Evidence[i].Time = moved.Evidence[i].Time.Add(by)
+	}
+	return moved
+}
+
+// shifted moves a time; the zero time is never.
+func shifted(t time.Time, by time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(by)
+}

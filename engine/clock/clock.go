@@ -1,0 +1,63 @@
+package clock
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	leastStep = time.Second            // less than it is not worth a shift of everything
+	atOnce    = 100 * time.Millisecond // two readings of clocks that may be compared
+)
+
+// A Clock is the time of the engine. It advances with elapsed time alone, and follows a step of
+// the host's clock when it is told to: once all that the engine remembers is shifted. It is safe
+// for concurrent use.
+type Clock struct {
+	wall    func() time.Time
+	elapsed func() time.Duration
+	base    atomic.Int64 // nanoseconds since 1970 at elapsed 0
+}
+
+// New returns a clock that compares the time of the host with the time that has elapsed since
+// some moment.
+func New(wall func() time.Time, elapsed func() time.Duration) *Clock {
+	c := &Clock{wall: wall, elapsed: elapsed}
+	c.base.Store(wall().UnixNano() - int64(elapsed()))
+	return c
+}
+
+// Monotonic returns a clock for which time stands still while the host is suspended.
+func Monotonic() *Clock {
+	start := time.Now()
+	return New(time.Now, func() time.Duration { return time.Since(start) })
+}
+
+// SinceBoot returns a clock for which time goes on while the host is suspended.
+func SinceBoot() *Clock {
+	return New(time.Now, func() time.Duration {
+		var t unix.Timespec
+		_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // it cannot fail since Linux 2.6.39
+		return time.Duration(t.Nano())
+	})
+}
+
+// Now returns the time.
+func (c *Clock) Now() time.Time { return time.Unix(0, c.base.Load()+int64(c.elapsed())) }
+
+// Stepped returns by how much the host's clock was stepped and not followed; 0 if that is less than a
+// second. What NTP corrects little by little is no step.
+func (c *Clock) Stepped() time.Duration {
+	before := c.elapsed()
+	wall := c.wall()
+	by := time.Duration(wall.UnixNano() - int64(before) - c.base.Load())
+	if by.Abs() < leastStep || c.elapsed()-before > atOnce {
+		return 0
+	}
+	return by
+}
+
+// Follow makes the clock follow a step.
+func (c *Clock) Follow(by time.Duration) { c.base.Add(int64(by)) }
