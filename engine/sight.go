@@ -100,8 +100,8 @@ func (s *source) judgeDoubts(now time.Time) {
 	over := now.Sub(m.at) >= doubtsWithin
 	bad := !m.at.IsZero() && doubted >= minDoubted && doubted*doubtedShare > doubted+events
 	if bad || over {
-		s.report("doubt", "many lines that look like an attack are doubted and do not count: freeswitch-security explain says why; "+
-			"the event socket (source \"esl\") reports the same without doubt", bad)
+		s.report("doubt", "many lines that look like an attack are doubted and do not count: callers forge them, or they are those of an unknown version; "+
+			"freeswitch-security explain says why", bad)
 	}
 	if over {
 		m.at, m.doubted, m.events = now, p.Doubted, p.Events

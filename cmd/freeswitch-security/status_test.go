@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -44,5 +45,27 @@ func TestKernelUnread(t *testing.T) {
 	g.want(0, []string{"not known: the kernel could not be read"}, "show", "203.0.113.7")
 	if shown, _, _ := g.piped(g.want(0, nil, "export"), "import", "-"); !strings.Contains(shown, "1 of 1 banned") || !strings.Contains(shown, "the kernel could not be read") {
 		t.Errorf("import: %s", shown)
+	}
+}
+
+// TestUnreadableLog: the status of a log of another program is a warning, and a notice is none.
+func TestUnreadableLog(t *testing.T) {
+	g := guard(t)
+	g.write(strings.Repeat("Nov 28 10:00:00 pbx1 sshd[812]: Failed password for root from 203.0.113.7 port 4022 ssh2\n", 20))
+	const text = "! source log.freeswitch: no line of the log has FreeSWITCH's header"
+	deadline := time.After(10 * time.Second)
+	for shown := ""; !strings.Contains(shown, text); shown, _ = g.do("status") {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-deadline:
+			t.Fatal(shown)
+		}
+	}
+	g.want(1, []string{": warning", text}, "status")
+	g.want(1, []string{"FREESWITCH-SECURITY WARNING - source log.freeswitch: no line of the log"}, "status", "--nagios")
+	h := &health{Status: status.Status{Problems: []status.Problem{{Severity: status.Info, Subject: "source esl.pbx", Text: "look up gateway"}}}}
+	var out bytes.Buffer
+	if err := (&app{stdout: &out}).nagios(*h, thresholds{time.Minute, time.Hour}, nil); err != nil || !strings.HasPrefix(out.String(), "FREESWITCH-SECURITY OK") {
+		t.Errorf("a notice is a problem: %v %s", err, out.String())
 	}
 }

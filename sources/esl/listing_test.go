@@ -344,8 +344,13 @@ func TestListing(t *testing.T) {
 		if p := f.progress.Status(); p.Fault != "" || !slices.Equal(status.Texts(p.Problems, status.Warning), []string{"list gateways: the switch says no"}) {
 			t.Errorf("%+v", p)
 		}
-		answers.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
+		answers.answer(gateway, gatewayAnswer("gw no.example x"))
 		expect(listPause+retryAfter, gateway) // what failed, again
+		if p := f.progress.Status().Problems; len(p) != 1 || p[0].Severity != status.Info || !strings.HasPrefix(p[0].Text, `look up gateway "gw": `) {
+			t.Errorf("the DNS does not know a gateway: %+v", p)
+		}
+		answers.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
+		expect(listPause+retryAfter, gateway)
 		if p := f.progress.Status(); p.Problems != nil || p.Events != 1 {
 			t.Errorf("%+v", p)
 		}
