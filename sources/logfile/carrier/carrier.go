@@ -111,7 +111,7 @@ func PrefixLength(line string) int {
 		return 0
 	}
 	length := len(line) - len(p.text)
-	length += len(colour.FindString(p.text))
+	length += colourLength(p.text)
 	if !hasHeader(line[length:]) {
 		return 0
 	}

@@ -92,17 +92,3 @@ func matching(form *regexp.Regexp) func(string) (piece, bool) {
 		return p, true
 	}
 }
-
-// colour is an escape sequence that changes the colour, raw or as rsyslog escapes it.
-var colour = regexp.MustCompile(`^(?:(?:\x1b|#033)\[[\d;]*[mK])+`)
-
-var colourEnd = regexp.MustCompile(`(?:(?:\x1b|#033)\[[\d;]*[mK])+(\r?)$`)
-
-// uncolour returns a text without the colours at its beginning and end.
-func uncolour(text string) string {
-	if text == "" || text[0] != '\x1b' && text[0] != '#' && !strings.HasSuffix(strings.TrimSuffix(text, "\r"), "m") {
-		return text
-	}
-	text = text[len(colour.FindString(text)):]
-	return colourEnd.ReplaceAllString(text, "$1")
-}

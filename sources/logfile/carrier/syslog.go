@@ -5,17 +5,18 @@ import (
 	"strings"
 )
 
-// lineBreak is how rsyslog writes a line break.
-const lineBreak = "#012"
+// lineBreaks are how rsyslog writes a line break, by its settings.
+var lineBreaks = [...]string{"#012", `\012`, `\n`}
 
 // FreeSWITCH's only message of several lines that counts as an event.
 const (
 	unknownUser = "Can't find user ["
 	fromAddress = "] from "
-	mustDefine  = lineBreak + "You must define a domain called '"
+	mustDefine  = "You must define a domain called '"
 	withID      = `' in your directory and add a user with the id="`
 	attribute   = `" attribute`
-	andConfig   = lineBreak + "and you must configure your device to use the proper domain in it" // "it's" up to 1.10.1
+	andConfig   = "and you must configure your device to use the proper domain in its authentication credentials."
+	andConfig1  = "and you must configure your device to use the proper domain in it's authentication credentials." // up to 1.10.1
 )
 
 // unescape puts line breaks in the place of the escaped ones that are FreeSWITCH's
@@ -23,28 +24,53 @@ const (
 // the end of the message, and user and domain must be as long in the second line as
 // in the first: that is so at one place only.
 func unescape(text string) string {
-	text = strings.TrimSuffix(text, lineBreak)
-	third := strings.LastIndex(text, andConfig)
-	if third < 0 || !strings.HasSuffix(text[:third], attribute) {
-		return text
+	for _, lineBreak := range lineBreaks {
+		text = strings.TrimSuffix(text, lineBreak)
+		for _, last := range [...]string{andConfig, andConfig1} {
+			rest, ok := strings.CutSuffix(text, lineBreak+last)
+			if !ok {
+				continue
+			}
+			if at := divide(rest, lineBreak); at > 0 {
+				return rest[:at] + "\n" + rest[at+len(lineBreak):] + "\n" + last
+			}
+		}
 	}
-	for at := 0; ; at++ {
-		i := strings.Index(text[at:third], mustDefine)
+	return text
+}
+
+// divide returns where the second line begins in the first two lines of the message,
+// with its line break; 0 if it is nowhere.
+func divide(text, lineBreak string) int {
+	user := strings.Index(text, unknownUser)
+	text, ok := strings.CutSuffix(text, attribute)
+	if user < 0 || !ok {
+		return 0
+	}
+	user += len(unknownUser)
+	for at := user; ; at++ {
+		i := strings.Index(text[at:], lineBreak+mustDefine)
 		if i < 0 {
-			return text
+			return 0
 		}
 		at += i
-		second := text[at+len(mustDefine) : third-len(attribute)]
-		address := strings.LastIndex(text[:at], fromAddress)
-		user := strings.Index(text, unknownUser)
-		if address < 0 || user < 0 || address < user+len(unknownUser) {
+		account, address, ok := cutLast(text[user:at], fromAddress)
+		if _, err := netip.ParseAddr(address); !ok || err != nil {
 			continue
 		}
-		account := text[user+len(unknownUser) : address]
-		if _, err := netip.ParseAddr(text[address+len(fromAddress) : at]); err == nil && len(account)-len("@") == len(second)-len(withID) {
-			return text[:at] + "\n" + text[at+len(lineBreak):third] + "\n" + text[third+len(lineBreak):]
+		if second := text[at+len(lineBreak+mustDefine):]; len(account)-len("@") == len(second)-len(withID) {
+			return at
 		}
 	}
+}
+
+// cutLast divides a text at the last place of a separator.
+func cutLast(text, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(text, sep)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(sep):], true
 }
 
 // limits are the usual limits of syslog daemons, in bytes.
