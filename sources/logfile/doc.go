@@ -1,6 +1,7 @@
 // Package logfile reads FreeSWITCH's log: `source "log" "name" { … }`.
 //
-// It stands first on the path, where bytes become events. A plan finds the lines that
+// It stands first on the path, where bytes become events. What other programs write
+// around the lines is taken off (see package carrier). A plan finds the lines that
 // may match a pattern (see [builtin]). The header of such a line is parsed, its message
 // is compared with the patterns, and the lines that follow must be FreeSWITCH's own.
 // The result is an [event.Event]. A [decoder] does this wherever the lines come from:
@@ -28,7 +29,7 @@
 //     more easily the less is logged: at a level above DEBUG there may be no line behind
 //     that contradicts the forged one.
 //   - Nothing is compared in an hour that a zone repeats, in the first lines of a file,
-//     in a message with a syslog prefix, and in a login or packet of more than some KB.
+//     in syslog, and in a login or packet of more than some KB.
 //   - In such a login an attacker can have another address named as the sender, because
 //     mod_verto accepts a login of any length.
 //   - An attacker can have a true line refused that is logged within 2 KB behind its own

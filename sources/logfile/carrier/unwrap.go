@@ -11,7 +11,8 @@ import (
 // cuts what is longer than its limit, and an attacker could choose where.
 const CutOff = " [the line may have been cut off]"
 
-// An Unwrapper turns the lines of a file with a carrier into FreeSWITCH's. It is not safe for concurrent use.
+// An Unwrapper turns the lines of a file with a carrier into FreeSWITCH's. It is not
+// safe for concurrent use.
 type Unwrapper struct {
 	maxLine int  // the longest line that is examined, in bytes
 	mixed   bool // stamps are not compared
