@@ -67,7 +67,7 @@ type ending struct {
 
 const (
 	// lookEvery is the interval at which the state of the sources is logged.
-	lookEvery = time.Second
+	lookEvery = 250 * time.Millisecond
 
 	// lossEvery is the shortest interval of log messages about lost events of a source.
 	lossEvery = time.Minute

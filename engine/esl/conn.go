@@ -22,11 +22,16 @@ import (
 var (
 	ErrUnreachable = errors.New("the event socket cannot be reached (is FreeSWITCH running, with mod_event_socket on this address?)")
 	ErrAuthRefused = errors.New("the event socket refuses the password: it must be the one in event_socket.conf.xml")
-	ErrACLRefused  = errors.New("the event socket's access list refuses this host: add it to apply-inbound-acl in event_socket.conf.xml")
+	ErrACLRefused  = errors.New("the event socket's access list refuses this host: allow its address in acl.conf.xml, in the list that apply-inbound-acl of event_socket.conf.xml names; then " + ReloadACL)
 	ErrSilent      = errors.New("the event socket is silent")
 	ErrClosed      = errors.New("the event socket closed the connection")
 	ErrProtocol    = errors.New("the answer is not FreeSWITCH's event socket protocol")
 )
+
+// ReloadACL says how FreeSWITCH reads its access lists again. Trap: fs_cli uses the event
+// socket, too, and FreeSWITCH does not read them on SIGHUP.
+const ReloadACL = "fs_cli -H ADDRESS -x reloadacl, on the switch, with an address of its own that the list accepts " +
+	"(without -H it uses 127.0.0.1, which may be refused as well), or restart FreeSWITCH, which ends all calls"
 
 // A Switch is the address and password of a FreeSWITCH's event socket.
 type Switch struct {

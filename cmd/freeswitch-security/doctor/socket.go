@@ -119,7 +119,7 @@ func (x *exam) judgeConnection() {
 			"set password in the rules to the value of <param name=\"password\"/> in "+socketConf)
 	case errors.Is(err, esl.ErrACLRefused):
 		x.report(severity, "the access list of the event socket at "+x.at.Address+" refuses this host", why,
-			"in autoload_configs/acl.conf.xml, in the list that apply-inbound-acl of event_socket.conf.xml names:\n<node type=\"allow\" cidr=\"ADDRESS OF THIS HOST/32\"/>\nthen: fs_cli -x reloadacl")
+			"in autoload_configs/acl.conf.xml, in the list that apply-inbound-acl of event_socket.conf.xml names:\n<node type=\"allow\" cidr=\"ADDRESS OF THIS HOST/32\"/>\nthen: "+esl.ReloadACL)
 	case errors.Is(err, esl.ErrUnreachable):
 		x.report(severity, "nothing answers at "+x.at.Address+", the address of the event socket", why,
 			"start FreeSWITCH; have <load module=\"mod_event_socket\"/> in autoload_configs/modules.conf.xml;\nset address in the rules to listen-ip and listen-port of event_socket.conf.xml")
