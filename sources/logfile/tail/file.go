@@ -46,8 +46,8 @@ type file struct {
 
 	copied bool // a copy of a file that was truncated, or a compressed file; it does not grow
 
-	live *live // the tail that reads it; nil: it is read by blocks
-	pipe *pipe // what is read of a named pipe; nil: it is a regular file
+	live *liveTail // the tail that reads it; nil: it is read by blocks
+	pipe *pipe     // what is read of a named pipe; nil: it is a regular file
 }
 
 // newFile reads a file from an offset on, with as much as wanted of what stands before.

@@ -48,7 +48,7 @@ type Pace struct {
 	Tick time.Duration
 
 	Stall   time.Duration // how long a tail may leave what it can read
-	Awake   time.Duration // how long a file may be silent before its tail is stopped
+	Awake   time.Duration // how long a file may be silent before its tail is stopped: a tail polls
 	Linger  time.Duration // how long a rotated file is read on, for late writers
 	Absence time.Duration // how long the file may be missing before a warning
 
@@ -60,7 +60,7 @@ type Pace struct {
 func DefaultPace() Pace {
 	return Pace{
 		Pulse: 2 * time.Millisecond, Glance: 20 * time.Millisecond, Tick: 200 * time.Millisecond,
-		Stall: 3 * pollInterval, Awake: time.Second, Linger: 2 * time.Second, Absence: time.Second,
+		Stall: 3 * pollInterval, Awake: 50 * time.Millisecond, Linger: 2 * time.Second, Absence: time.Second,
 		SaveEvents: 200 * time.Millisecond, SaveLines: 5 * time.Second,
 	}
 }

@@ -19,10 +19,10 @@ import (
 // pollInterval is the time between two looks of a tail at its file.
 const pollInterval = 3 * time.Millisecond
 
-// A live is a tail of the newest file, from a place on. What it has delivered counts only
+// A liveTail is a tail of the newest file, from a place on. What it has delivered counts only
 // once the follower has checked it and taken it over: a tail loses lines when it is
 // stopped, and does not notice every truncation.
-type live struct {
+type liveTail struct {
 	tail *tail.Tail
 	file *os.File // that the tail reads
 	text []byte   // the lines that it has delivered
@@ -33,18 +33,18 @@ type live struct {
 	deadline *time.Timer
 }
 
-// startLive starts a tail of a file, which must be at the end of a line. The path is that
+// startTail starts a tail of a file, which must be at the end of a line. The path is that
 // of a descriptor, because a tail follows its path to another file.
-func startLive(path string, offset int64, deadline time.Duration) (*live, error) {
+func startTail(path string, offset int64, deadline time.Duration) (*liveTail, error) {
 	prepareTail()
 	t, err := tail.TailFile(path, tail.Config{
 		Location: &tail.SeekInfo{Offset: offset, Whence: io.SeekStart}, MustExist: true,
-		Follow: true, Poll: true, CompleteLines: true, Logger: log.New(lastWords{}, "", 0),
+		Follow: true, Poll: true, CompleteLines: true, Logger: log.New(noExit{}, "", 0),
 	})
 	if err != nil {
 		return nil, err
 	}
-	l := &live{tail: t, end: offset}
+	l := &liveTail{tail: t, end: offset}
 	l.file = (*os.File)(reflect.ValueOf(t).Elem().FieldByName("file").UnsafePointer())
 	l.deadline = time.AfterFunc(deadline, l.cut)
 	return l, nil
@@ -53,29 +53,29 @@ func startLive(path string, offset int64, deadline time.Duration) (*live, error)
 // prepareTail sets what all tails of the process share, before the first one starts.
 var prepareTail = sync.OnceFunc(func() {
 	polling.POLL_DURATION = pollInterval
-	util.LOGGER.SetOutput(lastWords{})
+	util.LOGGER.SetOutput(noExit{})
 })
 
-// lastWords ends the goroutine that writes to it, and drops what was written. A tail logs
+// noExit ends the goroutine that writes to it, and drops what was written. A tail logs
 // when it loses its file or begins again with a truncated one. Its package logs before it
 // calls os.Exit, which it does if a file has no status.
-type lastWords struct{}
+type noExit struct{}
 
-func (lastWords) Write([]byte) (int, error) {
+func (noExit) Write([]byte) (int, error) {
 	runtime.Goexit()
 	return 0, nil
 }
 
 // cut ends the tail without waiting for it. Nothing but the end of its file ends the
 // reading of a line that has no end.
-func (l *live) cut() {
+func (l *liveTail) cut() {
 	l.tail.Kill(nil)
 	l.file.Close()
 }
 
 // add takes a line that the tail delivered and reports whether it follows the line before.
 // The line is nil if the tail has ended.
-func (l *live) add(line *tail.Line) bool {
+func (l *liveTail) add(line *tail.Line) bool {
 	if line == nil {
 		return false
 	}
@@ -87,7 +87,7 @@ func (l *live) add(line *tail.Line) bool {
 // gather waits until the tail has delivered all up to a place in the file, and reports
 // whether it has. It has not if an unfinished line stands there, or if it overlooked that
 // the file grew.
-func (f *Follower) gather(l *live, to int64) bool {
+func (f *Follower) gather(l *liveTail, to int64) bool {
 	if l.end < to {
 		f.timer.Reset(f.Pace.Stall)
 	}
@@ -148,7 +148,7 @@ func (f *Follower) tailed(t *file) (to int64, ok bool) {
 		return 0, false
 	}
 	if t.live == nil {
-		t.live, _ = startLive(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), t.offset, 2*f.Pace.Stall) // without it blocks are read
+		t.live, _ = startTail(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), t.offset, 2*f.Pace.Stall) // without it blocks are read
 	}
 	return to, t.live != nil
 }

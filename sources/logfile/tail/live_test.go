@@ -73,12 +73,12 @@ func TestLive(t *testing.T) {
 
 // TestTailFails breaks the tail of a log, and checks that no line is lost.
 func TestTailFails(t *testing.T) {
-	for name, fail := range map[string]func(t *testing.T, live *live){
-		"it is killed":            func(t *testing.T, live *live) { live.tail.Kill(nil) },
-		"its file is closed":      func(t *testing.T, live *live) { live.file.Close() },
-		"it is not attended to":   func(t *testing.T, live *live) { live.deadline.Reset(0); <-live.tail.Dead() },
-		"it overlooks the growth": func(t *testing.T, live *live) { live.tail = elsewhere(t, live.end) },
-		"it skips bytes":          func(t *testing.T, live *live) { live.end -= 10 },
+	for name, fail := range map[string]func(t *testing.T, live *liveTail){
+		"it is killed":            func(t *testing.T, live *liveTail) { live.tail.Kill(nil) },
+		"its file is closed":      func(t *testing.T, live *liveTail) { live.file.Close() },
+		"it is not attended to":   func(t *testing.T, live *liveTail) { live.deadline.Reset(0); <-live.tail.Dead() },
+		"it overlooks the growth": func(t *testing.T, live *liveTail) { live.tail = elsewhere(t, live.end) },
+		"it skips bytes":          func(t *testing.T, live *liveTail) { live.end -= 10 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLogger(t)
@@ -105,7 +105,7 @@ func elsewhere(t *testing.T, size int64) *tail.Tail {
 	if err := os.WriteFile(path, bytes.Repeat([]byte{'\n'}, int(size)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := startLive(path, size, patience)
+	l, err := startTail(path, size, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestNoExit(t *testing.T) {
 	}
 	must(os.Mkdir(dir, 0o700))
 	must(os.WriteFile(path, []byte(line(0)), 0o600))
-	l, err := startLive(path, 0, patience)
+	l, err := startTail(path, 0, patience)
 	must(err)
 	defer l.cut()
 	if !l.add(<-l.tail.Lines) {
