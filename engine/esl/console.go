@@ -139,16 +139,3 @@ func Printable(text string) string {
 	}
 	return text
 }
-
-const levelTest = "freeswitch-security tests that the log level shows warnings"
-
-// TestLevel has the switch log a line at WARNING. [IsLevelTest] recognises its record.
-func TestLevel(ctx context.Context, c Commander) error {
-	_, err := c.API(ctx, "log", "warning", levelTest)
-	return err
-}
-
-// IsLevelTest reports whether a message is the record of [TestLevel].
-func IsLevelTest(m *Message) bool {
-	return m.Record && m.Headers["Log-File"] == "mod_commands.c" && strings.HasSuffix(m.Body, levelTest)
-}

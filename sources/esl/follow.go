@@ -51,11 +51,15 @@ func (s *source) newFollower(stream plugin.Stream) *follower {
 	progress := newProgress(stream.Progress, sub.LogLevel >= 0, func() int { return len(events.events) })
 	sub.Unreadable = progress.unreadable
 	dial := func(ctx context.Context) (console, error) { return s.at.Console(ctx) }
-	return &follower{
+	f := &follower{
 		sub: sub, sink: stream, decoder: s.newDecoder(stream.Want), queue: events, progress: progress,
 		lister: newLister(s.name, stream.Want, progress, dial, net.DefaultResolver),
 		listen: s.at.Listen,
 	}
+	if sub.LogLevel >= 0 {
+		f.lister.hidesWarnings = s.at.HidesWarnings
+	}
+	return f
 }
 
 // run returns when ctx has ended and all events are emitted.
@@ -146,7 +150,9 @@ func (f *follower) take(m esl.Message) {
 	if at, ok := stamp(m.Headers); ok && m.Name() == esl.Heartbeat {
 		f.progress.Stamped(at)
 	}
-	f.lister.takeLevel(&m)
+	if setsLevel(&m) {
+		f.lister.retestLevel()
+	}
 	if f.decoder.gateways {
 		f.decoder.gateways = false
 		f.lister.refresh()

@@ -36,8 +36,8 @@ type lister struct {
 	registrations bool      // are wanted
 	gateways      *gateways // nil: not wanted
 	dial          func(context.Context) (console, error)
-	records       bool // log records are read
-	level         levelTest
+	hidesWarnings func(context.Context) (bool, error) // nil: log records are not read
+	untested      atomic.Bool                         // the log level
 	events        chan *event.Event
 	due           chan struct{} // has an item when the lists are to be read
 	up            atomic.Bool   // the stream is connected
@@ -48,7 +48,6 @@ type lister struct {
 func newLister(source string, want map[string]bool, p *progress, dial func(context.Context) (console, error), r resolver) *lister {
 	l := &lister{
 		source: source, progress: p, registrations: isWanted(want, event.Registered), dial: dial,
-		records: p.records, level: levelTest{shown: make(chan struct{}, 1)},
 		events: make(chan *event.Event), due: make(chan struct{}, 1),
 	}
 	if isWanted(want, event.Gateway, event.GatewayRemoved) {
@@ -61,7 +60,7 @@ func newLister(source string, want map[string]bool, p *progress, dial func(conte
 func (l *lister) connected() {
 	l.up.Store(true)
 	l.stale.Store(true)
-	l.level.due.Store(true)
+	l.untested.Store(true)
 	l.refresh()
 }
 
@@ -77,7 +76,7 @@ func (l *lister) refresh() {
 
 // run lists on refresh, and at intervals, until ctx ends.
 func (l *lister) run(ctx context.Context) {
-	if !l.registrations && l.gateways == nil && !l.records {
+	if !l.registrations && l.gateways == nil && l.hidesWarnings == nil {
 		return
 	}
 	next := relistAfter
@@ -116,7 +115,7 @@ func (l *lister) list(ctx context.Context) error {
 	if l.gateways != nil {
 		err = cmp.Or(err, l.listGateways(ctx))
 	}
-	if l.records && l.level.due.Swap(false) {
+	if l.hidesWarnings != nil && l.untested.Load() {
 		err = cmp.Or(err, l.testLevel(ctx))
 	}
 	return err

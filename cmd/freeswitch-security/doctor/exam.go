@@ -102,45 +102,13 @@ func (x *exam) askSwitch(ctx context.Context) {
 	}
 	x.password = ask("global_getvar", "default_password")
 	if x.unreached == nil {
-		x.hidden = x.isHidden(ctx, console)
+		x.hidden, _ = x.at.HidesWarnings(ctx) // an error: it is not known
 	}
 }
 
 // parts returns the parts of the configuration by name.
 func (x *exam) parts() map[string]**section {
 	return map[string]**section{"switch.conf": &x.core, "event_socket.conf": &x.socket, "logfile.conf": &x.logging, "sofia.conf": &x.sofia}
-}
-
-// levelPatience is the time allowed for the record of a test of the log level.
-const levelPatience = 3 * time.Second
-
-// isHidden tests whether the log level hides warnings: a line is logged, and its record must
-// come. The level cannot be asked for: since v1.10.4, `fsctl loglevel` turns the log off.
-func (x *exam) isHidden(ctx context.Context, console *esl.Console) bool {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	up, shown := make(chan struct{}), make(chan struct{}, 1)
-	go func() {
-		_ = x.at.Listen(ctx, esl.Subscription{LogLevel: 4}, func() { close(up) }, func(m esl.Message) {
-			if esl.IsLevelTest(&m) {
-				shown <- struct{}{}
-			}
-		})
-	}()
-	select {
-	case <-up:
-	case <-time.After(levelPatience):
-		return false
-	}
-	if esl.TestLevel(ctx, console) != nil {
-		return false
-	}
-	select {
-	case <-shown:
-		return false
-	case <-time.After(levelPatience):
-		return ctx.Err() == nil
-	}
 }
 
 // judgeCore reports settings of the switch that hide attacks, or that attackers try first.
