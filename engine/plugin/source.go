@@ -51,7 +51,7 @@ type Description struct {
 	ReplayOnly bool   // Follow is never called
 	Feed       bool   // lists targets instead of reporting events; no rule needs to name it
 	Hears      bool   // hears the switch itself: it calls [Progress.Hear]
-	Log        bool   // callers can write into what it reads
+	Log        bool   // it reads FreeSWITCH's log, into which callers can write
 	Path       string // of the file that it reads; "" if it reads none
 
 	// Corroborate is the reference of the source that must have reported the same,

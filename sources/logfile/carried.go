@@ -15,6 +15,7 @@ type carried struct {
 	lines.Splitter
 	head    []byte           // of the file
 	carrier *carrier.Carrier // nil: the file is plain
+	others  bool             // messages of other programs are kept
 	crlf    bool             // FreeSWITCH's lines end in "\r\n"
 
 	before  []byte // the end of what was done with, as in the file
@@ -50,7 +51,7 @@ func (c *consumer) recognise(head, lines []byte) {
 
 // plain returns the plain lines of lines of the file, and how they end.
 func (f *carried) plain(data []byte) (log []byte, crlf bool) {
-	u := f.carrier.Unwrapper(f.MaxLine)
+	u := f.carrier.Unwrapper(f.MaxLine, f.others)
 	for len(data) > 0 {
 		var line string
 		line, data = f.Cut(data)
@@ -103,7 +104,7 @@ func (f *carried) resume(chunk *tail.Chunk) (u carrier.Unwrapper) {
 	if chunk.At > int64(len(raw)) {
 		raw = raw[bytes.IndexByte(raw, '\n')+1:] // its first line may be a part of one
 	}
-	u = f.carrier.Unwrapper(f.MaxLine)
+	u = f.carrier.Unwrapper(f.MaxLine, f.others)
 	f.log = f.log[:0]
 	for len(raw) > 0 {
 		var line string

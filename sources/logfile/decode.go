@@ -3,6 +3,7 @@ package logfile
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type decoder struct {
 	use      []use // what the events of each pattern are for
 	detect   bool  // a line that an attacker wrote becomes a log_forgery
 	report   bool  // which is wanted
+	others   bool  // lines without FreeSWITCH's header are looked at
 	piece    int   // of a log whose lines can be compared
 }
 
@@ -39,6 +41,7 @@ func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time
 		},
 		source: s.name, patterns: s.patterns, use: s.uses(want),
 		detect: s.detect, report: s.detect && (want == nil || want[event.LogForgery]),
+		others: slices.ContainsFunc(s.patterns, func(p pattern.Pattern) bool { return !hasHeader(p) }),
 	}
 	if s.doubts() {
 		d.piece = s.piece

@@ -56,7 +56,7 @@ func (e *explainer) unwrap(input string) string {
 	}
 	e.printf("Carrier: %s\n", c.Name)
 	e.setCarrier(c)
-	f := carried{Splitter: e.Splitter, carrier: c}
+	f := carried{Splitter: e.Splitter, carrier: c, others: e.others}
 	plain, _ := f.plain([]byte(input))
 	return string(plain)
 }
@@ -75,7 +75,9 @@ func (e *explainer) noHeader(line string) {
 	if record.Begins(line) {
 		e.printf("It begins a record that has no header: a dialplan trace, a SIP trace, or a further line of a session's message.\n")
 	}
-	if p := e.patterns.Like(line); p != nil {
+	if p := e.patterns.Like(line); p != nil && p.Level == record.Other {
+		e.printf("Behind the prefix of syslog, its text would match the pattern %q for %s.\n", p.Text, p.Event)
+	} else if p != nil {
 		e.printf("Behind a header, its text would match the pattern %q for %s.\n", p.Text, p.Event)
 	}
 }

@@ -43,7 +43,7 @@ func (s *source) follow(ctx context.Context, stream plugin.Stream, pace tail.Pac
 func (s *source) newConsumer(stream plugin.Stream, patience patience) *consumer {
 	c := &consumer{scanner: scanner{decoder: s.newDecoder(stream.Want, defaultSizes().maxLine, time.Time{})}, stream: stream, patience: patience, live: stream.From == nil}
 	c.order.sink = c.emit
-	c.carried.MaxLine, c.context = c.MaxLine, c.Before()
+	c.carried.MaxLine, c.carried.others, c.context = c.MaxLine, c.others, c.Before()
 	return c
 }
 
@@ -197,7 +197,7 @@ func (c *consumer) stamp(line []byte) time.Time {
 		if !known {
 			return time.Time{}
 		}
-		u := form.Unwrapper(c.MaxLine)
+		u := form.Unwrapper(c.MaxLine, c.others)
 		plain, _ := c.Cut(u.Flush(u.Append(nil, c.Line(line))))
 		if h, ok = record.ParseHeader(plain); !ok {
 			return time.Time{}

@@ -98,7 +98,7 @@ func receive[T any](ctx context.Context, c <-chan T) (v T, ok bool) {
 func (b *blocks) fill(ctx context.Context, d decoder, free <-chan *block, filled chan<- *block) {
 	defer close(filled)
 	var c *carrier.Carrier
-	b.r, c = carrier.Open(b.r, b.MaxLine)
+	b.r, c = carrier.Open(b.r, b.MaxLine, d.others)
 	d.setCarrier(c)
 	var plan *pattern.Plan
 	for {

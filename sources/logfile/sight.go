@@ -49,7 +49,7 @@ func (c *consumer) see(lines int64, recognised bool) {
 // lookBack sees the end of the file: a log may be quiet for hours. What is wrong with the
 // file itself is found by the follower.
 func (c *consumer) lookBack(path string) {
-	if end, err := ReadEnd(path); err == nil {
+	if end, err := ReadEnd(path, c.others); err == nil {
 		c.see(int64(bytes.Count(end, []byte{'\n'})), c.hasHeader(end))
 	}
 }
@@ -61,7 +61,8 @@ const endLength = 64 << 10
 var errNotRegular = errors.New("not a regular file")
 
 // ReadEnd returns the last whole lines of a log, of at most 64 KB, without their carrier.
-func ReadEnd(path string) ([]byte, error) {
+// others says whether the messages of other programs are among them.
+func ReadEnd(path string, others bool) ([]byte, error) {
 	info, err := os.Stat(path) // a pipe would block Open
 	if err != nil {
 		return nil, err
@@ -84,7 +85,7 @@ func ReadEnd(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, _ := carrier.Open(bytes.NewReader(end), defaultSizes().maxLine)
+	plain, _ := carrier.Open(bytes.NewReader(end), defaultSizes().maxLine, others)
 	return io.ReadAll(plain)
 }
 

@@ -71,7 +71,7 @@ func TestTroubleOfRecordings(t *testing.T) {
 		if err := os.WriteFile(path, []byte(log), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		lines, err := ReadEnd(path)
+		lines, err := ReadEnd(path, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestTroubleOfRecordings(t *testing.T) {
 	if Trouble([]byte(foreignLines(foreignAtFirst))) == "" || Trouble(nil) != "" {
 		t.Error("a foreign log is readable, or an empty one is not")
 	}
-	if _, err := ReadEnd(t.TempDir()); err == nil {
+	if _, err := ReadEnd(t.TempDir(), false); err == nil {
 		t.Error("a directory is read")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/settings"
+	"freeswitch-security/sources/logfile/carrier"
 	"freeswitch-security/sources/logfile/forgery"
 	"freeswitch-security/sources/logfile/pattern"
 	"freeswitch-security/sources/logfile/record"
@@ -69,9 +70,13 @@ func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
 
 // readEvent reads one event block.
 func readEvent(b *settings.Block) (p pattern.Pattern) {
-	name, line, level := b.Labels[0], "", ""
+	name, line, level, header := b.Labels[0], "", "", true
+	b.Bool("header", &header)
 	checkName(b, name)
 	if b.Require("line", "Paste the message that the event is made of, and write <name> where it varies.") && b.String("line", &line) {
+		if !header {
+			line = carrier.OtherText(line)
+		}
 		var problems []pattern.Problem
 		p, problems = pattern.Compile(name, line)
 		for _, problem := range problems {
@@ -83,9 +88,15 @@ func readEvent(b *settings.Block) (p pattern.Pattern) {
 	}
 	if b.String("level", &level) {
 		level = strings.ToUpper(level)
-		if p.Level = record.Levels[level]; p.Level == "" {
+		if p.Level = record.Levels[level]; !slices.Contains(record.LevelNames, p.Level) {
 			b.Error("level", "Unknown level", fmt.Sprintf("%q is not a log level.%s Levels are %s.", level, event.DidYouMean(level, record.LevelNames), strings.Join(record.LevelNames, ", ")))
 		}
+	}
+	if !header {
+		if p.File != "" || level != "" {
+			b.Error("header", "File or level without a header", "The level and the source file stand in FreeSWITCH's header. Remove file and level, or header = false.")
+		}
+		p.Level = record.Other
 	}
 	return p
 }
@@ -105,9 +116,11 @@ func checkName(b *settings.Block, name string) {
 // doubts reports whether the source looks at the lines around an event.
 func (s *source) doubts() bool { return s.detect || s.corroborate.Value != "" }
 
+func hasHeader(p pattern.Pattern) bool { return p.Level != record.Other }
+
 // Describe names the events of the source's patterns.
 func (s *source) Describe() plugin.Description {
-	d := plugin.Description{Events: vocabulary(s.patterns), Log: true, Path: s.path, Corroborate: s.corroborate, Explain: s.Explain}
+	d := plugin.Description{Events: vocabulary(s.patterns), Log: slices.ContainsFunc(s.patterns, hasHeader), Path: s.path, Corroborate: s.corroborate, Explain: s.Explain}
 	if s.doubts() {
 		d.Events.Add(plugin.EventSpec{Name: event.LogForgery, Fields: []string{"ip", "level", "file", "message"}, Raw: []string{event.ClaimedEvent, event.ClaimedIP}})
 	}

@@ -58,7 +58,7 @@ func (x *exam) tailLog() {
 		return
 	}
 	for _, s := range x.cfg.Sources {
-		if x.logPath == "" {
+		if x.logPath == "" && s.Description.Log {
 			x.logPath = s.Description.Path
 		}
 	}
@@ -71,7 +71,7 @@ func (x *exam) tailLog() {
 }
 
 func (t *logTail) readFile(path string, now time.Time) error {
-	end, err := logfile.ReadEnd(path)
+	end, err := logfile.ReadEnd(path, false)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type Carrier struct {
 type piece struct {
 	text   string    // of FreeSWITCH's log
 	at     time.Time // zero: the carrier tells no time with a zone
+	local  string    // the time without a zone, as FreeSWITCH writes it; "" if there is none
 	writer string    // the host and program; "" if the carrier has one writer only
 	stream string    // of the program, for parts
 	part   bool      // the text goes on in the next piece of the stream

@@ -24,7 +24,7 @@ func unwrapped(t *testing.T, file string) string {
 	if c == nil {
 		t.Fatalf("%q has no carrier", file)
 	}
-	u := c.Unwrapper(1 << 16)
+	u := c.Unwrapper(1<<16, false)
 	var out []byte
 	for line := range strings.Lines(file) {
 		out = u.Append(out, strings.TrimSuffix(line, "\n"))
@@ -201,7 +201,7 @@ func FuzzUnwrap(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file, text string) {
 		const maxLine = 1000
 		if c := Recognise([]byte(file)); c != nil {
-			u := c.Unwrapper(maxLine)
+			u := c.Unwrapper(maxLine, len(text)%2 == 0)
 			for line := range strings.Lines(file) {
 				out := string(u.Append(nil, strings.TrimSuffix(line, "\n")))
 				if len(out) > 2*len(file)+200 || out != "" && !strings.HasSuffix(out, "\n") {
@@ -214,7 +214,7 @@ func FuzzUnwrap(f *testing.F) {
 		PrefixLength(file)
 		framed, _ := json.Marshal(map[string]any{"timestamp": 1777843811034211, "level": 4, "file": "sofia.c", "line": 1, "full_message": text})
 		c := table[2]
-		u := c.Unwrapper(maxLine)
+		u := c.Unwrapper(maxLine, false)
 		begun := 0
 		for line := range strings.Lines(string(u.Append(nil, string(framed)))) {
 			if record.Begins(strings.TrimSuffix(line, "\n")) {

@@ -12,7 +12,7 @@ const (
 	docker   = `(?P<date>\d{4}-\d\d-\d\d)T(?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?P<zone>Z|[+-]\d\d:\d\d) `
 	months   = `(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)`
 	// 2026 May  3 21:30:11, May  3 2026 21:30:11, May 03 21:30:11.034211
-	classic = `(?:\d{4} )?` + months + ` [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?`
+	classic = `(?:(?P<year>\d{4}) )?(?P<day>` + months + ` [ \d]\d) (?:(?P<year>\d{4}) )?(?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: (?P<year>\d{4}))?`
 	// of journalctl: short-full, short-monotonic and short-delta, short-unix
 	full      = `(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?P<date>\d{4}-\d\d-\d\d) (?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?) (?P<zone>[A-Z]{1,5}|[+-]\d{2,4})`
 	monotonic = `\[ *\d+\.\d+(?: < *\d+\.\d+ >)?\]`
@@ -56,7 +56,7 @@ func matching(form *regexp.Regexp) func(string) (piece, bool) {
 			return p, false
 		}
 		p.text, p.width = line[m[1]:], m[1]
-		var date, clock, zone string
+		var year, date, clock, zone string
 		for i, name := range names {
 			if name == "" || m[2*i] < 0 {
 				continue
@@ -64,8 +64,13 @@ func matching(form *regexp.Regexp) func(string) (piece, bool) {
 			switch part := line[m[2*i]:m[2*i+1]]; name {
 			case "date":
 				date = part
+			case "year":
+				year = part + "-"
+			case "day":
+				day, _ := time.Parse("Jan _2", part)
+				date = day.Format("01-02")
 			case "clock":
-				clock = part
+				clock = strings.Replace(part, ",", ".", 1)
 			case "zone":
 				zone = part
 			case "unix":
@@ -88,6 +93,9 @@ func matching(form *regexp.Regexp) func(string) (piece, bool) {
 				p.at = at
 				break
 			}
+		}
+		if p.at.IsZero() && date != "" {
+			p.local = year + date + " " + clock
 		}
 		return p, true
 	}

@@ -15,7 +15,7 @@ const longestRaw = 8
 
 // Open recognises the carrier of a recording and returns a reader of FreeSWITCH's
 // lines. A plain recording is read as it is. It reads the head.
-func Open(r io.Reader, maxLine int) (io.Reader, *Carrier) {
+func Open(r io.Reader, maxLine int, others bool) (io.Reader, *Carrier) {
 	b := bufio.NewReaderSize(r, headLength)
 	head, err := b.Peek(headLength)
 	c := Recognise(head)
@@ -27,7 +27,7 @@ func Open(r io.Reader, maxLine int) (io.Reader, *Carrier) {
 		}
 		return &prefixed{head, r}, nil
 	}
-	return &reader{from: b, Unwrapper: c.Unwrapper(maxLine)}, c
+	return &reader{from: b, Unwrapper: c.Unwrapper(maxLine, others)}, c
 }
 
 // A prefixed reader reads a head, then the rest.

@@ -16,6 +16,7 @@ const CutOff = " [the line may have been cut off]"
 type Unwrapper struct {
 	maxLine int  // the longest line that is examined, in bytes
 	mixed   bool // stamps are not compared
+	others  bool // messages of other programs are kept
 
 	last    *Carrier // of the line before
 	writer  string   // of the last line with a header; lines of others are left out
@@ -31,8 +32,9 @@ type Unwrapper struct {
 
 // Unwrapper returns an unwrapper for a file with the carrier, from its beginning or
 // the beginning of any line. maxLine is the longest line that is examined, in bytes.
-func (c *Carrier) Unwrapper(maxLine int) Unwrapper {
-	return Unwrapper{maxLine: maxLine, mixed: !c.Compared}
+// others says whether the messages of other programs are kept, see [OtherText].
+func (c *Carrier) Unwrapper(maxLine int, others bool) Unwrapper {
+	return Unwrapper{maxLine: maxLine, mixed: !c.Compared, others: others}
 }
 
 // Pending reports whether a line goes on in the next piece.
@@ -112,7 +114,10 @@ func (u *Unwrapper) message(dst []byte, raw string, p *piece) []byte {
 	}
 	first, rest, more := strings.Cut(text, "\n")
 	header := hasHeader(first)
-	if u.foreign = !header && u.writer != "" && p.writer != "" && p.writer != u.writer; u.foreign {
+	if u.foreign = !header && p.writer != "" && p.writer != u.writer && (u.writer != "" || u.others); u.foreign {
+		if u.width = p.width; u.others && !more {
+			dst = u.cut(other(dst, p, first), raw, p)
+		}
 		return dst
 	}
 	if header && p.writer != "" && u.writer != p.writer {
@@ -125,7 +130,15 @@ func (u *Unwrapper) message(dst []byte, raw string, p *piece) []byte {
 		line, rest, more = strings.Cut(rest, "\n")
 		dst = u.guarded(dst, line)
 	}
-	if p.syslog && u.mayBeCut(raw, p) && len(text) == len(first) {
+	if len(text) == len(first) {
+		dst = u.cut(dst, raw, p)
+	}
+	return dst
+}
+
+// cut appends the further line that tells that the end of a line may be missing.
+func (u *Unwrapper) cut(dst []byte, raw string, p *piece) []byte {
+	if p.syslog && u.mayBeCut(raw, p) {
 		dst = append(append(dst, CutOff...), '\n')
 	}
 	return dst

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/record"
 )
 
 // A Pattern is a compiled pasted message: literals with holes between them, which
@@ -12,7 +13,7 @@ import (
 type Pattern struct {
 	Event string // the name of the event it makes
 	File  string // the source file that must have written the line; "": any
-	Level string // the level that the line must have; "": any
+	Level string // the level that the line must have; "": any of FreeSWITCH's
 	Text  string // as written, without a pasted header
 
 	Further Set // the further lines of the message
@@ -102,7 +103,7 @@ func (p *Pattern) Start() string { return p.lits[0] }
 
 // Of reports whether a line with this header is one that the pattern may match.
 func (p *Pattern) Of(file, level string) bool {
-	return (p.File == "" || p.File == file) && (p.Level == "" || p.Level == level)
+	return (p.File == "" || p.File == file) && (p.Level == level || p.Level == "" && level != record.Other)
 }
 
 // Fill sets the fields of an event from a match. text returns a bounded copy of a

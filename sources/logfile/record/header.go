@@ -120,8 +120,12 @@ func skipIdle(s string, i int) int {
 // Levels maps every spelling of a level to that of FreeSWITCH 1.10.
 var Levels = map[string]string{
 	"CONSOLE": "CONSOLE", "ALERT": "ALERT", "CRIT": "CRIT", "CRITICAL": "CRIT", "ERR": "ERR", "ERROR": "ERR",
-	"WARNING": "WARNING", "WARN": "WARNING", "NOTICE": "NOTICE", "INFO": "INFO", "DEBUG": "DEBUG",
+	"WARNING": "WARNING", "WARN": "WARNING", "NOTICE": "NOTICE", "INFO": "INFO", "DEBUG": "DEBUG", Other: Other,
 }
+
+// Other is the level of a message of another program, which has no header of
+// FreeSWITCH's. Package carrier writes it.
+const Other = "OTHER"
 
 // LevelNames are the normalised levels, most severe first.
 var LevelNames = []string{"CONSOLE", "ALERT", "CRIT", "ERR", "WARNING", "NOTICE", "INFO", "DEBUG"}
