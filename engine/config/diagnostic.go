@@ -76,24 +76,23 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 
 // once has each name that is not declared reported at its first place alone.
 func once(diags hcl.Diagnostics) hcl.Diagnostics {
-	first, more := map[string]*hcl.Diagnostic{}, map[string]int{}
-	var out hcl.Diagnostics
-	for _, diag := range diags {
+	first, more := map[string]*hcl.Diagnostic{}, map[*hcl.Diagnostic]int{}
+	diags = slices.DeleteFunc(diags, func(diag *hcl.Diagnostic) bool {
 		name := diag.Summary + diag.Detail
-		switch {
-		case !slices.Contains([]string{"Unknown source", "Unknown action", "Unknown local"}, diag.Summary):
-		case first[name] != nil:
-			more[name]++
-			continue
-		default:
-			first[name] = diag
+		if !slices.Contains([]string{"Unknown source", "Unknown action", "Unknown local"}, diag.Summary) {
+			return false
 		}
-		out = append(out, diag)
+		if first[name] == nil {
+			first[name] = diag
+			return false
+		}
+		more[first[name]]++
+		return true
+	})
+	for diag, n := range more {
+		diag.Detail += fmt.Sprintf(" It is named in this place and %d more.", n)
 	}
-	for name, n := range more {
-		first[name].Detail += fmt.Sprintf(" It is named in this place and %d more.", n)
-	}
-	return out
+	return diags
 }
 
 // theRest stands for the diagnostics beyond the bound. It is an error if one of them is.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 
 	"github.com/hashicorp/hcl/v2"
@@ -70,12 +71,9 @@ func (cfg *Config) reports(refs []string, matcher *rule.Matcher) bool {
 	if matcher == nil || matcher.Events() == nil {
 		return true
 	}
-	for name := range matcher.Events() {
-		if slices.ContainsFunc(sourcesOf(cfg, name), func(ref string) bool { return slices.Contains(refs, ref) }) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(cfg.Sources, func(s Source) bool {
+		return slices.Contains(refs, s.Ref) && slices.ContainsFunc(s.Description.Events, func(e plugin.EventSpec) bool { return matcher.Events()[e.Name] })
+	})
 }
 
 // sourcesOf lists the sources that can report an event.

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"freeswitch-security/engine/event"
@@ -45,15 +44,12 @@ const shownRules = 3
 
 // listed writes the names of rules; of many, the first.
 func listed(names []string) string {
-	var all []string
-	for i, name := range names {
-		if i == shownRules {
-			all = append(all, fmt.Sprintf("and %d more", len(names)-i))
-			break
-		}
-		all = append(all, strconv.Quote(name))
+	shown := names[:min(len(names), shownRules)]
+	text := `"` + strings.Join(shown, `", "`) + `"`
+	if more := len(names) - len(shown); more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
 	}
-	return strings.Join(all, ", ")
+	return text
 }
 
 // maxName bounds the name of a rule or a test, in bytes.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -40,28 +39,21 @@ func (r *ruleBlock) decodeTests(blocks []*settings.Block) {
 			Rule: r.spec.Name, Name: label, Where: settings.Where(b.Range),
 			Bans: map[netip.Prefix]ban.Term{}, Alerts: map[netip.Prefix]int{},
 		}
-		skip := false
+		tests := &r.cfg.Tests
 		for _, given := range b.Blocks("given") {
 			g := r.decodeGiven(given)
 			test.Given = append(test.Given, g)
-			skip = skip || g.Source == "" || g.Event != nil && r.unprotected(g.Event.Name)
+			if g.Source == "" || g.Event != nil && g.Event.Name == event.Registered && len(sourcesOf(r.cfg, event.Registered)) == 0 {
+				tests = &r.cfg.Skipped
+			}
 		}
 		if len(test.Given) == 0 {
 			b.Error("", "Empty test", "Write what is reported in this test: given { event = \"auth_failure\" … }.")
 		}
 		r.decodeExpectedBans(b, test.Bans)
 		r.decodeExpectedAlerts(b, test.Alerts)
-		if skip {
-			r.cfg.Skipped = append(r.cfg.Skipped, test)
-		} else {
-			r.cfg.Tests = append(r.cfg.Tests, test)
-		}
+		*tests = append(*tests, test)
 	}
-}
-
-// unprotected reports whether an event would protect an address, and no source reports it.
-func (l *loader) unprotected(name string) bool {
-	return slices.Contains(slices.Collect(maps.Values(protectWords)), name) && len(sourcesOf(l.cfg, name)) == 0
 }
 
 // decodeGiven reads one given block.

@@ -93,8 +93,17 @@ func (x *exam) judgeRules() {
 	case x.ref == "":
 		x.report(warning, "the rules have no source of kind esl",
 			"callers can forge lines of a log, but not events; and the event socket needs no setting of the switch",
-			"source \"esl\" \"pbx\" {\n  address  = \"127.0.0.1:8021\"\n  password = env(\"ESL_PASSWORD\")\n}")
+			x.eslFix())
 	}
+}
+
+// eslFix says how the rules get a source of kind esl.
+func (x *exam) eslFix() string {
+	i := slices.IndexFunc(x.cfg.Disabled, func(ref string) bool { return strings.HasPrefix(ref, "esl.") })
+	if i >= 0 {
+		return "remove enabled = false from the block of source." + x.cfg.Disabled[i]
+	}
+	return "source \"esl\" \"pbx\" {\n  address  = \"127.0.0.1:8021\"\n  password = env(\"ESL_PASSWORD\")\n}\nand in locals: switch = [source.esl.pbx, ...]"
 }
 
 // judgeAdmin reports an API that every user of the host can use.

@@ -484,6 +484,19 @@ func TestJudgeActions(t *testing.T) {
 	}
 }
 
+// TestNoStream wants a disabled event socket enabled, not declared a second time.
+func TestNoStream(t *testing.T) {
+	for want, cfg := range map[string]*config.Config{
+		`source "esl" "pbx" {`: {Disabled: []string{"log.freeswitch"}},
+		"remove enabled = false from the block of source.esl.pbx": {Disabled: []string{"log.freeswitch", "esl.pbx"}},
+	} {
+		x := &exam{host: healthyHost(), cfg: cfg}
+		if x.judgeRules(); len(x.found) != 1 || !strings.HasPrefix(x.found[0].Fix, want) {
+			t.Errorf("%q is not in %+v", want, x.found)
+		}
+	}
+}
+
 func TestWhichLog(t *testing.T) {
 	cfg := &config.Config{Sources: []config.Source{{Ref: "log.a", Description: plugin.Description{Log: true, Path: "/no/such/log"}}}}
 	for _, test := range []struct{ asked, want string }{{"", "/no/such/log"}, {"/nor/this", "/nor/this"}} {
