@@ -83,7 +83,11 @@ func (a *app) report(h health, t thresholds, now time.Time) error {
 	verdict := status.Worst(problems)
 	fmt.Fprintf(a.stdout, "freeswitch-security %s, up %s: %s\n", terminal.Printable(h.Version), terminal.About(now.Sub(h.Started)), paint(verdict, string(verdict)))
 	for _, p := range problems {
-		fmt.Fprintf(a.stdout, "  %s %s\n", paint(p.Severity, "!"), terminal.Printable(p.String()))
+		mark := "!"
+		if p.Severity == status.Info {
+			mark = "-"
+		}
+		fmt.Fprintf(a.stdout, "  %s %s\n", paint(p.Severity, mark), terminal.Printable(p.String()))
 	}
 	fmt.Fprintln(a.stdout)
 	if err := h.figures(a.stdout, now); err != nil {

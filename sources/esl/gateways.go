@@ -56,7 +56,11 @@ func (g *gateways) update(ctx context.Context, listed []esl.Gateway) (events []*
 		name := event.Bound(listed[i].Name, event.MaxField)
 		delete(left, name)
 		if errs[i] != nil && failed == nil {
-			failed = fmt.Errorf("%w %q: %w; its addresses are trusted once they are known, and a gateway that is not used can be deleted from its SIP profile", errLookUp, name, errs[i])
+			why := "the DNS does not answer" // the error itself has a new port each time
+			if dns, ok := errors.AsType[*net.DNSError](errs[i]); ok && dns.IsNotFound {
+				why = "no such host"
+			}
+			failed = fmt.Errorf("%w %q: %s; its addresses are trusted once they are known, and a gateway that is not used can be deleted from its SIP profile", errLookUp, name, why)
 		}
 		for _, addr := range g.reconcile(name, found[i], errs[i] == nil, now) {
 			add(event.GatewayRemoved, name, addr)

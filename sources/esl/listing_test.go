@@ -346,7 +346,7 @@ func TestListing(t *testing.T) {
 		}
 		answers.answer(gateway, gatewayAnswer("gw no.example x"))
 		expect(listPause+retryAfter, gateway) // what failed, again
-		if p := f.progress.Status().Problems; len(p) != 1 || p[0].Severity != status.Info || !strings.HasPrefix(p[0].Text, `look up gateway "gw": `) {
+		if p := f.progress.Status().Problems; len(p) != 1 || p[0].Severity != status.Info || !strings.HasPrefix(p[0].Text, `look up gateway "gw": no such host; `) {
 			t.Errorf("the DNS does not know a gateway: %+v", p)
 		}
 		answers.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
