@@ -20,7 +20,7 @@ import (
 const (
 	minPause = time.Second
 	maxPause = 5 * time.Second
-	keen     = time.Minute            // without a connection, after which maxPause follows minPause
+	keen     = 10 * time.Minute       // without a connection, after which maxPause follows minPause
 	restart  = 200 * time.Millisecond // at least, from its end: mod_event_socket is loaded again in that time
 )
 

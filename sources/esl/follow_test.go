@@ -263,7 +263,7 @@ func TestPauses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := testSource().follower(map[string]bool{}, newSink())
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 				defer cancel()
 				begun, last, tries := time.Now(), time.Time{}, 0
 				f.listen = func(_ context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
@@ -286,7 +286,7 @@ func TestPauses(t *testing.T) {
 				}
 				f.run(ctx)
 				if tries < 30 {
-					t.Errorf("%d attempts in 5m", tries)
+					t.Errorf("%d attempts in 15m", tries)
 				}
 			})
 		})
@@ -298,7 +298,7 @@ func TestPauses(t *testing.T) {
 func TestDeafTime(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
-			up, down := rand.N(2*time.Minute), rand.N(10*time.Minute)
+			up, down := rand.N(2*time.Minute), rand.N(20*time.Minute)
 			f := testSource().follower(map[string]bool{}, newSink())
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
@@ -480,4 +480,32 @@ func TestEnds(t *testing.T) {
 // follower makes a follower with a progress of its own.
 func (s *source) follower(want map[string]bool, to plugin.Sink) *follower {
 	return s.newFollower(plugin.Stream{Sink: to, Want: want, Progress: &plugin.Progress{}})
+}
+
+// TestDisconnectedOutlivesAFollower: a reload replaces a follower that is down, and the
+// outage goes on; one that is up begins an outage.
+func TestDisconnectedOutlivesAFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, shared := time.Now(), &plugin.Progress{}
+		next := func() *progress {
+			time.Sleep(time.Second)
+			return newProgress(shared, false, func() int { return 0 })
+		}
+		is := func(what string, want time.Duration) {
+			t.Helper()
+			if got := shared.Status().Disconnected.Sub(begun); got != want {
+				t.Errorf("%s: disconnected at %v, want %v", what, got, want)
+			}
+		}
+		next().down("refused")
+		is("never connected", time.Second)
+		p := next()
+		is("replaced", time.Second)
+		p.up()
+		is("connected", time.Second)
+		time.Sleep(time.Second)
+		p.down("")
+		next().down("refused")
+		is("lost", 3*time.Second)
+	})
 }
