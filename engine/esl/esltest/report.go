@@ -56,7 +56,7 @@ func (s *Switch) Event(name string, headers map[string]string, body string) {
 		"Event-Name":           name,
 		"Core-UUID":            coreUUID,
 		"FreeSWITCH-Hostname":  "pbx1",
-		"Event-Date-Timestamp": strconv.FormatInt(time.Now().UnixMicro(), 10),
+		"Event-Date-Timestamp": strconv.FormatInt(time.Now().Add(-s.options.Behind).UnixMicro(), 10),
 		"Event-Sequence":       strconv.Itoa(s.sequence),
 	}
 	s.mu.Unlock()

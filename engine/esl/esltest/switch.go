@@ -37,6 +37,8 @@ type Options struct {
 	// Heartbeat is the interval of HEARTBEAT events; 0: none.
 	Heartbeat time.Duration
 
+	Behind time.Duration // how far the switch's clock is behind
+
 	// Shred is the seed of the random sizes of the pieces that are sent; 0: no pieces.
 	Shred uint64
 }
