@@ -20,6 +20,7 @@ const eventReference = "../../engine/EVENTS.md"
 const everySource = `
 source "esl" "pbx" {}
 source "log" "freeswitch" {}
+source "journal" "freeswitch" {}
 source "feed" "list" { path = "list.txt" }
 `
 

@@ -16,6 +16,7 @@ import (
 var kinds = config.Kinds{
 	Sources: []plugin.SourceKind{
 		logfile.Kind,
+		logfile.Journal,
 		eslsource.Kind(logfile.Builtin(), logfile.Framed),
 		feed.Kind,
 	},

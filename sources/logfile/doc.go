@@ -1,11 +1,12 @@
-// Package logfile reads FreeSWITCH's log: `source "log" "name" { … }`.
+// Package logfile reads FreeSWITCH's log: `source "log" "name" { … }`, and in systemd's
+// journal: `source "journal" "name" { … }`.
 //
 // It stands first on the path, where bytes become events. What other programs write
 // around the lines is taken off (see package carrier). A plan finds the lines that
 // may match a pattern (see [builtin]). The header of such a line is parsed, its message
 // is compared with the patterns, and the lines that follow must be FreeSWITCH's own.
 // The result is an [event.Event]. A [decoder] does this wherever the lines come from:
-// a recording (Replay), a file that grows (Follow), or the event socket ([Framed]).
+// a recording (Replay), a file or journal that grows (Follow), or the event socket ([Framed]).
 //
 // Invariant: nothing that an attacker writes into a user name, a domain, a user agent
 // or a Call-ID changes the address of an event. A line that can be read with two

@@ -21,6 +21,9 @@ import (
 
 // TestMain discards the log of the followers.
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "journalctl" {
+		os.Exit(fakeJournalctl())
+	}
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	os.Exit(m.Run())
 }

@@ -43,8 +43,16 @@ var knownEvents = func() []string {
 
 // newSource reads the block `source "log" "name" { … }`.
 func newSource(b *settings.Block, env plugin.SourceEnv) plugin.Source {
-	s := &source{name: env.Name, path: DefaultPath, zone: time.Local, piece: forgery.PieceLength}
-	b.Path("path", &s.path)
+	path := DefaultPath
+	b.Path("path", &path)
+	s := newContent(b, env)
+	s.path = path
+	return s
+}
+
+// newContent reads what all sources of FreeSWITCH's lines have in common.
+func newContent(b *settings.Block, env plugin.SourceEnv) *source {
+	s := &source{name: env.Name, zone: time.Local, piece: forgery.PieceLength}
 	b.Zone("timezone", &s.zone)
 	forgery := "detect"
 	b.Enum("forgery", &forgery, "detect", "ignore")

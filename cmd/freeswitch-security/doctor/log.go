@@ -28,6 +28,7 @@ type logTail struct {
 	uuids   bool          // lines begin with the UUID of a call
 	traced  bool          // it contains SIP packets
 	pipe    bool          // it has no end to look at
+	journal bool          // it is no file
 }
 
 var (
@@ -52,7 +53,7 @@ func (x *exam) logs() map[string]bool {
 	return logs
 }
 
-// tailLog reads the end of the log: the one in the options, else the first of the rules.
+// tailLog reads the end of the log: the one in the options, else the first file of the rules.
 func (x *exam) tailLog() {
 	if !x.hasLog() {
 		return
@@ -62,7 +63,10 @@ func (x *exam) tailLog() {
 			x.logPath = s.Description.Path
 		}
 	}
-	x.logPath = cmp.Or(x.logPath, x.switchLog, logfile.DefaultPath)
+	if x.logPath == "" {
+		x.tail.journal = true
+		return
+	}
 	if info, err := os.Stat(x.logPath); err == nil && info.Mode().Type() == fs.ModeNamedPipe {
 		x.tail.pipe = true // what is read of it is lost to the guard
 		return
@@ -87,6 +91,10 @@ func (t *logTail) readFile(path string, now time.Time) error {
 // judgeLog judges FreeSWITCH's log as a source.
 func (x *exam) judgeLog() {
 	if !x.hasLog() {
+		return
+	}
+	if x.tail.journal {
+		x.ok("the rules read FreeSWITCH's log from the journal")
 		return
 	}
 	x.judgeTail()

@@ -84,7 +84,7 @@ func contextOf(r io.ReaderAt, offset int64) []byte {
 
 // start returns the first bytes of the file.
 func (t *file) start() []byte {
-	if n := len(t.head); n < HeadLength {
+	if n := len(t.head); t.pipe == nil && n < HeadLength {
 		t.head = slices.Grow(t.head, HeadLength-n)
 		got, _ := t.file.ReadAt(t.head[n:HeadLength], int64(n))
 		t.head = t.head[:n+got]
@@ -99,6 +99,7 @@ func (t *file) start() []byte {
 func (t *file) readBlock(buf []byte) (grew, end bool, err error) {
 	if t.pipe != nil {
 		n, more, err := t.pipe.take(buf)
+		t.head = append(t.head, buf[:min(n, HeadLength-len(t.head))]...)
 		t.extend(buf[:n])
 		return n > 0, !more, err
 	}

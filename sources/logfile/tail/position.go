@@ -65,11 +65,15 @@ type saving struct {
 // saveDue saves the position if it is time to. Without a file, an older position
 // says the same.
 func (f *Follower) saveDue() {
-	since := f.now.Sub(f.saving.at)
-	due := f.saving.events && since >= f.Pace.SaveEvents || f.saving.lines && since >= f.Pace.SaveLines
-	if due && len(f.chain) > 0 {
+	if f.saving.due(f.now, f.Pace) && len(f.chain) > 0 {
 		f.saveNow()
 	}
+}
+
+// due reports whether it is time to save the position.
+func (s *saving) due(now time.Time, pace Pace) bool {
+	since := now.Sub(s.at)
+	return s.events && since >= pace.SaveEvents || s.lines && since >= pace.SaveLines
 }
 
 // saveNow saves the position, unless a file is being truncated.

@@ -1,0 +1,76 @@
+package journal
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// A Query says which entries are read.
+type Query struct {
+	Unit      string   // that wrote them, "freeswitch.service"
+	Match     []string // fields that they must have too, "CONTAINER_NAME=freeswitch"
+	Directory string   // of the journal; "" for that of the host
+}
+
+var (
+	// IsUnit reports whether a text is the name of one unit.
+	IsUnit = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]{1,255}$`).MatchString
+
+	// IsMatch reports whether a text is a field with a value.
+	IsMatch = regexp.MustCompile(`^[A-Z_][A-Z0-9_]{0,63}=[^\x00]{1,1000}$`).MatchString
+
+	isCursor = regexp.MustCompile(`^[A-Za-z0-9=;-]{1,512}$`).MatchString
+)
+
+// A Place is how far a journal was read.
+type Place struct {
+	Cursor string    `json:"cursor,omitempty"` // of the last entry that is done with
+	Since  time.Time `json:"since,omitzero"`   // where it begins if there is none
+}
+
+// ParsePlace parses a place that was saved.
+func ParsePlace(saved []byte) (p Place, err error) {
+	if err := json.Unmarshal(saved, &p); err != nil {
+		return p, err
+	}
+	if p.Cursor != "" && !isCursor(p.Cursor) {
+		return p, fmt.Errorf("%.40q is no cursor", p.Cursor)
+	}
+	return p, nil
+}
+
+// Bytes is what ParsePlace parses.
+func (p Place) Bytes() []byte {
+	data, _ := json.Marshal(p) // texts and times cannot fail
+	return data
+}
+
+// At returns the place behind an entry; false if the line is none.
+func At(line []byte) (p Place, ok bool) {
+	var entry struct {
+		Cursor string `json:"__CURSOR"`
+	}
+	ok = json.Unmarshal(line, &entry) == nil && isCursor(entry.Cursor)
+	return Place{Cursor: entry.Cursor}, ok
+}
+
+// args returns the arguments of journalctl. If follow is not set, it ends at the present
+// end.
+func (q *Query) args(from Place, follow bool) []string {
+	// --all: without it a message of more than 4 KB is left out.
+	args := []string{"--output=json", "--all", "--no-pager", "--output-fields=MESSAGE,_HOSTNAME,SYSLOG_IDENTIFIER", "--unit=" + q.Unit}
+	if q.Directory != "" {
+		args = append(args, "--directory="+q.Directory, "--merge")
+	}
+	if from.Cursor != "" {
+		args = append(args, "--after-cursor="+from.Cursor)
+	} else {
+		args = append(args, fmt.Sprintf("--since=@%d.%06d", from.Since.Unix(), from.Since.Nanosecond()/1000))
+	}
+	if follow {
+		args = append(args, "--follow", "--no-tail")
+	}
+	return append(args, q.Match...)
+}
