@@ -1,51 +1,36 @@
 package carrier
 
 import (
-	"slices"
+	"regexp"
 	"strings"
 )
 
-// escapes are how an escape sequence begins: raw, and as rsyslog and others write it.
-var escapes = [...]string{"\x1b[", "#033[", `\033[`, `\x1b[`, "^[["}
+// escapes is a regular expression of the sequences that set colours: raw, and as
+// rsyslog and others write them.
+const escapes = `(?:(?:\x1b|#033|\\033|\\x1b|\^\[)\[[\d;]*[mK])+`
+
+var (
+	colourStart = regexp.MustCompile(`^` + escapes)
+	colourEnd   = regexp.MustCompile(escapes + `(\r?)$`)
+)
+
+// longestEnd bounds the colours at the end of a line, in bytes.
+const longestEnd = 64
+
+// colourLength returns the length of the colours that a text begins with.
+func colourLength(text string) int {
+	if text == "" || !strings.ContainsRune("\x1b#\\^", rune(text[0])) {
+		return 0
+	}
+	return len(colourStart.FindString(text))
+}
 
 // uncolour returns a text without the colours at its beginning and end.
 func uncolour(text string) string {
 	text = text[colourLength(text):]
-	end, cr := strings.CutSuffix(text, "\r")
-	whole := len(end)
-	for strings.HasSuffix(end, "m") || strings.HasSuffix(end, "K") {
-		at := -1
-		for _, escape := range escapes {
-			at = max(at, strings.LastIndex(end, escape))
-		}
-		if at < 0 || colourLength(end[at:]) < len(end)-at {
-			break
-		}
-		end = end[:at]
+	if end := strings.TrimSuffix(text, "\r"); strings.HasSuffix(end, "m") || strings.HasSuffix(end, "K") {
+		at := max(0, len(text)-longestEnd)
+		return text[:at] + colourEnd.ReplaceAllString(text[at:], "$1")
 	}
-	switch {
-	case len(end) == whole:
-		return text
-	case cr:
-		return end + "\r"
-	}
-	return end
-}
-
-// colourLength returns the length of the colours that a text begins with.
-func colourLength(text string) (length int) {
-	for {
-		rest := text[length:]
-		if !slices.ContainsFunc(escapes[:], func(escape string) bool { return strings.HasPrefix(rest, escape) }) {
-			return length
-		}
-		end := strings.IndexByte(rest, '[') + 1
-		for end < len(rest) && (rest[end]-'0' < 10 || rest[end] == ';') {
-			end++
-		}
-		if end == len(rest) || rest[end] != 'm' && rest[end] != 'K' {
-			return length
-		}
-		length += end + 1
-	}
+	return text
 }

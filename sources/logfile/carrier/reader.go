@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -18,37 +19,14 @@ const longestRaw = 8
 func Open(r io.Reader, maxLine int, others bool) (io.Reader, *Carrier) {
 	b := bufio.NewReaderSize(r, headLength)
 	head, err := b.Peek(headLength)
-	c := Recognise(head)
-	if c == nil {
-		// What was read stands in front of the rest, which is not copied once more.
-		head = append([]byte(nil), head...)
-		if err != nil {
-			return &prefixed{head, failed{err}}, nil
-		}
-		return &prefixed{head, r}, nil
+	switch c := Recognise(head); {
+	case c != nil:
+		return &reader{from: b, Unwrapper: c.Unwrapper(maxLine, others)}, c
+	case err != nil:
+		return b, nil // it holds all there is
 	}
-	return &reader{from: b, Unwrapper: c.Unwrapper(maxLine, others)}, c
+	return io.MultiReader(bytes.NewReader(head), r), nil
 }
-
-// A prefixed reader reads a head, then the rest.
-type prefixed struct {
-	head []byte
-	rest io.Reader
-}
-
-func (p *prefixed) Read(into []byte) (n int, err error) {
-	if len(p.head) == 0 {
-		return p.rest.Read(into)
-	}
-	n = copy(into, p.head)
-	p.head = p.head[n:]
-	return n, nil
-}
-
-// A failed reader returns an error.
-type failed struct{ err error }
-
-func (f failed) Read([]byte) (int, error) { return 0, f.err }
 
 // A reader unwraps what it reads.
 type reader struct {

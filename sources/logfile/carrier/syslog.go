@@ -54,27 +54,19 @@ func divide(text, lineBreak string) int {
 			return 0
 		}
 		at += i
-		account, address, ok := cutLast(text[user:at], fromAddress)
-		if _, err := netip.ParseAddr(address); !ok || err != nil {
+		account := strings.LastIndex(text[user:at], fromAddress) // its length
+		if account < 0 {
 			continue
 		}
-		if second := text[at+len(lineBreak+mustDefine):]; len(account)-len("@") == len(second)-len(withID) {
+		_, err := netip.ParseAddr(text[user+account+len(fromAddress) : at])
+		if second := text[at+len(lineBreak+mustDefine):]; err == nil && account-len("@") == len(second)-len(withID) {
 			return at
 		}
 	}
 }
 
-// cutLast divides a text at the last place of a separator.
-func cutLast(text, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(text, sep)
-	if i < 0 {
-		return text, "", false
-	}
-	return text[:i], text[i+len(sep):], true
-}
-
 // limits are the usual limits of syslog daemons, in bytes.
-var limits = [...]int{1024, 2048, 4096, 8192}
+var limits = [...]int{1024, 2048, 4096, 8096, 8192}
 
 // mayBeCut reports whether the end of a line may be missing: it is as long as the
 // limit of a daemon, and no longer line was seen. The daemon may have counted the
