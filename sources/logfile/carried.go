@@ -61,8 +61,9 @@ func (f *carried) plain(data []byte) (log []byte, crlf bool) {
 	return log, bytes.HasSuffix(first, []byte{'\r'})
 }
 
-// unwrap returns a chunk of the plain lines of a chunk. They are valid until pass.
-func (f *carried) unwrap(chunk tail.Chunk) tail.Chunk {
+// unwrap returns a chunk of the plain lines of a chunk. They are valid until pass. wait
+// is how long the rest of a divided line may take.
+func (f *carried) unwrap(chunk tail.Chunk, wait time.Duration) tail.Chunk {
 	u := f.resume(&chunk)
 	f.marks = f.marks[:0]
 	length := chunk.To - chunk.From
@@ -74,7 +75,7 @@ func (f *carried) unwrap(chunk tail.Chunk) tail.Chunk {
 		line, rest = f.Cut(rest)
 		f.log = u.Append(f.log, line)
 	}
-	if last := &f.marks[len(f.marks)-1]; chunk.Final || last.raw == 0 && chunk.Waited > 0 || length-last.raw > maxHeld {
+	if last := &f.marks[len(f.marks)-1]; chunk.Final || last.raw == 0 && chunk.Waited >= wait || length-last.raw > maxHeld {
 		f.log = u.Flush(f.log)
 	}
 	if !u.Pending() {
@@ -117,8 +118,7 @@ func (f *carried) resume(chunk *tail.Chunk) (u carrier.Unwrapper) {
 }
 
 // pass turns the verdict on the plain lines of a chunk into one on the chunk, and
-// keeps what the next one goes on from: before bytes at most. wait is how long the
-// rest of a divided line may take.
+// keeps what the next one goes on from: before bytes at most.
 func (f *carried) pass(chunk *tail.Chunk, v tail.Verdict, before int, wait time.Duration) tail.Verdict {
 	i := sort.Search(len(f.marks), func(i int) bool { return f.marks[i].plain > v.Done }) - 1
 	done := &f.marks[i]

@@ -223,3 +223,34 @@ func TestFollowCarried(t *testing.T) {
 		}
 	})
 }
+
+// TestFollowParts checks that a line that a carrier divides is one line, however slowly
+// its parts come, and that it is given up after a while.
+func TestFollowParts(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	f, c, sink := deafConsumer(t, l, "")
+	parts := func(flags string) {
+		for i, flag := range flags {
+			n := len(failureLine) / 4
+			text := strings.TrimSuffix(failureLine, "\n")[i*n:]
+			if flag == 'P' {
+				text = text[:n]
+			}
+			l.write(fmt.Sprintf("2026-05-04T10:11:12Z stdout %c %s\n", flag, text))
+			f.Step(t.Context())
+		}
+	}
+	parts("PPPF")
+	l.write("2026-05-04T10:11:12Z stdout F " + noiseLine)
+	f.Step(t.Context())
+	if len(sink.events) != 1 || sink.events[0].User != "1000" {
+		t.Fatalf("%d events", len(sink.events))
+	}
+	c.patience.line = time.Millisecond
+	parts("PP")
+	poll(t, "line that is given up", func() bool {
+		f.Step(t.Context())
+		return sink.status().Lines == 3
+	})
+}

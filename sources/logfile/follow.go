@@ -89,7 +89,7 @@ func (c *consumer) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 	if c.recognise(chunk.Head, chunk.Log[chunk.From:chunk.To]); c.carried.carrier == nil {
 		return c.take(ctx, chunk)
 	}
-	v := c.take(ctx, c.carried.unwrap(chunk))
+	v := c.take(ctx, c.carried.unwrap(chunk, c.patience.line))
 	return c.carried.pass(&chunk, v, c.context, c.patience.line)
 }
 
