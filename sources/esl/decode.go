@@ -65,7 +65,7 @@ func (d *decoder) noteCore(core string) {
 		d.restarts++
 		d.attempts, d.repeats = dedup.Cache[dialogue, credentials]{}, repeats{}
 	}
-	d.core = event.Bound(core, event.MaxField)
+	d.core = bound(core)
 }
 
 func (d *decoder) noteGateways(headers) { d.gateways = true }

@@ -26,7 +26,7 @@ func fields(h headers) map[string]string {
 			continue
 		}
 		if len(value) > event.MaxField {
-			value = event.Bound(value, event.MaxField)
+			value = bound(value)
 		}
 		kept[name] = value
 		size += len(name) + len(value)
@@ -36,6 +36,8 @@ func fields(h headers) map[string]string {
 	}
 	return kept
 }
+
+func bound(s string) string { return event.Bound(s, event.MaxField) }
 
 // dropLast drops the fields for which there is no room: first those that callers can add
 // (headers of a SIP message, which become variables), and then other variables. A caller

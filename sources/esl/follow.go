@@ -113,7 +113,6 @@ func (f *follower) connect(ctx context.Context) {
 			f.progress.up()
 			f.lister.connected()
 		}, f.take)
-		f.lister.disconnected()
 		if ctx.Err() != nil {
 			f.progress.down("")
 			return

@@ -53,7 +53,7 @@ func (g *gateways) update(ctx context.Context, listed []esl.Gateway) (events []*
 	}
 	left := maps.Clone(g.known)
 	for i := range listed {
-		name := event.Bound(listed[i].Name, event.MaxField)
+		name := bound(listed[i].Name)
 		delete(left, name)
 		if errs[i] != nil && failed == nil {
 			why := "the DNS does not answer" // the error itself has a new port each time

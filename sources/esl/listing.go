@@ -40,8 +40,7 @@ type lister struct {
 	untested      atomic.Bool                         // the log level
 	events        chan *event.Event
 	due           chan struct{} // has an item when the lists are to be read
-	up            atomic.Bool   // the stream is connected
-	stale         atomic.Bool   // registrations were not listed since then
+	stale         atomic.Bool   // registrations were not listed since the stream was connected
 }
 
 // newLister returns a lister of what the wanted events need.
@@ -58,13 +57,10 @@ func newLister(source string, want map[string]bool, p *progress, dial func(conte
 
 // connected lists everything again, because changes may have been missed.
 func (l *lister) connected() {
-	l.up.Store(true)
 	l.stale.Store(true)
 	l.untested.Store(true)
 	l.refresh()
 }
-
-func (l *lister) disconnected() { l.up.Store(false) }
 
 // refresh requests that run reads the lists. It does not wait.
 func (l *lister) refresh() {
@@ -88,7 +84,7 @@ func (l *lister) run(ctx context.Context) {
 			return
 		}
 		next = relistAfter
-		if !l.up.Load() {
+		if !l.progress.isUp() {
 			continue
 		}
 		severity, fault := status.Warning, ""
@@ -173,7 +169,6 @@ func registered(r *esl.Registration, source string, now time.Time) *event.Event 
 	if err != nil || left <= 0 {
 		return nil
 	}
-	bound := func(s string) string { return event.Bound(s, event.MaxField) }
 	e := &event.Event{
 		Name: event.Registered, Source: source, Repeat: true,
 		User: bound(r.User), Domain: bound(r.Realm), CallID: bound(r.CallID), Transport: bound(r.Proto), Profile: bound(r.Profile()),

@@ -52,6 +52,8 @@ func (p *progress) up() {
 	})
 }
 
+func (p *progress) isUp() bool { return p.since.Load() != nil }
+
 // down notes why the stream cannot be read.
 func (p *progress) down(fault string) {
 	heard := p.since.Swap(nil) != nil
@@ -71,7 +73,7 @@ func (p *progress) message(m *esl.Message, restarts, doubted, lost uint64) {
 	for name, value := range m.Headers {
 		bytes += len(name) + len(value)
 	}
-	if lost > 0 && p.since.Load() != nil {
+	if lost > 0 && p.isUp() {
 		now := time.Now()
 		p.since.Store(&now)
 	}
@@ -94,7 +96,7 @@ func (p *progress) unreadable() {
 
 // warn reports what is wrong about one thing. While the stream is down it says nothing.
 func (p *progress) warn(about string, severity status.Severity, text string) {
-	if p.since.Load() != nil {
+	if p.isUp() {
 		p.Report(about, severity, text)
 	}
 }

@@ -66,7 +66,6 @@ func (d *decoder) noteAttempt(h headers) {
 		return
 	}
 	user, domain, shown := account(h)
-	bound := func(s string) string { return event.Bound(s, event.MaxField) }
 	d.attempts.Put(dialogue{ip, port, bound(h["from-user"])}, credentials{
 		at: at, user: bound(user), domain: bound(domain), callID: bound(h["call-id"]), shown: shown,
 	})

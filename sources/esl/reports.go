@@ -26,8 +26,9 @@ type report struct {
 	sets   string                       // other fields, typed or raw, that the event may have
 	then   func(*decoder, headers)      // called where the row applies
 
-	ip, port string // headers of the address, parsed from the column from
-	texts    []textHeader
+	ip, port string           // headers of the address, parsed from the column from
+	texts    []textHeader     // of the other fields
+	spec     plugin.EventSpec // its raw fields are headers, to which dialplans and directories add
 }
 
 // A textHeader is the header of a text field.
@@ -88,18 +89,28 @@ func has(header string, values ...string) func(headers) bool {
 	return func(h headers) bool { return slices.Contains(values, h[header]) }
 }
 
-// parse reads the column from, and panics on the name of a field that does not exist.
+// parse reads the columns of names, and panics on the name of a field that does not exist.
 func parse(rows []report) []report {
 	for i := range rows {
 		r := &rows[i]
+		r.spec = plugin.EventSpec{Name: r.event, Raw: strings.Fields(r.reads), Open: true}
 		for _, pair := range strings.Fields(r.from) {
-			switch field, header, _ := strings.Cut(pair, "="); field {
+			field, header, _ := strings.Cut(pair, "=")
+			r.spec.Fields, r.spec.Raw = append(r.spec.Fields, field), append(r.spec.Raw, header)
+			switch field {
 			case "ip":
 				r.ip = header
 			case "port":
 				r.port = header
 			default:
 				r.texts = append(r.texts, textHeader{event.FieldNamed(field).At, header})
+			}
+		}
+		for _, name := range strings.Fields(r.sets) {
+			if event.FieldNamed(name) == nil {
+				r.spec.Raw = append(r.spec.Raw, name)
+			} else {
+				r.spec.Fields = append(r.spec.Fields, name)
 			}
 		}
 	}
@@ -119,32 +130,13 @@ var byName = func() map[string][]*report {
 var isNeeded, isReported = func() (headers, events map[string]bool) {
 	headers, events = map[string]bool{}, map[string]bool{}
 	for i := range reports {
-		spec := reports[i].spec()
-		events[spec.Name] = true
-		for _, name := range spec.Raw {
+		events[reports[i].event] = true
+		for _, name := range reports[i].spec.Raw {
 			headers[name] = true
 		}
 	}
 	return headers, events
 }()
-
-// spec describes the event of a row. Its raw fields are the headers of the switch, to
-// which dialplans and directories add.
-func (r *report) spec() plugin.EventSpec {
-	spec := plugin.EventSpec{Name: r.event, Raw: strings.Fields(r.reads), Open: true}
-	for _, pair := range strings.Fields(r.from) {
-		field, header, _ := strings.Cut(pair, "=")
-		spec.Fields, spec.Raw = append(spec.Fields, field), append(spec.Raw, header)
-	}
-	for _, name := range strings.Fields(r.sets) {
-		if event.FieldNamed(name) == nil {
-			spec.Raw = append(spec.Raw, name)
-		} else {
-			spec.Fields = append(spec.Fields, name)
-		}
-	}
-	return spec
-}
 
 // warning is FreeSWITCH's number of the log level WARNING; more severe levels have smaller
 // numbers. All events of the log alone are that severe.

@@ -106,7 +106,7 @@ func (s *source) Describe() plugin.Description {
 	merge := func(recordings []io.Reader) io.Reader { return esl.Merge(s.zone, recordings) }
 	d := plugin.Description{Hears: true, Merge: merge}
 	for i := range reports {
-		d.Events.Add(reports[i].spec())
+		d.Events.Add(reports[i].spec)
 	}
 	for _, e := range s.inLog {
 		if s.log {
