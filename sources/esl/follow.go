@@ -43,6 +43,7 @@ type follower struct {
 	queue    *queue
 	lister   *lister
 	progress *progress
+	silent   bool // a connection ended without a heartbeat, and none has come since
 	listen   func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error
 }
 
@@ -111,6 +112,7 @@ func (f *follower) connect(ctx context.Context) {
 		err := f.listen(ctx, f.sub, func() {
 			connected = true
 			f.progress.up()
+			f.progress.silent(f.silent)
 			f.lister.connected()
 		}, f.take)
 		if ctx.Err() != nil {
@@ -120,7 +122,7 @@ func (f *follower) connect(ctx context.Context) {
 		fault, pause := err.Error(), minPause
 		switch {
 		case connected:
-			lost, last = time.Now(), err
+			lost, last, f.silent = time.Now(), err, errors.Is(err, esl.ErrSilent)
 		case errors.Is(err, esl.ErrAuthRefused), errors.Is(err, esl.ErrACLRefused):
 			pause = maxPause
 		case errors.Is(err, esl.ErrUnreachable) && last != nil:
@@ -148,6 +150,8 @@ func (f *follower) take(m esl.Message) {
 	f.progress.message(&m, f.decoder.restarts-restarts, uint64(f.decoder.doubted-doubted), lost)
 	if at, ok := stamp(m.Headers); ok && m.Name() == esl.Heartbeat {
 		f.progress.Stamped(at)
+		f.silent = false
+		f.progress.silent(false)
 	}
 	if setsLevel(&m) {
 		f.lister.retestLevel()

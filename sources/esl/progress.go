@@ -94,6 +94,16 @@ func (p *progress) unreadable() {
 	})
 }
 
+// silent reports whether no heartbeat comes. Each connection then ends after a minute, and the
+// next one is good at first.
+func (p *progress) silent(is bool) {
+	text := ""
+	if is {
+		text = "no heartbeat comes: set event-heartbeat-interval in autoload_configs/switch.conf.xml to 20, or restart FreeSWITCH"
+	}
+	p.warn("silent", status.Warning, text)
+}
+
 // warn reports what is wrong about one thing. While the stream is down it says nothing.
 func (p *progress) warn(about string, severity status.Severity, text string) {
 	if p.isUp() {
