@@ -60,7 +60,7 @@ type Pace struct {
 func DefaultPace() Pace {
 	return Pace{
 		Pulse: 2 * time.Millisecond, Glance: 20 * time.Millisecond, Tick: 200 * time.Millisecond,
-		Stall: 3 * pollInterval, Awake: 50 * time.Millisecond, Linger: 2 * time.Second, Absence: time.Second,
+		Stall: 3 * pollInterval, Awake: 20 * time.Millisecond, Linger: 2 * time.Second, Absence: time.Second,
 		SaveEvents: 200 * time.Millisecond, SaveLines: 5 * time.Second,
 	}
 }
