@@ -150,6 +150,10 @@ func (l *loader) nameLocal(diag *hcl.Diagnostic) {
 		return
 	}
 	diag.Summary = "Unknown local"
-	diag.Detail = fmt.Sprintf("There is no local %q.%s", name, event.DidYouMean(name, l.localNames))
+	diag.Detail = l.noLocal(name)
 	diag.Subject = expr.SrcRange.Ptr()
+}
+
+func (l *loader) noLocal(name string) string {
+	return fmt.Sprintf("There is no local %q.%s", name, cmp.Or(event.DidYouMean(name, l.localNames), " Define it in a locals block: locals { "+name+" = ... }."))
 }

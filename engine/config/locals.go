@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -105,7 +104,7 @@ func (e *locals) referred(reference hcl.Traversal) (string, bool) {
 		e.root.ErrorAt(rng, "Incomplete reference", "Write the name of a local, such as local.office.")
 	case e.attrs[name] == nil && e.partial:
 	case e.attrs[name] == nil:
-		e.root.ErrorAt(rng, "Unknown local", fmt.Sprintf("There is no local %q.%s", name, event.DidYouMean(name, e.localNames)))
+		e.root.ErrorAt(rng, "Unknown local", e.noLocal(name))
 	case slices.Contains(e.path, name):
 		circle := append(slices.Clone(e.path[slices.Index(e.path, name):]), name)
 		e.root.ErrorAt(rng, "Circular locals",

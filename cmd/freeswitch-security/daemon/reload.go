@@ -38,7 +38,7 @@ func (d *Daemon) reload(ctx context.Context) ([]admin.Diagnostic, error) {
 	}
 	d.admin = cfg.Admin
 	if len(cfg.Sources) == 0 || len(cfg.Rules) == 0 {
-		d.log.Warn("nothing is watched: the rule files declare no source or no rule", "dir", d.options.Dir)
+		d.log.Warn("nothing is watched: the rule files have no enabled source or no rule", "dir", d.options.Dir)
 	}
 	d.log.Info("reloaded", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions))
 	return found, nil
