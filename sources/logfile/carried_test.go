@@ -193,6 +193,7 @@ func TestCarried(t *testing.T) {
 func TestFollowCarried(t *testing.T) {
 	const seed = 5
 	random := rand.New(rand.NewPCG(seed, 0))
+	events := 0
 	carriedRecordings(t, func(t *testing.T, w *wrapping, s *source, log []byte, _ []event.Event) {
 		all := bytes.SplitAfter(log, []byte("\n"))
 		for range 3 {
@@ -217,11 +218,15 @@ func TestFollowCarried(t *testing.T) {
 				got[len(got)-1].Live = false
 			}
 			diffEvents(t, got, want.events)
+			events += len(got)
 			if at := sink.status(); int64(at.Doubted) != want.stats.Doubted || int64(at.Lines) != want.stats.Lines {
 				t.Fatalf("%d doubted, %d lines, want %d, %d", at.Doubted, at.Lines, want.stats.Doubted, want.stats.Lines)
 			}
 		}
 	})
+	if events < 5000 {
+		t.Errorf("only %d events", events)
+	}
 }
 
 // TestFollowParts checks that a line that a carrier divides is one line, however slowly
