@@ -237,11 +237,19 @@ func (f *Follower) listen(ctx context.Context) (heard bool) {
 	if !f.aimed && !f.absentWarned {
 		d = min(d, pollTick)
 	}
-	if t := f.current(); t != nil && !t.due.IsZero() {
-		d = min(d, max(0, time.Until(t.due)))
+	var fresh chan struct{}
+	if t := f.current(); t != nil {
+		if !t.due.IsZero() {
+			d = min(d, max(0, time.Until(t.due)))
+		}
+		if t.pipe != nil {
+			fresh = t.pipe.fresh
+		}
 	}
 	f.timer.Reset(d)
 	select {
+	case <-fresh:
+		return false
 	case e := <-f.watch.events:
 		if f.watch.drain(e) {
 			f.aimed = false
