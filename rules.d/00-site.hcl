@@ -47,6 +47,12 @@ source "log" "freeswitch" {
   # corroborate = source.esl.pbx
 }
 
+# FreeSWITCH in systemd's journal, instead of a file (its name joins the list below):
+#
+# source "journal" "freeswitch" {
+#   unit = "freeswitch.service"
+# }
+
 # The sources that the shipped rules read. Add a source here, and the rules read it.
 #
 # One source is enough: write enabled = false into the block of the other, or remove the block

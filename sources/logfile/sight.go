@@ -38,7 +38,7 @@ func (s *sight) see(lines int64, recognised bool) string {
 	if s.foreign < limit {
 		return ""
 	}
-	return "no line of the log has FreeSWITCH's header" + since + ", and no attack in it is seen: set path to a file that mod_logfile writes; freeswitch-security explain says how a line is read"
+	return "no line of the log has FreeSWITCH's header" + since + ", and no attack in it is seen: set path to a file that mod_logfile writes, or unit to that of FreeSWITCH; freeswitch-security explain says how a line is read"
 }
 
 // see reports a log that cannot be understood.
