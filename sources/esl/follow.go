@@ -21,7 +21,7 @@ const (
 	minPause = time.Second
 	maxPause = 5 * time.Second
 	keen     = 10 * time.Minute       // without a connection, after which maxPause follows minPause
-	restart  = 200 * time.Millisecond // at least, from its end: mod_event_socket is loaded again in that time
+	restart  = 500 * time.Millisecond // at least, from its end: mod_event_socket is loaded again, and the fault is told
 )
 
 // Follow reports the events of the switch until ctx ends, and reconnects. It subscribes
