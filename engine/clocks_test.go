@@ -19,18 +19,29 @@ import (
 // A misdated source reports failures of an address as they happen, stamped by a wrong clock.
 type misdated struct {
 	script
-	behind time.Duration
-	when   []time.Duration // after the start
+	backlog []time.Duration // before the start
+	behind  time.Duration
+	when    []time.Duration // after the start
+	held    bool            // a queue lets go of all of them at the end
 }
 
 func (s *misdated) Follow(_ context.Context, stream plugin.Stream) error {
 	stream.Ready()
 	start := time.Now()
-	for _, after := range s.when {
-		time.Sleep(time.Until(start.Add(after)))
-		ev := &event.Event{Time: time.Now().Add(-s.behind), Live: true, Name: event.AuthFailure, Source: "log.x", User: "1000", IP: netip.MustParseAddr("203.0.113.7")}
+	emit := func(at time.Time, live bool) {
+		ev := &event.Event{Time: at.Add(-s.behind), Live: live, Name: event.AuthFailure, Source: "log.x", User: "1000", IP: netip.MustParseAddr("203.0.113.7")}
 		stream.Progress.Emitted(ev)
 		stream.Emit(ev)
+	}
+	for _, before := range s.backlog {
+		emit(start.Add(-before), false)
+	}
+	if s.held {
+		time.Sleep(s.when[len(s.when)-1])
+	}
+	for _, after := range s.when {
+		time.Sleep(time.Until(start.Add(after)))
+		emit(start.Add(after), true)
 	}
 	return nil
 }
@@ -105,6 +116,60 @@ func TestClockIsTold(t *testing.T) {
 				t.Errorf("%s behind: last event %s ago", behind, time.Since(last))
 			}
 			time.Sleep(time.Hour)
+		})
+	}
+}
+
+// bans runs a source, and lists its bans with their ends in seconds after the start.
+func (s *misdated) bans(t *testing.T, store Store) (got []string) {
+	t.Helper()
+	start := time.Now()
+	e := New(guessing(t, config.Source{Ref: "log.x", Source: s}), Options{OnChange: func(c *ban.Change) {
+		if c.InForce() {
+			got = append(got, fmt.Sprintf("%s %d until %s", c.Kind, c.Offence, c.Until.Sub(start).Round(time.Second)))
+		}
+	}})
+	if err := e.Restore(store, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// TestBacklog: what was written while the guard was not running counts at its own time, shifted by
+// the offset that was known, and together with what is written now.
+func TestBacklog(t *testing.T) {
+	for _, behind := range []time.Duration{0, 20 * time.Minute, -2 * time.Hour} {
+		for _, test := range []struct {
+			backlog, when []time.Duration
+			want          string
+		}{
+			{[]time.Duration{30 * time.Second, 25 * time.Second, 20 * time.Second}, nil, "ban 1 until 20s"},
+			{[]time.Duration{30 * time.Second, 20 * time.Second}, []time.Duration{10 * time.Second}, "ban 1 until 50s"},
+			{[]time.Duration{70 * time.Second, 20 * time.Second}, []time.Duration{10 * time.Second}, ""},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				store := &memory{map[ban.Target]ban.Record{}, map[string][]byte{}}
+				(&misdated{behind: behind, when: append(each(90*time.Second, 3), 180*time.Second, 275*time.Second)}).bans(t, store)
+				time.Sleep(time.Hour)
+				if got := strings.Join((&misdated{backlog: test.backlog, behind: behind, when: test.when}).bans(t, store), "\n"); got != test.want {
+					t.Errorf("%s behind, backlog %s, then %s: %q, want %q", behind, test.backlog, test.when, got, test.want)
+				}
+			})
+		}
+	}
+}
+
+// TestHeldUp: a queue holds up failures that were far apart, and lets go of them at once.
+func TestHeldUp(t *testing.T) {
+	for _, behind := range []time.Duration{0, 2 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &memory{map[ban.Target]ban.Record{}, map[string][]byte{}}
+			if got := (&misdated{behind: behind, when: each(time.Hour, 6), held: true}).bans(t, store); got != nil {
+				t.Errorf("%s behind: %q", behind, got)
+			}
 		})
 	}
 }

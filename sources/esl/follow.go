@@ -45,6 +45,9 @@ type follower struct {
 	progress *progress
 	silent   bool // a connection ended without a heartbeat, and none has come since
 	listen   func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error
+
+	// Of the listening goroutine: the latest stamp of an event, and when it came.
+	stamp, stamped time.Time
 }
 
 func (s *source) newFollower(stream plugin.Stream) *follower {
@@ -143,15 +146,21 @@ func (f *follower) take(m esl.Message) {
 	e := f.decoder.decode(&m)
 	if e != nil {
 		e.Live = true
+		if m.Record {
+			e.Time = f.byEvents(e.Time)
+		}
 		if !f.queue.put(e) {
 			lost++
 		}
 	}
 	f.progress.message(&m, f.decoder.restarts-restarts, uint64(f.decoder.doubted-doubted), lost)
-	if at, ok := stamp(m.Headers); ok && m.Name() == esl.Heartbeat {
-		f.progress.Stamped(at)
-		f.silent = false
-		f.progress.silent(false)
+	if at, ok := stamp(m.Headers); ok {
+		f.stamp, f.stamped = at, time.Now()
+		if m.Name() == esl.Heartbeat {
+			f.progress.Stamped(at)
+			f.silent = false
+			f.progress.silent(false)
+		}
 	}
 	if setsLevel(&m) {
 		f.lister.retestLevel()
@@ -160,6 +169,18 @@ func (f *follower) take(m esl.Message) {
 		f.decoder.gateways = false
 		f.lister.refresh()
 	}
+}
+
+// zoneStep divides the offset of every zone.
+const zoneStep = 15 * time.Minute
+
+// byEvents gives a log record, which has a local time, its time by the stamps of events. Both
+// are of one clock, so they differ by the zone, if `timezone` is not that of the switch.
+func (f *follower) byEvents(at time.Time) time.Time {
+	if f.stamp.IsZero() {
+		return at
+	}
+	return at.Add(f.stamp.Add(time.Since(f.stamped)).Sub(at).Round(zoneStep))
 }
 
 // sleep waits for d, or until ctx ends.

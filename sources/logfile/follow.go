@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"slices"
@@ -79,8 +80,9 @@ type consumer struct {
 	stream   plugin.Stream
 	sampled  int // how many bytes the plan was made from
 	carried  carried
-	context  int  // bytes of the log in front of a chunk
-	live     bool // what is taken has just been written
+	context  int       // bytes of the log in front of a chunk
+	live     bool      // what is taken has just been written
+	shown    time.Time // when a stamp was last passed on beside the events
 }
 
 // Take reports the events of a chunk. It holds back a last message that may go on
@@ -97,6 +99,7 @@ func (c *consumer) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 func (c *consumer) take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 	c.ModTime = time.Now()
 	c.sample(&chunk)
+	c.showClock(chunk.Log[chunk.From:chunk.To])
 	b := &c.block
 	b.log, b.from, b.to, b.crlf = chunk.Log, chunk.From, chunk.To, chunk.CRLF
 	c.scan(b)
@@ -205,6 +208,19 @@ func (c *consumer) stamp(line []byte) time.Time {
 	}
 	c.ModTime = time.Now()
 	return c.Time(h.Stamp)
+}
+
+// showClock passes on the stamp of the last line, once a second: there may be no events.
+func (c *consumer) showClock(lines []byte) {
+	now := c.ModTime
+	if !c.live || now.Sub(c.shown) < time.Second {
+		return
+	}
+	c.shown = now
+	lines = bytes.TrimSuffix(lines, []byte{'\n'})
+	if at := c.stamp(lines[bytes.LastIndexByte(lines, '\n')+1:]); !at.IsZero() {
+		c.stream.Progress.Stamped(at)
+	}
 }
 
 func (c *consumer) emit(e *event.Event) error {

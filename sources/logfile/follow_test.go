@@ -425,8 +425,6 @@ func TestFollowRepeatsAfterResume(t *testing.T) {
 	}
 }
 
-// TestFollowPatience checks that a message is waited for as long as it may go on, and
-// no longer.
 // TestFollowLive: what was written before the source began is not live, and what is written then
 // is.
 func TestFollowLive(t *testing.T) {
@@ -454,6 +452,29 @@ func TestFollowLive(t *testing.T) {
 	}
 }
 
+// TestFollowClock: the stamp of a line that is no event shows the clock, unless it is of the backlog.
+func TestFollowClock(t *testing.T) {
+	const idle = "2026-05-04 10:00:00.000000 97.10% [DEBUG] switch_core.c:1 idle\n"
+	l := newLogger(t)
+	l.open()
+	f := follow(t, l.path, nil, defaultPatience())
+	l.write(idle)
+	poll(t, "stamp", func() bool {
+		stamp, _, ok := f.stream.Progress.TakeStamp()
+		return ok && stamp.Equal(firstLine)
+	})
+	f.stop()
+	l.write(idle)
+	l.lines(1)
+	again := follow(t, l.path, f.position, defaultPatience())
+	again.wait(1)
+	if _, _, ok := again.stream.Progress.TakeStamp(); ok {
+		t.Error("the backlog shows a clock")
+	}
+}
+
+// TestFollowPatience checks that a message is waited for as long as it may go on, and
+// no longer.
 func TestFollowPatience(t *testing.T) {
 	l := newLogger(t)
 	l.open()
