@@ -324,7 +324,9 @@ func TestProfileOfTheLog(t *testing.T) {
 		{usual, usual, []section{profile(), guard}, true},
 		{usual, "", []section{profile("uuid", "false"), guard}, false},
 		{"/mnt/freeswitch.log", usual, []section{profile(), guard}, true},
-		{"/mnt/freeswitch.log", usual, []section{profile("logfile", "$${log_dir}/x")}, true},
+		{"/mnt/freeswitch.log", usual, []section{profile("logfile", "$${log_dir}/freeswitch.log")}, true},
+		{"/mnt/freeswitch.log", usual, []section{profile("logfile", "$${log_dir}/x")}, false},
+		{"/mnt/guard.log", usual, []section{profile(), guard}, false},
 		{"/mnt/freeswitch.log", usual, []section{guard}, false},
 	} {
 		x := &exam{logPath: test.path, switchLog: test.log, logging: &section{Profiles: test.profiles}}

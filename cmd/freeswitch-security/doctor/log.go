@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -146,8 +147,8 @@ func (x *exam) judgeTail() {
 }
 
 // ofLog returns the profiles of mod_logfile that write the log. One without a path writes
-// freeswitch.log. Where none has the log's path, it is that of a profile whose path is not
-// known.
+// freeswitch.log. Where none has the log's path, it is that of a profile with its name: the
+// path may hold a variable or a link, or be that of a container.
 func (x *exam) ofLog() (profiles []section) {
 	if x.logging == nil {
 		return nil
@@ -158,7 +159,7 @@ func (x *exam) ofLog() (profiles []section) {
 		switch {
 		case cmp.Or(file, x.switchLog, logfile.DefaultPath) == x.logPath:
 			profiles = append(profiles, p)
-		case file == "" || strings.HasPrefix(file, "$"):
+		case filepath.Base(cmp.Or(file, logfile.DefaultPath)) == filepath.Base(x.logPath):
 			likely = append(likely, p)
 		}
 	}
