@@ -44,6 +44,7 @@ func (s *source) follow(ctx context.Context, stream plugin.Stream, pace tail.Pac
 func (s *source) newConsumer(stream plugin.Stream, patience patience) *consumer {
 	c := &consumer{scanner: scanner{decoder: s.newDecoder(stream.Want, defaultSizes().maxLine, time.Time{})}, stream: stream, patience: patience, live: stream.From == nil}
 	c.order.sink = c.emit
+	c.sight.others = c.others
 	c.carried.MaxLine, c.carried.others, c.context = c.MaxLine, c.others, c.Before()
 	return c
 }

@@ -21,6 +21,7 @@ const (
 
 // A sight counts the lines since the last one with FreeSWITCH's header.
 type sight struct {
+	others  bool // lines without a header are looked for
 	seen    bool // one had a header
 	foreign int64
 }
@@ -35,7 +36,7 @@ func (s *sight) see(lines int64, recognised bool) string {
 	if s.seen {
 		limit, since = foreignLater, " any more"
 	}
-	if s.foreign < limit {
+	if s.foreign < limit || s.others {
 		return ""
 	}
 	return "no line of the log has FreeSWITCH's header" + since + ", and no attack in it is seen: set path to a file that mod_logfile writes, or unit to that of FreeSWITCH; freeswitch-security explain says how a line is read"

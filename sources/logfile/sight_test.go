@@ -86,6 +86,9 @@ func TestTroubleOfRecordings(t *testing.T) {
 	if Trouble([]byte(foreignLines(foreignAtFirst))) == "" || Trouble(nil) != "" {
 		t.Error("a foreign log is readable, or an empty one is not")
 	}
+	if text := (&sight{others: true}).see(foreignLater, false); text != "" {
+		t.Errorf("a log of lines without a header: %s", text)
+	}
 	if _, err := ReadEnd(t.TempDir(), false); err == nil {
 		t.Error("a directory is read")
 	}
