@@ -68,11 +68,14 @@ func (f *carried) unwrap(chunk tail.Chunk, wait time.Duration) tail.Chunk {
 	f.marks = f.marks[:0]
 	length := chunk.To - chunk.From
 	for rest := chunk.Log[chunk.From:chunk.To]; len(rest) > 0; {
+		line, behind := f.Cut(rest)
+		if u.Interrupts(line) {
+			f.log = u.Flush(f.log)
+		}
 		if !u.Pending() {
 			f.marks = append(f.marks, mark{length - len(rest), len(f.log) - f.from, u})
 		}
-		var line string
-		line, rest = f.Cut(rest)
+		rest = behind
 		f.log = u.Append(f.log, line)
 	}
 	if last := &f.marks[len(f.marks)-1]; chunk.Final || last.raw == 0 && chunk.Waited >= wait || length-last.raw > maxHeld {

@@ -252,10 +252,22 @@ func TestFollowParts(t *testing.T) {
 	if len(sink.events) != 1 || sink.events[0].User != "1000" {
 		t.Fatalf("%d events", len(sink.events))
 	}
+	for range 2 { // a line that is never finished, and a line of the other stream
+		l.write("2026-05-04T10:11:13Z stdout P " + noiseLine + "2026-05-04T10:11:13Z stderr F " + failureLine)
+		f.Step(t.Context())
+	}
+	l.write("2026-05-04T10:11:13Z stdout F \n" + "2026-05-04T10:11:13Z stdout P " + failureLine + failureLine)
+	f.Step(t.Context()) // what interrupted the line is held back
+	l.write("2026-05-04T10:11:13Z stdout F " + noiseLine)
+	f.Step(t.Context())
+	if n := len(sink.events); n != 5 {
+		t.Fatalf("%d events", n)
+	}
+	lines := sink.status().Lines
 	c.patience.line = time.Millisecond
 	parts("PP")
 	poll(t, "line that is given up", func() bool {
 		f.Step(t.Context())
-		return sink.status().Lines == 3
+		return sink.status().Lines == lines+1
 	})
 }

@@ -135,7 +135,7 @@ func TestUnwrap(t *testing.T) {
 		{"of another program", prefix + failure + "\nMay  3 21:30:11 pbx sshd[1]: x\n" + indent + "y\n" + prefix + "z", failure + "\nz"},
 		{"of another process", prefix + failure + "\nMay  3 21:30:11 pbx freeswitch[813]: z", failure + "\nz"},
 		{"of journalctl", prefix + failure + "\n-- Boot 0a1b2c3d --\n" + prefix + failure, failure + "\n" + failure},
-		{"two parts", "2026-05-03T21:30:11.1Z stdout P " + failure[:90] + "\n2026-05-03T21:30:11.1Z stderr F x\n2026-05-03T21:30:11.1Z stdout F " + failure[90:], "x\n" + utc},
+		{"two parts", "2026-05-03T21:30:11.1Z stdout P " + failure[:90] + "\n2026-05-03T21:30:11.1Z stderr F x\n2026-05-03T21:30:11.1Z stdout F " + failure[90:], utc + "\nx"},
 		{"two parts of two streams", "2026-05-03T21:30:11.1Z stdout P " + failure + "\n2026-05-03T21:30:11.1Z stderr P x", utc + "\nx"},
 		{"console JSON in a container", `2026-05-03T21:30:11.1Z stdout F {"timestamp":1777843811034211,"level":4,"full_message":"x\ny\n"}`, "2026-05-03 21:30:11.034211Z [WARNING] x\ny"},
 		{"colours alone", "\x1b[m\x1b[35m" + failure + "\n\x1b[m\n\x1b[m\x1b[35m" + failure, failure + "\n" + failure},

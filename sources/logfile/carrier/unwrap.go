@@ -28,6 +28,7 @@ type Unwrapper struct {
 	parts   []byte // of a line that goes on in the next piece
 	started piece  // the first of them
 	pending bool
+	later   []byte // lines of another stream meanwhile
 }
 
 // Unwrapper returns an unwrapper for a file with the carrier, from its beginning or
@@ -48,26 +49,40 @@ func (u *Unwrapper) Append(dst []byte, line string) []byte {
 		// Nothing is compared in such a file. FreeSWITCH's lines begin with the stamp there.
 		p.text = record.WithoutSession(line)
 	}
-	if c == nil {
+	if u.interrupts(&p, c) {
 		dst = u.Flush(dst)
+	}
+	if c == nil {
 		return u.further(dst, line)
 	}
-	if u.last = c; u.pending && p.stream != u.started.stream && (p.part || p.stream == "") {
-		dst = u.Flush(dst)
-	}
-	switch {
-	case u.pending && p.stream == u.started.stream:
-		u.add(p.text)
-		if p.part {
-			return dst
+	u.last = c
+	switch same := p.stream == u.started.stream; {
+	case u.pending && !same:
+		u.later = u.message(u.later, line, &p)
+	case u.pending:
+		if u.add(p.text); !p.part {
+			return u.Flush(dst)
 		}
-		return u.Flush(dst)
 	case p.part:
 		u.started, u.pending = piece{at: p.at, writer: strings.Clone(p.writer), stream: strings.Clone(p.stream)}, true
 		u.add(p.text)
-		return dst
+	default:
+		return u.message(dst, line, &p)
 	}
-	return u.message(dst, line, &p)
+	return dst
+}
+
+// Interrupts reports whether the end of a pending line cannot come behind a line.
+func (u *Unwrapper) Interrupts(line string) bool {
+	if !u.pending {
+		return false
+	}
+	p, c := parse(line)
+	return u.interrupts(&p, c)
+}
+
+func (u *Unwrapper) interrupts(p *piece, c *Carrier) bool {
+	return u.pending && (c == nil || p.stream != u.started.stream && (p.part || p.stream == "" || len(u.later) > u.maxLine))
 }
 
 // AppendUnfinished appends what the first part of a line holds, without a line break.
@@ -97,7 +112,9 @@ func (u *Unwrapper) Flush(dst []byte) []byte {
 	p := u.started
 	p.text = string(u.parts)
 	u.parts, u.pending = u.parts[:0], false
-	return u.message(dst, "", &p)
+	dst = append(u.message(dst, "", &p), u.later...)
+	u.later = u.later[:0]
+	return dst
 }
 
 // message appends the lines of a message. raw is its line in the file.
