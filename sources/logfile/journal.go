@@ -55,7 +55,7 @@ func (s *journalSource) Follow(ctx context.Context, stream plugin.Stream) error 
 	}
 	stream.Position(e.place.Bytes())
 	stream.Ready()
-	if e.place.Cursor != "" { // journalctl follows the entries of this boot alone
+	if stream.From != nil { // journalctl follows the entries of this boot alone
 		err := s.run(ctx, e, false)
 		if errors.Is(err, journal.ErrPlace) {
 			slog.Warn("journal replaced; what was written meanwhile is skipped", "source", s.name)

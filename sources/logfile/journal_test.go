@@ -54,13 +54,15 @@ func (j *testJournal) reboot(boot string) {
 	j.must(os.WriteFile(filepath.Join(j.dir, "boot"), []byte(boot), 0o600))
 }
 
-// log adds an entry of a unit.
-func (j *testJournal) log(unit string, message any) {
+// log adds an entry of a unit, by the program freeswitch.
+func (j *testJournal) log(unit string, message any) { j.logBy("freeswitch", unit, message) }
+
+func (j *testJournal) logBy(program, unit string, message any) {
 	j.t.Helper()
 	j.n++
 	entry, _ := json.Marshal(map[string]any{
 		"__CURSOR": fmt.Sprintf("s=1;i=%d", j.n), "__REALTIME_TIMESTAMP": strconv.FormatInt(time.Now().UnixMicro(), 10),
-		"_BOOT_ID": j.boot, "_SYSTEMD_UNIT": unit, "_HOSTNAME": "pbx", "MESSAGE": message,
+		"_BOOT_ID": j.boot, "_SYSTEMD_UNIT": unit, "_HOSTNAME": "pbx", "SYSLOG_IDENTIFIER": program, "MESSAGE": message,
 	})
 	file, err := os.OpenFile(filepath.Join(j.dir, "entries"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	j.must(err)
@@ -79,8 +81,12 @@ func failure(user string) string {
 // follow follows the journal from a position on.
 func (j *testJournal) follow(position []byte) *follows {
 	j.t.Helper()
+	return j.followBy(&journalSource{source: builtinSource(), query: journal.Query{Unit: "freeswitch.service"}}, position)
+}
+
+func (j *testJournal) followBy(s *journalSource, position []byte) *follows {
+	j.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &journalSource{source: builtinSource(), query: journal.Query{Unit: "freeswitch.service"}}
 	f := newFollows(j.t, s.source, position)
 	f.cancel = cancel
 	go func() {
@@ -155,7 +161,7 @@ func fakeJournalctl() int {
 			fmt.Fprintln(os.Stderr, "Failed to seek to cursor: Invalid argument")
 			return 1
 		}
-		if !follow {
+		if !follow || os.Getppid() == 1 {
 			return 0
 		}
 		time.Sleep(time.Millisecond)
@@ -220,6 +226,30 @@ func TestJournalMessages(t *testing.T) {
 	}
 	if got := f.users(); len(got) != 3 || got[0] != "array" {
 		t.Errorf("the users %.20q came", got)
+	}
+}
+
+// TestJournalOfAnother checks that an event block without a header reads the entries of another
+// program, and those of its unit alone.
+func TestJournalOfAnother(t *testing.T) {
+	j := newTestJournal(t)
+	b := settingstest.Block(t, "site.hcl", `
+		unit    = "php8.2-fpm.service"
+		builtin = false
+		event "fusionpbx_login" {
+			line   = "FusionPBX: [<ip>] authentication failed for <user>"
+			header = false
+		}`, nil)
+	s := Journal.New(b, plugin.SourceEnv{Name: "journal.fusionpbx"}).(*journalSource)
+	if b.Done(); b.Failed() {
+		t.Fatal(b.Diagnostics())
+	}
+	f := j.followBy(s, nil)
+	j.logBy("FusionPBX", "session-3.scope", "[192.0.2.1] authentication failed for logger")
+	j.logBy("FusionPBX", "php8.2-fpm.service", "[203.0.113.5] authentication failed for admin")
+	f.wait(1)
+	if e := f.events[0]; e.Name != "fusionpbx_login" || e.User != "admin" {
+		t.Errorf("%+v", e)
 	}
 }
 

@@ -75,6 +75,13 @@ func TestArchived(t *testing.T) {
 			l.rotate("-20260505", 10)
 			l.gzip(l.path + "-20260505")
 		}},
+		{"dated before the extension", func(l *logger) {
+			old := strings.TrimSuffix(l.path, ".log") + "-20260504.log"
+			l.must(os.Rename(l.path, old))
+			l.open()
+			l.lines(10)
+			l.gzip(old)
+		}},
 		{"copied and truncated", func(l *logger) {
 			l.must(exec.Command("cp", l.path, l.path+".1").Run())
 			l.must(os.Truncate(l.path, 0))

@@ -207,7 +207,15 @@ func (f *Follower) copyOf(t *file) *file {
 	return found
 }
 
-// siblings opens the files beside the log whose names begin with the log's. It lists
+// isRotated reports whether a file may once have had the name base: freeswitch.log.1,
+// freeswitch.log-20260504.gz, freeswitch-20260504.log.
+func isRotated(name, base string) bool {
+	end := filepath.Ext(base)
+	dated, isDated := strings.CutPrefix(name, strings.TrimSuffix(base, end)+"-")
+	return strings.HasPrefix(name, base) || isDated && dated != "" && dated[0] >= '0' && dated[0] <= '9' && strings.Contains(dated, end)
+}
+
+// siblings opens the files beside the log that were rotated away from its path. It lists
 // the directory until nothing new appears: a listing can miss a file while names are
 // shifted. If archived is set, it looks into compressed files.
 func (f *Follower) siblings(archived bool) []candidate {
@@ -222,7 +230,7 @@ func (f *Follower) siblings(archived bool) []candidate {
 		n := len(found)
 		entries, _ := os.ReadDir(cmp.Or(dir, "."))
 		for _, e := range entries {
-			if e.Name() == base || !strings.HasPrefix(e.Name(), base) {
+			if e.Name() == base || !isRotated(e.Name(), base) {
 				continue
 			}
 			file, info, err := open(dir + e.Name())
