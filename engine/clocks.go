@@ -30,7 +30,10 @@ func (e *Engine) date(ev *event.Event, now time.Time) {
 	if ev.Live {
 		e.stamped(ev.Source, stamp, now)
 	}
-	if ev.Time = stamp.Add(e.offset(ev.Source).By); ev.Time.After(now) {
+	if ev.Time = stamp.Add(e.offset(ev.Source).By); ev.Time.After(now) && !ev.Live {
+		ev.Time = stamp // the offset is none any more: a timezone was set while the program was not running
+	}
+	if ev.Time.After(now) {
 		ev.Time = now
 	}
 	ev.Shifted = ev.Time.Sub(stamp)
@@ -125,7 +128,7 @@ func (e *Engine) restoreClocks(kept []byte, now time.Time) {
 	for ref, behind := range s.Behind {
 		e.offsets[ref] = &clock.Offset{By: behind, Known: true}
 	}
-	if by := now.Sub(s.Saved); by < 0 {
+	if by := now.Sub(s.Saved); by <= -time.Second {
 		e.ledger.Step(by)
 		e.options.Log.Warn("clock earlier than the saved state: bans run for the rest of their terms", "by", by.Round(time.Second), "bans", e.ledger.Size())
 	}

@@ -162,6 +162,20 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
+// TestTimezoneIsSet: the operator sets the timezone while the guard is not running. Failures that were
+// far apart do not come together.
+func TestTimezoneIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{map[ban.Target]ban.Record{}, map[string][]byte{}}
+		(&misdated{behind: 2 * time.Hour, when: append(each(90*time.Second, 3), 180*time.Second, 275*time.Second)}).bans(t, store)
+		time.Sleep(5 * time.Hour)
+		backlog := []time.Duration{5 * time.Hour, 4 * time.Hour, 3 * time.Hour, 2 * time.Hour, time.Hour, 30 * time.Minute, 10 * time.Minute}
+		if got := (&misdated{backlog: backlog, when: each(time.Hour, 6)}).bans(t, store); got != nil {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
 // TestHeldUp: a queue holds up failures that were far apart, and lets go of them at once.
 func TestHeldUp(t *testing.T) {
 	for _, behind := range []time.Duration{0, 2 * time.Hour} {

@@ -137,6 +137,9 @@ func (e *Engine) reconcileSources() {
 		}
 		s.cancel()
 		e.takeUntil(s.done) // so that the next one begins where this one ended
+		if s.Fingerprint != wanted[ref].Fingerprint {
+			delete(e.offsets, ref) // of another timezone, perhaps
+		}
 		delete(set.running, ref)
 	}
 	var started []*source
