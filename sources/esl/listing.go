@@ -88,7 +88,11 @@ func (l *lister) run(ctx context.Context) {
 			continue
 		}
 		severity, fault := status.Warning, ""
-		if err := l.list(ctx); err != nil && ctx.Err() == nil {
+		err := l.list(ctx)
+		if l.hidesWarnings != nil && l.untested.Load() { // a busy switch may log late
+			next = retryAfter
+		}
+		if err != nil && ctx.Err() == nil {
 			next, fault = 0, err.Error() // after listPause
 			if errors.Is(err, errLookUp) {
 				next, severity = retryAfter, status.Info

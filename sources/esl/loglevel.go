@@ -29,7 +29,7 @@ func (l *lister) retestLevel() {
 func (l *lister) testLevel(ctx context.Context) error {
 	hidden, err := l.hidesWarnings(ctx)
 	if _, ok := errors.AsType[*esl.Refusal](err); ok {
-		return nil // it stays unknown
+		err = nil // it is not known, and not tested again
 	}
 	text := ""
 	if hidden {

@@ -51,6 +51,10 @@ func TestHiddenLevel(t *testing.T) {
 		want(time.Hour, "the log level of FreeSWITCH hides warnings")
 		set(false, "7")
 		want(time.Minute, "")
+		set(true, "3")
+		want(time.Minute, "the log level of FreeSWITCH hides warnings")
+		hidden = false // without a report
+		want(time.Minute, "")
 		cancel()
 		<-done
 	})
