@@ -52,13 +52,19 @@ func (c *consumer) recognise(head, lines []byte) {
 // plain returns the plain lines of lines of the file, and how they end.
 func (f *carried) plain(data []byte) (log []byte, crlf bool) {
 	u := f.carrier.Unwrapper(f.MaxLine, f.others)
+	log = f.appendAll(&u, nil, data)
+	first, _, _ := bytes.Cut(log, []byte{'\n'})
+	return log, bytes.HasSuffix(first, []byte{'\r'})
+}
+
+// appendAll appends the plain lines of lines of the file.
+func (f *carried) appendAll(u *carrier.Unwrapper, log, data []byte) []byte {
 	for len(data) > 0 {
 		var line string
 		line, data = f.Cut(data)
 		log = u.Append(log, line)
 	}
-	first, _, _ := bytes.Cut(log, []byte{'\n'})
-	return log, bytes.HasSuffix(first, []byte{'\r'})
+	return u.Flush(log)
 }
 
 // unwrap returns a chunk of the plain lines of a chunk. They are valid until pass. wait
@@ -102,20 +108,14 @@ const maxHeld = 1 << 20
 // lines before it are in log then.
 func (f *carried) resume(chunk *tail.Chunk) (u carrier.Unwrapper) {
 	raw := chunk.Log[:chunk.From]
-	if chunk.At > 0 && len(f.before) > 0 && bytes.HasSuffix(f.before, raw) {
+	if chunk.At > 0 && len(raw) > 0 && bytes.HasSuffix(f.before, raw) {
 		return f.resumed
 	}
 	if chunk.At > int64(len(raw)) {
 		raw = raw[bytes.IndexByte(raw, '\n')+1:] // its first line may be a part of one
 	}
 	u = f.carrier.Unwrapper(f.MaxLine, f.others)
-	f.log = f.log[:0]
-	for len(raw) > 0 {
-		var line string
-		line, raw = f.Cut(raw)
-		f.log = u.Append(f.log, line)
-	}
-	f.log = u.Flush(f.log)
+	f.log = f.appendAll(&u, f.log[:0], raw)
 	f.from = len(f.log)
 	return u
 }

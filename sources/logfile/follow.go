@@ -89,7 +89,7 @@ type consumer struct {
 // Take reports the events of a chunk. It holds back a last message that may go on
 // behind the chunk.
 func (c *consumer) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
-	if c.recognise(chunk.Head, chunk.Log[chunk.From:chunk.To]); c.carried.carrier == nil {
+	if c.recognise(chunk.Head, chunk.Log[chunk.From:chunk.To]); c.carried.carrier == nil || chunk.From == chunk.To {
 		return c.take(ctx, chunk)
 	}
 	v := c.take(ctx, c.carried.unwrap(chunk, c.patience.line))

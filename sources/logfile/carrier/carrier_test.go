@@ -66,6 +66,7 @@ func TestForms(t *testing.T) {
 		{"docker compose logs", "freeswitch-1  | ", "", failure},
 		{"docker compose logs", "\x1b[36mfreeswitch-1  | \x1b[0m\x1b[m\x1b[35m", "\x1b[m", failure},
 		{"docker compose logs", "freeswitch-1  | 2026-05-03T21:30:11.034211123Z ", "", utc},
+		{"docker compose logs", "fs.1.x0b2@node-1    | ", "", failure},
 		{"docker compose logs", "[pod/fs-0/freeswitch] ", "", failure},
 		{"docker logs -t", "2026-05-03T19:30:11.034211123Z ", "", summer},
 		{"the log of a Kubernetes container (CRI)", "2026-05-03T21:30:11.034211123Z stderr F ", "", utc},

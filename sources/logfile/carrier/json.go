@@ -74,6 +74,9 @@ func consoleJSON(line string) (p piece, ok bool) {
 	if err != nil {
 		return p, false
 	}
+	if micros < 1e12 {
+		micros *= 1e6 // seconds, as in GELF
+	}
 	head := fmt.Sprintf("%s [%s] ", time.UnixMicro(int64(micros)).UTC().Format(record.ZonedLayout), record.LevelNames[r.Level])
 	if r.Session != "" {
 		head = r.Session + " " + head

@@ -38,7 +38,7 @@ var (
 	untimed = regexp.MustCompile(`^` + priority + `(?P<writer>(?:` + word + ` )?` + program + `)\[\d+\]: (?P<syslog>)`)
 
 	// freeswitch-1  | …, [pod/fs-0/freeswitch] …
-	compose = regexp.MustCompile(`^(?P<writer>[\w.-]+ +\||\[pod/[\w./-]+\]) (?:` + docker + `)?`)
+	compose = regexp.MustCompile(`^(?P<writer>[\w.@-]+ +\||\[pod/[\w./-]+\]) (?:` + docker + `)?`)
 
 	// 2026-05-03T21:30:13.034211123Z stdout F …
 	cri = regexp.MustCompile(`^` + docker + `(?P<stream>stdout|stderr) (?P<part>[FP])(?: |$)`)
