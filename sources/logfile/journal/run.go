@@ -7,7 +7,6 @@ import (
 	"io"
 	"os/exec"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -52,14 +51,10 @@ const complaintLength = 1 << 10
 // complaints is the standard error of journalctl.
 type complaints struct {
 	told func(string)
-
-	mu   sync.Mutex // guards text
-	text string
+	text string // to be read once journalctl has ended
 }
 
 func (c *complaints) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if room := complaintLength - len(c.text); room > 0 {
 		c.text = strings.ToValidUTF8(c.text+string(p[:min(len(p), room)]), "")
 		c.told(strings.Join(strings.Fields(c.text), " "))

@@ -44,7 +44,6 @@ type content interface {
 	io.ReaderAt
 	io.Closer
 	Name() string
-	Stat() (os.FileInfo, error)
 }
 
 // An archive is the content of a compressed file. It is read from its start to its end:
@@ -67,22 +66,14 @@ func (f *Follower) contentOf(file *os.File) content {
 	n, _ := file.ReadAt(start, 0)
 	for _, c := range compressions {
 		if bytes.HasPrefix(start[:n], []byte(c.magic)) {
-			a := &archive{File: file, unpack: c.unpack, left: &f.unpackable, log: f.Log}
-			a.restart()
-			return a
+			return &archive{File: file, unpack: c.unpack, left: &f.unpackable, log: f.Log}
 		}
 	}
 	return file
 }
 
-// restart goes back to the start.
-func (a *archive) restart() {
-	a.window, a.end = nil, 0
-	if _, a.err = a.Seek(0, io.SeekStart); a.err == nil {
-		a.r, a.err = a.unpack(bufio.NewReader(a.File))
-	}
-	a.report()
-}
+// rewind goes back to the start, and takes no memory until it is read again.
+func (a *archive) rewind() { a.r, a.window, a.end, a.err = nil, nil, 0, nil }
 
 // ReadAt reads what the window has, and the first bytes. It reads on as far as needed.
 func (a *archive) ReadAt(p []byte, at int64) (n int, err error) {
@@ -104,6 +95,11 @@ func (a *archive) ReadAt(p []byte, at int64) (n int, err error) {
 
 // readOn moves the window on.
 func (a *archive) readOn() {
+	if a.r == nil {
+		if _, a.err = a.Seek(0, io.SeekStart); a.err == nil {
+			a.r, a.err = a.unpack(bufio.NewReader(a.File))
+		}
+	}
 	if len(a.window)+chunkLength > windowLength {
 		a.window = a.window[:copy(a.window, a.window[chunkLength:])]
 	}
@@ -122,30 +118,12 @@ func (a *archive) readOn() {
 	if *a.left -= int64(n); *a.left < 0 && a.err == nil {
 		a.err = errTooMuch
 	}
-	a.report()
-}
-
-var errTooMuch = errors.New("no more is read of compressed files at a start")
-
-func (a *archive) report() {
 	if a.err != nil && a.err != io.EOF {
 		a.log.Warn("compressed log not readable; the rest of it is skipped", "file", a.Name(), "err", a.err)
 	}
 }
 
-// Stat returns the size of what was read so far.
-func (a *archive) Stat() (os.FileInfo, error) {
-	info, err := a.File.Stat()
-	return unpacked{info, a.end}, err
-}
-
-// unpacked is the status of an archive.
-type unpacked struct {
-	os.FileInfo
-	size int64
-}
-
-func (u unpacked) Size() int64 { return u.size }
+var errTooMuch = errors.New("no more is read of compressed files at a start")
 
 // findArchived returns the compressed file that a bookmark of a position is in. The one
 // that begins last, but not behind the bookmark, comes first.
@@ -160,7 +138,7 @@ func (b *bookmark) findArchived(candidates []candidate, last time.Time) *candida
 		return cmp.Or(y.first.Compare(x.first), y.info.ModTime().Compare(x.info.ModTime()))
 	})
 	for _, c := range archived {
-		c.archive().restart() // a bookmark that was searched for before may stand further behind
+		c.archive().rewind() // a bookmark that was searched for before may stand further behind
 		if b.Length >= shortestCopy && b.in(c.file) {
 			return c
 		}

@@ -148,7 +148,11 @@ type candidate struct {
 }
 
 func (f *Follower) newCandidate(file content, info os.FileInfo) candidate {
-	return candidate{file, info, head(file), f.firstStamp(file)}
+	c := candidate{file, info, head(file), f.firstStamp(file)}
+	if a := c.archive(); a != nil {
+		a.rewind()
+	}
+	return c
 }
 
 // between finds the files that were at the path after the newest one that is read and
@@ -297,7 +301,12 @@ func open(path string) (*os.File, os.FileInfo, error) {
 	return file, info, nil
 }
 
-func size(file content) int64 {
+// size returns the length of a file; 0 if it is not known.
+func size(text content) int64 {
+	file, ok := text.(*os.File)
+	if !ok {
+		return 0
+	}
 	info, err := file.Stat()
 	if err != nil {
 		return 0
