@@ -31,14 +31,10 @@ type mark struct {
 	carrier.Unwrapper
 }
 
-// recognise finds out the carrier of the file that begins with head. If it has none
-// to show, as a pipe, the first lines that are read are its head.
-func (c *consumer) recognise(head, lines []byte) {
+// recognise finds out the carrier of the file that begins with head.
+func (c *consumer) recognise(head []byte) {
 	f := &c.carried
-	if len(head) == 0 && len(f.head) < tail.HeadLength {
-		head = append(f.head[:len(f.head):len(f.head)], lines...)
-	}
-	if len(head) == 0 || bytes.Equal(head, f.head) {
+	if bytes.Equal(head, f.head) {
 		return
 	}
 	f.head = append(f.head[:0], head...)

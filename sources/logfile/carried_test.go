@@ -271,3 +271,32 @@ func TestFollowParts(t *testing.T) {
 		return sink.status().Lines == lines+1
 	})
 }
+
+// TestCarriedForgery checks that the carrier's time does not make a forged stamp right.
+func TestCarriedForgery(t *testing.T) {
+	for _, off := range []time.Duration{-2 * time.Hour, -15 * time.Minute, 15 * time.Minute, 5 * time.Minute, time.Second} {
+		s := newStage()
+		s.goesOn(session2, 40)
+		s.opens(session, caller, "x\n"+s.failure(s.now.Add(off), victim))
+		s.goesOn(session, 40)
+		if off < 0 { // what comes before is stamped later
+			s.goesOn(session2, 40)
+		}
+		var log strings.Builder
+		for line := range strings.Lines(s.String()) {
+			log.WriteString(dockerRecord(line, s.now.Add(-2*time.Hour+3*time.Millisecond))) // FreeSWITCH is 2 h ahead of UTC
+		}
+		got := builtinSource().collect(strings.NewReader(log.String()), time.Time{}, nil, defaultSizes())
+		forged := 0
+		for _, e := range got.events {
+			if e.Name == event.LogForgery && e.Fields[event.ClaimedIP] == victim {
+				forged++
+			} else if e.IP.String() == victim {
+				t.Errorf("%v: %s", off, describe(&e))
+			}
+		}
+		if forged != 1 {
+			t.Errorf("%v: %d forgeries", off, forged)
+		}
+	}
+}

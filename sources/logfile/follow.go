@@ -89,7 +89,7 @@ type consumer struct {
 // Take reports the events of a chunk. It holds back a last message that may go on
 // behind the chunk.
 func (c *consumer) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
-	if c.recognise(chunk.Head, chunk.Log[chunk.From:chunk.To]); c.carried.carrier == nil || chunk.From == chunk.To {
+	if c.recognise(chunk.Head); c.carried.carrier == nil || chunk.From == chunk.To {
 		return c.take(ctx, chunk)
 	}
 	v := c.take(ctx, c.carried.unwrap(chunk, c.patience.line))
@@ -124,7 +124,7 @@ func (c *consumer) take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 // Recall marks the attempts as known that were reported before a restart.
 func (c *consumer) Recall(lines []byte, crlf bool) {
 	c.ModTime = time.Now()
-	if c.recognise(lines, nil); c.carried.carrier != nil {
+	if c.recognise(lines); c.carried.carrier != nil {
 		lines, crlf = c.carried.plain(lines)
 	}
 	c.block.plan, c.sampled = c.plan(lines), len(lines)
