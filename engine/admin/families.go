@@ -82,7 +82,7 @@ var families = slices.Concat(
 	of([]string{"source"}, eachSource, []series[status.Source]{
 		{"freeswitch_security_events_total", counter, "Events that a source has reported.",
 			func(s *status.Source) float64 { return float64(s.Events) }},
-		{"freeswitch_security_events_dropped_total", counter, "Events that were lost, here or at the switch.",
+		{"freeswitch_security_events_dropped_total", counter, "Events, and lines of a named pipe, that were lost, here or at the switch.",
 			func(s *status.Source) float64 { return float64(s.Lost) }},
 		{"freeswitch_security_lines_read_total", counter, "Lines that a source has read; frames where it has no lines.",
 			func(s *status.Source) float64 { return float64(s.Lines) }},

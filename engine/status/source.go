@@ -8,7 +8,7 @@ type Source struct {
 	Name         string    `json:"name"`                  // "log.freeswitch"
 	Running      bool      `json:"running"`               // it is being followed
 	Events       uint64    `json:"events"`                // emitted
-	Lost         uint64    `json:"lost"`                  // events dropped here or at the switch
+	Lost         uint64    `json:"lost"`                  // events, and lines of a named pipe, dropped here or at the switch
 	Lines        uint64    `json:"lines"`                 // lines read; frames where the source has no lines
 	Bytes        uint64    `json:"bytes"`                 // read
 	Skipped      uint64    `json:"skipped"`               // lines too long to decode
