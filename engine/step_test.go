@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,11 +18,21 @@ import (
 )
 
 // A host has a clock that can be stepped.
-type host struct{ off time.Duration }
+type host struct{ stepped atomic.Int64 }
+
+func (h *host) off() time.Duration { return time.Duration(h.stepped.Load()) }
+
+func (h *host) step(by time.Duration) { h.stepped.Add(int64(by)) }
+
+func hostOff(by time.Duration) *host {
+	h := &host{}
+	h.step(by)
+	return h
+}
 
 func (h *host) clock() *clock.Clock {
 	start := time.Now()
-	return clock.New(func() time.Time { return time.Now().Add(h.off) }, func() time.Duration { return time.Since(start) })
+	return clock.New(func() time.Time { return time.Now().Add(h.off()) }, func() time.Duration { return time.Since(start) })
 }
 
 // A stepping source reports what happens while the clock of the host is stepped. Its own clock is
@@ -38,10 +49,11 @@ func (s *stepping) Follow(_ context.Context, stream plugin.Stream) error {
 	stream.Ready()
 	for i, ev := range s.events {
 		time.Sleep(time.Until(ev.Time))
-		s.host.off += s.steps[i]
+		synctest.Wait() // what ends at this moment
+		s.host.step(s.steps[i])
 		ev.Live, ev.Time = true, ev.Time.Add(-s.behind)
 		if s.follows {
-			ev.Time = ev.Time.Add(s.host.off)
+			ev.Time = ev.Time.Add(s.host.off())
 		}
 		stream.Emit(&ev)
 		synctest.Wait()
@@ -69,7 +81,7 @@ func (h *history) tellUnstepped(c *ban.Change, off time.Duration) {
 func runStepping(t *testing.T, s *stepping) (h history) {
 	t.Helper()
 	s.host = &host{}
-	e := New(guessing(t, config.Source{Ref: "log.x", Source: s}), Options{Clock: s.host.clock(), OnChange: func(c *ban.Change) { h.tellUnstepped(c, s.host.off) }})
+	e := New(guessing(t, config.Source{Ref: "log.x", Source: s}), Options{Clock: s.host.clock(), OnChange: func(c *ban.Change) { h.tellUnstepped(c, s.host.off()) }})
 	if err := e.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -167,22 +179,22 @@ func TestBanThroughSteps(t *testing.T) {
 			store := &memory{map[ban.Target]ban.Record{}, map[string][]byte{}}
 			target := ban.Address(netip.MustParseAddr("203.0.113.7"))
 			for i, r := range test.runs {
-				h := &host{off: r.off}
+				h := hostOff(r.off)
 				e := New(guessing(t, config.Source{Ref: "log.x", Source: quiet{&script{}}}), Options{Clock: h.clock()})
-				if err := e.Restore(store, time.Now().Add(h.off)); err != nil {
+				if err := e.Restore(store, time.Now().Add(h.off())); err != nil {
 					t.Fatal(err)
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error)
 				go func() { ended <- e.Run(ctx) }()
 				if i == 0 {
-					_, _ = e.Ban(ctx, []ban.Order{{Target: target, Author: "api", At: time.Now().Add(h.off), Terms: []ban.Term{mustTerm(t, "10m")}}})
+					_, _ = e.Ban(ctx, []ban.Order{{Target: target, Author: "api", At: time.Now().Add(h.off()), Terms: []ban.Term{mustTerm(t, "10m")}}})
 				}
 				time.Sleep(r.lasts / 2)
-				h.off += r.step
+				h.step(r.step)
 				time.Sleep(r.lasts / 2)
 				b, banned := e.Ledger().Covering(target)
-				now := time.Now().Add(h.off)
+				now := time.Now().Add(h.off())
 				if last := i == len(test.runs)-1; !banned || last && b.Until.Sub(now) != test.left || b.Until.Sub(b.Start) != 10*time.Minute {
 					t.Errorf("%s: run %d: banned %v, from %s until %s, at %s", name, i, banned, b.Start, b.Until, now)
 				}

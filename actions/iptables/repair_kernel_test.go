@@ -203,6 +203,30 @@ func TestKernelExpiry(t *testing.T) {
 	})
 }
 
+// TestKernelStep: after a step of the host's clock the bans have other ends, and the kernel agrees with
+// them as it is.
+func TestKernelStep(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		for _, backend := range []string{backendRules, backendSet} {
+			for _, by := range []time.Duration{2 * time.Hour, -2 * time.Hour, 30 * 365 * 24 * time.Hour} {
+				k.clear()
+				a := k.action(`backend = "` + backend + `"`)
+				now := time.Now
+				a.now = func() time.Time { return now() }
+				until := time.Now().Add(10 * time.Minute)
+				k.resync(a, banOf("203.0.113.7/32", until), banOf("203.0.113.8/32", time.Time{}))
+				now = func() time.Time { return time.Now().Add(by) }
+				until = until.Add(by)
+				k.quiet(a, banOf("203.0.113.7/32", until), banOf("203.0.113.8/32", time.Time{}))
+				in, err := a.Inspect(t.Context())
+				if err != nil || len(in.Entries) != 2 || (in.Entries[0].Remaining.Duration()-10*time.Minute).Abs() > 10*time.Second {
+					t.Errorf("%s, stepped by %s: %+v, %v", backend, by, in.Entries, err)
+				}
+			}
+		}
+	})
+}
+
 // TestKernelLimitsMoves: two programs that both move their jump to the top do not do
 // so for ever.
 func TestKernelLimitsMoves(t *testing.T) {
