@@ -21,8 +21,9 @@
 //	syslog, journalctl -o short     no line of its own if line breaks are escaped (#012) or
 //	                                indented, as rsyslog and journalctl do. syslog-ng keeps
 //	                                them, and standard output in the journal is divided
-//	                                there: then any line. Stamps are not compared, because
-//	                                a relay may change the order of lines.
+//	                                there: then any line. So can a caller whose text another
+//	                                program writes at the beginning of a message. Stamps are
+//	                                not compared: a relay may change the order of lines
 //	console JSON                    nothing: a message has its own frame
 //
 // A caller cannot choose the carrier of a file: in a plain file a line that has one
