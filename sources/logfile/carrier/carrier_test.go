@@ -169,6 +169,18 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
+// BenchmarkHostile unwraps a message in whose user name the second line begins very often.
+func BenchmarkHostile(b *testing.B) {
+	text := strings.Repeat("#012"+mustDefine, 1500)
+	line := "May  3 21:30:11 pbx freeswitch[812]: " + header + unknownUser + text + "@y] from 192.0.2.1#012" + mustDefine + "y" + withID + text + attribute + "#012" + andConfig
+	u := table[5].Unwrapper(1<<20, false)
+	for b.Loop() {
+		if strings.Count(string(u.Append(nil, line)), "\n") != 3 {
+			b.Fatal("not divided")
+		}
+	}
+}
+
 // TestCutOff checks which lines of syslog may have lost their end.
 func TestCutOff(t *testing.T) {
 	line := func(prefix string, length int) string {

@@ -54,13 +54,15 @@ func divide(text, lineBreak string) int {
 			return 0
 		}
 		at += i
-		account := strings.LastIndex(text[user:at], fromAddress) // its length
-		if account < 0 {
+		second := text[at+len(lineBreak+mustDefine):]
+		end := user + len(second) - len(withID) + len("@") // of user and domain, if they are as long as there
+		if end < user || end > at {
 			continue
 		}
-		_, err := netip.ParseAddr(text[user+account+len(fromAddress) : at])
-		if second := text[at+len(lineBreak+mustDefine):]; err == nil && account-len("@") == len(second)-len(withID) {
-			return at
+		if address, ok := strings.CutPrefix(text[end:at], fromAddress); ok {
+			if _, err := netip.ParseAddr(address); err == nil {
+				return at
+			}
 		}
 	}
 }
