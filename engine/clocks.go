@@ -47,7 +47,6 @@ func (e *Engine) stamped(source string, stamp, now time.Time) {
 	known := o.Known
 	if moved := o.Observe(stamp, now); !known && o.Known && moved > 0 {
 		e.rules.Shift(source, moved)
-		e.verifier.Shift(source, moved)
 		e.challenges = newChallenges()
 	}
 }

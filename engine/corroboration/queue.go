@@ -86,16 +86,7 @@ func (q *queue) postpone(until time.Time) {
 	}
 }
 
-// shift moves the events of a source in time.
-func (q *queue) shift(source string, by time.Duration) {
-	for _, e := range q.entries {
-		if e.event != nil && e.event.Source == source {
-			e.event.Time, e.event.Shifted = e.event.Time.Add(by), e.event.Shifted+by
-		}
-	}
-}
-
-// step moves the events of all sources, and when they are due.
+// step moves all events in time, and when they are due.
 func (q *queue) step(by time.Duration) {
 	for _, e := range q.entries {
 		e.until = e.until.Add(by)

@@ -229,9 +229,6 @@ func (v *Verifier) Advance(now time.Time, pass func(*event.Event)) {
 	}
 }
 
-// Shift moves the waiting log events of a source in time.
-func (v *Verifier) Shift(source string, by time.Duration) { v.waiting.shift(source, by) }
-
 // Step moves all that waits or is kept, after a step of the host's clock.
 func (v *Verifier) Step(by time.Duration) {
 	v.waiting.step(by)

@@ -262,9 +262,9 @@ func (s *Set) Step(by time.Duration) {
 		for i := range r.brake {
 			r.brake[i] += by.Microseconds()
 		}
-		for _, t := range r.trackers {
-			t.base += by.Microseconds()
-		}
+	}
+	for source := range s.sources {
+		s.Shift(source, by)
 	}
 }
 
