@@ -31,7 +31,7 @@ func (e *Engine) date(ev *event.Event, now time.Time) {
 		e.stamped(ev.Source, stamp, now)
 	}
 	if ev.Time = stamp.Add(e.offset(ev.Source).By); ev.Time.After(now) && !ev.Live {
-		ev.Time = stamp // the offset is none any more: a timezone was set while the program was not running
+		ev.Time = stamp // the offset no longer holds: timezone was set while the program was not running
 	}
 	if ev.Time.After(now) {
 		ev.Time = now
@@ -155,7 +155,7 @@ func wrongClock(behind time.Duration) string {
 		side = "ahead of"
 	}
 	if off > 10*time.Minute {
-		round = time.Minute // a clock that drifts is not told every few seconds
+		round = time.Minute // a clock that drifts is not reported every few seconds
 	}
 	if whole := off.Round(quarter); whole >= quarter && (off-whole).Abs() < time.Minute {
 		zone = "set timezone in the source's block if they are of another zone; else "

@@ -47,7 +47,7 @@ source "log" "freeswitch" {
   # corroborate = source.esl.pbx
 }
 
-# FreeSWITCH in systemd's journal, instead of a file (its name joins the list below):
+# FreeSWITCH's log in systemd's journal, instead of a file. Add its name to the list below:
 #
 # source "journal" "freeswitch" {
 #   unit = "freeswitch.service"

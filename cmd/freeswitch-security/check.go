@@ -15,9 +15,8 @@ func (a *app) check() *cobra.Command {
 		Use:   "check [DIR]",
 		Short: "Check the rules and show every mistake in them",
 		Long: `Check the rules and show the mistakes of all files, with file, line and column.
-Warn about a rule without a test, a rule without an enabled source or without an
-event of its sources, and a source that no rule names. Only the rule files are
-opened.
+Warn about a rule without a test, a rule that waits for what no enabled source
+reports, and a source that no rule names. Only the rule files are opened.
 
 Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`,
 		Example: "  freeswitch-security check\n  freeswitch-security check /etc/freeswitch-security/rules.d",

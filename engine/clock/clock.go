@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	leastStep = time.Second            // less than it is not worth a shift of everything
-	atOnce    = 100 * time.Millisecond // two readings of clocks that may be compared
+	leastStep = time.Second            // a smaller step is not followed
+	atOnce    = 100 * time.Millisecond // two clocks read within this time can be compared
 )
 
 // A Clock is the time of the engine. It advances with elapsed time alone, and follows a step of
@@ -47,7 +47,7 @@ func SinceBoot() *Clock {
 // Now returns the time.
 func (c *Clock) Now() time.Time { return time.Unix(0, c.base.Load()+int64(c.elapsed())) }
 
-// Stepped returns by how much the host's clock was stepped and not followed; 0 if that is less than a
+// Stepped returns the step of the host's clock that was not followed; 0 if it is less than a
 // second. What NTP corrects little by little is no step.
 func (c *Clock) Stepped() time.Duration {
 	before := c.elapsed()

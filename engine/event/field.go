@@ -46,7 +46,7 @@ var Fields = []Field{
 	text("event", "what happened: a name of the vocabulary or of the source", func(e *Event) *string { return &e.Name }),
 	{Name: "source", Doc: "the source that reported it: log.freeswitch", Kind: Text, Bound: MaxField,
 		At: func(e *Event) *string { return &e.Source }, NoKey: "every source has windows of its own"},
-	{Name: "time", Doc: "when it happened: the stamp of the source, and live with the offset of a wrong clock", Kind: Time, NoKey: "it is different in nearly every event"},
+	{Name: "time", Doc: "when it happened: the stamp of the source, corrected if its clock is wrong", Kind: Time, NoKey: "it is different in nearly every event"},
 	{Name: "ip", Doc: "the peer's address", Kind: Address, Settable: true, get: addressText, set: setAddress},
 	{Name: "port", Doc: "the peer's port", Kind: Number, Settable: true, get: portText, set: setPort},
 	text("user", "the account that was tried", func(e *Event) *string { return &e.User }),

@@ -50,7 +50,7 @@ var Vocabulary = []Word{
 	{WrongCallState, "an INVITE was challenged and then abandoned"},
 	{VertoLoginFailure, "a verto login was refused"},
 	{SessionLimit, "the switch refused a call because its session limit was reached"},
-	{Malformed, "the switch refused a malformed SIP message; of a REGISTER the report has the address"},
+	{Malformed, "the switch refused a malformed SIP message; the report has an address only for a REGISTER"},
 	{UserAgentRejected, "a user's user-agent-filter refused the phone; an auth_failure with the address follows"},
 	{RegistrationLimit, "an account has too many registrations; an auth_failure with the address follows"},
 	{EmptyPassword, "an account without a password refused the request; an auth_failure with the address follows"},

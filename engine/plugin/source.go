@@ -150,10 +150,11 @@ type Stream struct {
 
 // A Sink takes what a source reports. It belongs to one goroutine.
 type Sink interface {
-	// Emit hands on one event, dated by the clock of what was read; without a time, it
-	// is of now. An event that was read as soon as it was written is marked as live: the
-	// engine learns from it how far that clock is off, and its ban begins now. It blocks while the engine is busy: a source that
-	// cannot wait must queue and count for itself.
+	// Emit hands on one event, dated by the stamp of what was read. An event without a
+	// time happens now. An event that was read as soon as it was written is marked as live: the
+	// engine learns from it how far the clock of the stamps is off, and its ban begins now.
+	// Emit blocks while the engine is busy: a source that cannot wait must queue and count
+	// for itself.
 	Emit(*event.Event)
 
 	// Position says how far the source has read. A source that starts there sees

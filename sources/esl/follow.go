@@ -14,14 +14,14 @@ import (
 	"freeswitch-security/engine/plugin"
 )
 
-// The time from the start of an attempt to connect to the next one, or less. A refused
-// connection costs the switch nothing. A refused login has the longer pause at once:
-// FreeSWITCH logs each refusal of its access list.
+// The pause is the time from the start of an attempt to connect to that of the next one, or a
+// little less. A refused connection costs the switch nothing. After a refused login the pause
+// is maxPause at once: FreeSWITCH logs each refusal of its access list.
 const (
 	minPause = time.Second
 	maxPause = 5 * time.Second
-	keen     = 10 * time.Minute       // without a connection, after which maxPause follows minPause
-	restart  = 500 * time.Millisecond // at least, from its end: mod_event_socket is loaded again, and the fault is told
+	keen     = 10 * time.Minute       // without a connection: then the pause is maxPause
+	restart  = 500 * time.Millisecond // at least, from the end of an attempt: mod_event_socket may be reloading, and the fault is logged
 )
 
 // Follow reports the events of the switch until ctx ends, and reconnects. It subscribes

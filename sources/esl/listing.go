@@ -17,7 +17,7 @@ import (
 const (
 	relistAfter = 5 * time.Minute  // the DNS may have new addresses of a gateway
 	retryAfter  = 30 * time.Second // after a failed look-up
-	listPause   = 5 * time.Second  // a gateway may change several times in a row; after an error of the switch, which may still load its modules
+	listPause   = 5 * time.Second  // a gateway may change several times in a row, a switch may still load its modules
 	listTimeout = time.Minute      // for an answer of the switch
 )
 
@@ -28,8 +28,8 @@ type console interface {
 }
 
 // A lister asks the switch for its registrations, once for every connection, and for its
-// gateways, repeatedly, and tests its log level. Its events have a channel of their own, so that a long list does
-// not push events of the stream out of the queue.
+// gateways, repeatedly, and tests its log level. Its events have a channel of their own, so
+// that a long list does not push events of the stream out of the queue.
 type lister struct {
 	source        string
 	progress      *progress
@@ -165,8 +165,8 @@ func (l *lister) emit(ctx context.Context, e *event.Event) {
 	}
 }
 
-// registered makes an event of a listed registration; nil if that has expired. The list does
-// not tell the time, nor whether a password was verified: the raw field "authenticated" is missing.
+// registered makes an event of a listed registration; nil if that has expired. The list has
+// neither the time nor whether a password was verified: the raw field "authenticated" is missing.
 func registered(r *esl.Registration, source string, now time.Time) *event.Event {
 	until, err := strconv.ParseInt(r.Expires, 10, 64)
 	left := until - now.Unix() // seconds

@@ -13,20 +13,20 @@ import (
 // ErrPlace says that the journal does not have the place.
 var ErrPlace = errors.New("the journal does not have the cursor")
 
-// Run has journalctl write the entries from a place on, and take read them. It returns
-// when take has returned and journalctl has ended: nil if it has nothing more to write.
-// complain is called with what journalctl says beside.
-func (q *Query) Run(ctx context.Context, from Place, follow bool, take func(io.Reader), complain func(string)) error {
+// Run runs journalctl and has take read its output: the entries from a place on. It returns
+// when take has returned and journalctl has ended; nil if journalctl has succeeded or ctx has
+// ended. warn is called with the error output of journalctl, each time from its start.
+func (q *Query) Run(ctx context.Context, from Place, follow bool, take func(io.Reader), warn func(string)) error {
 	path, err := exec.LookPath("journalctl")
 	if err != nil {
 		return fmt.Errorf("%w: name a file or a named pipe instead, in a source \"log\"", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	said := &complaints{told: complain}
+	output := &errorOutput{warn: warn}
 	cmd := exec.CommandContext(ctx, path, q.args(from, follow)...)
 	cmd.Env = []string{"LC_ALL=C"}
-	cmd.Stderr = said
+	cmd.Stderr = output
 	cmd.WaitDelay = time.Second
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -39,25 +39,25 @@ func (q *Query) Run(ctx context.Context, from Place, follow bool, take func(io.R
 	if err == nil || ctx.Err() != nil { // it was killed
 		return nil
 	}
-	if strings.Contains(said.text, "seek to cursor") {
+	if strings.Contains(output.text, "seek to cursor") {
 		return ErrPlace
 	}
-	return fmt.Errorf("journalctl: %w: %s", err, said.text)
+	return fmt.Errorf("journalctl: %w: %s", err, output.text)
 }
 
-// complaintLength bounds what is kept of what journalctl says, in bytes.
-const complaintLength = 1 << 10
+// maxErrorOutput bounds what is kept of the error output, in bytes.
+const maxErrorOutput = 1 << 10
 
-// complaints is the standard error of journalctl.
-type complaints struct {
-	told func(string)
+// errorOutput is the standard error of journalctl.
+type errorOutput struct {
+	warn func(string)
 	text string // to be read once journalctl has ended
 }
 
-func (c *complaints) Write(p []byte) (int, error) {
-	if room := complaintLength - len(c.text); room > 0 {
-		c.text = strings.ToValidUTF8(c.text+string(p[:min(len(p), room)]), "")
-		c.told(strings.Join(strings.Fields(c.text), " "))
+func (o *errorOutput) Write(p []byte) (int, error) {
+	if room := maxErrorOutput - len(o.text); room > 0 {
+		o.text = strings.ToValidUTF8(o.text+string(p[:min(len(p), room)]), "")
+		o.warn(strings.Join(strings.Fields(o.text), " "))
 	}
 	return len(p), nil
 }

@@ -15,9 +15,9 @@ type Stamp struct {
 	Zoned  bool // the line has the offset; else the time is that of the server
 }
 
-// parse reads "2026-05-04 10:11:12.131415", also with a T between date and time and
-// with an offset, or, without a year, "05-04 10:11:12". It returns where the stamp ends. Of a fraction of at most nine digits it keeps
-// microseconds.
+// parse reads "2026-05-04 10:11:12.131415", also with a T between date and time and with an
+// offset, or, without a year, "05-04 10:11:12". It returns where the stamp ends. Of a
+// fraction of at most nine digits it keeps microseconds.
 func (t *Stamp) parse(s string, i int) (next int, ok bool) {
 	if t.Year, ok = digits(s, i, 4); ok {
 		if !byteAt(s, i+4, '-') || t.Year == 0 {

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// maxUnpacked bounds how much all compressed files together may hold, in bytes: some
-	// fifteen seconds, in which the file at the path waits.
+	// maxUnpacked bounds how much is read of all compressed files together, in bytes of text.
+	// It takes some fifteen seconds, in which the file at the path is not read.
 	maxUnpacked = 2 << 30
 
 	// windowLength is how much of a compressed file is in memory, in bytes: room for what
@@ -39,7 +39,7 @@ func unsupported(io.Reader) (io.Reader, error) {
 	return nil, errors.New("xz and zstd are not supported: use gzip (compresscmd of logrotate)")
 }
 
-// A content is what stands in a file of the log.
+// A content is the text of a file of the log, unpacked if it is compressed.
 type content interface {
 	io.ReaderAt
 	io.Closer
@@ -60,7 +60,7 @@ type archive struct {
 	log      *slog.Logger
 }
 
-// contentOf returns what stands in a file.
+// contentOf returns the content of a file.
 func (f *Follower) contentOf(file *os.File) content {
 	start := make([]byte, 5)
 	n, _ := file.ReadAt(start, 0)
@@ -123,10 +123,10 @@ func (a *archive) readOn() {
 	}
 }
 
-var errTooMuch = errors.New("no more is read of compressed files at a start")
+var errTooMuch = errors.New("the compressed files together hold more than 2 GiB of text")
 
-// findArchived returns the compressed file that a bookmark of a position is in. The one
-// that begins last, but not behind the bookmark, comes first.
+// findArchived returns the compressed file that a bookmark of a position is in. It looks
+// first into the one that begins last, but not after the last stamp that was read.
 func (b *bookmark) findArchived(candidates []candidate, last time.Time) *candidate {
 	var archived []*candidate
 	for i := range candidates {
@@ -138,7 +138,7 @@ func (b *bookmark) findArchived(candidates []candidate, last time.Time) *candida
 		return cmp.Or(y.first.Compare(x.first), y.info.ModTime().Compare(x.info.ModTime()))
 	})
 	for _, c := range archived {
-		c.archive().rewind() // a bookmark that was searched for before may stand further behind
+		c.archive().rewind() // another bookmark may have been searched for, nearer to its end
 		if b.Length >= shortestCopy && b.in(c.file) {
 			return c
 		}

@@ -11,11 +11,14 @@
 //
 // Invariant: every complete line is handed on once, whatever happens to the file:
 // rename and create, copy and truncate, a symbolic link that moves, several of these
-// in a row, and compression while no follower was at work. Only this is lost: a last line
-// without a line break, of compressed files what they hold beyond 2 GiB or behind damage,
-// lines of a named pipe that wait for a consumer beyond 4 MiB,
-// and the content of a file that was deleted or truncated before it was read. If the file
-// was copied first, the copy is recognised by the last bytes that were read, and read on
-// from there. So is a truncation of a file that is longer again at the next look. At the
-// start of a file, where nothing was read yet, neither is recognised.
+// in a row, and compression while no follower was at work. Only this is lost:
+//
+//   - a last line without a line break
+//   - of compressed files what they hold beyond 2 GiB, or behind damage
+//   - new lines of a named pipe while 4 MiB wait for the consumer
+//   - the content of a file that was deleted or truncated before it was read
+//
+// If a truncated file was copied first, the copy is recognised by the last bytes that were
+// read, and read on from there. So is a truncation of a file that is longer again at the next
+// look. At the start of a file, where nothing was read yet, neither is recognised.
 package tail

@@ -47,7 +47,7 @@ type file struct {
 	copied bool // a copy of a file that was truncated, or a compressed file; it does not grow
 
 	live *liveTail // the tail that reads it; nil: it is read by blocks
-	pipe *pipe     // what is read of a named pipe; nil: it is a regular file
+	pipe *pipe     // the lines of a pipe; nil: it is a regular file
 }
 
 // newFile reads a file from an offset on, with as much as wanted of what stands before.

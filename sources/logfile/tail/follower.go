@@ -79,7 +79,7 @@ type Follower struct {
 	now     time.Time
 	looked  time.Time // at the path
 	grew    bool      // there was something to read at the last step
-	reached bool      // the end, once
+	reached bool      // the end of the log, at least once
 	timer   *time.Timer
 	watch   *watch
 	aimed   bool // the watch is on the only file that is read
@@ -163,8 +163,8 @@ func (f *Follower) Step(ctx context.Context) (grew bool) {
 	return f.grew
 }
 
-// catchUp notes that the end is reached. Lines that the consumer holds back then are handed on in
-// the next step.
+// catchUp notes that the end is reached. Lines that the consumer holds back at that time are
+// handed on in the next step.
 func (f *Follower) catchUp() {
 	if t := f.current(); f.CaughtUp != nil && (f.reached || t == nil || t.due.IsZero()) {
 		f.CaughtUp()

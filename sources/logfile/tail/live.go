@@ -133,7 +133,7 @@ func (f *Follower) read(t *file) (grew, end bool, err error) {
 	return t.readBlock(f.buf)
 }
 
-// tailed reports whether a file has a tail, and where it ends. The newest file gets one
+// tailed reports whether a file has a tail, and where the file ends. The newest file gets one
 // while it grows, at the end of a line and if not more than a chunk of it is left to read.
 // An empty file gets none: a tail overlooks how it grows.
 func (f *Follower) tailed(t *file) (to int64, ok bool) {

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// maxPiped bounds how much is held of a pipe that is not taken in time, in bytes.
+// maxPiped bounds the lines that a pipe holds, in bytes.
 const maxPiped = 4 << 20
 
 // A pipe reads lines that cannot be read again, and holds them until they are taken.
 type pipe struct {
-	drop  func(lines int) // reports lines that were dropped because there was no room; nil: the writer waits instead
+	drop  func(lines int) // counts lines that were dropped for lack of room; nil: the writer waits instead
 	fresh chan struct{}   // has room for one: there is something to take
 
 	mu     sync.Mutex // guards all below
@@ -111,11 +111,11 @@ func (p *pipe) behind() int64 {
 	return int64(p.held.Len())
 }
 
-// A fifo is a named pipe. Reading it does not end when its writer does.
+// A fifo is a named pipe. Its Read does not return io.EOF.
 type fifo struct{ *os.File }
 
-// openFifo opens a named pipe without waiting for a writer. As a writer itself, it does not
-// see the end of another one.
+// openFifo opens a named pipe without waiting for a writer. It opens the pipe for writing as
+// well, if it may: then reading does not end when a writer does.
 func openFifo(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrPermission) {

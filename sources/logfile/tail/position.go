@@ -84,7 +84,7 @@ func (f *Follower) saveNow() {
 	p := position{Version: positionVersion, Saved: time.Now()}
 	for _, t := range f.chain {
 		if t.pipe != nil {
-			continue // it has no places
+			continue // a pipe has no position
 		}
 		place, ok := bookmarkAt(t.file, inode(t.info), t.from)
 		if !ok {
