@@ -211,15 +211,18 @@ func (c *consumer) stamp(line []byte) time.Time {
 	return c.Time(h.Stamp)
 }
 
-// showClock passes on the stamp of the last line, once a second: there may be no events.
+// showClock passes on the stamp of the last line, once a second: there may be no events. Trap: a
+// caller may have written that line, behind a first one that has another stamp.
 func (c *consumer) showClock(lines []byte) {
 	now := c.ModTime
 	if !c.live || now.Sub(c.shown) < time.Second {
 		return
 	}
-	c.shown = now
 	lines = bytes.TrimSuffix(lines, []byte{'\n'})
-	if at := c.stamp(lines[bytes.LastIndexByte(lines, '\n')+1:]); !at.IsZero() {
+	first, _, _ := bytes.Cut(lines, []byte{'\n'})
+	at := c.stamp(lines[bytes.LastIndexByte(lines, '\n')+1:])
+	if !at.IsZero() && at.Sub(c.stamp(first)).Abs() < time.Second {
+		c.shown = now
 		c.stream.Progress.Stamped(at)
 	}
 }

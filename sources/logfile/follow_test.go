@@ -463,7 +463,13 @@ func TestFollowClock(t *testing.T) {
 		stamp, _, ok := f.stream.Progress.TakeStamp()
 		return ok && stamp.Equal(firstLine)
 	})
+	l.write(idle + "2026-05-04 20:00:00.000000 97.10% [DEBUG] switch_core.c:1 written by a caller\n")
+	l.lines(1)
+	f.wait(1)
 	f.stop()
+	if stamp, _, ok := f.stream.Progress.TakeStamp(); ok && stamp.Sub(firstLine) > time.Hour {
+		t.Error("a caller sets the clock")
+	}
 	l.write(idle)
 	l.lines(1)
 	again := follow(t, l.path, f.position, defaultPatience())
