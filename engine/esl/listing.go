@@ -6,7 +6,9 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // A Commander carries out api commands, as [Console] does.
@@ -55,6 +57,16 @@ func Channels(ctx context.Context, c Commander) ([]Channel, error) {
 // Registrations lists the phones that are registered, a new one a moment late.
 func Registrations(ctx context.Context, c Commander) ([]Registration, error) {
 	return show[Registration](ctx, c, "registrations")
+}
+
+// Now returns the time by the clock of the switch, of which [Registration.Expires] is.
+func Now(ctx context.Context, c Commander) (time.Time, error) {
+	answer, err := c.API(ctx, "strepoch")
+	if err != nil {
+		return time.Time{}, err
+	}
+	seconds, err := strconv.ParseInt(strings.TrimSpace(answer), 10, 64)
+	return time.Unix(seconds, 0), err
 }
 
 func show[T any](ctx context.Context, c Commander, what string) ([]T, error) {

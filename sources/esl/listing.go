@@ -123,8 +123,13 @@ func (l *lister) list(ctx context.Context) error {
 
 // listRegistrations makes events one by one: there may be 100,000.
 func (l *lister) listRegistrations(ctx context.Context) error {
-	found, err := ask(ctx, l, esl.Registrations)
 	now := time.Now()
+	found, err := ask(ctx, l, func(ctx context.Context, c esl.Commander) ([]esl.Registration, error) {
+		if at, err := esl.Now(ctx, c); err == nil {
+			now = at
+		}
+		return esl.Registrations(ctx, c)
+	})
 	for i := range found {
 		if e := registered(&found[i], l.source, now); e != nil {
 			l.emit(ctx, e)
@@ -165,8 +170,9 @@ func (l *lister) emit(ctx context.Context, e *event.Event) {
 	}
 }
 
-// registered makes an event of a listed registration; nil if that has expired. The list has
-// neither the time nor whether a password was verified: the raw field "authenticated" is missing.
+// registered makes an event of a listed registration; nil if that has expired by the clock of
+// the switch. The list has neither the time nor whether a password was verified: the raw field
+// "authenticated" is missing.
 func registered(r *esl.Registration, source string, now time.Time) *event.Event {
 	until, err := strconv.ParseInt(r.Expires, 10, 64)
 	left := until - now.Unix() // seconds
