@@ -46,9 +46,9 @@ type sight struct {
 	}
 }
 
-// see counts an attack.
+// see counts an attack. Of those of a backlog, others may not have heard.
 func (set *sourceSet) see(ev *event.Event) {
-	if !attacks[ev.Name] {
+	if !attacks[ev.Name] || !ev.Live {
 		return
 	}
 	if s := set.running[ev.Source]; s != nil {
@@ -115,7 +115,7 @@ func (s *source) judgeDeafness(other *source, now time.Time) {
 		s.report("deaf", "", false)
 		return
 	}
-	lines := s.stream.Progress.Status().Lines
+	p := s.stream.Progress.Status()
 	m := &s.sight.deaf
 	var missed uint64
 	for name, n := range other.sight.seen {
@@ -123,8 +123,8 @@ func (s *source) judgeDeafness(other *source, now time.Time) {
 			missed += n - m.seen[name]
 		}
 	}
-	if m.other != other || !maps.Equal(m.own, s.sight.seen) {
-		m.other, m.at, m.lines, m.seen, m.own = other, now, lines, maps.Clone(other.sight.seen), maps.Clone(s.sight.seen)
+	if m.other != other || p.Fault != "" || !maps.Equal(m.own, s.sight.seen) {
+		m.other, m.at, m.lines, m.seen, m.own = other, now, p.Lines, maps.Clone(other.sight.seen), maps.Clone(s.sight.seen)
 		missed = 0
 	}
 	text := "it reports no attack, and source." + other.Ref + " reports some: check that its address is that of the same switch"
@@ -132,7 +132,7 @@ func (s *source) judgeDeafness(other *source, now time.Time) {
 		text = "it has no attack, and source." + other.Ref + " reports some: check that path is the log of the same switch, that its level shows warnings, " +
 			"and log-auth-failures in the SIP profiles"
 	}
-	s.report("deaf", text, missed >= minMissed && lines-m.lines >= minLines && now.Sub(m.at) >= deafAfter)
+	s.report("deaf", text, missed >= minMissed && p.Lines-m.lines >= minLines && now.Sub(m.at) >= deafAfter)
 }
 
 // emits reports whether a source would emit an event.

@@ -21,6 +21,8 @@ type speaker struct {
 	log            bool
 	lines, doubted uint64   // per minute
 	events         []string // per minute
+	ends           int      // the minute after which it has no events; 0: never
+	unread         int      // the minute until which it cannot be read
 }
 
 func (s *speaker) Describe() plugin.Description {
@@ -37,9 +39,18 @@ func (s *speaker) Follow(ctx context.Context, stream plugin.Stream) error {
 			return nil
 		case <-time.After(time.Minute):
 		}
-		stream.Progress.Update(func(p *status.Source) { p.Lines += s.lines; p.Doubted += s.doubted })
+		stream.Progress.Update(func(p *status.Source) {
+			if p.Fault = ""; minute < s.unread {
+				p.Fault = "refused"
+			}
+			p.Lines += s.lines
+			p.Doubted += s.doubted
+		})
+		if s.ends > 0 && minute >= s.ends {
+			continue
+		}
 		for _, name := range s.events {
-			e := &event.Event{Name: name, Source: map[bool]string{true: "log.a", false: "esl.a"}[s.log], Time: time.Now(),
+			e := &event.Event{Name: name, Source: map[bool]string{true: "log.a", false: "esl.a"}[s.log], Time: time.Now(), Live: true,
 				IP: netip.AddrFrom4([4]byte{198, 51, byte(minute >> 8), byte(minute)})}
 			stream.Progress.Emitted(e)
 			stream.Emit(e)
@@ -90,6 +101,7 @@ func TestSight(t *testing.T) {
 		{"a log that sees nothing", 2, []config.Source{log(speaker{lines: 50}), stream(speaker{lines: 3, events: failing})}, "log.a : it has no attack, and source.esl.a"},
 		{"a stream that sees nothing", 2, []config.Source{log(speaker{lines: 50, events: failing}), stream(speaker{lines: 3})}, "esl.a : it reports no attack, and source.log.a"},
 		{"a log without lines", 2, []config.Source{log(speaker{}), stream(speaker{lines: 3, events: failing})}, ""},
+		{"an attack while the stream was down", 12, []config.Source{log(speaker{lines: 50, events: failing, ends: 30}), stream(speaker{lines: 3, unread: 30})}, ""},
 		{"too early", 0, []config.Source{log(speaker{lines: 50}), stream(speaker{lines: 3, events: failing})}, ""},
 		{"doubted", 1, []config.Source{log(speaker{lines: 50, doubted: 3, events: failing})}, "log.a : many lines that look like an attack are doubted"},
 		{"a few doubted", 1, []config.Source{log(speaker{lines: 50, doubted: 1, events: failing})}, ""},
