@@ -120,17 +120,21 @@ func (e *Engine) keepClocks() {
 	e.live.sources.moved[clocksRef], _ = json.Marshal(s) // it cannot fail
 }
 
+// sensible is a time before which a host's clock has not been set.
+var sensible = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // restoreClocks takes up what was saved. If the host's clock is earlier now, as at a boot before NTP
-// has set it, the bans run for what was left of their terms.
+// has set it, or had not been set then, the bans run for what was left of their terms.
 func (e *Engine) restoreClocks(kept []byte, now time.Time) {
 	var s clockState
 	_ = json.Unmarshal(kept, &s) // without it, the clocks are not known
 	for ref, behind := range s.Behind {
 		e.offsets[ref] = &clock.Offset{By: behind, Known: true}
 	}
-	if by := now.Sub(s.Saved); by <= -time.Second {
+	unset := !s.Saved.IsZero() && s.Saved.Before(sensible) && now.After(sensible) // as before NTP
+	if by := now.Sub(s.Saved); by <= -time.Second || unset {
 		e.ledger.Step(by)
-		e.options.Log.Warn("clock earlier than the saved state: bans run for the rest of their terms", "by", by.Round(time.Second), "bans", e.ledger.Size())
+		e.options.Log.Warn("clock was wrong when the state was saved, or is now: bans run for the rest of their terms", "by", by.Round(time.Second), "bans", e.ledger.Size())
 	}
 }
 
@@ -140,12 +144,13 @@ func (e *Engine) compareClocks() {
 		if stamp, age, ok := s.stream.Progress.TakeStamp(); ok && datable(stamp) {
 			e.stamped(ref, stamp, e.options.Clock.Now().Add(-age))
 		}
-		s.stream.Progress.Report("clock", status.Warning, wrongClock(e.offset(ref).By))
+		s.stream.Progress.Report("clock", status.Warning, wrongClock(e.offset(ref).By, s.Description.Log))
 	}
 }
 
-// wrongClock says what to do about stamps that are behind the host's clock; "" if they are not.
-func wrongClock(behind time.Duration) string {
+// wrongClock says what to do about stamps that are behind the host's clock; "" if they are not. Those
+// of a log have a zone.
+func wrongClock(behind time.Duration, log bool) string {
 	if behind == 0 {
 		return ""
 	}
@@ -157,7 +162,7 @@ func wrongClock(behind time.Duration) string {
 	if off > 10*time.Minute {
 		round = time.Minute // a clock that drifts is not reported every few seconds
 	}
-	if whole := off.Round(quarter); whole >= quarter && (off-whole).Abs() < time.Minute {
+	if whole := off.Round(quarter); log && whole >= quarter && (off-whole).Abs() < time.Minute {
 		zone = "set timezone in the source's block if they are of another zone; else "
 	}
 	return fmt.Sprintf("its stamps are %s %s this host's clock, and are corrected: %sset the clocks with NTP; FreeSWITCH follows its host after fs_cli -x 'fsctl sync_clock'",

@@ -32,9 +32,12 @@ func (e *Engine) hears(ref string) status.Hearing {
 	}
 	h := running.stream.Progress.Hearing()
 	for _, since := range []*time.Time{&h.Events, &h.Records} {
-		if !since.IsZero() { // by the present clock, which may have been stepped since
-			*since = e.options.Clock.Now().Add(-time.Since(*since))
+		if !since.IsZero() {
+			*since = e.byClock(*since)
 		}
 	}
 	return h
 }
+
+// byClock returns a time of the process by the present clock, which may have been stepped since.
+func (e *Engine) byClock(at time.Time) time.Time { return e.options.Clock.Now().Add(-time.Since(at)) }

@@ -17,7 +17,7 @@ func (e *Engine) lift(ev *event.Event) {
 	if ev.Name != event.Registered || !ev.Repeat || e.known.registrations == nil || source == nil {
 		return
 	}
-	unheard := source.Status().Disconnected
+	unheard := e.byClock(source.Status().Disconnected)
 	for {
 		b, banned := e.ledger.Covering(ban.Address(ev.IP))
 		if !banned || b.Author != ban.ByRule || len(b.Evidence) == 0 || b.Evidence[0].Time.Before(unheard) || !e.protected(b.Target.Prefix(), b.Evidence) {

@@ -450,6 +450,14 @@ func (s *story) disconnect() {
 	s.live.sources.progress["esl.pbx"].Update(func(p *status.Source) { p.Disconnected = s.now })
 }
 
+// stepBack steps the host's clock.
+func (s *story) stepBack() {
+	const by = -2 * time.Hour
+	s.ledger.Step(by)
+	s.options.Clock.Follow(by)
+	s.now = s.now.Add(by)
+}
+
 // lists passes a listed registration.
 func (s *story) lists(user, ip string) {
 	s.t.Helper()
@@ -476,6 +484,7 @@ func TestBanOfAnOutageIsLifted(t *testing.T) {
 		want   []string
 	}{
 		"lifted":            {[]string{"1000", "1000", "1000"}, nil, "203.0.113.7", []string{banned, lifted}},
+		"after a step back": {[]string{"1000", "1000", "1000"}, (*story).stepBack, "203.0.113.7", []string{banned, lifted}},
 		"another address":   {[]string{"1000", "1000", "1000"}, nil, "203.0.113.8", []string{banned}},
 		"an account holder": {[]string{"1000", "1002", "1003"}, nil, "203.0.113.7", []string{banned}},
 		"begun before":      {[]string{"1000", "1000"}, func(s *story) { s.disconnect(); s.fails(1, "1000", "203.0.113.7") }, "203.0.113.7", []string{banned}},

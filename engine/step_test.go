@@ -166,16 +166,18 @@ func TestBanThroughSteps(t *testing.T) {
 		runs []run
 		left time.Duration // after the runs
 	}{
-		"a step back":              {[]run{{0, 4 * time.Minute, -2 * time.Hour, 0}}, 6 * time.Minute},
-		"a step forward":           {[]run{{0, 4 * time.Minute, 2 * time.Hour, 0}}, 6 * time.Minute},
-		"boot before NTP":          {[]run{{-30 * year, 4 * time.Minute, 30 * year, 0}}, 6 * time.Minute},
-		"a restart":                {[]run{{0, 2 * time.Minute, 0, 3 * time.Minute}, {0, time.Minute, 0, 0}}, 4 * time.Minute},
-		"a restart after a step":   {[]run{{0, 2 * time.Minute, -time.Hour, 3 * time.Minute}, {-time.Hour, time.Minute, 0, 0}}, 4 * time.Minute},
-		"a restart under 1970":     {[]run{{0, 2 * time.Minute, 0, time.Minute}, {-30 * year, 2 * time.Minute, 0, 0}}, 6 * time.Minute},
-		"and NTP after it":         {[]run{{0, 2 * time.Minute, 0, time.Minute}, {-30 * year, 2 * time.Minute, 30 * year, time.Minute}, {0, time.Minute, 0, 0}}, 4 * time.Minute},
-		"and NTP while it is down": {[]run{{0, 2 * time.Minute, 0, 0}, {-30 * year, 2 * time.Minute, 0, 0}}, 6 * time.Minute},
+		"a step back":                {[]run{{0, 4 * time.Minute, -2 * time.Hour, 0}}, 6 * time.Minute},
+		"a step forward":             {[]run{{0, 4 * time.Minute, 2 * time.Hour, 0}}, 6 * time.Minute},
+		"boot before NTP":            {[]run{{-30 * year, 4 * time.Minute, 30 * year, 0}}, 6 * time.Minute},
+		"a restart":                  {[]run{{0, 2 * time.Minute, 0, 3 * time.Minute}, {0, time.Minute, 0, 0}}, 4 * time.Minute},
+		"a restart after a step":     {[]run{{0, 2 * time.Minute, -time.Hour, 3 * time.Minute}, {-time.Hour, time.Minute, 0, 0}}, 4 * time.Minute},
+		"a restart under 1970":       {[]run{{0, 2 * time.Minute, 0, time.Minute}, {-30 * year, 2 * time.Minute, 0, 0}}, 6 * time.Minute},
+		"and NTP after it":           {[]run{{0, 2 * time.Minute, 0, time.Minute}, {-30 * year, 2 * time.Minute, 30 * year, time.Minute}, {0, time.Minute, 0, 0}}, 4 * time.Minute},
+		"and NTP while it is down":   {[]run{{0, 2 * time.Minute, 0, 0}, {-30 * year, 2 * time.Minute, 0, 0}}, 6 * time.Minute},
+		"and while it is down again": {[]run{{-30 * year, 2 * time.Minute, 0, 0}, {0, 2 * time.Minute, 0, 0}}, 6 * time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(30 * year) // since 2000
 			store := &memory{map[ban.Target]ban.Record{}, map[string][]byte{}}
 			target := ban.Address(netip.MustParseAddr("203.0.113.7"))
 			for i, r := range test.runs {
