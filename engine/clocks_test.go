@@ -25,6 +25,12 @@ type misdated struct {
 	held    bool            // a queue lets go of all of them at the end
 }
 
+func (s *misdated) Describe() plugin.Description {
+	d := s.script.Describe()
+	d.Log = true
+	return d
+}
+
 func (s *misdated) Follow(_ context.Context, stream plugin.Stream) error {
 	stream.Ready()
 	start := time.Now()
