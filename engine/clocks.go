@@ -134,7 +134,7 @@ func (e *Engine) restoreClocks(kept []byte, now time.Time) {
 	unset := !s.Saved.IsZero() && s.Saved.Before(sensible) && now.After(sensible) // as before NTP
 	if by := now.Sub(s.Saved); by <= -time.Second || unset {
 		e.ledger.Step(by)
-		e.options.Log.Warn("clock was wrong when the state was saved, or is now: bans run for the rest of their terms", "by", by.Round(time.Second), "bans", e.ledger.Size())
+		e.options.Log.Warn("clock unlike that of the saved state: bans run for the rest of their terms", "by", by.Round(time.Second), "bans", e.ledger.Size())
 	}
 }
 
