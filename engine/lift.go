@@ -6,12 +6,12 @@ import (
 )
 
 // lift ends the bans that rules made of a registered phone's address while its registration
-// could not be known: its source did not hear the switch, and lists it now. It ends those
-// that would have been spared. An offence that began while the switch was heard, a ban of
-// an operator or a feed, and one without evidence stand.
+// could not be known: its source was not connected to the switch, and lists it now. It ends
+// those that would have been spared. A ban stands if its offence began while the source was
+// connected, if it is of an operator or a feed, or if it has no evidence.
 //
-// Such an address has been banned, so the hour of settling begins again: an attacker that
-// registers and guesses on is banned.
+// The address has been banned, so the time of settling begins again: an attacker that registers
+// and guesses on is banned.
 func (e *Engine) lift(ev *event.Event) {
 	source := e.live.sources.progress[ev.Source]
 	if ev.Name != event.Registered || !ev.Repeat || e.known.registrations == nil || source == nil {
@@ -24,7 +24,6 @@ func (e *Engine) lift(ev *event.Event) {
 			return
 		}
 		why := "protected: " + e.whyRegistered(&b) + "; banned while source." + ev.Source + " did not hear the switch"
-		c := e.ledger.Lift(b.Target, why, e.now)
-		e.decide(c)
+		e.decide(e.ledger.Lift(b.Target, why, e.now))
 	}
 }

@@ -18,10 +18,10 @@ const (
 	minDoubted   = 20 // lines
 	doubtedShare = 20 // one of so many lines that look like an event
 
-	// deafAfter is the time in which a source misses what another one reports.
-	deafAfter = time.Hour
-	minLines  = 100 // read by the one meanwhile
-	minMissed = 10  // reported by the other
+	// missesAfter is the time in which a source misses what another one reports.
+	missesAfter = time.Hour
+	minLines    = 100 // read by the one meanwhile
+	minMissed   = 10  // reported by the other
 )
 
 // attacks are the events that the log and the event stream of one switch both report. A
@@ -38,7 +38,7 @@ type sight struct {
 		at              time.Time
 		doubted, events uint64
 	}
-	deaf struct {
+	missed struct {
 		at        time.Time
 		lines     uint64
 		other     *source
@@ -81,11 +81,11 @@ func (set *sourceSet) judge(now time.Time) {
 	}
 	for _, s := range all {
 		s.judgeDoubts(now)
-		s.judgeDeafness(partners[s], now)
+		s.judgeMissed(partners[s], now)
 	}
 }
 
-// report reports a warning, or takes it back.
+// report reports a warning about one thing if that is bad, and takes it back if it is not.
 func (s *source) report(about, text string, bad bool) {
 	if !bad {
 		text = ""
@@ -108,15 +108,15 @@ func (s *source) judgeDoubts(now time.Time) {
 	}
 }
 
-// judgeDeafness reports a source that has read much and seen nothing of what the other one
-// has, until it sees something. other is nil if none hears the same switch.
-func (s *source) judgeDeafness(other *source, now time.Time) {
+// judgeMissed reports a source that has read much and seen no attack while the other one has,
+// until it sees one. other is nil if no other source hears the same switch.
+func (s *source) judgeMissed(other *source, now time.Time) {
 	if other == nil {
-		s.report("deaf", "", false)
+		s.report("missed", "", false)
 		return
 	}
 	p := s.stream.Progress.Status()
-	m := &s.sight.deaf
+	m := &s.sight.missed
 	var missed uint64
 	for name, n := range other.sight.seen {
 		if s.emits(name) && m.other == other {
@@ -132,7 +132,7 @@ func (s *source) judgeDeafness(other *source, now time.Time) {
 		text = "it has no attack, and source." + other.Ref + " reports some: check that path is the log of the same switch, that its level shows warnings, " +
 			"and log-auth-failures in the SIP profiles"
 	}
-	s.report("deaf", text, missed >= minMissed && p.Lines-m.lines >= minLines && now.Sub(m.at) >= deafAfter)
+	s.report("missed", text, missed >= minMissed && p.Lines-m.lines >= minLines && now.Sub(m.at) >= missesAfter)
 }
 
 // emits reports whether a source would emit an event.
@@ -140,8 +140,8 @@ func (s *source) emits(name string) bool {
 	return (s.stream.Want == nil || s.stream.Want[name]) && slices.Contains(s.Description.Events.Names(), name)
 }
 
-// judgeAlone reports a log without refused passwords, if no stream reports them: FreeSWITCH writes one for each unknown
-// user as well, where log-auth-failures is set.
+// judgeAlone reports a log without refused passwords, if no stream reports them. FreeSWITCH
+// also writes one for each unknown user, where log-auth-failures is set.
 func (s *source) judgeAlone(alone bool) {
 	seen := s.sight.seen
 	s.report("passwords", "FreeSWITCH does not log refused passwords: set log-auth-failures to true in its SIP profiles, or add a source \"esl\"",

@@ -38,7 +38,7 @@ admin {
 
 // TestWrongClocks: the clock of the switch is 20 minutes behind, and its log is of another zone. Two
 // attackers are banned at the fifth failure, once and for ten minutes from now, and both clocks are
-// told.
+// reported.
 func TestWrongClocks(t *testing.T) {
 	fake := esltest.Start(t, esltest.Options{Behind: 20 * time.Minute, Heartbeat: time.Second})
 	dir := t.TempDir()

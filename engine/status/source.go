@@ -22,7 +22,7 @@ type Source struct {
 	Clock        Seconds   `json:"clockBehindSeconds"`    // how far its stamps are behind the host's clock; 0: they are right
 	Fault        string    `json:"fault"`                 // why nothing can be read; "" if it can
 
-	Problems List[Problem] `json:"problems"` // beside Fault; see plugin.Progress.Report
+	Problems List[Problem] `json:"problems"` // what is wrong or worth knowing although it can be read
 }
 
 // A Hearing says since when a source has heard everything from the switch; zero: it does

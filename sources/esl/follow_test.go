@@ -327,7 +327,7 @@ func TestDeafTime(t *testing.T) {
 	}
 }
 
-// TestFaultNamesTheEnd: that the switch was shut down is told while it is away, too.
+// TestFaultNamesTheEnd: the status says that the switch was shut down, also while it is away.
 func TestFaultNamesTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := testSource().follower(map[string]bool{}, newSink())

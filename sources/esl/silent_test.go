@@ -11,7 +11,7 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// TestSilentSwitch: a switch without heartbeats is told, over all of its connections, and a
+// TestSilentSwitch: a switch without heartbeats is reported, over all of its connections, and a
 // quiet one with heartbeats has no problem for a day.
 func TestSilentSwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -21,7 +21,7 @@ const (
 
 // A sight counts the lines since the last one with FreeSWITCH's header.
 type sight struct {
-	others  bool // lines without a header are looked for
+	others  bool // lines without a header are wanted: nothing is wrong
 	seen    bool // one had a header
 	foreign int64
 }
@@ -47,10 +47,10 @@ func (c *consumer) see(lines int64, recognised bool) {
 	c.stream.Progress.Report("header", status.Warning, c.sight.see(lines, recognised))
 }
 
-// lookBack sees the end of the file: a log may be quiet for hours. What is wrong with the
-// file itself is found by the follower.
+// lookBack judges the end of the file at a start, because a log may be quiet for hours. That
+// a file cannot be read is found by the follower.
 func (c *consumer) lookBack(path string) {
-	if end, err := ReadEnd(path, c.others); err == nil {
+	if end, err := ReadEnd(path); err == nil {
 		c.see(int64(bytes.Count(end, []byte{'\n'})), c.hasHeader(end))
 	}
 }
@@ -61,9 +61,9 @@ const endLength = 64 << 10
 // errNotRegular says that a path is that of a directory, a device or a pipe.
 var errNotRegular = errors.New("not a regular file")
 
-// ReadEnd returns the last whole lines of a log, of at most 64 KB, without their carrier.
-// others says whether the messages of other programs are among them.
-func ReadEnd(path string, others bool) ([]byte, error) {
+// ReadEnd returns the last whole lines of a log, of at most 64 KB, without their carrier and
+// without the messages of other programs.
+func ReadEnd(path string) ([]byte, error) {
 	info, err := os.Stat(path) // a pipe would block Open
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func ReadEnd(path string, others bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, _ := carrier.Open(bytes.NewReader(end), defaultSizes().maxLine, others)
+	plain, _ := carrier.Open(bytes.NewReader(end), defaultSizes().maxLine, false)
 	return io.ReadAll(plain)
 }
 

@@ -24,7 +24,7 @@ func isBlind(f *follows) bool {
 	return len(texts) == 1 && strings.HasPrefix(texts[0], "no line of the log has FreeSWITCH's header")
 }
 
-// TestUnreadableLog: a log without a header is told, whether it is there at the start or
+// TestUnreadableLog: a log without a header is reported, whether it is there at the start or
 // grows, and until a line of FreeSWITCH comes.
 func TestUnreadableLog(t *testing.T) {
 	for name, before := range map[string]int{"quiet": foreignAtFirst, "long": 2000, "growing": 0} {
@@ -42,7 +42,7 @@ func TestUnreadableLog(t *testing.T) {
 			l.write(foreignLines(foreignLater - 1))
 			poll(t, "lines", func() bool { return f.status().Lines >= foreignLater })
 			if f.status().Problems != nil {
-				t.Errorf("a long message is told: %v", f.status().Problems)
+				t.Errorf("a long message is reported: %v", f.status().Problems)
 			}
 			l.write(foreignLines(1))
 			poll(t, "warning", func() bool { return isBlind(f) })
@@ -71,7 +71,7 @@ func TestTroubleOfRecordings(t *testing.T) {
 		if err := os.WriteFile(path, []byte(log), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		lines, err := ReadEnd(path, false)
+		lines, err := ReadEnd(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestTroubleOfRecordings(t *testing.T) {
 	if text := (&sight{others: true}).see(foreignLater, false); text != "" {
 		t.Errorf("a log of lines without a header: %s", text)
 	}
-	if _, err := ReadEnd(t.TempDir(), false); err == nil {
+	if _, err := ReadEnd(t.TempDir()); err == nil {
 		t.Error("a directory is read")
 	}
 }

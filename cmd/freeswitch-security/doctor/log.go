@@ -76,7 +76,7 @@ func (x *exam) tailLog() {
 }
 
 func (t *logTail) readFile(path string, now time.Time) error {
-	end, err := logfile.ReadEnd(path, false)
+	end, err := logfile.ReadEnd(path)
 	if err != nil {
 		return err
 	}

@@ -238,15 +238,11 @@ func (f *Follower) listen(ctx context.Context) (heard bool) {
 		d = min(d, pollTick)
 	}
 	var fresh chan struct{}
-	if t := f.current(); t != nil {
-		if !t.due.IsZero() {
-			d = min(d, max(0, time.Until(t.due)))
-		}
-		if t.pipe != nil {
-			fresh = t.pipe.fresh
-		}
+	t := f.current()
+	if t != nil && t.pipe != nil {
+		fresh = t.pipe.fresh
 	}
-	f.timer.Reset(d)
+	f.setTimer(t, d)
 	select {
 	case <-fresh:
 		return false
@@ -262,6 +258,15 @@ func (f *Follower) listen(ctx context.Context) (heard bool) {
 		return false
 	}
 	return true
+}
+
+// setTimer sets the timer to d, or to when the lines that a file holds back are due, if that is
+// earlier. The file may be nil.
+func (f *Follower) setTimer(t *file, d time.Duration) {
+	if t != nil && !t.due.IsZero() {
+		d = min(d, max(0, time.Until(t.due)))
+	}
+	f.timer.Reset(d)
 }
 
 // current returns the newest file that is read; nil if there is none.

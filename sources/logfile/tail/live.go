@@ -107,11 +107,7 @@ func (f *Follower) gather(l *liveTail, to int64) bool {
 // attend waits for the next line of a tail, but not for long: a line that becomes too
 // long is not delivered.
 func (f *Follower) attend(t *file, done <-chan struct{}) {
-	d := pollInterval
-	if !t.due.IsZero() {
-		d = min(d, max(0, time.Until(t.due)))
-	}
-	f.timer.Reset(d)
+	f.setTimer(t, pollInterval)
 	select {
 	case line := <-t.live.tail.Lines:
 		if !t.live.add(line) {

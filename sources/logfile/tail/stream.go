@@ -41,11 +41,7 @@ func Stream(ctx context.Context, c Config, r io.Reader) error {
 
 // await waits until there is something to read, or to be done.
 func (f *Follower) await(ctx context.Context, t *file) {
-	d := f.Pace.Tick
-	if !t.due.IsZero() {
-		d = min(d, max(0, time.Until(t.due)))
-	}
-	f.timer.Reset(d)
+	f.setTimer(t, f.Pace.Tick)
 	select {
 	case <-t.pipe.fresh:
 	case <-f.timer.C:
