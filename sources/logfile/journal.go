@@ -109,10 +109,3 @@ func (e *entries) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 	}
 	return v
 }
-
-// Describe names the events of the source's patterns. It reads no file of its own.
-func (s *journalSource) Describe() plugin.Description {
-	d := s.source.Describe()
-	d.Path = ""
-	return d
-}

@@ -23,8 +23,8 @@ const DefaultPath = "/var/log/freeswitch/freeswitch.log"
 
 // source is one `source "log"` block.
 type source struct {
-	name        string // the reference: "log.freeswitch"
-	path        string
+	name        string         // the reference: "log.freeswitch"
+	path        string         // "" for a journal
 	zone        *time.Location // of stamps without an offset
 	detect      bool           // lines that an attacker wrote become log_forgery
 	piece       int            // forgery.PieceLength; smaller in tests

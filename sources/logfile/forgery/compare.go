@@ -71,13 +71,13 @@ func (d *Detector) compareFar(h, last *record.Header, text string, c *LineContex
 	if s.Doubt != "" {
 		return
 	}
-	other, session, carried := 0, "", false // where the last line of another session than that of the current lines began
-	from := 0                               // where the current lines began
+	other, session, opened := 0, "", false // where the last line of another session than that of the current lines began
+	from := 0                              // where the current lines began
 	allEarlier := ""
 	later := false
 	ended := d.linesBehind(c, d.Behind(), func(n neighbour) bool {
-		if n.uuid == "" && isCarrier(n.line) {
-			carried = true // it is open how much of what follows is an attacker's
+		if n.uuid == "" && isOpening(n.line) {
+			opened = true // it is open how much of what follows is an attacker's
 		}
 		if n.uuid != "" {
 			if n.uuid != session {
@@ -101,12 +101,12 @@ func (d *Detector) compareFar(h, last *record.Header, text string, c *LineContex
 		case !d.isLater(&h.Stamp, &behind.Stamp):
 			later = true
 		case sure:
-			s.doubt(TooLate, n.line, carried)
+			s.doubt(TooLate, n.line, opened)
 		case allEarlier == "":
 			allEarlier = n.line
 		}
 		if s.Doubt == "" && sure && d.idleDiffers(h, last, &behind) {
-			s.doubt(OtherIdle, n.line, carried)
+			s.doubt(OtherIdle, n.line, opened)
 		}
 		// Once a line that no attacker can have written agrees, those behind it, which are
 		// stamped later still, add nothing.
@@ -168,7 +168,7 @@ func (d *Detector) next(own string, c *LineContext) (next following) {
 		switch {
 		case n.uuid == "" && session != "":
 			return true
-		case n.uuid == "" && isCarrier(n.line):
+		case n.uuid == "" && isOpening(n.line):
 			return false
 		case session != "" && n.uuid != session:
 			return true

@@ -92,8 +92,8 @@ func (d *Detector) Judge(h *record.Header, c *LineContext) (s Suspicion) {
 	d.near = d.linesBefore(c.Before, d.Piece, d.near[:0])
 	own := record.UUID(c.Line)
 	s.OwnSession = own != "" && slices.ContainsFunc(d.near, func(n neighbour) bool { return n.uuid == own })
-	carrier := d.carrier(own)
-	if carrier == nil {
+	opening := d.opening(own)
+	if opening == nil {
 		if d.behindText() {
 			d.inTrace(c, &s)
 		}
@@ -103,8 +103,8 @@ func (d *Detector) Judge(h *record.Header, c *LineContext) (s Suspicion) {
 	s.Open = next.ended
 	d.compare(h, own, &next, c, &s)
 	switch {
-	case carrier.uuid != "":
-	case record.IsTrace(carrier.line):
+	case opening.uuid != "":
+	case record.IsTrace(opening.line):
 		d.inTrace(c, &s)
 	default:
 		d.inLogin(c, &s)
@@ -113,16 +113,16 @@ func (d *Detector) Judge(h *record.Header, c *LineContext) (s Suspicion) {
 		return s
 	}
 	var ended bool
-	s.Sender, ended = d.sender(carrier, c)
+	s.Sender, ended = d.sender(opening, c)
 	s.Open = s.Open || ended
 	return s
 }
 
-// carrier returns the nearest line before, of another session than the judged line,
+// opening returns the nearest line before, of another session than the judged line,
 // that lines of an attacker may follow; nil if there is none.
-func (d *Detector) carrier(own string) *neighbour {
+func (d *Detector) opening(own string) *neighbour {
 	for i := len(d.near) - 1; i >= 0; i-- {
-		if n := &d.near[i]; n.uuid != "" && n.uuid != own || n.uuid == "" && isCarrier(n.line) {
+		if n := &d.near[i]; n.uuid != "" && n.uuid != own || n.uuid == "" && isOpening(n.line) {
 			return n
 		}
 	}
@@ -130,19 +130,19 @@ func (d *Detector) carrier(own string) *neighbour {
 }
 
 // sender returns who sent what FreeSWITCH logs in the line that an attacker's would
-// be carried by. A ban may follow, so a sender is named only if an attacker could
+// follow. A ban may follow, so a sender is named only if an attacker could
 // not have caused another to be named. Inside a verto login and a packet of a SIP
 // trace it could: they have any length, so the line that names a client may be the
 // attacker's own.
-func (d *Detector) sender(carrier *neighbour, c *LineContext) (sender netip.Addr, ended bool) {
-	if carrier.uuid == "" {
+func (d *Detector) sender(opening *neighbour, c *LineContext) (sender netip.Addr, ended bool) {
+	if opening.uuid == "" {
 		return netip.Addr{}, false
 	}
-	proven, ended := d.isProven(carrier.uuid, c)
+	proven, ended := d.isProven(opening.uuid, c)
 	if !proven {
 		return netip.Addr{}, ended
 	}
-	return d.caller(carrier.uuid, c), false
+	return d.caller(opening.uuid, c), false
 }
 
 // caller returns the address that all INVITEs of a session came from.
@@ -166,11 +166,11 @@ func (d *Detector) caller(uuid string, c *LineContext) (caller netip.Addr) {
 // isProven reports whether a session is one of FreeSWITCH's. An attacker does not
 // know the UUID of a session. It can invent one, but lines with an invented UUID are
 // in a piece that begins with a true one. So a line proves its session if no line of
-// another session begins within a piece before it. Behind a carrier, where pieces may
+// another session begins within a piece before it. Behind an opening, where pieces may
 // be longer, nothing is proven. ended tells that more of the input may prove it.
 func (d *Detector) isProven(uuid string, c *LineContext) (proven, ended bool) {
 	lines := append(d.farBefore(c, piecesBefore/2), newNeighbour(0, c.Line))
-	other, carried := lines[0].at, false
+	other, opened := lines[0].at, false
 	look := func(n neighbour) bool {
 		switch {
 		case n.uuid != "" && n.uuid != uuid:
@@ -178,9 +178,9 @@ func (d *Detector) isProven(uuid string, c *LineContext) (proven, ended bool) {
 		case n.uuid == uuid:
 			proven = n.at-other > d.Piece
 		default:
-			carried = isCarrier(n.line)
+			opened = isOpening(n.line)
 		}
-		return !carried && !proven
+		return !opened && !proven
 	}
 	for _, n := range lines {
 		if !look(n) {

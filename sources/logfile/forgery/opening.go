@@ -7,10 +7,10 @@ import (
 	"freeswitch-security/sources/logfile/record"
 )
 
-// isCarrier reports whether lines of an attacker may follow a line that no session
+// isOpening reports whether lines of an attacker may follow a line that no session
 // wrote: the head of a packet in a SIP trace, or a verto login, whose user name may
 // hold line breaks.
-func isCarrier(line string) bool {
+func isOpening(line string) bool {
 	return record.IsTrace(line) || isVertoLogin(line)
 }
 
@@ -34,7 +34,7 @@ func (d *Detector) inLogin(c *LineContext, s *Suspicion) {
 			login = i
 		}
 	}
-	// A session's line in the last two pieces may carry lines of an attacker.
+	// A session's line in the last two pieces may be followed by lines of an attacker.
 	if login >= 0 && !slices.ContainsFunc(d.farBefore(c, 2), func(n neighbour) bool { return n.uuid != "" }) {
 		s.Doubt, s.Against = InsideLogin, d.near[login].line
 	}
