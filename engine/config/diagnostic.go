@@ -74,12 +74,13 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 	return out
 }
 
-// once has each name that is not declared reported at its first place alone.
+// once has each name that is not declared, or a local that is no reference, reported at its first
+// place alone.
 func once(diags hcl.Diagnostics) hcl.Diagnostics {
 	first, more := map[string]*hcl.Diagnostic{}, map[*hcl.Diagnostic]int{}
 	diags = slices.DeleteFunc(diags, func(diag *hcl.Diagnostic) bool {
 		name := diag.Summary + diag.Detail
-		if !slices.Contains([]string{"Unknown source", "Unknown action", "Unknown local"}, diag.Summary) {
+		if !slices.Contains([]string{"Unknown source", "Unknown action", "Unknown local", "Invalid local", "Named twice"}, diag.Summary) {
 			return false
 		}
 		if first[name] == nil {

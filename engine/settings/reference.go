@@ -86,7 +86,11 @@ func (b *Block) references(attr *hcl.Attribute, expr hcl.Expression, root, examp
 			if strings.HasSuffix(expr.Range().Filename, ".json") {
 				how = fmt.Sprintf("A reference is a text of three names here, such as %q.", example)
 			}
-			b.ErrorAt(expr.Range(), "Invalid reference", how)
+			what := "Invalid reference"
+			if parsed && !written {
+				what, how = "Invalid local", fmt.Sprintf("It has a value that is no %s. Write %s without quotes, or a list of such names; in JSON \"${%[2]s}\".", root, example)
+			}
+			b.ErrorAt(expr.Range(), what, how)
 			return nil, false
 		}
 		b.note(attr.Name, ref)
