@@ -123,8 +123,8 @@ func (e *Engine) keepClocks() {
 // sensible is a time before which a host's clock has not been set.
 var sensible = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// restoreClocks takes up what was saved. If the host's clock is earlier now, as at a boot before NTP
-// has set it, or had not been set then, the bans run for what was left of their terms.
+// restoreClocks restores the offsets that were saved. If the host's clock is earlier now, as at a
+// boot before NTP has set it, or had not been set then, bans run for the rest of their terms.
 func (e *Engine) restoreClocks(kept []byte, now time.Time) {
 	var s clockState
 	_ = json.Unmarshal(kept, &s) // without it, the clocks are not known
@@ -138,7 +138,7 @@ func (e *Engine) restoreClocks(kept []byte, now time.Time) {
 	}
 }
 
-// compareClocks looks at the stamps that sources have noted beside their events.
+// compareClocks takes the stamps that sources have noted, and reports the clocks that are wrong.
 func (e *Engine) compareClocks() {
 	for ref, s := range e.live.sources.running {
 		if stamp, age, ok := s.stream.Progress.TakeStamp(); ok && datable(stamp) {
@@ -148,8 +148,8 @@ func (e *Engine) compareClocks() {
 	}
 }
 
-// wrongClock says what to do about stamps that are behind the host's clock; "" if they are not. Those
-// of a log have a zone.
+// wrongClock says what to do about stamps that are behind the host's clock; "" if they are not.
+// Only those of a log may be of another zone.
 func wrongClock(behind time.Duration, log bool) string {
 	if behind == 0 {
 		return ""

@@ -93,8 +93,8 @@ func TestWrongSourceClock(t *testing.T) {
 	}
 }
 
-// TestClockIsTold: the status says by how much a clock is wrong, and what to do.
-func TestClockIsTold(t *testing.T) {
+// TestWrongClockIsReported: the status says by how much a clock is wrong, and what to do.
+func TestWrongClockIsReported(t *testing.T) {
 	for behind, want := range map[time.Duration]string{
 		2 * time.Second:  "",
 		20 * time.Minute: "its stamps are 20m behind this host's clock, and are corrected: set the clocks with NTP",

@@ -18,10 +18,10 @@ import (
 // little less. A refused connection costs the switch nothing. After a refused login the pause
 // is maxPause at once: FreeSWITCH logs each refusal of its access list.
 const (
-	minPause = time.Second
-	maxPause = 5 * time.Second
-	keen     = 10 * time.Minute       // without a connection: then the pause is maxPause
-	restart  = 500 * time.Millisecond // at least, from the end of an attempt: mod_event_socket may be reloading, and the fault is logged
+	minPause  = time.Second
+	maxPause  = 5 * time.Second
+	slowAfter = 10 * time.Minute       // without a connection: then the pause is maxPause
+	minRest   = 500 * time.Millisecond // at least, from the end of an attempt: mod_event_socket may be reloading, and the fault is logged
 )
 
 // Follow reports the events of the switch until ctx ends, and reconnects. It subscribes
@@ -132,11 +132,11 @@ func (f *follower) connect(ctx context.Context) {
 			fault += "; before that: " + last.Error()
 		}
 		f.progress.down(fault)
-		if time.Since(lost) > keen {
+		if time.Since(lost) > slowAfter {
 			pause = maxPause
 		}
 		pause -= rand.N(pause / 4) // so that many hosts do not reconnect together
-		sleep(ctx, max(restart, time.Until(begun.Add(pause))))
+		sleep(ctx, max(minRest, time.Until(begun.Add(pause))))
 	}
 }
 

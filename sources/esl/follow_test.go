@@ -249,7 +249,7 @@ func TestPauses(t *testing.T) {
 		want  func(since time.Duration) time.Duration
 	}{
 		"refused": {esl.ErrUnreachable, 0, 0, func(since time.Duration) time.Duration {
-			if since > keen {
+			if since > slowAfter {
 				return later
 			}
 			return first
@@ -268,8 +268,8 @@ func TestPauses(t *testing.T) {
 				begun, last, tries := time.Now(), time.Time{}, 0
 				f.listen = func(_ context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
 					if tries++; tries > 1 {
-						most := test.want(last.Sub(begun)) + restart
-						if pause := time.Since(last); pause > most || pause < (most-restart)*3/4 {
+						most := test.want(last.Sub(begun)) + minRest
+						if pause := time.Since(last); pause > most || pause < (most-minRest)*3/4 {
 							t.Errorf("attempt %d comes %v after the one before, not %v", tries, pause, most)
 						}
 					}
@@ -310,7 +310,7 @@ func TestDeafTime(t *testing.T) {
 				}
 				heard()
 				if connections++; connections == 2 {
-					if deaf := time.Since(back); deaf > maxPause || down < keen && deaf > minPause {
+					if deaf := time.Since(back); deaf > maxPause || down < slowAfter && deaf > minPause {
 						t.Errorf("heard %v after the switch was back, which was down for %v", deaf, down)
 					}
 					cancel()
