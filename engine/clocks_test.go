@@ -157,7 +157,7 @@ func TestBacklog(t *testing.T) {
 			{[]time.Duration{70 * time.Second, 20 * time.Second}, []time.Duration{10 * time.Second}, ""},
 		} {
 			synctest.Test(t, func(t *testing.T) {
-				store := &memory{map[ban.Target]ban.Record{}, map[string][]byte{}}
+				store := newMemory()
 				(&misdated{behind: behind, when: append(each(90*time.Second, 3), 180*time.Second, 275*time.Second)}).bans(t, store)
 				time.Sleep(time.Hour)
 				if got := strings.Join((&misdated{backlog: test.backlog, behind: behind, when: test.when}).bans(t, store), "\n"); got != test.want {
@@ -172,7 +172,7 @@ func TestBacklog(t *testing.T) {
 // far apart do not come together.
 func TestTimezoneIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memory{map[ban.Target]ban.Record{}, map[string][]byte{}}
+		store := newMemory()
 		(&misdated{behind: 2 * time.Hour, when: append(each(90*time.Second, 3), 180*time.Second, 275*time.Second)}).bans(t, store)
 		time.Sleep(5 * time.Hour)
 		backlog := []time.Duration{5 * time.Hour, 4 * time.Hour, 3 * time.Hour, 2 * time.Hour, time.Hour, 30 * time.Minute, 10 * time.Minute}
@@ -186,7 +186,7 @@ func TestTimezoneIsSet(t *testing.T) {
 func TestHeldUp(t *testing.T) {
 	for _, behind := range []time.Duration{0, 2 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
-			store := &memory{map[ban.Target]ban.Record{}, map[string][]byte{}}
+			store := newMemory()
 			if got := (&misdated{behind: behind, when: each(time.Hour, 6), held: true}).bans(t, store); got != nil {
 				t.Errorf("%s behind: %q", behind, got)
 			}

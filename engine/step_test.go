@@ -128,6 +128,8 @@ type memory struct {
 	positions map[string][]byte
 }
 
+func newMemory() *memory { return &memory{map[ban.Target]ban.Record{}, map[string][]byte{}} }
+
 func (m *memory) Save(records []ban.Record) error {
 	for _, r := range records {
 		m.records[r.Target] = r
@@ -178,7 +180,7 @@ func TestBanThroughSteps(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(30 * year) // since 2000
-			store := &memory{map[ban.Target]ban.Record{}, map[string][]byte{}}
+			store := newMemory()
 			target := ban.Address(netip.MustParseAddr("203.0.113.7"))
 			for i, r := range test.runs {
 				h := hostOff(r.off)

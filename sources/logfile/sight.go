@@ -2,7 +2,6 @@ package logfile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,9 +57,6 @@ func (c *consumer) lookBack(path string) {
 // endLength bounds what is looked at of the end of a log, in bytes.
 const endLength = 64 << 10
 
-// errNotRegular says that a path is that of a directory, a device or a pipe.
-var errNotRegular = errors.New("not a regular file")
-
 // ReadEnd returns the last whole lines of a log, of at most 64 KB, without their carrier and
 // without the messages of other programs.
 func ReadEnd(path string) ([]byte, error) {
@@ -69,7 +65,7 @@ func ReadEnd(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w", path, errNotRegular)
+		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -90,8 +86,9 @@ func ReadEnd(path string) ([]byte, error) {
 	return io.ReadAll(plain)
 }
 
-// Trouble says what is wrong with the lines of [ReadEnd]; "" if they can be read.
-func Trouble(log []byte) string {
+// Readable reports whether one of the lines of [ReadEnd] has FreeSWITCH's header, or they are
+// too few to tell.
+func Readable(log []byte) bool {
 	d := (&source{patterns: catalogue}).newDecoder(nil, defaultSizes().maxLine, time.Time{})
-	return (&sight{}).see(int64(bytes.Count(log, []byte{'\n'})), d.hasHeader(log))
+	return d.hasHeader(log) || bytes.Count(log, []byte{'\n'}) < foreignAtFirst
 }

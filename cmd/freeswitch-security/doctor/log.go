@@ -25,7 +25,7 @@ type logTail struct {
 	fault   error // why it could not be read
 	read    bool
 	age     time.Duration // since the last line was written
-	trouble string        // why it cannot be understood; "" if it can
+	foreign bool          // no line has FreeSWITCH's header
 	uuids   bool          // lines begin with the UUID of a call
 	traced  bool          // it contains SIP packets
 	pipe    bool          // it has no end to look at
@@ -85,7 +85,7 @@ func (t *logTail) readFile(path string, now time.Time) error {
 		return err
 	}
 	t.read, t.age = true, now.Sub(stat.ModTime())
-	t.trouble, t.uuids, t.traced = logfile.Trouble(end), uuidLine.Match(end), traceLine.Match(end)
+	t.foreign, t.uuids, t.traced = !logfile.Readable(end), uuidLine.Match(end), traceLine.Match(end)
 	return nil
 }
 
@@ -133,8 +133,9 @@ func (x *exam) judgeTail() {
 			"add the user to the log's group, usermod -aG freeswitch USER, or run as root")
 	case t.fault != nil:
 		x.report(critical, "the log cannot be read: "+shorten(t.fault.Error()), "a source that reads it sees nothing", "check what is at "+path)
-	case t.trouble != "":
-		x.report(critical, "the log "+path+" cannot be understood", t.trouble, "ask the switch where it writes: fs_cli -x 'global_getvar log_dir'\nand how a line is read: tail -1 FILE | freeswitch-security explain -")
+	case t.foreign:
+		x.report(critical, "the log "+path+" cannot be understood", "no line of it has FreeSWITCH's header, so no attack in it is seen",
+			"set path in the rules to a file that mod_logfile writes; the switch says where: fs_cli -x 'global_getvar log_dir'\nhow a line is read: tail -1 FILE | freeswitch-security explain -")
 	case t.age > quietAfter:
 		x.report(warning, fmt.Sprintf("the last line of the log %s is %s old", path, terminal.About(t.age)),
 			"it may be an old log, or that of another FreeSWITCH", "ask the switch where it writes: fs_cli -x 'global_getvar log_dir'")
