@@ -50,7 +50,7 @@ func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time
 	return d
 }
 
-// setCarrier says what carries the log; nil: nothing.
+// setCarrier sets the carrier of the log; nil: it is plain.
 func (d *decoder) setCarrier(c *carrier.Carrier) {
 	d.Piece = d.piece
 	if c != nil && !c.Compared {

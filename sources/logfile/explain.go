@@ -56,7 +56,7 @@ func (e *explainer) unwrap(input string) string {
 	}
 	e.printf("Carrier: %s\n", c.Name)
 	e.setCarrier(c)
-	f := carried{Splitter: e.Splitter, carrier: c, others: e.others}
+	f := chunkUnwrapper{Splitter: e.Splitter, carrier: c, others: e.others}
 	plain, _ := f.plain([]byte(input))
 	return string(plain)
 }

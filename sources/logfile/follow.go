@@ -80,7 +80,7 @@ type consumer struct {
 	sight    sight
 	stream   plugin.Stream
 	sampled  int // how many bytes the plan was made from
-	carried  carried
+	carried  chunkUnwrapper
 	context  int       // bytes of the log in front of a chunk
 	live     bool      // what is taken has just been written
 	shown    time.Time // when a stamp was last passed on beside the events

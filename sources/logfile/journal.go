@@ -44,7 +44,7 @@ func newJournal(b *settings.Block, env plugin.SourceEnv) plugin.Source {
 // Follow reports what is written to the journal from a position on. Without a position it
 // begins now. It returns why journalctl has ended, nil if ctx has.
 func (s *journalSource) Follow(ctx context.Context, stream plugin.Stream) error {
-	e := &entries{consumer: s.newConsumer(stream, defaultPatience()), place: journal.Place{Since: time.Now()}}
+	e := &journalConsumer{consumer: s.newConsumer(stream, defaultPatience()), place: journal.Place{Since: time.Now()}}
 	if stream.From != nil {
 		place, err := journal.ParsePlace(stream.From)
 		if err != nil {
@@ -73,7 +73,7 @@ func (s *journalSource) Follow(ctx context.Context, stream plugin.Stream) error 
 }
 
 // run hands the entries behind the last one to the consumer.
-func (s *journalSource) run(ctx context.Context, e *entries, follow bool) error {
+func (s *journalSource) run(ctx context.Context, e *journalConsumer, follow bool) error {
 	err := s.query.Run(ctx, e.place, follow, func(r io.Reader) {
 		_ = tail.Stream(ctx, tail.Config{ // Run tells why it has ended
 			Pace: tail.DefaultPace(), MaxLine: maxEntry, Before: e.Before(), Consumer: e,
@@ -91,16 +91,16 @@ func (s *journalSource) run(ctx context.Context, e *entries, follow bool) error 
 // maxEntry bounds an entry in JSON, in bytes: a byte that is no text takes five.
 const maxEntry = 8 * 64 << 10
 
-// An entries takes entries of the journal, one a line. It implements [tail.Consumer].
-type entries struct {
+// A journalConsumer takes entries of the journal, one a line. It implements [tail.Consumer].
+type journalConsumer struct {
 	*consumer
 	place journal.Place // behind the last entry that is done with
 }
 
-// anEntry tells the consumer what carries FreeSWITCH's lines.
+// anEntry is a head by which the consumer recognises the carrier.
 var anEntry = []byte(`{"MESSAGE":""}` + "\n")
 
-func (e *entries) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
+func (e *journalConsumer) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 	chunk.Head = anEntry
 	v := e.consumer.Take(ctx, chunk)
 	done := bytes.TrimSuffix(chunk.Log[chunk.From:chunk.From+v.Done], []byte{'\n'})

@@ -10,8 +10,8 @@ import (
 	"freeswitch-security/sources/logfile/tail"
 )
 
-// A carried turns the chunks of a file with a carrier into chunks of plain lines.
-type carried struct {
+// A chunkUnwrapper turns the chunks of a file with a carrier into chunks of plain lines.
+type chunkUnwrapper struct {
 	lines.Splitter
 	head    []byte           // of the file
 	carrier *carrier.Carrier // nil: the file is plain
@@ -46,7 +46,7 @@ func (c *consumer) recognise(head []byte) {
 }
 
 // plain returns the plain lines of lines of the file, and how they end.
-func (f *carried) plain(data []byte) (log []byte, crlf bool) {
+func (f *chunkUnwrapper) plain(data []byte) (log []byte, crlf bool) {
 	u := f.carrier.Unwrapper(f.MaxLine, f.others)
 	log = f.appendAll(&u, nil, data)
 	first, _, _ := bytes.Cut(log, []byte{'\n'})
@@ -54,7 +54,7 @@ func (f *carried) plain(data []byte) (log []byte, crlf bool) {
 }
 
 // appendAll appends the plain lines of lines of the file.
-func (f *carried) appendAll(u *carrier.Unwrapper, log, data []byte) []byte {
+func (f *chunkUnwrapper) appendAll(u *carrier.Unwrapper, log, data []byte) []byte {
 	for len(data) > 0 {
 		var line string
 		line, data = f.Cut(data)
@@ -65,7 +65,7 @@ func (f *carried) appendAll(u *carrier.Unwrapper, log, data []byte) []byte {
 
 // unwrap returns a chunk of the plain lines of a chunk. They are valid until pass. wait
 // is how long the rest of a divided line may take.
-func (f *carried) unwrap(chunk tail.Chunk, wait time.Duration) tail.Chunk {
+func (f *chunkUnwrapper) unwrap(chunk tail.Chunk, wait time.Duration) tail.Chunk {
 	u := f.resume(&chunk)
 	f.marks = f.marks[:0]
 	length := chunk.To - chunk.From
@@ -102,7 +102,7 @@ const maxHeld = 1 << 20
 
 // resume returns the unwrapper that goes on at the beginning of a chunk. The plain
 // lines before it are in log then.
-func (f *carried) resume(chunk *tail.Chunk) (u carrier.Unwrapper) {
+func (f *chunkUnwrapper) resume(chunk *tail.Chunk) (u carrier.Unwrapper) {
 	raw := chunk.Log[:chunk.From]
 	if chunk.At > 0 && len(raw) > 0 && bytes.HasSuffix(f.before, raw) {
 		return f.resumed
@@ -118,7 +118,7 @@ func (f *carried) resume(chunk *tail.Chunk) (u carrier.Unwrapper) {
 
 // pass turns the verdict on the plain lines of a chunk into one on the chunk, and
 // keeps what the next one goes on from: before bytes at most.
-func (f *carried) pass(chunk *tail.Chunk, v tail.Verdict, before int, wait time.Duration) tail.Verdict {
+func (f *chunkUnwrapper) pass(chunk *tail.Chunk, v tail.Verdict, before int, wait time.Duration) tail.Verdict {
 	i := sort.Search(len(f.marks), func(i int) bool { return f.marks[i].plain > v.Done }) - 1
 	done := &f.marks[i]
 	if v.Done = done.raw; v.Wait == 0 && v.Done < chunk.To-chunk.From {
