@@ -115,7 +115,7 @@ func (x *exam) parts() map[string]**section {
 func (x *exam) judgeCore() {
 	if x.password == "1234" {
 		x.report(critical, "default_password is 1234, FreeSWITCH's own", "the extensions of its example directory have it, and scanners try it first: toll fraud",
-			fmt.Sprintf("in %s:\n<X-PRE-PROCESS cmd=\"set\" data=\"default_password=…\"/> (openssl rand -hex 12)\nthen: fs_cli -x reloadxml, and set the phones", x.confName("vars.xml")))
+			fmt.Sprintf("in %s:\n<X-PRE-PROCESS cmd=\"set\" data=\"default_password=…\"/> (openssl rand -hex 12)\nthen: fs_cli -x reloadxml, and the new password in the phones", x.confName("vars.xml")))
 	}
 	if x.hidden {
 		x.report(critical, "the log level of FreeSWITCH hides warnings", "attacks are warnings: neither the log nor the event socket has most of them",
@@ -125,7 +125,7 @@ func (x *exam) judgeCore() {
 		return
 	}
 	if every, err := strconv.Atoi(x.core.param("event-heartbeat-interval")); err == nil && every > maxHeartbeat {
-		x.report(warning, fmt.Sprintf("FreeSWITCH sends a heartbeat only every %d seconds", every), "the guard takes a switch that is silent for a minute for dead, and reconnects",
+		x.report(warning, fmt.Sprintf("FreeSWITCH sends a heartbeat only every %d seconds", every), "the guard reconnects whenever the event socket is silent for a minute, and what happens meanwhile is lost",
 			fmt.Sprintf("in %s: <param name=\"event-heartbeat-interval\" value=\"20\"/>", x.confName("autoload_configs/switch.conf.xml")))
 	}
 }

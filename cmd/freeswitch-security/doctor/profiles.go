@@ -86,7 +86,7 @@ func (x *exam) judgeProfiles() {
 		return
 	}
 	x.report(info, "FreeSWITCH reports no scan by OPTIONS, no guessing by MESSAGE or SUBSCRIBE, and no malformed packet",
-		"what is not reported is not seen, and not banned", "let only the networks of your phones and carriers reach the SIP ports, where you know them;\n"+
+		"what is not reported is not seen, and not banned", "allow only the networks of your phones and carriers at the SIP ports, if you know them;\n"+
 			"in the profiles: <param name=\"auth-messages\" value=\"true\"/> and <param name=\"auth-subscriptions\" value=\"true\"/>")
 	profiles, checks := x.profiles(), profileChecks
 	if x.hasLog() {
