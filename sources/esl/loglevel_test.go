@@ -3,6 +3,7 @@ package esl
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,8 +16,9 @@ import (
 func TestHiddenLevel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := testSource().follower(map[string]bool{event.UnknownUser: true}, newSink())
-		hidden, tests := false, 0
-		f.lister.hidesWarnings = func(context.Context) (bool, error) { tests++; return hidden, nil }
+		var hidden atomic.Bool
+		tests := 0
+		f.lister.hidesWarnings = func(context.Context) (bool, error) { tests++; return hidden.Load(), nil }
 		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
 			up()
 			<-ctx.Done()
@@ -38,7 +40,7 @@ func TestHiddenLevel(t *testing.T) {
 			}
 		}
 		set := func(quiet bool, level string) {
-			hidden = quiet
+			hidden.Store(quiet)
 			f.take(*message("API", time.Now(), "API-Command", "fsctl", "API-Command-Argument", "loglevel "+level))
 		}
 		want(24*time.Hour, "")
@@ -53,7 +55,7 @@ func TestHiddenLevel(t *testing.T) {
 		want(time.Minute, "")
 		set(true, "3")
 		want(time.Minute, "the log level of FreeSWITCH hides warnings")
-		hidden = false // without a report
+		hidden.Store(false) // without a report
 		want(time.Minute, "")
 		cancel()
 		<-done
