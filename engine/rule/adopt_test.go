@@ -23,7 +23,8 @@ func TestAdopt(t *testing.T) {
 		"other time":    {func(s *Spec) { s.Threshold.Within = time.Hour }, false},
 		"other key":     {func(s *Spec) { s.Threshold.Per = Key{{Field: "ip", Network: Network{V4: 32}}} }, false},
 		"distinct":      {func(s *Spec) { s.Threshold.Distinct = "user" }, false},
-		"fewer sources": {func(s *Spec) { s.On = s.On[:1] }, false},
+		"fewer sources": {func(s *Spec) { s.On = s.On[:1] }, true},
+		"more sources":  {func(s *Spec) { s.On = append([]string{"log.new"}, s.On...) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			old := NewSet([]*Spec{guessing(t)})

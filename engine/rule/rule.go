@@ -69,19 +69,20 @@ func (r *rule) forget(key digest) {
 // adopt is [Set.Adopt] for a rule of the same name.
 func (r *rule) adopt(old *rule) {
 	r.brake, r.holdOff = old.brake, old.holdOff
-	like := r.countsLike(old)
-	if r.status = old.status; !like {
-		r.status = old.report() // its trackers are dropped
-	}
+	r.status = old.report()
 	r.status.Where, r.status.On, r.status.Tracked = r.spec.Where, r.spec.On, 0
-	if !like {
+	if !r.countsLike(old) {
 		return
 	}
 	// The old digests were made with the old seeds.
 	r.keyer, r.distinctSeed = old.keyer, old.distinctSeed
 	for i, source := range r.spec.On {
-		r.trackers[i] = old.trackers[slices.Index(old.spec.On, source)]
-		r.trackers[i].keep(r.keepsAddresses())
+		if j := slices.Index(old.spec.On, source); j >= 0 {
+			t := old.trackers[j]
+			t.keep(r.keepsAddresses())
+			t.evicted, t.expired = 0, 0 // they are in the status
+			r.trackers[i] = t
+		}
 	}
 }
 
@@ -93,7 +94,6 @@ func (r *rule) countsLike(old *rule) bool {
 		return false
 	}
 	return r.spec.Match.String() == old.spec.Match.String() &&
-		slices.Equal(slices.Sorted(slices.Values(r.spec.On)), slices.Sorted(slices.Values(old.spec.On))) &&
 		slices.Equal(a.Per, b.Per) && a.Within == b.Within && a.Distinct == b.Distinct
 }
 
