@@ -14,7 +14,7 @@ type watch struct {
 	log    *slog.Logger
 	notify *fsnotify.Watcher // nil: the system has none
 	events <-chan fsnotify.Event
-	errors <-chan error
+	errors <-chan struct{}
 	failed bool // the file could not be watched, which was logged
 }
 
@@ -28,7 +28,22 @@ func newWatch(log *slog.Logger) *watch {
 		log.Warn("log polled: the system reports no changes", "err", err)
 		return &watch{}
 	}
-	return &watch{log: log, notify: notify, events: notify.Events, errors: notify.Errors}
+	return &watch{log: log, notify: notify, events: notify.Events, errors: drainErrors(notify.Errors)}
+}
+
+// drainErrors takes all errors of a watcher, and tells that there were some. The watcher holds
+// its lock while an error waits, so that one that is not taken blocks aim and close.
+func drainErrors(errors <-chan error) <-chan struct{} {
+	some := make(chan struct{}, 1)
+	go func() {
+		for range errors {
+			select {
+			case some <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return some
 }
 
 // aim watches the file at the path and nothing else, and reports whether it could. The

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,4 +89,38 @@ func TestNeighbour(t *testing.T) {
 	f.Step(t.Context())
 	f.offer(t.Context(), f.current(), true)
 	sink.checkOnce(0, 1)
+}
+
+// TestWatchFails closes a watch in which an error waits: the file was renamed and deleted while
+// the follower did not listen.
+func TestWatchFails(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	w := newWatch(slog.New(slog.DiscardHandler))
+	if w.notify == nil {
+		t.Skip("the system does not tell of changes")
+	}
+	w.aim(l.path)
+	poll(t, "full buffer", func() bool {
+		l.lines(1)
+		return len(w.events) == eventBuffer
+	})
+	l.lines(1)
+	l.must(os.Rename(l.path, l.path+".1"))
+	l.must(os.Remove(l.path + ".1"))
+	l.close() // so that the system ends the watch
+	for range eventBuffer {
+		<-w.events
+	}
+	poll(t, "error taken", func() bool { return len(w.errors) == 1 })
+	closed := make(chan struct{})
+	go func() {
+		w.close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Error("the watch does not close")
+	}
 }
