@@ -2,70 +2,44 @@ package logfile
 
 import (
 	"fmt"
-	"freeswitch-security/sources/logfile/pattern"
-	"freeswitch-security/sources/logfile/record"
 	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"freeswitch-security/sources/logfile/pattern"
+	"freeswitch-security/sources/logfile/record"
 )
 
-// TestCatalogue reads lines of FreeSWITCH. TestVersions has one for every row of the catalogue.
+// TestCatalogue reads lines with unusual values, and lines that are no event. TestVersions has a
+// line for every row of the catalogue.
 func TestCatalogue(t *testing.T) {
 	head := func(level, file string) string {
 		return fmt.Sprintf("2026-05-04 10:11:12.131415 97.10%% [%s] %s:100 ", level, file)
 	}
-	warning, info, crit := head("WARNING", "sofia_reg.c"), head("INFO", "sofia.c"), head("CRIT", "switch_core_session.c")
+	warning, info := head("WARNING", "sofia_reg.c"), head("INFO", "sofia.c")
 	reject := head("WARNING", "sofia.c")
-	machine := head("WARNING", "switch_core_state_machine.c")
 	socket := head("WARNING", "mod_event_socket.c")
 	verto := head("DEBUG", "mod_verto.c")
 	for _, test := range []struct{ line, want string }{ // want is "" where there is no event
-		{warning + "SIP auth challenge (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.5", `challenge 203.0.113.5 user="1000" domain="10.77.0.10" profile="internal" method="REGISTER"`},
-		{warning + "SIP auth challenge (INVITE) on sofia profile 'internal' for [9196@10.77.0.10] from ip 203.0.113.5", `challenge 203.0.113.5 domain="10.77.0.10" profile="internal" method="INVITE" destination="9196"`},
-		{warning + "SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.5", `auth_failure 203.0.113.5 user="1000" domain="10.77.0.10" profile="internal" method="REGISTER"`},
-		{warning + "SIP auth failure (INVITE) on sofia profile 'internal' for [9196@10.77.0.10] from ip 203.0.113.5", `auth_failure 203.0.113.5 domain="10.77.0.10" profile="internal" method="INVITE" destination="9196"`},
 		{warning + "SIP auth failure (REGISTER) on sofia profile 'internal-ipv6' for [1000@[fd77::10]] from ip 2001:db8::5", `auth_failure 2001:db8::5 user="1000" domain="[fd77::10]" profile="internal-ipv6" method="REGISTER"`},
 		{warning + "SIP auth failure (INVITE) on sofia profile '5060' for [101] from ip 198.51.100.3", `auth_failure 198.51.100.3 profile="5060" method="INVITE" destination="101"`},
 		{warning + "SIP auth failure (REGISTER) on sofia profile '5060' for [] from ip 198.51.100.3", `auth_failure 198.51.100.3 profile="5060" method="REGISTER"`},
 		{warning + "SIP auth failure (REGISTER) on sofia profile 'x' for [a' for [b@c] from ip 198.51.100.3", `auth_failure 198.51.100.3 user="a' for [b" domain="c" profile="x" method="REGISTER"`},
 		{warning + "SIP auth failure (MESSAGE) on sofia profile 'x' for [b@c] from ip 198.51.100.3", ""},
 		{warning + "Can't find user [4711@10.77.0.10] from 203.0.113.5", `unknown_user 203.0.113.5 user="4711" domain="10.77.0.10"`},
-		{warning + `IP 203.0.113.6 Rejected by register acl "trusted"`, `acl_reject 203.0.113.6 [acl]="trusted"`},
 		{warning + "IP 203.0.113.6 Rejected by register acl", "acl_reject 203.0.113.6"},
-		{reject + `IP 203.0.113.6 Rejected by acl "trusted"`, `acl_reject 203.0.113.6 [acl]="trusted"`},
-		{warning + "IP 192.0.2.179 Rejected by user acl [trusted] and no proxy acl present", `acl_reject 192.0.2.179 [acl]="trusted"`},
-		{warning + "IP 192.0.2.179 Rejected by user acl trusted", `acl_reject [acl]="trusted" [x_auth_ip]="192.0.2.179"`},
 		{head("DEBUG", "sofia.c") + `IP 192.0.2.179 Rejected by acl "domains". Falling back to Digest auth.`, ""},
 		{reject + `IP 192.0.2.179 Rejected by acl "domains". Falling back to Digest auth.`, ""},
-		{head("DEBUG", "sofia.c") + "IP/Port 203.0.113.6 5060 Rejected by acls and auth-calls-acl-only flag is set, rejecting call", "acl_reject 203.0.113.6 port=5060"},
-		{socket + `IP ::ffff:203.0.113.65 Rejected by acl "esl_clients"`, `esl_denied 203.0.113.65 [acl]="esl_clients"`},
 		{socket + `IP 2001:db8::5 Rejected by acl "esl_clients"`, `esl_denied 2001:db8::5 [acl]="esl_clients"`},
 		{warning + `SIP auth failure (REGISTER) due to user-agent-filter.  Filter "^Yealink" User-Agent "Bad" from ip 192.0.2.1"`, `user_agent_rejected method="REGISTER" user_agent="Bad\" from ip 192.0.2.1" [filter]="^Yealink"`},
 		{head("DEBUG", "sofia_reg.c") + `SIP auth OK (REGISTER) due to user-agent-filter.  Filter "^Yealink" User-Agent "Yealink SIP-T33U"`, ""},
-		{warning + "SIP auth failure (REGISTER) due to reaching max allowed registrations.  Count: 1", `registration_limit method="REGISTER" [count]="1"`},
-		{head("ERR", "sofia_reg.c") + "Can not do authorization without a complete header in REGISTER request from 198.51.100.231:42106", `auth_malformed 198.51.100.231 port=42106 method="REGISTER"`},
-		{head("ERR", "sofia_reg.c") + "Invalid Authorization header!", "auth_malformed"},
-		{head("ERR", "sofia.c") + "NO CONTACT!", "malformed"},
-		{head("ERR", "sofia.c") + "Received an invalid packet!", "malformed"},
-		{machine + "2f663d64-fff8-482e-b5be-9d4bfa947ad8 sofia/internal/1016@10.77.0.10 Abandoned", `wrong_call_state user="1016" domain="10.77.0.10" profile="internal" [channel]="2f663d64-fff8-482e-b5be-9d4bfa947ad8"`},
-		{info + "sofia/external/1000@10.77.0.10 receiving invite from 203.0.113.50:43073 version: 1.11.3-dev  64bit call-id: ee31", `call 203.0.113.50 port=43073 user="1000" domain="10.77.0.10" profile="external" call_id="ee31" [version]="1.11.3-dev  64bit"`},
 		{info + "sofia/internal-ipv6/1000@[fd77::10] receiving invite from 2001:db8:6c61:db40::d4a1:c138:60205 version: 1.11.3-dev  64bit call-id: ee31", `call 2001:db8:6c61:db40::d4a1:c138 port=60205 user="1000" domain="[fd77::10]" profile="internal-ipv6" call_id="ee31" [version]="1.11.3-dev  64bit"`},
-		{info + "sofia/external/anonymous receiving invite from 203.0.113.50:43073 version: 1 call-id: ee31", `call 203.0.113.50 port=43073 user="anonymous" profile="external" call_id="ee31" [version]="1"`},
-		{crit + "Throttle Error! 9", `session_limit [count]="9"`},
-		{crit + "Over Session Limit! 1000", `session_limit [count]="1000"`},
-		{crit + "The system cannot create any sessions at this time.", "session_limit"},
-		{head("CRIT", "switch_time.c") + "Over Session Rate of 30!", `session_limit [count]="30"`},
-		{head("WARNING", "mod_verto.c") + "Login incorrect for user: 345 domain: 10.77.0.10", `verto_login_failure user="345" domain="10.77.0.10"`},
 		{warning + "SIP auth challenge (REGISTER) on sofia profile '5060' for [101] from ip 198.51.100.3", `challenge 198.51.100.3 user="101" profile="5060" method="REGISTER"`},
 		{warning + "SIP auth challenge (INVITE) on sofia profile '5060' for [101] from ip 198.51.100.3", `challenge 198.51.100.3 profile="5060" method="INVITE" destination="101"`},
 		{reject + "IP 203.0.113.6 Rejected by acl", "acl_reject 203.0.113.6"},
-		{machine + "x sofia/external/anonymous Abandoned", `wrong_call_state user="anonymous" profile="external" [channel]="x"`},
-		{crit + "The system cannot create any inbound sessions at this time.", "session_limit"},
-		{head("ERR", "sofia_reg.c") + "Received an invalid packet!", "malformed"},
-		{verto + "198.51.100.129:36393 Client Connect from 198.51.100.129:36393 refused by ACL lan", `acl_reject 198.51.100.129 port=36393 [acl]="lan" [channel]="198.51.100.129:36393"`},
 		{verto + "198.51.100.129:36393 Client Connect from 198.51.100.129:36393 accepted", ""},
 		{info + "sofia/internal/1060@pbx receiving invite from 198.51.100.66:50321 version: 1.8.7", ""},
 		{head("DEBUG", "sofia.c") + "sofia/internal/1060@pbx receiving invite from 198.51.100.66:50321 version: 1.10.12 call-id: a 2.2.2.2", `call 198.51.100.66 port=50321 user="1060" domain="pbx" profile="internal" [version]="1.10.12 call-id: a 2.2.2.2"`},
