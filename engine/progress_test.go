@@ -29,17 +29,19 @@ func (f *failing) Follow(ctx context.Context, stream plugin.Stream) error {
 	return nil
 }
 
-// TestCountersGoOn: the counters of a source go on when it is started again.
+// TestCountersGoOn: the counters of a source that failed stay, and go on when it is started again.
 func TestCountersGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := runQuietly(t, guessing(t, config.Source{Ref: "log.x", Source: &failing{}}))
-		time.Sleep(time.Minute)
-		var s status.Status
-		if err := e.Do(t.Context(), func() { s = e.status() }); err != nil {
-			t.Fatal(err)
-		}
-		if got := s.Sources[0]; !got.Running || got.Lines != 2 || got.Fault != "" {
-			t.Errorf("%+v", got)
+		for i, want := range []status.Source{{Lines: 1, Fault: "broken pipe"}, {Lines: 2, Running: true}} {
+			time.Sleep(restartAfter - time.Second)
+			s, err := e.Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Sources[0]; got.Running != want.Running || got.Lines != want.Lines || got.Fault != want.Fault {
+				t.Errorf("%d: %+v, want %+v", i, got, want)
+			}
 		}
 	})
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -225,9 +224,6 @@ func (set *sourceSet) start(ctx context.Context, c config.Source, want map[strin
 	set.all.Go(func() {
 		err := c.Source.Follow(ctx, s.stream)
 		close(s.done)
-		if err != nil {
-			err = fmt.Errorf("source %s: %w", c.Ref, err)
-		}
 		select {
 		case set.ended <- ending{s, err}:
 		case <-ctx.Done():
@@ -247,6 +243,8 @@ func (e *Engine) sourceEnded(end ending) (last bool) {
 	if end.err == nil {
 		return len(set.running) == 0
 	}
+	end.source.stream.Progress.Forget()
+	end.source.stream.Progress.Update(func(s *status.Source) { s.Fault = end.err.Error() })
 	e.options.Log.Error("source failed", "source", end.source.Ref, "err", end.err, "retry", restartAfter)
 	time.AfterFunc(restartAfter, func() {
 		_ = e.Do(e.live.ctx, e.reconcileSources) // an error: the engine has stopped

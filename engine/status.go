@@ -55,12 +55,12 @@ func (e *Engine) runningActions() []*action {
 }
 
 func (e *Engine) sourceStatus(ref string) status.Source {
-	running := e.live.sources.running[ref]
-	if running == nil {
+	progress := e.live.sources.progress[ref]
+	if progress == nil {
 		return status.Source{Name: ref}
 	}
-	s := running.stream.Progress.Status()
-	s.Name, s.Running = ref, true
+	s := progress.Status()
+	s.Name, s.Running = ref, e.live.sources.running[ref] != nil
 	behind := e.offset(ref).By
 	s.Clock = status.InSeconds(behind)
 	if now := time.Now(); !s.LastEvent.IsZero() {

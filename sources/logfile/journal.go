@@ -74,7 +74,7 @@ func (s *journalSource) Follow(ctx context.Context, stream plugin.Stream) error 
 
 // run hands the entries behind the last one to the consumer.
 func (s *journalSource) run(ctx context.Context, e *journalConsumer, follow bool) error {
-	err := s.query.Run(ctx, e.place, follow, func(r io.Reader) {
+	return s.query.Run(ctx, e.place, follow, func(r io.Reader) {
 		_ = tail.Stream(ctx, tail.Config{ // Run tells why it has ended
 			Pace: tail.DefaultPace(), MaxLine: maxEntry, Before: e.Before(), Consumer: e,
 			Save: func([]byte) { e.stream.Position(e.place.Bytes()) },
@@ -82,10 +82,6 @@ func (s *journalSource) run(ctx context.Context, e *journalConsumer, follow bool
 	}, func(text string) {
 		e.stream.Progress.Report("journalctl", status.Warning, "journalctl: "+text)
 	})
-	if err != nil {
-		e.stream.Progress.Update(func(s *status.Source) { s.Fault = err.Error() })
-	}
-	return err
 }
 
 // maxEntry bounds an entry in JSON, in bytes: a byte that is no text takes five.

@@ -42,7 +42,7 @@ func (q *Query) Run(ctx context.Context, from Place, follow bool, take func(io.R
 	if strings.Contains(output.text, "seek to cursor") {
 		return ErrPlace
 	}
-	return fmt.Errorf("journalctl: %w: %s", err, output.text)
+	return fmt.Errorf("journalctl: %w: %s", err, strings.TrimSpace(output.text))
 }
 
 // maxErrorOutput bounds what is kept of the error output, in bytes.
