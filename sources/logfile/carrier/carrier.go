@@ -16,7 +16,8 @@ type Carrier struct {
 	Compared bool
 
 	parse func(line string) (piece, bool)
-	weak  bool // other lines look like it too: it is recognised only in front of a header
+	key   string // of the message in a line of JSON
+	weak  bool   // other lines look like it too: it is recognised only in front of a header
 }
 
 // A piece is what one line of a carrier holds.
@@ -34,9 +35,9 @@ type piece struct {
 
 // table holds the carriers in the order in which a line is compared with them.
 var table = []*Carrier{
-	{Name: "the json-file log of Docker", Compared: true, parse: dockerJSON},
-	{Name: "the journal's JSON (journalctl -o json)", Compared: true, parse: journalJSON},
-	{Name: "the JSON of FreeSWITCH's console (mod_console)", parse: consoleJSON},
+	{Name: "the json-file log of Docker", Compared: true, parse: dockerJSON, key: `"log":`},
+	{Name: "the journal's JSON (journalctl -o json)", Compared: true, parse: journalJSON, key: `"MESSAGE":`},
+	{Name: "the JSON of FreeSWITCH's console (mod_console)", parse: consoleJSON, key: `"full_message":`},
 	{Name: "the log of a Kubernetes container (CRI)", Compared: true, parse: matching(cri)},
 	{Name: "syslog (RFC 5424)", parse: matching(rfc5424)},
 	{Name: "syslog or journalctl", parse: matching(syslog)},
@@ -71,7 +72,24 @@ func Recognise(head []byte) *Carrier {
 	if plain > carried {
 		return nil
 	}
+	if first == nil && plain == 0 {
+		return longJSON(string(head))
+	}
 	return first
+}
+
+// longJSON returns the carrier of a file whose first line is JSON that does not end in
+// head. An attacker can make it that long.
+func longJSON(head string) *Carrier {
+	if len(head) < headLength || head[0] != '{' || strings.Contains(head, "\n") {
+		return nil
+	}
+	for _, c := range table {
+		if c.key != "" && strings.Contains(head, c.key) {
+			return c
+		}
+	}
+	return nil
 }
 
 // Form returns the carrier of one line, nil if it is plain. It reports false if the

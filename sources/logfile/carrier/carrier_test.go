@@ -239,3 +239,19 @@ func FuzzUnwrap(f *testing.F) {
 		}
 	})
 }
+
+func TestRecogniseLongJSON(t *testing.T) {
+	text := strings.Repeat("a", 20<<10)
+	for line, want := range map[string]*Carrier{
+		`{"log":"` + text:                                 table[0],
+		`{"__CURSOR":"s=1","MESSAGE":"` + text:            table[1],
+		`{"host":"pbx","level":4,"full_message":"` + text: table[2],
+		`{"other":"` + text:                               nil,
+		text + `{"log":"`:                                 nil,
+		"{\n" + `{"log":"` + text:                         nil,
+	} {
+		if got := Recognise([]byte(line)); got != want {
+			t.Errorf("%.40s… is taken for %v", line, got)
+		}
+	}
+}
