@@ -48,6 +48,7 @@ func TestForms(t *testing.T) {
 		{"syslog or journalctl", "2026 May  3 21:30:11 pbx freeswitch[812]: ", "", failure},
 		{"syslog or journalctl", "May  3 2026 21:30:11 pbx freeswitch[812]: ", "", failure},
 		{"syslog or journalctl", "May  3 21:30:11 2026 pbx freeswitch[812]: ", "", failure},
+		{"syslog or journalctl", "Sun May  3 21:30:11 2026 user.warn freeswitch[812]: ", "", failure},
 		{"syslog or journalctl", "May  3 21:30:11 freeswitch[812]: ", "", failure},
 		{"syslog or journalctl", "2026-05-03T21:30:11+02:00 pbx freeswitch[812]: ", "", summer},
 		{"syslog or journalctl", "2026-05-03T21:30:11.034211+0200 pbx freeswitch[812]: ", "", summer},

@@ -11,10 +11,11 @@ const (
 	isoStamp = `(?P<date>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?P<zone>Z|[+-]\d\d:?\d\d)?`
 	docker   = `(?P<date>\d{4}-\d\d-\d\d)T(?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?P<zone>Z|[+-]\d\d:\d\d) `
 	months   = `(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)`
-	// 2026 May  3 21:30:11, May  3 2026 21:30:11, May 03 21:30:11.034211
-	classic = `(?:(?P<year>\d{4}) )?(?P<day>` + months + ` [ \d]\d) (?:(?P<year>\d{4}) )?(?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: (?P<year>\d{4}))?`
+	days     = `(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)`
+	// 2026 May  3 21:30:11, May  3 2026 21:30:11, May 03 21:30:11.034211, Sun May  3 21:30:11 2026
+	classic = `(?:` + days + ` )?(?:(?P<year>\d{4}) )?(?P<day>` + months + ` [ \d]\d) (?:(?P<year>\d{4}) )?(?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: (?P<year>\d{4}))?`
 	// of journalctl: short-full, short-monotonic and short-delta, short-unix
-	full      = `(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?P<date>\d{4}-\d\d-\d\d) (?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?) (?P<zone>[A-Z]{1,5}|[+-]\d{2,4})`
+	full      = days + ` (?P<date>\d{4}-\d\d-\d\d) (?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?) (?P<zone>[A-Z]{1,5}|[+-]\d{2,4})`
 	monotonic = `\[ *\d+\.\d+(?: < *\d+\.\d+ >)?\]`
 	unix      = `(?P<unix>\d{9,11}\.\d{6})`
 
