@@ -130,7 +130,8 @@ func (f *Follower) read(t *file) (grew, end bool, err error) {
 }
 
 // tailed reports whether a file has a tail, and where the file ends. The newest file gets one
-// while it grows, at the end of a line and if not more than a chunk of it is left to read.
+// once it grows, at the end of a line and if not more than a chunk of it is left to read. The
+// first lines after silence do not wait for a tail to start.
 // An empty file gets none: a tail overlooks how it grows.
 func (f *Follower) tailed(t *file) (to int64, ok bool) {
 	atLineEnd := !t.Skipping() && (len(t.Log) == 0 || t.Log[len(t.Log)-1] == '\n')
@@ -139,7 +140,7 @@ func (f *Follower) tailed(t *file) (to int64, ok bool) {
 		return 0, false
 	}
 	to = size(t.file)
-	grows := to > t.offset || f.now.Sub(t.grown) < f.Pace.Awake
+	grows := f.now.Sub(t.grown) < f.Pace.Awake || t.live != nil && to > t.offset
 	if to == 0 || to < t.offset || to-t.offset > chunkLength || !grows {
 		return 0, false
 	}

@@ -20,7 +20,7 @@ func TestLive(t *testing.T) {
 	l := newLogger(t)
 	l.open()
 	f, sink := deaf(t, l, nil)
-	f.Pace.Stall = patience
+	f.Pace.Stall, f.Pace.Awake = patience, time.Hour
 	unfinished := ""
 	step := func(what string, live bool) {
 		t.Helper()
@@ -35,10 +35,10 @@ func TestLive(t *testing.T) {
 
 	step("an empty file", false)
 	l.lines(10)
-	step("the first lines", true)
-	first := f.current().live
+	step("the first lines", false)
 	l.lines(10)
 	step("more lines", true)
+	first := f.current().live
 	f.Pace.Stall = 0
 	begin()
 	step("an unfinished line", false)
@@ -57,16 +57,21 @@ func TestLive(t *testing.T) {
 	f.Pace.Awake = 0
 	step("silence", false)
 	l.lines(1)
-	step("a line after silence", true)
+	step("a line after silence", false)
+	f.Pace.Awake = time.Hour
+	l.lines(1)
+	step("the next line", true)
 	old := f.current()
 	l.shift(3)
 	l.lines(2) // to the old file
 	l.open()
 	l.lines(1)
-	step("a rotation", true)
+	step("a rotation", false)
 	if old.live != nil {
 		t.Error("the rotated file has a tail")
 	}
+	l.lines(1)
+	step("a line of the new file", true)
 	f.offer(t.Context(), f.current(), true)
 	sink.checkOnce(0, l.n)
 }
