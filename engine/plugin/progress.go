@@ -53,7 +53,7 @@ func (p *Progress) Forget() {
 	clear(p.problems)
 }
 
-// Emitted counts an event.
+// Emitted counts an event that is about to be emitted.
 func (p *Progress) Emitted(e *event.Event) {
 	p.Update(func(s *status.Source) {
 		s.Events++

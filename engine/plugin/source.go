@@ -154,7 +154,7 @@ type Sink interface {
 	// time happens now. An event that was read as soon as it was written is marked as live: the
 	// engine learns from it how far the clock of the stamps is off, and its ban begins now.
 	// Emit blocks while the engine is busy: a source that cannot wait must queue and count
-	// for itself.
+	// for itself. The event belongs to the engine from then on.
 	Emit(*event.Event)
 
 	// Position says how far the source has read. A source that starts there sees

@@ -114,8 +114,8 @@ func (k *knocks) read(f *os.File, at int64, stream plugin.Stream) (int64, error)
 	for line := range strings.Lines(string(text)) {
 		stream.Progress.Update(func(s *status.Source) { s.Lines++ })
 		if e := k.decode(line, time.Now()); e != nil && (stream.Want == nil || stream.Want[knock]) {
-			stream.Emit(e)
 			stream.Progress.Emitted(e)
+			stream.Emit(e)
 		}
 	}
 	at += int64(len(text))

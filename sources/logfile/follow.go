@@ -229,8 +229,8 @@ func (c *consumer) showClock(lines []byte) {
 
 func (c *consumer) emit(e *event.Event) error {
 	e.Live = c.live
-	c.stream.Emit(e)
 	c.stream.Progress.Emitted(e)
+	c.stream.Emit(e)
 	return nil
 }
 
