@@ -100,6 +100,20 @@ func follow(t *testing.T, at esl.Switch, want map[string]bool) *following {
 	return f
 }
 
+// start runs a follower until end is called, which waits for it.
+func start(t *testing.T, f *follower) (end func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
 // connected waits for the next connection.
 func (f *following) connected(t *testing.T) {
 	t.Helper()

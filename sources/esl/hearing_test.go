@@ -30,12 +30,7 @@ func TestHearing(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f.run(ctx)
-		}()
+		end := start(t, f)
 		heard := func(since time.Time, what string) {
 			t.Helper()
 			synctest.Wait()
@@ -62,8 +57,7 @@ func TestHearing(t *testing.T) {
 		heard(since, "caught up")
 		steps <- nil
 		heard(time.Time{}, "down")
-		cancel()
 		close(steps)
-		<-done
+		end()
 	})
 }

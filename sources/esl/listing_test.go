@@ -326,12 +326,7 @@ func TestListing(t *testing.T) {
 				}
 			}
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f.run(ctx)
-		}()
+		end := start(t, f)
 		expect := func(after time.Duration, commands ...string) {
 			t.Helper()
 			time.Sleep(after)
@@ -372,8 +367,7 @@ func TestListing(t *testing.T) {
 		}
 		answers.answer(show, `{"row_count":0}`)
 		expect(listPause+retryAfter, now, show, gateway)
-		cancel()
-		<-done
+		end()
 	})
 }
 

@@ -24,12 +24,7 @@ func TestHiddenLevel(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f.run(ctx)
-		}()
+		end := start(t, f)
 		want := func(after time.Duration, problem string) {
 			t.Helper()
 			time.Sleep(after)
@@ -57,7 +52,6 @@ func TestHiddenLevel(t *testing.T) {
 		want(time.Minute, "the log level of FreeSWITCH hides warnings")
 		hidden.Store(false) // without a report
 		want(time.Minute, "")
-		cancel()
-		<-done
+		end()
 	})
 }

@@ -30,12 +30,7 @@ func TestSilentSwitch(t *testing.T) {
 				}
 			}
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f.run(ctx)
-		}()
+		end := start(t, f)
 		want := func(severity status.Severity) {
 			t.Helper()
 			synctest.Wait()
@@ -56,7 +51,6 @@ func TestSilentSwitch(t *testing.T) {
 			want(status.Warning)
 		}
 		day()
-		cancel()
-		<-done
+		end()
 	})
 }
