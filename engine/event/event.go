@@ -36,6 +36,14 @@ type Event struct {
 	Level       string
 	File        string
 	Message     string
+	Answer      uint16 // the code of the SIP answer: 401
+
+	// Proven is set if the peer is at IP: it sent the report over a connection, or it used
+	// what the switch had sent to that address. The sender of any other datagram may be forged.
+	Proven bool
+
+	// NonceIP is the address to which the switch sent the nonce of the credentials.
+	NonceIP netip.Addr
 
 	// Repeat marks the second report of one attempt. A rule skips it unless its
 	// expression names the field.
@@ -60,10 +68,10 @@ type Event struct {
 	Text string
 }
 
-// Proven reports whether the switch had verified the account's password when it
+// Verified reports whether the switch had verified the account's password when it
 // reported the event. Otherwise the attacker may have chosen the account, and with
 // it the victim of whatever is done to that account.
-func (e *Event) Proven() bool {
+func (e *Event) Verified() bool {
 	switch e.Name {
 	case AuthSuccess:
 		return true

@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 )
 
@@ -62,6 +63,10 @@ var Fields = []Field{
 	text("file", "the source file of FreeSWITCH that logged the line: sofia_reg.c", func(e *Event) *string { return &e.File }),
 	{Name: "message", Doc: "the log line without its header", Kind: Text, Bound: MaxText, Settable: true,
 		At: func(e *Event) *string { return &e.Message }, NoKey: "it is different in nearly every event"},
+	{Name: "answer", Doc: "the code of the SIP answer: 401; 0 while there is none", Kind: Number, Settable: true, get: answerText, set: setAnswer},
+	{Name: "proven", Doc: "whether the sender cannot be forged: a connection, or a nonce that was sent to this address", Kind: Flag, Settable: true,
+		get: provenText, set: setProven, NoKey: "it is true or false"},
+	{Name: "nonce_ip", Doc: "the address to which the nonce of the credentials was sent", Kind: Address, Settable: true, get: nonceText, set: setNonce},
 	{Name: "repeat", Doc: "whether this is the second report of one attempt", Kind: Flag, Settable: true,
 		get: repeatText, set: setRepeat, NoKey: "rules skip repeated reports"},
 	{Name: "fields", Doc: "the raw fields, by name", Kind: Map, NoKey: "it holds many values"},
@@ -135,17 +140,21 @@ func (e *Event) Set(name, value string) error {
 	return nil
 }
 
-func addressText(e *Event) string {
-	if !e.IP.IsValid() {
+func addressText(e *Event) string { return addrText(e.IP) }
+
+func nonceText(e *Event) string { return addrText(e.NonceIP) }
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
 		return ""
 	}
-	return e.IP.String()
+	return a.String()
 }
 
 func setAddress(e *Event, value string) error {
-	addr, port, ok := ParseAddr(value)
-	if !ok {
-		return fmt.Errorf("%q is not an IP address", Bound(value, 64))
+	addr, port, err := parse(value)
+	if err != nil {
+		return err
 	}
 	e.IP = addr
 	if port != 0 {
@@ -154,34 +163,65 @@ func setAddress(e *Event, value string) error {
 	return nil
 }
 
-func portText(e *Event) string {
-	if e.Port == 0 {
-		return ""
-	}
-	return strconv.Itoa(int(e.Port))
+func setNonce(e *Event, value string) (err error) {
+	e.NonceIP, _, err = parse(value)
+	return err
 }
 
-func setPort(e *Event, value string) error {
-	port, err := strconv.ParseUint(value, 10, 16)
-	if err != nil {
-		return fmt.Errorf("%q is not a port", Bound(value, 64))
+func parse(value string) (netip.Addr, uint16, error) {
+	addr, port, ok := ParseAddr(value)
+	if !ok {
+		return addr, port, fmt.Errorf("%q is not an IP address", Bound(value, 64))
 	}
-	e.Port = uint16(port)
+	return addr, port, nil
+}
+
+func portText(e *Event) string { return numberText(e.Port) }
+
+func answerText(e *Event) string { return numberText(e.Answer) }
+
+func numberText(n uint16) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(n))
+}
+
+func setPort(e *Event, value string) error { return setNumber(&e.Port, value, "a port") }
+
+func setAnswer(e *Event, value string) error {
+	return setNumber(&e.Answer, value, "the code of an answer")
+}
+
+func setNumber(at *uint16, value, what string) error {
+	n, err := strconv.ParseUint(value, 10, 16)
+	if err != nil {
+		return fmt.Errorf("%q is not %s", Bound(value, 64), what)
+	}
+	*at = uint16(n)
 	return nil
 }
 
-func repeatText(e *Event) string {
-	if !e.Repeat {
+func repeatText(e *Event) string { return flagText(e.Repeat) }
+
+func provenText(e *Event) string { return flagText(e.Proven) }
+
+func flagText(set bool) string {
+	if !set {
 		return ""
 	}
 	return "true"
 }
 
-func setRepeat(e *Event, value string) error {
-	repeat, err := strconv.ParseBool(value)
+func setRepeat(e *Event, value string) error { return setFlag(&e.Repeat, value) }
+
+func setProven(e *Event, value string) error { return setFlag(&e.Proven, value) }
+
+func setFlag(at *bool, value string) error {
+	flag, err := strconv.ParseBool(value)
 	if err != nil {
 		return fmt.Errorf("%q is neither true nor false", Bound(value, 64))
 	}
-	e.Repeat = repeat
+	*at = flag
 	return nil
 }

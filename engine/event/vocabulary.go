@@ -24,6 +24,10 @@ const (
 	RegistrationLimit = "registration_limit"
 	EmptyPassword     = "empty_password"
 	VertoTakeover     = "verto_takeover"
+	SIPRequest        = "sip_request"
+	SIPMalformed      = "sip_malformed"
+	NotSIP            = "not_sip"
+	Dialogue          = "dialogue"
 	LogForgery        = "log_forgery"
 	Listed            = "listed"
 	Gateway           = "gateway"
@@ -55,6 +59,10 @@ var Vocabulary = []Word{
 	{RegistrationLimit, "an account has too many registrations; an auth_failure with the address follows"},
 	{EmptyPassword, "an account without a password refused the request; an auth_failure with the address follows"},
 	{VertoTakeover, "a verto user tried to take over another user's session; the report has no address"},
+	{SIPRequest, "a SIP request of a peer, of any method; reported again, as a repeat, with its answer, or when it is sent again"},
+	{SIPMalformed, "a SIP message that cannot be parsed, or a request that the switch answered with 400"},
+	{NotSIP, "what is no SIP on a SIP port, and no keep-alive: a web request, TLS on a clear port, garbage"},
+	{Dialogue, "a peer completed a dialogue with the switch: its login was accepted, or its call was answered and acknowledged"},
 	{LogForgery, "a log line was written by a caller"},
 	{Listed, "a list from elsewhere contains the address"},
 	{Gateway, `the switch registers at or calls through this address; fields["gateway"] is the gateway's name`},

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"net/netip"
 	"time"
 
 	"freeswitch-security/engine/event"
@@ -30,6 +31,9 @@ type environment struct {
 	Level       string            `expr:"level"`
 	File        string            `expr:"file"`
 	Message     string            `expr:"message"`
+	Answer      int               `expr:"answer"`
+	Proven      bool              `expr:"proven"`
+	NonceIP     string            `expr:"nonce_ip"`
 	Repeat      bool              `expr:"repeat"`
 	Fields      map[string]string `expr:"fields"`
 }
@@ -37,15 +41,18 @@ type environment struct {
 // NewEnv returns the environment in which [Matcher.Match] evaluates an expression.
 // It shares the event's raw fields.
 func NewEnv(ev *event.Event) any {
-	ip := ""
-	if ev.IP.IsValid() {
-		ip = ev.IP.String()
-	}
 	return environment{
-		Event: ev.Name, Source: ev.Source, Time: ev.Time, IP: ip, Port: int(ev.Port),
+		Event: ev.Name, Source: ev.Source, Time: ev.Time, IP: text(ev.IP), Port: int(ev.Port),
 		User: ev.User, Domain: ev.Domain, Profile: ev.Profile, Method: ev.Method,
 		UserAgent: ev.UserAgent, CallID: ev.CallID, ToUser: ev.ToUser, Destination: ev.Destination,
 		Transport: ev.Transport, Level: ev.Level, File: ev.File, Message: ev.Message,
-		Repeat: ev.Repeat, Fields: ev.Fields,
+		Answer: int(ev.Answer), Proven: ev.Proven, NonceIP: text(ev.NonceIP), Repeat: ev.Repeat, Fields: ev.Fields,
 	}
+}
+
+func text(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }

@@ -128,6 +128,6 @@ func evidence(ev *event.Event, earlier []counted, ring *ring) []ban.Evidence {
 		out = append(out, e)
 	}
 	return append(out, ban.Evidence{
-		Time: ev.Time, Event: ev.Name, Source: ev.Source, IP: ev.IP, User: ev.User, Domain: ev.Domain, Proven: ev.Proven(), Text: ev.Text,
+		Time: ev.Time, Event: ev.Name, Source: ev.Source, IP: ev.IP, User: ev.User, Domain: ev.Domain, Proven: ev.Verified(), Text: ev.Text,
 	})
 }

@@ -20,7 +20,7 @@ type ring struct {
 	written uint64 // bytes ever written, including those skipped at the buffer's end
 }
 
-// proven marks, beside the length of the address, an event with [event.Event.Proven].
+// proven marks, beside the length of the address, an event with [event.Event.Verified].
 const proven = 0x80
 
 // recordHeader is the part of fixed size: the address, its length, and the lengths of
@@ -50,7 +50,7 @@ func (r *ring) add(ev *event.Event) (place uint64) {
 	ip := ev.IP.As16()
 	copy(b, ip[:])
 	b[16] = byte(ev.IP.BitLen() / 8)
-	if ev.Proven() {
+	if ev.Verified() {
 		b[16] |= proven
 	}
 	rest := b[recordHeader:]

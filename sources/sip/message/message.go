@@ -1,0 +1,58 @@
+package message
+
+// A Message is a request or an answer. A field that the message does not have is empty. Names
+// are as they came, escapes included.
+type Message struct {
+	Method []byte // of a request; of an answer that which CSeq names
+	Code   int    // of an answer; 0: a request
+	Reason []byte // of an answer: "Missing Contact Header"
+
+	URI  URI // of a request
+	From Party
+	To   Party
+
+	CallID    []byte
+	Branch    []byte // of the topmost Via
+	CSeq      uint32
+	UserAgent []byte // User-Agent, of an answer Server
+
+	// Contact is the URI of the first contact. Expires is its lifetime in seconds, else that of
+	// the header Expires; -1: neither. AllContacts is "Contact: *".
+	Contact     URI
+	Expires     int
+	AllContacts bool
+
+	// Credentials of Authorization and Proxy-Authorization, in their order; challenges of
+	// WWW-Authenticate and Proxy-Authenticate. More than four are not read.
+	Credentials []Credentials
+	Challenges  []Challenge
+
+	ContentLength int // -1: not given
+}
+
+// IsRequest reports whether the message is a request.
+func (m *Message) IsRequest() bool { return m.Code == 0 }
+
+// A URI is a sip, sips or tel URI.
+type URI struct {
+	User []byte // without its parameters and password; of a tel URI the number
+	Host []byte // without the port
+}
+
+// A Party is what From or To names.
+type Party struct {
+	URI
+	Tag []byte
+}
+
+// Credentials are the answer to a challenge (RFC 7616).
+type Credentials struct {
+	User, Realm, Nonce []byte
+	Response           []byte
+}
+
+// A Challenge requests credentials.
+type Challenge struct {
+	Realm, Nonce []byte
+	Stale        bool // the nonce of the credentials had expired
+}
