@@ -82,6 +82,9 @@ rule "everything" {
       ip     = "203.0.113.7"
       port   = 5060
       user   = 1001
+      answer = 403
+      proven = true
+      nonce_ip = "203.0.113.8"
       repeat = false
       fields = { session = "1" }
       times  = 5
@@ -116,7 +119,8 @@ const everythingJSON = `{
     "brake": {"bans": 50, "within": "1h"},
     "test": {"t": {
       "given": [
-        {"event": "auth_failure", "ip": "203.0.113.7", "port": 5060, "user": 1001, "repeat": false,
+        {"event": "auth_failure", "ip": "203.0.113.7", "port": 5060, "user": 1001, "answer": 403,
+          "proven": true, "nonce_ip": "203.0.113.8", "repeat": false,
           "fields": {"session": "1"}, "times": 5, "every": "0s", "at": "5m", "source": "source.esl.pbx"},
         {"line": "a line"}
       ],
@@ -162,7 +166,7 @@ func TestAllAttributes(t *testing.T) {
 			Given: []config.Given{
 				{Source: "esl.pbx", Times: 5, At: &at, Event: &event.Event{
 					Name: "auth_failure", Source: "esl.pbx", IP: netip.MustParseAddr("203.0.113.7"), Port: 5060,
-					User: "1001", Fields: map[string]string{"session": "1"}}},
+					User: "1001", Answer: 403, Proven: true, NonceIP: netip.MustParseAddr("203.0.113.8"), Fields: map[string]string{"session": "1"}}},
 				{Source: "log.freeswitch", Line: "a line", Times: 1, Every: time.Second},
 			},
 			Bans: map[netip.Prefix]ban.Term{

@@ -45,8 +45,8 @@ type Event struct {
 	// NonceIP is the address to which the switch sent the nonce of the credentials.
 	NonceIP netip.Addr
 
-	// Repeat marks the second report of one attempt. A rule skips it unless its
-	// expression names the field.
+	// Repeat marks a further report of one attempt. A rule skips it unless its expression
+	// names the field, or names answer and the event has one.
 	Repeat bool
 	Port   uint16
 

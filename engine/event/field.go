@@ -67,7 +67,7 @@ var Fields = []Field{
 	{Name: "proven", Doc: "whether the sender cannot be forged: a connection, or a nonce that was sent to this address", Kind: Flag, Settable: true,
 		get: provenText, set: setProven, NoKey: "it is true or false"},
 	{Name: "nonce_ip", Doc: "the address to which the nonce of the credentials was sent", Kind: Address, Settable: true, get: nonceText, set: setNonce},
-	{Name: "repeat", Doc: "whether this is the second report of one attempt", Kind: Flag, Settable: true,
+	{Name: "repeat", Doc: "whether this is a further report of one attempt", Kind: Flag, Settable: true,
 		get: repeatText, set: setRepeat, NoKey: "rules skip repeated reports"},
 	{Name: "fields", Doc: "the raw fields, by name", Kind: Map, NoKey: "it holds many values"},
 }

@@ -52,6 +52,7 @@ type Description struct {
 	Feed       bool   // lists targets instead of reporting events; no rule needs to name it
 	Hears      bool   // hears the switch itself: it calls [Progress.Hear]
 	Log        bool   // it reads FreeSWITCH's log, into which callers can write
+	Proves     bool   // it sets Event.Proven wherever the sender cannot be forged; what it reports as unproven may be
 	Path       string // of the file that it reads; "" if it reads none
 
 	// Corroborate is the reference of the source that must have reported the same,

@@ -99,6 +99,12 @@ func (m *Matcher) Events() map[string]bool { return m.events }
 // Uses reports whether the expression names a field.
 func (m *Matcher) Uses(field string) bool { return m.names[field] }
 
+// skips reports whether the expression is not evaluated: the event repeats a report. One that
+// names answer sees the report again once there is an answer.
+func (m *Matcher) skips(ev *event.Event) bool {
+	return ev.Repeat && !m.Uses("repeat") && (ev.Answer == 0 || !m.Uses("answer"))
+}
+
 // Match evaluates the expression in an environment of [NewEnv]. It fails where an
 // operation does, such as int("x") or a division by zero.
 func (m *Matcher) Match(machine *vm.VM, env any) (bool, error) {

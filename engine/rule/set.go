@@ -122,7 +122,7 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 	var place uint64 // in the ring, once a rule counts the event
 	for _, l := range ls.to(ev.Name) {
 		r := l.rule
-		if ev.Repeat && !l.match.Uses("repeat") {
+		if l.match.skips(ev) {
 			continue
 		}
 		if env == nil {

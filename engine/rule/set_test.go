@@ -113,6 +113,16 @@ func TestNotCounted(t *testing.T) {
 	if observe(s, repeat); s.Stats()[0].Tracked != 1 {
 		t.Fatal("a rule that names repeat does not count repeats")
 	}
+	answered := failure("203.0.113.7", 0)
+	answered.Repeat, answered.Answer = true, 404
+	spec.Match = compiled(t, "event == 'auth_failure' and answer in [0, 404]")
+	s = NewSet([]*Spec{spec})
+	if observe(s, repeat); s.Stats()[0].Tracked != 0 {
+		t.Fatal("a rule that names answer counts a repeat without one")
+	}
+	if observe(s, answered); s.Stats()[0].Tracked != 1 {
+		t.Fatal("a rule that names answer does not count the report of the answer")
+	}
 }
 
 func TestDistinct(t *testing.T) {

@@ -29,7 +29,7 @@ func (s *Spec) Counts(ev *event.Event) (counts bool, reason string) {
 	switch {
 	case !slices.Contains(s.On, ev.Source):
 		return false, "it does not read " + ev.Source
-	case ev.Repeat && !s.Match.Uses("repeat"):
+	case s.Match.skips(ev):
 		return false, "the event repeats an earlier report of the same attempt"
 	}
 	counts, _ = s.Match.Match(new(vm.VM), NewEnv(ev)) // an expression that fails does not match

@@ -124,9 +124,9 @@ func refineCall(_ *decoder, e *event.Event) {
 	}
 }
 
-// refineVerto divides a login "user@domain". A browser may send any text.
+// refineVerto divides a login "user@domain". A browser may send any text, over a connection.
 func refineVerto(_ *decoder, e *event.Event) {
-	e.IP, e.Port, _ = event.ParseAddrPort(e.Fields["verto_client_address"])
+	e.IP, e.Port, e.Proven = event.ParseAddrPort(e.Fields["verto_client_address"])
 	if at := strings.LastIndexByte(e.User, '@'); at >= 0 {
 		e.User, e.Domain = e.User[:at], e.User[at+1:]
 	}

@@ -79,7 +79,7 @@ var reports = parse([]report{
 	{name: "sofia::gateway_delete", event: event.Gateway, then: (*decoder).noteGateways},
 	{name: "sofia::gateway_delete", event: event.GatewayRemoved, from: ofGateway, refine: refineGateway, sets: "gateway", then: (*decoder).noteGateways},
 	{name: "verto::login", event: event.VertoLoginFailure, when: has("verto_success", "0"),
-		from: "user=verto_login profile=verto_profile_name", refine: refineVerto, reads: "verto_client_address", sets: "ip port domain"},
+		from: "user=verto_login profile=verto_profile_name", refine: refineVerto, reads: "verto_client_address", sets: "ip port domain proven"},
 	{name: "CHANNEL_CREATE", event: event.Call, when: isIncoming, from: ofChannel, refine: refineCall, reads: ofChannelToo},
 	{name: "CHANNEL_HANGUP_COMPLETE", event: event.CallRejected, when: isRejected, from: ofChannel, refine: refineCall, reads: ofChannelToo},
 })

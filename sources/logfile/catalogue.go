@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"slices"
 	"strings"
 
 	"freeswitch-security/engine/event"
@@ -85,6 +86,9 @@ var builtin = []struct {
 	{event.RegistrationLimit, "sofia_reg.c", "WARNING", "SIP auth failure (<method:REGISTER>) due to reaching max allowed registrations.  Count: <count>", nil},
 }
 
+// connected are the source files of FreeSWITCH that know peers over TCP alone.
+var connected = []string{"mod_event_socket.c", "mod_verto.c"}
+
 // catalogue is builtin, compiled. invites are the patterns in it that tell the address
 // of a session, and continued those with further lines.
 var (
@@ -97,6 +101,7 @@ func compileBuiltin() (all pattern.Set) {
 	for _, b := range builtin {
 		p := pattern.MustCompile(b.event, b.line)
 		p.File, p.Level = b.file, b.level
+		p.Proven = p.HasAddress() && slices.Contains(connected, p.File)
 		for _, line := range b.further {
 			p.Further = append(p.Further, pattern.MustCompile("", line))
 		}

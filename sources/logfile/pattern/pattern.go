@@ -16,7 +16,8 @@ type Pattern struct {
 	Level string // the level that the line must have; "": any of FreeSWITCH's
 	Text  string // as written, without a pasted header
 
-	Further Set // the further lines of the message
+	Proven  bool // the peer sent it over a connection
+	Further Set  // the further lines of the message
 
 	lits  []string // one more than holes; only the first and the last may be empty
 	holes []hole
@@ -53,7 +54,7 @@ type constant struct {
 const maxHoles = 16
 
 // headerFields are the fields of an event that do not come from the message.
-var headerFields = []string{"event", "source", "time", "level", "file", "message", "repeat", "fields"}
+var headerFields = []string{"event", "source", "time", "level", "file", "message", "answer", "proven", "nonce_ip", "repeat", "fields"}
 
 // trustedFields are the fields whose text FreeSWITCH or its operator chose. An
 // attacker cannot make them longer.
@@ -92,6 +93,9 @@ func (p *Pattern) Fields() (fields, raw []string) {
 	for _, s := range p.sets {
 		add(s.name)
 	}
+	if p.Proven {
+		fields = append(fields, "proven")
+	}
 	return fields, raw
 }
 
@@ -109,7 +113,7 @@ func (p *Pattern) Of(file, level string) bool {
 // Fill sets the fields of an event from a match. text returns a bounded copy of a
 // part of the message.
 func (p *Pattern) Fill(e *event.Event, m *Match, text func(from, to int) string) {
-	e.IP, e.Port = m.IP, m.Port
+	e.IP, e.Port, e.Proven = m.IP, m.Port, p.Proven
 	for i, hole := range p.holes {
 		if hole.kind == textHole {
 			set(e, hole.name, hole.at, text(m.spans[i].from, m.spans[i].to))
