@@ -90,22 +90,49 @@ type Gateway struct {
 	Proxy string `xml:"proxy"` // "sip:sbc.example:5060;transport=tcp"
 }
 
-// Gateways lists the gateways. FreeSWITCH escapes few of their texts, and claims
-// ISO-8859-1 for any encoding.
+// Gateways lists the gateways.
 func Gateways(ctx context.Context, c Commander) ([]Gateway, error) {
-	answer, err := c.API(ctx, "sofia", "xmlstatus", "gateway")
 	var listing struct {
 		XMLName  xml.Name  `xml:"gateways"`
 		Gateways []Gateway `xml:"gateway"`
 	}
-	if err == nil {
-		decoder := xml.NewDecoder(strings.NewReader(strings.ToValidUTF8(answer, "\ufffd")))
-		decoder.Strict = false
-		decoder.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
-		err = decoder.Decode(&listing)
-	}
-	if err != nil {
+	if err := askXML(ctx, c, &listing, "sofia", "xmlstatus", "gateway"); err != nil {
 		return nil, fmt.Errorf("list gateways: %w", err)
 	}
 	return listing.Gateways, nil
+}
+
+// CaptureServer returns where the SIP profiles mirror their packets to, if their capture is on:
+// "udp:127.0.0.1:9060;hep=3"; "" if there is no target. It is that of the configuration, which
+// the switch may not have loaded.
+func CaptureServer(ctx context.Context, c Commander) (target string, err error) {
+	var conf struct {
+		XMLName xml.Name `xml:"configuration"`
+		Params  []struct {
+			Name  string `xml:"name,attr"`
+			Value string `xml:"value,attr"`
+		} `xml:"global_settings>param"`
+	}
+	if err := askXML(ctx, c, &conf, "xml_locate", "configuration", "configuration", "name", "sofia.conf"); err != nil {
+		return "", fmt.Errorf("read sofia.conf: %w", err)
+	}
+	for _, p := range conf.Params {
+		if p.Name == "capture-server" {
+			target = p.Value
+		}
+	}
+	return target, nil
+}
+
+// askXML decodes the answer to a command. FreeSWITCH escapes few of its texts, and claims
+// ISO-8859-1 for any encoding.
+func askXML(ctx context.Context, c Commander, into any, command string, args ...string) error {
+	answer, err := c.API(ctx, command, args...)
+	if err != nil {
+		return err
+	}
+	decoder := xml.NewDecoder(strings.NewReader(strings.ToValidUTF8(answer, "\ufffd")))
+	decoder.Strict = false
+	decoder.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	return decoder.Decode(into)
 }

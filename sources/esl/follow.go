@@ -60,6 +60,7 @@ func (s *source) newFollower(stream plugin.Stream) *follower {
 		lister: newLister(s.name, stream.Want, progress, dial, net.DefaultResolver),
 		listen: s.at.Listen,
 	}
+	f.lister.captures = s.capture
 	if sub.LogLevel >= 0 {
 		f.lister.hidesWarnings = s.at.HidesWarnings
 	}
@@ -164,6 +165,9 @@ func (f *follower) take(m esl.Message) {
 	}
 	if setsLevel(&m) {
 		f.lister.retestLevel()
+	}
+	if startsProfile(&m) {
+		f.lister.recapture()
 	}
 	if f.decoder.gateways {
 		f.decoder.gateways = false

@@ -28,7 +28,7 @@ type console interface {
 }
 
 // A lister asks the switch for its registrations, once for every connection, and for its
-// gateways, repeatedly, and tests its log level. Its events have a channel of their own, so
+// gateways, repeatedly, tests its log level and switches its capture on. Its events have a channel of their own, so
 // that a long list does not push events of the stream out of the queue.
 type lister struct {
 	source        string
@@ -38,6 +38,8 @@ type lister struct {
 	dial          func(context.Context) (console, error)
 	hidesWarnings func(context.Context) (bool, error) // nil: log records are not read
 	untested      atomic.Bool                         // the log level
+	captures      bool                                // it switches the capture on
+	uncaptured    atomic.Bool                         // that is due
 	events        chan *event.Event
 	due           chan struct{} // has an item when the lists are to be read
 	stale         atomic.Bool   // registrations were not listed since the stream was connected
@@ -59,6 +61,7 @@ func newLister(source string, want map[string]bool, p *progress, dial func(conte
 func (l *lister) connected() {
 	l.stale.Store(true)
 	l.untested.Store(true)
+	l.uncaptured.Store(true)
 	l.refresh()
 }
 
@@ -72,7 +75,7 @@ func (l *lister) refresh() {
 
 // run lists on refresh, and at intervals, until ctx ends.
 func (l *lister) run(ctx context.Context) {
-	if !l.registrations && l.gateways == nil && l.hidesWarnings == nil {
+	if !l.registrations && l.gateways == nil && l.hidesWarnings == nil && !l.captures {
 		return
 	}
 	next := relistAfter
@@ -80,6 +83,7 @@ func (l *lister) run(ctx context.Context) {
 		select {
 		case <-l.due:
 		case <-time.After(next):
+			l.uncaptured.Store(true)
 		case <-ctx.Done():
 			return
 		}
@@ -89,7 +93,7 @@ func (l *lister) run(ctx context.Context) {
 		}
 		severity, fault := status.Warning, ""
 		err := l.list(ctx)
-		if l.hidesWarnings != nil && l.untested.Load() { // a busy switch may log late
+		if l.hidesWarnings != nil && l.untested.Load() || l.captures && l.uncaptured.Load() { // a busy switch may log late
 			next = retryAfter
 		}
 		if err != nil && ctx.Err() == nil {
@@ -117,6 +121,9 @@ func (l *lister) list(ctx context.Context) error {
 	}
 	if l.hidesWarnings != nil && l.untested.Load() {
 		err = cmp.Or(err, l.testLevel(ctx))
+	}
+	if l.captures && l.uncaptured.Load() {
+		err = cmp.Or(err, l.switchCaptureOn(ctx))
 	}
 	return err
 }
@@ -151,12 +158,12 @@ func (l *lister) listGateways(ctx context.Context) error {
 }
 
 // ask reads a list over a console, and closes it before the engine takes the events.
-func ask[T any](ctx context.Context, l *lister, list func(context.Context, esl.Commander) ([]T, error)) ([]T, error) {
+func ask[T any](ctx context.Context, l *lister, list func(context.Context, esl.Commander) (found T, err error)) (found T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	c, err := l.dial(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connect for commands: %w", err)
+		return found, fmt.Errorf("connect for commands: %w", err)
 	}
 	defer c.Close()
 	return list(ctx, c)

@@ -164,6 +164,9 @@ func (s *source) subscription(want map[string]bool) esl.Subscription {
 		sub.LogLevel = warning
 		sub.Events = append(sub.Events, "API") // which reports that the log level is set
 	}
+	if s.capture {
+		sub.Events = append(sub.Events, profileStarted)
+	}
 	return sub
 }
 

@@ -48,6 +48,7 @@ type source struct {
 	records Records
 	zone    *time.Location // of the stamps in them
 	queue   int            // events that may wait for the engine
+	capture bool           // the switch is told to mirror its SIP packets
 }
 
 // Defaults of FreeSWITCH's event socket, and of the queue.
@@ -78,6 +79,7 @@ func read(b *settings.Block, env plugin.SourceEnv) *source {
 	b.Bool("log", &s.log)
 	b.Zone("timezone", &s.zone)
 	b.Int("queue", &s.queue, minQueue, maxQueue)
+	b.Bool("capture", &s.capture)
 	return s
 }
 

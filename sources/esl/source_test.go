@@ -47,12 +47,13 @@ func TestNew(t *testing.T) {
 		log      = false
 		timezone = "UTC"
 		queue    = 500
+		capture  = true
 	`)
-	if s.name != "esl.pbx" || s.Switch().Address != "pbx.example:8021" || s.Switch().Password != "Geheim" || s.log || s.zone != time.UTC || s.queue != 500 {
+	if s.name != "esl.pbx" || s.Switch().Address != "pbx.example:8021" || s.Switch().Password != "Geheim" || s.log || s.zone != time.UTC || s.queue != 500 || !s.capture {
 		t.Errorf("%+v", s)
 	}
 	s = made(t, "")
-	if s.Switch().Address != defaultAddress || s.Switch().Password != defaultPassword || !s.log || s.zone != time.Local || s.queue != defaultQueue {
+	if s.Switch().Address != defaultAddress || s.Switch().Password != defaultPassword || !s.log || s.zone != time.Local || s.queue != defaultQueue || s.capture {
 		t.Errorf("%+v", s)
 	}
 }
@@ -116,7 +117,7 @@ func TestFingerprint(t *testing.T) {
 		t.Error("the same block has another fingerprint")
 	}
 	for _, other := range []string{
-		"", body + "\nlog = false", body + "\nqueue = 100", strings.Replace(body, `"a"`, `"b"`, 1),
+		"", body + "\nlog = false", body + "\ncapture = true", body + "\nqueue = 100", strings.Replace(body, `"a"`, `"b"`, 1),
 		strings.Replace(body, "pbx", "pbx2", 1), strings.Replace(body, "UTC", "Europe/Berlin", 1),
 	} {
 		if same == of(other) {
