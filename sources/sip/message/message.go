@@ -23,7 +23,7 @@ type Message struct {
 	AllContacts bool
 
 	// Credentials of Authorization and Proxy-Authorization, in their order; challenges of
-	// WWW-Authenticate and Proxy-Authenticate. More than four are not read.
+	// WWW-Authenticate and Proxy-Authenticate. More than four of a header are not read.
 	Credentials []Credentials
 	Challenges  []Challenge
 

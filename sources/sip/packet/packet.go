@@ -17,6 +17,7 @@ type Packet struct {
 	From, To  netip.AddrPort
 	Transport Transport
 	Payload   []byte // valid until the reader of the capture is called again
+	Truncated bool   // the capture has only the beginning of the payload, or nothing of it
 }
 
 // A Transport is what carried a packet.

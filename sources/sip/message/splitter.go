@@ -1,0 +1,162 @@
+package message
+
+import "bytes"
+
+// A Splitter cuts what one side of a connection sends into messages. What is not SIP, and what
+// follows a lost piece, is discarded up to the next start line. It keeps at most [MaxSize]
+// bytes: the unfinished head of a message. Bodies are skipped, not kept. The zero value is
+// ready for use.
+type Splitter struct {
+	pending   []byte
+	scanned   int  // how far the end of the head was searched for in pending
+	body      int  // bytes of the body that are still to come
+	spoke     bool // a whole head came
+	lost      bool // within a line that is discarded
+	discarded int
+	beginning [64]byte // of what is discarded
+}
+
+// Spoke reports whether a message has come on this side of the connection.
+func (s *Splitter) Spoke() bool { return s.spoke }
+
+// Len returns how many bytes are kept.
+func (s *Splitter) Len() int { return len(s.pending) }
+
+// Discarded returns the first bytes that the last Split discarded, at most 64. It is empty if
+// nothing was discarded, and valid until the next Split.
+func (s *Splitter) Discarded() []byte { return s.beginning[:s.discarded] }
+
+// Split takes the next bytes, and calls emit with the head of each message that they complete:
+// the start line and the headers, without the body. The slice is valid until emit returns.
+func (s *Splitter) Split(piece []byte, emit func(head []byte)) {
+	s.discarded = 0
+	if s.body >= len(piece) {
+		s.body -= len(piece)
+		return
+	}
+	b := piece[s.body:]
+	s.body = 0
+	if len(s.pending) > 0 {
+		s.pending = append(s.pending, b...)
+		b = s.pending
+	}
+	rest := s.cut(b, emit)
+	if len(rest) == 0 {
+		s.pending = nil
+	} else if len(rest) < len(b) || len(s.pending) == 0 {
+		s.pending = append(s.pending[:0], rest...)
+	}
+}
+
+// cut emits the messages of b, and returns what is to be kept.
+func (s *Splitter) cut(b []byte, emit func([]byte)) []byte {
+	for {
+		if s.lost {
+			i := bytes.IndexByte(b, '\n')
+			if i < 0 {
+				s.discard(b)
+				return nil
+			}
+			s.discard(b[:i+1])
+			b, s.lost = b[i+1:], false
+		}
+		if s.scanned == 0 {
+			b = bytes.TrimLeft(b, " \t\r\n\x00")
+			if s.lost = len(b) > 0 && !startsMessage(b); s.lost {
+				continue
+			}
+		}
+		end := s.headEnd(b)
+		if end < 0 && len(b) <= MaxSize {
+			return b
+		}
+		s.scanned = 0
+		if end < 0 || end > MaxSize {
+			s.lost = true
+			continue
+		}
+		s.spoke = true
+		emit(b[:end])
+		body := contentLength(b[:end])
+		if b = b[end:]; body >= len(b) {
+			s.body = body - len(b)
+			return nil
+		}
+		b = b[body:]
+	}
+}
+
+func (s *Splitter) discard(b []byte) {
+	if s.discarded == 0 {
+		s.discarded = copy(s.beginning[:], b)
+	}
+}
+
+// headEnd returns where the head ends that begins b, -1 if its empty line has not come.
+func (s *Splitter) headEnd(b []byte) int {
+	l := lines{b: b, lf: -1, pos: s.scanned}
+	if l.pos == 0 {
+		if l.first(); l.pos == len(b) {
+			return -1 // blanks may follow
+		}
+	}
+	for {
+		s.scanned = l.pos
+		end, next := l.end()
+		if end == len(b) || end == len(b)-1 && b[end] == '\r' {
+			return -1 // the rest of the line, or of its end, is to come
+		}
+		if end == s.scanned {
+			return next
+		}
+		l.pos = next
+	}
+}
+
+// contentLength returns the length of the body, 0 if the head does not tell it.
+func contentLength(head []byte) int {
+	l := lines{b: head, lf: -1}
+	l.first()
+	for {
+		name, value, ok := l.header()
+		if !ok {
+			return 0
+		}
+		if headerOf(name) == hContentLength {
+			n, _ := number(value)
+			return max(n, 0)
+		}
+	}
+}
+
+// startsMessage reports whether b is, or can become, a start line and what follows it.
+func startsMessage(b []byte) bool {
+	end := lineEnd(b)
+	line, whole := b[:end], end < len(b)
+	if n := min(len(line), len(answerStart)); equalFold(line[:n], answerStart[:n]) {
+		return n == len(answerStart) || !whole
+	}
+	method := 0
+	for method < len(line) && isTokenByte(line[method]) {
+		method++
+	}
+	if method == 0 || method > maxMethod {
+		return false
+	}
+	if whole {
+		var m Message
+		return startLine(line, &m)
+	}
+	if method == len(line) {
+		return true
+	}
+	uri, rest := word(line[method+1:])
+	n := min(len(rest), len(answerStart)-1)
+	return isBlank(line[method]) && len(uri) <= maxURI && equalFold(rest[:n], answerStart[:n])
+}
+
+// answerStart is how an answer begins. Without its blank it ends the start line of a request.
+const answerStart = "sip/2.0 "
+
+// maxURI is the length of the longest request URI.
+const maxURI = 4096
