@@ -79,6 +79,9 @@ func (e *Engine) step(by time.Duration) {
 		e.known.registrations.Step(by)
 		e.known.failures.Step(by)
 	}
+	if e.known.dialogues != nil {
+		e.known.dialogues.Step(by)
+	}
 	e.challenges = newChallenges()
 	for _, o := range e.offsets {
 		o.Step(by)

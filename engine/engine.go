@@ -100,6 +100,7 @@ func New(cfg *config.Config, o Options) *Engine {
 		rules: rule.NewSet(cfg.Rules), tallies: tallies{}, verifier: corroboration.New(nil), challenges: newChallenges(),
 		offsets: map[string]*clock.Offset{},
 	}
+	e.rules.Apart = e.apart
 	e.known.reconcile(cfg)
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
@@ -231,6 +232,7 @@ func (e *Engine) next() (at time.Time, ok bool) {
 func (e *Engine) Reload(cfg *config.Config) {
 	e.cfg, e.reload = cfg, status.Reload{At: e.options.Clock.Now()}
 	rules := rule.NewSet(cfg.Rules)
+	rules.Apart = e.apart
 	rules.Adopt(e.rules)
 	e.rules = rules
 	e.known.reconcile(cfg)

@@ -93,7 +93,6 @@ func (e *Engine) alert(f *rule.Firing, why occasion, reason string) {
 
 // spare adds a withheld ban to the changes, once in the term of the ban.
 func (e *Engine) spare(f *rule.Firing, c *ban.Change) {
-	c.Kind, c.Why = ban.KindSpare, e.whyProtected(&c.Ban)
 	c.Actions = actionsOfSparing(f.Spec)
 	e.announce(f.Spec, onSparing, c.Target.String(), time.Duration(c.Term), c, &c.Why)
 }

@@ -23,7 +23,7 @@ func (e *Engine) lift(ev *event.Event) {
 		if !banned || b.Author != ban.ByRule || len(b.Evidence) == 0 || b.Evidence[0].Time.Before(unheard) || !e.protected(b.Target.Prefix(), b.Evidence) {
 			return
 		}
-		why := "protected: " + e.whyRegistered(&b) + "; banned while source." + ev.Source + " did not hear the switch"
+		why := "protected: " + e.whyRegistered(b.Target.Prefix(), b.Evidence) + "; banned while source." + ev.Source + " did not hear the switch"
 		e.decide(e.ledger.Lift(b.Target, why, e.now))
 	}
 }

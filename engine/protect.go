@@ -17,11 +17,18 @@ import (
 // knownGood is what the switch knows, as far as security.protect asks for it. It outlives a
 // reload but not the process: a source lists registrations and gateways at every connect.
 type knownGood struct {
-	registrations *registrations.Table                // nil: protect does not list "registered"
-	shared        atomic.Pointer[registrations.Table] // the same, for other goroutines
-	failures      *registrations.Failures             // of registered addresses
-	gateways      *registrations.Gateways             // nil: protect does not list "gateways"
-	changed       bool                                // the gateways, since the last setTrust
+	tables
+	shared   atomic.Pointer[tables]  // the same, for other goroutines
+	failures *registrations.Failures // of registered addresses
+	gateways *registrations.Gateways // nil: protect does not list "gateways"
+	changed  bool                    // the gateways, since the last setTrust
+	proves   map[string]bool         // the sources that tell what is proven
+}
+
+// tables hold the protected addresses.
+type tables struct {
+	registrations *registrations.Table     // nil: protect does not list "registered"
+	dialogues     *registrations.Dialogues // nil: protect does not list "dialogues"
 }
 
 // reconcile keeps what the configuration asks for, from the sources that it has.
@@ -32,11 +39,21 @@ func (k *knownGood) reconcile(cfg *config.Config) {
 	} else if k.registrations == nil {
 		k.registrations, k.failures = registrations.NewTable(), registrations.NewFailures()
 	}
-	k.shared.Store(k.registrations)
+	if !protect.Dialogues {
+		k.dialogues = nil
+	} else if k.dialogues == nil {
+		k.dialogues = registrations.NewDialogues()
+	}
+	now := k.tables
+	k.shared.Store(&now)
 	if !protect.Gateways {
 		k.gateways = nil
 	} else if k.gateways == nil {
 		k.gateways = registrations.NewGateways()
+	}
+	k.proves = map[string]bool{}
+	for _, s := range cfg.Sources {
+		k.proves[s.Ref] = s.Description.Proves
 	}
 	follows := func(ref string) bool {
 		return slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == ref })
@@ -58,13 +75,16 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 			k.failures.Learn(ev)
 		}
 	}
+	if k.dialogues != nil && k.proves[ev.Source] {
+		k.dialogues.Learn(ev, now)
+	}
 	if k.gateways != nil && k.gateways.Learn(ev) {
 		k.changed = true
 	}
 }
 
 // wants returns the events of a source that the rules on it can match, and those about
-// registrations and gateways, and more; nil: any.
+// registrations, gateways and dialogues, and more; nil: any.
 func (e *Engine) wants(source string, more ...string) map[string]bool {
 	want := e.verifier.Wants(source, e.rules.Wants)
 	if e.known.registrations != nil {
@@ -72,6 +92,9 @@ func (e *Engine) wants(source string, more ...string) map[string]bool {
 	}
 	if e.known.gateways != nil {
 		more = append(more, registrations.GatewayEvents...)
+	}
+	if e.known.dialogues != nil {
+		more = append(more, event.Dialogue)
 	}
 	if want == nil || len(more) == 0 {
 		return want
@@ -114,10 +137,33 @@ func (e *Engine) retrust() {
 // that fired, as the ledger does if the network contains a trusted one: an attacker beside
 // a registered phone is still to be stopped.
 func (e *Engine) besideProtected(o ban.Order) ban.Order {
-	if o.Target.Kind() == ban.TargetNetwork && e.protected(o.Target.Prefix(), o.Evidence) && !e.protected(single(o.Address), o.Evidence) {
-		o.Target = ban.Address(o.Address)
+	if o.Target.Kind() != ban.TargetNetwork {
+		return o
+	}
+	network, own := o.Target.Prefix(), o
+	own.Target = ban.Address(o.Address)
+	beside := e.protected(network, o.Evidence) || e.known.proves[o.Source] && !e.lastDialogue(network, o.Address).IsZero()
+	if beside && e.protection(own, own.Target.Prefix(), o.Evidence) == "" {
+		return own
 	}
 	return o
+}
+
+// lastDialogue returns when a host in the network, other than that of an address, last completed
+// a dialogue; zero: it did not, or that protects nothing.
+func (e *Engine) lastDialogue(network netip.Prefix, except netip.Addr) time.Time {
+	if e.known.dialogues == nil {
+		return time.Time{}
+	}
+	at, _ := e.known.dialogues.Latest(network, except, e.now)
+	return at
+}
+
+// apart reports whether an event may be of a forged sender, at an address with a dialogue: it
+// counts apart from what is proven. Otherwise a forger could complete what the address itself
+// began, and an attacker could clear the windows of its proven events by unproven ones.
+func (e *Engine) apart(ev *event.Event) bool {
+	return !ev.Proven && e.known.proves[ev.Source] && ev.IP.IsValid() && !e.lastDialogue(single(ev.IP), netip.Addr{}).IsZero()
 }
 
 // spares reports whether a network contains an address that must not be dropped. It is safe
@@ -126,8 +172,15 @@ func (e *Engine) spares(network netip.Prefix) bool {
 	if e.ledger.Trusted(ban.Network(network)) != nil {
 		return true
 	}
-	r := e.known.shared.Load()
-	return r != nil && r.Holds(network, e.options.Clock.Now())
+	now, known := e.options.Clock.Now(), e.known.shared.Load()
+	if known.registrations != nil && known.registrations.Holds(network, now) {
+		return true
+	}
+	if known.dialogues == nil {
+		return false
+	}
+	_, talked := known.dialogues.Latest(network, netip.Addr{}, now)
+	return talked
 }
 
 // maxUnknownAccounts is the number of failed accounts beyond the registered ones at which
@@ -161,28 +214,46 @@ func (e *Engine) settled(network netip.Prefix) bool {
 	return e.known.registrations.Settled(network, since, e.now) && !e.ledger.CaughtSince(network, since)
 }
 
-// spared returns the ban that an order would lead to if its target were not protected; nil if
-// it is not protected, or there would be no ban in any case. A ban in force stays as it is: a
-// registration neither ends nor extends it, or an attacker who guesses one password could go
-// on with the others.
+// spared returns the sparing that an order leads to; nil if its target is not protected, or
+// there would be no ban in any case. A ban in force stays as it is: a registration neither ends
+// nor extends it, or an attacker who guesses one password could go on with the others.
 func (e *Engine) spared(o ban.Order) *ban.Change {
 	c := e.ledger.Consider(o, e.now)
-	if !c.InForce() || !e.protected(c.Target.Prefix(), c.Evidence) {
+	if !c.InForce() {
 		return nil
 	}
+	why := e.protection(o, c.Target.Prefix(), c.Evidence)
+	if why == "" {
+		return nil
+	}
+	c.Kind, c.Why = ban.KindSpare, "protected: "+why+"; "+c.Reason
 	return &c
 }
 
-// whyProtected says which accounts protect the target and which failed.
-func (e *Engine) whyProtected(b *ban.Ban) string {
-	return "protected: " + e.whyRegistered(b) + "; " + b.Reason
+// protection says what protects a network from an order; "" if nothing does. A dialogue
+// protects from an order that rests on senders which may be forged, of a source that tells.
+func (e *Engine) protection(o ban.Order, network netip.Prefix, evidence []ban.Evidence) string {
+	if e.protected(network, evidence) {
+		return e.whyRegistered(network, evidence)
+	}
+	if o.Proven || !e.known.proves[o.Source] {
+		return ""
+	}
+	at := e.lastDialogue(network, netip.Addr{})
+	if at.IsZero() {
+		return ""
+	}
+	ago, unit := e.now.Sub(at), time.Second
+	if ago >= time.Minute {
+		unit = time.Minute
+	}
+	return "a call or login " + ban.FormatDuration(ago.Truncate(unit)) + " ago, and the sender may be forged"
 }
 
-// whyRegistered says which accounts are registered at the target and which failed.
-func (e *Engine) whyRegistered(b *ban.Ban) string {
-	network := b.Target.Prefix()
+// whyRegistered says which accounts are registered in the network and which failed.
+func (e *Engine) whyRegistered(network netip.Prefix, evidence []ban.Evidence) string {
 	reason := "registered (" + some(e.known.registrations.Accounts(network, e.now, maxNamed+1)) + ")"
-	if failed := failedAccounts(network, b.Evidence); len(failed) > 0 {
+	if failed := failedAccounts(network, evidence); len(failed) > 0 {
 		reason += "; failed: " + some(failed)
 	}
 	return reason

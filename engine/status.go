@@ -24,6 +24,9 @@ func (e *Engine) status() status.Status {
 	if err := e.live.saver.failed(); err != nil {
 		s.State.Error = err.Error()
 	}
+	if d := e.known.dialogues; d != nil {
+		s.Stats.Known.Dialogues = d.Size()
+	}
 	if r := e.known.registrations; r != nil {
 		s.Stats.Known.Registrations, s.Stats.Known.Evicted = r.Size()
 	}

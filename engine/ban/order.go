@@ -19,6 +19,8 @@ type Order struct {
 	ByHand bool
 	// DryRun marks an order that no action will carry out against the target.
 	DryRun bool
+	// Proven says that no event that a rule counted at the target can be of a forged sender.
+	Proven bool
 
 	Rule   string // the rule that fired; "" if none did
 	Source string // the source of the firing event; "" if there is none

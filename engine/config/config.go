@@ -50,6 +50,7 @@ type Security struct {
 type Protect struct {
 	Registered bool // addresses with a live, authenticated registration
 	Gateways   bool // addresses that the switch calls through
+	Dialogues  bool // addresses with a recent dialogue, from senders that may be forged
 }
 
 // A Source is one source block.

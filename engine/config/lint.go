@@ -47,7 +47,7 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		}
 		if len(telling) == 0 {
 			warn(rng, "No address is protected",
-				fmt.Sprintf("No source reports the event %q, so no address is protected. A source \"esl\" does.", protectWords[word]))
+				fmt.Sprintf("No source reports the event %q, so no address is protected. A source %q does.", protectWords[word], teller(word)))
 		}
 	}
 	for _, source := range cfg.Sources {
@@ -63,6 +63,14 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		}
 	}
 	return tidy(diags, nil, hcl.Range{})
+}
+
+// teller is the kind of source that names the addresses of a word of security.protect.
+func teller(word string) string {
+	if word == "dialogues" {
+		return "sip"
+	}
+	return "esl"
 }
 
 // reports reports whether one of the sources can report an event that an expression

@@ -68,6 +68,7 @@ func (l *loader) decodeSecurityBlock(b *settings.Block) {
 		if b.OneOf(t, "protection", slices.Sorted(maps.Keys(protectWords))) {
 			l.cfg.protectRanges[t.Value] = t.Range
 			security.Protect.Registered = security.Protect.Registered || t.Value == "registered"
+			security.Protect.Dialogues = security.Protect.Dialogues || t.Value == "dialogues"
 			security.Protect.Gateways = security.Protect.Gateways || t.Value == "gateways"
 		}
 	}
@@ -113,4 +114,4 @@ func term(b *settings.Block, t settings.Text, target *ban.Term) bool {
 
 // protectWords are what security.protect may list, with the event that names the
 // addresses.
-var protectWords = map[string]string{"registered": event.Registered, "gateways": event.Gateway}
+var protectWords = map[string]string{"registered": event.Registered, "gateways": event.Gateway, "dialogues": event.Dialogue}

@@ -49,7 +49,7 @@ func (f *Failures) Learn(ev *event.Event) {
 	if ev.User == "" || !ev.IP.IsValid() || !slices.Contains(FailureEvents, ev.Name) {
 		return
 	}
-	ip, at := host(ev.IP), ev.Time.Add(-f.base)
+	ip, at := hostOf(ev.IP).Addr(), ev.Time.Add(-f.base)
 	all, _ := f.at.Get(ip)
 	account := maphash.String(f.seed, strings.ToLower(bounded(ev.User)+"@"+bounded(ev.Domain)))
 	all = slices.DeleteFunc(all, func(one failure) bool {
@@ -67,19 +67,11 @@ func (f *Failures) Step(by time.Duration) { f.base += by }
 // Count is how many accounts failed at the host of a network in the hour before now.
 func (f *Failures) Count(network netip.Prefix, now time.Time) int {
 	n := 0
-	all, _ := f.at.Get(host(network.Addr()))
+	all, _ := f.at.Get(hostOf(network.Addr()).Addr())
 	for _, one := range all {
 		if now.Sub(one.at)-f.base <= failureAge {
 			n++
 		}
 	}
 	return n
-}
-
-// host is the address that stands for a host: an IPv6 host has a /64.
-func host(ip netip.Addr) netip.Addr {
-	if ip.Is6() {
-		return netip.PrefixFrom(ip, 64).Masked().Addr()
-	}
-	return ip
 }

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,10 +40,15 @@ func (r *rule) firing(ev *event.Event, earlier []counted, ring *ring) *Firing {
 		f.Orders = r.ordersForAll(f, earlier, ring)
 	default:
 		if target, ok := b.Network.Of(ev.IP); ok {
-			f.Orders = []ban.Order{r.order(f, target, ev.IP, f.Evidence)}
+			proven := ev.Proven && allProven(earlier)
+			f.Orders = []ban.Order{r.order(f, target, ev.IP, f.Evidence, proven)}
 		}
 	}
 	return f
+}
+
+func allProven(matches []counted) bool {
+	return !slices.ContainsFunc(matches, func(c counted) bool { return !c.proven })
 }
 
 // describe returns the key and the reason of a firing with n matches.
@@ -71,12 +77,12 @@ func (r *rule) describe(ev *event.Event, n int) (key, reason string) {
 	return key, reason
 }
 
-func (r *rule) order(f *Firing, target netip.Prefix, addr netip.Addr, evidence []ban.Evidence) ban.Order {
+func (r *rule) order(f *Firing, target netip.Prefix, addr netip.Addr, evidence []ban.Evidence, proven bool) ban.Order {
 	b := r.spec.Ban
 	return ban.Order{
 		Target: ban.Network(target), Address: addr,
 		Rule: r.spec.Name, Source: f.Event.Source, Author: ban.ByRule, Reason: f.Reason, Key: f.Key,
-		At: f.Event.Time, Terms: b.Terms, Forget: b.Forget, Actions: b.Actions, Evidence: evidence,
+		At: f.Event.Time, Terms: b.Terms, Forget: b.Forget, Actions: b.Actions, Evidence: evidence, Proven: proven,
 	}
 }
 
@@ -107,10 +113,12 @@ func (r *rule) ordersForAll(f *Firing, earlier []counted, ring *ring) []ban.Orde
 		add(c.addr, c)
 	}
 	add(f.Event.IP)
+	own, _ := r.spec.Ban.Network.Of(f.Event.IP)
 	var orders []ban.Order
 	for _, target := range targets {
 		g := groups[target]
-		orders = append(orders, r.order(f, target, g.addr, evidence(f.Event, g.matches, ring)))
+		proven := allProven(g.matches) && (target != own || f.Event.Proven)
+		orders = append(orders, r.order(f, target, g.addr, evidence(f.Event, g.matches, ring), proven))
 	}
 	return orders
 }

@@ -20,6 +20,7 @@ type rule struct {
 	distinct     *event.Field // nil: matches are counted
 	distinctSeed maphash.Seed
 	trackers     []*tracker // of each source in spec.On
+	apart        []*tracker // likewise, of the matches that Set.Apart counts apart
 }
 
 func newRule(spec *Spec) *rule {
@@ -34,7 +35,9 @@ func newRule(spec *Spec) *rule {
 		r.distinctSeed = maphash.MakeSeed()
 	}
 	for range spec.On {
-		r.trackers = append(r.trackers, newTracker(th.Within.Microseconds(), th.Distinct != "", r.keepsAddresses()))
+		for _, list := range []*[]*tracker{&r.trackers, &r.apart} {
+			*list = append(*list, newTracker(th.Within.Microseconds(), th.Distinct != "", r.keepsAddresses()))
+		}
 	}
 	return r
 }
@@ -48,7 +51,7 @@ func (r *rule) hit(ev *event.Event) (hit, bool) {
 	if !ok {
 		return hit{}, false
 	}
-	h := hit{key: key, time: ev.Time.UnixMicro(), name: ev.Name, addr: ev.IP}
+	h := hit{key: key, time: ev.Time.UnixMicro(), name: ev.Name, addr: ev.IP, proven: ev.Proven}
 	if r.distinct != nil {
 		value := r.distinct.Get(ev)
 		if value == "" {
@@ -59,7 +62,7 @@ func (r *rule) hit(ev *event.Event) (hit, bool) {
 	return h, true
 }
 
-// forget clears the windows of a key on all sources.
+// forget clears the windows of a key on all sources, except for what is counted apart.
 func (r *rule) forget(key digest) {
 	for _, t := range r.trackers {
 		t.forget(key)
@@ -78,10 +81,11 @@ func (r *rule) adopt(old *rule) {
 	r.keyer, r.distinctSeed = old.keyer, old.distinctSeed
 	for i, source := range r.spec.On {
 		if j := slices.Index(old.spec.On, source); j >= 0 {
-			t := old.trackers[j]
-			t.keep(r.keepsAddresses())
-			t.evicted, t.expired = 0, 0 // they are in the status
-			r.trackers[i] = t
+			r.trackers[i], r.apart[i] = old.trackers[j], old.apart[j]
+			for _, t := range []*tracker{r.trackers[i], r.apart[i]} {
+				t.keep(r.keepsAddresses())
+				t.evicted, t.expired = 0, 0 // they are in the status
+			}
 		}
 	}
 }
@@ -100,7 +104,7 @@ func (r *rule) countsLike(old *rule) bool {
 // report returns the rule's status.
 func (r *rule) report() status.Rule {
 	s := r.status
-	for _, t := range r.trackers {
+	for _, t := range slices.Concat(r.trackers, r.apart) {
 		s.Tracked += len(t.keys)
 		s.Evicted += t.evicted
 		s.Expired += t.expired

@@ -24,6 +24,10 @@ type Set struct {
 	// and the rule does not fire. n is the number of matches in the window, which is
 	// then cut to the rule's Count. A firing would ban addrs, or some of them.
 	Meter func(spec *Spec, ev *event.Event, n int, addrs []netip.Addr)
+
+	// Apart, unless nil, reports whether a rule that bans counts an event in windows of their
+	// own. So what may be forged neither adds to the other events of a key nor clears them.
+	Apart func(ev *event.Event) bool
 }
 
 // listeners are the rules on one source.
@@ -161,7 +165,7 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 // count adds a hit to its window, and fires if the window is full and the rule waits for
 // nothing.
 func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
-	r, t := l.rule, l.rule.trackers[l.slot]
+	r, t := l.rule, s.tracker(l, ev)
 	n, count := t.add(h), r.spec.Threshold.Count
 	if s.Meter != nil {
 		addrs := []netip.Addr{ev.IP}
@@ -181,7 +185,15 @@ func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 		t.shorten(h.key, count)
 		return
 	}
-	s.fire(l, ev, h.key, h.place, fire)
+	s.fire(l, t, ev, h.key, h.place, fire)
+}
+
+// tracker returns that of a listener in which an event is counted.
+func (s *Set) tracker(l listener, ev *event.Event) *tracker {
+	if s.Apart != nil && l.rule.spec.Ban != nil && s.Apart(ev) {
+		return l.rule.apart[l.slot]
+	}
+	return l.rule.trackers[l.slot]
 }
 
 // complete fires if an event matches Then and the window of its key is full. Nothing is
@@ -192,19 +204,21 @@ func (s *Set) complete(l listener, ev *event.Event, place uint64, fire func(*Fir
 	if !ok {
 		return
 	}
-	t, count := l.rule.trackers[l.slot], l.rule.spec.Threshold.Count
+	t, count := s.tracker(l, ev), l.rule.spec.Threshold.Count
 	t.shorten(key, count) // a reload may have lowered the count
 	if t.spans(key, count, ev.Time.UnixMicro()) {
-		s.fire(l, ev, key, place, fire)
+		s.fire(l, t, ev, key, place, fire)
 	}
 }
 
 // fire reports the firing of a full window, and clears the windows of its key.
-func (s *Set) fire(l listener, ev *event.Event, key digest, place uint64, fire func(*Firing)) {
+func (s *Set) fire(l listener, t *tracker, ev *event.Event, key digest, place uint64, fire func(*Firing)) {
 	r := l.rule
 	r.status.Firings++
-	f := r.firing(ev, r.trackers[l.slot].others(key, place), s.ring)
-	r.forget(key)
+	f := r.firing(ev, t.others(key, place), s.ring)
+	if t.forget(key); t == r.trackers[l.slot] {
+		r.forget(key)
+	}
 	fire(f)
 }
 
@@ -250,6 +264,7 @@ func (s *Set) Shift(source string, by time.Duration) {
 		for slot, t := range r.trackers {
 			if r.spec.On[slot] == source {
 				t.base += by.Microseconds()
+				r.apart[slot].base += by.Microseconds()
 			}
 		}
 	}

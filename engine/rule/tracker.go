@@ -18,6 +18,8 @@ type match struct {
 	place uint64 // in the ring
 	next  uint32 // in time, or in the free list
 	name  uint16 // index into tracker.names
+
+	proven bool // see event.Event
 }
 
 // A window is a list of the matches of one key, ordered by time.
@@ -79,6 +81,8 @@ type hit struct {
 	place uint64
 	name  string
 	addr  netip.Addr
+
+	proven bool
 }
 
 // add counts a hit. It returns the number of matches in the key's window, 0 if the hit
@@ -182,7 +186,7 @@ func (t *tracker) newMatch(h hit) uint32 {
 		t.matches.grow(0)
 		i = t.matches.extend()
 	}
-	*t.matches.at(i) = match{time: h.time, value: h.value, place: h.place, name: t.nameID(h.name)}
+	*t.matches.at(i) = match{time: h.time, value: h.value, place: h.place, name: t.nameID(h.name), proven: h.proven}
 	if t.keepAddresses {
 		t.addresses.grow(i)
 		*t.addresses.at(i) = h.addr.As16()
@@ -307,6 +311,8 @@ type counted struct {
 	name  string
 	place uint64
 	addr  netip.Addr // invalid if addresses are not kept
+
+	proven bool
 }
 
 // others returns the matches in a key's window, oldest first, except the one at a place
@@ -319,7 +325,7 @@ func (t *tracker) others(key digest, place uint64) []counted {
 		if m.place == place && place != 0 {
 			continue
 		}
-		out = append(out, counted{time: m.time + t.base, name: t.names[m.name], place: m.place, addr: t.address(i)})
+		out = append(out, counted{time: m.time + t.base, name: t.names[m.name], place: m.place, addr: t.address(i), proven: m.proven})
 	}
 	return out
 }

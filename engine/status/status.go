@@ -56,6 +56,7 @@ type Stats struct {
 // Known is what the switch itself knows, as far as it protects addresses.
 type Known struct {
 	Registrations   int    `json:"registrations"`   // of phones
+	Dialogues       int    `json:"dialogues"`       // hosts with a recent one
 	Evicted         uint64 `json:"evicted"`         // registrations given up early, because there are too many
 	GatewaysRefused uint64 `json:"gatewaysRefused"` // addresses of gateways beyond the limit, which are not trusted
 }

@@ -1,0 +1,136 @@
+package registrations
+
+import (
+	"container/list"
+	"net/netip"
+	"sync"
+	"time"
+
+	"freeswitch-security/engine/event"
+
+	"github.com/gaissmai/bart"
+)
+
+const (
+	dialogueAge = 24 * time.Hour // how long a dialogue is remembered
+
+	// maxDialogues bounds the hosts with a dialogue. Beyond it the one whose last dialogue is the
+	// longest ago is evicted. To evict a phone that registers once an hour, an attacker needs as
+	// many addresses of its own, and a login accepted or a call answered at each, within that hour.
+	maxDialogues = 100_000
+
+	// maxPerSite bounds the hosts of one IPv6 /48. Further ones are not remembered, or one
+	// customer of a provider had addresses enough to evict all others.
+	maxPerSite = 1024
+)
+
+// Dialogues holds the hosts that lately completed a dialogue with the switch, and when. It is
+// safe for use by several goroutines.
+type Dialogues struct {
+	mu    sync.Mutex                // guards all fields
+	at    bart.Table[*list.Element] // by host
+	order list.List                 // of dialogue, the latest first
+	sites map[netip.Prefix]int      // hosts in each IPv6 /48
+	limit int                       // maxDialogues, except in tests
+	base  time.Duration             // what is added to the times
+}
+
+type dialogue struct {
+	host netip.Prefix
+	at   time.Time
+}
+
+// NewDialogues returns an empty set.
+func NewDialogues() *Dialogues {
+	return &Dialogues{sites: map[netip.Prefix]int{}, limit: maxDialogues}
+}
+
+// Learn takes an event, and ignores those that are no dialogue.
+func (d *Dialogues) Learn(ev *event.Event, now time.Time) {
+	if ev.Name != event.Dialogue || !ev.IP.IsValid() {
+		return
+	}
+	at := ev.Time
+	if ev.Live {
+		at = now
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for last := d.order.Back(); last != nil && now.Sub(d.time(last)) > dialogueAge; last = d.order.Back() {
+		d.drop(last)
+	}
+	host, entry := hostOf(ev.IP), dialogue{hostOf(ev.IP), at.Add(-d.base)}
+	if known, ok := d.at.Get(host); ok {
+		if at.After(d.time(known)) {
+			known.Value = entry
+			d.order.MoveToFront(known)
+		}
+		return
+	}
+	if site, is6 := siteOf(host); is6 {
+		if d.sites[site] >= maxPerSite {
+			return
+		}
+		d.sites[site]++
+	}
+	if d.order.Len() >= d.limit {
+		d.drop(d.order.Back())
+	}
+	d.at.Insert(host, d.order.PushFront(entry))
+}
+
+func (d *Dialogues) time(e *list.Element) time.Time { return e.Value.(dialogue).at.Add(d.base) }
+
+func (d *Dialogues) drop(e *list.Element) {
+	host := d.order.Remove(e).(dialogue).host
+	d.at.Delete(host)
+	if site, is6 := siteOf(host); is6 {
+		if d.sites[site]--; d.sites[site] == 0 {
+			delete(d.sites, site)
+		}
+	}
+}
+
+// Latest returns when a host in a network, or the host that holds it, last completed a dialogue.
+// It leaves out the host of except, which may be invalid. ok is false if none did in the 24
+// hours before now.
+func (d *Dialogues) Latest(network netip.Prefix, except netip.Addr, now time.Time) (at time.Time, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if host := hostOf(network.Addr()); network.Bits() > host.Bits() {
+		network = host
+	}
+	for host, e := range d.at.Subnets(network) {
+		if t := d.time(e); now.Sub(t) <= dialogueAge && t.After(at) && !host.Contains(except) {
+			at, ok = t, true
+		}
+	}
+	return at, ok
+}
+
+// Step moves all times by a step of the host's clock.
+func (d *Dialogues) Step(by time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.base += by
+}
+
+// Size is the number of hosts.
+func (d *Dialogues) Size() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.order.Len()
+}
+
+// hostOf is the network of the host of an address: an IPv6 host has a /64.
+func hostOf(ip netip.Addr) netip.Prefix {
+	bits := ip.BitLen()
+	if ip.Is6() {
+		bits = 64
+	}
+	return netip.PrefixFrom(ip, bits).Masked()
+}
+
+func siteOf(host netip.Prefix) (site netip.Prefix, is6 bool) {
+	return netip.PrefixFrom(host.Addr(), 48).Masked(), host.Addr().Is6()
+}
