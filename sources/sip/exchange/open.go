@@ -1,0 +1,176 @@
+package exchange
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"time"
+
+	"freeswitch-security/engine/dedup"
+	"freeswitch-security/sources/sip/message"
+)
+
+const (
+	maxInvites = 8192  // in each half of the table: a call may ring for minutes
+	maxOthers  = 16384 // requests of other methods, likewise
+	maxText    = 128   // bytes of a field
+
+	retransmission     = 32 * time.Second // how long a request is repeated (RFC 3261, timers B and F)
+	maxRetransmissions = 10               // by then
+)
+
+// An exchange is a request of a peer, and what the switch answered.
+type exchange struct {
+	payload uint64 // hash: an equal request is a retransmission
+	began   time.Time
+	repeats int
+
+	request
+	credentials []credentials
+
+	answer   int  // final; 0: none yet
+	trying   bool // the switch sent 100
+	begun    bool // the switch had checked the credentials, and began to process the request
+	accepted bool // auth_success was reported
+	called   bool // call was reported
+}
+
+// A request is what events tell of it.
+type request struct {
+	method                  string
+	user, domain            string // of From
+	toUser, toDomain        string
+	destination             string // the user of its URI
+	agent, callID, contact  string
+	expires                 int
+	allContacts, hasContact bool
+	inDialogue              bool
+	peer                    netip.AddrPort
+}
+
+// credentials are those of a request.
+type credentials struct {
+	user, realm string
+	nonce       uint64     // hash
+	sentTo      netip.Addr // where the nonce was sent; invalid: unknown
+	known       bool       // the switch sent the nonce
+}
+
+// key hashes what an answer has in common with its request. The peer's port is not in it: an
+// answer goes to the port that Via names.
+func (t *Table) key(h *heard, method []byte) uint64 {
+	return t.hash(h, 'r', method, h.m.Branch, h.m.CallID, h.m.From.Tag)
+}
+
+// dialogueKey hashes what the acknowledgement of an INVITE has in common with the answer 200.
+func (t *Table) dialogueKey(h *heard) uint64 {
+	return t.hash(h, 'a', h.m.CallID, h.m.From.Tag, h.m.To.Tag, nil)
+}
+
+func (t *Table) nonceKey(h *heard, nonce []byte) uint64 {
+	b := append(t.scratch[:0], 'n')
+	b, _ = h.home.at.AppendBinary(b)
+	t.scratch = append(b, nonce...)
+	return maphash.Bytes(t.seed, t.scratch)
+}
+
+// hash hashes texts with the addresses of both sides and the number of the request.
+func (t *Table) hash(h *heard, kind byte, texts ...[]byte) uint64 {
+	b := append(t.scratch[:0], kind)
+	b, _ = h.home.at.AppendBinary(b)
+	b, _ = h.peer.Addr().AppendBinary(b)
+	n := h.m.CSeq
+	b = append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+	for _, text := range texts {
+		b = append(b, byte(len(text)), byte(len(text)>>8))
+		b = append(b, text...)
+	}
+	t.scratch = b
+	return maphash.Bytes(t.seed, b)
+}
+
+// exchanges is the table for a method.
+func (t *Table) exchanges(method []byte) *dedup.Cache[uint64, *exchange] {
+	if string(method) == "INVITE" {
+		return &t.invites
+	}
+	return &t.others
+}
+
+// isSubsequent reports whether the request belongs to an earlier one.
+func (r *request) isSubsequent() bool { return r.inDialogue || r.method == "CANCEL" }
+
+// read copies what events need of a request.
+func (t *Table) read(h *heard) *exchange {
+	m := h.m
+	x := &exchange{began: h.p.Time, payload: maphash.Bytes(t.seed, h.payload)}
+	b, n := t.scratch[:0], 0
+	var ends [8]int
+	for i, text := range [...][]byte{m.From.User, m.From.Host, m.To.User, m.To.Host, m.URI.User, m.UserAgent, m.CallID, m.Contact.User} {
+		b = append(b, text[:min(len(text), maxText)]...)
+		if i == 7 && len(m.Contact.Host) > 0 {
+			b = append(append(b, '@'), m.Contact.Host[:min(len(m.Contact.Host), maxText)]...)
+		}
+		ends[i] = len(b)
+	}
+	t.scratch = b
+	all := string(b)
+	next := func(i int) string {
+		text := all[n:ends[i]]
+		n = ends[i]
+		return text
+	}
+	x.request = request{
+		method: methodName(m.Method), user: next(0), domain: next(1), toUser: next(2), toDomain: next(3), destination: next(4),
+		agent: next(5), callID: next(6), contact: next(7), expires: m.Expires, allContacts: m.AllContacts, hasContact: len(m.Contact.Host) > 0,
+		inDialogue: len(m.To.Tag) > 0, peer: h.peer,
+	}
+	for _, c := range m.Credentials {
+		one := credentials{user: bound(c.User), realm: bound(c.Realm), nonce: t.nonceKey(h, c.Nonce)}
+		one.sentTo, one.known = t.nonces.find(one.nonce)
+		x.credentials = append(x.credentials, one)
+	}
+	return x
+}
+
+func bound(b []byte) string { return string(b[:min(len(b), maxText)]) }
+
+// used returns the credentials that count: those with a nonce of the switch.
+func (x *exchange) used() *credentials {
+	for i := range x.credentials {
+		if x.credentials[i].known {
+			return &x.credentials[i]
+		}
+	}
+	if len(x.credentials) > 0 {
+		return &x.credentials[0]
+	}
+	return nil
+}
+
+// challenged returns the credentials for the realm of a challenge, nil if there are none. A
+// refusal without a challenge is one of all credentials.
+func (x *exchange) challenged(m *message.Message) *credentials {
+	if len(m.Challenges) == 0 {
+		return x.used()
+	}
+	for i := range x.credentials {
+		for _, c := range m.Challenges {
+			if bound(c.Realm) == x.credentials[i].realm {
+				return &x.credentials[i]
+			}
+		}
+	}
+	return nil
+}
+
+// methods are those that a switch may challenge, by their bit in home.
+var methods = [...]string{"REGISTER", "INVITE", "OPTIONS", "SUBSCRIBE", "MESSAGE", "PUBLISH", "NOTIFY", "INFO", "REFER", "UPDATE", "BYE", "CANCEL", "ACK", "PRACK"}
+
+func methodName(b []byte) string {
+	for _, name := range methods {
+		if string(b) == name {
+			return name
+		}
+	}
+	return bound(b)
+}
