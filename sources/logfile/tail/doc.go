@@ -5,7 +5,7 @@
 // their content. Its [Consumer] decides how many of the lines are processed.
 //
 // A tail of github.com/nxadm/tail reads what is live: the newest file while it grows.
-// History, a backlog, rotated files and all that a tail leaves are read by blocks. What
+// A busy file, history, a backlog, rotated files and all that a tail leaves are read by blocks. What
 // a tail delivers counts only if it follows what was read before, in a file that still
 // holds that.
 //

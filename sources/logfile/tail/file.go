@@ -38,6 +38,7 @@ type file struct {
 	head         []byte // the first bytes of the file
 
 	grown     time.Time // when something was read last
+	burst     time.Time // when it had grown by more than burstLength at a look
 	due       time.Time // when the lines that are held back are offered again; zero: none are
 	held      int64     // where the lines that are held back begin
 	heldSince time.Time // zero: none were yet

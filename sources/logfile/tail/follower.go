@@ -49,6 +49,7 @@ type Pace struct {
 
 	Stall   time.Duration // how long a tail may leave what it can read
 	Awake   time.Duration // how long a file may be silent before its tail is stopped: a tail polls
+	Burst   time.Duration // how long a busy file has no tail after it was busy last
 	Linger  time.Duration // how long a rotated file is read on, for late writers
 	Absence time.Duration // how long the file may be missing before a warning
 
@@ -59,8 +60,8 @@ type Pace struct {
 // DefaultPace returns the pace of a follower at work.
 func DefaultPace() Pace {
 	return Pace{
-		Pulse: 2 * time.Millisecond, Glance: 20 * time.Millisecond, Tick: 200 * time.Millisecond,
-		Stall: 3 * pollInterval, Awake: 20 * time.Millisecond, Linger: 2 * time.Second, Absence: time.Second,
+		Pulse: pollInterval, Glance: 20 * time.Millisecond, Tick: 200 * time.Millisecond,
+		Stall: 3 * pollInterval, Awake: 20 * time.Millisecond, Burst: time.Second, Linger: 2 * time.Second, Absence: time.Second,
 		SaveEvents: 200 * time.Millisecond, SaveLines: 5 * time.Second,
 	}
 }

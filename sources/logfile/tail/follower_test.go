@@ -84,6 +84,7 @@ func testPace() Pace {
 	p := DefaultPace()
 	p.Tick, p.Absence = 20*time.Millisecond, 50*time.Millisecond
 	p.Linger = patience // a late writer may be held up
+	p.Burst = 0         // a tail reads what the tests write in bursts
 	return p
 }
 

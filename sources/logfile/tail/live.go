@@ -19,6 +19,10 @@ import (
 // pollInterval is the time between two looks of a tail at its file.
 const pollInterval = 3 * time.Millisecond
 
+// burstLength is by how much a busy file has grown at a look, in bytes. It is read by blocks: a
+// tail, which hands on each line by itself, takes twice the processor time.
+const burstLength = 1 << 10
+
 // A liveTail is a tail of the newest file, from a place on. What it has delivered counts only
 // once the follower has checked it and taken it over: a tail loses lines when it is
 // stopped, and does not notice every truncation.
@@ -130,8 +134,8 @@ func (f *Follower) read(t *file) (grew, end bool, err error) {
 }
 
 // tailed reports whether a file has a tail, and where the file ends. The newest file gets one
-// once it grows, at the end of a line and if not more than a chunk of it is left to read. The
-// first lines after silence do not wait for a tail to start.
+// once it grows, at the end of a line, if not more than a chunk of it is left to read and it is not
+// busy. The first lines after silence do not wait for a tail to start.
 // An empty file gets none: a tail overlooks how it grows.
 func (f *Follower) tailed(t *file) (to int64, ok bool) {
 	atLineEnd := !t.Skipping() && (len(t.Log) == 0 || t.Log[len(t.Log)-1] == '\n')
@@ -141,7 +145,11 @@ func (f *Follower) tailed(t *file) (to int64, ok bool) {
 	}
 	to = size(t.file)
 	grows := f.now.Sub(t.grown) < f.Pace.Awake || t.live != nil && to > t.offset
-	if to == 0 || to < t.offset || to-t.offset > chunkLength || !grows {
+	if to-t.offset > burstLength {
+		t.burst = f.now
+	}
+	busy := f.now.Sub(t.burst) < f.Pace.Burst
+	if to == 0 || to < t.offset || to-t.offset > chunkLength || !grows || busy {
 		return 0, false
 	}
 	if t.live == nil {

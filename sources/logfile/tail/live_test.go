@@ -20,7 +20,7 @@ func TestLive(t *testing.T) {
 	l := newLogger(t)
 	l.open()
 	f, sink := deaf(t, l, nil)
-	f.Pace.Stall, f.Pace.Awake = patience, time.Hour
+	f.Pace.Stall, f.Pace.Awake, f.Pace.Burst = patience, time.Hour, 0
 	unfinished := ""
 	step := func(what string, live bool) {
 		t.Helper()
@@ -61,6 +61,14 @@ func TestLive(t *testing.T) {
 	f.Pace.Awake = time.Hour
 	l.lines(1)
 	step("the next line", true)
+	f.Pace.Burst = time.Hour
+	l.lines(burstLength/len(line(l.n)) + 2)
+	step("a burst", false)
+	l.lines(1)
+	step("a line of a busy file", false)
+	f.Pace.Burst = 0
+	l.lines(1)
+	step("a line of a file that is not busy", true)
 	old := f.current()
 	l.shift(3)
 	l.lines(2) // to the old file
@@ -90,6 +98,7 @@ func TestTailFails(t *testing.T) {
 			l.open()
 			l.lines(3)
 			f, sink := deaf(t, l, nil)
+			f.Pace.Burst = 0
 			from := l.n
 			for range 5 {
 				l.lines(3)
