@@ -22,6 +22,9 @@ const (
 	missesAfter = time.Hour
 	minLines    = 100 // read by the one meanwhile
 	minMissed   = 10  // reported by the other
+
+	// silentAfter is the time without a packet after which a source on the wire is judged.
+	silentAfter = time.Minute
 )
 
 // attacks are the events that the log and the event stream of one switch both report. A
@@ -37,6 +40,10 @@ type sight struct {
 	doubt struct {
 		at              time.Time
 		doubted, events uint64
+	}
+	silence struct {
+		at             time.Time // since then there was no packet
+		lines, attacks uint64    // packets read, attacks that others reported
 	}
 	missed struct {
 		at        time.Time
@@ -58,16 +65,17 @@ func (set *sourceSet) see(ev *event.Event) {
 
 // judge reports what sources do not see, at the time now.
 func (set *sourceSet) judge(now time.Time) {
-	var logs, streams []*source
+	var logs, streams, wires []*source
 	for _, s := range set.running {
 		switch d := &s.Description; {
 		case d.Log:
 			logs = append(logs, s)
+		case d.Proves:
+			wires = append(wires, s)
 		case d.Hears:
 			streams = append(streams, s)
 		}
 	}
-	all := slices.Concat(logs, streams)
 	partners := map[*source]*source{}
 	for _, log := range logs {
 		stream := set.running[log.Description.Corroborate.Value]
@@ -79,7 +87,18 @@ func (set *sourceSet) judge(now time.Time) {
 		}
 		log.judgeAlone(len(streams) == 0)
 	}
-	for _, s := range all {
+	one := len(wires) == 1 && len(streams) <= 1 && len(logs) <= 1 // switch
+	for _, wire := range wires {
+		var others []*source
+		if one {
+			others = slices.Concat(streams, logs)
+		}
+		wire.judgeSilence(others, now)
+		if len(others) > 0 {
+			partners[wire] = others[0]
+		}
+	}
+	for _, s := range slices.Concat(logs, streams, wires) {
 		s.judgeDoubts(now)
 		s.judgeMissed(partners[s], now)
 	}
@@ -128,11 +147,36 @@ func (s *source) judgeMissed(other *source, now time.Time) {
 		missed = 0
 	}
 	text := "it reports no attack, and source." + other.Ref + " reports some: check that its address is that of the same switch"
-	if s.Description.Log {
+	switch {
+	case s.Description.Proves:
+		text = "it reports no attack, and source." + other.Ref + " reports some: check that capture is on in every SIP profile of the same switch; " + doctor
+	case s.Description.Log:
 		text = "it has no attack, and source." + other.Ref + " reports some: check that path is the log of the same switch, that its level shows warnings, " +
 			"and log-auth-failures in the SIP profiles"
 	}
 	s.report("missed", text, missed >= minMissed && p.Lines-m.lines >= minLines && now.Sub(m.at) >= missesAfter)
+}
+
+// doctor is what to run if a source on the wire is deaf.
+const doctor = "freeswitch-security doctor says what to do"
+
+// judgeSilence reports a source on the wire that has heard packets and hears none any more, while
+// others report attacks: it hears at least those. Of one that never heard any, it says so itself.
+func (s *source) judgeSilence(others []*source, now time.Time) {
+	var attacks uint64
+	for _, other := range others {
+		for name, n := range other.sight.seen {
+			if name != event.ESLDenied { // not SIP
+				attacks += n
+			}
+		}
+	}
+	m, lines := &s.sight.silence, s.stream.Progress.Status().Lines
+	if lines != m.lines || attacks < m.attacks {
+		m.at, m.lines, m.attacks = now, lines, attacks
+	}
+	s.report("deaf", "it hears no packet any more, and other sources report attacks: capture is off, as after a restart of the switch; "+doctor,
+		lines > 0 && attacks-m.attacks >= minMissed && now.Sub(m.at) >= silentAfter)
 }
 
 // emits reports whether a source would emit an event.

@@ -18,7 +18,8 @@ import (
 // A speaker is a source that reads lines and emits events every minute.
 type speaker struct {
 	script
-	log            bool
+	log, wire      bool
+	deaf           int      // the minute after which it reads nothing; 0: never
 	lines, doubted uint64   // per minute
 	events         []string // per minute
 	ends           int      // the minute after which it has no events; 0: never
@@ -27,7 +28,7 @@ type speaker struct {
 
 func (s *speaker) Describe() plugin.Description {
 	d := s.script.Describe()
-	d.Log, d.Hears = s.log, !s.log
+	d.Log, d.Hears, d.Proves = s.log, !s.log, s.wire
 	return d
 }
 
@@ -43,19 +44,31 @@ func (s *speaker) Follow(ctx context.Context, stream plugin.Stream) error {
 			if p.Fault = ""; minute < s.unread {
 				p.Fault = "refused"
 			}
-			p.Lines += s.lines
+			if s.deaf == 0 || minute < s.deaf {
+				p.Lines += s.lines
+			}
 			p.Doubted += s.doubted
 		})
 		if s.ends > 0 && minute >= s.ends {
 			continue
 		}
 		for _, name := range s.events {
-			e := &event.Event{Name: name, Source: map[bool]string{true: "log.a", false: "esl.a"}[s.log], Time: time.Now(), Live: true,
+			e := &event.Event{Name: name, Source: s.ref(), Time: time.Now(), Live: true,
 				IP: netip.AddrFrom4([4]byte{198, 51, byte(minute >> 8), byte(minute)})}
 			stream.Progress.Emitted(e)
 			stream.Emit(e)
 		}
 	}
+}
+
+func (s *speaker) ref() string {
+	switch {
+	case s.log:
+		return "log.a"
+	case s.wire:
+		return "sip.a"
+	}
+	return "esl.a"
 }
 
 // watched runs an engine with sources for some hours and returns what is wrong with them.
@@ -88,6 +101,7 @@ func TestSight(t *testing.T) {
 	failing, calling := []string{event.AuthFailure}, []string{event.Call, event.Registered}
 	log := func(s speaker) config.Source { s.log = true; return config.Source{Ref: "log.a", Source: &s} }
 	stream := func(s speaker) config.Source { return config.Source{Ref: "esl.a", Source: &s} }
+	wire := func(s speaker) config.Source { s.wire = true; return config.Source{Ref: s.ref(), Source: &s} }
 	for _, test := range []struct {
 		name    string
 		hours   int
@@ -107,6 +121,13 @@ func TestSight(t *testing.T) {
 		{"a few doubted", 1, []config.Source{log(speaker{lines: 50, doubted: 1, events: failing})}, ""},
 		{"no refused passwords", 1, []config.Source{log(speaker{lines: 50, events: []string{event.UnknownUser}})}, "log.a : FreeSWITCH does not log refused passwords"},
 		{"refused passwords", 1, []config.Source{log(speaker{lines: 50, events: []string{event.UnknownUser, event.AuthFailure}})}, ""},
+		{"a wire beside both", 3, []config.Source{log(speaker{lines: 50, events: failing}), stream(speaker{lines: 3, events: failing}), wire(speaker{lines: 9, events: failing})}, ""},
+		{"a log that sees nothing beside a wire", 2, []config.Source{log(speaker{lines: 50}), stream(speaker{lines: 3, events: failing}), wire(speaker{lines: 9, events: failing})},
+			"log.a : it has no attack, and source.esl.a"},
+		{"a wire that sees no attack", 2, []config.Source{stream(speaker{lines: 3, events: failing}), wire(speaker{lines: 9})}, "sip.a : it reports no attack, and source.esl.a"},
+		{"a wire without capture", 2, []config.Source{log(speaker{lines: 50, events: failing}), stream(speaker{lines: 3, events: failing}), wire(speaker{})}, ""},
+		{"a wire that hears nothing any more", 1, []config.Source{stream(speaker{lines: 3, events: failing}), wire(speaker{lines: 9, deaf: 30, events: failing, ends: 30})}, "sip.a : it hears no packet any more"},
+		{"a wire in the quiet", 1, []config.Source{stream(speaker{lines: 3, events: calling}), wire(speaker{lines: 9, deaf: 30})}, ""},
 	} {
 		got := watched(t, test.hours, test.sources...)
 		if (test.want == "") != (got == nil) || len(got) > 1 || !strings.HasPrefix(strings.Join(got, ""), test.want) {
