@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"freeswitch-security/cmd/freeswitch-security/doctor"
+	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
 )
@@ -36,6 +38,14 @@ Exit status: 0 nothing critical; 1 something critical; 2 it could not look.`,
 				return err
 			default:
 				o.NoRules = err
+			}
+			o.Sources = func(ctx context.Context) ([]status.Source, error) {
+				c, err := a.client(connFlags{})
+				if err != nil {
+					return nil, err
+				}
+				s, err := c.Status(ctx)
+				return s.Sources, err
 			}
 			found, err := doctor.Examine(cmd.Context(), o)
 			if err == nil {

@@ -103,6 +103,9 @@ func withPort(given string) (string, error) {
 // Switch returns the FreeSWITCH of the source, for an action on the same one.
 func (s *source) Switch() esl.Switch { return s.at }
 
+// Captures reports whether the source switches the capture of the switch on.
+func (s *source) Captures() bool { return s.capture }
+
 // Describe lists the events of the table, and those of the log alone.
 func (s *source) Describe() plugin.Description {
 	merge := func(recordings []io.Reader) io.Reader { return esl.Merge(s.zone, recordings) }

@@ -31,6 +31,7 @@ type document struct {
 type section struct {
 	Name     string    `xml:"name,attr"`
 	Params   []param   `xml:"settings>param"`
+	Global   []param   `xml:"global_settings>param"`
 	Mappings []param   `xml:"mappings>map"` // of a log: levels by what logs them
 	Profiles []section `xml:"profiles>profile"`
 }
@@ -59,9 +60,12 @@ func parseXML(text string) (*document, error) {
 	return d, nil
 }
 
-// param returns a setting, the last of its name; "" if there is none.
-func (s *section) param(name string) (value string) {
-	for _, p := range s.Params {
+// param returns a setting; "" if there is none.
+func (s *section) param(name string) string { return lastOf(s.Params, name) }
+
+// lastOf returns the last value of a name; "" if there is none.
+func lastOf(params []param, name string) (value string) {
+	for _, p := range params {
 		if p.Name == name {
 			value = p.Value
 		}
@@ -104,7 +108,7 @@ func (x *exam) readFiles() {
 		}
 		found := readConf(filepath.Join(x.confDir, "autoload_configs", name+".xml"), variables).Config
 		if part == &x.sofia {
-			found = section{}
+			found = section{Global: found.Global}
 			paths, _ := filepath.Glob(filepath.Join(x.confDir, "sip_profiles", "*.xml")) // the pattern is valid
 			for _, path := range paths {
 				found.Profiles = append(found.Profiles, readConf(path, variables).Profiles...)

@@ -11,6 +11,7 @@ import (
 	"freeswitch-security/cmd/freeswitch-security/daemon"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/status"
 )
 
 // examTime bounds all commands sent to the switch.
@@ -23,6 +24,9 @@ type Options struct {
 	Source  string         // reference of a source of kind esl; "": the first
 	Conf    string         // directory of FreeSWITCH's configuration on this host
 	Log     string         // path of FreeSWITCH's log; "": as the rules or the switch say
+
+	// Sources asks the running guard for the status of its sources; nil: it is not asked.
+	Sources func(context.Context) ([]status.Source, error)
 }
 
 // Examine returns the findings, the worst first. It fails only if the source does not exist.
@@ -39,6 +43,7 @@ func examine(ctx context.Context, o Options, h host) ([]Finding, error) {
 	x.readFiles()
 	x.probe(ctx)
 	x.tailLog()
+	x.askGuard(ctx, o.Sources)
 
 	x.judgeRules()
 	x.judgeSocket()
@@ -46,6 +51,7 @@ func examine(ctx context.Context, o Options, h host) ([]Finding, error) {
 	x.judgeCore()
 	x.judgeClock()
 	x.judgeProfiles()
+	x.judgeCapture()
 	x.judgeLog()
 	x.judgeActions(ctx)
 	x.judgeAdmin()
@@ -57,7 +63,10 @@ func examine(ctx context.Context, o Options, h host) ([]Finding, error) {
 }
 
 // A switcher is a source that is connected to a switch.
-type switcher interface{ Switch() esl.Switch }
+type switcher interface {
+	Switch() esl.Switch
+	Captures() bool // it switches the capture on
+}
 
 // defaultSwitch is a FreeSWITCH with its own configuration.
 var defaultSwitch = esl.Switch{Address: "127.0.0.1:8021", Password: "ClueCon"}
@@ -75,7 +84,7 @@ func (x *exam) choose(ref string) error {
 		}
 		able = append(able, s.Ref)
 		if x.ref == "" && ref == "" || s.Ref == ref {
-			x.ref, x.at = s.Ref, takes.Switch()
+			x.ref, x.at, x.captures = s.Ref, takes.Switch(), takes.Captures()
 		}
 	}
 	if x.ref == "" && ref != "" {

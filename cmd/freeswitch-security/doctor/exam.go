@@ -24,8 +24,9 @@ type exam struct {
 	confDir string // FreeSWITCH's, on this host
 	logPath string // of the log that is examined; "": not known yet
 
-	ref string // the source of kind esl; "": the rules have none
-	at  esl.Switch
+	ref      string // the source of kind esl; "": the rules have none
+	at       esl.Switch
+	captures bool // the source switches the capture on
 
 	entered   bool          // the switch accepted the password
 	unreached error         // why the switch did not answer everything
@@ -47,6 +48,8 @@ type exam struct {
 	open   []netip.Addr // own addresses at which it then asked for a password
 
 	tail logTail
+
+	heard map[string]uint64 // packets by source; nil: the guard does not answer
 
 	found []Finding
 }

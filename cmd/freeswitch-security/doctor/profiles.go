@@ -85,9 +85,6 @@ func (x *exam) judgeProfiles() {
 		x.report(warning, "mod_sofia is not loaded", "without it the switch has no SIP", "fs_cli -x 'load mod_sofia'")
 		return
 	}
-	x.report(info, "FreeSWITCH reports no scan by OPTIONS, no guessing by MESSAGE or SUBSCRIBE, and no malformed packet",
-		"what is not reported is not seen, and not banned", "allow only the networks of your phones and carriers at the SIP ports, if you know them;\n"+
-			"in the profiles: <param name=\"auth-messages\" value=\"true\"/> and <param name=\"auth-subscriptions\" value=\"true\"/>")
 	profiles, checks := x.profiles(), profileChecks
 	if x.hasLog() {
 		checks = slices.Concat(checks, x.logChecks())
