@@ -126,9 +126,8 @@ func (r *Reader) take(p *packet.Packet, transport gopacket.LayerType) bool {
 		}
 		if d.truncated {
 			r.Counts.Truncated++
-			return false
 		}
-		*p = packet.Packet{Time: r.now, From: from, To: to, Transport: packet.UDP, Payload: d.udp.Payload}
+		*p = packet.Packet{Time: r.now, From: from, To: to, Transport: packet.UDP, Payload: d.udp.Payload, Truncated: d.truncated}
 		return true
 	case layers.LayerTypeTCP:
 		from, to := d.endpoints(uint16(d.tcp.SrcPort), uint16(d.tcp.DstPort))
