@@ -130,7 +130,7 @@ func (t *Table) reportRegistration(h *heard, x *exchange, name string, expires i
 	switch {
 	case x.accepted:
 		e.Fields["authenticated"] = "true"
-	case c == nil:
+	case c == nil || !h.home.checks(x.method):
 		e.Fields["authenticated"] = "false"
 	}
 	t.put(h, e)
@@ -139,7 +139,7 @@ func (t *Table) reportRegistration(h *heard, x *exchange, name string, expires i
 // dialogue reports that the peer is where it says, at most once in a while.
 func (t *Table) dialogue(h *heard) {
 	at := h.peer.Addr()
-	if last, known := t.dialogues.Get(at); !t.wants(event.Dialogue) || known && h.p.Time.Sub(last) < dialogueEvery {
+	if last, known := t.dialogues.Get(at); !t.wants(event.Dialogue) || known && h.p.Time.Sub(last).Abs() < dialogueEvery {
 		return
 	}
 	t.dialogues.Put(at, h.p.Time)
