@@ -84,20 +84,24 @@ func describe(events []*event.Event) string {
 	return b.String()
 }
 
-func TestRecording(t *testing.T) {
-	const name = "testdata/switch.events"
-	got := describe(taken(New(Options{Source: "sip.wire"}), recording(t)))
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+// TestRecordings: a FreeSWITCH under attack; a Kamailio 5.6.3 and an Asterisk 16.28, each with
+// wrong passwords over UDP, TCP and IPv6, a scan and a good phone.
+func TestRecordings(t *testing.T) {
+	for _, name := range []string{"switch", "kamailio", "asterisk"} {
+		golden := "testdata/" + name + ".events"
+		got := describe(taken(New(Options{Source: "sip.wire"}), packets(t, "testdata/"+name+".hep.gz")))
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", golden, diff)
+		}
 	}
 }
 
