@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"freeswitch-security/engine/esl"
@@ -40,7 +39,7 @@ type follower struct {
 	sub      esl.Subscription
 	sink     plugin.Sink
 	decoder  *decoder // of the listening goroutine
-	queue    *queue
+	queue    *plugin.Queue
 	lister   *lister
 	progress *progress
 	silent   bool // a connection ended without a heartbeat, and none has come since
@@ -51,8 +50,8 @@ type follower struct {
 }
 
 func (s *source) newFollower(stream plugin.Stream) *follower {
-	sub, events := s.subscription(stream.Want), newQueue(s.queue)
-	progress := newProgress(stream.Progress, sub.LogLevel >= 0, func() int { return len(events.events) })
+	sub, events := s.subscription(stream.Want), plugin.NewQueue(s.queue)
+	progress := newProgress(stream.Progress, sub.LogLevel >= 0, func() int { return len(events.C) })
 	sub.Unreadable = progress.unreadable
 	dial := func(ctx context.Context) (console, error) { return s.at.Console(ctx) }
 	f := &follower{
@@ -85,17 +84,17 @@ func (f *follower) run(ctx context.Context) {
 func (f *follower) emitUntil(ended <-chan struct{}) {
 	for {
 		listed := f.lister.events
-		if len(f.queue.events) > 0 {
+		if len(f.queue.C) > 0 {
 			listed = nil
 		}
 		select {
-		case e := <-f.queue.events:
-			f.emit(f.queue.out(e))
+		case e := <-f.queue.C:
+			f.emit(f.queue.Out(e))
 		case e := <-listed:
 			f.emit(e)
 		case <-ended:
-			for len(f.queue.events) > 0 {
-				f.emit(f.queue.out(<-f.queue.events))
+			for len(f.queue.C) > 0 {
+				f.emit(f.queue.Out(<-f.queue.C))
 			}
 			return
 		}
@@ -150,7 +149,7 @@ func (f *follower) take(m esl.Message) {
 		if m.Record {
 			e.Time = f.byEvents(e.Time)
 		}
-		if !f.queue.put(e) {
+		if !f.queue.Put(e) {
 			lost++
 		}
 	}
@@ -193,47 +192,4 @@ func sleep(ctx context.Context, d time.Duration) {
 	case <-time.After(d):
 	case <-ctx.Done():
 	}
-}
-
-// maxQueueBytes bounds the events in a queue, whatever its length: callers decide how
-// long headers are.
-const maxQueueBytes = 64 << 20
-
-// A queue holds events while the engine is busy. A full queue drops the new event, so
-// that there is no gap before the loss.
-type queue struct {
-	events chan *event.Event
-	bytes  atomic.Int64 // estimate of its events
-}
-
-func newQueue(length int) *queue { return &queue{events: make(chan *event.Event, length)} }
-
-// put adds an event if there is room. It never waits.
-func (q *queue) put(e *event.Event) bool {
-	n := weight(e)
-	if q.bytes.Add(n) <= maxQueueBytes {
-		select {
-		case q.events <- e:
-			return true
-		default:
-		}
-	}
-	q.bytes.Add(-n)
-	return false
-}
-
-// out frees the room of an event that was received from the channel.
-func (q *queue) out(e *event.Event) *event.Event {
-	q.bytes.Add(-weight(e))
-	return e
-}
-
-// weight estimates the memory of an event, in bytes.
-func weight(e *event.Event) int64 {
-	const itself, perField = 512, 48
-	n := itself + len(e.Text) + len(e.Message)
-	for name, value := range e.Fields {
-		n += perField + len(name) + len(value)
-	}
-	return int64(n)
 }

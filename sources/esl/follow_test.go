@@ -415,26 +415,7 @@ func TestQueueOverflow(t *testing.T) {
 				t.Fatalf("event %d is of %s: not the oldest events, in their order", i, e.Time)
 			}
 		}
-		if f.queue.bytes.Load() != 0 {
-			t.Errorf("%d bytes in an empty queue", f.queue.bytes.Load())
-		}
 	})
-}
-
-func TestQueueIsBoundedInBytes(t *testing.T) {
-	q := newQueue(1_000_000)
-	e := &event.Event{Text: strings.Repeat("x", event.MaxText)}
-	n := 0
-	for q.put(e) {
-		n++
-	}
-	if int64(n) != maxQueueBytes/weight(e) {
-		t.Errorf("%d events of %d bytes", n, weight(e))
-	}
-	q.out(<-q.events)
-	if !q.put(e) || q.put(e) {
-		t.Error("one event taken out does not make room for one")
-	}
 }
 
 func TestRestartIsCounted(t *testing.T) {
@@ -478,7 +459,7 @@ func TestRecordOfAnotherZone(t *testing.T) {
 				f.take(esl.Message{Record: true, Body: want.UTC().Add(zone).Format("2006-01-02 15:04:05.000000") + " 98.37% [WARNING] sofia_reg.c:3210 Can't find user [836@10.77.0.10] from 203.0.113.7\n" +
 					"You must define a domain called '10.77.0.10' in your directory and add a user with the id=\"836\" attribute\n" +
 					"and you must configure your device to use the proper domain in its authentication credentials.\n"})
-				if e := <-f.queue.events; !e.Live || !e.Time.Equal(want) {
+				if e := <-f.queue.C; !e.Live || !e.Time.Equal(want) {
 					t.Errorf("%s behind, zone %s: %s, want %s", behind, zone, e.Time, want)
 				}
 			}
