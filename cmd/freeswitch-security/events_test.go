@@ -21,6 +21,7 @@ const eventReference = "../../engine/EVENTS.md"
 const everySource = `
 source "esl" "pbx" {}
 source "log" "freeswitch" {}
+source "sip" "wire" {}
 source "feed" "list" { path = "list.txt" }
 `
 
@@ -57,7 +58,7 @@ func TestEventReference(t *testing.T) {
 	var doc bytes.Buffer
 	doc.WriteString("# Events and fields\n\nThis file is generated. The tables are in [event/vocabulary.go](event/vocabulary.go), [event/field.go](event/field.go) and in the sources.\n" +
 		"Every event has `time`, `source` and `event`. A source sets a field only if the report contains it.\n\n" +
-		"## Events\n\n| event | meaning | fields from `esl` | from `log` and `journal` | from `feed` |\n| --- | --- | --- | --- | --- |\n")
+		"## Events\n\n| event | meaning | fields from `esl` | from `log` and `journal` | from `sip` | from `feed` |\n| --- | --- | --- | --- | --- | --- |\n")
 	doc.Write(events.Bytes())
 	doc.WriteString("\n## Raw fields\n\nRaw fields are read as `fields[\"name\"]`. Those of `esl` are the headers of FreeSWITCH's events; a `journal` has those of a `log`.\n\n| event | source | raw fields |\n| --- | --- | --- |\n")
 	doc.Write(raw.Bytes())

@@ -9,6 +9,7 @@ import (
 	eslsource "freeswitch-security/sources/esl"
 	"freeswitch-security/sources/feed"
 	"freeswitch-security/sources/logfile"
+	"freeswitch-security/sources/sip"
 )
 
 // kinds are the sources and actions that rule files can declare. A new plugin is one folder and one
@@ -18,6 +19,7 @@ var kinds = config.Kinds{
 		logfile.Kind,
 		logfile.Journal,
 		eslsource.Kind(logfile.Builtin(), logfile.Framed),
+		sip.Kind,
 		feed.Kind,
 	},
 	Actions: []plugin.ActionKind{

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"freeswitch-security/engine/event"
 	"freeswitch-security/sources/logfile/carrier"
 	"freeswitch-security/sources/logfile/record"
 )
@@ -94,20 +93,7 @@ func (e *explainer) header(line string, r *reading) {
 func (e *explainer) fields(line string, r *reading) {
 	ev := e.event(line, r)
 	e.printf("Event:   %s, by the pattern %q\n", ev.Name, r.pattern.Text)
-	_, raw := r.pattern.Fields()
-	for i := range event.Fields {
-		f := &event.Fields[i]
-		switch text := f.Get(ev); {
-		case text == "", f.Name == "event", f.Name == "source", f.Name == "level", f.Name == "file", f.Name == "message":
-		case f.Kind == event.Text:
-			e.printf("  %-11s %q\n", f.Name, text)
-		default:
-			e.printf("  %-11s %s\n", f.Name, text)
-		}
-	}
-	for _, name := range raw {
-		e.printf("  %-11s %q\n", name, ev.Fields[name])
-	}
+	ev.Explain(e, "level", "file", "message")
 	if !ev.IP.IsValid() {
 		e.printf("It has no address, so that no ban can follow from it alone.\n")
 	}

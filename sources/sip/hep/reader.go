@@ -51,6 +51,9 @@ func (r *Reader) Next(p *packet.Packet) error {
 	return Decode(r.datagram, r.key, p)
 }
 
+// Datagram returns the bytes of the packet that Next read last; nil if there is none.
+func (r *Reader) Datagram() []byte { return r.datagram }
+
 // A FramingError ends a connection: what follows is not HEP version 3, or a length is wrong.
 type FramingError struct{}
 

@@ -1,0 +1,94 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+)
+
+// redialEvery is the pause between two attempts to find the address of a name.
+const redialEvery = time.Minute
+
+// A forwarder sends packets on as they came, over UDP. It never waits: what the socket does
+// not take is dropped. The methods of a nil forwarder do nothing.
+type forwarder struct {
+	to     string // host and port
+	conn   atomic.Pointer[net.UDPConn]
+	failed atomic.Pointer[error] // the latest failure that was not reported
+
+	waiting []ipv4.Message // until flush; the lock of the follower guards it
+}
+
+// connect opens the socket, and closes it when ctx ends. It retries while the name is unknown.
+func (f *forwarder) connect(ctx context.Context) {
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "udp", f.to)
+		if err == nil {
+			f.conn.Store(conn.(*net.UDPConn))
+			<-ctx.Done()
+			conn.Close()
+			return
+		}
+		f.failed.Store(&err)
+		select {
+		case <-time.After(redialEvery):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// isSender reports whether a packet comes from the forwarder itself.
+func (f *forwarder) isSender(sender netip.AddrPort) bool {
+	if f == nil {
+		return false
+	}
+	conn := f.conn.Load()
+	return conn != nil && conn.LocalAddr().(*net.UDPAddr).AddrPort() == sender
+}
+
+// add notes a packet, whose bytes must not change before flush.
+func (f *forwarder) add(data []byte) {
+	if f != nil {
+		f.waiting = append(f.waiting, ipv4.Message{Buffers: [][]byte{data}})
+	}
+}
+
+// flush sends what was added.
+func (f *forwarder) flush() {
+	if f == nil || len(f.waiting) == 0 {
+		return
+	}
+	left := f.waiting
+	f.waiting = f.waiting[:0]
+	conn := f.conn.Load()
+	if conn == nil {
+		return
+	}
+	for out := ipv4.NewPacketConn(conn); len(left) > 0; {
+		n, err := out.WriteBatch(left, unix.MSG_DONTWAIT)
+		left = left[max(n, 0):]
+		if err == nil {
+			continue
+		}
+		f.failed.Store(&err)
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		left = left[min(1, len(left)):] // the packet that failed, or one after a refusal by the other host
+	}
+}
+
+// fault says why packets were not sent since the last call.
+func (f *forwarder) fault() string {
+	if err := f.failed.Swap(nil); err != nil {
+		return "packets are not forwarded to " + f.to + ": " + (*err).Error()
+	}
+	return ""
+}
