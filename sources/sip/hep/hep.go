@@ -205,7 +205,8 @@ func readAddr(b []byte, v4 bool, a *netip.Addr) bool {
 }
 
 // transport returns the transport of a protocol number. TLS and WS have none of their own:
-// agents write 22 (IDP) and 50 (ESP).
+// FreeSWITCH and OpenSIPS write 22 (IDP) for TLS, OpenSIPS 50 (ESP) for WS and WSS, Kamailio 22
+// for all three.
 func transport(protocol byte) packet.Transport {
 	switch protocol {
 	case 17:

@@ -155,8 +155,9 @@ func TestDecodeTruncated(t *testing.T) {
 	}
 }
 
-// old returns a datagram of version 1 or 2, with the time in the given order of bytes.
-func old(version byte, p packet.Packet, order binary.AppendByteOrder, padding int) []byte {
+// old returns a datagram of version 1 or 2, with the time in the given order of bytes, of which
+// the length counts some.
+func old(version byte, p packet.Packet, order binary.AppendByteOrder, counted int) []byte {
 	family := byte(2)
 	if p.From.Addr().Is6() {
 		family = 10
@@ -166,12 +167,12 @@ func old(version byte, p packet.Packet, order binary.AppendByteOrder, padding in
 	b = binary.BigEndian.AppendUint16(b, p.To.Port())
 	b = append(b, p.From.Addr().AsSlice()...)
 	b = append(b, p.To.Addr().AsSlice()...)
+	b[1] = byte(len(b) + counted)
 	if version == 2 {
 		b = order.AppendUint32(b, uint32(p.Time.Unix()))
 		b = order.AppendUint32(b, uint32(p.Time.Nanosecond()/1000))
-		b = append(b, make([]byte, 2+padding)...)
+		b = append(b, make([]byte, 4)...)
 	}
-	b[1] = byte(len(b))
 	return append(b, p.Payload...)
 }
 
@@ -184,9 +185,9 @@ func TestDecodeOldVersions(t *testing.T) {
 			want     packet.Packet
 		}{
 			"1":             {old(1, want, binary.LittleEndian, 0), dateless},
-			"2":             {old(2, want, binary.LittleEndian, 0), want},
-			"2 aligned":     {old(2, want, binary.LittleEndian, 2), want},
-			"2, big endian": {old(2, want, binary.BigEndian, 2), want},
+			"2":             {old(2, want, binary.LittleEndian, 12), want},
+			"2 of Kamailio": {old(2, want, binary.LittleEndian, 0), want},
+			"2, big endian": {old(2, want, binary.BigEndian, 12), want},
 		} {
 			var got packet.Packet
 			if err := Decode(test.datagram, "", &got); err != nil {

@@ -8,25 +8,28 @@ import (
 	"freeswitch-security/sources/sip/packet"
 )
 
-// decodeStruct reads versions 1 and 2: version, length of all that precedes the payload, family,
-// protocol, ports, addresses; in version 2 also seconds, microseconds and the agent.
+// decodeStruct reads versions 1 and 2: version, length, family, protocol, ports, addresses; in
+// version 2 also seconds, microseconds and the agent, in 12 bytes as a C compiler aligns them.
+// The length is that of all which precedes the payload; Kamailio does not count the 12 bytes.
 func decodeStruct(b []byte, p *packet.Packet) error {
-	const fixed = 8
+	const fixed, timed = 8, 12
 	version, length := b[0], int(b[1])
-	if version != 1 && version != 2 || length > len(b) || len(b)-length > MaxPayload {
-		return ErrMalformed
-	}
 	size := 16
 	if b[2] == 2 { // AF_INET; AF_INET6 has a number of its own on every system
 		size = 4
 	}
-	var when time.Time
-	switch rest := length - fixed - 2*size; {
-	case version == 1 && rest == 0:
-	case version == 2 && (rest == 10 || rest == 12): // 12: a C compiler aligns the struct
-		when = hostTime(b[length-rest:])
-	default:
+	end := fixed + 2*size
+	known := length == end
+	if version == 2 {
+		end += timed
+		known = known || length == end
+	}
+	if version != 1 && version != 2 || !known || end > len(b) {
 		return ErrMalformed
+	}
+	var when time.Time
+	if version == 2 {
+		when = hostTime(b[end-timed:])
 	}
 	from, _ := netip.AddrFromSlice(b[fixed : fixed+size])
 	to, _ := netip.AddrFromSlice(b[fixed+size : fixed+2*size])
@@ -35,8 +38,8 @@ func decodeStruct(b []byte, p *packet.Packet) error {
 		From:      netip.AddrPortFrom(from.Unmap(), binary.BigEndian.Uint16(b[4:])),
 		To:        netip.AddrPortFrom(to.Unmap(), binary.BigEndian.Uint16(b[6:])),
 		Transport: transport(b[3]),
-		Payload:   b[length:],
-		Truncated: length == len(b),
+		Payload:   b[end:],
+		Truncated: end == len(b),
 	}
 	if !isAddress(p.From.Addr()) || !isAddress(p.To.Addr()) {
 		return ErrNoAddress

@@ -97,24 +97,26 @@ func param(b []byte, name string) []byte {
 			return nil
 		}
 		var key, value []byte
-		key, value, b = pair(b[1:], ";,")
+		key, value, b = pair(b[1:], ';')
 		if equalFold(key, name) {
 			return value
 		}
 	}
 }
 
-// pair reads `name = "value"` up to one of the separators, which begins the rest. The value of a
-// pair without one is empty, not nil.
-func pair(b []byte, separators string) (name, value, rest []byte) {
-	end := 0
-	equals := -1
-	for end < len(b) && bytes.IndexByte([]byte(separators), b[end]) < 0 {
-		switch {
-		case b[end] == '=' && equals < 0:
-			equals = end
-		case b[end] == '"':
-			end += quoted(b[end:]) - 1
+// pair reads `name = "value"` up to the separator or a comma, with which the rest begins. A name
+// without a value has an empty one, not nil.
+func pair(b []byte, separator byte) (name, value, rest []byte) {
+	end, equals := 0, -1
+	for end < len(b) && b[end] != separator && b[end] != ',' {
+		switch b[end] {
+		case '"':
+			end += quoted(b[end:])
+			continue
+		case '=':
+			if equals < 0 {
+				equals = end
+			}
 		}
 		end++
 	}
@@ -140,7 +142,7 @@ func credentials(b []byte, m *Message) {
 	var c Credentials
 	for len(b) > 0 {
 		var name, value []byte
-		name, value, b = pair(b, ",")
+		name, value, b = pair(b, ',')
 		switch {
 		case c.User == nil && equalFold(name, "username"):
 			c.User = value
@@ -167,7 +169,7 @@ func challenge(b []byte, m *Message) {
 	var c Challenge
 	for len(b) > 0 {
 		var name, value []byte
-		name, value, b = pair(b, ",")
+		name, value, b = pair(b, ',')
 		switch {
 		case c.Realm == nil && equalFold(name, "realm"):
 			c.Realm = value

@@ -279,4 +279,6 @@ func startLine(line []byte, m *Message) bool {
 // maxMethod is the length of the longest name of a method that is one.
 const maxMethod = 32
 
-func isVersion(b []byte) bool { return equalFold(b, "sip/2.0") }
+const version = "sip/2.0"
+
+func isVersion(b []byte) bool { return equalFold(b, version) }

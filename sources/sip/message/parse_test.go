@@ -133,6 +133,9 @@ func TestParseHeaders(t *testing.T) {
 		"Authorization: DIGEST ,, nonce=n,,username=\"a\\\\\",x":    `credentials a\\||n|`,
 		"Authorization: Digest username=a, USERNAME=b, nonce=\"\"n": "credentials a||n|",
 		"Authorization: Digest nonce=\"n\", nonce=\"m\"":            "credentials ||n|",
+		"Authorization: Digest nonce=\"\"n\"":                        "credentials ||n|",
+		"Authorization: Digest nonce=a \"b\", realm=\" r \"x":       "credentials | r |a|",
+		"Authorization: Digest username=\"a\\\"b, nonce=c\",nonce=d": `credentials a\||d|`,
 		"Authorization: Basic dTpw":                                 "length -1",
 		"Authorization: Digest":                                     "credentials |||",
 	} {

@@ -26,6 +26,9 @@ func (s *Splitter) Len() int { return len(s.pending) }
 // nothing was discarded, and valid until the next Split.
 func (s *Splitter) Discarded() []byte { return s.beginning[:s.discarded] }
 
+// Gap says that bytes are missing before the next Split.
+func (s *Splitter) Gap() { s.pending, s.scanned, s.body, s.lost = nil, 0, 0, false }
+
 // Split takes the next bytes, and calls emit with the head of each message that they complete:
 // the start line and the headers, without the body. The slice is valid until emit returns.
 func (s *Splitter) Split(piece []byte, emit func(head []byte)) {
@@ -113,6 +116,9 @@ func (s *Splitter) headEnd(b []byte) int {
 	}
 }
 
+// maxBody is the length of the longest body that is skipped. FreeSWITCH refuses a longer message.
+const maxBody = 2 << 20
+
 // contentLength returns the length of the body, 0 if the head does not tell it.
 func contentLength(head []byte) int {
 	l := lines{b: head, lf: -1}
@@ -123,40 +129,40 @@ func contentLength(head []byte) int {
 			return 0
 		}
 		if headerOf(name) == hContentLength {
-			n, _ := number(value)
-			return max(n, 0)
+			if n, _ := number(value); n > 0 && n <= maxBody {
+				return n
+			}
+			return 0
 		}
 	}
 }
 
-// startsMessage reports whether b is, or can become, a start line and what follows it.
+// maxLine is the length of the longest start line.
+const maxLine = 4096
+
+// startsMessage reports whether b begins with a start line, or can do so when more bytes come.
 func startsMessage(b []byte) bool {
 	end := lineEnd(b)
-	line, whole := b[:end], end < len(b)
-	if n := min(len(line), len(answerStart)); equalFold(line[:n], answerStart[:n]) {
-		return n == len(answerStart) || !whole
-	}
-	method := 0
-	for method < len(line) && isTokenByte(line[method]) {
-		method++
-	}
-	if method == 0 || method > maxMethod {
+	line := b[:end]
+	if end > maxLine {
 		return false
 	}
-	if whole {
+	if end < len(b) {
 		var m Message
 		return startLine(line, &m)
 	}
-	if method == len(line) {
+	first, rest := word(line)
+	if len(first) == len(line) {
+		return isToken(first) && len(first) <= maxMethod || beginsVersion(first)
+	}
+	if isVersion(first) {
 		return true
 	}
-	uri, rest := word(line[method+1:])
-	n := min(len(rest), len(answerStart)-1)
-	return isBlank(line[method]) && len(uri) <= maxURI && equalFold(rest[:n], answerStart[:n])
+	_, rest = word(rest)
+	return isToken(first) && len(first) <= maxMethod && beginsVersion(trim(rest))
 }
 
-// answerStart is how an answer begins. Without its blank it ends the start line of a request.
-const answerStart = "sip/2.0 "
-
-// maxURI is the length of the longest request URI.
-const maxURI = 4096
+// beginsVersion reports whether b is "SIP/2.0" or its beginning.
+func beginsVersion(b []byte) bool {
+	return len(b) <= len(version) && equalFold(b, version[:len(b)])
+}

@@ -40,6 +40,8 @@ func TestSplitter(t *testing.T) {
 		"two lengths":  {"SIP/2.0 200 OK\r\nl: 1\r\nl: 9\r\n\r\nx" + ok, []string{"SIP/2.0 200 OK\r\nl: 1\r\nl: 9\r\n\r\n", ok}},
 		"bad length":   {"SIP/2.0 200 OK\r\nl: x\r\n\r\n" + ok, []string{"SIP/2.0 200 OK\r\nl: x\r\n\r\n", ok}},
 		"blanks":       {"SIP/2.0 200 OK\r\n  \r\n" + ok, []string{"SIP/2.0 200 OK\r\n  \r\n", ok}},
+		"start line":   {"OPTIONS  sip:a@h\tSIP/2.0 \r\n\r\nSIP/2.0\t200\r\n\r\nSIP/2.0 2000\r\n\r\n" + ok, []string{"OPTIONS  sip:a@h\tSIP/2.0 \r\n\r\n", "SIP/2.0\t200\r\n\r\n", ok}},
+		"long length":  {"SIP/2.0 200 OK\r\nl: 4294967295\r\n\r\n" + ok, []string{"SIP/2.0 200 OK\r\nl: 4294967295\r\n\r\n", ok}},
 		"not complete": {piece1 + "INVITE sip:a", []string{options}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,5 +89,17 @@ func TestSplitterIsBounded(t *testing.T) {
 	heads = split(&s, "\r\n"+start+"\r\n", 1400)
 	if fmt.Sprint(heads) != fmt.Sprint([]string{start + "\r\n"}) {
 		t.Errorf("afterwards: %q", heads)
+	}
+}
+
+func TestSplitterGap(t *testing.T) {
+	ok := "SIP/2.0 200 OK\r\n\r\n"
+	for _, before := range []string{"SIP/2.0 200 OK\r\nVia", "SIP/2.0 200 OK\r\nl: 100\r\n\r\n", "garbage"} {
+		var s Splitter
+		split(&s, before, len(before))
+		s.Gap()
+		if got := split(&s, ok, len(ok)); len(got) != 1 || s.Len() != 0 {
+			t.Errorf("after %q: %q", before, got)
+		}
 	}
 }

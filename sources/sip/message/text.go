@@ -82,11 +82,15 @@ func quoted(b []byte) int {
 // unquote returns what is between quotes. Like FreeSWITCH it drops all quotes at the beginning,
 // and ends at the next: escapes do not count.
 func unquote(b []byte) []byte {
+	plain := len(b) == 0 || b[0] != '"'
 	for len(b) > 0 && b[0] == '"' {
 		b = b[1:]
 	}
 	if end := bytes.IndexByte(b, '"'); end >= 0 {
-		return b[:end]
+		b = b[:end]
+	}
+	if plain {
+		return trimRight(b)
 	}
 	return b
 }

@@ -17,7 +17,7 @@ type Packet struct {
 	From, To  netip.AddrPort
 	Transport Transport
 	Payload   []byte // valid until the reader of the capture is called again
-	Truncated bool   // the capture has only the beginning of the payload, or nothing of it
+	Truncated bool   // the agent mirrored the beginning of the payload alone, or nothing, since it is too long
 }
 
 // A Transport is what carried a packet.
