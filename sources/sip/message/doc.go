@@ -18,8 +18,8 @@
 //   - NUL in the head is an error. The empty line at its end may be missing.
 //   - The user of a URI ends at the first @. The URI of a header without brackets ends at the first
 //     comma, semicolon, question mark or blank.
-//   - Of a parameter that is given twice the first counts. A quoted value ends at the second quote
-//     for its name, but at the first quote without a backslash for what follows it.
+//   - Of a parameter that is given twice the first counts. Its quoted value ends at the next quote,
+//     even behind a backslash; the next parameter begins where RFC 3261 has it.
 //   - FreeSWITCH reads the first Authorization or Proxy-Authorization header. Four of each are read.
 //   - A body of more than 2 MB ends the reading of a connection for FreeSWITCH. Here the next start
 //     line begins a message.
