@@ -126,6 +126,8 @@ var options = []expr.Option{
 	expr.MaxNodes(maxNodes),
 	expr.Function("in_network", inNetwork, new(func(string, netip.Prefix) bool)),
 	expr.Patch(constantNetworks{}),
+	expr.Function(matchesPattern, matchPattern, new(func(string, *pattern) bool)),
+	expr.Patch(constantPatterns{}),
 }
 
 // newConfig returns the options for the parser.
