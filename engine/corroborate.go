@@ -15,7 +15,7 @@ func (e *Engine) pair() {
 		if witness == "" {
 			continue
 		}
-		p := corroboration.Pair{Log: s.Ref, Witness: witness}
+		p := corroboration.Pair{Log: s.Ref, Witness: witness, Wire: e.known.proves[witness]}
 		if e.live.ctx != nil {
 			p.Hearing = func() status.Hearing { return e.hears(witness) }
 		}

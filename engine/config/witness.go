@@ -25,7 +25,7 @@ func (l *loader) checkWitnesses() {
 		case witness == nil:
 			// It is missing from files that could not be read, or wrong in itself.
 		case !witness.Hears:
-			l.root.ErrorAt(where, "No witness", fmt.Sprintf("source.%s does not hear the switch itself, so it cannot corroborate a log. Name a source of kind \"esl\".", ref))
+			l.root.ErrorAt(where, "No witness", fmt.Sprintf("source.%s does not hear the switch itself, so it cannot corroborate a log. Name a source of kind \"esl\" or \"sip\".", ref))
 		}
 	}
 }

@@ -14,6 +14,8 @@ type queue struct {
 	byKey   map[attempt][]*entry
 }
 
+func newQueue() queue { return queue{byKey: map[attempt][]*entry{}} }
+
 type entry struct {
 	key   attempt
 	event *event.Event // nil: taken

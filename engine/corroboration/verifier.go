@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -30,24 +31,47 @@ const (
 	maxKept = 1 << 15
 )
 
-// kinds are the events that both a log and the stream report with an address;
-// true: the stream knows them only from its log records. A call is not among
-// them: the log has a line for each INVITE, the stream only for those that got
-// through.
-var kinds = map[string]bool{
-	event.Challenge:     false,
-	event.AuthFailure:   false,
-	event.UnknownUser:   true,
-	event.ACLReject:     true,
-	event.ESLDenied:     true,
-	event.AuthMalformed: true,
-	event.Malformed:     true,
+// A kind is an event that a log and its witness both report with an address.
+type kind struct {
+	name   string   // in the log, and of a stream
+	record bool     // a stream knows it only from its log records
+	wire   []string // what a witness on the wire reports of the same request; nil: it cannot see it
+}
+
+// kinds are all of them. A call is not among them: the log has a line for each INVITE, the
+// stream only for those that got through.
+var kinds = []kind{
+	{event.Challenge, false, []string{event.Challenge, event.AuthStale}},
+	{event.UnknownUser, true, []string{event.AuthFailure}}, // before the failure, as in the log
+	{event.AuthFailure, false, []string{event.AuthFailure}},
+	{event.ACLReject, true, []string{event.SIPRequest}}, // answered by 403
+	{event.ESLDenied, true, nil},
+	{event.AuthMalformed, true, []string{event.SIPRequest}}, // answered by 403
+	{event.Malformed, true, []string{event.SIPMalformed}},
+}
+
+// kindOf returns the kind of a log event, or nil.
+func kindOf(name string) *kind {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &kinds[i]
+}
+
+// confirmedBy reports whether a report of a witness can confirm a log event of the kind.
+func (k *kind) confirmedBy(report *event.Event, wire bool) bool {
+	if !wire {
+		return report.Name == k.name
+	}
+	return slices.Contains(k.wire, report.Name) && (report.Name != event.SIPRequest || report.Answer == 403)
 }
 
 // A Pair is a log and its witness, the stream that corroborates it.
 type Pair struct {
 	Log     string // the reference of the source: "log.freeswitch"
 	Witness string // "esl.pbx"
+	Wire    bool   // the witness is no event stream: it reads SIP on the wire
 	// Hearing says how the stream is heard; nil in a replay, where a stream is
 	// heard from its first event on.
 	Hearing func() status.Hearing
@@ -60,12 +84,15 @@ type Verifier struct {
 	live      bool            // the pairs have a Hearing
 	witnesses map[string]*witness
 	waiting   queue // log events without a report
-	reports   queue // reports without a log event
 	stats     status.Corroborated
 }
 
-// A witness is what a replay knows of a stream.
+// A witness is what is known of a stream.
 type witness struct {
+	reports queue // without a log event
+	wire    bool
+
+	// Of a replay:
 	status.Hearing           // since its first event, its first record
 	last           time.Time // the latest stamp
 	ended          bool
@@ -81,7 +108,7 @@ type attempt struct {
 
 // New returns a verifier of the pairs.
 func New(pairs []Pair) *Verifier {
-	v := &Verifier{waiting: queue{byKey: map[attempt][]*entry{}}, reports: queue{byKey: map[attempt][]*entry{}}}
+	v := &Verifier{waiting: newQueue()}
 	v.SetPairs(pairs)
 	return v
 }
@@ -94,7 +121,11 @@ func (v *Verifier) SetPairs(pairs []Pair) {
 	for _, p := range pairs {
 		v.pairs[p.Log] = p
 		v.live = v.live || p.Hearing != nil
-		v.witnesses[p.Witness] = cmp.Or(before[p.Witness], &witness{})
+		w := before[p.Witness]
+		if w == nil {
+			w = &witness{reports: newQueue()}
+		}
+		w.wire, v.witnesses[p.Witness] = p.Wire, w
 	}
 }
 
@@ -112,9 +143,14 @@ func (v *Verifier) Wants(source string, ofRules func(source string) map[string]b
 			continue
 		}
 		ofLog := ofRules(log)
-		for name := range kinds {
-			if ofLog == nil || ofLog[event.LogForgery] || ofLog[name] {
-				all[name] = true
+		for _, k := range kinds {
+			switch wanted := ofLog == nil || ofLog[k.name]; {
+			case source == p.Witness && p.Wire:
+				for _, name := range k.wire {
+					all[name] = all[name] || wanted
+				}
+			case wanted || ofLog[event.LogForgery]:
+				all[k.name] = true
 			}
 		}
 	}
@@ -126,17 +162,18 @@ func (v *Verifier) Wants(source string, ofRules func(source string) map[string]b
 func (v *Verifier) Take(ev *event.Event, now time.Time, pass func(*event.Event)) {
 	if w := v.witnesses[ev.Source]; w != nil {
 		w.hear(ev)
-		v.confirm(ev, now, pass)
+		v.confirm(w, ev, now, pass)
 		pass(ev)
 		return
 	}
 	p, paired := v.pairs[ev.Source]
-	if record, known := kinds[ev.Name]; !paired || !known || !ev.IP.IsValid() || record && v.hasNoRecords(p) {
+	k := kindOf(ev.Name)
+	if !paired || k == nil || !ev.IP.IsValid() || !p.Wire && k.record && v.hasNoRecords(p) {
 		pass(ev)
 		return
 	}
 	key := attempt{p.Witness, ev.Name, ev.IP}
-	if v.reports.take(key, func(report *event.Event) bool { return same(ev, report) }) != nil {
+	if v.witnesses[p.Witness].reports.take(key, func(report *event.Event) bool { return same(ev, report) }) != nil {
 		v.stats.Confirmed++
 		pass(ev)
 		return
@@ -176,24 +213,32 @@ func (v *Verifier) Ended(source string) {
 	}
 }
 
-// confirm passes the log event that waits for a report, or keeps the report for
-// one that is not read yet.
-func (v *Verifier) confirm(report *event.Event, now time.Time, pass func(*event.Event)) {
-	if _, known := kinds[report.Name]; !known || !report.IP.IsValid() {
+// confirm passes the log events that wait for a report, or keeps the report for those that are
+// not read yet.
+//
+// Of a failure whose nonce was sent to another address, a log names the sender, which may be
+// forged. The witness counts it where the nonce went, so it confirms no line.
+func (v *Verifier) confirm(w *witness, report *event.Event, now time.Time, pass func(*event.Event)) {
+	if !report.IP.IsValid() || report.Fields["sender"] != "" {
 		return
 	}
-	key := attempt{report.Source, report.Name, report.IP}
-	if ev := v.waiting.take(key, func(ev *event.Event) bool { return same(ev, report) }); ev != nil {
-		v.stats.Confirmed++
-		pass(ev)
-		return
+	for i := range kinds {
+		if !kinds[i].confirmedBy(report, w.wire) {
+			continue
+		}
+		key := attempt{report.Source, kinds[i].name, report.IP}
+		if ev := v.waiting.take(key, func(ev *event.Event) bool { return same(ev, report) }); ev != nil {
+			v.stats.Confirmed++
+			pass(ev)
+			continue
+		}
+		// Only what same compares is kept: there may be many reports, and callers
+		// decide how long the rest is.
+		w.reports.put(key, &event.Event{
+			Time: report.Time, Shifted: report.Shifted, User: strings.Clone(report.User),
+			ToUser: strings.Clone(report.ToUser), Destination: strings.Clone(report.Destination),
+		}, now.Add(memory))
 	}
-	// Only what same compares is kept: there may be many reports, and callers
-	// decide how long the rest is.
-	v.reports.put(key, &event.Event{
-		Time: report.Time, Shifted: report.Shifted, User: strings.Clone(report.User),
-		ToUser: strings.Clone(report.ToUser), Destination: strings.Clone(report.Destination),
-	}, now.Add(memory))
 }
 
 // same reports whether a log event and a report are of one attempt: at one time,
@@ -225,14 +270,18 @@ func (v *Verifier) Advance(now time.Time, pass func(*event.Event)) {
 	for ev := v.waiting.due(now); ev != nil; ev = v.waiting.due(now) {
 		v.judge(ev, now, pass)
 	}
-	for v.reports.due(now) != nil {
+	for _, w := range v.witnesses {
+		for w.reports.due(now) != nil {
+		}
 	}
 }
 
 // Step moves all that waits or is kept, after a step of the host's clock.
 func (v *Verifier) Step(by time.Duration) {
 	v.waiting.step(by)
-	v.reports.step(by)
+	for _, w := range v.witnesses {
+		w.reports.step(by)
+	}
 }
 
 // End judges the log events that still wait.
@@ -251,6 +300,9 @@ func (v *Verifier) Stats() status.Corroborated { return v.stats }
 
 // judge passes on, as a forgery, an event that the stream did not report. The
 // stream must have been heard at that time, and its report must still be kept.
+//
+// What a witness on the wire did not report is no evidence, and no forgery either: the switch may
+// not mirror the profile, or a packet was lost.
 func (v *Verifier) judge(ev *event.Event, now time.Time, pass func(*event.Event)) {
 	p, paired := v.pairs[ev.Source]
 	if !paired {
@@ -259,13 +311,13 @@ func (v *Verifier) judge(ev *event.Event, now time.Time, pass func(*event.Event)
 	}
 	hearing, w := v.hearing(p), v.witnesses[p.Witness]
 	since := hearing.Events
-	if kinds[ev.Name] {
+	if kindOf(ev.Name).record {
 		since = hearing.Records
 	}
 	forgotten := now.Sub(ev.Time) > memory
 	// A report from before the stream was heard, or after its end, was missed. The stream
 	// has no record of a line at level DEBUG.
-	if since.IsZero() || ev.Level == "DEBUG" || forgotten || ev.Time.Before(since.Add(patience)) || w.ended && ev.Time.After(w.last.Add(-patience)) {
+	if p.Wire || since.IsZero() || ev.Level == "DEBUG" || forgotten || ev.Time.Before(since.Add(patience)) || w.ended && ev.Time.After(w.last.Add(-patience)) {
 		v.stats.Unheard++
 		return
 	}

@@ -110,6 +110,87 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
+// TestWire has a witness on the wire, which has other names for what a log reports.
+func TestWire(t *testing.T) {
+	const wire, victim = "sip.wire", "192.0.2.9"
+	answered := func(code uint16) *event.Event {
+		ev := at(wire, event.SIPRequest, victim, "", 0)
+		ev.Answer, ev.Repeat = code, true
+		return ev
+	}
+	elsewhere := at(wire, event.AuthFailure, "203.0.113.5", "7", 0)
+	elsewhere.Fields = map[string]string{"sender": victim}
+	failed := at(wire, event.AuthFailure, victim, "7", 0)
+	for _, test := range []struct {
+		name   string
+		report *event.Event
+		lines  []string // names of log events about the victim
+		want   []string // those that are believed
+	}{
+		{"a password", failed, []string{event.AuthFailure}, []string{event.AuthFailure}},
+		{"an unknown user, in two lines", failed, []string{event.UnknownUser, event.AuthFailure}, []string{event.UnknownUser, event.AuthFailure}},
+		{"one report, two attempts", failed, []string{event.AuthFailure, event.AuthFailure}, []string{event.AuthFailure}},
+		{"a challenge", at(wire, event.Challenge, victim, "7", 0), []string{event.Challenge, event.AuthFailure}, []string{event.Challenge}},
+		{"an expired nonce", at(wire, event.AuthStale, victim, "7", 0), []string{event.Challenge}, []string{event.Challenge}},
+		{"an access list", answered(403), []string{event.ACLReject}, []string{event.ACLReject}},
+		{"a request that was not refused", answered(200), []string{event.ACLReject}, nil},
+		{"credentials that cannot be read", answered(403), []string{event.AuthMalformed}, []string{event.AuthMalformed}},
+		{"no contact", at(wire, event.SIPMalformed, victim, "", 0), []string{event.Malformed}, []string{event.Malformed}},
+		{"the event socket, which the wire cannot see", answered(403), []string{event.ESLDenied}, nil},
+		{"calls, which are not compared", answered(200), []string{event.Call}, []string{event.Call}},
+		{"a forged sender", elsewhere, []string{event.AuthFailure, event.UnknownUser}, nil},
+		{"no report", answered(200), []string{event.AuthFailure}, nil},
+	} {
+		for _, first := range []bool{true, false} {
+			v := New([]Pair{{Log: log, Witness: wire, Wire: true}})
+			events := []*event.Event{at(wire, event.SIPRequest, "192.0.2.1", "", -5000)}
+			for _, name := range test.lines {
+				line := at(log, name, victim, "7", 10)
+				if name == event.ACLReject || name == event.Malformed || name == event.AuthMalformed {
+					line.User = ""
+				}
+				line.Sender = netip.MustParseAddr("203.0.113.66")
+				events = append(events, line)
+			}
+			if report := *test.report; first {
+				events = slices.Insert(events, 1, &report)
+			} else {
+				report.Time = report.Time.Add(20 * time.Millisecond)
+				events = append(events, &report)
+			}
+			var got []string
+			for _, line := range seenBy(v, append(events, at(wire, event.SIPRequest, "192.0.2.1", "", 60_000))...) {
+				if name, ours := strings.CutPrefix(line, "freeswitch "); ours {
+					got = append(got, strings.TrimSuffix(name, " "+victim))
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%s, its report first: %v: got %q, want %q", test.name, first, got, test.want)
+			}
+			if s := v.Stats(); s.Forged != 0 || int(s.Unheard) != len(test.lines)-len(test.want) {
+				t.Errorf("%s: %+v", test.name, s)
+			}
+		}
+	}
+}
+
+func TestWantsOfTheWire(t *testing.T) {
+	v := New([]Pair{{Log: log, Witness: "sip.wire", Wire: true}})
+	of := func(source string) map[string]bool {
+		return map[string]map[string]bool{log: {event.UnknownUser: true, event.ACLReject: true, event.LogForgery: true}, "sip.wire": {event.NotSIP: true}}[source]
+	}
+	var got []string
+	for name, wanted := range v.Wants("sip.wire", of) {
+		if wanted {
+			got = append(got, name)
+		}
+	}
+	slices.Sort(got)
+	if want := []string{event.AuthFailure, event.NotSIP, event.SIPRequest}; !slices.Equal(got, want) {
+		t.Errorf("of the wire %q, want %q", got, want)
+	}
+}
+
 func TestNoForgeryAfterTheStreamEnded(t *testing.T) {
 	v := New([]Pair{{Log: log, Witness: stream}})
 	v.Take(at(stream, "registered", "192.0.2.1", "1", 0), t0, func(*event.Event) {})

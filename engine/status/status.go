@@ -65,7 +65,7 @@ type Known struct {
 type Corroborated struct {
 	Confirmed uint64 `json:"confirmed"`
 	Forged    uint64 `json:"forged"`
-	Unheard   uint64 `json:"unheard"` // discarded because the other source was not heard at that time
+	Unheard   uint64 `json:"unheard"` // discarded because the other source was not heard at that time, or cannot contradict
 }
 
 // Sum fills the totals in Stats and Rules from Sources, Rules and Tallies.
