@@ -112,15 +112,15 @@ func (t *Table) process(h *heard, x *exchange) {
 
 // register reports what came of a REGISTER. One without a contact asks for those that exist.
 func (t *Table) register(h *heard, x *exchange) {
-	if x.method != "REGISTER" || h.m.Code/100 != 2 || !x.hasContact && !x.allContacts {
+	if x.method != "REGISTER" || h.m.Code/100 != 2 || x.contactHost == "" && !x.allContacts {
 		return
 	}
 	if x.allContacts || x.expires == 0 {
-		t.reportRegistration(h, x, event.Unregistered, 0)
+		t.reportRegistration(h, x, event.Unregistered, -1)
 		return
 	}
 	expires := x.expires
-	if m := h.m; m.Expires >= 0 && (len(m.Contact.Host) == 0 || string(m.Contact.User)+"@"+string(m.Contact.Host) == x.contact) {
+	if m := h.m; m.Expires >= 0 && (len(m.Contact.Host) == 0 || bound(m.Contact.User) == x.contactUser && bound(m.Contact.Host) == x.contactHost) {
 		expires = m.Expires
 	}
 	t.reportRegistration(h, x, event.Registered, expires)

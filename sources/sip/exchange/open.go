@@ -36,15 +36,16 @@ type exchange struct {
 
 // A request is what events tell of it.
 type request struct {
-	method                  string
-	user, domain            string // of From
-	toUser, toDomain        string
-	destination             string // the user of its URI
-	agent, callID, contact  string
-	expires                 int
-	allContacts, hasContact bool
-	inDialogue              bool
-	peer                    netip.AddrPort
+	method                   string
+	peer                     netip.AddrPort
+	user, domain             string // of From
+	toUser, toDomain         string
+	destination              string // the user of its URI
+	agent, callID            string
+	contactUser, contactHost string
+	expires                  int
+	allContacts              bool
+	inDialogue               bool
 }
 
 // credentials are those of a request.
@@ -99,31 +100,30 @@ func (t *Table) exchanges(method []byte) *dedup.Cache[uint64, *exchange] {
 // isSubsequent reports whether the request belongs to an earlier one.
 func (r *request) isSubsequent() bool { return r.inDialogue || r.method == "CANCEL" }
 
-// read copies what events need of a request.
+// read copies what events need of a request. Its texts are one string.
 func (t *Table) read(h *heard) *exchange {
 	m := h.m
 	x := &exchange{began: h.p.Time, payload: maphash.Bytes(t.seed, h.payload)}
-	b, n := t.scratch[:0], 0
-	var ends [8]int
-	for i, text := range [...][]byte{m.From.User, m.From.Host, m.To.User, m.To.Host, m.URI.User, m.UserAgent, m.CallID, m.Contact.User} {
-		b = append(b, text[:min(len(text), maxText)]...)
-		if i == 7 && len(m.Contact.Host) > 0 {
-			b = append(append(b, '@'), m.Contact.Host[:min(len(m.Contact.Host), maxText)]...)
-		}
-		ends[i] = len(b)
+	x.request = request{
+		method: methodName(m.Method), peer: h.peer, expires: m.Expires, allContacts: m.AllContacts, inDialogue: len(m.To.Tag) > 0,
+	}
+	texts := [...]struct {
+		to   *string
+		from []byte
+	}{
+		{&x.user, m.From.User}, {&x.domain, m.From.Host}, {&x.toUser, m.To.User}, {&x.toDomain, m.To.Host}, {&x.destination, m.URI.User},
+		{&x.agent, m.UserAgent}, {&x.callID, m.CallID}, {&x.contactUser, m.Contact.User}, {&x.contactHost, m.Contact.Host},
+	}
+	b := t.scratch[:0]
+	for _, text := range texts {
+		b = append(b, text.from[:min(len(text.from), maxText)]...)
+	}
+	all := string(b)
+	for _, text := range texts {
+		n := min(len(text.from), maxText)
+		*text.to, all = all[:n], all[n:]
 	}
 	t.scratch = b
-	all := string(b)
-	next := func(i int) string {
-		text := all[n:ends[i]]
-		n = ends[i]
-		return text
-	}
-	x.request = request{
-		method: methodName(m.Method), user: next(0), domain: next(1), toUser: next(2), toDomain: next(3), destination: next(4),
-		agent: next(5), callID: next(6), contact: next(7), expires: m.Expires, allContacts: m.AllContacts, hasContact: len(m.Contact.Host) > 0,
-		inDialogue: len(m.To.Tag) > 0, peer: h.peer,
-	}
 	for _, c := range m.Credentials {
 		one := credentials{user: bound(c.User), realm: bound(c.Realm), nonce: t.nonceKey(h, c.Nonce)}
 		one.sentTo, one.known = t.nonces.find(one.nonce)

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 
@@ -9,25 +10,29 @@ import (
 	"freeswitch-security/sources/sip/packet"
 )
 
-// build returns the event about an exchange, with the account of the credentials if there are
-// any, else that of From. It returns nil for an event that is not wanted.
-func (t *Table) build(h *heard, x *exchange, c *credentials, name string) *event.Event {
-	if !t.wants(name) {
+// begin returns an event of a peer. It returns nil if none with that name is wanted.
+func (t *Table) begin(h *heard, name string) *event.Event {
+	if t.want != nil && !t.want[name] {
 		return nil
 	}
-	e := &event.Event{
-		Name: name, Source: t.source, Time: h.p.Time, IP: x.peer.Addr(), Port: x.peer.Port(), Transport: h.p.Transport.String(), Profile: h.home.name,
-		Method: x.method, User: x.user, Domain: x.domain, ToUser: x.toUser, Destination: x.destination, UserAgent: x.agent, CallID: x.callID,
-		Answer: uint16(x.answer), Proven: x.isProven(h, c),
+	return &event.Event{
+		Name: name, Source: t.source, Time: h.p.Time, IP: h.peer.Addr(), Port: h.peer.Port(), Transport: h.p.Transport.String(),
+		Profile: h.home.name, Proven: h.p.Transport.IsConnection(),
 	}
+}
+
+// build returns an event about an exchange, with the account of the credentials if there are
+// any, else that of From. It returns nil for an event that is not wanted.
+func (t *Table) build(h *heard, x *exchange, c *credentials, name string) *event.Event {
+	e := t.begin(h, name)
+	if e == nil {
+		return nil
+	}
+	e.IP, e.Port, e.Proven = x.peer.Addr(), x.peer.Port(), x.isProven(h, c)
+	e.Method, e.User, e.Domain, e.ToUser, e.Destination = x.method, x.user, x.domain, x.toUser, x.destination
+	e.UserAgent, e.CallID, e.Answer = x.agent, x.callID, uint16(x.answer)
 	if c != nil {
-		e.NonceIP = c.sentTo
-		if c.user != "" {
-			e.User = c.user
-		}
-		if c.realm != "" {
-			e.Domain = c.realm
-		}
+		e.User, e.Domain, e.NonceIP = cmp.Or(c.user, x.user), cmp.Or(c.realm, x.domain), c.sentTo
 	}
 	switch name {
 	case event.Challenge, event.AuthSuccess, event.AuthFailure, event.AuthStale:
@@ -110,19 +115,18 @@ func (t *Table) reportCall(h *heard, x *exchange) {
 	t.put(h, e)
 }
 
+// reportRegistration reports a registration, or its end if expires is negative.
 func (t *Table) reportRegistration(h *heard, x *exchange, name string, expires int) {
 	c := x.used()
 	e := t.build(h, x, c, name)
 	if e == nil {
 		return
 	}
-	e.User, e.Domain, e.ToUser = x.toUser, x.toDomain, x.user
-	e.Fields = map[string]string{}
-	switch {
-	case x.allContacts: // of the account, at this address
+	e.User, e.Domain, e.ToUser, e.Fields = x.toUser, x.toDomain, x.user, map[string]string{}
+	if x.allContacts { // of the account, at this address
 		e.CallID = ""
-	case x.contact != "":
-		e.Fields["contact"] = x.contact
+	} else {
+		e.Fields["contact"] = x.contactUser + "@" + x.contactHost
 	}
 	if expires >= 0 {
 		e.Fields["expires"] = strconv.Itoa(expires)
@@ -138,15 +142,15 @@ func (t *Table) reportRegistration(h *heard, x *exchange, name string, expires i
 
 // dialogue reports that the peer is where it says, at most once in a while.
 func (t *Table) dialogue(h *heard) {
-	at := h.peer.Addr()
-	if last, known := t.dialogues.Get(at); !t.wants(event.Dialogue) || known && h.p.Time.Sub(last).Abs() < dialogueEvery {
+	last, known := t.dialogues.Get(h.peer.Addr())
+	if known && h.p.Time.Sub(last).Abs() < dialogueEvery {
 		return
 	}
-	t.dialogues.Put(at, h.p.Time)
-	t.put(h, &event.Event{
-		Name: event.Dialogue, Source: t.source, Time: h.p.Time, IP: at, Port: h.peer.Port(), Transport: h.p.Transport.String(),
-		Profile: h.home.name, Method: methodName(h.m.Method), CallID: bound(h.m.CallID), Proven: true,
-	})
+	if e := t.begin(h, event.Dialogue); e != nil {
+		t.dialogues.Put(e.IP, e.Time)
+		e.Method, e.CallID, e.Proven = methodName(h.m.Method), bound(h.m.CallID), true
+		t.put(h, e)
+	}
 }
 
 // reportMalformed reports a request that the switch could not read.
@@ -160,15 +164,12 @@ func (t *Table) reportMalformed(h *heard, x *exchange) {
 // takeMalformed reports a message that cannot be read.
 func (t *Table) takeMalformed(h *heard, err error) {
 	t.counts.Malformed++
-	if !t.wants(event.SIPMalformed) {
-		return
+	if e := t.begin(h, event.SIPMalformed); e != nil {
+		m := h.m
+		e.Method, e.User, e.Domain, e.Destination = methodName(m.Method), bound(m.From.User), bound(m.From.Host), bound(m.URI.User)
+		e.UserAgent, e.CallID, e.Message = bound(m.UserAgent), bound(m.CallID), err.Error()
+		t.put(h, e)
 	}
-	m := h.m
-	t.put(h, &event.Event{
-		Name: event.SIPMalformed, Source: t.source, Time: h.p.Time, IP: h.peer.Addr(), Port: h.peer.Port(), Transport: h.p.Transport.String(),
-		Profile: h.home.name, Method: methodName(m.Method), User: bound(m.From.User), Domain: bound(m.From.Host), Destination: bound(m.URI.User),
-		UserAgent: bound(m.UserAgent), CallID: bound(m.CallID), Message: err.Error(), Proven: h.p.Transport.IsConnection(),
-	})
 }
 
 // kinds are the texts of the raw field "kind".
@@ -177,16 +178,11 @@ var kinds = map[message.Kind]string{message.Garbage: "garbage", message.Web: "we
 // notSIP reports what is no SIP. The head is its beginning.
 func (t *Table) notSIP(p *packet.Packet, kind message.Kind, head []byte, emit func(*event.Event)) {
 	t.counts.NotSIP++
-	if !t.wants(event.NotSIP) {
-		return
+	h := heard{p: p, peer: p.From, home: t.homeOf(p.To), emit: emit}
+	if e := t.begin(&h, event.NotSIP); e != nil {
+		e.Message, e.Fields = event.Printable(bound(head)), map[string]string{"kind": kinds[kind]}
+		t.put(&h, e)
 	}
-	h := heard{p: p, emit: emit}
-	e := &event.Event{
-		Name: event.NotSIP, Source: t.source, Time: p.Time, IP: p.From.Addr(), Port: p.From.Port(), Transport: p.Transport.String(),
-		Profile: t.homeOf(p.To).name, Message: event.Printable(string(head[:min(len(head), maxText)])), Proven: p.Transport.IsConnection(),
-		Fields: map[string]string{"kind": kinds[kind]},
-	}
-	t.put(&h, e)
 }
 
 // evidence writes an event in one line:

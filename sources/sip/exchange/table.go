@@ -96,8 +96,6 @@ func New(o Options) *Table {
 // Counts returns what the table has taken so far.
 func (t *Table) Counts() Counts { return t.counts }
 
-func (t *Table) wants(name string) bool { return t.want == nil || t.want[name] }
-
 // Take takes a packet and emits the events that it completes. Packets are to come in the order of
 // their time. The payload is not kept.
 func (t *Table) Take(p *packet.Packet, emit func(*event.Event)) {

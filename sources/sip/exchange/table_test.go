@@ -217,8 +217,8 @@ func TestExchanges(t *testing.T) {
 			s>a 200 b6`, event.Registered + " " + event.Unregistered, `
 			registered 198.51.100.1 1000 200 authenticated=true expires=60 contact=1000@h proven
 			registered 198.51.100.1 1000 200 authenticated=true expires=3600 contact=1000@h proven
-			unregistered 198.51.100.1 1000 200 authenticated=true expires=0 contact=1000@h proven
-			unregistered 198.51.100.1 1000 200 authenticated=true expires=0 proven`},
+			unregistered 198.51.100.1 1000 200 authenticated=true contact=1000@h proven
+			unregistered 198.51.100.1 1000 200 authenticated=true proven`},
 		{"requests, their retransmissions and answers", `
 			a>s OPTIONS b1
 			again
