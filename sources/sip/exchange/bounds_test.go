@@ -189,3 +189,14 @@ func FuzzTake(f *testing.F) {
 		check(t, New(Options{Switch: named("10.77.0.0/24")}), all)
 	})
 }
+
+// TestTruncated: of a datagram above 16,000 bytes the switch mirrors nothing.
+func TestTruncated(t *testing.T) {
+	empty := packet.Packet{From: addresses["a"], To: addresses["s"], Truncated: true}
+	sent := packet.Packet{From: addresses["s"], To: addresses["a"], Truncated: true}
+	keepAlive := packet.Packet{From: addresses["a"], To: addresses["s"]}
+	events := taken(New(Options{Switch: named("10.77.0.0/24")}), []packet.Packet{empty, sent, keepAlive})
+	if len(events) != 1 || events[0].Name != event.SIPMalformed || events[0].Message != errTooLong.Error() || events[0].IP != addresses["a"].Addr() {
+		t.Errorf("events:\n%s", describe(events))
+	}
+}

@@ -39,6 +39,9 @@ func (t *Table) takePiece(p *packet.Packet, d direction, emit func(*event.Event)
 	}
 	before := splitter.Len()
 	splitter.Split(p.Payload, func(head []byte) { t.takeMessage(p, head, d, emit) })
+	if p.Truncated {
+		splitter.Gap()
+	}
 	if s.pending += splitter.Len() - before; s.pending > maxPending {
 		*s = newStreams()
 	}

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"errors"
 	"hash/maphash"
 	"net/netip"
 	"time"
@@ -110,7 +111,7 @@ func (t *Table) Take(p *packet.Packet, emit func(*event.Event)) {
 	}
 	kind := message.Classify(p.Payload)
 	switch {
-	case kind.IsSIP():
+	case kind.IsSIP() || p.Truncated && d == received:
 		t.takeMessage(p, p.Payload, d, emit)
 	case kind == message.KeepAlive:
 		t.counts.KeepAlives++
@@ -119,10 +120,16 @@ func (t *Table) Take(p *packet.Packet, emit func(*event.Event)) {
 	}
 }
 
+// errTooLong: FreeSWITCH mirrors nothing of a datagram above 16,000 bytes, which no phone sends.
+var errTooLong = errors.New("SIP message longer than what the switch mirrors")
+
 // takeMessage takes a message of SIP, or what is meant to be one.
 func (t *Table) takeMessage(p *packet.Packet, payload []byte, d direction, emit func(*event.Event)) {
 	m := &t.message
 	err := message.Parse(payload, m)
+	if err != nil && p.Truncated {
+		err = errTooLong
+	}
 	if d == tied {
 		if d = received; !m.IsRequest() {
 			d = sent
