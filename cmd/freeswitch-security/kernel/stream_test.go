@@ -21,7 +21,7 @@ func TestStreamLatency(t *testing.T) {
 
 func streamLatency(t *testing.T, perSecond int) {
 	pbx, socket := esltest.Start(t, healthy), adminSocket(t)
-	prepare(t, ``, fmt.Sprintf(onStream, pbx.Addr())+fmt.Sprintf(onSocket, socket)).shipped().start()
+	prepare(t, ``, fmt.Sprintf(onStream, pbx.Addr())+fmt.Sprintf(onSocket, socket)).shipped("source.esl.pbx").start()
 	all := recorded(t, subscribed(t, pbx))
 	e := listen(t)
 	if perSecond > 0 {
@@ -95,7 +95,7 @@ func (p percentiles) String() string {
 // or counted as lost, and neither the memory nor the queue of the daemon grows.
 func TestStreamFlood(t *testing.T) {
 	pbx, socket := esltest.Start(t, healthy), adminSocket(t)
-	d := prepare(t, ``, fmt.Sprintf(onStream, pbx.Addr())+fmt.Sprintf(onSocket, socket)).shipped().start()
+	d := prepare(t, ``, fmt.Sprintf(onStream, pbx.Addr())+fmt.Sprintf(onSocket, socket)).shipped("source.esl.pbx").start()
 	a, all := askingAt(t, socket), recorded(t, subscribed(t, pbx))
 	idle := a.source("esl.pbx")
 

@@ -20,13 +20,15 @@ func Busy(seed uint64, phones, perSecond int, began time.Time) iter.Seq[packet.P
 		all[i] = w.Peer(fmt.Sprintf("100.%d.%d.%d:%d", 64+at>>16, at>>8&255, at&255, 5060+i%3), fmt.Sprint(1000+i), "Yealink SIP-T46S 66.84.0.15")
 	}
 	return func(yield func(packet.Packet) bool) {
-		for second := began; ; second = second.Add(time.Second) {
-			for rest := len(w.Packets); len(w.Packets)-rest < perSecond; {
-				w.Now = second.Add(time.Second * time.Duration(len(w.Packets)-rest) / time.Duration(perSecond))
+		const step = 100 * time.Millisecond
+		perStep := perSecond / int(time.Second/step)
+		for now := began; ; now = now.Add(step) {
+			for rest := len(w.Packets); len(w.Packets)-rest < perStep; {
+				w.Now = now.Add(step * time.Duration(len(w.Packets)-rest) / time.Duration(perStep))
 				all[w.random.IntN(phones)].live()
 			}
 			slices.SortStableFunc(w.Packets, func(a, b packet.Packet) int { return a.Time.Compare(b.Time) })
-			for len(w.Packets) > 0 && w.Packets[0].Time.Before(second.Add(time.Second)) {
+			for len(w.Packets) > 0 && w.Packets[0].Time.Before(now.Add(step)) {
 				if !yield(w.Packets[0]) {
 					return
 				}
