@@ -26,8 +26,8 @@ replay: build ## replay the same recording with the shipped rules
 	./$(BINARY) replay --rules rules.d examples/recorded-attack/security.log.2.gz \
 		examples/recorded-attack/security.log.1.gz examples/recorded-attack/security.log.gz
 
-score: ## score the shipped rules on the recorded attack, or on RECORDINGS=/path
-	$(GO) test -count=1 -run '^TestScore$$' -v ./cmd/freeswitch-security
+score: ## score the shipped rules on the recordings, or on RECORDINGS=/path
+	$(GO) test -count=1 -run '^TestScore(Wire)?$$' -v ./cmd/freeswitch-security
 
 test: ## run all tests that need only Go
 	$(GO) test ./...

@@ -18,13 +18,14 @@ import (
 	"freeswitch-security/sources/esl"
 	"freeswitch-security/sources/feed"
 	"freeswitch-security/sources/logfile"
+	"freeswitch-security/sources/sip"
 )
 
 // BenchmarkReplay replays a recorded log through the shipped rules: decoding, matching,
 // counting and the ledger. One operation is the whole log.
 func BenchmarkReplay(b *testing.B) {
 	kinds := config.Kinds{
-		Sources: []plugin.SourceKind{logfile.Kind, esl.Kind(logfile.Builtin(), logfile.Framed), feed.Kind},
+		Sources: []plugin.SourceKind{logfile.Kind, esl.Kind(logfile.Builtin(), logfile.Framed), feed.Kind, sip.Kind},
 		Actions: []plugin.ActionKind{iptables.Kind, webhook.Kind},
 	}
 	cfg, diags, _ := config.Load(filepath.Join("..", "rules.d"), kinds, func(string) (string, bool) { return "", false })

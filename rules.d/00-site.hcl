@@ -11,8 +11,11 @@ security {
 
   # "registered": an address with a registered phone triggers an alert instead of a ban.
   # During its first hour this ends when two more accounts fail than are registered there.
-  # "gateways": the gateways of the switch are trusted. Both need the event socket.
-  protect = ["registered", "gateways"]
+  # The event socket and the wire report registrations. "gateways": the gateways of the
+  # switch are trusted; only the event socket reports them. "dialogues": an address that
+  # logged in, or had a call answered, in the last 24 hours is not banned for what anyone can
+  # send in its name; it concerns what the wire reports.
+  protect = ["registered", "gateways", "dialogues"]
 }
 
 # Trust carriers that send calls without being a gateway of the switch (five a second look
@@ -53,12 +56,27 @@ source "log" "freeswitch" {
 #   unit = "freeswitch.service"
 # }
 
+# SIP on the wire: what FreeSWITCH never reports, such as OPTIONS scans, guessing by MESSAGE
+# and garbage. FreeSWITCH mirrors every message to this port once capture is on; until then
+# this source hears nothing. The first line is for sofia.conf.xml, the second for each
+# profile; in its place, `capture = true` in the block of the event socket does it at run
+# time:
+#
+#   <param name="capture-server" value="udp:127.0.0.1:9060;hep=3;capture_id=100"/>
+#   <param name="sip-capture" value="yes"/>
+#
+# Every local program can send to the port, and so can have an address banned. Another
+# address than loopback needs `from`; sources/sip/README.md has the rest.
+source "sip" "wire" {
+  listen = "127.0.0.1:9060"
+}
+
 # The sources that the shipped rules read. Add a source here, and the rules read it.
 #
-# One source is enough: write enabled = false into the block of the other, or remove the block
-# and its name here. Rules that need the other are skipped, and `check` says which.
+# One source is enough: write enabled = false into the blocks of the others, or remove a block
+# and its name here. Rules that need the others are skipped, and `check` says which.
 locals {
-  switch = [source.esl.pbx, source.log.freeswitch]
+  switch = [source.esl.pbx, source.log.freeswitch, source.sip.wire]
 }
 
 # Drops banned addresses in the kernel: one iptables rule each, an ipset for many. Without

@@ -1,21 +1,22 @@
 # Password guessing: one address that fails again and again.
 
-# Five failures in ten minutes from one address, by REGISTER or INVITE, for known or
-# unknown accounts. A phone that fails twice and then succeeds stays below this.
+# Five failures in ten minutes from one address, by any method, for known or unknown
+# accounts. A phone that fails twice and then succeeds stays below this.
 #
 # FreeSWITCH reports an unknown user, and an address refused by the user's own access
 # list, in two lines. The first line counts; the second is marked as a repeat.
 #
 # FreeSWITCH does not bind a nonce to an address. An attacker that can forge UDP can cause
 # failures in the name of another address. The short first ban and the brake limit the
-# damage. The brake is far above what a botnet of stolen customer devices reaches.
+# damage. The brake is far above what a botnet of stolen customer devices reaches. On the
+# wire such failures count against the address to which the nonce was sent.
 #
 # A phone that retries an old password by itself looks like an attacker and is banned,
 # unless other phones are registered from its address. Correct the phone, then run
 # `freeswitch-security unban ADDRESS --grace 1h`.
 #
-# FreeSWITCH does not report guessing by MESSAGE or SUBSCRIBE. The log source needs
-# `log-auth-failures`.
+# FreeSWITCH reports failures by REGISTER and INVITE only: those by MESSAGE, SUBSCRIBE or
+# PUBLISH are seen on the wire. The log source needs `log-auth-failures`.
 rule "password guessing" {
   on    = local.switch
   match = <<-EOT
@@ -48,6 +49,52 @@ rule "password guessing" {
       every  = "149s"
     }
     bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "by methods that FreeSWITCH does not report" {
+    given {
+      source   = local.wires
+      event    = "auth_failure"
+      method   = "MESSAGE"
+      ip       = "203.0.113.7"
+      nonce_ip = "203.0.113.7"
+      proven   = true
+      times    = 3
+    }
+    given {
+      source   = local.wires
+      event    = "auth_failure"
+      method   = "SUBSCRIBE"
+      ip       = "203.0.113.7"
+      nonce_ip = "203.0.113.7"
+      proven   = true
+      times    = 2
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "two typos by SUBSCRIBE" {
+    given {
+      source   = local.wires
+      event    = "auth_failure"
+      method   = "SUBSCRIBE"
+      ip       = "203.0.113.30"
+      nonce_ip = "203.0.113.30"
+      proven   = true
+      times    = 2
+    }
+    given {
+      source   = local.wires
+      event    = "auth_success"
+      method   = "SUBSCRIBE"
+      user     = "1000"
+      ip       = "203.0.113.30"
+      nonce_ip = "203.0.113.30"
+      proven   = true
+      times    = 40
+      every    = "100ms"
+    }
+    bans = {}
   }
 
   test "by REGISTER, by INVITE, and as an unknown user together" {
@@ -307,7 +354,7 @@ rule "password spraying" {
 
 # Refused logins of browsers (mod_verto). They arrive over TCP, so their sender cannot be
 # forged. A page that retries an old password by itself is banned too. The log names no
-# address for them, so the rule needs the event socket.
+# address for them, and they are no SIP, so the rule needs the event socket.
 rule "verto guessing" {
   on    = local.streams
   match = "event == 'verto_login_failure'"

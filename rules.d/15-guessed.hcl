@@ -10,9 +10,9 @@
 # time, and their own phones renew their registrations meanwhile. The rule therefore
 # misses a guess that is spread over addresses; see "distributed guessing".
 #
-# Only the event socket reports successes.
+# The event socket and the wire report successes; the log does not.
 rule "success after many failures" {
-  on    = local.streams
+  on    = local.calls
   match = "event == 'auth_failure'"
 
   threshold {
@@ -147,9 +147,9 @@ rule "success after many failures" {
 # mobile phone on a train uses two or three addresses, beside a desk phone and a computer.
 # If one account serves a whole office, exclude it with "and user != …".
 #
-# Only the event socket reports registrations.
+# The event socket and the wire report registrations; the log does not.
 rule "account in many places" {
-  on    = local.streams
+  on    = local.calls
   match = "event == 'registered'"
 
   threshold {

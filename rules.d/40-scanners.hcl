@@ -1,14 +1,14 @@
 # Attack tools recognised by their user agent, in three tiers. The log has no user agent,
-# so these rules need the event socket. An attacker can choose any name; these rules catch
-# the careless, who are the majority.
+# so these rules need the event socket or the wire. Only the wire reports an OPTIONS. An
+# attacker can choose any name; these rules catch the careless, who are the majority.
 
 # First tier: tools made for attacks. No honest phone uses these names, so the first
 # packet bans. The packet may be forged: hence the brake and the short ban, which the
 # next packet renews.
 rule "attack tool" {
-  on    = local.streams
+  on    = local.calls
   match = <<-EOT
-    event in ['challenge', 'auth_failure', 'auth_stale', 'call'] and (
+    event in ['sip_request', 'challenge', 'auth_failure', 'auth_stale', 'call'] and (
       user_agent matches `(?i)friendly-(scanner|request)|sipvicious|sundaya?ddr|sip-?scan|siparmyknife`
       or user_agent matches `(?i)pplsip|sipptk|sippts|pewswitch|voiphopper|sv(map|war|crack)|fgfdhgfxjfhyjhkj`
       or user_agent matches `(?i)(^|[^a-z])(iwar|sivus|smap|gulp|sipv|nmap|fourcats|test agent|dr[.]pes)([^a-z0-9]|$)`
@@ -29,6 +29,17 @@ rule "attack tool" {
   test "asks for a challenge" {
     given {
       event      = "challenge"
+      user_agent = "friendly-scanner"
+      ip         = "203.0.113.7"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "one OPTIONS, which FreeSWITCH does not report" {
+    given {
+      source     = local.wires
+      event      = "sip_request"
+      method     = "OPTIONS"
       user_agent = "friendly-scanner"
       ip         = "203.0.113.7"
     }
@@ -81,9 +92,10 @@ rule "attack tool" {
 
 # Second tier: toolkits of dialers and fraudsters that also have honest users. The name
 # and three wrong passwords ban, where other names have five. A health check by sipsak or
-# SIPp sends no password and is ignored.
+# SIPp sends no password and is ignored. On the wire two of these names are banned at their
+# first OPTIONS or INVITE: see 45-wire.hcl.
 rule "toolkit with wrong passwords" {
-  on    = local.streams
+  on    = local.calls
   match = <<-EOT
     event == 'auth_failure' and
     user_agent matches `(?i)sipcli|sipsak|sipp\b|vax(sip|ip)useragent|portsip|ozeki|abto|conaito|mizu|csipsimple|custom sip phone|voip sip|^z 3\b|im-client/oma`
@@ -141,9 +153,10 @@ rule "toolkit with wrong passwords" {
 }
 
 # Third tier: brand names that attackers borrow, and an empty name. The name alone means
-# nothing; with failures on three accounts it bans, where other names have five.
+# nothing, nor does an OPTIONS or two; with failures on three accounts it bans, where other
+# names have five.
 rule "borrowed name on many accounts" {
-  on    = local.streams
+  on    = local.calls
   match = <<-EOT
     event == 'auth_failure' and
     user_agent matches `(?i)^$|^cisco-(sipgateway|cucm)|^cisco$|eyebeam|x-?lite|aster(isk|ix) pbx|^f?pbx|freepbx|linksys|^voip$|^x$`

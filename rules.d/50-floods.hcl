@@ -6,8 +6,8 @@
 # A hundred challenges in four seconds. After a power cut an office of two hundred phones
 # that start within twenty seconds causes half as many. Busy lamp fields add a request for
 # each key: thirty phones with thirty keys each reach the threshold. They are registered
-# by then and spared. The log does not report registrations: without the event socket,
-# trust such an office.
+# by then and spared. The log does not report registrations: with the log alone, trust such
+# an office.
 rule "unauthenticated flood" {
   on    = local.switch
   match = "event == 'challenge'"
@@ -68,7 +68,7 @@ rule "unauthenticated flood" {
 
 # Calls that were challenged and left to hang until FreeSWITCH gave up after ten seconds:
 # scanners that use INVITE. A health check that calls without a password does the same:
-# let it send OPTIONS, or trust it. Only the event names the address.
+# let it send OPTIONS, or trust it. Only the event socket reports them with the address.
 rule "abandoned calls" {
   on    = local.streams
   match = "event == 'wrong_call_state'"
@@ -114,7 +114,7 @@ rule "abandoned calls" {
 # that sends as many and is not a gateway of the switch, also one that an access list
 # allows: the event does not report the list.
 rule "call flood" {
-  on    = local.streams
+  on    = local.calls
   match = "event == 'call' and fields['variable_sip_authorized'] != 'true'"
 
   threshold {

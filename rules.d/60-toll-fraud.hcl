@@ -1,5 +1,5 @@
-# Toll fraud: calls at the expense of the switch's owner. Only the event socket reports
-# calls and whether they were authenticated, so these rules do not use the log.
+# Toll fraud: calls at the expense of the switch's owner. The event socket and the wire
+# report calls and whether they were authenticated; the log does not.
 
 # Unauthenticated calls that look for the prefix that dials abroad. Three such numbers in
 # ten minutes ban.
@@ -13,7 +13,7 @@
 # The sender of an INVITE may be forged: hence the short first ban and the brake. A ban
 # does not end a call that is up; action "esl" does.
 rule "toll fraud" {
-  on    = local.streams
+  on    = local.calls
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] != 'true'
     and destination matches `^([*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})|[+](53|220|224|231|232|239|245|252|257|269|500|670|672|674|675|677|678|68[1-35689]|69[012]|850|870|88[0-9]|960|979)[0-9]{5,})$`
@@ -111,7 +111,7 @@ rule "toll fraud" {
 # The same for one number dialled again and again: an attacker who found a way out calls
 # the number that pays. Ten calls in ten minutes ban.
 rule "toll fraud by repetition" {
-  on    = local.streams
+  on    = local.calls
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] != 'true'
     and destination matches `^([*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})|[+](53|220|224|231|232|239|245|252|257|269|500|670|672|674|675|677|678|68[1-35689]|69[012]|850|870|88[0-9]|960|979)[0-9]{5,})$`
@@ -183,7 +183,7 @@ rule "toll fraud by repetition" {
 # the prefixes and exclude your own country. If they dial 0 for a line, 0030… is Berlin:
 # write 000 instead of 00, here and in the next rule.
 rule "calls abroad" {
-  on    = local.streams
+  on    = local.calls
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true'
     and destination matches `^[*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})$`
@@ -266,7 +266,7 @@ rule "calls abroad" {
 # countries with little ordinary traffic. Three calls of an account in an hour alert. Add
 # the countries that you never call.
 rule "expensive destination" {
-  on    = local.streams
+  on    = local.calls
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true'
     and destination matches `^([+]|[*#]?[09]{0,4}(00|011))(53|220|224|231|232|239|245|252|257|269|500|670|672|674|675|677|678|68[1-35689]|69[012]|850|870|88[0-9]|960|979)[0-9]{5,}$`
@@ -325,7 +325,7 @@ rule "expensive destination" {
 # An account makes thirty calls in a minute, which no person does. Exclude the account of
 # your own dialer with "and user != …".
 rule "calls per minute" {
-  on    = local.streams
+  on    = local.calls
   match = "event == 'call' and fields['variable_sip_authorized'] == 'true'"
 
   threshold {
@@ -381,7 +381,7 @@ rule "calls per minute" {
 # An account makes a hundred and fifty calls in an hour, below "calls per minute": a
 # stolen account used slowly, mostly for one number.
 rule "calls per hour" {
-  on    = local.streams
+  on    = local.calls
   match = "event == 'call' and fields['variable_sip_authorized'] == 'true'"
 
   threshold {

@@ -11,6 +11,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 )
@@ -191,8 +192,7 @@ func (s *story) Replay(_ context.Context, _ plugin.Recording, _ map[string]bool,
 	return plugin.Stats{}, nil
 }
 
-// verdicts returns the result of the story on a source that reports such events: each kind of verdict
-// of a rule once, with its first term.
+// verdicts returns the outcome of the story on a source that reports such events.
 func (s *story) verdicts(t *testing.T, source string, heard []string) string {
 	t.Helper()
 	told := *s
@@ -203,13 +203,20 @@ func (s *story) verdicts(t *testing.T, source string, heard []string) string {
 			told.events = append(told.events, e)
 		}
 	}
+	return outcome(t, shipped(t), engine.Input{Ref: source, Source: &told})
+}
+
+// outcome replays an input with the shipped rules, and returns each kind of verdict of a rule once,
+// with its first term.
+func outcome(t *testing.T, cfg *config.Config, in engine.Input) string {
+	t.Helper()
 	var all []string
 	note := func(who, what string) {
 		if !slices.ContainsFunc(all, func(one string) bool { return strings.HasPrefix(one, who) }) {
 			all = append(all, who+what)
 		}
 	}
-	e := engine.New(shipped(t), engine.Options{OnChange: func(v *ban.Change) {
+	e := engine.New(cfg, engine.Options{OnChange: func(v *ban.Change) {
 		switch {
 		case v.Kind == ban.KindSpare:
 			note(v.Rule+": spared", "")
@@ -219,7 +226,7 @@ func (s *story) verdicts(t *testing.T, source string, heard []string) string {
 			note(v.Rule+": alert", "")
 		}
 	}})
-	if _, err := e.Replay(t.Context(), []engine.Input{{Ref: source, Source: &told}}, nil); err != nil {
+	if _, err := e.Replay(t.Context(), []engine.Input{in}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return strings.Join(all, ", ")

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -33,6 +34,24 @@ func TestShippedLists(t *testing.T) {
 	at := func(domain string) *event.Event {
 		return told(event.Event{Name: event.UnknownUser, User: "1000", Domain: domain, Repeat: true})
 	}
+	heard := func(e event.Event) *event.Event {
+		e.IP, e.Source = netip.MustParseAddr("203.0.113.7"), "sip.wire"
+		return &e
+	}
+	looking := func(method string) func(string) *event.Event {
+		return func(agent string) *event.Event {
+			return heard(event.Event{Name: event.SIPRequest, Method: method, UserAgent: agent})
+		}
+	}
+	answered := func(method string) func(string) *event.Event {
+		return func(code string) *event.Event {
+			n, _ := strconv.ParseUint(code, 10, 16)
+			return heard(event.Event{Name: event.SIPRequest, Method: method, Answer: uint16(n), Repeat: n != 0})
+		}
+	}
+	foreign := func(kind string) *event.Event {
+		return heard(event.Event{Name: event.NotSIP, Fields: map[string]string{"kind": kind}})
+	}
 	call := func(authorized string) func(string) *event.Event {
 		return func(number string) *event.Event {
 			return told(event.Event{Name: event.Call, Destination: number, Fields: map[string]string{"variable_sip_authorized": authorized}})
@@ -60,7 +79,16 @@ func TestShippedLists(t *testing.T) {
 			"iWar", "SIVuS", "smap 0.6", "x Gulp", "sipv", "Nmap/7.80 sip-methods", "FourCats", "Test Agent", "dr.pes", "A_B_C", "aaaaaaaa",
 		}, append([]string{"", "sipcli/v1.8", "Asterisk PBX"}, phones...)},
 		{"attack tool", func(name string) *event.Event { return agent(name)("sipvicious") },
-			[]string{event.Challenge, event.AuthFailure, event.AuthStale, event.Call}, []string{event.AuthSuccess, event.Registered}},
+			[]string{event.SIPRequest, event.Challenge, event.AuthFailure, event.AuthStale, event.Call}, []string{event.AuthSuccess, event.Registered}},
+		{"toolkit that looks around", looking("OPTIONS"), []string{"sipcli/v1.8", "SIPCLI", "VaxSIPUserAgent/3.5", "VaxIPUserAgent"},
+			append([]string{"", "x sipcli", "sipsak 0.9.8.1", "SIPp v3.6", "friendly-scanner"}, phones...)},
+		{"toolkit that looks around", looking("INVITE"), []string{"sipcli/v1.8"}, nil},
+		{"toolkit that looks around", looking("REGISTER"), nil, []string{"sipcli/v1.8", "VaxSIPUserAgent/3.5"}},
+		{"refused requests", answered("REFER"), []string{"403", "404", "481", "501", "603"}, []string{"0", "100", "202", "401", "407", "423", "487"}},
+		{"refused requests", answered("OPTIONS"), nil, []string{"404", "405", "503"}},
+		{"garbage", foreign, []string{"garbage"}, []string{"web", "tls", ""}},
+		{"tls probes", foreign, []string{"tls"}, []string{"web", "garbage", ""}},
+		{"web probes", foreign, []string{"web"}, []string{"tls", "garbage", ""}},
 		{"toolkit with wrong passwords", agent(event.AuthFailure), []string{
 			"sipcli/v1.8", "sipsak 0.9.8.1", "SIPp v3.6", "VaxSIPUserAgent/3.1", "VaxIPUserAgent", "PortSIP VoIP SDK", "Ozeki 10",
 			"ABTO Video SIP SDK", "Conaito", "MizuPhone", "CSipSimple_sdk", "Custom SIP Phone", "VoIP SIP", "Z 3.15.40006 rv2.8.20", "IM-client/OMA1.0",

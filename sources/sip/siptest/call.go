@@ -53,8 +53,16 @@ func (p *Peer) Ring(caller string) {
 func (p *Peer) hangUp(t *transaction, answer ...string) {
 	t.branch = "z9hG4bK" + p.wire.token(12)
 	p.acknowledge(t)
+	t.toTag = t.localTag
+	for _, t.method = range p.Within {
+		p.request(t)
+		p.answer(t, 200, answer...)
+		if t.method == "INVITE" {
+			p.acknowledge(t)
+		}
+	}
 	p.wire.Now = p.wire.Now.Add(p.Talk)
-	t.method, t.toTag = "BYE", t.localTag
+	t.method = "BYE"
 	p.request(t)
 	p.answer(t, 200, answer...)
 }

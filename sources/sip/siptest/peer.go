@@ -18,7 +18,8 @@ type Peer struct {
 	Domain    string // empty: the address of the switch
 	Nonce     string // of the last challenge; empty: none
 
-	Talk time.Duration // of its calls
+	Talk   time.Duration // of its calls
+	Within []string      // the methods of the requests within its calls
 
 	wire         *Wire
 	registration *transaction
@@ -64,6 +65,15 @@ func (p *Peer) Request(method, user string, code int) {
 	t := p.begin(method, user, user)
 	p.request(t)
 	p.refuse(t, code)
+}
+
+// Ask sends one request with credentials, to a user, after a challenge. The switch answers with code.
+func (p *Peer) Ask(method, to string, code int) {
+	t := p.begin(method, p.User, to)
+	p.request(t)
+	p.challenge(t, 407, false)
+	p.request(t, p.credentials(t, true))
+	p.answer(t, code, switchAgent, allow)
 }
 
 // Guess tries a wrong password for an account: a request, a challenge, a refusal.
