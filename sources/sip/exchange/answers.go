@@ -31,11 +31,15 @@ func isChallenge(code int) bool { return code == 401 || code == 407 }
 
 // takeProvisional notes that the switch has begun to process a request. The answer 100 to an
 // INVITE says so unless the switch sends it before it looks at credentials. With credentials, it
-// must have been seen to challenge without it.
+// must have been seen to challenge without it. Trap: FreeSWITCH sends it at once if the request
+// has a Timestamp.
 func (t *Table) takeProvisional(h *heard, x *exchange) {
 	if h.m.Code == 100 {
+		if x.method != "INVITE" || x.timestamp {
+			return
+		}
 		x.trying = true
-		if x.method != "INVITE" || h.home.early || len(x.credentials) > 0 && !h.home.late {
+		if h.home.early || len(x.credentials) > 0 && !h.home.late {
 			return
 		}
 	}
@@ -75,7 +79,7 @@ func (h *home) learn(x *exchange, m *message.Message) {
 	if i := slices.Index(methods[:], x.method); i >= 0 && len(m.Challenges) > 0 {
 		h.challenges |= 1 << i
 	}
-	if x.method == "INVITE" {
+	if x.method == "INVITE" && !x.timestamp {
 		h.early, h.late = h.early || x.trying, h.late || !x.trying
 	}
 }

@@ -45,7 +45,7 @@ type request struct {
 	contactUser, contactHost string
 	expires                  int
 	allContacts              bool
-	inDialogue               bool
+	inDialogue, timestamp    bool
 }
 
 // credentials are those of a request.
@@ -105,7 +105,7 @@ func (t *Table) read(h *heard) *exchange {
 	m := h.m
 	x := &exchange{began: h.p.Time, payload: maphash.Bytes(t.seed, h.payload)}
 	x.request = request{
-		method: methodName(m.Method), peer: h.peer, expires: m.Expires, allContacts: m.AllContacts, inDialogue: len(m.To.Tag) > 0,
+		method: methodName(m.Method), peer: h.peer, expires: m.Expires, allContacts: m.AllContacts, inDialogue: len(m.To.Tag) > 0, timestamp: m.Timestamp,
 	}
 	texts := [...]struct {
 		to   *string

@@ -126,6 +126,9 @@ func (s *script) message(what, branch string, o map[string]string) string {
 	if e := o["expires"]; e != "" {
 		fmt.Fprintf(&b, "Expires: %s\r\n", e)
 	}
+	if _, ok := o["timestamp"]; ok {
+		b.WriteString("TimeStamp: 1\r\n")
+	}
 	for _, nonce := range []string{o["nonce"], o["nonce2"]} {
 		switch {
 		case nonce == "":

@@ -188,6 +188,24 @@ func TestExchanges(t *testing.T) {
 			s>a 403 b2`, outcomes, `
 			challenge 198.51.100.1 1000 407
 			auth_failure 198.51.100.1 1000 403 proven`},
+		{"a Timestamp elicits 100 before the password is checked", `
+			b>s INVITE c1 to=900
+			s>b 407 c1 nonce=o
+			a>s INVITE b1 to=900 timestamp
+			s>a 100 b1
+			s>a 407 b1 nonce=n
+			a>s INVITE b2 to=900 nonce=n cseq=2 timestamp
+			s>a 100 b2
+			s>a 403 b2
+			b>s INVITE c2 to=900 nonce=o cseq=2
+			s>b 100 c2
+			s>b 403 c2`, calls, `
+			challenge 198.51.100.2 1000 407
+			challenge 198.51.100.1 1000 407
+			auth_failure 198.51.100.1 1000 403 proven
+			auth_success 198.51.100.2 1000 proven
+			call 198.51.100.2 1000 authorized=true proven
+			call_rejected 198.51.100.2 1000 403 proven`},
 		{"an access list refuses a call", `
 			a>s INVITE b1 to=900
 			s>a 403 b1`, calls, `

@@ -27,7 +27,8 @@ type Message struct {
 	Credentials []Credentials
 	Challenges  []Challenge
 
-	ContentLength int // -1: not given
+	Timestamp     bool // the request has the header Timestamp: some switches answer 100 at once
+	ContentLength int  // -1: not given
 }
 
 // IsRequest reports whether the message is a request.

@@ -45,6 +45,7 @@ const (
 	hProxyAuthorization
 	hChallenge
 	hProxyChallenge
+	hTimestamp
 	hOther
 
 	mandatory = hCSeq + 1
@@ -99,6 +100,8 @@ func headerOf(name []byte) header {
 		return hChallenge
 	case "proxy-authenticate":
 		return hProxyChallenge
+	case "timestamp":
+		return hTimestamp
 	}
 	return hOther
 }
@@ -195,6 +198,8 @@ func (p *parser) header(h header, value []byte) {
 		if p.seen[h] <= maxDigests {
 			challenge(value, m)
 		}
+	case hTimestamp:
+		m.Timestamp = true
 	}
 }
 
