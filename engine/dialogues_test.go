@@ -144,3 +144,50 @@ func TestOrdersForAllSpareDialogues(t *testing.T) {
 		"ban 198.51.100.8: 3 in 1m, per user 1000",
 	)
 }
+
+// TestOfficeOnTheWire is an office with two phones and a wrong password, as the wire and another
+// source report it, and an attacker that adds failures of further accounts in its name.
+func TestOfficeOnTheWire(t *testing.T) {
+	both := []string{"sip.wire", "log.x"}
+	for name, c := range map[string]struct {
+		sources []string
+		failed  []string // accounts
+		forged  []string // likewise
+		bans    bool
+	}{
+		"on the wire alone":             {both[:1], []string{"1003", "1004", "1005"}, nil, false},
+		"on both":                       {both, []string{"1003", "1004", "1005"}, nil, false},
+		"two accounts more than it has": {both, []string{"1003", "1004", "1005", "1006"}, nil, true},
+		"forged on the wire":            {both[:1], []string{"1003", "1003", "1003"}, []string{"1", "2", "3", "4"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tellWire(t)
+			s.t = t
+			cfg := *s.cfg
+			cfg.Security.Protect = config.Protect{Registered: true}
+			s.Reload(&cfg)
+			tell := func(name, user string, proven bool) {
+				s.now = s.now.Add(time.Second)
+				for _, source := range c.sources {
+					s.observe(&event.Event{Time: s.now, Name: name, Source: source, User: user, Domain: "of " + source, IP: netip.MustParseAddr(victim), Proven: proven,
+						Fields: map[string]string{"authenticated": "true", "expires": "3600"}}, s.now)
+				}
+			}
+			tell(event.Registered, "1001", true)
+			tell(event.Registered, "1002", true)
+			for _, user := range c.forged {
+				tell(event.AuthFailure, user, false)
+				s.now = s.now.Add(time.Minute)
+			}
+			for _, user := range append(c.failed, c.failed...) {
+				tell(event.AuthFailure, user, true)
+			}
+			if err := s.settle(); err != nil {
+				t.Fatal(err)
+			}
+			if banned := s.ledger.Size() > 0; banned != c.bans {
+				t.Errorf("banned: %v, want %v:\n%s", banned, c.bans, s.said())
+			}
+		})
+	}
+}

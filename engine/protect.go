@@ -71,7 +71,8 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 	if k.registrations != nil {
 		k.registrations.Learn(ev, now)
 		// Failures of other addresses are not kept: forged senders could evict all of them.
-		if ev.IP.IsValid() && k.registrations.Holds(single(ev.IP), now) {
+		// Nor are those of forged senders, where that is known.
+		if ev.IP.IsValid() && (ev.Proven || !k.proves[ev.Source]) && k.registrations.Holds(single(ev.IP), now) {
 			k.failures.Learn(ev)
 		}
 	}

@@ -8,6 +8,7 @@
 // Invariant: an address counts as registered exactly as long as one of its
 // registrations lives. A registration lives until it is removed, or until one minute
 // after it expires; time is an argument. Memory is bounded: 100,000 registrations
-// (40 MB as phones write them, 130 MB at most), 100,000 hosts with a dialogue (30 MB)
+// (40 MB as phones write them, 130 MB at most; a phone that two sources report counts
+// twice), 100,000 hosts with a dialogue (30 MB)
 // and 10,000 addresses of gateways.
 package registrations

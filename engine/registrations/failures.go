@@ -20,7 +20,7 @@ const (
 	failureAge = time.Hour // how long a failure is remembered
 
 	maxFailing = 50_000 // addresses with failures
-	maxFailed  = 64     // accounts at one address
+	maxFailed  = 64     // accounts at one address, for each source
 )
 
 // Failures holds which accounts failed at an address lately. It outlives the evidence
@@ -32,8 +32,9 @@ type Failures struct {
 	base time.Duration                      // what is added to their times
 }
 
-// A failure is the latest one of an account at a host.
+// A failure is the latest one of an account at a host, as one source reports it.
 type failure struct {
+	source  string
 	account uint64 // hash
 	at      time.Time
 }
@@ -53,25 +54,34 @@ func (f *Failures) Learn(ev *event.Event) {
 	all, _ := f.at.Get(ip)
 	account := maphash.String(f.seed, strings.ToLower(bounded(ev.User)+"@"+bounded(ev.Domain)))
 	all = slices.DeleteFunc(all, func(one failure) bool {
-		return one.account == account || at.Sub(one.at) > failureAge
+		return one.source == ev.Source && one.account == account || at.Sub(one.at) > failureAge
 	})
-	if len(all) == maxFailed {
-		all = slices.Delete(all, 0, 1)
+	first, n := 0, 0
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].source == ev.Source {
+			first, n = i, n+1
+		}
 	}
-	f.at.Put(ip, append(all, failure{account, at}))
+	if n == maxFailed {
+		all = slices.Delete(all, first, first+1)
+	}
+	f.at.Put(ip, append(all, failure{ev.Source, account, at}))
 }
 
 // Step moves all times by a step of the host's clock.
 func (f *Failures) Step(by time.Duration) { f.base += by }
 
-// Count is how many accounts failed at the host of a network in the hour before now.
-func (f *Failures) Count(network netip.Prefix, now time.Time) int {
-	n := 0
+// Count is how many accounts failed at the host of a network in the hour before now, according
+// to the source that reports most. Two sources report one attempt, and may name the domain of its
+// account in different ways.
+func (f *Failures) Count(network netip.Prefix, now time.Time) (most int) {
 	all, _ := f.at.Get(hostOf(network.Addr()).Addr())
+	counts := map[string]int{}
 	for _, one := range all {
 		if now.Sub(one.at)-f.base <= failureAge {
-			n++
+			counts[one.source]++
+			most = max(most, counts[one.source])
 		}
 	}
-	return n
+	return most
 }

@@ -34,6 +34,11 @@ func TestFailures(t *testing.T) {
 	count("2001:db8::/64", 0, 2)
 	count("192.0.2.1/32", 0, 0)
 
+	// Another source reports the same attempts, and one more; it names another domain.
+	for _, user := range []string{"bob", "eve", "ann"} {
+		f.Learn(&event.Event{Name: event.AuthFailure, Source: "sip.wire", IP: netip.MustParseAddr("203.0.113.7"), User: user, Domain: "203.0.113.1", Time: start})
+	}
+	count("203.0.113.7/32", 2*time.Minute, 3)
 	for i := range 3 * maxFailed {
 		fail(event.AuthFailure, "203.0.113.7", fmt.Sprint(i), 0)
 	}

@@ -274,24 +274,27 @@ func (t *Table) Holds(network netip.Prefix, now time.Time) bool {
 
 // Accounts names up to limit different accounts with a registration in network
 // that lives at now, in the order of their addresses and of their arrival there.
-func (t *Table) Accounts(network netip.Prefix, now time.Time, limit int) []string {
+// They are those of the source that knows most: sources may name one account's
+// domain in different ways.
+func (t *Table) Accounts(network netip.Prefix, now time.Time, limit int) (most []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.advance(now)
-	var names []string
+	bySource := map[string][]string{}
 	for _, p := range t.places.Subnets(network) {
-		for e := p.Front(); e != nil; e = e.Next() {
-			r := e.Value.(*registration)
-			name := Account(r.account.user, r.account.domain)
+		for e := p.Front(); e != nil && len(most) < limit; e = e.Next() {
+			a := e.Value.(*registration).account
+			names, name := bySource[a.source], Account(a.user, a.domain)
 			if slices.Contains(names, name) {
 				continue
 			}
-			if names = append(names, name); len(names) == limit {
-				return names
+			names = append(names, name)
+			if bySource[a.source] = names; len(names) > len(most) {
+				most = names
 			}
 		}
 	}
-	return names
+	return most
 }
 
 // Settled reports whether network holds an address with a registration at all times

@@ -326,6 +326,39 @@ func TestRegistrationsOfARemovedSource(t *testing.T) {
 	}
 }
 
+// TestPhonesOfTwoSources has an office that the event stream and the wire report, with other
+// domains. Each of them alone protects it, and an account counts once.
+func TestPhonesOfTwoSources(t *testing.T) {
+	r := NewTable()
+	wire := func(name, user, callID string) *event.Event {
+		ev := phone(name, user, callID, "203.0.113.7")
+		ev.Source, ev.Domain = "sip.wire", "sip.example.com"
+		return ev
+	}
+	want := func(when, accounts string) {
+		t.Helper()
+		if got := r.at("203.0.113.7/32", start); got != accounts {
+			t.Errorf("%s: %q, want %q", when, got, accounts)
+		}
+	}
+	r.Learn(wire(event.Registered, "1000", "a"), start)
+	want("on the wire alone", "1000@sip.example.com")
+	r.Learn(phone(event.Registered, "1000", "a", "203.0.113.7"), start)
+	r.Learn(phone(event.Registered, "1001", "b", "203.0.113.7"), start)
+	want("listed by the stream", "1000@pbx 1001@pbx")
+	r.Learn(wire(event.Registered, "1001", "b"), start)
+	r.Learn(wire(event.Registered, "1002", "c"), start)
+	want("one more on the wire", "1000@sip.example.com 1001@sip.example.com 1002@sip.example.com")
+	for _, user := range []string{"1000", "1001"} {
+		r.Learn(phone(event.Unregistered, user, "", "203.0.113.7"), start)
+	}
+	want("unregistered by one source", "1000@sip.example.com 1001@sip.example.com 1002@sip.example.com")
+	for user, callID := range map[string]string{"1000": "a", "1001": "b", "1002": "c"} {
+		r.Learn(wire(event.Unregistered, user, callID), start)
+	}
+	want("by both", "")
+}
+
 func TestAccount(t *testing.T) {
 	for _, test := range []struct{ user, domain, want string }{
 		{"1000", "pbx", "1000@pbx"},
