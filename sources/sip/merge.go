@@ -25,6 +25,7 @@ type merged struct {
 	parts  []*part // that have not ended
 	latest *part   // whose packet was returned last
 	failed error   // of the parts that ended
+	notes  []string
 }
 
 // A part is one recording, and its next packet.
@@ -69,6 +70,7 @@ func (m *merged) advance(p *part) {
 	if err == nil {
 		return
 	}
+	m.notes = append(m.notes, notes(p.capture)...)
 	m.parts = slices.DeleteFunc(m.parts, func(other *part) bool { return other == p })
 	if !errors.Is(err, io.EOF) {
 		m.failed = errors.Join(m.failed, err)

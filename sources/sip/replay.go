@@ -35,7 +35,7 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 	switch c := packets.(type) {
 	case *texts:
 		isText, table, stats.Recognised = true, s.textTable(want), c.isSIP
-	case *pcap.Reader:
+	case *recordedWire:
 		stats.Recognised = true // by its head, even if it holds no SIP
 	}
 	var failed error
@@ -46,6 +46,9 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 	}
 	for p := new(packet.Packet); ctx.Err() == nil; {
 		err := packets.Next(p)
+		if err != nil {
+			stats.Notes = notes(packets)
+		}
 		if errors.Is(err, io.EOF) {
 			return stats, nil
 		}
@@ -76,12 +79,43 @@ func openCapture(r io.Reader, key string, at time.Time) (capture, error) {
 	head, _ := ahead.Peek(4) // Read returns the error again
 	switch {
 	case pcap.Is(head):
-		return pcap.NewReader(ahead)
+		wire, err := pcap.NewReader(ahead)
+		return &recordedWire{wire, key}, err
 	case len(head) == 4 && head[0] == 0: // a length, which is small
 		return &datagrams{r: ahead, key: key}, nil
 	default:
 		return readTexts(ahead, at), nil
 	}
+}
+
+// recordedWire reads a pcap or pcapng file, and the HEP datagrams in it.
+type recordedWire struct {
+	*pcap.Reader
+	key string
+}
+
+// Next skips HEP datagrams that are not SIP.
+func (w *recordedWire) Next(p *packet.Packet) error {
+	for {
+		err := w.Reader.Next(p)
+		if err != nil || p.Transport != packet.UDP || !pcap.IsHEP(p.Payload) {
+			return err
+		}
+		if err = hep.Decode(p.Payload, w.key, p); err == nil || errors.Is(err, hep.ErrKey) {
+			return err
+		}
+	}
+}
+
+// notes says what a capture that has ended holds and was not read.
+func notes(c capture) []string {
+	switch c := c.(type) {
+	case *recordedWire:
+		return c.Counts.Notes()
+	case *merged:
+		return c.notes
+	}
+	return nil
 }
 
 // datagrams reads HEP datagrams, each behind its length.

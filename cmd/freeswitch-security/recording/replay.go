@@ -64,6 +64,9 @@ func (s *Set) account(stats []plugin.Stats, reading error) Account {
 		if st := stats[i]; !st.Recognised && (st.Lines > 0 || len(failed) == 0) {
 			errs = append(errs, fmt.Errorf("no line in %s looks like FreeSWITCH's log", in.Recording.Name))
 		}
+		for _, note := range stats[i].Notes {
+			a.Notes = append(a.Notes, fmt.Errorf("%s: %s", in.Recording.Name, note))
+		}
 		if n := stats[i].Skipped; n > 0 {
 			a.Notes = append(a.Notes, fmt.Errorf("%s: skipped %s, too long to read", in.Recording.Name, terminal.Count(int(n), "line")))
 		}

@@ -15,7 +15,7 @@ const maxEndpoints = 4096
 // admits reports whether a payload is SIP, or was sent from or to an endpoint of SIP. RTP and
 // RTCP at unusual ports are no SIP.
 func (e endpoints) admits(from, to netip.AddrPort, payload []byte) bool {
-	if usual(from.Port()) || usual(to.Port()) {
+	if usual(from.Port()) || usual(to.Port()) || IsHEP(payload) {
 		return true
 	}
 	if len(payload) > 0 && payload[0]>>6 == 2 {
@@ -31,6 +31,9 @@ func (e endpoints) admits(from, to netip.AddrPort, payload []byte) bool {
 	_, hears := e[to]
 	return sends || hears
 }
+
+// IsHEP reports whether a datagram is a mirrored message (HEP, version 3) and no SIP by itself.
+func IsHEP(payload []byte) bool { return bytes.HasPrefix(payload, []byte("HEP3")) }
 
 func usual(port uint16) bool { return port == 5060 || port == 5080 }
 

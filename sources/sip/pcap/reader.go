@@ -40,6 +40,23 @@ type Counts struct {
 	Lost      int64 // gaps in connections
 }
 
+// Notes says what was recorded and could not be read, and what to do about it.
+func (c Counts) Notes() (notes []string) {
+	for _, n := range []struct {
+		count int64
+		text  string
+	}{
+		{c.Truncated, "packets are cut off: record whole packets (tcpdump -s 0)"},
+		{c.Encrypted, "pieces of TLS connections were not read: have the switch mirror their messages over HEP"},
+		{c.Lost, "gaps in TCP connections: what they held was not recorded"},
+	} {
+		if n.count > 0 {
+			notes = append(notes, fmt.Sprintf("%d %s", n.count, n.text))
+		}
+	}
+	return notes
+}
+
 // A Reader reads one file. It is for one goroutine.
 type Reader struct {
 	Counts Counts
