@@ -181,7 +181,7 @@ func (f *follower) hear(sender netip.Addr, data []byte, p *packet.Packet, err er
 	case errors.Is(err, hep.ErrNotSIP):
 		f.progress.skipped++
 	case errors.Is(err, hep.ErrNoAddress):
-		f.progress.skip("address", "packets without addresses are discarded: FreeSWITCH mirrors IPv6 without them; an agent such as heplify has them")
+		f.progress.skip(withoutAddress, "packets without addresses are discarded: FreeSWITCH mirrors IPv6 without them; an agent such as heplify has them")
 	case err != nil:
 		f.progress.skip("hep", "packets that cannot be read are discarded, such as those of "+sender.Unmap().String()+": "+err.Error())
 	default:

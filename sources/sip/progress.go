@@ -67,13 +67,21 @@ func (p *progress) skip(about, why string) {
 	p.fault(about, why)
 }
 
+// withoutAddress is the problem of packets without addresses. A site cannot mend FreeSWITCH,
+// and other sources report most attacks over IPv6.
+const withoutAddress = "address"
+
 // fault reports a problem, whose text stays what it was first; "" is none.
 func (p *progress) fault(about, text string) {
 	if text == "" {
 		return
 	}
 	if _, known := p.faults[about]; !known {
-		p.Report(about, status.Warning, text)
+		severity := status.Warning
+		if about == withoutAddress {
+			severity = status.Info
+		}
+		p.Report(about, severity, text)
 	}
 	p.faults[about] = p.now
 }

@@ -98,6 +98,9 @@ func readNetworks(b *settings.Block, name string, target *[]netip.Prefix) {
 	}
 }
 
+// Listen returns where packets are received, for the doctor.
+func (s *source) Listen() netip.AddrPort { return s.listen }
+
 // Describe lists the events of package exchange.
 func (s *source) Describe() plugin.Description {
 	return plugin.Description{Events: vocabulary, Hears: true, Proves: true, Explain: s.explain, Merge: s.merge}

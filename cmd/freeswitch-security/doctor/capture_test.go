@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
+	"freeswitch-security/sources/sip"
 )
 
 // A receiver is a source to which packets are mirrored.
@@ -111,6 +115,22 @@ func TestTarget(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%s to %s: %s, want %s", test.target, test.listen, got, test.want)
 		}
+	}
+}
+
+// TestWires: the doctor finds the sources to which packets are mirrored.
+func TestWires(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "site.hcl"), []byte("source \"sip\" \"wire\" {\n  listen = \"[::1]:9061\"\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, diags, _ := config.Load(dir, config.Kinds{Sources: []plugin.SourceKind{sip.Kind}}, nil)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	want := []wire{{"sip.wire", netip.MustParseAddrPort("[::1]:9061")}}
+	if got := (&exam{cfg: cfg}).wires(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
