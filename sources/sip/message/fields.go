@@ -41,31 +41,32 @@ func nameAddr(b []byte) (uri, params []byte, ok bool) {
 	return b[:end], b[end:], end > 0
 }
 
-// parseURI reads a sip, sips or tel URI. The user of a URI ends at the first @, as sofia-sip
-// has it. Of a URI of another scheme only the host is known.
-func parseURI(b []byte) (URI, bool) {
-	colon := bytes.IndexByte(b, ':')
-	if colon <= 0 {
-		return URI{}, false
-	}
-	scheme, rest := b[:colon], b[colon+1:]
-	if equalFold(scheme, "tel") {
-		user := before(rest, ";?#")
-		return URI{User: user}, len(user) > 0
-	}
-	var u URI
-	if at := bytes.IndexByte(rest, '@'); at >= 0 {
-		u.User, rest = before(rest[:at], ":;"), rest[at+1:]
-	}
-	rest = before(rest, "/;?#")
-	if len(rest) > 0 && rest[0] == '[' {
-		if end := bytes.IndexByte(rest, ']'); end > 0 {
-			u.Host = rest[:end+1]
+// parseURI reads a URI. The user of a sip URI ends at the first @, as for sofia-sip. A URI without
+// a scheme has a user and a host; one of tel, or of a scheme that is no word, has a user alone.
+func parseURI(b []byte) (u URI) {
+	userEnds, opaque := "@;/?#", false
+	if i := bytes.IndexAny(b, ":/?#"); i > 0 && b[i] == ':' {
+		scheme := b[:i]
+		b = b[i+1:]
+		if equalFold(scheme, "sip") || equalFold(scheme, "sips") {
+			userEnds = "@"
 		}
-	} else {
-		u.Host = before(rest, ":")
+		opaque = equalFold(scheme, "tel") || !isToken(scheme)
 	}
-	return u, len(u.Host) > 0
+	if opaque {
+		u.User = before(b, ";/?#")
+		return u
+	}
+	if i := bytes.IndexAny(b, userEnds); i >= 0 && b[i] == '@' {
+		u.User, b = before(b[:i], ":;"), b[i+1:]
+	}
+	b = before(b, ";/?#")
+	if len(b) > 0 && b[0] == '[' {
+		u.Host = b[:bytes.IndexByte(b, ']')+1]
+	} else {
+		u.Host = before(b, ":")
+	}
+	return u
 }
 
 // before returns what precedes the first of stops.
@@ -85,21 +86,38 @@ func viaBranch(b []byte) []byte {
 	if i < 0 || b[i] == ',' {
 		return nil
 	}
-	return param(b[i:], "branch")
+	return lastParam(b[i:], "branch")
 }
 
 // param returns the value of the first parameter of that name: of `;a=1 ; tag = "x"`, x. It is
 // nil if there is none, and empty if it has no value. Parameters end at a comma.
 func param(b []byte, name string) []byte {
+	value, _ := nextParam(b, name)
+	return value
+}
+
+// lastParam is param for the parameters of which sofia-sip takes the last.
+func lastParam(b []byte, name string) (last []byte) {
+	for {
+		var value []byte
+		if value, b = nextParam(b, name); value == nil {
+			return last
+		}
+		last = value
+	}
+}
+
+// nextParam is param, and returns what follows the parameter.
+func nextParam(b []byte, name string) (value, rest []byte) {
 	for {
 		b = trimLeft(b)
 		if len(b) == 0 || b[0] != ';' {
-			return nil
+			return nil, nil
 		}
-		var key, value []byte
+		var key []byte
 		key, value, b = pair(b[1:], ';')
 		if equalFold(key, name) {
-			return value
+			return before(value, "("), b // a comment may follow
 		}
 	}
 }

@@ -34,7 +34,7 @@ type Message struct {
 // IsRequest reports whether the message is a request.
 func (m *Message) IsRequest() bool { return m.Code == 0 }
 
-// A URI is a sip, sips or tel URI.
+// A URI is a sip, sips or tel URI. One that is none may be empty.
 type URI struct {
 	User []byte // without its parameters and password; of a tel URI the number
 	Host []byte // without the port

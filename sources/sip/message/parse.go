@@ -22,7 +22,6 @@ const (
 	errSize      malformed = "longer than 64 KB"
 	errNUL       malformed = "NUL in a header"
 	errStartLine malformed = "no start line"
-	errURI       malformed = "no request URI"
 	errMethod    malformed = "CSeq names another method"
 	errLength    malformed = "bad Content-Length header"
 )
@@ -54,7 +53,7 @@ const (
 // missing and repeated are the errors of the headers that a message has once.
 var (
 	missing = [mandatory]malformed{"no Via header", "no From header", "no To header", "no Call-ID header", "no CSeq header"}
-	bad     = [mandatory]malformed{"bad Via header", "bad From header", "bad To header", "bad Call-ID header", "bad CSeq header"}
+	bad     = [mandatory]malformed{hFrom: "bad From header", hTo: "bad To header", hCSeq: "bad CSeq header"}
 	twice   = [...]malformed{hFrom: "two From headers", hTo: "two To headers", hCallID: "two Call-ID headers",
 		hCSeq: "two CSeq headers", hContentLength: "two Content-Length headers"}
 )
@@ -166,9 +165,7 @@ func (p *parser) header(h header, value []byte) {
 	case hTo:
 		p.party(h, value, &m.To)
 	case hCallID:
-		if m.CallID = value; len(value) == 0 {
-			p.fail(bad[h])
-		}
+		m.CallID = value
 	case hCSeq:
 		p.cseq(value)
 	case hContentLength:
@@ -205,19 +202,17 @@ func (p *parser) header(h header, value []byte) {
 
 func (p *parser) party(h header, value []byte, party *Party) {
 	uri, params, ok := nameAddr(value)
-	if ok {
-		party.URI, ok = parseURI(uri)
-	}
 	if !ok {
 		p.fail(bad[h])
 		return
 	}
+	party.URI = parseURI(uri)
 	party.Tag = param(params, "tag")
 }
 
 func (p *parser) cseq(value []byte) {
 	n, rest := number(value)
-	if p.method = trim(rest); n < 0 || n > math.MaxUint32 || len(p.method) == 0 {
+	if p.method, _ = word(trimLeft(rest)); n < 0 || n > math.MaxUint32 || len(p.method) == 0 {
 		p.fail(bad[hCSeq])
 		return
 	}
@@ -232,8 +227,8 @@ func (p *parser) contact(value []byte) {
 	if !ok {
 		return
 	}
-	p.m.Contact, _ = parseURI(uri)
-	if expires := param(params, "expires"); expires != nil {
+	p.m.Contact = parseURI(uri)
+	if expires := lastParam(params, "expires"); expires != nil {
 		p.contactExpires, _ = number(expires)
 	}
 }
@@ -253,8 +248,6 @@ func (p *parser) finish() error {
 		m.Method = p.method
 	} else if p.method != nil && !bytes.Equal(m.Method, p.method) {
 		p.fail(errMethod)
-	} else if len(m.URI.Host) == 0 && len(m.URI.User) == 0 {
-		p.fail(errURI)
 	}
 	return p.err
 }
@@ -271,19 +264,24 @@ func startLine(line []byte, m *Message) bool {
 		m.Code, m.Reason = code, trim(rest)
 		return true
 	}
-	if !isToken(first) || len(first) > maxMethod || !isVersion(trim(rest)) {
+	if !isToken(first) || len(first) > maxMethod || !isVersion(rest) {
 		return false
 	}
 	m.Method = first
-	if uri, ok := parseURI(second); ok {
-		m.URI = uri
-	}
+	m.URI = parseURI(second)
 	return true
 }
 
 // maxMethod is the length of the longest name of a method that is one.
 const maxMethod = 32
 
-const version = "sip/2.0"
+// The version of SIP. Blanks may stand around its slash.
+const (
+	versionName   = "sip"
+	versionNumber = "2.0"
+)
 
-func isVersion(b []byte) bool { return equalFold(b, version) }
+func isVersion(b []byte) bool {
+	name, number, ok := bytes.Cut(b, []byte("/"))
+	return ok && equalFold(trim(name), versionName) && equalFold(trim(number), versionNumber)
+}

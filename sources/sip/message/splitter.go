@@ -159,10 +159,18 @@ func startsMessage(b []byte) bool {
 		return true
 	}
 	_, rest = word(rest)
-	return isToken(first) && len(first) <= maxMethod && beginsVersion(trim(rest))
+	return isToken(first) && len(first) <= maxMethod && beginsVersion(rest)
 }
 
 // beginsVersion reports whether b is "SIP/2.0" or its beginning.
 func beginsVersion(b []byte) bool {
-	return len(b) <= len(version) && equalFold(b, version[:len(b)])
+	name, number, ok := bytes.Cut(b, []byte("/"))
+	if !ok {
+		return beginsWith(versionName, trim(name))
+	}
+	return equalFold(trim(name), versionName) && beginsWith(versionNumber, trim(number))
+}
+
+func beginsWith(lower string, b []byte) bool {
+	return len(b) <= len(lower) && equalFold(b, lower[:len(b)])
 }

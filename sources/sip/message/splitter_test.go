@@ -40,7 +40,7 @@ func TestSplitter(t *testing.T) {
 		"two lengths":  {"SIP/2.0 200 OK\r\nl: 1\r\nl: 9\r\n\r\nx" + ok, []string{"SIP/2.0 200 OK\r\nl: 1\r\nl: 9\r\n\r\n", ok}},
 		"bad length":   {"SIP/2.0 200 OK\r\nl: x\r\n\r\n" + ok, []string{"SIP/2.0 200 OK\r\nl: x\r\n\r\n", ok}},
 		"blanks":       {"SIP/2.0 200 OK\r\n  \r\n" + ok, []string{"SIP/2.0 200 OK\r\n  \r\n", ok}},
-		"start line":   {"OPTIONS  sip:a@h\tSIP/2.0 \r\n\r\nSIP/2.0\t200\r\n\r\nSIP/2.0 2000\r\n\r\n" + ok, []string{"OPTIONS  sip:a@h\tSIP/2.0 \r\n\r\n", "SIP/2.0\t200\r\n\r\n", ok}},
+		"start line":   {"OPTIONS  sip:a@h\tSIP / 2.0 \r\n\r\nSIP/2.0\t200\r\n\r\nSIP/2.0 2000\r\n\r\n" + ok, []string{"OPTIONS  sip:a@h\tSIP / 2.0 \r\n\r\n", "SIP/2.0\t200\r\n\r\n", ok}},
 		"long length":  {"SIP/2.0 200 OK\r\nl: 4294967295\r\n\r\n" + ok, []string{"SIP/2.0 200 OK\r\nl: 4294967295\r\n\r\n", ok}},
 		"not complete": {piece1 + "INVITE sip:a", []string{options}},
 	} {
