@@ -37,11 +37,18 @@ rule "attack tool" {
 
   test "one OPTIONS, which FreeSWITCH does not report" {
     given {
-      source     = local.wires
-      event      = "sip_request"
-      method     = "OPTIONS"
-      user_agent = "friendly-scanner"
-      ip         = "203.0.113.7"
+      source = local.wires
+      line   = <<-EOT
+        recv 402 bytes from udp/[203.0.113.7]:5060 at 18:40:10.323893:
+        OPTIONS sip:100@198.51.100.1 SIP/2.0
+        Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK-112300804;rport
+        To: "sipvicious"<sip:100@1.1.1.1>
+        From: "sipvicious"<sip:100@1.1.1.1>;tag=3061346430303061313363340134303238393234313936
+        User-Agent: friendly-scanner
+        Call-ID: 558754363755796197170775
+        Contact: sip:100@127.0.0.1:5060
+        CSeq: 1 OPTIONS
+      EOT
     }
     bans = { "203.0.113.7" = "10m" }
   }

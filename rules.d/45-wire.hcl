@@ -594,6 +594,37 @@ rule "malformed requests" {
     bans = { "203.0.113.7" = "10m" }
   }
 
+  test "as they were seen" {
+    given {
+      line  = <<-EOT
+        recv 40 bytes from udp/[203.0.113.7]:38686 at 18:39:41.766718:
+        INVITE sip:<n>@198.51.100.1 SIP/2.0
+        bad
+      EOT
+      times = 3
+    }
+    given {
+      line  = <<-EOT
+        recv 322 bytes from udp/[203.0.113.7]:45930 at 18:39:33.922556:
+        INVITE sip:90110@198.51.100.1 SIP/2.0
+        Via: SIP/2.0/UDP 203.0.113.7:5060;branch=z9hG4bK4d5790f82e;rport
+        From: "90110"<sip:90110@198.51.100.1>;tag=eeeacbe2
+        To: "90110"<sip:90110@198.51.100.1>
+        Call-ID: 361623101239487593
+        CSeq: 1 INVITE
+        send 529 bytes to udp/[203.0.113.7]:45930 at 18:39:33.923854:
+        SIP/2.0 400 Missing Contact Header
+        Via: SIP/2.0/UDP 203.0.113.7:5060;branch=z9hG4bK4d5790f82e;rport=45930
+        From: "90110" <sip:90110@198.51.100.1>;tag=eeeacbe2
+        To: "90110" <sip:90110@198.51.100.1>;tag=pXaX1ZQ06aa4N
+        Call-ID: 361623101239487593
+        CSeq: 1 INVITE
+      EOT
+      times = 3
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
   test "a little slower, never six in ten seconds" {
     given {
       event = "sip_malformed"

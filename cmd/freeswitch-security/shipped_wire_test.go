@@ -122,6 +122,10 @@ func TestShippedWire(t *testing.T) {
 		{"a carrier that delivers one number without a route, every ten seconds", func(w *wire) {
 			w.every(60, 10*time.Second, func(int) { w.phone.Invite("4930123456", 404) })
 		}, ""},
+		{"a carrier over TLS whose callers dial wrong numbers, none answered", func(w *wire) {
+			w.phone.Transport = packet.TLS
+			w.every(60, 5*time.Second, func(i int) { w.phone.Invite(fmt.Sprint(4930123000+i), 404) })
+		}, ""},
 		{"a new trunk without a route for any of its numbers", func(w *wire) {
 			w.every(20, 30*time.Second, func(i int) { w.phone.Invite(fmt.Sprint(4930123000+i), 404) })
 		}, "walking numbers: ban 10m"},
