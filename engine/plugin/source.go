@@ -124,9 +124,9 @@ type Recording struct {
 type Stats struct {
 	Lines   int64 // lines, or frames where the source has no lines
 	Bytes   int64
-	Skipped int64    // lines too long to decode
-	Doubted int64    // lines that look like an event and are discarded as evidence
-	Notes   []string // what else was not read, and why
+	Skipped int64  // lines too long to decode
+	Doubted int64  // lines that look like an event and are discarded as evidence
+	Note    string // what else was not read, and why; "": nothing
 
 	// Recognised is set if a part of it, an event or not, has the form of what the
 	// source reads. Otherwise it is likely another kind of file.

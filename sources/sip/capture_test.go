@@ -89,7 +89,7 @@ func eventsOf(t testing.TB, s *source, files ...[]byte) (events []*event.Event) 
 		events = append(events, e)
 		return nil
 	})
-	if err != nil || !stats.Recognised || len(stats.Notes) > 0 {
+	if err != nil || !stats.Recognised || stats.Note != "" {
 		t.Fatalf("%+v, %v", stats, err)
 	}
 	return events

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/event"
@@ -47,7 +48,7 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 	for p := new(packet.Packet); ctx.Err() == nil; {
 		err := packets.Next(p)
 		if err != nil {
-			stats.Notes = notes(packets)
+			stats.Note = strings.Join(notes(packets), "; ")
 		}
 		if errors.Is(err, io.EOF) {
 			return stats, nil

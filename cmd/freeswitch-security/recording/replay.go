@@ -64,7 +64,7 @@ func (s *Set) account(stats []plugin.Stats, reading error) Account {
 		if st := stats[i]; !st.Recognised && (st.Lines > 0 || len(failed) == 0) {
 			errs = append(errs, fmt.Errorf("no line in %s looks like FreeSWITCH's log", in.Recording.Name))
 		}
-		for _, note := range stats[i].Notes {
+		if note := stats[i].Note; note != "" {
 			a.Notes = append(a.Notes, fmt.Errorf("%s: %s", in.Recording.Name, note))
 		}
 		if n := stats[i].Skipped; n > 0 {
