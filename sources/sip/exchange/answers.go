@@ -16,6 +16,9 @@ func (t *Table) takeAnswer(h *heard) {
 		}
 	}
 	x, _ := t.exchanges(m.Method).Get(t.key(h, m.Method))
+	if x == nil {
+		x, _ = t.loose.Get(t.looseKey(h))
+	}
 	switch {
 	case x == nil:
 		t.counts.Unmatched++

@@ -62,9 +62,15 @@ func (t *Table) key(h *heard, method []byte) uint64 {
 	return t.hash(h, 'r', method, h.m.Branch, h.m.CallID, h.m.From.Tag)
 }
 
+// looseKey hashes all that but the branch: an odd Via may be read in two ways, and the guesses in
+// such requests are to count.
+func (t *Table) looseKey(h *heard) uint64 {
+	return t.hash(h, 'l', h.m.Method, h.m.CallID, h.m.From.Tag)
+}
+
 // dialogueKey hashes what the acknowledgement of an INVITE has in common with the answer 200.
 func (t *Table) dialogueKey(h *heard) uint64 {
-	return t.hash(h, 'a', h.m.CallID, h.m.From.Tag, h.m.To.Tag, nil)
+	return t.hash(h, 'a', h.m.CallID, h.m.From.Tag, h.m.To.Tag)
 }
 
 func (t *Table) nonceKey(h *heard, nonce []byte) uint64 {

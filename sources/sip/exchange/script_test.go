@@ -115,8 +115,9 @@ func (s *script) message(what, branch string, o map[string]string) string {
 	if toTag != "" {
 		toTag = ";tag=" + toTag
 	}
+	via := branch + o["odd"]
 	fmt.Fprintf(&b, "Via: SIP/2.0/UDP h;branch=z9hG4bK%s\r\nFrom: <sip:%s@pbx>;tag=%s\r\nTo: <sip:%s@pbx>%s\r\nCall-ID: %s\r\nCSeq: %s %s\r\n",
-		branch, request["user"], request["from-tag"], toUser, toTag, "call"+strings.TrimRight(branch, "'"), request["cseq"], request["method"])
+		via, request["user"], request["from-tag"], toUser, toTag, "call"+strings.TrimRight(branch, "'"), request["cseq"], request["method"])
 	if c := o["contact"]; c != "" {
 		if c != "*" {
 			c = "<sip:" + c + ">"

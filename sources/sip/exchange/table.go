@@ -55,7 +55,8 @@ type Table struct {
 	homes     map[netip.AddrPort]*home
 	invites   dedup.Cache[uint64, *exchange]
 	others    dedup.Cache[uint64, *exchange]
-	own       dedup.Cache[uint64, struct{}] // requests of the switch, and its answers 200 to an INVITE
+	loose     dedup.Cache[uint64, *exchange] // those with credentials, by what is left without the branch
+	own       dedup.Cache[uint64, struct{}]  // requests of the switch, and its answers 200 to an INVITE
 	dialogues dedup.Cache[netip.Addr, time.Time]
 
 	message message.Message
@@ -89,6 +90,7 @@ func New(o Options) *Table {
 		homes:     map[netip.AddrPort]*home{},
 		invites:   dedup.Cache[uint64, *exchange]{Half: maxInvites},
 		others:    dedup.Cache[uint64, *exchange]{Half: maxOthers},
+		loose:     dedup.Cache[uint64, *exchange]{Half: maxOthers},
 		own:       dedup.Cache[uint64, struct{}]{Half: maxOthers},
 		dialogues: dedup.Cache[netip.Addr, time.Time]{Half: maxDialogues},
 	}
@@ -186,6 +188,9 @@ func (t *Table) takeRequest(h *heard) {
 		return
 	}
 	t.exchanges(h.m.Method).Put(key, x)
+	if len(x.credentials) > 0 {
+		t.loose.Put(t.looseKey(h), x)
+	}
 	t.reportRequest(h, x, false)
 }
 

@@ -125,6 +125,13 @@ func TestExchanges(t *testing.T) {
 			s>a 401 b2 nonce=n`, event.AuthFailure, `
 			auth_failure 198.51.100.1 1000 401 proven
 			auth_failure 198.51.100.1 1000 401 proven`},
+		{"a Via that is read in two ways", `
+			a>s REGISTER b1
+			s>a 401 b1 nonce=n
+			a>s REGISTER b2 nonce=n cseq=2
+			s>a 403 b2 odd=x
+			s>a 403 b2 odd=y`, event.AuthFailure, `
+			auth_failure 198.51.100.1 1000 403 proven`},
 		{"only the switch answers", `
 			a>s REGISTER b1
 			s>a 401 b1 nonce=n
