@@ -72,7 +72,8 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 		k.registrations.Learn(ev, now)
 		// Failures of other addresses are not kept: forged senders could evict all of them.
 		// Nor are those of forged senders, where that is known.
-		if ev.IP.IsValid() && (ev.Proven || !k.proves[ev.Source]) && k.registrations.Holds(single(ev.IP), now) {
+		failed := slices.Contains(registrations.FailureEvents, ev.Name)
+		if failed && ev.IP.IsValid() && (ev.Proven || !k.proves[ev.Source]) && k.registrations.Holds(single(ev.IP), now) {
 			k.failures.Learn(ev)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
@@ -17,6 +18,10 @@ const (
 	receiveBuffer = 16 << 20 // bytes that the kernel may hold: some 6,000 packets
 	batchSize     = 64       // datagrams read at once
 	maxDatagram   = 64 << 10
+
+	// pulse is the time between two reads while datagrams come faster than that: each wake-up
+	// takes more processor time than a packet.
+	pulse = time.Millisecond
 )
 
 // sockets are the two listeners of a source: agents choose UDP or TCP.
@@ -92,6 +97,7 @@ func (s *sockets) receive(take func(batch []ipv4.Message, dropped uint32)) error
 		batch[i].Buffers, batch[i].OOB = [][]byte{make([]byte, maxDatagram)}, make([]byte, unix.CmsgSpace(4))
 	}
 	for {
+		began := time.Now()
 		n, err := conn.ReadBatch(batch, 0)
 		if err != nil {
 			return err
@@ -99,7 +105,11 @@ func (s *sockets) receive(take func(batch []ipv4.Message, dropped uint32)) error
 		if last := &batch[n-1]; last.NN > 0 {
 			dropped = overflow(last.OOB[:last.NN], dropped)
 		}
+		busy := time.Since(began) < pulse
 		take(batch[:n], dropped)
+		if busy && n < batchSize {
+			time.Sleep(pulse)
+		}
 	}
 }
 
