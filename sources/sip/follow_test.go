@@ -137,7 +137,9 @@ func TestFollow(t *testing.T) {
 		t.Error("not heard")
 	}
 	l.udp.Write([]byte("no HEP at all"))
-	l.await(t, "what is no HEP", func(s status.Source) bool { return s.Skipped == 1 && has(s, "cannot be read are discarded, such as those of 127.0.0.1") })
+	l.await(t, "what is no HEP", func(s status.Source) bool {
+		return s.Skipped == 1 && has(s, "cannot be read are discarded, such as those of 127.0.0.1")
+	})
 	tcp.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
 	if n, err := tcp.Read(make([]byte, 1)); err == nil {
 		t.Errorf("the connection is open, and %d bytes came", n)
