@@ -96,6 +96,7 @@ func (e *Engine) step(by time.Duration) {
 	e.options.Clock.Follow(by)
 	e.now = e.options.Clock.Now()
 	e.keepClocks()
+	e.keepDialogues()
 	e.options.Log.Warn("clock stepped", "by", by.Round(time.Millisecond), "bans", e.ledger.Size())
 }
 
@@ -137,6 +138,9 @@ func (e *Engine) restoreClocks(kept []byte, now time.Time) {
 	unset := !s.Saved.IsZero() && s.Saved.Before(sensible) && now.After(sensible) // as before NTP
 	if by := now.Sub(s.Saved); by <= -time.Second || unset {
 		e.ledger.Step(by)
+		if e.known.dialogues != nil {
+			e.known.dialogues.Step(by)
+		}
 		e.options.Log.Warn("clock unlike that of the saved state: bans run for the rest of their terms", "by", by.Round(time.Second), "bans", e.ledger.Size())
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"freeswitch-security/engine/config"
@@ -187,6 +188,37 @@ func TestOfficeOnTheWire(t *testing.T) {
 			}
 			if banned := s.ledger.Size() > 0; banned != c.bans {
 				t.Errorf("banned: %v, want %v:\n%s", banned, c.bans, s.said())
+			}
+		})
+	}
+}
+
+// TestDialoguesSurviveARestart ends and starts an engine, also with a clock that is an hour earlier.
+func TestDialoguesSurviveARestart(t *testing.T) {
+	for _, back := range []time.Duration{0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(30 * 365 * 24 * time.Hour) // since 2000: a clock that is set
+			store, h := newMemory(), hostOff(0)
+			events := []event.Event{{Time: time.Now(), Name: event.Dialogue, Source: "sip.wire", IP: netip.MustParseAddr(victim)}}
+			restored := func(events []event.Event) *Engine {
+				cfg := guessing(t, config.Source{Ref: "sip.wire", Source: timed{&script{events: events}}})
+				cfg.Sources[0].Description.Proves = true
+				cfg.Security.Protect.Dialogues = true
+				e := New(cfg, Options{Clock: h.clock()})
+				if err := e.Restore(store, time.Now().Add(h.off())); err != nil {
+					t.Fatal(err)
+				}
+				return e
+			}
+			if err := restored(events).Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			h.step(-back)
+			e := restored(nil)
+			ago := e.now.Sub(e.lastDialogue(netip.MustParsePrefix(victim+"/32"), netip.Addr{}))
+			if want := map[time.Duration]time.Duration{0: time.Minute, time.Hour: 0}[back]; ago != want {
+				t.Errorf("the clock is %s earlier: the dialogue was %s ago, want %s", back, ago, want)
 			}
 		})
 	}

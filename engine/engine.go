@@ -140,8 +140,10 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 	e.live.saver.store = store
 	err := e.ledger.Restore(store)
 	positions, reading := store.LoadPositions()
+	e.restoreDialogues(positions[dialoguesRef])
 	e.restoreClocks(positions[clocksRef], now)
 	delete(positions, clocksRef)
+	delete(positions, dialoguesRef)
 	maps.Copy(e.live.sources.positions, positions)
 	e.advance(now)
 	e.setTrust()

@@ -17,7 +17,9 @@ type live struct {
 	saver   *saver
 	handed  uint64    // the number of the latest change that the saver was told of
 	kept    time.Time // when the clocks were last saved
-	lost    string    // why the state of the run before is not in the ledger; "": it is
+
+	keptDialogues time.Time
+	lost          string // why the state of the run before is not in the ledger; "": it is
 }
 
 // Run follows the live sources and runs the actions, until ctx ends or no source is left.
@@ -40,6 +42,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		cancel()
 		e.takeUntil(e.live.sources.wait())
 		e.keepClocks()
+		e.keepDialogues()
 		e.commit()
 		endSaving()
 		e.live.actions.end()
@@ -150,6 +153,9 @@ func (e *Engine) take(r report) {
 func (e *Engine) commit() {
 	e.retrust()
 	e.ledger.Publish()
+	if e.now.Sub(e.live.keptDialogues) >= dialoguesEvery {
+		e.keepDialogues()
+	}
 	seq := e.ledger.Seq()
 	// The changes of a feed are not among the untold.
 	if e.untold == 0 && len(e.live.sources.moved) == 0 && seq == e.live.handed {

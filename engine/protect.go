@@ -161,6 +161,27 @@ func (e *Engine) lastDialogue(network netip.Prefix, except netip.Addr) time.Time
 	return at
 }
 
+// dialoguesRef is the name of the dialogues among the positions; that of a source has a dot.
+const dialoguesRef = "dialogues"
+
+// dialoguesEvery is the interval at which the dialogues are saved. A crash forgets those since.
+const dialoguesEvery = 10 * time.Minute
+
+// keepDialogues saves the dialogues with the next commit.
+func (e *Engine) keepDialogues() {
+	e.live.keptDialogues = e.now
+	if d := e.known.dialogues; d != nil {
+		e.live.sources.moved[dialoguesRef], _ = d.MarshalBinary() // it cannot fail
+	}
+}
+
+// restoreDialogues restores the dialogues that were saved.
+func (e *Engine) restoreDialogues(saved []byte) {
+	if d := e.known.dialogues; d != nil {
+		_ = d.UnmarshalBinary(saved) // what cannot be read is not known
+	}
+}
+
 // apart reports whether an event may be of a forged sender, at an address with a dialogue: it
 // counts apart from what is proven. Otherwise a forger could complete what the address itself
 // began, and an attacker could clear the windows of its proven events by unproven ones.

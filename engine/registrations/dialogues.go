@@ -2,6 +2,7 @@ package registrations
 
 import (
 	"container/list"
+	"encoding/binary"
 	"net/netip"
 	"sync"
 	"time"
@@ -59,15 +60,19 @@ func (d *Dialogues) Learn(ev *event.Event, now time.Time) {
 	for last := d.order.Back(); last != nil && now.Sub(d.time(last)) > dialogueAge; last = d.order.Back() {
 		d.drop(last)
 	}
-	host, entry := hostOf(ev.IP), dialogue{hostOf(ev.IP), at.Add(-d.base)}
-	if known, ok := d.at.Get(host); ok {
-		if at.After(d.time(known)) {
-			known.Value = entry
+	d.put(dialogue{hostOf(ev.IP), at.Add(-d.base)})
+}
+
+// put notes a dialogue, unless a later one of its host is known.
+func (d *Dialogues) put(one dialogue) {
+	if known, ok := d.at.Get(one.host); ok {
+		if one.at.After(known.Value.(dialogue).at) {
+			known.Value = one
 			d.order.MoveToFront(known)
 		}
 		return
 	}
-	if site, is6 := siteOf(host); is6 {
+	if site, is6 := siteOf(one.host); is6 {
 		if d.sites[site] >= maxPerSite {
 			return
 		}
@@ -76,7 +81,7 @@ func (d *Dialogues) Learn(ev *event.Event, now time.Time) {
 	if d.order.Len() >= d.limit {
 		d.drop(d.order.Back())
 	}
-	d.at.Insert(host, d.order.PushFront(entry))
+	d.at.Insert(one.host, d.order.PushFront(one))
 }
 
 func (d *Dialogues) time(e *list.Element) time.Time { return e.Value.(dialogue).at.Add(d.base) }
@@ -113,6 +118,37 @@ func (d *Dialogues) Step(by time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.base += by
+}
+
+// A savedDialogue is a dialogue as it is kept across restarts.
+type savedDialogue struct {
+	Host [16]byte
+	At   int64 // in microseconds since 1970
+}
+
+// MarshalBinary implements [encoding.BinaryMarshaler].
+func (d *Dialogues) MarshalBinary() ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := make([]savedDialogue, 0, d.order.Len())
+	for e := d.order.Back(); e != nil; e = e.Prev() {
+		all = append(all, savedDialogue{e.Value.(dialogue).host.Addr().As16(), d.time(e).UnixMicro()})
+	}
+	return binary.Append(nil, binary.BigEndian, all)
+}
+
+// UnmarshalBinary implements [encoding.BinaryUnmarshaler]. It adds what was saved.
+func (d *Dialogues) UnmarshalBinary(saved []byte) error {
+	all := make([]savedDialogue, len(saved)/binary.Size(savedDialogue{}))
+	if _, err := binary.Decode(saved, binary.BigEndian, all); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, one := range all {
+		d.put(dialogue{hostOf(netip.AddrFrom16(one.Host).Unmap()), time.UnixMicro(one.At).Add(-d.base)})
+	}
+	return nil
 }
 
 // Size is the number of hosts.

@@ -60,6 +60,20 @@ func TestDialogues(t *testing.T) {
 	if latest("2001:db8::/64", "", 5) != "" || latest("198.51.100.7/32", "", 5) != "3h0m0s" || d.Size() != 4 {
 		t.Errorf("of five hosts, the one without a dialogue for the longest time is not evicted")
 	}
+	saved, _ := d.MarshalBinary()
+	again := NewDialogues()
+	if err := again.UnmarshalBinary(saved); err != nil || again.Size() != 4 {
+		t.Errorf("restored: %d, %v", again.Size(), err)
+	}
+	for _, network := range []string{"198.51.100.7/32", "203.0.113.2/32"} {
+		was, _ := d.Latest(netip.MustParsePrefix(network), netip.Addr{}, at(5))
+		if now, ok := again.Latest(netip.MustParsePrefix(network), netip.Addr{}, at(5)); !ok || !now.Equal(was) {
+			t.Errorf("%s: %s restored as %s", network, was, now)
+		}
+	}
+	if err := again.UnmarshalBinary([]byte("something else, and no whole number of dialogues")); err != nil || again.Size() > 6 {
+		t.Errorf("of other bytes: %d, %v", again.Size(), err)
+	}
 	d.Step(-2 * time.Hour)
 	if got := latest("198.51.100.7/32", "", 5); got != "1h0m0s" {
 		t.Errorf("after a step of the clock: %s", got)
