@@ -2,11 +2,14 @@ package pcap
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -271,3 +274,47 @@ func TestEnd(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestRecorded reads what tcpdump -i any and dumpcap recorded of the same traffic: a probe over
+// UDP, in fragments, and TCP, over IPv4 and IPv6.
+func TestRecorded(t *testing.T) {
+	var want []string
+	for _, ends := range [][2]string{{"10.9.0.2:507%d", "10.9.0.1:5060"}, {"[fd00:9::2]:507%d", "[fd00:9::1]:5060"}} {
+		for _, long := range []int{0, 1600} {
+			for _, transport := range []packet.Transport{packet.UDP, packet.TCP} {
+				n, name := len(want)/2+1, strings.ToUpper(transport.String())
+				probe := fmt.Sprintf("OPTIONS sip:10.9.0.1 SIP/2.0\r\nVia: SIP/2.0/%s 10.9.0.2;branch=z9hG4bK%d\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n"+
+					"Call-ID: c%d\r\nCSeq: 1 OPTIONS\r\nUser-Agent: probe%s\r\nContent-Length: 0\r\n\r\n", name, n, n, strings.Repeat("x", long))
+				client := fmt.Sprintf(ends[0], n)
+				want = append(want, line(sent(0, client, ends[1], transport, probe)),
+					line(sent(0, ends[1], client, transport, "SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")))
+			}
+		}
+	}
+	for _, name := range []string{"tcpdump-any.pcap.gz", "dumpcap.pcapng.gz"} {
+		t.Run(name, func(t *testing.T) {
+			file, err := os.Open("testdata/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			unzip, err := gzip.NewReader(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			recorded, err := io.ReadAll(unzip)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, counts := read(t, recorded)
+			stamp := regexp.MustCompile(`^\S+`)
+			for i := range got {
+				got[i] = stamp.ReplaceAllString(got[i], began.Format("05.000000000"))
+			}
+			expect(t, got, want)
+			if counts.Lost+counts.Truncated+counts.Encrypted != 0 {
+				t.Errorf("counts %+v", counts)
+			}
+		})
+	}
+}
