@@ -1,8 +1,6 @@
 package exchange
 
 import (
-	"slices"
-
 	"freeswitch-security/engine/event"
 	"freeswitch-security/sources/sip/message"
 )
@@ -79,30 +77,23 @@ func (t *Table) takeFinal(h *heard, x *exchange) {
 
 // learn notes how the switch challenges.
 func (h *home) learn(x *exchange, m *message.Message) {
-	if i := slices.Index(methods[:], x.method); i >= 0 && len(m.Challenges) > 0 {
-		h.challenges |= 1 << i
+	if len(m.Challenges) > 0 && len(h.challenges) < maxMethods {
+		h.challenges[x.method] = true
 	}
 	if x.method == "INVITE" && !x.timestamp {
 		h.early, h.late = h.early || x.trying, h.late || !x.trying
 	}
 }
 
-// checks reports whether the switch checks the credentials of a method. FreeSWITCH answers
-// OPTIONS without a look at them.
-func (h *home) checks(method string) bool {
-	i := slices.Index(methods[:], method)
-	return i >= 0 && h.challenges&(1<<i) != 0
-}
-
 // process reports that the switch processes a request: its credentials were accepted, and it is
-// a call if it can be one.
+// a call if it can be one. Trap: FreeSWITCH answers OPTIONS without a look at credentials.
 func (t *Table) process(h *heard, x *exchange) {
-	if c := x.used(); c != nil && c.known && h.m.Code < 300 && !x.accepted && h.home.checks(x.method) {
+	if c := x.used(); c != nil && c.known && h.m.Code < 300 && !x.accepted && h.home.challenges[x.method] {
 		x.accepted = true
 		t.nonces.accept(c.nonce)
 		t.report(h, x, c, event.AuthSuccess)
 		if x.isProven(h, c) {
-			t.dialogue(h)
+			t.dialogue(h, x.peer)
 		}
 	}
 	if x.method != "INVITE" || x.inDialogue {

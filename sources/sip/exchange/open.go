@@ -62,8 +62,8 @@ func (t *Table) key(h *heard, method []byte) uint64 {
 	return t.hash(h, 'r', method, h.m.Branch, h.m.CallID, h.m.From.Tag)
 }
 
-// looseKey hashes all that but the branch: an odd Via may be read in two ways, and the guesses in
-// such requests are to count.
+// looseKey hashes less: no branch, as an odd Via may be read in two ways, and no peer, as a Via may
+// send the answer elsewhere (maddr). Guesses in such requests are to count.
 func (t *Table) looseKey(h *heard) uint64 {
 	return t.hash(h, 'l', h.m.Method, h.m.CallID, h.m.From.Tag)
 }
@@ -80,11 +80,14 @@ func (t *Table) nonceKey(h *heard, nonce []byte) uint64 {
 	return maphash.Bytes(t.seed, t.scratch)
 }
 
-// hash hashes texts with the addresses of both sides and the number of the request.
+// hash hashes texts with the number of the request and the addresses of both sides, of a loose key
+// that of the switch alone.
 func (t *Table) hash(h *heard, kind byte, texts ...[]byte) uint64 {
 	b := append(t.scratch[:0], kind)
 	b, _ = h.home.at.AppendBinary(b)
-	b, _ = h.peer.Addr().AppendBinary(b)
+	if kind != 'l' {
+		b, _ = h.peer.Addr().AppendBinary(b)
+	}
 	n := h.m.CSeq
 	b = append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
 	for _, text := range texts {
@@ -169,7 +172,7 @@ func (x *exchange) challenged(m *message.Message) *credentials {
 	return nil
 }
 
-// methods are those that a switch may challenge, by their bit in home.
+// methods are names that need no copy.
 var methods = [...]string{"REGISTER", "INVITE", "OPTIONS", "SUBSCRIBE", "MESSAGE", "PUBLISH", "NOTIFY", "INFO", "REFER", "UPDATE", "BYE", "CANCEL", "ACK", "PRACK"}
 
 func methodName(b []byte) string {

@@ -101,18 +101,15 @@ func (t *Table) reportAtNonce(h *heard, x *exchange, name string) {
 }
 
 func (t *Table) reportCall(h *heard, x *exchange) {
-	c := x.used()
-	if !x.accepted {
-		c = nil
-	}
-	e := t.build(h, x, c, event.Call)
-	if e == nil {
-		return
-	}
+	var c *credentials
+	var fields map[string]string
 	if x.accepted {
-		e.Fields = map[string]string{"variable_sip_authorized": "true"}
+		c, fields = x.used(), map[string]string{"variable_sip_authorized": "true"}
 	}
-	t.put(h, e)
+	if e := t.build(h, x, c, event.Call); e != nil {
+		e.Fields = fields
+		t.put(h, e)
+	}
 }
 
 // reportRegistration reports a registration, or its end if expires is negative.
@@ -134,21 +131,22 @@ func (t *Table) reportRegistration(h *heard, x *exchange, name string, expires i
 	switch {
 	case x.accepted:
 		e.Fields["authenticated"] = "true"
-	case c == nil || !h.home.checks(x.method):
+	case c == nil || !h.home.challenges[x.method]:
 		e.Fields["authenticated"] = "false"
 	}
 	t.put(h, e)
 }
 
-// dialogue reports that the peer is where it says, at most once in a while.
-func (t *Table) dialogue(h *heard) {
-	last, known := t.dialogues.Get(h.peer.Addr())
+// dialogue reports that a peer is where it says, at most once in a while.
+func (t *Table) dialogue(h *heard, peer netip.AddrPort) {
+	last, known := t.dialogues.Get(peer.Addr())
 	if known && h.p.Time.Sub(last).Abs() < dialogueEvery {
 		return
 	}
 	if e := t.begin(h, event.Dialogue); e != nil {
-		t.dialogues.Put(e.IP, e.Time)
-		e.Method, e.CallID, e.Proven = methodName(h.m.Method), bound(h.m.CallID), true
+		t.dialogues.Put(peer.Addr(), e.Time)
+		e.IP, e.Port, e.Proven = peer.Addr(), peer.Port(), true
+		e.Method, e.CallID = methodName(h.m.Method), bound(h.m.CallID)
 		t.put(h, e)
 	}
 }
@@ -178,7 +176,7 @@ var kinds = map[message.Kind]string{message.Garbage: "garbage", message.Web: "we
 // notSIP reports what is no SIP. The head is its beginning.
 func (t *Table) notSIP(p *packet.Packet, kind message.Kind, head []byte, emit func(*event.Event)) {
 	t.counts.NotSIP++
-	h := heard{p: p, peer: p.From, home: t.homeOf(p.To), emit: emit}
+	h := heard{p: p, peer: p.From, home: t.homeOf(p.To, false), emit: emit}
 	if e := t.begin(&h, event.NotSIP); e != nil {
 		e.Message, e.Fields = event.Printable(bound(head)), map[string]string{"kind": kinds[kind]}
 		t.put(&h, e)

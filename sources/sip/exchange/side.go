@@ -21,18 +21,19 @@ const (
 
 // Limits of what sides learns.
 const (
-	maxSwitches   = 64
-	maxMet        = 8192 // addresses in each half of the table
-	enoughOthers  = 8    // of a switch
-	enoughOfALost = 32   // of a switch that was the smaller side before
+	maxSwitches = 64
+	maxMet      = 8192 // addresses in each half of the table
+	several     = 4    // senders: of an address that may be a switch
+	many        = 8    // of a switch
+	plenty      = 32   // of a switch that was the smaller side before
 )
 
 // sides tells the switch from its peers.
 //
 // Where the site names the switch, or one address is this host's, nothing is learned. Otherwise
-// the side that exchanged packets with more addresses is the switch: an attacker forges senders,
-// but every packet that it sends has an address of the switch as its destination. So it adds to
-// the others of the switch only, and its own others are never more than the switch has addresses.
+// the side to which more addresses have sent packets is the switch. An attacker forges senders,
+// which adds to those of the switch: it cannot send a packet to itself where the capture hears
+// it. So its own senders are never more than the switch has addresses.
 type sides struct {
 	networks []netip.Prefix
 	local    func(netip.Addr) bool
@@ -43,8 +44,8 @@ type sides struct {
 
 // An acquaintance is what is known of an address that is not known as a switch.
 type acquaintance struct {
-	others uint64 // one bit for the hash of each: about how many, up to some 100
-	lost   bool   // it was the smaller side: it is a peer, or a switch that calls another
+	senders uint64 // one bit for the hash of each: about how many, up to some 100
+	lost    bool   // it was the smaller side: it is a peer, or a switch that calls another
 }
 
 func newSides(o *Options, seed maphash.Seed) sides {
@@ -57,11 +58,11 @@ func newSides(o *Options, seed maphash.Seed) sides {
 // of returns the direction of a packet.
 func (s *sides) of(from, to netip.Addr) direction {
 	if len(s.networks) > 0 {
-		return decide(s.isNamed(from), s.isNamed(to), unknown)
+		return decide(s.isNamed(from), s.isNamed(to))
 	}
 	if s.local != nil {
 		if a, b := s.local(from), s.local(to); a || b {
-			return decide(a, b, unknown)
+			return decide(a, b)
 		}
 	}
 	_, a := s.switches[from]
@@ -69,7 +70,19 @@ func (s *sides) of(from, to netip.Addr) direction {
 	if a && b {
 		return unknown
 	}
-	return s.learn(from, to, a, b)
+	sender, receiver := s.meet(from, a), s.meet(to, b)
+	if receiver != nil {
+		receiver.senders |= 1 << (maphash.Comparable(s.seed, from) % 64)
+	}
+	switch sizeA, sizeB := sender.size(), receiver.size(); {
+	case sizeA > sizeB:
+		s.win(from, sizeA, receiver)
+		return sent
+	case sizeB > sizeA:
+		s.win(to, sizeB, sender)
+		return received
+	}
+	return tied
 }
 
 func (s *sides) isNamed(a netip.Addr) bool {
@@ -77,35 +90,18 @@ func (s *sides) isNamed(a netip.Addr) bool {
 }
 
 // decide returns the direction if exactly one side is a switch.
-func decide(from, to bool, otherwise direction) direction {
+func decide(from, to bool) direction {
 	switch {
 	case from && !to:
 		return sent
 	case to && !from:
 		return received
 	}
-	return otherwise
+	return unknown
 }
 
-// learn notes that two addresses exchange packets. At most one is known as a switch.
-func (s *sides) learn(from, to netip.Addr, fromSwitch, toSwitch bool) direction {
-	a, b := s.meet(from, to, fromSwitch), s.meet(to, from, toSwitch)
-	sizeA, sizeB := a.size(), b.size()
-	switch {
-	case sizeA > sizeB:
-		b.lost = true
-		s.promote(from, sizeA)
-		return sent
-	case sizeB > sizeA:
-		a.lost = true
-		s.promote(to, sizeB)
-		return received
-	}
-	return tied
-}
-
-// meet notes one of the others of an address. It returns nil for a switch.
-func (s *sides) meet(addr, other netip.Addr, isSwitch bool) *acquaintance {
+// meet returns what is known of an address, nil if it is a switch.
+func (s *sides) meet(addr netip.Addr, isSwitch bool) *acquaintance {
 	if isSwitch {
 		return nil
 	}
@@ -114,27 +110,32 @@ func (s *sides) meet(addr, other netip.Addr, isSwitch bool) *acquaintance {
 		known = &acquaintance{}
 		s.met.Put(addr, known)
 	}
-	known.others |= 1 << (maphash.Comparable(s.seed, other) % 64)
 	return known
 }
 
-// promote makes an address with many others a switch.
-func (s *sides) promote(addr netip.Addr, size int) {
-	if _, known := s.switches[addr]; !known && size >= enoughOthers && len(s.switches) < maxSwitches {
+// win notes the larger side. With many senders it is a switch from now on.
+func (s *sides) win(addr netip.Addr, size int, smaller *acquaintance) {
+	if size >= several {
+		smaller.lost = true
+	}
+	if size >= many && size < ofSwitch && len(s.switches) < maxSwitches {
 		s.switches[addr] = struct{}{}
 		s.met.Take(addr)
 	}
 }
 
-// size is how many others an address has. Once it was the smaller side it counts as new until
-// it has many. A switch is larger than any other.
+// ofSwitch is the size of a switch: larger than any other.
+const ofSwitch = 64 + 1
+
+// size compares acquaintances. Once it was the smaller side it counts as new until it has
+// plenty of senders.
 func (a *acquaintance) size() int {
 	if a == nil {
-		return 64 + 1
+		return ofSwitch
 	}
-	n := bits.OnesCount64(a.others)
-	if a.lost && n < enoughOfALost {
-		return 1
+	n := bits.OnesCount64(a.senders)
+	if a.lost && n < plenty {
+		return min(n, 1)
 	}
 	return n
 }

@@ -37,6 +37,7 @@ type Counts struct {
 // Limits of small tables.
 const (
 	maxHomes      = 1024
+	maxMethods    = 32               // of a home
 	maxDialogues  = 8192             // in each half
 	dialogueEvery = 10 * time.Minute // per address
 )
@@ -67,9 +68,9 @@ type Table struct {
 type home struct {
 	at         netip.AddrPort
 	name       string
-	challenges uint16 // the methods that it was seen to challenge, by their place in methods
-	early      bool   // it sends 100 before it looks at credentials
-	late       bool   // it was seen to refuse an INVITE without it
+	challenges map[string]bool // the methods that it was seen to challenge
+	early      bool            // it sends 100 before it looks at credentials
+	late       bool            // it was seen to refuse an INVITE without it
 }
 
 // heard is a message, with its two sides.
@@ -139,9 +140,9 @@ func (t *Table) takeMessage(p *packet.Packet, payload []byte, d direction, emit 
 	}
 	h := heard{p: p, payload: payload, m: m, emit: emit}
 	if d == sent {
-		h.peer, h.home = p.To, t.homeOf(p.From)
+		h.peer, h.home = p.To, t.homeOf(p.From, true)
 	} else {
-		h.peer, h.home = p.From, t.homeOf(p.To)
+		h.peer, h.home = p.From, t.homeOf(p.To, false)
 	}
 	switch {
 	case err != nil:
@@ -161,12 +162,14 @@ func (t *Table) takeMessage(p *packet.Packet, payload []byte, d direction, emit 
 	}
 }
 
-func (t *Table) homeOf(at netip.AddrPort) *home {
-	if h := t.homes[at]; h != nil {
-		return h
+// homeOf returns a home. It is kept once the switch sends from it: an attacker may send to every
+// port.
+func (t *Table) homeOf(at netip.AddrPort, sends bool) *home {
+	h := t.homes[at]
+	if h == nil {
+		h = &home{at: at, name: at.String(), challenges: map[string]bool{}}
 	}
-	h := &home{at: at, name: at.String()}
-	if len(t.homes) < maxHomes {
+	if sends && len(t.homes) < maxHomes {
 		t.homes[at] = h
 	}
 	return h
@@ -176,7 +179,7 @@ func (t *Table) homeOf(at netip.AddrPort) *home {
 func (t *Table) takeRequest(h *heard) {
 	if string(h.m.Method) == "ACK" {
 		if _, answered := t.own.Get(t.dialogueKey(h)); answered {
-			t.dialogue(h)
+			t.dialogue(h, h.peer)
 		}
 		return
 	}
@@ -207,6 +210,6 @@ func (t *Table) takePeersAnswer(h *heard) {
 		return
 	}
 	if _, asked := t.own.Take(t.key(h, h.m.Method)); asked {
-		t.dialogue(h)
+		t.dialogue(h, h.peer)
 	}
 }

@@ -132,6 +132,17 @@ func TestExchanges(t *testing.T) {
 			s>a 403 b2 odd=x
 			s>a 403 b2 odd=y`, event.AuthFailure, `
 			auth_failure 198.51.100.1 1000 403 proven`},
+		{"a Via that sends the answers elsewhere", `
+			a>s REGISTER b1
+			s>a 401 b1 nonce=n
+			a>s REGISTER b2 nonce=n cseq=2
+			s>b 403 b2
+			a>s REGISTER b3 nonce=n cseq=3
+			s>b 200 b3`, outcomes + " " + event.Dialogue, `
+			challenge 198.51.100.1 1000 401
+			auth_failure 198.51.100.1 1000 403 proven
+			auth_success 198.51.100.1 1000 200 proven
+			dialogue 198.51.100.1  proven`},
 		{"only the switch answers", `
 			a>s REGISTER b1
 			s>a 401 b1 nonce=n
