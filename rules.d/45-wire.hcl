@@ -486,13 +486,16 @@ rule "walking numbers" {
   }
 }
 
-# Six requests of other methods that the switch refuses, within ten seconds: REFER, INFO or
-# UPDATE outside of a call, SUBSCRIBE for an event that does not exist. OPTIONS and REGISTER
-# do not count, nor do challenges. A phone that logged in may do so as often as it likes.
+# Six requests of other methods that the switch refuses, within ten seconds: INFO or UPDATE
+# outside of a call, SUBSCRIBE for an event that does not exist. A REFER outside of a call
+# counts as well if it is accepted: it has the switch call a number, and a profile without
+# passwords lets anyone send it. OPTIONS and REGISTER do not count, nor do challenges. A
+# phone that logged in may do so as often as it likes.
 rule "refused requests" {
   on    = local.wires
   match = <<-EOT
-    event == 'sip_request' and not proven and answer >= 400 and answer not in [401, 407, 423, 487]
+    event == 'sip_request' and not proven
+    and (answer >= 400 and answer not in [401, 407, 423, 487] or answer >= 200 and answer < 300 and method == 'REFER')
     and method not in ['OPTIONS', 'REGISTER', 'INVITE', 'BYE']
   EOT
 
@@ -516,6 +519,19 @@ rule "refused requests" {
       event  = "sip_request"
       method = "REFER"
       answer = 403
+      repeat = true
+      ip     = "203.0.113.7"
+      times  = 6
+      every  = "1990ms"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "calls by REFER that are accepted" {
+    given {
+      event  = "sip_request"
+      method = "REFER"
+      answer = 202
       repeat = true
       ip     = "203.0.113.7"
       times  = 6
