@@ -54,7 +54,7 @@ var verdicts = []row{
 }
 
 func isExpired(_ *exchange, m *message.Message) bool {
-	return slices.ContainsFunc(m.Challenges, func(c message.Challenge) bool { return c.Stale })
+	return slices.ContainsFunc(m.Challenges, func(c message.Digest) bool { return c.Stale })
 }
 
 func isOfTheirRealm(x *exchange, m *message.Message) bool { return x.challenged(m) != nil }

@@ -17,13 +17,9 @@ var (
 	ErrKey       = errors.New("HEP datagram with a wrong or missing key")
 	ErrNotSIP    = errors.New("HEP datagram whose payload is not SIP")
 	// ErrNoAddress: a datagram that does not tell who sent the message to whom.
-	ErrNoAddress = errors.New("HEP datagram without addresses")
-	// ErrCompressed: the payload is compressed, and is not what zlib or gzip writes.
-	ErrCompressed = errors.New("HEP datagram with an unreadable compressed payload")
+	ErrNoAddress  = errors.New("HEP datagram without addresses")
+	ErrCompressed = errors.New("HEP datagram with a compressed payload: switch the compression of the agent off")
 )
-
-// MaxPayload is the length of the longest payload.
-const MaxPayload = 64 << 10
 
 // Decode reads one datagram of version 3, 2 or 1 into p, whose payload is a slice of it. If key
 // is not empty, only a datagram of version 3 with this key is believed.
@@ -72,12 +68,12 @@ const typeSIP = 1
 
 // chunks is what the chunks of a datagram said.
 type chunks struct {
-	from, to           netip.Addr
-	fromPort, toPort   uint16
-	seconds, micros    uint32
-	protocol, kind     byte
-	key, payload       []byte
-	compressed, ending bool // ending: the payload goes beyond the datagram
+	from, to         netip.Addr
+	fromPort, toPort uint16
+	seconds, micros  uint32
+	protocol, kind   byte
+	key, payload     []byte
+	compressed       bool
 }
 
 func decodeChunks(b []byte, key string, p *packet.Packet) error {
@@ -86,7 +82,8 @@ func decodeChunks(b []byte, key string, p *packet.Packet) error {
 		return ErrMalformed
 	}
 	c := chunks{kind: typeSIP}
-	if err := c.read(b[headerSize:min(total, len(b))], len(b) < total); err != nil {
+	short := len(b) < total
+	if err := c.read(b[headerSize:min(total, len(b))], short); err != nil {
 		return err
 	}
 	if key != "" && subtle.ConstantTimeCompare(c.key, []byte(key)) != 1 {
@@ -106,12 +103,9 @@ func decodeChunks(b []byte, key string, p *packet.Packet) error {
 		return ErrNoAddress
 	}
 	if c.compressed {
-		var err error
-		if p.Payload, err = inflate(c.payload); err != nil {
-			return err
-		}
+		return ErrCompressed
 	}
-	p.Truncated = c.ending || len(p.Payload) == 0
+	p.Truncated = short || len(p.Payload) == 0
 	return nil
 }
 
@@ -121,17 +115,15 @@ func isAddress(a netip.Addr) bool { return a.IsValid() && !a.IsUnspecified() }
 // read reads all chunks. In a datagram that ends early the payload may be cut.
 func (c *chunks) read(b []byte, short bool) error {
 	for len(b) > 0 {
-		if len(b) < chunkSize {
-			if short {
-				c.ending = true
-				return nil
-			}
+		if len(b) < chunkSize && short {
+			break
+		} else if len(b) < chunkSize {
 			return ErrMalformed
 		}
 		vendor, kind, length := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), int(binary.BigEndian.Uint16(b[4:]))
 		isPayload := vendor == 0 && (kind == chunkPayload || kind == chunkCompressed)
-		if isPayload && short && length > len(b) {
-			length, c.ending = len(b), true
+		if isPayload && short {
+			length = min(length, len(b))
 		}
 		if length < chunkSize || length > len(b) {
 			return ErrMalformed
@@ -141,58 +133,39 @@ func (c *chunks) read(b []byte, short bool) error {
 		}
 		b = b[length:]
 	}
-	if short {
-		c.ending = true
-	}
 	return nil
 }
 
 // chunk reads one chunk. It returns false if its value does not have the right length.
 func (c *chunks) chunk(kind uint16, value []byte) bool {
+	var n uint32
+	for _, b := range value[:min(4, len(value))] {
+		n = n<<8 | uint32(b)
+	}
+	length := len(value) // the right one: any, unless a case below says which
 	switch kind {
 	case chunkProtocol:
-		return read8(value, &c.protocol)
+		c.protocol, length = byte(n), 1
 	case chunkFrom4, chunkFrom6:
 		return readAddr(value, kind == chunkFrom4, &c.from)
 	case chunkTo4, chunkTo6:
 		return readAddr(value, kind == chunkTo4, &c.to)
 	case chunkFromPort:
-		return read16(value, &c.fromPort)
+		c.fromPort, length = uint16(n), 2
 	case chunkToPort:
-		return read16(value, &c.toPort)
+		c.toPort, length = uint16(n), 2
 	case chunkSeconds:
-		return read32(value, &c.seconds)
+		c.seconds, length = n, 4
 	case chunkMicros:
-		return read32(value, &c.micros) && c.micros < 1e6
+		c.micros, length = n%1e6, 4
 	case chunkType:
-		return read8(value, &c.kind)
+		c.kind, length = byte(n), 1
 	case chunkKey:
 		c.key = value
 	case chunkPayload, chunkCompressed:
 		c.payload, c.compressed = value, kind == chunkCompressed
 	}
-	return true
-}
-
-func read8(b []byte, v *byte) bool {
-	if len(b) == 1 {
-		*v = b[0]
-	}
-	return len(b) == 1
-}
-
-func read16(b []byte, v *uint16) bool {
-	if len(b) == 2 {
-		*v = binary.BigEndian.Uint16(b)
-	}
-	return len(b) == 2
-}
-
-func read32(b []byte, v *uint32) bool {
-	if len(b) == 4 {
-		*v = binary.BigEndian.Uint32(b)
-	}
-	return len(b) == 4
+	return length == len(value)
 }
 
 func readAddr(b []byte, v4 bool, a *netip.Addr) bool {

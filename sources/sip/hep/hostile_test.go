@@ -88,8 +88,8 @@ func TestHostile(t *testing.T) {
 			parsed++
 		}
 		s.Split(p.Payload, func([]byte) { split++ })
-		if s.Len() > message.MaxSize || len(p.Payload) > hep.MaxPayload {
-			t.Fatalf("%d bytes kept of %d", s.Len(), len(p.Payload))
+		if s.Len() > message.MaxSize {
+			t.Fatalf("%d bytes kept", s.Len())
 		}
 	}
 	t.Logf("of %d datagrams %d were read, %d parsed; %d messages of connections", n, read, parsed, split)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"math"
 
 	"freeswitch-security/sources/sip/packet"
 )
@@ -18,7 +19,7 @@ type Reader struct {
 
 // NewReader returns a Reader of r. The key is that of [Decode].
 func NewReader(r io.Reader, key string) *Reader {
-	return &Reader{r: bufio.NewReaderSize(r, MaxPayload), key: key}
+	return &Reader{r: bufio.NewReaderSize(r, math.MaxUint16), key: key}
 }
 
 // Next reads the next packet into p, whose payload is valid until the next call. What [Decode]

@@ -1,6 +1,9 @@
 package message
 
-import "bytes"
+import (
+	"bytes"
+	"unicode"
+)
 
 // A Kind says what a packet is.
 type Kind uint8
@@ -37,9 +40,9 @@ func Classify(b []byte) Kind {
 	first, rest := word(line)
 	switch {
 	case !isToken(first) || len(rest) == 0:
-	case isWeb(line):
+	case endsWithProtocol(line, "http/"):
 		return Web
-	case hasSIPScheme(rest) || hasSIPVersion(line):
+	case endsWithProtocol(line, "sip/") || hasSIPScheme(rest):
 		return Request
 	}
 	if hasSIPHeader(text) {
@@ -62,16 +65,7 @@ func isShortWord(b []byte) bool {
 	if len(b) > maxKeepAlive {
 		return false
 	}
-	for _, c := range b {
-		if len(b) > 1 && !isLetterOrDigit(c) {
-			return false
-		}
-	}
-	return true
-}
-
-func isLetterOrDigit(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+	return len(b) == 1 || !bytes.ContainsFunc(b, func(r rune) bool { return r > 'z' || !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
 // isSTUN reports whether b is a message of STUN (RFC 5389), or of its older form without the
@@ -92,9 +86,10 @@ func isTLS(b []byte) bool {
 	return b[1] == 3 && b[2] <= 4 || b[1] == 0xfe && b[2] >= 0xfc
 }
 
-func isWeb(line []byte) bool {
-	i := bytes.LastIndexByte(line, ' ')
-	return i >= 0 && len(line) >= i+6 && equalFold(line[i+1:i+6], "http/")
+// endsWithProtocol reports whether the last word of a line begins with this name.
+func endsWithProtocol(line []byte, name string) bool {
+	last := line[bytes.LastIndexByte(line, ' ')+1:]
+	return len(last) < len(line) && len(last) > len(name) && equalFold(last[:len(name)], name)
 }
 
 func hasSIPScheme(b []byte) bool {
@@ -102,28 +97,15 @@ func hasSIPScheme(b []byte) bool {
 	return colon > 0 && (equalFold(b[:colon], "sip") || equalFold(b[:colon], "sips") || equalFold(b[:colon], "tel"))
 }
 
-func hasSIPVersion(line []byte) bool {
-	i := bytes.LastIndexByte(line, ' ')
-	return i >= 0 && len(line) >= i+5 && equalFold(line[i+1:i+5], "sip/")
-}
-
 // hasSIPHeader reports whether a line of b, but the first, is a header that Parse knows. It is
 // so for a piece from the middle of a message.
 func hasSIPHeader(b []byte) bool {
-	for range maxLines {
-		i := bytes.IndexByte(b, '\n')
-		if i < 0 {
-			return false
-		}
-		b = b[i+1:]
-		if colon := bytes.IndexByte(b[:min(len(b), maxName)], ':'); colon > 0 && headerOf(b[:colon]) != hOther {
+	for _, b, ok := bytes.Cut(b, newLine); ok; _, b, ok = bytes.Cut(b, newLine) {
+		if colon := bytes.IndexByte(b[:min(len(b), maxName+1)], ':'); colon > 0 && headerOf(b[:colon]) != hOther {
 			return true
 		}
 	}
 	return false
 }
 
-const (
-	maxLines = 64 // that are searched for a header
-	maxName  = 20 // the length of the longest name of a header that Parse knows
-)
+var newLine = []byte("\n")

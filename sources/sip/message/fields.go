@@ -8,37 +8,27 @@ const maxDigests = 4
 // nameAddr splits `"Bob" <sip:bob@example.com>;tag=1`, or the same without brackets, into the
 // URI and the parameters that follow it.
 func nameAddr(b []byte) (uri, params []byte, ok bool) {
-	for len(b) > 0 && b[0] == ',' {
-		b = trimLeft(b[1:])
+	b = skipEmpty(b)
+	rest, named := b, len(b) > 0 && b[0] == '"'
+	if named {
+		rest = trimLeft(b[quoted(b):])
+	} else {
+		for len(rest) > 0 && (tokens[rest[0]] || isSpace(rest[0]) || rest[0] >= 0x80) {
+			rest = rest[1:]
+		}
 	}
-	if len(b) == 0 {
+	if len(rest) > 0 && rest[0] == '<' {
+		end := bytes.IndexByte(rest, '>')
+		if end <= 1 {
+			return nil, nil, false
+		}
+		return rest[1:end], rest[end+1:], true
+	}
+	if named {
 		return nil, nil, false
 	}
-	open := 0
-	if b[0] == '"' {
-		open = quoted(b)
-		open += len(b[open:]) - len(trimLeft(b[open:]))
-		if open == len(b) || b[open] != '<' {
-			return nil, nil, false
-		}
-	} else {
-		for open < len(b) && (isTokenByte(b[open]) || isSpace(b[open]) || b[open] >= 0x80) {
-			open++
-		}
-	}
-	if open < len(b) && b[open] == '<' {
-		rest := b[open+1:]
-		end := bytes.IndexByte(rest, '>')
-		if end <= 0 {
-			return nil, nil, false
-		}
-		return rest[:end], rest[end+1:], true
-	}
-	end := bytes.IndexAny(b, " \t\r\n,;?")
-	if end < 0 {
-		end = len(b)
-	}
-	return b[:end], b[end:], end > 0
+	uri = before(b, " \t\r\n,;?")
+	return uri, b[len(uri):], len(uri) > 0
 }
 
 // parseURI reads a URI. The user of a sip URI ends at the first @, as for sofia-sip. A URI without
@@ -69,46 +59,35 @@ func parseURI(b []byte) (u URI) {
 	return u
 }
 
-// before returns what precedes the first of stops.
-func before(b []byte, stops string) []byte {
-	if i := bytes.IndexAny(b, stops); i >= 0 {
-		return b[:i]
+// viaBranch returns the branch of the first Via in a header.
+func viaBranch(b []byte) []byte {
+	b = skipEmpty(b)
+	return lastParam(b[len(before(b, ";,")):], "branch")
+}
+
+// skipEmpty skips the empty elements of a list.
+func skipEmpty(b []byte) []byte {
+	for len(b) > 0 && b[0] == ',' {
+		b = trimLeft(b[1:])
 	}
 	return b
 }
 
-// viaBranch returns the branch of the first Via in a header.
-func viaBranch(b []byte) []byte {
-	for len(b) > 0 && b[0] == ',' {
-		b = trimLeft(b[1:])
-	}
-	i := bytes.IndexAny(b, ";,")
-	if i < 0 || b[i] == ',' {
-		return nil
-	}
-	return lastParam(b[i:], "branch")
-}
-
-// param returns the value of the first parameter of that name: of `;a=1 ; tag = "x"`, x. It is
-// nil if there is none, and empty if it has no value. Parameters end at a comma.
-func param(b []byte, name string) []byte {
-	value, _ := nextParam(b, name)
-	return value
-}
-
-// lastParam is param for the parameters of which sofia-sip takes the last.
+// lastParam returns the value of the last parameter of that name.
 func lastParam(b []byte, name string) (last []byte) {
 	for {
 		var value []byte
-		if value, b = nextParam(b, name); value == nil {
+		if value, b = param(b, name); value == nil {
 			return last
 		}
 		last = value
 	}
 }
 
-// nextParam is param, and returns what follows the parameter.
-func nextParam(b []byte, name string) (value, rest []byte) {
+// param returns the value of the first parameter of that name, and what follows it: of
+// `;a=1 ; tag = "x"`, x. The value is nil if there is none, and empty if it has no value.
+// Parameters end at a comma.
+func param(b []byte, name string) (value, rest []byte) {
 	for {
 		b = trimLeft(b)
 		if len(b) == 0 || b[0] != ';' {
@@ -144,61 +123,30 @@ func pair(b []byte, separator byte) (name, value, rest []byte) {
 	return trim(b[:equals]), unquote(trim(b[equals+1 : end])), b[end:]
 }
 
-// digest returns the parameters of a Digest header.
-func digest(b []byte) ([]byte, bool) {
-	scheme, rest := word(b)
-	return rest, equalFold(scheme, "digest")
-}
-
-// credentials reads an Authorization header. Of a parameter that it has twice the first counts,
-// as for FreeSWITCH.
-func credentials(b []byte, m *Message) {
-	b, ok := digest(b)
-	if !ok {
-		return
+// appendDigest reads a header with credentials or a challenge, if it is one of Digest. Of a
+// parameter that it has twice the first counts, as for FreeSWITCH.
+func appendDigest(to []Digest, b []byte) []Digest {
+	scheme, b := word(b)
+	if !equalFold(scheme, "digest") {
+		return to
 	}
-	var c Credentials
+	var d Digest
 	for len(b) > 0 {
 		var name, value []byte
 		name, value, b = pair(b, ',')
 		switch {
-		case c.User == nil && equalFold(name, "username"):
-			c.User = value
-		case c.Realm == nil && equalFold(name, "realm"):
-			c.Realm = value
-		case c.Nonce == nil && equalFold(name, "nonce"):
-			c.Nonce = value
-		case c.Response == nil && equalFold(name, "response"):
-			c.Response = value
-		}
-		if len(b) > 0 {
-			b = b[1:]
-		}
-	}
-	m.Credentials = append(m.Credentials, c)
-}
-
-// challenge reads a WWW-Authenticate header.
-func challenge(b []byte, m *Message) {
-	b, ok := digest(b)
-	if !ok {
-		return
-	}
-	var c Challenge
-	for len(b) > 0 {
-		var name, value []byte
-		name, value, b = pair(b, ',')
-		switch {
-		case c.Realm == nil && equalFold(name, "realm"):
-			c.Realm = value
-		case c.Nonce == nil && equalFold(name, "nonce"):
-			c.Nonce = value
+		case d.User == nil && equalFold(name, "username"):
+			d.User = value
+		case d.Realm == nil && equalFold(name, "realm"):
+			d.Realm = value
+		case d.Nonce == nil && equalFold(name, "nonce"):
+			d.Nonce = value
+		case d.Response == nil && equalFold(name, "response"):
+			d.Response = value
 		case equalFold(name, "stale"):
-			c.Stale = equalFold(value, "true")
+			d.Stale = equalFold(value, "true")
 		}
-		if len(b) > 0 {
-			b = b[1:]
-		}
+		b = b[min(1, len(b)):]
 	}
-	m.Challenges = append(m.Challenges, c)
+	return append(to, d)
 }

@@ -41,7 +41,7 @@ func FuzzParse(f *testing.F) {
 	seed(f, func(text string) { f.Add([]byte(text)) })
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := bytes.Clone(b)
-		m := Message{Credentials: []Credentials{{User: []byte("old")}}}
+		m := Message{Credentials: []Digest{{User: []byte("old")}}}
 		err := Parse(b, &m)
 		kind := Classify(b)
 		if !bytes.Equal(b, before) {

@@ -24,8 +24,8 @@ type Message struct {
 
 	// Credentials of Authorization and Proxy-Authorization, in their order; challenges of
 	// WWW-Authenticate and Proxy-Authenticate. More than four of a header are not read.
-	Credentials []Credentials
-	Challenges  []Challenge
+	Credentials []Digest
+	Challenges  []Digest
 
 	Timestamp     bool // the request has the header Timestamp: some switches answer 100 at once
 	ContentLength int  // -1: not given
@@ -46,14 +46,9 @@ type Party struct {
 	Tag []byte
 }
 
-// Credentials are the answer to a challenge (RFC 7616).
-type Credentials struct {
-	User, Realm, Nonce []byte
-	Response           []byte
-}
-
-// A Challenge requests credentials.
-type Challenge struct {
-	Realm, Nonce []byte
-	Stale        bool // the nonce of the credentials had expired
+// A Digest is a challenge, or the credentials that answer it (RFC 7616).
+type Digest struct {
+	Realm, Nonce   []byte
+	User, Response []byte // of credentials
+	Stale          bool   // of a challenge: the nonce of the credentials had expired
 }

@@ -23,14 +23,14 @@ const (
 	errNUL       malformed = "NUL in a header"
 	errStartLine malformed = "no start line"
 	errMethod    malformed = "CSeq names another method"
-	errLength    malformed = "bad Content-Length header"
 )
 
 // A header is one that Parse reads. The mandatory ones come first.
 type header uint8
 
 const (
-	hVia header = iota
+	hOther header = iota
+	hVia
 	hFrom
 	hTo
 	hCallID
@@ -45,71 +45,46 @@ const (
 	hChallenge
 	hProxyChallenge
 	hTimestamp
-	hOther
-
-	mandatory = hCSeq + 1
+	headers
 )
 
-// missing and repeated are the errors of the headers that a message has once.
+// What is wrong with headers. Of another that comes twice the first counts, up to hServer.
 var (
-	missing = [mandatory]malformed{"no Via header", "no From header", "no To header", "no Call-ID header", "no CSeq header"}
-	bad     = [mandatory]malformed{hFrom: "bad From header", hTo: "bad To header", hCSeq: "bad CSeq header"}
-	twice   = [...]malformed{hFrom: "two From headers", hTo: "two To headers", hCallID: "two Call-ID headers",
-		hCSeq: "two CSeq headers", hContentLength: "two Content-Length headers"}
+	missing = [...]malformed{hVia: "no Via header", hFrom: "no From header", hTo: "no To header", hCallID: "no Call-ID header", hCSeq: "no CSeq header"}
+	twice   = [headers]malformed{hFrom: "two From headers", hTo: "two To headers", hCallID: "two Call-ID headers", hCSeq: "two CSeq headers",
+		hContentLength: "two Content-Length headers"}
+	bad = [...]malformed{hFrom: "bad From header", hTo: "bad To header", hCSeq: "bad CSeq header", hContentLength: "bad Content-Length header"}
 )
 
-// headerOf returns which header a name is, in its long or compact form.
+// maxName is the length of the longest name in names.
+const maxName = len("proxy-authorization")
+
+// names are the names of headers, long and compact.
+var names = map[string]header{
+	"via": hVia, "from": hFrom, "to": hTo, "call-id": hCallID, "cseq": hCSeq, "content-length": hContentLength, "contact": hContact,
+	"v": hVia, "f": hFrom, "t": hTo, "i": hCallID, "l": hContentLength, "m": hContact,
+	"expires": hExpires, "user-agent": hUserAgent, "server": hServer, "timestamp": hTimestamp,
+	"authorization": hAuthorization, "proxy-authorization": hProxyAuthorization,
+	"www-authenticate": hChallenge, "proxy-authenticate": hProxyChallenge,
+}
+
+// headerOf returns which header has this name, in letters of any case.
 func headerOf(name []byte) header {
-	var lower [maxName]byte
-	if len(name) > len(lower) {
+	var low [maxName]byte
+	if len(name) > len(low) {
 		return hOther
 	}
 	for i, c := range name {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		lower[i] = c
+		low[i] = lower(c)
 	}
-	switch string(lower[:len(name)]) {
-	case "via", "v":
-		return hVia
-	case "from", "f":
-		return hFrom
-	case "to", "t":
-		return hTo
-	case "call-id", "i":
-		return hCallID
-	case "cseq":
-		return hCSeq
-	case "content-length", "l":
-		return hContentLength
-	case "contact", "m":
-		return hContact
-	case "expires":
-		return hExpires
-	case "user-agent":
-		return hUserAgent
-	case "server":
-		return hServer
-	case "authorization":
-		return hAuthorization
-	case "proxy-authorization":
-		return hProxyAuthorization
-	case "www-authenticate":
-		return hChallenge
-	case "proxy-authenticate":
-		return hProxyChallenge
-	case "timestamp":
-		return hTimestamp
-	}
-	return hOther
+	return names[string(low[:len(name)])]
 }
 
 // A parser is the state of one Parse.
 type parser struct {
 	m              *Message
-	seen           [hOther + 1]int // how often each header came
-	method         []byte          // that CSeq names
+	seen           [headers]int // how often each header came
+	method         []byte       // that CSeq names
 	contactExpires int
 	err            error // the first
 }
@@ -150,16 +125,16 @@ func (p *parser) fail(err error) {
 func (p *parser) header(h header, value []byte) {
 	first := p.seen[h] == 0
 	p.seen[h]++
-	if !first && int(h) < len(twice) && twice[h] != "" {
-		p.fail(twice[h])
+	if !first && h < hAuthorization {
+		if twice[h] != "" {
+			p.fail(twice[h])
+		}
 		return
 	}
 	m := p.m
 	switch h {
 	case hVia:
-		if first {
-			m.Branch = viaBranch(value)
-		}
+		m.Branch = viaBranch(value)
 	case hFrom:
 		p.party(h, value, &m.From)
 	case hTo:
@@ -170,30 +145,26 @@ func (p *parser) header(h header, value []byte) {
 		p.cseq(value)
 	case hContentLength:
 		n, rest := number(value)
-		if n < 0 || len(rest) > 0 {
-			p.fail(errLength)
-			return
+		if m.ContentLength = n; n < 0 || len(rest) > 0 {
+			p.fail(bad[h])
 		}
-		m.ContentLength = n
 	case hContact:
-		if first {
-			p.contact(value)
-		}
+		p.contact(value)
 	case hExpires:
-		if first {
-			m.Expires, _ = number(value)
-		}
-	case hUserAgent, hServer:
-		if m.UserAgent == nil {
+		m.Expires, _ = number(value)
+	case hUserAgent:
+		m.UserAgent = value
+	case hServer:
+		if !m.IsRequest() && m.UserAgent == nil {
 			m.UserAgent = value
 		}
 	case hAuthorization, hProxyAuthorization:
 		if p.seen[h] <= maxDigests {
-			credentials(value, m)
+			m.Credentials = appendDigest(m.Credentials, value)
 		}
 	case hChallenge, hProxyChallenge:
 		if p.seen[h] <= maxDigests {
-			challenge(value, m)
+			m.Challenges = appendDigest(m.Challenges, value)
 		}
 	case hTimestamp:
 		m.Timestamp = true
@@ -207,7 +178,7 @@ func (p *parser) party(h header, value []byte, party *Party) {
 		return
 	}
 	party.URI = parseURI(uri)
-	party.Tag = param(params, "tag")
+	party.Tag, _ = param(params, "tag")
 }
 
 func (p *parser) cseq(value []byte) {
@@ -239,7 +210,7 @@ func (p *parser) finish() error {
 	if p.contactExpires >= 0 {
 		m.Expires = p.contactExpires
 	}
-	for h := range mandatory {
+	for h := hVia; h <= hCSeq; h++ {
 		if p.seen[h] == 0 {
 			p.fail(missing[h])
 		}
@@ -275,13 +246,8 @@ func startLine(line []byte, m *Message) bool {
 // maxMethod is the length of the longest name of a method that is one.
 const maxMethod = 32
 
-// The version of SIP. Blanks may stand around its slash.
-const (
-	versionName   = "sip"
-	versionNumber = "2.0"
-)
-
+// isVersion reports whether b is the version of SIP. Blanks may stand around its slash.
 func isVersion(b []byte) bool {
 	name, number, ok := bytes.Cut(b, []byte("/"))
-	return ok && equalFold(trim(name), versionName) && equalFold(trim(number), versionNumber)
+	return ok && equalFold(trim(name), "sip") && equalFold(trim(number), "2.0")
 }

@@ -151,26 +151,7 @@ func startsMessage(b []byte) bool {
 		var m Message
 		return startLine(line, &m)
 	}
-	first, rest := word(line)
-	if len(first) == len(line) {
-		return isToken(first) && len(first) <= maxMethod || beginsVersion(first)
-	}
-	if isVersion(first) {
-		return true
-	}
-	_, rest = word(rest)
-	return isToken(first) && len(first) <= maxMethod && beginsVersion(rest)
-}
-
-// beginsVersion reports whether b is "SIP/2.0" or its beginning.
-func beginsVersion(b []byte) bool {
-	name, number, ok := bytes.Cut(b, []byte("/"))
-	if !ok {
-		return beginsWith(versionName, trim(name))
-	}
-	return equalFold(trim(name), versionName) && beginsWith(versionNumber, trim(number))
-}
-
-func beginsWith(lower string, b []byte) bool {
-	return len(b) <= len(lower) && equalFold(b, lower[:len(b)])
+	const answer = "sip/2.0"
+	first, _ := word(line)
+	return isToken(first) && len(first) <= maxMethod || len(first) <= len(answer) && equalFold(first, answer[:len(first)])
 }

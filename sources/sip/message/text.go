@@ -51,19 +51,31 @@ func number(b []byte) (n int, rest []byte) {
 }
 
 // equalFold compares b to a word in lower case.
-func equalFold(b []byte, lower string) bool {
-	if len(b) != len(lower) {
+func equalFold(b []byte, word string) bool {
+	if len(b) != len(word) {
 		return false
 	}
 	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
+		if lower(c) != word[i] {
 			return false
 		}
 	}
 	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// before returns what precedes the first of stops.
+func before(b []byte, stops string) []byte {
+	if i := bytes.IndexAny(b, stops); i >= 0 {
+		return b[:i]
+	}
+	return b
 }
 
 // quoted returns the length of the quoted string with which b begins; all of b if it has no end.
@@ -82,17 +94,13 @@ func quoted(b []byte) int {
 // unquote returns what is between quotes. Like FreeSWITCH it drops all quotes at the beginning,
 // and ends at the next: escapes do not count.
 func unquote(b []byte) []byte {
-	plain := len(b) == 0 || b[0] != '"'
+	if len(b) == 0 || b[0] != '"' {
+		return trimRight(before(b, `"`))
+	}
 	for len(b) > 0 && b[0] == '"' {
 		b = b[1:]
 	}
-	if end := bytes.IndexByte(b, '"'); end >= 0 {
-		b = b[:end]
-	}
-	if plain {
-		return trimRight(b)
-	}
-	return b
+	return before(b, `"`)
 }
 
 // tokens are the bytes of a token (RFC 3261, section 25.1).
@@ -105,8 +113,6 @@ var tokens = func() (t [256]bool) {
 	}
 	return t
 }()
-
-func isTokenByte(c byte) bool { return tokens[c] }
 
 func isToken(b []byte) bool {
 	for _, c := range b {
