@@ -44,9 +44,9 @@ var kinds = []kind{
 	{event.Challenge, false, []string{event.Challenge, event.AuthStale}},
 	{event.UnknownUser, true, []string{event.AuthFailure}}, // before the failure, as in the log
 	{event.AuthFailure, false, []string{event.AuthFailure}},
-	{event.ACLReject, true, []string{event.SIPRequest}}, // answered by 403
+	{event.ACLReject, true, []string{event.SIPRequest, event.SIPRequestAgain}}, // answered by 403
 	{event.ESLDenied, true, nil},
-	{event.AuthMalformed, true, []string{event.SIPRequest}}, // answered by 403
+	{event.AuthMalformed, true, []string{event.SIPRequest, event.SIPRequestAgain}}, // answered by 403
 	{event.Malformed, true, []string{event.SIPMalformed}},
 }
 

@@ -186,7 +186,7 @@ func TestWantsOfTheWire(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	if want := []string{event.AuthFailure, event.NotSIP, event.SIPRequest}; !slices.Equal(got, want) {
+	if want := []string{event.AuthFailure, event.NotSIP, event.SIPRequest, event.SIPRequestAgain}; !slices.Equal(got, want) {
 		t.Errorf("of the wire %q, want %q", got, want)
 	}
 }

@@ -34,6 +34,10 @@ const (
 	GatewayRemoved    = "gateway_removed"
 )
 
+// SIPRequestAgain is no name of an event. It stands among the events that are wanted of a source:
+// a SIPRequest is to be reported again, with its answer and when it is sent again.
+const SIPRequestAgain = "sip_request again"
+
 // A Word is an event name with its meaning.
 type Word struct{ Name, Doc string }
 

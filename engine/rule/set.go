@@ -80,6 +80,9 @@ func index(all []listener) *listeners {
 		for name := range events {
 			ls.wants[name] = true
 		}
+		if events[event.SIPRequest] && (l.match.Uses("answer") || l.match.Uses("repeat")) {
+			ls.wants[event.SIPRequestAgain] = true
+		}
 	}
 	for name := range ls.wants {
 		for _, l := range all {

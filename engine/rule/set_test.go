@@ -260,3 +260,16 @@ func TestOrderOfRules(t *testing.T) {
 		}
 	}
 }
+
+// TestWantsAgain checks that a source is to report requests again only if a rule would see that.
+func TestWantsAgain(t *testing.T) {
+	for match, again := range map[string]bool{
+		"event == 'sip_request'": false, "event == 'sip_request' and answer == 404": true, "event == 'sip_request' and repeat": true,
+		"event == 'call_rejected' and answer == 404": false,
+	} {
+		set := NewSet([]*Spec{{Name: "one", On: []string{"sip.wire"}, Match: compiled(t, match)}})
+		if got := set.Wants("sip.wire")[event.SIPRequestAgain]; got != again {
+			t.Errorf("%s: %v", match, got)
+		}
+	}
+}

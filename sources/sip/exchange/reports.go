@@ -10,9 +10,11 @@ import (
 	"freeswitch-security/sources/sip/packet"
 )
 
+func (t *Table) wants(name string) bool { return t.want == nil || t.want[name] }
+
 // begin returns an event of a peer. It returns nil if none with that name is wanted.
 func (t *Table) begin(h *heard, name string) *event.Event {
-	if t.want != nil && !t.want[name] {
+	if !t.wants(name) {
 		return nil
 	}
 	return &event.Event{
@@ -70,10 +72,10 @@ func (t *Table) report(h *heard, x *exchange, c *credentials, name string) {
 	}
 }
 
-// reportRequest reports a request, again if its answer is known or it is a retransmission. A
-// request of a dialogue is reported only if the switch does not know the dialogue.
+// reportRequest reports a request, again if its answer is known or it is a retransmission and that
+// is wanted. A request of a dialogue is reported only if the switch does not know the dialogue.
 func (t *Table) reportRequest(h *heard, x *exchange, repeat bool) {
-	if x.isSubsequent() && x.answer != 481 {
+	if x.isSubsequent() && x.answer != 481 || repeat && !t.wants(event.SIPRequestAgain) {
 		return
 	}
 	if e := t.build(h, x, x.used(), event.SIPRequest); e != nil {
