@@ -24,15 +24,17 @@ func (a *app) explain() *cobra.Command {
 	var rules, source string
 	cmd := &cobra.Command{
 		Use:   "explain LINE|-",
-		Short: "Explain how a log line is read, and which rules match it",
-		Long: `Explain how a log line is read, field by field, and for every rule whether it
-matches and which part of its expression decides. - reads standard input, which
-may hold a message of several lines, or several messages.
+		Short: "Explain how a log line or a SIP message is read, and which rules match it",
+		Long: `Explain how a log line or a SIP message is read, field by field, and for every
+rule whether it matches and which part of its expression decides. - reads
+standard input, which may hold a message of several lines, or several messages.
+SIP messages may stand as in FreeSWITCH's SIP trace, which names their addresses.
 
 Exit status: 0 a rule matches; 1 none does, or the rules have mistakes; 2 it
 could not be done.`,
 		Example: "  freeswitch-security explain \"$(tail -1 /var/log/freeswitch/freeswitch.log)\"\n" +
-			"  grep 203.0.113.7 freeswitch.log | freeswitch-security explain -",
+			"  grep 203.0.113.7 freeswitch.log | freeswitch-security explain -\n" +
+			"  freeswitch-security explain - < message.txt",
 		Args: one("LINE in quotes", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text := args[0]

@@ -47,7 +47,7 @@ func explainPacket(out *strings.Builder, p *packet.Packet, isSIP bool) {
 	var m message.Message
 	if err := message.Parse(p.Payload, &m); err != nil {
 		if isSIP {
-			fmt.Fprintf(out, "Malformed: %v\n", err)
+			fmt.Fprintf(out, "Refused: %v\n", err)
 		}
 		return
 	}

@@ -36,13 +36,16 @@ var startLine = regexp.MustCompile(`(?m)^([ \t]*)(?:[A-Za-z]{1,32} \S+ SIP/2\.0|
 // traceLine matches what FreeSWITCH's SIP trace writes before a message.
 var traceLine = regexp.MustCompile(`(recv|send) \d+ bytes (?:from|to) (udp|tcp|tls|ws|wss)/\[([0-9a-fA-F.:]+)\]:(\d{1,5})\b`)
 
+// begin matches a text whose first line is one of these.
+var begin = regexp.MustCompile(`(?m)\A\s*(?:` + startLine.String()[len("(?m)"):] + `|` + traceLine.String() + `)`)
+
 // maxText bounds a text, in bytes.
 const maxText = 1 << 20
 
 // texts are the SIP messages of a text: pasted messages, or FreeSWITCH's SIP trace.
 type texts struct {
 	packets []packet.Packet
-	isSIP   bool // a line begins a message
+	isSIP   bool // it begins with a message: in a log, a line may look like one
 }
 
 // readTexts reads messages. A text without any is one packet.
@@ -53,7 +56,7 @@ func readTexts(r io.Reader, at time.Time) *texts {
 	if starts == nil && len(all) > 0 {
 		return &texts{packets: []packet.Packet{{Time: at, From: textPeer, To: textSwitch, Payload: all[:min(len(all), maxDatagram)]}}}
 	}
-	t, before := &texts{isSIP: starts != nil}, 0
+	t, before := &texts{isSIP: begin.MatchString(input)}, 0
 	for i, m := range starts {
 		end := len(input)
 		if i+1 < len(starts) {

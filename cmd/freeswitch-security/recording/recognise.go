@@ -29,7 +29,7 @@ func head(path string, stdin *bufio.Reader) (string, error) {
 
 // recognise returns the source that wrote a text. If several recognise it, the one that reads the
 // event stream wins: log lines occur within frames, frames do not occur in logs. If none does, it
-// is the one that can explain why.
+// is the log that can explain why.
 func recognise(ctx context.Context, cfg *config.Config, text, name string) (config.Source, error) {
 	var wrote, hears, explains []config.Source
 	var refs []string
@@ -38,7 +38,7 @@ func recognise(ctx context.Context, cfg *config.Config, text, name string) (conf
 		if s.Description.Feed {
 			continue // a list has no form of its own
 		}
-		if s.Description.Explain != nil {
+		if s.Description.Explain != nil && !s.Description.Hears {
 			explains = append(explains, s)
 		}
 		rec := plugin.Recording{Name: name, ModTime: time.Now(), R: strings.NewReader(text)}

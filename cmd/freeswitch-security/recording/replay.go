@@ -62,7 +62,11 @@ func (s *Set) account(stats []plugin.Stats, reading error) Account {
 		a.Notes = append(a.Notes, empty...)
 		errs = append(errs, failed...)
 		if st := stats[i]; !st.Recognised && (st.Lines > 0 || len(failed) == 0) {
-			errs = append(errs, fmt.Errorf("no line in %s looks like FreeSWITCH's log", in.Recording.Name))
+			why := fmt.Errorf("%s holds nothing that %s reads", in.Recording.Name, in.Ref)
+			if !in.Source.Describe().Hears {
+				why = fmt.Errorf("no line in %s looks like FreeSWITCH's log", in.Recording.Name)
+			}
+			errs = append(errs, why)
 		}
 		if note := stats[i].Note; note != "" {
 			a.Notes = append(a.Notes, fmt.Errorf("%s: %s", in.Recording.Name, note))
