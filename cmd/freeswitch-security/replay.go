@@ -29,10 +29,9 @@ func (a *app) replay() *cobra.Command {
 		Short: "Show the bans of the rules on recorded logs",
 		Long: `Run the rules over recorded logs and show their bans, with time and reason.
 No action runs, and time is that of the recording. The files of a log are one
-stream, in the order given, oldest first. Recordings of an event socket can be
-given in any order; two made at the same time, one of its events and one of its
-log records, count as one. So can captures of SIP (pcap, pcapng, HEP datagrams),
-which a source "sip" reads. Several sources are merged by time. A FILE may be
+stream, in the order given, oldest first. Recordings of an event socket, and
+captures of SIP (pcap, pcapng, HEP), can be given in any order; those made at
+the same time count as one. Several sources are merged by time. A FILE may be
 compressed with gzip; - is standard input.
 
 With --format json each change is one object a line, and nothing else is on
@@ -40,8 +39,7 @@ standard output. Times are UTC.
 
 Exit status: 0 all was read; 1 the rules have mistakes; 2 something could not be
 read (the rest was).`,
-		Example: "  freeswitch-security replay freeswitch.log.1.gz freeswitch.log\n" +
-			"  freeswitch-security replay wire=yesterday.pcap.gz\n" +
+		Example: "  freeswitch-security replay freeswitch.log.1.gz freeswitch.log wire=today.pcap\n" +
 			"  freeswitch-security replay --format json log.freeswitch=old.log | jq .target",
 		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
