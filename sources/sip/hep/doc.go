@@ -17,7 +17,8 @@
 //     returned: a piece of a message, or several messages. Keep-alives before a message on TCP are
 //     not mirrored.
 //   - It mirrors 16,000 bytes at most. The payload of a longer datagram is empty, or its HEP
-//     datagram ends early: the packet is marked as truncated.
+//     datagram ends early: the packet is marked as truncated. So is what one read of a connection
+//     returned beyond that: its requests are not seen, only the answers to them.
 //   - Of IPv6 it copies four bytes of the flow label in place of the address, so that all peers
 //     have the address "::": see [ErrNoAddress]. What speaks IPv6 needs another agent.
 //   - Its version 2 writes the time in the order of the host's bytes.

@@ -56,3 +56,11 @@ func TestClassify(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkClassify(b *testing.B) {
+	text := []byte(request)
+	b.ReportAllocs()
+	for b.Loop() {
+		Classify(text)
+	}
+}

@@ -103,3 +103,19 @@ func TestSplitterGap(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkSplitter takes a message in one piece, and in three.
+func BenchmarkSplitter(b *testing.B) {
+	for _, pieces := range []int{1, 3} {
+		b.Run(fmt.Sprint(pieces), func(b *testing.B) {
+			var s Splitter
+			text := []byte(message("User-Agent: x", "Content-Length: 0"))
+			b.ReportAllocs()
+			for b.Loop() {
+				for i := range pieces {
+					s.Split(text[len(text)*i/pieces:len(text)*(i+1)/pieces], func([]byte) {})
+				}
+			}
+		})
+	}
+}
