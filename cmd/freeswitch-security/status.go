@@ -166,7 +166,7 @@ func sourceLine(s *status.Source, now time.Time) string {
 	if s.Lag >= 1 || s.Behind > 0 {
 		line += fmt.Sprintf(", %s and %d bytes behind", terminal.About(s.Lag.Duration()), s.Behind)
 	}
-	line += some(", %d lost", s.Lost) + some(", %d doubted", s.Doubted)
+	line += some(", %d lost", s.Lost) + some(", %d not sent on", s.Unsent) + some(", %d doubted", s.Doubted)
 	if s.Connects > 1 {
 		line += fmt.Sprintf(", %d connects", s.Connects)
 	}

@@ -9,9 +9,10 @@ type Source struct {
 	Running      bool      `json:"running"`               // it is being followed
 	Events       uint64    `json:"events"`                // emitted
 	Lost         uint64    `json:"lost"`                  // events, and lines of a named pipe, dropped here or at the switch
-	Lines        uint64    `json:"lines"`                 // lines read; frames where the source has no lines
+	Lines        uint64    `json:"lines"`                 // lines read; frames or packets where the source has no lines
 	Bytes        uint64    `json:"bytes"`                 // read
-	Skipped      uint64    `json:"skipped"`               // lines too long to decode
+	Skipped      uint64    `json:"skipped"`               // lines too long to decode, and packets that are not SIP or whose sender is refused
+	Unsent       uint64    `json:"unsent"`                // packets that a source was to send on, and could not
 	Doubted      uint64    `json:"doubted"`               // lines that look like an event and are discarded as evidence
 	Connects     uint64    `json:"connects"`              // successful connects; 0 for a file
 	Disconnected time.Time `json:"disconnected,omitzero"` // when the latest connection ended; before the first: when the program began

@@ -45,6 +45,8 @@ type follower struct {
 	table    *exchange.Table
 	packet   packet.Packet // reused
 	local    *local        // addresses of this host
+	known    uint64        // packets of a known switch at the last look
+	astray   uint64        // those without
 	dropped  uint32        // by the kernel, when it was last counted
 }
 
@@ -108,7 +110,7 @@ func (f *follower) emit(e *event.Event) {
 	f.sink.Emit(e)
 }
 
-// look brings the problems and the clock of the switch up to date.
+// look brings the problems and the addresses of the host up to date.
 func (f *follower) look(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -121,11 +123,28 @@ func (f *follower) look(ctx context.Context) {
 			if f.forward != nil {
 				f.progress.fault("forward", f.forward.fault())
 			}
-			f.local.refresh(now)
+			if f.local.refresh(now) {
+				f.judgeSides()
+			}
 			f.progress.look(now)
 			f.mu.Unlock()
 		}
 	}
+}
+
+// minAstray is the number of packets without a known switch, since the last look, from which
+// it is likely not known at all.
+const minAstray = 100
+
+// judgeSides reports if most packets are between two addresses of which neither, or each, is
+// the switch: they lead to no event.
+func (f *follower) judgeSides() {
+	counts := f.table.Counts()
+	known, astray := counts.Requests+counts.Answers, counts.NoSwitch
+	if astray-f.astray >= minAstray && astray-f.astray > known-f.known {
+		f.progress.fault("switch", "most packets are between two addresses of which neither, or each, is the switch: set `switch` to its addresses")
+	}
+	f.known, f.astray = known, astray
 }
 
 // takeBatch takes datagrams, and counts what the kernel has dropped.
@@ -151,7 +170,7 @@ func (f *follower) takeBatch(batch []ipv4.Message, dropped uint32) {
 			f.hear(sender.AddrPort().Addr(), data, &f.packet, hep.Decode(data, f.key, &f.packet))
 		}
 	}
-	f.forward.flush()
+	f.progress.unsent += f.forward.flush()
 	f.progress.flush(f.packet.Time)
 }
 
@@ -160,7 +179,7 @@ func (f *follower) takeOne(sender netip.Addr, data []byte, p *packet.Packet, err
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.hear(sender, data, p, err)
-	f.forward.flush()
+	f.progress.unsent += f.forward.flush()
 	f.progress.flush(p.Time)
 }
 

@@ -226,7 +226,7 @@ func TestForward(t *testing.T) {
 	homer.Close()
 	l.await(t, "a closed port", func(s status.Source) bool {
 		l.udp.Write(want) // the kernel reports with a packet that the port was closed to the one before
-		return has(s, "not forwarded to 127.0.0.1:") && has(s, "connection refused")
+		return has(s, "not forwarded to 127.0.0.1:") && has(s, "connection refused") && s.Unsent > 0
 	})
 }
 
@@ -274,5 +274,55 @@ func TestPortInUse(t *testing.T) {
 	}
 	if _, err := open(t.Context(), l.sockets.tcp.Addr().(*net.TCPAddr).AddrPort()); err == nil {
 		t.Error("the port of TCP is in use")
+	}
+}
+
+// TestKernelDrops fills the buffer of the kernel while the source is busy.
+func TestKernelDrops(t *testing.T) {
+	l := listen(t, "")
+	l.sockets.udp.SetReadBuffer(1) // the least that the kernel allows
+	l.mu.Lock()
+	sent := uint64(0)
+	send := func() {
+		l.udp.Write(hep.Append(nil, options(1)))
+		sent++
+	}
+	for range 500 {
+		send()
+	}
+	l.mu.Unlock()
+	go func() {
+		for range l.events {
+		}
+	}()
+	s := l.await(t, "dropped packets", func(s status.Source) bool {
+		send() // the kernel says what it dropped with the next packet
+		return s.Lost > 0
+	})
+	if !has(s, "the kernel dropped packets, because the guard was busy and its buffer of") {
+		t.Errorf("%+v", s.Problems)
+	}
+	l.await(t, "all packets", func(s status.Source) bool {
+		send()
+		return s.Lines+s.Lost > sent*9/10
+	})
+	if h := l.progress.Hearing(); time.Since(h.Events) > time.Minute {
+		t.Errorf("heard since %s", h.Events)
+	}
+}
+
+// TestSides hears packets that have no switch.
+func TestSides(t *testing.T) {
+	l := listen(t, "")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := options(1)
+	p.To = netip.MustParseAddrPort("192.0.2.1:5060")
+	for range minAstray {
+		l.hear(netip.MustParseAddr("127.0.0.1"), nil, p, nil)
+	}
+	l.judgeSides()
+	if s := l.progress.Status(); !has(s, "set `switch` to its addresses") {
+		t.Errorf("%+v, %+v", s.Problems, l.table.Counts())
 	}
 }

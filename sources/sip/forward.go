@@ -60,34 +60,36 @@ func (f *forwarder) add(data []byte) {
 	}
 }
 
-// flush sends what was added.
-func (f *forwarder) flush() {
+// flush sends what was added, and returns how many packets could not be sent.
+func (f *forwarder) flush() (dropped uint64) {
 	if f == nil || len(f.waiting) == 0 {
-		return
+		return 0
 	}
 	left := f.waiting
 	f.waiting = f.waiting[:0]
 	conn := f.conn.Load()
 	if conn == nil {
-		return
+		return uint64(len(left))
 	}
 	for out := ipv4.NewPacketConn(conn); len(left) > 0; {
 		n, err := out.WriteBatch(left, unix.MSG_DONTWAIT)
-		left = left[max(n, 0):]
-		if err == nil {
+		if err == nil && n > 0 {
+			left = left[n:]
 			continue
 		}
 		f.failed.Store(&err)
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, net.ErrClosed) {
-			return
+			return dropped + uint64(len(left))
 		}
-		left = left[min(1, len(left)):] // the packet that failed, or one after a refusal by the other host
+		dropped++ // or the port was closed to a packet before this one
+		left = left[1:]
 	}
+	return dropped
 }
 
 // fault says why packets were not sent since the last call.
 func (f *forwarder) fault() string {
-	if err := f.failed.Swap(nil); err != nil {
+	if err := f.failed.Swap(nil); err != nil && *err != nil {
 		return "packets are not forwarded to " + f.to + ": " + (*err).Error()
 	}
 	return ""

@@ -15,15 +15,15 @@ type local struct {
 	read  time.Time
 }
 
-// refresh reads the addresses again if they are old.
-func (l *local) refresh(now time.Time) {
+// refresh reads the addresses again if they are old, and reports whether they were.
+func (l *local) refresh(now time.Time) bool {
 	if now.Sub(l.read) < readEvery {
-		return
+		return false
 	}
 	l.read = now
 	networks, err := net.InterfaceAddrs()
 	if err != nil {
-		return // those known before still hold
+		return true // those known before still hold
 	}
 	l.addrs = map[netip.Addr]bool{}
 	for _, n := range networks {
@@ -31,6 +31,7 @@ func (l *local) refresh(now time.Time) {
 			l.addrs[p.Addr().Unmap().WithZone("")] = true
 		}
 	}
+	return true
 }
 
 // has reports whether an address is one of this host.

@@ -32,7 +32,8 @@ type progress struct {
 
 	// Since the last flush.
 	packets, bytes, skipped, lost uint64
-	heard                         bool // a SIP message
+	unsent                        uint64 // packets that were not forwarded
+	heard                         bool   // a SIP message
 
 	faults map[string]time.Time // of each reported problem, when it was last seen
 	now    time.Time            // of the last look: a clock that costs nothing
@@ -118,6 +119,7 @@ func (p *progress) flush(stamp time.Time) {
 		s.Bytes += p.bytes
 		s.Skipped += p.skipped
 		s.Lost += p.lost
+		s.Unsent += p.unsent
 	})
-	p.packets, p.bytes, p.skipped, p.lost, p.heard = 0, 0, 0, 0, false
+	p.packets, p.bytes, p.skipped, p.lost, p.unsent, p.heard = 0, 0, 0, 0, 0, false
 }
