@@ -144,13 +144,16 @@ func (v *Verifier) Wants(source string, ofRules func(source string) map[string]b
 		}
 		ofLog := ofRules(log)
 		for _, k := range kinds {
-			switch wanted := ofLog == nil || ofLog[k.name]; {
-			case source == p.Witness && p.Wire:
-				for _, name := range k.wire {
-					all[name] = all[name] || wanted
-				}
-			case wanted || ofLog[event.LogForgery]:
-				all[k.name] = true
+			onWire := source == p.Witness && p.Wire
+			if ofLog != nil && !ofLog[k.name] && (onWire || !ofLog[event.LogForgery]) {
+				continue
+			}
+			names := []string{k.name}
+			if onWire {
+				names = k.wire
+			}
+			for _, name := range names {
+				all[name] = true
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package corroboration
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -179,13 +180,7 @@ func TestWantsOfTheWire(t *testing.T) {
 	of := func(source string) map[string]bool {
 		return map[string]map[string]bool{log: {event.UnknownUser: true, event.ACLReject: true, event.LogForgery: true}, "sip.wire": {event.NotSIP: true}}[source]
 	}
-	var got []string
-	for name, wanted := range v.Wants("sip.wire", of) {
-		if wanted {
-			got = append(got, name)
-		}
-	}
-	slices.Sort(got)
+	got := slices.Sorted(maps.Keys(v.Wants("sip.wire", of)))
 	if want := []string{event.AuthFailure, event.NotSIP, event.SIPRequest, event.SIPRequestAgain}; !slices.Equal(got, want) {
 		t.Errorf("of the wire %q, want %q", got, want)
 	}
