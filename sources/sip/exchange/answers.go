@@ -18,9 +18,7 @@ func (t *Table) takeAnswer(h *heard) {
 		x, _ = t.loose.Get(t.looseKey(h))
 	}
 	switch {
-	case x == nil:
-		t.counts.Unmatched++
-	case x.answer != 0: // a retransmission
+	case x == nil || x.answer != 0: // a retransmission
 	case m.Code < 200:
 		t.takeProvisional(h, x)
 	default:

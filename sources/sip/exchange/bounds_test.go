@@ -134,7 +134,7 @@ func check(t *testing.T, table *Table, all []packet.Packet) {
 // TestMutations takes many mutated packets.
 func TestMutations(t *testing.T) {
 	all, random, table := recording(t), rand.New(rand.NewPCG(1, 2)), New(Options{Switch: named("10.77.0.0/24")})
-	for i := range 200_000 {
+	for i := range 100_000 {
 		p := all[i%len(all)]
 		p.Payload = append([]byte(nil), p.Payload...)
 		for range 1 + random.IntN(4) {

@@ -163,7 +163,6 @@ func (t *Table) reportMalformed(h *heard, x *exchange) {
 
 // takeMalformed reports a message that cannot be read.
 func (t *Table) takeMalformed(h *heard, err error) {
-	t.counts.Malformed++
 	if e := t.begin(h, event.SIPMalformed); e != nil {
 		m := h.m
 		e.Method, e.User, e.Domain, e.Destination = methodName(m.Method), bound(m.From.User), bound(m.From.Host), bound(m.URI.User)
@@ -177,7 +176,6 @@ var kinds = map[message.Kind]string{message.Garbage: "garbage", message.Web: "we
 
 // notSIP reports what is no SIP. The head is its beginning.
 func (t *Table) notSIP(p *packet.Packet, kind message.Kind, head []byte, emit func(*event.Event)) {
-	t.counts.NotSIP++
 	h := heard{p: p, peer: p.From, home: t.homeOf(p.To, false), emit: emit}
 	if e := t.begin(&h, event.NotSIP); e != nil {
 		e.Message, e.Fields = event.Printable(bound(head)), map[string]string{"kind": kinds[kind]}
@@ -197,8 +195,8 @@ func (t *Table) evidence(e *event.Event) string {
 			b = append(append(append(b, before...), text...), after...)
 		}
 	}
-	put("", e.Method, " ")
-	put("user=", e.User, "")
+	b = append(b, cmp.Or(e.Method, e.Name)...)
+	put(" user=", e.User, "")
 	put("@", e.Domain, "")
 	put(" destination=", e.Destination, "")
 	b = netip.AddrPortFrom(e.IP, e.Port).AppendTo(append(b, " from "...))

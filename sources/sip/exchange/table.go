@@ -25,20 +25,16 @@ type Options struct {
 
 // Counts are what a table has taken.
 type Counts struct {
-	Requests   uint64 // of peers
-	Answers    uint64 // of the switch
-	Unmatched  uint64 // answers to no request of late
-	Malformed  uint64
-	NotSIP     uint64
-	KeepAlives uint64
-	NoSwitch   uint64 // packets between two sides of which none, or each, is the switch
+	Requests uint64 // of peers
+	Answers  uint64 // of the switch
+	NoSwitch uint64 // packets between two sides of which neither, or each, is the switch
 }
 
 // Limits of small tables.
 const (
 	maxHomes      = 1024
 	maxMethods    = 32               // of a home
-	maxDialogues  = 8192             // in each half
+	maxDialogues  = 32_768           // addresses in each half
 	dialogueEvery = 10 * time.Minute // per address
 )
 
@@ -116,9 +112,7 @@ func (t *Table) Take(p *packet.Packet, emit func(*event.Event)) {
 	switch {
 	case kind.IsSIP() || p.Truncated && d == received:
 		t.takeMessage(p, p.Payload, d, emit)
-	case kind == message.KeepAlive:
-		t.counts.KeepAlives++
-	case d != sent:
+	case kind != message.KeepAlive && d != sent:
 		t.notSIP(p, kind, p.Payload, emit)
 	}
 }
