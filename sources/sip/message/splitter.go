@@ -3,9 +3,8 @@ package message
 import "bytes"
 
 // A Splitter cuts what one side of a connection sends into messages. What is not SIP, and what
-// follows a lost piece, is discarded up to the next start line. It keeps at most [MaxSize]
-// bytes: the unfinished head of a message. Bodies are skipped, not kept. The zero value is
-// ready for use.
+// follows a lost piece, is discarded up to the next start line. It keeps the unfinished
+// head of a message, up to [MaxSize]; bodies are skipped. The zero value is ready for use.
 type Splitter struct {
 	pending   []byte
 	scanned   int  // how far the end of the head was searched for in pending
@@ -19,8 +18,8 @@ type Splitter struct {
 // Spoke reports whether a message has come on this side of the connection.
 func (s *Splitter) Spoke() bool { return s.spoke }
 
-// Len returns how many bytes are kept.
-func (s *Splitter) Len() int { return len(s.pending) }
+// Len returns how many bytes of memory are kept: at most twice [MaxSize] and a piece.
+func (s *Splitter) Len() int { return cap(s.pending) }
 
 // Discarded returns the first bytes that the last Split discarded, at most 64. It is empty if
 // nothing was discarded, and valid until the next Split.
@@ -44,10 +43,8 @@ func (s *Splitter) Split(piece []byte, emit func(head []byte)) {
 		b = s.pending
 	}
 	rest := s.cut(b, emit)
-	if len(rest) == 0 {
-		s.pending = nil
-	} else if len(rest) < len(b) || len(s.pending) == 0 {
-		s.pending = append(s.pending[:0], rest...)
+	if len(rest) < len(b) || len(s.pending) == 0 {
+		s.pending = append([]byte(nil), rest...) // nil if there is none
 	}
 }
 
@@ -75,7 +72,9 @@ func (s *Splitter) cut(b []byte, emit func([]byte)) []byte {
 		}
 		s.scanned = 0
 		if end < 0 || end > MaxSize {
-			s.lost = true
+			// All of it, not a line: so a line is searched for an end once.
+			s.discard(b[:MaxSize])
+			b, s.lost = b[MaxSize:], true
 			continue
 		}
 		s.spoke = true

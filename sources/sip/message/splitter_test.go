@@ -80,15 +80,27 @@ func TestSplitterDiscards(t *testing.T) {
 }
 
 func TestSplitterIsBounded(t *testing.T) {
-	var s Splitter
 	start := "INVITE sip:a@h SIP/2.0\r\n"
-	heads := split(&s, start+strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 1000), 1400)
-	if len(heads) > 0 || s.Len() > MaxSize {
-		t.Errorf("%d messages, %d bytes kept", len(heads), s.Len())
-	}
-	heads = split(&s, "\r\n"+start+"\r\n", 1400)
-	if fmt.Sprint(heads) != fmt.Sprint([]string{start + "\r\n"}) {
-		t.Errorf("afterwards: %q", heads)
+	for name, line := range map[string]string{"headers": "X: " + strings.Repeat("y", 1000) + "\r\n", "start lines": start} {
+		t.Run(name, func(t *testing.T) {
+			var s Splitter
+			stream, longest := start+strings.Repeat(line, 1<<20/len(line)), 0
+			for len(stream) > 0 {
+				n := min(1400, len(stream))
+				s.Split([]byte(stream[:n]), func(head []byte) { t.Errorf("a message of %d bytes", len(head)) })
+				stream, longest = stream[n:], max(longest, s.Len())
+			}
+			if longest > 2*(MaxSize+1400) {
+				t.Errorf("%d bytes kept", longest)
+			}
+			s.Split([]byte("\r\n\r\nSIP/2.0 200 OK"), func([]byte) {})
+			if s.Len() > 100 {
+				t.Errorf("%d bytes kept after the head", s.Len())
+			}
+			if got := split(&s, "\r\n\r\n", 2); len(got) != 1 {
+				t.Errorf("afterwards: %q", got)
+			}
+		})
 	}
 }
 
