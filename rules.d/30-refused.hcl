@@ -85,8 +85,9 @@ rule "event socket" {
   }
 }
 
-# Registrations with a malformed authorization header, sent by broken tools or to find
-# bugs. One forged packet is enough: hence the short first ban and the brake.
+# Requests with a malformed authorization header, sent by broken tools or to find bugs. The
+# wire reports those without a digest, too, of any method. One forged packet is enough:
+# hence the short first ban and the brake.
 rule "malformed authorization" {
   on    = local.switch
   match = "event == 'auth_malformed'"

@@ -359,7 +359,7 @@ rule "made-up nonces" {
 # datagrams count; there, "toll fraud" and "call flood" do.
 rule "refused calls" {
   on    = local.wires
-  match = "event == 'call_rejected' and not proven and fields['variable_sip_authorized'] != 'true'"
+  match = "event == 'call_rejected' and not proven"
 
   threshold {
     count  = 6
@@ -407,7 +407,7 @@ rule "refused calls" {
       user        = "1000"
       destination = "99<n>"
       ip          = "203.0.113.30"
-      fields      = { variable_sip_authorized = "true" }
+      proven      = true
       times       = 20
       every       = "100ms"
     }
@@ -431,7 +431,7 @@ rule "refused calls" {
 # up.
 rule "walking numbers" {
   on    = local.wires
-  match = "event == 'call_rejected' and not proven and fields['variable_sip_authorized'] != 'true'"
+  match = "event == 'call_rejected' and not proven"
 
   threshold {
     distinct = "destination"

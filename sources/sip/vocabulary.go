@@ -19,6 +19,7 @@ var vocabulary = func() (v plugin.Vocabulary) {
 	for _, add := range []plugin.EventSpec{
 		{Name: event.SIPRequest, Fields: ofLogin},
 		{Name: event.Challenge, Fields: ofMessage},
+		{Name: event.AuthMalformed, Fields: ofMessage},
 		{Name: event.AuthFailure, Fields: ofLogin, Raw: []string{"sender"}},
 		{Name: event.AuthStale, Fields: ofLogin, Raw: []string{"sender"}},
 		{Name: event.AuthSuccess, Fields: ofLogin},

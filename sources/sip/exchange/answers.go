@@ -56,7 +56,11 @@ func (t *Table) takeFinal(h *heard, x *exchange) {
 	switch verdict {
 	case challenged:
 		h.home.learn(x, m)
-		t.report(h, x, nil, event.Challenge)
+		name := event.Challenge
+		if x.unusable {
+			name = event.AuthMalformed
+		}
+		t.report(h, x, nil, name)
 	case stale:
 		t.reportAtNonce(h, x, event.AuthStale)
 	case refused:

@@ -46,6 +46,7 @@ type request struct {
 	expires                  int
 	allContacts              bool
 	inDialogue, timestamp    bool
+	unusable                 bool // credentials
 }
 
 // credentials are those of a request.
@@ -114,7 +115,7 @@ func (t *Table) read(h *heard) *exchange {
 	m := h.m
 	x := &exchange{began: h.p.Time, payload: maphash.Bytes(t.seed, h.payload)}
 	x.request = request{
-		method: methodName(m.Method), peer: h.peer, expires: m.Expires, allContacts: m.AllContacts, inDialogue: len(m.To.Tag) > 0, timestamp: m.Timestamp,
+		method: methodName(m.Method), peer: h.peer, expires: m.Expires, allContacts: m.AllContacts, inDialogue: len(m.To.Tag) > 0, timestamp: m.Timestamp, unusable: m.Unusable,
 	}
 	texts := [...]struct {
 		to   *string

@@ -127,6 +127,9 @@ func (s *script) message(what, branch string, o map[string]string) string {
 	if e := o["expires"]; e != "" {
 		fmt.Fprintf(&b, "Expires: %s\r\n", e)
 	}
+	if _, ok := o["basic"]; ok {
+		b.WriteString("Authorization: Basic dTpw\r\n")
+	}
 	if _, ok := o["timestamp"]; ok {
 		b.WriteString("TimeStamp: 1\r\n")
 	}

@@ -47,6 +47,10 @@ func TestExchanges(t *testing.T) {
 			s>a 407 b2 nonce=m realm=other`, outcomes, `
 			challenge 198.51.100.1 1000 407
 			challenge 198.51.100.1 1000 407`},
+		{"credentials that are no digest", `
+			a>s REGISTER b1 basic
+			s>a 401 b1 nonce=n`, outcomes + " auth_malformed", `
+			auth_malformed 198.51.100.1 1000 401`},
 		{"an expired nonce", `
 			a>s REGISTER b1 nonce=old
 			s>a 401 b1 nonce=n stale`, outcomes, `

@@ -27,6 +27,10 @@ type Message struct {
 	Credentials []Digest
 	Challenges  []Digest
 
+	// Unusable is set if credentials are of another scheme than Digest, or lack a parameter. An
+	// empty nonce and response are no flaw: phones for IMS send them first.
+	Unusable bool
+
 	Timestamp     bool // the request has the header Timestamp: some switches answer 100 at once
 	ContentLength int  // -1: not given
 }
@@ -52,3 +56,6 @@ type Digest struct {
 	User, Response []byte // of credentials
 	Stale          bool   // of a challenge: the nonce of the credentials had expired
 }
+
+// isComplete reports whether credentials have what a switch needs to check them.
+func (d *Digest) isComplete() bool { return d.User != nil && d.Nonce != nil && d.Response != nil }

@@ -160,7 +160,9 @@ func (p *parser) header(h header, value []byte) {
 		}
 	case hAuthorization, hProxyAuthorization:
 		if p.seen[h] <= maxDigests {
+			n := len(m.Credentials)
 			m.Credentials = appendDigest(m.Credentials, value)
+			m.Unusable = m.Unusable || len(m.Credentials) == n || !m.Credentials[n].isComplete()
 		}
 	case hChallenge, hProxyChallenge:
 		if p.seen[h] <= maxDigests {

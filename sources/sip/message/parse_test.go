@@ -155,6 +155,21 @@ func TestParseHeaders(t *testing.T) {
 	}
 }
 
+func TestParseUnusable(t *testing.T) {
+	for header, want := range map[string]bool{
+		"Authorization: Digest username=\"u\", realm=\"r\", nonce=\"n\", response=\"1\"": false,
+		"Authorization: Digest username=\"u\", realm=\"r\", nonce=\"\", response=\"\"":   false, // of IMS
+		"Authorization: Digest username=\"u\", nonce=\"n\"":                              true,
+		"Authorization: Digest":           true,
+		"Proxy-Authorization: Basic dTpw": true,
+		"No-Authorization: Basic dTpw":    false,
+	} {
+		if got := parse(t, message(header)).Unusable; got != want {
+			t.Errorf("%s: unusable %t, want %t", header, got, want)
+		}
+	}
+}
+
 func TestParseDigestsBounded(t *testing.T) {
 	m := parse(t, message(strings.Repeat("Proxy-Authorization: Digest nonce=no\r\n", 9)+"Authorization: Digest nonce=yes"))
 	if len(m.Credentials) != maxDigests+1 || string(m.Credentials[maxDigests].Nonce) != "yes" {
