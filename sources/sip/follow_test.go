@@ -178,6 +178,35 @@ func TestFrom(t *testing.T) {
 	}
 }
 
+// TestAllAddresses listens on all addresses of both families, where IPv4 senders are mapped.
+func TestAllAddresses(t *testing.T) {
+	s := made(t, "listen = \"[::]:9060\"\nfrom = [\"127.0.0.1\", \"::1\"]")
+	sockets, err := open(t.Context(), netip.MustParseAddrPort("[::]:0"))
+	if err != nil {
+		t.Skip(err) // a host without IPv6
+	}
+	l := &listening{events: make(sink)}
+	l.follower = s.newFollower(plugin.Stream{Sink: l.events, Progress: new(plugin.Progress)}, sockets)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go l.run(ctx)
+	for i, host := range []string{"127.0.0.1", "::1"} {
+		for j, network := range []string{"udp", "tcp"} {
+			port := sockets.udp.LocalAddr().(*net.UDPAddr).Port
+			if network == "tcp" {
+				port = sockets.tcp.Addr().(*net.TCPAddr).Port
+			}
+			conn, err := net.Dial(network, net.JoinHostPort(host, fmt.Sprint(port)))
+			if err != nil {
+				t.Skip(err)
+			}
+			defer conn.Close()
+			conn.Write(hep.Append(nil, options(2*i+j)))
+			l.expect(t, 2*i+j)
+		}
+	}
+}
+
 func TestConnectionsAreBounded(t *testing.T) {
 	l := listen(t, "")
 	var all []net.Conn
