@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -66,4 +67,20 @@ func TestCaptures(t *testing.T) {
 	if status != exitYes || !strings.Contains(notes, "packets are cut off: record whole packets (tcpdump -s 0)") {
 		t.Errorf("cut off: status %d, %s", status, notes)
 	}
+}
+
+// BenchmarkCaptures replays a capture of a busy switch: 10,000 messages a second of 20,000 phones.
+func BenchmarkCaptures(b *testing.B) {
+	const messages = 200_000
+	var packets []packet.Packet
+	for p := range siptest.Busy(1, 20_000, 10_000, time.Date(2026, 11, 28, 18, 0, 0, 0, time.UTC)) {
+		if packets = append(packets, p); len(packets) == messages {
+			break
+		}
+	}
+	path := write(b, "busy.pcap", capture(b, packets, 1<<18))
+	for b.Loop() {
+		replayed(b, nil, "--rules", shippedRules, "wire="+path)
+	}
+	b.ReportMetric(float64(messages*b.N)/b.Elapsed().Seconds(), "messages/s")
 }

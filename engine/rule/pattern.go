@@ -28,8 +28,10 @@ func (p *pattern) match(value string) bool {
 	if known {
 		return matched
 	}
-	if p.known == nil || len(p.known) >= maxKnown {
+	if p.known == nil {
 		p.known = map[string]bool{}
+	} else if len(p.known) >= maxKnown {
+		clear(p.known)
 	}
 	matched = p.MatchString(value)
 	p.known[strings.Clone(value)] = matched
