@@ -133,11 +133,11 @@ func (x *exam) judgeCapture() {
 func (x *exam) judgeMirror(w wire) {
 	var off, v6 []string
 	for _, p := range x.profiles() {
-		if !x.captures && p.isNot("sip-capture") {
-			off = append(off, shorten(p.Name))
-		}
-		if strings.Contains(p.param("sip-ip"), ":") {
+		switch {
+		case strings.Contains(p.param("sip-ip"), ":"):
 			v6 = append(v6, shorten(p.Name))
+		case !x.captures && p.isNot("sip-capture"):
+			off = append(off, shorten(p.Name))
 		}
 	}
 	if len(off) > 0 {

@@ -26,11 +26,12 @@ type receiver struct {
 
 func (r receiver) Listen() netip.AddrPort { return netip.MustParseAddrPort(r.at) }
 
-// sofiaWith is a configuration of two profiles.
+// sofiaWith is a configuration of three profiles.
 func sofiaWith(captureServer, sipCapture string) string {
 	return fmt.Sprintf(`<configuration name="sofia.conf"><global_settings><param name="capture-server" value="%s"/></global_settings><profiles>`+
 		`<profile name="internal"><settings><param name="sip-ip" value="10.77.0.10"/><param name="sip-capture" value="yes"/></settings></profile>`+
-		`<profile name="internal-ipv6"><settings><param name="sip-ip" value="fd77::10"/><param name="sip-capture" value="%s"/></settings></profile>`+
+		`<profile name="external"><settings><param name="sip-ip" value="10.77.0.10"/><param name="sip-capture" value="%s"/></settings></profile>`+
+		`<profile name="internal-ipv6"><settings><param name="sip-ip" value="fd77::10"/></settings></profile>`+
 		`</profiles></configuration>`, captureServer, sipCapture)
 }
 
