@@ -28,7 +28,7 @@ func (a *app) explain() *cobra.Command {
 		Long: `Explain how a log line or a SIP message is read, field by field, and for every
 rule whether it matches and which part of its expression decides. - reads
 standard input, which may hold a message of several lines, or several messages.
-SIP messages may stand as in FreeSWITCH's SIP trace, which names their addresses.
+SIP messages may stand as in FreeSWITCH's SIP trace, which names the addresses.
 
 Exit status: 0 a rule matches; 1 none does, or the rules have mistakes; 2 it
 could not be done.`,
