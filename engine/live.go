@@ -20,6 +20,7 @@ type live struct {
 
 	keptDialogues time.Time
 	lost          string // why the state of the run before is not in the ledger; "": it is
+	damage        error  // of the state of the run before; nil: none
 }
 
 // Run follows the live sources and runs the actions, until ctx ends or no source is left.

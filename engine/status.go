@@ -24,6 +24,9 @@ func (e *Engine) status() status.Status {
 	if err := e.live.saver.failed(); err != nil {
 		s.State.Error = err.Error()
 	}
+	if e.live.damage != nil {
+		s.State.Damage = e.live.damage.Error()
+	}
 	if d := e.known.dialogues; d != nil {
 		s.Stats.Known.Dialogues = d.Size()
 	}

@@ -10,8 +10,9 @@ import (
 
 // TakeOver makes the engine, when it runs, enter into its ledger what the actions find in
 // force from an earlier run. It is for a start without the state of that run: without it the
-// first resync would end all those bans. lost says what happened to the state: "was missing".
-func (e *Engine) TakeOver(lost string) { e.live.lost = lost }
+// first resync would end all those bans. lost says what happened to the state: "was missing". What
+// was restored stays as it is. damage is a problem of the status; nil if there is none.
+func (e *Engine) TakeOver(lost string, damage error) { e.live.lost, e.live.damage = lost, damage }
 
 func (e *Engine) takeOver(ctx context.Context) {
 	if e.live.lost == "" || e.options.DryRun {
@@ -44,6 +45,9 @@ func (e *Engine) takeOver(ctx context.Context) {
 // adopt enters a ban in force, for the time that it has left; if that is not known, for the
 // default term.
 func (e *Engine) adopt(target ban.Target, left ban.Term, now time.Time) {
+	if _, restored := e.ledger.Covering(target); restored {
+		return
+	}
 	if left == 0 {
 		left = e.cfg.Security.BlockDuration
 	}

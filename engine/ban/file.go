@@ -2,6 +2,7 @@ package ban
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,42 +19,152 @@ import (
 // A File is a [Store] in one file. What Save returned without an error survives a crash
 // of the program and of the machine.
 //
-// It is a bbolt database of two buckets. The key of a record is the target: the family,
-// address and length of a network, so that networks lie in the order in which they are
-// saved, or the text of another kind. Its value is MessagePack after a checksum, half as
-// long as JSON: length is what a flood of bans costs the disk. The other bucket holds
-// how far each source was read, in a form that only the source knows.
+// It is a bbolt database of two buckets, each created when something is first saved in it. The
+// key of a record is the target: the family, address and length of a network, so that networks
+// lie in the order in which they are saved, or the text of another kind. Its value is
+// MessagePack after a checksum, half as long as JSON: length is what a flood of bans costs the
+// disk. The other bucket holds how far each source was read, in a form that only the source
+// knows.
 type File struct{ db *dbfile.File }
 
 // The number in a name is that of the format.
 var (
-	recordsBucket   = []byte("records.5")
-	positionsBucket = []byte("positions.1")
+	recordsBucket   = []byte("records.6")
+	positionsBucket = []byte("positions.2")
 )
 
 // lockPatience is the time that another process may take to release the file.
 const lockPatience = time.Second
 
 // OpenFile opens the file at path, and creates it if it is missing. The directory must
-// exist. Errors are those of [dbfile.Open].
+// exist. Errors are those of [dbfile.Open]; a file with a bucket of a name that it does not
+// know is damaged, too.
 func OpenFile(path string) (*File, error) {
 	db, err := dbfile.Open(path, lockPatience)
 	if err != nil {
 		return nil, err
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{recordsBucket, positionsBucket} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
+	old := false
+	err = db.View(func(tx *bbolt.Tx) (err error) {
+		old, err = outdated(tx)
+		return err
+	})
+	if err == nil && old {
+		err = db.Update(upgrade)
+	}
+	if err != nil {
+		_ = db.Close() // it is given up
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &File{db}, nil
+}
+
+// formats are the buckets of the formats before: their checksums do not cover the keys, or
+// are missing.
+var formats = map[string]struct {
+	to    []byte
+	value func(key, value []byte) []byte
+}{
+	"records.5": {recordsBucket, func(key, value []byte) []byte {
+		if len(value) < crc32.Size || binary.LittleEndian.Uint32(value) != checksum(nil, value[crc32.Size:]) {
+			return bytes.Clone(value) // it stays damaged
+		}
+		return sealed(key, value[crc32.Size:])
+	}},
+	"positions.1": {positionsBucket, sealed},
+}
+
+// outdated reports whether a file has buckets of the formats before. Buckets of other names
+// are damage.
+func outdated(tx *bbolt.Tx) (is bool, err error) {
+	err = tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+		_, old := formats[string(name)]
+		is = is || old
+		if b == nil || !old && !bytes.Equal(name, recordsBucket) && !bytes.Equal(name, positionsBucket) {
+			return fmt.Errorf("%w: %q is no bucket", dbfile.ErrDamaged, name)
 		}
 		return nil
 	})
-	if err != nil {
-		_ = db.Close() // it is given up
-		return nil, err
+	return is, err
+}
+
+// upgrade copies what is in buckets of the formats before.
+func upgrade(tx *bbolt.Tx) error {
+	for name, convert := range formats {
+		old := tx.Bucket([]byte(name))
+		if old == nil {
+			continue
+		}
+		b, err := tx.CreateBucketIfNotExists(convert.to)
+		if err != nil {
+			return err
+		}
+		err = old.ForEach(func(key, value []byte) error { return b.Put(key, convert.value(key, value)) })
+		if err := cmp.Or(err, tx.DeleteBucket([]byte(name))); err != nil {
+			return err
+		}
 	}
-	return &File{db}, nil
+	return nil
+}
+
+// New reports whether the file holds no records, not even none: it was created now, or nothing
+// was ever saved in it.
+func (f *File) New() (isNew bool) {
+	_ = f.db.View(func(tx *bbolt.Tx) error {
+		isNew = tx.Bucket(recordsBucket) == nil
+		return nil
+	})
+	return isNew
+}
+
+// Rescue copies what can be read of another file, which is damaged.
+func (f *File) Rescue(damaged *File) error {
+	return f.db.Update(func(tx *bbolt.Tx) error {
+		return damaged.each(func(bucket, key, value []byte) error {
+			b, err := tx.CreateBucketIfNotExists(bucket)
+			if err != nil || damage(bucket, key, value) != nil {
+				return err
+			}
+			return b.Put(key, value)
+		})
+	})
+}
+
+// Verify returns what cannot be read: how many values, and the first of them.
+func (f *File) Verify() error {
+	bad, first := 0, error(nil)
+	err := f.each(func(bucket, key, value []byte) error {
+		if err := damage(bucket, key, value); err != nil {
+			bad, first = bad+1, cmp.Or(first, err)
+		}
+		return nil
+	})
+	if first != nil && err == nil {
+		err = fmt.Errorf("%w: %d values cannot be read, the first: %w", dbfile.ErrDamaged, bad, first)
+	}
+	return err
+}
+
+// each passes all keys and values.
+func (f *File) each(do func(bucket, key, value []byte) error) error {
+	return f.db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(key, value []byte) error { return do(name, key, value) })
+		})
+	})
+}
+
+// damage returns why a value cannot be read; nil if it can.
+func damage(bucket, key, value []byte) (err error) {
+	if bytes.Equal(bucket, recordsBucket) {
+		_, err = decodeRecord(key, value)
+	} else {
+		_, err = unsealed(key, value)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s %x: %w", bucket, key, err)
+	}
+	return err
 }
 
 // Close releases the file.
@@ -62,7 +173,10 @@ func (f *File) Close() error { return f.db.Close() }
 // Save writes the records in one transaction.
 func (f *File) Save(records []Record) error {
 	return f.db.Update(func(tx *bbolt.Tx) error {
-		bucket := tx.Bucket(recordsBucket)
+		bucket, err := tx.CreateBucketIfNotExists(recordsBucket)
+		if err != nil {
+			return err
+		}
 		bucket.FillPercent = fill
 		var value bytes.Buffer
 		encoder := msgpack.NewEncoder(&value)
@@ -85,7 +199,7 @@ func (f *File) Save(records []Record) error {
 				return err
 			}
 			// bbolt keeps the bytes until the transaction ends.
-			if err := bucket.Put(key, sealed(value.Bytes())); err != nil {
+			if err := bucket.Put(key, sealed(key, value.Bytes())); err != nil {
 				return err
 			}
 		}
@@ -93,26 +207,20 @@ func (f *File) Save(records []Record) error {
 	})
 }
 
-// Load passes every record to each. A record that cannot be read is in the error; the
-// others are passed all the same.
+// Load passes every record to each, but those that [File.Verify] finds.
 func (f *File) Load(each func(Record)) error {
-	var bad []error
-	err := f.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(recordsBucket).ForEach(func(key, value []byte) error {
-			r, err := decodeRecord(key, value)
-			if err != nil {
-				bad = append(bad, fmt.Errorf("record %x: %w", key, err))
-				return nil
+	return f.each(func(bucket, key, value []byte) error {
+		if bytes.Equal(bucket, recordsBucket) {
+			if r, err := decodeRecord(key, value); err == nil {
+				each(r)
 			}
-			each(r)
-			return nil
-		})
+		}
+		return nil
 	})
-	return errors.Join(append(bad, err)...)
 }
 
 func decodeRecord(key, value []byte) (r Record, err error) {
-	value, err = unsealed(value)
+	value, err = unsealed(key, value)
 	if err == nil {
 		err = msgpack.Unmarshal(value, &r)
 	}
@@ -134,17 +242,22 @@ func decodeRecord(key, value []byte) (r Record, err error) {
 	return r, nil
 }
 
-// Each value begins with a checksum of the rest: a length in damaged MessagePack can ask
-// for more memory than there is, which ends the process.
+// Each value begins with a checksum of the key and of the rest. A damaged key is a ban of
+// another target; a length in damaged MessagePack can ask for more memory than there is, which
+// ends the process.
 var checksums = crc32.MakeTable(crc32.Castagnoli)
 
-func sealed(value []byte) []byte {
-	out := make([]byte, 0, crc32.Size+len(value))
-	return append(binary.LittleEndian.AppendUint32(out, crc32.Checksum(value, checksums)), value...)
+func checksum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, checksums), checksums, value)
 }
 
-func unsealed(value []byte) ([]byte, error) {
-	if len(value) < crc32.Size || binary.LittleEndian.Uint32(value) != crc32.Checksum(value[crc32.Size:], checksums) {
+func sealed(key, value []byte) []byte {
+	out := make([]byte, 0, crc32.Size+len(value))
+	return append(binary.LittleEndian.AppendUint32(out, checksum(key, value)), value...)
+}
+
+func unsealed(key, value []byte) ([]byte, error) {
+	if len(value) < crc32.Size || binary.LittleEndian.Uint32(value) != checksum(key, value[crc32.Size:]) {
 		return nil, errors.New("wrong checksum")
 	}
 	return value[crc32.Size:], nil
@@ -153,8 +266,12 @@ func unsealed(value []byte) ([]byte, error) {
 // SavePositions makes the positions of sources durable.
 func (f *File) SavePositions(positions map[string][]byte) error {
 	return f.db.Update(func(tx *bbolt.Tx) error {
+		bucket, err := tx.CreateBucketIfNotExists(positionsBucket)
+		if err != nil {
+			return err
+		}
 		for source, position := range positions {
-			if err := tx.Bucket(positionsBucket).Put([]byte(source), position); err != nil {
+			if err := bucket.Put([]byte(source), sealed([]byte(source), position)); err != nil {
 				return err
 			}
 		}
@@ -162,14 +279,17 @@ func (f *File) SavePositions(positions map[string][]byte) error {
 	})
 }
 
-// LoadPositions returns the positions of sources, by their references.
+// LoadPositions returns the positions of sources, by their references, but those that
+// [File.Verify] finds.
 func (f *File) LoadPositions() (map[string][]byte, error) {
 	positions := map[string][]byte{}
-	err := f.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(positionsBucket).ForEach(func(source, position []byte) error {
-			positions[string(source)] = bytes.Clone(position)
-			return nil
-		})
+	err := f.each(func(bucket, source, position []byte) error {
+		if bytes.Equal(bucket, positionsBucket) {
+			if position, err := unsealed(source, position); err == nil {
+				positions[string(source)] = bytes.Clone(position)
+			}
+		}
+		return nil
 	})
 	return positions, err
 }

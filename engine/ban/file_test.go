@@ -3,16 +3,21 @@ package ban
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"freeswitch-security/engine/dbfile"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.etcd.io/bbolt"
 )
 
 // open opens the state file of a test.
@@ -120,48 +125,186 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 	}
 }
 
-// TestDamageIsAnErrorNotAPanic flips bytes all over a state file.
-func TestDamageIsAnErrorNotAPanic(t *testing.T) {
+// damages are what disks, copies and other programs do to a file of pages.
+var damages = map[string]func(*rand.Rand, []byte) []byte{
+	"truncated": func(rng *rand.Rand, file []byte) []byte { return file[:rng.IntN(len(file))] },
+	"a bit flipped": func(rng *rand.Rand, file []byte) []byte {
+		file[rng.IntN(len(file))] ^= 1 << rng.IntN(8)
+		return file
+	},
+	"a bit flipped at the beginning of a page": func(rng *rand.Rand, file []byte) []byte {
+		page(rng, file)[rng.IntN(64)] ^= 1 << rng.IntN(8)
+		return file
+	},
+	"bytes changed": func(rng *rand.Rand, file []byte) []byte {
+		for range 1 + rng.IntN(400) {
+			file[rng.IntN(len(file))] ^= byte(1 + rng.IntN(255))
+		}
+		return file
+	},
+	"zeroed pages": func(rng *rand.Rand, file []byte) []byte {
+		for range 1 + rng.IntN(3) {
+			clear(page(rng, file))
+		}
+		return file
+	},
+	"swapped pages": func(rng *rand.Rand, file []byte) []byte {
+		a, b := page(rng, file), page(rng, file)
+		kept := slices.Clone(a)
+		copy(a, b)
+		copy(b, kept)
+		return file
+	},
+	"a page twice": func(rng *rand.Rand, file []byte) []byte {
+		copy(page(rng, file), page(rng, file))
+		return file
+	},
+	"garbage appended": func(rng *rand.Rand, file []byte) []byte {
+		for range 1 + rng.IntN(9000) {
+			file = append(file, byte(rng.Uint32()))
+		}
+		return file
+	},
+}
+
+func page(rng *rand.Rand, file []byte) []byte {
+	size := os.Getpagesize()
+	return file[rng.IntN(len(file)/size)*size:][:size]
+}
+
+// TestDamages damages a state file in a thousand ways. Either all of it is restored, or the
+// damage is an error; what is restored beside an error is what was saved.
+func TestDamages(t *testing.T) {
+	const seed, trials = 5, 1000
 	dir := t.TempDir()
-	path := filepath.Join(dir, "state.db")
+	whole, want := stateFile(t, filepath.Join(dir, "state.db"))
+	rng := rand.New(rand.NewPCG(seed, 0))
+	names := slices.Sorted(maps.Keys(damages))
+	told := map[string]int{}
+	for i := range trials {
+		name := names[i%len(names)]
+		path := filepath.Join(dir, fmt.Sprint(i)) // a new one: a file that was given up may still be locked
+		if err := os.WriteFile(path, damages[name](rng, slices.Clone(whole)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := OpenFile(path)
+		if err != nil {
+			if !errors.Is(err, dbfile.ErrDamaged) {
+				t.Fatalf("seed %d trial %d, %s: %v", seed, i, name, err)
+			}
+			told[name]++
+			continue
+		}
+		got := contents(t, f)
+		if damage := f.Verify(); damage != nil {
+			told[name]++
+			for key, value := range got {
+				if want[key] != value {
+					t.Fatalf("seed %d trial %d, %s: %q is altered: %s", seed, i, name, key, value)
+				}
+			}
+		} else if d := cmp.Diff(want, got); d != "" || f.New() {
+			t.Fatalf("seed %d trial %d, %s: not restored, and not told (-want +got):\n%s", seed, i, name, d)
+		}
+		f.Close()
+		os.Remove(path)
+	}
+	for _, name := range names {
+		if few := trials / len(names) / 4; told[name] < few && name != "garbage appended" {
+			t.Errorf("%s: told %d times", name, told[name])
+		}
+	}
+	t.Log(told)
+}
+
+// stateFile returns a state file with free pages, and what is in it.
+func stateFile(t *testing.T, path string) ([]byte, map[string]string) {
+	t.Helper()
 	f := open(t, path)
 	l := NewLedger(NewTrust(nil))
 	if err := l.Restore(f); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 500 {
-		o := order(fmt.Sprintf("203.0.%d.%d", i/250, i%250), t0, "1h")
-		l.Enter(o, t0)
+	for i := range 400 {
+		a := fmt.Sprintf("203.0.%d.%d", i/200, i*7%200)
+		l.Enter(order(a, t0, "1h"), t0)
+		if i%3 == 0 {
+			l.Unban(Address(netip.MustParseAddr(a)), "by hand", t0, time.Minute)
+		}
+		if i%40 != 39 {
+			continue
+		}
+		if _, err := l.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.SavePositions(map[string][]byte{"log.a": []byte(a), "log.b": {byte(i)}}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if _, err := l.Commit(); err != nil {
-		t.Fatal(err)
-	}
+	want := contents(t, f)
 	f.Close()
 	whole, err := os.ReadFile(path)
+	if err != nil || len(want) != 402 {
+		t.Fatalf("%d values, %v", len(want), err)
+	}
+	return whole, want
+}
+
+// TestFormerFormat reads a file whose checksums do not cover the keys.
+func TestFormerFormat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	_, want := stateFile(t, path)
+	db, err := dbfile.Open(path, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rng := rand.New(rand.NewPCG(3, 3))
-	for i := range 200 {
-		// A new name each time: a file that was given up may still be locked.
-		path := fmt.Sprint(path, i)
-		bent := append([]byte(nil), whole...)
-		for range 1 + rng.IntN(400) {
-			bent[rng.IntN(len(bent))] ^= byte(1 + rng.IntN(255))
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for from, to := range map[string]string{"records.6": "records.5", "positions.2": "positions.1"} {
+			b, err := tx.CreateBucket([]byte(to))
+			if err != nil {
+				return err
+			}
+			err = tx.Bucket([]byte(from)).ForEach(func(key, value []byte) error {
+				if to == "positions.1" {
+					return b.Put(key, value[4:])
+				}
+				return b.Put(key, sealed(nil, value[4:]))
+			})
+			if err := errors.Join(err, tx.DeleteBucket([]byte(from))); err != nil {
+				return err
+			}
 		}
-		if err := os.WriteFile(path, bent[:len(bent)-rng.IntN(2)*rng.IntN(len(bent))], 0o600); err != nil {
-			t.Fatal(err)
-		}
-		f, err := OpenFile(path)
-		if err != nil {
-			continue
-		}
-		restored := NewLedger(NewTrust(nil))
-		_ = restored.Restore(f) // an error or not, but no panic, here and when it is used
-		restored.Enter(order("192.0.2.1", t0, "1h"), t0)
-		_, _ = restored.Commit()
-		f.Close()
+		return nil
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
 	}
+	f := open(t, path)
+	if d := cmp.Diff(want, contents(t, f)); d != "" || f.New() || f.Verify() != nil {
+		t.Errorf("%v (-want +got):\n%s", f.Verify(), d)
+	}
+}
+
+// contents are the records and positions of a file.
+func contents(t *testing.T, f *File) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := f.Load(func(r Record) {
+		text := fmt.Sprintf("%+v", r)
+		if r.Ban != nil {
+			text += fmt.Sprintf("%+v", *r.Ban)
+			text = strings.ReplaceAll(text, fmt.Sprintf("%p", r.Ban), "")
+		}
+		all[r.Target.String()] = text
+	})
+	positions, failed := f.LoadPositions()
+	for source, position := range positions {
+		all[source] = fmt.Sprintf("%x", position)
+	}
+	if err := errors.Join(err, failed); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // failing is a store on a full disk.

@@ -3,6 +3,7 @@ package dbfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"time"
@@ -25,20 +26,60 @@ type File struct {
 }
 
 // Open opens the file at path, and creates it if it is missing. The directory must exist.
-// patience is the time that another process may take to release the file.
+// patience is the time that another process may take to release the file. All of a file that
+// exists is read and verified: an empty or a short one is damaged.
 func Open(path string, patience time.Duration) (f *File, err error) {
 	// A damaged file stays open and locked: it can only be moved aside.
 	defer guard(path)(&err)
+	if err := examine(path, patience); err != nil {
+		return nil, err
+	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, FreelistType: bbolt.FreelistMapType})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s: %w", path, ErrInUse)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%s: %w: %v", path, ErrDamaged, err)
-	case err != nil:
-		return nil, err // names the path
+	if err != nil {
+		return nil, opening(path, err)
 	}
 	return &File{db: db}, nil
+}
+
+// examine verifies a file that exists, under a lock.
+func examine(path string, patience time.Duration) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Size() < int64(2*os.Getpagesize()):
+		return fmt.Errorf("%s: %w: it has %d bytes", path, ErrDamaged, info.Size())
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, ReadOnly: true})
+	if err != nil {
+		return opening(path, err)
+	}
+	defer db.Close()
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if info, err = file.Stat(); err != nil {
+		return err
+	}
+	if err := verify(file, db.Info().PageSize, info.Size()); err != nil {
+		return fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
+	}
+	return nil
+}
+
+// opening returns the error of a bbolt that does not open.
+func opening(path string, err error) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("%s: %w", path, ErrInUse)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return fmt.Errorf("%s: %w: %v", path, ErrDamaged, err)
+	}
+	return err // names the path
 }
 
 // Update runs a transaction that writes, durable if it returns no error.

@@ -1,7 +1,9 @@
 package dbfile
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,4 +62,77 @@ func TestDamageIsFinal(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Errorf("told a second time: %v", err)
 	}
+}
+
+// FuzzVerify changes a database: what is found whole can be read, to the end.
+func FuzzVerify(f *testing.F) {
+	whole := filled(f)
+	f.Add(uint32(16), []byte{0}, uint32(len(whole)))
+	f.Add(uint32(3*os.Getpagesize()+10), []byte{1, 0}, uint32(len(whole)))
+	f.Add(uint32(0), []byte(nil), uint32(5000))
+	f.Fuzz(func(t *testing.T, at uint32, change []byte, length uint32) {
+		content := bytes.Clone(whole[:min(int(length), len(whole))])
+		if int(at) < len(content) {
+			copy(content[at:], change)
+		}
+		path := filepath.Join(t.TempDir(), "a.db")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := Open(path, time.Second)
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatal(err)
+			}
+			return
+		}
+		defer db.Close()
+		n := 0
+		err = db.View(func(tx *bbolt.Tx) error {
+			return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+				return b.ForEach(func(_, _ []byte) error {
+					n++
+					return nil
+				})
+			})
+		})
+		if err != nil || n != 601 {
+			t.Errorf("%d values, %v", n, err)
+		}
+	})
+}
+
+// filled returns a database of two levels, a small bucket, a value of several pages and free pages.
+func filled(tb testing.TB) []byte {
+	path := filepath.Join(tb.TempDir(), "a.db")
+	db, err := Open(path, time.Second)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for i := range 3 {
+		err := db.Update(func(tx *bbolt.Tx) error {
+			small, err1 := tx.CreateBucketIfNotExists([]byte("small"))
+			large, err2 := tx.CreateBucketIfNotExists([]byte("large"))
+			if err := errors.Join(err1, err2, small.Put([]byte("a"), []byte{byte(i)})); err != nil {
+				return err
+			}
+			for n := range 200 {
+				if err := large.Put(fmt.Appendf(nil, "%d %d", n, i), bytes.Repeat([]byte{byte(n)}, 1+n*n%90)); err != nil {
+					return err
+				}
+			}
+			return large.Put([]byte("0 0"), bytes.Repeat([]byte{7}, 3*os.Getpagesize()))
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return content
 }

@@ -97,6 +97,7 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 		}
 	}
 	add(Warning, "state", "", prefixed("not saved: ", s.State.Error))
+	add(Warning, "state", "", prefixed("damaged at the start, bans were taken over from the kernel: ", s.State.Damage))
 	add(Warning, "rules", "", prefixed("not reloaded: ", s.Reload.Error))
 	if len(s.Sources) == 0 {
 		add(Warning, "sources", "", "no attack is seen: the rule files declare no source")

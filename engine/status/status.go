@@ -25,9 +25,10 @@ type Reload struct {
 	Error string    `json:"error"`       // of the latest attempt; "" after a success
 }
 
-// State says whether the bans survive a restart.
+// State says whether the bans survive a restart, and have survived the last one.
 type State struct {
-	Error string `json:"error"` // why not; "" if they do
+	Error  string `json:"error"`  // why they do not; "" if they do
+	Damage string `json:"damage"` // of the file of the run before, until the next start; "" if there was none
 }
 
 // Stats is what happened since the start of the process, and how many bans are in

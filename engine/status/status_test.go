@@ -41,6 +41,7 @@ func TestProblems(t *testing.T) {
 		{"a dry run", func(s *Status, k *[]Kernel) { s.DryRun, *k = true, nil }, Warning, "[dry run: no ban is enforced]"},
 		{"rules ban nothing", func(s *Status, _ *[]Kernel) { s.AutoBlock = false }, Warning, "auto_block_enabled"},
 		{"state", func(s *Status, _ *[]Kernel) { s.State.Error = "disk full" }, Warning, "[state: not saved: disk full]"},
+		{"damage", func(s *Status, _ *[]Kernel) { s.State.Damage = "page 7: wrong header" }, Warning, "[state: damaged at the start, bans were taken over from the kernel: page 7: wrong header]"},
 		{"rules", func(s *Status, _ *[]Kernel) { s.Reload.Error = "2 mistakes" }, Warning, "[rules: not reloaded: 2 mistakes]"},
 		{"the worst comes first", func(s *Status, k *[]Kernel) {
 			s.State.Error = "disk full"

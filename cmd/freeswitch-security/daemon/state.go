@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,22 +17,26 @@ import (
 // closeState closes the file.
 func restore(e *engine.Engine, dir string, log *slog.Logger) (closeState func(), err error) {
 	path := filepath.Join(dir, "state.db")
-	file, lost, err := openState(path, log)
+	file, damage, err := openState(path, log)
 	if errors.Is(err, dbfile.ErrInUse) {
 		return nil, err
 	}
 	if err != nil {
 		log.Error("state not opened: bans are not saved", "err", err)
 		e.WithoutStore(err)
-		e.TakeOver(unreadable)
+		e.TakeOver(unreadable, damage)
 		return func() {}, nil
 	}
-	if err := e.Restore(file, time.Now()); err != nil {
+	isNew := file.New()
+	err = e.Restore(file, time.Now())
+	if err != nil {
 		log.Error("part of the state not restored", "err", err)
-		lost = unreadable
 	}
-	if lost != "" {
-		e.TakeOver(lost)
+	switch damage = errors.Join(damage, err); {
+	case damage != nil:
+		e.TakeOver(unreadable, damage)
+	case isNew:
+		e.TakeOver(missing, nil)
 	}
 	log.Info("state restored", "path", path, "bans", e.Ledger().Size())
 	return func() {
@@ -49,25 +52,29 @@ const (
 	missing    = "was missing"
 )
 
-// openState opens the state file. A damaged one is moved aside and replaced by a new one. lost
-// says what happened to the last run's state; "" if it is there. A missing file is reported
-// because it may have been deleted.
-func openState(path string, log *slog.Logger) (file *ban.File, lost string, err error) {
+// openState opens the state file. A damaged one is moved aside and replaced by a new one with what
+// can be read of it; damage says what was wrong.
+func openState(path string, log *slog.Logger) (file *ban.File, damage, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, "", err
-	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		lost = missing
+		return nil, nil, err
 	}
 	file, err = ban.OpenFile(path)
-	if !errors.Is(err, dbfile.ErrDamaged) {
-		return file, lost, err
+	damage = err
+	if err == nil {
+		damage = file.Verify()
+	}
+	if !errors.Is(damage, dbfile.ErrDamaged) {
+		return file, nil, damage
 	}
 	aside, moving := dbfile.MoveAside(path, time.Now())
 	if moving != nil {
-		return nil, "", errors.Join(err, moving)
+		return nil, damage, errors.Join(damage, moving)
 	}
-	log.Error("state damaged: moved aside, starting with an empty one", "err", err, "aside", aside)
-	file, err = ban.OpenFile(path)
-	return file, unreadable, err
+	log.Error("state damaged: moved aside, starting with what can be read", "err", damage, "aside", aside)
+	rescued := file
+	if file, err = ban.OpenFile(path); err == nil && rescued != nil {
+		err = file.Rescue(rescued)
+		_ = rescued.Close() // it is given up
+	}
+	return file, damage, err
 }
