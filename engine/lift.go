@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 )
@@ -8,7 +10,7 @@ import (
 // lift ends the bans that rules made of a registered phone's address while its registration
 // could not be known: its source was not connected to the switch, and lists it now. It ends
 // those that would have been spared. A ban stands if its offence began while the source was
-// connected, if it is of an operator or a feed, or if it has no evidence.
+// connected, if it is of an operator or a feed, or if it has no evidence, or not all of it any more.
 //
 // The address has been banned, so the time of settling begins again: an attacker that registers
 // and guesses on is banned.
@@ -20,7 +22,12 @@ func (e *Engine) lift(ev *event.Event) {
 	unheard := e.byClock(source.Status().Disconnected)
 	for {
 		b, banned := e.ledger.Covering(ban.Address(ev.IP))
-		if !banned || b.Author != ban.ByRule || len(b.Evidence) == 0 || b.Evidence[0].Time.Before(unheard) || !e.protected(b.Target.Prefix(), b.Evidence) {
+		if !banned || b.Author != ban.ByRule {
+			return
+		}
+		b.Evidence = e.ledger.Evidence(&b)
+		lost := slices.ContainsFunc(b.Evidence, func(e ban.Evidence) bool { return e.Lost })
+		if lost || len(b.Evidence) == 0 || b.Evidence[0].Time.Before(unheard) || !e.protected(b.Target.Prefix(), b.Evidence) {
 			return
 		}
 		why := "protected: " + e.whyRegistered(b.Target.Prefix(), b.Evidence) + "; banned while source." + ev.Source + " did not hear the switch"

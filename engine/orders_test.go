@@ -105,7 +105,7 @@ func TestOrderTakesOverBanOfRule(t *testing.T) {
 			}
 		}
 		b, _ := g.ledger.Covering(host.Target)
-		if b.Author != "api alice" || len(b.Evidence) != 1 || b.Until.Sub(b.Start) != time.Hour || !strings.Contains(b.Reason, "banned by rule guessing before") {
+		if b.Author != "api alice" || len(g.ledger.Evidence(&b)) != 1 || b.Until.Sub(b.Start) != time.Hour || !strings.Contains(b.Reason, "banned by rule guessing before") {
 			t.Errorf("taken over: %+v", b)
 		}
 	})

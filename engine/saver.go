@@ -30,9 +30,9 @@ type saver struct {
 	idle sync.WaitGroup
 }
 
-// maxUnsaved bounds the changes that wait to be saved. Beyond it the core waits
-// for the disk, and the sources for the core.
-const maxUnsaved = 1 << 13
+// maxUnsaved bounds the changes that wait to be saved, each with up to 100 KB of evidence. Beyond
+// it the core waits for the disk, and the sources for the core.
+const maxUnsaved = 1 << 11
 
 // tryAgain is the time from a failure to the next attempt to save, if nothing is
 // decided before.

@@ -146,6 +146,13 @@ func (m *memory) Load(each func(ban.Record)) error {
 	return nil
 }
 
+func (m *memory) Evidence(b *ban.Ban) []ban.Evidence {
+	if r := m.records[b.Target]; r.Ban != nil {
+		return r.Ban.Evidence
+	}
+	return nil
+}
+
 func (m *memory) SavePositions(positions map[string][]byte) error {
 	maps.Copy(m.positions, positions)
 	return nil

@@ -188,7 +188,11 @@ func (p *picture) printEvidence(w io.Writer) error {
 		if e.Domain != "" {
 			account += "@" + e.Domain
 		}
-		t.Row(e.Time.UTC().Format(time.DateTime), e.Event, e.Source, ban.Address(e.IP).String(), account, e.Text)
+		text := e.Text
+		if e.Lost {
+			text = cmp.Or(text, "(no longer kept)")
+		}
+		t.Row(e.Time.UTC().Format(time.DateTime), e.Event, e.Source, ban.Address(e.IP).String(), account, text)
 	}
 	return t.Print(w, 0)
 }

@@ -27,7 +27,7 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 	if p.page {
 		bans := s.Engine.Ledger().After(p.after, p.limit+1)
 		return s.page(w, p, "bans", len(bans), func(i int) (ban.Target, any) {
-			return bans[i].Target, standing.ban(&bans[i])
+			return bans[i].Target, standing.ban(s.whole(&bans[i]))
 		})
 	}
 	jsonHeader(w)
@@ -41,7 +41,7 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 			out.text(separator)
 			separator = ","
 			out.text(`"` + bans[i].Target.String() + `":`)
-			out.value(standing.ban(&bans[i]))
+			out.value(standing.ban(s.whole(&bans[i])))
 		}
 		if len(bans) < pageOfBans {
 			break
@@ -72,8 +72,14 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, standing.ban(&b))
+	answer(w, http.StatusOK, standing.ban(s.whole(&b)))
 	return nil
+}
+
+// whole adds the evidence to a ban, and returns it.
+func (s *Server) whole(b *ban.Ban) *ban.Ban {
+	b.Evidence = s.Engine.Ledger().Evidence(b)
+	return b
 }
 
 // change changes something in the engine, within the time of a change and with a limited

@@ -186,6 +186,7 @@ func (d *disk) Save([]ban.Record) error {
 }
 
 func (*disk) Load(func(ban.Record)) error               { return nil }
+func (*disk) Evidence(*ban.Ban) []ban.Evidence          { return nil }
 func (*disk) LoadPositions() (map[string][]byte, error) { return nil, nil }
 func (*disk) SavePositions(map[string][]byte) error     { return nil }
 

@@ -18,6 +18,10 @@ type Record struct {
 	Forget   time.Time // when the offences are forgotten; zero: never
 	Grace    time.Time // rules do not ban it until then; zero: no grace
 	Grant    *Trusted  // trust that was given at run time; nil: none
+
+	// The evidence of the ban in a File, and the number of its texts.
+	Trail *Trail
+	Texts uint64
 }
 
 // Empty reports whether nothing is known about the target.
@@ -29,7 +33,11 @@ func (r *Record) Empty() bool {
 type Store interface {
 	// Save makes the records durable before it returns, all of them or none. They are
 	// in the order of their targets, one each. An empty one deletes what was known.
+	// The evidence of a ban may be nil: then it has not changed.
 	Save(records []Record) error
+
+	// Evidence returns the evidence of a ban that was saved, oldest first.
+	Evidence(*Ban) []Evidence
 
 	// Load passes every record that was saved and is not empty to each.
 	Load(each func(Record)) error
@@ -87,7 +95,7 @@ func (l *Ledger) publish() {
 // a host that cannot write must still be protected. The next commit saves them again.
 // Decisions go on meanwhile; there is one commit at a time.
 func (l *Ledger) Commit() ([]Change, error) {
-	changes, records := l.unsaved()
+	changes, records := l.uncommitted()
 	var err error
 	if len(records) > 0 {
 		err = l.store.Save(records)
@@ -103,6 +111,11 @@ func (l *Ledger) Commit() ([]Change, error) {
 		}
 		err = fmt.Errorf("ledger: %d targets are not saved: %w", len(records), err)
 	}
+	for _, r := range records {
+		if err == nil && r.Ban != nil && len(r.Ban.Evidence) > 0 {
+			l.unsaved.saved(r.Target, r.Ban.Evidence)
+		}
+	}
 	for _, c := range l.cursors {
 		if !c.eager {
 			c.push(changes)
@@ -111,9 +124,9 @@ func (l *Ledger) Commit() ([]Change, error) {
 	return changes, err
 }
 
-// unsaved returns the changes to be passed on once they are durable, and the records
+// uncommitted returns the changes to be passed on once they are durable, and the records
 // that make them so.
-func (l *Ledger) unsaved() ([]Change, []Record) {
+func (l *Ledger) uncommitted() ([]Change, []Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.publish()
@@ -125,7 +138,12 @@ func (l *Ledger) unsaved() ([]Change, []Record) {
 	var records []Record
 	if l.store != nil {
 		for _, target := range slices.SortedFunc(maps.Keys(l.dirty), Target.Compare) {
-			records = append(records, l.record(target))
+			r := l.record(target)
+			if evidence := l.unsaved.all[target]; r.Ban != nil && evidence != nil {
+				b := *r.Ban
+				b.Evidence, r.Ban = evidence, &b
+			}
+			records = append(records, r)
 		}
 	}
 	clear(l.dirty)

@@ -18,9 +18,13 @@ type Cursor struct {
 // without evidence. A reader further behind must look at [Ledger.Bans].
 const maxPending = 1 << 18
 
+// maxPendingEvidence is how many of them, the newest, keep their whole evidence. The others keep
+// the firing event without its text.
+const maxPendingEvidence = 1 << 12
+
 // Cursor returns a cursor on the changes of these kinds from now on. It yields what is
 // committed: durable, so that no reader learns of a ban that a crash could take back.
-// An eager cursor yields what is published and does not wait for the disk. It is for
+// An eager cursor yields what is published, without evidence, and does not wait for the disk. It is for
 // a level, whose state is compared with the ledger's at every start: milliseconds
 // count for the firewall.
 func (l *Ledger) Cursor(eager bool, kinds []Kind) *Cursor {
@@ -78,6 +82,13 @@ func (c *Cursor) push(changes []Change) {
 	if len(c.pending) > maxPending {
 		c.pending, c.lost = nil, true
 	}
+	for i := max(0, before-maxPendingEvidence); i < len(c.pending)-maxPendingEvidence; i++ {
+		if e := c.pending[i].Evidence; len(e) > 0 {
+			last := e[len(e)-1]
+			last.Text, last.Lost = "", true
+			c.pending[i].Evidence = []Evidence{last}
+		}
+	}
 	select {
 	case c.ready <- struct{}{}:
 	default:
@@ -88,6 +99,9 @@ func (c *Cursor) appendWanted(to, changes []Change) []Change {
 	for i := range changes {
 		if slices.Contains(c.kinds, changes[i].Kind) {
 			to = append(to, changes[i])
+			if c.eager {
+				to[len(to)-1].Evidence = nil
+			}
 		}
 	}
 	return to

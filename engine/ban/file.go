@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"net/netip"
 	"time"
 
@@ -19,17 +20,21 @@ import (
 // A File is a [Store] in one file. What Save returned without an error survives a crash
 // of the program and of the machine.
 //
-// It is a bbolt database of two buckets, each created when something is first saved in it. The
+// It is a bbolt database of buckets, each created when something is first saved in it. The
 // key of a record is the target: the family, address and length of a network, so that networks
 // lie in the order in which they are saved, or the text of another kind. Its value is
 // MessagePack after a checksum, half as long as JSON: length is what a flood of bans costs the
-// disk. The other bucket holds how far each source was read, in a form that only the source
-// knows.
-type File struct{ db *dbfile.File }
+// disk. The texts of evidence are in a bucket of their own, see [Trail]. Another one holds how
+// far each source was read, in a form that only the source knows.
+type File struct {
+	db    *dbfile.File
+	shelf shelf
+}
 
 // The number in a name is that of the format.
 var (
 	recordsBucket   = []byte("records.6")
+	textsBucket     = []byte("texts.1")
 	positionsBucket = []byte("positions.2")
 )
 
@@ -44,44 +49,41 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	old := false
+	f, old := &File{db: db}, false
 	err = db.View(func(tx *bbolt.Tx) (err error) {
 		old, err = outdated(tx)
 		return err
 	})
 	if err == nil && old {
-		err = db.Update(upgrade)
+		err = db.Update(f.upgrade)
+	}
+	if err == nil {
+		err = f.each(f.shelf.open)
 	}
 	if err != nil {
 		_ = db.Close() // it is given up
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &File{db}, nil
+	return f, nil
 }
 
-// formats are the buckets of the formats before: their checksums do not cover the keys, or
-// are missing.
-var formats = map[string]struct {
-	to    []byte
-	value func(key, value []byte) []byte
-}{
-	"records.5": {recordsBucket, func(key, value []byte) []byte {
-		if len(value) < crc32.Size || binary.LittleEndian.Uint32(value) != checksum(nil, value[crc32.Size:]) {
-			return bytes.Clone(value) // it stays damaged
-		}
-		return sealed(key, value[crc32.Size:])
-	}},
-	"positions.1": {positionsBucket, sealed},
-}
+// The buckets of the formats before: their checksums do not cover the keys, or are missing.
+var (
+	formerRecords   = []byte("records.5")
+	formerPositions = []byte("positions.1")
+)
 
 // outdated reports whether a file has buckets of the formats before. Buckets of other names
 // are damage.
 func outdated(tx *bbolt.Tx) (is bool, err error) {
 	err = tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-		_, old := formats[string(name)]
-		is = is || old
-		if b == nil || !old && !bytes.Equal(name, recordsBucket) && !bytes.Equal(name, positionsBucket) {
+		switch {
+		case b == nil:
 			return fmt.Errorf("%w: %q is no bucket", dbfile.ErrDamaged, name)
+		case bytes.Equal(name, formerRecords), bytes.Equal(name, formerPositions):
+			is = true
+		case !bytes.Equal(name, recordsBucket) && !bytes.Equal(name, textsBucket) && !bytes.Equal(name, positionsBucket):
+			return fmt.Errorf("%w: unknown bucket %q", dbfile.ErrDamaged, name)
 		}
 		return nil
 	})
@@ -89,20 +91,31 @@ func outdated(tx *bbolt.Tx) (is bool, err error) {
 }
 
 // upgrade copies what is in buckets of the formats before.
-func upgrade(tx *bbolt.Tx) error {
-	for name, convert := range formats {
-		old := tx.Bucket([]byte(name))
-		if old == nil {
-			continue
-		}
-		b, err := tx.CreateBucketIfNotExists(convert.to)
+func (f *File) upgrade(tx *bbolt.Tx) error {
+	if old := tx.Bucket(formerRecords); old != nil {
+		w, err := f.writer(tx)
 		if err != nil {
 			return err
 		}
-		err = old.ForEach(func(key, value []byte) error { return b.Put(key, convert.value(key, value)) })
-		if err := cmp.Or(err, tx.DeleteBucket([]byte(name))); err != nil {
+		err = old.ForEach(func(key, value []byte) error {
+			if len(value) >= crc32.Size && binary.LittleEndian.Uint32(value) == checksum(nil, value[crc32.Size:]) {
+				if r, err := decodeRecord(key, sealed(key, value[crc32.Size:])); err == nil {
+					return w.put(r)
+				}
+			}
+			return w.records.Put(key, bytes.Clone(value)) // it stays damaged
+		})
+		if err := cmp.Or(err, tx.DeleteBucket(formerRecords)); err != nil {
 			return err
 		}
+	}
+	if old := tx.Bucket(formerPositions); old != nil {
+		b, err := tx.CreateBucketIfNotExists(positionsBucket)
+		if err != nil {
+			return err
+		}
+		err = old.ForEach(func(key, value []byte) error { return b.Put(key, sealed(key, value)) })
+		return cmp.Or(err, tx.DeleteBucket(formerPositions))
 	}
 	return nil
 }
@@ -119,7 +132,7 @@ func (f *File) New() (isNew bool) {
 
 // Rescue copies what can be read of another file, which is damaged.
 func (f *File) Rescue(damaged *File) error {
-	return f.db.Update(func(tx *bbolt.Tx) error {
+	err := f.db.Update(func(tx *bbolt.Tx) error {
 		return damaged.each(func(bucket, key, value []byte) error {
 			b, err := tx.CreateBucketIfNotExists(bucket)
 			if err != nil || damage(bucket, key, value) != nil {
@@ -128,6 +141,8 @@ func (f *File) Rescue(damaged *File) error {
 			return b.Put(key, value)
 		})
 	})
+	f.shelf = damaged.shelf
+	return err
 }
 
 // Verify returns what cannot be read: how many values, and the first of them.
@@ -147,7 +162,7 @@ func (f *File) Verify() error {
 
 // each passes all keys and values.
 func (f *File) each(do func(bucket, key, value []byte) error) error {
-	return f.db.View(func(tx *bbolt.Tx) error {
+	return f.db.ViewAll(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			return b.ForEach(func(key, value []byte) error { return do(name, key, value) })
 		})
@@ -172,39 +187,100 @@ func (f *File) Close() error { return f.db.Close() }
 
 // Save writes the records in one transaction.
 func (f *File) Save(records []Record) error {
-	return f.db.Update(func(tx *bbolt.Tx) error {
-		bucket, err := tx.CreateBucketIfNotExists(recordsBucket)
-		if err != nil {
+	before := f.shelf
+	err := f.db.Update(func(tx *bbolt.Tx) error {
+		w, err := f.writer(tx)
+		for i := 0; i < len(records) && err == nil; i++ {
+			err = w.put(records[i])
+		}
+		return err
+	})
+	if err != nil {
+		f.shelf = before
+	}
+	return err
+}
+
+// A writer writes records in a transaction.
+type writer struct {
+	tx      *bbolt.Tx
+	records *bbolt.Bucket
+	texts   *bbolt.Bucket // nil before the first
+	shelf   *shelf
+	value   bytes.Buffer
+	encoder *msgpack.Encoder
+}
+
+func (f *File) writer(tx *bbolt.Tx) (*writer, error) {
+	records, err := tx.CreateBucketIfNotExists(recordsBucket)
+	if err != nil {
+		return nil, err
+	}
+	records.FillPercent = fill
+	w := &writer{tx: tx, records: records, shelf: &f.shelf}
+	w.encoder = newEncoder(&w.value)
+	return w, nil
+}
+
+// put writes a record. A ban whose evidence is nil keeps the one that it has in the file.
+func (w *writer) put(r Record) (err error) {
+	key := recordKey(r.Target)
+	switch {
+	case r.Empty():
+		return w.records.Delete(key)
+	case r.Ban != nil && r.Ban.Evidence == nil:
+		if old, err := decodeRecord(key, w.records.Get(key)); err == nil {
+			r.Trail, r.Texts = old.Trail, old.Texts
+		}
+	case r.Ban != nil && len(r.Ban.Evidence) > 0:
+		b := *r.Ban
+		b.Evidence = b.Evidence[max(0, len(b.Evidence)-maxEvidence):]
+		r.Trail = newTrail(&b)
+		if w.texts == nil {
+			if w.texts, err = w.tx.CreateBucketIfNotExists(textsBucket); err != nil {
+				return err
+			}
+			w.texts.FillPercent = 1
+		}
+		if r.Texts, err = w.shelf.put(w.texts, key, b.Evidence); err != nil {
 			return err
 		}
-		bucket.FillPercent = fill
-		var value bytes.Buffer
-		encoder := msgpack.NewEncoder(&value)
-		encoder.UseArrayEncodedStructs(true)
-		for _, r := range records {
-			key := recordKey(r.Target)
-			if r.Empty() {
-				if err := bucket.Delete(key); err != nil {
-					return err
-				}
-				continue
-			}
-			if r.Ban != nil && len(r.Ban.Evidence) > maxStoredEvidence {
-				b := *r.Ban
-				b.Evidence = b.Evidence[len(b.Evidence)-maxStoredEvidence:]
-				r.Ban = &b
-			}
-			value.Reset()
-			if err := encoder.Encode(&r); err != nil {
-				return err
-			}
-			// bbolt keeps the bytes until the transaction ends.
-			if err := bucket.Put(key, sealed(key, value.Bytes())); err != nil {
-				return err
+		b.Evidence = nil
+		r.Ban = &b
+	}
+	w.value.Reset()
+	if err := w.encoder.Encode(&r); err != nil {
+		return err
+	}
+	// bbolt keeps the bytes until the transaction ends.
+	return w.records.Put(key, sealed(key, w.value.Bytes()))
+}
+
+func newEncoder(to io.Writer) *msgpack.Encoder {
+	e := msgpack.NewEncoder(to)
+	e.UseArrayEncodedStructs(true)
+	e.UseCompactInts(true)
+	return e
+}
+
+func encode(value any) ([]byte, error) {
+	var b bytes.Buffer
+	err := newEncoder(&b).Encode(value)
+	return b.Bytes(), err
+}
+
+// Evidence returns the evidence of a ban that was saved.
+func (f *File) Evidence(b *Ban) (all []Evidence) {
+	key := recordKey(b.Target)
+	_ = f.db.View(func(tx *bbolt.Tx) error {
+		if bucket := tx.Bucket(recordsBucket); bucket != nil {
+			if r, err := decodeRecord(key, bucket.Get(key)); err == nil && r.Trail != nil {
+				all = r.Trail.evidence(b, textsAt(tx.Bucket(textsBucket), r.Texts, key))
 			}
 		}
 		return nil
 	})
+	return all
 }
 
 // Load passes every record to each, but those that [File.Verify] finds.
@@ -212,6 +288,7 @@ func (f *File) Load(each func(Record)) error {
 	return f.each(func(bucket, key, value []byte) error {
 		if bytes.Equal(bucket, recordsBucket) {
 			if r, err := decodeRecord(key, value); err == nil {
+				r.Trail, r.Texts = nil, 0
 				each(r)
 			}
 		}
@@ -232,8 +309,11 @@ func decodeRecord(key, value []byte) (r Record, err error) {
 	}
 	if b := r.Ban; b != nil {
 		b.Target, b.Start, b.Until = r.Target, b.Start.UTC(), b.Until.UTC()
-		for i := range b.Evidence {
+		for i := range b.Evidence { // of the format before
 			b.Evidence[i].Time = b.Evidence[i].Time.UTC()
+		}
+		if b.Evidence == nil && r.Trail == nil {
+			b.Evidence = []Evidence{}
 		}
 	}
 	if r.Grant != nil {
@@ -322,10 +402,7 @@ func targetOf(key []byte) (target Target) {
 
 // fill is how much of a page is used when it is split. The bans of a flood are in the
 // order of their addresses within a commit: no later one would use the room.
-const fill = 0.9
-
-// maxStoredEvidence bounds the evidence of a ban that is kept: the newest.
-const maxStoredEvidence = 20
+const fill = 0.6
 
 // EncodeMsgpack writes the term as a number: its text would take three allocations.
 func (t Term) EncodeMsgpack(e *msgpack.Encoder) error { return e.EncodeInt(int64(t)) }

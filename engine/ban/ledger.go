@@ -26,6 +26,7 @@ type Ledger struct {
 
 	store     Store               // nil: nothing outlives the process
 	dirty     map[Target]struct{} // targets whose record the store does not yet have
+	unsaved   unsaved             // evidence that the store does not yet have
 	fresh     []Change            // not yet published
 	published []Change            // not yet durable
 	seq       uint64              // of the latest change
@@ -125,7 +126,7 @@ func (l *Ledger) consider(o *Order, now time.Time) Change {
 			c.Until, c.Term = standing.Until, standing.Term
 		}
 		if takenOver {
-			c.Source, c.Key, c.Evidence = standing.Source, standing.Key, standing.Evidence
+			c.Source, c.Key, c.Evidence = standing.Source, standing.Key, l.evidence(standing)
 			c.Ban.Reason += "; banned by rule " + standing.Rule + " before: " + standing.Reason
 		}
 	}
@@ -169,6 +170,9 @@ func together(a, b []string) []string {
 func (l *Ledger) add(c Change) Change {
 	l.seq++
 	c.Seq, c.At = l.seq, c.At.UTC()
+	if c.Evidence == nil {
+		c.Evidence = []Evidence{} // in JSON a list
+	}
 	if slices.Contains(Levels, c.Kind) {
 		l.levelSeq = c.Seq
 		l.dirty[c.Target] = struct{}{}
@@ -187,6 +191,11 @@ func (l *Ledger) Add(c Change) Change {
 // put brings a ban into force, and into the history if a rule ordered it: the orders of
 // others are no offences.
 func (l *Ledger) put(b *Ban) {
+	l.unsaved.remove(b.Target)
+	if len(b.Evidence) > 0 {
+		l.unsaved.put(b.Target, b.Evidence)
+		b.Evidence = nil
+	}
 	l.bans.put(b.Target, b)
 	l.remind(b.Until, b.Target)
 	if b.Rule == "" {
@@ -339,13 +348,17 @@ func (l *Ledger) end(target Target, why string, now time.Time) *Change {
 	if !ok {
 		return nil
 	}
+	ended := *b
+	ended.Evidence = l.evidence(b)
 	l.bans.remove(target)
-	c := l.add(Change{Kind: KindUnban, Ban: *b, At: now, Why: why})
+	l.unsaved.remove(target)
+	c := l.add(Change{Kind: KindUnban, Ban: ended, At: now, Why: why})
 	return &c
 }
 
 // Advance ends the bans that expire until now, and forgets what is to be forgotten by
-// then. It returns the expired bans, in the order of their ends.
+// then. It returns the expired bans, in the order of their ends. Of very many that expire at once,
+// only some have their evidence.
 func (l *Ledger) Advance(now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -358,8 +371,13 @@ func (l *Ledger) Advance(now time.Time) []Change {
 		}
 		l.dirty[d.target] = struct{}{}
 		if r.Ban != nil && r.Ban.Until.Equal(d.at) {
+			ended := *r.Ban
+			if len(expired) < maxEvidenceAtOnce {
+				ended.Evidence = l.evidence(r.Ban)
+			}
 			l.bans.remove(d.target)
-			expired = append(expired, l.add(Change{Kind: KindExpire, Ban: *r.Ban, At: d.at}))
+			l.unsaved.remove(d.target)
+			expired = append(expired, l.add(Change{Kind: KindExpire, Ban: ended, At: d.at}))
 		}
 		if r.Forget.Equal(d.at) {
 			delete(l.history, d.target)
@@ -388,7 +406,7 @@ func (l *Ledger) Next() (at time.Time, ok bool) {
 // Bans returns the bans in force, in the order of their targets.
 func (l *Ledger) Bans() []Ban { return l.After(Target{}, math.MaxInt) }
 
-// After returns up to limit bans in force that follow target in the order of Bans;
+// After returns up to limit bans in force, without their evidence, that follow target in the order of Bans;
 // the zero Target precedes all of them. It takes as long as the page is long,
 // wherever that is: the ledger is locked meanwhile.
 func (l *Ledger) After(target Target, limit int) []Ban {
@@ -418,7 +436,8 @@ func (l *Ledger) Size() int {
 	return l.bans.size()
 }
 
-// Covering returns the ban in force that covers all of target and ends last.
+// Covering returns the ban in force that covers all of target and ends last, without its
+// evidence.
 func (l *Ledger) Covering(target Target) (Ban, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -29,6 +29,12 @@ func (l *Ledger) Step(by time.Duration) {
 		l.grants.table.Insert(g.Network, &g)
 		l.dirty[Network(g.Network)] = struct{}{}
 	}
+	for target := range l.unsaved.all {
+		l.unsaved.change(target, func(e Evidence) Evidence {
+			e.Time = e.Time.Add(by)
+			return e
+		})
+	}
 	for i := range l.due {
 		l.due[i].at = l.due[i].at.Add(by)
 	}

@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 )
 
 // ErrDamaged says that a file exists and cannot be read. It may be moved away: only its
@@ -19,10 +21,13 @@ var ErrDamaged = errors.New("the file is damaged")
 // ErrInUse says that another process has the file open.
 var ErrInUse = errors.New("another freeswitch-security is using it")
 
-// A File is a database. It belongs to one goroutine at a time.
+// growth is by how many bytes a file grows at least, once it is larger.
+const growth = 2 << 20
+
+// A File is a database. One goroutine may write while others read.
 type File struct {
 	db     *bbolt.DB
-	broken error // not nil: it is damaged, and must not be used again
+	broken atomic.Pointer[error] // not nil: it is damaged, and must not be used again
 }
 
 // Open opens the file at path, and creates it if it is missing. The directory must exist.
@@ -38,6 +43,7 @@ func Open(path string, patience time.Duration) (f *File, err error) {
 	if err != nil {
 		return nil, opening(path, err)
 	}
+	db.AllocSize = growth
 	return &File{db: db}, nil
 }
 
@@ -83,18 +89,44 @@ func opening(path string, err error) error {
 }
 
 // Update runs a transaction that writes, durable if it returns no error.
-func (f *File) Update(do func(*bbolt.Tx) error) error { return f.run(f.db.Update, do) }
+func (f *File) Update(do func(*bbolt.Tx) error) error {
+	var size int64
+	err := f.run(f.db.Update, func(tx *bbolt.Tx) error {
+		size = tx.Size()
+		return do(tx)
+	})
+	if err == nil && size > largeFile {
+		err = f.ViewAll(func(*bbolt.Tx) error { return nil })
+	}
+	return err
+}
 
 // View runs a transaction that reads.
 func (f *File) View(do func(*bbolt.Tx) error) error { return f.run(f.db.View, do) }
 
+// ViewAll runs a transaction that reads much, and returns the pages to the kernel: they count
+// as memory of the process, up to the size of the file. What is read again comes from the page
+// cache.
+func (f *File) ViewAll(do func(*bbolt.Tx) error) error {
+	return f.View(func(tx *bbolt.Tx) error {
+		err := do(tx)
+		if size := tx.Size(); size > largeFile { // the mapping is as long, and stays until the end
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, f.db.Info().Data, uintptr(size), unix.MADV_DONTNEED)
+		}
+		return err
+	})
+}
+
+// largeFile is the size of a file whose pages are returned.
+const largeFile = 4 << 20
+
 func (f *File) run(transaction func(func(*bbolt.Tx) error) error, do func(*bbolt.Tx) error) (err error) {
-	if f.broken != nil {
-		return f.broken
+	if broken := f.broken.Load(); broken != nil {
+		return *broken
 	}
 	defer func() {
 		if errors.Is(err, ErrDamaged) {
-			f.broken = err
+			f.broken.Store(&err)
 		}
 	}()
 	defer guard(f.db.Path())(&err)
@@ -104,7 +136,7 @@ func (f *File) run(transaction func(func(*bbolt.Tx) error) error, do func(*bbolt
 // Close releases the file. A damaged file is released when the process ends: bbolt still
 // holds the locks that closing waits for.
 func (f *File) Close() error {
-	if f.broken != nil {
+	if f.broken.Load() != nil {
 		return nil
 	}
 	return f.db.Close()

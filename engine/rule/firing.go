@@ -130,7 +130,7 @@ func evidence(ev *event.Event, earlier []counted, ring *ring) []ban.Evidence {
 	for _, c := range earlier {
 		e, kept := ring.at(c.place)
 		if !kept {
-			e.IP = c.addr
+			e.IP, e.Lost = c.addr, true
 		}
 		e.Time, e.Event, e.Source = time.UnixMicro(c.time).In(ev.Time.Location()), c.name, ev.Source
 		out = append(out, e)

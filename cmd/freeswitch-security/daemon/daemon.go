@@ -123,8 +123,13 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 
 // serve handles signals, and the tasks of the admin listener, until ctx ends.
 func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) {
+	trim := time.NewTicker(trimEvery)
+	defer trim.Stop()
+	var memory trimmer
 	for {
 		select {
+		case <-trim.C:
+			memory.trim()
 		case <-ctx.Done():
 			return
 		case s := <-signals:

@@ -4,11 +4,43 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// trimEvery is how often unused memory is looked for.
+const trimEvery = 5 * time.Second
+
+// A trimmer returns memory that a burst needed to the kernel. Go itself collects garbage only once
+// the heap has grown by half, or after two minutes.
+type trimmer struct{ kept uint64 }
+
+// trim collects garbage if the heap has grown by 32 MB since the last time.
+func (t *trimmer) trim() {
+	if resident := heapResident(); resident > t.kept+32<<20 {
+		debug.FreeOSMemory()
+		t.kept = heapResident()
+	} else {
+		t.kept = min(t.kept, resident)
+	}
+}
+
+// heapResident returns the bytes of the heap that the kernel has given to the process.
+func heapResident() (sum uint64) {
+	classes := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(classes)
+	for _, c := range classes {
+		sum += c.Value.Uint64()
+	}
+	return sum
+}
 
 // releaseStartPages returns the pages of the program file to the kernel that only the start
 // needed, such as the parsers of rule files: half of the resident memory. A page that is needed

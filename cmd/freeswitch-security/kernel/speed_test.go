@@ -5,9 +5,11 @@ package kernel
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -159,4 +161,37 @@ func TestFootprint(t *testing.T) {
 	if tracking > 50 {
 		t.Errorf("%.1f MB with 100000 tracked attackers, want at most 50", tracking)
 	}
+}
+
+// TestFootprintOfEvidence has 100,000 addresses banned with their evidence, and measures memory
+// and state, then and after a restart.
+func TestFootprintOfEvidence(t *testing.T) {
+	d := prepare(t, `backend = "ipset"`, strings.Replace(guessing, "count  = 5", "count  = 20", 1)).start()
+	for i := 0; i < 100_000; i += 10_000 {
+		var lines strings.Builder
+		for range 20 {
+			for k := range 10_000 {
+				lines.WriteString(failure(address(i + k)))
+			}
+		}
+		d.write(lines.String())
+		watching(t, 60*time.Second, 100*time.Millisecond, "they are banned", func() bool { return members(t) >= i+10_000 })
+	}
+	measure := func(when string) {
+		t.Helper()
+		pause(5 * time.Second)
+		resident := d.memory("VmRSS")
+		file, err := os.Stat(filepath.Join(d.dir, "state", "state.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("100000 bans with evidence, %s: resident %.0f MB, of it anonymous %.0f MB, at most %.0f MB, state file %d MB", when, resident, d.memory("RssAnon"), d.memory("VmHWM"), file.Size()>>20)
+		if resident > 150 || file.Size() > 100<<20 {
+			t.Errorf("%s: %.0f MB resident, state file %d MB", when, resident, file.Size()>>20)
+		}
+	}
+	measure("live")
+	d.stop(syscall.SIGTERM)
+	d.start()
+	measure("after a restart")
 }
