@@ -18,10 +18,6 @@ type Record struct {
 	Forget   time.Time // when the offences are forgotten; zero: never
 	Grace    time.Time // rules do not ban it until then; zero: no grace
 	Grant    *Trusted  // trust that was given at run time; nil: none
-
-	// The evidence of the ban in a File, and the number of its texts.
-	Trail *Trail
-	Texts uint64
 }
 
 // Empty reports whether nothing is known about the target.

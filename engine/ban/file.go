@@ -24,7 +24,7 @@ import (
 // key of a record is the target: the family, address and length of a network, so that networks
 // lie in the order in which they are saved, or the text of another kind. Its value is
 // MessagePack after a checksum, half as long as JSON: length is what a flood of bans costs the
-// disk. The texts of evidence are in a bucket of their own, see [Trail]. Another one holds how
+// disk. The texts of evidence are in a bucket of their own, see trail. Another one holds how
 // far each source was read, in a form that only the source knows.
 type File struct {
 	db    *dbfile.File
@@ -99,7 +99,8 @@ func (f *File) upgrade(tx *bbolt.Tx) error {
 		}
 		err = old.ForEach(func(key, value []byte) error {
 			if len(value) >= crc32.Size && binary.LittleEndian.Uint32(value) == checksum(nil, value[crc32.Size:]) {
-				if r, err := decodeRecord(key, sealed(key, value[crc32.Size:])); err == nil {
+				var r Record
+				if msgpack.Unmarshal(value[crc32.Size:], &r) == nil && r.complete(key) == nil {
 					return w.put(r)
 				}
 			}
@@ -224,32 +225,32 @@ func (f *File) writer(tx *bbolt.Tx) (*writer, error) {
 
 // put writes a record. A ban whose evidence is nil keeps the one that it has in the file.
 func (w *writer) put(r Record) (err error) {
-	key := recordKey(r.Target)
+	key, s := recordKey(r.Target), stored{Record: r}
 	switch {
 	case r.Empty():
 		return w.records.Delete(key)
 	case r.Ban != nil && r.Ban.Evidence == nil:
 		if old, err := decodeRecord(key, w.records.Get(key)); err == nil {
-			r.Trail, r.Texts = old.Trail, old.Texts
+			s.Trail, s.Texts = old.Trail, old.Texts
 		}
 	case r.Ban != nil && len(r.Ban.Evidence) > 0:
 		b := *r.Ban
 		b.Evidence = b.Evidence[max(0, len(b.Evidence)-maxEvidence):]
-		r.Trail = newTrail(&b)
+		s.Trail = newTrail(&b)
 		if w.texts == nil {
 			if w.texts, err = w.tx.CreateBucketIfNotExists(textsBucket); err != nil {
 				return err
 			}
 			w.texts.FillPercent = 1
 		}
-		if r.Texts, err = w.shelf.put(w.texts, key, b.Evidence); err != nil {
+		if s.Texts, err = w.shelf.put(w.texts, key, b.Evidence); err != nil {
 			return err
 		}
 		b.Evidence = nil
-		r.Ban = &b
+		s.Record.Ban = &b
 	}
 	w.value.Reset()
-	if err := w.encoder.Encode(&r); err != nil {
+	if err := w.encoder.Encode(&s); err != nil {
 		return err
 	}
 	// bbolt keeps the bytes until the transaction ends.
@@ -288,38 +289,42 @@ func (f *File) Load(each func(Record)) error {
 	return f.each(func(bucket, key, value []byte) error {
 		if bytes.Equal(bucket, recordsBucket) {
 			if r, err := decodeRecord(key, value); err == nil {
-				r.Trail, r.Texts = nil, 0
-				each(r)
+				each(r.Record)
 			}
 		}
 		return nil
 	})
 }
 
-func decodeRecord(key, value []byte) (r Record, err error) {
+func decodeRecord(key, value []byte) (s stored, err error) {
 	value, err = unsealed(key, value)
 	if err == nil {
-		err = msgpack.Unmarshal(value, &r)
+		err = msgpack.Unmarshal(value, &s)
 	}
-	if err != nil {
-		return r, err
+	if err == nil {
+		err = s.Record.complete(key)
 	}
+	if b := s.Record.Ban; err == nil && b != nil && s.Trail == nil {
+		b.Evidence = []Evidence{}
+	}
+	return s, err
+}
+
+// complete adds what is not in the value of a record.
+func (r *Record) complete(key []byte) error {
 	if r.Target = targetOf(key); !r.Target.IsValid() || r.Ban != nil && (r.Ban.Offence < 1 || r.Ban.Term <= 0) {
-		return r, errors.New("not the record of a target")
+		return errors.New("not the record of a target")
 	}
 	if b := r.Ban; b != nil {
 		b.Target, b.Start, b.Until = r.Target, b.Start.UTC(), b.Until.UTC()
 		for i := range b.Evidence { // of the format before
 			b.Evidence[i].Time = b.Evidence[i].Time.UTC()
 		}
-		if b.Evidence == nil && r.Trail == nil {
-			b.Evidence = []Evidence{}
-		}
 	}
 	if r.Grant != nil {
 		r.Grant.Network = r.Target.Prefix()
 	}
-	return r, nil
+	return nil
 }
 
 // Each value begins with a checksum of the key and of the rest. A damaged key is a ban of

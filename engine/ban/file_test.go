@@ -1,8 +1,10 @@
 package ban
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -17,7 +19,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"go.etcd.io/bbolt"
 )
 
 // open opens the state file of a test.
@@ -252,38 +253,46 @@ func stateFile(t *testing.T, path string) ([]byte, map[string]string) {
 	return whole, want
 }
 
-// TestFormerFormat reads a file whose checksums do not cover the keys.
+// TestFormerFormat reads a file in which evidence stands in the records, whose checksums do not
+// cover the keys.
 func TestFormerFormat(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	_, want := stateFile(t, path)
-	db, err := dbfile.Open(path, time.Second)
+	packed, err := os.Open("testdata/records.5.db.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for from, to := range map[string]string{"records.6": "records.5", "positions.2": "positions.1"} {
-			b, err := tx.CreateBucket([]byte(to))
-			if err != nil {
-				return err
-			}
-			err = tx.Bucket([]byte(from)).ForEach(func(key, value []byte) error {
-				if to == "positions.1" {
-					return b.Put(key, value[4:])
-				}
-				return b.Put(key, sealed(nil, value[4:]))
-			})
-			if err := errors.Join(err, tx.DeleteBucket([]byte(from))); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
+	defer packed.Close()
+	unpacked, err := gzip.NewReader(packed)
+	if err != nil {
 		t.Fatal(err)
 	}
-	f := open(t, path)
-	if d := cmp.Diff(want, contents(t, f)); d != "" || f.New() || f.Verify() != nil {
-		t.Errorf("%v (-want +got):\n%s", f.Verify(), d)
+	content, err := io.ReadAll(unpacked)
+	if err := errors.Join(err, os.WriteFile(path, content, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it is copied, and read again
+		f := open(t, path)
+		l := NewLedger(NewTrust(nil))
+		if err := errors.Join(f.Verify(), l.Restore(f)); err != nil || f.New() || l.Size() != 3 {
+			t.Fatalf("%d bans, new %t, %v", l.Size(), f.New(), err)
+		}
+		for _, a := range []string{"203.0.113.0", "203.0.113.1"} {
+			b, _ := l.Covering(Address(netip.MustParseAddr(a)))
+			want := []Evidence{
+				{Time: t0.Add(-time.Minute), Event: "auth_failure", Source: "log.a", IP: netip.MustParseAddr(a), User: "1000", Domain: "pbx", Text: "first"},
+				{Time: t0, Event: "unknown_user", Source: "log.a", IP: netip.MustParseAddr(a), User: "1001", Domain: "pbx", Text: "second", Proven: true},
+			}
+			if got := l.Evidence(&b); !slices.Equal(got, want) || !b.Until.Equal(t0.Add(time.Hour)) {
+				t.Errorf("%+v, evidence %+v", b, got)
+			}
+		}
+		if r := l.record(Address(netip.MustParseAddr("203.0.113.2"))); !r.Grace.Equal(t0.Add(time.Minute)) {
+			t.Errorf("a grace until %s", r.Grace)
+		}
+		if positions, err := f.LoadPositions(); string(positions["log.a"]) != "far" || err != nil {
+			t.Errorf("positions %q, %v", positions, err)
+		}
+		f.Close()
 	}
 }
 

@@ -40,12 +40,12 @@ type Evidence struct {
 	Time   time.Time  `json:"time"`
 	Event  string     `json:"event"`
 	Source string     `json:"source"`
-	IP     netip.Addr `json:"ip"`            // invalid: the event had none, or it is no longer kept
-	User   string     `json:"user"`          // the account that was tried; "": not known, or no longer kept
-	Domain string     `json:"domain"`        // of the account; likewise
-	Proven bool       `json:"proven"`        // the switch checked the account's password; else a caller named the account
-	Text   string     `json:"text"`          // as the source gave it, bounded, not escaped; "": no longer kept
-	Lost   bool       `json:"lost,omitzero"` // account and text are no longer kept
+	IP     netip.Addr `json:"ip"`                        // invalid: the event had none, or it is no longer kept
+	User   string     `json:"user"`                      // the account that was tried; "": not known, or no longer kept
+	Domain string     `json:"domain"`                    // of the account; likewise
+	Proven bool       `json:"proven"`                    // the switch checked the account's password; else a caller named the account
+	Text   string     `json:"text"`                      // as the source gave it, bounded, not escaped; "": no longer kept
+	Lost   bool       `json:"lost,omitzero" msgpack:"-"` // account and text are no longer kept
 }
 
 // A Ban is an order that the ledger accepted.

@@ -11,10 +11,17 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A Trail is the evidence of a ban in a [File], without accounts and texts: some 6 bytes for an
+// A stored is a record in a [File].
+type stored struct {
+	Record Record // its ban has no evidence
+	Trail  *trail // of the ban; nil: it has none
+	Texts  uint64 // the number of the texts of the trail
+}
+
+// A trail is the evidence of a ban in a [File], without accounts and texts: some 6 bytes for an
 // event. Each event is two numbers: the microseconds after the event before, the first after the
 // start of the ban, so that a shifted ban needs no other trail; and the index of its kind.
-type Trail struct {
+type trail struct {
 	Kinds  []eventKind
 	Events []int64
 }
@@ -39,8 +46,8 @@ type text struct {
 // maxTexts bounds the texts in a file, together.
 const maxTexts = 16 << 20
 
-func newTrail(b *Ban) *Trail {
-	t, last := &Trail{}, b.Start
+func newTrail(b *Ban) *trail {
+	t, last := &trail{}, b.Start
 	for _, e := range b.Evidence {
 		kind := eventKind{Event: e.Event, Source: e.Source}
 		if e.IP != b.Target.Prefix().Addr() {
@@ -59,7 +66,7 @@ func newTrail(b *Ban) *Trail {
 }
 
 // evidence returns the evidence of the trail of a ban. kept may be nil.
-func (t *Trail) evidence(b *Ban, kept *texts) []Evidence {
+func (t *trail) evidence(b *Ban, kept *texts) []Evidence {
 	var all []Evidence
 	at := b.Start
 	for event := range slices.Chunk(t.Events, 2) {
