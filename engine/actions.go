@@ -86,7 +86,7 @@ func (set *actionSet) start(c config.Action, wants enforce.Wants, ended []*actio
 		Action: c, cancel: cancel, done: make(chan struct{}),
 		runner: enforce.New(c.Ref, c.Action, set.ledger, wants, set.log),
 	}
-	a.runner.Now = set.now
+	a.runner.Now, a.runner.Held = set.now, c.Blocks
 	set.running[c.Ref] = a
 	set.all.Go(func() {
 		defer close(a.done)

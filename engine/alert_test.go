@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/rule"
 )
@@ -179,5 +180,62 @@ func TestAlertsOfADryRun(t *testing.T) {
 	}
 	if len(got) != 1 || got[0].Kind != ban.KindAlert {
 		t.Errorf("verdicts %+v", got)
+	}
+}
+
+// TestHeldAlertsReachActionsThatBlock: an alert names an action that acts on calls, and one of a
+// webhook. From the threshold on each match reaches the first, and one alert is told.
+func TestHeldAlertsReachActionsThatBlock(t *testing.T) {
+	esl := config.Action{Ref: "esl.fraud", Blocks: true}
+	for _, test := range []struct {
+		name    string
+		actions []string
+		ban     bool // by the rule as well; its target is registered
+		action  config.Action
+		want    string // kinds of the changes; ' marks one that is held off
+	}{
+		{"named", []string{"webhook.noc", "esl.fraud"}, false, esl, "alert alert' alert' alert' alert'"},
+		{"not named", nil, false, esl, "alert"},
+		{"another named", []string{"webhook.noc"}, false, esl, "alert"},
+		{"a level", []string{"iptables.drop"}, false, config.Action{Ref: "iptables.drop", Blocks: true, Action: &wall{}}, "alert"},
+		{"spared", []string{"esl.fraud"}, true, esl, "spare spare' spare' spare' spare'"},
+		{"spared, not named", nil, true, esl, "spare spare'"}, // a new window for each
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			spec := banning(t)
+			spec.Alert = &rule.Alert{Every: time.Hour, Actions: test.actions}
+			if !test.ban {
+				spec.Ban = nil
+			}
+			s := tellStory(t, spec)
+			s.cfg.Actions = []config.Action{test.action}
+			s.cfg.Security.Protect.Registered = true
+			s.Reload(s.cfg)
+			s.hears(event.Registered, "1000", "203.0.113.7")
+			s.fails(7, "1000", "203.0.113.7")
+			var got []string
+			for _, c := range s.changes {
+				kind := string(c.Kind)
+				if c.Held {
+					kind += "'"
+				}
+				got = append(got, kind)
+			}
+			if strings.Join(got, " ") != test.want || len(s.got) != 1 || s.tallies[tallied{spec.Name, "log.x"}].Alerts > 1 {
+				t.Errorf("%s; told %d times", got, len(s.got))
+			}
+		})
+	}
+}
+
+// TestABanClearsTheWindow: an alert that names an action keeps no window once a ban came of it.
+func TestABanClearsTheWindow(t *testing.T) {
+	spec := banning(t)
+	spec.Alert = &rule.Alert{Every: time.Hour, Actions: []string{"esl.fraud"}}
+	s := tellStory(t, spec)
+	s.cfg.Actions = []config.Action{{Ref: "esl.fraud", Blocks: true}}
+	s.fails(5, "1000", "203.0.113.7")
+	if fired := s.rules.Stats()[0].Firings; fired != 1 || s.ledger.Size() != 1 {
+		t.Errorf("%d firings, %d bans", fired, s.ledger.Size())
 	}
 }

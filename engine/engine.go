@@ -152,7 +152,9 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 
 // decide counts a change that the ledger has made.
 func (e *Engine) decide(c *ban.Change) {
-	e.tallies.count(c)
+	if !c.Held {
+		e.tallies.count(c)
+	}
 	if !ofFeed(c) {
 		e.untold++
 	}
@@ -172,7 +174,7 @@ func (e *Engine) settle() error {
 func (o *Options) pass(changes []ban.Change) {
 	passed := false
 	for i := range changes {
-		if c := &changes[i]; !ofFeed(c) {
+		if c := &changes[i]; !ofFeed(c) && !c.Held {
 			o.OnChange(c)
 			passed = true
 		}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 )
 
@@ -20,7 +22,8 @@ const (
 	onSparing occasion = "spared"     // the target is protected
 )
 
-// fired does what a rule that fired asks for.
+// fired does what a rule that fired asks for. Where an alert names actions that act on what it is
+// about, such as calls, and nothing is banned, they act on every further match as well.
 func (e *Engine) fired(f *rule.Firing) {
 	e.retrust()
 	for i := range f.Orders {
@@ -32,6 +35,7 @@ func (e *Engine) fired(f *rule.Firing) {
 			f.Orders[i].Reason += hint
 		}
 	}
+	banned := false
 	switch {
 	case f.Spec.Ban == nil:
 		e.alert(f, onRequest, f.Reason)
@@ -43,9 +47,10 @@ func (e *Engine) fired(f *rule.Firing) {
 			e.alert(f, onRequest, f.Reason)
 		}
 		for _, o := range f.Orders {
-			e.enter(f, o)
+			banned = e.enter(f, o) || banned
 		}
 	}
+	f.Keep = !banned && f.Alert && e.acts(f.Spec.Alert.Actions, false)
 }
 
 func (e *Engine) sparesAll(orders []ban.Order) bool {
@@ -53,16 +58,16 @@ func (e *Engine) sparesAll(orders []ban.Order) bool {
 }
 
 // enter passes an order to the ledger, unless its target is protected or the brake of
-// the rule is used up: then a new ban becomes an alert.
-func (e *Engine) enter(f *rule.Firing, o ban.Order) {
+// the rule is used up: then a new ban becomes an alert. It reports whether the target is banned.
+func (e *Engine) enter(f *rule.Firing, o ban.Order) bool {
 	o = e.besideProtected(o)
 	if c := e.spared(o); c != nil {
 		e.spare(f, c)
-		return
+		return false
 	}
 	if e.rules.Braked(f.Spec, o.At) && e.ledger.Consider(o, e.now).Kind == ban.KindBan {
 		e.alert(f, onBrake, "brake: the rule has used up its new bans; "+f.Reason)
-		return
+		return false
 	}
 	o.DryRun = e.options.DryRun || !e.cfg.Security.AutoBlock
 	c := e.ledger.Enter(o, e.now)
@@ -70,6 +75,7 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) {
 		e.rules.Charge(f.Spec, o.At)
 	}
 	e.decide(&c)
+	return c.Banned()
 }
 
 // alert adds a firing that bans nothing to the changes.
@@ -97,11 +103,11 @@ func (e *Engine) spare(f *rule.Firing, c *ban.Change) {
 	e.announce(f.Spec, onSparing, c.Target.String(), time.Duration(c.Term), c, &c.Why)
 }
 
-// announce adds a change that changes no ban, unless the rule announced the same within
-// every. The next one says in its text how many were held off.
+// announce adds a change that changes no ban. If the rule announced the same within every, only
+// actions that block see it. The next one that is told says how many were held off.
 func (e *Engine) announce(spec *rule.Spec, why occasion, subject string, every time.Duration, c *ban.Change, text *string) {
 	held, ok := e.rules.Due(spec, string(why)+" "+subject, every, c.At)
-	if !ok {
+	if c.Held = !ok; c.Held && !e.acts(c.Actions, why == onSparing) {
 		return
 	}
 	if held > 0 {
@@ -109,6 +115,15 @@ func (e *Engine) announce(spec *rule.Spec, why occasion, subject string, every t
 	}
 	e.ledger.Add(*c)
 	e.decide(c)
+}
+
+// acts reports whether one of the actions acts on what an alert or a sparing is about: it blocks
+// and holds no state. unnamed says what nil means: all actions, or none, as an alert has to name it.
+func (e *Engine) acts(actions []string, unnamed bool) bool {
+	return slices.ContainsFunc(e.cfg.Actions, func(a config.Action) bool {
+		_, level := a.Action.(plugin.Level)
+		return a.Blocks && !level && (slices.Contains(actions, a.Ref) || actions == nil && unnamed)
+	})
 }
 
 // actionsOfSparing returns the actions that a rule names for bans and for alerts; nil: all.

@@ -179,9 +179,9 @@ rule "toll fraud by repetition" {
 
 # An account calls ten different numbers abroad in ten minutes. Only you can tell a stolen
 # account from a busy one, so the rule alerts. If no account calls abroad, add ban {}, or
-# end the calls: alert { actions = [action.esl.fraud] }. If your phones dial +, add [+] to
-# the prefixes and exclude your own country. If they dial 0 for a line, 0030… is Berlin:
-# write 000 instead of 00, here and in the next rule.
+# end the tenth and all further calls: alert { actions = [action.esl.fraud] }. If your phones
+# dial +, add [+] to the prefixes and exclude your own country. If they dial 0 for a line,
+# 0030… is Berlin: write 000 instead of 00, here and in the next rule.
 rule "calls abroad" {
   on    = local.calls
   match = <<-EOT

@@ -79,9 +79,10 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 }
 
 // tasks returns the tasks of the unfinished changes, and the number of the last of these.
-// It gives up the changes that have waited too long.
+// It gives up the changes that have waited too long. One that is held off shares the task of an
+// earlier one about the same: the alerts of a flood cost no more than one.
 func (a *Action) tasks(batch ban.Batch) (tasks []*task, last uint64) {
-	stale := 0
+	stale, latest := 0, map[string]*task{}
 	for i := range batch.Changes {
 		c := &batch.Changes[i]
 		if c.Seq != 0 && c.Seq <= a.finished {
@@ -101,6 +102,13 @@ func (a *Action) tasks(batch ban.Batch) (tasks []*task, last uint64) {
 			try.givenUp = true
 			stale++
 		default:
+			same := latest[t.subject()]
+			if c.Held && same != nil && a.tries[same.seq].commanded == try.commanded {
+				maps.Copy(same.places, t.places)
+				a.tries[c.Seq] = a.tries[same.seq]
+				continue
+			}
+			latest[t.subject()] = t
 			tasks = append(tasks, t)
 		}
 	}

@@ -453,6 +453,29 @@ func TestMaxWaiting(t *testing.T) {
 	}
 }
 
+// TestHeldChangesShareATask has a stolen account call a thousand times: one command is
+// sent for all of them, and each call ends whatever address it came from.
+func TestHeldChangesShareATask(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	p.channels = []esl.Channel{{UUID: uuid(1), IP: "203.0.113.8", AccountCode: "1000"}, {UUID: uuid(2), IP: "203.0.113.9", AccountCode: "1000"}}
+	a := p.act(t, `hangup = "user"
+command = "hash insert/blocked/<user>/1"`)
+	var changes []ban.Change
+	for seq := range uint64(1000) {
+		c := change(seq+1, ban.KindAlert, "", used("1000", "pbx.example", fmt.Sprint("203.0.113.", 8+seq%2)))
+		c.Ban.Actions, c.Held = []string{"esl.fraud"}, seq > 0
+		changes = append(changes, c)
+	}
+	if tasks, last := a.tasks(batch(changes...)); len(tasks) != 1 || last != 1000 {
+		t.Errorf("%d tasks, the last %d", len(tasks), last)
+	}
+	apply(t, a, changes...)
+	p.expect(t, append(kills(1, 2), "hash insert/blocked/1000/1")...)
+	if len(a.tries) != 0 {
+		t.Errorf("%d tries are kept", len(a.tries))
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	of := func(s esl.Switch, body string) settings.Fingerprint {
 		b, _ := readBlock(t, "rules.hcl", "source = source.esl.pbx\n"+body, s)

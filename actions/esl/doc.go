@@ -29,7 +29,8 @@
 //   - spare: only on accounts, because all other calls of a protected target must go on. A
 //     command with an address, or without an account, is not sent.
 //   - alert: only if the rule names this action, because an alert often names a victim:
-//     alert { actions = [action.esl.fraud] }.
+//     alert { actions = [action.esl.fraud] }. From the threshold on it acts at every match,
+//     also while the alert is held off.
 //
 // FreeSWITCH lists calls and registrations a moment late, so the lists are read again a
 // second later. While the switch cannot be reached, changes are retried for five minutes.

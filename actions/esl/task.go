@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -61,6 +62,11 @@ func taskOf(c *ban.Change, action string) *task {
 		}
 	}
 	return t
+}
+
+// subject is equal for tasks that do the same, if they are of one batch.
+func (t *task) subject() string {
+	return fmt.Sprint(t.rule, t.network, t.address, t.spares, t.accounts)
 }
 
 // A party is a call or registration: the addresses and the account that the switch lists

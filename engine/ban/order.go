@@ -122,6 +122,10 @@ type Change struct {
 	// DryRun says that no action carries the ban out against the target.
 	DryRun bool `json:"dryRun"`
 
+	// Held marks an alert or a sparing that is held off: only actions that block are passed it,
+	// and the log, the API and notifications leave it out.
+	Held bool `json:"-"`
+
 	// Cover is the ban in force if Standing is set.
 	Cover *Ban `json:"-"`
 }

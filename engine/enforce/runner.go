@@ -29,6 +29,8 @@ type Wants func(*ban.Ban) bool
 type Runner struct {
 	// Now is the time that the bans are in: time.Now, unless it is set before Run.
 	Now func() time.Time
+	// Held is set before Run for an action that acts on changes that are held off, see [ban.Change].
+	Held bool
 
 	name   string
 	action plugin.Action
@@ -222,7 +224,7 @@ func (r *Runner) keep(changes []ban.Change) {
 	}
 	wants := *r.wants.Load()
 	for _, c := range changes {
-		if wants(&c.Ban) {
+		if wants(&c.Ban) && (r.Held || !c.Held) {
 			r.pending = append(r.pending, c)
 		}
 	}

@@ -54,7 +54,8 @@ type Action interface {
 	// Apply carries out one batch. It is called by one goroutine at a time. A batch
 	// that failed comes again, with what has changed meanwhile, so applying a change
 	// twice must end as applying it once. A [Level] is passed changes of the kinds in
-	// [ban.Levels], any other action those in [ban.Told].
+	// [ban.Levels], any other action those in [ban.Told]. Alerts and sparings that are held off
+	// are passed to the actions that block, marked Held.
 	Apply(ctx context.Context, batch ban.Batch) error
 }
 

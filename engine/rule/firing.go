@@ -27,6 +27,10 @@ type Firing struct {
 	// Evidence has at most MaxEvidence entries, oldest first, the last one for Event.
 	// Address, account and text of earlier ones may be overwritten.
 	Evidence []ban.Evidence
+
+	// Keep, set by the function that is passed the firing, leaves the window full: the next
+	// match of the key fires again.
+	Keep bool
 }
 
 // firing makes the firing of an event. earlier has the other matches in the window,

@@ -214,15 +214,16 @@ func (s *Set) complete(l listener, ev *event.Event, place uint64, fire func(*Fir
 	}
 }
 
-// fire reports the firing of a full window, and clears the windows of its key.
+// fire reports the firing of a full window, and clears the windows of its key unless it is kept.
 func (s *Set) fire(l listener, t *tracker, ev *event.Event, key digest, place uint64, fire func(*Firing)) {
 	r := l.rule
 	r.status.Firings++
 	f := r.firing(ev, t.others(key, place), s.ring)
-	if t.forget(key); t == r.trackers[l.slot] {
+	if fire(f); f.Keep {
+		t.shorten(key, r.spec.Threshold.Count)
+	} else if t.forget(key); t == r.trackers[l.slot] {
 		r.forget(key)
 	}
-	fire(f)
 }
 
 // Wants returns the names of the events of a source that its rules can match; nil: any.
