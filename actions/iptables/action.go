@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -82,7 +81,7 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 			}
 		}
 	}
-	var added []netip.Prefix
+	var added []ban.Target
 	for _, w := range work {
 		for _, u := range w.upserts {
 			if u.added {
@@ -103,7 +102,7 @@ func (a *Action) change(ctx context.Context, f *family, w work) error {
 		var refused []error
 		var err error
 		if a.backend == backendSet {
-			refused, err = f.changeSet(ctx, w, a.now())
+			refused, err = f.changeSets(ctx, w, a.now())
 		} else {
 			err = a.changeRules(ctx, f, w)
 		}
@@ -149,7 +148,7 @@ func (a *Action) changeRules(ctx context.Context, f *family, w work) error {
 // it is (foreign rules, hooks that do not exist) is in it only when it changes.
 func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
 	now := a.now()
-	var before []map[netip.Prefix]expiry
+	var before []map[ban.Target]expiry
 	a.mu.Lock()
 	for _, f := range a.families {
 		if f.desired.aggregation.refresh(f.desired.bans) {
@@ -164,15 +163,15 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 	}
 	var unfit []error
 	for b := range want {
-		index := familyOf(b.Target.Prefix())
+		index := familyOf(b.Target)
 		if index >= len(a.families) {
 			continue
 		}
-		if err := checkTarget(b.Target.Prefix()); err != nil {
+		if err := checkTarget(b.Target); err != nil {
 			unfit = append(unfit, err)
 			continue
 		}
-		a.families[index].desired.bans[b.Target.Prefix()] = expiryOf(b.Until)
+		a.families[index].desired.bans[b.Target] = expiryOf(b.Until)
 	}
 	a.mu.Unlock()
 

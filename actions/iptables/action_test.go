@@ -25,7 +25,19 @@ func parse(t testing.TB, body string) *Action {
 }
 
 func banOf(target string, until time.Time) ban.Ban {
-	return ban.Ban{Target: ban.Network(netip.MustParsePrefix(target)), Until: until}
+	return ban.Ban{Target: targetOf(target), Until: until}
+}
+
+// targetOf reads a target, and keeps a network as it is written.
+func targetOf(text string) ban.Target {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return ban.Network(p)
+	}
+	t, err := ban.ParseTarget(text)
+	if err != nil {
+		panic(err)
+	}
+	return t
 }
 
 func banned(target string, until time.Time) ban.Change {

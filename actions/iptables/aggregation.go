@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"freeswitch-security/engine/ban"
 )
 
 // aggregation replaces several bans of one network by one ban of the network. It
@@ -24,11 +26,11 @@ type aggregation struct {
 
 // refresh asks again which networks are protected, and reports whether an answer has
 // changed. The networks without a ban are forgotten.
-func (g *aggregation) refresh(bans map[netip.Prefix]expiry) (changed bool) {
+func (g *aggregation) refresh(bans map[ban.Target]expiry) (changed bool) {
 	before := g.answers
 	g.answers = nil
-	for p := range bans {
-		g.group(p)
+	for t := range bans {
+		g.group(t)
 	}
 	for network, answer := range g.answers {
 		if was, known := before[network]; known && was != answer {
@@ -38,16 +40,18 @@ func (g *aggregation) refresh(bans map[netip.Prefix]expiry) (changed bool) {
 	return changed
 }
 
-// group returns the network in which a ban is aggregated, or the ban's own target.
-func (g *aggregation) group(p netip.Prefix) netip.Prefix {
-	if g.bits == 0 || p.Bits() <= g.bits {
-		return p
+// group returns the network in which a ban is aggregated, or the ban's own target. An
+// endpoint is not aggregated.
+func (g *aggregation) group(t ban.Target) ban.Target {
+	p, ok := t.Network()
+	if g.bits == 0 || !ok || p.Bits() <= g.bits {
+		return t
 	}
 	network := netip.PrefixFrom(p.Addr(), g.bits).Masked()
 	if slices.ContainsFunc(g.trusted, network.Overlaps) || g.isProtected(network) {
-		return p
+		return t
 	}
-	return network
+	return ban.Network(network)
 }
 
 func (g *aggregation) isProtected(network netip.Prefix) bool {
@@ -68,18 +72,18 @@ func (g *aggregation) isProtected(network netip.Prefix) bool {
 // entries returns the kernel's entries for bans, which the caller must not change. A
 // network expires with the last of its bans. When only one ban is left, the entry is
 // its own target again.
-func (g *aggregation) entries(bans map[netip.Prefix]expiry) map[netip.Prefix]expiry {
+func (g *aggregation) entries(bans map[ban.Target]expiry) map[ban.Target]expiry {
 	if g.bits == 0 {
 		return bans
 	}
-	count := make(map[netip.Prefix]int, len(bans))
-	for p := range bans {
-		count[g.group(p)]++
+	count := make(map[ban.Target]int, len(bans))
+	for t := range bans {
+		count[g.group(t)]++
 	}
-	entries := make(map[netip.Prefix]expiry, len(count))
-	for p, e := range bans {
-		entry := p
-		if network := g.group(p); count[network] > 1 {
+	entries := make(map[ban.Target]expiry, len(count))
+	for t, e := range bans {
+		entry := t
+		if network := g.group(t); count[network] > 1 {
 			entry = network
 		}
 		entries[entry] = max(entries[entry], e)

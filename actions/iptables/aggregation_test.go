@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net/netip"
 	"testing"
+
+	"freeswitch-security/engine/ban"
 )
 
 // TestAggregationKeepsProtected aggregates two bans until an address beside them is
@@ -11,9 +13,9 @@ import (
 func TestAggregationKeepsProtected(t *testing.T) {
 	protected := false
 	d := newDesired(aggregation{bits: 24, protected: func(netip.Prefix) bool { return protected }})
-	a, b := netip.MustParsePrefix("203.0.113.7/32"), netip.MustParsePrefix("203.0.113.8/32")
-	network := map[netip.Prefix]expiry{netip.MustParsePrefix("203.0.113.0/24"): permanent}
-	single := map[netip.Prefix]expiry{a: permanent, b: permanent}
+	a, b := targetOf("203.0.113.7/32"), targetOf("203.0.113.8/32")
+	network := map[ban.Target]expiry{targetOf("203.0.113.0/24"): permanent}
+	single := map[ban.Target]expiry{a: permanent, b: permanent}
 	d.apply(single)
 	if !maps.Equal(d.entries(), network) {
 		t.Fatalf("aggregated to %v", d.entries())
@@ -31,7 +33,7 @@ func TestAggregationKeepsProtected(t *testing.T) {
 	if d.aggregation.refresh(d.bans) {
 		t.Fatal("a refresh with the same answers reports a change")
 	}
-	d.apply(map[netip.Prefix]expiry{a: unbanned, b: unbanned})
+	d.apply(map[ban.Target]expiry{a: unbanned, b: unbanned})
 	d.aggregation.refresh(d.bans)
 	if len(d.aggregation.answers) != 0 {
 		t.Fatalf("answers without bans: %v", d.aggregation.answers)

@@ -8,12 +8,16 @@ import (
 	"strconv"
 	"strings"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/settings"
 )
 
 // Kind makes actions of `action "iptables" "name" { … }` blocks.
-var Kind = plugin.ActionKind{Name: "iptables", Blocks: true, New: read}
+var Kind = plugin.ActionKind{
+	Name: "iptables", Blocks: true, New: read,
+	Targets: []ban.TargetKind{ban.TargetAddress, ban.TargetNetwork, ban.TargetEndpoint},
+}
 
 // The backends: how the kernel has the bans.
 const (

@@ -19,8 +19,8 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	families := parse(t, "").families
-	if families[ipv4].set != "freeswitch-blocked" || families[ipv6].set != "freeswitch-blocked6" {
-		t.Error(families[ipv4].set, families[ipv6].set)
+	if families[ipv4].sets[networks].name != "freeswitch-blocked" || families[ipv6].sets[endpoints].name != "freeswitch-ports6" {
+		t.Error(families[ipv4].sets[networks].name, families[ipv6].sets[endpoints].name)
 	}
 }
 
@@ -40,7 +40,7 @@ func TestEverythingSet(t *testing.T) {
 	if !slices.Equal(c.matches, []string{"-p udp -m multiport --dports 5060:5061,5080"}) {
 		t.Errorf("%q", c.matches)
 	}
-	if a.families[ipv4].set != "voip-blocked" || len(a.families) != 1 || c.ipsetAbove != 7 || c.maxEntries != 4096 || c.ipv6 ||
+	if a.families[ipv4].sets[networks].name != "voip-blocked" || len(a.families) != 1 || c.ipsetAbove != 7 || c.maxEntries != 4096 || c.ipv6 ||
 		c.aggregate != [2]int{24, 48} || len(c.tables[0].hooks) != 2 {
 		t.Errorf("%+v", c)
 	}

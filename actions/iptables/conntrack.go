@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"freeswitch-security/engine/ban"
+
 	"github.com/gaissmai/bart"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -22,10 +24,13 @@ const (
 	flowTupleOrig = 1
 	flowFilter    = 25
 
-	tupleIP   = 1
-	ipv4Src   = 1
-	ipv6Src   = 3
-	filterSrc = 1 // a bit: compare the source address
+	tupleIP       = 1
+	tupleProtocol = 2
+	ipv4Src       = 1
+	ipv6Src       = 3
+	protocolNum   = 1
+	protocolSrc   = 2 // the source port
+	filterSrc     = 1 // a bit: compare the source address
 )
 
 // maxFilters is the number of addresses up to which the kernel filters the flows
@@ -48,13 +53,13 @@ const (
 // bans are in force before. Errors are ignored: the packets are dropped either way.
 type flowCutter struct {
 	mu      sync.Mutex // guards waiting and busy
-	waiting []netip.Prefix
+	waiting []ban.Target
 	running sync.WaitGroup
 	busy    bool
 }
 
 // cut deletes the flows of targets soon.
-func (c *flowCutter) cut(targets []netip.Prefix) {
+func (c *flowCutter) cut(targets []ban.Target) {
 	if len(targets) == 0 {
 		return
 	}
@@ -85,27 +90,48 @@ func (c *flowCutter) work() {
 	}
 }
 
+// originators are those whose flows are deleted.
+type originators struct {
+	all       bart.Lite // also the addresses of endpoints
+	networks  bart.Lite
+	endpoints map[ban.Target]bool
+}
+
+func (o *originators) add(t ban.Target) {
+	o.all.Insert(t.Prefix())
+	if p, ok := t.Network(); ok {
+		o.networks.Insert(p)
+	} else {
+		o.endpoints[t] = true
+	}
+}
+
+// contain reports whether the source of a flow is among the originators.
+func (o *originators) contain(source ban.Target) bool {
+	return o.endpoints[source] || o.networks.Lookup(source.Prefix().Addr())
+}
+
 // cutFlows deletes the flows whose originator is in targets.
-func cutFlows(targets []netip.Prefix) {
+func cutFlows(targets []ban.Target) {
 	s, err := dial(context.Background(), listBuffer)
 	if err != nil {
 		return
 	}
 	defer s.close()
 	for index, af := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		var own bart.Lite
+		own := originators{endpoints: map[ban.Target]bool{}}
 		// The kernel's filter for IPv6 is inverted (seen up to 6.18).
 		filtered := index == ipv4
-		for _, p := range targets {
-			if familyOf(p) == index {
-				own.Insert(p)
-				filtered = filtered && p.IsSingleIP()
+		for _, t := range targets {
+			if familyOf(t) == index {
+				own.add(t)
+				filtered = filtered && t.Prefix().IsSingleIP()
 			}
 		}
 		switch {
-		case own.Size() == 0:
-		case filtered && own.Size() <= maxFilters:
-			for p := range own.All() {
+		case own.all.Size() == 0:
+		case filtered && own.all.Size() <= maxFilters:
+			for p := range own.all.All() {
 				s.cutMatching(appendFlowFilter(flowRequest(af), p.Addr()), &own)
 			}
 		default:
@@ -114,9 +140,9 @@ func cutFlows(targets []netip.Prefix) {
 	}
 }
 
-// cutMatching lists flows and deletes those that targets contain. It compares even
+// cutMatching lists flows and deletes those of the targets. It compares even
 // filtered flows: a kernel before 5.8 ignores the filter.
-func (s *socket) cutMatching(request []byte, targets *bart.Lite) {
+func (s *socket) cutMatching(request []byte, targets *originators) {
 	if _, err := s.conn.Send(message(unix.NFNL_SUBSYS_CTNETLINK, cmdFlowGet, netlink.Dump, request)); err != nil {
 		return
 	}
@@ -125,7 +151,7 @@ func (s *socket) cutMatching(request []byte, targets *bart.Lite) {
 		if err != nil {
 			return
 		}
-		if source := flowSource(flow.Data); source.IsValid() && targets.Lookup(source) {
+		if source := flowSource(flow.Data); source.IsValid() && targets.contain(source) {
 			doomed = append(doomed, slices.Clone(flow.Data))
 		}
 	}
@@ -154,27 +180,36 @@ func appendFlowFilter(b []byte, source netip.Addr) []byte {
 	return b
 }
 
-// flowSource returns the address of a flow's originator. It is invalid unless the
-// flow has an original tuple: without one, a deletion would delete all flows.
-func flowSource(b []byte) (source netip.Addr) {
+// flowSource returns the endpoint of a flow's originator, or its address where the
+// protocol has no ports. It is invalid unless the flow has an original tuple: without
+// one, a deletion would delete all flows.
+func flowSource(b []byte) ban.Target {
 	var malformed bool
+	var addr netip.Addr
+	var port uint16
+	var protocol ban.Protocol
 	for kind, tuple := range attrs(b[min(4, len(b)):], &malformed) {
 		if kind != flowTupleOrig {
 			continue
 		}
-		for kind, addresses := range attrs(tuple, &malformed) {
-			if kind != tupleIP {
-				continue
-			}
-			for kind, value := range attrs(addresses, &malformed) {
-				if kind == ipv4Src || kind == ipv6Src {
-					source, _ = netip.AddrFromSlice(value)
+		for part, values := range attrs(tuple, &malformed) {
+			for kind, value := range attrs(values, &malformed) {
+				switch {
+				case part == tupleIP && (kind == ipv4Src || kind == ipv6Src):
+					addr, _ = netip.AddrFromSlice(value)
+				case part == tupleProtocol && kind == protocolNum:
+					protocol = ban.Protocol(number(value))
+				case part == tupleProtocol && kind == protocolSrc:
+					port = uint16(number(value))
 				}
 			}
 		}
 	}
-	if malformed {
-		return netip.Addr{}
+	switch {
+	case malformed:
+		return ban.Target{}
+	case port == 0 || !addr.IsValid():
+		return ban.Address(addr)
 	}
-	return source
+	return ban.Endpoint(netip.AddrPortFrom(addr, port), protocol)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -47,8 +46,8 @@ const (
 	ipv6
 )
 
-func familyOf(p netip.Prefix) int {
-	if p.Addr().Is4() {
+func familyOf(t ban.Target) int {
+	if t.Prefix().Addr().Is4() {
 		return ipv4
 	}
 	return ipv6
@@ -57,25 +56,25 @@ func familyOf(p netip.Prefix) int {
 // desired is what should be in force in one family: the ledger's bans, aggregated as
 // configured.
 type desired struct {
-	bans        map[netip.Prefix]expiry
+	bans        map[ban.Target]expiry
 	aggregation aggregation
 }
 
 func newDesired(g aggregation) desired {
-	return desired{bans: map[netip.Prefix]expiry{}, aggregation: g}
+	return desired{bans: map[ban.Target]expiry{}, aggregation: g}
 }
 
 // An upsert is an entry that the kernel must have.
 type upsert struct {
-	target netip.Prefix
+	target ban.Target
 	expiry expiry
 	added  bool // false: only its expiry changes
 }
 
 // checkTarget says why a target cannot be an entry. As a rule, 0.0.0.0/0 would have
 // no -s and drop all packets.
-func checkTarget(p netip.Prefix) error {
-	switch {
+func checkTarget(t ban.Target) error {
+	switch p := t.Prefix(); {
 	case !p.IsValid():
 		return errors.New("not a network")
 	case p.Bits() == 0:
@@ -91,13 +90,13 @@ func checkTarget(p netip.Prefix) error {
 // coalesce reduces a batch to the last change of each target, by family. A ban that
 // has expired at the batch's own time is unbanned. The error is about targets that
 // cannot be entries.
-func coalesce(batch ban.Batch) (changes [2]map[netip.Prefix]expiry, err error) {
-	changes = [2]map[netip.Prefix]expiry{{}, {}}
+func coalesce(batch ban.Batch) (changes [2]map[ban.Target]expiry, err error) {
+	changes = [2]map[ban.Target]expiry{{}, {}}
 	var errs []error
 	for i := range batch.Changes {
 		c := &batch.Changes[i]
 		target := c.Ban.Target
-		if err := checkTarget(target.Prefix()); err != nil {
+		if err := checkTarget(target); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -105,7 +104,7 @@ func coalesce(batch ban.Batch) (changes [2]map[netip.Prefix]expiry, err error) {
 		if c.InForce() && !c.Ban.Over(batch.Now) {
 			e = expiryOf(c.Ban.Until)
 		}
-		changes[familyOf(target.Prefix())][target.Prefix()] = e
+		changes[familyOf(target)][target] = e
 	}
 	return changes, few(errs)
 }
@@ -113,55 +112,55 @@ func coalesce(batch ban.Batch) (changes [2]map[netip.Prefix]expiry, err error) {
 // work is what a change of bans means for the kernel's entries.
 type work struct {
 	upserts  []upsert
-	removals []netip.Prefix
+	removals []ban.Target
 }
 
 // apply changes the bans.
-func (d *desired) apply(changes map[netip.Prefix]expiry) (w work) {
-	groups := make(map[netip.Prefix]bool, len(changes))
-	for p := range changes {
-		groups[d.aggregation.group(p)] = true
+func (d *desired) apply(changes map[ban.Target]expiry) (w work) {
+	groups := make(map[ban.Target]bool, len(changes))
+	for t := range changes {
+		groups[d.aggregation.group(t)] = true
 	}
 	before := d.entriesOf(groups)
-	for p, e := range changes {
+	for t, e := range changes {
 		if e == unbanned {
-			delete(d.bans, p)
+			delete(d.bans, t)
 		} else {
-			d.bans[p] = e
+			d.bans[t] = e
 		}
 	}
 	after := d.entriesOf(groups)
-	for p, e := range after {
-		if was, existed := before[p]; !existed || was != e {
-			w.upserts = append(w.upserts, upsert{p, e, !existed})
+	for t, e := range after {
+		if was, existed := before[t]; !existed || was != e {
+			w.upserts = append(w.upserts, upsert{t, e, !existed})
 		}
 	}
-	for p := range before {
-		if _, stays := after[p]; !stays {
-			w.removals = append(w.removals, p)
+	for t := range before {
+		if _, stays := after[t]; !stays {
+			w.removals = append(w.removals, t)
 		}
 	}
 	return w
 }
 
 // entriesOf returns the entries in the given groups.
-func (d *desired) entriesOf(groups map[netip.Prefix]bool) map[netip.Prefix]expiry {
-	members := make(map[netip.Prefix]expiry, len(groups))
+func (d *desired) entriesOf(groups map[ban.Target]bool) map[ban.Target]expiry {
+	members := make(map[ban.Target]expiry, len(groups))
 	if d.aggregation.bits == 0 {
-		for p := range groups {
-			if e, banned := d.bans[p]; banned {
-				members[p] = e
+		for t := range groups {
+			if e, banned := d.bans[t]; banned {
+				members[t] = e
 			}
 		}
 		return members
 	}
-	for p, e := range d.bans {
-		if groups[d.aggregation.group(p)] {
-			members[p] = e
+	for t, e := range d.bans {
+		if groups[d.aggregation.group(t)] {
+			members[t] = e
 		}
 	}
 	return d.aggregation.entries(members)
 }
 
 // entries returns what the kernel should have. The caller must not change it.
-func (d *desired) entries() map[netip.Prefix]expiry { return d.aggregation.entries(d.bans) }
+func (d *desired) entries() map[ban.Target]expiry { return d.aggregation.entries(d.bans) }

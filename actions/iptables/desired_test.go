@@ -40,10 +40,10 @@ func TestCoalesce(t *testing.T) {
 		banned("192.0.2.4/32", time.Time{}), banned("2001:db8::/64", hour),
 		banned("0.0.0.0/0", hour), banned("192.0.2.9/24", hour), banned("::ffff:192.0.2.1/128", hour), {Kind: ban.KindBan},
 	}})
-	want := [2]map[netip.Prefix]expiry{{
-		netip.MustParsePrefix("192.0.2.1/32"): expiryOf(hour.Add(1)), netip.MustParsePrefix("192.0.2.2/32"): unbanned,
-		netip.MustParsePrefix("192.0.2.3/32"): unbanned, netip.MustParsePrefix("192.0.2.4/32"): permanent,
-	}, {netip.MustParsePrefix("2001:db8::/64"): expiryOf(hour)}}
+	want := [2]map[ban.Target]expiry{{
+		targetOf("192.0.2.1/32"): expiryOf(hour.Add(1)), targetOf("192.0.2.2/32"): unbanned,
+		targetOf("192.0.2.3/32"): unbanned, targetOf("192.0.2.4/32"): permanent,
+	}, {targetOf("2001:db8::/64"): expiryOf(hour)}}
 	if !maps.Equal(got[ipv4], want[ipv4]) || !maps.Equal(got[ipv6], want[ipv6]) {
 		t.Errorf("%v", got)
 	}
@@ -75,10 +75,10 @@ func TestDesiredAgreesWithModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	for _, g := range []aggregation{{}, {bits: 24}, {bits: 30, trusted: trusted}, {bits: 64}} {
 		d := newDesired(g)
-		kernel := map[netip.Prefix]expiry{}
-		model := map[netip.Prefix]expiry{}
+		kernel := map[ban.Target]expiry{}
+		model := map[ban.Target]expiry{}
 		for range 3000 {
-			changes := map[netip.Prefix]expiry{}
+			changes := map[ban.Target]expiry{}
 			for range r.IntN(4) {
 				p := randomTarget(r)
 				if familyOf(p) != ipv4 != (g.bits == 64) {
@@ -112,30 +112,36 @@ func TestDesiredAgreesWithModel(t *testing.T) {
 	}
 }
 
-func randomTarget(r *rand.Rand) netip.Prefix {
-	if r.IntN(4) == 0 {
-		a := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 0, 0, byte(r.IntN(2)), 15: byte(r.IntN(3))})
-		return netip.PrefixFrom(a, []int{128, 64}[r.IntN(2)]).Masked()
-	}
+func randomTarget(r *rand.Rand) ban.Target {
 	a := netip.AddrFrom4([4]byte{203, 0, byte(113 + r.IntN(2)), byte(r.IntN(8))})
-	return netip.PrefixFrom(a, []int{32, 32, 32, 24}[r.IntN(4)]).Masked()
+	p := netip.PrefixFrom(a, []int{32, 32, 32, 24}[r.IntN(4)])
+	if r.IntN(4) == 0 {
+		a = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 0, 0, byte(r.IntN(2)), 15: byte(r.IntN(3))})
+		p = netip.PrefixFrom(a, []int{128, 64}[r.IntN(2)])
+	}
+	if r.IntN(4) == 0 {
+		return ban.Endpoint(netip.AddrPortFrom(a, uint16(5060+r.IntN(2))), []ban.Protocol{ban.TCP, ban.UDP}[r.IntN(2)])
+	}
+	return ban.Network(p.Masked())
 }
 
 // covers checks that every ban is covered by an entry that lasts as long, and that no
 // entry covers a trusted network that was not banned itself.
-func covers(t *testing.T, trusted []netip.Prefix, bans, entries map[netip.Prefix]expiry) {
+func covers(t *testing.T, trusted []netip.Prefix, bans, entries map[ban.Target]expiry) {
 	t.Helper()
-	for p, e := range bans {
-		covered := func(entry netip.Prefix) bool {
-			return entry.Bits() <= p.Bits() && entry.Contains(p.Addr()) && entries[entry] >= e
+	for banned, e := range bans {
+		p, isNetwork := banned.Network()
+		covered := func(entry ban.Target) bool {
+			around, _ := entry.Network()
+			return (entry == banned || isNetwork && around.Contains(p.Addr()) && around.Bits() <= p.Bits()) && entries[entry] >= e
 		}
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(entries)), covered) {
-			t.Fatalf("%v until %d is not covered by %v", p, e, entries)
+			t.Fatalf("%v until %d is not covered by %v", banned, e, entries)
 		}
 	}
 	for entry := range entries {
 		_, ordered := bans[entry]
-		if !ordered && slices.ContainsFunc(trusted, entry.Overlaps) {
+		if !ordered && slices.ContainsFunc(trusted, entry.Prefix().Overlaps) {
 			t.Fatalf("%v covers a trusted network", entry)
 		}
 	}
@@ -201,9 +207,9 @@ func TestChoose(t *testing.T) {
 		a := parse(t, "ipset_above = 100")
 		a.backend = c.backend
 		for i := range c.n {
-			p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 32)
+			p := ban.Address(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
 			if i%2 == 1 {
-				p = netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}), 128)
+				p = ban.Endpoint(netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}), 5060), ban.UDP)
 			}
 			a.families[familyOf(p)].desired.bans[p] = permanent
 		}

@@ -10,11 +10,18 @@
 // it. Sets are filled before a rule names them, rules and the set rule are exchanged in
 // one commit, sets grow by swap, and nothing is flushed to be built again.
 //
+// # Endpoints
+//
+// A ban of 203.0.113.7:5060/udp drops what that address sends from that port, and nothing
+// else. It is a rule of its own, or an entry of a second set (hash:ip,port), which exists
+// while there are such bans. It is never aggregated. Of the conntrack flows, only those of
+// the endpoint are deleted.
+//
 // # Our rules and foreign rules
 //
 // The chain (FREESWITCH by default) belongs to the action. A rule in it of exactly the
-// form `-s ADDR -j DROP` (or REJECT) is a ban, and is removed if the ledger does not
-// have it: a ban that expired while the daemon was down has this form. A rule with a
+// form `-s ADDR -j DROP` (or REJECT) is a ban, with `-p udp -m udp --sport PORT` before
+// -j that of an endpoint. It is removed if the ledger does not have it: a ban that expired while the daemon was down has this form. A rule with a
 // comment or any other match is foreign: it stays where it is and is reported. Outside
 // of the chain only the jumps to it are changed, and only in the configured hooks.
 //

@@ -2,7 +2,6 @@ package iptables
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -12,7 +11,7 @@ import (
 
 // A repair says what the kernel lacked, what it had in excess, and what else was wrong.
 type repair struct {
-	missing, surplus []netip.Prefix
+	missing, surplus []ban.Target
 	notes            []string
 }
 
@@ -29,7 +28,7 @@ func (f *family) drift(plans []plan, all repair) plugin.Drift {
 	if len(surplus) > 0 { // an operator may have added their rules
 		var names []string
 		for _, target := range surplus {
-			names = append(names, ban.Network(target).String())
+			names = append(names, target.String())
 		}
 		all.notes = append(all.notes, "removed: "+strings.Join(first(5, names), ", "))
 	}
@@ -40,8 +39,8 @@ func (f *family) drift(plans []plan, all repair) plugin.Drift {
 }
 
 // distinct sorts a list and removes duplicates: a ban is in several tables.
-func distinct(list []netip.Prefix) []netip.Prefix {
-	slices.SortFunc(list, netip.Prefix.Compare)
+func distinct(list []ban.Target) []ban.Target {
+	slices.SortFunc(list, ban.Target.Compare)
 	return slices.Compact(list)
 }
 

@@ -20,8 +20,8 @@ type family struct {
 	name    string
 	af      uint8
 	program string
-	set     string
-	growing string // the name of a bigger set while it is filled
+	sets    [2]*set // of addresses and networks, and of endpoints
+	growing string  // the name of a bigger set while it is filled
 
 	desired desired
 	tools   *toolset // nil until found
@@ -31,8 +31,6 @@ type family struct {
 	inSync     bool
 	onTop      map[string]bool // by table: see plan.onTop
 	newMaxElem uint32          // of a new set
-	maxElem    uint32          // of the set
-	members    int             // in the set, at most
 
 	reported map[string]bool // conditions of the last Resync
 	cleaned  bool            // the tables of an earlier configuration are clear
@@ -47,7 +45,10 @@ func newFamily(c *config, index int) *family {
 	if index == ipv6 {
 		f.name, f.af, f.program, suffix = "IPv6", unix.AF_INET6, "ip6tables", "6"
 	}
-	f.set = strings.ToLower(c.chain) + "-blocked" + suffix
+	f.sets = [2]*set{
+		{name: strings.ToLower(c.chain) + "-blocked" + suffix, kind: "hash:net", revision: netRevision, direction: "src"},
+		{name: strings.ToLower(c.chain) + "-ports" + suffix, kind: "hash:ip,port", revision: portRevision, direction: "src,src"},
+	}
 	f.growing = strings.ToLower(c.chain) + "-growing" + suffix
 	return f
 }
@@ -83,21 +84,25 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 		return plugin.Drift{}, err
 	}
 	g := a.goal(f, backend, now)
-	var set repair
+	var repaired repair
 	var refused []error
-	if backend == backendSet {
-		if err = withSocket(ctx, listBuffer, func(s *socket) (err error) {
-			set, refused, err = f.reconcileSet(s, g.bans, now)
-			return err
-		}); err != nil {
-			return plugin.Drift{}, err
+	if err = withSocket(ctx, listBuffer, func(s *socket) error {
+		for _, set := range g.sets {
+			more, err := f.reconcileSet(s, set, g.bans, now, &repaired)
+			refused = append(refused, more...)
+			if err != nil {
+				return err
+			}
 		}
+		return nil
+	}); err != nil {
+		return plugin.Drift{}, err
 	}
 	plans, err := f.commit(ctx, tools, &a.config, g)
 	if err != nil {
 		return plugin.Drift{}, err
 	}
-	drift := f.drift(plans, set)
+	drift := f.drift(plans, repaired)
 	for _, p := range plans {
 		if p.moved {
 			a.moves.AllowN(now, 1)
@@ -106,9 +111,7 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	if err := tools.verify(plans, g); err != nil {
 		return drift, err
 	}
-	if backend == backendRules {
-		err = f.destroySets(ctx)
-	}
+	err = f.destroySets(ctx)
 	if !f.cleaned && err == nil { // bans in a table that is no longer used would never end
 		err = f.clearTables(ctx, tools, g, a.config.tables)
 		f.cleaned = err == nil
@@ -139,11 +142,13 @@ func (a *Action) goal(f *family, backend string, now time.Time) goal {
 	g := goal{
 		chain: a.config.chain, matches: a.config.matches, target: a.config.target,
 		bans:    f.desired.entries(),
-		ownSets: []string{f.set, f.growing},
 		mayMove: a.moves.TokensAt(now) >= 1,
 	}
+	for _, s := range f.sets {
+		g.ownSets = append(g.ownSets, s.lookup(), f.growing+" "+s.direction)
+	}
 	if backend == backendSet {
-		g.set = f.set
+		g.sets = f.needed(g.bans)
 	}
 	return g
 }

@@ -3,8 +3,9 @@ package iptables
 import (
 	"context"
 	"maps"
-	"net/netip"
 	"strings"
+
+	"freeswitch-security/engine/ban"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,7 +49,7 @@ func (a *Action) generation(ctx context.Context) uint32 {
 // unchanged reports whether the kernel has all rules that it should have without a
 // look at them: nothing was committed since they were verified, and the bans are those
 // of before, by family.
-func (a *Action) unchanged(ctx context.Context, before []map[netip.Prefix]expiry) bool {
+func (a *Action) unchanged(ctx context.Context, before []map[ban.Target]expiry) bool {
 	if a.verifiedGen == 0 || a.backend != backendRules || a.choose(true) != backendRules {
 		return false
 	}

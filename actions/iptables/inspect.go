@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -59,14 +58,14 @@ type inspection struct {
 	config   *config
 	now      time.Time
 	kernel   *status.Kernel
-	expiries map[netip.Prefix]expiry // of what is desired
-	entries  map[netip.Prefix]status.Entry
-	rules    int  // bans as rules
-	named    bool // a rule names the set
+	expiries map[ban.Target]expiry // of what is desired
+	entries  map[ban.Target]status.Entry
+	rules    int      // bans as rules
+	named    []string // sets that a rule names
 }
 
 func (a *Action) inspectFamily(ctx context.Context, f *family, kernel *status.Kernel) error {
-	in := inspection{family: f, config: &a.config, now: a.now(), kernel: kernel, entries: map[netip.Prefix]status.Entry{}}
+	in := inspection{family: f, config: &a.config, now: a.now(), kernel: kernel, entries: map[ban.Target]status.Entry{}}
 	a.mu.Lock()
 	tools := f.tools
 	in.expiries = maps.Clone(f.desired.entries())
@@ -90,24 +89,26 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, kernel *status.Ke
 		kernel.Add(status.Warning, "%s: %d rules in chain %s, and every packet is compared with each: set backend to \"auto\" or \"ipset\"",
 			f.name, in.rules, kernel.Chain)
 	}
-	if in.named {
-		if err := withSocket(ctx, listBuffer, in.members); err != nil {
-			return err
-		}
+	if err := withSocket(ctx, listBuffer, in.members); err != nil {
+		return err
 	}
 	kernel.Entries = slices.AppendSeq(kernel.Entries, maps.Values(in.entries))
 	return nil
 }
 
-// members reads the family's set.
+// members reads the sets that rules name.
 func (in *inspection) members(s *socket) error {
-	_, _, err := s.entries(in.family.set, func(e entry) {
-		in.entries[e.target] = status.Entry{
-			Target: ban.Network(e.target), Packets: e.packets, Bytes: e.bytes,
-			Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
+	for _, set := range in.named {
+		if _, _, err := s.entries(set, func(e entry) {
+			in.entries[e.target] = status.Entry{
+				Target: e.target, Packets: e.packets, Bytes: e.bytes,
+				Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
+			}
+		}); err != nil {
+			return err
 		}
-	})
-	return err
+	}
+	return nil
 }
 
 // chain reads our chain of one table.
@@ -120,19 +121,22 @@ func (in *inspection) chain(table string, l listing) {
 	for _, counted := range specs {
 		spec, packets, bytes := cutCounters(counted)
 		target, _, isBan := parseBanRule(spec)
+		set := slices.IndexFunc(in.sets[:], func(s *set) bool { return isSetRule(spec, s.lookup()) })
 		switch {
 		case isBan:
 			in.rules++
 			e := in.entries[target]
-			e.Target, e.Packets, e.Bytes = ban.Network(target), e.Packets+packets, e.Bytes+bytes
+			e.Target, e.Packets, e.Bytes = target, e.Packets+packets, e.Bytes+bytes
 			if until, known := in.expiries[target]; known {
 				if e.Permanent = until == permanent; !e.Permanent {
 					e.Remaining = status.InSeconds(max(until.remaining(in.now), 0))
 				}
 			}
 			in.entries[target] = e
-		case isSetRule(spec, in.family.set):
-			in.named = true
+		case set >= 0:
+			if name := in.sets[set].name; !slices.Contains(in.named, name) {
+				in.named = append(in.named, name)
+			}
 		default:
 			in.kernel.Foreign = append(in.kernel.Foreign, in.name+": "+chain+": "+clip(spec))
 		}

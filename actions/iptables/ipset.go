@@ -7,6 +7,8 @@ import (
 	"iter"
 	"net/netip"
 
+	"freeswitch-security/engine/ban"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -18,9 +20,10 @@ const (
 	// ipsetProtocol 6 is supported since Linux 2.6.39. Version 7 only adds commands
 	// that are not used here.
 	ipsetProtocol = 6
-	// netRevision is the first revision of hash:net with counters (Linux 3.10).
+	// The first revisions of hash:net and hash:ip,port with counters (Linux 3.10).
 	// Revision 0 would silently drop them.
-	netRevision = 3
+	netRevision  = 3
+	portRevision = 2
 
 	cmdCreate  = 2
 	cmdDestroy = 3
@@ -42,7 +45,9 @@ const (
 
 	dataIP         = 1
 	dataCIDR       = 3
+	dataPort       = 4
 	dataTimeout    = 6
+	dataProtocol   = 7
 	dataFlags      = 8
 	dataHashSize   = 18
 	dataMaxElem    = 19
@@ -70,7 +75,7 @@ const maxList = 60000
 
 // An entry is one element of a set.
 type entry struct {
-	target  netip.Prefix
+	target  ban.Target
 	timeout uint32 // seconds; 0: permanent
 	packets uint64
 	bytes   uint64
@@ -138,7 +143,7 @@ func appendEntry(b []byte, e entry, forDelete bool) []byte {
 	b = appendNest(b, attrData)
 	ip := len(b)
 	b = appendNest(b, dataIP)
-	if addr := e.target.Addr(); addr.Is4() {
+	if addr := e.target.Prefix().Addr(); addr.Is4() {
 		a := addr.As4()
 		b = appendAttr(b, addrIPv4|networkOrder, a[:]...)
 	} else {
@@ -146,7 +151,12 @@ func appendEntry(b []byte, e entry, forDelete bool) []byte {
 		b = appendAttr(b, addrIPv6|networkOrder, a[:]...)
 	}
 	closeNest(b, ip)
-	b = appendAttr(b, dataCIDR, uint8(e.target.Bits()))
+	if a, protocol, ok := e.target.Endpoint(); ok {
+		b = appendAttr(b, dataPort|networkOrder, binary.BigEndian.AppendUint16(nil, a.Port())...)
+		b = appendAttr(b, dataProtocol, uint8(protocol))
+	} else {
+		b = appendAttr(b, dataCIDR, uint8(e.target.Prefix().Bits()))
+	}
 	if !forDelete {
 		b = appendUint32(b, dataTimeout, e.timeout)
 		if e.packets > 0 {
@@ -158,13 +168,13 @@ func appendEntry(b []byte, e entry, forDelete bool) []byte {
 	return b
 }
 
-// appendCreate appends the creation of a hash:net with timeouts and counters. A hash of
+// appendCreate appends the creation of a set of the kind of like, with timeouts and counters. A hash of
 // a quarter of its entries is not rehashed while it fills; rehashing would take most
 // of the kernel's time.
-func appendCreate(b []byte, family uint8, set string, maxElem uint32) []byte {
-	b = appendRequest(b, family, set)
-	b = appendText(b, attrTypeName, "hash:net")
-	b = appendAttr(b, attrRevision, netRevision)
+func appendCreate(b []byte, family uint8, like *set, name string, maxElem uint32) []byte {
+	b = appendRequest(b, family, name)
+	b = appendText(b, attrTypeName, like.kind)
+	b = appendAttr(b, attrRevision, like.revision)
 	b = appendAttr(b, attrFamily, family)
 	start := len(b)
 	b = appendNest(b, attrData)
@@ -243,6 +253,8 @@ func decodeHeader(b []byte, h *setHeader, malformed *bool) {
 
 func decodeEntry(b []byte, malformed *bool) (e entry) {
 	var addr netip.Addr
+	var port uint16
+	var protocol ban.Protocol
 	bits := -1
 	for kind, value := range attrs(b, malformed) {
 		switch kind {
@@ -252,6 +264,10 @@ func decodeEntry(b []byte, malformed *bool) (e entry) {
 			}
 		case dataCIDR:
 			bits = int(number(value))
+		case dataPort:
+			port = uint16(number(value))
+		case dataProtocol:
+			protocol = ban.Protocol(number(value))
 		case dataTimeout:
 			e.timeout = uint32(number(value))
 		case dataPackets:
@@ -263,7 +279,9 @@ func decodeEntry(b []byte, malformed *bool) (e entry) {
 	if bits < 0 { // a single address has none
 		bits = addr.BitLen()
 	}
-	e.target = netip.PrefixFrom(addr, bits)
+	if e.target = ban.Network(netip.PrefixFrom(addr, bits)); e.target.IsValid() && port != 0 {
+		e.target = ban.Endpoint(netip.AddrPortFrom(addr, port), protocol)
+	}
 	*malformed = *malformed || !e.target.IsValid()
 	return e
 }

@@ -13,7 +13,7 @@ import (
 // TestAppendEntry compares with a message of `ipset restore`, recorded with strace,
 // except for protocol number, order of attributes and line number.
 func TestAppendEntry(t *testing.T) {
-	got := appendEntry(nil, entry{target: netip.MustParsePrefix("203.0.113.7/32"), timeout: 3600}, false)
+	got := appendEntry(nil, entry{target: targetOf("203.0.113.7/32"), timeout: 3600}, false)
 	want := []byte{
 		36, 0, 7, 0x80, // IPSET_ATTR_DATA, nested
 		12, 0, 1, 0x80, 8, 0, 1, 0x40, 203, 0, 113, 7, // IP, IPADDR_IPV4 in network order
@@ -27,13 +27,15 @@ func TestAppendEntry(t *testing.T) {
 }
 
 var someEntries = []entry{
-	{netip.MustParsePrefix("203.0.113.7/32"), 3600, 12, 3456},
-	{netip.MustParsePrefix("198.51.100.0/24"), 0, 0, 0},
-	{netip.MustParsePrefix("2001:db8::/64"), maxTimeout, 1 << 40, 1 << 50},
+	{targetOf("203.0.113.7/32"), 3600, 12, 3456},
+	{targetOf("198.51.100.0/24"), 0, 0, 0},
+	{targetOf("2001:db8::/64"), maxTimeout, 1 << 40, 1 << 50},
+	{targetOf("203.0.113.7:5060/udp"), 60, 1, 2},
+	{targetOf("[2001:db8::7]:5061/tcp"), 0, 0, 0},
 }
 
 func listMessage(entries []entry) []byte {
-	b := appendCreate(nil, unix.AF_INET, "freeswitch-blocked", 4096)
+	b := appendCreate(nil, unix.AF_INET, &set{kind: "hash:net", revision: netRevision}, "freeswitch-blocked", 4096)
 	list := len(b)
 	b = appendNest(b, attrADT)
 	for _, e := range entries {
@@ -86,7 +88,7 @@ func FuzzFlowSource(f *testing.F) {
 
 func TestFlowSource(t *testing.T) {
 	flow := appendFlowFilter(flowRequest(unix.AF_INET), netip.MustParseAddr("203.0.113.7"))
-	if source := flowSource(flow); source != netip.MustParseAddr("203.0.113.7") {
+	if source := flowSource(flow); source != targetOf("203.0.113.7") {
 		t.Error(source)
 	}
 	reply := slices.Clone(flow)

@@ -272,16 +272,16 @@ func TestKernelAnyOrder(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
 			a := k.action(body)
 			k.resync(a)
-			want := map[netip.Prefix]ban.Ban{}
+			want := map[ban.Target]ban.Ban{}
 			for range 40 {
 				var changes []ban.Change
 				for range 1 + r.IntN(3) {
-					b := ban.Ban{Target: ban.Network(randomTarget(r)), Until: time.Now().Add(time.Hour)}
+					b := ban.Ban{Target: randomTarget(r), Until: time.Now().Add(time.Hour)}
 					if r.IntN(3) > 0 {
-						want[b.Target.Prefix()] = b
+						want[b.Target] = b
 						changes = append(changes, bannedBan(b))
 					} else {
-						delete(want, b.Target.Prefix())
+						delete(want, b.Target)
 						changes = append(changes, ban.Change{Kind: ban.KindExpire, Ban: b})
 					}
 				}
@@ -304,11 +304,11 @@ func TestKernelAnyOrder(t *testing.T) {
 			if err != nil || len(status.Texts(in.Problems, status.Critical)) > 0 {
 				t.Fatalf("%+v, %v", in, err)
 			}
-			entries := map[netip.Prefix]expiry{}
+			entries := map[ban.Target]expiry{}
 			for _, e := range in.Entries {
-				entries[e.Target.Prefix()] = permanent
+				entries[e.Target] = permanent
 			}
-			bans := map[netip.Prefix]expiry{}
+			bans := map[ban.Target]expiry{}
 			for p := range want {
 				bans[p] = 1
 			}

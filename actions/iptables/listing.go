@@ -1,11 +1,15 @@
 package iptables
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"freeswitch-security/engine/ban"
 )
 
 // A listing is one table as `iptables -S` prints it: the rules of every chain.
@@ -50,13 +54,17 @@ func cutCounters(spec string) (bare string, packets, bytes uint64) {
 
 // banRule returns the rule of one ban, as iptables prints it and as `iptables -C`
 // finds it.
-func banRule(p netip.Prefix, target string) string {
-	return "-s " + p.String() + " -j " + target
+func banRule(t ban.Target, target string) string {
+	ports := ""
+	if a, protocol, ok := t.Endpoint(); ok {
+		ports = fmt.Sprintf(" -p %s -m %[1]s --sport %d", protocol, a.Port())
+	}
+	return "-s " + t.Prefix().String() + ports + " -j " + target
 }
 
-// setRule returns the rule that looks up the source address in a set.
-func setRule(set, target string) string {
-	return "-m set --match-set " + set + " src -j " + target
+// setRule returns the rule that looks up the source of a packet in a set.
+func setRule(lookup, target string) string {
+	return "-m set --match-set " + lookup + " -j " + target
 }
 
 // jumpRule is the rule that brings packets to our chain.
@@ -74,23 +82,31 @@ func bareTarget(spec string) string {
 }
 
 // parseBanRule reads a rule of banRule, for either target.
-func parseBanRule(spec string) (p netip.Prefix, target string, ok bool) {
-	rest, isSource := strings.CutPrefix(bareTarget(spec), "-s ")
+func parseBanRule(spec string) (t ban.Target, target string, ok bool) {
+	spec = bareTarget(spec)
+	rest, isSource := strings.CutPrefix(spec, "-s ")
 	if !isSource {
-		return p, "", false
+		return t, "", false
 	}
 	source, target, ok := strings.Cut(rest, " -j ")
 	if !ok || target != "DROP" && target != "REJECT" {
-		return p, "", false
+		return t, "", false
 	}
+	source, ports, isEndpoint := strings.Cut(source, " -p ")
 	p, err := netip.ParsePrefix(source)
-	return p, target, err == nil
+	if err != nil || !isEndpoint {
+		return ban.Network(p), target, err == nil
+	}
+	protocol, _, _ := strings.Cut(ports, " ")
+	port := ports[strings.LastIndexByte(ports, ' ')+1:]
+	t, err = ban.ParseTarget(net.JoinHostPort(p.Addr().String(), port) + "/" + protocol)
+	return t, target, err == nil && banRule(t, target) == spec
 }
 
 // isSetRule reports whether spec is the rule of a set, for either target.
-func isSetRule(spec, set string) bool {
+func isSetRule(spec, lookup string) bool {
 	spec = bareTarget(spec)
-	return spec == setRule(set, "DROP") || spec == setRule(set, "REJECT")
+	return spec == setRule(lookup, "DROP") || spec == setRule(lookup, "REJECT")
 }
 
 var ownMatch = regexp.MustCompile(`^(-p (udp|tcp) (-m multiport --dports \S+ )?)?$`)

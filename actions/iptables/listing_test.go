@@ -1,9 +1,10 @@
 package iptables
 
 import (
-	"net/netip"
 	"slices"
 	"testing"
+
+	"freeswitch-security/engine/ban"
 )
 
 const listed = `-P INPUT ACCEPT
@@ -28,13 +29,13 @@ func TestParseListing(t *testing.T) {
 		t.Error("an empty chain is missing")
 	}
 	rules := l["FREESWITCH"]
-	if p, target, ok := parseBanRule(rules[0]); !ok || p != netip.MustParsePrefix("203.0.113.7/32") || target != "DROP" {
+	if p, target, ok := parseBanRule(rules[0]); !ok || p != targetOf("203.0.113.7/32") || target != "DROP" {
 		t.Error(p, target, ok)
 	}
-	if p, target, ok := parseBanRule(rules[1]); !ok || p != netip.MustParsePrefix("203.0.113.8/32") || target != "REJECT" {
+	if p, target, ok := parseBanRule(rules[1]); !ok || p != targetOf("203.0.113.8/32") || target != "REJECT" {
 		t.Error(p, target, ok)
 	}
-	if !isSetRule(rules[2], "freeswitch-blocked") || isSetRule(rules[2], "freeswitch-blocked6") {
+	if !isSetRule(rules[2], "freeswitch-blocked src") || isSetRule(rules[2], "freeswitch-blocked6 src") {
 		t.Error("set rule")
 	}
 	if _, _, ok := parseBanRule(rules[3]); ok {
@@ -49,10 +50,25 @@ func TestForeignFormsAreNoBans(t *testing.T) {
 	for _, spec := range []string{
 		"", "-j DROP", "-s 1.2.3.4/32", "-s 1.2.3.4/32 -j ACCEPT", "-s 1.2.3.4/32 -p udp -j DROP",
 		"-s 1.2.3.4/255.0.255.0 -j DROP", "-s 1.2.3.4/32 -m comment --comment mine -j DROP", "-s 1.2.3.4/32 -i eth0 -j DROP",
-		"-s 1.2.3.4/32 -j REJECT --reject-with tcp-reset",
+		"-s 1.2.3.4/32 -j REJECT --reject-with tcp-reset", "-s 1.2.3.4/32 -p udp -m udp --dport 5060 -j DROP",
+		"-s 1.2.3.4/32 -p udp -m udp --sport 5060:5061 -j DROP", "-s 1.2.3.4/32 -p udp -m udp --sport 5060 --dport 5060 -j DROP",
+		"-s 1.2.3.4/24 -p udp -m udp --sport 5060 -j DROP", "-s 1.2.3.4/32 -p sctp -m sctp --sport 5060 -j DROP",
+		"-s 1.2.3.4/32 -p udp -m udp ! --sport 5060 -j DROP", "-s 1.2.3.4/32 -p udp -m udp --sport 0 -j DROP",
 	} {
 		if p, _, ok := parseBanRule(spec); ok {
 			t.Errorf("%q: %v", spec, p)
+		}
+	}
+}
+
+func TestEndpointRules(t *testing.T) {
+	for spec, want := range map[string]string{
+		"-s 203.0.113.7/32 -p udp -m udp --sport 5060 -j DROP":                                          "203.0.113.7:5060/udp",
+		"-s 2001:db8::7/128 -p tcp -m tcp --sport 50611 -j REJECT --reject-with icmp6-port-unreachable": "[2001:db8::7]:50611/tcp",
+	} {
+		got, target, ok := parseBanRule(spec)
+		if !ok || got != targetOf(want) || banRule(got, target) != bareTarget(spec) {
+			t.Errorf("%q: %v, %v", spec, got, ok)
 		}
 	}
 }
@@ -136,7 +152,7 @@ func FuzzListing(f *testing.F) {
 				words(spec)
 				cutCounters(spec)
 				l.letsPass(spec, "FREESWITCH")
-				if p, target, ok := parseBanRule(spec); ok && bareTarget(spec) != banRule(p, target) && p.String() == p.Masked().String() {
+				if p, target, ok := parseBanRule(spec); ok && bareTarget(spec) != banRule(p, target) && p.Prefix() == p.Prefix().Masked() {
 					// Another notation of the same network is accepted.
 					if q, _, again := parseBanRule(banRule(p, target)); !again || q != p {
 						t.Fatalf("%q: %v", spec, p)
@@ -146,8 +162,8 @@ func FuzzListing(f *testing.F) {
 		}
 		converges(t, l, goal{
 			table: "filter", chain: "FREESWITCH", hooks: []string{"INPUT"}, matches: []string{""}, target: "DROP",
-			bans: map[netip.Prefix]expiry{netip.MustParsePrefix("203.0.113.7/32"): permanent}, mayMove: true,
-			ownSets: []string{"freeswitch-blocked"},
+			bans: map[ban.Target]expiry{targetOf("203.0.113.7/32"): permanent}, mayMove: true,
+			ownSets: []string{"freeswitch-blocked src"},
 		})
 	})
 }

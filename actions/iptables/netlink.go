@@ -65,8 +65,9 @@ func (s *socket) do(verb, set string, command uint16, flags netlink.HeaderFlags,
 	return ipsetError(verb, set, err)
 }
 
-func (s *socket) create(family uint8, set string, maxElem uint32) error {
-	return s.do("create", set, cmdCreate, netlink.Create|netlink.Excl, appendCreate(nil, family, set, maxElem))
+// create creates a set of the kind of like.
+func (s *socket) create(family uint8, like *set, name string, maxElem uint32) error {
+	return s.do("create", name, cmdCreate, netlink.Create|netlink.Excl, appendCreate(nil, family, like, name, maxElem))
 }
 
 func (s *socket) destroy(set string) error {
@@ -78,12 +79,12 @@ func (s *socket) swap(a, b string) error {
 	return s.do("swap", a, cmdSwap, 0, appendText(appendRequest(nil, unix.AF_INET, a), attrTypeName, b))
 }
 
-// hashNet fails unless the kernel has the set type hash:net.
-func (s *socket) hashNet() error {
-	body := appendAttr(appendText(appendRequest(nil, unix.AF_INET, ""), attrTypeName, "hash:net"), attrFamily, unix.AF_INET)
+// knows fails unless the kernel has sets of a kind.
+func (s *socket) knows(kind string) error {
+	body := appendAttr(appendText(appendRequest(nil, unix.AF_INET, ""), attrTypeName, kind), attrFamily, unix.AF_INET)
 	// The answer is a message; an acknowledgement would be a second one.
 	_, err := s.conn.Execute(message(unix.NFNL_SUBSYS_IPSET, cmdType, 0, body))
-	return ipsetError("look for type", "hash:net", err)
+	return ipsetError("look for type", kind, err)
 }
 
 // entries returns a set's header and calls each for its entries; nil: the kernel sends

@@ -3,9 +3,10 @@ package iptables
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
+
+	"freeswitch-security/engine/ban"
 )
 
 // A goal is what the action's chain in one table of one family should be.
@@ -14,19 +15,19 @@ type goal struct {
 	hooks        []string
 	matches      []string // of the jumps, in order
 	target       string
-	set          string                  // the set to look up; "": one rule for each ban
-	bans         map[netip.Prefix]expiry // what must be in force, by rule or in the set
-	ownSets      []string                // sets that a rule of ours may name
-	mayMove      bool                    // a jump that is too low may be moved up
+	sets         []*set                // the sets to look up; nil: one rule for each ban
+	bans         map[ban.Target]expiry // what must be in force, by rule or in a set
+	ownSets      []string              // lookups that a rule of ours may do: see [set]
+	mayMove      bool                  // a jump that is too low may be moved up
 }
 
 // own reports whether a rule of the chain is ours: a ban, with its target, or a set
 // rule.
-func (g *goal) own(spec string) (target netip.Prefix, ok bool) {
+func (g *goal) own(spec string) (target ban.Target, ok bool) {
 	if target, _, isBan := parseBanRule(spec); isBan {
 		return target, true
 	}
-	return target, slices.ContainsFunc(g.ownSets, func(set string) bool { return isSetRule(spec, set) })
+	return target, slices.ContainsFunc(g.ownSets, func(lookup string) bool { return isSetRule(spec, lookup) })
 }
 
 // hook names a chain of the goal's table.
@@ -76,10 +77,11 @@ func (p *plan) condition(format string, args ...any) {
 // planChain compares the rules of our chain. -D deletes the first rule of its form, so
 // a rule that exists twice or below a catch-all is deleted wholly and written once.
 func (p *plan) planChain(l listing, rules []string, g goal) {
-	wanted := map[string]netip.Prefix{} // rule → its ban; the set rule has none
-	if g.set != "" {
-		wanted[setRule(g.set, g.target)] = netip.Prefix{}
-	} else {
+	wanted := map[string]ban.Target{} // rule → its ban; the rule of a set has none
+	for _, s := range g.sets {
+		wanted[setRule(s.lookup(), g.target)] = ban.Target{}
+	}
+	if g.sets == nil {
 		for target := range g.bans {
 			wanted[banRule(target, g.target)] = target
 		}
@@ -105,7 +107,7 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 			continue
 		case isWanted && copies[bare] == 1 && !dead[bare]:
 			continue
-		case !target.IsValid(): // the set rule
+		case !target.IsValid(): // the rule of a set
 		case !banned, isWanted && copies[bare] > 1:
 			p.surplus = append(p.surplus, target)
 		}
@@ -120,7 +122,7 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 		switch target := wanted[spec]; {
 		case copies[spec] > 1 && !dead[spec]: // it was in force
 		case !target.IsValid():
-			p.note("the rule for set %s was missing from chain %s", g.set, g.chain)
+			p.note("rule %s was missing from chain %s", spec, g.chain)
 		default:
 			p.missing = append(p.missing, target)
 		}

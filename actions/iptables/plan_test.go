@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"freeswitch-security/engine/ban"
 )
 
 // carryOut is a simple iptables-restore: it carries out lines on a listing, and refuses
@@ -72,9 +74,10 @@ func converges(t *testing.T, before listing, g goal) {
 		}
 	}
 	wanted := map[string]bool{}
-	if g.set != "" {
-		wanted[setRule(g.set, g.target)] = true
-	} else {
+	for _, s := range g.sets {
+		wanted[setRule(s.lookup(), g.target)] = true
+	}
+	if g.sets == nil {
 		for ban := range g.bans {
 			wanted[banRule(ban, g.target)] = true
 		}
@@ -121,15 +124,22 @@ func TestPlansConverge(t *testing.T) {
 		}
 		return out
 	}
-	ban := func() netip.Prefix {
-		return netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(r.IntN(6))}), 32)
+	sets := newFamily(&config{chain: "FREESWITCH"}, ipv4).sets[:]
+	target := func() ban.Target {
+		a := netip.AddrFrom4([4]byte{203, 0, 113, byte(r.IntN(6))})
+		if r.IntN(3) == 0 {
+			return ban.Endpoint(netip.AddrPortFrom(a, 5060), ban.UDP)
+		}
+		return ban.Address(a)
 	}
 	chainRules := []string{
 		"-s 192.168.1.10/32 -p tcp -j ACCEPT", "-j RETURN", "-j ACCEPT", "-s 203.0.113.1/32 -j REJECT --reject-with icmp-port-unreachable",
 		"-m set --match-set freeswitch-blocked src -j DROP", "-m set --match-set other src -j DROP", "-g OTHER",
+		"-m set --match-set freeswitch-ports src,src -j DROP",
 	}
 	for i := range 6 {
-		chainRules = append(chainRules, fmt.Sprintf("-s 203.0.113.%d/32 -j DROP", i))
+		chainRules = append(chainRules, fmt.Sprintf("-s 203.0.113.%d/32 -j DROP", i),
+			fmt.Sprintf("-s 203.0.113.%d/32 -p udp -m udp --sport 5060 -j DROP", i))
 	}
 	hookRules := []string{
 		"-j FREESWITCH", "-p udp -j FREESWITCH", "-i eth0 -j FREESWITCH", "-i lo -j ACCEPT", "-j RETURN", "-j OTHER", "-j DROP", "-j f2b",
@@ -144,13 +154,13 @@ func TestPlansConverge(t *testing.T) {
 		g := goal{
 			table: "filter", chain: "FREESWITCH", hooks: []string{"INPUT", "DOCKER-USER"}[:1+r.IntN(2)],
 			matches: []string{""}, target: []string{"DROP", "REJECT"}[r.IntN(2)],
-			bans: map[netip.Prefix]expiry{}, ownSets: []string{"freeswitch-blocked"}, mayMove: r.IntN(4) > 0,
+			bans: map[ban.Target]expiry{}, ownSets: []string{sets[0].lookup(), sets[1].lookup()}, mayMove: r.IntN(4) > 0,
 		}
 		for range r.IntN(5) {
-			g.bans[ban()] = permanent
+			g.bans[target()] = permanent
 		}
 		if r.IntN(2) == 0 {
-			g.set = "freeswitch-blocked"
+			g.sets = sets[:1+r.IntN(2)]
 		}
 		if r.IntN(2) == 0 {
 			g.matches = []string{"-p udp", "-p tcp"}
@@ -160,7 +170,7 @@ func TestPlansConverge(t *testing.T) {
 }
 
 func TestPlanRemoval(t *testing.T) {
-	g := goal{table: "filter", chain: "FREESWITCH", ownSets: []string{"freeswitch-blocked"}}
+	g := goal{table: "filter", chain: "FREESWITCH", ownSets: []string{"freeswitch-blocked src"}}
 	l := parseListing(listed)
 	if err := carryOut(l, planRemoval(l, g).lines); err != nil {
 		t.Fatal(err)

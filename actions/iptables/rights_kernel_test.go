@@ -160,9 +160,9 @@ func TestKernelRefusedEntry(t *testing.T) {
 	entries := make([]entry, 0, 5002)
 	for i, b := range many(5000, time.Time{}) {
 		if i == 10 || i == 3000 { // an IPv6 address in an IPv4 set
-			entries = append(entries, entry{target: netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}), 128)})
+			entries = append(entries, entry{target: ban.Address(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}))})
 		}
-		entries = append(entries, entry{target: b.Target.Prefix()})
+		entries = append(entries, entry{target: b.Target})
 	}
 	refused, err := s.send(cmdAdd, unix.AF_INET, "freeswitch-blocked", entries)
 	if err != nil || len(refused) != 2 {

@@ -4,11 +4,57 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
+	"maps"
 	"time"
+
+	"freeswitch-security/engine/ban"
 
 	"golang.org/x/sys/unix"
 )
+
+// A set is one of a family's two sets in the kernel.
+type set struct {
+	name      string
+	kind      string // as ipset names it
+	revision  uint8  // of the kind
+	direction string // what of a packet is looked up, as iptables writes it
+
+	maxElem uint32 // 0: the set does not exist
+	members int    // at most
+}
+
+// The sets of a family, as indices. That of endpoints exists only while there are any:
+// each packet would pay for a second lookup.
+const (
+	networks = iota
+	endpoints
+)
+
+// setOf returns the index of the set that a target belongs to.
+func setOf(t ban.Target) int {
+	if t.Kind() == ban.TargetEndpoint {
+		return endpoints
+	}
+	return networks
+}
+
+// lookup returns the match of the rule that names the set.
+func (s *set) lookup() string { return s.name + " " + s.direction }
+
+// needed returns the sets that must exist, and counts their members.
+func (f *family) needed(want map[ban.Target]expiry) []*set {
+	n := [2]int{}
+	for target := range want {
+		n[setOf(target)]++
+	}
+	for i, set := range f.sets {
+		set.members = n[i]
+	}
+	if n[endpoints] == 0 {
+		return f.sets[:endpoints]
+	}
+	return f.sets[:]
+}
 
 // expirySlack is the difference, in seconds, that rounding can make between the
 // timeout of an entry here and in the kernel.
@@ -47,17 +93,19 @@ func (a *Action) checkSets(ctx context.Context) error {
 		return err
 	}
 	return withSocket(ctx, listBuffer, func(s *socket) error {
-		if err := s.hashNet(); err != nil {
-			return err
-		}
 		for _, f := range a.families {
-			h, found, err := s.entries(f.set, nil)
-			if err != nil {
-				return err
-			}
-			if found && (h.typeName != "hash:net" || h.family != f.af) {
-				return fmt.Errorf("a set %s of type %s exists already; remove it (ipset destroy %s), or give the action another chain",
-					f.set, h.typeName, f.set)
+			for _, set := range f.needed(f.desired.entries()) {
+				if err := s.knows(set.kind); err != nil {
+					return err
+				}
+				h, found, err := s.entries(set.name, nil)
+				if err != nil {
+					return err
+				}
+				if found && (h.typeName != set.kind || h.family != f.af) {
+					return fmt.Errorf("a set %s of type %s exists already; remove it (ipset destroy %s), or give the action another chain",
+						set.name, h.typeName, set.name)
+				}
 			}
 		}
 		return nil
@@ -74,49 +122,52 @@ func mayMatchSets() error {
 	return unix.Close(fd)
 }
 
-// reconcileSet gives the set of a family the wanted entries, and creates or grows it
-// where needed. The rule that names it is part of the chain's plan. refused are the
-// entries that the kernel did not take.
-func (f *family) reconcileSet(s *socket, want map[netip.Prefix]expiry, now time.Time) (r repair, refused []error, err error) {
-	h, found, agrees, err := f.setAgrees(s, want, now)
+// reconcileSet gives a needed set of a family those of the wanted entries that belong to
+// it, and creates or grows it where needed. The rule that names it is part of the chain's
+// plan. refused are the entries that the kernel did not take.
+func (f *family) reconcileSet(s *socket, set *set, want map[ban.Target]expiry, now time.Time, r *repair) (refused []error, err error) {
+	h, found, agrees, err := set.agrees(s, want, now)
 	if err != nil || agrees {
-		return r, nil, err
+		return nil, err
 	}
-	have := make(map[netip.Prefix]entry, len(want))
-	if _, _, err = s.entries(f.set, func(e entry) { have[e.target] = e }); err != nil {
-		return r, nil, err
+	have := make(map[ban.Target]entry, set.members)
+	if _, _, err = s.entries(set.name, func(e entry) { have[e.target] = e }); err != nil {
+		return nil, err
 	}
 	if !found {
-		r.notes = append(r.notes, "set "+f.set+" was missing")
-		size := roomy(len(want), f.newMaxElem)
-		if err := s.create(f.af, f.set, size); err != nil {
-			return r, nil, err
+		r.notes = append(r.notes, "set "+set.name+" was missing")
+		size := roomy(set.members, f.newMaxElem)
+		if err := s.create(f.af, set, set.name, size); err != nil {
+			return nil, err
 		}
 		h = setHeader{maxElem: size, timeouts: true, counters: true}
 	}
-	add, del := r.compare(f.set, want, have, now)
-	f.maxElem, f.members = h.maxElem, len(want)
-	if !h.fits(len(want)) {
-		refused, err = f.grow(s, want, have, now)
-	} else {
-		refused, err = f.write(s, add, del)
+	own := want
+	if set.members < len(want) {
+		own = maps.Clone(want)
+		maps.DeleteFunc(own, func(t ban.Target, _ expiry) bool { return f.sets[setOf(t)] != set })
 	}
-	return r, refused, err
+	add, del := r.compare(set.name, own, have, now)
+	set.maxElem = h.maxElem
+	if !h.fits(set.members) {
+		return f.grow(s, set, own, have, now)
+	}
+	return set.write(s, f.af, add, del)
 }
 
-// setAgrees compares the set without keeping its entries. Nearly always it agrees, and
+// agrees compares the set without keeping its entries. Nearly always it agrees, and
 // 100,000 entries take no memory.
-func (f *family) setAgrees(s *socket, want map[netip.Prefix]expiry, now time.Time) (h setHeader, found, agrees bool, err error) {
+func (set *set) agrees(s *socket, want map[ban.Target]expiry, now time.Time) (h setHeader, found, agrees bool, err error) {
 	good, other := 0, 0
-	h, found, err = s.entries(f.set, func(e entry) {
+	h, found, err = s.entries(set.name, func(e entry) {
 		if until, wanted := want[e.target]; wanted && timeoutAgrees(until.timeout(now), e.timeout) {
 			good++
 		} else {
 			other++
 		}
 	})
-	f.maxElem, f.members = h.maxElem, len(want)
-	agrees = found && good == len(want) && other == 0 && h.fits(len(want))
+	set.maxElem = h.maxElem
+	agrees = found && good == set.members && other == 0 && h.fits(set.members)
 	return h, found, agrees, err
 }
 
@@ -125,7 +176,7 @@ func (h *setHeader) fits(n int) bool { return h.timeouts && h.counters && !crowd
 
 // compare returns what to add and delete, and notes what of it is drift. An entry with
 // almost no time left may have expired since: it is no drift.
-func (r *repair) compare(set string, want map[netip.Prefix]expiry, have map[netip.Prefix]entry, now time.Time) (add, del []entry) {
+func (r *repair) compare(set string, want map[ban.Target]expiry, have map[ban.Target]entry, now time.Time) (add, del []entry) {
 	otherExpiry := 0
 	for target, until := range want {
 		timeout := until.timeout(now)
@@ -158,12 +209,12 @@ func (r *repair) compare(set string, want map[netip.Prefix]expiry, have map[neti
 
 // grow fills a bigger set beside the old one and swaps them, so that every ban is in
 // force at every moment. Counters are kept.
-func (f *family) grow(s *socket, want map[netip.Prefix]expiry, have map[netip.Prefix]entry, now time.Time) (refused []error, err error) {
+func (f *family) grow(s *socket, set *set, want map[ban.Target]expiry, have map[ban.Target]entry, now time.Time) (refused []error, err error) {
 	if err := s.destroy(f.growing); err != nil && !errors.Is(err, unix.ENOENT) {
 		return nil, err // an earlier one that was not finished
 	}
 	size := roomy(len(want), f.newMaxElem)
-	if err := s.create(f.af, f.growing, size); err != nil {
+	if err := s.create(f.af, set, f.growing, size); err != nil {
 		return nil, err
 	}
 	all := make([]entry, 0, len(want))
@@ -172,38 +223,47 @@ func (f *family) grow(s *socket, want map[netip.Prefix]expiry, have map[netip.Pr
 		all = append(all, entry{target, until.timeout(now), h.packets, h.bytes})
 	}
 	if refused, err = s.send(cmdAdd, f.af, f.growing, all); err == nil {
-		if err = s.swap(f.growing, f.set); err == nil {
-			f.maxElem = size
+		if err = s.swap(f.growing, set.name); err == nil {
+			set.maxElem = size
 		}
 	}
 	return refused, errors.Join(err, s.destroy(f.growing))
 }
 
-// changeSet carries out a change of entries without listing the set.
-func (f *family) changeSet(ctx context.Context, w work, now time.Time) (refused []error, err error) {
-	if crowded(f.members+len(w.upserts), f.maxElem) {
-		return nil, errFull // it grows when it is reconciled
+// changeSets carries out a change of entries without listing the sets.
+func (f *family) changeSets(ctx context.Context, w work, now time.Time) (refused []error, err error) {
+	var add, del [2][]entry
+	for _, u := range w.upserts {
+		i := setOf(u.target)
+		add[i] = append(add[i], entry{target: u.target, timeout: u.expiry.timeout(now)})
 	}
-	add := make([]entry, len(w.upserts))
-	for i, u := range w.upserts {
-		add[i] = entry{target: u.target, timeout: u.expiry.timeout(now)}
+	for _, target := range w.removals {
+		i := setOf(target)
+		del[i] = append(del[i], entry{target: target})
 	}
-	del := make([]entry, len(w.removals))
-	for i, target := range w.removals {
-		del[i] = entry{target: target}
+	for i, set := range f.sets {
+		if crowded(set.members+len(add[i]), set.maxElem) {
+			return nil, errFull // it grows, or is created, when it is reconciled
+		}
 	}
-	f.members += len(add)
-	err = withSocket(ctx, 0, func(s *socket) (err error) {
-		refused, err = f.write(s, add, del)
-		return err
+	err = withSocket(ctx, 0, func(s *socket) error {
+		for i, set := range f.sets {
+			set.members += len(add[i])
+			more, err := set.write(s, f.af, add[i], del[i])
+			refused = append(refused, more...)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return refused, err
 }
 
-// write adds entries to the family's set and deletes others.
-func (f *family) write(s *socket, add, del []entry) (refused []error, err error) {
-	if refused, err = s.send(cmdAdd, f.af, f.set, add); err == nil {
-		_, err = s.send(cmdDel, f.af, f.set, del)
+// write adds entries to the set and deletes others.
+func (set *set) write(s *socket, af uint8, add, del []entry) (refused []error, err error) {
+	if refused, err = s.send(cmdAdd, af, set.name, add); err == nil {
+		_, err = s.send(cmdDel, af, set.name, del)
 	}
 	return refused, err
 }
@@ -212,16 +272,22 @@ func (f *family) write(s *socket, add, del []entry) (refused []error, err error)
 // not ours, and one in use stays.
 func (f *family) destroySets(ctx context.Context) error {
 	return withSocket(ctx, listBuffer, func(s *socket) error {
-		if s.hashNet() != nil {
+		if s.knows(f.sets[networks].kind) != nil {
 			return nil // without the type or the right to ask for it there is no set of ours
 		}
-		for _, set := range []string{f.set, f.growing} {
-			h, found, err := s.entries(set, nil)
-			if found && h.typeName == "hash:net" && h.timeouts && h.counters && h.users == 0 {
-				err = s.destroy(set)
-			}
-			if err != nil {
-				return err
+		for _, set := range f.sets {
+			for _, name := range []string{set.name, f.growing} {
+				h, found, err := s.entries(name, nil)
+				if found && h.typeName == set.kind && h.timeouts && h.counters && h.users == 0 {
+					err = s.destroy(name)
+					found = false
+				}
+				if err != nil {
+					return err
+				}
+				if !found && name == set.name {
+					set.maxElem = 0
+				}
 			}
 		}
 		return nil

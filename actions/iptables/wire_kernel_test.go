@@ -296,8 +296,8 @@ func throughSet(k *kernel, a *Action, attacks, fillers []ban.Ban, check func(str
 	if a.backend != backendSet || len(k.chain("iptables")) != 1 {
 		k.Fatalf("backend %s, chain %q", a.backend, k.chain("iptables"))
 	}
-	if a.families[ipv4].maxElem <= 256 {
-		k.Fatalf("the set still holds %d", a.families[ipv4].maxElem)
+	if a.families[ipv4].sets[networks].maxElem <= 256 {
+		k.Fatalf("the set still holds %d", a.families[ipv4].sets[networks].maxElem)
 	}
 	k.apply(a, banned("203.0.113.7/32", hour.Add(2*time.Hour)))
 	check("a longer ban in the set")

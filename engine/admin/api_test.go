@@ -208,6 +208,30 @@ func TestSourceWarning(t *testing.T) {
 }
 
 // TestKernelUnread: numbers that could not be read are absent or null, not 0.
+// TestKernelTableEndpoints: an endpoint in the kernel covers itself alone, and an address
+// its endpoints.
+func TestKernelTableEndpoints(t *testing.T) {
+	targets := map[string]ban.Target{}
+	for _, text := range []string{"203.0.113.7", "203.0.113.7:5060/udp", "203.0.113.7:5060/tcp", "203.0.113.8", "203.0.113.8:5060/udp"} {
+		targets[text], _ = ban.ParseTarget(text)
+	}
+	views := []status.Kernel{{Entries: status.List[status.Entry]{
+		{Target: targets["203.0.113.7:5060/udp"], Packets: 3, Bytes: 180}, {Target: targets["203.0.113.8"], Packets: 5, Bytes: 300},
+	}}}
+	table := newKernelTable(append(views, views...))
+	for text, want := range map[string]struct {
+		applied bool
+		packets uint64
+	}{
+		"203.0.113.7": {false, 0}, "203.0.113.7:5060/udp": {true, 6}, "203.0.113.7:5060/tcp": {false, 0},
+		"203.0.113.8": {true, 10}, "203.0.113.8:5060/udp": {true, 0},
+	} {
+		if got := table.ban(&ban.Ban{Target: targets[text]}); *got.Applied != want.applied || *got.Packets != want.packets {
+			t.Errorf("%s: applied %v, %d packets", text, *got.Applied, *got.Packets)
+		}
+	}
+}
+
 func TestKernelUnread(t *testing.T) {
 	l := newLab(t, nil)
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)

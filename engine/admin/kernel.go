@@ -21,8 +21,9 @@ const (
 
 // A kernelTable is one look at the kernel, to find targets in.
 type kernelTable struct {
-	views   []status.Kernel
-	entries bart.Table[status.Entry] // of all views; numbers are added up
+	views     []status.Kernel
+	entries   bart.Table[status.Entry]    // of all views; numbers are added up
+	endpoints map[ban.Target]status.Entry // likewise, those of endpoints
 
 	count          int    // entries of all views
 	packets, bytes uint64 // dropped by all of them
@@ -30,26 +31,38 @@ type kernelTable struct {
 }
 
 func newKernelTable(views []status.Kernel) *kernelTable {
-	t := &kernelTable{views: views}
+	t := &kernelTable{views: views, endpoints: map[ban.Target]status.Entry{}}
 	for _, v := range views {
 		t.unread = t.unread || v.Unread
 		t.count += len(v.Entries)
 		for _, e := range v.Entries {
 			t.packets += e.Packets
 			t.bytes += e.Bytes
+			if e.Target.Kind() == ban.TargetEndpoint {
+				t.endpoints[e.Target] = sum(t.endpoints[e.Target], e)
+				continue
+			}
 			t.entries.Modify(e.Target.Prefix(), func(known status.Entry, _ bool) (status.Entry, bool) {
-				known.Packets += e.Packets
-				known.Bytes += e.Bytes
-				return known, false
+				return sum(known, e), false
 			})
 		}
 	}
 	return t
 }
 
+// sum adds the numbers of an entry to those of another.
+func sum(known, e status.Entry) status.Entry {
+	known.Packets += e.Packets
+	known.Bytes += e.Bytes
+	return known
+}
+
 // covers reports whether the kernel blocks all of a target.
 func (t *kernelTable) covers(target ban.Target) bool {
-	_, ok := t.entries.LookupPrefix(target.Prefix())
+	_, ok := t.endpoints[target]
+	if !ok {
+		_, ok = t.entries.LookupPrefix(target.Prefix())
+	}
 	return ok
 }
 
@@ -67,7 +80,10 @@ func (s *Server) standing(ctx context.Context, age time.Duration) (*kernelTable,
 func (t *kernelTable) ban(b *ban.Ban) status.Ban {
 	out := status.Ban{Ban: *b, Permanent: b.Until.IsZero()}
 	if applied := t.covers(b.Target); applied || !t.unread {
-		entry, _ := t.entries.Get(b.Target.Prefix())
+		entry, ok := t.endpoints[b.Target]
+		if p, isNetwork := b.Target.Network(); !ok && isNetwork {
+			entry, _ = t.entries.Get(p)
+		}
 		out.Packets, out.Bytes, out.Applied = &entry.Packets, &entry.Bytes, &applied
 	}
 	return out

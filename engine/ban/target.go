@@ -102,6 +102,11 @@ func (t Target) Network() (p netip.Prefix, ok bool) {
 	return netip.PrefixFrom(t.addr, int(t.bits)), true
 }
 
+// Endpoint returns the parts of an endpoint. ok is false for the other kinds.
+func (t Target) Endpoint() (a netip.AddrPort, p Protocol, ok bool) {
+	return netip.AddrPortFrom(t.addr, t.port), t.protocol, t.port != 0
+}
+
 // Prefix returns the network that the target lies in: of an endpoint, its address.
 // It is invalid for an account.
 func (t Target) Prefix() netip.Prefix {
