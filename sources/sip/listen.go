@@ -16,7 +16,7 @@ import (
 
 const (
 	receiveBuffer = 16 << 20 // bytes that the kernel may hold: some 6,000 packets
-	batchSize     = 64       // datagrams read at once
+	batchSize     = 16       // datagrams read at once
 	maxDatagram   = 64 << 10
 
 	// pulse is the time between two reads while datagrams come faster than that: each wake-up

@@ -75,6 +75,7 @@ func (t *Table) takeFinal(h *heard, x *exchange) {
 		t.report(h, x, x.used(), event.CallRejected)
 	}
 	t.reportRequest(h, x, !x.isSubsequent())
+	x.pending = nil
 }
 
 // learn notes how the switch challenges.

@@ -20,14 +20,18 @@ const (
 
 // An exchange is a request of a peer, and what the switch answered.
 type exchange struct {
-	payload uint64 // hash: an equal request is a retransmission
-	began   time.Time
-	repeats int
+	payload  uint64 // hash: an equal request is a retransmission
+	began    time.Time
+	repeats  int
+	answer   int // final; 0: none yet
+	*pending     // nil once there is a final answer: most exchanges in the table have one
+}
 
+// pending is what an answer needs of its request.
+type pending struct {
 	request
 	credentials []credentials
 
-	answer   int  // final; 0: none yet
 	trying   bool // the switch sent 100
 	begun    bool // the switch had checked the credentials, and began to process the request
 	accepted bool // auth_success was reported
@@ -113,7 +117,7 @@ func (r *request) isSubsequent() bool { return r.inDialogue || r.method == "CANC
 // read copies what events need of a request. Its texts are one string.
 func (t *Table) read(h *heard) *exchange {
 	m := h.m
-	x := &exchange{began: h.p.Time, payload: maphash.Bytes(t.seed, h.payload)}
+	x := &exchange{began: h.p.Time, payload: maphash.Bytes(t.seed, h.payload), pending: &pending{}}
 	x.request = request{
 		method: methodName(m.Method), peer: h.peer, expires: m.Expires, allContacts: m.AllContacts, inDialogue: len(m.To.Tag) > 0, timestamp: m.Timestamp, unusable: m.Unusable,
 	}

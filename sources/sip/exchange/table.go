@@ -181,7 +181,8 @@ func (t *Table) takeRequest(h *heard) {
 	x := t.read(h)
 	if before, _ := t.exchanges(h.m.Method).Get(key); before != nil && before.isRepeated(x) {
 		before.repeats++
-		t.reportRequest(h, before, true)
+		x.answer = before.answer
+		t.reportRequest(h, x, true)
 		return
 	}
 	t.exchanges(h.m.Method).Put(key, x)
