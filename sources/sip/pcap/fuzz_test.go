@@ -13,6 +13,7 @@ import (
 func FuzzFile(f *testing.F) {
 	f.Add(record(layers.LinkTypeEthernet, dialogue...).pcap(65535))
 	f.Add(record(layers.LinkTypeLinuxSLL2, dialogue...).pcap(100))
+	f.Add(slices.Concat(section, block(blockInterface, uint16(layers.LinkTypeRaw), uint16(0), uint32(0)), block(blockSimple, uint32(4), []byte("abcd"))))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		readAll(file)
 	})

@@ -162,27 +162,24 @@ func TestBounds(t *testing.T) {
 	hostile := map[string]func(d *decoder, s *sequencer, i int){
 		"fragments": func(d *decoder, _ *sequencer, i int) {
 			p := sent(0, fmt.Sprintf("198.18.%d.%d:5060", i>>8&255, i&255), pbx, packet.UDP, long)
-			frame := fragment(record(layers.LinkTypeRaw, p).frames[0], 1400, uint32(i))[i%2]
-			d.decode(layers.LayerTypeIPv4, frame, began)
+			data := fragment(record(layers.LinkTypeRaw, p).frames[0], 1400, uint32(i))[i%2]
+			d.decode(&frame{link: linkRaw, at: began, data: data})
 		},
 		"IPv6 fragments": func(d *decoder, _ *sequencer, i int) {
-			frame := fragment(record(layers.LinkTypeRaw, sent(0, phone6, pbx6, packet.UDP, long)).frames[0], 1400, uint32(i))[i%2]
-			d.decode(layers.LayerTypeIPv6, frame, began)
+			data := fragment(record(layers.LinkTypeRaw, sent(0, phone6, pbx6, packet.UDP, long)).frames[0], 1400, uint32(i))[i%2]
+			d.decode(&frame{link: linkRaw, at: began, data: data})
 		},
 		"connections": func(_ *decoder, s *sequencer, i int) {
 			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), uint16(i>>16))
-			tcp := layers.TCP{Seq: 1}
-			tcp.Payload = []byte("x")
-			s.take(from, netip.MustParseAddrPort(pbx), &tcp, began)
-			tcp.Seq, tcp.Payload = 1000, make([]byte, 1400)
-			s.take(from, netip.MustParseAddrPort(pbx), &tcp, began)
+			tcp := decoder{from: from, to: netip.MustParseAddrPort(pbx), seq: 1, payload: []byte("x")}
+			s.take(&tcp, began)
+			tcp.seq, tcp.payload = 1000, make([]byte, 1400)
+			s.take(&tcp, began)
 			for s.pop(new(packet.Packet)) {
 			}
 		},
 		"gaps": func(_ *decoder, s *sequencer, i int) {
-			tcp := layers.TCP{Seq: uint32(2 * i)}
-			tcp.Payload = []byte("x")
-			s.take(netip.MustParseAddrPort(phone), netip.MustParseAddrPort(pbx), &tcp, began)
+			s.take(&decoder{from: netip.MustParseAddrPort(phone), to: netip.MustParseAddrPort(pbx), seq: uint32(2 * i), payload: []byte("x")}, began)
 			for s.pop(new(packet.Packet)) {
 			}
 		},
@@ -191,7 +188,6 @@ func TestBounds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var d decoder
 			var s sequencer
-			d.init()
 			before := heap()
 			for i := range 40_000 {
 				send(&d, &s, i)

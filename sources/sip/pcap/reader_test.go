@@ -254,7 +254,7 @@ func TestEnd(t *testing.T) {
 		err     string
 	}{
 		{whole[:len(whole)-3], 1, "after 1 packets: the capture ends within a packet"},
-		{slices.Concat(whole, bytes.Repeat([]byte{0xff}, 40)), 2, "after 2 packets: capture length exceeds snap length"},
+		{slices.Concat(whole, bytes.Repeat([]byte{0xff}, 40)), 2, "after 2 packets: a packet of 4294967295 bytes, where the capture has at most 65535: the file is damaged"},
 		{whole[:24], 0, ""},
 		{whole[:10], 0, "read the head of the capture: unexpected EOF"},
 		{[]byte("2026-11-28 18:39:30 [NOTICE]"), 0, "read the head of the capture: neither pcap nor pcapng"},

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gopacket/gopacket/layers"
-
 	"freeswitch-security/sources/sip/packet"
 )
 
@@ -87,28 +85,28 @@ func (s *sequencer) put(f flow, h *half) {
 }
 
 // take reads a segment.
-func (s *sequencer) take(from, to netip.AddrPort, t *layers.TCP, now time.Time) {
-	f := flow{from, to}
+func (s *sequencer) take(d *decoder, now time.Time) {
+	f, syn := flow{d.from, d.to}, d.flags&flagSYN != 0
 	h := s.find(f)
-	if h == nil && len(t.Payload) == 0 && !t.SYN {
+	if h == nil && len(d.payload) == 0 && !syn {
 		return
 	}
-	seq := t.Seq
-	if t.SYN {
+	seq := d.seq
+	if syn {
 		seq++
 	}
 	if h == nil {
 		h = &half{next: seq}
 		s.put(f, h)
 	}
-	if far := int32(seq - h.next); t.SYN || far > maxJump || far < -maxJump {
+	if far := int32(seq - h.next); syn || far > maxJump || far < -maxJump {
 		s.release(f, h, now)
 		h.next = seq
 	}
-	if len(t.Payload) > 0 {
-		s.place(f, h, piece{seq, t.Payload}, now)
+	if len(d.payload) > 0 {
+		s.place(f, h, piece{seq, d.payload}, now)
 	}
-	if t.FIN || t.RST || len(h.waiting) > 0 && (now.Sub(h.since) > maxWait || h.bytes > maxHeldEach || s.held > maxHeld) {
+	if d.flags&(flagFIN|flagRST) != 0 || len(h.waiting) > 0 && (now.Sub(h.since) > maxWait || h.bytes > maxHeldEach || s.held > maxHeld) {
 		s.release(f, h, now)
 	}
 }
