@@ -222,11 +222,12 @@ rule "password guessing" {
 
 # Slow guessing: twenty failures in twelve hours, never five in ten minutes. A forgotten
 # phone with an old password looks the same. If other phones are registered from its
-# address, the rule alerts instead of banning.
+# address, the rule alerts instead of banning. Refused logins of browsers count as well:
+# otherwise an attacker that uses both has twice as many guesses.
 rule "slow password guessing" {
   on    = local.switch
   match = <<-EOT
-    event in ['auth_failure', 'unknown_user']
+    event in ['auth_failure', 'unknown_user', 'verto_login_failure']
     or event == 'acl_reject' and message contains 'Rejected by user acl'
   EOT
 
@@ -259,6 +260,30 @@ rule "slow password guessing" {
       ip    = "203.0.113.7"
       times = 10
       every = "37m"
+    }
+    bans = { "203.0.113.7" = "1h" }
+  }
+
+  test "ten by MESSAGE, which the wire alone reports, and ten of a browser" {
+    given {
+      source   = local.wires
+      event    = "auth_failure"
+      method   = "MESSAGE"
+      user     = "1000"
+      ip       = "203.0.113.7"
+      nonce_ip = "203.0.113.7"
+      proven   = true
+      times    = 10
+      every    = "37m"
+    }
+    given {
+      source = local.streams
+      event  = "verto_login_failure"
+      user   = "1000"
+      ip     = "203.0.113.7"
+      proven = true
+      times  = 10
+      every  = "37m"
     }
     bans = { "203.0.113.7" = "1h" }
   }

@@ -62,6 +62,20 @@ func (r *rule) hit(ev *event.Event) (hit, bool) {
 	return h, true
 }
 
+// addToAll adds a hit that t has counted, n with those before, to the windows of the other sources
+// too: they do not hear a login that is no SIP. Otherwise an attacker had a window for its logins and
+// another one for what the event socket does not report. It returns the fullest window.
+func (r *rule) addToAll(h hit, t *tracker, n int) (*tracker, int) {
+	for _, other := range r.trackers {
+		if other != t {
+			if m := other.add(h); m > n {
+				t, n = other, m
+			}
+		}
+	}
+	return t, n
+}
+
 // forget clears the windows of a key on all sources, except for what is counted apart.
 func (r *rule) forget(key digest) {
 	for _, t := range r.trackers {

@@ -170,6 +170,9 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 	r, t := l.rule, s.tracker(l, ev)
 	n, count := t.add(h), r.spec.Threshold.Count
+	if ev.Name == event.VertoLoginFailure {
+		t, n = r.addToAll(h, t, n)
+	}
 	if s.Meter != nil {
 		addrs := []netip.Addr{ev.IP}
 		if r.keepsAddresses() {
@@ -221,7 +224,7 @@ func (s *Set) fire(l listener, t *tracker, ev *event.Event, key digest, place ui
 	f := r.firing(ev, t.others(key, place), s.ring)
 	if fire(f); f.Keep {
 		t.shorten(key, r.spec.Threshold.Count)
-	} else if t.forget(key); t == r.trackers[l.slot] {
+	} else if t.forget(key); t != r.apart[l.slot] {
 		r.forget(key)
 	}
 }
