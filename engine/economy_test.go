@@ -1,0 +1,324 @@
+package engine
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/actions/iptables"
+	"freeswitch-security/actions/webhook"
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/sources/esl"
+	"freeswitch-security/sources/feed"
+	"freeswitch-security/sources/logfile"
+	"freeswitch-security/sources/sip"
+)
+
+var update = flag.Bool("update", false, "write the table of the attack economy to DESIGN.md")
+
+// Sources of the shipped rules that report what a simulated switch does.
+const (
+	onStream = "esl.pbx"
+	inLog    = "log.freeswitch"
+	onWire   = "sip.wire"
+)
+
+// setups are the columns of the table: which sources are set up.
+var setups = []struct {
+	name    string
+	sources []string
+}{
+	{"esl", []string{onStream}},
+	{"log", []string{inLog}},
+	{"wire", []string{onWire}},
+	{"esl and wire", []string{onStream, onWire}},
+}
+
+// shippedWith loads the shipped rules with some of their sources.
+func shippedWith(t *testing.T, sources []string) *config.Config {
+	t.Helper()
+	dir := t.TempDir()
+	files, err := filepath.Glob("../rules.d/*.hcl")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no shipped rules", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ref, block := range map[string]string{onStream: `source "esl" "pbx" {`, inLog: `source "log" "freeswitch" {`, onWire: `source "sip" "wire" {`} {
+			if !slices.Contains(sources, ref) {
+				text = []byte(strings.Replace(string(text), "\n"+block, "\n"+block+"\n  enabled = false", 1))
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kinds := config.Kinds{
+		Sources: []plugin.SourceKind{logfile.Kind, esl.Kind(logfile.Builtin(), logfile.Framed), feed.Kind, sip.Kind},
+		Actions: []plugin.ActionKind{iptables.Kind, webhook.Kind},
+	}
+	cfg, diags, _ := config.Load(dir, kinds, func(string) (string, bool) { return "", false })
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return cfg
+}
+
+// hasAccount has the attacker register an account of its own, so long before it guesses, and again
+// every half an hour.
+func hasAccount(before time.Duration) (prepare, renew func(*guesser)) {
+	var last time.Time
+	prepare = func(g *guesser) {
+		g.registers(g.next(), "mallory", "own")
+		for range int(before / (30 * time.Minute)) {
+			g.now = g.now.Add(30 * time.Minute)
+			g.registers(g.next(), "mallory", "own")
+		}
+		g.now = g.now.Add(before % (30 * time.Minute))
+		last = g.now
+	}
+	renew = func(g *guesser) {
+		if _, is := g.dropped(g.next(), ban.UDP); !is && g.now.Sub(last) > 30*time.Minute {
+			g.registers(g.next(), "mallory", "own")
+			last = g.now
+		}
+	}
+	return prepare, renew
+}
+
+// flood has so many other senders fail so often each. They are forged with one nonce of the attacker.
+func (g *guesser) flood(senders, failures int) {
+	for range senders {
+		c := try{from: g.sender(), nonce: g.second, method: "REGISTER", user: "2000"}
+		for range failures {
+			g.fails(c)
+		}
+	}
+	g.settles()
+}
+
+// emptiesBrakes keeps the brakes of the rules empty that would ban the attacker next.
+func emptiesBrakes() func(*guesser) {
+	var last time.Time
+	return func(g *guesser) {
+		if g.now.Sub(last) < 9*time.Minute {
+			return
+		}
+		last = g.now
+		g.flood(1010, 5)
+		g.flood(1010, 20)
+	}
+}
+
+// economy returns the rows of the table.
+func economy() []state {
+	quick := func(t *tactic) bool { return t.pace.name == "ten a second" && t.users == 1 && !t.mix }
+	states := []state{
+		{name: "nothing special"},
+		{name: "letters' case mixed", mixed: true},
+		{name: "brakes emptied first, by forged senders", before: emptiesBrakes(), choose: quick},
+	}
+	for _, c := range []struct {
+		ago  string
+		time time.Duration
+	}{{"a minute", time.Minute}, {"an hour", time.Hour + time.Minute}, {"a day", 24 * time.Hour}} {
+		prepare, renew := hasAccount(c.time)
+		states = append(states, state{name: "own account registered " + c.ago + " before", prepare: prepare, before: renew})
+	}
+	return append(states,
+		state{name: "a registration that moved elsewhere", prepare: func(g *guesser) {
+			g.registers(g.next(), "mallory", "first")
+			g.now = g.now.Add(2 * time.Hour)
+			g.registers(netip.AddrPortFrom(g.second, 5060), "mallory", "second")
+			g.now = g.now.Add(time.Minute)
+		}},
+		state{name: "the clock stepped back and forth by an hour", before: func(g *guesser) {
+			if g.n%3 == 2 {
+				g.stepClock([]time.Duration{time.Hour, -time.Hour}[g.n/3%2])
+			}
+		}},
+		state{name: "the guard restarted after every fourth guess", before: func(g *guesser) {
+			if g.n%4 == 0 {
+				g.reboot()
+			}
+		}},
+		state{name: "another address for each guess, of a /24", home: "198.51.100.0/24"},
+		state{name: "another address for each guess, of an IPv6 /48, five of each /64", home: "2001:db8:77::/48", perHost: 5},
+		state{name: "another address for each guess, of an IPv6 /48, one of each /64", home: "2001:db8:77::/48", perHost: 1},
+	)
+}
+
+// worst returns the most that any tactic has.
+func worst(t *testing.T, cfg *config.Config, one state, setup string, sources []string) limit {
+	var most limit
+	for _, how := range tactics {
+		if one.choose != nil && !one.choose(&how) {
+			continue
+		}
+		g := &guesser{
+			simulation: simulate(t, cfg, sources), state: one, tactic: how,
+			home: netip.MustParsePrefix(cmp.Or(one.home, "198.51.100.99/32")), second: netip.MustParseAddr("198.51.100.200"),
+		}
+		got := g.run(heard[setup])
+		if got.hour > usual.hour || got.day > usual.day {
+			t.Logf("%v: %v", &how, got)
+		}
+		most.hour, most.day = max(most.hour, got.hour), max(most.day, got.day)
+	}
+	return most
+}
+
+// open are the cells that are above their limits for now, by row.
+var open = map[string][]string{
+	"brakes emptied first, by forged senders":                          {"esl", "log", "esl and wire"},
+	"own account registered a minute before":                           {"esl", "wire", "esl and wire"},
+	"own account registered an hour before":                            {"esl", "wire", "esl and wire"},
+	"own account registered a day before":                              {"esl", "wire", "esl and wire"},
+	"a registration that moved elsewhere":                              {"esl", "wire", "esl and wire"},
+	"the guard restarted after every fourth guess":                     {"esl", "log", "wire", "esl and wire"},
+	"another address for each guess, of a /24":                         {"esl", "log", "wire", "esl and wire"},
+	"another address for each guess, of an IPv6 /48, five of each /64": {"esl", "log", "wire", "esl and wire"},
+	"another address for each guess, of an IPv6 /48, one of each /64":  {"esl", "log", "wire", "esl and wire"},
+	"registered a minute before":                                       {"esl", "esl and wire"},
+	"a dialogue twenty hours before":                                   {"esl and wire"},
+}
+
+// A table is what is written to DESIGN.md.
+type table struct {
+	rows  []string
+	cells map[string]cell // by "set-up: row"
+}
+
+type cell struct{ text, note string }
+
+func (t *table) write(b *strings.Builder, first string) {
+	line := func(cells ...string) { fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | ")) }
+	heads, rules := []string{first}, []string{"---"}
+	for _, setup := range setups {
+		heads, rules = append(heads, setup.name), append(rules, "---")
+	}
+	line(heads...)
+	line(rules...)
+	var notes []string
+	for _, row := range t.rows {
+		texts := []string{row}
+		for _, setup := range setups {
+			one := t.cells[setup.name+": "+row]
+			if one.note != "" {
+				if !slices.Contains(notes, one.note) {
+					notes = append(notes, one.note)
+				}
+				one.text += fmt.Sprintf(" [%d]", slices.Index(notes, one.note)+1)
+			}
+			texts = append(texts, one.text)
+		}
+		line(texts...)
+	}
+	b.WriteString("\n")
+	for i, note := range notes {
+		fmt.Fprintf(b, "%d. %s.\n", i+1, note)
+	}
+	if len(notes) > 0 {
+		b.WriteString("\n")
+	}
+}
+
+// TestAttackEconomy holds the shipped rules to the limits of the attack economy, and DESIGN.md to what
+// they give.
+func TestAttackEconomy(t *testing.T) {
+	guesses, framing := &table{cells: map[string]cell{}}, &table{cells: map[string]cell{}}
+	for i, setup := range setups {
+		cfg := shippedWith(t, setup.sources)
+		row := func(table *table, name string, find func(t *testing.T) cell) {
+			if i == 0 {
+				table.rows = append(table.rows, name)
+			}
+			key := setup.name + ": " + name
+			t.Run(key, func(t *testing.T) {
+				if table.cells[key] = (cell{"open", ""}); !slices.Contains(open[name], setup.name) {
+					table.cells[key] = find(t)
+				}
+			})
+		}
+		for _, one := range economy() {
+			row(guesses, one.name, func(t *testing.T) cell { return one.cell(t, worst(t, cfg, one, setup.name, setup.sources), setup.name) })
+		}
+		for _, who := range framees {
+			row(framing, who.name, func(t *testing.T) cell { return who.cell(t, framed(t, cfg, setup.sources, who), setup.name) })
+		}
+	}
+	if all := len(setups) * (len(guesses.rows) + len(framing.rows)); !t.Failed() && len(guesses.cells)+len(framing.cells) == all {
+		compareDesign(t, guesses, framing)
+	}
+}
+
+// cell returns what an attacker has, and fails if that is above the limit.
+func (s *state) cell(t *testing.T, got limit, setup string) cell {
+	reason, may := s.reasons[setup], usual
+	if reason.text != "" {
+		may = reason.limit
+	}
+	if got.hour > may.hour || got.day > may.day {
+		t.Errorf("%d in an hour and %d in a day, at most %d and %d are allowed", got.hour, got.day, may.hour, may.day)
+	}
+	text := fmt.Sprintf("%d, %d", got.hour, got.day)
+	if max(got.hour, got.day) >= enough {
+		text = "no limit"
+	}
+	return cell{text, reason.text}
+}
+
+// cell says whether the address can be banned, and fails if it should not.
+func (f *framee) cell(t *testing.T, by []string, setup string) cell {
+	if len(by) == 0 {
+		return cell{"no", ""}
+	}
+	why, allowed := f.allowed[setup]
+	if !allowed {
+		t.Errorf("banned by %q", by)
+	}
+	return cell{"yes", why}
+}
+
+// marks enclose what is generated in DESIGN.md.
+const (
+	design    = "DESIGN.md"
+	markBegin = "<!-- go test ./engine -run AttackEconomy -update -->\n"
+	markEnd   = "<!-- end -->\n"
+)
+
+func compareDesign(t *testing.T, guesses, framing *table) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("\n")
+	guesses.write(&b, "answered guesses, in any hour and in any day")
+	framing.write(&b, "can a forger have it banned?")
+	text, err := os.ReadFile(design)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), markBegin)
+	old, after, closed := strings.Cut(rest, markEnd)
+	switch {
+	case !ok || !closed:
+		t.Fatalf("%s has no place for the table", design)
+	case *update:
+		if err := os.WriteFile(design, []byte(before+markBegin+b.String()+markEnd+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case old != b.String():
+		t.Errorf("%s is stale; go test ./engine -run AttackEconomy -update writes it. It should have:\n%s", design, b.String())
+	}
+}
