@@ -7,6 +7,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 )
@@ -106,7 +107,7 @@ func (e *Engine) spare(f *rule.Firing, c *ban.Change) {
 // announce adds a change that changes no ban. If the rule announced the same within every, only
 // actions that block see it. The next one that is told says how many were held off.
 func (e *Engine) announce(spec *rule.Spec, why occasion, subject string, every time.Duration, c *ban.Change, text *string) {
-	held, ok := e.rules.Due(spec, string(why)+" "+subject, every, c.At)
+	held, ok := e.rules.Due(spec, string(why)+" "+event.Fold(subject), every, c.At)
 	if c.Held = !ok; c.Held && !e.acts(c.Actions, why == onSparing) {
 		return
 	}

@@ -26,7 +26,7 @@ var allowed = []place{
 	{pkg: "engine/clock"},
 	{pkg: "engine/dbfile"},
 	{pkg: "engine/status", ours: []string{"engine/ban"}},
-	{pkg: "engine/ban", ours: []string{"engine/dbfile"}},
+	{pkg: "engine/ban", ours: []string{"engine/dbfile", "engine/event"}},
 	{pkg: "engine/esl"},
 	{pkg: "engine/esl/*", ours: []string{"engine/esl"}},
 	{pkg: "engine/dedup"},

@@ -302,7 +302,8 @@ func failedAccounts(network netip.Prefix, evidence []ban.Evidence) []string {
 		if e.User == "" || elsewhere || !slices.Contains(registrations.FailureEvents, e.Event) {
 			continue
 		}
-		if name := registrations.Account(e.User, e.Domain); !slices.Contains(names, name) {
+		name := registrations.Account(e.User, e.Domain)
+		if !slices.ContainsFunc(names, func(other string) bool { return event.Fold(other) == event.Fold(name) }) {
 			names = append(names, name)
 		}
 	}

@@ -27,6 +27,7 @@ func someCalls() []esl.Channel {
 		{UUID: uuid(7), IP: "2001:db8::5", PresenceID: "10000@pbx.example"},
 		{UUID: uuid(8), IP: "203.0.113.8", PresenceID: "9999@liar.example", AccountCode: "1000"},
 		{UUID: uuid(9), IP: "192.0.2.1", PresenceID: "1@b", AccountCode: "1000"},
+		{UUID: uuid(10), IP: "192.0.2.1", PresenceID: "Sales@pbx.example"},
 	}
 }
 
@@ -66,6 +67,7 @@ func TestHangup(t *testing.T) {
 		{"an account without a verified password", change(1, ban.KindBan, "203.0.113.7/32", failed), []int{1, 2, 3}, nil},
 		{"an account without a domain", change(1, ban.KindBan, "198.51.100.0/24", used("1000", "", "")), nil, []int{1, 4, 5, 6}},
 		{"an account elsewhere", change(1, ban.KindBan, "198.51.100.0/24", used("1000", "pbx.example", "198.51.100.9")), nil, []int{1, 4}},
+		{"an account in another case", change(1, ban.KindBan, "198.51.100.0/24", used("sALES", "PBX.example", "198.51.100.9")), nil, []int{10}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for who, want := range map[string][]int{"ip": test.ip, "user": test.user} {
@@ -228,6 +230,8 @@ func TestCommand(t *testing.T) {
 		{"hash insert/<rule>", by("", change(1, ban.KindBan, "203.0.113.7/32")), []string{"hash insert/none"}},
 		{"hash insert/<rule>", by("-тест x\n", change(1, ban.KindBan, "203.0.113.7/32")), []string{"hash insert/_____x_"}},
 		{"hash insert/u/<user>@<domain>", many, newest},
+		{"hash insert/u/<user>@<domain>", change(1, ban.KindBan, "203.0.113.7/32", used("sales", "pbx.example", ""), used("Sales", "PBX.example", "")),
+			[]string{"hash insert/u/Sales@PBX.example", "hash insert/u/sales@pbx.example"}},
 		{"hash <", change(1, ban.KindBan, "203.0.113.7/32"), []string{"hash <"}},
 	} {
 		p := newPBX(t, esltest.Options{})

@@ -21,7 +21,8 @@
 // "ip" acts on the calls and registrations from the banned network. "user" acts on the
 // accounts in the evidence, the newest twenty, whose password the switch has verified. A
 // caller with a refused or no password has shown only the name of an account: if that
-// counted, any caller could end the calls of any account.
+// counted, any caller could end the calls of any account. The case of an account's letters
+// makes no difference. A command with an account in capitals is sent in small letters as well.
 //
 // Which changes it acts on:
 //

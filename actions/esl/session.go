@@ -154,7 +154,7 @@ func isUnique(r *esl.Registration, all []esl.Registration) bool {
 		if other.CallID == r.CallID {
 			return other.IP != r.IP
 		}
-		return strings.EqualFold(other.Realm, host) && (user == "" || other.User == user)
+		return strings.EqualFold(other.Realm, host) && (user == "" || strings.EqualFold(other.User, user))
 	})
 }
 

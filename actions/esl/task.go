@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
@@ -15,6 +14,9 @@ const maxAccounts = 20
 
 // An account is one whose password the switch has verified.
 type account struct{ user, domain string }
+
+// fold returns the account in the form in which the switch compares it.
+func (a account) fold() account { return account{event.Fold(a.user), event.Fold(a.domain)} }
 
 // A task is what one change asks the action to do.
 type task struct {
@@ -51,7 +53,8 @@ func taskOf(c *ban.Change, action string) *task {
 		if e.User == "" || !e.Proven {
 			continue
 		}
-		if a := (account{e.User, e.Domain}); !slices.Contains(t.accounts, a) {
+		a := account{e.User, e.Domain}
+		if !slices.ContainsFunc(t.accounts, func(other account) bool { return other.fold() == a.fold() }) {
 			if len(t.accounts) == maxAccounts {
 				continue
 			}
@@ -95,13 +98,15 @@ func hasAddr(texts []string, matches func(netip.Addr) bool) bool {
 // hasAccount reports whether the party has an account of the task. An account without a
 // domain is of any domain.
 func (t *task) hasAccount(p *party) bool {
+	listed := account{p.user, p.domain}.fold()
 	return p.user != "" && slices.ContainsFunc(t.accounts, func(a account) bool {
-		return a.user == p.user && (a.domain == "" || strings.EqualFold(a.domain, p.domain))
+		a = a.fold()
+		return a == listed || a == account{user: listed.user}
 	})
 }
 
 // hasUser reports whether an account of the task has the user, in any domain: the realm of
 // an account may differ from the domain of its calls and registrations.
 func (t *task) hasUser(user string) bool {
-	return user != "" && slices.ContainsFunc(t.accounts, func(a account) bool { return a.user == user })
+	return user != "" && slices.ContainsFunc(t.accounts, func(a account) bool { return event.Fold(a.user) == event.Fold(user) })
 }

@@ -97,9 +97,13 @@ func (t *task) values(of *template) (all []map[string]string) {
 		return []map[string]string{common}
 	}
 	for _, a := range t.accounts {
-		values := maps.Clone(common)
-		values["user"], values["domain"] = a.user, a.domain
-		all = append(all, values)
+		// As the caller wrote it, and in small letters, as most directories have it: what reads
+		// the command's effect may tell them apart.
+		for _, spelling := range slices.Compact([]account{a, a.fold()}) {
+			values := maps.Clone(common)
+			values["user"], values["domain"] = spelling.user, spelling.domain
+			all = append(all, values)
+		}
 	}
 	return all
 }

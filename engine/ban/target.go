@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unique"
+
+	"freeswitch-security/engine/event"
 )
 
 // A Target is what a ban is against: an address, a network, an endpoint or an
@@ -69,10 +71,10 @@ func Endpoint(a netip.AddrPort, p Protocol) Target {
 	return Target{addr: a.Addr().Unmap().WithZone(""), port: a.Port(), protocol: p}
 }
 
-// Account returns the target for an account. Neither part may be empty; the case of
-// the domain does not count.
+// Account returns the target for an account. Neither part may be empty; the case of its
+// letters does not count.
 func Account(user, domain string) Target {
-	return Target{account: unique.Make(user + "@" + strings.ToLower(domain))}
+	return Target{account: unique.Make(event.Fold(user + "@" + domain))}
 }
 
 // Kind returns the kind of the target.

@@ -259,10 +259,10 @@ func same(ev, report *event.Event) bool {
 // text is the form that a name has in both: a log has the caller's bytes, JSON has
 // U+FFFD for each byte that is not UTF-8.
 func text(name string) string {
-	if utf8.ValidString(name) {
-		return name
+	if !utf8.ValidString(name) {
+		name = string([]rune(name))
 	}
-	return string([]rune(name))
+	return event.Fold(name)
 }
 
 // Advance judges the log events whose time has come.

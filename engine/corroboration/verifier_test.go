@@ -93,6 +93,8 @@ func TestVerifier(t *testing.T) {
 		{"a number that was dialled", []*event.Event{{Time: t0, Source: stream, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), User: "1000", Destination: "9196"},
 			{Time: t0, Source: log, Name: event.AuthFailure, IP: netip.MustParseAddr("192.0.2.9"), Destination: "9196"}},
 			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
+		{"another case", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "sales", 0), at(log, event.AuthFailure, "192.0.2.9", "SALES", 10)},
+			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
 		{"invalid UTF-8", []*event.Event{at(stream, event.AuthFailure, "192.0.2.9", "7\uFFFD\uFFFD", 0), at(log, event.AuthFailure, "192.0.2.9", "7\xff\xfe", 10)},
 			[]string{"esl.pbx auth_failure 192.0.2.9", "freeswitch auth_failure 192.0.2.9"}},
 	} {

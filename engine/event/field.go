@@ -34,6 +34,10 @@ type Field struct {
 	// field that they accept.
 	NoKey string
 
+	// Folded is set if the field names an account or a domain: values are counted as the same
+	// if [Fold] makes them equal.
+	Folded bool
+
 	// Settable is false for a field that the engine sets, not a report.
 	Settable bool
 
@@ -50,13 +54,13 @@ var Fields = []Field{
 	{Name: "time", Doc: "when it happened: the stamp of the source, corrected if its clock is wrong", Kind: Time, NoKey: "it is different in nearly every event"},
 	{Name: "ip", Doc: "the peer's address", Kind: Address, Settable: true, get: addressText, set: setAddress},
 	{Name: "port", Doc: "the peer's port", Kind: Number, Settable: true, get: portText, set: setPort},
-	text("user", "the account that was tried", func(e *Event) *string { return &e.User }),
-	text("domain", "the realm or host of the account", func(e *Event) *string { return &e.Domain }),
+	folded("user", "the account that was tried", func(e *Event) *string { return &e.User }),
+	folded("domain", "the realm or host of the account", func(e *Event) *string { return &e.Domain }),
 	text("profile", "the sofia profile", func(e *Event) *string { return &e.Profile }),
 	text("method", "the SIP method: REGISTER, INVITE", func(e *Event) *string { return &e.Method }),
 	text("user_agent", "the SIP software of the peer, as it names itself", func(e *Event) *string { return &e.UserAgent }),
 	text("call_id", "the SIP Call-ID", func(e *Event) *string { return &e.CallID }),
-	text("to_user", "the user in the To header", func(e *Event) *string { return &e.ToUser }),
+	folded("to_user", "the user in the To header", func(e *Event) *string { return &e.ToUser }),
 	text("destination", "the number that was dialled", func(e *Event) *string { return &e.Destination }),
 	text("transport", "udp, tcp, tls, ws or wss", func(e *Event) *string { return &e.Transport }),
 	text("level", "the level of the log line: WARNING, ERR", func(e *Event) *string { return &e.Level }),
@@ -75,6 +79,13 @@ var Fields = []Field{
 // text makes the row of a text that a report sets.
 func text(name, doc string, at func(*Event) *string) Field {
 	return Field{Name: name, Doc: doc, Kind: Text, Bound: MaxField, At: at, Settable: true}
+}
+
+// folded makes the row of the name of an account or a domain.
+func folded(name, doc string, at func(*Event) *string) Field {
+	f := text(name, doc, at)
+	f.Folded = true
+	return f
 }
 
 // FieldNames lists the names of [Fields].
@@ -117,6 +128,14 @@ func (f *Field) Get(e *Event) string {
 		return f.get(e)
 	}
 	return ""
+}
+
+// Counted returns the value by which rules count: equal for all spellings of one account.
+func (f *Field) Counted(e *Event) string {
+	if f.Folded {
+		return Fold(*f.At(e))
+	}
+	return f.Get(e)
 }
 
 // Set gives the named field of the event a value from its text form, bounded. A

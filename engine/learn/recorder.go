@@ -195,5 +195,5 @@ func (r *Recorder) removeGateway(ev *event.Event) {
 	}
 }
 
-// hash turns a name into a number, so that many names take little room.
-func (r *Recorder) hash(name string) uint64 { return maphash.String(r.seed, name) }
+// hash turns the name of an account into a number, so that many names take little room.
+func (r *Recorder) hash(name string) uint64 { return maphash.String(r.seed, event.Fold(name)) }

@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"freeswitch-security/engine/dedup"
@@ -52,7 +51,7 @@ func (f *Failures) Learn(ev *event.Event) {
 	}
 	ip, at := hostOf(ev.IP).Addr(), ev.Time.Add(-f.base)
 	all, _ := f.at.Get(ip)
-	account := maphash.String(f.seed, strings.ToLower(bounded(ev.User)+"@"+bounded(ev.Domain)))
+	account := maphash.String(f.seed, event.Fold(bounded(ev.User)+"@"+bounded(ev.Domain)))
 	all = slices.DeleteFunc(all, func(one failure) bool {
 		return one.source == ev.Source && one.account == account || at.Sub(one.at) > failureAge
 	})

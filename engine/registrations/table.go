@@ -88,7 +88,7 @@ func (t *Table) Learn(ev *event.Event, now time.Time) {
 	t.advance(now)
 	// The switch finds an account in any case, and the caller chooses it: each spelling
 	// must not count as another account.
-	a := account{source: ev.Source, user: bounded(strings.ToLower(ev.User)), domain: bounded(strings.ToLower(ev.Domain))}
+	a := account{source: ev.Source, user: event.Fold(bounded(ev.User)), domain: event.Fold(bounded(ev.Domain))}
 	switch {
 	case ev.Name == event.Unregistered:
 		t.unregister(a, ev)

@@ -87,3 +87,18 @@ func BenchmarkCompile(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkKeyer is the digest of one event's account, in small letters and in mixed case.
+func BenchmarkKeyer(b *testing.B) {
+	for _, domain := range []string{"pbx.example.com", "PBX.example.com"} {
+		b.Run(domain, func(b *testing.B) {
+			k := newKeyer(Key{{Field: "user"}, {Field: "domain"}})
+			ev := failure("203.0.113.7", 0)
+			ev.Domain = domain
+			b.ReportAllocs()
+			for b.Loop() {
+				k.digest(ev)
+			}
+		})
+	}
+}

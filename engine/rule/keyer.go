@@ -44,7 +44,7 @@ func (k *keyer) digest(ev *event.Event) (digest, bool) {
 			k.buf = append(k.buf, ip[:]...)
 			continue
 		}
-		text := k.fields[i].Get(ev)
+		text := k.fields[i].Counted(ev)
 		if text == "" {
 			return digest{}, false
 		}

@@ -53,7 +53,7 @@ func (r *rule) hit(ev *event.Event) (hit, bool) {
 	}
 	h := hit{key: key, time: ev.Time.UnixMicro(), name: ev.Name, addr: ev.IP, proven: ev.Proven}
 	if r.distinct != nil {
-		value := r.distinct.Get(ev)
+		value := r.distinct.Counted(ev)
 		if value == "" {
 			return hit{}, false
 		}
