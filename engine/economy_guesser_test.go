@@ -187,7 +187,7 @@ func (g *guesser) guess(methods []string) {
 		c.nonce = g.second
 	}
 	if c.unknown = g.unknown && g.n%2 == 1; !c.unknown {
-		host, _ := rule.Host.Of(from.Addr())
+		host, _ := rule.Host.Of(from.Addr(), nil)
 		g.answered = append(g.answered, answer{g.now, host})
 	}
 	if g.mixed && g.n%2 == 1 {

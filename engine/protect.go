@@ -29,6 +29,7 @@ type knownGood struct {
 type tables struct {
 	registrations *registrations.Table     // nil: protect does not list "registered"
 	dialogues     *registrations.Dialogues // nil: protect does not list "dialogues"
+	nat64         ban.NAT64
 }
 
 // reconcile keeps what the configuration asks for, from the sources that it has.
@@ -43,6 +44,13 @@ func (k *knownGood) reconcile(cfg *config.Config) {
 		k.dialogues = nil
 	} else if k.dialogues == nil {
 		k.dialogues = registrations.NewDialogues()
+	}
+	k.nat64 = cfg.Security.NAT64
+	if k.failures != nil {
+		k.failures.NAT64 = k.nat64
+	}
+	if k.dialogues != nil {
+		k.dialogues.SetNAT64(k.nat64)
 	}
 	now := k.tables
 	k.shared.Store(&now)
@@ -189,13 +197,13 @@ func (e *Engine) apart(ev *event.Event) bool {
 	return !ev.Proven && e.known.proves[ev.Source] && ev.IP.IsValid() && !e.lastDialogue(single(ev.IP), netip.Addr{}).IsZero()
 }
 
-// spares reports whether a network contains an address that must not be dropped. It is safe
-// for concurrent use.
+// spares reports whether a network contains an address that must not be dropped, which one of
+// several hosts behind a translator is. It is safe for concurrent use.
 func (e *Engine) spares(network netip.Prefix) bool {
-	if e.ledger.Trusted(ban.Network(network)) != nil {
+	now, known := e.options.Clock.Now(), e.known.shared.Load()
+	if known.nat64.IsWide(network) || e.ledger.Trusted(ban.Network(network)) != nil {
 		return true
 	}
-	now, known := e.options.Clock.Now(), e.known.shared.Load()
 	if known.registrations != nil && known.registrations.Holds(network, now) {
 		return true
 	}

@@ -416,6 +416,9 @@ func TestRuleTestsKnowRegistrations(t *testing.T) {
 // TestHostSparesTheSame calls Host.Spared as an action does that aggregates bans.
 func TestHostSparesTheSame(t *testing.T) {
 	s := tellStory(t, banning(t))
+	if !s.spares(netip.MustParsePrefix("64:ff9b::c633:6400/120")) {
+		t.Error("several IPv4 hosts are there, behind a translator")
+	}
 	network := netip.MustParsePrefix("203.0.113.0/24")
 	if s.spares(network) {
 		t.Error("no registration is there")

@@ -180,6 +180,38 @@ rule "password guessing" {
     bans = { "2001:db8:5::/64" = "10m" }
   }
 
+  test "an IPv4 host behind NAT64, beside another one" {
+    given {
+      event = "auth_failure"
+      ip    = "64:ff9b::198.51.100.3"
+      times = 5
+    }
+    given {
+      event = "auth_failure"
+      ip    = "64:ff9b::198.51.100.4"
+      times = 4
+    }
+    bans = { "64:ff9b::198.51.100.3" = "10m" }
+  }
+
+  test "an IPv4 host with 6to4 has a /48 to itself" {
+    given {
+      event = "auth_failure"
+      ip    = "2002:c633:6405:<n>::1"
+      times = 5
+    }
+    bans = { "2002:c633:6405::/48" = "10m" }
+  }
+
+  test "five Teredo hosts of one server" {
+    given {
+      event = "auth_failure"
+      ip    = "2001:0:53aa:64c:1234:5678:9abc:<n>"
+      times = 5
+    }
+    bans = {}
+  }
+
   test "the second time is longer" {
     given {
       event = "auth_failure"

@@ -60,7 +60,7 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 		return err
 	}
 	set.Want(learn.Events...)
-	recorder := learn.New(learn.Options{Rules: cfg.Rules, Trusted: ban.NewTrust(cfg.Trusted), Forgeable: forgeable(cfg), Days: days})
+	recorder := learn.New(learn.Options{Rules: cfg.Rules, Trusted: ban.NewTrust(cfg.Trusted), NAT64: cfg.Security.NAT64, Forgeable: forgeable(cfg), Days: days})
 	e := engine.New(cfg, engine.Options{DryRun: true, Observed: recorder.Record, OnChange: recorder.Decided})
 	read, err := set.Replay(ctx, e, nil, a.stderr)
 	if err != nil {

@@ -43,6 +43,7 @@ type Security struct {
 	Chain         string   // of iptables; default "FREESWITCH"
 	BlockDuration ban.Term // of rules without a term of their own; default 1h
 	Protect       Protect
+	NAT64         ban.NAT64 // prefixes of the site
 }
 
 // Protect says which addresses no rule bans, because the switch itself knows them. The

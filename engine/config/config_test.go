@@ -238,7 +238,7 @@ rule "plain" {
   match = "true"
   ban {}
 }`}, nil)
-	if want := (config.Security{AutoBlock: true, Chain: "FREESWITCH", BlockDuration: ban.Term(time.Hour)}); cfg.Security != want {
+	if want := (config.Security{AutoBlock: true, Chain: "FREESWITCH", BlockDuration: ban.Term(time.Hour)}); !cmp.Equal(cfg.Security, want) {
 		t.Errorf("security %+v, want %+v", cfg.Security, want)
 	}
 	if cfg.Trusted != nil {
@@ -281,7 +281,7 @@ trusted "office" { networks = "192.0.2.1" }`,
 		"SECURITY_BLOCK_DURATION":   "permanent",
 		"SECURITY_TRUSTED_NETWORKS": "198.51.100.0/24, 2001:db8::/32,",
 	})
-	if want := (config.Security{Chain: "FROM_ENV", BlockDuration: ban.Permanent}); cfg.Security != want {
+	if want := (config.Security{Chain: "FROM_ENV", BlockDuration: ban.Permanent}); !cmp.Equal(cfg.Security, want) {
 		t.Errorf("security %+v, want %+v", cfg.Security, want)
 	}
 	variable := "environment variable SECURITY_TRUSTED_NETWORKS"
@@ -302,7 +302,7 @@ func TestEmptyVariablesAreNotSet(t *testing.T) {
 	cfg := mustLoad(t, map[string]string{"rules.d/a.hcl": site}, map[string]string{
 		"SECURITY_AUTO_BLOCK": "", "SECURITY_IPTABLES_CHAIN": "", "SECURITY_BLOCK_DURATION": "", "SECURITY_TRUSTED_NETWORKS": "",
 	})
-	if want := (config.Security{AutoBlock: true, Chain: "FREESWITCH", BlockDuration: ban.Term(time.Hour)}); cfg.Security != want {
+	if want := (config.Security{AutoBlock: true, Chain: "FREESWITCH", BlockDuration: ban.Term(time.Hour)}); !cmp.Equal(cfg.Security, want) {
 		t.Errorf("security %+v, want %+v", cfg.Security, want)
 	}
 }

@@ -24,7 +24,7 @@ func (l *loader) decodeRules(blocks []*settings.Block) {
 		} else {
 			l.cfg.ruleRanges[label] = b.Range
 		}
-		r := ruleBlock{loader: l, spec: &rule.Spec{Name: label, Where: settings.Where(b.Range)}}
+		r := ruleBlock{loader: l, spec: &rule.Spec{Name: label, Where: settings.Where(b.Range), NAT64: l.cfg.Security.NAT64}}
 		r.decode(b)
 		if r.skip {
 			first = cmp.Or(first, b)

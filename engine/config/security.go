@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ var variables = map[string]string{
 	"block_duration":     "SECURITY_BLOCK_DURATION",
 	"trusted_networks":   "SECURITY_TRUSTED_NETWORKS",
 	"protect":            "",
+	"nat64":              "",
 }
 
 // switches are further words for true and false that are common in environments.
@@ -62,6 +64,13 @@ func (l *loader) decodeSecurityBlock(b *settings.Block) {
 	}
 	if networks, _ := b.Texts("trusted_networks"); b.Has("trusted_networks") {
 		l.cfg.Trusted = trust(b, networks, "security.trusted_networks", "")
+	}
+	prefixes, _ := b.Texts("nat64")
+	for _, t := range prefixes {
+		var prefix netip.Prefix
+		if settings.Parse(b, t, &prefix, ban.ParseNAT64, "Not a prefix of NAT64", `the prefix of a translator, such as "2001:db8:64::/96"`) {
+			security.NAT64 = append(security.NAT64, prefix)
+		}
 	}
 	words, _ := b.Texts("protect")
 	for _, t := range words {

@@ -172,7 +172,7 @@ func (r *ruleBlock) decodeExpectedBans(b *settings.Block, bans map[netip.Prefix]
 		b.ErrorAt(b.Attribute("bans").Range, "Rule without bans", "A ban is expected here, but this rule has no ban block.")
 	}
 	for _, item := range items {
-		target, ok := target(b, item.Key, network)
+		target, ok := r.target(b, item.Key, network)
 		if !ok {
 			continue
 		}
@@ -188,12 +188,12 @@ func (r *ruleBlock) decodeExpectedBans(b *settings.Block, bans map[netip.Prefix]
 
 // target reads an address or a network. An address is widened as the rule would
 // widen it; a network stands for itself.
-func target(b *settings.Block, t settings.Text, widen rule.Network) (netip.Prefix, bool) {
+func (r *ruleBlock) target(b *settings.Block, t settings.Text, widen rule.Network) (netip.Prefix, bool) {
 	prefix, ok := network(b, t)
 	if !ok || strings.Contains(t.Value, "/") {
 		return prefix, ok
 	}
-	if widened, ok := widen.Of(prefix.Addr()); ok {
+	if widened, ok := widen.Of(prefix.Addr(), r.spec.NAT64); ok {
 		return widened, true
 	}
 	return prefix, true
@@ -216,7 +216,7 @@ func (r *ruleBlock) decodeExpectedAlerts(b *settings.Block, alerts map[netip.Pre
 		}
 	}
 	for _, one := range expected {
-		target, ok := target(b, one.Key, rule.Network{V4: 32, V6: 128})
+		target, ok := r.target(b, one.Key, rule.Network{V4: 32, V6: 128})
 		n, err := strconv.Atoi(one.Value.Value)
 		if err != nil || n < 1 || n > maxTimes {
 			b.ErrorAt(one.Value.Range, "Invalid number", fmt.Sprintf("A whole number from 1 to %d is expected here.", maxTimes))

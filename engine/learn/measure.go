@@ -31,7 +31,7 @@ func (r *Recorder) measureOf(specs []*rule.Spec) *rule.Set {
 	set := rule.NewSet(measured)
 	set.Meter = func(spec *rule.Spec, ev *event.Event, n int, addrs []netip.Addr) {
 		for _, addr := range addrs {
-			network, _ := rule.Host.Of(addr)
+			network, _ := rule.Host.Of(addr, r.NAT64)
 			if a := r.addresses[network]; a != nil {
 				a.reach(index[spec], min(n, spec.Threshold.Count), ev.Time.UnixMicro())
 			}

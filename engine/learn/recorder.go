@@ -29,6 +29,7 @@ var Events = append(slices.Sorted(maps.Keys(counterOf)), event.Gateway, event.Ga
 type Options struct {
 	Rules   []*rule.Spec
 	Trusted *ban.Trust // never nil; proposals leave these networks out
+	NAT64   ban.NAT64  // of the site
 
 	// Forgeable reports whether callers can write what a source reports. Never nil.
 	Forgeable func(source string) bool
@@ -98,7 +99,7 @@ func (r *Recorder) Record(ev *event.Event) {
 // address returns the record of an address; nil without one. It is the unit of a
 // ban: one IPv6 host has a /64.
 func (r *Recorder) address(ip netip.Addr) *address {
-	network, ok := rule.Host.Of(ip)
+	network, ok := rule.Host.Of(ip, r.NAT64)
 	if !ok {
 		return nil
 	}

@@ -45,7 +45,7 @@ func (r *Recorder) Decided(c *ban.Change) {
 		}
 	}
 	network := c.Target.Prefix()
-	if host, ok := rule.Host.Of(network.Addr()); ok && network.Bits() < host.Bits() && c.InForce() {
+	if host, ok := rule.Host.Of(network.Addr(), r.NAT64); ok && network.Bits() < host.Bits() && c.InForce() {
 		t.widen(network, c.At)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 
 	"github.com/gaissmai/bart"
@@ -34,6 +35,7 @@ type Dialogues struct {
 	sites map[netip.Prefix]int      // hosts in each IPv6 /48
 	limit int                       // maxDialogues, except in tests
 	base  time.Duration             // what is added to the times
+	nat64 ban.NAT64                 // of the site
 }
 
 type dialogue struct {
@@ -44,6 +46,13 @@ type dialogue struct {
 // NewDialogues returns an empty set.
 func NewDialogues() *Dialogues {
 	return &Dialogues{sites: map[netip.Prefix]int{}, limit: maxDialogues}
+}
+
+// SetNAT64 sets the site's prefixes for the hosts of later calls.
+func (d *Dialogues) SetNAT64(nat64 ban.NAT64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.nat64 = nat64
 }
 
 // Learn takes an event, and ignores those that are no dialogue.
@@ -60,7 +69,7 @@ func (d *Dialogues) Learn(ev *event.Event, now time.Time) {
 	for last := d.order.Back(); last != nil && now.Sub(d.time(last)) > dialogueAge; last = d.order.Back() {
 		d.drop(last)
 	}
-	d.put(dialogue{hostOf(ev.IP), at.Add(-d.base)})
+	d.put(dialogue{d.nat64.Host(ev.IP), at.Add(-d.base)})
 }
 
 // put notes a dialogue, unless a later one of its host is known.
@@ -72,7 +81,7 @@ func (d *Dialogues) put(one dialogue) {
 		}
 		return
 	}
-	if site, is6 := siteOf(one.host); is6 {
+	if site, is6 := d.siteOf(one.host); is6 {
 		if d.sites[site] >= maxPerSite {
 			return
 		}
@@ -89,7 +98,7 @@ func (d *Dialogues) time(e *list.Element) time.Time { return e.Value.(dialogue).
 func (d *Dialogues) drop(e *list.Element) {
 	host := d.order.Remove(e).(dialogue).host
 	d.at.Delete(host)
-	if site, is6 := siteOf(host); is6 {
+	if site, is6 := d.siteOf(host); is6 {
 		if d.sites[site]--; d.sites[site] == 0 {
 			delete(d.sites, site)
 		}
@@ -102,7 +111,7 @@ func (d *Dialogues) drop(e *list.Element) {
 func (d *Dialogues) Latest(network netip.Prefix, except netip.Addr, now time.Time) (at time.Time, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if host := hostOf(network.Addr()); network.Bits() > host.Bits() {
+	if host := d.nat64.Host(network.Addr()); network.Bits() > host.Bits() {
 		network = host
 	}
 	for host, e := range d.at.Subnets(network) {
@@ -146,7 +155,7 @@ func (d *Dialogues) UnmarshalBinary(saved []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, one := range all {
-		d.put(dialogue{hostOf(netip.AddrFrom16(one.Host).Unmap()), time.UnixMicro(one.At).Add(-d.base)})
+		d.put(dialogue{d.nat64.Host(netip.AddrFrom16(one.Host).Unmap()), time.UnixMicro(one.At).Add(-d.base)})
 	}
 	return nil
 }
@@ -158,15 +167,8 @@ func (d *Dialogues) Size() int {
 	return d.order.Len()
 }
 
-// hostOf is the network of the host of an address: an IPv6 host has a /64.
-func hostOf(ip netip.Addr) netip.Prefix {
-	bits := ip.BitLen()
-	if ip.Is6() {
-		bits = 64
-	}
-	return netip.PrefixFrom(ip, bits).Masked()
-}
-
-func siteOf(host netip.Prefix) (site netip.Prefix, is6 bool) {
-	return netip.PrefixFrom(host.Addr(), 48).Masked(), host.Addr().Is6()
+// siteOf returns the network of the site of an IPv6 host. One that stands for an IPv4 host is a site
+// of its own.
+func (d *Dialogues) siteOf(host netip.Prefix) (site netip.Prefix, is6 bool) {
+	return d.nat64.Around(host.Addr(), 32, 48), host.Addr().Is6()
 }

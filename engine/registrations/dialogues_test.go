@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 )
 
@@ -102,5 +103,23 @@ func TestOneSiteEvictsNoOthers(t *testing.T) {
 	}
 	if len(d.sites) != 0 || d.at.Size() != 0 {
 		t.Errorf("%d sites and %d hosts of dropped dialogues", len(d.sites), d.at.Size())
+	}
+}
+
+// TestHostsBehindTranslator has a thousand hosts behind one NAT64: each has dialogues of its own.
+func TestHostsBehindTranslator(t *testing.T) {
+	start := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	for _, prefix := range []string{"64:ff9b::", "2001:db8:64::"} {
+		d := NewDialogues()
+		d.SetNAT64(ban.NAT64{netip.MustParsePrefix("2001:db8:64::/96")})
+		for i := range 2 * maxPerSite {
+			talk(d, fmt.Sprintf("%s10.0.%d.%d", prefix, i/256, i%256), start)
+		}
+		if d.Size() != 2*maxPerSite {
+			t.Errorf("%s: %d hosts of %d", prefix, d.Size(), 2*maxPerSite)
+		}
+		if _, ok := d.Latest(netip.MustParsePrefix(prefix+"10.1.0.1/128"), netip.Addr{}, start); ok {
+			t.Errorf("%s: a host has the dialogue of another", prefix)
+		}
 	}
 }

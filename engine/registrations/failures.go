@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
 )
@@ -26,6 +27,8 @@ const (
 // of a rule, which an attacker can push out with other events. It is not safe for
 // concurrent use.
 type Failures struct {
+	NAT64 ban.NAT64 // of the site
+
 	seed maphash.Seed
 	at   dedup.Cache[netip.Addr, []failure] // by host, the latest failure last
 	base time.Duration                      // what is added to their times
@@ -49,7 +52,7 @@ func (f *Failures) Learn(ev *event.Event) {
 	if ev.User == "" || !ev.IP.IsValid() || !slices.Contains(FailureEvents, ev.Name) {
 		return
 	}
-	ip, at := hostOf(ev.IP).Addr(), ev.Time.Add(-f.base)
+	ip, at := f.NAT64.Host(ev.IP).Addr(), ev.Time.Add(-f.base)
 	all, _ := f.at.Get(ip)
 	account := maphash.String(f.seed, event.Fold(bounded(ev.User)+"@"+bounded(ev.Domain)))
 	all = slices.DeleteFunc(all, func(one failure) bool {
@@ -74,7 +77,7 @@ func (f *Failures) Step(by time.Duration) { f.base += by }
 // to the source that reports most. Two sources report one attempt, and may name the domain of its
 // account in different ways.
 func (f *Failures) Count(network netip.Prefix, now time.Time) (most int) {
-	all, _ := f.at.Get(hostOf(network.Addr()).Addr())
+	all, _ := f.at.Get(f.NAT64.Host(network.Addr()).Addr())
 	counts := map[string]int{}
 	for _, one := range all {
 		if now.Sub(one.at)-f.base <= failureAge {

@@ -92,7 +92,7 @@ func BenchmarkCompile(b *testing.B) {
 func BenchmarkKeyer(b *testing.B) {
 	for _, domain := range []string{"pbx.example.com", "PBX.example.com"} {
 		b.Run(domain, func(b *testing.B) {
-			k := newKeyer(Key{{Field: "user"}, {Field: "domain"}})
+			k := newKeyer(Key{{Field: "user"}, {Field: "domain"}}, nil)
 			ev := failure("203.0.113.7", 0)
 			ev.Domain = domain
 			b.ReportAllocs()

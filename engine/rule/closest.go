@@ -87,7 +87,7 @@ func (t *tracker) first() uint32 {
 // taken from its newest match. It is empty if that is not kept, or lacks a part.
 func (k *keyer) recall(key digest, place uint64, ring *ring) string {
 	if k.isAddress() {
-		network, _ := k.key[0].Network.Of(netip.AddrFrom16(key).Unmap())
+		network, _ := k.key[0].Network.Of(netip.AddrFrom16(key).Unmap(), k.nat64)
 		return ban.Network(network).String()
 	}
 	kept, ok := ring.at(place)

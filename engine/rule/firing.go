@@ -43,7 +43,7 @@ func (r *rule) firing(ev *event.Event, earlier []counted, ring *ring) *Firing {
 	case b.All:
 		f.Orders = r.ordersForAll(f, earlier, ring)
 	default:
-		if target, ok := b.Network.Of(ev.IP); ok {
+		if target, ok := b.Network.Of(ev.IP, r.spec.NAT64); ok {
 			proven := ev.Proven && allProven(earlier)
 			f.Orders = []ban.Order{r.order(f, target, ev.IP, f.Evidence, proven)}
 		}
@@ -101,7 +101,7 @@ func (r *rule) ordersForAll(f *Firing, earlier []counted, ring *ring) []ban.Orde
 	var targets []netip.Prefix
 	groups := map[netip.Prefix]*group{}
 	add := func(addr netip.Addr, matches ...counted) {
-		target, ok := r.spec.Ban.Network.Of(addr)
+		target, ok := r.spec.Ban.Network.Of(addr, r.spec.NAT64)
 		if !ok {
 			return
 		}
@@ -117,7 +117,7 @@ func (r *rule) ordersForAll(f *Firing, earlier []counted, ring *ring) []ban.Orde
 		add(c.addr, c)
 	}
 	add(f.Event.IP)
-	own, _ := r.spec.Ban.Network.Of(f.Event.IP)
+	own, _ := r.spec.Ban.Network.Of(f.Event.IP, r.spec.NAT64)
 	var orders []ban.Order
 	for _, target := range targets {
 		g := groups[target]

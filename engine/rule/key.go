@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 )
 
@@ -97,18 +98,13 @@ func prefixLength(s, family string, longest int) (int, error) {
 	return n, nil
 }
 
-// Of returns the network around an address. It reports false for an invalid address and
-// for a family without a prefix length.
-func (n Network) Of(addr netip.Addr) (netip.Prefix, bool) {
-	bits := n.V6
-	if addr.Is4() {
-		bits = n.V4
-	}
-	if bits == 0 || !addr.IsValid() {
+// Of returns the network around an address, see [ban.NAT64.Around]. It reports false for an
+// invalid address and for a family without a prefix length.
+func (n Network) Of(addr netip.Addr, nat64 ban.NAT64) (netip.Prefix, bool) {
+	if !addr.IsValid() || addr.Is4() && n.V4 == 0 || addr.Is6() && n.V6 == 0 {
 		return netip.Prefix{}, false
 	}
-	prefix, err := addr.Prefix(bits)
-	return prefix, err == nil
+	return nat64.Around(addr, n.V4, n.V6), true
 }
 
 // String returns the form that [ParseNetwork] reads.

@@ -86,12 +86,12 @@ func TestNetworkOf(t *testing.T) {
 		{Network{V4: 24}, "2001:db8::1", ""},
 		{Network{V6: 48}, "203.0.113.7", ""},
 	} {
-		got, ok := test.network.Of(netip.MustParseAddr(test.addr))
+		got, ok := test.network.Of(netip.MustParseAddr(test.addr), nil)
 		if ok != (test.want != "") || ok && got.String() != test.want {
 			t.Errorf("%v of %s: got %v, %v; want %q", test.network, test.addr, got, ok, test.want)
 		}
 	}
-	if _, ok := Host.Of(netip.Addr{}); ok {
+	if _, ok := Host.Of(netip.Addr{}, nil); ok {
 		t.Error("an invalid address has a network")
 	}
 }
@@ -111,7 +111,7 @@ func TestKeyer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKeyer(key)
+	k := newKeyer(key, nil)
 	same := digestOf(k, func(*event.Event) {})
 	if digestOf(k, func(ev *event.Event) { ev.IP = netip.MustParseAddr("203.0.113.8") }) != same {
 		t.Error("addresses of one network have different keys")
@@ -139,7 +139,7 @@ func TestKeyText(t *testing.T) {
 	key, _ := ParseKey([]string{"user@domain"})
 	ev := guess()
 	ev.User = "bob\x1b[2J\u202e"
-	if got, want := newKeyer(key).text(ev), `bob\x1b[2J\u202e@pbx.example`; got != want {
+	if got, want := newKeyer(key, nil).text(ev), `bob\x1b[2J\u202e@pbx.example`; got != want {
 		t.Errorf("got %s, want %s: control characters reach a terminal", got, want)
 	}
 }

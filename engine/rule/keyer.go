@@ -11,13 +11,14 @@ import (
 // address; any other key is hashed.
 type keyer struct {
 	key    Key
+	nat64  ban.NAT64
 	fields []*event.Field
 	hasher hasher
 	buf    []byte
 }
 
-func newKeyer(key Key) *keyer {
-	k := &keyer{key: key, hasher: newHasher()}
+func newKeyer(key Key, nat64 ban.NAT64) *keyer {
+	k := &keyer{key: key, nat64: nat64, hasher: newHasher()}
 	for _, part := range key {
 		k.fields = append(k.fields, event.FieldNamed(part.Field))
 	}
@@ -30,13 +31,13 @@ func (k *keyer) isAddress() bool { return len(k.key) == 1 && k.key[0].Field == "
 // digest identifies the key of an event. It reports false if the event lacks a part.
 func (k *keyer) digest(ev *event.Event) (digest, bool) {
 	if k.isAddress() {
-		network, ok := k.key[0].Network.Of(ev.IP)
+		network, ok := k.key[0].Network.Of(ev.IP, k.nat64)
 		return network.Addr().As16(), ok
 	}
 	k.buf = k.buf[:0]
 	for i, part := range k.key {
 		if part.Field == "ip" {
-			network, ok := part.Network.Of(ev.IP)
+			network, ok := part.Network.Of(ev.IP, k.nat64)
 			if !ok {
 				return digest{}, false
 			}
@@ -59,7 +60,7 @@ func (k *keyer) text(ev *event.Event) string {
 	parts := make([]string, len(k.key))
 	for i, part := range k.key {
 		if part.Field == "ip" {
-			network, _ := part.Network.Of(ev.IP)
+			network, _ := part.Network.Of(ev.IP, k.nat64)
 			parts[i] = ban.Network(network).String()
 		} else {
 			parts[i] = event.Printable(k.fields[i].Get(ev))

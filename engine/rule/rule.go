@@ -29,7 +29,7 @@ func newRule(spec *Spec) *rule {
 	if th == nil {
 		return r
 	}
-	r.keyer = newKeyer(th.Per)
+	r.keyer = newKeyer(th.Per, spec.NAT64)
 	if th.Distinct != "" {
 		r.distinct = event.FieldNamed(th.Distinct)
 		r.distinctSeed = maphash.MakeSeed()
@@ -111,7 +111,7 @@ func (r *rule) countsLike(old *rule) bool {
 	if a == nil || b == nil {
 		return false
 	}
-	return r.spec.Match.String() == old.spec.Match.String() &&
+	return r.spec.Match.String() == old.spec.Match.String() && slices.Equal(r.spec.NAT64, old.spec.NAT64) &&
 		slices.Equal(a.Per, b.Per) && a.Within == b.Within && a.Distinct == b.Distinct
 }
 

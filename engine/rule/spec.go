@@ -16,6 +16,7 @@ type Spec struct {
 	Where string   // file and line of the block
 	On    []string // sources: "log.freeswitch"
 	Match *Matcher
+	NAT64 ban.NAT64 // of the site
 
 	Threshold *Threshold // nil: every match fires
 	Ban       *Ban       // nil: the rule does not ban

@@ -47,17 +47,7 @@ func (t *Table) build(h *heard, x *exchange, c *credentials, name string) *event
 
 // isProven reports whether the sender of a request is at its address.
 func (x *exchange) isProven(h *heard, c *credentials) bool {
-	return h.p.Transport.IsConnection() || c != nil && c.sentTo.IsValid() && isSameHost(c.sentTo, x.peer.Addr())
-}
-
-// isSameHost reports whether two addresses are of one host: IPv6 hosts change theirs within
-// a /64.
-func isSameHost(a, b netip.Addr) bool {
-	if !a.Is6() || !b.Is6() {
-		return a == b
-	}
-	network, err := a.Prefix(64)
-	return err == nil && network.Contains(b)
+	return h.p.Transport.IsConnection() || c != nil && c.sentTo == x.peer.Addr()
 }
 
 // put emits an event, with its evidence.

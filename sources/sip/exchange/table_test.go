@@ -97,7 +97,7 @@ func TestExchanges(t *testing.T) {
 			7>s REGISTER b2 nonce=n cseq=2
 			s>7 403 b2`, outcomes, `
 			challenge 2001:db8::1 1000 401
-			auth_failure 2001:db8::2 1000 403 proven`},
+			auth_failure 2001:db8::1 1000 403 sender=2001:db8::2 proven`},
 		{"a nonce that the switch sends to several addresses", `
 			a>s REGISTER b1
 			s>a 401 b1 nonce=n
