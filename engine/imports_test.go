@@ -41,7 +41,7 @@ var allowed = []place{
 	{pkg: "engine/plugin", ours: []string{"engine/event", "engine/ban", "engine/settings", "engine/status"}},
 	{pkg: "engine/config", ours: []string{"engine/event", "engine/plugin", "engine/settings", "engine/rule", "engine/ban"}, not: []string{"net", "os/exec"}},
 	{pkg: "engine/enforce", ours: []string{"engine/ban", "engine/plugin", "engine/status"}},
-	{pkg: "engine/admin", ours: []string{"engine", "engine/ban", "engine/config", "engine/status"}},
+	{pkg: "engine/admin", ours: []string{"engine", "engine/ban", "engine/config", "engine/dedup", "engine/status"}},
 	{pkg: "engine", ours: []string{"engine/clock", "engine/event", "engine/ban", "engine/dedup", "engine/rule", "engine/plugin", "engine/config", "engine/enforce", "engine/registrations", "engine/corroboration", "engine/status"}},
 	{pkg: "sources/esl", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status", "engine/esl"}},
 	{pkg: "actions/esl", ours: []string{"engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status", "engine/esl"}},

@@ -33,7 +33,7 @@ func run(ctx context.Context, path, input string, args ...string) (string, error
 	defer cancel()
 	var out, errText bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.Env = environment()
 	cmd.Stdin = strings.NewReader(input)
 	cmd.Stdout, cmd.Stderr = &out, &errText
 	cmd.WaitDelay = time.Second
@@ -49,6 +49,18 @@ func run(ctx context.Context, path, input string, args ...string) (string, error
 		return "", &commandError{program, exit.ExitCode(), strings.TrimSpace(errText.String())}
 	}
 	return "", fmt.Errorf("%s: %w", program, err)
+}
+
+// environment is that of a program. It holds none of the guard's own, which may be secrets, nor
+// what makes iptables load code.
+func environment() []string {
+	env := []string{"LC_ALL=C"}
+	for _, name := range []string{"PATH", "XTABLES_LOCKFILE"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
 }
 
 // changedMeanwhile reports whether iptables-restore failed because another program has

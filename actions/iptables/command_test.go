@@ -142,3 +142,19 @@ func TestChangedMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// TestEnvironment: a program gets nothing of the guard's own environment that it does not need.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("ESL_PASSWORD", "secret")
+	t.Setenv("XTABLES_LIBDIR", "/tmp/lib")
+	t.Setenv("XTABLES_LOCKFILE", "/run/lock")
+	out, err := run(t.Context(), "/usr/bin/env", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Sorted(strings.Lines(out))
+	want := []string{"LC_ALL=C\n", "PATH=" + os.Getenv("PATH") + "\n", "XTABLES_LOCKFILE=/run/lock\n"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

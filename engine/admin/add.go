@@ -102,11 +102,12 @@ func addAll[T any](s *Server, l list[T]) handler {
 		if err := isJSON(r); err != nil {
 			return err
 		}
+		batches := s.shareOf(r.Context()).batches
 		select {
-		case s.batches <- struct{}{}:
-			defer func() { <-s.batches }()
+		case batches <- struct{}{}:
+			defer func() { <-batches }()
 		default:
-			return faultf(http.StatusServiceUnavailable, "too many batches: the limit is %d at once", cap(s.batches))
+			return faultf(http.StatusServiceUnavailable, "too many batches: the limit is %d at once", cap(batches))
 		}
 		s.allowBatch(w)
 		who := s.callerOf(r)
@@ -175,7 +176,6 @@ func readItems[T any](r *http.Request, l list[T], who *caller) ([]item[T], error
 	now := time.Now()
 	var items []item[T]
 	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
 	switch t, err := d.Token(); {
 	case err != nil:
 		return nil, bodyFault(err)
@@ -186,9 +186,14 @@ func readItems[T any](r *http.Request, l list[T], who *caller) ([]item[T], error
 		if len(items) == l.most {
 			return nil, faultf(http.StatusRequestEntityTooLarge, "body: more than %d items", l.most)
 		}
+		var raw json.RawMessage
 		var q addRequest
 		var it item[T]
-		switch err := d.Decode(&q); {
+		err := d.Decode(&raw)
+		if err == nil {
+			err = strict(raw, &q)
+		}
+		switch {
 		case err == nil:
 			it.order, it.err = l.order(&q, who, now)
 		case errors.Is(err, io.EOF):

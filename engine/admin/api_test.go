@@ -287,6 +287,24 @@ func TestUndelivered(t *testing.T) {
 	l.want(200, want, "GET", "/security/status", "")
 }
 
+// TestNames: a name that stands twice, or in another case than the API's, is refused.
+func TestNames(t *testing.T) {
+	l := newLab(t, nil)
+	for body, want := range map[string]string{
+		`{"ip":"203.0.113.1","ip":"203.0.113.2"}`:             `body: \"ip\" stands twice`,
+		`{"ip":"203.0.113.1","IP":"203.0.113.2"}`:             `body: unknown field \"IP\": write \"ip\"`,
+		`{"Ip":"203.0.113.1"}`:                                `body: unknown field \"Ip\": write \"ip\"`,
+		`{"ip":"203.0.113.1","\u0069p":"203.0.113.2"}`:        `body: \"ip\" stands twice`,
+		`{"ip":"203.0.113.1","reason":{"a":[{"b":1,"b":2}]}}`: `body: \"b\" stands twice`,
+		`{"ip":"203.0.113.1","":1}`:                           `body: unknown field`,
+	} {
+		l.want(400, want, "POST", "/security/blacklist", body)
+		l.want(200, strings.TrimPrefix(want, "body: "), "POST", "/security/blacklist/batch", "["+body+"]")
+	}
+	l.want(400, `stands twice`, "POST", "/security/test", `{"source":"esl.pbx","event":{"user":"1","user":"2"}}`)
+	l.want(200, "{}", "GET", "/security/blacklist", "")
+}
+
 func TestBatch(t *testing.T) {
 	l := newLab(t, nil)
 	text := l.want(200, "", "POST", "/security/blacklist/batch", `[

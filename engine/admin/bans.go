@@ -87,13 +87,14 @@ func (s *Server) whole(b *ban.Ban) *ban.Ban {
 func (s *Server) change(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.change)
 	defer cancel()
+	busy := s.shareOf(ctx).busy
 	select {
-	case s.busy <- struct{}{}:
+	case busy <- struct{}{}:
 	case <-ctx.Done():
 		return faultf(http.StatusServiceUnavailable, "the engine is busy with other requests")
 	}
 	defer func() {
-		<-s.busy
+		<-busy
 		s.status.outdate()
 		s.kernel.outdate()
 	}()

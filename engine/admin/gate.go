@@ -84,12 +84,13 @@ func (s *Server) admit(r *http.Request) *fault {
 	if p := r.URL.Path; p != path.Clean(p) && p != path.Clean(p)+"/" {
 		return faultf(http.StatusBadRequest, "the path holds an empty element, \".\" or \"..\"")
 	}
-	budget := s.reads
+	budget := s.budgets.of(r)
+	limit := budget.reads
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		budget = s.writes
+		limit = budget.writes
 	}
-	if !budget.Allow() {
-		return faultf(http.StatusTooManyRequests, "too many requests: the limit is %g per second", float64(budget.Limit()))
+	if !limit.Allow() {
+		return faultf(http.StatusTooManyRequests, "too many requests: the limit of a client is %g per second", float64(limit.Limit()))
 	}
 	return nil
 }

@@ -225,42 +225,107 @@ func TestRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// TestConnections: further connections wait until one is closed.
+// TestConnections: beyond the limit the connection that has waited longest for a request is closed,
+// also one that has begun a header; while all are busy, a further one waits.
 func TestConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := newLab(t, func(_ *Options, lim *limits) { lim.connections = 2 }).inMemory()
-		ask := func(conn net.Conn) error {
-			if _, err := io.WriteString(conn, "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
-				return err
+		send := func(conn net.Conn, text string) {
+			if _, err := io.WriteString(conn, text); err != nil {
+				t.Error(err)
 			}
-			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err == nil && answer.StatusCode != http.StatusOK {
-				err = fmt.Errorf("status %d", answer.StatusCode)
-			}
-			return err
 		}
+		answered := func(conn net.Conn) chan error {
+			done := make(chan error, 1)
+			go func() {
+				answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err == nil && answer.StatusCode != http.StatusOK {
+					err = fmt.Errorf("status %d", answer.StatusCode)
+				}
+				done <- err
+			}()
+			synctest.Wait()
+			return done
+		}
+		const get, post = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "POST /security/blacklist HTTP/1.1\r\nHost: 127.0.0.1\r\n" +
+			"Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{"
+		began := time.Now()
 		var open []net.Conn
-		for range 3 {
+		for range 1000 {
 			conn := listener.dial()
 			defer conn.Close()
+			synctest.Wait()
+			send(conn, "GET /hea")
 			open = append(open, conn)
 		}
-		for _, conn := range open[:2] {
-			if err := ask(conn); err != nil {
-				t.Fatal(err)
+		for i := range 2 {
+			conn := listener.dial()
+			defer conn.Close()
+			go send(conn, get)
+			if err := <-answered(conn); err != nil {
+				t.Fatal(i, err)
 			}
+			open = append(open, conn)
 		}
-		answered := make(chan error, 1)
-		go func() { answered <- ask(open[2]) }()
-		synctest.Wait()
-		if len(answered) > 0 {
-			t.Fatalf("a third connection was answered: %v", <-answered)
+		if err := <-answered(open[999]); err == nil {
+			t.Error("a connection that waits is not closed for another one")
 		}
-		open[0].Close()
-		if err := <-answered; err != nil {
+		send(open[1000], post)
+		send(open[1001], post)
+		late := listener.dial()
+		defer late.Close()
+		go send(late, get)
+		answer := answered(late)
+		if len(answer) > 0 {
+			t.Fatalf("a third connection was answered beside two requests: %v", <-answer)
+		}
+		first := answered(open[1000])
+		send(open[1000], `"ip":"203.0.113.7"}`)
+		if err := <-first; err != nil {
 			t.Error(err)
 		}
+		if err := <-answer; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("a caller waited for %s", took)
+		}
 	})
+}
+
+// TestClientsApart: a client that sends too much, or all it can at once, takes nothing from others.
+func TestClientsApart(t *testing.T) {
+	l := newLab(t, func(_ *Options, lim *limits) { lim.writes, lim.busy, lim.batches = 1, 1, 1 })
+	post := func(from string, local bool, path, body string) int {
+		r := request("POST", path, body)
+		r.RemoteAddr = from
+		if local {
+			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{local: true, name: from}))
+		}
+		w := httptest.NewRecorder()
+		l.server.ServeHTTP(w, r)
+		return w.Code
+	}
+	for _, step := range []struct {
+		from  string
+		local bool
+		want  int
+	}{
+		{"127.0.0.1:1", false, 200}, {"127.0.0.1:2", false, 429}, {"127.0.0.2:1", false, 200}, {"[::ffff:127.0.0.2]:1", false, 429},
+		{"[2001:db8::1]:1", false, 200}, {"[2001:db8::2]:1", false, 429}, {"root", true, 200}, {"root", true, 429}, {"uid 1000", true, 200},
+	} {
+		if got := post(step.from, step.local, "/security/reload", ""); got != step.want {
+			t.Errorf("%s: %d, want %d", step.from, got, step.want)
+		}
+	}
+	l.server.tcp.busy <- struct{}{}
+	l.server.tcp.batches <- struct{}{}
+	if got := post("127.0.0.3:1", false, "/security/blacklist/batch", `[]`); got != 503 {
+		t.Errorf("a second batch over TCP: %d", got)
+	}
+	if got := post("operator", true, "/security/blacklist/batch", `[{"ip":"203.0.113.9"}]`); got != 200 {
+		t.Errorf("the unix socket has to wait for TCP: %d", got)
+	}
 }
 
 // TestBusy: an engine that does not answer delays changes, for a limited time, and
@@ -268,17 +333,17 @@ func TestConnections(t *testing.T) {
 func TestBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, func(_ *Options, lim *limits) { lim.busy = 1 })
-		l.server.busy <- struct{}{}
+		l.server.tcp.busy <- struct{}{}
 		l.want(503, "busy", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 		l.want(200, "", "GET", "/security/blacklist", "")
-		<-l.server.busy
+		<-l.server.tcp.busy
 		l.wall.set(func(w *wall) { w.slow = time.Minute })
 		l.want(200, `"applied":false,"why":"action iptables.drop: not done yet: context deadline exceeded"`, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 		go l.engine.Do(t.Context(), func() { time.Sleep(time.Minute) })
 		synctest.Wait()
 		l.want(503, "the engine has too much to do", "POST", "/security/blacklist", `{"ip":"203.0.113.8"}`)
-		l.server.batches <- struct{}{}
-		l.server.batches <- struct{}{}
+		l.server.tcp.batches <- struct{}{}
+		l.server.tcp.batches <- struct{}{}
 		l.want(503, "too many batches", "POST", "/security/blacklist/batch", `[]`)
 	})
 }

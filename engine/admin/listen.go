@@ -1,11 +1,14 @@
 package admin
 
 import (
+	linked "container/list"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -82,13 +85,17 @@ func removeDead(ctx context.Context, path string) error {
 	return os.Remove(path)
 }
 
-// bounded limits the connections of a listener. Further callers wait in the queue of
-// the kernel.
+// bounded limits the connections of a listener. Beyond the limit it closes the one that has waited
+// longest for a request. While none waits, further callers do, in the queue of the kernel.
 type bounded struct {
 	net.Listener
 	slots  chan struct{}
 	closed chan struct{}
 	once   sync.Once
+
+	mu      sync.Mutex  // guards all below
+	waiting linked.List // of *slotted, without a request, the longest first
+	full    bool        // a caller waits for a slot
 }
 
 func bound(l net.Listener, connections int) net.Listener {
@@ -96,17 +103,39 @@ func bound(l net.Listener, connections int) net.Listener {
 }
 
 func (b *bounded) Accept() (net.Conn, error) {
-	select {
-	case b.slots <- struct{}{}:
-	case <-b.closed:
-		return nil, net.ErrClosed
-	}
 	conn, err := b.Listener.Accept()
 	if err != nil {
-		<-b.slots
 		return nil, err
 	}
-	return &slotted{Conn: conn, release: sync.OnceFunc(func() { <-b.slots })}, nil
+	select {
+	case b.slots <- struct{}{}:
+	default:
+		b.makeRoom()
+		select {
+		case b.slots <- struct{}{}:
+			b.hasRoom()
+		case <-b.closed:
+			return nil, errors.Join(net.ErrClosed, conn.Close())
+		}
+	}
+	return &slotted{Conn: conn, listener: b, release: sync.OnceFunc(func() { <-b.slots })}, nil
+}
+
+// makeRoom closes the connection that has waited longest, now or once there is one.
+func (b *bounded) makeRoom() {
+	b.mu.Lock()
+	longest := b.waiting.Front()
+	b.full = longest == nil
+	b.mu.Unlock()
+	if longest != nil {
+		_ = longest.Value.(*slotted).Close() // the caller sees it
+	}
+}
+
+func (b *bounded) hasRoom() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.full = false
 }
 
 func (b *bounded) Close() error {
@@ -117,10 +146,43 @@ func (b *bounded) Close() error {
 // A slotted connection frees its slot when it is closed.
 type slotted struct {
 	net.Conn
-	release func()
+	listener *bounded
+	release  func()
+	waits    *linked.Element // in listener.waiting; guarded by its mutex
 }
 
 func (s *slotted) Close() error {
+	s.wait(false)
 	defer s.release()
 	return s.Conn.Close()
+}
+
+// wait notes whether the connection waits for a request, and reports whether its slot is needed.
+func (s *slotted) wait(waits bool) (needed bool) {
+	b := s.listener
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.waits != nil {
+		b.waiting.Remove(s.waits)
+		s.waits = nil
+	}
+	if !waits {
+		return false
+	}
+	if needed, b.full = b.full, false; !needed {
+		s.waits = b.waiting.PushBack(s)
+	}
+	return needed
+}
+
+// noteState notes whether a connection waits for a request. net/http takes one as waiting until it
+// has read a whole header.
+func noteState(conn net.Conn, state http.ConnState) {
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
+	s, ok := conn.(*slotted)
+	if ok && s.wait(state == http.StateNew || state == http.StateIdle) {
+		_ = s.Close() // the caller sees it
+	}
 }

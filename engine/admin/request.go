@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -230,11 +233,64 @@ func decode(r *http.Request, v any) error {
 		return err
 	}
 	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	var raw json.RawMessage
+	err := d.Decode(&raw)
+	if err == nil {
+		err = strict(raw, v)
+	}
+	if err != nil {
 		return bodyFault(err)
 	}
 	return atEnd(d)
+}
+
+// strict decodes a JSON object into a struct. A name must be written as the API has it, and once:
+// encoding/json takes IP for ip, and the last of two, so what a proxy has checked could be another
+// value than the one that counts.
+func strict(text []byte, v any) error {
+	var known []string
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
+		known = append(known, f.Tag.Get("json"))
+	}
+	wrong := checkNames(json.NewDecoder(bytes.NewReader(text)), known)
+	return cmp.Or(wrong, json.Unmarshal(text, v)) // a wrong item is named by its target
+}
+
+// checkNames refuses names of an object that are not known, or stand twice, in the object or in one
+// within it. nil as known allows all.
+func checkNames(d *json.Decoder, known []string) error {
+	start, err := d.Token()
+	if start != json.Delim('{') && start != json.Delim('[') {
+		return err
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		if start == json.Delim('{') {
+			token, err := d.Token()
+			name, _ := token.(string)
+			switch {
+			case err != nil:
+				return err
+			case seen[name]:
+				return fmt.Errorf("%q stands twice", cut(name))
+			case known != nil && !slices.Contains(known, name):
+				return unknownName(name, known)
+			}
+			seen[name] = true
+		}
+		if err := checkNames(d, nil); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
+}
+
+func unknownName(name string, known []string) error {
+	if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
+		return fmt.Errorf("unknown field %q: write %q", name, known[i])
+	}
+	return fmt.Errorf("unknown field %q", cut(name))
 }
 
 // atEnd refuses anything after the one value of a body.

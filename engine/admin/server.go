@@ -45,11 +45,10 @@ type Server struct {
 	status   recent[status.Status]
 	kernel   recent[*kernelTable]
 
-	busy    chan struct{} // a slot for each change under way
 	looking chan struct{} // a slot for the request that asks the engine beyond its snapshots
-	batches chan struct{} // a slot for each batch: batches take memory
-	reads   *rate.Limiter
-	writes  *rate.Limiter
+	unix    share
+	tcp     share
+	budgets budgets
 	guesses *rate.Limiter // of wrong tokens
 	refused *rate.Limiter // of log lines about refused requests
 }
@@ -70,7 +69,8 @@ type limits struct {
 	headerBytes, bodyBytes, batchBytes int64
 	banItems, trustItems               int
 
-	reads, writes, guesses float64 // per second, and in a burst
+	reads, writes float64 // of one client, per second and in a burst
+	guesses       float64 // likewise, of all clients
 }
 
 func defaultLimits() limits {
@@ -95,9 +95,8 @@ func newServer(o Options, l limits) (*Server, error) {
 	}
 	s := &Server{
 		Options: o, limits: l, hosts: o.hosts(),
-		busy: make(chan struct{}, l.busy), looking: make(chan struct{}, 1), batches: make(chan struct{}, l.batches),
-		reads:   rate.NewLimiter(rate.Limit(l.reads), int(l.reads)),
-		writes:  rate.NewLimiter(rate.Limit(l.writes), int(l.writes)),
+		looking: make(chan struct{}, 1), unix: newShare(&l), tcp: newShare(&l),
+		budgets: budgets{reads: l.reads, writes: l.writes},
 		guesses: rate.NewLimiter(rate.Limit(l.guesses), int(l.guesses)),
 		refused: rate.NewLimiter(1, 10),
 	}
@@ -147,7 +146,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		listeners[i] = l
 	}
 	server := &http.Server{
-		Handler: s, ConnContext: identifyPeer, MaxHeaderBytes: int(s.limits.headerBytes),
+		Handler: s, ConnContext: identifyPeer, ConnState: noteState, MaxHeaderBytes: int(s.limits.headerBytes),
 		ReadHeaderTimeout: s.limits.header, ReadTimeout: s.limits.body,
 		WriteTimeout: s.limits.body + s.limits.write, IdleTimeout: s.limits.idle,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
