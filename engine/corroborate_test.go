@@ -132,3 +132,33 @@ func TestLogIsDiscardedWhileItsWitnessIsDown(t *testing.T) {
 		}
 	})
 }
+
+// TestBannedAddressesAreStillCorroborated: a banned address goes on, and both sources report it. A line
+// that names it and was written by another address is still a forgery of that one, and its own lines are none.
+func TestBannedAddressesAreStillCorroborated(t *testing.T) {
+	log, esl := forgeryStory(morning)
+	attacker, forger := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("203.0.113.67")
+	for i := range 100 { // the report comes later than the line, also where the first is under way and the second is not
+		ev := event.Event{Time: morning.Add(13*time.Second + time.Duration(i)*9*time.Millisecond), Name: event.AuthFailure, Source: "log.freeswitch", IP: attacker, User: "1000", Sender: attacker}
+		log = append(log, ev)
+		ev.Source, ev.Time = "esl.pbx", ev.Time.Add(40*time.Millisecond)
+		esl = append(esl, ev)
+	}
+	log = append(log, event.Event{Time: morning.Add(20 * time.Second), Name: event.AuthFailure, Source: "log.freeswitch", IP: attacker, User: "1000", Sender: forger})
+	slices.SortStableFunc(esl, func(a, b event.Event) int { return a.Time.Compare(b.Time) })
+	cfg := forgeryRules(t, &script{events: log}, &script{events: esl}, time.Time{})
+	cfg.Actions = []config.Action{{Ref: "wall.x", Blocks: true, Action: &wall{}}}
+	var verdicts []ban.Change
+	e := New(cfg, Options{OnChange: func(c *ban.Change) { verdicts = append(verdicts, *c) }})
+	inputs := []Input{{Ref: "log.freeswitch", Source: cfg.Sources[0].Source}, {Ref: "esl.pbx", Source: cfg.Sources[1].Source}}
+	if _, err := e.Replay(t.Context(), inputs, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Insert(slices.Clone(forgeryVerdicts), 1, "ban 203.0.113.67 by forging")
+	if got := bansIn(verdicts); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if stats := e.verifier.Stats(); stats.Confirmed != 103 || stats.Forged != 4 || e.SetAside() < 180 {
+		t.Errorf("%+v, %d set aside", stats, e.SetAside())
+	}
+}

@@ -32,6 +32,8 @@ type Engine struct {
 	started    time.Time
 	reload     status.Reload
 	events     uint64 // seen since the start
+	dry        bool   // the bans are not enforced, and what they would drop does not count
+	aside      uint64 // events that did not count
 	untold     int    // changes that the saver has not been told of
 	tallies    tallies
 	live       live
@@ -63,7 +65,11 @@ type Options struct {
 	// DryRun keeps all actions from running.
 	DryRun bool
 
-	// Observed, if not nil, is called with each event after the rules have seen it.
+	// AsRecorded has a replay count all events, also those of banned addresses.
+	AsRecorded bool
+
+	// Observed, if not nil, is called with each event after the rules have seen it, and with those
+	// that they do not see because a ban would have prevented them.
 	Observed func(*event.Event)
 
 	// Ready is called once every source is ready, or has been waited for long enough, and every
@@ -201,12 +207,17 @@ func (e *Engine) observe(ev *event.Event, now time.Time) {
 	e.verifier.Take(ev, now, e.believe)
 }
 
-// believe passes an event to the rules, after its registrations and gateways are noted.
+// believe passes an event to the rules, after its registrations and gateways are noted, unless a
+// ban would have prevented it.
 func (e *Engine) believe(ev *event.Event) {
-	e.known.learn(ev, e.now)
-	e.lift(ev)
-	e.challenges.see(ev)
-	e.rules.Observe(ev, e.fired)
+	if e.setsAside(ev) {
+		e.aside++
+	} else {
+		e.known.learn(ev, e.now)
+		e.lift(ev)
+		e.challenges.see(ev)
+		e.rules.Observe(ev, e.fired)
+	}
 	if e.options.Observed != nil {
 		e.options.Observed(ev)
 	}

@@ -31,7 +31,7 @@ type live struct {
 func (e *Engine) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	e.live.ctx = ctx
+	e.live.ctx, e.dry = ctx, e.options.DryRun
 	e.pair()
 	endSaving := e.live.saver.start()
 	e.takeOver(ctx)

@@ -26,10 +26,12 @@ const batchSize = 256
 // Replay decides on recordings as it would have been decided then: time is that of the
 // events. Several inputs are merged by it. each, if not nil, sees every event after the
 // rules did. The error says what could not be read; the rest was decided on. Bans in force
-// at the end remain.
+// at the end remain. Events that the bans would have prevented do not count, unless they are
+// asked for as recorded.
 func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Event)) ([]plugin.Stats, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	e.dry = !e.options.AsRecorded
 	stats := make([]plugin.Stats, len(inputs))
 	errs := make([]error, len(inputs))
 	streams := make([]*stream, len(inputs))
@@ -77,6 +79,9 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 	}
 	return stats, errors.Join(errs...)
 }
+
+// SetAside returns how many events did not count, because the bans would have dropped their packets.
+func (e *Engine) SetAside() uint64 { return e.aside }
 
 // A stream is the events of one input on their way to the core. The reading goroutine fills
 // it through emit and flush, the core empties it.

@@ -18,7 +18,7 @@ func (e *Engine) status() status.Status {
 		AutoBlock: e.cfg.Security.AutoBlock, DryRun: e.options.DryRun, QueueDepth: len(e.live.sources.reports), Rules: e.rules.Stats(),
 		Stats: status.Stats{
 			ActiveBans: e.ledger.Size(), TrustedNetworks: len(e.ledger.AllTrusted()),
-			Events: e.events, Tallies: e.tallies.all(), Corroborated: e.verifier.Stats(),
+			Events: e.events, SetAside: e.aside, Tallies: e.tallies.all(), Corroborated: e.verifier.Stats(),
 		},
 	}
 	if err := e.live.saver.failed(); err != nil {

@@ -21,12 +21,13 @@ import (
 
 func (a *app) diff() *cobra.Command {
 	var rules, with, source string
+	var asRecorded bool
 	cmd := &cobra.Command{
 		Use:   "diff --rules A --with B [SOURCE=]FILE…",
 		Short: "Compare the bans of two sets of rules",
 		Long: `Run two sets of rules over the same recordings and show which targets only A or
 only B bans, and which B bans earlier, later or for another term. The first ban
-that covers a target is compared.
+that covers a target is compared. Events count as in replay.
 
 Exit status: 0 the bans are the same; 1 they differ, or the rules have mistakes;
 2 it could not be done, or something could not be read.`,
@@ -41,11 +42,11 @@ Exit status: 0 the bans are the same; 1 they differ, or the rules have mistakes;
 			if err != nil {
 				return err
 			}
-			before, _, err := a.firstBans(cmd.Context(), cfgA, source, args)
+			before, _, err := a.firstBans(cmd.Context(), cfgA, source, asRecorded, args)
 			if err != nil {
 				return err
 			}
-			after, read, err := a.firstBans(cmd.Context(), cfgB, source, args)
+			after, read, err := a.firstBans(cmd.Context(), cfgB, source, asRecorded, args)
 			if err != nil {
 				return err
 			}
@@ -60,6 +61,7 @@ Exit status: 0 the bans are the same; 1 they differ, or the rules have mistakes;
 	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules A")
 	cmd.Flags().StringVar(&with, "with", "", "directory of the rules B")
 	cmd.Flags().StringVar(&source, "source", "", "source of the files that name none")
+	asRecordedFlag(cmd, &asRecorded)
 	must(cmd.MarkFlagRequired("rules"))
 	must(cmd.MarkFlagRequired("with"))
 	return cmd
@@ -68,7 +70,7 @@ Exit status: 0 the bans are the same; 1 they differ, or the rules have mistakes;
 // firstBans are the first bans of each target.
 type firstBans map[ban.Target]ban.Change
 
-func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, args []string) (firstBans, recording.Account, error) {
+func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, asRecorded bool, args []string) (firstBans, recording.Account, error) {
 	set, err := recording.Open(ctx, cfg, a.stdin, args, source)
 	if err == nil && set.Piped() {
 		err = errors.New("diff reads its files twice and cannot read standard input")
@@ -77,7 +79,7 @@ func (a *app) firstBans(ctx context.Context, cfg *config.Config, source string, 
 		return nil, recording.Account{}, err
 	}
 	first := firstBans{}
-	e := engine.New(cfg, engine.Options{OnChange: func(c *ban.Change) {
+	e := engine.New(cfg, engine.Options{AsRecorded: asRecorded, OnChange: func(c *ban.Change) {
 		if _, known := first[c.Target]; c.InForce() && !known {
 			first[c.Target] = *c
 		}

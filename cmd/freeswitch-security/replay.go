@@ -17,25 +17,23 @@ import (
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/plugin"
 
 	"github.com/spf13/cobra"
 )
 
 func (a *app) replay() *cobra.Command {
 	var rules, source, format string
+	var asRecorded bool
 	cmd := &cobra.Command{
 		Use:   "replay [SOURCE=]FILE…",
 		Short: "Show the bans of the rules on recorded logs",
 		Long: `Run the rules over recorded logs and show their bans, with time and reason.
-No action runs, and time is that of the recording. The files of a log are one
-stream, in the order given, oldest first. Recordings of an event socket, and
-captures of SIP (pcap, pcapng, HEP), can be given in any order; those made at
-the same time count as one. Several sources are merged by time. A FILE may be
-compressed with gzip; - is standard input.
-
-With --format json each change is one object a line, and nothing else is on
-standard output. Times are UTC.
+No action runs, and time is that of the recording. What a ban would have dropped
+does not count, from 100 ms after its beginning on. The files of a log are one
+stream, oldest first. Recordings of an event socket, and captures of SIP (pcap,
+pcapng, HEP), can be in any order; those made at the same time count as one.
+Several sources are merged by time. A FILE may be gzipped; - is standard input.
+With --format json each change is one object a line. Times are UTC.
 
 Exit status: 0 all was read; 1 the rules have mistakes; 2 something could not be
 read (the rest was).`,
@@ -43,16 +41,21 @@ read (the rest was).`,
 			"  freeswitch-security replay --format json log.freeswitch=old.log | jq .target",
 		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runReplay(cmd.Context(), rules, source, format, args)
+			return a.runReplay(cmd.Context(), rules, source, format, asRecorded, args)
 		},
 	}
 	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules")
 	cmd.Flags().StringVar(&source, "source", "", "source of the files that name none")
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	asRecordedFlag(cmd, &asRecorded)
 	return cmd
 }
 
-func (a *app) runReplay(ctx context.Context, rules, source, format string, args []string) error {
+func asRecordedFlag(cmd *cobra.Command, set *bool) {
+	cmd.Flags().BoolVar(set, "as-recorded", false, "count the events of banned addresses, too")
+}
+
+func (a *app) runReplay(ctx context.Context, rules, source, format string, asRecorded bool, args []string) error {
 	var held bytes.Buffer
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
 	if terminal.Width(a.stdout) > 0 && terminal.Width(a.stderr) > 0 {
@@ -78,7 +81,7 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 	var printing error // the first failure to print; it ends the replay
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	e := engine.New(cfg, engine.Options{OnChange: func(c *ban.Change) {
+	e := engine.New(cfg, engine.Options{AsRecorded: asRecorded, OnChange: func(c *ban.Change) {
 		sum.change(c)
 		if printing == nil {
 			if printing = show(c); printing != nil {
@@ -97,7 +100,7 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, args 
 		return err
 	}
 	if format == "text" {
-		if err := sum.print(a.stdout, read.Stats); err != nil {
+		if err := sum.print(a.stdout, read); err != nil {
 			return err
 		}
 	}
@@ -164,15 +167,18 @@ func (s *summary) change(c *ban.Change) {
 // topAddresses is the number of addresses with the most events that are shown.
 const topAddresses = 5
 
-func (s *summary) print(w io.Writer, stats []plugin.Stats) error {
+func (s *summary) print(w io.Writer, read recording.Account) error {
 	took := time.Since(s.start)
 	var lines, bytes, doubted int64
-	for _, one := range stats {
+	for _, one := range read.Stats {
 		lines, bytes, doubted = lines+one.Lines, bytes+one.Bytes, doubted+one.Doubted
 	}
 	t := terminal.NewTable("")
 	t.Row("lines", fmt.Sprint(lines), fmt.Sprintf("(%.1f MB, %.0f lines/s)", float64(bytes)/1e6, float64(lines)/took.Seconds()))
 	t.Row("events", fmt.Sprint(s.total), "")
+	if read.SetAside > 0 {
+		t.Row("set aside", fmt.Sprint(read.SetAside), "events that would have been dropped; --as-recorded counts them")
+	}
 	if doubted > 0 {
 		t.Row("doubted", fmt.Sprint(doubted), "lines that look like events, and may be forged")
 	}

@@ -29,7 +29,7 @@ type way struct {
 // The rules that fire on our own recording, by the sources that they need.
 var (
 	onFailures = []string{
-		"password guessing", "slow password guessing", "password spraying", "unauthenticated flood",
+		"password guessing", "password spraying", "unauthenticated flood",
 		"distributed guessing", "distributed attack on a domain", "many accounts from one network",
 	}
 	onLines     = []string{"extension enumeration", "registration to the bare IP", "fast extension scan"}

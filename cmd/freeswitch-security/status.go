@@ -123,7 +123,7 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 	say("bans", "%d in force, last ban %s; %s packets dropped", s.ActiveBans, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
 	say("trusted", "%s", terminal.Count(s.TrustedNetworks, "network"))
 	say("rules", "%d, loaded %s", len(h.Rules), terminal.Ago(h.Reload.At, now))
-	say("events", "%d%s, %d waiting", s.Events, some(", %d lost", s.Lost), h.QueueDepth)
+	say("events", "%d%s%s, %d waiting", s.Events, some(", %d lost", s.Lost), some(", %d set aside: the bans would have dropped their packets", s.SetAside), h.QueueDepth)
 	if k := s.Known; k != (status.Known{}) {
 		say("registrations", "%d%s%s%s", k.Registrations, some(", %d evicted", k.Evicted), some("; %d hosts with a call or login in 24h", uint64(k.Dialogues)), some("; %d gateway addresses beyond the limit", k.GatewaysRefused))
 	}

@@ -172,6 +172,8 @@ var families = slices.Concat(
 	of(nil, once, []series[report]{
 		{"freeswitch_security_queue_depth", gauge, "Events that wait for the rules.",
 			func(r *report) float64 { return float64(r.QueueDepth) }},
+		{"freeswitch_security_events_set_aside_total", counter, "Events that did not count, because bans that are not enforced would have dropped their packets.",
+			func(r *report) float64 { return float64(r.Stats.SetAside) }},
 		{"freeswitch_security_bans_active", gauge, "Bans in force.",
 			func(r *report) float64 { return float64(r.Stats.ActiveBans) }},
 		{"freeswitch_security_trusted_entries", gauge, "Networks that are never banned.",

@@ -356,6 +356,24 @@ func (l *Ledger) end(target Target, why string, now time.Time) *Change {
 	return &c
 }
 
+// Bars reports whether a ban that had begun by a time, and that holds for enforced, covers packets
+// of these protocols from an address and its port, which may be 0.
+func (l *Ledger) Bars(from netip.AddrPort, protocols []Protocol, begun time.Time, enforced func(*Ban) bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bars := func(b *Ban) bool { return b != nil && !b.Start.After(begun) && enforced(b) }
+	if l.bans.networks.Contains(from.Addr()) {
+		for _, b := range l.bans.networks.Supernets(Address(from.Addr()).Prefix()) {
+			if bars(b) {
+				return true
+			}
+		}
+	}
+	return len(l.bans.others) > 0 && from.Port() != 0 && slices.ContainsFunc(protocols, func(p Protocol) bool {
+		return bars(l.bans.others[Endpoint(from, p)])
+	})
+}
+
 // Advance ends the bans that expire until now, and forgets what is to be forgotten by
 // then. It returns the expired bans, in the order of their ends. Of very many that expire at once,
 // only some have their evidence.

@@ -83,6 +83,21 @@ func (e *Event) Verified() bool {
 	return false
 }
 
+// Peer returns where the packet came from that caused the report; the zero AddrPort if that is not
+// known, or no packet of the address did: the switch lists registrations and ends them, and a
+// gateway's address is the one that the switch uses. Credentials count where their nonce was sent,
+// and the packet came from its sender. The port is 0 if it is not known.
+func (e *Event) Peer() netip.AddrPort {
+	switch {
+	case e.Name == Unregistered, e.Name == Registered && e.Repeat, e.Name == Gateway, e.Name == GatewayRemoved, e.Name == Listed:
+		return netip.AddrPort{}
+	case e.NonceIP.IsValid() && e.Fields["sender"] != "":
+		sender, _, _ := ParseAddr(e.Fields["sender"])
+		return netip.AddrPortFrom(sender, 0)
+	}
+	return netip.AddrPortFrom(e.IP, e.Port)
+}
+
 // Printable bounds a text that an attacker may have written, and escapes it if it has a
 // character that is not printable.
 func Printable(s string) string {

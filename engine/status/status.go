@@ -37,9 +37,10 @@ type Stats struct {
 	ActiveBans      int          `json:"activeBans"`
 	TrustedNetworks int          `json:"trustedNetworks"`
 	Events          uint64       `json:"events"`
-	Lost            uint64       `json:"lost"`  // events, on all sources
-	Lines           uint64       `json:"lines"` // read, on all sources
-	Bytes           uint64       `json:"bytes"` // read, on all sources
+	SetAside        uint64       `json:"setAside"` // events that did not count: the bans that are not enforced would have dropped their packets
+	Lost            uint64       `json:"lost"`     // events, on all sources
+	Lines           uint64       `json:"lines"`    // read, on all sources
+	Bytes           uint64       `json:"bytes"`    // read, on all sources
 	Matches         uint64       `json:"matches"`
 	Firings         uint64       `json:"firings"`
 	Bans            uint64       `json:"bans"`

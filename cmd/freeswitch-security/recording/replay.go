@@ -18,9 +18,10 @@ var ErrInterrupted = errors.New("interrupted")
 
 // An Account says what a replay read.
 type Account struct {
-	Stats  []plugin.Stats // of each input
-	Notes  []error        // worth knowing, no failure
-	Unread error          // the files that could not be read, or hold nothing of their source
+	Stats    []plugin.Stats // of each input
+	SetAside uint64         // events that would have been dropped
+	Notes    []error        // worth knowing, no failure
+	Unread   error          // the files that could not be read, or hold nothing of their source
 }
 
 // Piped reports whether an input is standard input.
@@ -37,7 +38,9 @@ func (s *Set) Replay(ctx context.Context, e *engine.Engine, see func(*event.Even
 	if ctx.Err() != nil {
 		return Account{}, ErrInterrupted
 	}
-	return s.account(stats, err), nil
+	account := s.account(stats, err)
+	account.SetAside = e.SetAside()
+	return account, nil
 }
 
 func (s *Set) account(stats []plugin.Stats, reading error) Account {
