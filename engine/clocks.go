@@ -138,6 +138,7 @@ func (e *Engine) restoreClocks(kept []byte, now time.Time) {
 	unset := !s.Saved.IsZero() && s.Saved.Before(sensible) && now.After(sensible) // as before NTP
 	if by := now.Sub(s.Saved); by <= -time.Second || unset {
 		e.ledger.Step(by)
+		e.rules.Step(by)
 		if e.known.dialogues != nil {
 			e.known.dialogues.Step(by)
 		}

@@ -39,6 +39,8 @@ type state struct {
 	before  func(*guesser)     // before each guess
 	choose  func(*tactic) bool // the tactics that are tried; nil: all
 	mixed   bool               // the case of letters
+	rules   []string           // alone; nil: all
+	like    []string           // set-ups that are not simulated
 	reasons map[string]reason  // by set-up, of another limit than the usual one
 }
 

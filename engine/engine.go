@@ -147,9 +147,11 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 	err := e.ledger.Restore(store)
 	positions, reading := store.LoadPositions()
 	e.restoreDialogues(positions[dialoguesRef])
+	_ = e.rules.UnmarshalBinary(positions[windowsRef]) // what cannot be read is not known
 	e.restoreClocks(positions[clocksRef], now)
-	delete(positions, clocksRef)
-	delete(positions, dialoguesRef)
+	for _, ref := range []string{clocksRef, dialoguesRef, windowsRef} {
+		delete(positions, ref)
+	}
 	maps.Copy(e.live.sources.positions, positions)
 	e.advance(now)
 	e.setTrust()

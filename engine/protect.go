@@ -175,9 +175,13 @@ const dialoguesRef = "dialogues"
 // dialoguesEvery is the interval at which the dialogues are saved. A crash forgets those since.
 const dialoguesEvery = 10 * time.Minute
 
-// keepDialogues saves the dialogues with the next commit.
+// windowsRef is the name of what the rules have counted, likewise.
+const windowsRef = "windows"
+
+// keepDialogues saves the dialogues and what the rules have counted with the next commit.
 func (e *Engine) keepDialogues() {
 	e.live.keptDialogues = e.now
+	e.live.sources.moved[windowsRef], _ = e.rules.MarshalBinary() // it cannot fail
 	if d := e.known.dialogues; d != nil {
 		e.live.sources.moved[dialoguesRef], _ = d.MarshalBinary() // it cannot fail
 	}

@@ -3,8 +3,9 @@ package rule
 import "net/netip"
 
 // MaxKeys bounds the keys that one rule tracks per source. For a further key, the least
-// recently seen one is forgotten. If events are in order of time, the first to go is a
-// key whose window is over.
+// recently seen one is evicted. If events are in order of time, the first to go is a
+// key whose window is over. Of others the number of matches is remembered for a while:
+// see [evictedKeys].
 const MaxKeys = 200_000
 
 // maxMatches bounds the matches that one rule remembers per source, in all windows. It
@@ -58,6 +59,8 @@ type tracker struct {
 	keepAddresses bool
 	addresses     slab[[16]byte]
 
+	gone evictedKeys
+
 	names   []string // of events
 	nameIDs map[string]uint16
 
@@ -97,6 +100,9 @@ func (t *tracker) add(h hit) (n int) {
 	}
 	t.linkFirst(i)
 	w := t.windows.at(i)
+	if !known {
+		t.restore(w, h.time)
+	}
 	if w.n > 0 {
 		switch newest := t.matches.at(w.newest).time; {
 		case h.time < newest-t.within:
@@ -221,15 +227,36 @@ func (t *tracker) newWindow(h hit) uint32 {
 	return i
 }
 
-// evict forgets the least recently seen window.
+// evict forgets the least recently seen window, except for the number of its matches. Those of
+// distinct values cannot be added to later ones.
 func (t *tracker) evict(now int64) {
 	last := t.windows.at(0).prev
-	if t.matches.at(t.windows.at(last).newest).time < now-t.within {
+	w := t.windows.at(last)
+	switch newest := t.matches.at(w.newest).time; {
+	case newest < now-t.within:
 		t.expired++
-	} else {
+	case t.distinct:
 		t.evicted++
+	default:
+		t.evicted++
+		f := faded{n: int(w.n), oldest: t.matches.at(w.oldest).time, newest: newest, proven: true}
+		for i := w.oldest; i != 0; i = t.matches.at(i).next {
+			f.proven = f.proven && t.matches.at(i).proven
+		}
+		t.gone.put(w.key, f, now, t.within)
 	}
 	t.forgetWindow(last)
+}
+
+// restore gives a new window the matches that are remembered of its key. Their texts are lost.
+func (t *tracker) restore(w *window, now int64) {
+	f := t.gone.take(w.key, now, t.within)
+	for i := range int64(f.n) {
+		at := f.oldest + (f.newest-f.oldest)*i/max(1, int64(f.n-1))
+		if at >= f.newest-t.within {
+			t.insert(w, t.newMatch(hit{time: at, proven: f.proven}))
+		}
+	}
 }
 
 // shorten keeps the newest count matches of a key.
