@@ -156,7 +156,7 @@ func (g *guesser) run(methods []string) limit {
 		}
 		g.guess(methods)
 	}
-	return limit{g.most(time.Hour), g.most(24 * time.Hour)}
+	return limit{most(g.answered, time.Hour), most(g.answered, 24*time.Hour)}
 }
 
 // guess tries one password. If it would be dropped, the attacker changes its port, or its address, or
@@ -201,11 +201,26 @@ func (g *guesser) guess(methods []string) {
 	g.settles()
 }
 
+// ofHost returns the most that one of its addresses has, if it has many.
+func (g *guesser) ofHost() (of limit) {
+	if g.home.IsSingleIP() {
+		return of
+	}
+	each := map[netip.Prefix][]answer{}
+	for _, a := range g.answered {
+		each[a.host] = append(each[a.host], a)
+	}
+	for _, answered := range each {
+		of.hour, of.day = max(of.hour, most(answered, time.Hour)), max(of.day, most(answered, 24*time.Hour))
+	}
+	return of
+}
+
 // most returns the most answers in any time as long as within.
-func (g *guesser) most(within time.Duration) (most int) {
+func most(answered []answer, within time.Duration) (most int) {
 	first := 0
-	for i, a := range g.answered {
-		for a.at.Sub(g.answered[first].at) >= within {
+	for i, a := range answered {
+		for a.at.Sub(answered[first].at) >= within {
 			first++
 		}
 		most = max(most, i+1-first)
