@@ -99,10 +99,16 @@ func (e *Engine) unban(r Release) (out Outcome) {
 	if r.Reason != "" {
 		reason += ": " + r.Reason
 	}
-	for b, ok := e.ledger.Covering(r.Target); ok; b, ok = e.ledger.Covering(r.Target) {
-		c := e.ledger.Unban(b.Target, reason, e.now, 0)
+	end := func(target ban.Target) {
+		c := e.ledger.Unban(target, reason, e.now, 0)
 		e.decide(c)
 		out.Changes = append(out.Changes, *c)
+	}
+	for b, ok := e.ledger.Covering(r.Target); ok; b, ok = e.ledger.Covering(r.Target) {
+		end(b.Target)
+	}
+	for _, endpoint := range e.ledger.Endpoints(r.Target) {
+		end(endpoint)
 	}
 	e.ledger.Unban(r.Target, reason, e.now, r.Grace)
 	return out

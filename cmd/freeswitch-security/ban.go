@@ -19,15 +19,15 @@ func (a *app) ban() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ban ADDRESS…",
 		Aliases: []string{"block"},
-		Short:   "Ban addresses and networks",
-		Long: `Ban addresses and networks. - reads them from standard input, one a line. A
-target that is already banned stays banned until the later end. A trusted target
-is refused, with the line of the file that trusts it. A ban is reported once it
-is durable and in the kernel.
+		Short:   "Ban addresses, networks and endpoints",
+		Long: `Ban addresses, networks and endpoints (one source port of an address). - reads
+them from standard input, one a line. A target that is already banned stays
+banned until the later end. A trusted target is refused, with the line of the
+file that trusts it. A ban is reported once it is durable and in the kernel.
 
 Exit status: 0 all are banned; 1 one was refused; 2 the request failed.`,
 		Example: "  freeswitch-security ban 203.0.113.7 --for 2h --reason \"calls at night\"\n" +
-			"  freeswitch-security ban --permanent 198.51.100.0/24 2001:db8::/64",
+			"  freeswitch-security ban --permanent 198.51.100.0/24 203.0.113.7:5062/udp",
 	}
 	a.edit(cmd, nil, func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
 		ttl, err := term.ttl()
@@ -52,10 +52,11 @@ func (a *app) unban() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "unban ADDRESS…",
 		Aliases: []string{"unblock"},
-		Short:   "End the bans of addresses and networks",
-		Long: `End every ban that covers an address or a network. A network ban that covers it
-ends entirely, and is reported. - reads addresses from standard input, one a
-line. With --grace rules do not ban the address for that time.
+		Short:   "End the bans of addresses, networks and endpoints",
+		Long: `End every ban that covers an address, a network or an endpoint, and the bans of
+the endpoints in it. A network ban that covers it ends entirely, and is
+reported. - reads targets from standard input, one a line. With --grace rules
+do not ban the target for that time.
 
 Exit status: 0 none is banned any longer, including those that were not; 1 one
 was refused; 2 the request failed.`,
@@ -70,7 +71,8 @@ was refused; 2 the request failed.`,
 				case len(unbanned) == 1 && unbanned[0] == target:
 					text = "unbanned"
 				case len(unbanned) > 0:
-					text = "unbanned: ended bans: " + strings.Trim(fmt.Sprint(unbanned), "[]")
+					list := fmt.Sprint(unbanned)
+					text = "unbanned: ended bans: " + list[1:len(list)-1]
 				}
 				return done, text, err
 			})

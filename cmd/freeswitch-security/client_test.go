@@ -42,6 +42,20 @@ func TestBanLifeByHand(t *testing.T) {
 	g.want(0, []string{"until        permanent"}, "show", "203.0.113.8")
 }
 
+// TestEndpointsByHand bans endpoints, finds them by their address, and ends their bans with it.
+func TestEndpointsByHand(t *testing.T) {
+	g := guard(t)
+	g.want(0, []string{"203.0.113.7:5060/udp  banned\n[2001:db8::7]:5061/tcp  banned\n"}, "ban", "203.0.113.7:5060/udp", "[2001:db8::7]:5061/tcp")
+	g.want(0, []string{"203.0.113.7:5060/udp  banned", "in force              yes"}, "show", "203.0.113.7:5060/udp")
+	g.want(1, []string{"203.0.113.7  not banned; 1 of its endpoints are, such as 203.0.113.7:5060/udp"}, "show", "203.0.113.7")
+	g.want(1, []string{"203.0.113.7:5061/udp  not banned\n"}, "show", "203.0.113.7:5061/udp")
+	g.want(0, []string{"\n203.0.113.7:5060/udp ", "\n[2001:db8::7]:5061/tcp "}, "list")
+	g.want(0, []string{"203.0.113.7  banned\n"}, "ban", "203.0.113.7")
+	g.want(0, []string{"203.0.113.7  unbanned: ended bans: 203.0.113.7 203.0.113.7:5060/udp\n"}, "unban", "203.0.113.7")
+	g.want(0, []string{"unbanned: ended bans: [2001:db8::7]:5061/tcp\n"}, "unban", "2001:db8::/64")
+	g.want(1, []string{"refused: ip: 203.0.113.7:5060/udp is neither an address nor a network"}, "trust", "203.0.113.7:5060/udp")
+}
+
 // TestRefusedByHand: what is refused does not hold up the rest, and is answered
 // in its place.
 func TestRefusedByHand(t *testing.T) {

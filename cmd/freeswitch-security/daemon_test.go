@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/actions/iptables"
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/ban"
@@ -83,7 +84,7 @@ func guard(t testing.TB) *guarded {
 	dir := t.TempDir()
 	g := &guarded{
 		t: t, socket: filepath.Join(dir, "admin.sock"), log: filepath.Join(dir, "freeswitch.log"),
-		wall: &wall{entries: map[netip.Prefix]uint64{}}, changes: make(chan ban.Change, 1000),
+		wall: &wall{entries: map[ban.Target]uint64{}}, changes: make(chan ban.Change, 1000),
 	}
 	g.write("")
 	rules := filepath.Join(dir, "rules.d")
@@ -95,7 +96,7 @@ func guard(t testing.TB) *guarded {
 	}
 	cfg, diags, _ := config.Load(rules, config.Kinds{
 		Sources: []plugin.SourceKind{logfile.Kind},
-		Actions: []plugin.ActionKind{{Name: "wall", Blocks: true, New: func(*settings.Block, plugin.ActionEnv) plugin.Action {
+		Actions: []plugin.ActionKind{{Name: "wall", Blocks: true, Targets: iptables.Kind.Targets, New: func(*settings.Block, plugin.ActionEnv) plugin.Action {
 			return g.wall
 		}}},
 	}, func(string) (string, bool) { return "", false })
@@ -283,8 +284,8 @@ func (g *guarded) settle() { g.want(0, nil, "unban", "192.0.2.254") }
 // A wall behaves as the firewall does: it holds what it was told, and takes
 // nothing while it is broken.
 type wall struct {
-	mu      sync.Mutex              // guards what follows
-	entries map[netip.Prefix]uint64 // packets stopped
+	mu      sync.Mutex            // guards what follows
+	entries map[ban.Target]uint64 // packets stopped
 	fault   error
 	unread  error // why it cannot be inspected
 }
@@ -297,9 +298,9 @@ func (w *wall) Apply(_ context.Context, batch ban.Batch) error {
 	}
 	for _, c := range batch.Changes {
 		if c.InForce() {
-			w.entries[c.Ban.Target.Prefix()] += 0
+			w.entries[c.Ban.Target] += 0
 		} else {
-			delete(w.entries, c.Ban.Target.Prefix())
+			delete(w.entries, c.Ban.Target)
 		}
 	}
 	return nil
@@ -311,7 +312,7 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	had := maps.Clone(w.entries)
 	clear(w.entries)
 	for b := range want {
-		w.entries[b.Target.Prefix()] = had[b.Target.Prefix()]
+		w.entries[b.Target] = had[b.Target]
 	}
 	return plugin.Drift{}, w.fault
 }
@@ -325,8 +326,8 @@ func (w *wall) Inspect(context.Context) (status.Kernel, error) {
 	if w.unread != nil {
 		return in, w.unread
 	}
-	for _, target := range slices.SortedFunc(maps.Keys(w.entries), netip.Prefix.Compare) {
-		in.Entries = append(in.Entries, status.Entry{Target: ban.Network(target), Packets: w.entries[target]})
+	for _, target := range slices.SortedFunc(maps.Keys(w.entries), ban.Target.Compare) {
+		in.Entries = append(in.Entries, status.Entry{Target: target, Packets: w.entries[target]})
 	}
 	if w.fault != nil {
 		in.Add(status.Critical, "%v", w.fault)
@@ -338,7 +339,7 @@ func (w *wall) Inspect(context.Context) (status.Kernel, error) {
 func (w *wall) stop(ip string, packets uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.entries[network(ip)] += packets
+	w.entries[ban.Network(network(ip))] += packets
 }
 
 func network(ip string) netip.Prefix {

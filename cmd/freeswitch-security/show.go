@@ -20,6 +20,7 @@ import (
 type picture struct {
 	Target   string           `json:"target"`
 	Ban      *status.Ban      `json:"ban"`      // nil: not banned
+	Why      string           `json:"-"`        // in words, if it is not banned
 	Trusted  *status.Trusted  `json:"trusted"`  // nil: not trusted
 	Trackers []status.Tracker `json:"trackers"` // with matches of it
 }
@@ -53,7 +54,7 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 		return err
 	}
 	p := picture{Target: target.String(), Trackers: []status.Tracker{}}
-	if p.Ban, err = c.Ban(ctx, target); err != nil {
+	if p.Ban, p.Why, err = c.Ban(ctx, target); err != nil {
 		return err
 	}
 	if p.Trusted, err = c.Trusted(ctx, target); err != nil {
@@ -98,7 +99,7 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 		say(p.Target, "banned")
 		describe(b, now, say)
 	} else {
-		say(p.Target, "not banned")
+		say(p.Target, "%s", strings.TrimPrefix(p.Why, p.Target+" is "))
 	}
 	if e := p.Trusted; e != nil {
 		say("trusted", "%s, by %s%s", e.Target, e.Name, inBrackets(e.Where))

@@ -138,7 +138,7 @@ func (t *topView) look(ctx context.Context, rows int) (*snapshot, error) {
 	}
 	p.active = t.busiest(kernel.Entries, rows, since)
 	for i := range p.active {
-		if p.active[i].ban, err = t.client.Ban(ctx, p.active[i].Target); err != nil {
+		if p.active[i].ban, _, err = t.client.Ban(ctx, p.active[i].Target); err != nil {
 			return nil, err
 		}
 	}

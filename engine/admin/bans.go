@@ -63,7 +63,11 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	b, ok := s.Engine.Ledger().Covering(target)
 	if !ok {
-		return faultf(http.StatusNotFound, "%s is not banned", target.String())
+		text := target.String() + " is not banned"
+		if endpoints := s.Engine.Ledger().Endpoints(target); len(endpoints) > 0 {
+			text += fmt.Sprintf("; %d of its endpoints are, such as %s", len(endpoints), endpoints[0])
+		}
+		return &fault{http.StatusNotFound, text}
 	}
 	standing, err := s.standing(r.Context(), recently)
 	if err == nil && !standing.covers(b.Target) {

@@ -171,11 +171,11 @@ func (q *addRequest) trust(c *caller, now time.Time) (t ban.Trusted, err error) 
 // parseTarget reads a target of any kind.
 func parseTarget(text string) (ban.Target, error) {
 	if text == "" {
-		return ban.Target{}, errors.New("ip is missing: write an address or a network")
+		return ban.Target{}, errors.New("ip is missing: write an address, a network, or an endpoint such as 203.0.113.7:5060/udp")
 	}
 	target, err := ban.ParseTarget(text)
 	if err != nil {
-		return ban.Target{}, fmt.Errorf("ip: %q is neither an address nor a network such as 203.0.113.0/24", cut(text))
+		return ban.Target{}, fmt.Errorf("ip: %q is neither an address nor a network such as 203.0.113.0/24, nor an endpoint such as 203.0.113.7:5060/udp", cut(text))
 	}
 	return target, nil
 }

@@ -454,6 +454,21 @@ func (l *Ledger) Size() int {
 	return l.bans.size()
 }
 
+// Endpoints returns the endpoints in an address or a network that are banned, in order.
+func (l *Ledger) Endpoints(in Target) []Target {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []Target
+	network, _ := in.Network() // an invalid one contains nothing
+	for t := range l.bans.others {
+		if t.Kind() == TargetEndpoint && network.Contains(t.addr) {
+			found = append(found, t)
+		}
+	}
+	slices.SortFunc(found, Target.Compare)
+	return found
+}
+
 // Covering returns the ban in force that covers all of target and ends last, without its
 // evidence.
 func (l *Ledger) Covering(target Target) (Ban, bool) {

@@ -35,14 +35,15 @@ func (c *Client) Trackers(ctx context.Context, top int) ([]status.Tracker, error
 	return said.Trackers, c.ask(ctx, "/security/trackers?top="+strconv.Itoa(top), &said)
 }
 
-// Ban asks for the ban that covers a target; nil if none does.
-func (c *Client) Ban(ctx context.Context, target ban.Target) (*status.Ban, error) {
+// Ban asks for the ban that covers a target; nil if none does, and why says so.
+func (c *Client) Ban(ctx context.Context, target ban.Target) (b *status.Ban, why string, err error) {
 	return one[status.Ban](ctx, c, blacklist+entry(target))
 }
 
 // Trusted asks for the narrowest trust that covers a target; nil if none does.
 func (c *Client) Trusted(ctx context.Context, target ban.Target) (*status.Trusted, error) {
-	return one[status.Trusted](ctx, c, whitelist+entry(target))
+	trusted, _, err := one[status.Trusted](ctx, c, whitelist+entry(target))
+	return trusted, err
 }
 
 const (
@@ -55,17 +56,17 @@ func entry(target ban.Target) string {
 	return "/" + url.PathEscape(target.String())
 }
 
-// one asks for an entry that may not exist.
-func one[T any](ctx context.Context, c *Client, path string) (*T, error) {
-	var found T
-	err := c.ask(ctx, path, &found)
+// one asks for an entry. It is nil where there is none, and why says so.
+func one[T any](ctx context.Context, c *Client, path string) (found *T, why string, err error) {
+	found = new(T)
+	err = c.ask(ctx, path, found)
 	if r, ok := errors.AsType[*Refusal](err); ok && r.Status == http.StatusNotFound {
-		return nil, nil
+		return nil, r.Text, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return &found, nil
+	return found, "", nil
 }
 
 // MaxPage is the limit for the page of Bans and AllTrusted.
