@@ -4,7 +4,7 @@
 
 # First tier: tools made for attacks. No honest phone uses these names, so the first
 # packet bans. The packet may be forged: hence the brake and the short ban, which the
-# next packet renews.
+# next packet renews. svmap sends its OPTIONS as 100@1.1.1.1, whatever name it is given.
 rule "attack tool" {
   on    = local.calls
   match = <<-EOT
@@ -13,6 +13,7 @@ rule "attack tool" {
       or user_agent matches `(?i)pplsip|sipptk|sippts|pewswitch|voiphopper|sv(map|war|crack)|fgfdhgfxjfhyjhkj`
       or user_agent matches `(?i)(^|[^a-z])(iwar|sivus|smap|gulp|sipv|nmap|fourcats|test agent|dr[.]pes)([^a-z0-9]|$)`
       or user_agent matches `(?i)^(a_b_c|a{8,})$`
+      or event == 'sip_request' and method == 'OPTIONS' and domain == '1.1.1.1'
     )
   EOT
 
@@ -49,6 +50,18 @@ rule "attack tool" {
         Contact: sip:100@127.0.0.1:5060
         CSeq: 1 OPTIONS
       EOT
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "svmap under the name of a phone" {
+    given {
+      event      = "sip_request"
+      method     = "OPTIONS"
+      user       = "100"
+      domain     = "1.1.1.1"
+      user_agent = "Cisco/SPA525G"
+      ip         = "203.0.113.7"
     }
     bans = { "203.0.113.7" = "10m" }
   }
