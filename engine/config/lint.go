@@ -46,8 +46,8 @@ func Lint(cfg *Config) hcl.Diagnostics {
 			heard[ref] = true
 		}
 		if len(telling) == 0 {
-			warn(rng, "No address is protected",
-				fmt.Sprintf("No source reports the event %q, so no address is protected. A source %q does.", protectWords[word], teller(word)))
+			warn(rng, "Protection without a source",
+				fmt.Sprintf("No source reports the event %q, so this protects no address. A source %q does.", protectWords[word], teller(word)))
 		}
 	}
 	for _, source := range cfg.Sources {
