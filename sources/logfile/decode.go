@@ -195,6 +195,9 @@ func (d *decoder) complete(msg string, rest []byte) bool {
 		if record.Begins(line) || !finished && record.MayBegin(line) || d.isDamage(line) {
 			break
 		}
+		if isMirrorError(line) {
+			continue
+		}
 		if forged = forged || !takeFurther(&want, line); d.TooLong(line) {
 			return false
 		}
@@ -203,6 +206,14 @@ func (d *decoder) complete(msg string, rest []byte) bool {
 	// The end of a message is FreeSWITCH's own. If it names the same address, nothing else
 	// that an attacker wrote in between matters.
 	return !forged || strings.Contains(msg, " from ") && strings.HasSuffix(last, msg[strings.LastIndex(msg, " from "):])
+}
+
+// isMirrorError reports whether FreeSWITCH's SIP library wrote a line because nothing listens
+// where it mirrors packets. It has no header, and comes after every message meanwhile. An attacker
+// cannot end a message with it: FreeSWITCH's own end, with an address, would follow.
+func isMirrorError(line string) bool {
+	reason, ok := strings.CutPrefix(line, "error: tport_logging: capture socket error: ")
+	return ok && !strings.ContainsFunc(reason, func(r rune) bool { return r != ' ' && (r < 'A' || r > 'z') })
 }
 
 // isDamage reports whether a line is too long to be part of a message. A folded line

@@ -326,6 +326,9 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// mirrorError is what FreeSWITCH logs for a packet while nothing listens at its capture-server.
+const mirrorError = "error: tport_logging: capture socket error: Transport endpoint is not connected\n"
+
 func TestFollowLines(t *testing.T) {
 	failure := line(0)
 	for _, test := range []struct {
@@ -343,6 +346,9 @@ func TestFollowLines(t *testing.T) {
 		{"CRLF in pieces", []string{strings.TrimSpace(noiseLine) + "\r", "\n" + strings.TrimSpace(failure), "\r", "\n"}, 1},
 		{"three lines in pieces", []string{unknownLine, unknownText[:50], unknownText[50:]}, 1},
 		{"a further line at once", []string{failure + " evil\n" + line(1)}, 1},
+		{"an error of the mirror behind every line", []string{failure + mirrorError + line(1) + mirrorError + mirrorError}, 2},
+		{"a further line behind such an error", []string{failure + mirrorError + "] from ip 203.0.113.9\n" + line(1)}, 1},
+		{"a further line like such an error", []string{failure + mirrorError[:len(mirrorError)-1] + "] from ip 203.0.113.9\n" + line(1)}, 1},
 		{"a further line in pieces", []string{failure + " ev", "il\n" + line(1)}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
