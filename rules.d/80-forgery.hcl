@@ -45,3 +45,59 @@ rule "log forgery" {
     bans = {}
   }
 }
+
+# Forged lines of many senders: one attacker that forges the senders of its packets, or has many
+# addresses. Each stays below the rule above. Look at what the lines claim, and at the addresses
+# that they claim it of: the attacker wants them banned.
+rule "forgery by many senders" {
+  on    = local.logs
+  match = "event == 'log_forgery'"
+
+  threshold {
+    per      = "event"
+    distinct = "ip"
+    count    = 20
+    within   = "1h"
+  }
+
+  alert {}
+
+  test "a line each of twenty senders in just under an hour" {
+    given {
+      event  = "log_forgery"
+      ip     = "203.0.113.<n>"
+      fields = { claimed_event = "auth_failure", claimed_ip = "198.51.100.30" }
+      times  = 20
+      every  = "189s"
+    }
+    alerts = ["203.0.113.20"]
+  }
+
+  test "a line of 250 senders within minutes is one alert" {
+    given {
+      event  = "log_forgery"
+      ip     = "203.0.113.<n>"
+      fields = { claimed_event = "auth_failure", claimed_ip = "198.51.100.30" }
+      times  = 250
+    }
+    alerts = ["203.0.113.20"]
+  }
+
+  test "lines that look odd now and then, of nineteen senders" {
+    given {
+      event  = "log_forgery"
+      ip     = "203.0.113.<n>"
+      fields = { claimed_event = "auth_failure", claimed_ip = "198.51.100.30" }
+      times  = 19
+      every  = "10s"
+    }
+    given {
+      event  = "log_forgery"
+      ip     = "203.0.113.1"
+      fields = { claimed_event = "auth_failure", claimed_ip = "198.51.100.30" }
+      times  = 5
+      every  = "11m"
+    }
+    alerts = []
+  }
+}

@@ -120,7 +120,11 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 	t := &terminal.Table{}
 	say := t.Say
 	s := &h.Stats
-	say("bans", "%d in force, last ban %s; %s packets dropped", s.ActiveBans, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
+	state := "in force"
+	if h.DryRun {
+		state = "decided, none in force"
+	}
+	say("bans", "%d %s, last ban %s; %s packets dropped", s.ActiveBans, state, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
 	say("trusted", "%s", terminal.Count(s.TrustedNetworks, "network"))
 	say("rules", "%d, loaded %s", len(h.Rules), terminal.Ago(h.Reload.At, now))
 	say("events", "%d%s%s, %d waiting", s.Events, some(", %d lost", s.Lost), some(", %d set aside: the bans would have dropped their packets", s.SetAside), h.QueueDepth)

@@ -69,3 +69,18 @@ func TestUnreadableLog(t *testing.T) {
 		t.Errorf("a notice is a problem: %v %s", err, out.String())
 	}
 }
+
+// TestDryRunIsNotInForce: the bans of a dry run are decided, and not in force.
+func TestDryRunIsNotInForce(t *testing.T) {
+	for dry, want := range map[bool]string{false: "bans  1 in force, ", true: "bans  1 decided, none in force, "} {
+		h := &health{Status: status.Status{DryRun: dry}}
+		h.Stats.ActiveBans = 1
+		var shown bytes.Buffer
+		if err := h.figures(&shown, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(strings.Fields(shown.String()), " "); !strings.Contains(got, strings.Join(strings.Fields(want), " ")) {
+			t.Errorf("dry run %v: %s", dry, shown.String())
+		}
+	}
+}

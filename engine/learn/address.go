@@ -54,6 +54,7 @@ type address struct {
 	days        int   // of UTC, on which it was seen
 	day         int64 // the last of them, since 1970
 	counts      [origins][counters]int32
+	guessed     bool // its first success came after guessedAfter failures
 
 	accounts, failed set // accounts that registered, and accounts that failed
 	callers          set
@@ -179,6 +180,10 @@ const (
 	maxStrangeOneIn = 5
 )
 
+// guessedAfter is the number of failures after which a first success may be a guess. A person may
+// mistype twice.
+const guessedAfter = 3
+
 // class tells a phone's owner from a guesser: both fail and then register. An address
 // that fails on several accounts of others, or more often than it registers, may have
 // found a password.
@@ -186,7 +191,7 @@ func (a *address) class() class {
 	switch {
 	case a.success() == 0:
 		return stranger
-	case a.prowls(), a.count(forgeries) > 0, a.failsMore():
+	case a.prowls(), a.count(forgeries) > 0, a.failsMore(), a.guessed:
 		return suspect
 	}
 	return genuine
@@ -197,9 +202,8 @@ func (a *address) prowls() bool {
 	return a.strange() > max(maxStrange, len(a.accounts)/maxStrangeOneIn)
 }
 
-// failsMore reports whether the address fails as often as it registers. A person may
-// mistype twice before the first time.
-func (a *address) failsMore() bool { return a.count(failures) >= max(a.success(), 3) }
+// failsMore reports whether the address fails as often as it registers.
+func (a *address) failsMore() bool { return a.count(failures) >= max(a.success(), guessedAfter) }
 
 // target is what would be trusted: the only address that was seen, else the /64.
 func (a *address) target() netip.Prefix {

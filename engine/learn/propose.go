@@ -3,6 +3,7 @@ package learn
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -58,11 +59,11 @@ func (r *Recorder) carrier(a *address) *Proposal {
 	return r.weigh(p, a)
 }
 
-// office proposes an address where several accounts register. A phone with an old
-// password may fail there more often than the others register; so may an attacker
-// with a few passwords who guesses another.
+// office proposes an address where several accounts register, unless it failed more than it
+// succeeded, or guessed: trust would let an attacker with a few passwords guess the next.
 func (r *Recorder) office(a *address) *Proposal {
-	if len(a.accounts) < minAccounts || a.prowls() || a.count(forgeries) > 0 || len(a.gateways) > 0 {
+	if len(a.accounts) < minAccounts || a.prowls() || a.count(forgeries) > 0 || len(a.gateways) > 0 ||
+		a.count(failures) > a.success() || r.isGuesser(a) {
 		return nil
 	}
 	p := r.proposal(Office, a, fmt.Sprintf("%s registered, %s: %s",
@@ -80,6 +81,15 @@ func (r *Recorder) office(a *address) *Proposal {
 		p.Sure = p.Sure && roaming*2 <= len(a.accounts)
 	}
 	return r.weigh(p, a)
+}
+
+// isGuesser reports whether a success of the address may be a guess: its first one came after
+// failures, or a rule waited for it.
+func (r *Recorder) isGuesser(a *address) bool {
+	return a.guessed || slices.ContainsFunc(a.caughtBy(), func(c ruleRecord) bool {
+		th := r.rules[c.rule].spec.Threshold
+		return th != nil && th.Then != nil
+	})
 }
 
 // proposal starts a proposal for the given reason.

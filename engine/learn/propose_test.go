@@ -40,7 +40,19 @@ func TestOffice(t *testing.T) {
 		{"more failures than registrations", 3, func(r *recording) {
 			r.office("203.0.113.7")
 			r.fail("203.0.113.7", "209", 5)
-		}, "unsure"},
+		}, ""},
+		{"a password found at the fifth try, and more accounts later", 3, func(r *recording) {
+			r.fail("203.0.113.7", "200", 4)
+			for range 3 {
+				r.office("203.0.113.7")
+			}
+		}, ""},
+		{"a password found at the third try", 3, func(r *recording) {
+			r.fail("203.0.113.7", "200", 2)
+			for range 3 {
+				r.office("203.0.113.7")
+			}
+		}, "sure"},
 		{"only failures", 3, func(r *recording) { r.fail("203.0.113.7", "200", 50) }, ""},
 		{"only challenges", 3, func(r *recording) {
 			for i := range 50 {

@@ -142,6 +142,9 @@ func (r *Recorder) count(a *address, ev *event.Event) {
 	if r.Forgeable(ev.Source) {
 		origin = byLog
 	}
+	if (counter == accepted || counter == registered) && a.success() == 0 {
+		a.guessed = a.count(failures) >= guessedAfter
+	}
 	a.counts[origin][counter]++
 	switch counter {
 	case accepted, registered:
