@@ -41,6 +41,7 @@ type Daemon struct {
 	engine   *engine.Engine
 	listener *adminListener
 	log      *slog.Logger
+	changes  changeLog
 	tasks    chan func(context.Context) // of the admin listener, for [Daemon.serve]
 	admin    *config.Admin              // of the rules that run
 }
@@ -98,6 +99,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 		return nil, err
 	}
 	d := &Daemon{options: o, log: log, tasks: make(chan func(context.Context)), admin: cfg.Admin}
+	d.changes = changeLog{log: changes, sum: log, kinds: map[ban.Kind]*stretch{}}
 	started := time.Now()
 	actions := filepath.Join(o.State, "actions")
 	if o.DryRun {
@@ -106,7 +108,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 	d.engine = engine.New(cfg, engine.Options{
 		Clock: clock.SinceBoot(),
 		OnChange: func(c *ban.Change) {
-			logChange(changes, c)
+			d.changes.add(c, time.Now())
 			d.listener.send(c)
 		},
 		OnCommit: func() { _ = buffer.Flush() }, // slog drops such errors, too
@@ -130,6 +132,7 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) {
 		select {
 		case <-trim.C:
 			memory.trim()
+			d.changes.tell(time.Now())
 		case <-ctx.Done():
 			return
 		case s := <-signals:

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
+	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
@@ -28,6 +30,65 @@ func newLogger(w io.Writer, o Options) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
 	return nil, fmt.Errorf("--log-format is text or json, not %q", o.LogFormat)
+}
+
+// A changeLog logs changes. Of each kind it logs so many in ten seconds and counts the others: an
+// attacker must not fill the disk. The API has all of them. It is safe for concurrent use.
+type changeLog struct {
+	log *slog.Logger // of changes
+	sum *slog.Logger // of their numbers
+
+	mu    sync.Mutex // guards kinds
+	kinds map[ban.Kind]*stretch
+}
+
+// A stretch of time has one number of lines for each kind of change.
+type stretch struct {
+	began        time.Time
+	logged, held int
+}
+
+const (
+	stretchTime = 10 * time.Second
+	mostLines   = 100 // of a stretch
+	mostRefused = 20  // likewise, of refusals: they change nothing
+)
+
+// add logs a change, or counts it.
+func (l *changeLog) add(c *ban.Change, now time.Time) {
+	if c.Standing { // at debug level
+		logChange(l.log, c)
+		return
+	}
+	l.tell(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.kinds[c.Kind]
+	if s == nil {
+		s = &stretch{began: now}
+		l.kinds[c.Kind] = s
+	}
+	if s.logged == mostLines || c.Kind == ban.KindRefuse && s.logged == mostRefused {
+		s.held++
+		return
+	}
+	s.logged++
+	logChange(l.log, c)
+}
+
+// tell ends the stretches that are over at now, and logs how many of their changes were not logged.
+func (l *changeLog) tell(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for kind, s := range l.kinds {
+		if now.Sub(s.began) < stretchTime {
+			continue
+		}
+		if s.held > 0 {
+			l.sum.Warn("changes not logged: too many at once", "kind", string(kind), "number", s.held, "since", s.began)
+		}
+		delete(l.kinds, kind)
+	}
 }
 
 // logChange logs one change. Further orders against a banned target are logged at debug level:
