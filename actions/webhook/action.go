@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/dbfile"
 	"freeswitch-security/engine/plugin"
@@ -22,6 +24,7 @@ type Action struct {
 	config   config
 	endpoint *endpoint
 	woken    chan struct{} // there may be something to send
+	lines    *rate.Limiter // of the log about failures: what an endpoint answers is in them
 
 	mu         sync.Mutex // guards all below
 	queue      queue
@@ -30,6 +33,7 @@ type Action struct {
 	ended      bool      // Serve has returned
 	seen       uint64    // Seq of the latest queued change
 	dropLogged bool      // since the last success
+	failLogged bool      // likewise, a failure
 	delivery   status.Delivery
 }
 
@@ -45,7 +49,7 @@ const maxQueueBytes = 64 << 20
 
 func newAction(c config) *Action {
 	a := &Action{
-		config: c, woken: make(chan struct{}, 1),
+		config: c, woken: make(chan struct{}, 1), lines: rate.NewLimiter(rate.Every(time.Minute), 5),
 		queue: queue{maxEntries: c.queue, maxBytes: maxQueueBytes, groupWait: c.groupWait, groupMax: c.groupMax},
 	}
 	a.endpoint = newEndpoint(&a.config)
@@ -170,10 +174,10 @@ func (a *Action) dropped(n int, why string) {
 		return
 	}
 	a.delivery.Dropped += uint64(n)
-	if !a.dropLogged {
+	if !a.dropLogged && a.lines.Allow() {
+		a.dropLogged = true
 		a.log().Error("notifications dropped", "notifications", n, "why", why, "err", a.delivery.Error)
 	}
-	a.dropLogged = true
 }
 
 // Delivery says how the action is doing. It may be called from any goroutine.

@@ -97,7 +97,9 @@ func (a *Action) prepare(g *group) {
 	body, err := a.config.form.render(&m)
 	g.contentType = a.config.form.contentType
 	if err != nil {
-		a.log().Error("template failed: the message is sent in the default form", "err", a.endpoint.show(300, err.Error()))
+		if a.lines.Allow() {
+			a.log().Error("template failed: the message is sent in the default form", "err", a.endpoint.show(300, err.Error()))
+		}
 		body, _ = json.Marshal(&m) // its texts are valid, its times within bounds
 		g.contentType = typeJSON
 	}
@@ -109,10 +111,10 @@ func (a *Action) settle(g *group, r result) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r.outcome == delivered {
-		if a.delivery.Failures > 0 || a.dropLogged {
+		if a.failLogged || a.dropLogged {
 			a.log().Info("webhook delivers again", "failures", a.delivery.Failures, "dropped", a.delivery.Dropped)
 		}
-		a.delivery.Failures, a.delivery.Error, a.dropLogged = 0, "", false
+		a.delivery.Failures, a.delivery.Error, a.failLogged, a.dropLogged = 0, "", false, false
 		a.delivery.Delivered += uint64(len(g.entries))
 		a.queue.end(g, true)
 		a.save(step{gone: g.entries})
@@ -128,7 +130,8 @@ func (a *Action) settle(g *group, r result) time.Duration {
 		a.giveUp(g, "the endpoint refuses them")
 		return pause
 	}
-	if a.delivery.Failures == 1 {
+	if a.delivery.Failures == 1 && a.lines.Allow() {
+		a.failLogged = true
 		a.log().Warn("webhook not delivered: it is retried", "err", r.err)
 	}
 	if r.outcome == failed {

@@ -313,6 +313,30 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestFlickering has an endpoint that fails on every second attempt: its answers fill no log.
+func TestFlickering(t *testing.T) {
+	log := capture(t)
+	synctest.Test(t, func(t *testing.T) {
+		a := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 1")
+		s := &service{answer: func(attempt int, _ Message) (int, http.Header, error) {
+			if attempt%2 == 1 {
+				return 503, nil, nil
+			}
+			return 200, nil, nil
+		}}
+		defer serving(t, a, s)()
+		apply(t, a, batch(1, 200))
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if got := len(s.seqs()); got != 200 {
+			t.Errorf("%d of 200 are delivered", got)
+		}
+	})
+	if failed, again := strings.Count(log.String(), "webhook not delivered"), strings.Count(log.String(), "delivers again"); failed < 5 || failed > 10 || again != failed {
+		t.Errorf("logged %d failures and %d recoveries", failed, again)
+	}
+}
+
 // TestPoison demands that a text on which the endpoint fails, which an attacker may have
 // written for that purpose, does not delay other notifications.
 func TestPoison(t *testing.T) {
