@@ -75,13 +75,7 @@ func (e *Engine) step(by time.Duration) {
 	e.ledger.Step(by)
 	e.rules.Step(by)
 	e.verifier.Step(by)
-	if e.known.registrations != nil {
-		e.known.registrations.Step(by)
-		e.known.failures.Step(by)
-	}
-	if e.known.dialogues != nil {
-		e.known.dialogues.Step(by)
-	}
+	e.known.step(by)
 	e.challenges = newChallenges()
 	for _, o := range e.offsets {
 		o.Step(by)

@@ -78,8 +78,14 @@ func TestForgedSendersBanNoAddressWithADialogue(t *testing.T) {
 			s.known.dialogues.Step(-time.Minute)
 			s.forged(3)
 		}, []string{sparedTalk + "3h21m" + forgeable}},
-		"another source decides as before": {func(s *story) { s.talks(); s.reports(3, "log.x", event.AuthFailure, victim, false) },
-			[]string{"ban 198.51.100.7: " + three}},
+		"another source's failures": {func(s *story) { s.talks(); s.reports(9, "log.x", event.AuthFailure, victim, false) },
+			[]string{sparedTalk + "3s" + forgeable}},
+		"another source's failures, which the wire has proven": {func(s *story) {
+			s.talks()
+			s.proven(2)
+			s.reports(3, "log.x", event.AuthFailure, victim, false)
+		}, []string{"ban 198.51.100.7: " + three}},
+		"what another source alone can tell": {func(s *story) { s.talks(); s.reports(3, "log.x", event.ESLDenied, victim, false) }, nil},
 		"another source's dialogues protect nothing": {func(s *story) { s.reports(1, "log.x", event.Dialogue, victim, true); s.forged(3) },
 			[]string{"ban 198.51.100.7: " + three}},
 	} {
@@ -170,7 +176,7 @@ func TestOfficeOnTheWire(t *testing.T) {
 			tell := func(name, user string, proven bool) {
 				s.now = s.now.Add(time.Second)
 				for _, source := range c.sources {
-					s.observe(&event.Event{Time: s.now, Name: name, Source: source, User: user, Domain: "of " + source, IP: netip.MustParseAddr(victim), Proven: proven,
+					s.observe(&event.Event{Time: s.now, Name: name, Source: source, User: user, Domain: "of " + source, IP: netip.MustParseAddr(victim), Port: 5060, Proven: proven,
 						Fields: map[string]string{"authenticated": "true", "expires": "3600"}}, s.now)
 				}
 			}

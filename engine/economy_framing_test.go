@@ -26,6 +26,7 @@ const (
 	needsStream = "Needs the event socket, which alone reports gateways"
 	needsCalls  = "Needs the event socket or the wire: the log reports no registrations"
 	needsWire   = "Needs the wire: no other source reports dialogues, or tells what is forged"
+	asOffice    = "By 117 failures in an hour at other accounts, for ten minutes at first: without the wire an attacker with an account looks the same (`protected_failures`)"
 	ladder      = "Nothing is known of such an address: it is banned for ten minutes at first. A forger gains nothing by that; trust the address if it matters"
 )
 
@@ -37,11 +38,11 @@ var framees = []framee{
 	{"registered a minute before", "203.0.113.8", func(s *simulation, from netip.AddrPort) {
 		s.registers(from, "1010", "own")
 		s.now = s.now.Add(time.Minute)
-	}, map[string]string{"log": needsCalls}},
+	}, map[string]string{"log": needsCalls, "esl": asOffice}},
 	{"registered two hours before", "203.0.113.8", func(s *simulation, from netip.AddrPort) {
 		s.registers(from, "1010", "own")
 		s.now = s.now.Add(2 * time.Hour)
-	}, map[string]string{"log": needsCalls}},
+	}, map[string]string{"log": needsCalls, "esl": asOffice}},
 	{"a dialogue twenty hours before", "203.0.113.8", func(s *simulation, from netip.AddrPort) {
 		s.talks(from)
 		s.now = s.now.Add(20 * time.Hour)

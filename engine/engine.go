@@ -219,6 +219,7 @@ func (e *Engine) believe(ev *event.Event) {
 		e.lift(ev)
 		e.challenges.see(ev)
 		e.rules.Observe(ev, e.fired)
+		e.limit(ev)
 	}
 	if e.options.Observed != nil {
 		e.options.Observed(ev)

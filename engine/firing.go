@@ -64,6 +64,7 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) bool {
 	o = e.besideProtected(o)
 	if c := e.spared(o); c != nil {
 		e.spare(f, c)
+		e.withhold(f, o)
 		return false
 	}
 	if e.rules.Braked(f.Spec, o.At) && e.ledger.Consider(o, e.now).Kind == ban.KindBan {

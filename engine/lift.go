@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"slices"
 
 	"freeswitch-security/engine/ban"
@@ -11,9 +12,6 @@ import (
 // could not be known: its source was not connected to the switch, and lists it now. It ends
 // those that would have been spared. A ban stands if its offence began while the source was
 // connected, if it is of an operator or a feed, or if it has no evidence, or not all of it any more.
-//
-// The address has been banned, so the time of settling begins again: an attacker that registers
-// and guesses on is banned.
 func (e *Engine) lift(ev *event.Event) {
 	source := e.live.sources.progress[ev.Source]
 	if ev.Name != event.Registered || !ev.Repeat || e.known.registrations == nil || source == nil {
@@ -27,10 +25,16 @@ func (e *Engine) lift(ev *event.Event) {
 		}
 		b.Evidence = e.ledger.Evidence(&b)
 		lost := slices.ContainsFunc(b.Evidence, func(e ban.Evidence) bool { return e.Lost })
-		if lost || len(b.Evidence) == 0 || b.Evidence[0].Time.Before(unheard) || !e.protected(b.Target.Prefix(), b.Evidence) {
+		if lost || len(b.Evidence) == 0 || b.Evidence[0].Time.Before(unheard) || !e.liftable(b.Target.Prefix(), b.Evidence) {
 			return
 		}
 		why := "protected: " + e.whyRegistered(b.Target.Prefix(), b.Evidence) + "; banned while source." + ev.Source + " did not hear the switch"
 		e.decide(e.ledger.Lift(b.Target, why, e.now))
 	}
+}
+
+// liftable reports whether a network with a registered phone would have been spared.
+func (e *Engine) liftable(network netip.Prefix, evidence []ban.Evidence) bool {
+	return e.known.registrations.Holds(network, e.now) && e.fewUnknown(network, len(failedAccounts(network, evidence))) &&
+		e.beyond(e.known.nat64.Host(network.Addr())) == ""
 }

@@ -10,6 +10,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/registrations"
 )
@@ -18,11 +19,13 @@ import (
 // reload but not the process: a source lists registrations and gateways at every connect.
 type knownGood struct {
 	tables
-	shared   atomic.Pointer[tables]  // the same, for other goroutines
-	failures *registrations.Failures // of registered addresses
-	gateways *registrations.Gateways // nil: protect does not list "gateways"
-	changed  bool                    // the gateways, since the last setTrust
-	proves   map[string]bool         // the sources that tell what is proven
+	shared   atomic.Pointer[tables]             // the same, for other goroutines
+	failures *registrations.Failures            // of protected hosts
+	withheld dedup.Cache[netip.Addr, ban.Order] // by host: the latest order that was withheld
+	gateways *registrations.Gateways            // nil: protect does not list "gateways"
+	changed  bool                               // the gateways, since the last setTrust
+	proves   map[string]bool                    // the sources that tell what is proven
+	wire     bool                               // one of them has reported
 }
 
 // tables hold the protected addresses.
@@ -36,9 +39,9 @@ type tables struct {
 func (k *knownGood) reconcile(cfg *config.Config) {
 	protect := cfg.Security.Protect
 	if !protect.Registered {
-		k.registrations, k.failures = nil, nil
+		k.registrations = nil
 	} else if k.registrations == nil {
-		k.registrations, k.failures = registrations.NewTable(), registrations.NewFailures()
+		k.registrations = registrations.NewTable()
 	}
 	if !protect.Dialogues {
 		k.dialogues = nil
@@ -46,8 +49,8 @@ func (k *knownGood) reconcile(cfg *config.Config) {
 		k.dialogues = registrations.NewDialogues()
 	}
 	k.nat64 = cfg.Security.NAT64
-	if k.failures != nil {
-		k.failures.NAT64 = k.nat64
+	if k.failures == nil {
+		k.failures = registrations.NewFailures()
 	}
 	if k.dialogues != nil {
 		k.dialogues.SetNAT64(k.nat64)
@@ -74,23 +77,61 @@ func (k *knownGood) reconcile(cfg *config.Config) {
 	}
 }
 
-// learn notes the registrations and gateways in an event.
+// learn notes the registrations, failures and gateways in an event.
 func (k *knownGood) learn(ev *event.Event, now time.Time) {
+	k.wire = k.wire || k.proves[ev.Source]
 	if k.registrations != nil {
 		k.registrations.Learn(ev, now)
-		// Failures of other addresses are not kept: forged senders could evict all of them.
-		// Nor are those of forged senders, where that is known.
-		failed := slices.Contains(registrations.FailureEvents, ev.Name)
-		if failed && ev.IP.IsValid() && (ev.Proven || !k.proves[ev.Source]) && k.registrations.Holds(single(ev.IP), now) {
-			k.failures.Learn(ev)
-		}
 	}
 	if k.dialogues != nil && k.proves[ev.Source] {
 		k.dialogues.Learn(ev, now)
 	}
+	if isFailure(ev) {
+		k.noteFailure(ev, ev.IP, ev.Proven, now)
+		if sender, err := netip.ParseAddr(ev.Fields["sender"]); err == nil && k.proves[ev.Source] {
+			k.noteFailure(ev, sender, false, now)
+		}
+	}
 	if k.gateways != nil && k.gateways.Learn(ev) {
 		k.changed = true
 	}
+}
+
+func isFailure(ev *event.Event) bool { return slices.Contains(registrations.FailureEvents, ev.Name) }
+
+// noteFailure notes a failure of a protected address. Those of others are not kept: forged senders
+// could evict all of them.
+func (k *knownGood) noteFailure(ev *event.Event, ip netip.Addr, proven bool, now time.Time) {
+	if !ip.IsValid() {
+		return
+	}
+	host := k.nat64.Host(ip)
+	registered := k.registrations != nil && k.registrations.Holds(host, now)
+	if !registered && !k.hasDialogue(host, now) {
+		return
+	}
+	own := registered && k.registrations.HasAccount(host, ev, now)
+	phones := registered && k.registrations.HasPort(host, ev.Port, now)
+	k.failures.Learn(ev, host, own, phones, proven, now)
+}
+
+func (k *knownGood) hasDialogue(network netip.Prefix, now time.Time) bool {
+	if k.dialogues == nil {
+		return false
+	}
+	_, ok := k.dialogues.Latest(network, netip.Addr{}, now)
+	return ok
+}
+
+// step moves all times by a step of the host's clock.
+func (k *knownGood) step(by time.Duration) {
+	if k.registrations != nil {
+		k.registrations.Step(by)
+	}
+	if k.dialogues != nil {
+		k.dialogues.Step(by)
+	}
+	k.failures.Step(by)
 }
 
 // wants returns the events of a source that the rules on it can match, and those about
@@ -152,7 +193,7 @@ func (e *Engine) besideProtected(o ban.Order) ban.Order {
 	}
 	network, own := o.Target.Prefix(), o
 	own.Target = ban.Address(o.Address)
-	beside := e.protected(network, o.Evidence) || e.known.proves[o.Source] && !e.lastDialogue(network, o.Address).IsZero()
+	beside := e.protected(network) || e.known.proves[o.Source] && !e.lastDialogue(network, o.Address).IsZero()
 	if beside && e.protection(own, own.Target.Prefix(), o.Evidence) == "" {
 		return own
 	}
@@ -219,34 +260,31 @@ func (e *Engine) spares(network netip.Prefix) bool {
 }
 
 // maxUnknownAccounts is the number of failed accounts beyond the registered ones at which
-// an address is no longer protected, unless it is settled. An office has a phone or two
-// with an old password. An attacker with one account that fails on account after account is
-// guessing, and its own account must be no licence for that. The number does not count at a
-// settled address: over UDP anybody can fail in its name, and could have it banned.
+// a device with several accounts is guessing. An office has a phone or two with an old password.
 const maxUnknownAccounts = 2
 
-// settling is the time of registration without a ban after which an address is settled.
+// settling is the time of registration after which an address is settled.
 const settling = time.Hour
 
-// protected reports whether an address in the network is registered at the switch, and the
-// evidence may well come from its neighbours or from forged senders.
-func (e *Engine) protected(network netip.Prefix, evidence []ban.Evidence) bool {
-	registrations := e.known.registrations
-	if registrations == nil || !registrations.Holds(network, e.now) {
+// protected reports whether an address in the network is registered at the switch. Its failures are
+// limited elsewhere. In the first hour it is not protected if a port from which several accounts
+// registered fails with further ones: a forger does not know the port.
+func (e *Engine) protected(network netip.Prefix) bool {
+	table := e.known.registrations
+	if table == nil || !table.Holds(network, e.now) {
 		return false
 	}
-	if e.settled(network) {
+	if table.Settled(network, e.now.Add(-settling), e.now) {
 		return true
 	}
-	failed := max(len(failedAccounts(network, evidence)), e.known.failures.Count(network, e.now))
-	return failed < maxUnknownAccounts || failed < maxUnknownAccounts+len(registrations.Accounts(network, e.now, failed))
+	shared := func(port uint16) bool { return table.Shares(network, port, e.now) }
+	return e.fewUnknown(network, e.known.failures.Accounts(e.known.nat64.Host(network.Addr()), e.known.wire, shared, e.now))
 }
 
-// settled reports whether an address in the network was registered for the time of settling,
-// and no rule had it banned: an attacker may stay registered meanwhile.
-func (e *Engine) settled(network netip.Prefix) bool {
-	since := e.now.Add(-settling)
-	return e.known.registrations.Settled(network, since, e.now) && !e.ledger.CaughtSince(network, since)
+// fewUnknown reports whether a number of accounts that failed in a network is below what ends its
+// protection.
+func (e *Engine) fewUnknown(network netip.Prefix, failed int) bool {
+	return failed < maxUnknownAccounts || failed < maxUnknownAccounts+len(e.known.registrations.Accounts(network, e.now, failed))
 }
 
 // spared returns the sparing that an order leads to; nil if its target is not protected, or
@@ -266,12 +304,13 @@ func (e *Engine) spared(o ban.Order) *ban.Change {
 }
 
 // protection says what protects a network from an order; "" if nothing does. A dialogue
-// protects from an order that rests on senders which may be forged, of a source that tells.
+// protects from an order that rests on senders which may be forged, of a source that tells, and
+// from those of others: only such a source knows dialogues, and it counts them where they came from.
 func (e *Engine) protection(o ban.Order, network netip.Prefix, evidence []ban.Evidence) string {
-	if e.protected(network, evidence) {
+	if e.protected(network) {
 		return e.whyRegistered(network, evidence)
 	}
-	if o.Proven || !e.known.proves[o.Source] {
+	if o.Proven || !e.known.proves[o.Source] && !e.forgeable(network, evidence) {
 		return ""
 	}
 	at := e.lastDialogue(network, netip.Addr{})
@@ -284,6 +323,21 @@ func (e *Engine) protection(o ban.Order, network netip.Prefix, evidence []ban.Ev
 	}
 	return "a call or login " + ban.FormatDuration(ago.Truncate(unit)) + " ago, and the sender may be forged"
 }
+
+// forgeable reports whether what a source reported that does not tell may be of forged senders, where
+// the wire has heard dialogues: no event needs a password or a connection, and the wire has not proven as many
+// failures. The two reports of one attempt arrive in any order.
+func (e *Engine) forgeable(network netip.Prefix, evidence []ban.Evidence) bool {
+	certain := []string{event.VertoLoginFailure, event.ESLDenied, event.LogForgery}
+	if len(evidence) == 0 || slices.ContainsFunc(evidence, func(e ban.Evidence) bool { return e.Proven || slices.Contains(certain, e.Event) }) {
+		return false
+	}
+	since := evidence[0].Time.Add(-provenWithin)
+	return e.known.failures.Proven(e.known.nat64.Host(network.Addr()), since) < max(1, len(evidence)-1)
+}
+
+// provenWithin bounds the distance of the two reports of one attempt.
+const provenWithin = 2 * time.Second
 
 // whyRegistered says which accounts are registered in the network and which failed.
 func (e *Engine) whyRegistered(network netip.Prefix, evidence []ban.Evidence) string {

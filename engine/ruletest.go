@@ -36,6 +36,9 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 
 	results := map[netip.Prefix]result{}
 	e := New(&only, Options{OnChange: func(c *ban.Change) {
+		if c.Target.Kind() == ban.TargetEndpoint {
+			return // beside a sparing
+		}
 		r := results[c.Target.Prefix()]
 		switch c.Kind {
 		case ban.KindBan, ban.KindExtend:

@@ -9,13 +9,18 @@ security {
   # Loopback and link-local addresses and those of this host are always trusted.
   trusted_networks = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 
-  # "registered": an address with a registered phone triggers an alert instead of a ban.
-  # During its first hour this ends when two more accounts fail than are registered there.
-  # The event socket and the wire report registrations. "gateways": the gateways of the
+  # "registered": an address with a registered phone triggers an alert instead of a ban, up
+  # to the limit below. The event socket and the wire report registrations. "gateways": the gateways of the
   # switch are trusted; only the event socket reports them. "dialogues": an address that
   # logged in, or had a call answered, in the last 24 hours is not banned for what anyone can
   # send in its name; it concerns what the wire reports.
   protect = ["registered", "gateways", "dialogues"]
+
+  # How often a protected address may fail in an hour at accounts of others, where the sender
+  # may be forged: over UDP, without the wire. 120: an office with a bad phone works all day,
+  # and so does an attacker with an account, at 120 guesses an hour. 20: neither does.
+  # What is proven is limited to 20 an hour and 60 a day.
+  # protected_failures = 120
 }
 
 # Trust carriers that send calls without being a gateway of the switch (five a second look

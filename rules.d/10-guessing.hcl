@@ -12,7 +12,8 @@
 # wire such failures count against the address to which the nonce was sent.
 #
 # A phone that retries an old password by itself looks like an attacker and is banned,
-# unless other phones are registered from its address. Correct the phone, then run
+# unless other phones are registered from its address and it fails at most twice a minute.
+# Correct the phone, then run
 # `freeswitch-security unban ADDRESS --grace 1h`.
 #
 # FreeSWITCH reports failures by REGISTER and INVITE only: those by MESSAGE, SUBSCRIBE or
@@ -353,8 +354,8 @@ rule "slow password guessing" {
 # longer than for plain guessing, because no phone does this by mistake.
 #
 # An office whose five phones got a new password on the same day looks the same. Such an
-# office is spared once a phone has been registered for an hour. Otherwise trust its
-# address while you correct the phones. In the log, a failure by INVITE names no account.
+# office is spared while a phone is registered there, up to the limit of
+# security.protected_failures. Otherwise trust its address while you correct the phones. In the log, a failure by INVITE names no account.
 rule "password spraying" {
   on    = local.switch
   match = "event == 'auth_failure'"

@@ -218,6 +218,7 @@ func outcome(t *testing.T, cfg *config.Config, in engine.Input) string {
 	}
 	e := engine.New(cfg, engine.Options{OnChange: func(v *ban.Change) {
 		switch {
+		case v.Target.Kind() == ban.TargetEndpoint: // beside a sparing
 		case v.Kind == ban.KindSpare:
 			note(v.Rule+": spared", "")
 		case v.InForce():

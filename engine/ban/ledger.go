@@ -236,20 +236,6 @@ func (l *Ledger) offence(o *Order, standing *Ban) int {
 	return h.count + 1
 }
 
-// CaughtSince reports whether a rule's ban of target, or of a network around it, was in
-// force after since. An unban erases the offences.
-func (l *Ledger) CaughtSince(target netip.Prefix, since time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for bits := target.Bits(); bits >= 0; bits-- {
-		around, _ := target.Addr().Prefix(bits) // cannot fail for these bits
-		if h, ok := l.history[Network(around)]; ok && (h.until.IsZero() || h.until.After(since)) {
-			return true
-		}
-	}
-	return false
-}
-
 // inGrace reports whether anything in target, or all of it, is in its grace.
 func (l *Ledger) inGrace(target Target, now time.Time) (time.Time, bool) {
 	for until := range l.grace.around(target) {

@@ -236,38 +236,6 @@ func TestUnbanErasesOffencesAndGivesGrace(t *testing.T) {
 	}
 }
 
-func TestCaughtSince(t *testing.T) {
-	l := NewLedger(NewTrust(nil))
-	mustBan(t, l, order("198.51.100.7", t0, "1h"))
-	mustBan(t, l, order("203.0.113.0/24", t0, "permanent"))
-	unbanned := order("198.51.100.8", t0, "1h")
-	mustBan(t, l, unbanned)
-	l.Unban(unbanned.Target, "a mistake", at("1m"), 0)
-	byHand := order("198.51.100.9", t0, "1h")
-	byHand.Rule, byHand.Author = "", "api alice"
-	mustBan(t, l, byHand)
-	l.Advance(at("2h"))
-	for _, test := range []struct {
-		target string
-		since  string
-		caught bool
-	}{
-		{"198.51.100.7", "1s", true},
-		{"198.51.100.7", "59m", true},
-		{"198.51.100.7", "1h", false},
-		{"198.51.100.0/24", "1s", false}, // only a part of it was banned
-		{"198.51.100.8", "1s", false},
-		{"198.51.100.9", "1s", false},
-		{"203.0.113.5", "520w", true},
-		{"203.0.114.5", "1s", false},
-		{"2001:db8::1", "1s", false},
-	} {
-		if got := l.CaughtSince(network(test.target), at(test.since)); got != test.caught {
-			t.Errorf("%s since %s: %t", test.target, test.since, got)
-		}
-	}
-}
-
 // TestNeverBansTrusted makes random orders, unbans and trust. It checks the invariants
 // of the ledger after each of them.
 func TestNeverBansTrusted(t *testing.T) {

@@ -44,7 +44,20 @@ type Security struct {
 	BlockDuration ban.Term // of rules without a term of their own; default 1h
 	Protect       Protect
 	NAT64         ban.NAT64 // prefixes of the site
+
+	// ProtectedFailures is how often a protected address may fail in an hour, where the failures may
+	// be of a forged sender; 0: DefaultProtectedFailures. Up to StrictFailures, they count as if
+	// they were proven.
+	ProtectedFailures int
 }
+
+// Values of [Security.ProtectedFailures].
+const (
+	StrictFailures           = 20
+	DefaultProtectedFailures = 120
+	minProtectedFailures     = 10
+	maxProtectedFailures     = 240
+)
 
 // Protect says which addresses no rule bans, because the switch itself knows them. The
 // zero value protects none.

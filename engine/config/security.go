@@ -26,6 +26,7 @@ var variables = map[string]string{
 	"trusted_networks":   "SECURITY_TRUSTED_NETWORKS",
 	"protect":            "",
 	"nat64":              "",
+	"protected_failures": "",
 }
 
 // switches are further words for true and false that are common in environments.
@@ -72,6 +73,7 @@ func (l *loader) decodeSecurityBlock(b *settings.Block) {
 			security.NAT64 = append(security.NAT64, prefix)
 		}
 	}
+	b.Int("protected_failures", &security.ProtectedFailures, minProtectedFailures, maxProtectedFailures)
 	words, _ := b.Texts("protect")
 	for _, t := range words {
 		if b.OneOf(t, "protection", slices.Sorted(maps.Keys(protectWords))) {

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,26 +103,69 @@ func Gateways(ctx context.Context, c Commander) ([]Gateway, error) {
 	return listing.Gateways, nil
 }
 
+// A sofiaConf is sofia.conf with the SIP profiles.
+type sofiaConf struct {
+	XMLName  xml.Name  `xml:"configuration"`
+	Params   []param   `xml:"global_settings>param"`
+	Profiles []profile `xml:"profiles>profile"`
+}
+
+type profile struct {
+	Name   string  `xml:"name,attr"`
+	Params []param `xml:"settings>param"`
+}
+
+type param struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+// readSofiaConf reads the configuration, which the switch may not have loaded.
+func readSofiaConf(ctx context.Context, c Commander) (conf sofiaConf, err error) {
+	if err := askXML(ctx, c, &conf, "xml_locate", "configuration", "configuration", "name", "sofia.conf"); err != nil {
+		return conf, fmt.Errorf("read sofia.conf: %w", err)
+	}
+	return conf, nil
+}
+
 // CaptureServer returns where the SIP profiles mirror their packets to, if their capture is on:
 // "udp:127.0.0.1:9060;hep=3"; "" if there is no target. It is that of the configuration, which
 // the switch may not have loaded.
 func CaptureServer(ctx context.Context, c Commander) (target string, err error) {
-	var conf struct {
-		XMLName xml.Name `xml:"configuration"`
-		Params  []struct {
-			Name  string `xml:"name,attr"`
-			Value string `xml:"value,attr"`
-		} `xml:"global_settings>param"`
-	}
-	if err := askXML(ctx, c, &conf, "xml_locate", "configuration", "configuration", "name", "sofia.conf"); err != nil {
-		return "", fmt.Errorf("read sofia.conf: %w", err)
-	}
+	conf, err := readSofiaConf(ctx, c)
 	for _, p := range conf.Params {
 		if p.Name == "capture-server" {
 			target = p.Value
 		}
 	}
-	return target, nil
+	return target, err
+}
+
+// MultipleRegistrations returns the SIP profiles that keep several registrations of one account. Of
+// the others, a registration ends the one before.
+func MultipleRegistrations(ctx context.Context, c Commander) (several map[string]bool, err error) {
+	conf, err := readSofiaConf(ctx, c)
+	several = map[string]bool{}
+	for _, profile := range conf.Profiles {
+		for _, p := range profile.Params {
+			value := strings.ToLower(p.Value)
+			switch {
+			case p.Name == "multiple-registrations":
+				several[profile.Name] = value == "call-id" || value == "contact" || isTrue(value)
+			case p.Name == "manage-shared-appearance" && isTrue(value):
+				several[profile.Name] = true
+			}
+		}
+	}
+	return several, err
+}
+
+// isTrue reports whether FreeSWITCH takes a value in lower case as true.
+func isTrue(value string) bool {
+	if n, err := strconv.ParseFloat(value, 64); err == nil {
+		return n != 0
+	}
+	return slices.Contains([]string{"yes", "on", "true", "t", "enabled", "active", "allow"}, value)
 }
 
 // askXML decodes the answer to a command. FreeSWITCH escapes few of its texts, and claims

@@ -9,45 +9,119 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-func TestFailures(t *testing.T) {
-	start := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+var (
+	office    = netip.MustParsePrefix("203.0.113.7/32")
+	breakfast = time.Date(2026, 5, 4, 8, 0, 0, 0, time.UTC)
+)
+
+func isWire(source string) bool { return source == "sip.wire" }
+
+// fails notes a failure at the office, after a time since breakfast.
+func (f *Failures) fails(source, user string, proven bool, after time.Duration) {
+	ev := &event.Event{Name: event.AuthFailure, Source: source, IP: office.Addr(), User: user, Domain: source, Port: 5060, Time: breakfast.Add(after)}
+	f.Learn(ev, office, user == "own", ev.Port == 5070, proven, ev.Time)
+}
+
+func TestFailuresAreCounted(t *testing.T) {
 	f := NewFailures()
-	fail := func(name, ip, user string, after time.Duration) {
-		f.Learn(&event.Event{Name: name, IP: netip.MustParseAddr(ip), User: user, Domain: "pbx", Time: start.Add(after)})
-	}
-	count := func(network string, after time.Duration, want int) {
+	want := func(after time.Duration, proven, unproven Count) {
 		t.Helper()
-		if got := f.Count(netip.MustParsePrefix(network), start.Add(after)); got != want {
-			t.Errorf("%s after %s: %d accounts, want %d", network, after, got, want)
+		p, u := f.Count(office, isWire, breakfast.Add(after))
+		if p != proven || u != unproven {
+			t.Errorf("after %s: %+v and %+v, want %+v and %+v", after, p, u, proven, unproven)
 		}
 	}
-	fail(event.AuthFailure, "203.0.113.7", "bob", 0)
-	fail(event.AuthFailure, "203.0.113.7", "BOB", time.Minute)
-	fail(event.UnknownUser, "203.0.113.7", "eve", 2*time.Minute)
-	fail(event.Challenge, "203.0.113.7", "ann", 2*time.Minute)
-	fail(event.AuthFailure, "203.0.113.7", "", 2*time.Minute)
-	fail(event.AuthFailure, "2001:db8::1", "bob", 0)
-	fail(event.AuthFailure, "2001:db8::2", "eve", 0)
-	count("203.0.113.7/32", 2*time.Minute, 2)
-	count("203.0.113.7/32", time.Hour+90*time.Second, 1)
-	count("203.0.113.7/32", 2*time.Hour, 0)
-	count("2001:db8::/64", 0, 2)
-	count("192.0.2.1/32", 0, 0)
+	want(0, Count{}, Count{})
+	for _, user := range []string{"bob", "BOB", "eve", "own"} {
+		f.fails("esl.pbx", user, false, 0)
+		f.fails("log.x", user, false, 0) // the same attempts
+	}
+	f.Learn(&event.Event{Name: event.AuthFailure, Source: "esl.pbx", User: "ann", Repeat: true, Time: breakfast}, office, false, false, false, breakfast)
+	want(time.Minute, Count{}, Count{Hour: 3, Day: 3, Burst: 3, Accounts: 2, Ports: 1})
+	want(11*time.Minute, Count{}, Count{Hour: 3, Day: 3, Burst: 3, Accounts: 2, Ports: 1})
+	want(61*time.Minute, Count{}, Count{Day: 3, Accounts: 2, Ports: 1})
+	want(25*time.Hour, Count{}, Count{})
+	f.Step(time.Hour)
+	want(61*time.Minute, Count{}, Count{Hour: 3, Day: 3, Burst: 3, Accounts: 2, Ports: 1})
+	f.Step(-time.Hour)
 
-	// Another source reports the same attempts, and one more; it names another domain.
-	for _, user := range []string{"bob", "eve", "ann"} {
-		f.Learn(&event.Event{Name: event.AuthFailure, Source: "sip.wire", IP: netip.MustParseAddr("203.0.113.7"), User: user, Domain: "203.0.113.1", Time: start})
+	// The wire reports three of them: one is proven, two are of forged senders.
+	f.fails("sip.wire", "bob", true, 0)
+	f.fails("sip.wire", "eve", false, 0)
+	f.fails("sip.wire", "ann", false, 0)
+	one := Count{Hour: 1, Day: 1, Burst: 1, Accounts: 1, Ports: 1}
+	want(time.Minute, one, Count{Burst: 3, Accounts: 2, Ports: 1})
+	if n, after := f.Proven(office, breakfast), f.Proven(office, breakfast.Add(1)); n != 1 || after != 0 {
+		t.Errorf("%d and %d are proven", n, after)
 	}
-	count("203.0.113.7/32", 2*time.Minute, 3)
-	for i := range 3 * maxFailed {
-		fail(event.AuthFailure, "203.0.113.7", fmt.Sprint(i), 0)
+	for range 3 * maxFailures {
+		f.fails("sip.wire", "eve", false, time.Minute)
+		f.fails("esl.pbx", "eve", false, time.Minute)
 	}
-	count("203.0.113.7/32", 0, maxFailed)
+	want(time.Minute, one, Count{Burst: maxFailures, Accounts: 2, Ports: 1}) // what is proven is kept
+}
+
+// TestPortsOfFailures has failures from one port, from that of a phone, and without a port, and refused
+// logins of browsers beside what the wire proves.
+func TestPortsOfFailures(t *testing.T) {
+	for name, test := range map[string]struct {
+		port          uint16
+		phones, login bool
+		want          Count
+	}{
+		"one port":        {40_000, false, false, Count{2, 2, 2, 1, 1}},
+		"of a phone":      {40_000, true, false, Count{2, 2, 2, 1, 2}},
+		"without one":     {0, false, false, Count{2, 2, 2, 1, 2}},
+		"and by browsers": {40_000, false, true, Count{4, 4, 4, 1, 1}},
+	} {
+		f := NewFailures()
+		for range 2 {
+			ev := &event.Event{Name: event.AuthFailure, Source: "sip.wire", User: "1000", Port: test.port, Time: breakfast}
+			f.Learn(ev, office, false, test.phones, true, breakfast)
+			if test.login {
+				ev.Source = "esl.pbx"
+				f.Learn(ev, office, false, test.phones, true, breakfast)
+			}
+		}
+		if p, u := f.Count(office, isWire, breakfast); p != test.want || u != (Count{}) {
+			t.Errorf("%s: %+v, %+v", name, p, u)
+		}
+	}
+}
+
+// TestFailuresAreBounded fails at more hosts than are kept.
+func TestFailuresAreBounded(t *testing.T) {
+	f := NewFailures()
+	f.fails("esl.pbx", "bob", false, 0)
 	for i := range maxFailing {
-		fail(event.AuthFailure, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String(), "bob", 0)
+		host := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+		f.Learn(&event.Event{Source: "esl.pbx", Time: breakfast}, host, false, false, false, breakfast)
 	}
-	count("203.0.113.7/32", 0, 0) // the oldest address is dropped first
+	if _, u := f.Count(office, isWire, breakfast); u != (Count{}) { // the oldest is dropped first
+		t.Errorf("%+v", u)
+	}
 	if n := f.at.Len(); n > maxFailing {
-		t.Errorf("%d addresses are held", n)
+		t.Errorf("%d hosts are held", n)
 	}
+}
+
+func TestAccountsThatFailed(t *testing.T) {
+	f := NewFailures()
+	want := func(onlyProven bool, port uint16, after time.Duration, want int) {
+		t.Helper()
+		if got := f.Accounts(office, onlyProven, func(p uint16) bool { return p == port }, breakfast.Add(after)); got != want {
+			t.Errorf("%d accounts, want %d", got, want)
+		}
+	}
+	for i := range 5 {
+		f.fails("esl.pbx", fmt.Sprint(i%3), false, 0)
+	}
+	f.fails("esl.pbx", "", false, 0)
+	f.fails("sip.wire", "1", true, time.Minute)
+	f.fails("sip.wire", "2", true, time.Minute)
+	want(false, 5060, time.Minute, 3)
+	want(true, 5060, time.Minute, 2)
+	want(false, 5061, time.Minute, 0)
+	want(false, 5060, time.Hour+time.Second, 2)
+	want(false, 5060, 2*time.Hour, 0)
 }

@@ -32,7 +32,15 @@ const (
 	grace         = time.Minute        // a phone that renews late is still there
 	defaultExpiry = time.Hour          // of a registration without an expiry
 	longestExpiry = 7 * 24 * time.Hour // anything longer is more likely a mistake
+
+	// listAge bounds the time from the reading of a list to its last event. What was heard since
+	// is newer than the list.
+	listAge = 2 * time.Minute
 )
+
+// Multiple is the raw field of a registration that leaves the others of its account in force:
+// the profile allows several.
+const Multiple = "multiple_registrations"
 
 // Events are the names of the events that a Table learns from.
 var Events = []string{event.Registered, event.Unregistered}
@@ -63,6 +71,8 @@ type registration struct {
 	callID   string
 	contact  string
 	addr     netip.Addr
+	port     uint16    // that it was sent from; 0: not known
+	heard    time.Time // latest report
 	until    time.Time
 	index    int           // in Table.byEnd
 	inPlace  *list.Element // in the place at addr
@@ -134,9 +144,27 @@ func (t *Table) register(a account, ev *event.Event, now time.Time) {
 	if unproven && t.isUnauthenticated(profileOf(ev)) && (len(same) == 0 || same[0].addr != ev.IP) {
 		return
 	}
+	replaced := t.replaced(a, ev, same)
+	if ev.Repeat && slices.ContainsFunc(replaced, func(r *registration) bool { return now.Sub(r.heard) < listAge }) {
+		return // the switch made its list before
+	}
+	r := t.renew(a, ev, same, until, unproven, now)
+	for _, old := range replaced {
+		if slices.Contains(t.accounts[a], old) { // add may have evicted it
+			t.drop(old)
+		}
+	}
+	if r.addr != ev.IP {
+		t.leave(r)
+		r.addr = ev.IP
+		t.arrive(r, ev.Repeat, now)
+	}
+}
+
+// renew adds a registration, or renews those that are the same.
+func (t *Table) renew(a account, ev *event.Event, same []*registration, until time.Time, unproven bool, now time.Time) *registration {
 	if len(same) == 0 {
-		t.add(a, ev, until, unproven, now)
-		return
+		return t.add(a, ev, until, unproven, now)
 	}
 	for _, double := range same[1:] {
 		t.drop(double)
@@ -145,13 +173,28 @@ func (t *Table) register(a account, ev *event.Event, now time.Time) {
 	if ev.Repeat && until.Before(r.until) {
 		until = r.until // the phone renewed after the switch made its list
 	}
-	r.until, r.unproven = until, r.unproven && unproven
-	heap.Fix(&t.byEnd, r.index)
-	if r.addr != ev.IP {
-		t.leave(r)
-		r.addr = ev.IP
-		t.arrive(r, ev.Repeat, now)
+	if !ev.Repeat || r.port == 0 {
+		r.port = ev.Port
 	}
+	r.until, r.unproven, r.heard = until, r.unproven && unproven, now
+	heap.Fix(&t.byEnd, r.index)
+	return r
+}
+
+// replaced returns the registrations that a registration ends: a profile keeps one for each
+// account, unless the event says that it keeps several.
+func (t *Table) replaced(a account, ev *event.Event, same []*registration) (old []*registration) {
+	if ev.Fields[Multiple] == "true" {
+		return nil
+	}
+	for _, r := range t.accounts[a] {
+		// A list does not always name the profile.
+		onOther := r.profile != profileOf(ev) && r.profile.name != "" && ev.Profile != ""
+		if !onOther && !slices.Contains(same, r) {
+			old = append(old, r)
+		}
+	}
+	return old
 }
 
 // lifetime is how long a registration lasts from its event on.
@@ -197,7 +240,7 @@ func (t *Table) unregister(a account, ev *event.Event) {
 	}
 }
 
-func (t *Table) add(a account, ev *event.Event, until time.Time, unproven bool, now time.Time) {
+func (t *Table) add(a account, ev *event.Event, until time.Time, unproven bool, now time.Time) *registration {
 	if all := t.accounts[a]; len(all) >= maxPerAccount {
 		t.evict(slices.MinFunc(all, func(a, b *registration) int { return a.until.Compare(b.until) }))
 	}
@@ -210,13 +253,14 @@ func (t *Table) add(a account, ev *event.Event, until time.Time, unproven bool, 
 		a.user, a.domain = strings.Clone(a.user), strings.Clone(a.domain)
 	}
 	r := &registration{
-		account: a, addr: ev.IP, until: until, unproven: unproven,
+		account: a, addr: ev.IP, port: ev.Port, heard: now, until: until, unproven: unproven,
 		profile: profile{ev.Source, event.Bound(ev.Profile, event.MaxField)},
 		callID:  event.Bound(ev.CallID, event.MaxField), contact: event.Bound(ev.Fields["contact"], event.MaxField),
 	}
 	t.accounts[a] = append(t.accounts[a], r)
 	heap.Push(&t.byEnd, r)
 	t.arrive(r, ev.Repeat, now)
+	return r
 }
 
 func (t *Table) evict(r *registration) {
@@ -245,7 +289,7 @@ func (t *Table) Step(by time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.byEnd {
-		r.until = r.until.Add(by)
+		r.until, r.heard = r.until.Add(by), r.heard.Add(by)
 	}
 	for _, p := range t.places.All() {
 		if !p.since.IsZero() {
@@ -270,6 +314,50 @@ func (t *Table) Retain(keep func(source string) bool) {
 // at now.
 func (t *Table) Holds(network netip.Prefix, now time.Time) bool {
 	return len(t.Accounts(network, now, 1)) > 0
+}
+
+// HasAccount reports whether the account of an event is registered in network at now. Sources may
+// name its domain in different ways.
+func (t *Table) HasAccount(network netip.Prefix, ev *event.Event, now time.Time) bool {
+	return t.any(network, now, func(r *registration) bool {
+		a := r.account
+		return a.user == event.Fold(bounded(ev.User)) && (a.domain == event.Fold(bounded(ev.Domain)) || a.source != ev.Source)
+	})
+}
+
+// HasPort reports whether a phone may have registered from a port of a network: it did, or the port
+// of one that is registered there is not known.
+func (t *Table) HasPort(network netip.Prefix, port uint16, now time.Time) bool {
+	return t.any(network, now, func(r *registration) bool { return r.port == port || r.port == 0 })
+}
+
+// Shares reports whether phones of several accounts registered from one port of a network: one device
+// has them.
+func (t *Table) Shares(network netip.Prefix, port uint16, now time.Time) bool {
+	var first account
+	return port != 0 && t.any(network, now, func(r *registration) bool {
+		if r.port != port {
+			return false
+		}
+		if first == (account{}) {
+			first = r.account
+		}
+		return r.account != first && r.account.source == first.source
+	})
+}
+
+func (t *Table) any(network netip.Prefix, now time.Time, is func(*registration) bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.advance(now)
+	for _, p := range t.places.Subnets(network) {
+		for e := p.Front(); e != nil; e = e.Next() {
+			if is(e.Value.(*registration)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Accounts names up to limit different accounts with a registration in network

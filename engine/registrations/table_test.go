@@ -22,7 +22,7 @@ func after(seconds int) time.Time { return start.Add(time.Duration(seconds) * ti
 // phone is an event of one phone of an account at the start; ip "" means no address.
 func phone(name, user, callID, ip string) *event.Event {
 	ev := &event.Event{Time: start, Name: name, Source: "esl.pbx", User: user, Domain: "pbx", CallID: callID,
-		Fields: map[string]string{"expires": "60"}}
+		Fields: map[string]string{"expires": "60", Multiple: "true"}}
 	if ip != "" {
 		ev.IP = netip.MustParseAddr(ip)
 	}
@@ -70,7 +70,7 @@ func TestRegistrationRenewed(t *testing.T) {
 
 	// A list that the switch made before must not shorten the registration.
 	list := phone(event.Registered, "1000", "a", "203.0.113.7")
-	list.Repeat, list.Fields = true, map[string]string{"expires": "1"}
+	list.Repeat, list.Fields = true, map[string]string{"expires": "1"} // it says nothing about several phones
 	r.Learn(list, after(101))
 	if got := r.at("203.0.113.7/32", after(219)); got != "1000@pbx" {
 		t.Errorf("registered: %q", got)
@@ -171,6 +171,119 @@ func TestPhoneRestarts(t *testing.T) {
 	}
 	if r.at("203.0.113.7/32", start) == "" || r.at("198.51.100.1/32", start) == "" {
 		t.Error("one of the two phones is missing")
+	}
+}
+
+// TestAccountMoves registers an account at a second place, with the other phones of its first.
+func TestAccountMoves(t *testing.T) {
+	const one, two, both = "198.51.100.1/32", "203.0.113.7/32", "198.51.100.1/32 203.0.113.7/32"
+	for name, test := range map[string]struct {
+		change func(*event.Event) // of the second registration
+		after  time.Duration      // the first
+		at     string             // where the account is registered in the end
+	}{
+		"one registration for each account": {func(*event.Event) {}, time.Second, two},
+		"the profile allows several":        {func(ev *event.Event) { ev.Fields[Multiple] = "true" }, time.Second, both},
+		"on another profile":                {func(ev *event.Event) { ev.Profile = "wss" }, time.Second, both},
+		"on an unknown profile":             {func(ev *event.Event) { ev.Profile = "" }, time.Second, two},
+		"another account":                   {func(ev *event.Event) { ev.User = "1001" }, time.Second, both},
+		"as another source reports it":      {func(ev *event.Event) { ev.Source = "sip.wire" }, time.Second, both},
+		"with one spelling more":            {func(ev *event.Event) { ev.User, ev.Domain = "ALICE", "PBX" }, time.Second, two},
+		"without a password":                {func(ev *event.Event) { ev.Fields["authenticated"] = "false" }, time.Second, one},
+		"on a list that is older":           {func(ev *event.Event) { ev.Repeat = true }, time.Second, one},
+		"on a list that is newer":           {func(ev *event.Event) { ev.Repeat = true }, listAge, two},
+		"on a list of a profile with several": {func(ev *event.Event) {
+			ev.Repeat = true
+			ev.Fields[Multiple] = "true"
+		}, time.Second, both},
+	} {
+		r := NewTable()
+		register := func(user, callID, ip string, change func(*event.Event), now time.Time) {
+			ev := phone(event.Registered, user, callID, ip)
+			ev.Time, ev.Profile, ev.Fields = now, "internal", map[string]string{"expires": "3600"}
+			change(ev)
+			r.Learn(ev, now)
+		}
+		register("alice", "a", "198.51.100.1", func(*event.Event) {}, start)
+		register("bob", "b", "198.51.100.1", func(*event.Event) {}, start)
+		now := start.Add(test.after)
+		r.Step(time.Hour)
+		now = now.Add(time.Hour)
+		register("alice", "c", "203.0.113.7", test.change, now)
+		var at []string
+		for _, network := range []string{one, two} {
+			if names := r.at(network, now); strings.Contains(names, "alice") || strings.Contains(names, "1001") {
+				at = append(at, network)
+			}
+		}
+		if got := strings.Join(at, " "); got != test.at || !strings.Contains(r.at(one, now), "bob") {
+			t.Errorf("%s: registered at %s, want %s; beside it %s", name, got, test.at, r.at(one, now))
+		}
+		r.check(t)
+	}
+}
+
+// TestOfficeStaysSettled restarts the only phone of an office: it has a new Call-ID and contact.
+func TestOfficeStaysSettled(t *testing.T) {
+	r := NewTable()
+	for i := range 3 {
+		ev := phone(event.Registered, "1000", fmt.Sprint(i), "203.0.113.7")
+		ev.Time, ev.Fields = after(1800*i), map[string]string{"expires": "3600"}
+		r.Learn(ev, ev.Time)
+	}
+	if office := netip.MustParsePrefix("203.0.113.7/32"); !r.Settled(office, start, after(3600)) || len(r.byEnd) != 1 {
+		t.Errorf("settled is %t, of %d registrations", r.Settled(office, start, after(3600)), len(r.byEnd))
+	}
+}
+
+// TestPortsAndAccountsOfAPlace asks for the ports and accounts of registered phones.
+func TestPortsAndAccountsOfAPlace(t *testing.T) {
+	r := NewTable()
+	place := netip.MustParsePrefix("203.0.113.7/32")
+	register := func(user, callID string, port uint16) {
+		ev := phone(event.Registered, user, callID, "203.0.113.7")
+		ev.Port = port
+		r.Learn(ev, start)
+	}
+	register("bob", "a", 5060)
+	register("bob", "a", 5070) // its NAT has a new port
+	has := func(port uint16, want bool) {
+		t.Helper()
+		if got := r.HasPort(place, port, start); got != want {
+			t.Errorf("port %d: %t", port, got)
+		}
+	}
+	has(5070, true)
+	has(5060, false)
+	register("eve", "b", 0)
+	has(5060, true) // it may be hers
+	for name, test := range map[string]struct {
+		ev   event.Event
+		want bool
+	}{
+		"itself":                     {event.Event{Source: "esl.pbx", User: "BOB", Domain: "PBX"}, true},
+		"its name in another domain": {event.Event{Source: "esl.pbx", User: "bob", Domain: "other"}, false},
+		"as another source names it": {event.Event{Source: "sip.wire", User: "bob", Domain: "203.0.113.1"}, true},
+		"another":                    {event.Event{Source: "esl.pbx", User: "ann", Domain: "pbx"}, false},
+	} {
+		if got := r.HasAccount(place, &test.ev, start); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	shares := func(port uint16, want bool) {
+		t.Helper()
+		if got := r.Shares(place, port, start); got != want {
+			t.Errorf("several accounts at port %d: %t", port, got)
+		}
+	}
+	shares(5070, false)
+	shares(0, false)
+	register("ann", "c", 0)
+	shares(0, false)
+	register("ann", "c", 5070)
+	shares(5070, true)
+	if r.HasPort(netip.MustParsePrefix("203.0.113.8/32"), 5070, start) {
+		t.Error("a port of another address")
 	}
 }
 
@@ -373,7 +486,9 @@ func TestAccount(t *testing.T) {
 }
 
 // A model holds registrations in the simplest way.
-type model map[[2]string]struct { // by user and Call-ID
+type model map[[2]string]modelled // by user and Call-ID
+
+type modelled struct {
 	ip    netip.Addr
 	until time.Time
 }
@@ -389,6 +504,9 @@ func (m model) learn(ev *event.Event) {
 	}
 	seconds, _ := strconv.Atoi(ev.Fields["expires"])
 	one := m[key]
+	if ev.Fields[Multiple] != "true" {
+		maps.DeleteFunc(m, func(other [2]string, _ modelled) bool { return other[0] == ev.User })
+	}
 	one.ip, one.until = ev.IP, ev.Time.Add(time.Duration(seconds)*time.Second+time.Minute)
 	m[key] = one
 }
@@ -407,6 +525,7 @@ func TestRegistrationsAgreeWithModel(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		r, m := NewTable(), model{}
+		several := fmt.Sprint(seed%2 == 0)
 		now := start
 		for step := range 200 {
 			now = now.Add(time.Duration(rng.IntN(60)) * time.Second)
@@ -418,6 +537,7 @@ func TestRegistrationsAgreeWithModel(t *testing.T) {
 			case 1:
 				ev.Fields["authenticated"] = "false"
 			}
+			ev.Fields[Multiple] = several
 			if ev.Name == event.Registered {
 				ev.Fields["expires"] = fmt.Sprint(rng.IntN(300))
 			}

@@ -139,7 +139,12 @@ func evidence(ev *event.Event, earlier []counted, ring *ring) []ban.Evidence {
 		e.Time, e.Event, e.Source = time.UnixMicro(c.time).In(ev.Time.Location()), c.name, ev.Source
 		out = append(out, e)
 	}
-	return append(out, ban.Evidence{
+	return append(out, EvidenceOf(ev))
+}
+
+// EvidenceOf makes the evidence of an event.
+func EvidenceOf(ev *event.Event) ban.Evidence {
+	return ban.Evidence{
 		Time: ev.Time, Event: ev.Name, Source: ev.Source, IP: ev.IP, User: ev.User, Domain: ev.Domain, Proven: ev.Verified(), Text: ev.Text,
-	})
+	}
 }

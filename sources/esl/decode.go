@@ -24,7 +24,8 @@ type decoder struct {
 	doubted  int64                              // log records that are refused as evidence
 	attempts dedup.Cache[dialogue, credentials] // refused, without their failure
 	repeats  repeats
-	gateways bool // a message reported that the gateways have changed
+	several  *severalPhones // nil: not known
+	gateways bool           // a message reported that the gateways have changed
 }
 
 func (s *source) newDecoder(want map[string]bool) *decoder {

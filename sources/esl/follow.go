@@ -59,6 +59,7 @@ func (s *source) newFollower(stream plugin.Stream) *follower {
 		lister: newLister(s.name, stream.Want, progress, dial, net.DefaultResolver),
 		listen: s.at.Listen,
 	}
+	f.decoder.several = f.lister.several
 	f.lister.captures = s.capture
 	if sub.LogLevel >= 0 {
 		f.lister.hidesWarnings = s.at.HidesWarnings

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -38,8 +40,10 @@ type lister struct {
 	dial          func(context.Context) (console, error)
 	hidesWarnings func(context.Context) (bool, error) // nil: log records are not read
 	untested      atomic.Bool                         // the log level
-	captures      bool                                // it switches the capture on
-	uncaptured    atomic.Bool                         // that is due
+	several       *severalPhones
+	unasked       atomic.Bool // the profiles of several
+	captures      bool        // it switches the capture on
+	uncaptured    atomic.Bool // that is due
 	events        chan *event.Event
 	due           chan struct{} // has an item when the lists are to be read
 	stale         atomic.Bool   // registrations were not listed since the stream was connected
@@ -49,7 +53,7 @@ type lister struct {
 func newLister(source string, want map[string]bool, p *progress, dial func(context.Context) (console, error), r resolver) *lister {
 	l := &lister{
 		source: source, progress: p, registrations: isWanted(want, event.Registered), dial: dial,
-		events: make(chan *event.Event), due: make(chan struct{}, 1),
+		events: make(chan *event.Event), due: make(chan struct{}, 1), several: &severalPhones{},
 	}
 	if isWanted(want, event.Gateway, event.GatewayRemoved) {
 		l.gateways = &gateways{source: source, want: want, resolver: r, known: map[string]addresses{}}
@@ -84,6 +88,7 @@ func (l *lister) run(ctx context.Context) {
 		case <-l.due:
 		case <-time.After(next):
 			l.uncaptured.Store(true)
+			l.unasked.Store(true)
 		case <-ctx.Done():
 			return
 		}
@@ -116,6 +121,13 @@ func (l *lister) list(ctx context.Context) error {
 			l.stale.Store(true)
 		}
 	}
+	if l.registrations && l.unasked.Load() {
+		_, again := ask(ctx, l, func(ctx context.Context, c esl.Commander) (struct{}, error) {
+			l.askSeveral(ctx, c)
+			return struct{}{}, nil
+		})
+		err = cmp.Or(err, again)
+	}
 	if l.gateways != nil {
 		err = cmp.Or(err, l.listGateways(ctx))
 	}
@@ -128,10 +140,30 @@ func (l *lister) list(ctx context.Context) error {
 	return err
 }
 
+// severalPhones are the profiles that keep several registrations of an account. They are not known
+// before the switch has answered: then each keeps one.
+type severalPhones struct {
+	profiles atomic.Pointer[map[string]bool]
+}
+
+// mark sets the raw field "multiple_registrations" of a registration that leaves the others of its
+// account in force. The directory can take that from a user.
+func (s *severalPhones) mark(e *event.Event) {
+	delete(e.Fields, "multiple_registrations") // of a caller
+	no := []string{"false", "no", "off", "disabled", "inactive", "disallow", "f", "0"}
+	if s == nil || slices.Contains(no, strings.ToLower(e.Fields["sip-allow-multiple-registrations"])) {
+		return
+	}
+	if profiles := s.profiles.Load(); profiles != nil && (*profiles)[e.Profile] {
+		e.Fields["multiple_registrations"] = "true"
+	}
+}
+
 // listRegistrations makes events one by one: there may be 100,000.
 func (l *lister) listRegistrations(ctx context.Context) error {
 	now := time.Now()
 	found, err := ask(ctx, l, func(ctx context.Context, c esl.Commander) ([]esl.Registration, error) {
+		l.askSeveral(ctx, c)
 		if at, err := esl.Now(ctx, c); err == nil {
 			now = at
 		}
@@ -139,10 +171,19 @@ func (l *lister) listRegistrations(ctx context.Context) error {
 	})
 	for i := range found {
 		if e := registered(&found[i], l.source, now); e != nil {
+			l.several.mark(e)
 			l.emit(ctx, e)
 		}
 	}
 	return err
+}
+
+// askSeveral asks for the profiles. If the switch does not answer, what it answered before holds.
+func (l *lister) askSeveral(ctx context.Context, c esl.Commander) {
+	l.unasked.Store(false)
+	if profiles, err := esl.MultipleRegistrations(ctx, c); err == nil {
+		l.several.profiles.Store(&profiles)
+	}
 }
 
 func (l *lister) listGateways(ctx context.Context) error {

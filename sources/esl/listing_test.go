@@ -335,21 +335,21 @@ func TestListing(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		}
-		expect(0, now, show, gateway)
+		expect(0, locateSofia, now, show, gateway)
 		if p := f.progress.Status(); p.Fault != "" || !slices.Equal(status.Texts(p.Problems, status.Warning), []string{"list gateways: the switch says no"}) {
 			t.Errorf("%+v", p)
 		}
 		answers.answer(gateway, gatewayAnswer("gw no.example x"))
-		expect(listPause+retryAfter, gateway) // what failed, again
+		expect(listPause+retryAfter, locateSofia, gateway) // what failed, again
 		if p := f.progress.Status().Problems; len(p) != 1 || p[0].Severity != status.Info || !strings.HasPrefix(p[0].Text, `look up gateway "gw": no such host; `) {
 			t.Errorf("the DNS does not know a gateway: %+v", p)
 		}
 		answers.answer(gateway, gatewayAnswer("gw 192.0.2.20 x"))
-		expect(listPause+retryAfter, gateway)
+		expect(listPause+retryAfter, locateSofia, gateway)
 		if p := f.progress.Status(); p.Problems != nil || p.Events != 1 {
 			t.Errorf("%+v", p)
 		}
-		expect(relistAfter+listPause, gateway)
+		expect(relistAfter+listPause, locateSofia, gateway)
 		expect(listPause)
 		take <- message("sofia::gateway_add", noon, "Gateway", "new")
 		expect(0, gateway)
@@ -361,12 +361,12 @@ func TestListing(t *testing.T) {
 		expect(listPause, gateway) // once for all
 		answers.answer(show, "no list")
 		take <- nil
-		expect(2*minPause+listPause, now, show, gateway)
+		expect(2*minPause+listPause, locateSofia, now, show, gateway)
 		if p := f.progress.Status(); p.Fault != "" || len(p.Problems) != 1 || !strings.HasPrefix(p.Problems[0].Text, "list registrations: ") || p.Events != 5 {
 			t.Errorf("the gateways are not listed despite registrations that cannot be read: %+v", p)
 		}
 		answers.answer(show, `{"row_count":0}`)
-		expect(listPause+retryAfter, now, show, gateway)
+		expect(listPause+retryAfter, locateSofia, now, show, gateway)
 		end()
 	})
 }
@@ -387,6 +387,40 @@ func TestUnwantedListsAreNotRead(t *testing.T) {
 		defer cancel()
 		f.run(ctx)
 	})
+}
+
+// TestSeveralPhones has a profile that keeps several registrations of an account, as the switch says
+// at the connect; a user to whom that does not apply; and a caller who claims it.
+func TestSeveralPhones(t *testing.T) {
+	fake := esltest.Start(t, esltest.Options{API: func(command string) string {
+		switch command {
+		case locateSofia:
+			return `<configuration name="sofia.conf"><profiles><profile name="internal"><settings><param name="multiple-registrations" value="contact"/></settings></profile>` +
+				`<profile name="wss"><settings><param name="multiple-registrations" value="false"/></settings></profile></profiles></configuration>`
+		case "show registrations as json":
+			return strings.ReplaceAll(registrationsAnswer, "17953", "953") // in another century
+		case "strepoch":
+			return "95348800"
+		}
+		return "-ERR no such command\n"
+	}})
+	f := follow(t, switchAt(fake), map[string]bool{event.Registered: true, event.Unregistered: true})
+	f.await(t, f.ctx, 2)
+	for _, headers := range []map[string]string{
+		{"profile-name": "internal"},
+		{"profile-name": "wss", "multiple_registrations": "true"},
+		{"profile-name": "internal", "sip-allow-multiple-registrations": "False"},
+	} {
+		headers["from-user"], headers["network-ip"] = "1000", "192.0.2.44"
+		fake.Event("sofia::register", headers, "")
+	}
+	var several []string
+	for _, e := range f.await(t, f.ctx, 5) {
+		several = append(several, e.Profile+":"+e.Fields["multiple_registrations"])
+	}
+	if got := strings.Join(several, " "); got != "internal:true : internal:true wss: internal:" {
+		t.Error(got)
+	}
 }
 
 // TestListsOverTheSocket reads the lists of the fake switch.

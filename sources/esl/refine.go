@@ -89,7 +89,8 @@ func (d *decoder) refineFailure(e *event.Event) {
 // refineRegistered sets the raw field "authenticated": whether a password was verified.
 // Only then does FreeSWITCH add the variables of the account. They are missing where a
 // profile accepts all registrations, or an access list let the sender in.
-func refineRegistered(_ *decoder, e *event.Event) {
+func refineRegistered(d *decoder, e *event.Event) {
+	d.several.mark(e)
 	e.Fields["authenticated"] = "false"
 	if shown := e.Fields["sip_auth_username"]; shown != "" && shown == e.Fields["username"] {
 		e.Fields["authenticated"] = "true"

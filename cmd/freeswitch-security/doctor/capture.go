@@ -75,8 +75,11 @@ func (t target) reaches(w wire, here bool, own []netip.Addr) bool {
 
 const (
 	sofiaConf  = "autoload_configs/sofia.conf.xml"
-	whyCapture = "no event and no line of its log reports scans by OPTIONS, guessing by MESSAGE or SUBSCRIBE, or malformed packets; its mirrored packets show them"
-	fixRescan  = "then: fs_cli -x 'sofia profile NAME rescan'"
+	whyCapture = "no event and no line of its log reports scans by OPTIONS, guessing by MESSAGE or SUBSCRIBE, or malformed packets; its mirrored packets show them. " + whyProven
+
+	// whyProven says what the wire gains for protected addresses.
+	whyProven = "Without them nothing proves who failed: an address with a registered phone may fail at other accounts 120 times an hour (security.protected_failures), and forged packets count"
+	fixRescan = "then: fs_cli -x 'sofia profile NAME rescan'"
 )
 
 // fixTarget says how packets get to a listener.
@@ -96,7 +99,7 @@ func (x *exam) judgeCapture() {
 	}
 	if len(wires) == 0 {
 		x.report(info, "FreeSWITCH reports no scan by OPTIONS, no guessing by MESSAGE or SUBSCRIBE, and no malformed packet",
-			"what is not reported is not seen, and not banned",
+			"what is not reported is not seen, and not banned; mirrored packets show it. "+whyProven,
 			"in the rules: source \"sip\" \"wire\" {}, and in locals: switch = [source.sip.wire, ...]\n"+x.fixCapture(netip.MustParseAddrPort("127.0.0.1:9060"))+
 				"\nor allow only the networks of your phones and carriers at the SIP ports, if you know them")
 		return

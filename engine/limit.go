@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/registrations"
+	"freeswitch-security/engine/rule"
+)
+
+// The failures of a protected host at accounts that are not registered there are limited. Where a
+// rule fires, its ban is withheld, and a port that is not that of a registered phone is banned
+// instead. Beyond the limits the host is banned: it is an office with phones to correct, or it has a
+// thief.
+//
+// Each ban leaves room for one failure when it ends, because its hour and day are still used up.
+// So a host is banned a little before its limit.
+const (
+	maxProvenHour, maxProvenDay = 17, 50 // 20 and 60 with what follows
+	afterLimit                  = 3      // failures that follow the first ban within an hour
+
+	// A phone with an old password fails at one account, some twice a minute, and faster when it
+	// starts. One that keeps its port may be faster, as its port is banned.
+	phonesPace, onePortPace = 15, 40 // in five minutes
+	phonesHour              = 120
+)
+
+// limitTerms are the bans of a host beyond its limits.
+var limitTerms = func() (terms []ban.Term) {
+	for term := 10 * time.Minute; term < 24*time.Hour; term *= 2 {
+		terms = append(terms, ban.Term(term))
+	}
+	return append(terms, ban.Term(24*time.Hour))
+}()
+
+// withhold notes an order that was not entered because its target is protected, and bans the
+// endpoint of the failure.
+func (e *Engine) withhold(f *rule.Firing, o ban.Order) {
+	if !o.Address.IsValid() {
+		return
+	}
+	host := e.known.nat64.Host(o.Address)
+	if failed := failedAccounts(host, o.Evidence); len(failed) > 0 {
+		o.Reason = some(failed)
+	} else {
+		o.Reason = ""
+	}
+	e.limitEndpoint(f, o)
+	o.Evidence = nil
+	e.known.withheld.Put(host.Addr(), o)
+}
+
+// limitEndpoint bans the port of a failure, for the rule's first term, if an action enforces that
+// and no registered phone uses the port. Without a transport it is banned for UDP and TCP.
+func (e *Engine) limitEndpoint(f *rule.Firing, o ban.Order) {
+	ev, table := f.Event, e.known.registrations
+	if ev.Port == 0 || ev.IP != o.Address || !isFailure(ev) || table == nil {
+		return
+	}
+	if host := e.known.nat64.Host(ev.IP); !table.Holds(host, e.now) || table.HasPort(host, ev.Port, e.now) {
+		return
+	}
+	protocols := []ban.Protocol{ban.UDP, ban.TCP}
+	switch strings.ToLower(ev.Transport) {
+	case "":
+	case "udp":
+		protocols = protocols[:1]
+	default:
+		protocols = protocols[1:]
+	}
+	o.Reason, o.Terms, o.Address = f.Reason, o.Terms[:1], netip.Addr{}
+	for _, protocol := range protocols {
+		o.Target = ban.Endpoint(netip.AddrPortFrom(ev.IP, ev.Port), protocol)
+		e.enterNew(o)
+	}
+}
+
+// enterNew enters an order that would put a ban into force.
+func (e *Engine) enterNew(o ban.Order) {
+	if would := e.ledger.Consider(o, e.now); !would.InForce() {
+		return
+	}
+	o.DryRun = e.options.DryRun || !e.cfg.Security.AutoBlock
+	c := e.ledger.Enter(o, e.now)
+	e.decide(&c)
+}
+
+// limit bans a host for which a ban was withheld, once it fails beyond the limits.
+func (e *Engine) limit(ev *event.Event) {
+	if !isFailure(ev) || !ev.IP.IsValid() {
+		return
+	}
+	host := e.known.nat64.Host(ev.IP)
+	o, withheld := e.known.withheld.Get(host.Addr())
+	if _, banned := e.ledger.Covering(ban.Network(host)); banned || !withheld {
+		return
+	}
+	beyond := e.beyond(host)
+	if beyond == "" {
+		return
+	}
+	why := "office or thief: " + beyond
+	if o.Reason != "" {
+		why += ", such as " + o.Reason
+	}
+	if table := e.known.registrations; table != nil {
+		if phones := table.Accounts(host, e.now, maxNamed+1); len(phones) > 0 {
+			why += "; registered there: " + some(phones)
+		}
+	}
+	o.Target, o.Address, o.At, o.Reason = ban.Network(host), ev.IP, e.begins(ev), why
+	o.Terms, o.Forget = limitTerms, 24*time.Hour
+	o.Evidence = []ban.Evidence{rule.EvidenceOf(ev)}
+	e.enterNew(o)
+}
+
+// beyond says which limit the failures of a host exceed; "" if none.
+func (e *Engine) beyond(host netip.Prefix) string {
+	perHour := cmp.Or(e.cfg.Security.ProtectedFailures, config.DefaultProtectedFailures)
+	proven, unproven := e.known.failures.Count(host, func(source string) bool { return e.known.proves[source] }, e.now)
+	all := proven.Plus(unproven)
+	if unproven.Hour == 0 { // a source that proves has explained them
+		all = proven
+	}
+	if perHour <= config.StrictFailures { // what may be forged counts as if it were proven
+		proven = all
+	}
+	switch {
+	case all.Hour > perHour+1, all.Hour >= perHour-afterLimit && !(isPhone(all, phonesPace) && perHour >= phonesHour): // +1: a phone is not exact
+		return fmt.Sprintf("%d failures in 1h", all.Hour)
+	case isPhone(proven, onePortPace):
+		return ""
+	case proven.Hour >= maxProvenHour:
+		return fmt.Sprintf("%d failures in 1h at %d other accounts", proven.Hour, proven.Accounts)
+	case proven.Day >= maxProvenDay:
+		return fmt.Sprintf("%d failures in 1d at %d other accounts", proven.Day, proven.Accounts)
+	}
+	return ""
+}
+
+// isPhone reports whether a count may be of one phone with an old password. atOnePort is the pace of
+// one that keeps its port.
+func isPhone(c registrations.Count, atOnePort int) bool {
+	return c.Accounts <= 1 && (c.Burst <= phonesPace || c.Ports <= 1 && c.Burst <= atOnePort)
+}
