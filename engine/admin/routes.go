@@ -25,9 +25,7 @@ func (s *Server) routes() *http.ServeMux {
 			counted(w, r)
 		})
 	}
-	handle := func(pattern string, h handler) {
-		sized(pattern, s.limits.bodyBytes, h)
-	}
+	handle := func(pattern string, h handler) { sized(pattern, s.limits.bodyBytes, h) }
 
 	handle("GET /health", s.health)
 	handle("GET /security/status", s.show(func(r *report) any { return &r.Status }))

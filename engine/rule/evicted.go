@@ -6,7 +6,7 @@ import "hash/maphash"
 const evictedSlots = 1 << 20
 
 // An evictedKeys holds how many matches a key had when it was evicted. An attacker that evicts its own
-// key by forged senders, to begin anew, has to fill these slots too: with a million keys for each match
+// key by forged senders, to start from zero, has to fill these slots too: with a million keys for each match
 // that is forgotten. The zero value is empty.
 //
 // A key has one slot. If another one is in it, that has fewer matches from then on by those of the new

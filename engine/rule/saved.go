@@ -41,7 +41,7 @@ func (s *Set) savable(f func(t *tracker, as savedTracker)) {
 }
 
 // MarshalBinary implements [encoding.BinaryMarshaler], for the windows of addresses: otherwise an
-// attacker would begin anew at each restart.
+// attacker would start from zero at each restart.
 func (s *Set) MarshalBinary() ([]byte, error) {
 	var all []savedTracker
 	left := maxSaved
