@@ -29,6 +29,10 @@ const (
 	// starts. One that keeps its port may be faster, as its port is banned.
 	phonesPace, onePortPace = 15, 40 // in five minutes
 	phonesHour              = 120
+
+	// maxEndpoints bounds the endpoints of a host that are banned at a time: a forger can name any
+	// port of an office, and must not have all of them banned.
+	maxEndpoints = 32
 )
 
 // limitTerms are the bans of a host beyond its limits.
@@ -63,7 +67,8 @@ func (e *Engine) limitEndpoint(f *rule.Firing, o ban.Order) {
 	if ev.Port == 0 || ev.IP != o.Address || !isFailure(ev) || table == nil {
 		return
 	}
-	if host := e.known.nat64.Host(ev.IP); !table.Holds(host, e.now) || table.HasPort(host, ev.Port, e.now) {
+	host := e.known.nat64.Host(ev.IP)
+	if !table.Holds(host, e.now) || table.HasPort(host, ev.Port, e.now) || len(e.ledger.Endpoints(ban.Network(host))) >= maxEndpoints {
 		return
 	}
 	protocols := []ban.Protocol{ban.UDP, ban.TCP}
@@ -74,7 +79,7 @@ func (e *Engine) limitEndpoint(f *rule.Firing, o ban.Order) {
 	default:
 		protocols = protocols[1:]
 	}
-	o.Reason, o.Terms, o.Address = f.Reason, o.Terms[:1], netip.Addr{}
+	o.Reason, o.Terms, o.Forget, o.Address = f.Reason, o.Terms[:1], time.Hour, netip.Addr{}
 	for _, protocol := range protocols {
 		o.Target = ban.Endpoint(netip.AddrPortFrom(ev.IP, ev.Port), protocol)
 		e.enterNew(o)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -54,7 +55,8 @@ func (g *accountHolder) guess(user string, port uint16) bool {
 		}
 	}
 	for _, source := range g.sources {
-		ev := &event.Event{Time: g.now, Name: event.AuthFailure, Source: source, User: user, Domain: "pbx", IP: at.Addr(), Port: port}
+		name, domain, _ := strings.Cut(user, "@")
+		ev := &event.Event{Time: g.now, Name: event.AuthFailure, Source: source, User: name, Domain: cmp.Or(domain, "pbx"), IP: at.Addr(), Port: port}
 		if g.known.proves[source] && g.proven {
 			ev.Proven = true
 		}
@@ -288,6 +290,41 @@ func TestEndpointOfAFailureIsBanned(t *testing.T) {
 				t.Errorf("banned %s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestSameNumberOfAnotherTenant guesses the password of an account that has the attacker's own number
+// in another domain.
+func TestSameNumberOfAnotherTenant(t *testing.T) {
+	g := tellHolder(t, 2*time.Hour, "sip.wire", "log.x")
+	for n := range 500 {
+		g.guess("1001@other", uint16(10_000+n))
+		g.now = g.now.Add(time.Second)
+	}
+	if n := len(g.answered); n > 20 {
+		t.Errorf("%d guesses are answered", n)
+	}
+}
+
+// TestForgersBanFewPorts fails in the name of an office at its own account, from a new port each time.
+func TestForgersBanFewPorts(t *testing.T) {
+	g := tellHolder(t, 2*time.Hour, "log.x")
+	spec := *g.cfg.Rules[0]
+	b := *spec.Ban
+	b.Terms, spec.Ban = []ban.Term{ban.Term(time.Hour)}, &b
+	cfg := *g.cfg
+	cfg.Rules = []*rule.Spec{&spec}
+	g.Reload(&cfg)
+	g.ledger.SetKinds([]ban.TargetKind{ban.TargetEndpoint})
+	for n := range 2000 {
+		g.guess("1001", uint16(10_000+n))
+		g.now = g.now.Add(time.Second)
+	}
+	if n := len(g.ledger.Endpoints(ban.Address(netip.MustParseAddr(victim)))); n != maxEndpoints {
+		t.Errorf("%d endpoints are banned, want %d", n, maxEndpoints)
+	}
+	if b, banned := g.ledger.Covering(ban.Address(netip.MustParseAddr(victim))); banned {
+		t.Errorf("%s is banned", b.Target)
 	}
 }
 

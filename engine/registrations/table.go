@@ -317,12 +317,21 @@ func (t *Table) Holds(network netip.Prefix, now time.Time) bool {
 }
 
 // HasAccount reports whether the account of an event is registered in network at now. Sources may
-// name its domain in different ways.
+// name its domain in different ways, so what another source reports counts if the source of the event
+// knows no registration of that user there. Otherwise the account of one tenant would stand for that
+// of another one with the same number.
 func (t *Table) HasAccount(network netip.Prefix, ev *event.Event, now time.Time) bool {
+	user, domain := event.Fold(bounded(ev.User)), event.Fold(bounded(ev.Domain))
+	elsewhere, other := false, false // in another domain, at another source
 	return t.any(network, now, func(r *registration) bool {
 		a := r.account
-		return a.user == event.Fold(bounded(ev.User)) && (a.domain == event.Fold(bounded(ev.Domain)) || a.source != ev.Source)
-	})
+		if a.user != user {
+			return false
+		}
+		other = other || a.source != ev.Source
+		elsewhere = elsewhere || a.source == ev.Source
+		return a.source == ev.Source && a.domain == domain
+	}) || other && !elsewhere
 }
 
 // HasPort reports whether a phone may have registered from a port of a network: it did, or the port

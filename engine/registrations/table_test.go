@@ -270,6 +270,16 @@ func TestPortsAndAccountsOfAPlace(t *testing.T) {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
+	wire := phone(event.Registered, "bob", "a", "203.0.113.7")
+	wire.Source = "sip.wire"
+	r.Learn(wire, start)
+	for domain, want := range map[string]bool{"pbx": true, "other": false} {
+		for _, source := range []string{"esl.pbx", "sip.wire"} {
+			if got := r.HasAccount(place, &event.Event{Source: source, User: "bob", Domain: domain}, start); got != want {
+				t.Errorf("bob of %s according to %s, which both know: %t", domain, source, got)
+			}
+		}
+	}
 	shares := func(port uint16, want bool) {
 		t.Helper()
 		if got := r.Shares(place, port, start); got != want {
