@@ -1,9 +1,13 @@
 package rule
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"freeswitch-security/engine/event"
 )
 
 // TestEvictedWindowsGoOn evicts windows all the time, and compares them with those of a tracker that
@@ -125,5 +129,34 @@ func TestSavedWindows(t *testing.T) {
 	}
 	for n := range saved {
 		_ = NewSet([]*Spec{spec}).UnmarshalBinary(saved[:n]) // it must not panic
+	}
+}
+
+// TestSavedWindowsOfALaterRule has more senders fail once than are saved: what the next rule has
+// counted of an attacker is saved all the same.
+func TestSavedWindowsOfALaterRule(t *testing.T) {
+	first, second := guessing(t), guessing(t)
+	second.Name, second.Match, second.Threshold.Count = "second", compiled(t, "event == 'auth_failure' and user == 'victim'"), 5
+	guesses := func(s *Set, n int) []*Firing {
+		var all []*event.Event
+		for i := range n {
+			ev := failure("203.0.113.7", i)
+			ev.User = "victim"
+			all = append(all, ev)
+		}
+		return observe(s, all...)
+	}
+	old := NewSet([]*Spec{first, second})
+	for i := range maxSaved + 100 {
+		observe(old, failure(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), 0))
+	}
+	guesses(old, 4)
+	saved, _ := old.MarshalBinary()
+	s := NewSet([]*Spec{first, second})
+	if err := s.UnmarshalBinary(saved); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(guesses(s, 1), func(f *Firing) bool { return f.Spec == second }) {
+		t.Error("a fifth guess did not fire")
 	}
 }

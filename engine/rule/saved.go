@@ -7,8 +7,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// maxSaved bounds the windows that are saved: 2 MB. Those with several matches come first, and of these
-// the latest seen.
+// maxSaved bounds the windows that are saved: 2 MB. Those with several matches come first, of all rules,
+// and of these the latest seen.
 const maxSaved = 20_000
 
 // A savedTracker is what a restart keeps of a tracker.
@@ -45,22 +45,22 @@ func (s *Set) savable(f func(t *tracker, as savedTracker)) {
 func (s *Set) MarshalBinary() ([]byte, error) {
 	var all []savedTracker
 	left := maxSaved
-	s.savable(func(t *tracker, as savedTracker) {
-		if len(t.keys) == 0 {
-			return
-		}
-		for _, several := range []bool{true, false} {
+	for _, several := range []bool{true, false} {
+		s.savable(func(t *tracker, as savedTracker) {
+			if len(t.keys) == 0 {
+				return
+			}
 			for i := t.windows.at(0).next; i != 0 && left > 0; i = t.windows.at(i).next {
 				if w := t.windows.at(i); w.n > 1 == several {
 					as.Windows = append(as.Windows, t.saved(w))
 					left--
 				}
 			}
-		}
-		if len(as.Windows) > 0 {
-			all = append(all, as)
-		}
-	})
+			if len(as.Windows) > 0 {
+				all = append(all, as)
+			}
+		})
+	}
 	return msgpack.Marshal(all)
 }
 
@@ -81,7 +81,7 @@ func (s *Set) UnmarshalBinary(saved []byte) error {
 		return err
 	}
 	s.savable(func(t *tracker, as savedTracker) {
-		for _, one := range all {
+		for _, one := range slices.Backward(all) {
 			if one.Rule != as.Rule || one.Source != as.Source || one.Match != as.Match || one.Within != as.Within || one.Apart != as.Apart {
 				continue
 			}
