@@ -39,9 +39,10 @@ figures: ## check the figures of the daemon, as root, on an idle machine
 	SLACK=1 $(GO) test -count=1 -tags kernel -v -run 'Latency|ManyBans|Flood|Footprint|Restart|NewAttacker' ./cmd/freeswitch-security/kernel
 	SLACK=1 $(GO) test -count=1 -v -run '^TestFollowFigures$$' ./sources/logfile
 
-soak: ## run the long tests: hundreds of rotations and of kills, a million hostile datagrams
+soak: ## run the long tests: hundreds of rotations and of kills, a million hostile datagrams, a rewritten firewall
 	LOGFILE_SOAK=1 $(GO) test -count=1 -timeout 60m -run TestSoak -v ./sources/logfile/tail
 	DATAGRAMS=1000000 $(GO) test -count=1 -run '^TestHostile$$' -v ./sources/sip/hep
+	REWRITES=60 $(GO) test -count=1 -timeout 60m -tags kernel -run TestRewritten -v ./cmd/freeswitch-security/kernel
 	KILLS=200 $(GO) test -count=1 -timeout 60m -tags kernel -run TestKillNine -v ./cmd/freeswitch-security/kernel
 
 race: ## run all tests with the race detector (needs a C compiler)

@@ -93,7 +93,7 @@ func (set *actionSet) start(c config.Action, wants enforce.Wants, ended []*actio
 		for _, before := range ended {
 			<-before.done
 		}
-		set.open(c)
+		set.open(c, a.runner)
 		serving, stop := context.WithCancel(context.Background())
 		var server sync.WaitGroup
 		if s, ok := c.Action.(plugin.Server); ok {
@@ -111,12 +111,12 @@ func (set *actionSet) start(c config.Action, wants enforce.Wants, ended []*actio
 const keptMode = 0o700
 
 // open offers an action what the engine has for it.
-func (set *actionSet) open(a config.Action) {
+func (set *actionSet) open(a config.Action, runner *enforce.Runner) {
 	opener, ok := a.Action.(plugin.Opener)
 	if !ok {
 		return
 	}
-	host := plugin.Host{Spared: set.spared, Now: set.now}
+	host := plugin.Host{Spared: set.spared, Now: set.now, Changed: runner.Changed}
 	var err error
 	if set.dir != "" {
 		host.Dir = filepath.Join(set.dir, a.Ref)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -49,13 +50,26 @@ func changeAll[T any](ctx context.Context, e *Engine, orders []T, change func(T)
 	if err := e.durable(ctx); err != nil {
 		return outcomes, err
 	}
-	why := e.unsettled(ctx, &w)
+	// Of a ban that was not changed just now, the kernel may have lost the entry since.
+	members := slices.ContainsFunc(outcomes, func(o Outcome) bool { return len(o.Changes) > 0 && o.Changes[0].Standing })
+	gaps, why := e.unsettled(ctx, &w, members)
 	for i := range outcomes {
 		if outcomes[i].Why == "" {
+			why := cmp.Or(why, outcomes[i].gap(gaps))
 			outcomes[i].Applied, outcomes[i].Why = why == "", why
 		}
 	}
 	return outcomes, nil
+}
+
+// gap returns why a ban of the outcome is not in force; "" if it is.
+func (o *Outcome) gap(gaps []plugin.Gap) string {
+	for _, gap := range gaps {
+		if slices.ContainsFunc(o.Changes, func(c ban.Change) bool { return c.Banned() && c.Target.Prefix().Overlaps(gap.Network) }) {
+			return gap.Why
+		}
+	}
+	return ""
 }
 
 // durable waits until all earlier changes are on the disk, or could not be saved.
@@ -140,15 +154,22 @@ func (e *Engine) waiting() waiting {
 	return w
 }
 
-// unsettled waits until the kernel agrees with the changes, and returns why it does not.
-func (e *Engine) unsettled(ctx context.Context, w *waiting) string {
+// unsettled waits until the kernel agrees with the changes, and returns why it does not: all of it,
+// or for some networks. See [enforce.Runner.InForce] for members.
+func (e *Engine) unsettled(ctx context.Context, w *waiting, members bool) (all []plugin.Gap, why string) {
 	for _, r := range w.runners {
-		if err := r.Settled(ctx, w.seq); err != nil {
-			return err.Error()
+		err := r.Settled(ctx, w.seq)
+		var gaps []plugin.Gap
+		if err == nil {
+			gaps, err = r.InForce(ctx, members)
 		}
+		if err != nil {
+			return nil, err.Error()
+		}
+		all = append(all, gaps...)
 	}
 	if err := e.live.saver.failed(); err != nil {
-		return "it holds until the program ends: " + err.Error()
+		return all, "it holds until the program ends: " + err.Error()
 	}
-	return w.why
+	return all, w.why
 }

@@ -34,6 +34,8 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	return plugin.Drift{}, nil
 }
 
+func (*wall) Repair(context.Context) (plugin.Drift, error) { return plugin.Drift{}, nil }
+
 func (*wall) Withdraw(context.Context) error { return nil }
 
 func (*wall) Inspect(context.Context) (status.Kernel, error) { return status.Kernel{}, nil }

@@ -24,8 +24,10 @@ type Action struct {
 	moves    *rate.Limiter // of jumps that another program keeps moving down
 
 	// verifiedGen is the generation of nf_tables in which every rule was as it
-	// should be; 0: none.
+	// should be, except for gaps; 0: none.
 	verifiedGen uint32
+
+	changed func() // see [plugin.Host]
 
 	// mu guards backend, noSets and the families' desired and tools against
 	// Inspect. Apply and Resync, called by one goroutine, are their only writers:
@@ -39,11 +41,11 @@ type Action struct {
 // moveBurst moves, a jump is moved once every moveEvery.
 const (
 	moveBurst = 20
-	moveEvery = 5 * time.Minute
+	moveEvery = 500 * time.Millisecond
 )
 
 func newAction(c config) *Action {
-	a := &Action{config: c, now: time.Now, moves: rate.NewLimiter(rate.Every(moveEvery), moveBurst)}
+	a := &Action{config: c, now: time.Now, changed: func() {}, moves: rate.NewLimiter(rate.Every(moveEvery), moveBurst)}
 	a.families = []*family{newFamily(&a.config, ipv4)}
 	if c.ipv6 {
 		a.families = append(a.families, newFamily(&a.config, ipv6))
@@ -176,17 +178,52 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 	a.mu.Unlock()
 
 	if len(unfit) == 0 && a.unchanged(ctx, before) {
-		return plugin.Drift{}, nil
+		return plugin.Drift{Gaps: a.gaps()}, nil
 	}
 	seen := a.generation(ctx)
 	drift, err := a.reconcile(ctx, true)
-	// After a commit of our own there may be others' too, and a jump that the
-	// limiter leaves low must be looked at again: the next Resync verifies.
+	err = errors.Join(few(unfit), err)
+	a.verify(ctx, seen, now, err)
+	return drift, err
+}
+
+// Repair compares and repairs the rules, not the members of sets. Where nothing was committed
+// since the last time, it reads one number.
+func (a *Action) Repair(ctx context.Context) (plugin.Drift, error) {
+	seen, now := a.generation(ctx), a.now()
+	if a.backend == "" || seen != 0 && seen == a.verifiedGen {
+		return plugin.Drift{Gaps: a.gaps()}, nil
+	}
+	for _, f := range a.families { // first what is quick
+		f.restoreJumps(ctx, a.config.chain)
+	}
+	var drift plugin.Drift
+	var errs []error
+	for _, f := range a.families {
+		if f.tools == nil || f.index == ipv6 && !hasIPv6() {
+			continue
+		}
+		members := f.inSync
+		f.inSync = false
+		d, err := a.reconcileRules(ctx, f, a.goal(f, a.backend, now), repair{})
+		f.inSync = members && err == nil
+		drift = drift.And(d)
+		errs = append(errs, f.error(err))
+	}
+	drift.Gaps = a.gaps()
+	err := errors.Join(errs...)
+	a.verify(ctx, seen, now, err)
+	return drift, err
+}
+
+// verify notes that all rules are right if nothing was committed while they were compared. After a
+// commit of our own there may be others' too, and a jump that the limiter leaves low must be looked
+// at again.
+func (a *Action) verify(ctx context.Context, seen uint32, now time.Time, err error) {
 	a.verifiedGen = 0
-	if err == nil && len(unfit) == 0 && a.moves.TokensAt(now) >= 1 && a.generation(ctx) == seen {
+	if err == nil && a.moves.TokensAt(now) >= 1 && a.generation(ctx) == seen {
 		a.verifiedGen = seen
 	}
-	return drift, errors.Join(few(unfit), err)
 }
 
 // choose returns the backend for the present number of entries. The way back from a set
@@ -233,12 +270,12 @@ func (a *Action) reconcile(ctx context.Context, resync bool) (plugin.Drift, erro
 
 	for _, f := range a.families {
 		d, err := a.reconcileFamily(ctx, f, backend, now)
-		if !switched { // otherwise the other backend has the bans
-			drift.Missing += d.Missing
+		if switched { // the other backend has the bans
+			d.Missing = 0
 		}
-		drift.Surplus += d.Surplus
-		drift.Notes = append(drift.Notes, d.Notes...)
+		drift = drift.And(d)
 		errs = append(errs, f.error(err))
 	}
+	drift.Gaps = a.gaps()
 	return drift, errors.Join(errs...)
 }

@@ -32,8 +32,15 @@
 // when an ACCEPT, a RETURN, or a jump to a chain with an ACCEPT appears above it. Rules
 // that only drop, log or return (fail2ban's chains) may stay above it, so that two
 // guards on one host do not compete for position 1. Another program may keep moving its
-// rule up. After a burst of 20 moves the jump is moved only every five minutes, and this
+// rule up. After a burst of 20 moves the jump is moved twice a second at most, and this
 // is reported.
+//
+// # Changes by others
+//
+// Each commit to nf_tables is heard (Serve) and followed by a Repair, which compares the
+// rules. A jump that is gone is put back at once by netlink. iptables-legacy and the
+// members of sets are compared by Resync alone. A foreign rule of the chain that lets
+// packets of banned addresses pass is a gap: it stays, and is a problem of the status.
 //
 // # Configuration
 //

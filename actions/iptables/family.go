@@ -32,6 +32,11 @@ type family struct {
 	onTop      map[string]bool // by table: see plan.onTop
 	newMaxElem uint32          // of a new set
 
+	gaps      []plugin.Gap       // found when the tables were last listed
+	jumps     map[hook][]rawRule // see saveJumps
+	restored  []string           // notes of jumps restored since the tables were listed
+	chainGone bool               // our chain did not exist when a jump was to be restored
+
 	reported map[string]bool // conditions of the last Resync
 	cleaned  bool            // the tables of an earlier configuration are clear
 }
@@ -98,17 +103,8 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	}); err != nil {
 		return plugin.Drift{}, err
 	}
-	plans, err := f.commit(ctx, tools, &a.config, g)
+	drift, err := a.reconcileRules(ctx, f, g, repaired)
 	if err != nil {
-		return plugin.Drift{}, err
-	}
-	drift := f.drift(plans, repaired)
-	for _, p := range plans {
-		if p.moved {
-			a.moves.AllowN(now, 1)
-		}
-	}
-	if err := tools.verify(plans, g); err != nil {
 		return drift, err
 	}
 	err = f.destroySets(ctx)
@@ -119,6 +115,26 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 	err = errors.Join(few(refused), err)
 	f.inSync = err == nil
 	return drift, err
+}
+
+// reconcileRules lists the tables of a family and commits the difference. set is what was repaired
+// in its set.
+func (a *Action) reconcileRules(ctx context.Context, f *family, g goal, set repair) (plugin.Drift, error) {
+	plans, err := f.commit(ctx, f.tools, &a.config, g)
+	f.chainGone = false
+	if err != nil {
+		return plugin.Drift{}, err
+	}
+	set.notes = append(set.notes, f.restored...)
+	f.restored = nil
+	drift := f.drift(plans, set)
+	for _, p := range plans {
+		if p.moved {
+			a.moves.AllowN(a.now(), 1)
+		}
+	}
+	f.saveJumps(ctx, &a.config)
+	return drift, f.tools.verify(plans, g)
 }
 
 // findTools looks for iptables until it is found.
@@ -161,13 +177,24 @@ const tries = 3
 func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal) ([]plan, error) {
 	for try := 1; ; try++ {
 		var plans []plan
+		f.gaps = nil
+		hooked := false
 		for _, table := range c.tables {
-			l, err := t.listing(ctx, table.name)
-			if err != nil {
-				return nil, err
+			l := table.blank()
+			if !f.chainGone || try > 1 || l == nil {
+				var err error
+				if l, err = t.listing(ctx, table.name); err != nil {
+					return nil, err
+				}
 			}
 			g.table, g.hooks = table.name, table.hooks
-			plans = append(plans, planTable(l, g))
+			p := planTable(l, g)
+			plans = append(plans, p)
+			f.gaps = append(f.gaps, f.gapsOf(l, &g, &p)...)
+			hooked = hooked || slices.ContainsFunc(table.hooks, func(name string) bool { _, exists := l[name]; return exists })
+		}
+		if !hooked {
+			f.gaps = append(f.gaps, plugin.Gap{Network: f.all(), Why: "no packet reaches chain " + g.chain + ": none of its hooks exists"})
 		}
 		err := t.commit(ctx, plans)
 		if err == nil {

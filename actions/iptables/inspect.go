@@ -20,7 +20,7 @@ const manyRules = 1000
 func (a *Action) Open(host plugin.Host) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.now = host.Now
+	a.now, a.changed = host.Now, host.Changed
 	for _, f := range a.families {
 		f.desired.aggregation.protected = host.Spared
 	}
@@ -45,6 +45,9 @@ func (a *Action) Inspect(ctx context.Context) (status.Kernel, error) {
 	}
 	exists := func(j status.Jump) bool { return !j.Waiting }
 	if len(kernel.Jumps) > 0 && !slices.ContainsFunc(kernel.Jumps, exists) {
+		for i := range kernel.Entries {
+			kernel.Entries[i].Bypassed = true
+		}
 		// Docker may create its chain later; a misspelt name never exists.
 		kernel.Add(status.Critical, "chain %s receives no packets: none of its hooks exists, such as %s", kernel.Chain, kernel.Jumps[0].Hook)
 	}
@@ -60,12 +63,14 @@ type inspection struct {
 	kernel   *status.Kernel
 	expiries map[ban.Target]expiry // of what is desired
 	entries  map[ban.Target]status.Entry
-	rules    int      // bans as rules
-	named    []string // sets that a rule names
+	rules    int                  // bans as rules
+	named    map[string][]*bypass // sets that a rule names, and the bypasses above it
+	open     bool                 // packets get past a jump
+	bypasses []*bypass            // of all tables
 }
 
 func (a *Action) inspectFamily(ctx context.Context, f *family, kernel *status.Kernel) error {
-	in := inspection{family: f, config: &a.config, now: a.now(), kernel: kernel, entries: map[ban.Target]status.Entry{}}
+	in := inspection{family: f, config: &a.config, now: a.now(), kernel: kernel, entries: map[ban.Target]status.Entry{}, named: map[string][]*bypass{}}
 	a.mu.Lock()
 	tools := f.tools
 	in.expiries = maps.Clone(f.desired.entries())
@@ -82,8 +87,9 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, kernel *status.Ke
 		if err != nil {
 			return err
 		}
-		in.chain(table.name, l)
-		in.jumps(table, l)
+		bare := l.withoutCounters()
+		in.chain(table.name, l, bare)
+		in.jumps(table, bare)
 	}
 	if in.rules > manyRules {
 		kernel.Add(status.Warning, "%s: %d rules in chain %s, and every packet is compared with each: set backend to \"auto\" or \"ipset\"",
@@ -92,17 +98,28 @@ func (a *Action) inspectFamily(ctx context.Context, f *family, kernel *status.Ke
 	if err := withSocket(ctx, listBuffer, in.members); err != nil {
 		return err
 	}
-	kernel.Entries = slices.AppendSeq(kernel.Entries, maps.Values(in.entries))
+	for _, b := range in.bypasses {
+		switch {
+		case b.whole:
+			kernel.Add(status.Warning, "%s: %d packets of banned addresses accepted by: %s", f.name, b.packets, clip(b.spec))
+		case b.part:
+			kernel.Add(status.Warning, "%s: up to %d packets of banned addresses accepted by: %s", f.name, b.packets, clip(b.spec))
+		}
+	}
+	for _, e := range in.entries {
+		e.Bypassed = e.Bypassed || in.open
+		kernel.Entries = append(kernel.Entries, e)
+	}
 	return nil
 }
 
 // members reads the sets that rules name.
 func (in *inspection) members(s *socket) error {
-	for _, set := range in.named {
+	for set, above := range in.named {
 		if _, _, err := s.entries(set, func(e entry) {
 			in.entries[e.target] = status.Entry{
 				Target: e.target, Packets: e.packets, Bytes: e.bytes,
-				Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0,
+				Remaining: status.Seconds(e.timeout), Permanent: e.timeout == 0, Bypassed: bypassed(e.target, above),
 			}
 		}); err != nil {
 			return err
@@ -111,15 +128,21 @@ func (in *inspection) members(s *socket) error {
 	return nil
 }
 
-// chain reads our chain of one table.
-func (in *inspection) chain(table string, l listing) {
+// chain reads our chain of one table, with counters and without them.
+func (in *inspection) chain(table string, l, bare listing) {
 	chain := hook{table, in.kernel.Chain}.String()
 	specs, exists := l[in.kernel.Chain]
 	if !exists {
 		in.kernel.Add(status.Critical, "%s: chain %s is missing", in.name, chain)
 	}
-	for _, counted := range specs {
+	passing := bare.bypasses(in.kernel.Chain, in.all())
+	in.bypasses = append(in.bypasses, passing...)
+	above := 0 // number of those above the rule
+	for i, counted := range specs {
 		spec, packets, bytes := cutCounters(counted)
+		if above < len(passing) && passing[above].at < i {
+			above++
+		}
 		target, _, isBan := parseBanRule(spec)
 		set := slices.IndexFunc(in.sets[:], func(s *set) bool { return isSetRule(spec, s.lookup()) })
 		switch {
@@ -132,27 +155,34 @@ func (in *inspection) chain(table string, l listing) {
 					e.Remaining = status.InSeconds(max(until.remaining(in.now), 0))
 				}
 			}
+			e.Bypassed = bypassed(target, passing[:above]) || e.Bypassed
 			in.entries[target] = e
 		case set >= 0:
-			if name := in.sets[set].name; !slices.Contains(in.named, name) {
-				in.named = append(in.named, name)
-			}
+			name := in.sets[set].name
+			in.named[name] = append(in.named[name], passing[:above]...)
 		default:
+			if above < len(passing) && passing[above].at == i {
+				passing[above].packets = packets
+			}
 			in.kernel.Foreign = append(in.kernel.Foreign, in.name+": "+chain+": "+clip(spec))
 		}
 	}
 }
 
-// jumps looks for the jumps to our chain in one table.
+// jumps looks for the jumps to our chain in one table, listed without counters.
 func (in *inspection) jumps(table table, l listing) {
+	g := goal{table: table.name, chain: in.kernel.Chain, matches: in.config.matches, mayMove: true}
 	for _, name := range table.hooks {
+		specs, exists := l[name]
+		p := plan{table: table.name}
+		p.planHook(l, name, g) // what a repair would do
+		in.open = in.open || len(p.jumped) > 0
+		if p.moved {
+			in.kernel.Add(status.Critical, "%s: %s", in.name, p.notes[len(p.notes)-1])
+		}
 		for _, match := range in.config.matches {
-			specs, exists := l[name]
-			j := status.Jump{Family: in.name, Hook: hook{table.name, name}.String(), Match: match, Waiting: !exists}
-			j.Position = 1 + slices.IndexFunc(specs, func(counted string) bool {
-				spec, _, _ := cutCounters(counted)
-				return spec == jumpRule(match, in.kernel.Chain)
-			})
+			j := status.Jump{Family: in.name, Hook: g.hook(name), Match: match, Waiting: !exists}
+			j.Position = 1 + slices.Index(specs, jumpRule(match, in.kernel.Chain))
 			in.kernel.Jumps = append(in.kernel.Jumps, j)
 			if exists && j.Position == 0 {
 				in.kernel.Add(status.Critical, "%s: no jump from %s to chain %s", in.name, j.Hook, in.kernel.Chain)

@@ -52,6 +52,18 @@ func cutCounters(spec string) (bare string, packets, bytes uint64) {
 	return strings.TrimPrefix(strings.TrimSuffix(m[1], " ")+m[4], " "), packets, bytes
 }
 
+// withoutCounters returns the listing as it is without -v.
+func (l listing) withoutCounters() listing {
+	bare := make(listing, len(l))
+	for chain, specs := range l {
+		bare[chain] = make([]string, len(specs))
+		for i, spec := range specs {
+			bare[chain][i], _, _ = cutCounters(spec)
+		}
+	}
+	return bare
+}
+
 // banRule returns the rule of one ban, as iptables prints it and as `iptables -C`
 // finds it.
 func banRule(t ban.Target, target string) string {

@@ -41,6 +41,7 @@ type plan struct {
 	conditions []string // what stays as it is, for the operator
 	jumped     []string // hooks whose jump is written
 	moved      bool     // a jump is moved
+	limited    string   // why a jump that is too low is not moved; ""
 	onTop      bool     // bans are inserted on top of the chain: below a catch-all they have no effect
 }
 
@@ -173,7 +174,8 @@ func (p *plan) planHook(l listing, hook string, g goal) {
 	case complete && !low:
 		return
 	case complete && !g.mayMove:
-		p.condition("another program keeps moving the jump from %s down; it is moved up every few minutes only", g.hook(hook))
+		p.limited = fmt.Sprintf("another program keeps moving the jump from %s down, below %s", g.hook(hook), above)
+		p.condition("%s", p.limited)
 		return
 	case complete:
 		p.moved = true

@@ -317,6 +317,8 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	return plugin.Drift{}, w.fault
 }
 
+func (*wall) Repair(context.Context) (plugin.Drift, error) { return plugin.Drift{}, nil }
+
 func (*wall) Withdraw(context.Context) error { return nil }
 
 func (w *wall) Inspect(context.Context) (status.Kernel, error) {

@@ -134,6 +134,8 @@ func (w *wall) Resync(context.Context, iter.Seq[ban.Ban]) (plugin.Drift, error) 
 	return plugin.Drift{}, nil
 }
 
+func (*wall) Repair(context.Context) (plugin.Drift, error) { return plugin.Drift{}, nil }
+
 func (*wall) Withdraw(context.Context) error { return nil }
 
 func (w *wall) Inspect(context.Context) (status.Kernel, error) {

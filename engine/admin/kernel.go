@@ -39,31 +39,33 @@ func newKernelTable(views []status.Kernel) *kernelTable {
 			t.packets += e.Packets
 			t.bytes += e.Bytes
 			if e.Target.Kind() == ban.TargetEndpoint {
-				t.endpoints[e.Target] = sum(t.endpoints[e.Target], e)
+				known, exists := t.endpoints[e.Target]
+				t.endpoints[e.Target] = sum(known, e, exists)
 				continue
 			}
-			t.entries.Modify(e.Target.Prefix(), func(known status.Entry, _ bool) (status.Entry, bool) {
-				return sum(known, e), false
+			t.entries.Modify(e.Target.Prefix(), func(known status.Entry, exists bool) (status.Entry, bool) {
+				return sum(known, e, exists), false
 			})
 		}
 	}
 	return t
 }
 
-// sum adds the numbers of an entry to those of another.
-func sum(known, e status.Entry) status.Entry {
+// sum adds the numbers of an entry to those of another, if that exists. One that drops is enough.
+func sum(known, e status.Entry, exists bool) status.Entry {
 	known.Packets += e.Packets
 	known.Bytes += e.Bytes
+	known.Bypassed = e.Bypassed && (known.Bypassed || !exists)
 	return known
 }
 
-// covers reports whether the kernel blocks all of a target.
+// covers reports whether the kernel blocks all of a target now.
 func (t *kernelTable) covers(target ban.Target) bool {
-	_, ok := t.endpoints[target]
+	entry, ok := t.endpoints[target]
 	if !ok {
-		_, ok = t.entries.LookupPrefix(target.Prefix())
+		entry, ok = t.entries.LookupPrefix(target.Prefix())
 	}
-	return ok
+	return ok && !entry.Bypassed
 }
 
 // standing returns a look at the kernel that is at most age old.

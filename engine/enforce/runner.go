@@ -13,6 +13,8 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
+
+	"golang.org/x/time/rate"
 )
 
 // Intervals of a runner.
@@ -39,20 +41,26 @@ type Runner struct {
 	wants  atomic.Pointer[Wants]
 	log    *slog.Logger
 	rewant chan struct{} // the bans that are wanted have changed
+	heard  chan struct{} // others have changed what is enforced
+	checks chan check    // of callers of InForce
+	over   chan struct{} // closed when Run has returned
 	tried  chan struct{} // closed after the first attempt
 
 	// Of the goroutine in Run alone.
 	pending  []ban.Change // taken from the cursor, not yet carried out
 	taken    uint64       // the number of the latest change that was taken
 	stale    bool         // a resync is due
-	rewanted bool         // what is wanted has changed since the last resync
+	asking   []check      // not answered yet
+	told     *rate.Limiter
+	untold   int  // repairs that are not in the log
+	rewanted bool // what is wanted has changed since the last resync
 	retry    time.Duration
 
 	mu      sync.Mutex // guards what follows
 	status  status.Action
 	settled uint64        // every change up to this one has been carried out
-	ended   bool          // Run has returned
-	news    chan struct{} // closed when settled, ended or status.Error changes
+	gaps    []plugin.Gap  // found by the latest look at what is enforced
+	news    chan struct{} // closed when settled or status.Error changes
 }
 
 // New returns a runner for the action of that name, which does nothing until Run. It follows
@@ -66,7 +74,8 @@ func New(name string, action plugin.Action, ledger *ban.Ledger, wants Wants, log
 	r := &Runner{
 		Now:  time.Now,
 		name: name, action: action, level: level, cursor: ledger.Cursor(isLevel, kinds),
-		log: log.With("action", name), rewant: make(chan struct{}, 1),
+		log: log.With("action", name), rewant: make(chan struct{}, 1), heard: make(chan struct{}, 1),
+		checks: make(chan check), over: make(chan struct{}), told: rate.NewLimiter(rate.Every(time.Minute), 20),
 		tried: make(chan struct{}), status: newStatus(name, !isLevel), news: make(chan struct{}),
 	}
 	r.stale = isLevel
@@ -87,8 +96,16 @@ func newStatus(name string, synced bool) status.Action {
 // Want changes which bans the action follows. It is safe for concurrent use.
 func (r *Runner) Want(wants Wants) {
 	r.wants.Store(&wants)
+	wake(r.rewant)
+}
+
+// Changed asks for a repair: others have changed what is enforced. It is safe for concurrent use.
+func (r *Runner) Changed() { wake(r.heard) }
+
+// wake fills a channel of one slot.
+func wake(c chan struct{}) {
 	select {
-	case r.rewant <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -109,18 +126,18 @@ func (r *Runner) Status() status.Action {
 func (r *Runner) Settled(ctx context.Context, seq uint64) error {
 	for {
 		r.mu.Lock()
-		settled, failing, ended, news := r.settled >= seq, r.status.Error, r.ended, r.news
+		settled, failing, news := r.settled >= seq, r.status.Error, r.news
 		r.mu.Unlock()
 		switch {
 		case settled:
 			return nil
 		case failing != "":
 			return fmt.Errorf("action %s: %s", r.name, failing)
-		case ended:
-			return fmt.Errorf("action %s: it was ended before it was done", r.name)
 		}
 		select {
 		case <-news:
+		case <-r.over:
+			return fmt.Errorf("action %s: it was ended before it was done", r.name)
 		case <-ctx.Done():
 			return fmt.Errorf("action %s: not done yet: %w", r.name, context.Cause(ctx))
 		}
@@ -137,14 +154,6 @@ func (r *Runner) settle(seq uint64) {
 	}
 }
 
-// end notes that nothing more will be carried out.
-func (r *Runner) end() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ended = true
-	r.tell()
-}
-
 // tell wakes the callers of Settled; r.mu is held.
 func (r *Runner) tell() {
 	close(r.news)
@@ -154,7 +163,7 @@ func (r *Runner) tell() {
 // Run keeps the action in agreement with the ledger until ctx ends. What is enforced then
 // remains.
 func (r *Runner) Run(ctx context.Context) {
-	defer r.end()
+	defer close(r.over)
 	defer r.cursor.Close()
 	again := time.NewTimer(0)
 	defer again.Stop()
@@ -178,10 +187,20 @@ func (r *Runner) Run(ctx context.Context) {
 		case <-r.rewant:
 			r.stale = r.level != nil
 			r.rewanted = true
+		case <-r.heard:
+			if r.repair(ctx) {
+				continue
+			}
+		case c := <-r.checks:
+			r.collect(c)
+			if r.repair(ctx) {
+				continue
+			}
 		case <-again.C:
 			r.stale = r.stale || r.level != nil
 		}
 		again.Reset(r.work(ctx))
+		r.answer()
 		if first {
 			first = false
 			close(r.tried)
@@ -319,18 +338,11 @@ func (r *Runner) resync(ctx context.Context) error {
 		return fmt.Errorf("resync: %w", err)
 	}
 	r.stale, r.rewanted, r.pending = false, false, nil
-	r.update(func(s *status.Action) {
-		s.Synced, s.Waiting = true, 0
-		if settled && drift.Any() {
-			s.Drift = status.Drift{Count: s.Drift.Count + 1, Missing: drift.Missing, Surplus: drift.Surplus, Notes: drift.Notes}
-		}
-	})
+	r.update(func(s *status.Action) { s.Synced, s.Waiting = true, 0 })
+	r.found(drift, settled)
 	r.settle(seq)
-	switch {
-	case !settled:
+	if !settled {
 		r.log.Info("action in force", "bans", len(bans), "missing", drift.Missing, "removed", drift.Surplus, "notes", drift.Notes)
-	case drift.Any():
-		r.log.Warn("drift repaired", "missing", drift.Missing, "removed", drift.Surplus, "notes", drift.Notes)
 	}
 	return nil
 }

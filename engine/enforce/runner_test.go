@@ -29,6 +29,10 @@ type wall struct {
 	stands  map[netip.Prefix]time.Time
 	batches []int
 	resyncs int
+
+	repairs    int
+	repaired   plugin.Drift // by the next repair
+	unrepaired error
 }
 
 func (w *wall) Apply(ctx context.Context, b ban.Batch) error {
@@ -73,6 +77,13 @@ func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, 
 	}
 	w.stands = wanted
 	return drift, nil
+}
+
+func (w *wall) Repair(context.Context) (plugin.Drift, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.repairs++
+	return w.repaired, w.unrepaired
 }
 
 func (*wall) Withdraw(context.Context) error { return nil }

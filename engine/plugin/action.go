@@ -69,6 +69,12 @@ type Level interface {
 	// first call, after a start or a reload, takes over what an earlier run left.
 	Resync(ctx context.Context, want iter.Seq[ban.Ban]) (Drift, error)
 
+	// Repair makes in force again what was applied and others have changed, as far as
+	// that needs no list of the bans. It is called when a change was heard (see
+	// [Host.Changed]), and before an answer says that a ban is in force: where nothing
+	// has changed it must be cheap.
+	Repair(ctx context.Context) (Drift, error)
+
 	// Withdraw removes the state, after a reload has removed the action.
 	Withdraw(ctx context.Context) error
 
@@ -79,11 +85,26 @@ type Level interface {
 	Inspect(ctx context.Context) (status.Kernel, error)
 }
 
-// Drift is what a resync found other than it should be.
+// Drift is what a resync or a repair found other than it should be.
 type Drift struct {
 	Missing int      // bans that were not in force
 	Surplus int      // entries in force without a ban
 	Notes   []string // in words: "jump from INPUT was gone"
+	Gaps    []Gap    // what it could not repair
+}
+
+// A Gap is the reason why bans are not in force although nothing has failed.
+type Gap struct {
+	Network netip.Prefix // bans of anything in it
+	Why     string       // "no packet reaches chain FREESWITCH: …"
+}
+
+// And adds what another repair found.
+func (d Drift) And(e Drift) Drift {
+	return Drift{
+		Missing: d.Missing + e.Missing, Surplus: d.Surplus + e.Surplus,
+		Notes: append(d.Notes, e.Notes...), Gaps: append(d.Gaps, e.Gaps...),
+	}
 }
 
 // Any reports whether there was anything to repair.
@@ -107,6 +128,10 @@ type Host struct {
 	// Now is the time that bans are in. It differs from the host's clock for the moment
 	// after a step of that.
 	Now func() time.Time
+
+	// Changed asks for a [Level.Repair]: others have changed the state. It does not wait, and
+	// may be called from any goroutine.
+	Changed func()
 
 	// Spared reports whether a network holds an address that must not be banned now,
 	// because it is trusted or protected. It may be called from any goroutine.

@@ -51,4 +51,5 @@ type Entry struct {
 	Bytes     uint64     `json:"bytes"`                     // dropped
 	Remaining Seconds    `json:"remainingSeconds,omitzero"` // 0: permanent, or not known
 	Permanent bool       `json:"permanent"`
+	Bypassed  bool       `json:"bypassed"` // packets from there are not dropped now, or not all
 }

@@ -61,7 +61,7 @@ func TestProblems(t *testing.T) {
 // is decoded again.
 func TestJSON(t *testing.T) {
 	const want = `{"action":"","chain":"","backend":"","versions":[],"jumps":[],"unread":true,"count":null,` +
-		`"entries":[{"target":"203.0.113.7","packets":3,"bytes":0,"permanent":true}],"foreign":[],"problems":[]}`
+		`"entries":[{"target":"203.0.113.7","packets":3,"bytes":0,"permanent":true,"bypassed":false}],"foreign":[],"problems":[]}`
 	k := Kernel{Unread: true, Entries: []Entry{{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Packets: 3, Permanent: true}}}
 	text, err := json.Marshal(k)
 	if err != nil || string(text) != want {

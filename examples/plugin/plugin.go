@@ -163,14 +163,20 @@ func (l *list) Apply(_ context.Context, batch ban.Batch) error {
 
 // Resync makes the file agree with the bans, and says what was wrong with it.
 func (l *list) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
-	var drift plugin.Drift
-	if found, err := os.ReadFile(l.path); err != nil || !bytes.Equal(found, l.wrote) {
-		drift.Notes = append(drift.Notes, l.path+" was changed")
-	}
+	drift, _ := l.Repair(context.Background()) // the write below is the same
 	l.bans = map[ban.Target]bool{}
 	for b := range want {
 		l.bans[b.Target] = true
 	}
+	return drift, l.write()
+}
+
+// Repair writes the file again if others have changed it.
+func (l *list) Repair(context.Context) (drift plugin.Drift, err error) {
+	if found, err := os.ReadFile(l.path); err == nil && bytes.Equal(found, l.wrote) {
+		return drift, nil
+	}
+	drift.Notes = append(drift.Notes, l.path+" was changed")
 	return drift, l.write()
 }
 

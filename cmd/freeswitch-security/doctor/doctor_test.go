@@ -457,6 +457,8 @@ func (fakeLevel) Resync(context.Context, iter.Seq[ban.Ban]) (plugin.Drift, error
 	return plugin.Drift{}, nil
 }
 
+func (fakeLevel) Repair(context.Context) (plugin.Drift, error) { return plugin.Drift{}, nil }
+
 func (fakeLevel) Withdraw(context.Context) error { return nil }
 
 func (f fakeLevel) Inspect(context.Context) (status.Kernel, error) { return f.found, nil }

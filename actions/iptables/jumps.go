@@ -1,0 +1,155 @@
+package iptables
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// iptables takes some 3 ms to list a table and as much to change it, and meanwhile every banned
+// address gets through a hook that was flushed. So the jumps are kept as the kernel shows them,
+// and put back by one netlink message. The listing that follows verifies them.
+
+// A rawRule is what the kernel shows of a jump.
+type rawRule struct {
+	expressions []byte
+	protocol    uint8 // that its matches of xtables are checked against; 0: any
+}
+
+// saveJumps keeps the jumps of a family that has all of them. It keeps none where that cannot
+// be: iptables-legacy.
+func (f *family) saveJumps(ctx context.Context, c *config) {
+	f.jumps = nil
+	if !strings.Contains(f.tools.version, "nf_tables") {
+		return
+	}
+	saved := map[hook][]rawRule{}
+	err := withSocket(ctx, listBuffer, func(s *socket) error {
+		for _, table := range c.tables {
+			for _, name := range table.hooks {
+				h := hook{table.name, name}
+				rules, err := s.jumps(f.af, h, c.chain)
+				if err == nil && len(rules) == len(c.matches) {
+					for i, expressions := range rules {
+						saved[h] = append(saved[h], rawRule{expressions, protocolOf(c.matches[i])})
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		f.jumps = saved
+	}
+}
+
+// restoreJumps puts the jumps back on top of a hook that has none.
+func (f *family) restoreJumps(ctx context.Context, chain string) {
+	if len(f.jumps) == 0 {
+		return
+	}
+	_ = withSocket(ctx, listBuffer, func(s *socket) error { // what fails, the listing shows
+		for h, rules := range f.jumps {
+			present, err := s.jumps(f.af, h, chain)
+			if len(present) > 0 || err != nil && !errors.Is(err, unix.ENOENT) {
+				continue
+			}
+			switch err := s.insert(f.af, h, rules); {
+			case err == nil:
+				p := plan{table: h.table}
+				p.note("jump from %s was missing", h.chain)
+				f.restored = append(f.restored, p.notes...)
+			case errors.Is(err, unix.ENOENT):
+				f.chainGone = true
+			}
+		}
+		return nil
+	})
+}
+
+// blank returns the listing of a table in which nothing is ours; nil where a hook may not exist.
+func (t table) blank() listing {
+	l := listing{}
+	for _, name := range t.hooks {
+		if !slices.Contains(builtins[t.name], name) {
+			return nil
+		}
+		l[name] = nil
+	}
+	return l
+}
+
+// protocolOf returns the number of the protocol of a jump's match.
+func protocolOf(match string) uint8 {
+	switch {
+	case strings.HasPrefix(match, "-p udp"):
+		return unix.IPPROTO_UDP
+	case strings.HasPrefix(match, "-p tcp"):
+		return unix.IPPROTO_TCP
+	}
+	return 0
+}
+
+// appendRule begins a message about the rules of a hook.
+func appendRule(af uint8, h hook) []byte {
+	b := []byte{af, unix.NFNETLINK_V0, 0, 0}
+	return appendText(appendText(b, unix.NFTA_RULE_TABLE, h.table), unix.NFTA_RULE_CHAIN, h.chain)
+}
+
+// jumps returns the expressions of the rules of a hook that jump to a chain.
+func (s *socket) jumps(af uint8, h hook, chain string) (found [][]byte, err error) {
+	if _, err = s.conn.Send(message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_GETRULE, netlink.Dump, appendRule(af, h))); err != nil {
+		return nil, err
+	}
+	verdict := appendAttr(nil, unix.NFTA_VERDICT_CHAIN, append([]byte(chain), 0)...)
+	for m, err := range s.conn.ReceiveIter() {
+		if err != nil {
+			return nil, err
+		}
+		var malformed bool
+		for kind, value := range attrs(m.Data[min(4, len(m.Data)):], &malformed) {
+			if kind == unix.NFTA_RULE_EXPRESSIONS && bytes.Contains(value, verdict) {
+				found = append(found, bytes.Clone(value))
+			}
+		}
+	}
+	return found, nil
+}
+
+// insert inserts rules on top of a hook, all or none.
+func (s *socket) insert(af uint8, h hook, rules []rawRule) error {
+	batch := func(kind uint16) netlink.Message {
+		return netlink.Message{
+			Header: netlink.Header{Type: netlink.HeaderType(kind), Flags: netlink.Request},
+			Data:   binary.BigEndian.AppendUint16([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0}, unix.NFNL_SUBSYS_NFTABLES),
+		}
+	}
+	messages := []netlink.Message{batch(unix.NFNL_MSG_BATCH_BEGIN)}
+	for _, r := range slices.Backward(rules) {
+		body := appendAttr(appendRule(af, h), unix.NFTA_RULE_EXPRESSIONS|nested, r.expressions...)
+		if r.protocol != 0 {
+			start := len(body)
+			body = appendNest(body, unix.NFTA_RULE_COMPAT)
+			body = appendUint32(appendUint32(body, unix.NFTA_RULE_COMPAT_PROTO, uint32(r.protocol)), unix.NFTA_RULE_COMPAT_FLAGS, 0)
+			closeNest(body, start)
+		}
+		messages = append(messages, message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Acknowledge, body))
+	}
+	if _, err := s.conn.SendMessages(append(messages, batch(unix.NFNL_MSG_BATCH_END))); err != nil {
+		return err
+	}
+	for answered := 0; answered < len(rules); {
+		answers, err := s.conn.Receive()
+		if err != nil {
+			return err
+		}
+		answered += len(answers)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
+)
+
+// Commits of other programs are passed on one by one: after commitBurst of them, every commitEvery,
+// so that a program that commits without pause delays no repair and takes no more of the processor.
+const (
+	commitBurst = 10
+	commitEvery = 25 * time.Millisecond
+)
+
+// listenAgain is the pause after the notifications have failed.
+const listenAgain = 30 * time.Second
+
+// Serve implements [plugin.Server]: it hears the commits to nf_tables, and asks for a repair after
+// each. Its own commits and those that changed nothing of ours cost a comparison. The tables of
+// iptables-legacy and the members of sets have no notifications: a Resync finds what was changed.
+func (a *Action) Serve(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := a.hear(ctx); ctx.Err() == nil {
+			slog.Warn("changes of the firewall not heard: only polled", "chain", a.config.chain, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(listenAgain):
+		}
+	}
+}
+
+// hear asks for a repair after each commit until ctx ends or the notifications fail.
+func (a *Action) hear(ctx context.Context) error {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	pace := rate.NewLimiter(rate.Every(commitEvery), commitBurst)
+	for {
+		a.changed() // first for what was committed before
+		if err := pace.Wait(ctx); err != nil {
+			return err
+		}
+		for heard := false; !heard; {
+			messages, err := conn.Receive()
+			switch {
+			case errors.Is(err, unix.ENOBUFS): // some were lost
+				heard = true
+			case err != nil:
+				return err
+			default:
+				heard = slices.ContainsFunc(messages, isCommit)
+			}
+		}
+	}
+}
+
+func isCommit(m netlink.Message) bool {
+	return m.Header.Type == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN
+}

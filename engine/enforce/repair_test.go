@@ -1,0 +1,108 @@
+package enforce
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+)
+
+// TestChangesAreRepairedAtOnce: what was heard is repaired before the next resync, and counted as
+// drift; a repair that fails is followed by a resync.
+func TestChangesAreRepairedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		r := start(t, w, l, quiet)
+		enter(t, l, "203.0.113.1")
+		synctest.Wait()
+		w.repaired = plugin.Drift{Notes: []string{"jump was missing"}}
+		r.Changed()
+		synctest.Wait()
+		if s := r.Status(); w.repairs != 1 || w.resyncs != 1 || s.Drift.Count != 1 || len(s.Drift.Notes) != 1 {
+			t.Fatalf("%d repairs, %d resyncs, %+v", w.repairs, w.resyncs, s.Drift)
+		}
+		w.repaired, w.unrepaired = plugin.Drift{}, errors.New("set missing")
+		r.Changed()
+		synctest.Wait()
+		if s := r.Status(); w.resyncs != 2 || s.Failures != 0 {
+			t.Fatalf("%d resyncs after a failed repair, %+v", w.resyncs, s)
+		}
+	})
+}
+
+// TestRepairsDoNotPostponeResyncs: a change every second does not keep the resync away.
+func TestRepairsDoNotPostponeResyncs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		r := start(t, w, l, quiet)
+		for range 31 {
+			r.Changed()
+			<-time.After(time.Second)
+		}
+		if w.repairs < 20 || w.resyncs < 10 {
+			t.Errorf("in 31 s %d repairs and %d resyncs", w.repairs, w.resyncs)
+		}
+	})
+}
+
+// TestDriftInTheLogIsBounded: of a program that changes something every second the log has some
+// lines, and they sum to all repairs.
+func TestDriftInTheLogIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		w.repaired = plugin.Drift{Notes: []string{"jump was missing"}}
+		var lines strings.Builder
+		r := start(t, w, l, slog.New(slog.NewTextHandler(&lines, nil)))
+		for range 600 {
+			<-time.After(time.Second)
+			r.Changed()
+		}
+		synctest.Wait()
+		n := strings.Count(lines.String(), "drift repaired")
+		if n < 25 || n > 35 || !strings.Contains(lines.String(), "repairs=60") || r.Status().Drift.Count != 600 {
+			t.Errorf("%d lines of %d repairs", n, r.Status().Drift.Count)
+		}
+	})
+}
+
+// TestInForce: an answer follows a look, has what that could not repair, and the reason of a level
+// that fails or has ended.
+func TestInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		ctx, cancel := context.WithCancel(t.Context())
+		r := New("wall.x", w, l, everything, quiet)
+		go r.Run(ctx)
+		synctest.Wait()
+		for range 5 {
+			go r.InForce(t.Context(), false)
+		}
+		synctest.Wait()
+		w.repaired = plugin.Drift{Gaps: []plugin.Gap{{Why: "no hook"}}}
+		gaps, err := r.InForce(t.Context(), false)
+		if err != nil || len(gaps) != 1 || w.resyncs != 1 || w.repairs == 0 {
+			t.Errorf("%v, %v after %d repairs, %d resyncs", gaps, err, w.repairs, w.resyncs)
+		}
+		if gaps, err = r.InForce(t.Context(), true); err != nil || len(gaps) != 0 || w.resyncs != 2 {
+			t.Errorf("%v, %v after %d resyncs", gaps, err, w.resyncs)
+		}
+		w.setBroken(errors.New("exit status 4"))
+		if _, err = r.InForce(t.Context(), true); err == nil || !strings.Contains(err.Error(), "action wall.x: resync: exit status 4") {
+			t.Error(err)
+		}
+		w.setBroken(nil)
+		if _, err = r.InForce(t.Context(), false); err == nil {
+			t.Error("while it fails, no error")
+		}
+		cancel()
+		if _, err = r.InForce(t.Context(), false); err == nil || !strings.Contains(err.Error(), "ended") {
+			t.Error(err)
+		}
+	})
+}
