@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/settings"
 )
@@ -139,13 +140,20 @@ var builtins = map[string][]string{
 	"filter": {"INPUT", "FORWARD"}, "raw": {"PREROUTING"}, "mangle": {"PREROUTING", "INPUT", "FORWARD"},
 }
 
-// parseHook reads "INPUT" or "raw/PREROUTING".
+// parseHook reads "INPUT" or "raw/PREROUTING". A chain that the kernel does not have by itself may be
+// a mistake: it needs its table, except for Docker's.
 func parseHook(s string) (hook, error) {
 	h := hook{"filter", s}
-	if table, chain, ok := strings.Cut(s, "/"); ok {
+	table, chain, qualified := strings.Cut(s, "/")
+	if qualified {
 		h = hook{table, chain}
 	}
 	builtin, known := builtins[h.table]
+	chains := builtin
+	if h.table == "filter" {
+		chains = append(slices.Clone(chains), "DOCKER-USER")
+	}
+	mistyped := event.Mistyped(h.chain, chains)
 	switch {
 	case !known:
 		return h, fmt.Errorf("%q: the table must be filter, raw or mangle", s)
@@ -155,6 +163,12 @@ func parseHook(s string) (hook, error) {
 		return h, fmt.Errorf("%q has packets that this host sends; bans are by source address", s)
 	case slices.Contains(settings.ReservedChains, h.chain) && !slices.Contains(builtin, h.chain):
 		return h, fmt.Errorf("%q: table %s has no chain %s", s, h.table, h.chain)
+	case slices.Contains(chains, h.chain):
+	case mistyped != "":
+		return h, fmt.Errorf("%q: table %s has no chain %s; did you mean %q?", s, h.table, h.chain, mistyped)
+	case !qualified:
+		return h, fmt.Errorf("%q: no kernel has a chain %s by itself, only %s; write a chain of your own with its table, as %q",
+			s, h.chain, strings.Join(builtin, ", "), "filter/"+h.chain)
 	}
 	return h, nil
 }

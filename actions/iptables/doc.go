@@ -51,7 +51,7 @@
 //	  target      = "DROP"       # or "REJECT", in table filter only
 //	  ports       = []           # "5060", "5060-5061": only packets to these; none: all ports
 //	  protocols   = []           # "udp", "tcp"; none: all, or both where there are ports
-//	  hooks       = ["INPUT"]    # also "FORWARD", "raw/PREROUTING"; "DOCKER-USER" once it exists
+//	  hooks       = ["INPUT"]    # also "FORWARD", "raw/PREROUTING"; "DOCKER-USER", "filter/YOURS" once they exist
 //	  backend     = "auto"       # "rules", "ipset"; auto: a set above ipset_above entries,
 //	  ipset_above = 100          # rules again below three quarters of that
 //	  max_entries = 131072       # of a new set; it doubles before it is full

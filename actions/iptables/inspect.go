@@ -48,7 +48,7 @@ func (a *Action) Inspect(ctx context.Context) (status.Kernel, error) {
 		for i := range kernel.Entries {
 			kernel.Entries[i].Bypassed = true
 		}
-		// Docker may create its chain later; a misspelt name never exists.
+		// Docker may create its chain later, and its owner another.
 		kernel.Add(status.Critical, "chain %s receives no packets: none of its hooks exists, such as %s", kernel.Chain, kernel.Jumps[0].Hook)
 	}
 	slices.SortFunc(kernel.Entries, func(x, y status.Entry) int { return x.Target.Compare(y.Target) })

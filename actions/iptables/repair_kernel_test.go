@@ -271,11 +271,11 @@ func TestKernelWaitsForHook(t *testing.T) {
 	})
 }
 
-// TestKernelWithoutHook: if no hook exists, as after a misspelt name, the bans are not
+// TestKernelWithoutHook: if no hook exists, such as a chain of another program, the bans are not
 // in force, which is a critical problem.
 func TestKernelWithoutHook(t *testing.T) {
 	eachVariant(t, func(t *testing.T, k *kernel) {
-		a := k.action("hooks = [\"INPT\"]\nipv6 = false")
+		a := k.action("hooks = [\"filter/VOIP-IN\"]\nipv6 = false")
 		k.resync(a)
 		problems := func() []string {
 			in, err := a.Inspect(t.Context())
@@ -284,10 +284,10 @@ func TestKernelWithoutHook(t *testing.T) {
 			}
 			return status.Texts(in.Problems, status.Critical)
 		}
-		if found := problems(); len(found) != 1 || !strings.Contains(found[0], "none of its hooks exists, such as INPT") {
+		if found := problems(); len(found) != 1 || !strings.Contains(found[0], "none of its hooks exists, such as VOIP-IN") {
 			t.Fatalf("%q", found)
 		}
-		k.iptables("-N", "INPT")
+		k.iptables("-N", "VOIP-IN")
 		k.resync(a)
 		if found := problems(); len(found) > 0 {
 			t.Fatalf("%q", found)
