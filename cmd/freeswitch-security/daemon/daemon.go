@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -44,6 +45,7 @@ type Daemon struct {
 	changes  changeLog
 	tasks    chan func(context.Context) // of the admin listener, for [Daemon.serve]
 	admin    *config.Admin              // of the rules that run
+	claims   claims
 }
 
 // Run guards until ctx ends. SIGHUP reloads the rules, SIGUSR1 logs the status.
@@ -67,6 +69,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	if !o.DryRun {
+		if err := d.claims.take(cfg); err != nil {
+			return err
+		}
 		closeState, err := restore(d.engine, o.State, log)
 		if err != nil {
 			return err
@@ -98,7 +103,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{options: o, log: log, tasks: make(chan func(context.Context)), admin: cfg.Admin}
+	d := &Daemon{options: o, log: log, tasks: make(chan func(context.Context)), admin: cfg.Admin, claims: claims{log: log, held: map[string]net.Listener{}}}
 	d.changes = changeLog{log: changes, sum: log, kinds: map[ban.Kind]*stretch{}}
 	started := time.Now()
 	actions := filepath.Join(o.State, "actions")

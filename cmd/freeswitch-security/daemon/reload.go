@@ -27,21 +27,31 @@ func (d *Daemon) reload(ctx context.Context) ([]admin.Diagnostic, error) {
 		found = append(found, admin.Diagnostic{Severity: severity, Summary: diag.Summary, Detail: diag.Detail, Where: where(diag)})
 	}
 	if diags.HasErrors() {
-		err := fmt.Errorf("%s in %s", terminal.Count(len(diags.Errs()), "mistake"), d.options.Dir)
-		_ = d.engine.Do(ctx, func() { d.engine.ReloadFailed(err) }) // an error: the engine is stopping
-		d.log.Error("reload refused: the old rules stay", "err", err)
-		return found, err
+		return found, d.refuse(ctx, fmt.Errorf("%s in %s", terminal.Count(len(diags.Errs()), "mistake"), d.options.Dir))
+	}
+	if !d.options.DryRun {
+		if err := d.claims.take(cfg); err != nil {
+			return found, d.refuse(ctx, err)
+		}
 	}
 	if err := d.engine.Do(ctx, func() { d.engine.Reload(cfg) }); err != nil {
 		d.log.Error("reload failed", "err", err)
 		return found, err
 	}
+	d.claims.keep(cfg)
 	d.admin = cfg.Admin
 	if len(cfg.Sources) == 0 || len(cfg.Rules) == 0 {
 		d.log.Warn("nothing is watched: the rule files have no enabled source or no rule", "dir", d.options.Dir)
 	}
 	d.log.Info("reloaded", "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions))
 	return found, nil
+}
+
+// refuse notes and returns why the rules on disk are not used.
+func (d *Daemon) refuse(ctx context.Context, err error) error {
+	_ = d.engine.Do(ctx, func() { d.engine.ReloadFailed(err) }) // an error: the engine is stopping
+	d.log.Error("reload refused: the old rules stay", "err", err)
+	return err
 }
 
 // where is the place of a diagnostic: "rules.d/10-guessing.hcl:14,3".

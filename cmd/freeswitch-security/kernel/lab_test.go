@@ -47,6 +47,13 @@ func TestMain(m *testing.M) {
 	case "internet":
 		_, _ = io.Copy(io.Discard, os.Stdin) // until the switch ends
 		os.Exit(0)
+	case "squatter": // listens, as its user, at a socket that was bound for it
+		if err := unix.Listen(3, 1); err != nil {
+			fail(err)
+		}
+		fmt.Println("listening")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
 	}
 	if own == os.Getenv(hostVar) {
 		fail(fmt.Errorf("not in a network namespace of its own"))

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestRestartWithoutGap stops and starts the daemon under 10,000 bans while banned addresses keep
@@ -370,6 +372,60 @@ func TestSecondInstance(t *testing.T) {
 	}
 	if n := members(t); n != 5 {
 		t.Errorf("%d bans in force", n)
+	}
+}
+
+// TestSecondGuard: a second daemon with a state of its own is refused on the chain of the first, at its
+// start and at a reload, and accepted on another. One that another user pretends to be is not obeyed.
+func TestSecondGuard(t *testing.T) {
+	d := prepare(t, ``, atOnce).start()
+	other := &daemon{TB: t, dir: t.TempDir(), log: d.log}
+	if err := os.Mkdir(filepath.Join(other.dir, "rules.d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	other.rules(``, atOnce)
+	other.launch()
+	named := fmt.Sprintf("iptables chain FREESWITCH: another freeswitch-security is using it: process %d (", d.cmd.Process.Pid)
+	if err := <-other.done; other.cmd.ProcessState.ExitCode() != 2 || !strings.Contains(other.said.String(), named) {
+		t.Fatalf("the second ended with %v: %s", err, other.said)
+	}
+	other.rules(`chain = "OTHER"`, atOnce)
+	other.start()
+	other.rules(``, atOnce)
+	if err := other.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "the reload is refused", func() bool {
+		return strings.Contains(other.said.String(), "reload refused") && strings.Contains(other.said.String(), "another freeswitch-security is using it")
+	})
+	other.stop(syscall.SIGTERM)
+	d.stop(syscall.SIGTERM)
+
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := os.NewFile(uintptr(fd), "squatter")
+	defer listener.Close()
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: "@freeswitch-security/iptables chain FREESWITCH"}); err != nil {
+		t.Fatal(err)
+	}
+	squatter := exec.Command("/proc/self/exe")
+	squatter.Env = append(os.Environ(), roleVar+"=squatter")
+	squatter.ExtraFiles = []*os.File{listener}
+	squatter.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivileged, Gid: unprivileged}, Pdeathsig: syscall.SIGKILL}
+	squatter.Stdout = &output{}
+	if _, err := squatter.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := squatter.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = squatter.Process.Kill(); _ = squatter.Wait() }()
+	eventually(t, 5*time.Second, "it listens", func() bool { return strings.Contains(squatter.Stdout.(*output).String(), "listening") })
+	d.start()
+	if !strings.Contains(d.said.String(), "claim held by a process of another user: ignored") {
+		t.Errorf("the other user is not reported:\n%s", d.said)
 	}
 }
 
