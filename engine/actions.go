@@ -26,6 +26,7 @@ type actionSet struct {
 	dir    string                  // of what actions keep; "": nowhere
 	spared func(netip.Prefix) bool // see [plugin.Host]
 	now    func() time.Time        // likewise
+	adopt  func([]ban.Target)      // see [enforce.Runner]
 
 	// ctx outlives that of the core: actions are passed its last decisions.
 	ctx     context.Context
@@ -86,7 +87,7 @@ func (set *actionSet) start(c config.Action, wants enforce.Wants, ended []*actio
 		Action: c, cancel: cancel, done: make(chan struct{}),
 		runner: enforce.New(c.Ref, c.Action, set.ledger, wants, set.log),
 	}
-	a.runner.Now, a.runner.Held = set.now, c.Blocks
+	a.runner.Now, a.runner.Held, a.runner.Adopt = set.now, c.Blocks, set.adopt
 	set.running[c.Ref] = a
 	set.all.Go(func() {
 		defer close(a.done)

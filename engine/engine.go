@@ -115,6 +115,7 @@ func New(cfg *config.Config, o Options) *Engine {
 		asked: make(chan func()), ended: make(chan struct{}), sources: newSourceSet(),
 		actions: newActionSet(e.ledger, e.spares, &e.options), saver: newSaver(e.ledger, e.options.pass, o.Log),
 	}
+	e.live.actions.adopt = e.adoptDrops
 	return e
 }
 

@@ -57,3 +57,24 @@ func (e *Engine) adopt(target ban.Target, left ban.Term, now time.Time) {
 	}, now)
 	e.decide(&c)
 }
+
+// adoptDrops makes permanent bans of what an operator has dropped by hand in the chain of an action.
+// What a rule has banned before comes from saved rules of iptables, and its ban is over. It is called
+// by the runners.
+func (e *Engine) adoptDrops(targets []ban.Target) {
+	err := e.between(e.live.ctx, func() {
+		for _, target := range targets {
+			if e.ledger.CaughtSince(target.Prefix(), time.Time{}) {
+				continue
+			}
+			c := e.ledger.Enter(ban.Order{
+				Target: target, Author: "operator", At: e.now, Terms: []ban.Term{ban.Permanent},
+				Reason: "a rule that was added to the chain by hand dropped it",
+			}, e.now)
+			e.decide(&c)
+		}
+	})
+	if err != nil {
+		e.options.Log.Error("drops by hand not taken over", "targets", targets, "err", err)
+	}
+}

@@ -21,10 +21,11 @@
 //
 // The chain (FREESWITCH by default) belongs to the action. A rule in it of exactly the
 // form `-s ADDR -j DROP` (or REJECT) is a ban, with `-p udp -m udp --sport PORT` before
-// -j that of an endpoint. It is removed if the ledger does not have it: a ban that
-// expired while the daemon was down has this form. A rule with a comment or any other
-// match is foreign: it stays where it is and is reported. Outside of the chain only the
-// jumps to it are changed, and only in the configured hooks.
+// -j that of an endpoint. It is removed if the ledger does not have it: a ban that expired
+// while the daemon was down has this form. One that appears alone while the daemon runs is
+// an operator's, and becomes a permanent ban. A rule with a
+// comment or any other match is foreign: it stays where it is and is reported. Outside
+// of the chain only the jumps to it are changed, and only in the configured hooks.
 //
 // # Position of the jump
 //

@@ -15,6 +15,25 @@ type repair struct {
 	notes            []string
 }
 
+// maxOthers bounds the rules by hand of one look. More of them are a file of iptables-save.
+const maxOthers = 10
+
+// others returns the drops that an operator may have added: no ban wants them, and nothing else was
+// changed. Saved rules that are restored bring bans that are over.
+func (f *family) others(plans []plan, all repair) (found []ban.Target) {
+	for _, p := range plans {
+		for _, target := range p.surplus {
+			if _, banned := f.desired.bans[target]; !banned {
+				found = append(found, target)
+			}
+		}
+	}
+	if found = distinct(found); len(all.missing)+len(all.notes) > 0 || len(found) > maxOthers {
+		return nil
+	}
+	return found
+}
+
 // drift returns what the plans and the set repaired.
 func (f *family) drift(plans []plan, all repair) plugin.Drift {
 	var conditions []string
@@ -24,7 +43,7 @@ func (f *family) drift(plans []plan, all repair) plugin.Drift {
 		all.notes = append(all.notes, p.notes...)
 		conditions = append(conditions, p.conditions...)
 	}
-	missing, surplus := distinct(all.missing), distinct(all.surplus)
+	missing, surplus, others := distinct(all.missing), distinct(all.surplus), f.others(plans, all)
 	if len(surplus) > 0 { // an operator may have added their rules
 		var names []string
 		for _, target := range surplus {
@@ -35,7 +54,7 @@ func (f *family) drift(plans []plan, all repair) plugin.Drift {
 	for i, note := range all.notes {
 		all.notes[i] = f.name + ": " + note
 	}
-	return plugin.Drift{Missing: len(missing), Surplus: len(surplus), Notes: append(all.notes, f.news(conditions)...)}
+	return plugin.Drift{Missing: len(missing), Surplus: len(surplus), Notes: append(all.notes, f.news(conditions)...), Others: others}
 }
 
 // distinct sorts a list and removes duplicates: a ban is in several tables.

@@ -100,6 +100,9 @@ func repairs(t *testing.T, k *kernel, backend string, d damage) {
 	if d.missing >= 0 && drift.Missing != d.missing || drift.Surplus != d.surplus {
 		t.Errorf("drift %+v; want %d missing, %d surplus", drift, d.missing, d.surplus)
 	}
+	if byHand := d.name == "a rule by hand"; (len(drift.Others) == 1) != byHand {
+		t.Errorf("taken for drops by hand: %v", drift.Others)
+	}
 	if all := strings.Join(drift.Notes, "\n"); !strings.Contains(all, d.note) {
 		t.Errorf("notes %q lack %q", drift.Notes, d.note)
 	}

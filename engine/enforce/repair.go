@@ -89,6 +89,9 @@ func (r *Runner) found(drift plugin.Drift, settled bool) {
 	r.update(func(s *status.Action) {
 		s.Drift = status.Drift{Count: s.Drift.Count + 1, Missing: drift.Missing, Surplus: drift.Surplus, Notes: drift.Notes}
 	})
+	if len(drift.Others) > 0 && r.Adopt != nil {
+		r.Adopt(drift.Others)
+	}
 	r.untold++
 	if r.told.Allow() {
 		r.log.Warn("drift repaired", "missing", drift.Missing, "removed", drift.Surplus, "notes", drift.Notes, "repairs", r.untold)

@@ -31,6 +31,10 @@ type Wants func(*ban.Ban) bool
 type Runner struct {
 	// Now is the time that the bans are in: time.Now, unless it is set before Run.
 	Now func() time.Time
+
+	// Adopt, if not nil, is called with targets that others have put in force. It is set
+	// before Run.
+	Adopt func([]ban.Target)
 	// Held is set before Run for an action that acts on changes that are held off, see [ban.Change].
 	Held bool
 

@@ -91,6 +91,10 @@ type Drift struct {
 	Surplus int      // entries in force without a ban
 	Notes   []string // in words: "jump from INPUT was gone"
 	Gaps    []Gap    // what it could not repair
+
+	// Others are those of Surplus that an operator may have added by hand. While nothing
+	// else changes they become permanent bans.
+	Others []ban.Target
 }
 
 // A Gap is the reason why bans are not in force although nothing has failed.
@@ -104,6 +108,7 @@ func (d Drift) And(e Drift) Drift {
 	return Drift{
 		Missing: d.Missing + e.Missing, Surplus: d.Surplus + e.Surplus,
 		Notes: append(d.Notes, e.Notes...), Gaps: append(d.Gaps, e.Gaps...),
+		Others: append(d.Others, e.Others...),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,7 +189,41 @@ func TestApplied(t *testing.T) {
 			if _, answer, err := a.ask("GET", "/security/blacklist/203.0.113.1", ""); err != nil || !strings.Contains(answer, `"applied":false`) {
 				t.Errorf("%s, %v", answer, err)
 			}
-			d.stop(15)
+			d.stop(syscall.SIGTERM)
+		})
+	}
+}
+
+// TestDropByHand: an operator's drop in the chain becomes a permanent ban and is in force; one with
+// further matches is kept; one of a ban that is over is removed.
+func TestDropByHand(t *testing.T) {
+	for _, backend := range []string{"rules", "ipset"} {
+		t.Run(backend, func(t *testing.T) {
+			socket := adminSocket(t)
+			d := prepare(t, `backend = "`+backend+`"`, strings.Replace(atOnce, `"1h"`, `"1s"`, 1)+fmt.Sprintf(onSocket, socket)).start()
+			a := askingAt(t, socket)
+			drop := func(spec string) bool {
+				return exec.Command("sh", "-c", "iptables "+spec+" -j DROP").Run() == nil
+			}
+			d.write(failure("198.51.100.9"))
+			eventually(t, 10*time.Second, "a ban is over", func() bool { return strings.Contains(d.said.String(), "msg=expire target=198.51.100.9") })
+			for _, spec := range []string{"-s 198.51.100.7", "-s 198.51.100.8 -p udp", "-s 198.51.100.9"} {
+				if !drop("-A FREESWITCH " + spec) {
+					t.Fatal(spec)
+				}
+			}
+			eventually(t, 5*time.Second, "it is a ban", func() bool {
+				_, answer, err := a.ask("GET", "/security/blacklist/198.51.100.7", "")
+				return err == nil && strings.Contains(answer, `"author":"operator"`) && strings.Contains(answer, `"permanent":true`) && strings.Contains(answer, `"applied":true`)
+			})
+			eventually(t, 5*time.Second, "what is over is removed", func() bool { return !drop("-C FREESWITCH -s 198.51.100.9") })
+			if !drop("-C FREESWITCH -s 198.51.100.8 -p udp") {
+				t.Error("the rule with a further match is gone")
+			}
+			if !strings.Contains(d.said.String(), "msg=ban target=198.51.100.7") || strings.Contains(d.said.String(), "msg=ban target=198.51.100.8") {
+				t.Errorf("the log has\n%s", d.said)
+			}
+			d.stop(syscall.SIGTERM)
 		})
 	}
 }
