@@ -64,7 +64,7 @@ func (e *Engine) adopt(target ban.Target, left ban.Term, now time.Time) {
 func (e *Engine) adoptDrops(targets []ban.Target) {
 	err := e.between(e.live.ctx, func() {
 		for _, target := range targets {
-			if e.ledger.CaughtSince(target.Prefix(), time.Time{}) {
+			if e.ledger.Offended(target) {
 				continue
 			}
 			c := e.ledger.Enter(ban.Order{

@@ -236,6 +236,15 @@ func (l *Ledger) offence(o *Order, standing *Ban) int {
 	return h.count + 1
 }
 
+// Offended reports whether a rule has banned exactly this target, and it is not forgotten. An unban
+// erases it.
+func (l *Ledger) Offended(target Target) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, known := l.history[target]
+	return known
+}
+
 // inGrace reports whether anything in target, or all of it, is in its grace.
 func (l *Ledger) inGrace(target Target, now time.Time) (time.Time, bool) {
 	for until := range l.grace.around(target) {
