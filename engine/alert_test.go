@@ -122,48 +122,6 @@ func TestNoAddressToBan(t *testing.T) {
 	}
 }
 
-// TestABrakedRuleAlerts lets a rule use up its bans, and then reports failures of other
-// addresses for an hour.
-func TestABrakedRuleAlerts(t *testing.T) {
-	spec := banning(t)
-	spec.Threshold, spec.Brake = nil, &rule.Brake{Bans: 1, Within: 30 * time.Minute}
-	s := tellStory(t, spec)
-	s.fails(1, "1000", "203.0.113.1")
-	for range 100 {
-		s.fails(1, "1000", "203.0.113.2")
-		s.fails(1, "1000", "203.0.113.3")
-	}
-	s.want(
-		"ban 203.0.113.1: auth_failure from 203.0.113.1",
-		"alert 203.0.113.2: brake: the rule has used up its new bans; auth_failure from 203.0.113.2",
-		"alert 203.0.113.3: brake: the rule has used up its new bans; auth_failure from 203.0.113.3",
-		"expire 203.0.113.1: auth_failure from 203.0.113.1",
-	)
-	if last := s.changes[len(s.changes)-2]; last.Kind != ban.KindAlert || !strings.HasPrefix(last.Ban.Reason, "brake: ") {
-		t.Errorf("change %+v", last)
-	}
-	if held := s.rules.Stats()[0].Held; held != 198 {
-		t.Errorf("%d were held off", held)
-	}
-}
-
-// TestBrakeHasItsOwnHoldOff has a rule alert that it is braked, just after an alert about
-// the same address.
-func TestBrakeHasItsOwnHoldOff(t *testing.T) {
-	spec := banning(t)
-	spec.Threshold, spec.Brake, spec.Alert = nil, &rule.Brake{Bans: 1, Within: time.Hour}, &rule.Alert{Every: time.Hour}
-	s := tellStory(t, spec)
-	s.fails(1, "1000", "203.0.113.1")
-	s.fails(2, "1000", "203.0.113.2")
-	var kinds []string
-	for _, c := range s.changes {
-		kinds = append(kinds, string(c.Kind))
-	}
-	if got := strings.Join(kinds, " "); got != "alert ban alert alert" {
-		t.Errorf("told %s", got)
-	}
-}
-
 // TestAlertsOfADryRun counts the alerts of a dry run: those of a replay.
 func TestAlertsOfADryRun(t *testing.T) {
 	src := &script{}

@@ -234,6 +234,9 @@ func (e *Engine) advance(now time.Time) {
 		e.decide(&c)
 	}
 	e.verifier.Advance(now, e.believe)
+	for _, r := range e.rules.Recovered(now) {
+		e.options.Log.Info("brake recovered", "rule", r.Rule, "withheld", r.Withheld)
+	}
 }
 
 // next returns when there is something to do without a report.

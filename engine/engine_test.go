@@ -355,7 +355,7 @@ func TestBrakeLeavesRefusalsVisible(t *testing.T) {
 	if _, err := e.Replay(t.Context(), []Input{{Ref: "log.x", Source: src}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"ban ", "refuse already banned", "refuse trusted: office (rules.d/00-site.hcl:4)", "alert brake: "} {
+	for i, want := range []string{"ban ", "refuse already banned", "refuse trusted: office (rules.d/00-site.hcl:4)", "alert brake used up: "} {
 		if i >= len(got) || !strings.HasPrefix(got[i], want) {
 			t.Fatalf("verdict %d of %q, want %q", i, got, want)
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -55,29 +56,95 @@ func (e *Engine) fired(f *rule.Firing) {
 }
 
 func (e *Engine) sparesAll(orders []ban.Order) bool {
-	return !slices.ContainsFunc(orders, func(o ban.Order) bool { return e.spared(e.besideProtected(o)) == nil })
+	return !slices.ContainsFunc(orders, func(o ban.Order) bool {
+		_, c := e.allowed(o)
+		return c == nil
+	})
 }
 
-// enter passes an order to the ledger, unless its target is protected or the brake of
-// the rule is used up: then a new ban becomes an alert. It reports whether the target is banned.
-func (e *Engine) enter(f *rule.Firing, o ban.Order) bool {
-	o = e.besideProtected(o)
-	if c := e.spared(o); c != nil {
+// enter passes an order to the ledger, unless its target is protected or the brake of the rule
+// withholds the ban. It reports whether the target is banned.
+func (e *Engine) enter(f *rule.Firing, o ban.Order) (banned bool) {
+	orders, c := e.allowed(o)
+	if c != nil {
 		e.spare(f, c)
-		e.withhold(f, o)
+		for _, one := range orders {
+			e.withhold(f, one)
+		}
 		return false
 	}
-	if e.rules.Braked(f.Spec, o.At) && e.ledger.Consider(o, e.now).Kind == ban.KindBan {
-		e.alert(f, onBrake, "brake: the rule has used up its new bans; "+f.Reason)
+	if e.brakes(f, &o, orders) {
 		return false
 	}
-	o.DryRun = e.options.DryRun || !e.cfg.Security.AutoBlock
-	c := e.ledger.Enter(o, e.now)
-	if c.Kind == ban.KindBan {
-		e.rules.Charge(f.Spec, o.At)
+	charged := false
+	for _, one := range orders {
+		one.Reason, one.Terms = o.Reason, o.Terms
+		one.DryRun = e.options.DryRun || !e.cfg.Security.AutoBlock
+		c := e.ledger.Enter(one, e.now)
+		if limited(&c, &one) && !charged {
+			e.rules.Charge(f.Spec, one.At)
+			charged = true
+		}
+		e.decide(&c)
+		banned = banned || c.Banned()
 	}
-	e.decide(&c)
-	return c.Banned()
+	return banned
+}
+
+// allowed returns the orders that an order becomes, so that they ban no protected host. A sparing
+// is what it leads to instead: of the orders, or of a network if there are none. What one host did concerns its neighbours only as far as they are not
+// protected; see [Engine.parts] for what several did.
+func (e *Engine) allowed(o ban.Order) ([]ban.Order, *ban.Change) {
+	failed := e.failedHosts(o)
+	if failed < 2 {
+		o = e.besideProtected(o)
+		return []ban.Order{o}, e.spared(o)
+	}
+	c := e.ledger.Consider(o, e.now)
+	if !c.InForce() || c.Target != o.Target { // refused, or narrowed for a trusted address
+		return []ban.Order{o}, e.spared(o)
+	}
+	parts, why := e.parts(o, failed)
+	if why != "" {
+		return nil, sparing(c, why)
+	}
+	var orders []ban.Order
+	for _, part := range parts {
+		one := o
+		if one.Target = ban.Network(part); !part.Contains(o.Address) {
+			one.Address = netip.Addr{}
+		}
+		orders = append(orders, one)
+	}
+	return orders, nil
+}
+
+// limited reports whether a brake limits a ban: that of a new target whose packets may be forged.
+// One that a rule has banned before is no new one.
+func limited(c *ban.Change, o *ban.Order) bool {
+	return c.Kind == ban.KindBan && c.Offence == 1 && !o.Proven
+}
+
+// brakes reports whether the used-up brake of a rule withholds a ban, and alerts once at each
+// of its steps. A target that goes on is banned later, and begins with the second term: otherwise
+// it would gain by the brake.
+func (e *Engine) brakes(f *rule.Firing, o *ban.Order, orders []ban.Order) bool {
+	if !slices.ContainsFunc(orders, func(one ban.Order) bool {
+		c := e.ledger.Consider(one, e.now)
+		return limited(&c, &one)
+	}) {
+		return false
+	}
+	b := e.rules.Brake(f.Spec, o.Target, o.At)
+	if b.Risen {
+		e.alert(f, onBrake, fmt.Sprintf("brake used up: %d new bans in %s; new targets have to reach the threshold %d times; %s",
+			f.Spec.Brake.Bans, ban.FormatDuration(f.Spec.Brake.Within), b.Factor, f.Reason))
+	}
+	if b.Factor > 1 && !b.Withheld {
+		o.Reason += fmt.Sprintf("; reached %d times, as the brake is used up", b.Factor)
+		o.Terms = o.Terms[min(1, len(o.Terms)-1):]
+	}
+	return b.Withheld
 }
 
 // alert adds a firing that bans nothing to the changes.
@@ -92,9 +159,7 @@ func (e *Engine) alert(f *rule.Firing, why occasion, reason string) {
 		every, c.Actions = f.Spec.Alert.Every, f.Spec.Alert.Actions
 	}
 	if why == onBrake {
-		// An attacker that a braked rule does not ban goes on, and a rule without a
-		// threshold would alert at each attempt.
-		every = max(every, f.Spec.Brake.Within)
+		every = 0 // the brake tells each step once
 	}
 	e.announce(f.Spec, why, f.Key, every, &c, &c.Ban.Reason)
 }

@@ -78,7 +78,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 			e.advance(e.tick())
 		case now := <-look.C:
 			e.live.sources.judge(now)
-			e.tick()
+			e.advance(e.tick())
 			e.compareClocks()
 			e.live.sources.logFaults(e.options.Log)
 		}

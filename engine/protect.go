@@ -299,6 +299,11 @@ func (e *Engine) spared(o ban.Order) *ban.Change {
 	if why == "" {
 		return nil
 	}
+	return sparing(c, why)
+}
+
+// sparing turns the change that an order would lead to into a sparing.
+func sparing(c ban.Change, why string) *ban.Change {
 	c.Kind, c.Why = ban.KindSpare, "protected: "+why+"; "+c.Reason
 	return &c
 }

@@ -1,7 +1,7 @@
 # Attacks spread over many addresses, each below every threshold. An honest user who
-# mistypes a password twice looks like one of these addresses, so the rules alert and ban
+# mistypes a password twice looks like one of these addresses, so most rules alert and ban
 # no address: they name the target. Give the account a long password, or block access to
-# it from the Internet.
+# it from the Internet. Adjacent addresses are banned together.
 #
 # The log source needs `log-auth-failures` and counts REGISTER only: a failure by INVITE
 # names no account there.
@@ -121,6 +121,213 @@ rule "distributed attack on a domain" {
       times  = 500
     }
     alerts = []
+  }
+}
+
+# Twenty /64 of an IPv6 /48 fail in six hours: an attacker that uses each of its addresses for a
+# guess or a few. The network is banned, but for its hosts with a registered phone or a dialogue. It
+# is not banned if as many accounts are registered in it as hosts fail: in the network of a provider
+# most phones work, and an attacker has few accounts.
+#
+# Twenty forged packets ban the rest of a network: hence the short first ban and the brake. The log
+# reports no registrations: with the log alone, trust the networks of providers whose customers are
+# yours.
+rule "guessing from one IPv6 network" {
+  on    = local.switch
+  match = "event in ['auth_failure', 'unknown_user'] and in_network(ip, '::/0')"
+
+  threshold {
+    per      = "ip/24,48"
+    distinct = "ip"
+    count    = 20
+    within   = "6h"
+  }
+
+  ban {
+    for     = ["10m", "1h", "6h", "1d"]
+    forget  = "7d"
+    network = "24,48"
+  }
+
+  brake {
+    bans   = 20
+    within = "10m"
+  }
+
+  test "the twentieth /64, each with one guess" {
+    given {
+      event = "auth_failure"
+      user  = "10<n>"
+      ip    = "2001:db8:7:<n>::1"
+      times = 20
+      every = "10m"
+    }
+    bans = { "2001:db8:7::/48" = "10m" }
+  }
+
+  test "a little slower, never twenty in six hours" {
+    given {
+      event = "auth_failure"
+      user  = "10<n>"
+      ip    = "2001:db8:7:<n>::1"
+      times = 100
+      every = "19m"
+    }
+    bans = {}
+  }
+
+  test "several guesses from each /64" {
+    given {
+      event = "auth_failure"
+      user  = "1000"
+      ip    = "2001:db8:7:<n>::1"
+      times = 19
+    }
+    given {
+      event = "auth_failure"
+      user  = "1000"
+      ip    = "2001:db8:7:<n>::2"
+      times = 19
+    }
+    given {
+      event = "unknown_user"
+      user  = "1000"
+      ip    = "2001:db8:7:99::1"
+    }
+    bans = { "2001:db8:7::/48" = "10m" }
+  }
+
+  test "one /64 with many addresses is one host" {
+    given {
+      event = "auth_failure"
+      user  = "1000"
+      ip    = "2001:db8:7:1::<n>"
+      times = 100
+    }
+    bans = {}
+  }
+
+  test "one account of the attacker shields its own /64 alone" {
+    given {
+      event  = "registered"
+      user   = "1001"
+      ip     = "2001:db8:7::1"
+      fields = { authenticated = "true", expires = "86400" }
+    }
+    given {
+      event = "auth_failure"
+      user  = "10<n>"
+      ip    = "2001:db8:7:<n>::1"
+      times = 20
+    }
+    bans = {
+      "2001:db8:7:1::/64"    = "10m"
+      "2001:db8:7:2::/63"    = "10m"
+      "2001:db8:7:4::/62"    = "10m"
+      "2001:db8:7:8::/61"    = "10m"
+      "2001:db8:7:10::/60"   = "10m"
+      "2001:db8:7:20::/59"   = "10m"
+      "2001:db8:7:40::/58"   = "10m"
+      "2001:db8:7:80::/57"   = "10m"
+      "2001:db8:7:100::/56"  = "10m"
+      "2001:db8:7:200::/55"  = "10m"
+      "2001:db8:7:400::/54"  = "10m"
+      "2001:db8:7:800::/53"  = "10m"
+      "2001:db8:7:1000::/52" = "10m"
+      "2001:db8:7:2000::/51" = "10m"
+      "2001:db8:7:4000::/50" = "10m"
+      "2001:db8:7:8000::/49" = "10m"
+    }
+  }
+
+  test "the network of a provider with as many phones that work" {
+    given {
+      event  = "registered"
+      user   = "20<n>"
+      ip     = "2001:db8:7:2<n>::1"
+      fields = { authenticated = "true", expires = "86400" }
+      times  = 20
+    }
+    given {
+      event = "auth_failure"
+      user  = "10<n>"
+      ip    = "2001:db8:7:<n>::1"
+      times = 20
+    }
+    bans   = {}
+    alerts = ["2001:db8:7::/48"]
+  }
+}
+
+# The same for an IPv4 /24, of which 160 addresses fail in six hours: most of it attacks. Unlike
+# an IPv6 /48, it often has many owners, and below that each address is met on its own.
+rule "guessing from one IPv4 network" {
+  on    = local.switch
+  match = "event in ['auth_failure', 'unknown_user'] and in_network(ip, '0.0.0.0/0')"
+
+  threshold {
+    per      = "ip/24"
+    distinct = "ip"
+    count    = 160
+    within   = "6h"
+  }
+
+  ban {
+    for     = ["10m", "1h", "6h", "1d"]
+    forget  = "7d"
+    network = "24"
+  }
+
+  brake {
+    bans   = 20
+    within = "10m"
+  }
+
+  test "the 160th address, each with one guess" {
+    given {
+      event = "auth_failure"
+      user  = "10<n>"
+      ip    = "203.0.113.<n>"
+      times = 160
+      every = "80s"
+    }
+    bans = { "203.0.113.0/24" = "10m" }
+  }
+
+  test "a little slower, never 160 in six hours" {
+    given {
+      event = "auth_failure"
+      user  = "10<n>"
+      ip    = "203.0.113.<n>"
+      times = 200
+      every = "2m17s"
+    }
+    bans = {}
+  }
+
+  test "a registered phone in it goes on" {
+    given {
+      event  = "registered"
+      user   = "1001"
+      ip     = "203.0.113.255"
+      fields = { authenticated = "true", expires = "86400" }
+    }
+    given {
+      event = "auth_failure"
+      user  = "10<n>"
+      ip    = "203.0.113.<n>"
+      times = 160
+    }
+    bans = {
+      "203.0.113.0/25"   = "10m"
+      "203.0.113.128/26" = "10m"
+      "203.0.113.192/27" = "10m"
+      "203.0.113.224/28" = "10m"
+      "203.0.113.240/29" = "10m"
+      "203.0.113.248/30" = "10m"
+      "203.0.113.252/31" = "10m"
+      "203.0.113.254/32" = "10m"
+    }
   }
 }
 

@@ -224,7 +224,4 @@ func (r *ruleBlock) decodeExpectedAlerts(b *settings.Block, alerts map[netip.Pre
 			alerts[target] += n
 		}
 	}
-	if len(alerts) > 0 && r.spec.Alert == nil && r.spec.Brake == nil && !r.cfg.Security.Protect.Registered && !r.cfg.Security.Protect.Dialogues {
-		b.ErrorAt(attr.Range, "Rule without alerts", "An alert is expected here, but this rule has neither an alert block nor a brake, and security.protect lists neither \"registered\" nor \"dialogues\".")
-	}
 }

@@ -122,6 +122,18 @@ func (d *Dialogues) Latest(network netip.Prefix, except netip.Addr, now time.Tim
 	return at, ok
 }
 
+// Hosts lists the hosts in a network that completed a dialogue in the 24 hours before now.
+func (d *Dialogues) Hosts(network netip.Prefix, now time.Time) (hosts []netip.Prefix) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for host, e := range d.at.Subnets(network) {
+		if now.Sub(d.time(e)) <= dialogueAge {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
 // Step moves all times by a step of the host's clock.
 func (d *Dialogues) Step(by time.Duration) {
 	d.mu.Lock()

@@ -369,6 +369,17 @@ func (t *Table) any(network netip.Prefix, now time.Time, is func(*registration) 
 	return false
 }
 
+// Addresses lists those in network with a registration that lives at now, in their order.
+func (t *Table) Addresses(network netip.Prefix, now time.Time) (all []netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.advance(now)
+	for addr := range t.places.Subnets(network) {
+		all = append(all, addr.Addr())
+	}
+	return all
+}
+
 // Accounts names up to limit different accounts with a registration in network
 // that lives at now, in the order of their addresses and of their arrival there.
 // They are those of the source that knows most: sources may name one account's

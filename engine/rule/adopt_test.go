@@ -80,45 +80,6 @@ func TestAdoptKeepsStatusOfDroppedWindows(t *testing.T) {
 	}
 }
 
-func TestBrake(t *testing.T) {
-	spec := guessing(t)
-	spec.Brake = &Brake{Bans: 2, Within: time.Minute}
-	s := NewSet([]*Spec{spec})
-	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
-	step := func(seconds int, braked bool) {
-		t.Helper()
-		if got := s.Braked(spec, at(seconds)); got != braked {
-			t.Errorf("at %d: braked %v, want %v", seconds, got, braked)
-		}
-	}
-	step(0, false)
-	s.Charge(spec, at(0))
-	step(1, false)
-	s.Charge(spec, at(10))
-	step(10, true)
-	step(60, true)
-	step(61, false)
-	s.Charge(spec, at(5)) // out of order, and older than the two that count
-	step(61, true)
-	step(66, false)
-	s.Charge(spec, at(66))
-	if n := len(s.rules[0].brake); n != 2 {
-		t.Errorf("the brake remembers %d bans", n)
-	}
-
-	changed := guessing(t)
-	changed.Match, changed.Brake = compiled(t, "true"), spec.Brake
-	next := NewSet([]*Spec{changed})
-	next.Adopt(s)
-	if !next.Braked(changed, at(66)) {
-		t.Error("a rule of the same name lost its brake")
-	}
-	free := guessing(t)
-	if s := NewSet([]*Spec{free}); s.Braked(free, start) || s.Braked(spec, start) {
-		t.Error("a rule without a brake, or of another set, is braked")
-	}
-}
-
 // TestManyAddresses observes one failure of each of a million addresses.
 func TestManyAddresses(t *testing.T) {
 	const addresses = 1_000_000

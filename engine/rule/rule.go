@@ -11,7 +11,7 @@ import (
 // A rule is a Spec with everything that it remembers.
 type rule struct {
 	spec    *Spec
-	brake   brakeLog
+	brake   brake
 	holdOff holdOff
 	status  status.Rule // without what the trackers know
 
@@ -24,7 +24,7 @@ type rule struct {
 }
 
 func newRule(spec *Spec) *rule {
-	r := &rule{spec: spec, holdOff: newHoldOff(), status: status.Rule{Name: spec.Name, Where: spec.Where, On: spec.On}}
+	r := &rule{spec: spec, brake: newBrake(), holdOff: newHoldOff(), status: status.Rule{Name: spec.Name, Where: spec.Where, On: spec.On}}
 	th := spec.Threshold
 	if th == nil {
 		return r
@@ -42,7 +42,12 @@ func newRule(spec *Spec) *rule {
 	return r
 }
 
-func (r *rule) keepsAddresses() bool { return r.spec.Ban != nil && r.spec.Ban.All }
+// keepsAddresses reports whether a rule bans all addresses in a window, or a network for what its
+// hosts do.
+func (r *rule) keepsAddresses() bool {
+	b := r.spec.Ban
+	return b != nil && (b.All || b.Network.V4 < Host.V4 || b.Network.V6 < Host.V6)
+}
 
 // hit converts an event for counting. It reports false if the event lacks the key or
 // the distinct value.
@@ -54,6 +59,9 @@ func (r *rule) hit(ev *event.Event) (hit, bool) {
 	h := hit{key: key, time: ev.Time.UnixMicro(), name: ev.Name, addr: ev.IP, proven: ev.Proven}
 	if r.distinct != nil {
 		value := r.distinct.Counted(ev)
+		if r.distinct.Name == "ip" && ev.IP.IsValid() {
+			value = r.spec.NAT64.Host(ev.IP).String()
+		}
 		if value == "" {
 			return hit{}, false
 		}
@@ -85,7 +93,10 @@ func (r *rule) forget(key digest) {
 
 // adopt is [Set.Adopt] for a rule of the same name.
 func (r *rule) adopt(old *rule) {
-	r.brake, r.holdOff = old.brake, old.holdOff
+	r.holdOff = old.holdOff
+	if r.spec.Brake != nil {
+		r.brake = old.brake
+	}
 	r.status = old.report()
 	r.status.Where, r.status.On, r.status.Tracked = r.spec.Where, r.spec.On, 0
 	if !r.countsLike(old) {
@@ -118,6 +129,7 @@ func (r *rule) countsLike(old *rule) bool {
 // report returns the rule's status.
 func (r *rule) report() status.Rule {
 	s := r.status
+	s.BrakeFactor, s.Withheld = factors[r.brake.step], r.brake.withheld
 	for _, t := range slices.Concat(r.trackers, r.apart) {
 		s.Tracked += len(t.keys)
 		s.Evicted += t.evicted

@@ -19,6 +19,7 @@ type Set struct {
 	sources map[string]*listeners
 	ring    *ring
 	machine vm.VM
+	usedUp  int // brakes
 
 	// Meter, unless nil, is called for each match that a rule with a threshold counts,
 	// and the rule does not fire. n is the number of matches in the window, which is
@@ -115,6 +116,9 @@ func (s *Set) Adopt(old *Set) {
 		i := slices.IndexFunc(old.rules, func(o *rule) bool { return o.spec.Name == r.spec.Name })
 		if i >= 0 {
 			r.adopt(old.rules[i])
+		}
+		if r.brake.step > 0 {
+			s.usedUp++
 		}
 	}
 }
@@ -238,19 +242,6 @@ func (s *Set) Wants(source string) map[string]bool {
 	return map[string]bool{}
 }
 
-// Braked reports whether a rule has exhausted its brake in the time that ends at at.
-func (s *Set) Braked(spec *Spec, at time.Time) bool {
-	r := s.bySpec[spec]
-	return r != nil && spec.Brake != nil && r.brake.exhausted(at.UnixMicro(), spec.Brake)
-}
-
-// Charge counts an accepted new ban for a rule's brake.
-func (s *Set) Charge(spec *Spec, at time.Time) {
-	if r := s.bySpec[spec]; r != nil && spec.Brake != nil {
-		r.brake.charge(at.UnixMicro(), spec.Brake)
-	}
-}
-
 // Due reports whether a rule may report a subject at at: it may not within every of its
 // last report of the subject. If it may, this counts as the report, and held is the
 // number of repetitions since the last one. An every of 0 is always due.
@@ -281,9 +272,7 @@ func (s *Set) Shift(source string, by time.Duration) {
 func (s *Set) Step(by time.Duration) {
 	for _, r := range s.rules {
 		r.holdOff.base += by.Microseconds()
-		for i := range r.brake {
-			r.brake[i] += by.Microseconds()
-		}
+		r.brake.shift(by.Microseconds())
 	}
 	for source := range s.sources {
 		s.Shift(source, by)

@@ -2,6 +2,7 @@ package status
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -98,6 +99,11 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 	}
 	add(Warning, "state", "", prefixed("not saved: ", s.State.Error))
 	add(Warning, "state", "", prefixed("damaged at the start, bans were taken over from the kernel: ", s.State.Damage))
+	for _, r := range s.Rules {
+		if r.BrakeFactor > 1 {
+			add(Warning, "rule ", r.Name, fmt.Sprintf("its brake is used up: very many sources attack, or senders are forged; a new target is banned when it has reached the threshold %d times", r.BrakeFactor))
+		}
+	}
 	add(Warning, "rules", "", prefixed("not reloaded: ", s.Reload.Error))
 	if len(s.Sources) == 0 {
 		add(Warning, "sources", "", "no attack is seen: the rule files declare no source")

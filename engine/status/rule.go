@@ -2,23 +2,25 @@ package status
 
 import "time"
 
-// Rule is what one rule has done and holds. But for Tracked, its numbers never
+// Rule is what one rule has done and holds. But for Tracked and BrakeFactor, its numbers never
 // decrease.
 type Rule struct {
-	Name      string       `json:"name"`
-	Where     string       `json:"where"`   // file and line
-	On        List[string] `json:"on"`      // sources
-	Matches   uint64       `json:"matches"` // events for which its expression was true
-	Firings   uint64       `json:"firings"` // times that it reached its threshold
-	Held      uint64       `json:"held"`    // repeated alerts and sparings that were held back
-	Tracked   int          `json:"tracked"` // keys with a window
-	Evicted   uint64       `json:"evicted"` // windows given up early, because the rule tracks too many keys
-	Expired   uint64       `json:"expired"` // windows that were over
-	Errors    uint64       `json:"errors"`  // events for which its expression could not be evaluated
-	LastError string       `json:"lastError"`
-	Bans      uint64       `json:"bans"` // see [Tally]; on all sources
-	Alerts    uint64       `json:"alerts"`
-	Refusals  uint64       `json:"refusals"`
+	Name        string       `json:"name"`
+	Where       string       `json:"where"`       // file and line
+	On          List[string] `json:"on"`          // sources
+	Matches     uint64       `json:"matches"`     // events for which its expression was true
+	Firings     uint64       `json:"firings"`     // times that it reached its threshold
+	Held        uint64       `json:"held"`        // repeated alerts and sparings that were held back
+	Tracked     int          `json:"tracked"`     // keys with a window
+	BrakeFactor int          `json:"brakeFactor"` // times that a new target has to reach the threshold; 1: the brake is not used up
+	Withheld    uint64       `json:"withheld"`    // bans that a used-up brake has withheld
+	Evicted     uint64       `json:"evicted"`     // windows given up early, because the rule tracks too many keys
+	Expired     uint64       `json:"expired"`     // windows that were over
+	Errors      uint64       `json:"errors"`      // events for which its expression could not be evaluated
+	LastError   string       `json:"lastError"`
+	Bans        uint64       `json:"bans"` // see [Tally]; on all sources
+	Alerts      uint64       `json:"alerts"`
+	Refusals    uint64       `json:"refusals"`
 }
 
 // A Tally counts what one rule decided on events of one source. Neither is set for
