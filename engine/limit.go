@@ -139,7 +139,7 @@ func (e *Engine) beyond(host netip.Prefix) string {
 	switch {
 	case all.Hour > perHour+1, all.Hour >= perHour-afterLimit && !(isPhone(all, phonesPace) && perHour >= phonesHour): // +1: a phone is not exact
 		return fmt.Sprintf("%d failures in 1h", all.Hour)
-	case isPhone(proven, onePortPace):
+	case isPhone(proven, onePortPace) && perHour > config.StrictFailures:
 		return ""
 	case proven.Hour >= maxProvenHour:
 		return fmt.Sprintf("%d failures in 1h at %d other accounts", proven.Hour, proven.Accounts)

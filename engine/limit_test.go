@@ -107,9 +107,9 @@ func TestGuessesOfAPhonesAddress(t *testing.T) {
 			"without the wire":            {log, 300, 0, 120, 24 * 120},
 			"one account":                 {log, 1, 0, 120, 24 * 120},
 			"strict":                      {log, 300, 20, 20, 60},
-			"strict, one account":         {log, 1, 20, 20, 24 * 20},
+			"strict, one account":         {log, 1, 20, 20, 60},
 			"one account, on both":        {both, 1, 0, 120, 24 * 120},
-			"one account, strict, proven": {both, 1, 20, 20, 24 * 20},
+			"one account, strict, proven": {both, 1, 20, 20, 60},
 		} {
 			for _, every := range []time.Duration{time.Second, 31 * time.Second, 181 * time.Second} {
 				g := tellHolder(t, before, c.sources...)

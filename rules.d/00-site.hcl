@@ -10,10 +10,10 @@ security {
   trusted_networks = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 
   # "registered": an address with a registered phone triggers an alert instead of a ban, up
-  # to the limit below. The event socket and the wire report registrations. "gateways": the gateways of the
-  # switch are trusted; only the event socket reports them. "dialogues": an address that
-  # logged in, or had a call answered, in the last 24 hours is not banned for what anyone can
-  # send in its name; it concerns what the wire reports.
+  # to the limit below. The event socket and the wire report registrations. "gateways": the
+  # gateways of the switch are trusted; only the event socket reports them. "dialogues": an
+  # address that logged in, or had a call answered, in the last 24 hours is not banned for
+  # what anyone can send in its name; it concerns what the wire reports.
   protect = ["registered", "gateways", "dialogues"]
 
   # How often a protected address may fail in an hour at accounts of others, where the sender

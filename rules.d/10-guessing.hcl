@@ -13,8 +13,7 @@
 #
 # A phone that retries an old password by itself looks like an attacker and is banned,
 # unless other phones are registered from its address and it fails at most twice a minute.
-# Correct the phone, then run
-# `freeswitch-security unban ADDRESS --grace 1h`.
+# Correct the phone, then run `freeswitch-security unban ADDRESS --grace 1h`.
 #
 # FreeSWITCH reports failures by REGISTER and INVITE only: those by MESSAGE, SUBSCRIBE or
 # PUBLISH are seen on the wire. The log source needs `log-auth-failures`.
@@ -353,7 +352,8 @@ rule "slow password guessing" {
 #
 # An office whose five phones got a new password on the same day looks the same. Such an
 # office is spared while a phone is registered there, up to the limit of
-# security.protected_failures. Otherwise trust its address while you correct the phones. In the log, a failure by INVITE names no account.
+# security.protected_failures. Otherwise trust its address while you correct the phones.
+# In the log, a failure by INVITE names no account.
 rule "password spraying" {
   on    = local.switch
   match = "event == 'auth_failure'"
