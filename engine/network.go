@@ -24,13 +24,15 @@ func (e *Engine) parts(o ban.Order, failed int) (parts []netip.Prefix, why strin
 	var hosts []netip.Prefix
 	good := 0
 	if table := e.known.registrations; table != nil {
+		if good = len(table.Accounts(network, e.now, failed)); good >= failed {
+			return nil, inUse(failed) // before its hosts are looked at: a provider has thousands
+		}
 		for _, addr := range table.Addresses(network, e.now) {
 			host := e.known.nat64.Host(addr)
 			if !slices.Contains(hosts, host) && e.protected(host) {
 				hosts = append(hosts, host)
 			}
 		}
-		good = len(table.Accounts(network, e.now, failed))
 	}
 	if d := e.known.dialogues; d != nil {
 		talked := d.Hosts(network, e.now)
@@ -40,12 +42,17 @@ func (e *Engine) parts(o ban.Order, failed int) (parts []netip.Prefix, why strin
 		}
 	}
 	if good >= failed {
-		return nil, fmt.Sprintf("%d hosts of the network failed, and as many accounts or more are in use there", failed)
+		return nil, inUse(failed)
 	}
 	if network.Addr().Is6() && len(hosts) > maxSparedHosts {
 		hosts = hosts[:maxSparedHosts]
 	}
 	return without(network, hosts), ""
+}
+
+// inUse says why a network with so many failed hosts is not banned.
+func inUse(failed int) string {
+	return fmt.Sprintf("%d hosts of the network failed, and as many accounts or more are in use there", failed)
 }
 
 // failedHosts returns how many hosts of the target of an order led to it.

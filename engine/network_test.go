@@ -118,6 +118,20 @@ func TestNetworkOfManyPhonesIsSpared(t *testing.T) {
 	}
 }
 
+// TestNetworkOfAProviderIsCheap: a forger must not have the core look at each phone of a provider for
+// every few packets.
+func TestNetworkOfAProviderIsCheap(t *testing.T) {
+	s := tellStory(t, networks(t))
+	s.expires = "86400"
+	for i := range 1000 {
+		s.hears(event.Registered, fmt.Sprint(2000+i), fmt.Sprintf("2001:db8:7:%x::1", i))
+	}
+	o := ban.Order{Target: ban.Network(netip.MustParsePrefix("2001:db8:7::/48"))}
+	if n := testing.AllocsPerRun(10, func() { s.parts(o, 4) }); n > 100 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // TestOneHostIsCountedOnce has one IPv6 host fail from many addresses.
 func TestOneHostIsCountedOnce(t *testing.T) {
 	s := tellStory(t, networks(t))
