@@ -49,10 +49,12 @@ func (l listing) bypasses(chain string, all netip.Prefix) (found []*bypass) {
 	return found
 }
 
+var allIPv6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+
 // all returns every address of the family.
 func (f *family) all() netip.Prefix {
 	if f.index == ipv6 {
-		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		return allIPv6
 	}
 	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 }
@@ -62,25 +64,40 @@ func (f *family) gapsOf(l listing, g *goal, p *plan) (gaps []plugin.Gap) {
 	if p.limited != "" {
 		gaps = append(gaps, plugin.Gap{Network: f.all(), Why: f.name + ": " + p.limited})
 	}
-	if p.onTop { // new bans stand above everything
-		return gaps
+	rules := l[g.chain]
+	stay := len(rules) // number of rules of which the bans stay where they are
+	if p.onTop {
+		stay = slices.IndexFunc(rules, l.catchAll)
 	}
-	lookups, last := 0, 0 // of sets
-	for i, spec := range l[g.chain] {
-		if slices.ContainsFunc(g.sets, func(s *set) bool { return isSetRule(spec, s.lookup()) }) {
-			lookups, last = lookups+1, i
+	lookups := 0 // of sets
+	for _, spec := range rules[:stay] {
+		if g.looksUp(spec) {
+			lookups++
 		}
 	}
+	appended := !p.onTop && (lookups == 0 || lookups < len(g.sets)) // bans are written below everything
 	for _, b := range l.bypasses(g.chain, f.all()) {
-		if lookups == 0 || lookups < len(g.sets) || last > b.at {
+		bans := func(spec string) bool {
+			target, _, isBan := parseBanRule(spec)
+			return g.looksUp(spec) || isBan && g.sets == nil && b.source.Overlaps(target.Prefix())
+		}
+		if appended || b.at < stay && slices.ContainsFunc(rules[b.at:stay], bans) {
 			gaps = append(gaps, plugin.Gap{Network: b.source, Why: f.name + ": a rule in chain " + g.hook(g.chain) + " lets packets pass before the bans: " + clip(b.spec)})
 		}
 	}
 	return gaps
 }
 
+// looksUp reports whether a rule looks up a set that the chain should look up.
+func (g *goal) looksUp(spec string) bool {
+	return slices.ContainsFunc(g.sets, func(s *set) bool { return isSetRule(spec, s.lookup()) })
+}
+
 // gaps returns the gaps of all families.
 func (a *Action) gaps() (all []plugin.Gap) {
+	if !a.config.ipv6 {
+		all = append(all, plugin.Gap{Network: allIPv6, Why: "IPv6 addresses are not banned: ipv6 is false"})
+	}
 	for _, f := range a.families {
 		all = append(all, f.gaps...)
 	}

@@ -29,7 +29,7 @@ func (r *Runner) InForce(ctx context.Context, members bool) ([]plugin.Gap, error
 			defer r.mu.Unlock()
 			return r.gaps, err
 		case <-r.over:
-			return nil, fmt.Errorf("action %s: it was ended before it was done", r.name)
+			return nil, r.ended()
 		case <-ctx.Done():
 			return nil, fmt.Errorf("action %s: not done yet: %w", r.name, context.Cause(ctx))
 		}
@@ -49,11 +49,13 @@ func (r *Runner) collect(c check) {
 	}
 }
 
-// answer answers the checks after a look.
-func (r *Runner) answer() {
+// answer answers the checks after a look. One that was cut short says nothing.
+func (r *Runner) answer(ctx context.Context) {
 	var err error
 	if failing := r.Status().Error; failing != "" {
 		err = fmt.Errorf("action %s: %s", r.name, failing)
+	} else if ctx.Err() != nil {
+		err = r.ended()
 	}
 	for _, c := range r.asking {
 		c.answer <- err
@@ -68,16 +70,17 @@ func (r *Runner) repair(ctx context.Context) (done bool) {
 		return r.level == nil
 	}
 	drift, err := r.level.Repair(ctx)
-	r.found(drift, true)
+	// While it fails, what is surplus may be a ban whose end could not be applied.
+	r.found(drift, r.retry == 0 && !r.rewanted)
 	r.stale = r.stale || err != nil
 	if err != nil && r.retry == 0 {
 		return false
 	}
-	r.answer()
+	r.answer(ctx)
 	return true
 }
 
-// found notes the drift that was repaired. settled: others have caused it. The log is bounded: the
+// found notes what was not repaired, and the drift that was. settled: others have caused that. The log is bounded: the
 // line after a pause has the number of repairs since the line before.
 func (r *Runner) found(drift plugin.Drift, settled bool) {
 	r.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -102,6 +103,59 @@ func TestInForce(t *testing.T) {
 		}
 		cancel()
 		if _, err = r.InForce(t.Context(), false); err == nil || !strings.Contains(err.Error(), "ended") {
+			t.Error(err)
+		}
+	})
+}
+
+// TestRepairWhileFailing: an entry whose removal has failed is no drop by hand, and no drift.
+func TestRepairWhileFailing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r := New("wall.x", w, l, everything, quiet)
+		adopted := 0
+		r.Adopt = func([]ban.Target) { adopted++ }
+		go r.Run(ctx)
+		enter(t, l, "203.0.113.1")
+		synctest.Wait()
+		w.setBroken(errors.New("exit status 4"))
+		target := ban.Address(netip.MustParseAddr("203.0.113.1"))
+		if l.Unban(target, "by ops", time.Now(), 0) == nil {
+			t.Fatal("it is not banned")
+		}
+		commit(t, l)
+		synctest.Wait()
+		w.repaired = plugin.Drift{Surplus: 1, Others: []ban.Target{target}}
+		repairs := w.repairs
+		r.Changed()
+		synctest.Wait()
+		if s := r.Status(); adopted != 0 || s.Drift.Count != 0 || w.repairs == repairs {
+			t.Errorf("taken over %d times after %d repairs, %+v", adopted, w.repairs-repairs, s.Drift)
+		}
+		w.setBroken(nil)
+		<-time.After(time.Minute)
+		r.Changed()
+		synctest.Wait()
+		if adopted != 1 {
+			t.Errorf("after it works again, taken over %d times", adopted)
+		}
+	})
+}
+
+// TestInForceWhileItEnds: a look that the end cuts short does not say that a ban is in force.
+func TestInForceWhileItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		ctx, cancel := context.WithCancel(t.Context())
+		r := New("wall.x", w, l, everything, quiet)
+		go r.Run(ctx)
+		synctest.Wait()
+		w.unrepaired = context.Canceled
+		w.setBroken(context.Canceled)
+		w.whileRepairing = cancel
+		if _, err := r.InForce(t.Context(), false); err == nil || !strings.Contains(err.Error(), "ended") {
 			t.Error(err)
 		}
 	})

@@ -141,11 +141,16 @@ func (r *Runner) Settled(ctx context.Context, seq uint64) error {
 		select {
 		case <-news:
 		case <-r.over:
-			return fmt.Errorf("action %s: it was ended before it was done", r.name)
+			return r.ended()
 		case <-ctx.Done():
 			return fmt.Errorf("action %s: not done yet: %w", r.name, context.Cause(ctx))
 		}
 	}
+}
+
+// ended is the error of callers that wait for a runner that has ended.
+func (r *Runner) ended() error {
+	return fmt.Errorf("action %s: it was ended before it was done", r.name)
 }
 
 // settle notes that every change up to seq has been carried out.
@@ -204,7 +209,7 @@ func (r *Runner) Run(ctx context.Context) {
 			r.stale = r.stale || r.level != nil
 		}
 		again.Reset(r.work(ctx))
-		r.answer()
+		r.answer(ctx)
 		if first {
 			first = false
 			close(r.tried)

@@ -33,6 +33,8 @@ type wall struct {
 	repairs    int
 	repaired   plugin.Drift // by the next repair
 	unrepaired error
+
+	whileRepairing func() // nil: nothing
 }
 
 func (w *wall) Apply(ctx context.Context, b ban.Batch) error {
@@ -83,6 +85,9 @@ func (w *wall) Repair(context.Context) (plugin.Drift, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.repairs++
+	if w.whileRepairing != nil {
+		w.whileRepairing()
+	}
 	return w.repaired, w.unrepaired
 }
 
