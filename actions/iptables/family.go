@@ -120,6 +120,7 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 // reconcileRules lists the tables of a family and commits the difference. set is what was repaired
 // in its set.
 func (a *Action) reconcileRules(ctx context.Context, f *family, g goal, set repair) (plugin.Drift, error) {
+	rewritten := f.rewritten(ctx, a.config.chain)
 	plans, err := f.commit(ctx, f.tools, &a.config, g)
 	f.chainGone = false
 	if err != nil {
@@ -128,6 +129,9 @@ func (a *Action) reconcileRules(ctx context.Context, f *family, g goal, set repa
 	set.notes = append(set.notes, f.restored...)
 	f.restored = nil
 	drift := f.drift(plans, set)
+	if rewritten { // by saved rules, with bans that are over
+		drift.Others = nil
+	}
 	for _, p := range plans {
 		if p.moved {
 			a.moves.AllowN(a.now(), 1)

@@ -18,6 +18,7 @@ import (
 
 // A rawRule is what the kernel shows of a jump.
 type rawRule struct {
+	handle      string // the kernel's number of the rule: one that is written again has another
 	expressions []byte
 	protocol    uint8 // that its matches of xtables are checked against; 0: any
 }
@@ -36,9 +37,10 @@ func (f *family) saveJumps(ctx context.Context, c *config) {
 				h := hook{table.name, name}
 				rules, err := s.jumps(f.af, h, c.chain)
 				if err == nil && len(rules) == len(c.matches) {
-					for i, expressions := range rules {
-						saved[h] = append(saved[h], rawRule{expressions, protocolOf(c.matches[i])})
+					for i := range rules {
+						rules[i].protocol = protocolOf(c.matches[i])
 					}
+					saved[h] = rules
 				}
 			}
 		}
@@ -73,6 +75,21 @@ func (f *family) restoreJumps(ctx context.Context, chain string) {
 	})
 }
 
+// rewritten reports whether another program has written the jumps again, as iptables-restore does.
+func (f *family) rewritten(ctx context.Context, chain string) (found bool) {
+	if len(f.jumps) == 0 {
+		return false // not known
+	}
+	err := withSocket(ctx, listBuffer, func(s *socket) error {
+		for h, rules := range f.jumps {
+			present, err := s.jumps(f.af, h, chain)
+			found = found || err != nil || !slices.EqualFunc(rules, present, func(a, b rawRule) bool { return a.handle == b.handle })
+		}
+		return nil
+	})
+	return found || err != nil
+}
+
 // blank returns the listing of a table in which nothing is ours; nil where a hook may not exist.
 func (t table) blank() listing {
 	l := listing{}
@@ -102,8 +119,8 @@ func appendRule(af uint8, h hook) []byte {
 	return appendText(appendText(b, unix.NFTA_RULE_TABLE, h.table), unix.NFTA_RULE_CHAIN, h.chain)
 }
 
-// jumps returns the expressions of the rules of a hook that jump to a chain.
-func (s *socket) jumps(af uint8, h hook, chain string) (found [][]byte, err error) {
+// jumps returns the rules of a hook that jump to a chain.
+func (s *socket) jumps(af uint8, h hook, chain string) (found []rawRule, err error) {
 	if _, err = s.conn.Send(message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_GETRULE, netlink.Dump, appendRule(af, h))); err != nil {
 		return nil, err
 	}
@@ -112,11 +129,18 @@ func (s *socket) jumps(af uint8, h hook, chain string) (found [][]byte, err erro
 		if err != nil {
 			return nil, err
 		}
+		var r rawRule
 		var malformed bool
 		for kind, value := range attrs(m.Data[min(4, len(m.Data)):], &malformed) {
-			if kind == unix.NFTA_RULE_EXPRESSIONS && bytes.Contains(value, verdict) {
-				found = append(found, bytes.Clone(value))
+			switch {
+			case kind == unix.NFTA_RULE_HANDLE:
+				r.handle = string(value)
+			case kind == unix.NFTA_RULE_EXPRESSIONS && bytes.Contains(value, verdict):
+				r.expressions = bytes.Clone(value)
 			}
+		}
+		if r.expressions != nil {
+			found = append(found, r)
 		}
 	}
 	return found, nil

@@ -236,6 +236,23 @@ func TestUnbanErasesOffencesAndGivesGrace(t *testing.T) {
 	}
 }
 
+func TestOffended(t *testing.T) {
+	l := NewLedger(NewTrust(nil))
+	mustBan(t, l, order("198.51.100.7", t0, "1h"))
+	unbanned := order("198.51.100.8", t0, "1h")
+	mustBan(t, l, unbanned)
+	l.Unban(unbanned.Target, "a mistake", at("1m"), 0)
+	byHand := order("198.51.100.9", t0, "1h")
+	byHand.Rule, byHand.Author = "", "api alice"
+	mustBan(t, l, byHand)
+	l.Advance(at("2h"))
+	for target, want := range map[string]bool{"198.51.100.7": true, "198.51.100.0/24": false, "198.51.100.8": false, "198.51.100.9": false} {
+		if got := l.Offended(Network(network(target))); got != want {
+			t.Errorf("%s: %t", target, got)
+		}
+	}
+}
+
 // TestNeverBansTrusted makes random orders, unbans and trust. It checks the invariants
 // of the ledger after each of them.
 func TestNeverBansTrusted(t *testing.T) {

@@ -195,7 +195,7 @@ func TestApplied(t *testing.T) {
 }
 
 // TestDropByHand: an operator's drop in the chain becomes a permanent ban and is in force; one with
-// further matches is kept; one of a ban that is over is removed.
+// further matches is kept; one of a ban that is over is removed, also if saved rules bring it back.
 func TestDropByHand(t *testing.T) {
 	for _, backend := range []string{"rules", "ipset"} {
 		t.Run(backend, func(t *testing.T) {
@@ -223,7 +223,33 @@ func TestDropByHand(t *testing.T) {
 			if !strings.Contains(d.said.String(), "msg=ban target=198.51.100.7") || strings.Contains(d.said.String(), "msg=ban target=198.51.100.8") {
 				t.Errorf("the log has\n%s", d.said)
 			}
+			broughtBack(t, a, "198.51.100.7")
 			d.stop(syscall.SIGTERM)
 		})
+	}
+}
+
+// broughtBack unbans an address and restores rules that have its drop.
+func broughtBack(t *testing.T, a *api, ip string) {
+	t.Helper()
+	saved, err := exec.Command("iptables-save").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := "-A FREESWITCH -s " + ip + "/32 -j DROP\n"
+	text := strings.Replace(strings.ReplaceAll(string(saved), rule, ""), "\nCOMMIT", "\n"+rule+"COMMIT", 1)
+	if _, answer, err := a.ask("DELETE", "/security/blacklist/"+ip, ""); err != nil {
+		t.Fatalf("%s: %v", answer, err)
+	}
+	restore := exec.Command("iptables-restore")
+	restore.Stdin = strings.NewReader(text)
+	if out, err := restore.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	eventually(t, 5*time.Second, "what was brought back is removed", func() bool {
+		return exec.Command("iptables", "-C", "FREESWITCH", "-s", ip, "-j", "DROP").Run() != nil
+	})
+	if code, answer, err := a.ask("GET", "/security/blacklist/"+ip, ""); err != nil || code != 404 {
+		t.Errorf("%d %s, %v", code, answer, err)
 	}
 }
