@@ -43,9 +43,10 @@ var framees = []framee{
 		s.registers(from, "1010", "own")
 		s.now = s.now.Add(2 * time.Hour)
 	}, map[string]string{"log": needsCalls, "esl": asOffice}},
-	{"a dialogue twenty hours before", "203.0.113.8", func(s *simulation, from netip.AddrPort) {
+	// The longest forgery takes twelve hours, and ends within the day.
+	{"a dialogue eleven hours before", "203.0.113.8", func(s *simulation, from netip.AddrPort) {
 		s.talks(from)
-		s.now = s.now.Add(20 * time.Hour)
+		s.now = s.now.Add(11 * time.Hour)
 	}, map[string]string{"log": needsWire, "esl": needsWire}},
 	{"any other", "203.0.113.8", nil, map[string]string{
 		"log": ladder, "esl": ladder, "wire": ladder, "esl and wire": ladder,

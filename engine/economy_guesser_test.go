@@ -41,6 +41,7 @@ type state struct {
 	mixed   bool               // the case of letters
 	rules   []string           // alone; nil: all
 	like    []string           // set-ups that are not simulated
+	varies  bool               // the hashes of a process decide how much it is, within the limit
 	reasons map[string]reason  // by set-up, of another limit than the usual one
 }
 

@@ -249,8 +249,8 @@ func TestPaths(t *testing.T) {
 		says(404, "application/json", `{"error":"not there"}`)(w, r)
 	})
 	network := netip.MustParsePrefix("2001:db8::/64")
-	if b, err := c.Ban(context.Background(), ban.Network(network)); b != nil || err != nil || got != "GET /security/blacklist/2001:db8::%2F64" {
-		t.Errorf("%s: %v, %v", got, b, err)
+	if b, why, err := c.Ban(context.Background(), ban.Network(network)); b != nil || why != "not there" || err != nil || got != "GET /security/blacklist/2001:db8::%2F64" {
+		t.Errorf("%s: %v, %q, %v", got, b, why, err)
 	}
 	if _, err := c.Unban(context.Background(), ban.Network(network), time.Hour, "a & b"); err == nil || got != "DELETE /security/blacklist/2001:db8::%2F64?grace=1h&reason=a+%26+b" {
 		t.Errorf("%s: %v", got, err)
