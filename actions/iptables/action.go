@@ -27,7 +27,8 @@ type Action struct {
 	// should be, except for gaps; 0: none.
 	verifiedGen uint32
 
-	changed func() // see [plugin.Host]
+	changed func()  // see [plugin.Host]
+	kept    *socket // see withKept
 
 	// mu guards backend, noSets and the families' desired and tools against
 	// Inspect. Apply and Resync, called by one goroutine, are their only writers:
@@ -188,14 +189,14 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 }
 
 // Repair compares and repairs the rules, not the members of sets. Where nothing was committed
-// since the last time, it reads one number.
+// since the last time, it looks for the jumps and reads one number.
 func (a *Action) Repair(ctx context.Context) (plugin.Drift, error) {
+	// First what is quick: the program that has committed is about to close its socket. What
+	// fails, the listing shows.
+	_ = a.withKept(ctx, a.restoreJumps)
 	seen, now := a.generation(ctx), a.now()
 	if a.backend == "" || seen != 0 && seen == a.verifiedGen {
 		return plugin.Drift{Gaps: a.gaps()}, nil
-	}
-	for _, f := range a.families { // first what is quick
-		f.restoreJumps(ctx, a.config.chain)
 	}
 	var drift plugin.Drift
 	var errs []error

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"freeswitch-security/engine/plugin"
@@ -32,8 +33,10 @@ type family struct {
 	onTop      map[string]bool // by table: see plan.onTop
 	newMaxElem uint32          // of a new set
 
-	gaps      []plugin.Gap       // found when the tables were last listed
-	jumps     map[hook][]rawRule // see saveJumps
+	gaps []plugin.Gap // found when the tables were last listed
+
+	mu        sync.Mutex         // guards what follows against Serve
+	jumps     map[hook][]rawRule // see saveJumps; nil while our own commit may change them
 	restored  []string           // notes of jumps restored since the tables were listed
 	chainGone bool               // our chain did not exist when a jump was to be restored
 
@@ -120,14 +123,15 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 // reconcileRules lists the tables of a family and commits the difference. set is what was repaired
 // in its set.
 func (a *Action) reconcileRules(ctx context.Context, f *family, g goal, set repair) (plugin.Drift, error) {
-	rewritten := f.rewritten(ctx, a.config.chain)
+	rewritten := a.rewritten(ctx, f)
 	plans, err := f.commit(ctx, f.tools, &a.config, g)
-	f.chainGone = false
 	if err != nil {
 		return plugin.Drift{}, err
 	}
+	f.mu.Lock()
 	set.notes = append(set.notes, f.restored...)
 	f.restored = nil
+	f.mu.Unlock()
 	drift := f.drift(plans, set)
 	if rewritten { // by saved rules, with bans that are over
 		drift.Others = nil
@@ -137,7 +141,7 @@ func (a *Action) reconcileRules(ctx context.Context, f *family, g goal, set repa
 			a.moves.AllowN(a.now(), 1)
 		}
 	}
-	f.saveJumps(ctx, &a.config)
+	a.saveJumps(ctx, f)
 	return drift, f.tools.verify(plans, g)
 }
 
@@ -179,13 +183,18 @@ const tries = 3
 // commit lists the tables and carries out what differs from the goal. Where a table has
 // changed since it was listed, it begins again.
 func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal) ([]plan, error) {
+	f.mu.Lock()
+	blind := f.chainGone
+	f.chainGone = false
+	f.mu.Unlock()
 	for try := 1; ; try++ {
+		restored := f.numRestored()
 		var plans []plan
 		f.gaps = nil
 		hooked := false
 		for _, table := range c.tables {
 			l := table.blank()
-			if !f.chainGone || try > 1 || l == nil {
+			if !blind || try > 1 || l == nil {
 				var err error
 				if l, err = t.listing(ctx, table.name); err != nil {
 					return nil, err
@@ -199,6 +208,12 @@ func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal) ([]p
 		}
 		if !hooked {
 			f.gaps = append(f.gaps, plugin.Gap{Network: f.all(), Why: "no packet reaches chain " + g.chain + ": none of its hooks exists"})
+		}
+		if slices.ContainsFunc(plans, func(p plan) bool { return len(p.lines) > 0 }) {
+			f.keepJumps(nil)
+			if try < tries && f.numRestored() != restored {
+				continue
+			}
 		}
 		err := t.commit(ctx, plans)
 		if err == nil {

@@ -2,8 +2,10 @@ package iptables
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"strings"
+	"time"
 
 	"freeswitch-security/engine/ban"
 
@@ -28,22 +30,46 @@ func (a *Action) generation(ctx context.Context) uint32 {
 			return 0
 		}
 	}
-	s, err := dial(ctx, 0)
-	if err != nil {
-		return 0
+	var generation uint32
+	// Without an answer, it is 0.
+	_ = a.withKept(ctx, func(s *socket) (err error) {
+		generation, err = s.generation()
+		return err
+	})
+	return generation
+}
+
+// withKept calls f with a socket that stays open. To close one takes the kernel up to 50 ms after a
+// commit that has deleted rules: it waits for readers of RCU, and lets no other commit begin.
+func (a *Action) withKept(ctx context.Context, f func(*socket) error) (err error) {
+	if a.kept == nil {
+		if a.kept, err = dial(ctx, listBuffer); err != nil {
+			return err
+		}
 	}
-	defer s.close()
-	// Without an answer, the loop has nothing to do.
-	answers, _ := s.conn.Execute(message(unix.NFNL_SUBSYS_NFTABLES, cmdGeneration, 0, []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0}))
+	err = errors.Join(ctx.Err(), a.kept.conn.SetDeadline(time.Now().Add(netlinkTimeout)))
+	if err == nil {
+		err = f(a.kept)
+	}
+	if err != nil { // the rest of an answer may be waiting
+		a.kept.close()
+		a.kept = nil
+	}
+	return err
+}
+
+// generation asks for the present generation.
+func (s *socket) generation() (uint32, error) {
+	answers, err := s.conn.Execute(message(unix.NFNL_SUBSYS_NFTABLES, cmdGeneration, 0, []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0}))
 	for _, m := range answers {
 		var malformed bool
 		for kind, value := range attrs(m.Data[min(4, len(m.Data)):], &malformed) {
 			if kind == attrGeneration {
-				return uint32(number(value))
+				return uint32(number(value)), nil
 			}
 		}
 	}
-	return 0
+	return 0, err
 }
 
 // unchanged reports whether the kernel has all rules that it should have without a

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -25,13 +27,12 @@ type rawRule struct {
 
 // saveJumps keeps the jumps of a family that has all of them. It keeps none where that cannot
 // be: iptables-legacy.
-func (f *family) saveJumps(ctx context.Context, c *config) {
-	f.jumps = nil
+func (a *Action) saveJumps(ctx context.Context, f *family) {
 	if !strings.Contains(f.tools.version, "nf_tables") {
 		return
 	}
-	saved := map[hook][]rawRule{}
-	err := withSocket(ctx, listBuffer, func(s *socket) error {
+	saved, c := map[hook][]rawRule{}, &a.config
+	err := a.withKept(ctx, func(s *socket) error {
 		for _, table := range c.tables {
 			for _, name := range table.hooks {
 				h := hook{table.name, name}
@@ -47,42 +48,100 @@ func (f *family) saveJumps(ctx context.Context, c *config) {
 		return nil
 	})
 	if err == nil {
-		f.jumps = saved
+		f.keepJumps(saved)
 	}
 }
 
-// restoreJumps puts the jumps back on top of a hook that has none.
-func (f *family) restoreJumps(ctx context.Context, chain string) {
-	if len(f.jumps) == 0 {
-		return
+func (f *family) keepJumps(jumps map[hook][]rawRule) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.jumps = jumps
+}
+
+// numRestored counts the jumps restored since the tables were listed.
+func (f *family) numRestored() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.restored)
+}
+
+// putBack puts the jumps of a hook back as soon as the kernel reports the deletion of the first. The
+// program that has deleted them still holds the lock of nf_tables, and takes it again for some 10 ms
+// when it closes its socket: this is next in line if it does not look first.
+func (a *Action) putBack(s *socket, messages []netlink.Message) (err error) {
+	for _, m := range messages {
+		if m.Header.Type != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_DELRULE || len(m.Data) < 4 {
+			continue
+		}
+		var h hook
+		var handle string
+		var malformed bool
+		for kind, value := range attrs(m.Data[4:], &malformed) {
+			switch kind {
+			case unix.NFTA_RULE_TABLE:
+				h.table = string(bytes.TrimRight(value, "\x00"))
+			case unix.NFTA_RULE_CHAIN:
+				h.chain = string(bytes.TrimRight(value, "\x00"))
+			case unix.NFTA_RULE_HANDLE:
+				handle = string(value)
+			}
+		}
+		for _, f := range a.families {
+			f.mu.Lock()
+			if rules := f.jumps[h]; f.af == m.Data[0] && len(rules) > 0 && rules[0].handle == handle {
+				err = errors.Join(err, f.restore(s, h))
+			}
+			f.mu.Unlock()
+		}
 	}
-	_ = withSocket(ctx, listBuffer, func(s *socket) error { // what fails, the listing shows
-		for h, rules := range f.jumps {
-			present, err := s.jumps(f.af, h, chain)
+	return err
+}
+
+// restore inserts the jumps of a hook, which are then not known as the kernel has them. f.mu is held.
+func (f *family) restore(s *socket, h hook) error {
+	err := errors.Join(s.conn.SetDeadline(time.Now().Add(netlinkTimeout)), s.insert(f.af, h, f.jumps[h]))
+	switch {
+	case err == nil:
+		p := plan{table: h.table}
+		p.note("jump from %s was missing", h.chain)
+		f.restored = append(f.restored, p.notes...)
+		delete(f.jumps, h)
+	case errors.Is(err, unix.ENOENT):
+		f.chainGone = true
+		return nil
+	}
+	return err
+}
+
+// restoreJumps puts the jumps back on top of hooks that have none.
+func (a *Action) restoreJumps(s *socket) error {
+	for _, f := range a.families {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for h := range f.jumps {
+			present, err := s.jumps(f.af, h, a.config.chain)
 			if len(present) > 0 || err != nil && !errors.Is(err, unix.ENOENT) {
 				continue
 			}
-			switch err := s.insert(f.af, h, rules); {
-			case err == nil:
-				p := plan{table: h.table}
-				p.note("jump from %s was missing", h.chain)
-				f.restored = append(f.restored, p.notes...)
-			case errors.Is(err, unix.ENOENT):
-				f.chainGone = true
+			if err := f.restore(s, h); err != nil {
+				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // rewritten reports whether another program has written the jumps again, as iptables-restore does.
-func (f *family) rewritten(ctx context.Context, chain string) (found bool) {
-	if len(f.jumps) == 0 {
+func (a *Action) rewritten(ctx context.Context, f *family) (found bool) {
+	f.mu.Lock()
+	jumps := maps.Clone(f.jumps)
+	f.mu.Unlock()
+	if len(jumps) == 0 {
 		return false // not known
 	}
-	err := withSocket(ctx, listBuffer, func(s *socket) error {
-		for h, rules := range f.jumps {
-			present, err := s.jumps(f.af, h, chain)
+	err := a.withKept(ctx, func(s *socket) error {
+		for h, rules := range jumps {
+			present, err := s.jumps(f.af, h, a.config.chain)
 			found = found || err != nil || !slices.EqualFunc(rules, present, func(a, b rawRule) bool { return a.handle == b.handle })
 		}
 		return nil
@@ -168,12 +227,13 @@ func (s *socket) insert(af uint8, h hook, rules []rawRule) error {
 	if _, err := s.conn.SendMessages(append(messages, batch(unix.NFNL_MSG_BATCH_END))); err != nil {
 		return err
 	}
-	for answered := 0; answered < len(rules); {
-		answers, err := s.conn.Receive()
-		if err != nil {
+	var missing error
+	for range rules { // one answer for each
+		if _, err := s.conn.Receive(); errors.Is(err, unix.ENOENT) {
+			missing = err
+		} else if err != nil {
 			return err
 		}
-		answered += len(answers)
 	}
-	return nil
+	return missing
 }

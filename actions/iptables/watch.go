@@ -26,6 +26,11 @@ const listenAgain = 30 * time.Second
 // each. Its own commits and those that changed nothing of ours cost a comparison. The tables of
 // iptables-legacy and the members of sets have no notifications: a Resync finds what was changed.
 func (a *Action) Serve(ctx context.Context) {
+	defer func() { // Apply, Resync and Repair have ended
+		if a.kept != nil {
+			a.kept.close()
+		}
+	}()
 	for ctx.Err() == nil {
 		if err := a.hear(ctx); ctx.Err() == nil {
 			slog.Warn("changes of the firewall not heard: only polled", "chain", a.config.chain, "err", err)
@@ -45,6 +50,11 @@ func (a *Action) hear(ctx context.Context) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	s, err := dial(ctx, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { s.close() }()
 	pace := rate.NewLimiter(rate.Every(commitEvery), commitBurst)
 	for {
 		a.changed() // first for what was committed before
@@ -59,6 +69,14 @@ func (a *Action) hear(ctx context.Context) error {
 			case err != nil:
 				return err
 			default:
+				if a.putBack(s, messages) != nil { // Repair tries again; answers may be waiting
+					again, err := dial(ctx, 0)
+					if err != nil {
+						return err
+					}
+					s.close()
+					s = again
+				}
 				heard = slices.ContainsFunc(messages, isCommit)
 			}
 		}
