@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -268,29 +269,40 @@ func (t *table) write(b *strings.Builder, first string) {
 // they give.
 func TestAttackEconomy(t *testing.T) {
 	guesses, framing := &table{cells: map[string]cell{}}, &table{cells: map[string]cell{}}
-	for i, setup := range setups {
-		cfg := shippedWith(t, setup.sources)
-		row := func(table *table, name string, find func(t *testing.T) cell) {
-			if i == 0 {
-				table.rows = append(table.rows, name)
-			}
-			key := setup.name + ": " + name
-			t.Run(key, func(t *testing.T) {
-				table.cells[key] = find(t)
-			})
-		}
-		for _, one := range economy() {
-			row(guesses, one.name, func(t *testing.T) cell {
-				if slices.Contains(one.like, setup.name) {
-					return cell{"as esl", "The log and the event socket are counted alike. On the wire the failures of forged senders count where the nonce was sent, and evict nothing"}
-				}
-				return one.cell(t, worst(t, cfg, one, setup.name, setup.sources), setup.name)
-			})
-		}
-		for _, who := range framees {
-			row(framing, who.name, func(t *testing.T) cell { return who.cell(t, framed(t, cfg, setup.sources, who), setup.name) })
-		}
+	for _, one := range economy() {
+		guesses.rows = append(guesses.rows, one.name)
 	}
+	for _, who := range framees {
+		framing.rows = append(framing.rows, who.name)
+	}
+	var mu sync.Mutex // guards the cells
+	put := func(t *testing.T, table *table, key string, find func(t *testing.T) cell) {
+		t.Run(key, func(t *testing.T) {
+			found := find(t)
+			mu.Lock()
+			defer mu.Unlock()
+			table.cells[key] = found
+		})
+	}
+	t.Run("with", func(t *testing.T) {
+		for _, setup := range setups {
+			t.Run(setup.name, func(t *testing.T) {
+				t.Parallel()
+				cfg := shippedWith(t, setup.sources)
+				for _, one := range economy() {
+					put(t, guesses, setup.name+": "+one.name, func(t *testing.T) cell {
+						if slices.Contains(one.like, setup.name) {
+							return cell{"as esl", "The log and the event socket are counted alike. On the wire the failures of forged senders count where the nonce was sent, and evict nothing"}
+						}
+						return one.cell(t, worst(t, cfg, one, setup.name, setup.sources), setup.name)
+					})
+				}
+				for _, who := range framees {
+					put(t, framing, setup.name+": "+who.name, func(t *testing.T) cell { return who.cell(t, framed(t, cfg, setup.sources, who), setup.name) })
+				}
+			})
+		}
+	})
 	if all := len(setups) * (len(guesses.rows) + len(framing.rows)); !t.Failed() && len(guesses.cells)+len(framing.cells) == all {
 		compareDesign(t, guesses, framing)
 	}
