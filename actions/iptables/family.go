@@ -35,10 +35,11 @@ type family struct {
 
 	gaps []plugin.Gap // found when the tables were last listed
 
-	mu        sync.Mutex         // guards what follows against Serve
-	jumps     map[hook][]rawRule // see saveJumps; nil while our own commit may change them
-	restored  []string           // notes of jumps restored since the tables were listed
-	chainGone bool               // our chain did not exist when a jump was to be restored
+	mu        sync.Mutex           // guards what follows against Serve
+	jumps     map[hook][]rawRule   // see saveJumps; nil while our own commit may change them
+	chains    map[string][]rawRule // our chain, by table: likewise
+	restored  []string             // notes of jumps restored since the tables were listed
+	chainGone bool                 // our chain did not exist when a jump was to be restored
 
 	reported map[string]bool // conditions of the last Resync
 	cleaned  bool            // the tables of an earlier configuration are clear
@@ -210,7 +211,7 @@ func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal) ([]p
 			f.gaps = append(f.gaps, plugin.Gap{Network: f.all(), Why: "no packet reaches chain " + g.chain + ": none of its hooks exists"})
 		}
 		if slices.ContainsFunc(plans, func(p plan) bool { return len(p.lines) > 0 }) {
-			f.keepJumps(nil)
+			f.keepJumps(nil, nil)
 			if try < tries && f.numRestored() != restored {
 				continue
 			}

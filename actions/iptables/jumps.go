@@ -16,7 +16,7 @@ import (
 
 // iptables takes some 3 ms to list a table and as much to change it, and meanwhile every banned
 // address gets through a hook that was flushed. So the jumps are kept as the kernel shows them,
-// and put back by one netlink message. The listing that follows verifies them.
+// and put back by one netlink message, with our chain if that is gone. The listing that follows verifies them.
 
 // A rawRule is what the kernel shows of a jump.
 type rawRule struct {
@@ -31,9 +31,18 @@ func (a *Action) saveJumps(ctx context.Context, f *family) {
 	if !strings.Contains(f.tools.version, "nf_tables") {
 		return
 	}
-	saved, c := map[hook][]rawRule{}, &a.config
+	saved, chains, c := map[hook][]rawRule{}, map[string][]rawRule{}, &a.config
 	err := a.withKept(ctx, func(s *socket) error {
 		for _, table := range c.tables {
+			rules, err := s.rules(f.af, hook{table.name, c.chain})
+			if size := 0; err == nil {
+				for _, r := range rules {
+					size += len(r.expressions)
+				}
+				if size <= maxChain {
+					chains[table.name] = rules
+				}
+			}
 			for _, name := range table.hooks {
 				h := hook{table.name, name}
 				rules, err := s.jumps(f.af, h, c.chain)
@@ -48,14 +57,17 @@ func (a *Action) saveJumps(ctx context.Context, f *family) {
 		return nil
 	})
 	if err == nil {
-		f.keepJumps(saved)
+		f.keepJumps(saved, chains)
 	}
 }
 
-func (f *family) keepJumps(jumps map[hook][]rawRule) {
+// maxChain bounds the rules of our chain that are kept, in bytes: they fit one message.
+const maxChain = 100 << 10
+
+func (f *family) keepJumps(jumps map[hook][]rawRule, chains map[string][]rawRule) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.jumps = jumps
+	f.jumps, f.chains = jumps, chains
 }
 
 // numRestored counts the jumps restored since the tables were listed.
@@ -65,50 +77,86 @@ func (f *family) numRestored() int {
 	return len(f.restored)
 }
 
-// putBack puts the jumps of a hook back as soon as the kernel reports the deletion of the first. The
-// program that has deleted them still holds the lock of nf_tables, and takes it again for some 10 ms
-// when it closes its socket: this is next in line if it does not look first.
-func (a *Action) putBack(s *socket, messages []netlink.Message) (err error) {
-	for _, m := range messages {
-		if m.Header.Type != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_DELRULE || len(m.Data) < 4 {
-			continue
+// Losses are what one commit of another program has deleted of ours.
+type losses struct {
+	jumps  map[*family][]hook
+	chains map[*family]map[string]bool // by table
+}
+
+func noLosses() losses { return losses{map[*family][]hook{}, map[*family]map[string]bool{}} }
+
+// note notes the deletion of our chain, or of the first jump of a hook.
+func (l *losses) note(a *Action, m netlink.Message) {
+	isChain := m.Header.Type == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_DELCHAIN
+	if !isChain && m.Header.Type != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_DELRULE || len(m.Data) < 4 {
+		return
+	}
+	var values [4]string
+	var malformed bool
+	for kind, value := range attrs(m.Data[4:], &malformed) {
+		if int(kind) < len(values) {
+			values[kind] = string(value)
 		}
-		var h hook
-		var handle string
-		var malformed bool
-		for kind, value := range attrs(m.Data[4:], &malformed) {
-			switch kind {
-			case unix.NFTA_RULE_TABLE:
-				h.table = string(bytes.TrimRight(value, "\x00"))
-			case unix.NFTA_RULE_CHAIN:
-				h.chain = string(bytes.TrimRight(value, "\x00"))
-			case unix.NFTA_RULE_HANDLE:
-				handle = string(value)
+	}
+	text := func(kind int) string { return strings.TrimRight(values[kind], "\x00") }
+	for _, f := range a.families {
+		f.mu.Lock()
+		h := hook{text(unix.NFTA_RULE_TABLE), text(unix.NFTA_RULE_CHAIN)}
+		switch rules := f.jumps[h]; {
+		case f.af != m.Data[0]:
+		case isChain && text(unix.NFTA_CHAIN_NAME) == a.config.chain:
+			if l.chains[f] == nil {
+				l.chains[f] = map[string]bool{}
 			}
+			l.chains[f][text(unix.NFTA_CHAIN_TABLE)] = true
+		case !isChain && len(rules) > 0 && rules[0].handle == values[unix.NFTA_RULE_HANDLE]:
+			l.jumps[f] = append(l.jumps[f], h)
 		}
-		for _, f := range a.families {
-			f.mu.Lock()
-			if rules := f.jumps[h]; f.af == m.Data[0] && len(rules) > 0 && rules[0].handle == handle {
-				err = errors.Join(err, f.restore(s, h))
-			}
-			f.mu.Unlock()
+		f.mu.Unlock()
+	}
+}
+
+// putBack puts back what a commit has deleted. The program that committed still holds the lock of
+// nf_tables, and takes it again for some 10 ms when it closes its socket: this is next in line if it
+// does not look first.
+func (a *Action) putBack(s *socket, l losses) (err error) {
+	for f, hooks := range l.jumps {
+		f.mu.Lock()
+		for _, h := range hooks {
+			err = errors.Join(err, f.restore(s, h, a.config.chain, l.chains[f][h.table]))
+			delete(l.chains[f], h.table)
 		}
+		f.mu.Unlock()
 	}
 	return err
 }
 
-// restore inserts the jumps of a hook, which are then not known as the kernel has them. f.mu is held.
-func (f *family) restore(s *socket, h hook) error {
-	err := errors.Join(s.conn.SetDeadline(time.Now().Add(netlinkTimeout)), s.insert(f.af, h, f.jumps[h]))
+// restore inserts the jumps of a hook, which are then not known as the kernel has them, and before
+// them the chain if it is gone. f.mu is held.
+func (f *family) restore(s *socket, h hook, chain string, gone bool) error {
+	content, kept := f.chains[h.table]
+	if gone && !kept {
+		f.chainGone = true
+		return nil
+	}
+	if !gone {
+		chain, content = "", nil
+	}
+	err := errors.Join(s.conn.SetDeadline(time.Now().Add(netlinkTimeout)), s.insert(f.af, h, f.jumps[h], chain, content))
+	p := plan{table: h.table}
 	switch {
 	case err == nil:
-		p := plan{table: h.table}
+		if gone {
+			p.note("chain %s was missing", chain)
+		}
 		p.note("jump from %s was missing", h.chain)
 		f.restored = append(f.restored, p.notes...)
 		delete(f.jumps, h)
-	case errors.Is(err, unix.ENOENT):
+	case gone, errors.Is(err, unix.ENOENT):
 		f.chainGone = true
-		return nil
+		if !gone {
+			return nil
+		}
 	}
 	return err
 }
@@ -123,7 +171,7 @@ func (a *Action) restoreJumps(s *socket) error {
 			if len(present) > 0 || err != nil && !errors.Is(err, unix.ENOENT) {
 				continue
 			}
-			if err := f.restore(s, h); err != nil {
+			if err := f.restore(s, h, a.config.chain, false); err != nil {
 				return err
 			}
 		}
@@ -179,11 +227,17 @@ func appendRule(af uint8, h hook) []byte {
 }
 
 // jumps returns the rules of a hook that jump to a chain.
-func (s *socket) jumps(af uint8, h hook, chain string) (found []rawRule, err error) {
+func (s *socket) jumps(af uint8, h hook, chain string) ([]rawRule, error) {
+	verdict := appendAttr(nil, unix.NFTA_VERDICT_CHAIN, append([]byte(chain), 0)...)
+	rules, err := s.rules(af, h)
+	return slices.DeleteFunc(rules, func(r rawRule) bool { return !bytes.Contains(r.expressions, verdict) }), err
+}
+
+// rules returns the rules of a chain.
+func (s *socket) rules(af uint8, h hook) (found []rawRule, err error) {
 	if _, err = s.conn.Send(message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_GETRULE, netlink.Dump, appendRule(af, h))); err != nil {
 		return nil, err
 	}
-	verdict := appendAttr(nil, unix.NFTA_VERDICT_CHAIN, append([]byte(chain), 0)...)
 	for m, err := range s.conn.ReceiveIter() {
 		if err != nil {
 			return nil, err
@@ -191,10 +245,10 @@ func (s *socket) jumps(af uint8, h hook, chain string) (found []rawRule, err err
 		var r rawRule
 		var malformed bool
 		for kind, value := range attrs(m.Data[min(4, len(m.Data)):], &malformed) {
-			switch {
-			case kind == unix.NFTA_RULE_HANDLE:
+			switch kind {
+			case unix.NFTA_RULE_HANDLE:
 				r.handle = string(value)
-			case kind == unix.NFTA_RULE_EXPRESSIONS && bytes.Contains(value, verdict):
+			case unix.NFTA_RULE_EXPRESSIONS:
 				r.expressions = bytes.Clone(value)
 			}
 		}
@@ -205,8 +259,9 @@ func (s *socket) jumps(af uint8, h hook, chain string) (found []rawRule, err err
 	return found, nil
 }
 
-// insert inserts rules on top of a hook, all or none.
-func (s *socket) insert(af uint8, h hook, rules []rawRule) error {
+// insert inserts rules on top of a hook, all or none, after it has made a chain with its content; "":
+// that exists.
+func (s *socket) insert(af uint8, h hook, rules []rawRule, chain string, content []rawRule) error {
 	batch := func(kind uint16) netlink.Message {
 		return netlink.Message{
 			Header: netlink.Header{Type: netlink.HeaderType(kind), Flags: netlink.Request},
@@ -214,26 +269,39 @@ func (s *socket) insert(af uint8, h hook, rules []rawRule) error {
 		}
 	}
 	messages := []netlink.Message{batch(unix.NFNL_MSG_BATCH_BEGIN)}
+	if chain != "" {
+		body := appendText([]byte{af, unix.NFNETLINK_V0, 0, 0}, unix.NFTA_CHAIN_TABLE, h.table)
+		body = appendText(body, unix.NFTA_CHAIN_NAME, chain)
+		messages = append(messages, message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_NEWCHAIN, netlink.Create, body))
+	}
+	for _, r := range content {
+		messages = append(messages, r.message(af, hook{h.table, chain}, netlink.Create|netlink.Append))
+	}
 	for _, r := range slices.Backward(rules) {
-		body := appendAttr(appendRule(af, h), unix.NFTA_RULE_EXPRESSIONS|nested, r.expressions...)
-		if r.protocol != 0 {
-			start := len(body)
-			body = appendNest(body, unix.NFTA_RULE_COMPAT)
-			body = appendUint32(appendUint32(body, unix.NFTA_RULE_COMPAT_PROTO, uint32(r.protocol)), unix.NFTA_RULE_COMPAT_FLAGS, 0)
-			closeNest(body, start)
-		}
-		messages = append(messages, message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Acknowledge, body))
+		messages = append(messages, r.message(af, h, netlink.Create|netlink.Acknowledge))
 	}
 	if _, err := s.conn.SendMessages(append(messages, batch(unix.NFNL_MSG_BATCH_END))); err != nil {
 		return err
 	}
 	var missing error
 	for range rules { // one answer for each
-		if _, err := s.conn.Receive(); errors.Is(err, unix.ENOENT) {
+		if _, err := s.conn.Receive(); chain == "" && errors.Is(err, unix.ENOENT) {
 			missing = err
 		} else if err != nil {
 			return err
 		}
 	}
 	return missing
+}
+
+// message returns the message that makes a rule.
+func (r *rawRule) message(af uint8, h hook, flags netlink.HeaderFlags) netlink.Message {
+	body := appendAttr(appendRule(af, h), unix.NFTA_RULE_EXPRESSIONS|nested, r.expressions...)
+	if r.protocol != 0 {
+		start := len(body)
+		body = appendNest(body, unix.NFTA_RULE_COMPAT)
+		body = appendUint32(appendUint32(body, unix.NFTA_RULE_COMPAT_PROTO, uint32(r.protocol)), unix.NFTA_RULE_COMPAT_FLAGS, 0)
+		closeNest(body, start)
+	}
+	return message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_NEWRULE, flags, body)
 }

@@ -55,6 +55,7 @@ func (a *Action) hear(ctx context.Context) error {
 		return err
 	}
 	defer func() { s.close() }()
+	lost := noLosses()
 	pace := rate.NewLimiter(rate.Every(commitEvery), commitBurst)
 	for {
 		a.changed() // first for what was committed before
@@ -69,7 +70,15 @@ func (a *Action) hear(ctx context.Context) error {
 			case err != nil:
 				return err
 			default:
-				if a.putBack(s, messages) != nil { // Repair tries again; answers may be waiting
+				for _, m := range messages {
+					lost.note(a, m)
+				}
+				if heard = slices.ContainsFunc(messages, isCommit); !heard {
+					continue
+				}
+				err := a.putBack(s, lost)
+				lost = noLosses()
+				if err != nil { // Repair tries again; answers may be waiting
 					again, err := dial(ctx, 0)
 					if err != nil {
 						return err
@@ -77,7 +86,6 @@ func (a *Action) hear(ctx context.Context) error {
 					s.close()
 					s = again
 				}
-				heard = slices.ContainsFunc(messages, isCommit)
 			}
 		}
 	}
