@@ -272,6 +272,7 @@ func TestConnections(t *testing.T) {
 		}
 		send(open[1000], post)
 		send(open[1001], post)
+		synctest.Wait() // until both headers have been read
 		late := listener.dial()
 		defer late.Close()
 		go send(late, get)
