@@ -9,6 +9,7 @@
 // Invariant: what a rule does depends on nothing but the events and their order. This
 // package has no clock, no goroutine and no lock, and the memory of every rule is
 // bounded: per source 200,000 keys and a million matches, some 23 MB with one match per
-// key and 61 MB at most; 10 MB for the alerts to hold back; beside them 8 MB of
-// evidence for all rules together.
+// key and 61 MB at most, and 8 MB for evicted keys once there are any; 10 MB for the
+// alerts to hold back; 200,000 targets that a used-up brake has withheld; beside them
+// 8 MB of evidence for all rules together.
 package rule
