@@ -125,7 +125,7 @@ func wireLatency(t *testing.T, perSecond int) {
 		atBest(t, attack.what+" to packets dropped; want p50 of at most 2.5ms, p99 of 8ms", func(run int) (percentiles, bool) {
 			var took []time.Duration
 			for k := range trials {
-				ip := fmt.Sprintf("198.18.%d.%d", 1+3*i+run, k)
+				ip := attackerOf(3*i+run, k)
 				before, last := attack.do(ip)
 				m.send(before...)
 				took = append(took, silenced(t, e, ip, func() { m.send(last...) }))
@@ -148,7 +148,7 @@ func TestWireAndStream(t *testing.T) {
 	atBest(t, "fifth wrong password on both to packets dropped; want p50 of at most 2.5ms, p99 of 8ms", func(run int) (percentiles, bool) {
 		var took []time.Duration
 		for k := range trials {
-			ip := fmt.Sprintf("198.18.%d.%d", 1+run, k)
+			ip := attackerOf(run, k)
 			w, p := attacker(ip, "Yealink SIP-T46S 66.84.0.15")
 			for range 5 {
 				p.Guess("REGISTER", "1000")
