@@ -46,6 +46,7 @@ func TestRepairsDoNotPostponeResyncs(t *testing.T) {
 			r.Changed()
 			<-time.After(time.Second)
 		}
+		synctest.Wait()
 		if w.repairs < 20 || w.resyncs < 10 {
 			t.Errorf("in 31 s %d repairs and %d resyncs", w.repairs, w.resyncs)
 		}
