@@ -96,47 +96,87 @@ type Count struct {
 // where they came from.
 func (f *Failures) Count(host netip.Prefix, proves func(source string) bool, now time.Time) (proven, unproven Count) {
 	all, _ := f.at.Get(host.Addr())
-	counts := map[string]*[2]Count{} // of what is not proven, and of what is
-	seen, latest := map[failure]bool{}, map[failure][]time.Time{}
-	for _, one := range all {
-		age := now.Sub(one.at) - f.base
-		if one.own || one.repeat || age >= failureAge {
-			continue
-		}
-		if counts[one.source] == nil {
-			counts[one.source] = &[2]Count{}
-		}
-		c := &counts[one.source][0]
-		if one.proven {
-			c = &counts[one.source][1]
-		}
-		c.Day++
-		key := failure{source: one.source, proven: one.proven}
-		if age < time.Hour {
-			c.Hour++
-			latest[key] = append(slices.DeleteFunc(latest[key], func(at time.Time) bool { return one.at.Sub(at) >= burst }), one.at)
-			c.Burst = max(c.Burst, len(latest[key]))
-		}
-		if key.port = one.port; key.port == 0 || one.phones || !seen[key] {
-			c.Ports++
-		}
-		seen[key] = true
-		if key = (failure{source: one.source, proven: one.proven, own: true, account: one.account}); !seen[key] {
-			seen[key] = true
-			c.Accounts++
+	var tallies []*tally
+	for i := range all {
+		one := &all[i]
+		if age := now.Sub(one.at) - f.base; !one.own && !one.repeat && age < failureAge {
+			tallyOf(&tallies, one).add(one, age < time.Hour)
 		}
 	}
 	var reported, logins Count
-	for source, c := range counts {
-		if proves(source) {
-			proven = proven.max(c[1])
-			reported = reported.max(Count{Hour: c[0].Hour + c[1].Hour, Day: c[0].Day + c[1].Day})
-		} else {
-			unproven, logins = unproven.max(c[0]), logins.max(c[1])
+	for _, t := range tallies {
+		switch {
+		case proves(t.source) && t.proven:
+			proven = proven.max(t.Count)
+		case proves(t.source): // see below
+		case t.proven:
+			logins = logins.max(t.Count)
+		default:
+			unproven = unproven.max(t.Count)
+		}
+		if proves(t.source) {
+			reported = reported.max(ofSource(tallies, t.source))
 		}
 	}
 	unproven.Hour, unproven.Day = max(0, unproven.Hour-reported.Hour), max(0, unproven.Day-reported.Day)
 	return proven.Plus(logins), unproven // what the stream proves are no SIP requests
+}
+
+// A tally counts what one source reports of a host: what is proven, or what is not.
+type tally struct {
+	source string
+	proven bool
+	Count
+
+	times    []time.Time // of the last hour
+	first    int         // of times: in the last five minutes
+	ports    []uint16
+	accounts []uint64
+}
+
+// tallyOf returns the tally of a failure. They are few.
+func tallyOf(all *[]*tally, one *failure) *tally {
+	for _, t := range *all {
+		if t.proven == one.proven && t.source == one.source {
+			return t
+		}
+	}
+	t := &tally{source: one.source, proven: one.proven}
+	*all = append(*all, t)
+	return t
+}
+
+func (t *tally) add(one *failure, lastHour bool) {
+	t.Day++
+	if lastHour {
+		t.Hour++
+		t.times = append(t.times, one.at)
+		for one.at.Sub(t.times[t.first]) >= burst {
+			t.first++
+		}
+		t.Burst = max(t.Burst, len(t.times)-t.first)
+	}
+	known := slices.Contains(t.ports, one.port)
+	if !known {
+		t.ports = append(t.ports, one.port)
+	}
+	if !known || one.port == 0 || one.phones {
+		t.Ports++
+	}
+	if !slices.Contains(t.accounts, one.account) {
+		t.accounts = append(t.accounts, one.account)
+		t.Accounts++
+	}
+}
+
+// ofSource returns all failures that a source reports.
+func ofSource(all []*tally, source string) (c Count) {
+	for _, t := range all {
+		if t.source == source {
+			c.Hour, c.Day = c.Hour+t.Hour, c.Day+t.Day
+		}
+	}
+	return c
 }
 
 // Plus adds the failures of another count.
