@@ -201,3 +201,9 @@ func (set *actionSet) end() {
 	set.stop()
 	set.all.Wait()
 }
+
+// holdsBans reports whether an action blocks as long as a ban lasts, as opposed to once.
+func holdsBans(a config.Action) bool {
+	_, level := a.Action.(plugin.Level)
+	return level && a.Blocks
+}

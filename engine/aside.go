@@ -2,12 +2,12 @@ package engine
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/plugin"
 )
 
 // underWay is the time after the beginning of a ban in which events of its target still arrive: of
@@ -22,21 +22,23 @@ func (e *Engine) setsAside(ev *event.Event) bool {
 	if !e.dry && (!live || e.cfg.Security.AutoBlock) || live && !ev.Live {
 		return false
 	}
-	protocols := []ban.Protocol{ban.UDP, ban.TCP}
-	switch ev.Transport {
+	return e.ledger.Bars(ev.Peer(), protocolsOf(ev), ev.Time.Add(-underWay), e.wouldEnforce)
+}
+
+// protocolsOf returns the protocols that an event may have come over: both if it names no transport.
+func protocolsOf(ev *event.Event) []ban.Protocol {
+	switch strings.ToLower(ev.Transport) {
 	case "":
+		return []ban.Protocol{ban.UDP, ban.TCP}
 	case "udp":
-		protocols = protocols[:1]
-	default:
-		protocols = protocols[1:]
+		return []ban.Protocol{ban.UDP}
 	}
-	return e.ledger.Bars(ev.Peer(), protocols, ev.Time.Add(-underWay), e.wouldEnforce)
+	return []ban.Protocol{ban.TCP}
 }
 
 // wouldEnforce reports whether an action would drop the packets of a ban's target, and does not.
 func (e *Engine) wouldEnforce(b *ban.Ban) bool {
 	return (e.dry || b.Author == ban.ByRule) && slices.ContainsFunc(e.cfg.Actions, func(a config.Action) bool {
-		_, level := a.Action.(plugin.Level)
-		return level && a.Blocks && wants(a, true)(b)
+		return holdsBans(a) && wants(a, true)(b)
 	})
 }

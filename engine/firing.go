@@ -9,7 +9,6 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
-	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 )
 
@@ -92,8 +91,8 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) (banned bool) {
 }
 
 // allowed returns the orders that an order becomes, so that they ban no protected host. A sparing
-// is what it leads to instead: of the orders, or of a network if there are none. What one host did concerns its neighbours only as far as they are not
-// protected; see [Engine.parts] for what several did.
+// is what it leads to instead: of the orders, or of a network if there are none. What one
+// host did concerns its neighbours only as far as they are not protected; see [Engine.parts] for what several did.
 func (e *Engine) allowed(o ban.Order) ([]ban.Order, *ban.Change) {
 	failed := e.failedHosts(o)
 	if failed < 2 {
@@ -188,8 +187,7 @@ func (e *Engine) announce(spec *rule.Spec, why occasion, subject string, every t
 // and holds no state. unnamed says what nil means: all actions, or none, as an alert has to name it.
 func (e *Engine) acts(actions []string, unnamed bool) bool {
 	return slices.ContainsFunc(e.cfg.Actions, func(a config.Action) bool {
-		_, level := a.Action.(plugin.Level)
-		return a.Blocks && !level && (slices.Contains(actions, a.Ref) || actions == nil && unnamed)
+		return a.Blocks && !holdsBans(a) && (slices.Contains(actions, a.Ref) || actions == nil && unnamed)
 	})
 }
 

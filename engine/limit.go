@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -71,16 +70,8 @@ func (e *Engine) limitEndpoint(f *rule.Firing, o ban.Order) {
 	if !table.Holds(host, e.now) || table.HasPort(host, ev.Port, e.now) || len(e.ledger.Endpoints(ban.Network(host))) >= maxEndpoints {
 		return
 	}
-	protocols := []ban.Protocol{ban.UDP, ban.TCP}
-	switch strings.ToLower(ev.Transport) {
-	case "":
-	case "udp":
-		protocols = protocols[:1]
-	default:
-		protocols = protocols[1:]
-	}
 	o.Reason, o.Terms, o.Forget, o.Address = f.Reason, o.Terms[:1], time.Hour, netip.Addr{}
-	for _, protocol := range protocols {
+	for _, protocol := range protocolsOf(ev) {
 		o.Target = ban.Endpoint(netip.AddrPortFrom(ev.IP, ev.Port), protocol)
 		e.enterNew(o)
 	}

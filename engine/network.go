@@ -8,8 +8,8 @@ import (
 	"freeswitch-security/engine/ban"
 )
 
-// maxSparedHosts bounds the protected hosts that are left out of the ban of an IPv6 network. An
-// IPv4 network has no more than 128 parts.
+// maxSparedHosts bounds the protected hosts that are left out of the ban of an IPv6 network: with
+// more, it is not banned. An IPv4 network has no more than 128 parts.
 const maxSparedHosts = 64
 
 // parts returns what an order for a network of several hosts bans: all of it but the protected
@@ -36,7 +36,11 @@ func (e *Engine) parts(o ban.Order, failed int) (parts []netip.Prefix, why strin
 	}
 	if d := e.known.dialogues; d != nil {
 		talked := d.Hosts(network, e.now)
-		hosts = append(hosts, talked...)
+		for _, host := range talked {
+			if !slices.Contains(hosts, host) {
+				hosts = append(hosts, host)
+			}
+		}
 		if !o.Proven && e.known.proves[o.Source] {
 			good += len(talked)
 		}
@@ -45,7 +49,7 @@ func (e *Engine) parts(o ban.Order, failed int) (parts []netip.Prefix, why strin
 		return nil, inUse(failed)
 	}
 	if network.Addr().Is6() && len(hosts) > maxSparedHosts {
-		hosts = hosts[:maxSparedHosts]
+		return nil, fmt.Sprintf("%d hosts of the network failed, and %d have a registered phone or a dialogue", failed, len(hosts))
 	}
 	return without(network, hosts), ""
 }

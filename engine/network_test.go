@@ -10,6 +10,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/registrations"
 	"freeswitch-security/engine/rule"
 )
 
@@ -114,6 +115,28 @@ func TestNetworkOfManyPhonesIsSpared(t *testing.T) {
 		s.failIn("203.0.113.%d", 4)
 		if spared := s.ledger.Size() == 0 && strings.Contains(s.said(), "spare 203.0.113.0/24: protected: 4 hosts of the network failed"); spared != test.spared {
 			t.Errorf("%+v: spared %v\n%s", test, spared, s.said())
+		}
+	}
+}
+
+// TestNetworkOfManyProtectedHostsIsSpared: with more protected hosts than a ban can leave out, none
+// of them is banned for what fails beside it.
+func TestNetworkOfManyProtectedHostsIsSpared(t *testing.T) {
+	for hosts, spared := range map[int]bool{maxSparedHosts: false, maxSparedHosts + 1: true} {
+		s := tellStory(t, networks(t))
+		for i := range hosts {
+			ip := netip.MustParseAddr(fmt.Sprintf("2001:db8:7:%x::9", 0x100+i))
+			s.known.registrations.Learn(&event.Event{
+				Time: s.now, Name: event.Registered, Source: "log.x", User: "1000", Domain: "pbx", IP: ip,
+				Fields: map[string]string{registrations.Multiple: "true", "contact": ip.String(), "expires": "86400"},
+			}, s.now)
+		}
+		s.failIn("2001:db8:7:%x::1", 4)
+		if got := strings.Contains(s.said(), "spare 2001:db8:7::/48: protected: 4 hosts of the network failed, and 65 have"); got != spared || (s.ledger.Size() == 0) != spared {
+			t.Errorf("%d hosts: spared %v, %d bans\n%s", hosts, got, s.ledger.Size(), s.said())
+		}
+		if _, banned := s.ledger.Covering(ban.Address(netip.MustParseAddr("2001:db8:7:100::9"))); banned {
+			t.Errorf("%d hosts: a protected one is banned", hosts)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -128,6 +129,25 @@ func (e *Engine) unban(r Release) (out Outcome) {
 	return out
 }
 
+// Trust trusts networks from now on and unbans what they cover; outcomes are by index. It replaces
+// the run-time entries for the same networks. It waits as Ban does, and is safe for concurrent use.
+func (e *Engine) Trust(ctx context.Context, entries []ban.Trusted) ([]Outcome, error) {
+	return changeAll(ctx, e, entries, func(t ban.Trusted) Outcome {
+		ended := e.ledger.Grant(t, e.now)
+		for i := range ended {
+			e.decide(&ended[i])
+		}
+		return Outcome{Changes: ended}
+	})
+}
+
+// Untrust ends the run-time trust in exactly this network, and reports whether there was one. It
+// is safe for concurrent use.
+func (e *Engine) Untrust(ctx context.Context, network netip.Prefix) (known bool, err error) {
+	err = e.Do(ctx, func() { known = e.ledger.Revoke(network) })
+	return known, err
+}
+
 // waiting is what must happen until the changes made so far are in the kernel.
 type waiting struct {
 	seq     uint64
@@ -143,8 +163,7 @@ func (e *Engine) waiting() waiting {
 		return w
 	}
 	for _, a := range e.cfg.Actions {
-		_, level := a.Action.(plugin.Level)
-		if r := e.live.actions.running[a.Ref]; r != nil && a.Blocks && level {
+		if r := e.live.actions.running[a.Ref]; r != nil && holdsBans(a) {
 			w.runners = append(w.runners, r.runner)
 		}
 	}

@@ -330,8 +330,8 @@ func (e *Engine) protection(o ban.Order, network netip.Prefix, evidence []ban.Ev
 }
 
 // forgeable reports whether what a source reported that does not tell may be of forged senders, where
-// the wire has heard dialogues: no event needs a password or a connection, and the wire has not proven as many
-// failures. The two reports of one attempt arrive in any order.
+// the wire has heard dialogues: no event needs a password or a connection, and the wire has not
+// proven as many failures. The two reports of one attempt arrive in any order.
 func (e *Engine) forgeable(network netip.Prefix, evidence []ban.Evidence) bool {
 	certain := []string{event.VertoLoginFailure, event.ESLDenied, event.LogForgery}
 	if len(evidence) == 0 || slices.ContainsFunc(evidence, func(e ban.Evidence) bool { return e.Proven || slices.Contains(certain, e.Event) }) {

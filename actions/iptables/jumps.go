@@ -16,7 +16,8 @@ import (
 
 // iptables takes some 3 ms to list a table and as much to change it, and meanwhile every banned
 // address gets through a hook that was flushed. So the jumps are kept as the kernel shows them,
-// and put back by one netlink message, with our chain if that is gone. The listing that follows verifies them.
+// and put back by one netlink message, with our chain if that is gone. The listing that follows
+// verifies them.
 
 // A rawRule is what the kernel shows of a jump.
 type rawRule struct {

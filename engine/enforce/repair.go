@@ -80,8 +80,8 @@ func (r *Runner) repair(ctx context.Context) (done bool) {
 	return true
 }
 
-// found notes what was not repaired, and the drift that was. settled: others have caused that. The log is bounded: the
-// line after a pause has the number of repairs since the line before.
+// found notes what was not repaired, and the drift that was. settled: others have caused that. The
+// log is bounded: the line after a pause has the number of repairs since the line before.
 func (r *Runner) found(drift plugin.Drift, settled bool) {
 	r.mu.Lock()
 	r.gaps = drift.Gaps

@@ -5,9 +5,9 @@ import "hash/maphash"
 // evictedSlots bounds the evicted keys that a tracker remembers: 8 MB, once it evicts.
 const evictedSlots = 1 << 20
 
-// An evictedKeys holds how many matches a key had when it was evicted. An attacker that evicts its own
-// key by forged senders, to start from zero, has to fill these slots too: with a million keys for each match
-// that is forgotten. The zero value is empty.
+// An evictedKeys holds how many matches a key had when it was evicted. An attacker that evicts its
+// own key by forged senders, to start from zero, has to fill these slots too: with a million keys
+// for each match that is forgotten. The zero value is empty.
 //
 // A key has one slot. If another one is in it, that has fewer matches from then on by those of the new
 // one, or gives way. A key that shares slot and fingerprint with another one is taken for it: one of

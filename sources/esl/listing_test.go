@@ -390,7 +390,7 @@ func TestUnwantedListsAreNotRead(t *testing.T) {
 }
 
 // TestSeveralPhones has a profile that keeps several registrations of an account, as the switch says
-// at the connect; a user to whom that does not apply; and a caller who claims it.
+// at the connect; a user that it does not apply to; and a caller who claims it.
 func TestSeveralPhones(t *testing.T) {
 	fake := esltest.Start(t, esltest.Options{API: func(command string) string {
 		switch command {

@@ -16,7 +16,7 @@ var (
 	ErrMalformed = errors.New("malformed HEP datagram")
 	ErrKey       = errors.New("HEP datagram with a wrong or missing key")
 	ErrNotSIP    = errors.New("HEP datagram whose payload is not SIP")
-	// ErrNoAddress: a datagram that does not tell who sent the message to whom.
+	// ErrNoAddress: a datagram without the addresses of the message.
 	ErrNoAddress  = errors.New("HEP datagram without addresses")
 	ErrCompressed = errors.New("HEP datagram with a compressed payload: switch the compression of the agent off")
 )
