@@ -132,9 +132,15 @@ rule "distributed attack on a domain" {
 # Twenty forged packets ban the rest of a network: hence the short first ban and the brake. The log
 # reports no registrations: with the log alone, trust the networks of providers whose customers are
 # yours.
+#
+# Addresses of NAT64 and 6to4 are IPv4 hosts, and belong to the next rule. Add a NAT64 prefix of
+# your own to both.
 rule "guessing from one IPv6 network" {
   on    = local.switch
-  match = "event in ['auth_failure', 'unknown_user'] and in_network(ip, '::/0')"
+  match = <<-EOT
+    event in ['auth_failure', 'unknown_user'] and in_network(ip, '::/0')
+    and not (in_network(ip, '64:ff9b::/96') or in_network(ip, '2002::/16'))
+  EOT
 
   threshold {
     per      = "ip/24,48"
@@ -195,6 +201,16 @@ rule "guessing from one IPv6 network" {
       ip    = "2001:db8:7:99::1"
     }
     bans = { "2001:db8:7::/48" = "10m" }
+  }
+
+  test "many IPv4 hosts behind NAT64" {
+    given {
+      event = "auth_failure"
+      user  = "10<n>"
+      ip    = "64:ff9b::c633:64<n>"
+      times = 99
+    }
+    bans = {}
   }
 
   test "one /64 with many addresses is one host" {
@@ -263,7 +279,10 @@ rule "guessing from one IPv6 network" {
 # an IPv6 /48, it often has many owners, and below that each address is met on its own.
 rule "guessing from one IPv4 network" {
   on    = local.switch
-  match = "event in ['auth_failure', 'unknown_user'] and in_network(ip, '0.0.0.0/0')"
+  match = <<-EOT
+    event in ['auth_failure', 'unknown_user']
+    and (in_network(ip, '0.0.0.0/0') or in_network(ip, '64:ff9b::/96') or in_network(ip, '2002::/16'))
+  EOT
 
   threshold {
     per      = "ip/24"
