@@ -31,9 +31,16 @@ func (a *Action) Serve(ctx context.Context) {
 			a.kept.close()
 		}
 	}()
+	told := ""
 	for ctx.Err() == nil {
-		if err := a.hear(ctx); ctx.Err() == nil {
+		began := time.Now()
+		err := a.hear(ctx)
+		if time.Since(began) > listenAgain {
+			told = "" // it was heard meanwhile
+		}
+		if ctx.Err() == nil && err.Error() != told {
 			slog.Warn("changes of the firewall not heard: only polled", "chain", a.config.chain, "err", err)
+			told = err.Error()
 		}
 		select {
 		case <-ctx.Done():
