@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,10 +21,14 @@ import (
 // A kernel drops the packets of banned addresses in front of a source.
 type kernel struct {
 	wall
+
+	mu    sync.Mutex                 // guards since
 	since map[netip.Prefix]time.Time // of bans in force
 }
 
 func (k *kernel) Apply(_ context.Context, b ban.Batch) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for _, c := range b.Changes {
 		if target := c.Target.Prefix(); !c.InForce() {
 			delete(k.since, target)
@@ -37,6 +42,8 @@ func (k *kernel) Apply(_ context.Context, b ban.Batch) error {
 // drops reports whether a packet of an address is dropped. One that came with the packet that led
 // to the ban is not.
 func (k *kernel) drops(ip netip.Addr) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for target, since := range k.since {
 		if target.Contains(ip) && time.Since(since) >= underWay {
 			return true
