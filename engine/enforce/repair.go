@@ -71,7 +71,7 @@ func (r *Runner) repair(ctx context.Context) (done bool) {
 	}
 	drift, err := r.level.Repair(ctx)
 	// While it fails, what is surplus may be a ban whose end could not be applied.
-	r.found(drift, r.retry == 0 && !r.rewanted)
+	r.found(drift, r.retry == 0 && r.wants.Load() == r.enforced)
 	r.stale = r.stale || err != nil
 	if err != nil && r.retry == 0 {
 		return false

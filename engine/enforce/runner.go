@@ -56,8 +56,8 @@ type Runner struct {
 	stale    bool         // a resync is due
 	asking   []check      // not answered yet
 	told     *rate.Limiter
-	untold   int  // repairs that are not in the log
-	rewanted bool // what is wanted has changed since the last resync
+	untold   int    // repairs that are not in the log
+	enforced *Wants // what the last resync compared with
 	retry    time.Duration
 
 	mu      sync.Mutex // guards what follows
@@ -195,7 +195,6 @@ func (r *Runner) Run(ctx context.Context) {
 			}
 		case <-r.rewant:
 			r.stale = r.level != nil
-			r.rewanted = true
 		case <-r.heard:
 			if r.repair(ctx) {
 				continue
@@ -329,16 +328,16 @@ func (r *Runner) apply(ctx context.Context) error {
 func (r *Runner) resync(ctx context.Context) error {
 	bans, changes, seq := r.cursor.Snapshot()
 	r.keep(changes)
-	settled := r.Status().Synced && r.retry == 0 && !r.rewanted
+	wants := r.wants.Load()
+	settled := r.Status().Synced && r.retry == 0 && wants == r.enforced
 	if settled {
 		if err := r.apply(ctx); err != nil {
 			return err
 		}
 	}
-	wants := *r.wants.Load()
 	drift, err := r.level.Resync(ctx, func(yield func(ban.Ban) bool) {
 		for _, b := range bans {
-			if wants(b) && !yield(*b) {
+			if (*wants)(b) && !yield(*b) {
 				return
 			}
 		}
@@ -346,7 +345,7 @@ func (r *Runner) resync(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("resync: %w", err)
 	}
-	r.stale, r.rewanted, r.pending = false, false, nil
+	r.stale, r.enforced, r.pending = false, wants, nil
 	r.update(func(s *status.Action) { s.Synced, s.Waiting = true, 0 })
 	r.found(drift, settled)
 	r.settle(seq)

@@ -3,6 +3,7 @@ package enforce
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -102,6 +103,32 @@ func TestSettledPassesWhatIsNotTheActionsBusiness(t *testing.T) {
 		commit(t, l)
 		if err := r.Settled(t.Context(), 2); err != nil || len(w.standing()) != 0 {
 			t.Fatalf("%v, %v stand", err, w.standing())
+		}
+	})
+}
+
+// TestWhatIsNoLongerWantedIsNoDrift resyncs between the two steps of Want: what a reload changes was
+// not changed by others.
+func TestWhatIsNoLongerWantedIsNoDrift(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+		r := start(t, w, l, quiet)
+		enter(t, l, "203.0.113.1")
+		synctest.Wait()
+		nothing := Wants(func(*ban.Ban) bool { return false })
+		r.wants.Store(&nothing)
+		<-time.After(resyncEvery + time.Second)
+		synctest.Wait()
+		if n := r.Status().Drift.Count; n != 0 || len(w.standing()) != 0 {
+			t.Errorf("%d repairs, %v stand", n, w.standing())
+		}
+		w.mu.Lock()
+		w.stands[netip.MustParsePrefix("203.0.113.9/32")] = time.Now()
+		w.mu.Unlock()
+		<-time.After(resyncEvery + time.Second)
+		synctest.Wait()
+		if n := r.Status().Drift.Count; n != 1 {
+			t.Errorf("%d repairs of what others have added", n)
 		}
 	})
 }
