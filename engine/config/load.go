@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -47,6 +48,7 @@ type loader struct {
 	partial    bool
 	contexts   map[string]*hcl.EvalContext // by directory
 	localNames []string                    // sorted
+	texts      rule.Locals                 // locals that expressions may use; nil: not known
 	root       *settings.Block             // mistakes outside of other blocks
 	blocks     []*settings.Block           // all that were read
 

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 )
 
 // locals evaluates the locals of all files, each before those that refer to it.
@@ -33,10 +35,37 @@ func (l *loader) decodeLocals(blocks hcl.Blocks) {
 	all := cty.ObjectVal(e.done)
 	if l.partial {
 		all = cty.DynamicVal
+	} else {
+		l.texts = textsOf(e.done)
 	}
 	for _, body := range l.bodies {
 		l.context(body.MissingItemRange().Filename).Variables["local"] = all
 	}
+}
+
+// textsOf returns the locals that are a text or a list of texts. One that has an error is an empty list.
+func textsOf(locals map[string]cty.Value) rule.Locals {
+	texts := rule.Locals{}
+	for name, v := range locals {
+		switch t := v.Type(); {
+		case !v.IsWhollyKnown():
+			texts[name] = []string{}
+		case v.IsNull():
+		case t == cty.String:
+			texts[name] = v.AsString()
+		case t.IsTupleType() || t.IsListType() || t.IsSetType():
+			if list, err := convert.Convert(v, cty.List(cty.String)); err == nil {
+				all := []string{}
+				for _, one := range list.AsValueSlice() {
+					if !one.IsNull() {
+						all = append(all, one.AsString())
+					}
+				}
+				texts[name] = all
+			}
+		}
+	}
+	return texts
 }
 
 // collect notes what one block defines.

@@ -18,7 +18,7 @@ func (r *ruleBlock) match(b *settings.Block, expr hcl.Expression) *rule.Matcher 
 	if !ok {
 		return nil
 	}
-	known := rule.Vocabulary{Events: r.events(), Fields: r.raw(), Open: !r.whole}
+	known := rule.Vocabulary{Events: r.events(), Fields: r.raw(), Open: !r.whole, Locals: r.texts}
 	matcher, problems := rule.Compile(lit.value, known)
 	for _, p := range problems {
 		b.ErrorAt(lit.between(p.From, p.To), p.Summary, p.Detail)
@@ -69,5 +69,5 @@ func templatePart(t *hclsyntax.TemplateExpr) hcl.Range {
 
 func refuseTemplate(b *settings.Block, rng hcl.Range) {
 	b.ErrorAt(rng, "Template in an expression",
-		"Write the expression without ${…} and %{…}: it is checked as it is written. In HCL, a literal \"${\" is written \"$${\", and \"%{\" is written \"%%{\".")
+		"Write the expression without ${…} and %{…}: it is checked as it is written. It can name locals: user in local.dialers. In HCL, a literal \"${\" is written \"$${\", and \"%{\" is written \"%%{\".")
 }

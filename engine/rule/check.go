@@ -139,7 +139,7 @@ func (c *checker) binary(n *ast.BinaryNode) {
 		c.compared(n.Left, n.Right)
 		c.compared(n.Right, n.Left)
 	case "in":
-		if array, ok := n.Right.(*ast.ArrayNode); ok {
+		if array, ok := c.known.Locals.constant(n.Right).(*ast.ArrayNode); ok {
 			for _, element := range array.Nodes {
 				c.compared(n.Left, element)
 			}
@@ -153,7 +153,7 @@ func (c *checker) binary(n *ast.BinaryNode) {
 // compared checks a literal that is compared with a field: the field must be able to
 // have that value.
 func (c *checker) compared(field, value ast.Node) {
-	literal, ok := value.(*ast.StringNode)
+	literal, ok := c.known.Locals.constant(value).(*ast.StringNode)
 	if !ok {
 		return
 	}
@@ -184,7 +184,7 @@ func (c *checker) address(literal *ast.StringNode) {
 }
 
 func (c *checker) pattern(n ast.Node) {
-	literal, ok := n.(*ast.StringNode)
+	literal, ok := c.known.Locals.constant(n).(*ast.StringNode)
 	if !ok {
 		c.problem(n, "Pattern not constant", "Write a regular expression in quotes, or use contains.")
 		return
@@ -217,8 +217,12 @@ func patternSteps(pattern string) (int, error) {
 
 // member allows only fields["name"] and fields.name.
 func (c *checker) member(n *ast.MemberNode) {
+	if identifies(n.Node, "local") {
+		c.local(n)
+		return
+	}
 	if !identifies(n.Node, "fields") {
-		c.problem(n, "Not part of the language", `Only "fields" has members. Use startsWith, endsWith or contains to look into a text.`)
+		c.problem(n, "Not part of the language", `Only "fields" and "local" have members. Use startsWith, endsWith or contains to look into a text.`)
 		return
 	}
 	c.check(n.Node)
@@ -228,6 +232,19 @@ func (c *checker) member(n *ast.MemberNode) {
 		return
 	}
 	c.rawField(key)
+}
+
+// local checks the name of a local.
+func (c *checker) local(n *ast.MemberNode) {
+	name, ok := n.Property.(*ast.StringNode)
+	switch {
+	case !ok:
+		c.problem(n.Property, "Name not constant", "Write the name of a local: local.fraud_countries.")
+	case c.known.Locals == nil:
+	case c.known.Locals[name.Value] == nil:
+		names := slices.Sorted(maps.Keys(c.known.Locals))
+		c.problem(n, "Unknown local", "There is no local %q that is a text or a list of texts.%s", name.Value, event.DidYouMean(name.Value, names))
+	}
 }
 
 func (c *checker) rawField(key *ast.StringNode) {

@@ -34,6 +34,42 @@ type Vocabulary struct {
 	Events []string // values of `event`, beside event.Names
 	Fields []string // keys of `fields`; nil: not known beforehand
 	Open   bool     // there may be other events
+	Locals Locals   // values of `local`; nil: not known, and of no effect
+}
+
+// Locals are the values of `local` by name: a text, or a list of texts.
+type Locals map[string]any
+
+// constant returns what a node stands for: a local's value, or the node itself.
+func (l Locals) constant(n ast.Node) ast.Node {
+	member, ok := n.(*ast.MemberNode)
+	if !ok || !identifies(member.Node, "local") {
+		return n
+	}
+	literal := func(text string) ast.Node {
+		n := &ast.StringNode{Value: text}
+		n.SetLocation(file.Location{From: member.Node.Location().From, To: member.Property.Location().To}) // for problems
+		return n
+	}
+	list := &ast.ArrayNode{}
+	if name, ok := member.Property.(*ast.StringNode); ok {
+		switch value := l[name.Value].(type) {
+		case string:
+			return literal(value)
+		case []string:
+			for _, text := range value {
+				list.Nodes = append(list.Nodes, literal(text))
+			}
+		}
+	}
+	return list
+}
+
+// Visit implements [ast.Visitor]: it replaces each local by its value.
+func (l Locals) Visit(node *ast.Node) {
+	if constant := l.constant(*node); constant != *node {
+		ast.Patch(node, constant)
+	}
 }
 
 // A Matcher is a compiled expression over one event. Goroutines may share it, but not a
@@ -41,6 +77,7 @@ type Vocabulary struct {
 type Matcher struct {
 	text    string
 	root    ast.Node // as parsed, before the optimizer
+	locals  Locals
 	program *vm.Program
 	events  map[string]bool
 	names   map[string]bool // identifiers
@@ -78,11 +115,11 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 		slices.SortStableFunc(c.problems, func(a, b Problem) int { return a.From - b.From })
 		return nil, c.problems
 	}
-	program, err := expr.Compile(expression, options...)
+	program, err := expr.Compile(expression, optionsWith(known.Locals)...)
 	if err != nil {
 		return nil, []Problem{problemOf(err, whole)}
 	}
-	m := &Matcher{text: expression, root: tree.Node, program: program, names: c.names, events: eventNames(tree.Node)}
+	m := &Matcher{text: expression, root: tree.Node, locals: known.Locals, program: program, names: c.names, events: eventNames(tree.Node)}
 	if m.events != nil && len(m.events) == 0 {
 		return refuse("Expression never matches", "No event has two names: join the comparisons of \"event\" with \"or\".")
 	}
@@ -128,6 +165,11 @@ var options = []expr.Option{
 	expr.Patch(constantNetworks{}),
 	expr.Function(matchesPattern, matchPattern, new(func(string, *pattern) bool)),
 	expr.Patch(constantPatterns{}),
+}
+
+// optionsWith returns the options of an expression with locals. They are replaced first: they may be patterns.
+func optionsWith(locals Locals) []expr.Option {
+	return append([]expr.Option{expr.Patch(locals)}, options...)
 }
 
 // newConfig returns the options for the parser.

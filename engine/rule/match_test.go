@@ -208,3 +208,35 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// TestLocals compares with values of the configuration, also in an explanation.
+func TestLocals(t *testing.T) {
+	const expression = "destination in local.dear and user != local.owner and user_agent matches local.tools and not (domain in local.none)"
+	m, problems := Compile(expression, Vocabulary{Locals: Locals{
+		"dear": []string{"0088", "0053"}, "owner": "1000", "tools": "^sip", "none": []string{},
+	}})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	for _, c := range []struct {
+		destination, user, agent string
+		want                     bool
+	}{
+		{"0053", "1001", "sipcli", true}, {"0053", "1000", "sipcli", false}, {"0054", "1001", "sipcli", false}, {"0053", "1001", "asipcli", false},
+	} {
+		ev := &event.Event{Destination: c.destination, User: c.user, UserAgent: c.agent}
+		got, err := m.Match(new(vm.VM), NewEnv(ev))
+		if err != nil || got != c.want {
+			t.Errorf("%+v: %v, %v", c, got, err)
+		}
+		all := true
+		for _, clause := range m.Why(ev) {
+			if all = all && clause.True; clause.Err != nil {
+				t.Errorf("%s: %v", clause.Text, clause.Err)
+			}
+		}
+		if all != c.want {
+			t.Errorf("%+v: explained as %v", c, m.Why(ev))
+		}
+	}
+}
