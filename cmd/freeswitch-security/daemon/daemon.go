@@ -104,7 +104,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 		return nil, err
 	}
 	d := &Daemon{options: o, log: log, tasks: make(chan func(context.Context)), admin: cfg.Admin, claims: claims{log: log, held: map[string]net.Listener{}}}
-	d.changes = changeLog{log: changes, sum: log, kinds: map[ban.Kind]*stretch{}}
+	d.changes = changeLog{log: changes, sum: log, groups: map[group]*stretch{}}
 	started := time.Now()
 	actions := filepath.Join(o.State, "actions")
 	if o.DryRun {

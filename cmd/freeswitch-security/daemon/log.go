@@ -32,19 +32,30 @@ func newLogger(w io.Writer, o Options) (*slog.Logger, error) {
 	return nil, fmt.Errorf("--log-format is text or json, not %q", o.LogFormat)
 }
 
-// A changeLog logs changes. Of each kind it logs so many in ten seconds and counts the others: an
+// A changeLog logs changes. Of each group it logs so many in a stretch of time and counts the others: an
 // attacker must not fill the disk. The API has all of them. It is safe for concurrent use.
 type changeLog struct {
 	log *slog.Logger // of changes
 	sum *slog.Logger // of their numbers
 
-	mu    sync.Mutex // guards kinds
-	kinds map[ban.Kind]*stretch
+	mu     sync.Mutex // guards what follows
+	groups map[group]*stretch
+	told   time.Time // when the ends of stretches were last looked for
 }
 
-// A stretch of time has one number of lines for each kind of change.
+// A group is all changes of a kind, or the refusals of one rule and target after the first that was
+// logged. The stretches of the latter double while there are some: a trusted host may be refused every
+// few seconds without an end.
+type group struct {
+	kind   ban.Kind
+	rule   string
+	target ban.Target
+}
+
+// A stretch of time has one number of lines for each group.
 type stretch struct {
 	began        time.Time
+	lasts        time.Duration
 	logged, held int
 }
 
@@ -52,6 +63,10 @@ const (
 	stretchTime = 10 * time.Second
 	mostLines   = 100 // of a stretch
 	mostRefused = 20  // likewise, of refusals: they change nothing
+
+	repeatTime = 10 * time.Minute // the first stretch of repeated refusals
+	longest    = 24 * time.Hour   // the longest
+	maxGroups  = 1000             // beyond them, refusals are counted by their kind alone
 )
 
 // add logs a change, or counts it.
@@ -60,34 +75,54 @@ func (l *changeLog) add(c *ban.Change, now time.Time) {
 		logChange(l.log, c)
 		return
 	}
-	l.tell(now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.kinds[c.Kind]
-	if s == nil {
-		s = &stretch{began: now}
-		l.kinds[c.Kind] = s
+	if now.Sub(l.told) >= time.Second {
+		l.endStretches(now)
 	}
-	if s.logged == mostLines || c.Kind == ban.KindRefuse && s.logged == mostRefused {
-		s.held++
-		return
+	one, refused := group{c.Kind, c.Rule, c.Target}, c.Kind == ban.KindRefuse
+	all := l.groups[group{kind: c.Kind}]
+	if all == nil {
+		all = &stretch{began: now, lasts: stretchTime}
+		l.groups[group{kind: c.Kind}] = all
 	}
-	s.logged++
-	logChange(l.log, c)
+	switch repeats := l.groups[one]; {
+	case refused && repeats != nil:
+		repeats.held++
+	case all.logged == mostLines || refused && all.logged == mostRefused:
+		all.held++
+	default:
+		if refused && len(l.groups) < maxGroups {
+			l.groups[one] = &stretch{began: now, lasts: repeatTime}
+		}
+		all.logged++
+		logChange(l.log, c)
+	}
 }
 
 // tell ends the stretches that are over at now, and logs how many of their changes were not logged.
 func (l *changeLog) tell(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for kind, s := range l.kinds {
-		if now.Sub(s.began) < stretchTime {
+	l.endStretches(now)
+}
+
+// endStretches is tell; the mutex is held.
+func (l *changeLog) endStretches(now time.Time) {
+	l.told = now
+	for g, s := range l.groups {
+		switch {
+		case now.Sub(s.began) < s.lasts:
 			continue
+		case s.held == 0:
+			delete(l.groups, g)
+		case g == group{kind: g.kind}:
+			l.sum.Warn("changes not logged: too many at once", "kind", string(g.kind), "number", s.held, "since", s.began)
+			delete(l.groups, g)
+		default:
+			l.sum.Info("refusals not logged: they repeat", "target", g.target.String(), "rule", g.rule, "number", s.held, "since", s.began)
+			s.began, s.lasts, s.held = now, min(2*s.lasts, longest), 0
 		}
-		if s.held > 0 {
-			l.sum.Warn("changes not logged: too many at once", "kind", string(kind), "number", s.held, "since", s.began)
-		}
-		delete(l.kinds, kind)
 	}
 }
 
