@@ -136,6 +136,9 @@ func (e *Engine) restoreClocks(kept []byte, now time.Time) {
 		if e.known.dialogues != nil {
 			e.known.dialogues.Step(by)
 		}
+		if e.known.history != nil {
+			e.known.history.Step(by)
+		}
 		e.options.Log.Warn("clock unlike that of the saved state: bans run for the rest of their terms", "by", by.Round(time.Second), "bans", e.ledger.Size())
 	}
 }

@@ -147,10 +147,9 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 	e.live.saver.store = store
 	err := e.ledger.Restore(store)
 	positions, reading := store.LoadPositions()
-	e.restoreDialogues(positions[dialoguesRef])
-	_ = e.rules.UnmarshalBinary(positions[windowsRef]) // what cannot be read is not known
+	e.restoreKept(positions)
 	e.restoreClocks(positions[clocksRef], now)
-	for _, ref := range []string{clocksRef, dialoguesRef, windowsRef} {
+	for _, ref := range []string{clocksRef, dialoguesRef, windowsRef, accountsRef} {
 		delete(positions, ref)
 	}
 	maps.Copy(e.live.sources.positions, positions)

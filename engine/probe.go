@@ -60,6 +60,14 @@ func (e *Engine) Probe(ctx context.Context, p Probe) (Findings, error) {
 	if err != nil {
 		return found, err
 	}
+	err = e.between(ctx, func() {
+		for _, ev := range events {
+			e.known.fill(ev, e.now)
+		}
+	})
+	if err != nil {
+		return found, err
+	}
 	for _, ev := range events {
 		found.Events = append(found.Events, e.sighting(cfg, ev))
 	}

@@ -8,11 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"freeswitch-security/engine/accounts"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/registrations"
+	"freeswitch-security/engine/rule"
 )
 
 // knownGood is what the switch knows, as far as security.protect asks for it. It outlives a
@@ -26,6 +28,8 @@ type knownGood struct {
 	changed  bool                               // the gateways, since the last setTrust
 	proves   map[string]bool                    // the sources that tell what is proven
 	wire     bool                               // one of them has reported
+	history  *accounts.Table                    // nil: no rule has used it
+	judges   bool                               // a rule uses the history
 }
 
 // tables hold the protected addresses.
@@ -62,6 +66,13 @@ func (k *knownGood) reconcile(cfg *config.Config) {
 	} else if k.gateways == nil {
 		k.gateways = registrations.NewGateways()
 	}
+	k.judges = slices.ContainsFunc(cfg.Rules, func(r *rule.Spec) bool { return slices.ContainsFunc(accounts.Fields, r.Uses) })
+	if k.judges {
+		if k.history == nil {
+			k.history = accounts.NewTable()
+		}
+		k.history.SetNAT64(k.nat64)
+	}
 	k.proves = map[string]bool{}
 	for _, s := range cfg.Sources {
 		k.proves[s.Ref] = s.Description.Proves
@@ -95,9 +106,19 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 	if k.gateways != nil && k.gateways.Learn(ev) {
 		k.changed = true
 	}
+	if k.judges {
+		k.history.Learn(ev, k.wire, now)
+	}
 }
 
 func isFailure(ev *event.Event) bool { return slices.Contains(registrations.FailureEvents, ev.Name) }
+
+// fill sets the fields of a probe that depend on what is known, and notes nothing.
+func (k *knownGood) fill(ev *event.Event, now time.Time) {
+	if k.judges {
+		k.history.Fill(ev, now)
+	}
+}
 
 // noteFailure notes a failure of a protected address. Those of others are not kept: forged senders
 // could evict all of them.
@@ -131,6 +152,9 @@ func (k *knownGood) step(by time.Duration) {
 	if k.dialogues != nil {
 		k.dialogues.Step(by)
 	}
+	if k.history != nil {
+		k.history.Step(by)
+	}
 	k.failures.Step(by)
 }
 
@@ -146,6 +170,9 @@ func (e *Engine) wants(source string, more ...string) map[string]bool {
 	}
 	if e.known.dialogues != nil {
 		more = append(more, event.Dialogue)
+	}
+	if e.known.judges {
+		more = append(more, accounts.Events...)
 	}
 	if want == nil || len(more) == 0 {
 		return want
@@ -216,22 +243,34 @@ const dialoguesRef = "dialogues"
 // dialoguesEvery is the interval at which the dialogues are saved. A crash forgets those since.
 const dialoguesEvery = 10 * time.Minute
 
-// windowsRef is the name of what the rules have counted, likewise.
-const windowsRef = "windows"
+// windowsRef is the name of what the rules have counted, and accountsRef that of the history of
+// accounts, likewise.
+const (
+	windowsRef  = "windows"
+	accountsRef = "accounts"
+)
 
-// keepDialogues saves the dialogues and what the rules have counted with the next commit.
+// keepDialogues saves the dialogues, the history of accounts and what the rules have counted with the
+// next commit.
 func (e *Engine) keepDialogues() {
 	e.live.keptDialogues = e.now
 	e.live.sources.moved[windowsRef], _ = e.rules.MarshalBinary() // it cannot fail
 	if d := e.known.dialogues; d != nil {
 		e.live.sources.moved[dialoguesRef], _ = d.MarshalBinary() // it cannot fail
 	}
+	if e.known.judges {
+		e.live.sources.moved[accountsRef], _ = e.known.history.MarshalBinary() // it cannot fail
+	}
 }
 
-// restoreDialogues restores the dialogues that were saved.
-func (e *Engine) restoreDialogues(saved []byte) {
+// restoreKept restores what keepDialogues saved. What cannot be read is not known.
+func (e *Engine) restoreKept(positions map[string][]byte) {
+	_ = e.rules.UnmarshalBinary(positions[windowsRef])
 	if d := e.known.dialogues; d != nil {
-		_ = d.UnmarshalBinary(saved) // what cannot be read is not known
+		_ = d.UnmarshalBinary(positions[dialoguesRef])
+	}
+	if e.known.judges {
+		_ = e.known.history.UnmarshalBinary(positions[accountsRef])
 	}
 }
 

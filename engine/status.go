@@ -30,6 +30,9 @@ func (e *Engine) status() status.Status {
 	if d := e.known.dialogues; d != nil {
 		s.Stats.Known.Dialogues = d.Size()
 	}
+	if e.known.judges {
+		s.Stats.Known.Accounts = e.known.history.Size()
+	}
 	if r := e.known.registrations; r != nil {
 		s.Stats.Known.Registrations, s.Stats.Known.Evicted = r.Size()
 	}

@@ -129,7 +129,7 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 	say("rules", "%d, loaded %s", len(h.Rules), terminal.Ago(h.Reload.At, now))
 	say("events", "%d%s%s, %d waiting", s.Events, some(", %d lost", s.Lost), some(", %d set aside: the bans would have dropped their packets", s.SetAside), h.QueueDepth)
 	if k := s.Known; k != (status.Known{}) {
-		say("registrations", "%d%s%s%s", k.Registrations, some(", %d evicted", k.Evicted), some("; %d hosts with a call or login in 24h", uint64(k.Dialogues)), some("; %d gateway addresses beyond the limit", k.GatewaysRefused))
+		say("registrations", "%d%s%s%s%s", k.Registrations, some(", %d evicted", k.Evicted), some("; %d hosts with a call or login in 24h", uint64(k.Dialogues)), some("; %d accounts with a history", uint64(k.Accounts)), some("; %d gateway addresses beyond the limit", k.GatewaysRefused))
 	}
 	if c := s.Corroborated; c != (status.Corroborated{}) {
 		say("corroborated", "%d confirmed, %d forged, %d unheard", c.Confirmed, c.Forged, c.Unheard)

@@ -186,6 +186,8 @@ var families = slices.Concat(
 			func(r *report) float64 { return float64(r.Stats.Known.Registrations) }},
 		{"freeswitch_security_dialogues", gauge, "Hosts with a call or login in the last 24 hours, which senders that may be forged do not have banned.",
 			func(r *report) float64 { return float64(r.Stats.Known.Dialogues) }},
+		{"freeswitch_security_accounts", gauge, "Accounts with a history, which a rule uses.",
+			func(r *report) float64 { return float64(r.Stats.Known.Accounts) }},
 		{"freeswitch_security_registrations_evicted_total", counter, "Registrations given up early because there are too many.",
 			func(r *report) float64 { return float64(r.Stats.Known.Evicted) }},
 		{"freeswitch_security_gateway_addresses_refused_total", counter, "Addresses of gateways beyond the limit, which are not trusted.",

@@ -50,6 +50,15 @@ type Event struct {
 	Repeat bool
 	Port   uint16
 
+	// The engine sets these from the history of the account, if a rule uses one of them: see
+	// package accounts.
+	DestinationCountry, DestinationType string
+
+	NewNetwork     bool
+	NewDestination bool
+	Guessed        bool
+	HistoryDays    uint16
+
 	// Fields holds the raw fields: everything without a field of its own.
 	Fields map[string]string
 

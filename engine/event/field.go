@@ -73,6 +73,14 @@ var Fields = []Field{
 	{Name: "nonce_ip", Doc: "the address to which the nonce of the credentials was sent", Kind: Address, Settable: true, get: nonceText, set: setNonce},
 	{Name: "repeat", Doc: "whether this is a further report of one attempt", Kind: Flag, Settable: true,
 		get: repeatText, set: setRepeat, NoKey: "rules skip repeated reports"},
+	history("new_network", "whether the account was first seen in this network (/24, /48) within the last hour, and was known elsewhere for a day",
+		func(e *Event) *bool { return &e.NewNetwork }),
+	history("new_destination", "whether the account first called this country and type of number within the last hour, or not in the 90 days before",
+		func(e *Event) *bool { return &e.NewDestination }),
+	history("guessed", "whether the password may have been guessed in the last 24 hours: accepted in a new network after five failures within an hour",
+		func(e *Event) *bool { return &e.Guessed }),
+	{Name: "history_days", Doc: "for how many days the guard has kept the history of accounts", Kind: Number, NoKey: "it grows",
+		get: func(e *Event) string { return numberText(e.HistoryDays) }},
 	{Name: "fields", Doc: "the raw fields, by name", Kind: Map, NoKey: "it holds many values"},
 }
 
@@ -86,6 +94,11 @@ func folded(name, doc string, at func(*Event) *string) Field {
 	f := text(name, doc, at)
 	f.Folded = true
 	return f
+}
+
+// history makes the row of a flag that the engine sets from the history of an account.
+func history(name, doc string, at func(*Event) *bool) Field {
+	return Field{Name: name, Doc: doc, Kind: Flag, NoKey: "it is true or false", get: func(e *Event) string { return flagText(*at(e)) }}
 }
 
 // FieldNames lists the names of [Fields].

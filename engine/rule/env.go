@@ -36,6 +36,11 @@ type environment struct {
 	NonceIP     string            `expr:"nonce_ip"`
 	Repeat      bool              `expr:"repeat"`
 	Fields      map[string]string `expr:"fields"`
+
+	NewNetwork     bool `expr:"new_network"`
+	NewDestination bool `expr:"new_destination"`
+	Guessed        bool `expr:"guessed"`
+	HistoryDays    int  `expr:"history_days"`
 }
 
 // NewEnv returns the environment in which [Matcher.Match] evaluates an expression.
@@ -47,6 +52,7 @@ func NewEnv(ev *event.Event) any {
 		UserAgent: ev.UserAgent, CallID: ev.CallID, ToUser: ev.ToUser, Destination: ev.Destination,
 		Transport: ev.Transport, Level: ev.Level, File: ev.File, Message: ev.Message,
 		Answer: int(ev.Answer), Proven: ev.Proven, NonceIP: text(ev.NonceIP), Repeat: ev.Repeat, Fields: ev.Fields,
+		NewNetwork: ev.NewNetwork, NewDestination: ev.NewDestination, Guessed: ev.Guessed, HistoryDays: int(ev.HistoryDays),
 	}
 }
 

@@ -37,6 +37,13 @@ func (s *Spec) Counts(ev *event.Event) (counts bool, reason string) {
 	return counts, ""
 }
 
+// Uses reports whether the rule reads a field, in an expression or to count by it.
+func (s *Spec) Uses(field string) bool {
+	t := s.Threshold
+	return s.Match.Uses(field) || t != nil && (t.Distinct == field || t.Then != nil && t.Then.Uses(field) ||
+		slices.ContainsFunc(t.Per, func(k KeyPart) bool { return k.Field == field }))
+}
+
 // A Threshold says how many matches of one key, within which time, fire a rule.
 type Threshold struct {
 	Count    int // 1 to MaxCount

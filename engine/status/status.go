@@ -59,6 +59,7 @@ type Stats struct {
 type Known struct {
 	Registrations   int    `json:"registrations"`   // of phones
 	Dialogues       int    `json:"dialogues"`       // hosts with a recent one
+	Accounts        int    `json:"accounts"`        // with a history, which a rule uses
 	Evicted         uint64 `json:"evicted"`         // registrations given up early, because there are too many
 	GatewaysRefused uint64 `json:"gatewaysRefused"` // addresses of gateways beyond the limit, which are not trusted
 }

@@ -1,0 +1,225 @@
+package accounts
+
+import (
+	"cmp"
+	"maps"
+	"math/bits"
+	"net/netip"
+	"slices"
+	"time"
+	"unique"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+)
+
+// Bounds.
+const (
+	maxAccounts     = 20_000
+	maxNetworks     = 8  // of one account
+	maxDestinations = 64 // likewise
+)
+
+// Times in seconds.
+const (
+	minute = 60
+	hour   = 60 * minute
+	day    = 24 * hour
+
+	memory     = 90 * day // what was not seen for as long is forgotten
+	newFor     = hour     // how long a network or destination is new
+	settled    = day      // an account is at home where it was first seen as long ago
+	guessedFor = day      // how long an account counts as guessed
+
+	// together bounds the distance of two sources' reports of one login or call.
+	together = minute
+)
+
+// An account that was in new networks on roamingDays of the 15 days before today has no home.
+const roamingDays = 4
+
+// Fields are the names of the fields that a Table sets.
+var Fields = []string{"new_network", "new_destination", "guessed", "history_days"}
+
+// Events are the names of the events that a Table learns from.
+var Events = append([]string{event.AuthSuccess, event.Registered, event.Call}, failures...)
+
+// A Table holds the history of accounts. It is not safe for concurrent use.
+type Table struct {
+	accounts map[string]*account // by folded name
+	limit    int                 // maxAccounts, except in tests
+	since    int64               // of the first account's first event; 0: there is none
+	base     int64               // what is added to all times, in seconds
+	nat64    ban.NAT64           // of the site
+	failing  failing
+}
+
+// An account is what is known of one account. Times are seconds since 1970, without the base.
+type account struct {
+	First, Last  int64
+	Networks     sightings[netip.Prefix]
+	Destinations sightings[destination]
+	Guessed      int64  // when its password may have been guessed; 0: never
+	Moved        uint16 // bit n: it was in a new network n days before Day
+	Day          int64  // since 1970
+}
+
+// NewTable returns an empty table.
+func NewTable() *Table {
+	return &Table{accounts: map[string]*account{}, limit: maxAccounts, failing: newFailing()}
+}
+
+// SetNAT64 sets the site's prefixes for the networks of later events.
+func (t *Table) SetNAT64(nat64 ban.NAT64) { t.nat64 = nat64 }
+
+// Step moves all times by a step of the host's clock.
+func (t *Table) Step(by time.Duration) { t.base += int64(by / time.Second) }
+
+// Size is the number of accounts.
+func (t *Table) Size() int { return len(t.accounts) }
+
+// Learn sets the fields of an event and notes it. onlyProven says that a failure whose sender may be
+// forged does not count.
+func (t *Table) Learn(ev *event.Event, onlyProven bool, now time.Time) {
+	t.Fill(ev, now)
+	switch {
+	case ev.User == "":
+	case ev.Verified():
+		t.note(ev, t.seconds(ev, now))
+	case slices.Contains(failures, ev.Name) && (ev.Proven || !onlyProven):
+		t.fail(ev, t.seconds(ev, now))
+	}
+}
+
+// Fill sets the fields of an event, and notes nothing. An event of which the switch verified no
+// password has none: its sender chose the account.
+func (t *Table) Fill(ev *event.Event, now time.Time) {
+	if ev.User == "" || !ev.Verified() {
+		return
+	}
+	at := t.seconds(ev, now)
+	a := t.known(ev, at)
+	if t.since != 0 {
+		ev.HistoryDays = uint16(max(0, at-t.since) / day)
+	}
+	if network, ok := t.network(ev.IP); ok {
+		first := a.Networks.first(network, at)
+		ev.NewNetwork = at-first < newFor && a.hasHome(network, at) && !a.roams(at)
+		ev.Guessed = a.isGuessed(at) && first >= a.Guessed-together || t.isGuess(a, ev, first, at)
+	}
+	if to, ok := destinationOf(ev); ok {
+		ev.NewDestination = at-a.Destinations.first(to, at) < newFor
+	}
+}
+
+// known returns the account of an event; an empty one if it is not known, or was not seen for too long.
+func (t *Table) known(ev *event.Event, at int64) *account {
+	if a := t.accounts[nameOf(ev)]; a != nil && at-a.Last <= memory {
+		return a
+	}
+	return &account{First: at, Last: at}
+}
+
+// note adds an event to the history of its account.
+func (t *Table) note(ev *event.Event, at int64) {
+	a := t.known(ev, at)
+	if network, ok := t.network(ev.IP); ok {
+		if !a.isGuessed(at) && t.isGuess(a, ev, a.Networks.first(network, at), at) {
+			a.Guessed = at
+		}
+		if moves := len(a.Networks) > 0; a.Networks.note(network, at, maxNetworks) && moves {
+			a.move(at)
+		}
+	}
+	if to, ok := destinationOf(ev); ok {
+		a.Destinations.note(to, at, maxDestinations)
+	}
+	a.First, a.Last = min(a.First, at), max(a.Last, at)
+	if t.since == 0 || at < t.since {
+		t.since = at
+	}
+	name := nameOf(ev)
+	if t.accounts[name] == nil && len(t.accounts) >= t.limit {
+		t.thin(at)
+	}
+	t.accounts[name] = a
+}
+
+// thin drops the accounts that were not seen for too long, and of the others a tenth, so that it is
+// rare.
+func (t *Table) thin(at int64) {
+	names := slices.SortedFunc(maps.Keys(t.accounts), func(x, y string) int {
+		a, b := t.accounts[x], t.accounts[y]
+		return cmp.Or(cmp.Compare(a.Last-a.First, b.Last-b.First), cmp.Compare(a.Last, b.Last), cmp.Compare(x, y))
+	})
+	for i, name := range names {
+		if i <= len(names)/10 || at-t.accounts[name].Last > memory {
+			delete(t.accounts, name)
+		}
+	}
+}
+
+// hasHome reports whether the account is at home in another network than one.
+func (a *account) hasHome(other netip.Prefix, at int64) bool {
+	return slices.ContainsFunc(a.Networks, func(n sighting[netip.Prefix]) bool {
+		return n.Key != other && at-n.First >= settled && at-n.Last <= memory
+	})
+}
+
+// move notes that the account is in a new network. Of the days before, each counts once.
+func (a *account) move(at int64) {
+	a.Moved, a.Day = a.since(at)|1, max(a.Day, at/day)
+}
+
+// roams reports whether the account is in new networks all the time, as a mobile phone is. What it
+// did today does not count: a thief moves as well.
+func (a *account) roams(at int64) bool { return bits.OnesCount16(a.since(at)&^1) >= roamingDays }
+
+// since returns moved as of at.
+func (a *account) since(at int64) uint16 { return a.Moved << max(0, at/day-a.Day) }
+
+func (a *account) isGuessed(at int64) bool { return a.Guessed != 0 && at-a.Guessed <= guessedFor }
+
+// network returns the network of an address: an IPv4 /24 or IPv6 /48.
+func (t *Table) network(ip netip.Addr) (network netip.Prefix, ok bool) {
+	if !ip.IsValid() {
+		return network, false
+	}
+	return t.nat64.Around(ip, 24, 48), true
+}
+
+// destinationOf returns where a call goes, if that is known.
+func destinationOf(ev *event.Event) (to destination, ok bool) {
+	if ev.Name != event.Call || ev.DestinationCountry == "" {
+		return to, false
+	}
+	return destination{unique.Make(ev.DestinationCountry + " " + ev.DestinationType)}, true
+}
+
+// nameOf returns the name of an event's account, equal for all its spellings.
+//
+// Trap: a caller chooses the realm of its credentials, where a profile forces the domain of all
+// accounts, and the To header of its registration. The switch reports the account that it found in
+// its directory only in some events.
+func nameOf(ev *event.Event) string {
+	user, domain := ev.User, ev.Domain
+	switch ev.Name {
+	case event.Call:
+		domain = cmp.Or(ev.Fields["variable_domain_name"], domain)
+	case event.Registered:
+		user, domain = cmp.Or(ev.Fields["sip_auth_username"], user), cmp.Or(ev.Fields["domain_name"], domain)
+	}
+	return join(user, domain)
+}
+
+func join(user, domain string) string {
+	return event.Fold(user[:min(len(user), event.MaxField)] + "@" + domain[:min(len(domain), event.MaxField)])
+}
+
+func (t *Table) seconds(ev *event.Event, now time.Time) int64 {
+	at := ev.Time
+	if ev.Live {
+		at = now
+	}
+	return at.Unix() - t.base
+}
