@@ -99,23 +99,27 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 // change carries out the work of one family.
 func (a *Action) change(ctx context.Context, f *family, w work) error {
 	if f.inSync {
-		if len(w.upserts)+len(w.removals) == 0 {
+		if w.empty() {
 			return nil
 		}
-		var refused []error
-		var err error
-		if a.backend == backendSet {
-			refused, err = f.changeSets(ctx, w, a.now())
-		} else {
-			err = a.changeRules(ctx, f, w)
-		}
-		f.inSync = err == nil && len(refused) == 0
+		refused, err := a.write(ctx, f, w)
 		if err == nil || ctx.Err() != nil {
 			return f.error(few(refused), err)
 		}
 	}
 	_, err := a.reconcileFamily(ctx, f, a.backend, a.now())
 	return f.error(err)
+}
+
+// write carries out the work of a family that is as it was left.
+func (a *Action) write(ctx context.Context, f *family, w work) (refused []error, err error) {
+	if a.backend == backendSet {
+		refused, err = f.changeSets(ctx, w, a.now())
+	} else {
+		err = a.changeRules(ctx, f, w)
+	}
+	f.inSync = err == nil && len(refused) == 0
+	return refused, err
 }
 
 // changeRules adds and deletes single rules, in one commit for all tables. It fails
@@ -153,11 +157,17 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 	now := a.now()
 	var before []map[ban.Target]expiry
 	a.mu.Lock()
-	for _, f := range a.families {
-		if f.desired.aggregation.refresh(f.desired.bans) {
-			a.verifiedGen = 0 // the same bans have other entries now
+	own := make([]work, len(a.families))
+	for i, f := range a.families {
+		own[i] = f.desired.refresh()
+	}
+	a.mu.Unlock()
+	for i, f := range a.families { // so that only what others did is drift
+		if f.inSync && !own[i].empty() {
+			_, _ = a.write(ctx, f, own[i]) // what fails, the comparison shows
 		}
 	}
+	a.mu.Lock()
 	for _, f := range a.families {
 		if a.verifiedGen != 0 {
 			before = append(before, maps.Clone(f.desired.bans))

@@ -24,20 +24,28 @@ type aggregation struct {
 	answers   map[netip.Prefix]bool
 }
 
-// refresh asks again which networks are protected, and reports whether an answer has
-// changed. The networks without a ban are forgotten.
-func (g *aggregation) refresh(bans map[ban.Target]expiry) (changed bool) {
+// refresh asks again which networks are protected, and returns what that means for the kernel's
+// entries. The networks without a ban are forgotten.
+func (d *desired) refresh() (w work) {
+	g := &d.aggregation
 	before := g.answers
 	g.answers = nil
-	for t := range bans {
+	changed := false
+	for t := range d.bans {
 		g.group(t)
 	}
 	for network, answer := range g.answers {
-		if was, known := before[network]; known && was != answer {
-			changed = true
-		}
+		was, known := before[network]
+		changed = changed || known && was != answer
 	}
-	return changed
+	if changed {
+		now := g.answers
+		g.answers = before
+		old := d.entries()
+		g.answers = now
+		w = difference(old, d.entries())
+	}
+	return w
 }
 
 // group returns the network in which a ban is aggregated, or the ban's own target. An

@@ -3,6 +3,7 @@ package iptables
 import (
 	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"freeswitch-security/engine/ban"
@@ -24,17 +25,17 @@ func TestAggregationKeepsProtected(t *testing.T) {
 	if !maps.Equal(d.entries(), network) {
 		t.Fatalf("without a refresh the entries changed to %v", d.entries())
 	}
-	if !d.aggregation.refresh(d.bans) {
-		t.Fatal("the refresh did not see the protected address")
+	if w := d.refresh(); len(w.upserts) != 2 || !slices.Equal(w.removals, []ban.Target{targetOf("203.0.113.0/24")}) {
+		t.Fatalf("the refresh did not see the protected address: %+v", w)
 	}
 	if !maps.Equal(d.entries(), single) {
 		t.Fatalf("with a protected address: %v", d.entries())
 	}
-	if d.aggregation.refresh(d.bans) {
+	if w := d.refresh(); !w.empty() {
 		t.Fatal("a refresh with the same answers reports a change")
 	}
 	d.apply(map[ban.Target]expiry{a: unbanned, b: unbanned})
-	d.aggregation.refresh(d.bans)
+	d.refresh()
 	if len(d.aggregation.answers) != 0 {
 		t.Fatalf("answers without bans: %v", d.aggregation.answers)
 	}

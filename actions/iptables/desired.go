@@ -115,8 +115,10 @@ type work struct {
 	removals []ban.Target
 }
 
+func (w *work) empty() bool { return len(w.upserts)+len(w.removals) == 0 }
+
 // apply changes the bans.
-func (d *desired) apply(changes map[ban.Target]expiry) (w work) {
+func (d *desired) apply(changes map[ban.Target]expiry) work {
 	groups := make(map[ban.Target]bool, len(changes))
 	for t := range changes {
 		groups[d.aggregation.group(t)] = true
@@ -129,7 +131,11 @@ func (d *desired) apply(changes map[ban.Target]expiry) (w work) {
 			d.bans[t] = e
 		}
 	}
-	after := d.entriesOf(groups)
+	return difference(before, d.entriesOf(groups))
+}
+
+// difference returns what makes other entries of some.
+func difference(before, after map[ban.Target]expiry) (w work) {
 	for t, e := range after {
 		if was, existed := before[t]; !existed || was != e {
 			w.upserts = append(w.upserts, upsert{t, e, !existed})

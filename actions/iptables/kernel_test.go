@@ -361,3 +361,35 @@ func TestKernelGrowsAgain(t *testing.T) {
 		t.Error("a longer ban lost its counters")
 	}
 }
+
+// TestKernelProtectedIsNoDrift protects an address beside two aggregated bans, and no longer, with a rule
+// that another program deletes meanwhile: only that is drift.
+func TestKernelProtectedIsNoDrift(t *testing.T) {
+	bans := many(3, time.Now().Add(time.Hour))
+	for _, body := range []string{`aggregate = "24"`, "aggregate = \"24\"\nbackend = \"ipset\""} {
+		eachVariant(t, func(t *testing.T, k *kernel) {
+			a, spared := k.action(body), false
+			if err := a.Open(plugin.Host{Now: time.Now, Changed: func() {}, Spared: func(netip.Prefix) bool { return spared }}); err != nil {
+				t.Fatal(err)
+			}
+			k.resync(a, bans...)
+			k.quiet(a, bans...)
+			for _, spared = range []bool{true, false, true, false} {
+				k.quiet(a, bans...)
+				in, err := a.Inspect(t.Context())
+				if err != nil || len(in.Entries) != map[bool]int{true: 3, false: 1}[spared] {
+					t.Fatalf("spared: %v: %+v, %v", spared, in.Entries, err)
+				}
+				k.quiet(a, bans...)
+			}
+			for _, chain := range []string{"INPUT", "FREESWITCH"} {
+				k.iptables("-F", chain)
+				spared = !spared
+				if d := k.resync(a, bans...); !d.Any() {
+					t.Errorf("what another program did to %s is no drift", chain)
+				}
+				k.quiet(a, bans...)
+			}
+		})
+	}
+}
