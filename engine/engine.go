@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,6 +147,7 @@ type Store interface {
 func (e *Engine) Restore(store Store, now time.Time) error {
 	e.live.saver.store = store
 	err := e.ledger.Restore(store)
+	e.outlawAll()
 	positions, reading := store.LoadPositions()
 	e.restoreKept(positions)
 	e.restoreClocks(positions[clocksRef], now)
@@ -165,6 +167,9 @@ func (e *Engine) decide(c *ban.Change) {
 	}
 	if !ofFeed(c) {
 		e.untold++
+	}
+	if c.Target.Kind() == ban.TargetAccount && slices.Contains(ban.Levels, c.Kind) {
+		e.outlaw(c.Target, c.InForce())
 	}
 }
 
@@ -257,6 +262,7 @@ func (e *Engine) Reload(cfg *config.Config) {
 	rules.Adopt(e.rules)
 	e.rules = rules
 	e.known.reconcile(cfg)
+	e.outlawAll()
 	e.pair()
 	e.setTrust()
 	e.ledger.SetKinds(enforced(cfg))

@@ -305,7 +305,7 @@ func TestReloadUnbansWhatItTrusts(t *testing.T) {
 		t.Fatal(err)
 	}
 	trusting := guessing(t, config.Source{Ref: "log.x", Source: src})
-	trusting.Trusted = []ban.Trusted{{Network: netip.MustParsePrefix("203.0.113.0/24"), Name: "office"}}
+	trusting.Trusted = []ban.Trusted{{Target: ban.Network(netip.MustParsePrefix("203.0.113.0/24")), Name: "office"}}
 	e.Reload(trusting)
 	if err := e.settle(); err != nil {
 		t.Fatal(err)
@@ -349,7 +349,7 @@ func TestBrakeLeavesRefusalsVisible(t *testing.T) {
 	one := *cfg.Rules[0]
 	one.Threshold, one.Brake = nil, &rule.Brake{Bans: 1, Within: time.Hour}
 	cfg.Rules = []*rule.Spec{&one}
-	cfg.Trusted = []ban.Trusted{{Network: netip.MustParsePrefix("203.0.113.200/32"), Name: "office", Where: "rules.d/00-site.hcl:4"}}
+	cfg.Trusted = []ban.Trusted{{Target: ban.Network(netip.MustParsePrefix("203.0.113.200/32")), Name: "office", Where: "rules.d/00-site.hcl:4"}}
 	var got []string
 	e := New(cfg, Options{OnChange: func(v *ban.Change) { got = append(got, string(v.Kind)+" "+v.Text()) }})
 	if _, err := e.Replay(t.Context(), []Input{{Ref: "log.x", Source: src}}, nil); err != nil {

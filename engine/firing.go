@@ -19,6 +19,7 @@ type occasion string
 const (
 	onRequest occasion = "alert"      // the rule has an alert
 	noAddress occasion = "no address" // the event has none
+	noAccount occasion = "no account" // the switch has verified none
 	onBrake   occasion = "brake"      // the rule has used up its new bans
 	onSparing occasion = "spared"     // the target is protected
 )
@@ -38,13 +39,14 @@ func (e *Engine) fired(f *rule.Firing) {
 	}
 	banned := false
 	switch {
-	case f.Spec.Ban == nil:
+	case !f.Spec.Bans():
 		e.alert(f, onRequest, f.Reason)
-	case len(f.Orders) == 0:
+	case f.NoAccount == "" && len(f.Orders) == 0:
 		e.alert(f, noAddress, "the event has no address that could be banned; "+f.Reason)
 	default:
-		// A sparing says more than the alert, and reaches the actions of both.
-		if f.Alert && !e.sparesAll(f.Orders) {
+		if f.NoAccount != "" {
+			e.alert(f, noAccount, f.NoAccount+"; "+f.Reason)
+		} else if f.Alert && !e.sparesAll(f.Orders) { // a sparing says more than the alert, and reaches the actions of both
 			e.alert(f, onRequest, f.Reason)
 		}
 		for _, o := range f.Orders {

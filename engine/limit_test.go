@@ -261,7 +261,7 @@ func TestEndpointOfAFailureIsBanned(t *testing.T) {
 		"a phone's is not known": {func(g *accountHolder, _ *event.Event) { g.registers("log.x", "1009", 0) }, ""},
 		"no action enforces it":  {func(g *accountHolder, _ *event.Event) { g.ledger.SetKinds(nil) }, ""},
 		"a trusted address": {func(g *accountHolder, _ *event.Event) {
-			g.ledger.Grant(ban.Trusted{Network: netip.MustParsePrefix(victim + "/32"), Author: "api"}, g.now)
+			g.ledger.Grant(ban.Trusted{Target: ban.Network(netip.MustParsePrefix(victim + "/32")), Author: "api"}, g.now)
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -337,7 +337,7 @@ func TestRuleTestsKnowNoEndpoints(t *testing.T) {
 		return config.Given{Source: "log.x", Times: times, Every: time.Second, Event: &event.Event{Name: name, User: user, IP: address.Addr(), Port: port}}
 	}
 	test := config.Test{Rule: "guessing", Given: []config.Given{given(event.Registered, "1001", 5060, 1), given(event.AuthFailure, "1000", 40_000, 3)},
-		Alerts: map[netip.Prefix]int{address: 1}}
+		Alerts: map[ban.Target]int{ban.Network(address): 1}}
 	if differences, err := RunTest(cfg, test); err != nil || len(differences) != 0 {
 		t.Errorf("%q, %v", differences, err)
 	}

@@ -3,20 +3,20 @@ package engine
 import (
 	"cmp"
 	"context"
-	"net/netip"
 	"slices"
 	"time"
 
 	"freeswitch-security/engine/ban"
-	"freeswitch-security/engine/enforce"
 	"freeswitch-security/engine/plugin"
 )
 
 // An Outcome is the result of an order of an operator.
 type Outcome struct {
 	Changes []ban.Change // what was decided: of a ban one, of an unban and a trust the bans that ended
-	Applied bool         // the kernel agrees
-	Why     string       // why it does not; "" if it does
+	Applied bool         // the actions that enforce such bans agree: the kernel, or for an account the switch
+	Why     string       // why they do not; "" if they do
+
+	kind ban.TargetKind // of what was ordered
 }
 
 // A Release is an order to unban a target.
@@ -32,7 +32,7 @@ type Release struct {
 const share = 500
 
 // changeAll makes one change for each order, share by share. It returns once they are durable, or
-// could not be saved, and the kernel agrees, or has failed to; if ctx ends before the kernel has
+// could not be saved, and the actions agree, or have failed to; if ctx ends before they have
 // answered, the outcomes are not applied. An error means that they are not known to be durable.
 func changeAll[T any](ctx context.Context, e *Engine, orders []T, change func(T) Outcome) ([]Outcome, error) {
 	outcomes := make([]Outcome, 0, len(orders))
@@ -51,15 +51,7 @@ func changeAll[T any](ctx context.Context, e *Engine, orders []T, change func(T)
 	if err := e.durable(ctx); err != nil {
 		return outcomes, err
 	}
-	// Of a ban that was not changed just now, the kernel may have lost the entry since.
-	members := slices.ContainsFunc(outcomes, func(o Outcome) bool { return len(o.Changes) > 0 && o.Changes[0].Standing })
-	gaps, why := e.unsettled(ctx, &w, members)
-	for i := range outcomes {
-		if outcomes[i].Why == "" {
-			why := cmp.Or(why, outcomes[i].gap(gaps))
-			outcomes[i].Applied, outcomes[i].Why = why == "", why
-		}
-	}
+	e.settleAll(ctx, &w, outcomes)
 	return outcomes, nil
 }
 
@@ -88,7 +80,7 @@ func (e *Engine) ban(o ban.Order) (out Outcome) {
 	}
 	c := e.ledger.Enter(o, e.now)
 	e.decide(&c)
-	out.Changes = []ban.Change{c}
+	out.Changes, out.kind = []ban.Change{c}, o.Target.Kind()
 	switch {
 	case !c.Banned():
 		out.Why = c.Why
@@ -110,6 +102,7 @@ func (e *Engine) Unban(ctx context.Context, r Release) (Outcome, error) {
 }
 
 func (e *Engine) unban(r Release) (out Outcome) {
+	out.kind = r.Target.Kind()
 	reason := "by " + r.Author
 	if r.Reason != "" {
 		reason += ": " + r.Reason
@@ -129,58 +122,80 @@ func (e *Engine) unban(r Release) (out Outcome) {
 	return out
 }
 
-// Trust trusts networks from now on and unbans what they cover; outcomes are by index. It replaces
-// the run-time entries for the same networks. It waits as Ban does, and is safe for concurrent use.
+// Trust trusts targets from now on and unbans what they cover; outcomes are by index. It replaces
+// the run-time entries for the same targets. It waits as Ban does, and is safe for concurrent use.
 func (e *Engine) Trust(ctx context.Context, entries []ban.Trusted) ([]Outcome, error) {
 	return changeAll(ctx, e, entries, func(t ban.Trusted) Outcome {
 		ended := e.ledger.Grant(t, e.now)
 		for i := range ended {
 			e.decide(&ended[i])
 		}
-		return Outcome{Changes: ended}
+		return Outcome{Changes: ended, kind: t.Target.Kind()}
 	})
 }
 
-// Untrust ends the run-time trust in exactly this network, and reports whether there was one. It
+// Untrust ends the run-time trust in exactly this target, and reports whether there was one. It
 // is safe for concurrent use.
-func (e *Engine) Untrust(ctx context.Context, network netip.Prefix) (known bool, err error) {
-	err = e.Do(ctx, func() { known = e.ledger.Revoke(network) })
+func (e *Engine) Untrust(ctx context.Context, target ban.Target) (known bool, err error) {
+	err = e.Do(ctx, func() { known = e.ledger.Revoke(target) })
 	return known, err
 }
 
-// waiting is what must happen until the changes made so far are in the kernel.
+// waiting is what must happen until the changes made so far are enforced.
 type waiting struct {
-	seq     uint64
-	runners []*enforce.Runner
-	why     string // why it will not happen; "" if it will
+	seq    uint64
+	levels []*action
+	dry    bool // no action is carried out
 }
 
 // waiting returns what to wait for now. It must be called on the core's goroutine.
 func (e *Engine) waiting() waiting {
-	w := waiting{seq: e.ledger.Seq()}
-	if e.options.DryRun {
-		w.why = "dry run: no action is carried out"
-		return w
-	}
+	w := waiting{seq: e.ledger.Seq(), dry: e.options.DryRun}
 	for _, a := range e.cfg.Actions {
 		if r := e.live.actions.running[a.Ref]; r != nil && holdsBans(a) {
-			w.runners = append(w.runners, r.runner)
+			w.levels = append(w.levels, r)
 		}
-	}
-	if len(w.runners) == 0 {
-		w.why = "no action blocks: the rule files declare none, such as action \"iptables\" \"drop\" {}"
 	}
 	return w
 }
 
-// unsettled waits until the kernel agrees with the changes, and returns why it does not: all of it,
-// or for some networks. See [enforce.Runner.InForce] for members.
-func (e *Engine) unsettled(ctx context.Context, w *waiting, members bool) (all []plugin.Gap, why string) {
-	for _, r := range w.runners {
-		err := r.Settled(ctx, w.seq)
+// settleAll waits until the actions agree with the changes, and notes where they do not. An outcome
+// depends only on actions that enforce bans of its kind: a switch that cannot be reached delays no ban
+// of an address.
+func (e *Engine) settleAll(ctx context.Context, w *waiting, outcomes []Outcome) {
+	// Of a ban that was not changed just now, the kernel may have lost the entry since.
+	members := slices.ContainsFunc(outcomes, func(o Outcome) bool { return len(o.Changes) > 0 && o.Changes[0].Standing })
+	open := map[ban.TargetKind][]*Outcome{}
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Why == "" {
+			open[o.kind] = append(open[o.kind], o)
+		}
+	}
+	for kind, all := range open {
+		gaps, why := e.unsettled(ctx, w, kind, members)
+		for _, o := range all {
+			o.Why = cmp.Or(why, o.gap(gaps))
+			o.Applied = o.Why == ""
+		}
+	}
+}
+
+// unsettled waits until the actions that enforce bans of a kind agree with the changes, and returns
+// why they do not: all of them, or for some networks. See [enforce.Runner.InForce] for members.
+func (e *Engine) unsettled(ctx context.Context, w *waiting, kind ban.TargetKind, members bool) (all []plugin.Gap, why string) {
+	if w.dry {
+		return nil, "dry run: no action is carried out"
+	}
+	enforced := false
+	for _, a := range w.levels {
+		if !handles(a.Targets, kind) {
+			continue
+		}
+		enforced = true
+		err := a.runner.Settled(ctx, w.seq)
 		var gaps []plugin.Gap
 		if err == nil {
-			gaps, err = r.InForce(ctx, members)
+			gaps, err = a.runner.InForce(ctx, members)
 		}
 		if err != nil {
 			return nil, err.Error()
@@ -190,5 +205,11 @@ func (e *Engine) unsettled(ctx context.Context, w *waiting, members bool) (all [
 	if err := e.live.saver.failed(); err != nil {
 		return all, "it holds until the program ends: " + err.Error()
 	}
-	return all, w.why
+	switch {
+	case enforced:
+		return all, ""
+	case kind == ban.TargetAccount:
+		return nil, "no action enforces bans of accounts: the rule files declare none, such as action \"accounts\" \"pbx\" { source = source.esl.pbx }"
+	}
+	return nil, "no action blocks: the rule files declare none, such as action \"iptables\" \"drop\" {}"
 }

@@ -40,11 +40,11 @@ func TestConcurrentOrdersOnOneAddress(t *testing.T) {
 				return err
 			},
 			func() error {
-				_, err := g.Trust(t.Context(), []ban.Trusted{{Network: target, Name: "whitelist", Author: "api dave", Since: time.Now()}})
+				_, err := g.Trust(t.Context(), []ban.Trusted{{Target: ban.Network(target), Name: "whitelist", Author: "api dave", Since: time.Now()}})
 				return err
 			},
 			func() error {
-				_, err := g.Untrust(t.Context(), target)
+				_, err := g.Untrust(t.Context(), ban.Network(target))
 				return err
 			},
 			func() error {

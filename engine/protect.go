@@ -227,6 +227,21 @@ func (e *Engine) besideProtected(o ban.Order) ban.Order {
 	return o
 }
 
+// outlaw has the registrations of a banned account protect no address until its ban ends.
+func (e *Engine) outlaw(account ban.Target, banned bool) {
+	if table := e.known.registrations; table != nil {
+		user, domain, _ := account.Account()
+		table.SetBanned(user, domain, banned)
+	}
+}
+
+// outlawAll does so for all banned accounts, for a table or a ledger that is new.
+func (e *Engine) outlawAll() {
+	for _, account := range e.ledger.Accounts() {
+		e.outlaw(account, true)
+	}
+}
+
 // lastDialogue returns when a host in the network, other than that of an address, last completed
 // a dialogue; zero: it did not, or that protects nothing.
 func (e *Engine) lastDialogue(network netip.Prefix, except netip.Addr) time.Time {
@@ -351,6 +366,9 @@ func sparing(c ban.Change, why string) *ban.Change {
 // protects from an order that rests on senders which may be forged, of a source that tells, and
 // from those of others: only such a source knows dialogues, and it counts them where they came from.
 func (e *Engine) protection(o ban.Order, network netip.Prefix, evidence []ban.Evidence) string {
+	if !network.IsValid() { // an account
+		return ""
+	}
 	if e.protected(network) {
 		return e.whyRegistered(network, evidence)
 	}

@@ -389,12 +389,12 @@ func TestRuleTestsKnowRegistrations(t *testing.T) {
 		return config.Given{Source: "log.x", Times: times, Every: time.Second, Event: &event.Event{Name: name, User: user, IP: office.Addr()}}
 	}
 	test := config.Test{Rule: "guessing", Given: []config.Given{given(event.Registered, "100<n>", 5), given(event.AuthFailure, "1000", 30)},
-		Alerts: map[netip.Prefix]int{office: 1}}
+		Alerts: map[ban.Target]int{ban.Network(office): 1}}
 	differences, err := RunTest(cfg, test)
 	if err != nil || len(differences) != 0 {
 		t.Errorf("%q, %v", differences, err)
 	}
-	test.Alerts, test.Bans = nil, map[netip.Prefix]ban.Term{office: mustTerm(t, "40s")}
+	test.Alerts, test.Bans = nil, map[ban.Target]ban.Term{ban.Network(office): mustTerm(t, "40s")}
 	differences, err = RunTest(cfg, test)
 	if err != nil || len(differences) != 2 ||
 		!strings.Contains(differences[0], "got a refusal: protected: registered (1001, 1002, 1003, …)") ||
@@ -413,11 +413,11 @@ func TestHostSparesTheSame(t *testing.T) {
 	if s.spares(network) {
 		t.Error("no registration is there")
 	}
-	s.ledger.Grant(ban.Trusted{Network: netip.MustParsePrefix("203.0.113.9/32"), Author: "api"}, s.now)
+	s.ledger.Grant(ban.Trusted{Target: ban.Network(netip.MustParsePrefix("203.0.113.9/32")), Author: "api"}, s.now)
 	if !s.spares(network) {
 		t.Error("a trusted address is there")
 	}
-	s.ledger.Revoke(netip.MustParsePrefix("203.0.113.9/32"))
+	s.ledger.Revoke(ban.Network(netip.MustParsePrefix("203.0.113.9/32")))
 	s.observe(&event.Event{Time: time.Now(), Name: event.Registered, Source: "log.x", User: "1001", IP: netip.MustParseAddr("203.0.113.7")}, time.Now())
 	if !s.spares(network) {
 		t.Error("a registered address is there")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +18,7 @@ import (
 // testStart is the start of every test; tests state times since then.
 var testStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// A result is what became of one network in a test.
+// A result is what became of one target in a test.
 type result struct {
 	ban     ban.Term // 0: no ban
 	refusal string   // of the latest order that was refused or spared
@@ -32,14 +31,17 @@ type result struct {
 func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 	only := *cfg
 	i := slices.IndexFunc(cfg.Rules, func(r *rule.Spec) bool { return r.Name == t.Rule })
-	only.Rules = cfg.Rules[i : i+1]
-
-	results := map[netip.Prefix]result{}
+	spec := *cfg.Rules[i]
+	if only.Rules = []*rule.Spec{&spec}; spec.Ban != nil { // as if enabled: the switch is the site's, the test the rule's
+		on := *spec.Ban
+		spec.Ban, on.Off = &on, false
+	}
+	results := map[ban.Target]result{}
 	e := New(&only, Options{OnChange: func(c *ban.Change) {
 		if c.Target.Kind() == ban.TargetEndpoint {
 			return // beside a sparing
 		}
-		r := results[c.Target.Prefix()]
+		r := results[c.Target]
 		switch c.Kind {
 		case ban.KindBan, ban.KindExtend:
 			r.ban = c.Term
@@ -51,9 +53,10 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 			r.refusal = c.Why
 			r.alerts++ // nothing else tells people of it
 		}
-		results[c.Target.Prefix()] = r
+		results[c.Target] = r
 	}})
 	e.verifier.SetPairs(nil) // the events of a test are not corroborated
+	e.ledger.SetKinds(append(enforced(cfg), ban.TargetAccount))
 	events, err := play(cfg, t.Given)
 	if err != nil {
 		return nil, err
@@ -115,14 +118,14 @@ func reported(cfg *config.Config, g config.Given, n int) ([]*event.Event, error)
 }
 
 // differences compares what was expected with what was decided.
-func differences(t config.Test, results map[netip.Prefix]result) []string {
-	networks := slices.Concat(slices.Collect(maps.Keys(t.Bans)), slices.Collect(maps.Keys(t.Alerts)), slices.Collect(maps.Keys(results)))
-	slices.SortFunc(networks, netip.Prefix.Compare)
-	networks = slices.Compact(networks)
+func differences(t config.Test, results map[ban.Target]result) []string {
+	targets := slices.Concat(slices.Collect(maps.Keys(t.Bans)), slices.Collect(maps.Keys(t.Alerts)), slices.Collect(maps.Keys(results)))
+	slices.SortFunc(targets, ban.Target.Compare)
+	targets = slices.Compact(targets)
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	for _, network := range networks {
-		name, want, got := ban.Network(network).String(), t.Bans[network], results[network]
+	for _, target := range targets {
+		name, want, got := target.String(), t.Bans[target], results[target]
 		switch {
 		case got.ban == want:
 		case got.ban == 0 && got.refusal != "":
@@ -135,9 +138,9 @@ func differences(t config.Test, results map[netip.Prefix]result) []string {
 			say("expected %s banned for %s, got %s", name, want, got.ban)
 		}
 	}
-	for _, network := range networks {
-		if want, got := t.Alerts[network], results[network].alerts; want != got {
-			say("expected alerts about %s: %d, got %d", ban.Network(network), want, got)
+	for _, target := range targets {
+		if want, got := t.Alerts[target], results[target].alerts; want != got {
+			say("expected alerts about %s: %d, got %d", target, want, got)
 		}
 	}
 	return out

@@ -17,17 +17,19 @@ func (a *app) ban() *cobra.Command {
 	var term termOption
 	var reason string
 	cmd := &cobra.Command{
-		Use:     "ban ADDRESS…",
+		Use:     "ban TARGET…",
 		Aliases: []string{"block"},
-		Short:   "Ban addresses, networks and endpoints",
-		Long: `Ban addresses, networks and endpoints (one source port of an address). - reads
-them from standard input, one a line. A target that is already banned stays
-banned until the later end. A trusted target is refused, with the line of the
-file that trusts it. A ban is reported once it is durable and in the kernel.
+		Short:   "Ban addresses, networks, endpoints and accounts",
+		Long: `Ban addresses, networks, endpoints (one source port of an address) and accounts.
+- reads them from standard input, one a line. A target that is already banned
+stays banned until the later end. A trusted target is refused, with the line of
+the file that trusts it. A ban is reported once it is durable and in force: in
+the kernel, or for an account at the switch.
 
 Exit status: 0 all are banned; 1 one was refused; 2 the request failed.`,
 		Example: "  freeswitch-security ban 203.0.113.7 --for 2h --reason \"calls at night\"\n" +
-			"  freeswitch-security ban --permanent 198.51.100.0/24 203.0.113.7:5062/udp",
+			"  freeswitch-security ban --permanent 198.51.100.0/24 203.0.113.7:5062/udp\n" +
+			"  freeswitch-security ban 1007@pbx.example",
 	}
 	a.edit(cmd, nil, func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
 		ttl, err := term.ttl()
@@ -50,12 +52,12 @@ func (a *app) unban() *cobra.Command {
 	var grace time.Duration
 	var reason string
 	cmd := &cobra.Command{
-		Use:     "unban ADDRESS…",
+		Use:     "unban TARGET…",
 		Aliases: []string{"unblock"},
-		Short:   "End the bans of addresses, networks and endpoints",
-		Long: `End every ban that covers an address, a network or an endpoint, and the bans of
-the endpoints in it. A network ban that covers it ends entirely, and is
-reported. - reads targets from standard input, one a line. With --grace rules
+		Short:   "End the bans of addresses, networks, endpoints and accounts",
+		Long: `End every ban that covers an address, a network, an endpoint or an account, and
+the bans of the endpoints in it. A network ban that covers it ends entirely, and
+is reported. - reads targets from standard input, one a line. With --grace rules
 do not ban the target for that time.
 
 Exit status: 0 none is banned any longer, including those that were not; 1 one
@@ -86,11 +88,12 @@ func (a *app) trust() *cobra.Command {
 	var term termOption
 	var comment string
 	cmd := &cobra.Command{
-		Use:   "trust ADDRESS…",
-		Short: "Never ban addresses and networks, for a while",
-		Long: `Trust addresses and networks for a while: nothing bans them, and bans that cover
-them end. Trust survives a restart. - reads them from standard input, one a
-line. Write into a rule file what is to be trusted for ever.
+		Use:   "trust TARGET…",
+		Short: "Never ban addresses, networks and accounts, for a while",
+		Long: `Trust addresses, networks and accounts for a while: nothing bans them, and bans
+that cover them end. 2001@* is an account in any domain. Trust survives a
+restart. - reads targets from standard input, one a line. Write into a rule file
+what is to be trusted for ever.
 
 Exit status: 0 all are trusted; 1 one was refused; 2 the request failed.`,
 		Example: "  freeswitch-security trust 198.51.100.0/24 --for 7d --comment \"new trunk\"",
@@ -115,11 +118,11 @@ Exit status: 0 all are trusted; 1 one was refused; 2 the request failed.`,
 func (a *app) untrust() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
-		Use:   "untrust ADDRESS…",
+		Use:   "untrust TARGET…",
 		Short: "End trust that was given by trust",
 		Long: `End the narrowest trust that was given by trust or the API and that covers an
-address or a network. What rule files trust is removed there. - reads addresses
-from standard input, one a line.
+address, a network or an account. What rule files trust is removed there.
+- reads targets from standard input, one a line.
 
 Exit status: 0 it is done, including those that were not trusted; 1 one was
 refused; 2 the request failed.`,

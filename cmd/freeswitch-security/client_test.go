@@ -76,7 +76,7 @@ func TestRefusedByHand(t *testing.T) {
 	g.want(1, []string{"nonsense  refused", "203.0.113.1  unbanned"}, "unban", "nonsense", "203.0.113.1")
 	g.want(2, []string{"--for and --permanent"}, "ban", "203.0.113.1", "--permanent", "--for", "1h")
 	g.want(2, []string{`"soon" is not a duration`}, "ban", "203.0.113.1", "--for", "soon")
-	g.want(2, []string{"needs at least one ADDRESS"}, "ban")
+	g.want(2, []string{"needs at least one TARGET"}, "ban")
 	g.want(2, []string{"only once"}, "ban", "-", "-")
 	g.want(2, []string{"no address on standard input"}, "ban", "-")
 	g.want(2, []string{"neither an address nor a network"}, "show", "nonsense")

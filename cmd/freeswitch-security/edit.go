@@ -23,7 +23,7 @@ import (
 func (a *app) edit(cmd *cobra.Command, complete func(*connFlags) completer, do func(context.Context, *client.Client, []string, *results) error) {
 	var r connFlags
 	out := &results{app: a}
-	cmd.Args = atLeastOne("ADDRESS")
+	cmd.Args = atLeastOne("TARGET")
 	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
 		addresses, err := a.addresses(args)
 		if err != nil {

@@ -52,7 +52,7 @@ func (a *app) export() *cobra.Command {
 		Use:   "export",
 		Short: "Write all bans, for import elsewhere",
 		Long: `Write all bans to standard output: as JSON or CSV with all that import reads,
-which is the target, the end and the reason, or as plain addresses. Counters and
+which is the target, the end and the reason, or as plain targets. Counters and
 evidence are not exported.
 
 Exit status: 0 all bans are written; 2 the export failed.`,

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -30,12 +29,11 @@ func (a *app) importing() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Ban all targets that a file lists",
-		Long: `Ban all targets that a file lists. Formats are plain, with an address or a
-network on each line; CSV with a header, of which the columns ip, ttl or
-expires, and reason are read; and JSON, as export and the daemon's API write
-it. - is standard input. --for applies to entries without an end, --reason to
-entries without a reason. A ban that stands at least as long as its entry asks
-for is not changed.
+		Long: `Ban all targets that a file lists. Formats are plain, with a target on each
+line; CSV with a header, of which the columns ip, ttl or expires, and reason are
+read; and JSON, as export and the daemon's API write it. - is standard input.
+--for applies to entries without an end, --reason to entries without a reason.
+A ban that stands at least as long as its entry asks for is not changed.
 
 Exit status: 0 all targets are banned, or their bans are over; 1 some entries
 were refused or could not be read; 2 the import failed.`,
@@ -118,13 +116,13 @@ type imported struct {
 	Listed  int             `json:"listed"`
 	Banned  int             `json:"banned"`
 	Over    int             `json:"over"`    // their end has passed
-	Waiting int             `json:"waiting"` // banned, but not yet in the kernel
+	Waiting int             `json:"waiting"` // banned, but not yet in force
 	Why     string          `json:"why"`     // of the first of these
 	Refused []status.Result `json:"refused"`
 
-	ttl     json.RawMessage             // of entries without an end
-	reason  string                      // of entries without a reason
-	present map[netip.Prefix]status.Ban // bans that all actions carry out
+	ttl     json.RawMessage           // of entries without an end
+	reason  string                    // of entries without a reason
+	present map[ban.Target]status.Ban // bans that all actions carry out
 }
 
 // saysEnd reports whether an entry says when its ban ends, or that it never does.
@@ -140,14 +138,14 @@ func (i *imported) loadPresent(ctx context.Context, c *client.Client, entries []
 	if err != nil {
 		return err
 	}
-	i.present = map[netip.Prefix]status.Ban{}
+	i.present = map[ban.Target]status.Ban{}
 	for b, err := range c.Bans(ctx, listPage) {
 		if err != nil {
 			return err
 		}
-		if target, ok := b.Target.Network(); ok && b.Actions == nil && (b.Rule == "" || said.AutoBlock) {
+		if b.Actions == nil && (b.Rule == "" || said.AutoBlock) {
 			b.Evidence = nil // it takes the most memory
-			i.present[target] = b
+			i.present[b.Target] = b
 		}
 	}
 	return nil
@@ -174,7 +172,7 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported, entr
 	if err := i.loadPresent(ctx, c, entries); err != nil {
 		return err
 	}
-	slices.SortStableFunc(entries, func(a, b banlist.Entry) int { return cmp.Compare(b.Target.Bits(), a.Target.Bits()) })
+	slices.SortStableFunc(entries, func(a, b banlist.Entry) int { return cmp.Compare(b.Target.Prefix().Bits(), a.Target.Prefix().Bits()) })
 	showing := terminal.Width(a.stderr) > 0 && i.Listed > client.MaxBatch
 	if showing {
 		defer io.WriteString(a.stderr, terminal.ClearLine)
@@ -208,7 +206,7 @@ func (i *imported) requests(batch []banlist.Entry, now time.Time) (items []clien
 		if i.isPresent(e) {
 			continue
 		}
-		item := client.BanRequest{IP: ban.Network(e.Target).String(), Reason: cmp.Or(e.Reason, i.reason), TTL: i.ttl}
+		item := client.BanRequest{IP: e.Target.String(), Reason: cmp.Or(e.Reason, i.reason), TTL: i.ttl}
 		left := time.Duration(e.Term)
 		if !e.Expires.IsZero() {
 			left = e.Expires.Sub(now)
@@ -248,7 +246,7 @@ const maxRefusals = 20
 func (i *imported) print(w io.Writer) {
 	fmt.Fprintf(w, "%d of %d banned, %d over by now, %d refused\n", i.Banned, i.Listed, i.Over, len(i.Refused))
 	if i.Waiting > 0 {
-		fmt.Fprintf(w, "%d are not in the kernel yet: %s\n", i.Waiting, terminal.Printable(i.Why))
+		fmt.Fprintf(w, "%d are not in force yet: %s\n", i.Waiting, terminal.Printable(i.Why))
 	}
 	for _, refused := range i.Refused[:min(len(i.Refused), maxRefusals)] {
 		fmt.Fprintf(w, "  %s  %s\n", terminal.Printable(refused.Target), terminal.Printable(refused.Error))

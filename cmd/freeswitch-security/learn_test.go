@@ -112,7 +112,7 @@ func TestLearnFromTheEventSocket(t *testing.T) {
 	if len(diags) > 0 {
 		t.Fatal(diags)
 	}
-	if got := fmt.Sprint(trustedOf(cfg)); got != "[carrier 192.0.2.50: 192.0.2.50/32 office 203.0.113.7: 203.0.113.7/32]" {
+	if got := fmt.Sprint(trustedOf(cfg)); got != "[carrier 192.0.2.50: 192.0.2.50 office 203.0.113.7: 203.0.113.7]" {
 		t.Errorf("trusted are %s", got)
 	}
 }
@@ -120,7 +120,7 @@ func TestLearnFromTheEventSocket(t *testing.T) {
 func trustedOf(cfg *config.Config) []string {
 	var all []string
 	for _, one := range cfg.Trusted {
-		all = append(all, one.Name+": "+one.Network.String())
+		all = append(all, one.Name+": "+one.Target.String())
 	}
 	return all
 }

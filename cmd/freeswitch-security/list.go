@@ -13,6 +13,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
@@ -34,10 +35,10 @@ func (a *app) list() *cobra.Command {
 	var flags listFlags
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List bans or trusted networks",
-		Long: `List all bans, or with --trusted all trusted networks. UNTIL is the time that is
-left, PACKETS is what the kernel has dropped. With --json each entry is one
-object on a line.
+		Short: "List bans or what is trusted",
+		Long: `List all bans, or with --trusted all trusted networks and accounts. UNTIL is the
+time that is left, PACKETS is what the kernel has dropped. With --json each
+entry is one object on a line.
 
 Bans are sorted by target, until, added, packets or offence.
 
@@ -59,7 +60,7 @@ Exit status: 0 the list is complete; 2 the request failed.`,
 	cmd.Flags().StringVar(&flags.rule, "rule", "", "only the bans of this rule")
 	cmd.Flags().StringVar(&flags.sort, "sort", "target", "order of bans")
 	cmd.Flags().IntVar(&flags.limit, "limit", 0, "maximum number of entries; 0: all")
-	cmd.Flags().BoolVar(&flags.trusted, "trusted", false, "list trusted networks")
+	cmd.Flags().BoolVar(&flags.trusted, "trusted", false, "list trusted networks and accounts")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "for programs")
 	a.completeRules(cmd, &flags.connFlags)
 	complete(cmd, "sort", "target", "until", "added", "packets", "offence")
@@ -123,7 +124,10 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		case !*b.Applied:
 			ends += ", not in force"
 		}
-		if b.Packets != nil {
+		switch {
+		case b.Target.Kind() == ban.TargetAccount:
+			packets = "-"
+		case b.Packets != nil:
 			packets = strconv.FormatUint(*b.Packets, 10)
 		}
 		t.Row(b.Target.String(), cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
@@ -137,7 +141,7 @@ func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags
 		return printObjects(a.stdout, wanted)
 	}
 	now := time.Now()
-	t := terminal.NewTable("NETWORK", "NAME", "WHERE", "UNTIL", "COMMENT")
+	t := terminal.NewTable("TARGET", "NAME", "WHERE", "UNTIL", "COMMENT")
 	for entry, err := range wanted {
 		if err != nil {
 			return err

@@ -29,15 +29,15 @@ func (a *app) show() *cobra.Command {
 	var r connFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "show ADDRESS",
-		Short: "Show the ban of an address, its evidence, trust and matches",
-		Long: `Show whether an address or a network is banned, why, by which rule or user, and
-until when; the evidence; which line of which file trusts it; and the rules that
-count matches of it.
+		Use:   "show TARGET",
+		Short: "Show the ban of an address or account, its evidence, trust and matches",
+		Long: `Show whether an address, a network, an endpoint or an account is banned, why, by
+which rule or user, and until when; the evidence; which line of which file
+trusts it; and the rules that count matches of it.
 
 Exit status: 0 it is banned; 1 it is not; 2 the request failed.`,
-		Example: "  freeswitch-security show 203.0.113.7\n  freeswitch-security show 2001:db8::/64 --json",
-		Args:    one("ADDRESS", 1),
+		Example: "  freeswitch-security show 203.0.113.7\n  freeswitch-security show 1007@pbx.example --json",
+		Args:    one("TARGET", 1),
 		RunE: a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
 			return a.showAddress(ctx, c, args[0], asJSON)
 		}),
@@ -139,7 +139,9 @@ func describe(b *status.Ban, now time.Time, say func(name, format string, args .
 	}
 	switch {
 	case b.Applied == nil:
-		say("in force", "not known: the kernel could not be read")
+		say("in force", "not known: the kernel or the switch could not be read")
+	case *b.Applied && b.Target.Kind() == ban.TargetAccount:
+		say("in force", "yes")
 	case *b.Applied:
 		say("in force", "yes, %s packets (%s bytes) dropped", orUnknown(b.Packets), orUnknown(b.Bytes))
 	default:

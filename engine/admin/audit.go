@@ -45,7 +45,7 @@ func auditBan(o *ban.Order) auditEntry {
 }
 
 func auditTrust(t *ban.Trusted) auditEntry {
-	c := auditEntry{what: "trust", target: ban.Network(t.Network), term: ban.Permanent, reason: t.Comment}
+	c := auditEntry{what: "trust", target: t.Target, term: ban.Permanent, reason: t.Comment}
 	if !t.Until.IsZero() {
 		c.term = ban.Term(t.Until.Sub(t.Since))
 	}

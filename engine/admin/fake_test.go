@@ -28,8 +28,8 @@ func prefix(s string) netip.Prefix {
 
 // carriers is what the rule files of a lab trust.
 var carriers = []ban.Trusted{
-	{Network: prefix("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
-	{Network: prefix("10.0.0.0/8"), Name: "security.trusted_networks", Where: "rules.d/00-site.hcl:9"},
+	{Target: ban.Network(prefix("198.51.100.0/24")), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
+	{Target: ban.Network(prefix("10.0.0.0/8")), Name: "security.trusted_networks", Where: "rules.d/00-site.hcl:9"},
 }
 
 // configuration is that of a lab: a source, a rule, an action that blocks and one that sends.

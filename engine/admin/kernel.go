@@ -21,9 +21,9 @@ const (
 
 // A kernelTable is one look at the kernel, to find targets in.
 type kernelTable struct {
-	views     []status.Kernel
-	entries   bart.Table[status.Entry]    // of all views; numbers are added up
-	endpoints map[ban.Target]status.Entry // likewise, those of endpoints
+	views   []status.Kernel
+	entries bart.Table[status.Entry]    // of all views; numbers are added up
+	others  map[ban.Target]status.Entry // likewise, those of endpoints and accounts
 
 	count          int    // entries of all views
 	packets, bytes uint64 // dropped by all of them
@@ -31,19 +31,20 @@ type kernelTable struct {
 }
 
 func newKernelTable(views []status.Kernel) *kernelTable {
-	t := &kernelTable{views: views, endpoints: map[ban.Target]status.Entry{}}
+	t := &kernelTable{views: views, others: map[ban.Target]status.Entry{}}
 	for _, v := range views {
 		t.unread = t.unread || v.Unread
 		t.count += len(v.Entries)
 		for _, e := range v.Entries {
 			t.packets += e.Packets
 			t.bytes += e.Bytes
-			if e.Target.Kind() == ban.TargetEndpoint {
-				known, exists := t.endpoints[e.Target]
-				t.endpoints[e.Target] = sum(known, e, exists)
+			network, ok := e.Target.Network()
+			if !ok {
+				known, exists := t.others[e.Target]
+				t.others[e.Target] = sum(known, e, exists)
 				continue
 			}
-			t.entries.Modify(e.Target.Prefix(), func(known status.Entry, exists bool) (status.Entry, bool) {
+			t.entries.Modify(network, func(known status.Entry, exists bool) (status.Entry, bool) {
 				return sum(known, e, exists), false
 			})
 		}
@@ -59,9 +60,9 @@ func sum(known, e status.Entry, exists bool) status.Entry {
 	return known
 }
 
-// covers reports whether the kernel blocks all of a target now.
+// covers reports whether all of a target is blocked now: in the kernel, or an account at the switch.
 func (t *kernelTable) covers(target ban.Target) bool {
-	entry, ok := t.endpoints[target]
+	entry, ok := t.others[target]
 	if !ok {
 		entry, ok = t.entries.LookupPrefix(target.Prefix())
 	}
@@ -82,11 +83,13 @@ func (s *Server) standing(ctx context.Context, age time.Duration) (*kernelTable,
 func (t *kernelTable) ban(b *ban.Ban) status.Ban {
 	out := status.Ban{Ban: *b, Permanent: b.Until.IsZero()}
 	if applied := t.covers(b.Target); applied || !t.unread {
-		entry, ok := t.endpoints[b.Target]
+		entry, ok := t.others[b.Target]
 		if p, isNetwork := b.Target.Network(); !ok && isNetwork {
 			entry, _ = t.entries.Get(p)
 		}
-		out.Packets, out.Bytes, out.Applied = &entry.Packets, &entry.Bytes, &applied
+		if out.Applied = &applied; b.Target.Kind() != ban.TargetAccount { // its packets are not dropped
+			out.Packets, out.Bytes = &entry.Packets, &entry.Bytes
+		}
 	}
 	return out
 }

@@ -52,7 +52,9 @@ func newLabOf(t testing.TB, run engine.Options, change func(*Options, *limits)) 
 	}
 	ready := make(chan struct{})
 	run.Ready = func() { close(ready) }
-	run.Hosts = func() []ban.Trusted { return []ban.Trusted{{Network: prefix("192.0.2.200/32"), Name: "this host"}} }
+	run.Hosts = func() []ban.Trusted {
+		return []ban.Trusted{{Target: ban.Network(prefix("192.0.2.200/32")), Name: "this host"}}
+	}
 	l.engine = engine.New(l.configuration(), run)
 	if err := l.engine.Restore(l.disk, time.Now()); err != nil {
 		t.Fatal(err)

@@ -157,37 +157,30 @@ func (q *addRequest) ban(c *caller, now time.Time) (o ban.Order, err error) {
 
 // trust returns the entry to trust that a request asks for.
 func (q *addRequest) trust(c *caller, now time.Time) (t ban.Trusted, err error) {
-	if t.Network, err = parseNetwork(q.IP); err != nil {
+	if t.Target, err = parseTarget(q.IP); err != nil {
 		return t, err
+	}
+	if t.Target.Kind() == ban.TargetEndpoint {
+		return t, fmt.Errorf("ip: %s is an endpoint: trust its address", t.Target)
 	}
 	t.Name, t.Author, t.Since = "whitelist", c.author(), now
 	term, err := lasting(q.TTL, q.Permanent)
 	t.Until = cmp.Or(term, trustFor).End(now)
 	comment, unclear := q.why()
 	t.Comment = comment
-	return t, cmp.Or(tooWide(t.Network, widest6), unclear, err)
+	return t, cmp.Or(tooWide(t.Target.Prefix(), widest6), unclear, err)
 }
 
 // parseTarget reads a target of any kind.
 func parseTarget(text string) (ban.Target, error) {
 	if text == "" {
-		return ban.Target{}, errors.New("ip is missing: write an address, a network, or an endpoint such as 203.0.113.7:5060/udp")
+		return ban.Target{}, errors.New("ip is missing: write an address, a network, an endpoint such as 203.0.113.7:5060/udp, or an account such as 1000@pbx.example")
 	}
 	target, err := ban.ParseTarget(text)
 	if err != nil {
-		return ban.Target{}, fmt.Errorf("ip: %q is neither an address nor a network such as 203.0.113.0/24, nor an endpoint such as 203.0.113.7:5060/udp", cut(text))
+		return ban.Target{}, fmt.Errorf("ip: %q is neither an address nor a network such as 203.0.113.0/24, nor an endpoint such as 203.0.113.7:5060/udp, nor an account such as 1000@pbx.example", cut(text))
 	}
 	return target, nil
-}
-
-// parseNetwork reads an address or a network.
-func parseNetwork(text string) (netip.Prefix, error) {
-	target, err := parseTarget(text)
-	network, ok := target.Network()
-	if err == nil && !ok {
-		err = fmt.Errorf("ip: %s is neither an address nor a network", target)
-	}
-	return network, err
 }
 
 // tooWide refuses a network that is wider than the given prefix lengths.

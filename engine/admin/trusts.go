@@ -16,18 +16,18 @@ const trustFor = ban.Term(24 * time.Hour)
 
 // trusted is the answer to an order to trust.
 func trusted(t *ban.Trusted, o *engine.Outcome) (d status.Done, err error) {
-	d.Target, d.Until, d.Unbanned = ban.Network(t.Network), t.Until, targetsOf(o.Changes)
+	d.Target, d.Until, d.Unbanned = t.Target, t.Until, targetsOf(o.Changes)
 	return d, nil
 }
 
 func trustedMessage(t *ban.Trusted, _ *engine.Outcome) string {
-	return ban.Network(t.Network).String() + " trusted " + inWords(t.Until)
+	return t.Target.String() + " trusted " + inWords(t.Until)
 }
 
 // trustView returns the entry as the API shows it.
 func trustView(t *ban.Trusted) status.Trusted {
 	return status.Trusted{
-		Target: ban.Network(t.Network), Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.Author != "",
+		Target: t.Target, Name: t.Name, Comment: t.Comment, Where: t.Where, RunTime: t.Author != "",
 		Author: t.Author, Since: t.Since, Until: t.Until, Permanent: t.Until.IsZero(),
 	}
 }
@@ -40,43 +40,35 @@ func (s *Server) listTrusted(w http.ResponseWriter, r *http.Request) error {
 	}
 	all := s.Engine.Ledger().AllTrusted()
 	if p.page {
-		for p.after.IsValid() && len(all) > 0 && all[0].Network.Compare(p.after.Prefix()) <= 0 {
+		for p.after.IsValid() && len(all) > 0 && all[0].Target.Compare(p.after) <= 0 {
 			all = all[1:]
 		}
-		if n := p.limit; n < len(all) && all[n-1].Network == all[n].Network {
-			p.limit++ // the entries of one network have one cursor
+		if n := p.limit; n < len(all) && all[n-1].Target == all[n].Target {
+			p.limit++ // the entries of one target have one cursor
 		}
 		return s.page(w, p, "trusted", len(all), func(i int) (ban.Target, any) {
-			return ban.Network(all[i].Network), trustView(&all[i])
+			return all[i].Target, trustView(&all[i])
 		})
 	}
-	byNetwork := make(map[ban.Target]status.Trusted, len(all))
+	byTarget := make(map[ban.Target]status.Trusted, len(all))
 	for i := range all {
 		entry := trustView(&all[i])
-		if before, known := byNetwork[entry.Target]; known && !before.RunTime {
+		if before, known := byTarget[entry.Target]; known && !before.RunTime {
 			continue // the entry of a rule file lasts longer
 		}
-		byNetwork[entry.Target] = entry
+		byTarget[entry.Target] = entry
 	}
-	answer(w, http.StatusOK, byNetwork)
+	answer(w, http.StatusOK, byTarget)
 	return nil
 }
 
-// covering returns the narrowest entry that covers a network, of all entries or of
+// covering returns the narrowest entry that covers a target, of all entries or of
 // those of the API.
 func (s *Server) covering(target ban.Target, runTime bool) (ban.Trusted, bool) {
-	var found ban.Trusted
-	network := target.Prefix()
-	ok := false
-	for _, t := range s.Engine.Ledger().AllTrusted() {
-		if t.Network.Bits() > network.Bits() || !t.Network.Contains(network.Addr()) || runTime && t.Author == "" {
-			continue
-		}
-		if !ok || t.Network.Bits() > found.Network.Bits() {
-			found, ok = t, true
-		}
+	if t := s.Engine.Ledger().TrustCovering(target, runTime); t != nil {
+		return *t, true
 	}
-	return found, ok
+	return ban.Trusted{}, false
 }
 
 // showTrusted answers GET /security/whitelist/{ip}.
@@ -106,14 +98,14 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 	entry, runTime := s.covering(target, true)
 	if runTime {
 		err := s.change(r.Context(), func(ctx context.Context) error {
-			_, err := s.Engine.Untrust(ctx, entry.Network)
+			_, err := s.Engine.Untrust(ctx, entry.Target)
 			return err
 		})
-		s.audit(&who, auditEntry{what: "untrust", target: ban.Network(entry.Network), reason: reason}, err)
+		s.audit(&who, auditEntry{what: "untrust", target: entry.Target, reason: reason}, err)
 		if err != nil {
 			return err
 		}
-		d.Target = ban.Network(entry.Network)
+		d.Target = entry.Target
 		d.Message = d.Target.String() + " untrusted"
 	}
 	if other, ok := s.covering(target, false); ok {

@@ -10,7 +10,7 @@ import (
 
 // TestWireFormat is the JSON of changes, which programs read.
 func TestWireFormat(t *testing.T) {
-	l := NewLedger(NewTrust([]Trusted{{Network: network("198.51.100.0/24"), Name: "office"}}))
+	l := NewLedger(NewTrust([]Trusted{{Target: Network(network("198.51.100.0/24")), Name: "office"}}))
 	o := order("203.0.113.7", t0, "10m")
 	o.Source, o.Key, o.Reason = "log.x", "203.0.113.7", "5 in 10m"
 	o.Evidence = []Evidence{{Time: t0, Event: "auth_failure", Source: "log.x", IP: netip.MustParseAddr("203.0.113.7"), User: "1000", Domain: "pbx", Text: "line"}}

@@ -60,7 +60,7 @@ func (l *Ledger) Restore(store Store) error {
 			l.remind(r.Grace, r.Target)
 		}
 		if r.Grant != nil {
-			l.grants.table.Insert(r.Grant.Network, r.Grant)
+			l.grants.table.put(r.Target, r.Grant)
 			l.remind(r.Grant.Until, r.Target)
 		}
 	})
@@ -153,8 +153,6 @@ func (l *Ledger) record(target Target) Record {
 		r.Offences, r.Until, r.Forget = h.count, h.until, h.forget
 	}
 	r.Grace, _ = l.grace.get(target)
-	if network, ok := target.Network(); ok {
-		r.Grant, _ = l.grants.table.Get(network)
-	}
+	r.Grant, _ = l.grants.table.get(target)
 	return r
 }

@@ -41,7 +41,7 @@ func (l *Ledger) remind(at time.Time, target Target) {
 		return
 	}
 	heap.Push(&l.due, deadline{at, target})
-	if live := l.bans.size() + len(l.history) + l.grants.table.Size() + l.grace.size(); len(l.due) > 2*live+1024 {
+	if live := l.bans.size() + len(l.history) + l.grants.table.size() + l.grace.size(); len(l.due) > 2*live+1024 {
 		l.due = slices.DeleteFunc(l.due, func(d deadline) bool { return !l.record(d.target).due(d.at) })
 		heap.Init(&l.due)
 	}

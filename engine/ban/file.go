@@ -322,7 +322,7 @@ func (r *Record) complete(key []byte) error {
 		}
 	}
 	if r.Grant != nil {
-		r.Grant.Network = r.Target.Prefix()
+		r.Grant.Target = r.Target
 	}
 	return nil
 }

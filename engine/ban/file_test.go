@@ -46,8 +46,8 @@ func state(l *Ledger) []Record {
 	for target := range l.grace.after(Target{}) {
 		known[target] = struct{}{}
 	}
-	for network := range l.grants.table.All() {
-		known[Network(network)] = struct{}{}
+	for target := range l.grants.table.after(Target{}) {
+		known[target] = struct{}{}
 	}
 	var records []Record
 	for target := range known {
@@ -93,7 +93,7 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 				continue
 			}
 			if rng.IntN(12) == 0 {
-				g := Trusted{Network: p, Name: "whitelist", Author: "api alice", Comment: "no", Since: now}
+				g := Trusted{Target: Network(p), Name: "whitelist", Author: "api alice", Comment: "no", Since: now}
 				if rng.IntN(2) == 0 {
 					g.Until = now.Add(2 * time.Minute)
 				}
@@ -101,7 +101,7 @@ func TestRestoreAgreesWithWhatWasCommitted(t *testing.T) {
 				continue
 			}
 			if rng.IntN(12) == 0 {
-				l.Revoke(p)
+				l.Revoke(Network(p))
 				continue
 			}
 			l.Enter(Order{

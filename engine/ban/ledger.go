@@ -88,7 +88,7 @@ func (l *Ledger) Consider(o Order, now time.Time) Change {
 }
 
 func (l *Ledger) consider(o *Order, now time.Time) Change {
-	if p := o.Target.Prefix(); o.Address.IsValid() && l.trusted(p) != nil && l.covers(p) == nil {
+	if o.Address.IsValid() && l.trusted(o.Target) != nil && l.covers(o.Target) == nil {
 		o.Target = Address(o.Address)
 	}
 	standing := l.standing(o.Target)
@@ -138,7 +138,10 @@ func (l *Ledger) refusal(o *Order, now time.Time) string {
 	if kind := o.Target.Kind(); !slices.Contains(l.kinds, kind) {
 		return "no action of the rule files can ban a target of the kind " + string(kind)
 	}
-	if entry := l.trusted(o.Target.Prefix()); entry != nil {
+	if _, domain, _ := o.Target.Account(); domain == AnyDomain {
+		return "an account is banned with its domain"
+	}
+	if entry := l.trusted(o.Target); entry != nil {
 		return "trusted: " + entry.String()
 	}
 	if until, ok := l.inGrace(o.Target, now); ok && !o.ByHand {
@@ -396,7 +399,7 @@ func (l *Ledger) Advance(now time.Time) []Change {
 			delete(l.history, d.target)
 		}
 		if r.Grant != nil && r.Grant.Until.Equal(d.at) {
-			l.grants.table.Delete(r.Grant.Network)
+			l.grants.table.remove(d.target)
 		}
 		if r.Grace.Equal(d.at) {
 			l.grace.remove(d.target)
@@ -462,6 +465,19 @@ func (l *Ledger) Endpoints(in Target) []Target {
 	}
 	slices.SortFunc(found, Target.Compare)
 	return found
+}
+
+// Accounts returns the accounts that are banned, in order.
+func (l *Ledger) Accounts() []Target {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.SortedFunc(func(yield func(Target) bool) {
+		for t := range l.bans.others {
+			if t.Kind() == TargetAccount && !yield(t) {
+				return
+			}
+		}
+	}, Target.Compare)
 }
 
 // Covering returns the ban in force that covers all of target and ends last, without its

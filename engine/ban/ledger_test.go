@@ -183,8 +183,8 @@ func TestBansOfDifferentActions(t *testing.T) {
 
 func TestTrust(t *testing.T) {
 	trust := NewTrust([]Trusted{
-		{Network: network("198.51.100.0/24"), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
-		{Network: network("2001:db8:1::7"), Name: "office"},
+		{Target: Network(network("198.51.100.0/24")), Name: "carriers", Comment: "SIP trunks", Where: "rules.d/00-site.hcl:4"},
+		{Target: Network(network("2001:db8:1::7")), Name: "office"},
 	})
 	l := NewLedger(trust)
 	mustRefuse(t, l, order("198.51.100.9", t0, "1h"), "trusted: carriers, SIP trunks (rules.d/00-site.hcl:4)")
@@ -210,7 +210,7 @@ func TestWiderTrustEndsBans(t *testing.T) {
 	mustBan(t, l, order("203.0.113.7", t0, "1h"))
 	mustBan(t, l, order("203.0.112.0/22", t0, "1h"))
 	mustBan(t, l, order("192.0.2.1", t0, "1h"))
-	freed := l.SetTrust(NewTrust([]Trusted{{Network: network("203.0.113.0/24"), Name: "office"}}), at("1m"))
+	freed := l.SetTrust(NewTrust([]Trusted{{Target: Network(network("203.0.113.0/24")), Name: "office"}}), at("1m"))
 	if len(freed) != 2 || freed[0].Kind != KindUnban || freed[0].Why != "trusted: office" {
 		t.Fatalf("freed %+v", freed)
 	}
@@ -276,7 +276,7 @@ func TestNeverBansTrusted(t *testing.T) {
 			}
 			switch rng.IntN(10) {
 			case 0:
-				entries = append(entries, Trusted{Network: network(), Name: fmt.Sprint("t", step)})
+				entries = append(entries, Trusted{Target: Network(network()), Name: fmt.Sprint("t", step)})
 				l.SetTrust(NewTrust(entries), now)
 			case 1:
 				l.Unban(Network(network()), "by hand", now, time.Duration(rng.IntN(3))*time.Minute)
@@ -295,8 +295,8 @@ func TestNeverBansTrusted(t *testing.T) {
 			}
 			for _, b := range l.Bans() {
 				for _, e := range entries {
-					if e.Network.Overlaps(b.Target.Prefix()) {
-						t.Fatalf("seed %d round %d: %s is banned, %s is trusted", seed, round, b.Target, e.Network)
+					if e.Target.Prefix().Overlaps(b.Target.Prefix()) {
+						t.Fatalf("seed %d round %d: %s is banned, %s is trusted", seed, round, b.Target, e.Target)
 					}
 				}
 				if b.Over(now) {

@@ -26,8 +26,8 @@ func (l *Ledger) Step(by time.Duration) {
 	}
 	for _, g := range l.grants.All() {
 		g.Since, g.Until = shifted(g.Since, by), shifted(g.Until, by)
-		l.grants.table.Insert(g.Network, &g)
-		l.dirty[Network(g.Network)] = struct{}{}
+		l.grants.table.put(g.Target, &g)
+		l.dirty[g.Target] = struct{}{}
 	}
 	for target := range l.unsaved.all {
 		l.unsaved.change(target, func(e Evidence) Evidence {

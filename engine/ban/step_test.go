@@ -22,8 +22,8 @@ func TestLedgerStep(t *testing.T) {
 			l.Enter(o, now)
 		}
 		l.Unban(Network(prefix("203.0.113.9/32")), "", now, time.Hour)
-		l.Grant(Trusted{Network: prefix("192.0.2.0/24"), Since: now, Until: now.Add(time.Hour)}, now)
-		l.Grant(Trusted{Network: prefix("198.51.100.0/24"), Since: now}, now)
+		l.Grant(Trusted{Target: Network(prefix("192.0.2.0/24")), Since: now, Until: now.Add(time.Hour)}, now)
+		l.Grant(Trusted{Target: Network(prefix("198.51.100.0/24")), Since: now}, now)
 		return l
 	}
 	stepped, want := fill(now), fill(now.Add(by))

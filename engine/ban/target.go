@@ -15,7 +15,7 @@ import (
 // account. Targets are comparable with ==. The zero Target is no target.
 //
 // Its text forms are 203.0.113.7, 203.0.113.0/24, 203.0.113.7:5060/udp,
-// [2001:db8::7]:5060/tcp and 1000@pbx.example.
+// [2001:db8::7]:5060/tcp and 1000@pbx.example. The last is also read as user:1000@pbx.example.
 type Target struct {
 	addr     netip.Addr            // of every kind but an account; without a zone, IPv4 unmapped
 	account  unique.Handle[string] // the zero handle for every kind but an account
@@ -71,8 +71,11 @@ func Endpoint(a netip.AddrPort, p Protocol) Target {
 	return Target{addr: a.Addr().Unmap().WithZone(""), port: a.Port(), protocol: p}
 }
 
+// AnyDomain as the domain of a trusted account stands for all domains.
+const AnyDomain = "*"
+
 // Account returns the target for an account. Neither part may be empty; the case of its
-// letters does not count.
+// letters does not count. See [ParseAccount] for parts that are not known to be right.
 func Account(user, domain string) Target {
 	return Target{account: unique.Make(event.Fold(user + "@" + domain))}
 }
@@ -109,6 +112,16 @@ func (t Target) Endpoint() (a netip.AddrPort, p Protocol, ok bool) {
 	return netip.AddrPortFrom(t.addr, t.port), t.protocol, t.port != 0
 }
 
+// Account returns the parts of an account, folded. ok is false for the other kinds.
+func (t Target) Account() (user, domain string, ok bool) {
+	if t.Kind() != TargetAccount {
+		return "", "", false
+	}
+	text := t.account.Value()
+	at := strings.LastIndexByte(text, '@')
+	return text[:at], text[at+1:], true
+}
+
 // Prefix returns the network that the target lies in: of an endpoint, its address.
 // It is invalid for an account.
 func (t Target) Prefix() netip.Prefix {
@@ -143,7 +156,10 @@ func (t Target) String() string {
 	case TargetEndpoint:
 		return netip.AddrPortFrom(t.addr, t.port).String() + "/" + t.protocol.String()
 	case TargetAccount:
-		return t.account.Value()
+		if text := t.account.Value(); !strings.HasPrefix(text, accountMark) {
+			return text
+		}
+		return accountMark + t.account.Value()
 	}
 	return ""
 }
@@ -169,7 +185,7 @@ func (t *Target) UnmarshalText(text []byte) (err error) {
 // IPv4-mapped IPv6 is unmapped.
 func ParseTarget(s string) (Target, error) {
 	if at := strings.LastIndexByte(s, '@'); at >= 0 {
-		return parseAccount(s[:at], s[at+1:])
+		return ParseAccount(strings.TrimPrefix(s[:at], accountMark), s[at+1:])
 	}
 	if p, err := ParseNetwork(s); err == nil {
 		return Network(p), nil
@@ -182,13 +198,17 @@ func ParseTarget(s string) (Target, error) {
 			}
 		}
 	}
-	return Target{}, fmt.Errorf("%q is neither an address nor a network such as 203.0.113.0/24, an endpoint such as 203.0.113.7:5060/udp, or an account such as 1000@pbx", s)
+	return Target{}, fmt.Errorf("%q is neither an address nor a network such as 203.0.113.0/24, an endpoint such as 203.0.113.7:5060/udp, or an account such as 1000@pbx.example", s)
 }
+
+// accountMark may stand before the text of an account. It does if the user begins with it.
+const accountMark = "user:"
 
 // maxAccount bounds the text of an account, in bytes.
 const maxAccount = 255
 
-func parseAccount(user, domain string) (Target, error) {
+// ParseAccount returns the target for an account whose parts a caller may have chosen.
+func ParseAccount(user, domain string) (Target, error) {
 	unfit := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) || r == unicode.ReplacementChar }
 	if user == "" || domain == "" || len(user)+len(domain) > maxAccount || strings.ContainsFunc(user+domain, unfit) {
 		return Target{}, fmt.Errorf("%q is no account: write user@domain, without blanks", user+"@"+domain)

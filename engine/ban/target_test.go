@@ -83,7 +83,7 @@ func TestTargetOrder(t *testing.T) {
 func TestOtherKindsInTheLedger(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	f := open(t, path)
-	l := NewLedger(NewTrust([]Trusted{{Network: network("198.51.100.0/24"), Name: "office"}}))
+	l := NewLedger(NewTrust([]Trusted{{Target: Network(network("198.51.100.0/24")), Name: "office"}}))
 	if err := l.Restore(f); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestOtherKindsInTheLedger(t *testing.T) {
 		t.Fatalf("offence %d of the account", b.Offence)
 	}
 	mustBan(t, l, other("203.0.113.7:5060/udp", at("2h"), "1h"))
-	freed := l.Grant(Trusted{Name: "whitelist", Network: netip.MustParsePrefix("203.0.113.0/24"), Author: "api", Since: at("2h")}, at("2h"))
+	freed := l.Grant(Trusted{Name: "whitelist", Target: Network(netip.MustParsePrefix("203.0.113.0/24")), Author: "api", Since: at("2h")}, at("2h"))
 	if len(freed) != 1 || freed[0].Ban.Target != target("203.0.113.7:5060/udp") {
 		t.Fatalf("freed %v", freed)
 	}

@@ -6,20 +6,18 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-
-	"github.com/gaissmai/bart"
 )
 
-// A Trusted is a network that is never banned: an entry of the rule files, or one that
+// A Trusted is a target that is never banned: an entry of the rule files, or one that
 // was given while the program runs. The latter is durable, and may end.
 type Trusted struct {
-	Network netip.Prefix `msgpack:"-"` // masked, IPv4-mapped IPv6 unmapped
-	Name    string       // "security.trusted_networks", "carriers"
-	Comment string       // the operator's; may be empty
-	Where   string       // file and line; empty for what is built in or given at run time
-	Author  string       // who gave it at run time: "api alice"; empty for the other entries
-	Since   time.Time    // likewise
-	Until   time.Time    // likewise; zero: until it is revoked
+	Target  Target    `msgpack:"-"` // an address, a network or an account; see [AnyDomain]
+	Name    string    // "security.trusted_networks", "carriers"
+	Comment string    // the operator's; may be empty
+	Where   string    // file and line; empty for what is built in or given at run time
+	Author  string    // who gave it at run time: "api alice"; empty for the other entries
+	Since   time.Time // likewise
+	Until   time.Time // likewise; zero: until it is revoked
 }
 
 // String returns the entry for people: what it is, and where it comes from.
@@ -43,72 +41,76 @@ func (t *Trusted) String() string {
 
 // builtinTrust is the host itself and its links, which no attacker can use.
 var builtinTrust = []Trusted{
-	{Network: netip.MustParsePrefix("127.0.0.0/8"), Name: "loopback"},
-	{Network: netip.MustParsePrefix("::1/128"), Name: "loopback"},
-	{Network: netip.MustParsePrefix("169.254.0.0/16"), Name: "link-local"},
-	{Network: netip.MustParsePrefix("fe80::/10"), Name: "link-local"},
-	{Network: netip.MustParsePrefix("0.0.0.0/32"), Name: "the unspecified address"},
-	{Network: netip.MustParsePrefix("::/128"), Name: "the unspecified address"},
+	{Target: Network(netip.MustParsePrefix("127.0.0.0/8")), Name: "loopback"},
+	{Target: Network(netip.MustParsePrefix("::1/128")), Name: "loopback"},
+	{Target: Network(netip.MustParsePrefix("169.254.0.0/16")), Name: "link-local"},
+	{Target: Network(netip.MustParsePrefix("fe80::/10")), Name: "link-local"},
+	{Target: Network(netip.MustParsePrefix("0.0.0.0/32")), Name: "the unspecified address"},
+	{Target: Network(netip.MustParsePrefix("::/128")), Name: "the unspecified address"},
 }
 
-// Trust is a set of trusted networks. The zero value is empty; NewTrust adds what no
+// Trust is a set of trusted targets. The zero value is empty; NewTrust adds what no
 // rule file needs to name. It does not change, except for that of a ledger.
 type Trust struct {
-	table bart.Table[*Trusted]
+	table table[*Trusted]
 }
 
 // NewTrust returns the trust in entries and in loopback and link-local addresses. The
-// first of two entries for one network counts.
+// first of two entries for one target counts.
 func NewTrust(entries []Trusted) *Trust {
 	t := &Trust{}
 	for _, e := range slices.Concat(entries, builtinTrust) {
-		if _, known := t.table.Get(e.Network); !known {
-			t.table.Insert(e.Network, &e)
+		if _, known := t.table.get(e.Target); !known {
+			t.table.put(e.Target, &e)
 		}
 	}
 	return t
 }
 
-// All returns the entries in the order of their networks.
+// All returns the entries in the order of their targets.
 func (t *Trust) All() []Trusted {
-	all := make([]Trusted, 0, t.table.Size())
-	for _, entry := range t.table.AllSorted() {
+	all := make([]Trusted, 0, t.table.size())
+	for _, entry := range t.table.after(Target{}) {
 		all = append(all, *entry)
 	}
 	return all
 }
 
-// Covers returns the most specific entry that contains all of p; nil if there is none.
-func (t *Trust) Covers(p netip.Prefix) *Trusted {
-	_, entry, _ := t.table.LookupPrefixLPM(p)
+// Covers returns the most specific entry that contains all of target; nil if there is none.
+func (t *Trust) Covers(target Target) *Trusted {
+	if user, _, ok := target.Account(); ok {
+		return cmp.Or(t.table.others[target], t.table.others[Account(user, AnyDomain)])
+	}
+	_, entry, _ := t.table.networks.LookupPrefixLPM(target.Prefix())
 	return entry
 }
 
-// within returns an entry that lies inside of p; nil if there is none.
-func (t *Trust) within(p netip.Prefix) *Trusted {
-	for _, entry := range t.table.Subnets(p) {
+// within returns an entry that lies inside of target; nil if there is none.
+func (t *Trust) within(target Target) *Trusted {
+	for _, entry := range t.table.networks.Subnets(target.Prefix()) {
 		return entry
 	}
 	return nil
 }
 
-// Grant trusts a network from now on and unbans what it covers, in the order of
-// targets. It replaces an earlier grant for the same network.
+// Grant trusts a target from now on and unbans what it covers, in the order of
+// targets. It replaces an earlier grant for the same target.
 func (l *Ledger) Grant(g Trusted, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.grants.table.Insert(g.Network, &g)
-	l.remind(g.Until, Network(g.Network))
-	l.dirty[Network(g.Network)] = struct{}{}
+	l.grants.table.put(g.Target, &g)
+	l.remind(g.Until, g.Target)
+	l.dirty[g.Target] = struct{}{}
 	// Other bans are not affected. A look at all of them for each of many grants would
 	// take minutes.
 	var touched []Target
-	for target := range l.bans.networks.Supernets(g.Network) {
-		if target != g.Network {
+	network, _ := g.Target.Network() // an invalid one contains nothing
+	for target := range l.bans.networks.Supernets(network) {
+		if target != network {
 			touched = append(touched, Network(target))
 		}
 	}
-	for target := range l.bans.networks.Subnets(g.Network) {
+	for target := range l.bans.networks.Subnets(network) {
 		touched = append(touched, Network(target))
 	}
 	touched = slices.AppendSeq(touched, maps.Keys(l.bans.others))
@@ -116,15 +118,15 @@ func (l *Ledger) Grant(g Trusted, now time.Time) []Change {
 	return l.free(touched, now)
 }
 
-// Revoke ends the grant for exactly this network, and reports whether there was
+// Revoke ends the grant for exactly this target, and reports whether there was
 // one.
-func (l *Ledger) Revoke(network netip.Prefix) bool {
+func (l *Ledger) Revoke(target Target) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, ok := l.grants.table.Get(network)
+	_, ok := l.grants.table.get(target)
 	if ok {
-		l.grants.table.Delete(network)
-		l.dirty[Network(network)] = struct{}{}
+		l.grants.table.remove(target)
+		l.dirty[target] = struct{}{}
 	}
 	return ok
 }
@@ -145,7 +147,7 @@ func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
 func (l *Ledger) free(targets []Target, now time.Time) []Change {
 	var freed []Change
 	for _, target := range targets {
-		if entry := l.trusted(target.Prefix()); entry != nil {
+		if entry := l.trusted(target); entry != nil {
 			freed = append(freed, *l.unban(target, "trusted: "+entry.String(), now))
 		}
 	}
@@ -153,12 +155,12 @@ func (l *Ledger) free(targets []Target, now time.Time) []Change {
 }
 
 // AllTrusted returns all entries, those that were given at run time after the others, in
-// the order of their networks.
+// the order of their targets.
 func (l *Ledger) AllTrusted() []Trusted {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := append(l.trust.All(), l.grants.All()...)
-	slices.SortStableFunc(all, func(a, b Trusted) int { return a.Network.Compare(b.Network) })
+	slices.SortStableFunc(all, func(a, b Trusted) int { return a.Target.Compare(b.Target) })
 	return all
 }
 
@@ -167,14 +169,26 @@ func (l *Ledger) AllTrusted() []Trusted {
 func (l *Ledger) Trusted(target Target) *Trusted {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.trusted(target.Prefix())
+	return l.trusted(target)
 }
 
-func (l *Ledger) trusted(p netip.Prefix) *Trusted {
-	return cmp.Or(l.covers(p), l.trust.within(p), l.grants.within(p))
+// TrustCovering returns the most specific entry that contains all of target, of all entries or of
+// those that were given at run time; nil if there is none.
+func (l *Ledger) TrustCovering(target Target, given bool) *Trusted {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	written, grant := l.trust.Covers(target), l.grants.Covers(target)
+	if given || written == nil || grant != nil && grant.Target != written.Target && (grant.Target.bits > written.Target.bits || grant.Target == target) {
+		return grant
+	}
+	return written
 }
 
-// covers returns the entry that contains all of p.
-func (l *Ledger) covers(p netip.Prefix) *Trusted {
-	return cmp.Or(l.trust.Covers(p), l.grants.Covers(p))
+func (l *Ledger) trusted(target Target) *Trusted {
+	return cmp.Or(l.covers(target), l.trust.within(target), l.grants.within(target))
+}
+
+// covers returns the entry that contains all of target.
+func (l *Ledger) covers(target Target) *Trusted {
+	return cmp.Or(l.trust.Covers(target), l.grants.Covers(target))
 }

@@ -18,7 +18,7 @@ func TestGrantUnbansAndForbidsUntilItEnds(t *testing.T) {
 			t.Fatal(c.Why)
 		}
 	}
-	freed := l.Grant(Trusted{Name: "whitelist", Network: netip.MustParsePrefix("203.0.113.0/24"), Author: "api alice", Comment: "the Bonn office", Since: t0, Until: t0.Add(time.Minute)}, t0)
+	freed := l.Grant(Trusted{Name: "whitelist", Target: Network(netip.MustParsePrefix("203.0.113.0/24")), Author: "api alice", Comment: "the Bonn office", Since: t0, Until: t0.Add(time.Minute)}, t0)
 	if len(freed) != 2 || freed[0].Kind != KindUnban || l.Size() != 1 {
 		t.Fatalf("freed %v, %d bans stand", freed, l.Size())
 	}
@@ -37,7 +37,7 @@ func TestGrantUnbansAndForbidsUntilItEnds(t *testing.T) {
 	if c := l.Enter(order("203.0.113.7/32", t0.Add(time.Minute)), t0.Add(time.Minute)); !c.InForce() {
 		t.Fatalf("after its end: %v", c.Why)
 	}
-	if l.grants.table.Size() != 0 {
+	if l.grants.table.size() != 0 {
 		t.Fatal("the grant is over and still listed")
 	}
 }
@@ -45,11 +45,11 @@ func TestGrantUnbansAndForbidsUntilItEnds(t *testing.T) {
 func TestRevokedGrantForbidsNothing(t *testing.T) {
 	l := NewLedger(NewTrust(nil))
 	p := netip.MustParsePrefix("203.0.113.7/32")
-	l.Grant(Trusted{Name: "whitelist", Network: p, Author: "api", Since: t0}, t0)
+	l.Grant(Trusted{Name: "whitelist", Target: Network(p), Author: "api", Since: t0}, t0)
 	if l.Trusted(Network(p)) == nil {
 		t.Fatal("not trusted")
 	}
-	if !l.Revoke(p) || l.Revoke(p) {
+	if !l.Revoke(Network(p)) || l.Revoke(Network(p)) {
 		t.Fatal("a grant can be revoked once")
 	}
 	if l.Trusted(Network(p)) != nil {
@@ -85,7 +85,7 @@ func TestGrantUnbansAroundAndWithin(t *testing.T) {
 		}
 	}
 	var freed []string
-	for _, c := range l.Grant(Trusted{Name: "whitelist", Network: netip.MustParsePrefix("203.0.113.7/32"), Author: "api", Since: t0}, t0) {
+	for _, c := range l.Grant(Trusted{Name: "whitelist", Target: Network(netip.MustParsePrefix("203.0.113.7/32")), Author: "api", Since: t0}, t0) {
 		freed = append(freed, c.Ban.Target.String())
 	}
 	if len(freed) != 1 || freed[0] != "203.0.113.0/24" {

@@ -19,7 +19,7 @@ type Entry struct {
 	Number int    // of the line, or of the element in its array or object; counted from 1
 
 	Text    string // the target as the list writes it
-	Target  netip.Prefix
+	Target  ban.Target
 	Term    ban.Term  // how long the ban lasts; 0: not said; below 0: it is over
 	Expires time.Time // when the ban ends; zero: not said
 	Reason  string    // printable and bounded; "": not said
@@ -70,16 +70,15 @@ func newEntry(unit string, number int, get func(name string) string) Entry {
 	return e
 }
 
-// parseTarget reads an address or a network. A single address is the common case and
-// by far cheaper if tried first.
-func parseTarget(s string) (netip.Prefix, error) {
+// parseTarget reads a target. A single address is the common case and by far cheaper if
+// tried first.
+func parseTarget(s string) (ban.Target, error) {
 	if strings.IndexByte(s, '/') < 0 {
 		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-			a = a.Unmap()
-			return netip.PrefixFrom(a, a.BitLen()), nil
+			return ban.Address(a.Unmap()), nil
 		}
 	}
-	return ban.ParseNetwork(s)
+	return ban.ParseTarget(s)
 }
 
 const (

@@ -16,7 +16,7 @@ import (
 func written(body, format string) (string, error) {
 	var all []string
 	err := Read([]byte(body), format, func(e Entry) error {
-		text := e.Place() + ": " + ban.Network(e.Target).String()
+		text := e.Place() + ": " + e.Target.String()
 		switch {
 		case errors.Is(e.Err, ErrNoBan):
 			text += " not banned"
@@ -42,7 +42,7 @@ func targets(body, format string) (string, error) {
 	err := Read([]byte(body), format, func(e Entry) error {
 		switch {
 		case e.Err == nil:
-			all = append(all, ban.Network(e.Target).String())
+			all = append(all, e.Target.String())
 		case !errors.Is(e.Err, ErrNoBan):
 			all = append(all, "?")
 		}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -111,12 +110,12 @@ type Test struct {
 	// Bans holds the expected targets with their terms; an empty map means no ban. A
 	// network stands as it was written. A bare address was widened as the rule widens
 	// it, so that it is the target of the ban.
-	Bans map[netip.Prefix]ban.Term
+	Bans map[ban.Target]ban.Term
 
 	// Alerts counts the expected alerts by target; an empty map means none. A bare address is a /32 or a /128: the address of the firing event.
 	// A ban that is spared because its target is protected counts as an alert about
 	// that target, which for an IPv6 address is its /64.
-	Alerts map[netip.Prefix]int
+	Alerts map[ban.Target]int
 }
 
 // Repetition stands for the number of the repetition in the address of a given event.

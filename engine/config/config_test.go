@@ -30,7 +30,7 @@ var comparable = cmp.Options{
 	cmpopts.IgnoreFields(config.Given{}, "Where"),
 	cmpopts.IgnoreFields(ban.Trusted{}, "Where"),
 	cmpopts.IgnoreFields(rule.Spec{}, "Where"),
-	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmp.Comparer(func(a, b ban.Target) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 	cmp.Comparer(func(a, b *rule.Matcher) bool { return a == b || a != nil && b != nil && a.String() == b.String() }),
 }
@@ -146,9 +146,9 @@ func TestAllAttributes(t *testing.T) {
 			{Ref: "iptables.drop", Kind: "iptables", Name: "drop", Action: &fakeIPTables{Chain: "SIP_GUARD", Batch: 100}, Claims: []string{"iptables chain SIP_GUARD"}},
 		},
 		Trusted: []ban.Trusted{
-			{Network: netip.MustParsePrefix("10.0.0.0/8"), Name: "security.trusted_networks"},
-			{Network: netip.MustParsePrefix("2001:db8::1/128"), Name: "security.trusted_networks"},
-			{Network: netip.MustParsePrefix("192.0.2.0/24"), Name: "office", Comment: "upstairs"},
+			{Target: ban.Network(netip.MustParsePrefix("10.0.0.0/8")), Name: "security.trusted_networks"},
+			{Target: ban.Network(netip.MustParsePrefix("2001:db8::1/128")), Name: "security.trusted_networks"},
+			{Target: ban.Network(netip.MustParsePrefix("192.0.2.0/24")), Name: "office", Comment: "upstairs"},
 		},
 		Rules: []*rule.Spec{{
 			Name:  "everything",
@@ -169,11 +169,11 @@ func TestAllAttributes(t *testing.T) {
 					User: "1001", Answer: 403, Proven: true, NonceIP: netip.MustParseAddr("203.0.113.8"), Fields: map[string]string{"session": "1"}}},
 				{Source: "log.freeswitch", Line: "a line", Times: 1, Every: time.Second},
 			},
-			Bans: map[netip.Prefix]ban.Term{
-				netip.MustParsePrefix("203.0.113.0/24"):  minutes(10),
-				netip.MustParsePrefix("198.51.100.0/25"): ban.Permanent,
+			Bans: map[ban.Target]ban.Term{
+				ban.Network(netip.MustParsePrefix("203.0.113.0/24")):  minutes(10),
+				ban.Network(netip.MustParsePrefix("198.51.100.0/25")): ban.Permanent,
 			},
-			Alerts: map[netip.Prefix]int{netip.MustParsePrefix("203.0.113.7/32"): 1},
+			Alerts: map[ban.Target]int{ban.Network(netip.MustParsePrefix("203.0.113.7/32")): 1},
 		}},
 	}
 	if diff := cmp.Diff(want, cfg, comparable); diff != "" {
@@ -286,11 +286,11 @@ trusted "office" { networks = "192.0.2.1" }`,
 	}
 	variable := "environment variable SECURITY_TRUSTED_NETWORKS"
 	want := []ban.Trusted{
-		{Network: netip.MustParsePrefix("198.51.100.0/24"), Name: "security.trusted_networks", Where: variable},
-		{Network: netip.MustParsePrefix("2001:db8::/32"), Name: "security.trusted_networks", Where: variable},
-		{Network: netip.MustParsePrefix("192.0.2.1/32"), Name: "office", Where: "rules.d/a.hcl:11"},
+		{Target: ban.Network(netip.MustParsePrefix("198.51.100.0/24")), Name: "security.trusted_networks", Where: variable},
+		{Target: ban.Network(netip.MustParsePrefix("2001:db8::/32")), Name: "security.trusted_networks", Where: variable},
+		{Target: ban.Network(netip.MustParsePrefix("192.0.2.1/32")), Name: "office", Where: "rules.d/a.hcl:11"},
 	}
-	if diff := cmp.Diff(want, cfg.Trusted, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, cfg.Trusted, cmp.Comparer(func(a, b ban.Target) bool { return a == b })); diff != "" {
 		t.Errorf("trusted, -want +got:\n%s", diff)
 	}
 	if got := cfg.Actions[0].Action.(*fakeIPTables).Chain; got != "FROM_ENV" {
@@ -327,9 +327,9 @@ trusted "y" {
 	}, map[string]string{"FOLDER": "/VAR/LOG"})
 	var got []string
 	for _, trusted := range cfg.Trusted {
-		got = append(got, fmt.Sprint(trusted.Network, " ", trusted.Comment))
+		got = append(got, fmt.Sprint(trusted.Target, " ", trusted.Comment))
 	}
-	want := []string{"10.0.0.0/8 ", "192.0.2.7/32 ", "192.0.2.9/32 A-B, line one\nline two"}
+	want := []string{"10.0.0.0/8 ", "192.0.2.7 ", "192.0.2.9 A-B, line one\nline two"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("trusted, -want +got:\n%s", diff)
 	}
@@ -347,7 +347,7 @@ func TestIncludedPathsAreRelativeToTheirFile(t *testing.T) {
 		"rules.d/.auto.hcl": "an editor's draft",
 		"rules.d/notes.md":  "no rule file",
 	}, nil)
-	if len(cfg.Trusted) != 2 || cfg.Trusted[0].Network.Addr().String() != "192.0.2.2" || cfg.Trusted[1].Network.Addr().String() != "192.0.2.1" {
+	if len(cfg.Trusted) != 2 || cfg.Trusted[0].Target.String() != "192.0.2.2" || cfg.Trusted[1].Target.String() != "192.0.2.1" {
 		t.Errorf("trusted %v", cfg.Trusted)
 	}
 }
@@ -370,7 +370,7 @@ func TestExpectedTargetIsWidened(t *testing.T) {
     bans = { "::ffff:203.0.113.7" = "1h", "2001:DB8:0::1" = "1h" }
   }`)}, nil)
 		for _, target := range strings.Fields(want) {
-			if _, ok := cfg.Tests[0].Bans[netip.MustParsePrefix(target)]; !ok {
+			if _, ok := cfg.Tests[0].Bans[ban.Network(netip.MustParsePrefix(target))]; !ok {
 				t.Errorf("%s: %s is not among %v", network, target, cfg.Tests[0].Bans)
 			}
 		}

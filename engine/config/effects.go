@@ -82,13 +82,16 @@ func (r *ruleBlock) decodeDistinct(b *settings.Block) {
 // on them.
 const defaultForget = 30 * 24 * time.Hour
 
-// decodeBan reads `ban { for forget network all actions }`.
+// decodeBan reads `ban { target enabled for forget network all actions }`.
 func (r *ruleBlock) decodeBan(b *settings.Block, hasThreshold bool) {
 	if b == nil {
 		return
 	}
 	spec := &rule.Ban{Terms: []ban.Term{r.cfg.Security.BlockDuration}, Network: rule.Host}
 	r.spec.Ban = spec
+	enabled := true
+	b.Bool("enabled", &enabled)
+	spec.Off = !enabled
 	r.decodeFor(b)
 	if !b.Has("forget") && len(spec.Terms) > 1 {
 		spec.Forget = defaultForget
@@ -97,10 +100,27 @@ func (r *ruleBlock) decodeBan(b *settings.Block, hasThreshold bool) {
 	if t, ok := b.Text("network"); ok {
 		settings.Parse(b, t, &spec.Network, rule.ParseNetwork, "Invalid network", `prefix lengths for IPv4 and IPv6, such as "24,64"`)
 	}
+	decodeTarget(b, spec)
 	if b.Bool("all", &spec.All) && spec.All && !hasThreshold {
-		b.ErrorAt(b.Attribute("all").Range, "Ban of all without a threshold", "all = true bans every address in the window of a threshold, and this rule has none.")
+		b.ErrorAt(b.Attribute("all").Range, "Ban of all without a threshold", "all = true bans every target in the window of a threshold, and this rule has none.")
 	}
 	spec.Actions = r.actionRefs(b, "actions")
+}
+
+// decodeTarget reads what is banned: addresses, accounts or both.
+func decodeTarget(b *settings.Block, spec *rule.Ban) {
+	targets := []string{"ip"}
+	b.Enums("target", &targets, "ip", "user")
+	spec.Account = slices.Contains(targets, "user")
+	switch {
+	case len(targets) == 0:
+		b.Error("target", "Empty list", `Write what is banned: target = "user", or leave it out to ban addresses.`)
+	case slices.Contains(targets, "ip"):
+	case b.Has("network"):
+		b.Error("network", "Network of an account", `An account has no network. Remove this, or ban addresses as well: target = ["user", "ip"].`)
+	default:
+		spec.Network = rule.Network{}
+	}
 }
 
 // decodeFor reads one term, or a ladder of them.

@@ -3,7 +3,10 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 
@@ -23,10 +26,20 @@ func Lint(cfg *Config) hcl.Diagnostics {
 	for _, test := range slices.Concat(cfg.Tests, cfg.Skipped) {
 		tested[test.Rule] = true
 	}
-	var idle []string // rules
+	var idle, idleBans []string // rules
 	for _, spec := range cfg.Rules {
 		if !cfg.reports(spec.On, spec.Match) || spec.Threshold != nil && !cfg.reports(spec.On, spec.Threshold.Then) {
 			idle = append(idle, spec.Name)
+		}
+		if spec.Bans() && spec.Ban.Account && !slices.ContainsFunc(cfg.Actions, func(a Action) bool {
+			return a.Blocks && slices.Contains(a.Targets, ban.TargetAccount) && (spec.Ban.Actions == nil || slices.Contains(spec.Ban.Actions, a.Ref))
+		}) {
+			idleBans = append(idleBans, spec.Name)
+		}
+		if events := spec.FiredBy(); spec.Ban != nil && spec.Ban.Account && events != nil &&
+			!slices.ContainsFunc(event.VerifiedEvents, func(name string) bool { return events[name] }) {
+			warn(cfg.ruleRanges[spec.Name], "Accounts that are not verified",
+				fmt.Sprintf("No event that fires the rule %q says that the switch verified a password, so it bans no account. These can: %s.", spec.Name, strings.Join(event.VerifiedEvents, ", ")))
 		}
 		for _, ref := range spec.On {
 			heard[ref] = true
@@ -39,6 +52,10 @@ func Lint(cfg *Config) hcl.Diagnostics {
 	if len(idle) > 0 {
 		warn(cfg.ruleRanges[idle[0]], "Rules without an event",
 			fmt.Sprintf("No source that these rules read reports what they wait for, so they never fire: %s.", listed(idle)))
+	}
+	if len(idleBans) > 0 {
+		warn(cfg.ruleRanges[idleBans[0]], "Account bans without an action",
+			fmt.Sprintf("No action that these rules may use enforces bans of accounts, so their orders are refused: %s. Declare an action \"accounts\".", listed(idleBans)))
 	}
 	for word, rng := range cfg.protectRanges {
 		telling := sourcesOf(cfg, protectWords[word])

@@ -55,7 +55,9 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 	}
 	var trusted []netip.Prefix
 	for _, t := range l.cfg.Trusted {
-		trusted = append(trusted, t.Network)
+		if network, ok := t.Target.Network(); ok {
+			trusted = append(trusted, network)
+		}
 	}
 	sources := map[string]plugin.Source{}
 	for _, ref := range l.cfg.Disabled {

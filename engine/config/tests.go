@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +36,7 @@ func (r *ruleBlock) decodeTests(blocks []*settings.Block) {
 		taken[label] = b.Range
 		test := Test{
 			Rule: r.spec.Name, Name: label, Where: settings.Where(b.Range),
-			Bans: map[netip.Prefix]ban.Term{}, Alerts: map[netip.Prefix]int{},
+			Bans: map[ban.Target]ban.Term{}, Alerts: map[ban.Target]int{},
 		}
 		tests := &r.cfg.Tests
 		for _, given := range b.Blocks("given") {
@@ -163,7 +162,7 @@ func (r *ruleBlock) decodeFields(b *settings.Block, ev *event.Event) {
 }
 
 // decodeExpectedBans reads `bans = { "203.0.113.7" = "10m" }`.
-func (r *ruleBlock) decodeExpectedBans(b *settings.Block, bans map[netip.Prefix]ban.Term) {
+func (r *ruleBlock) decodeExpectedBans(b *settings.Block, bans map[ban.Target]ban.Term) {
 	items, _ := b.Pairs("bans")
 	network := rule.Host
 	if r.spec.Ban != nil {
@@ -186,22 +185,23 @@ func (r *ruleBlock) decodeExpectedBans(b *settings.Block, bans map[netip.Prefix]
 	}
 }
 
-// target reads an address or a network. An address is widened as the rule would
-// widen it; a network stands for itself.
-func (r *ruleBlock) target(b *settings.Block, t settings.Text, widen rule.Network) (netip.Prefix, bool) {
+// target reads an address, a network or an account. An address is widened as the rule would
+// widen it; the others stand for themselves.
+func (r *ruleBlock) target(b *settings.Block, t settings.Text, widen rule.Network) (target ban.Target, ok bool) {
+	if strings.Contains(t.Value, "@") {
+		ok = settings.Parse(b, t, &target, ban.ParseTarget, "Not an account", `an account, such as "1000@pbx.example"`)
+		return target, ok
+	}
 	prefix, ok := network(b, t)
-	if !ok || strings.Contains(t.Value, "/") {
-		return prefix, ok
+	if widened, wider := widen.Of(prefix.Addr(), r.spec.NAT64); ok && wider && !strings.Contains(t.Value, "/") {
+		prefix = widened
 	}
-	if widened, ok := widen.Of(prefix.Addr(), r.spec.NAT64); ok {
-		return widened, true
-	}
-	return prefix, true
+	return ban.Network(prefix), ok
 }
 
 // decodeExpectedAlerts reads `alerts = ["203.0.113.7"]`, one alert for each time
 // that it stands there, or `alerts = { "203.0.113.7" = 2 }`.
-func (r *ruleBlock) decodeExpectedAlerts(b *settings.Block, alerts map[netip.Prefix]int) {
+func (r *ruleBlock) decodeExpectedAlerts(b *settings.Block, alerts map[ban.Target]int) {
 	attr := b.Attribute("alerts")
 	if attr == nil {
 		return

@@ -16,9 +16,26 @@ func (l *loader) decodeTrusted(blocks []*settings.Block) {
 		var comment string
 		b.String("comment", &comment)
 		networks, _ := b.Texts("networks")
-		b.Require("networks", "Write which networks are trusted: networks = [\"203.0.113.0/24\"].")
+		users, _ := b.Texts("users")
+		if !b.Has("users") {
+			b.Require("networks", "Write which networks or accounts are trusted: networks = [\"203.0.113.0/24\"], or users = [\"2000@pbx.example\"].")
+		}
 		l.cfg.Trusted = append(l.cfg.Trusted, trust(b, networks, b.Labels[0], comment)...)
+		for _, t := range users {
+			one := ban.Trusted{Name: b.Labels[0], Comment: comment, Where: settings.Where(t.Range)}
+			if settings.Parse(b, t, &one.Target, parseUser, "Not an account", `an account, such as "2000@pbx.example", or its user alone`) {
+				l.cfg.Trusted = append(l.cfg.Trusted, one)
+			}
+		}
 	}
+}
+
+// parseUser reads an account. Without a domain it is that user in any domain.
+func parseUser(s string) (ban.Target, error) {
+	if s = strings.TrimPrefix(s, "user:"); !strings.Contains(s, "@") {
+		return ban.ParseAccount(s, ban.AnyDomain)
+	}
+	return ban.ParseTarget(s)
 }
 
 // trust parses networks; invalid ones are reported and left out.
@@ -36,7 +53,7 @@ func trust(b *settings.Block, networks []settings.Text, name, comment string) []
 		if t.Range.Empty() { // of an environment variable
 			where = t.Range.Filename
 		}
-		trusted = append(trusted, ban.Trusted{Network: prefix, Name: name, Comment: comment, Where: where})
+		trusted = append(trusted, ban.Trusted{Target: ban.Network(prefix), Name: name, Comment: comment, Where: where})
 	}
 	return trusted
 }

@@ -92,6 +92,9 @@ func (e *Event) Verified() bool {
 	return false
 }
 
+// VerifiedEvents are the names of the events that can be [Event.Verified].
+var VerifiedEvents = []string{AuthSuccess, Registered, Call}
+
 // Peer returns where the packet came from that caused the report; the zero AddrPort if that is not
 // known, or no packet of the address did: the switch lists registrations and ends them, and a
 // gateway's address is the one that the switch uses. Credentials count where their nonce was sent,

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
 // Findings are what a recording shows.
@@ -85,11 +87,11 @@ func (r *Recorder) consider(f *Findings, a *address, p *Proposal) {
 
 // isBanned reports whether a rule would have banned an address.
 func (r *Recorder) isBanned(a *address) bool {
-	return slices.ContainsFunc(a.caughtBy(), func(c ruleRecord) bool { return r.rules[c.rule].spec.Ban != nil && !c.spared })
+	return slices.ContainsFunc(a.caughtBy(), func(c ruleRecord) bool { return r.rules[c.rule].spec.BansAddresses() && !c.spared })
 }
 
 func (r *Recorder) isTrusted(a *address) bool {
-	return r.Trusted.Covers(a.target()) != nil
+	return r.Trusted.Covers(ban.Network(a.target())) != nil
 }
 
 // isLong reports whether an address was seen for long enough: on Days days, and from

@@ -81,7 +81,7 @@ func TestOffice(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := record(t, guessing(t))
-			r.Trusted = ban.NewTrust([]ban.Trusted{{Network: netip.MustParsePrefix("192.0.2.0/24")}})
+			r.Trusted = ban.NewTrust([]ban.Trusted{{Target: ban.Network(netip.MustParsePrefix("192.0.2.0/24"))}})
 			r.daily(test.days, func() { test.play(r) })
 			f := r.Conclude()
 			got := ""

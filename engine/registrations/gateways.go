@@ -69,7 +69,7 @@ func (g *Gateways) Trusted() []ban.Trusted {
 	})
 	trusted := make([]ban.Trusted, len(sorted))
 	for i, one := range sorted {
-		trusted[i] = ban.Trusted{Network: single(one.addr), Name: fmt.Sprintf("gateway %s of %s", event.Printable(one.name), one.source)}
+		trusted[i] = ban.Trusted{Target: ban.Network(single(one.addr)), Name: fmt.Sprintf("gateway %s of %s", event.Printable(one.name), one.source)}
 	}
 	return trusted
 }

@@ -41,7 +41,7 @@ func TestGateways(t *testing.T) {
 		}
 		var trusted []string
 		for _, one := range g.Trusted() {
-			trusted = append(trusted, one.Network.Addr().String())
+			trusted = append(trusted, one.Target.String())
 		}
 		if got := strings.Join(trusted, " "); got != step.trusted {
 			t.Errorf("after %s at %s: trusted %q, want %q", step.ev.Name, step.ev.IP, got, step.trusted)
@@ -52,7 +52,7 @@ func TestGateways(t *testing.T) {
 func TestGatewayIsTrustedByName(t *testing.T) {
 	g := NewGateways()
 	g.Learn(gatewayEvent(event.Gateway, "esl.pbx", "car\x1brier", "203.0.113.9"))
-	want := ban.Trusted{Network: netip.MustParsePrefix("203.0.113.9/32"), Name: `gateway car\x1brier of esl.pbx`}
+	want := ban.Trusted{Target: ban.Network(netip.MustParsePrefix("203.0.113.9/32")), Name: `gateway car\x1brier of esl.pbx`}
 	if got := g.Trusted(); len(got) != 1 || got[0] != want {
 		t.Errorf("trusted %+v, want %+v", got, want)
 	}

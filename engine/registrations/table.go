@@ -3,6 +3,7 @@ package registrations
 import (
 	"container/heap"
 	"container/list"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -53,7 +54,8 @@ type Table struct {
 	unauthenticated map[profile]bool            // profiles that also register without a password
 	places          bart.Table[*place]          // by address
 	byEnd           byEnd
-	limit           int // maxRegistrations, except in tests
+	banned          map[account]bool // accounts of any source, without one; their registrations are in no answer
+	limit           int              // maxRegistrations, except in tests
 	evicted         uint64
 }
 
@@ -80,7 +82,7 @@ type registration struct {
 
 // NewTable returns an empty table.
 func NewTable() *Table {
-	return &Table{accounts: map[account][]*registration{}, unauthenticated: map[profile]bool{}, limit: maxRegistrations}
+	return &Table{accounts: map[account][]*registration{}, unauthenticated: map[profile]bool{}, banned: map[account]bool{}, limit: maxRegistrations}
 }
 
 // Learn takes an event, and ignores those that are not of Events.
@@ -310,6 +312,38 @@ func (t *Table) Retain(keep func(source string) bool) {
 	maps.DeleteFunc(t.unauthenticated, func(p profile, _ bool) bool { return !keep(p.source) })
 }
 
+// SetBanned notes whether an account is banned, as event.Fold writes it. Until its ban ends, its
+// registrations are in no answer about a network.
+func (t *Table) SetBanned(user, domain string, banned bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a := (account{user: user, domain: domain}); banned {
+		t.banned[a] = true
+	} else {
+		delete(t.banned, a)
+	}
+}
+
+// countedAt yields the registrations of a place that count.
+func (t *Table) countedAt(p *place) iter.Seq[*registration] {
+	return func(yield func(*registration) bool) {
+		for e := p.Front(); e != nil; e = e.Next() {
+			r := e.Value.(*registration)
+			if !t.banned[account{user: r.account.user, domain: r.account.domain}] && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// counts reports whether a registration of a place counts.
+func (t *Table) counts(p *place) bool {
+	for range t.countedAt(p) {
+		return true
+	}
+	return false
+}
+
 // Holds reports whether network holds an address with a registration that lives
 // at now.
 func (t *Table) Holds(network netip.Prefix, now time.Time) bool {
@@ -360,8 +394,8 @@ func (t *Table) any(network netip.Prefix, now time.Time, is func(*registration) 
 	defer t.mu.Unlock()
 	t.advance(now)
 	for _, p := range t.places.Subnets(network) {
-		for e := p.Front(); e != nil; e = e.Next() {
-			if is(e.Value.(*registration)) {
+		for r := range t.countedAt(p) {
+			if is(r) {
 				return true
 			}
 		}
@@ -374,8 +408,10 @@ func (t *Table) Addresses(network netip.Prefix, now time.Time) (all []netip.Addr
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.advance(now)
-	for addr := range t.places.Subnets(network) {
-		all = append(all, addr.Addr())
+	for addr, p := range t.places.Subnets(network) {
+		if t.counts(p) {
+			all = append(all, addr.Addr())
+		}
 	}
 	return all
 }
@@ -390,8 +426,11 @@ func (t *Table) Accounts(network netip.Prefix, now time.Time, limit int) (most [
 	t.advance(now)
 	bySource := map[string][]string{}
 	for _, p := range t.places.Subnets(network) {
-		for e := p.Front(); e != nil && len(most) < limit; e = e.Next() {
-			a := e.Value.(*registration).account
+		for r := range t.countedAt(p) {
+			if len(most) >= limit {
+				break
+			}
+			a := r.account
 			names, name := bySource[a.source], Account(a.user, a.domain)
 			if slices.Contains(names, name) {
 				continue
@@ -412,7 +451,7 @@ func (t *Table) Settled(network netip.Prefix, since, now time.Time) bool {
 	defer t.mu.Unlock()
 	t.advance(now)
 	for _, p := range t.places.Subnets(network) {
-		if !p.since.After(since) {
+		if !p.since.After(since) && t.counts(p) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -20,10 +21,12 @@ type Firing struct {
 	Event  *event.Event // the last one
 	Key    string       // readable: "203.0.113.7", "1000@pbx"; "" without a key
 	Reason string       // "5 in 10m, per ip 203.0.113.7"; "…, then auth_success from 203.0.113.7"
-	// Orders are the bans to order; nil if the rule only alerts or there is no address
-	// to ban.
+	// Orders are the bans to order, those of accounts first; nil if the rule only alerts or there is
+	// nothing to ban.
 	Orders []ban.Order
-	Alert  bool
+	// NoAccount says why the rule, which bans accounts, bans none; "" otherwise.
+	NoAccount string
+	Alert     bool
 	// Evidence has at most MaxEvidence entries, oldest first, the last one for Event.
 	// Address, account and text of earlier ones may be overwritten.
 	Evidence []ban.Evidence
@@ -38,17 +41,60 @@ type Firing struct {
 func (r *rule) firing(ev *event.Event, earlier []counted, ring *ring) *Firing {
 	f := &Firing{Spec: r.spec, Event: ev, Alert: r.spec.Alert != nil, Evidence: evidence(ev, earlier, ring)}
 	f.Key, f.Reason = r.describe(ev, len(earlier)+1)
-	switch b := r.spec.Ban; {
-	case b == nil:
-	case b.All:
-		f.Orders = r.ordersForAll(f, earlier, ring)
-	default:
-		if target, ok := b.Network.Of(ev.IP, r.spec.NAT64); ok {
-			proven := ev.Proven && allProven(earlier)
-			f.Orders = []ban.Order{r.order(f, target, ev.IP, f.Evidence, proven)}
-		}
+	if !r.spec.Bans() {
+		return f
+	}
+	if r.spec.Ban.Account {
+		f.Orders, f.NoAccount = r.ordersForAccounts(f, earlier, ring)
+	}
+	if r.spec.Ban.All {
+		f.Orders = append(f.Orders, r.ordersForAll(f, earlier, ring)...)
+	} else if target, ok := r.spec.Ban.Network.Of(ev.IP, r.spec.NAT64); ok {
+		proven := ev.Proven && allProven(earlier)
+		f.Orders = append(f.Orders, r.order(f, ban.Network(target), ev.IP, f.Evidence, proven))
 	}
 	return f
+}
+
+// ordersForAccounts returns an order for the account of the event, or for each account in the window,
+// in the order of their first matches; or else why there is none. Any caller may name an account, so
+// the switch must have verified its password. Of all accounts, the evidence has the account's matches.
+func (r *rule) ordersForAccounts(f *Firing, earlier []counted, ring *ring) (orders []ban.Order, why string) {
+	var targets []ban.Target
+	groups := map[ban.Target][]ban.Evidence{}
+	add := func(e ban.Evidence) {
+		if !e.Proven {
+			why = cmp.Or(why, "no account is banned: the switch has not verified its password, and any caller may name an account")
+			return
+		}
+		target, err := ban.ParseAccount(e.User, e.Domain)
+		if err != nil {
+			why = cmp.Or(why, "no account is banned: "+err.Error())
+			return
+		}
+		if groups[target] == nil {
+			targets = append(targets, target)
+		}
+		groups[target] = append(groups[target], e)
+	}
+	if r.spec.Ban.All {
+		for _, c := range earlier {
+			add(matched(c, f.Event, ring))
+		}
+	}
+	add(EvidenceOf(f.Event))
+	for _, target := range targets {
+		found := f.Evidence
+		if r.spec.Ban.All {
+			found = groups[target]
+			found = found[max(0, len(found)-MaxEvidence):]
+		}
+		orders = append(orders, r.order(f, target, netip.Addr{}, found, true))
+	}
+	if len(orders) > 0 {
+		why = ""
+	}
+	return orders, why
 }
 
 func allProven(matches []counted) bool {
@@ -81,10 +127,10 @@ func (r *rule) describe(ev *event.Event, n int) (key, reason string) {
 	return key, reason
 }
 
-func (r *rule) order(f *Firing, target netip.Prefix, addr netip.Addr, evidence []ban.Evidence, proven bool) ban.Order {
+func (r *rule) order(f *Firing, target ban.Target, addr netip.Addr, evidence []ban.Evidence, proven bool) ban.Order {
 	b := r.spec.Ban
 	return ban.Order{
-		Target: ban.Network(target), Address: addr,
+		Target: target, Address: addr,
 		Rule: r.spec.Name, Source: f.Event.Source, Author: ban.ByRule, Reason: f.Reason, Key: f.Key,
 		At: f.Event.Time, Terms: b.Terms, Forget: b.Forget, Actions: b.Actions, Evidence: evidence, Proven: proven,
 	}
@@ -122,7 +168,7 @@ func (r *rule) ordersForAll(f *Firing, earlier []counted, ring *ring) []ban.Orde
 	for _, target := range targets {
 		g := groups[target]
 		proven := allProven(g.matches) && (target != own || f.Event.Proven)
-		orders = append(orders, r.order(f, target, g.addr, evidence(f.Event, g.matches, ring), proven))
+		orders = append(orders, r.order(f, ban.Network(target), g.addr, evidence(f.Event, g.matches, ring), proven))
 	}
 	return orders
 }
@@ -132,14 +178,19 @@ func evidence(ev *event.Event, earlier []counted, ring *ring) []ban.Evidence {
 	earlier = earlier[max(0, len(earlier)-(MaxEvidence-1)):]
 	out := make([]ban.Evidence, 0, len(earlier)+1)
 	for _, c := range earlier {
-		e, kept := ring.at(c.place)
-		if !kept {
-			e.IP, e.Lost = c.addr, true
-		}
-		e.Time, e.Event, e.Source = time.UnixMicro(c.time).In(ev.Time.Location()), c.name, ev.Source
-		out = append(out, e)
+		out = append(out, matched(c, ev, ring))
 	}
 	return append(out, EvidenceOf(ev))
+}
+
+// matched returns the evidence of a match before an event.
+func matched(c counted, ev *event.Event, ring *ring) ban.Evidence {
+	e, kept := ring.at(c.place)
+	if !kept {
+		e.IP, e.Lost = c.addr, true
+	}
+	e.Time, e.Event, e.Source = time.UnixMicro(c.time).In(ev.Time.Location()), c.name, ev.Source
+	return e
 }
 
 // EvidenceOf makes the evidence of an event.

@@ -46,7 +46,7 @@ func newRule(spec *Spec) *rule {
 // hosts do.
 func (r *rule) keepsAddresses() bool {
 	b := r.spec.Ban
-	return b != nil && (b.All || b.Network.V4 < Host.V4 || b.Network.V6 < Host.V6)
+	return r.spec.BansAddresses() && (b.All || b.Network.V4 < Host.V4 || b.Network.V6 < Host.V6)
 }
 
 // hit converts an event for counting. It reports false if the event lacks the key or

@@ -200,7 +200,7 @@ func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 
 // tracker returns that of a listener in which an event is counted.
 func (s *Set) tracker(l listener, ev *event.Event) *tracker {
-	if s.Apart != nil && l.rule.spec.Ban != nil && s.Apart(ev) {
+	if s.Apart != nil && l.rule.spec.BansAddresses() && s.Apart(ev) {
 		return l.rule.apart[l.slot]
 	}
 	return l.rule.trackers[l.slot]

@@ -24,6 +24,20 @@ type Spec struct {
 	Brake     *Brake     // nil: no limit
 }
 
+// Bans reports whether a firing of the rule orders bans.
+func (s *Spec) Bans() bool { return s.Ban != nil && !s.Ban.Off }
+
+// BansAddresses reports whether it orders bans of addresses or networks.
+func (s *Spec) BansAddresses() bool { return s.Bans() && s.Ban.Network != Network{} }
+
+// FiredBy returns the names of the events that can fire the rule; nil: any.
+func (s *Spec) FiredBy() map[string]bool {
+	if s.Threshold != nil && s.Threshold.Then != nil {
+		return s.Threshold.Then.Events()
+	}
+	return s.Match.Events()
+}
+
 // Counts reports whether the rule counts an event, whatever its threshold. reason says why it does
 // not, unless the expression decides: Match.Why explains that.
 func (s *Spec) Counts(ev *event.Event) (counts bool, reason string) {
@@ -80,8 +94,10 @@ var Host = Network{V4: 32, V6: 64}
 type Ban struct {
 	Terms   []ban.Term // by offence; never empty, never decreasing
 	Forget  time.Duration
-	Network Network
-	All     bool     // every address in the window, not only that of the last event
+	Network Network  // around the address; zero: addresses are not banned
+	Account bool     // ban the account whose password the switch verified
+	All     bool     // every address and account in the window, not only those of the last event
+	Off     bool     // the rule alerts instead
 	Actions []string // nil: all
 }
 

@@ -16,7 +16,7 @@ func listOf(ttl time.Duration, addresses ...string) *list {
 	l := newList(defaultBounds())
 	for _, a := range addresses {
 		a := netip.MustParseAddr(a)
-		_ = l.add(banlist.Entry{Target: netip.PrefixFrom(a, a.BitLen()), Term: ban.Term(ttl)})
+		_ = l.add(banlist.Entry{Target: ban.Address(a), Term: ban.Term(ttl)})
 	}
 	return l
 }

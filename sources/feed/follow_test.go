@@ -328,7 +328,7 @@ func TestLedgerRefuses(t *testing.T) {
 func TestRealLedger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		trusted := netip.MustParsePrefix("20.0.0.7/32")
-		ledger := ban.NewLedger(ban.NewTrust([]ban.Trusted{{Network: trusted, Name: "carriers"}}))
+		ledger := ban.NewLedger(ban.NewTrust([]ban.Trusted{{Target: ban.Network(trusted), Name: "carriers"}}))
 		list := func(_ context.Context, listing plugin.Listing) (out plugin.Outcome, err error) {
 			now := time.Now()
 			ledger.Advance(now)

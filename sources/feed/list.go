@@ -95,26 +95,27 @@ func (l *list) checkReadable() error {
 // has ended.
 func (l *list) add(e banlist.Entry) error {
 	l.lines++
+	target, isNetwork := e.Target.Network()
 	least := l.bounds.bits
-	if e.Target.Addr().Is6() {
+	if target.Addr().Is6() {
 		least = l.bounds.bits6
 	}
 	switch {
-	case errors.Is(e.Err, banlist.ErrNoBan), e.Err == nil && (l.has(e.Target) || strings.HasPrefix(e.Author, plugin.FeedAuthor)):
+	case errors.Is(e.Err, banlist.ErrNoBan), e.Err == nil && (l.has(target) || strings.HasPrefix(e.Author, plugin.FeedAuthor)):
 		return nil
-	case e.Err != nil:
+	case e.Err != nil, !isNetwork: // a list from elsewhere bans no account
 		l.unreadable++
 		if l.first == 0 {
 			l.first = e.Number
 		}
 		return nil
-	case e.Target.Bits() < least:
+	case target.Bits() < least:
 		l.wide++
 		return nil
 	case len(l.entries) >= l.bounds.entries:
 		return fmt.Errorf("more than %d entries (max_entries)", l.bounds.entries)
 	}
-	l.targets[e.Target] = struct{}{}
-	l.entries = append(l.entries, entry{e.Target, time.Duration(e.Term), e.Expires, e.Reason})
+	l.targets[target] = struct{}{}
+	l.entries = append(l.entries, entry{target, time.Duration(e.Term), e.Expires, e.Reason})
 	return nil
 }

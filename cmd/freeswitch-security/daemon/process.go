@@ -45,7 +45,7 @@ func trustHost() []ban.Trusted {
 	}
 	var trusted []ban.Trusted
 	for _, ip := range own {
-		trusted = append(trusted, ban.Trusted{Network: netip.PrefixFrom(ip, ip.BitLen()), Name: "this host"})
+		trusted = append(trusted, ban.Trusted{Target: ban.Network(netip.PrefixFrom(ip, ip.BitLen())), Name: "this host"})
 	}
 	return trusted
 }

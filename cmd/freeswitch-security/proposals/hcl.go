@@ -166,7 +166,7 @@ func (d *draft) rule(r *learn.RuleFinding, f *learn.Findings, cfg *config.Config
 		}
 		d.comment("    %s", victimText(&r.Victims[i]))
 	}
-	if r.Spec.Ban != nil && r.Innocent() > 0 && f.Genuine > f.Logged && !cfg.Security.Protect.Registered {
+	if r.Spec.BansAddresses() && r.Innocent() > 0 && f.Genuine > f.Logged && !cfg.Security.Protect.Registered {
 		d.comment(`  security { protect = ["registered"] } spares addresses while they are registered.`)
 	}
 	if r.Peak > 0 {
