@@ -87,7 +87,7 @@ func (e *Event) Verified() bool {
 	case Registered:
 		return e.Fields["authenticated"] == "true"
 	case Call:
-		return e.Fields["variable_sip_authorized"] == "true"
+		return e.Fields["variable_sip_authorized"] == "true" && e.Fields["authenticated"] != "false"
 	}
 	return false
 }

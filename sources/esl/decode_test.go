@@ -166,6 +166,37 @@ func TestAuthenticatedRegistration(t *testing.T) {
 	}
 }
 
+// TestAccountOfCall: the realm of the digest is the caller's word, the account of the directory is
+// not, and an authorized caller has not always shown a password.
+func TestAccountOfCall(t *testing.T) {
+	const (
+		authorized = "variable_sip_authorized"
+		shown      = "variable_sip_auth_username"
+		realm      = "variable_sip_auth_realm"
+		user       = "variable_user_name"
+		domain     = "variable_domain_name"
+	)
+	for name, test := range map[string]struct {
+		headers  []string
+		want     string
+		verified bool
+	}{
+		"another realm":             {[]string{authorized, "true", shown, "1007", realm, "evil.example", user, "1007", domain, "pbx"}, "1007@pbx", true},
+		"another spelling":          {[]string{authorized, "true", shown, "BRIAN", realm, "PBX", user, "brian", domain, "pbx"}, "brian@pbx", true},
+		"no entry of the directory": {[]string{authorized, "true", shown, "1007", realm, "pbx"}, "1007@pbx", true},
+		"access list":               {[]string{authorized, "true", "variable_sip_acl_authed_by", "domains"}, "1008@from.example", false},
+		"access list of an account": {[]string{authorized, "true", user, "brian", domain, "pbx"}, "brian@pbx", false},
+		"refused":                   {[]string{shown, "1007", realm, "pbx", user, "1007", domain, "pbx"}, "1008@from.example", false},
+		"no credentials":            {nil, "1008@from.example", false},
+	} {
+		headers := append(test.headers, "Call-Direction", "inbound", "variable_sip_from_user", "1008", "variable_sip_from_host", "from.example", "authenticated", "true")
+		e := testSource().newDecoder(nil).decode(message("CHANNEL_CREATE", noon, headers...))
+		if got := e.User + "@" + e.Domain; got != test.want || e.Verified() != test.verified {
+			t.Errorf("%s: %s, verified %t; want %s, %t", name, got, e.Verified(), test.want, test.verified)
+		}
+	}
+}
+
 // hostile are values that a caller may write into its headers.
 var hostile = []string{
 	strings.Repeat("A", 64<<10), "a\r\nContent-Length: 5\r\n\r\nx", "-ERR no", "\x1b]0;title\a\x1b[31m", "$(reboot)`id`", "\xff\xfe\x00", "%0A%0a%", `"}{"Event-Name":"x"`,

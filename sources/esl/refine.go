@@ -3,6 +3,7 @@ package esl
 import (
 	"cmp"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,14 +114,27 @@ func isIncoming(h headers) bool {
 
 func isRejected(h headers) bool { return h["Hangup-Cause"] == "CALL_REJECTED" && isIncoming(h) }
 
-// refineCall prefers the account that was authenticated. A call that was refused before
-// the dialplan has no address.
+// refineCall prefers the account that the switch authorized, and then sets the raw field
+// "authenticated": whether it verified the password of that account. An access list, or a profile
+// that asks for no password, authorizes calls as well. A call that was refused before the
+// dialplan has no address.
+//
+// Trap: the caller writes the realm of its digest, and FreeSWITCH accepts any where the profile
+// has force-register-domain. user_name and domain_name are those of the directory.
 func refineCall(_ *decoder, e *event.Event) {
 	f := e.Fields
 	if !e.IP.IsValid() {
 		e.IP, e.Port = address(f["variable_sip_network_ip"], f["variable_sip_network_port"])
 	}
-	if user := f["variable_sip_auth_username"]; user != "" && f["variable_sip_authorized"] == "true" {
+	if f["variable_sip_authorized"] != "true" {
+		return
+	}
+	user := f["variable_sip_auth_username"]
+	f["authenticated"] = strconv.FormatBool(user != "")
+	switch {
+	case f["variable_user_name"] != "":
+		e.User, e.Domain = f["variable_user_name"], f["variable_domain_name"]
+	case user != "":
 		e.User, e.Domain = user, f["variable_sip_auth_realm"]
 	}
 }

@@ -49,7 +49,7 @@ const ofChannel = "ip=Caller-Network-Addr port=variable_sip_network_port user=va
 	"destination=Caller-Destination-Number to_user=variable_sip_to_user call_id=variable_sip_call_id " +
 	"user_agent=variable_sip_user_agent transport=variable_sip_via_protocol profile=variable_sofia_profile_name"
 
-const ofChannelToo = "variable_sip_network_ip variable_sip_authorized variable_sip_auth_username variable_sip_auth_realm variable_domain_name"
+const ofChannelToo = "variable_sip_network_ip variable_sip_authorized variable_sip_auth_username variable_sip_auth_realm variable_user_name variable_domain_name"
 
 const ofGateway = "ip=Register-Network-IP port=Register-Network-Port profile=profile-name"
 
@@ -81,8 +81,8 @@ var reports = parse([]report{
 	{name: "sofia::gateway_delete", event: event.GatewayRemoved, from: ofGateway, refine: refineGateway, sets: "gateway", then: (*decoder).noteGateways},
 	{name: "verto::login", event: event.VertoLoginFailure, when: has("verto_success", "0"),
 		from: "user=verto_login profile=verto_profile_name", refine: refineVerto, reads: "verto_client_address", sets: "ip port domain proven"},
-	{name: "CHANNEL_CREATE", event: event.Call, when: isIncoming, from: ofChannel, refine: refineCall, reads: ofChannelToo},
-	{name: "CHANNEL_HANGUP_COMPLETE", event: event.CallRejected, when: isRejected, from: ofChannel, refine: refineCall, reads: ofChannelToo},
+	{name: "CHANNEL_CREATE", event: event.Call, when: isIncoming, from: ofChannel, refine: refineCall, reads: ofChannelToo, sets: "authenticated"},
+	{name: "CHANNEL_HANGUP_COMPLETE", event: event.CallRejected, when: isRejected, from: ofChannel, refine: refineCall, reads: ofChannelToo, sets: "authenticated"},
 })
 
 // has returns whether the header has one of the values.
