@@ -108,7 +108,7 @@ func forgeries(t *testing.T, cfg *config.Config) (all []forgery) {
 func (s *simulation) tells(spec *rule.Spec, events []*event.Event, from netip.AddrPort) {
 	start := s.now
 	for _, given := range events {
-		s.now = start.Add(given.Time.Sub(testStart))
+		s.now = start.Add(given.Time.Sub(s.cfg.Numbering.TestStart()))
 		for _, source := range s.cfg.Sources {
 			if slices.Contains(spec.On, source.Ref) && slices.Contains(source.Description.Events.Names(), given.Name) {
 				ev := *given

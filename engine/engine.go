@@ -217,6 +217,7 @@ func (e *Engine) observe(ev *event.Event, now time.Time) {
 // believe passes an event to the rules, after its registrations and gateways are noted, unless a
 // ban would have prevented it.
 func (e *Engine) believe(ev *event.Event) {
+	e.cfg.Annotate(ev)
 	if e.setsAside(ev) {
 		e.aside++
 	} else {

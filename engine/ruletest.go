@@ -7,16 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/rule"
 )
-
-// testStart is the start of every test; tests state times since then.
-var testStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // A result is what became of one target in a test.
 type result struct {
@@ -73,10 +69,11 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 // play returns the events of a test in the order of their times.
 func play(cfg *config.Config, given []config.Given) ([]*event.Event, error) {
 	var events []*event.Event
-	next := testStart
+	start := cfg.Numbering.TestStart()
+	next := start
 	for _, g := range given {
 		if g.At != nil {
-			next = testStart.Add(*g.At)
+			next = start.Add(*g.At)
 		}
 		for n := 1; n <= g.Times; n++ {
 			heard, err := reported(cfg, g, n)

@@ -77,6 +77,7 @@ func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.S
 	}
 	err = errNo
 	for i, ev := range events {
+		cfg.Annotate(ev)
 		if len(events) > 1 {
 			fmt.Fprintf(a.stdout, "\nEvent %d of %d: %s, from the line\n  %s\n", i+1, len(events), terminal.Printable(ev.Name), terminal.Printable(ev.Text))
 		}

@@ -7,6 +7,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/numbering"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
@@ -31,6 +32,10 @@ type Config struct {
 	Rules    []*rule.Spec
 	Tests    []Test
 	Skipped  []Test // those that need a source that is not enabled
+
+	Numbering *numbering.Plan // of the site; never nil in a configuration that was loaded
+
+	used used // by the rules
 
 	protectRanges map[string]hcl.Range // of the words of security.protect
 	ruleRanges    map[string]hcl.Range // of the rules, by name
@@ -134,6 +139,6 @@ type Given struct {
 
 	Times int            // at least 1
 	Every time.Duration  // the interval; default 1s
-	At    *time.Duration // of the first, since the start of the test; nil: one interval after the given before
+	At    *time.Duration // of the first, since [numbering.Plan.TestStart]; nil: one interval after the given before
 	Where string         // "rules.d/20-registration.hcl:33"
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/numbering"
 	"freeswitch-security/engine/rule"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,10 +34,16 @@ var comparable = cmp.Options{
 	cmpopts.IgnoreFields(rule.Spec{}, "Where"),
 	cmp.Comparer(func(a, b ban.Target) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b *numbering.Plan) bool { return reflect.DeepEqual(a, b) }),
 	cmp.Comparer(func(a, b *rule.Matcher) bool { return a == b || a != nil && b != nil && a.String() == b.String() }),
 }
 
 const everything = `
+numbering {
+  country = "DE"
+  line    = ["0"]
+  hours   = "Mon-Fri 07:00-19:00"
+}
 security {
   auto_block_enabled = false
   iptables_chain     = "SIP_GUARD"
@@ -101,6 +109,7 @@ rule "everything" {
 
 const everythingJSON = `{
   "//": "the same in JSON",
+  "numbering": {"country": "DE", "line": ["0"], "hours": "Mon-Fri 07:00-19:00"},
   "security": {"auto_block_enabled": false, "iptables_chain": "SIP_GUARD", "block_duration": "2h",
     "trusted_networks": ["10.0.0.0/8", "2001:db8::1"], "protect": ["gateways", "registered"]},
   "locals": {"office": "192.0.2.0/24"},
@@ -135,7 +144,13 @@ func TestAllAttributes(t *testing.T) {
 	minutes := func(n int) ban.Term { return ban.Term(time.Duration(n) * time.Minute) }
 	at := 5 * time.Minute
 	network := rule.Network{V4: 24, V6: 48}
+	hours, _ := numbering.ParseHours("Mon-Fri 07:00-19:00")
+	plan, err := numbering.New(numbering.Site{Country: "DE", Line: []string{"0"}, Hours: hours})
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := &config.Config{
+		Numbering: plan,
 		Security: config.Security{
 			Chain: "SIP_GUARD", BlockDuration: minutes(120), Protect: config.Protect{Registered: true, Gateways: true}},
 		Sources: []config.Source{
@@ -185,10 +200,10 @@ func TestAllAttributes(t *testing.T) {
 	if got := cfg.Rules[0].Threshold.Then.String(); got != `event == 'auth_success'` {
 		t.Errorf("then is %s", got)
 	}
-	if got := cfg.Rules[0].Where; got != "rules.d/a.hcl:17" {
+	if got := cfg.Rules[0].Where; got != "rules.d/a.hcl:22" {
 		t.Errorf("the rule is at %s", got)
 	}
-	if got := cfg.Trusted[1].Where; got != "rules.d/a.hcl:6" {
+	if got := cfg.Trusted[1].Where; got != "rules.d/a.hcl:11" {
 		t.Errorf("the trusted network is at %s", got)
 	}
 }

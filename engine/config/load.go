@@ -83,6 +83,7 @@ func load(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, boo
 	if diags.HasErrors() {
 		return nil, diags, l.files
 	}
+	l.cfg.used = usedBy(l.cfg.Rules)
 	return l.cfg, diags, l.files
 }
 
@@ -183,6 +184,7 @@ func onlyRedefined(diags hcl.Diagnostics) bool {
 var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "security"},
 	{Type: "admin"},
+	{Type: "numbering"},
 	{Type: "source", LabelNames: []string{"kind", "name"}},
 	{Type: "action", LabelNames: []string{"kind", "name"}},
 	{Type: "trusted", LabelNames: []string{"name"}},
@@ -216,6 +218,7 @@ func (l *loader) decode() {
 	l.decodeSecurity(blocks["security"])
 	l.decodeTrusted(blocks["trusted"])
 	l.decodeAdmin(blocks["admin"])
+	l.decodeNumbering(blocks["numbering"])
 	l.decodeSources(blocks["source"])
 	l.checkWitnesses()
 	l.decodeActions(blocks["action"])

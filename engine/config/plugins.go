@@ -75,11 +75,13 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 		var claimed []string
 		action := l.kinds.Actions[index].New(b, plugin.ActionEnv{
 			Name: ref, Chain: l.cfg.Security.Chain, Sources: sources, Trusted: trusted,
-			Claim: func(what string) { claimed = append(claimed, what) },
+			Emergency: l.cfg.Numbering.Emergency,
+			Claim:     func(what string) { claimed = append(claimed, what) },
 		})
 		if b.Done(); b.Failed() {
 			continue
 		}
+		b.Note("emergency", l.cfg.Numbering.EmergencyNumbers())
 		for _, what := range claimed {
 			b.Note("claim", what)
 			if first, taken := claims[what]; taken {

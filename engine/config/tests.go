@@ -9,6 +9,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/numbering"
 	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
 
@@ -64,10 +65,7 @@ func (r *ruleBlock) decodeGiven(b *settings.Block) Given {
 	if g.Every > ban.MaxDuration/time.Duration(g.Times) {
 		b.Error("", "Test too long", fmt.Sprintf("These reports take longer than %s.", ban.FormatDuration(ban.MaxDuration)))
 	}
-	var at time.Duration
-	if b.Duration("at", &at, 0, longest) {
-		g.At = &at
-	}
+	g.At = decodeAt(b)
 	r.decodeEvent(b, &g)
 	line, read := b.Text("line")
 	right := b.Done()
@@ -90,6 +88,21 @@ func (r *ruleBlock) decodeGiven(b *settings.Block) Given {
 	}
 	g.Line, g.Event, g.IP = line.Value, nil, ""
 	return g
+}
+
+// decodeAt reads when the first report of a test comes: "90s" after its start, or "Tue 03:00".
+func decodeAt(b *settings.Block) *time.Duration {
+	t, ok := b.Text("at")
+	if !ok {
+		return nil
+	}
+	at, err := numbering.ParseMoment(t.Value)
+	if err == nil {
+		at = numbering.SinceTestStart(at)
+	} else if !b.Duration("at", &at, 0, longest) {
+		return nil
+	}
+	return &at
 }
 
 // decodeGivenSource reads which source reports: by default the first one of the rule. Of

@@ -38,6 +38,16 @@ type Event struct {
 	Message     string
 	Answer      uint16 // the code of the SIP answer: 401
 
+	// Where the call goes, read by the site's numbering plan, and when, in its zone. The
+	// configuration fills them in, as far as a rule uses them. Hour means nothing without Weekday.
+	DestinationNumber  string // E.164: +49301234567
+	DestinationCountry string // ISO 3166: DE; 001 for international networks
+	DestinationType    string // one of DestinationTypes
+	DestinationTail    string // the last digits of Destination
+	Weekday            string // one of Weekdays
+	Hour               uint8  // 0 to 23
+	Night              bool
+
 	// Proven is set if the peer is at IP: it sent the report over a connection, or it used
 	// what the switch had sent to that address. The sender of any other datagram may be forged.
 	Proven bool

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // Kind is the type of a field's value.
@@ -38,6 +39,9 @@ type Field struct {
 	// if [Fold] makes them equal.
 	Folded bool
 
+	// Values are all that the field can have; nil: any.
+	Values []string
+
 	// Settable is false for a field that the engine sets, not a report.
 	Settable bool
 
@@ -62,6 +66,13 @@ var Fields = []Field{
 	text("call_id", "the SIP Call-ID", func(e *Event) *string { return &e.CallID }),
 	folded("to_user", "the user in the To header", func(e *Event) *string { return &e.ToUser }),
 	text("destination", "the number that was dialled", func(e *Event) *string { return &e.Destination }),
+	derived("destination_number", "the number that is called, of a verified account: +49301234567", func(e *Event) *string { return &e.DestinationNumber }, nil),
+	derived("destination_country", "its country: DE; 001: an international network", func(e *Event) *string { return &e.DestinationCountry }, nil),
+	derived("destination_type", "its type: "+strings.Join(DestinationTypes, ", "), func(e *Event) *string { return &e.DestinationType }, DestinationTypes),
+	derived("destination_tail", "the last nine digits of what was dialled, whatever stands before them", func(e *Event) *string { return &e.DestinationTail }, nil),
+	{Name: "hour", Doc: "the hour of the day in the site's zone: 0 to 23", Kind: Number, get: hourText},
+	derived("weekday", "the day of the week in the site's zone: "+strings.Join(Weekdays, ", "), func(e *Event) *string { return &e.Weekday }, Weekdays),
+	{Name: "night", Doc: "whether it is outside of the site's hours", Kind: Flag, get: nightText, NoKey: "it is true or false"},
 	text("transport", "udp, tcp, tls, ws or wss", func(e *Event) *string { return &e.Transport }),
 	text("level", "the level of the log line: WARNING, ERR", func(e *Event) *string { return &e.Level }),
 	text("file", "the source file of FreeSWITCH that logged the line: sofia_reg.c", func(e *Event) *string { return &e.File }),
@@ -100,6 +111,39 @@ func folded(name, doc string, at func(*Event) *string) Field {
 func history(name, doc string, at func(*Event) *bool) Field {
 	return Field{Name: name, Doc: doc, Kind: Flag, NoKey: "it is true or false", get: func(e *Event) string { return flagText(*at(e)) }}
 }
+
+// derived makes the row of a text that the engine sets.
+func derived(name, doc string, at func(*Event) *string, values []string) Field {
+	return Field{Name: name, Doc: doc, Kind: Text, Bound: MaxField, At: at, Values: values}
+}
+
+// Values of the field destination_type.
+const (
+	FixedLine         = "fixed_line"
+	Mobile            = "mobile"
+	FixedLineOrMobile = "fixed_line_or_mobile"
+	TollFree          = "toll_free"
+	PremiumRate       = "premium_rate"
+	SharedCost        = "shared_cost"
+	VoIP              = "voip"
+	PersonalNumber    = "personal_number"
+	Pager             = "pager"
+	UAN               = "uan"
+	Voicemail         = "voicemail"
+	Satellite         = "satellite"
+	Emergency         = "emergency"
+	UnknownType       = "unknown"
+)
+
+// DestinationTypes are the values of the field destination_type. The numbering package keeps
+// their order in its table.
+var DestinationTypes = []string{
+	FixedLine, Mobile, FixedLineOrMobile, TollFree, PremiumRate, SharedCost, VoIP, PersonalNumber,
+	Pager, UAN, Voicemail, Satellite, Emergency, UnknownType,
+}
+
+// Weekdays are the values of the field weekday, by [time.Weekday].
+var Weekdays = []string{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"}
 
 // FieldNames lists the names of [Fields].
 var FieldNames = names(Fields, func(f *Field) string { return f.Name })
@@ -233,6 +277,15 @@ func setNumber(at *uint16, value, what string) error {
 	*at = uint16(n)
 	return nil
 }
+
+func hourText(e *Event) string {
+	if e.Weekday == "" {
+		return ""
+	}
+	return strconv.Itoa(int(e.Hour))
+}
+
+func nightText(e *Event) string { return flagText(e.Night) }
 
 func repeatText(e *Event) string { return flagText(e.Repeat) }
 

@@ -43,6 +43,10 @@ type ActionEnv struct {
 	// them, and an action that bans more than it is ordered to must not either.
 	Trusted []netip.Prefix
 
+	// Emergency reports whether dialled is an emergency number, with or without a line
+	// prefix. No action may end such a call.
+	Emergency func(dialled string) bool
+
 	// Claim reserves something for this action alone, in words: "iptables chain
 	// FREESWITCH". Two actions with the same claim are a mistake. What a started
 	// action claims it takes over from the one before it.

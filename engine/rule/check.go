@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -164,8 +165,28 @@ func (c *checker) compared(field, value ast.Node) {
 			literal.Value, event.DidYouMean(literal.Value, names))
 	case identifies(field, "ip") && literal.Value != "":
 		c.address(literal)
+	case literal.Value != "":
+		c.value(field, literal)
 	}
 }
+
+// value refuses a text that a field with few values never equals.
+func (c *checker) value(field ast.Node, literal *ast.StringNode) {
+	name, ok := field.(*ast.IdentifierNode)
+	if !ok {
+		return
+	}
+	f := event.FieldNamed(name.Value)
+	switch {
+	case f != nil && f.Values != nil && !slices.Contains(f.Values, literal.Value):
+		c.problem(literal, "Never equal", "%s is never %q.%s It is one of: %s.",
+			f.Name, literal.Value, event.DidYouMean(literal.Value, f.Values), strings.Join(f.Values, ", "))
+	case name.Value == "destination_country" && !countryCode.MatchString(literal.Value):
+		c.problem(literal, "Never equal", `A country is its two capital letters of ISO 3166, such as "DE", or "001" for international networks.`)
+	}
+}
+
+var countryCode = regexp.MustCompile(`^([A-Z]{2}|001)$`)
 
 // address refuses a text that `ip` never equals: a network, a name, or an address in
 // another form than netip prints.

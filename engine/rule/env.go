@@ -27,6 +27,13 @@ type environment struct {
 	CallID      string            `expr:"call_id"`
 	ToUser      string            `expr:"to_user"`
 	Destination string            `expr:"destination"`
+	DestNumber  string            `expr:"destination_number"`
+	DestCountry string            `expr:"destination_country"`
+	DestType    string            `expr:"destination_type"`
+	DestTail    string            `expr:"destination_tail"`
+	Hour        int               `expr:"hour"`
+	Weekday     string            `expr:"weekday"`
+	Night       bool              `expr:"night"`
 	Transport   string            `expr:"transport"`
 	Level       string            `expr:"level"`
 	File        string            `expr:"file"`
@@ -50,6 +57,8 @@ func NewEnv(ev *event.Event) any {
 		Event: ev.Name, Source: ev.Source, Time: ev.Time, IP: text(ev.IP), Port: int(ev.Port),
 		User: ev.User, Domain: ev.Domain, Profile: ev.Profile, Method: ev.Method,
 		UserAgent: ev.UserAgent, CallID: ev.CallID, ToUser: ev.ToUser, Destination: ev.Destination,
+		DestNumber: ev.DestinationNumber, DestCountry: ev.DestinationCountry, DestType: ev.DestinationType, DestTail: ev.DestinationTail,
+		Hour: int(ev.Hour), Weekday: ev.Weekday, Night: ev.Night,
 		Transport: ev.Transport, Level: ev.Level, File: ev.File, Message: ev.Message,
 		Answer: int(ev.Answer), Proven: ev.Proven, NonceIP: text(ev.NonceIP), Repeat: ev.Repeat, Fields: ev.Fields,
 		NewNetwork: ev.NewNetwork, NewDestination: ev.NewDestination, Guessed: ev.Guessed, HistoryDays: int(ev.HistoryDays),

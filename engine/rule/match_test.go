@@ -140,6 +140,8 @@ func TestEnvironment(t *testing.T) {
 		name, value := field.Name, "192.0.2.1"
 		if name == "source" {
 			ev.Source = value
+		} else if !field.Settable {
+			*field.At(ev) = value
 		} else if err := ev.Set(name, value); err != nil {
 			t.Fatal(err)
 		}

@@ -54,7 +54,17 @@ type constant struct {
 const maxHoles = 16
 
 // headerFields are the fields of an event that do not come from the message.
-var headerFields = []string{"event", "source", "time", "level", "file", "message", "answer", "proven", "nonce_ip", "repeat", "fields"}
+var headerFields = notFromMessage()
+
+func notFromMessage() []string {
+	names := []string{"event", "level", "file", "message", "answer", "proven", "nonce_ip", "repeat"}
+	for _, f := range event.Fields {
+		if !f.Settable && f.Name != "event" {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
 
 // trustedFields are the fields whose text FreeSWITCH or its operator chose. An
 // attacker cannot make them longer.
