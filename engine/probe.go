@@ -62,6 +62,7 @@ func (e *Engine) Probe(ctx context.Context, p Probe) (Findings, error) {
 	}
 	err = e.between(ctx, func() {
 		for _, ev := range events {
+			cfg.Annotate(ev)
 			e.known.fill(ev, e.now)
 		}
 	})
@@ -147,7 +148,6 @@ func probe(source string, fields map[string]string) (*event.Event, error) {
 // sighting returns the fields of an event, the rules that match it and the trust of its
 // address.
 func (e *Engine) sighting(cfg *config.Config, ev *event.Event) Sighting {
-	cfg.Annotate(ev)
 	s := Sighting{Source: ev.Source, Fields: map[string]string{}}
 	for i := range event.Fields {
 		if value := event.Fields[i].Get(ev); value != "" {

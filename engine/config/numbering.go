@@ -67,7 +67,7 @@ func usedBy(rules []*rule.Spec) used {
 		return slices.ContainsFunc(rules, func(s *rule.Spec) bool { return slices.ContainsFunc(fields, s.Uses) })
 	}
 	return used{
-		reading: any("destination_number", "destination_country", "destination_type"),
+		reading: any("destination_number", "destination_country", "destination_type", "new_destination"),
 		tail:    any("destination_tail"),
 		clock:   any("hour", "weekday", "night"),
 	}

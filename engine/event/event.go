@@ -62,8 +62,6 @@ type Event struct {
 
 	// The engine sets these from the history of the account, if a rule uses one of them: see
 	// package accounts.
-	DestinationCountry, DestinationType string
-
 	NewNetwork     bool
 	NewDestination bool
 	Guessed        bool
