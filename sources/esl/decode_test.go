@@ -181,6 +181,9 @@ func TestAccountOfCall(t *testing.T) {
 		want     string
 		verified bool
 	}{
+		"a browser": {[]string{"Caller-Source", "mod_verto", "Caller-Username", "1007@pbx", "variable_sip_from_user", "1009", authorized, "false",
+			shown, "1009", realm, "pbx", user, "1009", domain, "pbx"}, "1007@pbx", true},
+		"a browser without a login": {[]string{"Caller-Source", "mod_verto", authorized, "true", shown, "1009", realm, "pbx", user, "1009", domain, "pbx"}, "@", false},
 		"another realm":             {[]string{authorized, "true", shown, "1007", realm, "evil.example", user, "1007", domain, "pbx"}, "1007@pbx", true},
 		"another spelling":          {[]string{authorized, "true", shown, "BRIAN", realm, "PBX", user, "brian", domain, "pbx"}, "brian@pbx", true},
 		"no entry of the directory": {[]string{authorized, "true", shown, "1007", realm, "pbx"}, "1007@pbx", true},
@@ -194,6 +197,12 @@ func TestAccountOfCall(t *testing.T) {
 		if got := e.User + "@" + e.Domain; got != test.want || e.Verified() != test.verified {
 			t.Errorf("%s: %s, verified %t; want %s, %t", name, got, e.Verified(), test.want, test.verified)
 		}
+	}
+	// The dialplan has set the account of the called party.
+	e := testSource().newDecoder(nil).decode(message("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "CALL_REJECTED",
+		authorized, "true", shown, "1007", realm, "evil.example", user, "1009", domain, "pbx", "variable_requested_user_name", "1007", "variable_requested_domain_name", "pbx"))
+	if got := e.User + "@" + e.Domain; got != "1007@pbx" {
+		t.Errorf("after the dialplan: %s", got)
 	}
 }
 

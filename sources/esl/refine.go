@@ -120,9 +120,14 @@ func isRejected(h headers) bool { return h["Hangup-Cause"] == "CALL_REJECTED" &&
 // dialplan has no address.
 //
 // Trap: the caller writes the realm of its digest, and FreeSWITCH accepts any where the profile
-// has force-register-domain. user_name and domain_name are those of the directory.
+// has force-register-domain. user_name and domain_name are those of the directory, until the
+// dialplan sets them for the called party; then requested_user_name is as the caller wrote it.
 func refineCall(_ *decoder, e *event.Event) {
 	f := e.Fields
+	if f["Caller-Source"] == "mod_verto" {
+		refineVertoCall(e)
+		return
+	}
 	if !e.IP.IsValid() {
 		e.IP, e.Port = address(f["variable_sip_network_ip"], f["variable_sip_network_port"])
 	}
@@ -132,17 +137,37 @@ func refineCall(_ *decoder, e *event.Event) {
 	user := f["variable_sip_auth_username"]
 	f["authenticated"] = strconv.FormatBool(user != "")
 	switch {
-	case f["variable_user_name"] != "":
+	case e.Name == event.Call && f["variable_user_name"] != "":
 		e.User, e.Domain = f["variable_user_name"], f["variable_domain_name"]
+	case f["variable_requested_user_name"] != "":
+		e.User, e.Domain = f["variable_requested_user_name"], f["variable_requested_domain_name"]
 	case user != "":
 		e.User, e.Domain = user, f["variable_sip_auth_realm"]
 	}
 }
 
+// refineVertoCall reads a call of a browser, which has logged in. The raw field variable_sip_authorized
+// says so to the rules, as for other calls.
+//
+// Trap: the browser may set any variable of its call, also those that FreeSWITCH sets for calls of
+// phones. Its login and address are in the caller profile.
+func refineVertoCall(e *event.Event) {
+	e.User, e.Domain = divide(e.Fields["Caller-Username"])
+	e.Port, e.ToUser, e.CallID, e.UserAgent, e.Transport, e.Profile = 0, "", "", "", "", ""
+	login := strconv.FormatBool(e.User != "")
+	e.Fields["variable_sip_authorized"], e.Fields["authenticated"] = login, login
+}
+
+// divide divides "user@domain".
+func divide(login string) (user, domain string) {
+	if at := strings.LastIndexByte(login, '@'); at >= 0 {
+		return login[:at], login[at+1:]
+	}
+	return login, ""
+}
+
 // refineVerto divides a login "user@domain". A browser may send any text, over a connection.
 func refineVerto(_ *decoder, e *event.Event) {
 	e.IP, e.Port, e.Proven = event.ParseAddrPort(e.Fields["verto_client_address"])
-	if at := strings.LastIndexByte(e.User, '@'); at >= 0 {
-		e.User, e.Domain = e.User[:at], e.User[at+1:]
-	}
+	e.User, e.Domain = divide(e.User)
 }

@@ -49,7 +49,8 @@ const ofChannel = "ip=Caller-Network-Addr port=variable_sip_network_port user=va
 	"destination=Caller-Destination-Number to_user=variable_sip_to_user call_id=variable_sip_call_id " +
 	"user_agent=variable_sip_user_agent transport=variable_sip_via_protocol profile=variable_sofia_profile_name"
 
-const ofChannelToo = "variable_sip_network_ip variable_sip_authorized variable_sip_auth_username variable_sip_auth_realm variable_user_name variable_domain_name"
+const ofChannelToo = "variable_sip_network_ip variable_sip_authorized variable_sip_auth_username variable_sip_auth_realm variable_user_name variable_domain_name " +
+	"variable_requested_user_name variable_requested_domain_name Caller-Source Caller-Username"
 
 const ofGateway = "ip=Register-Network-IP port=Register-Network-Port profile=profile-name"
 
