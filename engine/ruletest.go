@@ -83,6 +83,9 @@ func play(cfg *config.Config, given []config.Given) ([]*event.Event, error) {
 			for _, ev := range heard {
 				ev.Time = next
 				ev.Source = g.Source
+				if begins := ev.Name == event.Call || ev.Name == event.CallAnswered; begins && g.Event != nil && ev.UUID == "" {
+					ev.UUID = "given " + strconv.Itoa(len(events)) // each is a call of its own
+				}
 				events = append(events, ev)
 			}
 			next = next.Add(g.Every)

@@ -30,6 +30,7 @@ type Event struct {
 	Method      string
 	UserAgent   string
 	CallID      string
+	UUID        string
 	ToUser      string
 	Destination string
 	Transport   string
@@ -94,7 +95,7 @@ func (e *Event) Verified() bool {
 		return true
 	case Registered:
 		return e.Fields["authenticated"] == "true"
-	case Call:
+	case Call, CallAnswered:
 		return e.Fields["variable_sip_authorized"] == "true" && e.Fields["authenticated"] != "false"
 	}
 	return false
@@ -104,12 +105,12 @@ func (e *Event) Verified() bool {
 var VerifiedEvents = []string{AuthSuccess, Registered, Call}
 
 // Peer returns where the packet came from that caused the report; the zero AddrPort if that is not
-// known, or no packet of the address did: the switch lists registrations and ends them, and a
+// known, or no packet of the address did: the switch lists registrations and ends them, and calls, by itself, and a
 // gateway's address is the one that the switch uses. Credentials count where their nonce was sent,
 // and the packet came from its sender. The port is 0 if it is not known.
 func (e *Event) Peer() netip.AddrPort {
 	switch {
-	case e.Name == Unregistered, e.Name == Registered && e.Repeat, e.Name == Gateway, e.Name == GatewayRemoved, e.Name == Listed:
+	case e.Name == Unregistered, e.Name == Registered && e.Repeat, e.Name == CallEnded, e.Name == Gateway, e.Name == GatewayRemoved, e.Name == Listed:
 		return netip.AddrPort{}
 	case e.NonceIP.IsValid() && e.Fields["sender"] != "":
 		sender, _, _ := ParseAddr(e.Fields["sender"])

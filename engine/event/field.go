@@ -64,6 +64,8 @@ var Fields = []Field{
 	text("method", "the SIP method: REGISTER, INVITE", func(e *Event) *string { return &e.Method }),
 	text("user_agent", "the SIP software of the peer, as it names itself", func(e *Event) *string { return &e.UserAgent }),
 	text("call_id", "the SIP Call-ID", func(e *Event) *string { return &e.CallID }),
+	{Name: "uuid", Doc: "the switch's name of the call", Kind: Text, Bound: MaxField, Settable: true,
+		At: func(e *Event) *string { return &e.UUID }, NoKey: "every call has one of its own"},
 	folded("to_user", "the user in the To header", func(e *Event) *string { return &e.ToUser }),
 	text("destination", "the number that was dialled", func(e *Event) *string { return &e.Destination }),
 	derived("destination_number", "the number that is called, of a verified account: +49301234567", func(e *Event) *string { return &e.DestinationNumber }, nil),

@@ -15,6 +15,8 @@ const (
 	Registered        = "registered"
 	Unregistered      = "unregistered"
 	Call              = "call"
+	CallAnswered      = "call_answered"
+	CallEnded         = "call_ended"
 	CallRejected      = "call_rejected"
 	WrongCallState    = "wrong_call_state"
 	VertoLoginFailure = "verto_login_failure"
@@ -54,6 +56,8 @@ var Vocabulary = []Word{
 	{Registered, "a registration was stored"},
 	{Unregistered, "a registration was removed or has expired"},
 	{Call, "the switch accepted an INVITE for processing"},
+	{CallAnswered, "a call to the switch was answered"},
+	{CallEnded, "a call to the switch has ended; without a uuid: all calls have, because the switch was restarted"},
 	{CallRejected, "a call ended with CALL_REJECTED"},
 	{WrongCallState, "an INVITE was challenged and then abandoned"},
 	{VertoLoginFailure, "a verto login was refused"},

@@ -25,6 +25,7 @@ type environment struct {
 	Method      string            `expr:"method"`
 	UserAgent   string            `expr:"user_agent"`
 	CallID      string            `expr:"call_id"`
+	UUID        string            `expr:"uuid"`
 	ToUser      string            `expr:"to_user"`
 	Destination string            `expr:"destination"`
 	DestNumber  string            `expr:"destination_number"`
@@ -56,7 +57,7 @@ func NewEnv(ev *event.Event) any {
 	return environment{
 		Event: ev.Name, Source: ev.Source, Time: ev.Time, IP: text(ev.IP), Port: int(ev.Port),
 		User: ev.User, Domain: ev.Domain, Profile: ev.Profile, Method: ev.Method,
-		UserAgent: ev.UserAgent, CallID: ev.CallID, ToUser: ev.ToUser, Destination: ev.Destination,
+		UserAgent: ev.UserAgent, CallID: ev.CallID, UUID: ev.UUID, ToUser: ev.ToUser, Destination: ev.Destination,
 		DestNumber: ev.DestinationNumber, DestCountry: ev.DestinationCountry, DestType: ev.DestinationType, DestTail: ev.DestinationTail,
 		Hour: int(ev.Hour), Weekday: ev.Weekday, Night: ev.Night,
 		Transport: ev.Transport, Level: ev.Level, File: ev.File, Message: ev.Message,

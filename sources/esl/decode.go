@@ -21,6 +21,7 @@ type decoder struct {
 	inLog    []string                           // events of the log alone
 	core     string                             // Core-UUID, a new one for every start of the switch
 	restarts uint64                             // changes of core
+	ended    *event.Event                       // of all calls, by a restart; it comes before the event of its message
 	doubted  int64                              // log records that are refused as evidence
 	attempts dedup.Cache[dialogue, credentials] // refused, without their failure
 	repeats  repeats
@@ -36,13 +37,21 @@ func (s *source) newDecoder(want map[string]bool) *decoder {
 	return d
 }
 
+// read returns the events of a message, in their order; nil where there is none.
+func (d *decoder) read(m *esl.Message) [2]*event.Event {
+	e := d.decode(m)
+	events := [...]*event.Event{d.ended, e}
+	d.ended = nil
+	return events
+}
+
 // decode returns the event that a message reports; nil if there is none, or it is not
 // wanted.
 func (d *decoder) decode(m *esl.Message) *event.Event {
 	if m.Record {
 		return d.decodeRecord(m.Body)
 	}
-	d.noteCore(m.Headers["Core-UUID"])
+	d.noteCore(m.Headers)
 	for _, r := range byName[m.Name()] {
 		if !isWanted(d.want, r.event) || r.when != nil && !r.when(m.Headers) {
 			continue
@@ -57,14 +66,18 @@ func (d *decoder) decode(m *esl.Message) *event.Event {
 	return nil
 }
 
-// noteCore forgets reports that wait for a second one when the switch has restarted.
-func (d *decoder) noteCore(core string) {
+// noteCore forgets reports that wait for a second one when the switch has restarted, and ends its calls.
+func (d *decoder) noteCore(h headers) {
+	core := h["Core-UUID"]
 	if core == "" || core == d.core {
 		return
 	}
 	if d.core != "" {
 		d.restarts++
 		d.attempts, d.repeats = dedup.Cache[dialogue, credentials]{}, repeats{}
+		if at, ok := stamp(h); ok && isWanted(d.want, event.CallEnded) {
+			d.ended = &event.Event{Name: event.CallEnded, Source: d.source, Time: at, Text: "restart of the switch"}
+		}
 	}
 	d.core = bound(core)
 }
@@ -95,7 +108,12 @@ func (d *decoder) build(r *report, h headers) *event.Event {
 	if !ok {
 		return nil // every event of FreeSWITCH has a stamp
 	}
-	e := &event.Event{Name: r.event, Source: d.source, Time: at, Fields: fields(h)}
+	e := &event.Event{Name: r.event, Source: d.source, Time: at}
+	if r.few {
+		e.Fields = only(h, r.spec.Raw)
+	} else {
+		e.Fields = fields(h)
+	}
 	e.IP, e.Port = address(e.Fields[r.ip], e.Fields[r.port])
 	for _, f := range r.texts {
 		*f.at(e) = e.Fields[f.header]

@@ -119,7 +119,7 @@ func TestReports(t *testing.T) {
 		{message("CHANNEL_CREATE", noon, "Call-Direction", "inbound", "Caller-Network-Addr", "192.0.2.1", "variable_sip_authorized", "true",
 			"variable_sip_from_user", "1", "variable_sip_from_host", "x", "variable_sip_auth_username", "2", "variable_sip_auth_realm", "pbx"), "2@pbx  192.0.2.1:0"},
 		{message("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "CALL_REJECTED", "variable_sip_from_user", "1"), "1@  invalid AddrPort"},
-		{message("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "NORMAL_CLEARING"), ""},
+		{message("CHANNEL_HANGUP_COMPLETE", noon, "Call-Direction", "inbound", "Hangup-Cause", "NORMAL_CLEARING"), "@  invalid AddrPort"},
 		{message("sofia::gateway_state", noon, "Gateway", "gw1", "State", "REGED", "Register-Network-IP", "192.0.2.1", "Register-Network-Port", "5060"), "@  192.0.2.1:5060"},
 		{message("sofia::gateway_state", noon, "Gateway", "gw1", "State", "TRYING", "Register-Network-IP", "192.0.2.1"), ""},
 		{message("sofia::gateway_state", noon, "Gateway", "gw1", "State", "REGED"), ""},

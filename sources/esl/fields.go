@@ -2,7 +2,6 @@ package esl
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -10,7 +9,7 @@ import (
 )
 
 // Bounds of the raw fields. Most events of FreeSWITCH have 10 to 40 headers, those of a
-// channel 60 to 130, and some 300 when it ends.
+// channel 60 to 130, and some 300 when it is answered or ends.
 const (
 	maxFields     = 128
 	maxFieldBytes = 16 << 10 // names and values together
@@ -43,14 +42,32 @@ func bound(s string) string { return event.Bound(s, event.MaxField) }
 // (headers of a SIP message, which become variables), and then other variables. A caller
 // cannot push out the headers that a rule reads.
 func dropLast(fields map[string]string) {
-	order := func(a, b string) int { return cmp.Or(rank(a)-rank(b), strings.Compare(a, b)) }
-	size := 0
-	for i, name := range slices.SortedFunc(maps.Keys(fields), order) {
-		size += len(name) + len(fields[name])
+	type ranked struct {
+		rank int
+		name string
+	}
+	all, size := make([]ranked, 0, len(fields)), 0
+	for name := range fields {
+		all = append(all, ranked{rank(name), name})
+	}
+	slices.SortFunc(all, func(a, b ranked) int { return cmp.Or(a.rank-b.rank, strings.Compare(a.name, b.name)) })
+	for i, f := range all {
+		size += len(f.name) + len(fields[f.name])
 		if i >= maxFields || size > maxFieldBytes {
-			delete(fields, name)
+			delete(fields, f.name)
 		}
 	}
+}
+
+// only copies the named headers of the event, bounded.
+func only(h headers, names []string) map[string]string {
+	kept := make(map[string]string, len(names))
+	for _, name := range names {
+		if value, ok := h[name]; ok {
+			kept[name] = bound(value)
+		}
+	}
+	return kept
 }
 
 // isOwn reports whether a header is about the event itself. The variables of the same

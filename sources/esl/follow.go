@@ -32,8 +32,8 @@ func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
 	return nil
 }
 
-// A follower follows one switch in three goroutines. One listens and decodes, and never
-// waits. One lists registrations and gateways. The one of run emits the events of both,
+// A follower follows one switch in four goroutines. One listens and decodes, and never
+// waits. One lists registrations and gateways, one the calls. The one of run emits the events of both,
 // and waits for the engine.
 type follower struct {
 	sub      esl.Subscription
@@ -72,6 +72,7 @@ func (f *follower) run(ctx context.Context) {
 	var finders sync.WaitGroup
 	finders.Go(func() { f.connect(ctx) })
 	finders.Go(func() { f.lister.run(ctx) })
+	finders.Go(func() { f.lister.reconcileCalls(ctx) })
 	ended := make(chan struct{})
 	go func() {
 		finders.Wait()
@@ -144,14 +145,19 @@ func (f *follower) connect(ctx context.Context) {
 // take decodes a message. It never waits.
 func (f *follower) take(m esl.Message) {
 	restarts, doubted, lost := f.decoder.restarts, f.decoder.doubted, esl.Lost(m)
-	e := f.decoder.decode(&m)
-	if e != nil {
+	for _, e := range f.decoder.read(&m) {
+		if e == nil {
+			continue
+		}
 		e.Live = true
 		if m.Record {
 			e.Time = f.byEvents(e.Time)
 		}
+		name, uuid := e.Name, e.UUID // from Put on the event is the engine's
 		if !f.queue.Put(e) {
 			lost++
+		} else if f.lister.calls != nil {
+			f.lister.calls.note(name, uuid, time.Now())
 		}
 	}
 	f.progress.message(&m, f.decoder.restarts-restarts, uint64(f.decoder.doubted-doubted), lost)

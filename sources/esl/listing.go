@@ -44,6 +44,7 @@ type lister struct {
 	unasked       atomic.Bool // the profiles of several
 	captures      bool        // it switches the capture on
 	uncaptured    atomic.Bool // that is due
+	calls         *openCalls  // nil: not wanted
 	events        chan *event.Event
 	due           chan struct{} // has an item when the lists are to be read
 	stale         atomic.Bool   // registrations were not listed since the stream was connected
@@ -58,6 +59,9 @@ func newLister(source string, want map[string]bool, p *progress, dial func(conte
 	if isWanted(want, event.Gateway, event.GatewayRemoved) {
 		l.gateways = &gateways{source: source, want: want, resolver: r, known: map[string]addresses{}}
 	}
+	if isWanted(want, event.CallEnded) {
+		l.calls = &openCalls{began: map[string]time.Time{}, due: make(chan struct{}, 1)}
+	}
 	return l
 }
 
@@ -67,12 +71,17 @@ func (l *lister) connected() {
 	l.untested.Store(true)
 	l.uncaptured.Store(true)
 	l.refresh()
+	if l.calls != nil {
+		wake(l.calls.due)
+	}
 }
 
 // refresh requests that run reads the lists. It does not wait.
-func (l *lister) refresh() {
+func (l *lister) refresh() { wake(l.due) }
+
+func wake(due chan<- struct{}) {
 	select {
-	case l.due <- struct{}{}:
+	case due <- struct{}{}:
 	default:
 	}
 }

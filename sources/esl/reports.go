@@ -20,9 +20,10 @@ type report struct {
 	event string             // that it becomes or contributes to
 	when  func(headers) bool // the row applies; nil: always
 	from  string             // "field=header …"; "": it only contributes
+	few   bool               // it has no raw fields but those of from and reads
 
 	refine func(*decoder, *event.Event) // sets fields that depend on several headers
-	reads  string                       // other headers that refine reads
+	reads  string                       // other headers, which refine reads or rules are to have
 	sets   string                       // other fields, typed or raw, that the event may have
 	then   func(*decoder, headers)      // called where the row applies
 
@@ -47,7 +48,7 @@ const ofSofia = "ip=network-ip port=network-port profile=profile-name call_id=ca
 
 const ofChannel = "ip=Caller-Network-Addr port=variable_sip_network_port user=variable_sip_from_user domain=variable_sip_from_host " +
 	"destination=Caller-Destination-Number to_user=variable_sip_to_user call_id=variable_sip_call_id " +
-	"user_agent=variable_sip_user_agent transport=variable_sip_via_protocol profile=variable_sofia_profile_name"
+	"user_agent=variable_sip_user_agent transport=variable_sip_via_protocol profile=variable_sofia_profile_name uuid=Unique-ID"
 
 const ofChannelToo = "variable_sip_network_ip variable_sip_authorized variable_sip_auth_username variable_sip_auth_realm variable_user_name variable_domain_name " +
 	"variable_requested_user_name variable_requested_domain_name Caller-Source Caller-Username"
@@ -83,7 +84,10 @@ var reports = parse([]report{
 	{name: "verto::login", event: event.VertoLoginFailure, when: has("verto_success", "0"),
 		from: "user=verto_login profile=verto_profile_name", refine: refineVerto, reads: "verto_client_address", sets: "ip port domain proven"},
 	{name: "CHANNEL_CREATE", event: event.Call, when: isIncoming, from: ofChannel, refine: refineCall, reads: ofChannelToo, sets: "authenticated"},
+	{name: "CHANNEL_ANSWER", event: event.CallAnswered, when: isIncoming, from: ofChannel, refine: refineCall, reads: ofChannelToo, sets: "authenticated"},
 	{name: "CHANNEL_HANGUP_COMPLETE", event: event.CallRejected, when: isRejected, from: ofChannel, refine: refineCall, reads: ofChannelToo, sets: "authenticated"},
+	{name: "CHANNEL_HANGUP_COMPLETE", event: event.CallEnded, when: isIncoming, from: ofChannel, few: true, refine: refineCall,
+		reads: ofChannelToo + " Hangup-Cause variable_billsec variable_duration", sets: "authenticated"},
 })
 
 // has returns whether the header has one of the values.
@@ -95,7 +99,7 @@ func has(header string, values ...string) func(headers) bool {
 func parse(rows []report) []report {
 	for i := range rows {
 		r := &rows[i]
-		r.spec = plugin.EventSpec{Name: r.event, Raw: strings.Fields(r.reads), Open: true}
+		r.spec = plugin.EventSpec{Name: r.event, Raw: strings.Fields(r.reads), Open: !r.few}
 		for _, pair := range strings.Fields(r.from) {
 			field, header, _ := strings.Cut(pair, "=")
 			r.spec.Fields, r.spec.Raw = append(r.spec.Fields, field), append(r.spec.Raw, header)
@@ -155,7 +159,7 @@ func (s *source) subscription(want map[string]bool) esl.Subscription {
 	for i := range reports {
 		r := &reports[i]
 		switch {
-		case !isWanted(want, r.event) || slices.Contains(sub.Subclasses, r.name):
+		case !isWanted(want, r.event) || slices.Contains(sub.Subclasses, r.name) || slices.Contains(sub.Events, r.name):
 		case strings.Contains(r.name, "::"):
 			sub.Subclasses = append(sub.Subclasses, r.name)
 		default:

@@ -140,9 +140,12 @@ func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[stri
 		}
 		stats.Lines++
 		stats.Recognised = true
-		e := decoder.decode(&m)
+		events := decoder.read(&m)
 		stats.Doubted = decoder.doubted
-		if e != nil {
+		for _, e := range events {
+			if e == nil {
+				continue
+			}
 			if err := emit(e); err != nil {
 				return stats, err
 			}

@@ -187,7 +187,7 @@ func TestSubscription(t *testing.T) {
 		}
 		return want
 	}
-	everything := esl.Subscription{Events: []string{"CHANNEL_CREATE", "CHANNEL_HANGUP_COMPLETE", "API"}, LogLevel: 4}
+	everything := esl.Subscription{Events: []string{"CHANNEL_CREATE", "CHANNEL_ANSWER", "CHANNEL_HANGUP_COMPLETE", "API"}, LogLevel: 4}
 	for _, r := range reports {
 		if strings.Contains(r.name, "::") && !slices.Contains(everything.Subclasses, r.name) {
 			everything.Subclasses = append(everything.Subclasses, r.name)
@@ -203,6 +203,7 @@ func TestSubscription(t *testing.T) {
 		{"", set(event.AuthFailure), esl.Subscription{Subclasses: []string{"sofia::register_attempt", "sofia::register_failure"}, LogLevel: -1}},
 		{"", set(event.AuthFailure, event.UnknownUser), esl.Subscription{Events: []string{"API"}, Subclasses: []string{"sofia::register_attempt", "sofia::register_failure"}, LogLevel: 4}},
 		{"log = false", set(event.Call, event.ACLReject), esl.Subscription{Events: []string{"CHANNEL_CREATE"}, LogLevel: -1}},
+		{"", set(event.CallRejected, event.CallEnded), esl.Subscription{Events: []string{"CHANNEL_HANGUP_COMPLETE"}, LogLevel: -1}},
 		{"", set("malformed"), esl.Subscription{Events: []string{"API"}, LogLevel: 4}},
 		{"", set(event.Gateway), esl.Subscription{Subclasses: []string{"sofia::gateway_add", "sofia::gateway_state", "sofia::gateway_delete"}, LogLevel: -1}},
 		{"", set(event.Unregistered), esl.Subscription{Subclasses: []string{"sofia::unregister", "sofia::expire"}, LogLevel: -1}},
