@@ -105,8 +105,15 @@ func ParseMoment(text string) (time.Duration, error) {
 	return time.Duration(d*day+minute) * time.Minute, errors.Join(err1, err2)
 }
 
-// TestStart is when the tests of rules begin, in the site's zone: at an hour at which it works.
-func (p *Plan) TestStart() time.Time { return time.Date(2026, 1, 5, 12, 0, 0, 0, p.zone) }
+// TestStart is when the tests of rules begin: on a Monday at noon in the site's zone, or in UTC without
+// a plan.
+func (p *Plan) TestStart() time.Time {
+	zone := time.UTC
+	if p != nil {
+		zone = p.zone
+	}
+	return time.Date(2026, 1, 5, 12, 0, 0, 0, zone)
+}
 
 // SinceTestStart returns the time from [Plan.TestStart] to the first such time of the week.
 func SinceTestStart(moment time.Duration) time.Duration {

@@ -256,7 +256,11 @@ func (p *Plan) national(rest string, exact bool) Reading {
 	case exact && m.valid != len(digits):
 		return Reading{}
 	case m.valid > 0:
-		return reading(digits[:m.valid], m.region(), m.kind())
+		r := reading(digits[:m.valid], m.region(), m.kind())
+		if m.valid < len(digits) && p.cost(r) < costs[event.SharedCost] {
+			return Reading{} // nothing to hide: it is another number
+		}
+		return r
 	case unallocated(m.kind()) == event.PremiumRate && len(digits) >= shortestE164:
 		return reading(digits[:min(len(digits), maxE164)], m.region(), event.PremiumRate)
 	}
@@ -316,6 +320,7 @@ func (p *Plan) cost(r Reading) int {
 // Tail returns the last nine digits of what was dialled, whatever separates them.
 func Tail(dialled string) string {
 	number, _, _ := strings.Cut(dialled, ";")
+	number, _, _ = strings.Cut(number, "@")
 	if n := len(number); allDigits(number) || n > tailDigits && allDigits(number[n-tailDigits:]) {
 		return number[max(0, n-tailDigits):]
 	}
