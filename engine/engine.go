@@ -220,6 +220,7 @@ func (e *Engine) believe(ev *event.Event) {
 	e.cfg.Annotate(ev)
 	if e.setsAside(ev) {
 		e.aside++
+		e.rules.End(ev) // a call ends, whatever is banned
 	} else {
 		e.known.learn(ev, e.now)
 		e.lift(ev)

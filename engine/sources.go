@@ -148,6 +148,7 @@ func (e *Engine) reconcileSources() {
 		case s.Description.ReplayOnly:
 			e.options.Log.Warn("source can only be replayed", "source", s.Ref)
 		default:
+			e.rules.End(&event.Event{Name: event.CallEnded, Source: s.Ref}) // what ended meanwhile is not reported
 			started = append(started, set.start(e.live.ctx, s, e.wants(s.Ref), e.list))
 		}
 	}

@@ -171,7 +171,10 @@ func (p *picture) printTrackers(w io.Writer, columns int, now time.Time) error {
 func trackerTable(trackers []status.Tracker, now time.Time) *terminal.Table {
 	t := terminal.NewTable("KEY", "COUNT", "WITHIN", "LAST", "RULE", "SOURCE")
 	for _, k := range trackers {
-		within := ban.FormatDuration(k.Within.Duration())
+		within := "at once"
+		if k.Within > 0 {
+			within = ban.FormatDuration(k.Within.Duration())
+		}
 		t.Row(k.Key, fmt.Sprintf("%d of %d", k.Count, k.Limit), within, terminal.Ago(k.Last, now), k.Rule, k.Source)
 	}
 	return t

@@ -2,10 +2,12 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
 )
@@ -13,16 +15,20 @@ import (
 // longest bounds the durations of a rule.
 const longest = ban.MaxDuration
 
-// decodeThreshold reads `threshold { count within per distinct then }`.
+// decodeThreshold reads `threshold { count within per distinct then }` or `threshold { concurrent per }`.
 func (r *ruleBlock) decodeThreshold(b *settings.Block) {
 	if b == nil {
 		return
 	}
 	t := &rule.Threshold{Per: rule.Key{{Field: "ip", Network: rule.Host}}}
 	r.spec.Threshold = t
+	if b.Has("concurrent") {
+		r.decodeConcurrent(b)
+		return
+	}
 	switch count, within := b.Has("count"), b.Has("within"); {
 	case !count && !within:
-		b.Error("", "Empty threshold", "Write how many matches within how long: count = 5 and within = \"10m\".")
+		b.Error("", "Empty threshold", "Write how many matches within how long: count = 5 and within = \"10m\". Or how many calls at once: concurrent = 5.")
 	case !within:
 		b.ErrorAt(b.Attribute("count").Range, "Missing within", "A count needs a window: within = \"10m\".")
 	case !count:
@@ -34,6 +40,29 @@ func (r *ruleBlock) decodeThreshold(b *settings.Block) {
 	r.decodeDistinct(b)
 	if attr := b.Attribute("then"); attr != nil {
 		t.Then = r.match(b, attr.Expr)
+	}
+}
+
+// decodeConcurrent reads `threshold { concurrent per }`. The match must name only events that begin a
+// call: others have no end.
+func (r *ruleBlock) decodeConcurrent(b *settings.Block) {
+	t := r.spec.Threshold
+	t.Concurrent = true
+	b.Int("concurrent", &t.Count, 1, rule.MaxCount)
+	r.decodePer(b)
+	for _, name := range []string{"count", "within", "distinct", "then"} {
+		if attr := b.Attribute(name); attr != nil {
+			b.ErrorAt(attr.NameRange, "Not with concurrent", fmt.Sprintf("concurrent counts the calls that are open now. It takes no %s, only per.", name))
+		}
+	}
+	if m := r.spec.Match; m != nil {
+		events := maps.Clone(m.Events())
+		delete(events, event.Call)
+		delete(events, event.CallAnswered)
+		if m.Events() == nil || len(events) > 0 {
+			b.ErrorAt(b.Attribute("concurrent").NameRange, "No calls to count", "concurrent counts calls from their beginning, or their answer, to their end. "+
+				"The match must name event == 'call' or event == 'call_answered', and no other event.")
+		}
 	}
 }
 

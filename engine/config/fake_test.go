@@ -71,7 +71,7 @@ func newESL(b *settings.Block, _ plugin.SourceEnv) plugin.Source {
 
 func (s *fakeESL) Describe() plugin.Description {
 	d := plugin.Description{Hears: true}
-	for _, name := range []string{event.Registered, event.Unregistered, event.Gateway, event.GatewayRemoved} {
+	for _, name := range []string{event.Registered, event.Unregistered, event.Call, event.CallAnswered, event.CallEnded, event.Gateway, event.GatewayRemoved} {
 		d.Events.Add(plugin.EventSpec{Name: name, Open: true})
 	}
 	return d

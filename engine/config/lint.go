@@ -28,7 +28,7 @@ func Lint(cfg *Config) hcl.Diagnostics {
 	}
 	var idle, idleBans []string // rules
 	for _, spec := range cfg.Rules {
-		if !cfg.reports(spec.On, spec.Match) || spec.Threshold != nil && !cfg.reports(spec.On, spec.Threshold.Then) {
+		if th := spec.Threshold; !cfg.reports(spec.On, spec.Match) || th != nil && (!cfg.reports(spec.On, th.Then) || th.Concurrent && !cfg.endsCalls(spec.On)) {
 			idle = append(idle, spec.Name)
 		}
 		if spec.Bans() && spec.Ban.Account && !slices.ContainsFunc(cfg.Actions, func(a Action) bool {
@@ -99,6 +99,11 @@ func (cfg *Config) reports(refs []string, matcher *rule.Matcher) bool {
 	return slices.ContainsFunc(cfg.Sources, func(s Source) bool {
 		return slices.Contains(refs, s.Ref) && slices.ContainsFunc(s.Description.Events, func(e plugin.EventSpec) bool { return matcher.Events()[e.Name] })
 	})
+}
+
+// endsCalls reports whether one of the sources reports the ends of calls.
+func (cfg *Config) endsCalls(refs []string) bool {
+	return slices.ContainsFunc(sourcesOf(cfg, event.CallEnded), func(ref string) bool { return slices.Contains(refs, ref) })
 }
 
 // sourcesOf lists the sources that can report an event.

@@ -102,7 +102,7 @@ func (e *Event) Verified() bool {
 }
 
 // VerifiedEvents are the names of the events that can be [Event.Verified].
-var VerifiedEvents = []string{AuthSuccess, Registered, Call}
+var VerifiedEvents = []string{AuthSuccess, Registered, Call, CallAnswered}
 
 // Peer returns where the packet came from that caused the report; the zero AddrPort if that is not
 // known, or no packet of the address did: the switch lists registrations and ends them, and calls, by itself, and a

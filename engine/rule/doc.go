@@ -1,6 +1,7 @@
 // Package rule decides: it matches events, counts them in exact sliding windows, and
 // orders a ban or an alert when a threshold is reached. A rule may also wait for one
 // further event of the same key on the same source: a success after many failures.
+// Instead of matches within a time it may count the calls that are open at once.
 //
 // It stands between the sources and the ledger. An event comes in through
 // [Set.Observe]; firings with their orders come out. What becomes of an order is

@@ -20,7 +20,7 @@ type Firing struct {
 	Spec   *Spec
 	Event  *event.Event // the last one
 	Key    string       // readable: "203.0.113.7", "1000@pbx"; "" without a key
-	Reason string       // "5 in 10m, per ip 203.0.113.7"; "…, then auth_success from 203.0.113.7"
+	Reason string       // "5 in 10m, per ip 203.0.113.7"; "…, then auth_success from 203.0.113.7"; "12 calls at once, per …"
 	// Orders are the bans to order, those of accounts first; nil if the rule only alerts or there is
 	// nothing to ban.
 	Orders []ban.Order
@@ -36,11 +36,11 @@ type Firing struct {
 	Keep bool
 }
 
-// firing makes the firing of an event. earlier has the other matches in the window,
+// firing makes the firing of an event. earlier has the other matches in the window, of n in all,
 // oldest first.
-func (r *rule) firing(ev *event.Event, earlier []counted, ring *ring) *Firing {
+func (r *rule) firing(ev *event.Event, earlier []counted, n int, ring *ring) *Firing {
 	f := &Firing{Spec: r.spec, Event: ev, Alert: r.spec.Alert != nil, Evidence: evidence(ev, earlier, ring)}
-	f.Key, f.Reason = r.describe(ev, len(earlier)+1)
+	f.Key, f.Reason = r.describe(ev, n)
 	if !r.spec.Bans() {
 		return f
 	}
@@ -120,6 +120,9 @@ func (r *rule) describe(ev *event.Event, n int) (key, reason string) {
 		reason += " different values of " + th.Distinct
 	}
 	key = r.keyer.text(ev)
+	if th.Concurrent {
+		return key, reason + " calls at once, per " + th.Per.String() + " " + key
+	}
 	reason += " in " + ban.FormatDuration(th.Within) + ", per " + th.Per.String() + " " + key
 	if th.Then != nil {
 		reason += ", then " + ev.Name + from

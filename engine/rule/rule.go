@@ -16,11 +16,11 @@ type rule struct {
 	status  status.Rule // without what the trackers know
 
 	// With a threshold:
-	keyer        *keyer
-	distinct     *event.Field // nil: matches are counted
-	distinctSeed maphash.Seed
-	trackers     []*tracker // of each source in spec.On
-	apart        []*tracker // likewise, of the matches that Set.Apart counts apart
+	keyer     *keyer
+	distinct  *event.Field // nil: matches are counted
+	valueSeed maphash.Seed // of the values of distinct, and of the uuids of calls
+	trackers  []*tracker   // of each source in spec.On
+	apart     []*tracker   // likewise, of the matches that Set.Apart counts apart
 }
 
 func newRule(spec *Spec) *rule {
@@ -30,13 +30,17 @@ func newRule(spec *Spec) *rule {
 		return r
 	}
 	r.keyer = newKeyer(th.Per, spec.NAT64)
+	r.valueSeed = maphash.MakeSeed()
 	if th.Distinct != "" {
 		r.distinct = event.FieldNamed(th.Distinct)
-		r.distinctSeed = maphash.MakeSeed()
 	}
 	for range spec.On {
 		for _, list := range []*[]*tracker{&r.trackers, &r.apart} {
-			*list = append(*list, newTracker(th.Within.Microseconds(), th.Distinct != "", r.keepsAddresses()))
+			t := newTracker(th.Within.Microseconds(), th.Distinct != "", r.keepsAddresses())
+			if th.Concurrent {
+				t.holdCalls()
+			}
+			*list = append(*list, t)
 		}
 	}
 	return r
@@ -65,9 +69,23 @@ func (r *rule) hit(ev *event.Event) (hit, bool) {
 		if value == "" {
 			return hit{}, false
 		}
-		h.value = maphash.String(r.distinctSeed, value)
+		h.value = maphash.String(r.valueSeed, value)
 	}
-	return h, true
+	if r.spec.Threshold.Concurrent {
+		h.value = maphash.String(r.valueSeed, ev.UUID)
+	}
+	return h, ev.UUID != "" || !r.spec.Threshold.Concurrent
+}
+
+// end forgets the call of an event, or all calls if a switch was restarted.
+func (r *rule) end(slot int, ev *event.Event) {
+	for _, t := range []*tracker{r.trackers[slot], r.apart[slot]} {
+		if ev.UUID != "" {
+			t.end(maphash.String(r.valueSeed, ev.UUID))
+		} else if ev.Name == event.CallEnded {
+			t.forgetAll()
+		}
+	}
 }
 
 // addToAll adds a hit that t has counted, n with those before, to the windows of the other sources
@@ -103,7 +121,7 @@ func (r *rule) adopt(old *rule) {
 		return
 	}
 	// The old digests were made with the old seeds.
-	r.keyer, r.distinctSeed = old.keyer, old.distinctSeed
+	r.keyer, r.valueSeed = old.keyer, old.valueSeed
 	for i, source := range r.spec.On {
 		if j := slices.Index(old.spec.On, source); j >= 0 {
 			r.trackers[i], r.apart[i] = old.trackers[j], old.apart[j]
@@ -123,7 +141,7 @@ func (r *rule) countsLike(old *rule) bool {
 		return false
 	}
 	return r.spec.Match.String() == old.spec.Match.String() && slices.Equal(r.spec.NAT64, old.spec.NAT64) &&
-		slices.Equal(a.Per, b.Per) && a.Within == b.Within && a.Distinct == b.Distinct
+		slices.Equal(a.Per, b.Per) && a.Within == b.Within && a.Concurrent == b.Concurrent && a.Distinct == b.Distinct
 }
 
 // report returns the rule's status.

@@ -29,7 +29,7 @@ type savedWindow struct {
 // digests of other keys, and of distinct values, have a seed.
 func (s *Set) savable(f func(t *tracker, as savedTracker)) {
 	for _, r := range s.rules {
-		if r.spec.Ban == nil || r.spec.Threshold == nil || r.distinct != nil || !r.keyer.isAddress() {
+		if r.spec.Ban == nil || r.spec.Threshold == nil || r.distinct != nil || r.spec.Threshold.Concurrent || !r.keyer.isAddress() {
 			continue
 		}
 		for slot, source := range r.spec.On {

@@ -35,6 +35,7 @@ type Set struct {
 type listeners struct {
 	byName map[string][]listener // for events that some rule names
 	rest   []listener            // for other events
+	calls  []listener            // whose matches are open calls
 	wants  map[string]bool       // see Set.Wants
 }
 
@@ -80,6 +81,10 @@ func index(all []listener) *listeners {
 		}
 		for name := range events {
 			ls.wants[name] = true
+		}
+		if th := l.rule.spec.Threshold; th != nil && th.Concurrent {
+			ls.calls = append(ls.calls, l)
+			ls.wants[event.CallEnded] = true
 		}
 		if events[event.SIPRequest] && (l.match.Uses("answer") || l.match.Uses("repeat")) {
 			ls.wants[event.SIPRequestAgain] = true
@@ -129,6 +134,7 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 	if ls == nil {
 		return
 	}
+	s.end(ls, ev)
 	var env any      // made for the first rule that needs it
 	var place uint64 // in the ring, once a rule counts the event
 	for _, l := range ls.to(ev.Name) {
@@ -154,7 +160,7 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 		r.status.Matches++
 		if r.spec.Threshold == nil {
 			r.status.Firings++
-			fire(r.firing(ev, nil, s.ring))
+			fire(r.firing(ev, nil, 1, s.ring))
 			continue
 		}
 		h, ok := r.hit(ev)
@@ -169,22 +175,40 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 	}
 }
 
+// End forgets the call that an event ends, if it ends one. Observe does so, too.
+func (s *Set) End(ev *event.Event) {
+	if ls := s.sources[ev.Source]; ls != nil {
+		s.end(ls, ev)
+	}
+}
+
+func (s *Set) end(ls *listeners, ev *event.Event) {
+	if ev.Name == event.CallEnded || ev.Name == event.CallRejected {
+		for _, l := range ls.calls {
+			l.rule.end(l.slot, ev)
+		}
+	}
+}
+
 // count adds a hit to its window, and fires if the window is full and the rule waits for
 // nothing.
 func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 	r, t := l.rule, s.tracker(l, ev)
 	n, count := t.add(h), r.spec.Threshold.Count
+	concurrent := r.spec.Threshold.Concurrent
 	if ev.Name == event.VertoLoginFailure {
 		t, n = r.addToAll(h, t, n)
 	}
 	if s.Meter != nil {
 		addrs := []netip.Addr{ev.IP}
 		if r.keepsAddresses() {
-			for _, c := range t.others(h.key, h.place) {
+			for _, c := range t.others(h.key, h.place, maxMatches) {
 				addrs = append(addrs, c.addr)
 			}
 		}
-		t.shorten(h.key, count)
+		if !concurrent {
+			t.shorten(h.key, count)
+		}
 		s.Meter(r.spec, ev, n, addrs)
 		return
 	}
@@ -195,7 +219,7 @@ func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 		t.shorten(h.key, count)
 		return
 	}
-	s.fire(l, t, ev, h.key, h.place, fire)
+	s.fire(l, t, ev, h, n, fire)
 }
 
 // tracker returns that of a listener in which an event is counted.
@@ -217,19 +241,29 @@ func (s *Set) complete(l listener, ev *event.Event, place uint64, fire func(*Fir
 	t, count := s.tracker(l, ev), l.rule.spec.Threshold.Count
 	t.shorten(key, count) // a reload may have lowered the count
 	if t.spans(key, count, ev.Time.UnixMicro()) {
-		s.fire(l, t, ev, key, place, fire)
+		s.fire(l, t, ev, hit{key: key, place: place}, count, fire)
 	}
 }
 
-// fire reports the firing of a full window, and clears the windows of its key unless it is kept.
-func (s *Set) fire(l listener, t *tracker, ev *event.Event, key digest, place uint64, fire func(*Firing)) {
-	r := l.rule
+// fire reports the firing of a full window, with n matches, and clears the windows of its key unless it
+// is kept. Calls that are open stay so.
+func (s *Set) fire(l listener, t *tracker, ev *event.Event, h hit, n int, fire func(*Firing)) {
+	r, th := l.rule, l.rule.spec.Threshold
+	most := n // matches before the event
+	if th.Concurrent && (r.spec.Ban == nil || !r.spec.Ban.All) {
+		most = MaxEvidence // a switch has thousands of calls
+	}
 	r.status.Firings++
-	f := r.firing(ev, t.others(key, place), s.ring)
-	if fire(f); f.Keep {
-		t.shorten(key, r.spec.Threshold.Count)
-	} else if t.forget(key); t != r.apart[l.slot] {
-		r.forget(key)
+	f := r.firing(ev, t.others(h.key, h.place, most), n, s.ring)
+	fire(f)
+	switch {
+	case th.Concurrent:
+	case f.Keep:
+		t.shorten(h.key, th.Count)
+	default:
+		if t.forget(h.key); t != r.apart[l.slot] {
+			r.forget(h.key)
+		}
 	}
 }
 

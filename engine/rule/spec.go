@@ -48,6 +48,9 @@ func (s *Spec) Counts(ev *event.Event) (counts bool, reason string) {
 		return false, "the event repeats an earlier report of the same attempt"
 	}
 	counts, _ = s.Match.Match(new(vm.VM), NewEnv(ev)) // an expression that fails does not match
+	if counts && s.Threshold != nil && s.Threshold.Concurrent && ev.UUID == "" {
+		return false, "the event has no uuid, so the end of the call is not known"
+	}
 	return counts, ""
 }
 
@@ -60,10 +63,14 @@ func (s *Spec) Uses(field string) bool {
 
 // A Threshold says how many matches of one key, within which time, fire a rule.
 type Threshold struct {
-	Count    int // 1 to MaxCount
-	Within   time.Duration
-	Per      Key    // never empty
-	Distinct string // the field whose different values count; "" counts matches
+	Count  int // 1 to MaxCount
+	Within time.Duration
+	// Concurrent counts calls that are open at once, instead of matches within a time: each from its
+	// match to the event CallEnded or CallRejected of its uuid. The rule fires at each match while
+	// Count or more are open. There is no Within, Distinct and Then.
+	Concurrent bool
+	Per        Key    // never empty
+	Distinct   string // the field whose different values count; "" counts matches
 	// Then must be true for an event of the same key on the same source, while the
 	// window holds Count matches: the rule fires with that event. nil: it fires with
 	// the match that fills the window.

@@ -1,6 +1,9 @@
 package rule
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // MaxKeys bounds the keys that one rule tracks per source. For a further key, the least
 // recently seen one is evicted. If events are in order of time, the first to go is a
@@ -45,6 +48,9 @@ type tracker struct {
 	base     int64 // what is added to the times in it, which so can all be shifted at once
 	distinct bool  // a value counts once, at its latest time
 
+	// open has the key of each call that is open, by its value; nil: matches are no calls.
+	open map[uint64]digest
+
 	maxKeys, maxMatches int // MaxKeys and maxMatches, except in tests
 
 	keys       map[digest]uint32 // to windows
@@ -76,6 +82,19 @@ func newTracker(within int64, distinct, keepAddresses bool) *tracker {
 	}
 }
 
+// maxOpen bounds the open calls that one rule remembers per source: more than a switch of one host
+// carries. forgetOpen is when a call without an end is forgotten.
+const (
+	maxOpen    = 50_000
+	forgetOpen = 12 * time.Hour
+)
+
+// holdCalls makes a new tracker one of open calls. A match has the call as its value, and stays until
+// end is called.
+func (t *tracker) holdCalls() {
+	t.open, t.within, t.maxMatches = map[uint64]digest{}, forgetOpen.Microseconds(), maxOpen
+}
+
 // A hit is an event to be counted.
 type hit struct {
 	key   digest
@@ -93,6 +112,9 @@ type hit struct {
 func (t *tracker) add(h hit) (n int) {
 	h.time -= t.base
 	i, known := t.keys[h.key]
+	if _, is := t.open[h.value]; is {
+		return t.size(h.key) // of which it is, unless its key has changed
+	}
 	if known {
 		t.unlink(i)
 	} else {
@@ -119,8 +141,35 @@ func (t *tracker) add(h hit) (n int) {
 			t.drop(w, before, found)
 		}
 	}
+	if t.remembered >= t.maxMatches && t.windows.at(0).prev == i {
+		t.drop(w, 0, w.oldest) // nothing else can be evicted
+	}
 	t.insert(w, t.newMatch(h))
+	if t.open != nil {
+		t.open[h.value] = h.key
+	}
 	return int(w.n)
+}
+
+// size returns the number of matches in a key's window.
+func (t *tracker) size(key digest) int {
+	if i, known := t.keys[key]; known {
+		return int(t.windows.at(i).n)
+	}
+	return 0
+}
+
+// end forgets a call.
+func (t *tracker) end(value uint64) {
+	key, is := t.open[value]
+	if !is {
+		return
+	}
+	w := t.windows.at(t.keys[key])
+	before, found := t.seen(w, value)
+	if t.drop(w, before, found); w.n == 0 {
+		t.forget(key)
+	}
 }
 
 // trim drops the matches before start.
@@ -169,6 +218,7 @@ func (t *tracker) drop(w *window, before, i uint32) {
 	w.n--
 	m.next, t.freeMatch = t.freeMatch, i
 	t.remembered--
+	delete(t.open, m.value)
 }
 
 // setNext makes match i the next of another one, or the oldest.
@@ -235,7 +285,7 @@ func (t *tracker) evict(now int64) {
 	switch newest := t.matches.at(w.newest).time; {
 	case newest < now-t.within:
 		t.expired++
-	case t.distinct:
+	case t.distinct, t.open != nil:
 		t.evicted++
 	default:
 		t.evicted++
@@ -291,6 +341,12 @@ func (t *tracker) forget(key digest) {
 	}
 }
 
+func (t *tracker) forgetAll() {
+	for key := range t.keys {
+		t.forget(key)
+	}
+}
+
 func (t *tracker) forgetWindow(i uint32) {
 	w := t.windows.at(i)
 	for w.n > 0 {
@@ -342,14 +398,15 @@ type counted struct {
 	proven bool
 }
 
-// others returns the matches in a key's window, oldest first, except the one at a place
+// others returns the newest matches, at most so many, in a key's window, oldest first, except the one at a place
 // in the ring; a place of 0 is none.
-func (t *tracker) others(key digest, place uint64) []counted {
+func (t *tracker) others(key digest, place uint64, most int) []counted {
 	w := t.windows.at(t.keys[key])
-	out := make([]counted, 0, w.n)
+	out := make([]counted, 0, min(int(w.n), most))
+	older := int(w.n) - most
 	for i := w.oldest; i != 0; i = t.matches.at(i).next {
 		m := t.matches.at(i)
-		if m.place == place && place != 0 {
+		if older--; older >= 0 || m.place == place && place != 0 {
 			continue
 		}
 		out = append(out, counted{time: m.time + t.base, name: t.names[m.name], place: m.place, addr: t.address(i), proven: m.proven})

@@ -39,10 +39,10 @@ type Tally struct {
 type Tracker struct {
 	Rule   string    `json:"rule"`
 	Source string    `json:"source"`
-	Key    string    `json:"key"`   // "203.0.113.7", "1000@pbx"; "" if it is no longer kept
-	Count  int       `json:"count"` // matches or distinct values in the window
-	Limit  int       `json:"limit"` // at which the rule fires, or starts to wait for Then
-	Then   string    `json:"then"`  // expression that an event must match thereafter; "" if there is none
-	Within Seconds   `json:"withinSeconds"`
-	Last   time.Time `json:"last"` // latest match
+	Key    string    `json:"key"`           // "203.0.113.7", "1000@pbx"; "" if it is no longer kept
+	Count  int       `json:"count"`         // matches or distinct values in the window
+	Limit  int       `json:"limit"`         // at which the rule fires, or starts to wait for Then
+	Then   string    `json:"then"`          // expression that an event must match thereafter; "" if there is none
+	Within Seconds   `json:"withinSeconds"` // 0: they are calls that are open
+	Last   time.Time `json:"last"`          // latest match
 }

@@ -201,11 +201,11 @@ func (d *draft) advice(r *learn.RuleFinding) {
 	t := r.Spec.Threshold
 	switch r.Advice {
 	case learn.Shared:
-		d.comment("  Its windows are per %s, and attackers filled them, too: no proposal for count = %d.", t.Per, t.Count)
+		d.comment("  Its windows are per %s, and attackers filled them, too: no proposal for %s = %d.", t.Per, counter(t), t.Count)
 	case learn.Hopeless:
-		d.comment("  No count tells this from an attack: check the address before you raise count = %d.", t.Count)
+		d.comment("  No count tells this from an attack: check the address before you raise %s = %d.", counter(t), t.Count)
 	case learn.Keep:
-		d.comment("  count = %d is fine.", t.Count)
+		d.comment("  %s = %d is fine.", counter(t), t.Count)
 	case learn.Raise:
 		d.comment("  A genuine address came too close:")
 		d.threshold(t, r.Count)
@@ -215,12 +215,22 @@ func (d *draft) advice(r *learn.RuleFinding) {
 	}
 }
 
+// counter is the attribute of a threshold's count.
+func counter(t *rule.Threshold) string {
+	if t.Concurrent {
+		return "concurrent"
+	}
+	return "count"
+}
+
 // threshold writes a threshold with another count.
 func (d *draft) threshold(t *rule.Threshold, count int) {
 	d.comment("")
 	d.comment("  threshold {")
-	d.comment("    count  = %d # now %d", count, t.Count)
-	d.comment("    within = %q", ban.FormatDuration(t.Within))
+	d.comment("    %-6s = %d # now %d", counter(t), count, t.Count)
+	if !t.Concurrent {
+		d.comment("    within = %q", ban.FormatDuration(t.Within))
+	}
 	if t.Per.String() != "ip" {
 		var parts []string
 		for i := range t.Per {
