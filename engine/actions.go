@@ -117,7 +117,7 @@ func (set *actionSet) open(a config.Action, runner *enforce.Runner) {
 	if !ok {
 		return
 	}
-	host := plugin.Host{Spared: set.spared, Now: set.now, Changed: runner.Changed}
+	host := plugin.Host{Spared: set.spared, Now: set.now, Changed: runner.Changed, Resync: runner.Resync}
 	var err error
 	if set.dir != "" {
 		host.Dir = filepath.Join(set.dir, a.Ref)
@@ -164,7 +164,7 @@ func (set *actionSet) failing() error {
 // and while bans of rules are not enforced, an action that blocks follows no bans of rules.
 func wants(a config.Action, autoBlock bool) enforce.Wants {
 	return func(b *ban.Ban) bool {
-		if !handles(a.Targets, b.Target.Kind()) {
+		if !a.Handles(b.Target.Kind()) {
 			return false
 		}
 		if b.Actions != nil && !slices.Contains(b.Actions, a.Ref) {
@@ -172,15 +172,6 @@ func wants(a config.Action, autoBlock bool) enforce.Wants {
 		}
 		return autoBlock || !a.Blocks || b.Author != ban.ByRule
 	}
-}
-
-// handles reports whether an action for such targets is passed a change about a
-// target of that kind; an alert may have no target.
-func handles(targets []ban.TargetKind, kind ban.TargetKind) bool {
-	if targets == nil {
-		return kind != ban.TargetEndpoint && kind != ban.TargetAccount
-	}
-	return kind == "" || slices.Contains(targets, kind)
 }
 
 // tried waits until every action has tried to agree with the ledger. It reports false if

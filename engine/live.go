@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
 // live is the state of an engine while it runs.
@@ -49,7 +52,8 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		e.live.actions.end()
 		err = errors.Join(err, e.live.actions.failing())
 	}()
-	started := e.runningActions()
+	// A switch that cannot be reached does not delay what the kernel does.
+	started := slices.DeleteFunc(e.runningActions(), func(a *action) bool { return !a.Handles(ban.TargetAddress) })
 	go func() {
 		if tried(ctx, started) {
 			e.options.Ready()

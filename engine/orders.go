@@ -58,7 +58,9 @@ func changeAll[T any](ctx context.Context, e *Engine, orders []T, change func(T)
 // gap returns why a ban of the outcome is not in force; "" if it is.
 func (o *Outcome) gap(gaps []plugin.Gap) string {
 	for _, gap := range gaps {
-		if slices.ContainsFunc(o.Changes, func(c ban.Change) bool { return c.Banned() && c.Target.Prefix().Overlaps(gap.Network) }) {
+		if slices.ContainsFunc(o.Changes, func(c ban.Change) bool {
+			return c.Banned() && (c.Target.Prefix().Overlaps(gap.Network) || gap.Account.IsValid() && c.Target == gap.Account)
+		}) {
 			return gap.Why
 		}
 	}
@@ -188,7 +190,7 @@ func (e *Engine) unsettled(ctx context.Context, w *waiting, kind ban.TargetKind,
 	}
 	enforced := false
 	for _, a := range w.levels {
-		if !handles(a.Targets, kind) {
+		if !a.Handles(kind) {
 			continue
 		}
 		enforced = true

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 )
@@ -87,7 +89,7 @@ func (e *Engine) Status(ctx context.Context) (s status.Status, err error) {
 	return s, err
 }
 
-// Kernel reads what the kernel enforces, for each action that holds a state there.
+// Kernel reads what is enforced, for each action that holds a state. What drops packets comes first.
 // What could not be read of one of them is among its problems; an error says that the
 // engine did not answer. It is safe for concurrent use.
 func (e *Engine) Kernel(ctx context.Context) (all []status.Kernel, err error) {
@@ -107,13 +109,24 @@ func (e *Engine) Kernel(ctx context.Context) (all []status.Kernel, err error) {
 		if n := len(k.Entries); !k.Unread {
 			k.Count = &n
 		}
-		k.Action = r.runner.Status().Name
+		k.Action, k.Targets = r.runner.Status().Name, r.Targets
+		if k.Targets == nil {
+			k.Targets = []ban.TargetKind{ban.TargetAddress, ban.TargetNetwork}
+		}
 		for i := range k.Problems {
 			k.Problems[i].Subject = "action " + k.Action
 		}
 		all = append(all, k)
 	}
+	slices.SortStableFunc(all, func(x, y status.Kernel) int { return cmp.Compare(rank(&x), rank(&y)) })
 	return all, nil
+}
+
+func rank(k *status.Kernel) int {
+	if k.Drops() {
+		return 0
+	}
+	return 1
 }
 
 // Trackers returns the keys that are closest to firing a rule, the closest first,

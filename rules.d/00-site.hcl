@@ -79,7 +79,8 @@ source "sip" "wire" {
 # The sources that the shipped rules read. Add a source here, and the rules read it.
 #
 # One source is enough: write enabled = false into the blocks of the others, or remove a block
-# and its name here. Rules that need the others are skipped, and `check` says which.
+# and its name here and in the actions below. Rules and actions that need the others are skipped, and
+# `check` says which.
 locals {
   switch = [source.esl.pbx, source.log.freeswitch, source.sip.wire]
 }
@@ -87,6 +88,11 @@ locals {
 # Drops banned addresses in the kernel: one iptables rule each, an ipset for many. Without
 # an action the guard only reports.
 action "iptables" "drop" {}
+
+# Holds bans of accounts at the switch, as long as they stand: ends every call that a banned account
+# makes, and flushes its registrations. A call to an emergency number is never ended. If the source is
+# disabled, the action is left out, and bans of accounts are refused.
+action "accounts" "pbx" { source = source.esl.pbx }
 
 # action "webhook" "noc" {
 #   url = env("NOC_WEBHOOK")

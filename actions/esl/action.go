@@ -26,6 +26,8 @@ type Action struct {
 	config config
 	relist time.Duration // between the two readings of a list; shorter in tests
 
+	ended, flushed summary
+
 	// Of the goroutine that calls Apply alone.
 	finished uint64          // changes up to this one are finished
 	tries    map[uint64]*try // of those after it, by Seq
@@ -45,7 +47,10 @@ type try struct {
 }
 
 func newAction(c config) *Action {
-	return &Action{config: c, relist: time.Second, tries: map[uint64]*try{}}
+	return &Action{
+		config: c, relist: time.Second, tries: map[uint64]*try{},
+		ended: newSummary("calls hung up", "calls"), flushed: newSummary("registrations flushed", "registrations"),
+	}
 }
 
 func (a *Action) log() *slog.Logger { return slog.With("action", a.config.name) }
@@ -132,6 +137,8 @@ func (a *Action) run(ctx context.Context, tasks []*task) (refused, err error) {
 	defer console.Close()
 	s := &session{action: a, config: &a.config, console: console, tasks: tasks, done: map[string]bool{}}
 	err = s.run(ctx)
+	a.ended.tell(a.log())
+	a.flushed.tell(a.log())
 	return s.refusals(), err
 }
 

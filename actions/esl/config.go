@@ -25,6 +25,8 @@ type config struct {
 	flush   scope
 	profile string // of registrations; "": that of each
 	command template
+
+	emergency func(dialled string) bool // see [plugin.ActionEnv]
 }
 
 // A scope says which calls or registrations are acted on; "" is none.
@@ -39,7 +41,7 @@ const (
 type switcher interface{ Switch() esl.Switch }
 
 func read(b *settings.Block, env plugin.ActionEnv) config {
-	c := config{name: env.Name}
+	c := config{name: env.Name, emergency: env.Emergency}
 	if b.Require("source", "Name the source of the switch: source = source.esl.pbx.") {
 		c.at = readSwitch(b, env.Sources)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -38,13 +40,130 @@ type pbx struct {
 	hash          []string
 	before        func(command string) // called for every command
 	override      map[string]string    // answers by the beginning of a command
+	data          map[string]map[string]string
+	began, ended  map[string]time.Time // calls, by UUID
 }
 
 func newPBX(t testing.TB, options esltest.Options) *pbx {
-	p := &pbx{override: map[string]string{}}
+	p := &pbx{override: map[string]string{}, data: map[string]map[string]string{}, began: map[string]time.Time{}, ended: map[string]time.Time{}}
 	options.API = p.api
 	p.Switch = esltest.Start(t, options)
 	return p
+}
+
+// restart drops all connections, calls and registrations, and listens again on the same address after
+// what happens meanwhile.
+func (p *pbx) restart(t testing.TB, meanwhile func()) {
+	t.Helper()
+	address := p.Addr()
+	p.Close()
+	meanwhile()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Switch = esltest.StartOn(t, listener, esltest.Options{API: p.api})
+}
+
+// A caller is one that makes calls, with all that it may write.
+type caller struct {
+	account, realm, domain string // of the digest, and in the directory; "": no digest
+	from, presence, code   string
+	dials                  string
+	more                   map[string]string // headers
+}
+
+// digest returns a caller that has proven an account.
+func digest(account, domain string) caller {
+	return caller{account: account, realm: domain, domain: domain, from: account + "@" + domain, presence: account + "@" + domain, dials: "0900123456"}
+}
+
+// dial begins a call as FreeSWITCH does: it lists it and reports it.
+func (p *pbx) dial(uuid string, c caller) {
+	row := esl.Channel{UUID: uuid, CallUUID: uuid, Direction: "inbound", IP: "203.0.113.7", PresenceID: c.presence, AccountCode: c.code, Dest: c.dials, InitialDest: c.dials}
+	user, host, _ := strings.Cut(c.from, "@")
+	h := map[string]string{
+		"Unique-ID": uuid, "Call-Direction": row.Direction, "Channel-Name": "sofia/internal/" + c.from, "Channel-Presence-ID": c.presence,
+		"Caller-Source": "mod_sofia", "Caller-Username": user, "Caller-Destination-Number": c.dials, "Caller-Network-Addr": row.IP,
+		"variable_sip_from_user": user, "variable_sip_from_host": host, "variable_accountcode": c.code,
+	}
+	if c.account != "" {
+		maps.Copy(h, map[string]string{
+			"variable_sip_authorized": "true", "variable_sip_auth_username": c.account, "variable_sip_auth_realm": c.realm,
+			"variable_requested_user_name": c.account, "variable_requested_domain_name": c.domain,
+			"variable_user_name": c.account, "variable_domain_name": c.domain,
+		})
+	}
+	maps.Copy(h, c.more)
+	row.Direction = h["Call-Direction"]
+	p.mu.Lock()
+	p.channels = append(p.channels, row)
+	p.data[uuid], p.began[uuid] = h, time.Now()
+	p.mu.Unlock()
+	p.Event("CHANNEL_CREATE", h, "")
+}
+
+// register registers a phone with a digest, under any name.
+func (p *pbx) register(r esl.Registration, account, realm string) {
+	p.mu.Lock()
+	p.registrations = append(p.registrations, r)
+	p.mu.Unlock()
+	p.Event("sofia::register", map[string]string{
+		"profile-name": r.Profile(), "from-user": r.User, "from-host": r.Realm, "call-id": r.CallID, "network-ip": r.IP,
+		"username": account, "realm": realm, "sip_auth_username": account, "sip_auth_realm": realm, "user_name": account, "domain_name": realm,
+	}, "")
+}
+
+// calls returns the calls that are up.
+func (p *pbx) calls() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	up := []string{}
+	for _, c := range p.channels {
+		up = append(up, c.UUID)
+	}
+	return up
+}
+
+// registered returns the registrations that are up, by user, realm and Call-ID.
+func (p *pbx) registered() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	up := []string{}
+	for _, r := range p.registrations {
+		up = append(up, r.User+"@"+r.Realm+" "+r.CallID)
+	}
+	return up
+}
+
+// lasted returns how long a call was up.
+func (p *pbx) lasted(uuid string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended[uuid].Sub(p.began[uuid])
+}
+
+// dump does what uuid_dump does, which reads quotes and backslashes.
+func (p *pbx) dump(args string) string {
+	var uuid strings.Builder
+	for i := 0; i < len(args) && args[i] != ' '; i++ {
+		switch {
+		case args[i] == '\\' && i+1 < len(args):
+			i++
+		case args[i] == '\'':
+			continue
+		}
+		uuid.WriteByte(args[i])
+	}
+	h, ok := p.data[uuid.String()]
+	if !ok {
+		return "-ERR No such channel!\n"
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		panic(err) // not with strings alone
+	}
+	return string(text)
 }
 
 func (p *pbx) api(command string) string {
@@ -64,10 +183,14 @@ func (p *pbx) api(command string) string {
 		return listing(p.channels)
 	case command == "show registrations as json":
 		return listing(p.registrations)
+	case words[0] == "uuid_dump" && strings.HasSuffix(command, " json"):
+		return p.dump(strings.TrimPrefix(command, "uuid_dump "))
 	case words[0] == "uuid_kill" && len(words) == 3 && words[2] == "CALL_REJECTED":
 		for i := range p.channels {
 			if p.channels[i].UUID == words[1] {
 				p.channels = slices.Delete(p.channels, i, i+1)
+				p.ended[words[1]] = time.Now()
+				delete(p.data, words[1])
 				return "+OK\n"
 			}
 		}
@@ -115,7 +238,7 @@ func listing[T any](rows []T) string {
 func (p *pbx) sent() []string {
 	var sent []string
 	for _, command := range p.Commands() {
-		if strings.HasPrefix(command, "api ") && !strings.HasPrefix(command, "api show ") {
+		if strings.HasPrefix(command, "api ") && !strings.HasPrefix(command, "api show ") && !strings.HasPrefix(command, "api uuid_dump ") {
 			sent = append(sent, strings.TrimPrefix(command, "api "))
 		}
 	}

@@ -70,10 +70,13 @@ func (s *session) hangup(ctx context.Context) error {
 		return nil
 	}
 	channels, err := esl.Channels(ctx, s.console)
+	spared := s.emergencies(channels)
 	for i := range channels {
 		c := &channels[i]
 		user, domain, _ := strings.Cut(c.PresenceID, "@")
 		switch {
+		case spared[c.UUID] || spared[cmp.Or(c.CallUUID, c.UUID)]:
+			continue
 		case !s.concerns(party{[]string{c.IP, c.InitialIP}, user, domain, c.AccountCode}, s.config.hangup):
 			continue
 		case !uuidForm.MatchString(c.UUID):
@@ -85,10 +88,22 @@ func (s *session) hangup(ctx context.Context) error {
 			return err
 		}
 		if done {
-			s.action.log().Info("call hung up", "uuid", c.UUID, "ip", esl.Printable(c.IP), "account", esl.Printable(c.PresenceID))
+			s.action.ended.add(s.action.log(), "uuid", c.UUID, "ip", esl.Printable(c.IP), "account", esl.Printable(c.PresenceID))
 		}
 	}
 	return err
+}
+
+// emergencies returns the calls to emergency numbers, by the names of their legs and their calls.
+func (s *session) emergencies(channels []esl.Channel) map[string]bool {
+	calls := map[string]bool{}
+	for _, c := range channels {
+		if dials := s.config.emergency; dials != nil && (dials(c.Dest) || dials(c.InitialDest)) {
+			calls[c.UUID] = true
+			calls[cmp.Or(c.CallUUID, c.UUID)] = true
+		}
+	}
+	return calls
 }
 
 // flush removes the registrations of the tasks.
@@ -116,7 +131,7 @@ func (s *session) flush(ctx context.Context) error {
 			return err
 		}
 		if done {
-			s.action.log().Info("registration flushed", "profile", profile, "registration", name, "ip", esl.Printable(r.IP))
+			s.action.flushed.add(s.action.log(), "profile", profile, "registration", name, "ip", esl.Printable(r.IP))
 		}
 	}
 	return err
@@ -196,17 +211,13 @@ func (s *session) send(ctx context.Context, command string, args ...string) (don
 		return false, nil
 	}
 	s.done[line] = true
-	answer, err := s.console.API(ctx, command, args...)
-	if err == nil && command == "sofia" && !strings.HasPrefix(answer, "+OK") { // "Invalid Profile [x]"
-		err = &esl.Refusal{Text: esl.Printable(answer)}
-	}
+	done, err = order(ctx, s.console, command, args...)
 	var refusal *esl.Refusal
 	switch {
 	case err == nil:
-		return true, nil
+		return done, nil
 	case !errors.As(err, &refusal):
 		return false, fmt.Errorf("%s: %w", line, err)
-	case refusal.Text == noChannel:
 	case len(s.refused) == maxRefusals:
 		s.more++
 	default:

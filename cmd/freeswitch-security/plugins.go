@@ -25,6 +25,7 @@ var kinds = config.Kinds{
 	Actions: []plugin.ActionKind{
 		iptables.Kind,
 		eslaction.Kind,
+		eslaction.AccountsKind,
 		webhook.Kind,
 	},
 }

@@ -141,9 +141,12 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 		say("action "+action.Name, "%s", actionLine(&action, now))
 	}
 	for _, k := range h.kernels() {
-		if k.Count == nil {
+		switch {
+		case k.Count == nil:
 			say("kernel "+k.Action, "not known: it could not be read")
-		} else {
+		case k.Chain == "":
+			say("bans "+k.Action, "%s", terminal.Count(*k.Count, "ban"))
+		default:
 			say("kernel "+k.Action, "%s in chain %s", terminal.Count(*k.Count, "ban"), k.Chain)
 		}
 	}

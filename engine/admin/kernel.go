@@ -25,7 +25,7 @@ type kernelTable struct {
 	entries bart.Table[status.Entry]    // of all views; numbers are added up
 	others  map[ban.Target]status.Entry // likewise, those of endpoints and accounts
 
-	count          int    // entries of all views
+	count          int    // entries that drop packets, of all views
 	packets, bytes uint64 // dropped by all of them
 	unread         bool   // not all of the kernel could be read: there may be more of everything
 }
@@ -34,8 +34,10 @@ func newKernelTable(views []status.Kernel) *kernelTable {
 	t := &kernelTable{views: views, others: map[ban.Target]status.Entry{}}
 	for _, v := range views {
 		t.unread = t.unread || v.Unread
-		t.count += len(v.Entries)
 		for _, e := range v.Entries {
+			if e.Target.Kind() != ban.TargetAccount {
+				t.count++
+			}
 			t.packets += e.Packets
 			t.bytes += e.Bytes
 			network, ok := e.Target.Network()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,6 +104,15 @@ type Action struct {
 	Targets     []ban.TargetKind // see [plugin.ActionKind]
 	Blocks      bool             // see [plugin.ActionKind]
 	Range       hcl.Range        // of the block's header
+}
+
+// Handles reports whether the action is passed changes about targets of that kind; an alert may have
+// no target.
+func (a *Action) Handles(kind ban.TargetKind) bool {
+	if a.Targets == nil {
+		return kind != ban.TargetEndpoint && kind != ban.TargetAccount
+	}
+	return kind == "" || slices.Contains(a.Targets, kind)
 }
 
 // A Test is one test block: events, and the bans and alerts that they must lead to.

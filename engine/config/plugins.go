@@ -78,7 +78,7 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 			Emergency: l.cfg.Numbering.Emergency,
 			Claim:     func(what string) { claimed = append(claimed, what) },
 		})
-		if b.Done(); b.Failed() {
+		if b.Done(); b.Failed() || action == nil {
 			continue
 		}
 		b.Note("emergency", l.cfg.Numbering.EmergencyNumbers())

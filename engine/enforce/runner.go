@@ -44,7 +44,7 @@ type Runner struct {
 	cursor *ban.Cursor
 	wants  atomic.Pointer[Wants]
 	log    *slog.Logger
-	rewant chan struct{} // the bans that are wanted have changed
+	rewant chan struct{} // the bans that are wanted have changed, or a resync was asked for
 	heard  chan struct{} // others have changed what is enforced
 	checks chan check    // of callers of InForce
 	over   chan struct{} // closed when Run has returned
@@ -105,6 +105,9 @@ func (r *Runner) Want(wants Wants) {
 
 // Changed asks for a repair: others have changed what is enforced. It is safe for concurrent use.
 func (r *Runner) Changed() { wake(r.heard) }
+
+// Resync asks for a resync now, also while the action fails. It is safe for concurrent use.
+func (r *Runner) Resync() { wake(r.rewant) }
 
 // wake fills a channel of one slot.
 func wake(c chan struct{}) {

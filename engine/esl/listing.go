@@ -21,6 +21,10 @@ type Commander interface {
 // caller.
 type Channel struct {
 	UUID        string `json:"uuid"`
+	CallUUID    string `json:"call_uuid"`       // of the first leg of the call; empty until there is another
+	Direction   string `json:"direction"`       // "inbound": the leg of the caller
+	Dest        string `json:"dest"`            // what is dialled; the dialplan may change it
+	InitialDest string `json:"initial_dest"`    // what the caller dialled
 	IP          string `json:"ip_addr"`         // empty until the call is routed
 	InitialIP   string `json:"initial_ip_addr"` // of the first INVITE
 	PresenceID  string `json:"presence_id"`     // "1000@pbx.example"; of a caller, the From header
@@ -53,6 +57,21 @@ func (r *Registration) Profile() string {
 // Channels lists the legs of all calls. FreeSWITCH lists a new one a moment late.
 func Channels(ctx context.Context, c Commander) ([]Channel, error) {
 	return show[Channel](ctx, c, "channels")
+}
+
+// ChannelData returns the headers of a channel, as its events have them. The UUID must be one word.
+// Its end is a *Refusal.
+func ChannelData(ctx context.Context, c Commander, uuid string) (map[string]string, error) {
+	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(uuid)
+	answer, err := c.API(ctx, "uuid_dump", quoted, "json")
+	headers := map[string]string{}
+	if err == nil && !eachJSON([]byte(answer), func(name, value []byte) { headers[string(name)] = string(value) }) {
+		err = fmt.Errorf("%w: it is no JSON", ErrProtocol)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read channel %s: %w", Printable(uuid), err)
+	}
+	return headers, nil
 }
 
 // Registrations lists the phones that are registered, a new one a moment late.

@@ -25,7 +25,7 @@ type ActionKind struct {
 	Targets []ban.TargetKind
 
 	// New reads the block `action "kind" "name" { … }`, as [SourceKind].New does for
-	// sources.
+	// sources. nil without an error leaves the action out: New has warned why.
 	New func(b *settings.Block, env ActionEnv) Action
 }
 
@@ -38,6 +38,10 @@ type ActionEnv struct {
 	// their references: "esl.pbx". An action that speaks to the same switch as one
 	// of them names it. A disabled source is nil.
 	Sources map[string]Source
+
+	// Emergency reports whether an emergency number was dialled: no action ends such a call. nil: none is
+	// known.
+	Emergency func(dialled string) bool
 
 	// Trusted are the networks that the rule files trust. The ledger bans no address in
 	// them, and an action that bans more than it is ordered to must not either.
@@ -104,6 +108,7 @@ type Drift struct {
 // A Gap is the reason why bans are not in force although nothing has failed.
 type Gap struct {
 	Network netip.Prefix // bans of anything in it
+	Account ban.Target   // or the ban of this account
 	Why     string       // "no packet reaches chain FREESWITCH: …"
 }
 
@@ -141,6 +146,10 @@ type Host struct {
 	// Changed asks for a [Level.Repair]: others have changed the state. It does not wait, and
 	// may be called from any goroutine.
 	Changed func()
+
+	// Resync asks for a [Level.Resync] now, also while the action fails: what failed may work. It does
+	// not wait, and may be called from any goroutine.
+	Resync func()
 
 	// Spared reports whether a network holds an address that must not be banned now,
 	// because it is trusted or protected. It may be called from any goroutine.

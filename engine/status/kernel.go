@@ -2,24 +2,29 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"freeswitch-security/engine/ban"
 )
 
-// Kernel is what the kernel enforces for one action.
+// Kernel is what one action enforces: in the kernel, or at a switch.
 type Kernel struct {
-	Action   string        `json:"action"` // "iptables.drop"
-	Chain    string        `json:"chain"`
-	Backend  string        `json:"backend"`  // "rules" or "ipset"; "" before the first apply
-	Versions List[string]  `json:"versions"` // of the programs in use: "iptables v1.8.9 (nf_tables)"
-	Jumps    List[Jump]    `json:"jumps"`
-	Unread   bool          `json:"unread"`   // part of it could not be read; what is missing below may exist
-	Count    *int          `json:"count"`    // entries; nil if Unread
-	Entries  List[Entry]   `json:"entries"`  // by address
-	Foreign  List[string]  `json:"foreign"`  // rules in the chain that are not ours
-	Problems List[Problem] `json:"problems"` // why bans are not in force, and what else is wrong
+	Action   string               `json:"action"`   // "iptables.drop"
+	Targets  List[ban.TargetKind] `json:"targets"`  // that it enforces bans of
+	Chain    string               `json:"chain"`    // "": not in the kernel
+	Backend  string               `json:"backend"`  // "rules" or "ipset"; "" before the first apply
+	Versions List[string]         `json:"versions"` // of the programs in use: "iptables v1.8.9 (nf_tables)"
+	Jumps    List[Jump]           `json:"jumps"`
+	Unread   bool                 `json:"unread"`   // part of it could not be read; what is missing below may exist
+	Count    *int                 `json:"count"`    // entries; nil if Unread
+	Entries  List[Entry]          `json:"entries"`  // by address
+	Foreign  List[string]         `json:"foreign"`  // rules in the chain that are not ours
+	Problems List[Problem]        `json:"problems"` // why bans are not in force, and what else is wrong
 }
+
+// Drops reports whether bans of addresses are enforced.
+func (k *Kernel) Drops() bool { return slices.Contains(k.Targets, ban.TargetAddress) }
 
 // Add notes a problem. The engine sets its subject.
 func (k *Kernel) Add(s Severity, format string, args ...any) {

@@ -111,7 +111,7 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 	switch {
 	case s.DryRun:
 		add(Warning, "dry run", "", "no ban is enforced")
-	case len(kernels) == 0:
+	case !slices.ContainsFunc(kernels, func(k Kernel) bool { return k.Drops() }):
 		add(Warning, "actions", "", "no ban is enforced: no action writes to the kernel")
 	}
 	if !s.AutoBlock {

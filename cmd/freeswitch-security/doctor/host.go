@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/daemon"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 
@@ -96,6 +97,9 @@ func (x *exam) judgeActions(ctx context.Context) {
 		level := false
 		switch a := action.Action.(type) {
 		case plugin.Level:
+			if !action.Handles(ban.TargetAddress) {
+				continue // only the guard that runs knows what it enforces at the switch
+			}
 			level = true
 			kernel, err := a.Inspect(ctx)
 			if err != nil {

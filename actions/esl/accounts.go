@@ -1,0 +1,376 @@
+package esl
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
+	"freeswitch-security/engine/status"
+)
+
+// AccountsKind makes actions of `action "accounts" "name" { … }` blocks.
+var AccountsKind = plugin.ActionKind{
+	Name: "accounts", Blocks: true, Targets: []ban.TargetKind{ban.TargetAccount},
+	New: func(b *settings.Block, env plugin.ActionEnv) plugin.Action {
+		if !b.Require("source", "Name the source of the switch: source = source.esl.pbx.") {
+			return nil
+		}
+		if ref, ok := b.Reference("source", "source", "source.esl.pbx"); ok {
+			if source, declared := env.Sources[ref.Value]; declared && source == nil {
+				b.Warn("source", "Bans of accounts are not enforced", fmt.Sprintf("source.%s is disabled, so action.%s is left out.", ref.Value, env.Name))
+				return nil
+			}
+		}
+		a := newAccounts(env.Name, readSwitch(b, env.Sources))
+		a.emergency = env.Emergency
+		env.Claim("calls and registrations of the switch at " + a.at.Address)
+		return a
+	},
+}
+
+const (
+	connectTimeout = 3 * time.Second  // that a ban waits for the event connection
+	reconnectAfter = time.Second      // since the last attempt
+	sweepTimeout   = 20 * time.Second // for one reading of the lists
+	sweepEvery     = time.Minute      // while the event connection is up
+)
+
+// Accounts holds bans of accounts at a switch: while an account is banned, its calls are ended
+// and its registrations flushed, those that are listed and those that the switch reports.
+type Accounts struct {
+	name      string // the reference: "accounts.pbx"
+	at        esl.Switch
+	emergency func(dialled string) bool // nil: no number is one
+	relist    time.Duration             // between the first two readings of the lists; shorter in tests
+	resync    func()                    // see [plugin.Host]
+	ended     summary
+	flushed   summary
+	spared    summary
+
+	wake    chan struct{} // banned is not empty any more
+	ending  chan listedCall
+	expired chan registration // to be flushed
+
+	mu       sync.Mutex // guards what follows
+	banned   map[ban.Target]bool
+	known    map[string]call       // of the switch, by UUID
+	queued   map[registration]bool // those in expired
+	stop     context.CancelFunc    // ends the event connection; nil: there is none
+	up       time.Time             // when it was subscribed; zero: it is not
+	sweepAt  time.Time             // when the lists are due again
+	changed  chan struct{}         // closed when up or attempts changes
+	attempts int                   // failed connections
+	fault    error                 // of the last of them
+	gaps     []plugin.Gap          // of the last reading
+	notDone  int                   // commands that were refused, or not sent because of a value
+}
+
+func newAccounts(name string, at esl.Switch) *Accounts {
+	return &Accounts{
+		name: name, at: at, relist: time.Second, resync: func() {},
+		ended: newSummary("calls hung up", "calls"), flushed: newSummary("registrations flushed", "registrations"),
+		spared: newSummary("calls to emergency numbers not ended", "calls"),
+		wake:   make(chan struct{}, 1), ending: make(chan listedCall, maxQueued), expired: make(chan registration, maxQueued),
+		banned: map[ban.Target]bool{}, known: map[string]call{}, queued: map[registration]bool{}, changed: make(chan struct{}),
+	}
+}
+
+func (a *Accounts) log() *slog.Logger { return slog.With("action", a.name) }
+
+// Open implements [plugin.Opener].
+func (a *Accounts) Open(host plugin.Host) error {
+	a.resync = host.Resync
+	return nil
+}
+
+// Apply implements [plugin.Action]: it returns once the switch has ended the calls of newly banned
+// accounts, and flushed their registrations.
+func (a *Accounts) Apply(ctx context.Context, batch ban.Batch) error {
+	a.mu.Lock()
+	banned := maps.Clone(a.banned)
+	a.mu.Unlock()
+	for _, c := range batch.Changes {
+		if c.InForce() {
+			banned[c.Ban.Target] = true
+		} else {
+			delete(banned, c.Ban.Target)
+		}
+	}
+	_, err := a.enforce(ctx, banned)
+	return err
+}
+
+// Resync implements [plugin.Level]. The lists are read at a start, after each reconnect, and from
+// time to time.
+func (a *Accounts) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (drift plugin.Drift, err error) {
+	banned := map[ban.Target]bool{}
+	for b := range want {
+		banned[b.Target] = true
+	}
+	found, err := a.enforce(ctx, banned)
+	for _, s := range []*summary{&a.ended, &a.flushed, &a.spared} {
+		s.tell(a.log())
+	}
+	if found.calls+found.registrations > 0 {
+		drift.Missing = found.calls + found.registrations
+		drift.Notes = []string{fmt.Sprintf("banned accounts had %d calls and %d registrations", found.calls, found.registrations)}
+	}
+	drift.Gaps = a.gapsNow()
+	return drift, err
+}
+
+// Repair implements [plugin.Level]: the bans are in force if the switch reports.
+func (a *Accounts) Repair(context.Context) (plugin.Drift, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.banned) > 0 && a.up.IsZero() {
+		return plugin.Drift{Gaps: a.gaps}, a.down()
+	}
+	return plugin.Drift{Gaps: a.gaps}, nil
+}
+
+func (a *Accounts) gapsNow() []plugin.Gap {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.gaps
+}
+
+// down is the error while the switch does not report; a.mu is held.
+func (a *Accounts) down() error {
+	if a.fault != nil {
+		return fmt.Errorf("the switch does not report its calls: %w", a.fault)
+	}
+	return fmt.Errorf("the switch does not report its calls: %s: no answer yet", a.at)
+}
+
+// Withdraw implements [plugin.Level]: the switch keeps nothing.
+func (a *Accounts) Withdraw(context.Context) error { return nil }
+
+// Inspect implements [plugin.Level]. The switch keeps no bans: entries are those that this
+// process enforces.
+func (a *Accounts) Inspect(context.Context) (k status.Kernel, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for target := range a.banned {
+		k.Entries = append(k.Entries, status.Entry{Target: target, Bypassed: a.up.IsZero()})
+	}
+	slices.SortFunc(k.Entries, func(x, y status.Entry) int { return x.Target.Compare(y.Target) })
+	return k, nil
+}
+
+// Report implements [plugin.Reporter].
+func (a *Accounts) Report(context.Context) (r status.Report) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.banned) > 0 && a.up.IsZero() {
+		r.Add(status.Critical, "bans of accounts are not enforced: %v", a.down())
+	}
+	if a.notDone > 0 {
+		r.Add(status.Warning, "calls and registrations of banned accounts that could not be ended: %d%s", a.notDone, a.lastGap())
+	}
+	return r
+}
+
+// lastGap is the last reason why something could not be ended; a.mu is held.
+func (a *Accounts) lastGap() string {
+	if len(a.gaps) == 0 {
+		return ""
+	}
+	last := a.gaps[len(a.gaps)-1]
+	return fmt.Sprintf(", the last of %s: %s", esl.Printable(last.Account.String()), last.Why)
+}
+
+// A haul is what was found of banned accounts.
+type haul struct{ calls, registrations int }
+
+// enforce makes banned the accounts whose calls are ended. It reads the lists if an account is new,
+// or the lists are due. What it finds of accounts that were banned before is returned.
+func (a *Accounts) enforce(ctx context.Context, banned map[ban.Target]bool) (found haul, err error) {
+	fresh := a.hold(banned)
+	if len(banned) == 0 {
+		return haul{}, nil
+	}
+	if err := a.await(ctx); err != nil {
+		return haul{}, err
+	}
+	due, settled := a.due()
+	if !fresh && !due {
+		return haul{}, nil
+	}
+	found, err = a.sweep(ctx)
+	if fresh || !settled {
+		found = haul{}
+	}
+	return found, err
+}
+
+// hold replaces the banned accounts, and reports whether one of them was not banned before. The
+// event connection ends with the last ban.
+func (a *Accounts) hold(banned map[ban.Target]bool) (fresh bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for target := range banned {
+		fresh = fresh || !a.banned[target]
+	}
+	a.banned = banned
+	switch {
+	case len(banned) > 0:
+		select {
+		case a.wake <- struct{}{}:
+		default:
+		}
+	case a.stop != nil:
+		a.stop()
+		a.stop, a.up, a.gaps = nil, time.Time{}, nil
+		clear(a.known)
+	default:
+		a.fault = nil
+	}
+	return fresh
+}
+
+// await waits until the switch reports, or a connection has failed.
+func (a *Accounts) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for before := a.attempts; a.up.IsZero(); {
+		if a.attempts > before {
+			return a.down()
+		}
+		changed := a.changed
+		a.mu.Unlock()
+		select {
+		case <-changed:
+			a.mu.Lock()
+		case <-ctx.Done():
+			a.mu.Lock()
+			return a.down()
+		}
+	}
+	return nil
+}
+
+// due reports whether the lists are to be read, and whether that was done since the connection
+// is up, and long enough after that for the switch to have written them.
+func (a *Accounts) due() (due, settled bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !time.Now().Before(a.sweepAt), a.sweepAt.After(a.up.Add(a.relist))
+}
+
+// told changes what [Accounts.await] waits for; a.mu is held.
+func (a *Accounts) told() {
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// Serve implements [plugin.Server]: while accounts are banned it hears what the switch reports.
+func (a *Accounts) Serve(ctx context.Context) {
+	for {
+		select {
+		case <-a.wake:
+		case <-ctx.Done():
+			return
+		}
+		for a.begin(ctx) {
+			select {
+			case <-time.After(reconnectAfter):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// begin hears the switch while accounts are banned. It reports whether a connection has failed.
+func (a *Accounts) begin(ctx context.Context) (failed bool) {
+	for ctx.Err() == nil {
+		a.mu.Lock()
+		if len(a.banned) == 0 {
+			a.mu.Unlock()
+			return false
+		}
+		hearing, stop := context.WithCancel(ctx)
+		a.stop = stop
+		a.mu.Unlock()
+		err := a.hear(hearing)
+		failed = a.disconnected(hearing, err)
+		stop()
+		if failed {
+			return true
+		}
+	}
+	return false
+}
+
+// disconnected notes that a connection has ended, and reports whether it has failed.
+func (a *Accounts) disconnected(hearing context.Context, err error) (failed bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if hearing.Err() != nil { // the last ban has ended
+		return false
+	}
+	if !a.up.IsZero() {
+		a.log().Warn("bans of accounts not enforced until the switch reports again", "err", err)
+	}
+	a.stop, a.up, a.fault = nil, time.Time{}, err
+	a.attempts++
+	clear(a.known)
+	a.told()
+	return true
+}
+
+// subscription is what the switch reports to this action.
+var subscription = esl.Subscription{Events: []string{"CHANNEL_CREATE"}, Subclasses: []string{"sofia::register"}, LogLevel: -1}
+
+// hear connects three times: reports come on one connection, calls are ended on another, and
+// flushes, which wait for a database, go over the third.
+func (a *Accounts) hear(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer cancel(nil)
+	for _, work := range []func(context.Context, *esl.Console) error{a.endCalls, a.flushRegistrations} {
+		console, err := a.at.Console(ctx)
+		if err != nil {
+			return err
+		}
+		workers.Go(func() {
+			defer console.Close()
+			if err := work(ctx, console); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	err := a.at.Listen(ctx, subscription, func() { a.connected(ctx) }, a.take)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// connected notes that the switch reports from now on. The lists show what began before, some of
+// it a moment late.
+func (a *Accounts) connected(hearing context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if hearing.Err() != nil { // the last ban has ended meanwhile
+		return
+	}
+	a.up, a.fault, a.sweepAt = time.Now(), nil, time.Time{}
+	a.told()
+	a.resync()
+	time.AfterFunc(a.relist, a.resync)
+}

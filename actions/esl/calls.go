@@ -1,0 +1,204 @@
+package esl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/plugin"
+)
+
+// Bounds of what banned accounts and others can cause, in items.
+const (
+	maxQueued = 4096   // calls, and registrations, that wait for the switch
+	maxKnown  = 50_000 // calls whose account is known
+	maxGaps   = 20     // accounts of which something could not be ended
+)
+
+// unlisted is the age at which a call that is not listed has ended: the lists are written late.
+const unlisted = 10 * time.Second
+
+// A call is one leg of a call, by what never changes about it.
+type call struct {
+	accounts [2]ban.Target // that made it, by its names; the zero Target: none
+	spared   bool          // an emergency number was dialled
+	since    time.Time     // when it became known
+}
+
+// A listedCall is a call with its name at the switch.
+type listedCall struct {
+	uuid string
+	call
+}
+
+// accountOf returns the target of an account; the zero Target if a part is empty.
+func accountOf(user, domain string) ban.Target {
+	if user == "" || domain == "" {
+		return ban.Target{}
+	}
+	return ban.Account(user, domain)
+}
+
+// callOf reads who makes a call from the headers of a channel.
+//
+// Only what the switch itself has established counts: the account whose password it verified, with the
+// realm of the digest and, as a caller may choose that, the domain in the directory; or the account
+// that an access list gives the address. From, presence and account code may be the caller's, and a
+// dialplan may set user_name for the called party. A caller of mod_verto can set any variable, but not the
+// name of its login in the caller profile. A leg to a called party has no account here.
+func (a *Accounts) callOf(h map[string]string) (c call) {
+	c.since = time.Now()
+	c.spared = a.isEmergency(h["Caller-Destination-Number"])
+	switch {
+	case h["Call-Direction"] != "inbound":
+	case h["Caller-Source"] == "mod_verto":
+		c.accounts[0] = accountIn(h["Caller-Username"])
+	case h["Caller-Source"] != "mod_sofia":
+	case h["variable_sip_authorized"] == "true" && h["variable_sip_auth_username"] != "":
+		c.accounts[0] = accountOf(h["variable_sip_auth_username"], h["variable_sip_auth_realm"])
+		c.accounts[1] = accountOf(h["variable_requested_user_name"], h["variable_requested_domain_name"])
+	default:
+		c.accounts[0] = accountIn(h["variable_acl_token"])
+	}
+	return c
+}
+
+// accountIn returns the target of "user@domain"; the zero Target if it is none.
+func accountIn(text string) ban.Target {
+	at := max(strings.LastIndexByte(text, '@'), 0)
+	return accountOf(text[:at], text[min(at+1, len(text)):])
+}
+
+// isEmergency reports whether one of the numbers is one that no action ends a call to.
+func (a *Accounts) isEmergency(dialled ...string) bool {
+	return a.emergency != nil && slices.ContainsFunc(dialled, a.emergency)
+}
+
+// take hears the switch. It never waits: what is to be done is queued, and if there is no room the
+// lists will show it.
+func (a *Accounts) take(m esl.Message) {
+	switch m.Name() {
+	case "CHANNEL_CREATE":
+		a.takeCall(listedCall{m.Headers["Unique-ID"], a.callOf(m.Headers)})
+	case "sofia::register":
+		a.takeRegistration(m.Headers)
+	}
+}
+
+func (a *Accounts) takeCall(c listedCall) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	account, banned := a.holds(c.accounts[:])
+	switch {
+	case !banned:
+		a.remember(c)
+	case c.spared:
+		a.spared.add(a.log(), "uuid", esl.Printable(c.uuid), "account", esl.Printable(account.String()))
+	default:
+		select {
+		case a.ending <- c:
+		default:
+			a.sweepAt = time.Time{}
+		}
+	}
+}
+
+// remember keeps whose call it is, so that a list of calls need not ask; a.mu is held.
+func (a *Accounts) remember(c listedCall) {
+	if len(a.known) < maxKnown {
+		a.known[c.uuid] = c.call
+	}
+}
+
+// holds returns the account that is banned, if one of these is; a.mu is held.
+func (a *Accounts) holds(accounts []ban.Target) (account ban.Target, banned bool) {
+	i := slices.IndexFunc(accounts, func(t ban.Target) bool { return a.banned[t] })
+	if i < 0 {
+		return account, false
+	}
+	return accounts[i], true
+}
+
+// isBanned is [Accounts.holds].
+func (a *Accounts) isBanned(accounts ...ban.Target) (account ban.Target, banned bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.holds(accounts)
+}
+
+// endCalls ends the calls that were heard.
+func (a *Accounts) endCalls(ctx context.Context, console *esl.Console) error {
+	for {
+		select {
+		case c := <-a.ending:
+			if _, err := a.end(ctx, console, c); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// maxUUID bounds the name of a channel in a command, in bytes.
+const maxUUID = 512
+
+// end ends a call whose account is still banned. A refusal is noted.
+func (a *Accounts) end(ctx context.Context, console *esl.Console, c listedCall) (done bool, err error) {
+	account, banned := a.isBanned(c.accounts[:]...)
+	if !banned {
+		return false, nil
+	}
+	// uuid_kill takes any word, and a UUID may be a Call-ID, which the caller chooses.
+	if !isWord(c.uuid) {
+		return false, a.missed(account, fmt.Errorf("uuid_kill %w: %q is not one word", errNotSent, esl.Printable(c.uuid)))
+	}
+	if done, err = order(ctx, console, "uuid_kill", c.uuid, hangupCause); done {
+		a.ended.add(a.log(), "uuid", esl.Printable(c.uuid), "account", esl.Printable(account.String()))
+	}
+	return done, a.missed(account, err)
+}
+
+// isWord reports whether a console sends text as one word.
+func isWord(text string) bool {
+	return text != "" && len(text) <= maxUUID && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == unicode.ReplacementChar })
+}
+
+// errNotSent is the error of a command that cannot be sent because of a value.
+var errNotSent = errors.New("not sent")
+
+// missed notes that the switch refused to end something of an account, or could not be asked to. It
+// returns only the errors after which a connection is of no use.
+func (a *Accounts) missed(account ban.Target, err error) error {
+	var refusal *esl.Refusal
+	if err == nil || !errors.As(err, &refusal) && !errors.Is(err, errNotSent) {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.notDone++
+	if gap := (plugin.Gap{Account: account, Why: err.Error()}); len(a.gaps) < maxGaps && !slices.Contains(a.gaps, gap) {
+		a.gaps = append(a.gaps, gap)
+	}
+	return nil
+}
+
+// order sends a command, and reports whether it was carried out. A channel that has ended is no
+// error.
+func order(ctx context.Context, console esl.Commander, command string, args ...string) (done bool, err error) {
+	answer, err := console.API(ctx, command, args...)
+	if err == nil && command == "sofia" && !strings.HasPrefix(answer, "+OK") { // "Invalid Profile [x]"
+		err = &esl.Refusal{Text: esl.Printable(answer)}
+	}
+	var refusal *esl.Refusal
+	if errors.As(err, &refusal) && refusal.Text == noChannel {
+		return false, nil
+	}
+	return err == nil, err
+}
