@@ -39,10 +39,6 @@ type ActionEnv struct {
 	// of them names it. A disabled source is nil.
 	Sources map[string]Source
 
-	// Emergency reports whether an emergency number was dialled: no action ends such a call. nil: none is
-	// known.
-	Emergency func(dialled string) bool
-
 	// Trusted are the networks that the rule files trust. The ledger bans no address in
 	// them, and an action that bans more than it is ordered to must not either.
 	Trusted []netip.Prefix
