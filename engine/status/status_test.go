@@ -38,6 +38,7 @@ func TestProblems(t *testing.T) {
 		{"the kernel could not be read", func(_ *Status, k *[]Kernel) { (*k)[0].Unreadable(fmt.Errorf("IPv4: a\nIPv6: b")) }, Critical, "IPv4: a : IPv6: b]"},
 		{"the kernel is odd", func(_ *Status, k *[]Kernel) { (*k)[0].Add(Warning, "after an ACCEPT") }, Warning, "after an ACCEPT"},
 		{"no kernel", func(_ *Status, k *[]Kernel) { *k = nil }, Warning, "no action writes to the kernel"},
+		{"bans of accounts alone", func(_ *Status, k *[]Kernel) { (*k)[0].Targets[0] = ban.TargetAccount }, Warning, "no action writes to the kernel"},
 		{"a dry run", func(s *Status, k *[]Kernel) { s.DryRun, *k = true, nil }, Warning, "[dry run: no ban is enforced]"},
 		{"rules ban nothing", func(s *Status, _ *[]Kernel) { s.AutoBlock = false }, Warning, "auto_block_enabled"},
 		{"state", func(s *Status, _ *[]Kernel) { s.State.Error = "disk full" }, Warning, "[state: not saved: disk full]"},
@@ -49,7 +50,7 @@ func TestProblems(t *testing.T) {
 		}, Critical, "[source log.a: no such file state: not saved: disk full]"},
 	} {
 		s := &Status{AutoBlock: true, Actions: []Action{{Name: "wall.drop", Synced: true}}, Sources: []Source{{Name: "log.a", Running: true}}}
-		kernels := []Kernel{{Action: "wall.drop"}}
+		kernels := []Kernel{{Action: "wall.drop", Targets: List[ban.TargetKind]{ban.TargetAddress}}}
 		c.change(s, &kernels)
 		if got := Problems(s, kernels); Worst(got) != c.want || !strings.Contains(fmt.Sprint(got), c.text) {
 			t.Errorf("%s: %v, want %s %s", c.name, got, c.want, c.text)
@@ -60,7 +61,7 @@ func TestProblems(t *testing.T) {
 // TestJSON: an absent list is empty, an unknown number is null, and what was encoded
 // is decoded again.
 func TestJSON(t *testing.T) {
-	const want = `{"action":"","chain":"","backend":"","versions":[],"jumps":[],"unread":true,"count":null,` +
+	const want = `{"action":"","targets":[],"chain":"","backend":"","versions":[],"jumps":[],"unread":true,"count":null,` +
 		`"entries":[{"target":"203.0.113.7","packets":3,"bytes":0,"permanent":true,"bypassed":false}],"foreign":[],"problems":[]}`
 	k := Kernel{Unread: true, Entries: []Entry{{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Packets: 3, Permanent: true}}}
 	text, err := json.Marshal(k)
