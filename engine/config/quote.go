@@ -11,7 +11,7 @@ import (
 
 // withoutSecrets are the blocks whose lines may be printed: no attribute of theirs is a
 // secret. A printed line may go to a log that more people read than the rule files.
-var withoutSecrets = []string{"rule", "threshold", "ban", "alert", "brake", "test", "given", "trusted", "security"}
+var withoutSecrets = []string{"rule", "threshold", "ban", "alert", "brake", "test", "given", "trusted", "security", "numbering"}
 
 // quotable reports whether the line on which a range begins may be printed. It is so if
 // the line belongs to a block, and all blocks on it are without secrets. Of a JSON file,

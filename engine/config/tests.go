@@ -96,10 +96,16 @@ func decodeAt(b *settings.Block) *time.Duration {
 	if !ok {
 		return nil
 	}
-	at, err := numbering.ParseMoment(t.Value)
-	if err == nil {
+	if strings.Contains(t.Value, ":") {
+		var at time.Duration
+		if !settings.Parse(b, t, &at, numbering.ParseMoment, "Invalid time", `a day and a time, such as "Tue 03:00"`) {
+			return nil
+		}
 		at = numbering.SinceTestStart(at)
-	} else if !b.Duration("at", &at, 0, longest) {
+		return &at
+	}
+	var at time.Duration
+	if !b.Duration("at", &at, 0, longest) {
 		return nil
 	}
 	return &at

@@ -1,6 +1,7 @@
 package numbering
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,7 +55,7 @@ func ParseHours(text string) (Hours, error) {
 		b, err2 := weekday(last)
 		start, err3 := clock(from)
 		end, err4 := clock(to)
-		if err := errors.Join(err1, err2, err3, err4); err != nil {
+		if err := cmp.Or(err1, err2, err3, err4); err != nil {
 			return nil, err
 		}
 		if end <= start {
@@ -102,7 +103,7 @@ func ParseMoment(text string) (time.Duration, error) {
 	name, at, _ := strings.Cut(text, " ")
 	d, err1 := weekday(name)
 	minute, err2 := clock(strings.TrimSpace(at))
-	return time.Duration(d*day+minute) * time.Minute, errors.Join(err1, err2)
+	return time.Duration(d*day+minute) * time.Minute, cmp.Or(err1, err2)
 }
 
 // TestStart is when the tests of rules begin: on a Monday at noon in the site's zone, or in UTC without
