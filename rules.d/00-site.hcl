@@ -23,6 +23,23 @@ security {
   # protected_failures = 120
 }
 
+# Where calls go and when the site works, for the rules about toll fraud. Without a country
+# only numbers with an international prefix are read.
+#
+# A call to an emergency number is never ended: those of the country (without one, of any),
+# 112, 911, and yours. The prefixes are the country's if you leave them out. If your phones
+# always dial 0 for a line, 0030… is Berlin: write line = [], trunk = ["00"] and
+# international = ["000", "+"].
+numbering {
+  # country       = "DE"
+  # international = ["00", "+"]
+  # trunk         = ["0"]
+  # line          = ["0", "9"]
+  # emergency     = ["116117"]
+  # hours         = "Mon-Fri 07:00-19:00, Sat 09:00-13:00" # default: "Mon-Sun 06:00-22:00"
+  # timezone      = "Europe/Berlin"                        # default: the host's
+}
+
 # Trust carriers that send calls without being a gateway of the switch (five a second look
 # like a flood), and large offices: a forged UDP packet can bear any source address.
 #

@@ -16,6 +16,7 @@ import (
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/numbering"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/settings"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -205,6 +206,27 @@ func TestAllAttributes(t *testing.T) {
 	}
 	if got := cfg.Trusted[1].Where; got != "rules.d/a.hcl:11" {
 		t.Errorf("the trusted network is at %s", got)
+	}
+}
+
+// TestEmergencyNumbersMakeActionsAnew has a reload replace actions whose emergency numbers differ, and no others.
+func TestEmergencyNumbersMakeActionsAnew(t *testing.T) {
+	print := func(block string) settings.Fingerprint {
+		return mustLoad(t, map[string]string{"rules.d/a.hcl": ruleWith("match = \"event == 'auth_failure'\"\nban {}") + block}, nil).Actions[0].Fingerprint
+	}
+	country := print(`numbering { country = "DE" }`)
+	if country != print(`numbering {
+  country  = "DE"
+  hours    = "Mon 07:00-08:00"
+  trunk    = ["0"]
+  timezone = "UTC"
+}`) {
+		t.Error("hours, or a trunk prefix, make an action anew")
+	}
+	for _, block := range []string{"", `numbering { country = "FR" }`, "numbering {\n country = \"DE\"\n emergency = [\"116117\"]\n}", "numbering {\n country = \"DE\"\n line = []\n}"} {
+		if country == print(block) {
+			t.Errorf("%q: the action keeps the emergency numbers of Germany", block)
+		}
 	}
 }
 
