@@ -44,13 +44,16 @@ const (
 	sweepEvery     = time.Minute      // while the event connection is up
 )
 
+// relists: FreeSWITCH lists a new call up to 0.3 s late, and later if it is busy.
+var relists = []time.Duration{150 * time.Millisecond, 400 * time.Millisecond, time.Second}
+
 // Accounts holds bans of accounts at a switch: while an account is banned, its calls are ended
 // and its registrations flushed, those that are listed and those that the switch reports.
 type Accounts struct {
 	name      string // the reference: "accounts.pbx"
 	at        esl.Switch
 	emergency func(dialled string) bool // nil: no number is one
-	relist    time.Duration             // between the first two readings of the lists; shorter in tests
+	relists   []time.Duration           // when the lists are read after a connection, besides at once; shorter in tests
 	resync    func()                    // see [plugin.Host]
 	ended     summary
 	flushed   summary
@@ -76,7 +79,7 @@ type Accounts struct {
 
 func newAccounts(name string, at esl.Switch) *Accounts {
 	return &Accounts{
-		name: name, at: at, relist: time.Second, resync: func() {},
+		name: name, at: at, relists: relists, resync: func() {},
 		ended: newSummary("calls hung up", "calls"), flushed: newSummary("registrations flushed", "registrations"),
 		spared: newSummary("calls to emergency numbers not ended", "calls"),
 		wake:   make(chan struct{}, 1), ending: make(chan listedCall, maxQueued), expired: make(chan registration, maxQueued),
@@ -266,7 +269,7 @@ func (a *Accounts) await(ctx context.Context) error {
 func (a *Accounts) due() (due, settled bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !time.Now().Before(a.sweepAt), a.sweepAt.After(a.up.Add(a.relist))
+	return !time.Now().Before(a.sweepAt), a.sweepAt.After(a.up.Add(a.relists[len(a.relists)-1]))
 }
 
 // told changes what [Accounts.await] waits for; a.mu is held.
@@ -372,5 +375,7 @@ func (a *Accounts) connected(hearing context.Context) {
 	a.up, a.fault, a.sweepAt = time.Now(), nil, time.Time{}
 	a.told()
 	a.resync()
-	time.AfterFunc(a.relist, a.resync)
+	for _, after := range a.relists {
+		time.AfterFunc(after, a.resync)
+	}
 }

@@ -3,11 +3,9 @@ package esl
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/esl"
@@ -26,7 +24,7 @@ const unlisted = 10 * time.Second
 
 // A call is one leg of a call, by what never changes about it.
 type call struct {
-	accounts [2]ban.Target // that made it, by its names; the zero Target: none
+	accounts [3]ban.Target // that made it, by its names; the zero Target: none
 	spared   bool          // an emergency number was dialled
 	since    time.Time     // when it became known
 }
@@ -63,6 +61,9 @@ func (a *Accounts) callOf(h map[string]string) (c call) {
 	case h["variable_sip_authorized"] == "true" && h["variable_sip_auth_username"] != "":
 		c.accounts[0] = accountOf(h["variable_sip_auth_username"], h["variable_sip_auth_realm"])
 		c.accounts[1] = accountOf(h["variable_requested_user_name"], h["variable_requested_domain_name"])
+		if h["Event-Name"] == "CHANNEL_CREATE" { // before the dialplan; the digest may have a number-alias for the user
+			c.accounts[2] = accountOf(h["variable_user_name"], h["variable_domain_name"])
+		}
 	default:
 		c.accounts[0] = accountIn(h["variable_acl_token"])
 	}
@@ -146,28 +147,16 @@ func (a *Accounts) endCalls(ctx context.Context, console *esl.Console) error {
 	}
 }
 
-// maxUUID bounds the name of a channel in a command, in bytes.
-const maxUUID = 512
-
 // end ends a call whose account is still banned. A refusal is noted.
 func (a *Accounts) end(ctx context.Context, console *esl.Console, c listedCall) (done bool, err error) {
 	account, banned := a.isBanned(c.accounts[:]...)
 	if !banned {
 		return false, nil
 	}
-	// uuid_kill takes any word, and a UUID may be a Call-ID, which the caller chooses.
-	if !isWord(c.uuid) {
-		return false, a.missed(account, fmt.Errorf("uuid_kill %w: %q is not one word", errNotSent, esl.Printable(c.uuid)))
-	}
-	if done, err = order(ctx, console, "uuid_kill", c.uuid, hangupCause); done {
+	if done, err = carriedOut(console.Hangup(ctx, c.uuid, hangupCause)); done {
 		a.ended.add(a.log(), "uuid", esl.Printable(c.uuid), "account", esl.Printable(account.String()))
 	}
 	return done, a.missed(account, err)
-}
-
-// isWord reports whether a console sends text as one word.
-func isWord(text string) bool {
-	return text != "" && len(text) <= maxUUID && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == unicode.ReplacementChar })
 }
 
 // errNotSent is the error of a command that cannot be sent because of a value.
@@ -189,13 +178,17 @@ func (a *Accounts) missed(account ban.Target, err error) error {
 	return nil
 }
 
-// order sends a command, and reports whether it was carried out. A channel that has ended is no
-// error.
+// order sends a command, and reports whether it was carried out.
 func order(ctx context.Context, console esl.Commander, command string, args ...string) (done bool, err error) {
 	answer, err := console.API(ctx, command, args...)
 	if err == nil && command == "sofia" && !strings.HasPrefix(answer, "+OK") { // "Invalid Profile [x]"
 		err = &esl.Refusal{Text: esl.Printable(answer)}
 	}
+	return carriedOut(err)
+}
+
+// carriedOut reports whether a command was carried out. A channel that has ended is no error.
+func carriedOut(err error) (bool, error) {
 	var refusal *esl.Refusal
 	if errors.As(err, &refusal) && refusal.Text == noChannel {
 		return false, nil

@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,8 @@ type pbx struct {
 	mu            sync.Mutex // guards what follows
 	channels      []esl.Channel
 	registrations []esl.Registration
+	flushed       []esl.Registration
+	unlisted      map[string]bool // calls that are not listed yet
 	hash          []string
 	before        func(command string) // called for every command
 	override      map[string]string    // answers by the beginning of a command
@@ -143,19 +146,42 @@ func (p *pbx) lasted(uuid string) time.Duration {
 	return p.ended[uuid].Sub(p.began[uuid])
 }
 
-// dump does what uuid_dump does, which reads quotes and backslashes.
-func (p *pbx) dump(args string) string {
-	var uuid strings.Builder
-	for i := 0; i < len(args) && args[i] != ' '; i++ {
-		switch {
-		case args[i] == '\\' && i+1 < len(args):
+// word reads the first word of arguments with quotes and backslashes, as most commands do.
+func word(args string) (first, rest string) {
+	var b strings.Builder
+	quoted := false
+	for i := 0; i < len(args); i++ {
+		switch c := args[i]; {
+		case c == '\\' && i+1 < len(args):
 			i++
-		case args[i] == '\'':
-			continue
+			b.WriteByte(cmp.Or(map[byte]byte{'s': ' ', 'n': '\n', 'r': '\r', 't': '\t'}[args[i]], args[i]))
+		case c == '\'':
+			quoted = !quoted
+		case c == ' ' && !quoted:
+			return b.String(), args[i+1:]
+		default:
+			b.WriteByte(c)
 		}
-		uuid.WriteByte(args[i])
 	}
-	h, ok := p.data[uuid.String()]
+	return b.String(), ""
+}
+
+// hangup ends a call.
+func (p *pbx) hangup(uuid string) string {
+	i := slices.IndexFunc(p.channels, func(c esl.Channel) bool { return c.UUID == uuid })
+	if i < 0 {
+		return "-ERR No such channel!\n"
+	}
+	p.channels = slices.Delete(p.channels, i, i+1)
+	p.ended[uuid] = time.Now()
+	delete(p.data, uuid)
+	return "+OK\n"
+}
+
+// dump does what uuid_dump does.
+func (p *pbx) dump(args string) string {
+	uuid, _ := word(args)
+	h, ok := p.data[uuid]
 	if !ok {
 		return "-ERR No such channel!\n"
 	}
@@ -180,21 +206,23 @@ func (p *pbx) api(command string) string {
 	words := strings.Split(command, " ")
 	switch {
 	case command == "show channels as json":
-		return listing(p.channels)
+		return listing(slices.DeleteFunc(slices.Clone(p.channels), func(c esl.Channel) bool { return p.unlisted[c.UUID] }))
 	case command == "show registrations as json":
-		return listing(p.registrations)
+		return listing(slices.Concat(p.registrations, p.flushed)) // until they expire
 	case words[0] == "uuid_dump" && strings.HasSuffix(command, " json"):
 		return p.dump(strings.TrimPrefix(command, "uuid_dump "))
 	case words[0] == "uuid_kill" && len(words) == 3 && words[2] == "CALL_REJECTED":
-		for i := range p.channels {
-			if p.channels[i].UUID == words[1] {
-				p.channels = slices.Delete(p.channels, i, i+1)
-				p.ended[words[1]] = time.Now()
-				delete(p.data, words[1])
-				return "+OK\n"
+		return p.hangup(words[1])
+	case strings.HasPrefix(command, "sched_hangup +0 ") && strings.HasSuffix(command, " CALL_REJECTED"):
+		uuid, _ := word(strings.TrimPrefix(command, "sched_hangup +0 "))
+		return p.hangup(uuid)
+	case words[0] == "sofia_contact" && len(words) == 2:
+		for _, r := range p.registrations {
+			if words[1] == r.Profile()+"/"+r.User+"@"+r.Realm {
+				return r.URL
 			}
 		}
-		return "-ERR No such channel!\n"
+		return "error/user_not_registered"
 	case strings.HasPrefix(command, "sofia profile ") && len(words) >= 4 && words[3] == "flush_inbound_reg":
 		if words[2] != "internal" {
 			return fmt.Sprintf("Invalid Profile [%s]\n", words[2])
@@ -218,7 +246,11 @@ func (p *pbx) flush(args []string) string {
 		user, host = "", args[0]
 	}
 	p.registrations = slices.DeleteFunc(p.registrations, func(r esl.Registration) bool {
-		return r.CallID == args[0] || r.Realm == host && (user == "" || r.User == user)
+		flushed := r.CallID == args[0] || r.Realm == host && (user == "" || r.User == user)
+		if flushed && !slices.Contains(p.flushed, r) {
+			p.flushed = append(p.flushed, r)
+		}
+		return flushed
 	})
 	return "+OK flushing all registrations matching specified call_id\n"
 }
@@ -238,7 +270,7 @@ func listing[T any](rows []T) string {
 func (p *pbx) sent() []string {
 	var sent []string
 	for _, command := range p.Commands() {
-		if strings.HasPrefix(command, "api ") && !strings.HasPrefix(command, "api show ") && !strings.HasPrefix(command, "api uuid_dump ") {
+		if strings.HasPrefix(command, "api ") && !strings.HasPrefix(command, "api show ") && !strings.HasPrefix(command, "api uuid_dump ") && !strings.HasPrefix(command, "api sofia_contact ") {
 			sent = append(sent, strings.TrimPrefix(command, "api "))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -42,10 +43,11 @@ func (a *Accounts) sweep(ctx context.Context) (found haul, err error) {
 	case err != nil:
 	case !a.up.Equal(up):
 		err = errors.New("the event connection was lost meanwhile")
-	case began.Before(up.Add(a.relist)):
-		a.sweepAt = up.Add(a.relist)
 	default:
 		a.sweepAt = began.Add(sweepEvery)
+		if i := slices.IndexFunc(a.relists, func(after time.Duration) bool { return began.Before(up.Add(after)) }); i >= 0 {
+			a.sweepAt = up.Add(a.relists[i])
+		}
 	}
 	return found, err
 }
@@ -56,20 +58,22 @@ func (s *sweep) calls(ctx context.Context) (ended int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	s.forget(channels)
+	heard := s.unlisted(channels)
 	channels = slices.DeleteFunc(channels, func(c esl.Channel) bool { return c.Direction != "inbound" })
 	// What a caller writes is no evidence, but shows where to look first.
 	slices.SortStableFunc(channels, func(x, y esl.Channel) int { return cmp.Compare(s.unlikely(&x), s.unlikely(&y)) })
-	for i := range channels {
-		c, err := s.call(ctx, &channels[i])
-		if err != nil {
+	for i := 0; i < len(heard)+len(channels); i++ {
+		var c listedCall
+		if i < len(heard) {
+			c = heard[i]
+		} else if c, err = s.call(ctx, &channels[i-len(heard)]); err != nil {
 			return ended, err
 		}
 		account, banned := s.isBanned(c.accounts[:]...)
 		if !banned {
 			continue
 		}
-		if c.spared || s.isEmergency(channels[i].Dest, channels[i].InitialDest) {
+		if c.spared {
 			s.spared.add(s.log(), "uuid", esl.Printable(c.uuid), "account", esl.Printable(account.String()))
 			continue
 		}
@@ -92,8 +96,8 @@ func (s *sweep) unlikely(c *esl.Channel) int {
 	return 1
 }
 
-// forget drops calls that have ended.
-func (s *sweep) forget(channels []esl.Channel) {
+// unlisted returns the calls that were heard and are not listed yet, and drops those that have ended.
+func (s *sweep) unlisted(channels []esl.Channel) (heard []listedCall) {
 	listed := make(map[string]bool, len(channels))
 	for i := range channels {
 		listed[channels[i].UUID] = true
@@ -101,10 +105,15 @@ func (s *sweep) forget(channels []esl.Channel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for uuid, c := range s.known {
-		if !listed[uuid] && time.Since(c.since) > unlisted {
+		switch {
+		case listed[uuid]:
+		case time.Since(c.since) > unlisted:
 			delete(s.known, uuid)
+		default:
+			heard = append(heard, listedCall{uuid, c})
 		}
 	}
+	return heard
 }
 
 // call returns who makes a listed call, and asks the switch if that is not known.
@@ -112,22 +121,22 @@ func (s *sweep) call(ctx context.Context, channel *esl.Channel) (listedCall, err
 	s.mu.Lock()
 	c, known := s.known[channel.UUID]
 	s.mu.Unlock()
-	if known || !isWord(channel.UUID) {
-		return listedCall{channel.UUID, c}, nil
+	if !known {
+		headers, err := s.console.Channel(ctx, channel.UUID)
+		var refusal *esl.Refusal
+		if errors.As(err, &refusal) { // it has ended
+			return listedCall{}, nil
+		}
+		if err != nil {
+			return listedCall{}, err
+		}
+		c = s.callOf(headers)
+		s.mu.Lock()
+		s.remember(listedCall{channel.UUID, c})
+		s.mu.Unlock()
 	}
-	headers, err := esl.ChannelData(ctx, s.console, channel.UUID)
-	var refusal *esl.Refusal
-	if errors.As(err, &refusal) { // it has ended
-		return listedCall{}, nil
-	}
-	if err != nil {
-		return listedCall{}, err
-	}
-	found := listedCall{channel.UUID, s.callOf(headers)}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.remember(found)
-	return found, nil
+	c.spared = c.spared || s.isEmergency(channel.Dest, channel.InitialDest)
+	return listedCall{channel.UUID, c}, nil
 }
 
 // registrations flushes the listed registrations of banned accounts.
@@ -144,6 +153,12 @@ func (s *sweep) registrations(ctx context.Context) (flushed int, err error) {
 			continue
 		}
 		seen[r] = true
+		if gone, err := s.isFlushed(ctx, &r); gone || err != nil {
+			if err != nil {
+				return flushed, err
+			}
+			continue
+		}
 		done, err := s.flush(ctx, s.console, r)
 		if err != nil {
 			return flushed, err
@@ -153,6 +168,21 @@ func (s *sweep) registrations(ctx context.Context) (flushed int, err error) {
 		}
 	}
 	return flushed, nil
+}
+
+// isFlushed reports whether a listed registration has been flushed: the switch lists it until it would
+// have expired.
+func (s *sweep) isFlushed(ctx context.Context, r *registration) (bool, error) {
+	name, err := r.name(ctx, s.console)
+	if err != nil {
+		return false, nil // flushing tells
+	}
+	answer, err := s.console.API(ctx, "sofia_contact", r.profile+"/"+name)
+	var refusal *esl.Refusal
+	if errors.As(err, &refusal) {
+		return false, nil
+	}
+	return strings.HasPrefix(answer, "error/user_not_registered"), err
 }
 
 // A registration is what is flushed.

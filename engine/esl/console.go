@@ -41,6 +41,11 @@ func (c *Console) API(ctx context.Context, command string, args ...string) (stri
 	if err != nil {
 		return "", err
 	}
+	return c.run(ctx, line)
+}
+
+// run carries out a command, see [Console.API].
+func (c *Console) run(ctx context.Context, line string) (string, error) {
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
@@ -57,6 +62,44 @@ func (c *Console) API(ctx context.Context, command string, args ...string) (stri
 		return "", &Refusal{Text: c.conn.frames.quote([]byte(answer))}
 	}
 	return strings.TrimRight(answer, "\r\n"), nil
+}
+
+// quoteUUID writes the name of a channel for commands that read quotes and backslashes. A caller may have
+// chosen it: a UUID of FreeSWITCH stays as it is.
+//
+// Trap: a word that begins with ^^ sets the separator, except in quotes.
+func quoteUUID(uuid string) string {
+	if quoted := escapes.Replace(uuid); quoted != uuid || strings.HasPrefix(uuid, "^^") {
+		return "'" + quoted + "'"
+	}
+	return uuid
+}
+
+var escapes = strings.NewReplacer(`\`, `\\`, `'`, `\'`, `"`, `\"`, " ", `\s`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
+
+// maxUUID bounds the name of a channel, in bytes: FreeSWITCH cuts it there.
+const maxUUID = 256
+
+// Channel returns the headers of a channel, as its events have them, whatever its name. Its end is a *Refusal.
+func (c *Console) Channel(ctx context.Context, uuid string) (map[string]string, error) {
+	answer, err := c.run(ctx, "api uuid_dump "+quoteUUID(uuid[:min(len(uuid), maxUUID)])+" json")
+	headers := map[string]string{}
+	if err == nil && !eachJSON([]byte(answer), func(name, value []byte) { headers[string(name)] = string(value) }) {
+		err = fmt.Errorf("%w: it is no JSON", ErrProtocol)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read channel %s: %w", Printable(uuid), err)
+	}
+	return headers, nil
+}
+
+// Hangup ends a channel at once, whatever its name. If it has ended already, that is a *Refusal.
+//
+// uuid_kill ends its argument at the first blank, and a browser of mod_verto chooses the name of its call:
+// "<the call of another> x" would end that. With no seconds, sched_hangup does not wait.
+func (c *Console) Hangup(ctx context.Context, uuid, cause string) error {
+	_, err := c.run(ctx, "api sched_hangup +0 "+quoteUUID(uuid[:min(len(uuid), maxUUID)])+" "+cause)
+	return err
 }
 
 // exchange sends a command and waits for its answer.

@@ -59,21 +59,6 @@ func Channels(ctx context.Context, c Commander) ([]Channel, error) {
 	return show[Channel](ctx, c, "channels")
 }
 
-// ChannelData returns the headers of a channel, as its events have them. The UUID must be one word.
-// Its end is a *Refusal.
-func ChannelData(ctx context.Context, c Commander, uuid string) (map[string]string, error) {
-	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(uuid)
-	answer, err := c.API(ctx, "uuid_dump", quoted, "json")
-	headers := map[string]string{}
-	if err == nil && !eachJSON([]byte(answer), func(name, value []byte) { headers[string(name)] = string(value) }) {
-		err = fmt.Errorf("%w: it is no JSON", ErrProtocol)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read channel %s: %w", Printable(uuid), err)
-	}
-	return headers, nil
-}
-
 // Registrations lists the phones that are registered, a new one a moment late.
 func Registrations(ctx context.Context, c Commander) ([]Registration, error) {
 	return show[Registration](ctx, c, "registrations")
