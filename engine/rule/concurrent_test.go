@@ -218,16 +218,17 @@ func TestConcurrentAgreesWithModel(t *testing.T) {
 	}
 }
 
-// BenchmarkConcurrent is a call and its end, by the number of calls that are open.
+// BenchmarkConcurrent is a call and its end, by the number of calls that are open. With one account,
+// each call fires.
 func BenchmarkConcurrent(b *testing.B) {
 	for _, open := range []int{10, 1000, 10_000} {
 		for _, users := range []int{1, 100} {
 			b.Run(fmt.Sprintf("%d open of %d accounts", open, users), func(b *testing.B) {
 				spec := parallel(b)
-				spec.Threshold.Count = MaxCount
+				spec.Threshold.Count = open
 				s := NewSet([]*Spec{spec})
 				begin, end := ofCall(event.Call, "", "", 0), ofCall(event.CallEnded, "", "", 0)
-				names := make([]string, 2*open) // of users and calls
+				names := make([]string, max(2*open, users)) // of users and calls
 				for i := range names {
 					names[i] = fmt.Sprintf("%08d-c853-4501-98a9-efbd05dd047b", i)
 				}
