@@ -24,7 +24,8 @@ func (a *app) learn() *cobra.Command {
 		Use:   "learn [SOURCE=]FILE…",
 		Short: "Propose trust and thresholds from recordings of normal days",
 		Long: `Read recordings of normal days and propose which addresses to trust, as carriers
-or offices. For every rule, show what it would have done, which addresses that
+or offices. Propose which countries are usual, how many calls one account makes
+at once, the hours of the site, and its dialers. For every rule, show what it would have done, which addresses that
 registered it would have caught, and a threshold that spares them. The output is
 HCL to paste, with the reasons as comments. Files are read as by replay.
 
@@ -60,7 +61,7 @@ func (a *app) runLearn(ctx context.Context, rules, source string, days int, args
 		return err
 	}
 	set.Want(learn.Events...)
-	recorder := learn.New(learn.Options{Rules: cfg.Rules, Trusted: ban.NewTrust(cfg.Trusted), NAT64: cfg.Security.NAT64, Forgeable: forgeable(cfg), Days: days})
+	recorder := learn.New(learn.Options{Rules: cfg.Rules, Trusted: ban.NewTrust(cfg.Trusted), NAT64: cfg.Security.NAT64, Numbering: cfg.Numbering, Forgeable: forgeable(cfg), Days: days})
 	e := engine.New(cfg, engine.Options{DryRun: true, Observed: recorder.Record, OnChange: recorder.Decided})
 	read, err := set.Replay(ctx, e, nil, a.stderr)
 	if err != nil {

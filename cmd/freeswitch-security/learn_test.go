@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,6 +115,79 @@ func TestLearnFromTheEventSocket(t *testing.T) {
 	}
 	if got := fmt.Sprint(trustedOf(cfg)); got != "[carrier 192.0.2.50: 192.0.2.50 office 203.0.113.7: 203.0.113.7]" {
 		t.Errorf("trusted are %s", got)
+	}
+}
+
+// channel sends an event of a call of an account.
+func (s *switchboard) channel(name, ip, user, uuid, number string) {
+	s.tell("", "Event-Name", name, "Call-Direction", "inbound", "Channel-Name", "sofia/internal/x", "Unique-ID", uuid, "Caller-Network-Addr", ip,
+		"Caller-Destination-Number", number, "variable_sip_authorized", "true", "variable_sip_auth_username", user, "variable_sip_auth_realm", "pbx.example",
+		"variable_user_name", user, "variable_domain_name", "pbx.example", "Hangup-Cause", "NORMAL_CLEARING")
+}
+
+// TestLearnFromCalls learns from a week with an office, its dialer, and a thief with two stolen accounts
+// who guesses on. The output is loaded as it is, with a numbering block and without.
+func TestLearnFromCalls(t *testing.T) {
+	const office, thief, numbering = "203.0.113.7", "192.0.2.66", "numbering {\n  country = \"DE\"\n  timezone = \"UTC\"\n}\n"
+	var s switchboard
+	uuid := 0
+	call := func(ip, user, number string) {
+		uuid++
+		s.channel("CHANNEL_CREATE", ip, user, fmt.Sprint(uuid), number)
+		s.channel("CHANNEL_HANGUP_COMPLETE", ip, user, fmt.Sprint(uuid), number)
+	}
+	for day := range 5 {
+		s.at = time.Date(2026, 5, 4+day, 9, 0, 0, 0, time.UTC)
+		for i := range 6 {
+			s.register(office, fmt.Sprint(2000+i))
+		}
+		for i := range 400 {
+			call(office, "2000", fmt.Sprintf("0301%05d", i))
+		}
+		for range 10 {
+			call(office, "2001", "0301234567")
+			call(office, "2002", "004314277")
+			call(office, "2003", "004314277")
+		}
+		s.register(thief, "2004")
+		s.register(thief, "2005")
+		for i := range 4 {
+			s.fail(thief, fmt.Sprint(3000+i, "\"]\n}\x1b[2J*/"))
+			call(thief, "2004", "00231770123456")
+			call(thief, "2005", "00231770123456")
+		}
+	}
+	rules := filepath.Dir(write(t, "a.hcl", []byte(socketRules+numbering)))
+	stdout, stderr, status := command(t, nil, "learn", "--rules", rules, write(t, "week.esl", s.Bytes()))
+	if status != exitYes {
+		t.Fatalf("exit status %d: %s%s", status, stderr, stdout)
+	}
+	for _, want := range []string{
+		"\n# 6 accounts called. What follows is of the 4 that called only from genuine addresses seen on 3 days,\n",
+		"destination_country not in ['AT', 'DE']\"\n", "\n# A usual number is below 3.\n",
+		"\n# numbering {\n#   hours = \"Mon-Fri 09:00-10:00\"\n# }\n", "\n  users   = [\"2000@pbx.example\"]\n",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("lacks %q:\n%s", want, stdout)
+		}
+	}
+	if strings.Contains(stdout, "LR") || strings.Contains(stdout, "2004@") {
+		t.Errorf("the thief is in a proposal:\n%s", stdout)
+	}
+	for _, learned := range []string{stdout, strings.ReplaceAll(stdout, "\n# numbering {\n#   hours = \"Mon-Fri 09:00-10:00\"\n# }\n", "\nnumbering {\n  hours = \"Mon-Fri 09:00-10:00\"\n}\n")} {
+		if err := os.WriteFile(filepath.Join(rules, "learned.hcl"), []byte(learned), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cfg, diags, _ := config.Load(rules, kinds, nil)
+		if len(diags) > 0 {
+			t.Fatal(diags)
+		}
+		if len(cfg.Rules) != 2 || !slices.Contains(trustedOf(cfg), "dialer 2000@pbx.example: 2000@pbx.example") {
+			t.Errorf("%d rules, trusted are %s", len(cfg.Rules), trustedOf(cfg))
+		}
+		if err := os.WriteFile(filepath.Join(rules, "a.hcl"), []byte(socketRules), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -42,7 +42,9 @@ func newFailing() failing {
 
 // key returns the key of the account that the credentials name: a failure has no other.
 func (f *failing) key(ev *event.Event) uint64 {
-	user, realm := cmp.Or(ev.Fields["sip_auth_username"], ev.User), cmp.Or(ev.Fields["sip_auth_realm"], ev.Domain)
+	of := ev.Fields
+	user := cmp.Or(of["variable_sip_auth_username"], of["sip_auth_username"], ev.User)
+	realm := cmp.Or(of["variable_sip_auth_realm"], of["sip_auth_realm"], ev.Domain)
 	return maphash.String(f.seed, ev.Source+" "+join(user, realm))
 }
 
@@ -52,7 +54,7 @@ func (t *Table) fail(ev *event.Event, at int64) {
 	cache, key := &t.failing.strange, t.failing.key(ev)
 	if a := t.accounts[nameOf(ev)]; a != nil {
 		cache = &t.failing.known
-		if network, ok := t.network(ev.IP); ok && at-a.Networks.first(network, at) > together {
+		if network, ok := t.network(ev.IP); ok && at-a.networks.first(network, at) > together {
 			return
 		}
 	}

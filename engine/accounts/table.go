@@ -56,13 +56,16 @@ type Table struct {
 
 // An account is what is known of one account. Times are seconds since 1970, without the base.
 type account struct {
-	First, Last  int64
-	Networks     sightings[netip.Prefix]
-	Destinations sightings[destination]
-	Guessed      int64  // when its password may have been guessed; 0: never
-	Moved        uint16 // bit n: it was in a new network n days before Day
-	Day          int64  // since 1970
+	first, last  int64
+	networks     sightings[netip.Prefix]
+	destinations sightings[destination]
+	guessed      int64  // when its password may have been guessed; 0: never
+	moved        uint16 // bit n: it was in a new network n days before day
+	day          int64  // since 1970
 }
+
+// A destination is a country and a type of number, "DE mobile", in 8 bytes.
+type destination = unique.Handle[string]
 
 // NewTable returns an empty table.
 func NewTable() *Table {
@@ -103,38 +106,38 @@ func (t *Table) Fill(ev *event.Event, now time.Time) {
 		ev.HistoryDays = uint16(max(0, at-t.since) / day)
 	}
 	if network, ok := t.network(ev.IP); ok {
-		first := a.Networks.first(network, at)
+		first := a.networks.first(network, at)
 		ev.NewNetwork = at-first < newFor && a.hasHome(network, at) && !a.roams(at)
-		ev.Guessed = a.isGuessed(at) && first >= a.Guessed-together || t.isGuess(a, ev, first, at)
+		ev.Guessed = a.isGuessed(at) && first >= a.guessed-together || t.isGuess(a, ev, first, at)
 	}
 	if to, ok := destinationOf(ev); ok {
-		ev.NewDestination = at-a.Destinations.first(to, at) < newFor
+		ev.NewDestination = at-a.destinations.first(to, at) < newFor
 	}
 }
 
 // known returns the account of an event; an empty one if it is not known, or was not seen for too long.
 func (t *Table) known(ev *event.Event, at int64) *account {
-	if a := t.accounts[nameOf(ev)]; a != nil && at-a.Last <= memory {
+	if a := t.accounts[nameOf(ev)]; a != nil && at-a.last <= memory {
 		return a
 	}
-	return &account{First: at, Last: at}
+	return &account{first: at, last: at}
 }
 
 // note adds an event to the history of its account.
 func (t *Table) note(ev *event.Event, at int64) {
 	a := t.known(ev, at)
 	if network, ok := t.network(ev.IP); ok {
-		if !a.isGuessed(at) && t.isGuess(a, ev, a.Networks.first(network, at), at) {
-			a.Guessed = at
+		if !a.isGuessed(at) && t.isGuess(a, ev, a.networks.first(network, at), at) {
+			a.guessed = at
 		}
-		if moves := len(a.Networks) > 0; a.Networks.note(network, at, maxNetworks) && moves {
+		if moves := len(a.networks) > 0; a.networks.note(network, at, maxNetworks) && moves {
 			a.move(at)
 		}
 	}
 	if to, ok := destinationOf(ev); ok {
-		a.Destinations.note(to, at, maxDestinations)
+		a.destinations.note(to, at, maxDestinations)
 	}
-	a.First, a.Last = min(a.First, at), max(a.Last, at)
+	a.first, a.last = min(a.first, at), max(a.last, at)
 	if t.since == 0 || at < t.since {
 		t.since = at
 	}
@@ -150,10 +153,10 @@ func (t *Table) note(ev *event.Event, at int64) {
 func (t *Table) thin(at int64) {
 	names := slices.SortedFunc(maps.Keys(t.accounts), func(x, y string) int {
 		a, b := t.accounts[x], t.accounts[y]
-		return cmp.Or(cmp.Compare(a.Last-a.First, b.Last-b.First), cmp.Compare(a.Last, b.Last), cmp.Compare(x, y))
+		return cmp.Or(cmp.Compare(a.last-a.first, b.last-b.first), cmp.Compare(a.last, b.last), cmp.Compare(x, y))
 	})
 	for i, name := range names {
-		if i <= len(names)/10 || at-t.accounts[name].Last > memory {
+		if i <= len(names)/10 || at-t.accounts[name].last > memory {
 			delete(t.accounts, name)
 		}
 	}
@@ -161,14 +164,14 @@ func (t *Table) thin(at int64) {
 
 // hasHome reports whether the account is at home in another network than one.
 func (a *account) hasHome(other netip.Prefix, at int64) bool {
-	return slices.ContainsFunc(a.Networks, func(n sighting[netip.Prefix]) bool {
-		return n.Key != other && at-n.First >= settled && at-n.Last <= memory
+	return slices.ContainsFunc(a.networks, func(n sighting[netip.Prefix]) bool {
+		return n.key != other && at-n.first >= settled && at-n.last <= memory
 	})
 }
 
 // move notes that the account is in a new network. Of the days before, each counts once.
 func (a *account) move(at int64) {
-	a.Moved, a.Day = a.since(at)|1, max(a.Day, at/day)
+	a.moved, a.day = a.since(at)|1, max(a.day, at/day)
 }
 
 // roams reports whether the account is in new networks all the time, as a mobile phone is. What it
@@ -176,9 +179,9 @@ func (a *account) move(at int64) {
 func (a *account) roams(at int64) bool { return bits.OnesCount16(a.since(at)&^1) >= roamingDays }
 
 // since returns moved as of at.
-func (a *account) since(at int64) uint16 { return a.Moved << max(0, at/day-a.Day) }
+func (a *account) since(at int64) uint16 { return a.moved << max(0, at/day-a.day) }
 
-func (a *account) isGuessed(at int64) bool { return a.Guessed != 0 && at-a.Guessed <= guessedFor }
+func (a *account) isGuessed(at int64) bool { return a.guessed != 0 && at-a.guessed <= guessedFor }
 
 // network returns the network of an address: an IPv4 /24 or IPv6 /48.
 func (t *Table) network(ip netip.Addr) (network netip.Prefix, ok bool) {
@@ -193,23 +196,16 @@ func destinationOf(ev *event.Event) (to destination, ok bool) {
 	if ev.Name != event.Call || ev.DestinationCountry == "" {
 		return to, false
 	}
-	return destination{unique.Make(ev.DestinationCountry + " " + ev.DestinationType)}, true
+	return unique.Make(ev.DestinationCountry + " " + ev.DestinationType), true
 }
 
 // nameOf returns the name of an event's account, equal for all its spellings.
 //
-// Trap: a caller chooses the realm of its credentials, where a profile forces the domain of all
-// accounts, and the To header of its registration. The switch reports the account that it found in
-// its directory only in some events.
+// Trap: a caller chooses the To header of its registration, and the realm of its credentials where a
+// profile forces the domain of all accounts. What the switch found in its directory counts, where it
+// reports that.
 func nameOf(ev *event.Event) string {
-	user, domain := ev.User, ev.Domain
-	switch ev.Name {
-	case event.Call:
-		domain = cmp.Or(ev.Fields["variable_domain_name"], domain)
-	case event.Registered:
-		user, domain = cmp.Or(ev.Fields["sip_auth_username"], user), cmp.Or(ev.Fields["domain_name"], domain)
-	}
-	return join(user, domain)
+	return join(cmp.Or(ev.Fields["sip_auth_username"], ev.User), cmp.Or(ev.Fields["domain_name"], ev.Domain))
 }
 
 func join(user, domain string) string {

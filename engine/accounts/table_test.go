@@ -143,8 +143,8 @@ func TestThiefPushesOutNothing(t *testing.T) {
 	p.later(61 * time.Minute)
 	p.want("a network that was pushed out", p.login("1000", "192.0.1.1"), "new_network")
 	a := p.accounts["1000@pbx.example"]
-	if len(a.Networks) > maxNetworks || len(a.Destinations) > maxDestinations || p.Size() > p.limit {
-		t.Errorf("%d networks, %d destinations, %d accounts", len(a.Networks), len(a.Destinations), p.Size())
+	if len(a.networks) > maxNetworks || len(a.destinations) > maxDestinations || p.Size() > p.limit {
+		t.Errorf("%d networks, %d destinations, %d accounts", len(a.networks), len(a.destinations), p.Size())
 	}
 }
 
@@ -215,8 +215,8 @@ func TestHistoryDays(t *testing.T) {
 func TestNamesThatCallersChoose(t *testing.T) {
 	p := begin(t)
 	call := func(realm, ip string) string {
-		return p.take(event.Event{Name: event.Call, User: "1000", Domain: realm, IP: netip.MustParseAddr(ip),
-			Fields: map[string]string{"variable_sip_authorized": "true", "variable_domain_name": "PBX.example"}})
+		return p.take(event.Event{Name: event.Call, User: "1000", Domain: "PBX.example", IP: netip.MustParseAddr(ip),
+			Fields: map[string]string{"variable_sip_authorized": "true", "variable_sip_auth_username": "1000", "variable_sip_auth_realm": realm}})
 	}
 	register := func(as, realm, ip string) string {
 		return p.take(event.Event{Name: event.Registered, User: as, Domain: realm, IP: netip.MustParseAddr(ip),
@@ -234,6 +234,11 @@ func TestNamesThatCallersChoose(t *testing.T) {
 	}
 	p.want("guessed under an invented realm", register("1000", "invented3", "192.0.3.1"), "new_network guessed")
 	p.want("and used under another", call("invented4", "192.0.4.1"), "new_network guessed")
+	for range 5 {
+		p.take(event.Event{Name: event.AuthFailure, User: "1001", Domain: "invented3", IP: netip.MustParseAddr("192.0.3.1")})
+	}
+	p.want("guessed by a call", p.take(event.Event{Name: event.Call, User: "1001", Domain: "pbx.example", IP: netip.MustParseAddr(thief),
+		Fields: map[string]string{"variable_sip_authorized": "true", "variable_sip_auth_username": "1001", "variable_sip_auth_realm": "invented3"}}), "guessed")
 }
 
 func TestGuessed(t *testing.T) {
@@ -368,4 +373,22 @@ func TestKept(t *testing.T) {
 	if err := NewTable().UnmarshalBinary([]byte{0xff, 1, 2}); err == nil {
 		t.Error("what is no table was restored")
 	}
+}
+
+// FuzzKept restores what may be damaged.
+func FuzzKept(f *testing.F) {
+	t, _ := full(3, 2, 2)
+	saved, _ := t.MarshalBinary()
+	f.Add(saved)
+	f.Add(saved[:len(saved)-1])
+	f.Fuzz(func(t *testing.T, saved []byte) {
+		restored := NewTable()
+		if err := restored.UnmarshalBinary(saved); err != nil {
+			return
+		}
+		again, _ := restored.MarshalBinary()
+		if err := NewTable().UnmarshalBinary(again); err != nil {
+			t.Error(err)
+		}
+	})
 }

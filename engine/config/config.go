@@ -35,6 +35,7 @@ type Config struct {
 	Skipped  []Test // those that need a source that is not enabled
 
 	Numbering *numbering.Plan // of the site; never nil in a configuration that was loaded
+	Numbered  bool            // a file has a numbering block
 
 	used used // by the rules
 

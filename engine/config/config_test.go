@@ -151,7 +151,7 @@ func TestAllAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Config{
-		Numbering: plan,
+		Numbering: plan, Numbered: true,
 		Security: config.Security{
 			Chain: "SIP_GUARD", BlockDuration: minutes(120), Protect: config.Protect{Registered: true, Gateways: true}},
 		Sources: []config.Source{

@@ -14,7 +14,7 @@ import (
 // have a reading.
 func (l *loader) decodeNumbering(blocks []*settings.Block) {
 	var site numbering.Site
-	if len(blocks) > 0 {
+	if l.cfg.Numbered = len(blocks) > 0; l.cfg.Numbered {
 		b := blocks[0]
 		for _, extra := range blocks[1:] {
 			extra.Skip()

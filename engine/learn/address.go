@@ -51,8 +51,7 @@ type address struct {
 	network     netip.Prefix
 	single      netip.Addr // the only address seen in network; invalid if there were several
 	first, last time.Time
-	days        int   // of UTC, on which it was seen
-	day         int64 // the last of them, since 1970
+	seen        days
 	counts      [origins][counters]int32
 	guessed     bool // its first success came after guessedAfter failures
 
@@ -85,11 +84,7 @@ func (a *address) see(ip netip.Addr, at time.Time) {
 	if at.After(a.last) {
 		a.last = at
 	}
-	const secondsADay = 24 * 60 * 60
-	if day := at.Unix() / secondsADay; a.days == 0 || day > a.day {
-		a.days++
-		a.day = day
-	}
+	a.seen.see(at)
 }
 
 // count is the larger count of stream and logs: both report the same attempts.

@@ -24,6 +24,7 @@ type Findings struct {
 	Proposals []Proposal // carriers, then offices; of each the certain ones first, then those seen on the most days
 	TooBrief  int        // addresses seen on too few days to be proposed
 	Trusted   int        // addresses that would be proposed and are trusted already
+	Traffic   Traffic
 	Rules     []RuleFinding
 }
 
@@ -66,6 +67,7 @@ func (r *Recorder) Conclude() *Findings {
 	slices.SortStableFunc(f.Proposals, func(a, b Proposal) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(rank[a.Sure], rank[b.Sure]), cmp.Compare(b.Days, a.Days))
 	})
+	f.Traffic = r.traffic()
 	for i, t := range r.rules {
 		f.Rules = append(f.Rules, r.ruleFinding(i, t, all, f))
 	}
@@ -97,5 +99,5 @@ func (r *Recorder) isTrusted(a *address) bool {
 // isLong reports whether an address was seen for long enough: on Days days, and from
 // the first to the last of as many.
 func (r *Recorder) isLong(a *address) bool {
-	return a.days >= r.Days && a.last.Sub(a.first) >= time.Duration(r.Days-1)*24*time.Hour
+	return a.seen.n >= r.Days && a.last.Sub(a.first) >= time.Duration(r.Days-1)*24*time.Hour
 }

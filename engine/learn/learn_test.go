@@ -9,6 +9,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/numbering"
 	"freeswitch-security/engine/rule"
 )
 
@@ -46,13 +47,19 @@ type recording struct {
 	*Recorder
 	rules *rule.Set
 	at    time.Time
+	twice bool // another source reports the calls, too
 }
 
 // record returns a recording of rules that proposes addresses seen on three days.
 func record(t testing.TB, specs ...*rule.Spec) *recording {
 	t.Helper()
+	plan, err := numbering.New(numbering.Site{Country: "DE", Zone: time.UTC})
+	if err != nil {
+		t.Fatal(err)
+	}
 	n := New(Options{
-		Rules: specs, Trusted: ban.NewTrust(nil), Days: 3,
+		Numbering: plan,
+		Rules:     specs, Trusted: ban.NewTrust(nil), Days: 3,
 		Forgeable: func(source string) bool { return source == log },
 	})
 	return &recording{Recorder: n, rules: rule.NewSet(specs), at: start}
@@ -72,7 +79,7 @@ func (r *recording) play(ev *event.Event) {
 // decisionOf is the change that a firing leads to.
 func decisionOf(f *rule.Firing) *ban.Change {
 	c := &ban.Change{Kind: ban.KindAlert, At: f.Event.Time, Ban: ban.Ban{
-		Rule: f.Spec.Name, Author: ban.ByRule, Evidence: []ban.Evidence{{IP: f.Event.IP}},
+		Rule: f.Spec.Name, Author: ban.ByRule, Evidence: []ban.Evidence{{IP: f.Event.IP, User: f.Event.User, Domain: f.Event.Domain, Proven: f.Event.Verified()}},
 	}}
 	if len(f.Orders) > 0 {
 		c.Kind, c.Target = ban.KindBan, f.Orders[0].Target

@@ -94,8 +94,8 @@ func (r *Recorder) isGuesser(a *address) bool {
 
 // proposal starts a proposal for the given reason.
 func (r *Recorder) proposal(kind Kind, a *address, reason string) *Proposal {
-	p := &Proposal{Kind: kind, Network: a.target(), Days: a.days, For: []string{reason}}
-	p.For = append(p.For, fmt.Sprintf("seen on %s, %s to %s", plural(a.days, "day"), stamp(a.first), stamp(a.last)))
+	p := &Proposal{Kind: kind, Network: a.target(), Days: a.seen.n, For: []string{reason}}
+	p.For = append(p.For, fmt.Sprintf("seen on %s, %s to %s", plural(a.seen.n, "day"), stamp(a.first), stamp(a.last)))
 	if len(a.agents) > 0 {
 		p.For = append(p.For, "calls itself "+some(a.agents, len(a.agents)))
 	}

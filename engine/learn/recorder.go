@@ -10,6 +10,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/numbering"
 	"freeswitch-security/engine/rule"
 )
 
@@ -23,13 +24,15 @@ const (
 )
 
 // Events are the events that a Recorder uses, beside those that the rules count.
-var Events = append(slices.Sorted(maps.Keys(counterOf)), event.Gateway, event.GatewayRemoved)
+var Events = append(slices.Sorted(maps.Keys(counterOf)), event.Gateway, event.GatewayRemoved, event.CallEnded)
 
 // Options say how to learn.
 type Options struct {
 	Rules   []*rule.Spec
 	Trusted *ban.Trust // never nil; proposals leave these networks out
 	NAT64   ban.NAT64  // of the site
+
+	Numbering *numbering.Plan // of the site; never nil
 
 	// Forgeable reports whether callers can write what a source reports. Never nil.
 	Forgeable func(source string) bool
@@ -46,6 +49,10 @@ type Recorder struct {
 	limit     int   // maxAddresses, except in tests
 	forgotten int64 // records dropped for lack of room
 	homes     map[uint64]home
+	callers   map[uint64]*caller
+	open      map[string]*caller // calls, by their uuid
+	opened    int                // calls with a uuid
+	ended     int                // of them
 	rules     []*ruleTotals
 	measure   *rule.Set
 	seed      maphash.Seed // unpredictable, so that no caller can make two names collide
@@ -64,7 +71,7 @@ type home struct {
 func New(o Options) *Recorder {
 	r := &Recorder{
 		Options: o, addresses: map[netip.Prefix]*address{}, limit: maxAddresses,
-		homes: map[uint64]home{}, seed: maphash.MakeSeed(),
+		homes: map[uint64]home{}, callers: map[uint64]*caller{}, open: map[string]*caller{}, seed: maphash.MakeSeed(),
 	}
 	r.measure = r.measureOf(o.Rules)
 	for _, spec := range o.Rules {
@@ -93,6 +100,12 @@ func (r *Recorder) Record(ev *event.Event) {
 	r.measure.Observe(ev, func(*rule.Firing) {})
 	if a != nil && !ev.Repeat {
 		r.count(a, ev)
+	}
+	switch {
+	case ev.Name == event.Call && !ev.Repeat:
+		r.call(ev)
+	case ev.Name == event.CallEnded:
+		r.end(ev)
 	}
 }
 

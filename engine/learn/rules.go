@@ -40,8 +40,12 @@ func (r *Recorder) Decided(c *ban.Change) {
 		return
 	}
 	if n := len(c.Evidence); n > 0 {
-		if a := r.address(c.Evidence[n-1].IP); a != nil { // of the event that fired
+		last := &c.Evidence[n-1] // of the event that fired
+		if a := r.address(last.IP); a != nil {
 			a.catch(i, c.At, refused)
+		}
+		if one := r.callers[r.accountOf(last.User, last.Domain)]; one != nil && last.Proven {
+			one.caught = true
 		}
 	}
 	network := c.Target.Prefix()
@@ -177,7 +181,7 @@ func (r *RuleFinding) advise(f *Findings) {
 		r.Advice = NoThreshold
 		return
 	}
-	count := max(minCount, r.Peak+max(2, (r.Peak+1)/2))
+	count := withMargin(r.Peak)
 	switch raise := count > t.Count && r.Peak > 0; {
 	case r.Genuine == 0:
 		r.Advice = Unknown
@@ -193,6 +197,9 @@ func (r *RuleFinding) advise(f *Findings) {
 		r.Advice = Keep
 	}
 }
+
+// withMargin returns a threshold that genuine counts stay below.
+func withMargin(peak int) int { return max(minCount, peak+max(2, (peak+1)/2)) }
 
 // isByHost reports whether each key belongs to one host, so that no other can fill its
 // windows.

@@ -46,6 +46,7 @@ func Write(w io.Writer, f *learn.Findings, cfg *config.Config, days int) error {
 	d.comments("%s", cautions(f, days))
 	d.blank()
 	d.proposals(f)
+	d.traffic(&f.Traffic, cfg, days)
 	d.comment("What the rules would have done, and how close genuine addresses came to their thresholds.")
 	var idle []string
 	for i := range f.Rules {

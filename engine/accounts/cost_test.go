@@ -1,0 +1,67 @@
+package accounts
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/event"
+)
+
+// BenchmarkLearn shows a call to a full table.
+func BenchmarkLearn(b *testing.B) {
+	t, now := full(maxAccounts, 2, 3)
+	ev := event.Event{Time: now, Name: event.Call, Source: "esl.pbx", User: "100077", Domain: "pbx.example", IP: netip.MustParseAddr("10.77.1.7"),
+		DestinationCountry: "DE", DestinationType: "mobile", Fields: map[string]string{"variable_sip_authorized": "true"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		t.Learn(&ev, false, now)
+	}
+}
+
+// BenchmarkSave saves a full table.
+func BenchmarkSave(b *testing.B) {
+	t, _ := full(maxAccounts, 2, 3)
+	size := 0
+	for b.Loop() {
+		saved, err := t.MarshalBinary()
+		if err != nil {
+			b.Fatal(err)
+		}
+		size = len(saved)
+	}
+	b.ReportMetric(float64(size), "B")
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// full returns a table of as many accounts.
+func full(accounts, networks, destinations int) (*Table, time.Time) {
+	t, now := NewTable(), time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	for i := range accounts {
+		for n := range max(networks, destinations) {
+			ev := event.Event{Time: now, Name: event.Call, Source: "esl.pbx", User: fmt.Sprint(100000 + i), Domain: "pbx.example",
+				IP: netip.AddrFrom4([4]byte{10, byte(i), byte(n % networks), 7}), DestinationCountry: fmt.Sprint(n % destinations), DestinationType: "mobile",
+				Fields: map[string]string{"variable_sip_authorized": "true"}}
+			t.Learn(&ev, false, now)
+		}
+	}
+	return t, now
+}
+
+// TestMemory holds the table to what doc.go says. With all lists full it takes 44 MB.
+func TestMemory(t *testing.T) {
+	before := heap()
+	table, _ := full(maxAccounts, 2, 3)
+	if used := (heap() - before) >> 20; used > 8 {
+		t.Errorf("%d MB, want at most 8", used)
+	}
+	runtime.KeepAlive(table)
+}
