@@ -24,10 +24,11 @@ func (a *app) learn() *cobra.Command {
 		Use:   "learn [SOURCE=]FILE…",
 		Short: "Propose trust and thresholds from recordings of normal days",
 		Long: `Read recordings of normal days and propose which addresses to trust, as carriers
-or offices. Propose which countries are usual, how many calls one account makes
-at once, the hours of the site, and its dialers. For every rule, show what it would have done, which addresses that
-registered it would have caught, and a threshold that spares them. The output is
-HCL to paste, with the reasons as comments. Files are read as by replay.
+or offices, and which accounts, as dialers; which countries are usual, how many
+calls one account makes at once, and the hours of the site. For every rule, show
+what it would have done, which addresses that registered it would have caught,
+and a threshold that spares them. The output is HCL to paste, with the reasons
+as comments. Files are read as by replay.
 
 FreeSWITCH's log does not report registrations: that takes a recording of the
 event socket, or event blocks for lines that do. An address that only fails, is
