@@ -164,7 +164,7 @@ func TestLearnFromCalls(t *testing.T) {
 	}
 	for _, want := range []string{
 		"\n# 6 accounts called. What follows is of the 4 that called only from genuine addresses seen on 3 days,\n",
-		"destination_country not in ['AT', 'DE']\"\n", "\n# A usual number is below 3.\n",
+		"destination_country not in ['AT', 'DE']\"\n", "\n    concurrent = 3\n",
 		"\n# numbering {\n#   hours = \"Mon-Fri 09:00-10:00\"\n# }\n", "\n  users   = [\"2000@pbx.example\"]\n",
 	} {
 		if !strings.Contains(stdout, want) {
@@ -182,7 +182,7 @@ func TestLearnFromCalls(t *testing.T) {
 		if len(diags) > 0 {
 			t.Fatal(diags)
 		}
-		if len(cfg.Rules) != 2 || !slices.Contains(trustedOf(cfg), "dialer 2000@pbx.example: 2000@pbx.example") {
+		if len(cfg.Rules) != 3 || !slices.Contains(trustedOf(cfg), "dialer 2000@pbx.example: 2000@pbx.example") {
 			t.Errorf("%d rules, trusted are %s", len(cfg.Rules), trustedOf(cfg))
 		}
 		if err := os.WriteFile(filepath.Join(rules, "a.hcl"), []byte(socketRules), 0o644); err != nil {

@@ -27,8 +27,8 @@ func (d *draft) traffic(t *learn.Traffic, cfg *config.Config, days int) {
 	d.countries(t.Countries, reporting(cfg, event.Call))
 	if on := reporting(cfg, event.CallEnded); t.Concurrent > 0 && on != "" {
 		d.comment("The most calls at once of one account: %d, of %s.", t.Peak, t.PeakOf)
-		d.comment("A usual number is below %d.", t.Concurrent)
-		d.blank()
+		fmt.Fprintf(d, "rule \"more calls at once than usual\" {\n  on = %s\n  match = \"event == 'call' and fields['variable_sip_authorized'] == 'true'\"\n\n"+
+			"  threshold {\n    per = \"user@domain\"\n    concurrent = %d\n  }\n\n  alert {}\n}\n\n", on, t.Concurrent)
 	}
 	if t.Hours != "" {
 		mark := ""
