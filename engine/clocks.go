@@ -90,7 +90,7 @@ func (e *Engine) step(by time.Duration) {
 	e.options.Clock.Follow(by)
 	e.now = e.options.Clock.Now()
 	e.keepClocks()
-	e.keepDialogues()
+	e.keep()
 	e.options.Log.Warn("clock stepped", "by", by.Round(time.Millisecond), "bans", e.ledger.Size())
 }
 

@@ -151,6 +151,7 @@ var ofNetwork = func() map[string]reason {
 // economy returns the rows of the table.
 func economy() []state {
 	quick := func(t *tactic) bool { return t.pace.name == "ten a second" && t.users == 1 && !t.mix }
+	afterHour, renew := hasAccount(time.Hour + time.Minute)
 	states := []state{
 		{name: "nothing special"},
 		{name: "letters' case mixed", mixed: true},
@@ -180,6 +181,15 @@ func economy() []state {
 				g.reboot()
 			}
 		}},
+		state{name: "own account registered an hour before, the guard restarted after every fourth guess", prepare: afterHour, reasons: ofOffice,
+			choose: func(t *tactic) bool { return !t.tcp && !t.unknown && (t.pace.name == "ten a second" || t.pace.name == "one a minute") }, before: func(g *guesser) {
+				if renew(g); g.n%4 == 0 {
+					g.reboot()
+					if _, is := g.dropped(g.next(), ban.UDP); !is {
+						g.registers(g.next(), "mallory", "own")
+					}
+				}
+			}},
 		evicting("trackers evicted by 400,000 forged senders, one failure each", 2*rule.MaxKeys, 1),
 		evicting("trackers evicted by 200,000 forged senders, four failures each", rule.MaxKeys, 4),
 		state{name: "another address for each guess, of a /24", home: "198.51.100.0/24", reasons: ofNetwork},

@@ -151,9 +151,7 @@ func (e *Engine) Restore(store Store, now time.Time) error {
 	positions, reading := store.LoadPositions()
 	e.restoreKept(positions)
 	e.restoreClocks(positions[clocksRef], now)
-	for _, ref := range []string{clocksRef, dialoguesRef, windowsRef, accountsRef} {
-		delete(positions, ref)
-	}
+	maps.DeleteFunc(positions, func(ref string, _ []byte) bool { return !strings.Contains(ref, ".") })
 	maps.Copy(e.live.sources.positions, positions)
 	e.advance(now)
 	e.setTrust()

@@ -3,14 +3,18 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/registrations"
 	"freeswitch-security/engine/rule"
+
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 // The failures of a protected host at accounts that are not registered there are limited. Where a
@@ -41,6 +45,26 @@ var limitTerms = func() (terms []ban.Term) {
 	}
 	return append(terms, ban.Term(24*time.Hour))
 }()
+
+// withheldOrders are the latest orders that were withheld, by host.
+type withheldOrders struct {
+	dedup.Cache[netip.Addr, ban.Order]
+}
+
+// MarshalBinary implements [encoding.BinaryMarshaler].
+func (w *withheldOrders) MarshalBinary() ([]byte, error) {
+	return msgpack.Marshal(maps.Collect(w.All()))
+}
+
+// UnmarshalBinary implements [encoding.BinaryUnmarshaler].
+func (w *withheldOrders) UnmarshalBinary(saved []byte) error {
+	var all map[netip.Addr]ban.Order
+	err := msgpack.Unmarshal(saved, &all)
+	for host, o := range all {
+		w.Put(host, o)
+	}
+	return err
+}
 
 // withhold notes an order that was not entered because its target is protected, and bans the
 // endpoint of the failure.

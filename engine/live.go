@@ -20,10 +20,9 @@ type live struct {
 	saver   *saver
 	handed  uint64    // the number of the latest change that the saver was told of
 	kept    time.Time // when the clocks were last saved
-
-	keptDialogues time.Time
-	lost          string // why the state of the run before is not in the ledger; "": it is
-	damage        error  // of the state of the run before; nil: none
+	keptAt  time.Time // when the rest that a restart keeps was
+	lost    string    // why the state of the run before is not in the ledger; "": it is
+	damage  error     // of the state of the run before; nil: none
 }
 
 // Run follows the live sources and runs the actions, until ctx ends or no source is left.
@@ -46,7 +45,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		cancel()
 		e.takeUntil(e.live.sources.wait())
 		e.keepClocks()
-		e.keepDialogues()
+		e.keep()
 		e.commit()
 		endSaving()
 		e.live.actions.end()
@@ -158,8 +157,8 @@ func (e *Engine) take(r report) {
 func (e *Engine) commit() {
 	e.retrust()
 	e.ledger.Publish()
-	if e.now.Sub(e.live.keptDialogues) >= dialoguesEvery {
-		e.keepDialogues()
+	if e.now.Sub(e.live.keptAt) >= keptEvery {
+		e.keep()
 	}
 	seq := e.ledger.Seq()
 	// The changes of a feed are not among the untold.

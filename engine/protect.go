@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding"
 	"maps"
 	"net/netip"
 	"slices"
@@ -11,25 +12,25 @@ import (
 	"freeswitch-security/engine/accounts"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
-	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/registrations"
 	"freeswitch-security/engine/rule"
 )
 
 // knownGood is what the switch knows, as far as security.protect asks for it. It outlives a
-// reload but not the process: a source lists registrations and gateways at every connect.
+// reload. A restart keeps what [Engine.kept] names: a source lists registrations and gateways at
+// every connect.
 type knownGood struct {
 	tables
-	shared   atomic.Pointer[tables]             // the same, for other goroutines
-	failures *registrations.Failures            // of protected hosts
-	withheld dedup.Cache[netip.Addr, ban.Order] // by host: the latest order that was withheld
-	gateways *registrations.Gateways            // nil: protect does not list "gateways"
-	changed  bool                               // the gateways, since the last setTrust
-	proves   map[string]bool                    // the sources that tell what is proven
-	wire     bool                               // one of them has reported
-	history  *accounts.Table                    // nil: no rule has used it
-	judges   bool                               // a rule uses the history
+	shared   atomic.Pointer[tables]  // the same, for other goroutines
+	failures *registrations.Failures // of protected hosts
+	withheld withheldOrders
+	gateways *registrations.Gateways // nil: protect does not list "gateways"
+	changed  bool                    // the gateways, since the last setTrust
+	proves   map[string]bool         // the sources that tell what is proven
+	wire     bool                    // one of them has reported
+	history  *accounts.Table         // nil: no rule has used it
+	judges   bool                    // a rule uses the history
 }
 
 // tables hold the protected addresses.
@@ -252,40 +253,38 @@ func (e *Engine) lastDialogue(network netip.Prefix, except netip.Addr) time.Time
 	return at
 }
 
-// dialoguesRef is the name of the dialogues among the positions; that of a source has a dot.
-const dialoguesRef = "dialogues"
+// keptEvery is the interval at which what a restart keeps is saved. A crash forgets what came since.
+const keptEvery = 10 * time.Minute
 
-// dialoguesEvery is the interval at which the dialogues are saved. A crash forgets those since.
-const dialoguesEvery = 10 * time.Minute
+type keepable interface {
+	encoding.BinaryMarshaler
+	encoding.BinaryUnmarshaler
+}
 
-// windowsRef is the name of what the rules have counted, and accountsRef that of the history of
-// accounts, likewise.
-const (
-	windowsRef  = "windows"
-	accountsRef = "accounts"
-)
-
-// keepDialogues saves the dialogues, the history of accounts and what the rules have counted with the
-// next commit.
-func (e *Engine) keepDialogues() {
-	e.live.keptDialogues = e.now
-	e.live.sources.moved[windowsRef], _ = e.rules.MarshalBinary() // it cannot fail
+// kept is what a restart keeps, by name among the positions; that of a source has a dot.
+func (e *Engine) kept() map[string]keepable {
+	all := map[string]keepable{"windows": e.rules, "failures": e.known.failures, "withheld": &e.known.withheld}
 	if d := e.known.dialogues; d != nil {
-		e.live.sources.moved[dialoguesRef], _ = d.MarshalBinary() // it cannot fail
+		all["dialogues"] = d
 	}
 	if e.known.judges {
-		e.live.sources.moved[accountsRef], _ = e.known.history.MarshalBinary() // it cannot fail
+		all["accounts"] = e.known.history
+	}
+	return all
+}
+
+// keep saves what a restart keeps with the next commit.
+func (e *Engine) keep() {
+	e.live.keptAt = e.now
+	for ref, one := range e.kept() {
+		e.live.sources.moved[ref], _ = one.MarshalBinary() // it cannot fail
 	}
 }
 
-// restoreKept restores what keepDialogues saved. What cannot be read is not known.
+// restoreKept restores what keep saved. What cannot be read is not known.
 func (e *Engine) restoreKept(positions map[string][]byte) {
-	_ = e.rules.UnmarshalBinary(positions[windowsRef])
-	if d := e.known.dialogues; d != nil {
-		_ = d.UnmarshalBinary(positions[dialoguesRef])
-	}
-	if e.known.judges {
-		_ = e.known.history.UnmarshalBinary(positions[accountsRef])
+	for ref, one := range e.kept() {
+		_ = one.UnmarshalBinary(positions[ref])
 	}
 }
 

@@ -1,6 +1,9 @@
 package dedup
 
-import "cmp"
+import (
+	"cmp"
+	"iter"
+)
 
 // Half bounds each half of a cache that has no bound of its own.
 const Half = 4096
@@ -53,3 +56,16 @@ func (c *Cache[K, V]) Take(key K) (value V, ok bool) {
 
 // Len returns the number of values.
 func (c *Cache[K, V]) Len() int { return len(c.newer) + len(c.older) }
+
+// All yields the values, those of the newer half first.
+func (c *Cache[K, V]) All() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for _, half := range []map[K]V{c.newer, c.older} {
+			for key, value := range half {
+				if !yield(key, value) {
+					return
+				}
+			}
+		}
+	}
+}

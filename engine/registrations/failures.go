@@ -1,7 +1,9 @@
 package registrations
 
 import (
-	"hash/maphash"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -31,26 +33,29 @@ const (
 // evidence of a rule, which an attacker can push out with other events. It is not safe for
 // concurrent use.
 type Failures struct {
-	seed maphash.Seed
+	seed []byte                             // of the hashes of accounts
 	at   dedup.Cache[netip.Addr, []failure] // by host, oldest first
 	base time.Duration                      // what is added to their times
 }
 
 // A failure is one report of a source.
 type failure struct {
-	source  string
-	at      time.Time
-	account uint64 // hash; 0: not known
-	port    uint16 // of the sender; 0: not known
-	own     bool   // the account was registered at the host
-	phones  bool   // a phone had registered from the port
-	proven  bool
-	repeat  bool // a further report of one attempt
+	_msgpack struct{} `msgpack:",as_array"`
+	Source   string
+	At       time.Time
+	Account  uint64 // hash; 0: not known
+	Port     uint16 // of the sender; 0: not known
+	Own      bool   // the account was registered at the host
+	Phones   bool   // a phone had registered from the port
+	Proven   bool
+	Repeat   bool // a further report of one attempt
 }
 
 // NewFailures returns an empty set.
 func NewFailures() *Failures {
-	return &Failures{seed: maphash.MakeSeed(), at: dedup.Cache[netip.Addr, []failure]{Half: maxFailing / 2}}
+	seed := make([]byte, sha256.BlockSize)
+	_, _ = rand.Read(seed) // it cannot fail
+	return &Failures{seed: seed, at: dedup.Cache[netip.Addr, []failure]{Half: maxFailing / 2}}
 }
 
 // Learn notes a failure at a host. own says that its account is registered there, phones that a phone
@@ -60,15 +65,16 @@ func (f *Failures) Learn(ev *event.Event, host netip.Prefix, own, phones, proven
 	if ev.Live {
 		at = now
 	}
-	one := failure{source: ev.Source, at: at.Add(-f.base), port: ev.Port, own: own, phones: phones, proven: proven, repeat: ev.Repeat}
+	one := failure{Source: ev.Source, At: at.Add(-f.base), Port: ev.Port, Own: own, Phones: phones, Proven: proven, Repeat: ev.Repeat}
 	if ev.User != "" {
-		one.account = max(1, maphash.String(f.seed, event.Fold(bounded(ev.User)+"@"+bounded(ev.Domain))))
+		sum := sha256.Sum256(append(f.seed[:len(f.seed):len(f.seed)], event.Fold(bounded(ev.User)+"@"+bounded(ev.Domain))...))
+		one.Account = max(1, binary.BigEndian.Uint64(sum[:]))
 	}
 	all, _ := f.at.Get(host.Addr())
-	all = slices.DeleteFunc(all, func(old failure) bool { return one.at.Sub(old.at) > failureAge })
+	all = slices.DeleteFunc(all, func(old failure) bool { return one.At.Sub(old.At) > failureAge })
 	first, n := 0, 0
 	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].source == one.source && all[i].proven == proven {
+		if all[i].Source == one.Source && all[i].Proven == proven {
 			first, n = i, n+1
 		}
 	}
@@ -99,7 +105,7 @@ func (f *Failures) Count(host netip.Prefix, proves func(source string) bool, now
 	var tallies []*tally
 	for i := range all {
 		one := &all[i]
-		if age := now.Sub(one.at) - f.base; !one.own && !one.repeat && age < failureAge {
+		if age := now.Sub(one.At) - f.base; !one.Own && !one.Repeat && age < failureAge {
 			tallyOf(&tallies, one).add(one, age < time.Hour)
 		}
 	}
@@ -137,11 +143,11 @@ type tally struct {
 // tallyOf returns the tally of a failure. They are few.
 func tallyOf(all *[]*tally, one *failure) *tally {
 	for _, t := range *all {
-		if t.proven == one.proven && t.source == one.source {
+		if t.proven == one.Proven && t.source == one.Source {
 			return t
 		}
 	}
-	t := &tally{source: one.source, proven: one.proven}
+	t := &tally{source: one.Source, proven: one.Proven}
 	*all = append(*all, t)
 	return t
 }
@@ -150,21 +156,21 @@ func (t *tally) add(one *failure, lastHour bool) {
 	t.Day++
 	if lastHour {
 		t.Hour++
-		t.times = append(t.times, one.at)
-		for one.at.Sub(t.times[t.first]) >= burst {
+		t.times = append(t.times, one.At)
+		for one.At.Sub(t.times[t.first]) >= burst {
 			t.first++
 		}
 		t.Burst = max(t.Burst, len(t.times)-t.first)
 	}
-	known := slices.Contains(t.ports, one.port)
+	known := slices.Contains(t.ports, one.Port)
 	if !known {
-		t.ports = append(t.ports, one.port)
+		t.ports = append(t.ports, one.Port)
 	}
-	if !known || one.port == 0 || one.phones {
+	if !known || one.Port == 0 || one.Phones {
 		t.Ports++
 	}
-	if !slices.Contains(t.accounts, one.account) {
-		t.accounts = append(t.accounts, one.account)
+	if !slices.Contains(t.accounts, one.Account) {
+		t.accounts = append(t.accounts, one.Account)
 		t.Accounts++
 	}
 }
@@ -192,7 +198,7 @@ func (c Count) max(d Count) Count {
 func (f *Failures) Proven(host netip.Prefix, since time.Time) (n int) {
 	all, _ := f.at.Get(host.Addr())
 	for _, one := range all {
-		if one.proven && !one.repeat && !one.at.Add(f.base).Before(since) {
+		if one.Proven && !one.Repeat && !one.At.Add(f.base).Before(since) {
 			n++
 		}
 	}
@@ -205,11 +211,11 @@ func (f *Failures) Accounts(host netip.Prefix, onlyProven bool, from func(port u
 	all, _ := f.at.Get(host.Addr())
 	counts := map[string][]uint64{}
 	for _, one := range all {
-		if now.Sub(one.at)-f.base > time.Hour || one.account == 0 || onlyProven && !one.proven || !from(one.port) || slices.Contains(counts[one.source], one.account) {
+		if now.Sub(one.At)-f.base > time.Hour || one.Account == 0 || onlyProven && !one.Proven || !from(one.Port) || slices.Contains(counts[one.Source], one.Account) {
 			continue
 		}
-		counts[one.source] = append(counts[one.source], one.account)
-		most = max(most, len(counts[one.source]))
+		counts[one.Source] = append(counts[one.Source], one.Account)
+		most = max(most, len(counts[one.Source]))
 	}
 	return most
 }

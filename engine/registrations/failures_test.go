@@ -141,3 +141,57 @@ func BenchmarkFailuresCount(b *testing.B) {
 		f.Count(office, isWire, breakfast.Add(10*time.Minute))
 	}
 }
+
+// TestFailuresAreSaved restarts between two failures of one account, after a step of the clock.
+func TestFailuresAreSaved(t *testing.T) {
+	f := NewFailures()
+	f.Step(time.Hour)
+	for _, user := range []string{"bob", "own", "eve"} {
+		f.fails("esl.pbx", user, false, 0)
+	}
+	f.fails("sip.wire", "bob", true, time.Second)
+	again := restarted(t, f)
+	again.fails("sip.wire", "BOB", true, time.Minute)
+	again.fails("esl.pbx", "bob", false, time.Minute)
+	proven, unproven := again.Count(office, isWire, breakfast.Add(2*time.Minute))
+	if (proven != Count{2, 2, 2, 1, 1}) || (unproven != Count{1, 1, 3, 2, 1}) {
+		t.Errorf("%+v, %+v", proven, unproven)
+	}
+	if err := again.UnmarshalBinary([]byte("damaged")); err == nil {
+		t.Error("no error")
+	}
+}
+
+// TestSavedFailuresAreBounded has a forger fail at all hosts that are held, beside what is proven.
+func TestSavedFailuresAreBounded(t *testing.T) {
+	f := NewFailures()
+	f.fails("sip.wire", "bob", true, 0)
+	for i := range maxFailing - 1 {
+		host := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+		for range 3 {
+			f.Learn(&event.Event{Source: "sip.wire", User: "eve", Time: breakfast}, host, false, false, false, breakfast)
+		}
+	}
+	again, n := restarted(t, f), 0
+	for _, failures := range again.at.All() {
+		n += len(failures)
+	}
+	if proven, _ := again.Count(office, isWire, breakfast); n != maxSaved || proven.Hour != 1 {
+		t.Errorf("%d failures are kept, %d of the proven one", n, proven.Hour)
+	}
+}
+
+// restarted returns what a restart keeps.
+func restarted(t *testing.T, f *Failures) *Failures {
+	t.Helper()
+	saved, err := f.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := NewFailures()
+	if err := again.UnmarshalBinary(saved); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes", len(saved))
+	return again
+}
