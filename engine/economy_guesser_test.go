@@ -38,6 +38,7 @@ type state struct {
 	prepare func(*guesser)     // before the first guess
 	before  func(*guesser)     // before each guess
 	choose  func(*tactic) bool // the tactics that are tried; nil: all
+	costly  bool               // only the worst tactics are tried, see isWorst
 	mixed   bool               // the case of letters
 	rules   []string           // alone; nil: all
 	like    []string           // set-ups that are not simulated
@@ -115,6 +116,19 @@ var tactics = func() (all []tactic) {
 	}
 	return all
 }()
+
+// isWorst reports whether a tactic is one of four that are the worst ones in all states, as -every-tactic
+// shows: no other has more in any hour or day.
+func isWorst(t *tactic) bool {
+	switch t.pace.name {
+	case "one a minute", "19 in twelve hours, then four in ten minutes":
+		return t.users == 1 && !t.tcp && t.mix
+	}
+	return t.pace.name == "ten a second" && t.users == 1 && !t.tcp
+}
+
+// fastest chooses one tactic, for states in which no other is possible for long.
+func fastest(t *tactic) bool { return isWorst(t) && t.pace.name == "ten a second" && !t.mix }
 
 // heard are the methods that a set-up reports.
 var heard = map[string][]string{
