@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	eslaction "freeswitch-security/actions/esl"
 	"freeswitch-security/actions/iptables"
 	"freeswitch-security/actions/webhook"
 	"freeswitch-security/engine/ban"
@@ -73,7 +74,7 @@ func shippedWith(t *testing.T, sources []string) *config.Config {
 	}
 	kinds := config.Kinds{
 		Sources: []plugin.SourceKind{logfile.Kind, esl.Kind(logfile.Builtin(), logfile.Framed), feed.Kind, sip.Kind},
-		Actions: []plugin.ActionKind{iptables.Kind, webhook.Kind},
+		Actions: []plugin.ActionKind{iptables.Kind, eslaction.AccountsKind, webhook.Kind},
 	}
 	cfg, diags, _ := config.Load(dir, kinds, func(string) (string, bool) { return "", false })
 	if diags.HasErrors() {
