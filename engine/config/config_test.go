@@ -209,8 +209,8 @@ func TestAllAttributes(t *testing.T) {
 	}
 }
 
-// TestEmergencyNumbersMakeActionsAnew has a reload replace actions whose emergency numbers differ, and no others.
-func TestEmergencyNumbersMakeActionsAnew(t *testing.T) {
+// TestEmergencyNumbersReplaceActions has a reload replace actions whose emergency numbers differ, and no others.
+func TestEmergencyNumbersReplaceActions(t *testing.T) {
 	print := func(block string) settings.Fingerprint {
 		return mustLoad(t, map[string]string{"rules.d/a.hcl": ruleWith("match = \"event == 'auth_failure'\"\nban {}") + block}, nil).Actions[0].Fingerprint
 	}
@@ -221,7 +221,7 @@ func TestEmergencyNumbersMakeActionsAnew(t *testing.T) {
   trunk    = ["0"]
   timezone = "UTC"
 }`) {
-		t.Error("hours, or a trunk prefix, make an action anew")
+		t.Error("hours, or a trunk prefix, replace an action")
 	}
 	for _, block := range []string{"", `numbering { country = "FR" }`, "numbering {\n country = \"DE\"\n emergency = [\"116117\"]\n}", "numbering {\n country = \"DE\"\n line = []\n}"} {
 		if country == print(block) {

@@ -147,10 +147,7 @@ func (p *Plan) Read(dialled string) Reading {
 
 // readAll tries the prefixes of the plan.
 func (p *Plan) readAll(text string) (best Reading) {
-	dialled, ok := plain(text)
-	if !ok {
-		return Reading{}
-	}
+	dialled := plain(text)
 	take := func(r Reading) {
 		if p.cost(r) > p.cost(best) {
 			best = r
@@ -175,9 +172,8 @@ func (p *Plan) readAll(text string) (best Reading) {
 	return best
 }
 
-// plain returns what was dialled without its scheme and separators. It reports false for anything that is no
-// number.
-func plain(text string) (string, bool) {
+// plain returns what was dialled up to the first character of no number, without its scheme and separators.
+func plain(text string) string {
 	for _, scheme := range []string{"tel:", "sip:", "sips:"} {
 		if len(text) > len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) {
 			text = text[len(scheme):]
@@ -185,7 +181,7 @@ func plain(text string) (string, bool) {
 	}
 	text, _, _ = strings.Cut(text, "@")
 	if strings.Trim(text, "0123456789*#+") == "" {
-		return text[:min(len(text), maxDigits)], true
+		return text[:min(len(text), maxDigits)]
 	}
 	var b [maxDigits]byte
 	n := 0
@@ -199,10 +195,10 @@ func plain(text string) (string, bool) {
 			n++
 			i += 2
 		case strings.IndexByte(" -.()/", c) < 0:
-			return "", false
+			return string(b[:n])
 		}
 	}
-	return string(b[:n]), true
+	return string(b[:n])
 }
 
 // abroad reads a number behind an international prefix; exact: behind none.
@@ -213,9 +209,7 @@ func (p *Plan) abroad(digits string, exact bool) Reading {
 			digits = rest
 		}
 	}
-	if !allDigits(digits) {
-		return Reading{}
-	}
+	digits = leadingDigits(digits)
 	m, ok := lookup(digits)
 	if !ok {
 		return Reading{}
@@ -247,7 +241,7 @@ func unallocated(kind string) string {
 // national reads a number of the site's country behind its trunk prefix; exact: behind none, so that
 // it must not have further digits.
 func (p *Plan) national(rest string, exact bool) Reading {
-	if rest == "" || !allDigits(rest) {
+	if rest = leadingDigits(rest); rest == "" {
 		return Reading{}
 	}
 	digits := p.code + rest
@@ -265,6 +259,12 @@ func (p *Plan) national(rest string, exact bool) Reading {
 		return reading(digits[:min(len(digits), maxE164)], m.region(), event.PremiumRate)
 	}
 	return Reading{}
+}
+
+// leadingDigits returns the digits at the beginning: what follows, such as a # at the end, may be dropped
+// on the way.
+func leadingDigits(text string) string {
+	return text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
 }
 
 func allDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }

@@ -69,6 +69,11 @@ func TestPrefixes(t *testing.T) {
 		{Site{Country: "DE"}, "*31*03023125001", Reading{}},
 		{Site{Country: "DE", Trunk: []string{"0", ""}}, "3023125001", berlin},
 		{Site{Country: "DE", International: []string{"", "00"}}, "493023125001", berlin},
+		// What follows the number may be dropped on the way.
+		{Site{Country: "DE"}, "03023125001#", berlin},
+		{Site{Country: "DE"}, "+493023125001,,1234", berlin},
+		{Site{Country: "DE"}, "00 49 30 23125001 ext 12", berlin},
+		{Site{Country: "DE"}, "x03023125001", Reading{}},
 		{Site{Country: "DE", International: []string{"", "00"}}, "493023125001000000", Reading{}},
 		{Site{}, "03023125001", Reading{}},
 		{Site{}, "011493023125001", berlin},
