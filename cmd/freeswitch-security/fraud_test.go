@@ -73,7 +73,7 @@ func (c *callable) call(n int) string {
 	c.mu.Unlock()
 	c.Event("CHANNEL_CREATE", map[string]string{
 		"Call-Direction": "inbound", "Channel-Name": "sofia/internal/1007@pbx", "Caller-Network-Addr": "203.0.113.7", "variable_sip_authorized": "true",
-		"variable_sip_from_user": "1007", "variable_sip_from_host": "pbx", "Caller-Destination-Number": fmt.Sprint("0088216123", n),
+		"variable_sip_auth_username": "1007", "variable_sip_auth_realm": "pbx", "Caller-Destination-Number": fmt.Sprint("0088216123", n),
 	}, "")
 	return uuid
 }
