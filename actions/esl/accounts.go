@@ -119,32 +119,27 @@ func (a *Accounts) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (drift pl
 	for b := range want {
 		banned[b.Target] = true
 	}
-	found, err := a.enforce(ctx, banned)
+	drift.Missing, err = a.enforce(ctx, banned)
+	if drift.Missing > 0 {
+		drift.Notes = []string{"banned accounts had calls or registrations"}
+	}
 	for _, s := range []*summary{&a.ended, &a.flushed, &a.spared} {
 		s.tell(a.log())
 	}
-	if found.calls+found.registrations > 0 {
-		drift.Missing = found.calls + found.registrations
-		drift.Notes = []string{fmt.Sprintf("banned accounts had %d calls and %d registrations", found.calls, found.registrations)}
-	}
-	drift.Gaps = a.gapsNow()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	drift.Gaps = a.gaps
 	return drift, err
 }
 
 // Repair implements [plugin.Level]: the bans are in force if the switch reports.
-func (a *Accounts) Repair(context.Context) (plugin.Drift, error) {
+func (a *Accounts) Repair(context.Context) (drift plugin.Drift, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.banned) > 0 && a.up.IsZero() {
-		return plugin.Drift{Gaps: a.gaps}, a.down()
+		err = a.down()
 	}
-	return plugin.Drift{Gaps: a.gaps}, nil
-}
-
-func (a *Accounts) gapsNow() []plugin.Gap {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.gaps
+	return plugin.Drift{Gaps: a.gaps}, err
 }
 
 // down is the error while the switch does not report; a.mu is held.
@@ -177,41 +172,29 @@ func (a *Accounts) Report(context.Context) (r status.Report) {
 	if len(a.banned) > 0 && a.up.IsZero() {
 		r.Add(status.Critical, "bans of accounts are not enforced: %v", a.down())
 	}
-	if a.notDone > 0 {
-		r.Add(status.Warning, "calls and registrations of banned accounts that could not be ended: %d%s", a.notDone, a.lastGap())
+	for _, gap := range a.gaps {
+		r.Add(status.Warning, "the ban of %s is not enforced completely: %s", esl.Printable(gap.Account.String()), gap.Why)
 	}
 	return r
 }
 
-// lastGap is the last reason why something could not be ended; a.mu is held.
-func (a *Accounts) lastGap() string {
-	if len(a.gaps) == 0 {
-		return ""
-	}
-	last := a.gaps[len(a.gaps)-1]
-	return fmt.Sprintf(", the last of %s: %s", esl.Printable(last.Account.String()), last.Why)
-}
-
-// A haul is what was found of banned accounts.
-type haul struct{ calls, registrations int }
-
 // enforce makes banned the accounts whose calls are ended. It reads the lists if an account is new,
 // or the lists are due. What it finds of accounts that were banned before is returned.
-func (a *Accounts) enforce(ctx context.Context, banned map[ban.Target]bool) (found haul, err error) {
+func (a *Accounts) enforce(ctx context.Context, banned map[ban.Target]bool) (found int, err error) {
 	fresh := a.hold(banned)
 	if len(banned) == 0 {
-		return haul{}, nil
+		return 0, nil
 	}
 	if err := a.await(ctx); err != nil {
-		return haul{}, err
+		return 0, err
 	}
 	due, settled := a.due()
 	if !fresh && !due {
-		return haul{}, nil
+		return 0, nil
 	}
 	found, err = a.sweep(ctx)
 	if fresh || !settled {
-		found = haul{}
+		found = 0
 	}
 	return found, err
 }

@@ -47,9 +47,12 @@ func accountOf(user, domain string) ban.Target {
 //
 // Only what the switch itself has established counts: the account whose password it verified, with the
 // realm of the digest and, as a caller may choose that, the domain in the directory; or the account
-// that an access list gives the address. From, presence and account code may be the caller's, and a
-// dialplan may set user_name for the called party. A caller of mod_verto can set any variable, but not the
-// name of its login in the caller profile. A leg to a called party has no account here.
+// that an access list gives the address. From, presence and account code may be the caller's. A caller
+// of mod_verto can set any variable, but not the name of its login in the caller profile. A leg to a
+// called party has no account here.
+//
+// Trap: user_name is the directory's name of the account until the dialplan sets it, as many do for
+// the called party.
 func (a *Accounts) callOf(h map[string]string) (c call) {
 	c.since = time.Now()
 	c.spared = a.isEmergency(h["Caller-Destination-Number"])
@@ -61,7 +64,7 @@ func (a *Accounts) callOf(h map[string]string) (c call) {
 	case h["variable_sip_authorized"] == "true" && h["variable_sip_auth_username"] != "":
 		c.accounts[0] = accountOf(h["variable_sip_auth_username"], h["variable_sip_auth_realm"])
 		c.accounts[1] = accountOf(h["variable_requested_user_name"], h["variable_requested_domain_name"])
-		if h["Event-Name"] == "CHANNEL_CREATE" { // before the dialplan; the digest may have a number-alias for the user
+		if h["Event-Name"] == "CHANNEL_CREATE" { // the digest may have a number-alias for it
 			c.accounts[2] = accountOf(h["variable_user_name"], h["variable_domain_name"])
 		}
 	default:
@@ -133,18 +136,23 @@ func (a *Accounts) isBanned(accounts ...ban.Target) (account ban.Target, banned 
 	return a.holds(accounts)
 }
 
-// endCalls ends the calls that were heard.
-func (a *Accounts) endCalls(ctx context.Context, console *esl.Console) error {
+// work does what is queued, until ctx ends.
+func work[T any](ctx context.Context, queue <-chan T, do func(T) (done bool, err error)) error {
 	for {
 		select {
-		case c := <-a.ending:
-			if _, err := a.end(ctx, console, c); err != nil {
+		case item := <-queue:
+			if _, err := do(item); err != nil {
 				return err
 			}
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// endCalls ends the calls that were heard.
+func (a *Accounts) endCalls(ctx context.Context, console *esl.Console) error {
+	return work(ctx, a.ending, func(c listedCall) (bool, error) { return a.end(ctx, console, c) })
 }
 
 // end ends a call whose account is still banned. A refusal is noted.
@@ -171,7 +179,6 @@ func (a *Accounts) missed(account ban.Target, err error) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.notDone++
 	if gap := (plugin.Gap{Account: account, Why: err.Error()}); len(a.gaps) < maxGaps && !slices.Contains(a.gaps, gap) {
 		a.gaps = append(a.gaps, gap)
 	}

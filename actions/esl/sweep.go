@@ -21,7 +21,7 @@ type sweep struct {
 
 // sweep ends the calls and registrations of banned accounts that are listed. It is complete only if the
 // switch reports all the time, which shows what begins meanwhile.
-func (a *Accounts) sweep(ctx context.Context) (found haul, err error) {
+func (a *Accounts) sweep(ctx context.Context) (found int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
 	a.mu.Lock()
@@ -30,12 +30,14 @@ func (a *Accounts) sweep(ctx context.Context) (found haul, err error) {
 	a.mu.Unlock()
 	console, err := a.at.Console(ctx)
 	if err != nil {
-		return found, err
+		return 0, err
 	}
 	defer console.Close()
 	s := sweep{a, console}
-	if found.calls, err = s.calls(ctx); err == nil {
-		found.registrations, err = s.registrations(ctx)
+	calls, err := s.calls(ctx)
+	registrations := 0
+	if err == nil {
+		registrations, err = s.registrations(ctx)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -49,7 +51,7 @@ func (a *Accounts) sweep(ctx context.Context) (found haul, err error) {
 			a.sweepAt = up.Add(a.relists[i])
 		}
 	}
-	return found, err
+	return calls + registrations, err
 }
 
 // calls ends the listed calls of banned accounts.
@@ -219,19 +221,12 @@ func (a *Accounts) takeRegistration(h map[string]string) {
 
 // flushRegistrations flushes the registrations that were heard.
 func (a *Accounts) flushRegistrations(ctx context.Context, console *esl.Console) error {
-	for {
-		select {
-		case r := <-a.expired:
-			a.mu.Lock()
-			delete(a.queued, r)
-			a.mu.Unlock()
-			if _, err := a.flush(ctx, console, r); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	return work(ctx, a.expired, func(r registration) (bool, error) {
+		a.mu.Lock()
+		delete(a.queued, r)
+		a.mu.Unlock()
+		return a.flush(ctx, console, r)
+	})
 }
 
 // flush flushes a registration whose account is still banned. A refusal is noted.
