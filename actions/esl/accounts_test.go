@@ -30,7 +30,7 @@ func (p *pbx) protect(t *testing.T, accounts ...string) *guard {
 	t.Helper()
 	g := &guard{Accounts: newAccounts("accounts.pbx", esl.Switch{Address: p.Addr(), Password: "ClueCon"}), ledger: ban.NewLedger(ban.NewTrust(nil))}
 	g.relists = []time.Duration{10 * time.Millisecond, 20 * time.Millisecond}
-	g.emergency = func(dialled string) bool { return dialled == "112" || dialled == "0112" }
+	g.emergency = isHelp
 	g.ledger.SetKinds([]ban.TargetKind{ban.TargetAccount})
 	for _, account := range accounts {
 		g.enter(t, account)

@@ -96,6 +96,25 @@ func TestLateListing(t *testing.T) {
 	p.expect(t, kills(1)...)
 }
 
+// TestHangupSparesEmergencies: no leg of a call to an emergency number is ended.
+func TestHangupSparesEmergencies(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	call := func(n, of int, dest, initial string) esl.Channel {
+		return esl.Channel{UUID: uuid(n), CallUUID: uuid(of), IP: "203.0.113.7", Dest: dest, InitialDest: initial}
+	}
+	p.channels = []esl.Channel{
+		call(1, 1, "0112", "0112"), call(2, 1, "rescue", "rescue"), call(3, 1, "x", "x"), // with two legs to the called party
+		call(4, 4, "rescue", "112"), {UUID: uuid(5), IP: "203.0.113.7", Dest: "112"}, // in the dialplan, and not answered yet
+		call(6, 6, "112345", "112345"), call(7, 6, "4911", "4911"),
+	}
+	a := p.act(t, `hangup = "ip"`)
+	a.config.emergency = isHelp
+	apply(t, a, change(1, ban.KindBan, "203.0.113.7/32"))
+	p.expect(t, kills(6, 7)...)
+}
+
+func isHelp(dialled string) bool { return dialled == "112" || dialled == "0112" }
+
 func TestEndedCall(t *testing.T) {
 	p := newPBX(t, esltest.Options{})
 	p.override["uuid_kill"] = "-ERR No such channel!\n"

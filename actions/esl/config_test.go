@@ -8,6 +8,10 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings/settingstest"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 func TestMistakes(t *testing.T) {
@@ -58,6 +62,39 @@ func TestJSON(t *testing.T) {
 	}
 	if _, diags := decodeBlock(t, "rules.json", `{"source": 3, "hangup": "user"}`, s); !strings.Contains(diags.Error(), "a text of three names") {
 		t.Error(diags)
+	}
+}
+
+// TestAccountsBlock: an action on a disabled source is left out, with a warning; any other mistake is an
+// error.
+func TestAccountsBlock(t *testing.T) {
+	sources := map[string]plugin.Source{"esl.pbx": fakeSource{at: esl.Switch{Address: "[::1]:8021"}}, "esl.off": nil, "log.freeswitch": otherSource{}}
+	for _, test := range []struct {
+		body     string
+		severity hcl.DiagnosticSeverity // 0: no mistake
+		want     string
+	}{
+		{"source = source.esl.pbx", 0, ""},
+		{"source = source.esl.off", hcl.DiagWarning, "source.esl.off is disabled, so action.accounts.pbx is left out."},
+		{"source = source.esl.no", hcl.DiagError, "There is no source.esl.no"},
+		{"source = source.log.freeswitch", hcl.DiagError, `source.log.freeswitch is not of kind "esl"`},
+		{"", hcl.DiagError, "Name the source"},
+		{"source = source.esl.pbx\nhangup = \"user\"", hcl.DiagError, "hangup"},
+	} {
+		b := settingstest.Block(t, "rules.hcl", test.body, nil)
+		var claims []string
+		a := AccountsKind.New(b, plugin.ActionEnv{Name: "accounts.pbx", Sources: sources, Claim: func(what string) { claims = append(claims, what) }, Emergency: isHelp})
+		b.Done()
+		diags := b.Diagnostics()
+		if test.severity != 0 {
+			if len(diags) != 1 || diags[0].Severity != test.severity || !strings.Contains(diags[0].Summary+diags[0].Detail, test.want) || a != nil && test.severity == hcl.DiagWarning {
+				t.Errorf("%q: %v, %v", test.body, diags, a)
+			}
+			continue
+		}
+		if held := a.(*Accounts); len(diags) > 0 || held.at.Address != "[::1]:8021" || !held.isEmergency("112") || len(claims) != 1 {
+			t.Errorf("%q: %v, %+v, claims %q", test.body, diags, a, claims)
+		}
 	}
 }
 
