@@ -1,12 +1,13 @@
-// Package esl acts on calls and registrations of a FreeSWITCH: action "esl", over the
-// event socket of a source "esl".
+// Package esl acts on calls and registrations of a FreeSWITCH, over the event socket of a source
+// "esl": action "esl", once for each change, and action "accounts", as long as a ban of an account
+// stands.
 //
 // It stands at the end of the path. A firewall drops the next packet of a caller. It does
 // not end a call, whose media may come from elsewhere, or the next registration of a
 // stolen account. This action hangs up, flushes registrations, and sends one command of
 // the operator.
 //
-// Invariant: it sends only the commands below, each on one line. A value of an event in
+// Invariant: action "esl" sends only the commands below, each on one line. A value of an event in
 // them has only letters, digits and few other characters. A command with any other value
 // is not sent, and counted.
 //
@@ -40,4 +41,39 @@
 //
 // Limits: a listed channel has the address and account of its caller, so calls to an
 // address are found only by account.
+//
+// Neither action ends a leg of a call to an emergency number, see [plugin.ActionEnv].
+//
+// # Action accounts
+//
+//	action "accounts" "pbx" { source = source.esl.pbx }
+//
+// It is a level that holds bans of accounts. While one is in force it has an event connection of its own,
+// two connections for commands, and does this:
+//
+//   - Each call that a banned account makes is ended: those that are listed when the ban begins, and each
+//     new one at its CHANNEL_CREATE.
+//   - Its registrations are flushed, and again at each sofia::register.
+//   - The lists of calls and registrations are read when the connection is up, also after each reconnect, three
+//     times within the next second, because FreeSWITCH writes them late, and once a minute.
+//
+// A ban is in force once the switch has answered that nothing of the account is left, and while the switch
+// reports. Otherwise the ban is retried for as long as it stands, and the answer says why.
+//
+// A call is of the account whose password the switch has verified for it, by the names that the digest and
+// the directory have for it; without a password, of the account that an access list gives the address; from a
+// browser, of its login. Who the caller says it is does not count, in From, presence or account code. So
+// no caller has a call of another account ended, or escapes its ban, by what it writes. For a listed call
+// the switch is asked for that, once for each call.
+//
+// A registration is of the account in whose name it is, and of the one whose password was verified. If the
+// latter is banned and the name is that of another account, it is flushed by its Call-ID, but only if that can
+// mean no other registration.
+//
+// Work is bounded: one look-up for each call of the switch, at most 4,096 calls that wait for their end, one
+// flush at a time for each name, and one line of the log for many calls of a flood.
+//
+// Limits: only the leg of the caller is ended, which ends the others. A call that a banned account had
+// transferred before, and has left, goes on. A registration in the name of another account that stood
+// before the ban is flushed when it is renewed. A login of mod_verto stays, without calls.
 package esl

@@ -223,7 +223,7 @@ var families = slices.Concat(
 			func(t *kernelTable) float64 { return float64(t.bytes) }},
 	}),
 	of([]string{"action", "chain"}, eachKernelRead, []series[status.Kernel]{
-		{"freeswitch_security_kernel_entries", gauge, "Bans that the kernel enforces.",
+		{"freeswitch_security_kernel_entries", gauge, "Bans that the action enforces; with an empty chain not in the kernel, but at the switch.",
 			func(k *status.Kernel) float64 { return float64(*k.Count) }},
 	}),
 	of([]string{"action"}, eachKernel, []series[status.Kernel]{
