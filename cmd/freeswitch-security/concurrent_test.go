@@ -177,3 +177,21 @@ func TestParallelCalls(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCallsAtOnceInTables: open calls have no time within which they count.
+func TestCallsAtOnceInTables(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	var b strings.Builder
+	trackers := []status.Tracker{
+		{Key: "1000@pbx", Count: 3, Limit: 12, Last: now, Rule: "parallel", Source: "esl.pbx"},
+		{Key: "203.0.113.7", Count: 4, Limit: 5, Within: status.InSeconds(10 * time.Minute), Last: now, Rule: "guessing", Source: "esl.pbx"},
+	}
+	if err := trackerTable(trackers, now).Print(&b, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"3 of 12 at once", "4 of 5 10m"} {
+		if got := strings.Join(strings.Fields(b.String()), " "); !strings.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+}

@@ -55,6 +55,13 @@ func TestConcurrent(t *testing.T) {
 	wire.Source = "sip.wire"
 	expect("a call without uuid, and the report of the wire", fmt.Sprint(len(observe(s, without, wire))), "0")
 
+	if counts, why := parallel(t).Counts(without); counts || !strings.Contains(why, "has no uuid") {
+		t.Errorf("a call without uuid: %v, %q", counts, why)
+	}
+	if counts, why := parallel(t).Counts(ofCall(event.Call, "1000", "c", 0)); !counts || why != "" {
+		t.Errorf("a call: %v, %q", counts, why)
+	}
+
 	fired := observe(s, ofCall(event.Call, "1000", "c", 3603))
 	if len(fired) != 1 || fired[0].Reason != "3 calls at once, per user@domain 1000@pbx" || fired[0].Key != "1000@pbx" || len(fired[0].Orders) != 1 {
 		t.Fatalf("%+v", fired)
