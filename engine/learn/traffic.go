@@ -42,9 +42,9 @@ const (
 	dialsPerMinute, dialsPerDay = 20, 300
 	repeatsOneIn, abroadOneIn   = 4, 20
 
-	minCallsOfHours = 100
-	strayOneIn      = 100 // calls before the hours of a day, and after them
-	shortestNight   = 4   // hours
+	minTraffic    = 100 // calls, below which nothing is said of hours and calls at once
+	strayOneIn    = 100 // calls before the hours of a day, and after them
+	shortestNight = 4   // hours
 )
 
 // traffic concludes what the calls show.
@@ -79,7 +79,7 @@ func (r *Recorder) traffic() (t Traffic) {
 			}
 		}
 	}
-	if t.Peak > 0 && 2*r.ended >= r.opened {
+	if r.opened >= minTraffic && 2*r.ended >= r.opened && t.Peak > 0 {
 		t.Concurrent = withMargin(t.Peak)
 	}
 	t.Hours = hours.text()
@@ -145,7 +145,7 @@ func (w *week) text() string {
 		}
 	}
 	from, to, n := span(workdays)
-	if total < minCallsOfHours || n == 0 || to-from > 24-shortestNight {
+	if total < minTraffic || n == 0 || to-from > 24-shortestNight {
 		return ""
 	}
 	parts := []string{fmt.Sprintf("Mon-Fri %02d:00-%02d:00", from, to)}
