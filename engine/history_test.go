@@ -126,3 +126,29 @@ func TestHistorySurvivesARestart(t *testing.T) {
 		}
 	})
 }
+
+// TestProbeComparesWithTheHistory asks a running engine about a call, which changes nothing.
+func TestProbeComparesWithTheHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := guessing(t)
+		cfg.Rules = []*rule.Spec{abroad(t)}
+		cfg.Rules[0].On = []string{"log.quiet"}
+		e := runQuietly(t, cfg)
+		login := account(event.AuthSuccess, victim, time.Now())
+		if err := e.Do(t.Context(), func() { e.observe(&login, e.now) }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(25 * time.Hour)
+		for range 2 {
+			found, err := e.Probe(t.Context(), Probe{Source: "log.quiet",
+				Event: map[string]string{"event": event.Call, "user": "1000", "domain": "pbx", "ip": elsewhere, "variable_sip_authorized": "true"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := found.Events[0]; got.Fields["new_network"] != "true" || len(got.Rules) != 1 {
+				t.Errorf("%+v", got)
+			}
+			time.Sleep(2 * time.Hour)
+		}
+	})
+}
