@@ -135,10 +135,10 @@ func (p *Plan) Read(dialled string) Reading {
 		return Reading{Country: p.country, Type: event.Emergency}
 	}
 	number, params, _ := strings.Cut(dialled, ";")
-	best := p.readAll(number)
+	best, highest := p.readAll(number)
 	if _, routing, ok := strings.Cut(params, "rn="); ok { // RFC 4694: the call is routed by this
 		routing, _, _ = strings.Cut(routing, ";")
-		if r := p.readAll(routing); p.cost(r) > p.cost(best) {
+		if r, cost := p.readAll(routing); cost > highest {
 			best = r
 		}
 	}
@@ -146,11 +146,11 @@ func (p *Plan) Read(dialled string) Reading {
 }
 
 // readAll tries the prefixes of the plan.
-func (p *Plan) readAll(text string) (best Reading) {
+func (p *Plan) readAll(text string) (best Reading, highest int) {
 	dialled := plain(text)
-	take := func(r Reading) {
-		if p.cost(r) > p.cost(best) {
-			best = r
+	take := func(r Reading, cost int) {
+		if cost > highest {
+			best, highest = r, cost
 		}
 	}
 	for _, line := range p.line {
@@ -165,11 +165,12 @@ func (p *Plan) readAll(text string) (best Reading) {
 		}
 		for _, prefix := range p.trunk {
 			if rest, ok := strings.CutPrefix(number, prefix); ok && p.code != "" {
-				take(p.national(rest, prefix == ""))
+				r := p.national(rest, prefix == "")
+				take(r, p.cost(r))
 			}
 		}
 	}
-	return best
+	return best, highest
 }
 
 // plain returns what was dialled up to the first character of no number, without its scheme and separators.
@@ -201,8 +202,9 @@ func plain(text string) string {
 	return string(b[:n])
 }
 
-// abroad reads a number behind an international prefix; exact: behind none.
-func (p *Plan) abroad(digits string, exact bool) Reading {
+// abroad reads a number behind an international prefix, and returns its cost; exact: behind none. One that
+// is shorter than all of its country counts only if nothing else fits: 0 for a line and 030… is in Berlin.
+func (p *Plan) abroad(digits string, exact bool) (r Reading, cost int) {
 	// +0049… and +01149…: the country calling code follows the last prefix.
 	for _, prefix := range p.international {
 		if rest, ok := strings.CutPrefix(digits, prefix); ok && strings.HasPrefix(prefix, "0") {
@@ -212,7 +214,7 @@ func (p *Plan) abroad(digits string, exact bool) Reading {
 	digits = leadingDigits(digits)
 	m, ok := lookup(digits)
 	if !ok {
-		return Reading{}
+		return Reading{}, 0
 	}
 	if m.valid == 0 && m.code < len(digits) && digits[m.code] == '0' { // +49 (0) 30…
 		without := digits[:m.code] + digits[m.code+1:]
@@ -222,11 +224,16 @@ func (p *Plan) abroad(digits string, exact bool) Reading {
 	}
 	switch {
 	case exact && m.valid != len(digits), m.valid == 0 && len(digits) < shortestE164:
-		return Reading{}
-	case m.valid == 0:
-		return reading(digits[:min(len(digits), maxE164)], m.region(), unallocated(m.kind()))
+		return Reading{}, 0
+	case m.valid > 0:
+		r = reading(digits[:m.valid], m.region(), m.kind())
+		return r, p.cost(r)
 	}
-	return reading(digits[:m.valid], m.region(), m.kind())
+	r = reading(digits[:min(len(digits), maxE164)], m.region(), unallocated(m.kind()))
+	if len(digits) < m.least {
+		return r, tooShort
+	}
+	return r, p.cost(r)
 }
 
 // unallocated returns the type of a number that is not in use, if all that begin like it have the given
@@ -302,8 +309,12 @@ var costs = map[string]int{
 	event.VoIP:              5,
 	event.FixedLine:         4,
 	event.Voicemail:         4,
-	event.TollFree:          1, // costs the caller nothing
+	event.TollFree:          2, // costs the caller nothing
 }
+
+// tooShort is the cost of a number abroad that is shorter than all of its country: less than any number of
+// the site's country.
+const tooShort = 1
 
 // cost compares readings; 0: no reading.
 func (p *Plan) cost(r Reading) int {

@@ -63,7 +63,9 @@ func TestPrefixes(t *testing.T) {
 	}{
 		// Phones that always dial 0 for a line: there is one reading.
 		{Site{Country: "DE", Line: []string{}, Trunk: []string{"00"}, International: []string{"000", "+"}}, "003023125001", berlin},
-		{Site{Country: "DE", Line: []string{"0"}}, "003023125001", greece},
+		{Site{Country: "DE", Line: []string{"0"}}, "003023125001", berlin}, // too short for Greece
+		{Site{Country: "DE", Line: []string{}}, "003023125001", greece},
+		{Site{Country: "DE", Line: []string{"0"}}, "00301234567890", Reading{"+301234567890", "GR", "unknown"}},
 		{Site{Country: "DE", Line: []string{}}, "000493023125001", Reading{}},
 		{Site{Country: "DE", Line: []string{"*31*"}}, "*31*03023125001", berlin},
 		{Site{Country: "DE"}, "*31*03023125001", Reading{}},

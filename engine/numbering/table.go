@@ -13,6 +13,7 @@ import (
 //	3 words              number of regions, of nodes, of leaf entries
 //	2 words each         regions: "DE  ", "001 "
 //	1000 words           the child for each country calling code, see below
+//	1000 words           the length of the shortest number behind each in its main region
 //	12 words each        nodes: the children for the next digits 0 to 9, a label, a fallback
 //	2 words each         leaf entries: numbers of digits, a label
 //
@@ -63,6 +64,7 @@ type match struct {
 	label
 	code  int // length of the country calling code
 	valid int // length of the longest valid number at the beginning; 0: there is none
+	least int // length of the shortest number with this country calling code
 }
 
 // lookup finds the longest valid number at the beginning of digits. Without one, the label is that
@@ -74,7 +76,7 @@ func lookup(digits string) (m match, ok bool) {
 	}
 	regions, nodes := int(word(0)), int(word(1))
 	codesAt := headWords + 2*regions
-	nodesAt := codesAt + codeCount
+	nodesAt := codesAt + 2*codeCount
 	leavesAt := nodesAt + nodes*nodeWords
 	child, code := uint16(0), 0
 	for child == 0 {
@@ -85,6 +87,7 @@ func lookup(digits string) (m match, ok bool) {
 		m.code++
 		child = word(codesAt + code)
 	}
+	m.least = m.code + int(word(codesAt+codeCount+code))
 	var best, fallback label
 	for at := m.code; child != 0; at++ {
 		if child&leafChild != 0 {

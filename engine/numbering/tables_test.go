@@ -308,7 +308,7 @@ type territory struct {
 func (g *generator) numbers() []byte {
 	g.nodes = make([][nodeWords]uint16, 1) // node 0 is none
 	g.leaves = nil
-	var codes [codeCount]uint16
+	var codes, shortest [codeCount]uint16
 	var sorted []int
 	for code := range phonenumbers.GetSupportedCallingCodes() {
 		sorted = append(sorted, code)
@@ -328,6 +328,7 @@ func (g *generator) numbers() []byte {
 			}
 			all = append(all, t)
 		}
+		shortest[code] = uint16(slices.Min(all[0].meta.GetGeneralDesc().GetPossibleLength())) // of the main region
 		root := g.explore(all, 0, map[string]child{})
 		node := [nodeWords]uint16{backWord: uint16(root.below)}
 		switch {
@@ -358,6 +359,7 @@ func (g *generator) numbers() []byte {
 		fmt.Fprintf(&b, "%-4s", id)
 	}
 	put(codes)
+	put(shortest)
 	put(g.nodes)
 	put(g.leaves)
 	return b.Bytes()
