@@ -46,6 +46,7 @@ func (l *Ledger) Restore(store Store) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.store = store
+	defer l.thin()
 	return store.Load(func(r Record) {
 		if r.Offences > 0 {
 			l.history[r.Target] = offences{count: r.Offences, until: r.Until, forget: r.Forget}

@@ -1,6 +1,7 @@
 package ban
 
 import (
+	"cmp"
 	"container/heap"
 	"math"
 	"net/netip"
@@ -20,6 +21,7 @@ type Ledger struct {
 	grants  Trust               // trust that was given while the program runs
 	bans    table[*Ban]         // in force
 	history map[Target]offences // of what was banned, until it is forgotten
+	past    int                 // maxPast, except in tests
 	grace   table[time.Time]    // unbanned, and not to be banned by rules until then
 	due     deadlines           // when bans and grants end, offences are forgotten, graces are over
 	kinds   []TargetKind        // that can be banned
@@ -34,6 +36,10 @@ type Ledger struct {
 	cursors   []*Cursor
 }
 
+// maxPast bounds the targets whose ban is over and not forgotten: 40 MB, and 25 MB of a file. A forger
+// has thousands of addresses banned in a minute.
+const maxPast = 100_000
+
 // offences is what is remembered of a target's last ban.
 type offences struct {
 	count  int
@@ -46,6 +52,7 @@ func NewLedger(trust *Trust) *Ledger {
 	return &Ledger{
 		trust:   trust,
 		history: map[Target]offences{},
+		past:    maxPast,
 		dirty:   map[Target]struct{}{},
 		kinds:   []TargetKind{TargetAddress, TargetNetwork},
 	}
@@ -210,6 +217,29 @@ func (l *Ledger) put(b *Ban) {
 	}
 	l.history[b.Target] = h
 	l.remind(h.forget, b.Target)
+	l.thin()
+}
+
+// thin forgets a fifth of the targets whose ban is over, if they are too many: those with the fewest
+// offences, and of these the oldest. So an attacker that was banned twice outlasts any number of forged
+// senders that are banned once.
+func (l *Ledger) thin() {
+	if len(l.history) <= l.bans.size()+l.past {
+		return
+	}
+	var over []Record
+	for target, h := range l.history {
+		if _, banned := l.bans.get(target); !banned {
+			over = append(over, Record{Target: target, Offences: h.count, Until: h.until})
+		}
+	}
+	slices.SortFunc(over, func(a, b Record) int {
+		return cmp.Or(cmp.Compare(a.Offences, b.Offences), a.Until.Compare(b.Until), a.Target.Compare(b.Target))
+	})
+	for _, r := range over[:len(over)-l.past*8/10] {
+		delete(l.history, r.Target)
+		l.dirty[r.Target] = struct{}{}
+	}
 }
 
 // standing returns the ban in force that covers all of target and ends last.

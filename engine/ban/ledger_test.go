@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,55 @@ func TestLadder(t *testing.T) {
 	}
 	if len(l.history) != 1 {
 		t.Fatalf("%d histories kept", len(l.history))
+	}
+}
+
+// TestOffencesAreBounded has forged senders banned once each, after an attacker that was banned twice
+// and beside one whose ban lasts: both are remembered, and of the others the latest.
+func TestOffencesAreBounded(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "state"))
+	l := NewLedger(NewTrust(nil))
+	l.past = 1000
+	if err := l.Restore(f); err != nil {
+		t.Fatal(err)
+	}
+	now := t0
+	ban := func(who string, ladder ...string) int {
+		o := order(who, now, ladder...)
+		o.Forget = 30 * 24 * time.Hour
+		l.Advance(now)
+		return mustBan(t, l, o).Offence
+	}
+	ban("203.0.113.7", "10m")
+	now = now.Add(time.Hour)
+	ban("203.0.113.7", "10m")
+	ban("203.0.113.8", "7d")
+	forged := func(i int) string { return fmt.Sprintf("198.18.%d.%d", i/250, i%250) }
+	for i := range 5000 {
+		now = now.Add(time.Second)
+		ban(forged(i), "10m")
+	}
+	if _, err := l.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	if err := f.Load(func(Record) { kept++ }); err != nil {
+		t.Fatal(err)
+	}
+	if over := len(l.history) - l.bans.size(); over > l.past || over < l.past*7/10 || kept != len(l.history) || len(l.due) > 5000 {
+		t.Errorf("%d offences of bans that are over, %d in all, %d in the file, %d deadlines", over, len(l.history), kept, len(l.due))
+	}
+	l.Advance(now.Add(time.Hour))
+	if l.Offended(target(forged(0))) || !l.Offended(target(forged(4300))) || !l.Offended(target("203.0.113.8")) {
+		t.Error("the oldest of those banned once is not the first to be forgotten")
+	}
+	if now = now.Add(time.Hour); ban("203.0.113.7", "10m", "2h", "7d") != 3 {
+		t.Error("the attacker begins again")
+	}
+	again := NewLedger(NewTrust(nil))
+	again.past = 100
+	if err := again.Restore(f); err != nil || len(again.history) > again.bans.size()+again.past {
+		t.Errorf("restored %d, %v", len(again.history), err)
 	}
 }
 
