@@ -88,13 +88,15 @@ type Event struct {
 
 // Verified reports whether the switch had verified the account's password when it
 // reported the event. Otherwise the attacker may have chosen the account, and with
-// it the victim of whatever is done to that account.
+// it the victim of whatever is done to that account. A phone may register another account than that
+// of its password.
 func (e *Event) Verified() bool {
 	switch e.Name {
 	case AuthSuccess:
 		return true
 	case Registered:
-		return e.Fields["authenticated"] == "true"
+		by, shown := e.Fields["username"]
+		return e.Fields["authenticated"] == "true" && (!shown || Fold(by) == Fold(e.User))
 	case Call, CallAnswered:
 		return e.Fields["variable_sip_authorized"] == "true" && e.Fields["authenticated"] != "false"
 	}

@@ -124,3 +124,28 @@ func TestSetBoundsAndRefuses(t *testing.T) {
 		t.Errorf("repeat: %v", err)
 	}
 }
+
+// TestVerified: what a caller may have chosen is not verified.
+func TestVerified(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		fields map[string]string
+		want   bool
+	}{
+		{AuthSuccess, nil, true},
+		{AuthFailure, nil, false},
+		{Registered, nil, false},
+		{Registered, map[string]string{"authenticated": "true"}, true},
+		{Registered, map[string]string{"authenticated": "true", "username": "Anna"}, true},
+		{Registered, map[string]string{"authenticated": "true", "username": "1005"}, false},
+		{Registered, map[string]string{"authenticated": "true", "username": ""}, false},
+		{Call, nil, false},
+		{Call, map[string]string{"variable_sip_authorized": "true"}, true},
+		{Call, map[string]string{"variable_sip_authorized": "true", "authenticated": "false"}, false},
+	} {
+		e := Event{Name: test.name, User: "anna", Fields: test.fields}
+		if e.Verified() != test.want || test.want && !slices.Contains(VerifiedEvents, test.name) {
+			t.Errorf("%s %v: %t", test.name, test.fields, e.Verified())
+		}
+	}
+}

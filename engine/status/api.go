@@ -7,18 +7,18 @@ import (
 )
 
 // A Ban is a ban in force and what the kernel does with it. Packets, Bytes and Applied
-// are nil if the kernel could not be read.
+// are nil if the kernel or the switch could not be read.
 type Ban struct {
 	ban.Ban
 	Permanent bool    `json:"permanent"`
-	Packets   *uint64 `json:"packets"` // dropped
-	Bytes     *uint64 `json:"bytes"`   // dropped
-	Applied   *bool   `json:"applied"` // the kernel enforces it
+	Packets   *uint64 `json:"packets"` // dropped; null for an account
+	Bytes     *uint64 `json:"bytes"`   // dropped; null for an account
+	Applied   *bool   `json:"applied"` // the kernel enforces it, or for an account the switch
 }
 
-// Trusted is a network that is never banned.
+// Trusted is a network or an account that is never banned.
 type Trusted struct {
-	Target    ban.Target `json:"target"`
+	Target    ban.Target `json:"target"` // an account may have the domain *: any
 	Name      string     `json:"name"`
 	Comment   string     `json:"comment"`
 	Where     string     `json:"where"`   // file and line; "" if it is in no file
@@ -34,7 +34,7 @@ type Done struct {
 	Status   string           `json:"status"`             // "success"
 	Message  string           `json:"message"`            // "203.0.113.7 banned until …"
 	Target   ban.Target       `json:"target"`             // of the ban or trust that was changed
-	Applied  bool             `json:"applied"`            // the kernel agrees
+	Applied  bool             `json:"applied"`            // the kernel agrees, or for an account the switch
 	Why      string           `json:"why,omitempty"`      // why it does not
 	Until    time.Time        `json:"expiresAt,omitzero"` // of what is in force now; absent: it does not end, or nothing is in force
 	Unbanned List[ban.Target] `json:"unbanned"`           // the targets of the bans that ended
@@ -45,7 +45,7 @@ type Result struct {
 	Target  string `json:"target"`           // of a malformed item: its text, cut at 64 bytes
 	Status  string `json:"status,omitempty"` // "success"
 	Error   string `json:"error,omitempty"`  // why it was refused
-	Applied bool   `json:"applied"`          // the kernel agrees
+	Applied bool   `json:"applied"`          // likewise
 	Why     string `json:"why,omitempty"`    // why it does not
 }
 

@@ -35,7 +35,7 @@ type State struct {
 // force. Packets and Bytes are nil if the kernel could not be read, and in a dry run.
 type Stats struct {
 	ActiveBans      int          `json:"activeBans"`
-	TrustedNetworks int          `json:"trustedNetworks"`
+	TrustedNetworks int          `json:"trustedNetworks"` // entries, those of accounts as well
 	Events          uint64       `json:"events"`
 	SetAside        uint64       `json:"setAside"` // events that did not count: the bans that are not enforced would have dropped their packets
 	Lost            uint64       `json:"lost"`     // events, on all sources

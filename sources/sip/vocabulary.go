@@ -23,7 +23,7 @@ var vocabulary = func() (v plugin.Vocabulary) {
 		{Name: event.AuthFailure, Fields: ofLogin, Raw: []string{"sender"}},
 		{Name: event.AuthStale, Fields: ofLogin, Raw: []string{"sender"}},
 		{Name: event.AuthSuccess, Fields: ofLogin},
-		{Name: event.Registered, Fields: ofLogin, Raw: []string{"authenticated", "contact", "expires"}},
+		{Name: event.Registered, Fields: ofLogin, Raw: []string{"authenticated", "contact", "expires", "username"}},
 		{Name: event.Unregistered, Fields: ofLogin, Raw: []string{"authenticated", "contact"}},
 		{Name: event.Call, Fields: ofLogin, Raw: []string{"variable_sip_authorized"}},
 		{Name: event.CallRejected, Fields: ofLogin},

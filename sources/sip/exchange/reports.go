@@ -123,6 +123,9 @@ func (t *Table) reportRegistration(h *heard, x *exchange, name string, expires i
 	switch {
 	case x.accepted:
 		e.Fields["authenticated"] = "true"
+		if c != nil && event.Fold(c.user) != event.Fold(e.User) { // the password was that of another account
+			e.Fields["username"] = c.user
+		}
 	case c == nil || !h.home.challenges[x.method]:
 		e.Fields["authenticated"] = "false"
 	}

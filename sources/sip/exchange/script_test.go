@@ -162,7 +162,7 @@ func summary(events []*event.Event, names ...string) string {
 		if e.Answer > 0 {
 			fmt.Fprintf(&b, " %d", e.Answer)
 		}
-		for _, name := range []string{"sender", "authenticated", "expires", "contact", "variable_sip_authorized"} {
+		for _, name := range []string{"sender", "authenticated", "username", "expires", "contact", "variable_sip_authorized"} {
 			if value := e.Fields[name]; value != "" {
 				fmt.Fprintf(&b, " %s=%s", strings.TrimPrefix(name, "variable_sip_"), value)
 			}

@@ -259,6 +259,12 @@ func TestExchanges(t *testing.T) {
 			registered 198.51.100.1 1000 200 authenticated=true expires=3600 contact=1000@h proven
 			unregistered 198.51.100.1 1000 200 authenticated=true contact=1000@h proven
 			unregistered 198.51.100.1 1000 200 authenticated=true proven`},
+		{"a phone registers another account than that of its password", `
+			a>s REGISTER b1 user=1005 to=1007
+			s>a 401 b1 nonce=n
+			a>s REGISTER b2 user=1005 to=1007 nonce=n cseq=2 contact=1007@h expires=60
+			s>a 200 b2`, event.Registered, `
+			registered 198.51.100.1 1007 200 authenticated=true username=1005 expires=60 contact=1007@h proven`},
 		{"requests, their retransmissions and answers", `
 			a>s OPTIONS b1
 			again
