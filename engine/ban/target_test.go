@@ -30,6 +30,8 @@ func TestParseTarget(t *testing.T) {
 		{"1000@pbx.example", "", TargetAccount},
 		{"1000@PBX.example", "1000@pbx.example", TargetAccount},
 		{"a@b@pbx", "", TargetAccount},
+		{"user:1000@PBX.example", "1000@pbx.example", TargetAccount},
+		{"user:user:1000@pbx", "", TargetAccount}, // of the user "user:1000"
 	} {
 		got, err := ParseTarget(test.text)
 		want := test.want

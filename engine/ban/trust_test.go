@@ -2,6 +2,7 @@ package ban
 
 import (
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -112,5 +113,81 @@ func TestDeadlinesAreBounded(t *testing.T) {
 	}
 	if expired := l.Advance(now.Add(7 * 24 * time.Hour)); len(expired) != 1 {
 		t.Fatalf("%d bans expired", len(expired))
+	}
+}
+
+// TestTrustedAccounts: an account is trusted in its domain, or in any, and that survives a restart.
+func TestTrustedAccounts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	f := open(t, path)
+	rules := NewTrust([]Trusted{{Target: target("2000@pbx"), Name: "dialers", Where: "a.hcl:1"}, {Target: Account("2001", AnyDomain), Name: "dialers", Where: "a.hcl:1"}})
+	l := NewLedger(rules)
+	l.SetKinds([]TargetKind{TargetAccount})
+	if err := l.Restore(f); err != nil {
+		t.Fatal(err)
+	}
+	account := func(s string) Order {
+		return Order{Target: target(s), Rule: "r", Author: ByRule, At: t0, Terms: terms("1h")}
+	}
+	mustRefuse(t, l, account("2000@PBX"), "trusted: dialers (a.hcl:1)")
+	mustRefuse(t, l, account("2001@pbx"), "trusted: dialers (a.hcl:1)")
+	mustRefuse(t, l, account("2001@other"), "trusted: dialers (a.hcl:1)")
+	mustRefuse(t, l, account("2002@*"), "an account is banned with its domain")
+	mustBan(t, l, account("2000@other"))
+	for _, s := range []string{"3000@pbx", "3000@other", "3001@pbx"} {
+		mustBan(t, l, account(s))
+	}
+	grant := Trusted{Target: Account("3000", AnyDomain), Name: "whitelist", Author: "api alice", Since: t0, Until: at("1h")}
+	if freed := l.Grant(grant, t0); len(freed) != 2 || freed[0].Target != target("3000@other") || freed[1].Target != target("3000@pbx") {
+		t.Fatalf("freed %v", freed)
+	}
+	if _, err := l.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := NewLedger(rules)
+	again.SetKinds([]TargetKind{TargetAccount})
+	if err := again.Restore(open(t, path)); err != nil {
+		t.Fatal(err)
+	}
+	sameState(t, "restart", l, again)
+	mustRefuse(t, again, account("3000@pbx"), "trusted: whitelist (by api alice until")
+	if all := again.AllTrusted(); len(all) != 9 || all[8].Target != grant.Target || all[6].Target != target("2000@pbx") {
+		t.Fatalf("trusted are %v", all)
+	}
+	if freed := again.SetTrust(NewTrust([]Trusted{{Target: target("3001@pbx")}}), t0); len(freed) != 1 || freed[0].Target != target("3001@pbx") {
+		t.Fatalf("a reload freed %v", freed)
+	}
+	again.Advance(at("1h"))
+	if again.Trusted(target("3000@pbx")) != nil || again.Trusted(target("2001@pbx")) != nil || again.Revoke(grant.Target) {
+		t.Fatal("trust did not end")
+	}
+}
+
+// TestTrustCovering: the narrowest entry covers, of equal ones that of the rule files.
+func TestTrustCovering(t *testing.T) {
+	l := NewLedger(NewTrust([]Trusted{
+		{Target: target("203.0.113.0/24"), Name: "written"}, {Target: target("198.51.100.7"), Name: "written"},
+		{Target: Account("2000", AnyDomain), Name: "written"}, {Target: target("2001@pbx"), Name: "written"},
+	}))
+	for _, s := range []string{"203.0.113.7", "198.51.100.0/24", "198.51.100.7", "2000@pbx", "2001@*", "2002@*"} {
+		l.Grant(Trusted{Target: target(s), Name: "given", Author: "api", Since: t0}, t0)
+	}
+	for s, want := range map[string]string{
+		"203.0.113.7": "given", "203.0.113.8": "written", "203.0.113.7:5060/udp": "given", "198.51.100.7": "written", "198.51.100.8": "given", "192.0.2.1": "",
+		"2000@pbx": "given", "2000@other": "written", "2001@pbx": "written", "2001@other": "given", "2002@pbx": "given", "2003@pbx": "",
+	} {
+		got := ""
+		if entry := l.TrustCovering(target(s), false); entry != nil {
+			got = entry.Name
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", s, got, want)
+		}
+	}
+	if entry := l.TrustCovering(target("2001@pbx"), true); entry == nil || entry.Target != Account("2001", AnyDomain) {
+		t.Errorf("given: %v", entry)
 	}
 }
