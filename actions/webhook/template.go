@@ -130,9 +130,11 @@ func samples() []Message {
 	permanent := ban.Change{Seq: 3, Kind: ban.KindExtend, At: at, Ban: ban.Ban{
 		Target: network, Reason: "listed", Start: at, Term: ban.Permanent, Offence: 2, Author: "api alice",
 	}}
+	account := full
+	account.Seq, account.Target, account.Key = 5, ban.Account("1007", "pbx.example"), "1007@pbx.example"
 	alert := ban.Change{Seq: 4, Kind: ban.KindAlert, At: at}
 	return []Message{
-		{ID: "0f", Action: "webhook.sample", Host: "pbx1", SentAt: at, Lost: 3, Notifications: []ban.Change{full, unban, permanent, alert}},
+		{ID: "0f", Action: "webhook.sample", Host: "pbx1", SentAt: at, Lost: 3, Notifications: []ban.Change{full, unban, permanent, alert, account}},
 		{ID: "10", Action: "webhook.sample", SentAt: at, Notifications: []ban.Change{alert}},
 		{ID: "11", Action: "webhook.sample", SentAt: at, Notifications: []ban.Change{full}},
 	}

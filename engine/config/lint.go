@@ -36,10 +36,8 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		}) {
 			idleBans = append(idleBans, spec.Name)
 		}
-		if events := spec.FiredBy(); spec.Ban != nil && spec.Ban.Account && events != nil &&
-			!slices.ContainsFunc(event.VerifiedEvents, func(name string) bool { return events[name] }) {
-			warn(cfg.ruleRanges[spec.Name], "Accounts that are not verified",
-				fmt.Sprintf("No event that fires the rule %q says that the switch verified a password, so it bans no account. These can: %s.", spec.Name, strings.Join(event.VerifiedEvents, ", ")))
+		if detail := unverified(spec); detail != "" {
+			warn(cfg.ruleRanges[spec.Name], "Accounts that are not verified", detail)
 		}
 		for _, ref := range spec.On {
 			heard[ref] = true
@@ -81,6 +79,27 @@ func Lint(cfg *Config) hcl.Diagnostics {
 	}
 	return tidy(diags, nil, hcl.Range{})
 }
+
+// unverified says why a rule that bans accounts does not do so for what verified callers did; "" if it
+// does, or bans no accounts.
+func unverified(spec *rule.Spec) string {
+	if spec.Ban == nil || !spec.Ban.Account {
+		return ""
+	}
+	fires, counts := spec.FiredBy(), spec.Match.Events()
+	switch {
+	case fires != nil && !slices.ContainsFunc(event.VerifiedEvents, func(name string) bool { return fires[name] }):
+		return fmt.Sprintf("No event that fires the rule %q says that the switch verified a password, so it bans no account. These can: %s.",
+			spec.Name, strings.Join(event.VerifiedEvents, ", "))
+	case counts[event.Call] && spec.Threshold != nil && spec.Threshold.Count > 1 && !strings.Contains(spec.Match.String(), authorized):
+		return fmt.Sprintf("The rule %q counts calls without a password, so any caller can complete its threshold in the name of an account. Add to match: fields['%s'] == 'true'.",
+			spec.Name, authorized)
+	}
+	return ""
+}
+
+// authorized is the raw field of a call that the switch let in, by a password or an access list.
+const authorized = "variable_sip_authorized"
 
 // teller is the kind of source that names the addresses of a word of security.protect.
 func teller(word string) string {

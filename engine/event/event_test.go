@@ -140,6 +140,7 @@ func TestVerified(t *testing.T) {
 		{Registered, map[string]string{"authenticated": "true", "username": "1005"}, false},
 		{Registered, map[string]string{"authenticated": "true", "username": ""}, false},
 		{Call, nil, false},
+		{CallAnswered, map[string]string{"variable_sip_authorized": "true"}, true},
 		{Call, map[string]string{"variable_sip_authorized": "true"}, true},
 		{Call, map[string]string{"variable_sip_authorized": "true", "authenticated": "false"}, false},
 	} {

@@ -626,3 +626,30 @@ func BenchmarkLearn(b *testing.B) {
 		i++
 	}
 }
+
+// TestBannedAccount: the registrations of a banned account are in no answer, on any source, until its
+// ban ends. Then those that still live are.
+func TestBannedAccount(t *testing.T) {
+	r := NewTable()
+	office := netip.MustParsePrefix("203.0.113.7/32")
+	answers := func() string {
+		return fmt.Sprint(r.Holds(office, start), r.HasPort(office, 5060, start), r.Settled(office, start, start), r.Addresses(office, start), r.Accounts(office, start, 9))
+	}
+	none := answers()
+	r.SetBanned("1000", "pbx", true)
+	for _, ev := range []*event.Event{phone(event.Registered, "1000", "a", "203.0.113.7"), phone(event.Registered, "1000", "b", "203.0.113.7")} {
+		ev.Domain, ev.Port, ev.Repeat = "PBX", 5060, true
+		r.Learn(ev, start)
+	}
+	if got := answers(); got != none || r.HasAccount(office, phone(event.AuthFailure, "1000", "", ""), start) {
+		t.Errorf("of a banned account: %s, want %s", got, none)
+	}
+	r.Learn(phone(event.Registered, "1001", "c", "203.0.113.7"), start)
+	if got := r.at("203.0.113.7/32", start); got != "1001@pbx" {
+		t.Errorf("beside it: %s", got)
+	}
+	r.SetBanned("1000", "pbx", false)
+	if got, want := answers(), "true true true [203.0.113.7] [1000@pbx 1001@pbx]"; got != want {
+		t.Errorf("after the ban: %s, want %s", got, want)
+	}
+}
