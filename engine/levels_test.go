@@ -100,3 +100,29 @@ func TestNoLevelForAccounts(t *testing.T) {
 		}
 	})
 }
+
+// TestReadyBeforeTheSwitch: a switch that hangs delays neither READY nor what the kernel is asked.
+func TestReadyBeforeTheSwitch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := guessing(t)
+		cfg.Actions = []config.Action{
+			{Ref: "locks.x", Action: &slow{takes: time.Hour}, Blocks: true, Targets: []ban.TargetKind{ban.TargetAccount}},
+			{Ref: "wall.x", Action: &slow{takes: time.Second}, Blocks: true},
+		}
+		cfg.Sources = append(cfg.Sources, config.Source{Ref: "log.quiet", Source: &listener{asked: make(chan map[string]bool, 10)}})
+		began, ready := time.Now(), make(chan time.Duration, 1)
+		e := New(cfg, Options{Ready: func() { ready <- time.Since(began) }})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		if took := <-ready; took != time.Second {
+			t.Errorf("ready after %s", took)
+		}
+		views, err := e.Kernel(ctx)
+		if err != nil || len(views) != 2 || views[0].Action != "wall.x" || !views[0].Drops() || views[1].Action != "locks.x" || views[1].Drops() {
+			t.Errorf("%+v, %v", views, err)
+		}
+		cancel()
+		<-done
+	})
+}

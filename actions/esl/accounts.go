@@ -73,8 +73,7 @@ type Accounts struct {
 	changed  chan struct{}         // closed when up or attempts changes
 	attempts int                   // failed connections
 	fault    error                 // of the last of them
-	gaps     []plugin.Gap          // of the last reading
-	notDone  int                   // commands that were refused, or not sent because of a value
+	gaps     []plugin.Gap          // since the last reading of the lists
 }
 
 func newAccounts(name string, at esl.Switch) *Accounts {
@@ -178,10 +177,10 @@ func (a *Accounts) Report(context.Context) (r status.Report) {
 	return r
 }
 
-// enforce makes banned the accounts whose calls are ended. It reads the lists if an account is new,
-// or the lists are due. What it finds of accounts that were banned before is returned.
+// enforce makes banned the accounts whose calls are ended, and reads the lists if they are due. It returns
+// how much it found that should have been ended before.
 func (a *Accounts) enforce(ctx context.Context, banned map[ban.Target]bool) (found int, err error) {
-	fresh := a.hold(banned)
+	a.hold(banned)
 	if len(banned) == 0 {
 		return 0, nil
 	}
@@ -189,23 +188,24 @@ func (a *Accounts) enforce(ctx context.Context, banned map[ban.Target]bool) (fou
 		return 0, err
 	}
 	due, settled := a.due()
-	if !fresh && !due {
-		return 0, nil
+	if due {
+		found, err = a.sweep(ctx)
 	}
-	found, err = a.sweep(ctx)
-	if fresh || !settled {
+	if !settled {
 		found = 0
 	}
 	return found, err
 }
 
-// hold replaces the banned accounts, and reports whether one of them was not banned before. The
-// event connection ends with the last ban.
-func (a *Accounts) hold(banned map[ban.Target]bool) (fresh bool) {
+// hold replaces the banned accounts. The lists are due if one of them was not banned before, until they
+// have been read. The event connection ends with the last ban.
+func (a *Accounts) hold(banned map[ban.Target]bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for target := range banned {
-		fresh = fresh || !a.banned[target]
+		if !a.banned[target] {
+			a.sweepAt = time.Time{}
+		}
 	}
 	a.banned = banned
 	switch {
@@ -221,7 +221,6 @@ func (a *Accounts) hold(banned map[ban.Target]bool) (fresh bool) {
 	default:
 		a.fault = nil
 	}
-	return fresh
 }
 
 // await waits until the switch reports, or a connection has failed.

@@ -290,6 +290,31 @@ func TestAccountsFlushesRegistrations(t *testing.T) {
 	}
 }
 
+// TestAccountsRetries has the switch refuse a list when an account is banned.
+func TestAccountsRetries(t *testing.T) {
+	p := newPBX(t, esltest.Options{})
+	p.register(esl.Registration{User: "1007", Realm: "pbx.example", CallID: "a", URL: "sofia/internal/sip:1007"}, "1007", "pbx.example")
+	g := p.protect(t, "1008@pbx.example")
+	eventually(t, "the lists read after the connection", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.sweepAt.After(g.up.Add(sweepEvery / 2))
+	})
+	p.mu.Lock()
+	p.override["show registrations"] = "-ERR Database error!\n"
+	p.mu.Unlock()
+	if err := g.ban(t, "1007@pbx.example"); err == nil || !strings.Contains(err.Error(), "Database error!") {
+		t.Errorf("without a list: %v", err)
+	}
+	p.mu.Lock()
+	delete(p.override, "show registrations")
+	p.mu.Unlock()
+	eventually(t, "the ban settled", func() bool { return g.settled(t) == nil })
+	if up := p.registered(); len(up) > 0 {
+		t.Errorf("settled with %q", up)
+	}
+}
+
 // TestAccountsWorksAgain ends a ban: the connections end, and so does the hanging up.
 func TestAccountsWorksAgain(t *testing.T) {
 	p := newPBX(t, esltest.Options{})

@@ -22,12 +22,29 @@ type sweep struct {
 // sweep ends the calls and registrations of banned accounts that are listed. It is complete only if the
 // switch reports all the time, which shows what begins meanwhile.
 func (a *Accounts) sweep(ctx context.Context) (found int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
-	defer cancel()
 	a.mu.Lock()
 	up, began := a.up, time.Now()
-	a.gaps = nil
+	a.gaps, a.sweepAt = nil, began.Add(sweepEvery)
+	if i := slices.IndexFunc(a.relists, func(after time.Duration) bool { return began.Before(up.Add(after)) }); i >= 0 {
+		a.sweepAt = up.Add(a.relists[i])
+	}
 	a.mu.Unlock()
+	found, err = a.read(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil && !a.up.Equal(up) {
+		err = errors.New("the event connection was lost meanwhile")
+	}
+	if err != nil {
+		a.sweepAt = time.Time{}
+	}
+	return found, err
+}
+
+// read reads the lists, and ends what it finds.
+func (a *Accounts) read(ctx context.Context) (found int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
 	console, err := a.at.Console(ctx)
 	if err != nil {
 		return 0, err
@@ -35,22 +52,10 @@ func (a *Accounts) sweep(ctx context.Context) (found int, err error) {
 	defer console.Close()
 	s := sweep{a, console}
 	calls, err := s.calls(ctx)
-	registrations := 0
-	if err == nil {
-		registrations, err = s.registrations(ctx)
+	if err != nil {
+		return calls, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case err != nil:
-	case !a.up.Equal(up):
-		err = errors.New("the event connection was lost meanwhile")
-	default:
-		a.sweepAt = began.Add(sweepEvery)
-		if i := slices.IndexFunc(a.relists, func(after time.Duration) bool { return began.Before(up.Add(after)) }); i >= 0 {
-			a.sweepAt = up.Add(a.relists[i])
-		}
-	}
+	registrations, err := s.registrations(ctx)
 	return calls + registrations, err
 }
 
