@@ -52,9 +52,9 @@ var relists = []time.Duration{150 * time.Millisecond, 400 * time.Millisecond, ti
 type Accounts struct {
 	name      string // the reference: "accounts.pbx"
 	at        esl.Switch
-	emergency func(dialled string) bool // nil: no number is one
-	relists   []time.Duration           // when the lists are read after a connection, besides at once; shorter in tests
-	resync    func()                    // see [plugin.Host]
+	emergency numberKind
+	relists   []time.Duration // when the lists are read after a connection, besides at once; shorter in tests
+	resync    func()          // see [plugin.Host]
 	ended     summary
 	flushed   summary
 	spared    summary

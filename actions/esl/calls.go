@@ -55,7 +55,7 @@ func accountOf(user, domain string) ban.Target {
 // the called party.
 func (a *Accounts) callOf(h map[string]string) (c call) {
 	c.since = time.Now()
-	c.spared = a.isEmergency(h["Caller-Destination-Number"])
+	c.spared = a.emergency.has(h["Caller-Destination-Number"])
 	switch {
 	case h["Call-Direction"] != "inbound":
 	case h["Caller-Source"] == "mod_verto":
@@ -79,9 +79,16 @@ func accountIn(text string) ban.Target {
 	return accountOf(text[:at], text[min(at+1, len(text)):])
 }
 
-// isEmergency reports whether one of the numbers is one that no action ends a call to.
-func (a *Accounts) isEmergency(dialled ...string) bool {
-	return a.emergency != nil && slices.ContainsFunc(dialled, a.emergency)
+// A numberKind reports whether a number is of one kind, such as an emergency number; nil: none is.
+type numberKind func(dialled string) bool
+
+// has reports whether one of the destinations is of the kind. In a profile with full-id-in-dialplan
+// they are user@host.
+func (is numberKind) has(destinations ...string) bool {
+	return is != nil && slices.ContainsFunc(destinations, func(destination string) bool {
+		number, _, _ := strings.Cut(destination, "@")
+		return is(number)
+	})
 }
 
 // take hears the switch. It never waits: what is to be done is queued, and if there is no room the

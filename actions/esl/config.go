@@ -26,7 +26,7 @@ type config struct {
 	profile string // of registrations; "": that of each
 	command template
 
-	emergency func(dialled string) bool // see [plugin.ActionEnv]
+	emergency numberKind // see [plugin.ActionEnv]
 }
 
 // A scope says which calls or registrations are acted on; "" is none.

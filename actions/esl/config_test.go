@@ -92,7 +92,7 @@ func TestAccountsBlock(t *testing.T) {
 			}
 			continue
 		}
-		if held := a.(*Accounts); len(diags) > 0 || held.at.Address != "[::1]:8021" || !held.isEmergency("112") || len(claims) != 1 {
+		if held := a.(*Accounts); len(diags) > 0 || held.at.Address != "[::1]:8021" || !held.emergency.has("112@pbx.example") || len(claims) != 1 {
 			t.Errorf("%q: %v, %+v, claims %q", test.body, diags, a, claims)
 		}
 	}

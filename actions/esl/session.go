@@ -98,7 +98,7 @@ func (s *session) hangup(ctx context.Context) error {
 func (s *session) emergencies(channels []esl.Channel) map[string]bool {
 	calls := map[string]bool{}
 	for _, c := range channels {
-		if dials := s.config.emergency; dials != nil && (dials(c.Dest) || dials(c.InitialDest)) {
+		if s.config.emergency.has(c.Dest, c.InitialDest) {
 			calls[c.UUID] = true
 			calls[cmp.Or(c.CallUUID, c.UUID)] = true
 		}

@@ -142,7 +142,7 @@ func (s *sweep) call(ctx context.Context, channel *esl.Channel) (listedCall, err
 		s.remember(listedCall{channel.UUID, c})
 		s.mu.Unlock()
 	}
-	c.spared = c.spared || s.isEmergency(channel.Dest, channel.InitialDest)
+	c.spared = c.spared || s.emergency.has(channel.Dest, channel.InitialDest)
 	return listedCall{channel.UUID, c}, nil
 }
 
