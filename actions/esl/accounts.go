@@ -44,8 +44,8 @@ const (
 	sweepEvery     = time.Minute      // while the event connection is up
 )
 
-// relists: FreeSWITCH lists a new call up to 0.3 s late, and later if it is busy.
-var relists = []time.Duration{150 * time.Millisecond, 400 * time.Millisecond, time.Second}
+// relists: FreeSWITCH lists a new call up to 0.3 s late, and later if it is busy. A call of a banned account ends within 0.5 s.
+var relists = []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 350 * time.Millisecond, 600 * time.Millisecond, time.Second}
 
 // Accounts holds bans of accounts at a switch: while an account is banned, its calls are ended
 // and its registrations flushed, those that are listed and those that the switch reports.
