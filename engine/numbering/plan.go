@@ -42,8 +42,8 @@ type Plan struct {
 	zone                       *time.Location
 }
 
-// New returns the plan of a site. It fails if the country is unknown, or a prefix or an emergency number
-// is none.
+// New returns the plan of a site. It fails if the country is unknown. Prefixes and numbers are those that
+// [ParsePrefix] and [ParseEmergency] read.
 func New(s Site) (*Plan, error) {
 	c := country{international: []string{"00", "011"}}
 	if s.Country != "" {
@@ -281,7 +281,7 @@ const networks = "001"
 
 // satellites are the international networks whose calls end at satellites, or on ships and aircraft behind
 // them, from ITU-T's list of codes (E.164, shared country codes): Inmarsat, global mobile satellite
-// systems, Telespazio, Thuraya, ACeS, MCP, AeroMobile, Seanet and OnAir.
+// systems, Telespazio, Thuraya, ACeS, Maritime Communications Partner, OnAir and AeroMobile.
 var satellites = []string{"870", "881", "88213", "88216", "88220", "88232", "88298", "88299"}
 
 // reading makes a reading of the digits of an E.164 number.
@@ -295,22 +295,26 @@ func reading(digits, country, kind string) Reading {
 // costs orders readings of one number by what a call costs the site's owner, and pays a fraudster.
 // Where two readings fit, the dearest is what a thief means.
 var costs = map[string]int{
-	event.Satellite:   40, // several euros a minute, everywhere
-	event.PremiumRate: 35, // the called party is paid by law
-	// 30: any other number of an international network, whose price no country regulates
-	// 20 more: abroad, where termination fees are shared with fraudsters
-	event.Mobile:            8, // a mobile costs more than a fixed line
+	event.Satellite:         40, // several euros a minute, everywhere
+	event.PremiumRate:       35, // the called party is paid by law
+	event.SharedCost:        9,
+	event.PersonalNumber:    9, // forwards to any number
+	event.Mobile:            8, // costs more than a fixed line
 	event.FixedLineOrMobile: 8,
 	event.UnknownType:       8, // fraudsters hijack ranges that are not in use
 	event.Pager:             7,
-	event.PersonalNumber:    7, // forwards to any number
-	event.SharedCost:        9,
 	event.UAN:               6,
 	event.VoIP:              5,
 	event.FixedLine:         4,
 	event.Voicemail:         4,
-	event.TollFree:          2, // costs the caller nothing
+	event.TollFree:          2, // costs the caller nothing, also abroad
 }
+
+// Costs by country.
+const (
+	ofNetwork = 30 // of an international network: no country regulates its prices
+	ofAbroad  = 20 // more: termination fees are shared with fraudsters
+)
 
 // tooShort is the cost of a number abroad that is shorter than all of its country: less than any number of
 // the site's country.
@@ -320,10 +324,12 @@ const tooShort = 1
 func (p *Plan) cost(r Reading) int {
 	c := costs[r.Type]
 	switch {
-	case r.Country == networks && c < 30 && r.Type != event.TollFree:
-		return 30
-	case r.Country != p.country && r.Type != event.TollFree && c < 30 && r.Type != "":
-		return c + 20
+	case c <= costs[event.TollFree] || c > ofNetwork:
+		return c
+	case r.Country == networks:
+		return ofNetwork
+	case r.Country != p.country:
+		return c + ofAbroad
 	}
 	return c
 }
