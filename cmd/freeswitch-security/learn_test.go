@@ -148,6 +148,8 @@ func TestLearnFromCalls(t *testing.T) {
 			call(office, "2001", "0301234567")
 			call(office, "2002", "004314277")
 			call(office, "2003", "004314277")
+			call(office, "2001", "004314277")
+			call(office, "2002", "0301234567")
 		}
 		s.register(thief, "2004")
 		s.register(thief, "2005")
@@ -173,6 +175,19 @@ func TestLearnFromCalls(t *testing.T) {
 	}
 	if strings.Contains(stdout, "LR") || strings.Contains(stdout, "2004@") {
 		t.Errorf("the thief is in a proposal:\n%s", stdout)
+	}
+	asks := filepath.Dir(write(t, "a.hcl", []byte(socketRules+numbering+`
+locals { usual_countries = [] }
+
+rule "abroad" {
+  on    = [source.esl.pbx]
+  match = "event == 'call' and destination_country == 'CU' and destination_country not in local.usual_countries"
+
+  alert {}
+}
+`)))
+	if local, _, _ := command(t, nil, "learn", "--rules", asks, write(t, "week.esl", s.Bytes())); !strings.Contains(local, "\n#   usual_countries = [\"AT\", \"DE\"]\n") || strings.Contains(local, "unusual country") {
+		t.Errorf("lacks the countries for the local:\n%s", local)
 	}
 	for _, learned := range []string{stdout, strings.ReplaceAll(stdout, "\n# numbering {\n#   hours = \"Mon-Fri 09:00-10:00\"\n# }\n", "\nnumbering {\n  hours = \"Mon-Fri 09:00-10:00\"\n}\n")} {
 		if err := os.WriteFile(filepath.Join(rules, "learned.hcl"), []byte(learned), 0o644); err != nil {

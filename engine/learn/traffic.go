@@ -24,6 +24,7 @@ type Country struct {
 	Code                  string
 	Calls, Accounts, Days int // Days: of the account that called on the most
 	Usual                 bool
+	regular               int // accounts that called there on enough days, and for which no rule fired
 }
 
 // A Dialer is an account that calls faster than people do.
@@ -34,8 +35,8 @@ type Dialer struct {
 }
 
 const (
-	// minUsual is how many accounts make a country a usual one: one alone may be stolen.
-	minUsual = 2
+	// minUsual is how many regular accounts make a country a usual one: two may be stolen.
+	minUsual = 3
 
 	// A dialer calls as often, in a minute or a day. Of its calls one in four may repeat a number, and
 	// one in twenty leave the country: fraud repeats numbers, and goes abroad.
@@ -59,7 +60,7 @@ func (r *Recorder) traffic() (t Traffic) {
 		}
 	}
 	t.Ordinary = len(ordinary)
-	t.Countries = r.countries(quiet)
+	t.Countries = r.countries(ordinary)
 	for _, c := range ordinary {
 		if r.isDialer(c, t.Countries) {
 			t.Dialers = append(t.Dialers, Dialer{c.name, c.calls, c.seen.n, c.perMinute, r.atOffice(c)})
@@ -97,10 +98,11 @@ func (r *Recorder) countries(callers []*caller) (all []Country) {
 			}
 			one := &all[i]
 			one.Calls, one.Accounts, one.Days = one.Calls+v.calls, one.Accounts+1, max(one.Days, v.seen.n)
+			if !c.caught && v.seen.n >= r.Days {
+				one.regular++
+				one.Usual = one.regular >= minUsual
+			}
 		}
-	}
-	for i := range all {
-		all[i].Usual = all[i].Accounts >= minUsual && all[i].Days >= r.Days
 	}
 	rank := map[bool]int{true: 0, false: 1}
 	slices.SortFunc(all, func(a, b Country) int {

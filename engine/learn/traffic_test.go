@@ -36,7 +36,7 @@ func (r *recording) workday() {
 		r.at = r.at.Truncate(24 * time.Hour).Add(time.Duration(8+hour)*time.Hour + 10*time.Minute)
 		for i := range 3 {
 			r.dial(officeIP, fmt.Sprint(200+i), "0301234567")()
-			r.dial(officeIP, fmt.Sprint(200+i%2), "004314277")()
+			r.dial(officeIP, fmt.Sprint(200+i), "004314277")()
 		}
 	}
 	var ends []func()
@@ -94,16 +94,19 @@ func TestTraffic(t *testing.T) {
 		"a thief who tries others": {func(r *recording) {
 			r.register(thiefIP, "205")
 			r.register(thiefIP, "206")
+			r.register(thiefIP, "207")
 			for i := range 3 {
 				r.fail(thiefIP, fmt.Sprint(300+i), 1)
 			}
 			abroad(r, thiefIP, "205", 10)
 			abroad(r, thiefIP, "206", 10)
+			abroad(r, thiefIP, "207", 10)
 		}, ofOffice},
-		"two accounts abroad on one day": {func(r *recording) {
+		"three accounts abroad on one day": {func(r *recording) {
 			if r.at.Day() == 4 {
 				r.dial(officeIP, "200", "00231770123456")()
 				r.dial(officeIP, "201", "00231770123456")()
+				r.dial(officeIP, "202", "00231770123456")()
 			}
 		}, "DE usual, AT usual, LR uncertain; at once 5; Mon-Fri 08:00-17:00"},
 		"a call at night": {func(r *recording) {
@@ -122,7 +125,7 @@ func TestTraffic(t *testing.T) {
 		"a thief whom a rule noticed": {func(r *recording) {
 			r.register(thiefIP, "203")
 			abroad(r, thiefIP, "203", 40)
-		}, ofOffice},
+		}, "DE usual, AT usual, LR uncertain; at once 5; Mon-Fri 08:00-17:00"},
 		"calls without a password": {func(r *recording) {
 			for i := range 40 {
 				r.play(&event.Event{Time: r.at, Name: event.Call, Source: stream, IP: netip.MustParseAddr(officeIP), User: fmt.Sprint(200 + i%3), Domain: "pbx.example",
@@ -142,7 +145,7 @@ func TestTraffic(t *testing.T) {
 		"a dialer elsewhere": {func(r *recording) {
 			dials(r, thiefIP, "204", "0301<n>", 400)
 		}, "DE usual, AT usual, dialer 204@pbx.example uncertain; at once 5; Mon-Fri 08:00-17:00"},
-		"a thief dials abroad":          {func(r *recording) { dials(r, officeIP, "204", "00231770<n>0", 400) }, ofOffice},
+		"a thief dials abroad":          {func(r *recording) { dials(r, officeIP, "204", "00231770<n>0", 400) }, "DE usual, AT usual, LR uncertain; at once 5; Mon-Fri 08:00-17:00"},
 		"a thief dials premium numbers": {func(r *recording) { dials(r, officeIP, "204", "09001<n>0", 400) }, ofOffice},
 		"a thief dials one number":      {func(r *recording) { dials(r, officeIP, "204", "030123456", 400) }, ofOffice},
 	} {

@@ -10,6 +10,7 @@ import (
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/learn"
+	"freeswitch-security/engine/rule"
 )
 
 // maxCountries is how many unusual countries are shown.
@@ -22,9 +23,9 @@ func (d *draft) traffic(t *learn.Traffic, cfg *config.Config, days int) {
 	}
 	d.comment("%s called. What follows is of the %d that called only from genuine addresses seen on %s,",
 		terminal.Count(t.Accounts, "account"), t.Ordinary, terminal.Count(days, "day"))
-	d.comment("without those for which a rule fired. One account may be stolen: what it did alone is uncertain.")
+	d.comment("hours and calls at once without those for which a rule fired. What few accounts did is uncertain: they may be stolen.")
 	d.blank()
-	d.countries(t.Countries, reporting(cfg, event.Call))
+	d.countries(t.Countries, cfg)
 	if on := reporting(cfg, event.CallEnded); t.Concurrent > 0 && on != "" {
 		d.comment("The most calls at once of one account: %d, of %s.", t.Peak, t.PeakOf)
 		fmt.Fprintf(d, "rule \"more calls at once than usual\" {\n  on = %s\n  match = \"event == 'call' and fields['variable_sip_authorized'] == 'true'\"\n\n"+
@@ -44,8 +45,9 @@ func (d *draft) traffic(t *learn.Traffic, cfg *config.Config, days int) {
 	}
 }
 
-// countries writes a rule that alerts about calls to unusual countries.
-func (d *draft) countries(all []learn.Country, on string) {
+// countries writes the usual countries: for the local that holds them, if a rule uses it, else as a
+// rule that alerts about calls to others.
+func (d *draft) countries(all []learn.Country, cfg *config.Config) {
 	var usual []string
 	others := 0
 	for _, c := range all {
@@ -60,14 +62,20 @@ func (d *draft) countries(all []learn.Country, on string) {
 			d.comment("%s", text)
 		}
 	}
-	if len(usual) == 0 || on == "" {
-		d.comment("No country is called by several accounts on enough days.")
+	slices.Sort(usual)
+	if len(usual) == 0 {
+		d.comment("No country is called by several accounts, for which no rule fired, on enough days.")
 		d.blank()
 		return
 	}
-	slices.Sort(usual)
+	if slices.ContainsFunc(cfg.Rules, func(r *rule.Spec) bool { return strings.Contains(r.Match.String(), "local.usual_countries") }) {
+		d.comment("Your rules take them from a local. Calls there count less as fraud, so leave out what you do not know:")
+		d.comment("  usual_countries = [%s]", strings.ReplaceAll(strings.Join(usual, ", "), "'", "\""))
+		d.blank()
+		return
+	}
 	fmt.Fprintf(d, "rule \"call to an unusual country\" {\n  on = %s\n  match = \"event == 'call' and destination_country != '' and destination_country not in [%s]\"\n\n"+
-		"  threshold {\n    per = \"user@domain\"\n    count = 1\n    within = \"1h\"\n  }\n\n  alert {}\n}\n\n", on, strings.Join(usual, ", "))
+		"  threshold {\n    per = \"user@domain\"\n    count = 1\n    within = \"1h\"\n  }\n\n  alert {}\n}\n\n", reporting(cfg, event.Call), strings.Join(usual, ", "))
 }
 
 // writable matches the accounts that can stand in a block. A directory may hold any text.
