@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -41,4 +42,21 @@ func (e *Engine) wouldEnforce(b *ban.Ban) bool {
 	return (e.dry || b.Author == ban.ByRule) && slices.ContainsFunc(e.cfg.Actions, func(a config.Action) bool {
 		return holdsBans(a) && wants(a, true)(b)
 	})
+}
+
+// attributed returns a failure as one of its sender if the address to which the nonce was sent is
+// banned. Otherwise an attacker with another address would go on as long as the nonce lives, and only
+// the banned one would count.
+func (e *Engine) attributed(ev *event.Event) *event.Event {
+	sender := ev.Peer().Addr()
+	if !isFailure(ev) || sender == ev.IP || !sender.IsValid() {
+		return ev
+	}
+	if _, banned := e.ledger.Covering(ban.Address(ev.IP)); !banned {
+		return ev
+	}
+	own := *ev
+	own.IP, own.Proven, own.Fields = sender, false, maps.Clone(ev.Fields)
+	delete(own.Fields, "sender")
+	return &own
 }

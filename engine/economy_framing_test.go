@@ -92,6 +92,13 @@ func forgeries(t *testing.T, cfg *config.Config) (all []forgery) {
 			}
 		}})
 	}
+	own := netip.MustParseAddr("198.51.100.200")
+	all = append(all, forgery{"guesses with nonces of the forger's own address", func(s *simulation, from netip.AddrPort) {
+		for n := range 300 {
+			s.now = s.now.Add(100 * time.Millisecond)
+			s.fails(try{from: from, nonce: own, method: "REGISTER", user: fmt.Sprint(1000 + n%20)})
+		}
+	}})
 	return append(all, forgery{"failures of its neighbours", func(s *simulation, from netip.AddrPort) {
 		for n := range 3 * 254 {
 			s.now = s.now.Add(100 * time.Millisecond)

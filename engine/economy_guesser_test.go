@@ -17,6 +17,7 @@ type guesser struct {
 	tactic
 	home     netip.Prefix // its addresses
 	second   netip.Addr   // another address of its own, which does not guess
+	nonceAt  time.Time    // when that was last sent a nonce
 	ports    uint16       // used up
 	used     int          // addresses, likewise
 	n        int          // guesses
@@ -32,18 +33,19 @@ type answer struct {
 
 // A state is a row of the table: what an attacker does beside guessing, and what else happens.
 type state struct {
-	name    string
-	home    string             // its addresses; empty: one
-	perHost int                // addresses of each IPv6 /64 that guess
-	prepare func(*guesser)     // before the first guess
-	before  func(*guesser)     // before each guess
-	choose  func(*tactic) bool // the tactics that are tried; nil: all
-	costly  bool               // only the worst tactics are tried, see isWorst
-	mixed   bool               // the case of letters
-	rules   []string           // alone; nil: all
-	like    []string           // set-ups that are not simulated
-	varies  bool               // the hashes of a process decide how much it is, within the limit
-	reasons map[string]reason  // by set-up, of another limit than the usual one
+	name      string
+	home      string             // its addresses; empty: one
+	perHost   int                // addresses of each IPv6 /64 that guess
+	prepare   func(*guesser)     // before the first guess
+	before    func(*guesser)     // before each guess
+	choose    func(*tactic) bool // the tactics that are tried; nil: all
+	costly    bool               // only the worst tactics are tried, see isWorst
+	mixed     bool               // the case of letters
+	elsewhere bool               // the nonces were sent to its second address
+	rules     []string           // alone; nil: all
+	like      []string           // set-ups that are not simulated
+	varies    bool               // the hashes of a process decide how much it is, within the limit
+	reasons   map[string]reason  // by set-up, of another limit than the usual one
 }
 
 // A limit is what an attacker may have at most in any hour and in any day.
@@ -59,16 +61,15 @@ type reason struct {
 
 // A tactic is how an attacker guesses.
 type tactic struct {
-	pace      pace
-	mix       bool // all methods that the switch reports, in turn; else REGISTER
-	tcp       bool
-	users     int  // accounts in turn; 0: another each time
-	unknown   bool // every second account does not exist
-	elsewhere bool // the nonces were sent to its second address
+	pace    pace
+	mix     bool // all methods that the switch reports, in turn; else REGISTER
+	tcp     bool
+	users   int  // accounts in turn; 0: another each time
+	unknown bool // every second account does not exist
 }
 
 func (t *tactic) String() string {
-	return fmt.Sprintf("%s, mix %v, tcp %v, %d accounts, unknown %v, elsewhere %v", t.pace.name, t.mix, t.tcp, t.users, t.unknown, t.elsewhere)
+	return fmt.Sprintf("%s, mix %v, tcp %v, %d accounts, unknown %v", t.pace.name, t.mix, t.tcp, t.users, t.unknown)
 }
 
 // A pace says how long an attacker waits before the next guess.
@@ -200,7 +201,7 @@ func (g *guesser) guess(methods []string) {
 	if g.users > 0 {
 		c.user = fmt.Sprint("user", g.n%g.users)
 	}
-	if g.elsewhere {
+	if g.elsewhere && g.hasNonce() {
 		c.nonce = g.second
 	}
 	if c.unknown = g.unknown && g.n%2 == 1; !c.unknown {
@@ -214,6 +215,18 @@ func (g *guesser) guess(methods []string) {
 	g.used++
 	g.fails(c)
 	g.settles()
+}
+
+// hasNonce reports whether the second address has a nonce, which lives for a minute, or gets one.
+func (g *guesser) hasNonce() bool {
+	if g.now.Sub(g.nonceAt) < time.Minute {
+		return true
+	}
+	if _, is := g.dropped(netip.AddrPortFrom(g.second, 5060), ban.UDP); is {
+		return false
+	}
+	g.nonceAt = g.now
+	return true
 }
 
 // ofHost returns the most that one of its addresses has, if it has many.

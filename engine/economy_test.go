@@ -175,6 +175,7 @@ func economy() []state {
 			g.registers(netip.AddrPortFrom(g.second, 5060), "mallory", "second")
 			g.now = g.now.Add(time.Minute)
 		}},
+		state{name: "with nonces that were sent to another address of its own", elsewhere: true, reasons: ofTwo},
 		state{name: "the clock stepped back and forth by an hour", before: func(g *guesser) {
 			if g.n%3 == 2 {
 				g.stepClock([]time.Duration{time.Hour, -time.Hour}[g.n/3%2])
@@ -201,6 +202,11 @@ func economy() []state {
 		state{name: "another address for each guess, of an IPv6 /48, one of each /64", home: "2001:db8:77::/48", perHost: 1, reasons: ofNetwork, costly: true},
 	)
 }
+
+// ofTwo is why nonces of another address give as much as that would have.
+var ofTwo = map[string]reason{"wire": bothTogether, "esl and wire": bothTogether}
+
+var bothTogether = reason{limit{40, 120}, "Of both addresses together: a guess counts where its nonce was sent, and at the sender once that is banned"}
 
 // worst returns the most that any tactic has.
 func worst(t *testing.T, cfg *config.Config, one state, setup string, sources []string) limit {

@@ -220,6 +220,7 @@ func (e *Engine) believe(ev *event.Event) {
 		e.aside++
 		e.rules.End(ev) // a call ends, whatever is banned
 	} else {
+		ev = e.attributed(ev)
 		e.known.learn(ev, e.now)
 		e.lift(ev)
 		e.challenges.see(ev)
