@@ -96,7 +96,9 @@ func (is numberKind) has(destinations ...string) bool {
 func (a *Accounts) take(m esl.Message) {
 	switch m.Name() {
 	case "CHANNEL_CREATE":
-		a.takeCall(listedCall{m.Headers["Unique-ID"], a.callOf(m.Headers)})
+		if m.Headers["Call-Direction"] == "inbound" {
+			a.takeCall(listedCall{m.Headers["Unique-ID"], a.callOf(m.Headers)})
+		}
 	case "sofia::register":
 		a.takeRegistration(m.Headers)
 	}

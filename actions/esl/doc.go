@@ -75,5 +75,6 @@
 //
 // Limits: only the leg of the caller is ended, which ends the others. A call that a banned account had
 // transferred before, and has left, goes on. A registration in the name of another account that stood
-// before the ban is flushed when it is renewed. A login of mod_verto stays, without calls.
+// before the ban is flushed when it is renewed. A login of mod_verto stays, without calls. Where the domain
+// of registrations is not that of the directory, as with a fixed realm, ban the account of the calls.
 package esl
