@@ -105,8 +105,9 @@ func ParseEmergency(text string) (string, error) {
 }
 
 // Emergency reports whether exactly an emergency number was dialled, alone or behind one line prefix.
-// Nothing is left out: of 112;rn=+9725… a switch may call the latter.
+// Only a host is left out, which some profiles add: of 112;rn=+9725… a switch may call the latter.
 func (p *Plan) Emergency(dialled string) bool {
+	dialled, _, _ = strings.Cut(dialled, "@")
 	for _, line := range p.line {
 		if rest, ok := strings.CutPrefix(dialled, line); ok && p.emergency[rest] {
 			return true

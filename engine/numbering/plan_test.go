@@ -108,7 +108,7 @@ func TestEmergency(t *testing.T) {
 		yes  string
 		no   string
 	}{
-		{germany, "112 110 911 116117 0112 9112 0116117", "1120 00112 90112 1-1-2 112; 112;rn=+4930 +112 tel:112 112@pbx 999 19222 11 sos +49112"},
+		{germany, "112 110 911 116117 0112 9112 0116117 112@pbx.example", "1120 00112 90112 1-1-2 112; 112;rn=+4930 +112 tel:112 sip:112@pbx 112;rn=1@pbx 999 19222 11 sos +49112"},
 		{anywhere, "112 911 999 000 17 8112", "0112 12 8889"},
 	} {
 		for dialled := range strings.FieldsSeq(c.yes) {
