@@ -28,12 +28,10 @@ func Lint(cfg *Config) hcl.Diagnostics {
 	}
 	var idle, idleBans []string // rules
 	for _, spec := range cfg.Rules {
-		if th := spec.Threshold; !cfg.reports(spec.On, spec.Match) || th != nil && (!cfg.reports(spec.On, th.Then) || th.Concurrent && !cfg.endsCalls(spec.On)) {
+		if cfg.neverFires(spec) {
 			idle = append(idle, spec.Name)
 		}
-		if spec.Bans() && spec.Ban.Account && !slices.ContainsFunc(cfg.Actions, func(a Action) bool {
-			return a.Blocks && slices.Contains(a.Targets, ban.TargetAccount) && (spec.Ban.Actions == nil || slices.Contains(spec.Ban.Actions, a.Ref))
-		}) {
+		if spec.Bans() && spec.Ban.Account && !cfg.enforcesAccounts(spec) {
 			idleBans = append(idleBans, spec.Name)
 		}
 		if detail := unverified(spec); detail != "" {
@@ -69,10 +67,7 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		heard[source.Description.Corroborate.Value] = true
 	}
 	for _, source := range cfg.Sources {
-		if source.Description.Feed {
-			continue // it needs no rule
-		}
-		if !heard[source.Ref] {
+		if !heard[source.Ref] && !source.Description.Feed { // which needs no rule
 			warn(source.Range, "Unused source",
 				fmt.Sprintf("No rule names source.%s. Name it in a rule, or remove it.", source.Ref))
 		}
@@ -91,7 +86,7 @@ func unverified(spec *rule.Spec) string {
 	case fires != nil && !slices.ContainsFunc(event.VerifiedEvents, func(name string) bool { return fires[name] }):
 		return fmt.Sprintf("No event that fires the rule %q says that the switch verified a password, so it bans no account. These can: %s.",
 			spec.Name, strings.Join(event.VerifiedEvents, ", "))
-	case counts[event.Call] && spec.Threshold != nil && spec.Threshold.Count > 1 && !strings.Contains(spec.Match.String(), authorized):
+	case (counts[event.Call] || counts[event.CallAnswered]) && spec.Threshold != nil && spec.Threshold.Count > 1 && !strings.Contains(spec.Match.String(), authorized):
 		return fmt.Sprintf("The rule %q counts calls without a password, so any caller can complete its threshold in the name of an account. Add to match: fields['%s'] == 'true'.",
 			spec.Name, authorized)
 	}
@@ -100,6 +95,19 @@ func unverified(spec *rule.Spec) string {
 
 // authorized is the raw field of a call that the switch let in, by a password or an access list.
 const authorized = "variable_sip_authorized"
+
+// neverFires reports whether no source of a rule reports what it waits for.
+func (cfg *Config) neverFires(spec *rule.Spec) bool {
+	th := spec.Threshold
+	return !cfg.reports(spec.On, spec.Match) || th != nil && (!cfg.reports(spec.On, th.Then) || th.Concurrent && !cfg.endsCalls(spec.On))
+}
+
+// enforcesAccounts reports whether an action that a rule may use enforces bans of accounts.
+func (cfg *Config) enforcesAccounts(spec *rule.Spec) bool {
+	return slices.ContainsFunc(cfg.Actions, func(a Action) bool {
+		return a.Blocks && slices.Contains(a.Targets, ban.TargetAccount) && (spec.Ban.Actions == nil || slices.Contains(spec.Ban.Actions, a.Ref))
+	})
+}
 
 // teller is the kind of source that names the addresses of a word of security.protect.
 func teller(word string) string {
