@@ -34,6 +34,7 @@ type caller struct {
 
 	minute              int64 // of the last call, since 1970
 	inMinute, perMinute int   // calls in it, and the most in any
+	opened, ended       int   // calls with a uuid, and those of them whose end was reported
 	open, peak          int   // calls at once: now, and the most
 	hours               week
 }
@@ -103,7 +104,7 @@ func (c *caller) record(ev *event.Event, r *Recorder) {
 		}
 	}
 	if ev.UUID != "" && len(r.open) < maxOpen {
-		r.opened++
+		c.opened++
 		r.open[ev.UUID] = c
 		c.open++
 		c.peak = max(c.peak, c.open)
@@ -131,7 +132,7 @@ func (r *Recorder) end(ev *event.Event) {
 		clear(r.open)
 	}
 	if c := r.open[ev.UUID]; c != nil {
-		r.ended++
+		c.ended++
 		c.open--
 		delete(r.open, ev.UUID)
 	}

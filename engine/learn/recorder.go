@@ -51,8 +51,6 @@ type Recorder struct {
 	homes     map[uint64]home
 	callers   map[uint64]*caller
 	open      map[string]*caller // calls, by their uuid
-	opened    int                // calls with a uuid
-	ended     int                // of them
 	rules     []*ruleTotals
 	measure   *rule.Set
 	seed      maphash.Seed // unpredictable, so that no caller can make two names collide

@@ -67,10 +67,12 @@ func (r *Recorder) traffic() (t Traffic) {
 		}
 	}
 	var hours week
+	opened, ended := 0, 0
 	for _, c := range quiet {
 		if slices.ContainsFunc(t.Dialers, func(d Dialer) bool { return d.Name == c.name }) {
 			continue
 		}
+		opened, ended = opened+c.opened, ended+c.ended
 		if c.peak > t.Peak {
 			t.Peak, t.PeakOf = c.peak, c.name
 		}
@@ -80,7 +82,7 @@ func (r *Recorder) traffic() (t Traffic) {
 			}
 		}
 	}
-	if r.opened >= minTraffic && 2*r.ended >= r.opened && t.Peak > 0 {
+	if opened >= minTraffic && 2*ended >= opened && t.Peak > 0 {
 		t.Concurrent = withMargin(t.Peak)
 	}
 	t.Hours = hours.text()
