@@ -72,6 +72,9 @@ func (r *Recorder) call(ev *event.Event) {
 		c = &caller{name: event.Printable(event.Fold(ev.User)) + "@" + event.Printable(event.Fold(ev.Domain)), source: ev.Source}
 		r.callers[r.accountOf(ev.User, ev.Domain)] = c
 	}
+	if c.source != ev.Source && c.opened == 0 && ev.UUID != "" { // the wire reports no ends
+		*c = caller{name: c.name, source: ev.Source, caught: c.caught}
+	}
 	if c.source == ev.Source {
 		c.record(ev, r)
 	}

@@ -20,12 +20,12 @@ const (
 func (r *recording) dial(ip, user, number string) (hangUp func()) {
 	r.at = r.at.Add(time.Second)
 	uuid := fmt.Sprint(r.events)
-	r.play(&event.Event{Time: r.at, Name: event.Call, Source: stream, IP: netip.MustParseAddr(ip), User: user, Domain: "pbx.example",
-		UUID: uuid, Destination: number, Fields: map[string]string{"variable_sip_authorized": "true"}})
 	if r.twice {
 		r.play(&event.Event{Time: r.at, Name: event.Call, Source: "sip.wire", IP: netip.MustParseAddr(ip), User: user, Domain: "pbx.example",
 			Destination: number, Fields: map[string]string{"variable_sip_authorized": "true"}})
 	}
+	r.play(&event.Event{Time: r.at, Name: event.Call, Source: stream, IP: netip.MustParseAddr(ip), User: user, Domain: "pbx.example",
+		UUID: uuid, Destination: number, Fields: map[string]string{"variable_sip_authorized": "true"}})
 	return func() { r.play(&event.Event{Time: r.at, Name: event.CallEnded, Source: stream, UUID: uuid}) }
 }
 
