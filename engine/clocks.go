@@ -89,7 +89,6 @@ func (e *Engine) step(by time.Duration) {
 	e.reload.At = e.reload.At.Add(by)
 	e.options.Clock.Follow(by)
 	e.now = e.options.Clock.Now()
-	e.keepClocks()
 	e.keep()
 	e.options.Log.Warn("clock stepped", "by", by.Round(time.Millisecond), "bans", e.ledger.Size())
 }

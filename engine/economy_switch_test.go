@@ -40,7 +40,6 @@ func (s *simulation) boot(cfg *config.Config) {
 
 // reboot ends the engine in good order, and starts another.
 func (s *simulation) reboot() {
-	s.keepClocks()
 	s.keep()
 	if err := s.settle(); err != nil {
 		s.t.Fatal(err)

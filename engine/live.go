@@ -44,7 +44,6 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		close(e.live.ended)
 		cancel()
 		e.takeUntil(e.live.sources.wait())
-		e.keepClocks()
 		e.keep()
 		e.commit()
 		endSaving()

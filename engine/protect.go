@@ -273,8 +273,9 @@ func (e *Engine) kept() map[string]keepable {
 	return all
 }
 
-// keep saves what a restart keeps with the next commit.
+// keep saves what a restart keeps, and the clocks, with the next commit.
 func (e *Engine) keep() {
+	e.keepClocks()
 	e.live.keptAt = e.now
 	for ref, one := range e.kept() {
 		e.live.sources.moved[ref], _ = one.MarshalBinary() // it cannot fail

@@ -14,53 +14,46 @@ const maxSaved = 20_000
 
 // savedFailures are what a restart keeps of failures.
 type savedFailures struct {
-	Seed  []byte
-	Hosts []savedHost
+	Seed []byte
+	All  []savedFailure // the latest of a host first
 }
 
-type savedHost struct {
+type savedFailure struct {
+	_msgpack struct{} `msgpack:",as_array"`
 	Host     netip.Addr
-	Failures []failure
+	Failure  failure
 }
 
 // MarshalBinary implements [encoding.BinaryMarshaler].
 func (f *Failures) MarshalBinary() ([]byte, error) {
-	all, left := savedFailures{Seed: f.seed}, maxSaved
+	saved := savedFailures{Seed: f.seed}
 	for _, proven := range []bool{true, false} {
 		for host, failures := range f.at.All() {
-			one := savedHost{Host: host}
-			for _, failure := range slices.Backward(failures) {
-				if failure.Proven == proven && left > 0 {
-					failure.At = failure.At.Add(f.base)
-					one.Failures = append(one.Failures, failure)
-					left--
+			for _, one := range slices.Backward(failures) {
+				if one.Proven == proven && len(saved.All) < maxSaved {
+					one.At = one.At.Add(f.base)
+					saved.All = append(saved.All, savedFailure{Host: host, Failure: one})
 				}
-			}
-			if len(one.Failures) > 0 {
-				all.Hosts = append(all.Hosts, one)
 			}
 		}
 	}
-	return msgpack.Marshal(all)
+	return msgpack.Marshal(saved)
 }
 
 // UnmarshalBinary implements [encoding.BinaryUnmarshaler], for what has no failures yet.
-func (f *Failures) UnmarshalBinary(saved []byte) error {
-	var all savedFailures
-	if err := msgpack.Unmarshal(saved, &all); err != nil {
+func (f *Failures) UnmarshalBinary(data []byte) error {
+	var saved savedFailures
+	if err := msgpack.Unmarshal(data, &saved); err != nil {
 		return err
 	}
-	if len(all.Seed) != len(f.seed) {
-		return fmt.Errorf("the seed of saved failures has %d bytes", len(all.Seed))
+	if len(saved.Seed) != len(f.seed) {
+		return fmt.Errorf("the seed of saved failures has %d bytes", len(saved.Seed))
 	}
-	f.seed = all.Seed
-	for _, one := range slices.Backward(all.Hosts) {
+	f.seed = saved.Seed
+	for _, one := range slices.Backward(saved.All) {
 		known, _ := f.at.Get(one.Host)
-		for _, failure := range slices.Backward(one.Failures) {
-			failure.At = failure.At.Add(-f.base)
-			known = append(known, failure)
-		}
-		f.at.Put(one.Host, known)
+		one.Failure.At = one.Failure.At.Add(-f.base)
+		f.at.Put(one.Host, append(known, one.Failure))
 	}
 	return nil
 }
