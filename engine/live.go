@@ -50,8 +50,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		e.live.actions.end()
 		err = errors.Join(err, e.live.actions.failing())
 	}()
-	// A switch that cannot be reached does not delay what the kernel does.
-	started := slices.DeleteFunc(e.runningActions(), func(a *action) bool { return !a.Handles(ban.TargetAddress) })
+	started := e.protecting()
 	go func() {
 		if tried(ctx, started) {
 			e.options.Ready()
@@ -89,6 +88,12 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 			wake.Reset(min(at.Sub(e.options.Clock.Now()), longestSleep))
 		}
 	}
+}
+
+// protecting returns the actions that READY waits for. A switch that cannot be reached does not delay what
+// the kernel does.
+func (e *Engine) protecting() []*action {
+	return slices.DeleteFunc(e.runningActions(), func(a *action) bool { return !a.Handles(ban.TargetAddress) })
 }
 
 // reconcileActions runs the actions of the configuration.
