@@ -168,9 +168,6 @@ func (a *Accounts) Inspect(context.Context) (k status.Kernel, err error) {
 func (a *Accounts) Report(context.Context) (r status.Report) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.banned) > 0 && a.up.IsZero() {
-		r.Add(status.Critical, "bans of accounts are not enforced: %v", a.down())
-	}
 	for _, gap := range a.gaps {
 		r.Add(status.Warning, "the ban of %s is not enforced completely: %s", esl.Printable(gap.Account.String()), gap.Why)
 	}
@@ -308,6 +305,7 @@ func (a *Accounts) disconnected(hearing context.Context, err error) (failed bool
 	}
 	if !a.up.IsZero() {
 		a.log().Warn("bans of accounts not enforced until the switch reports again", "err", err)
+		a.resync() // which fails, and tells
 	}
 	a.stop, a.up, a.fault = nil, time.Time{}, err
 	a.attempts++

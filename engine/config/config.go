@@ -100,6 +100,7 @@ type Action struct {
 	Kind        string // "iptables"
 	Name        string // "drop"
 	Action      plugin.Action
+	Source      string   // that it names as its switch: "esl.pbx"; "" if it names none
 	Claims      []string // see [plugin.ActionEnv]
 	Fingerprint settings.Fingerprint
 	Targets     []ban.TargetKind // see [plugin.ActionKind]

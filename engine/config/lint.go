@@ -63,16 +63,27 @@ func Lint(cfg *Config) hcl.Diagnostics {
 				fmt.Sprintf("No source reports the event %q, so this protects no address. A source %q does.", protectWords[word], teller(word)))
 		}
 	}
+	for _, source := range cfg.unused(heard) {
+		warn(source.Range, "Unused source",
+			fmt.Sprintf("No rule names source.%s. Name it in a rule, or remove it.", source.Ref))
+	}
+	return tidy(diags, nil, hcl.Range{})
+}
+
+// unused returns the sources that neither rules, whose sources are heard, nor other sources and actions need.
+func (cfg *Config) unused(heard map[string]bool) (unused []Source) {
 	for _, source := range cfg.Sources {
 		heard[source.Description.Corroborate.Value] = true
 	}
+	for _, action := range cfg.Actions {
+		heard[action.Source] = true
+	}
 	for _, source := range cfg.Sources {
-		if !heard[source.Ref] && !source.Description.Feed { // which needs no rule
-			warn(source.Range, "Unused source",
-				fmt.Sprintf("No rule names source.%s. Name it in a rule, or remove it.", source.Ref))
+		if !source.Description.Feed && !heard[source.Ref] { // a feed needs no rule
+			unused = append(unused, source)
 		}
 	}
-	return tidy(diags, nil, hcl.Range{})
+	return unused
 }
 
 // unverified says why a rule that bans accounts does not do so for what verified callers did; "" if it

@@ -90,11 +90,24 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 			claims[what] = b.Range
 		}
 		l.cfg.Actions = append(l.cfg.Actions, Action{
-			Ref: ref, Kind: b.Labels[0], Name: b.Labels[1], Action: action,
+			Ref: ref, Kind: b.Labels[0], Name: b.Labels[1], Action: action, Source: switchOf(b),
 			Blocks: l.kinds.Actions[index].Blocks, Targets: l.kinds.Actions[index].Targets,
 			Claims: claimed, Fingerprint: b.Fingerprint(), Range: b.Range,
 		})
 	}
+}
+
+// switchOf returns the source that a block names as its switch, "esl.pbx"; "" if it names none.
+func switchOf(b *settings.Block) string {
+	attr := b.Attribute("source")
+	if attr == nil {
+		return ""
+	}
+	traversal, diags := hcl.AbsTraversalForExpr(attr.Expr)
+	if diags.HasErrors() {
+		return ""
+	}
+	return settings.Named(traversal, "source")
 }
 
 // declare checks the two labels of a source or action block and notes where it is. It

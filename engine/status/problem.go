@@ -112,7 +112,7 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 	case s.DryRun:
 		add(Warning, "dry run", "", "no ban is enforced")
 	case !slices.ContainsFunc(kernels, func(k Kernel) bool { return k.Drops() }):
-		add(Warning, "actions", "", "no ban is enforced: no action writes to the kernel")
+		add(Warning, "actions", "", "no ban of an address is enforced: no action writes to the kernel")
 	}
 	if !s.AutoBlock {
 		add(Warning, "security", "", "bans of rules are not enforced: auto_block_enabled is false")
