@@ -69,7 +69,7 @@ func (c *callable) api(command string) string {
 func (c *callable) call(n int) string {
 	uuid := fmt.Sprintf("0ea680a1-b96e-4bb6-9c1b-%012x", n)
 	c.mu.Lock()
-	c.calls = append(c.calls, esl.Channel{UUID: uuid, IP: "203.0.113.7", PresenceID: "1007@pbx"})
+	c.calls = append(c.calls, esl.Channel{UUID: uuid, Direction: "inbound", IP: "203.0.113.7", PresenceID: "1007@pbx"})
 	c.mu.Unlock()
 	c.Event("CHANNEL_CREATE", map[string]string{
 		"Call-Direction": "inbound", "Channel-Name": "sofia/internal/1007@pbx", "Caller-Network-Addr": "203.0.113.7", "variable_sip_authorized": "true",

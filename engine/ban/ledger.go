@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -129,7 +130,7 @@ func (l *Ledger) consider(o *Order, now time.Time) Change {
 		}
 		if takenOver {
 			c.Source, c.Key, c.Evidence = standing.Source, standing.Key, l.evidence(standing)
-			c.Ban.Reason += "; banned by rule " + standing.Rule + " before: " + standing.Reason
+			c.Ban.Reason = strings.TrimPrefix(c.Ban.Reason+"; ", "; ") + "banned by rule " + standing.Rule + " before: " + standing.Reason
 		}
 	}
 	return c
