@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
@@ -19,7 +21,16 @@ func (l *lab) withAccounts() *wall {
 	if err := l.engine.Do(context.Background(), func() { l.engine.Reload(cfg) }); err != nil {
 		l.t.Fatal(err)
 	}
-	return held
+	for { // its first resync would take the first ban, and this wall does not resync
+		s, err := l.engine.Status(l.t.Context())
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if slices.ContainsFunc(s.Actions, func(a status.Action) bool { return a.Name == "accounts.pbx" && a.Synced }) {
+			return held
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // TestAccounts bans, shows and unbans an account as any other target.
