@@ -100,6 +100,11 @@ func TestAccountBans(t *testing.T) {
 			s.calls("1007@pbx", "203.0.113.7", true)
 			s.calls("1007@pbx", "203.0.113.7", false)
 		}, []string{"alert 203.0.113.7: " + noPassword + second, "ban 203.0.113.7: " + second}},
+		"each further account from an address": {func(r *rule.Spec) { r.Threshold.Per = rule.Key{{Field: "ip", Network: rule.Host}} }, func(s *story) {
+			for _, account := range []string{"1007@pbx", "1008@pbx", "1009@pbx"} {
+				s.calls(account, "203.0.113.7", true)
+			}
+		}, []string{"ban 1008@pbx: 2 in 1h, per ip 203.0.113.7", "ban 1009@pbx: 3 in 1h, per ip 203.0.113.7"}},
 		"all accounts from an address": {func(r *rule.Spec) {
 			r.Ban.All, r.Threshold.Count, r.Threshold.Per = true, 4, rule.Key{{Field: "ip", Network: rule.Host}}
 		}, func(s *story) {

@@ -53,7 +53,7 @@ func (e *Engine) fired(f *rule.Firing) {
 			banned = e.enter(f, o) || banned
 		}
 	}
-	f.Keep = !banned && f.Alert && e.acts(f.Spec.Alert.Actions, false)
+	f.Keep = !banned && f.Alert && e.acts(f.Spec.Alert.Actions, false) || banned && f.Spec.BansOthers()
 }
 
 func (e *Engine) sparesAll(orders []ban.Order) bool {

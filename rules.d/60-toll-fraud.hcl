@@ -1,23 +1,22 @@
 # Toll fraud: calls at the expense of the switch's owner. The event socket and the wire
 # report calls and whether they were authenticated; the log does not.
+locals {
+  # What an attacker without an account dials to find the prefix that dials abroad: 00 or
+  # 011, and 0, 9, * or # before those. Of numbers with a + only those of countries with
+  # little traffic count, as carriers deliver your own so. 011 is also an area code, of
+  # Turin and Delhi, and begins some in Britain, so more digits follow it than those have.
+  dials_abroad = "^([*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})|[+](53|220|224|231|232|239|245|252|257|269|500|670|672|674|675|677|678|68[1-35689]|69[012]|850|870|88[0-9]|960|979)[0-9]{5,})$"
+}
 
 # Unauthenticated calls that look for the prefix that dials abroad. Three such numbers in
-# ten minutes ban.
-#
-# A carrier delivers calls for your own numbers, which do not begin with a prefix matched
-# here: 00, 011, and 0, 9, * or # before those. Trust a carrier that delivers them as
-# 0049… and is not a gateway. 011 is also an area code, of Turin and Delhi, and begins
-# some in Britain, so more digits must follow it than those have. Of numbers with a + only
-# those that pay fraudsters count: see "expensive destination".
+# ten minutes ban. A carrier delivers calls for your own numbers, which do not begin so:
+# trust one that delivers them as 0049… and is not a gateway.
 #
 # The sender of an INVITE may be forged: hence the short first ban and the brake. A ban
 # does not end a call that is up; action "esl" does.
 rule "toll fraud" {
   on    = local.calls
-  match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] != 'true'
-    and destination matches `^([*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})|[+](53|220|224|231|232|239|245|252|257|269|500|670|672|674|675|677|678|68[1-35689]|69[012]|850|870|88[0-9]|960|979)[0-9]{5,})$`
-  EOT
+  match = "event == 'call' and fields['variable_sip_authorized'] != 'true' and destination matches local.dials_abroad"
 
   threshold {
     distinct = "destination"
@@ -112,10 +111,7 @@ rule "toll fraud" {
 # the number that pays. Ten calls in ten minutes ban.
 rule "toll fraud by repetition" {
   on    = local.calls
-  match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] != 'true'
-    and destination matches `^([*#]?[09]{0,4}(00[1-9][0-9]{6,}|011[1-9][0-9]{8,})|[+](53|220|224|231|232|239|245|252|257|269|500|670|672|674|675|677|678|68[1-35689]|69[012]|850|870|88[0-9]|960|979)[0-9]{5,})$`
-  EOT
+  match = "event == 'call' and fields['variable_sip_authorized'] != 'true' and destination matches local.dials_abroad"
 
   threshold {
     count  = 10
@@ -172,6 +168,156 @@ rule "toll fraud by repetition" {
       ip          = "203.0.113.7"
       fields      = { variable_sip_authorized = "true" }
       times       = 50
+    }
+    bans = {}
+  }
+}
+
+# One number with four different prefixes, such as 9972…, 810972…, +972… and 1972…: an
+# unauthenticated caller walks through the prefixes that may dial abroad. The number is
+# known by its last nine digits. A carrier delivers one of your numbers in one form, or in
+# two or three while it changes something.
+rule "walking prefixes" {
+  on    = local.calls
+  match = "event == 'call' and fields['variable_sip_authorized'] != 'true' and len(destination) > 10"
+
+  threshold {
+    per      = ["ip", "destination_tail"]
+    distinct = "destination"
+    count    = 4
+    within   = "1h"
+  }
+
+  ban {
+    for    = ["10m", "2h", "7d"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 20
+    within = "10m"
+  }
+
+  test "the fourth prefix in just under an hour" {
+    given {
+      event       = "call"
+      destination = "<n>97259257123"
+      ip          = "203.0.113.7"
+      times       = 4
+      every       = "19m50s"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "three prefixes" {
+    given {
+      event       = "call"
+      destination = "<n>97259257123"
+      ip          = "203.0.113.7"
+      times       = 3
+    }
+    bans = {}
+  }
+
+  test "a carrier that delivers a number in three forms, and many others" {
+    given {
+      event       = "call"
+      destination = "+493012345678"
+      ip          = "203.0.113.6"
+    }
+    given {
+      event       = "call"
+      destination = "493012345678"
+      ip          = "203.0.113.6"
+    }
+    given {
+      event       = "call"
+      destination = "00493012345678"
+      ip          = "203.0.113.6"
+    }
+    given {
+      event       = "call"
+      destination = "+49301234567<n>"
+      ip          = "203.0.113.6"
+      times       = 200
+    }
+    bans = {}
+  }
+
+  test "an account that tries prefixes" {
+    given {
+      event       = "call"
+      user        = "1000"
+      destination = "<n>97259257123"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 9
+    }
+    bans = {}
+  }
+}
+
+# The same with another number each time: what is dialled begins in twelve different ways.
+# Numbers that a carrier delivers begin in one, or in nine if they are of a whole country
+# or have a +. Trust a carrier that delivers numbers of many countries without a +, and
+# is not a gateway.
+rule "walking prefixes and numbers" {
+  on    = local.calls
+  match = "event == 'call' and fields['variable_sip_authorized'] != 'true' and len(destination) > 10"
+
+  threshold {
+    distinct = "destination_start"
+    count    = 12
+    within   = "10m"
+  }
+
+  ban {
+    for    = ["10m", "2h", "7d"]
+    forget = "30d"
+  }
+
+  brake {
+    bans   = 20
+    within = "10m"
+  }
+
+  test "the twelfth beginning" {
+    given {
+      event       = "call"
+      destination = "<n>9725925700<n>"
+      ip          = "203.0.113.7"
+      times       = 20
+      every       = "20s"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "a carrier with numbers of a whole country" {
+    given {
+      event       = "call"
+      destination = "0<n>123456789"
+      ip          = "203.0.113.6"
+      times       = 99
+    }
+    bans = {}
+  }
+
+  test "a carrier with numbers of nine zones" {
+    given {
+      event       = "call"
+      destination = "+<n>1234567890"
+      ip          = "203.0.113.6"
+      times       = 99
+    }
+    bans = {}
+  }
+
+  test "extensions" {
+    given {
+      event       = "call"
+      destination = "<n>0"
+      ip          = "203.0.113.6"
+      times       = 500
     }
     bans = {}
   }

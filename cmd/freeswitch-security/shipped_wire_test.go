@@ -193,6 +193,9 @@ func TestShippedWireAttacks(t *testing.T) {
 		w.every(6, 100*time.Millisecond, func(i int) { p.Invite(fmt.Sprint(5000+i), 404) })
 	})
 	attacks("walking numbers", func(p *siptest.Peer) {
+		w.every(10, 30*time.Second, func(i int) { p.Invite(fmt.Sprint(4930123000+i), 480) })
+	})
+	attacks("walking prefixes", func(p *siptest.Peer) {
 		w.every(10, 30*time.Second, func(i int) { p.Invite(fmt.Sprintf("%d0972592577956", i), 480) })
 	})
 	attacks("refused requests", func(p *siptest.Peer) {

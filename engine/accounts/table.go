@@ -27,7 +27,8 @@ const (
 	day    = 24 * hour
 
 	memory     = 90 * day // what was not seen for as long is forgotten
-	newFor     = hour     // how long a network or destination is new
+	newFor     = hour     // how long a network is new
+	newNumbers = day      // how long a destination is new: a thief goes on all night
 	settled    = day      // an account is at home where it was first seen as long ago
 	guessedFor = day      // how long an account counts as guessed
 
@@ -111,7 +112,7 @@ func (t *Table) Fill(ev *event.Event, now time.Time) {
 		ev.Guessed = a.isGuessed(at) && first >= a.guessed-together || t.isGuess(a, ev, first, at)
 	}
 	if to, ok := destinationOf(ev); ok {
-		ev.NewDestination = at-a.destinations.first(to, at) < newFor
+		ev.NewDestination = at-a.destinations.first(to, at) < newNumbers
 	}
 }
 
@@ -193,7 +194,7 @@ func (t *Table) network(ip netip.Addr) (network netip.Prefix, ok bool) {
 
 // destinationOf returns where a call goes, if that is known.
 func destinationOf(ev *event.Event) (to destination, ok bool) {
-	if ev.Name != event.Call || ev.DestinationCountry == "" {
+	if ev.Name != event.Call && ev.Name != event.CallAnswered || ev.DestinationCountry == "" {
 		return to, false
 	}
 	return unique.Make(ev.DestinationCountry + " " + ev.DestinationType), true

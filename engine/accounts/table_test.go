@@ -184,10 +184,12 @@ func TestManyNetworksADayAreNoRoaming(t *testing.T) {
 func TestNewDestination(t *testing.T) {
 	p := begin(t)
 	p.want("the first call", p.call("1000", office, "DE", "mobile"), "new_destination")
-	p.want("the second within the hour", p.call("1000", office, "DE", "mobile"), "new_destination")
+	p.want("the second on one day", p.call("1000", office, "DE", "mobile"), "new_destination")
 	p.want("another account", p.call("1001", office, "DE", "mobile"), "new_destination")
-	p.later(time.Hour)
-	p.want("an hour later", p.call("1000", office, "DE", "mobile"), "")
+	p.want("when it is answered", p.take(event.Event{Name: event.CallAnswered, User: "1000", Domain: "pbx.example", IP: netip.MustParseAddr(office),
+		DestinationCountry: "DE", DestinationType: "mobile", Fields: map[string]string{"variable_sip_authorized": "true"}}), "new_destination")
+	p.later(24 * time.Hour)
+	p.want("a day later", p.call("1000", office, "DE", "mobile"), "")
 	p.want("another type", p.call("1000", office, "DE", "premium_rate"), "new_destination")
 	p.want("another country", p.call("1000", office, "LR", "mobile"), "new_destination")
 	p.want("an extension", p.call("1000", office, "", ""), "")
@@ -369,7 +371,9 @@ func TestKept(t *testing.T) {
 	p.want("the call", p.call("1000", office, "LR", "premium_rate"), "new_destination")
 	p.later(10 * time.Minute)
 	p.want("the thief, after an hour", p.login("1000", thief), "guessed")
-	p.want("the call, after an hour", p.call("1000", office, "LR", "premium_rate"), "")
+	p.want("the call, after an hour", p.call("1000", office, "LR", "premium_rate"), "new_destination")
+	p.later(24 * time.Hour)
+	p.want("the call, after a day", p.call("1000", office, "LR", "premium_rate"), "")
 	if err := NewTable().UnmarshalBinary([]byte{0xff, 1, 2}); err == nil {
 		t.Error("what is no table was restored")
 	}

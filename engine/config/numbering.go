@@ -59,7 +59,7 @@ func numbers(b *settings.Block, name string, target *[]string, parse func(string
 }
 
 // used says which fields that the engine sets are read by a rule.
-type used struct{ reading, tail, clock bool }
+type used struct{ reading, digits, clock bool }
 
 // usedBy returns what the rules read.
 func usedBy(rules []*rule.Spec) used {
@@ -67,8 +67,8 @@ func usedBy(rules []*rule.Spec) used {
 		return slices.ContainsFunc(rules, func(s *rule.Spec) bool { return slices.ContainsFunc(fields, s.Uses) })
 	}
 	return used{
-		reading: any("destination_number", "destination_country", "destination_type", "new_destination"),
-		tail:    any("destination_tail"),
+		reading: any("destination_number", "destination_country", "destination_type", "abroad", "new_destination"),
+		digits:  any("destination_tail", "destination_start"),
 		clock:   any("hour", "weekday", "night"),
 	}
 }
@@ -86,11 +86,12 @@ func (c *Config) Annotate(ev *event.Event) {
 	if ev.Destination == "" {
 		return
 	}
-	if c.used.tail {
-		ev.DestinationTail = numbering.Tail(ev.Destination)
+	if c.used.digits {
+		ev.DestinationTail, ev.DestinationStart = numbering.Tail(ev.Destination), ev.Destination[:min(2, len(ev.Destination))]
 	}
 	if c.used.reading && ev.Verified() {
 		r := c.Numbering.Read(ev.Destination)
 		ev.DestinationNumber, ev.DestinationCountry, ev.DestinationType = r.Number, r.Country, r.Type
+		ev.Abroad = c.Numbering.Abroad(r)
 	}
 }

@@ -45,6 +45,8 @@ type Event struct {
 	DestinationCountry string // ISO 3166: DE; 001 for international networks
 	DestinationType    string // one of DestinationTypes
 	DestinationTail    string // the last digits of Destination
+	DestinationStart   string // its first two characters
+	Abroad             bool   // of another country than the site, and not toll-free
 	Weekday            string // one of Weekdays
 	Hour               uint8  // 0 to 23
 	Night              bool

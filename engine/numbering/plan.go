@@ -128,6 +128,12 @@ type Reading struct {
 	Type    string // one of event.DestinationTypes
 }
 
+// Abroad reports whether a number is of another country than the site, and a call to it costs the caller.
+// If the site's country is not known, each number with an international prefix is.
+func (p *Plan) Abroad(r Reading) bool {
+	return r.Number != "" && r.Country != p.country && r.Type != event.TollFree
+}
+
 // Read returns the reading of what a verified account dialled: the dearest, where several prefixes
 // fit. A number without a prefix of the plan has none. Digits behind a whole number do not count:
 // exchanges ignore them, and a fraudster could hide the number with them. Allocates at most three short texts.

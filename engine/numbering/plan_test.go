@@ -219,3 +219,22 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// TestAbroad reads numbers as phones in a country, or in one that is not known, dial them.
+func TestAbroad(t *testing.T) {
+	for _, c := range []struct {
+		country, dialled string
+		want             bool
+	}{
+		{"DE", "0301234567", false}, {"DE", "+49301234567", false}, {"DE", "112", false}, {"DE", "1000", false}, {"DE", "00442079461234", true},
+		{"DE", "+88216123456", true}, {"DE", "+80012345678", false}, {"", "+49301234567", true}, {"", "0301234567", false}, {"", "112", false},
+	} {
+		p, err := New(Site{Country: c.country})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Abroad(p.Read(c.dialled)); got != c.want {
+			t.Errorf("%s %s: %v", c.country, c.dialled, got)
+		}
+	}
+}

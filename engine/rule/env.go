@@ -32,6 +32,8 @@ type environment struct {
 	DestCountry string            `expr:"destination_country"`
 	DestType    string            `expr:"destination_type"`
 	DestTail    string            `expr:"destination_tail"`
+	DestStart   string            `expr:"destination_start"`
+	Abroad      bool              `expr:"abroad"`
 	Hour        int               `expr:"hour"`
 	Weekday     string            `expr:"weekday"`
 	Night       bool              `expr:"night"`
@@ -59,6 +61,7 @@ func NewEnv(ev *event.Event) any {
 		User: ev.User, Domain: ev.Domain, Profile: ev.Profile, Method: ev.Method,
 		UserAgent: ev.UserAgent, CallID: ev.CallID, UUID: ev.UUID, ToUser: ev.ToUser, Destination: ev.Destination,
 		DestNumber: ev.DestinationNumber, DestCountry: ev.DestinationCountry, DestType: ev.DestinationType, DestTail: ev.DestinationTail,
+		DestStart: ev.DestinationStart, Abroad: ev.Abroad,
 		Hour: int(ev.Hour), Weekday: ev.Weekday, Night: ev.Night,
 		Transport: ev.Transport, Level: ev.Level, File: ev.File, Message: ev.Message,
 		Answer: int(ev.Answer), Proven: ev.Proven, NonceIP: text(ev.NonceIP), Repeat: ev.Repeat, Fields: ev.Fields,

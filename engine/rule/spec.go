@@ -24,6 +24,12 @@ type Spec struct {
 	Brake     *Brake     // nil: no limit
 }
 
+// BansOthers reports whether the rule bans accounts and counts per something else, such as a number that
+// many of them call. A ban of some then ends nothing for the others.
+func (s *Spec) BansOthers() bool {
+	return s.Ban != nil && s.Ban.Account && s.Threshold != nil && !slices.ContainsFunc(s.Threshold.Per, func(k KeyPart) bool { return k.Field == "user" })
+}
+
 // Bans reports whether a firing of the rule orders bans.
 func (s *Spec) Bans() bool { return s.Ban != nil && !s.Ban.Off }
 
