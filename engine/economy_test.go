@@ -28,7 +28,7 @@ import (
 )
 
 var (
-	update      = flag.Bool("update", false, "write the table of the attack economy to DESIGN.md")
+	update      = flag.Bool("update", false, "write the tables of the simulations to DESIGN.md")
 	everyTactic = flag.Bool("every-tactic", false, "try all tactics of the attack economy in each state: two minutes of processor time")
 )
 
@@ -53,25 +53,36 @@ var setups = []struct {
 // shippedWith loads the shipped rules with some of their sources.
 func shippedWith(t *testing.T, sources []string) *config.Config {
 	t.Helper()
+	return loadShipped(t, sources, func(text string) string { return text }, "")
+}
+
+// loadShipped loads the shipped rules with some of their sources, each file edited, and another file.
+func loadShipped(t *testing.T, sources []string, edit func(text string) string, more string) *config.Config {
+	t.Helper()
 	dir := t.TempDir()
 	files, err := filepath.Glob("../rules.d/*.hcl")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no shipped rules", err)
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for ref, block := range map[string]string{onStream: `source "esl" "pbx" {`, inLog: `source "log" "freeswitch" {`, onWire: `source "sip" "wire" {`} {
-			if !slices.Contains(sources, ref) {
-				text = []byte(strings.Replace(string(text), "\n"+block, "\n"+block+"\n  enabled = false", 1))
-			}
-		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600); err != nil {
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	for _, file := range files {
+		read, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := edit(string(read))
+		for ref, block := range map[string]string{onStream: `source "esl" "pbx" {`, inLog: `source "log" "freeswitch" {`, onWire: `source "sip" "wire" {`} {
+			if !slices.Contains(sources, ref) {
+				text = strings.Replace(text, "\n"+block, "\n"+block+"\n  enabled = false", 1)
+			}
+		}
+		write(filepath.Base(file), text)
+	}
+	write("99-more.hcl", more)
 	kinds := config.Kinds{
 		Sources: []plugin.SourceKind{logfile.Kind, esl.Kind(logfile.Builtin(), logfile.Framed), feed.Kind, sip.Kind},
 		Actions: []plugin.ActionKind{iptables.Kind, eslaction.AccountsKind, webhook.Kind},
@@ -379,20 +390,26 @@ func compareDesign(t *testing.T, guesses, framing *table) {
 	b.WriteString("\n")
 	guesses.write(&b, "answered guesses, in any hour and in any day")
 	framing.write(&b, "can a forger have it banned?")
+	compareGenerated(t, markBegin, b.String())
+}
+
+// compareGenerated compares what DESIGN.md has behind a mark with what it should have, or writes it.
+func compareGenerated(t *testing.T, begin, want string) {
+	t.Helper()
 	text, err := os.ReadFile(design)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := strings.Cut(string(text), markBegin)
+	before, rest, ok := strings.Cut(string(text), begin)
 	old, after, closed := strings.Cut(rest, markEnd)
 	switch {
 	case !ok || !closed:
-		t.Fatalf("%s has no place for the table", design)
+		t.Fatalf("%s has no place for the table: %s", design, begin)
 	case *update:
-		if err := os.WriteFile(design, []byte(before+markBegin+b.String()+markEnd+after), 0o644); err != nil {
+		if err := os.WriteFile(design, []byte(before+begin+want+markEnd+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	case old != b.String():
-		t.Errorf("%s is stale; go test ./engine -run AttackEconomy -update writes it. It should have:\n%s", design, b.String())
+	case old != want:
+		t.Errorf("%s is stale; -update writes it, see %s. It should have:\n%s", design, begin, want)
 	}
 }
