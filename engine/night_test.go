@@ -209,8 +209,9 @@ func (n *night) wronged() (customers, owners []string) {
 func nightSite(t *testing.T, bans bool, numbering string) *config.Config {
 	t.Helper()
 	return loadShipped(t, []string{onStream}, func(text string) string {
-		return strings.Replace(text, "fraud_bans = false", "fraud_bans = "+strconv.FormatBool(bans), 1)
-	}, "numbering {\n"+numbering+"\n}\ntrusted \"dialers\" { users = [\"2000@"+nightDomain+"\"] }\n")
+		text = strings.Replace(text, "fraud_bans      = false", "fraud_bans      = "+strconv.FormatBool(bans), 1)
+		return strings.Replace(text, "\nnumbering {\n", "\nnumbering {\n"+numbering+"\n", 1)
+	}, "trusted \"dialers\" { users = [\"2000@"+nightDomain+"\"] }\n")
 }
 
 // nightColumns are how the shipped rules are set up. Those with a name are the columns of the table; in the

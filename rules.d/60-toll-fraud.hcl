@@ -1,21 +1,21 @@
 # Toll fraud: calls at the expense of the switch's owner. The event socket and the wire
 # report calls and whether they were authenticated; the log does not. Only the event socket
-# reports when calls are answered and when they end: with the wire alone, the rules that
-# count answered or open calls are silent, and what holds is said at each rule.
+# reports when calls are answered and when they end, and the switch behind it can end them:
+# with the wire alone, the rules that count answered or open calls are silent, bans of
+# accounts are refused, and the alerts about first calls are what holds.
 #
 # Where a call goes is read from what was dialled. Without a country in `numbering`
 # (00-site.hcl), only numbers with an international prefix are read, and those of your own
 # country count as abroad if they are dialled so: set the country.
 #
 # A rule that bans by default does so for what no customer does; engine/DESIGN.md has the
-# figures of a simulation. The others alert, until fraud_bans is true. A ban of an account
-# ends its calls and removes its registrations; action "accounts" does that. Trust accounts
-# that do the same as a thief, such as a dialer's: trusted "dialers" { users = ["2000"] }.
+# figures of a simulation. The others alert, until fraud_bans of 00-site.hcl is true. A ban
+# of an account ends its calls and removes its registrations; action "accounts" does that.
+# Its owner cannot call either: change the password, then unban. Trust accounts that do the
+# same as a thief, such as a dialer's: trusted "dialers" { users = ["2000@pbx.example"] }.
 locals {
-  fraud_bans = false # true: the rules that alert and say so ban the account as well
-
-  # Where stolen accounts call, because a part of the price is paid to the caller's
-  # accomplice, and few customers do. Take out what yours call every day.
+  # Where stolen accounts call and few customers do: a part of the price is paid to the
+  # thief. Those that yours call every day belong into usual_countries of 00-site.hcl.
   fraud_countries = [
     # International networks and satellites: several euros a minute everywhere, and no
     # country regulates them.
@@ -361,6 +361,7 @@ rule "first call to a number that pays" {
   on    = local.calls
   match = <<-EOT
     event == 'call' and new_destination
+    and destination_country not in local.usual_countries
     and (destination_type in ['premium_rate', 'satellite'] or abroad and destination_country in local.fraud_countries)
   EOT
 
@@ -437,7 +438,8 @@ rule "first call to a number that pays" {
 rule "guessed account and a number that pays" {
   on    = local.calls
   match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] == 'true' and guessed and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and guessed and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
 
   threshold {
@@ -601,7 +603,8 @@ rule "guessed account and a call abroad" {
 rule "new network and a number that pays" {
   on    = local.calls
   match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] == 'true' and new_network and new_destination and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and new_network and new_destination and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
 
   threshold {
@@ -755,16 +758,15 @@ rule "new network and a call abroad" {
   }
 }
 
-# An account has five calls at once to one number abroad that is a mobile or pays. A mobile
-# takes one call, and shows a second one; so no customer has five, even on a trunk of a
-# whole office. A company whose office in one of the fraud countries has a conference
-# bridge may: trust its account. Of other numbers abroad, which can be such a bridge or
-# an exchange, see "calls at once abroad". The wire does not report ends of calls, so it counts none.
-rule "calls at once to one number abroad" {
+# An account has five calls at once to one number that pays. A company whose office in one of
+# the fraud countries has a conference bridge may: trust its account, or name the country
+# in usual_countries. The wire does not report ends of calls, so it counts none, here and
+# in the next rules.
+rule "calls at once to one number that pays" {
   on    = local.calls
   match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad
-    and (destination_type in ['mobile', 'premium_rate'] or destination_country in local.fraud_countries)
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
 
   threshold {
@@ -775,20 +777,6 @@ rule "calls at once to one number abroad" {
   ban {
     target = "user"
     for    = ["10m", "1h", "1d"]
-  }
-
-  test "five calls to a mobile" {
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "00447400123456"
-      ip          = "203.0.113.7"
-      uuid        = "call-<n>"
-      fields      = { variable_sip_authorized = "true" }
-      times       = 5
-    }
-    bans = { "1000@pbx.example.org" = "10m" }
   }
 
   test "five calls to a premium-rate number" {
@@ -810,7 +798,7 @@ rule "calls at once to one number abroad" {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-<n>"
       fields      = { variable_sip_authorized = "true" }
@@ -819,24 +807,14 @@ rule "calls at once to one number abroad" {
     bans = {}
   }
 
-  test "a conference bridge, and as many mobiles as calls" {
+  test "as many numbers as calls" {
     given {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00442079461234"
+      destination = "003719020123<n>"
       ip          = "203.0.113.7"
       uuid        = "call-<n>"
-      fields      = { variable_sip_authorized = "true" }
-      times       = 12
-    }
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0044740012345<n>"
-      ip          = "203.0.113.7"
-      uuid        = "other-<n>"
       fields      = { variable_sip_authorized = "true" }
       times       = 9
     }
@@ -848,7 +826,7 @@ rule "calls at once to one number abroad" {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-1"
       fields      = { variable_sip_authorized = "true" }
@@ -857,7 +835,7 @@ rule "calls at once to one number abroad" {
       event       = "call_ended"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-1"
       fields      = { variable_sip_authorized = "true" }
@@ -866,7 +844,7 @@ rule "calls at once to one number abroad" {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-2"
       fields      = { variable_sip_authorized = "true" }
@@ -875,7 +853,7 @@ rule "calls at once to one number abroad" {
       event       = "call_ended"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-2"
       fields      = { variable_sip_authorized = "true" }
@@ -884,7 +862,7 @@ rule "calls at once to one number abroad" {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-3"
       fields      = { variable_sip_authorized = "true" }
@@ -893,7 +871,7 @@ rule "calls at once to one number abroad" {
       event       = "call_ended"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-3"
       fields      = { variable_sip_authorized = "true" }
@@ -902,7 +880,7 @@ rule "calls at once to one number abroad" {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-4"
       fields      = { variable_sip_authorized = "true" }
@@ -911,7 +889,7 @@ rule "calls at once to one number abroad" {
       event       = "call_ended"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-4"
       fields      = { variable_sip_authorized = "true" }
@@ -920,7 +898,7 @@ rule "calls at once to one number abroad" {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-5"
       fields      = { variable_sip_authorized = "true" }
@@ -929,7 +907,7 @@ rule "calls at once to one number abroad" {
       event       = "call_ended"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-5"
       fields      = { variable_sip_authorized = "true" }
@@ -938,7 +916,7 @@ rule "calls at once to one number abroad" {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-6"
       fields      = { variable_sip_authorized = "true" }
@@ -947,10 +925,182 @@ rule "calls at once to one number abroad" {
       event       = "call_ended"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "0037190201234"
       ip          = "203.0.113.7"
       uuid        = "call-6"
       fields      = { variable_sip_authorized = "true" }
+    }
+    bans = {}
+  }
+}
+
+# The same with ten calls to one mobile. It takes one call and shows a second one; the calls
+# that a PBX forwards to it wait or end in its voicemail, a few at a time.
+rule "calls at once to one mobile abroad" {
+  on    = local.calls
+  match = <<-EOT
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad and destination_type == 'mobile'
+  EOT
+
+  threshold {
+    per        = ["user@domain", "destination_number"]
+    concurrent = 10
+  }
+
+  ban {
+    target = "user"
+    for    = ["10m", "1h", "1d"]
+  }
+
+  test "ten calls" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00447400123456"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 10
+    }
+    bans = { "1000@pbx.example.org" = "10m" }
+  }
+
+  test "nine calls" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00447400123456"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 9
+    }
+    bans = {}
+  }
+
+  test "as many mobiles as calls" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "0044740012345<n>"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 9
+    }
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "0044740012344<n>"
+      ip          = "203.0.113.7"
+      uuid        = "more-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 9
+    }
+    bans = {}
+  }
+
+  test "a conference bridge" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00442079461234"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 30
+    }
+    bans = {}
+  }
+}
+
+# The same with twenty calls to any number, of a kind and country that the account never called
+# before. Twenty people of an office in the first conference in a new country do this:
+# trust the account of such an office.
+rule "calls at once to one new number abroad" {
+  on    = local.calls
+  match = <<-EOT
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad and new_destination and history_days > 0
+  EOT
+
+  threshold {
+    per        = ["user@domain", "destination_number"]
+    concurrent = 20
+  }
+
+  ban {
+    target = "user"
+    for    = ["10m", "1h", "1d"]
+  }
+
+  test "twenty calls" {
+    given {
+      event  = "registered"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      fields = { authenticated = "true" }
+    }
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00442079461234"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 20
+      at          = "25h"
+    }
+    bans = { "1000@pbx.example.org" = "10m" }
+  }
+
+  test "a conference of twelve" {
+    given {
+      event  = "registered"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      fields = { authenticated = "true" }
+    }
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00442079461234"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 12
+      at          = "25h"
+    }
+    bans = {}
+  }
+
+  test "an account that calls there" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00442079461234"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+    }
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00442079461234"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 30
+      at          = "25h"
     }
     bans = {}
   }
@@ -963,8 +1113,8 @@ rule "calls at once to one number abroad" {
 rule "calls at once to numbers that pay" {
   on    = local.calls
   match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0
-    and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
 
   threshold {
@@ -1328,14 +1478,15 @@ rule "many calls at once abroad at night" {
 rule "numbers that pay, at night" {
   on    = local.calls
   match = <<-EOT
-    event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and night and new_destination and history_days > 0 and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
+    event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and night and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
 
   threshold {
     per    = "user@domain"
     count  = 3
     within = "30m"
-    then   = "event == 'call' and fields['variable_sip_authorized'] == 'true' and night and new_destination and history_days > 0 and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')"
+    then   = "event == 'call' and fields['variable_sip_authorized'] == 'true' and night and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries and (destination_country in local.fraud_countries or destination_type == 'premium_rate')"
   }
 
   ban {
@@ -1490,14 +1641,15 @@ rule "numbers that pay, at night" {
 rule "numbers that pay, by day" {
   on    = local.calls
   match = <<-EOT
-    event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
+    event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
 
   threshold {
     per    = "user@domain"
     count  = 3
     within = "10m"
-    then   = "event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')"
+    then   = "event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries and (destination_country in local.fraud_countries or destination_type == 'premium_rate')"
   }
 
   ban {
@@ -2012,8 +2164,8 @@ rule "abroad from many networks" {
 rule "one number from many accounts" {
   on    = local.calls
   match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0
-    and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
 
   threshold {
@@ -2123,8 +2275,8 @@ rule "one number from many accounts" {
 rule "one country from many accounts" {
   on    = local.calls
   match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0
-    and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
 
   threshold {
@@ -2355,11 +2507,13 @@ rule "calls abroad" {
 }
 
 # An account calls numbers that pay ten times in an hour, also where it called before. A
-# crew agency or a charity does: the rule alerts. Take its country out of the list above.
+# crew agency or a charity does: the rule alerts. Its country may
+# belong into usual_countries.
 rule "many calls to numbers that pay" {
   on    = local.calls
   match = <<-EOT
-    event == 'call' and abroad and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
+    event == 'call' and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
 
   threshold {
