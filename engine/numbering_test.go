@@ -169,7 +169,7 @@ func called() *event.Event {
 		Fields: map[string]string{"variable_sip_authorized": "true"}}
 }
 
-// TestAnnotateUsed sets only what a rule reads, in any part of it.
+// TestAnnotateUsed sets only what a rule reads, in any part of it, and what comes with it.
 func TestAnnotateUsed(t *testing.T) {
 	const rule = `
 source "esl" "pbx" {}
@@ -195,6 +195,10 @@ rule "r" {
 		cfg := siteConfig(t, "numbering { timezone = \"UTC\" }\n"+rule+text+"\n  }\n  alert {}\n}\n")
 		cfg.Annotate(got)
 		plain.DestinationNumber, plain.DestinationCountry, plain.DestinationType = want.DestinationNumber, want.DestinationCountry, want.DestinationType
+		plain.Abroad = want.DestinationNumber != ""
+		if want.DestinationTail != "" {
+			plain.DestinationStart = "00"
+		}
 		plain.DestinationTail, plain.Hour, plain.Weekday, plain.Night = want.DestinationTail, want.Hour, want.Weekday, want.Night
 		for _, f := range event.Fields {
 			if f.Get(got) != f.Get(plain) {
