@@ -209,7 +209,7 @@ func (n *night) wronged() (customers, owners []string) {
 func nightSite(t *testing.T, bans bool, numbering string) *config.Config {
 	t.Helper()
 	return loadShipped(t, []string{onStream}, func(text string) string {
-		text = strings.Replace(text, "fraud_bans      = false", "fraud_bans      = "+strconv.FormatBool(bans), 1)
+		text = strings.Replace(text, "fraud_bans = false", "fraud_bans = "+strconv.FormatBool(bans), 1)
 		return strings.Replace(text, "\nnumbering {\n", "\nnumbering {\n"+numbering+"\n", 1)
 	}, "trusted \"dialers\" { users = [\"2000@"+nightDomain+"\"] }\n")
 }

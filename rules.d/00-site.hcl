@@ -40,13 +40,6 @@ numbering {
   # timezone      = "Europe/Berlin"                        # default: the host's
 }
 
-# Toll fraud with stolen accounts. The rules of 60-toll-fraud.hcl ban an account for what no
-# customer does, and alert about the rest.
-locals {
-  fraud_bans      = false # true: the rules that alert and say so ban the account as well
-  usual_countries = []    # countries that your accounts call every day, such as "CU", and that are not to count as fraud's
-}
-
 # Trust carriers that send calls without being a gateway of the switch (five a second look
 # like a flood), and large offices: a forged UDP packet can bear any source address.
 #

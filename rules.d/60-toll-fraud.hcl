@@ -9,13 +9,13 @@
 # country count as abroad if they are dialled so: set the country.
 #
 # A rule that bans by default does so for what no customer does; engine/DESIGN.md has the
-# figures of a simulation. The others alert, until fraud_bans of 00-site.hcl is true. A ban
+# figures of a simulation. The others alert, until fraud_bans of 01-fraud.hcl is true. A ban
 # of an account ends its calls and removes its registrations; action "accounts" does that.
 # Its owner cannot call either: change the password, then unban. Trust accounts that do the
 # same as a thief, such as a dialer's: trusted "dialers" { users = ["2000@pbx.example"] }.
 locals {
   # Where stolen accounts call and few customers do: a part of the price is paid to the
-  # thief. Those that yours call every day belong into usual_countries of 00-site.hcl.
+  # thief. Those that yours call every day belong into usual_countries of 01-fraud.hcl.
   fraud_countries = [
     # International networks and satellites: several euros a minute everywhere, and no
     # country regulates them.
