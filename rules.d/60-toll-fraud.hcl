@@ -1,7 +1,7 @@
 # Toll fraud: calls at the expense of the switch's owner. The event socket and the wire
 # report calls and whether they were authenticated; the log does not. Only the event socket
 # reports when calls are answered and when they end, and the switch behind it can end them:
-# with the wire alone, the rules that count answered or open calls are silent, bans of
+# with the wire alone, the rules that count answered or open calls are skipped, bans of
 # accounts are refused, and the alerts about first calls are what holds.
 #
 # Where a call goes is read from what was dialled. Without a country in `numbering`
@@ -760,10 +760,9 @@ rule "new network and a call abroad" {
 
 # An account has five calls at once to one number that pays. A company whose office in one of
 # the fraud countries has a conference bridge may: trust its account, or name the country
-# in usual_countries. The wire does not report ends of calls, so it counts none, here and
-# in the next rules.
+# in usual_countries.
 rule "calls at once to one number that pays" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
@@ -937,7 +936,7 @@ rule "calls at once to one number that pays" {
 # The same with ten calls to one mobile. It takes one call and shows a second one; the calls
 # that a PBX forwards to it wait or end in its voicemail, a few at a time.
 rule "calls at once to one mobile abroad" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad and destination_type == 'mobile'
   EOT
@@ -1023,7 +1022,7 @@ rule "calls at once to one mobile abroad" {
 # before. Twenty people of an office in the first conference in a new country do this:
 # trust the account of such an office.
 rule "calls at once to one new number abroad" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad and new_destination and history_days > 0
   EOT
@@ -1111,7 +1110,7 @@ rule "calls at once to one new number abroad" {
 # with such a country: the rule alerts unless fraud_bans is true. In the first day of the
 # guard every country is new.
 rule "calls at once to numbers that pay" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
@@ -1213,7 +1212,7 @@ rule "calls at once to numbers that pay" {
 # An account has ten calls abroad at once. A trunk with many channels does, also to one
 # conference bridge: the rule alerts.
 rule "calls at once abroad" {
-  on    = local.calls
+  on    = local.streams
   match = "event == 'call' and abroad"
 
   threshold {
@@ -1256,7 +1255,7 @@ rule "calls at once abroad" {
 # hotel has guests who call such countries, but hardly four at a time; a dialer does: the
 # rule alerts unless fraud_bans is true.
 rule "calls at once abroad at night" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and night and abroad and new_destination and history_days > 0
   EOT
@@ -1394,7 +1393,7 @@ rule "calls at once abroad at night" {
 # the account called before. The trunk of a company with business at night may have them: the
 # rule alerts unless fraud_bans is true.
 rule "many calls at once abroad at night" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and night and abroad and destination_type != 'fixed_line'
   EOT
@@ -1476,7 +1475,7 @@ rule "many calls at once abroad at night" {
 # relatives in Cuba for the first time has longer calls, or fewer answered ones. In the
 # first day of the guard every country is new, and the rule is silent.
 rule "numbers that pay, at night" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and night and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
@@ -1639,7 +1638,7 @@ rule "numbers that pay, at night" {
 # The same at any time, within ten minutes: short calls. A crew agency with a new employee may
 # do this: the rule alerts unless fraud_bans is true.
 rule "numbers that pay, by day" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
@@ -1724,7 +1723,7 @@ rule "numbers that pay, by day" {
 # country before. A traveller in a hurry may; a fax server sends to fixed lines, which count
 # only from a new network: the rule alerts unless fraud_bans is true.
 rule "calls abroad at night" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and history_days > 0 and night and abroad and (new_network or guessed or new_destination and destination_type != 'fixed_line')
   EOT
@@ -1867,7 +1866,7 @@ rule "calls abroad at night" {
 # many; a call centre that works at night for a country that is new to it does: trust its
 # account.
 rule "many calls abroad at night" {
-  on    = local.calls
+  on    = local.streams
   match = <<-EOT
     event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and history_days > 0 and night and abroad and (new_network or guessed or new_destination and destination_type != 'fixed_line')
   EOT
