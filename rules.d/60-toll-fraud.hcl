@@ -459,6 +459,7 @@ rule "guessed account and a number that pays" {
       user   = "1000"
       domain = "pbx.example.org"
       ip     = "203.0.113.7"
+      proven = true
       times  = 5
     }
     given {
@@ -485,6 +486,7 @@ rule "guessed account and a number that pays" {
       user   = "1000"
       domain = "pbx.example.org"
       ip     = "203.0.113.7"
+      proven = true
       times  = 5
     }
     given {
@@ -511,6 +513,7 @@ rule "guessed account and a number that pays" {
       user   = "1000"
       domain = "pbx.example.org"
       ip     = "203.0.113.7"
+      proven = true
       times  = 4
     }
     given {
@@ -556,6 +559,7 @@ rule "guessed account and a call abroad" {
       user   = "1000"
       domain = "pbx.example.org"
       ip     = "203.0.113.7"
+      proven = true
       times  = 5
     }
     given {
