@@ -69,13 +69,13 @@ func (c *Console) run(ctx context.Context, line string) (string, error) {
 //
 // Trap: a word that begins with ^^ sets the separator, except in quotes.
 func quoteUUID(uuid string) string {
-	if quoted := escapes.Replace(uuid); quoted != uuid || strings.HasPrefix(uuid, "^^") {
+	if quoted := escapes.Replace(uuid); quoted != uuid || uuid == "" || strings.HasPrefix(uuid, "^^") {
 		return "'" + quoted + "'"
 	}
 	return uuid
 }
 
-var escapes = strings.NewReplacer(`\`, `\\`, `'`, `\'`, `"`, `\"`, " ", `\s`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
+var escapes = strings.NewReplacer(`\`, `\\`, `'`, `\'`, `"`, `\"`, " ", `\s`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\x00", "")
 
 // maxUUID bounds the name of a channel, in bytes: FreeSWITCH cuts it there.
 const maxUUID = 256

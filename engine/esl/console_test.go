@@ -203,3 +203,23 @@ func TestConsoleContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestQuoteUUID writes names that a caller has chosen: each stays one word on one line.
+func TestQuoteUUID(t *testing.T) {
+	for uuid, want := range map[string]string{
+		"0ea680a1-b96e-4bb6-9c1b-000000000001":  "0ea680a1-b96e-4bb6-9c1b-000000000001",
+		"a;b|c&d$(x)":                           "a;b|c&d$(x)",
+		"0ea680a1 x":                            `'0ea680a1\sx'`,
+		"a\n\napi fsctl shutdown\r\n\r\n":       `'a\n\napi\sfsctl\sshutdown\r\n\r\n'`,
+		`it's "two" \words`:                     `'it\'s\s\"two\"\s\\words'`,
+		"^^:a:b":                                "'^^:a:b'",
+		"a\x00\tb":                              `'a\tb'`,
+		"":                                      "''",
+		strings.Repeat("é", maxUUID):            strings.Repeat("é", maxUUID),
+		"\u2028\u0085\x01\x7f" + "\u00a0\ufffd": "\u2028\u0085\x01\x7f\u00a0\ufffd",
+	} {
+		if got := quoteUUID(uuid); got != want {
+			t.Errorf("%.40q: %q, want %q", uuid, got, want)
+		}
+	}
+}
