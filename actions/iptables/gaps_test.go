@@ -1,12 +1,13 @@
 package iptables
 
 import (
-	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
 )
 
 // TestGaps: a rule that lets packets pass is a gap where a ban stands or is written below it.
@@ -59,7 +60,8 @@ func TestGaps(t *testing.T) {
 
 // TestGapWithoutIPv6: with ipv6 = false a ban of an IPv6 address is not in force.
 func TestGapWithoutIPv6(t *testing.T) {
-	if gaps := fmt.Sprint(newAction(config{chain: "FREESWITCH"}).gaps()); gaps != "[{::/0 IPv6 addresses are not banned: ipv6 is false}]" {
+	want := plugin.Gap{Network: netip.MustParsePrefix("::/0"), Why: "IPv6 addresses are not banned: ipv6 is false"}
+	if gaps := newAction(config{chain: "FREESWITCH"}).gaps(); !slices.Equal(gaps, []plugin.Gap{want}) {
 		t.Error(gaps)
 	}
 	if gaps := newAction(config{chain: "FREESWITCH", ipv6: true}).gaps(); len(gaps) > 0 {
