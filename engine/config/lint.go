@@ -51,7 +51,7 @@ func Lint(cfg *Config) hcl.Diagnostics {
 	}
 	if len(idleBans) > 0 {
 		warn(cfg.ruleRanges[idleBans[0]], "Account bans without an action",
-			fmt.Sprintf("No action that these rules may use enforces bans of accounts, so their orders are refused: %s. Declare an action \"accounts\".", listed(idleBans)))
+			fmt.Sprintf("No action that these rules may use enforces bans of accounts, so their orders are refused: %s. Declare an action \"accounts\", or enable its source.", listed(idleBans)))
 	}
 	for word, rng := range cfg.protectRanges {
 		telling := sourcesOf(cfg, protectWords[word])
