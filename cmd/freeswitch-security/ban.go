@@ -23,8 +23,7 @@ func (a *app) ban() *cobra.Command {
 		Long: `Ban addresses, networks, endpoints (one source port of an address) and accounts.
 - reads them from standard input, one a line. A target that is already banned
 stays banned until the later end. A trusted target is refused, with the line of
-the file that trusts it. A ban is reported once it is durable and in force: in
-the kernel, or for an account at the switch.
+the file that trusts it. A ban is reported once it is durable and in force.
 
 Exit status: 0 all are banned; 1 one was refused; 2 the request failed.`,
 		Example: "  freeswitch-security ban 203.0.113.7 --for 2h --reason \"calls at night\"\n" +

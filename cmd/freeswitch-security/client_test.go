@@ -53,7 +53,7 @@ func TestEndpointsByHand(t *testing.T) {
 	g.want(0, []string{"203.0.113.7  banned\n"}, "ban", "203.0.113.7")
 	g.want(0, []string{"203.0.113.7  unbanned: ended bans: 203.0.113.7 203.0.113.7:5060/udp\n"}, "unban", "203.0.113.7")
 	g.want(0, []string{"unbanned: ended bans: [2001:db8::7]:5061/tcp\n"}, "unban", "2001:db8::/64")
-	g.want(1, []string{"refused: ip: 203.0.113.7:5060/udp is neither an address nor a network"}, "trust", "203.0.113.7:5060/udp")
+	g.want(1, []string{"refused: ip: 203.0.113.7:5060/udp is an endpoint: trust its address"}, "trust", "203.0.113.7:5060/udp")
 }
 
 // TestRefusedByHand: what is refused does not hold up the rest, and is answered

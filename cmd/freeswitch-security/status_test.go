@@ -42,7 +42,7 @@ func TestKernelUnread(t *testing.T) {
 	g.settle()
 	g.want(1, []string{"! action wall.drop: list table filter: exit status 4", "kernel wall.drop       not known"}, "status")
 	g.want(0, []string{"not known to be in force  1        not known"}, "list", "--sort", "packets")
-	g.want(0, []string{"not known: the kernel could not be read"}, "show", "203.0.113.7")
+	g.want(0, []string{"not known: the kernel or the switch could not be read"}, "show", "203.0.113.7")
 	if shown, _, _ := g.piped(g.want(0, nil, "export"), "import", "-"); !strings.Contains(shown, "1 of 1 banned") || !strings.Contains(shown, "the kernel could not be read") {
 		t.Errorf("import: %s", shown)
 	}
