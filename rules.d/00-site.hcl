@@ -115,7 +115,7 @@ action "accounts" "pbx" { source = source.esl.pbx }
 #   url = env("NOC_WEBHOOK")
 # }
 #
-# Ends the calls of a banned address, and of an account that a rule of 60-toll-fraud.hcl
+# Ends the calls of a banned address, and of an account that a rule about toll fraud
 # alerts about if that rule says alert { actions = [action.esl.fraud] }.
 #
 # action "esl" "fraud" {
