@@ -40,6 +40,7 @@ type Failures struct {
 
 // A failure is one report of a source.
 type failure struct {
+	//lint:ignore U1000 msgpack reads its tag
 	_msgpack struct{} `msgpack:",as_array"`
 	Source   string
 	At       time.Time

@@ -19,6 +19,7 @@ type savedFailures struct {
 }
 
 type savedFailure struct {
+	//lint:ignore U1000 msgpack reads its tag
 	_msgpack struct{} `msgpack:",as_array"`
 	Host     netip.Addr
 	Failure  failure
