@@ -28,6 +28,7 @@ rule "expensive" {
   match = "event == 'call' and destination_type in ['premium_rate', 'satellite']"
   alert { every = "0s" }
   test "a satellite, and premium numbers here and abroad" {
+    numbering { country = "DE" }
     given {
       event       = "call"
       destination = "0088216123456<n>"
@@ -47,6 +48,15 @@ rule "expensive" {
       fields      = { variable_sip_authorized = "true" }
     }
     alerts = { "203.0.113.7" = 3 }
+  }
+  test "a premium number of a country that the test does not name" {
+    given {
+      event       = "call"
+      destination = "09001234567"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+    }
+    alerts = {}
   }
   test "without a verified account there is no reading" {
     given {
@@ -158,7 +168,7 @@ func TestNumberingInRules(t *testing.T) {
 			t.Errorf("%s: %s: %s", test.Rule, test.Name, d)
 		}
 	}
-	if len(cfg.Tests) != 5 {
+	if len(cfg.Tests) != 6 {
 		t.Errorf("%d tests", len(cfg.Tests))
 	}
 }

@@ -32,6 +32,7 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 		on := *spec.Ban
 		spec.Ban, on.Off = &on, false
 	}
+	only.Numbering = t.Plan()
 	results := map[ban.Target]result{}
 	e := New(&only, Options{OnChange: func(c *ban.Change) {
 		if c.Target.Kind() == ban.TargetEndpoint {
@@ -53,7 +54,7 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 	}})
 	e.verifier.SetPairs(nil) // the events of a test are not corroborated
 	e.ledger.SetKinds(append(enforced(cfg), ban.TargetAccount))
-	events, err := play(cfg, t.Given)
+	events, err := play(&only, t.Given)
 	if err != nil {
 		return nil, err
 	}

@@ -325,14 +325,14 @@ func (a *Accounts) hear(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer cancel(nil)
-	for _, work := range []func(context.Context, *esl.Console) error{a.endCalls, a.flushRegistrations} {
+	for _, do := range []func(context.Context, *esl.Console) error{a.endCalls, a.flushRegistrations} {
 		console, err := a.at.Console(ctx)
 		if err != nil {
 			return err
 		}
 		workers.Go(func() {
 			defer console.Close()
-			if err := work(ctx, console); err != nil {
+			if err := do(ctx, console); err != nil {
 				cancel(err)
 			}
 		})

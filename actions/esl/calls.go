@@ -138,7 +138,7 @@ func (a *Accounts) holds(accounts []ban.Target) (account ban.Target, banned bool
 	return accounts[i], true
 }
 
-// isBanned is [Accounts.holds].
+// isBanned is [Accounts.holds] for callers that do not hold a.mu.
 func (a *Accounts) isBanned(accounts ...ban.Target) (account ban.Target, banned bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -54,7 +54,7 @@
 //   - Each call that a banned account makes is ended: those that are listed when the ban begins, and each
 //     new one at its CHANNEL_CREATE.
 //   - Its registrations are flushed, and again at each sofia::register.
-//   - The lists of calls and registrations are read when the connection is up, also after each reconnect, three
+//   - The lists of calls and registrations are read when the connection is up, also after each reconnect, five
 //     times within the next second, because FreeSWITCH writes them late, and once a minute.
 //
 // A ban is in force once the switch has answered that nothing of the account is left, and while the switch

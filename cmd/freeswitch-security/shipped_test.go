@@ -7,6 +7,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/numbering"
 )
 
 const (
@@ -34,6 +35,11 @@ func logOf(cfg *config.Config) config.Source {
 // does not.
 func TestShippedRules(t *testing.T) {
 	cfg := shipped(t)
+	site := numbering.Site{Country: "GB", Hours: numbering.Hours{}} // no test depends on it
+	var err error
+	if cfg.Numbering, err = numbering.New(site); err != nil {
+		t.Fatal(err)
+	}
 	fires, rests, bans := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, rule := range cfg.Rules {
 		bans[rule.Name] = rule.Ban != nil

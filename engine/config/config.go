@@ -124,6 +124,9 @@ type Test struct {
 	Where string // "rules.d/20-registration.hcl:31"
 	Given []Given
 
+	// Site is where the test plays: at no real site, so that shipped rules pass their tests at each.
+	Site numbering.Site
+
 	// Bans holds the expected targets with their terms; an empty map means no ban. A
 	// network stands as it was written. A bare address was widened as the rule widens
 	// it, so that it is the target of the ban.
@@ -133,6 +136,12 @@ type Test struct {
 	// A ban that is spared because its target is protected counts as an alert about
 	// that target, which for an IPv6 address is its /64.
 	Alerts map[ban.Target]int
+}
+
+// Plan returns the numbering plan of the test's site.
+func (t *Test) Plan() *numbering.Plan {
+	plan, _ := numbering.New(t.Site) // its parts have been checked
+	return plan
 }
 
 // Repetition stands for the number of the repetition in the address of a given event.

@@ -39,6 +39,9 @@ func (r *ruleBlock) decodeTests(blocks []*settings.Block) {
 			Rule: r.spec.Name, Name: label, Where: settings.Where(b.Range),
 			Bans: map[ban.Target]ban.Term{}, Alerts: map[ban.Target]int{},
 		}
+		if site := b.One("numbering"); site != nil {
+			test.Site = decodeSite(site)
+		}
 		tests := &r.cfg.Tests
 		for _, given := range b.Blocks("given") {
 			g := r.decodeGiven(given)

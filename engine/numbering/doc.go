@@ -8,7 +8,7 @@
 // each country, numbers.bin the ranges of numbers. A test makes both from
 // github.com/nyaruka/phonenumbers, and compares their readings. The program does not contain that
 // module: it unpacks all its metadata when any program with it starts. Both files are read in place,
-// so a guard whose rules do not read numbers pays nothing for them, and a reading allocates at most two short texts.
+// so a guard whose rules do not read numbers pays nothing for them, and a reading allocates a few short texts.
 //
 //	go get github.com/nyaruka/phonenumbers@latest
 //	go test ./engine/numbering -run Tables -update

@@ -136,7 +136,7 @@ func (p *Plan) Abroad(r Reading) bool {
 
 // Read returns the reading of what a verified account dialled: the dearest, where several prefixes
 // fit. A number without a prefix of the plan has none. Digits behind a whole number do not count:
-// exchanges ignore them, and a fraudster could hide the number with them. Allocates at most three short texts.
+// exchanges ignore them, and a fraudster could hide the number with them.
 func (p *Plan) Read(dialled string) Reading {
 	if p.Emergency(dialled) {
 		return Reading{Country: p.country, Type: event.Emergency}
