@@ -83,6 +83,33 @@ func TestLevelsOfDifferentTargets(t *testing.T) {
 	}
 }
 
+// TestLevelsInOneRequest bans addresses and accounts in one request, which ends before a level that hangs
+// has answered.
+func TestLevelsInOneRequest(t *testing.T) {
+	for _, hangs := range []int{0, 1} {
+		for range 20 { // in any order
+			synctest.Test(t, func(t *testing.T) {
+				levels := [2]slow{}
+				levels[hangs].takes = time.Minute
+				cfg := guessing(t)
+				cfg.Actions = []config.Action{
+					{Ref: "wall.x", Action: &levels[0], Blocks: true},
+					{Ref: "locks.x", Action: &levels[1], Blocks: true, Targets: []ban.TargetKind{ban.TargetAccount}},
+				}
+				e := runQuietly(t, cfg)
+				orders := []ban.Order{orderOf("203.0.113.7", "api alice", "2h", t), orderOf("203.0.113.7", "api alice", "2h", t)}
+				orders[1].Target = ban.Account("1007", "pbx")
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				out, err := e.Ban(ctx, orders)
+				if err != nil || out[hangs].Applied || !out[1-hangs].Applied {
+					t.Fatalf("level %d hangs: %+v, %v", hangs, out, err)
+				}
+			})
+		}
+	}
+}
+
 // TestNoLevelForAccounts bans an account where nothing holds such bans.
 func TestNoLevelForAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

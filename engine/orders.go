@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -173,13 +174,18 @@ func (e *Engine) settleAll(ctx context.Context, w *waiting, outcomes []Outcome) 
 			open[o.kind] = append(open[o.kind], o)
 		}
 	}
+	// At once: ctx may end while the actions of one kind are waited for, and what others have done is known.
+	var kinds sync.WaitGroup
 	for kind, all := range open {
-		gaps, why := e.unsettled(ctx, w, kind, members)
-		for _, o := range all {
-			o.Why = cmp.Or(why, o.gap(gaps))
-			o.Applied = o.Why == ""
-		}
+		kinds.Go(func() {
+			gaps, why := e.unsettled(ctx, w, kind, members)
+			for _, o := range all {
+				o.Why = cmp.Or(why, o.gap(gaps))
+				o.Applied = o.Why == ""
+			}
+		})
 	}
+	kinds.Wait()
 }
 
 // unsettled waits until the actions that enforce bans of a kind agree with the changes, and returns
