@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/esl"
@@ -124,7 +125,7 @@ func (a *Accounts) takeCall(c listedCall) {
 
 // remember keeps whose call it is, so that a list of calls need not ask; a.mu is held.
 func (a *Accounts) remember(c listedCall) {
-	if len(a.known) < maxKnown {
+	if _, again := a.known[c.uuid]; again || len(a.known) < maxKnown { // a browser uses its names again
 		a.known[c.uuid] = c.call
 	}
 }
@@ -159,9 +160,26 @@ func work[T any](ctx context.Context, queue <-chan T, do func(T) (done bool, err
 	}
 }
 
-// endCalls ends the calls that were heard.
+// endCalls ends the calls that were heard. One whose name is no UTF-8 must be listed to be ended.
 func (a *Accounts) endCalls(ctx context.Context, console *esl.Console) error {
-	return work(ctx, a.ending, func(c listedCall) (bool, error) { return a.end(ctx, console, c) })
+	return work(ctx, a.ending, func(c listedCall) (bool, error) {
+		done, err := a.end(ctx, console, c)
+		if !done && strings.ContainsRune(c.uuid, utf8.RuneError) {
+			a.relist()
+		}
+		return done, err
+	})
+}
+
+// relist has the lists read once the switch has written them.
+func (a *Accounts) relist() {
+	late := a.relists[len(a.relists)-1]
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if at := time.Now().Add(late); at.Before(a.sweepAt) {
+		a.sweepAt = at
+		time.AfterFunc(late, a.resync)
+	}
 }
 
 // end ends a call whose account is still banned. A refusal is noted.

@@ -263,7 +263,7 @@ func listing[T any](rows []T) string {
 	if err != nil {
 		panic(err) // not with strings alone
 	}
-	return string(text)
+	return strings.ReplaceAll(string(text), `\ufffd`, "\xc3") // FreeSWITCH writes the bytes
 }
 
 // sent returns the api commands, without those that list.

@@ -2,11 +2,13 @@ package esl
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxCommand bounds a command, in bytes.
@@ -80,9 +82,60 @@ var escapes = strings.NewReplacer(`\`, `\\`, `'`, `\'`, `"`, `\"`, " ", `\s`, "\
 // maxUUID bounds the name of a channel, in bytes: FreeSWITCH cuts it there.
 const maxUUID = 256
 
+// onChannel carries out a command on a channel: before, its name, after.
+//
+// Trap: the switch cuts the name that a browser has chosen within a character, and messages have U+FFFD in
+// place of what is no UTF-8. The list of channels has the bytes. The command is carried out on each channel
+// that is read as uuid.
+func (c *Console) onChannel(ctx context.Context, before, uuid, after string) (answer string, err error) {
+	names := []string{uuid[:min(len(uuid), maxUUID)]}
+	if strings.ContainsRune(uuid, utf8.RuneError) {
+		if names, err = c.namesOf(ctx, uuid); err != nil {
+			return "", err
+		}
+	}
+	err, done := error(&Refusal{Text: "-ERR No such channel!"}), false
+	for _, name := range names {
+		if one, failure := c.run(ctx, before+quoteUUID(name)+after); failure == nil {
+			answer, err, done = one, nil, true
+		} else if !done {
+			err = failure
+		}
+	}
+	return answer, err
+}
+
+// namesOf returns the names of listed channels that are read as uuid, as the switch has them.
+func (c *Console) namesOf(ctx context.Context, uuid string) (names []string, err error) {
+	rows, err := show[struct {
+		UUID json.RawMessage `json:"uuid"`
+	}](ctx, c, "channels")
+	for i := range rows {
+		if name := unquoteBytes(rows[i].UUID); string([]rune(name)) == uuid {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// unquoteBytes unquotes a string of JSON and keeps its bytes, of which FreeSWITCH escapes only ASCII.
+func unquoteBytes(token []byte) string {
+	wide := make([]rune, len(token))
+	for i, b := range token {
+		wide[i] = rune(b)
+	}
+	var text string
+	_ = json.Unmarshal([]byte(string(wide)), &text) // of what is no string nothing is read
+	name := make([]byte, 0, len(token))
+	for _, r := range text {
+		name = append(name, byte(r))
+	}
+	return string(name)
+}
+
 // Channel returns the headers of a channel, as its events have them, whatever its name. Its end is a *Refusal.
 func (c *Console) Channel(ctx context.Context, uuid string) (map[string]string, error) {
-	answer, err := c.run(ctx, "api uuid_dump "+quoteUUID(uuid[:min(len(uuid), maxUUID)])+" json")
+	answer, err := c.onChannel(ctx, "api uuid_dump ", uuid, " json")
 	headers := map[string]string{}
 	if err == nil && !eachJSON([]byte(answer), func(name, value []byte) { headers[string(name)] = string(value) }) {
 		err = fmt.Errorf("%w: it is no JSON", ErrProtocol)
@@ -98,7 +151,7 @@ func (c *Console) Channel(ctx context.Context, uuid string) (map[string]string, 
 // uuid_kill ends its argument at the first blank, and a browser of mod_verto chooses the name of its call:
 // "<the call of another> x" would end that. With no seconds, sched_hangup does not wait.
 func (c *Console) Hangup(ctx context.Context, uuid, cause string) error {
-	_, err := c.run(ctx, "api sched_hangup +0 "+quoteUUID(uuid[:min(len(uuid), maxUUID)])+" "+cause)
+	_, err := c.onChannel(ctx, "api sched_hangup +0 ", uuid, " "+cause)
 	return err
 }
 

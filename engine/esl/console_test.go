@@ -3,6 +3,7 @@ package esl
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -221,5 +222,37 @@ func TestQuoteUUID(t *testing.T) {
 		if got := quoteUUID(uuid); got != want {
 			t.Errorf("%.40q: %q, want %q", uuid, got, want)
 		}
+	}
+}
+
+// TestUnreadableNames ends channels whose names the switch has cut within a character.
+func TestUnreadableNames(t *testing.T) {
+	var sent []string
+	sw := esltest.Start(t, esltest.Options{Password: password, API: func(command string) string {
+		sent = append(sent, command)
+		switch {
+		case command == "show channels as json":
+			return `{"row_count":6,"rows":[{"uuid":"a"},{"uuid":"a` + "\xc3" + `"},{"uuid":7},{},{"uuid":"a` + "\xe2" + `"},{"uuid":"\u0001\\` + "€\xe2\x82" + `"}]}`
+		case strings.HasPrefix(command, "uuid_dump"):
+			return `{"Unique-ID":"a"}`
+		case command == "sched_hangup +0 a\xe2 CALL_REJECTED":
+			return "-ERR No such channel!\n" // it has ended meanwhile
+		}
+		return "+OK\n"
+	}})
+	c := console(t, Switch{Address: sw.Addr(), Password: password, limits: patient})
+	for uuid, want := range map[string]string{
+		"a\ufffd":                  "[sched_hangup +0 a\xc3 CALL_REJECTED sched_hangup +0 a\xe2 CALL_REJECTED]",
+		"\x01\\\u20ac\ufffd\ufffd": "[sched_hangup +0 '\x01\\\\\xe2\x82\xac\xe2\x82' CALL_REJECTED]",
+		"b\ufffd":                  "[]",
+	} {
+		sent = nil
+		err := c.Hangup(t.Context(), uuid, "CALL_REJECTED")
+		if got := fmt.Sprint(sent[1:]); got != want || (err == nil) != (want != "[]") {
+			t.Errorf("%q: sent %q, %v, want %q", uuid, got, err, want)
+		}
+	}
+	if headers, err := c.Channel(t.Context(), "a\ufffd"); err != nil || headers["Unique-ID"] != "a" {
+		t.Errorf("%v, %v", headers, err)
 	}
 }
