@@ -35,10 +35,11 @@ func ints(b []byte, all ...int64) []byte {
 
 func text(b []byte, s string) []byte { return append(ints(b, int64(len(s))), s...) }
 
-// UnmarshalBinary implements [encoding.BinaryUnmarshaler], for a table without accounts.
+// UnmarshalBinary implements [encoding.BinaryUnmarshaler]. Nothing is restored of what is damaged: with
+// history_days, but without the accounts, all that their owners do would be new.
 func (t *Table) UnmarshalBinary(saved []byte) error {
 	r := reader{rest: saved}
-	t.base, t.since = r.int(), r.int()
+	base, since, accounts := r.int(), r.int(), map[string]*account{}
 	for range r.count() {
 		name := r.text()
 		a := &account{first: r.int(), last: r.int(), guessed: r.int(), moved: uint16(r.int()), day: r.int()}
@@ -52,13 +53,12 @@ func (t *Table) UnmarshalBinary(saved []byte) error {
 		for range r.count() {
 			a.destinations = append(a.destinations, sighting[destination]{unique.Make(r.text()), r.int(), r.int()})
 		}
-		if !r.cut {
-			t.accounts[name] = a
-		}
+		accounts[name] = a
 	}
-	if r.cut {
-		return errors.New("the saved history of accounts is cut short")
+	if r.cut || len(r.rest) > 0 {
+		return errors.New("the saved history of accounts is damaged")
 	}
+	t.base, t.since, t.accounts = base, since, accounts
 	return nil
 }
 

@@ -374,8 +374,12 @@ func TestKept(t *testing.T) {
 	p.want("the call, after an hour", p.call("1000", office, "LR", "premium_rate"), "new_destination")
 	p.later(24 * time.Hour)
 	p.want("the call, after a day", p.call("1000", office, "LR", "premium_rate"), "")
-	if err := NewTable().UnmarshalBinary([]byte{0xff, 1, 2}); err == nil {
-		t.Error("what is no table was restored")
+	saved, _ := p.MarshalBinary()
+	for _, damaged := range [][]byte{{0xff, 1, 2}, saved[:len(saved)-1], append(saved, 0), saved[:10]} {
+		restored := NewTable()
+		if err := restored.UnmarshalBinary(damaged); err == nil || restored.Size() > 0 || restored.since != 0 || restored.base != 0 {
+			t.Errorf("of %d bytes, %d whole, %d accounts were restored, %v", len(damaged), len(saved), restored.Size(), err)
+		}
 	}
 }
 
