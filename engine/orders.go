@@ -217,7 +217,7 @@ func (e *Engine) unsettled(ctx context.Context, w *waiting, kind ban.TargetKind,
 	case enforced:
 		return all, ""
 	case kind == ban.TargetAccount:
-		return nil, "no action enforces bans of accounts: the rule files declare none, such as action \"accounts\" \"pbx\" { source = source.esl.pbx }"
+		return nil, "no action enforces bans of accounts: the rule files declare none whose source is enabled, such as action \"accounts\" \"pbx\" { source = source.esl.pbx }"
 	}
 	return nil, "no action blocks: the rule files declare none, such as action \"iptables\" \"drop\" {}"
 }

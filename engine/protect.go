@@ -256,6 +256,7 @@ func (e *Engine) lastDialogue(network netip.Prefix, except netip.Addr) time.Time
 // keptEvery is the interval at which what a restart keeps is saved. A crash forgets what came since.
 const keptEvery = 10 * time.Minute
 
+// A keepable saves what it knows, and reads it again.
 type keepable interface {
 	encoding.BinaryMarshaler
 	encoding.BinaryUnmarshaler

@@ -50,7 +50,7 @@ func Lint(cfg *Config) hcl.Diagnostics {
 			fmt.Sprintf("No source that these rules read reports what they wait for, so they never fire: %s.", listed(idle)))
 	}
 	if len(idleBans) > 0 {
-		warn(cfg.ruleRanges[idleBans[0]], "Account bans without an action",
+		warn(cfg.ruleRanges[idleBans[0]], "Bans of accounts without an action",
 			fmt.Sprintf("No action that these rules may use enforces bans of accounts, so their orders are refused: %s. Declare an action \"accounts\", or enable its source.", listed(idleBans)))
 	}
 	for word, rng := range cfg.protectRanges {

@@ -73,11 +73,11 @@ var Fields = []Field{
 	derived("destination_type", "its type: "+strings.Join(DestinationTypes, ", "), func(e *Event) *string { return &e.DestinationType }, DestinationTypes),
 	derived("destination_tail", "the last nine digits of what was dialled, whatever stands before them", func(e *Event) *string { return &e.DestinationTail }, nil),
 	derived("destination_start", "the first two characters of what was dialled", func(e *Event) *string { return &e.DestinationStart }, nil),
-	{Name: "abroad", Doc: "whether the number that is called is of another country than the site, or of an international network, and not toll-free", Kind: Flag,
-		get: func(e *Event) string { return flagText(e.Abroad) }, NoKey: "it is true or false"},
+	derivedFlag("abroad", "whether the number that is called is of another country than the site, or of an international network, and not toll-free",
+		func(e *Event) *bool { return &e.Abroad }),
 	{Name: "hour", Doc: "the hour of the day in the site's zone: 0 to 23", Kind: Number, get: hourText},
 	derived("weekday", "the day of the week in the site's zone: "+strings.Join(Weekdays, ", "), func(e *Event) *string { return &e.Weekday }, Weekdays),
-	{Name: "night", Doc: "whether it is outside of the site's hours", Kind: Flag, get: nightText, NoKey: "it is true or false"},
+	derivedFlag("night", "whether it is outside of the site's hours", func(e *Event) *bool { return &e.Night }),
 	text("transport", "udp, tcp, tls, ws or wss", func(e *Event) *string { return &e.Transport }),
 	text("level", "the level of the log line: WARNING, ERR", func(e *Event) *string { return &e.Level }),
 	text("file", "the source file of FreeSWITCH that logged the line: sofia_reg.c", func(e *Event) *string { return &e.File }),
@@ -89,11 +89,11 @@ var Fields = []Field{
 	{Name: "nonce_ip", Doc: "the address to which the nonce of the credentials was sent", Kind: Address, Settable: true, get: nonceText, set: setNonce},
 	{Name: "repeat", Doc: "whether this is a further report of one attempt", Kind: Flag, Settable: true,
 		get: repeatText, set: setRepeat, NoKey: "rules skip repeated reports"},
-	history("new_network", "whether the account was first seen in this network (/24, /48) within the last hour, and was known elsewhere for a day",
+	derivedFlag("new_network", "whether the account was first seen in this network (/24, /48) within the last hour, and was known elsewhere for a day",
 		func(e *Event) *bool { return &e.NewNetwork }),
-	history("new_destination", "whether the account first called this country and type of number within the last day, or not in the 90 days before",
+	derivedFlag("new_destination", "whether the account first called this country and type of number within the last day, or not in the 90 days before",
 		func(e *Event) *bool { return &e.NewDestination }),
-	history("guessed", "whether the password may have been guessed in the last 24 hours: accepted in a new network after five failures within an hour",
+	derivedFlag("guessed", "whether the password may have been guessed in the last 24 hours: accepted in a new network after five failures within an hour",
 		func(e *Event) *bool { return &e.Guessed }),
 	{Name: "history_days", Doc: "for how many days the guard has kept the history of accounts", Kind: Number, NoKey: "it grows",
 		get: func(e *Event) string { return numberText(e.HistoryDays) }},
@@ -112,8 +112,8 @@ func folded(name, doc string, at func(*Event) *string) Field {
 	return f
 }
 
-// history makes the row of a flag that the engine sets from the history of an account.
-func history(name, doc string, at func(*Event) *bool) Field {
+// derivedFlag makes the row of a flag that the engine sets.
+func derivedFlag(name, doc string, at func(*Event) *bool) Field {
 	return Field{Name: name, Doc: doc, Kind: Flag, NoKey: "it is true or false", get: func(e *Event) string { return flagText(*at(e)) }}
 }
 
@@ -289,8 +289,6 @@ func hourText(e *Event) string {
 	}
 	return strconv.Itoa(int(e.Hour))
 }
-
-func nightText(e *Event) string { return flagText(e.Night) }
 
 func repeatText(e *Event) string { return flagText(e.Repeat) }
 
