@@ -40,6 +40,7 @@ func TestAccounts(t *testing.T) {
 	held := l.withAccounts()
 	l.want(200, `"target":"1007@pbx","applied":true`, "POST", "/security/blacklist", `{"ip":"user:1007@PBX","ttl":"2h","reason":"calls at night"}`)
 	l.want(200, "already banned", "POST", "/security/blacklist", `{"ip":"1007@pbx","ttl":"1h"}`)
+	l.want(400, "nor an account such as", "POST", "/security/blacklist", `{"ip":"sip:1007@pbx"}`)
 	l.want(200, `"packets":null,"bytes":null,"applied":true`, "GET", "/security/blacklist/"+escaped("1007@pbx"), "")
 	l.want(200, `"target":"1007@pbx"`, "GET", "/security/blacklist/"+escaped("user:1007@pbx"), "")
 	l.want(200, `{"1007@pbx":{"target":"1007@pbx"`, "GET", "/security/blacklist", "")

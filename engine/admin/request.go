@@ -176,7 +176,7 @@ func parseTarget(text string) (ban.Target, error) {
 	if text == "" {
 		return ban.Target{}, errors.New("ip is missing: write an address, a network, an endpoint such as 203.0.113.7:5060/udp, or an account such as 1000@pbx.example")
 	}
-	target, err := ban.ParseTarget(text)
+	target, err := ban.ParseWritten(text)
 	if err != nil {
 		return ban.Target{}, fmt.Errorf("ip: %q is neither an address nor a network such as 203.0.113.0/24, nor an endpoint such as 203.0.113.7:5060/udp, nor an account such as 1000@pbx.example", cut(text))
 	}

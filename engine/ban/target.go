@@ -207,6 +207,16 @@ const accountMark = "user:"
 // maxAccount bounds the text of an account, in bytes.
 const maxAccount = 255
 
+// ParseWritten is [ParseTarget] for what people write. It refuses a SIP URI, whose scheme would be a part of
+// the user's name.
+func ParseWritten(s string) (Target, error) {
+	scheme, rest, _ := strings.Cut(s, ":")
+	if strings.EqualFold(scheme, "sip") || strings.EqualFold(scheme, "sips") {
+		return Target{}, fmt.Errorf("%q is a SIP URI: write the account alone, %q", s, rest)
+	}
+	return ParseTarget(s)
+}
+
 // ParseAccount returns the target for an account whose parts a caller may have chosen.
 func ParseAccount(user, domain string) (Target, error) {
 	unfit := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) || r == unicode.ReplacementChar }

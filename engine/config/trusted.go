@@ -35,7 +35,7 @@ func parseUser(s string) (ban.Target, error) {
 	if s = strings.TrimPrefix(s, "user:"); !strings.Contains(s, "@") {
 		return ban.ParseAccount(s, ban.AnyDomain)
 	}
-	return ban.ParseTarget(s)
+	return ban.ParseWritten(s)
 }
 
 // trust parses networks; invalid ones are reported and left out.
