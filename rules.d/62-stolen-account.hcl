@@ -411,7 +411,7 @@ rule "new network and a call abroad" {
 }
 
 # At night and within an hour, an account calls abroad from three networks that are new to it. A
-# thief changes its address at each call. A mobile is in new networks all the time, and such
+# thief changes its network at each call. A mobile is in new networks all the time, and such
 # accounts have no home; one that was at home for weeks and calls abroad from a train at
 # night is banned for ten minutes.
 rule "abroad from many networks" {
@@ -422,7 +422,7 @@ rule "abroad from many networks" {
 
   threshold {
     per      = "user@domain"
-    distinct = "ip"
+    distinct = "ip/24,48"
     count    = 3
     within   = "1h"
   }
@@ -476,6 +476,28 @@ rule "abroad from many networks" {
       at          = "Wed 03:30"
     }
     bans = { "1000@pbx.example.org" = "10m" }
+  }
+
+  test "a journey, and a carrier that gives the phone other addresses" {
+    given {
+      event  = "registered"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.7"
+      fields = { authenticated = "true" }
+    }
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00447400123456"
+      ip          = "198.51.1.<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 5
+      every       = "5m"
+      at          = "Wed 03:00"
+    }
+    bans = {}
   }
 
   test "two networks" {

@@ -1,187 +1,16 @@
 # Toll fraud with a stolen account: calls at once. Only the event socket reports when calls
 # end: without it these rules are skipped. 60-toll-fraud.hcl has what holds for all of them.
 
-# An account has five calls at once to one number that pays. A company whose office in one of
-# the fraud countries has a conference bridge may: trust its account, or name the country
-# in usual_countries.
+# An account has ten calls at once to one number that pays, to one mobile or to one personal
+# number, as +44 70. A mobile takes one call and shows a second one; the calls that a PBX
+# forwards to it wait or end in its voicemail, a few at a time. A travel agency that waits
+# for an airline, or an office with a conference bridge in one of the fraud countries, has
+# fewer lines: if not, trust the account, or name the country in usual_countries.
 rule "calls at once to one number that pays" {
   on    = local.streams
   match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad and destination_country not in local.usual_countries
-    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
-  EOT
-
-  threshold {
-    per        = ["user@domain", "destination_number"]
-    concurrent = 5
-  }
-
-  ban {
-    target = "user"
-    for    = ["10m", "1h", "1d"]
-  }
-
-  test "five calls to a premium-rate number" {
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-<n>"
-      fields      = { variable_sip_authorized = "true" }
-      times       = 5
-    }
-    bans = { "1000@pbx.example.org" = "10m" }
-  }
-
-  test "four calls" {
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-<n>"
-      fields      = { variable_sip_authorized = "true" }
-      times       = 4
-    }
-    bans = {}
-  }
-
-  test "as many numbers as calls" {
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "003719020123<n>"
-      ip          = "203.0.113.7"
-      uuid        = "call-<n>"
-      fields      = { variable_sip_authorized = "true" }
-      times       = 9
-    }
-    bans = {}
-  }
-
-  test "one after another" {
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-1"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call_ended"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-1"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-2"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call_ended"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-2"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-3"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call_ended"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-3"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-4"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call_ended"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-4"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-5"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call_ended"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-5"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-6"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    given {
-      event       = "call_ended"
-      user        = "1000"
-      domain      = "pbx.example.org"
-      destination = "0037190201234"
-      ip          = "203.0.113.7"
-      uuid        = "call-6"
-      fields      = { variable_sip_authorized = "true" }
-    }
-    bans = {}
-  }
-}
-
-# The same with ten calls to one mobile. It takes one call and shows a second one; the calls
-# that a PBX forwards to it wait or end in its voicemail, a few at a time.
-rule "calls at once to one mobile abroad" {
-  on    = local.streams
-  match = <<-EOT
-    event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad and destination_type == 'mobile'
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad
+    and (destination_type in ['mobile', 'personal_number'] or destination_country not in local.usual_countries and (destination_country in local.fraud_countries or destination_type == 'premium_rate'))
   EOT
 
   threshold {
@@ -194,7 +23,69 @@ rule "calls at once to one mobile abroad" {
     for    = ["10m", "1h", "1d"]
   }
 
-  test "ten calls" {
+  test "ten calls to a premium-rate number" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "0037190201234"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 10
+    }
+    bans = { "1000@pbx.example.org" = "10m" }
+  }
+
+  test "nine calls, of a travel agency to an airline" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "00448712345678"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 9
+    }
+    bans = {}
+  }
+
+  test "a call after another has ended" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "0037190201234"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 9
+    }
+    given {
+      event       = "call_ended"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "0037190201234"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 2
+    }
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "0037190201234"
+      ip          = "203.0.113.7"
+      uuid        = "more-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 2
+    }
+    bans = {}
+  }
+
+  test "ten calls to a mobile" {
     given {
       event       = "call"
       user        = "1000"
@@ -208,18 +99,18 @@ rule "calls at once to one mobile abroad" {
     bans = { "1000@pbx.example.org" = "10m" }
   }
 
-  test "nine calls" {
+  test "a personal number" {
     given {
       event       = "call"
       user        = "1000"
       domain      = "pbx.example.org"
-      destination = "00447400123456"
+      destination = "00447012345678"
       ip          = "203.0.113.7"
       uuid        = "call-<n>"
       fields      = { variable_sip_authorized = "true" }
-      times       = 9
+      times       = 10
     }
-    bans = {}
+    bans = { "1000@pbx.example.org" = "10m" }
   }
 
   test "as many mobiles as calls" {

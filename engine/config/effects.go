@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -95,12 +96,12 @@ func (r *ruleBlock) decodePer(b *settings.Block) {
 func (r *ruleBlock) decodeDistinct(b *settings.Block) {
 	threshold := r.spec.Threshold
 	t, ok := b.Text("distinct")
-	if !ok || !settings.Parse(b, t, &threshold.Distinct, rule.ParseField, "Invalid field", `the name of a field, such as "user"`) {
+	if !ok || !settings.Parse(b, t, &threshold.Distinct, rule.ParseDistinct, "Invalid field", `the name of a field, such as "user"`) {
 		return
 	}
 	field := threshold.Distinct
 	same := func(part rule.KeyPart) bool {
-		return part.Field == field && (part.Network == rule.Network{} || part.Network == rule.Host)
+		return part.Field == "ip" && strings.HasPrefix(field, "ip/") && part.Network != (rule.Network{}) || part.Field == field && (part.Network == rule.Network{} || part.Network == rule.Host)
 	}
 	if threshold.Count > 1 && slices.ContainsFunc(threshold.Per, same) {
 		b.ErrorAt(t.Range, "Nothing to count", fmt.Sprintf("Each %s has a window of its own, so a window never has two different ones. Set per to another field.", field))

@@ -49,7 +49,7 @@ func parseKeyPart(text string) (KeyPart, error) {
 		network, err := ParseNetwork(lengths)
 		return KeyPart{Field: "ip", Network: network}, err
 	}
-	field, err := ParseField(text)
+	field, err := parseField(text)
 	if err != nil {
 		return KeyPart{}, err
 	}
@@ -59,9 +59,15 @@ func parseKeyPart(text string) (KeyPart, error) {
 	return KeyPart{Field: field}, nil
 }
 
-// ParseField reads the name of a field that can be counted: the value of
+// ParseDistinct reads the value of `distinct`: the name of a field, or "ip/24,48" for networks.
+func ParseDistinct(text string) (string, error) {
+	_, err := parseKeyPart(text)
+	return text, err
+}
+
+// parseField reads the name of a field that can be counted: the value of
 // `distinct`, or a part of `per`.
-func ParseField(name string) (string, error) {
+func parseField(name string) (string, error) {
 	field := event.FieldNamed(name)
 	switch {
 	case field == nil:

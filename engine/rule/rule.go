@@ -18,6 +18,7 @@ type rule struct {
 	// With a threshold:
 	keyer     *keyer
 	distinct  *event.Field // nil: matches are counted
+	around    Network      // of distinct addresses
 	valueSeed maphash.Seed // of the values of distinct, and of the uuids of calls
 	trackers  []*tracker   // of each source in spec.On
 	apart     []*tracker   // likewise, of the matches that Set.Apart counts apart
@@ -32,7 +33,8 @@ func newRule(spec *Spec) *rule {
 	r.keyer = newKeyer(th.Per, spec.NAT64)
 	r.valueSeed = maphash.MakeSeed()
 	if th.Distinct != "" {
-		r.distinct = event.FieldNamed(th.Distinct)
+		part, _ := parseKeyPart(th.Distinct)
+		r.distinct, r.around = event.FieldNamed(part.Field), part.Network
 	}
 	for range spec.On {
 		for _, list := range []*[]*tracker{&r.trackers, &r.apart} {
@@ -63,8 +65,12 @@ func (r *rule) hit(ev *event.Event) (hit, bool) {
 	h := hit{key: key, time: ev.Time.UnixMicro(), name: ev.Name, addr: ev.IP, proven: ev.Proven}
 	if r.distinct != nil {
 		value := r.distinct.Counted(ev)
-		if r.distinct.Name == "ip" && ev.IP.IsValid() {
-			value = r.spec.NAT64.Host(ev.IP).String()
+		if r.distinct.Name == "ip" {
+			network, ok := r.around.Of(ev.IP, r.spec.NAT64)
+			if !ok {
+				return hit{}, false
+			}
+			value = network.String()
 		}
 		if value == "" {
 			return hit{}, false

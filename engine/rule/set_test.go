@@ -125,6 +125,21 @@ func TestNotCounted(t *testing.T) {
 	}
 }
 
+func TestDistinctNetworks(t *testing.T) {
+	spec := guessing(t)
+	spec.Threshold.Per, spec.Threshold.Distinct = Key{{Field: "user"}}, "ip/24,48"
+	s := NewSet([]*Spec{spec})
+	from := func(ip string, seconds int) *event.Event { return failure(ip, seconds) }
+	hosts := observe(s, from("203.0.113.7", 0), from("203.0.113.8", 1), from("203.0.113.9", 2), from("2001:db8:1:1::1", 3), from("2001:db8:1:2::1", 4))
+	if len(hosts) != 0 {
+		t.Fatal("hosts of one network count as networks")
+	}
+	fired := observe(s, from("2001:db8:2::1", 5))
+	if len(fired) != 1 || !strings.HasPrefix(fired[0].Reason, "3 different values of ip/24,48 in 1m, per user") {
+		t.Fatalf("%+v", fired)
+	}
+}
+
 func TestDistinct(t *testing.T) {
 	spec := guessing(t)
 	spec.Threshold.Distinct = "user"

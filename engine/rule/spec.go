@@ -2,6 +2,7 @@ package rule
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -63,7 +64,7 @@ func (s *Spec) Counts(ev *event.Event) (counts bool, reason string) {
 // Uses reports whether the rule reads a field, in an expression or to count by it.
 func (s *Spec) Uses(field string) bool {
 	t := s.Threshold
-	return s.Match.Uses(field) || t != nil && (t.Distinct == field || t.Then != nil && t.Then.Uses(field) ||
+	return s.Match.Uses(field) || t != nil && (t.Distinct == field || field == "ip" && strings.HasPrefix(t.Distinct, "ip/") || t.Then != nil && t.Then.Uses(field) ||
 		slices.ContainsFunc(t.Per, func(k KeyPart) bool { return k.Field == field }))
 }
 
@@ -76,7 +77,7 @@ type Threshold struct {
 	// Count or more are open. There is no Within, Distinct and Then.
 	Concurrent bool
 	Per        Key    // never empty
-	Distinct   string // the field whose different values count; "" counts matches
+	Distinct   string // the field, or "ip/24,48", whose different values count; "" counts matches
 	// Then must be true for an event of the same key on the same source, while the
 	// window holds Count matches: the rule fires with that event. nil: it fires with
 	// the match that fills the window.
