@@ -61,6 +61,28 @@ func TestCalls(t *testing.T) {
 	})
 }
 
+// TestCutNames has a browser make calls whose names are different, and read as one.
+func TestCutNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		taken := newSink()
+		f := testSource().follower(map[string]bool{event.Call: true, event.CallEnded: true}, taken)
+		long := strings.Repeat("x", 255) + "\ufffd"
+		for _, name := range []string{"CHANNEL_CREATE", "CHANNEL_HANGUP_COMPLETE"} {
+			for _, at := range []string{"1700000000000001", "1700000000000002"} {
+				e := f.decoder.decode(channel(name, long, "Caller-Channel-Created-Time", at))
+				if want := at + " " + strings.Repeat("x", event.MaxField-len(at)-1); e.UUID != want {
+					t.Errorf("%s: %q, want %q", name, e.UUID, want)
+				}
+			}
+		}
+		f.take(*channel("CHANNEL_CREATE", long))
+		f.take(*channel("CHANNEL_CREATE", "whole"))
+		if open := f.lister.calls.before(time.Now().Add(time.Hour)); len(open) != 1 || open["whole"].IsZero() {
+			t.Errorf("looked for in the list: %v", open)
+		}
+	})
+}
+
 // TestRestartEndsCalls reads a recording that goes on after a restart of the switch.
 func TestRestartEndsCalls(t *testing.T) {
 	for _, want := range []map[string]bool{{event.Call: true, event.CallEnded: true}, {event.Call: true}} {

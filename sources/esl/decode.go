@@ -4,7 +4,9 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"freeswitch-security/engine/dedup"
 	"freeswitch-security/engine/esl"
@@ -118,6 +120,9 @@ func (d *decoder) build(r *report, h headers) *event.Event {
 	for _, f := range r.texts {
 		*f.at(e) = e.Fields[f.header]
 	}
+	if isCut(h) && e.UUID != "" {
+		e.UUID = bound(h["Caller-Channel-Created-Time"] + " " + e.UUID)
+	}
 	if r.refine != nil {
 		r.refine(d, e)
 	}
@@ -125,6 +130,10 @@ func (d *decoder) build(r *report, h headers) *event.Event {
 	d.repeats.mark(e, d.record != nil)
 	return e
 }
+
+// isCut reports whether the name of a call is no UTF-8. A browser chooses it, and the switch cuts it within
+// a character: then different names are read as one, and the time of the call tells them apart.
+func isCut(h headers) bool { return strings.ContainsRune(h["Unique-ID"], utf8.RuneError) }
 
 // stamp returns the time of an event by the clock of the switch, to the microsecond.
 func stamp(h headers) (time.Time, bool) {

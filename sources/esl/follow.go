@@ -156,7 +156,7 @@ func (f *follower) take(m esl.Message) {
 		name, uuid := e.Name, e.UUID // from Put on the event is the engine's
 		if !f.queue.Put(e) {
 			lost++
-		} else if f.lister.calls != nil {
+		} else if f.lister.calls != nil && (uuid == "" || !isCut(m.Headers)) { // the list cannot tell which call it is
 			f.lister.calls.note(name, uuid, time.Now())
 		}
 	}
