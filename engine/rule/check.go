@@ -182,7 +182,8 @@ func (c *checker) value(field ast.Node, literal *ast.StringNode) {
 		c.problem(literal, "Never equal", "%s is never %q.%s It is one of: %s.",
 			f.Name, literal.Value, event.DidYouMean(literal.Value, f.Values), strings.Join(f.Values, ", "))
 	case name.Value == "destination_country" && !countryCode.MatchString(literal.Value):
-		c.problem(literal, "Never equal", `A country is its two capital letters of ISO 3166, such as "DE", or "001" for international networks.`)
+		c.problem(literal, "Never equal", `%s is never %q. It is the two capital letters of a country in ISO 3166, such as "DE", or "001" for international networks.`,
+			f.Name, literal.Value)
 	}
 }
 
