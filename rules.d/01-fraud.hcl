@@ -6,7 +6,7 @@ locals {
   fraud_bans = false
 
   # Countries that your accounts call every day, such as "CU", and that are not to count as
-  # where stolen accounts call. Tests of 60-toll-fraud.hcl with numbers of such a country then
+  # where stolen accounts call. Tests of those rules with numbers of such a country then
   # fail.
   usual_countries = []
 }
