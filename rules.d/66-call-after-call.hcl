@@ -4,7 +4,9 @@
 
 # At night, an account has three calls answered in half an hour by numbers that pay, of a kind
 # and country that it never called before, and dials the next one. A person who calls
-# relatives in Cuba for the first time has longer calls, or fewer answered ones. In the
+# relatives in Cuba for the first time has longer calls, or fewer answered ones; a family
+# that tells four of them some news within half an hour is banned for ten minutes, and so is
+# a call centre in the first night of its work for such a country: trust its account. In the
 # first day of the guard every country is new, and the rule is silent.
 rule "numbers that pay, at night" {
   on    = local.streams
