@@ -1,7 +1,7 @@
 # Toll fraud: calls at the expense of the switch's owner. This file has the rules about
 # callers without an account, and what holds for all; the files from 62 to 68 are about stolen
-# accounts: where they call from and where to, calls at once, call after call, and several
-# accounts.
+# accounts: where they call from and where to, calls at once, call after call, many calls, and
+# several accounts.
 #
 # The event socket and the wire report calls and whether they were authenticated; the log
 # does not. Only the event socket reports when calls are answered and when they end, and
