@@ -2,6 +2,7 @@ package rule
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -53,7 +54,7 @@ type tracker struct {
 
 	maxKeys, maxMatches int // MaxKeys and maxMatches, except in tests
 
-	keys       map[digest]uint32 // to windows
+	keys       map[digest]uint32 // to windows; nil before the first
 	windows    slab[window]
 	matches    slab[match]
 	freeWindow uint32
@@ -67,8 +68,7 @@ type tracker struct {
 
 	gone evictedKeys
 
-	names   []string // of events
-	nameIDs map[string]uint16
+	names []string // of events; few
 
 	evicted uint64 // windows given up early
 	expired uint64 // windows that were over
@@ -78,7 +78,6 @@ func newTracker(within int64, distinct, keepAddresses bool) *tracker {
 	return &tracker{
 		within: within, distinct: distinct, keepAddresses: keepAddresses,
 		maxKeys: MaxKeys, maxMatches: maxMatches,
-		keys: map[digest]uint32{}, nameIDs: map[string]uint16{},
 	}
 }
 
@@ -273,6 +272,9 @@ func (t *tracker) newWindow(h hit) uint32 {
 		i = t.windows.extend()
 	}
 	*t.windows.at(i) = window{key: h.key}
+	if t.keys == nil {
+		t.keys = map[digest]uint32{}
+	}
 	t.keys[h.key] = i
 	return i
 }
@@ -373,8 +375,8 @@ func (t *tracker) linkFirst(i uint32) {
 // nameID returns the number of an event's name. Names beyond the first 65,535 are
 // remembered as "".
 func (t *tracker) nameID(name string) uint16 {
-	if id, ok := t.nameIDs[name]; ok {
-		return id
+	if id := slices.Index(t.names, name); id > 0 {
+		return uint16(id)
 	}
 	if len(t.names) == 0 {
 		t.names = append(t.names, "")
@@ -384,7 +386,6 @@ func (t *tracker) nameID(name string) uint16 {
 	}
 	id := uint16(len(t.names))
 	t.names = append(t.names, name)
-	t.nameIDs[name] = id
 	return id
 }
 
