@@ -343,6 +343,79 @@ rule "calls at once to numbers that pay" {
   }
 }
 
+# The same with eight calls, in the first day of the guard as well. A company with as many
+# lines on one account may, if it calls such a country every day: name the country in
+# usual_countries before fraud_bans is true.
+rule "many calls at once to numbers that pay" {
+  on    = local.streams
+  match = <<-EOT
+    event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and abroad and destination_country not in local.usual_countries
+    and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
+  EOT
+
+  threshold {
+    per        = "user@domain"
+    concurrent = 8
+  }
+
+  ban {
+    enabled = local.fraud_bans
+    target  = "user"
+    for     = ["10m", "1h", "1d"]
+  }
+
+  test "eight calls in the first day of the guard" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "005352612345<n>"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 8
+    }
+    bans = { "1000@pbx.example.org" = "10m" }
+  }
+
+  test "seven calls" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "005352612345<n>"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 7
+    }
+    bans = {}
+  }
+
+  test "an account that calls there" {
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "005352612345"
+      ip          = "203.0.113.7"
+      fields      = { variable_sip_authorized = "true" }
+    }
+    given {
+      event       = "call"
+      user        = "1000"
+      domain      = "pbx.example.org"
+      destination = "005352612345<n>"
+      ip          = "203.0.113.7"
+      uuid        = "call-<n>"
+      fields      = { variable_sip_authorized = "true" }
+      times       = 20
+      at          = "49h"
+    }
+    bans = {}
+  }
+}
+
 # An account has ten calls abroad at once. A trunk with many channels does, also to one
 # conference bridge: the rule alerts.
 rule "calls at once abroad" {
