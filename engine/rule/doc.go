@@ -12,5 +12,5 @@
 // bounded: per source 200,000 keys and a million matches, some 23 MB with one match per
 // key and 61 MB at most, and 8 MB for evicted keys once there are any; 10 MB for the
 // alerts to hold back; 200,000 targets that a used-up brake has withheld; beside them
-// 8 MB of evidence for all rules together.
+// 4 MB of evidence for all rules together.
 package rule

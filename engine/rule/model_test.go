@@ -144,7 +144,7 @@ func agreesWithModel(t *testing.T, seed uint64, match, then *Matcher) bool {
 	}
 	sources := []string{"log.a", "esl.b", "esl.c"}[:1+random.IntN(3)]
 	set := NewSet([]*Spec{{Name: "r", On: sources, Match: match, Threshold: th, Alert: &Alert{}}})
-	set.ring = newRing(2 << 10) // instead of 8 MB of zeros for each sequence
+	set.ring = newRing(2 << 10) // instead of 4 MB of zeros for each sequence
 	m := &model{count: th.Count, within: within, distinct: th.Distinct != "", then: th.Then != nil,
 		windows: map[string]map[netip.Addr][]modelMatch{}}
 	kinds := []string{"match", "match", "match", "then", "match and then", "neither"}

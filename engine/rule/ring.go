@@ -9,7 +9,7 @@ import (
 )
 
 // ringBytes bounds the evidence of recent matches, for all rules together.
-const ringBytes = 8 << 20
+const ringBytes = 4 << 20
 
 // A ring keeps text, account and address of recent matches in one buffer of fixed size;
 // the newest overwrites the oldest. It holds bytes, not strings, so that its size is

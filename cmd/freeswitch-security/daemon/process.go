@@ -14,7 +14,7 @@ import (
 func prepareProcess(log *slog.Logger) {
 	raisePriority()
 	// The switch beside it needs the memory: collect garbage more often than by default.
-	debug.SetGCPercent(25)
+	debug.SetGCPercent(40)
 	// A source that follows a file keeps one of Go's processors while it sleeps in the kernel.
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
 	if err := inheritCapabilities(); err != nil {
