@@ -503,3 +503,22 @@ rule "rule %d" {
 		}
 	}
 }
+
+// TestDistinctNetworks counts networks within larger ones, and refuses to within as small ones.
+func TestDistinctNetworks(t *testing.T) {
+	for per, right := range map[string]bool{"ip": false, "ip/24": false, "ip/24,48": false, "ip/28,48": false, "ip/16": true, "ip/16,48": true, "user": true} {
+		_, diags, _ := config.LoadFS(tree(map[string]string{"rules.d/a.hcl": ruleWith(`
+  match = "event == 'auth_failure'"
+  threshold {
+    count    = 3
+    within   = "1m"
+    per      = "` + per + `"
+    distinct = "ip/24,48"
+  }
+  ban {}
+`)}), "rules.d", kinds, environment(nil))
+		if diags.HasErrors() == right {
+			t.Errorf("per = %q: %v", per, diags)
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -99,12 +98,9 @@ func (r *ruleBlock) decodeDistinct(b *settings.Block) {
 	if !ok || !settings.Parse(b, t, &threshold.Distinct, rule.ParseDistinct, "Invalid field", `the name of a field, such as "user"`) {
 		return
 	}
-	field := threshold.Distinct
-	same := func(part rule.KeyPart) bool {
-		return part.Field == "ip" && strings.HasPrefix(field, "ip/") && part.Network != (rule.Network{}) || part.Field == field && (part.Network == rule.Network{} || part.Network == rule.Host)
-	}
-	if threshold.Count > 1 && slices.ContainsFunc(threshold.Per, same) {
-		b.ErrorAt(t.Range, "Nothing to count", fmt.Sprintf("Each %s has a window of its own, so a window never has two different ones. Set per to another field.", field))
+	counted, _ := rule.ParseKey([]string{threshold.Distinct})
+	if threshold.Count > 1 && slices.ContainsFunc(threshold.Per, func(part rule.KeyPart) bool { return part.Within(counted[0]) }) {
+		b.ErrorAt(t.Range, "Nothing to count", fmt.Sprintf("Each %s has a window of its own, so a window never has two different ones. Set per to another field.", threshold.Distinct))
 	}
 }
 

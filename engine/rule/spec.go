@@ -97,6 +97,13 @@ type KeyPart struct {
 	Network Network // of an "ip" part
 }
 
+// Within reports whether the values of one k are all of one outer: the address of a /24, the same user. A
+// family without a prefix length has no key.
+func (k KeyPart) Within(outer KeyPart) bool {
+	of, in := outer.Network, k.Network
+	return k.Field == outer.Field && (in.V4 == 0 || in.V4 >= of.V4) && (in.V6 == 0 || in.V6 >= of.V6)
+}
+
 // A Network is a pair of prefix lengths. With a length of 0, an address of that family
 // has no key and is no target.
 type Network struct{ V4, V6 int }
