@@ -20,8 +20,8 @@ const (
 	maxGaps   = 20     // accounts of which something could not be ended
 )
 
-// unlisted is the age at which a call that is not listed has ended: the lists are written late.
-const unlisted = 10 * time.Second
+// endedAfter is the age at which a call that is not listed has ended: the lists are written late.
+const endedAfter = 10 * time.Second
 
 // A call is one leg of a call, by what never changes about it.
 type call struct {
@@ -108,18 +108,14 @@ func (a *Accounts) take(m esl.Message) {
 func (a *Accounts) takeCall(c listedCall) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	account, banned := a.holds(c.accounts[:])
-	switch {
-	case !banned:
+	if _, banned := a.holds(c.accounts[:]); !banned {
 		a.remember(c)
-	case c.spared:
-		a.spared.add(a.log(), "uuid", esl.Printable(c.uuid), "account", esl.Printable(account.String()))
+		return
+	}
+	select {
+	case a.ending <- c:
 	default:
-		select {
-		case a.ending <- c:
-		default:
-			a.sweepAt = time.Time{}
-		}
+		a.sweepAt = time.Time{}
 	}
 }
 
@@ -164,7 +160,7 @@ func work[T any](ctx context.Context, queue <-chan T, do func(T) (done bool, err
 func (a *Accounts) endCalls(ctx context.Context, console *esl.Console) error {
 	return work(ctx, a.ending, func(c listedCall) (bool, error) {
 		done, err := a.end(ctx, console, c)
-		if !done && strings.ContainsRune(c.uuid, utf8.RuneError) {
+		if !done && !c.spared && strings.ContainsRune(c.uuid, utf8.RuneError) {
 			a.relist()
 		}
 		return done, err
@@ -182,10 +178,14 @@ func (a *Accounts) relist() {
 	}
 }
 
-// end ends a call whose account is still banned. A refusal is noted.
+// end ends a call whose account is still banned, unless it is spared. A refusal is noted.
 func (a *Accounts) end(ctx context.Context, console *esl.Console, c listedCall) (done bool, err error) {
 	account, banned := a.isBanned(c.accounts[:]...)
 	if !banned {
+		return false, nil
+	}
+	if c.spared {
+		a.spared.add(a.log(), "uuid", esl.Printable(c.uuid), "account", esl.Printable(account.String()))
 		return false, nil
 	}
 	if done, err = carriedOut(console.Hangup(ctx, c.uuid, hangupCause)); done {

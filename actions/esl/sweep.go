@@ -69,27 +69,25 @@ func (s *sweep) calls(ctx context.Context) (ended int, err error) {
 	channels = slices.DeleteFunc(channels, func(c esl.Channel) bool { return c.Direction != "inbound" })
 	// What a caller writes is no evidence, but shows where to look first.
 	slices.SortStableFunc(channels, func(x, y esl.Channel) int { return cmp.Compare(s.unlikely(&x), s.unlikely(&y)) })
-	for i := 0; i < len(heard)+len(channels); i++ {
-		var c listedCall
-		if i < len(heard) {
-			c = heard[i]
-		} else if c, err = s.call(ctx, &channels[i-len(heard)]); err != nil {
-			return ended, err
-		}
-		account, banned := s.isBanned(c.accounts[:]...)
-		if !banned {
-			continue
-		}
-		if c.spared {
-			s.spared.add(s.log(), "uuid", esl.Printable(c.uuid), "account", esl.Printable(account.String()))
-			continue
-		}
+	end := func(c listedCall) error {
 		done, err := s.end(ctx, s.console, c)
-		if err != nil {
-			return ended, err
-		}
 		if done {
 			ended++
+		}
+		return err
+	}
+	for _, c := range heard {
+		if err := end(c); err != nil {
+			return ended, err
+		}
+	}
+	for i := range channels {
+		c, err := s.call(ctx, &channels[i])
+		if err == nil {
+			err = end(c)
+		}
+		if err != nil {
+			return ended, err
 		}
 	}
 	return ended, nil
@@ -114,7 +112,7 @@ func (s *sweep) unlisted(channels []esl.Channel) (heard []listedCall) {
 	for uuid, c := range s.known {
 		switch {
 		case listed[uuid]:
-		case time.Since(c.since) > unlisted:
+		case time.Since(c.since) > endedAfter:
 			delete(s.known, uuid)
 		default:
 			heard = append(heard, listedCall{uuid, c})
