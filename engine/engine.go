@@ -147,7 +147,7 @@ type Store interface {
 func (e *Engine) Restore(store Store, now time.Time) error {
 	e.live.saver.store = store
 	err := e.ledger.Restore(store)
-	e.outlawAll()
+	e.hideBanned()
 	positions, reading := store.LoadPositions()
 	e.restoreKept(positions)
 	e.restoreClocks(positions[clocksRef], now)
@@ -167,7 +167,7 @@ func (e *Engine) decide(c *ban.Change) {
 		e.untold++
 	}
 	if c.Target.Kind() == ban.TargetAccount && slices.Contains(ban.Levels, c.Kind) {
-		e.outlaw(c.Target, c.InForce())
+		e.hideRegistrations(c.Target, c.InForce())
 	}
 }
 
@@ -263,7 +263,7 @@ func (e *Engine) Reload(cfg *config.Config) {
 	rules.Adopt(e.rules)
 	e.rules = rules
 	e.known.reconcile(cfg)
-	e.outlawAll()
+	e.hideBanned()
 	e.pair()
 	e.setTrust()
 	e.ledger.SetKinds(enforced(cfg))

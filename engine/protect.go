@@ -22,15 +22,15 @@ import (
 // every connect.
 type knownGood struct {
 	tables
-	shared   atomic.Pointer[tables]  // the same, for other goroutines
-	failures *registrations.Failures // of protected hosts
-	withheld withheldOrders
-	gateways *registrations.Gateways // nil: protect does not list "gateways"
-	changed  bool                    // the gateways, since the last setTrust
-	proves   map[string]bool         // the sources that tell what is proven
-	wire     bool                    // one of them has reported
-	history  *accounts.Table         // nil: no rule has used it
-	judges   bool                    // a rule uses the history
+	shared      atomic.Pointer[tables]  // the same, for other goroutines
+	failures    *registrations.Failures // of protected hosts
+	withheld    withheldOrders
+	gateways    *registrations.Gateways // nil: protect does not list "gateways"
+	changed     bool                    // the gateways, since the last setTrust
+	proves      map[string]bool         // the sources that tell what is proven
+	wire        bool                    // one of them has reported
+	history     *accounts.Table         // nil: no rule has used it
+	usesHistory bool                    // a rule uses the history
 }
 
 // tables hold the protected addresses.
@@ -67,8 +67,8 @@ func (k *knownGood) reconcile(cfg *config.Config) {
 	} else if k.gateways == nil {
 		k.gateways = registrations.NewGateways()
 	}
-	k.judges = slices.ContainsFunc(cfg.Rules, func(r *rule.Spec) bool { return slices.ContainsFunc(accounts.Fields, r.Uses) })
-	if k.judges {
+	k.usesHistory = slices.ContainsFunc(cfg.Rules, func(r *rule.Spec) bool { return slices.ContainsFunc(accounts.Fields, r.Uses) })
+	if k.usesHistory {
 		if k.history == nil {
 			k.history = accounts.NewTable()
 		}
@@ -107,7 +107,7 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 	if k.gateways != nil && k.gateways.Learn(ev) {
 		k.changed = true
 	}
-	if k.judges {
+	if k.usesHistory {
 		k.history.Learn(ev, k.wire, now)
 	}
 }
@@ -116,7 +116,7 @@ func isFailure(ev *event.Event) bool { return slices.Contains(registrations.Fail
 
 // fill sets the fields of a probe that depend on what is known, and notes nothing.
 func (k *knownGood) fill(ev *event.Event, now time.Time) {
-	if k.judges {
+	if k.usesHistory {
 		k.history.Fill(ev, now)
 	}
 }
@@ -172,7 +172,7 @@ func (e *Engine) wants(source string, more ...string) map[string]bool {
 	if e.known.dialogues != nil {
 		more = append(more, event.Dialogue)
 	}
-	if e.known.judges {
+	if e.known.usesHistory {
 		more = append(more, accounts.Events...)
 	}
 	if want == nil || len(more) == 0 {
@@ -228,18 +228,18 @@ func (e *Engine) besideProtected(o ban.Order) ban.Order {
 	return o
 }
 
-// outlaw has the registrations of a banned account protect no address until its ban ends.
-func (e *Engine) outlaw(account ban.Target, banned bool) {
+// hideRegistrations has the registrations of a banned account protect no address until its ban ends.
+func (e *Engine) hideRegistrations(account ban.Target, banned bool) {
 	if table := e.known.registrations; table != nil {
 		user, domain, _ := account.Account()
 		table.SetBanned(user, domain, banned)
 	}
 }
 
-// outlawAll does so for all banned accounts, for a table or a ledger that is new.
-func (e *Engine) outlawAll() {
+// hideBanned does so for all banned accounts, for a table or a ledger that is new.
+func (e *Engine) hideBanned() {
 	for _, account := range e.ledger.Accounts() {
-		e.outlaw(account, true)
+		e.hideRegistrations(account, true)
 	}
 }
 
@@ -268,7 +268,7 @@ func (e *Engine) kept() map[string]keepable {
 	if d := e.known.dialogues; d != nil {
 		all["dialogues"] = d
 	}
-	if e.known.judges {
+	if e.known.usesHistory {
 		all["accounts"] = e.known.history
 	}
 	return all

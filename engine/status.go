@@ -32,7 +32,7 @@ func (e *Engine) status() status.Status {
 	if d := e.known.dialogues; d != nil {
 		s.Stats.Known.Dialogues = d.Size()
 	}
-	if e.known.judges {
+	if e.known.usesHistory {
 		s.Stats.Known.Accounts = e.known.history.Size()
 	}
 	if r := e.known.registrations; r != nil {

@@ -122,11 +122,11 @@ func TestTraffic(t *testing.T) {
 				r.dial(officeIP, "203", fmt.Sprint("0301", 10000+i))
 			}
 		}, "DE usual, AT usual, dialer 203@pbx.example sure; at once 5; Mon-Fri 08:00-17:00"},
-		"a thief whom a rule noticed": {func(r *recording) {
+		"a thief that a rule noticed": {func(r *recording) {
 			r.register(thiefIP, "203")
 			abroad(r, thiefIP, "203", 40)
 		}, "DE usual, AT usual, LR uncertain; at once 5; Mon-Fri 08:00-17:00"},
-		"a thief with three accounts whom a rule noticed": {func(r *recording) {
+		"a thief with three accounts that a rule noticed": {func(r *recording) {
 			for _, user := range []string{"205", "206", "207"} {
 				r.register(thiefIP, user)
 				abroad(r, thiefIP, user, 40)
