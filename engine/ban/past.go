@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// maxPast bounds the targets whose ban is over and not forgotten: 40 MB, and 25 MB of a file. A forger
+// maxPast bounds the targets whose ban is over and not forgotten: 21 MB, and 11 MB of a file. A forger
 // has thousands of addresses banned in a minute.
 const maxPast = 100_000
 
