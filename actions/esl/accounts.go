@@ -70,6 +70,7 @@ type Accounts struct {
 	stop     context.CancelFunc    // ends the event connection; nil: there is none
 	up       time.Time             // when it was subscribed; zero: it is not
 	sweepAt  time.Time             // when the lists are due again
+	relistAt time.Time             // when they will show the calls that were heard last, see [Accounts.relist]
 	changed  chan struct{}         // closed when up or attempts changes
 	attempts int                   // failed connections
 	fault    error                 // of the last of them

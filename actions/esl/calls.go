@@ -167,15 +167,21 @@ func (a *Accounts) endCalls(ctx context.Context, console *esl.Console) error {
 	})
 }
 
-// relist has the lists read once the switch has written them.
+// relist has the lists read once the switch has written them. Calls that were heard in a short time
+// share a reading.
 func (a *Accounts) relist() {
 	late := a.relists[len(a.relists)-1]
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if at := time.Now().Add(late); at.Before(a.sweepAt) {
-		a.sweepAt = at
-		time.AfterFunc(late, a.resync)
+	at := time.Now().Add(late)
+	if at.Sub(a.relistAt) < late/10 {
+		return
 	}
+	a.relistAt = at
+	if at.Before(a.sweepAt) {
+		a.sweepAt = at
+	}
+	time.AfterFunc(late, a.resync)
 }
 
 // end ends a call whose account is still banned, unless it is spared. A refusal is noted.

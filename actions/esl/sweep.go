@@ -27,6 +27,8 @@ func (a *Accounts) sweep(ctx context.Context) (found int, err error) {
 	a.gaps, a.sweepAt = nil, began.Add(sweepEvery)
 	if i := slices.IndexFunc(a.relists, func(after time.Duration) bool { return began.Before(up.Add(after)) }); i >= 0 {
 		a.sweepAt = up.Add(a.relists[i])
+	} else if a.relistAt.After(began) {
+		a.sweepAt = a.relistAt
 	}
 	a.mu.Unlock()
 	found, err = a.read(ctx)
