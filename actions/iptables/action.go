@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -27,8 +28,9 @@ type Action struct {
 	// should be, except for gaps; 0: none.
 	verifiedGen uint32
 
-	changed func()  // see [plugin.Host]
-	kept    *socket // see withKept
+	serving atomic.Bool // Serve is at work, and ends what was started ahead
+	changed func()      // see [plugin.Host]
+	kept    *socket     // see withKept
 
 	// mu guards backend, noSets and the families' desired and tools against
 	// Inspect. Apply and Resync, called by one goroutine, are their only writers:
@@ -62,6 +64,7 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 	if a.backend == "" {
 		return errors.New("a change came before the first resync, when the other bans are not known")
 	}
+	defer a.prepare()
 	changes, err := coalesce(batch)
 	errs := []error{err}
 	work := make([]work, len(a.families))
@@ -149,11 +152,34 @@ func (a *Action) changeRules(ctx context.Context, f *family, w work) error {
 	return err
 }
 
+// prepare makes the next ban quick.
+func (a *Action) prepare() {
+	for _, f := range a.families {
+		switch {
+		case f.tools == nil || !a.serving.Load():
+		case a.backend == backendRules && f.inSync:
+			f.tools.prepare()
+		case a.backend == backendSet:
+			f.tools.ahead.release()
+		}
+	}
+}
+
+// release ends what prepare has started.
+func (a *Action) release() {
+	for _, f := range a.families {
+		if f.tools != nil {
+			f.tools.ahead.release()
+		}
+	}
+}
+
 // Resync compares chain, jumps with their position, rules, sets and their members with
 // what they should be, and repairs them. A ban whose end has passed is in force until its
 // expiry is applied. The drift has what was repaired. What stays as
 // it is (foreign rules, hooks that do not exist) is in it only when it changes.
 func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
+	defer a.prepare()
 	now := a.now()
 	var before []map[ban.Target]expiry
 	a.mu.Lock()
@@ -201,6 +227,7 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 // Repair compares and repairs the rules, not the members of sets. Where nothing was committed
 // since the last time, it looks for the jumps and reads one number.
 func (a *Action) Repair(ctx context.Context) (plugin.Drift, error) {
+	defer a.prepare()
 	// First what is quick: the program that has committed is about to close its socket. What
 	// fails, the listing shows.
 	_ = a.withKept(ctx, a.restoreJumps)

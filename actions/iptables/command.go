@@ -27,7 +27,7 @@ func (e *commandError) Error() string {
 	return fmt.Sprintf("%s: exit status %d: %s", e.program, e.status, explain(e.text))
 }
 
-// run runs a program and returns its standard output.
+// run runs a program and returns its standard output, which is whole unless there is an error.
 func run(ctx context.Context, path, input string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
@@ -36,19 +36,26 @@ func run(ctx context.Context, path, input string, args ...string) (string, error
 	cmd.Env = environment()
 	cmd.Stdin = strings.NewReader(input)
 	cmd.Stdout, cmd.Stderr = &out, &errText
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = waitDelay
 	err := cmd.Run()
-	program := filepath.Base(path)
+	return out.String(), outcome(ctx, filepath.Base(path), err, &errText)
+}
+
+// waitDelay is how long the output of a program may stay open after its end.
+const waitDelay = time.Second
+
+// outcome returns the error of a program that has ended with err; nil stays nil.
+func outcome(ctx context.Context, program string, err error, errText *bytes.Buffer) error {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return out.String(), nil
+		return nil
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("%s was killed: %w", program, ctx.Err())
+		return fmt.Errorf("%s was killed: %w", program, ctx.Err())
 	case errors.As(err, &exit):
-		return "", &commandError{program, exit.ExitCode(), strings.TrimSpace(errText.String())}
+		return &commandError{program, exit.ExitCode(), strings.TrimSpace(errText.String())}
 	}
-	return "", fmt.Errorf("%s: %w", program, err)
+	return fmt.Errorf("%s: %w", program, err)
 }
 
 // environment is that of a program. It holds none of the guard's own, which may be secrets, nor

@@ -174,6 +174,8 @@ func (k *kernel) action(body string) *Action {
 		a.families[ipv6].program = "ip6tables-" + k.variant
 	}
 	k.Cleanup(a.flows.running.Wait)
+	a.serving.Store(true)
+	k.Cleanup(a.release)
 	return a
 }
 

@@ -30,6 +30,7 @@ type toolset struct {
 	restore string // path of the restore program
 	version string // "v1.8.9 (nf_tables)"
 	rules   *iptables.IPTables
+	ahead   ahead
 }
 
 // find looks for name ("iptables") and its restore program, and reads the version.
@@ -83,9 +84,17 @@ func (t *toolset) commit(ctx context.Context, plans []plan) error {
 	if input == "" {
 		return nil
 	}
-	_, err := run(ctx, t.restore, input, "--noflush", "--wait="+wait)
+	if done, err := t.ahead.run(ctx, input); done {
+		return err
+	}
+	_, err := run(ctx, t.restore, input, restoreArgs...)
 	return err
 }
+
+var restoreArgs = []string{"--noflush", "--wait=" + wait}
+
+// prepare makes the next commit quick.
+func (t *toolset) prepare() { t.ahead.prepare(t.restore, restoreArgs...) }
 
 // verify fails unless iptables itself finds every jump that plans have written.
 func (t *toolset) verify(plans []plan, g goal) error {

@@ -26,10 +26,12 @@ const listenAgain = 30 * time.Second
 // each. Its own commits and those that changed nothing of ours cost a comparison. The tables of
 // iptables-legacy and the members of sets have no notifications: a Resync finds what was changed.
 func (a *Action) Serve(ctx context.Context) {
+	a.serving.Store(true)
 	defer func() { // Apply, Resync and Repair have ended
 		if a.kept != nil {
 			a.kept.close()
 		}
+		a.release()
 	}()
 	told := ""
 	for ctx.Err() == nil {
