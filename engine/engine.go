@@ -182,10 +182,10 @@ func (e *Engine) settle() error {
 }
 
 // pass passes committed changes on.
-func (o *Options) pass(changes []ban.Change) {
+func (o *Options) pass(changes []*ban.Change) {
 	passed := false
-	for i := range changes {
-		if c := &changes[i]; !ofFeed(c) && !c.Held {
+	for _, c := range changes {
+		if !ofFeed(c) && !c.Held {
 			o.OnChange(c)
 			passed = true
 		}

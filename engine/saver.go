@@ -14,7 +14,7 @@ import (
 type saver struct {
 	ledger *ban.Ledger
 	store  Store // nil: nothing outlives the process
-	pass   func([]ban.Change)
+	pass   func([]*ban.Change)
 	log    *slog.Logger
 	none   error // why there is no store; nil: there is one, or none is wanted
 
@@ -38,7 +38,7 @@ const maxUnsaved = 1 << 11
 // decided before.
 const tryAgain = 5 * time.Second
 
-func newSaver(ledger *ban.Ledger, pass func([]ban.Change), log *slog.Logger) *saver {
+func newSaver(ledger *ban.Ledger, pass func([]*ban.Change), log *slog.Logger) *saver {
 	s := &saver{ledger: ledger, pass: pass, log: log, moved: map[string][]byte{}, wake: make(chan struct{}, 1)}
 	s.room = sync.NewCond(&s.mu)
 	return s

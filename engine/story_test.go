@@ -23,7 +23,7 @@ type story struct {
 	expires string // what registrations say of their time
 	got     []ban.Change
 	cursor  *ban.Cursor
-	changes []ban.Change
+	changes []*ban.Change
 }
 
 // tell starts a story in the morning, with the rules of guessing unless others are

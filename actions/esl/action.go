@@ -88,8 +88,7 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 // earlier one about the same: the alerts of a flood cost no more than one.
 func (a *Action) tasks(batch ban.Batch) (tasks []*task, last uint64) {
 	stale, latest := 0, map[string]*task{}
-	for i := range batch.Changes {
-		c := &batch.Changes[i]
+	for _, c := range batch.Changes {
 		if c.Seq != 0 && c.Seq <= a.finished {
 			continue
 		}

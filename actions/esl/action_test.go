@@ -450,7 +450,8 @@ func TestGivenUp(t *testing.T) {
 		}
 		b.Now = b.Now.Add(giveUpAfter)
 	}
-	b.Changes = append(b.Changes, change(2, ban.KindBan, "203.0.113.8/32"))
+	second := change(2, ban.KindBan, "203.0.113.8/32")
+	b.Changes = append(b.Changes, &second)
 	b.Now = b.Now.Add(time.Second)
 	for range 2 { // the second is new, the first is counted once
 		if err := a.Apply(t.Context(), b); !errors.Is(err, esl.ErrUnreachable) {

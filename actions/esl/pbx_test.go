@@ -358,7 +358,7 @@ func change(seq uint64, kind ban.Kind, target string, evidence ...ban.Evidence) 
 	return c
 }
 
-func batch(changes ...ban.Change) ban.Batch { return ban.Batch{Now: start, Changes: changes} }
+func batch(changes ...ban.Change) ban.Batch { return ban.BatchOf(start, changes...) }
 
 func apply(t *testing.T, a *Action, changes ...ban.Change) {
 	t.Helper()

@@ -93,8 +93,7 @@ func checkTarget(t ban.Target) error {
 func coalesce(batch ban.Batch) (changes [2]map[ban.Target]expiry, err error) {
 	changes = [2]map[ban.Target]expiry{{}, {}}
 	var errs []error
-	for i := range batch.Changes {
-		c := &batch.Changes[i]
+	for _, c := range batch.Changes {
 		target := c.Ban.Target
 		if err := checkTarget(target); err != nil {
 			errs = append(errs, err)

@@ -33,13 +33,13 @@ func TestTimeout(t *testing.T) {
 
 func TestCoalesce(t *testing.T) {
 	hour := noon.Add(time.Hour)
-	got, err := coalesce(ban.Batch{Now: noon, Changes: []ban.Change{
+	got, err := coalesce(ban.BatchOf(noon, []ban.Change{
 		banned("192.0.2.1/32", hour), unban("192.0.2.1/32"), banned("192.0.2.1/32", hour.Add(1)),
 		banned("192.0.2.2/32", hour), unban("192.0.2.2/32"),
 		banned("192.0.2.3/32", noon), // it had expired when the batch was made
 		banned("192.0.2.4/32", time.Time{}), banned("2001:db8::/64", hour),
 		banned("0.0.0.0/0", hour), banned("192.0.2.9/24", hour), banned("::ffff:192.0.2.1/128", hour), {Kind: ban.KindBan},
-	}})
+	}...))
 	want := [2]map[ban.Target]expiry{{
 		targetOf("192.0.2.1/32"): expiryOf(hour.Add(1)), targetOf("192.0.2.2/32"): unbanned,
 		targetOf("192.0.2.3/32"): unbanned, targetOf("192.0.2.4/32"): permanent,

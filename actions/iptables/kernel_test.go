@@ -198,7 +198,7 @@ func (k *kernel) quiet(a *Action, bans ...ban.Ban) {
 
 func (k *kernel) apply(a *Action, changes ...ban.Change) {
 	k.Helper()
-	if err := a.Apply(context.Background(), ban.Batch{Now: time.Now(), Changes: changes}); err != nil {
+	if err := a.Apply(context.Background(), ban.BatchOf(time.Now(), changes...)); err != nil {
 		k.Fatalf("apply: %v", err)
 	}
 }

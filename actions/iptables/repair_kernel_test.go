@@ -317,7 +317,7 @@ func TestKernelForeignSet(t *testing.T) {
 		if n := len(k.chain("iptables")); n != 20 {
 			t.Errorf("%d rules", n)
 		}
-		if err := a.Apply(t.Context(), ban.Batch{Now: time.Now(), Changes: []ban.Change{banned("203.0.113.7/32", time.Time{})}}); err != nil {
+		if err := a.Apply(t.Context(), ban.BatchOf(time.Now(), banned("203.0.113.7/32", time.Time{}))); err != nil {
 			t.Error(err)
 		}
 	}

@@ -35,7 +35,7 @@ func TestKernelRightsChild(t *testing.T) {
 	bans := many(3, time.Now().Add(time.Hour))
 	_, err := a.Resync(t.Context(), slices.Values(bans))
 	if err == nil {
-		err = a.Apply(t.Context(), ban.Batch{Now: time.Now(), Changes: []ban.Change{banned("203.0.113.7/32", time.Time{})}})
+		err = a.Apply(t.Context(), ban.BatchOf(time.Now(), banned("203.0.113.7/32", time.Time{})))
 	}
 	if err == nil {
 		err = a.Withdraw(t.Context())

@@ -110,8 +110,7 @@ func (a *Action) Apply(_ context.Context, batch ban.Batch) error {
 	}
 	now := time.Now()
 	var entries []entry
-	for i := range batch.Changes {
-		c := batch.Changes[i]
+	for _, c := range batch.Changes {
 		if c.Seq != 0 && c.Seq <= a.seen {
 			continue
 		}
@@ -120,7 +119,7 @@ func (a *Action) Apply(_ context.Context, batch ban.Batch) error {
 			continue
 		}
 		seq := a.queue.Last + uint64(len(entries)) + 1
-		body, _ := json.Marshal(notification(seq, c)) // its texts are valid, its times within bounds
+		body, _ := json.Marshal(notification(seq, *c)) // its texts are valid, its times within bounds
 		entries = append(entries, entry{seq: seq, queued: now, json: body})
 	}
 	if len(entries) == 0 {

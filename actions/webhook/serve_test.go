@@ -24,7 +24,8 @@ import (
 func batch(from, n int) ban.Batch {
 	b := ban.Batch{Now: start}
 	for i := range n {
-		b.Changes = append(b.Changes, change(from+i, ban.KindBan))
+		c := change(from+i, ban.KindBan)
+		b.Changes = append(b.Changes, &c)
 	}
 	return b
 }

@@ -2,7 +2,6 @@ package ban
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -50,19 +49,20 @@ func (l *Ledger) Restore(store Store) error {
 	return store.Load(func(r Record) {
 		if r.Offences > 0 {
 			l.history[r.Target] = offences{count: r.Offences, until: r.Until, forget: r.Forget}
-			l.remind(r.Forget, r.Target)
+			l.remind(r.Forget, &r.Target)
 		}
 		if r.Ban != nil {
-			l.bans.put(r.Target, r.Ban)
-			l.remind(r.Ban.Until, r.Target)
+			h := l.hold(r.Ban)
+			l.bans.put(r.Target, h)
+			l.remind(r.Ban.Until, &h.target)
 		}
 		if !r.Grace.IsZero() {
 			l.grace.put(r.Target, r.Grace)
-			l.remind(r.Grace, r.Target)
+			l.remind(r.Grace, &r.Target)
 		}
 		if r.Grant != nil {
 			l.grants.table.put(r.Target, r.Grant)
-			l.remind(r.Grant.Until, r.Target)
+			l.remind(r.Grant.Until, &r.Grant.Target)
 		}
 	})
 }
@@ -78,20 +78,30 @@ func (l *Ledger) publish() {
 	if len(l.fresh) == 0 {
 		return
 	}
+	var lean []*Change // without evidence
 	for _, c := range l.cursors {
-		if c.eager {
-			c.push(l.fresh)
+		if !c.eager {
+			continue
 		}
+		if lean == nil {
+			lean = withoutEvidence(l.fresh)
+		}
+		c.push(lean)
+	}
+	if l.published == nil {
+		l.published, l.fresh = l.fresh, nil
+		return
 	}
 	l.published = append(l.published, l.fresh...)
-	l.fresh = nil
+	clear(l.fresh) // its room is used again
+	l.fresh = l.fresh[:0]
 }
 
 // Commit publishes the decisions, makes them durable, passes them to the other cursors
 // and returns them. On an error they are not durable, and are passed on all the same:
 // a host that cannot write must still be protected. The next commit saves them again.
 // Decisions go on meanwhile; there is one commit at a time.
-func (l *Ledger) Commit() ([]Change, error) {
+func (l *Ledger) Commit() ([]*Change, error) {
 	changes, records := l.uncommitted()
 	var err error
 	if len(records) > 0 {
@@ -123,7 +133,7 @@ func (l *Ledger) Commit() ([]Change, error) {
 
 // uncommitted returns the changes to be passed on once they are durable, and the records
 // that make them so.
-func (l *Ledger) uncommitted() ([]Change, []Record) {
+func (l *Ledger) uncommitted() ([]*Change, []Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.publish()
@@ -134,14 +144,15 @@ func (l *Ledger) uncommitted() ([]Change, []Record) {
 	}
 	var records []Record
 	if l.store != nil {
-		for _, target := range slices.SortedFunc(maps.Keys(l.dirty), Target.Compare) {
+		records = make([]Record, 0, len(l.dirty))
+		for target := range l.dirty {
 			r := l.record(target)
 			if evidence := l.unsaved.all[target]; r.Ban != nil && evidence != nil {
-				b := *r.Ban
-				b.Evidence, r.Ban = evidence, &b
+				r.Ban.Evidence = evidence
 			}
 			records = append(records, r)
 		}
+		slices.SortFunc(records, func(a, b Record) int { return a.Target.Compare(b.Target) })
 	}
 	clear(l.dirty)
 	return changes, records
@@ -149,7 +160,10 @@ func (l *Ledger) uncommitted() ([]Change, []Record) {
 
 func (l *Ledger) record(target Target) Record {
 	r := Record{Target: target}
-	r.Ban, _ = l.bans.get(target)
+	if h, ok := l.bans.get(target); ok {
+		b := h.ban()
+		r.Ban = &b
+	}
 	if h, ok := l.history[target]; ok {
 		r.Offences, r.Until, r.Forget = h.count, h.until, h.forget
 	}

@@ -1,6 +1,9 @@
 package ban
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // A Cursor is the position of one reader in the changes of the ledger. It belongs to
 // one goroutine.
@@ -10,7 +13,7 @@ type Cursor struct {
 	kinds  []Kind
 	ready  chan struct{}
 	// pending and lost are guarded by the ledger's mutex.
-	pending []Change
+	pending []*Change
 	lost    bool
 }
 
@@ -39,8 +42,8 @@ func (l *Ledger) Cursor(eager bool, kinds []Kind) *Cursor {
 func (c *Cursor) Ready() <-chan struct{} { return c.ready }
 
 // Take returns the changes since the last call, oldest first. lost says that there were
-// more than a cursor keeps, which are lost.
-func (c *Cursor) Take() (changes []Change, lost bool) {
+// more than a cursor keeps, which are lost. The changes must not be changed.
+func (c *Cursor) Take() (changes []*Change, lost bool) {
 	c.ledger.mu.Lock()
 	defer c.ledger.mu.Unlock()
 	changes, lost = c.pending, c.lost
@@ -51,16 +54,16 @@ func (c *Cursor) Take() (changes []Change, lost bool) {
 // Snapshot returns the bans in force, in the order of their targets, and the changes
 // since the last Take or Snapshot that led to them. Changes that are not yet published
 // are among them, and Take returns those again. seq is the number of the latest change
-// in all this. The cursor must be eager, and the bans must not be changed.
-func (c *Cursor) Snapshot() (bans []*Ban, changes []Change, seq uint64) {
+// in all this. The cursor must be eager.
+func (c *Cursor) Snapshot() (bans Snapshot, changes []*Change, seq uint64) {
 	l := c.ledger
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bans = make([]*Ban, 0, l.bans.size())
+	bans = make([]*held, 0, l.bans.size())
 	for _, b := range l.bans.after(Target{}) {
 		bans = append(bans, b)
 	}
-	changes = c.appendWanted(c.pending, l.fresh)
+	changes = c.appendWanted(c.pending, withoutEvidence(l.fresh))
 	c.pending, c.lost = nil, false
 	return bans, changes, l.seq
 }
@@ -72,8 +75,23 @@ func (c *Cursor) Close() {
 	c.ledger.cursors = slices.DeleteFunc(c.ledger.cursors, func(other *Cursor) bool { return other == c })
 }
 
+// A Snapshot is all bans at one moment. Its length is their number.
+type Snapshot []*held
+
+// All yields the bans, without their evidence. Each is valid until the next.
+func (s Snapshot) All() iter.Seq[*Ban] {
+	return func(yield func(*Ban) bool) {
+		var b Ban
+		for _, h := range s {
+			if b = h.ban(); !yield(&b) {
+				return
+			}
+		}
+	}
+}
+
 // push adds the changes of the cursor's kinds; the ledger's mutex is held.
-func (c *Cursor) push(changes []Change) {
+func (c *Cursor) push(changes []*Change) {
 	before := len(c.pending)
 	c.pending = c.appendWanted(c.pending, changes)
 	if len(c.pending) == before {
@@ -84,9 +102,10 @@ func (c *Cursor) push(changes []Change) {
 	}
 	for i := max(0, before-maxPendingEvidence); i < len(c.pending)-maxPendingEvidence; i++ {
 		if e := c.pending[i].Evidence; len(e) > 0 {
-			last := e[len(e)-1]
+			lean, last := *c.pending[i], e[len(e)-1]
 			last.Text, last.Lost = "", true
-			c.pending[i].Evidence = []Evidence{last}
+			lean.Evidence = []Evidence{last}
+			c.pending[i] = &lean
 		}
 	}
 	select {
@@ -95,14 +114,22 @@ func (c *Cursor) push(changes []Change) {
 	}
 }
 
-func (c *Cursor) appendWanted(to, changes []Change) []Change {
-	for i := range changes {
-		if slices.Contains(c.kinds, changes[i].Kind) {
-			to = append(to, changes[i])
-			if c.eager {
-				to[len(to)-1].Evidence = nil
-			}
+func (c *Cursor) appendWanted(to, changes []*Change) []*Change {
+	for _, change := range changes {
+		if slices.Contains(c.kinds, change.Kind) {
+			to = append(to, change)
 		}
 	}
 	return to
+}
+
+// withoutEvidence returns changes as an eager cursor yields them.
+func withoutEvidence(changes []*Change) []*Change {
+	all, lean := make([]Change, len(changes)), make([]*Change, len(changes))
+	for i, c := range changes {
+		all[i] = *c
+		all[i].Evidence = nil
+		lean[i] = &all[i]
+	}
+	return lean
 }

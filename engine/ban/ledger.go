@@ -1,7 +1,6 @@
 package ban
 
 import (
-	"container/heap"
 	"math"
 	"net/netip"
 	"slices"
@@ -19,7 +18,8 @@ type Ledger struct {
 	mu      sync.Mutex // guards everything below
 	trust   *Trust
 	grants  Trust               // trust that was given while the program runs
-	bans    table[*Ban]         // in force
+	bans    table[*held]        // in force
+	origins []*origin           // of the latest bans
 	history map[Target]offences // of what was banned, until it is forgotten
 	past    int                 // maxPast, except in tests
 	grace   table[time.Time]    // unbanned, and not to be banned by rules until then
@@ -29,8 +29,8 @@ type Ledger struct {
 	store     Store               // nil: nothing outlives the process
 	dirty     map[Target]struct{} // targets whose record the store does not yet have
 	unsaved   unsaved             // evidence that the store does not yet have
-	fresh     []Change            // not yet published
-	published []Change            // not yet durable
+	fresh     []*Change           // not yet published; a change does not change
+	published []*Change           // not yet durable
 	seq       uint64              // of the latest change
 	levelSeq  uint64              // of the latest change of the kinds in Levels
 	cursors   []*Cursor
@@ -69,10 +69,9 @@ func (l *Ledger) Enter(o Order, now time.Time) Change {
 		if o.ByHand {
 			l.grace.remove(c.Target)
 		}
-		b := c.Ban
-		l.put(&b)
+		l.put(&c.Ban)
 	}
-	return l.add(c)
+	return *l.add(&c)
 }
 
 // SetKinds sets the kinds of targets that can be banned besides addresses and
@@ -100,10 +99,10 @@ func (l *Ledger) consider(o *Order, now time.Time) Change {
 	if o.Evidence == nil {
 		o.Evidence = []Evidence{} // in JSON a list
 	}
-	at := o.At.UTC()
+	at := o.At.UTC().Truncate(time.Microsecond) // as the ledger keeps it
 	c := Change{Kind: KindRefuse, At: at, Ban: Ban{
 		Target: o.Target, Rule: o.Rule, Source: o.Source, Author: o.Author, Reason: o.Reason, Key: o.Key,
-		Start: at, Until: term.End(at), Term: term, Offence: offence, Forget: o.Forget,
+		Start: at, Until: term.End(at).Truncate(time.Microsecond), Term: term, Offence: offence, Forget: o.Forget,
 		Actions: o.Actions, Evidence: o.Evidence,
 	}}
 	if c.Why = l.refusal(o, now); c.Why != "" {
@@ -173,7 +172,7 @@ func together(a, b []string) []string {
 }
 
 // add numbers a change and keeps it for the next publication.
-func (l *Ledger) add(c Change) Change {
+func (l *Ledger) add(c *Change) *Change {
 	l.seq++
 	c.Seq, c.At = l.seq, c.At.UTC()
 	if c.Evidence == nil {
@@ -191,7 +190,7 @@ func (l *Ledger) add(c Change) Change {
 func (l *Ledger) Add(c Change) Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.add(c)
+	return *l.add(&c)
 }
 
 // put brings a ban into force, and into the history if a rule ordered it: the orders of
@@ -200,31 +199,35 @@ func (l *Ledger) put(b *Ban) {
 	l.unsaved.remove(b.Target)
 	if len(b.Evidence) > 0 {
 		l.unsaved.put(b.Target, b.Evidence)
-		b.Evidence = nil
 	}
-	l.bans.put(b.Target, b)
-	l.remind(b.Until, b.Target)
+	h := l.hold(b)
+	l.bans.put(b.Target, h)
+	l.remind(b.Until, &h.target)
 	if b.Rule == "" {
 		return
 	}
-	h := offences{count: b.Offence, until: b.Until}
+	past := offences{count: b.Offence, until: b.Until}
 	if b.Forget > 0 && !b.Until.IsZero() {
-		h.forget = b.Until.Add(b.Forget)
+		past.forget = b.Until.Add(b.Forget)
 	}
-	l.history[b.Target] = h
-	l.remind(h.forget, b.Target)
+	l.history[b.Target] = past
+	l.remind(past.forget, &h.target)
 	l.thin()
 }
 
 // standing returns the ban in force that covers all of target and ends last.
 func (l *Ledger) standing(target Target) *Ban {
-	var found *Ban
+	var found *held
 	for b := range l.bans.around(target) {
-		if found == nil || outlasts(b.Until, found.Until) {
+		if found == nil || found.until != 0 && (b.until == 0 || b.until > found.until) {
 			found = b
 		}
 	}
-	return found
+	if found == nil {
+		return nil
+	}
+	b := found.ban()
+	return &b
 }
 
 // offence returns the number of the offence. While a ban is in force, what follows is the
@@ -290,7 +293,7 @@ func (l *Ledger) Unban(target Target, why string, now time.Time, grace time.Dura
 	if grace > 0 {
 		until := now.Add(grace)
 		l.grace.put(target, until)
-		l.remind(until, target)
+		l.remind(until, &target)
 		l.dirty[target] = struct{}{}
 	}
 	return l.unban(target, why, now)
@@ -307,16 +310,16 @@ func (l *Ledger) Withdraw(target Target, why string, now time.Time) *Change {
 	if !ok || !offended || !h.until.IsZero() && !now.Before(h.until) {
 		return l.end(target, why, now)
 	}
-	left := *b
+	left := b.ban()
 	left.Author, left.Until = ByRule, h.until
 	left.Offence = h.count
 	if left.Term = Permanent; !left.Until.IsZero() {
 		left.Term = Term(left.Until.Sub(left.Start))
 	}
-	l.bans.put(target, &left)
-	l.remind(left.Until, target)
-	c := l.add(Change{Kind: KindExtend, Ban: left, At: now})
-	return &c
+	held := l.hold(&left)
+	l.bans.put(target, held)
+	l.remind(left.Until, &held.target)
+	return l.add(&Change{Kind: KindExtend, Ban: left, At: now})
 }
 
 // Lift ends the ban of exactly this target, as if it had expired at now: the offences
@@ -331,7 +334,7 @@ func (l *Ledger) Lift(target Target, why string, now time.Time) *Change {
 			h.forget = now.Add(c.Forget)
 		}
 		l.history[target] = h
-		l.remind(h.forget, target)
+		l.remind(h.forget, &target)
 	}
 	return c
 }
@@ -350,12 +353,11 @@ func (l *Ledger) end(target Target, why string, now time.Time) *Change {
 	if !ok {
 		return nil
 	}
-	ended := *b
-	ended.Evidence = l.evidence(b)
+	ended := b.ban()
+	ended.Evidence = l.evidence(&ended)
 	l.bans.remove(target)
 	l.unsaved.remove(target)
-	c := l.add(Change{Kind: KindUnban, Ban: ended, At: now, Why: why})
-	return &c
+	return l.add(&Change{Kind: KindUnban, Ban: ended, At: now, Why: why})
 }
 
 // Bars reports whether a ban that had begun by a time, and that holds for enforced, covers packets
@@ -363,7 +365,14 @@ func (l *Ledger) end(target Target, why string, now time.Time) *Change {
 func (l *Ledger) Bars(from netip.AddrPort, protocols []Protocol, begun time.Time, enforced func(*Ban) bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bars := func(b *Ban) bool { return b != nil && !b.Start.After(begun) && enforced(b) }
+	latest := begun.UnixMicro()
+	bars := func(h *held) bool {
+		if h == nil || h.start > latest {
+			return false
+		}
+		b := h.ban()
+		return enforced(&b)
+	}
 	if l.bans.networks.Contains(from.Addr()) {
 		for _, b := range l.bans.networks.Supernets(Address(from.Addr()).Prefix()) {
 			if bars(b) {
@@ -383,30 +392,32 @@ func (l *Ledger) Advance(now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var expired []Change
-	for len(l.due) > 0 && !l.due[0].at.After(now) {
-		d := heap.Pop(&l.due).(deadline)
-		r := l.record(d.target)
-		if !r.due(d.at) {
+	for len(l.due) > 0 && l.due[0].at <= now.UnixMicro() {
+		d, target := l.due.pop(), Target{}
+		target = *d.target
+		b, past, grant, grace := l.ending(d)
+		if !(b || past || grant || grace) {
 			continue
 		}
-		l.dirty[d.target] = struct{}{}
-		if r.Ban != nil && r.Ban.Until.Equal(d.at) {
-			ended := *r.Ban
+		l.dirty[target] = struct{}{}
+		if b {
+			h, _ := l.bans.get(target)
+			ended := h.ban()
 			if len(expired) < maxEvidenceAtOnce {
-				ended.Evidence = l.evidence(r.Ban)
+				ended.Evidence = l.evidence(&ended)
 			}
-			l.bans.remove(d.target)
-			l.unsaved.remove(d.target)
-			expired = append(expired, l.add(Change{Kind: KindExpire, Ban: ended, At: d.at}))
+			l.bans.remove(target)
+			l.unsaved.remove(target)
+			expired = append(expired, *l.add(&Change{Kind: KindExpire, Ban: ended, At: fromMicro(d.at)}))
 		}
-		if r.Forget.Equal(d.at) {
-			delete(l.history, d.target)
+		if past {
+			delete(l.history, target)
 		}
-		if r.Grant != nil && r.Grant.Until.Equal(d.at) {
-			l.grants.table.remove(d.target)
+		if grant {
+			l.grants.table.remove(target)
 		}
-		if r.Grace.Equal(d.at) {
-			l.grace.remove(d.target)
+		if grace {
+			l.grace.remove(target)
 		}
 	}
 	return expired
@@ -420,7 +431,7 @@ func (l *Ledger) Next() (at time.Time, ok bool) {
 	if len(l.due) == 0 {
 		return time.Time{}, false
 	}
-	return l.due[0].at, true
+	return fromMicro(l.due[0].at), true
 }
 
 // Bans returns the bans in force, in the order of their targets.
@@ -437,7 +448,7 @@ func (l *Ledger) After(target Target, limit int) []Ban {
 		if len(page) == limit {
 			break
 		}
-		page = append(page, *b)
+		page = append(page, b.ban())
 	}
 	return page
 }

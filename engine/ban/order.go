@@ -147,5 +147,14 @@ func (c *Change) Text() string {
 // A Batch is what an action is asked to carry out at once, oldest first.
 type Batch struct {
 	Now     time.Time // bans whose end is not after Now are over already
-	Changes []Change
+	Changes []*Change // others have them as well: they must not be changed
+}
+
+// BatchOf returns a batch, such as the tests of an action need.
+func BatchOf(now time.Time, changes ...Change) Batch {
+	b := Batch{Now: now}
+	for _, c := range changes {
+		b.Changes = append(b.Changes, &c)
+	}
+	return b
 }

@@ -12,7 +12,8 @@ func (l *Ledger) Step(by time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for target, b := range maps.Collect(l.bans.after(Target{})) {
-		moved := b.shifted(by)
+		moved := *b
+		moved.start, moved.until = micro(shifted(fromMicro(b.start), by)), micro(shifted(fromMicro(b.until), by))
 		l.bans.put(target, &moved)
 		l.dirty[target] = struct{}{}
 	}
@@ -36,16 +37,17 @@ func (l *Ledger) Step(by time.Duration) {
 		})
 	}
 	for i := range l.due {
-		l.due[i].at = l.due[i].at.Add(by)
+		l.due[i].at = fromMicro(l.due[i].at).Add(by).UnixMicro()
 	}
-	waiting := [][]Change{l.fresh, l.published}
+	waiting := [][]*Change{l.fresh, l.published}
 	for _, c := range l.cursors {
 		waiting = append(waiting, c.pending)
 	}
 	for _, changes := range waiting {
-		for i := range changes {
-			c := &changes[i]
-			c.At, c.Ban = c.At.Add(by), c.Ban.shifted(by)
+		for i, c := range changes { // others may have it as well
+			moved := *c
+			moved.At, moved.Ban = c.At.Add(by), c.Ban.shifted(by)
+			changes[i] = &moved
 		}
 	}
 }

@@ -135,6 +135,10 @@ func (t Target) Prefix() netip.Prefix {
 // Compare orders addresses and networks as [netip.Prefix.Compare] does, and the
 // other kinds after them by their text.
 func (t Target) Compare(u Target) int {
+	a, network := t.Network()
+	if b, both := u.Network(); network && both {
+		return a.Compare(b)
+	}
 	return cmp.Or(strings.Compare(t.other(), u.other()), t.Prefix().Compare(u.Prefix()))
 }
 

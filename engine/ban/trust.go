@@ -99,7 +99,7 @@ func (l *Ledger) Grant(g Trusted, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.grants.table.put(g.Target, &g)
-	l.remind(g.Until, g.Target)
+	l.remind(g.Until, &g.Target)
 	l.dirty[g.Target] = struct{}{}
 	// Other bans are not affected. A look at all of them for each of many grants would
 	// take minutes.

@@ -51,10 +51,10 @@ type Runner struct {
 	tried  chan struct{} // closed after the first attempt
 
 	// Of the goroutine in Run alone.
-	pending  []ban.Change // taken from the cursor, not yet carried out
-	taken    uint64       // the number of the latest change that was taken
-	stale    bool         // a resync is due
-	asking   []check      // not answered yet
+	pending  []*ban.Change // taken from the cursor, not yet carried out
+	taken    uint64        // the number of the latest change that was taken
+	stale    bool          // a resync is due
+	asking   []check       // not answered yet
 	told     *rate.Limiter
 	untold   int    // repairs that are not in the log
 	enforced *Wants // what the last resync compared with
@@ -248,7 +248,7 @@ func (r *Runner) take() {
 }
 
 // keep adds the changes that the action follows to the pending ones.
-func (r *Runner) keep(changes []ban.Change) {
+func (r *Runner) keep(changes []*ban.Change) {
 	if n := len(changes); n > 0 {
 		r.taken = changes[n-1].Seq
 	}
@@ -339,7 +339,7 @@ func (r *Runner) resync(ctx context.Context) error {
 		}
 	}
 	drift, err := r.level.Resync(ctx, func(yield func(ban.Ban) bool) {
-		for _, b := range bans {
+		for b := range bans.All() {
 			if (*wants)(b) && !yield(*b) {
 				return
 			}

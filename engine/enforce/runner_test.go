@@ -243,7 +243,7 @@ func TestAFailingPartHoldsUpNoBan(t *testing.T) {
 }
 
 // A stream only gets changes; there is nothing to resync.
-type stream struct{ got []ban.Change }
+type stream struct{ got []*ban.Change }
 
 func (s *stream) Apply(_ context.Context, b ban.Batch) error {
 	s.got = append(s.got, b.Changes...)

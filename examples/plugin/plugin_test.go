@@ -121,11 +121,11 @@ func TestListHoldsTheBans(t *testing.T) {
 		return ban.Change{Kind: kind, Ban: ban.Ban{Target: ban.Network(netip.MustParsePrefix(target)), Until: until}}
 	}
 	for range 2 { // a batch may come twice
-		err := l.Apply(t.Context(), ban.Batch{Now: now, Changes: []ban.Change{
+		err := l.Apply(t.Context(), ban.BatchOf(now, []ban.Change{
 			change(ban.KindBan, "203.0.113.7/32", now.Add(time.Hour)),
 			change(ban.KindBan, "198.51.100.0/24", time.Time{}),
 			change(ban.KindBan, "192.0.2.1/32", now.Add(-time.Second)),
-		}})
+		}...))
 		if err != nil {
 			t.Fatal(err)
 		}
