@@ -7,6 +7,8 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 # A number of inputs, not a duration: until Go 1.27 the end of a duration is sometimes
 # reported as a failure (go.dev/issue/75804).
 FUZZTIME ?= 200000x
+# Packages that are tested at once: twice as many as processors, because many tests wait.
+PACKAGES ?= $(shell echo $$((2 * $$(nproc))))
 export CGO_ENABLED ?= 0
 export RECORDINGS
 
@@ -30,7 +32,7 @@ score: ## score the shipped rules on the recordings, or on RECORDINGS=/path
 	$(GO) test -count=1 -run '^TestScore(Wire)?$$' -v ./cmd/freeswitch-security
 
 test: ## run all tests that need only Go
-	$(GO) test ./...
+	$(GO) test -p $(PACKAGES) ./...
 
 test-kernel: ## run the firewall tests, as root, in network namespaces
 	$(GO) test -count=1 -timeout 20m -p 1 -tags kernel ./actions/iptables ./cmd/freeswitch-security/kernel
@@ -39,15 +41,21 @@ figures: ## check the figures of the daemon, as root, on an idle machine
 	SLACK=1 $(GO) test -count=1 -tags kernel -v -run 'Latency|ManyBans|Flood|Footprint|Restart|NewAttacker' ./cmd/freeswitch-security/kernel
 	SLACK=1 $(GO) test -count=1 -v -run '^TestFollowFigures$$' ./sources/logfile
 
-soak: ## run the long tests: hundreds of rotations and of kills, a million hostile datagrams, a rewritten firewall
+soak: ## run the long tests: a thousand damaged states, hundreds of rotations and of kills, a million hostile datagrams, a rewritten firewall
+	DAMAGES=1000 $(GO) test -count=1 -run '^TestDamages$$' -v ./engine/ban
+	SEQUENCES=100000 $(GO) test -count=1 -run '^TestWindowsAgreeWithModel$$' -v ./engine/rule
 	LOGFILE_SOAK=1 $(GO) test -count=1 -timeout 60m -run TestSoak -v ./sources/logfile/tail
 	DATAGRAMS=1000000 $(GO) test -count=1 -run '^TestHostile$$' -v ./sources/sip/hep
 	REWRITES=60 $(GO) test -count=1 -timeout 60m -tags kernel -run TestRewritten -v ./cmd/freeswitch-security/kernel
 	KILLS=200 $(GO) test -count=1 -timeout 60m -tags kernel -run TestKillNine -v ./cmd/freeswitch-security/kernel
 
-# The simulations left out are of one goroutine, and take the race detector minutes.
+# The tests left out are of one goroutine, or do what others do in the same goroutines. They take the
+# race detector minutes.
+NORACE := AttackEconomy|ForgersBeyondTheLimits|GuessesOfAPhonesAddress|OfficeWorksAllDay|AddressOfAThiefIsBannedForLonger|FraudNight|FraudNightCustomers|$\
+	SpellingsOfTests|Spellings|ShippedRules|ShippedWire|ShippedCustomers|Damages|EvidenceIsBounded|CursorsOfKinds|WindowsAgreeWithModel|$\
+	ConcurrentAgreesWithModel|ManyAddresses|DeepFilesAreHarmless|ForgedSenders|Mutations
 race: ## run the tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m -skip '^Test(AttackEconomy|ForgersBeyondTheLimits|GuessesOfAPhonesAddress|SpellingsOfTests)$$' ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m -p $(PACKAGES) -skip '^Test($(NORACE))$$' ./...
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }

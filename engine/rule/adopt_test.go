@@ -82,7 +82,7 @@ func TestAdoptKeepsStatusOfDroppedWindows(t *testing.T) {
 
 // TestManyAddresses observes one failure of each of a million addresses.
 func TestManyAddresses(t *testing.T) {
-	const addresses = 1_000_000
+	const addresses = MaxKeys * 3 / 2
 	s := NewSet([]*Spec{guessing(t)})
 	ev := failure("10.0.0.0", 0)
 	for range addresses {
