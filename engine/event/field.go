@@ -28,8 +28,12 @@ type Field struct {
 	Kind  Kind
 	Bound int // bytes kept of a text
 
-	// At returns the place of a text in an event. It is nil for other kinds.
-	At func(*Event) *string
+	// At returns the place of a text in an event. Flag, Number and Addr return the value of a field of
+	// their kind. All others are nil.
+	At     func(*Event) *string
+	Flag   func(*Event) bool
+	Number func(*Event) int
+	Addr   func(*Event) netip.Addr
 
 	// NoKey says why `per` and `distinct` refuse the field. It is empty for a
 	// field that they accept.
@@ -45,7 +49,6 @@ type Field struct {
 	// Settable is false for a field that the engine sets, not a report.
 	Settable bool
 
-	get func(*Event) string        // of a kind other than Text; nil: no text form
 	set func(*Event, string) error // of a kind other than Text
 }
 
@@ -56,8 +59,8 @@ var Fields = []Field{
 	{Name: "source", Doc: "the source that reported it: log.freeswitch", Kind: Text, Bound: MaxField,
 		At: func(e *Event) *string { return &e.Source }, NoKey: "every source has windows of its own"},
 	{Name: "time", Doc: "when it happened: the stamp of the source, corrected if its clock is wrong", Kind: Time, NoKey: "it is different in nearly every event"},
-	{Name: "ip", Doc: "the peer's address", Kind: Address, Settable: true, get: addressText, set: setAddress},
-	{Name: "port", Doc: "the peer's port", Kind: Number, Settable: true, get: portText, set: setPort},
+	{Name: "ip", Doc: "the peer's address", Kind: Address, Settable: true, Addr: func(e *Event) netip.Addr { return e.IP }, set: setAddress},
+	{Name: "port", Doc: "the peer's port", Kind: Number, Settable: true, Number: func(e *Event) int { return int(e.Port) }, set: setPort},
 	folded("user", "the account that was tried", func(e *Event) *string { return &e.User }),
 	folded("domain", "the realm or host of the account", func(e *Event) *string { return &e.Domain }),
 	text("profile", "the sofia profile", func(e *Event) *string { return &e.Profile }),
@@ -74,29 +77,29 @@ var Fields = []Field{
 	derived("destination_tail", "the last nine digits of what was dialled, whatever stands before them", func(e *Event) *string { return &e.DestinationTail }, nil),
 	derived("destination_start", "the first two characters of what was dialled", func(e *Event) *string { return &e.DestinationStart }, nil),
 	derivedFlag("abroad", "whether the number that is called is of another country than the site, or of an international network, and not toll-free",
-		func(e *Event) *bool { return &e.Abroad }),
-	{Name: "hour", Doc: "the hour of the day in the site's zone: 0 to 23", Kind: Number, get: hourText},
+		func(e *Event) bool { return e.Abroad }),
+	{Name: "hour", Doc: "the hour of the day in the site's zone: 0 to 23", Kind: Number, Number: func(e *Event) int { return int(e.Hour) }},
 	derived("weekday", "the day of the week in the site's zone: "+strings.Join(Weekdays, ", "), func(e *Event) *string { return &e.Weekday }, Weekdays),
-	derivedFlag("night", "whether it is outside of the site's hours", func(e *Event) *bool { return &e.Night }),
+	derivedFlag("night", "whether it is outside of the site's hours", func(e *Event) bool { return e.Night }),
 	text("transport", "udp, tcp, tls, ws or wss", func(e *Event) *string { return &e.Transport }),
 	text("level", "the level of the log line: WARNING, ERR", func(e *Event) *string { return &e.Level }),
 	text("file", "the source file of FreeSWITCH that logged the line: sofia_reg.c", func(e *Event) *string { return &e.File }),
 	{Name: "message", Doc: "the log line without its header", Kind: Text, Bound: MaxText, Settable: true,
 		At: func(e *Event) *string { return &e.Message }, NoKey: "it is different in nearly every event"},
-	{Name: "answer", Doc: "the code of the SIP answer: 401; 0 while there is none", Kind: Number, Settable: true, get: answerText, set: setAnswer},
+	{Name: "answer", Doc: "the code of the SIP answer: 401; 0 while there is none", Kind: Number, Settable: true, Number: func(e *Event) int { return int(e.Answer) }, set: setAnswer},
 	{Name: "proven", Doc: "whether the sender cannot be forged: a connection, or a nonce that was sent to this address", Kind: Flag, Settable: true,
-		get: provenText, set: setProven, NoKey: "it is true or false"},
-	{Name: "nonce_ip", Doc: "the address to which the nonce of the credentials was sent", Kind: Address, Settable: true, get: nonceText, set: setNonce},
+		Flag: func(e *Event) bool { return e.Proven }, set: setProven, NoKey: "it is true or false"},
+	{Name: "nonce_ip", Doc: "the address to which the nonce of the credentials was sent", Kind: Address, Settable: true, Addr: func(e *Event) netip.Addr { return e.NonceIP }, set: setNonce},
 	{Name: "repeat", Doc: "whether this is a further report of one attempt", Kind: Flag, Settable: true,
-		get: repeatText, set: setRepeat, NoKey: "rules skip repeated reports"},
+		Flag: func(e *Event) bool { return e.Repeat }, set: setRepeat, NoKey: "rules skip repeated reports"},
 	derivedFlag("new_network", "whether the account was first seen in this network (/24, /48) within the last hour, and was known elsewhere for a day",
-		func(e *Event) *bool { return &e.NewNetwork }),
+		func(e *Event) bool { return e.NewNetwork }),
 	derivedFlag("new_destination", "whether the account first called this country and type of number within the last day, or not in the 90 days before",
-		func(e *Event) *bool { return &e.NewDestination }),
+		func(e *Event) bool { return e.NewDestination }),
 	derivedFlag("guessed", "whether the password may have been guessed in the last 24 hours: accepted in a new network after five failures within an hour",
-		func(e *Event) *bool { return &e.Guessed }),
+		func(e *Event) bool { return e.Guessed }),
 	{Name: "history_days", Doc: "for how many days the guard has kept the history of accounts", Kind: Number, NoKey: "it grows",
-		get: func(e *Event) string { return numberText(e.HistoryDays) }},
+		Number: func(e *Event) int { return int(e.HistoryDays) }},
 	{Name: "fields", Doc: "the raw fields, by name", Kind: Map, NoKey: "it holds many values"},
 }
 
@@ -113,8 +116,8 @@ func folded(name, doc string, at func(*Event) *string) Field {
 }
 
 // derivedFlag makes the row of a flag that the engine sets.
-func derivedFlag(name, doc string, at func(*Event) *bool) Field {
-	return Field{Name: name, Doc: doc, Kind: Flag, NoKey: "it is true or false", get: func(e *Event) string { return flagText(*at(e)) }}
+func derivedFlag(name, doc string, is func(*Event) bool) Field {
+	return Field{Name: name, Doc: doc, Kind: Flag, NoKey: "it is true or false", Flag: is}
 }
 
 // derived makes the row of a text that the engine sets.
@@ -186,8 +189,12 @@ func (f *Field) Get(e *Event) string {
 	switch {
 	case f.At != nil:
 		return *f.At(e)
-	case f.get != nil:
-		return f.get(e)
+	case f.Flag != nil && f.Flag(e):
+		return "true"
+	case f.Addr != nil && f.Addr(e).IsValid():
+		return f.Addr(e).String()
+	case f.Number != nil && (f.Number(e) != 0 && f.Name != "hour" || f.Name == "hour" && e.Weekday != ""):
+		return strconv.Itoa(f.Number(e))
 	}
 	return ""
 }
@@ -221,17 +228,6 @@ func (e *Event) Set(name, value string) error {
 	return nil
 }
 
-func addressText(e *Event) string { return addrText(e.IP) }
-
-func nonceText(e *Event) string { return addrText(e.NonceIP) }
-
-func addrText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
-}
-
 func setAddress(e *Event, value string) error {
 	addr, port, err := parse(value)
 	if err != nil {
@@ -257,17 +253,6 @@ func parse(value string) (netip.Addr, uint16, error) {
 	return addr, port, nil
 }
 
-func portText(e *Event) string { return numberText(e.Port) }
-
-func answerText(e *Event) string { return numberText(e.Answer) }
-
-func numberText(n uint16) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.Itoa(int(n))
-}
-
 func setPort(e *Event, value string) error { return setNumber(&e.Port, value, "a port") }
 
 func setAnswer(e *Event, value string) error {
@@ -281,24 +266,6 @@ func setNumber(at *uint16, value, what string) error {
 	}
 	*at = uint16(n)
 	return nil
-}
-
-func hourText(e *Event) string {
-	if e.Weekday == "" {
-		return ""
-	}
-	return strconv.Itoa(int(e.Hour))
-}
-
-func repeatText(e *Event) string { return flagText(e.Repeat) }
-
-func provenText(e *Event) string { return flagText(e.Proven) }
-
-func flagText(set bool) string {
-	if !set {
-		return ""
-	}
-	return "true"
 }
 
 func setRepeat(e *Event, value string) error { return setFlag(&e.Repeat, value) }

@@ -10,9 +10,9 @@ import (
 // environment is what an expression reads of an event: the names of [event.Fields],
 // which a test compares.
 //
-// It is passed to expr by value and boxed once per event: through a pointer every
-// field read would allocate, and a copy of the whole event would take a fifth more
-// memory. It must have no methods, which would be functions of the language.
+// It is passed to expr by value and boxed once per event, if an expression is left to
+// expr: through a pointer every field read would allocate, and a copy of the whole event
+// would take a fifth more memory. It must have no methods, which would be functions of the language.
 type environment struct {
 	Event       string            `expr:"event"`
 	Source      string            `expr:"source"`
@@ -53,9 +53,23 @@ type environment struct {
 	HistoryDays    int  `expr:"history_days"`
 }
 
-// NewEnv returns the environment in which [Matcher.Match] evaluates an expression.
-// It shares the event's raw fields.
-func NewEnv(ev *event.Event) any {
+// An Env is the environment in which [Matcher.Match] evaluates expressions: one event.
+type Env struct {
+	event  *event.Event
+	values any // an environment, made for the first expression that needs it
+}
+
+// NewEnv returns the environment of an event. It shares the event's raw fields.
+func NewEnv(ev *event.Event) *Env { return &Env{event: ev} }
+
+func (e *Env) all() any {
+	if e.values == nil {
+		e.values = environmentOf(e.event)
+	}
+	return e.values
+}
+
+func environmentOf(ev *event.Event) environment {
 	return environment{
 		Event: ev.Name, Source: ev.Source, Time: ev.Time, IP: text(ev.IP), Port: int(ev.Port),
 		User: ev.User, Domain: ev.Domain, Profile: ev.Profile, Method: ev.Method,

@@ -78,9 +78,12 @@ type Matcher struct {
 	text    string
 	root    ast.Node // as parsed, before the optimizer
 	locals  Locals
-	program *vm.Program
+	direct  condition   // nil: program decides
+	program *vm.Program // nil: direct decides
 	events  map[string]bool
 	names   map[string]bool // identifiers
+
+	usesRepeat, usesAnswer bool
 }
 
 // Compile checks and compiles an expression. It returns a matcher or all problems that
@@ -115,11 +118,18 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 		slices.SortStableFunc(c.problems, func(a, b Problem) int { return a.From - b.From })
 		return nil, c.problems
 	}
-	program, err := expr.Compile(expression, optionsWith(known.Locals)...)
+	compiled := patterns{}
+	program, err := expr.Compile(expression, optionsWith(known.Locals, compiled)...)
 	if err != nil {
 		return nil, []Problem{problemOf(err, whole)}
 	}
-	m := &Matcher{text: expression, root: tree.Node, locals: known.Locals, program: program, names: c.names, events: eventNames(tree.Node)}
+	m := &Matcher{
+		text: expression, root: tree.Node, locals: known.Locals, names: c.names, events: eventNames(tree.Node),
+		usesRepeat: c.names["repeat"], usesAnswer: c.names["answer"],
+	}
+	if m.direct = (translator{known.Locals, compiled}).condition(tree.Node); m.direct == nil {
+		m.program = program
+	}
 	if m.events != nil && len(m.events) == 0 {
 		return refuse("Expression never matches", "No event has two names: join the comparisons of \"event\" with \"or\".")
 	}
@@ -139,13 +149,16 @@ func (m *Matcher) Uses(field string) bool { return m.names[field] }
 // skips reports whether the expression is not evaluated: the event repeats a report. One that
 // names answer sees the report again once there is an answer.
 func (m *Matcher) skips(ev *event.Event) bool {
-	return ev.Repeat && !m.Uses("repeat") && (ev.Answer == 0 || !m.Uses("answer"))
+	return ev.Repeat && !m.usesRepeat && (ev.Answer == 0 || !m.usesAnswer)
 }
 
 // Match evaluates the expression in an environment of [NewEnv]. It fails where an
 // operation does, such as int("x") or a division by zero.
-func (m *Matcher) Match(machine *vm.VM, env any) (bool, error) {
-	out, err := machine.Run(m.program, env)
+func (m *Matcher) Match(machine *vm.VM, env *Env) (bool, error) {
+	if m.direct != nil {
+		return m.direct(env.event), nil
+	}
+	out, err := machine.Run(m.program, env.all())
 	if err != nil {
 		return false, errors.New(event.Printable(firstLine(err))) // it may quote the event
 	}
@@ -164,12 +177,11 @@ var options = []expr.Option{
 	expr.Function("in_network", inNetwork, new(func(string, netip.Prefix) bool)),
 	expr.Patch(constantNetworks{}),
 	expr.Function(matchesPattern, matchPattern, new(func(string, *pattern) bool)),
-	expr.Patch(constantPatterns{}),
 }
 
 // optionsWith returns the options of an expression with locals. They are replaced first: they may be patterns.
-func optionsWith(locals Locals) []expr.Option {
-	return append([]expr.Option{expr.Patch(locals)}, options...)
+func optionsWith(locals Locals, patterns patterns) []expr.Option {
+	return append(append([]expr.Option{expr.Patch(locals)}, options...), expr.Patch(patterns))
 }
 
 // newConfig returns the options for the parser.

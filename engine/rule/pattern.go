@@ -45,10 +45,24 @@ func matchPattern(args ...any) (any, error) {
 	return args[1].(*pattern).match(args[0].(string)), nil
 }
 
-// constantPatterns replaces the operator "matches". The checker has checked its pattern.
-type constantPatterns struct{}
+// patterns are those of one expression, by their texts.
+type patterns map[string]*pattern
 
-func (constantPatterns) Visit(node *ast.Node) {
+// of returns the pattern of a text; nil if that is not valid.
+func (all patterns) of(text string) *pattern {
+	if p := all[text]; p != nil {
+		return p
+	}
+	compiled, err := regexp.Compile(text)
+	if err != nil {
+		return nil
+	}
+	all[text] = &pattern{Regexp: compiled}
+	return all[text]
+}
+
+// Visit implements [ast.Visitor]: it replaces the operator "matches". The checker has checked its pattern.
+func (all patterns) Visit(node *ast.Node) {
 	matches, ok := (*node).(*ast.BinaryNode)
 	if !ok || matches.Operator != "matches" || matches.Left.Type().Kind() != reflect.String {
 		return // a value of another type is refused by expr
@@ -57,8 +71,8 @@ func (constantPatterns) Visit(node *ast.Node) {
 	if !ok {
 		return
 	}
-	if compiled, err := regexp.Compile(literal.Value); err == nil {
-		constant := &ast.ConstantNode{Value: &pattern{Regexp: compiled}}
+	if p := all.of(literal.Value); p != nil {
+		constant := &ast.ConstantNode{Value: p}
 		constant.SetType(reflect.TypeFor[*pattern]())
 		ast.Patch(node, &ast.CallNode{Callee: &ast.IdentifierNode{Value: matchesPattern}, Arguments: []ast.Node{matches.Left, constant}})
 	}

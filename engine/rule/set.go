@@ -19,6 +19,7 @@ type Set struct {
 	sources map[string]*listeners
 	ring    *ring
 	machine vm.VM
+	env     Env // of the event that is observed
 	usedUp  int // brakes
 
 	// Meter, unless nil, is called for each match that a rule with a threshold counts,
@@ -135,17 +136,14 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 		return
 	}
 	s.end(ls, ev)
-	var env any      // made for the first rule that needs it
+	s.env = Env{event: ev}
 	var place uint64 // in the ring, once a rule counts the event
 	for _, l := range ls.to(ev.Name) {
 		r := l.rule
 		if l.match.skips(ev) {
 			continue
 		}
-		if env == nil {
-			env = NewEnv(ev)
-		}
-		matched, err := l.match.Match(&s.machine, env)
+		matched, err := l.match.Match(&s.machine, &s.env)
 		if err != nil {
 			r.status.Errors++
 			r.status.LastError = err.Error()

@@ -26,7 +26,7 @@ func (m *Matcher) Why(ev *event.Event) []Clause {
 		from, to := span(n, tokens)
 		clause := Clause{Text: string(text[from:to])}
 		part := Matcher{}
-		if part.program, clause.Err = expr.Compile(clause.Text, optionsWith(m.locals)...); clause.Err == nil {
+		if part.program, clause.Err = expr.Compile(clause.Text, optionsWith(m.locals, patterns{})...); clause.Err == nil {
 			clause.True, clause.Err = part.Match(new(vm.VM), env)
 		}
 		out = append(out, clause)

@@ -1,0 +1,138 @@
+package rule
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+
+	"freeswitch-security/engine/event"
+)
+
+// byExpr returns what expr says of an expression and an event.
+func byExpr(t testing.TB, m *Matcher, ev *event.Event) bool {
+	t.Helper()
+	program, err := expr.Compile(m.text, optionsWith(m.locals, patterns{})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	matched, err := (&Matcher{program: program}).Match(new(vm.VM), NewEnv(ev))
+	if err != nil {
+		t.Fatalf("%s: %v", m, err)
+	}
+	return matched
+}
+
+// somethings are values of fields and of literals, many of them equal.
+var somethings = []string{"", "a", "A", "ab", "Ünïcode", "\xff\x00", "K", "203.0.113.7", "auth_failure", "true", "1"}
+
+func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
+
+// anEvent returns an event with random values in all fields.
+func anEvent(r *rand.Rand) *event.Event {
+	ev := &event.Event{
+		Time: time.Unix(r.Int64N(1e9), 0).UTC(), Port: uint16(r.IntN(3)), Answer: uint16(r.IntN(3)), Hour: uint8(r.IntN(3)), Weekday: "Mon",
+		HistoryDays: uint16(r.IntN(3)), Proven: r.IntN(2) == 0, Repeat: r.IntN(2) == 0, Abroad: r.IntN(2) == 0, Night: r.IntN(2) == 0,
+		NewNetwork: r.IntN(2) == 0, NewDestination: r.IntN(2) == 0, Guessed: r.IntN(2) == 0,
+	}
+	ev.Each(func(text *string) { *text = pick(r, somethings) })
+	ev.Name = pick(r, []string{"auth_failure", "call", "a"})
+	for _, at := range []*netip.Addr{&ev.IP, &ev.NonceIP} {
+		*at = pick(r, []netip.Addr{{}, netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("fe80::1%eth0")})
+	}
+	if r.IntN(4) > 0 {
+		ev.Fields = map[string]string{"x": pick(r, somethings)}
+	}
+	return ev
+}
+
+// anExpression returns a random condition of a depth, of all parts of the language that are translated.
+func anExpression(r *rand.Rand, depth int) string {
+	if depth > 0 {
+		a, b := anExpression(r, depth-1), anExpression(r, depth-1)
+		return pick(r, []string{"(" + a + " and " + b + ")", "(" + a + " || " + b + ")", "not (" + a + ")", "!(" + a + ")", "(" + a + ") != true", "(" + a + ") in [false]"})
+	}
+	quoted := func() string {
+		return fmt.Sprintf("%q", strings.ToValidUTF8(strings.ReplaceAll(pick(r, somethings), "\x00", ""), "?"))
+	}
+	var texts, numbers, flags []string
+	for _, f := range event.Fields {
+		switch {
+		case f.Name == "ip", f.Name == "destination_country", f.Values != nil, f.Kind == event.Map, f.Kind == event.Time:
+		case f.Kind == event.Number:
+			numbers = append(numbers, f.Name)
+		case f.Kind == event.Flag:
+			flags = append(flags, f.Name)
+		default:
+			texts = append(texts, f.Name)
+		}
+	}
+	text := pick(r, texts)
+	text = pick(r, []string{text, text, "fields['x']", "fields.missing", "lower(" + text + ")", "(" + text + " | upper())", "trim(" + text + ")", "local.a"})
+	number := pick(r, append(numbers, "len("+text+")", "1"))
+	few := []string{quoted(), quoted()}
+	return pick(r, []string{
+		pick(r, flags), "true", pick(r, flags) + " == false", "true != " + pick(r, flags), pick(r, flags) + " in [true, false]",
+		text + " == " + quoted(), quoted() + " != " + text, text + " == local.a", text + " in local.list", text + " not in local.none",
+		text + " in [" + strings.Join(few, ", ") + "]", text + " in [" + strings.Join(slices.Repeat(append(few, quoted()), 4), ", ") + "]",
+		number + pick(r, []string{" < ", " > ", " <= ", " >= "}) + pick(r, numbers), number + " in [0, 2]", "1 == " + number, "0 <= " + number + " < 2",
+		text + pick(r, []string{" contains ", " startsWith ", " endsWith ", " not contains "}) + quoted(), text + " startsWith user",
+		text + " matches '(?i)^a|ü'", text + " not matches local.a", "in_network(ip, '203.0.113.0/24')", "in_network(nonce_ip, '::/0')", "ip == '203.0.113.7'", "ip in ['', '2001:db8::1']",
+	})
+}
+
+// TestConditionAgreesWithExpr compares the functions with expr, on random expressions and events.
+func TestConditionAgreesWithExpr(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	known := Vocabulary{Open: true, Locals: Locals{"a": "a", "list": []string{"a", "ab", "K"}, "none": []string{}}}
+	direct := 0
+	for i := range 4000 {
+		m, problems := Compile(anExpression(r, i%4), known)
+		if problems != nil {
+			continue // such as a literal that is never equal
+		}
+		if m.direct == nil {
+			t.Errorf("%s is left to expr", m)
+			continue
+		}
+		direct++
+		for range 3 {
+			ev := anEvent(r)
+			if got, want := m.direct(ev), byExpr(t, m, ev); got != want {
+				t.Fatalf("%s\nof %+v\nis %v, and %v to expr", m, ev, got, want)
+			}
+		}
+	}
+	if direct < 1000 {
+		t.Errorf("only %d expressions were compared", direct)
+	}
+}
+
+// TestConditionOrExpr leaves to expr what may fail, and what has no function.
+func TestConditionOrExpr(t *testing.T) {
+	for expression, direct := range map[string]bool{
+		"event == 'call' and abroad": true,
+		"1 < port < 9":               true,
+		"int(user) == 5":             false,
+		"event == 'call' and (repeat or time.Hour() >= 22)": false,
+		"port / answer == 1":             false,
+		"user == domain":                 false,
+		"user + domain == 'ab'":          false,
+		"'x' in fields":                  false,
+		"in_network(user, '10.0.0.0/8')": false,
+		"float(user) < 1.5":              false,
+		"user in [domain, 'a']":          false,
+		"hasPrefix(user, 'a')":           false,
+		"lower(user) startsWith 'a' and len(user) not in [1]": true,
+	} {
+		if m := compiled(t, expression); (m.direct != nil) != direct || (m.program == nil) != direct {
+			t.Errorf("%s: direct is %v, want %v", expression, !direct, direct)
+		}
+	}
+}
