@@ -18,7 +18,6 @@ type block struct {
 	crlf     bool
 	read     int64 // how much of the recording was read when it was full
 	plan     *pattern.Plan
-	scanner  scanner // of a replay: scans this block alone
 
 	// What the scanner finds.
 	findings   []finding
@@ -107,12 +106,12 @@ func (b *blocks) divide(into *block, to int) bool {
 	return to > into.from
 }
 
-// read reads up to size bytes.
+// read reads up to size bytes, and more than half of them where there are so many.
 func (b *blocks) read() {
 	old := len(b.Log)
 	buf := b.Log[old : old+b.size]
 	n := 0
-	for n < len(buf) && b.end == nil {
+	for n <= len(buf)/2 && b.end == nil {
 		var got int
 		got, b.end = b.r.Read(buf[n:])
 		n += got

@@ -93,7 +93,7 @@ var connected = []string{"mod_event_socket.c", "mod_verto.c"}
 // of a session, and continued those with further lines.
 var (
 	catalogue = compileBuiltin()
-	invites   = selected(func(p *pattern.Pattern) bool { return p.Event == event.Call })
+	invites   = pattern.NewIndex(selected(func(p *pattern.Pattern) bool { return p.Event == event.Call }))
 	continued = selected(func(p *pattern.Pattern) bool { return p.Further != nil })
 )
 
@@ -133,7 +133,7 @@ func expected(msg string) pattern.Set {
 // isFurther reports whether a line is a further line of some message.
 func isFurther(line string) bool {
 	for i := range continued {
-		if _, v := continued[i].Further.Find("", "", line, &pattern.Match{}); v != pattern.Differs {
+		if continued[i].Further.Like(line) != nil {
 			return true
 		}
 	}

@@ -20,7 +20,7 @@ import (
 type decoder struct {
 	forgery.Detector
 	source   string
-	patterns pattern.Set
+	patterns *pattern.Index
 	use      []use // what the events of each pattern are for
 	detect   bool  // a line that an attacker wrote becomes a log_forgery
 	report   bool  // which is wanted
@@ -39,7 +39,7 @@ func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time
 			Caller:     inviteFrom,
 			Further:    isFurther,
 		},
-		source: s.name, patterns: s.patterns, use: s.uses(want),
+		source: s.name, patterns: s.index(), use: s.uses(want),
 		detect: s.detect, report: s.detect && (want == nil || want[event.LogForgery]),
 		others: slices.ContainsFunc(s.patterns, func(p pattern.Pattern) bool { return !hasHeader(p) }),
 	}
@@ -48,6 +48,12 @@ func (s *source) newDecoder(want map[string]bool, maxLine int, modTime time.Time
 	}
 	d.setCarrier(nil)
 	return d
+}
+
+// index returns the index of the patterns.
+func (s *source) index() *pattern.Index {
+	s.indexing.Do(func() { s.indexed = pattern.NewIndex(s.patterns) })
+	return s.indexed
 }
 
 // setCarrier sets the carrier of the log; nil: it is plain.
@@ -98,9 +104,9 @@ func (s *source) uses(want map[string]bool) []use {
 // plan makes the plan to find lines of the patterns that are in use.
 func (d *decoder) plan(sample []byte) *pattern.Plan {
 	var used []*pattern.Pattern
-	for i := range d.patterns {
+	for i := range d.patterns.Set {
 		if d.use[i] != unused {
-			used = append(used, &d.patterns[i])
+			used = append(used, &d.patterns.Set[i])
 		}
 	}
 	return pattern.NewPlan(used, sample)
@@ -127,14 +133,14 @@ const (
 )
 
 // read reads one line and the input behind it. It fails if no pattern in use matches.
-func (d *decoder) read(line string, rest []byte) (r reading, ok bool) {
+func (d *decoder) read(line string, rest []byte, r *reading) (ok bool) {
 	if d.TooLong(line) {
-		return r, false
+		return false
 	}
 	prefix := 0
 	if r.Header, ok = record.ParseHeader(line); !ok {
 		if prefix = carrier.PrefixLength(line); prefix == 0 {
-			return r, false
+			return false
 		}
 		r.Header, _ = record.ParseHeader(line[prefix:])
 		r.Message += prefix
@@ -142,9 +148,9 @@ func (d *decoder) read(line string, rest []byte) (r reading, ok bool) {
 	msg := line[r.Message:]
 	i, v := d.patterns.Find(r.File, r.Level, msg, &r.match)
 	if v == pattern.Differs || d.use[i] == unused {
-		return r, false
+		return false
 	}
-	r.pattern, r.use = &d.patterns[i], d.use[i]
+	r.pattern, r.use = &d.patterns.Set[i], d.use[i]
 	switch {
 	case v == pattern.Ambiguous:
 		r.refused = ambiguous
@@ -159,13 +165,14 @@ func (d *decoder) read(line string, rest []byte) (r reading, ok bool) {
 	case !d.complete(msg, rest):
 		r.refused = isContinued
 	}
-	return r, true
+	return true
 }
 
 // decode makes a finding of one line and the input behind it. doubted reports a line
 // that looks like a wanted event and is refused as evidence.
 func (d *decoder) decode(line string, rest []byte) (f finding, found, doubted bool) {
-	r, ok := d.read(line, rest)
+	var r reading
+	ok := d.read(line, rest, &r)
 	refused := r.refused != ""
 	if !ok || refused && !d.report {
 		return finding{}, false, ok && r.use == wanted

@@ -18,7 +18,8 @@ func (s *source) Explain(input string) string {
 	first, _, _ := strings.Cut(input, "\n")
 	e.CRLF = strings.HasSuffix(first, "\r")
 	line, rest := e.Cut([]byte(input))
-	r, ok := e.read(line, rest)
+	var r reading
+	ok := e.read(line, rest, &r)
 	switch {
 	case e.TooLong(line):
 		e.printf("No event: the line is longer than %d bytes and is not examined.\n", e.MaxLine)

@@ -26,8 +26,8 @@ func Framed(name string, zone *time.Location) func(message string) (e *event.Eve
 	var order ordered
 	return func(message string) (*event.Event, bool) {
 		line, rest, more := strings.Cut(strings.TrimSuffix(message, "\n"), "\n")
-		r, ok := d.read(line, nil)
-		if !ok || r.Stamp.Year == 0 {
+		var r reading
+		if !d.read(line, nil, &r) || r.Stamp.Year == 0 {
 			return nil, false
 		}
 		f := finding{event: d.event(line, &r), Header: r.Header, refused: r.refused == ambiguous}

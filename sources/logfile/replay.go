@@ -18,18 +18,18 @@ import (
 type sizes struct {
 	block   int // bytes that are read at a time
 	maxLine int // the longest line that is examined, in bytes
-	workers int // blocks that are decoded at the same time, but for two
+	workers int // goroutines that read and decode
 }
 
-// maxWorkers bounds the memory of a replay. One reader cannot keep more of them busy.
+// maxWorkers bounds the memory of a replay.
 const maxWorkers = 8
 
 func defaultSizes() sizes {
 	return sizes{block: 512 << 10, maxLine: 64 << 10, workers: min(runtime.GOMAXPROCS(0), maxWorkers)}
 }
 
-// Replay reads the recording in one goroutine, decodes it in several, and calls emit
-// in the goroutine of the caller, in the order of the log.
+// Replay decodes the recording in several goroutines, which take turns at reading it, and
+// calls emit in the goroutine of the caller, in the order of the log.
 //
 // The result does not depend on how the recording is divided. A line that an error of
 // reading cuts off is skipped. When ctx ends or emit fails, Replay returns without
@@ -45,13 +45,18 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 		rec.ModTime = time.Now() // nothing in it is later
 	}
 	decoder := s.newDecoder(want, sizes.maxLine, rec.ModTime)
-
-	blocks := blocks{Buffer: lines.Buffer{Splitter: decoder.Splitter}, before: decoder.Before(), behind: decoder.Behind(), r: rec.R, size: sizes.block}
-	free, filled := make(chan *block, sizes.workers+2), make(chan *block, sizes.workers+2)
-	for range cap(free) {
-		free <- blocks.newBlock()
+	r := &reader{
+		blocks:  blocks{Buffer: lines.Buffer{Splitter: decoder.Splitter}, before: decoder.Before(), behind: decoder.Behind(), r: rec.R, size: sizes.block},
+		decoder: decoder,
 	}
-	go blocks.fill(ctx, decoder, free, filled)
+	turn, free, filled := make(chan *reader, 1), make(chan *block, sizes.workers+2), make(chan *block, sizes.workers+2)
+	for range cap(free) {
+		free <- r.newBlock()
+	}
+	for range sizes.workers {
+		go work(ctx, turn, free, filled)
+	}
+	turn <- r
 	var stats plugin.Stats
 	order := ordered{sink: emit}
 	for {
@@ -76,8 +81,8 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 	if err := ctx.Err(); err != nil {
 		return stats, err
 	}
-	stats.Bytes = blocks.bytes
-	if err := blocks.end; err != io.EOF {
+	stats.Bytes = r.bytes
+	if err := r.end; err != io.EOF {
 		return stats, fmt.Errorf("read %s: %w", rec.Name, err)
 	}
 	return stats, nil
@@ -93,29 +98,52 @@ func receive[T any](ctx context.Context, c <-chan T) (v T, ok bool) {
 	return v, ok
 }
 
-// fill fills blocks until the recording or ctx ends, and has each scanned. The queues have
-// room for all blocks, so that it waits only for a free one.
-func (b *blocks) fill(ctx context.Context, d decoder, free <-chan *block, filled chan<- *block) {
-	defer close(filled)
-	var c *carrier.Carrier
-	b.r, c = carrier.Open(b.r, b.MaxLine, d.others)
-	d.setCarrier(c)
-	var plan *pattern.Plan
+// A reader of a recording is owned by the goroutine whose turn it is.
+type reader struct {
+	blocks
+	decoder decoder // copied by those that decode
+	plan    *pattern.Plan
+}
+
+// work reads and scans blocks until the recording or ctx ends. The queues have room for all
+// blocks, so that it waits only for its turn and for a free one. The block that is scanned
+// has just been read, and is still in the cache of the processor.
+func work(ctx context.Context, turn chan *reader, free <-chan *block, filled chan<- *block) {
+	var s *scanner
 	for {
 		next, ok := receive(ctx, free)
-		if !ok || !b.next(next) {
+		r, more := receive(ctx, turn)
+		if !ok || !more {
 			return
 		}
-		if plan == nil {
-			plan = d.plan(next.log[next.from:next.to])
+		if !r.fill(next) {
+			close(turn)
+			close(filled)
+			return
 		}
-		if next.plan == nil {
-			next.plan, next.scanner = plan, scanner{decoder: d}
+		if s == nil {
+			s = &scanner{decoder: r.decoder}
 		}
 		filled <- next
-		go func() {
-			next.scanner.scan(next)
-			next.done <- struct{}{}
-		}()
+		turn <- r
+		s.scan(next)
+		next.done <- struct{}{}
 	}
+}
+
+// fill fills a block and reports whether there was anything to fill it with.
+func (r *reader) fill(b *block) bool {
+	if r.plan == nil {
+		var c *carrier.Carrier
+		r.r, c = carrier.Open(r.r, r.MaxLine, r.decoder.others)
+		r.decoder.setCarrier(c)
+	}
+	if !r.next(b) {
+		return false
+	}
+	if r.plan == nil {
+		r.plan = r.decoder.plan(b.log[b.from:b.to])
+	}
+	b.plan = r.plan
+	return true
 }

@@ -23,6 +23,7 @@ func (s *scanner) scan(b *block) {
 	s.CRLF = b.crlf
 	data := b.log[b.from:b.to]
 	b.recognised = s.hasHeader(data)
+	s.Over(b.log)
 	seen := -1 // the line that was examined last
 	step := min(segment, (s.MaxLine+1)/2)
 	for from := 0; from < len(data); from += step {
@@ -69,8 +70,9 @@ func (s *scanner) examine(b *block, at int) {
 		return
 	}
 	f.at = at
-	if s.Piece > 0 {
-		c := contextOf(b.log, b.from+at, line, b.to-len(rest))
+	from, to := b.from+at, b.to-len(rest)
+	if s.Piece > 0 && f.event.IP.IsValid() && (f.Session && hasNoSession(f.File) || !s.InOrder(&f.Header, from, line, to)) {
+		c := contextOf(b.log, from, line, to)
 		if s.judge(&f, &c) {
 			b.doubted++
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"freeswitch-security/engine/event"
@@ -30,6 +31,8 @@ type source struct {
 	piece       int            // forgery.PieceLength; smaller in tests
 	corroborate settings.Text  // the source that must have reported the same
 	patterns    pattern.Set    // the operator's, then the catalogue
+	indexing    sync.Once
+	indexed     *pattern.Index // of the patterns, made when it is first used
 }
 
 // knownEvents are the names of events that are not the operator's own.
@@ -96,7 +99,7 @@ func readEvent(b *settings.Block) (p pattern.Pattern) {
 	}
 	if b.String("level", &level) {
 		level = strings.ToUpper(level)
-		if p.Level = record.Levels[level]; !slices.Contains(record.LevelNames, p.Level) {
+		if p.Level = record.Level(level); !slices.Contains(record.LevelNames, p.Level) {
 			b.Error("level", "Unknown level", fmt.Sprintf("%q is not a log level.%s Levels are %s.", level, event.DidYouMean(level, record.LevelNames), strings.Join(record.LevelNames, ", ")))
 		}
 	}

@@ -73,7 +73,7 @@ func TestVersions(t *testing.T) {
 			}
 			text := fmt.Sprintf("2026-05-04 10:11:%02d.131415%s [%s] %s:%d %s\n", n, idle, w.level, w.file, 100+i, w.text)
 			first, _, _ := strings.Cut(text, "\n")
-			if r, ok := d.read(first, nil); ok {
+			if r := (reading{}); d.read(first, nil, &r) {
 				read[r.File+r.Level+r.pattern.Text] = true
 			}
 			got := builtinSource().collect(strings.NewReader(text), time.Time{}, nil, defaultSizes())

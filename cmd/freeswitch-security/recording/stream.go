@@ -25,13 +25,13 @@ type Stream struct {
 	taken atomic.Int64 // bytes read from the files, compressed as they are
 
 	file    io.Closer
-	path    string        // of the current file
-	current *bufio.Reader // nil: the next file is to be opened
-	ready   []byte        // complete lines, or a piece of a long one, that Read has not returned yet
-	held    int           // bytes of current's buffer that ready began with
-	tail    []byte        // the incomplete last line of the file before
-	midline bool          // the last byte of ready does not end a line
-	broken  bool          // the file before could not be read to its end
+	path    string    // of the current file
+	current io.Reader // nil: the next file is to be opened
+	ready   []byte    // complete lines, or a piece of a long one, that Read has not returned yet
+	tail    []byte    // what was read behind them: the beginning of a line
+	midline bool      // what was read before the tail does not end a line
+	broken  bool      // the file before could not be read to its end
+	buffer  []byte    // what ready is a part of
 
 	began      string // first time stamp of the latest file that has one
 	beganPath  string // that file
@@ -44,19 +44,26 @@ type Stream struct {
 // maxHeld bounds the incomplete line that is held back, in bytes. No source reads longer lines.
 const maxHeld = 128 << 10
 
-// Read never fails: a failure ends one file, not the stream.
+// Read never fails: a failure ends one file, not the stream. It reads into p itself if there is room
+// for a line of any length.
 func (r *Stream) Read(p []byte) (int, error) {
 	for len(r.ready) == 0 {
-		if r.current == nil && len(r.paths) == 0 {
-			if len(r.tail) == 0 {
-				return 0, io.EOF
-			}
-			r.release(r.tail)
-			r.tail = nil
-		} else if r.current == nil {
+		switch {
+		case r.current == nil && len(r.paths) > 0:
 			r.next()
-		} else {
-			r.fill()
+		case r.current == nil && len(r.tail) == 0:
+			return 0, io.EOF
+		case r.current == nil:
+			r.ready, r.tail = r.tail, nil
+		case len(p) > maxHeld:
+			if n := r.fill(p); n > 0 {
+				return n, nil
+			}
+		default:
+			if r.buffer == nil {
+				r.buffer = make([]byte, 2*maxHeld)
+			}
+			r.ready = r.buffer[:r.fill(r.buffer)]
 		}
 	}
 	n := copy(p, r.ready)
@@ -64,28 +71,23 @@ func (r *Stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads on in the current file, up to the end of a line.
-func (r *Stream) fill() {
-	r.current.Discard(r.held)
-	r.held = 0
-	_, err := r.current.Peek(r.current.Buffered() + 1) // reads more
-	text, _ := r.current.Peek(r.current.Buffered())
-	end := bytes.LastIndexByte(text, '\n') + 1
-	if end == 0 && errors.Is(err, bufio.ErrBufferFull) {
-		end = len(text)
+// fill reads on in the current file, up to the end of a line. into has room for the tail and more.
+func (r *Stream) fill(into []byte) int {
+	held := copy(into, r.tail)
+	n, err := r.current.Read(into[held:])
+	n += held
+	end := bytes.LastIndexByte(into[:n], '\n') + 1
+	if n-end >= maxHeld {
+		end = n
 	}
-	switch {
-	case end > 0:
-		r.held = end
-		r.release(text[:end])
-	case err != nil:
-		r.tail = bytes.Clone(text)
+	r.tail = append(r.tail[:0], into[end:n]...)
+	if end > 0 {
+		r.midline = into[end-1] != '\n'
+	}
+	if err != nil {
 		r.close(err)
 	}
-}
-
-func (r *Stream) release(text []byte) {
-	r.ready, r.midline = text, text[len(text)-1] != '\n'
+	return end
 }
 
 // close ends the current file for the reason err.
@@ -119,8 +121,7 @@ func (r *Stream) next() {
 		r.tail = append(r.tail, '\n')
 	}
 	r.broken = false
-	r.current = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(r.tail), opened), maxHeld)
-	r.tail = nil
+	r.current = opened
 }
 
 // open opens the file at path, and decompresses gzip. It returns nil if there is nothing to read.

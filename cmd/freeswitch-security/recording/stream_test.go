@@ -1,11 +1,13 @@
 package recording
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -33,20 +35,25 @@ func TestStreamSeams(t *testing.T) {
 		"a long line, held in part": {[]string{long + "x", two}, long + "x\n" + two, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &Stream{}
+			var paths []string
 			for _, content := range test.files {
-				path := filepath.Join(t.TempDir(), "part")
-				if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				paths = append(paths, filepath.Join(t.TempDir(), "part"))
+				if err := os.WriteFile(paths[len(paths)-1], []byte(content), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				r.paths = append(r.paths, path)
 			}
-			got, err := io.ReadAll(iotest.OneByteReader(r))
-			if err != nil || string(got) != test.want {
-				t.Errorf("got %.200q, %v, want %.200q", got, err, test.want)
-			}
-			if len(r.failed) != test.failed {
-				t.Errorf("failures: %v, want %d", r.failed, test.failed)
+			for size, read := range map[string]func(io.Reader) io.Reader{
+				"bytes":  iotest.OneByteReader,
+				"blocks": func(r io.Reader) io.Reader { return bufio.NewReaderSize(r, 2*maxHeld) },
+			} {
+				r := &Stream{paths: slices.Clone(paths)}
+				got, err := io.ReadAll(read(r))
+				if err != nil || string(got) != test.want {
+					t.Errorf("by %s: got %.200q, %v, want %.200q", size, got, err, test.want)
+				}
+				if len(r.failed) != test.failed {
+					t.Errorf("failures: %v, want %d", r.failed, test.failed)
+				}
 			}
 		})
 	}

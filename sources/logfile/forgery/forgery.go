@@ -70,6 +70,8 @@ type Detector struct {
 
 	near []neighbour // the lines in the piece before the line that is judged
 	far  []neighbour // the lines in more pieces, reused
+
+	order order
 }
 
 // Judge compares a line that has a header with the lines around it.

@@ -37,6 +37,7 @@ func Compile(name, line string) (Pattern, []Problem) {
 	}
 	c.tokens(text)
 	c.pattern.lits = append(c.pattern.lits, c.lit)
+	c.pattern.last = c.lit == "" && c.pattern.addr >= 0 && c.pattern.addr == len(c.pattern.holes)-1 && strings.HasSuffix(c.pattern.lits[c.pattern.addr], " ")
 	if n := len(c.pattern.holes); n > maxHoles {
 		c.problem("Too many holes", "The pattern has %d holes; the maximum is %d.", n, maxHoles)
 	}

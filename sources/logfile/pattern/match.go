@@ -69,6 +69,9 @@ func (p *Pattern) Match(msg string, m *Match) Verdict {
 // same address.
 func (p *Pattern) locate(msg string, m *Match) (where span, v Verdict) {
 	before, starts, ok := p.starts(msg)
+	if ok && p.last {
+		return p.atEnd(msg, starts, m)
+	}
 	after, ends, ok2 := p.ends(msg)
 	if !ok || !ok2 {
 		return span{}, Differs
@@ -96,6 +99,20 @@ func (p *Pattern) locate(msg string, m *Match) (where span, v Verdict) {
 		}
 	}
 	return where, v
+}
+
+// atEnd finds an address that stands at the end, behind a blank, which no address holds.
+func (p *Pattern) atEnd(msg string, starts span, m *Match) (where span, v Verdict) {
+	from := strings.LastIndexByte(msg, ' ') + 1
+	before := p.lits[p.addr]
+	at, ok := from-len(before), false
+	if at < starts.from || at > starts.to || !strings.HasSuffix(msg[:from], before) || from+addrLength(msg[from:]) < len(msg) {
+		return span{}, Differs
+	}
+	if m.IP, m.Port, ok = p.address(msg[from:]); !ok {
+		return span{}, Differs
+	}
+	return span{from, len(msg)}, Matches
 }
 
 // starts returns the literal before the address and the places where it may
@@ -145,7 +162,7 @@ func addrLength(s string) int {
 	scope := false
 	for i, b := range []byte(s) {
 		switch {
-		case record.IsHex(b), b == '.', b == ':', b == '[', b == ']':
+		case addrBytes[b]:
 		case b == '%':
 			scope = true
 		case scope && (record.IsWord(b) || b == '-'):
@@ -155,6 +172,14 @@ func addrLength(s string) int {
 	}
 	return len(s)
 }
+
+// addrBytes are the bytes of an address without a scope.
+var addrBytes = func() (table [256]bool) {
+	for b := range table {
+		table[b] = record.IsHex(byte(b)) || b == '.' || b == ':' || b == '[' || b == ']'
+	}
+	return table
+}()
 
 func (p *Pattern) address(s string) (ip netip.Addr, port uint16, ok bool) {
 	if p.holes[p.addr].kind == addrPortHole {

@@ -22,6 +22,7 @@ type Pattern struct {
 	lits  []string // one more than holes; only the first and the last may be empty
 	holes []hole
 	addr  int        // the hole that takes the address, or -1
+	last  bool       // the message ends in the address, behind a blank
 	sets  []constant // the values of <name:literal>
 }
 
@@ -149,29 +150,6 @@ func set(e *event.Event, name string, at func(*event.Event) *string, value strin
 // A Set is a list of patterns. Of several that match a message, the first names
 // its event.
 type Set []Pattern
-
-// Find returns the first pattern that a message with this header is of.
-//
-// It compares the other patterns too. If one of them reads another address, the
-// message is [Ambiguous]. Otherwise an attacker without a name in the From header
-// could have the pattern with <user>@<domain> match from an @ in its Call-ID on.
-func (s Set) Find(file, level, msg string, m *Match) (index int, v Verdict) {
-	var other Match
-	for i := range s {
-		p := &s[i]
-		if !p.Of(file, level) {
-			continue
-		}
-		switch w := p.Match(msg, &other); {
-		case w == Differs:
-		case v == Differs:
-			index, v, *m = i, w, other
-		case w == Ambiguous, m.IP.IsValid() && other.IP.IsValid() && m.IP != other.IP:
-			return index, Ambiguous
-		}
-	}
-	return index, v
-}
 
 // Like returns the first pattern that a message matches with any header, or nil.
 func (s Set) Like(msg string) *Pattern {

@@ -117,10 +117,24 @@ func skipIdle(s string, i int) int {
 	return i
 }
 
-// Levels maps every spelling of a level to that of FreeSWITCH 1.10.
-var Levels = map[string]string{
-	"CONSOLE": "CONSOLE", "ALERT": "ALERT", "CRIT": "CRIT", "CRITICAL": "CRIT", "ERR": "ERR", "ERROR": "ERR",
-	"WARNING": "WARNING", "WARN": "WARNING", "NOTICE": "NOTICE", "INFO": "INFO", "DEBUG": "DEBUG", Other: Other,
+// Level returns a level as FreeSWITCH 1.10 spells it; "" if it is none.
+func Level(spelled string) string {
+	for _, name := range LevelNames {
+		if name == spelled {
+			return name
+		}
+	}
+	switch spelled {
+	case "CRITICAL":
+		return "CRIT"
+	case "ERROR":
+		return "ERR"
+	case "WARN":
+		return "WARNING"
+	case Other:
+		return Other
+	}
+	return ""
 }
 
 // Other is the level of a message of another program, which has no header of
@@ -139,7 +153,7 @@ func parseLevel(s string, i int) (level string, next int, ok bool) {
 	for end < len(s) && s[end]-'A' < 26 {
 		end++
 	}
-	if level, ok = Levels[s[i+1:end]]; !ok {
+	if level = Level(s[i+1 : end]); level == "" {
 		return "", 0, false
 	}
 	for level == "DEBUG" && end < len(s) && IsDigit(s[end]) {

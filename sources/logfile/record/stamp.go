@@ -142,7 +142,7 @@ func (c *Clock) Date(t Stamp) time.Time {
 		unix := time.Date(t.Year, t.month, t.day, t.hour, t.minute, t.second, 0, time.UTC).Unix()
 		return time.Unix(unix-int64(t.offset), nanos).In(c.Zone)
 	}
-	hour := ((int64(t.Year)*16+int64(t.month))*32+int64(t.day))*32 + int64(t.hour)
+	hour := t.packedHour()
 	if hour != c.hour {
 		first := time.Date(t.Year, t.month, t.day, t.hour, 0, 0, 0, c.Zone)
 		last := time.Date(t.Year, t.month, t.day, t.hour, 59, 59, 0, c.Zone)
@@ -153,6 +153,21 @@ func (c *Clock) Date(t Stamp) time.Time {
 		c.hour, c.start = hour, first.Unix()
 	}
 	return time.Unix(c.start+int64(t.minute*60+t.second), nanos).In(c.Zone)
+}
+
+// packedHour returns the hour of a stamp as one number.
+func (t *Stamp) packedHour() int64 {
+	return ((int64(t.Year)*16+int64(t.month))*32+int64(t.day))*32 + int64(t.hour)
+}
+
+// IsEven reports that the zone's clocks run evenly through the hour of a stamp, so that later times
+// of this hour have later texts. It reports false of a stamp without a year or with an offset.
+func (c *Clock) IsEven(t Stamp) bool {
+	if t.Year == 0 || t.Zoned {
+		return false
+	}
+	c.Date(t)
+	return c.hour == t.packedHour()
 }
 
 // Readings returns both moments at which the clocks of t's zone show what they show
