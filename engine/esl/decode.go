@@ -3,6 +3,7 @@ package esl
 import (
 	"bytes"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -11,11 +12,41 @@ import (
 // that of every body within this package.
 const bodyName = "_body"
 
-// each calls put with the headers of an event or log record, in order, unescaped and
-// in valid UTF-8; the body, if it is not empty, is bodyName. The bytes are valid
-// until put returns. It reports false for other frames, and for an event that cannot
+// A headerSet has the names of the headers that are wanted, and bodyName; nil: all.
+type headerSet struct {
+	text  map[string]string // by itself: the bytes of a frame need no copy
+	maybe [256]bool         // by digest: most headers are not wanted, and not looked up
+}
+
+func newHeaderSet(wanted []string) *headerSet {
+	n := &headerSet{text: map[string]string{}}
+	for _, name := range append(slices.Clip(wanted), bodyName) {
+		n.text[name] = name
+		n.maybe[digest([]byte(name))] = true
+	}
+	return n
+}
+
+// digest is another one for most other names.
+func digest(name []byte) byte {
+	if len(name) < 3 {
+		return 0
+	}
+	return byte(len(name)) ^ name[len(name)-1]<<3 ^ name[len(name)-3]<<5 ^ name[len(name)/2]
+}
+
+func (n *headerSet) has(name []byte) bool {
+	if n == nil {
+		return true
+	}
+	return n.maybe[digest(name)] && n.text[string(name)] != ""
+}
+
+// each calls put with the headers of an event or log record that are wanted, in order,
+// unescaped and in valid UTF-8; the body, if it is not empty, is bodyName. The bytes are
+// valid until put returns. It reports false for other frames, and for an event that cannot
 // be decoded, of which put may have had a part.
-func (f *frame) each(put func(name, value []byte)) bool {
+func (f *frame) each(wanted *headerSet, put func(name, value []byte)) bool {
 	checked := func(name, value []byte) {
 		// Callers can add names that begin with a NUL; FreeSWITCH has none.
 		if len(name) > 0 && name[0] != 0 && (len(value) > 0 || string(name) != bodyName) {
@@ -24,21 +55,21 @@ func (f *frame) each(put func(name, value []byte)) bool {
 	}
 	switch f.kind {
 	case kindJSON:
-		return eachJSON(f.body, checked)
+		return eachJSON(f.body, wanted, checked)
 	case kindPlain:
-		eachPlain(f.body, checked)
+		eachPlain(f.body, wanted, checked)
 		return true
 	case kindRecord:
-		f.eachRecord(checked)
+		f.eachRecord(wanted, checked)
 		return true
 	}
 	return false
 }
 
-func (f *frame) eachRecord(put func(name, value []byte)) {
+func (f *frame) eachRecord(wanted *headerSet, put func(name, value []byte)) {
 	for line := range bytes.Lines(f.head) {
 		name, value := cutLine(line)
-		if string(name) != "Content-Type" && string(name) != "Content-Length" {
+		if string(name) != "Content-Type" && string(name) != "Content-Length" && wanted.has(name) {
 			put(name, valid(value))
 		}
 	}
@@ -46,7 +77,7 @@ func (f *frame) eachRecord(put func(name, value []byte)) {
 }
 
 // eachPlain reads an event of "Name: value" lines, which may have a body of its own.
-func eachPlain(text []byte, put func(name, value []byte)) {
+func eachPlain(text []byte, wanted *headerSet, put func(name, value []byte)) {
 	length := 0
 	for len(text) > 0 {
 		var line []byte
@@ -57,6 +88,9 @@ func eachPlain(text []byte, put func(name, value []byte)) {
 		name, value := cutLine(line)
 		if string(name) == "Content-Length" {
 			length, _ = strconv.Atoi(string(value))
+		}
+		if !wanted.has(name) {
+			continue
 		}
 		switch value = valid(unescape(value)); {
 		case bytes.HasPrefix(value, []byte("ARRAY::")):

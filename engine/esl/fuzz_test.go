@@ -48,16 +48,23 @@ func addStreams(f *testing.F) {
 func FuzzJSON(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"a":"b"}`, ` { "a" : "b" , "c" : ["d","]",{"e":"}"}], "f":1e5,"g":null } `, `{"a":"\ud800\\\"\u0041","a":"` + "\xff" + `"}`,
-		`{"a":"b",}`, `{"a":{}}x`, `[{}]`, `{"a":"` + "\n" + `"}`, `{"a":-}`, `{"a":"b`, `{"":"", "\u0000":"x"}`, `{"a":[}`, `{"a":]}`, `{"a":,}`,
+		`{"abcdefghijklmnop\u0041":"0123456789abcdef\n\"\\\u00e9","ab":"01234567\x","A":"0123456é"}`, `{"a":["x\"","y"],"ab":[["x"]]}`,
+		`{"a":"\u12g4"}`, `{"a":"\u12`, `{"ab":"0123456` + "\x1f" + `"}`, `{"_body":"x","ab":"01234567\`, `{"a":"b",}`, `{"a":{}}x`, `[{}]`, `{"a":"` + "\n" + `"}`, `{"a":-}`, `{"a":"b`, `{"":"", "\u0000":"x"}`, `{"a":[}`, `{"a":]}`, `{"a":,}`,
 	} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got := map[string]string{}
-		ok := eachJSON(text, func(name, value []byte) { got[string(name)] = string(value) })
+		ok := eachJSON(text, nil, func(name, value []byte) { got[string(name)] = string(value) })
 		want, valid := naiveJSON(text)
 		if ok != valid || ok && !maps.Equal(got, want) {
 			t.Errorf("%q: %q, %v, want %q, %v", text, got, ok, want, valid)
+		}
+		some := map[string]string{}
+		ok = eachJSON(text, newHeaderSet([]string{"a", "ab", "A"}), func(name, value []byte) { some[string(name)] = string(value) })
+		maps.DeleteFunc(want, func(name, _ string) bool { return name != "a" && name != "ab" && name != "A" && name != bodyName })
+		if ok != valid || ok && !maps.Equal(some, want) {
+			t.Errorf("%q: %q, %v, want %q, %v", text, some, ok, want, valid)
 		}
 	})
 }

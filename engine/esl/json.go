@@ -2,16 +2,18 @@ package esl
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"math/bits"
 	"unicode/utf8"
 )
 
-// eachJSON reads an event that is a JSON object, and calls put with its strings.
+// eachJSON reads an event that is a JSON object, and calls put with its strings that are wanted.
 //
 // It accepts what encoding/json accepts, which a fuzz target checks. encoding/json
 // would build a map of boxed values first; this finds the tokens, and leaves to
-// encoding/json only those that are more than plain ASCII.
-func eachJSON(text []byte, put func(name, value []byte)) bool {
+// encoding/json only those that are wanted and more than plain ASCII.
+func eachJSON(text []byte, wanted *headerSet, put func(name, value []byte)) bool {
 	s := scanner{rest: text}
 	if !s.take('{') {
 		return false
@@ -20,14 +22,18 @@ func eachJSON(text []byte, put func(name, value []byte)) bool {
 		if !first && !s.take(',') {
 			return false
 		}
-		name, ok := s.str()
-		if !ok || !s.take(':') {
+		token, plain := s.str()
+		if token == nil || !s.take(':') {
 			return false
 		}
-		if value, ok := s.str(); ok {
-			put(name, value)
-		} else if !s.skip() {
-			return false
+		name := unquote(token, plain)
+		switch token, plain = s.str(); {
+		case token == nil:
+			if !s.skip() {
+				return false
+			}
+		case wanted.has(name):
+			put(name, unquote(token, plain))
 		}
 	}
 	s.space()
@@ -53,54 +59,115 @@ func (s *scanner) take(c byte) bool {
 	return true
 }
 
-// str returns the next token unquoted, if it is a string.
-func (s *scanner) str() ([]byte, bool) {
+// str returns the next token in its quotes, and whether it is plain; nil if it is no string.
+func (s *scanner) str() (token []byte, plain bool) {
 	s.space()
 	n, plain := quoted(s.rest)
 	if n == 0 {
 		return nil, false
 	}
-	token := s.rest[:n]
+	token, s.rest = s.rest[:n], s.rest[n:]
+	return token, plain
+}
+
+// unquote returns what a string stands for.
+func unquote(token []byte, plain bool) []byte {
 	if plain {
-		s.rest = s.rest[n:]
-		return token[1 : n-1], true
+		return token[1 : len(token)-1]
 	}
 	var text string
-	if json.Unmarshal(token, &text) != nil {
-		return nil, false
-	}
-	s.rest = s.rest[n:]
-	return []byte(text), true
+	_ = json.Unmarshal(token, &text) // quoted has checked it
+	return []byte(text)
 }
 
 // quoted returns the length of the string at the start of b, 0 if there is none, and
-// whether it is plain: without escapes, control characters and non-ASCII.
+// whether it is plain: without escapes and non-ASCII.
 func quoted(b []byte) (n int, plain bool) {
 	if len(b) == 0 || b[0] != '"' {
 		return 0, false
 	}
 	plain = true
-	for i := 1; i < len(b); i++ {
+	for i := 1; ; i++ {
+		for i+8 <= len(b) {
+			mark := special(binary.LittleEndian.Uint64(b[i:]))
+			i += bits.TrailingZeros64(mark) / 8 // 8 if there is none
+			if mark != 0 {
+				break
+			}
+		}
+		if i >= len(b) {
+			return 0, false
+		}
 		switch c := b[i]; {
 		case c == '"':
 			return i + 1, plain
 		case c == '\\':
-			i++
+			size := escape(b[i:])
+			if size == 0 {
+				return 0, false
+			}
+			i += size - 1
 			plain = false
-		case c < ' ' || c >= utf8.RuneSelf:
+		case c < ' ':
+			return 0, false
+		case c >= utf8.RuneSelf:
 			plain = false
 		}
 	}
-	return 0, false
+}
+
+// special returns a word whose lowest set bit, if any, is in the first byte of w that is not
+// plain: a quote, a backslash, a control character or non-ASCII.
+func special(w uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote, slash := w^ones*'"', w^ones*'\\'
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w | w) & highs
+}
+
+// escape returns the length of the escape sequence at the start of b, 0 if it is invalid.
+func escape(b []byte) int {
+	switch {
+	case len(b) < 2:
+	case bytes.IndexByte([]byte(`"\/bfnrt`), b[1]) >= 0:
+		return 2
+	case b[1] == 'u' && len(b) >= 6:
+		for _, c := range b[2:6] {
+			if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+				return 0
+			}
+		}
+		return 6
+	}
+	return 0
 }
 
 // skip skips a value that is not a string, such as the array of a repeated header.
 func (s *scanner) skip() bool {
+	if rest := (scanner{s.rest}); rest.strings() {
+		*s = rest
+		return true
+	}
 	decoder := json.NewDecoder(bytes.NewReader(s.rest))
 	var value json.RawMessage
 	if decoder.Decode(&value) != nil {
 		return false
 	}
 	s.rest = s.rest[decoder.InputOffset():]
+	return true
+}
+
+// strings skips an array of strings, if it is the next value.
+func (s *scanner) strings() bool {
+	if !s.take('[') {
+		return false
+	}
+	for first := true; !s.take(']'); first = false {
+		if !first && !s.take(',') {
+			return false
+		}
+		if token, _ := s.str(); token == nil {
+			return false
+		}
+	}
 	return true
 }

@@ -13,6 +13,7 @@ type Subscription struct {
 	Events     []string // names: "CHANNEL_CREATE", beside HEARTBEAT
 	Subclasses []string // of CUSTOM events: "sofia::register_failure"
 	LogLevel   int      // log records up to this level, 4 being WARNING; -1: none
+	Headers    []string // that take reads; none: it reads all
 
 	// Unreadable, if it is set, is called for every frame that cannot be decoded, by
 	// the goroutine that calls take.
@@ -39,7 +40,8 @@ func (sub Subscription) commands() []string {
 // which the switch sent them. It calls up once the switch has accepted the whole
 // subscription; the first messages may come before that. Both are called by the
 // caller's goroutine. Trap: take must not wait, because a switch disconnects a
-// listener that does not read.
+// listener that does not read; if the subscription names headers, the map of a message is
+// used again for the next one.
 //
 // It returns when ctx or the connection ends, always with an error: that of ctx,
 // or one that wraps ErrUnreachable, ErrAuthRefused, ErrACLRefused, ErrSilent,
@@ -59,7 +61,7 @@ func (s Switch) listen(ctx context.Context, sub Subscription, up func(), take fu
 	for _, command := range commands {
 		_ = c.client.Send(command) // next says why one could not be sent
 	}
-	until := time.Now().Add(c.limits.step)
+	until, decoder := time.Now().Add(c.limits.step), newDecoder(sub.Headers)
 	for {
 		if len(commands) == 0 { // all are answered
 			until = time.Now().Add(c.limits.silence)
@@ -68,7 +70,7 @@ func (s Switch) listen(ctx context.Context, sub Subscription, up func(), take fu
 		if err != nil {
 			return err
 		}
-		m, ok := f.message()
+		m, ok := decoder.message(&f)
 		switch {
 		case ok:
 			take(m)

@@ -131,6 +131,9 @@ func (p *part) advance(zone *time.Location) (err error) {
 // recordStamp begins every log record, in the local time of the switch.
 const recordStamp = "2006-01-02 15:04:05.000000"
 
+// inMerge are the headers of an event by which frames are ordered and told apart.
+var inMerge = newHeaderSet([]string{"Event-Date-Timestamp", "Core-UUID", "Event-Sequence"})
+
 // identify sets the time and the id of the frame: the number of an event, the text of
 // a record. A frame without a time has no id.
 func (p *part) identify(zone *time.Location) {
@@ -144,7 +147,7 @@ func (p *part) identify(zone *time.Location) {
 		return
 	}
 	var stamp, core, sequence string
-	p.frame.each(func(name, value []byte) {
+	p.frame.each(inMerge, func(name, value []byte) {
 		switch string(name) {
 		case "Event-Date-Timestamp":
 			stamp = string(value)

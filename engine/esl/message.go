@@ -18,20 +18,44 @@ type Message struct {
 	Body string
 	// Record marks a log record.
 	Record bool
+	// Size is that of the frame, in bytes.
+	Size int
 }
 
-// message decodes an event or log record.
-func (f *frame) message() (Message, bool) {
+// A decoder decodes the frames of one stream.
+type decoder struct {
+	wanted  *headerSet
+	headers map[string]string // of the latest message; unused where all headers are wanted
+}
+
+// newDecoder returns a decoder of the named headers; without names, of all.
+func newDecoder(headers []string) *decoder {
+	if len(headers) == 0 {
+		return &decoder{}
+	}
+	return &decoder{wanted: newHeaderSet(headers), headers: map[string]string{}}
+}
+
+// message decodes an event or log record. Its map is used again for the next one, unless all
+// headers are wanted.
+func (d *decoder) message(f *frame) (Message, bool) {
 	if !f.kind.isReport() {
 		return Message{}, false
 	}
-	m := Message{Headers: make(map[string]string, 32), Record: f.kind == kindRecord}
-	ok := f.each(func(name, value []byte) {
-		if string(name) == bodyName {
+	m := Message{Headers: d.headers, Record: f.kind == kindRecord, Size: len(f.head) + len(f.body)}
+	if d.wanted == nil {
+		m.Headers = make(map[string]string, 32)
+	}
+	clear(d.headers)
+	ok := f.each(d.wanted, func(name, value []byte) {
+		switch {
+		case string(name) == bodyName:
 			m.Body = string(value)
-			return
+		case d.wanted != nil:
+			m.Headers[d.wanted.text[string(name)]] = string(value)
+		default:
+			m.Headers[string(name)] = string(value)
 		}
-		m.Headers[string(name)] = string(value)
 	})
 	return m, ok
 }
@@ -68,13 +92,18 @@ func Lost(m Message) uint64 {
 // from any frame on.
 type Reader struct {
 	frames  *frames
+	decoder *decoder
 	skipped int64
 }
 
-// NewReader returns a reader of JSON events, plain events and log records, in any mix.
-func NewReader(r io.Reader) *Reader { return &Reader{frames: newFrames(r)} }
+// NewReader returns a reader of JSON events, plain events and log records, in any mix. It reads
+// the named headers; without names, all.
+func NewReader(r io.Reader, headers ...string) *Reader {
+	return &Reader{frames: newFrames(r), decoder: newDecoder(headers)}
+}
 
-// Next returns the next event or log record. It skips replies and notices, and
+// Next returns the next event or log record. If headers were named, those of the message are
+// valid until the next call. It skips replies and notices, and
 // counts the frames that cannot be decoded. It returns io.EOF at the end, also in a
 // frame; ErrProtocol where r is another kind of stream; and else the error of r.
 func (r *Reader) Next() (Message, error) {
@@ -86,7 +115,7 @@ func (r *Reader) Next() (Message, error) {
 		if err != nil {
 			return Message{}, err
 		}
-		if m, ok := f.message(); ok {
+		if m, ok := r.decoder.message(&f); ok {
 			return m, nil
 		}
 		if f.kind.isReport() {

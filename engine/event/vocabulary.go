@@ -1,5 +1,7 @@
 package event
 
+import "strings"
+
 // The vocabulary: names that mean the same from every source, so that a rule tried
 // on a recorded log is the rule that runs on the live event stream. [Vocabulary]
 // says what each means.
@@ -39,6 +41,14 @@ const (
 // SIPRequestAgain is no name of an event. It stands among the events that are wanted of a source:
 // a SIPRequest is to be reported again, with its answer and when it is sent again.
 const SIPRequestAgain = "sip_request again"
+
+// Raw is what stands among the events that are wanted of a source for a raw field that a rule reads.
+func Raw(field string) string { return rawStart + field }
+
+// RawField returns the raw field of a name among the wanted events, if it is one of [Raw].
+func RawField(wanted string) (field string, ok bool) { return strings.CutPrefix(wanted, rawStart) }
+
+const rawStart = "field "
 
 // A Word is an event name with its meaning.
 type Word struct{ Name, Doc string }

@@ -270,6 +270,7 @@ func (c *checker) local(n *ast.MemberNode) {
 }
 
 func (c *checker) rawField(key *ast.StringNode) {
+	c.names[event.Raw(key.Value)] = true
 	if c.known.Fields != nil && !slices.Contains(c.known.Fields, key.Value) {
 		c.problem(key, "Unknown field", "No source of this rule sets a raw field %q.%s",
 			key.Value, event.DidYouMean(key.Value, c.known.Fields))

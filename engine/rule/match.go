@@ -81,7 +81,7 @@ type Matcher struct {
 	direct  condition   // nil: program decides
 	program *vm.Program // nil: direct decides
 	events  map[string]bool
-	names   map[string]bool // identifiers
+	names   map[string]bool // identifiers, and raw fields as of [event.Raw]
 
 	usesRepeat, usesAnswer bool
 }

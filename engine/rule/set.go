@@ -100,6 +100,14 @@ func index(all []listener) *listeners {
 	}
 	if len(ls.rest) > 0 {
 		ls.wants = nil
+		return ls
+	}
+	for _, l := range all {
+		for name := range l.match.names {
+			if _, isRaw := event.RawField(name); isRaw {
+				ls.wants[name] = true
+			}
+		}
 	}
 	return ls
 }

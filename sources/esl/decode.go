@@ -19,6 +19,7 @@ import (
 type decoder struct {
 	source   string
 	want     map[string]bool                    // nil: all
+	kept     map[*report][]string               // raw fields of each row; nil: all
 	record   func(string) (*event.Event, bool)  // reads a log record; nil: none is wanted
 	inLog    []string                           // events of the log alone
 	core     string                             // Core-UUID, a new one for every start of the switch
@@ -32,7 +33,7 @@ type decoder struct {
 }
 
 func (s *source) newDecoder(want map[string]bool) *decoder {
-	d := &decoder{source: s.name, want: want}
+	d := &decoder{source: s.name, want: want, kept: keptFields(want)}
 	if s.wantsLog(want) {
 		d.record, d.inLog = s.records(s.name, s.zone), s.inLog.Names()
 	}
@@ -111,22 +112,25 @@ func (d *decoder) build(r *report, h headers) *event.Event {
 		return nil // every event of FreeSWITCH has a stamp
 	}
 	e := &event.Event{Name: r.event, Source: d.source, Time: at}
-	if r.few {
+	switch {
+	case d.kept != nil:
+		e.Fields = only(h, d.kept[r])
+	case r.few:
 		e.Fields = only(h, r.spec.Raw)
-	} else {
+	default:
 		e.Fields = fields(h)
 	}
-	e.IP, e.Port = address(e.Fields[r.ip], e.Fields[r.port])
+	e.IP, e.Port = address(h[r.ip], h[r.port])
 	for _, f := range r.texts {
-		*f.at(e) = e.Fields[f.header]
+		*f.at(e) = cut(h[f.header])
 	}
 	if isCut(h) && e.UUID != "" {
 		e.UUID = bound(h["Caller-Channel-Created-Time"] + " " + e.UUID)
 	}
 	if r.refine != nil {
-		r.refine(d, e)
+		r.refine(d, e, h)
 	}
-	e.Text = evidence(r.name, e)
+	e.Text = evidence(r.name, e, h)
 	d.repeats.mark(e, d.record != nil)
 	return e
 }
@@ -158,7 +162,7 @@ func address(addr, port string) (netip.Addr, uint16) {
 //	sofia::register_failure REGISTER user=1003@10.77.0.10 from 192.0.2.218:55529 profile=internal user-agent="Zoiper"
 //
 // It is bounded and not escaped. Callers wrote parts of it.
-func evidence(report string, e *event.Event) string {
+func evidence(report string, e *event.Event, h headers) string {
 	b := append(make([]byte, 0, 256), report...)
 	put := func(before, text, after string) {
 		if text != "" {
@@ -176,8 +180,8 @@ func evidence(report string, e *event.Event) string {
 		b = e.IP.AppendTo(append(b, " from "...))
 	}
 	put(" gateway=", e.Fields["gateway"], "")
-	put(" cause=", e.Fields["Hangup-Cause"], "")
-	put(" result=", e.Fields["auth-result"], "")
+	put(" cause=", cut(h["Hangup-Cause"]), "")
+	put(" result=", cut(h["auth-result"]), "")
 	put(" profile=", e.Profile, "")
 	put(" call-id=", e.CallID, "")
 	put(` user-agent="`, e.UserAgent, `"`)

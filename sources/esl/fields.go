@@ -24,9 +24,7 @@ func fields(h headers) map[string]string {
 		if !isOwn(name) {
 			continue
 		}
-		if len(value) > event.MaxField {
-			value = bound(value)
-		}
+		value = cut(value)
 		kept[name] = value
 		size += len(name) + len(value)
 	}
@@ -37,6 +35,14 @@ func fields(h headers) map[string]string {
 }
 
 func bound(s string) string { return event.Bound(s, event.MaxField) }
+
+// cut bounds a header, which is a text of its own: it need not be copied.
+func cut(header string) string {
+	if len(header) <= event.MaxField {
+		return header
+	}
+	return bound(header)
+}
 
 // dropLast drops the fields for which there is no room: first those that callers can add
 // (headers of a SIP message, which become variables), and then other variables. A caller
@@ -59,12 +65,12 @@ func dropLast(fields map[string]string) {
 	}
 }
 
-// only copies the named headers of the event, bounded.
+// only copies the named headers of the event, bounded. It is never nil.
 func only(h headers, names []string) map[string]string {
-	kept := make(map[string]string, len(names))
+	kept := map[string]string{}
 	for _, name := range names {
 		if value, ok := h[name]; ok {
-			kept[name] = bound(value)
+			kept[name] = cut(value)
 		}
 	}
 	return kept

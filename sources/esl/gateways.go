@@ -107,7 +107,7 @@ func (g *gateways) event(name, gateway string, addr netip.Addr) *event.Event {
 		Name: name, Source: g.source, IP: addr,
 		Fields: map[string]string{"gateway": gateway},
 	}
-	e.Text = evidence("sofia xmlstatus gateway", e)
+	e.Text = evidence("sofia xmlstatus gateway", e, nil)
 	return e
 }
 

@@ -242,6 +242,6 @@ func registered(r *esl.Registration, source string, now time.Time) *event.Event 
 		Fields: map[string]string{"expires": strconv.FormatInt(left, 10), "url": bound(r.URL)},
 	}
 	e.IP, e.Port = address(r.IP, r.Port)
-	e.Text = evidence("show registrations", e)
+	e.Text = evidence("show registrations", e, nil)
 	return e
 }

@@ -9,8 +9,8 @@ import (
 	"freeswitch-security/engine/status"
 )
 
-// progress reports the state of a follower to the engine. Lines are frames, and Bytes the
-// texts in them.
+// progress reports the state of a follower to the engine. Lines are frames, and Bytes
+// their size.
 type progress struct {
 	*plugin.Progress
 	records bool                      // the subscription has log records
@@ -69,17 +69,13 @@ func (p *progress) down(fault string) {
 // message counts a message of the stream, and the restarts, doubted records and losses
 // that it showed.
 func (p *progress) message(m *esl.Message, restarts, doubted, lost uint64) {
-	bytes := len(m.Body)
-	for name, value := range m.Headers {
-		bytes += len(name) + len(value)
-	}
 	if lost > 0 && p.isUp() {
 		now := time.Now()
 		p.since.Store(&now)
 	}
 	p.Update(func(s *status.Source) {
 		s.Lines++
-		s.Bytes += uint64(bytes)
+		s.Bytes += uint64(m.Size)
 		s.Restarts += restarts
 		s.Doubted += doubted
 		s.Lost += lost

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"freeswitch-security/sources/logfile"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 var update = flag.Bool("update", false, "update the golden files")
@@ -213,11 +215,59 @@ func TestReplayWanted(t *testing.T) {
 				want = append(want, &alone)
 			}
 		}
-		if diff := cmp.Diff(want, got, sameAddr); diff != "" || len(got) == 0 {
+		if diff := cmp.Diff(want, got, sameAddr, cmpopts.IgnoreFields(event.Event{}, "Fields")); diff != "" || len(got) == 0 {
 			t.Errorf("%s: -want +got:\n%s", name, diff)
 		}
 	}
 	if got, _ := testSource().replayed(t, data, map[string]bool{}); len(got) != 0 {
 		t.Errorf("nothing is wanted: %v", got)
+	}
+}
+
+// TestRawFields compares the events of all recordings where everything is read with those where only
+// what the rules name is: the raw fields that they and the engine read are the same.
+func TestRawFields(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.gz")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	named := []string{"rpid", "variable_sip_via_rport", "Caller-Channel-Name", "Event-Sequence"}
+	want := map[string]bool{}
+	for _, spec := range testSource().Describe().Events {
+		want[spec.Name] = true
+	}
+	for _, name := range named {
+		want[event.Raw(name)] = true
+	}
+	read := slices.Concat(named, strings.Fields(ofEngine+" authenticated multiple_registrations gateway sip-allow-multiple-registrations"))
+	seen := map[string]bool{}
+	for _, path := range paths {
+		data := esltest.Recording(t, path)
+		all, _ := testSource().replayed(t, data, nil)
+		some, _ := testSource().replayed(t, data, want)
+		if diff := cmp.Diff(all, some, sameAddr, cmpopts.IgnoreFields(event.Event{}, "Fields")); diff != "" {
+			t.Fatalf("%s: -all +some:\n%s", path, diff)
+		}
+		for i, e := range some {
+			for name, value := range e.Fields {
+				if whole, ok := all[i].Fields[name]; !ok && e.Name != event.CallEnded || ok && whole != value {
+					t.Errorf("%s: %s has %s = %q, want %q", path, e.Name, name, value, whole)
+				}
+			}
+			for _, name := range read {
+				if all[i].Fields[name] != e.Fields[name] {
+					t.Errorf("%s: %s has %s = %q, want %q", path, e.Name, name, e.Fields[name], all[i].Fields[name])
+				}
+				seen[name] = seen[name] || e.Fields[name] != ""
+			}
+			if e.Fields["to-host"] != "" && e.Name == event.Challenge || len(e.Fields) > 24 {
+				t.Errorf("%s: %s has %q", path, e.Name, e.Fields)
+			}
+		}
+	}
+	for _, name := range []string{"rpid", "variable_sip_via_rport", "contact", "expires", "username", "variable_sip_authorized", "authenticated"} {
+		if !seen[name] {
+			t.Errorf("no event has the raw field %s", name)
+		}
 	}
 }

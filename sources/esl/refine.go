@@ -26,15 +26,16 @@ func account(h headers) (user, domain string, shown bool) {
 
 // refineDigest reads the account of a digest, and treats the request as a call if From
 // and To differ.
-func refineDigest(_ *decoder, e *event.Event) {
-	e.User, e.Domain, _ = account(e.Fields)
-	if e.ToUser != e.Fields["to-user"] {
+func refineDigest(_ *decoder, e *event.Event, h headers) {
+	user, domain, _ := account(h)
+	e.User, e.Domain = cut(user), cut(domain)
+	if e.ToUser != cut(h["to-user"]) {
 		e.Destination = e.ToUser
 	}
 }
 
 // refineChallenge treats a request as a call if From and To differ.
-func refineChallenge(_ *decoder, e *event.Event) {
+func refineChallenge(_ *decoder, e *event.Event, _ headers) {
 	if e.ToUser != e.User {
 		e.Destination = e.ToUser
 	}
@@ -73,7 +74,7 @@ func (d *decoder) noteAttempt(h headers) {
 }
 
 // refineFailure adds to a failure what only its attempt reports.
-func (d *decoder) refineFailure(e *event.Event) {
+func (d *decoder) refineFailure(e *event.Event, _ headers) {
 	if e.Method == "INVITE" {
 		e.User, e.Destination = "", e.ToUser
 	}
@@ -90,10 +91,10 @@ func (d *decoder) refineFailure(e *event.Event) {
 // refineRegistered sets the raw field "authenticated": whether a password was verified.
 // Only then does FreeSWITCH add the variables of the account. They are missing where a
 // profile accepts all registrations, or an access list let the sender in.
-func refineRegistered(d *decoder, e *event.Event) {
+func refineRegistered(d *decoder, e *event.Event, h headers) {
 	d.several.mark(e)
 	e.Fields["authenticated"] = "false"
-	if shown := e.Fields["sip_auth_username"]; shown != "" && shown == e.Fields["username"] {
+	if shown := h["sip_auth_username"]; shown != "" && shown == h["username"] {
 		e.Fields["authenticated"] = "true"
 	}
 }
@@ -103,7 +104,9 @@ func isRegisteredGateway(h headers) bool {
 	return h["State"] == "REGED" && h["Register-Network-IP"] != ""
 }
 
-func refineGateway(_ *decoder, e *event.Event) { e.Fields["gateway"] = e.Fields["Gateway"] }
+func refineGateway(_ *decoder, e *event.Event, h headers) {
+	e.Fields["gateway"] = cut(h["Gateway"])
+}
 
 // isIncoming reports whether a channel is a call to the switch. The switch calls itself
 // through mod_loopback: that channel has the address of the call it was made for, which
@@ -122,27 +125,26 @@ func isRejected(h headers) bool { return h["Hangup-Cause"] == "CALL_REJECTED" &&
 // Trap: the caller writes the realm of its digest, and FreeSWITCH accepts any where the profile
 // has force-register-domain. user_name and domain_name are those of the directory, until the
 // dialplan sets them for the called party; then requested_user_name is as the caller wrote it.
-func refineCall(_ *decoder, e *event.Event) {
-	f := e.Fields
-	if f["Caller-Source"] == "mod_verto" {
-		refineVertoCall(e)
+func refineCall(_ *decoder, e *event.Event, h headers) {
+	if h["Caller-Source"] == "mod_verto" {
+		refineVertoCall(e, h)
 		return
 	}
 	if !e.IP.IsValid() {
-		e.IP, e.Port = address(f["variable_sip_network_ip"], f["variable_sip_network_port"])
+		e.IP, e.Port = address(h["variable_sip_network_ip"], h["variable_sip_network_port"])
 	}
-	if f["variable_sip_authorized"] != "true" {
+	if h["variable_sip_authorized"] != "true" {
 		return
 	}
-	user := f["variable_sip_auth_username"]
-	f["authenticated"] = strconv.FormatBool(user != "")
+	user := h["variable_sip_auth_username"]
+	e.Fields["authenticated"] = strconv.FormatBool(user != "")
 	switch {
-	case e.Name == event.Call && f["variable_user_name"] != "":
-		e.User, e.Domain = f["variable_user_name"], f["variable_domain_name"]
-	case f["variable_requested_user_name"] != "":
-		e.User, e.Domain = f["variable_requested_user_name"], f["variable_requested_domain_name"]
+	case e.Name == event.Call && h["variable_user_name"] != "":
+		e.User, e.Domain = cut(h["variable_user_name"]), cut(h["variable_domain_name"])
+	case h["variable_requested_user_name"] != "":
+		e.User, e.Domain = cut(h["variable_requested_user_name"]), cut(h["variable_requested_domain_name"])
 	case user != "":
-		e.User, e.Domain = user, f["variable_sip_auth_realm"]
+		e.User, e.Domain = cut(user), cut(h["variable_sip_auth_realm"])
 	}
 }
 
@@ -151,8 +153,8 @@ func refineCall(_ *decoder, e *event.Event) {
 //
 // Trap: the browser may set any variable of its call, also those that FreeSWITCH sets for calls of
 // phones. Its login and address are in the caller profile.
-func refineVertoCall(e *event.Event) {
-	e.User, e.Domain = divide(e.Fields["Caller-Username"])
+func refineVertoCall(e *event.Event, h headers) {
+	e.User, e.Domain = divide(cut(h["Caller-Username"]))
 	e.Port, e.ToUser, e.CallID, e.UserAgent, e.Transport, e.Profile = 0, "", "", "", "", ""
 	login := strconv.FormatBool(e.User != "")
 	e.Fields["variable_sip_authorized"], e.Fields["authenticated"] = login, login
@@ -167,7 +169,7 @@ func divide(login string) (user, domain string) {
 }
 
 // refineVerto divides a login "user@domain". A browser may send any text, over a connection.
-func refineVerto(_ *decoder, e *event.Event) {
-	e.IP, e.Port, e.Proven = event.ParseAddrPort(e.Fields["verto_client_address"])
+func refineVerto(_ *decoder, e *event.Event, h headers) {
+	e.IP, e.Port, e.Proven = event.ParseAddrPort(cut(h["verto_client_address"]))
 	e.User, e.Domain = divide(e.User)
 }

@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,10 +23,10 @@ type report struct {
 	from  string             // "field=header …"; "": it only contributes
 	few   bool               // it has no raw fields but those of from and reads
 
-	refine func(*decoder, *event.Event) // sets fields that depend on several headers
-	reads  string                       // other headers, which refine reads or rules are to have
-	sets   string                       // other fields, typed or raw, that the event may have
-	then   func(*decoder, headers)      // called where the row applies
+	refine func(*decoder, *event.Event, headers) // sets fields that depend on several headers
+	reads  string                                // other headers, which refine reads or rules are to have
+	sets   string                                // other fields, typed or raw, that the event may have
+	then   func(*decoder, headers)               // called where the row applies
 
 	ip, port string           // headers of the address, parsed from the column from
 	texts    []textHeader     // of the other fields
@@ -54,6 +55,16 @@ const ofChannelToo = "variable_sip_network_ip variable_sip_authorized variable_s
 	"variable_requested_user_name variable_requested_domain_name Caller-Source Caller-Username"
 
 const ofGateway = "ip=Register-Network-IP port=Register-Network-Port profile=profile-name"
+
+// ofEngine are the headers that the engine reads as raw fields.
+const ofEngine = " contact domain_name expires sip_auth_realm sip_auth_username username " +
+	"variable_sip_auth_realm variable_sip_auth_username variable_sip_authorized"
+
+// ofMessage are the headers that are read of messages, and not to be raw fields.
+var ofMessage = []string{
+	"Event-Name", "Event-Subclass", "Event-Date-Timestamp", "Core-UUID", "API-Command", "API-Command-Argument", "module_name", "Log-File",
+	"Call-Direction", "Channel-Name", "Caller-Channel-Created-Time", "Ping-Status", "State", "verto_success",
+}
 
 // reports is the table of what the switch reports. A new event of FreeSWITCH is a row.
 var reports = parse([]report{
@@ -148,6 +159,43 @@ var isNeeded, isReported = func() (headers, events map[string]bool) {
 // numbers. All events of the log alone are that severe.
 const warning = 4
 
+// rawFields returns the raw fields that rules read.
+func rawFields(want map[string]bool) (fields []string) {
+	for name := range want {
+		if field, isRaw := event.RawField(name); isRaw && isOwn(field) {
+			fields = append(fields, field)
+		}
+	}
+	return fields
+}
+
+// keptFields returns the raw fields to keep of each row: those that refine, the engine or rules read;
+// nil: all.
+func keptFields(want map[string]bool) map[*report][]string {
+	if want == nil {
+		return nil
+	}
+	kept, named := map[*report][]string{}, rawFields(want)
+	for i := range reports {
+		r := &reports[i]
+		kept[r] = strings.Fields(r.reads + ofEngine)
+		for _, field := range named {
+			if !slices.Contains(kept[r], field) && (!r.few || slices.Contains(r.spec.Raw, field)) {
+				kept[r] = append(kept[r], field)
+			}
+		}
+	}
+	return kept
+}
+
+// headersOf returns the headers to read of messages; none: all.
+func headersOf(want map[string]bool) []string {
+	if want == nil {
+		return nil
+	}
+	return slices.Concat(slices.Sorted(maps.Keys(isNeeded)), strings.Fields(ofEngine), ofMessage, rawFields(want))
+}
+
 // isWanted reports whether one of the events is wanted; nil wants all.
 func isWanted(want map[string]bool, names ...string) bool {
 	return want == nil || slices.ContainsFunc(names, func(name string) bool { return want[name] })
@@ -155,7 +203,7 @@ func isWanted(want map[string]bool, names ...string) bool {
 
 // subscription asks for the reports that the wanted events need.
 func (s *source) subscription(want map[string]bool) esl.Subscription {
-	sub := esl.Subscription{LogLevel: -1}
+	sub := esl.Subscription{LogLevel: -1, Headers: headersOf(want)}
 	for i := range reports {
 		r := &reports[i]
 		switch {

@@ -125,7 +125,7 @@ func (s *source) Describe() plugin.Description {
 // records, in any mix. Lines counts them; Skipped counts frames that cannot be decoded.
 func (s *source) Replay(ctx context.Context, rec plugin.Recording, want map[string]bool, emit func(*event.Event) error) (plugin.Stats, error) {
 	var stats plugin.Stats
-	frames, decoder := esl.NewReader(rec.R), s.newDecoder(want)
+	frames, decoder := esl.NewReader(rec.R, headersOf(want)...), s.newDecoder(want)
 	for {
 		if err := ctx.Err(); err != nil {
 			return stats, err

@@ -208,6 +208,7 @@ func TestSubscription(t *testing.T) {
 		{"", set(event.Gateway), esl.Subscription{Subclasses: []string{"sofia::gateway_add", "sofia::gateway_state", "sofia::gateway_delete"}, LogLevel: -1}},
 		{"", set(event.Unregistered), esl.Subscription{Subclasses: []string{"sofia::unregister", "sofia::expire"}, LogLevel: -1}},
 	} {
+		test.sub.Headers = headersOf(test.want)
 		if diff := cmp.Diff(test.sub, made(t, test.body).subscription(test.want), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s %v: -want +got:\n%s", test.body, test.want, diff)
 		}
