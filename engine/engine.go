@@ -24,6 +24,7 @@ type Engine struct {
 	options    Options
 	cfg        *config.Config
 	rules      *rule.Set
+	nodes      []node // of a fleet that is replayed; nil: there is none
 	ledger     *ban.Ledger
 	verifier   *corroboration.Verifier
 	known      knownGood
@@ -218,13 +219,13 @@ func (e *Engine) believe(ev *event.Event) {
 	e.cfg.Annotate(ev)
 	if e.setsAside(ev) {
 		e.aside++
-		e.rules.End(ev) // a call ends, whatever is banned
+		e.rulesOf(ev.Node).End(ev) // a call ends, whatever is banned
 	} else {
 		ev = e.attributed(ev)
 		e.known.learn(ev, e.now)
 		e.lift(ev)
 		e.challenges.see(ev)
-		e.rules.Observe(ev, e.fired)
+		e.rulesOf(ev.Node).Observe(ev, e.fired)
 		e.limit(ev)
 	}
 	if e.options.Observed != nil {
@@ -239,6 +240,10 @@ func (e *Engine) advance(now time.Time) {
 		e.decide(&c)
 	}
 	e.verifier.Advance(now, e.believe)
+	e.rules.Advance(now, e.fired)
+	for _, n := range e.nodes {
+		n.rules.Advance(now, e.fired)
+	}
 	for _, r := range e.rules.Recovered(now) {
 		e.options.Log.Info("brake recovered", "rule", r.Rule, "withheld", r.Withheld)
 	}
@@ -247,8 +252,10 @@ func (e *Engine) advance(now time.Time) {
 // next returns when there is something to do without a report.
 func (e *Engine) next() (at time.Time, ok bool) {
 	at, ok = e.ledger.Next()
-	if held, waits := e.verifier.Next(); waits && (!ok || held.Before(at)) {
-		return held, true
+	for _, next := range []func() (time.Time, bool){e.verifier.Next, e.rules.Next} {
+		if sooner, waits := next(); waits && (!ok || sooner.Before(at)) {
+			at, ok = sooner, true
+		}
 	}
 	return at, ok
 }

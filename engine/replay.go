@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/rule"
 )
 
 // An Input is one stream of a replay: a source and its recording.
 type Input struct {
 	Ref       string // the source's reference, for messages
+	Node      string // of a fleet, whose recording it is; "": of this one
 	Source    plugin.Source
 	Recording plugin.Recording
 	Want      []string // events that are emitted even if no rule uses them
@@ -34,11 +37,16 @@ func (e *Engine) Replay(ctx context.Context, inputs []Input, each func(*event.Ev
 	e.dry = !e.options.AsRecorded
 	stats := make([]plugin.Stats, len(inputs))
 	errs := make([]error, len(inputs))
+	var joined []string
 	streams := make([]*stream, len(inputs))
 	open := map[string]int{} // streams of each source that have not ended
 	var reading sync.WaitGroup
+	for _, in := range inputs {
+		joined = append(joined, in.Node)
+	}
+	e.join(joined)
 	for i, in := range inputs {
-		s := &stream{batches: make(chan []*event.Event, 4)}
+		s := &stream{batches: make(chan []*event.Event, 4), node: in.Node}
 		if written := in.Recording.ModTime; !written.IsZero() {
 			s.horizon = written.Add(skew)
 		}
@@ -86,6 +94,7 @@ func (e *Engine) SetAside() uint64 { return e.aside }
 // A stream is the events of one input on their way to the core. The reading goroutine fills
 // it through emit and flush, the core empties it.
 type stream struct {
+	node    string
 	batches chan []*event.Event
 	filling []*event.Event
 	reading []*event.Event
@@ -119,6 +128,7 @@ func (s *stream) clamp(ev *event.Event) {
 func (s *stream) emit(ctx context.Context) func(*event.Event) error {
 	return func(ev *event.Event) error {
 		s.clamp(ev)
+		ev.Node = s.node
 		s.filling = append(s.filling, ev)
 		if len(s.filling) < batchSize {
 			return nil
@@ -168,4 +178,46 @@ func earliest(streams []*stream) *event.Event {
 	ev := next.reading[0]
 	next.reading = next.reading[1:]
 	return ev
+}
+
+// A node is another node of a fleet whose events are replayed, or given in a test: its rules count
+// what it reports, and hear what the others count. Bans, registrations and brakes are shared.
+type node struct {
+	name  string
+	rules *rule.Set
+}
+
+// join has the events of several nodes count as in a fleet of them. It must be called before the
+// first event; names may repeat. An empty name is this node.
+func (e *Engine) join(names []string) {
+	if !slices.ContainsFunc(names, func(name string) bool { return name != "" }) {
+		return
+	}
+	e.nodes = []node{{"", e.rules}}
+	for _, name := range names {
+		if !slices.ContainsFunc(e.nodes, func(n node) bool { return n.name == name }) {
+			set := rule.NewSet(e.cfg.Rules)
+			set.Apart = e.apart
+			e.nodes = append(e.nodes, node{name, set})
+		}
+	}
+	for _, n := range e.nodes {
+		n.rules.Tell = func(id rule.ID, _ *rule.Spec, ev *event.Event, what rule.Told) {
+			for _, other := range e.nodes {
+				if other.name != n.name {
+					other.rules.Hear(id, ev, what, e.fired)
+				}
+			}
+		}
+	}
+}
+
+// rulesOf returns the rules that count what a node reports: those of this node if it has not joined.
+func (e *Engine) rulesOf(name string) *rule.Set {
+	for _, n := range e.nodes {
+		if n.name == name {
+			return n.rules
+		}
+	}
+	return e.rules
 }

@@ -54,6 +54,11 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 	}})
 	e.verifier.SetPairs(nil) // the events of a test are not corroborated
 	e.ledger.SetKinds(append(enforced(cfg), ban.TargetAccount))
+	var nodes []string
+	for _, g := range t.Given {
+		nodes = append(nodes, g.Node)
+	}
+	e.join(nodes)
 	events, err := play(&only, t.Given)
 	if err != nil {
 		return nil, err
@@ -83,7 +88,7 @@ func play(cfg *config.Config, given []config.Given) ([]*event.Event, error) {
 			}
 			for _, ev := range heard {
 				ev.Time = next
-				ev.Source = g.Source
+				ev.Source, ev.Node = g.Source, g.Node
 				if begins := ev.Name == event.Call || ev.Name == event.CallAnswered; begins && g.Event != nil && ev.UUID == "" {
 					ev.UUID = "given " + strconv.Itoa(len(events)) // each is a call of its own
 				}

@@ -19,6 +19,7 @@
 # PUBLISH are seen on the wire. The log source needs `log-auth-failures`.
 rule "password guessing" {
   on    = local.switch
+  scope = "fleet"
   match = <<-EOT
     event in ['auth_failure', 'unknown_user']
     or event == 'acl_reject' and message contains 'Rejected by user acl'
@@ -49,6 +50,42 @@ rule "password guessing" {
       every  = "149s"
     }
     bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "twice at each of two switches of a fleet, and once more" {
+    given {
+      event = "auth_failure"
+      ip    = "203.0.113.7"
+      times = 2
+    }
+    given {
+      node  = "sbc2"
+      event = "auth_failure"
+      ip    = "203.0.113.7"
+      times = 2
+    }
+    given {
+      node  = "sbc3"
+      event = "auth_failure"
+      ip    = "203.0.113.7"
+    }
+    bans = { "203.0.113.7" = "10m" }
+  }
+
+  test "twice at each of two switches" {
+    given {
+      node  = "sbc1"
+      event = "auth_failure"
+      ip    = "203.0.113.7"
+      times = 2
+    }
+    given {
+      node  = "sbc2"
+      event = "auth_failure"
+      ip    = "203.0.113.7"
+      times = 2
+    }
+    bans = {}
   }
 
   test "by methods that FreeSWITCH does not report" {
@@ -261,6 +298,7 @@ rule "password guessing" {
 # a forger needs twenty packets for each ban.
 rule "slow password guessing" {
   on    = local.switch
+  scope = "fleet"
   match = <<-EOT
     event in ['auth_failure', 'unknown_user', 'verto_login_failure']
     or event == 'acl_reject' and message contains 'Rejected by user acl'
@@ -356,6 +394,7 @@ rule "slow password guessing" {
 # In the log, a failure by INVITE names no account.
 rule "password spraying" {
   on    = local.switch
+  scope = "fleet"
   match = "event == 'auth_failure'"
 
   threshold {

@@ -150,6 +150,7 @@ rule "success after many failures" {
 # The event socket and the wire report registrations; the log does not.
 rule "account in many places" {
   on    = local.calls
+  scope = "fleet"
   match = "event == 'registered'"
 
   threshold {

@@ -11,6 +11,7 @@
 # only. Five such phones behind one address are banned.
 rule "extension enumeration" {
   on    = local.switch
+  scope = "fleet"
   match = "event == 'unknown_user' and repeat in [true, false]"
 
   threshold {

@@ -416,6 +416,7 @@ rule "new network and a call abroad" {
 # night is banned for ten minutes.
 rule "abroad from many networks" {
   on    = local.calls
+  scope = "fleet"
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and night and abroad and new_network
   EOT

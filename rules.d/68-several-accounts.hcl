@@ -6,6 +6,7 @@
 # whose employees look for a colleague on a ship may do this once.
 rule "one number from many accounts" {
   on    = local.calls
+  scope = "fleet"
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
@@ -117,6 +118,7 @@ rule "one number from many accounts" {
 # rule alerts unless fraud_bans is true.
 rule "one country from many accounts" {
   on    = local.calls
+  scope = "fleet"
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
@@ -184,6 +186,7 @@ rule "one country from many accounts" {
 # hour. Colleagues of a person on a journey may: the rule alerts unless fraud_bans is true.
 rule "one mobile abroad from many accounts" {
   on    = local.calls
+  scope = "fleet"
   match = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and night and abroad and destination_type == 'mobile' and new_destination and history_days > 0
   EOT

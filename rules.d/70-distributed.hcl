@@ -9,6 +9,7 @@
 # Ten addresses fail on one account in an hour.
 rule "distributed guessing" {
   on    = local.switch
+  scope = "fleet"
   match = "event in ['auth_failure', 'unknown_user']"
 
   threshold {
@@ -36,6 +37,33 @@ rule "distributed guessing" {
       at     = "1s"
     }
     alerts = ["203.0.113.9"]
+  }
+
+  test "nine addresses at each of two switches of a fleet" {
+    given {
+      node   = "sbc1"
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.<n>"
+      times  = 9
+    }
+    given {
+      node   = "sbc2"
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "203.0.113.<n>"
+      times  = 9
+    }
+    given {
+      node   = "sbc2"
+      event  = "auth_failure"
+      user   = "1000"
+      domain = "pbx.example.org"
+      ip     = "198.51.100.1"
+    }
+    alerts = ["198.51.100.1"]
   }
 
   test "a little slower, never ten addresses in an hour" {
@@ -73,6 +101,7 @@ rule "distributed guessing" {
 # account of its own.
 rule "distributed attack on a domain" {
   on    = local.switch
+  scope = "fleet"
   match = "event in ['auth_failure', 'unknown_user']"
 
   threshold {
@@ -137,6 +166,7 @@ rule "distributed attack on a domain" {
 # your own to both.
 rule "guessing from one IPv6 network" {
   on    = local.switch
+  scope = "fleet"
   match = <<-EOT
     event in ['auth_failure', 'unknown_user'] and in_network(ip, '::/0')
     and not (in_network(ip, '64:ff9b::/96') or in_network(ip, '2002::/16'))
@@ -279,6 +309,7 @@ rule "guessing from one IPv6 network" {
 # an IPv6 /48, it often has many owners, and below that each address is met on its own.
 rule "guessing from one IPv4 network" {
   on    = local.switch
+  scope = "fleet"
   match = <<-EOT
     event in ['auth_failure', 'unknown_user']
     and (in_network(ip, '0.0.0.0/0') or in_network(ip, '64:ff9b::/96') or in_network(ip, '2002::/16'))
@@ -300,6 +331,23 @@ rule "guessing from one IPv4 network" {
   brake {
     bans   = 20
     within = "10m"
+  }
+
+  test "as many at two switches of a fleet" {
+    given {
+      node  = "sbc1"
+      event = "auth_failure"
+      user  = "10<n>"
+      ip    = "203.0.113.<n>"
+      times = 159
+    }
+    given {
+      node  = "sbc2"
+      event = "unknown_user"
+      user  = "1000"
+      ip    = "203.0.113.250"
+    }
+    bans = { "203.0.113.0/24" = "10m" }
   }
 
   test "the 160th address, each with one guess" {
@@ -355,6 +403,7 @@ rule "guessing from one IPv4 network" {
 # `freeswitch-security ban 203.0.113.0/24` bans all of it.
 rule "many accounts from one network" {
   on    = local.switch
+  scope = "fleet"
   match = "event in ['auth_failure', 'unknown_user']"
 
   threshold {

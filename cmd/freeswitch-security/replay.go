@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/recording"
@@ -25,7 +26,7 @@ func (a *app) replay() *cobra.Command {
 	var rules, source, format string
 	var asRecorded bool
 	cmd := &cobra.Command{
-		Use:   "replay [SOURCE=]FILE…",
+		Use:   "replay [NODE=][SOURCE=]FILE…",
 		Short: "Show the bans of the rules on recorded logs",
 		Long: `Run the rules over recorded logs and show their bans, with time and reason.
 No action runs, and time is that of the recording. What a ban would have dropped
@@ -33,12 +34,15 @@ does not count, from 100 ms after its beginning on. The files of a log are one
 stream, oldest first. Recordings of an event socket, and captures of SIP (pcap,
 pcapng, HEP), can be in any order; those made at the same time count as one.
 Several sources are merged by time. A FILE may be gzipped; - is standard input.
+Recordings of several switches of a fleet are named by their nodes, and decided on
+as by guards that share bans, counts and registrations.
 With --format json each change is one object a line. Times are UTC.
 
 Exit status: 0 all was read; 1 the rules have mistakes; 2 something could not be
 read (the rest was).`,
 		Example: "  freeswitch-security replay freeswitch.log.1.gz freeswitch.log wire=today.pcap\n" +
-			"  freeswitch-security replay --format json log.freeswitch=old.log | jq .target",
+			"  freeswitch-security replay --format json log.freeswitch=old.log | jq .target\n" +
+			"  freeswitch-security replay sbc1=sbc1.log sbc2=sbc2.log",
 		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runReplay(cmd.Context(), rules, source, format, asRecorded, args)
@@ -100,7 +104,7 @@ func (a *app) runReplay(ctx context.Context, rules, source, format string, asRec
 		return err
 	}
 	if format == "text" {
-		if err := sum.print(a.stdout, read); err != nil {
+		if err := sum.print(a.stdout, read, set.Nodes()); err != nil {
 			return err
 		}
 	}
@@ -167,7 +171,7 @@ func (s *summary) change(c *ban.Change) {
 // topAddresses is the number of addresses with the most events that are shown.
 const topAddresses = 5
 
-func (s *summary) print(w io.Writer, read recording.Account) error {
+func (s *summary) print(w io.Writer, read recording.Account, nodes []string) error {
 	took := time.Since(s.start)
 	var lines, bytes, doubted int64
 	for _, one := range read.Stats {
@@ -176,6 +180,9 @@ func (s *summary) print(w io.Writer, read recording.Account) error {
 	t := terminal.NewTable("")
 	t.Row("lines", fmt.Sprint(lines), fmt.Sprintf("(%.1f MB, %.0f lines/s)", float64(bytes)/1e6, float64(lines)/took.Seconds()))
 	t.Row("events", fmt.Sprint(s.total), "")
+	if len(nodes) > 0 {
+		t.Row("nodes", fmt.Sprint(len(nodes)), strings.Join(nodes, ", "))
+	}
 	if read.SetAside > 0 {
 		t.Row("set aside", fmt.Sprint(read.SetAside), "events that would have been dropped; --as-recorded counts them")
 	}

@@ -151,6 +151,9 @@ const Repetition = "<n>"
 type Given struct {
 	Source string // the source that reports it: "log.freeswitch"; "" if it is disabled
 
+	// Node of a fleet that reports it; "": this one.
+	Node string
+
 	// Event is the event, without a time; nil where Line is given.
 	Event *event.Event
 	// IP is the address of Event where it has a Repetition in it, else "".

@@ -66,6 +66,22 @@ func (r *ruleBlock) decodeConcurrent(b *settings.Block) {
 	}
 }
 
+// decodeScope reads `scope = "fleet"`.
+func (r *ruleBlock) decodeScope(b *settings.Block) {
+	scope := "node"
+	if !b.Enum("scope", &scope, "node", "fleet") || scope == "node" {
+		return
+	}
+	switch t := r.spec.Threshold; {
+	case t == nil:
+		b.Error("scope", "Nothing to count", "A fleet counts what all of its nodes report, and this rule has no threshold.")
+	case t.Concurrent:
+		b.Error("scope", "Not with concurrent", "The calls of each node are counted by themselves.")
+	default:
+		r.spec.Fleet = true
+	}
+}
+
 func (r *ruleBlock) decodePer(b *settings.Block) {
 	parts, ok := b.Texts("per")
 	if !ok {

@@ -95,6 +95,7 @@ func (r *ruleBlock) decode(b *settings.Block) {
 		b.Error("", "Rule without effect", "A rule needs a ban block, an alert block, or both: ban {} bans for security.block_duration.")
 	}
 	r.decodeThreshold(threshold)
+	r.decodeScope(b)
 	r.decodeBan(ban, threshold != nil)
 	r.decodeAlert(alert)
 	r.decodeBrake(brake, ban != nil)

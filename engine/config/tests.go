@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +70,7 @@ func (r *ruleBlock) decodeGiven(b *settings.Block) Given {
 		b.Error("", "Test too long", fmt.Sprintf("These reports take longer than %s.", ban.FormatDuration(ban.MaxDuration)))
 	}
 	g.At = decodeAt(b)
+	decodeNode(b, &g)
 	r.decodeEvent(b, &g)
 	line, read := b.Text("line")
 	right := b.Done()
@@ -91,6 +93,21 @@ func (r *ruleBlock) decodeGiven(b *settings.Block) Given {
 	}
 	g.Line, g.Event, g.IP = line.Value, nil, ""
 	return g
+}
+
+// nodeName is the name of a node of a fleet.
+var nodeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+
+// IsNode reports whether a name may be that of a node of a fleet.
+func IsNode(name string) bool { return nodeName.MatchString(name) }
+
+// decodeNode reads at which node of a fleet something is given.
+func decodeNode(b *settings.Block, g *Given) {
+	if t, ok := b.Text("node"); ok {
+		if g.Node = t.Value; !IsNode(t.Value) {
+			b.ErrorAt(t.Range, "Invalid node", "The name of a node has 1 to 32 letters, digits, _ or -.")
+		}
+	}
 }
 
 // decodeAt reads when the first report of a test comes: "90s" after its start, or "Tue 03:00".

@@ -22,6 +22,7 @@ type Event struct {
 	Time   time.Time
 	Name   string
 	Source string
+	Node   string     // of a fleet, which reported it; "": this one. The engine sets it
 	IP     netip.Addr // unmapped and without zone; invalid if not reported
 
 	User        string
@@ -121,6 +122,14 @@ func (e *Event) Peer() netip.AddrPort {
 		return netip.AddrPortFrom(sender, 0)
 	}
 	return netip.AddrPortFrom(e.IP, e.Port)
+}
+
+// From returns the source with its node: "log.freeswitch", "sbc2/log.freeswitch".
+func (e *Event) From() string {
+	if e.Node == "" {
+		return e.Source
+	}
+	return e.Node + "/" + e.Source
 }
 
 // Printable bounds a text that an attacker may have written, and escapes it if it has a

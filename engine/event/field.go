@@ -78,7 +78,7 @@ var Fields = []Field{
 	derived("destination_start", "the first two characters of what was dialled", func(e *Event) *string { return &e.DestinationStart }, nil),
 	derivedFlag("abroad", "whether the number that is called is of another country than the site, or of an international network, and not toll-free",
 		func(e *Event) bool { return e.Abroad }),
-	{Name: "hour", Doc: "the hour of the day in the site's zone: 0 to 23", Kind: Number, Number: func(e *Event) int { return int(e.Hour) }},
+	{Name: "hour", Doc: "the hour of the day in the site's zone: 0 to 23", Kind: Number, Number: func(e *Event) int { return int(e.Hour) }, set: setHour},
 	derived("weekday", "the day of the week in the site's zone: "+strings.Join(Weekdays, ", "), func(e *Event) *string { return &e.Weekday }, Weekdays),
 	derivedFlag("night", "whether it is outside of the site's hours", func(e *Event) bool { return e.Night }),
 	text("transport", "udp, tcp, tls, ws or wss", func(e *Event) *string { return &e.Transport }),
@@ -214,15 +214,35 @@ func (e *Event) Set(name, value string) error {
 	f := FieldNamed(name)
 	switch {
 	case f == nil:
-		if e.Fields == nil {
-			e.Fields = map[string]string{}
-		}
-		e.Fields[name] = Bound(value, MaxField)
+		e.SetRaw(name, value)
 	case !f.Settable:
 		return errors.New("the engine sets this field")
 	case f.At != nil:
 		*f.At(e) = Bound(value, f.Bound)
 	default:
+		return f.set(e, value)
+	}
+	return nil
+}
+
+// SetRaw gives a raw field a value, bounded.
+func (e *Event) SetRaw(name, value string) {
+	if e.Fields == nil {
+		e.Fields = map[string]string{}
+	}
+	e.Fields[name] = Bound(value, MaxField)
+}
+
+// Restore gives a field, or a raw field, the text that Get returned, also where the engine set it. It
+// fails as Set does.
+func (e *Event) Restore(name, value string) error {
+	f := FieldNamed(name)
+	switch {
+	case f == nil || f.Settable:
+		return e.Set(name, value)
+	case f.At != nil:
+		*f.At(e) = Bound(value, f.Bound)
+	case f.set != nil:
 		return f.set(e, value)
 	}
 	return nil
@@ -265,6 +285,15 @@ func setNumber(at *uint16, value, what string) error {
 		return fmt.Errorf("%q is not %s", Bound(value, 64), what)
 	}
 	*at = uint16(n)
+	return nil
+}
+
+func setHour(e *Event, value string) error {
+	n, err := strconv.ParseUint(value, 10, 8)
+	if err != nil || n > 23 {
+		return fmt.Errorf("%q is not an hour", Bound(value, 64))
+	}
+	e.Hour = uint8(n)
 	return nil
 }
 

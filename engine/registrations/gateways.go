@@ -15,6 +15,9 @@ import (
 // has a few, and a DNS name with thousands of addresses is not credible.
 const maxGateways = 10_000
 
+// maxOfNode bounds those of one other node of a fleet.
+const maxOfNode = 1000
+
 // GatewayEvents are the names of the events that Gateways learn from.
 var GatewayEvents = []string{event.Gateway, event.GatewayRemoved}
 
@@ -41,10 +44,10 @@ func NewGateways() *Gateways {
 // whether the trusted addresses have changed. A source reports each gateway repeatedly.
 func (g *Gateways) Learn(ev *event.Event) (changed bool) {
 	before := len(g.at)
-	one := gateway{addr: ev.IP, source: ev.Source, name: event.Bound(ev.Fields["gateway"], event.MaxField)}
+	one := gateway{addr: ev.IP, source: ev.From(), name: event.Bound(ev.Fields["gateway"], event.MaxField)}
 	switch _, known := g.at[one]; {
 	case ev.Name == event.Gateway && ev.IP.IsValid() && !known:
-		if before >= g.limit {
+		if before >= g.limit || ev.Node != "" && g.of(ev.Node) >= maxOfNode {
 			g.ignored++
 			return false
 		}

@@ -56,6 +56,7 @@ type Table struct {
 	byEnd           byEnd
 	banned          map[account]bool // accounts of any source, without one; their registrations are in no answer
 	limit           int              // maxRegistrations, except in tests
+	foreign         int              // registrations at other nodes of a fleet: half of the limit at most
 	evicted         uint64
 }
 
@@ -100,7 +101,7 @@ func (t *Table) Learn(ev *event.Event, now time.Time) {
 	t.advance(now)
 	// The switch finds an account in any case, and the caller chooses it: each spelling
 	// must not count as another account.
-	a := account{source: ev.Source, user: event.Fold(bounded(ev.User)), domain: event.Fold(bounded(ev.Domain))}
+	a := account{source: ev.From(), user: event.Fold(bounded(ev.User)), domain: event.Fold(bounded(ev.Domain))}
 	switch {
 	case ev.Name == event.Unregistered:
 		t.unregister(a, ev)
@@ -111,7 +112,7 @@ func (t *Table) Learn(ev *event.Event, now time.Time) {
 	}
 }
 
-func profileOf(ev *event.Event) profile { return profile{ev.Source, bounded(ev.Profile)} }
+func profileOf(ev *event.Event) profile { return profile{ev.From(), bounded(ev.Profile)} }
 
 // markUnauthenticated notes that a profile registers without a password, and drops
 // its registrations that are known from lists only.
@@ -144,6 +145,10 @@ func (t *Table) register(a account, ev *event.Event, now time.Time) {
 	same := t.same(a, ev)
 	unproven := ev.Repeat && ev.Fields["authenticated"] != "true"
 	if unproven && t.isUnauthenticated(profileOf(ev)) && (len(same) == 0 || same[0].addr != ev.IP) {
+		return
+	}
+	if len(same) == 0 && ev.Node != "" && t.foreign >= t.limit/2 {
+		t.evicted++
 		return
 	}
 	replaced := t.replaced(a, ev, same)
@@ -256,12 +261,15 @@ func (t *Table) add(a account, ev *event.Event, until time.Time, unproven bool, 
 	}
 	r := &registration{
 		account: a, addr: ev.IP, port: ev.Port, heard: now, until: until, unproven: unproven,
-		profile: profile{ev.Source, event.Bound(ev.Profile, event.MaxField)},
+		profile: profile{ev.From(), event.Bound(ev.Profile, event.MaxField)},
 		callID:  event.Bound(ev.CallID, event.MaxField), contact: event.Bound(ev.Fields["contact"], event.MaxField),
 	}
 	t.accounts[a] = append(t.accounts[a], r)
 	heap.Push(&t.byEnd, r)
 	t.arrive(r, ev.Repeat, now)
+	if foreign(a.source) {
+		t.foreign++
+	}
 	return r
 }
 
@@ -277,6 +285,9 @@ func (t *Table) drop(r *registration) {
 	}
 	heap.Remove(&t.byEnd, r.index)
 	t.leave(r)
+	if foreign(r.account.source) {
+		t.foreign--
+	}
 }
 
 // advance drops the registrations that have ended at now.
@@ -362,9 +373,9 @@ func (t *Table) HasAccount(network netip.Prefix, ev *event.Event, now time.Time)
 		if a.user != user {
 			return false
 		}
-		other = other || a.source != ev.Source
-		elsewhere = elsewhere || a.source == ev.Source
-		return a.source == ev.Source && a.domain == domain
+		other = other || a.source != ev.From()
+		elsewhere = elsewhere || a.source == ev.From()
+		return a.source == ev.From() && a.domain == domain
 	}) || other && !elsewhere
 }
 

@@ -192,13 +192,15 @@ func matched(c counted, ev *event.Event, ring *ring) ban.Evidence {
 	if !kept {
 		e.IP, e.Lost = c.addr, true
 	}
-	e.Time, e.Event, e.Source = time.UnixMicro(c.time).In(ev.Time.Location()), c.name, ev.Source
+	if e.Time, e.Event = time.UnixMicro(c.time).In(ev.Time.Location()), c.name; !c.foreign {
+		e.Source = ev.Source
+	}
 	return e
 }
 
 // EvidenceOf makes the evidence of an event.
 func EvidenceOf(ev *event.Event) ban.Evidence {
 	return ban.Evidence{
-		Time: ev.Time, Event: ev.Name, Source: ev.Source, IP: ev.IP, User: ev.User, Domain: ev.Domain, Proven: ev.Verified(), Text: ev.Text,
+		Time: ev.Time, Event: ev.Name, Source: ev.From(), IP: ev.IP, User: ev.User, Domain: ev.Domain, Proven: ev.Verified(), Text: ev.Text,
 	}
 }

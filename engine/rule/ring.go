@@ -24,19 +24,23 @@ type ring struct {
 const proven = 0x80
 
 // recordHeader is the part of fixed size: the address, its length, and the lengths of
-// user, domain and text.
-const recordHeader = 16 + 1 + 2 + 2 + 2
+// user, domain, text and, of an event of a peer, its source.
+const recordHeader = 16 + 1 + 2 + 2 + 2 + 2
 
 func newRing(size int) *ring { return &ring{size: size} }
 
 // add keeps an event and returns its place, which is never 0.
 func (r *ring) add(ev *event.Event) (place uint64) {
-	texts := [3]string{
+	texts := [4]string{
 		ev.User[:min(len(ev.User), event.MaxField)],
 		ev.Domain[:min(len(ev.Domain), event.MaxField)],
 		ev.Text[:min(len(ev.Text), event.MaxText)],
 	}
-	need := recordHeader + len(texts[0]) + len(texts[1]) + len(texts[2])
+	if ev.Node != "" {
+		from := ev.From()
+		texts[3] = from[:min(len(from), event.MaxField)]
+	}
+	need := recordHeader + len(texts[0]) + len(texts[1]) + len(texts[2]) + len(texts[3])
 	if r.buffer == nil {
 		r.buffer = make([]byte, r.size)
 	}
@@ -80,7 +84,7 @@ func (r *ring) at(place uint64) (e ban.Evidence, ok bool) {
 	}
 	e.Proven = b[16]&proven != 0
 	rest := b[recordHeader:]
-	for i, text := range []*string{&e.User, &e.Domain, &e.Text} {
+	for i, text := range []*string{&e.User, &e.Domain, &e.Text, &e.Source} {
 		n := binary.LittleEndian.Uint16(b[17+2*i:])
 		*text, rest = string(rest[:n]), rest[n:]
 	}

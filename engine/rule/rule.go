@@ -11,6 +11,7 @@ import (
 // A rule is a Spec with everything that it remembers.
 type rule struct {
 	spec    *Spec
+	id      ID // with the scope of a fleet
 	brake   brake
 	holdOff holdOff
 	status  status.Rule // without what the trackers know
@@ -22,6 +23,7 @@ type rule struct {
 	valueSeed maphash.Seed // of the values of distinct, and of the uuids of calls
 	trackers  []*tracker   // of each source in spec.On
 	apart     []*tracker   // likewise, of the matches that Set.Apart counts apart
+	fleet     *fleet       // nil before the first match with peers
 }
 
 func newRule(spec *Spec) *rule {
@@ -113,6 +115,7 @@ func (r *rule) forget(key digest) {
 	for _, t := range r.trackers {
 		t.forget(key)
 	}
+	r.fleet.forget(key)
 }
 
 // adopt is [Set.Adopt] for a rule of the same name.
@@ -128,12 +131,15 @@ func (r *rule) adopt(old *rule) {
 	}
 	// The old digests were made with the old seeds.
 	r.keyer, r.valueSeed = old.keyer, old.valueSeed
+	r.fleet = old.fleet
+	for _, t := range r.fleet.both() {
+		t.carryOver(r.keepsAddresses())
+	}
 	for i, source := range r.spec.On {
 		if j := slices.Index(old.spec.On, source); j >= 0 {
 			r.trackers[i], r.apart[i] = old.trackers[j], old.apart[j]
 			for _, t := range []*tracker{r.trackers[i], r.apart[i]} {
-				t.keep(r.keepsAddresses())
-				t.evicted, t.expired = 0, 0 // they are in the status
+				t.carryOver(r.keepsAddresses())
 			}
 		}
 	}
@@ -154,7 +160,7 @@ func (r *rule) countsLike(old *rule) bool {
 func (r *rule) report() status.Rule {
 	s := r.status
 	s.BrakeFactor, s.Withheld = factors[r.brake.step], r.brake.withheld
-	for _, t := range slices.Concat(r.trackers, r.apart) {
+	for _, t := range slices.Concat(r.trackers, r.apart, r.fleet.both()) {
 		s.Tracked += len(t.keys)
 		s.Evicted += t.evicted
 		s.Expired += t.expired

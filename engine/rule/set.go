@@ -22,6 +22,11 @@ type Set struct {
 	env     Env // of the event that is observed
 	usedUp  int // brakes
 
+	now      time.Time
+	byID     map[ID]*rule // with the scope of a fleet
+	owed     map[owed]overdue
+	nextOwed time.Time // the earliest of them
+
 	// Meter, unless nil, is called for each match that a rule with a threshold counts,
 	// and the rule does not fire. n is the number of matches in the window, which is
 	// then cut to the rule's Count. A firing would ban addrs, or some of them.
@@ -30,6 +35,13 @@ type Set struct {
 	// Apart, unless nil, reports whether a rule that bans counts an event in windows of their
 	// own. So what may be forged neither adds to the other events of a key nor clears them.
 	Apart func(ev *event.Event) bool
+
+	// Tell, unless nil, tells the peers of a fleet what a rule with their scope did with an event.
+	// Patience is the time for which a peer may fire. Alone has the node fire whatever its peers do,
+	// because it does not take their bans.
+	Tell     func(id ID, spec *Spec, ev *event.Event, what Told)
+	Patience time.Duration
+	Alone    bool
 }
 
 // listeners are the rules on one source.
@@ -51,12 +63,16 @@ type listener struct {
 // NewSet returns a set of rules that remember nothing. The specs must have been checked
 // and must not change.
 func NewSet(specs []*Spec) *Set {
-	s := &Set{bySpec: map[*Spec]*rule{}, sources: map[string]*listeners{}, ring: newRing(ringBytes)}
+	s := &Set{bySpec: map[*Spec]*rule{}, byID: map[ID]*rule{}, sources: map[string]*listeners{}, ring: newRing(ringBytes)}
 	bySource := map[string][]listener{}
 	for _, spec := range specs {
 		r := newRule(spec)
 		s.rules = append(s.rules, r)
 		s.bySpec[spec] = r
+		if spec.Fleet {
+			r.id = spec.ID()
+			s.byID[r.id] = r
+		}
 		for slot, source := range spec.On {
 			bySource[source] = append(bySource[source], listener{rule: r, slot: slot, match: spec.Match})
 			if th := spec.Threshold; th != nil && th.Then != nil {
@@ -218,7 +234,7 @@ func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 		s.Meter(r.spec, ev, n, addrs)
 		return
 	}
-	if n < count {
+	if t, n = s.over(l, ev, h, t, n); n < count {
 		return
 	}
 	if r.spec.Threshold.Then != nil {
@@ -244,9 +260,8 @@ func (s *Set) complete(l listener, ev *event.Event, place uint64, fire func(*Fir
 	if !ok {
 		return
 	}
-	t, count := s.tracker(l, ev), l.rule.spec.Threshold.Count
-	t.shorten(key, count) // a reload may have lowered the count
-	if t.spans(key, count, ev.Time.UnixMicro()) {
+	count := l.rule.spec.Threshold.Count
+	if t, full := s.spans(l, s.tracker(l, ev), key, count, ev.Time.UnixMicro()); full {
 		s.fire(l, t, ev, hit{key: key, place: place}, count, fire)
 	}
 }
@@ -270,6 +285,9 @@ func (s *Set) fire(l listener, t *tracker, ev *event.Event, h hit, n int, fire f
 		if t.forget(h.key); t != r.apart[l.slot] {
 			r.forget(h.key)
 		}
+	}
+	if t != r.apart[l.slot] {
+		s.settle(r, h.key, ev, f.Keep)
 	}
 }
 
@@ -317,6 +335,7 @@ func (s *Set) Step(by time.Duration) {
 	for source := range s.sources {
 		s.Shift(source, by)
 	}
+	s.stepFleet(by)
 }
 
 // Stats returns what the rules have done, in their order, without what the ledger

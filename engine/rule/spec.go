@@ -18,6 +18,7 @@ type Spec struct {
 	On    []string // sources: "log.freeswitch"
 	Match *Matcher
 	NAT64 ban.NAT64 // of the site
+	Fleet bool      // with a threshold: it counts what all nodes of a fleet report
 
 	Threshold *Threshold // nil: every match fires
 	Ban       *Ban       // nil: the rule does not ban
@@ -66,6 +67,19 @@ func (s *Spec) Uses(field string) bool {
 	t := s.Threshold
 	return s.Match.Uses(field) || t != nil && (t.Distinct == field || field == "ip" && strings.HasPrefix(t.Distinct, "ip/") || t.Then != nil && t.Then.Uses(field) ||
 		slices.ContainsFunc(t.Per, func(k KeyPart) bool { return k.Field == field }))
+}
+
+// CountsBy returns the fields by which a rule with a threshold counts.
+func (s *Spec) CountsBy() []string {
+	var fields []string
+	for _, part := range s.Threshold.Per {
+		fields = append(fields, part.Field)
+	}
+	if s.Threshold.Distinct != "" {
+		part, _ := parseKeyPart(s.Threshold.Distinct)
+		fields = append(fields, part.Field)
+	}
+	return fields
 }
 
 // A Threshold says how many matches of one key, within which time, fire a rule.

@@ -24,7 +24,8 @@ type match struct {
 	next  uint32 // in time, or in the free list
 	name  uint16 // index into tracker.names
 
-	proven bool // see event.Event
+	proven  bool // see event.Event
+	foreign bool // of a peer
 }
 
 // A window is a list of the matches of one key, ordered by time.
@@ -103,7 +104,7 @@ type hit struct {
 	name  string
 	addr  netip.Addr
 
-	proven bool
+	proven, foreign bool
 }
 
 // add counts a hit. It returns the number of matches in the key's window, 0 if the hit
@@ -152,10 +153,41 @@ func (t *tracker) add(h hit) (n int) {
 
 // size returns the number of matches in a key's window.
 func (t *tracker) size(key digest) int {
-	if i, known := t.keys[key]; known {
-		return int(t.windows.at(i).n)
+	if w := t.window(key); w != nil {
+		return int(w.n)
 	}
 	return 0
+}
+
+// window returns the window of a key; nil: it has none.
+func (t *tracker) window(key digest) *window {
+	if i, known := t.keys[key]; known {
+		return t.windows.at(i)
+	}
+	return nil
+}
+
+// trimKey drops the matches of a key that a match at a time would drop.
+func (t *tracker) trimKey(key digest, at int64) {
+	w := t.window(key)
+	if w == nil {
+		return
+	}
+	if t.trim(w, at-t.base-t.within); w.n == 0 {
+		t.forget(key)
+	}
+}
+
+// each calls f with the matches of a key, oldest first.
+func (t *tracker) each(key digest, f func(hit)) {
+	w := t.window(key)
+	if w == nil {
+		return
+	}
+	for i := w.oldest; i != 0; i = t.matches.at(i).next {
+		m := t.matches.at(i)
+		f(hit{key: key, time: m.time + t.base, value: m.value, place: m.place, name: t.names[m.name], addr: t.address(i), proven: m.proven})
+	}
 }
 
 // end forgets a call.
@@ -241,7 +273,7 @@ func (t *tracker) newMatch(h hit) uint32 {
 		t.matches.grow(0)
 		i = t.matches.extend()
 	}
-	*t.matches.at(i) = match{time: h.time, value: h.value, place: h.place, name: t.nameID(h.name), proven: h.proven}
+	*t.matches.at(i) = match{time: h.time, value: h.value, place: h.place, name: t.nameID(h.name), proven: h.proven, foreign: h.foreign}
 	if t.keepAddresses {
 		t.addresses.grow(i)
 		*t.addresses.at(i) = h.addr.As16()
@@ -396,7 +428,7 @@ type counted struct {
 	place uint64
 	addr  netip.Addr // invalid if addresses are not kept
 
-	proven bool
+	proven, foreign bool
 }
 
 // others returns the newest matches, at most so many, in a key's window, oldest first, except the one at a place
@@ -410,7 +442,7 @@ func (t *tracker) others(key digest, place uint64, most int) []counted {
 		if older--; older >= 0 || m.place == place && place != 0 {
 			continue
 		}
-		out = append(out, counted{time: m.time + t.base, name: t.names[m.name], place: m.place, addr: t.address(i), proven: m.proven})
+		out = append(out, counted{time: m.time + t.base, name: t.names[m.name], place: m.place, addr: t.address(i), proven: m.proven, foreign: m.foreign})
 	}
 	return out
 }
@@ -426,9 +458,10 @@ func (t *tracker) address(i uint32) netip.Addr {
 	return netip.Addr{}
 }
 
-// keep sets whether addresses are kept from now on.
-func (t *tracker) keep(addresses bool) {
-	t.keepAddresses = addresses
+// carryOver hands the tracker to a rule of a new configuration. addresses says whether addresses are
+// kept from now on. What was evicted until now is in the status of the rule.
+func (t *tracker) carryOver(addresses bool) {
+	t.keepAddresses, t.evicted, t.expired = addresses, 0, 0
 	if !addresses {
 		t.addresses = slab[[16]byte]{} // later matches get the same indices
 	}

@@ -119,10 +119,10 @@ func TestTrackerAddresses(t *testing.T) {
 	key := keyNumber(1)
 	add := func(at int64, ip string) { tr.add(hit{key: key, time: at, addr: netip.MustParseAddr(ip)}) }
 	add(1, "192.0.2.1")
-	tr.keep(false)
+	tr.carryOver(false)
 	tr.forget(key)
 	add(2, "192.0.2.2")
-	tr.keep(true)
+	tr.carryOver(true)
 	add(3, "2001:db8::3")
 	got := tr.others(key, 0, maxMatches)
 	if len(got) != 2 || got[0].addr.IsValid() || got[1].addr != netip.MustParseAddr("2001:db8::3") {

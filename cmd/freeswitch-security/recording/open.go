@@ -22,8 +22,9 @@ type Set struct {
 	streams [][]*Stream // of each input
 }
 
-// Open turns arguments of the form [SOURCE=]FILE into the inputs of a replay. Files without SOURCE
+// Open turns arguments of the form [NODE=][SOURCE=]FILE into the inputs of a replay. Files without SOURCE
 // belong to the source fallback; if that is empty, to the source that recognises them. "-" is stdin.
+// Where two or more different names are those of no source, they are nodes of a fleet.
 //
 // The files of one source are one stream, in the order given, unless the source merges
 // recordings itself.
@@ -31,8 +32,14 @@ func Open(ctx context.Context, cfg *config.Config, stdin io.Reader, args []strin
 	s := &Set{}
 	ahead := bufio.NewReaderSize(stdin, recognised) // recognising must not consume it
 	piped := false
+	nodes := nodesOf(cfg, args)
 	for _, arg := range args {
+		node := ""
 		ref, path := splitInput(arg)
+		if nodes[ref] {
+			node = ref
+			ref, path = splitInput(path)
+		}
 		if ref == "" {
 			ref = fallback
 		}
@@ -44,11 +51,11 @@ func Open(ctx context.Context, cfg *config.Config, stdin io.Reader, args []strin
 		if err != nil {
 			return nil, err
 		}
-		i := slices.IndexFunc(s.inputs, func(in engine.Input) bool { return in.Ref == source.Ref })
+		i := slices.IndexFunc(s.inputs, func(in engine.Input) bool { return in.Ref == source.Ref && in.Node == node })
 		if i < 0 {
 			i = len(s.inputs)
 			s.streams = append(s.streams, nil)
-			s.inputs = append(s.inputs, engine.Input{Ref: source.Ref, Source: source.Source})
+			s.inputs = append(s.inputs, engine.Input{Ref: source.Ref, Node: node, Source: source.Source})
 		}
 		if source.Description.Merge != nil || s.streams[i] == nil {
 			s.streams[i] = append(s.streams[i], &Stream{stdin: ahead})
@@ -60,6 +67,35 @@ func Open(ctx context.Context, cfg *config.Config, stdin io.Reader, args []strin
 		s.inputs[i].Recording = join(s.inputs[i].Source, s.streams[i])
 	}
 	return s, nil
+}
+
+// nodesOf returns the names of nodes in the arguments. One alone is a source that does not exist.
+func nodesOf(cfg *config.Config, args []string) map[string]bool {
+	nodes := map[string]bool{}
+	for _, arg := range args {
+		if name, _ := splitInput(arg); config.IsNode(name) && !isSource(cfg, name) {
+			nodes[name] = true
+		}
+	}
+	if len(nodes) < 2 {
+		return nil
+	}
+	return nodes
+}
+
+func isSource(cfg *config.Config, name string) bool {
+	return slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Name == name }) ||
+		slices.ContainsFunc(cfg.Disabled, func(ref string) bool { return strings.HasSuffix(ref, "."+name) })
+}
+
+// Nodes returns the nodes of the inputs, without "".
+func (s *Set) Nodes() (names []string) {
+	for _, in := range s.inputs {
+		if in.Node != "" && !slices.Contains(names, in.Node) {
+			names = append(names, in.Node)
+		}
+	}
+	return names
 }
 
 // join makes one recording of the streams of a source.
