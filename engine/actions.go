@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/enforce"
+	"freeswitch-security/engine/fleet"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -161,7 +163,8 @@ func (set *actionSet) failing() error {
 }
 
 // wants returns which bans an action follows: those that name it, or no action at all;
-// and while bans of rules are not enforced, an action that blocks follows no bans of rules.
+// and while bans of rules are not enforced, an action that blocks follows no bans of rules. Others follow no
+// bans of peers: each node reports its own.
 func wants(a config.Action, autoBlock bool) enforce.Wants {
 	return func(b *ban.Ban) bool {
 		if !a.Handles(b.Target.Kind()) {
@@ -170,7 +173,10 @@ func wants(a config.Action, autoBlock bool) enforce.Wants {
 		if b.Actions != nil && !slices.Contains(b.Actions, a.Ref) {
 			return false
 		}
-		return autoBlock || !a.Blocks || b.Author != ban.ByRule
+		if !a.Blocks {
+			return !strings.HasPrefix(b.Author, fleet.AuthorPrefix)
+		}
+		return autoBlock || !b.OfRule()
 	}
 }
 

@@ -39,7 +39,7 @@ func protocolsOf(ev *event.Event) []ban.Protocol {
 
 // wouldEnforce reports whether an action would drop the packets of a ban's target, and does not.
 func (e *Engine) wouldEnforce(b *ban.Ban) bool {
-	return (e.dry || b.Author == ban.ByRule) && slices.ContainsFunc(e.cfg.Actions, func(a config.Action) bool {
+	return (e.dry || b.OfRule()) && slices.ContainsFunc(e.cfg.Actions, func(a config.Action) bool {
 		return holdsBans(a) && wants(a, true)(b)
 	})
 }

@@ -64,6 +64,9 @@ type Options struct {
 	// Dir holds the state of actions, each in a directory of its name; "": there is none.
 	Dir string
 
+	// Version is that of the program, for its peers.
+	Version string
+
 	// DryRun keeps all actions from running.
 	DryRun bool
 
@@ -114,7 +117,7 @@ func New(cfg *config.Config, o Options) *Engine {
 	e.ledger = ban.NewLedger(e.trust())
 	e.ledger.SetKinds(enforced(cfg))
 	e.live = live{
-		asked: make(chan func()), ended: make(chan struct{}), sources: newSourceSet(),
+		asked: make(chan func()), ended: make(chan struct{}), saved: make(chan struct{}), sources: newSourceSet(),
 		actions: newActionSet(e.ledger, e.spares, &e.options), saver: newSaver(e.ledger, e.options.pass, o.Log),
 	}
 	e.live.actions.adopt = e.adoptDrops
@@ -277,6 +280,7 @@ func (e *Engine) Reload(cfg *config.Config) {
 	if e.live.ctx != nil { // it runs
 		e.reconcileSources()
 		e.reconcileActions()
+		e.reconcileFleet()
 	}
 }
 

@@ -15,8 +15,10 @@ type live struct {
 	ctx     context.Context // of the run; nil before it
 	asked   chan func()     // calls between two events
 	ended   chan struct{}   // closed when asked is no longer read
+	saved   chan struct{}   // closed when all is on the disk at the end, or could not be saved
 	sources sourceSet
 	actions actionSet
+	fleet   fleetNode
 	saver   *saver
 	handed  uint64    // the number of the latest change that the saver was told of
 	kept    time.Time // when the clocks were last saved
@@ -39,6 +41,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 	e.takeOver(ctx)
 	removeStaleDirs(e.options.Dir, e.cfg.Actions, e.options.Log, time.Now())
 	e.reconcileActions()
+	e.reconcileFleet()
 	e.reconcileSources()
 	defer func() {
 		close(e.live.ended)
@@ -47,6 +50,8 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		e.keep()
 		e.commit()
 		endSaving()
+		close(e.live.saved)
+		<-e.live.fleet.end()
 		e.live.actions.end()
 		err = errors.Join(err, e.live.actions.failing())
 	}()

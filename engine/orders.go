@@ -87,7 +87,7 @@ func (e *Engine) ban(o ban.Order) (out Outcome) {
 	switch {
 	case !c.Banned():
 		out.Why = c.Why
-	case c.Standing && c.Cover.Author == ban.ByRule && !e.cfg.Security.AutoBlock:
+	case c.Standing && c.Cover.OfRule() && !e.cfg.Security.AutoBlock:
 		out.Why = "a rule has banned it already, and bans of rules are not enforced: security.auto_block_enabled is false"
 	}
 	return out
@@ -122,6 +122,7 @@ func (e *Engine) unban(r Release) (out Outcome) {
 		end(endpoint)
 	}
 	e.ledger.Unban(r.Target, reason, e.now, r.Grace)
+	e.tellUnban(r)
 	return out
 }
 
@@ -133,6 +134,7 @@ func (e *Engine) Trust(ctx context.Context, entries []ban.Trusted) ([]Outcome, e
 		for i := range ended {
 			e.decide(&ended[i])
 		}
+		e.tellTrust(&t, ended)
 		return Outcome{Changes: ended, kind: t.Target.Kind()}
 	})
 }
@@ -140,7 +142,11 @@ func (e *Engine) Trust(ctx context.Context, entries []ban.Trusted) ([]Outcome, e
 // Untrust ends the run-time trust in exactly this target, and reports whether there was one. It
 // is safe for concurrent use.
 func (e *Engine) Untrust(ctx context.Context, target ban.Target) (known bool, err error) {
-	err = e.Do(ctx, func() { known = e.ledger.Revoke(target) })
+	err = e.Do(ctx, func() {
+		if known = e.ledger.Revoke(target); known && e.live.fleet.node != nil {
+			e.live.fleet.node.Untrusted(target, "", e.now)
+		}
+	})
 	return known, err
 }
 

@@ -68,6 +68,23 @@ func (c *Cursor) Snapshot() (bans Snapshot, changes []*Change, seq uint64) {
 	return bans, changes, l.seq
 }
 
+// Waiting returns the targets of the changes that were not taken yet, also of those that are not
+// published.
+func (c *Cursor) Waiting() map[Target]bool {
+	l := c.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waiting := map[Target]bool{}
+	for _, changes := range [][]*Change{c.pending, l.fresh} {
+		for _, change := range changes {
+			if slices.Contains(c.kinds, change.Kind) {
+				waiting[change.Target] = true
+			}
+		}
+	}
+	return waiting
+}
+
 // Close ends the cursor.
 func (c *Cursor) Close() {
 	c.ledger.mu.Lock()

@@ -94,13 +94,16 @@ func (l *Ledger) consider(o *Order, now time.Time) Change {
 		o.Target = Address(o.Address)
 	}
 	standing := l.standing(o.Target)
+	if o.Offence > 0 {
+		standing = l.exact(o.Target)
+	}
 	offence := l.offence(o, standing)
 	term := o.Terms[min(offence, len(o.Terms))-1]
 	if o.Evidence == nil {
 		o.Evidence = []Evidence{} // in JSON a list
 	}
 	at := o.At.UTC().Truncate(time.Microsecond) // as the ledger keeps it
-	c := Change{Kind: KindRefuse, At: at, Ban: Ban{
+	c := Change{Kind: KindRefuse, At: at, Proven: o.Proven, Ban: Ban{
 		Target: o.Target, Rule: o.Rule, Source: o.Source, Author: o.Author, Reason: o.Reason, Key: o.Key,
 		Start: at, Until: term.End(at).Truncate(time.Microsecond), Term: term, Offence: offence, Forget: o.Forget,
 		Actions: o.Actions, Evidence: o.Evidence,
@@ -110,11 +113,11 @@ func (l *Ledger) consider(o *Order, now time.Time) Change {
 	}
 	// The author of a ban may renew it. A rule may not: what it sees while its ban is in
 	// force is the rest of the same offence.
-	renewed := standing != nil && o.Rule == "" && o.Author == standing.Author && o.Target == standing.Target
+	renewed := standing != nil && (o.Offence > 0 || o.Rule == "" && o.Author == standing.Author && o.Target == standing.Target)
 	longer := standing == nil || (term > standing.Term || renewed) && outlasts(c.Until, standing.Until)
 	// The ban of a rule is not carried out while bans of rules are not enforced; the same order of
 	// another author is.
-	takenOver := standing != nil && o.Rule == "" && standing.Rule != "" && o.Target == standing.Target
+	takenOver := standing != nil && o.Offence == 0 && o.Rule == "" && standing.Rule != "" && o.Target == standing.Target
 	if !longer && !takenOver && carriedOut(standing.Actions, o.Actions) {
 		c.Why, c.Standing, c.Cover = alreadyBanned(standing, o.Target), true, standing
 		return c
@@ -233,6 +236,9 @@ func (l *Ledger) standing(target Target) *Ban {
 // offence returns the number of the offence. While a ban is in force, what follows is the
 // rest of the same offence. Only the orders of rules count.
 func (l *Ledger) offence(o *Order, standing *Ban) int {
+	if o.Offence > 0 {
+		return max(o.Offence, l.history[o.Target].count)
+	}
 	if standing != nil {
 		return max(1, standing.Offence)
 	}
@@ -493,6 +499,33 @@ func (l *Ledger) Accounts() []Target {
 			}
 		}
 	}, Target.Compare)
+}
+
+// Get returns the ban in force of exactly this target, without its evidence.
+func (l *Ledger) Get(target Target) (Ban, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.exact(target); b != nil {
+		return *b, true
+	}
+	return Ban{}, false
+}
+
+// exact returns the ban in force of exactly this target; nil if there is none.
+func (l *Ledger) exact(target Target) *Ban {
+	h, ok := l.bans.get(target)
+	if !ok {
+		return nil
+	}
+	b := h.ban()
+	return &b
+}
+
+// Grace returns until when rules do not ban exactly this target; ok is false if it has no grace.
+func (l *Ledger) Grace(target Target) (until time.Time, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.grace.get(target)
 }
 
 // Covering returns the ban in force that covers all of target and ends last, without its

@@ -21,6 +21,9 @@ type Order struct {
 	DryRun bool
 	// Proven says that no event that a rule counted at the target can be of a forged sender.
 	Proven bool
+	// Offence is the number of the offence where a peer has decided; 0: this ledger counts. Only what
+	// ends later than a ban of the target itself replaces that, and a network around it does not matter.
+	Offence int
 
 	Rule   string // the rule that fired; "" if none did
 	Source string // the source of the firing event; "" if there is none
@@ -64,6 +67,9 @@ type Ban struct {
 	Actions  []string      `json:"actions"`            // nil: all
 	Evidence []Evidence    `json:"evidence"`           // oldest first
 }
+
+// OfRule reports whether a rule ordered the ban, here or at a peer.
+func (b *Ban) OfRule() bool { return b.Author == ByRule || b.Rule != "" }
 
 // Over reports whether the ban has ended at t.
 func (b *Ban) Over(t time.Time) bool { return !b.Until.IsZero() && !t.Before(b.Until) }
@@ -121,6 +127,9 @@ type Change struct {
 	Standing bool `json:"standing"`
 	// DryRun says that no action carries the ban out against the target.
 	DryRun bool `json:"dryRun"`
+
+	// Proven is that of the order.
+	Proven bool `json:"-"`
 
 	// Held marks an alert or a sparing that is held off: only actions that block are passed it,
 	// and the log, the API and notifications leave it out.

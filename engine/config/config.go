@@ -26,6 +26,7 @@ type Kinds struct {
 type Config struct {
 	Security Security
 	Admin    *Admin // nil: no admin listener
+	Fleet    *Fleet // nil: the guard is in no fleet
 	Sources  []Source
 	Disabled []string // the references of sources with enabled = false, which are not in Sources
 	Actions  []Action

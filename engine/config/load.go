@@ -184,6 +184,7 @@ func onlyRedefined(diags hcl.Diagnostics) bool {
 var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "security"},
 	{Type: "admin"},
+	{Type: "fleet"},
 	{Type: "numbering"},
 	{Type: "source", LabelNames: []string{"kind", "name"}},
 	{Type: "action", LabelNames: []string{"kind", "name"}},
@@ -218,6 +219,7 @@ func (l *loader) decode() {
 	l.decodeSecurity(blocks["security"])
 	l.decodeTrusted(blocks["trusted"])
 	l.decodeAdmin(blocks["admin"])
+	l.decodeFleet(blocks["fleet"])
 	l.decodeNumbering(blocks["numbering"])
 	l.decodeSources(blocks["source"])
 	l.checkWitnesses()

@@ -92,6 +92,11 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 			add(p.Severity, "action ", action.Name, p.Text)
 		}
 	}
+	if s.Fleet != nil {
+		for _, p := range s.Fleet.Problems {
+			add(p.Severity, "fleet", "", p.Text)
+		}
+	}
 	for _, kernel := range kernels {
 		for _, p := range kernel.Problems {
 			add(p.Severity, p.Subject, "", p.Text)

@@ -16,6 +16,7 @@ type Status struct {
 	Rules      List[Rule]    `json:"rules"`
 	Sources    List[Source]  `json:"sources"`
 	Actions    List[Action]  `json:"actions"`
+	Fleet      *Fleet        `json:"fleet,omitempty"` // nil: the guard is in no fleet
 	Stats      Stats         `json:"stats"`
 }
 

@@ -117,7 +117,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 			d.listener.send(c)
 		},
 		OnCommit: func() { _ = buffer.Flush() }, // slog drops such errors, too
-		Hosts:    trustHost, Log: log, DryRun: o.DryRun, Dir: actions,
+		Hosts:    trustHost, Version: o.Version, Log: log, DryRun: o.DryRun, Dir: actions,
 		Ready: func() {
 			log.Info("ready", "dir", o.Dir, "dry_run", o.DryRun, "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
 			d.notify(daemon.SdNotifyReady)

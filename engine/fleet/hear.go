@@ -1,0 +1,190 @@
+package fleet
+
+import (
+	"fmt"
+	"strings"
+)
+
+// hear takes a message of the bucket, and those that wait behind it.
+func (n *Node) hear(first heard) {
+	n.readLedger() // what was decided here comes before what is heard
+	var records []*Record
+	for h, more := first, true; more; {
+		if r := n.note(h); r != nil {
+			records = append(records, r)
+		}
+		if len(records) == mostHeard {
+			break
+		}
+		select {
+		case h = <-n.heard:
+		default:
+			more = false
+		}
+	}
+	n.take(records)
+	if s := n.session; s != nil && !s.current && s.waiting == 0 {
+		n.becomeCurrent()
+	}
+}
+
+// becomeCurrent notes that all is heard that the bucket had when the session began.
+func (n *Node) becomeCurrent() {
+	n.session.current = true
+	n.o.Log.Info("fleet joined", "server", n.link.server(), "records", len(n.table.entries), "unsent", n.table.unsent())
+}
+
+// note notes what a message says, and returns the decision to take; nil: none.
+func (n *Node) note(h heard) *Record {
+	s, m := h.session, h.message
+	if s != n.session {
+		return nil
+	}
+	if m.number > 0 {
+		if m.number != s.number+1 {
+			n.lose(failure{s, fmt.Errorf("message %d of the bucket is missing", s.number+1)})
+			return nil
+		}
+		s.number, n.table.sequence = m.number, max(n.table.sequence, m.sequence)
+		if s.waiting > 0 {
+			s.waiting--
+		}
+	}
+	if name, ok := strings.CutPrefix(m.key, leasePrefix); ok {
+		n.hearLease(name, m)
+		return nil
+	}
+	i, ok := idOf(m.key)
+	if !ok || !n.table.share {
+		return nil
+	}
+	if m.gone {
+		n.emptied(i, m)
+		return nil
+	}
+	return n.noteRecord(i, m)
+}
+
+// emptied notes that a key is empty: what it held is over, or was removed.
+func (n *Node) emptied(i id, m message) {
+	t := &n.table
+	e := t.entries[i]
+	if e == nil || m.number > 0 && m.sequence <= e.rev {
+		return
+	}
+	t.hold(i, e, head{}, nil, m.sequence, n.cfg.Node)
+	if e.mine == nil {
+		delete(t.entries, i)
+		return
+	}
+	t.enqueue(i, e)
+}
+
+// noteRecord notes what a key holds, and returns the decision to take; nil: none.
+func (n *Node) noteRecord(i id, m message) *Record {
+	t, now := &n.table, n.o.Now()
+	e := t.entries[i]
+	if e != nil && m.sequence <= e.rev {
+		return nil
+	}
+	r, err := decode(m.key, m.value, now)
+	if err != nil {
+		name := ""
+		if r != nil && nodeName.MatchString(r.Node) {
+			name = r.Node
+		}
+		n.refuse(name, m.key, err.Error())
+		if e != nil { // its revision counts: a decision of this node replaces it
+			t.hold(i, e, head{}, nil, m.sequence, n.cfg.Node)
+			t.enqueue(i, e)
+		}
+		return nil
+	}
+	t.clock.see(r.Stamp, now)
+	r.Node = n.peers.name(r.Node)
+	if f, flies := t.flying[i]; flies && f.record.Stamp == r.Stamp && f.record.Node == r.Node {
+		n.agreed(i, e, f.record, m.sequence)
+		return nil
+	}
+	if e != nil && e.mine != nil && e.mine.beats(r.head()) {
+		t.hold(i, e, r.head(), r, m.sequence, n.cfg.Node)
+		t.enqueue(i, e)
+		return nil
+	}
+	if why := n.excess(e, r); why != "" {
+		n.refuse(r.Node, m.key, why)
+		return nil
+	}
+	e = t.at(i)
+	t.drop(i, e)
+	t.hold(i, e, r.head(), r, m.sequence, n.cfg.Node)
+	if h := r.head(); h.over(now) {
+		return nil
+	}
+	if n.session.current && r.Node != n.cfg.Node && !n.peers.of(r.Node).changes.Allow() {
+		t.refuse(i, e, "the node decides faster than is taken from a peer")
+		n.refuse(r.Node, m.key, e.refused)
+		return nil
+	}
+	return r
+}
+
+// excess returns why a ban of a peer is one too many; "" if it is not.
+func (n *Node) excess(e *entry, r *Record) string {
+	if r.Kind != KindBan || r.Node == n.cfg.Node || e != nil && e.base.kind == KindBan || n.table.foreign < n.cfg.MaxFromPeers {
+		return ""
+	}
+	return fmt.Sprintf("there are %d bans of peers already, as many as max_from_peers allows", n.table.foreign)
+}
+
+// take has the engine enter decisions of peers. Where the ledger has changed meanwhile, it is compared
+// first.
+func (n *Node) take(records []*Record) {
+	for len(records) > 0 {
+		verdicts, err := n.o.Take(n.life, records, n.table.cursor.Waiting)
+		if err != nil { // the engine has stopped: they are entered at the next start
+			for _, r := range records {
+				n.table.refuse(r.id(), n.table.at(r.id()), notEntered)
+			}
+			return
+		}
+		var again []*Record
+		for j, v := range verdicts {
+			if v.Again {
+				again = append(again, records[j])
+				continue
+			}
+			n.taken(records[j], v)
+		}
+		if len(again) > 0 {
+			n.readLedger()
+		}
+		records = records[:0]
+		for _, r := range again {
+			if e := n.table.entries[r.id()]; e != nil && e.mine == nil {
+				records = append(records, r)
+			}
+		}
+	}
+}
+
+// notEntered is why a decision is not in force that came while the engine ended.
+const notEntered = "it was not entered yet"
+
+// taken notes what became of a decision of a peer.
+func (n *Node) taken(r *Record, v Verdict) {
+	if e := n.table.entries[r.id()]; e != nil && e.base.stamp == r.Stamp && e.refused != v.Refused {
+		before := e.refused
+		n.table.refuse(r.id(), e, v.Refused)
+		if before != "" && v.Refused != "" {
+			return // asked again
+		}
+	}
+	switch {
+	case r.Node == n.cfg.Node:
+	case v.Refused != "":
+		n.refuse(r.Node, r.id().key(), v.Refused)
+	default:
+		n.peers.of(r.Node).taken++
+	}
+}

@@ -1,0 +1,280 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"freeswitch-security/engine/dbfile"
+	"freeswitch-security/engine/status"
+
+	"go.etcd.io/bbolt"
+)
+
+// A store keeps what the bucket held last, and what is to be told, across restarts. It is a bbolt
+// database: a bucket of entries by key, and one value for the rest. What is older than the bucket is
+// no harm: the records since are heard again.
+type store struct{ db *dbfile.File }
+
+var (
+	entriesBucket = []byte("entries.1")
+	stateBucket   = []byte("state.1")
+	stateKey      = []byte("state")
+)
+
+// lockPatience is how long the node that a reload has replaced may take to close the file.
+const lockPatience = 2 * time.Second
+
+// A saved is an entry in the store.
+type saved struct {
+	Rev     uint64  `json:"rev"`
+	Base    *Record `json:"base,omitempty"`
+	Mine    *Record `json:"mine,omitempty"`
+	Refused string  `json:"refused,omitempty"`
+}
+
+// A place is where a node was in which bucket.
+type place struct {
+	Bucket   string    `json:"bucket"`
+	Node     string    `json:"node"`
+	Instance string    `json:"instance"`
+	Created  time.Time `json:"created"`
+	Sequence uint64    `json:"sequence"`
+}
+
+// openStore fills the table from the store. Without one the node works all the same.
+func (n *Node) openStore() {
+	n.lease.instance, n.lease.run = newRun(), newRun()
+	if n.o.Dir == "" {
+		return
+	}
+	path := filepath.Join(n.o.Dir, "fleet.db")
+	err := os.MkdirAll(n.o.Dir, 0o700)
+	if err == nil {
+		n.table.store, err = openStore(path)
+	}
+	if err == nil {
+		err = n.loadAll()
+	}
+	if err != nil {
+		n.report(aboutStore, status.Warning, fmt.Sprintf("what the fleet decided is not kept across restarts: %s", err))
+	}
+}
+
+// openStore opens the file, and moves a damaged one aside.
+func openStore(path string) (*store, error) {
+	db, err := dbfile.Open(path, lockPatience)
+	if errors.Is(err, dbfile.ErrDamaged) {
+		if _, err = dbfile.MoveAside(path, time.Now()); err == nil {
+			db, err = dbfile.Open(path, lockPatience)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &store{db}, nil
+}
+
+// loadAll reads the store. What is of another bucket or another node is forgotten.
+func (n *Node) loadAll() error {
+	t, of := &n.table, place{}
+	err := t.store.db.View(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket(stateBucket); b != nil {
+			return json.Unmarshal(b.Get(stateKey), &of)
+		}
+		return nil
+	})
+	if err != nil || of.Bucket != n.cfg.Bucket || of.Node != n.cfg.Node {
+		return t.store.db.Update(func(tx *bbolt.Tx) error {
+			if tx.Bucket(entriesBucket) == nil {
+				return nil
+			}
+			return tx.DeleteBucket(entriesBucket)
+		})
+	}
+	n.lease.instance, t.created, t.sequence = of.Instance, of.Created, of.Sequence
+	return t.store.db.ViewAll(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(entriesBucket)
+		if b == nil {
+			return nil
+		}
+		return b.ForEach(func(key, value []byte) error {
+			var s saved
+			if i, ok := idOf(string(key)); ok && json.Unmarshal(value, &s) == nil {
+				n.restore(i, &s)
+			}
+			return nil
+		})
+	})
+}
+
+func (n *Node) restore(i id, s *saved) {
+	e := n.table.at(i)
+	if s.Base != nil {
+		s.Base.Node = n.peers.name(s.Base.Node)
+		n.table.clock.see(s.Base.Stamp, n.o.Now())
+		n.table.hold(i, e, s.Base.head(), nil, s.Rev, n.cfg.Node)
+	}
+	e.rev, e.mine, e.refused = s.Rev, s.Mine, s.Refused
+	if e.mine != nil {
+		n.table.clock.see(e.mine.Stamp, n.o.Now())
+	}
+	delete(n.table.dirty, i)
+	n.table.touched = true
+}
+
+// record returns what a key held last; nil if that is not known.
+func (s *store) record(i id) (r *Record) {
+	if s == nil {
+		return nil
+	}
+	_ = s.db.View(func(tx *bbolt.Tx) error { // an error: it is not known
+		if b := tx.Bucket(entriesBucket); b != nil {
+			var one saved
+			if json.Unmarshal(b.Get([]byte(i.key())), &one) == nil {
+				r = one.Base
+			}
+		}
+		return nil
+	})
+	return r
+}
+
+// mostSaved bounds the entries of one transaction.
+const mostSaved = 20_000
+
+// save has what has changed saved, once the ledger is durable.
+func (n *Node) save() {
+	t := &n.table
+	if t.store == nil {
+		for i := range t.dirty {
+			if e := t.entries[i]; e != nil && e.refused == "" {
+				e.record = nil
+			}
+		}
+		clear(t.dirty)
+		return
+	}
+	if len(t.dirty) == 0 || t.saving != nil {
+		return
+	}
+	t.saving = make(map[id]*Record, min(len(t.dirty), mostSaved))
+	values := make(map[string][]byte, len(t.saving))
+	for i := range t.dirty {
+		if len(values) == mostSaved {
+			break
+		}
+		values[i.key()] = n.savedValue(i)
+		t.saving[i] = nil
+		if e := t.entries[i]; e != nil {
+			t.saving[i] = e.record
+		}
+		delete(t.dirty, i)
+	}
+	of := place{n.cfg.Bucket, n.cfg.Node, n.lease.instance, t.created, t.sequence}
+	if len(t.dirty) > 0 {
+		of.Sequence = t.stored // the sequence is that of all of them
+	}
+	go func() {
+		err := n.o.Durable(context.Background())
+		if err == nil {
+			err = t.store.write(values, &of)
+		}
+		n.wrote <- written{of.Sequence, err}
+	}()
+}
+
+// A written is the result of a transaction.
+type written struct {
+	sequence uint64
+	err      error
+}
+
+// saved notes what was saved, or has it saved again.
+func (n *Node) saved(w written) {
+	t := &n.table
+	for i, r := range t.saving {
+		if w.err != nil {
+			t.touch(i)
+		} else if e := t.entries[i]; e != nil && e.record == r {
+			e.record = nil
+		}
+	}
+	t.saving = nil
+	if w.err != nil {
+		n.report(aboutStore, status.Warning, fmt.Sprintf("what the fleet decided is not kept across restarts: %s", w.err))
+		return
+	}
+	t.stored = w.sequence
+	n.report(aboutStore, status.OK, "")
+}
+
+// savedValue returns what the store keeps of a key; nil: nothing.
+func (n *Node) savedValue(i id) []byte {
+	e := n.table.entries[i]
+	if e == nil {
+		return nil
+	}
+	s := saved{Rev: e.rev, Mine: e.mine, Refused: e.refused}
+	if r := e.record; r != nil {
+		bare := *r
+		bare.Evidence = nil // the ledger has it
+		s.Base = &bare
+	} else if e.base.kind != "" {
+		s.Base = n.table.store.record(i)
+	}
+	value, _ := json.Marshal(&s) // of texts and numbers
+	return value
+}
+
+// write makes entries durable; one without a value is removed.
+func (s *store) write(values map[string][]byte, of *place) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		entries, err := tx.CreateBucketIfNotExists(entriesBucket)
+		if err != nil {
+			return err
+		}
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			if values[key] == nil {
+				err = entries.Delete([]byte(key))
+			} else {
+				err = entries.Put([]byte(key), values[key])
+			}
+			if err != nil {
+				return err
+			}
+		}
+		state, err := tx.CreateBucketIfNotExists(stateBucket)
+		if err != nil {
+			return err
+		}
+		value, _ := json.Marshal(of) // of texts and numbers
+		return state.Put(stateKey, value)
+	})
+}
+
+// close saves the rest, and closes the file.
+func (n *Node) closeStore() {
+	t := &n.table
+	if t.store == nil {
+		return
+	}
+	for t.saving != nil || len(t.dirty) > 0 {
+		if t.saving == nil {
+			n.save()
+		}
+		w := <-n.wrote
+		if n.saved(w); w.err != nil {
+			break
+		}
+	}
+	if err := t.store.db.Close(); err != nil {
+		n.o.Log.Error("fleet store not closed", "err", err)
+	}
+}

@@ -1,0 +1,453 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
+)
+
+// A table is what a node knows of the bucket, and what it has to tell. It belongs to the loop.
+type table struct {
+	share    bool // bans are shared
+	cursor   *ban.Cursor
+	clock    hybrid
+	entries  map[id]*entry
+	queue    []id           // that have something to tell, in its order
+	failing  []id           // that are told again later
+	flying   map[id]flight  // proposals without an answer
+	foreign  int            // entries with a ban of a peer
+	created  time.Time      // of the bucket; zero: none was seen
+	sequence uint64         // of the latest record that was heard
+	store    *store         // nil: nothing survives a restart
+	dirty    map[id]bool    // entries that the store does not have
+	saving   map[id]*Record // what is being saved, with its record; nil: nothing
+	stored   uint64         // the sequence in the store
+	touched  bool           // an entry has changed since the state was made
+}
+
+// An entry is one key.
+type entry struct {
+	rev     uint64  // the revision of the key; 0: it is empty
+	base    head    // what it holds
+	record  *Record // the same, until it is saved
+	mine    *Record // what this node has to tell; nil: nothing
+	refused string  // why base is not in force here
+	queued  bool
+}
+
+// A flight is a proposal without an answer.
+type flight struct {
+	record *Record
+	rev    uint64
+}
+
+// ready yields when the ledger has changed.
+func (t *table) ready() <-chan struct{} {
+	if t.cursor == nil {
+		return nil
+	}
+	return t.cursor.Ready()
+}
+
+// at returns the entry of a key, which it makes if there is none.
+func (t *table) at(i id) *entry {
+	e := t.entries[i]
+	if e == nil {
+		e = &entry{}
+		t.entries[i] = e
+	}
+	return e
+}
+
+// touch notes that an entry has changed.
+func (t *table) touch(i id) { t.dirty[i], t.touched = true, true }
+
+// refuse notes why what a key holds is not in force here.
+func (t *table) refuse(i id, e *entry, why string) {
+	if e.refused != why {
+		e.refused = why
+		t.touch(i)
+	}
+}
+
+// hold notes what a key holds now.
+func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, self string) {
+	foreign := func(h head) int {
+		if h.kind == KindBan && h.node != self {
+			return 1
+		}
+		return 0
+	}
+	t.foreign += foreign(base) - foreign(e.base)
+	e.base, e.record, e.rev, e.refused = base, r, rev, ""
+	t.touch(i)
+}
+
+// tell has a record told in its turn.
+func (t *table) tell(i id, e *entry, r *Record) {
+	e.mine = r
+	t.touch(i)
+	t.enqueue(i, e)
+}
+
+func (t *table) enqueue(i id, e *entry) {
+	if e.mine != nil && !e.queued {
+		e.queued = true
+		t.queue = append(t.queue, i)
+	}
+}
+
+// drop leaves nothing to tell about a key.
+func (t *table) drop(i id, e *entry) {
+	if e.mine != nil {
+		e.mine = nil
+		t.touch(i)
+	}
+}
+
+// requeue has all that was not told yet told again, in the order in which it was decided.
+func (t *table) requeue() {
+	t.queue, t.failing = nil, nil
+	for i, e := range t.entries {
+		e.queued = false
+		t.enqueue(i, e)
+	}
+	slices.SortFunc(t.queue, func(a, b id) int {
+		return cmp.Compare(t.entries[a].mine.Stamp, t.entries[b].mine.Stamp)
+	})
+}
+
+// again has told what failed.
+func (t *table) again() {
+	for _, i := range t.failing {
+		if e := t.entries[i]; e != nil {
+			t.enqueue(i, e)
+		}
+	}
+	t.failing = nil
+}
+
+// next returns the next record to tell, which is on its way then, and the revision that its key must
+// have; nil if there is none.
+func (t *table) next(now time.Time) (i id, r *Record, rev uint64) {
+	for len(t.queue) > 0 {
+		i, t.queue = t.queue[0], t.queue[1:]
+		e := t.entries[i]
+		if e == nil {
+			continue
+		}
+		e.queued = false
+		if _, flies := t.flying[i]; flies || e.mine == nil {
+			continue
+		}
+		if h := e.mine.head(); h.over(now) {
+			t.drop(i, e)
+			continue
+		}
+		t.flying[i] = flight{e.mine, e.rev}
+		return i, e.mine, e.rev
+	}
+	return id{}, nil, 0
+}
+
+// land ends a flight.
+func (t *table) land(i id) { delete(t.flying, i) }
+
+// count returns how many entries have something to tell, and how many are not in force here.
+func (t *table) count() (unsent, refused int) {
+	for _, e := range t.entries {
+		if e.mine != nil {
+			unsent++
+		}
+		if e.refused != "" {
+			refused++
+		}
+	}
+	return unsent, refused
+}
+
+func (t *table) unsent() int {
+	unsent, _ := t.count()
+	return unsent
+}
+
+// acked takes the answer to a proposal.
+func (n *Node) acked(a ack) {
+	t := &n.table
+	if a.session != n.session {
+		return
+	}
+	if a.key == n.lease.key(n) {
+		n.renewed(a)
+		return
+	}
+	i, ok := idOf(a.key)
+	f, flies := t.flying[i]
+	if !ok || !flies {
+		return
+	}
+	t.land(i)
+	e := t.at(i)
+	switch {
+	case a.err == nil:
+		n.agreed(i, e, f.record, a.sequence)
+	case !conflict(a.err):
+		if denied := n.link.takeDenied(); denied != nil { // it is not answered
+			a.err = denied
+		}
+		n.report(aboutBucket, status.Warning, inWords(a.err)+"; changes are sent later")
+		t.failing = append(t.failing, i)
+		return
+	case e.mine == nil:
+	case e.rev == f.rev: // not heard yet what the key holds
+		go n.fetch(n.life, a.session, i)
+		t.failing = append(t.failing, i)
+	default:
+		t.enqueue(i, e)
+	}
+	if a.err == nil {
+		n.report(aboutBucket, status.OK, "")
+	}
+}
+
+// agreed notes that a key holds a record of this node.
+func (n *Node) agreed(i id, e *entry, r *Record, rev uint64) {
+	t := &n.table
+	if rev > e.rev {
+		t.hold(i, e, r.head(), r, rev, n.cfg.Node)
+	}
+	if e.mine != nil && e.mine.Stamp == r.Stamp && e.mine.Node == r.Node {
+		t.drop(i, e)
+	}
+	t.enqueue(i, e)
+}
+
+// readLedger turns the changes of the ledger into what is to be told.
+func (n *Node) readLedger() {
+	t := &n.table
+	if t.cursor == nil {
+		return
+	}
+	changes, lost := t.cursor.Take()
+	if lost {
+		n.reconcile()
+		return
+	}
+	last := make(map[ban.Target]int, len(changes))
+	for i := range changes {
+		last[changes[i].Target] = i
+	}
+	for i := range changes {
+		if c := changes[i]; last[c.Target] == i {
+			n.compare(c.Target, c)
+		}
+	}
+}
+
+// compare notes what is to be told about a target: how the ledger differs from the bucket. c is the
+// latest change; nil: not known.
+func (n *Node) compare(target ban.Target, c *ban.Change) {
+	t, i := &n.table, id{target: target}
+	b, banned := n.o.Ledger.Get(target)
+	e := t.entries[i]
+	switch {
+	case banned && n.own(&b):
+		e = t.at(i)
+		if e.base.kind == KindBan && !outlasts(b.Until, e.base.until) {
+			t.drop(i, e)
+		} else if e.mine == nil || e.mine.Kind != KindBan || !e.mine.Until.Equal(b.Until) {
+			n.tellBan(i, e, &b, c)
+		}
+	case e == nil:
+	case c != nil && c.Kind == ban.KindUnban && strings.HasPrefix(c.Why, "trusted: "):
+		if e.base.kind == KindBan {
+			t.refuse(i, e, c.Why)
+		}
+		n.dropBan(i, e)
+	case !banned && c != nil && c.Kind == ban.KindUnban:
+		f, flies := t.flying[i]
+		known := e.base.kind == KindBan && !e.base.over(n.o.Now()) || flies && f.record.Kind == KindBan
+		if known && (e.mine == nil || e.mine.Kind == KindBan) {
+			n.tellOne(&Record{Kind: KindUnban, Target: target, Author: ban.ByRule, Reason: c.Why, Start: c.At})
+		} else {
+			n.dropBan(i, e)
+		}
+	default:
+		n.dropBan(i, e)
+	}
+}
+
+// dropBan leaves a ban of this node untold.
+func (n *Node) dropBan(i id, e *entry) {
+	if e.mine != nil && e.mine.Kind == KindBan {
+		n.table.drop(i, e)
+	}
+}
+
+// own reports whether a ban is one to share: of a rule or a person here, and enforced.
+func (n *Node) own(b *ban.Ban) bool {
+	return !strings.HasPrefix(b.Author, AuthorPrefix) && n.o.Enforced(b)
+}
+
+// tellBan has a ban of the ledger told.
+func (n *Node) tellBan(i id, e *entry, b *ban.Ban, c *ban.Change) {
+	r := &Record{
+		Kind: KindBan, Target: b.Target, Node: n.cfg.Node, Start: b.Start, Until: b.Until, Author: b.Author, Reason: b.Reason,
+		Rule: b.Rule, Key: b.Key, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions, Evidence: n.o.Ledger.Evidence(b),
+	}
+	r.Evidence = slices.Clone(r.Evidence) // cut below
+	r.cut()
+	if c != nil {
+		r.Proven = c.Proven
+		r.Stamp = n.stamp(e)
+	} else if r.Stamp = stampAt(b.Start); !r.beats(e.base) { // decided before this run
+		return
+	}
+	n.table.refuse(i, e, "")
+	n.table.tell(i, e, r)
+}
+
+// tellOne has another decision of this node told.
+func (n *Node) tellOne(r *Record) {
+	i := r.id()
+	e := n.table.at(i)
+	r.Node, r.Stamp = n.cfg.Node, n.stamp(e)
+	r.cut()
+	n.table.tell(i, e, r)
+}
+
+// stamp returns the stamp of a decision about a key, which is later than all that is known of it.
+func (n *Node) stamp(e *entry) Stamp {
+	after := e.base.stamp
+	if e.mine != nil {
+		after = max(after, e.mine.Stamp)
+	}
+	return n.table.clock.next(n.o.Now(), after)
+}
+
+// Unbanned tells the fleet that a person has unbanned a target, and how long rules do not ban it.
+func (n *Node) Unbanned(target ban.Target, grace time.Time, author, reason string, now time.Time) {
+	n.tellLater(&Record{Kind: KindUnban, Target: target, Start: now, Until: grace, Author: author, Reason: reason})
+}
+
+// Trusted tells the fleet that a person trusts a target.
+func (n *Node) Trusted(t *ban.Trusted) {
+	n.tellLater(&Record{Kind: KindTrust, Target: t.Target, Start: t.Since, Until: t.Until, Author: t.Author, Reason: t.Comment})
+}
+
+// Untrusted tells the fleet that a person no longer trusts a target.
+func (n *Node) Untrusted(target ban.Target, author string, now time.Time) {
+	n.tellLater(&Record{Kind: KindUntrust, Target: target, Start: now, Author: author})
+}
+
+func (n *Node) tellLater(r *Record) {
+	if !n.table.share {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.told = append(n.told, r)
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// readTold takes what the engine has told.
+func (n *Node) readTold() {
+	n.mu.Lock()
+	told := n.told
+	n.told = nil
+	n.mu.Unlock()
+	for _, r := range told {
+		n.tellOne(r)
+	}
+}
+
+// reconcile compares all of the ledger with what the bucket held last. A ban that the ledger has
+// not, although the bucket has, was unbanned here if it has a grace; otherwise it is taken again.
+func (n *Node) reconcile() {
+	t, now := &n.table, n.o.Now()
+	bans, _, _ := t.cursor.Snapshot()
+	banned := make(map[ban.Target]bool, len(bans))
+	for b := range bans.All() {
+		banned[b.Target] = true
+		n.compare(b.Target, nil)
+	}
+	var missing []id
+	for i, e := range t.entries {
+		if e.refused == notEntered && e.mine == nil {
+			missing = append(missing, i)
+			continue
+		}
+		if i.trust || banned[i.target] || e.mine != nil || e.refused != "" || e.base.kind != KindBan || e.base.over(now) {
+			continue
+		}
+		if until, ok := n.o.Ledger.Grace(i.target); ok {
+			n.tellOne(&Record{Kind: KindUnban, Target: i.target, Start: now, Until: until, Author: ban.ByRule, Reason: "unbanned before a restart"})
+			continue
+		}
+		missing = append(missing, i)
+	}
+	for _, g := range n.o.Ledger.AllTrusted() {
+		i := id{trust: true, target: g.Target}
+		if g.Author != "" && !strings.HasPrefix(g.Author, AuthorPrefix) && (t.entries[i] == nil || t.entries[i].base.kind == "") {
+			e := t.at(i)
+			t.tell(i, e, &Record{
+				Kind: KindTrust, Target: g.Target, Node: n.cfg.Node, Stamp: stampAt(g.Since),
+				Start: g.Since, Until: g.Until, Author: g.Author, Reason: g.Comment,
+			})
+		}
+	}
+	n.take(n.load(missing))
+}
+
+// relay has the records of a lost bucket told again, those of peers too.
+func (n *Node) relay() {
+	t, now := &n.table, n.o.Now()
+	for i, e := range t.entries {
+		r := e.mine
+		if r == nil && !e.base.over(now) {
+			if r = e.record; r == nil {
+				r = t.store.record(i)
+			}
+		}
+		t.hold(i, e, head{}, nil, 0, n.cfg.Node)
+		if r != nil {
+			t.tell(i, e, r)
+		}
+	}
+}
+
+// sweep forgets what is over, and asks again about what was refused: trust or a registration may
+// have ended.
+func (n *Node) sweep() {
+	t, now := &n.table, n.o.Now()
+	var refused []id
+	for i, e := range t.entries {
+		switch {
+		case e.mine == nil && e.base.over(now):
+			t.hold(i, e, head{}, nil, e.rev, n.cfg.Node)
+			delete(t.entries, i)
+		case e.refused != "" && len(refused) < mostHeard:
+			refused = append(refused, i)
+		}
+	}
+	n.take(n.load(refused))
+}
+
+// load reads the records of keys from the store, as far as it has them.
+func (n *Node) load(all []id) (records []*Record) {
+	for _, i := range all {
+		if e := n.table.entries[i]; e.record != nil {
+			records = append(records, e.record)
+		} else if r := n.table.store.record(i); r != nil && r.Stamp == e.base.stamp {
+			records = append(records, r)
+		}
+	}
+	return records
+}
