@@ -4,6 +4,7 @@ package iptables
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -86,4 +87,21 @@ func applyMany(b *testing.B, variant, backend string, n int) {
 	}
 	b.ReportMetric(percentile(applied, 50), "apply-ms")
 	b.ReportMetric(percentile(again, 50), "resync-ms")
+}
+
+// BenchmarkKernelCutFlows deletes the flows of one address, without and beside flows of others.
+func BenchmarkKernelCutFlows(b *testing.B) {
+	for _, flows := range []int{0, 20} {
+		b.Run(fmt.Sprint(flows), func(b *testing.B) {
+			k := newKernel(b, "nft")
+			k.Cleanup(func() { k.sh("conntrack", "-F") })
+			for i := range flows {
+				k.sh("conntrack", "-I", "-p", "udp", "-s", fmt.Sprintf("198.51.100.%d", i), "-d", "192.0.2.200", "--sport", "5060", "--dport", "5060", "-t", "300")
+			}
+			target := []ban.Target{ban.Address(netip.MustParseAddr("203.0.113.7"))}
+			for b.Loop() {
+				cutFlows(target)
+			}
+		})
+	}
 }

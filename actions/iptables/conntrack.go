@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -36,13 +37,16 @@ const (
 // maxFilters is the number of addresses up to which the kernel filters the flows
 // of each address. For more, all flows are listed once. With 100,000 flows the
 // filter takes 26 ms and a list 190 ms.
+//
+// A kernel of 262,144 hash buckets takes 10 ms to list even an empty table, and receives no packet on
+// that core meanwhile. Since Linux 6.11 it deletes the flows of an address in 0.3 ms without that.
 const maxFilters = 8
 
 // maxWaiting bounds the targets whose flows wait to be deleted.
 const maxWaiting = 1 << 16
 
 // After each pass the flow cutter pauses for restFactor times the time that the pass
-// took, up to longestRest, so that many bans do not keep a core busy.
+// took, up to longestRest, so that many bans do not keep a core busy; after a list for longestRest.
 const (
 	restFactor  = 9
 	longestRest = time.Second
@@ -85,8 +89,11 @@ func (c *flowCutter) work() {
 			return
 		}
 		began := time.Now()
-		cutFlows(targets)
-		time.Sleep(min(restFactor*time.Since(began), longestRest))
+		rest := longestRest
+		if listed := cutFlows(targets); !listed {
+			rest = min(restFactor*time.Since(began), longestRest)
+		}
+		time.Sleep(rest)
 	}
 }
 
@@ -111,11 +118,20 @@ func (o *originators) contain(source ban.Target) bool {
 	return o.endpoints[source] || o.networks.Lookup(source.Prefix().Addr())
 }
 
-// cutFlows deletes the flows whose originator is in targets.
-func cutFlows(targets []ban.Target) {
+// noFlows reports whether there certainly are no flows.
+func noFlows() bool {
+	n, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+	return err == nil && string(n) == "0\n"
+}
+
+// cutFlows deletes the flows whose originator is in targets, and reports whether flows were listed.
+func cutFlows(targets []ban.Target) (listed bool) {
+	if noFlows() {
+		return false
+	}
 	s, err := dial(context.Background(), listBuffer)
 	if err != nil {
-		return
+		return false
 	}
 	defer s.close()
 	for index, af := range []uint8{unix.AF_INET, unix.AF_INET6} {
@@ -132,12 +148,25 @@ func cutFlows(targets []ban.Target) {
 		case own.all.Size() == 0:
 		case filtered && own.all.Size() <= maxFilters:
 			for p := range own.all.All() {
-				s.cutMatching(appendFlowFilter(flowRequest(af), p.Addr()), &own)
+				request := appendFlowFilter(flowRequest(af), p.Addr())
+				if !own.networks.Lookup(p.Addr()) || s.deleteFlows(request) != nil {
+					s.cutMatching(request, &own)
+					listed = true
+				}
 			}
 		default:
 			s.cutMatching(flowRequest(af), &own)
+			listed = true
 		}
 	}
+	return listed
+}
+
+// deleteFlows deletes the flows that a filter selects. A kernel before 6.11 takes the filter for the
+// name of one flow, and refuses it because it is not whole.
+func (s *socket) deleteFlows(request []byte) error {
+	_, err := s.conn.Execute(message(unix.NFNL_SUBSYS_CTNETLINK, cmdFlowDelete, netlink.Acknowledge, request))
+	return err
 }
 
 // cutMatching lists flows and deletes those of the targets. It compares even
@@ -157,7 +186,7 @@ func (s *socket) cutMatching(request []byte, targets *originators) {
 	}
 	// The kernel reads the flow's identity from its own description.
 	for _, flow := range doomed {
-		_, _ = s.conn.Execute(message(unix.NFNL_SUBSYS_CTNETLINK, cmdFlowDelete, netlink.Acknowledge, flow))
+		_ = s.deleteFlows(flow)
 	}
 }
 
