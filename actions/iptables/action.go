@@ -56,6 +56,10 @@ func newAction(c config) *Action {
 	return a
 }
 
+// urgent is the number of bans up to which they do not wait for the way from rules to a set, which
+// takes some 10 ms.
+const urgent = 20
+
 // Apply carries out a batch: with netlink messages where the bans are in a set, with
 // one iptables-restore a family where they are rules. Where the kernel is not as it was
 // left, the whole family is reconciled. An entry that the kernel refuses is in the
@@ -75,6 +79,11 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 	a.mu.Unlock()
 
 	if a.choose(false) != a.backend {
+		for i, f := range a.families { // what is urgent does not wait for the other backend
+			if w := &work[i]; f.inSync && len(w.upserts) <= urgent && len(w.removals) == 0 {
+				_, _ = a.write(ctx, f, *w) // what fails, the comparison shows
+			}
+		}
 		_, err := a.reconcile(ctx, false)
 		errs = append(errs, err)
 	} else {

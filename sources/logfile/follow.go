@@ -61,7 +61,7 @@ func (s *source) newFollower(c *consumer, pace tail.Pace) *tail.Follower {
 // A patience says how long a consumer waits for what may follow the last message.
 // FreeSWITCH writes a message at once: what follows later is too late to refuse it.
 type patience struct {
-	settle  time.Duration // if it looks complete
+	settle  time.Duration // if it looks complete, but may not have been written as a whole
 	message time.Duration // if FreeSWITCH writes more lines after its first one, or more lines may tell that it is forged
 	line    time.Duration // if an unfinished line that may belong to it follows
 }
@@ -82,6 +82,8 @@ type consumer struct {
 	sampled  int // how many bytes the plan was made from
 	carried  chunkUnwrapper
 	context  int       // bytes of the log in front of a chunk
+	written  int64     // where in the file a call of write ended, see [tail.Chunk]
+	divided  bool      // a message goes on behind such a place: it is not written as a whole
 	live     bool      // what is taken has just been written
 	shown    time.Time // when a stamp was last passed on beside the events
 }
@@ -100,6 +102,7 @@ func (c *consumer) Take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 func (c *consumer) take(ctx context.Context, chunk tail.Chunk) tail.Verdict {
 	c.ModTime = time.Now()
 	c.sample(&chunk)
+	c.notice(&chunk)
 	c.showClock(chunk.Log[chunk.From:chunk.To])
 	b := &c.block
 	b.log, b.from, b.to, b.crlf = chunk.Log, chunk.From, chunk.To, chunk.CRLF
@@ -164,14 +167,16 @@ func (c *consumer) unsettled(chunk *tail.Chunk) (at int, wait time.Duration) {
 	b.findings = slices.DeleteFunc(b.findings, func(f finding) bool { return f.refused })
 	if n := len(b.findings); n > 0 {
 		last := &b.findings[n-1]
-		return last.at, c.outstanding(last, chunk.Log[chunk.To:]) - chunk.Quiet
+		return last.at, c.outstanding(last, chunk) - chunk.Quiet
 	}
 	return 0, 0
 }
 
 // outstanding returns for how long the rest of the last message may still come; 0: it
-// is complete. partial is the unfinished line behind the block.
-func (c *consumer) outstanding(last *finding, partial []byte) time.Duration {
+// is complete. FreeSWITCH writes a message by one call of write, and so are the lines that a caller
+// adds to it. A program between it and the file may divide that.
+func (c *consumer) outstanding(last *finding, chunk *tail.Chunk) time.Duration {
+	partial := chunk.Log[chunk.To:] // the unfinished line behind the block
 	_, rest := c.Cut(c.block.log[c.block.from+last.at : c.block.to])
 	further := 0
 	for len(rest) > 0 {
@@ -189,8 +194,22 @@ func (c *consumer) outstanding(last *finding, partial []byte) time.Duration {
 		return c.patience.line
 	case further < len(expected(last.event.Message)):
 		return c.patience.message
+	case chunk.Written && !c.divided:
+		return 0
 	}
 	return c.patience.settle
+}
+
+// notice notes whether a message goes on behind the end of a call of write.
+func (c *consumer) notice(chunk *tail.Chunk) {
+	length := chunk.To - chunk.From
+	if at := c.written - chunk.At; chunk.At > 0 && at >= 0 && at < int64(length) {
+		line, _ := c.Cut(chunk.Log[chunk.From+int(at) : chunk.To])
+		c.divided = c.divided || !record.Begins(line)
+	}
+	if chunk.Written && len(chunk.Log) == chunk.To {
+		c.written = chunk.At + int64(length)
+	}
 }
 
 // stamp returns the time of a line, zero if it has no header.

@@ -505,6 +505,45 @@ func TestFollowPatience(t *testing.T) {
 	f.wait(1)
 }
 
+// TestFollowWritten checks that a message does not wait if the call that wrote it has ended, unless
+// messages were seen to be written by several calls.
+func TestFollowWritten(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	f, sink := deaf(t, l, nil, patience{time.Hour, time.Hour, time.Hour})
+	step := func(text string, events int) {
+		t.Helper()
+		l.write(text)
+		f.Step(t.Context())
+		if len(sink.events) != events {
+			t.Fatalf("%d events after %q, want %d", len(sink.events), text, events)
+		}
+	}
+	fill := func(to int) { // so many bytes to the end of a page
+		t.Helper()
+		info, err := l.file.Stat()
+		l.must(err)
+		room := 2*os.Getpagesize() - int(info.Size())%os.Getpagesize() - to
+		step(noiseLine[:len(noiseLine)-1]+strings.Repeat("x", room-len(noiseLine))+"\n", len(sink.events))
+	}
+	step(noiseLine, 0)
+	step(line(1), 1)
+	step(unknownLine+unknownText, 2)
+
+	// Such a line may have been written by the first half of a call.
+	fill(len(line(2)))
+	step(line(2), 2)
+	step(noiseLine, 3)
+	fill(len(line(2)) + 1)
+	step(line(2), 4)
+
+	step(unknownLine, 4)
+	step(unknownText, 4)
+	step(noiseLine, 5)
+	step(line(3), 5)
+	step(noiseLine, 6)
+}
+
 // TestFollowRotation checks that a rotation loses nothing, and that the last message
 // of a rotated file does not wait.
 func TestFollowRotation(t *testing.T) {

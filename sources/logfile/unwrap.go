@@ -87,7 +87,7 @@ func (f *chunkUnwrapper) unwrap(chunk tail.Chunk, wait time.Duration) tail.Chunk
 		f.marks = append(f.marks, mark{length, len(f.log) - f.from, u})
 	}
 	plain := chunk
-	plain.From, plain.To, plain.CRLF = f.from, len(f.log), f.crlf
+	plain.From, plain.To, plain.CRLF, plain.Written = f.from, len(f.log), f.crlf, false // a carrier divides messages
 	if partial := chunk.Log[chunk.To:]; len(partial) > 0 {
 		if f.log = u.AppendUnfinished(f.log, f.Line(partial)); len(f.log) == plain.To {
 			f.log = append(f.log, partial...) // its form is not known yet

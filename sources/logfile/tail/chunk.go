@@ -17,6 +17,10 @@ type Chunk struct {
 	Quiet  time.Duration // since the file grew last
 	Waited time.Duration // since the first line was held back; 0: it was not
 	Final  bool          // nothing can follow: the lines must not be held back
+
+	// Written tells that the call of write that wrote the last line has ended with what the chunk
+	// and the unfinished line hold.
+	Written bool
 }
 
 // HeadLength bounds the head of a file that a chunk shows, in bytes.
@@ -52,7 +56,7 @@ func (f *Follower) offer(ctx context.Context, t *file, final bool) {
 	}
 	c := Chunk{
 		Log: t.Log, From: t.passed, To: end, CRLF: t.CRLF, At: t.from, Head: t.start(),
-		Quiet: f.now.Sub(t.grown), Final: final || cut,
+		Quiet: f.now.Sub(t.grown), Final: final || cut, Written: t.written(),
 	}
 	if t.held == t.from && !t.heldSince.IsZero() {
 		c.Waited = f.now.Sub(t.heldSince)

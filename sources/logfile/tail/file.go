@@ -35,6 +35,7 @@ type file struct {
 	from         int64  // of the first byte that is not done with
 	lines.Buffer        // what was read and is not dropped
 	passed       int    // where in it the first byte stands that is not done with
+	ended        bool   // the file ended at offset when that was reached
 	head         []byte // the first bytes of the file
 
 	grown     time.Time // when something was read last
@@ -117,7 +118,15 @@ func (t *file) readBlock(buf []byte) (grew, end bool, err error) {
 	}
 	t.context = append(t.context[:0], buf[max(0, n-contextLength):n]...)
 	t.extend(buf[known:n])
-	return true, n < len(buf), nil
+	t.ended = n < len(buf)
+	return true, t.ended, nil
+}
+
+// written reports whether the last call of write to the file has ended with what was read. While the
+// kernel copies what it writes, the file grows from page to page: a file that ends elsewhere ends as
+// a call does.
+func (t *file) written() bool {
+	return t.ended && t.pipe == nil && !t.copied && t.offset%int64(os.Getpagesize()) != 0
 }
 
 // extend takes over what was read.

@@ -135,11 +135,20 @@ func (f *Follower) Run(ctx context.Context) {
 			heard = false
 		case grew || heard:
 			heard = false
-			time.Sleep(f.Pace.Pulse)
+			time.Sleep(f.pulse(t))
 		default:
 			heard = f.listen(ctx)
 		}
 	}
+}
+
+// pulse returns the time to the next look at the newest file, which may be nil. Lines that are held
+// back usually wait for what is written next.
+func (f *Follower) pulse(t *file) time.Duration {
+	if t != nil && !t.due.IsZero() {
+		return f.Pace.Pulse / 3
+	}
+	return f.Pace.Pulse
 }
 
 // Step reads all there is to read and reports whether there was anything.

@@ -127,6 +127,7 @@ func (f *Follower) attend(t *file, done <-chan struct{}) {
 func (f *Follower) read(t *file) (grew, end bool, err error) {
 	if to, ok := f.tailed(t); ok && f.gather(t.live, to) && t.intact(f.buf) {
 		t.live.deadline.Reset(2 * f.Pace.Stall)
+		t.ended = t.live.end == to
 		return t.takeOver(), true, nil
 	}
 	t.stop()
