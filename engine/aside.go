@@ -28,14 +28,16 @@ func (e *Engine) setsAside(ev *event.Event) bool {
 
 // protocolsOf returns the protocols that an event may have come over: both if it names no transport.
 func protocolsOf(ev *event.Event) []ban.Protocol {
-	switch strings.ToLower(ev.Transport) {
-	case "":
-		return []ban.Protocol{ban.UDP, ban.TCP}
-	case "udp":
-		return []ban.Protocol{ban.UDP}
+	switch {
+	case ev.Transport == "":
+		return protocols[:]
+	case strings.EqualFold(ev.Transport, "udp"):
+		return protocols[:1]
 	}
-	return []ban.Protocol{ban.TCP}
+	return protocols[1:]
 }
+
+var protocols = [...]ban.Protocol{ban.UDP, ban.TCP}
 
 // wouldEnforce reports whether an action would drop the packets of a ban's target, and does not.
 func (e *Engine) wouldEnforce(b *ban.Ban) bool {

@@ -118,7 +118,10 @@ func (e *Engine) limit(ev *event.Event) {
 	}
 	host := e.known.nat64.Host(ev.IP)
 	o, withheld := e.known.withheld.Get(host.Addr())
-	if _, banned := e.ledger.Covering(ban.Network(host)); banned || !withheld {
+	if !withheld {
+		return
+	}
+	if _, banned := e.ledger.Covering(ban.Network(host)); banned {
 		return
 	}
 	beyond := e.beyond(host)

@@ -100,8 +100,10 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 	}
 	if isFailure(ev) {
 		k.noteFailure(ev, ev.IP, ev.Proven, now)
-		if sender, err := netip.ParseAddr(ev.Fields["sender"]); err == nil && k.proves[ev.Source] {
-			k.noteFailure(ev, sender, false, now)
+		if text := ev.Fields["sender"]; text != "" && k.proves[ev.Source] {
+			if sender, err := netip.ParseAddr(text); err == nil {
+				k.noteFailure(ev, sender, false, now)
+			}
 		}
 	}
 	if k.gateways != nil && k.gateways.Learn(ev) {

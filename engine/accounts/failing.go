@@ -45,7 +45,12 @@ func (f *failing) key(ev *event.Event) uint64 {
 	of := ev.Fields
 	user := cmp.Or(of["variable_sip_auth_username"], of["sip_auth_username"], ev.User)
 	realm := cmp.Or(of["variable_sip_auth_realm"], of["sip_auth_realm"], ev.Domain)
-	return maphash.String(f.seed, ev.Source+" "+join(user, realm))
+	var h maphash.Hash
+	h.SetSeed(f.seed)
+	for _, part := range [...]string{ev.Source, " ", fold(user), "@", fold(realm)} {
+		_, _ = h.WriteString(part) // it cannot fail
+	}
+	return h.Sum64()
 }
 
 // fail notes a failure at the account of an event, unless the account is known in its network: a phone

@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"cmp"
-	"maps"
 	"math/bits"
 	"net/netip"
 	"slices"
@@ -85,11 +84,13 @@ func (t *Table) Size() int { return len(t.accounts) }
 // Learn sets the fields of an event and notes it. onlyProven says that a failure whose sender may be
 // forged does not count.
 func (t *Table) Learn(ev *event.Event, onlyProven bool, now time.Time) {
-	t.Fill(ev, now)
 	switch {
 	case ev.User == "":
 	case ev.Verified():
-		t.note(ev, t.seconds(ev, now))
+		name, at := nameOf(ev), t.seconds(ev, now)
+		a := t.known(name, at)
+		t.fill(ev, a, at)
+		t.note(ev, name, a, at)
 	case slices.Contains(failures, ev.Name) && (ev.Proven || !onlyProven):
 		t.fail(ev, t.seconds(ev, now))
 	}
@@ -98,11 +99,13 @@ func (t *Table) Learn(ev *event.Event, onlyProven bool, now time.Time) {
 // Fill sets the fields of an event, and notes nothing. An event of which the switch verified no
 // password has none: its sender chose the account.
 func (t *Table) Fill(ev *event.Event, now time.Time) {
-	if ev.User == "" || !ev.Verified() {
-		return
+	if ev.User != "" && ev.Verified() {
+		at := t.seconds(ev, now)
+		t.fill(ev, t.known(nameOf(ev), at), at)
 	}
-	at := t.seconds(ev, now)
-	a := t.known(ev, at)
+}
+
+func (t *Table) fill(ev *event.Event, a *account, at int64) {
 	if t.since != 0 {
 		ev.HistoryDays = uint16(max(0, at-t.since) / day)
 	}
@@ -116,17 +119,16 @@ func (t *Table) Fill(ev *event.Event, now time.Time) {
 	}
 }
 
-// known returns the account of an event; an empty one if it is not known, or was not seen for too long.
-func (t *Table) known(ev *event.Event, at int64) *account {
-	if a := t.accounts[nameOf(ev)]; a != nil && at-a.last <= memory {
+// known returns the account of a name; an empty one if it is not known, or was not seen for too long.
+func (t *Table) known(name string, at int64) *account {
+	if a := t.accounts[name]; a != nil && at-a.last <= memory {
 		return a
 	}
 	return &account{first: at, last: at}
 }
 
 // note adds an event to the history of its account.
-func (t *Table) note(ev *event.Event, at int64) {
-	a := t.known(ev, at)
+func (t *Table) note(ev *event.Event, name string, a *account, at int64) {
 	if network, ok := t.network(ev.IP); ok {
 		if !a.isGuessed(at) && t.isGuess(a, ev, a.networks.first(network, at), at) {
 			a.guessed = at
@@ -142,7 +144,6 @@ func (t *Table) note(ev *event.Event, at int64) {
 	if t.since == 0 || at < t.since {
 		t.since = at
 	}
-	name := nameOf(ev)
 	if t.accounts[name] == nil && len(t.accounts) >= t.limit {
 		t.thin(at)
 	}
@@ -152,13 +153,20 @@ func (t *Table) note(ev *event.Event, at int64) {
 // thin drops the accounts that were not seen for too long, and of the others a tenth, so that it is
 // rare.
 func (t *Table) thin(at int64) {
-	names := slices.SortedFunc(maps.Keys(t.accounts), func(x, y string) int {
-		a, b := t.accounts[x], t.accounts[y]
-		return cmp.Or(cmp.Compare(a.last-a.first, b.last-b.first), cmp.Compare(a.last, b.last), cmp.Compare(x, y))
+	type named struct {
+		name       string
+		span, last int64
+	}
+	all := make([]named, 0, len(t.accounts))
+	for name, a := range t.accounts {
+		all = append(all, named{name, a.last - a.first, a.last})
+	}
+	slices.SortFunc(all, func(a, b named) int {
+		return cmp.Or(cmp.Compare(a.span, b.span), cmp.Compare(a.last, b.last), cmp.Compare(a.name, b.name))
 	})
-	for i, name := range names {
-		if i <= len(names)/10 || at-t.accounts[name].last > memory {
-			delete(t.accounts, name)
+	for i, one := range all {
+		if i <= len(all)/10 || at-one.last > memory {
+			delete(t.accounts, one.name)
 		}
 	}
 }
@@ -206,12 +214,11 @@ func destinationOf(ev *event.Event) (to destination, ok bool) {
 // profile forces the domain of all accounts. What the switch found in its directory counts, where it
 // reports that.
 func nameOf(ev *event.Event) string {
-	return join(cmp.Or(ev.Fields["sip_auth_username"], ev.User), cmp.Or(ev.Fields["domain_name"], ev.Domain))
+	return fold(cmp.Or(ev.Fields["sip_auth_username"], ev.User)) + "@" + fold(cmp.Or(ev.Fields["domain_name"], ev.Domain))
 }
 
-func join(user, domain string) string {
-	return event.Fold(user[:min(len(user), event.MaxField)] + "@" + domain[:min(len(domain), event.MaxField)])
-}
+// fold bounds and folds the name of a user or a domain.
+func fold(name string) string { return event.Fold(name[:min(len(name), event.MaxField)]) }
 
 func (t *Table) seconds(ev *event.Event, now time.Time) int64 {
 	at := ev.Time

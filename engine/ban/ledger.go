@@ -34,6 +34,7 @@ type Ledger struct {
 	seq       uint64              // of the latest change
 	levelSeq  uint64              // of the latest change of the kinds in Levels
 	cursors   []*Cursor
+	asked     Ban // that Bars asks about
 }
 
 // offences is what is remembered of a target's last ban.
@@ -367,7 +368,7 @@ func (l *Ledger) end(target Target, why string, now time.Time) *Change {
 }
 
 // Bars reports whether a ban that had begun by a time, and that holds for enforced, covers packets
-// of these protocols from an address and its port, which may be 0.
+// of these protocols from an address and its port, which may be 0. The function must not keep the ban.
 func (l *Ledger) Bars(from netip.AddrPort, protocols []Protocol, begun time.Time, enforced func(*Ban) bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -376,8 +377,8 @@ func (l *Ledger) Bars(from netip.AddrPort, protocols []Protocol, begun time.Time
 		if h == nil || h.start > latest {
 			return false
 		}
-		b := h.ban()
-		return enforced(&b)
+		l.asked = h.ban()
+		return enforced(&l.asked)
 	}
 	if l.bans.networks.Contains(from.Addr()) {
 		for _, b := range l.bans.networks.Supernets(Address(from.Addr()).Prefix()) {

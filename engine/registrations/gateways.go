@@ -43,6 +43,9 @@ func NewGateways() *Gateways {
 // Learn takes an event, ignores those that are not of GatewayEvents, and reports
 // whether the trusted addresses have changed. A source reports each gateway repeatedly.
 func (g *Gateways) Learn(ev *event.Event) (changed bool) {
+	if !slices.Contains(GatewayEvents, ev.Name) {
+		return false
+	}
 	before := len(g.at)
 	one := gateway{addr: ev.IP, source: ev.From(), name: event.Bound(ev.Fields["gateway"], event.MaxField)}
 	switch _, known := g.at[one]; {

@@ -358,7 +358,7 @@ func (t *Table) counts(p *place) bool {
 // Holds reports whether network holds an address with a registration that lives
 // at now.
 func (t *Table) Holds(network netip.Prefix, now time.Time) bool {
-	return len(t.Accounts(network, now, 1)) > 0
+	return t.any(network, now, func(*registration) bool { return true })
 }
 
 // HasAccount reports whether the account of an event is registered in network at now. Sources may

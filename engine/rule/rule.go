@@ -65,15 +65,19 @@ func (r *rule) hit(ev *event.Event) (hit, bool) {
 		return hit{}, false
 	}
 	h := hit{key: key, time: ev.Time.UnixMicro(), name: ev.Name, addr: ev.IP, proven: ev.Proven}
-	if r.distinct != nil {
-		value := r.distinct.Counted(ev)
-		if r.distinct.Name == "ip" {
-			network, ok := r.around.Of(ev.IP, r.spec.NAT64)
-			if !ok {
-				return hit{}, false
-			}
-			value = network.String()
+	switch {
+	case r.distinct == nil:
+	case r.distinct.Name == "ip":
+		network, ok := r.around.Of(ev.IP, r.spec.NAT64)
+		if !ok {
+			return hit{}, false
 		}
+		ip := network.Addr().As16()
+		value := [17]byte{16: byte(network.Bits())}
+		copy(value[:], ip[:])
+		h.value = maphash.Bytes(r.valueSeed, value[:])
+	default:
+		value := r.distinct.Counted(ev)
 		if value == "" {
 			return hit{}, false
 		}

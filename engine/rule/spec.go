@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +38,16 @@ func (s *Spec) Bans() bool { return s.Ban != nil && !s.Ban.Off }
 
 // BansAddresses reports whether it orders bans of addresses or networks.
 func (s *Spec) BansAddresses() bool { return s.Bans() && s.Ban.Network != Network{} }
+
+// Reads returns the names of the events that the rule counts or that can fire it; nil: any. The caller
+// must not change the map.
+func (s *Spec) Reads() map[string]bool {
+	events := s.Match.Events()
+	if s.Threshold == nil || s.Threshold.Then == nil {
+		return events
+	}
+	return union(maps.Clone(events), s.Threshold.Then.Events())
+}
 
 // FiredBy returns the names of the events that can fire the rule; nil: any.
 func (s *Spec) FiredBy() map[string]bool {

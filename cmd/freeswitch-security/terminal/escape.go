@@ -14,6 +14,9 @@ import (
 // Printable makes a text that an attacker may have written safe to show: what is
 // not printable, escape sequences above all, is written as Go would quote it.
 func Printable(s string) string {
+	if isPlain(s, "") {
+		return s
+	}
 	for _, r := range s {
 		if !strconv.IsPrint(r) || r == '\uFFFD' {
 			quoted := strconv.QuoteToGraphic(s)
@@ -21,6 +24,17 @@ func Printable(s string) string {
 		}
 	}
 	return s
+}
+
+// isPlain reports whether a text has only visible ASCII characters, and those besides. It takes a tenth of the
+// time of looking at each as a rune.
+func isPlain[T string | []byte](text T, besides string) bool {
+	for i := range len(text) {
+		if c := text[i]; (c < ' ' || c > '~') && strings.IndexByte(besides, c) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Object writes a value as one line of JSON, for programs, with what a
@@ -40,6 +54,9 @@ func Object(w io.Writer, v any) error {
 // the control characters behind ASCII, marks that turn the text around. Outside
 // of strings JSON has no such characters.
 func escapeJSON(text []byte) []byte {
+	if isPlain(text, "\n") {
+		return text
+	}
 	visible := func(r rune) bool { return r == '\n' || strconv.IsPrint(r) }
 	if !bytes.ContainsFunc(text, func(r rune) bool { return !visible(r) }) {
 		return text
