@@ -211,30 +211,16 @@ func (d *daemon) memory(name string) float64 {
 	return 0
 }
 
-// cpu returns the processor time of the daemon and its children.
-func (d *daemon) cpu() time.Duration {
-	d.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
-	if err != nil {
-		d.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	var ticks int
-	for _, i := range []int{11, 12, 13, 14} { // utime stime cutime cstime
-		n, err := strconv.Atoi(fields[i])
-		if err != nil {
-			d.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
-}
-
 // members returns the number of entries of the set of IPv4 bans; 0 without a set.
 func members(t testing.TB) int {
 	t.Helper()
-	out, err := exec.Command("ipset", "list", "-t", "freeswitch-blocked").CombinedOutput()
+	return membersOf(t, "freeswitch-blocked")
+}
+
+// membersOf returns the number of entries of a set; 0 without it.
+func membersOf(t testing.TB, set string) int {
+	t.Helper()
+	out, err := exec.Command("ipset", "list", "-t", set).CombinedOutput()
 	if err != nil {
 		return 0
 	}

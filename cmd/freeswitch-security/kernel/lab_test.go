@@ -72,6 +72,9 @@ func TestMain(m *testing.M) {
 		fail(err)
 	}
 	code := m.Run()
+	if !summary() {
+		code = max(code, 1)
+	}
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
