@@ -226,6 +226,7 @@ func (e *Engine) believe(ev *event.Event) {
 	} else {
 		ev = e.attributed(ev)
 		e.known.learn(ev, e.now)
+		e.tellKnown(ev)
 		e.lift(ev)
 		e.challenges.see(ev)
 		e.rulesOf(ev.Node).Observe(ev, e.fired)

@@ -174,7 +174,7 @@ func (e *Engine) spare(f *rule.Firing, c *ban.Change) {
 // announce adds a change that changes no ban. If the rule announced the same within every, only
 // actions that block see it. The next one that is told says how many were held off.
 func (e *Engine) announce(spec *rule.Spec, why occasion, subject string, every time.Duration, c *ban.Change, text *string) {
-	held, ok := e.rules.Due(spec, string(why)+" "+event.Fold(subject), every, c.At)
+	held, ok := e.rules.Due(spec, subjectOf(why, subject), every, c.At)
 	if c.Held = !ok; c.Held && !e.acts(c.Actions, why == onSparing) {
 		return
 	}
@@ -184,6 +184,9 @@ func (e *Engine) announce(spec *rule.Spec, why occasion, subject string, every t
 	e.ledger.Add(*c)
 	e.decide(c)
 }
+
+// subjectOf returns what an announcement is held off by.
+func subjectOf(why occasion, subject string) string { return string(why) + " " + event.Fold(subject) }
 
 // acts reports whether one of the actions acts on what an alert or a sparing is about: it blocks
 // and holds no state. unnamed says what nil means: all actions, or none, as an alert has to name it.

@@ -19,6 +19,7 @@ type live struct {
 	sources sourceSet
 	actions actionSet
 	fleet   fleetNode
+	notices notices
 	saver   *saver
 	handed  uint64    // the number of the latest change that the saver was told of
 	kept    time.Time // when the clocks were last saved
@@ -87,6 +88,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 			e.advance(e.tick())
 			e.compareClocks()
 			e.live.sources.logFaults(e.options.Log)
+			e.exchangeKnown()
 		}
 		e.commit()
 		if at, ok := e.next(); ok {
@@ -166,6 +168,7 @@ func (e *Engine) take(r report) {
 func (e *Engine) commit() {
 	e.retrust()
 	e.ledger.Publish()
+	e.sendNotices()
 	if e.now.Sub(e.live.keptAt) >= keptEvery {
 		e.keep()
 	}

@@ -42,6 +42,7 @@ func (f *fleetNode) end() <-chan struct{} {
 func (e *Engine) reconcileFleet() {
 	f, cfg := &e.live.fleet, e.cfg.Fleet
 	f.autoBlock.Store(e.cfg.Security.AutoBlock)
+	defer e.tellCounts()
 	if e.options.DryRun || f.node != nil && cfg != nil && f.fingerprint == cfg.Fingerprint {
 		return
 	}
@@ -58,6 +59,7 @@ func (e *Engine) reconcileFleet() {
 	}
 	ctx, cancel := context.WithCancel(context.Background()) // it outlives the core: its last changes are sent
 	f.node, f.fingerprint, f.cancel, f.done = fleet.New(cfg, o), cfg.Fingerprint, cancel, make(chan struct{})
+	e.hearNotices(ctx, f.node)
 	go func(node *fleet.Node, done chan<- struct{}) {
 		defer close(done)
 		<-before

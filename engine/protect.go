@@ -79,6 +79,9 @@ func (k *knownGood) reconcile(cfg *config.Config) {
 		k.proves[s.Ref] = s.Description.Proves
 	}
 	follows := func(ref string) bool {
+		if strings.Contains(ref, "/") { // of a peer
+			return cfg.Fleet != nil && cfg.Fleet.Shares(config.ShareRegistrations)
+		}
 		return slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == ref })
 	}
 	if k.registrations != nil {
@@ -111,6 +114,16 @@ func (k *knownGood) learn(ev *event.Event, now time.Time) {
 	}
 	if k.usesHistory {
 		k.history.Learn(ev, k.wire, now)
+	}
+}
+
+// learnFrom notes what the switch of a peer reported: a registration or a gateway, and nothing else.
+func (k *knownGood) learnFrom(ev *event.Event, now time.Time) {
+	if k.registrations != nil {
+		k.registrations.Learn(ev, now)
+	}
+	if k.gateways != nil && k.gateways.Learn(ev) {
+		k.changed = true
 	}
 }
 

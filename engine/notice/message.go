@@ -18,6 +18,7 @@ const (
 	Fired                     // a rule fired at it, and counts anew
 	FiredKept                 // a rule fired at it, and the next match fires again
 	Known                     // the switch reported a registration or a gateway
+	Asked                     // the node asks for what is Known
 )
 
 // A Notice is one event of a node that concerns the others.
