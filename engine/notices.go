@@ -38,7 +38,7 @@ type box struct {
 // Bounds of what is told.
 const (
 	maxUnsent  = 256         // messages of a kind: what a node counts by itself must not be told much later
-	askedEvery = time.Minute // what the switches know is told again at most this often
+	askedEvery = time.Second // what the switches know is told again at most this often, and to the end first
 	toldAtOnce = 250         // of that, in lookEvery
 )
 
@@ -185,7 +185,7 @@ func (e *Engine) exchangeKnown() {
 		}
 		n.asked, n.told = true, time.Time{}
 	}
-	if n.asked && e.now.Sub(n.told) >= askedEvery {
+	if n.asked && len(n.telling) == 0 && e.now.Sub(n.told) >= askedEvery {
 		n.asked, n.told, n.telling = false, e.now, e.ownKnown()
 	}
 	some := n.telling[:min(len(n.telling), toldAtOnce)]

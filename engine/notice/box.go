@@ -12,7 +12,7 @@ import (
 // MaxPerSecond bounds the notices of one node, on average and at once. What goes beyond is not told,
 // and not taken: then the nodes count less than all of them together have seen, and never less than
 // each of them by itself.
-const MaxPerSecond = 2000
+const MaxPerSecond = 5000
 
 // MaxAhead bounds how far the clock of a peer may be ahead. A later stamp counts as now.
 const MaxAhead = 5 * time.Second
