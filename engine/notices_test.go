@@ -62,7 +62,10 @@ func startNode(t *testing.T, server *fleettest.Server, name string, off time.Dur
 			t.Error(err)
 		}
 	})
-	s.await("in its fleet", func() bool { node := s.live.fleet.node; return node != nil && node.Status().Joined && (s.live.notices.joined || !slices.Contains(share, config.ShareRegistrations)) })
+	s.await("in its fleet", func() bool {
+		node := s.live.fleet.node
+		return node != nil && node.Status().Joined && (s.live.notices.joined || !slices.Contains(share, config.ShareRegistrations))
+	})
 	return s
 }
 
