@@ -21,11 +21,12 @@ type decoder struct {
 	forgery.Detector
 	source   string
 	patterns *pattern.Index
-	use      []use // what the events of each pattern are for
-	detect   bool  // a line that an attacker wrote becomes a log_forgery
-	report   bool  // which is wanted
-	others   bool  // lines without FreeSWITCH's header are looked at
-	piece    int   // of a log whose lines can be compared
+	filter   *pattern.Filter // of the patterns in use; nil: the plan is used alone
+	use      []use           // what the events of each pattern are for
+	detect   bool            // a line that an attacker wrote becomes a log_forgery
+	report   bool            // which is wanted
+	others   bool            // lines without FreeSWITCH's header are looked at
+	piece    int             // of a log whose lines can be compared
 }
 
 // newDecoder returns a decoder of a log that was last written to at modTime. want names
@@ -101,7 +102,8 @@ func (s *source) uses(want map[string]bool) []use {
 	return all
 }
 
-// plan makes the plan to find lines of the patterns that are in use.
+// plan makes the plan to find lines of the patterns that are in use, and the filter if it pays to look at
+// each line: if most lines are near one that is to be compared with them.
 func (d *decoder) plan(sample []byte) *pattern.Plan {
 	var used []*pattern.Pattern
 	for i := range d.patterns.Set {
@@ -109,7 +111,12 @@ func (d *decoder) plan(sample []byte) *pattern.Plan {
 			used = append(used, &d.patterns.Set[i])
 		}
 	}
-	return pattern.NewPlan(used, sample)
+	p := pattern.NewPlan(used, sample)
+	sample = sample[:min(len(sample), pattern.SampleLength)]
+	if d.filter = nil; d.Piece > 0 && len(p.Candidates(sample, 0, len(sample), nil))*(d.Piece+d.Behind()) > len(sample) {
+		d.filter = pattern.NewFilter(used)
+	}
+	return p
 }
 
 // A reading is what a line says by the patterns.

@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"bytes"
+	"unsafe"
 
 	"freeswitch-security/sources/logfile/forgery"
 	"freeswitch-security/sources/logfile/record"
@@ -24,26 +25,71 @@ func (s *scanner) scan(b *block) {
 	data := b.log[b.from:b.to]
 	b.recognised = s.hasHeader(data)
 	s.Over(b.log)
+	if s.lines = s.lines[:0]; s.filter == nil {
+		s.search(b, data)
+	} else {
+		s.walk(b, data)
+	}
 	seen := -1 // the line that was examined last
+	for _, at := range s.lines {
+		if at > seen {
+			seen = at
+			s.examine(b, at)
+		}
+	}
+}
+
+// search searches for lines by the plan. One that is too long is the last of a segment, because
+// the others end within a step.
+func (s *scanner) search(b *block, data []byte) {
 	step := min(segment, (s.MaxLine+1)/2)
-	for from := 0; from < len(data); from += step {
-		to := min(from+step, len(data))
-		if breaks := bytes.Count(data[from:to], []byte{'\n'}); breaks > 0 {
-			b.lines += int64(breaks)
-		} else if s.isLong(data, from, step) {
+	for from := 0; from < len(data); {
+		to := len(data)
+		if i := bytes.IndexByte(data[min(from+step, to):], '\n'); i >= 0 {
+			to = from + step + i + 1
+		}
+		s.lines = b.plan.Candidates(data, from, to, s.lines)
+		b.lines += int64(bytes.Count(data[from:to], []byte{'\n'}))
+		last := bytes.LastIndexByte(data[from:min(from+step, to)], '\n') + 1
+		if line, _ := s.Cut(data[from+last : to]); s.TooLong(line) {
 			b.skipped++
 		}
-		s.lines = b.plan.Candidates(data, from, to, s.lines[:0])
-		for _, at := range s.lines {
-			if at > seen {
-				seen = at
-				s.examine(b, at)
-			}
-		}
+		from = to
 	}
 	if n := len(data); n > 0 && data[n-1] != '\n' {
 		b.lines++
 	}
+}
+
+// walk looks at each line of a block. Most tell by their header that they are of no pattern; the
+// others are searched by the plan.
+func (s *scanner) walk(b *block, data []byte) {
+	s.Look(b.from-s.Piece, b.from)
+	others := 0 // from here on are lines that may be of a pattern whatever their header
+	for at := 0; at < len(data); b.lines++ {
+		next := len(data)
+		line := data[at:]
+		if i := bytes.IndexByte(line, '\n'); i >= 0 {
+			line, next = line[:i], at+i+1
+		}
+		if len(line) > s.MaxLine && s.TooLong(s.Line(line)) {
+			b.skipped++
+		}
+		header, known := s.Add(line)
+		if known || next-others >= segment {
+			if others < at {
+				s.lines = b.plan.Candidates(data, others, at, s.lines)
+			}
+			if others = at; known {
+				others = next
+				if header > 0 && s.filter.May(unsafe.String(unsafe.SliceData(line), len(line)), header) {
+					s.lines = append(s.lines, at)
+				}
+			}
+		}
+		at = next
+	}
+	s.lines = b.plan.Candidates(data, others, len(data), s.lines)
 }
 
 // hasHeader reports whether a line has a header, or is the head of a traced packet. In a log
@@ -86,16 +132,4 @@ func (s *scanner) examine(b *block, at int) {
 // what stands around it.
 func contextOf(log []byte, from int, line string, to int) forgery.LineContext {
 	return forgery.LineContext{Before: log[:from], Line: line, Length: to - from, Behind: log[to:]}
-}
-
-// isLong reports whether the line around data[from:from+step], which has no line break
-// in it, is too long. A line that is too long contains such a step; it is counted at its
-// first one.
-func (s *scanner) isLong(data []byte, from, step int) bool {
-	start := bytes.LastIndexByte(data[:from], '\n') + 1
-	if start <= from-step {
-		return false
-	}
-	line, _ := s.Cut(data[start:])
-	return s.TooLong(line)
 }

@@ -2,6 +2,7 @@ package forgery
 
 import (
 	"time"
+	"unsafe"
 
 	"freeswitch-security/sources/logfile/record"
 )
@@ -136,7 +137,7 @@ func (d *Detector) stampText(line, uuid string) string {
 	if uuid != "" {
 		line = line[len(uuid)+1:]
 	}
-	if d.parseAll || len(line) <= stampLength || line[4] != '-' || line[10] != ' ' || line[19] != '.' || line[stampLength] != ' ' || !record.IsDigit(line[0]) {
+	if _, ok := momentOf(unsafe.Slice(unsafe.StringData(line), len(line)), 0); !ok || d.parseAll {
 		return ""
 	}
 	return line[:stampLength]

@@ -49,11 +49,18 @@ func (x *Index) Find(file, level, msg string, m *Match) (index int, v Verdict) {
 	}
 	var other Match
 	for _, i := range candidates {
+		p := &x.Set[i]
+		if n := len(p.lits[0]); len(msg) < n || n > 0 && msg[n-1] != p.lits[0][n-1] {
+			continue // most differ there
+		}
+		if v == Matches && p.last && x.Set[index].last && p.holes[p.addr].kind == x.Set[index].holes[x.Set[index].addr].kind {
+			continue // it would read the same address
+		}
 		into := m
 		if v != Differs {
 			into = &other
 		}
-		switch w := x.Set[i].Match(msg, into); {
+		switch w := p.Match(msg, into); {
 		case w == Differs:
 		case v == Differs:
 			index, v = i, w

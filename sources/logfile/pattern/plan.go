@@ -130,28 +130,26 @@ func (n *needle) cover(lits []string) bool {
 	return true
 }
 
-// Candidates appends the beginnings of the lines, in order, that have something in
-// data[from:to] and can be of a pattern. A line that began before from may be among
-// them, and a line may be appended more than once.
+// Candidates appends the beginnings of the lines in data[from:to], in order, that can be of a
+// pattern. A line may be appended more than once. from is the beginning of a line.
 func (p *Plan) Candidates(data []byte, from, to int, lines []int) []int {
 	if p.everyLine {
-		if from == 0 {
-			lines = append(lines, 0)
-		}
-		for {
+		for from < to {
+			lines = append(lines, from)
 			i := bytes.IndexByte(data[from:to], '\n')
 			if i < 0 {
-				return lines
+				break
 			}
 			from += i + 1
-			lines = append(lines, from)
 		}
+		return lines
 	}
+	first := len(lines)
 	for i := range p.needles {
 		lines = p.needles[i].candidates(data, from, to, lines)
 	}
-	if len(p.needles) > 1 {
-		slices.Sort(lines)
+	if len(lines) > first+1 {
+		slices.Sort(lines[first:])
 	}
 	return lines
 }

@@ -27,13 +27,13 @@ func ParseHeader(line string) (h Header, ok bool) {
 		return h, false
 	}
 	idle := i + 1
-	i = skipIdle(line, idle)
+	i = SkipIdle(line, idle)
 	h.Idle = line[idle:i]
 	if h.Level, i, ok = parseLevel(line, i); !ok {
 		return h, false
 	}
 	h.File, i = parseFile(line, i)
-	h.Message = skipFunction(line, i)
+	h.Message = SkipFunction(line, i)
 	return h, true
 }
 
@@ -96,6 +96,26 @@ var uuidBytes = func() (table [256]uint8) {
 	return table
 }()
 
+// IsSessions reports whether a line that has a [UUID] begins as FreeSWITCH writes it for a session, and not
+// as a line of another program may begin: with eight hexadecimal digits, and behind the UUID with no
+// name of a process ("freeswitch[812]") nor a bar.
+func IsSessions(s string) bool {
+	if uuidBytes[s[0]]|uuidBytes[s[1]]|uuidBytes[s[2]]|uuidBytes[s[3]]|uuidBytes[s[4]]|uuidBytes[s[5]]|uuidBytes[s[6]]|uuidBytes[s[7]] != 0 {
+		return false
+	}
+	for i := uuidEnd + 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '[':
+			return false
+		case c <= ' ':
+			return i > uuidEnd+1
+		case c == '|' && i == uuidEnd+1:
+			return false
+		}
+	}
+	return true
+}
+
 // UUID returns the text in place of a session's UUID, "" if there is none. It compares
 // the dashes and the blank alone: an attacker can invent a UUID anyway.
 func UUID(s string) string {
@@ -105,8 +125,8 @@ func UUID(s string) string {
 	return s[:uuidEnd]
 }
 
-// skipIdle skips the share of idle CPU time, "97.53% ".
-func skipIdle(s string, i int) int {
+// SkipIdle skips the share of idle CPU time, "97.53% ".
+func SkipIdle(s string, i int) int {
 	end := i
 	for end < len(s) && (IsDigit(s[end]) || s[end] == '.') {
 		end++
@@ -203,9 +223,9 @@ func fileAndLine(s string, i int) (file string, next int, ok bool) {
 	return s[i:colon], end, true
 }
 
-// skipFunction skips "sofia_reg_handle_register_token() ", which builds with
+// SkipFunction skips "sofia_reg_handle_register_token() ", which builds with
 // SWITCH_FUNC_IN_LOG write.
-func skipFunction(s string, i int) int {
+func SkipFunction(s string, i int) int {
 	end := skipWord(s, i)
 	if end > i && strings.HasPrefix(s[end:], "() ") {
 		return end + 3
