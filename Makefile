@@ -58,7 +58,7 @@ soak: ## run the long tests: a thousand damaged states, hundreds of rotations an
 # The tests left out are of one goroutine, or do what others do in the same goroutines. They take the
 # race detector minutes.
 NORACE := AttackEconomy|ForgersBeyondTheLimits|GuessesOfAPhonesAddress|OfficeWorksAllDay|AddressOfAThiefIsBannedForLonger|FraudNight|FraudNightCustomers|$\
-	SpellingsOfTests|Spellings|Captures|ShippedRules|ShippedWire|ShippedCustomers|Damages|EvidenceIsBounded|CursorsOfKinds|WindowsAgreeWithModel|$\
+	SpellingsOfTests|Spellings|Captures|AnySplit|ShippedRules|ShippedWire|ShippedCustomers|Damages|EvidenceIsBounded|CursorsOfKinds|WindowsAgreeWithModel|$\
 	ConcurrentAgreesWithModel|ManyAddresses|DeepFilesAreHarmless|ForgedSenders|Mutations
 race: ## run the tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 20m -p $(PACKAGES) -skip '^Test($(NORACE))$$' ./...
