@@ -54,6 +54,9 @@ type Options struct {
 	// OnCommit is called after the changes of one commit.
 	OnCommit func()
 
+	// Busy is called again and again while there are many changes at once. It must return at once.
+	Busy func()
+
 	// Hosts returns the addresses of this host, which are trusted. It is called at the start,
 	// at every reload, and when the gateways of the switch change.
 	Hosts func() []ban.Trusted
@@ -102,6 +105,9 @@ func New(cfg *config.Config, o Options) *Engine {
 	if o.OnCommit == nil {
 		o.OnCommit = func() {}
 	}
+	if o.Busy == nil {
+		o.Busy = func() {}
+	}
 	if o.Ready == nil {
 		o.Ready = func() {}
 	}
@@ -118,7 +124,7 @@ func New(cfg *config.Config, o Options) *Engine {
 	e.ledger.SetKinds(enforced(cfg))
 	e.live = live{
 		asked: make(chan func()), ended: make(chan struct{}), saved: make(chan struct{}), sources: newSourceSet(),
-		actions: newActionSet(e.ledger, e.spares, &e.options), saver: newSaver(e.ledger, e.options.pass, o.Log),
+		actions: newActionSet(e.ledger, e.spares, &e.options), saver: newSaver(e.ledger, &e.options),
 	}
 	e.live.actions.adopt = e.adoptDrops
 	return e

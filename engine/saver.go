@@ -15,6 +15,7 @@ type saver struct {
 	ledger *ban.Ledger
 	store  Store // nil: nothing outlives the process
 	pass   func([]*ban.Change)
+	busy   func() // many changes wait
 	log    *slog.Logger
 	none   error // why there is no store; nil: there is one, or none is wanted
 
@@ -30,16 +31,23 @@ type saver struct {
 	idle sync.WaitGroup
 }
 
-// maxUnsaved bounds the changes that wait to be saved, each with up to 100 KB of evidence. Beyond
-// it the core waits for the disk, and the sources for the core.
-const maxUnsaved = 1 << 11
+// maxUnsaved bounds the changes that wait to be saved, and maxUnsavedText the bytes of the texts in
+// their evidence, which has up to 100 KB each. Beyond one of them the core waits for the disk, and the
+// sources for the core.
+const (
+	maxUnsaved     = 1 << 14
+	maxUnsavedText = 16 << 20
+)
+
+// manyUnsaved is from how many on they are many at once.
+const manyUnsaved = 1 << 8
 
 // tryAgain is the time from a failure to the next attempt to save, if nothing is
 // decided before.
 const tryAgain = 5 * time.Second
 
-func newSaver(ledger *ban.Ledger, pass func([]*ban.Change), log *slog.Logger) *saver {
-	s := &saver{ledger: ledger, pass: pass, log: log, moved: map[string][]byte{}, wake: make(chan struct{}, 1)}
+func newSaver(ledger *ban.Ledger, o *Options) *saver {
+	s := &saver{ledger: ledger, pass: o.pass, busy: o.Busy, log: o.Log, moved: map[string][]byte{}, wake: make(chan struct{}, 1)}
 	s.room = sync.NewCond(&s.mu)
 	return s
 }
@@ -49,10 +57,12 @@ func newSaver(ledger *ban.Ledger, pass func([]*ban.Change), log *slog.Logger) *s
 func (s *saver) hand(changes int, moved map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.waiting > maxUnsaved {
+	for s.waiting > maxUnsaved || s.waiting > 0 && s.ledger.Unsaved() > maxUnsavedText {
 		s.room.Wait()
 	}
-	s.waiting += changes
+	if s.waiting += changes; s.waiting > manyUnsaved {
+		s.busy()
+	}
 	maps.Copy(s.moved, moved)
 	s.signal()
 }

@@ -61,7 +61,7 @@ type table struct {
 func read(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 	c := config{
 		chain: env.Chain, target: "DROP", tables: []table{{"filter", []string{"INPUT"}}}, backend: backendAuto,
-		ipsetAbove: 100, maxEntries: 131072, trusted: env.Trusted, ipv6: true,
+		ipsetAbove: 100, maxEntries: 262144, trusted: env.Trusted, ipv6: true,
 	}
 	b.Note("trusted", fmt.Sprint(env.Trusted))
 	b.String("chain", &c.chain)

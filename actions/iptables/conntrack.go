@@ -104,13 +104,17 @@ type originators struct {
 	endpoints map[ban.Target]bool
 }
 
-func (o *originators) add(t ban.Target) {
-	o.all.Insert(t.Prefix())
-	if p, ok := t.Network(); ok {
-		o.networks.Insert(p)
-	} else {
-		o.endpoints[t] = true
+func originatorsOf(targets []ban.Target) *originators {
+	o := &originators{endpoints: map[ban.Target]bool{}}
+	for _, t := range targets {
+		o.all.Insert(t.Prefix())
+		if p, ok := t.Network(); ok {
+			o.networks.Insert(p)
+		} else {
+			o.endpoints[t] = true
+		}
 	}
+	return o
 }
 
 // contain reports whether the source of a flow is among the originators.
@@ -135,27 +139,29 @@ func cutFlows(targets []ban.Target) (listed bool) {
 	}
 	defer s.close()
 	for index, af := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		own := originators{endpoints: map[ban.Target]bool{}}
+		var own []ban.Target
 		// The kernel's filter for IPv6 is inverted (seen up to 6.18).
 		filtered := index == ipv4
 		for _, t := range targets {
 			if familyOf(t) == index {
-				own.add(t)
+				own = append(own, t)
 				filtered = filtered && t.Prefix().IsSingleIP()
 			}
 		}
+		// For many targets, it takes longer to make these than to see that there are no flows.
+		all := sync.OnceValue(func() *originators { return originatorsOf(own) })
 		switch {
-		case own.all.Size() == 0:
-		case filtered && own.all.Size() <= maxFilters:
-			for p := range own.all.All() {
+		case len(own) == 0:
+		case filtered && len(own) <= maxFilters:
+			for p := range all().all.All() {
 				request := appendFlowFilter(flowRequest(af), p.Addr())
-				if !own.networks.Lookup(p.Addr()) || s.deleteFlows(request) != nil {
-					s.cutMatching(request, &own)
+				if !all().networks.Lookup(p.Addr()) || s.deleteFlows(request) != nil {
+					s.cutMatching(request, all)
 					listed = true
 				}
 			}
 		default:
-			s.cutMatching(flowRequest(af), &own)
+			s.cutMatching(flowRequest(af), all)
 			listed = true
 		}
 	}
@@ -171,7 +177,7 @@ func (s *socket) deleteFlows(request []byte) error {
 
 // cutMatching lists flows and deletes those of the targets. It compares even
 // filtered flows: a kernel before 5.8 ignores the filter.
-func (s *socket) cutMatching(request []byte, targets *originators) {
+func (s *socket) cutMatching(request []byte, targets func() *originators) {
 	if _, err := s.conn.Send(message(unix.NFNL_SUBSYS_CTNETLINK, cmdFlowGet, netlink.Dump, request)); err != nil {
 		return
 	}
@@ -180,7 +186,7 @@ func (s *socket) cutMatching(request []byte, targets *originators) {
 		if err != nil {
 			return
 		}
-		if source := flowSource(flow.Data); source.IsValid() && targets.contain(source) {
+		if source := flowSource(flow.Data); source.IsValid() && targets().contain(source) {
 			doomed = append(doomed, slices.Clone(flow.Data))
 		}
 	}

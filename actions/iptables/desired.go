@@ -91,7 +91,7 @@ func checkTarget(t ban.Target) error {
 // has expired at the batch's own time is unbanned. The error is about targets that
 // cannot be entries.
 func coalesce(batch ban.Batch) (changes [2]map[ban.Target]expiry, err error) {
-	changes = [2]map[ban.Target]expiry{{}, {}}
+	changes = [2]map[ban.Target]expiry{make(map[ban.Target]expiry, len(batch.Changes)), {}}
 	var errs []error
 	for _, c := range batch.Changes {
 		target := c.Ban.Target
@@ -117,7 +117,20 @@ type work struct {
 func (w *work) empty() bool { return len(w.upserts)+len(w.removals) == 0 }
 
 // apply changes the bans.
-func (d *desired) apply(changes map[ban.Target]expiry) work {
+func (d *desired) apply(changes map[ban.Target]expiry) (w work) {
+	if d.aggregation.bits == 0 { // each ban is an entry
+		for t, e := range changes {
+			switch was, banned := d.bans[t]; {
+			case e != unbanned && e != was:
+				d.bans[t] = e
+				w.upserts = append(w.upserts, upsert{t, e, !banned})
+			case e == unbanned && banned:
+				delete(d.bans, t)
+				w.removals = append(w.removals, t)
+			}
+		}
+		return w
+	}
 	groups := make(map[ban.Target]bool, len(changes))
 	for t := range changes {
 		groups[d.aggregation.group(t)] = true
@@ -151,14 +164,6 @@ func difference(before, after map[ban.Target]expiry) (w work) {
 // entriesOf returns the entries in the given groups.
 func (d *desired) entriesOf(groups map[ban.Target]bool) map[ban.Target]expiry {
 	members := make(map[ban.Target]expiry, len(groups))
-	if d.aggregation.bits == 0 {
-		for t := range groups {
-			if e, banned := d.bans[t]; banned {
-				members[t] = e
-			}
-		}
-		return members
-	}
 	for t, e := range d.bans {
 		if groups[d.aggregation.group(t)] {
 			members[t] = e

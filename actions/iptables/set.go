@@ -142,15 +142,11 @@ func (f *family) reconcileSet(s *socket, set *set, want map[ban.Target]expiry, n
 		}
 		h = setHeader{maxElem: size, timeouts: true, counters: true}
 	}
-	own := want
-	if set.members < len(want) {
-		own = maps.Clone(want)
-		maps.DeleteFunc(own, func(t ban.Target, _ expiry) bool { return f.sets[setOf(t)] != set })
-	}
+	own := f.ownOf(set, want)
 	add, del := r.compare(set.name, own, have, now)
 	set.maxElem = h.maxElem
 	if !h.fits(set.members) {
-		return f.grow(s, set, own, have, now)
+		return f.grow(s, set, own, now)
 	}
 	return set.write(s, f.af, add, del)
 }
@@ -207,9 +203,18 @@ func (r *repair) compare(set string, want map[ban.Target]expiry, have map[ban.Ta
 	return add, del
 }
 
+// ownOf returns those of the entries that belong to a set.
+func (f *family) ownOf(set *set, entries map[ban.Target]expiry) map[ban.Target]expiry {
+	if set.members < len(entries) {
+		entries = maps.Clone(entries)
+		maps.DeleteFunc(entries, func(t ban.Target, _ expiry) bool { return f.sets[setOf(t)] != set })
+	}
+	return entries
+}
+
 // grow fills a bigger set beside the old one and swaps them, so that every ban is in
 // force at every moment. Counters are kept.
-func (f *family) grow(s *socket, set *set, want map[ban.Target]expiry, have map[ban.Target]entry, now time.Time) (refused []error, err error) {
+func (f *family) grow(s *socket, set *set, want map[ban.Target]expiry, now time.Time) (refused []error, err error) {
 	if err := s.destroy(f.growing); err != nil && !errors.Is(err, unix.ENOENT) {
 		return nil, err // an earlier one that was not finished
 	}
@@ -217,17 +222,56 @@ func (f *family) grow(s *socket, set *set, want map[ban.Target]expiry, have map[
 	if err := s.create(f.af, set, f.growing, size); err != nil {
 		return nil, err
 	}
-	all := make([]entry, 0, len(want))
+	fill := f.filler(s)
 	for target, until := range want {
-		h := have[target]
-		all = append(all, entry{target, until.timeout(now), h.packets, h.bytes})
+		fill.add(entry{target: target, timeout: until.timeout(now)})
 	}
-	if refused, err = s.send(cmdAdd, f.af, f.growing, all); err == nil {
+	fill.send()
+	// The list is read on a socket of its own. Most entries have no packets yet.
+	counting := withSocket(context.Background(), listBuffer, func(list *socket) error {
+		_, _, err := list.entries(set.name, func(e entry) {
+			if until, wanted := want[e.target]; wanted && e.packets > 0 {
+				e.timeout = until.timeout(now)
+				fill.add(e)
+			}
+		})
+		fill.send()
+		return err
+	})
+	if err = errors.Join(fill.err, counting); err == nil {
 		if err = s.swap(f.growing, set.name); err == nil {
 			set.maxElem = size
 		}
 	}
-	return refused, errors.Join(err, s.destroy(f.growing))
+	return fill.refused, errors.Join(err, s.destroy(f.growing))
+}
+
+// A filler sends entries to the growing set in parts: a million at once takes much memory.
+type filler struct {
+	*family
+	socket  *socket
+	part    []entry
+	refused []error
+	err     error
+}
+
+func (f *family) filler(s *socket) *filler {
+	return &filler{family: f, socket: s, part: make([]entry, 0, 1<<11)}
+}
+
+func (f *filler) add(e entry) {
+	if f.part = append(f.part, e); len(f.part) == cap(f.part) {
+		f.send()
+	}
+}
+
+func (f *filler) send() {
+	if f.err == nil {
+		var refused []error
+		refused, f.err = f.socket.send(cmdAdd, f.af, f.growing, f.part)
+		f.refused = append(f.refused, refused...)
+	}
+	f.part = f.part[:0]
 }
 
 // changeSets carries out a change of entries without listing the sets.
@@ -242,14 +286,22 @@ func (f *family) changeSets(ctx context.Context, w work, now time.Time) (refused
 		del[i] = append(del[i], entry{target: target})
 	}
 	for i, set := range f.sets {
-		if crowded(set.members+len(add[i]), set.maxElem) {
-			return nil, errFull // it grows, or is created, when it is reconciled
+		if set.maxElem == 0 && len(add[i]) > 0 {
+			return nil, errFull // it is created when it is reconciled
 		}
 	}
 	err = withSocket(ctx, 0, func(s *socket) error {
 		for i, set := range f.sets {
 			set.members += len(add[i])
-			more, err := set.write(s, f.af, add[i], del[i])
+			write := func() ([]error, error) { return set.write(s, f.af, add[i], del[i]) }
+			if crowded(set.members, set.maxElem) {
+				want := f.desired.entries()
+				f.needed(want) // counts the members
+				if crowded(set.members, set.maxElem) {
+					write = func() ([]error, error) { return f.grow(s, set, f.ownOf(set, want), now) }
+				}
+			}
+			more, err := write()
 			refused = append(refused, more...)
 			if err != nil {
 				return err

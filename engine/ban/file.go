@@ -210,6 +210,7 @@ type writer struct {
 	shelf   *shelf
 	value   bytes.Buffer
 	encoder *msgpack.Encoder
+	arena   []byte // room for keys and values, which bbolt keeps until the transaction ends
 }
 
 func (f *File) writer(tx *bbolt.Tx) (*writer, error) {
@@ -243,18 +244,32 @@ func (w *writer) put(r Record) (err error) {
 			}
 			w.texts.FillPercent = 1
 		}
-		if s.Texts, err = w.shelf.put(w.texts, key, b.Evidence); err != nil {
+		if s.Texts, err = w.keepTexts(key, b.Evidence); err != nil {
 			return err
 		}
 		b.Evidence = nil
 		s.Record.Ban = &b
 	}
-	w.value.Reset()
-	if err := w.encoder.Encode(&s); err != nil {
+	value, err := w.seal(key, &s)
+	if err != nil {
 		return err
 	}
-	// bbolt keeps the bytes until the transaction ends.
-	return w.records.Put(key, sealed(key, w.value.Bytes()))
+	return w.records.Put(key, value)
+}
+
+// seal encodes a value, and adds its checksum.
+func (w *writer) seal(key []byte, value any) ([]byte, error) {
+	w.value.Reset()
+	if err := w.encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	size := crc32.Size + w.value.Len()
+	if cap(w.arena)-len(w.arena) < size {
+		w.arena = make([]byte, 0, max(size, 1<<16))
+	}
+	start := len(w.arena)
+	w.arena = appendSealed(w.arena, key, w.value.Bytes())
+	return w.arena[start:len(w.arena):len(w.arena)], nil
 }
 
 func newEncoder(to io.Writer) *msgpack.Encoder {
@@ -262,12 +277,6 @@ func newEncoder(to io.Writer) *msgpack.Encoder {
 	e.UseArrayEncodedStructs(true)
 	e.UseCompactInts(true)
 	return e
-}
-
-func encode(value any) ([]byte, error) {
-	var b bytes.Buffer
-	err := newEncoder(&b).Encode(value)
-	return b.Bytes(), err
 }
 
 // Evidence returns the evidence of a ban that was saved.
@@ -336,9 +345,10 @@ func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, checksums), checksums, value)
 }
 
-func sealed(key, value []byte) []byte {
-	out := make([]byte, 0, crc32.Size+len(value))
-	return append(binary.LittleEndian.AppendUint32(out, checksum(key, value)), value...)
+func sealed(key, value []byte) []byte { return appendSealed(nil, key, value) }
+
+func appendSealed(to, key, value []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32(to, checksum(key, value)), value...)
 }
 
 func unsealed(key, value []byte) ([]byte, error) {

@@ -3,6 +3,7 @@ package ban
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"net/netip"
 	"slices"
 	"time"
@@ -106,24 +107,24 @@ func (s *shelf) open(bucket, key, value []byte) error {
 	return nil
 }
 
-// put keeps the texts of the evidence of a ban, and gives up the oldest beyond maxTexts. It
+// keepTexts keeps the texts of the evidence of a ban, and gives up the oldest beyond maxTexts. It
 // returns their number.
-func (s *shelf) put(bucket *bbolt.Bucket, record []byte, evidence []Evidence) (number uint64, err error) {
-	all := texts{Key: record}
+func (w *writer) keepTexts(record []byte, evidence []Evidence) (number uint64, err error) {
+	s, bucket, all := w.shelf, w.texts, texts{Key: record, Events: make([]text, 0, len(evidence))}
 	for _, e := range evidence {
 		all.Events = append(all.Events, text{e.User, e.Domain, e.Text, e.Proven, e.Lost})
-	}
-	value, err := encode(&all)
-	if err != nil {
-		return 0, err
 	}
 	number = max(s.next, 1)
 	s.next = number + 1
 	key := numberKey(number)
-	if err := bucket.Put(key, sealed(key, value)); err != nil {
+	value, err := w.seal(key, &all)
+	if err != nil {
 		return 0, err
 	}
-	for s.bytes += len(value); s.bytes > maxTexts && s.oldest < number; s.oldest++ {
+	if err := bucket.Put(key, value); err != nil {
+		return 0, err
+	}
+	for s.bytes += len(value) - crc32.Size; s.bytes > maxTexts && s.oldest < number; s.oldest++ {
 		key := numberKey(s.oldest)
 		s.bytes -= len(bucket.Get(key))
 		if err := bucket.Delete(key); err != nil {

@@ -46,6 +46,7 @@ type Daemon struct {
 	tasks    chan func(context.Context) // of the admin listener, for [Daemon.serve]
 	admin    *config.Admin              // of the rules that run
 	claims   claims
+	heap     heapRoom
 }
 
 // Run guards until ctx ends. SIGHUP reloads the rules, SIGUSR1 logs the status.
@@ -117,6 +118,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 			d.listener.send(c)
 		},
 		OnCommit: func() { _ = buffer.Flush() }, // slog drops such errors, too
+		Busy:     d.heap.busy,
 		Hosts:    trustHost, Version: o.Version, Log: log, DryRun: o.DryRun, Dir: actions,
 		Ready: func() {
 			log.Info("ready", "dir", o.Dir, "dry_run", o.DryRun, "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))

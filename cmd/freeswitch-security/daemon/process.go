@@ -13,8 +13,7 @@ import (
 // prepareProcess sets priority, memory and capabilities of the process.
 func prepareProcess(log *slog.Logger) {
 	raisePriority()
-	// The switch beside it needs the memory: collect garbage more often than by default.
-	debug.SetGCPercent(40)
+	debug.SetGCPercent(usualGarbage)
 	// A source that follows a file keeps one of Go's processors while it sleeps in the kernel.
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
 	if err := inheritCapabilities(); err != nil {
