@@ -167,12 +167,15 @@ func (i *imported) isPresent(e *banlist.Entry) bool {
 
 // banListed orders the bans in batches. The narrowest target comes first: behind a
 // network that contains it, it would count as banned already, and would be free when
-// the ban of the network ends.
+// the ban of the network ends. Those of one length are in order: so the daemon writes few pages of its
+// state for each batch.
 func (a *app) banListed(ctx context.Context, c *client.Client, i *imported, entries []banlist.Entry) error {
 	if err := i.loadPresent(ctx, c, entries); err != nil {
 		return err
 	}
-	slices.SortStableFunc(entries, func(a, b banlist.Entry) int { return cmp.Compare(b.Target.Prefix().Bits(), a.Target.Prefix().Bits()) })
+	slices.SortStableFunc(entries, func(a, b banlist.Entry) int {
+		return cmp.Or(cmp.Compare(b.Target.Prefix().Bits(), a.Target.Prefix().Bits()), a.Target.Compare(b.Target))
+	})
 	showing := terminal.Width(a.stderr) > 0 && i.Listed > client.MaxBatch
 	if showing {
 		defer io.WriteString(a.stderr, terminal.ClearLine)

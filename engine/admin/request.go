@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -54,16 +55,16 @@ func (t *ttl) UnmarshalJSON(text []byte) error {
 	if string(text) == "null" {
 		return nil
 	}
-	var err error
 	if text[0] != '"' {
-		var seconds float64
-		if json.Unmarshal(text, &seconds) != nil {
+		seconds, err := strconv.ParseFloat(string(text), 64)
+		if err != nil {
 			return errors.New("ttl: write a number of seconds or a duration such as \"10m\"")
 		}
 		t.term, err = termOf(seconds)
 		return err
 	}
 	var words string
+	var err error
 	if err := json.Unmarshal(text, &words); err != nil {
 		return err
 	}
@@ -237,46 +238,97 @@ func decode(r *http.Request, v any) error {
 	return atEnd(d)
 }
 
-// strict decodes a JSON object into a struct. A name must be written as the API has it, and once:
+// strict decodes valid JSON, an object, into a struct. A name must be written as the API has it, and once:
 // encoding/json takes IP for ip, and the last of two, so what a proxy has checked could be another
 // value than the one that counts.
 func strict(text []byte, v any) error {
-	var known []string
-	for _, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
-		known = append(known, f.Tag.Get("json"))
-	}
-	wrong := checkNames(json.NewDecoder(bytes.NewReader(text)), known)
+	_, wrong := checkNames(text, namesOf(reflect.TypeOf(v).Elem()))
 	return cmp.Or(wrong, json.Unmarshal(text, v)) // a wrong item is named by its target
 }
 
+// names are the names of the fields of structs, by type.
+var names sync.Map
+
+func namesOf(t reflect.Type) []string {
+	if known, ok := names.Load(t); ok {
+		return known.([]string)
+	}
+	var all []string
+	for _, f := range reflect.VisibleFields(t) {
+		all = append(all, f.Tag.Get("json"))
+	}
+	names.Store(t, all)
+	return all
+}
+
 // checkNames refuses names of an object that are not known, or stand twice, in the object or in one
-// within it. nil as known allows all.
-func checkNames(d *json.Decoder, known []string) error {
-	start, err := d.Token()
-	if start != json.Delim('{') && start != json.Delim('[') {
-		return err
+// within it. nil as known allows all. The text begins with a valid value; what follows it is the rest.
+func checkNames(text []byte, known []string) (rest []byte, err error) {
+	text = bytes.TrimLeft(text, blanks)
+	switch text[0] {
+	case '"':
+		return text[stringEnd(text):], nil
+	default:
+		end := bytes.IndexAny(text, ",]}"+blanks)
+		if end < 0 {
+			end = len(text)
+		}
+		return text[end:], nil
+	case '{', '[':
 	}
-	seen := map[string]bool{}
-	for d.More() {
-		if start == json.Delim('{') {
-			token, err := d.Token()
-			name, _ := token.(string)
+	object := text[0] == '{'
+	var seen []string
+	for text = bytes.TrimLeft(text[1:], blanks); text[0] != '}' && text[0] != ']'; text = bytes.TrimLeft(text, blanks) {
+		if text[0] == ',' {
+			text = bytes.TrimLeft(text[1:], blanks)
+		}
+		if object {
+			end := stringEnd(text)
+			name := nameIn(text[:end], known)
 			switch {
-			case err != nil:
-				return err
-			case seen[name]:
-				return fmt.Errorf("%q stands twice", cut(name))
+			case slices.Contains(seen, name):
+				return nil, fmt.Errorf("%q stands twice", cut(name))
 			case known != nil && !slices.Contains(known, name):
-				return unknownName(name, known)
+				return nil, unknownName(name, known)
 			}
-			seen[name] = true
+			if seen = append(seen, name); len(seen) > maxNames {
+				return nil, fmt.Errorf("an object has more than %d names", maxNames)
+			}
+			text = bytes.TrimLeft(text[end:], blanks)[1:] // the colon
 		}
-		if err := checkNames(d, nil); err != nil {
-			return err
+		if text, err = checkNames(text, nil); err != nil {
+			return nil, err
 		}
 	}
-	_, err = d.Token()
-	return err
+	return text[1:], nil
+}
+
+const (
+	blanks   = " \t\r\n" // of JSON
+	maxNames = 100       // in an object: no request has as many
+)
+
+// stringEnd returns where the string ends with which a text begins.
+func stringEnd(text []byte) int {
+	for i := 1; ; i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+}
+
+// nameIn decodes a name: one of the known ones without an allocation.
+func nameIn(quoted []byte, known []string) (name string) {
+	for _, k := range known {
+		if string(quoted[1:len(quoted)-1]) == k {
+			return k
+		}
+	}
+	_ = json.Unmarshal(quoted, &name) // it is valid
+	return name
 }
 
 func unknownName(name string, known []string) error {
