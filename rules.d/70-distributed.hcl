@@ -5,6 +5,9 @@
 #
 # The log source needs `log-auth-failures` and counts REGISTER only: a failure by INVITE
 # names no account there.
+#
+# In a fleet these rules count what all nodes report (scope = "fleet"); without one, what this
+# guard sees.
 
 # Ten addresses fail on one account in an hour.
 rule "distributed guessing" {
