@@ -71,7 +71,6 @@ func (e *Engine) hearNotices(ctx context.Context, node *fleet.Node) {
 	hear := func(kind string, b *box, take func(notice.Notice)) {
 		node.Subscribe(kind, func(peer string, message []byte) {
 			_ = e.between(ctx, func() { // an error: the engine has stopped
-				e.advance(e.tick())
 				all, err := b.in.Open(peer, message, e.now)
 				if err != nil {
 					e.options.Log.Debug("notice of a peer refused", "peer", peer, "err", err)
@@ -103,9 +102,13 @@ func (e *Engine) tellCounts() {
 // toldBy are the kinds of notices of what a rule did.
 var toldBy = map[rule.Told]notice.Kind{rule.Matched: notice.Matched, rule.Fired: notice.Fired, rule.FiredKept: notice.FiredKept}
 
-// tellMatch adds what a rule did to the notices. Rules that count one event share a notice.
+// tellMatch adds what a rule did to the notices. Rules that count one event share a notice. Where the bans
+// of rules are not enforced, they are not shared either, so that a peer has to fire.
 func (e *Engine) tellMatch(id rule.ID, spec *rule.Spec, ev *event.Event, what rule.Told) {
 	n := &e.live.notices
+	if what != rule.Matched && spec.Bans() && !e.cfg.Security.AutoBlock {
+		return
+	}
 	if n.next.Event != ev || n.next.Kind != toldBy[what] {
 		e.endNotice()
 		n.next = notice.Notice{Kind: toldBy[what], Event: ev}
