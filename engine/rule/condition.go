@@ -19,9 +19,9 @@ type condition func(*event.Event) bool
 // A value is an operand of a condition.
 type value[T any] func(*event.Event) T
 
-// A translator makes functions of the nodes of a checked expression. They return what expr would. A function is nil if
-// the node, or a part of it, has to be left to expr: arithmetic, conversions, methods of time, and comparisons with
-// what is not constant.
+// A translator makes functions of the nodes of a checked expression. They return what expr would, which would accept
+// the expression. A function is nil if the node, or a part of it, has to be left to expr: arithmetic, conversions,
+// methods of time, and equality with what is not constant.
 type translator struct {
 	locals   Locals
 	patterns patterns

@@ -87,7 +87,8 @@ func anExpression(r *rand.Rand, depth int) string {
 	})
 }
 
-// TestConditionAgreesWithExpr compares the functions with expr, on random expressions and events.
+// TestConditionAgreesWithExpr compares the functions with expr, on random expressions and events. An event of another name
+// than those of an expression never matches it.
 func TestConditionAgreesWithExpr(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	known := Vocabulary{Open: true, Locals: Locals{"a": "a", "list": []string{"a", "ab", "K"}, "none": []string{}}}
@@ -104,8 +105,12 @@ func TestConditionAgreesWithExpr(t *testing.T) {
 		direct++
 		for range 3 {
 			ev := anEvent(r)
-			if got, want := m.direct(ev), byExpr(t, m, ev); got != want {
+			got, want := m.direct(ev), byExpr(t, m, ev)
+			if got != want {
 				t.Fatalf("%s\nof %+v\nis %v, and %v to expr", m, ev, got, want)
+			}
+			if names := m.Events(); got && names != nil && !names[ev.Name] {
+				t.Fatalf("%s matches %s, and its events are %v", m, ev.Name, names)
 			}
 		}
 	}

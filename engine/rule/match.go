@@ -118,17 +118,15 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 		slices.SortStableFunc(c.problems, func(a, b Problem) int { return a.From - b.From })
 		return nil, c.problems
 	}
-	compiled := patterns{}
-	program, err := expr.Compile(expression, optionsWith(known.Locals, compiled)...)
-	if err != nil {
-		return nil, []Problem{problemOf(err, whole)}
-	}
 	m := &Matcher{
 		text: expression, root: tree.Node, locals: known.Locals, names: c.names, events: eventNames(tree.Node),
 		usesRepeat: c.names["repeat"], usesAnswer: c.names["answer"],
 	}
+	compiled := patterns{}
 	if m.direct = (translator{known.Locals, compiled}).condition(tree.Node); m.direct == nil {
-		m.program = program
+		if m.program, err = expr.Compile(expression, optionsWith(known.Locals, compiled)...); err != nil {
+			return nil, []Problem{problemOf(err, whole)}
+		}
 	}
 	if m.events != nil && len(m.events) == 0 {
 		return refuse("Expression never matches", "No event has two names: join the comparisons of \"event\" with \"or\".")

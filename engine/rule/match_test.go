@@ -202,7 +202,10 @@ func FuzzCompile(f *testing.F) {
 		if m == nil {
 			return
 		}
-		_, _ = m.Match(new(vm.VM), env)
+		matched, _ := m.Match(new(vm.VM), env)
+		if m.direct != nil && matched != byExpr(t, m, guess()) {
+			t.Fatalf("%q is %v, and not to expr", expression, matched)
+		}
 		for _, clause := range m.Why(guess()) {
 			if clause.Text == "" || !strings.Contains(expression, clause.Text) {
 				t.Fatalf("%q has a clause %q", expression, clause.Text)
