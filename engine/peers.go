@@ -150,17 +150,20 @@ func (e *Engine) banForPeer(r *fleet.Record, author string) (refused string) {
 		Target: r.Target, Rule: r.Rule, Author: author, Reason: r.Reason, Key: r.Key, At: r.Start, Terms: []ban.Term{term}, Forget: r.Forget,
 		Actions: r.Actions, Evidence: r.Evidence, Proven: r.Proven, Offence: max(1, r.Offence), ByHand: settled || !r.ByRule(),
 	}
-	c := e.ledger.Consider(o, e.now)
-	if !c.InForce() {
-		if c.Standing {
-			return ""
-		}
+	if c := e.ledger.Consider(o, e.now); !c.InForce() && !c.Standing {
 		return c.Why
 	}
 	if why := e.protectedFromPeer(r); why != "" {
 		return "protected: " + why
 	}
-	c = e.ledger.Enter(o, e.now)
+	if b, ok := e.ledger.Get(r.Target); ok && !r.Until.IsZero() && b.Until.After(r.Until) && !strings.HasPrefix(b.Author, plugin.FeedAuthor) {
+		// The peer unbanned it, and banned it again.
+		e.decide(e.ledger.Unban(r.Target, "by "+author, e.now, 0))
+	}
+	c := e.ledger.Enter(o, e.now)
+	if c.Kind == ban.KindRefuse {
+		return ""
+	}
 	e.decide(&c)
 	return ""
 }

@@ -18,18 +18,19 @@ import (
 // reconnect, at the record after the last one that was heard: the client's own watcher would notice
 // a restart of the server only by missing heartbeats, after nine seconds.
 type session struct {
-	js      jetstream.JetStream
-	stream  jetstream.Stream
-	reader  jetstream.ConsumeContext
-	created time.Time
-	fresh   bool   // the bucket is not the one of the session before, or has lost what that had
-	waiting uint64 // records that it had when the session began, and that are not heard yet
-	number  uint64 // of the latest message of the reader
-	current bool   // waiting was 0
-	drops   uint64 // of connections, when it began
-	lease   uint64 // the revision of the node's name
-	leased  time.Time
-	over    context.CancelFunc
+	js       jetstream.JetStream
+	stream   jetstream.Stream
+	consumer jetstream.Consumer
+	created  time.Time
+	fresh    bool      // the bucket is not the one of the session before, or has lost what that had
+	waiting  uint64    // records that it had when the session began, and that are not heard yet
+	number   uint64    // of the latest message of the reader
+	latest   time.Time // a message was heard
+	current  bool      // waiting was 0, or nothing came for a while
+	drops    uint64    // of connections, when it began
+	lease    uint64    // the revision of the node's name
+	leased   time.Time
+	over     context.CancelFunc
 }
 
 // An opening is the result of an attempt to open a session.
@@ -50,7 +51,7 @@ type message struct {
 
 // Bounds of the bucket and of talking to it.
 const (
-	requestTimeout = 5 * time.Second
+	requestTimeout = 3 * time.Second
 	mostFlying     = 1000                // proposals without an answer
 	markerTTL      = time.Minute         // how long the bucket tells that a key is over
 	leastTTL       = time.Minute         // that a ban stays in the bucket beyond its end
@@ -76,9 +77,6 @@ func (n *Node) open() {
 		select {
 		case n.opened <- opening{s, err}:
 		case <-ctx.Done():
-			if s != nil {
-				s.over()
-			}
 		}
 	}()
 }
@@ -96,11 +94,15 @@ func (n *Node) enter(o opening) {
 	}
 	n.retry = 0
 	n.report(aboutBucket, status.OK, "")
-	n.session = o.session
+	n.session, o.session.latest = o.session, time.Now()
 	if o.session.fresh {
 		n.restart(o.session)
 	}
 	n.table.requeue()
+	if err := n.session.begin(n); err != nil {
+		n.lose(failure{n.session, err})
+		return
+	}
 	if o.session.waiting == 0 {
 		n.becomeCurrent()
 	}
@@ -143,9 +145,11 @@ func (n *Node) newSession(ctx context.Context, created time.Time, sequence uint6
 	if version := conn.ConnectedServerVersion(); older(version, leastVersion) {
 		return nil, fmt.Errorf("the server is of version %s: at least %s is needed", version, leastVersion)
 	}
-	n.link.takeDenied()
+	asking, cancel := context.WithTimeout(ctx, 2*requestTimeout)
+	defer cancel()
+	n.link.ask(cancel)
 	defer func() {
-		if denied := n.link.takeDenied(); err != nil && denied != nil {
+		if denied := n.link.refusal(); err != nil && denied != nil {
 			err = denied // what is denied is not answered
 		}
 	}()
@@ -156,8 +160,6 @@ func (n *Node) newSession(ctx context.Context, created time.Time, sequence uint6
 	if err != nil {
 		return nil, err
 	}
-	asking, cancel := context.WithTimeout(ctx, 2*requestTimeout)
-	defer cancel()
 	if err := s.find(asking, n.cfg.Bucket, n.subject); err != nil {
 		return nil, err
 	}
@@ -171,7 +173,7 @@ func (n *Node) newSession(ctx context.Context, created time.Time, sequence uint6
 		return nil, err
 	}
 	s.leased = time.Now()
-	return s, s.read(ctx, asking, n, sequence)
+	return s, s.read(asking, n, sequence)
 }
 
 // find finds the bucket, or makes it.
@@ -193,8 +195,8 @@ func (s *session) find(ctx context.Context, bucket, subject string) (err error) 
 	return nil
 }
 
-// read begins to read the bucket after sequence; after 0, the latest value of each key.
-func (s *session) read(ctx, asking context.Context, n *Node, sequence uint64) error {
+// read makes a reader of the bucket after sequence; after 0, of the latest value of each key.
+func (s *session) read(ctx context.Context, n *Node, sequence uint64) error {
 	config := jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second,
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: n.subject + ">",
@@ -202,13 +204,18 @@ func (s *session) read(ctx, asking context.Context, n *Node, sequence uint64) er
 	if sequence > 0 {
 		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, sequence+1
 	}
-	consumer, err := s.stream.CreateConsumer(asking, config)
+	consumer, err := s.stream.CreateConsumer(ctx, config)
 	if err != nil {
 		return err
 	}
-	s.waiting = consumer.CachedInfo().NumPending
-	reading, over := context.WithCancel(ctx)
-	s.reader, err = consumer.Consume(func(m jetstream.Msg) {
+	s.consumer, s.waiting = consumer, consumer.CachedInfo().NumPending
+	return nil
+}
+
+// begin begins to read. What is heard before the session is that of the node would be lost.
+func (s *session) begin(n *Node) error {
+	reading, over := context.WithCancel(n.life)
+	reader, err := s.consumer.Consume(func(m jetstream.Msg) {
 		got, ok := parse(m, n.subject)
 		if !ok {
 			return
@@ -217,22 +224,21 @@ func (s *session) read(ctx, asking context.Context, n *Node, sequence uint64) er
 		case n.heard <- heard{s, got}:
 		case <-reading.Done():
 		}
-	}, jetstream.PullMaxMessages(4*mostHeard), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(2*time.Second), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		select {
-		case n.failed <- failure{s, err}:
-		case <-reading.Done():
-		}
-	}))
-	if err != nil {
-		over()
-		return err
-	}
+	}, jetstream.PullMaxMessages(4*mostHeard), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(2*time.Second),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+			select {
+			case n.failed <- failure{s, err}:
+			case <-reading.Done():
+			}
+		}))
 	s.over = func() {
 		over()
-		s.reader.Stop()
+		if reader != nil {
+			reader.Stop()
+		}
 		s.js.CleanupPublisher()
 	}
-	return nil
+	return err
 }
 
 // parse reads the frame of a message.
@@ -348,7 +354,7 @@ func inWords(err error) string {
 		return "the server does not accept the credentials (" + text + "): look at credentials, user and password in the fleet block"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "the account has no right to what the guard needs (" + clip(text, maxText) + "): give it the rights of examples/fleet"
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return "JetStream is not enabled at the server, or not for the account: set jetstream in the server's configuration"
 	case errors.As(err, &api) && api.Code == 503, errors.As(err, &api) && (api.ErrorCode == 10047 || api.ErrorCode == 10077):
 		return "the server has no room for changes (" + text + "): its disk, or the limit of the account or the bucket, is full"

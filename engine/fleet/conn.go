@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -22,8 +23,9 @@ type link struct {
 	mu     sync.Mutex // guards what follows
 	conn   *nats.Conn // nil: not tried yet, or the options are wrong
 	closed bool
-	reason error // of the latest failure to connect
-	denied error // the latest refusal of the server to let the account do something
+	reason error              // of the latest failure to connect
+	denied error              // the latest refusal of the server to let the account do something
+	asking context.CancelFunc // ends what waits for an answer that will not come
 }
 
 // Times of a connection. A server that does not answer two pings is gone.
@@ -122,15 +124,23 @@ func (l *link) deny(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.denied = err
+	if l.asking != nil {
+		l.asking()
+	}
 }
 
-// takeDenied returns the latest refusal, once.
-func (l *link) takeDenied() error {
+// ask forgets earlier refusals, and has the next one end what waits.
+func (l *link) ask(cancel context.CancelFunc) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.denied
-	l.denied = nil
-	return err
+	l.denied, l.asking = nil, cancel
+}
+
+// refusal returns the latest refusal since ask; nil if there was none.
+func (l *link) refusal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.denied
 }
 
 // get returns the connection; nil if there is none.

@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // hear takes a message of the bucket, and those that wait behind it.
@@ -45,6 +46,7 @@ func (n *Node) note(h heard) *Record {
 			n.lose(failure{s, fmt.Errorf("message %d of the bucket is missing", s.number+1)})
 			return nil
 		}
+		s.latest = time.Now()
 		s.number, n.table.sequence = m.number, max(n.table.sequence, m.sequence)
 		if s.waiting > 0 {
 			s.waiting--
@@ -126,6 +128,7 @@ func (n *Node) noteRecord(i id, m message) *Record {
 		n.refuse(r.Node, m.key, e.refused)
 		return nil
 	}
+	e.refused = notEntered
 	return r
 }
 
@@ -176,7 +179,7 @@ func (n *Node) taken(r *Record, v Verdict) {
 	if e := n.table.entries[r.id()]; e != nil && e.base.stamp == r.Stamp && e.refused != v.Refused {
 		before := e.refused
 		n.table.refuse(r.id(), e, v.Refused)
-		if before != "" && v.Refused != "" {
+		if before != "" && before != notEntered && v.Refused != "" {
 			return // asked again
 		}
 	}

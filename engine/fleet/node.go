@@ -68,7 +68,7 @@ type Node struct {
 	looked time.Time // when state was made; of the loop
 }
 
-// New returns a node that does nothing until Run.
+// New returns a node that does nothing until Run, but for noting what the ledger decides.
 func New(cfg *config.Fleet, o Options) *Node {
 	o.Log = o.Log.With("node", cfg.Node)
 	n := &Node{
@@ -82,6 +82,9 @@ func New(cfg *config.Fleet, o Options) *Node {
 	n.table = table{entries: map[id]*entry{}, dirty: map[id]bool{}, flying: map[id]flight{}}
 	n.peers = peers{all: map[string]*peer{}, log: rate.NewLimiter(rate.Every(time.Minute), 20)}
 	n.shared = newShared(n)
+	if n.table.share = cfg.Shares(config.ShareBans); n.table.share {
+		n.table.cursor = o.Ledger.Cursor(true, ban.Levels) // of all that is decided from now on
+	}
 	return n
 }
 
@@ -153,10 +156,8 @@ func (n *Node) Run(ctx context.Context) {
 
 // begin reads what an earlier run has left, and connects.
 func (n *Node) begin() {
-	n.table.share = n.cfg.Shares(config.ShareBans)
 	n.openStore()
 	if n.table.share {
-		n.table.cursor = n.o.Ledger.Cursor(true, ban.Levels)
 		n.reconcile()
 	}
 	n.connect()
@@ -218,6 +219,9 @@ func (n *Node) look() {
 	if n.session == nil {
 		n.open()
 		return
+	}
+	if s := n.session; !s.current && time.Since(s.latest) > lookEvery { // what was left is over
+		n.becomeCurrent()
 	}
 	n.refresh()
 	n.table.again()

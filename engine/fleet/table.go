@@ -196,7 +196,7 @@ func (n *Node) acked(a ack) {
 	case a.err == nil:
 		n.agreed(i, e, f.record, a.sequence)
 	case !conflict(a.err):
-		if denied := n.link.takeDenied(); denied != nil { // it is not answered
+		if denied := n.link.refusal(); denied != nil { // it is not answered
 			a.err = denied
 		}
 		n.report(aboutBucket, status.Warning, inWords(a.err)+"; changes are sent later")
@@ -237,6 +237,11 @@ func (n *Node) readLedger() {
 		n.reconcile()
 		return
 	}
+	n.compareAll(changes)
+}
+
+// compareAll compares the targets of changes, each once.
+func (n *Node) compareAll(changes []*ban.Change) {
 	last := make(map[ban.Target]int, len(changes))
 	for i := range changes {
 		last[changes[i].Target] = i
@@ -257,7 +262,9 @@ func (n *Node) compare(target ban.Target, c *ban.Change) {
 	switch {
 	case banned && n.own(&b):
 		e = t.at(i)
-		if e.base.kind == KindBan && !outlasts(b.Until, e.base.until) {
+		// A ban that ends earlier than the bucket's follows an unban here.
+		known := e.base.kind == KindBan && (e.base.until.Equal(b.Until) || outlasts(e.base.until, b.Until) && (c == nil || e.refused != ""))
+		if known {
 			t.drop(i, e)
 		} else if e.mine == nil || e.mine.Kind != KindBan || !e.mine.Until.Equal(b.Until) {
 			n.tellBan(i, e, &b, c)
@@ -364,7 +371,14 @@ func (n *Node) readTold() {
 	n.told = nil
 	n.mu.Unlock()
 	for _, r := range told {
-		n.tellOne(r)
+		b, banned := n.o.Ledger.Get(r.Target)
+		switch {
+		case r.Kind != KindUnban || !banned:
+			n.tellOne(r)
+		case n.own(&b): // banned again since
+			i := r.id()
+			n.tellBan(i, n.table.at(i), &b, &ban.Change{})
+		}
 	}
 }
 
@@ -372,13 +386,18 @@ func (n *Node) readTold() {
 // not, although the bucket has, was unbanned here if it has a grace; otherwise it is taken again.
 func (n *Node) reconcile() {
 	t, now := &n.table, n.o.Now()
-	bans, _, _ := t.cursor.Snapshot()
+	n.readTold()
+	bans, changes, _ := t.cursor.Snapshot()
+	n.compareAll(changes)
+	var missing []id
 	banned := make(map[ban.Target]bool, len(bans))
 	for b := range bans.All() {
 		banned[b.Target] = true
 		n.compare(b.Target, nil)
+		if i := (id{target: b.Target}); n.own(b) && t.entries[i].mine == nil && outlasts(t.entries[i].base.until, b.Until) && t.entries[i].refused == "" {
+			missing = append(missing, i)
+		}
 	}
-	var missing []id
 	for i, e := range t.entries {
 		if e.refused == notEntered && e.mine == nil {
 			missing = append(missing, i)

@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/fleet/fleettest"
+	"freeswitch-security/engine/status"
+)
+
+// runInFleet runs an engine as a node until the test ends.
+func runInFleet(t *testing.T, s *fleettest.Server, name string, change func(*config.Config)) *Engine {
+	t.Helper()
+	cfg := guessing(t, config.Source{Ref: "log.quiet", Source: &listener{asked: make(chan map[string]bool, 10)}})
+	cfg.Fleet = &config.Fleet{
+		Servers: []string{fmt.Sprintf("nats://127.0.0.1:%d", s.Options.Port)}, Node: name, Bucket: "test",
+		Share: []string{config.ShareBans}, MaxFromPeers: 100,
+	}
+	if change != nil {
+		change(cfg)
+	}
+	e := New(cfg, Options{Dir: t.TempDir() + "/actions"})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- e.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	awaitStatus(t, e, "it joins", func(s *status.Status) bool { return s.Fleet.Joined })
+	return e
+}
+
+func awaitStatus(t *testing.T, e *Engine, what string, holds func(*status.Status) bool) {
+	t.Helper()
+	for tries := 0; ; tries++ {
+		s, err := e.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if holds(&s) {
+			return
+		}
+		if time.Sleep(2 * time.Millisecond); tries == 10_000 {
+			t.Fatalf("not: %s: %+v", what, s.Fleet)
+		}
+	}
+}
+
+func awaitLedger(t *testing.T, e *Engine, target string, banned bool) ban.Ban {
+	t.Helper()
+	for range 10_000 {
+		if b, ok := e.Ledger().Get(ban.Address(netip.MustParseAddr(target))); ok == banned {
+			return b
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Fatalf("%s is not banned, or not unbanned: want %t", target, banned)
+	return ban.Ban{}
+}
+
+// TestPeersBan: a ban, an unban and a trust of an operator reach the peers' ledgers, with the words of
+// the node that decided.
+func TestPeersBan(t *testing.T) {
+	s := fleettest.Serve(t, nil)
+	a, b := runInFleet(t, s, "a", nil), runInFleet(t, s, "b", nil)
+	order := func(ip string) {
+		t.Helper()
+		o := orderOf(ip, "api alice", "1h", t)
+		o.ByHand, o.Reason = true, "scans"
+		o.Evidence = []ban.Evidence{{Time: time.Now(), Event: event.AuthFailure, Source: "log.quiet", User: "1000"}}
+		if _, err := a.Ban(t.Context(), []ban.Order{o}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	order("203.0.113.7")
+	got := awaitLedger(t, b, "203.0.113.7", true)
+	if evidence := b.Ledger().Evidence(&got); got.Author != "peer a" || got.Reason != "scans" || len(evidence) != 1 || evidence[0].User != "1000" {
+		t.Errorf("%+v %+v", got, evidence)
+	}
+	if _, err := b.Unban(t.Context(), Release{Target: got.Target, Grace: time.Hour, Author: "api bob"}); err != nil {
+		t.Fatal(err)
+	}
+	awaitLedger(t, a, "203.0.113.7", false)
+	if _, ok := a.Ledger().Grace(got.Target); !ok {
+		t.Error("the grace did not travel along")
+	}
+	order("203.0.113.8")
+	awaitLedger(t, b, "203.0.113.8", true)
+	network := ban.Network(netip.MustParsePrefix("203.0.113.0/28"))
+	if _, err := b.Trust(t.Context(), []ban.Trusted{{Target: network, Author: "api bob", Since: time.Now()}}); err != nil {
+		t.Fatal(err)
+	}
+	awaitLedger(t, a, "203.0.113.8", false)
+	if trust := a.Ledger().Trusted(network); trust == nil || trust.Author != "peer b" {
+		t.Errorf("trust: %+v", trust)
+	}
+	if _, err := b.Untrust(t.Context(), network); err != nil {
+		t.Fatal(err)
+	}
+	for range 10_000 {
+		if a.Ledger().Trusted(network) == nil {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Error("still trusted")
+}
+
+// TestPeersAreAsked: a node takes no ban of what it trusts itself, or where a phone is registered, and
+// says so; the ban stays in force at the others.
+func TestPeersAreAsked(t *testing.T) {
+	s := fleettest.Serve(t, nil)
+	a := runInFleet(t, s, "a", nil)
+	b := runInFleet(t, s, "b", func(cfg *config.Config) {
+		cfg.Security.Protect.Registered = true
+		cfg.Trusted = []ban.Trusted{{Target: ban.Network(netip.MustParsePrefix("192.0.2.0/24")), Name: "carriers"}}
+	})
+	err := b.Do(t.Context(), func() {
+		b.known.learn(&event.Event{
+			Name: event.Registered, Source: "log.quiet", IP: netip.MustParseAddr("203.0.113.7"), Port: 5060, User: "1000", Domain: "pbx", Time: b.now,
+			Fields: map[string]string{"expires": "3600"},
+		}, b.now)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ip := range []string{"192.0.2.1", "203.0.113.7", "203.0.113.9"} {
+		if _, err := a.Ban(t.Context(), []ban.Order{orderOf(ip, "api alice", "1h", t)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaitLedger(t, b, "203.0.113.9", true)
+	awaitStatus(t, b, "it refuses two", func(s *status.Status) bool {
+		return s.Fleet.Refused == 2 && len(s.Fleet.Peers) == 1 && s.Fleet.Peers[0].Refused == 2 && strings.Contains(s.Fleet.Peers[0].Why, "protected: registered")
+	})
+	if a.Ledger().Size() != 3 || b.Ledger().Size() != 1 {
+		t.Errorf("%d and %d bans", a.Ledger().Size(), b.Ledger().Size())
+	}
+}
