@@ -137,7 +137,7 @@ func unquoteBytes(token []byte) string {
 func (c *Console) Channel(ctx context.Context, uuid string) (map[string]string, error) {
 	answer, err := c.onChannel(ctx, "api uuid_dump ", uuid, " json")
 	headers := map[string]string{}
-	if err == nil && !eachJSON([]byte(answer), nil, func(name, value []byte) { headers[string(name)] = string(value) }) {
+	if err == nil && !eachJSON([]byte(answer), nil, func(name string, value []byte) { headers[name] = string(value) }) {
 		err = fmt.Errorf("%w: it is no JSON", ErrProtocol)
 	}
 	if err != nil {

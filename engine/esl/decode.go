@@ -12,19 +12,18 @@ import (
 // that of every body within this package.
 const bodyName = "_body"
 
-// A headerSet has the names of the headers that are wanted, and bodyName; nil: all.
-type headerSet struct {
-	text  map[string]string // by itself: the bytes of a frame need no copy
-	maybe [256]bool         // by digest: most headers are not wanted, and not looked up
-}
+// A headerSet has the names of the headers that are wanted, and bodyName, by their digest; nil: all.
+type headerSet [256][]string
 
 func newHeaderSet(wanted []string) *headerSet {
-	n := &headerSet{text: map[string]string{}}
+	set := &headerSet{}
 	for _, name := range append(slices.Clip(wanted), bodyName) {
-		n.text[name] = name
-		n.maybe[digest([]byte(name))] = true
+		at := &set[digest([]byte(name))]
+		if !slices.Contains(*at, name) {
+			*at = append(*at, name)
+		}
 	}
-	return n
+	return set
 }
 
 // digest is another one for most other names.
@@ -35,21 +34,27 @@ func digest(name []byte) byte {
 	return byte(len(name)) ^ name[len(name)-1]<<3 ^ name[len(name)-3]<<5 ^ name[len(name)/2]
 }
 
-func (n *headerSet) has(name []byte) bool {
-	if n == nil {
-		return true
+// find returns a name that is wanted, without a copy unless all are; "" if it is not.
+func (set *headerSet) find(name []byte) string {
+	if set == nil {
+		return string(name)
 	}
-	return n.maybe[digest(name)] && n.text[string(name)] != ""
+	for _, wanted := range set[digest(name)] {
+		if wanted == string(name) {
+			return wanted
+		}
+	}
+	return ""
 }
 
 // each calls put with the headers of an event or log record that are wanted, in order,
 // unescaped and in valid UTF-8; the body, if it is not empty, is bodyName. The bytes are
 // valid until put returns. It reports false for other frames, and for an event that cannot
 // be decoded, of which put may have had a part.
-func (f *frame) each(wanted *headerSet, put func(name, value []byte)) bool {
-	checked := func(name, value []byte) {
+func (f *frame) each(wanted *headerSet, put func(name string, value []byte)) bool {
+	checked := func(name string, value []byte) {
 		// Callers can add names that begin with a NUL; FreeSWITCH has none.
-		if len(name) > 0 && name[0] != 0 && (len(value) > 0 || string(name) != bodyName) {
+		if name != "" && name[0] != 0 && (len(value) > 0 || name != bodyName) {
 			put(name, value)
 		}
 	}
@@ -66,18 +71,18 @@ func (f *frame) each(wanted *headerSet, put func(name, value []byte)) bool {
 	return false
 }
 
-func (f *frame) eachRecord(wanted *headerSet, put func(name, value []byte)) {
+func (f *frame) eachRecord(wanted *headerSet, put func(name string, value []byte)) {
 	for line := range bytes.Lines(f.head) {
 		name, value := cutLine(line)
-		if string(name) != "Content-Type" && string(name) != "Content-Length" && wanted.has(name) {
-			put(name, valid(value))
+		if string(name) != "Content-Type" && string(name) != "Content-Length" {
+			put(wanted.find(name), valid(value))
 		}
 	}
-	put([]byte(bodyName), valid(bytes.TrimSuffix(f.body, []byte("\n"))))
+	put(bodyName, valid(bytes.TrimSuffix(f.body, []byte("\n"))))
 }
 
 // eachPlain reads an event of "Name: value" lines, which may have a body of its own.
-func eachPlain(text []byte, wanted *headerSet, put func(name, value []byte)) {
+func eachPlain(text []byte, wanted *headerSet, put func(name string, value []byte)) {
 	length := 0
 	for len(text) > 0 {
 		var line []byte
@@ -89,19 +94,20 @@ func eachPlain(text []byte, wanted *headerSet, put func(name, value []byte)) {
 		if string(name) == "Content-Length" {
 			length, _ = strconv.Atoi(string(value))
 		}
-		if !wanted.has(name) {
+		found := wanted.find(valid(name))
+		if found == "" {
 			continue
 		}
 		switch value = valid(unescape(value)); {
 		case bytes.HasPrefix(value, []byte("ARRAY::")):
 		case string(value) == "_undef_":
-			put(valid(name), nil)
+			put(found, nil)
 		default:
-			put(valid(name), value)
+			put(found, value)
 		}
 	}
 	if length > 0 {
-		put([]byte(bodyName), valid(text[:min(length, len(text))]))
+		put(bodyName, valid(text[:min(length, len(text))]))
 	}
 }
 

@@ -55,13 +55,14 @@ func FuzzJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got := map[string]string{}
-		ok := eachJSON(text, nil, func(name, value []byte) { got[string(name)] = string(value) })
+		ok := eachJSON(text, nil, func(name string, value []byte) { got[name] = string(value) })
 		want, valid := naiveJSON(text)
+		delete(want, "") // FreeSWITCH has none
 		if ok != valid || ok && !maps.Equal(got, want) {
 			t.Errorf("%q: %q, %v, want %q, %v", text, got, ok, want, valid)
 		}
 		some := map[string]string{}
-		ok = eachJSON(text, newHeaderSet([]string{"a", "ab", "A"}), func(name, value []byte) { some[string(name)] = string(value) })
+		ok = eachJSON(text, newHeaderSet([]string{"a", "ab", "A"}), func(name string, value []byte) { some[name] = string(value) })
 		maps.DeleteFunc(want, func(name, _ string) bool { return name != "a" && name != "ab" && name != "A" && name != bodyName })
 		if ok != valid || ok && !maps.Equal(some, want) {
 			t.Errorf("%q: %q, %v, want %q, %v", text, some, ok, want, valid)

@@ -13,7 +13,7 @@ import (
 // It accepts what encoding/json accepts, which a fuzz target checks. encoding/json
 // would build a map of boxed values first; this finds the tokens, and leaves to
 // encoding/json only those that are wanted and more than plain ASCII.
-func eachJSON(text []byte, wanted *headerSet, put func(name, value []byte)) bool {
+func eachJSON(text []byte, wanted *headerSet, put func(name string, value []byte)) bool {
 	s := scanner{rest: text}
 	if !s.take('{') {
 		return false
@@ -32,8 +32,10 @@ func eachJSON(text []byte, wanted *headerSet, put func(name, value []byte)) bool
 			if !s.skip() {
 				return false
 			}
-		case wanted.has(name):
-			put(name, unquote(token, plain))
+		default:
+			if found := wanted.find(name); found != "" {
+				put(found, unquote(token, plain))
+			}
 		}
 	}
 	s.space()
@@ -75,10 +77,24 @@ func unquote(token []byte, plain bool) []byte {
 	if plain {
 		return token[1 : len(token)-1]
 	}
-	var text string
-	_ = json.Unmarshal(token, &text) // quoted has checked it
-	return []byte(text)
+	text, rest := make([]byte, 0, len(token)), token[1:len(token)-1]
+	for {
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 && utf8.Valid(rest) {
+			return append(text, rest...)
+		}
+		if i < 0 || rest[i+1] == 'u' || !utf8.Valid(rest[:i]) {
+			var whole string
+			_ = json.Unmarshal(token, &whole) // quoted has checked it
+			return []byte(whole)
+		}
+		text = append(append(text, rest[:i]...), escaped[rest[i+1]])
+		rest = rest[i+2:]
+	}
 }
+
+// escaped are the characters that an escape sequence of two bytes stands for.
+var escaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
 // quoted returns the length of the string at the start of b, 0 if there is none, and
 // whether it is plain: without escapes and non-ASCII.
@@ -128,7 +144,7 @@ func special(w uint64) uint64 {
 func escape(b []byte) int {
 	switch {
 	case len(b) < 2:
-	case bytes.IndexByte([]byte(`"\/bfnrt`), b[1]) >= 0:
+	case escaped[b[1]] != 0:
 		return 2
 	case b[1] == 'u' && len(b) >= 6:
 		for _, c := range b[2:6] {

@@ -147,8 +147,8 @@ func (p *part) identify(zone *time.Location) {
 		return
 	}
 	var stamp, core, sequence string
-	p.frame.each(inMerge, func(name, value []byte) {
-		switch string(name) {
+	p.frame.each(inMerge, func(name string, value []byte) {
+		switch name {
 		case "Event-Date-Timestamp":
 			stamp = string(value)
 		case "Core-UUID":

@@ -47,15 +47,12 @@ func (d *decoder) message(f *frame) (Message, bool) {
 		m.Headers = make(map[string]string, 32)
 	}
 	clear(d.headers)
-	ok := f.each(d.wanted, func(name, value []byte) {
-		switch {
-		case string(name) == bodyName:
+	ok := f.each(d.wanted, func(name string, value []byte) {
+		if name == bodyName {
 			m.Body = string(value)
-		case d.wanted != nil:
-			m.Headers[d.wanted.text[string(name)]] = string(value)
-		default:
-			m.Headers[string(name)] = string(value)
+			return
 		}
+		m.Headers[name] = string(value)
 	})
 	return m, ok
 }
