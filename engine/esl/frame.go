@@ -209,10 +209,14 @@ type tail struct {
 	r    io.Reader
 	read int64
 	last []byte
+	idle func() // called before each read; nil: nothing is
 }
 
 func (t *tail) Read(p []byte) (int, error) {
 	const size = 512 // a notice has some 150
+	if t.idle != nil {
+		t.idle()
+	}
 	n, err := t.r.Read(p)
 	t.read += int64(n)
 	t.last = append(t.last, p[max(0, n-size):n]...)

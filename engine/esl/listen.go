@@ -18,6 +18,10 @@ type Subscription struct {
 	// Unreadable, if it is set, is called for every frame that cannot be decoded, by
 	// the goroutine that calls take.
 	Unreadable func()
+
+	// Idle, if it is set, is called by the same goroutine before it waits for the switch: a
+	// burst was taken.
+	Idle func()
 }
 
 // Heartbeat is the event by which a quiet switch differs from a dead one.
@@ -58,6 +62,7 @@ func (s Switch) listen(ctx context.Context, sub Subscription, up func(), take fu
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	commands := sub.commands()
+	c.frames.tail.idle = sub.Idle
 	for _, command := range commands {
 		_ = c.client.Send(command) // next says why one could not be sent
 	}

@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -57,7 +56,9 @@ func (p *Progress) Forget() {
 func (p *Progress) Emitted(e *event.Event) {
 	p.Update(func(s *status.Source) {
 		s.Events++
-		s.LastEvent = cmp.Or(e.Time, time.Now())
+		if s.LastEvent = e.Time; e.Time.IsZero() {
+			s.LastEvent = time.Now()
+		}
 	})
 }
 

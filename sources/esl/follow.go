@@ -45,8 +45,20 @@ type follower struct {
 	silent   bool // a connection ended without a heartbeat, and none has come since
 	listen   func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error
 
-	// Of the listening goroutine: the latest stamp of an event, and when it came.
+	// Of the listening goroutine: the latest stamp of an event, and when it came; the events of a
+	// burst, which wake the others once, and whether they are collected.
 	stamp, stamped time.Time
+	burst          []taken
+	collects       bool
+}
+
+// maxBurst bounds the events that are collected.
+const maxBurst = 64
+
+// A taken is an event that is to be queued.
+type taken struct {
+	event *event.Event
+	isCut bool // the name of its call
 }
 
 func (s *source) newFollower(stream plugin.Stream) *follower {
@@ -57,7 +69,11 @@ func (s *source) newFollower(stream plugin.Stream) *follower {
 	f := &follower{
 		sub: sub, sink: stream, decoder: s.newDecoder(stream.Want), queue: events, progress: progress,
 		lister: newLister(s.name, stream.Want, progress, dial, net.DefaultResolver),
-		listen: s.at.Listen,
+	}
+	f.listen = func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error {
+		f.collects, sub.Idle = true, f.flush
+		defer f.flush()
+		return s.at.Listen(ctx, sub, up, take)
 	}
 	f.decoder.several = f.lister.several
 	f.lister.captures = s.capture
@@ -153,12 +169,10 @@ func (f *follower) take(m esl.Message) {
 		if m.Record {
 			e.Time = f.byEvents(e.Time)
 		}
-		name, uuid := e.Name, e.UUID // from Put on the event is the engine's
-		if !f.queue.Put(e) {
-			lost++
-		} else if f.lister.calls != nil && (uuid == "" || !isCut(m.Headers)) { // the list cannot tell which call it is
-			f.lister.calls.note(name, uuid, time.Now())
-		}
+		f.burst = append(f.burst, taken{e, isCut(m.Headers)})
+	}
+	if !f.collects || len(f.burst) >= maxBurst {
+		f.flush()
 	}
 	f.progress.message(&m, f.decoder.restarts-restarts, uint64(f.decoder.doubted-doubted), lost)
 	if at, ok := stamp(m.Headers); ok {
@@ -178,6 +192,24 @@ func (f *follower) take(m esl.Message) {
 	if f.decoder.gateways {
 		f.decoder.gateways = false
 		f.lister.refresh()
+	}
+}
+
+// flush queues the events that were collected.
+func (f *follower) flush() {
+	var lost uint64
+	for _, t := range f.burst {
+		name, uuid := t.event.Name, t.event.UUID // from Put on the event is the engine's
+		if !f.queue.Put(t.event) {
+			lost++
+		} else if f.lister.calls != nil && (uuid == "" || !t.isCut) { // the list cannot tell which call it is
+			f.lister.calls.note(name, uuid, time.Now())
+		}
+	}
+	clear(f.burst)
+	f.burst = f.burst[:0]
+	if lost > 0 {
+		f.progress.lost(lost)
 	}
 }
 

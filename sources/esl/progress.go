@@ -69,17 +69,24 @@ func (p *progress) down(fault string) {
 // message counts a message of the stream, and the restarts, doubted records and losses
 // that it showed.
 func (p *progress) message(m *esl.Message, restarts, doubted, lost uint64) {
-	if lost > 0 && p.isUp() {
-		now := time.Now()
-		p.since.Store(&now)
+	if lost > 0 {
+		p.lost(lost)
 	}
 	p.Update(func(s *status.Source) {
 		s.Lines++
 		s.Bytes += uint64(m.Size)
 		s.Restarts += restarts
 		s.Doubted += doubted
-		s.Lost += lost
 	})
+}
+
+// lost counts losses: the stream is heard anew.
+func (p *progress) lost(n uint64) {
+	if p.isUp() {
+		now := time.Now()
+		p.since.Store(&now)
+	}
+	p.Update(func(s *status.Source) { s.Lost += n })
 }
 
 // unreadable counts a frame that cannot be decoded.

@@ -48,6 +48,8 @@ type follower struct {
 	known    uint64        // packets of a known switch at the last look
 	astray   uint64        // those without
 	dropped  uint32        // by the kernel, when it was last counted
+
+	burst []*event.Event // of the datagrams at hand, which wake the others once
 }
 
 func (s *source) newFollower(stream plugin.Stream, sockets *sockets) *follower {
@@ -170,6 +172,7 @@ func (f *follower) takeBatch(batch []ipv4.Message, dropped uint32) {
 			f.hear(sender.AddrPort().Addr(), data, &f.packet, hep.Decode(data, f.key, &f.packet))
 		}
 	}
+	f.flush()
 	f.progress.unsent += f.forward.flush()
 	f.progress.flush(f.packet.Time)
 }
@@ -179,6 +182,7 @@ func (f *follower) takeOne(sender netip.Addr, data []byte, p *packet.Packet, err
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.hear(sender, data, p, err)
+	f.flush()
 	f.progress.unsent += f.forward.flush()
 	f.progress.flush(p.Time)
 }
@@ -188,7 +192,7 @@ func (s *source) accepts(sender netip.Addr) bool {
 	return len(s.from) == 0 || slices.ContainsFunc(s.from, func(p netip.Prefix) bool { return p.Contains(sender.Unmap()) })
 }
 
-// hear takes a packet that was decoded, or the error, and queues the events that it leads to.
+// hear takes a packet that was decoded, or the error, and the events that it leads to.
 func (f *follower) hear(sender netip.Addr, data []byte, p *packet.Packet, err error) {
 	f.progress.count(data)
 	if errors.Is(err, hep.ErrKey) {
@@ -212,10 +216,19 @@ func (f *follower) hear(sender netip.Addr, data []byte, p *packet.Packet, err er
 	}
 }
 
-// put queues an event. It never waits.
+// put takes an event, which flush queues.
 func (f *follower) put(e *event.Event) {
 	e.Live = true
-	if !f.queue.Put(e) {
-		f.progress.lost++
+	f.burst = append(f.burst, e)
+}
+
+// flush queues the events that were taken. It never waits.
+func (f *follower) flush() {
+	for _, e := range f.burst {
+		if !f.queue.Put(e) {
+			f.progress.lost++
+		}
 	}
+	clear(f.burst)
+	f.burst = f.burst[:0]
 }
