@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/config"
@@ -26,6 +27,7 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 			if err != nil {
 				return err
 			}
+			defer debug.SetGCPercent(debug.SetGCPercent(1000)) // it ends soon: most garbage is never collected
 			cfg, diags, files := config.Load(dir, kinds, a.environ)
 			if !diags.HasErrors() {
 				diags = append(diags, config.Lint(cfg)...)

@@ -184,6 +184,9 @@ func (r *ruleBlock) checkEventName(b *settings.Block, t settings.Text) {
 // decodeFields reads the raw fields of an event.
 func (r *ruleBlock) decodeFields(b *settings.Block, ev *event.Event) {
 	items, _ := b.Pairs("fields")
+	if len(items) == 0 {
+		return
+	}
 	known := r.raw()
 	if slices.Contains(event.Names, ev.Name) && !slices.Contains(r.vocabulary.Names(), ev.Name) {
 		known = nil // another source reports it

@@ -108,9 +108,9 @@ func (v Vocabulary) Names() []string {
 // there may be others.
 func (v Vocabulary) Raw() (keys []string, open bool) {
 	for _, s := range v {
-		keys, open = union(keys, s.Raw), open || s.Open
+		keys, open = append(keys, s.Raw...), open || s.Open
 	}
-	return keys, open
+	return union(keys, nil), open
 }
 
 // A Recording is what a source once wrote, opened for reading.
