@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
@@ -105,24 +106,45 @@ func (l *loader) readAll(dir string) {
 	if _, err := fs.Stat(l.fsys, beside); !errors.Is(err, fs.ErrNotExist) && !slices.Contains(paths, beside) {
 		paths = append(paths, beside)
 	}
-	for _, name := range paths {
-		l.readOne(name)
+	read := make([]parsing, len(paths))
+	var all sync.WaitGroup
+	for i, name := range paths {
+		all.Go(func() { read[i] = parseFile(l.fsys, name) })
+	}
+	all.Wait()
+	for i, name := range paths {
+		l.addFile(name, read[i])
 	}
 }
 
-// readOne parses one file.
-func (l *loader) readOne(name string) {
-	src, err := read(l.fsys, name, maxFile)
+// A parsing is what became of one file.
+type parsing struct {
+	file  *hcl.File
+	diags hcl.Diagnostics
+	err   error // it could not be read
+}
+
+func parseFile(fsys fs.FS, name string) (p parsing) {
+	src, err := read(fsys, name, maxFile)
 	if err != nil {
-		l.root.ErrorAt(startOf(name), "Unreadable file", fmt.Sprintf("The file cannot be read: %s.", err))
-		l.partial = true
-		return
+		return parsing{err: err}
 	}
 	parse := hclsyntax.ParseConfig
 	if strings.HasSuffix(name, ".json") {
 		parse = json.ParseWithStartPos
 	}
-	file, diags := parsed(parse, src, name)
+	p.file, p.diags = parsed(parse, src, name)
+	return p
+}
+
+// addFile takes a parsed file.
+func (l *loader) addFile(name string, p parsing) {
+	if p.err != nil {
+		l.root.ErrorAt(startOf(name), "Unreadable file", fmt.Sprintf("The file cannot be read: %s.", p.err))
+		l.partial = true
+		return
+	}
+	file, diags := p.file, p.diags
 	l.root.Add(diags)
 	l.files[name] = file
 	if diags.HasErrors() {
