@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export RECORDINGS
 
 .DEFAULT_GOAL := help
-.PHONY: help build run replay score test test-kernel figures compare soak race lint bench fuzz clean
+.PHONY: help build run fleet replay score test test-kernel figures compare soak race lint bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ build: ## build ./freeswitch-security
 
 run: build ## run the daemon on a recorded attack; as root with a firewall in its own namespace
 	$(GO) run ./examples/demo ./$(BINARY)
+
+fleet: ## attack one of three guards that share bans through NATS, as root, each in its own namespace
+	SLACK=1 $(GO) test -count=1 -tags kernel -v -run '^TestFleet' ./cmd/freeswitch-security/kernel
 
 replay: build ## replay the same recording with the shipped rules
 	./$(BINARY) replay --rules rules.d examples/recorded-attack/security.log.2.gz \

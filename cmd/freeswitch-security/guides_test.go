@@ -137,3 +137,23 @@ func TestClusterSample(t *testing.T) {
 		t.Error("no feed of the other node")
 	}
 }
+
+// TestFleetSamples loads the sample of each node of a fleet beside the shipped rules.
+func TestFleetSamples(t *testing.T) {
+	for _, node := range []string{"sbc1", "sbc2", "sbc3"} {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(shippedRules)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "05-fleet.hcl"), []byte(readGuide(t, samples+"/fleet/"+node+".hcl")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, diags, _ := config.Load(dir, kinds, func(name string) (string, bool) { return "x", name == "NATS_PASSWORD" })
+		if len(diags) > 0 {
+			t.Fatal(diags)
+		}
+		if cfg.Fleet.Node != node || cfg.Fleet.User != node || cfg.Fleet.Password != "x" || !strings.HasPrefix(cfg.Fleet.Servers[0], "tls://") {
+			t.Errorf("%+v", cfg.Fleet)
+		}
+	}
+}

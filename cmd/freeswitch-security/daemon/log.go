@@ -137,6 +137,9 @@ func logChange(log *slog.Logger, c *ban.Change) {
 		slog.String("target", c.Target.String()), slog.String("rule", c.Rule), slog.String("source", c.Source),
 		slog.Time("at", c.At), slog.String("reason", c.Text()),
 	}
+	if c.Author != "" && c.Author != ban.ByRule {
+		attrs = append(attrs, slog.String("author", c.Author))
+	}
 	if c.InForce() {
 		attrs = append(attrs, slog.String("for", c.Term.String()), slog.Int("offence", c.Offence))
 		if !c.Until.IsZero() {

@@ -27,6 +27,9 @@ type daemon struct {
 
 	program string               // the binary; "": the one that was built
 	sys     *syscall.SysProcAttr // user and capabilities; nil: root
+	env     []string             // beside that of the test
+
+	namespace *os.File // its network; nil: that of the test
 }
 
 // output collects the log of the daemon.
@@ -146,8 +149,8 @@ func (d *daemon) launch() {
 	}
 	d.cmd = exec.Command(program, "run", "--rules", filepath.Join(d.dir, "rules.d"), "--state", filepath.Join(d.dir, "state"))
 	d.cmd.Stdout, d.cmd.Stderr = d.said, d.said
-	d.cmd.SysProcAttr = d.sys
-	if err := d.cmd.Start(); err != nil {
+	d.cmd.SysProcAttr, d.cmd.Env = d.sys, append(os.Environ(), d.env...)
+	if err := within(d.namespace, d.cmd.Start); err != nil {
 		d.Fatal(err)
 	}
 	done, cmd := make(chan error, 1), d.cmd
@@ -220,7 +223,17 @@ func members(t testing.TB) int {
 // membersOf returns the number of entries of a set; 0 without it.
 func membersOf(t testing.TB, set string) int {
 	t.Helper()
-	out, err := exec.Command("ipset", "list", "-t", set).CombinedOutput()
+	return membersIn(t, nil, set)
+}
+
+// membersIn is membersOf in a network namespace.
+func membersIn(t testing.TB, namespace *os.File, set string) int {
+	t.Helper()
+	var out []byte
+	err := within(namespace, func() (err error) {
+		out, err = exec.Command("ipset", "list", "-t", set).CombinedOutput()
+		return err
+	})
 	if err != nil {
 		return 0
 	}

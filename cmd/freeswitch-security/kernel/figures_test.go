@@ -79,6 +79,8 @@ const (
 	wireMemory    = "resident at 10,000 messages a second"
 	checkTime     = "check of the shipped rules"
 	readyTime     = "ready with 100,000 stored bans"
+	fleetLatency  = "last packet at a node to last packet at its peers"
+	fleetBans     = "10,000 bans at once on a node, in the kernels of its peers"
 )
 
 // figures are all figures that `make figures` holds.
@@ -109,7 +111,9 @@ var figures = slices.Concat([]*figure{
 		{name: wireMemory, limit: 60, unit: "MB", cap: 60},
 		{name: checkTime, limit: 15, unit: "ms"},
 		{name: readyTime, limit: 500, unit: "ms"},
-	})
+	},
+	latency(fleetLatency, 5, 25),
+	[]*figure{{name: fleetBans, limit: 1000, unit: "ms"}})
 
 // latency returns the two figures of a duration, in milliseconds.
 func latency(name string, p50, p99 float64) []*figure {

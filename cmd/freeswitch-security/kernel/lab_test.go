@@ -162,34 +162,45 @@ func connect() error {
 	return nil
 }
 
+// within calls do on a thread in a network namespace; nil is this one.
+func within(namespace *os.File, do func() error) error {
+	if namespace == nil {
+		return do()
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
+			done <- err
+			return
+		}
+		done <- do()
+	}()
+	return <-done
+}
+
 // dial returns a socket in the second namespace that sends from an address to
 // the SIP port of the switch.
 func dial(t testing.TB, from string) net.Conn {
 	t.Helper()
-	type result struct {
-		conn net.Conn
-		err  error
+	if strings.Contains(from, ":") {
+		return dialTo(t, from, switchAddress6)
 	}
-	made := make(chan result)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if err := unix.Setns(int(internet.Fd()), unix.CLONE_NEWNET); err != nil {
-			made <- result{nil, err}
-			return
-		}
-		to := switchAddress
-		if strings.Contains(from, ":") {
-			to = switchAddress6
-		}
-		conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(from)}, &net.UDPAddr{IP: net.ParseIP(to), Port: sipPort})
-		made <- result{conn, err}
-	}()
-	r := <-made
-	if r.err != nil {
-		t.Fatal(r.err)
+	return dialTo(t, from, switchAddress)
+}
+
+// dialTo is dial to the SIP port of a host.
+func dialTo(t testing.TB, from, to string) (conn net.Conn) {
+	t.Helper()
+	err := within(internet, func() (err error) {
+		conn, err = net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(from)}, &net.UDPAddr{IP: net.ParseIP(to), Port: sipPort})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.conn.Close() })
-	return r.conn
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 // An ear records the packets that reach the SIP port.
@@ -201,7 +212,17 @@ type ear struct {
 
 func listen(t testing.TB) *ear {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{Port: sipPort})
+	return listenIn(t, nil)
+}
+
+// listenIn listens in a network namespace.
+func listenIn(t testing.TB, namespace *os.File) *ear {
+	t.Helper()
+	var conn *net.UDPConn
+	err := within(namespace, func() (err error) {
+		conn, err = net.ListenUDP("udp", &net.UDPAddr{Port: sipPort})
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
