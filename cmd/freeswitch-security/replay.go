@@ -35,8 +35,7 @@ does not count, from 100 ms after its beginning on. The files of a log are one
 stream, oldest first. Recordings of an event socket, and captures of SIP (pcap,
 pcapng, HEP), can be in any order; those made at the same time count as one.
 Several sources are merged by time. A FILE may be gzipped; - is standard input.
-Recordings of several switches of a fleet are named by their nodes, and decided on
-as by guards that share bans, counts and registrations.
+With NODE= they are of the nodes of a fleet, which share bans and counts.
 With --format json each change is one object a line. Times are UTC.
 
 Exit status: 0 all was read; 1 the rules have mistakes; 2 something could not be
