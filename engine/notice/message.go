@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,9 +145,17 @@ func (r *reader) notice() (n Notice, err error) {
 		return n, fmt.Errorf("a notice names %d rules, more than %d", rules, maxRules)
 	}
 	for range rules {
-		n.Rules = append(n.Rules, r.uint64())
+		id := r.uint64()
+		if slices.Contains(n.Rules, id) && r.rest != nil {
+			return n, errors.New("a notice names a rule twice, which would count it twice")
+		}
+		n.Rules = append(n.Rules, id)
 	}
-	n.Event = &event.Event{Time: time.UnixMicro(int64(r.uint64())).UTC()}
+	stamp := int64(r.uint64())
+	if stamp < 0 { // differences of such times would overflow
+		return n, errors.New("an event is of before 1970")
+	}
+	n.Event = &event.Event{Time: time.UnixMicro(stamp).UTC()}
 	fields := int(r.byte())
 	if fields > maxFields {
 		return n, fmt.Errorf("an event has %d fields, more than %d", fields, maxFields)

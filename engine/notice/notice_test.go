@@ -127,6 +127,20 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestHostile opens messages that would count one event often, or upset the order of time.
+func TestHostile(t *testing.T) {
+	twice, early := match(0), match(0)
+	twice.Rules = []uint64{7, 8, 7}
+	early.Event.Time = time.UnixMicro(-1 << 63)
+	for name, n := range map[string]Notice{"names a rule twice": twice, "is of before 1970": early} {
+		o, i := NewOutbox(), &Inbox{}
+		o.Add(n, EvidenceFields, now)
+		if got, err := i.Open("sbc2", o.Take()[0], now); err == nil || got != nil || i.Peers()["sbc2"].Refused != 1 {
+			t.Errorf("a notice that %s is taken", name)
+		}
+	}
+}
+
 // FuzzDecode holds a message of a peer to its bounds.
 func FuzzDecode(f *testing.F) {
 	o := NewOutbox()

@@ -39,9 +39,10 @@ type fleet struct {
 
 // An overdue firing is due to a peer, which has the latest match of a full window.
 type overdue struct {
-	at    time.Time
-	ev    *event.Event
-	place uint64 // in the ring
+	at      time.Time
+	ev      *event.Event
+	place   uint64 // in the ring
+	foreign bool   // the event is a peer's
 }
 
 // owed identifies the window of an overdue firing.
@@ -259,7 +260,7 @@ func (s *Set) owe(r *rule, h hit, ev *event.Event) {
 		return
 	}
 	at := s.now.Add(s.Patience)
-	s.owed[key] = overdue{at: at, ev: ev, place: h.place}
+	s.owed[key] = overdue{at: at, ev: ev, place: h.place, foreign: h.foreign}
 	if len(s.owed) == 1 || at.Before(s.nextOwed) {
 		s.nextOwed = at
 	}
@@ -281,7 +282,7 @@ func (s *Set) Advance(now time.Time, fire func(*Firing)) {
 		}
 		delete(s.owed, key)
 		if all := key.rule.fleet.all; all.size(key.key) >= key.rule.spec.Threshold.Count {
-			s.fire(listener{rule: key.rule}, all, o.ev, hit{key: key.key, place: o.place}, all.size(key.key), fire)
+			s.fire(listener{rule: key.rule}, all, o.ev, hit{key: key.key, place: o.place, foreign: o.foreign}, all.size(key.key), fire)
 		}
 	}
 }

@@ -241,6 +241,44 @@ func TestPeersDoNotWeaken(t *testing.T) {
 	}
 }
 
+// TestPeersClearNothing has a peer fill the window of an account with failures of other addresses, at which
+// this node fires. The failures here still count: the fifth of them fires at its own address at the latest.
+func TestPeersClearNothing(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		spec := overFleet(t)
+		spec.Threshold.Per = Key{{Field: "user"}, {Field: "domain"}}
+		s := NewSet([]*Spec{spec})
+		s.Tell, s.Alone = func(ID, *Spec, *event.Event, Told) {}, alone
+		foreign, own := 0, 0
+		count := func(f *Firing) {
+			if f.Event.Node == "" {
+				own++
+			} else {
+				foreign++
+			}
+		}
+		for i := range 5 {
+			s.Observe(failure("203.0.113.7", 10*i), count)
+			if own > 0 || i == 4 {
+				break
+			}
+			for second := 1; second < 5; second++ {
+				s.Hear(spec.ID(), fromPeer("198.51.100.1", 10*i+second), Matched, count)
+				s.Advance(start.Add(time.Duration(10*i+second)*time.Second), count) // without patience
+			}
+		}
+		if own == 0 || foreign == 0 {
+			t.Errorf("alone is %v: %d firings at failures here, %d at those of the peer", alone, own, foreign)
+		}
+	}
+}
+
+func fromPeer(ip string, seconds int) *event.Event {
+	ev := failure(ip, seconds)
+	ev.Node = "sbc2"
+	return ev
+}
+
 // TestFleetDistinct counts an address that fails at two nodes once.
 func TestFleetDistinct(t *testing.T) {
 	spec := func() *Spec {

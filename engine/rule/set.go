@@ -267,7 +267,7 @@ func (s *Set) complete(l listener, ev *event.Event, place uint64, fire func(*Fir
 }
 
 // fire reports the firing of a full window, with n matches, and clears the windows of its key unless it
-// is kept. Calls that are open stay so.
+// is kept. Calls that are open stay so. At a match of a peer, the windows of this node's own sources stay.
 func (s *Set) fire(l listener, t *tracker, ev *event.Event, h hit, n int, fire func(*Firing)) {
 	r, th := l.rule, l.rule.spec.Threshold
 	most := n // matches before the event
@@ -281,6 +281,8 @@ func (s *Set) fire(l listener, t *tracker, ev *event.Event, h hit, n int, fire f
 	case th.Concurrent:
 	case f.Keep:
 		t.shorten(h.key, th.Count)
+	case h.foreign: // the firing may ban nothing of what this node has seen
+		t.forget(h.key)
 	default:
 		if t.forget(h.key); t != r.apart[l.slot] {
 			r.forget(h.key)
