@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 func TestParseAddr(t *testing.T) {
@@ -147,6 +149,27 @@ func TestVerified(t *testing.T) {
 		e := Event{Name: test.name, User: "anna", Fields: test.fields}
 		if e.Verified() != test.want || test.want && !slices.Contains(VerifiedEvents, test.name) {
 			t.Errorf("%s %v: %t", test.name, test.fields, e.Verified())
+		}
+	}
+}
+
+// TestPrintable leaves no byte or character that is not visible, alone and beside plain text.
+func TestPrintable(t *testing.T) {
+	all := []string{"\xe2\x80", "\xed\xa0\x80", string(unicode.MaxRune), "\ufeff", "\ufff9", "\U000E0001"}
+	for b := range 256 {
+		all = append(all, string([]byte{byte(b)}))
+	}
+	for r := range rune(0x3100) {
+		all = append(all, string(r))
+	}
+	for _, s := range all {
+		for _, s := range []string{s, "plain " + s + " text", strings.Repeat("x", MaxField-1) + s + s} {
+			got := Printable(s)
+			hidden := func(r rune) bool { return !unicode.IsPrint(r) }
+			plain := len(s) <= MaxField && utf8.ValidString(s) && !strings.ContainsFunc(s, hidden) && !strings.ContainsRune(s, unicode.ReplacementChar)
+			if !utf8.ValidString(got) || strings.ContainsFunc(got, hidden) || plain && got != s {
+				t.Fatalf("Printable(%q) = %q", s, got)
+			}
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +118,76 @@ func TestConditionAgreesWithExpr(t *testing.T) {
 	}
 	if direct < 1000 {
 		t.Errorf("only %d expressions were compared", direct)
+	}
+}
+
+// operands are of one kind each, as expr has it.
+var operands = [][]string{
+	{"''", "'a'", "'K'", "local.a", "local['a']", "user", "method", "ip", "nonce_ip", "destination_number", "fields['x']", "fields.missing",
+		"lower(user)", "user | upper()", "trim(' a ')", "trim(user, 'a')", "string(port)", "trimPrefix(user, 'a')", "'a' + user", "user ?? 'a'", "weekday"},
+	{"0", "1", "-1", "+1", "2", "9223372036854775807", "port", "answer", "hour", "history_days", "len(user)", "len(local.list)", "user | len()", "len('Ü')",
+		"int(user)", "abs(-1)", "1 - port", "port / answer", "port % 2", "indexOf(user, 'a')", "time.Hour()", "1.5", "float(port)"},
+	{"true", "false", "proven", "repeat", "not proven", "abroad", "(port > 1)", "(user in local.list)", "in_network(ip, '::/0')", "in_network(user, '::/0')", "hasPrefix(user, 'a')", "('x' in fields)"},
+	{"[]", "local.list", "local.none", "['a']", "['a', user]", "['a', 1]", "[1, 2]", "[1, port]", "[-1]", "[1.0]", "[true]", "[proven]", "[[1]]", "fields"},
+	{"nil", "time", "local.other", "fields?.x", "time.Weekday()", "1..3", "user[0:1]", "lower()", "in_network(ip)", "any([1], true)", "(proven ? 'a' : 'b')", "len(port)", "lower(port)", "-user", "unknown"},
+}
+
+// anyComparison returns an expression of any operator and operands. Most of them are of the kinds that the operator takes.
+func anyComparison(r *rand.Rand, depth int) string {
+	if depth > 0 {
+		return "(" + anyComparison(r, depth-1) + ")" + pick(r, []string{" and ", " or ", " && ", " || ", " == ", " != ", " in ", " not in "}) +
+			pick(r, []string{"(" + anyComparison(r, depth-1) + ")", pick(r, operands[2]), "[" + pick(r, operands[2]) + "]"})
+	}
+	operators := [][]string{
+		{"==", "!=", "matches", "not matches", "contains", "not contains", "startsWith", "endsWith", "<", ">="}, {"==", "!=", "<", ">", "<=", ">="}, {"==", "!=", "and", "or", "&&", "||"}, {"==", "!="},
+	}
+	kind := r.IntN(len(operators))
+	left, right := pick(r, operands[kind]), pick(r, operands[kind])
+	operator := pick(r, operators[kind])
+	switch r.IntN(8) {
+	case 0, 1:
+		operator, right = pick(r, []string{"in", "not in"}), pick(r, operands[3])
+	case 2:
+		left = pick(r, pick(r, operands))
+	case 3:
+		operator = pick(r, append(pick(r, operators), "??", "..", "**", "^", "%"))
+	case 4:
+		right += " " + operator + " " + pick(r, operands[kind])
+	}
+	return pick(r, []string{"", "", "", "not ", "!"}) + left + " " + operator + " " + right
+}
+
+// TestConditionIsAcceptedByExpr compiles expressions of operands of any kind: what has a function is of types that expr
+// accepts, and has the result that expr has, without an error.
+func TestConditionIsAcceptedByExpr(t *testing.T) {
+	seed, rounds := uint64(5), 3000
+	if text := os.Getenv("CONDITIONS"); text != "" {
+		rounds, _ = strconv.Atoi(text)
+		seed = rand.Uint64()
+		t.Log("seed", seed)
+	}
+	r := rand.New(rand.NewPCG(seed, 6))
+	known := Vocabulary{Open: true, Locals: Locals{"a": "a", "list": []string{"a", "ab", "K"}, "none": []string{}}}
+	direct, left := 0, 0
+	for i := range rounds {
+		m, problems := Compile(anyComparison(r, i%3), known)
+		switch {
+		case problems != nil:
+			continue
+		case m.direct == nil:
+			left++
+			continue
+		}
+		direct++
+		for range 3 {
+			ev := anEvent(r)
+			if got, want := m.direct(ev), byExpr(t, m, ev); got != want {
+				t.Fatalf("%s\nof %+v\nis %v, and %v to expr", m, ev, got, want)
+			}
+		}
+	}
+	if direct < rounds/40 || left < rounds/40 {
+		t.Errorf("of %d expressions, %d have a function, and %d are left to expr", rounds, direct, left)
 	}
 }
 

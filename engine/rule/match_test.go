@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -205,6 +206,11 @@ func FuzzCompile(f *testing.F) {
 		matched, _ := m.Match(new(vm.VM), env)
 		if m.direct != nil && matched != byExpr(t, m, guess()) {
 			t.Fatalf("%q is %v, and not to expr", expression, matched)
+		}
+		for i := range uint64(4) {
+			if ev := anEvent(rand.New(rand.NewPCG(i, uint64(n)))); m.direct != nil && m.direct(ev) != byExpr(t, m, ev) {
+				t.Fatalf("%q of %+v is %v, and not to expr", expression, ev, m.direct(ev))
+			}
 		}
 		for _, clause := range m.Why(guess()) {
 			if clause.Text == "" || !strings.Contains(expression, clause.Text) {
