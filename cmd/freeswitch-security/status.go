@@ -140,6 +140,9 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 	for _, action := range h.Actions {
 		say("action "+action.Name, "%s", actionLine(&action, now))
 	}
+	if h.Fleet != nil {
+		sayFleet(say, h.Fleet, now)
+	}
 	for _, k := range h.kernels() {
 		switch {
 		case k.Count == nil:
@@ -200,6 +203,49 @@ func actionLine(a *status.Action, now time.Time) string {
 		line += " (" + strings.Join(a.Drift.Notes, ", ") + ")"
 	}
 	return line
+}
+
+// mostPeers is how many peers of a fleet are shown: those that were not heard for the longest time.
+const mostPeers = 20
+
+// sayFleet shows a line for the fleet, and one for each peer.
+func sayFleet(say func(string, string, ...any), f *status.Fleet, now time.Time) {
+	state := "joined"
+	switch {
+	case f.Server == "":
+		state = "no server, goes on by itself"
+	case !f.Joined:
+		state = "not joined yet"
+	}
+	line := state
+	if f.Server != "" {
+		line += " at " + f.Server
+	}
+	say("fleet node "+f.Node, "%s; %s, %s%s%s%s", line, terminal.Count(len(f.Peers), "peer"), terminal.Count(f.Records, "decision"),
+		some(", %d not sent yet", uint64(f.Unsent)), some(", %d not in force here", uint64(f.Refused)), some(", %d messages not sent", f.Dropped))
+	peers := slices.Clone(f.Peers)
+	slices.SortStableFunc(peers, func(a, b status.Peer) int { return a.Heard.Compare(b.Heard) })
+	shown := peers[:min(len(peers), mostPeers)]
+	for i := range shown {
+		say("peer "+shown[i].Name, "%s", peerLine(&shown[i], now))
+	}
+	if n := len(peers) - len(shown); n > 0 {
+		say("peers", "%d more, heard later than these", n)
+	}
+}
+
+func peerLine(p *status.Peer, now time.Time) string {
+	line := fmt.Sprintf("heard %s, %d taken", terminal.Ago(p.Heard, now), p.Taken)
+	if p.Taken > 0 {
+		line += fmt.Sprintf(", the latest after %s", p.Lag.Duration().Round(time.Millisecond))
+	}
+	if p.Refused > 0 {
+		line += fmt.Sprintf(", %d refused, the latest: %s", p.Refused, p.Why)
+	}
+	if p.Clock.Duration().Abs() >= time.Second {
+		line += fmt.Sprintf(", clock ahead by %s", p.Clock.Duration().Round(time.Second))
+	}
+	return line + some(", %d messages dropped", p.Dropped)
 }
 
 // orUnknown writes a number, or that it is not known.

@@ -203,6 +203,32 @@ var families = slices.Concat(
 		{"freeswitch_security_start_timestamp_seconds", gauge, "When the engine started.",
 			func(r *report) float64 { return seconds(r.Started) }},
 	}),
+	of(nil, ofFleet, []series[status.Fleet]{
+		{"freeswitch_security_fleet_up", gauge, "Whether this node is in its fleet and has all that the server has. Missing without a fleet.",
+			func(f *status.Fleet) float64 { return number(f.Joined) }},
+		{"freeswitch_security_fleet_records", gauge, "Decisions of the fleet that this node knows.",
+			func(f *status.Fleet) float64 { return float64(f.Records) }},
+		{"freeswitch_security_fleet_records_unsent", gauge, "Decisions of this node that the server does not have yet.",
+			func(f *status.Fleet) float64 { return float64(f.Unsent) }},
+		{"freeswitch_security_fleet_records_refused", gauge, "Decisions of peers that are not in force here.",
+			func(f *status.Fleet) float64 { return float64(f.Refused) }},
+		{"freeswitch_security_fleet_messages_dropped_total", counter, "Messages to peers that were too many to be sent.",
+			func(f *status.Fleet) float64 { return float64(f.Dropped) }},
+	}),
+	of([]string{"peer"}, eachPeer, []series[status.Peer]{
+		{"freeswitch_security_peer_last_heard_timestamp_seconds", gauge, "When a peer last gave a sign of life; 0 if it has given none.",
+			func(p *status.Peer) float64 { return seconds(p.Heard) }},
+		{"freeswitch_security_peer_lag_seconds", gauge, "Age of the latest decision of a peer when it was taken here.",
+			func(p *status.Peer) float64 { return float64(p.Lag) }},
+		{"freeswitch_security_peer_clock_ahead_seconds", gauge, "How far the clock of a peer is ahead of this host's.",
+			func(p *status.Peer) float64 { return float64(p.Clock) }},
+		{"freeswitch_security_peer_taken_total", counter, "Decisions of a peer that are in force here.",
+			func(p *status.Peer) float64 { return float64(p.Taken) }},
+		{"freeswitch_security_peer_refused_total", counter, "Decisions of a peer that were refused.",
+			func(p *status.Peer) float64 { return float64(p.Refused) }},
+		{"freeswitch_security_peer_messages_dropped_total", counter, "Messages of a peer that were too many or too long.",
+			func(p *status.Peer) float64 { return float64(p.Dropped) }},
+	}),
 	of([]string{"severity"}, eachSeverity, []series[int]{
 		{"freeswitch_security_problems", gauge, "Problems that /health lists.", func(n *int) float64 { return float64(*n) }},
 	}),
@@ -263,6 +289,20 @@ func eachDelivery(r *report, yield func(*status.Delivery, ...string)) {
 	for _, a := range r.Actions {
 		if a.Delivery != nil {
 			yield(a.Delivery, a.Name)
+		}
+	}
+}
+
+func ofFleet(r *report, yield func(*status.Fleet, ...string)) {
+	if r.Fleet != nil {
+		yield(r.Fleet)
+	}
+}
+
+func eachPeer(r *report, yield func(*status.Peer, ...string)) {
+	if r.Fleet != nil {
+		for i := range r.Fleet.Peers {
+			yield(&r.Fleet.Peers[i], r.Fleet.Peers[i].Name)
 		}
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"freeswitch-security/engine/status"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -64,6 +67,53 @@ func TestMetrics(t *testing.T) {
 	}
 	if err := prometheus.NewPedanticRegistry().Register(collector{l.server}); err != nil {
 		t.Error(err)
+	}
+}
+
+// familiesOf collects the families of a report.
+type familiesOf struct{ *report }
+
+func (familiesOf) Describe(chan<- *prometheus.Desc) {}
+
+func (c familiesOf) Collect(out chan<- prometheus.Metric) {
+	for _, f := range families {
+		f.emit(f.desc(), c.report, out)
+	}
+}
+
+func TestFleetMetrics(t *testing.T) {
+	var r report
+	r.Fleet = &status.Fleet{Joined: true, Records: 3, Unsent: 1, Refused: 2, Dropped: 4, Peers: status.List[status.Peer]{
+		{Name: "sbc2", Heard: time.UnixMilli(1500), Clock: -2, Lag: 0.25, Taken: 5, Refused: 6, Dropped: 7},
+	}}
+	const want = `
+# HELP freeswitch_security_fleet_up Whether this node is in its fleet and has all that the server has. Missing without a fleet.
+# TYPE freeswitch_security_fleet_up gauge
+freeswitch_security_fleet_up 1
+# HELP freeswitch_security_fleet_records_unsent Decisions of this node that the server does not have yet.
+# TYPE freeswitch_security_fleet_records_unsent gauge
+freeswitch_security_fleet_records_unsent 1
+# HELP freeswitch_security_peer_last_heard_timestamp_seconds When a peer last gave a sign of life; 0 if it has given none.
+# TYPE freeswitch_security_peer_last_heard_timestamp_seconds gauge
+freeswitch_security_peer_last_heard_timestamp_seconds{peer="sbc2"} 1.5
+# HELP freeswitch_security_peer_lag_seconds Age of the latest decision of a peer when it was taken here.
+# TYPE freeswitch_security_peer_lag_seconds gauge
+freeswitch_security_peer_lag_seconds{peer="sbc2"} 0.25
+# HELP freeswitch_security_peer_taken_total Decisions of a peer that are in force here.
+# TYPE freeswitch_security_peer_taken_total counter
+freeswitch_security_peer_taken_total{peer="sbc2"} 5
+# HELP freeswitch_security_peer_refused_total Decisions of a peer that were refused.
+# TYPE freeswitch_security_peer_refused_total counter
+freeswitch_security_peer_refused_total{peer="sbc2"} 6
+`
+	err := testutil.CollectAndCompare(familiesOf{&r}, strings.NewReader(want), "freeswitch_security_fleet_up", "freeswitch_security_fleet_records_unsent",
+		"freeswitch_security_peer_last_heard_timestamp_seconds", "freeswitch_security_peer_lag_seconds", "freeswitch_security_peer_taken_total", "freeswitch_security_peer_refused_total")
+	if err != nil {
+		t.Error(err)
+	}
+	r.Fleet = nil
+	if n := testutil.CollectAndCount(familiesOf{&r}, "freeswitch_security_fleet_up", "freeswitch_security_peer_taken_total"); n != 0 {
+		t.Errorf("without a fleet there are %d metrics of one", n)
 	}
 }
 

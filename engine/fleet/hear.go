@@ -188,6 +188,8 @@ func (n *Node) taken(r *Record, v Verdict) {
 	case v.Refused != "":
 		n.refuse(r.Node, r.id().key(), v.Refused)
 	default:
-		n.peers.of(r.Node).taken++
+		p := n.peers.of(r.Node)
+		p.taken++
+		p.age = n.o.Now().Sub(r.Stamp.Time())
 	}
 }

@@ -26,6 +26,7 @@ type peer struct {
 	heard   time.Time     // the latest sign of life, by this host's clock
 	clock   time.Duration // how far its clock is ahead of the server's
 	version string
+	age     time.Duration // of the latest decision that was taken, by both clocks
 	taken   uint64
 	refused uint64
 	why     string // the latest refusal

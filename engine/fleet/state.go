@@ -57,6 +57,9 @@ func (n *Node) publishState() {
 		one := status.Peer{Name: cmp.Or(name, "unknown"), Version: p.version, Heard: p.heard, Taken: p.taken, Refused: p.refused, Why: p.why, Dropped: lost[name]}
 		if !p.heard.IsZero() {
 			one.Clock = status.InSeconds(p.clock - own)
+			if p.taken > 0 {
+				one.Lag = status.InSeconds(max(0, p.age+p.clock-own))
+			}
 			if (p.clock - own).Abs() > clockOff {
 				off = append(off, fmt.Sprintf("%s by %s", name, (p.clock-own).Round(time.Second)))
 			}

@@ -22,6 +22,7 @@ type Peer struct {
 	Version string    `json:"version"`
 	Heard   time.Time `json:"lastHeard,omitzero"`
 	Clock   Seconds   `json:"clockAheadSeconds"` // of this node's clock
+	Lag     Seconds   `json:"lagSeconds"`        // age of its latest decision when it was taken here
 	Taken   uint64    `json:"taken"`             // decisions that are in force here
 	Refused uint64    `json:"refused"`
 	Why     string    `json:"why"`     // the latest refusal

@@ -1,0 +1,28 @@
+package fleet
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/fleet/fleettest"
+)
+
+// TestPeersInStatus: a peer's decisions are counted, and their age takes the difference of the clocks
+// into account.
+func TestPeersInStatus(t *testing.T) {
+	s := fleettest.Serve(t, nil)
+	a := newGuard(t, s, "a")
+	a.skew = -30 * time.Second
+	a.join()
+	b := newGuard(t, s, "b", ban.Trusted{Target: ban.Network(netip.MustParsePrefix("192.0.2.0/24"))}).join()
+	b.await("it hears a", func() bool { return len(b.Status().Peers) == 1 && !b.Status().Peers[0].Heard.IsZero() })
+	a.ban("203.0.113.7", time.Hour)
+	a.ban("192.0.2.1", time.Hour)
+	b.await("it has taken one and refused one", func() bool { p := b.Status().Peers[0]; return p.Taken == 1 && p.Refused == 1 })
+	p := b.Status().Peers[0]
+	if p.Name != "a" || p.Clock < -31 || p.Clock > -20 || p.Lag < 0 || p.Lag > 10 || b.Status().Refused != 1 {
+		t.Errorf("%+v", p)
+	}
+}
