@@ -58,7 +58,7 @@ func OpenFile(path string) (*File, error) {
 		err = db.Update(f.upgrade)
 	}
 	if err == nil {
-		err = f.each(f.shelf.open)
+		err = f.each(textsBucket, f.shelf.open)
 	}
 	if err != nil {
 		_ = db.Close() // it is given up
@@ -134,7 +134,7 @@ func (f *File) New() (isNew bool) {
 // Rescue copies what can be read of another file, which is damaged.
 func (f *File) Rescue(damaged *File) error {
 	err := f.db.Update(func(tx *bbolt.Tx) error {
-		return damaged.each(func(bucket, key, value []byte) error {
+		return damaged.all(func(bucket, key, value []byte) error {
 			b, err := tx.CreateBucketIfNotExists(bucket)
 			if err != nil || damage(bucket, key, value) != nil {
 				return err
@@ -146,10 +146,10 @@ func (f *File) Rescue(damaged *File) error {
 	return err
 }
 
-// Verify returns what cannot be read: how many values, and the first of them.
+// Verify returns what is damaged: how many values, and the first of them.
 func (f *File) Verify() error {
 	bad, first := 0, error(nil)
-	err := f.each(func(bucket, key, value []byte) error {
+	err := f.all(func(bucket, key, value []byte) error {
 		if err := damage(bucket, key, value); err != nil {
 			bad, first = bad+1, cmp.Or(first, err)
 		}
@@ -161,8 +161,18 @@ func (f *File) Verify() error {
 	return err
 }
 
-// each passes all keys and values.
-func (f *File) each(do func(bucket, key, value []byte) error) error {
+// each passes the keys and values of a bucket that may be missing.
+func (f *File) each(bucket []byte, do func(key, value []byte) error) error {
+	return f.db.ViewAll(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket(bucket); b != nil {
+			return b.ForEach(do)
+		}
+		return nil
+	})
+}
+
+// all passes the keys and values of all buckets.
+func (f *File) all(do func(bucket, key, value []byte) error) error {
 	return f.db.ViewAll(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			return b.ForEach(func(key, value []byte) error { return do(name, key, value) })
@@ -170,17 +180,12 @@ func (f *File) each(do func(bucket, key, value []byte) error) error {
 	})
 }
 
-// damage returns why a value cannot be read; nil if it can.
-func damage(bucket, key, value []byte) (err error) {
-	if bytes.Equal(bucket, recordsBucket) {
-		_, err = decodeRecord(key, value)
-	} else {
-		_, err = unsealed(key, value)
+// damage returns what is wrong with a value; nil if it is as it was saved.
+func damage(bucket, key, value []byte) error {
+	if _, err := unsealed(key, value); err != nil {
+		return fmt.Errorf("%s %x: %w", bucket, key, err)
 	}
-	if err != nil {
-		err = fmt.Errorf("%s %x: %w", bucket, key, err)
-	}
-	return err
+	return nil
 }
 
 // Close releases the file.
@@ -293,28 +298,31 @@ func (f *File) Evidence(b *Ban) (all []Evidence) {
 	return all
 }
 
-// Load passes every record to each, but those that [File.Verify] finds.
+// Load passes every record to each, but those that [File.Verify] finds. The error says which are not
+// damaged, and cannot be decoded all the same; the others are passed.
 func (f *File) Load(each func(Record)) error {
-	return f.each(func(bucket, key, value []byte) error {
-		if bytes.Equal(bucket, recordsBucket) {
-			if r, err := decodeRecord(key, value); err == nil {
-				each(r.Record)
-			}
+	d, bad, first := decoder{brief: true}, 0, error(nil)
+	err := f.each(recordsBucket, func(key, value []byte) error {
+		value, err := unsealed(key, value)
+		if err != nil {
+			return nil
+		}
+		if s, err := d.record(key, value); err == nil {
+			each(s.Record)
+		} else {
+			bad, first = bad+1, cmp.Or(first, fmt.Errorf("record %x: %w", key, err))
 		}
 		return nil
 	})
+	if first != nil && err == nil {
+		err = fmt.Errorf("%d records cannot be decoded, the first: %w", bad, first)
+	}
+	return err
 }
 
 func decodeRecord(key, value []byte) (s stored, err error) {
-	value, err = unsealed(key, value)
-	if err == nil {
-		err = msgpack.Unmarshal(value, &s)
-	}
-	if err == nil {
-		err = s.Record.complete(key)
-	}
-	if b := s.Record.Ban; err == nil && b != nil && s.Trail == nil {
-		b.Evidence = []Evidence{}
+	if value, err = unsealed(key, value); err == nil {
+		s, err = new(decoder).record(key, value)
 	}
 	return s, err
 }
@@ -378,11 +386,9 @@ func (f *File) SavePositions(positions map[string][]byte) error {
 // [File.Verify] finds.
 func (f *File) LoadPositions() (map[string][]byte, error) {
 	positions := map[string][]byte{}
-	err := f.each(func(bucket, source, position []byte) error {
-		if bytes.Equal(bucket, positionsBucket) {
-			if position, err := unsealed(source, position); err == nil {
-				positions[string(source)] = bytes.Clone(position)
-			}
+	err := f.each(positionsBucket, func(source, position []byte) error {
+		if position, err := unsealed(source, position); err == nil {
+			positions[string(source)] = bytes.Clone(position)
 		}
 		return nil
 	})

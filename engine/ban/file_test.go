@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.etcd.io/bbolt"
 )
 
 // open opens the state file of a test.
@@ -298,6 +299,28 @@ func TestFormerFormat(t *testing.T) {
 			t.Errorf("positions %q, %v", positions, err)
 		}
 		f.Close()
+	}
+}
+
+// TestUndecodable: a record that is whole and that this program cannot decode is told of. It stays in the
+// file, and the others are restored.
+func TestUndecodable(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "state.db"))
+	grace := Record{Target: Address(netip.MustParseAddr("203.0.113.7")), Grace: t0}
+	later := Record{Target: Address(netip.MustParseAddr("203.0.113.9")), Grace: t0}
+	if err := f.Save([]Record{grace, later}); err != nil {
+		t.Fatal(err)
+	}
+	key := recordKey(Address(netip.MustParseAddr("203.0.113.8")))
+	err := f.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(recordsBucket).Put(key, sealed(key, []byte{0x93, 1, 2})) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		l := NewLedger(NewTrust(nil))
+		if err := l.Restore(f); err == nil || !strings.Contains(err.Error(), "1 records cannot be decoded, the first: record 20cb007108") || l.grace.size() != 2 || f.Verify() != nil {
+			t.Fatalf("%d graces, %v", l.grace.size(), err)
+		}
 	}
 }
 

@@ -96,8 +96,8 @@ type shelf struct {
 }
 
 // open finds out about the texts of a file.
-func (s *shelf) open(bucket, key, value []byte) error {
-	if bytes.Equal(bucket, textsBucket) && len(key) == 8 {
+func (s *shelf) open(key, value []byte) error {
+	if len(key) == 8 {
 		if s.bytes == 0 {
 			s.oldest = binary.BigEndian.Uint64(key)
 		}
