@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 
 	"freeswitch-security/engine/settings"
@@ -39,8 +38,17 @@ type Fleet struct {
 // Shares reports whether the node shares something, and takes the same from its peers.
 func (f *Fleet) Shares(what string) bool { return slices.Contains(f.Share, what) }
 
-// fleetName is a name of a node or a bucket: a token of a subject.
-var fleetName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+// IsNode reports whether a name may be that of a node or a bucket of a fleet: a token of a subject.
+func IsNode(name string) bool {
+	for i := range len(name) {
+		switch b := name[i]; {
+		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '_', b == '-':
+		default:
+			return false
+		}
+	}
+	return name != "" && len(name) <= 32
+}
 
 // decodeFleet reads the fleet block. Without one there is no fleet.
 func (l *loader) decodeFleet(blocks []*settings.Block) {
@@ -106,7 +114,7 @@ func (f *Fleet) decodeServers(b *settings.Block) {
 
 func decodeFleetName(b *settings.Block, name string, target *string) {
 	if t, ok := b.Text(name); ok {
-		if !fleetName.MatchString(t.Value) {
+		if !IsNode(t.Value) {
 			b.Error(name, "Invalid name", "Write 1 to 32 letters, digits, _ or -.")
 			return
 		}

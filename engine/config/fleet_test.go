@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"freeswitch-security/engine/config"
@@ -33,6 +34,18 @@ func TestFleetBlock(t *testing.T) {
 		}
 		if test.block == least && (cfg.Fleet.Node != "sbc1" || !slices.Equal(cfg.Fleet.Share, []string{"bans", "counts", "registrations"}) || cfg.Fleet.MaxFromPeers != config.DefaultFromPeers) {
 			t.Errorf("%+v", cfg.Fleet)
+		}
+	}
+}
+
+// TestIsNode: a name is one token of a subject.
+func TestIsNode(t *testing.T) {
+	for name, want := range map[string]bool{
+		"sbc1": true, "A-z_9": true, strings.Repeat("n", 32): true,
+		"": false, strings.Repeat("n", 33): false, "a.b": false, "a b": false, "*": false, ">": false, "ü": false, "a\n": false, "a\x00": false,
+	} {
+		if config.IsNode(name) != want {
+			t.Errorf("%q: %t", name, !want)
 		}
 	}
 }

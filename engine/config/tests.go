@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,12 +93,6 @@ func (r *ruleBlock) decodeGiven(b *settings.Block) Given {
 	g.Line, g.Event, g.IP = line.Value, nil, ""
 	return g
 }
-
-// nodeName is the name of a node of a fleet.
-var nodeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
-
-// IsNode reports whether a name may be that of a node of a fleet.
-func IsNode(name string) bool { return nodeName.MatchString(name) }
 
 // decodeNode reads at which node of a fleet something is given.
 func decodeNode(b *settings.Block, g *Given) {

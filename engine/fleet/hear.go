@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"freeswitch-security/engine/config"
 )
 
 // hear takes a message of the bucket, and those that wait behind it.
@@ -92,7 +94,7 @@ func (n *Node) noteRecord(i id, m message) *Record {
 	r, err := decode(m.key, m.value, now)
 	if err != nil {
 		name := ""
-		if r != nil && nodeName.MatchString(r.Node) {
+		if r != nil && config.IsNode(r.Node) {
 			name = r.Node
 		}
 		n.refuse(name, m.key, err.Error())

@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"freeswitch-security/engine/config"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/time/rate"
@@ -172,7 +174,7 @@ func (n *Node) release(ctx context.Context) {
 
 // hearLease notes a sign of life.
 func (n *Node) hearLease(name string, m message) {
-	if !nodeName.MatchString(name) {
+	if !config.IsNode(name) {
 		return
 	}
 	var got sign

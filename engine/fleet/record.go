@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
 )
 
 // A Kind says what a record decides about its target.
@@ -64,8 +64,6 @@ const (
 
 	minBits4, minBits6 = 16, 32 // of networks: a wider one is many networks of others
 )
-
-var nodeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 // ByRule reports whether a rule decided.
 func (r *Record) ByRule() bool { return r.Author == ban.ByRule }
@@ -145,7 +143,7 @@ func decode(key string, value []byte, now time.Time) (*Record, error) {
 // check returns why a record of a peer must not be taken.
 func (r *Record) check(key string, now time.Time) error {
 	switch {
-	case !nodeName.MatchString(r.Node):
+	case !config.IsNode(r.Node):
 		return errors.New("it names no node")
 	case r.Kind != KindBan && r.Kind != KindUnban && r.Kind != KindTrust && r.Kind != KindUntrust:
 		return errors.New("it is of an unknown kind: the node is newer")

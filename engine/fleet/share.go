@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"freeswitch-security/engine/config"
+
 	"github.com/nats-io/nats.go"
 	"golang.org/x/time/rate"
 )
@@ -97,7 +99,7 @@ func (s *shared) attach(conn *nats.Conn) {
 
 // admits reports whether a message of a peer is taken.
 func (s *shared) admits(kind, peer string, length int, now time.Time) bool {
-	if !nodeName.MatchString(peer) || peer == s.node.cfg.Node {
+	if !config.IsNode(peer) || peer == s.node.cfg.Node {
 		return false
 	}
 	s.mu.Lock()
