@@ -31,12 +31,13 @@ var (
 // lockPatience is how long the node that a reload has replaced may take to close the file.
 const lockPatience = 2 * time.Second
 
-// A saved is an entry in the store.
+// A saved is an entry in the store. Its records are not changed any more.
 type saved struct {
 	Rev     uint64  `json:"rev"`
 	Base    *Record `json:"base,omitempty"`
 	Mine    *Record `json:"mine,omitempty"`
 	Refused string  `json:"refused,omitempty"`
+	known   bool    // Base is nil, and what the store has
 }
 
 // A place is where a node was in which bucket.
@@ -164,19 +165,15 @@ func (n *Node) save() {
 	if len(t.dirty) == 0 || t.saving != nil {
 		return
 	}
-	t.saving = make(map[id]*Record, min(len(t.dirty), mostSaved))
-	values := make(map[string][]byte, len(t.saving))
+	saving := make(map[id]*saved, min(len(t.dirty), mostSaved))
 	for i := range t.dirty {
-		if len(values) == mostSaved {
+		if len(saving) == mostSaved {
 			break
 		}
-		values[i.key()] = n.savedValue(i)
-		t.saving[i] = nil
-		if e := t.entries[i]; e != nil {
-			t.saving[i] = e.record
-		}
+		saving[i] = t.entries[i].toSave()
 		delete(t.dirty, i)
 	}
+	t.saving = saving
 	of := place{n.cfg.Bucket, n.cfg.Node, n.lease.instance, t.created, t.sequence}
 	if len(t.dirty) > 0 {
 		of.Sequence = t.stored // the sequence is that of all of them
@@ -184,7 +181,7 @@ func (n *Node) save() {
 	go func() {
 		err := n.o.Durable(context.Background())
 		if err == nil {
-			err = t.store.write(values, &of)
+			err = t.store.write(saving, &of)
 		}
 		n.wrote <- written{of.Sequence, err}
 	}()
@@ -199,10 +196,10 @@ type written struct {
 // saved notes what was saved, or has it saved again.
 func (n *Node) saved(w written) {
 	t := &n.table
-	for i, r := range t.saving {
+	for i, one := range t.saving {
 		if w.err != nil {
 			t.touch(i)
-		} else if e := t.entries[i]; e != nil && e.record == r {
+		} else if e := t.entries[i]; e != nil && one != nil && e.record == one.Base {
 			e.record = nil
 		}
 	}
@@ -215,26 +212,37 @@ func (n *Node) saved(w written) {
 	n.report(aboutStore, status.OK, "")
 }
 
-// savedValue returns what the store keeps of a key; nil: nothing.
-func (n *Node) savedValue(i id) []byte {
-	e := n.table.entries[i]
+// toSave returns what the store keeps of an entry; nil: nothing.
+func (e *entry) toSave() *saved {
 	if e == nil {
 		return nil
 	}
-	s := saved{Rev: e.rev, Mine: e.mine, Refused: e.refused}
-	if r := e.record; r != nil {
-		bare := *r
-		bare.Evidence = nil // the ledger has it
-		s.Base = &bare
-	} else if e.base.kind != "" {
-		s.Base = n.table.store.record(i)
+	return &saved{Rev: e.rev, Base: e.record, Mine: e.mine, Refused: e.refused, known: e.record == nil && e.base.kind != ""}
+}
+
+// value returns the value of an entry; nil: it is to be removed.
+func (s *store) value(i id, one *saved) []byte {
+	if one == nil {
+		return nil
 	}
-	value, _ := json.Marshal(&s) // of texts and numbers
+	kept := *one
+	if kept.known {
+		kept.Base = s.record(i)
+	} else if kept.Base != nil {
+		bare := *kept.Base
+		bare.Evidence = nil // the ledger has it
+		kept.Base = &bare
+	}
+	value, _ := json.Marshal(&kept) // of texts and numbers
 	return value
 }
 
-// write makes entries durable; one without a value is removed.
-func (s *store) write(values map[string][]byte, of *place) error {
+// write makes entries durable; nil is removed.
+func (s *store) write(entries map[id]*saved, of *place) error {
+	values := make(map[string][]byte, len(entries))
+	for i, one := range entries {
+		values[i.key()] = s.value(i, one)
+	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		entries, err := tx.CreateBucketIfNotExists(entriesBucket)
 		if err != nil {

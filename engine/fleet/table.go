@@ -16,17 +16,17 @@ type table struct {
 	cursor   *ban.Cursor
 	clock    hybrid
 	entries  map[id]*entry
-	queue    []id           // that have something to tell, in its order
-	failing  []id           // that are told again later
-	flying   map[id]flight  // proposals without an answer
-	foreign  int            // entries with a ban of a peer
-	created  time.Time      // of the bucket; zero: none was seen
-	sequence uint64         // of the latest record that was heard
-	store    *store         // nil: nothing survives a restart
-	dirty    map[id]bool    // entries that the store does not have
-	saving   map[id]*Record // what is being saved, with its record; nil: nothing
-	stored   uint64         // the sequence in the store
-	touched  bool           // an entry has changed since the state was made
+	queue    []id          // that have something to tell, in its order
+	failing  []id          // that are told again later
+	flying   map[id]flight // proposals without an answer
+	foreign  int           // entries with a ban of a peer
+	created  time.Time     // of the bucket; zero: none was seen
+	sequence uint64        // of the latest record that was heard
+	store    *store        // nil: nothing survives a restart
+	dirty    map[id]bool   // entries that the store does not have
+	saving   map[id]*saved // what is being saved; nil: nothing
+	stored   uint64        // the sequence in the store
+	touched  bool          // an entry has changed since the state was made
 }
 
 // An entry is one key.
@@ -306,7 +306,7 @@ func (n *Node) tellBan(i id, e *entry, b *ban.Ban, c *ban.Change) {
 		Kind: KindBan, Target: b.Target, Node: n.cfg.Node, Start: b.Start, Until: b.Until, Author: b.Author, Reason: b.Reason,
 		Rule: b.Rule, Key: b.Key, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions, Evidence: n.o.Ledger.Evidence(b),
 	}
-	r.Evidence = slices.Clone(r.Evidence) // cut below
+	r.Evidence, r.Actions = slices.Clone(r.Evidence), slices.Clone(r.Actions) // cut below
 	r.cut()
 	if c != nil {
 		r.Proven = c.Proven
