@@ -260,13 +260,13 @@ func isMarker(h nats.Header) bool {
 	return h.Get(jetstream.MarkerReasonHeader) != "" || h.Get("KV-Operation") == "DEL" || h.Get("KV-Operation") == "PURGE"
 }
 
-// propose sends a record on the condition that its key has the revision rev.
-func (s *session) propose(subject string, r *Record, rev uint64, now time.Time) error {
-	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(rev)}
-	if ttl := r.ttl(now); ttl > 0 {
+// propose sends a record on the condition that its key has the revision of the flight.
+func (s *session) propose(subject string, f flight, now time.Time) error {
+	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(f.rev)}
+	if ttl := f.record.ttl(now); ttl > 0 {
 		options = append(options, jetstream.WithMsgTTL(ttl))
 	}
-	_, err := s.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: r.encode()}, options...)
+	_, err := s.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: f.value}, options...)
 	return err
 }
 

@@ -273,3 +273,27 @@ func TestLatency(t *testing.T) {
 		t.Errorf("%d bans, want %d", b.ledger.Size(), times)
 	}
 }
+
+// TestManyBans logs how soon many bans of one node are in the ledgers of its peers.
+func TestManyBans(t *testing.T) {
+	many := 1000
+	if n, err := strconv.Atoi(os.Getenv("FLEET_BANS")); err == nil {
+		many = n
+	}
+	all := fleetOf(t, fleettest.Serve(t, nil), "a", "b", "c")
+	var cursors []*ban.Cursor
+	for _, peer := range all[1:] {
+		cursors = append(cursors, peer.ledger.Cursor(true, ban.Levels))
+	}
+	start := time.Now()
+	for i := range many {
+		all[0].ban(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), time.Hour)
+	}
+	for i, peer := range all[1:] {
+		for peer.ledger.Size() < many {
+			<-cursors[i].Ready()
+			cursors[i].Take()
+		}
+		t.Logf("%d bans are at %s after %s", many, peer.cfg.Node, time.Since(start))
+	}
+}

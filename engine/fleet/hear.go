@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -91,6 +92,11 @@ func (n *Node) noteRecord(i id, m message) *Record {
 	if e != nil && m.sequence <= e.rev {
 		return nil
 	}
+	f, flies := t.flying[i]
+	if flies && bytes.Equal(m.value, f.value) {
+		n.agreed(i, t.at(i), f.record, m.sequence)
+		return nil
+	}
 	r, err := decode(m.key, m.value, now)
 	if err != nil {
 		name := ""
@@ -106,8 +112,8 @@ func (n *Node) noteRecord(i id, m message) *Record {
 	}
 	t.clock.see(r.Stamp, now)
 	r.Node = n.peers.name(r.Node)
-	if f, flies := t.flying[i]; flies && f.record.Stamp == r.Stamp && f.record.Node == r.Node {
-		n.agreed(i, e, f.record, m.sequence)
+	if flies && f.record.Stamp == r.Stamp && f.record.Node == r.Node {
+		n.agreed(i, t.at(i), f.record, m.sequence)
 		return nil
 	}
 	if e != nil && e.mine != nil && e.mine.beats(r.head()) {

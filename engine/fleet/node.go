@@ -233,11 +233,12 @@ func (n *Node) pump() {
 		return
 	}
 	for len(n.table.flying) < mostFlying {
-		i, r, rev := n.table.next(n.o.Now())
-		if r == nil {
+		now := n.o.Now()
+		i, f, ok := n.table.next(now)
+		if !ok {
 			return
 		}
-		if err := n.session.propose(n.subject+i.key(), r, rev, n.o.Now()); err != nil {
+		if err := n.session.propose(n.subject+i.key(), f, now); err != nil {
 			n.table.land(i)
 			n.lose(failure{n.session, err})
 			return

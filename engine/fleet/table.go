@@ -42,7 +42,8 @@ type entry struct {
 // A flight is a proposal without an answer.
 type flight struct {
 	record *Record
-	rev    uint64
+	value  []byte // the record as it is sent
+	rev    uint64 // that its key must have
 }
 
 // ready yields when the ledger has changed.
@@ -131,9 +132,8 @@ func (t *table) again() {
 	t.failing = nil
 }
 
-// next returns the next record to tell, which is on its way then, and the revision that its key must
-// have; nil if there is none.
-func (t *table) next(now time.Time) (i id, r *Record, rev uint64) {
+// next returns the next record to tell, which is on its way then; ok is false if there is none.
+func (t *table) next(now time.Time) (i id, f flight, ok bool) {
 	for len(t.queue) > 0 {
 		i, t.queue = t.queue[0], t.queue[1:]
 		e := t.entries[i]
@@ -148,10 +148,11 @@ func (t *table) next(now time.Time) (i id, r *Record, rev uint64) {
 			t.drop(i, e)
 			continue
 		}
-		t.flying[i] = flight{e.mine, e.rev}
-		return i, e.mine, e.rev
+		f = flight{e.mine, e.mine.encode(), e.rev}
+		t.flying[i] = f
+		return i, f, true
 	}
-	return id{}, nil, 0
+	return id{}, f, false
 }
 
 // land ends a flight.
