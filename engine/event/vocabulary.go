@@ -42,7 +42,8 @@ const (
 // a SIPRequest is to be reported again, with its answer and when it is sent again.
 const SIPRequestAgain = "sip_request again"
 
-// Raw is what stands among the events that are wanted of a source for a raw field that a rule reads.
+// Raw is what stands among the events that are wanted of a source for a raw field that a rule reads; that
+// of "" stands for all.
 func Raw(field string) string { return rawStart + field }
 
 // RawField returns the raw field of a name among the wanted events, if it is one of [Raw].

@@ -64,6 +64,9 @@ func (c *checker) check(n ast.Node) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.StringNode:
 	case *ast.IdentifierNode:
 		c.identifier(n)
+		if n.Value == "fields" { // as a whole: its length, or a name that is not constant
+			c.names[event.Raw("")] = true
+		}
 	case *ast.UnaryNode:
 		c.check(n.Node)
 	case *ast.BinaryNode:
@@ -132,6 +135,12 @@ func (c *checker) binary(n *ast.BinaryNode) {
 		return
 	}
 	c.check(n.Left)
+	key, ok := n.Left.(*ast.StringNode)
+	if raw, is := n.Right.(*ast.IdentifierNode); ok && is && n.Operator == "in" && raw.Value == "fields" {
+		c.identifier(raw)
+		c.rawField(key)
+		return
+	}
 	c.check(n.Right)
 	switch n.Operator {
 	case "matches":
@@ -144,9 +153,6 @@ func (c *checker) binary(n *ast.BinaryNode) {
 			for _, element := range array.Nodes {
 				c.compared(n.Left, element)
 			}
-		}
-		if key, ok := n.Left.(*ast.StringNode); ok && identifies(n.Right, "fields") {
-			c.rawField(key)
 		}
 	}
 }
@@ -243,11 +249,12 @@ func (c *checker) member(n *ast.MemberNode) {
 		c.local(n)
 		return
 	}
-	if !identifies(n.Node, "fields") {
+	raw, ok := n.Node.(*ast.IdentifierNode)
+	if !ok || raw.Value != "fields" {
 		c.problem(n, "Not part of the language", `Only "fields" and "local" have members. Use startsWith, endsWith or contains to look into a text.`)
 		return
 	}
-	c.check(n.Node)
+	c.identifier(raw)
 	key, ok := n.Property.(*ast.StringNode)
 	if !ok {
 		c.problem(n.Property, "Name not constant", `Write the name of a raw field in quotes.`)

@@ -3,6 +3,7 @@ package rule
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -285,6 +286,38 @@ func TestWantsAgain(t *testing.T) {
 		set := NewSet([]*Spec{{Name: "one", On: []string{"sip.wire"}, Match: compiled(t, match)}})
 		if got := set.Wants("sip.wire")[event.SIPRequestAgain]; got != again {
 			t.Errorf("%s: %v", match, got)
+		}
+	}
+}
+
+// TestWantsRawFields checks which raw fields a source is to read.
+func TestWantsRawFields(t *testing.T) {
+	for match, fields := range map[string][]string{
+		"event == 'call'": {},
+		"event == 'call' and fields['rpid'] == '1' and fields.p == ''":   {"p", "rpid"},
+		"event == 'call' and 'rpid' in fields":                           {"rpid"},
+		"event == 'call' and int(fields['rpid']) > len(fields.p)":        {"p", "rpid"},
+		"event == 'call' and len(fields) > 100":                          {""},
+		"event == 'call' and user in fields":                             {""},
+		"event == 'call' and string(fields) contains 'sipvicious'":       {""},
+		"event == 'call' and fields.p == '1' and not (user in (fields))": {"", "p"},
+	} {
+		for _, then := range []bool{false, true} {
+			spec := guessing(t)
+			spec.Match = compiled(t, match)
+			if then {
+				spec.Match, spec.Threshold.Then = compiled(t, "event == 'auth_failure'"), compiled(t, match)
+			}
+			got := []string{}
+			for name := range NewSet([]*Spec{spec}).Wants(log) {
+				if field, isRaw := event.RawField(name); isRaw {
+					got = append(got, field)
+				}
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(fields, got); diff != "" {
+				t.Errorf("%s: -want +got:\n%s", match, diff)
+			}
 		}
 	}
 }

@@ -271,3 +271,16 @@ func TestRawFields(t *testing.T) {
 		}
 	}
 }
+
+// TestAllRawFields checks that a rule that reads all raw fields is shown all.
+func TestAllRawFields(t *testing.T) {
+	data := esltest.Recording(t, "testdata/mixed.raw.gz")
+	all, _ := testSource().replayed(t, data, nil)
+	want := map[string]bool{event.Raw(""): true}
+	for _, spec := range testSource().Describe().Events {
+		want[spec.Name] = true
+	}
+	if got, _ := testSource().replayed(t, data, want); len(got) == 0 || !cmp.Equal(all, got, sameAddr) {
+		t.Errorf("-all +got:\n%s", cmp.Diff(all, got, sameAddr))
+	}
+}

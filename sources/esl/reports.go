@@ -159,6 +159,9 @@ var isNeeded, isReported = func() (headers, events map[string]bool) {
 // numbers. All events of the log alone are that severe.
 const warning = 4
 
+// wantsAll reports whether all raw fields are wanted.
+func wantsAll(want map[string]bool) bool { return want == nil || want[event.Raw("")] }
+
 // rawFields returns the raw fields that rules read.
 func rawFields(want map[string]bool) (fields []string) {
 	for name := range want {
@@ -172,7 +175,7 @@ func rawFields(want map[string]bool) (fields []string) {
 // keptFields returns the raw fields to keep of each row: those that refine, the engine or rules read;
 // nil: all.
 func keptFields(want map[string]bool) map[*report][]string {
-	if want == nil {
+	if wantsAll(want) {
 		return nil
 	}
 	kept, named := map[*report][]string{}, rawFields(want)
@@ -190,7 +193,7 @@ func keptFields(want map[string]bool) map[*report][]string {
 
 // headersOf returns the headers to read of messages; none: all.
 func headersOf(want map[string]bool) []string {
-	if want == nil {
+	if wantsAll(want) {
 		return nil
 	}
 	return slices.Concat(slices.Sorted(maps.Keys(isNeeded)), strings.Fields(ofEngine), ofMessage, rawFields(want))
