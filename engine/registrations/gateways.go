@@ -15,7 +15,7 @@ import (
 // has a few, and a DNS name with thousands of addresses is not credible.
 const maxGateways = 10_000
 
-// maxOfNode bounds those of one other node of a fleet.
+// maxOfNode bounds those of one other node of a fleet. All other nodes have half of maxGateways.
 const maxOfNode = 1000
 
 // GatewayEvents are the names of the events that Gateways learn from.
@@ -50,7 +50,7 @@ func (g *Gateways) Learn(ev *event.Event) (changed bool) {
 	one := gateway{addr: ev.IP, source: ev.From(), name: event.Bound(ev.Fields["gateway"], event.MaxField)}
 	switch _, known := g.at[one]; {
 	case ev.Name == event.Gateway && ev.IP.IsValid() && !known:
-		if before >= g.limit || ev.Node != "" && g.of(ev.Node) >= maxOfNode {
+		if before >= g.limit || ev.Node != "" && g.full(ev.Node) {
 			g.ignored++
 			return false
 		}

@@ -44,12 +44,16 @@ func (g *Gateways) Own(now time.Time) (all []*event.Event) {
 	return all
 }
 
-// of counts the gateways of a node.
-func (g *Gateways) of(node string) (n int) {
+// full reports whether another node, or all others together, have as many gateways as they may.
+func (g *Gateways) full(node string) bool {
+	own, all := 0, 0
 	for one := range g.at {
+		if foreign(one.source) {
+			all++
+		}
 		if strings.HasPrefix(one.source, node+"/") {
-			n++
+			own++
 		}
 	}
-	return n
+	return own >= maxOfNode || all >= g.limit/2
 }

@@ -52,6 +52,7 @@ type Table struct {
 	mu              sync.Mutex                  // guards all fields
 	accounts        map[account][]*registration // oldest first
 	unauthenticated map[profile]bool            // profiles that also register without a password
+	ofPeers         map[profile]bool            // likewise, at other nodes of a fleet
 	places          bart.Table[*place]          // by address
 	byEnd           byEnd
 	banned          map[account]bool // accounts of any source, without one; their registrations are in no answer
@@ -83,7 +84,7 @@ type registration struct {
 
 // NewTable returns an empty table.
 func NewTable() *Table {
-	return &Table{accounts: map[account][]*registration{}, unauthenticated: map[profile]bool{}, banned: map[account]bool{}, limit: maxRegistrations}
+	return &Table{accounts: map[account][]*registration{}, unauthenticated: map[profile]bool{}, ofPeers: map[profile]bool{}, banned: map[account]bool{}, limit: maxRegistrations}
 }
 
 // Learn takes an event, and ignores those that are not of Events.
@@ -120,7 +121,7 @@ func (t *Table) markUnauthenticated(p profile) {
 	if t.isUnauthenticated(p) {
 		return
 	}
-	t.unauthenticated[profile{p.source, strings.Clone(p.name)}] = true
+	t.unauthenticatedLike(p)[profile{p.source, strings.Clone(p.name)}] = true
 	for _, r := range slices.Clone(t.byEnd) {
 		if r.unproven && t.isUnauthenticated(r.profile) {
 			t.drop(r)
@@ -129,7 +130,16 @@ func (t *Table) markUnauthenticated(p profile) {
 }
 
 func (t *Table) isUnauthenticated(p profile) bool {
-	return t.unauthenticated[p] || len(t.unauthenticated) >= maxUnauthenticated
+	known := t.unauthenticatedLike(p)
+	return known[p] || len(known) >= maxUnauthenticated
+}
+
+// unauthenticatedLike returns the profiles of this node, or those of others: peers must not use up the bound.
+func (t *Table) unauthenticatedLike(p profile) map[profile]bool {
+	if foreign(p.source) {
+		return t.ofPeers
+	}
+	return t.unauthenticated
 }
 
 // register adds or renews the registration of a phone.
@@ -147,7 +157,7 @@ func (t *Table) register(a account, ev *event.Event, now time.Time) {
 	if unproven && t.isUnauthenticated(profileOf(ev)) && (len(same) == 0 || same[0].addr != ev.IP) {
 		return
 	}
-	if len(same) == 0 && ev.Node != "" && t.foreign >= t.limit/2 {
+	if len(same) == 0 && ev.Node != "" && (t.foreign >= t.limit/2 || len(t.byEnd) >= t.limit) {
 		t.evicted++
 		return
 	}
@@ -320,7 +330,9 @@ func (t *Table) Retain(keep func(source string) bool) {
 			t.drop(r)
 		}
 	}
-	maps.DeleteFunc(t.unauthenticated, func(p profile, _ bool) bool { return !keep(p.source) })
+	for _, known := range []map[profile]bool{t.unauthenticated, t.ofPeers} {
+		maps.DeleteFunc(known, func(p profile, _ bool) bool { return !keep(p.source) })
+	}
 }
 
 // SetBanned notes whether an account is banned, as event.Fold writes it. Until its ban ends, its
