@@ -107,6 +107,11 @@ func TestForgery(t *testing.T) {
 			s.WriteString(s.failure(s.now.Add(time.Second), victim)[len("2026-"):])
 			s.goesOn(session, 20)
 		}, forgedBy},
+		{"behind the prefix of another program", func(s *stage) {
+			s.opens(session, caller, "x")
+			s.WriteString("freeswitch[812]: " + s.failure(s.now.Add(time.Second), victim))
+			s.goesOn(session, 200)
+		}, forgedBy},
 		{"with another idle time", func(s *stage) {
 			s.opens(session, caller, "x")
 			s.WriteString(strings.Replace(s.failure(s.now, victim), s.idle, " 90.00%", 1))

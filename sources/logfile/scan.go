@@ -117,7 +117,9 @@ func (s *scanner) examine(b *block, at int) {
 	}
 	f.at = at
 	from, to := b.from+at, b.to-len(rest)
-	if s.Piece > 0 && f.event.IP.IsValid() && (f.Session && hasNoSession(f.File) || !s.InOrder(&f.Header, from, line, to)) {
+	// A refused line may hold its header behind a prefix. The order of lines does not tell of that header.
+	compared := f.refused || f.Session && hasNoSession(f.File)
+	if s.Piece > 0 && f.event.IP.IsValid() && (compared || !s.InOrder(&f.Header, from, line, to)) {
 		c := contextOf(b.log, from, line, to)
 		if s.judge(&f, &c) {
 			b.doubted++
