@@ -73,13 +73,13 @@ func (a *ahead) run(ctx context.Context, input string) (done bool, err error) {
 	return true, outcome(ctx, filepath.Base(w.cmd.Path), err, &w.errText)
 }
 
-// release ends the program that waits.
+// release ends the program that waits. It has done nothing, so it need not end by itself.
 func (a *ahead) release() {
 	if a.next == nil {
 		return
 	}
 	if w := <-a.next; w != nil {
-		_ = w.input.Close()
+		_ = w.cmd.Process.Kill()
 		_ = w.cmd.Wait()
 	}
 	a.next = nil

@@ -52,6 +52,22 @@ func TestProgramStartedAheadHangs(t *testing.T) {
 	}
 }
 
+// TestProgramStartedAheadDoesNotEnd: a program that hangs does not keep the guard from ending.
+func TestProgramStartedAheadDoesNotEnd(t *testing.T) {
+	tools := &toolset{restore: program(t, "iptables-restore", "exec sleep 60")}
+	tools.prepare()
+	done := make(chan struct{})
+	go func() {
+		tools.ahead.release()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("not ended after 20 s")
+	}
+}
+
 // TestProgramStartedAheadHasEnded: what waits may be killed, or the input may be too long for it.
 func TestProgramStartedAheadHasEnded(t *testing.T) {
 	input := filepath.Join(t.TempDir(), "input")
