@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -12,6 +14,9 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/fleet/fleettest"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/time/rate"
 )
 
 // rounds is how often TestFleetAgreesWithModel lets the world fall apart; make soak sets it.
@@ -271,6 +276,29 @@ func TestLatency(t *testing.T) {
 	t.Logf("from the ledger of a node to that of another one: p50 %s, p99 %s", took[times/2], took[times-1])
 	if b.ledger.Size() != times {
 		t.Errorf("%d bans, want %d", b.ledger.Size(), times)
+	}
+}
+
+// TestBeyondTheRate: what a peer decides beyond its rate is taken once the rate allows it.
+func TestBeyondTheRate(t *testing.T) {
+	g := newGuard(t, &fleettest.Server{Options: &server.Options{}}, "b")
+	g.Node = New(&g.cfg, Options{Ledger: g.ledger, Take: g.take, Now: g.now, Log: slog.New(slog.DiscardHandler)})
+	g.life, g.session = t.Context(), &session{current: true}
+	target := ban.Address(netip.MustParseAddr("203.0.113.7"))
+	r := &Record{
+		Kind: KindBan, Target: target, Node: "a", Stamp: stampAt(g.now()), Start: g.now(), Until: g.now().Add(time.Hour),
+		Author: ban.ByRule, Rule: "guessing", Offence: 1,
+	}
+	g.peers.of("a").changes = rate.NewLimiter(0, 0)
+	g.hear(heard{g.session, message{key: r.id().key(), value: r.encode(), sequence: 1, number: 1}})
+	g.takeLate()
+	if why := g.table.entries[r.id()].refused; why != tooFast || g.has("203.0.113.7") {
+		t.Fatalf("refused: %q, banned: %t", why, g.has("203.0.113.7"))
+	}
+	g.peers.of("a").changes = rate.NewLimiter(rate.Inf, 0)
+	g.takeLate()
+	if why := g.table.entries[r.id()].refused; why != "" || !g.has("203.0.113.7") {
+		t.Errorf("refused: %q, banned: %t", why, g.has("203.0.113.7"))
 	}
 }
 

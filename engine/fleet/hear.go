@@ -132,8 +132,9 @@ func (n *Node) noteRecord(i id, m message) *Record {
 		return nil
 	}
 	if n.session.current && r.Node != n.cfg.Node && !n.peers.of(r.Node).changes.Allow() {
-		t.refuse(i, e, "the node decides faster than is taken from a peer")
-		n.refuse(r.Node, m.key, e.refused)
+		t.refuse(i, e, tooFast)
+		t.late = true
+		n.refuse(r.Node, m.key, tooFast)
 		return nil
 	}
 	e.refused = notEntered
@@ -177,6 +178,32 @@ func (n *Node) take(records []*Record) {
 			}
 		}
 	}
+}
+
+// tooFast is why a decision is not in force yet that is beyond the rate of its node.
+const tooFast = "the node decides faster than is taken from a peer"
+
+// takeLate has decisions entered that were beyond the rate of their nodes, as far as that allows now.
+func (n *Node) takeLate() {
+	t := &n.table
+	if !t.late {
+		return
+	}
+	t.late = false
+	var late []id
+	for i, e := range t.entries {
+		if e.refused != tooFast || e.mine != nil {
+			continue
+		}
+		t.late = true
+		if len(late) == changeRate {
+			break
+		}
+		if n.peers.of(e.base.node).changes.Allow() {
+			late = append(late, i)
+		}
+	}
+	n.take(n.load(late))
 }
 
 // notEntered is why a decision is not in force that came while the engine ended.

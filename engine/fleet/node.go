@@ -79,7 +79,7 @@ func New(cfg *config.Fleet, o Options) *Node {
 		state: status.Fleet{Node: cfg.Node, Bucket: cfg.Bucket},
 	}
 	n.link.events = make(chan struct{}, 1)
-	n.table = table{entries: map[id]*entry{}, dirty: map[id]bool{}, flying: map[id]flight{}}
+	n.table = table{entries: map[id]*entry{}, dirty: map[id]bool{}, flying: map[id]flight{}, late: true}
 	n.peers = peers{all: map[string]*peer{}, log: rate.NewLimiter(rate.Every(time.Minute), 20)}
 	n.shared = newShared(n)
 	if n.table.share = cfg.Shares(config.ShareBans); n.table.share {
@@ -144,6 +144,7 @@ func (n *Node) Run(ctx context.Context) {
 			n.saved(w)
 		case <-look.C:
 			n.look()
+			n.takeLate()
 			if time.Since(swept) >= sweepEvery {
 				swept = time.Now()
 				n.sweep()

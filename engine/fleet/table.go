@@ -27,6 +27,7 @@ type table struct {
 	saving   map[id]*saved // what is being saved; nil: nothing
 	stored   uint64        // the sequence in the store
 	touched  bool          // an entry has changed since the state was made
+	late     bool          // there may be entries that are refused as tooFast
 }
 
 // An entry is one key.
