@@ -20,10 +20,10 @@ func (a *app) ban() *cobra.Command {
 		Use:     "ban TARGET…",
 		Aliases: []string{"block"},
 		Short:   "Ban addresses, networks, endpoints and accounts",
-		Long: `Ban addresses, networks, endpoints (one source port of an address) and accounts.
-- reads them from standard input, one a line. A target that is already banned
-stays banned until the later end. A trusted target is refused, with the line of
-the file that trusts it. A ban is reported once it is durable and in force.
+		Long: `Ban addresses, networks, endpoints (source ports of addresses) and accounts, on
+all nodes of a fleet. - reads them from standard input, one a line. A target that
+is banned stays so until the later end. A trusted target is refused, with the
+line that trusts it. A ban is reported once it is durable and in force here.
 
 Exit status: 0 all are banned; 1 one was refused; 2 the request failed.`,
 		Example: "  freeswitch-security ban 203.0.113.7 --for 2h --reason \"calls at night\"\n" +
@@ -57,7 +57,7 @@ func (a *app) unban() *cobra.Command {
 		Long: `End every ban that covers an address, a network, an endpoint or an account, and
 the bans of the endpoints in it. A network ban that covers it ends entirely, and
 is reported. - reads targets from standard input, one a line. With --grace rules
-do not ban the target for that time.
+do not ban the target for that time. In a fleet all of this holds on all nodes.
 
 Exit status: 0 none is banned any longer, including those that were not; 1 one
 was refused; 2 the request failed.`,

@@ -95,7 +95,7 @@ func TestTrustByHand(t *testing.T) {
 	g.want(1, []string{"not banned", "203.0.113.0/24", "new trunk", "trust ends"}, "show", "203.0.113.7")
 	g.want(1, []string{"not banned: trusted: whitelist, new trunk"}, "ban", "203.0.113.7")
 	g.want(0, []string{"203.0.113.0/24", "run time", "in 6d", "198.51.100.0/24", "carriers", "a.hcl:10", "SIP trunks"}, "list", "--trusted")
-	g.want(2, []string{"--rule and --sort are for bans"}, "list", "--trusted", "--rule", "password guessing")
+	g.want(2, []string{"--rule, --node and --sort are for bans"}, "list", "--trusted", "--rule", "password guessing")
 	g.want(1, []string{"trusted", "198.51.100.0/24, by carriers", "a.hcl:10"}, "show", "198.51.100.7")
 	g.want(1, []string{"198.51.100.7  "}, "untrust", "198.51.100.7")
 	g.want(0, []string{"203.0.113.0/24  untrusted\n"}, "untrust", "203.0.113.0/24")
@@ -423,4 +423,31 @@ func TestVerbsOnATerminal(t *testing.T) {
 	if shown := shownOn(t, environ, "show", "203.0.113.7"); !strings.Contains(shown, strings.Repeat("long ", 49)) {
 		t.Errorf("the reason is cut: %s", shown)
 	}
+}
+
+// TestListOfNode lists what one node of a fleet has decided.
+func TestListOfNode(t *testing.T) {
+	guard(t).want(2, []string{"this one is in none"}, "list", "--node", "sbc1")
+	g := guardWith(t, `
+fleet {
+  servers = ["nats://127.0.0.1:1"]
+  node    = "sbc1"
+}
+`)
+	g.want(0, nil, "ban", "203.0.113.7")
+	order := ban.Order{Target: ban.Address(netip.MustParseAddr("203.0.113.8")), Rule: "password guessing", Author: "peer sbc2", At: time.Now(), Terms: []ban.Term{ban.Permanent}}
+	if _, err := g.engine.Ban(t.Context(), []ban.Order{order}); err != nil {
+		t.Fatal(err)
+	}
+	for node, want := range map[string]string{"sbc1": "203.0.113.7", "sbc2": "203.0.113.8", "sbc3": ""} {
+		var got []string
+		for _, b := range decoded[status.Ban](t, g.want(0, nil, "list", "--json", "--node", node)) {
+			got = append(got, b.Target.String())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("--node %s: %s, want %s", node, got, want)
+		}
+	}
+	g.want(2, []string{"are for bans only"}, "list", "--trusted", "--node", "sbc1")
+	g.want(1, []string{"fleet node sbc1", "no server, goes on by itself; 0 peers"}, "status")
 }

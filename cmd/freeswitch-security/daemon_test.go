@@ -79,7 +79,10 @@ rule "password guessing" {
 `
 
 // guard starts a daemon that ends with the test.
-func guard(t testing.TB) *guarded {
+func guard(t testing.TB) *guarded { return guardWith(t, "") }
+
+// guardWith is guard with more rules.
+func guardWith(t testing.TB, more string) *guarded {
 	t.Helper()
 	dir := t.TempDir()
 	g := &guarded{
@@ -91,7 +94,7 @@ func guard(t testing.TB) *guarded {
 	if err := os.Mkdir(rules, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(rules, "a.hcl"), fmt.Appendf(nil, guardedRules, g.log), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(rules, "a.hcl"), append(fmt.Appendf(nil, guardedRules, g.log), more...), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cfg, diags, _ := config.Load(rules, config.Kinds{

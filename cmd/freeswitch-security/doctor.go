@@ -18,9 +18,10 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Find what leaves a FreeSWITCH and this host open",
 		Long: `Examine a FreeSWITCH over its event socket, and this host, for what leaves them
-open to attacks: what it is, why it matters and how to fix it. It changes
-nothing, but logs a line at FreeSWITCH to test its log level. Run it as the
-user that runs the guard.
+open to attacks: what it is, why it matters and how to fix it. Of a fleet it
+examines the server, the rights and the clocks, as the running guard sees them.
+It changes nothing, but logs a line at FreeSWITCH to test its log level. Run it
+as the user that runs the guard.
 
 Exit status: 0 nothing critical; 1 something critical; 2 it could not look.`,
 		Example: "  freeswitch-security doctor\n  freeswitch-security doctor --source esl.pbx --json",
@@ -39,13 +40,12 @@ Exit status: 0 nothing critical; 1 something critical; 2 it could not look.`,
 			default:
 				o.NoRules = err
 			}
-			o.Sources = func(ctx context.Context) ([]status.Source, error) {
+			o.Guard = func(ctx context.Context) (s status.Status, err error) {
 				c, err := a.client(connFlags{})
 				if err != nil {
-					return nil, err
+					return s, err
 				}
-				s, err := c.Status(ctx)
-				return s.Sources, err
+				return c.Status(ctx)
 			}
 			found, err := doctor.Examine(cmd.Context(), o)
 			if err == nil {

@@ -66,7 +66,7 @@ Exit status: 0 all bans are written; 2 the export failed.`,
 			return fmt.Errorf("--format is plain, csv or json, not %q", format)
 		}
 		out := bufio.NewWriterSize(a.stdout, 1<<16)
-		if err := e.write(out, ofRule(c.Bans(ctx, listPage), rule)); err != nil {
+		if err := e.write(out, passing(c.Bans(ctx, listPage), ofRule(rule))); err != nil {
 			return err
 		}
 		return out.Flush()

@@ -9,11 +9,13 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/fleet"
 	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
@@ -26,9 +28,9 @@ const listPage = 1000
 // listFlags say which entries are listed, and how.
 type listFlags struct {
 	connFlags
-	rule, sort    string
-	limit         int
-	trusted, json bool
+	rule, sort, node string
+	limit            int
+	trusted, json    bool
 }
 
 func (a *app) list() *cobra.Command {
@@ -38,7 +40,8 @@ func (a *app) list() *cobra.Command {
 		Short: "List bans or what is trusted",
 		Long: `List all bans, or with --trusted all trusted networks and accounts. UNTIL is the
 time that is left, PACKETS is what the kernel has dropped. With --json each
-entry is one object on a line.
+entry is one object on a line. --node lists the bans that a node of the fleet
+has decided, this one or another one.
 
 Bans are sorted by target, until, added, packets or offence.
 
@@ -49,8 +52,8 @@ Exit status: 0 the list is complete; 2 the request failed.`,
 	}
 	cmd.RunE = a.asking(&flags.connFlags, func(ctx context.Context, c *client.Client, _ []string) error {
 		if flags.trusted {
-			if flags.rule != "" || cmd.Flags().Changed("sort") {
-				return errors.New("--rule and --sort are for bans only")
+			if flags.rule != "" || flags.node != "" || cmd.Flags().Changed("sort") {
+				return errors.New("--rule, --node and --sort are for bans only")
 			}
 			return a.listTrusted(ctx, c, flags)
 		}
@@ -58,6 +61,7 @@ Exit status: 0 the list is complete; 2 the request failed.`,
 	})
 	flags.connFlags.flags(cmd)
 	cmd.Flags().StringVar(&flags.rule, "rule", "", "only the bans of this rule")
+	cmd.Flags().StringVar(&flags.node, "node", "", "only the bans that this `NODE` of the fleet decided")
 	cmd.Flags().StringVar(&flags.sort, "sort", "target", "order of bans")
 	cmd.Flags().IntVar(&flags.limit, "limit", 0, "maximum number of entries; 0: all")
 	cmd.Flags().BoolVar(&flags.trusted, "trusted", false, "list trusted networks and accounts")
@@ -97,7 +101,14 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 	if !known {
 		return fmt.Errorf("--sort is target, until, added, packets or offence, not %q", flags.sort)
 	}
-	wanted := ofRule(c.Bans(ctx, listPage), flags.rule)
+	wanted := passing(c.Bans(ctx, listPage), ofRule(flags.rule))
+	if flags.node != "" {
+		decided, err := decidedBy(ctx, c, flags.node)
+		if err != nil {
+			return err
+		}
+		wanted = passing(wanted, decided)
+	}
 	if order != nil {
 		bans, err := collect(wanted, !flags.json)
 		if err != nil {
@@ -168,11 +179,30 @@ func printObjects[T any](w io.Writer, values iter.Seq2[T, error]) error {
 	return nil
 }
 
-// ofRule filters the bans of one rule; "" passes all.
-func ofRule(bans iter.Seq2[status.Ban, error], rule string) iter.Seq2[status.Ban, error] {
+// ofRule returns whether a ban is of a rule; "" is each.
+func ofRule(rule string) func(*status.Ban) bool {
+	return func(b *status.Ban) bool { return rule == "" || b.Rule == rule }
+}
+
+// decidedBy returns whether a node of the fleet has decided a ban.
+func decidedBy(ctx context.Context, c *client.Client, node string) (func(*status.Ban) bool, error) {
+	s, err := c.Status(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Fleet == nil:
+		return nil, errors.New("--node is for a guard in a fleet, and this one is in none: the rule files have no fleet block")
+	case s.Fleet.Node == node:
+		return func(b *status.Ban) bool { return !strings.HasPrefix(b.Author, fleet.AuthorPrefix) }, nil
+	}
+	return func(b *status.Ban) bool { return b.Author == fleet.AuthorPrefix+node }, nil
+}
+
+// passing filters bans.
+func passing(bans iter.Seq2[status.Ban, error], wanted func(*status.Ban) bool) iter.Seq2[status.Ban, error] {
 	return func(yield func(status.Ban, error) bool) {
 		for b, err := range bans {
-			if (err != nil || rule == "" || b.Rule == rule) && !yield(b, err) {
+			if (err != nil || wanted(&b)) && !yield(b, err) {
 				return
 			}
 		}

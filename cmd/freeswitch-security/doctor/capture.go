@@ -163,17 +163,18 @@ func (x *exam) judgeMirror(w wire) {
 	}
 }
 
-// askGuard asks the running guard how many packets its sources have received.
-func (x *exam) askGuard(ctx context.Context, sources func(context.Context) ([]status.Source, error)) {
-	if sources == nil || len(x.wires()) == 0 {
+// askGuard asks the running guard how many packets its sources have received, and about its fleet.
+func (x *exam) askGuard(ctx context.Context, guard func(context.Context) (status.Status, error)) {
+	if guard == nil || len(x.wires()) == 0 && (x.cfg == nil || x.cfg.Fleet == nil) {
 		return
 	}
-	found, err := sources(ctx)
+	found, err := guard(ctx)
 	if err != nil {
 		return // it may not run
 	}
+	x.fleet = found.Fleet
 	x.heard = map[string]uint64{}
-	for _, s := range found {
+	for _, s := range found.Sources {
 		x.heard[s.Name] = s.Lines
 	}
 }

@@ -139,12 +139,12 @@ func TestWires(t *testing.T) {
 func TestAskGuard(t *testing.T) {
 	x := &exam{cfg: &config.Config{Sources: []config.Source{{Ref: "sip.wire", Source: receiver{at: "127.0.0.1:9060"}}}}}
 	x.askGuard(t.Context(), nil)
-	x.askGuard(t.Context(), func(context.Context) ([]status.Source, error) { return nil, errors.New("down") })
+	x.askGuard(t.Context(), func(context.Context) (status.Status, error) { return status.Status{}, errors.New("down") })
 	if x.heard != nil {
 		t.Error(x.heard)
 	}
-	x.askGuard(t.Context(), func(context.Context) ([]status.Source, error) {
-		return []status.Source{{Name: "sip.wire", Lines: 3}}, nil
+	x.askGuard(t.Context(), func(context.Context) (status.Status, error) {
+		return status.Status{Sources: []status.Source{{Name: "sip.wire", Lines: 3}}}, nil
 	})
 	if x.heard["sip.wire"] != 3 {
 		t.Error(x.heard)

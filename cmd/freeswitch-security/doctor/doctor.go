@@ -25,8 +25,8 @@ type Options struct {
 	Conf    string         // directory of FreeSWITCH's configuration on this host
 	Log     string         // path of FreeSWITCH's log; "": as the rules or the switch say
 
-	// Sources asks the running guard for the status of its sources; nil: it is not asked.
-	Sources func(context.Context) ([]status.Source, error)
+	// Guard asks the running guard for its status; nil: it is not asked.
+	Guard func(context.Context) (status.Status, error)
 }
 
 // Examine returns the findings, the worst first. It fails only if the source does not exist.
@@ -43,7 +43,7 @@ func examine(ctx context.Context, o Options, h host) ([]Finding, error) {
 	x.readFiles()
 	x.probe(ctx)
 	x.tailLog()
-	x.askGuard(ctx, o.Sources)
+	x.askGuard(ctx, o.Guard)
 
 	x.judgeRules()
 	x.judgeSocket()
@@ -55,6 +55,7 @@ func examine(ctx context.Context, o Options, h host) ([]Finding, error) {
 	x.judgeLog()
 	x.judgeActions(ctx)
 	x.judgeAdmin()
+	x.judgeFleet()
 	x.judgeHost()
 	slices.SortStableFunc(x.found, func(a, b Finding) int {
 		return slices.Index(severities, a.Severity) - slices.Index(severities, b.Severity)

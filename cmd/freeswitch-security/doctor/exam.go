@@ -14,6 +14,7 @@ import (
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/status"
 )
 
 // An exam is the facts that the doctor gathers, and the findings.
@@ -50,6 +51,7 @@ type exam struct {
 	tail logTail
 
 	heard map[string]uint64 // packets by source; nil: the guard does not answer
+	fleet *status.Fleet     // of the running guard; nil: it is in none, or does not answer
 
 	found []Finding
 }
