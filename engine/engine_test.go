@@ -441,3 +441,43 @@ func TestReloadAsksASourceForWhatRulesNeed(t *testing.T) {
 		}
 	})
 }
+
+// TestReloadAsksForRawFields goes from a rule without raw fields to one that reads one: only a source
+// that may have any is started again.
+func TestReloadAsksForRawFields(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			src := &listener{asked: make(chan map[string]bool, 10)}
+			described := plugin.Description{Events: plugin.Vocabulary{{Name: event.AuthFailure, Raw: []string{"kind"}, Open: open}}}
+			without, with := guessing(t, config.Source{Ref: "log.x", Source: src}), guessing(t, config.Source{Ref: "log.x", Source: src})
+			without.Sources[0].Description, with.Sources[0].Description = described, described
+			match, problems := rule.Compile("event == 'auth_failure' and fields.kind == 'x'", rule.Vocabulary{Events: event.Names})
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			one := *with.Rules[0]
+			one.Match = match
+			with.Rules = []*rule.Spec{&one}
+			e := New(without, Options{})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- e.Run(ctx) }()
+			if want := <-src.asked; want[event.Raw("kind")] {
+				t.Errorf("asked for %v", want)
+			}
+			for range 2 {
+				if err := e.Do(ctx, func() { e.Reload(with) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait()
+			if n := len(src.asked); open && (n != 1 || !(<-src.asked)[event.Raw("kind")]) || !open && n != 0 {
+				t.Errorf("open %v: asked %d times more, or not for the field", open, n)
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

@@ -175,7 +175,8 @@ func (k *knownGood) step(by time.Duration) {
 }
 
 // wants returns the events of a source that the rules on it can match, and those about
-// registrations, gateways and dialogues, and more; nil: any.
+// registrations, gateways and dialogues, and more; nil: any. A source whose events are not open sets
+// all raw fields that it has, whatever rules read: another rule is no reason to start it again.
 func (e *Engine) wants(source string, more ...string) map[string]bool {
 	want := e.verifier.Wants(source, e.rules.Wants)
 	if e.known.registrations != nil {
@@ -190,12 +191,21 @@ func (e *Engine) wants(source string, more ...string) map[string]bool {
 	if e.known.usesHistory {
 		more = append(more, accounts.Events...)
 	}
-	if want == nil || len(more) == 0 {
-		return want
+	if want == nil {
+		return nil
 	}
-	want = maps.Clone(want)
 	for _, name := range more {
 		want[name] = true
+	}
+	i := slices.IndexFunc(e.cfg.Sources, func(s config.Source) bool { return s.Ref == source })
+	if i < 0 {
+		return want
+	}
+	if _, open := e.cfg.Sources[i].Description.Events.Raw(); !open {
+		maps.DeleteFunc(want, func(name string, _ bool) bool {
+			_, isRaw := event.RawField(name)
+			return isRaw
+		})
 	}
 	return want
 }

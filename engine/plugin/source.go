@@ -137,7 +137,7 @@ type Stats struct {
 type Stream struct {
 	Sink
 	From     []byte          // the latest position that was kept; nil if there is none
-	Want     map[string]bool // names of events that need be reported, event.SIPRequestAgain, and event.Raw of the raw fields that rules read; nil wants all
+	Want     map[string]bool // names of events that need be reported, event.SIPRequestAgain, and, if its events are open, event.Raw of the raw fields that rules read; nil wants all
 	Progress *Progress
 
 	// Ready says that from now on nothing is missed: what was written before is

@@ -63,7 +63,7 @@ const ofEngine = " contact domain_name expires sip_auth_realm sip_auth_username 
 // ofMessage are the headers that are read of messages, and not to be raw fields.
 var ofMessage = []string{
 	"Event-Name", "Event-Subclass", "Event-Date-Timestamp", "Core-UUID", "API-Command", "API-Command-Argument", "module_name", "Log-File",
-	"Call-Direction", "Channel-Name", "Caller-Channel-Created-Time", "Gateway", "Ping-Status", "State", "verto_success",
+	"Call-Direction", "Channel-Name", "Caller-Channel-Created-Time", "Ping-Status", "State", "verto_success",
 }
 
 // reports is the table of what the switch reports. A new event of FreeSWITCH is a row.
