@@ -84,17 +84,22 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		case <-wake.C:
 			e.advance(e.tick())
 		case now := <-look.C:
-			e.live.sources.judge(now)
-			e.advance(e.tick())
-			e.compareClocks()
-			e.live.sources.logFaults(e.options.Log)
-			e.exchangeKnown()
+			e.look(now)
 		}
 		e.commit()
 		if at, ok := e.next(); ok {
 			wake.Reset(min(at.Sub(e.options.Clock.Now()), longestSleep))
 		}
 	}
+}
+
+// look does what is due every lookEvery.
+func (e *Engine) look(now time.Time) {
+	e.live.sources.judge(now)
+	e.advance(e.tick())
+	e.compareClocks()
+	e.live.sources.logFaults(e.options.Log)
+	e.exchangeKnown()
 }
 
 // protecting returns the actions that READY waits for. A switch that cannot be reached does not delay what

@@ -66,11 +66,8 @@ func Worst(problems []Problem) Severity {
 func Problems(s *Status, kernels []Kernel) List[Problem] {
 	var all List[Problem]
 	add := func(severity Severity, kind, name, text string) {
-		if text == "" {
-			return
-		}
 		p := Problem{severity, kind + name, text}
-		if !slices.Contains(all, p) { // what an apply and a look at the kernel both report
+		if text != "" && !slices.Contains(all, p) { // an apply and a look at the kernel may report the same
 			all = append(all, p)
 		}
 	}
