@@ -1,7 +1,6 @@
 package ban
 
 import (
-	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -441,103 +440,4 @@ func (l *Ledger) Next() (at time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	return fromMicro(l.due[0].at), true
-}
-
-// Bans returns the bans in force, in the order of their targets.
-func (l *Ledger) Bans() []Ban { return l.After(Target{}, math.MaxInt) }
-
-// After returns up to limit bans in force, without their evidence, that follow target in the order of Bans;
-// the zero Target precedes all of them. It takes as long as the page is long,
-// wherever that is: the ledger is locked meanwhile.
-func (l *Ledger) After(target Target, limit int) []Ban {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	page := make([]Ban, 0, min(limit, l.bans.size()))
-	for _, b := range l.bans.after(target) {
-		if len(page) == limit {
-			break
-		}
-		page = append(page, b.ban())
-	}
-	return page
-}
-
-// Seq returns the number of the latest change to the bans: the kinds in Levels.
-func (l *Ledger) Seq() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.levelSeq
-}
-
-// Size returns the number of bans in force.
-func (l *Ledger) Size() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.bans.size()
-}
-
-// Endpoints returns the endpoints in an address or a network that are banned, in order.
-func (l *Ledger) Endpoints(in Target) []Target {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var found []Target
-	network, _ := in.Network() // an invalid one contains nothing
-	for t := range l.bans.others {
-		if t.Kind() == TargetEndpoint && network.Contains(t.addr) {
-			found = append(found, t)
-		}
-	}
-	slices.SortFunc(found, Target.Compare)
-	return found
-}
-
-// Accounts returns the accounts that are banned, in order.
-func (l *Ledger) Accounts() []Target {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.SortedFunc(func(yield func(Target) bool) {
-		for t := range l.bans.others {
-			if t.Kind() == TargetAccount && !yield(t) {
-				return
-			}
-		}
-	}, Target.Compare)
-}
-
-// Get returns the ban in force of exactly this target, without its evidence.
-func (l *Ledger) Get(target Target) (Ban, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if b := l.exact(target); b != nil {
-		return *b, true
-	}
-	return Ban{}, false
-}
-
-// exact returns the ban in force of exactly this target; nil if there is none.
-func (l *Ledger) exact(target Target) *Ban {
-	h, ok := l.bans.get(target)
-	if !ok {
-		return nil
-	}
-	b := h.ban()
-	return &b
-}
-
-// Grace returns until when rules do not ban exactly this target; ok is false if it has no grace.
-func (l *Ledger) Grace(target Target) (until time.Time, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.grace.get(target)
-}
-
-// Covering returns the ban in force that covers all of target and ends last, without its
-// evidence.
-func (l *Ledger) Covering(target Target) (Ban, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if b := l.standing(target); b != nil {
-		return *b, true
-	}
-	return Ban{}, false
 }
