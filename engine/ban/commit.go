@@ -34,7 +34,7 @@ type Store interface {
 	// Evidence returns the evidence of a ban that was saved, oldest first.
 	Evidence(*Ban) []Evidence
 
-	// Load passes every record that was saved and is not empty to each.
+	// Load passes every record that was saved and is not empty to each, which must not keep its ban.
 	Load(each func(Record)) error
 }
 
@@ -47,18 +47,23 @@ func (l *Ledger) Restore(store Store) error {
 	l.store = store
 	defer l.thin()
 	return store.Load(func(r Record) {
-		if r.Offences > 0 {
-			l.history[r.Target] = offences{count: r.Offences, until: r.Until, forget: r.Forget}
-			l.remind(r.Forget, &r.Target)
-		}
+		var target *Target // of the ban: deadlines must not keep the record
 		if r.Ban != nil {
 			h := l.hold(r.Ban)
+			target = &h.target
 			l.bans.put(r.Target, h)
-			l.remind(r.Ban.Until, &h.target)
+			l.remind(r.Ban.Until, target)
+		} else {
+			alone := r.Target
+			target = &alone
+		}
+		if r.Offences > 0 {
+			l.history[r.Target] = offences{count: r.Offences, until: r.Until, forget: r.Forget}
+			l.remind(r.Forget, target)
 		}
 		if !r.Grace.IsZero() {
 			l.grace.put(r.Target, r.Grace)
-			l.remind(r.Grace, &r.Target)
+			l.remind(r.Grace, target)
 		}
 		if r.Grant != nil {
 			l.grants.table.put(r.Target, r.Grant)

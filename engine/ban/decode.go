@@ -13,7 +13,8 @@ type decoder struct {
 	rest  []byte
 	odd   bool // the form is another one: what was read is void
 	last  Ban  // its words are used again
-	brief bool // of the trail, only whether there is one is of interest
+	brief bool // the trail is not decoded, and a ban is valid until the next one
+	kept  Ban  // in brief
 }
 
 // record returns the record of a key. It keeps nothing of the value, which is without its checksum.
@@ -53,8 +54,11 @@ func (d *decoder) ban() *Ban {
 		return nil
 	}
 	d.fields(12)
-	last := &d.last
-	b := &Ban{
+	last, b := &d.last, &d.kept
+	if !d.brief {
+		b = new(Ban)
+	}
+	*b = Ban{
 		Rule: d.string(last.Rule), Source: d.string(last.Source), Author: d.string(last.Author), Key: d.string(last.Key), Reason: d.string(last.Reason),
 		Offence: int(d.int()), Term: Term(d.int()), Start: d.time(), Until: d.time(), Forget: time.Duration(d.int()), Actions: d.strings(),
 	}

@@ -299,7 +299,7 @@ func (f *File) Evidence(b *Ban) (all []Evidence) {
 }
 
 // Load passes every record to each, but those that [File.Verify] finds. The error says which are not
-// damaged, and cannot be decoded all the same; the others are passed.
+// damaged, and cannot be decoded all the same; the others are passed. A ban is valid until the next one.
 func (f *File) Load(each func(Record)) error {
 	d, bad, first := decoder{brief: true}, 0, error(nil)
 	err := f.each(recordsBucket, func(key, value []byte) error {

@@ -73,7 +73,7 @@ func Run(ctx context.Context, o Options) error {
 		if err := d.claims.take(cfg); err != nil {
 			return err
 		}
-		closeState, err := restore(d.engine, o.State, log)
+		closeState, err := restore(d.engine, o.State, d.heap.busy, log)
 		if err != nil {
 			return err
 		}

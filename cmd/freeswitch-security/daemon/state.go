@@ -14,9 +14,12 @@ import (
 
 // restore fills the engine from the state file, and saves its state there. It fails only if
 // another process uses the file; after other errors the daemon runs without saving its state.
-// closeState closes the file.
-func restore(e *engine.Engine, dir string, log *slog.Logger) (closeState func(), err error) {
+// closeState closes the file. It calls busy if there is much to restore.
+func restore(e *engine.Engine, dir string, busy func(), log *slog.Logger) (closeState func(), err error) {
 	path := filepath.Join(dir, "state.db")
+	if info, err := os.Stat(path); err == nil && info.Size() > largeState {
+		busy()
+	}
 	file, damage, err := openState(path, log)
 	if errors.Is(err, dbfile.ErrInUse) {
 		return nil, err
@@ -45,6 +48,9 @@ func restore(e *engine.Engine, dir string, log *slog.Logger) (closeState func(),
 		}
 	}, nil
 }
+
+// largeState is the size of a file with thousands of bans.
+const largeState = 4 << 20
 
 // What happened to the state of the last run.
 const (
