@@ -31,13 +31,9 @@ type saver struct {
 	idle sync.WaitGroup
 }
 
-// maxUnsaved bounds the changes that wait to be saved, and maxUnsavedText the bytes of the texts in
-// their evidence, which has up to 100 KB each. Beyond one of them the core waits for the disk, and the
-// sources for the core.
-const (
-	maxUnsaved     = 1 << 14
-	maxUnsavedText = 16 << 20
-)
+// maxUnsaved bounds the changes that wait to be saved, each with up to 100 KB of evidence. Beyond
+// it the core waits for the disk, and the sources for the core.
+const maxUnsaved = 1 << 11
 
 // manyUnsaved is from how many on they are many at once.
 const manyUnsaved = 1 << 8
@@ -57,7 +53,7 @@ func newSaver(ledger *ban.Ledger, o *Options) *saver {
 func (s *saver) hand(changes int, moved map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.waiting > maxUnsaved || s.waiting > 0 && s.ledger.Unsaved() > maxUnsavedText {
+	for s.waiting > maxUnsaved {
 		s.room.Wait()
 	}
 	if s.waiting += changes; s.waiting > manyUnsaved {

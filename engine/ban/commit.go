@@ -136,13 +136,6 @@ func (l *Ledger) Commit() ([]*Change, error) {
 	return changes, err
 }
 
-// Unsaved returns the bytes of the texts in the evidence of the changes that no commit has taken yet.
-func (l *Ledger) Unsaved() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.texts
-}
-
 // uncommitted returns the changes to be passed on once they are durable, and the records
 // that make them so.
 func (l *Ledger) uncommitted() ([]*Change, []Record) {
@@ -150,7 +143,7 @@ func (l *Ledger) uncommitted() ([]*Change, []Record) {
 	defer l.mu.Unlock()
 	l.publish()
 	changes := l.published
-	l.published, l.texts = nil, 0
+	l.published = nil
 	if len(l.dirty) == 0 {
 		return changes, nil
 	}

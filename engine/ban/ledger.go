@@ -30,7 +30,6 @@ type Ledger struct {
 	unsaved   unsaved             // evidence that the store does not yet have
 	fresh     []*Change           // not yet published; a change does not change
 	published []*Change           // not yet durable
-	texts     int                 // bytes of the texts in the evidence of both
 	seq       uint64              // of the latest change
 	levelSeq  uint64              // of the latest change of the kinds in Levels
 	cursors   []*Cursor
@@ -187,7 +186,6 @@ func (l *Ledger) add(c *Change) *Change {
 		l.dirty[c.Target] = struct{}{}
 	}
 	l.fresh = append(l.fresh, c)
-	l.texts += textBytes(c.Evidence)
 	return c
 }
 
