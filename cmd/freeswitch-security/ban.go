@@ -21,9 +21,9 @@ func (a *app) ban() *cobra.Command {
 		Aliases: []string{"block"},
 		Short:   "Ban addresses, networks, endpoints and accounts",
 		Long: `Ban addresses, networks, endpoints (source ports of addresses) and accounts, on
-all nodes of a fleet. - reads them from standard input, one a line. A target that
-is banned stays so until the later end. A trusted target is refused, with the
-line that trusts it. A ban is reported once it is durable and in force here.
+all nodes of a fleet. - reads them from standard input, one a line. A target
+that is banned stays so until the later end. A trusted target is refused, with
+the line that trusts it. A ban is reported once it is durable and in force here.
 
 Exit status: 0 all are banned; 1 one was refused; 2 the request failed.`,
 		Example: "  freeswitch-security ban 203.0.113.7 --for 2h --reason \"calls at night\"\n" +
