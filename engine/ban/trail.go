@@ -3,7 +3,6 @@ package ban
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc32"
 	"net/netip"
 	"slices"
 	"time"
@@ -124,7 +123,7 @@ func (w *writer) keepTexts(record []byte, evidence []Evidence) (number uint64, e
 	if err := bucket.Put(key, value); err != nil {
 		return 0, err
 	}
-	for s.bytes += len(value) - crc32.Size; s.bytes > maxTexts && s.oldest < number; s.oldest++ {
+	for s.bytes += len(value); s.bytes > maxTexts && s.oldest < number; s.oldest++ {
 		key := numberKey(s.oldest)
 		s.bytes -= len(bucket.Get(key))
 		if err := bucket.Delete(key); err != nil {
