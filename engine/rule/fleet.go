@@ -212,7 +212,10 @@ func (s *Set) Hear(id ID, ev *event.Event, told Told, fire func(*Firing)) (spec 
 	switch {
 	case told == Matched:
 		if h, ok := r.hit(ev); ok && r.names(ev.Name) {
-			h.place, h.foreign = s.ring.add(ev), true
+			if ev != s.heard { // one event of several rules takes one place
+				s.heard, s.heardAt = ev, s.ring.add(ev)
+			}
+			h.place, h.foreign = s.heardAt, true
 			s.hear(r, h, ev, fire)
 		}
 		return r.spec, ""

@@ -273,6 +273,25 @@ func TestPeersClearNothing(t *testing.T) {
 	}
 }
 
+// TestPeersEvidenceOnce has several rules count one event of a peer: it takes one place among the evidence.
+func TestPeersEvidenceOnce(t *testing.T) {
+	first, second := overFleet(t), overFleet(t)
+	second.Name = "another"
+	s := NewSet([]*Spec{first, second})
+	s.Tell = func(ID, *Spec, *event.Event, Told) {}
+	took := func(ev *event.Event, specs ...*Spec) uint64 {
+		before := s.ring.written
+		for _, spec := range specs {
+			s.Hear(spec.ID(), ev, Matched, nil)
+		}
+		return s.ring.written - before
+	}
+	ev, next := fromPeer("203.0.113.7", 0), fromPeer("203.0.113.7", 1)
+	if one, both := took(ev, first), took(next, first, second); one == 0 || one != both {
+		t.Errorf("an event takes %d bytes for one rule, and %d for two", one, both)
+	}
+}
+
 func fromPeer(ip string, seconds int) *event.Event {
 	ev := failure(ip, seconds)
 	ev.Node = "sbc2"

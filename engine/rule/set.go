@@ -24,6 +24,8 @@ type Set struct {
 
 	now      time.Time
 	byID     map[ID]*rule // with the scope of a fleet
+	heard    *event.Event // the last one of a peer that a rule counted
+	heardAt  uint64       // its place in the ring
 	owed     map[owed]overdue
 	nextOwed time.Time // the earliest of them
 
