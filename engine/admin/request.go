@@ -268,13 +268,13 @@ func checkNames(text []byte, known []string) (rest []byte, err error) {
 	switch text[0] {
 	case '"':
 		return text[stringEnd(text):], nil
+	case '{', '[':
 	default:
 		end := bytes.IndexAny(text, ",]}"+blanks)
 		if end < 0 {
 			end = len(text)
 		}
 		return text[end:], nil
-	case '{', '[':
 	}
 	object := text[0] == '{'
 	var seen []string
