@@ -43,7 +43,7 @@ type heapRoom struct {
 }
 
 const (
-	garbageRoom = 64 << 20               // bytes of garbage while it is busy
+	garbageRoom = 40 << 20               // bytes of garbage while it is busy
 	roomFor     = time.Second            // the time from the last call of busy to the end
 	roomEvery   = 100 * time.Millisecond // how often the live heap is looked at meanwhile
 )
