@@ -181,7 +181,7 @@ func (e *Engine) exchangeKnown() {
 		return
 	}
 	if !n.joined {
-		n.known.unsent = nil // it is told anew
+		n.known.unsent = nil // it is told once more
 		n.known.add(notice.Notice{Kind: notice.Asked, Event: &event.Event{Time: e.now}}, nil, e.now)
 		if n.joined = n.known.send(e.live.fleet.node, config.ShareRegistrations); !n.joined {
 			return

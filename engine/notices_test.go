@@ -98,7 +98,7 @@ func failureOf(ip string) event.Event {
 	return event.Event{Name: event.AuthFailure, Source: "esl.pbx", IP: netip.MustParseAddr(ip), User: "1000", Domain: "pbx.example"}
 }
 
-// banned returns how often a target was banned here, and by whom.
+// banned returns the authors of the bans of each target here.
 func (s *sbc) banned() map[string][]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

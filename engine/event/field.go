@@ -165,14 +165,15 @@ func names[T any](table []T, name func(*T) string) []string {
 }
 
 // FieldNamed returns the row of a field, or nil.
-func FieldNamed(name string) *Field {
+func FieldNamed(name string) *Field { return byName[name] }
+
+var byName = func() map[string]*Field {
+	all := make(map[string]*Field, len(Fields))
 	for i := range Fields {
-		if Fields[i].Name == name {
-			return &Fields[i]
-		}
+		all[Fields[i].Name] = &Fields[i]
 	}
-	return nil
-}
+	return all
+}()
 
 // Each calls f with every text of the event, to read or change it.
 func (e *Event) Each(f func(text *string)) {

@@ -108,7 +108,7 @@ func (n *Node) enter(o opening) {
 	}
 }
 
-// restart begins anew with a bucket that is not the one from before: what that held is proposed
+// restart begins with a bucket that is not the one from before: what that held is proposed
 // again, also for peers that may be gone.
 func (n *Node) restart(s *session) {
 	lost := !n.table.created.IsZero()

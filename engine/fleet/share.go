@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -123,9 +124,5 @@ func (s *shared) admits(kind, peer string, length int, now time.Time) bool {
 func (s *shared) losses() (drops uint64, lost map[string]uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lost = make(map[string]uint64, len(s.lost))
-	for peer, n := range s.lost {
-		lost[peer] = n
-	}
-	return s.drops, lost
+	return s.drops, maps.Clone(s.lost)
 }

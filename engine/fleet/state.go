@@ -84,5 +84,5 @@ func clocksOff(off []string) string {
 	if len(off) == 0 {
 		return ""
 	}
-	return "the clocks of peers are ahead of this one: " + strings.Join(off[:min(len(off), 5)], ", ") + "; their bans end at another time here: set the clocks by NTP"
+	return "the clocks of peers differ from this one: " + strings.Join(off[:min(len(off), 5)], ", ") + "; their bans end at another time here: set the clocks by NTP"
 }

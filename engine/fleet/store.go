@@ -267,7 +267,7 @@ func (s *store) write(entries map[id]*saved, of *place) error {
 	})
 }
 
-// close saves the rest, and closes the file.
+// closeStore saves the rest, and closes the file.
 func (n *Node) closeStore() {
 	t := &n.table
 	if t.store == nil {

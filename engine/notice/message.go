@@ -16,7 +16,7 @@ type Kind uint8
 
 const (
 	Matched   Kind = 1 + iota // rules counted the event
-	Fired                     // a rule fired at it, and counts anew
+	Fired                     // a rule fired at it, and counts from zero
 	FiredKept                 // a rule fired at it, and the next match fires again
 	Known                     // the switch reported a registration or a gateway
 	Asked                     // the node asks for what is Known

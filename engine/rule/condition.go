@@ -19,8 +19,8 @@ type condition func(*event.Event) bool
 // A value is an operand of a condition.
 type value[T any] func(*event.Event) T
 
-// A translator makes functions of the nodes of a checked expression. They return what expr would, which would accept
-// the expression. A function is nil if the node, or a part of it, has to be left to expr: arithmetic, conversions,
+// A translator makes functions of the nodes of a checked expression. They return what expr
+// returns, and expr accepts the expression. A function is nil if the node, or a part of it, has to be left to expr: arithmetic, conversions,
 // methods of time, and equality with what is not constant.
 type translator struct {
 	locals   Locals

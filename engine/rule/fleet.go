@@ -26,7 +26,7 @@ type Told uint8
 
 const (
 	Matched   Told = 1 + iota // it counted the event
-	Fired                     // it fired at the event, and has begun to count anew
+	Fired                     // it fired at the event, and counts from zero
 	FiredKept                 // it fired, and the next match fires again
 )
 

@@ -80,7 +80,7 @@ func (p *progress) message(m *esl.Message, restarts, doubted, lost uint64) {
 	})
 }
 
-// lost counts losses: the stream is heard anew.
+// lost counts losses: what the stream reports before and after it is not continuous.
 func (p *progress) lost(n uint64) {
 	if p.isUp() {
 		now := time.Now()
