@@ -25,7 +25,7 @@ type session struct {
 	fresh    bool      // the bucket is not the one of the session before, or has lost what that had
 	waiting  uint64    // records that it had when the session began, and that are not heard yet
 	number   uint64    // of the latest message of the reader
-	latest   time.Time // a message was heard
+	latest   time.Time // when messages were heard, and taken
 	current  bool      // waiting was 0, or nothing came for a while
 	drops    uint64    // of connections, when it began
 	lease    uint64    // the revision of the node's name

@@ -27,7 +27,12 @@ func (n *Node) hear(first heard) {
 		}
 	}
 	n.take(records)
-	if s := n.session; s != nil && !s.current && s.waiting == 0 {
+	s := n.session
+	if s == nil {
+		return
+	}
+	s.latest = time.Now() // the time that taking them took is not one of silence
+	if !s.current && s.waiting == 0 {
 		n.becomeCurrent()
 	}
 }
@@ -49,7 +54,6 @@ func (n *Node) note(h heard) *Record {
 			n.lose(failure{s, fmt.Errorf("message %d of the bucket is missing", s.number+1)})
 			return nil
 		}
-		s.latest = time.Now()
 		s.number, n.table.sequence = m.number, max(n.table.sequence, m.sequence)
 		if s.waiting > 0 {
 			s.waiting--

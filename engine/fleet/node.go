@@ -221,7 +221,7 @@ func (n *Node) look() {
 		n.open()
 		return
 	}
-	if s := n.session; !s.current && time.Since(s.latest) > lookEvery { // what was left is over
+	if s := n.session; !s.current && len(n.heard) == 0 && time.Since(s.latest) > lookEvery { // what was left is over
 		n.becomeCurrent()
 	}
 	n.refresh()
