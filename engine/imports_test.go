@@ -30,6 +30,7 @@ var allowed = []place{
 	{pkg: "engine/esl"},
 	{pkg: "engine/esl/*", ours: []string{"engine/esl"}},
 	{pkg: "engine/dedup"},
+	{pkg: "engine/chart", ours: []string{"engine/event"}},
 	{pkg: "engine/notice", ours: []string{"engine/event"}},
 	{pkg: "engine/banlist", ours: []string{"engine/ban", "engine/event"}},
 	{pkg: "engine/registrations", ours: []string{"engine/ban", "engine/dedup", "engine/event"}},
