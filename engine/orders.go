@@ -26,6 +26,7 @@ type Release struct {
 	Grace  time.Duration // how long rules do not ban it; 0: none
 	Author string
 	Reason string // "" if none was given
+	Here   bool   // at this node of a fleet alone
 }
 
 // share is the number of orders entered between two events: a list of a hundred thousand must
@@ -101,7 +102,7 @@ func (e *Engine) Unban(ctx context.Context, r Release) (Outcome, error) {
 	if len(outcomes) == 0 {
 		return Outcome{}, err
 	}
-	return outcomes[0], err
+	return outcomes[0], cmp.Or(err, e.savedForPeers(ctx))
 }
 
 func (e *Engine) unban(r Release) (out Outcome) {
@@ -122,14 +123,14 @@ func (e *Engine) unban(r Release) (out Outcome) {
 		end(endpoint)
 	}
 	e.ledger.Unban(r.Target, reason, e.now, r.Grace)
-	e.tellUnban(r)
+	e.tellUnban(r, out.Changes)
 	return out
 }
 
 // Trust trusts targets from now on and unbans what they cover; outcomes are by index. It replaces
 // the run-time entries for the same targets. It waits as Ban does, and is safe for concurrent use.
 func (e *Engine) Trust(ctx context.Context, entries []ban.Trusted) ([]Outcome, error) {
-	return changeAll(ctx, e, entries, func(t ban.Trusted) Outcome {
+	outcomes, err := changeAll(ctx, e, entries, func(t ban.Trusted) Outcome {
 		ended := e.ledger.Grant(t, e.now)
 		for i := range ended {
 			e.decide(&ended[i])
@@ -137,17 +138,18 @@ func (e *Engine) Trust(ctx context.Context, entries []ban.Trusted) ([]Outcome, e
 		e.tellTrust(&t, ended)
 		return Outcome{Changes: ended, kind: t.Target.Kind()}
 	})
+	return outcomes, cmp.Or(err, e.savedForPeers(ctx))
 }
 
-// Untrust ends the run-time trust in exactly this target, and reports whether there was one. It
-// is safe for concurrent use.
-func (e *Engine) Untrust(ctx context.Context, target ban.Target) (known bool, err error) {
+// Untrust ends the run-time trust in exactly this target, at this node of a fleet alone or at all, and
+// reports whether there was one. It is safe for concurrent use.
+func (e *Engine) Untrust(ctx context.Context, target ban.Target, here bool) (known bool, err error) {
 	err = e.Do(ctx, func() {
-		if known = e.ledger.Revoke(target); known && e.live.fleet.node != nil {
-			e.live.fleet.node.Untrusted(target, "", e.now)
+		if known = e.ledger.Revoke(target); known {
+			e.tellUntrust(target, here)
 		}
 	})
-	return known, err
+	return known, cmp.Or(err, e.savedForPeers(ctx))
 }
 
 // waiting is what must happen until the changes made so far are enforced.

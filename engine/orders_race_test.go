@@ -44,7 +44,7 @@ func TestConcurrentOrdersOnOneAddress(t *testing.T) {
 				return err
 			},
 			func() error {
-				_, err := g.Untrust(t.Context(), ban.Network(target))
+				_, err := g.Untrust(t.Context(), ban.Network(target), false)
 				return err
 			},
 			func() error {

@@ -113,6 +113,9 @@ func (e *Engine) takeFromPeer(node string, r *fleet.Record) (refused string) {
 	if r.Node == node { // it comes back after the state was lost
 		author = r.Author
 	}
+	if r.Kind != fleet.KindBan && e.decidedHere(r) {
+		return ""
+	}
 	switch r.Kind {
 	case fleet.KindBan:
 		return e.banForPeer(r, author)
@@ -135,6 +138,20 @@ func (e *Engine) takeFromPeer(node string, r *fleet.Record) (refused string) {
 	return ""
 }
 
+// decidedHere reports whether a person has banned or trusted the target of an unban or a decision about trust
+// at this node alone: that stands, but a longer trust.
+func (e *Engine) decidedHere(r *fleet.Record) bool {
+	if r.Kind == fleet.KindUnban {
+		b, banned := e.ledger.Get(r.Target)
+		return banned && ban.IsOnlyHere(b.Author)
+	}
+	t := e.ledger.TrustCovering(r.Target, true)
+	return t != nil && t.Target == r.Target && ban.IsOnlyHere(t.Author) && (r.Kind == fleet.KindUntrust || !outlasts(r.Until, t.Until))
+}
+
+// outlasts reports whether an end is later than another one; the zero time is never.
+func outlasts(a, b time.Time) bool { return !b.IsZero() && (a.IsZero() || a.After(b)) }
+
 // banForPeer enters a ban, unless what is trusted or protected here forbids it. A grace of the target
 // itself does not: the fleet has settled that.
 func (e *Engine) banForPeer(r *fleet.Record, author string) (refused string) {
@@ -156,7 +173,7 @@ func (e *Engine) banForPeer(r *fleet.Record, author string) (refused string) {
 	if why := e.protectedFromPeer(r); why != "" {
 		return "protected: " + why
 	}
-	if b, ok := e.ledger.Get(r.Target); ok && !r.Until.IsZero() && b.Until.After(r.Until) && !strings.HasPrefix(b.Author, plugin.FeedAuthor) {
+	if b, ok := e.ledger.Get(r.Target); ok && outlasts(b.Until, r.Until) && !strings.HasPrefix(b.Author, plugin.FeedAuthor) && !ban.IsOnlyHere(b.Author) {
 		// The peer unbanned it, and banned it again.
 		e.decide(e.ledger.Unban(r.Target, "by "+author, e.now, 0))
 	}
@@ -186,9 +203,18 @@ func (e *Engine) protectedFromPeer(r *fleet.Record) string {
 	return ""
 }
 
-// tellUnban tells the fleet of an unban by a person.
-func (e *Engine) tellUnban(r Release) {
-	if node := e.live.fleet.node; node != nil {
+// tellUnban tells the fleet of an unban by a person, and of the bans that it has ended, or notes that they
+// are ended here alone.
+func (e *Engine) tellUnban(r Release, ended []ban.Change) {
+	node := e.live.fleet.node
+	switch {
+	case node == nil:
+	case r.Here:
+		node.EndedHere(r.Target, false)
+		for i := range ended {
+			node.EndedHere(ended[i].Target, false)
+		}
+	default:
 		var grace time.Time
 		if r.Grace > 0 {
 			grace = e.now.Add(r.Grace)
@@ -197,10 +223,42 @@ func (e *Engine) tellUnban(r Release) {
 	}
 }
 
+// tellUntrust tells the fleet that a person no longer trusts a target, or notes that this node alone does not.
+func (e *Engine) tellUntrust(target ban.Target, here bool) {
+	node := e.live.fleet.node
+	switch {
+	case node == nil:
+	case here:
+		node.EndedHere(target, true)
+	default:
+		node.Untrusted(target, "", e.now)
+	}
+}
+
+// savedForPeers waits until what the fleet was told is on the disk, or could not be saved: after a crash, a
+// ban that a person ended would be entered again, as the bucket has it.
+func (e *Engine) savedForPeers(ctx context.Context) error {
+	var saved <-chan struct{}
+	err := e.between(ctx, func() {
+		if node := e.live.fleet.node; node != nil {
+			saved = node.Saved()
+		}
+	})
+	if err != nil || saved == nil {
+		return err
+	}
+	select {
+	case <-saved:
+		return nil
+	case <-ctx.Done():
+		return errBusy
+	}
+}
+
 // tellTrust tells the fleet of a trust by a person, and of the bans that it has ended.
 func (e *Engine) tellTrust(t *ban.Trusted, ended []ban.Change) {
 	node := e.live.fleet.node
-	if node == nil {
+	if node == nil || ban.IsOnlyHere(t.Author) {
 		return
 	}
 	node.Trusted(t)

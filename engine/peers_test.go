@@ -102,7 +102,7 @@ func TestPeersBan(t *testing.T) {
 	if trust := a.Ledger().Trusted(network); trust == nil || trust.Author != "peer b" {
 		t.Errorf("trust: %+v", trust)
 	}
-	if _, err := b.Untrust(t.Context(), network); err != nil {
+	if _, err := b.Untrust(t.Context(), network, false); err != nil {
 		t.Fatal(err)
 	}
 	for range 10_000 {
@@ -144,4 +144,60 @@ func TestPeersAreAsked(t *testing.T) {
 	if a.Ledger().Size() != 3 || b.Ledger().Size() != 1 {
 		t.Errorf("%d and %d bans", a.Ledger().Size(), b.Ledger().Size())
 	}
+}
+
+// TestOnlyHere: what a person bans, unbans, trusts and no longer trusts at one node alone is not told, and
+// what peers decide leaves it alone.
+func TestOnlyHere(t *testing.T) {
+	s := fleettest.Serve(t, nil)
+	a, b := runInFleet(t, s, "a", nil), runInFleet(t, s, "b", nil)
+	order := func(e *Engine, ip, author string) {
+		t.Helper()
+		o := orderOf(ip, author, "1h", t)
+		o.ByHand = true
+		if _, err := e.Ban(t.Context(), []ban.Order{o}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	order(a, "203.0.113.1", "api alice"+ban.OnlyHere)
+	order(a, "203.0.113.2", "api alice")
+	one, two := ban.Address(netip.MustParseAddr("203.0.113.1")), ban.Address(netip.MustParseAddr("203.0.113.2"))
+	awaitLedger(t, b, "203.0.113.2", true)
+	if _, err := b.Unban(t.Context(), Release{Target: two, Author: "api bob", Here: true}); err != nil {
+		t.Fatal(err)
+	}
+	awaitStatus(t, b, "it refuses it", func(s *status.Status) bool { return s.Fleet.Refused == 1 })
+	if _, err := b.Unban(t.Context(), Release{Target: one, Author: "api bob"}); err != nil {
+		t.Fatal(err)
+	}
+	trust := ban.Trusted{Target: two, Author: "api bob" + ban.OnlyHere, Since: time.Now()}
+	if _, err := b.Trust(t.Context(), []ban.Trusted{trust}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Trust(t.Context(), []ban.Trusted{{Target: ban.Address(netip.MustParseAddr("203.0.113.3")), Author: "api alice", Since: time.Now()}}); err != nil {
+		t.Fatal(err)
+	}
+	for b.Ledger().Trusted(ban.Address(netip.MustParseAddr("203.0.113.3"))) == nil { // all before is heard
+		time.Sleep(2 * time.Millisecond)
+	}
+	awaitStatus(t, a, "it has heard the unban", func(s *status.Status) bool { return s.Fleet.Records == 3 })
+	awaitLedger(t, a, "203.0.113.1", true)
+	awaitLedger(t, a, "203.0.113.2", true)
+	if a.Ledger().Trusted(two) != nil {
+		t.Error("trust of one node reached another one")
+	}
+	for _, untrusted := range []ban.Trusted{trust, {Target: ban.Address(netip.MustParseAddr("203.0.113.3"))}} {
+		if known, err := b.Untrust(t.Context(), untrusted.Target, true); err != nil || !known {
+			t.Fatal(known, err)
+		}
+	}
+	order(a, "203.0.113.4", "api alice")
+	awaitLedger(t, b, "203.0.113.4", true)
+	if a.Ledger().Trusted(ban.Address(netip.MustParseAddr("203.0.113.3"))) == nil {
+		t.Error("what one node no longer trusts alone, another one does not trust either")
+	}
+	if _, err := b.Unban(t.Context(), Release{Target: two, Author: "api bob"}); err != nil {
+		t.Fatal(err)
+	}
+	awaitLedger(t, a, "203.0.113.2", false)
 }

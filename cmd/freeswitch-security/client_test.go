@@ -40,6 +40,11 @@ func TestBanLifeByHand(t *testing.T) {
 	g.want(1, []string{"not banned"}, "show", "203.0.113.7")
 	g.want(0, []string{`{"target":"203.0.113.8","status":"success","applied":true}`}, "ban", "--permanent", "203.0.113.8", "--json")
 	g.want(0, []string{"until        permanent"}, "show", "203.0.113.8")
+	g.want(0, []string{"203.0.113.9  banned"}, "ban", "203.0.113.9", "--here")
+	g.want(0, []string{" (only here)"}, "show", "203.0.113.9")
+	g.want(0, []string{"203.0.113.9  unbanned"}, "unban", "203.0.113.9", "--here")
+	g.want(0, []string{"192.0.2.77  trusted"}, "trust", "192.0.2.77", "--here")
+	g.want(0, []string{"untrusted"}, "untrust", "192.0.2.77", "--here")
 }
 
 // TestEndpointsByHand bans endpoints, finds them by their address, and ends their bans with it.

@@ -66,6 +66,11 @@ func TestBanLife(t *testing.T) {
 	l.want(409, "trusted: carriers", "POST", "/security/blacklist", `{"ip":"198.51.100.1"}`)
 	l.want(400, "neither an address nor a network", "DELETE", "/security/blacklist/203.0.113", "")
 	l.want(400, "grace", "DELETE", "/security/blacklist/203.0.113.7?grace=permanent", "")
+	l.want(400, "here: write true or false", "DELETE", "/security/blacklist/203.0.113.7?here=1", "")
+	l.want(200, "banned until", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":600,"here":true}`)
+	l.want(200, `"author":"api 127.0.0.1 (only here)"`, "GET", "/security/blacklist/203.0.113.7", "")
+	l.want(200, "stays banned", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":60}`) // everywhere
+	l.want(200, `"author":"api 127.0.0.1"`, "GET", "/security/blacklist/203.0.113.7", "")
 }
 
 // TestNetworks: a network raw or escaped, and an address that a network covers.

@@ -13,6 +13,7 @@ type auditEntry struct {
 	target ban.Target // the zero Target: the whole program
 	term   ban.Term   // of an unban: its grace; 0: not given, or none
 	reason string     // "" if none was given
+	here   bool       // at this node of a fleet alone
 }
 
 // audit logs a change, its author and its reason, and the error if it was refused.
@@ -26,6 +27,9 @@ func (s *Server) audit(who *caller, c auditEntry, err error) {
 	if c.term != 0 {
 		attrs = append(attrs, slog.String("for", c.term.String()))
 	}
+	if c.here {
+		attrs = append(attrs, slog.Bool("only_here", true))
+	}
 	if c.reason != "" {
 		attrs = append(attrs, slog.String("why", c.reason))
 	}
@@ -37,7 +41,7 @@ func (s *Server) audit(who *caller, c auditEntry, err error) {
 }
 
 func auditBan(o *ban.Order) auditEntry {
-	c := auditEntry{what: "ban", target: o.Target, reason: o.Reason}
+	c := auditEntry{what: "ban", target: o.Target, reason: o.Reason, here: ban.IsOnlyHere(o.Author)}
 	if len(o.Terms) > 0 {
 		c.term = o.Terms[0]
 	}
@@ -45,7 +49,7 @@ func auditBan(o *ban.Order) auditEntry {
 }
 
 func auditTrust(t *ban.Trusted) auditEntry {
-	c := auditEntry{what: "trust", target: t.Target, term: ban.Permanent, reason: t.Comment}
+	c := auditEntry{what: "trust", target: t.Target, term: ban.Permanent, reason: t.Comment, here: ban.IsOnlyHere(t.Author)}
 	if !t.Until.IsZero() {
 		c.term = ban.Term(t.Until.Sub(t.Since))
 	}

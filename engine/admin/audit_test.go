@@ -17,6 +17,8 @@ func TestAudit(t *testing.T) {
 		{"POST", "/security/blacklist/batch", `[{"ip":"203.0.113.9","permanent":true,"reason":"import of noc"}]`, `"admin change"` + who + `ban ip=203.0.113.9 for=permanent why="import of noc"`},
 		{"DELETE", "/security/blacklist/203.0.113.7?grace=1h&reason=customer", "", `"admin change"` + who + `unban ip=203.0.113.7 for=1h why=customer`},
 		{"DELETE", "/security/blacklist/203.0.113.8", "", `"admin change"` + who + "unban ip=203.0.113.8\n"},
+		{"POST", "/security/blacklist", `{"ip":"203.0.113.8","here":true}`, `"admin change"` + who + "ban ip=203.0.113.8 only_here=true\n"},
+		{"DELETE", "/security/blacklist/203.0.113.8?here=true", "", `"admin change"` + who + "unban ip=203.0.113.8 only_here=true\n"},
 		{"POST", "/security/whitelist", `{"ip":"192.0.2.0/24","ttl":"7d","comment":"new trunk"}`, `"admin change"` + who + `trust ip=192.0.2.0/24 for=7d why="new trunk"`},
 		{"POST", "/security/whitelist/batch", `[{"ip":"192.0.2.7","permanent":true}]`, `"admin change"` + who + "trust ip=192.0.2.7 for=permanent\n"},
 		{"DELETE", "/security/whitelist/192.0.2.7?reason=gone", "", `"admin change"` + who + `untrust ip=192.0.2.7 why=gone`},

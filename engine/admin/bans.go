@@ -150,6 +150,9 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 	}
 	who := s.callerOf(r)
 	release := engine.Release{Target: target, Author: who.author(), Reason: reasonOf(r)}
+	if release.Here, err = isHere(r); err != nil {
+		return err
+	}
 	if grace := r.URL.Query().Get("grace"); grace != "" && grace != "0" {
 		term, err := parseTTL(grace)
 		if err != nil || term == ban.Permanent {
@@ -165,7 +168,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 		released, err = s.Engine.Unban(ctx, release)
 		return err
 	})
-	s.audit(&who, auditEntry{"unban", target, ban.Term(release.Grace), release.Reason}, err)
+	s.audit(&who, auditEntry{"unban", target, ban.Term(release.Grace), release.Reason, release.Here}, err)
 	if err != nil {
 		return err
 	}

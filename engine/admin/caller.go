@@ -8,6 +8,8 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+
+	"freeswitch-security/engine/ban"
 )
 
 // A caller is the author of a request, as far as it is known.
@@ -19,6 +21,14 @@ type caller struct {
 
 // author is the name of the caller in a ban.
 func (c *caller) author() string { return "api " + c.name }
+
+// orders returns the author of a ban or trust.
+func (c *caller) orders(here bool) string {
+	if here {
+		return c.author() + ban.OnlyHere
+	}
+	return c.author()
+}
 
 type callerKey struct{}
 

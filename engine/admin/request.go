@@ -118,6 +118,7 @@ type addRequest struct {
 	Comment   string `json:"comment"` // another name of the reason
 	Permanent bool   `json:"permanent"`
 	TTL       ttl    `json:"ttl"`
+	Here      bool   `json:"here"` // at this node of a fleet alone
 }
 
 // The prefix lengths of the widest networks that a request may ban, trust or give a
@@ -146,7 +147,7 @@ func (q *addRequest) ban(c *caller, now time.Time) (o ban.Order, err error) {
 	if o.Target.Kind() == ban.TargetAddress {
 		o.Address = network.Addr() // a network has none: it is never narrowed
 	}
-	o.ByHand, o.Author, o.At = true, c.author(), now
+	o.ByHand, o.Author, o.At = true, c.orders(q.Here), now
 	term, err := lasting(q.TTL, q.Permanent)
 	if term != 0 {
 		o.Terms = []ban.Term{term}
@@ -164,7 +165,7 @@ func (q *addRequest) trust(c *caller, now time.Time) (t ban.Trusted, err error) 
 	if t.Target.Kind() == ban.TargetEndpoint {
 		return t, fmt.Errorf("ip: %s is an endpoint: trust its address", t.Target)
 	}
-	t.Name, t.Author, t.Since = "whitelist", c.author(), now
+	t.Name, t.Author, t.Since = "whitelist", c.orders(q.Here), now
 	term, err := lasting(q.TTL, q.Permanent)
 	t.Until = cmp.Or(term, trustFor).End(now)
 	comment, unclear := q.why()
@@ -216,6 +217,18 @@ func targetOf(r *http.Request) (ban.Target, error) {
 		return target, &fault{http.StatusBadRequest, err.Error()}
 	}
 	return target, nil
+}
+
+// isHere reads whether a request without a body is about this node of a fleet alone.
+func isHere(r *http.Request) (bool, error) {
+	switch text := r.URL.Query().Get("here"); text {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, faultf(http.StatusBadRequest, "here: write true or false, not %q", cut(text))
+	}
 }
 
 // reasonOf reads the reason of a request without a body.

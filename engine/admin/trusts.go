@@ -91,6 +91,10 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	here, err := isHere(r)
+	if err != nil {
+		return err
+	}
 	who := s.callerOf(r)
 	reason := reasonOf(r)
 	d := status.Done{Status: success, Target: target, Applied: true}
@@ -98,10 +102,10 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 	entry, runTime := s.covering(target, true)
 	if runTime {
 		err := s.change(r.Context(), func(ctx context.Context) error {
-			_, err := s.Engine.Untrust(ctx, entry.Target)
+			_, err := s.Engine.Untrust(ctx, entry.Target, here)
 			return err
 		})
-		s.audit(&who, auditEntry{what: "untrust", target: entry.Target, reason: reason}, err)
+		s.audit(&who, auditEntry{what: "untrust", target: entry.Target, reason: reason, here: here}, err)
 		if err != nil {
 			return err
 		}
@@ -112,7 +116,7 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 		if !runTime {
 			err := faultf(http.StatusConflict, "%s is trusted by %s, and that cannot be changed here",
 				target.String(), other.String())
-			s.audit(&who, auditEntry{what: "untrust", target: target, reason: reason}, err)
+			s.audit(&who, auditEntry{what: "untrust", target: target, reason: reason, here: here}, err)
 			return err
 		}
 		d.Message += fmt.Sprintf("; %s is still trusted by %s", target.String(), other.String())

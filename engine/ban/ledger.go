@@ -115,9 +115,10 @@ func (l *Ledger) consider(o *Order, now time.Time) Change {
 	// force is the rest of the same offence.
 	renewed := standing != nil && (o.Offence > 0 || o.Rule == "" && o.Author == standing.Author && o.Target == standing.Target)
 	longer := standing == nil || (term > standing.Term || renewed) && outlasts(c.Until, standing.Until)
-	// The ban of a rule is not carried out while bans of rules are not enforced; the same order of
-	// another author is.
-	takenOver := standing != nil && o.Offence == 0 && o.Rule == "" && standing.Rule != "" && o.Target == standing.Target
+	// The ban of a rule is not carried out while bans of rules are not enforced, and one that is not
+	// shared holds at one node; the same order of another author is carried out, and everywhere.
+	takenOver := standing != nil && o.Offence == 0 && o.Rule == "" && o.Target == standing.Target &&
+		(standing.Rule != "" || IsOnlyHere(standing.Author) && o.ByHand && !IsOnlyHere(o.Author))
 	if !longer && !takenOver && carriedOut(standing.Actions, o.Actions) {
 		c.Why, c.Standing, c.Cover = alreadyBanned(standing, o.Target), true, standing
 		return c
@@ -132,7 +133,7 @@ func (l *Ledger) consider(o *Order, now time.Time) Change {
 		}
 		if takenOver {
 			c.Source, c.Key, c.Evidence = standing.Source, standing.Key, l.evidence(standing)
-			c.Ban.Reason = strings.TrimPrefix(c.Ban.Reason+"; ", "; ") + "banned by rule " + standing.Rule + " before: " + standing.Reason
+			c.Ban.Reason = strings.TrimPrefix(c.Ban.Reason+"; ", "; ") + "banned by " + standing.by() + " before: " + standing.Reason
 		}
 	}
 	return c

@@ -2,11 +2,18 @@ package ban
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
 // ByRule is the author of an order that a rule gave.
 const ByRule = "rule"
+
+// OnlyHere is how the author of a ban or trust ends that is not shared with a fleet.
+const OnlyHere = " (only here)"
+
+// IsOnlyHere reports whether what an author ordered is not shared with a fleet.
+func IsOnlyHere(author string) bool { return strings.HasSuffix(author, OnlyHere) }
 
 // An Order is a request to ban a target. The ledger may refuse it.
 type Order struct {
@@ -70,6 +77,14 @@ type Ban struct {
 
 // OfRule reports whether a rule ordered the ban, here or at a peer.
 func (b *Ban) OfRule() bool { return b.Author == ByRule || b.Rule != "" }
+
+// by says who ordered the ban.
+func (b *Ban) by() string {
+	if b.Rule != "" {
+		return "rule " + b.Rule
+	}
+	return b.Author
+}
 
 // Over reports whether the ban has ended at t.
 func (b *Ban) Over(t time.Time) bool { return !b.Until.IsZero() && !t.Before(b.Until) }

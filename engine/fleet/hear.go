@@ -135,6 +135,14 @@ func (n *Node) noteRecord(i id, m message) *Record {
 	if h := r.head(); h.over(now) {
 		return nil
 	}
+	if e.here != 0 && (r.ByRule() || r.Stamp <= e.here) {
+		n.refuse(r.Node, m.key, endedHere)
+		return nil
+	}
+	if e.here != 0 { // a person has decided again
+		e.here = 0
+		t.touch(i)
+	}
 	if n.session.current && r.Node != n.cfg.Node && !n.peers.of(r.Node).changes.Allow() {
 		t.refuse(i, e, tooFast)
 		t.late = true
@@ -177,7 +185,7 @@ func (n *Node) take(records []*Record) {
 		}
 		records = records[:0]
 		for _, r := range again {
-			if e := n.table.entries[r.id()]; e != nil && e.mine == nil {
+			if e := n.table.entries[r.id()]; e != nil && e.mine == nil && e.here == 0 {
 				records = append(records, r)
 			}
 		}

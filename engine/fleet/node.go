@@ -59,8 +59,10 @@ type Node struct {
 	failed  chan failure // of sessions
 	wrote   chan written // by the store
 
-	mu       sync.Mutex // guards what follows
-	told     []*Record  // by the engine
+	mu       sync.Mutex      // guards what follows
+	told     []*Record       // by the engine
+	waiting  []chan struct{} // see Saved
+	over     bool            // the node has ended: nothing is saved any more
 	wake     chan struct{}
 	state    status.Fleet
 	problems map[string]status.Problem // by what they are about
@@ -128,6 +130,7 @@ func (n *Node) Run(ctx context.Context) {
 			n.readLedger()
 		case <-n.wake:
 			n.readTold()
+			n.saveTold()
 		case <-n.link.events:
 			n.look()
 		case o := <-n.opened:
@@ -192,6 +195,7 @@ func (n *Node) end() {
 	n.closeSession()
 	n.link.close()
 	n.closeStore()
+	n.endTold()
 }
 
 // A heard is a message of the bucket.

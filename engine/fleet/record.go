@@ -50,6 +50,8 @@ type Record struct {
 	Actions  []string       `json:"actions,omitempty"`
 	Proven   bool           `json:"proven,omitempty"` // see [ban.Order]
 	Evidence []ban.Evidence `json:"evidence,omitempty"`
+
+	here bool // it holds at this node alone, and is not told
 }
 
 // Bounds of a record: a peer may be broken, or an attacker's.

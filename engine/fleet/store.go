@@ -37,6 +37,7 @@ type saved struct {
 	Base    *Record `json:"base,omitempty"`
 	Mine    *Record `json:"mine,omitempty"`
 	Refused string  `json:"refused,omitempty"`
+	Here    Stamp   `json:"here,omitempty"`
 	known   bool    // Base is nil, and what the store has
 }
 
@@ -122,7 +123,7 @@ func (n *Node) restore(i id, s *saved) {
 		n.table.clock.see(s.Base.Stamp, n.o.Now())
 		n.table.hold(i, e, s.Base.head(), nil, s.Rev, n.cfg.Node)
 	}
-	e.rev, e.mine, e.refused = s.Rev, s.Mine, s.Refused
+	e.rev, e.mine, e.refused, e.here = s.Rev, s.Mine, s.Refused, s.Here
 	if e.mine != nil {
 		n.table.clock.see(e.mine.Stamp, n.o.Now())
 	}
@@ -160,7 +161,9 @@ func (n *Node) save() {
 			}
 		}
 		clear(t.dirty)
-		return
+	}
+	if len(t.dirty) == 0 && t.saving == nil {
+		closeAll(&t.waiting)
 	}
 	if len(t.dirty) == 0 || t.saving != nil {
 		return
@@ -174,6 +177,9 @@ func (n *Node) save() {
 		delete(t.dirty, i)
 	}
 	t.saving = saving
+	if len(t.dirty) == 0 {
+		t.covered, t.waiting = t.waiting, nil
+	}
 	of := place{n.cfg.Bucket, n.cfg.Node, n.lease.instance, t.created, t.sequence}
 	if len(t.dirty) > 0 {
 		of.Sequence = t.stored // the sequence is that of all of them
@@ -204,12 +210,17 @@ func (n *Node) saved(w written) {
 		}
 	}
 	t.saving = nil
+	closeAll(&t.covered)
 	if w.err != nil {
+		closeAll(&t.waiting)
 		n.report(aboutStore, status.Warning, fmt.Sprintf("what the fleet decided is not kept across restarts: %s", w.err))
 		return
 	}
 	t.stored = w.sequence
 	n.report(aboutStore, status.OK, "")
+	if len(t.waiting) > 0 {
+		n.save()
+	}
 }
 
 // toSave returns what the store keeps of an entry; nil: nothing.
@@ -217,7 +228,7 @@ func (e *entry) toSave() *saved {
 	if e == nil {
 		return nil
 	}
-	return &saved{Rev: e.rev, Base: e.record, Mine: e.mine, Refused: e.refused, known: e.record == nil && e.base.kind != ""}
+	return &saved{Rev: e.rev, Base: e.record, Mine: e.mine, Refused: e.refused, Here: e.here, known: e.record == nil && e.base.kind != ""}
 }
 
 // value returns the value of an entry; nil: it is to be removed.

@@ -16,18 +16,20 @@ type table struct {
 	cursor   *ban.Cursor
 	clock    hybrid
 	entries  map[id]*entry
-	queue    []id          // that have something to tell, in its order
-	failing  []id          // that are told again later
-	flying   map[id]flight // proposals without an answer
-	foreign  int           // entries with a ban of a peer
-	created  time.Time     // of the bucket; zero: none was seen
-	sequence uint64        // of the latest record that was heard
-	store    *store        // nil: nothing survives a restart
-	dirty    map[id]bool   // entries that the store does not have
-	saving   map[id]*saved // what is being saved; nil: nothing
-	stored   uint64        // the sequence in the store
-	touched  bool          // an entry has changed since the state was made
-	late     bool          // there may be entries that are refused as tooFast
+	queue    []id            // that have something to tell, in its order
+	failing  []id            // that are told again later
+	flying   map[id]flight   // proposals without an answer
+	foreign  int             // entries with a ban of a peer
+	created  time.Time       // of the bucket; zero: none was seen
+	sequence uint64          // of the latest record that was heard
+	store    *store          // nil: nothing survives a restart
+	dirty    map[id]bool     // entries that the store does not have
+	saving   map[id]*saved   // what is being saved; nil: nothing
+	stored   uint64          // the sequence in the store
+	waiting  []chan struct{} // closed when what is dirty is saved, see Saved
+	covered  []chan struct{} // closed when what is being saved is
+	touched  bool            // an entry has changed since the state was made
+	late     bool            // there may be entries that are refused as tooFast
 }
 
 // An entry is one key.
@@ -37,6 +39,7 @@ type entry struct {
 	record  *Record // the same, until it is saved
 	mine    *Record // what this node has to tell; nil: nothing
 	refused string  // why base is not in force here
+	here    Stamp   // of the decision of a person that base is not in force here; 0: there is none
 	queued  bool
 }
 
@@ -68,6 +71,9 @@ func (t *table) at(i id) *entry {
 // touch notes that an entry has changed.
 func (t *table) touch(i id) { t.dirty[i], t.touched = true, true }
 
+// endedHere is why a ban or trust is not in force that a person has ended at this node alone.
+const endedHere = "a person has ended it at this node alone"
+
 // refuse notes why what a key holds is not in force here.
 func (t *table) refuse(i id, e *entry, why string) {
 	if e.refused != why {
@@ -86,6 +92,12 @@ func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, self stri
 	}
 	t.foreign += foreign(base) - foreign(e.base)
 	e.base, e.record, e.rev, e.refused = base, r, rev, ""
+	if base.kind == KindUnban || base.kind == KindUntrust {
+		e.here = 0
+	}
+	if e.here != 0 {
+		e.refused = endedHere
+	}
 	t.touch(i)
 }
 
@@ -235,6 +247,7 @@ func (n *Node) readLedger() {
 		return
 	}
 	changes, lost := t.cursor.Take()
+	n.readTold() // how a ban was ended is told before it is published
 	if lost {
 		n.reconcile()
 		return
@@ -268,10 +281,13 @@ func (n *Node) compare(target ban.Target, c *ban.Change) {
 		known := e.base.kind == KindBan && (e.base.until.Equal(b.Until) || outlasts(e.base.until, b.Until) && (c == nil || e.refused != ""))
 		if known {
 			t.drop(i, e)
+			if !b.OfRule() {
+				e.here = 0 // sweep enters what ends later
+			}
 		} else if e.mine == nil || e.mine.Kind != KindBan || !e.mine.Until.Equal(b.Until) {
 			n.tellBan(i, e, &b, c)
 		}
-	case e == nil:
+	case e == nil, banned && ban.IsOnlyHere(b.Author), !banned && e.here != 0:
 	case c != nil && c.Kind == ban.KindUnban && strings.HasPrefix(c.Why, "trusted: "):
 		if e.base.kind == KindBan {
 			t.refuse(i, e, c.Why)
@@ -299,7 +315,7 @@ func (n *Node) dropBan(i id, e *entry) {
 
 // own reports whether a ban is one to share: of a rule or a person here, and enforced.
 func (n *Node) own(b *ban.Ban) bool {
-	return !strings.HasPrefix(b.Author, AuthorPrefix) && n.o.Enforced(b)
+	return !strings.HasPrefix(b.Author, AuthorPrefix) && !ban.IsOnlyHere(b.Author) && n.o.Enforced(b)
 }
 
 // tellBan has a ban of the ledger told.
@@ -316,6 +332,7 @@ func (n *Node) tellBan(i id, e *entry, b *ban.Ban, c *ban.Change) {
 	} else if r.Stamp = stampAt(b.Start); !r.beats(e.base) { // decided before this run
 		return
 	}
+	e.here = 0
 	n.table.refuse(i, e, "")
 	n.table.tell(i, e, r)
 }
@@ -338,58 +355,12 @@ func (n *Node) stamp(e *entry) Stamp {
 	return n.table.clock.next(n.o.Now(), after)
 }
 
-// Unbanned tells the fleet that a person has unbanned a target, and how long rules do not ban it.
-func (n *Node) Unbanned(target ban.Target, grace time.Time, author, reason string, now time.Time) {
-	n.tellLater(&Record{Kind: KindUnban, Target: target, Start: now, Until: grace, Author: author, Reason: reason})
-}
-
-// Trusted tells the fleet that a person trusts a target.
-func (n *Node) Trusted(t *ban.Trusted) {
-	n.tellLater(&Record{Kind: KindTrust, Target: t.Target, Start: t.Since, Until: t.Until, Author: t.Author, Reason: t.Comment})
-}
-
-// Untrusted tells the fleet that a person no longer trusts a target.
-func (n *Node) Untrusted(target ban.Target, author string, now time.Time) {
-	n.tellLater(&Record{Kind: KindUntrust, Target: target, Start: now, Author: author})
-}
-
-func (n *Node) tellLater(r *Record) {
-	if !n.table.share {
-		return
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.told = append(n.told, r)
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
-}
-
-// readTold takes what the engine has told.
-func (n *Node) readTold() {
-	n.mu.Lock()
-	told := n.told
-	n.told = nil
-	n.mu.Unlock()
-	for _, r := range told {
-		b, banned := n.o.Ledger.Get(r.Target)
-		switch {
-		case r.Kind != KindUnban || !banned:
-			n.tellOne(r)
-		case n.own(&b): // banned again since
-			i := r.id()
-			n.tellBan(i, n.table.at(i), &b, &ban.Change{})
-		}
-	}
-}
-
 // reconcile compares all of the ledger with what the bucket held last. A ban that the ledger has
-// not, although the bucket has, was unbanned here if it has a grace; otherwise it is taken again.
+// not, although the bucket has, is taken again.
 func (n *Node) reconcile() {
 	t, now := &n.table, n.o.Now()
-	n.readTold()
 	bans, changes, _ := t.cursor.Snapshot()
+	n.readTold()
 	n.compareAll(changes)
 	var missing []id
 	banned := make(map[ban.Target]bool, len(bans))
@@ -408,15 +379,11 @@ func (n *Node) reconcile() {
 		if i.trust || banned[i.target] || e.mine != nil || e.refused != "" || e.base.kind != KindBan || e.base.over(now) {
 			continue
 		}
-		if until, ok := n.o.Ledger.Grace(i.target); ok {
-			n.tellOne(&Record{Kind: KindUnban, Target: i.target, Start: now, Until: until, Author: ban.ByRule, Reason: "unbanned before a restart"})
-			continue
-		}
 		missing = append(missing, i)
 	}
 	for _, g := range n.o.Ledger.AllTrusted() {
 		i := id{trust: true, target: g.Target}
-		if g.Author != "" && !strings.HasPrefix(g.Author, AuthorPrefix) && (t.entries[i] == nil || t.entries[i].base.kind == "") {
+		if g.Author != "" && !strings.HasPrefix(g.Author, AuthorPrefix) && !ban.IsOnlyHere(g.Author) && (t.entries[i] == nil || t.entries[i].base.kind == "") {
 			e := t.at(i)
 			t.tell(i, e, &Record{
 				Kind: KindTrust, Target: g.Target, Node: n.cfg.Node, Stamp: stampAt(g.Since),
@@ -454,7 +421,7 @@ func (n *Node) sweep() {
 		case e.mine == nil && e.base.over(now):
 			t.hold(i, e, head{}, nil, e.rev, n.cfg.Node)
 			delete(t.entries, i)
-		case e.refused != "" && len(refused) < mostHeard:
+		case e.refused != "" && e.here == 0 && len(refused) < mostHeard:
 			refused = append(refused, i)
 		}
 	}

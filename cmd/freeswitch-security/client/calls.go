@@ -145,21 +145,25 @@ func (c *Client) batch(ctx context.Context, list string, items any, n int) ([]st
 	return said.Results, nil
 }
 
-// Unban ends the bans that cover a target. Rules do not ban it within the grace.
-func (c *Client) Unban(ctx context.Context, target ban.Target, grace time.Duration, reason string) (status.Done, error) {
+// Unban ends the bans that cover a target, at this node of a fleet alone or at all. Rules do not ban it
+// within the grace.
+func (c *Client) Unban(ctx context.Context, target ban.Target, grace time.Duration, here bool, reason string) (status.Done, error) {
 	q := url.Values{}
 	if grace > 0 {
 		q.Set("grace", ban.FormatDuration(grace))
 	}
-	return c.remove(ctx, blacklist+entry(target), q, reason)
+	return c.remove(ctx, blacklist+entry(target), q, here, reason)
 }
 
-// Untrust ends the narrowest run-time trust that covers a target.
-func (c *Client) Untrust(ctx context.Context, target ban.Target, reason string) (status.Done, error) {
-	return c.remove(ctx, whitelist+entry(target), url.Values{}, reason)
+// Untrust ends the narrowest run-time trust that covers a target, as Unban does for bans.
+func (c *Client) Untrust(ctx context.Context, target ban.Target, here bool, reason string) (status.Done, error) {
+	return c.remove(ctx, whitelist+entry(target), url.Values{}, here, reason)
 }
 
-func (c *Client) remove(ctx context.Context, path string, q url.Values, reason string) (d status.Done, err error) {
+func (c *Client) remove(ctx context.Context, path string, q url.Values, here bool, reason string) (d status.Done, err error) {
+	if here {
+		q.Set("here", "true")
+	}
 	if reason != "" {
 		q.Set("reason", reason)
 	}

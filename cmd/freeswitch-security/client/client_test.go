@@ -252,7 +252,7 @@ func TestPaths(t *testing.T) {
 	if b, why, err := c.Ban(context.Background(), ban.Network(network)); b != nil || why != "not there" || err != nil || got != "GET /security/blacklist/2001:db8::%2F64" {
 		t.Errorf("%s: %v, %q, %v", got, b, why, err)
 	}
-	if _, err := c.Unban(context.Background(), ban.Network(network), time.Hour, "a & b"); err == nil || got != "DELETE /security/blacklist/2001:db8::%2F64?grace=1h&reason=a+%26+b" {
+	if _, err := c.Unban(context.Background(), ban.Network(network), time.Hour, true, "a & b"); err == nil || got != "DELETE /security/blacklist/2001:db8::%2F64?grace=1h&here=true&reason=a+%26+b" {
 		t.Errorf("%s: %v", got, err)
 	}
 	if _, err := c.TrustAll(context.Background(), []TrustRequest{{IP: "x"}}); err == nil || got != "POST /security/whitelist/batch" {

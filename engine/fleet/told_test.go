@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/fleet/fleettest"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// alone returns a guard whose loop does not run, with a session that hears what the test says.
+func alone(t *testing.T, dir string, ledger *ban.Ledger) *guard {
+	g := newGuard(t, &fleettest.Server{Options: &server.Options{}}, "b")
+	g.ledger = ledger
+	g.Node = New(&g.cfg, Options{
+		Ledger: g.ledger, Take: g.take, Durable: func(context.Context) error { return nil }, Enforced: func(*ban.Ban) bool { return true },
+		Now: g.now, Dir: dir, Log: slog.New(slog.DiscardHandler),
+	})
+	g.life, g.session = t.Context(), &session{current: true}
+	g.openStore()
+	t.Cleanup(g.closeStore)
+	return g
+}
+
+// hears has the guard hear a record of the session.
+func (g *guard) hears(r *Record) {
+	n := g.session.number + 1
+	g.hear(heard{g.session, message{key: r.id().key(), value: r.encode(), sequence: n, number: n}})
+}
+
+// TestEndedHere: a ban of the fleet that a person ends at this node alone is not entered here again, be it
+// longer now, after a restart, or when the bucket is read again; until a person bans, or the fleet unbans it.
+func TestEndedHere(t *testing.T) {
+	dir := t.TempDir()
+	g := alone(t, dir, ban.NewLedger(ban.NewTrust(nil)))
+	const address = "203.0.113.7"
+	at := g.now()
+	by := func(author string, kind Kind, after time.Duration) *Record {
+		return &Record{
+			Kind: kind, Target: ban.Address(netip.MustParseAddr(address)), Node: "a", Stamp: stampAt(at.Add(after)), Start: at, Until: at.Add(time.Hour + after),
+			Author: author, Offence: 1,
+		}
+	}
+	want := func(what string, banned bool) {
+		t.Helper()
+		if g.has(address) != banned {
+			t.Fatalf("%s: banned: %t", what, !banned)
+		}
+	}
+	endHere := func() {
+		g.EndedHere(ban.Address(netip.MustParseAddr(address)), false)
+		g.ledger.Unban(ban.Address(netip.MustParseAddr(address)), "by api alice", at, 0)
+		g.ledger.Publish()
+		g.readLedger()
+		want("ended here", false)
+		if g.table.unsent() != 0 {
+			t.Fatal("the fleet is told")
+		}
+	}
+	g.hears(by(ban.ByRule, KindBan, 0))
+	want("at first", true)
+	endHere()
+	g.sweep()
+	want("asked again", false)
+	g.hears(by(ban.ByRule, KindBan, time.Second))
+	want("longer", false)
+	g.closeStore()
+	g = alone(t, dir, g.ledger)
+	g.reconcile()
+	g.sweep()
+	want("after a restart", false)
+	g.relay()
+	g.hears(by(ban.ByRule, KindBan, time.Second))
+	want("in a bucket that was filled again", false)
+	g.hears(by("api carol", KindBan, time.Minute))
+	want("banned by a person at a peer", true)
+	endHere()
+	g.hears(by("api carol", KindUnban, 2*time.Minute))
+	g.hears(by(ban.ByRule, KindBan, 3*time.Minute))
+	want("banned after an unban for all", true)
+	endHere()
+	g.order(ban.Order{Author: "api alice" + ban.OnlyHere, ByHand: true}, address, time.Minute)
+	g.readLedger()
+	if until := g.ledger.Bans()[0].Until; g.table.unsent() != 0 || until.After(at.Add(30*time.Minute)) {
+		t.Fatal("a ban that holds here alone is told, or enters that of the fleet")
+	}
+	g.order(ban.Order{Author: "api alice", ByHand: true}, address, 2*time.Minute)
+	g.readLedger()
+	g.sweep()
+	if b, _ := g.get(address); b.Until.Before(at.Add(time.Hour)) {
+		t.Fatalf("banned here again until %s", b.Until)
+	}
+}
+
+// TestSavedAtOnce: what a person has unbanned without a server does not come back after a crash, once it is
+// saved.
+func TestSavedAtOnce(t *testing.T) {
+	s := fleettest.Serve(t, nil)
+	all := fleetOf(t, s, "a", "b")
+	a, b := all[0], all[1]
+	a.ban("203.0.113.1", time.Hour)
+	a.ban("203.0.113.2", time.Hour)
+	b.awaitBan("203.0.113.1")
+	b.awaitBan("203.0.113.2")
+	<-b.Saved()
+	s.Stop()
+	b.unban("203.0.113.1", 0)
+	<-b.Saved()
+	crashed := newGuard(t, s, "b")
+	kept, err := os.ReadFile(filepath.Join(b.dir, "fleet.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(crashed.dir, "fleet.db"), kept, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.stop()
+	s.Start()
+	crashed.join()
+	if crashed.has("203.0.113.1") || !crashed.has("203.0.113.2") {
+		t.Error("an unban came back, or a ban that was taken did not")
+	}
+	a.awaitUnban("203.0.113.1")
+}
