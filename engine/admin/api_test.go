@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/status"
 )
 
@@ -466,6 +469,19 @@ func TestObservation(t *testing.T) {
 		l.want(200, part, "GET", target, "")
 	}
 	l.want(400, "", "GET", "/security/trackers?top=x", "")
+	l.history.Observe(&event.Event{Time: time.Now(), Name: event.AuthFailure, Source: "log.freeswitch", IP: netip.MustParseAddr("203.0.113.7"), User: "1007", Domain: "pbx.example"})
+	l.history.Decide(&ban.Change{Kind: ban.KindBan, At: time.Now(), Ban: ban.Ban{Target: ban.Address(netip.MustParseAddr("203.0.113.7")), Rule: "password guessing", Until: time.Now().Add(time.Hour)}})
+	for target, part := range map[string]string{
+		"/security/history": `{"kind":"ban","name":"password guessing","values":[0,`,
+		"/security/history?step=5m&from=" + url.QueryEscape(time.Now().Add(-time.Hour).Format(time.RFC3339)): `"tops":[{"by":"networks","items":[{"name":"203.0.113.0/24","count":1}]}`,
+		"/security/incidents":         `"rule":"password guessing"`,
+		"/security/incidents?limit=1": `"all":1}`,
+	} {
+		l.want(200, part, "GET", target, "")
+	}
+	for _, wrong := range []string{"history?from=yesterday", "history?to=1", "history?step=x", "history?step=90s", "history?to=2020-01-01T00:00:00Z", "incidents?from=x", "incidents?limit=0"} {
+		l.want(400, "", "GET", "/security/"+wrong, "")
+	}
 	l.want(200, "Rule never fires", "POST", "/security/reload", "")
 	l.broken = []Diagnostic{{Severity: "error", Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
 	l.want(422, `"error":"1 mistake in rules.d","diagnostics":[{"severity":"error",`, "POST", "/security/reload", "")

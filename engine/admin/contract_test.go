@@ -15,6 +15,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 )
 
@@ -27,6 +28,7 @@ const generatedBelow = "    # Below: generated from the Go types by go test ./en
 var answers = []any{
 	Health{}, status.Status{}, status.KernelPage{}, status.Tracker{}, engine.Findings{},
 	status.Done{}, status.Result{}, status.Ban{}, status.Trusted{}, ban.Change{},
+	history.Span{}, history.Incident{},
 }
 
 // enums are the types that hold one of a few texts.
@@ -47,7 +49,7 @@ func TestContract(t *testing.T) {
 	if !found {
 		t.Fatalf("%s has no line %q", file, generatedBelow)
 	}
-	g := &generator{comments: comments(t, ".", "..", "../status", "../ban"), done: map[reflect.Type]bool{}}
+	g := &generator{comments: comments(t, ".", "..", "../status", "../ban", "../history"), done: map[reflect.Type]bool{}}
 	for _, answer := range answers {
 		g.todo = append(g.todo, reflect.TypeOf(answer))
 	}

@@ -19,6 +19,7 @@ import (
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -36,6 +37,7 @@ type lab struct {
 	disk    *disk
 	broken  []Diagnostic // mistakes in the rule files
 	server  *Server
+	history *history.History
 	log     *syncBuffer
 }
 
@@ -49,6 +51,7 @@ func newLabOf(t testing.TB, run engine.Options, change func(*Options, *limits)) 
 	l := &lab{
 		t: t, source: &scribe{events: make(chan *event.Event)}, wall: &wall{entries: map[ban.Target]status.Entry{}},
 		courier: &courier{}, disk: &disk{}, log: &syncBuffer{},
+		history: history.New(history.Settings{Days: 90}),
 	}
 	ready := make(chan struct{})
 	run.Ready = func() { close(ready) }
@@ -68,7 +71,7 @@ func newLabOf(t testing.TB, run engine.Options, change func(*Options, *limits)) 
 	})
 	<-ready
 	o := Options{
-		Config: Config{Listen: "127.0.0.1:8080"}, Engine: l.engine, Reload: l.reload, Version: "1.2.3",
+		Config: Config{Listen: "127.0.0.1:8080"}, Engine: l.engine, History: l.history, Reload: l.reload, Version: "1.2.3",
 		Log: slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	lim := defaultLimits()

@@ -52,6 +52,8 @@ func (s *Server) routes() *http.ServeMux {
 	handle("GET /security/rules", s.show(func(r *report) any { return map[string]any{"rules": r.Rules} }))
 	handle("GET /security/sources", s.show(func(r *report) any { return map[string]any{"sources": r.Sources} }))
 	handle("GET /security/trackers", s.showTrackers)
+	handle("GET /security/history", s.showHistory)
+	handle("GET /security/incidents", s.showIncidents)
 	handle("POST /security/reload", s.reload)
 	handle("POST /security/test", s.test)
 

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 )
 
@@ -27,6 +28,8 @@ type Options struct {
 	// Reload loads the rule files and puts them into use. With an error among the diagnostics
 	// nothing changes, and err is not nil. An err without one says why it could not be done.
 	Reload func(context.Context) (diagnostics []Diagnostic, err error)
+
+	History *history.History
 
 	Log     *slog.Logger // nil: nothing is logged, not even changes
 	Version string

@@ -69,6 +69,27 @@ func (l *loader) decodeAdmin(blocks []*settings.Block) {
 	a.check(b, set)
 }
 
+// maxHistoryDays bounds the memory of a history.
+const maxHistoryDays = 180
+
+// decodeHistory reads the history block.
+func (l *loader) decodeHistory(blocks []*settings.Block) {
+	h := &l.cfg.History
+	h.Days = 90
+	if len(blocks) == 0 {
+		return
+	}
+	b := blocks[0]
+	for _, extra := range blocks[1:] {
+		extra.Skip()
+		extra.Error("", "Set twice", fmt.Sprintf("There is one history, set at %s. Put everything into that block.", settings.Where(b.Range)))
+	}
+	b.Int("days", &h.Days, 1, maxHistoryDays)
+	numbers := "full"
+	b.Enum("numbers", &numbers, "full", "masked")
+	h.Masked = numbers == "masked"
+}
+
 // maxSocketPath is the limit of the kernel for the path of a unix socket, in bytes.
 const maxSocketPath = 107
 

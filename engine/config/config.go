@@ -37,11 +37,18 @@ type Config struct {
 
 	Numbering *numbering.Plan // of the site; never nil in a configuration that was loaded
 	Numbered  bool            // a file has a numbering block
+	History   History
 
 	used used // by the rules
 
 	protectRanges map[string]hcl.Range // of the words of security.protect
 	ruleRanges    map[string]hcl.Range // of the rules, by name
+}
+
+// History is the history block: what is kept of what happened.
+type History struct {
+	Days   int  // that hours, days and attackers are kept; default 90
+	Masked bool // numbers that were dialled, and accounts; default false
 }
 
 // Security is all security blocks together, overridden by the environment.

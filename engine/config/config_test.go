@@ -106,11 +106,16 @@ rule "everything" {
     alerts = ["203.0.113.7"]
   }
 }
+history {
+  days    = 30
+  numbers = "masked"
+}
 `
 
 const everythingJSON = `{
   "//": "the same in JSON",
   "numbering": {"country": "DE", "line": ["0"], "hours": "Mon-Fri 07:00-19:00"},
+  "history": {"days": 30, "numbers": "masked"},
   "security": {"auto_block_enabled": false, "iptables_chain": "SIP_GUARD", "block_duration": "2h",
     "trusted_networks": ["10.0.0.0/8", "2001:db8::1"], "protect": ["gateways", "registered"]},
   "locals": {"office": "192.0.2.0/24"},
@@ -151,7 +156,7 @@ func TestAllAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Config{
-		Numbering: plan, Numbered: true,
+		Numbering: plan, Numbered: true, History: config.History{Days: 30, Masked: true},
 		Security: config.Security{
 			Chain: "SIP_GUARD", BlockDuration: minutes(120), Protect: config.Protect{Registered: true, Gateways: true}},
 		Sources: []config.Source{

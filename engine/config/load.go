@@ -208,6 +208,7 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "admin"},
 	{Type: "fleet"},
 	{Type: "numbering"},
+	{Type: "history"},
 	{Type: "source", LabelNames: []string{"kind", "name"}},
 	{Type: "action", LabelNames: []string{"kind", "name"}},
 	{Type: "trusted", LabelNames: []string{"name"}},
@@ -243,6 +244,7 @@ func (l *loader) decode() {
 	l.decodeAdmin(blocks["admin"])
 	l.decodeFleet(blocks["fleet"])
 	l.decodeNumbering(blocks["numbering"])
+	l.decodeHistory(blocks["history"])
 	l.decodeSources(blocks["source"])
 	l.checkWitnesses()
 	l.decodeActions(blocks["action"])

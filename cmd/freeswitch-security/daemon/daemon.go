@@ -17,6 +17,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/clock"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/history"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/hashicorp/hcl/v2"
@@ -47,6 +48,7 @@ type Daemon struct {
 	admin    *config.Admin              // of the rules that run
 	claims   claims
 	heap     heapRoom
+	history  *history.History
 }
 
 // Run guards until ctx ends. SIGHUP reloads the rules, SIGUSR1 logs the status.
@@ -79,6 +81,7 @@ func Run(ctx context.Context, o Options) error {
 		}
 		defer closeState()
 	}
+	defer d.keepHistory(ctx)()
 	d.listen(ctx)
 	serving, stop := context.WithCancel(ctx)
 	served := make(chan struct{})
@@ -105,6 +108,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 		return nil, err
 	}
 	d := &Daemon{options: o, log: log, tasks: make(chan func(context.Context)), admin: cfg.Admin, claims: claims{log: log, held: map[string]net.Listener{}}}
+	d.history = history.New(history.Settings(cfg.History))
 	d.changes = changeLog{log: changes, sum: log, groups: map[group]*stretch{}}
 	started := time.Now()
 	actions := filepath.Join(o.State, "actions")
@@ -115,10 +119,12 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 		Clock: clock.SinceBoot(),
 		OnChange: func(c *ban.Change) {
 			d.changes.add(c, time.Now())
+			d.history.Decide(c)
 			d.listener.send(c)
 		},
 		OnCommit: func() { _ = buffer.Flush() }, // slog drops such errors, too
 		Busy:     d.heap.busy,
+		Observed: d.history.Observe,
 		Hosts:    trustHost, Version: o.Version, Log: log, DryRun: o.DryRun, Dir: actions,
 		Ready: func() {
 			log.Info("ready", "dir", o.Dir, "dry_run", o.DryRun, "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))
@@ -126,7 +132,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 			releaseStartPages()
 		},
 	})
-	d.listener = newAdminListener(admin.Options{Engine: d.engine, Reload: d.requestReload, Log: log, Version: o.Version})
+	d.listener = newAdminListener(admin.Options{Engine: d.engine, History: d.history, Reload: d.requestReload, Log: log, Version: o.Version})
 	return d, nil
 }
 

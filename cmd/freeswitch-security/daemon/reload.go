@@ -7,6 +7,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/admin"
+	"freeswitch-security/engine/history"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/hashicorp/hcl/v2"
@@ -40,6 +41,7 @@ func (d *Daemon) reload(ctx context.Context) ([]admin.Diagnostic, error) {
 	}
 	d.claims.keep(cfg)
 	d.admin = cfg.Admin
+	d.history.Configure(history.Settings(cfg.History))
 	if len(cfg.Sources) == 0 || len(cfg.Rules) == 0 {
 		d.log.Warn("nothing is watched: the rule files have no enabled source or no rule", "dir", d.options.Dir)
 	}

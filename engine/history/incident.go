@@ -1,0 +1,182 @@
+package history
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
+)
+
+// An Incident is what one attacker did, and what was done about it.
+type Incident struct {
+	Target    string         `json:"target"` // an address, a network, an endpoint or an account; of an alert without one, its key
+	Rule      string         `json:"rule"`   // of the latest change; "": by hand
+	Reason    string         `json:"reason"`
+	Why       string         `json:"why,omitempty"` // it was spared, refused or unbanned, the latest time
+	Bans      int            `json:"bans"`
+	Alerts    int            `json:"alerts"`
+	Spared    int            `json:"spared"`
+	Refused   int            `json:"refused"`
+	First     time.Time      `json:"first"` // of its events, or of the first change
+	Last      time.Time      `json:"last"`  // of its events and changes
+	Banned    bool           `json:"banned"`
+	Until     time.Time      `json:"until,omitzero"` // the end of the latest ban; absent: it is permanent, or there was none
+	Packets   uint64         `json:"packets"`        // dropped
+	Evidence  []ban.Evidence `json:"evidence"`       // of the latest change, the newest events, oldest first
+	Forgotten time.Time      `json:"forgotten,omitzero"`
+}
+
+// Bounds of the incidents and of the text that each keeps.
+const (
+	maxIncidents    = 800
+	maxEvents       = 4
+	maxIncidentText = 120 // bytes of a reason and of a text
+)
+
+// incidents are by target.
+type incidents struct {
+	all   map[string]*Incident
+	dirty map[string]bool // changed since they were saved; nil: there is no file
+}
+
+// mark notes that an incident is to be saved.
+func (in *incidents) mark(name string) {
+	if in.dirty != nil {
+		in.dirty[name] = true
+	}
+}
+
+// subject returns the name of the incident of a target, or of a key if there is none.
+func subject(target ban.Target, key string, s Settings) string {
+	name := target.String()
+	if !target.IsValid() {
+		name = event.Printable(key)
+	}
+	if _, _, is := target.Account(); s.Masked && (is || !target.IsValid()) {
+		name = Mask(name)
+	}
+	return name[:min(len(name), event.MaxField)]
+}
+
+// add adds a change.
+func (in *incidents) add(c *ban.Change, s Settings) {
+	name := subject(c.Target, c.Key, s)
+	i := in.all[name]
+	if i == nil {
+		if c.Kind == ban.KindUnban || c.Kind == ban.KindExpire {
+			return // of a ban from before
+		}
+		if len(in.all) >= maxIncidents {
+			in.thin()
+		}
+		i = &Incident{Target: name, First: c.At}
+		in.all[name] = i
+	}
+	in.mark(name)
+	if c.At.After(i.Last) {
+		i.Last = c.At
+	}
+	i.Forgotten = c.At.Add(time.Duration(s.Days) * day)
+	if c.Why != "" {
+		i.Why = textOf(c.Why, s)
+	}
+	switch c.Kind {
+	case ban.KindBan, ban.KindExtend:
+		if i.Banned, i.Until = true, c.Until; c.Kind == ban.KindBan {
+			i.Bans++
+			i.Why = ""
+		}
+		if c.Forget > 0 && !c.Until.IsZero() {
+			i.Forgotten = c.Until.Add(c.Forget)
+		}
+	case ban.KindUnban, ban.KindExpire:
+		i.Banned = false
+		if i.Until = c.Until; c.Kind == ban.KindUnban {
+			i.Until = c.At
+		}
+		if c.Forget > 0 {
+			i.Forgotten = i.Until.Add(c.Forget)
+		}
+		return
+	case ban.KindAlert:
+		i.Alerts++
+	case ban.KindSpare:
+		i.Spared++
+	case ban.KindRefuse:
+		i.Refused++
+	}
+	i.Rule, i.Reason = c.Rule, textOf(c.Ban.Reason, s)
+	i.prove(c.Evidence, s)
+}
+
+// prove replaces the evidence.
+func (i *Incident) prove(evidence []ban.Evidence, s Settings) {
+	if len(evidence) == 0 {
+		return
+	}
+	if first := evidence[0].Time; first.Before(i.First) {
+		i.First = first
+	}
+	kept := slices.Clone(evidence[max(0, len(evidence)-maxEvents):])
+	for n := range kept {
+		e := &kept[n]
+		e.User, e.Domain, e.Text = event.Bound(e.User, maxNameBytes), event.Bound(e.Domain, maxNameBytes), event.Bound(e.Text, maxIncidentText)
+		if s.Masked {
+			e.User, e.Text = Mask(e.User), ""
+		}
+	}
+	i.Evidence = kept
+}
+
+// textOf returns a reason as it is kept: where accounts are masked, without what a rule counts by.
+func textOf(reason string, s Settings) string {
+	if s.Masked {
+		reason, _, _ = strings.Cut(reason, ", ")
+	}
+	return event.Bound(reason, maxIncidentText)
+}
+
+// dropped counts packets of a target.
+func (in *incidents) dropped(name string, packets uint64) {
+	if i := in.all[name]; i != nil {
+		i.Packets += packets
+		in.mark(name)
+	}
+}
+
+// forget drops what is to be forgotten.
+func (in *incidents) forget(now time.Time) {
+	for name, i := range in.all {
+		if !i.Banned && now.After(i.Forgotten) {
+			in.remove(name)
+		}
+	}
+}
+
+func (in *incidents) remove(name string) {
+	delete(in.all, name)
+	in.mark(name)
+}
+
+// thin drops half of the incidents, those with the fewest bans, and of these the oldest: senders that are
+// forged are banned once.
+func (in *incidents) thin() {
+	all := in.sorted(func(a, b *Incident) int {
+		return cmp.Or(cmp.Compare(a.Bans, b.Bans), a.Last.Compare(b.Last), strings.Compare(a.Target, b.Target))
+	})
+	for _, i := range all[:len(all)/2] {
+		in.remove(i.Target)
+	}
+}
+
+func (in *incidents) sorted(order func(a, b *Incident) int) []*Incident {
+	all := make([]*Incident, 0, len(in.all))
+	for _, i := range in.all {
+		all = append(all, i)
+	}
+	slices.SortFunc(all, order)
+	return all
+}
