@@ -39,7 +39,7 @@ type box struct {
 const (
 	maxUnsent  = 256         // messages of a kind: what a node counts by itself must not be told much later
 	askedEvery = time.Second // what the switches know is told again at most this often, and to the end first
-	toldAtOnce = 250         // of that, in lookEvery
+	toldAtOnce = 1000        // of that, in lookEvery
 )
 
 // send sends what is in the box, as far as the node is in its fleet. It reports whether all is sent.

@@ -66,7 +66,7 @@ type ending struct {
 
 const (
 	// lookEvery is the interval at which the state of the sources is logged.
-	lookEvery = 250 * time.Millisecond
+	lookEvery = time.Second
 
 	// lossEvery is the shortest interval of log messages about lost events of a source.
 	lossEvery = time.Minute

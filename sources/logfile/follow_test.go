@@ -85,7 +85,7 @@ func (f *follows) tell() {
 // testPace is the default pace without the waits that only make a test long.
 func testPace() tail.Pace {
 	p := tail.DefaultPace()
-	p.Tick, p.Absence = 20*time.Millisecond, 50*time.Millisecond
+	p.Tick, p.Rest, p.Absence = 20*time.Millisecond, 20*time.Millisecond, 50*time.Millisecond
 	return p
 }
 

@@ -44,8 +44,9 @@ type Pace struct {
 
 	// Tick is the time between two looks at a file that is silent and watched. Not
 	// everything can be heard: not that a symbolic link has another target, nor what
-	// another machine writes to a network file system.
-	Tick time.Duration
+	// another machine writes to a network file system. Rest is that time where neither is
+	// possible: that a directory of the path was renamed is not heard either.
+	Tick, Rest time.Duration
 
 	Stall   time.Duration // how long a tail may leave what it can read
 	Awake   time.Duration // how long a file may be silent before its tail is stopped: a tail polls
@@ -60,7 +61,7 @@ type Pace struct {
 // DefaultPace returns the pace of a follower at work.
 func DefaultPace() Pace {
 	return Pace{
-		Pulse: pollInterval, Glance: 20 * time.Millisecond, Tick: 200 * time.Millisecond,
+		Pulse: pollInterval, Glance: 20 * time.Millisecond, Tick: 200 * time.Millisecond, Rest: time.Second,
 		Stall: 3 * pollInterval, Awake: 20 * time.Millisecond, Burst: time.Second, Linger: 2 * time.Second, Absence: time.Second,
 		SaveEvents: 200 * time.Millisecond, SaveLines: 5 * time.Second,
 	}
@@ -244,7 +245,10 @@ func (f *Follower) drain(ctx context.Context, t *file) (grew, end bool) {
 // is over.
 func (f *Follower) listen(ctx context.Context) (heard bool) {
 	d := f.Pace.Tick
-	if !f.aimed && !f.absentWarned {
+	switch {
+	case f.aimed && f.watch.complete:
+		d = f.Pace.Rest
+	case !f.aimed && !f.absentWarned:
 		d = min(d, pollTick)
 	}
 	var fresh chan struct{}

@@ -82,7 +82,7 @@ func (f *follows) tell() {
 // testPace is the default pace without the waits that only make a test long.
 func testPace() Pace {
 	p := DefaultPace()
-	p.Tick, p.Absence = 20*time.Millisecond, 50*time.Millisecond
+	p.Tick, p.Rest, p.Absence = 20*time.Millisecond, 20*time.Millisecond, 50*time.Millisecond
 	p.Linger = patience // a late writer may be held up
 	p.Burst = 0         // a tail reads what the tests write in bursts
 	return p

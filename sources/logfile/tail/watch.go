@@ -2,8 +2,10 @@ package tail
 
 import (
 	"log/slog"
+	"path/filepath"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 )
 
 // A watch hears that something happened to the file at the path. It only wakes the
@@ -16,6 +18,10 @@ type watch struct {
 	events <-chan fsnotify.Event
 	errors <-chan struct{}
 	failed bool // the file could not be watched, which was logged
+
+	// complete tells that all that happens to the file is heard: its path has no symbolic link, and
+	// its file system no other machine or layer that writes.
+	complete bool
 }
 
 // eventBuffer is how many events are dropped in one go, after a time in which the
@@ -60,7 +66,31 @@ func (w *watch) aim(path string) bool {
 		w.failed = true
 		w.log.Warn("log polled: it cannot be watched", "err", err)
 	}
+	w.complete = err == nil && isDirect(path) && isLocal(path)
 	return err == nil
+}
+
+// isDirect reports whether a path has no symbolic link.
+func isDirect(path string) bool {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false
+	}
+	target, err := filepath.EvalSymlinks(path)
+	return err == nil && target == path
+}
+
+// isLocal reports whether a file system is one of those on which the kernel hears all writes.
+func isLocal(path string) bool {
+	var fs unix.Statfs_t
+	if unix.Statfs(path, &fs) != nil {
+		return false
+	}
+	switch uint32(fs.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+		return true
+	}
+	return false
 }
 
 // drain drops the events that are there, after the one that was received, and reports

@@ -17,7 +17,7 @@ func TestHeard(t *testing.T) {
 			l := newLogger(t)
 			l.open()
 			pace := testPace()
-			pace.Tick = time.Hour
+			pace.Tick, pace.Rest = time.Hour, time.Hour
 			f := follow(t, l.path, nil, pace)
 			test.do(l, f)
 			f.checkAll(l)
@@ -61,6 +61,32 @@ func TestAim(t *testing.T) {
 	}
 	l.must(os.Remove(l.path))
 	check("deleted", false)
+}
+
+// TestComplete checks that a file is looked at seldom only if all that happens to it is heard.
+func TestComplete(t *testing.T) {
+	l := newLogger(t)
+	l.open()
+	dir, link := filepath.Dir(l.path), filepath.Join(t.TempDir(), "link")
+	l.must(os.Symlink(dir, link))
+	w := newWatch(slog.New(slog.DiscardHandler))
+	defer w.close()
+	if w.notify == nil {
+		t.Skip("the system does not tell of changes")
+	}
+	for _, c := range []struct {
+		path string
+		want bool
+	}{
+		{l.path, isDirect(dir) && isLocal(dir)},
+		{filepath.Join(link, filepath.Base(l.path)), false}, // the link may move
+		{"/proc/self/status", false},                        // changes without a write
+		{filepath.Join(dir, "missing"), false},
+	} {
+		if w.aim(c.path); w.complete != c.want {
+			t.Errorf("%s: complete is %v", c.path, w.complete)
+		}
+	}
 }
 
 // TestNeighbour checks that a write to another file does not wake the follower.
