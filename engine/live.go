@@ -123,13 +123,22 @@ const longestSleep = 30 * time.Second
 // attackers be banned in the same time.
 const burst = 20 * time.Millisecond
 
+// sameTime is how long what the engine's clock has shown is taken for now within a burst: that clock
+// is a call of the system.
+const sameTime = time.Millisecond
+
 // observeAll takes a report and all that wait behind it, so that a burst shares one commit.
 func (e *Engine) observeAll(r report) {
-	e.tick()
-	for end := time.Now().Add(burst); ; {
-		e.take(r)
-		if time.Now().After(end) {
+	began := time.Now()
+	now, read := e.tick(), began
+	for {
+		e.take(r, now)
+		at := time.Now()
+		if at.Sub(began) > burst {
 			return
+		}
+		if at.Sub(read) > sameTime {
+			now, read = e.options.Clock.Now(), at
 		}
 		select {
 		case r = <-e.live.sources.reports:
@@ -149,21 +158,20 @@ func (e *Engine) takeUntil(done <-chan struct{}) {
 			e.commit()
 		case <-done:
 			for range len(e.live.sources.reports) {
-				e.take(<-e.live.sources.reports)
+				e.take(<-e.live.sources.reports, e.options.Clock.Now())
 			}
 			return
 		}
 	}
 }
 
-// take passes an event to the rules now, or notes how far its source has read.
-func (e *Engine) take(r report) {
+// take passes an event to the rules at the time now, or notes how far its source has read.
+func (e *Engine) take(r report, now time.Time) {
 	if r.event == nil {
 		e.live.sources.moveTo(r.ref, r.position)
 		return
 	}
 	e.live.sources.see(r.event)
-	now := e.options.Clock.Now()
 	e.date(r.event, now)
 	e.observe(r.event, now)
 }
