@@ -94,6 +94,23 @@ func (s Switch) connect(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
+// pauses has the connection read reports that come often after a pause, so that they share a wake-up. idle, unless nil, is
+// called before each.
+func (c *conn) pauses(idle func()) error {
+	p, err := newPausing(c.Conn)
+	if err != nil {
+		return err
+	}
+	c.frames.tail.r = p
+	c.frames.tail.idle = func() {
+		if idle != nil {
+			idle()
+		}
+		p.pause()
+	}
+	return nil
+}
+
 // explain names the switch in an error of a connection. The end of ctx comes first.
 func (s Switch) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

@@ -62,7 +62,9 @@ func (s Switch) listen(ctx context.Context, sub Subscription, up func(), take fu
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	commands := sub.commands()
-	c.frames.tail.idle = sub.Idle
+	if err := c.pauses(sub.Idle); err != nil {
+		return err
+	}
 	for _, command := range commands {
 		_ = c.client.Send(command) // next says why one could not be sent
 	}

@@ -14,6 +14,8 @@ import (
 	"freeswitch-security/engine/status"
 	"freeswitch-security/sources/sip/hep"
 	"freeswitch-security/sources/sip/packet"
+
+	"golang.org/x/sys/unix"
 )
 
 // A sink passes events on. It takes none while the test does not receive.
@@ -309,7 +311,7 @@ func TestPortInUse(t *testing.T) {
 // TestKernelDrops fills the buffer of the kernel while the source is busy.
 func TestKernelDrops(t *testing.T) {
 	l := listen(t, "")
-	l.sockets.udp.SetReadBuffer(1) // the least that the kernel allows
+	unix.SetsockoptInt(l.sockets.udp.wait.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1) // the least that the kernel allows
 	l.mu.Lock()
 	sent := uint64(0)
 	send := func() {

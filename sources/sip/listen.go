@@ -16,17 +16,17 @@ import (
 
 const (
 	receiveBuffer = 16 << 20 // bytes that the kernel may hold: some 6,000 packets
-	batchSize     = 16       // datagrams read at once
+	batchSize     = 64       // datagrams read at once
 	maxDatagram   = 64 << 10
 
 	// pulse is the time between two reads while datagrams come faster than that: each wake-up
 	// takes more processor time than a packet.
-	pulse = time.Millisecond
+	pulse = 2 * time.Millisecond
 )
 
 // sockets are the two listeners of a source: agents choose UDP or TCP.
 type sockets struct {
-	udp    *net.UDPConn
+	udp    *udpListener
 	tcp    *net.TCPListener
 	buffer int // bytes that the kernel grants
 }
@@ -41,10 +41,12 @@ func open(ctx context.Context, at netip.AddrPort) (*sockets, error) {
 	if err != nil {
 		return nil, explainBind(err)
 	}
-	s.udp = udp.(*net.UDPConn)
+	if s.udp, err = newUDPListener(udp.(*net.UDPConn)); err != nil {
+		return nil, err
+	}
 	tcp, err := new(net.ListenConfig).Listen(ctx, "tcp", at.String())
 	if err != nil {
-		s.udp.Close()
+		s.udp.free()
 		return nil, explainBind(err)
 	}
 	s.tcp = tcp.(*net.TCPListener)
@@ -88,9 +90,10 @@ func (s *sockets) close() {
 	s.tcp.Close()
 }
 
-// receive reads datagrams in batches until the socket is closed. dropped is how many the
+// receive reads datagrams in batches until the socket is closed, and frees it. dropped is how many the
 // kernel has dropped since the socket was opened, modulo 2³².
 func (s *sockets) receive(take func(batch []ipv4.Message, dropped uint32)) error {
+	defer s.udp.free()
 	conn, dropped := ipv4.NewPacketConn(s.udp), uint32(0)
 	batch := make([]ipv4.Message, batchSize)
 	for i := range batch {
