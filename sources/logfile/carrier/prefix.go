@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,39 +27,40 @@ const (
 )
 
 // The forms of lines with a prefix. The groups say what a part is; see matching.
-var (
+const (
 	// <28>1 2026-05-03T21:30:11.034211Z pbx freeswitch 812 - [a b="c"] …
-	rfc5424 = regexp.MustCompile(`^(?:\d+ )?` + priority + `1 (?:` + isoStamp + `|-) (?P<writer>` + word + ` ` + word + `) ` + word + ` ` + word +
-		` (?:-|(?:\[[^\]" ]+(?: [^\]"= ]+="(?:\\.|[^"\\])*")*\])+)(?: \x{feff}?|$)(?P<syslog>)`)
+	rfc5424 = `^(?:\d+ )?` + priority + `1 (?:` + isoStamp + `|-) (?P<writer>` + word + ` ` + word + `) ` + word + ` ` + word +
+		` (?:-|(?:\[[^\]" ]+(?: [^\]"= ]+="(?:\\.|[^"\\])*")*\])+)(?: \x{feff}?|$)(?P<syslog>)`
 
 	// May  3 21:30:11 pbx daemon.warning freeswitch[812]: [ID 702911 local0.warning] …
-	syslog = regexp.MustCompile(`^` + priority + `(?:` + isoStamp + `|` + classic + `|` + full + `|` + monotonic + `|` + unix + `) (?:(?P<writer>` +
-		word + ` (?:\w+\.\w+ )?` + program + `)(?:\[\d*\])?|(?P<writer>` + program + `)\[\d+\]):(?: |$)` + solaris + `(?P<syslog>)`)
+	syslog = `^` + priority + `(?:` + isoStamp + `|` + classic + `|` + full + `|` + monotonic + `|` + unix + `) (?:(?P<writer>` +
+		word + ` (?:\w+\.\w+ )?` + program + `)(?:\[\d*\])?|(?P<writer>` + program + `)\[\d+\]):(?: |$)` + solaris + `(?P<syslog>)`
 
 	// pbx freeswitch[812]: …
-	untimed = regexp.MustCompile(`^` + priority + `(?P<writer>(?:` + word + ` )?` + program + `)\[\d+\]: (?P<syslog>)`)
+	untimed = `^` + priority + `(?P<writer>(?:` + word + ` )?` + program + `)\[\d+\]: (?P<syslog>)`
 
 	// freeswitch-1  | …, [pod/fs-0/freeswitch] …
-	compose = regexp.MustCompile(`^(?P<writer>[\w.@-]+ +\||\[pod/[\w./-]+\]) (?:` + docker + `)?`)
+	compose = `^(?P<writer>[\w.@-]+ +\||\[pod/[\w./-]+\]) (?:` + docker + `)?`
 
 	// 2026-05-03T21:30:13.034211123Z stdout F …
-	cri = regexp.MustCompile(`^` + docker + `(?P<stream>stdout|stderr) (?P<part>[FP])(?: |$)`)
+	cri = `^` + docker + `(?P<stream>stdout|stderr) (?P<part>[FP])(?: |$)`
 
 	// 2026-05-03T21:30:13.034211123Z …
-	timed = regexp.MustCompile(`^` + docker)
+	timed = `^` + docker
 )
 
-// matching returns the parser of lines that begin with a form.
-func matching(form *regexp.Regexp) func(string) (piece, bool) {
-	names := form.SubexpNames()
+// matching returns the parser of lines that begin with a form. Most programs never need it, so that the
+// form is compiled when it is compared first.
+func matching(form string) func(string) (piece, bool) {
+	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(form) })
 	return func(line string) (p piece, ok bool) {
-		m := form.FindStringSubmatchIndex(line)
+		m := compiled().FindStringSubmatchIndex(line)
 		if m == nil {
 			return p, false
 		}
 		p.text, p.width = line[m[1]:], m[1]
 		var year, date, clock, zone string
-		for i, name := range names {
+		for i, name := range compiled().SubexpNames() {
 			if name == "" || m[2*i] < 0 {
 				continue
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -14,15 +15,23 @@ type Query struct {
 	Directory string   // of the journal; "" for that of the host
 }
 
+// Lengths are compared apart: a program that has a bounded repetition unrolls it at each start.
 var (
-	// IsUnit reports whether a text is the name of one unit.
-	IsUnit = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]{1,255}$`).MatchString
-
-	// IsMatch reports whether a text is a field with a value.
-	IsMatch = regexp.MustCompile(`^[A-Z_][A-Z0-9_]{0,63}=[^\x00]{1,1000}$`).MatchString
-
-	isCursor = regexp.MustCompile(`^[A-Za-z0-9=;-]{1,512}$`).MatchString
+	unitForm   = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+$`)
+	fieldForm  = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+	cursorForm = regexp.MustCompile(`^[A-Za-z0-9=;-]+$`)
 )
+
+// IsUnit reports whether a text is the name of one unit.
+func IsUnit(text string) bool { return len(text) <= 255 && unitForm.MatchString(text) }
+
+// IsMatch reports whether a text is a field with a value.
+func IsMatch(text string) bool {
+	field, value, _ := strings.Cut(text, "=")
+	return len(field) <= 64 && fieldForm.MatchString(field) && value != "" && len(value) <= 1000 && !strings.Contains(value, "\x00")
+}
+
+func isCursor(text string) bool { return len(text) <= 512 && cursorForm.MatchString(text) }
 
 // A Place is how far a journal was read.
 type Place struct {
