@@ -18,6 +18,8 @@ func (a *app) check() *cobra.Command {
 		Long: `Check the rules and show the mistakes of all files, with file, line and column.
 Warn about a rule without a test, a rule that waits for what no enabled source
 reports, and a source that no rule names. Only the rule files are opened.
+Of all verbs only check and test read the test blocks: a mistake in one keeps no
+guard from starting.
 
 Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`,
 		Example: "  freeswitch-security check\n  freeswitch-security check /etc/freeswitch-security/rules.d",

@@ -178,14 +178,14 @@ func rulesDir(flag string, args ...string) (string, error) {
 	return "", fmt.Errorf("no rules: neither ./%s nor %s exists; name the directory", defaultRules[0], defaultRules[1])
 }
 
-// load reads the rules of [rulesDir] and prints their diagnostics. It fails with errNo if they
+// load reads the rules of [rulesDir], without their tests, and prints their diagnostics. It fails with errNo if they
 // cannot be used.
 func (a *app) load(flag string, args ...string) (*config.Config, error) {
 	dir, err := rulesDir(flag, args...)
 	if err != nil {
 		return nil, err
 	}
-	cfg, diags, files := config.Load(dir, kinds, a.environ)
+	cfg, diags, files := config.LoadRules(dir, kinds, a.environ)
 	return cfg, a.complain(diags, files)
 }
 

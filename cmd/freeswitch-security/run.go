@@ -37,7 +37,7 @@ run.`,
 			o.State = a.stateDir(o.State)
 			o.Start = func() (*config.Config, error) { return a.load(o.Dir) }
 			o.Reload = func() (*config.Config, hcl.Diagnostics) {
-				cfg, diags, _ := config.Load(o.Dir, kinds, a.environ)
+				cfg, diags, _ := config.LoadRules(o.Dir, kinds, a.environ)
 				return cfg, diags
 			}
 			return daemon.Run(cmd.Context(), o)

@@ -5,6 +5,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/config"
 
 	"github.com/spf13/cobra"
 )
@@ -24,8 +25,12 @@ could not be done.`,
 		Example: "  freeswitch-security test rules.d",
 		Args:    one("DIR", 0),
 		RunE: func(_ *cobra.Command, args []string) error {
-			cfg, err := a.load(rules, args...)
+			dir, err := rulesDir(rules, args...)
 			if err != nil {
+				return err
+			}
+			cfg, diags, files := config.Load(dir, kinds, a.environ)
+			if err := a.complain(diags, files); err != nil {
 				return err
 			}
 			failed := 0

@@ -27,13 +27,18 @@ import (
 // file that could be read, its Filename names in words what it concerns. The
 // files are what [Print] needs, whether loading succeeded or not.
 func Load(dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
-	return load(disk{}, dir, kinds, environ)
+	return load(disk{}, dir, kinds, environ, true)
+}
+
+// LoadRules is [Load] without the tests, which are not read: a mistake in one has no diagnostic.
+func LoadRules(dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
+	return load(disk{}, dir, kinds, environ, false)
 }
 
 // LoadFS is [Load] from fsys instead of the machine's disk. Paths, absolute ones
 // too, begin at its root.
 func LoadFS(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
-	return load(rooted{fsys}, dir, kinds, environ)
+	return load(rooted{fsys}, dir, kinds, environ, true)
 }
 
 // A loader builds one configuration and gathers its mistakes.
@@ -41,6 +46,7 @@ type loader struct {
 	fsys    fs.FS
 	kinds   Kinds
 	environ func(string) (string, bool)
+	tests   bool // they are read
 
 	files  Files
 	bodies []hcl.Body // of the files that could be parsed, in their order
@@ -56,15 +62,16 @@ type loader struct {
 	// sources and actions say where each is declared, by reference: "log.freeswitch".
 	sources, actions map[string]hcl.Range
 	descriptions     map[string]*plugin.Description // of the sources without mistakes
+	heard            heard
 	cfg              *Config
 }
 
-func load(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
+func load(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, bool), tests bool) (*Config, hcl.Diagnostics, Files) {
 	if environ == nil {
 		environ = func(string) (string, bool) { return "", false }
 	}
 	l := &loader{
-		fsys: fsys, kinds: kinds, environ: environ,
+		fsys: fsys, kinds: kinds, environ: environ, tests: tests,
 		files: Files{}, contexts: map[string]*hcl.EvalContext{},
 		sources: map[string]hcl.Range{}, actions: map[string]hcl.Range{}, descriptions: map[string]*plugin.Description{},
 		cfg: &Config{protectRanges: map[string]hcl.Range{}, ruleRanges: map[string]hcl.Range{}},
@@ -109,7 +116,7 @@ func (l *loader) readAll(dir string) {
 	read := make([]parsing, len(paths))
 	var all sync.WaitGroup
 	for i, name := range paths {
-		all.Go(func() { read[i] = parseFile(l.fsys, name) })
+		all.Go(func() { read[i] = parseFile(l.fsys, name, l.tests) })
 	}
 	all.Wait()
 	for i, name := range paths {
@@ -124,7 +131,7 @@ type parsing struct {
 	err   error // it could not be read
 }
 
-func parseFile(fsys fs.FS, name string) (p parsing) {
+func parseFile(fsys fs.FS, name string, tests bool) (p parsing) {
 	src, err := read(fsys, name, maxFile)
 	if err != nil {
 		return parsing{err: err}
@@ -132,6 +139,10 @@ func parseFile(fsys fs.FS, name string) (p parsing) {
 	parse := hclsyntax.ParseConfig
 	if strings.HasSuffix(name, ".json") {
 		parse = json.ParseWithStartPos
+	} else if !tests {
+		if p.file, p.diags = parsed(parse, withoutTests(src), name); !p.diags.HasErrors() {
+			return p
+		}
 	}
 	p.file, p.diags = parsed(parse, src, name)
 	return p

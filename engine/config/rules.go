@@ -3,7 +3,9 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
@@ -16,7 +18,9 @@ import (
 func (l *loader) decodeRules(blocks []*settings.Block) {
 	var first *settings.Block // of those that are skipped
 	var skipped []string
-	for _, b := range blocks {
+	rules := make([]ruleBlock, len(blocks))
+	var all sync.WaitGroup
+	for i, b := range blocks {
 		label := b.Labels[0]
 		name(b)
 		if first, taken := l.cfg.ruleRanges[label]; taken {
@@ -24,11 +28,17 @@ func (l *loader) decodeRules(blocks []*settings.Block) {
 		} else {
 			l.cfg.ruleRanges[label] = b.Range
 		}
-		r := ruleBlock{loader: l, spec: &rule.Spec{Name: label, Where: settings.Where(b.Range), NAT64: l.cfg.Security.NAT64}}
-		r.decode(b)
+		rules[i] = ruleBlock{loader: l, spec: &rule.Spec{Name: label, Where: settings.Where(b.Range), NAT64: l.cfg.Security.NAT64}}
+		all.Go(func() { rules[i].decode(b) })
+	}
+	all.Wait()
+	for i, b := range blocks {
+		r := &rules[i]
+		l.cfg.Tests = append(l.cfg.Tests, r.tests...)
+		l.cfg.Skipped = append(l.cfg.Skipped, r.skipped...)
 		if r.skip {
 			first = cmp.Or(first, b)
-			skipped = append(skipped, label)
+			skipped = append(skipped, r.spec.Name)
 			continue
 		}
 		l.cfg.Rules = append(l.cfg.Rules, r.spec)
@@ -71,14 +81,16 @@ func name(b *settings.Block) {
 	b.ErrorAt(b.LabelRanges[0], "Invalid name", detail)
 }
 
-// A ruleBlock is a rule that is being read.
+// A ruleBlock is a rule that is being read. Rules are read side by side, so that of the loader only what
+// is heard changes meanwhile.
 type ruleBlock struct {
 	*loader
 	spec *rule.Spec
 
-	on         []string          // all its sources, disabled ones too
-	skip       bool              // none of them is enabled
-	vocabulary plugin.Vocabulary // of all its sources together
+	on             []string // all its sources, disabled ones too
+	skip           bool     // none of them is enabled
+	tests, skipped []Test   // skipped need a source that is not enabled
+	*vocabulary             // of all its sources together
 	// whole is false where the vocabulary lacks a source that is unknown or has errors, or
 	// where a local names none.
 	whole bool
@@ -99,39 +111,81 @@ func (r *ruleBlock) decode(b *settings.Block) {
 	r.decodeBan(ban, threshold != nil)
 	r.decodeAlert(alert)
 	r.decodeBrake(brake, ban != nil)
-	r.decodeTests(b.Blocks("test", "name"))
+	tests := b.Blocks("test", "name")
+	if r.loader.tests {
+		r.decodeTests(tests)
+	}
+	for _, test := range tests {
+		if !r.loader.tests { // of a file in JSON, or one that could not be read without them
+			test.Skip()
+		}
+	}
 }
 
 // decodeOn reads the sources of the rule, and joins their vocabularies.
 func (r *ruleBlock) decodeOn(b *settings.Block) {
+	r.vocabulary = r.heard.of(r.descriptions, nil)
 	if !b.Require("on", "Write which sources this rule reads: on = [source.log.freeswitch].") {
 		return
 	}
 	r.on, r.whole = r.sourceRefs(b, "on")
 	r.spec.On = r.enabled(r.on)
 	r.skip = r.whole && len(r.spec.On) == 0
-	r.whole = r.whole && len(r.on) > 0
-	for _, ref := range r.on {
-		source := r.descriptions[ref]
-		if source == nil {
-			r.whole = false
-			continue
-		}
-		for _, spec := range source.Events {
-			r.vocabulary.Add(spec)
-		}
-	}
+	r.vocabulary = r.heard.of(r.descriptions, r.on)
+	r.whole = r.whole && len(r.on) > 0 && !r.lacks
 }
-
-// events are the names of the events that the rule may be about.
-func (r *ruleBlock) events() []string { return append(r.vocabulary.Names(), event.Names...) }
 
 // raw are the keys that the sources of the rule set in Event.Fields; nil if they are
 // not known beforehand.
 func (r *ruleBlock) raw() []string {
-	keys, open := r.vocabulary.Raw()
-	if open || !r.whole {
+	if r.open || !r.whole {
 		return nil
 	}
-	return append([]string{}, keys...)
+	return r.keys
+}
+
+// A vocabulary is what several sources report together. It does not change.
+type vocabulary struct {
+	names  []string // of their events
+	events []string // that a rule on them may be about
+	keys   []string // that they set in Event.Fields; never nil
+	open   bool     // they may set others as well
+	lacks  bool     // one of them is unknown or has errors
+}
+
+// heard holds the vocabularies of sources, which most rules have in common. It is safe for concurrent use.
+type heard struct {
+	mu    sync.Mutex             // guards what follows
+	known map[string]*vocabulary // by the sources
+}
+
+// of returns the vocabulary of sources that are described.
+func (h *heard) of(descriptions map[string]*plugin.Description, refs []string) *vocabulary {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sources := strings.Join(refs, " ")
+	if v := h.known[sources]; v != nil {
+		return v
+	}
+	v := &vocabulary{}
+	var all plugin.Vocabulary
+	for _, ref := range refs {
+		source := descriptions[ref]
+		if source == nil {
+			v.lacks = true
+			continue
+		}
+		for _, spec := range source.Events {
+			all.Add(spec)
+		}
+	}
+	v.names = all.Names()
+	v.events = slices.Concat(v.names, event.Names)
+	v.keys, v.open = all.Raw()
+	v.keys = append([]string{}, v.keys...)
+	if h.known == nil {
+		h.known = map[string]*vocabulary{}
+	}
+	h.known[sources] = v
+	return v
 }

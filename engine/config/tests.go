@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // maxTimes bounds how often one report of a test is repeated.
@@ -42,12 +44,12 @@ func (r *ruleBlock) decodeTests(blocks []*settings.Block) {
 		if site := b.One("numbering"); site != nil {
 			test.Site = decodeSite(site)
 		}
-		tests := &r.cfg.Tests
+		tests := &r.tests
 		for _, given := range b.Blocks("given") {
 			g := r.decodeGiven(given)
 			test.Given = append(test.Given, g)
 			if g.Source == "" || g.Event != nil && g.Event.Name == event.Registered && len(sourcesOf(r.cfg, event.Registered)) == 0 {
-				tests = &r.cfg.Skipped
+				tests = &r.skipped
 			}
 		}
 		if len(test.Given) == 0 {
@@ -85,7 +87,7 @@ func (r *ruleBlock) decodeGiven(b *settings.Block) Given {
 	case read && line.Value == "":
 		b.Error("line", "Empty line", "Give the line as the source reads it.")
 	}
-	for _, name := range append(eventFields, "fields") {
+	for _, name := range slices.Concat(eventFields, []string{"fields"}) {
 		if attr := b.Attribute(name); attr != nil {
 			b.ErrorAt(attr.NameRange, "Line and field", "The source takes every field from the line. Remove this one, or give an event instead of the line.")
 		}
@@ -145,7 +147,7 @@ func (r *ruleBlock) decodeGivenSource(b *settings.Block, g *Given) {
 
 // decodeEvent makes the event that is reported.
 func (r *ruleBlock) decodeEvent(b *settings.Block, g *Given) {
-	for _, name := range eventFields {
+	for _, name := range b.Written(eventFields) {
 		t, ok := b.Text(name)
 		if !ok {
 			continue
@@ -166,7 +168,7 @@ func (r *ruleBlock) decodeEvent(b *settings.Block, g *Given) {
 
 // checkEventName refuses an event that no source of the rule reports.
 func (r *ruleBlock) checkEventName(b *settings.Block, t settings.Text) {
-	known := r.events()
+	known := r.events
 	if !r.whole || slices.Contains(known, t.Value) {
 		return
 	}
@@ -181,7 +183,7 @@ func (r *ruleBlock) decodeFields(b *settings.Block, ev *event.Event) {
 		return
 	}
 	known := r.raw()
-	if slices.Contains(event.Names, ev.Name) && !slices.Contains(r.vocabulary.Names(), ev.Name) {
+	if slices.Contains(event.Names, ev.Name) && !slices.Contains(r.names, ev.Name) {
 		known = nil // another source reports it
 	}
 	for _, item := range items {
@@ -259,4 +261,75 @@ func (r *ruleBlock) decodeExpectedAlerts(b *settings.Block, alerts map[ban.Targe
 			alerts[target] += n
 		}
 	}
+}
+
+// withoutTests empties the lines of the test blocks of a file, so that all others keep their numbers. What
+// it is not sure of stays as it is: a block that shares its first or last line with something else, and
+// whole files with a long comment, or with a heredoc that is a template.
+func withoutTests(src []byte) []byte {
+	if bytes.Contains(src, []byte("/*")) {
+		return src
+	}
+	out := make([]byte, 0, len(src))
+	depth, outside := 0, -1 // of brackets; outside the test block, -1: there is none
+	heredoc := ""           // the word that ends it
+	for line := range bytes.Lines(src) {
+		text := strings.TrimSpace(string(line))
+		if heredoc != "" {
+			if strings.Contains(text, "${") || strings.Contains(text, "%{") {
+				return src
+			}
+			if text == heredoc {
+				heredoc = ""
+			}
+		} else {
+			if name, isTest := strings.CutPrefix(text, `test "`); isTest && outside < 0 && strings.HasSuffix(name, `" {`) {
+				outside = depth
+			}
+			var sure bool
+			if depth, heredoc, sure = brackets(text, depth); !sure {
+				return src
+			}
+		}
+		if outside < 0 {
+			out = append(out, line...)
+			continue
+		}
+		out = append(out, '\n')
+		if heredoc == "" && depth <= outside {
+			if text != "}" {
+				return src
+			}
+			outside = -1
+		}
+	}
+	return out
+}
+
+// brackets counts the brackets that are open behind a line, and returns the word that ends the heredoc
+// that begins in it. It is not sure of a line with a template in quotes.
+func brackets(line string, depth int) (open int, heredoc string, sure bool) {
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+			if (c == '$' || c == '%') && strings.HasPrefix(line[i+1:], "{") {
+				return 0, "", false
+			}
+		case c == '#', c == '/' && strings.HasPrefix(line[i:], "//"):
+			return depth, "", true
+		case c == '{' || c == '[' || c == '(':
+			depth++
+		case c == '}' || c == ']' || c == ')':
+			depth--
+		case c == '<' && strings.HasPrefix(line[i:], "<<"):
+			word := strings.TrimPrefix(line[i+2:], "-")
+			return depth, word, hclsyntax.ValidIdentifier(word)
+		}
+	}
+	return depth, "", !quoted
 }

@@ -108,6 +108,23 @@ func (b *Block) Attribute(name string) *hcl.Attribute {
 	return content.Attributes[name]
 }
 
+// Written returns those of the attributes that are written. All of them count as read.
+func (b *Block) Written(names []string) (written []string) {
+	native, ok := b.body.(*hclsyntax.Body)
+	for _, name := range names {
+		if !ok && b.Has(name) || ok && native.Attributes[name] != nil {
+			written = append(written, name)
+		}
+	}
+	if ok {
+		b.schema.Attributes = slices.Grow(b.schema.Attributes, len(names))
+		for _, name := range names {
+			b.schema.Attributes = append(b.schema.Attributes, hcl.AttributeSchema{Name: name})
+		}
+	}
+	return written
+}
+
 // Has reports whether an attribute is written, right or wrong.
 func (b *Block) Has(name string) bool { return b.Attribute(name) != nil }
 
