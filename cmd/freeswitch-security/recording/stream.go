@@ -3,7 +3,6 @@ package recording
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,9 @@ import (
 	"regexp"
 	"sync/atomic"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/readahead"
 )
 
 // A Stream reads files in turn, decompressed, as one: a line that one file ends in the middle of
@@ -124,6 +126,10 @@ func (r *Stream) next() {
 	r.current = opened
 }
 
+// unzipped is how many parts of a file are decompressed ahead, so that the goroutine that does it, on
+// which all others depend, waits for none.
+const unzipped = 3
+
 // open opens the file at path, and decompresses gzip. It returns nil if there is nothing to read.
 func (r *Stream) open() *bufio.Reader {
 	var in io.Reader = r.stdin
@@ -141,7 +147,8 @@ func (r *Stream) open() *bufio.Reader {
 	if bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unzip, err := gzip.NewReader(head)
 		if err == nil {
-			return bufio.NewReaderSize(unzip, 1<<16)
+			ahead, _ := readahead.NewReaderSize(unzip, unzipped, 256<<10) // fails only if there is none
+			return bufio.NewReaderSize(ahead, 1<<16)
 		}
 		if errors.Is(err, gzip.ErrHeader) {
 			err = errors.New("begins like a gzip file and is not one")
