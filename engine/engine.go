@@ -250,7 +250,10 @@ func (e *Engine) advance(now time.Time) {
 		e.decide(&c)
 	}
 	e.verifier.Advance(now, e.believe)
-	e.rules.Advance(now, e.fired)
+	e.rules.Advance(now, func(f *rule.Firing) {
+		e.live.notices.firings.Late++
+		e.fired(f)
+	})
 	for _, n := range e.nodes {
 		n.rules.Advance(now, e.fired)
 	}

@@ -12,6 +12,7 @@ import (
 	"freeswitch-security/engine/notice"
 	"freeswitch-security/engine/registrations"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/status"
 )
 
 // notices is what a running engine tells the peers of its fleet about events, and hears from them. It
@@ -21,6 +22,8 @@ type notices struct {
 
 	next   notice.Notice // with the rules that counted its event so far; no event: none
 	fields []string      // by which they count
+
+	firings status.Firings // Late is part of Node
 
 	joined  bool           // the peers were asked what their switches know
 	asked   bool           // a peer asks what the switches of this node know
@@ -32,7 +35,9 @@ type notices struct {
 type box struct {
 	out    *notice.Outbox
 	in     notice.Inbox
-	unsent [][]byte // for when the node is in its fleet again
+	unsent []notice.Sealed // for when the node is in its fleet again
+	told   uint64          // notices
+	lost   uint64          // notices that were in unsent for too long
 }
 
 // Bounds of what is told.
@@ -48,12 +53,14 @@ func (b *box) send(node *fleet.Node, kind string) bool {
 		return true
 	}
 	b.unsent = append(b.unsent, b.out.Take()...)
-	b.unsent = b.unsent[max(0, len(b.unsent)-maxUnsent):]
-	for len(b.unsent) > 0 {
-		if !node.Publish(kind, b.unsent[0]) {
+	for ; len(b.unsent) > maxUnsent; b.unsent = b.unsent[1:] {
+		b.lost += uint64(b.unsent[0].Notices)
+	}
+	for ; len(b.unsent) > 0; b.unsent = b.unsent[1:] {
+		if !node.Publish(kind, b.unsent[0].Bytes) {
 			return false
 		}
-		b.unsent = b.unsent[1:]
+		b.told += uint64(b.unsent[0].Notices)
 	}
 	return true
 }
@@ -106,8 +113,10 @@ var toldBy = map[rule.Told]notice.Kind{rule.Matched: notice.Matched, rule.Fired:
 // of rules are not enforced, they are not shared either, so that a peer has to fire.
 func (e *Engine) tellMatch(id rule.ID, spec *rule.Spec, ev *event.Event, what rule.Told) {
 	n := &e.live.notices
-	if what != rule.Matched && spec.Bans() && !e.cfg.Security.AutoBlock {
-		return
+	if what != rule.Matched {
+		if n.firings.Node++; spec.Bans() && !e.cfg.Security.AutoBlock {
+			return
+		}
 	}
 	if n.next.Event != ev || n.next.Kind != toldBy[what] {
 		e.endNotice()
@@ -133,6 +142,9 @@ func (e *Engine) hearMatch(n notice.Notice) {
 		}
 		for _, id := range n.Rules {
 			spec, subject := e.rules.Hear(rule.ID(id), n.Event, what, e.fired)
+			if spec != nil && what != rule.Matched {
+				e.live.notices.firings.Peer++
+			}
 			if spec != nil && subject != "" && spec.Alert != nil { // the peer has alerted
 				e.rules.Due(spec, subjectOf(onRequest, subject), spec.Alert.Every, n.Event.Time)
 			}
@@ -207,4 +219,30 @@ func (e *Engine) ownKnown() (all []*event.Event) {
 		all = append(all, e.known.gateways.Own(e.now)...)
 	}
 	return all
+}
+
+// status adds what nodes tell each other about events to the status of the fleet.
+func (n *notices) status(f *status.Fleet) {
+	f.Firings = n.firings
+	f.Firings.Node -= f.Firings.Late
+	missed := map[string]uint64{}
+	for _, kind := range []string{config.ShareCounts, config.ShareRegistrations} {
+		b := &n.counts
+		if kind == config.ShareRegistrations {
+			b = &n.known
+		}
+		t := &b.in.Total
+		one := status.Notices{Kind: kind, Told: b.told, Dropped: b.lost, Taken: t.Taken, Repeated: t.Repeated, Missed: t.Missed, Refused: t.Refused}
+		if b.out != nil {
+			one.Dropped += b.out.Dropped
+		}
+		f.Notices = append(f.Notices, one)
+		for name, p := range b.in.Peers() {
+			missed[name] += p.Missed
+		}
+	}
+	f.Peers = slices.Clone(f.Peers) // the node keeps them
+	for i := range f.Peers {
+		f.Peers[i].Missed = missed[f.Peers[i].Name]
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/fleet/fleettest"
+	"freeswitch-security/engine/status"
 )
 
 // A sbc is a running guard in a fleet on a real server.
@@ -169,6 +170,21 @@ func TestFleetBansAtTheFifthFailure(t *testing.T) {
 		if times != 1 {
 			t.Errorf("%d nodes fired for %s", times, target)
 		}
+	}
+	firings := status.Firings{}
+	for _, n := range nodes {
+		s, err := n.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts := s.Fleet.Notices[0]
+		if fired := s.Fleet.Firings.Node + s.Fleet.Firings.Late; counts.Told != uint64(n.told)+fired || counts.Dropped+counts.Missed+counts.Refused != 0 {
+			t.Errorf("%s: %+v, %d events, %+v", n.cfg.Fleet.Node, counts, n.told, s.Fleet.Firings)
+		}
+		firings.Node += s.Fleet.Firings.Node + s.Fleet.Firings.Late
+	}
+	if firings.Node != attackers {
+		t.Errorf("%d firings of %d", firings.Node, attackers)
 	}
 	if len(byRule) != attackers {
 		t.Errorf("rules banned %d of %d", len(byRule), attackers)

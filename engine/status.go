@@ -53,6 +53,7 @@ func (e *Engine) status() status.Status {
 	}
 	if node := e.live.fleet.node; node != nil {
 		one := node.Status()
+		e.live.notices.status(&one)
 		s.Fleet = &one
 	}
 	s.Sum()

@@ -58,8 +58,8 @@ func (a *app) unban() *cobra.Command {
 		Short:   "End the bans of addresses, networks, endpoints and accounts",
 		Long: `End every ban that covers a target, and the bans of the endpoints in it, on all
 nodes of a fleet. The ban of a network around it ends entirely. With --here the
-ban of the fleet is not in force at this node until it ends, or until a ban or an
-unban without --here. - reads targets from standard input, one a line.
+ban of the fleet is not in force at this node until it ends, or until a ban or
+an unban without --here. - reads targets from standard input, one a line.
 
 Exit status: 0 none is banned any longer, including those that were not; 1 one
 was refused; 2 the request failed.`,

@@ -223,6 +223,15 @@ func sayFleet(say func(string, string, ...any), f *status.Fleet, now time.Time) 
 	}
 	say("fleet node "+f.Node, "%s; %s, %s%s%s%s", line, terminal.Count(len(f.Peers), "peer"), terminal.Count(f.Records, "decision"),
 		some(", %d not sent yet", uint64(f.Unsent)), some(", %d not in force here", uint64(f.Refused)), some(", %d messages not sent", f.Dropped))
+	for i := range f.Notices {
+		if n := &f.Notices[i]; n.Told+n.Dropped+n.Taken+n.Refused > 0 {
+			say("fleet "+n.Kind, "%s told, %d taken%s%s%s", terminal.Count(int(n.Told), "notice"), n.Taken,
+				some(", %d dropped", n.Dropped), some(", %d missed", n.Missed), some(", %d refused", n.Refused))
+		}
+	}
+	if r := &f.Firings; r.Node+r.Late+r.Peer > 0 {
+		say("fleet firings", "%d here%s, %d at peers", r.Node+r.Late, some(", %d of them because no peer fired in time", r.Late), r.Peer)
+	}
 	peers := slices.Clone(f.Peers)
 	slices.SortStableFunc(peers, func(a, b status.Peer) int { return a.Heard.Compare(b.Heard) })
 	shown := peers[:min(len(peers), mostPeers)]
@@ -245,7 +254,7 @@ func peerLine(p *status.Peer, now time.Time) string {
 	if p.Clock.Duration().Abs() >= time.Second {
 		line += fmt.Sprintf(", clock ahead by %s", p.Clock.Duration().Round(time.Second))
 	}
-	return line + some(", %d messages dropped", p.Dropped)
+	return line + some(", %d messages dropped", p.Dropped) + some(", %d notices missed", p.Missed)
 }
 
 // orUnknown writes a number, or that it is not known.

@@ -89,11 +89,12 @@ func TestDryRunIsNotInForce(t *testing.T) {
 // escaped.
 func TestFleetInWords(t *testing.T) {
 	now := time.Now()
-	f := &status.Fleet{Node: "sbc1", Server: "tls://192.0.2.10:4222", Joined: true, Records: 3, Unsent: 1, Refused: 2}
+	f := &status.Fleet{Node: "sbc1", Server: "tls://192.0.2.10:4222", Joined: true, Records: 3, Unsent: 1, Refused: 2, Firings: status.Firings{Node: 3, Late: 1, Peer: 5}}
+	f.Notices = status.List[status.Notices]{{Kind: "counts", Told: 9, Taken: 8, Missed: 7}, {Kind: "registrations"}}
 	for i := range 22 {
 		f.Peers = append(f.Peers, status.Peer{Name: fmt.Sprintf("n%02d", i), Heard: now.Add(-time.Duration(i) * time.Minute)})
 	}
-	f.Peers[21] = status.Peer{Name: "sbc2", Taken: 7, Lag: 0.002, Refused: 2, Why: "ban.192.0.2.1: trusted\x1b[31m", Clock: -3.2, Dropped: 4}
+	f.Peers[21] = status.Peer{Name: "sbc2", Taken: 7, Lag: 0.002, Refused: 2, Why: "ban.192.0.2.1: trusted\x1b[31m", Clock: -3.2, Dropped: 4, Missed: 6}
 	h := &health{Status: status.Status{Fleet: f}}
 	var shown bytes.Buffer
 	if err := h.figures(&shown, now); err != nil {
@@ -103,13 +104,14 @@ func TestFleetInWords(t *testing.T) {
 	for _, want := range []string{
 		"joined at tls://192.0.2.10:4222; 22 peers, 3 decisions, 1 not sent yet, 2 not in force here",
 		"heard never, 7 taken, the latest after 2ms, 2 refused, the latest: ban.192.0.2.1: trusted",
-		", clock ahead by -3s, 4 messages dropped", "heard 20m ago, 0 taken", "2 more, heard later than these",
+		"fleet counts     9 notices told, 8 taken, 7 missed\n", "4 here, 1 of them because no peer fired in time, 5 at peers",
+		", clock ahead by -3s, 4 messages dropped, 6 notices missed", "heard 20m ago, 0 taken", "2 more, heard later than these",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "\x1b") || strings.Contains(text, "peer n00") {
+	if strings.Contains(text, "fleet registrations") || strings.Contains(text, "\x1b") || strings.Contains(text, "peer n00") {
 		t.Errorf("not escaped, or a peer that was heard just now is shown:\n%q", text)
 	}
 	f.Server, f.Joined, f.Peers = "", false, nil

@@ -215,6 +215,14 @@ var families = slices.Concat(
 		{"freeswitch_security_fleet_messages_dropped_total", counter, "Messages to peers that were too many to be sent.",
 			func(f *status.Fleet) float64 { return float64(f.Dropped) }},
 	}),
+	of([]string{"kind", "outcome"}, eachNotice, []series[uint64]{
+		{"freeswitch_security_fleet_notices_total", counter, "What nodes tell each other about events, by kind: counts are matches of rules over the fleet, registrations what switches know. By outcome: told to the peers or dropped here; of peers taken, repeated, missed or refused.",
+			func(n *uint64) float64 { return float64(*n) }},
+	}),
+	of([]string{"by"}, eachFiring, []series[uint64]{
+		{"freeswitch_security_fleet_firings_total", counter, "Firings of rules over the fleet: by this node, late by this node because no peer fired in time, or by a peer.",
+			func(n *uint64) float64 { return float64(*n) }},
+	}),
 	of([]string{"peer"}, eachPeer, []series[status.Peer]{
 		{"freeswitch_security_peer_last_heard_timestamp_seconds", gauge, "When a peer last gave a sign of life; 0 if it has given none.",
 			func(p *status.Peer) float64 { return seconds(p.Heard) }},
@@ -228,6 +236,8 @@ var families = slices.Concat(
 			func(p *status.Peer) float64 { return float64(p.Refused) }},
 		{"freeswitch_security_peer_messages_dropped_total", counter, "Messages of a peer that were too many or too long.",
 			func(p *status.Peer) float64 { return float64(p.Dropped) }},
+		{"freeswitch_security_peer_notices_missed_total", counter, "Notices of a peer that were lost on the way.",
+			func(p *status.Peer) float64 { return float64(p.Missed) }},
 	}),
 	of([]string{"severity"}, eachSeverity, []series[int]{
 		{"freeswitch_security_problems", gauge, "Problems that /health lists.", func(n *int) float64 { return float64(*n) }},
@@ -296,6 +306,29 @@ func eachDelivery(r *report, yield func(*status.Delivery, ...string)) {
 func ofFleet(r *report, yield func(*status.Fleet, ...string)) {
 	if r.Fleet != nil {
 		yield(r.Fleet)
+	}
+}
+
+func eachNotice(r *report, yield func(*uint64, ...string)) {
+	if r.Fleet == nil {
+		return
+	}
+	for i := range r.Fleet.Notices {
+		n := &r.Fleet.Notices[i]
+		yield(&n.Told, n.Kind, "told")
+		yield(&n.Dropped, n.Kind, "dropped")
+		yield(&n.Taken, n.Kind, "taken")
+		yield(&n.Repeated, n.Kind, "repeated")
+		yield(&n.Missed, n.Kind, "missed")
+		yield(&n.Refused, n.Kind, "refused")
+	}
+}
+
+func eachFiring(r *report, yield func(*uint64, ...string)) {
+	if r.Fleet != nil {
+		yield(&r.Fleet.Firings.Node, "node")
+		yield(&r.Fleet.Firings.Late, "late")
+		yield(&r.Fleet.Firings.Peer, "peer")
 	}
 }
 

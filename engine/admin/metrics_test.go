@@ -83,7 +83,9 @@ func (c familiesOf) Collect(out chan<- prometheus.Metric) {
 
 func TestFleetMetrics(t *testing.T) {
 	var r report
-	r.Fleet = &status.Fleet{Joined: true, Records: 3, Unsent: 1, Refused: 2, Dropped: 4, Peers: status.List[status.Peer]{
+	r.Fleet = &status.Fleet{Joined: true, Records: 3, Unsent: 1, Refused: 2, Dropped: 4, Firings: status.Firings{Node: 8, Peer: 9}, Notices: status.List[status.Notices]{
+		{Kind: "counts", Told: 10, Dropped: 11, Taken: 12, Repeated: 13, Missed: 14, Refused: 15},
+	}, Peers: status.List[status.Peer]{
 		{Name: "sbc2", Heard: time.UnixMilli(1500), Clock: -2, Lag: 0.25, Taken: 5, Refused: 6, Dropped: 7},
 	}}
 	const want = `
@@ -93,6 +95,19 @@ freeswitch_security_fleet_up 1
 # HELP freeswitch_security_fleet_records_unsent Decisions of this node that the server does not have yet.
 # TYPE freeswitch_security_fleet_records_unsent gauge
 freeswitch_security_fleet_records_unsent 1
+# HELP freeswitch_security_fleet_firings_total Firings of rules over the fleet: by this node, late by this node because no peer fired in time, or by a peer.
+# TYPE freeswitch_security_fleet_firings_total counter
+freeswitch_security_fleet_firings_total{by="late"} 0
+freeswitch_security_fleet_firings_total{by="node"} 8
+freeswitch_security_fleet_firings_total{by="peer"} 9
+# HELP freeswitch_security_fleet_notices_total What nodes tell each other about events, by kind: counts are matches of rules over the fleet, registrations what switches know. By outcome: told to the peers or dropped here; of peers taken, repeated, missed or refused.
+# TYPE freeswitch_security_fleet_notices_total counter
+freeswitch_security_fleet_notices_total{kind="counts",outcome="dropped"} 11
+freeswitch_security_fleet_notices_total{kind="counts",outcome="missed"} 14
+freeswitch_security_fleet_notices_total{kind="counts",outcome="refused"} 15
+freeswitch_security_fleet_notices_total{kind="counts",outcome="repeated"} 13
+freeswitch_security_fleet_notices_total{kind="counts",outcome="taken"} 12
+freeswitch_security_fleet_notices_total{kind="counts",outcome="told"} 10
 # HELP freeswitch_security_peer_last_heard_timestamp_seconds When a peer last gave a sign of life; 0 if it has given none.
 # TYPE freeswitch_security_peer_last_heard_timestamp_seconds gauge
 freeswitch_security_peer_last_heard_timestamp_seconds{peer="sbc2"} 1.5
@@ -107,6 +122,7 @@ freeswitch_security_peer_taken_total{peer="sbc2"} 5
 freeswitch_security_peer_refused_total{peer="sbc2"} 6
 `
 	err := testutil.CollectAndCompare(familiesOf{&r}, strings.NewReader(want), "freeswitch_security_fleet_up", "freeswitch_security_fleet_records_unsent",
+		"freeswitch_security_fleet_firings_total", "freeswitch_security_fleet_notices_total",
 		"freeswitch_security_peer_last_heard_timestamp_seconds", "freeswitch_security_peer_lag_seconds", "freeswitch_security_peer_taken_total", "freeswitch_security_peer_refused_total")
 	if err != nil {
 		t.Error(err)

@@ -37,12 +37,17 @@ func (b *budget) allows(now time.Time) bool {
 
 // An Outbox collects the notices of this node. It is not safe for concurrent use.
 type Outbox struct {
-	Told, Dropped uint64 // notices; those that the bound dropped
+	Dropped uint64 // notices, beyond the bound
 
 	run, next uint64
 	budget    budget
-	messages  [][]byte
-	notices   int // in the last message
+	messages  []Sealed
+}
+
+// Sealed is an encoded message, with the number of its notices.
+type Sealed struct {
+	Bytes   []byte
+	Notices int
 }
 
 // NewOutbox returns an empty outbox of a new run.
@@ -54,21 +59,21 @@ func (o *Outbox) Add(n Notice, fields []string, now time.Time) {
 		o.Dropped++
 		return
 	}
-	o.Told++
 	encoded := appendNotice(nil, n, fields)
 	last := len(o.messages) - 1
-	if last < 0 || o.notices == maxNotices || len(o.messages[last])+len(encoded) > MaxBytes {
+	if last < 0 || o.messages[last].Notices == maxNotices || len(o.messages[last].Bytes)+len(encoded) > MaxBytes {
 		head := binary.BigEndian.AppendUint64([]byte{version}, o.run)
-		o.messages = append(o.messages, binary.BigEndian.AppendUint64(head, o.next))
-		last, o.notices = len(o.messages)-1, 0
+		o.messages = append(o.messages, Sealed{Bytes: binary.BigEndian.AppendUint64(head, o.next)})
+		last = len(o.messages) - 1
 	}
-	o.messages[last] = append(o.messages[last], encoded...)
-	o.notices++
+	m := &o.messages[last]
+	m.Bytes = append(m.Bytes, encoded...)
+	m.Notices++
 	o.next++
 }
 
 // Take returns the messages of what was added since the last Take.
-func (o *Outbox) Take() [][]byte {
+func (o *Outbox) Take() []Sealed {
 	taken := o.messages
 	o.messages = nil
 	return taken
@@ -76,6 +81,8 @@ func (o *Outbox) Take() [][]byte {
 
 // An Inbox takes the messages of the peers. It is not safe for concurrent use.
 type Inbox struct {
+	Total Peer // of all peers; Heard is not set
+
 	peers map[string]*peer
 }
 
@@ -101,6 +108,14 @@ type Peer struct {
 	Heard    time.Time `json:"heard"`    // the last time
 }
 
+// add adds what a peer has told since before.
+func (p *Peer) add(now, before *Peer) {
+	p.Taken += now.Taken - before.Taken
+	p.Repeated += now.Repeated - before.Repeated
+	p.Missed += now.Missed - before.Missed
+	p.Refused += now.Refused - before.Refused
+}
+
 // maxPeers bounds the peers that are remembered.
 const maxPeers = 4096
 
@@ -116,6 +131,8 @@ func (i *Inbox) Open(node string, message []byte, now time.Time) ([]Notice, erro
 	}
 	p.Heard = now
 	m, err := Decode(message)
+	before := p.Peer
+	defer func() { i.Total.add(&p.Peer, &before) }()
 	if err != nil {
 		p.Refused++
 		return nil, err

@@ -25,7 +25,7 @@ func match(i int) Notice {
 func send(t *testing.T, o *Outbox, i *Inbox, at time.Time) (taken []Notice) {
 	t.Helper()
 	for _, m := range o.Take() {
-		got, err := i.Open("sbc2", m, at)
+		got, err := i.Open("sbc2", m.Bytes, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,13 +48,13 @@ func TestRoundTrip(t *testing.T) {
 // TestOnce delivers messages again, and after a restart of the node.
 func TestOnce(t *testing.T) {
 	o, i := NewOutbox(), &Inbox{}
-	var all [][]byte
+	var all []Sealed
 	for n := range 5 {
 		o.Add(match(n), EvidenceFields, now)
 		all = append(all, o.Take()...)
 	}
-	open := func(m []byte) int {
-		got, err := i.Open("sbc2", m, now)
+	open := func(m Sealed) int {
+		got, err := i.Open("sbc2", m.Bytes, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,14 +82,14 @@ func TestBounds(t *testing.T) {
 	for n := range MaxPerSecond + 100 {
 		o.Add(match(n), KnownFields, now)
 	}
-	if o.Told != MaxPerSecond || o.Dropped != 100 {
-		t.Errorf("told %d, dropped %d", o.Told, o.Dropped)
+	if o.Dropped != 100 {
+		t.Errorf("dropped %d", o.Dropped)
 	}
 	if n := len(send(t, o, i, now)); n != MaxPerSecond {
 		t.Errorf("taken: %d", n)
 	}
 	o.Add(match(0), EvidenceFields, now.Add(time.Second/2))
-	if n := len(send(t, o, i, now)); n != 0 || i.Peers()["sbc2"].Refused != 1 {
+	if n := len(send(t, o, i, now)); n != 0 || i.Total.Refused != 1 || i.Total.Taken != MaxPerSecond {
 		t.Errorf("%d notices beyond the bound are taken", n)
 	}
 	o.Add(match(0), EvidenceFields, now.Add(time.Second))
@@ -111,7 +111,7 @@ func TestClockAhead(t *testing.T) {
 func TestRefused(t *testing.T) {
 	o := NewOutbox()
 	o.Add(match(0), EvidenceFields, now)
-	good := o.Take()[0]
+	good := o.Take()[0].Bytes
 	for name, m := range map[string][]byte{
 		"empty": nil, "no notice": good[:17], "of another version": append([]byte{9}, good[1:]...),
 		"too long": make([]byte, MaxBytes+1), "no address": []byte(strings.Replace(string(good), "203.0.113.7", "203.0.113.x", 1)),
@@ -135,7 +135,7 @@ func TestHostile(t *testing.T) {
 	for name, n := range map[string]Notice{"names a rule twice": twice, "is of before 1970": early} {
 		o, i := NewOutbox(), &Inbox{}
 		o.Add(n, EvidenceFields, now)
-		if got, err := i.Open("sbc2", o.Take()[0], now); err == nil || got != nil || i.Peers()["sbc2"].Refused != 1 {
+		if got, err := i.Open("sbc2", o.Take()[0].Bytes, now); err == nil || got != nil || i.Peers()["sbc2"].Refused != 1 {
 			t.Errorf("a notice that %s is taken", name)
 		}
 	}
@@ -145,7 +145,7 @@ func TestHostile(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	o := NewOutbox()
 	o.Add(match(0), KnownFields, now)
-	f.Add(o.Take()[0])
+	f.Add(o.Take()[0].Bytes)
 	f.Add([]byte{version})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Decode(b)
@@ -167,7 +167,7 @@ func FuzzDecode(f *testing.F) {
 			again.Add(n, KnownFields, now)
 		}
 		for _, message := range again.Take() {
-			if _, err := Decode(message); err != nil {
+			if _, err := Decode(message.Bytes); err != nil {
 				t.Errorf("what was decoded cannot be decoded again: %v", err)
 			}
 		}
