@@ -65,7 +65,7 @@ func (n *Node) open() {
 		return
 	}
 	n.opening = true
-	created, sequence := n.table.created, n.table.sequence
+	created, sequence, anchors := n.table.created, n.table.sequence, n.table.anchors(n.o.Now())
 	ctx, after := n.life, n.retry
 	go func() {
 		select {
@@ -73,7 +73,7 @@ func (n *Node) open() {
 		case <-ctx.Done():
 			return
 		}
-		s, err := n.newSession(ctx, created, sequence)
+		s, err := n.newSession(ctx, created, sequence, anchors)
 		select {
 		case n.opened <- opening{s, err}:
 		case <-ctx.Done():
@@ -139,8 +139,8 @@ func (n *Node) closeSession() {
 }
 
 // newSession finds or makes the bucket, takes the node's name, and begins to read after sequence of
-// the bucket that was created at created.
-func (n *Node) newSession(ctx context.Context, created time.Time, sequence uint64) (s *session, err error) {
+// the bucket that was created at created and has the anchors.
+func (n *Node) newSession(ctx context.Context, created time.Time, sequence uint64, anchors []anchor) (s *session, err error) {
 	conn := n.link.get()
 	if version := conn.ConnectedServerVersion(); older(version, leastVersion) {
 		return nil, fmt.Errorf("the server is of version %s: at least %s is needed", version, leastVersion)
@@ -166,6 +166,12 @@ func (n *Node) newSession(ctx context.Context, created time.Time, sequence uint6
 	info := s.stream.CachedInfo()
 	s.created = info.Created
 	s.fresh = !created.Equal(s.created) || info.State.LastSeq < sequence
+	if !s.fresh {
+		s.fresh, err = s.lacks(asking, n.subject, anchors)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if s.fresh {
 		sequence = 0
 	}

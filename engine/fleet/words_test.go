@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,42 @@ func TestLostBucket(t *testing.T) {
 	a.join()
 	if !a.has("203.0.113.1") || !b.has("203.0.113.1") || a.has("203.0.113.2") {
 		t.Error("the nodes have changed their mind")
+	}
+}
+
+// TestOvertakenBucket: a bucket that was set back by a crash, and has more records than before since, is filled
+// again with what it has lost.
+func TestOvertakenBucket(t *testing.T) {
+	s := fleettest.Serve(t, nil)
+	a := newGuard(t, s, "a").join()
+	a.ban("203.0.113.1", time.Hour)
+	told := func() bool { return a.Status().Unsent == 0 && a.Status().Records == a.ledger.Size() }
+	a.await("all is told", told)
+	s.Stop()
+	before := t.TempDir()
+	if err := os.CopyFS(before, os.DirFS(s.Options.StoreDir)); err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	a.ban("203.0.113.2", time.Hour)
+	a.await("all is told again", told)
+	a.stop()
+	s.Stop()
+	s.Options.StoreDir = before
+	s.Start()
+	c := newGuard(t, s, "c").join()
+	for i := range 20 {
+		c.ban(fmt.Sprintf("198.51.100.%d", i), time.Hour)
+	}
+	c.await("all is told", func() bool { return c.Status().Unsent == 0 })
+	if c.has("203.0.113.2") {
+		t.Fatal("the bucket was not set back")
+	}
+	a.join()
+	c.awaitBan("203.0.113.2")
+	a.awaitBan("198.51.100.19")
+	if !c.has("203.0.113.1") || !a.has("203.0.113.2") {
+		t.Error("a ban is gone")
 	}
 }
 

@@ -199,7 +199,8 @@ func (s *Set) settle(r *rule, key digest, ev *event.Event, keep bool) {
 // Hear takes what a peer has told of an event of its own. The node with the latest match of a full
 // window fires. If it does not within s.Patience, because it does not know of all matches, or is gone,
 // this node fires. It returns the rule, and the key in readable form; nil: no rule counts the same, or
-// the event lacks the key.
+// the event lacks the key. Of a firing for which this node knows too few matches, the key is "": the peer
+// may lie.
 func (s *Set) Hear(id ID, ev *event.Event, told Told, fire func(*Firing)) (spec *Spec, subject string) {
 	r := s.byID[id]
 	if r == nil || s.fleetOf(r) == nil {
@@ -220,12 +221,17 @@ func (s *Set) Hear(id ID, ev *event.Event, told Told, fire func(*Firing)) (spec 
 		}
 		return r.spec, ""
 	case s.Alone:
-	case told == Fired:
-		r.fleet.all.forget(key)
+	default:
+		known := r.fleet.all.size(key) >= r.spec.Threshold.Count
+		if told == Fired {
+			r.fleet.all.forget(key)
+		} else {
+			r.fleet.all.shorten(key, r.spec.Threshold.Count)
+		}
 		delete(s.owed, owed{r, key})
-	case told == FiredKept:
-		r.fleet.all.shorten(key, r.spec.Threshold.Count)
-		delete(s.owed, owed{r, key})
+		if !known {
+			return r.spec, ""
+		}
 	}
 	return r.spec, r.keyer.text(ev)
 }
@@ -269,6 +275,21 @@ func (s *Set) owe(r *rule, h hit, ev *event.Event) {
 	}
 }
 
+// adoptOwed takes over the firings that old waits for, of rules that keep their windows over all nodes.
+func (s *Set) adoptOwed(old *Set) {
+	s.now, s.nextOwed = old.now, old.nextOwed
+	for key, o := range old.owed {
+		i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.spec.Fleet && r.fleet != nil && r.fleet == key.rule.fleet })
+		if i < 0 {
+			continue
+		}
+		if s.owed == nil {
+			s.owed = map[owed]overdue{}
+		}
+		s.owed[owed{s.rules[i], key.key}] = o
+	}
+}
+
 // Advance sets the time, and fires what peers should have fired.
 func (s *Set) Advance(now time.Time, fire func(*Firing)) {
 	s.now = now
@@ -284,7 +305,7 @@ func (s *Set) Advance(now time.Time, fire func(*Firing)) {
 			continue
 		}
 		delete(s.owed, key)
-		if all := key.rule.fleet.all; all.size(key.key) >= key.rule.spec.Threshold.Count {
+		if all := key.rule.fleet.all; s.fleetOf(key.rule) != nil && all.size(key.key) >= key.rule.spec.Threshold.Count {
 			s.fire(listener{rule: key.rule}, all, o.ev, hit{key: key.key, place: o.place, foreign: o.foreign}, all.size(key.key), fire)
 		}
 	}

@@ -178,8 +178,14 @@ func TestFleetEvidence(t *testing.T) {
 }
 
 // TestFleetPatience loses what two nodes tell the third, which has the latest failure: one of the
-// others fires, and tells the other.
+// others fires, and tells the other; also if all are reloaded meanwhile.
 func TestFleetPatience(t *testing.T) {
+	for _, reload := range []bool{false, true} {
+		t.Run(fmt.Sprintf("reload %t", reload), func(t *testing.T) { patience(t, reload) })
+	}
+}
+
+func patience(t *testing.T, reload bool) {
 	s := simulate(t, 3, func() *Spec { return overFleet(t) })
 	s.delay = func(_, to int) time.Duration {
 		if to == 2 {
@@ -190,6 +196,13 @@ func TestFleetPatience(t *testing.T) {
 	for _, node := range []int{0, 0, 1, 1, 2} {
 		s.report(node, log, "203.0.113.7")
 		s.run(100 * time.Millisecond)
+	}
+	for _, n := range s.nodes {
+		if before := n.set; reload {
+			n.set = NewSet([]*Spec{overFleet(t)})
+			n.set.Adopt(before)
+			n.set.Tell, n.set.Patience = before.Tell, before.Patience
+		}
 	}
 	s.run(10 * time.Second)
 	if len(s.fired) != 1 || s.fired[0].node != 0 || len(s.fired[0].f.Evidence) != 5 {
@@ -237,6 +250,25 @@ func TestPeersDoNotWeaken(t *testing.T) {
 		}
 		if fired == 0 {
 			t.Fatal("five failures did not fire")
+		}
+	}
+}
+
+// TestFiringWithoutMatches: only a firing for which this node knows the matches holds off its alert.
+func TestFiringWithoutMatches(t *testing.T) {
+	spec := overFleet(t)
+	s := NewSet([]*Spec{spec})
+	s.Tell = func(ID, *Spec, *event.Event, Told) {}
+	ev := failure("203.0.113.7", 0)
+	ev.Node = "evil"
+	for i := range 6 {
+		if _, subject := s.Hear(spec.ID(), ev, Fired, nil); (subject != "") != (i == 5) {
+			t.Errorf("with %d matches the firing is of %q", i, subject)
+		}
+		for at := range i + 1 {
+			one := failure("203.0.113.7", at)
+			one.Node = "evil"
+			s.Hear(spec.ID(), one, Matched, func(*Firing) {})
 		}
 	}
 }

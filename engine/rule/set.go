@@ -153,6 +153,7 @@ func (s *Set) Adopt(old *Set) {
 			s.usedUp++
 		}
 	}
+	s.adoptOwed(old)
 }
 
 // Observe shows an event to the rules, in their order, and calls fire for each firing.
