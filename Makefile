@@ -76,11 +76,15 @@ bench: ## run the benchmarks; as root also those that compare a replay with rg
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	@if [ "$$(id -u)" = 0 ]; then $(GO) test -tags kernel -run '^$$' -bench . ./cmd/freeswitch-security/kernel; else echo "not root: the replay is not compared with rg"; fi
 
+# Each package is built and linked once for all of its targets.
 fuzz: ## fuzz every decoder of foreign bytes, FUZZTIME (default 200000x) each
-	@set -e; for package in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			echo "== $$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$package; \
+	@set -e; binary=$$(mktemp); trap 'rm -f "$$binary"' EXIT; \
+	for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		$(GO) test -c -vet=off -fuzz=Fuzz -o "$$binary" $$dir; \
+		for target in $$(cd $$dir && "$$binary" -test.list '^Fuzz'); do \
+			echo "== $$dir $$target"; \
+			(cd $$dir && "$$binary" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 20x \
+				-test.fuzzcachedir "$$($(GO) env GOCACHE)/fuzz/$$($(GO) list)"); \
 		done; \
 	done
 
