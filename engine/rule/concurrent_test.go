@@ -188,7 +188,6 @@ func TestConcurrentAgreesWithModel(t *testing.T) {
 		spec := parallel(t)
 		spec.Threshold.Count = 1 + random.IntN(4)
 		s := NewSet([]*Spec{spec})
-		s.ring = newRing(2 << 10)
 		open := map[string]string{} // the user of each call
 		for step := range 40 {
 			user, uuid := fmt.Sprint(random.IntN(3)), fmt.Sprint(random.IntN(12))

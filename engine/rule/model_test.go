@@ -119,7 +119,7 @@ func (m *model) add(source string, key netip.Addr, e modelMatch) []int64 {
 // and distinct, with and without Then, in and out of order, on several sources. $SEQUENCES is how many
 // sequences there are.
 func TestWindowsAgreeWithModel(t *testing.T) {
-	sequences := uint64(20_000)
+	sequences := uint64(5_000)
 	if n, err := strconv.ParseUint(os.Getenv("SEQUENCES"), 10, 32); err == nil {
 		sequences = n
 	}
@@ -150,7 +150,6 @@ func agreesWithModel(t *testing.T, seed uint64, match, then *Matcher) bool {
 	}
 	sources := []string{"log.a", "esl.b", "esl.c"}[:1+random.IntN(3)]
 	set := NewSet([]*Spec{{Name: "r", On: sources, Match: match, Threshold: th, Alert: &Alert{}}})
-	set.ring = newRing(2 << 10) // instead of 4 MB of zeros for each sequence
 	m := &model{count: th.Count, within: within, distinct: th.Distinct != "", then: th.Then != nil,
 		windows: map[string]map[netip.Addr][]modelMatch{}}
 	kinds := []string{"match", "match", "match", "then", "match and then", "neither"}

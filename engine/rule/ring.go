@@ -11,12 +11,16 @@ import (
 // ringBytes bounds the evidence of recent matches, for all rules together.
 const ringBytes = 4 << 20
 
-// A ring keeps text, account and address of recent matches in one buffer of fixed size;
+// firstRing is the size at the first match: to clear ringBytes takes a millisecond, and the tests of
+// rules have a set each.
+const firstRing = 2 << 10
+
+// A ring keeps text, account and address of recent matches in one buffer, which grows up to a size; then
 // the newest overwrites the oldest. It holds bytes, not strings, so that its size is
 // exact and the garbage collector has nothing to scan.
 type ring struct {
 	size    int
-	buffer  []byte // nil before the first add
+	buffer  []byte
 	written uint64 // bytes ever written, including those skipped at the buffer's end
 }
 
@@ -41,14 +45,17 @@ func (r *ring) add(ev *event.Event) (place uint64) {
 		texts[3] = from[:min(len(from), event.MaxField)]
 	}
 	need := recordHeader + len(texts[0]) + len(texts[1]) + len(texts[2]) + len(texts[3])
-	if r.buffer == nil {
-		r.buffer = make([]byte, r.size)
-	}
 	if rest := r.size - int(r.written%uint64(r.size)); rest < need {
 		r.written += uint64(rest)
 	}
 	place = r.written + 1
-	b := r.buffer[r.written%uint64(r.size):][:need]
+	at := int(r.written % uint64(r.size))
+	if at+need > len(r.buffer) {
+		grown := make([]byte, min(max(2*len(r.buffer), firstRing, at+need), r.size))
+		copy(grown, r.buffer)
+		r.buffer = grown
+	}
+	b := r.buffer[at:][:need]
 	r.written += uint64(need)
 
 	ip := ev.IP.As16()
