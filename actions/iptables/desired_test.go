@@ -77,7 +77,7 @@ func TestDesiredAgreesWithModel(t *testing.T) {
 		d := newDesired(g)
 		kernel := map[ban.Target]expiry{}
 		model := map[ban.Target]expiry{}
-		for range 3000 {
+		for range 1000 {
 			changes := map[ban.Target]expiry{}
 			for range r.IntN(4) {
 				p := randomTarget(r)

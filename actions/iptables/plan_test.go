@@ -144,7 +144,7 @@ func TestPlansConverge(t *testing.T) {
 	hookRules := []string{
 		"-j FREESWITCH", "-p udp -j FREESWITCH", "-i eth0 -j FREESWITCH", "-i lo -j ACCEPT", "-j RETURN", "-j OTHER", "-j DROP", "-j f2b",
 	}
-	for range 20000 {
+	for range 10_000 {
 		l := listing{"INPUT": pick(hookRules, 6), "OTHER": pick([]string{"-j ACCEPT", "-j RETURN"}, 1), "f2b": pick([]string{"-j RETURN"}, 1)}
 		if r.IntN(5) > 0 {
 			l["FREESWITCH"] = pick(chainRules, 8)

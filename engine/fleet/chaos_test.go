@@ -23,7 +23,7 @@ import (
 func rounds(t *testing.T) int {
 	n, err := strconv.Atoi(os.Getenv("FLEET_ROUNDS"))
 	if err != nil {
-		return 6
+		return 3
 	}
 	t.Logf("%d rounds", n)
 	return n
