@@ -51,15 +51,13 @@ func (b *blocks) longest() int { return b.MaxLine + 1 }
 // record begins in it, the block may end behind any line.
 func (b *blocks) overlap() int { return 5 * (b.longest() + 2) }
 
-// newBlock makes a block with the room that next needs.
-func (b *blocks) newBlock() *block {
-	return &block{log: make([]byte, 0, b.before+b.size+b.overlap()+b.behind+1), done: make(chan struct{}, 1)}
-}
-
 // next fills the block and reports whether there was anything to fill it with. After
 // an error of reading, the line that it cut off is left out: its address may have
 // lost its end.
 func (b *blocks) next(into *block) bool {
+	if into.log == nil { // a short recording needs one block of those that there are
+		into.log = make([]byte, 0, b.before+b.size+b.overlap()+b.behind+1)
+	}
 	b.Log = append(into.log[:0], b.carry...)
 	for b.end == nil {
 		b.read()

@@ -51,7 +51,7 @@ func (s *source) replay(ctx context.Context, rec plugin.Recording, want map[stri
 	}
 	turn, free, filled := make(chan *reader, 1), make(chan *block, sizes.workers+2), make(chan *block, sizes.workers+2)
 	for range cap(free) {
-		free <- r.newBlock()
+		free <- &block{done: make(chan struct{}, 1)}
 	}
 	for range sizes.workers {
 		go work(ctx, turn, free, filled)
