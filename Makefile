@@ -59,13 +59,15 @@ soak: ## run the long tests: a thousand damaged states, hundreds of rotations, o
 	REWRITES=60 $(GO) test -count=1 -timeout 60m -tags kernel -run TestRewritten -v ./cmd/freeswitch-security/kernel
 	KILLS=200 $(GO) test -count=1 -timeout 60m -tags kernel -run TestKillNine -v ./cmd/freeswitch-security/kernel
 
-# The tests left out are of one goroutine, or do what others do in the same goroutines. They take the
-# race detector minutes.
+# Only packages in which a goroutine is started, also by a test: in the others nothing races. The tests left
+# out are of one goroutine, or do what others do in the same goroutines or in other processes. They take
+# the race detector minutes.
 NORACE := AttackEconomy|ForgersBeyondTheLimits|GuessesOfAPhonesAddress|OfficeWorksAllDay|AddressOfAThiefIsBannedForLonger|FraudNight|FraudNightCustomers|$\
-	SpellingsOfTests|Spellings|Captures|AnySplit|ShippedRules|ShippedWire|ShippedCustomers|Damages|EvidenceIsBounded|CursorsOfKinds|WindowsAgreeWithModel|$\
-	ConcurrentAgreesWithModel|ManyAddresses|DeepFilesAreHarmless|ForgedSenders|Mutations
+	Steps|Sight|ADryRunCountsAsAGuardThatBans|Scripts|SpellingsOfTests|Spellings|Captures|AnySplit|ShippedRules|ShippedWire|ShippedCustomers|$\
+	Damages|EvidenceIsBounded|CursorsOfKinds|DeepFilesAreHarmless|FollowCarried|Carried|Versions|DesiredAgreesWithModel|PlansConverge|SpoolAgreesWithQueue
 race: ## run the tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 20m -p $(PACKAGES) -skip '^Test($(NORACE))$$' ./...
+	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 20m -p $(PACKAGES) -skip '^Test($(NORACE))$$' \
+		$$(grep -rlE --include='*.go' '\bgo (func|[a-z][A-Za-z.]*\()|\.Go\(|\.Parallel\(|AfterFunc|synctest|httptest|esltest|fleettest' . | xargs -n1 dirname | sort -u)
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
@@ -76,11 +78,12 @@ bench: ## run the benchmarks; as root also those that compare a replay with rg
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	@if [ "$$(id -u)" = 0 ]; then $(GO) test -tags kernel -run '^$$' -bench . ./cmd/freeswitch-security/kernel; else echo "not root: the replay is not compared with rg"; fi
 
-# Each package is built and linked once for all of its targets.
+# Each package is built and linked once for all of its targets. -fuzz instruments also the packages of others.
+INSTRUMENT ?= -fuzz=Fuzz
 fuzz: ## fuzz every decoder of foreign bytes, FUZZTIME (default 200000x) each
 	@set -e; binary=$$(mktemp); trap 'rm -f "$$binary"' EXIT; \
 	for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
-		$(GO) test -c -vet=off -fuzz=Fuzz -o "$$binary" $$dir; \
+		$(GO) test -c -vet=off $(INSTRUMENT) -o "$$binary" $$dir; \
 		for target in $$(cd $$dir && "$$binary" -test.list '^Fuzz'); do \
 			echo "== $$dir $$target"; \
 			(cd $$dir && "$$binary" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 20x \
