@@ -65,7 +65,7 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 		return err
 	}
 	for _, t := range trackers {
-		if concerns(t.Key, target) {
+		if t.Concerns(target) {
 			p.Trackers = append(p.Trackers, t)
 		}
 	}
@@ -78,18 +78,6 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 		return errNo
 	}
 	return err
-}
-
-// concerns reports whether a tracker's key is of the target: an address or a
-// network in it, one of several parts perhaps, overlaps; or it is the account.
-func concerns(key string, target ban.Target) bool {
-	for part := range strings.SplitSeq(key, ",") {
-		p, err := ban.ParseTarget(part)
-		if err == nil && (p == target || p.Prefix().Overlaps(target.Prefix())) {
-			return true
-		}
-	}
-	return false
 }
 
 func (p *picture) print(w io.Writer, columns int, now time.Time) error {

@@ -42,18 +42,26 @@ func add[T any](s *Server, l list[T]) handler {
 		if err := decode(r, &q); err != nil {
 			return err
 		}
-		who := s.callerOf(r)
-		order, err := l.order(&q, &who, time.Now())
-		if err != nil {
-			return &fault{http.StatusBadRequest, err.Error()}
+		done, err := addOne(s, r, l, &q)
+		if err == nil {
+			answer(w, http.StatusOK, done)
 		}
-		result := enter(s, r.Context(), l, &who, []T{order})[0]
-		if result.err == nil {
-			result.Message = l.message(&order, result.outcome)
-			answer(w, http.StatusOK, result.Done)
-		}
-		return result.err
+		return err
 	}
+}
+
+// addOne has the engine carry out one request.
+func addOne[T any](s *Server, r *http.Request, l list[T], q *addRequest) (status.Done, error) {
+	who := s.callerOf(r)
+	order, err := l.order(q, &who, time.Now())
+	if err != nil {
+		return status.Done{}, &fault{http.StatusBadRequest, err.Error()}
+	}
+	result := enter(s, r.Context(), l, &who, []T{order})[0]
+	if result.err == nil {
+		result.Message = l.message(&order, result.outcome)
+	}
+	return result.Done, result.err
 }
 
 // An entered order was carried out, or refused with an error.

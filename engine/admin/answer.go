@@ -23,6 +23,9 @@ type fault struct {
 
 func (f *fault) Error() string { return f.text }
 
+// Status implements [page.Fault].
+func (f *fault) Status() int { return f.status }
+
 func faultf(status int, format string, args ...any) *fault {
 	return &fault{status, fmt.Sprintf(format, args...)}
 }

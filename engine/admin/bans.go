@@ -27,7 +27,7 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 	if p.page {
 		bans := s.Engine.Ledger().After(p.after, p.limit+1)
 		return s.page(w, p, "bans", len(bans), func(i int) (ban.Target, any) {
-			return bans[i].Target, standing.ban(s.whole(&bans[i]))
+			return bans[i].Target, standing.Ban(s.whole(&bans[i]))
 		})
 	}
 	jsonHeader(w)
@@ -41,7 +41,7 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 			out.text(separator)
 			separator = ","
 			out.text(`"` + bans[i].Target.String() + `":`)
-			out.value(standing.ban(s.whole(&bans[i])))
+			out.value(standing.Ban(s.whole(&bans[i])))
 		}
 		if len(bans) < pageOfBans {
 			break
@@ -76,7 +76,7 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, standing.ban(s.whole(&b)))
+	answer(w, http.StatusOK, standing.Ban(s.whole(&b)))
 	return nil
 }
 
@@ -99,8 +99,7 @@ func (s *Server) change(ctx context.Context, do func(context.Context) error) err
 	}
 	defer func() {
 		<-busy
-		s.status.outdate()
-		s.kernel.outdate()
+		s.outdate()
 	}()
 	return do(ctx)
 }
@@ -148,18 +147,27 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	who := s.callerOf(r)
-	release := engine.Release{Target: target, Author: who.author(), Reason: reasonOf(r)}
-	if release.Here, err = isHere(r); err != nil {
-		return err
+	d, err := s.unban(r, target, r.URL.Query().Get("grace"), reasonOf(r))
+	if err == nil {
+		answer(w, http.StatusOK, d)
 	}
-	if grace := r.URL.Query().Get("grace"); grace != "" && grace != "0" {
+	return err
+}
+
+// unban ends the bans that cover a target, for a caller. The grace is a duration; "" is none.
+func (s *Server) unban(r *http.Request, target ban.Target, grace, reason string) (d status.Done, err error) {
+	who := s.callerOf(r)
+	release := engine.Release{Target: target, Author: who.author(), Reason: reason}
+	if release.Here, err = isHere(r); err != nil {
+		return d, err
+	}
+	if grace != "" && grace != "0" {
 		term, err := parseTTL(grace)
 		if err != nil || term == ban.Permanent {
-			return faultf(http.StatusBadRequest, "grace: %q is not a duration such as 10m: to have it never banned, trust it", cut(grace))
+			return d, faultf(http.StatusBadRequest, "grace: %q is not a duration such as 10m: to have it never banned, trust it", cut(grace))
 		}
 		if err := tooWide(target.Prefix(), widest6); err != nil {
-			return &fault{http.StatusBadRequest, err.Error()}
+			return d, &fault{http.StatusBadRequest, err.Error()}
 		}
 		release.Grace = time.Duration(term)
 	}
@@ -170,9 +178,9 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 	})
 	s.audit(&who, auditEntry{"unban", target, ban.Term(release.Grace), release.Reason, release.Here}, err)
 	if err != nil {
-		return err
+		return d, err
 	}
-	d := status.Done{
+	d = status.Done{
 		Status: success, Target: target, Applied: released.Applied,
 		Why: released.Why, Unbanned: targetsOf(released.Changes),
 	}
@@ -184,8 +192,7 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 	if release.Grace > 0 {
 		d.Message += fmt.Sprintf("; rules do not ban %s for %s", target, ban.FormatDuration(release.Grace))
 	}
-	answer(w, http.StatusOK, d)
-	return nil
+	return d, nil
 }
 
 func targetsOf(changes []ban.Change) (out status.List[ban.Target]) {

@@ -85,6 +85,9 @@ func (s *Server) callerOf(r *http.Request) caller {
 	c := caller{name: host, via: host}
 	if s.token != nil {
 		c.via += " token"
+		if r.Header.Get("Authorization") == "" {
+			c.via = host + " login"
+		}
 	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		if name := clean(r.TLS.PeerCertificates[0].Subject.CommonName); name != "" {

@@ -111,7 +111,7 @@ func TestSlowWatcher(t *testing.T) {
 	if line, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(line, ": ") {
 		t.Fatalf("%q %v", line, err)
 	}
-	const told = unread + 500
+	const told = 3 * unread
 	for i := range told {
 		l.server.Send(change(uint64(i), fmt.Sprint(i))) // no watcher reads meanwhile
 	}
@@ -129,7 +129,7 @@ func TestSlowWatcher(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	if n := len(l.server.watchers.open); n != 0 {
+	if n := l.server.watchers.open; n != 0 {
 		t.Errorf("%d watch still", n)
 	}
 }
@@ -171,10 +171,11 @@ func TestWatchLasts(t *testing.T) {
 
 func TestManyWatch(t *testing.T) {
 	l := newLab(t, func(_ *Options, lim *limits) { lim.watchers = 1 })
-	me := l.server.watchers.join(false, 1)
+	l.server.watchers.join(1)
 	l.want(503, "too many watchers", "GET", "/events", "")
-	l.server.watchers.leave(me)
+	l.server.watchers.leave()
 	l.want(400, "neither true nor false", "GET", "/events?standing=x", "")
+	l.want(400, "neither true nor false", "GET", "/events?brief=x", "")
 }
 
 // TestRecent: a value is fetched once for simultaneous requests, and again after outdate.

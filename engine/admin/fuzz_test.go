@@ -62,11 +62,18 @@ func (f forger) value(s *openapi3.Schema, depth int) any {
 	return f.word()
 }
 
-// body makes a body of an operation, cut short now and then.
-func (f forger) body(op *openapi3.Operation) string {
+// body makes a body of an operation, cut short now and then, and its content type.
+func (f forger) body(op *openapi3.Operation) (text, kind string) {
 	if op.RequestBody == nil {
-		return ""
+		return "", ""
 	}
+	if op.RequestBody.Value.Content["application/json"] == nil {
+		return url.Values{"ip": {f.word()}, "ttl": {f.word()}, "grace": {f.word()}, "token": {f.word()}, "next": {f.word()}}.Encode(), "application/x-www-form-urlencoded"
+	}
+	return f.json(op), "application/json"
+}
+
+func (f forger) json(op *openapi3.Operation) string {
 	text, err := json.Marshal(f.value(op.RequestBody.Value.Content["application/json"].Schema.Value, 0))
 	if err != nil {
 		panic(err)
@@ -116,8 +123,9 @@ func TestForged(t *testing.T) {
 		for _, template := range paths.InMatchingOrder() {
 			item := paths.Value(template)
 			for method, op := range item.Operations() {
-				target, body := f.target(template, item, op), f.body(op)
-				status, text := l.ask(method, target, body, "Content-Type", "application/json")
+				target := f.target(template, item, op)
+				body, kind := f.body(op)
+				status, text := l.ask(method, target, body, "Content-Type", kind, "Origin", "http://127.0.0.1:8080")
 				statuses[status]++
 				if status >= 500 && template != "/events" {
 					t.Fatalf("seed %d round %d: %s %s %s: %d %s", seed, round, method, target, body, status, text)

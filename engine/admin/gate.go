@@ -1,8 +1,6 @@
 package admin
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
@@ -27,11 +25,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 
+	if s.arrives(r) {
+		s.web.Arrive(w, r)
+		return
+	}
 	if f := s.admit(r); f != nil {
 		if s.refused.Allow() {
 			s.Log.Warn("admin request refused", "who", r.RemoteAddr, "status", f.status, "why", f.text)
 		}
 		h.Set("Connection", "close") // so that the body of a refused request takes neither time nor a slot
+		if isPage(r) {
+			s.web.Fail(w, r, f)
+			return
+		}
 		refuse(w, f)
 		return
 	}
@@ -81,12 +87,16 @@ func (s *Server) admit(r *http.Request) *fault {
 			return f
 		}
 	}
+	writes := r.Method != http.MethodGet && r.Method != http.MethodHead
+	if writes && !open[r.URL.Path] && s.roleOf(r) == viewer {
+		return faultf(http.StatusForbidden, "the viewer token changes nothing")
+	}
 	if p := r.URL.Path; p != path.Clean(p) && p != path.Clean(p)+"/" {
 		return faultf(http.StatusBadRequest, "the path holds an empty element, \".\" or \"..\"")
 	}
 	budget := s.budgets.of(r)
 	limit := budget.reads
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if writes {
 		limit = budget.writes
 	}
 	if !limit.Allow() {
@@ -139,33 +149,4 @@ func (s *Server) known(r *http.Request) bool {
 		return addr == ours || addr.IsLoopback() && ours.IsLoopback()
 	}
 	return strings.EqualFold(name, "localhost") && ours.IsLoopback()
-}
-
-// identify refuses a request without the token, if one is configured. /health needs
-// none.
-func (s *Server) identify(r *http.Request) *fault {
-	if s.hasToken(r) || r.URL.Path == "/health" {
-		return nil
-	}
-	if !s.guesses.Allow() {
-		return faultf(http.StatusTooManyRequests, "too many requests without the right token")
-	}
-	if r.Header.Get("Authorization") == "" {
-		return faultf(http.StatusUnauthorized, "a token is needed: send \"Authorization: Bearer TOKEN\"")
-	}
-	return faultf(http.StatusUnauthorized, "wrong token")
-}
-
-// hasToken reports whether a request carries the token, if one is needed. It compares
-// digests, so that neither the token nor its length can be measured by time.
-func (s *Server) hasToken(r *http.Request) bool {
-	if s.token == nil {
-		return true
-	}
-	if c, ok := r.Context().Value(callerKey{}).(caller); ok && c.local {
-		return true
-	}
-	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	sum := sha256.Sum256([]byte(strings.TrimSpace(given)))
-	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1 && strings.EqualFold(scheme, "Bearer")
 }

@@ -80,9 +80,9 @@ func (s *Server) standing(ctx context.Context, age time.Duration) (*kernelTable,
 	return t, nil
 }
 
-// ban returns a ban and what the kernel does with it. What could not be read is nil, not
+// Ban returns a ban and what the kernel does with it. What could not be read is nil, not
 // 0.
-func (t *kernelTable) ban(b *ban.Ban) status.Ban {
+func (t *kernelTable) Ban(b *ban.Ban) status.Ban {
 	out := status.Ban{Ban: *b, Permanent: b.Until.IsZero()}
 	if applied := t.covers(b.Target); applied || !t.unread {
 		entry, ok := t.others[b.Target]

@@ -118,7 +118,7 @@ var contract = sync.OnceValue(func() *openapi3.T {
 	if err := doc.Validate(context.Background()); err != nil {
 		panic(err)
 	}
-	for _, kind := range []string{"text/event-stream", "application/yaml"} {
+	for _, kind := range []string{"text/event-stream", "application/yaml", "text/html", "text/css", "text/javascript"} {
 		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.PlainBodyDecoder)
 	}
 	return doc
@@ -131,6 +131,9 @@ func template(p string) string {
 		if rest, ok := strings.CutPrefix(p, list); ok && rest != "batch" {
 			return list + "{ip}"
 		}
+	}
+	if strings.HasPrefix(p, "/ban/") {
+		return "/ban/{ip}"
 	}
 	return p
 }

@@ -66,8 +66,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 		diagnostics, err = s.Reload(ctx)
 		return err
 	})
-	s.status.outdate()
-	s.kernel.outdate()
+	s.outdate()
 	s.audit(&who, auditEntry{what: "reload", reason: reasonOf(r)}, err)
 	if err != nil && slices.ContainsFunc(diagnostics, func(d Diagnostic) bool { return d.Severity == "error" }) {
 		answer(w, http.StatusUnprocessableEntity, struct {

@@ -57,6 +57,10 @@ func (s *Server) routes() *http.ServeMux {
 	handle("POST /security/reload", s.reload)
 	handle("POST /security/test", s.test)
 
+	for pattern, h := range s.web.Routes() {
+		handle(pattern, h)
+	}
+
 	handle("GET /events", s.watch)
 	metrics := s.metrics(requests)
 	handle("GET /metrics", func(w http.ResponseWriter, r *http.Request) error {

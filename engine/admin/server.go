@@ -17,6 +17,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/history"
+	"freeswitch-security/engine/page"
 	"freeswitch-security/engine/status"
 )
 
@@ -41,12 +42,15 @@ type Server struct {
 	limits limits
 	hosts  []string
 	token  *[sha256.Size]byte // of the token; nil if there is none
+	viewer *[sha256.Size]byte // likewise, of the token that changes nothing
 	tls    *tls.Config        // nil if TCP is without TLS
 
 	mux      *http.ServeMux
 	watchers watchers
 	status   recent[status.Status]
 	kernel   recent[*kernelTable]
+	trackers recent[[]status.Tracker] // maxTopTrackers of them, for the page
+	web      *page.Page
 
 	looking chan struct{} // a slot for the request that asks the engine beyond its snapshots
 	unix    share
@@ -81,7 +85,7 @@ func defaultLimits() limits {
 		header: 5 * time.Second, body: 10 * time.Second, batch: time.Minute,
 		write: 10 * time.Second, idle: time.Minute,
 		change: 5 * time.Second, reload: time.Minute, look: 5 * time.Second, beat: 15 * time.Second,
-		connections: 512, watchers: 32, busy: 16, batches: 2,
+		connections: 512, watchers: 256, busy: 16, batches: 2,
 		headerBytes: 16 << 10, bodyBytes: 64 << 10, batchBytes: 32 << 20,
 		banItems: 100_000, trustItems: 10_000,
 		reads: 10_000, writes: 1_000, guesses: 10,
@@ -103,10 +107,7 @@ func newServer(o Options, l limits) (*Server, error) {
 		guesses: rate.NewLimiter(rate.Limit(l.guesses), int(l.guesses)),
 		refused: rate.NewLimiter(1, 10),
 	}
-	if o.Token != "" {
-		sum := sha256.Sum256([]byte(o.Token))
-		s.token = &sum
-	}
+	s.token, s.viewer = digest(o.Token), digest(o.ViewerToken)
 	var err error
 	if s.tls, err = o.tls(); err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
@@ -125,8 +126,23 @@ func newServer(o Options, l limits) (*Server, error) {
 		}
 		return newKernelTable(views), nil
 	}
+	s.trackers.fetch = func() (all []status.Tracker, err error) {
+		err = s.look(context.Background(), l.look, func(ctx context.Context) (err error) {
+			all, err = o.Engine.Trackers(ctx, maxTopTrackers)
+			return err
+		})
+		return all, err
+	}
+	s.web = page.New(pageGuard{s})
 	s.mux = s.routes()
 	return s, nil
+}
+
+// outdate makes later requests see what has changed until now.
+func (s *Server) outdate() {
+	s.status.outdate()
+	s.kernel.outdate()
+	s.web.Outdate()
 }
 
 // shutdownTime is the time for requests under way when the server ends. An idle

@@ -62,7 +62,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		h.Severity, h.Problems = report.Severity, &report.Problems
 	}
-	if s.hasToken(r) {
+	if s.roleOf(r) != stranger {
 		h.Version = s.Version
 	} else {
 		h.Problems = nil

@@ -27,8 +27,10 @@ type Admin struct {
 	Socket string // path of a unix socket; "": none
 	// SocketMode is the permissions of the socket: to open it gives every right.
 	SocketMode fs.FileMode
-	Token      string   // that a client over TCP must present; "": none
-	Hosts      []string // further host names of requests, such as that of a proxy
+	Token      string // that a client over TCP must present; "": none
+	// ViewerToken is another token: who presents it sees everything and changes nothing; "": none.
+	ViewerToken string
+	Hosts       []string // further host names of requests, such as that of a proxy
 
 	TLSCert  string // files in PEM form; "": no TLS
 	TLSKey   string
@@ -49,7 +51,7 @@ func (l *loader) decodeAdmin(blocks []*settings.Block) {
 	l.cfg.Admin = a
 	set := map[string]bool{} // what has a value, or one that could not be read
 	for name, into := range map[string]*string{
-		"listen": &a.Listen, "socket": &a.Socket, "token": &a.Token,
+		"listen": &a.Listen, "socket": &a.Socket, "token": &a.Token, "viewer_token": &a.ViewerToken,
 		"tls_cert": &a.TLSCert, "tls_key": &a.TLSKey, "client_ca": &a.ClientCA,
 	} {
 		if b.Has(name) && !b.String(name, into) {
@@ -105,8 +107,16 @@ func (a *Admin) check(b *settings.Block, set map[string]bool) {
 	if set["client_ca"] && !set["tls_cert"] {
 		b.Error("client_ca", "Incomplete TLS", "Callers can only show a certificate over TLS: set tls_cert and tls_key as well.")
 	}
-	if attr := b.Attribute("token"); attr != nil && (a.Token != "" || !set["token"]) {
-		a.checkToken(b, attr.Expr)
+	for name, token := range map[string]string{"token": a.Token, "viewer_token": a.ViewerToken} {
+		if attr := b.Attribute(name); attr != nil && (token != "" || !set[name]) {
+			checkToken(b, name, token, attr.Expr)
+		}
+	}
+	switch {
+	case set["viewer_token"] && !set["token"]:
+		b.Error("viewer_token", "Viewers without a token", "Without token every caller may change everything, so a token that only shows has no use. Set token as well.")
+	case a.ViewerToken != "" && a.ViewerToken == a.Token:
+		b.Error("viewer_token", "One token for both", "Who has the viewer's token would have every right. Make another one with: openssl rand -hex 32.")
 	}
 	if a.Socket != "" && (!strings.HasPrefix(a.Socket, "/") || len(a.Socket) > maxSocketPath) {
 		b.Error("socket", "Invalid path", fmt.Sprintf("Write an absolute path of at most %d bytes, the limit of the kernel.", maxSocketPath))
@@ -123,15 +133,15 @@ func (a *Admin) check(b *settings.Block, set map[string]bool) {
 	}
 }
 
-func (a *Admin) checkToken(b *settings.Block, expr hcl.Expression) {
+func checkToken(b *settings.Block, name, token string, expr hcl.Expression) {
 	if !isFetched(expr) {
-		b.Error("token", "Token in a rule file", "Rule files are read and copied by many, so the token must not be written in one, neither in a local nor as a default. Put it into the environment or a file of its own, and write just that here: token = env(\"ADMIN_TOKEN\"), or token = file(\"admin.token\").")
+		b.Error(name, "Token in a rule file", "Rule files are read and copied by many, so the token must not be written in one, neither in a local nor as a default. Put it into the environment or a file of its own, and write just that here: "+name+" = env(\"ADMIN_TOKEN\"), or "+name+" = file(\"admin.token\").")
 	}
-	if strings.ContainsFunc(a.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		b.Error("token", "Invalid token", "Only printable ASCII without blanks can be sent in a header. Make one with: openssl rand -hex 32.")
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		b.Error(name, "Invalid token", "Only printable ASCII without blanks can be sent in a header. Make one with: openssl rand -hex 32.")
 	}
-	if len(a.Token) < minToken {
-		b.Error("token", "Weak token", fmt.Sprintf("A token has at least %d bytes, so that it cannot be guessed. Make one with: openssl rand -hex 32.", minToken))
+	if len(token) < minToken {
+		b.Error(name, "Weak token", fmt.Sprintf("A token has at least %d bytes, so that it cannot be guessed. Make one with: openssl rand -hex 32.", minToken))
 	}
 }
 

@@ -28,6 +28,9 @@ type rule struct {
 
 func newRule(spec *Spec) *rule {
 	r := &rule{spec: spec, brake: newBrake(), holdOff: newHoldOff(), status: status.Rule{Name: spec.Name, Where: spec.Where, On: spec.On}}
+	if spec.Bans() {
+		r.status.Terms = spec.Ban.Terms
+	}
 	th := spec.Threshold
 	if th == nil {
 		return r
@@ -128,8 +131,9 @@ func (r *rule) adopt(old *rule) {
 	if r.spec.Brake != nil {
 		r.brake = old.brake
 	}
+	terms := r.status.Terms
 	r.status = old.report()
-	r.status.Where, r.status.On, r.status.Tracked = r.spec.Where, r.spec.On, 0
+	r.status.Where, r.status.On, r.status.Terms, r.status.Tracked = r.spec.Where, r.spec.On, terms, 0
 	if !r.countsLike(old) {
 		return
 	}

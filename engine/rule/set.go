@@ -184,7 +184,7 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 		}
 		r.status.Matches++
 		if r.spec.Threshold == nil {
-			r.status.Firings++
+			r.status.Firings, r.status.LastFiring = r.status.Firings+1, ev.Time
 			fire(r.firing(ev, nil, 1, s.ring))
 			continue
 		}
@@ -277,7 +277,7 @@ func (s *Set) fire(l listener, t *tracker, ev *event.Event, h hit, n int, fire f
 	if th.Concurrent && (r.spec.Ban == nil || !r.spec.Ban.All) {
 		most = MaxEvidence // a switch has thousands of calls
 	}
-	r.status.Firings++
+	r.status.Firings, r.status.LastFiring = r.status.Firings+1, ev.Time
 	f := r.firing(ev, t.others(h.key, h.place, most), n, s.ring)
 	fire(f)
 	switch {

@@ -75,7 +75,7 @@ func TestFiring(t *testing.T) {
 	if fired := observe(s, failure("203.0.113.7", 61), failure("203.0.113.7", 62)); len(fired) != 0 {
 		t.Fatal("the firing did not clear the window")
 	}
-	wantStatus := status.Rule{Name: "guessing", On: spec.On, Matches: 6, Firings: 1, Tracked: 2, BrakeFactor: 1}
+	wantStatus := status.Rule{Name: "guessing", On: spec.On, Terms: spec.Ban.Terms, Matches: 6, Firings: 1, LastFiring: last.Time, Tracked: 2, BrakeFactor: 1}
 	if diff := cmp.Diff(wantStatus, s.Stats()[0]); diff != "" {
 		t.Fatal(diff)
 	}

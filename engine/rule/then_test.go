@@ -65,7 +65,7 @@ func TestThen(t *testing.T) {
 	if again := observe(s, success("198.51.100.1", 7)); len(again) != 0 {
 		t.Error("the firing did not clear the window")
 	}
-	if diff := cmp.Diff(status.Rule{Name: "guessed", On: []string{log, "esl.pbx"}, Matches: 4, Firings: 1, BrakeFactor: 1}, s.Stats()[0]); diff != "" {
+	if diff := cmp.Diff(status.Rule{Name: "guessed", On: []string{log, "esl.pbx"}, Terms: guessed(t).Ban.Terms, Matches: 4, Firings: 1, LastFiring: f.Event.Time, BrakeFactor: 1}, s.Stats()[0]); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -1,0 +1,267 @@
+// The page works without this module, but for the live feed. What is HTML comes from the server; what comes
+// as JSON is shown as text.
+
+const every = 5000; // milliseconds between two updates
+const longest = 100; // changes in the feed
+const $ = (selector, root = document) => root.querySelector(selector);
+
+// shown returns a text that an attacker may have written: bounded, without unseen characters.
+function shown(text) {
+  const most = 300;
+  text = text.length > most ? text.slice(0, most) + "…" : text;
+  return text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => "\\u{" + c.codePointAt(0).toString(16) + "}");
+}
+
+function element(name, className, text) {
+  const e = document.createElement(name);
+  e.className = className;
+  e.textContent = text;
+  return e;
+}
+
+const pageOf = (target) => "/ban/" + encodeURIComponent(target);
+
+// Updates: the parts with data-live are replaced by those of the same page as it is now.
+
+let loading; // of the latest request
+
+// load fetches a page of ours and shows its live parts. It leaves those alone that a person has selected text in.
+async function load(to, only) {
+  loading?.abort();
+  const mine = (loading = new AbortController());
+  const answer = await fetch(to, { signal: mine.signal, headers: { Accept: "text/html" } });
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) throw new Error(answer.statusText);
+  const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const old of document.querySelectorAll(only ?? "[data-live]")) {
+    const now = next.getElementById(old.id);
+    if (!now || (!only && selects(old)) || now.innerHTML === old.innerHTML) continue;
+    replace(old, document.adoptNode(now));
+  }
+  upgrade();
+}
+
+function selects(part) {
+  const selection = getSelection();
+  return !selection.isCollapsed && part.contains(selection.anchorNode);
+}
+
+// replace keeps the focus, what is open and how far it is scrolled.
+function replace(old, now) {
+  const focus = old.contains(document.activeElement) ? document.activeElement : null;
+  const at = [old, ...old.querySelectorAll(".scroll")].map((e) => [e.scrollLeft, e.scrollTop]);
+  const open = [...old.querySelectorAll("details")].map((e) => e.open);
+  const place = focus && [...old.querySelectorAll("a, button, summary, [tabindex]")].indexOf(focus);
+  old.replaceWith(now);
+  [now, ...now.querySelectorAll(".scroll")].forEach((e, i) => at[i] && ([e.scrollLeft, e.scrollTop] = at[i]));
+  now.querySelectorAll("details").forEach((e, i) => (e.open = open[i] ?? e.open));
+  if (!focus) return;
+  const same = focus.id ? document.getElementById(focus.id) : now.querySelectorAll("a, button, summary, [tabindex]")[place];
+  (same ?? now.querySelector("a, button, [tabindex]"))?.focus({ preventScroll: true });
+}
+
+// upgrade shows what needs this module.
+function upgrade() {
+  document.querySelectorAll("[data-open][hidden], [data-buttons], [data-close]").forEach((e) => (e.hidden = false));
+}
+
+let timer;
+function refresh(after = every) {
+  clearTimeout(timer);
+  timer = setTimeout(async () => {
+    if (document.hidden) return;
+    try {
+      if (!searching && !$("dialog[open]")) await load(location.href);
+    } catch (e) {
+      if (e.name !== "AbortError") say("The guard does not answer; trying again.");
+    }
+    refresh();
+  }, after);
+}
+
+// The table of bans: search as it is typed, sort and page without a new document.
+
+let searching = 0;
+async function show(to, push) {
+  history[push ? "pushState" : "replaceState"](null, "", to);
+  searching++;
+  try {
+    await load(to, "#bans-table");
+  } catch (e) {
+    if (e.name !== "AbortError") location.assign(to);
+  } finally {
+    searching--;
+  }
+}
+
+addEventListener("popstate", () => load(location.href).catch(() => location.reload()));
+
+const search = $("#q");
+function find(push) {
+  const to = new URL("/", location.href);
+  for (const [name, value] of new FormData(search.form)) {
+    if (value) to.searchParams.set(name, value);
+  }
+  return show(to.pathname + to.search, push);
+}
+let typing;
+search?.addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => find(false), 120);
+});
+search?.form.addEventListener("submit", (e) => {
+  e.preventDefault();
+  find(true);
+});
+
+document.addEventListener("click", (e) => {
+  const table = e.target.closest("a[data-table]");
+  if (table && !e.ctrlKey && !e.metaKey && !e.shiftKey) {
+    e.preventDefault();
+    const to = new URL(table.href);
+    show(to.pathname + to.search, true);
+    search.form.elements.sort.value = to.searchParams.get("sort") ?? "since";
+    search.form.elements.dir.value = to.searchParams.get("dir") ?? (to.searchParams.has("sort") ? "asc" : "desc");
+  }
+  const opener = e.target.closest("[data-open]");
+  if (opener) {
+    e.preventDefault();
+    ask(opener.dataset.open, opener.dataset.target);
+  }
+  if (e.target.closest("[data-close]")) e.target.closest("dialog").close();
+});
+
+// Changes: a dialog asks for the reason and confirms.
+
+function ask(action, target) {
+  const dialog = $("#dialog-" + action);
+  const form = $("form", dialog);
+  form.reset();
+  $(".result", form).textContent = "";
+  form.elements.ip.value = target ?? "";
+  form.elements.ip.readOnly = Boolean(target);
+  dialog.showModal();
+  (target ? form.elements.reason : form.elements.ip).focus();
+}
+
+const requests = {
+  ban: (f) => ["POST", "/security/blacklist", { ip: f.ip, reason: f.reason, ...(f.ttl && { ttl: f.ttl }) }],
+  trust: (f) => ["POST", "/security/whitelist", { ip: f.ip, reason: f.reason, ttl: f.ttl }],
+  unban: (f) => ["DELETE", "/security/blacklist/" + encodeURIComponent(f.ip) + "?" + new URLSearchParams({ grace: f.grace, reason: f.reason })],
+};
+
+document.addEventListener("submit", async (e) => {
+  const form = e.target.closest("form[data-action]");
+  if (!form) return;
+  e.preventDefault();
+  const button = $("button.strong", form);
+  const result = $(".result", form);
+  const [method, path, body] = requests[form.dataset.action](Object.fromEntries(new FormData(form)));
+  button.disabled = true;
+  try {
+    const answer = await fetch(path, { method, ...(body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }) });
+    if (answer.status === 401) location.reload();
+    const done = await answer.json();
+    if (!answer.ok) throw new Error(done.error);
+    form.closest("dialog").close();
+    say(done.message + (done.applied ? "" : "; not in force: " + done.why));
+    await load(location.href);
+  } catch (error) {
+    result.textContent = shown(error.message);
+  } finally {
+    button.disabled = false;
+  }
+});
+
+let saying;
+function say(text) {
+  $("#toast").textContent = shown(text);
+  clearTimeout(saying);
+  saying = setTimeout(() => ($("#toast").textContent = ""), 8000);
+}
+
+// The live feed: the server sends changes once a second, without their evidence.
+
+const feed = $("#live-feed");
+let stream;
+let waiting = [];
+let paused = false;
+
+function listen() {
+  if (!feed || stream || document.hidden || paused) return;
+  stream = new EventSource("/events?brief=true");
+  stream.onopen = () => state("connected");
+  stream.onerror = () => state("connecting again");
+  for (const kind of ["ban", "extend", "unban", "expire", "alert", "spare", "refuse"]) {
+    stream.addEventListener(kind, (e) => take(row(JSON.parse(e.data))));
+  }
+  stream.addEventListener("lost", (e) => {
+    const li = element("li", "", "");
+    li.append(element("span", "quiet what", JSON.parse(e.data).lost + " further changes"));
+    take(li);
+  });
+}
+
+function deafen(why) {
+  stream?.close();
+  stream = undefined;
+  state(why);
+}
+
+function state(text) {
+  $("#live-state").textContent = text;
+}
+
+function row(change) {
+  const li = element("li", "", "");
+  const time = element("time", "", new Date(change.time).toLocaleTimeString([], { hour12: false }));
+  time.dateTime = change.time;
+  const what = element("div", "what", "");
+  if (change.target) {
+    const link = element("a", "", "");
+    link.href = pageOf(change.target);
+    link.append(element("bdi", "", shown(change.target)));
+    what.append(link, " ");
+  }
+  what.append(element("bdi", "", shown(change.rule || change.author)));
+  const why = shown(change.why || change.reason);
+  if (why) what.append(" ", element("span", "", ""));
+  if (why) what.lastChild.append(element("bdi", "", why));
+  li.append(time, element("span", "kind " + change.kind, change.kind), what);
+  return li;
+}
+
+function take(li) {
+  if (waiting.push(li) === 1) requestAnimationFrame(drain);
+}
+
+function drain() {
+  const latest = waiting.slice(-longest).reverse();
+  waiting = [];
+  feed.prepend(...latest);
+  while (feed.childElementCount > longest) feed.lastElementChild.remove();
+  $("#live-empty").hidden = true;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return deafen("");
+  listen();
+  refresh(0);
+});
+
+if (feed) {
+  const pause = $("#live-pause");
+  pause.hidden = false;
+  pause.addEventListener("click", () => {
+    paused = !paused;
+    pause.textContent = paused ? "Go on" : "Pause";
+    if (paused) deafen("paused");
+    else listen();
+  });
+  const announce = $("#live-announce");
+  announce.parentElement.hidden = false;
+  announce.addEventListener("change", () => feed.setAttribute("aria-live", announce.checked ? "polite" : "off"));
+  listen();
+}
+upgrade();
+refresh();

@@ -1,0 +1,322 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/status"
+
+	"golang.org/x/net/html"
+)
+
+// A watchman is a guard with what a test gives it.
+type watchman struct {
+	ledger   *ban.Ledger
+	status   status.Status
+	trackers []status.Tracker
+	caller   Caller
+	asked    atomic.Int64 // calls of Status
+}
+
+func (w *watchman) Status(context.Context) (*status.Status, error) {
+	w.asked.Add(1)
+	s := w.status
+	s.Stats.ActiveBans = w.ledger.Size()
+	return &s, nil
+}
+func (w *watchman) Ledger() *ban.Ledger                          { return w.ledger }
+func (w *watchman) Trusted(ban.Target) *status.Trusted           { return nil }
+func (w *watchman) Kernel(context.Context, bool) (Kernel, error) { return w, nil }
+func (w *watchman) Ban(b *ban.Ban) status.Ban {
+	packets, applied := uint64(1234567), true
+	return status.Ban{Ban: *b, Permanent: b.Until.IsZero(), Packets: &packets, Bytes: &packets, Applied: &applied}
+}
+func (w *watchman) Trackers(context.Context, int) ([]status.Tracker, error) {
+	return slices.Clone(w.trackers), nil
+}
+func (w *watchman) Caller(*http.Request) Caller { return w.caller }
+func (w *watchman) Change(_ *http.Request, a Action, form url.Values) (status.Done, error) {
+	return status.Done{Message: string(a) + " " + form.Get("ip")}, nil
+}
+func (w *watchman) Login(*http.Request, string) (*http.Cookie, error) { return nil, errors.New("no") }
+func (w *watchman) Logout(*http.Request) *http.Cookie                 { return &http.Cookie{Name: "x"} }
+
+func newWatchman() *watchman {
+	return &watchman{ledger: ban.NewLedger(ban.NewTrust(nil)), status: status.Status{Version: "1.2.3"}}
+}
+
+var start = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+
+func (w *watchman) ban(t testing.TB, o ban.Order) {
+	t.Helper()
+	if len(o.Terms) == 0 {
+		o.Terms = []ban.Term{ban.Permanent}
+	}
+	if o.At.IsZero() {
+		o.At = start
+	}
+	if c := w.ledger.Enter(o, o.At); !c.InForce() {
+		t.Fatal(c.Why)
+	}
+}
+
+// get asks for a page and returns the answer.
+func get(t testing.TB, p *Page, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	mux := http.NewServeMux()
+	for pattern, h := range p.Routes() {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := h(w, r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	return w
+}
+
+// strict parses a page and fails where the policy would, or where the structure is not that of ours.
+func strict(t *testing.T, text string) (visible string) {
+	t.Helper()
+	allowed := strings.Fields("html head meta title link script body a header b nav div form button main section h1 h2 h3 ol ul li p span bdi dl dt dd time label input select option " +
+		"table caption thead tbody tr th td progress noscript code br dialog")
+	z := html.NewTokenizer(strings.NewReader(text))
+	var b strings.Builder
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			return b.String()
+		case html.TextToken:
+			b.Write(z.Text())
+		case html.StartTagToken, html.SelfClosingTagToken:
+			token := z.Token()
+			if !slices.Contains(allowed, token.Data) {
+				t.Errorf("a tag that is not ours: %s", token)
+			}
+			for _, a := range token.Attr {
+				if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
+					t.Errorf("%s", token)
+				}
+				if token.Data == "script" && a.Key == "src" && !strings.HasPrefix(a.Val, "/page.js?") || (a.Key == "href" || a.Key == "action") && !strings.HasPrefix(a.Val, "/") && a.Val != "#main" {
+					t.Errorf("%s", token)
+				}
+			}
+			if token.Data == "script" && z.Next() == html.TextToken {
+				t.Errorf("an inline script: %s", z.Text())
+			}
+		}
+	}
+}
+
+// hostile are texts as an attacker may write them.
+var hostile = []string{
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'onmouseover='alert(1)`, `javascript:alert(1)`, "\u202egnp.exe\u2066", "a\x00\x1b[2J\r\n\xff",
+	`{{.}}`, `</title><script>x</script>`, `</noscript><script>x</script>`, strings.Repeat("A", 8192), strings.Repeat("\u202e", 3000), "&lt;b&gt;", "]]>-->",
+}
+
+// TestHostile: what an attacker wrote is text on every page, bounded, and changes no direction.
+func TestHostile(t *testing.T) {
+	for _, bad := range hostile {
+		w := newWatchman()
+		w.status = status.Status{
+			Severity: status.Critical, Version: "1", Problems: []status.Problem{{Severity: status.Critical, Subject: "source " + bad, Text: bad}},
+			Rules: []status.Rule{{Name: bad, Where: bad, LastError: bad, Errors: 1}}, Sources: []status.Source{{Name: bad, Fault: bad}},
+			Actions: []status.Action{{Name: bad, Error: bad, Drift: status.Drift{Count: 1, Notes: []string{bad}}}}, Fleet: &status.Fleet{Node: bad},
+		}
+		w.trackers = []status.Tracker{{Rule: bad, Source: bad, Key: bad, Then: bad, Count: 1, Limit: 2, Last: start}, {Key: "203.0.113.7," + bad, Limit: 2, Last: start}}
+		account, err := ban.ParseAccount("u"+strings.Map(func(r rune) rune {
+			if r <= ' ' || r == '@' {
+				return -1
+			}
+			return r
+		}, bad[:min(len(bad), 60)]), "pbx.example")
+		target := ban.Network(netip.MustParsePrefix("203.0.113.7/32"))
+		w.ledger.SetKinds([]ban.TargetKind{ban.TargetAccount})
+		w.ban(t, ban.Order{Target: target, Rule: bad, Author: ban.ByRule, Reason: bad, Key: bad, Source: bad, Evidence: []ban.Evidence{{Time: start, Event: bad, Source: bad, User: bad, Domain: bad, Text: bad}}})
+		if err == nil {
+			w.ban(t, ban.Order{Target: account, Author: bad, Reason: bad})
+		}
+		p := New(w)
+		for _, path := range []string{"/", "/?q=" + url.QueryEscape(bad), "/?sort=" + url.QueryEscape(bad) + "&page=9&dir=" + url.QueryEscape(bad), "/ban/203.0.113.7", "/ban/" + url.PathEscape(account.String()), "/ban/" + url.PathEscape(bad), "/login?next=" + url.QueryEscape(bad)} {
+			text := get(t, p, path).Body.String()
+			strict(t, text)
+			if strings.ContainsAny(text, "\u202e\u2066\x00\x1b") {
+				t.Errorf("%q: %.20q changes what is seen", path, bad)
+			}
+			if len(text) > 60_000 {
+				t.Errorf("%.30q: %.20q makes a page of %d bytes", path, bad, len(text))
+			}
+		}
+	}
+}
+
+// TestHeaders: every page has the policy.
+func TestHeaders(t *testing.T) {
+	p := New(newWatchman())
+	for path, code := range map[string]int{"/": 200, "/ban/203.0.113.7": 200, "/ban/x": 400, "/login": 200} {
+		w := get(t, p, path)
+		if w.Code != code || w.Header().Get("Content-Security-Policy") != Policy || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+	}
+	for _, unsafe := range []string{"unsafe", "*", "http:", "data:", "blob:"} {
+		if strings.Contains(Policy, unsafe) {
+			t.Errorf("the policy allows %s", unsafe)
+		}
+	}
+}
+
+// TestWords says in words whether the guard sees, decides and blocks.
+func TestWords(t *testing.T) {
+	for _, c := range []struct {
+		problems []status.Problem
+		want     string
+	}{
+		{nil, "All is well|ok ok ok"},
+		{[]status.Problem{{Severity: status.Info, Subject: "source a", Text: "x"}}, "All is well|ok ok ok"},
+		{[]status.Problem{{Severity: status.Critical, Subject: "source a", Text: "x"}}, "Attacks are not seen|critical ok ok"},
+		{[]status.Problem{{Severity: status.Critical, Subject: "action b", Text: "x"}, {Severity: status.Warning, Subject: "rules", Text: "y"}}, "Bans are not enforced|ok warning critical"},
+		{[]status.Problem{{Severity: status.Critical, Subject: "sources", Text: "x"}, {Severity: status.Critical, Subject: "kernel", Text: "y"}}, "Attacks are not seen, bans are not enforced|critical ok critical"},
+		{[]status.Problem{{Severity: status.Warning, Subject: "dry run", Text: "x"}}, "Something wants your attention|ok ok warning"},
+		{[]status.Problem{{Severity: status.Warning, Subject: "state", Text: "x"}}, "Something wants your attention|ok warning ok"},
+	} {
+		s := status.Status{Problems: c.problems, Severity: status.Worst(c.problems)}
+		f := front{Status: &s, Steps: stepsOf(&s)}
+		got := fmt.Sprintf("%s|%s %s %s", f.Verdict(), f.Steps[0].Severity, f.Steps[1].Severity, f.Steps[2].Severity)
+		if got != c.want {
+			t.Errorf("%v: %s, want %s", c.problems, got, c.want)
+		}
+	}
+}
+
+// TestShared: pages that are open at the same time ask the guard once a second, and show a change at once.
+func TestShared(t *testing.T) {
+	w := newWatchman()
+	p := New(w)
+	for range 200 {
+		get(t, p, "/")
+	}
+	if n := w.asked.Load(); n > 3 {
+		t.Errorf("asked %d times", n)
+	}
+	w.ban(t, ban.Order{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Author: "api x"})
+	p.Outdate()
+	if text := get(t, p, "/").Body.String(); !strings.Contains(text, "203.0.113.7") {
+		t.Error("a change is not shown")
+	}
+	w.caller.Viewer = true
+	if text := get(t, p, "/").Body.String(); strings.Contains(text, "data-open") || strings.Contains(text, "<form method=\"post\"") {
+		t.Error("a viewer is shown what an operator is")
+	}
+}
+
+// TestFind searches, sorts and pages.
+func TestFind(t *testing.T) {
+	w := newWatchman()
+	w.ledger.SetKinds([]ban.TargetKind{ban.TargetAccount})
+	for i := range 120 {
+		o := ban.Order{Target: ban.Network(netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32)), Rule: "Guessing", Author: ban.ByRule, Reason: "5 in 10m", At: start.Add(time.Duration(i) * time.Second), Terms: []ban.Term{ban.Term(time.Duration(200-i) * time.Hour)}}
+		if i%2 == 0 {
+			o.Rule, o.Author, o.Reason = "", "api alice", "Scanner of the NOC"
+		}
+		w.ban(t, o)
+	}
+	w.ban(t, ban.Order{Target: ban.Network(netip.MustParsePrefix("198.51.100.0/24")), Author: "api bob"})
+	w.ban(t, ban.Order{Target: ban.Account("1007", "pbx.example"), Author: "api bob"})
+	var x index
+	for _, c := range []struct {
+		query, first, last string
+		found              int
+	}{
+		{"", "203.0.113.119", "203.0.113.70", 122},
+		{"page=3", "203.0.113.19", "198.51.100.0/24", 122},
+		{"page=99", "203.0.113.19", "198.51.100.0/24", 122},
+		{"sort=target", "198.51.100.0/24", "203.0.113.48", 122},
+		{"sort=target&dir=desc", "1007@pbx.example", "203.0.113.71", 122},
+		{"sort=until", "203.0.113.119", "203.0.113.70", 122},
+		{"sort=until&dir=desc", "1007@pbx.example", "203.0.113.47", 122},
+		{"sort=since", "198.51.100.0/24", "203.0.113.47", 122},
+		{"q=198.51.100.77", "198.51.100.0/24", "198.51.100.0/24", 1},
+		{"q=203.0.113.0/30&sort=target", "203.0.113.0", "203.0.113.3", 4},
+		{"q=113.11&sort=target", "203.0.113.11", "203.0.113.119", 11},
+		{"q=guessING", "203.0.113.119", "203.0.113.21", 60},
+		{"q=scanner+of", "203.0.113.118", "203.0.113.20", 60},
+		{"q=1007@PBX", "1007@pbx.example", "1007@pbx.example", 1},
+		{"q=nothing+like+it", "", "", 0},
+	} {
+		v, _ := url.ParseQuery(c.query)
+		q := queryOf(v)
+		page, found, all := x.find(w.ledger, &q)
+		first, last := "", ""
+		if len(page) > 0 {
+			first, last = page[0].String(), page[len(page)-1].String()
+		}
+		if first != c.first || last != c.last || found != c.found || all != 122 {
+			t.Errorf("%q: %s to %s, %d of %d", c.query, first, last, found, all)
+		}
+	}
+	if text := get(t, New(w), "/?q=guess&sort=until&dir=desc").Body.String(); !strings.Contains(text, `href="/?dir=desc&amp;page=2&amp;q=guess&amp;sort=until#bans"`) || !strings.Contains(text, `aria-sort="descending"`) {
+		t.Error("the links of the table lose the search or the order")
+	}
+}
+
+// TestEvidence groups the evidence and shows the ladder.
+func TestEvidence(t *testing.T) {
+	w := newWatchman()
+	w.status.Rules = []status.Rule{{Name: "guessing", Terms: []ban.Term{ban.Term(10 * time.Minute), ban.Term(time.Hour), ban.Permanent}}}
+	var evidence []ban.Evidence
+	for i, user := range []string{"1000", "1000", "1001", "1000"} {
+		evidence = append(evidence, ban.Evidence{Time: start.Add(time.Duration(i) * time.Second), Event: "auth_failure", Source: "log.a", User: user, Domain: "pbx", Text: fmt.Sprintf("line %d", i)})
+	}
+	groups := grouped(evidence)
+	if len(groups) != 2 || len(groups[0].Items) != 3 || groups[0].Account != "1000@pbx" || !groups[0].Last.Equal(start.Add(3*time.Second)) || len(groups[1].Items) != 1 {
+		t.Errorf("%+v", groups)
+	}
+	w.ban(t, ban.Order{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Rule: "guessing", Author: ban.ByRule, Offence: 2, Terms: []ban.Term{ban.Term(time.Hour)}, Evidence: evidence})
+	text := get(t, New(w), "/ban/203.0.113.7").Body.String()
+	for _, want := range []string{`aria-current="step">1h<`, "3 × <bdi>auth_failure</bdi>", "line 3", "1,234,567 packets"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for offence, want := range map[int]int{1: 0, 2: 1, 3: 2, 9: 2} {
+		rungs := ladder(&ban.Ban{Rule: "guessing", Offence: offence}, w.status.Rules)
+		if i := slices.IndexFunc(rungs, func(r rung) bool { return r.Here }); i != want {
+			t.Errorf("offence %d: rung %d", offence, i)
+		}
+	}
+}
+
+// BenchmarkFind searches 100,000 bans.
+func BenchmarkFind(b *testing.B) {
+	w := newWatchman()
+	for i := range 100_000 {
+		w.ban(b, ban.Order{Target: ban.Network(netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 32)), Rule: fmt.Sprint("rule ", i%40), Author: ban.ByRule, Reason: "5 in 10m", At: start.Add(time.Duration(i) * time.Second)})
+	}
+	b.Run("read", func(b *testing.B) {
+		for b.Loop() {
+			var x index
+			x.find(w.ledger, &Query{Sort: "since", Desc: true, Page: 1})
+		}
+	})
+	var x index
+	for _, text := range []string{"", "rule 7", "11.0.7.", "11.0.0.0/16"} {
+		b.Run(text, func(b *testing.B) {
+			for b.Loop() {
+				x.find(w.ledger, &Query{Text: text, Sort: "since", Desc: true, Page: 20})
+			}
+		})
+	}
+}
