@@ -201,3 +201,64 @@ func TestOnlyHere(t *testing.T) {
 	}
 	awaitLedger(t, a, "203.0.113.2", false)
 }
+
+// TestFleetIsReloaded: a reload takes a node to another server, to another bucket, out of its fleet and into it
+// again. Its own bans go along, and those that are in force stay.
+func TestFleetIsReloaded(t *testing.T) {
+	first, second := fleettest.Serve(t, nil), fleettest.Serve(t, nil)
+	a, b := runInFleet(t, first, "a", nil), runInFleet(t, first, "b", nil)
+	order := func(e *Engine, ip string) {
+		t.Helper()
+		if _, err := e.Ban(t.Context(), []ban.Order{orderOf(ip, "api alice", "1h", t)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reloads := byte(0)
+	reload := func(change func(*config.Config)) {
+		t.Helper()
+		err := a.Do(t.Context(), func() {
+			cfg := *a.cfg
+			if cfg.Fleet != nil {
+				one := *cfg.Fleet
+				cfg.Fleet = &one
+			}
+			change(&cfg)
+			if reloads++; cfg.Fleet != nil {
+				cfg.Fleet.Fingerprint[0] = reloads
+			}
+			a.Reload(&cfg)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	url := fmt.Sprintf("nats://127.0.0.1:%d", second.Options.Port)
+	joins := func(bucket string) {
+		t.Helper()
+		awaitStatus(t, a, "it joins", func(s *status.Status) bool {
+			return s.Fleet.Joined && s.Fleet.Bucket == bucket && s.Fleet.Server == url && s.Fleet.Unsent == 0
+		})
+	}
+	order(a, "203.0.113.1")
+	awaitLedger(t, b, "203.0.113.1", true)
+	order(b, "203.0.113.2")
+	awaitLedger(t, a, "203.0.113.2", true)
+	reload(func(cfg *config.Config) { cfg.Fleet.Servers = []string{url} })
+	joins("test")
+	c := runInFleet(t, second, "c", nil)
+	awaitLedger(t, c, "203.0.113.1", true)
+	awaitLedger(t, c, "203.0.113.2", true) // what the lost bucket had
+	reload(func(cfg *config.Config) { cfg.Fleet.Bucket = "other" })
+	joins("other")
+	d := runInFleet(t, second, "d", func(cfg *config.Config) { cfg.Fleet.Bucket = "other" })
+	awaitLedger(t, d, "203.0.113.1", true)
+	before := *a.cfg.Fleet
+	reload(func(cfg *config.Config) { cfg.Fleet = nil })
+	order(a, "203.0.113.3")
+	if s, err := a.Status(t.Context()); err != nil || s.Fleet != nil || a.Ledger().Size() != 3 {
+		t.Errorf("out of its fleet: %+v, %d bans, %v", s.Fleet, a.Ledger().Size(), err)
+	}
+	reload(func(cfg *config.Config) { cfg.Fleet = &before })
+	joins("other")
+	awaitLedger(t, d, "203.0.113.3", true)
+}

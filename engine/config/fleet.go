@@ -25,7 +25,7 @@ type Fleet struct {
 	Node    string   // the name of this guard, unique in the fleet
 	Bucket  string   // of JetStream's key-value store
 
-	Credentials    string // path of a file with a JWT and its key; "": none
+	Credentials    string // path of a file with a JWT and its key, or with the seed of an nkey; "": none
 	User, Password string // "": none
 	CA, Cert, Key  string // files in PEM form; "": the system's authorities, no certificate
 

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strconv"
@@ -354,6 +355,9 @@ func older(version, than string) bool {
 // inWords says what an error of the client means, and what to do.
 func inWords(err error) string {
 	var api *jetstream.APIError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
 	text := strings.TrimPrefix(err.Error(), "nats: ")
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
@@ -366,6 +370,14 @@ func inWords(err error) string {
 		return "the server has no room for changes (" + text + "): its disk, or the limit of the account or the bucket, is full"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrAsyncPublishTimeout):
 		return "the server is connected and does not answer: its disk may hang, or the account has no right to JetStream"
+	case errors.As(err, &unknown):
+		return "no authority that this guard trusts has signed the server's certificate: set ca in the tls block of fleet to the file of its authority"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the server's certificate has expired, or the clock of this host is wrong: renew the certificate"
+	case errors.As(err, &host):
+		return "the server's certificate is not for the name or address in servers (" + clip(text, maxText) + ")"
+	case strings.Contains(text, "certificate required"):
+		return "the server asks for a certificate of this guard: set cert and key in the tls block of fleet"
 	case errors.Is(err, nats.ErrNoServers):
 		return "no server can be reached"
 	}

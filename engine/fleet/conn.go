@@ -1,10 +1,12 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,9 +58,6 @@ func (n *Node) connect() {
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { event(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.deny(err) }),
 	}
-	if n.cfg.Credentials != "" {
-		options = append(options, nats.UserCredentials(n.cfg.Credentials))
-	}
 	if n.cfg.User != "" {
 		options = append(options, nats.UserInfo(n.cfg.User, n.cfg.Password))
 	}
@@ -71,7 +70,7 @@ func (n *Node) connect() {
 	ctx := n.life
 	go func() { // the first attempt waits for the server
 		for {
-			conn, err := nats.Connect(strings.Join(n.cfg.Servers, ","), options...)
+			conn, err := nats.Connect(strings.Join(n.cfg.Servers, ","), append(options, n.login())...)
 			if err == nil {
 				n.shared.attach(conn)
 				l.set(conn)
@@ -86,6 +85,28 @@ func (n *Node) connect() {
 			}
 		}
 	}()
+}
+
+// login returns the option of the credentials: a file with a JWT and its key, or with the seed of an nkey.
+func (n *Node) login() nats.Option {
+	path := n.cfg.Credentials
+	return func(o *nats.Options) error {
+		if path == "" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("credentials: %w", err)
+		}
+		if bytes.Contains(text, []byte("NATS USER JWT")) {
+			return nats.UserCredentials(path)(o)
+		}
+		nkey, err := nats.NkeyOptionFromSeed(path)
+		if err != nil {
+			return fmt.Errorf("credentials: %s holds neither a JWT nor the seed of an nkey of a user", path)
+		}
+		return nkey(o)
+	}
 }
 
 // set sets the connection, or closes it if the node has ended meanwhile.
