@@ -38,6 +38,7 @@ type Engine struct {
 	aside      uint64 // events that did not count
 	untold     int    // changes that the saver has not been told of
 	tallies    tallies
+	countries  countries // of bans; nil: no database says them
 	live       live
 }
 
@@ -122,6 +123,7 @@ func New(cfg *config.Config, o Options) *Engine {
 	e.pair()
 	e.ledger = ban.NewLedger(e.trust())
 	e.ledger.SetKinds(enforced(cfg))
+	e.ledger.SetPlaces(cfg.PlaceOf)
 	e.live = live{
 		asked: make(chan func()), ended: make(chan struct{}), saved: make(chan struct{}), sources: newSourceSet(),
 		actions: newActionSet(e.ledger, e.spares, &e.options), saver: newSaver(e.ledger, &e.options),
@@ -175,6 +177,9 @@ func (e *Engine) decide(c *ban.Change) {
 	}
 	if !ofFeed(c) {
 		e.untold++
+		if c.Kind == ban.KindBan && e.cfg.GeoIP.Has("country") {
+			e.countries.count(c.Country)
+		}
 	}
 	if c.Target.Kind() == ban.TargetAccount && slices.Contains(ban.Levels, c.Kind) {
 		e.hideRegistrations(c.Target, c.InForce())
@@ -287,6 +292,7 @@ func (e *Engine) Reload(cfg *config.Config) {
 	e.pair()
 	e.setTrust()
 	e.ledger.SetKinds(enforced(cfg))
+	e.ledger.SetPlaces(cfg.PlaceOf)
 	if e.live.ctx != nil { // it runs
 		e.reconcileSources()
 		e.reconcileActions()

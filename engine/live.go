@@ -24,6 +24,7 @@ type live struct {
 	handed  uint64    // the number of the latest change that the saver was told of
 	kept    time.Time // when the clocks were last saved
 	keptAt  time.Time // when the rest that a restart keeps was
+	placed  time.Time // when the files of the geoip block were looked at
 	lost    string    // why the state of the run before is not in the ledger; "": it is
 	damage  error     // of the state of the run before; nil: none
 }
@@ -100,7 +101,14 @@ func (e *Engine) look(now time.Time) {
 	e.compareClocks()
 	e.live.sources.logFaults(e.options.Log)
 	e.exchangeKnown()
+	if places := e.cfg.GeoIP; places != nil && now.Sub(e.live.placed) >= placesEvery {
+		e.live.placed = now
+		go places.Refresh()
+	}
 }
+
+// placesEvery is how often the files of the geoip block are looked at.
+const placesEvery = 10 * time.Second
 
 // protecting returns the actions that READY waits for. A switch that cannot be reached does not delay what
 // the kernel does.

@@ -32,7 +32,7 @@ func RunTest(cfg *config.Config, t config.Test) ([]string, error) {
 		on := *spec.Ban
 		spec.Ban, on.Off = &on, false
 	}
-	only.Numbering = t.Plan()
+	only.Numbering, only.GeoIP = t.Plan(), nil
 	results := map[ban.Target]result{}
 	e := New(&only, Options{OnChange: func(c *ban.Change) {
 		if c.Target.Kind() == ban.TargetEndpoint {

@@ -56,6 +56,12 @@ func (e *Engine) status() status.Status {
 		e.live.notices.status(&one)
 		s.Fleet = &one
 	}
+	if e.cfg.GeoIP != nil {
+		for _, f := range e.cfg.GeoIP.Files() {
+			s.GeoIP = append(s.GeoIP, f.Database)
+		}
+		s.Stats.Countries = slices.Clone(e.countries)
+	}
 	s.Sum()
 	return s
 }
@@ -166,6 +172,23 @@ func (t tallies) count(c *ban.Change) {
 			one.Refusals++
 		}
 	}
+}
+
+// countries count the bans of each country, in the order of the first one.
+type countries []status.Country
+
+func (all *countries) count(name string) {
+	name = cmp.Or(name, "unknown")
+	i := slices.IndexFunc(*all, func(c status.Country) bool { return c.Name == name })
+	if i < 0 && len(*all) >= status.MaxCountries && name != "other" {
+		all.count("other")
+		return
+	}
+	if i < 0 {
+		*all = append(*all, status.Country{Name: name})
+		i = len(*all) - 1
+	}
+	(*all)[i].Bans++
 }
 
 // all lists copies, in the order of the rules' names and then the sources'.

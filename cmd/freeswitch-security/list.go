@@ -122,7 +122,16 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		return printObjects(a.stdout, wanted)
 	}
 	now := time.Now()
-	t := terminal.NewTable("TARGET", "RULE", "UNTIL", "OFFENCE", "PACKETS", "REASON")
+	s, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	heads := []string{"TARGET", "RULE", "UNTIL", "OFFENCE", "PACKETS", "REASON"}
+	located := s.GeoIP != nil
+	if located {
+		heads = slices.Insert(heads, 1, "FROM")
+	}
+	t := terminal.NewTable(heads...)
 	for b, err := range wanted {
 		if err != nil {
 			return err
@@ -141,7 +150,11 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		case b.Packets != nil:
 			packets = strconv.FormatUint(*b.Packets, 10)
 		}
-		t.Row(b.Target.String(), cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason)
+		row := []string{b.Target.String(), cmp.Or(b.Rule, b.Author), ends, strconv.Itoa(b.Offence), packets, b.Reason}
+		if located {
+			row = slices.Insert(row, 1, placeText(&b))
+		}
+		t.Row(row...)
 	}
 	return t.Print(a.stdout, terminal.Width(a.stdout))
 }

@@ -112,6 +112,9 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 // describe prints a ban without its evidence.
 func describe(b *status.Ban, now time.Time, say func(name, format string, args ...any)) {
 	say("target", "%s", b.Target)
+	if from := placeText(b); from != "" {
+		say("from", "%s", strings.TrimRight(from+" "+b.ASName, " "))
+	}
 	say("rule", "%s", cmp.Or(b.Rule, "none"))
 	say("by", "%s%s", b.Author, inBrackets(b.Source))
 	say("reason", "%s", b.Reason)
@@ -136,6 +139,9 @@ func describe(b *status.Ban, now time.Time, say func(name, format string, args .
 		say("in force", "no")
 	}
 }
+
+// placeText says where the address of a ban is: "DE AS64500"; "" if no database says it.
+func placeText(b *status.Ban) string { return strings.Trim(b.Country+" "+b.ASN, " ") }
 
 // inBrackets puts a text into brackets, unless it is empty.
 func inBrackets(s string) string {

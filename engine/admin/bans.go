@@ -80,9 +80,9 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// whole adds the evidence to a ban, and returns it.
+// whole adds the evidence to a ban, and where its target is, and returns it.
 func (s *Server) whole(b *ban.Ban) *ban.Ban {
-	b.Evidence = s.Engine.Ledger().Evidence(b)
+	b.Evidence, b.Place = s.Engine.Ledger().Evidence(b), s.Engine.Ledger().PlaceOf(b.Target)
 	return b
 }
 

@@ -239,6 +239,10 @@ var families = slices.Concat(
 		{"freeswitch_security_peer_notices_missed_total", counter, "Notices of a peer that were lost on the way.",
 			func(p *status.Peer) float64 { return float64(p.Missed) }},
 	}),
+	of([]string{"country"}, eachCountry, []series[status.Country]{
+		{"freeswitch_security_country_bans_total", counter, "Bans by country, those of feeds aside. Missing without a database of countries.",
+			func(c *status.Country) float64 { return float64(c.Bans) }},
+	}),
 	of([]string{"severity"}, eachSeverity, []series[int]{
 		{"freeswitch_security_problems", gauge, "Problems that /health lists.", func(n *int) float64 { return float64(*n) }},
 	}),
@@ -337,6 +341,12 @@ func eachPeer(r *report, yield func(*status.Peer, ...string)) {
 		for i := range r.Fleet.Peers {
 			yield(&r.Fleet.Peers[i], r.Fleet.Peers[i].Name)
 		}
+	}
+}
+
+func eachCountry(r *report, yield func(*status.Country, ...string)) {
+	for i := range r.Stats.Countries {
+		yield(&r.Stats.Countries[i], r.Stats.Countries[i].Name)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"freeswitch-security/engine/event"
 )
 
 // A Ledger is the desired state: what is banned, what was, and what must not be. It is
@@ -24,6 +26,7 @@ type Ledger struct {
 	grace   table[time.Time]    // unbanned, and not to be banned by rules until then
 	due     deadlines           // when bans and grants end, offences are forgotten, graces are over
 	kinds   []TargetKind        // that can be banned
+	place   func(netip.Addr) event.Place
 
 	store     Store               // nil: nothing outlives the process
 	dirty     map[Target]struct{} // targets whose record the store does not yet have
@@ -51,6 +54,7 @@ func NewLedger(trust *Trust) *Ledger {
 		past:    maxPast,
 		dirty:   map[Target]struct{}{},
 		kinds:   []TargetKind{TargetAddress, TargetNetwork},
+		place:   func(netip.Addr) event.Place { return event.Place{} },
 	}
 }
 
@@ -80,6 +84,13 @@ func (l *Ledger) SetKinds(kinds []TargetKind) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.kinds = append([]TargetKind{TargetAddress, TargetNetwork}, kinds...)
+}
+
+// SetPlaces sets what says where addresses are. It must return at once.
+func (l *Ledger) SetPlaces(place func(netip.Addr) event.Place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.place = place
 }
 
 // Consider returns what Enter would decide, and decides nothing.
@@ -178,7 +189,7 @@ func together(a, b []string) []string {
 // add numbers a change and keeps it for the next publication.
 func (l *Ledger) add(c *Change) *Change {
 	l.seq++
-	c.Seq, c.At = l.seq, c.At.UTC()
+	c.Seq, c.At, c.Place = l.seq, c.At.UTC(), l.place(c.Target.Prefix().Addr())
 	if c.Evidence == nil {
 		c.Evidence = []Evidence{} // in JSON a list
 	}

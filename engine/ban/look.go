@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"freeswitch-security/engine/event"
 )
 
 // What follows reads the ledger and changes nothing.
@@ -94,6 +96,14 @@ func (l *Ledger) Grace(target Target) (until time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.grace.get(target)
+}
+
+// PlaceOf returns where the address of a target is.
+func (l *Ledger) PlaceOf(target Target) event.Place {
+	l.mu.Lock()
+	place := l.place
+	l.mu.Unlock()
+	return place(target.Prefix().Addr())
 }
 
 // Covering returns the ban in force that covers all of target and ends last, without its

@@ -57,6 +57,27 @@ func (n NAT64) Around(addr netip.Addr, bits4, bits6 int) netip.Prefix {
 // Host returns the network of one host: an IPv4 address, or the /64 of an IPv6 host.
 func (n NAT64) Host(addr netip.Addr) netip.Prefix { return n.Around(addr, 32, 64) }
 
+// IPv4 returns the IPv4 host that an IPv6 address stands for, or the address itself if it stands for none.
+func (n NAT64) IPv4(addr netip.Addr) netip.Addr {
+	start := n.start(addr)
+	if addr.Is4() || start == 0 {
+		return addr
+	}
+	all := addr.As16()
+	if start == 128 { // Teredo, RFC 4380
+		return netip.AddrFrom4([4]byte{^all[12], ^all[13], ^all[14], ^all[15]})
+	}
+	var host [4]byte
+	for i, at := 0, start/8; i < len(host); at++ {
+		if at == 8 && start < 96 { // bits 64 to 71 are empty, RFC 6052
+			continue
+		}
+		host[i] = all[at]
+		i++
+	}
+	return netip.AddrFrom4(host)
+}
+
 // IsWide reports whether a network holds several IPv4 hosts that IPv6 addresses stand for.
 func (n NAT64) IsWide(p netip.Prefix) bool {
 	within := func(q netip.Prefix) bool { return p.Bits() < q.Bits() && p.Overlaps(q) }

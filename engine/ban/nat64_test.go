@@ -43,6 +43,31 @@ func TestHostsOfTranslators(t *testing.T) {
 	}
 }
 
+func TestIPv4OfTranslators(t *testing.T) {
+	for _, test := range []struct{ site, addr, want string }{
+		{"", "203.0.113.7", "203.0.113.7"},
+		{"", "2001:db8:1:2:3::4", "2001:db8:1:2:3::4"},
+		{"", "64:ff9b::198.51.100.3", "198.51.100.3"},
+		{"", "64:ff9b:1:2:3:4:198.51.100.3", "198.51.100.3"},
+		{"", "2002:c633:6403:5::6", "198.51.100.3"},
+		{"", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "192.0.2.45"}, // RFC 4380, section 4
+		{"2001:db8::/32", "2001:db8:c000:221::", "192.0.2.33"},
+		{"2001:db8:100::/40", "2001:db8:1c0:2:21::", "192.0.2.33"},
+		{"2001:db8:122::/48", "2001:db8:122:c000:2:2100::", "192.0.2.33"},
+		{"2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::", "192.0.2.33"},
+		{"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::", "192.0.2.33"},
+		{"2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33", "192.0.2.33"},
+	} {
+		var site NAT64
+		if test.site != "" {
+			site = NAT64{netip.MustParsePrefix(test.site)}
+		}
+		if got := site.IPv4(netip.MustParseAddr(test.addr)).String(); got != test.want {
+			t.Errorf("%s stands for %s, want %s", test.addr, got, test.want)
+		}
+	}
+}
+
 func TestNoAggregationOverTranslators(t *testing.T) {
 	site := NAT64{netip.MustParsePrefix("2001:db8:64::/96")}
 	for network, want := range map[string]bool{

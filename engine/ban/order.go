@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"freeswitch-security/engine/event"
 )
 
 // ByRule is the author of an order that a rule gave.
@@ -73,6 +75,8 @@ type Ban struct {
 	Forget   time.Duration `json:"-"`                  // see [Order]
 	Actions  []string      `json:"actions"`            // nil: all
 	Evidence []Evidence    `json:"evidence"`           // oldest first
+
+	event.Place `msgpack:"-"` // of the target's address; set in a [Change], and empty in what the ledger returns
 }
 
 // OfRule reports whether a rule ordered the ban, here or at a peer.

@@ -8,6 +8,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/geoip"
 	"freeswitch-security/engine/numbering"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
@@ -38,6 +39,8 @@ type Config struct {
 	Numbering *numbering.Plan // of the site; never nil in a configuration that was loaded
 	Numbered  bool            // a file has a numbering block
 	History   History
+
+	GeoIP *geoip.Databases // nil: no file has a geoip block
 
 	used used // by the rules
 

@@ -6,7 +6,7 @@
 // with package settings.
 //
 // Invariant: loading changes nothing. It reads the files of one directory and those that
-// they name with file(), looks up the environment variables that they name with env(),
+// they name with file() or in a geoip block, looks up the environment variables that they name with env(),
 // and reads no clock. All mistakes of all files are reported at once, each with a
 // position. No diagnostic contains a value of env() or file(), and [Print] prints no line
 // of a block that may bear secrets.

@@ -96,6 +96,9 @@ func (r *ruleBlock) decodePer(b *settings.Block) {
 	key, err := rule.ParseKey(names)
 	if err == nil {
 		r.spec.Threshold.Per = key
+		for _, part := range parts {
+			r.checkSet(b, part)
+		}
 		return
 	}
 	// The part that is wrong in itself, or else all of them together.
@@ -114,6 +117,7 @@ func (r *ruleBlock) decodeDistinct(b *settings.Block) {
 	if !ok || !settings.Parse(b, t, &threshold.Distinct, rule.ParseDistinct, "Invalid field", `the name of a field, such as "user"`) {
 		return
 	}
+	r.checkSet(b, t)
 	counted, _ := rule.ParseKey([]string{threshold.Distinct})
 	if threshold.Count > 1 && slices.ContainsFunc(threshold.Per, func(part rule.KeyPart) bool { return part.Within(counted[0]) }) {
 		b.ErrorAt(t.Range, "Nothing to count", fmt.Sprintf("Each %s has a window of its own, so a window never has two different ones. Set per to another field.", threshold.Distinct))

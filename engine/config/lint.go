@@ -37,6 +37,10 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		if detail := unverified(spec); detail != "" {
 			warn(cfg.ruleRanges[spec.Name], "Accounts that are not verified", detail)
 		}
+		if field := unasked(spec); field != "" {
+			warn(cfg.ruleRanges[spec.Name], "True without a database", fmt.Sprintf(
+				"The rule %q also matches where %s is empty: at addresses that no database knows, and at all while the database is missing. Add to match: %s != ''.", spec.Name, field, field))
+		}
 		for _, ref := range spec.On {
 			heard[ref] = true
 		}
@@ -68,6 +72,17 @@ func Lint(cfg *Config) hcl.Diagnostics {
 			fmt.Sprintf("No rule names source.%s. Name it in a rule, or remove it.", source.Ref))
 	}
 	return tidy(diags, nil, hcl.Range{})
+}
+
+// unasked returns a field from a database that a rule compares without asking whether it is there; "": there is none.
+func unasked(spec *rule.Spec) string {
+	for _, f := range event.Fields {
+		th := spec.Threshold
+		if f.Needs != "" && (spec.Match.Negates(f.Name) || th != nil && th.Then != nil && th.Then.Negates(f.Name)) {
+			return f.Name
+		}
+	}
+	return ""
 }
 
 // unused returns the sources that neither rules, whose sources are heard, nor other sources and actions need.

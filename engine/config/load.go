@@ -220,6 +220,7 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "fleet"},
 	{Type: "numbering"},
 	{Type: "history"},
+	{Type: "geoip"},
 	{Type: "source", LabelNames: []string{"kind", "name"}},
 	{Type: "action", LabelNames: []string{"kind", "name"}},
 	{Type: "trusted", LabelNames: []string{"name"}},
@@ -256,6 +257,7 @@ func (l *loader) decode() {
 	l.decodeFleet(blocks["fleet"])
 	l.decodeNumbering(blocks["numbering"])
 	l.decodeHistory(blocks["history"])
+	l.decodeGeoIP(blocks["geoip"])
 	l.decodeSources(blocks["source"])
 	l.checkWitnesses()
 	l.decodeActions(blocks["action"])

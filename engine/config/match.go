@@ -18,7 +18,7 @@ func (r *ruleBlock) match(b *settings.Block, expr hcl.Expression) *rule.Matcher 
 	if !ok {
 		return nil
 	}
-	known := rule.Vocabulary{Events: r.events, Fields: r.raw(), Open: !r.whole, Locals: r.texts}
+	known := rule.Vocabulary{Events: r.events, Fields: r.raw(), Open: !r.whole, Locals: r.texts, Unset: r.unset}
 	matcher, problems := rule.Compile(lit.value, known)
 	for _, p := range problems {
 		b.ErrorAt(lit.between(p.From, p.To), p.Summary, p.Detail)

@@ -2,12 +2,8 @@ package config
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
-	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/numbering"
-	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
 )
 
@@ -61,65 +57,5 @@ func numbers(b *settings.Block, name string, target *[]string, parse func(string
 		if settings.Parse(b, t, &one, parse, summary, should) {
 			*target = append(*target, one)
 		}
-	}
-}
-
-// used says which fields that the engine sets are read by a rule, and of which events. The history of
-// accounts needs the reading of all calls.
-type used struct {
-	reading       bool
-	digits, clock readers
-}
-
-// readers are the names of the events of which rules read something.
-type readers struct {
-	names map[string]bool
-	any   bool // a rule reads it of any event
-}
-
-func (r *readers) of(name string) bool { return r.any || r.names[name] }
-
-// usedBy returns what the rules read.
-func usedBy(rules []*rule.Spec) used {
-	by := func(fields ...string) (r readers) {
-		r.names = map[string]bool{}
-		for _, s := range rules {
-			if !slices.ContainsFunc(fields, s.Uses) {
-				continue
-			}
-			events := s.Reads()
-			r.any = r.any || events == nil
-			maps.Copy(r.names, events)
-		}
-		return r
-	}
-	reading := by("destination_number", "destination_country", "destination_type", "abroad", "new_destination")
-	return used{
-		reading: reading.any || len(reading.names) > 0,
-		digits:  by("destination_tail", "destination_start"),
-		clock:   by("hour", "weekday", "night"),
-	}
-}
-
-// Annotate sets the fields of an event that follow from the site's numbering: where the call goes, if the
-// switch has verified the account, and when it is there. It sets only what a rule reads of such an event.
-//
-// Without a verified account there is no reading: what is dialled then shows only what its sender knows of
-// prefixes, and a carrier delivers the site's own numbers.
-func (c *Config) Annotate(ev *event.Event) {
-	if c.used.clock.of(ev.Name) {
-		hour, weekday, night := c.Numbering.At(ev.Time)
-		ev.Hour, ev.Weekday, ev.Night = uint8(hour), weekday, night
-	}
-	if ev.Destination == "" {
-		return
-	}
-	if c.used.digits.of(ev.Name) {
-		ev.DestinationTail, ev.DestinationStart = numbering.Tail(ev.Destination), ev.Destination[:min(2, len(ev.Destination))]
-	}
-	if c.used.reading && ev.Verified() {
-		r := c.Numbering.Read(ev.Destination)
-		ev.DestinationNumber, ev.DestinationCountry, ev.DestinationType = r.Number, r.Country, r.Type
-		ev.Abroad = c.Numbering.Abroad(r)
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -143,4 +144,28 @@ func declare(b *settings.Block, what string, kinds []string, declared map[string
 // definedTwice reports the second definition of a name.
 func definedTwice(b *settings.Block, what string, first hcl.Range) {
 	b.Error("", "Defined twice", fmt.Sprintf("%s is already defined at %s. Give one of them another name.", what, settings.Where(first)))
+}
+
+// checkWitnesses looks whether the sources that corroborate others are there, and
+// hear the switch itself.
+func (l *loader) checkWitnesses() {
+	for _, s := range l.cfg.Sources {
+		named := s.Description.Corroborate
+		ref, where := named.Value, named.Range
+		if ref == "" {
+			continue
+		}
+		_, declared := l.sources[ref]
+		witness := l.descriptions[ref]
+		switch {
+		case !declared && !l.partial:
+			l.root.Invalid(named, "Unknown source", unknown(ref, "source", slices.Sorted(maps.Keys(l.sources))), "the name of a declared source")
+		case slices.Contains(l.cfg.Disabled, ref):
+			l.root.ErrorAt(where, "Disabled source", fmt.Sprintf("source.%s is disabled, so nothing that source.%s reports would be believed. Enable it, or remove corroborate.", ref, s.Ref))
+		case witness == nil:
+			// It is missing from files that could not be read, or wrong in itself.
+		case !witness.Hears:
+			l.root.ErrorAt(where, "No witness", fmt.Sprintf("source.%s does not hear the switch itself, so it cannot corroborate a log. Name a source of kind \"esl\" or \"sip\".", ref))
+		}
+	}
 }

@@ -22,9 +22,10 @@ import (
 const maxTimes = 100_000
 
 // eventFields are the attributes of a given block that are fields of its event.
-// The time comes from `at` and `every`, the source is a reference.
+// The time comes from `at` and `every`, the source is a reference. No test reads a database of addresses.
 var eventFields = slices.DeleteFunc(slices.Clone(event.FieldNames), func(name string) bool {
-	return !event.FieldNamed(name).Settable
+	f := event.FieldNamed(name)
+	return !f.Settable && f.Needs == ""
 })
 
 // decodeTests reads the test blocks of the rule.
@@ -156,7 +157,7 @@ func (r *ruleBlock) decodeEvent(b *settings.Block, g *Given) {
 			g.IP = t.Value
 			t.Value = strings.ReplaceAll(t.Value, Repetition, strconv.Itoa(g.Times)) // the highest there will be
 		}
-		if err := g.Event.Set(name, t.Value); err != nil {
+		if err := g.Event.Restore(name, t.Value); err != nil {
 			b.Invalid(t, "Invalid "+name, err, "an address, a port or a flag, as its name says")
 		}
 		if name == "event" {

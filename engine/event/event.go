@@ -24,6 +24,7 @@ type Event struct {
 	Source string
 	Node   string     // of a fleet, which reported it; "": this one. The engine sets it
 	IP     netip.Addr // unmapped and without zone; invalid if not reported
+	Place             // of IP. The configuration fills it in, as far as a rule uses it
 
 	User        string
 	Domain      string
@@ -87,6 +88,13 @@ type Event struct {
 	// Text is the original report, kept as evidence. It is bounded by MaxText and
 	// not escaped.
 	Text string
+}
+
+// A Place is where an address is, as databases say. A text is "" if they do not.
+type Place struct {
+	Country string `json:"country,omitempty"` // ISO 3166: DE
+	ASN     string `json:"asn,omitempty"`     // the number of its network (autonomous system): AS64500
+	ASName  string `json:"asName,omitempty"`  // the name of that, as its owner chose it
 }
 
 // Verified reports whether the switch had verified the account's password when it

@@ -49,6 +49,10 @@ type Field struct {
 	// Settable is false for a field that the engine sets, not a report.
 	Settable bool
 
+	// Needs is the attribute of the geoip block without which the engine does not set the field; "": none.
+	// The tests of rules set such a field.
+	Needs string
+
 	set func(*Event, string) error // of a kind other than Text
 }
 
@@ -61,6 +65,9 @@ var Fields = []Field{
 	{Name: "time", Doc: "when it happened: the stamp of the source, corrected if its clock is wrong", Kind: Time, NoKey: "it is different in nearly every event"},
 	{Name: "ip", Doc: "the peer's address", Kind: Address, Settable: true, Addr: func(e *Event) netip.Addr { return e.IP }, set: setAddress},
 	{Name: "port", Doc: "the peer's port", Kind: Number, Settable: true, Number: func(e *Event) int { return int(e.Port) }, set: setPort},
+	located("country", "where the address is, by a database: DE", "country", func(e *Event) *string { return &e.Country }),
+	located("asn", "the number of the network that the address belongs to: AS64500", "asn", func(e *Event) *string { return &e.ASN }),
+	located("as_name", "the name of that network, as its owner chose it", "asn", func(e *Event) *string { return &e.ASName }),
 	folded("user", "the account that was tried", func(e *Event) *string { return &e.User }),
 	folded("domain", "the realm or host of the account", func(e *Event) *string { return &e.Domain }),
 	text("profile", "the sofia profile", func(e *Event) *string { return &e.Profile }),
@@ -123,6 +130,13 @@ func derivedFlag(name, doc string, is func(*Event) bool) Field {
 // derived makes the row of a text that the engine sets.
 func derived(name, doc string, at func(*Event) *string, values []string) Field {
 	return Field{Name: name, Doc: doc, Kind: Text, Bound: MaxField, At: at, Values: values}
+}
+
+// located makes the row of a text that the engine takes from a database of addresses.
+func located(name, doc, needs string, at func(*Event) *string) Field {
+	f := derived(name, doc, at, nil)
+	f.Needs = needs
+	return f
 }
 
 // Values of the field destination_type.

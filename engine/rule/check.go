@@ -27,6 +27,9 @@ var functions = []string{
 // timeMethods are the methods of `time`, in the time zone of the event's source.
 var timeMethods = []string{"Year", "Day", "Weekday", "Hour", "Minute", "Second", "Unix"}
 
+// WithoutDatabase is the summary of a problem with a field that [Vocabulary.Unset] names.
+const WithoutDatabase = "Field without a database"
+
 // operators are the binary operators that an expression may use.
 var operators = map[string]bool{
 	"or": true, "||": true, "and": true, "&&": true, "==": true, "!=": true,
@@ -112,6 +115,12 @@ func (c *checker) identifier(n *ast.IdentifierNode) {
 	c.names[n.Value] = true
 	switch {
 	case slices.Contains(event.FieldNames, n.Value):
+		if c.known.Unset == nil {
+			return
+		}
+		if why := c.known.Unset(n.Value); why != "" {
+			c.problem(n, WithoutDatabase, "%s", why)
+		}
 	case slices.Contains(c.known.Fields, n.Value):
 		c.problem(n, "Unknown field", "%q is a raw field: write fields[%q].", n.Value, n.Value)
 	case c.isEvent(n.Value):

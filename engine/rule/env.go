@@ -19,6 +19,9 @@ type environment struct {
 	Time        time.Time         `expr:"time"`
 	IP          string            `expr:"ip"`
 	Port        int               `expr:"port"`
+	Country     string            `expr:"country"`
+	ASN         string            `expr:"asn"`
+	ASName      string            `expr:"as_name"`
 	User        string            `expr:"user"`
 	Domain      string            `expr:"domain"`
 	Profile     string            `expr:"profile"`
@@ -72,6 +75,7 @@ func (e *Env) all() any {
 func environmentOf(ev *event.Event) environment {
 	return environment{
 		Event: ev.Name, Source: ev.Source, Time: ev.Time, IP: text(ev.IP), Port: int(ev.Port),
+		Country: ev.Country, ASN: ev.ASN, ASName: ev.ASName,
 		User: ev.User, Domain: ev.Domain, Profile: ev.Profile, Method: ev.Method,
 		UserAgent: ev.UserAgent, CallID: ev.CallID, UUID: ev.UUID, ToUser: ev.ToUser, Destination: ev.Destination,
 		DestNumber: ev.DestinationNumber, DestCountry: ev.DestinationCountry, DestType: ev.DestinationType, DestTail: ev.DestinationTail,

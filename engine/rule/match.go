@@ -35,6 +35,9 @@ type Vocabulary struct {
 	Fields []string // keys of `fields`; nil: not known beforehand
 	Open   bool     // there may be other events
 	Locals Locals   // values of `local`; nil: not known, and of no effect
+
+	// Unset says why the engine does not set a field; "": it does. nil: it sets all.
+	Unset func(field string) string
 }
 
 // Locals are the values of `local` by name: a text, or a list of texts.

@@ -75,6 +75,28 @@ func clauses(n ast.Node) []ast.Node {
 	return []ast.Node{n}
 }
 
+// Negates reports whether the expression can be true because a text is none of some constants, and nowhere
+// asks whether the text is there: it would be true of all events while nothing sets the field.
+func (m *Matcher) Negates(field string) bool {
+	negated, asked := false, false
+	var walk func(n ast.Node, within bool)
+	walk = func(n ast.Node, within bool) {
+		switch n := n.(type) {
+		case *ast.UnaryNode:
+			walk(n.Node, !within)
+		case *ast.BinaryNode:
+			names := identifies(n.Left, field) || identifies(n.Right, field)
+			left, right := m.locals.constant(n.Left), m.locals.constant(n.Right)
+			asked = asked || names && (literals(left)[""] || literals(right)[""])
+			negated = negated || names && within == (n.Operator != "!=")
+			walk(n.Left, within)
+			walk(n.Right, within)
+		}
+	}
+	walk(m.root, false)
+	return negated && !asked
+}
+
 // A visitLimit is the number of nodes that a walk may still visit.
 type visitLimit int
 

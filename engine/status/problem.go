@@ -94,6 +94,15 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 			add(p.Severity, "fleet", "", p.Text)
 		}
 	}
+	for _, d := range s.GeoIP {
+		if text := d.Path + ": " + d.Error; d.Error == "" {
+			continue
+		} else if d.Built != "" {
+			add(Warning, "geoip", "", text+"; the database of "+d.Built+" is still in use")
+		} else {
+			add(Warning, "geoip", "", text+"; the fields that it gives are empty")
+		}
+	}
 	for _, kernel := range kernels {
 		for _, p := range kernel.Problems {
 			add(p.Severity, p.Subject, "", p.Text)

@@ -17,6 +17,7 @@ type Status struct {
 	Sources    List[Source]  `json:"sources"`
 	Actions    List[Action]  `json:"actions"`
 	Fleet      *Fleet        `json:"fleet,omitempty"` // nil: the guard is in no fleet
+	GeoIP      []Database    `json:"geoip,omitempty"` // nil: the rule files have no geoip block
 	Stats      Stats         `json:"stats"`
 }
 
@@ -52,8 +53,25 @@ type Stats struct {
 	DroppedPackets  *uint64      `json:"droppedPackets"` // by the bans in force
 	DroppedBytes    *uint64      `json:"droppedBytes"`
 	Tallies         List[Tally]  `json:"tallies"`
+	Countries       []Country    `json:"countries,omitempty"` // with bans, in the order of the first one; nil: no database of countries
 	Known           Known        `json:"known"`
 	Corroborated    Corroborated `json:"corroborated"`
+}
+
+// A Country is how many bans there were of its addresses, those of feeds aside.
+type Country struct {
+	Name string `json:"country"` // ISO 3166: DE; "unknown": no database says it; "other": one beyond MaxCountries
+	Bans uint64 `json:"bans"`
+}
+
+// MaxCountries bounds the countries that are counted. There are some 250.
+const MaxCountries = 300
+
+// A Database is the state of a file of the geoip block.
+type Database struct {
+	Path  string `json:"path"`
+	Built string `json:"built"` // the day on which the database in use was made; "": none is in use
+	Error string `json:"error"` // why the file is not in use as it is; "" if it is
 }
 
 // Known is what the switch itself knows, as far as it protects addresses.
