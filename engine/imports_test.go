@@ -31,6 +31,7 @@ var allowed = []place{
 	{pkg: "engine/esl/*", ours: []string{"engine/esl"}},
 	{pkg: "engine/dedup"},
 	{pkg: "engine/history", ours: []string{"engine/ban", "engine/dbfile", "engine/event", "engine/status"}},
+	{pkg: "engine/report", ours: []string{"engine/ban", "engine/chart", "engine/event", "engine/history"}},
 	{pkg: "engine/chart", ours: []string{"engine/event"}},
 	{pkg: "engine/notice", ours: []string{"engine/event"}},
 	{pkg: "engine/banlist", ours: []string{"engine/ban", "engine/event"}},

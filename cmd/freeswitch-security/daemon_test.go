@@ -27,6 +27,7 @@ import (
 	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/status"
@@ -47,6 +48,7 @@ type guarded struct {
 	wall    *wall
 	engine  *engine.Engine
 	server  *admin.Server
+	history *history.History
 	changes chan ban.Change // what the daemon decided on its own
 }
 
@@ -88,6 +90,7 @@ func guardWith(t testing.TB, more string) *guarded {
 	g := &guarded{
 		t: t, socket: filepath.Join(dir, "admin.sock"), log: filepath.Join(dir, "freeswitch.log"),
 		wall: &wall{entries: map[ban.Target]uint64{}}, changes: make(chan ban.Change, 1000),
+		history: history.New(history.Settings{Days: 90}),
 	}
 	g.write("")
 	rules := filepath.Join(dir, "rules.d")
@@ -126,7 +129,7 @@ func (g *guarded) run(cfg *config.Config) {
 	inner := filepath.Join(filepath.Dir(g.socket), "inner.sock")
 	g.server, err = admin.New(admin.Options{
 		Config: admin.Config{Socket: inner, SocketMode: 0o600}, Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
-		Engine: g.engine,
+		Engine: g.engine, History: g.history,
 	})
 	if err != nil {
 		g.t.Fatal(err)

@@ -39,6 +39,7 @@ func (a *app) addVerbs(root, run *cobra.Command) {
 			a.export(),
 			a.watch(),
 			a.top(),
+			a.reporting(),
 		}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})

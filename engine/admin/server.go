@@ -30,7 +30,7 @@ type Options struct {
 	// nothing changes, and err is not nil. An err without one says why it could not be done.
 	Reload func(context.Context) (diagnostics []Diagnostic, err error)
 
-	History *history.History
+	History *history.History // nil: an empty one
 
 	Log     *slog.Logger // nil: nothing is logged, not even changes
 	Version string
@@ -99,6 +99,9 @@ func New(o Options) (*Server, error) { return newServer(o, defaultLimits()) }
 func newServer(o Options, l limits) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.History == nil {
+		o.History = history.New(history.Settings{})
 	}
 	s := &Server{
 		Options: o, limits: l, hosts: o.hosts(),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -43,12 +44,13 @@ const fewValues = 120
 // Between returns what was counted from a time to another one, in steps of whole minutes; 0 chooses one. The span begins and
 // ends at whole steps since 1970. What is older than a day is known by hours: then a step is of whole hours.
 func (h *History) Between(from, to time.Time, step time.Duration) (Span, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.fold()
 	if !from.Before(to) {
 		return Span{}, fmt.Errorf("from %s is not before to %s", from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 	}
+	h.mu.Lock()
+	unlock := sync.OnceFunc(h.mu.Unlock) // before what takes long: the core counts meanwhile
+	defer unlock()
+	h.fold()
 	source := &h.minutes
 	if from.Before(h.now.Add(-minutesKept * time.Minute)) {
 		source = &h.hours
@@ -68,25 +70,42 @@ func (h *History) Between(from, to time.Time, step time.Duration) (Span, error) 
 	if n > MaxValues {
 		return Span{}, fmt.Errorf("%d values are more than %d: choose a longer step", n, MaxValues)
 	}
-	s.Series = source.values(s.From, step, n, &h.names)
 	level := &h.tops[0]
 	if to.Sub(from) > topHoursKept*time.Hour || from.Before(h.now.Add(-topHoursKept*time.Hour)) {
 		level = &h.tops[1]
 	}
-	s.Tops = level.between(from, to)
+	counted := within(source.spans, source.span(s.From), source.span(s.To)-1)
+	tops := within(level.spans, level.span(from), level.span(to.Add(-1)))
+	names := slices.Clone(h.names.all)
+	unlock()
+	perValue := int64(step / source.step)
+	s.Series = valuesOf(counted, source.span(s.From), perValue, n, names)
+	s.Tops = topsOf(tops)
 	return s, nil
 }
 
-// values returns the series that are not zero, in the order of their names.
-func (r *ring) values(from time.Time, step time.Duration, n int64, names *names) []Series {
-	series := make([][]uint64, len(names.all))
-	first := r.span(from)
-	for span, counts := range r.spans {
-		i := (span - first) * int64(r.step) / int64(step)
-		if span < first || i >= n {
-			continue
+// A numbered value is that of a span. It does not change.
+type numbered struct {
+	span  int64
+	value []byte
+}
+
+// within returns the values of the spans from one to another.
+func within(spans map[int64][]byte, first, last int64) (out []numbered) {
+	for span, value := range spans {
+		if span >= first && span <= last {
+			out = append(out, numbered{span, value})
 		}
-		each(counts, func(id uint16, count uint64) {
+	}
+	return out
+}
+
+// valuesOf returns the series that are not zero, n values of so many spans each, in the order of their names.
+func valuesOf(spans []numbered, first, perValue, n int64, names []Name) []Series {
+	series := make([][]uint64, len(names))
+	for _, s := range spans {
+		i := (s.span - first) / perValue
+		each(s.value, func(id uint16, count uint64) {
 			if int(id) >= len(series) {
 				return
 			}
@@ -99,7 +118,7 @@ func (r *ring) values(from time.Time, step time.Duration, n int64, names *names)
 	out := []Series{}
 	for id, values := range series {
 		if values != nil {
-			out = append(out, Series{names.all[id], values})
+			out = append(out, Series{names[id], values})
 		}
 	}
 	slices.SortFunc(out, func(a, b Series) int {

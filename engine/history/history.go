@@ -193,14 +193,14 @@ var dimensions = []dimension{
 
 // network returns the /24 or the /48 of an address.
 func network(ip netip.Addr) string {
+	if !ip.IsValid() {
+		return ""
+	}
 	bits := 24
 	if ip.Is6() {
 		bits = 48
 	}
-	p, err := ip.Prefix(bits)
-	if err != nil { // there is none
-		return ""
-	}
+	p, _ := ip.Prefix(bits) // it is not too long
 	return p.String()
 }
 

@@ -313,6 +313,7 @@ func TestBacklog(t *testing.T) {
 	h.Observe(failure(noon.Add(5*time.Hour), "192.0.2.1", "1000"))
 	h.Observe(failure(noon, "192.0.2.1", "1000"))
 	h.Observe(failure(noon.Add(-1000*time.Hour), "192.0.2.1", "1000")) // in the oldest minute
+	h.Observe(&event.Event{Time: noon.Add(5 * time.Hour), Name: event.ESLDenied})
 	if got := series(t, between(t, h, time.Hour), "event", event.AuthFailure); !slices.Equal(got, []uint64{1, 0, 0, 0, 0, 1}) {
 		t.Errorf("%d", got)
 	}
@@ -322,6 +323,9 @@ func TestBacklog(t *testing.T) {
 	}
 	if got := series(t, s, "event", event.AuthFailure); got[1] != 1 {
 		t.Errorf("%d", got)
+	}
+	if networks := s.Tops[0].Items; len(networks) != 1 { // an event without an address is of none
+		t.Errorf("networks: %+v", networks)
 	}
 }
 

@@ -89,7 +89,10 @@ func (h *History) dirty() [len(ringBuckets)]map[int64]bool {
 }
 
 // A pending value is to be written; nil: to be deleted.
-type pending struct{ bucket, key, value []byte }
+type pending struct {
+	bucket, key, value []byte
+	incident           *Incident // a copy, whose JSON is the value; nil: there is none
+}
 
 // Save forgets what is old at a time, and writes what has changed. What could not be written is written by
 // the next call.
@@ -105,6 +108,11 @@ func (h *History) Save(now time.Time) error {
 	h.mu.Unlock()
 	if s == nil || len(changed) == 0 {
 		return nil
+	}
+	for i := range changed {
+		if p := &changed[i]; p.incident != nil {
+			p.value, _ = json.Marshal(p.incident) // it never fails
+		}
 	}
 	err := s.file.Update(func(tx *bbolt.Tx) error {
 		for _, p := range changed {
@@ -135,21 +143,22 @@ func (h *History) Save(now time.Time) error {
 func (h *History) pending() (changed []pending, names int) {
 	if h.stored != nil && h.stored.names != len(h.names.all) {
 		all, _ := json.Marshal(h.names.all) // it never fails
-		changed = append(changed, pending{namesBucket, namesBucket, all})
+		changed = append(changed, pending{bucket: namesBucket, key: namesBucket, value: all})
 	}
 	spans := h.spans()
 	for i, dirty := range h.dirty() {
 		for span := range dirty {
-			changed = append(changed, pending{ringBuckets[i], binary.BigEndian.AppendUint64(nil, uint64(span)), spans[i][span]})
+			changed = append(changed, pending{bucket: ringBuckets[i], key: binary.BigEndian.AppendUint64(nil, uint64(span)), value: spans[i][span]})
 		}
 		clear(dirty)
 	}
 	for name := range h.incidents.dirty {
-		var value []byte
+		p := pending{bucket: incidentsBucket, key: []byte(name)}
 		if i := h.incidents.all[name]; i != nil {
-			value, _ = json.Marshal(i) // it never fails
+			now := *i // its evidence is replaced, and does not change
+			p.incident = &now
 		}
-		changed = append(changed, pending{incidentsBucket, []byte(name), value})
+		changed = append(changed, p)
 	}
 	clear(h.incidents.dirty)
 	return changed, len(h.names.all)

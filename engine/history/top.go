@@ -137,14 +137,11 @@ func decodeTops(span []byte) [][]Count {
 	return all[:min(len(all), len(dimensions))]
 }
 
-// between returns the largest of the spans that a time touches.
-func (r *topRing) between(from, to time.Time) []Top {
+// topsOf returns the largest of spans together.
+func topsOf(spans []numbered) []Top {
 	sums := make([]map[string]uint64, len(dimensions))
-	for span, value := range r.spans {
-		if span < r.span(from) || span > r.span(to.Add(-1)) {
-			continue
-		}
-		for i, counts := range decodeTops(value) {
+	for _, s := range spans {
+		for i, counts := range decodeTops(s.value) {
 			if sums[i] == nil {
 				sums[i] = map[string]uint64{}
 			}

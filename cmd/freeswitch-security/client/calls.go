@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 )
 
@@ -33,6 +34,22 @@ func (c *Client) Trackers(ctx context.Context, top int) ([]status.Tracker, error
 		Trackers []status.Tracker `json:"trackers"`
 	}
 	return said.Trackers, c.ask(ctx, "/security/trackers?top="+strconv.Itoa(top), &said)
+}
+
+// History asks for what was counted between two times.
+func (c *Client) History(ctx context.Context, from, to time.Time) (s history.Span, err error) {
+	return s, c.ask(ctx, "/security/history?"+url.Values{"from": {from.UTC().Format(time.RFC3339)}, "to": {to.UTC().Format(time.RFC3339)}}.Encode(), &s)
+}
+
+// maxIncidents is the limit for Incidents.
+const maxIncidents = 1000
+
+// Incidents asks for what attackers did of whom something is known since a time, the latest first.
+func (c *Client) Incidents(ctx context.Context, since time.Time) ([]history.Incident, error) {
+	var said struct {
+		Incidents []history.Incident `json:"incidents"`
+	}
+	return said.Incidents, c.ask(ctx, "/security/incidents?"+url.Values{"from": {since.UTC().Format(time.RFC3339)}, "limit": {strconv.Itoa(maxIncidents)}}.Encode(), &said)
 }
 
 // Ban asks for the ban that covers a target; nil if none does, and why says so.
