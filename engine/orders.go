@@ -75,7 +75,8 @@ func (e *Engine) durable(ctx context.Context) error { return e.Do(ctx, func() {}
 // Ban enters the orders in their turn; outcomes are by index. An order without terms lasts for
 // security.block_duration. See [changeAll] for how long it waits. It is safe for concurrent use.
 func (e *Engine) Ban(ctx context.Context, orders []ban.Order) ([]Outcome, error) {
-	return changeAll(ctx, e, orders, e.ban)
+	outcomes, err := changeAll(ctx, e, orders, e.ban)
+	return outcomes, cmp.Or(err, e.savedForPeers(ctx))
 }
 
 func (e *Engine) ban(o ban.Order) (out Outcome) {

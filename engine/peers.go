@@ -236,7 +236,8 @@ func (e *Engine) tellUntrust(target ban.Target, here bool) {
 }
 
 // savedForPeers waits until what the fleet was told is on the disk, or could not be saved: after a crash, a
-// ban that a person ended would be entered again, as the bucket has it.
+// ban that a person ended would be entered again, as the bucket has it, and one that follows an unban would have
+// an earlier stamp than that, if the clock of this host is behind.
 func (e *Engine) savedForPeers(ctx context.Context) error {
 	var saved <-chan struct{}
 	err := e.between(ctx, func() {

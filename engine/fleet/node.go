@@ -129,6 +129,7 @@ func (n *Node) Run(ctx context.Context) {
 		case <-n.table.ready():
 			n.readLedger()
 		case <-n.wake:
+			n.readLedger() // also what those that wait for Saved have changed there
 			n.readTold()
 			n.saveTold()
 		case <-n.link.events:

@@ -84,7 +84,8 @@ func (n *Node) endHere(i id, b *ban.Ban) {
 	}
 }
 
-// Saved returns a channel that is closed once what was told before is kept across restarts, or cannot be.
+// Saved returns a channel that is closed once what was told, and what the ledger has published before, is kept
+// across restarts, or cannot be.
 func (n *Node) Saved() <-chan struct{} {
 	done := make(chan struct{})
 	n.mu.Lock()
