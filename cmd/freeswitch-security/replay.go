@@ -37,15 +37,12 @@ stream, oldest first. Recordings of an event socket, and captures of SIP (pcap,
 pcapng, HEP), can be in any order; those made at the same time count as one.
 Several sources are merged by time. A FILE may be gzipped; - is standard input.
 With NODE= they are of the nodes of a fleet, which share bans and counts.
-With --format json each change is one object a line. Times are UTC. --report
-writes a page with all of it as well: pictures, attackers, what was spared.
+With --format json each change is one object a line. Times are UTC.
 
-Exit status: 0 all was read; 1 the rules have mistakes; 2 something could not be
-read (the rest was).`,
+Exit status: 0 all was read; 1 mistakes in the rules; 2 not all could be read.`,
 		Example: "  freeswitch-security replay freeswitch.log.1.gz freeswitch.log wire=today.pcap\n" +
 			"  freeswitch-security replay --format json log.freeswitch=old.log | jq .target\n" +
-			"  freeswitch-security replay sbc1=sbc1.log sbc2=sbc2.log\n" +
-			"  freeswitch-security replay --report night.html freeswitch.log",
+			"  freeswitch-security replay --report night.html sbc1=sbc1.log sbc2=sbc2.log",
 		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runReplay(cmd.Context(), &f, args)
