@@ -51,7 +51,7 @@ var allowed = []place{
 	{pkg: "engine/enforce", ours: []string{"engine/ban", "engine/plugin", "engine/status"}},
 	{pkg: "engine/fleet", ours: []string{"engine/ban", "engine/config", "engine/dbfile", "engine/status"}},
 	{pkg: "engine/fleet/fleettest"},
-	{pkg: "engine/page", ours: []string{"engine/ban", "engine/event", "engine/status"}},
+	{pkg: "engine/page", ours: []string{"engine/ban", "engine/chart", "engine/event", "engine/history", "engine/status"}},
 	{pkg: "engine/admin", ours: []string{"engine", "engine/ban", "engine/config", "engine/dedup", "engine/history", "engine/page", "engine/status"}},
 	{pkg: "engine", ours: []string{"engine/clock", "engine/event", "engine/notice", "engine/ban", "engine/dedup", "engine/rule", "engine/plugin", "engine/config", "engine/enforce", "engine/fleet", "engine/registrations", "engine/accounts", "engine/corroboration", "engine/settings", "engine/status"}},
 	{pkg: "sources/esl", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status", "engine/esl"}},

@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/page"
 	"freeswitch-security/engine/status"
 )
@@ -63,6 +65,12 @@ func (g pageGuard) Kernel(ctx context.Context, now bool) (page.Kernel, error) {
 func (g pageGuard) Trackers(ctx context.Context, most int) ([]status.Tracker, error) {
 	all, err := g.trackers.within(ctx, lately)
 	return all[:min(most, len(all))], err
+}
+
+// History implements [page.Guard].
+func (g pageGuard) History(_ context.Context, from, to time.Time) (*history.Span, error) {
+	span, err := g.Server.History.Between(from, to, 0)
+	return &span, err
 }
 
 // Caller implements [page.Guard].

@@ -17,6 +17,7 @@ type front struct {
 	Steps    []step
 	Problems []status.Problem
 	Bans     bans
+	Picture  *picture         // nil: it was not asked for, or there is no history
 	Close    []status.Tracker // the keys closest to a ban
 	Rules    []status.Rule    // those that did something last come first
 	Node     string           // of the fleet; "": in none
@@ -28,9 +29,15 @@ type front struct {
 func (p *Page) front(w http.ResponseWriter, r *http.Request) error {
 	c := p.guard.Caller(r)
 	text, err := p.rendered.within(key(r, c), func() ([]byte, error) {
-		f, err := p.look(context.WithoutCancel(r.Context()), queryOf(r.URL.Query()))
+		ctx := context.WithoutCancel(r.Context())
+		f, err := p.look(ctx, queryOf(r.URL.Query()))
 		if err != nil {
 			return nil, err
+		}
+		if !r.URL.Query().Has("live") { // an update that leaves the charts as they are
+			if f.Picture, err = p.draw(ctx); err != nil {
+				return nil, err
+			}
 		}
 		f.Now, f.Caller = time.Now(), c
 		return p.render("front.html", "", c, true, &f)
@@ -112,6 +119,7 @@ func (p *Page) list(ctx context.Context, q Query) (b bans, err error) {
 	b = bans{Query: q, Found: found, All: all}
 	for _, target := range targets {
 		if one, ok := l.Get(target); ok { // else it has just ended
+			one.Place = l.PlaceOf(target)
 			b.Rows = append(b.Rows, kernel.Ban(&one))
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/chart"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 )
 
@@ -34,6 +36,8 @@ type Guard interface {
 	Kernel(ctx context.Context, now bool) (Kernel, error)
 	// Trackers are the keys closest to a ban.
 	Trackers(ctx context.Context, most int) ([]status.Tracker, error)
+	// History is what happened between two times; nil: it is not kept.
+	History(ctx context.Context, from, to time.Time) (*history.Span, error)
 	// Caller is the author of an admitted request.
 	Caller(*http.Request) Caller
 	// Change makes a change that a form asks for, and says what was done.
@@ -99,6 +103,9 @@ func New(g Guard) *Page {
 		text, err := files.ReadFile(file)
 		if err != nil {
 			panic(err) // it is embedded
+		}
+		if file == "page.css" {
+			text = append(text, chart.CSS...)
 		}
 		sum := sha256.Sum256(text)
 		p.assets[file] = asset{kind, "/" + file + "?" + hex.EncodeToString(sum[:8]), text}

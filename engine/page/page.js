@@ -2,6 +2,7 @@
 // as JSON is shown as text.
 
 const every = 5000; // milliseconds between two updates
+const wholeEvery = 12; // updates of which one has the charts, too
 const longest = 100; // changes in the feed
 const $ = (selector, root = document) => root.querySelector(selector);
 
@@ -66,12 +67,17 @@ function upgrade() {
 }
 
 let timer;
+let updates = 0;
 function refresh(after = every) {
   clearTimeout(timer);
   timer = setTimeout(async () => {
     if (document.hidden) return;
     try {
-      if (!searching && !$("dialog[open]")) await load(location.href);
+      if (!searching && !$("dialog[open]")) {
+        const to = new URL(location.href);
+        if (++updates % wholeEvery) to.searchParams.set("live", "1");
+        await load(to);
+      }
     } catch (e) {
       if (e.name !== "AbortError") say("The guard does not answer; trying again.");
     }
@@ -107,7 +113,7 @@ function find(push) {
 let typing;
 search?.addEventListener("input", () => {
   clearTimeout(typing);
-  typing = setTimeout(() => find(false), 120);
+  typing = setTimeout(() => find(false), 20);
 });
 search?.form.addEventListener("submit", (e) => {
   e.preventDefault();

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 
 	"golang.org/x/net/html"
@@ -25,6 +26,8 @@ type watchman struct {
 	ledger   *ban.Ledger
 	status   status.Status
 	trackers []status.Tracker
+	series   []history.Series
+	tops     []history.Top
 	caller   Caller
 	asked    atomic.Int64 // calls of Status
 }
@@ -44,6 +47,9 @@ func (w *watchman) Ban(b *ban.Ban) status.Ban {
 }
 func (w *watchman) Trackers(context.Context, int) ([]status.Tracker, error) {
 	return slices.Clone(w.trackers), nil
+}
+func (w *watchman) History(_ context.Context, from, to time.Time) (*history.Span, error) {
+	return &history.Span{From: from, To: to, Step: 900, Series: w.series, Tops: w.tops}, nil
 }
 func (w *watchman) Caller(*http.Request) Caller { return w.caller }
 func (w *watchman) Change(_ *http.Request, a Action, form url.Values) (status.Done, error) {
@@ -91,7 +97,7 @@ func get(t testing.TB, p *Page, path string) *httptest.ResponseRecorder {
 func strict(t *testing.T, text string) (visible string) {
 	t.Helper()
 	allowed := strings.Fields("html head meta title link script body a header b nav div form button main section h1 h2 h3 ol ul li p span bdi dl dt dd time label input select option " +
-		"table caption thead tbody tr th td progress noscript code br dialog")
+		"table caption thead tbody tr th td progress noscript code br dialog figure figcaption svg title desc g rect line text details summary small")
 	z := html.NewTokenizer(strings.NewReader(text))
 	var b strings.Builder
 	for {
@@ -136,6 +142,8 @@ func TestHostile(t *testing.T) {
 			Actions: []status.Action{{Name: bad, Error: bad, Drift: status.Drift{Count: 1, Notes: []string{bad}}}}, Fleet: &status.Fleet{Node: bad},
 		}
 		w.trackers = []status.Tracker{{Rule: bad, Source: bad, Key: bad, Then: bad, Count: 1, Limit: 2, Last: start}, {Key: "203.0.113.7," + bad, Limit: 2, Last: start}}
+		w.series = []history.Series{{Name: history.Name{Kind: history.KindEvent, Name: bad}, Values: []uint64{1, 2}}, {Name: history.Name{Kind: "ban", Name: bad}, Values: []uint64{1, 2}}}
+		w.tops = []history.Top{{By: "agents", Items: []history.Count{{Name: bad, Count: 2}}}, {By: "networks", Items: []history.Count{{Name: bad, Count: 2}}}}
 		account, err := ban.ParseAccount("u"+strings.Map(func(r rune) rune {
 			if r <= ' ' || r == '@' {
 				return -1

@@ -57,7 +57,7 @@ func (p *Page) lookAt(ctx context.Context, target ban.Target) (s subject, err er
 	s.Target, s.Endpoints, s.Trusted = target, l.Endpoints(target), p.guard.Trusted(target)
 	s.Grace, _ = l.Grace(target)
 	if b, ok := l.Covering(target); ok {
-		b.Evidence = l.Evidence(&b)
+		b.Evidence, b.Place = l.Evidence(&b), l.PlaceOf(b.Target)
 		kernel, err := p.guard.Kernel(ctx, true)
 		if err != nil {
 			return s, err
