@@ -59,7 +59,7 @@ func (n *Node) openStore() {
 	path := filepath.Join(n.o.Dir, "fleet.db")
 	err := os.MkdirAll(n.o.Dir, 0o700)
 	if err == nil {
-		n.table.store, err = openStore(path)
+		n.table.store, err = n.openFile(path)
 	}
 	if err == nil {
 		err = n.loadAll()
@@ -69,13 +69,16 @@ func (n *Node) openStore() {
 	}
 }
 
-// openStore opens the file, and moves a damaged one aside.
-func openStore(path string) (*store, error) {
+// openFile opens the file, and moves a damaged one aside.
+func (n *Node) openFile(path string) (*store, error) {
 	db, err := dbfile.Open(path, lockPatience)
 	if errors.Is(err, dbfile.ErrDamaged) {
-		if _, err = dbfile.MoveAside(path, time.Now()); err == nil {
-			db, err = dbfile.Open(path, lockPatience)
+		aside, moving := dbfile.MoveAside(path, time.Now())
+		if moving != nil {
+			return nil, errors.Join(err, moving)
 		}
+		n.o.Log.Error("fleet state damaged: moved aside, decisions not told yet are lost", "err", err, "aside", aside)
+		db, err = dbfile.Open(path, lockPatience)
 	}
 	if err != nil {
 		return nil, err

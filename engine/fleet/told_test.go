@@ -1,11 +1,13 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -128,4 +130,23 @@ func TestSavedAtOnce(t *testing.T) {
 		t.Error("an unban came back, or a ban that was taken did not")
 	}
 	a.awaitUnban("203.0.113.1")
+}
+
+// TestDamagedStore: a damaged file is moved aside, and named in the log.
+func TestDamagedStore(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fleet.db")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("noise "), 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := newGuard(t, &fleettest.Server{Options: &server.Options{}}, "b")
+	g.Node = New(&g.cfg, Options{Ledger: g.ledger, Dir: dir, Now: g.now, Log: slog.New(slog.NewTextHandler(g.log, nil))})
+	g.openStore()
+	defer g.closeStore()
+	if g.table.store == nil {
+		t.Fatal("no store")
+	}
+	if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) != 1 || !strings.Contains(g.log.String(), aside[0]) {
+		t.Errorf("moved to %q, the log says: %s", aside, g.log)
+	}
 }
