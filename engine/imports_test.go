@@ -76,6 +76,7 @@ var allowed = []place{
 	{pkg: "sources/sip/siptest", ours: []string{"sources/sip/packet", "sources/sip/hep"}},
 	{pkg: "sources/*", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: "actions/webhook", ours: []string{"engine/dbfile", "engine/webclient", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
+	{pkg: "actions/email", ours: []string{"engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: "actions/*", ours: []string{"engine/dbfile", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: command + "terminal", ours: []string{"engine/ban"}},
 	{pkg: command + "client", ours: []string{"engine/ban", "engine/config", "engine/history", "engine/status"}},

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"freeswitch-security/actions/email"
 	eslaction "freeswitch-security/actions/esl"
 	"freeswitch-security/actions/iptables"
 	"freeswitch-security/actions/webhook"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/plugin"
 	eslsource "freeswitch-security/sources/esl"
 	"freeswitch-security/sources/feed"
@@ -27,5 +29,6 @@ var kinds = config.Kinds{
 		eslaction.Kind,
 		eslaction.AccountsKind,
 		webhook.Kind,
+		email.Kind(history.Mask),
 	},
 }

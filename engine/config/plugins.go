@@ -76,8 +76,8 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 		var claimed []string
 		action := l.kinds.Actions[index].New(b, plugin.ActionEnv{
 			Name: ref, Chain: l.cfg.Security.Chain, Sources: sources, Trusted: trusted,
-			Emergency: l.cfg.Numbering.Emergency,
-			Claim:     func(what string) { claimed = append(claimed, what) },
+			Emergency: l.cfg.Numbering.Emergency, Masked: l.cfg.History.Masked,
+			Claim: func(what string) { claimed = append(claimed, what) },
 		})
 		if b.Done(); b.Failed() || action == nil {
 			continue

@@ -47,6 +47,9 @@ type ActionEnv struct {
 	// prefix. No action may end such a call.
 	Emergency func(dialled string) bool
 
+	// Masked says that numbers and accounts are not shown in full in what leaves the host for people.
+	Masked bool
+
 	// Claim reserves something for this action alone, in words: "iptables chain
 	// FREESWITCH". Two actions with the same claim are a mistake. What a started
 	// action claims it takes over from the one before it.

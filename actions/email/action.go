@@ -1,0 +1,209 @@
+package email
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/status"
+)
+
+// Action sends changes by mail. Apply notes, Serve sends.
+type Action struct {
+	config config
+	woken  chan struct{} // there may be something to send
+
+	mu       sync.Mutex // guards all below
+	waiting  digest
+	sending  *message  // nil: none was composed
+	retryAt  time.Time // not before
+	mailedAt time.Time // when the last mail was taken or refused
+	lost     int       // changes that no mail has told, not even their number
+	seen     uint64    // Seq of the latest change
+	delivery status.Delivery
+}
+
+var (
+	_ plugin.Server   = (*Action)(nil)
+	_ plugin.Reporter = (*Action)(nil)
+)
+
+func newAction(c config) *Action { return &Action{config: c, woken: make(chan struct{}, 1)} }
+
+func (a *Action) log() *slog.Logger { return slog.With("action", a.config.name) }
+
+// Apply notes the changes that are sent. It does not wait. A change that comes twice is noted once.
+func (a *Action) Apply(_ context.Context, batch ban.Batch) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	for _, c := range batch.Changes {
+		if c.Seq != 0 && c.Seq <= a.seen {
+			continue
+		}
+		if a.seen = max(a.seen, c.Seq); slices.Contains(a.config.on, string(c.Kind)) {
+			a.waiting.add(c, now)
+		}
+	}
+	if a.waiting.total > 0 {
+		select {
+		case a.woken <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+const (
+	gather       = 2 * time.Second // how long a first change waits for others
+	firstRetry   = 5 * time.Second
+	longestRetry = 5 * time.Minute
+	lastAttempt  = 3 * time.Second // the time allowed for the mail at the end
+)
+
+// Serve sends what Apply notes until ctx ends. It is called once.
+func (a *Action) Serve(ctx context.Context) {
+	for ctx.Err() == nil {
+		m, wait := a.next(time.Now())
+		if m == nil {
+			rest(ctx, wait, a.woken)
+			continue
+		}
+		err := a.config.send(ctx, m.msg)
+		if ctx.Err() != nil && err != nil {
+			break
+		}
+		a.settle(m, err, time.Now())
+	}
+	a.end()
+}
+
+// rest waits until ctx ends, woken receives, or wait is over; 0 waits without end.
+func rest(ctx context.Context, wait time.Duration, woken <-chan struct{}) {
+	var over <-chan time.Time
+	if wait > 0 {
+		over = time.After(wait)
+	}
+	select {
+	case <-ctx.Done():
+	case <-woken:
+	case <-over:
+	}
+}
+
+// next returns the mail to be sent, or how long to wait for it; 0: until woken.
+func (a *Action) next(now time.Time) (*message, time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if m := a.sending; m != nil && now.Sub(m.formed) >= a.config.giveUp {
+		a.drop(m, "older than give_up")
+		a.sending = nil
+	}
+	if a.sending == nil {
+		if a.waiting.total == 0 {
+			return nil, 0
+		}
+		due := a.waiting.since.Add(gather)
+		if next := a.mailedAt.Add(a.config.digest); !a.mailedAt.IsZero() && next.After(due) {
+			due = next
+		}
+		if wait := due.Sub(now); wait > 0 {
+			return nil, wait
+		}
+		a.compose(now)
+	}
+	if wait := a.retryAt.Sub(now); wait > 0 {
+		return nil, wait
+	}
+	return a.sending, 0
+}
+
+// compose makes a mail of what waits. The mutex is held.
+func (a *Action) compose(now time.Time) {
+	host, _ := os.Hostname()
+	a.waiting.lost, a.lost = a.lost, 0
+	a.sending = a.config.compose(a.waiting, host, now)
+	a.waiting = digest{}
+}
+
+// settle records the result of an attempt.
+func (a *Action) settle(m *message, err error, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		if a.delivery.Failures > 0 {
+			a.log().Info("mail delivered again", "failures", a.delivery.Failures)
+		}
+		a.delivery.Delivered += uint64(m.total)
+		a.delivery.Failures, a.delivery.Error = 0, ""
+		a.sending, a.mailedAt, a.retryAt = nil, now, time.Time{}
+		return
+	}
+	a.delivery.Failed++
+	a.delivery.Failures++
+	a.delivery.Error = err.Error()
+	doublings := min(a.delivery.Failures-1, 10) // more could overflow
+	pause := min(firstRetry<<doublings, longestRetry)
+	a.retryAt = now.Add(pause/2 + rand.N(pause/2))
+	if errors.Is(err, errRefused) {
+		a.drop(m, "the server refuses the mail")
+		a.sending, a.mailedAt = nil, now
+	} else if a.delivery.Failures == 1 {
+		a.log().Warn("mail not delivered: it is retried", "err", err)
+	}
+}
+
+// drop counts the changes of a mail that will not be delivered. The mutex is held.
+func (a *Action) drop(m *message, why string) {
+	a.lost += m.total + m.lost
+	a.delivery.Dropped += uint64(m.total)
+	a.log().Error("notifications dropped", "notifications", m.total, "why", why, "err", a.delivery.Error)
+}
+
+// end sends what waits in one last attempt, unless the server was failing. What is left is dropped.
+func (a *Action) end() {
+	a.mu.Lock()
+	if a.sending == nil && a.waiting.total > 0 {
+		a.compose(time.Now())
+	}
+	m, failing := a.sending, a.delivery.Failures > 0
+	a.mu.Unlock()
+	if m == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastAttempt)
+	defer cancel()
+	if !failing && a.config.send(ctx, m.msg) == nil {
+		a.settle(m, nil, time.Now())
+		m = nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if m != nil {
+		a.drop(m, "the guard ends")
+	}
+	a.sending = nil
+}
+
+// Report implements [plugin.Reporter]. Its problems keep no ban from being in force.
+func (a *Action) Report(context.Context) (r status.Report) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d := a.delivery
+	d.Waiting, d.Since = a.waiting.total, a.waiting.since
+	if a.sending != nil {
+		d.Waiting, d.Since = d.Waiting+a.sending.total, a.sending.since
+	}
+	r.Delivery = &d
+	if d.Error != "" {
+		r.Add(status.Warning, "the last mail was not delivered: %s", d.Error)
+	}
+	return r
+}

@@ -1,0 +1,38 @@
+// Package email sends alerts, and other changes, by mail: action "email", one mail for all that happens within
+// an interval.
+//
+// It stands at the end of the path. enforce's Runner passes it changes (Apply), which it notes; a goroutine of its own
+// (Serve) composes and sends mails. So a slow or dead server delays nothing else.
+//
+// Invariant: what waits is bounded whatever an attacker does: the first changes in full, of the others how many there were by kind and
+// rule. A change that Apply took is in a mail that the server accepted, or is counted as dropped, and the next mail says how many were.
+// Changes are dropped if the server refuses their mail, if it cannot be delivered within give_up, and if the guard ends before.
+// A mail keeps its Message-ID on a retry.
+//
+// The attributes of a block, with their defaults:
+//
+//	action "email" "noc" {
+//	  server   = "smtp.example.org"       # required; with a port: "smtp.example.org:587"
+//	  tls      = "starttls"               # "tls": from the first byte, port 465; "none": in clear, without a password
+//	  user     = ""                       # of the server
+//	  password = env("SMTP_PASSWORD")     # with a user; or file("/etc/…")
+//	  ca       = ""                       # file("ca.pem"): trust only this authority
+//	  from     = "guard@example.org"      # required
+//	  to       = ["noc@example.org"]      # required, at most 20
+//	  on       = ["alert"]                # also "ban", "extend", "expire", "unban", "spare"
+//	  digest   = "5m"                     # after a mail, collect for so long
+//	  timeout  = "30s"                    # of one attempt
+//	  give_up  = "24h"                    # the age at which a mail is dropped
+//	}
+//
+// Encryption. "starttls" is mandatory: a server that does not offer it gets no mail and no password. TLS is 1.2 or later.
+//
+// Digests. The first change is sent after two seconds, with all that came meanwhile. What follows is collected for digest, and so on. A
+// mail has at most 50 changes in full, and the number of the others by kind and rule.
+//
+// Attempts. A network error, a refused login and a 4xx answer are retried after a random part of a time that doubles from 5 s to
+// 5 min. A 5xx answer to the mail itself drops it: what an attacker wrote may look like spam, and must not stop the mails that follow.
+//
+// Texts. What a caller wrote stands in subject and body with all that is not printable escaped, and bounded. With history { numbers =
+// "masked" } accounts and numbers are masked, and the texts of evidence left out.
+package email
