@@ -22,6 +22,7 @@ type Settings struct {
 type History struct {
 	mu        sync.Mutex // guards everything below
 	settings  Settings
+	places    func(netip.Addr) event.Place
 	now       time.Time // the latest that was counted
 	names     names
 	minutes   ring
@@ -34,7 +35,7 @@ type History struct {
 
 // New returns an empty history in memory.
 func New(s Settings) *History {
-	h := &History{settings: s, names: newNames(), incidents: incidents{all: map[string]*Incident{}}}
+	h := &History{settings: s, places: func(netip.Addr) event.Place { return event.Place{} }, names: newNames(), incidents: incidents{all: map[string]*Incident{}}}
 	h.minutes = newRing(time.Minute, minutesKept)
 	h.hours = newRing(time.Hour, 0)
 	h.tops = [2]topRing{newTopRing(time.Hour, topHoursKept), newTopRing(day, 0)}
@@ -54,6 +55,13 @@ func (h *History) Configure(s Settings) {
 	defer h.mu.Unlock()
 	h.settings = s
 	h.keep()
+}
+
+// SetPlaces sets what says where addresses are. It must return at once, and is called from any goroutine.
+func (h *History) SetPlaces(of func(netip.Addr) event.Place) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.places = of
 }
 
 // Settings returns the settings.
@@ -81,7 +89,7 @@ func (h *History) Observe(ev *event.Event) {
 	if !ev.Repeat && isAttack(ev) {
 		for i := range dimensions {
 			d := &dimensions[i]
-			if name := d.of(ev); name != "" {
+			if name := d.of(h, ev); name != "" {
 				if h.settings.Masked && d.private {
 					name = Mask(name)
 				}
@@ -180,15 +188,16 @@ var attacks = []string{
 type dimension struct {
 	name    string
 	private bool // it is a number or an account
-	of      func(*event.Event) string
+	of      func(*History, *event.Event) string
 }
 
 // dimensions is the table of them. A further one is a row.
 var dimensions = []dimension{
-	{"networks", false, func(ev *event.Event) string { return network(ev.IP) }},
+	{"networks", false, func(_ *History, ev *event.Event) string { return network(ev.IP) }},
 	{"accounts", true, account},
 	{"numbers", true, number},
-	{"agents", false, func(ev *event.Event) string { return ev.UserAgent }},
+	{"agents", false, func(_ *History, ev *event.Event) string { return ev.UserAgent }},
+	{"countries", false, func(h *History, ev *event.Event) string { return h.places(ev.IP).Country }},
 }
 
 // network returns the /24 or the /48 of an address.
@@ -204,7 +213,7 @@ func network(ip netip.Addr) string {
 	return p.String()
 }
 
-func account(ev *event.Event) string {
+func account(_ *History, ev *event.Event) string {
 	switch {
 	case ev.User == "":
 		return ""
@@ -214,7 +223,7 @@ func account(ev *event.Event) string {
 	return event.Fold(ev.User + "@" + ev.Domain)
 }
 
-func number(ev *event.Event) string {
+func number(_ *History, ev *event.Event) string {
 	if ev.Destination == "" && ev.Method == "INVITE" {
 		return ev.ToUser
 	}

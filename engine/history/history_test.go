@@ -81,6 +81,7 @@ func series(t *testing.T, s history.Span, kind, name string) []uint64 {
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	h := history.New(settings)
+	h.SetPlaces(func(netip.Addr) event.Place { return event.Place{Country: "DE"} })
 	fill(h)
 	s := between(t, h, time.Hour)
 	if got := series(t, s, "event", event.AuthFailure); !slices.Equal(got, []uint64{120, 120, 120, 120, 120, 0}) {
@@ -97,7 +98,7 @@ func TestCounts(t *testing.T) {
 	}
 	want := []history.Top{
 		{By: "networks", Items: []history.Count{{Name: "192.0.2.0/24", Count: 600}}}, {By: "accounts"}, {By: "numbers", Items: []history.Count{{Name: "0019005551234", Count: 600}}},
-		{By: "agents", Items: []history.Count{{Name: "friendly-scanner", Count: 600}}},
+		{By: "agents", Items: []history.Count{{Name: "friendly-scanner", Count: 600}}}, {By: "countries", Items: []history.Count{{Name: "DE", Count: 600}}},
 	}
 	for i, top := range s.Tops {
 		if top.By != want[i].By || want[i].Items != nil && !reflect.DeepEqual(top, want[i]) {

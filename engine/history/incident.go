@@ -12,8 +12,9 @@ import (
 
 // An Incident is what one attacker did, and what was done about it.
 type Incident struct {
-	Target    string         `json:"target"` // an address, a network, an endpoint or an account; of an alert without one, its key
-	Rule      string         `json:"rule"`   // of the latest change; "": by hand
+	Target string `json:"target"` // an address, a network, an endpoint or an account; of an alert without one, its key
+	event.Place
+	Rule      string         `json:"rule"` // of the latest change; "": by hand
 	Reason    string         `json:"reason"`
 	Why       string         `json:"why,omitempty"` // it was spared, refused or unbanned, the latest time
 	Bans      int            `json:"bans"`
@@ -108,7 +109,7 @@ func (in *incidents) add(c *ban.Change, s Settings) {
 	case ban.KindRefuse:
 		i.Refused++
 	}
-	i.Rule, i.Reason = c.Rule, textOf(c.Ban.Reason, s)
+	i.Place, i.Rule, i.Reason = c.Place, c.Rule, textOf(c.Ban.Reason, s)
 	i.prove(c.Evidence, s)
 }
 

@@ -10,7 +10,7 @@ import (
 
 // A Top is the largest of one dimension.
 type Top struct {
-	By    string  `json:"by"`    // "networks", "accounts", "numbers" or "agents"
+	By    string  `json:"by"`    // "networks", "accounts", "numbers", "agents" or "countries"
 	Items []Count `json:"items"` // the largest first
 }
 

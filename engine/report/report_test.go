@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/report"
 )
@@ -34,7 +35,7 @@ func attacked() *report.Report {
 	}
 	for i := range 1000 {
 		r.Incidents = append(r.Incidents, history.Incident{
-			Target: fmt.Sprint(i, " ", hostile), Rule: hostile, Reason: hostile, Why: hostile, Bans: i % 3, Spared: i % 2, Alerts: 1, First: from, Last: from,
+			Target: fmt.Sprint(i, " ", hostile), Rule: hostile, Reason: hostile, Why: hostile, Bans: i % 3, Spared: i % 2, Alerts: 1, First: from, Last: from, Place: event.Place{Country: "DE", ASName: hostile},
 			Evidence: []ban.Evidence{{Time: from, User: hostile, Text: hostile}, {Time: from, User: hostile, Text: hostile}},
 		})
 	}

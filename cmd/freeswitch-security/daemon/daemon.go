@@ -109,6 +109,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 	}
 	d := &Daemon{options: o, log: log, tasks: make(chan func(context.Context)), admin: cfg.Admin, claims: claims{log: log, held: map[string]net.Listener{}}}
 	d.history = history.New(history.Settings(cfg.History))
+	d.history.SetPlaces(cfg.PlaceOf)
 	d.changes = changeLog{log: changes, sum: log, groups: map[group]*stretch{}}
 	started := time.Now()
 	actions := filepath.Join(o.State, "actions")

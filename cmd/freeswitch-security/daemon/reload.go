@@ -42,6 +42,7 @@ func (d *Daemon) reload(ctx context.Context) ([]admin.Diagnostic, error) {
 	d.claims.keep(cfg)
 	d.admin = cfg.Admin
 	d.history.Configure(history.Settings(cfg.History))
+	d.history.SetPlaces(cfg.PlaceOf)
 	if len(cfg.Sources) == 0 || len(cfg.Rules) == 0 {
 		d.log.Warn("nothing is watched: the rule files have no enabled source or no rule", "dir", d.options.Dir)
 	}
