@@ -76,7 +76,7 @@ func (e *Engine) durable(ctx context.Context) error { return e.Do(ctx, func() {}
 // security.block_duration. See [changeAll] for how long it waits. It is safe for concurrent use.
 func (e *Engine) Ban(ctx context.Context, orders []ban.Order) ([]Outcome, error) {
 	outcomes, err := changeAll(ctx, e, orders, e.ban)
-	return outcomes, cmp.Or(err, e.savedForPeers(ctx))
+	return outcomes, e.savedForPeers(ctx, err)
 }
 
 func (e *Engine) ban(o ban.Order) (out Outcome) {
@@ -103,7 +103,7 @@ func (e *Engine) Unban(ctx context.Context, r Release) (Outcome, error) {
 	if len(outcomes) == 0 {
 		return Outcome{}, err
 	}
-	return outcomes[0], cmp.Or(err, e.savedForPeers(ctx))
+	return outcomes[0], e.savedForPeers(ctx, err)
 }
 
 func (e *Engine) unban(r Release) (out Outcome) {
@@ -139,7 +139,7 @@ func (e *Engine) Trust(ctx context.Context, entries []ban.Trusted) ([]Outcome, e
 		e.tellTrust(&t, ended)
 		return Outcome{Changes: ended, kind: t.Target.Kind()}
 	})
-	return outcomes, cmp.Or(err, e.savedForPeers(ctx))
+	return outcomes, e.savedForPeers(ctx, err)
 }
 
 // Untrust ends the run-time trust in exactly this target, at this node of a fleet alone or at all, and
@@ -150,7 +150,7 @@ func (e *Engine) Untrust(ctx context.Context, target ban.Target, here bool) (kno
 			e.tellUntrust(target, here)
 		}
 	})
-	return known, cmp.Or(err, e.savedForPeers(ctx))
+	return known, e.savedForPeers(ctx, err)
 }
 
 // waiting is what must happen until the changes made so far are enforced.

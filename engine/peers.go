@@ -235,12 +235,21 @@ func (e *Engine) tellUntrust(target ban.Target, here bool) {
 	}
 }
 
+// savingTime bounds the time until what a person changed is in fleet.db.
+const savingTime = 5 * time.Second
+
 // savedForPeers waits until what the fleet was told is on the disk, or could not be saved: after a crash, a
 // ban that a person ended would be entered again, as the bucket has it, and one that follows an unban would have
-// an earlier stamp than that, if the clock of this host is behind.
-func (e *Engine) savedForPeers(ctx context.Context) error {
+// an earlier stamp than that, if the clock of this host is behind. The change is made already, so the end of ctx
+// does not end the wait. It returns err, unless that is nil.
+func (e *Engine) savedForPeers(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), savingTime)
+	defer cancel()
 	var saved <-chan struct{}
-	err := e.between(ctx, func() {
+	err = e.between(ctx, func() {
 		if node := e.live.fleet.node; node != nil {
 			saved = node.Saved()
 		}
