@@ -130,7 +130,7 @@ func limited(c *ban.Change, o *ban.Order) bool {
 // of its steps. A target that goes on is banned later, and begins with the second term: otherwise
 // it would gain by the brake.
 func (e *Engine) brakes(f *rule.Firing, o *ban.Order, orders []ban.Order) bool {
-	if !slices.ContainsFunc(orders, func(one ban.Order) bool {
+	if !e.rules.Braked(f.Spec, o.At) || !slices.ContainsFunc(orders, func(one ban.Order) bool {
 		c := e.ledger.Consider(one, e.now)
 		return limited(&c, &one)
 	}) {

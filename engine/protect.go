@@ -371,6 +371,9 @@ func (e *Engine) fewUnknown(network netip.Prefix, failed int) bool {
 // there would be no ban in any case. A ban in force stays as it is: a registration neither ends
 // nor extends it, or an attacker who guesses one password could go on with the others.
 func (e *Engine) spared(o ban.Order) *ban.Change {
+	if !e.mayProtect(o.Target.Prefix()) {
+		return nil
+	}
 	c := e.ledger.Consider(o, e.now)
 	if !c.InForce() {
 		return nil
@@ -380,6 +383,13 @@ func (e *Engine) spared(o ban.Order) *ban.Change {
 		return nil
 	}
 	return sparing(c, why)
+}
+
+// mayProtect reports whether a host of a network has a registration or a dialogue: otherwise nothing
+// protects it, or a part of it. Most attackers have none, and to ask for that takes little.
+func (e *Engine) mayProtect(network netip.Prefix) bool {
+	table := e.known.registrations
+	return network.IsValid() && (table != nil && table.Holds(network, e.now) || !e.lastDialogue(network, netip.Addr{}).IsZero())
 }
 
 // sparing turns the change that an order would lead to into a sparing.

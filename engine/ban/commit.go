@@ -2,6 +2,7 @@ package ban
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -149,25 +150,27 @@ func (l *Ledger) uncommitted() ([]*Change, []Record) {
 	}
 	var records []Record
 	if l.store != nil {
-		records = make([]Record, 0, len(l.dirty))
-		for target := range l.dirty {
-			r := l.record(target)
-			if evidence := l.unsaved.all[target]; r.Ban != nil && evidence != nil {
-				r.Ban.Evidence = evidence
-			}
-			records = append(records, r)
+		targets := slices.AppendSeq(make([]Target, 0, len(l.dirty)), maps.Keys(l.dirty))
+		slices.SortFunc(targets, Target.Compare)
+		records = make([]Record, 0, len(targets))
+		bans := make([]Ban, len(targets)) // of the records
+		for i, target := range targets {
+			records = append(records, l.record(target, &bans[i]))
 		}
-		slices.SortFunc(records, func(a, b Record) int { return a.Target.Compare(b.Target) })
 	}
 	clear(l.dirty)
 	return changes, records
 }
 
-func (l *Ledger) record(target Target) Record {
+// record returns what is known of a target. Its ban is put into b.
+func (l *Ledger) record(target Target, b *Ban) Record {
 	r := Record{Target: target}
 	if h, ok := l.bans.get(target); ok {
-		b := h.ban()
-		r.Ban = &b
+		*b = h.ban()
+		if evidence := l.unsaved.all[target]; evidence != nil {
+			b.Evidence = evidence
+		}
+		r.Ban = b
 	}
 	if h, ok := l.history[target]; ok {
 		r.Offences, r.Until, r.Forget = h.count, h.until, h.forget

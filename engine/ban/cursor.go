@@ -142,11 +142,17 @@ func (c *Cursor) appendWanted(to, changes []*Change) []*Change {
 
 // withoutEvidence returns changes as an eager cursor yields them.
 func withoutEvidence(changes []*Change) []*Change {
-	all, lean := make([]Change, len(changes)), make([]*Change, len(changes))
+	lean := slices.Clone(changes)
+	var all []Change // copies
 	for i, c := range changes {
-		all[i] = *c
-		all[i].Evidence = nil
-		lean[i] = &all[i]
+		if len(c.Evidence) > 0 {
+			if all == nil {
+				all = make([]Change, 0, len(changes)-i)
+			}
+			all = append(all, *c)
+			lean[i] = &all[len(all)-1]
+			lean[i].Evidence = nil
+		}
 	}
 	return lean
 }

@@ -13,7 +13,15 @@ import (
 func (s *stored) EncodeMsgpack(e *msgpack.Encoder) error {
 	r := &s.Record
 	return cmp.Or(e.EncodeArrayLen(3), e.EncodeArrayLen(6), r.Ban.encode(e), e.EncodeInt(int64(r.Offences)),
-		e.EncodeTime(r.Until), e.EncodeTime(r.Forget), e.EncodeTime(r.Grace), e.Encode(r.Grant), s.Trail.encode(e), e.EncodeUint(s.Texts))
+		e.EncodeTime(r.Until), e.EncodeTime(r.Forget), e.EncodeTime(r.Grace), encode(e, r.Grant, r.Grant == nil), s.Trail.encode(e), e.EncodeUint(s.Texts))
+}
+
+// encode encodes what is rare.
+func encode(e *msgpack.Encoder, value any, isNil bool) error {
+	if isNil {
+		return e.EncodeNil()
+	}
+	return e.Encode(value)
 }
 
 // encode encodes a ban without its evidence, which is in the trail.
@@ -23,7 +31,7 @@ func (b *Ban) encode(e *msgpack.Encoder) error {
 	}
 	return cmp.Or(e.EncodeArrayLen(12), e.EncodeString(b.Rule), e.EncodeString(b.Source), e.EncodeString(b.Author), e.EncodeString(b.Key),
 		e.EncodeString(b.Reason), e.EncodeInt(int64(b.Offence)), e.EncodeInt(int64(b.Term)), e.EncodeTime(b.Start), e.EncodeTime(b.Until),
-		e.EncodeInt(int64(b.Forget)), e.Encode(b.Actions), e.EncodeNil())
+		e.EncodeInt(int64(b.Forget)), encode(e, b.Actions, b.Actions == nil), e.EncodeNil())
 }
 
 func (t *trail) encode(e *msgpack.Encoder) error {

@@ -240,20 +240,17 @@ func (w *writer) put(r Record) (err error) {
 			s.Trail, s.Texts = old.Trail, old.Texts
 		}
 	case r.Ban != nil && len(r.Ban.Evidence) > 0:
-		b := *r.Ban
-		b.Evidence = b.Evidence[max(0, len(b.Evidence)-maxEvidence):]
-		s.Trail = newTrail(&b)
+		evidence := r.Ban.Evidence[max(0, len(r.Ban.Evidence)-maxEvidence):]
+		s.Trail = newTrail(r.Ban, evidence)
 		if w.texts == nil {
 			if w.texts, err = w.tx.CreateBucketIfNotExists(textsBucket); err != nil {
 				return err
 			}
 			w.texts.FillPercent = 1
 		}
-		if s.Texts, err = w.keepTexts(key, b.Evidence); err != nil {
+		if s.Texts, err = w.keepTexts(key, evidence); err != nil {
 			return err
 		}
-		b.Evidence = nil
-		s.Record.Ban = &b
 	}
 	value, err := w.seal(key, &s)
 	if err != nil {
@@ -263,9 +260,9 @@ func (w *writer) put(r Record) (err error) {
 }
 
 // seal encodes a value, and adds its checksum.
-func (w *writer) seal(key []byte, value any) ([]byte, error) {
+func (w *writer) seal(key []byte, value msgpack.CustomEncoder) ([]byte, error) {
 	w.value.Reset()
-	if err := w.encoder.Encode(value); err != nil {
+	if err := value.EncodeMsgpack(w.encoder); err != nil {
 		return nil, err
 	}
 	size := crc32.Size + w.value.Len()

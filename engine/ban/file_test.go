@@ -53,7 +53,7 @@ func state(l *Ledger) []Record {
 	}
 	var records []Record
 	for target := range known {
-		records = append(records, l.record(target))
+		records = append(records, l.record(target, new(Ban)))
 	}
 	return records
 }
@@ -292,7 +292,7 @@ func TestFormerFormat(t *testing.T) {
 				t.Errorf("%+v, evidence %+v", b, got)
 			}
 		}
-		if r := l.record(Address(netip.MustParseAddr("203.0.113.2"))); !r.Grace.Equal(t0.Add(time.Minute)) {
+		if r := l.record(Address(netip.MustParseAddr("203.0.113.2")), new(Ban)); !r.Grace.Equal(t0.Add(time.Minute)) {
 			t.Errorf("a grace until %s", r.Grace)
 		}
 		if positions, err := f.LoadPositions(); string(positions["log.a"]) != "far" || err != nil {

@@ -33,7 +33,7 @@ func TestLedgerStep(t *testing.T) {
 		t.Errorf("%d records are to be saved", len(stepped.dirty))
 	}
 	for target := range want.dirty {
-		unstepped, got, want := want, stepped.record(target), want.record(target)
+		unstepped, got, want := want, stepped.record(target, new(Ban)), want.record(target, new(Ban))
 		same := got.Until.Equal(want.Until) && got.Forget.Equal(want.Forget) && got.Grace.Equal(want.Grace) && (got.Ban == nil) == (want.Ban == nil) && (got.Grant == nil) == (want.Grant == nil)
 		if same && got.Ban != nil {
 			same = got.Ban.Start.Equal(want.Ban.Start) && got.Ban.Until.Equal(want.Ban.Until) && slices.Equal(stepped.Evidence(got.Ban), unstepped.Evidence(want.Ban))

@@ -135,6 +135,9 @@ func (t Target) Prefix() netip.Prefix {
 // Compare orders addresses and networks as [netip.Prefix.Compare] does, and the
 // other kinds after them by their text.
 func (t Target) Compare(u Target) int {
+	if t.bits == u.bits && t.port|u.port == 0 && t.addr.IsValid() && u.addr.IsValid() { // nearly always
+		return t.addr.Compare(u.addr)
+	}
 	a, network := t.Network()
 	if b, both := u.Network(); network && both {
 		return a.Compare(b)

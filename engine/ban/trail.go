@@ -13,7 +13,7 @@ import (
 
 // A stored is a record in a [File].
 type stored struct {
-	Record Record // its ban has no evidence
+	Record Record // the evidence of its ban is in the trail
 	Trail  *trail // of the ban; nil: it has none
 	Texts  uint64 // the number of the texts of the trail
 }
@@ -46,9 +46,10 @@ type text struct {
 // maxTexts bounds the texts in a file, together.
 const maxTexts = 16 << 20
 
-func newTrail(b *Ban) *trail {
-	t, last := &trail{}, b.Start
-	for _, e := range b.Evidence {
+// newTrail returns the trail of the evidence of a ban.
+func newTrail(b *Ban, evidence []Evidence) *trail {
+	t, last := &trail{Events: make([]int64, 0, 2*len(evidence))}, b.Start
+	for _, e := range evidence {
 		kind := eventKind{Event: e.Event, Source: e.Source}
 		if e.IP != b.Target.Prefix().Addr() {
 			kind.Address = string(e.IP.AsSlice())

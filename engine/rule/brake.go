@@ -74,18 +74,20 @@ type Braking struct {
 	Risen    bool // Factor is higher than before, and this is the first ban that is withheld for it
 }
 
+// Braked reports whether the brake of a rule is used up.
+func (s *Set) Braked(spec *Spec, at time.Time) bool {
+	r := s.bySpec[spec]
+	return r != nil && spec.Brake != nil && r.brake.stepAt(at.UnixMicro(), spec.Brake) > 0
+}
+
 // Brake asks the brake of a rule about a new ban of a target that has reached the threshold. A
 // target reaches it again if that takes no longer than the brake or the threshold counts.
 func (s *Set) Brake(spec *Spec, target ban.Target, at time.Time) Braking {
-	r := s.bySpec[spec]
-	if r == nil || spec.Brake == nil {
+	if !s.Braked(spec, at) {
 		return Braking{Factor: 1}
 	}
-	b, now := &r.brake, at.UnixMicro()
+	b, now := &s.bySpec[spec].brake, at.UnixMicro()
 	step := b.stepAt(now, spec.Brake)
-	if step == 0 {
-		return Braking{Factor: 1}
-	}
 	within := spec.Brake.Within
 	if spec.Threshold != nil {
 		within = max(within, spec.Threshold.Within)
