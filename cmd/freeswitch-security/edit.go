@@ -78,12 +78,8 @@ func (a *app) addresses(args []string) ([]string, error) {
 			return nil, errors.New("standard input (-) can be read only once")
 		}
 		piped = true
-		entries, err := a.readList("-", banlist.Plain)
-		if err != nil {
+		if _, err := a.readList("-", banlist.Plain, func(e *banlist.Entry) { all = append(all, e.Text) }); err != nil {
 			return nil, err
-		}
-		for _, e := range entries {
-			all = append(all, e.Text)
 		}
 	}
 	if len(all) == 0 {

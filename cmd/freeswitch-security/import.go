@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,12 +47,11 @@ were refused or could not be read; 2 the import failed.`,
 		if err != nil {
 			return err
 		}
-		entries, err := a.readList(args[0], format)
-		if err != nil {
+		i := &imported{Refused: []status.Result{}, ttl: ttl, reason: reason}
+		if i.digest, err = a.readList(args[0], format, i.list); err != nil {
 			return err
 		}
-		i := &imported{Listed: len(entries), Refused: []status.Result{}, ttl: ttl, reason: reason}
-		err = a.banListed(ctx, c, i, entries)
+		err = a.banListed(ctx, c, i)
 		if asJSON {
 			err = errors.Join(err, terminal.Object(a.stdout, i))
 		} else {
@@ -77,16 +77,17 @@ const (
 	maxEntries   = 1_000_000
 )
 
-// readList reads the list in a file, or on standard input if path is "-".
-func (a *app) readList(path, format string) (entries []banlist.Entry, err error) {
+// readList passes the entries of the list in a file, or on standard input if path is "-", to add. It
+// returns the SHA-256 of the list.
+func (a *app) readList(path, format string, add func(*banlist.Entry)) (digest string, err error) {
 	if format != "" && !slices.Contains(banlist.Formats, format) {
-		return nil, fmt.Errorf("--format is plain, csv or json, not %q", format)
+		return "", fmt.Errorf("--format is plain, csv or json, not %q", format)
 	}
 	in := a.stdin
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		defer f.Close()
 		in = f
@@ -94,21 +95,32 @@ func (a *app) readList(path, format string) (entries []banlist.Entry, err error)
 	body, err := io.ReadAll(io.LimitReader(in, maxListBytes+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return "", err
 	case len(body) > maxListBytes:
-		return nil, fmt.Errorf("%s is longer than %d MB: split it", path, maxListBytes>>20)
+		return "", fmt.Errorf("%s is longer than %d MB: split it", path, maxListBytes>>20)
 	}
+	n := 0
 	err = banlist.Read(body, format, func(e banlist.Entry) error {
-		if len(entries) == maxEntries {
+		if n++; n > maxEntries {
 			return fmt.Errorf("more than %d entries: split it", maxEntries)
 		}
-		entries = append(entries, e)
+		add(&e)
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	return entries, nil
+	return fmt.Sprintf("%x", sha256.Sum256(body)), nil
+}
+
+// A listed is an entry that names a target: half of the memory of a [banlist.Entry].
+type listed struct {
+	target  ban.Target
+	term    ban.Term
+	expires int64 // in microseconds since 1970; 0: not said
+	reason  string
+	number  int32
+	inLines bool // the number is that of a line
 }
 
 // An imported says what became of the entries of a list.
@@ -120,45 +132,73 @@ type imported struct {
 	Why     string          `json:"why"`     // of the first of these
 	Refused []status.Result `json:"refused"`
 
-	ttl     json.RawMessage           // of entries without an end
-	reason  string                    // of entries without a reason
-	present map[ban.Target]status.Ban // bans that all actions carry out
+	ttl     json.RawMessage // of entries without an end
+	reason  string          // of entries without a reason
+	digest  string          // of the list
+	entries []listed
+	present map[ban.Target]present // bans that all actions carry out
+}
+
+// A present is a ban that stands.
+type present struct {
+	until   int64 // in microseconds since 1970; 0: permanent
+	applied *bool
 }
 
 // saysEnd reports whether an entry says when its ban ends, or that it never does.
-func saysEnd(e *banlist.Entry) bool { return e.Term == ban.Permanent || !e.Expires.IsZero() }
+func (e *listed) saysEnd() bool { return e.term == ban.Permanent || e.expires != 0 }
+
+// list takes an entry of the list.
+func (i *imported) list(e *banlist.Entry) {
+	i.Listed++
+	one := listed{target: e.Target, term: e.Term, reason: e.Reason, number: int32(e.Number), inLines: e.Unit == "line"}
+	if e.Err != nil {
+		i.count(&one, status.Result{Target: terminal.Cut(e.Text, 64), Error: e.Err.Error()})
+		return
+	}
+	if !e.Expires.IsZero() {
+		one.expires = e.Expires.UnixMicro()
+	}
+	if n := len(i.entries); n == cap(i.entries) { // append grows a long list by a quarter, and copies it as often
+		i.entries = slices.Grow(i.entries, n+1000)
+	}
+	i.entries = append(i.entries, one)
+}
 
 // loadPresent lists the bans that need no order, so that an import of an export does
 // not change their author. Entries without an end are always ordered.
-func (i *imported) loadPresent(ctx context.Context, c *client.Client, entries []banlist.Entry) error {
-	if !slices.ContainsFunc(entries, func(e banlist.Entry) bool { return saysEnd(&e) }) {
+func (i *imported) loadPresent(ctx context.Context, c *client.Client) error {
+	if !slices.ContainsFunc(i.entries, func(e listed) bool { return e.saysEnd() }) {
 		return nil
 	}
 	said, err := c.Status(ctx)
 	if err != nil {
 		return err
 	}
-	i.present = map[ban.Target]status.Ban{}
+	i.present = map[ban.Target]present{}
 	for b, err := range c.Bans(ctx, listPage) {
 		if err != nil {
 			return err
 		}
 		if b.Actions == nil && (b.Rule == "" || said.AutoBlock) {
-			b.Evidence = nil // it takes the most memory
-			i.present[b.Target] = b
+			one := present{applied: b.Applied}
+			if !b.Permanent {
+				one.until = b.Until.UnixMicro()
+			}
+			i.present[b.Target] = one
 		}
 	}
 	return nil
 }
 
 // isPresent reports whether the ban that an entry asks for stands, and counts it then.
-func (i *imported) isPresent(e *banlist.Entry) bool {
-	b, ok := i.present[e.Target]
-	if !ok || !saysEnd(e) || !b.Permanent && (e.Term == ban.Permanent || e.Expires.After(b.Until)) {
+func (i *imported) isPresent(e *listed) bool {
+	b, ok := i.present[e.target]
+	if !ok || !e.saysEnd() || b.until != 0 && (e.term == ban.Permanent || e.expires > b.until) {
 		return false
 	}
-	result := status.Result{Applied: b.Applied != nil && *b.Applied, Why: "it was not before"}
-	if b.Applied == nil {
+	result := status.Result{Applied: b.applied != nil && *b.applied, Why: "it was not before"}
+	if b.applied == nil {
 		result.Why = "the kernel could not be read"
 	}
 	i.count(e, result)
@@ -169,21 +209,21 @@ func (i *imported) isPresent(e *banlist.Entry) bool {
 // network that contains it, it would count as banned already, and would be free when
 // the ban of the network ends. Those of one length are in order: so the daemon writes few pages of its
 // state for each batch.
-func (a *app) banListed(ctx context.Context, c *client.Client, i *imported, entries []banlist.Entry) error {
-	if err := i.loadPresent(ctx, c, entries); err != nil {
+func (a *app) banListed(ctx context.Context, c *client.Client, i *imported) error {
+	if err := i.loadPresent(ctx, c); err != nil {
 		return err
 	}
-	slices.SortStableFunc(entries, func(a, b banlist.Entry) int {
-		return cmp.Or(cmp.Compare(b.Target.Prefix().Bits(), a.Target.Prefix().Bits()), a.Target.Compare(b.Target))
+	slices.SortFunc(i.entries, func(a, b listed) int {
+		return cmp.Or(cmp.Compare(b.target.Prefix().Bits(), a.target.Prefix().Bits()), a.target.Compare(b.target), cmp.Compare(a.number, b.number))
 	})
 	showing := terminal.Width(a.stderr) > 0 && i.Listed > client.MaxBatch
 	if showing {
 		defer io.WriteString(a.stderr, terminal.ClearLine)
 	}
-	for batch := range slices.Chunk(entries, client.MaxBatch) {
+	for batch := range slices.Chunk(i.entries, client.MaxBatch) {
 		items, from := i.requests(batch, time.Now())
 		if len(items) > 0 {
-			results, err := c.BanAll(ctx, items)
+			results, err := c.BanAll(ctx, items, i.digest)
 			if err != nil {
 				return err
 			}
@@ -199,25 +239,21 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported, entr
 }
 
 // requests gives the orders for a batch of entries, and the entry of each.
-func (i *imported) requests(batch []banlist.Entry, now time.Time) (items []client.BanRequest, from []*banlist.Entry) {
+func (i *imported) requests(batch []listed, now time.Time) (items []client.BanRequest, from []*listed) {
 	for n := range batch {
 		e := &batch[n]
-		if e.Err != nil {
-			i.count(e, status.Result{Target: terminal.Cut(e.Text, 64), Error: e.Err.Error()})
-			continue
-		}
 		if i.isPresent(e) {
 			continue
 		}
-		item := client.BanRequest{IP: e.Target.String(), Reason: cmp.Or(e.Reason, i.reason), TTL: i.ttl}
-		left := time.Duration(e.Term)
-		if !e.Expires.IsZero() {
-			left = e.Expires.Sub(now)
+		item := client.BanRequest{IP: e.target.String(), Reason: cmp.Or(e.reason, i.reason), TTL: i.ttl}
+		left := time.Duration(e.term)
+		if e.expires != 0 {
+			left = time.UnixMicro(e.expires).Sub(now)
 		}
 		switch {
-		case e.Term == ban.Permanent:
+		case e.term == ban.Permanent:
 			item.TTL = json.RawMessage(`"permanent"`)
-		case e.Term == 0 && e.Expires.IsZero():
+		case e.term == 0 && e.expires == 0:
 		case left < time.Second: // the shortest ban
 			i.Over++
 			continue
@@ -230,9 +266,13 @@ func (i *imported) requests(batch []banlist.Entry, now time.Time) (items []clien
 }
 
 // count adds what became of one entry.
-func (i *imported) count(e *banlist.Entry, result status.Result) {
+func (i *imported) count(e *listed, result status.Result) {
 	if result.Error != "" {
-		result.Error = e.Place() + ": " + result.Error
+		place := banlist.Entry{Unit: "entry", Number: int(e.number)}
+		if e.inLines {
+			place.Unit = "line"
+		}
+		result.Error = place.Place() + ": " + result.Error
 		i.Refused = append(i.Refused, result)
 		return
 	}

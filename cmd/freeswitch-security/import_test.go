@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
-	"freeswitch-security/engine/banlist"
 )
 
 func moment(s string) time.Time {
@@ -20,8 +19,9 @@ func moment(s string) time.Time {
 }
 
 // readText reads a list from standard input.
-func readText(format, text string) ([]banlist.Entry, error) {
-	return (&app{stdin: strings.NewReader(text)}).readList("-", format)
+func (i *imported) readText(format, text string) error {
+	_, err := (&app{stdin: strings.NewReader(text)}).readList("-", format, i.list)
+	return err
 }
 
 // FuzzImport reads any list in any format: each entry becomes a valid request or is
@@ -34,17 +34,16 @@ func FuzzImport(f *testing.F) {
 		f.Add(format, `[{"ip":"203.0.113.7","ttl":1e300},"x",null,[[]],{}]`)
 	}
 	f.Fuzz(func(t *testing.T, format, text string) {
-		entries, err := readText(format, text)
-		if err != nil {
+		i := &imported{}
+		if i.readText(format, text) != nil {
 			return
 		}
-		i := &imported{}
-		items, from := i.requests(entries, moment("2026-05-04T10:00:00Z"))
-		if len(items) != len(from) || len(items)+i.Over+len(i.Refused) != len(entries) {
-			t.Errorf("%d entries: %d requests, %d over, %d refused", len(entries), len(items), i.Over, len(i.Refused))
+		items, from := i.requests(i.entries, moment("2026-05-04T10:00:00Z"))
+		if len(items) != len(from) || len(items)+i.Over+len(i.Refused) != i.Listed {
+			t.Errorf("%d entries: %d requests, %d over, %d refused", i.Listed, len(items), i.Over, len(i.Refused))
 		}
 		for n, item := range items {
-			if !from[n].Target.IsValid() || item.IP == "" {
+			if !from[n].target.IsValid() || item.IP == "" {
 				t.Errorf("a request without a target: %+v", item)
 			}
 		}
@@ -56,12 +55,12 @@ func FuzzImport(f *testing.F) {
 
 // TestRequests gives each entry its own length, and the flags' where it has none.
 func TestRequests(t *testing.T) {
-	entries, err := readText("csv", "ip,ttl,expires\n203.0.113.1,,2026-05-04T10:00:00.5Z\n203.0.113.2,,2026-05-04T11:00:00.25Z\n203.0.113.3,1m,\n203.0.113.4,,\n203.0.113.5,,permanent\n")
+	i := &imported{ttl: []byte(`"7d"`), reason: "feed"}
+	err := i.readText("csv", "ip,ttl,expires\n203.0.113.1,,2026-05-04T10:00:00.5Z\n203.0.113.2,,2026-05-04T11:00:00.25Z\n203.0.113.3,1m,\n203.0.113.4,,\n203.0.113.5,,permanent\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &imported{ttl: []byte(`"7d"`), reason: "feed"}
-	items, _ := i.requests(entries, moment("2026-05-04T10:00:00Z"))
+	items, _ := i.requests(i.entries, moment("2026-05-04T10:00:00Z"))
 	var got []string
 	for _, item := range items {
 		got = append(got, fmt.Sprintf("%s %s %s", item.IP, item.TTL, item.Reason))

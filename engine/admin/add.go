@@ -19,7 +19,8 @@ type handler = func(http.ResponseWriter, *http.Request) error
 
 // A list is bans or trust, as callers add to it. T is the order that the engine takes.
 type list[T any] struct {
-	most    int // items of a batch
+	name    string // of what is added
+	most    int    // items of a batch
 	order   func(*addRequest, *caller, time.Time) (T, error)
 	enter   func(context.Context, []T) ([]engine.Outcome, error)
 	audit   func(*T) auditEntry
@@ -28,11 +29,11 @@ type list[T any] struct {
 }
 
 func (s *Server) bans() list[ban.Order] {
-	return list[ban.Order]{s.limits.banItems, (*addRequest).ban, s.Engine.Ban, auditBan, banned, bannedMessage}
+	return list[ban.Order]{"ban", s.limits.banItems, (*addRequest).ban, s.Engine.Ban, auditBan, banned, bannedMessage}
 }
 
 func (s *Server) trusts() list[ban.Trusted] {
-	return list[ban.Trusted]{s.limits.trustItems, (*addRequest).trust, s.Engine.Trust, auditTrust, trusted, trustedMessage}
+	return list[ban.Trusted]{"trust", s.limits.trustItems, (*addRequest).trust, s.Engine.Trust, auditTrust, trusted, trustedMessage}
 }
 
 // add answers POST to a list.
@@ -57,7 +58,7 @@ func addOne[T any](s *Server, r *http.Request, l list[T], q *addRequest) (status
 	if err != nil {
 		return status.Done{}, &fault{http.StatusBadRequest, err.Error()}
 	}
-	result := enter(s, r.Context(), l, &who, []T{order})[0]
+	result := enter(s, r.Context(), l, &who, []T{order}, &tally{})[0]
 	if result.err == nil {
 		result.Message = l.message(&order, result.outcome)
 	}
@@ -71,8 +72,8 @@ type entered struct {
 	err     error
 }
 
-// enter has the engine carry out orders, and logs them. Results are by index.
-func enter[T any](s *Server, ctx context.Context, l list[T], who *caller, orders []T) []entered {
+// enter has the engine carry out orders, and logs them as far as the tally allows. Results are by index.
+func enter[T any](s *Server, ctx context.Context, l list[T], who *caller, orders []T, t *tally) []entered {
 	var outcomes []engine.Outcome
 	err := s.change(ctx, func(ctx context.Context) (err error) {
 		outcomes, err = l.enter(ctx, orders)
@@ -86,7 +87,9 @@ func enter[T any](s *Server, ctx context.Context, l list[T], who *caller, orders
 			e.Done, e.err = l.done(&orders[i], e.outcome)
 			e.Status, e.Applied, e.Why = success, e.outcome.Applied, e.outcome.Why
 		}
-		s.audit(who, l.audit(&orders[i]), e.err)
+		if t.add(e.err) {
+			s.audit(who, l.audit(&orders[i]), e.err)
+		}
 	}
 	return all
 }
@@ -119,16 +122,22 @@ func addAll[T any](s *Server, l list[T]) handler {
 		}
 		s.allowBatch(w)
 		who := s.callerOf(r)
+		digest, err := digestOf(r)
+		if err != nil {
+			return err
+		}
 		items, err := readItems(r, l, &who)
 		if err != nil {
 			return err
 		}
+		var t tally
+		defer func() { s.auditBatch(&who, l.name, len(items), &t, digest) }()
 		jsonHeader(w)
 		out := s.stream(w)
 		out.limit += s.limits.change
 		separator := `{"results":[`
 		for part := range slices.Chunk(items, itemsAtOnce) {
-			results := enterItems(s, r.Context(), l, &who, part)
+			results := enterItems(s, r.Context(), l, &who, part, &t)
 			out.allow()
 			for i := range results {
 				out.text(separator)
@@ -149,7 +158,7 @@ func addAll[T any](s *Server, l list[T]) handler {
 }
 
 // enterItems makes the changes of the valid items, and returns the results of all.
-func enterItems[T any](s *Server, ctx context.Context, l list[T], who *caller, items []item[T]) []status.Result {
+func enterItems[T any](s *Server, ctx context.Context, l list[T], who *caller, items []item[T], t *tally) []status.Result {
 	orders := make([]T, 0, len(items))
 	for i := range items {
 		if items[i].err == nil {
@@ -158,7 +167,7 @@ func enterItems[T any](s *Server, ctx context.Context, l list[T], who *caller, i
 	}
 	var all []entered
 	if len(orders) > 0 {
-		all = enter(s, ctx, l, who, orders)
+		all = enter(s, ctx, l, who, orders, t)
 	}
 	results := make([]status.Result, len(items))
 	for i := range items {

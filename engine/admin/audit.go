@@ -40,6 +40,36 @@ func (s *Server) audit(who *caller, c auditEntry, err error) {
 	s.Log.LogAttrs(context.Background(), slog.LevelInfo, "admin change", attrs...)
 }
 
+// mostAudited bounds the changes of one request that are logged one by one, and as many refused ones:
+// those of an import would fill the disk.
+const mostAudited = 100
+
+// A tally counts the changes of one request.
+type tally struct{ made, refused int }
+
+// add counts a change, and reports whether it is logged by itself.
+func (t *tally) add(err error) bool {
+	if err != nil {
+		t.refused++
+		return t.refused <= mostAudited
+	}
+	t.made++
+	return t.made <= mostAudited
+}
+
+// auditBatch logs how many items a batch had, and what became of them. Those that are neither made nor refused
+// were wrong, or the caller had gone. digest is that of the list that they are from; "": not given.
+func (s *Server) auditBatch(who *caller, what string, items int, t *tally, digest string) {
+	attrs := []slog.Attr{
+		slog.String("who", who.name), slog.String("via", who.via), slog.String("what", what),
+		slog.Int("items", items), slog.Int("made", t.made), slog.Int("refused", t.refused),
+	}
+	if digest != "" {
+		attrs = append(attrs, slog.String("sha256", digest))
+	}
+	s.Log.LogAttrs(context.Background(), slog.LevelInfo, "admin batch", attrs...)
+}
+
 func auditBan(o *ban.Order) auditEntry {
 	c := auditEntry{what: "ban", target: o.Target, reason: o.Reason, here: ban.IsOnlyHere(o.Author)}
 	if len(o.Terms) > 0 {

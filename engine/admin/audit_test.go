@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -30,5 +32,29 @@ func TestAudit(t *testing.T) {
 		if logged := l.log.String()[before:]; !strings.Contains(logged, c.logged) {
 			t.Errorf("%s %s %s: the log lacks %s\n%s", c.method, c.target, c.body, c.logged, logged)
 		}
+	}
+}
+
+// TestAuditOfBatches: a batch has a line for itself, with the digest of its list, and a bounded number of
+// lines for its items.
+func TestAuditOfBatches(t *testing.T) {
+	l := newLab(t, nil)
+	var body strings.Builder
+	for i := range 3 * mostAudited {
+		fmt.Fprintf(&body, `,{"ip":"198.51.100.7"},{"ip":"203.0.%d.%d"}`, i/200, i%200)
+	}
+	digest := strings.Repeat("0f", 32)
+	l.ask("POST", "/security/blacklist/batch?list="+digest, "["+body.String()[1:]+`,{"ip":"x"}]`)
+	logged := l.log.String()
+	if want := fmt.Sprintf(`msg="admin batch" who=127.0.0.1 via=127.0.0.1 what=ban items=%d made=%d refused=%d sha256=%s`, 6*mostAudited+1, 3*mostAudited, 3*mostAudited, digest); !strings.Contains(logged, want) {
+		t.Errorf("the log lacks %s", want)
+	}
+	for _, message := range []string{`"admin change"`, `"admin change refused"`} {
+		if n := strings.Count(logged, message); n != mostAudited {
+			t.Errorf("%d lines of %s", n, message)
+		}
+	}
+	if code, _ := l.ask("POST", "/security/blacklist/batch?list=12", "[]"); code != http.StatusBadRequest {
+		t.Errorf("a digest that is none: %d", code)
 	}
 }

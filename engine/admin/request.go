@@ -3,6 +3,8 @@ package admin
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -233,6 +235,15 @@ func isHere(r *http.Request) (bool, error) {
 
 // reasonOf reads the reason of a request without a body.
 func reasonOf(r *http.Request) string { return clean(r.URL.Query().Get("reason")) }
+
+// digestOf reads the digest of the list that the items of a batch are from; "": not given.
+func digestOf(r *http.Request) (string, error) {
+	text := r.URL.Query().Get("list")
+	if sum, err := hex.DecodeString(text); err != nil || len(sum) != 0 && len(sum) != sha256.Size {
+		return "", faultf(http.StatusBadRequest, "list: write the SHA-256 of the list in hexadecimal digits")
+	}
+	return text, nil
+}
 
 // decode decodes the body of a request, which must be one JSON value.
 func decode(r *http.Request, v any) error {

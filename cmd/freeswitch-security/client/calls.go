@@ -139,21 +139,26 @@ func pages[T any](ctx context.Context, c *Client, list string, page int, entries
 // several changes of them.
 const MaxBatch = 10_000
 
-// BanAll bans up to MaxBatch targets; results are by index.
-func (c *Client) BanAll(ctx context.Context, items []BanRequest) ([]status.Result, error) {
-	return c.batch(ctx, blacklist, items, len(items))
+// BanAll bans up to MaxBatch targets; results are by index. digest is the SHA-256 of the list that they
+// are from, for the log of the daemon; "": of none.
+func (c *Client) BanAll(ctx context.Context, items []BanRequest, digest string) ([]status.Result, error) {
+	query := ""
+	if digest != "" {
+		query = "?list=" + digest
+	}
+	return c.batch(ctx, blacklist, query, items, len(items))
 }
 
 // TrustAll trusts up to MaxBatch targets; results are by index.
 func (c *Client) TrustAll(ctx context.Context, items []TrustRequest) ([]status.Result, error) {
-	return c.batch(ctx, whitelist, items, len(items))
+	return c.batch(ctx, whitelist, "", items, len(items))
 }
 
-func (c *Client) batch(ctx context.Context, list string, items any, n int) ([]status.Result, error) {
+func (c *Client) batch(ctx context.Context, list, query string, items any, n int) ([]status.Result, error) {
 	var said struct {
 		Results []status.Result `json:"results"`
 	}
-	if err := c.change(ctx, http.MethodPost, list+"/batch", items, &said); err != nil {
+	if err := c.change(ctx, http.MethodPost, list+"/batch"+query, items, &said); err != nil {
 		return nil, err
 	}
 	if len(said.Results) != n {

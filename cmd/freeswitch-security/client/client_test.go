@@ -163,7 +163,7 @@ func TestTooOften(t *testing.T) {
 			return response(200, `{"results":[{"target":"203.0.113.7","applied":true}]}`)
 		})
 		start := time.Now()
-		results, err := c.BanAll(context.Background(), []BanRequest{{IP: "203.0.113.7"}})
+		results, err := c.BanAll(context.Background(), []BanRequest{{IP: "203.0.113.7"}}, "")
 		if err != nil || len(results) != 1 || time.Since(start) != 4*time.Second {
 			t.Errorf("%v, %v after %s", results, err, time.Since(start))
 		}
