@@ -34,7 +34,7 @@ type Guard interface {
 	Trusted(ban.Target) *status.Trusted
 	// Kernel looks at the kernel: some seconds ago at most, or now.
 	Kernel(ctx context.Context, now bool) (Kernel, error)
-	// Trackers are the keys closest to a ban.
+	// Trackers are the keys closest to a ban. The caller does not change them.
 	Trackers(ctx context.Context, most int) ([]status.Tracker, error)
 	// History is what happened between two times; nil: it is not kept.
 	History(ctx context.Context, from, to time.Time) (*history.Span, error)

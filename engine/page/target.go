@@ -69,8 +69,12 @@ func (p *Page) lookAt(ctx context.Context, target ban.Target) (s subject, err er
 		}
 		s.Ban, s.Ladder, s.Groups = &one, ladder(&b, st.Rules), grouped(b.Evidence)
 	}
-	all, err := p.guard.Trackers(ctx, mostTrackers)
-	s.Trackers = slices.DeleteFunc(all, func(t status.Tracker) bool { return !t.Concerns(target) })
+	all, err := p.guard.Trackers(ctx, mostTrackers) // others read it, too
+	for _, t := range all {
+		if t.Concerns(target) {
+			s.Trackers = append(s.Trackers, t)
+		}
+	}
 	return s, err
 }
 
