@@ -80,7 +80,15 @@ func (g pageGuard) Caller(r *http.Request) page.Caller {
 }
 
 // Change implements [page.Guard].
-func (g pageGuard) Change(r *http.Request, a page.Action, form url.Values) (d status.Done, err error) {
+func (g pageGuard) Change(r *http.Request, a page.Action, form url.Values) (status.Done, error) {
+	d, err := g.submit(r, a, form)
+	if err != nil {
+		return d, asFault(err)
+	}
+	return d, nil
+}
+
+func (g pageGuard) submit(r *http.Request, a page.Action, form url.Values) (d status.Done, err error) {
 	q := addRequest{IP: strings.TrimSpace(form.Get("ip")), Reason: form.Get("reason")}
 	if a == page.Unban {
 		target, err := parseTarget(q.IP)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -34,6 +35,16 @@ func TestPage(t *testing.T) {
 	l.want(200, "203.0.113.1", "GET", "/", "")
 	l.want(200, "4 of 5", "GET", "/", "")
 	l.want(200, "Nothing found", "GET", "/?q=198.51.100.1", "")
+}
+
+// TestTrackersAreShared: the page of one target leaves what other pages show of the others.
+func TestTrackersAreShared(t *testing.T) {
+	l := newLab(t, nil)
+	l.attack()
+	for i := range 3 {
+		l.want(200, "Not banned", "GET", fmt.Sprintf("/ban/198.51.100.%d", i), "")
+		l.want(200, "4 of 5", "GET", fmt.Sprintf("/?page=%d", i), "")
+	}
 }
 
 // TestForms: a change by a form reaches the ledger, is logged with its author, and needs a page of ours.
@@ -132,8 +143,9 @@ func TestLogin(t *testing.T) {
 			t.Errorf("%s: %v", origin, c)
 		}
 	}
-	for _, elsewhere := range []string{"//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/security/status"} {
-		if to := l.submit("/login", url.Values{"token": {token}, "next": {elsewhere}}).Header.Get("Location"); to != "/" {
+	for _, elsewhere := range []string{"//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/security/status",
+		"/ban/../\\evil.example", "/ban/x/../../\\evil.example", "/ban/\\evil.example", "/ban/..//evil.example", "/?/..\\..\\evil.example/../..", "/page.css"} {
+		if to := l.submit("/login", url.Values{"token": {token}, "next": {elsewhere}}).Header.Get("Location"); to != "/" && !strings.HasPrefix(to, "/?") {
 			t.Errorf("after the login to %q", to)
 		}
 	}

@@ -2,6 +2,7 @@ package page
 
 import (
 	"net/http"
+	"path"
 	"strings"
 )
 
@@ -53,10 +54,12 @@ func (p *Page) leave(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// next returns a path of ours, whatever was asked for.
-func next(path string) string {
-	if path == "/" || strings.HasPrefix(path, "/?") || strings.HasPrefix(path, "/ban/") {
-		return path
+// next returns a path of ours, whatever was asked for. A browser takes a backslash for a slash, and net/http
+// resolves dots: "/ban/../\example.com" would lead to another host.
+func next(to string) string {
+	file, _, _ := strings.Cut(to, "?")
+	if file == "/" || strings.HasPrefix(file, "/ban/") && path.Clean(file) == file && !strings.Contains(file, `\`) {
+		return to
 	}
 	return "/"
 }
