@@ -83,16 +83,22 @@ func askReport(ctx context.Context, c *client.Client, since time.Duration) (*rep
 	return r, nil
 }
 
-// writeReport writes a page that only its owner can read, whole or not at all.
-func writeReport(path string, r *report.Report) error {
+// writeReport writes a page that only its owner can read, whole or not at all. It replaces nothing but a file.
+func writeReport(path string, r *report.Report) error { return replace(path, r.HTML) }
+
+func replace(path string, write func(io.Writer) error) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("report: %s is no file: name a file that is to be written", path)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".report-*")
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	defer os.Remove(f.Name()) // fails once it is renamed
-	err = r.HTML(f)
-	err = cmp.Or(err, f.Close())
-	if err = cmp.Or(err, os.Rename(f.Name(), path)); err != nil {
+	if err = cmp.Or(write(f), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -124,6 +126,41 @@ func TestReport(t *testing.T) {
 		t.Errorf("%v: %s", err, page)
 	}
 	g.want(2, nil, "report", "--html", filepath.Join(t.TempDir(), "missing", "week.html"))
+}
+
+// TestReplace: a page that could not be written leaves the one of before, and only a file is replaced.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "week.html")
+	write := func(text string, err error) func(io.Writer) error {
+		return func(w io.Writer) error {
+			_, _ = io.WriteString(w, text)
+			return err
+		}
+	}
+	if err := replace(path, write("whole", nil)); err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("no space left on device")
+	if err := replace(path, write("half", full)); !errors.Is(err, full) {
+		t.Errorf("%v", err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{link, dir, os.DevNull} {
+		if err := replace(other, write("whole", nil)); err == nil {
+			t.Errorf("%s is replaced", other)
+		}
+	}
+	if text, err := os.ReadFile(path); string(text) != "whole" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if left, err := os.ReadDir(dir); len(left) != 2 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }
 
 func TestSpark(t *testing.T) {
