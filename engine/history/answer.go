@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"freeswitch-security/engine/ban"
 )
 
 // A Span is what was counted between two times.
@@ -41,9 +43,18 @@ var steps = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time
 // fewValues is how many values a span without a step has at most.
 const fewValues = 120
 
+// The years of a span: JSON has none beyond 9999, and a step may have a hundred.
+const (
+	firstYear = 1970
+	lastYear  = 9000
+)
+
 // Between returns what was counted from a time to another one, in steps of whole minutes; 0 chooses one. The span begins and
-// ends at whole steps since 1970. What is older than a day is known by hours: then a step is of whole hours.
+// ends at whole steps: days at midnight, weeks on Mondays. What is older than a day is known by hours: then a step is of whole hours.
 func (h *History) Between(from, to time.Time, step time.Duration) (Span, error) {
+	if from.UTC().Year() < firstYear || to.UTC().Year() > lastYear {
+		return Span{}, fmt.Errorf("from and to are times of the years %d to %d", firstYear, lastYear)
+	}
 	if !from.Before(to) {
 		return Span{}, fmt.Errorf("from %s is not before to %s", from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 	}
@@ -51,8 +62,12 @@ func (h *History) Between(from, to time.Time, step time.Duration) (Span, error) 
 	unlock := sync.OnceFunc(h.mu.Unlock) // before what takes long: the core counts meanwhile
 	defer unlock()
 	h.fold()
+	now := h.now
+	if now.IsZero() {
+		now = to // nothing has been counted since the start
+	}
 	source := &h.minutes
-	if from.Before(h.now.Add(-minutesKept * time.Minute)) {
+	if from.Before(now.Add(-minutesKept * time.Minute)) {
 		source = &h.hours
 	}
 	if step == 0 {
@@ -63,24 +78,26 @@ func (h *History) Between(from, to time.Time, step time.Duration) (Span, error) 
 		}
 	}
 	if step%source.step != 0 || step <= 0 {
-		return Span{}, fmt.Errorf("step %s is not of whole %s: what is older than a day is known by hours, the rest by minutes", step, source.step)
+		return Span{}, fmt.Errorf("step %s is not of whole %s: what is older than a day is known by hours, the rest by minutes",
+			ban.FormatDuration(step), ban.FormatDuration(source.step))
 	}
 	s := Span{From: from.Truncate(step).UTC(), To: to.Add(step - 1).Truncate(step).UTC(), Step: int64(step / time.Second)}
-	n := int64(s.To.Sub(s.From) / step)
+	n := (s.To.Unix() - s.From.Unix()) / s.Step
 	if n > MaxValues {
 		return Span{}, fmt.Errorf("%d values are more than %d: choose a longer step", n, MaxValues)
 	}
 	level := &h.tops[0]
-	if to.Sub(from) > topHoursKept*time.Hour || from.Before(h.now.Add(-topHoursKept*time.Hour)) {
+	if to.Sub(from) > topHoursKept*time.Hour || from.Before(now.Add(-topHoursKept*time.Hour)) {
 		level = &h.tops[1]
 	}
-	counted := within(source.spans, source.span(s.From), source.span(s.To)-1)
+	first := s.From.Unix() / int64(source.step/time.Second) // less than 0, if a step begins before 1970
+	counted := within(source.spans, first, first+n*int64(step/source.step)-1)
 	tops := within(level.spans, level.span(from), level.span(to.Add(-1)))
-	names := slices.Clone(h.names.all)
+	names, masked := slices.Clone(h.names.all), h.settings.Masked
 	unlock()
 	perValue := int64(step / source.step)
-	s.Series = valuesOf(counted, source.span(s.From), perValue, n, names)
-	s.Tops = topsOf(tops)
+	s.Series = valuesOf(counted, first, perValue, n, names)
+	s.Tops = topsOf(tops, masked)
 	return s, nil
 }
 
@@ -146,7 +163,11 @@ func (h *History) Incidents(since time.Time) []Incident {
 		if i.Last.Before(since) && !i.Banned {
 			continue
 		}
-		out = append(out, *i) // its evidence does not change: it is replaced
+		one := *i // its evidence does not change: it is replaced
+		if h.settings.Masked {
+			one.mask() // it may have been kept before
+		}
+		out = append(out, one)
 	}
 	return out
 }

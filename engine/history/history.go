@@ -49,7 +49,7 @@ const (
 	topHoursKept = 48
 )
 
-// Configure changes the settings. What was counted stays as it was counted.
+// Configure changes the settings. What was counted stays as it was counted, and is shown masked if it is to be.
 func (h *History) Configure(s Settings) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -2,6 +2,7 @@ package history
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -56,8 +57,8 @@ func subject(target ban.Target, key string, s Settings) string {
 	if !target.IsValid() {
 		name = event.Printable(key)
 	}
-	if _, _, is := target.Account(); s.Masked && (is || !target.IsValid()) {
-		name = Mask(name)
+	if s.Masked {
+		name = maskKey(name)
 	}
 	return name[:min(len(name), event.MaxField)]
 }
@@ -77,12 +78,19 @@ func (in *incidents) add(c *ban.Change, s Settings) {
 		in.all[name] = i
 	}
 	in.mark(name)
+	i.Forgotten = c.At.Add(time.Duration(s.Days) * day)
+	i.add(c)
+	if s.Masked {
+		i.mask()
+	}
+}
+
+func (i *Incident) add(c *ban.Change) {
 	if c.At.After(i.Last) {
 		i.Last = c.At
 	}
-	i.Forgotten = c.At.Add(time.Duration(s.Days) * day)
 	if c.Why != "" {
-		i.Why = textOf(c.Why, s)
+		i.Why = event.Bound(c.Why, maxIncidentText)
 	}
 	switch c.Kind {
 	case ban.KindBan, ban.KindExtend:
@@ -109,12 +117,12 @@ func (in *incidents) add(c *ban.Change, s Settings) {
 	case ban.KindRefuse:
 		i.Refused++
 	}
-	i.Place, i.Rule, i.Reason = c.Place, c.Rule, textOf(c.Ban.Reason, s)
-	i.prove(c.Evidence, s)
+	i.Place, i.Rule, i.Reason = c.Place, c.Rule, event.Bound(c.Ban.Reason, maxIncidentText)
+	i.prove(c.Evidence)
 }
 
 // prove replaces the evidence.
-func (i *Incident) prove(evidence []ban.Evidence, s Settings) {
+func (i *Incident) prove(evidence []ban.Evidence) {
 	if len(evidence) == 0 {
 		return
 	}
@@ -125,20 +133,47 @@ func (i *Incident) prove(evidence []ban.Evidence, s Settings) {
 	for n := range kept {
 		e := &kept[n]
 		e.User, e.Domain, e.Text = event.Bound(e.User, maxNameBytes), event.Bound(e.Domain, maxNameBytes), event.Bound(e.Text, maxIncidentText)
-		if s.Masked {
-			e.User, e.Text = Mask(e.User), ""
-		}
 	}
 	i.Evidence = kept
 }
 
-// textOf returns a reason as it is kept: where accounts are masked, without what a rule counts by.
-func textOf(reason string, s Settings) string {
-	if s.Masked {
-		reason, _, _ = strings.Cut(reason, ", ")
+// mask hides numbers and accounts. It may be repeated.
+func (i *Incident) mask() {
+	i.Target, i.Reason, i.Why = maskKey(i.Target), maskText(i.Reason), maskText(i.Why)
+	i.Evidence = slices.Clone(i.Evidence)
+	for n := range i.Evidence {
+		e := &i.Evidence[n]
+		e.User, e.Text = Mask(e.User), ""
 	}
-	return event.Bound(reason, maxIncidentText)
 }
+
+// maskKey masks what is no address in a target, or in the fields of a key.
+func maskKey(key string) string {
+	fields := strings.Split(key, ",")
+	for i, field := range fields {
+		if t, err := ban.ParseTarget(field); err != nil || t.Kind() == ban.TargetAccount {
+			fields[i] = Mask(field)
+		}
+	}
+	return strings.Join(fields, ",")
+}
+
+// maskText returns a reason without what a rule counts by, and with what looks like a number or an account masked.
+func maskText(reason string) string {
+	for _, end := range []string{", ", " (", "; "} {
+		reason, _, _ = strings.Cut(reason, end)
+	}
+	words := strings.Split(reason, " ")
+	for i, word := range words {
+		if strings.Contains(word, "@") || manyDigits.MatchString(word) {
+			words[i] = Mask(word)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// manyDigits are more of them in a row than a date or an IPv4 address has.
+var manyDigits = regexp.MustCompile(`[0-9]{5}`)
 
 // dropped counts packets of a target.
 func (in *incidents) dropped(name string, packets uint64) {

@@ -24,6 +24,7 @@ type names struct {
 // maxNames bounds the names; maxNameBytes each part of one.
 const (
 	maxNames     = 1000
+	maxOthers    = 16 // "other" of each kind, beyond them
 	maxNameBytes = 64
 )
 
@@ -128,6 +129,9 @@ func (r *ring) drop(now time.Time) {
 func (r *ring) merge(span int64, counts []uint64, names *names) {
 	sum := slices.Clone(counts)
 	each(r.spans[span], func(id uint16, n uint64) {
+		if int(id) >= len(names.all) {
+			return // the file was damaged
+		}
 		if int(id) >= len(sum) {
 			sum = append(sum, make([]uint64, int(id)+1-len(sum))...)
 		}
@@ -176,7 +180,7 @@ func encode(counts []uint64, names *names) []byte {
 func each(span []byte, do func(id uint16, n uint64)) {
 	for len(span) > 0 {
 		id, k := binary.Uvarint(span)
-		if k <= 0 || id >= maxNames+16 {
+		if k <= 0 || id >= maxNames+maxOthers {
 			return
 		}
 		n, l := binary.Uvarint(span[k:])

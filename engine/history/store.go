@@ -25,6 +25,9 @@ var (
 	ringBuckets     = [...][]byte{[]byte("minutes"), []byte("hours"), []byte("top hours"), []byte("top days")}
 )
 
+// counterRings is how many of the rings have counters, by the numbers of names.
+const counterRings = 2
+
 // lockPatience is the time that another process may take to release the file.
 const lockPatience = time.Second
 
@@ -49,12 +52,15 @@ func (h *History) load(tx *bbolt.Tx) error {
 	if b := tx.Bucket(namesBucket); b != nil {
 		var all []Name
 		if json.Unmarshal(b.Get(namesBucket), &all) == nil {
-			for _, name := range all[:min(len(all), maxNames)] {
+			for _, name := range all[:min(len(all), maxNames+maxOthers)] {
 				h.names.put(name)
 			}
 		}
 	}
 	for i, spans := range h.spans() {
+		if i < counterRings && len(h.names.all) == 0 {
+			continue // counters without their names, which are damaged, would count for others
+		}
 		if b := tx.Bucket(ringBuckets[i]); b != nil {
 			err := b.ForEach(func(key, value []byte) error {
 				if len(key) == 8 {
@@ -98,9 +104,7 @@ type pending struct {
 // the next call.
 func (h *History) Save(now time.Time) error {
 	h.mu.Lock()
-	if now.After(h.now) {
-		h.now = now
-	}
+	h.now = now // also back, after the clock was ahead
 	h.fold()
 	h.incidents.forget(now)
 	changed, names := h.pending()

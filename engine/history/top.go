@@ -137,8 +137,9 @@ func decodeTops(span []byte) [][]Count {
 	return all[:min(len(all), len(dimensions))]
 }
 
-// topsOf returns the largest of spans together.
-func topsOf(spans []numbered) []Top {
+// topsOf returns the largest of spans together. What is private is masked, also if it was counted before that
+// was set.
+func topsOf(spans []numbered, masked bool) []Top {
 	sums := make([]map[string]uint64, len(dimensions))
 	for _, s := range spans {
 		for i, counts := range decodeTops(s.value) {
@@ -146,6 +147,9 @@ func topsOf(spans []numbered) []Top {
 				sums[i] = map[string]uint64{}
 			}
 			for _, c := range counts {
+				if masked && dimensions[i].private {
+					c.Name = Mask(c.Name)
+				}
 				sums[i][c.Name] += c.Count
 			}
 		}
