@@ -209,17 +209,15 @@ type tail struct {
 	r    io.Reader
 	read int64
 	last []byte
-	full bool   // the last read took less than there was
-	idle func() // called before each read that may wait; nil: nothing is
+	idle func() // called before each read; nil: nothing is
 }
 
 func (t *tail) Read(p []byte) (int, error) {
 	const size = 512 // a notice has some 150
-	if t.idle != nil && !t.full {
+	if t.idle != nil {
 		t.idle()
 	}
 	n, err := t.r.Read(p)
-	t.full = n == len(p)
 	t.read += int64(n)
 	t.last = append(t.last, p[max(0, n-size):n]...)
 	if over := len(t.last) - size; over > 0 {

@@ -26,6 +26,7 @@ const unheard = 256 << 10
 type pausing struct {
 	raw   syscall.RawConn
 	deaf  bool      // the kernel wakes it for no less than unheard
+	full  bool      // the last read may have taken less than there was
 	began time.Time // when it read last
 }
 
@@ -42,18 +43,21 @@ func newPausing(c net.Conn) (*pausing, error) {
 func (p *pausing) Read(into []byte) (n int, err error) {
 	p.began = time.Now()
 	ended := p.raw.Read(func(fd uintptr) bool {
-		for n, err = unix.Read(int(fd), into); errors.Is(err, unix.EINTR); {
+		for {
 			n, err = unix.Read(int(fd), into)
-		}
-		if !errors.Is(err, unix.EAGAIN) {
-			return true
-		}
-		if p.deaf {
+			switch {
+			case errors.Is(err, unix.EINTR):
+				continue
+			case !errors.Is(err, unix.EAGAIN):
+				return true
+			case !p.deaf:
+				return false
+			}
 			p.deaf = false
-			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1) // wakes for what has come meanwhile
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1) // not all kernels wake for what has come meanwhile
 		}
-		return false
 	})
+	p.full = n == len(into)
 	switch {
 	case ended != nil:
 		return 0, ended
@@ -65,9 +69,10 @@ func (p *pausing) Read(into []byte) (n int, err error) {
 	return n, nil
 }
 
-// pause waits for a while, unless the last read waited for long. What arrives meanwhile wakes nothing.
+// pause waits for a while, unless the last read waited for long, or there may be more to read. What arrives
+// meanwhile wakes nothing.
 func (p *pausing) pause() {
-	if time.Since(p.began) >= pulse {
+	if p.full || time.Since(p.began) >= pulse {
 		return
 	}
 	if !p.deaf {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -57,6 +58,12 @@ func TestPausing(t *testing.T) {
 			t.Fatal("it pauses after a long wait")
 		}
 	}
+	io.WriteString(peer, "0123456789abcdef")
+	arrives("as much as is read at once", "0123456789abcdef")
+	p.began = time.Now()
+	if p.pause(); p.deaf {
+		t.Fatal("it pauses before all is read")
+	}
 	_ = dialed.SetReadDeadline(time.Now().Add(pulse))
 	if _, err := p.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("after the deadline: %v", err)
@@ -65,5 +72,17 @@ func TestPausing(t *testing.T) {
 	peer.Close()
 	if _, err := p.Read(buf); err != io.EOF {
 		t.Errorf("at the end: %v", err)
+	}
+}
+
+// TestIdleBeforeEachRead checks that what a burst was collected for is not held back by a read that took as
+// much as there was room for: the next one may wait.
+func TestIdleBeforeEachRead(t *testing.T) {
+	idle := 0
+	r := tail{r: strings.NewReader("abcd"), idle: func() { idle++ }}
+	for reads := 1; reads <= 2; reads++ {
+		if r.Read(make([]byte, 4)); idle != reads {
+			t.Errorf("%d reads, idle %d times", reads, idle)
+		}
 	}
 }
