@@ -284,11 +284,11 @@ func withoutTests(src []byte) []byte {
 				heredoc = ""
 			}
 		} else {
-			if name, isTest := strings.CutPrefix(text, `test "`); isTest && outside < 0 && strings.HasSuffix(name, `" {`) {
+			if name, isTest := strings.CutPrefix(text, `test "`); isTest && outside < 0 && depth == 1 && strings.HasSuffix(name, `" {`) {
 				outside = depth
 			}
 			var sure bool
-			if depth, heredoc, sure = brackets(text, depth); !sure {
+			if depth, heredoc, sure = brackets(strings.TrimRight(string(line), "\r\n"), depth); !sure {
 				return src
 			}
 		}

@@ -82,6 +82,25 @@ func TestMistakesInTests(t *testing.T) {
 	}
 }
 
+// TestNoRuleIsHidden checks that a load without the tests refuses a file in which something that looks like
+// a test would hide a rule.
+func TestNoRuleIsHidden(t *testing.T) {
+	const rule = "rule \"r\" {\non = [source.log.freeswitch]\nmatch = \"event == 'auth_failure'\"\nalert {}\n"
+	for _, src := range []string{
+		"test \"a\" {\n" + rule + "}\n",
+		"test \"a\" {\n" + rule + "}\n}\n",
+		rule + "test \"a\" {\n  given {\n    line = <<EOT \n}\n}\n}\nrule \"s\" {\nEOT\n  }\n}\n}\n",
+		rule + "test \"a\" {\n" + rule + "}\n}\n",
+		rule + "ban {\n  test \"a\" {\n  }\n}\n}\n",
+	} {
+		dir := t.TempDir()
+		write(t, dir, "a.hcl", site+src)
+		if cfg, diags, _ := config.LoadRules(dir, kinds, nil); !diags.HasErrors() {
+			t.Errorf("%s: %d rules", src, len(cfg.Rules))
+		}
+	}
+}
+
 func write(t *testing.T, dir, name, content string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
