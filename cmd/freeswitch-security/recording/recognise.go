@@ -19,6 +19,7 @@ const recognised = 256 << 10
 // head returns the beginning of a file, decompressed. Of standard input nothing is consumed.
 func head(path string, stdin *bufio.Reader) (string, error) {
 	r := &Stream{paths: []string{path}}
+	defer r.stop()
 	if path == "-" {
 		begin, _ := stdin.Peek(recognised) // Read returns the error again
 		r.stdin = strings.NewReader(string(begin))

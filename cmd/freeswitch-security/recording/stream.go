@@ -148,6 +148,7 @@ func (r *Stream) open() *bufio.Reader {
 		unzip, err := gzip.NewReader(head)
 		if err == nil {
 			ahead, _ := readahead.NewReaderSize(unzip, unzipped, 256<<10) // fails only if there is none
+			r.file = both{ahead, r.file}
 			return bufio.NewReaderSize(ahead, 1<<16)
 		}
 		if errors.Is(err, gzip.ErrHeader) {
@@ -164,6 +165,18 @@ func (r *Stream) open() *bufio.Reader {
 	r.file.Close()
 	return nil
 }
+
+// stop closes the current file, which need not be at its end.
+func (r *Stream) stop() {
+	if r.current != nil {
+		r.file.Close()
+	}
+}
+
+// A both closes what reads ahead, and then what it reads.
+type both struct{ ahead, file io.Closer }
+
+func (b both) Close() error { return errors.Join(b.ahead.Close(), b.file.Close()) }
 
 // fail records why the file at path could not be read to its end.
 func (r *Stream) fail(err error) {

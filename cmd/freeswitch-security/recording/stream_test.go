@@ -59,6 +59,26 @@ func TestStreamSeams(t *testing.T) {
 	}
 }
 
+// TestHeadCloses checks that a file of which only the beginning is read is closed, with what reads it ahead.
+func TestHeadCloses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "long.gz")
+	if err := os.WriteFile(path, []byte(compressed(strings.Repeat("x", 16*recognised))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := head(path, nil); err != nil || len(text) != recognised {
+		t.Fatalf("%d bytes, %v", len(text), err)
+	}
+	open, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil || len(open) == 0 {
+		t.Fatalf("%q, %v", open, err)
+	}
+	for _, fd := range open {
+		if to, _ := os.Readlink(fd); to == path {
+			t.Error("it is open")
+		}
+	}
+}
+
 func compressed(text string) string {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
