@@ -157,7 +157,7 @@ func (i *imported) list(e *banlist.Entry) {
 		return
 	}
 	if !e.Expires.IsZero() {
-		one.expires = e.Expires.UnixMicro()
+		one.expires = cmp.Or(e.Expires.UnixMicro(), -1)
 	}
 	if n := len(i.entries); n == cap(i.entries) { // append grows a long list by a quarter, and copies it as often
 		i.entries = slices.Grow(i.entries, n+1000)
