@@ -65,24 +65,23 @@ const (
 	gather       = 2 * time.Second // how long a first change waits for others
 	firstRetry   = 5 * time.Second
 	longestRetry = 5 * time.Minute
-	lastAttempt  = 3 * time.Second // the time allowed for the mail at the end
+	lastAttempt  = 3 * time.Second // the time allowed for mails at the end
 )
 
-// Serve sends what Apply notes until ctx ends. It is called once.
+// Serve sends what Apply notes until ctx ends, and then what waits within lastAttempt. It is called once.
 func (a *Action) Serve(ctx context.Context) {
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastAttempt, stop) })()
 	for ctx.Err() == nil {
 		m, wait := a.next(time.Now())
 		if m == nil {
 			rest(ctx, wait, a.woken)
 			continue
 		}
-		err := a.config.send(ctx, m.msg)
-		if ctx.Err() != nil && err != nil {
-			break
-		}
-		a.settle(m, err, time.Now())
+		a.settle(m, a.config.send(sending, m.msg), time.Now())
 	}
-	a.end()
+	a.end(sending)
 }
 
 // rest waits until ctx ends, woken receives, or wait is over; 0 waits without end.
@@ -156,7 +155,7 @@ func (a *Action) settle(m *message, err error, now time.Time) {
 		a.drop(m, "the server refuses the mail")
 		a.sending, a.mailedAt = nil, now
 	} else if a.delivery.Failures == 1 {
-		a.log().Warn("mail not delivered: it is retried", "err", err)
+		a.log().Warn("mail not delivered", "err", err)
 	}
 }
 
@@ -167,29 +166,33 @@ func (a *Action) drop(m *message, why string) {
 	a.log().Error("notifications dropped", "notifications", m.total, "why", why, "err", a.delivery.Error)
 }
 
-// end sends what waits in one last attempt, unless the server was failing. What is left is dropped.
-func (a *Action) end() {
+// end sends what waits until ctx ends, unless the server fails. What is left is dropped.
+func (a *Action) end(ctx context.Context) {
+	for {
+		m, failing := a.left()
+		if m == nil {
+			return
+		}
+		if !failing {
+			a.settle(m, a.config.send(ctx, m.msg), time.Now())
+			continue
+		}
+		a.mu.Lock()
+		a.drop(m, "the action ends")
+		a.sending = nil
+		a.mu.Unlock()
+	}
+}
+
+// left returns the next mail without regard to its time; nil: nothing waits. It reports whether the last
+// attempt failed.
+func (a *Action) left() (m *message, failing bool) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.sending == nil && a.waiting.total > 0 {
 		a.compose(time.Now())
 	}
-	m, failing := a.sending, a.delivery.Failures > 0
-	a.mu.Unlock()
-	if m == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), lastAttempt)
-	defer cancel()
-	if !failing && a.config.send(ctx, m.msg) == nil {
-		a.settle(m, nil, time.Now())
-		m = nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if m != nil {
-		a.drop(m, "the guard ends")
-	}
-	a.sending = nil
+	return a.sending, a.delivery.Failures > 0
 }
 
 // Report implements [plugin.Reporter]. Its problems keep no ban from being in force.

@@ -299,14 +299,69 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// TestEndWithSeveral delivers or counts each change that waits at the end: those of a mail that was being
+// retried, and those behind it.
+func TestEndWithSeveral(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "127.0.0.1:0", true)
+	for _, failing := range []bool{false, true} {
+		a := s.action(t)
+		apply(t, a, alert(1, "first"))
+		a.next(time.Now().Add(gather)) // composes
+		apply(t, a, alert(2, "second"))
+		if failing {
+			a.delivery.Failures = 1
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		a.Serve(ctx)
+		d := a.Report(t.Context()).Delivery
+		if failing && d.Dropped != 2 || !failing && d.Delivered != 2 || d.Waiting != 0 {
+			t.Errorf("failing %v: delivered %d, dropped %d, waiting %d", failing, d.Delivered, d.Dropped, d.Waiting)
+		}
+	}
+}
+
+// TestEndOfSlowServer ends in the time of the last attempt, whatever the timeout, and closes the connection.
+func TestEndOfSlowServer(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a := (&server{addr: l.Addr().String()}).action(t)
+	a.config.timeout = 5 * time.Minute
+	apply(t, a, alert(1, "r"))
+	a.compose(time.Now()) // is sent at once
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { a.Serve(ctx); close(ended) }()
+	conn, err := l.Accept() // which is never written to
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := conn.Read(make([]byte, 1)); err == nil {
+		t.Error("the guard has written to a server that says nothing")
+	}
+	<-ended
+	if d := a.Report(t.Context()).Delivery; d.Dropped != 1 || d.Waiting != 0 {
+		t.Errorf("dropped %d, waiting %d", d.Dropped, d.Waiting)
+	}
+}
+
 // TestMasked shows no number, no account and no text of evidence in full.
 func TestMasked(t *testing.T) {
-	c := config{name: "email.noc", from: &address{Address: "a@example.org"}, mask: history.Mask}
-	one := alert(1, "40 calls to +4930123456789")
+	c := config{name: "email.noc", from: &address{Address: "a@example.org"}, mask: history.Mask, maskReason: history.MaskReason}
+	one := alert(1, "40 calls at once, per to_user +4930123456789")
+	spared := alert(2, "5 in 10m, per ip 203.0.113.7")
+	spared.Kind, spared.Why = ban.KindSpare, "protected: registered (1007@pbx.example, 1008@pbx.example); failed: 1007; 5 in 10m, per ip 203.0.113.7"
 	one.Target, one.Key = ban.Account("1007", "pbx.example"), "+4930123456789"
 	one.Evidence = []ban.Evidence{{Time: at, Event: "call", Source: "esl.pbx", User: "1007", Domain: "pbx.example", Text: "INVITE +4930123456789"}}
 	d := digest{}
 	d.add(&one, at)
+	d.add(&spared, at)
 	all := c.subject(&d, "pbx1") + c.body(&d, "pbx1")
 	if strings.Contains(all, "1007") || strings.Contains(all, "123456") || !strings.Contains(all, "1**7@pbx.example") {
 		t.Errorf("not masked:\n%s", all)

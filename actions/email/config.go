@@ -14,15 +14,16 @@ import (
 	"freeswitch-security/engine/settings"
 )
 
-// Kind makes actions of `action "email" "name" { … }` blocks. mask hides the middle of a number or an account.
-func Kind(mask func(string) string) plugin.ActionKind {
+// Kind makes actions of `action "email" "name" { … }` blocks. mask hides the middle of a number or an account, and
+// maskReason those in the reason of a change.
+func Kind(mask, maskReason func(string) string) plugin.ActionKind {
 	return plugin.ActionKind{
 		Name:    "email",
 		Targets: []ban.TargetKind{ban.TargetAddress, ban.TargetNetwork, ban.TargetEndpoint, ban.TargetAccount},
 		New: func(b *settings.Block, env plugin.ActionEnv) plugin.Action {
 			c := config{name: env.Name, tls: tlsStart, on: []string{string(ban.KindAlert)}, digest: 5 * time.Minute, timeout: 30 * time.Second, giveUp: 24 * time.Hour}
 			if env.Masked {
-				c.mask = mask
+				c.mask, c.maskReason = mask, maskReason
 				b.Note("masked", "true")
 			}
 			c.read(b)
@@ -59,6 +60,7 @@ type config struct {
 	timeout        time.Duration // of one attempt
 	giveUp         time.Duration
 	mask           func(string) string // nil: nothing is masked
+	maskReason     func(string) string // likewise
 }
 
 func (c *config) read(b *settings.Block) {

@@ -14,7 +14,7 @@ const least = "server = \"smtp.example.org\"\nfrom = \"guard@example.org\"\nto =
 func parse(t *testing.T, body string) (*Action, string) {
 	t.Helper()
 	b := settingstest.Block(t, "rules.hcl", body, map[string]string{"secret": password})
-	a := Kind(strings.ToUpper).New(b, plugin.ActionEnv{Name: "email.noc", Masked: true})
+	a := Kind(strings.ToUpper, strings.ToUpper).New(b, plugin.ActionEnv{Name: "email.noc", Masked: true})
 	if b.Done(); b.Failed() {
 		return nil, b.Diagnostics().Error()
 	}

@@ -6,7 +6,7 @@
 //
 // Invariant: what waits is bounded whatever an attacker does: the first changes in full, of the others how many there were by kind and
 // rule. A change that Apply took is in a mail that the server accepted, or is counted as dropped, and the next mail says how many were.
-// Changes are dropped if the server refuses their mail, if it cannot be delivered within give_up, and if the guard ends before.
+// Changes are dropped if the server refuses their mail, if it cannot be delivered within give_up, and if the action ends before.
 // A mail keeps its Message-ID on a retry.
 //
 // The attributes of a block, with their defaults:
@@ -31,8 +31,13 @@
 // mail has at most 50 changes in full, and the number of the others by kind and rule.
 //
 // Attempts. A network error, a refused login and a 4xx answer are retried after a random part of a time that doubles from 5 s to
-// 5 min. A 5xx answer to the mail itself drops it: what an attacker wrote may look like spam, and must not stop the mails that follow.
+// 5 min. A 5xx answer to the mail itself drops it: what an attacker wrote may look like spam, and must not stop the mails that follow. So does
+// a 5xx answer to one of the recipients.
 //
-// Texts. What a caller wrote stands in subject and body with all that is not printable escaped, and bounded. With history { numbers =
-// "masked" } accounts and numbers are masked, and the texts of evidence left out.
+// The end. When the guard ends, and when a reload changes the block, what waits is sent within three seconds. A mail that the server
+// has not taken by then, and each mail if the last attempt failed, is dropped.
+//
+// Texts. Subject and body may hold what a caller wrote. It is bounded, and characters that are not printable are escaped. With
+// history { numbers = "masked" } accounts and numbers are masked. The texts of evidence, and the part of a reason that names accounts, are
+// left out.
 package email

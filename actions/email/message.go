@@ -93,8 +93,8 @@ func (c *config) describe(b *strings.Builder, one *ban.Change) {
 		say("counted", c.hidden(one.Key))
 	}
 	reason := one.Text()
-	if c.mask != nil && one.Key != "" { // a reason may name what was counted
-		reason = strings.ReplaceAll(reason, one.Key, c.mask(one.Key))
+	if c.maskReason != nil {
+		reason = c.maskReason(reason)
 	}
 	say("reason", line(reason))
 	say("from", line(strings.Join(strings.Fields(one.Country+" "+one.ASN+" "+one.ASName), " ")))

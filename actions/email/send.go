@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	netmail "net/mail"
 	"strings"
 
@@ -25,7 +26,7 @@ var errRefused = errors.New("the server refuses it")
 func (c *config) send(ctx context.Context, m *mail.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	client, err := mail.NewClient(c.host, c.options()...)
+	client, err := mail.NewClient(c.host, c.options(ctx)...)
 	if err == nil {
 		err = client.DialAndSendWithContext(ctx, m)
 	}
@@ -39,25 +40,42 @@ func (c *config) send(ctx context.Context, m *mail.Msg) error {
 	return errors.New(text)
 }
 
-func (c *config) options() []mail.Option {
+// logins are the ways to log in, the best first. All need TLS, which a block with a password has.
+var logins = []mail.SMTPAuthType{
+	mail.SMTPAuthSCRAMSHA256PLUS, mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthSCRAMSHA1PLUS, mail.SMTPAuthSCRAMSHA1,
+	mail.SMTPAuthCramMD5, mail.SMTPAuthPlain, mail.SMTPAuthLogin,
+}
+
+// options returns what the library needs for an attempt, which ends with the context.
+func (c *config) options(attempt context.Context) []mail.Option {
 	secure := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.host}
 	if c.ca != "" {
 		secure.RootCAs = x509.NewCertPool()
 		secure.RootCAs.AppendCertsFromPEM([]byte(c.ca))
 	}
 	options := []mail.Option{mail.WithPort(c.port), mail.WithTimeout(c.timeout), mail.WithTLSConfig(secure), mail.WithoutNoop()}
+	dial := new(net.Dialer).DialContext
 	switch c.tls {
 	case tlsStart:
 		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
 	case tlsDirect:
 		options = append(options, mail.WithSSL())
+		dial = (&tls.Dialer{Config: secure}).DialContext
 	default:
 		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
 	}
 	if c.user != "" {
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(c.user), mail.WithPassword(c.password))
+		options = append(options, mail.WithOpportunisticSMTPAuth(logins...), mail.WithUsername(c.user), mail.WithPassword(c.password))
 	}
-	return options
+	// The library leaves connections open after a failed login or a wrong certificate, and gives each command of
+	// a slow server the whole time of an attempt. So a connection is closed when its attempt ends.
+	return append(options, mail.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err == nil {
+			context.AfterFunc(attempt, func() { _ = conn.Close() })
+		}
+		return conn, err
+	}))
 }
 
 // redact removes the password from what a server or the library says, and bounds it.

@@ -29,6 +29,6 @@ var kinds = config.Kinds{
 		eslaction.Kind,
 		eslaction.AccountsKind,
 		webhook.Kind,
-		email.Kind(history.Mask),
+		email.Kind(history.Mask, history.MaskReason),
 	},
 }

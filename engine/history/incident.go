@@ -139,7 +139,7 @@ func (i *Incident) prove(evidence []ban.Evidence) {
 
 // mask hides numbers and accounts. It may be repeated.
 func (i *Incident) mask() {
-	i.Target, i.Reason, i.Why = maskKey(i.Target), maskText(i.Reason), maskText(i.Why)
+	i.Target, i.Reason, i.Why = maskKey(i.Target), MaskReason(i.Reason), MaskReason(i.Why)
 	i.Evidence = slices.Clone(i.Evidence)
 	for n := range i.Evidence {
 		e := &i.Evidence[n]
@@ -158,8 +158,8 @@ func maskKey(key string) string {
 	return strings.Join(fields, ",")
 }
 
-// maskText returns a reason without what a rule counts by, and with what looks like a number or an account masked.
-func maskText(reason string) string {
+// MaskReason returns a reason without what a rule counts by, and with what looks like a number or an account masked.
+func MaskReason(reason string) string {
 	for _, end := range []string{", ", " (", "; "} {
 		reason, _, _ = strings.Cut(reason, end)
 	}
