@@ -282,6 +282,7 @@ func (e *Engine) next() (at time.Time, ok bool) {
 // and the new trust unbans what it covers. It must be called on the core's goroutine; see
 // [Engine.Do].
 func (e *Engine) Reload(cfg *config.Config) {
+	cfg.GeoIP.Adopt(e.cfg.GeoIP)
 	e.cfg, e.reload = cfg, status.Reload{At: e.options.Clock.Now()}
 	rules := rule.NewSet(cfg.Rules)
 	rules.Apart = e.apart

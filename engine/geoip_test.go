@@ -22,12 +22,12 @@ func TestPlaces(t *testing.T) {
 	geoiptest.Write(t, path, geoiptest.IPinfoLite, map[string]event.Place{
 		"203.0.113.0/24": hosting, "198.51.100.0/24": {Country: "DE", ASN: "AS64501", ASName: "Beispiel"},
 	})
-	cfg := siteConfig(t, `
+	text := `
 source "esl" "pbx" {}
 action "iptables" "drop" {}
 geoip {
-  country = "`+path+`"
-  asn     = "`+path+`"
+  country = "` + path + `"
+  asn     = "` + path + `"
 }
 rule "abroad" {
   on    = [source.esl.pbx]
@@ -40,7 +40,8 @@ rule "abroad" {
   }
   ban {}
 }
-`)
+`
+	cfg := siteConfig(t, text)
 	var changes []*ban.Change
 	e := New(cfg, Options{OnChange: func(c *ban.Change) { changes = append(changes, c) }})
 	at := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -74,6 +75,10 @@ rule "abroad" {
 		return p.Severity == status.Warning && p.Subject == "geoip" && strings.Contains(p.Text, path) && strings.Contains(p.Text, "still in use")
 	}) {
 		t.Errorf("problems: %v", status.Problems(&s, nil))
+	}
+	e.Reload(siteConfig(t, text))
+	if place := e.Ledger().PlaceOf(ban.Address(changes[0].Target.Prefix().Addr())); place != hosting {
+		t.Errorf("after a reload while the file is missing the target is at %+v", place)
 	}
 }
 

@@ -45,6 +45,20 @@ func (d *Databases) open(fsys fs.FS, path string) *file {
 	return f
 }
 
+// Adopt takes over what was read before of the same files, where they could not be read now. Both may be nil.
+func (d *Databases) Adopt(before *Databases) {
+	if d == nil || before == nil {
+		return
+	}
+	for _, f := range d.files {
+		for _, old := range before.files {
+			if f.path == old.path {
+				f.current.CompareAndSwap(nil, old.current.Load())
+			}
+		}
+	}
+}
+
 // Has reports whether an attribute of the block names a database. d may be nil.
 func (d *Databases) Has(attribute string) bool {
 	return d != nil && (attribute == "country" && d.country != nil || attribute == "asn" && d.asn != nil)
