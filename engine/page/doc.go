@@ -1,4 +1,4 @@
-// Package page is what a person sees of the guard in a browser: whether it sees, decides and blocks, who is
+// Package page is what a person sees of the guard in a browser: whether it sees, decides and bans, who is
 // banned and why, what is close to a ban, and changes as they happen.
 //
 // It stands beside the path, behind the admin listener, which admits the requests, and gives and changes what

@@ -152,9 +152,9 @@ type step struct {
 	Text     string
 }
 
-// stepsOf says whether the guard sees, decides and blocks. A problem belongs to one of them, by its subject.
+// stepsOf says whether the guard sees, decides and bans. A problem belongs to one of them, by its subject.
 func stepsOf(s *status.Status) []step {
-	steps := []step{{Name: "sees"}, {Name: "decides"}, {Name: "blocks"}}
+	steps := []step{{Name: "sees"}, {Name: "decides"}, {Name: "bans"}}
 	problems := make([][]status.Problem, len(steps))
 	for _, p := range s.Problems {
 		kind, _, _ := strings.Cut(p.Subject, " ")
@@ -190,7 +190,7 @@ func (f *front) Verdict() string {
 	var wrong []string
 	for _, s := range f.Steps {
 		if s.Severity == status.Critical {
-			wrong = append(wrong, map[string]string{"sees": "attacks are not seen", "decides": "decisions fail", "blocks": "bans are not enforced"}[s.Name])
+			wrong = append(wrong, map[string]string{"sees": "attacks are not seen", "decides": "decisions fail", "bans": "bans are not enforced"}[s.Name])
 		}
 	}
 	switch {

@@ -186,7 +186,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestWords says in words whether the guard sees, decides and blocks.
+// TestWords says in words whether the guard sees, decides and bans.
 func TestWords(t *testing.T) {
 	for _, c := range []struct {
 		problems []status.Problem

@@ -10,7 +10,7 @@ locals {
 }
 
 # Two wrong passwords from abroad are enough. An address that no database knows is not abroad: country != ''.
-# Without that part, this rule would judge everyone while the database is missing.
+# Without that part, this rule would match every address while the database is missing.
 rule "password guessing from abroad" {
   on    = local.switch
   match = "event == 'auth_failure' and country != '' and not (country in local.home)"
