@@ -120,6 +120,7 @@ func (l *loader) readAll(dir string) {
 	}
 	all.Wait()
 	for i, name := range paths {
+		l.tests = l.tests || read[i].hides
 		l.addFile(name, read[i])
 	}
 }
@@ -128,6 +129,7 @@ func (l *loader) readAll(dir string) {
 type parsing struct {
 	file  *hcl.File
 	diags hcl.Diagnostics
+	hides bool  // a rule, in a test: the tests are read, so that the mistake is found
 	err   error // it could not be read
 }
 
@@ -140,7 +142,9 @@ func parseFile(fsys fs.FS, name string, tests bool) (p parsing) {
 	if strings.HasSuffix(name, ".json") {
 		parse = json.ParseWithStartPos
 	} else if !tests {
-		if p.file, p.diags = parsed(parse, withoutTests(src), name); !p.diags.HasErrors() {
+		var rules []byte
+		rules, p.hides = withoutTests(src)
+		if p.file, p.diags = parsed(parse, rules, name); !p.diags.HasErrors() {
 			return p
 		}
 	}

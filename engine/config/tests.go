@@ -266,19 +266,23 @@ func (r *ruleBlock) decodeExpectedAlerts(b *settings.Block, alerts map[ban.Targe
 
 // withoutTests empties the lines of the test blocks of a file, so that all others keep their numbers. What
 // it is not sure of stays as it is: a block that shares its first or last line with something else, and
-// whole files with a long comment, or with a heredoc that is a template.
-func withoutTests(src []byte) []byte {
+// whole files with a long comment, or with a heredoc that is a template. A file hides a rule if one is in a
+// heredoc of a test, as if the end of that was forgotten; it stays as it is too.
+func withoutTests(src []byte) (out []byte, hides bool) {
 	if bytes.Contains(src, []byte("/*")) {
-		return src
+		return src, false
 	}
-	out := make([]byte, 0, len(src))
+	out = make([]byte, 0, len(src))
 	depth, outside := 0, -1 // of brackets; outside the test block, -1: there is none
 	heredoc := ""           // the word that ends it
 	for line := range bytes.Lines(src) {
 		text := strings.TrimSpace(string(line))
 		if heredoc != "" {
 			if strings.Contains(text, "${") || strings.Contains(text, "%{") {
-				return src
+				return src, false
+			}
+			if outside >= 0 && strings.HasPrefix(text, `rule "`) {
+				return src, true
 			}
 			if text == heredoc {
 				heredoc = ""
@@ -289,7 +293,7 @@ func withoutTests(src []byte) []byte {
 			}
 			var sure bool
 			if depth, heredoc, sure = brackets(strings.TrimRight(string(line), "\r\n"), depth); !sure {
-				return src
+				return src, false
 			}
 		}
 		if outside < 0 {
@@ -299,12 +303,12 @@ func withoutTests(src []byte) []byte {
 		out = append(out, '\n')
 		if heredoc == "" && depth <= outside {
 			if text != "}" {
-				return src
+				return src, false
 			}
 			outside = -1
 		}
 	}
-	return out
+	return out, false
 }
 
 // brackets counts the brackets that are open behind a line, and returns the word that ends the heredoc

@@ -91,6 +91,7 @@ func TestNoRuleIsHidden(t *testing.T) {
 		"test \"a\" {\n" + rule + "}\n}\n",
 		rule + "test \"a\" {\n  given {\n    line = <<EOT \n}\n}\n}\nrule \"s\" {\nEOT\n  }\n}\n}\n",
 		rule + "test \"a\" {\n" + rule + "}\n}\n",
+		rule + "test \"a\" {\n  given {\n    event = \"auth_failure\"\n    line = <<EOT\n  }\n}\n}\n" + rule + "test \"b\" {\n  given {\n    line = <<EOT\nEOT\n  }\n}\n}\n",
 		rule + "ban {\n  test \"a\" {\n  }\n}\n}\n",
 	} {
 		dir := t.TempDir()
