@@ -44,7 +44,7 @@ test-kernel: ## run the firewall tests, as root, in network namespaces
 figures: ## hold all figures to their limits, as root, on an idle machine; needs ripgrep and 5 GB in $TMPDIR
 	@status=0; \
 	SLACK=1 $(GO) test -count=1 -v -run '^TestFollowFigures$$' ./sources/logfile || status=1; \
-	FIGURES=1 SLACK=1 $(GO) test -count=1 -timeout 40m -tags kernel -v -run 'Latency|ManyBans|Flood|Footprint|Restart|NewAttacker|Figure|WireLoad' ./cmd/freeswitch-security/kernel || status=1; \
+	FIGURES=1 SLACK=1 $(GO) test -count=1 -timeout 40m -tags kernel -v -run 'Latency|ManyBans|Flood|Footprint|Restart|NewAttacker|Figure|WireLoad|Joiner' ./cmd/freeswitch-security/kernel || status=1; \
 	exit $$status
 
 compare: ## compare with fail2ban, where it is installed, as root: latency, 1,000 bans, replay
@@ -54,10 +54,12 @@ soak: ## run the long tests: a thousand damaged states, hundreds of rotations, o
 	DAMAGES=1000 $(GO) test -count=1 -run '^TestDamages$$' -v ./engine/ban
 	SEQUENCES=100000 $(GO) test -count=1 -run '^TestWindowsAgreeWithModel$$' -v ./engine/rule
 	FLEET_ROUNDS=200 FLEET_BANS=100000 $(GO) test -count=1 -timeout 60m -run 'TestFleetAgreesWithModel|TestJoiner' -v ./engine/fleet
+	FLEET_NODES=200 $(GO) test -count=1 -run '^TestManyNodes$$' -v ./engine/fleet
 	LOGFILE_SOAK=1 $(GO) test -count=1 -timeout 60m -run TestSoak -v ./sources/logfile/tail
 	DATAGRAMS=1000000 $(GO) test -count=1 -run '^TestHostile$$' -v ./sources/sip/hep
 	REWRITES=60 $(GO) test -count=1 -timeout 60m -tags kernel -run TestRewritten -v ./cmd/freeswitch-security/kernel
 	KILLS=200 $(GO) test -count=1 -timeout 60m -tags kernel -run TestKillNine -v ./cmd/freeswitch-security/kernel
+	FLEET_KILLS=200 $(GO) test -count=1 -timeout 60m -tags kernel -run TestFleetChaos -v ./cmd/freeswitch-security/kernel
 
 # Only packages in which a goroutine is started, also by a test: in the others nothing races. The tests left
 # out are of one goroutine, or do what others do in the same goroutines or in other processes. They take

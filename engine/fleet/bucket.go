@@ -31,6 +31,7 @@ type session struct {
 	drops    uint64    // of connections, when it began
 	lease    uint64    // the revision of the node's name
 	leased   time.Time
+	renew    time.Duration // after leased
 	over     context.CancelFunc
 }
 
@@ -179,7 +180,7 @@ func (n *Node) newSession(ctx context.Context, created time.Time, sequence uint6
 	if s.lease, err = n.lease.take(asking, s, n); err != nil {
 		return nil, err
 	}
-	s.leased = time.Now()
+	s.leased, s.renew = time.Now(), leaseEvery
 	return s, s.read(asking, n, sequence)
 }
 

@@ -100,7 +100,8 @@ type sign struct {
 
 func (l *lease) key(n *Node) string { return leasePrefix + n.cfg.Node }
 
-// every returns how often the name is renewed: less often in a large fleet, where all hear all.
+// leaseInterval returns how soon the name is renewed: later in a large fleet, where all hear all. So each node
+// hears 20 renewals a second at most.
 func (n *Node) leaseInterval() time.Duration {
 	return leaseEvery + time.Duration(len(n.peers.all))*time.Second/20
 }
@@ -126,7 +127,7 @@ func (l *lease) take(ctx context.Context, s *session, n *Node) (rev uint64, err 
 			break
 		}
 		if other.Instance != l.instance || l.held && other.Run != l.run {
-			return 0, fmt.Errorf("another guard has the name %q in this fleet, on the host %q: give one of them another name; a guard that was ended hard is forgotten after some 15 seconds",
+			return 0, fmt.Errorf("another guard has the name %q in this fleet, on the host %q: give one of them another name; a guard that was ended hard is forgotten after 15 seconds, in a fleet of hundreds after minutes",
 				n.cfg.Node, clip(other.Host, maxWord))
 		}
 	}
@@ -141,11 +142,12 @@ func (l *lease) take(ctx context.Context, s *session, n *Node) (rev uint64, err 
 
 // refresh renews the node's name if it is time.
 func (n *Node) refresh() {
-	s, every := n.session, n.leaseInterval()
-	if s == nil || time.Since(s.leased) < every {
+	s := n.session
+	if s == nil || time.Since(s.leased) < s.renew { // as it was promised then: the fleet may have grown since
 		return
 	}
-	s.leased = time.Now()
+	every := n.leaseInterval()
+	s.leased, s.renew = time.Now(), every
 	_, err := s.js.PublishMsgAsync(&nats.Msg{Subject: n.subject + n.lease.key(n), Data: n.sign(false)},
 		jetstream.WithExpectLastSequencePerSubject(s.lease), jetstream.WithMsgTTL((leaseTTL * every).Round(time.Second)))
 	if err != nil {

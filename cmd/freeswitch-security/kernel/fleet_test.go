@@ -9,16 +9,16 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
-
-	"freeswitch-security/engine/fleet/fleettest"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/sys/unix"
@@ -34,13 +34,14 @@ const serverAddress = "10.78.0.1"
 type member struct {
 	*daemon
 	address string
+	socket  string // of its HTTP API
 	ear     *ear
 }
 
 // TestFleetLatency has one guard of three ban attackers that send to all three switches, and
 // measures the time from their last packet at this switch to the last one at each of the others.
 func TestFleetLatency(t *testing.T) {
-	fleet := startFleet(t, ``)
+	_, fleet := startFleet(t, ``)
 	attackers := 10
 	if slack() == 1 {
 		attackers = 50
@@ -60,7 +61,7 @@ func TestFleetLatency(t *testing.T) {
 // TestFleetManyBans has one guard of three ban 10,000 addresses at once.
 func TestFleetManyBans(t *testing.T) {
 	const bans = 10_000
-	fleet := startFleet(t, `backend = "ipset"`)
+	_, fleet := startFleet(t, `backend = "ipset"`)
 	lines := burst(bans, 1)
 	began := time.Now()
 	fleet[0].write(lines)
@@ -69,6 +70,36 @@ func TestFleetManyBans(t *testing.T) {
 		t.Logf("%d bans are in the kernel at %s after %s", bans, m.address, time.Since(began).Round(time.Millisecond))
 	}
 	hold(t, fleetBans, milliseconds(time.Since(began)))
+}
+
+// TestFleetJoiner starts a guard that knows nothing in a fleet with 100,000 bans.
+func TestFleetJoiner(t *testing.T) {
+	bans := 100_000
+	if slack() > 1 {
+		bans = 10_000
+	}
+	_, fleet := startFleet(t, `backend = "ipset"`)
+	for _, m := range fleet[1:] {
+		m.stop(syscall.SIGTERM) // it gives its name back
+	}
+	fleet[0].write(burst(bans, 1))
+	teller, joiner := askingAt(t, fleet[0].socket), fleet[2]
+	watching(t, 30*time.Second, 100*time.Millisecond, "all is told", func() bool {
+		var s struct{ Fleet struct{ Records, Unsent int } }
+		teller.does("GET", "/security/status", "", &s)
+		return s.Fleet.Records == bans && s.Fleet.Unsent == 0
+	})
+	if err := os.RemoveAll(filepath.Join(joiner.dir, "state")); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	joiner.start()
+	watching(t, 10*time.Second, 10*time.Millisecond, "it joins", func() bool { return strings.Contains(joiner.said.String(), `msg="fleet joined"`) })
+	t.Logf("joined after %s", time.Since(began).Round(time.Millisecond))
+	watching(t, 20*time.Second, 10*time.Millisecond, "all are in its kernel", func() bool { return membersIn(t, joiner.namespace, "freeswitch-blocked") >= bans })
+	if bans == 100_000 {
+		hold(t, fleetJoiner, milliseconds(time.Since(began)))
+	}
 }
 
 // silencedAt has an attacker send to all switches and fail at the first one. It returns how much later
@@ -98,16 +129,17 @@ func silencedAt(t testing.TB, fleet []*member, ip string) (later []time.Duration
 	return later
 }
 
-// startFleet starts the server and the guards of examples/fleet, which ban at the first failure, and
-// waits until all have joined.
-func startFleet(t *testing.T, action string) (fleet []*member) {
+// startFleet starts the server and the guards of examples/fleet, which ban at the first failure and have
+// an HTTP API on a socket, and waits until all have joined.
+func startFleet(t *testing.T, action string) (s *hub, fleet []*member) {
 	t.Helper()
-	hub := bridge(t)
-	serve(t)
+	own := bridge(t)
+	s = serve(t)
 	for i := range 3 {
-		m := &member{daemon: prepare(t, action, atOnce), address: fmt.Sprintf("10.78.0.%d", 11+i)}
+		m := &member{address: fmt.Sprintf("10.78.0.%d", 11+i), socket: adminSocket(t)}
+		m.daemon = prepare(t, action, atOnce+fmt.Sprintf(onSocket, m.socket))
 		m.namespace = networkOf(t)
-		attach(t, hub, m.namespace, fmt.Sprintf("sbc%d", i+1), m.address)
+		attach(t, own, m.namespace, fmt.Sprintf("sbc%d", i+1), m.address)
 		run(t, m.namespace, "ip route add default via "+serverAddress)
 		sample := strings.NewReplacer("192.0.2.10", serverAddress, "/etc/freeswitch-security/tls/nats-ca.crt", os.Getenv("NATS_CA")).
 			Replace(read(t, fmt.Sprintf("%ssbc%d.hcl", samples, i+1)))
@@ -122,12 +154,19 @@ func startFleet(t *testing.T, action string) (fleet []*member) {
 	for _, m := range fleet {
 		watching(t, 10*time.Second, 10*time.Millisecond, m.address+" joins", func() bool { return strings.Contains(m.said.String(), `msg="fleet joined"`) })
 	}
-	return fleet
+	return s, fleet
+}
+
+// A hub is the NATS server, in a process of its own.
+type hub struct {
+	testing.TB
+	config string
+	cmd    *exec.Cmd // nil: it does not run
 }
 
 // serve starts the server of examples/fleet, and sets the passwords and the path of the certificate
 // in the environment.
-func serve(t *testing.T) {
+func serve(t *testing.T) *hub {
 	t.Helper()
 	dir := t.TempDir()
 	certify(t, filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key"))
@@ -140,12 +179,59 @@ func serve(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	options, err := server.ProcessConfigFile(path)
+	h := &hub{TB: t, config: path}
+	h.start()
+	t.Cleanup(h.kill)
+	return h
+}
+
+// start starts the server unless it runs, and waits until it accepts connections.
+func (h *hub) start() {
+	h.Helper()
+	if h.cmd != nil {
+		return
+	}
+	h.cmd = exec.Command("/proc/self/exe", h.config)
+	h.cmd.Env = append(os.Environ(), roleVar+"=hub")
+	h.cmd.Stdout, h.cmd.Stderr = os.Stdout, os.Stderr
+	if _, err := h.cmd.StdinPipe(); err != nil {
+		h.Fatal(err)
+	}
+	if err := h.cmd.Start(); err != nil {
+		h.Fatal(err)
+	}
+	eventually(h, 10*time.Second, "the server accepts connections", func() bool {
+		conn, err := net.Dial("tcp", serverAddress+":4222")
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
+
+// kill ends the server with SIGKILL.
+func (h *hub) kill() {
+	if h.cmd != nil {
+		_ = h.cmd.Process.Kill()
+		_ = h.cmd.Wait()
+		h.cmd = nil
+	}
+}
+
+// beHub is the server, until the test ends.
+func beHub(config string) error {
+	options, err := server.ProcessConfigFile(config)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	options.NoLog, options.NoSigs = true, true
-	fleettest.Serve(t, func(o *server.Options) { *o = *options })
+	one, err := server.NewServer(options)
+	if err != nil {
+		return err
+	}
+	one.Start()
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return nil
 }
 
 // certify makes a certificate of the server, which is its own authority.

@@ -47,6 +47,11 @@ func TestMain(m *testing.M) {
 	case "internet":
 		_, _ = io.Copy(io.Discard, os.Stdin) // until the switch ends
 		os.Exit(0)
+	case "hub":
+		if err := beHub(os.Args[1]); err != nil {
+			fail(err)
+		}
+		os.Exit(0)
 	case "squatter": // listens, as its user, at a socket that was bound for it
 		if err := unix.Listen(3, 1); err != nil {
 			fail(err)
