@@ -3,5 +3,5 @@
 // It stands behind the path: the verbs `report` and `replay --report` write it, from the same types that the API
 // answers with. The file needs no other one: style and pictures are in it, and no script.
 //
-// Invariant: all that an attacker wrote is text, and the file has a bounded size, below 1 MB.
+// Invariant: all that an attacker wrote is text, and the file has a bounded size, below 2 MB.
 package report
