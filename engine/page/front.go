@@ -197,7 +197,7 @@ func (f *front) Verdict() string {
 	case len(wrong) > 0:
 		return strings.ToUpper(wrong[0][:1]) + strings.Join(wrong, ", ")[1:]
 	case f.Severity == status.Warning:
-		return "Something wants your attention"
+		return "Degraded"
 	}
-	return "All is well"
+	return "No problems"
 }

@@ -192,13 +192,13 @@ func TestWords(t *testing.T) {
 		problems []status.Problem
 		want     string
 	}{
-		{nil, "All is well|ok ok ok"},
-		{[]status.Problem{{Severity: status.Info, Subject: "source a", Text: "x"}}, "All is well|ok ok ok"},
+		{nil, "No problems|ok ok ok"},
+		{[]status.Problem{{Severity: status.Info, Subject: "source a", Text: "x"}}, "No problems|ok ok ok"},
 		{[]status.Problem{{Severity: status.Critical, Subject: "source a", Text: "x"}}, "Attacks are not seen|critical ok ok"},
 		{[]status.Problem{{Severity: status.Critical, Subject: "action b", Text: "x"}, {Severity: status.Warning, Subject: "rules", Text: "y"}}, "Bans are not enforced|ok warning critical"},
 		{[]status.Problem{{Severity: status.Critical, Subject: "sources", Text: "x"}, {Severity: status.Critical, Subject: "kernel", Text: "y"}}, "Attacks are not seen, bans are not enforced|critical ok critical"},
-		{[]status.Problem{{Severity: status.Warning, Subject: "dry run", Text: "x"}}, "Something wants your attention|ok ok warning"},
-		{[]status.Problem{{Severity: status.Warning, Subject: "state", Text: "x"}}, "Something wants your attention|ok warning ok"},
+		{[]status.Problem{{Severity: status.Warning, Subject: "dry run", Text: "x"}}, "Degraded|ok ok warning"},
+		{[]status.Problem{{Severity: status.Warning, Subject: "state", Text: "x"}}, "Degraded|ok warning ok"},
 	} {
 		s := status.Status{Problems: c.problems, Severity: status.Worst(c.problems)}
 		f := front{Status: &s, Steps: stepsOf(&s)}
