@@ -46,7 +46,7 @@ func (d *daemon) shipped(sources ...string) *daemon {
 	for _, path := range files {
 		text, err := os.ReadFile(path)
 		if filepath.Base(path) == site {
-			text = fmt.Appendf(nil, "locals {\n  switch = [%s, source.log.freeswitch]\n}\n", strings.Join(sources, ", "))
+			text = fmt.Appendf(nil, "locals {\n  switch = [%s]\n}\n", strings.Join(append(sources, "source.log.freeswitch"), ", "))
 		}
 		text = brake.ReplaceAll(text, []byte("${1}10000"))
 		if err == nil {
