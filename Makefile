@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export RECORDINGS
 
 .DEFAULT_GOAL := help
-.PHONY: help build run fleet replay score test test-kernel figures compare soak race lint bench fuzz clean
+.PHONY: help build run fleet replay score test test-kernel test-browser figures compare soak race lint bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ test: ## run all tests that need only Go
 
 test-kernel: ## run the firewall tests, as root, in network namespaces
 	$(GO) test -count=1 -timeout 20m -p 1 -tags kernel ./actions/iptables ./cmd/freeswitch-security/kernel
+
+test-browser: ## use the page in Chromium, as root; AXE=/path/axe.min.js checks its accessibility, SCREENSHOTS=/dir keeps pictures
+	@command -v chromium >/dev/null || { echo "chromium is missing: apt-get install chromium" >&2; exit 1; }
+	$(GO) test -count=1 -timeout 5m -vet=off -tags 'kernel browser' -run '^TestBrowser$$' -v ./cmd/freeswitch-security/kernel
 
 figures: ## hold all figures to their limits, as root, on an idle machine; needs ripgrep and 5 GB in $TMPDIR
 	@status=0; \

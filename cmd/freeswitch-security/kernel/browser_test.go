@@ -79,7 +79,7 @@ func open(t testing.TB) *browser {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 90*time.Second)
+	ctx, cancel = context.WithTimeout(ctx, most(90*time.Second))
 	t.Cleanup(cancel)
 	err := chromedp.Listen(ctx, func(e any) {
 		switch e := e.(type) {
