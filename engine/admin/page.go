@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +64,7 @@ func (g pageGuard) Kernel(ctx context.Context, now bool) (page.Kernel, error) {
 // Trackers implements [page.Guard].
 func (g pageGuard) Trackers(ctx context.Context, most int) ([]status.Tracker, error) {
 	all, err := g.trackers.within(ctx, lately)
-	return slices.Clone(all[:min(most, len(all))]), err // of one answer for many requests
+	return all[:min(most, len(all))], err
 }
 
 // History implements [page.Guard].

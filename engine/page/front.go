@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
 
@@ -55,7 +56,7 @@ func (p *Page) look(ctx context.Context, q Query) (f front, err error) {
 	if f.Status, err = p.guard.Status(ctx); err != nil {
 		return f, err
 	}
-	if f.Close, err = p.guard.Trackers(ctx, mostClose); err != nil {
+	if f.Close, err = p.close(ctx); err != nil {
 		return f, err
 	}
 	if f.Bans, err = p.list(ctx, q); err != nil {
@@ -70,6 +71,22 @@ func (p *Page) look(ctx context.Context, q Query) (f front, err error) {
 		f.Node = f.Fleet.Node
 	}
 	return f, nil
+}
+
+// close returns the keys closest to a ban. Those of banned targets are left out.
+func (p *Page) close(ctx context.Context) (keys []status.Tracker, err error) {
+	all, err := p.guard.Trackers(ctx, mostTrackers)
+	for _, t := range all {
+		if target, err := ban.ParseTarget(t.Key); err == nil {
+			if _, banned := p.guard.Ledger().Covering(target); banned {
+				continue
+			}
+		}
+		if keys = append(keys, t); len(keys) == mostClose {
+			break
+		}
+	}
+	return keys, err
 }
 
 // bans is one page of the bans in force.

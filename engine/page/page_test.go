@@ -171,6 +171,17 @@ func TestHostile(t *testing.T) {
 }
 
 // TestHeaders: every page has the policy.
+// TestClose leaves out of the keys close to a ban those that are banned already.
+func TestClose(t *testing.T) {
+	w := newWatchman()
+	w.ban(t, ban.Order{Target: ban.Network(netip.MustParsePrefix("198.51.100.0/24")), Author: "x"})
+	w.trackers = []status.Tracker{{Key: "198.51.100.7", Limit: 5}, {Key: "192.0.2.7", Limit: 5}, {Key: "1000@pbx", Limit: 5}}
+	keys, err := (&Page{guard: w}).close(t.Context())
+	if err != nil || len(keys) != 2 || keys[0].Key != "192.0.2.7" || keys[1].Key != "1000@pbx" {
+		t.Errorf("%v %v", keys, err)
+	}
+}
+
 func TestHeaders(t *testing.T) {
 	p := New(newWatchman())
 	for path, code := range map[string]int{"/": 200, "/ban/203.0.113.7": 200, "/ban/x": 400, "/login": 200} {
