@@ -31,7 +31,7 @@ func (c *config) compose(d digest, host string, now time.Time) *message {
 	return &message{digest: d, formed: now, msg: m}
 }
 
-// subject returns one line: what happened, and to whom.
+// subject returns one line: what happened, and to which target.
 func (c *config) subject(d *digest, host string) string {
 	text := fmt.Sprintf("[%s] %d notifications", host, d.total)
 	if d.total == 1 {

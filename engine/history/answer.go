@@ -152,7 +152,7 @@ func (h *History) fold() {
 	}
 }
 
-// Incidents returns what attackers did of whom something is known since a time: the latest first.
+// Incidents returns what attackers did that were active since a time: the latest first.
 func (h *History) Incidents(since time.Time) []Incident {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 
 // A Report is all that is shown. Its times are in UTC.
 type Report struct {
-	Title     string // of whom, or of what
+	Title     string // what the report is about
 	Recorded  bool   // of recordings: the rules would have done it
 	Span      history.Span
 	Incidents []history.Incident

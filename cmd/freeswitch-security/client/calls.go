@@ -44,7 +44,7 @@ func (c *Client) History(ctx context.Context, from, to time.Time) (s history.Spa
 // maxIncidents is the limit for Incidents.
 const maxIncidents = 1000
 
-// Incidents asks for what attackers did of whom something is known since a time, the latest first.
+// Incidents asks for what attackers did that were active since a time, the latest first.
 func (c *Client) Incidents(ctx context.Context, since time.Time) ([]history.Incident, error) {
 	var said struct {
 		Incidents []history.Incident `json:"incidents"`
