@@ -77,6 +77,7 @@ var allowed = []place{
 	{pkg: "sources/*", ours: []string{"engine/dedup", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: "actions/webhook", ours: []string{"engine/dbfile", "engine/webclient", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: "actions/email", ours: []string{"engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
+	{pkg: "actions/email/emailtest"},
 	{pkg: "actions/*", ours: []string{"engine/dbfile", "engine/plugin", "engine/settings", "engine/event", "engine/ban", "engine/status"}},
 	{pkg: command + "terminal", ours: []string{"engine/ban"}},
 	{pkg: command + "client", ours: []string{"engine/ban", "engine/config", "engine/history", "engine/status"}},

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -13,6 +14,8 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
+
+	"github.com/wneessen/go-mail"
 )
 
 // Action sends changes by mail. Apply notes, Serve sends.
@@ -136,12 +139,19 @@ func (a *Action) compose(now time.Time) {
 func (a *Action) settle(m *message, err error, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err == nil {
+	if err == nil || errors.Is(err, errPartly) {
 		if a.delivery.Failures > 0 {
 			a.log().Info("mail delivered again", "failures", a.delivery.Failures)
 		}
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if text != "" && text != a.delivery.Error {
+			a.log().Warn("mail not delivered to all recipients", "err", err)
+		}
 		a.delivery.Delivered += uint64(m.total)
-		a.delivery.Failures, a.delivery.Error = 0, ""
+		a.delivery.Failures, a.delivery.Error = 0, text
 		a.sending, a.mailedAt, a.retryAt = nil, now, time.Time{}
 		return
 	}
@@ -209,4 +219,20 @@ func (a *Action) Report(context.Context) (r status.Report) {
 		r.Add(status.Warning, "the last mail was not delivered: %s", d.Error)
 	}
 	return r
+}
+
+// A Letter is a mail of a command: a text, and a file beside it. The text must be printable.
+type Letter struct {
+	Subject, Text string
+	Name          string // of the file
+	File          []byte // HTML
+}
+
+// Send sends a letter to the recipients of the action, in one attempt and without Serve. It fails if one of them is
+// refused; the others have it then. host names the sender.
+func (a *Action) Send(ctx context.Context, l Letter, host string, now time.Time) error {
+	c := &a.config
+	m := newMail(c.from, c.to, cut(line(l.Subject), maxSubject), l.Text, host, now)
+	m.AttachReadSeeker(l.Name, bytes.NewReader(l.File), mail.WithFileContentType(mail.TypeTextHTML))
+	return c.send(ctx, m)
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"freeswitch-security/actions/email/emailtest"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/history"
@@ -45,6 +47,24 @@ func attempt(t *testing.T, a *Action, now time.Time) bool {
 	return true
 }
 
+// actionAt returns an action that sends to the server.
+func actionAt(t *testing.T, s *emailtest.Server) *Action {
+	t.Helper()
+	host, port, err := net.SplitHostPort(s.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := net.LookupPort("tcp", port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newAction(config{
+		name: "email.noc", host: host, port: n, tls: tlsStart, user: emailtest.User, password: emailtest.Password, ca: s.CA,
+		from: &address{Address: "guard@example.org"}, to: []*address{{Address: "noc@example.org"}, {Name: "Night Shift", Address: "night@example.org"}},
+		on: []string{"alert"}, digest: 5 * time.Minute, timeout: 5 * time.Second, giveUp: 24 * time.Hour,
+	})
+}
+
 func problem(a *Action) string {
 	if p := a.Report(context.Background()).Problems; len(p) > 0 {
 		return p[0].Text
@@ -55,8 +75,8 @@ func problem(a *Action) string {
 // TestMail sends over STARTTLS with a login, and has the headers of an automatic mail and no others.
 func TestMail(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "127.0.0.1:0", true)
-	a := s.action(t)
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	a := actionAt(t, s)
 	c := alert(1, hostile)
 	c.Rule, c.Key = "scanner"+hostile, strings.Repeat("ü\u202e", 4096)
 	c.Evidence = []ban.Evidence{{Time: at, Event: "auth_failure", Source: "esl.pbx", User: "1000" + hostile, Domain: "pbx", Text: strings.Repeat(hostile, 100)}}
@@ -70,8 +90,8 @@ func TestMail(t *testing.T) {
 	if !attempt(t, a, now) || problem(a) != "" {
 		t.Fatalf("not delivered: %q", problem(a))
 	}
-	subject, body := s.last(t)
-	h := s.header(0)
+	m := s.Last(t)
+	subject, body, h := m.Subject, m.Text, m.Header
 	for name, want := range map[string]string{
 		"Auto-Submitted": "auto-generated", "From": "<guard@example.org>", "To": `<noc@example.org>, "Night Shift" <night@example.org>`,
 		"Bcc": "", "Content-Type": "text/plain; charset=UTF-8",
@@ -108,8 +128,8 @@ func checkTexts(t *testing.T, subject, body string) {
 // TestDigest collects 10,000 alerts after a first one. All are counted, some are shown, and Apply does not wait.
 func TestDigest(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "127.0.0.1:0", true)
-	a := s.action(t)
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	a := actionAt(t, s)
 	apply(t, a, alert(1, "the first"))
 	now := time.Now().Add(gather)
 	attempt(t, a, now)
@@ -126,7 +146,8 @@ func TestDigest(t *testing.T) {
 		t.Errorf("%d shown, %d groups", len(a.waiting.shown), len(a.waiting.more))
 	}
 	attempt(t, a, now.Add(a.config.digest+gather))
-	subject, body := s.last(t)
+	m := s.Last(t)
+	subject, body := m.Subject, m.Text
 	if !strings.Contains(subject, "10000 notifications: rule 0 and 2 other rules") {
 		t.Errorf("subject %q", subject)
 	}
@@ -135,8 +156,8 @@ func TestDigest(t *testing.T) {
 			t.Errorf("%q is missing in %s", want, body[max(0, len(body)-500):])
 		}
 	}
-	if s.count() != 2 || len(body) > 40<<10 {
-		t.Errorf("%d mails, the last of %d bytes", s.count(), len(body))
+	if len(s.Taken()) != 2 || len(body) > 40<<10 {
+		t.Errorf("%d mails, the last of %d bytes", len(s.Taken()), len(body))
 	}
 	if d := a.Report(t.Context()).Delivery; d.Delivered != 10_001 || d.Dropped != 0 {
 		t.Errorf("%+v", d)
@@ -146,42 +167,42 @@ func TestDigest(t *testing.T) {
 // TestNoTLS gives a server without STARTTLS neither a mail nor a password.
 func TestNoTLS(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "127.0.0.1:0", false)
+	s := emailtest.Start(t, "127.0.0.1:0", false)
 	s.AllowInsecureAuth = true
-	a := s.action(t)
+	a := actionAt(t, s)
 	apply(t, a, alert(1, "r"))
 	attempt(t, a, time.Now().Add(gather))
-	if !strings.Contains(problem(a), "STARTTLS") || s.tried() != 0 || s.count() != 0 {
-		t.Errorf("%q, %d logins, %d mails", problem(a), s.tried(), s.count())
+	if !strings.Contains(problem(a), "STARTTLS") || s.Logins() != 0 || len(s.Taken()) != 0 {
+		t.Errorf("%q, %d logins, %d mails", problem(a), s.Logins(), len(s.Taken()))
 	}
 }
 
 // TestUnknownAuthority trusts no certificate but those of its authority.
 func TestUnknownAuthority(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "127.0.0.1:0", true)
-	_, s.ca = certificate(t)
-	a := s.action(t)
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	_, s.CA = emailtest.Certificate(t)
+	a := actionAt(t, s)
 	apply(t, a, alert(1, "r"))
 	attempt(t, a, time.Now().Add(gather))
-	if !strings.Contains(problem(a), "certificate") || s.tried() != 0 {
-		t.Errorf("%q, %d logins", problem(a), s.tried())
+	if !strings.Contains(problem(a), "certificate") || s.Logins() != 0 {
+		t.Errorf("%q, %d logins", problem(a), s.Logins())
 	}
 }
 
 // TestWrongPassword retries, and shows the password nowhere: the server says it again.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "127.0.0.1:0", true)
-	a := s.action(t)
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	a := actionAt(t, s)
 	a.config.password = "wrong-wrong"
 	apply(t, a, alert(1, "r"))
 	attempt(t, a, time.Now().Add(gather))
 	if text := problem(a); !strings.Contains(text, "535") || strings.Contains(text, "wrong-wrong") {
 		t.Errorf("the problem is %q", text)
 	}
-	a.config.password = password
-	if !attempt(t, a, time.Now().Add(gather+firstRetry)) || s.count() != 1 {
+	a.config.password = emailtest.Password
+	if !attempt(t, a, time.Now().Add(gather+firstRetry)) || len(s.Taken()) != 1 {
 		t.Error("not retried")
 	}
 }
@@ -193,11 +214,11 @@ func TestDownAndBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{addr: l.Addr().String()}
+	s := &emailtest.Server{Address: l.Addr().String()}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	a := s.action(t)
+	a := actionAt(t, s)
 	apply(t, a, alert(1, "r"))
 	now := time.Now().Add(gather)
 	for i := range 5 {
@@ -207,35 +228,35 @@ func TestDownAndBack(t *testing.T) {
 		now = now.Add(longestRetry)
 	}
 	id := a.sending.msg.GetMessageID()
-	back := startServer(t, s.addr, true)
-	a.config.ca = back.ca
+	back := emailtest.Start(t, s.Address, true)
+	a.config.ca = back.CA
 	apply(t, a, alert(2, "meanwhile"))
 	attempt(t, a, now)
-	if back.count() != 1 || back.header(0).Get("Message-ID") != id || problem(a) != "" {
-		t.Errorf("%d mails, %q", back.count(), problem(a))
+	if len(back.Taken()) != 1 || back.Last(t).Header.Get("Message-ID") != id || problem(a) != "" {
+		t.Errorf("%d mails, %q", len(back.Taken()), problem(a))
 	}
 	attempt(t, a, now.Add(a.config.digest))
-	if _, body := back.last(t); back.count() != 2 || !strings.Contains(body, "meanwhile") {
-		t.Errorf("%d mails: %s", back.count(), body)
+	if body := back.Last(t).Text; len(back.Taken()) != 2 || !strings.Contains(body, "meanwhile") {
+		t.Errorf("%d mails: %s", len(back.Taken()), body)
 	}
 }
 
 // TestGiveUp drops a mail that is too old, and tells it.
 func TestGiveUp(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "127.0.0.1:0", true)
-	s.reply(&smtp.SMTPError{Code: 451, Message: "try later"})
-	a := s.action(t)
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	s.Reply(&smtp.SMTPError{Code: 451, Message: "try later"})
+	a := actionAt(t, s)
 	apply(t, a, alert(1, "r"))
 	now := time.Now().Add(gather)
 	attempt(t, a, now)
 	if !strings.Contains(problem(a), "451") {
 		t.Errorf("the problem is %q", problem(a))
 	}
-	s.reply(nil)
+	s.Reply(nil)
 	apply(t, a, alert(2, "second"))
 	attempt(t, a, now.Add(a.config.giveUp))
-	if _, body := s.last(t); !strings.Contains(body, "second") || !strings.Contains(body, "1 notifications before these were not delivered") {
+	if body := s.Last(t).Text; !strings.Contains(body, "second") || !strings.Contains(body, "1 notifications before these were not delivered") {
 		t.Errorf("the body is %s", body)
 	}
 	if d := a.Report(t.Context()).Delivery; d.Dropped != 1 || d.Delivered != 1 || d.Failed != 1 {
@@ -246,20 +267,84 @@ func TestGiveUp(t *testing.T) {
 // TestRefused drops a mail that the server never takes, and goes on with the next.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "127.0.0.1:0", true)
-	s.reply(&smtp.SMTPError{Code: 554, Message: "looks like spam"})
-	a := s.action(t)
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	s.Reply(&smtp.SMTPError{Code: 554, Message: "looks like spam"})
+	a := actionAt(t, s)
 	apply(t, a, alert(1, "r"), alert(2, "r"))
 	now := time.Now().Add(gather)
 	attempt(t, a, now)
 	if d := a.Report(t.Context()).Delivery; d.Dropped != 2 || d.Waiting != 0 || !strings.Contains(d.Error, "spam") {
 		t.Errorf("%+v", d)
 	}
-	s.reply(nil)
+	s.Reply(nil)
 	apply(t, a, alert(3, "third"))
 	attempt(t, a, now.Add(a.config.digest+gather))
-	if _, body := s.last(t); !strings.Contains(body, "third") || !strings.Contains(body, "2 notifications before these") {
+	if body := s.Last(t).Text; !strings.Contains(body, "third") || !strings.Contains(body, "2 notifications before these") {
 		t.Errorf("the body is %s", body)
+	}
+}
+
+// TestRefusedRecipient: the other recipients get the mail, and status names the one that the server refuses.
+func TestRefusedRecipient(t *testing.T) {
+	t.Parallel()
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	s.Refuse("noc@example.org", &smtp.SMTPError{Code: 550, Message: "no such user"})
+	a := actionAt(t, s)
+	apply(t, a, alert(1, "r"))
+	now := time.Now().Add(gather)
+	attempt(t, a, now)
+	if m := s.Last(t); !slices.Equal(m.To, []string{"night@example.org"}) || !strings.Contains(m.Header.Get("To"), "noc@example.org") {
+		t.Errorf("%q, %q", m.To, m.Header.Get("To"))
+	}
+	if d := a.Report(t.Context()).Delivery; d.Delivered != 1 || d.Dropped != 0 || d.Failures != 0 || !strings.Contains(problem(a), "<noc@example.org>: 550") {
+		t.Errorf("%+v", d)
+	}
+	s.Refuse("noc@example.org", nil)
+	apply(t, a, alert(2, "r"))
+	now = now.Add(a.config.digest + gather)
+	if attempt(t, a, now); len(s.Last(t).To) != 2 || problem(a) != "" {
+		t.Errorf("%q, %q", s.Last(t).To, problem(a))
+	}
+	for _, one := range []string{"noc@example.org", "night@example.org"} {
+		s.Refuse(one, &smtp.SMTPError{Code: 450, Message: "come back in a minute"})
+	}
+	apply(t, a, alert(3, "r"))
+	now = now.Add(a.config.digest + gather)
+	attempt(t, a, now)
+	s.Refuse("night@example.org", nil)
+	if d := a.Report(t.Context()).Delivery; d.Waiting != 1 || d.Failed != 1 {
+		t.Errorf("none takes it now: %+v", d)
+	}
+	if attempt(t, a, now.Add(longestRetry)); len(s.Taken()) != 3 {
+		t.Error("not retried")
+	}
+	s.Refuse("noc@example.org", &smtp.SMTPError{Code: 550, Message: "no such user"})
+	s.Refuse("night@example.org", &smtp.SMTPError{Code: 553, Message: "no such user"})
+	apply(t, a, alert(4, "r"))
+	attempt(t, a, now.Add(2*longestRetry+gather))
+	if d := a.Report(t.Context()).Delivery; d.Dropped != 1 || len(s.Taken()) != 3 {
+		t.Errorf("all are refused: %+v", d)
+	}
+}
+
+// TestLetter sends a text with a file, and says which recipients do not get it.
+func TestLetter(t *testing.T) {
+	t.Parallel()
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	a := actionAt(t, s)
+	page := "<!doctype html>" + strings.Repeat("<p>ü</p>", 10_000)
+	l := Letter{Subject: "week" + hostile, Text: "▁▂█\nall is well\n", Name: "week.html", File: []byte(page)}
+	if err := a.Send(t.Context(), l, "pbx1", at); err != nil {
+		t.Fatal(err)
+	}
+	m := s.Last(t)
+	if m.Text != l.Text || m.Files["week.html"] != page || len(m.To) != 2 || m.Header.Get("Auto-Submitted") != "auto-generated" {
+		t.Errorf("%v, %q, %d bytes", m.Header, m.Text, len(m.Files["week.html"]))
+	}
+	checkTexts(t, m.Subject, m.Text)
+	s.Refuse("noc@example.org", &smtp.SMTPError{Code: 550, Message: "no such user"})
+	if err := a.Send(t.Context(), l, "pbx1", at); err == nil || !strings.Contains(err.Error(), "<noc@example.org>: 550") || len(s.Taken()) != 2 {
+		t.Errorf("%v, %d mails", err, len(s.Taken()))
 	}
 }
 
@@ -271,7 +356,7 @@ func TestSlowServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	a := (&server{addr: l.Addr().String()}).action(t)
+	a := actionAt(t, &emailtest.Server{Address: l.Addr().String()})
 	a.config.timeout = 200 * time.Millisecond
 	apply(t, a, alert(1, "r"))
 	m, _ := a.next(time.Now().Add(gather))
@@ -288,13 +373,13 @@ func TestSlowServer(t *testing.T) {
 // TestEnd sends what waits when the guard ends.
 func TestEnd(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "127.0.0.1:0", true)
-	a := s.action(t)
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	a := actionAt(t, s)
 	apply(t, a, alert(1, "the last"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	a.Serve(ctx)
-	if _, body := s.last(t); !strings.Contains(body, "the last") {
+	if body := s.Last(t).Text; !strings.Contains(body, "the last") {
 		t.Errorf("the body is %s", body)
 	}
 }
@@ -303,9 +388,9 @@ func TestEnd(t *testing.T) {
 // retried, and those behind it.
 func TestEndWithSeveral(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "127.0.0.1:0", true)
+	s := emailtest.Start(t, "127.0.0.1:0", true)
 	for _, failing := range []bool{false, true} {
-		a := s.action(t)
+		a := actionAt(t, s)
 		apply(t, a, alert(1, "first"))
 		a.next(time.Now().Add(gather)) // composes
 		apply(t, a, alert(2, "second"))
@@ -330,7 +415,7 @@ func TestEndOfSlowServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	a := (&server{addr: l.Addr().String()}).action(t)
+	a := actionAt(t, &emailtest.Server{Address: l.Addr().String()})
 	a.config.timeout = 5 * time.Minute
 	apply(t, a, alert(1, "r"))
 	a.compose(time.Now()) // is sent at once

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/actions/email/emailtest"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/settings/settingstest"
 )
@@ -13,7 +14,7 @@ const least = "server = \"smtp.example.org\"\nfrom = \"guard@example.org\"\nto =
 
 func parse(t *testing.T, body string) (*Action, string) {
 	t.Helper()
-	b := settingstest.Block(t, "rules.hcl", body, map[string]string{"secret": password})
+	b := settingstest.Block(t, "rules.hcl", body, map[string]string{"secret": emailtest.Password})
 	a := Kind(strings.ToUpper, strings.ToUpper).New(b, plugin.ActionEnv{Name: "email.noc", Masked: true})
 	if b.Done(); b.Failed() {
 		return nil, b.Diagnostics().Error()
@@ -51,7 +52,7 @@ func TestMistakes(t *testing.T) {
 		"server = \"x\"\nfrom = \"nobody\"\nto = []": "Invalid address",
 		"server = \"x\"\nfrom = \"a@b.example\\r\\nBcc: c@d.example\"\nto = [\"a@b.example\"]": "Invalid address",
 	} {
-		if _, mistake := parse(t, body); !strings.Contains(mistake, want) || strings.Contains(mistake, password) {
+		if _, mistake := parse(t, body); !strings.Contains(mistake, want) || strings.Contains(mistake, emailtest.Password) {
 			t.Errorf("%s: %q, want %q", body, mistake, want)
 		}
 	}

@@ -6,38 +6,110 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"net"
 	netmail "net/mail"
+	"net/textproto"
 	"strings"
 
 	"freeswitch-security/engine/event"
 
 	"github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 )
 
 // An address is that of a mailbox.
 type address = netmail.Address
 
-// errRefused says that the server will never take a mail.
-var errRefused = errors.New("the server refuses it")
+var (
+	// errRefused says that the server will never take a mail.
+	errRefused = errors.New("the server refuses it")
+	// errPartly says that the server took a mail, but not for all recipients.
+	errPartly = errors.New("the other recipients have it")
+)
 
-// send sends a mail, within the time of an attempt. Errors have no secrets.
+// A failure is what the server said, and what it means: errRefused or errPartly.
+type failure struct {
+	text string
+	kind error
+}
+
+func (f *failure) Error() string { return f.text + ": " + f.kind.Error() }
+func (f *failure) Unwrap() error { return f.kind }
+
+// judge returns a failure if the answer of a server says that no later attempt would succeed.
+func judge(err error) error {
+	if answer, ok := errors.AsType[*textproto.Error](err); ok && answer.Code >= 500 {
+		return &failure{answer.Error(), errRefused}
+	}
+	return err
+}
+
+// send sends a mail to the recipients that the server accepts, within the time of an attempt. It fails with errPartly
+// if there are others too, and with errRefused if no later attempt would succeed. Errors have no secrets.
 func (c *config) send(ctx context.Context, m *mail.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	client, err := mail.NewClient(c.host, c.options(ctx)...)
-	if err == nil {
-		err = client.DialAndSendWithContext(ctx, m)
+	if err != nil {
+		return err
 	}
-	if err == nil || m.IsDelivered() { // or the server took it, and closed the connection
+	session, err := client.DialToSMTPClientWithContext(ctx)
+	if err == nil {
+		err = transact(session, m)
+		_ = client.CloseWithSMTPClient(session) // the server has answered, or never will
+	}
+	if err == nil {
 		return nil
 	}
-	text := c.redact(err.Error())
-	if refusal, ok := errors.AsType[*mail.SendError](err); ok && !refusal.IsTemp() && refusal.ErrorCode() >= 500 {
-		return fmt.Errorf("%s: %w", text, errRefused)
+	if f, ok := errors.AsType[*failure](err); ok {
+		return &failure{c.redact(f.text), f.kind}
 	}
-	return errors.New(text)
+	return errors.New(c.redact(err.Error()))
+}
+
+// transact passes a mail to the server. The library would give it to all recipients or to none.
+func transact(s *smtp.Client, m *mail.Msg) error {
+	from, err := m.GetSender(false)
+	if err != nil {
+		return err
+	}
+	to, err := m.GetRecipients()
+	if err != nil {
+		return err
+	}
+	if err := s.Mail(from); err != nil {
+		return judge(err)
+	}
+	var left []string // recipients that are not accepted, and why
+	later := false
+	for _, one := range to {
+		if err := s.Rcpt(one); err != nil {
+			left = append(left, one+": "+err.Error())
+			later = later || !errors.Is(judge(err), errRefused)
+		}
+	}
+	why := strings.Join(left, "; ")
+	switch {
+	case len(left) < len(to):
+	case later:
+		return errors.New(why)
+	default:
+		return &failure{why, errRefused}
+	}
+	w, err := s.Data()
+	if err != nil {
+		return judge(err)
+	}
+	if _, err := m.WriteTo(w); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return judge(err)
+	}
+	if len(left) > 0 {
+		return &failure{why, errPartly}
+	}
+	return nil
 }
 
 // logins are the ways to log in, the best first. All need TLS, which a block with a password has.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,9 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/actions/email"
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/report"
 
@@ -21,36 +25,104 @@ import (
 
 func (a *app) reporting() *cobra.Command {
 	var r connFlags
-	var html string
+	var html, rules, action string
+	var mailed bool
 	since := 7 * 24 * time.Hour
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Report what happened: bans, attackers, what was spared",
-		Long: `Report what the running guard has seen and done: bans by rule and over time,
-the attackers, the networks, accounts and numbers of attacks, and what was
-spared and why. With --html it is written to a file that needs no other one.
+		Long: `Report what the running guard has seen and done: bans, attackers, networks,
+accounts and numbers of attacks, and what was spared and why. --html writes a
+page to a file that only its owner can read: it holds accounts and numbers,
+unless history { numbers = "masked" }. --mail sends the page through an action
+"email" of the rule files, once and from this command: it must be able to read
+the rules, and the secrets that they name.
 
-The file is readable by its owner alone: it holds accounts and numbers, unless
-history { numbers = "masked" } hides them.
-
-Exit status: 0 done; 2 the request failed, or the file could not be written.`,
-		Example: "  freeswitch-security report --since 1d\n  freeswitch-security report --html week.html",
+Exit status: 0 done; 1 the rules cannot be used; 2 the request failed, the file
+could not be written, or the mail was not accepted for all recipients.`,
+		Example: "  freeswitch-security report --since 1d --html day.html\n  freeswitch-security report --mail --action noc",
 		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, _ []string) error {
+		if !mailed && (rules != "" || action != "") {
+			return errors.New("--rules and --action are for --mail")
+		}
+		var by *config.Action
+		if mailed {
+			var err error
+			if by, err = a.mailer(rules, action); err != nil {
+				return err
+			}
+		}
 		page, err := askReport(ctx, c, since)
 		if err != nil {
 			return err
 		}
 		if html != "" {
-			return writeReport(html, page)
+			if err := writeReport(html, page); err != nil {
+				return err
+			}
+		}
+		if mailed {
+			return a.mailReport(ctx, by, page)
+		}
+		if html != "" {
+			return nil
 		}
 		return printReport(a.stdout, page, terminal.Width(a.stdout))
 	})
 	r.flags(cmd)
 	durationFlag(cmd, &since, "since", "how far back; default: 7d")
 	cmd.Flags().StringVar(&html, "html", "", "write a page to this `FILE`")
+	cmd.Flags().BoolVar(&mailed, "mail", false, "mail the page")
+	cmd.Flags().StringVar(&action, "action", "", "`NAME` of the action \"email\", if there are several")
+	cmd.Flags().StringVar(&rules, "rules", "", "`DIR` of the rules, for --mail")
 	return cmd
+}
+
+// mailer returns the action "email" of the rule files; of several the one with the name.
+func (a *app) mailer(rules, name string) (*config.Action, error) {
+	cfg, err := a.load(rules)
+	if err != nil {
+		return nil, err
+	}
+	var all []*config.Action
+	var names []string
+	for i := range cfg.Actions {
+		if one := &cfg.Actions[i]; one.Kind == "email" {
+			if name == one.Name || name == one.Ref {
+				return one, nil
+			}
+			all, names = append(all, one), append(names, one.Name)
+		}
+	}
+	switch there := strings.Join(names, ", "); {
+	case len(all) == 0:
+		return nil, errors.New(`report: the rule files have no action "email" to mail it: add one, as in examples/email`)
+	case name != "":
+		return nil, fmt.Errorf(`report: no action "email" is named %q; there are: %s`, name, there)
+	case len(all) > 1:
+		return nil, fmt.Errorf("report: several actions can mail it: choose one by --action; there are: %s", there)
+	}
+	return all[0], nil
+}
+
+// mailReport sends the page, and as a text what is printed of it.
+func (a *app) mailReport(ctx context.Context, by *config.Action, r *report.Report) error {
+	var text, page bytes.Buffer
+	if err := cmp.Or(printReport(&text, r, mailColumns), r.HTML(&page)); err != nil {
+		return err
+	}
+	now := time.Now()
+	l := email.Letter{
+		Subject: fmt.Sprintf("[%s] report: %s", r.Title, r.Headline()), Text: text.String(),
+		Name: "report-" + now.UTC().Format(time.DateOnly) + ".html", File: page.Bytes(),
+	}
+	if err := by.Action.(*email.Action).Send(ctx, l, r.Title, now); err != nil {
+		return fmt.Errorf("report: mail by action %s: %w", by.Ref, err)
+	}
+	_, err := fmt.Fprintf(a.stdout, "Mailed by action %s.\n", by.Ref)
+	return err
 }
 
 // askReport asks the guard for what happened in a time until now.
@@ -109,6 +181,7 @@ const (
 	reportRules     = 20
 	reportTop       = 5
 	reportAttackers = 10
+	mailColumns     = 78 // of the text of a mail
 )
 
 // printReport prints a summary, each line cut at so many columns; 0 cuts none.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,8 +13,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/emersion/go-smtp"
 	"golang.org/x/net/html"
 
+	"freeswitch-security/actions/email/emailtest"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/history"
@@ -126,6 +129,52 @@ func TestReport(t *testing.T) {
 		t.Errorf("%v: %s", err, page)
 	}
 	g.want(2, nil, "report", "--html", filepath.Join(t.TempDir(), "missing", "week.html"))
+}
+
+// TestReportMail: the verb mails the report by an action "email" of the rule files.
+func TestReportMail(t *testing.T) {
+	t.Parallel()
+	g := guard(t)
+	now := time.Now()
+	target, _ := ban.ParseTarget("203.0.113.7")
+	g.history.Decide(&ban.Change{Kind: ban.KindBan, At: now, Ban: ban.Ban{Target: target, Rule: "password guessing", Reason: "3 in 10m", Until: now.Add(time.Hour)}})
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	action := func(name string) string {
+		return fmt.Sprintf("action \"email\" %q {\n  server = %q\n  ca = file(\"ca.pem\")\n  user = %q\n  password = file(\"password\")\n  from = \"guard@example.org\"\n  to = [\"%s@example.org\"]\n}\n", name, s.Address, emailtest.User, name)
+	}
+	write("ca.pem", s.CA)
+	write("a.hcl", "")
+	mail := []string{"report", "--mail", "--rules", dir}
+	g.want(2, []string{`have no action "email"`}, mail...)
+	write("a.hcl", action("noc"))
+	g.want(1, []string{"password"}, mail...)
+	write("password", emailtest.Password)
+	g.want(0, []string{"Mailed by action email.noc."}, mail...)
+	m := s.Last(t)
+	if !strings.Contains(m.Subject, "1 attacker was banned, 1 ban in all.") || !strings.Contains(m.Text, "203.0.113.7") || len(m.Files) != 1 {
+		t.Errorf("%q\n%s\n%d files", m.Subject, m.Text, len(m.Files))
+	}
+	for name, page := range m.Files {
+		if !strings.HasSuffix(name, ".html") || rulesOf(t, []byte(page))["password guessing"].Bans != 1 {
+			t.Errorf("%s: %s", name, page)
+		}
+	}
+	write("b.hcl", action("boss"))
+	g.want(2, []string{"there are: noc, boss"}, mail...)
+	g.want(2, []string{`"nok"; there are: noc, boss`}, append(mail, "--action", "nok")...)
+	g.want(0, []string{"email.boss"}, append(mail, "--action", "boss")...)
+	if m := s.Last(t); len(m.To) != 1 || m.To[0] != "boss@example.org" {
+		t.Errorf("%q", m.To)
+	}
+	s.Reply(&smtp.SMTPError{Code: 552, Message: "too large"})
+	g.want(2, []string{"email.boss: 552", "too large"}, append(mail, "--action", "email.boss")...)
+	g.want(2, []string{"are for --mail"}, "report", "--action", "boss")
 }
 
 // TestReplace: a page that could not be written leaves the one of before, and only a file is replaced.
