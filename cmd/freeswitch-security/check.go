@@ -14,6 +14,7 @@ import (
 
 func (a *app) check() *cobra.Command {
 	var rules string
+	var show bool
 	cmd := &cobra.Command{
 		Use:   "check [DIR]",
 		Short: "Check the rules and show every mistake in them",
@@ -23,8 +24,11 @@ reports, and a source that no rule names. Only the rule files are opened.
 Of all verbs only check and test read the test blocks: a mistake in one keeps no
 guard from starting.
 
+--show prints what holds of the security blocks, and where it is set: in an HCL
+file, over these in a JSON file, over both in the environment.
+
 Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`,
-		Example: "  freeswitch-security check\n  freeswitch-security check /etc/freeswitch-security/rules.d",
+		Example: "  freeswitch-security check\n  freeswitch-security check --show /etc/freeswitch-security/rules.d",
 		Args:    one("DIR", 0),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := rulesDir(rules, args...)
@@ -40,6 +44,11 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 			if err := a.complain(diags, files); err != nil {
 				return err
 			}
+			if show {
+				if err := a.showSettings(cfg); err != nil {
+					return err
+				}
+			}
 			result := "No mistakes"
 			if len(diags) > 0 {
 				result = "The rules can be used, with " + terminal.Count(len(diags), "warning")
@@ -51,7 +60,21 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 		},
 	}
 	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules, as DIR")
+	cmd.Flags().BoolVar(&show, "show", false, "print the settings that hold, and where each is set")
 	return cmd
+}
+
+// showSettings prints what holds of the security blocks.
+func (a *app) showSettings(cfg *config.Config) error {
+	table := terminal.NewTable("SETTING", "SET BY", "VALUE")
+	for _, s := range cfg.Settings() {
+		table.Row(s.Name, s.From, s.Value)
+	}
+	if err := table.Print(a.stdout, 0); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(a.stdout)
+	return err
 }
 
 // hugeHeap has the next 32 MB of the heap consist of huge pages, where the kernel has some. The first use

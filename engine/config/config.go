@@ -44,6 +44,9 @@ type Config struct {
 
 	used used // by the rules
 
+	settings []Setting
+	hints    hcl.Diagnostics // for [Lint]
+
 	protectRanges map[string]hcl.Range // of the words of security.protect
 	ruleRanges    map[string]hcl.Range // of the rules, by name
 }

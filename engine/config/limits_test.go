@@ -8,7 +8,7 @@ import (
 )
 
 func TestManyMistakesAreCounted(t *testing.T) {
-	mistakes := "trusted \"x\" { networks = [" + strings.Repeat(`"10.0.0.1/8", `, 150) + strings.Repeat(`"x", `, 400) + "] }"
+	mistakes := "trusted \"x\" { networks = [" + strings.Repeat(`"0.0.0.0/0", `, 150) + strings.Repeat(`"x", `, 400) + "] }"
 	cfg, diags, _ := config.LoadFS(tree(map[string]string{"rules.d/a.hcl": mistakes}), "rules.d", kinds, nil)
 	if len(diags) != 101 || diags[100].Detail != "There are 450 more, which are not shown." {
 		t.Errorf("%d diagnostics: %v", len(diags), diags[len(diags)-1])

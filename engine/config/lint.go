@@ -14,11 +14,11 @@ import (
 )
 
 // Lint gives warnings about what is right but likely not meant: a rule without a
-// test, rules that no source reports anything for, a source that no rule names, and a
-// protection for which no source reports anything. They come in the order of files and lines, and
+// test, rules that no source reports anything for, a source that no rule names, a
+// protection for which no source reports anything, and bits behind the length of a network. They come in the order of files and lines, and
 // each has a position.
 func Lint(cfg *Config) hcl.Diagnostics {
-	var diags hcl.Diagnostics
+	diags := slices.Clone(cfg.hints)
 	warn := func(rng hcl.Range, summary, detail string) {
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail, Subject: &rng})
 	}

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,25 +34,43 @@ var variables = map[string]string{
 // switches are further words for true and false that are common in environments.
 var switches = map[string]string{"on": "true", "yes": "true", "t": "true", "off": "false", "no": "false", "f": "false"}
 
-// decodeSecurity reads the security blocks as one, and the environment over it.
+// An origin is where the value of an attribute comes from. A JSON file takes precedence over an HCL file,
+// and the environment over both.
+type origin struct {
+	rank int
+	rng  hcl.Range
+}
+
+// decodeSecurity reads the security blocks as one: those of HCL files, over them those of JSON files, and
+// over all the environment. What is overridden must be right as well.
 func (l *loader) decodeSecurity(blocks []*settings.Block) {
 	l.cfg.Security = Security{AutoBlock: true, Chain: "FREESWITCH", BlockDuration: ban.Term(time.Hour)}
-	set := map[string]hcl.Range{}
+	set := map[string]origin{}
+	var ranks [2][]*settings.Block
 	for _, b := range blocks {
-		for name := range variables {
-			attr := b.Attribute(name)
-			if attr == nil {
-				continue
-			}
-			if first, twice := set[name]; twice {
-				b.ErrorAt(attr.NameRange, "Set twice", fmt.Sprintf("%s is already set at %s. Remove one of them.", name, settings.Where(first)))
-				continue
-			}
-			set[name] = attr.NameRange
+		rank := 0
+		if strings.HasSuffix(b.Range.Filename, ".json") {
+			rank = 1
 		}
-		l.decodeSecurityBlock(b)
+		ranks[rank] = append(ranks[rank], b)
 	}
-	l.decodeSecurityBlock(l.environment())
+	for rank, blocks := range append(ranks[:], []*settings.Block{l.environment()}) {
+		for _, b := range blocks {
+			for name := range variables {
+				attr := b.Attribute(name)
+				if attr == nil {
+					continue
+				}
+				if first, twice := set[name]; twice && first.rank == rank {
+					b.ErrorAt(attr.NameRange, "Set twice", fmt.Sprintf("%s is already set at %s. Remove one of them.", name, placed(first.rng)))
+					continue
+				}
+				set[name] = origin{rank, attr.NameRange}
+			}
+			l.decodeSecurityBlock(b)
+		}
+	}
+	l.showSecurity(set)
 }
 
 // decodeSecurityBlock reads what one block sets.
@@ -64,25 +84,82 @@ func (l *loader) decodeSecurityBlock(b *settings.Block) {
 		term(b, t, &security.BlockDuration)
 	}
 	if networks, _ := b.Texts("trusted_networks"); b.Has("trusted_networks") {
-		l.cfg.Trusted = trust(b, networks, "security.trusted_networks", "")
+		l.cfg.Trusted = l.trust(b, networks, "security.trusted_networks", "")
 	}
-	prefixes, _ := b.Texts("nat64")
-	for _, t := range prefixes {
-		var prefix netip.Prefix
-		if settings.Parse(b, t, &prefix, ban.ParseNAT64, "Not a prefix of NAT64", `the prefix of a translator, such as "2001:db8:64::/96"`) {
-			security.NAT64 = append(security.NAT64, prefix)
+	if prefixes, _ := b.Texts("nat64"); b.Has("nat64") {
+		security.NAT64 = nil
+		for _, t := range prefixes {
+			var prefix netip.Prefix
+			if settings.Parse(b, t, &prefix, ban.ParseNAT64, "Not a prefix of NAT64", `the prefix of a translator, such as "2001:db8:64::/96"`) {
+				security.NAT64 = append(security.NAT64, prefix)
+			}
 		}
 	}
 	b.Int("protected_failures", &security.ProtectedFailures, minProtectedFailures, maxProtectedFailures)
-	words, _ := b.Texts("protect")
-	for _, t := range words {
-		if b.OneOf(t, "protection", slices.Sorted(maps.Keys(protectWords))) {
-			l.cfg.protectRanges[t.Value] = t.Range
-			security.Protect.Registered = security.Protect.Registered || t.Value == "registered"
-			security.Protect.Dialogues = security.Protect.Dialogues || t.Value == "dialogues"
-			security.Protect.Gateways = security.Protect.Gateways || t.Value == "gateways"
+	if words, _ := b.Texts("protect"); b.Has("protect") {
+		security.Protect = Protect{}
+		clear(l.cfg.protectRanges)
+		for _, t := range words {
+			if b.OneOf(t, "protection", slices.Sorted(maps.Keys(protectWords))) {
+				l.cfg.protectRanges[t.Value] = t.Range
+				security.Protect.Registered = security.Protect.Registered || t.Value == "registered"
+				security.Protect.Dialogues = security.Protect.Dialogues || t.Value == "dialogues"
+				security.Protect.Gateways = security.Protect.Gateways || t.Value == "gateways"
+			}
 		}
 	}
+}
+
+// A Setting is an attribute of the security blocks as it holds.
+type Setting struct {
+	Name  string // "security.block_duration"
+	Value string // as a rule file would state it
+	From  string // "config.json:5", "environment variable SECURITY_BLOCK_DURATION", "default"
+}
+
+// Settings returns what holds of the security blocks, in the order of the names.
+func (c *Config) Settings() []Setting { return c.settings }
+
+// showSecurity notes what holds, and where it is set.
+func (l *loader) showSecurity(set map[string]origin) {
+	s := &l.cfg.Security
+	list := func(texts []string) string {
+		for i, text := range texts {
+			texts[i] = strconv.Quote(text)
+		}
+		return "[" + strings.Join(texts, ", ") + "]"
+	}
+	var trusted, nat64 []string
+	for _, t := range l.cfg.Trusted { // the trusted blocks are read later
+		trusted = append(trusted, t.Target.String())
+	}
+	for _, prefix := range s.NAT64 {
+		nat64 = append(nat64, prefix.String())
+	}
+	values := map[string]string{
+		"auto_block_enabled": strconv.FormatBool(s.AutoBlock),
+		"iptables_chain":     strconv.Quote(s.Chain),
+		"block_duration":     strconv.Quote(s.BlockDuration.String()),
+		"trusted_networks":   list(trusted),
+		"nat64":              list(nat64),
+		"protect":            list(slices.Sorted(maps.Keys(l.cfg.protectRanges))),
+		"protected_failures": strconv.Itoa(cmp.Or(s.ProtectedFailures, DefaultProtectedFailures)),
+	}
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		from := "default"
+		if where, ok := set[name]; ok {
+			from = placed(where.rng)
+		}
+		l.cfg.settings = append(l.cfg.settings, Setting{"security." + name, values[name], from})
+	}
+}
+
+// placed is a place in words, which may be an environment variable.
+func placed(rng hcl.Range) string {
+	if rng.Empty() {
+		return rng.Filename
+	}
+	return settings.Where(rng)
 }
 
 // environment is a security block of what the environment sets. An empty variable counts

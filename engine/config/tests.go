@@ -230,7 +230,7 @@ func (r *ruleBlock) target(b *settings.Block, t settings.Text, widen rule.Networ
 		ok = settings.Parse(b, t, &target, ban.ParseTarget, "Not an account", `an account, such as "1000@pbx.example"`)
 		return target, ok
 	}
-	prefix, ok := network(b, t)
+	prefix, ok := r.network(b, t)
 	if widened, wider := widen.Of(prefix.Addr(), r.spec.NAT64); ok && wider && !strings.Contains(t.Value, "/") {
 		prefix = widened
 	}

@@ -7,6 +7,8 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/settings"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 // decodeTrusted reads the trusted blocks.
@@ -20,7 +22,7 @@ func (l *loader) decodeTrusted(blocks []*settings.Block) {
 		if !b.Has("users") {
 			b.Require("networks", "Write which networks or accounts are trusted: networks = [\"203.0.113.0/24\"], or users = [\"2000@pbx.example\"].")
 		}
-		l.cfg.Trusted = append(l.cfg.Trusted, trust(b, networks, b.Labels[0], comment)...)
+		l.cfg.Trusted = append(l.cfg.Trusted, l.trust(b, networks, b.Labels[0], comment)...)
 		for _, t := range users {
 			one := ban.Trusted{Name: b.Labels[0], Comment: comment, Where: settings.Where(t.Range)}
 			if settings.Parse(b, t, &one.Target, parseUser, "Not an account", `an account, such as "2000@pbx.example", or its user alone`) {
@@ -39,39 +41,38 @@ func parseUser(s string) (ban.Target, error) {
 }
 
 // trust parses networks; invalid ones are reported and left out.
-func trust(b *settings.Block, networks []settings.Text, name, comment string) []ban.Trusted {
+func (l *loader) trust(b *settings.Block, networks []settings.Text, name, comment string) []ban.Trusted {
 	var trusted []ban.Trusted
 	for _, t := range networks {
-		prefix, ok := network(b, t)
+		prefix, ok := l.network(b, t)
 		if !ok {
 			continue
 		}
 		if prefix.Bits() == 0 {
 			b.WarnAt(t.Range, "All addresses are trusted", fmt.Sprintf("%s contains every address of its family: none is ever banned.", prefix))
 		}
-		where := settings.Where(t.Range)
-		if t.Range.Empty() { // of an environment variable
-			where = t.Range.Filename
-		}
-		trusted = append(trusted, ban.Trusted{Target: ban.Network(prefix), Name: name, Comment: comment, Where: where})
+		trusted = append(trusted, ban.Trusted{Target: ban.Network(prefix), Name: name, Comment: comment, Where: placed(t.Range)})
 	}
 	return trusted
 }
 
-// network reads an address or a CIDR, and warns of bits behind its length.
-func network(b *settings.Block, t settings.Text) (netip.Prefix, bool) {
+// network reads an address or a CIDR. Bits behind its length are a hint of [Lint], except on the
+// loopback, which is trusted anyway.
+func (l *loader) network(b *settings.Block, t settings.Text) (netip.Prefix, bool) {
 	prefix, err := parsePrefix(t.Value)
 	if err != nil {
 		b.Invalid(t, "Not a network", err, `a network or an address, such as "203.0.113.0/24" or "2001:db8::1"`)
 		return netip.Prefix{}, false
 	}
 	masked := prefix.Masked()
-	if masked != prefix {
+	if masked != prefix && !masked.Addr().IsLoopback() {
 		detail := "The address has bits set behind its prefix length. They are ignored."
 		if t.Written {
 			detail = fmt.Sprintf("%s has bits set behind its prefix length. It is taken as %s.", t.Value, masked)
 		}
-		b.WarnAt(t.Range, "Host bits in a network", detail)
+		l.cfg.hints = append(l.cfg.hints, &hcl.Diagnostic{
+			Severity: hcl.DiagWarning, Summary: "Host bits in a network", Detail: detail, Subject: t.Range.Ptr(),
+		})
 	}
 	return masked, true
 }
