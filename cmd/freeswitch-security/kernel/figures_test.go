@@ -65,6 +65,7 @@ const (
 	scanIdle      = "OPTIONS of a scanner to last packet"
 	scanNoise     = "OPTIONS of a scanner to last packet, beside 10,000 messages a second"
 	guessIdle     = "fifth wrong password on the wire to last packet"
+	pagesRatio    = "p99 of event to last packet with 200 open pages, relative to none"
 	guessNoise    = "fifth wrong password on the wire to last packet, beside 10,000 messages a second"
 	bans10k       = "10,000 bans at once, in the kernel"
 	bans100k      = "100,000 bans at once, in the kernel"
@@ -96,6 +97,7 @@ var figures = slices.Concat([]*figure{
 },
 	latency(lineIdle, 2, 5), latency(lineNoise, 4, 8),
 	latency(eventIdle, 0.5, 5), latency(eventNoise, 3, 10),
+	[]*figure{{name: pagesRatio, limit: 1.2, unit: "times", cap: 5}},
 	latency(scanIdle, 0.5, 5), latency(scanNoise, 2.5, 8),
 	latency(guessIdle, 0.5, 5), latency(guessNoise, 2.5, 8),
 	[]*figure{
