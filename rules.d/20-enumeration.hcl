@@ -172,14 +172,15 @@ rule "registration to the bare IP" {
 # FreeSWITCH count, so none of your own accounts can match by its name. Add free extensions
 # that look real, such as '1234'. The second attempt bans; a single one may be a typo.
 rule "honeypot extension" {
-  on    = local.switch
-  match = <<-EOT
+  on     = local.switch
+  match  = <<-EOT
     event == 'unknown_user' and repeat in [true, false] and lower(user) in [
       'admin', 'administrator', 'anonymous', 'asterisk', 'default', 'demo', 'freeswitch',
       'guest', 'null', 'pbx', 'root', 'sip', 'sipvicious', 'support', 'test', 'tester',
       'trunk', 'user', 'voip',
     ]
   EOT
+  reason = "tried <user>"
 
   threshold {
     count  = 2

@@ -6,8 +6,8 @@
 # packet bans. The packet may be forged: hence the brake and the short ban, which the
 # next packet renews. svmap sends its OPTIONS as 100@1.1.1.1, whatever name it is given.
 rule "attack tool" {
-  on    = local.calls
-  match = <<-EOT
+  on     = local.calls
+  match  = <<-EOT
     event in ['sip_request', 'challenge', 'auth_failure', 'auth_stale', 'call'] and (
       user_agent matches `(?i)friendly-(scanner|request)|sipvicious|sundaya?ddr|sip-?scan|siparmyknife`
       or user_agent matches `(?i)pplsip|sipptk|sippts|pewswitch|voiphopper|sv(map|war|crack)|fgfdhgfxjfhyjhkj`
@@ -16,6 +16,7 @@ rule "attack tool" {
       or event == 'sip_request' and method == 'OPTIONS' and domain == '1.1.1.1'
     )
   EOT
+  reason = "attack tool: <user_agent>"
 
   ban {
     for    = ["10m", "1h"]
@@ -115,11 +116,12 @@ rule "attack tool" {
 # SIPp sends no password and is ignored. On the wire two of these names are banned at their
 # first OPTIONS or INVITE: see 45-wire.hcl.
 rule "toolkit with wrong passwords" {
-  on    = local.calls
-  match = <<-EOT
+  on     = local.calls
+  match  = <<-EOT
     event == 'auth_failure' and
     user_agent matches `(?i)sipcli|sipsak|sipp\b|vax(sip|ip)useragent|portsip|ozeki|abto|conaito|mizu|csipsimple|custom sip phone|voip sip|^z 3\b|im-client/oma`
   EOT
+  reason = "user agent <user_agent>"
 
   threshold {
     count  = 3
@@ -176,11 +178,12 @@ rule "toolkit with wrong passwords" {
 # nothing, nor does an OPTIONS or two; with failures on three accounts it bans, where other
 # names have five.
 rule "borrowed name on many accounts" {
-  on    = local.calls
-  match = <<-EOT
+  on     = local.calls
+  match  = <<-EOT
     event == 'auth_failure' and
     user_agent matches `(?i)^$|^cisco-(sipgateway|cucm)|^cisco$|eyebeam|x-?lite|aster(isk|ix) pbx|^f?pbx|freepbx|linksys|^voip$|^x$`
   EOT
+  reason = "user agent <user_agent>"
 
   threshold {
     distinct = "user"

@@ -14,8 +14,9 @@
 # An honest sipcli that calls without having registered is banned: let it register first,
 # or trust its address.
 rule "toolkit that looks around" {
-  on    = local.wires
-  match = "event == 'sip_request' and method != 'REGISTER' and user_agent matches `(?i)^sipcli|vax(sip|ip)useragent`"
+  on     = local.wires
+  match  = "event == 'sip_request' and method != 'REGISTER' and user_agent matches `(?i)^sipcli|vax(sip|ip)useragent`"
+  reason = "user agent <user_agent>"
 
   ban {
     for    = ["10m", "1h"]
@@ -430,8 +431,9 @@ rule "refused calls" {
 # trust it. A new trunk whose numbers have no route yet is banned: trust it while you set it
 # up.
 rule "walking numbers" {
-  on    = local.wires
-  match = "event == 'call_rejected' and not proven"
+  on     = local.wires
+  match  = "event == 'call_rejected' and not proven"
+  reason = "dialled <destination>"
 
   threshold {
     distinct = "destination"

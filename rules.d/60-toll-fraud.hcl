@@ -51,8 +51,9 @@ locals {
 # The sender of an INVITE may be forged: hence the short first ban and the brake. A ban
 # does not end a call that is up; action "esl" does.
 rule "toll fraud" {
-  on    = local.calls
-  match = "event == 'call' and fields['variable_sip_authorized'] != 'true' and destination matches local.dials_abroad"
+  on     = local.calls
+  match  = "event == 'call' and fields['variable_sip_authorized'] != 'true' and destination matches local.dials_abroad"
+  reason = "dialled <destination>"
 
   threshold {
     distinct = "destination"
@@ -146,8 +147,9 @@ rule "toll fraud" {
 # The same for one number dialled again and again: an attacker who found a way out calls
 # the number that pays. Ten calls in ten minutes ban.
 rule "toll fraud by repetition" {
-  on    = local.calls
-  match = "event == 'call' and fields['variable_sip_authorized'] != 'true' and destination matches local.dials_abroad"
+  on     = local.calls
+  match  = "event == 'call' and fields['variable_sip_authorized'] != 'true' and destination matches local.dials_abroad"
+  reason = "dialled <destination>"
 
   threshold {
     count  = 10
@@ -214,8 +216,9 @@ rule "toll fraud by repetition" {
 # known by its last nine digits. A carrier delivers one of your numbers in one form, or in
 # two or three while it changes something.
 rule "walking prefixes" {
-  on    = local.calls
-  match = "event == 'call' and fields['variable_sip_authorized'] != 'true' and len(destination) > 10"
+  on     = local.calls
+  match  = "event == 'call' and fields['variable_sip_authorized'] != 'true' and len(destination) > 10"
+  reason = "dialled <destination>"
 
   threshold {
     per      = ["ip", "destination_tail"]
@@ -298,8 +301,9 @@ rule "walking prefixes" {
 # or have a +. Trust a carrier that delivers numbers of many countries without a +, and
 # is not a gateway.
 rule "walking prefixes and numbers" {
-  on    = local.calls
-  match = "event == 'call' and fields['variable_sip_authorized'] != 'true' and len(destination) > 10"
+  on     = local.calls
+  match  = "event == 'call' and fields['variable_sip_authorized'] != 'true' and len(destination) > 10"
+  reason = "dialled <destination>"
 
   threshold {
     distinct = "destination_start"

@@ -6,12 +6,13 @@
 # not in the 90 days before. Many stolen accounts are seen so at the first call. Customers
 # do it as well, now and then: the rule alerts, once a day for an account.
 rule "first call to a number that pays" {
-  on    = local.calls
-  match = <<-EOT
+  on     = local.calls
+  match  = <<-EOT
     event == 'call' and new_destination
     and destination_country not in local.usual_countries
     and (destination_type in ['premium_rate', 'satellite'] or abroad and destination_country in local.fraud_countries)
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = "user@domain"
@@ -84,11 +85,12 @@ rule "first call to a number that pays" {
 # password at the sixth try, away from home, and then calls such a number is banned for
 # ten minutes.
 rule "guessed account and a number that pays" {
-  on    = local.calls
-  match = <<-EOT
+  on     = local.calls
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and guessed and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = "user@domain"
@@ -186,8 +188,9 @@ rule "guessed account and a number that pays" {
 # The same with any call abroad. A customer who is abroad, has forgotten the password and
 # calls there after the sixth try looks the same: the rule alerts unless fraud_bans is true.
 rule "guessed account and a call abroad" {
-  on    = local.calls
-  match = "event == 'call' and fields['variable_sip_authorized'] == 'true' and guessed and abroad"
+  on     = local.calls
+  match  = "event == 'call' and fields['variable_sip_authorized'] == 'true' and guessed and abroad"
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = "user@domain"
@@ -253,11 +256,12 @@ rule "guessed account and a call abroad" {
 # rule alerts unless fraud_bans is true. Mobiles that change their network all the time
 # have no home.
 rule "new network and a number that pays" {
-  on    = local.calls
-  match = <<-EOT
+  on     = local.calls
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and new_network and new_destination and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = "user@domain"
@@ -336,8 +340,9 @@ rule "new network and a number that pays" {
 # The same with a call to any country that the account did not call before. A traveller
 # does this: the rule alerts.
 rule "new network and a call abroad" {
-  on    = local.calls
-  match = "event == 'call' and new_network and new_destination and abroad"
+  on     = local.calls
+  match  = "event == 'call' and new_network and new_destination and abroad"
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = "user@domain"
@@ -415,11 +420,12 @@ rule "new network and a call abroad" {
 # accounts have no home; one that was at home for weeks and calls abroad from a train at
 # night is banned for ten minutes.
 rule "abroad from many networks" {
-  on    = local.calls
-  scope = "fleet"
-  match = <<-EOT
+  on     = local.calls
+  scope  = "fleet"
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and night and abroad and new_network
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per      = "user@domain"

@@ -7,11 +7,12 @@
 # for an airline, or an office with a conference bridge in one of the fraud countries, has
 # fewer lines: if not, trust the account, or name the country in usual_countries.
 rule "calls at once to one number that pays" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad
     and (destination_type in ['mobile', 'personal_number'] or destination_country not in local.usual_countries and (destination_country in local.fraud_countries or destination_type == 'premium_rate'))
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per        = ["user@domain", "destination_number"]
@@ -156,10 +157,11 @@ rule "calls at once to one number that pays" {
 # before. Twenty people of an office in the first conference in a new country do this:
 # trust the account of such an office.
 rule "calls at once to one new number abroad" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and abroad and new_destination and history_days > 0
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per        = ["user@domain", "destination_number"]
@@ -244,11 +246,12 @@ rule "calls at once to one new number abroad" {
 # with such a country: the rule alerts unless fraud_bans is true. In the first day of the
 # guard every country is new.
 rule "calls at once to numbers that pay" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per        = "user@domain"
@@ -347,11 +350,12 @@ rule "calls at once to numbers that pay" {
 # lines on one account may, if it calls such a country every day: name the country in
 # usual_countries before fraud_bans is true.
 rule "many calls at once to numbers that pay" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per        = "user@domain"
@@ -419,8 +423,9 @@ rule "many calls at once to numbers that pay" {
 # An account has ten calls abroad at once. A trunk with many channels does, also to one
 # conference bridge: the rule alerts.
 rule "calls at once abroad" {
-  on    = local.streams
-  match = "event == 'call' and abroad"
+  on     = local.streams
+  match  = "event == 'call' and abroad"
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per        = "user@domain"
@@ -462,10 +467,11 @@ rule "calls at once abroad" {
 # hotel has guests who call such countries, but hardly four at a time; a dialer does: the
 # rule alerts unless fraud_bans is true.
 rule "calls at once abroad at night" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and night and abroad and new_destination and history_days > 0
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per        = ["user@domain", "destination_country"]
@@ -600,10 +606,11 @@ rule "calls at once abroad at night" {
 # the account called before. The trunk of a company with business at night may have them: the
 # rule alerts unless fraud_bans is true.
 rule "many calls at once abroad at night" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and night and abroad and destination_type != 'fixed_line'
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per        = ["user@domain", "destination_country"]

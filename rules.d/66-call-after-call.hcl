@@ -9,11 +9,12 @@
 # a call centre in the first night of its work for such a country: trust its account. In the
 # first day of the guard every country is new, and the rule is silent.
 rule "numbers that pay, at night" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and night and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = "user@domain"
@@ -172,11 +173,12 @@ rule "numbers that pay, at night" {
 # The same at any time, within ten minutes: short calls. A crew agency with a new employee may
 # do this: the rule alerts unless fraud_bans is true.
 rule "numbers that pay, by day" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = "user@domain"
@@ -255,11 +257,12 @@ rule "numbers that pay, by day" {
 # The same with ten calls answered by one such number in half an hour, at any time and also in the
 # first day of the guard. A person whose line drops calls again, but not as often.
 rule "one number that pays, again and again" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and new_destination and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = ["user@domain", "destination_number"]
@@ -332,10 +335,11 @@ rule "one number that pays, again and again" {
 # country before. A traveller in a hurry may; a fax server sends to fixed lines, which count
 # only from a new network: the rule alerts unless fraud_bans is true.
 rule "calls abroad at night" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and history_days > 0 and night and abroad and (new_network or guessed or new_destination and destination_type != 'fixed_line')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = ["user@domain", "destination_country"]
@@ -475,10 +479,11 @@ rule "calls abroad at night" {
 # many; a call centre that works at night for a country that is new to it does: trust its
 # account. Numbers of the United States may be fixed lines too, so a fax server calls those.
 rule "many calls abroad at night" {
-  on    = local.streams
-  match = <<-EOT
+  on     = local.streams
+  match  = <<-EOT
     event == 'call_answered' and fields['variable_sip_authorized'] == 'true' and history_days > 0 and night and abroad and (new_network or guessed or new_destination and destination_type not in ['fixed_line', 'fixed_line_or_mobile'])
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = ["user@domain", "destination_country"]

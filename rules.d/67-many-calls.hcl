@@ -5,8 +5,9 @@
 # account from a busy one, so the rule alerts. If no account calls abroad, add
 # ban { target = "user" }.
 rule "calls abroad" {
-  on    = local.calls
-  match = "event == 'call' and abroad"
+  on     = local.calls
+  match  = "event == 'call' and abroad"
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per      = "user@domain"
@@ -85,11 +86,12 @@ rule "calls abroad" {
 # crew agency or a charity does: the rule alerts. Its country may
 # belong into usual_countries.
 rule "many calls to numbers that pay" {
-  on    = local.calls
-  match = <<-EOT
+  on     = local.calls
+  match  = <<-EOT
     event == 'call' and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per    = "user@domain"

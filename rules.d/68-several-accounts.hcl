@@ -5,12 +5,13 @@
 # within an hour. All of them are banned, and each further one at its call. A company
 # whose employees look for a colleague on a ship may do this once.
 rule "one number from many accounts" {
-  on    = local.calls
-  scope = "fleet"
-  match = <<-EOT
+  on     = local.calls
+  scope  = "fleet"
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and new_destination and history_days > 0 and abroad and destination_country not in local.usual_countries
     and (destination_country in local.fraud_countries or destination_type == 'premium_rate')
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per      = "destination_number"
@@ -185,11 +186,12 @@ rule "one country from many accounts" {
 # At night, four accounts that never called mobiles of the country call the same one within an
 # hour. Colleagues of a person on a journey may: the rule alerts unless fraud_bans is true.
 rule "one mobile abroad from many accounts" {
-  on    = local.calls
-  scope = "fleet"
-  match = <<-EOT
+  on     = local.calls
+  scope  = "fleet"
+  match  = <<-EOT
     event == 'call' and fields['variable_sip_authorized'] == 'true' and night and abroad and destination_type == 'mobile' and new_destination and history_days > 0
   EOT
+  reason = "called <destination_number> (<destination_country>, <destination_type>)"
 
   threshold {
     per      = "destination_number"

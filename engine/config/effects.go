@@ -82,6 +82,19 @@ func (r *ruleBlock) decodeScope(b *settings.Block) {
 	}
 }
 
+// decodeReason reads `reason = "attack tool: <user_agent>"`.
+func (r *ruleBlock) decodeReason(b *settings.Block) {
+	t, ok := b.Text("reason")
+	if !ok || !settings.Parse(b, t, &r.spec.Fact, rule.ParseFact, "Invalid reason", `a text of at most 128 bytes, which may name fields: "dialled <destination>"`) {
+		return
+	}
+	for _, field := range r.spec.Fact.Fields() {
+		if why := r.unset(field); why != "" {
+			b.ErrorAt(t.Range, rule.WithoutDatabase, why)
+		}
+	}
+}
+
 func (r *ruleBlock) decodePer(b *settings.Block) {
 	parts, ok := b.Texts("per")
 	if !ok {

@@ -108,6 +108,7 @@ func (r *ruleBlock) decode(b *settings.Block) {
 	}
 	r.decodeThreshold(threshold)
 	r.decodeScope(b)
+	r.decodeReason(b)
 	r.decodeBan(ban, threshold != nil)
 	r.decodeAlert(alert)
 	r.decodeBrake(brake, ban != nil)

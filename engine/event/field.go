@@ -43,6 +43,9 @@ type Field struct {
 	// if [Fold] makes them equal.
 	Folded bool
 
+	// Private is set if the field holds an account or what was dialled, or texts with them.
+	Private bool
+
 	// Values are all that the field can have; nil: any.
 	Values []string
 
@@ -77,11 +80,11 @@ var Fields = []Field{
 	{Name: "uuid", Doc: "the switch's name of the call", Kind: Text, Bound: MaxField, Settable: true,
 		At: func(e *Event) *string { return &e.UUID }, NoKey: "every call has one of its own"},
 	folded("to_user", "the user in the To header", func(e *Event) *string { return &e.ToUser }),
-	text("destination", "the number that was dialled", func(e *Event) *string { return &e.Destination }),
-	derived("destination_number", "the number that is called, of a verified account: +49301234567", func(e *Event) *string { return &e.DestinationNumber }, nil),
+	private(text("destination", "the number that was dialled", func(e *Event) *string { return &e.Destination })),
+	private(derived("destination_number", "the number that is called, of a verified account: +49301234567", func(e *Event) *string { return &e.DestinationNumber }, nil)),
 	derived("destination_country", "its country: DE; 001: an international network", func(e *Event) *string { return &e.DestinationCountry }, nil),
 	derived("destination_type", "its type: "+strings.Join(DestinationTypes, ", "), func(e *Event) *string { return &e.DestinationType }, DestinationTypes),
-	derived("destination_tail", "the last nine digits of what was dialled, whatever stands before them", func(e *Event) *string { return &e.DestinationTail }, nil),
+	private(derived("destination_tail", "the last nine digits of what was dialled, whatever stands before them", func(e *Event) *string { return &e.DestinationTail }, nil)),
 	derived("destination_start", "the first two characters of what was dialled", func(e *Event) *string { return &e.DestinationStart }, nil),
 	derivedFlag("abroad", "whether the number that is called is of another country than the site, or of an international network, and not toll-free",
 		func(e *Event) bool { return e.Abroad }),
@@ -92,7 +95,7 @@ var Fields = []Field{
 	text("level", "the level of the log line: WARNING, ERR", func(e *Event) *string { return &e.Level }),
 	text("file", "the source file of FreeSWITCH that logged the line: sofia_reg.c", func(e *Event) *string { return &e.File }),
 	{Name: "message", Doc: "the log line without its header", Kind: Text, Bound: MaxText, Settable: true,
-		At: func(e *Event) *string { return &e.Message }, NoKey: "it is different in nearly every event"},
+		At: func(e *Event) *string { return &e.Message }, Private: true, NoKey: "it is different in nearly every event"},
 	{Name: "answer", Doc: "the code of the SIP answer: 401; 0 while there is none", Kind: Number, Settable: true, Number: func(e *Event) int { return int(e.Answer) }, set: setAnswer},
 	{Name: "proven", Doc: "whether the sender cannot be forged: a connection, or a nonce that was sent to this address", Kind: Flag, Settable: true,
 		Flag: func(e *Event) bool { return e.Proven }, set: setProven, NoKey: "it is true or false"},
@@ -118,7 +121,13 @@ func text(name, doc string, at func(*Event) *string) Field {
 // folded makes the row of the name of an account or a domain.
 func folded(name, doc string, at func(*Event) *string) Field {
 	f := text(name, doc, at)
-	f.Folded = true
+	f.Folded, f.Private = true, true
+	return f
+}
+
+// private marks the row of what was dialled.
+func private(f Field) Field {
+	f.Private = true
 	return f
 }
 

@@ -158,8 +158,10 @@ func maskKey(key string) string {
 	return strings.Join(fields, ",")
 }
 
-// MaskReason returns a reason without what a rule counts by, and with what looks like a number or an account masked.
+// MaskReason returns a reason without what a rule counts by and what is in quotes, and with what looks like a number or an
+// account masked.
 func MaskReason(reason string) string {
+	reason = quoted.ReplaceAllString(reason, `"…"`)
 	for _, end := range []string{", ", " (", "; "} {
 		reason, _, _ = strings.Cut(reason, end)
 	}
@@ -171,6 +173,9 @@ func MaskReason(reason string) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// quoted is a value in the reason of a rule, escaped; it may be cut at the end.
+var quoted = regexp.MustCompile(`"([^"\\]|\\.)*("|\\?$)`)
 
 // manyDigits are more of them in a row than a date or an IPv4 address has.
 var manyDigits = regexp.MustCompile(`[0-9]{5}`)

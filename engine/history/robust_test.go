@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"freeswitch-security/engine/dbfile"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/history"
+	"freeswitch-security/engine/rule"
 
 	"go.etcd.io/bbolt"
 )
@@ -168,4 +170,43 @@ func TestMaskedTexts(t *testing.T) {
 			t.Errorf("%s is not in %s", want, text)
 		}
 	}
+}
+
+// TestFactsAreMasked: no account, and nothing that was dialled, is left in the masked reason of a rule that names it.
+func TestFactsAreMasked(t *testing.T) {
+	t.Parallel()
+	for i := range event.Fields {
+		if f := &event.Fields[i]; !f.Private {
+			continue
+		} else if _, err := rule.ParseFact("of <" + f.Name + "> in"); err != nil {
+			t.Fatal(err)
+		} else {
+			for _, secret := range []string{"anna", "100", "4930123456", "anna, or bob (anna@pbx.example); anna", `anna"anna`, "bob\\", strings.Repeat("anna ", 40)} {
+				reason := reasonOf(t, f, secret)
+				for _, masked := range []string{history.MaskReason(reason), history.MaskReason(reason[:len(reason)/2])} {
+					for _, word := range []string{"anna", "100", "30123456", "bob"} {
+						if strings.Contains(masked, word) {
+							t.Errorf("%s: %q is masked as %q", f.Name, reason, masked)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// reasonOf returns the reason of a firing by an event with a value in a field.
+func reasonOf(t *testing.T, f *event.Field, value string) (reason string) {
+	ev := &event.Event{Name: "x", Source: "log.x", Time: time.Unix(1, 0)}
+	*f.At(ev) = value
+	match, problems := rule.Compile("event == 'x'", rule.Vocabulary{Open: true})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	set := rule.NewSet([]*rule.Spec{{Name: "r", On: []string{"log.x"}, Match: match, Alert: &rule.Alert{}, Fact: rule.Fact("of <" + f.Name + "> in")}})
+	set.Observe(ev, func(fired *rule.Firing) { reason = fired.Reason })
+	if !strings.HasPrefix(reason, "of ") {
+		t.Fatalf("%s is not named in %q", f.Name, reason)
+	}
+	return reason
 }

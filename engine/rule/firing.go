@@ -2,10 +2,15 @@ package rule
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
@@ -20,7 +25,7 @@ type Firing struct {
 	Spec   *Spec
 	Event  *event.Event // the last one
 	Key    string       // readable: "203.0.113.7", "1000@pbx"; "" without a key
-	Reason string       // "5 in 10m, per ip 203.0.113.7"; "…, then auth_success from 203.0.113.7"; "12 calls at once, per …"
+	Reason string       // "5 in 10m, per ip 203.0.113.7"; "dialled 0097259…; 3 in 10m, per ip …"; "12 calls at once, per …"
 	// Orders are the bans to order, those of accounts first; nil if the rule only alerts or there is
 	// nothing to ban.
 	Orders []ban.Order
@@ -41,6 +46,9 @@ type Firing struct {
 func (r *rule) firing(ev *event.Event, earlier []counted, n int, ring *ring) *Firing {
 	f := &Firing{Spec: r.spec, Event: ev, Alert: r.spec.Alert != nil, Evidence: evidence(ev, earlier, ring)}
 	f.Key, f.Reason = r.describe(ev, n)
+	if fact := r.spec.Fact.of(ev); fact != "" {
+		f.Reason = fact + "; " + f.Reason
+	}
 	if !r.spec.Bans() {
 		return f
 	}
@@ -203,4 +211,84 @@ func EvidenceOf(ev *event.Event) ban.Evidence {
 	return ban.Evidence{
 		Time: ev.Time, Event: ev.Name, Source: ev.From(), IP: ev.IP, User: ev.User, Domain: ev.Domain, Proven: ev.Verified(), Text: ev.Text,
 	}
+}
+
+// A Fact is what a rule says about the event that fires it, with its fields in angle brackets:
+// "attack tool: <user_agent>". The reason of the firing begins with it.
+type Fact string
+
+// Bounds of a fact: of the text and of each value, in bytes, and of the fields in it.
+const (
+	maxFact       = 128
+	maxFactValue  = 64
+	maxFactFields = 4
+)
+
+// ParseFact checks a fact. Its error says what is wrong.
+func ParseFact(text string) (Fact, error) {
+	f := Fact(text)
+	switch {
+	case text == "" || len(text) > maxFact:
+		return "", fmt.Errorf("a reason has 1 to %d bytes", maxFact)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return "", errors.New("a reason is one line, without control characters")
+	case len(f.Fields()) > maxFactFields:
+		return "", fmt.Errorf("a reason names at most %d fields", maxFactFields)
+	}
+	for _, name := range f.Fields() {
+		switch field := event.FieldNamed(name); {
+		case field == nil:
+			return "", fmt.Errorf("there is no field %q.%s", name, event.DidYouMean(name, event.FieldNames))
+		case field.Kind == event.Time || field.Kind == event.Map:
+			return "", fmt.Errorf("the field %q cannot be shown in a reason", name)
+		}
+	}
+	return f, nil
+}
+
+var factField = regexp.MustCompile(`<([a-z_]+)>`)
+
+// Fields returns the names of the fields in the fact.
+func (f Fact) Fields() (names []string) {
+	for _, found := range factField.FindAllStringSubmatch(string(f), -1) {
+		names = append(names, found[1])
+	}
+	return names
+}
+
+// of returns the fact about an event; "" if the event lacks a field of it.
+func (f Fact) of(ev *event.Event) string {
+	lacks := false
+	fact := factField.ReplaceAllStringFunc(string(f), func(found string) string {
+		field := event.FieldNamed(found[1 : len(found)-1])
+		value := field.Get(ev)
+		lacks = lacks || value == ""
+		return factValue(field, value)
+	})
+	if lacks {
+		return ""
+	}
+	return fact
+}
+
+var (
+	plainValue  = regexp.MustCompile(`^[A-Za-z0-9+][A-Za-z0-9._+:/-]*$`)
+	plainNumber = regexp.MustCompile(`^[+]?[0-9]{5,}$`)
+)
+
+// factValue writes a value, which the attacker may have chosen, in quotes and escaped, unless it is one plain
+// word. Accounts and what is dialled are in quotes or are numbers: history.MaskReason hides both.
+func factValue(field *event.Field, value string) string {
+	more := ""
+	if len(value) > maxFactValue {
+		value, more = strings.ToValidUTF8(value[:maxFactValue], ""), "…"
+	}
+	plain := plainValue
+	if field.Private {
+		plain = plainNumber
+	}
+	if !plain.MatchString(value) {
+		value = strconv.Quote(value)
+	}
+	return value + more
 }

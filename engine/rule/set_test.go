@@ -321,3 +321,32 @@ func TestWantsRawFields(t *testing.T) {
 		}
 	}
 }
+
+// TestFact: what the attacker wrote is bounded, and cannot be read as a word of the reason.
+func TestFact(t *testing.T) {
+	t.Parallel()
+	spec := guessing(t)
+	spec.Threshold = nil
+	for _, c := range []struct{ fact, value, want string }{
+		{"attack tool: <user_agent>", "friendly-scanner", "attack tool: friendly-scanner; "},
+		{"attack tool: <user_agent>", "x; banned by alice", `attack tool: "x; banned by alice"; `},
+		{"attack tool: <user_agent>", "\x1b[2J\"\u202e", `attack tool: "\x1b[2J\"\u202e"; `},
+		{"attack tool: <user_agent>", strings.Repeat("ü", 40), `attack tool: "` + strings.Repeat("ü", 32) + `"…; `},
+		{"attack tool: <user_agent>", "", ""},
+		{"dialled <destination>", "00972591234567", "dialled 00972591234567; "},
+		{"dialled <destination>", "anna", `dialled "anna"; `},
+		{"<user> at <ip>, of <country>", "", ""}, // the country is not known
+		{"<user> at <ip>", "", `"1000" at 203.0.113.7; `},
+	} {
+		ev := failure("203.0.113.7", 0)
+		ev.UserAgent, ev.Destination = c.value, c.value
+		var err error
+		if spec.Fact, err = ParseFact(c.fact); err != nil {
+			t.Fatal(err)
+		}
+		fired := observe(NewSet([]*Spec{spec}), ev)
+		if want := c.want + "auth_failure from 203.0.113.7"; len(fired) != 1 || fired[0].Reason != want || fired[0].Orders[0].Reason != want {
+			t.Errorf("%s, of %q: %q, want %q", c.fact, c.value, fired[0].Reason, want)
+		}
+	}
+}

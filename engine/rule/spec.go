@@ -20,6 +20,7 @@ type Spec struct {
 	Match *Matcher
 	NAT64 ban.NAT64 // of the site
 	Fleet bool      // with a threshold: it counts what all nodes of a fleet report
+	Fact  Fact      // "": none
 
 	Threshold *Threshold // nil: every match fires
 	Ban       *Ban       // nil: the rule does not ban
@@ -73,10 +74,10 @@ func (s *Spec) Counts(ev *event.Event) (counts bool, reason string) {
 	return counts, ""
 }
 
-// Uses reports whether the rule reads a field, in an expression or to count by it.
+// Uses reports whether the rule reads a field, in an expression, to count by it or to name it in a reason.
 func (s *Spec) Uses(field string) bool {
 	t := s.Threshold
-	return s.Match.Uses(field) || t != nil && (t.Distinct == field || field == "ip" && strings.HasPrefix(t.Distinct, "ip/") || t.Then != nil && t.Then.Uses(field) ||
+	return s.Match.Uses(field) || slices.Contains(s.Fact.Fields(), field) || t != nil && (t.Distinct == field || field == "ip" && strings.HasPrefix(t.Distinct, "ip/") || t.Then != nil && t.Then.Uses(field) ||
 		slices.ContainsFunc(t.Per, func(k KeyPart) bool { return k.Field == field }))
 }
 
