@@ -41,13 +41,18 @@ const (
 // incidents are by target.
 type incidents struct {
 	all   map[string]*Incident
-	dirty map[string]bool // changed since they were saved; nil: there is no file
+	saved map[string]bool // those in the file, or about to be; nil: there is no file
+	dirty map[string]bool // those that differ from the file: no more than all and saved together
 }
 
-// mark notes that an incident is to be saved.
+// mark notes that an incident is to be saved, or removed from the file. In a flood most were never in it.
 func (in *incidents) mark(name string) {
-	if in.dirty != nil {
+	switch {
+	case in.saved == nil:
+	case in.all[name] != nil || in.saved[name]:
 		in.dirty[name] = true
+	default:
+		delete(in.dirty, name)
 	}
 }
 

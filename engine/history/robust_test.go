@@ -210,3 +210,63 @@ func reasonOf(t *testing.T, f *event.Field, value string) (reason string) {
 	}
 	return reason
 }
+
+// TestForgottenIncidents: the file has the incidents of the memory and no others, whatever was banned, forgotten
+// and banned again before it was saved.
+func TestForgottenIncidents(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "history.db")
+	h := history.New(settings)
+	if err := h.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 6 {
+		now := noon.Add(time.Duration(round) * time.Hour)
+		for i := range 1500 {
+			target := (i + 97*round) % 2000
+			h.Decide(change(ban.KindBan, now, fmt.Sprintf("192.0.%d.%d", target>>8, target&255)))
+		}
+		if err := h.Save(now); err != nil {
+			t.Fatal(err)
+		}
+		if round%2 == 0 {
+			continue
+		}
+		want := h.Incidents(noon)
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h = history.New(settings)
+		if err := h.Open(path); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.Incidents(noon); len(want) < 400 || !slices.EqualFunc(got, want, func(a, b history.Incident) bool { return a.Target == b.Target && a.Bans == b.Bans }) {
+			t.Fatalf("round %d: %d incidents in the file, %d in memory", round, len(got), len(want))
+		}
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkFlood decides about 10,000 addresses, and saves.
+func BenchmarkFlood(b *testing.B) {
+	h := history.New(settings)
+	if err := h.Open(filepath.Join(b.TempDir(), "history.db")); err != nil {
+		b.Fatal(err)
+	}
+	defer h.Close()
+	changes := make([]*ban.Change, 10_000)
+	for i := range changes {
+		changes[i] = change(ban.KindBan, noon, fmt.Sprintf("192.0.%d.%d", i>>8, i&255))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, c := range changes {
+			h.Decide(c)
+		}
+		if err := h.Save(noon); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -44,7 +44,10 @@ func (h *History) Open(path string) error {
 		_ = file.Close() // it is given up
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	h.stored, h.incidents.dirty = &store{file, len(h.names.all)}, map[string]bool{}
+	h.stored, h.incidents.saved, h.incidents.dirty = &store{file, len(h.names.all)}, map[string]bool{}, map[string]bool{}
+	for name := range h.incidents.all {
+		h.incidents.saved[name] = true
+	}
 	return nil
 }
 
@@ -160,7 +163,9 @@ func (h *History) pending() (changed []pending, names int) {
 		p := pending{bucket: incidentsBucket, key: []byte(name)}
 		if i := h.incidents.all[name]; i != nil {
 			now := *i // its evidence is replaced, and does not change
-			p.incident = &now
+			p.incident, h.incidents.saved[name] = &now, true
+		} else {
+			delete(h.incidents.saved, name)
 		}
 		changed = append(changed, p)
 	}
@@ -175,7 +180,7 @@ func (h *History) again(changed []pending) {
 	dirty := h.dirty()
 	for _, p := range changed {
 		if string(p.bucket) == string(incidentsBucket) {
-			h.incidents.dirty[string(p.key)] = true
+			h.incidents.saved[string(p.key)], h.incidents.dirty[string(p.key)] = true, true
 			continue
 		}
 		for i := range ringBuckets {
