@@ -190,7 +190,7 @@ func (a *Action) release() {
 func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
 	defer a.prepare()
 	now := a.now()
-	var before []map[ban.Target]expiry
+	var before []expiries
 	a.mu.Lock()
 	own := make([]work, len(a.families))
 	for i, f := range a.families {
@@ -204,7 +204,7 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 	}
 	a.mu.Lock()
 	for _, f := range a.families {
-		if a.verifiedGen != 0 {
+		if a.verifiedGen != 0 && a.backend == backendRules { // it takes as much memory
 			before = append(before, maps.Clone(f.desired.bans))
 		}
 		clear(f.desired.bans) // keeps its room: mostly the same bans come again
@@ -219,7 +219,7 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 			unfit = append(unfit, err)
 			continue
 		}
-		a.families[index].desired.bans[b.Target] = expiryOf(b.Until)
+		a.families[index].desired.bans.put(b.Target, expiryOf(b.Until))
 	}
 	a.mu.Unlock()
 

@@ -31,7 +31,7 @@ func (d *desired) refresh() (w work) {
 	before := g.answers
 	g.answers = nil
 	changed := false
-	for t := range d.bans {
+	for t := range d.bans.all() {
 		g.group(t)
 	}
 	for network, answer := range g.answers {
@@ -80,19 +80,19 @@ func (g *aggregation) isProtected(network netip.Prefix) bool {
 // entries returns the kernel's entries for bans, which the caller must not change. A
 // network expires with the last of its bans. When only one ban is left, the entry is
 // its own target again.
-func (g *aggregation) entries(bans map[ban.Target]expiry) map[ban.Target]expiry {
+func (g *aggregation) entries(bans expiries) expiries {
 	if g.bits == 0 {
 		return bans
 	}
 	count := make(map[ban.Target]int, len(bans))
-	for t := range bans {
+	for t := range bans.all() {
 		count[g.group(t)]++
 	}
-	entries := make(map[ban.Target]expiry, len(count))
-	for t, e := range bans {
-		entry := t
+	entries := make(expiries, len(count))
+	for t, e := range bans.all() {
+		entry := keyOf(t)
 		if network := g.group(t); count[network] > 1 {
-			entry = network
+			entry = keyOf(network)
 		}
 		entries[entry] = max(entries[entry], e)
 	}

@@ -15,8 +15,8 @@ func TestAggregationKeepsProtected(t *testing.T) {
 	protected := false
 	d := newDesired(aggregation{bits: 24, protected: func(netip.Prefix) bool { return protected }})
 	a, b := targetOf("203.0.113.7/32"), targetOf("203.0.113.8/32")
-	network := map[ban.Target]expiry{targetOf("203.0.113.0/24"): permanent}
-	single := map[ban.Target]expiry{a: permanent, b: permanent}
+	network := expiries{keyOf(targetOf("203.0.113.0/24")): permanent}
+	single := expiries{keyOf(a): permanent, keyOf(b): permanent}
 	d.apply(single)
 	if !maps.Equal(d.entries(), network) {
 		t.Fatalf("aggregated to %v", d.entries())
@@ -34,7 +34,7 @@ func TestAggregationKeepsProtected(t *testing.T) {
 	if w := d.refresh(); !w.empty() {
 		t.Fatal("a refresh with the same answers reports a change")
 	}
-	d.apply(map[ban.Target]expiry{a: unbanned, b: unbanned})
+	d.apply(expiries{keyOf(a): unbanned, keyOf(b): unbanned})
 	d.refresh()
 	if len(d.aggregation.answers) != 0 {
 		t.Fatalf("answers without bans: %v", d.aggregation.answers)

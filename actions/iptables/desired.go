@@ -9,8 +9,7 @@ import (
 	"freeswitch-security/engine/ban"
 )
 
-// An expiry is the end of a ban in nanoseconds since 1970. As a plain number, 100,000
-// bans take a few megabytes.
+// An expiry is the end of a ban in nanoseconds since 1970.
 type expiry int64
 
 const (
@@ -56,12 +55,12 @@ func familyOf(t ban.Target) int {
 // desired is what should be in force in one family: the ledger's bans, aggregated as
 // configured.
 type desired struct {
-	bans        map[ban.Target]expiry
+	bans        expiries
 	aggregation aggregation
 }
 
 func newDesired(g aggregation) desired {
-	return desired{bans: map[ban.Target]expiry{}, aggregation: g}
+	return desired{bans: expiries{}, aggregation: g}
 }
 
 // An upsert is an entry that the kernel must have.
@@ -90,8 +89,8 @@ func checkTarget(t ban.Target) error {
 // coalesce reduces a batch to the last change of each target, by family. A ban that
 // has expired at the batch's own time is unbanned. The error is about targets that
 // cannot be entries.
-func coalesce(batch ban.Batch) (changes [2]map[ban.Target]expiry, err error) {
-	changes = [2]map[ban.Target]expiry{make(map[ban.Target]expiry, len(batch.Changes)), {}}
+func coalesce(batch ban.Batch) (changes [2]expiries, err error) {
+	changes = [2]expiries{make(expiries, len(batch.Changes)), {}}
 	var errs []error
 	for _, c := range batch.Changes {
 		target := c.Ban.Target
@@ -103,7 +102,7 @@ func coalesce(batch ban.Batch) (changes [2]map[ban.Target]expiry, err error) {
 		if c.InForce() && !c.Ban.Over(batch.Now) {
 			e = expiryOf(c.Ban.Until)
 		}
-		changes[familyOf(target)][target] = e
+		changes[familyOf(target)].put(target, e)
 	}
 	return changes, few(errs)
 }
@@ -117,60 +116,61 @@ type work struct {
 func (w *work) empty() bool { return len(w.upserts)+len(w.removals) == 0 }
 
 // apply changes the bans.
-func (d *desired) apply(changes map[ban.Target]expiry) (w work) {
+func (d *desired) apply(changes expiries) (w work) {
 	if d.aggregation.bits == 0 { // each ban is an entry
-		for t, e := range changes {
-			switch was, banned := d.bans[t]; {
+		w.upserts = make([]upsert, 0, len(changes))
+		for k, e := range changes {
+			switch was, banned := d.bans[k]; {
 			case e != unbanned && e != was:
-				d.bans[t] = e
-				w.upserts = append(w.upserts, upsert{t, e, !banned})
+				d.bans[k] = e
+				w.upserts = append(w.upserts, upsert{k.target(), e, !banned})
 			case e == unbanned && banned:
-				delete(d.bans, t)
-				w.removals = append(w.removals, t)
+				delete(d.bans, k)
+				w.removals = append(w.removals, k.target())
 			}
 		}
 		return w
 	}
 	groups := make(map[ban.Target]bool, len(changes))
-	for t := range changes {
+	for t := range changes.all() {
 		groups[d.aggregation.group(t)] = true
 	}
 	before := d.entriesOf(groups)
-	for t, e := range changes {
+	for k, e := range changes {
 		if e == unbanned {
-			delete(d.bans, t)
+			delete(d.bans, k)
 		} else {
-			d.bans[t] = e
+			d.bans[k] = e
 		}
 	}
 	return difference(before, d.entriesOf(groups))
 }
 
 // difference returns what makes other entries of some.
-func difference(before, after map[ban.Target]expiry) (w work) {
-	for t, e := range after {
-		if was, existed := before[t]; !existed || was != e {
-			w.upserts = append(w.upserts, upsert{t, e, !existed})
+func difference(before, after expiries) (w work) {
+	for k, e := range after {
+		if was, existed := before[k]; !existed || was != e {
+			w.upserts = append(w.upserts, upsert{k.target(), e, !existed})
 		}
 	}
-	for t := range before {
-		if _, stays := after[t]; !stays {
-			w.removals = append(w.removals, t)
+	for k := range before {
+		if _, stays := after[k]; !stays {
+			w.removals = append(w.removals, k.target())
 		}
 	}
 	return w
 }
 
 // entriesOf returns the entries in the given groups.
-func (d *desired) entriesOf(groups map[ban.Target]bool) map[ban.Target]expiry {
-	members := make(map[ban.Target]expiry, len(groups))
-	for t, e := range d.bans {
+func (d *desired) entriesOf(groups map[ban.Target]bool) expiries {
+	members := make(expiries, len(groups))
+	for t, e := range d.bans.all() {
 		if groups[d.aggregation.group(t)] {
-			members[t] = e
+			members.put(t, e)
 		}
 	}
 	return d.aggregation.entries(members)
 }
 
 // entries returns what the kernel should have. The caller must not change it.
-func (d *desired) entries() map[ban.Target]expiry { return d.aggregation.entries(d.bans) }
+func (d *desired) entries() expiries { return d.aggregation.entries(d.bans) }

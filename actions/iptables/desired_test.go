@@ -40,10 +40,10 @@ func TestCoalesce(t *testing.T) {
 		banned("192.0.2.4/32", time.Time{}), banned("2001:db8::/64", hour),
 		banned("0.0.0.0/0", hour), banned("192.0.2.9/24", hour), banned("::ffff:192.0.2.1/128", hour), {Kind: ban.KindBan},
 	}...))
-	want := [2]map[ban.Target]expiry{{
-		targetOf("192.0.2.1/32"): expiryOf(hour.Add(1)), targetOf("192.0.2.2/32"): unbanned,
-		targetOf("192.0.2.3/32"): unbanned, targetOf("192.0.2.4/32"): permanent,
-	}, {targetOf("2001:db8::/64"): expiryOf(hour)}}
+	want := [2]expiries{{
+		keyOf(targetOf("192.0.2.1/32")): expiryOf(hour.Add(1)), keyOf(targetOf("192.0.2.2/32")): unbanned,
+		keyOf(targetOf("192.0.2.3/32")): unbanned, keyOf(targetOf("192.0.2.4/32")): permanent,
+	}, {keyOf(targetOf("2001:db8::/64")): expiryOf(hour)}}
 	if !maps.Equal(got[ipv4], want[ipv4]) || !maps.Equal(got[ipv6], want[ipv6]) {
 		t.Errorf("%v", got)
 	}
@@ -75,34 +75,37 @@ func TestDesiredAgreesWithModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	for _, g := range []aggregation{{}, {bits: 24}, {bits: 30, trusted: trusted}, {bits: 64}} {
 		d := newDesired(g)
-		kernel := map[ban.Target]expiry{}
-		model := map[ban.Target]expiry{}
+		kernel, model := expiries{}, expiries{}
 		for range 1000 {
-			changes := map[ban.Target]expiry{}
+			changes := expiries{}
 			for range r.IntN(4) {
 				p := randomTarget(r)
 				if familyOf(p) != ipv4 != (g.bits == 64) {
 					continue // a desired is of one family
 				}
-				if changes[p] = unbanned; r.IntN(2) == 0 {
-					changes[p] = expiry(1 + r.IntN(5))
-					model[p] = changes[p]
+				k := keyOf(p)
+				if k.target() != p {
+					t.Fatalf("%s becomes %s", p, k.target())
+				}
+				if changes[k] = unbanned; r.IntN(2) == 0 {
+					changes[k] = expiry(1 + r.IntN(5))
+					model[k] = changes[k]
 				} else {
-					delete(model, p)
+					delete(model, k)
 				}
 			}
 			w := d.apply(changes)
 			for _, u := range w.upserts {
-				if _, exists := kernel[u.target]; exists == u.added {
+				if _, exists := kernel.get(u.target); exists == u.added {
 					t.Fatalf("%v: added is %v", u.target, u.added)
 				}
-				kernel[u.target] = u.expiry
+				kernel.put(u.target, u.expiry)
 			}
 			for _, p := range w.removals {
-				if _, exists := kernel[p]; !exists {
+				if _, exists := kernel.get(p); !exists {
 					t.Fatalf("%v is removed and did not exist", p)
 				}
-				delete(kernel, p)
+				delete(kernel, keyOf(p))
 			}
 			if !maps.Equal(kernel, d.entries()) {
 				t.Fatalf("aggregation %+v: the kernel has %v, the entries are %v", g, kernel, d.entries())
@@ -127,20 +130,21 @@ func randomTarget(r *rand.Rand) ban.Target {
 
 // covers checks that every ban is covered by an entry that lasts as long, and that no
 // entry covers a trusted network that was not banned itself.
-func covers(t *testing.T, trusted []netip.Prefix, bans, entries map[ban.Target]expiry) {
+func covers(t *testing.T, trusted []netip.Prefix, bans, entries expiries) {
 	t.Helper()
-	for banned, e := range bans {
+	for banned, e := range bans.all() {
 		p, isNetwork := banned.Network()
-		covered := func(entry ban.Target) bool {
+		covered := func(k key) bool {
+			entry := k.target()
 			around, _ := entry.Network()
-			return (entry == banned || isNetwork && around.Contains(p.Addr()) && around.Bits() <= p.Bits()) && entries[entry] >= e
+			return (entry == banned || isNetwork && around.Contains(p.Addr()) && around.Bits() <= p.Bits()) && entries[k] >= e
 		}
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(entries)), covered) {
 			t.Fatalf("%v until %d is not covered by %v", banned, e, entries)
 		}
 	}
-	for entry := range entries {
-		_, ordered := bans[entry]
+	for entry := range entries.all() {
+		_, ordered := bans.get(entry)
 		if !ordered && slices.ContainsFunc(trusted, entry.Prefix().Overlaps) {
 			t.Fatalf("%v covers a trusted network", entry)
 		}
@@ -210,7 +214,7 @@ func TestChoose(t *testing.T) {
 			if i%2 == 1 {
 				p = ban.Endpoint(netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}), 5060), ban.UDP)
 			}
-			a.families[familyOf(p)].desired.bans[p] = permanent
+			a.families[familyOf(p)].desired.bans.put(p, permanent)
 		}
 		if got := a.choose(c.resync); got != c.want {
 			t.Errorf("%+v: %s", c, got)

@@ -55,7 +55,7 @@
 //	  hooks       = ["INPUT"]    # also "FORWARD", "raw/PREROUTING"; "DOCKER-USER", "filter/YOURS" once they exist
 //	  backend     = "auto"       # "rules", "ipset"; auto: a set above ipset_above entries,
 //	  ipset_above = 100          # rules again below three quarters of that
-//	  max_entries = 262144       # of a new set; it doubles before it is full
+//	  max_entries = 262144       # of a new set; it grows before it is full
 //	  aggregate   = ""           # "24" or "24,48": two bans of one network become one of the network,
 //	                             # unless that covers a trusted or protected address
 //	  ipv6        = true

@@ -23,7 +23,7 @@ const maxOthers = 10
 func (f *family) others(plans []plan, all repair) (found []ban.Target) {
 	for _, p := range plans {
 		for _, target := range p.surplus {
-			if _, banned := f.desired.bans[target]; !banned {
+			if _, banned := f.desired.bans.get(target); !banned {
 				found = append(found, target)
 			}
 		}

@@ -39,7 +39,7 @@ func TestGaps(t *testing.T) {
 		{other + "|-j RETURN|" + lookup, true, ""},
 		{lookup + "|" + other + "|-j RETURN", true, ""},
 	} {
-		g := goal{table: "filter", chain: "FREESWITCH", target: "DROP", bans: map[ban.Target]expiry{banned: permanent}}
+		g := goal{table: "filter", chain: "FREESWITCH", target: "DROP", bans: expiries{keyOf(banned): permanent}}
 		if c.sets {
 			g.sets = f.sets[:1]
 		}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"freeswitch-security/engine/ban"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -75,7 +73,7 @@ func (s *socket) generation() (uint32, error) {
 // unchanged reports whether the kernel has all rules that it should have without a
 // look at them: nothing was committed since they were verified, and the bans are those
 // of before, by family.
-func (a *Action) unchanged(ctx context.Context, before []map[ban.Target]expiry) bool {
+func (a *Action) unchanged(ctx context.Context, before []expiries) bool {
 	if a.verifiedGen == 0 || a.backend != backendRules || a.choose(true) != backendRules {
 		return false
 	}

@@ -61,7 +61,7 @@ type inspection struct {
 	config   *config
 	now      time.Time
 	kernel   *status.Kernel
-	expiries map[ban.Target]expiry // of what is desired
+	expiries expiries // of what is desired
 	entries  map[ban.Target]status.Entry
 	rules    int                  // bans as rules
 	named    map[string][]*bypass // sets that a rule names, and the bypasses above it
@@ -150,7 +150,7 @@ func (in *inspection) chain(table string, l, bare listing) {
 			in.rules++
 			e := in.entries[target]
 			e.Target, e.Packets, e.Bytes = target, e.Packets+packets, e.Bytes+bytes
-			if until, known := in.expiries[target]; known {
+			if until, known := in.expiries.get(target); known {
 				if e.Permanent = until == permanent; !e.Permanent {
 					e.Remaining = status.InSeconds(max(until.remaining(in.now), 0))
 				}

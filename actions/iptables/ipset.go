@@ -73,6 +73,9 @@ const maxTimeout = 2147483
 // maxList bounds the entries of one message, in bytes: an attribute's length has 16 bits.
 const maxList = 60000
 
+// mostOfEntry is the most bytes that an entry takes: of an IPv6 endpoint with counters.
+const mostOfEntry = 88
+
 // An entry is one element of a set.
 type entry struct {
 	target  ban.Target

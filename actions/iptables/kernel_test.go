@@ -306,13 +306,13 @@ func TestKernelAnyOrder(t *testing.T) {
 			if err != nil || len(status.Texts(in.Problems, status.Critical)) > 0 {
 				t.Fatalf("%+v, %v", in, err)
 			}
-			entries := map[ban.Target]expiry{}
+			entries := expiries{}
 			for _, e := range in.Entries {
-				entries[e.Target] = permanent
+				entries.put(e.Target, permanent)
 			}
-			bans := map[ban.Target]expiry{}
+			bans := expiries{}
 			for p := range want {
-				bans[p] = 1
+				bans.put(p, 1)
 			}
 			covers(t, trusted, bans, entries)
 			if n := len(a.families[ipv4].desired.entries()) + len(a.families[ipv6].desired.entries()); n != len(entries) {
@@ -355,7 +355,7 @@ func TestKernelGrowsAgain(t *testing.T) {
 	for _, b := range bans[20:] {
 		k.apply(a, bannedBan(b))
 	}
-	if out := k.sh("ipset", "list"); strings.Contains(out, "growing") || !strings.Contains(out, "packets 17 bytes 1700") || !strings.Contains(out, "maxelem 128") {
+	if out := k.sh("ipset", "list"); strings.Contains(out, "growing") || !strings.Contains(out, "packets 17 bytes 1700") || !strings.Contains(out, "maxelem 512") {
 		t.Fatal(out)
 	}
 	k.apply(a, banned("10.0.0.1/32", time.Now().Add(2*time.Hour)))

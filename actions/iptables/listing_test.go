@@ -3,8 +3,6 @@ package iptables
 import (
 	"slices"
 	"testing"
-
-	"freeswitch-security/engine/ban"
 )
 
 const listed = `-P INPUT ACCEPT
@@ -162,7 +160,7 @@ func FuzzListing(f *testing.F) {
 		}
 		converges(t, l, goal{
 			table: "filter", chain: "FREESWITCH", hooks: []string{"INPUT"}, matches: []string{""}, target: "DROP",
-			bans: map[ban.Target]expiry{targetOf("203.0.113.7/32"): permanent}, mayMove: true,
+			bans: expiries{keyOf(targetOf("203.0.113.7/32")): permanent}, mayMove: true,
 			ownSets: []string{"freeswitch-blocked src"},
 		})
 	})

@@ -118,7 +118,8 @@ func (s *socket) send(command uint16, family uint8, set string, entries []entry)
 	verb := map[uint16]string{cmdAdd: "add to", cmdDel: "delete from"}[command]
 	for len(entries) > 0 {
 		// The kernel requires a line number beside a list.
-		body := appendUint32(appendRequest(nil, family, set), attrLine, 0)
+		room := make([]byte, 0, min(len(entries)*mostOfEntry, maxList)+mostOfEntry+1<<8)
+		body := appendUint32(appendRequest(room, family, set), attrLine, 0)
 		list := len(body)
 		body = appendNest(body, attrADT)
 		n := 0

@@ -15,10 +15,10 @@ type goal struct {
 	hooks        []string
 	matches      []string // of the jumps, in order
 	target       string
-	sets         []*set                // the sets to look up; nil: one rule for each ban
-	bans         map[ban.Target]expiry // what must be in force, by rule or in a set
-	ownSets      []string              // lookups that a rule of ours may do: see [set]
-	mayMove      bool                  // a jump that is too low may be moved up
+	sets         []*set   // the sets to look up; nil: one rule for each ban
+	bans         expiries // what must be in force, by rule or in a set
+	ownSets      []string // lookups that a rule of ours may do: see [set]
+	mayMove      bool     // a jump that is too low may be moved up
 }
 
 // own reports whether a rule of the chain is ours: a ban, with its target, or a set
@@ -83,7 +83,7 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 		wanted[setRule(s.lookup(), g.target)] = ban.Target{}
 	}
 	if g.sets == nil {
-		for target := range g.bans {
+		for target := range g.bans.all() {
 			wanted[banRule(target, g.target)] = target
 		}
 	}
@@ -101,7 +101,7 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 		bare := bareTarget(spec)
 		_, isWanted := wanted[bare]
 		target, own := g.own(spec)
-		_, banned := g.bans[target]
+		_, banned := g.bans.get(target)
 		switch {
 		case !own:
 			p.condition("foreign rule in %s is kept: %s", g.hook(g.chain), clip(spec))

@@ -78,7 +78,7 @@ func converges(t *testing.T, before listing, g goal) {
 		wanted[setRule(s.lookup(), g.target)] = true
 	}
 	if g.sets == nil {
-		for ban := range g.bans {
+		for ban := range g.bans.all() {
 			wanted[banRule(ban, g.target)] = true
 		}
 	}
@@ -154,10 +154,10 @@ func TestPlansConverge(t *testing.T) {
 		g := goal{
 			table: "filter", chain: "FREESWITCH", hooks: []string{"INPUT", "DOCKER-USER"}[:1+r.IntN(2)],
 			matches: []string{""}, target: []string{"DROP", "REJECT"}[r.IntN(2)],
-			bans: map[ban.Target]expiry{}, ownSets: []string{sets[0].lookup(), sets[1].lookup()}, mayMove: r.IntN(4) > 0,
+			bans: expiries{}, ownSets: []string{sets[0].lookup(), sets[1].lookup()}, mayMove: r.IntN(4) > 0,
 		}
 		for range r.IntN(5) {
-			g.bans[target()] = permanent
+			g.bans.put(target(), permanent)
 		}
 		if r.IntN(2) == 0 {
 			g.sets = sets[:1+r.IntN(2)]

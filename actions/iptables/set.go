@@ -30,9 +30,9 @@ const (
 	endpoints
 )
 
-// setOf returns the index of the set that a target belongs to.
-func setOf(t ban.Target) int {
-	if t.Kind() == ban.TargetEndpoint {
+// set returns the index of the set that a target belongs to.
+func (k key) set() int {
+	if k.port != 0 {
 		return endpoints
 	}
 	return networks
@@ -42,10 +42,10 @@ func setOf(t ban.Target) int {
 func (s *set) lookup() string { return s.name + " " + s.direction }
 
 // needed returns the sets that must exist, and counts their members.
-func (f *family) needed(want map[ban.Target]expiry) []*set {
+func (f *family) needed(want expiries) []*set {
 	n := [2]int{}
-	for target := range want {
-		n[setOf(target)]++
+	for k := range want {
+		n[k.set()]++
 	}
 	for i, set := range f.sets {
 		set.members = n[i]
@@ -125,7 +125,7 @@ func mayMatchSets() error {
 // reconcileSet gives a needed set of a family those of the wanted entries that belong to
 // it, and creates or grows it where needed. The rule that names it is part of the chain's
 // plan. refused are the entries that the kernel did not take.
-func (f *family) reconcileSet(s *socket, set *set, want map[ban.Target]expiry, now time.Time, r *repair) (refused []error, err error) {
+func (f *family) reconcileSet(s *socket, set *set, want expiries, now time.Time, r *repair) (refused []error, err error) {
 	h, found, agrees, err := set.agrees(s, want, now)
 	if err != nil || agrees {
 		return nil, err
@@ -153,10 +153,10 @@ func (f *family) reconcileSet(s *socket, set *set, want map[ban.Target]expiry, n
 
 // agrees compares the set without keeping its entries. Nearly always it agrees, and
 // 100,000 entries take no memory.
-func (set *set) agrees(s *socket, want map[ban.Target]expiry, now time.Time) (h setHeader, found, agrees bool, err error) {
+func (set *set) agrees(s *socket, want expiries, now time.Time) (h setHeader, found, agrees bool, err error) {
 	good, other := 0, 0
 	h, found, err = s.entries(set.name, func(e entry) {
-		if until, wanted := want[e.target]; wanted && timeoutAgrees(until.timeout(now), e.timeout) {
+		if until, wanted := want.get(e.target); wanted && timeoutAgrees(until.timeout(now), e.timeout) {
 			good++
 		} else {
 			other++
@@ -172,9 +172,9 @@ func (h *setHeader) fits(n int) bool { return h.timeouts && h.counters && !crowd
 
 // compare returns what to add and delete, and notes what of it is drift. An entry with
 // almost no time left may have expired since: it is no drift.
-func (r *repair) compare(set string, want map[ban.Target]expiry, have map[ban.Target]entry, now time.Time) (add, del []entry) {
+func (r *repair) compare(set string, want expiries, have map[ban.Target]entry, now time.Time) (add, del []entry) {
 	otherExpiry := 0
-	for target, until := range want {
+	for target, until := range want.all() {
 		timeout := until.timeout(now)
 		h, exists := have[target]
 		switch {
@@ -189,7 +189,7 @@ func (r *repair) compare(set string, want map[ban.Target]expiry, have map[ban.Ta
 		add = append(add, entry{target: target, timeout: timeout})
 	}
 	for target, h := range have {
-		if _, wanted := want[target]; wanted {
+		if _, wanted := want.get(target); wanted {
 			continue
 		}
 		del = append(del, entry{target: target})
@@ -204,33 +204,37 @@ func (r *repair) compare(set string, want map[ban.Target]expiry, have map[ban.Ta
 }
 
 // ownOf returns those of the entries that belong to a set.
-func (f *family) ownOf(set *set, entries map[ban.Target]expiry) map[ban.Target]expiry {
+func (f *family) ownOf(set *set, entries expiries) expiries {
 	if set.members < len(entries) {
 		entries = maps.Clone(entries)
-		maps.DeleteFunc(entries, func(t ban.Target, _ expiry) bool { return f.sets[setOf(t)] != set })
+		maps.DeleteFunc(entries, func(k key, _ expiry) bool { return f.sets[k.set()] != set })
 	}
 	return entries
 }
 
+// roomAhead is for how many times as many entries a growing set gets room: to fill it again takes longer than
+// all that is added meanwhile.
+const roomAhead = 4
+
 // grow fills a bigger set beside the old one and swaps them, so that every ban is in
 // force at every moment. Counters are kept.
-func (f *family) grow(s *socket, set *set, want map[ban.Target]expiry, now time.Time) (refused []error, err error) {
+func (f *family) grow(s *socket, set *set, want expiries, now time.Time) (refused []error, err error) {
 	if err := s.destroy(f.growing); err != nil && !errors.Is(err, unix.ENOENT) {
 		return nil, err // an earlier one that was not finished
 	}
-	size := roomy(len(want), f.newMaxElem)
+	size := roomy(roomAhead*len(want), f.newMaxElem)
 	if err := s.create(f.af, set, f.growing, size); err != nil {
 		return nil, err
 	}
 	fill := f.filler(s)
-	for target, until := range want {
+	for target, until := range want.all() {
 		fill.add(entry{target: target, timeout: until.timeout(now)})
 	}
 	fill.send()
 	// The list is read on a socket of its own. Most entries have no packets yet.
 	counting := withSocket(context.Background(), listBuffer, func(list *socket) error {
 		_, _, err := list.entries(set.name, func(e entry) {
-			if until, wanted := want[e.target]; wanted && e.packets > 0 {
+			if until, wanted := want.get(e.target); wanted && e.packets > 0 {
 				e.timeout = until.timeout(now)
 				fill.add(e)
 			}
@@ -277,12 +281,15 @@ func (f *filler) send() {
 // changeSets carries out a change of entries without listing the sets.
 func (f *family) changeSets(ctx context.Context, w work, now time.Time) (refused []error, err error) {
 	var add, del [2][]entry
+	if len(w.upserts) > 0 {
+		add[networks] = make([]entry, 0, len(w.upserts))
+	}
 	for _, u := range w.upserts {
-		i := setOf(u.target)
+		i := keyOf(u.target).set()
 		add[i] = append(add[i], entry{target: u.target, timeout: u.expiry.timeout(now)})
 	}
 	for _, target := range w.removals {
-		i := setOf(target)
+		i := keyOf(target).set()
 		del[i] = append(del[i], entry{target: target})
 	}
 	for i, set := range f.sets {
