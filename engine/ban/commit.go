@@ -2,7 +2,6 @@ package ban
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -59,7 +58,7 @@ func (l *Ledger) Restore(store Store) error {
 			target = &alone
 		}
 		if r.Offences > 0 {
-			l.history[r.Target] = offences{count: r.Offences, until: r.Until, forget: r.Forget}
+			l.history[r.Target] = offences{count: r.Offences, until: micro(r.Until), forget: micro(r.Forget)}
 			l.remind(r.Forget, target)
 		}
 		if !r.Grace.IsZero() {
@@ -120,7 +119,7 @@ func (l *Ledger) Commit() ([]*Change, error) {
 	defer l.mu.Unlock()
 	if err != nil {
 		for _, r := range records {
-			l.dirty[r.Target] = struct{}{}
+			l.dirty = append(l.dirty, r.Target)
 		}
 		err = fmt.Errorf("ledger: %d targets are not saved: %w", len(records), err)
 	}
@@ -137,6 +136,9 @@ func (l *Ledger) Commit() ([]*Change, error) {
 	return changes, err
 }
 
+// mostRoom is the number of targets whose room is used again by the next commit.
+const mostRoom = 1 << 14
+
 // uncommitted returns the changes to be passed on once they are durable, and the records
 // that make them so.
 func (l *Ledger) uncommitted() ([]*Change, []Record) {
@@ -150,15 +152,17 @@ func (l *Ledger) uncommitted() ([]*Change, []Record) {
 	}
 	var records []Record
 	if l.store != nil {
-		targets := slices.AppendSeq(make([]Target, 0, len(l.dirty)), maps.Keys(l.dirty))
-		slices.SortFunc(targets, Target.Compare)
-		records = make([]Record, 0, len(targets))
-		bans := make([]Ban, len(targets)) // of the records
-		for i, target := range targets {
+		slices.SortFunc(l.dirty, Target.Compare)
+		l.dirty = slices.Compact(l.dirty)
+		records = make([]Record, 0, len(l.dirty))
+		bans := make([]Ban, len(l.dirty)) // of the records
+		for i, target := range l.dirty {
 			records = append(records, l.record(target, &bans[i]))
 		}
 	}
-	clear(l.dirty)
+	if l.dirty = l.dirty[:0]; cap(l.dirty) > mostRoom {
+		l.dirty = nil
+	}
 	return changes, records
 }
 
@@ -173,7 +177,7 @@ func (l *Ledger) record(target Target, b *Ban) Record {
 		r.Ban = b
 	}
 	if h, ok := l.history[target]; ok {
-		r.Offences, r.Until, r.Forget = h.count, h.until, h.forget
+		r.Offences, r.Until, r.Forget = h.count, fromMicro(h.until), fromMicro(h.forget)
 	}
 	r.Grace, _ = l.grace.get(target)
 	r.Grant, _ = l.grants.table.get(target)

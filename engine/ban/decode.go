@@ -1,6 +1,7 @@
 package ban
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -83,6 +84,31 @@ func (d *decoder) trail() *trail {
 	return t
 }
 
+// texts reads texts of a sheet. It returns nil if they are those of another record.
+func (d *decoder) texts(record []byte) *texts {
+	d.fields(2)
+	t := &texts{Key: record}
+	wanted := bytes.Equal(d.bytes(), record)
+	for range d.length() {
+		d.fields(5)
+		user, domain, line := d.bytes(), d.bytes(), d.bytes()
+		proven, lost := d.bool(), d.bool()
+		if wanted {
+			t.Events = append(t.Events, text{string(user), string(domain), string(line), proven, lost})
+		}
+	}
+	if !wanted {
+		return nil
+	}
+	return t
+}
+
+func (d *decoder) bool() bool {
+	c := d.code()
+	d.odd = d.odd || c != msgpcode.True && c != msgpcode.False
+	return c == msgpcode.True
+}
+
 // number reads bytes as a number.
 func (d *decoder) number(size int) (n uint64) {
 	if size > len(d.rest) {
@@ -145,14 +171,16 @@ func (d *decoder) length() (n int) {
 // fields reads the length of an array that stands for a struct.
 func (d *decoder) fields(n int) { d.odd = d.length() != n || d.odd }
 
-// string reads a string; it is last, if it is equal.
-func (d *decoder) string(last string) string {
+// bytes reads a string, or bytes, which are part of what is decoded.
+func (d *decoder) bytes() []byte {
 	size := 0
 	switch c := d.code(); {
 	case msgpcode.IsFixedString(c):
 		size = int(c & msgpcode.FixedStrMask)
 	case c >= msgpcode.Str8 && c <= msgpcode.Str32:
 		size = int(d.number(1 << (c - msgpcode.Str8)))
+	case c >= msgpcode.Bin8 && c <= msgpcode.Bin32:
+		size = int(d.number(1 << (c - msgpcode.Bin8)))
 	default:
 		d.odd = true
 	}
@@ -161,6 +189,12 @@ func (d *decoder) string(last string) string {
 	}
 	text := d.rest[:size]
 	d.rest = d.rest[size:]
+	return text
+}
+
+// string reads a string; it is last, if it is equal.
+func (d *decoder) string(last string) string {
+	text := d.bytes()
 	if string(text) == last {
 		return last
 	}

@@ -84,7 +84,7 @@ func (l *Ledger) ending(d deadline) (b, past, grant, grace bool) {
 		b = h.until == d.at
 	}
 	if h, ok := l.history[*d.target]; ok {
-		past = at(h.forget)
+		past = h.forget == d.at
 	}
 	if g, ok := l.grants.table.get(*d.target); ok {
 		grant = at(g.Until)

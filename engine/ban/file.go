@@ -101,12 +101,12 @@ func (f *File) upgrade(tx *bbolt.Tx) error {
 			if len(value) >= crc32.Size && binary.LittleEndian.Uint32(value) == checksum(nil, value[crc32.Size:]) {
 				var r Record
 				if msgpack.Unmarshal(value[crc32.Size:], &r) == nil && r.complete(key) == nil {
-					return w.put(r)
+					return w.put(&r)
 				}
 			}
 			return w.records.Put(key, bytes.Clone(value)) // it stays damaged
 		})
-		if err := cmp.Or(err, tx.DeleteBucket(formerRecords)); err != nil {
+		if err := cmp.Or(err, w.endSheet(), tx.DeleteBucket(formerRecords)); err != nil {
 			return err
 		}
 	}
@@ -197,7 +197,10 @@ func (f *File) Save(records []Record) error {
 	err := f.db.Update(func(tx *bbolt.Tx) error {
 		w, err := f.writer(tx)
 		for i := 0; i < len(records) && err == nil; i++ {
-			err = w.put(records[i])
+			err = w.put(&records[i])
+		}
+		if err == nil {
+			err = w.endSheet()
 		}
 		return err
 	})
@@ -211,10 +214,12 @@ func (f *File) Save(records []Record) error {
 type writer struct {
 	tx      *bbolt.Tx
 	records *bbolt.Bucket
-	texts   *bbolt.Bucket // nil before the first
 	shelf   *shelf
 	value   bytes.Buffer
 	encoder *msgpack.Encoder
+	sheet   bytes.Buffer // of texts
+	onSheet *msgpack.Encoder
+	events  []text // room of keepTexts
 	arena   []byte // room for keys and values, which bbolt keeps until the transaction ends
 }
 
@@ -225,13 +230,13 @@ func (f *File) writer(tx *bbolt.Tx) (*writer, error) {
 	}
 	records.FillPercent = fill
 	w := &writer{tx: tx, records: records, shelf: &f.shelf}
-	w.encoder = newEncoder(&w.value)
+	w.encoder, w.onSheet = newEncoder(&w.value), newEncoder(&w.sheet)
 	return w, nil
 }
 
 // put writes a record. A ban whose evidence is nil keeps the one that it has in the file.
-func (w *writer) put(r Record) (err error) {
-	key, s := recordKey(r.Target), stored{Record: r}
+func (w *writer) put(r *Record) (err error) {
+	key, s := recordKey(r.Target), stored{Record: *r}
 	switch {
 	case r.Empty():
 		return w.records.Delete(key)
@@ -242,12 +247,6 @@ func (w *writer) put(r Record) (err error) {
 	case r.Ban != nil && len(r.Ban.Evidence) > 0:
 		evidence := r.Ban.Evidence[max(0, len(r.Ban.Evidence)-maxEvidence):]
 		s.Trail = newTrail(r.Ban, evidence)
-		if w.texts == nil {
-			if w.texts, err = w.tx.CreateBucketIfNotExists(textsBucket); err != nil {
-				return err
-			}
-			w.texts.FillPercent = 1
-		}
 		if s.Texts, err = w.keepTexts(key, evidence); err != nil {
 			return err
 		}

@@ -28,22 +28,22 @@ type Ledger struct {
 	kinds   []TargetKind        // that can be banned
 	place   func(netip.Addr) event.Place
 
-	store     Store               // nil: nothing outlives the process
-	dirty     map[Target]struct{} // targets whose record the store does not yet have
-	unsaved   unsaved             // evidence that the store does not yet have
-	fresh     []*Change           // not yet published; a change does not change
-	published []*Change           // not yet durable
-	seq       uint64              // of the latest change
-	levelSeq  uint64              // of the latest change of the kinds in Levels
+	store     Store     // nil: nothing outlives the process
+	dirty     []Target  // whose record the store does not yet have; some more than once
+	unsaved   unsaved   // evidence that the store does not yet have
+	fresh     []*Change // not yet published; a change does not change
+	published []*Change // not yet durable
+	seq       uint64    // of the latest change
+	levelSeq  uint64    // of the latest change of the kinds in Levels
 	cursors   []*Cursor
 	asked     Ban // that Bars asks about
 }
 
-// offences is what is remembered of a target's last ban.
+// offences is what is remembered of a target's last ban. Times are in microseconds since 1970, see [micro].
 type offences struct {
 	count  int
-	until  time.Time // the end of the last ban
-	forget time.Time // when it is forgotten; zero: never
+	until  int64 // the end of the last ban
+	forget int64 // when it is forgotten; 0: never
 }
 
 // NewLedger returns an empty ledger that bans nothing that trust covers.
@@ -52,7 +52,6 @@ func NewLedger(trust *Trust) *Ledger {
 		trust:   trust,
 		history: map[Target]offences{},
 		past:    maxPast,
-		dirty:   map[Target]struct{}{},
 		kinds:   []TargetKind{TargetAddress, TargetNetwork},
 		place:   func(netip.Addr) event.Place { return event.Place{} },
 	}
@@ -195,7 +194,7 @@ func (l *Ledger) add(c *Change) *Change {
 	}
 	if slices.Contains(Levels, c.Kind) {
 		l.levelSeq = c.Seq
-		l.dirty[c.Target] = struct{}{}
+		l.dirty = append(l.dirty, c.Target)
 	}
 	l.fresh = append(l.fresh, c)
 	return c
@@ -221,12 +220,12 @@ func (l *Ledger) put(b *Ban) {
 	if b.Rule == "" {
 		return
 	}
-	past := offences{count: b.Offence, until: b.Until}
-	if b.Forget > 0 && !b.Until.IsZero() {
-		past.forget = b.Until.Add(b.Forget)
+	past := offences{count: b.Offence, until: h.until}
+	if b.Forget > 0 && h.until != 0 {
+		past.forget = micro(b.Until.Add(b.Forget))
 	}
 	l.history[b.Target] = past
-	l.remind(past.forget, &h.target)
+	l.remind(fromMicro(past.forget), &h.target)
 	l.thin()
 }
 
@@ -256,7 +255,7 @@ func (l *Ledger) offence(o *Order, standing *Ban) int {
 	}
 	h, known := l.history[o.Target]
 	switch {
-	case !known || o.Forget > 0 && !h.until.IsZero() && !o.At.Before(h.until.Add(o.Forget)):
+	case !known || o.Forget > 0 && h.until != 0 && !o.At.Before(fromMicro(h.until).Add(o.Forget)):
 		return 1
 	case o.Rule == "":
 		return h.count
@@ -312,7 +311,7 @@ func (l *Ledger) Unban(target Target, why string, now time.Time, grace time.Dura
 		until := now.Add(grace)
 		l.grace.put(target, until)
 		l.remind(until, &target)
-		l.dirty[target] = struct{}{}
+		l.dirty = append(l.dirty, target)
 	}
 	return l.unban(target, why, now)
 }
@@ -325,11 +324,11 @@ func (l *Ledger) Withdraw(target Target, why string, now time.Time) *Change {
 	defer l.mu.Unlock()
 	b, ok := l.bans.get(target)
 	h, offended := l.history[target]
-	if !ok || !offended || !h.until.IsZero() && !now.Before(h.until) {
+	if !ok || !offended || h.until != 0 && !now.Before(fromMicro(h.until)) {
 		return l.end(target, why, now)
 	}
 	left := b.ban()
-	left.Author, left.Until = ByRule, h.until
+	left.Author, left.Until = ByRule, fromMicro(h.until)
 	left.Offence = h.count
 	if left.Term = Permanent; !left.Until.IsZero() {
 		left.Term = Term(left.Until.Sub(left.Start))
@@ -347,12 +346,12 @@ func (l *Ledger) Lift(target Target, why string, now time.Time) *Change {
 	defer l.mu.Unlock()
 	c := l.end(target, why, now)
 	if h, offended := l.history[target]; c != nil && offended {
-		h.until = now
+		h.until = micro(now)
 		if c.Forget > 0 {
-			h.forget = now.Add(c.Forget)
+			h.forget = micro(now.Add(c.Forget))
 		}
 		l.history[target] = h
-		l.remind(h.forget, &target)
+		l.remind(fromMicro(h.forget), &target)
 	}
 	return c
 }
@@ -417,7 +416,7 @@ func (l *Ledger) Advance(now time.Time) []Change {
 		if !(b || past || grant || grace) {
 			continue
 		}
-		l.dirty[target] = struct{}{}
+		l.dirty = append(l.dirty, target)
 		if b {
 			h, _ := l.bans.get(target)
 			ended := h.ban()

@@ -19,7 +19,7 @@ func (l *Ledger) thin() {
 	var over []Record
 	for target, h := range l.history {
 		if _, banned := l.bans.get(target); !banned {
-			over = append(over, Record{Target: target, Offences: h.count, Until: h.until})
+			over = append(over, Record{Target: target, Offences: h.count, Until: fromMicro(h.until)})
 		}
 	}
 	slices.SortFunc(over, func(a, b Record) int {
@@ -27,6 +27,6 @@ func (l *Ledger) thin() {
 	})
 	for _, r := range over[:len(over)-l.past*8/10] {
 		delete(l.history, r.Target)
-		l.dirty[r.Target] = struct{}{}
+		l.dirty = append(l.dirty, r.Target)
 	}
 }

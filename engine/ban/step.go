@@ -15,20 +15,20 @@ func (l *Ledger) Step(by time.Duration) {
 		moved := *b
 		moved.start, moved.until = micro(shifted(fromMicro(b.start), by)), micro(shifted(fromMicro(b.until), by))
 		l.bans.put(target, &moved)
-		l.dirty[target] = struct{}{}
+		l.dirty = append(l.dirty, target)
 	}
 	for target, until := range maps.Collect(l.grace.after(Target{})) {
 		l.grace.put(target, until.Add(by))
-		l.dirty[target] = struct{}{}
+		l.dirty = append(l.dirty, target)
 	}
 	for target, h := range l.history {
-		l.history[target] = offences{h.count, shifted(h.until, by), shifted(h.forget, by)}
-		l.dirty[target] = struct{}{}
+		l.history[target] = offences{h.count, micro(shifted(fromMicro(h.until), by)), micro(shifted(fromMicro(h.forget), by))}
+		l.dirty = append(l.dirty, target)
 	}
 	for _, g := range l.grants.All() {
 		g.Since, g.Until = shifted(g.Since, by), shifted(g.Until, by)
 		l.grants.table.put(g.Target, &g)
-		l.dirty[g.Target] = struct{}{}
+		l.dirty = append(l.dirty, g.Target)
 	}
 	for target := range l.unsaved.all {
 		l.unsaved.change(target, func(e Evidence) Evidence {

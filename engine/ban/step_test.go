@@ -29,10 +29,11 @@ func TestLedgerStep(t *testing.T) {
 	stepped, want := fill(now), fill(now.Add(by))
 	cursor, asked := stepped.Cursor(false, Told), stepped.Evidence(&stepped.Bans()[0])
 	stepped.Step(by)
-	if len(stepped.dirty) != 5 {
-		t.Errorf("%d records are to be saved", len(stepped.dirty))
+	slices.SortFunc(stepped.dirty, Target.Compare)
+	if targets := slices.Compact(slices.Clone(stepped.dirty)); len(targets) != 5 {
+		t.Errorf("%d records are to be saved", len(targets))
 	}
-	for target := range want.dirty {
+	for _, target := range want.dirty {
 		unstepped, got, want := want, stepped.record(target, new(Ban)), want.record(target, new(Ban))
 		same := got.Until.Equal(want.Until) && got.Forget.Equal(want.Forget) && got.Grace.Equal(want.Grace) && (got.Ban == nil) == (want.Ban == nil) && (got.Grant == nil) == (want.Grant == nil)
 		if same && got.Ban != nil {

@@ -1,13 +1,11 @@
 package ban
 
 import (
-	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/vmihailenco/msgpack/v5"
 	"go.etcd.io/bbolt"
 )
 
@@ -31,8 +29,9 @@ type eventKind struct {
 	Event, Source, Address string // Address in bytes; "": the target's
 }
 
-// texts are the accounts and texts of a trail. They lie in a bucket of their own, by numbers that
-// count up: what is given up first is the oldest.
+// texts are the accounts and texts of a trail. They lie in a bucket of their own, on sheets with numbers that
+// count up: what is given up first is the oldest. A sheet is texts one after the other. For a flood of bans, a value
+// for each would cost as much as its record.
 type texts struct {
 	Key    []byte // of the record
 	Events []text
@@ -43,8 +42,12 @@ type text struct {
 	Proven, Lost       bool
 }
 
-// maxTexts bounds the texts in a file, together.
-const maxTexts = 16 << 20
+const (
+	// maxTexts bounds the texts in a file, together.
+	maxTexts = 16 << 20
+	// sheetSize is how long a sheet is, in bytes, before the next one begins. All of it is read for one text.
+	sheetSize = 8 << 10
+)
 
 // newTrail returns the trail of the evidence of a ban.
 func newTrail(b *Ban, evidence []Evidence) *trail {
@@ -89,7 +92,7 @@ func (t *trail) evidence(b *Ban, kept *texts) []Evidence {
 	return all
 }
 
-// shelf is where the texts of a file are: their numbers and how many bytes there are.
+// shelf is where the texts of a file are: the numbers of the sheets and how many bytes there are.
 type shelf struct {
 	oldest, next uint64
 	bytes        int
@@ -107,45 +110,66 @@ func (s *shelf) open(key, value []byte) error {
 	return nil
 }
 
-// keepTexts keeps the texts of the evidence of a ban, and gives up the oldest beyond maxTexts. It
-// returns their number.
+// keepTexts puts the texts of the evidence of a ban on a sheet, and returns its number.
 func (w *writer) keepTexts(record []byte, evidence []Evidence) (number uint64, err error) {
-	s, bucket, all := w.shelf, w.texts, texts{Key: record, Events: make([]text, 0, len(evidence))}
+	all := texts{Key: record, Events: w.events[:0]}
 	for _, e := range evidence {
 		all.Events = append(all.Events, text{e.User, e.Domain, e.Text, e.Proven, e.Lost})
 	}
-	number = max(s.next, 1)
+	w.events = all.Events
+	number = max(w.shelf.next, 1)
+	if err = all.EncodeMsgpack(w.onSheet); err == nil && w.sheet.Len() >= sheetSize {
+		err = w.endSheet()
+	}
+	return number, err
+}
+
+// endSheet writes the sheet, and gives up the oldest ones beyond maxTexts.
+func (w *writer) endSheet() error {
+	if w.sheet.Len() == 0 {
+		return nil
+	}
+	bucket, err := w.tx.CreateBucketIfNotExists(textsBucket)
+	if err != nil {
+		return err
+	}
+	bucket.FillPercent = 1
+	s, number := w.shelf, max(w.shelf.next, 1)
 	s.next = number + 1
 	key := numberKey(number)
-	value, err := w.seal(key, &all)
-	if err != nil {
-		return 0, err
-	}
+	value := sealed(key, w.sheet.Bytes())
+	w.sheet.Reset()
 	if err := bucket.Put(key, value); err != nil {
-		return 0, err
+		return err
 	}
 	for s.bytes += len(value); s.bytes > maxTexts && s.oldest < number; s.oldest++ {
 		key := numberKey(s.oldest)
 		s.bytes -= len(bucket.Get(key))
 		if err := bucket.Delete(key); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return number, nil
+	return nil
 }
 
 func numberKey(number uint64) []byte { return binary.BigEndian.AppendUint64(nil, number) }
 
-// textsAt returns the texts of a record; nil if they were given up.
+// textsAt returns the texts of a record on a sheet; nil if they were given up.
 func textsAt(bucket *bbolt.Bucket, number uint64, record []byte) *texts {
 	if bucket == nil {
 		return nil
 	}
 	key := numberKey(number)
-	value, err := unsealed(key, bucket.Get(key))
-	var t texts
-	if err != nil || msgpack.Unmarshal(value, &t) != nil || !bytes.Equal(t.Key, record) {
+	sheet, err := unsealed(key, bucket.Get(key))
+	if err != nil {
 		return nil
 	}
-	return &t
+	d := decoder{rest: sheet}
+	for len(d.rest) > 0 && !d.odd {
+		t := d.texts(record)
+		if t != nil && !d.odd {
+			return t
+		}
+	}
+	return nil
 }

@@ -3,9 +3,35 @@ package ban
 import (
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
+
+// TestSheets saves 200 bans at once: their texts share a few sheets, and each ban has its own.
+func TestSheets(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "state"))
+	l := NewLedger(NewTrust(nil))
+	if err := l.Restore(f); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(200) {
+		l.Enter(guesser(i, 2), t0)
+	}
+	if _, err := l.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	sheets := 0
+	if err := f.each(textsBucket, func(_, _ []byte) error { sheets++; return nil }); err != nil || sheets < 2 || sheets > 20 {
+		t.Errorf("%d sheets, %v", sheets, err)
+	}
+	for i := range uint32(200) {
+		b, _ := l.Get(guesser(i, 2).Target)
+		if got, want := l.Evidence(&b), guesser(i, 2).Evidence; !slices.EqualFunc(got, want, func(a, b Evidence) bool { return a.Text == b.Text && a.User == b.User }) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
 
 // TestShelf compares what is counted of the texts with what is in the file.
 func TestShelf(t *testing.T) {

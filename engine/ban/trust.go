@@ -100,22 +100,8 @@ func (l *Ledger) Grant(g Trusted, now time.Time) []Change {
 	defer l.mu.Unlock()
 	l.grants.table.put(g.Target, &g)
 	l.remind(g.Until, &g.Target)
-	l.dirty[g.Target] = struct{}{}
-	// Other bans are not affected. A look at all of them for each of many grants would
-	// take minutes.
-	var touched []Target
-	network, _ := g.Target.Network() // an invalid one contains nothing
-	for target := range l.bans.networks.Supernets(network) {
-		if target != network {
-			touched = append(touched, Network(target))
-		}
-	}
-	for target := range l.bans.networks.Subnets(network) {
-		touched = append(touched, Network(target))
-	}
-	touched = slices.AppendSeq(touched, maps.Keys(l.bans.others))
-	slices.SortFunc(touched, Target.Compare)
-	return l.free(touched, now)
+	l.dirty = append(l.dirty, g.Target)
+	return l.free([]Trusted{g}, now)
 }
 
 // Revoke ends the grant for exactly this target, and reports whether there was
@@ -126,7 +112,7 @@ func (l *Ledger) Revoke(target Target) bool {
 	_, ok := l.grants.table.get(target)
 	if ok {
 		l.grants.table.remove(target)
-		l.dirty[target] = struct{}{}
+		l.dirty = append(l.dirty, target)
 	}
 	return ok
 }
@@ -136,17 +122,25 @@ func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trust = trust
-	var targets []Target
-	for target := range l.bans.after(Target{}) {
-		targets = append(targets, target)
-	}
-	return l.free(targets, now)
+	return l.free(slices.Concat(trust.All(), l.grants.All()), now)
 }
 
-// free unbans those of the targets that trust forbids to ban.
-func (l *Ledger) free(targets []Target, now time.Time) []Change {
+// free unbans what some entries of the trust forbid to ban. Other bans are not affected: a look at all of
+// them for each of many grants would take minutes.
+func (l *Ledger) free(entries []Trusted, now time.Time) []Change {
+	touched := slices.Collect(maps.Keys(l.bans.others))
+	for _, e := range entries {
+		network, _ := e.Target.Network() // an invalid one contains nothing
+		for target := range l.bans.networks.Supernets(network) {
+			touched = append(touched, Network(target))
+		}
+		for target := range l.bans.networks.Subnets(network) {
+			touched = append(touched, Network(target))
+		}
+	}
+	slices.SortFunc(touched, Target.Compare)
 	var freed []Change
-	for _, target := range targets {
+	for _, target := range slices.Compact(touched) {
 		if entry := l.trusted(target); entry != nil {
 			freed = append(freed, *l.unban(target, "trusted: "+entry.String(), now))
 		}
