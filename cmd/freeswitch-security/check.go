@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
-	"runtime"
 	"runtime/debug"
 
+	"freeswitch-security/cmd/freeswitch-security/hugepage"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/config"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 )
 
 func (a *app) check() *cobra.Command {
@@ -36,7 +35,7 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 				return err
 			}
 			defer debug.SetGCPercent(debug.SetGCPercent(1000)) // it ends soon: most garbage is never collected
-			hugeHeap()
+			hugepage.Grow(32 << 20)
 			cfg, diags, files := config.Load(dir, kinds, a.environ)
 			if !diags.HasErrors() {
 				diags = append(diags, config.Lint(cfg)...)
@@ -75,12 +74,4 @@ func (a *app) showSettings(cfg *config.Config) error {
 	}
 	_, err := fmt.Fprintln(a.stdout)
 	return err
-}
-
-// hugeHeap has the next 32 MB of the heap consist of huge pages, where the kernel has some. The first use
-// of each small page costs a fault: together more than half of a check.
-func hugeHeap() {
-	room := make([]byte, 32<<20) // is not touched
-	_ = unix.Madvise(room, unix.MADV_HUGEPAGE)
-	runtime.GC() // frees it: what is allocated next lies there
 }

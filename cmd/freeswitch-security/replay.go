@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/hugepage"
 	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine"
@@ -80,6 +81,7 @@ func (a *app) runReplay(ctx context.Context, f *replayFlags, args []string) erro
 		return fmt.Errorf("--format is text or json, not %q", f.format)
 	}
 	debug.SetGCPercent(1000) // the rules leave little garbage, and are soon read
+	hugepage.Grow(32 << 20)  // about what the rules and the blocks of a log take
 	cfg, err := a.load(f.rules)
 	debug.SetGCPercent(75) // 7 % less memory, in the same time
 	if err != nil {

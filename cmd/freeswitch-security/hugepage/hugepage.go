@@ -1,0 +1,47 @@
+package hugepage
+
+import (
+	"runtime"
+	"syscall"
+	"unsafe"
+)
+
+// What package syscall has no names for.
+const (
+	madvHugepage = 14 // for pages that nothing has used
+	madvCollapse = 25 // for the others; from Linux 6.1
+)
+
+// Sizes in bytes. Chunks, by which the heap grows, and huge pages are aligned.
+const (
+	chunk    = 4 << 20
+	pageSize = 2 << 20
+)
+
+// start is the chunk with which the heap begins, at a place in it that differs in each process.
+var start = uintptr(unsafe.Pointer(new([64]byte))) &^ (chunk - 1)
+
+func init() { huge(start, start+chunk) }
+
+// Grow has the next size bytes of the heap consist of huge pages, too. It collects garbage.
+func Grow(size uintptr) {
+	room := make([]byte, size) // is not touched
+	end := uintptr(unsafe.Pointer(unsafe.SliceData(room))) + size
+	if end < start || end-start > size+4*chunk { // the room is not behind what is used
+		huge(end-size, end)
+	} else {
+		huge(start, end)
+	}
+	runtime.GC() // frees it: what is allocated next lies there
+}
+
+func huge(from, to uintptr) {
+	madvise(from, to, madvHugepage)
+	for ; from < to; from += pageSize { // one by one: an unused page ends a collapse
+		madvise(from, from+pageSize, madvCollapse)
+	}
+}
+
+func madvise(from, to, advice uintptr) {
+	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, from, to-from, advice)
+}

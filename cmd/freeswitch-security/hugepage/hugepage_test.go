@@ -1,0 +1,42 @@
+package hugepage
+
+import (
+	"os"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// faults returns how many pages this process has used for the first time.
+func faults(t *testing.T) int64 {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return usage.Minflt
+}
+
+// TestGrow checks that what is allocated next lies in huge pages.
+func TestGrow(t *testing.T) {
+	enabled, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
+	if err != nil || strings.Contains(string(enabled), "[never]") {
+		t.Skipf("no huge pages: %q, %v", enabled, err)
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	const size = 16 << 20
+	Grow(2 * size)
+	before := faults(t)
+	for range size / 1024 {
+		piece := make([]byte, 1024)
+		piece[0] = 1 // the first use
+		kept = append(kept, piece)
+	}
+	small := int64(size / syscall.Getpagesize())
+	if took := faults(t) - before; took > small/4 {
+		t.Errorf("%d faults for %d small pages", took, small)
+	}
+}
+
+var kept [][]byte
