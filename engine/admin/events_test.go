@@ -213,6 +213,22 @@ func TestRecent(t *testing.T) {
 		if n, _ := r.within(t.Context(), time.Second); n != 3 {
 			t.Errorf("value %d, though nothing has changed", n)
 		}
+		// Shortly does not wait for another value, unless the last one is too old or outdated.
+		time.Sleep(2 * time.Second)
+		for _, want := range []int{3, 4} {
+			if n, _ := r.shortly(t.Context(), time.Second); n != want {
+				t.Errorf("value %d shortly, want %d", n, want)
+			}
+			time.Sleep(time.Second)
+		}
+		r.outdate()
+		if n, _ := r.shortly(t.Context(), time.Second); n != 5 {
+			t.Errorf("value %d shortly after a change", n)
+		}
+		time.Sleep(4 * time.Second)
+		if n, _ := r.shortly(t.Context(), time.Second); n != 6 {
+			t.Errorf("value %d, though the last is too old", n)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if _, err := r.within(ctx, 0); err == nil {

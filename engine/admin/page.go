@@ -54,11 +54,14 @@ func (g pageGuard) Trusted(target ban.Target) *status.Trusted {
 
 // Kernel implements [page.Guard].
 func (g pageGuard) Kernel(ctx context.Context, now bool) (page.Kernel, error) {
-	age := lately
 	if now {
-		age = recently
+		return g.standing(ctx, recently)
 	}
-	return g.standing(ctx, age)
+	t, err := g.kernel.shortly(ctx, lately)
+	if err != nil {
+		return nil, faultf(http.StatusServiceUnavailable, "kernel: %v", err)
+	}
+	return t, nil
 }
 
 // Trackers implements [page.Guard].

@@ -11,9 +11,10 @@ import (
 type recent[T any] struct {
 	fetch func() (T, error)
 
-	mu     sync.Mutex // guards what follows
-	latest *fetching[T]
-	change uint64 // counts the calls of outdate
+	mu     sync.Mutex   // guards what follows
+	latest *fetching[T] // under way perhaps
+	last   *fetching[T] // that succeeded
+	change uint64       // counts the calls of outdate
 }
 
 // A fetching is one call of fetch. Its value and err are set when done is closed.
@@ -53,6 +54,19 @@ func (r *recent[T]) within(ctx context.Context, age time.Duration) (T, error) {
 	}
 }
 
+// shortly returns the last value without waiting if it is not outdated and at most three times age old, and has another
+// one fetched once it is older than age. Else it waits as within does.
+func (r *recent[T]) shortly(ctx context.Context, age time.Duration) (T, error) {
+	r.mu.Lock()
+	f, change := r.last, r.change
+	r.mu.Unlock()
+	if f == nil || f.change < change || time.Since(f.began) > 3*age {
+		return r.within(ctx, age)
+	}
+	r.current(time.Now().Add(-age), change)
+	return f.value, nil
+}
+
 // current returns the latest fetching if it is recent enough or still under way, and
 // begins another if not. There is one at a time.
 func (r *recent[T]) current(since time.Time, needs uint64) *fetching[T] {
@@ -72,7 +86,11 @@ func (r *recent[T]) current(since time.Time, needs uint64) *fetching[T] {
 	r.latest = f
 	go func() {
 		defer close(f.done)
-		f.value, f.err = r.fetch()
+		if f.value, f.err = r.fetch(); f.err == nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.last = f
+		}
 	}()
 	return f
 }

@@ -1,7 +1,9 @@
 package page
 
 import (
+	"bytes"
 	"cmp"
+	"maps"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -16,80 +18,136 @@ import (
 
 // A row is a ban in force, as far as it is searched and sorted.
 type row struct {
-	target               ban.Target
-	rule, author, reason string
-	start, until         int64 // seconds since 1970; until 0: permanent
-	offence              int
+	target       ban.Target
+	words        int32 // index of its texts
+	offence      int32
+	start, until int64 // seconds since 1970; until 0: permanent
 }
 
-// An index holds all bans in force, to search and sort. The ledger is locked for a thousand of them at a time.
+// texts are those of a ban. Many bans have the same.
+type texts struct{ rule, author, reason string }
+
+// An index holds all bans in force, to search and sort: the latest snapshot of the ledger.
 type index struct {
-	mu     sync.Mutex // guards what follows
-	rows   []row
+	mu      sync.Mutex // guards what follows
+	latest  *snapshot  // nil: none that may be shown
+	reading bool       // another one is being read
+}
+
+// A snapshot is the bans in force at a time.
+type snapshot struct {
+	rows  []row // in the order of the ledger
+	words []texts
+	seq   uint64 // of the ledger
+	at    time.Time
+	took  time.Duration
+
+	mu     sync.Mutex         // guards what follows
 	orders map[string][]int32 // indices of rows by what they are sorted by, ascending
-	seq    uint64             // of the ledger
-	at     time.Time
-	took   time.Duration
+}
+
+// outdate makes later pages show what has changed until now.
+func (x *index) outdate() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.latest = nil
+}
+
+// tooOld is the age of a snapshot that is not shown any more: no page was open.
+const tooOld = 10 * time.Second
+
+// look returns a snapshot. Once the ledger has changed, another one is read, meanwhile if this one is not too old: a
+// second after it, or after twenty times what reading it took.
+func (x *index) look(l *ban.Ledger) *snapshot {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.latest
+	if s == nil || l.Seq() != s.seq && time.Since(s.at) >= max(tooOld, 40*s.took) {
+		x.latest = read(l, s)
+		return x.latest
+	}
+	if !x.reading && l.Seq() != s.seq && time.Since(s.at) >= max(time.Second, 20*s.took) {
+		x.reading = true
+		go func() {
+			next := read(l, s)
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			if x.reading = false; x.latest == s { // else a later one was read
+				x.latest = next
+			}
+		}()
+	}
+	return s
 }
 
 // ledgerPage is how many bans are copied from the ledger at once: it is locked meanwhile.
 const ledgerPage = 1000
 
-func (x *index) outdate() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.at = time.Time{}
-}
-
-// update reads the ledger if it has changed, a second after it was last read, or after twenty times what that
-// took. The mutex is held.
-func (x *index) update(l *ban.Ledger) {
-	now, seq := time.Now(), l.Seq()
-	if !x.at.IsZero() && (seq == x.seq || now.Sub(x.at) < max(time.Second, 20*x.took)) {
-		return
-	}
-	x.rows, x.orders, x.seq, x.at = make([]row, 0, l.Size()), map[string][]int32{}, seq, now
+// read reads the ledger, and sorts as the snapshot before it was sorted.
+func read(l *ban.Ledger, before *snapshot) *snapshot {
+	s := &snapshot{rows: make([]row, 0, l.Size()), seq: l.Seq(), at: time.Now(), orders: map[string][]int32{}}
+	known := map[texts]int32{}
 	var after ban.Target
 	for {
 		page := l.After(after, ledgerPage)
 		for i := range page {
 			b := &page[i]
-			r := row{target: b.Target, rule: b.Rule, author: b.Author, reason: b.Reason, start: b.Start.Unix(), offence: b.Offence}
+			w := texts{b.Rule, b.Author, b.Reason}
+			at, seen := known[w]
+			if !seen {
+				at = int32(len(s.words))
+				s.words, known[w] = append(s.words, w), at
+			}
+			r := row{target: b.Target, words: at, start: b.Start.Unix(), offence: int32(b.Offence)}
 			if !b.Until.IsZero() {
 				r.until = b.Until.Unix()
 			}
-			x.rows = append(x.rows, r)
+			s.rows = append(s.rows, r)
 		}
 		if len(page) < ledgerPage {
 			break
 		}
 		after = page[len(page)-1].Target
 	}
-	x.took = time.Since(now)
+	if before != nil {
+		before.mu.Lock()
+		used := slices.Collect(maps.Keys(before.orders))
+		before.mu.Unlock()
+		for _, by := range used {
+			s.order(by)
+		}
+	}
+	s.took = time.Since(s.at)
+	return s
 }
 
 // orders compare two rows. Rows that are equal stay in the order of their targets.
-var orders = map[string]func(a, b *row) int{
-	"target":  nil, // the order of the ledger
-	"since":   func(a, b *row) int { return cmp.Compare(a.start, b.start) },
-	"until":   func(a, b *row) int { return cmp.Compare(uint64(a.until)-1, uint64(b.until)-1) }, // permanent comes last
-	"rule":    func(a, b *row) int { return cmp.Compare(a.rule+a.author, b.rule+b.author) },
-	"offence": func(a, b *row) int { return cmp.Compare(a.offence, b.offence) },
+var orders = map[string]func(s *snapshot, a, b *row) int{
+	"target": nil, // the order of the ledger
+	"since":  func(_ *snapshot, a, b *row) int { return cmp.Compare(a.start, b.start) },
+	"until":  func(_ *snapshot, a, b *row) int { return cmp.Compare(uint64(a.until)-1, uint64(b.until)-1) }, // permanent comes last
+	"rule": func(s *snapshot, a, b *row) int {
+		v, w := &s.words[a.words], &s.words[b.words]
+		return strings.Compare(cmp.Or(v.rule, v.author), cmp.Or(w.rule, w.author))
+	},
+	"offence": func(_ *snapshot, a, b *row) int { return cmp.Compare(a.offence, b.offence) },
 }
 
-// order returns the indices of all rows in an order. The mutex is held.
-func (x *index) order(by string) []int32 {
-	if known := x.orders[by]; known != nil {
+// order returns the indices of all rows in an order.
+func (s *snapshot) order(by string) []int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.orders[by]; known != nil {
 		return known
 	}
-	all := make([]int32, len(x.rows))
+	all := make([]int32, len(s.rows))
 	for i := range all {
 		all[i] = int32(i)
 	}
 	if compare := orders[by]; compare != nil {
-		slices.SortStableFunc(all, func(a, b int32) int { return compare(&x.rows[a], &x.rows[b]) })
+		slices.SortStableFunc(all, func(a, b int32) int { return compare(s, &s.rows[a], &s.rows[b]) })
 	}
-	x.orders[by] = all
+	s.orders[by] = all
 	return all
 }
 
@@ -146,14 +204,11 @@ func (q Query) URL() string {
 }
 
 // find returns the targets of a page, how many rows match, and how many there are. It corrects the page to one that exists.
-func (x *index) find(l *ban.Ledger, q *Query) (page []ban.Target, found, all int) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.update(l)
-	matching := x.order(q.Sort)
+func (s *snapshot) find(q *Query) (page []ban.Target, found, all int) {
+	matching := s.order(q.Sort)
 	if q.Text != "" {
-		matches := matcher(q.Text)
-		matching = slices.DeleteFunc(slices.Clone(matching), func(i int32) bool { return !matches(&x.rows[i]) })
+		matches := s.matcher(q.Text)
+		matching = slices.DeleteFunc(slices.Clone(matching), func(i int32) bool { return !matches(&s.rows[i]) })
 	}
 	found = len(matching)
 	q.Page = max(1, min(q.Page, (found+perPage-1)/perPage))
@@ -163,30 +218,42 @@ func (x *index) find(l *ban.Ledger, q *Query) (page []ban.Target, found, all int
 		if q.Desc {
 			at = found - 1 - i
 		}
-		page = append(page, x.rows[matching[at]].target)
+		page = append(page, s.rows[matching[at]].target)
 	}
-	return page, found, len(x.rows)
+	return page, found, len(s.rows)
 }
 
-// matcher returns what a row must be to match a text: with the text in it, or within a network or around it.
-func matcher(text string) func(*row) bool {
+// matcher returns what a row must be to match a text: with the text in it, or within a network or around it. It makes no
+// strings: there may be a hundred thousand rows.
+func (s *snapshot) matcher(text string) func(*row) bool {
 	var network netip.Prefix
 	if t, err := ban.ParseTarget(text); err == nil {
 		network = t.Prefix() // that of an account overlaps none
 	}
 	text = strings.ToLower(text)
-	type words struct{ rule, author, reason string }
-	known := map[words]bool{} // many bans share them
+	inWords := make([]bool, len(s.words))
+	for i := range s.words {
+		w := &s.words[i]
+		inWords[i] = strings.Contains(strings.ToLower(w.rule+"\n"+w.author+"\n"+w.reason), text)
+	}
+	inAddress := strings.Trim(text, "0123456789abcdef.:/") == ""
+	part, buffer := []byte(text), make([]byte, 0, 64)
 	return func(r *row) bool {
-		if r.target.Prefix().Overlaps(network) || strings.Contains(r.target.String(), text) {
+		if inWords[r.words] {
 			return true
 		}
-		w := words{r.rule, r.author, r.reason}
-		has, seen := known[w]
-		if !seen {
-			has = strings.Contains(strings.ToLower(w.rule+"\n"+w.author+"\n"+w.reason), text)
-			known[w] = has
+		switch r.target.Kind() {
+		case ban.TargetAddress, ban.TargetNetwork:
+			if !inAddress {
+				return false
+			}
+			p := r.target.Prefix()
+			if buffer = p.Addr().AppendTo(buffer[:0]); !p.IsSingleIP() {
+				buffer = p.AppendTo(buffer[:0])
+			}
+			return p.Overlaps(network) || bytes.Contains(buffer, part)
+		default:
+			return r.target.Prefix().Overlaps(network) || strings.Contains(r.target.String(), text)
 		}
-		return has
 	}
 }

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"net/http"
@@ -26,16 +27,25 @@ type front struct {
 	Caller   Caller
 }
 
-// front answers GET /.
+// front answers GET /. With ?only=bans the answer is the table of bans alone, with ?live the page without the charts.
 func (p *Page) front(w http.ResponseWriter, r *http.Request) error {
-	c := p.guard.Caller(r)
+	c, query := p.guard.Caller(r), r.URL.Query()
 	text, err := p.rendered.within(key(r, c), func() ([]byte, error) {
 		ctx := context.WithoutCancel(r.Context())
-		f, err := p.look(ctx, queryOf(r.URL.Query()))
+		if query.Get("only") == "bans" {
+			list, err := p.list(ctx, queryOf(query))
+			if err != nil {
+				return nil, err
+			}
+			var b bytes.Buffer
+			err = p.templates.ExecuteTemplate(&b, "bans", &front{Bans: list, Now: time.Now(), Caller: c})
+			return b.Bytes(), err
+		}
+		f, err := p.look(ctx, queryOf(query))
 		if err != nil {
 			return nil, err
 		}
-		if !r.URL.Query().Has("live") { // an update that leaves the charts as they are
+		if !query.Has("live") {
 			if f.Picture, err = p.draw(ctx); err != nil {
 				return nil, err
 			}
@@ -132,7 +142,7 @@ func (p *Page) list(ctx context.Context, q Query) (b bans, err error) {
 		return b, err
 	}
 	l := p.guard.Ledger()
-	targets, found, all := p.bans.find(l, &q)
+	targets, found, all := p.bans.look(l).find(&q)
 	b = bans{Query: q, Found: found, All: all}
 	for _, target := range targets {
 		if one, ok := l.Get(target); ok { // else it has just ended

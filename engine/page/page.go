@@ -32,7 +32,7 @@ type Guard interface {
 	Ledger() *ban.Ledger
 	// Trusted is the narrowest trust that covers a target; nil: there is none.
 	Trusted(ban.Target) *status.Trusted
-	// Kernel looks at the kernel: some seconds ago at most, or now.
+	// Kernel looks at the kernel: now, or without waiting for it if that was some seconds ago.
 	Kernel(ctx context.Context, now bool) (Kernel, error)
 	// Trackers are the keys closest to a ban. The caller does not change them.
 	Trackers(ctx context.Context, most int) ([]status.Tracker, error)
@@ -128,7 +128,11 @@ func (p *Page) Routes() map[string]Handler {
 		"POST /page/trust": p.change(Trust),
 		"GET /page.css":    p.asset("page.css"),
 		"GET /page.js":     p.asset("page.js"),
-		"GET /favicon.ico": func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(http.StatusNoContent); return nil },
+		"GET /favicon.ico": func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Cache-Control", "public, max-age=86400") // a browser asks again with each search
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		},
 	}
 	for pattern, h := range routes {
 		routes[pattern] = func(w http.ResponseWriter, r *http.Request) error {

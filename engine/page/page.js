@@ -92,7 +92,7 @@ async function show(to, push) {
   history[push ? "pushState" : "replaceState"](null, "", to);
   searching++;
   try {
-    await load(to, "#bans-table");
+    await load(to + (to.includes("?") ? "&" : "?") + "only=bans", "#bans-table");
   } catch (e) {
     if (e.name !== "AbortError") location.assign(to);
   } finally {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -277,7 +278,7 @@ func TestFind(t *testing.T) {
 	} {
 		v, _ := url.ParseQuery(c.query)
 		q := queryOf(v)
-		page, found, all := x.find(w.ledger, &q)
+		page, found, all := x.look(w.ledger).find(&q)
 		first, last := "", ""
 		if len(page) > 0 {
 			first, last = page[0].String(), page[len(page)-1].String()
@@ -289,6 +290,46 @@ func TestFind(t *testing.T) {
 	if text := get(t, New(w), "/?q=guess&sort=until&dir=desc").Body.String(); !strings.Contains(text, `href="/?dir=desc&amp;page=2&amp;q=guess&amp;sort=until#bans"`) || !strings.Contains(text, `aria-sort="descending"`) {
 		t.Error("the links of the table lose the search or the order")
 	}
+}
+
+// TestTable: a step of the search is answered with the table alone, as it is in the page.
+func TestTable(t *testing.T) {
+	w := newWatchman()
+	w.ban(t, ban.Order{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Author: "api x"})
+	p := New(w)
+	page, table := get(t, p, "/?q=203.0.113").Body.String(), get(t, p, "/?q=203.0.113&only=bans").Body.String()
+	if !strings.HasPrefix(table, `<div id="bans-table"`) || !strings.Contains(table, "203.0.113.7") || !strings.Contains(page, table) || w.asked.Load() != 1 {
+		t.Errorf("asked %d times: %s", w.asked.Load(), table)
+	}
+	if strings.Contains(page, "only=") {
+		t.Error("a link of the page leads to the table")
+	}
+}
+
+// TestSnapshot: while another snapshot is read, the one before is shown, unless a change was made here.
+func TestSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchman()
+		var x index
+		shown := func() int {
+			_, _, all := x.look(w.ledger).find(&Query{Sort: "since"})
+			return all
+		}
+		for i, c := range []struct {
+			after time.Duration
+			want  int // of i bans
+		}{{0, 0}, {0, 0}, {time.Second, 0}, {0, 2}, {tooOld, 4}} {
+			time.Sleep(c.after)
+			if got := shown(); got != c.want {
+				t.Errorf("look %d: %d bans, want %d", i, got, c.want)
+			}
+			synctest.Wait()
+			w.ban(t, ban.Order{Target: ban.Network(netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32)), Author: "api x"})
+		}
+		if x.outdate(); shown() != 5 {
+			t.Error("a change is not shown")
+		}
+	})
 }
 
 // TestEvidence groups the evidence and shows the ladder.
@@ -327,14 +368,14 @@ func BenchmarkFind(b *testing.B) {
 	b.Run("read", func(b *testing.B) {
 		for b.Loop() {
 			var x index
-			x.find(w.ledger, &Query{Sort: "since", Desc: true, Page: 1})
+			x.look(w.ledger).find(&Query{Sort: "since", Desc: true, Page: 1})
 		}
 	})
 	var x index
 	for _, text := range []string{"", "rule 7", "11.0.7.", "11.0.0.0/16"} {
 		b.Run(text, func(b *testing.B) {
 			for b.Loop() {
-				x.find(w.ledger, &Query{Text: text, Sort: "since", Desc: true, Page: 20})
+				x.look(w.ledger).find(&Query{Text: text, Sort: "since", Desc: true, Page: 20})
 			}
 		})
 	}
