@@ -99,11 +99,17 @@ func (e *Engine) ban(o ban.Order) (out Outcome) {
 // target for its grace, even if it was not banned. It waits as Ban does, and is safe for
 // concurrent use.
 func (e *Engine) Unban(ctx context.Context, r Release) (Outcome, error) {
-	outcomes, err := changeAll(ctx, e, []Release{r}, e.unban)
+	outcomes, err := e.UnbanAll(ctx, []Release{r})
 	if len(outcomes) == 0 {
 		return Outcome{}, err
 	}
-	return outcomes[0], e.savedForPeers(ctx, err)
+	return outcomes[0], err
+}
+
+// UnbanAll carries out the releases as [Engine.Unban] does one; outcomes are by index.
+func (e *Engine) UnbanAll(ctx context.Context, all []Release) ([]Outcome, error) {
+	outcomes, err := changeAll(ctx, e, all, e.unban)
+	return outcomes, e.savedForPeers(ctx, err)
 }
 
 func (e *Engine) unban(r Release) (out Outcome) {

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 
@@ -50,22 +53,21 @@ Exit status: 0 all are banned; 1 one was refused; 2 the request failed.`,
 
 func (a *app) unban() *cobra.Command {
 	var grace time.Duration
-	var here bool
+	var here, all, yes bool
 	var reason string
 	cmd := &cobra.Command{
 		Use:     "unban TARGET…",
 		Aliases: []string{"unblock"},
 		Short:   "End the bans of addresses, networks, endpoints and accounts",
-		Long: `End every ban that covers a target, and the bans of the endpoints in it, on all
-nodes of a fleet. The ban of a network around it ends entirely. With --here the
-ban of the fleet is not in force at this node until it ends, or until a ban or
-an unban without --here. - reads targets from standard input, one a line.
+		Long: `End every ban that covers a target, and those of endpoints in it, on all nodes
+of a fleet; --here: at this one, until its next ban or unban. The ban of a
+network around it ends entirely. --all ends the bans within networks, or all;
+without a terminal to ask at it needs --yes. - reads from standard input.
 
-Exit status: 0 none is banned any longer, including those that were not; 1 one
-was refused; 2 the request failed.`,
+Exit status: 0 none is banned any longer; 1 one was refused; 2 it failed.`,
 		Example: "  freeswitch-security unban 203.0.113.7 --grace 1h",
 	}
-	a.edit(cmd, func(r *connFlags) completer { return a.completeBanned(r, 0) },
+	r, out := a.edit(cmd, func(r *connFlags) completer { return a.completeBanned(r, 0) },
 		func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
 			return oneByOne(addresses, out, func(target ban.Target) (status.Done, string, error) {
 				done, err := c.Unban(ctx, target, grace, here, reason)
@@ -74,21 +76,108 @@ was refused; 2 the request failed.`,
 				case len(unbanned) == 1 && unbanned[0] == target:
 					text = "unbanned"
 				case len(unbanned) > 0:
-					list := fmt.Sprint(unbanned)
-					text = "unbanned: ended bans: " + list[1:len(list)-1]
+					text = "unbanned: " + ended(unbanned)
+				case err == nil && bansIn(ctx, c, target, 1) > 0:
+					text += ", but addresses in it are: unban --all ends their bans"
 				}
 				return done, text, err
 			})
 		})
+	one := cmd.RunE
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if all {
+			return nil
+		}
+		return atLeastOne("TARGET")(cmd, args)
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !all {
+			return one(cmd, args)
+		}
+		return a.asking(r, func(ctx context.Context, c *client.Client, args []string) error {
+			return a.unbanAll(ctx, c, args, yes, out.json, func(in ban.Target) (status.Cleared, error) {
+				return c.UnbanAll(ctx, in, grace, here, reason)
+			})
+		})(cmd, args)
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "all bans, or all within the networks")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	durationFlag(cmd, &grace, "grace", "how long rules do not ban it")
 	hereFlag(cmd, &here)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
 	return cmd
 }
 
+// unbanAll ends the bans within networks, or without one all bans, after a question.
+func (a *app) unbanAll(ctx context.Context, c *client.Client, args []string, yes, asJSON bool, unban func(in ban.Target) (status.Cleared, error)) error {
+	networks := []ban.Target{{}} // everywhere
+	n := 0
+	if len(args) > 0 {
+		networks = nil
+		for _, arg := range args {
+			target, err := ban.ParseTarget(arg)
+			if err != nil {
+				return err
+			}
+			networks = append(networks, target)
+			n += bansIn(ctx, c, target, math.MaxInt)
+		}
+	} else {
+		s, err := c.Status(ctx)
+		if err != nil {
+			return err
+		}
+		n = s.Stats.ActiveBans
+	}
+	if !yes {
+		agreed, err := a.confirm(fmt.Sprintf("End %s?", terminal.Count(n, "ban")), false)
+		if err == nil && !agreed {
+			a.say(errors.New("no ban is ended: confirm it with --yes"))
+			err = errNo
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, network := range networks {
+		done, err := unban(network)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			err = terminal.Object(a.stdout, done)
+		} else {
+			text := "ended " + terminal.Count(done.Unbanned, "ban")
+			if !done.Applied {
+				text += ", but not applied yet: " + done.Why
+			}
+			_, err = fmt.Fprintln(a.stdout, terminal.Printable(text))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bansIn counts the bans of addresses and networks within a network, up to a number. After an error it knows
+// of no further ones.
+func bansIn(ctx context.Context, c *client.Client, network ban.Target, most int) (n int) {
+	if network.Kind() != ban.TargetNetwork {
+		return 0
+	}
+	for _, err := range c.BansIn(ctx, network.Prefix(), min(most, client.MaxPage)) {
+		if err != nil || n == most {
+			break
+		}
+		n++
+	}
+	return n
+}
+
 func (a *app) trust() *cobra.Command {
 	var term termOption
-	var here bool
+	var here, yes bool
 	var comment string
 	cmd := &cobra.Command{
 		Use:   "trust TARGET…",
@@ -96,14 +185,19 @@ func (a *app) trust() *cobra.Command {
 		Long: `Trust addresses, networks and accounts for a while: nothing bans them, and bans
 that cover them end. 2001@* is an account in any domain. Trust survives a
 restart, and holds on all nodes of a fleet. - reads targets from standard input,
-one a line. Write into a rule file what is to be trusted for ever.
+one a line. Write into a rule file what is to be trusted for ever. On a terminal
+it asks before it ends more than one ban, unless --yes is set.
 
-Exit status: 0 all are trusted; 1 one was refused; 2 the request failed.`,
+Exit status: 0 all are trusted; 1 one was refused, or you said no; 2 the request
+failed.`,
 		Example: "  freeswitch-security trust 198.51.100.0/24 --for 7d --comment \"new trunk\"",
 	}
 	a.edit(cmd, nil, func(ctx context.Context, c *client.Client, addresses []string, out *results) error {
 		ttl, err := term.ttl()
 		if err != nil {
+			return err
+		}
+		if agreed, err := a.agreed(ctx, c, addresses, yes); !agreed {
 			return err
 		}
 		return inBatches(addresses, func(address string) client.TrustRequest {
@@ -114,9 +208,32 @@ Exit status: 0 all are trusted; 1 one was refused; 2 the request failed.`,
 		})
 	})
 	term.flags(cmd, "default: 1d")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	hereFlag(cmd, &here)
 	cmd.Flags().StringVar(&comment, "comment", "", "who it is")
 	return cmd
+}
+
+// agreed asks on a terminal whether targets are to be trusted, if more than one ban ends by it. The error is
+// not nil if the answer is no.
+func (a *app) agreed(ctx context.Context, c *client.Client, addresses []string, yes bool) (bool, error) {
+	if yes || terminal.Width(a.stderr) == 0 {
+		return true, nil
+	}
+	n := 0
+	for _, address := range addresses {
+		if target, err := ban.ParseTarget(address); err == nil {
+			n += bansIn(ctx, c, target, math.MaxInt)
+		}
+	}
+	if n <= 1 {
+		return true, nil
+	}
+	agreed, err := a.confirm(fmt.Sprintf("%s inside will end. Trust it?", terminal.Count(n, "ban")), true)
+	if err == nil && !agreed {
+		err = errNo
+	}
+	return agreed, err
 }
 
 func (a *app) untrust() *cobra.Command {

@@ -25,7 +25,7 @@ func TestBanLifeByHand(t *testing.T) {
 	g := guard(t)
 	g.want(0, nil, "list")
 	g.want(1, []string{"203.0.113.7  not banned", "trusted      no"}, "show", "203.0.113.7")
-	g.want(0, []string{"203.0.113.7  banned\n2001:db8::/64  banned\n"}, "block", "203.0.113.7", "2001:db8::/64", "--for", "2h", "--reason", "calls at night")
+	g.want(0, []string{"203.0.113.7  banned until 20", " UTC\n2001:db8::/64  banned until 20"}, "block", "203.0.113.7", "2001:db8::/64", "--for", "2h", "--reason", "calls at night")
 	g.wall.stop("203.0.113.7", 42)
 	g.want(0, []string{"203.0.113.7  banned", "calls at night", "(in 1h59m", "yes, 42 packets"}, "show", "203.0.113.7")
 	g.want(0, []string{"target       2001:db8::/64"}, "show", "2001:db8::7")
@@ -38,6 +38,7 @@ func TestBanLifeByHand(t *testing.T) {
 	g.want(0, nil, "unblock", "203.0.113.7")
 	g.want(0, []string{"unbanned: ended bans: 2001:db8::/64"}, "unban", "2001:db8::7")
 	g.want(1, []string{"not banned"}, "show", "203.0.113.7")
+	g.want(0, []string{"203.0.113.8  banned permanently\n"}, "ban", "--permanent", "203.0.113.8")
 	g.want(0, []string{`{"target":"203.0.113.8","status":"success","applied":true}`}, "ban", "--permanent", "203.0.113.8", "--json")
 	g.want(0, []string{"until        permanent"}, "show", "203.0.113.8")
 	g.want(0, []string{"203.0.113.9  banned"}, "ban", "203.0.113.9", "--here")
@@ -50,12 +51,12 @@ func TestBanLifeByHand(t *testing.T) {
 // TestEndpointsByHand bans endpoints, finds them by their address, and ends their bans with it.
 func TestEndpointsByHand(t *testing.T) {
 	g := guard(t)
-	g.want(0, []string{"203.0.113.7:5060/udp  banned\n[2001:db8::7]:5061/tcp  banned\n"}, "ban", "203.0.113.7:5060/udp", "[2001:db8::7]:5061/tcp")
+	g.want(0, []string{"203.0.113.7:5060/udp  banned until ", "\n[2001:db8::7]:5061/tcp  banned until "}, "ban", "203.0.113.7:5060/udp", "[2001:db8::7]:5061/tcp")
 	g.want(0, []string{"203.0.113.7:5060/udp  banned", "in force              yes"}, "show", "203.0.113.7:5060/udp")
 	g.want(1, []string{"203.0.113.7  not banned; 1 of its endpoints are, such as 203.0.113.7:5060/udp"}, "show", "203.0.113.7")
 	g.want(1, []string{"203.0.113.7:5061/udp  not banned\n"}, "show", "203.0.113.7:5061/udp")
 	g.want(0, []string{"\n203.0.113.7:5060/udp ", "\n[2001:db8::7]:5061/tcp "}, "list")
-	g.want(0, []string{"203.0.113.7  banned\n"}, "ban", "203.0.113.7")
+	g.want(0, []string{"203.0.113.7  banned until "}, "ban", "203.0.113.7")
 	g.want(0, []string{"203.0.113.7  unbanned: ended bans: 203.0.113.7 203.0.113.7:5060/udp\n"}, "unban", "203.0.113.7")
 	g.want(0, []string{"unbanned: ended bans: [2001:db8::7]:5061/tcp\n"}, "unban", "2001:db8::/64")
 	g.want(1, []string{"refused: ip: 203.0.113.7:5060/udp is an endpoint: trust its address"}, "trust", "203.0.113.7:5060/udp")
@@ -90,13 +91,13 @@ func TestRefusedByHand(t *testing.T) {
 		t.Errorf("%+v", results)
 	}
 	g.wall.breaks(errors.New("action wall.drop: \x1b[2J exit status 4"))
-	g.want(0, []string{"203.0.113.10  banned, but not applied yet: "}, "ban", "203.0.113.10")
+	g.want(0, []string{"203.0.113.10  banned until ", " UTC, but not applied yet: "}, "ban", "203.0.113.10")
 }
 
 func TestTrustByHand(t *testing.T) {
 	g := guard(t)
 	g.want(0, []string{"203.0.113.7  banned"}, "ban", "203.0.113.7")
-	g.want(0, []string{"203.0.113.0/24  trusted"}, "trust", "203.0.113.0/24", "--for", "7d", "--comment", "new trunk")
+	g.want(0, []string{"203.0.113.0/24  trusted until ", "; ended bans: 203.0.113.7\n"}, "trust", "203.0.113.0/24", "--for", "7d", "--comment", "new trunk")
 	g.want(1, []string{"not banned", "203.0.113.0/24", "new trunk", "trust ends"}, "show", "203.0.113.7")
 	g.want(1, []string{"not banned: trusted: whitelist, new trunk"}, "ban", "203.0.113.7")
 	g.want(0, []string{"203.0.113.0/24", "run time", "in 6d", "198.51.100.0/24", "carriers", "a.hcl:10", "SIP trunks"}, "list", "--trusted")
@@ -107,6 +108,78 @@ func TestTrustByHand(t *testing.T) {
 	g.want(0, []string{"203.0.113.7  banned"}, "ban", "203.0.113.7")
 	if entries := decoded[status.Trusted](t, g.want(0, nil, "list", "--trusted", "--json")); !slices.ContainsFunc(entries, func(e status.Trusted) bool { return e.Name == "carriers" }) {
 		t.Errorf("%+v", entries)
+	}
+}
+
+// TestUnbanAll ends all bans, or those within a network. Without a terminal it needs --yes.
+func TestUnbanAll(t *testing.T) {
+	g := guard(t)
+	banned := func() string {
+		var all []string
+		for _, b := range decoded[status.Ban](t, g.want(0, nil, "list", "--json")) {
+			all = append(all, b.Target.String())
+		}
+		return strings.Join(all, " ")
+	}
+	g.want(0, nil, "ban", "203.0.112.0/24", "203.0.113.1", "203.0.113.2", "203.0.113.128/25", "203.0.113.9:5060/udp", "203.0.114.1", "2001:db8::/64", "203.0.0.0/16")
+	g.want(0, []string{"203.0.113.0/24  unbanned: ended bans: 203.0.0.0/16 203.0.113.9:5060/udp\n"}, "unban", "203.0.113.0/24")
+	g.want(0, []string{"203.0.113.0/24  was not banned, but addresses in it are: unban --all ends their bans\n"}, "unban", "203.0.113.0/24")
+	g.want(0, []string{"203.0.115.0/24  was not banned\n"}, "unban", "203.0.115.0/24")
+	g.want(1, []string{"no ban is ended: confirm it with --yes"}, "unban", "--all", "203.0.113.0/24")
+	g.want(0, nil, "ban", "203.0.113.9:5060/udp")
+	g.want(0, []string{"ended 4 bans\n"}, "unban", "--all", "--yes", "203.0.113.0/24")
+	if got := banned(); got != "203.0.112.0/24 203.0.114.1 2001:db8::/64" {
+		t.Errorf("banned: %s", got)
+	}
+	g.want(2, []string{"in: \"1000@pbx.example\" is no network"}, "unban", "--all", "--yes", "1000@pbx.example")
+	g.want(0, []string{`{"status":"success","message":"bans ended: 3","unbanned":3,"applied":true}`}, "unban", "--all", "--yes", "--json", "--grace", "1h")
+	g.attack("203.0.114.1", "1000", 3)
+	if c := g.decided(); c.Banned() || !strings.Contains(c.Why, "grace") {
+		t.Errorf("not in grace: %+v", c)
+	}
+	g.want(0, []string{"ended 0 bans\n"}, "unban", "--all", "--yes")
+}
+
+// TestConfirm: on a terminal, trust asks before it ends more than one ban, and unban --all always.
+func TestConfirm(t *testing.T) {
+	g := guard(t)
+	g.want(0, nil, "ban", "203.0.113.1", "203.0.113.2", "203.0.113.128/25", "198.18.0.1")
+	environ := map[string]string{"FREESWITCH_SECURITY_ADMIN": g.socket}
+	for _, c := range []struct {
+		typed, want string
+		args        []string
+	}{
+		{"n\n", "3 bans inside will end. Trust it? [y/N] ", []string{"trust", "203.0.113.0/24"}},
+		{"", "198.18.0.0/24  trusted until", []string{"trust", "198.18.0.0/24"}},
+		{"\n", "End 3 bans? [y/N] freeswitch-security: no ban is ended: confirm it with --yes", []string{"unban", "--all"}},
+		{"Yes\n", "End 3 bans? [y/N] ended 3 bans\r\n", []string{"unban", "--all", "203.0.113.0/24"}},
+	} {
+		if shown := typedOn(t, environ, c.typed, c.args...); !strings.Contains(shown, c.want) {
+			t.Errorf("%q lacks %q: %q", c.args, c.want, shown)
+		}
+	}
+	g.want(0, nil, "ban", "203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4")
+	if shown := typedOn(t, environ, "y\n", "trust", "203.0.113.0/24"); !strings.Contains(shown, "; ended 4 bans\r\n") {
+		t.Errorf("shown: %q", shown)
+	}
+}
+
+// TestReload: mistakes are shown and keep the old rules, warnings are shown.
+func TestReload(t *testing.T) {
+	g := guard(t)
+	g.want(0, []string{"The rules run now.\n"}, "reload", "--reason", "quarterly")
+	file := filepath.Join(g.rules, "b.hcl")
+	rewrite := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rewrite("trusted \"all\" {\n  networks = [\"0.0.0.0/0\"]\n}\n")
+	g.want(0, []string{"Warning: All addresses are trusted\n  " + file + ":2,15\n0.0.0.0/0 contains", "The rules run now, with 1 warning.\n"}, "reload")
+	rewrite("rule \"half\x1b\" {}\n")
+	shown := g.want(1, []string{"Error: ", file + ":1,", "the old rules stay: "}, "reload")
+	if strings.Contains(shown, "run now") || strings.Contains(shown, "\x1b") {
+		t.Errorf("shown: %q", shown)
 	}
 }
 
@@ -347,7 +420,7 @@ func TestNobodyAnswers(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none.sock")
 	for _, args := range [][]string{
 		{"status"}, {"list"}, {"show", "203.0.113.7"}, {"ban", "203.0.113.7"}, {"unban", "203.0.113.7"}, {"trust", "203.0.113.7"},
-		{"untrust", "203.0.113.7"}, {"import", write(t, "l", []byte("203.0.113.7\n"))}, {"export"}, {"watch"}, {"top"},
+		{"untrust", "203.0.113.7"}, {"reload"}, {"unban", "--all", "--yes"}, {"import", write(t, "l", []byte("203.0.113.7\n"))}, {"export"}, {"watch"}, {"top"},
 	} {
 		stdout, stderr, status := command(t, nil, append(args, "--admin", none)...)
 		if status != 2 || args[0] != "import" && stdout != "" || !strings.Contains(stderr, "none.sock: the daemon is not running") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -36,6 +37,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
+	"github.com/hashicorp/hcl/v2"
 )
 
 // A guarded is a daemon that runs in this process: the real engine and the real
@@ -45,6 +47,7 @@ type guarded struct {
 	t       testing.TB
 	socket  string
 	log     string
+	rules   string // their directory
 	wall    *wall
 	engine  *engine.Engine
 	server  *admin.Server
@@ -100,17 +103,37 @@ func guardWith(t testing.TB, more string) *guarded {
 	if err := os.WriteFile(filepath.Join(rules, "a.hcl"), append(fmt.Appendf(nil, guardedRules, g.log), more...), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cfg, diags, _ := config.Load(rules, config.Kinds{
-		Sources: []plugin.SourceKind{logfile.Kind},
-		Actions: []plugin.ActionKind{{Name: "wall", Blocks: true, Targets: iptables.Kind.Targets, New: func(*settings.Block, plugin.ActionEnv) plugin.Action {
-			return g.wall
-		}}},
-	}, func(string) (string, bool) { return "", false })
+	g.rules = rules
+	cfg, diags := g.load()
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
 	g.run(cfg)
 	return g
+}
+
+func (g *guarded) load() (*config.Config, hcl.Diagnostics) {
+	cfg, diags, _ := config.Load(g.rules, config.Kinds{
+		Sources: []plugin.SourceKind{logfile.Kind},
+		Actions: []plugin.ActionKind{{Name: "wall", Blocks: true, Targets: iptables.Kind.Targets, New: func(*settings.Block, plugin.ActionEnv) plugin.Action {
+			return g.wall
+		}}},
+	}, func(string) (string, bool) { return "", false })
+	return cfg, diags
+}
+
+// reload is what the daemon does, without its log and its claims.
+func (g *guarded) reload(ctx context.Context) (found []status.Diagnostic, err error) {
+	cfg, diags := g.load()
+	for _, d := range diags {
+		severity := map[hcl.DiagnosticSeverity]string{hcl.DiagError: "error", hcl.DiagWarning: "warning"}[d.Severity]
+		where := fmt.Sprintf("%s:%d,%d", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
+		found = append(found, status.Diagnostic{Severity: severity, Summary: d.Summary, Detail: d.Detail, Where: where})
+	}
+	if diags.HasErrors() {
+		return found, errors.New("mistakes in " + g.rules)
+	}
+	return found, g.engine.Do(ctx, func() { g.engine.Reload(cfg) })
 }
 
 // run runs the engine, its listener, and what stands before it.
@@ -129,7 +152,7 @@ func (g *guarded) run(cfg *config.Config) {
 	inner := filepath.Join(filepath.Dir(g.socket), "inner.sock")
 	g.server, err = admin.New(admin.Options{
 		Config: admin.Config{Socket: inner, SocketMode: 0o600}, Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
-		Engine: g.engine, History: g.history,
+		Engine: g.engine, History: g.history, Reload: g.reload,
 	})
 	if err != nil {
 		g.t.Fatal(err)

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
@@ -20,11 +23,10 @@ import (
 
 // edit makes cmd a verb that changes what is banned or trusted. complete completes
 // its addresses in a shell; nil: they have no completion.
-func (a *app) edit(cmd *cobra.Command, complete func(*connFlags) completer, do func(context.Context, *client.Client, []string, *results) error) {
-	var r connFlags
-	out := &results{app: a}
+func (a *app) edit(cmd *cobra.Command, complete func(*connFlags) completer, do func(context.Context, *client.Client, []string, *results) error) (*connFlags, *results) {
+	r, out := &connFlags{}, &results{app: a}
 	cmd.Args = atLeastOne("TARGET")
-	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.RunE = a.asking(r, func(ctx context.Context, c *client.Client, args []string) error {
 		addresses, err := a.addresses(args)
 		if err != nil {
 			return err
@@ -32,10 +34,98 @@ func (a *app) edit(cmd *cobra.Command, complete func(*connFlags) completer, do f
 		return out.end(do(ctx, c, addresses, out))
 	})
 	if complete != nil {
-		cmd.ValidArgsFunction = complete(&r)
+		cmd.ValidArgsFunction = complete(r)
 	}
 	r.flags(cmd)
 	cmd.Flags().BoolVar(&out.json, "json", false, "for programs")
+	return r, out
+}
+
+// confirm asks a question on a terminal. Without one it returns otherwise.
+func (a *app) confirm(question string, otherwise bool) (bool, error) {
+	stdin, _ := a.stdin.(io.Writer) // a terminal is both
+	if stdin == nil || terminal.Width(stdin) == 0 || terminal.Width(a.stderr) == 0 {
+		return otherwise, nil
+	}
+	if _, err := fmt.Fprintf(a.stderr, "%s [y/N] ", question); err != nil {
+		return false, err
+	}
+	line, err := bufio.NewReader(a.stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", nil
+}
+
+// inWords words the end of a ban or trust.
+func inWords(until time.Time) string {
+	if until.IsZero() {
+		return "permanently"
+	}
+	return "until " + until.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// mostNamed is how many bans that ended are named.
+const mostNamed = 3
+
+// ended words which bans ended.
+func ended(bans []ban.Target) string {
+	if len(bans) > mostNamed {
+		return "ended " + terminal.Count(len(bans), "ban")
+	}
+	list := fmt.Sprint(bans)
+	return "ended bans: " + list[1:len(list)-1]
+}
+
+func (a *app) reload() *cobra.Command {
+	var r connFlags
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the running guard use the rules as they are on disk",
+		Long: `Have the running guard use the rules as they are on disk. Wait until it does,
+and show what is wrong with them. With mistakes in them the old rules stay. The
+flags of run do not change.
+
+Exit status: 0 they run; 1 they have mistakes; 2 the request failed.`,
+		Example: "  freeswitch-security check && sudo freeswitch-security reload",
+		Args:    cobra.NoArgs,
+		RunE: a.asking(&r, func(ctx context.Context, c *client.Client, _ []string) error {
+			found, err := c.Reload(ctx, reason)
+			refused, ok := errors.AsType[*client.Refusal](err)
+			if ok && len(refused.Diagnostics) > 0 {
+				found = refused.Diagnostics
+			}
+			for _, d := range found {
+				kind := "Error"
+				if d.Severity != "error" {
+					kind = "Warning"
+				}
+				fmt.Fprintf(a.stderr, "%s: %s\n", kind, terminal.Printable(d.Summary))
+				if d.Where != "" {
+					fmt.Fprintf(a.stderr, "  %s\n", terminal.Printable(d.Where))
+				}
+				fmt.Fprintf(a.stderr, "%s\n\n", terminal.Printable(d.Detail))
+			}
+			switch {
+			case ok && len(refused.Diagnostics) > 0:
+				a.say(fmt.Errorf("the old rules stay: %w", err))
+				return errNo
+			case err != nil:
+				return err
+			}
+			result := "The rules run now"
+			if len(found) > 0 {
+				result += ", with " + terminal.Count(len(found), "warning")
+			}
+			_, err = fmt.Fprintln(a.stdout, result+".")
+			return err
+		}),
+	}
+	r.flags(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	return cmd
 }
 
 // A termOption is how long something lasts: the flags --for and --permanent.
@@ -112,7 +202,7 @@ func oneByOne(addresses []string, out *results, change func(ban.Target) (status.
 		} else {
 			var done status.Done
 			done, text, err = change(target)
-			result = status.Result{Target: target.String(), Applied: done.Applied, Why: done.Why}
+			result = status.Result{Target: target.String(), Applied: done.Applied, Why: done.Why, Unbanned: done.Unbanned}
 			if r, ok := errors.AsType[*client.Refusal](err); ok && (r.Status == http.StatusBadRequest || r.Status == http.StatusConflict) {
 				result.Error = r.Text
 			} else if err != nil {
@@ -136,8 +226,12 @@ type results struct {
 
 // all prints the results of a batch; text says what was done.
 func (r *results) all(all []status.Result, text string, err error) error {
-	for _, one := range all {
-		if err := r.one(one, text); err != nil {
+	for i := range all {
+		text := text + " " + inWords(all[i].Until)
+		if len(all[i].Unbanned) > 0 {
+			text += "; " + ended(all[i].Unbanned)
+		}
+		if err := r.one(all[i], text); err != nil {
 			return err
 		}
 	}

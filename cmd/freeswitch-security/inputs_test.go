@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"freeswitch-security/engine/ban"
@@ -38,5 +41,40 @@ func TestStreamsSideBySide(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%s: %+d on one connection", what, n)
 		}
+	}
+}
+
+// TestRulesOfOthers: root does not use a directory of rules that others could have put there.
+func TestRulesOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	rules := filepath.Join(dir, "rules.d")
+	if err := os.Mkdir(rules, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		if err := onlyRoots(rules); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("others may write in %s (owner %d", rules, os.Geteuid())) {
+			t.Errorf("a directory of this user: %v", err)
+		}
+		return
+	}
+	if err := onlyRoots(rules); err != nil {
+		t.Errorf("root's own: %v", err)
+	}
+	for _, writable := range []string{dir, rules} {
+		if err := os.Chmod(writable, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := onlyRoots(rules); err == nil || !strings.Contains(err.Error(), "others may write in "+writable+" ") {
+			t.Errorf("%s for all: %v", writable, err)
+		}
+		if err := os.Chmod(writable, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(dir, 1000, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := onlyRoots(rules); err == nil || !strings.Contains(err.Error(), "(owner 1000, mode ") {
+		t.Errorf("in a directory of another: %v", err)
 	}
 }

@@ -5,16 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/event"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit statuses.
@@ -79,7 +84,8 @@ func (a *app) root() *cobra.Command {
 guard: see run --help.
 
 Rules are *.hcl and *.json files in a directory, by default ./rules.d, else
-/etc/freeswitch-security/rules.d.
+/etc/freeswitch-security/rules.d. As root, ./rules.d must be writable by root
+alone.
 
 The running guard is reached at --admin, else $FREESWITCH_SECURITY_ADMIN, else
 /run/freeswitch-security/admin.sock. A URL may need a token: --token-file, else
@@ -104,8 +110,9 @@ rules, a failed test, a difference); 2 it could not be done.`,
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w; see --help", err) })
+	root.Version = version
+	root.SetVersionTemplate(versionText())
+	root.SetFlagErrorFunc(unknownFlag)
 	root.Flags().AddFlagSet(run.Flags())
 	root.SetHelpCommand(help(root))
 	a.addVerbs(root, run)
@@ -134,11 +141,40 @@ func help(root *cobra.Command) *cobra.Command {
 	}
 }
 
-func unknownVerb(root *cobra.Command, verb string) error {
-	if like := root.SuggestionsFor(verb); len(like) > 0 {
-		return fmt.Errorf("there is no verb %q; did you mean %s?", verb, strings.Join(like, " or "))
+// unknownVerb suggests the verbs that begin like a wrong one, else the nearest.
+func unknownVerb(root *cobra.Command, given string) error {
+	named := map[string]string{} // verbs by their names and aliases
+	for _, verb := range root.Commands() {
+		for _, name := range append(verb.Aliases, verb.Name()) {
+			named[name] = verb.Name()
+		}
 	}
-	return fmt.Errorf("there is no verb %q; --help lists them", verb)
+	names := slices.Sorted(maps.Keys(named))
+	var like []string
+	for _, name := range names {
+		if len(given) > 1 && strings.HasPrefix(name, strings.ToLower(given)) && !slices.Contains(like, named[name]) {
+			like = append(like, named[name])
+		}
+	}
+	if best := event.Nearest(given, names); best != "" && len(like) == 0 {
+		like = append(like, named[best])
+	}
+	if len(like) > 0 {
+		return fmt.Errorf("there is no verb %q; did you mean %s?", given, strings.Join(like, " or "))
+	}
+	return fmt.Errorf("there is no verb %q; --help lists them", given)
+}
+
+// unknownFlag words an error of the flags of a verb, and suggests the nearest flag for one that is unknown.
+func unknownFlag(verb *cobra.Command, err error) error {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		var names []string
+		verb.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if best := event.Nearest(unknown.GetSpecifiedName(), names); best != "" {
+			return fmt.Errorf("%w; did you mean --%s?", err, best)
+		}
+	}
+	return fmt.Errorf("%w; see --help", err)
 }
 
 // colour reports whether w takes colours: it is a terminal, and NO_COLOR is not set.
@@ -172,10 +208,38 @@ func rulesDir(flag string, args ...string) (string, error) {
 	}
 	for _, d := range defaultRules {
 		if info, err := os.Stat(d); err == nil && info.IsDir() {
-			return d, nil
+			if os.Geteuid() == 0 && !filepath.IsAbs(d) {
+				err = onlyRoots(d)
+			}
+			return d, err
 		}
 	}
 	return "", fmt.Errorf("no rules: neither ./%s nor %s exists; name the directory", defaultRules[0], defaultRules[1])
+}
+
+// onlyRoots fails if a user other than root could have put a directory, or one in its path, in its place.
+func onlyRoots(dir string) error {
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for at := path; ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if err != nil {
+			return err
+		}
+		owner := info.Sys().(*syscall.Stat_t) // on Linux
+		others := info.Mode()&0o002 != 0 || info.Mode()&0o020 != 0 && owner.Gid != 0
+		if at != path && info.Mode()&os.ModeSticky != 0 {
+			others = false // they cannot replace what is root's
+		}
+		if owner.Uid != 0 || others {
+			return fmt.Errorf("./%s is not used as root, because others may write in %s (owner %d, mode %s): name the directory with --rules if you trust it", dir, at, owner.Uid, info.Mode())
+		}
+		if at == filepath.Dir(at) {
+			return nil
+		}
+	}
 }
 
 // load reads the rules of [rulesDir], without their tests, and prints their diagnostics. It fails with errNo if they

@@ -43,7 +43,16 @@ func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 // shownOn runs a command line on a terminal, and returns what it shows.
 func shownOn(t *testing.T, environ map[string]string, args ...string) string {
 	t.Helper()
+	return typedOn(t, environ, "", args...)
+}
+
+// typedOn is shownOn with something typed ahead.
+func typedOn(t *testing.T, environ map[string]string, typed string, args ...string) string {
+	t.Helper()
 	keyboard, terminal := openTerminal(t)
+	if _, err := keyboard.WriteString(typed); err != nil {
+		t.Fatal(err)
+	}
 	a := &app{stdin: terminal, stdout: terminal, stderr: terminal, environ: func(name string) (string, bool) {
 		value, ok := environ[name]
 		return value, ok

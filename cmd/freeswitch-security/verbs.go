@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 
@@ -16,6 +17,7 @@ func (a *app) addVerbs(root, run *cobra.Command) {
 	}{
 		{"The guard:", []*cobra.Command{
 			run,
+			a.reload(),
 			a.doctor(),
 		}},
 		{"Rules and recordings:", []*cobra.Command{
@@ -77,10 +79,14 @@ func (a *app) version() *cobra.Command {
 		Example: "  freeswitch-security version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.stdout, "freeswitch-security %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := io.WriteString(a.stdout, versionText())
 			return err
 		},
 	}
+}
+
+func versionText() string {
+	return fmt.Sprintf("freeswitch-security %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // These check the number of arguments of a verb.

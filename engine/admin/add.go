@@ -175,7 +175,9 @@ func enterItems[T any](s *Server, ctx context.Context, l list[T], who *caller, i
 		err := it.err
 		if err == nil {
 			d := &all[0].Done
-			*result = status.Result{Target: d.Target.String(), Status: d.Status, Applied: d.Applied, Why: d.Why}
+			*result = status.Result{
+				Target: d.Target.String(), Status: d.Status, Applied: d.Applied, Why: d.Why, Until: d.Until, Unbanned: d.Unbanned,
+			}
 			err, all = all[0].err, all[1:]
 		}
 		if err != nil {

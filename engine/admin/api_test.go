@@ -38,7 +38,7 @@ func TestGuide(t *testing.T) {
   ]`)
 	results := parse[struct{ Results []status.Result }](t, text).Results
 	for i, ip := range []string{"192.0.2.10", "192.0.2.11", "192.0.2.12"} {
-		if got := results[i]; got != (status.Result{Target: ip, Status: success, Applied: true}) {
+		if got := results[i]; got.Target != ip || got.Status != success || !got.Applied || got.Until.IsZero() || got.Unbanned != nil {
 			t.Errorf("result %d: %+v", i, got)
 		}
 	}
@@ -483,7 +483,7 @@ func TestObservation(t *testing.T) {
 		l.want(400, "", "GET", "/security/"+wrong, "")
 	}
 	l.want(200, "Rule never fires", "POST", "/security/reload", "")
-	l.broken = []Diagnostic{{Severity: "error", Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
+	l.broken = []status.Diagnostic{{Severity: "error", Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
 	l.want(422, `"error":"1 mistake in rules.d","diagnostics":[{"severity":"error",`, "POST", "/security/reload", "")
 	l.want(200, "password guessing", "POST", "/security/test", `{"line":"… SIP auth failure (REGISTER) …"}`)
 	l.want(200, `"events":[]`, "POST", "/security/test", `{"line":"hello"}`)
@@ -500,7 +500,8 @@ func TestUnknown(t *testing.T) {
 	l.want(404, "", "GET", "/health/", "")
 	l.want(405, "GET", "POST", "/health", "")
 	l.want(405, "POST", "PUT", "/security/blacklist", "{}")
-	l.want(405, "", "DELETE", "/security/blacklist", "")
+	l.want(405, "", "DELETE", "/security/whitelist", "")
+	l.want(400, "write all=true", "DELETE", "/security/blacklist", "")
 	l.want(400, "missing", "GET", "/security/blacklist/", "")
 	w := httptest.NewRecorder()
 	if l.server.ServeHTTP(w, request("HEAD", "/health", "")); w.Code != http.StatusOK {

@@ -1,9 +1,12 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
 	"freeswitch-security/engine"
@@ -157,19 +160,9 @@ func (s *Server) removeBan(w http.ResponseWriter, r *http.Request) error {
 // unban ends the bans that cover a target, for a caller. The grace is a duration; "" is none.
 func (s *Server) unban(r *http.Request, target ban.Target, grace, reason string) (d status.Done, err error) {
 	who := s.callerOf(r)
-	release := engine.Release{Target: target, Author: who.author(), Reason: reason}
-	if release.Here, err = isHere(r); err != nil {
+	release, err := releaseOf(r, &who, target, grace, reason)
+	if err != nil {
 		return d, err
-	}
-	if grace != "" && grace != "0" {
-		term, err := parseTTL(grace)
-		if err != nil || term == ban.Permanent {
-			return d, faultf(http.StatusBadRequest, "grace: %q is not a duration such as 10m: to have it never banned, trust it", cut(grace))
-		}
-		if err := tooWide(target.Prefix(), widest6); err != nil {
-			return d, &fault{http.StatusBadRequest, err.Error()}
-		}
-		release.Grace = time.Duration(term)
 	}
 	var released engine.Outcome
 	err = s.change(r.Context(), func(ctx context.Context) (err error) {
@@ -193,6 +186,79 @@ func (s *Server) unban(r *http.Request, target ban.Target, grace, reason string)
 		d.Message += fmt.Sprintf("; rules do not ban %s for %s", target, ban.FormatDuration(release.Grace))
 	}
 	return d, nil
+}
+
+// releaseOf returns the order to unban a target that a request asks for.
+func releaseOf(r *http.Request, who *caller, target ban.Target, grace, reason string) (release engine.Release, err error) {
+	release = engine.Release{Target: target, Author: who.author(), Reason: reason}
+	if release.Here, err = isHere(r); err != nil {
+		return release, err
+	}
+	if grace != "" && grace != "0" {
+		term, err := parseTTL(grace)
+		if err != nil || term == ban.Permanent {
+			return release, faultf(http.StatusBadRequest, "grace: %q is not a duration such as 10m: to have it never banned, trust it", cut(grace))
+		}
+		if err := tooWide(target.Prefix(), widest6); err != nil {
+			return release, &fault{http.StatusBadRequest, err.Error()}
+		}
+		release.Grace = time.Duration(term)
+	}
+	return release, nil
+}
+
+// removeBans answers DELETE /security/blacklist: all bans, or with in those of what lies in a network.
+// all must be said, so that a path that lacks its target ends no ban.
+func (s *Server) removeBans(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	if q.Get("all") != "true" {
+		return faultf(http.StatusBadRequest, "all: write all=true to end all bans, or name a target in the path")
+	}
+	var in netip.Prefix // invalid: everywhere
+	if text := q.Get("in"); text != "" {
+		target, err := parseTarget(text)
+		if in = target.Prefix(); err != nil || !in.IsValid() {
+			return faultf(http.StatusBadRequest, "in: %q is no network such as 203.0.113.0/24", cut(text))
+		}
+	}
+	who := s.callerOf(r)
+	order, err := releaseOf(r, &who, ban.Target{}, q.Get("grace"), reasonOf(r))
+	if err != nil {
+		return err
+	}
+	s.allowBatch(w)
+	var releases []engine.Release
+	for _, b := range s.Engine.Ledger().Bans() {
+		if p := b.Target.Prefix(); !in.IsValid() || p.IsValid() && p.Bits() >= in.Bits() && in.Contains(p.Addr()) {
+			order.Target = b.Target
+			releases = append(releases, order)
+		}
+	}
+	answered := status.Cleared{Status: success, Applied: true}
+	var t tally
+	defer func() { s.auditBatch(&who, "unban", len(releases), &t, "") }()
+	for part := range slices.Chunk(releases, itemsAtOnce) {
+		var all []engine.Outcome
+		err := s.change(r.Context(), func(ctx context.Context) (err error) {
+			all, err = s.Engine.UnbanAll(ctx, part)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for i, o := range all {
+			answered.Unbanned += len(o.Changes)
+			if !o.Applied {
+				answered.Applied, answered.Why = false, cmp.Or(answered.Why, o.Why)
+			}
+			if t.add(nil) {
+				s.audit(&who, auditEntry{"unban", part[i].Target, ban.Term(order.Grace), order.Reason, order.Here}, nil)
+			}
+		}
+	}
+	answered.Message = fmt.Sprintf("bans ended: %d", answered.Unbanned)
+	answer(w, http.StatusOK, answered)
+	return nil
 }
 
 func targetsOf(changes []ban.Change) (out status.List[ban.Target]) {

@@ -27,7 +27,7 @@ const generatedBelow = "    # Below: generated from the Go types by go test ./en
 // answers are the types that the API answers with, beside those that they hold.
 var answers = []any{
 	Health{}, status.Status{}, status.KernelPage{}, status.Tracker{}, engine.Findings{},
-	status.Done{}, status.Result{}, status.Ban{}, status.Trusted{}, ban.Change{},
+	status.Done{}, status.Result{}, status.Cleared{}, status.Ban{}, status.Trusted{}, ban.Change{},
 	history.Span{}, history.Incident{},
 }
 

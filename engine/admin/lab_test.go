@@ -35,7 +35,7 @@ type lab struct {
 	wall    *wall
 	courier *courier
 	disk    *disk
-	broken  []Diagnostic // mistakes in the rule files
+	broken  []status.Diagnostic // mistakes in the rule files
 	server  *Server
 	history *history.History
 	log     *syncBuffer
@@ -85,11 +85,11 @@ func newLabOf(t testing.TB, run engine.Options, change func(*Options, *limits)) 
 	return l
 }
 
-func (l *lab) reload(context.Context) ([]Diagnostic, error) {
+func (l *lab) reload(context.Context) ([]status.Diagnostic, error) {
 	if len(l.broken) > 0 {
 		return l.broken, errors.New("1 mistake in rules.d")
 	}
-	return []Diagnostic{{Severity: "warning", Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
+	return []status.Diagnostic{{Severity: "warning", Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
 }
 
 // A syncBuffer may be written to and read at the same time.

@@ -48,18 +48,10 @@ func (s *Server) look(ctx context.Context, within time.Duration, do func(context
 	}
 }
 
-// A Diagnostic is a mistake in the rule files, or a warning.
-type Diagnostic struct {
-	Severity string `json:"severity"` // "error" or "warning"
-	Summary  string `json:"summary"`  // what is wrong
-	Detail   string `json:"detail"`   // what to do about it
-	Where    string `json:"where"`    // "rules.d/00-site.hcl:4,3"; "" if it is in no file
-}
-
 // reload answers POST /security/reload.
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	who := s.callerOf(r)
-	var diagnostics status.List[Diagnostic]
+	var diagnostics status.List[status.Diagnostic]
 	// Without support for deadlines, that of the whole server holds.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.reload + s.limits.write))
 	err := s.look(r.Context(), s.limits.reload, func(ctx context.Context) (err error) {
@@ -68,10 +60,10 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	})
 	s.outdate()
 	s.audit(&who, auditEntry{what: "reload", reason: reasonOf(r)}, err)
-	if err != nil && slices.ContainsFunc(diagnostics, func(d Diagnostic) bool { return d.Severity == "error" }) {
+	if err != nil && slices.ContainsFunc(diagnostics, func(d status.Diagnostic) bool { return d.Severity == "error" }) {
 		answer(w, http.StatusUnprocessableEntity, struct {
 			failure
-			Diagnostics status.List[Diagnostic] `json:"diagnostics"`
+			Diagnostics status.List[status.Diagnostic] `json:"diagnostics"`
 		}{failure{err.Error()}, diagnostics})
 		return nil
 	}
@@ -79,9 +71,9 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer(w, http.StatusOK, struct {
-		Status      string                  `json:"status"`
-		Message     string                  `json:"message"`
-		Diagnostics status.List[Diagnostic] `json:"diagnostics"`
+		Status      string                         `json:"status"`
+		Message     string                         `json:"message"`
+		Diagnostics status.List[status.Diagnostic] `json:"diagnostics"`
 	}{success, "rules reloaded", diagnostics})
 	return nil
 }

@@ -36,6 +36,7 @@ func (s *Server) routes() *http.ServeMux {
 	sized("POST /security/blacklist/batch", s.limits.batchBytes, addAll(s, s.bans()))
 	handle("GET /security/blacklist/{ip...}", s.showBan)
 	handle("DELETE /security/blacklist/{ip...}", s.removeBan)
+	handle("DELETE /security/blacklist", s.removeBans)
 
 	handle("GET /security/whitelist", s.listTrusted)
 	handle("POST /security/whitelist", add(s, s.trusts()))
@@ -44,8 +45,8 @@ func (s *Server) routes() *http.ServeMux {
 	handle("DELETE /security/whitelist/{ip...}", s.removeTrust)
 
 	// Else the standard library redirects other methods to the path with an empty {ip}.
-	for _, list := range []string{"/security/blacklist", "/security/whitelist"} {
-		mux.HandleFunc(list, func(w http.ResponseWriter, r *http.Request) { notAllowed(w, r, "GET, HEAD, POST") })
+	for list, allow := range map[string]string{"/security/blacklist": "DELETE, GET, HEAD, POST", "/security/whitelist": "GET, HEAD, POST"} {
+		mux.HandleFunc(list, func(w http.ResponseWriter, r *http.Request) { notAllowed(w, r, allow) })
 	}
 
 	handle("GET /security/iptables", s.showKernel)

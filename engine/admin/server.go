@@ -28,7 +28,7 @@ type Options struct {
 
 	// Reload loads the rule files and puts them into use. With an error among the diagnostics
 	// nothing changes, and err is not nil. An err without one says why it could not be done.
-	Reload func(context.Context) (diagnostics []Diagnostic, err error)
+	Reload func(context.Context) (diagnostics []status.Diagnostic, err error)
 
 	History *history.History // nil: an empty one
 

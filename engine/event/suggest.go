@@ -3,8 +3,6 @@ package event
 import (
 	"fmt"
 	"strings"
-
-	"github.com/agext/levenshtein"
 )
 
 // DidYouMean returns a sentence that suggests the known word nearest to given,
@@ -17,8 +15,8 @@ func DidYouMean(given string, known []string) string {
 }
 
 // Nearest returns the known word with the smallest edit distance from given, of at
-// most about a third of its length; the first on a tie, "" if there is none. Case
-// is ignored.
+// most about a third of its length; "" if there is none. On a tie it is the one with the longer
+// beginning in common, else the first. Case is ignored.
 func Nearest(given string, known []string) string {
 	return nearest(given, known, min(len(given)/3+1, len(given)-1))
 }
@@ -30,17 +28,55 @@ func Mistyped(given string, known []string) string {
 	return nearest(given, known, min(2, 1+len(given)/5))
 }
 
-// nearest returns the known word with the smallest edit distance, of at most limit.
+// nearest returns the known word with the smallest edit distance, of at most limit; on a tie that with
+// the longer beginning in common.
 func nearest(given string, known []string, limit int) string {
 	const longest = 64 // bytes; the distance takes quadratic time
-	best := ""
+	best, shared := "", 0
+	given = strings.ToLower(given)
 	for _, word := range known {
 		if len(given) > longest || len(word) > longest {
 			continue
 		}
-		if d := levenshtein.Distance(strings.ToLower(given), strings.ToLower(word), nil); d <= limit {
-			best, limit = word, d-1
+		lower := strings.ToLower(word)
+		d, common := distance(given, lower), beginning(given, lower)
+		if d < limit || d == limit && (best == "" || common > shared) {
+			best, limit, shared = word, d, common
 		}
 	}
 	return best
+}
+
+// beginning returns how many bytes two words have in common at their beginning.
+func beginning(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// distance returns how many insertions, removals, replacements and swaps of neighbours lead from one
+// word to the other, in bytes. No byte is edited twice.
+func distance(a, b string) int {
+	var before, above, row []int // of the matrix, the last of them under way
+	for i := range len(a) + 1 {
+		before, above, row = above, row, make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			if i == 0 {
+				row[j] = j
+				continue
+			}
+			replaced := above[j-1]
+			if a[i-1] != b[j-1] {
+				replaced++
+			}
+			row[j] = min(replaced, above[j]+1, row[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return row[len(b)]
 }

@@ -33,10 +33,14 @@ func TestNearest(t *testing.T) {
 		known []string
 		want  string
 	}{
-		{"kiten", []string{"kitten"}, "kitten"},   // an insertion
-		{"kittten", []string{"kitten"}, "kitten"}, // a removal
-		{"kittan", []string{"kitten"}, "kitten"},  // a replacement
+		{"kiten", []string{"kitten"}, "kitten"},            // an insertion
+		{"kittten", []string{"kitten"}, "kitten"},          // a removal
+		{"kittan", []string{"kitten"}, "kitten"},           // a replacement
+		{"kitetn", []string{"mitten", "kitten"}, "kitten"}, // a swap
 		{"kitten", []string{"sitting"}, "sitting"},
+		{"lst", []string{"test", "last", "list"}, "last"},
+		{"stats", []string{"start", "state", "status"}, "state"},
+		{"bitten", []string{"kitten", "bittern"}, "bittern"}, // the beginning decides
 		{"kitten", []string{"sittings"}, ""},
 		{"ab", []string{"ac", "ad"}, "ac"},
 		{"abcd", []string{"abce", "ABCD"}, "ABCD"},

@@ -47,6 +47,18 @@ type Result struct {
 	Error   string `json:"error,omitempty"`  // why it was refused
 	Applied bool   `json:"applied"`          // likewise
 	Why     string `json:"why,omitempty"`    // why it does not
+
+	Until    time.Time        `json:"expiresAt,omitzero"` // of what is in force now; absent: it does not end
+	Unbanned List[ban.Target] `json:"unbanned,omitempty"` // the targets of the bans that ended
+}
+
+// Cleared is the answer to an order to end many bans.
+type Cleared struct {
+	Status   string `json:"status"`        // "success"
+	Message  string `json:"message"`       // "bans ended: 12"
+	Unbanned int    `json:"unbanned"`      // how many bans ended
+	Applied  bool   `json:"applied"`       // the kernel agrees, and for accounts the switch
+	Why      string `json:"why,omitempty"` // why it does not
 }
 
 // KernelPage is the answer to GET /security/iptables: the first action that writes to
@@ -54,4 +66,12 @@ type Result struct {
 type KernelPage struct {
 	Kernel
 	More List[Kernel] `json:"more"`
+}
+
+// A Diagnostic is a mistake in the rule files, or a warning.
+type Diagnostic struct {
+	Severity string `json:"severity"` // "error" or "warning"
+	Summary  string `json:"summary"`  // what is wrong
+	Detail   string `json:"detail"`   // what to do about it
+	Where    string `json:"where"`    // "rules.d/00-site.hcl:4,3"; "" if it is in no file
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -50,6 +51,19 @@ func (c *Client) Incidents(ctx context.Context, since time.Time) ([]history.Inci
 		Incidents []history.Incident `json:"incidents"`
 	}
 	return said.Incidents, c.ask(ctx, "/security/incidents?"+url.Values{"from": {since.UTC().Format(time.RFC3339)}, "limit": {strconv.Itoa(maxIncidents)}}.Encode(), &said)
+}
+
+// Reload has the daemon reload its rule files, and returns their diagnostics. If they have mistakes the error is a
+// [Refusal] with them.
+func (c *Client) Reload(ctx context.Context, reason string) ([]status.Diagnostic, error) {
+	var said struct {
+		Diagnostics []status.Diagnostic `json:"diagnostics"`
+	}
+	path := "/security/reload"
+	if reason != "" {
+		path += "?" + url.Values{"reason": {reason}}.Encode()
+	}
+	return said.Diagnostics, c.changeWithin(ctx, reloadTime, http.MethodPost, path, nil, &said)
 }
 
 // Ban asks for the ban that covers a target; nil if none does, and why says so.
@@ -99,18 +113,41 @@ type listing struct {
 // Bans asks for all bans in the order of their targets, page by page. An error ends
 // the sequence.
 func (c *Client) Bans(ctx context.Context, page int) iter.Seq2[status.Ban, error] {
-	return pages(ctx, c, blacklist, page, func(l *listing) []status.Ban { return l.Bans })
+	return pages(ctx, c, blacklist, "", page, func(l *listing) []status.Ban { return l.Bans })
+}
+
+// BansIn asks for the bans of addresses and networks that lie in a network, as Bans does for all.
+func (c *Client) BansIn(ctx context.Context, in netip.Prefix, page int) iter.Seq2[status.Ban, error] {
+	before := "" // the last target that cannot lie in it
+	if addr := in.Masked().Addr().Prev(); addr.IsValid() {
+		before = addr.String()
+	}
+	all := pages(ctx, c, blacklist, before, page, func(l *listing) []status.Ban { return l.Bans })
+	return func(yield func(status.Ban, error) bool) {
+		for b, err := range all {
+			p, network := b.Target.Network()
+			if err == nil && (!network || !in.Contains(p.Addr()) && in.Addr().Less(p.Addr())) {
+				return // the others lie behind it
+			}
+			if (err != nil || in.Contains(p.Addr()) && p.Bits() >= in.Bits()) && !yield(b, err) {
+				return
+			}
+		}
+	}
 }
 
 // AllTrusted asks for all trusted networks, as Bans does for bans.
 func (c *Client) AllTrusted(ctx context.Context, page int) iter.Seq2[status.Trusted, error] {
-	return pages(ctx, c, whitelist, page, func(l *listing) []status.Trusted { return l.Trusted })
+	return pages(ctx, c, whitelist, "", page, func(l *listing) []status.Trusted { return l.Trusted })
 }
 
-// pages fetches page after page of a list. A page that leads to itself is an error.
-func pages[T any](ctx context.Context, c *Client, list string, page int, entries func(*listing) []T) iter.Seq2[T, error] {
+// pages fetches page after page of a list, from behind a target on. A page that leads to itself is an error.
+func pages[T any](ctx context.Context, c *Client, list, behind string, page int, entries func(*listing) []T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		query := url.Values{"format": {"list"}, "limit": {strconv.Itoa(page)}}
+		if behind != "" {
+			query.Set("cursor", behind)
+		}
 		for {
 			var said listing
 			err := c.ask(ctx, list+"?"+query.Encode(), &said)
@@ -175,6 +212,24 @@ func (c *Client) Unban(ctx context.Context, target ban.Target, grace time.Durati
 		q.Set("grace", ban.FormatDuration(grace))
 	}
 	return c.remove(ctx, blacklist+entry(target), q, here, reason)
+}
+
+// UnbanAll ends all bans, or those of what lies in a network if that is valid, as Unban does.
+func (c *Client) UnbanAll(ctx context.Context, in ban.Target, grace time.Duration, here bool, reason string) (d status.Cleared, err error) {
+	q := url.Values{"all": {"true"}}
+	if in.IsValid() {
+		q.Set("in", in.String())
+	}
+	if grace > 0 {
+		q.Set("grace", ban.FormatDuration(grace))
+	}
+	if here {
+		q.Set("here", "true")
+	}
+	if reason != "" {
+		q.Set("reason", reason)
+	}
+	return d, c.change(ctx, http.MethodDelete, blacklist+"?"+q.Encode(), nil, &d)
 }
 
 // Untrust ends the narrowest run-time trust that covers a target, as Unban does for bans.

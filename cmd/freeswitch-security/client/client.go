@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"freeswitch-security/engine/status"
 )
 
 const (
@@ -18,6 +20,8 @@ const (
 	// kernel five seconds for a change, and a large batch takes time to send.
 	answerTime = 15 * time.Second
 	changeTime = time.Minute
+	// reloadTime is likewise for a reload, which the daemon gives a minute.
+	reloadTime = 75 * time.Second
 
 	// maxAnswer bounds an answer, in bytes. A page of 10,000 bans with all their
 	// evidence is smaller.
@@ -42,6 +46,8 @@ type Client struct {
 type Refusal struct {
 	Status int    // of HTTP
 	Text   string // of the daemon
+
+	Diagnostics []status.Diagnostic // of rule files that it does not use
 }
 
 func (r *Refusal) Error() string { return r.Text }
@@ -55,7 +61,11 @@ func (c *Client) ask(ctx context.Context, path string, answer any) error {
 
 // change makes a request that changes something, and decodes the answer.
 func (c *Client) change(ctx context.Context, method, path string, body, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	return c.changeWithin(ctx, changeTime, method, path, body, answer)
+}
+
+func (c *Client) changeWithin(ctx context.Context, within time.Duration, method, path string, body, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var text []byte
 	if body != nil {
@@ -135,12 +145,13 @@ func (c *Client) read(resp *http.Response, answer any) error {
 }
 
 // maxRefusal bounds an answer that is no success, in bytes.
-const maxRefusal = 64 << 10
+const maxRefusal = 1 << 20
 
 // refusal decodes an answer that is no success.
 func (c *Client) refusal(resp *http.Response, body io.Reader) error {
 	var said struct {
-		Error string `json:"error"`
+		Error       string              `json:"error"`
+		Diagnostics []status.Diagnostic `json:"diagnostics"`
 	}
 	if err := json.NewDecoder(io.LimitReader(body, maxRefusal)).Decode(&said); err != nil || said.Error == "" {
 		said.Error = "the answer is " + resp.Status + ", without a reason"
@@ -148,7 +159,7 @@ func (c *Client) refusal(resp *http.Response, body io.Reader) error {
 	if resp.StatusCode == http.StatusUnauthorized {
 		said.Error = c.unauthorized(said.Error)
 	}
-	return &Refusal{Status: resp.StatusCode, Text: said.Error}
+	return &Refusal{Status: resp.StatusCode, Text: said.Error, Diagnostics: said.Diagnostics}
 }
 
 // notDaemon returns an error for an answer that is not of a daemon.

@@ -6,26 +6,26 @@ import (
 	"log/slog"
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
-	"freeswitch-security/engine/admin"
 	"freeswitch-security/engine/history"
+	"freeswitch-security/engine/status"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/hashicorp/hcl/v2"
 )
 
 // reload replaces the rules that run by those on disk. With errors in them it changes nothing.
-func (d *Daemon) reload(ctx context.Context) ([]admin.Diagnostic, error) {
+func (d *Daemon) reload(ctx context.Context) ([]status.Diagnostic, error) {
 	d.notify(daemon.SdNotifyReloading)
 	defer d.notify(daemon.SdNotifyReady)
 	cfg, diags := d.options.Reload()
-	var found []admin.Diagnostic
+	var found []status.Diagnostic
 	for _, diag := range diags {
 		level, severity := slog.LevelError, "error"
 		if diag.Severity == hcl.DiagWarning {
 			level, severity = slog.LevelWarn, "warning"
 		}
 		d.log.Log(ctx, level, "rules", "what", diag.Summary, "detail", diag.Detail, "where", where(diag))
-		found = append(found, admin.Diagnostic{Severity: severity, Summary: diag.Summary, Detail: diag.Detail, Where: where(diag)})
+		found = append(found, status.Diagnostic{Severity: severity, Summary: diag.Summary, Detail: diag.Detail, Where: where(diag)})
 	}
 	if diags.HasErrors() {
 		return found, d.refuse(ctx, fmt.Errorf("%s in %s", terminal.Count(len(diags.Errs()), "mistake"), d.options.Dir))
@@ -66,8 +66,8 @@ func where(d *hcl.Diagnostic) string {
 }
 
 // requestReload reloads for the admin listener, from any goroutine.
-func (d *Daemon) requestReload(ctx context.Context) ([]admin.Diagnostic, error) {
-	var found []admin.Diagnostic
+func (d *Daemon) requestReload(ctx context.Context) ([]status.Diagnostic, error) {
+	var found []status.Diagnostic
 	done := make(chan error, 1)
 	select {
 	case d.tasks <- func(ctx context.Context) {
