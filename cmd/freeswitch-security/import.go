@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -220,20 +221,70 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported) erro
 	if showing {
 		defer io.WriteString(a.stderr, terminal.ClearLine)
 	}
+	var err error
+	var waiting []*order // oldest first
+	var before ban.Target
 	for batch := range slices.Chunk(i.entries, client.MaxBatch) {
 		items, from := i.requests(batch, time.Now())
-		if len(items) > 0 {
-			results, err := c.BanAll(ctx, items, i.digest)
-			if err != nil {
-				return err
-			}
-			for n, result := range results {
-				i.count(from[n], result)
-			}
+		if len(items) == 0 {
+			continue
 		}
+		most := ordersAtOnce - 1
+		if last := batch[len(batch)-1].target; last.Kind() != before.Kind() || last.Prefix().Bits() != before.Prefix().Bits() {
+			most = 0 // it may contain what others are about
+		}
+		for ; len(waiting) > most; waiting = waiting[1:] {
+			err = cmp.Or(err, i.finish(ctx, c, waiting[0]))
+		}
+		if err != nil {
+			break
+		}
+		waiting, before = append(waiting, i.start(ctx, c, items, from)), batch[0].target
 		if showing {
 			fmt.Fprintf(a.stderr, "\r%d of %d ", i.Banned+i.Over+len(i.Refused), i.Listed)
 		}
+	}
+	for _, o := range waiting {
+		err = cmp.Or(err, i.finish(ctx, c, o))
+	}
+	return err
+}
+
+// ordersAtOnce is how many batches the daemon has at a time: it reads one while the bans of another come
+// into force.
+const ordersAtOnce = 2
+
+// An order is a batch that the daemon was asked to ban.
+type order struct {
+	items   []client.BanRequest
+	from    []*listed // of the items
+	results []status.Result
+	err     error
+	done    chan struct{}
+}
+
+// start asks for the bans of a batch.
+func (i *imported) start(ctx context.Context, c *client.Client, items []client.BanRequest, from []*listed) *order {
+	o := &order{items: items, from: from, done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		o.results, o.err = c.BanAll(ctx, o.items, i.digest)
+	}()
+	return o
+}
+
+// finish waits for a batch and counts what became of it. If the daemon had too many, it is asked again: by then it
+// has one less.
+func (i *imported) finish(ctx context.Context, c *client.Client, o *order) error {
+	<-o.done
+	if r, ok := errors.AsType[*client.Refusal](o.err); ok && r.Status == http.StatusServiceUnavailable {
+		o.results, o.err = c.BanAll(ctx, o.items, i.digest)
+	}
+	if o.err != nil {
+		return o.err
+	}
+	for n, result := range o.results {
+		i.count(o.from[n], result)
 	}
 	return nil
 }

@@ -190,10 +190,15 @@ func enterItems[T any](s *Server, ctx context.Context, l list[T], who *caller, i
 	return results
 }
 
+// usualItem is how long an item of a batch is, in bytes, for the room of a list. A longer list grows.
+const usualItem = 32
+
 // readItems decodes an array.
 func readItems[T any](r *http.Request, l list[T], who *caller) ([]item[T], error) {
 	now := time.Now()
-	var items []item[T]
+	items := make([]item[T], 0, min(int64(l.most), max(r.ContentLength, 0)/usualItem))
+	var raw json.RawMessage // and its room are used again
+	var q addRequest
 	d := json.NewDecoder(r.Body)
 	switch t, err := d.Token(); {
 	case err != nil:
@@ -205,11 +210,9 @@ func readItems[T any](r *http.Request, l list[T], who *caller) ([]item[T], error
 		if len(items) == l.most {
 			return nil, faultf(http.StatusRequestEntityTooLarge, "body: more than %d items", l.most)
 		}
-		var raw json.RawMessage
-		var q addRequest
 		var it item[T]
 		err := d.Decode(&raw)
-		if err == nil {
+		if q = (addRequest{}); err == nil {
 			err = strict(raw, &q)
 		}
 		switch {

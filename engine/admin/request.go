@@ -65,9 +65,12 @@ func (t *ttl) UnmarshalJSON(text []byte) error {
 		t.term, err = termOf(seconds)
 		return err
 	}
-	var words string
+	words := string(text[1 : len(text)-1])
 	var err error
-	if err := json.Unmarshal(text, &words); err != nil {
+	if strings.ContainsFunc(words, func(r rune) bool { return r == '\\' || r < ' ' || r > '~' }) {
+		err = json.Unmarshal(text, &words)
+	}
+	if err != nil {
 		return err
 	}
 	t.term, err = parseTTL(words)

@@ -85,7 +85,7 @@ func defaultLimits() limits {
 		header: 5 * time.Second, body: 10 * time.Second, batch: time.Minute,
 		write: 10 * time.Second, idle: time.Minute,
 		change: 5 * time.Second, reload: time.Minute, look: 5 * time.Second, beat: 15 * time.Second,
-		connections: 512, watchers: 256, busy: 16, batches: 2,
+		connections: 512, watchers: 256, busy: 16, batches: 3,
 		headerBytes: 16 << 10, bodyBytes: 64 << 10, batchBytes: 32 << 20,
 		banItems: 100_000, trustItems: 10_000,
 		reads: 10_000, writes: 1_000, guesses: 10,
