@@ -1,6 +1,7 @@
 package banlist
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,9 @@ var listMembers = []string{"ipaddress", "ips", "bans", "blacklist", "decisions",
 
 // pageMembers say, where they hold something, that the list goes on elsewhere.
 var pageMembers = []string{"next", "nextCursor", "next_cursor"}
+
+// metadata is the type of the line about a list of Spamhaus that stands in it, behind the networks.
+const metadata = "metadata"
 
 const (
 	maxNested  = 4    // objects around a list
@@ -44,7 +48,7 @@ func readJSON(text string, add func(Entry) error) error {
 			break
 		}
 		e := element(number, "", json.RawMessage(strings.TrimSpace(text[start:r.InputOffset()])))
-		if e.Text == "" {
+		if e.Text == "" && e.Err != ErrNoBan && number == 1 {
 			return errNoList
 		}
 		if r.err = add(e); r.err != nil {
@@ -115,7 +119,14 @@ func (r *jsonReader) list(open json.Token, nested int) {
 	switch {
 	case open == json.Delim('['):
 		for number := 1; r.more(); number++ {
-			r.give(element(number, "", r.raw()))
+			raw := r.raw()
+			decisions, alert := decisionsOf(raw)
+			if !alert {
+				r.give(element(number, "", raw))
+			}
+			for _, decision := range decisions {
+				r.give(element(number, "", decision))
+			}
 		}
 	case open != json.Delim('{'):
 		r.fail(errNotList)
@@ -163,6 +174,20 @@ func (r *jsonReader) object(nested int) {
 	}
 }
 
+// decisionsOf returns the decisions of an alert of CrowdSec: cscli lists alerts, each with what was decided.
+func decisionsOf(raw json.RawMessage) (decisions []json.RawMessage, alert bool) {
+	if raw[0] != '{' || !bytes.Contains(raw, []byte(`"decisions"`)) {
+		return nil, false
+	}
+	var members struct {
+		Decisions json.RawMessage `json:"decisions"`
+	}
+	if json.Unmarshal(raw, &members) != nil || members.Decisions == nil {
+		return nil, false
+	}
+	return decisions, json.Unmarshal(members.Decisions, &decisions) == nil
+}
+
 // element reads one entry: an address or an object. Under a key, which is the
 // address, a lone text is the reason.
 func element(number int, key string, raw json.RawMessage) Entry {
@@ -190,7 +215,7 @@ func element(number int, key string, raw json.RawMessage) Entry {
 	e := newEntry("entry", number, func(name string) string { return texts[name] })
 	e.Author = texts["author"]
 	kind := texts["type"]
-	if e.Err == nil && (texts["simulated"] == "true" || kind != "" && !strings.EqualFold(kind, "ban")) {
+	if e.Err == nil && (texts["simulated"] == "true" || kind != "" && !strings.EqualFold(kind, "ban")) || e.Text == "" && kind == metadata {
 		e.Err = ErrNoBan
 	}
 	return e

@@ -10,7 +10,7 @@ import (
 const (
 	Plain = "plain" // one address or network on a line
 	CSV   = "csv"   // the same in columns, with a header
-	JSON  = "json"  // an array, an object keyed by address, an object that holds a list, or one object after the other
+	JSON  = "json"  // an array, an object keyed by address, an object that holds a list, alerts of CrowdSec, or one object after the other
 )
 
 // Formats are all formats that Read knows.

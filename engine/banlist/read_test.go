@@ -75,6 +75,10 @@ func TestTargets(t *testing.T) {
 		{"no decisions", "", `{"new":null,"deleted":null}`, ""},
 		{"empty array", "", `[]`, ""},
 		{"empty object", "", ` {} `, ""},
+		{"Spamhaus DROP", "", "{\"cidr\":\"1.10.16.0/20\",\"sblid\":\"SBL256894\",\"rir\":\"apnic\"}\n{\"cidr\":\"2a06:e480::/29\",\"sblid\":\"SBL301771\",\"rir\":\"ripencc\"}\n{\"type\":\"metadata\",\"timestamp\":1785000000,\"size\":99,\"records\":2,\"copyright\":\"(c) 2026\",\"terms\":\"https://www.spamhaus.org/drop/terms/\"}\n", "1.10.16.0/20 2a06:e480::/29"},
+		{"Spamhaus DROP, empty", "", `{"type":"metadata","timestamp":1785000000,"records":0}`, ""},
+		{"JSON lines with a mistake", "", "{\"ip\":\"203.0.113.7\"}\n{\"note\":1}\n{\"ip\":\"203.0.113.8\"}\n", "203.0.113.7 ? 203.0.113.8"},
+		{"cscli", "", `[{"id":3,"capacity":0,"decisions":[{"duration":"3h59m2s","id":1,"origin":"cscli","scenario":"manual","scope":"Ip","simulated":false,"type":"ban","value":"203.0.113.7"},{"duration":"1h","scope":"Range","type":"captcha","value":"198.51.100.0/24"}],"events":[],"source":{"ip":"203.0.113.9","scope":"Ip","value":"203.0.113.9"}},{"id":4,"decisions":null,"source":{"value":"203.0.113.10"}},{"id":5,"decisions":[{"duration":"-2h","scope":"Ip","type":"ban","value":"203.0.113.11"},{"duration":"1h","scope":"Country","type":"ban","value":"XX"},7]}]`, "203.0.113.7 203.0.113.11 ? ?"},
 		{"saved page", "", `{"ipaddress":["203.0.113.7"],"ID":"1698425647"}`, "203.0.113.7"},
 	} {
 		if got, err := targets(test.body, test.format); err != nil || got != test.want {

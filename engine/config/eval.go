@@ -24,14 +24,15 @@ func (l *loader) context(filename string) *hcl.EvalContext {
 			// No local is known before decodeLocals has found them all.
 			Variables: map[string]cty.Value{"local": cty.EmptyObjectVal},
 			Functions: map[string]function.Function{
-				"env":       l.envFunction(),
-				"file":      l.fileFunction(dir),
-				"concat":    stdlib.ConcatFunc,
-				"format":    stdlib.FormatFunc,
-				"join":      stdlib.JoinFunc,
-				"lower":     stdlib.LowerFunc,
-				"trimspace": stdlib.TrimSpaceFunc,
-				"upper":     stdlib.UpperFunc,
+				"env":        l.envFunction(),
+				"file":       l.fileFunction(dir),
+				"file_lines": l.linesFunction(dir),
+				"concat":     stdlib.ConcatFunc,
+				"format":     stdlib.FormatFunc,
+				"join":       stdlib.JoinFunc,
+				"lower":      stdlib.LowerFunc,
+				"trimspace":  stdlib.TrimSpaceFunc,
+				"upper":      stdlib.UpperFunc,
 			},
 		}
 		l.contexts[dir] = ctx
@@ -44,15 +45,15 @@ func (l *loader) context(filename string) *hcl.EvalContext {
 func (l *loader) absent(filename string) *hcl.EvalContext {
 	ctx := *l.context(filename)
 	ctx.Functions = maps.Clone(ctx.Functions)
-	for _, name := range []string{"env", "file"} {
+	for name, kind := range map[string]cty.Type{"env": cty.String, "file": cty.String, "file_lines": cty.List(cty.String)} {
 		found := ctx.Functions[name]
 		ctx.Functions[name] = function.New(&function.Spec{
-			Params: found.Params(), VarParam: found.VarParam(), Type: function.StaticReturnType(cty.String),
+			Params: found.Params(), VarParam: found.VarParam(), Type: function.StaticReturnType(kind),
 			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 				if v, err := found.Call(args); err == nil {
 					return v, nil
 				}
-				return cty.UnknownVal(cty.String), nil
+				return cty.UnknownVal(kind), nil
 			},
 		})
 	}
@@ -87,20 +88,46 @@ func (l *loader) fileFunction(dir string) function.Function {
 		Params: []function.Parameter{{Name: "path", Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			name := args[0].AsString()
-			if !filepath.IsAbs(name) {
-				name = filepath.Join(dir, name)
-			}
-			content, err := read(l.fsys, name, maxIncluded)
-			if err != nil {
-				return cty.NilVal, fmt.Errorf("%s cannot be read: %w", name, err)
-			}
-			if !utf8.Valid(content) {
-				return cty.NilVal, fmt.Errorf("%s is not a text in UTF-8", name)
-			}
+			content, err := l.included(dir, args[0].AsString())
 			// Editors end a file with a line break.
-			text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-			return cty.StringVal(text), nil
+			return cty.StringVal(strings.TrimSuffix(strings.TrimSuffix(content, "\n"), "\r")), err
 		},
 	})
+}
+
+// linesFunction gives file_lines("path"): the first word of each line, without comments.
+func (l *loader) linesFunction(dir string) function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "path", Type: cty.String}},
+		Type:   function.StaticReturnType(cty.List(cty.String)),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			content, err := l.included(dir, args[0].AsString())
+			words := []cty.Value{}
+			for line := range strings.Lines(content) {
+				line, _, _ = strings.Cut(line, "#")
+				if fields := strings.Fields(line); len(fields) > 0 {
+					words = append(words, cty.StringVal(fields[0]))
+				}
+			}
+			if len(words) == 0 {
+				return cty.ListValEmpty(cty.String), err
+			}
+			return cty.ListVal(words), err
+		},
+	})
+}
+
+// included reads a file that one in dir names.
+func (l *loader) included(dir, name string) (string, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	content, err := read(l.fsys, name, maxIncluded)
+	if err != nil {
+		return "", fmt.Errorf("%s cannot be read: %w", name, err)
+	}
+	if !utf8.Valid(content) {
+		return "", fmt.Errorf("%s is not a text in UTF-8", name)
+	}
+	return string(content), nil
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// maxFile bounds a rule file, maxIncluded what file() reads, both in bytes.
+// maxFile bounds a rule file, maxIncluded what file() and file_lines() read, both in bytes.
 const (
 	maxFile     = 512 << 10
 	maxIncluded = 1 << 20

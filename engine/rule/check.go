@@ -350,18 +350,20 @@ func (c *checker) arguments(args []ast.Node) {
 }
 
 func (c *checker) network(at file.Location, args []ast.Node) {
-	const usage = `Write in_network(ip, "10.0.0.0/8").`
+	const usage = `Write in_network(ip, "10.0.0.0/8"), or in_network(ip, local.offices) for a list.`
 	if len(args) != 2 {
 		c.problemAt(at, "Wrong arguments", "in_network takes an address and a network. %s", usage)
 		return
 	}
-	literal, ok := args[1].(*ast.StringNode)
+	literals, ok := c.known.Locals.texts(args[1])
 	if !ok {
 		c.problem(args[1], "Network not constant", "%s", usage)
 		return
 	}
-	if _, err := ban.ParseNetwork(literal.Value); err != nil {
-		c.problem(literal, "Invalid network", "%q is neither a network nor an address. %s", literal.Value, usage)
+	for _, literal := range literals {
+		if _, err := ban.ParseNetwork(literal.Value); err != nil {
+			c.problem(literal, "Invalid network", "%q is neither a network nor an address. %s", event.Bound(literal.Value, 64), usage)
+		}
 	}
 }
 

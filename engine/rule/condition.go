@@ -8,7 +8,6 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 
-	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 )
 
@@ -139,15 +138,14 @@ func (t translator) part(n *ast.BinaryNode) condition {
 	return func(ev *event.Event) bool { return is(whole(ev), part(ev)) }
 }
 
-func (t translator) network(addr, literal ast.Node) condition {
-	text, ok := literal.(*ast.StringNode)
+func (t translator) network(addr, networks ast.Node) condition {
 	field, known := addr.(*ast.IdentifierNode)
-	if !ok || !known {
+	set := networksOf(t.locals, networks)
+	if set == nil || !known {
 		return nil
 	}
-	network, err := ban.ParseNetwork(text.Value)
-	if f := event.FieldNamed(field.Value); err == nil && f != nil {
-		return on(value[netip.Addr](f.Addr), network.Contains)
+	if f := event.FieldNamed(field.Value); f != nil {
+		return on(value[netip.Addr](f.Addr), set.Contains)
 	}
 	return nil
 }

@@ -85,7 +85,8 @@ func anExpression(r *rand.Rand, depth int) string {
 		text + " in [" + strings.Join(few, ", ") + "]", text + " in [" + strings.Join(slices.Repeat(append(few, quoted()), 4), ", ") + "]",
 		number + pick(r, []string{" < ", " > ", " <= ", " >= "}) + pick(r, numbers), number + " in [0, 2]", "1 == " + number, "0 <= " + number + " < 2",
 		text + pick(r, []string{" contains ", " startsWith ", " endsWith ", " not contains "}) + quoted(), text + " startsWith user",
-		text + " matches '(?i)^a|ü'", text + " not matches local.a", "in_network(ip, '203.0.113.0/24')", "in_network(nonce_ip, '::/0')", "ip == '203.0.113.7'", "ip in ['', '2001:db8::1']",
+		text + " matches '(?i)^a|ü'", text + " not matches local.a", "in_network(ip, '203.0.113.0/24')", "in_network(nonce_ip, '::/0')",
+		"in_network(ip, local.nets)", "not in_network(nonce_ip, local.none)", "in_network(ip, ['10.0.0.0/8', '2001:db8::/32'])", "ip == '203.0.113.7'", "ip in ['', '2001:db8::1']",
 	})
 }
 
@@ -93,7 +94,7 @@ func anExpression(r *rand.Rand, depth int) string {
 // than those of an expression never matches it.
 func TestConditionAgreesWithExpr(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	known := Vocabulary{Open: true, Locals: Locals{"a": "a", "list": []string{"a", "ab", "K"}, "none": []string{}}}
+	known := Vocabulary{Open: true, Locals: Locals{"a": "a", "list": []string{"a", "ab", "K"}, "none": []string{}, "nets": []string{"203.0.113.0/24", "2001:db8::7"}}}
 	direct := 0
 	for i := range 4000 {
 		m, problems := Compile(anExpression(r, i%4), known)

@@ -16,6 +16,7 @@ import (
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
+	"github.com/gaissmai/bart"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
@@ -66,6 +67,39 @@ func (l Locals) constant(n ast.Node) ast.Node {
 		}
 	}
 	return list
+}
+
+// texts returns the texts that a node stands for: one, or those of a list.
+func (l Locals) texts(n ast.Node) (texts []*ast.StringNode, ok bool) {
+	nodes := []ast.Node{l.constant(n)}
+	if array, list := nodes[0].(*ast.ArrayNode); list {
+		nodes = array.Nodes
+	}
+	for _, n := range nodes {
+		text, ok := n.(*ast.StringNode)
+		if !ok {
+			return nil, false
+		}
+		texts = append(texts, text)
+	}
+	return texts, true
+}
+
+// networksOf returns the networks that a node stands for; nil if it does not.
+func networksOf(locals Locals, n ast.Node) *bart.Lite {
+	texts, ok := locals.texts(n)
+	if !ok {
+		return nil
+	}
+	set := &bart.Lite{}
+	for _, text := range texts {
+		network, err := ban.ParseNetwork(text.Value)
+		if err != nil {
+			return nil
+		}
+		set.Insert(network)
+	}
+	return set
 }
 
 // Visit implements [ast.Visitor]: it replaces each local by its value.
@@ -175,7 +209,7 @@ var options = []expr.Option{
 	expr.Env(environment{}),
 	expr.AsBool(), expr.WarnOnAny(),
 	expr.MaxNodes(maxNodes),
-	expr.Function("in_network", inNetwork, new(func(string, netip.Prefix) bool)),
+	expr.Function("in_network", inNetwork, new(func(string, *bart.Lite) bool)),
 	expr.Patch(constantNetworks{}),
 	expr.Function(matchesPattern, matchPattern, new(func(string, *pattern) bool)),
 }
@@ -194,14 +228,14 @@ func newConfig() *conf.Config {
 	return config
 }
 
-// inNetwork is in_network(ip, "10.0.0.0/8") with a parsed network.
+// inNetwork is in_network(ip, "10.0.0.0/8") with the networks parsed.
 func inNetwork(args ...any) (any, error) {
 	addr, err := netip.ParseAddr(args[0].(string))
-	return err == nil && args[1].(netip.Prefix).Contains(addr), nil
+	return err == nil && args[1].(*bart.Lite).Contains(addr), nil
 }
 
-// constantNetworks replaces the literal in each call of in_network by a network, so that
-// it is parsed once. The checker has checked it.
+// constantNetworks replaces the literals in each call of in_network by a set of networks, so that
+// they are parsed once. The checker has checked them.
 type constantNetworks struct{}
 
 func (constantNetworks) Visit(node *ast.Node) {
@@ -209,13 +243,9 @@ func (constantNetworks) Visit(node *ast.Node) {
 	if !ok || calleeName(call) != "in_network" || len(call.Arguments) != 2 {
 		return
 	}
-	literal, ok := call.Arguments[1].(*ast.StringNode)
-	if !ok {
-		return
-	}
-	if network, err := ban.ParseNetwork(literal.Value); err == nil {
-		constant := &ast.ConstantNode{Value: network}
-		constant.SetType(reflect.TypeFor[netip.Prefix]())
+	if set := networksOf(nil, call.Arguments[1]); set != nil {
+		constant := &ast.ConstantNode{Value: set}
+		constant.SetType(reflect.TypeFor[*bart.Lite]())
 		ast.Patch(&call.Arguments[1], constant)
 	}
 }
