@@ -13,10 +13,10 @@ export CGO_ENABLED ?= 0
 export RECORDINGS
 
 .DEFAULT_GOAL := help
-.PHONY: help build run fleet replay score test test-kernel test-browser figures compare soak race lint bench fuzz clean
+.PHONY: help build run fleet replay score test test-kernel test-browser test-firewalls figures compare soak race lint bench fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./freeswitch-security
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/freeswitch-security
@@ -44,6 +44,9 @@ test-kernel: ## run the firewall tests, as root, in network namespaces
 test-browser: ## use the page in Chromium, as root; AXE=/path/axe.min.js checks its accessibility, SCREENSHOTS=/dir keeps pictures
 	@command -v chromium >/dev/null || { echo "chromium is missing: apt-get install chromium" >&2; exit 1; }
 	$(GO) test -count=1 -timeout 5m -vet=off -tags 'kernel browser' -run '^TestBrowser$$' -v ./cmd/freeswitch-security/kernel
+
+test-firewalls: ## run the guard beside ufw, firewalld, iptables-persistent and fail2ban from Debian's packages, as root, which are installed in layers of their own
+	$(GO) test -count=1 -timeout 15m -vet=off -tags 'kernel firewalls' -run '^Test(BesideFirewalls|BesideDocker|GuidesAreWhatRuns)$$' -v ./cmd/freeswitch-security/kernel
 
 figures: ## hold all figures to their limits, as root, on an idle machine; needs ripgrep and 5 GB in $TMPDIR
 	@status=0; \
