@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/history"
 )
 
 // What is kept of the latest changes while someone reads them. A reader further behind is told how many it
@@ -18,7 +19,7 @@ const (
 	unreadBytes = 8 << 20 // of the texts of their evidence
 )
 
-// A brief reader gets the changes without their evidence, once in briefEvery, and at most briefMost of them:
+// A brief reader, the page, gets the changes without their evidence, masked if the history is, once in briefEvery, and at most briefMost of them:
 // so hundreds of open pages cost what a few do.
 const (
 	briefEvery = time.Second
@@ -47,9 +48,9 @@ type told struct {
 
 // Send sends a change to every reader of /events. It waits for none of them, and is
 // safe for concurrent use.
-func (s *Server) Send(c *ban.Change) { s.watchers.send(c) }
+func (s *Server) Send(c *ban.Change) { s.watchers.send(c, s.History.Settings().Masked) }
 
-func (ws *watchers) send(c *ban.Change) {
+func (ws *watchers) send(c *ban.Change, masked bool) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.open == 0 {
@@ -58,6 +59,13 @@ func (ws *watchers) send(c *ban.Change) {
 	t := told{Change: c, whole: sync.OnceValue(func() []byte { return frameOf(c) }), brief: sync.OnceValue(func() []byte {
 		short := *c
 		short.Evidence = []ban.Evidence{}
+		if masked {
+			history.MaskBan(&short.Ban)
+			short.Why = history.MaskReason(short.Why)
+			if t, err := ban.ParseTarget(history.MaskTarget(short.Target)); err == nil {
+				short.Target = t
+			}
+		}
 		return frameOf(&short)
 	})}
 	for i := range c.Evidence {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/history"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
@@ -91,6 +92,30 @@ func TestWatch(t *testing.T) {
 			t.Errorf("event %d: %+v", i, got[i])
 		}
 		conformsChange(t, got[i].data)
+	}
+}
+
+// TestMaskedFeed: the page's feed shows no account in full where the history does not.
+func TestMaskedFeed(t *testing.T) {
+	l := newLab(t, nil)
+	l.history.Configure(history.Settings{Days: 90, Masked: true})
+	answer, err := http.Get("http://" + l.start() + "/events?brief=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	c := change(1, "40 calls, per user 1007@pbx.example")
+	c.Target, c.Key, c.Why = ban.Account("1007", "pbx.example"), "1007@pbx.example", "spared: 1007@pbx.example"
+	l.server.Send(c)
+	err = readEvents(answer.Body, func(e sse) bool {
+		if strings.Contains(e.data, "1007") || !strings.Contains(e.data, `"target":"1**7@pbx.example"`) {
+			t.Error(e.data)
+		}
+		conformsChange(t, e.data)
+		return false
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -76,6 +76,9 @@ func (g pageGuard) History(_ context.Context, from, to time.Time) (*history.Span
 	return &span, err
 }
 
+// Masked implements [page.Guard].
+func (g pageGuard) Masked() bool { return g.Server.History.Settings().Masked }
+
 // Caller implements [page.Guard].
 func (g pageGuard) Caller(r *http.Request) page.Caller {
 	_, err := r.Cookie(cookieName)

@@ -63,7 +63,7 @@ func subject(target ban.Target, key string, s Settings) string {
 		name = event.Printable(key)
 	}
 	if s.Masked {
-		name = maskKey(name)
+		name = MaskKey(name)
 	}
 	return name[:min(len(name), event.MaxField)]
 }
@@ -144,16 +144,34 @@ func (i *Incident) prove(evidence []ban.Evidence) {
 
 // mask hides numbers and accounts. It may be repeated.
 func (i *Incident) mask() {
-	i.Target, i.Reason, i.Why = maskKey(i.Target), MaskReason(i.Reason), MaskReason(i.Why)
-	i.Evidence = slices.Clone(i.Evidence)
-	for n := range i.Evidence {
-		e := &i.Evidence[n]
-		e.User, e.Text = Mask(e.User), ""
-	}
+	i.Target, i.Reason, i.Why = MaskKey(i.Target), MaskReason(i.Reason), MaskReason(i.Why)
+	i.Evidence = maskEvidence(i.Evidence)
 }
 
-// maskKey masks what is no address in a target, or in the fields of a key.
-func maskKey(key string) string {
+func maskEvidence(evidence []ban.Evidence) []ban.Evidence {
+	evidence = slices.Clone(evidence)
+	for n := range evidence {
+		e := &evidence[n]
+		e.User, e.Text = Mask(e.User), ""
+	}
+	return evidence
+}
+
+// MaskBan hides numbers and accounts in what is shown of a ban, but for its target.
+func MaskBan(b *ban.Ban) {
+	b.Key, b.Reason, b.Evidence = MaskKey(b.Key), MaskReason(b.Reason), maskEvidence(b.Evidence)
+}
+
+// MaskTarget returns what is shown of a target.
+func MaskTarget(t ban.Target) string {
+	if t.Kind() == ban.TargetAccount {
+		return Mask(t.String())
+	}
+	return t.String()
+}
+
+// MaskKey masks what is no address in a target, or in the fields of a key.
+func MaskKey(key string) string {
 	fields := strings.Split(key, ",")
 	for i, field := range fields {
 		if t, err := ban.ParseTarget(field); err != nil || t.Kind() == ban.TargetAccount {

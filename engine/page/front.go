@@ -69,6 +69,7 @@ func (p *Page) look(ctx context.Context, q Query) (f front, err error) {
 	if f.Close, err = p.close(ctx); err != nil {
 		return f, err
 	}
+	f.Close = p.hide(f.Close)
 	if f.Bans, err = p.list(ctx, q); err != nil {
 		return f, err
 	}

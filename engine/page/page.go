@@ -38,6 +38,8 @@ type Guard interface {
 	Trackers(ctx context.Context, most int) ([]status.Tracker, error)
 	// History is what happened between two times; nil: it is not kept.
 	History(ctx context.Context, from, to time.Time) (*history.Span, error)
+	// Masked reports whether numbers and accounts are not shown in full.
+	Masked() bool
 	// Caller is the author of an admitted request.
 	Caller(*http.Request) Caller
 	// Change makes a change that a form asks for, and says what was done.
@@ -110,7 +112,7 @@ func New(g Guard) *Page {
 		sum := sha256.Sum256(text)
 		p.assets[file] = asset{kind, "/" + file + "?" + hex.EncodeToString(sum[:8]), text}
 	}
-	funcs := template.FuncMap{"asset": func(name string) string { return p.assets[name].name }}
+	funcs := template.FuncMap{"asset": func(name string) string { return p.assets[name].name }, "target": p.shown}
 	p.templates = template.Must(template.New("").Funcs(words).Funcs(funcs).ParseFS(files, "*.html"))
 	return p
 }

@@ -224,8 +224,9 @@ function row(change) {
   time.dateTime = change.time;
   const what = element("div", "what", "");
   if (change.target) {
-    const link = element("a", "", "");
-    link.href = pageOf(change.target);
+    const masked = change.target.includes("*"); // it has no page
+    const link = element(masked ? "span" : "a", "", "");
+    if (!masked) link.href = pageOf(change.target);
     link.append(element("bdi", "", shown(change.target)));
     what.append(link, " ");
   }

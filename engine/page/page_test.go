@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type watchman struct {
 	series   []history.Series
 	tops     []history.Top
 	caller   Caller
+	masked   bool
 	asked    atomic.Int64 // calls of Status
 }
 
@@ -52,6 +54,7 @@ func (w *watchman) Trackers(context.Context, int) ([]status.Tracker, error) {
 func (w *watchman) History(_ context.Context, from, to time.Time) (*history.Span, error) {
 	return &history.Span{From: from, To: to, Step: 900, Series: w.series, Tops: w.tops}, nil
 }
+func (w *watchman) Masked() bool                { return w.masked }
 func (w *watchman) Caller(*http.Request) Caller { return w.caller }
 func (w *watchman) Change(_ *http.Request, a Action, form url.Values) (status.Done, error) {
 	return status.Done{Message: string(a) + " " + form.Get("ip")}, nil
@@ -330,6 +333,25 @@ func TestSnapshot(t *testing.T) {
 			t.Error("a change is not shown")
 		}
 	})
+}
+
+// TestMasked shows no number and no account in full, on any page.
+func TestMasked(t *testing.T) {
+	w := newWatchman()
+	w.masked = true
+	w.ledger.SetKinds([]ban.TargetKind{ban.TargetAccount})
+	w.trackers = []status.Tracker{{Rule: "r", Key: "1007@pbx.example", Limit: 5}, {Rule: "r", Key: "203.0.113.7,+4930123456789", Limit: 5}, {Rule: "r", Key: "192.0.2.7,+4930123456789", Limit: 5}}
+	evidence := []ban.Evidence{{Time: start, Event: "call", Source: "log.a", User: "1007", Domain: "pbx.example", Text: "INVITE +4930123456789 of 1007@pbx.example"}}
+	w.ban(t, ban.Order{Target: ban.Network(netip.MustParsePrefix("203.0.113.7/32")), Rule: "calls", Author: ban.ByRule, Reason: "40 calls, per to_user +4930123456789", Key: "203.0.113.7,+4930123456789", Evidence: evidence})
+	w.ban(t, ban.Order{Target: ban.Account("1007", "pbx.example"), Rule: "calls", Author: ban.ByRule, Reason: "40 calls, per user 1007@pbx.example", Key: "1007@pbx.example", Evidence: evidence})
+	p := New(w)
+	for path, want := range map[string]string{"/": "192.0.2.7,&#43;4930********9", "/ban/203.0.113.7": "4930********9", "/ban/1007@pbx.example": "<h1 id=\"subject-title\"><bdi>1**7@pbx.example"} {
+		text := get(t, p, path).Body.String()
+		visible := strict(t, regexp.MustCompile("(?s)<noscript>.*?</noscript>").ReplaceAllString(text, "")) // forms need the account
+		if strings.Contains(visible, "1007@") || strings.Contains(text, "123456") || !strings.Contains(text, "1**7@pbx.example") || !strings.Contains(text, want) {
+			t.Errorf("%s: %s", path, visible)
+		}
+	}
 }
 
 // TestEvidence groups the evidence and shows the ladder.

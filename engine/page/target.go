@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 )
 
@@ -41,7 +42,7 @@ func (p *Page) target(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return nil, err
 		}
-		return p.render("target.html", target.String(), c, true, s)
+		return p.render("target.html", p.shown(target), c, true, s)
 	})
 	if err == nil {
 		send(w, http.StatusOK, text)
@@ -57,7 +58,9 @@ func (p *Page) lookAt(ctx context.Context, target ban.Target) (s subject, err er
 	s.Target, s.Endpoints, s.Trusted = target, l.Endpoints(target), p.guard.Trusted(target)
 	s.Grace, _ = l.Grace(target)
 	if b, ok := l.Covering(target); ok {
-		b.Evidence, b.Place = l.Evidence(&b), l.PlaceOf(b.Target)
+		if b.Evidence, b.Place = l.Evidence(&b), l.PlaceOf(b.Target); p.guard.Masked() {
+			history.MaskBan(&b)
+		}
 		kernel, err := p.guard.Kernel(ctx, true)
 		if err != nil {
 			return s, err
@@ -75,6 +78,7 @@ func (p *Page) lookAt(ctx context.Context, target ban.Target) (s subject, err er
 			s.Trackers = append(s.Trackers, t)
 		}
 	}
+	s.Trackers = p.hide(s.Trackers)
 	return s, err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 )
 
@@ -46,10 +47,28 @@ var words = template.FuncMap{
 // pageOf is the address of the page of a target.
 func pageOf(t ban.Target) string { return "/ban/" + url.PathEscape(t.String()) }
 
-// link is the address of the page of the first target in a text; "": there is none.
+// shown is a target as a person sees it.
+func (p *Page) shown(t ban.Target) string {
+	if p.guard.Masked() {
+		return event.Printable(history.MaskTarget(t))
+	}
+	return event.Printable(t.String())
+}
+
+// hide masks the key of each tracker if it is to be.
+func (p *Page) hide(trackers []status.Tracker) []status.Tracker {
+	if p.guard.Masked() {
+		for i := range trackers {
+			trackers[i].Key = history.MaskKey(trackers[i].Key)
+		}
+	}
+	return trackers
+}
+
+// link is the address of the page of the first target in a text; "": there is none, or it is masked.
 func link(text string) string {
 	for part := range strings.SplitSeq(text, ",") {
-		if t, err := ban.ParseWritten(part); err == nil {
+		if t, err := ban.ParseWritten(part); err == nil && !strings.Contains(part, "*") {
 			return pageOf(t)
 		}
 	}
