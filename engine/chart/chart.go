@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"strings"
+	"sync"
 
 	"freeswitch-security/engine/event"
 )
@@ -16,7 +17,10 @@ var CSS string
 //go:embed chart.html
 var source string
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{"label": label}).Parse(source))
+// templates are parsed by the first chart: most verbs draw none.
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{"label": label}).Parse(source))
+})
 
 // label returns a name as it is shown.
 func label(name string) string {
@@ -29,7 +33,7 @@ func label(name string) string {
 // draw executes a template. Its data is ours, so an error is a mistake of the program.
 func draw(name string, data any) template.HTML {
 	var b strings.Builder
-	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
+	if err := templates().ExecuteTemplate(&b, name, data); err != nil {
 		panic("chart: " + err.Error())
 	}
 	return template.HTML(b.String())

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -147,13 +148,16 @@ var page string
 //go:embed report.css
 var style string
 
-var pages = template.Must(template.New("").Funcs(template.FuncMap{
+// pages is parsed by the first report: most verbs write none.
+var pages = sync.OnceValue(func() *template.Template { return template.Must(template.New("").Funcs(funcs).Parse(page)) })
+
+var funcs = template.FuncMap{
 	"text":  event.Printable,
 	"stamp": stamp,
 	"style": func() template.CSS { return template.CSS(chart.CSS + style) },
 	"rows":  func(all []history.Incident) []history.Incident { return all[:min(len(all), maxRows)] },
 	"more":  func(all []history.Incident) int { return max(0, len(all)-maxRows) },
-}).Parse(page))
+}
 
 func stamp(t time.Time) string {
 	if t.IsZero() {
@@ -163,7 +167,7 @@ func stamp(t time.Time) string {
 }
 
 // HTML writes the file.
-func (r *Report) HTML(w io.Writer) error { return pages.Execute(w, r) }
+func (r *Report) HTML(w io.Writer) error { return pages().Execute(w, r) }
 
 // Range is the time of the report.
 func (r *Report) Range() string {

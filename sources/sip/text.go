@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"freeswitch-security/sources/sip/packet"
@@ -30,14 +31,24 @@ func place(at netip.AddrPort) string {
 	return at.String()
 }
 
-// startLine matches the first line of a message, which a SIP trace indents.
-var startLine = regexp.MustCompile(`(?m)^([ \t]*)(?:[A-Za-z]{1,32} \S+ SIP/2\.0|(SIP/2\.0 \d{3})\b[^\n]*?)[ \t\r]*$`)
+const (
+	// startLine matches the first line of a message, which a SIP trace indents.
+	startLine = `^([ \t]*)(?:[A-Za-z]{1,32} \S+ SIP/2\.0|(SIP/2\.0 \d{3})\b[^\n]*?)[ \t\r]*$`
 
-// traceLine matches what FreeSWITCH's SIP trace writes before a message.
-var traceLine = regexp.MustCompile(`(recv|send) \d+ bytes (?:from|to) (udp|tcp|tls|ws|wss)/\[([0-9a-fA-F.:]+)\]:(\d{1,5})\b`)
+	// traceLine matches what FreeSWITCH's SIP trace writes before a message.
+	traceLine = `(recv|send) \d+ bytes (?:from|to) (udp|tcp|tls|ws|wss)/\[([0-9a-fA-F.:]+)\]:(\d{1,5})\b`
+)
 
-// begin matches a text whose first line is one of these.
-var begin = regexp.MustCompile(`(?m)\A\s*(?:` + startLine.String()[len("(?m)"):] + `|` + traceLine.String() + `)`)
+// The forms of lines are compiled by the first text: a guard and most verbs read none.
+var (
+	isStart = compiled(`(?m)` + startLine)
+	isTrace = compiled(traceLine)
+	begins  = compiled(`(?m)\A\s*(?:` + startLine + `|` + traceLine + `)`) // whose first line is one of these
+)
+
+func compiled(form string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(form) })
+}
 
 // maxText bounds a text, in bytes.
 const maxText = 1 << 20
@@ -52,11 +63,11 @@ type texts struct {
 func readTexts(r io.Reader, at time.Time) *texts {
 	all, _ := io.ReadAll(io.LimitReader(r, maxText))
 	input := string(all)
-	starts := startLine.FindAllStringSubmatchIndex(input, -1)
+	starts := isStart().FindAllStringSubmatchIndex(input, -1)
 	if starts == nil && len(all) > 0 {
 		return &texts{packets: []packet.Packet{{Time: at, From: textPeer, To: textSwitch, Payload: all[:min(len(all), maxDatagram)]}}}
 	}
-	t, before := &texts{isSIP: begin.MatchString(input)}, 0
+	t, before := &texts{isSIP: begins().MatchString(input)}, 0
 	for i, m := range starts {
 		end := len(input)
 		if i+1 < len(starts) {
@@ -64,7 +75,7 @@ func readTexts(r io.Reader, at time.Time) *texts {
 		}
 		p := packet.Packet{Time: at.Add(time.Duration(i) * time.Millisecond), From: textPeer, To: textSwitch}
 		sent := m[4] >= 0 // an answer, unless the trace tells
-		if trace := traceLine.FindAllStringSubmatch(input[before:m[0]], -1); trace != nil {
+		if trace := isTrace().FindAllStringSubmatch(input[before:m[0]], -1); trace != nil {
 			sent = readTrace(&p, trace[len(trace)-1])
 		}
 		if sent {
@@ -95,7 +106,7 @@ func readTrace(p *packet.Packet, match []string) (sent bool) {
 // dashes and the trace of the next message, and with the line breaks of SIP.
 func unindent(lines, indent string) []byte {
 	var message strings.Builder
-	if next := traceLine.FindStringIndex(lines); next != nil {
+	if next := isTrace().FindStringIndex(lines); next != nil {
 		lines = lines[:next[0]]
 	}
 	for line := range strings.Lines(lines) {
