@@ -13,8 +13,9 @@ import (
 func (n *Node) hear(first heard) {
 	n.readLedger() // what was decided here comes before what is heard
 	var records []*Record
+	now := n.o.Now()
 	for h, more := first, true; more; {
-		if r := n.note(h); r != nil {
+		if r := n.note(h, now); r != nil {
 			records = append(records, r)
 		}
 		if len(records) == mostHeard {
@@ -44,7 +45,7 @@ func (n *Node) becomeCurrent() {
 }
 
 // note notes what a message says, and returns the decision to take; nil: none.
-func (n *Node) note(h heard) *Record {
+func (n *Node) note(h heard, now time.Time) *Record {
 	s, m := h.session, h.message
 	if s != n.session {
 		return nil
@@ -71,7 +72,7 @@ func (n *Node) note(h heard) *Record {
 		n.emptied(i, m)
 		return nil
 	}
-	return n.noteRecord(i, m)
+	return n.noteRecord(i, m, now)
 }
 
 // emptied notes that a key is empty: what it held is over, or was removed.
@@ -90,8 +91,8 @@ func (n *Node) emptied(i id, m message) {
 }
 
 // noteRecord notes what a key holds, and returns the decision to take; nil: none.
-func (n *Node) noteRecord(i id, m message) *Record {
-	t, now := &n.table, n.o.Now()
+func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
+	t := &n.table
 	e := t.entries[i]
 	if e != nil && m.sequence <= e.rev {
 		return nil
@@ -173,12 +174,13 @@ func (n *Node) take(records []*Record) {
 			return
 		}
 		var again []*Record
+		now := n.o.Now()
 		for j, v := range verdicts {
 			if v.Again {
 				again = append(again, records[j])
 				continue
 			}
-			n.taken(records[j], v)
+			n.taken(records[j], v, now)
 		}
 		if len(again) > 0 {
 			n.readLedger()
@@ -222,7 +224,7 @@ func (n *Node) takeLate() {
 const notEntered = "it was not entered yet"
 
 // taken notes what became of a decision of a peer.
-func (n *Node) taken(r *Record, v Verdict) {
+func (n *Node) taken(r *Record, v Verdict, now time.Time) {
 	if e := n.table.entries[r.id()]; e != nil && e.base.stamp == r.Stamp && e.refused != v.Refused {
 		before := e.refused
 		n.table.refuse(r.id(), e, v.Refused)
@@ -237,6 +239,6 @@ func (n *Node) taken(r *Record, v Verdict) {
 	default:
 		p := n.peers.of(r.Node)
 		p.taken++
-		p.age = n.o.Now().Sub(r.Stamp.Time())
+		p.age = now.Sub(r.Stamp.Time())
 	}
 }

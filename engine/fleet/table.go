@@ -262,10 +262,20 @@ func (n *Node) compareAll(changes []*ban.Change) {
 		last[changes[i].Target] = i
 	}
 	for i := range changes {
-		if c := changes[i]; last[c.Target] == i {
+		if c := changes[i]; last[c.Target] == i && !n.ofPeer(c) {
 			n.compare(c.Target, c)
 		}
 	}
+}
+
+// ofPeer reports whether a change is a ban of a peer about whose target this node has nothing to tell: such as
+// one that it has entered itself.
+func (n *Node) ofPeer(c *ban.Change) bool {
+	if c.Kind != ban.KindBan && c.Kind != ban.KindExtend || !strings.HasPrefix(c.Author, AuthorPrefix) {
+		return false
+	}
+	e := n.table.entries[id{target: c.Target}]
+	return e == nil || e.mine == nil
 }
 
 // compare notes what is to be told about a target: how the ledger differs from the bucket. c is the
