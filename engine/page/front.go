@@ -180,13 +180,29 @@ type step struct {
 	Text     string
 }
 
-// stepsOf says whether the guard sees, decides and bans. A problem belongs to one of them, by its subject.
+// stepsOf says whether the guard sees, decides and bans, and whether it notifies if there is an action that does. A problem
+// belongs to one of them, by its subject.
 func stepsOf(s *status.Status) []step {
 	steps := []step{{Name: "sees"}, {Name: "decides"}, {Name: "bans"}}
+	notifies := map[string]bool{} // by the subject of its problems
+	delivered := uint64(0)
+	for i := range s.Actions {
+		if d := s.Actions[i].Delivery; d != nil {
+			notifies["action "+s.Actions[i].Name] = true
+			delivered += d.Delivered
+		}
+	}
+	if len(notifies) > 0 {
+		steps = append(steps, step{Name: "notifies", Text: count(int(delivered), "notification") + " delivered"})
+	}
 	problems := make([][]status.Problem, len(steps))
 	for _, p := range s.Problems {
 		kind, _, _ := strings.Cut(p.Subject, " ")
 		at := 1
+		if notifies[p.Subject] {
+			problems[3] = append(problems[3], p)
+			continue
+		}
 		switch kind {
 		case "source", "sources":
 			at = 0
@@ -218,7 +234,7 @@ func (f *front) Verdict() string {
 	var wrong []string
 	for _, s := range f.Steps {
 		if s.Severity == status.Critical {
-			wrong = append(wrong, map[string]string{"sees": "attacks are not seen", "decides": "decisions fail", "bans": "bans are not enforced"}[s.Name])
+			wrong = append(wrong, map[string]string{"sees": "attacks are not seen", "decides": "decisions fail", "bans": "bans are not enforced", "notifies": "notifications fail"}[s.Name])
 		}
 	}
 	switch {
