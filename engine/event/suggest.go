@@ -2,6 +2,8 @@ package event
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +14,48 @@ func DidYouMean(given string, known []string) string {
 		return fmt.Sprintf(" Did you mean %q?", best)
 	}
 	return ""
+}
+
+// otherFields are the words of other programs for fields.
+var otherFields = map[string]string{
+	"address": "ip", "ip_address": "ip", "ipaddress": "ip", "addr": "ip", "src_ip": "ip", "source_ip": "ip", "remote_ip": "ip", "network_ip": "ip",
+	"host": "ip", "peer": "ip", "subnet": "ip/24", "network": "ip/24", "src_port": "port", "source_port": "port",
+	"account": "user", "username": "user", "user_name": "user", "extension": "user", "login": "user", "from_user": "user", "from": "user", "auth_user": "user",
+	"realm": "domain", "domain_name": "domain", "sip_method": "method", "agent": "user_agent", "ua": "user_agent", "callid": "call_id",
+	"to": "to_user", "callee": "destination", "called": "destination", "dialled": "destination", "dialed": "destination", "number": "destination",
+	"dst": "destination", "code": "answer", "status": "answer", "response": "answer", "protocol": "transport", "proto": "transport", "day": "weekday",
+}
+
+// otherEvents are the words of other programs for events.
+var otherEvents = map[string]string{
+	"register": Registered, "registration": Registered, "unregister": Unregistered, "invite": Call, "options": SIPRequest, "message": SIPRequest, "subscribe": SIPRequest,
+	"request": SIPRequest, "login": AuthSuccess, "auth": AuthFailure, "login_failure": AuthFailure, "login_failed": AuthFailure, "failed_auth": AuthFailure,
+	"failed_login": AuthFailure, "wrong_password": AuthFailure, "failure": AuthFailure, "hangup": CallEnded, "bye": CallEnded, "answer": CallAnswered,
+	"blacklist": Listed, "blocklist": Listed,
+}
+
+// MeantField is [DidYouMean] for a field, which may have the name that other programs give it.
+func MeantField(given string) string { return meant(given, FieldNames, otherFields) }
+
+// MeantEvent is [MeantField] for an event.
+func MeantEvent(given string, known []string) string { return meant(given, known, otherEvents) }
+
+func meant(given string, known []string, others map[string]string) string {
+	plain := strings.ToLower(strings.ReplaceAll(given, "-", "_"))
+	best := others[plain]
+	if best == "" {
+		best = Mistyped(plain, known)
+	}
+	if best == "" {
+		best = others[Mistyped(plain, slices.Sorted(maps.Keys(others)))]
+	}
+	if best == "" {
+		best = Nearest(plain, known)
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" Did you mean %q?", best)
 }
 
 // Nearest returns the known word with the smallest edit distance from given, of at

@@ -15,6 +15,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/rule/spelling"
 )
 
 // functions are those that an expression may call. Each takes time linear in bounded
@@ -42,6 +43,7 @@ var operators = map[string]bool{
 // into what it refuses, except for the arguments of calls.
 type checker struct {
 	known    Vocabulary
+	text     []rune
 	tokens   []lexer.Token   // of the expression
 	names    map[string]bool // identifiers seen
 	steps    int             // of all patterns
@@ -72,6 +74,7 @@ func (c *checker) check(n ast.Node) {
 		}
 	case *ast.UnaryNode:
 		c.check(n.Node)
+		c.negated(n)
 	case *ast.BinaryNode:
 		c.binary(n)
 	case *ast.MemberNode:
@@ -124,10 +127,34 @@ func (c *checker) identifier(n *ast.IdentifierNode) {
 	case slices.Contains(c.known.Fields, n.Value):
 		c.problem(n, "Unknown field", "%q is a raw field: write fields[%q].", n.Value, n.Value)
 	case c.isEvent(n.Value):
-		c.problem(n, "Unknown field", "%q is the name of an event: write it in quotes.", n.Value)
+		c.problem(n, "Unknown field", "%q is the name of an event: write event == '%[1]s'.", n.Value)
 	default:
-		c.problem(n, "Unknown field", "There is no field %q.%s", n.Value, event.DidYouMean(n.Value, event.FieldNames))
+		c.problem(n, "Unknown field", "There is no field %q.%s", n.Value, c.meant(n.Value))
 	}
+}
+
+// What an operator may write in place of a field, and where that stands.
+const (
+	noValue     = "A field that was not reported is the empty text: compare with ''."
+	smallTrue   = "Write true or false in small letters."
+	inThreshold = `How many matches fire the rule, within which time, stands in its threshold block: count = 5 and within = "10m".`
+)
+
+var elsewhere = map[string]string{
+	"null": noValue, "NULL": noValue, "none": noValue, "None": noValue, "undefined": noValue, "empty": noValue,
+	"True": smallTrue, "False": smallTrue, "TRUE": smallTrue, "FALSE": smallTrue,
+	"count": inThreshold, "within": inThreshold, "attempts": inThreshold, "failures": inThreshold, "maxretry": inThreshold, "findtime": inThreshold,
+}
+
+// meant says what an unknown field is likely to be, with a space before it.
+func (c *checker) meant(name string) string {
+	if where := elsewhere[name]; where != "" {
+		return " " + where
+	}
+	if strings.HasPrefix(name, "variable_") {
+		return fmt.Sprintf(" A raw field is written fields['%s'].", name)
+	}
+	return event.MeantField(name)
 }
 
 func (c *checker) isEvent(name string) bool {
@@ -135,6 +162,10 @@ func (c *checker) isEvent(name string) bool {
 }
 
 func (c *checker) binary(n *ast.BinaryNode) {
+	if field := hyphenated(n); field != "" {
+		c.problem(n, "Unknown field", "Write %s, with an underscore.", field)
+		return
+	}
 	if !operators[n.Operator] {
 		instead := "These can be used: " + strings.Join(slices.Sorted(maps.Keys(operators)), " ") + "."
 		if n.Operator == ".." {
@@ -151,6 +182,7 @@ func (c *checker) binary(n *ast.BinaryNode) {
 		return
 	}
 	c.check(n.Right)
+	c.operands(n)
 	switch n.Operator {
 	case "matches":
 		c.pattern(n.Right)
@@ -166,6 +198,16 @@ func (c *checker) binary(n *ast.BinaryNode) {
 	}
 }
 
+// hyphenated returns the field that is written with a hyphen, user-agent; "": there is none.
+func hyphenated(n *ast.BinaryNode) string {
+	left, is := n.Left.(*ast.IdentifierNode)
+	right, too := n.Right.(*ast.IdentifierNode)
+	if n.Operator == "-" && is && too && event.FieldNamed(left.Value+"_"+right.Value) != nil {
+		return left.Value + "_" + right.Value
+	}
+	return ""
+}
+
 // compared checks a literal that is compared with a field: the field must be able to
 // have that value.
 func (c *checker) compared(field, value ast.Node) {
@@ -177,7 +219,7 @@ func (c *checker) compared(field, value ast.Node) {
 	case identifies(field, "event") && !c.known.Open && !c.isEvent(literal.Value):
 		names := slices.Concat(c.known.Events, event.Names)
 		c.problem(literal, "Unknown event", "No source of this rule reports an event %q.%s",
-			literal.Value, event.DidYouMean(literal.Value, names))
+			literal.Value, event.MeantEvent(literal.Value, names))
 	case identifies(field, "ip") && literal.Value != "":
 		c.address(literal)
 	case literal.Value != "":
@@ -217,7 +259,7 @@ func (c *checker) address(literal *ast.StringNode) {
 		c.problem(literal, "Never equal", "An address is never equal to a network: write in_network(ip, %q).", literal.Value)
 		return
 	}
-	c.problem(literal, "Never equal", "%q is not an IP address.", literal.Value)
+	c.problem(literal, "Never equal", "%q is not an IP address. For a network write in_network(ip, \"192.0.2.0/24\").", literal.Value)
 }
 
 func (c *checker) pattern(n ast.Node) {
@@ -229,7 +271,11 @@ func (c *checker) pattern(n ast.Node) {
 	steps, err := patternSteps(literal.Value)
 	if err != nil {
 		reason := event.Bound(strings.TrimPrefix(err.Error(), "error parsing regexp: "), 128)
-		c.problem(literal, "Invalid pattern", "The regular expression cannot be parsed: %s.", reason)
+		c.problem(literal, "Invalid pattern", "The regular expression cannot be parsed: %s.%s", reason, spelling.Pattern(literal.Value))
+		return
+	}
+	if flags.MatchString(literal.Value) {
+		c.problem(literal, "Invalid pattern", "The slashes are part of the pattern here. Write it without them, with (?i) if case does not matter: '(?i)scanner'.")
 		return
 	}
 	if c.steps += steps; c.steps > maxSteps {
@@ -237,6 +283,9 @@ func (c *checker) pattern(n ast.Node) {
 			"Avoid large repetitions such as a{1000}.")
 	}
 }
+
+// flags is a pattern as other languages write it.
+var flags = regexp.MustCompile(`^/.+/[gimsx]+$`)
 
 // patternSteps returns the size of a regular expression's program. A match takes at
 // most that many steps per byte.
@@ -260,7 +309,7 @@ func (c *checker) member(n *ast.MemberNode) {
 	}
 	raw, ok := n.Node.(*ast.IdentifierNode)
 	if !ok || raw.Value != "fields" {
-		c.problem(n, "Not part of the language", `Only "fields" and "local" have members. Use startsWith, endsWith or contains to look into a text.`)
+		c.problem(n, "Not part of the language", "%s", insteadOfMember(n))
 		return
 	}
 	c.identifier(raw)
@@ -270,6 +319,18 @@ func (c *checker) member(n *ast.MemberNode) {
 		return
 	}
 	c.rawField(key)
+}
+
+// insteadOfMember says what to write in place of a member of a field.
+func insteadOfMember(n *ast.MemberNode) string {
+	name, ok := n.Property.(*ast.StringNode)
+	switch {
+	case ok && identifies(n.Node, "time"):
+		return fmt.Sprintf("Methods of time have brackets: time.%s(). hour, weekday and night are simpler.", name.Value)
+	case ok && (name.Value == "length" || name.Value == "len" || name.Value == "size"):
+		return "The length of a text is len(user)."
+	}
+	return `Only "fields" and "local" have members. Use startsWith, endsWith or contains to look into a text.`
 }
 
 // local checks the name of a local.
@@ -302,13 +363,27 @@ func (c *checker) call(n *ast.CallNode) {
 	property, ok := method.Property.(*ast.StringNode)
 	switch {
 	case !ok || !identifies(method.Node, "time"):
-		c.problem(n.Callee, "Not part of the language", `Only "time" has methods, such as time.Hour().`)
+		c.problem(n.Callee, "Not part of the language", "%s", insteadOfMethod(property))
 	case !slices.Contains(timeMethods, property.Value):
 		c.problem(property, "Unknown method", "These methods of time can be used: %s.", strings.Join(timeMethods, ", "))
 	default:
 		c.check(method.Node)
 	}
 	c.arguments(n.Arguments)
+}
+
+// insteadOfMethod says what to write in place of a method of a text. The name may be nil.
+func insteadOfMethod(name *ast.StringNode) string {
+	if name != nil {
+		switch operator := spelling.Operator(name.Value); operator {
+		case "contains", "startsWith", "endsWith", "matches":
+			return fmt.Sprintf("%s is an operator, which stands between two texts: user_agent %[1]s 'scanner'.", operator)
+		}
+		if strings.HasPrefix(name.Value, "toLower") || name.Value == "lower" {
+			return "Write lower(user_agent)."
+		}
+	}
+	return `Only "time" has methods, such as time.Hour(). To look into a text write: user_agent contains 'scanner'.`
 }
 
 // function checks a call; at is the position of its name.
@@ -335,6 +410,13 @@ func instead(name string) string {
 	case "lastIndexOf", "split", "splitAfter", "replace":
 		return fmt.Sprintf("%q cannot be used in a rule. Use contains, startsWith, endsWith or matches.", name)
 	}
+	switch operator := spelling.Operator(name); operator {
+	case "":
+	case "and", "or", "not":
+		return fmt.Sprintf("The operator %q is written %s.", name, operator)
+	default:
+		return fmt.Sprintf("%q is an operator, which stands between two texts: user_agent %[1]s 'scanner'.", operator)
+	}
 	if guess := event.Nearest(name, functions); guess != "" {
 		return fmt.Sprintf("There is no function %q. Did you mean %q?", name, guess)
 	}
@@ -357,7 +439,7 @@ func (c *checker) network(at file.Location, args []ast.Node) {
 	}
 	literals, ok := c.known.Locals.texts(args[1])
 	if !ok {
-		c.problem(args[1], "Network not constant", "%s", usage)
+		c.problem(args[1], "Network not constant", "The second argument is a network in quotes, or a list of such. %s", usage)
 		return
 	}
 	for _, literal := range literals {

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -70,13 +71,18 @@ func ParseDistinct(text string) (string, error) {
 func parseField(name string) (string, error) {
 	field := event.FieldNamed(name)
 	switch {
+	case field == nil && strings.Contains(name, ","):
+		return "", fmt.Errorf("several fields are a list: [\"%s\"]", strings.Join(strings.FieldsFunc(event.Bound(name, 64), func(r rune) bool { return r == ',' || r == ' ' }), `", "`))
 	case field == nil:
-		return "", fmt.Errorf("there is no field %q to count by.%s", event.Bound(name, 64), event.DidYouMean(name, event.FieldNames))
+		return "", fmt.Errorf("there is no field %q to count by.%s", event.Bound(name, 64), cmp.Or(event.MeantField(name), countable))
 	case field.NoKey != "":
 		return "", fmt.Errorf("%q cannot be counted by: %s", name, field.NoKey)
 	}
 	return name, nil
 }
+
+// countable names the fields by which rules mostly count.
+const countable = ` Most rules count by "ip", "ip/24", "user", "user@domain", "destination" or "user_agent".`
 
 // ParseNetwork reads prefix lengths of IPv4 and IPv6: "24,64". Without the second, IPv6
 // has no network.

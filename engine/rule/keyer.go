@@ -2,6 +2,7 @@ package rule
 
 import (
 	"encoding/binary"
+	"hash/maphash"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
@@ -67,4 +68,27 @@ func (k *keyer) text(ev *event.Event) string {
 		}
 	}
 	return k.key.join(parts)
+}
+
+// A digest identifies a key among those of its rule.
+type digest [16]byte
+
+// A hasher makes digests with random seeds, so that an attacker cannot choose a user
+// name that collides with another.
+type hasher [2]maphash.Seed
+
+func newHasher() hasher { return hasher{maphash.MakeSeed(), maphash.MakeSeed()} }
+
+func (h *hasher) digest(key []byte) digest {
+	return join(maphash.Bytes(h[0], key), maphash.Bytes(h[1], key))
+}
+
+func (h *hasher) digestString(key string) digest {
+	return join(maphash.String(h[0], key), maphash.String(h[1], key))
+}
+
+func join(a, b uint64) (d digest) {
+	binary.LittleEndian.PutUint64(d[:8], a)
+	binary.LittleEndian.PutUint64(d[8:], b)
+	return d
 }

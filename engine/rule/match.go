@@ -4,10 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr"
@@ -20,6 +18,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/rule/spelling"
 )
 
 // Bounds of one expression: bytes of text, nodes of its tree, and steps of its patterns
@@ -144,13 +143,14 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 	}
 	tree, err := parser.ParseWithConfig(expression, newConfig())
 	if err != nil {
-		return nil, []Problem{problemOf(err, whole)}
+		return nil, []Problem{problemOf(err, expression, whole)}
 	}
 	if !walksWithin(2*maxNodes, tree.Node) {
 		return refuse("Expression too large", "Chains of comparisons, such as 1 < port < 5, are nested too deeply. Join single comparisons with \"and\".")
 	}
-	c := checker{known: known, names: map[string]bool{}, tokens: tokensOf(expression)}
+	c := checker{known: known, names: map[string]bool{}, text: []rune(expression), tokens: tokensOf(expression)}
 	c.check(tree.Node)
+	c.condition(tree.Node)
 	if len(c.problems) > 0 {
 		slices.SortStableFunc(c.problems, func(a, b Problem) int { return a.From - b.From })
 		return nil, c.problems
@@ -162,7 +162,7 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 	compiled := patterns{}
 	if m.direct = (translator{known.Locals, compiled}).condition(tree.Node); m.direct == nil {
 		if m.program, err = expr.Compile(expression, optionsWith(known.Locals, compiled)...); err != nil {
-			return nil, []Problem{problemOf(err, whole)}
+			return nil, []Problem{problemOf(err, expression, whole)}
 		}
 	}
 	if m.events != nil && len(m.events) == 0 {
@@ -252,7 +252,7 @@ func (constantNetworks) Visit(node *ast.Node) {
 
 // problemOf converts an error of expr. Its range is the whole expression unless expr
 // tells a narrower one.
-func problemOf(err error, whole Problem) Problem {
+func problemOf(err error, expression string, whole Problem) Problem {
 	p := whole
 	p.Summary = "Invalid expression"
 	message := firstLine(err)
@@ -261,28 +261,18 @@ func problemOf(err error, whole Problem) Problem {
 	case errors.As(err, &at):
 		p.From, p.To = within(at.From, at.To, whole.To)
 		message = firstLine(errors.New(at.Message))
+		if strings.Contains(message, "mismatched types time.Weekday") {
+			message += ": write weekday == 'Sun', or int(time.Weekday()), where 0 is Sunday"
+			break
+		}
+		m := spelling.Explain(expression, spelling.Mistake{From: p.From, To: p.To, Detail: message})
+		p.From, p.To, message = m.From, max(m.From+1, min(m.To, whole.To)), m.Detail
 	case strings.HasPrefix(message, "expected bool"):
 		p.Summary = "Not a condition"
 		message = "the expression must be true or false: compare, as in user == '1000'"
 	}
-	p.Detail = sentence(explain(message))
+	p.Detail = spelling.Sentence(message)
 	return p
-}
-
-// quotedToken is how expr's parser names a token in its messages.
-var quotedToken = regexp.MustCompile(`[A-Z][a-z]+\(("[^"]*")\)`)
-
-// explain rewords messages of expr for an operator.
-func explain(message string) string {
-	message = strings.Replace(message, "unexpected token EOF", "unexpected end of the expression", 1)
-	message = strings.TrimSpace(quotedToken.ReplaceAllString(message, "$1"))
-	switch {
-	case message == `unexpected token "="`:
-		return message + ": compare with =="
-	case strings.Contains(message, "mismatched types time.Weekday"):
-		return message + ": write int(time.Weekday()), where 0 is Sunday"
-	}
-	return message
 }
 
 // within limits a range to a text of n runes, and makes it at least one rune wide: an
@@ -296,13 +286,4 @@ func within(from, to, n int) (int, int) {
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return event.Bound(strings.ToValidUTF8(line, "?"), event.MaxText)
-}
-
-func sentence(s string) string {
-	first, size := utf8.DecodeRuneInString(s)
-	s = string(unicode.ToUpper(first)) + s[size:]
-	if !strings.HasSuffix(s, ".") {
-		s += "."
-	}
-	return s
 }
