@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -74,13 +75,19 @@ func tidy(diags hcl.Diagnostics, files Files, fallback hcl.Range) hcl.Diagnostic
 	return out
 }
 
-// once has each name that is not declared, or a local that is no reference, reported at its first
-// place alone.
+// repeated are the summaries of mistakes that are reported once for each name.
+var repeated = []string{
+	"Unknown source", "Unknown action", "Unknown local", "Invalid local", "Named twice", "Unknown field", "Unknown event", "Unknown function",
+	"Unsupported argument", "Unsupported block type", "Extraneous JSON object property", "Invalid key", "Never equal", "Missing within", "Missing count",
+	rule.WithoutDatabase,
+}
+
+// once has a mistake of a name reported at its first place alone.
 func once(diags hcl.Diagnostics) hcl.Diagnostics {
 	first, more := map[string]*hcl.Diagnostic{}, map[*hcl.Diagnostic]int{}
 	diags = slices.DeleteFunc(diags, func(diag *hcl.Diagnostic) bool {
 		name := diag.Summary + diag.Detail
-		if !slices.Contains([]string{"Unknown source", "Unknown action", "Unknown local", "Invalid local", "Named twice"}, diag.Summary) {
+		if !slices.Contains(repeated, diag.Summary) {
 			return false
 		}
 		if first[name] == nil {
@@ -91,7 +98,11 @@ func once(diags hcl.Diagnostics) hcl.Diagnostics {
 		return true
 	})
 	for diag, n := range more {
-		diag.Detail += fmt.Sprintf(" It is named in this place and %d more.", n)
+		places := "places"
+		if n == 1 {
+			places = "place"
+		}
+		diag.Detail += fmt.Sprintf(" The same stands in %d more %s.", n, places)
 	}
 	return diags
 }

@@ -11,7 +11,7 @@ import (
 // stands in them.
 func Format(name string, src []byte) ([]byte, hcl.Diagnostics) {
 	if file, diags := parsed(hclsyntax.ParseConfig, src, name); diags.HasErrors() {
-		return nil, tidy(diags, Files{name: {Bytes: file.Bytes}}, startOf(name))
+		return nil, tidy(inWords(file, name, diags), Files{name: {Bytes: file.Bytes}}, startOf(name))
 	}
 	return hclwrite.Format(src), nil
 }

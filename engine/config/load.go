@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"freeswitch-security/engine/config/wording"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/settings"
@@ -86,6 +87,9 @@ func load(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, boo
 	}
 	for _, diag := range diags {
 		l.nameLocal(diag)
+		if diag.Subject != nil {
+			wording.Block(diag, l.files[diag.Subject.Filename])
+		}
 	}
 	diags = tidy(diags, l.files, startOf(dir))
 	if diags.HasErrors() {
@@ -160,15 +164,16 @@ func (l *loader) addFile(name string, p parsing) {
 		return
 	}
 	file, diags := p.file, p.diags
-	l.root.Add(diags)
 	l.files[name] = file
 	if diags.HasErrors() {
 		l.partial = true
 		if !onlyRedefined(diags) {
 			file.Body = nil
+			l.root.Add(inWords(file, name, diags))
 			return
 		}
 	}
+	l.root.Add(diags)
 	l.bodies = append(l.bodies, file.Body)
 }
 
@@ -207,6 +212,14 @@ func parsed(parse func([]byte, string, hcl.Pos) (*hcl.File, hcl.Diagnostics), sr
 		file = &hcl.File{Bytes: src}
 	}
 	return file, diags
+}
+
+// inWords rewords the mistakes in the syntax of a file.
+func inWords(file *hcl.File, name string, diags hcl.Diagnostics) hcl.Diagnostics {
+	if strings.HasSuffix(name, ".json") {
+		return diags
+	}
+	return wording.Syntax(file.Bytes, diags)
 }
 
 // onlyRedefined reports whether the only mistakes in the syntax of a file are arguments

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"bytes"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,15 +16,28 @@ import (
 var withoutSecrets = []string{"rule", "threshold", "ban", "alert", "brake", "test", "given", "trusted", "security", "numbering"}
 
 // quotable reports whether the line on which a range begins may be printed. It is so if
-// the line belongs to a block, and all blocks on it are without secrets. Of a JSON file,
-// and of one that does not parse, no line is.
+// the line belongs to a block, and all blocks on it are without secrets. Of a JSON file
+// no line is, and of one that does not parse only those that are [harmless].
 func quotable(file *hcl.File, rng hcl.Range) bool {
 	body, ok := file.Body.(*hclsyntax.Body)
 	if !ok {
-		return false
+		return strings.HasSuffix(rng.Filename, ".hcl") && harmless.Match(lineAt(file.Bytes, rng.Start.Byte))
 	}
 	inside, bearing := blocksOn(rng.Start.Line, body)
 	return inside && !bearing
+}
+
+// harmless is a line of a rule that cannot hold a secret, whatever is open before it.
+var harmless = regexp.MustCompile(`^\s*(?:(?:on|match|count|within|per|distinct|then|concurrent|for|forget|network|networks|every|bans|times|event|block_duration)\s*[=:]|(?:rule|threshold|ban|alert|brake|test|given)\b[^={]*\{?\s*$)`)
+
+// lineAt returns the line of a file around a byte.
+func lineAt(src []byte, at int) []byte {
+	at = min(at, len(src))
+	from := bytes.LastIndexByte(src[:at], '\n') + 1
+	if end := bytes.IndexByte(src[at:], '\n'); end >= 0 {
+		return src[from : at+end]
+	}
+	return src[from:]
 }
 
 // blocksOn reports whether a line is inside a block of a body, and whether a block on it
