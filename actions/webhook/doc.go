@@ -65,6 +65,7 @@
 //	plain S        one line without control characters
 //	slack S        as plain, escaped for Slack's mrkdwn, without mentions
 //	markdown S     as plain, escaped for Markdown, without mentions
+//	count N S      "1 notification", "2 notifications" of S
 //	truncate N S   at most N characters; call it before slack or markdown
 //	date LAYOUT T  a time in UTC, in a layout of Go's: "2006-01-02 15:04"
 //	first N L      the first N notifications

@@ -40,7 +40,9 @@ func TestShippedTemplates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, m := range append(samples(), crowd()) {
+			one := samples()[0]
+			one.Lost, one.Notifications = 1, one.Notifications[:1]
+			for i, m := range append(samples(), crowd(), one) {
 				m.Vars = want.vars
 				body, err := f.render(&m)
 				if err != nil {
@@ -50,6 +52,9 @@ func TestShippedTemplates(t *testing.T) {
 					t.Errorf("message %d has %d bytes, %d at the most", i, len(body), want.longest)
 				}
 				tame(t, name, body)
+				if strings.Contains(string(body), "1 notifications") || len(m.Notifications) == 1 && strings.Contains(string(body), " notifications\"") {
+					t.Errorf("message %d does not read well: %s", i, body)
+				}
 			}
 		})
 	}

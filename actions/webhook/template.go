@@ -25,6 +25,7 @@ var functions = template.FuncMap{
 	"truncate": truncate,
 	"date":     date,
 	"first":    first,
+	"count":    count,
 	"beyond":   beyond,
 	"upper":    strings.ToUpper,
 }
@@ -46,6 +47,14 @@ func date(layout string, t time.Time) string {
 
 // first returns the first n notifications: chats refuse long messages.
 func first(n int, all []ban.Change) []ban.Change { return all[:max(0, min(n, len(all)))] }
+
+// count writes a number of things: "1 notification", "2 notifications".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
 
 // beyond is how many notifications there are beyond the first n.
 func beyond(n int, all []ban.Change) int { return max(0, len(all)-max(0, n)) }

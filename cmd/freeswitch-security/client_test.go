@@ -24,11 +24,11 @@ import (
 func TestBanLifeByHand(t *testing.T) {
 	g := guard(t)
 	g.want(0, nil, "list")
-	g.want(1, []string{"203.0.113.7  not banned", "trusted      no"}, "show", "203.0.113.7")
+	g.want(1, []string{"203.0.113.7: not banned\n", "trusted  no"}, "show", "203.0.113.7")
 	g.want(0, []string{"203.0.113.7  banned until 20", " UTC\n2001:db8::/64  banned until 20"}, "block", "203.0.113.7", "2001:db8::/64", "--for", "2h", "--reason", "calls at night")
 	g.wall.stop("203.0.113.7", 42)
-	g.want(0, []string{"203.0.113.7  banned", "calls at night", "(in 1h59m", "yes, 42 packets"}, "show", "203.0.113.7")
-	g.want(0, []string{"target       2001:db8::/64"}, "show", "2001:db8::7")
+	g.want(0, []string{"203.0.113.7: banned for another 1h59m, by api root: calls at night\n", "(in 1h59m", "yes, 42 packets"}, "show", "203.0.113.7")
+	g.want(0, []string{"target    2001:db8::/64"}, "show", "2001:db8::7")
 	shown := g.want(0, []string{"TARGET", "PACKETS", "2001:db8::/64"}, "list")
 	if row := strings.Fields(strings.Split(shown, "\n")[1]); row[0] != "203.0.113.7" || !slices.Contains(row, "42") {
 		t.Errorf("listed as %q", row)
@@ -40,7 +40,7 @@ func TestBanLifeByHand(t *testing.T) {
 	g.want(1, []string{"not banned"}, "show", "203.0.113.7")
 	g.want(0, []string{"203.0.113.8  banned permanently\n"}, "ban", "--permanent", "203.0.113.8")
 	g.want(0, []string{`{"target":"203.0.113.8","status":"success","applied":true}`}, "ban", "--permanent", "203.0.113.8", "--json")
-	g.want(0, []string{"until        permanent"}, "show", "203.0.113.8")
+	g.want(0, []string{"until     permanent"}, "show", "203.0.113.8")
 	g.want(0, []string{"203.0.113.9  banned"}, "ban", "203.0.113.9", "--here")
 	g.want(0, []string{" (only here)"}, "show", "203.0.113.9")
 	g.want(0, []string{"203.0.113.9  unbanned"}, "unban", "203.0.113.9", "--here")
@@ -52,9 +52,9 @@ func TestBanLifeByHand(t *testing.T) {
 func TestEndpointsByHand(t *testing.T) {
 	g := guard(t)
 	g.want(0, []string{"203.0.113.7:5060/udp  banned until ", "\n[2001:db8::7]:5061/tcp  banned until "}, "ban", "203.0.113.7:5060/udp", "[2001:db8::7]:5061/tcp")
-	g.want(0, []string{"203.0.113.7:5060/udp  banned", "in force              yes"}, "show", "203.0.113.7:5060/udp")
-	g.want(1, []string{"203.0.113.7  not banned; 1 of its endpoints are, such as 203.0.113.7:5060/udp"}, "show", "203.0.113.7")
-	g.want(1, []string{"203.0.113.7:5061/udp  not banned\n"}, "show", "203.0.113.7:5061/udp")
+	g.want(0, []string{"203.0.113.7:5060/udp: banned", "in force  yes"}, "show", "203.0.113.7:5060/udp")
+	g.want(1, []string{"203.0.113.7: not banned; 1 of its endpoints are, such as 203.0.113.7:5060/udp"}, "show", "203.0.113.7")
+	g.want(1, []string{"203.0.113.7:5061/udp: not banned\n"}, "show", "203.0.113.7:5061/udp")
 	g.want(0, []string{"\n203.0.113.7:5060/udp ", "\n[2001:db8::7]:5061/tcp "}, "list")
 	g.want(0, []string{"203.0.113.7  banned until "}, "ban", "203.0.113.7")
 	g.want(0, []string{"203.0.113.7  unbanned: ended bans: 203.0.113.7 203.0.113.7:5060/udp\n"}, "unban", "203.0.113.7")
@@ -200,7 +200,7 @@ func TestRuleBan(t *testing.T) {
 	if strings.ContainsAny(shown, "\x1b\u202e") {
 		t.Errorf("unescaped: %q", shown)
 	}
-	if shown := g.want(0, nil, "list", "--rule", "another"); strings.Contains(shown, "203.") {
+	if shown := g.want(0, nil, "list", "--rule", "another"); shown != "no bans of rule \"another\"\n" {
 		t.Errorf("listed: %s", shown)
 	}
 	// The second attacker is on his way to be caught.
@@ -210,10 +210,17 @@ func TestRuleBan(t *testing.T) {
 	if top := g.want(0, []string{"2 of 3"}, "top", "--once"); !strings.Contains(top, "KEY") {
 		t.Errorf("top: %s", top)
 	}
+	g.want(0, nil, "ban", "203.0.113.8")
+	if top := g.want(0, []string{"no key is close to a threshold"}, "top", "--once"); strings.Contains(top, "2 of 3") {
+		t.Errorf("top shows a banned address: %s", top)
+	}
 }
 
 func TestTop(t *testing.T) {
 	g := guard(t)
+	g.want(0, []string{"no key is close to a threshold\n\nno ban has dropped a packet\n"}, "top", "--once")
+	g.want(0, []string{"no bans\n"}, "list")
+	g.want(0, []string{"Last bans:\nnone\n"}, "status")
 	g.want(0, nil, "ban", "203.0.113.7", "203.0.113.8", "203.0.113.9", "--reason", "by hand")
 	g.wall.stop("203.0.113.8", 100)
 	g.wall.stop("203.0.113.9", 7)
@@ -487,6 +494,11 @@ func TestVerbsOnATerminal(t *testing.T) {
 	shown := shownOn(t, environ, "top", "--once")
 	if !strings.HasPrefix(shown, "\x1b[H") || !strings.HasSuffix(shown, "\x1b[J") || strings.Count(shown, "\n") > 24 {
 		t.Errorf("top shows %q", shown)
+	}
+	for _, verb := range []string{"list", "top"} {
+		if shown := shownOn(t, environ, verb, map[string]string{"list": "--limit=1", "top": "--once"}[verb]); !strings.Contains(shown, "\x1b[1m") {
+			t.Errorf("no colour: %q", shown)
+		}
 	}
 	environ["NO_COLOR"] = "1"
 	shown = shownOn(t, environ, "status")

@@ -49,7 +49,7 @@ Exit status: 0 nothing critical; 1 something critical; 2 it could not look.`,
 			}
 			found, err := doctor.Examine(cmd.Context(), o)
 			if err == nil {
-				err = doctor.Print(a.stdout, found, asJSON)
+				err = doctor.Print(a.stdout, found, asJSON, a.colour(a.stdout))
 			}
 			if err == nil && doctor.IsCritical(found) {
 				return errNo

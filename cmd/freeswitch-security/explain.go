@@ -75,18 +75,26 @@ func (a *app) explainText(ctx context.Context, cfg *config.Config, from config.S
 	if err != nil {
 		return err
 	}
-	err = errNo
+	matched := []string{}
 	for i, ev := range events {
 		cfg.Annotate(ev)
 		if len(events) > 1 {
 			fmt.Fprintf(a.stdout, "\nEvent %d of %d: %s, from the line\n  %s\n", i+1, len(events), terminal.Printable(ev.Name), terminal.Printable(ev.Text))
 		}
 		for _, spec := range cfg.Rules {
-			if explainRule(a.stdout, spec, ev) {
-				err = nil
+			if explainRule(a.stdout, spec, ev) && !slices.Contains(matched, spec.Name) {
+				matched = append(matched, spec.Name)
 			}
 		}
 	}
+	if len(events) == 0 {
+		return errNo
+	}
+	if len(matched) == 0 {
+		fmt.Fprintf(a.stdout, "\n0 of %s matched.\n", terminal.Count(len(cfg.Rules), "rule"))
+		return errNo
+	}
+	_, err = fmt.Fprintf(a.stdout, "\n%d of %s matched: %s.\n", len(matched), terminal.Count(len(cfg.Rules), "rule"), terminal.Printable(strings.Join(matched, ", ")))
 	return err
 }
 

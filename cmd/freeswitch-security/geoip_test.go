@@ -62,7 +62,7 @@ func TestShowPlace(t *testing.T) {
 	} {
 		p.Ban.Place = place
 		var out strings.Builder
-		if err := p.print(&out, 0, time.Now()); err != nil {
+		if err := p.print(&out, 0, 10, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		_, rest, found := strings.Cut(out.String(), "\nfrom ")

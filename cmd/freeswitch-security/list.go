@@ -155,8 +155,27 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 			row = slices.Insert(row, 1, placeText(&b))
 		}
 		t.Row(row...)
+		if b.Applied != nil && !*b.Applied {
+			t.Style(terminal.Yellow)
+		}
 	}
-	return t.Print(a.stdout, terminal.Width(a.stdout))
+	none := "no bans"
+	if flags.rule != "" {
+		none += fmt.Sprintf(" of rule %q", flags.rule)
+	}
+	if flags.node != "" {
+		none += " of node " + flags.node
+	}
+	return a.table(t, none)
+}
+
+// table prints a table, cut and coloured for a terminal, or what to say if it is empty.
+func (a *app) table(t *terminal.Table, none string) error {
+	if t.Empty() {
+		_, err := fmt.Fprintln(a.stdout, none)
+		return err
+	}
+	return t.PrintIn(a.stdout, terminal.Width(a.stdout), a.colour(a.stdout))
 }
 
 func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags) error {
@@ -176,7 +195,7 @@ func (a *app) listTrusted(ctx context.Context, c *client.Client, flags listFlags
 		}
 		t.Row(entry.Target.String(), entry.Name, where, terminal.Until(entry.Until, now), entry.Comment)
 	}
-	return t.Print(a.stdout, terminal.Width(a.stdout))
+	return a.table(t, "nothing is trusted")
 }
 
 // printObjects writes each value as one object on a line.

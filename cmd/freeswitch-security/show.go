@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,32 +25,39 @@ type picture struct {
 	Why      string           `json:"-"`        // in words, if it is not banned
 	Trusted  *status.Trusted  `json:"trusted"`  // nil: not trusted
 	Trackers []status.Tracker `json:"trackers"` // with matches of it
+	dryRun   bool
 }
 
 func (a *app) show() *cobra.Command {
 	var r connFlags
 	var asJSON bool
+	most := 10
 	cmd := &cobra.Command{
 		Use:   "show TARGET",
 		Short: "Show the ban of an address or account, its evidence, trust and matches",
 		Long: `Show whether an address, a network, an endpoint or an account is banned, why, by
-which rule or user, and until when; the evidence; which line of which file
-trusts it; and the rules that count matches of it.
+which rule or user, and until when; which line of which file trusts it; the rules
+that count matches of it; and the evidence. Evidence of one event, source, address
+and account is one line, the latest; of many lines the last ones are shown.
 
 Exit status: 0 it is banned; 1 it is not; 2 the request failed.`,
 		Example: "  freeswitch-security show 203.0.113.7\n  freeswitch-security show 1007@pbx.example --json",
 		Args:    one("TARGET", 1),
 		RunE: a.asking(&r, func(ctx context.Context, c *client.Client, args []string) error {
-			return a.showAddress(ctx, c, args[0], asJSON)
+			return a.showAddress(ctx, c, args[0], most, asJSON)
 		}),
 		ValidArgsFunction: a.completeBanned(&r, 1),
 	}
 	r.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	cmd.Flags().IntVar(&most, "evidence", most, "lines of evidence; 0: all, each by itself")
 	return cmd
 }
 
-func (a *app) showAddress(ctx context.Context, c *client.Client, address string, asJSON bool) error {
+func (a *app) showAddress(ctx context.Context, c *client.Client, address string, most int, asJSON bool) error {
+	if most < 0 {
+		return fmt.Errorf("--evidence is a number of lines, not %d", most)
+	}
 	target, err := ban.ParseTarget(address)
 	if err != nil {
 		return err
@@ -60,7 +69,12 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 	if p.Trusted, err = c.Trusted(ctx, target); err != nil {
 		return err
 	}
-	trackers, err := c.Trackers(ctx, client.MaxTrackers)
+	s, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	p.dryRun = s.DryRun
+	trackers, err := c.Trackers(ctx, client.MaxTrackers, true)
 	if err != nil {
 		return err
 	}
@@ -72,7 +86,7 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 	if asJSON {
 		err = terminal.Object(a.stdout, p)
 	} else {
-		err = p.print(a.stdout, terminal.Width(a.stdout), time.Now())
+		err = p.print(a.stdout, terminal.Width(a.stdout), most, time.Now())
 	}
 	if err == nil && p.Ban == nil {
 		return errNo
@@ -80,14 +94,14 @@ func (a *app) showAddress(ctx context.Context, c *client.Client, address string,
 	return err
 }
 
-func (p *picture) print(w io.Writer, columns int, now time.Time) error {
+func (p *picture) print(w io.Writer, columns, most int, now time.Time) error {
 	t := &terminal.Table{}
 	say := t.Say
-	if b := p.Ban; b != nil {
-		say(p.Target, "banned")
-		describe(b, now, say)
-	} else {
-		say(p.Target, "%s", strings.TrimPrefix(p.Why, p.Target+" is "))
+	if _, err := fmt.Fprintf(w, "%s: %s\n\n", terminal.Printable(p.Target), terminal.Printable(p.verdict(now))); err != nil {
+		return err
+	}
+	if p.Ban != nil {
+		describe(p.Ban, p.dryRun, now, say)
 	}
 	if e := p.Trusted; e != nil {
 		say("trusted", "%s, by %s%s", e.Target, e.Name, inBrackets(e.Where))
@@ -106,11 +120,29 @@ func (p *picture) print(w io.Writer, columns int, now time.Time) error {
 	if err := p.printTrackers(w, columns, now); err != nil {
 		return err
 	}
-	return p.printEvidence(w)
+	return p.printEvidence(w, most)
+}
+
+// verdict says in one line whether the target is banned.
+func (p *picture) verdict(now time.Time) string {
+	b := p.Ban
+	if b == nil {
+		return strings.TrimPrefix(p.Why, p.Target+" is ")
+	}
+	verdict := "banned permanently"
+	if !b.Until.IsZero() {
+		verdict = "banned for another " + terminal.About(b.Until.Sub(now))
+	}
+	if p.dryRun {
+		verdict = "would be " + verdict + ", in a dry run"
+	} else if b.Applied != nil && !*b.Applied {
+		verdict += ", not in force"
+	}
+	return strings.TrimSuffix(verdict+", by "+cmp.Or(b.Rule, b.Author)+": "+b.Reason, ": ")
 }
 
 // describe prints a ban without its evidence.
-func describe(b *status.Ban, now time.Time, say func(name, format string, args ...any)) {
+func describe(b *status.Ban, dry bool, now time.Time, say func(name, format string, args ...any)) {
 	say("target", "%s", b.Target)
 	if from := placeText(b); from != "" {
 		say("from", "%s", strings.TrimRight(from+" "+b.ASName, " "))
@@ -129,6 +161,7 @@ func describe(b *status.Ban, now time.Time, say func(name, format string, args .
 		say("actions", "%s", strings.Join(b.Actions, ", "))
 	}
 	switch {
+	case dry:
 	case b.Applied == nil:
 		say("in force", "not known: the kernel or the switch could not be read")
 	case *b.Applied && b.Target.Kind() == ban.TargetAccount:
@@ -174,25 +207,60 @@ func trackerTable(trackers []status.Tracker, now time.Time) *terminal.Table {
 	return t
 }
 
-// printEvidence shows the evidence of the ban, however long the lines are.
-func (p *picture) printEvidence(w io.Writer) error {
+// printEvidence shows the evidence of the ban, however long the lines are: the last groups, at most so many, or
+// each entry if most is 0.
+func (p *picture) printEvidence(w io.Writer, most int) error {
 	if p.Ban == nil || len(p.Ban.Evidence) == 0 {
 		return nil
 	}
-	if _, err := io.WriteString(w, "\nEvidence, oldest first:\n"); err != nil {
+	groups := grouped(p.Ban.Evidence, most > 0)
+	left := 0
+	if most > 0 {
+		left = max(0, len(groups)-most)
+	}
+	title := "Evidence, oldest first"
+	if left > 0 {
+		title += fmt.Sprintf(", without the %d before (--evidence 0 shows all)", left)
+	}
+	if _, err := fmt.Fprintf(w, "\n%s:\n", title); err != nil {
 		return err
 	}
-	t := terminal.NewTable("TIME (UTC)", "EVENT", "SOURCE", "IP", "ACCOUNT", "TEXT")
-	for _, e := range p.Ban.Evidence {
-		account := e.User
-		if e.Domain != "" {
-			account += "@" + e.Domain
-		}
-		text := e.Text
-		if e.Lost {
-			text = cmp.Or(text, "(no longer kept)")
-		}
-		t.Row(e.Time.UTC().Format(time.DateTime), e.Event, e.Source, ban.Address(e.IP).String(), account, text)
+	t := terminal.NewTable("LAST (UTC)", "TIMES", "EVENT", "SOURCE", "IP", "ACCOUNT", "TEXT")
+	for _, g := range groups[left:] {
+		t.Row(g.Time.UTC().Format(time.DateTime), strconv.Itoa(g.times), g.Event, g.Source, ban.Address(g.IP).String(), accountOf(g.Evidence), g.Text)
 	}
 	return t.Print(w, 0)
+}
+
+// A group is evidence of one event, source, address and account. It shows the latest.
+type group struct {
+	ban.Evidence
+	times int
+}
+
+// grouped joins what is alike, oldest first by its last time, if it is wanted.
+func grouped(evidence []ban.Evidence, wanted bool) (groups []group) {
+	for _, e := range evidence {
+		if e.Lost {
+			e.Text = cmp.Or(e.Text, "(no longer kept)")
+		}
+		i := slices.IndexFunc(groups, func(g group) bool {
+			return wanted && g.Event == e.Event && g.Source == e.Source && g.IP == e.IP && accountOf(g.Evidence) == accountOf(e)
+		})
+		if i < 0 {
+			groups = append(groups, group{e, 1})
+			continue
+		}
+		g := group{e, groups[i].times + 1}
+		groups = append(slices.Delete(groups, i, i+1), g)
+	}
+	return groups
+}
+
+// accountOf writes the account of evidence: "1000@pbx.example".
+func accountOf(e ban.Evidence) string {
+	if e.Domain == "" {
+		return e.User
+	}
+	return e.User + "@" + e.Domain
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/recording"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
@@ -93,26 +95,18 @@ func (a *app) report(h health, t thresholds, now time.Time) error {
 	if err := h.figures(a.stdout, now); err != nil {
 		return err
 	}
-	if len(h.LastBans) == 0 {
-		return nil
-	}
 	fmt.Fprintln(a.stdout, "\nLast bans:")
 	table := terminal.NewTable("TARGET", "BANNED", "UNTIL", "RULE", "REASON")
 	for _, b := range h.LastBans {
-		table.Row(b.Target.String(), terminal.Ago(b.Start, now), terminal.Until(b.Until, now), b.Rule, b.Reason)
+		table.Row(b.Target.String(), terminal.Ago(b.Start, now), terminal.Until(b.Until, now), cmp.Or(b.Rule, b.Author), b.Reason)
 	}
-	return table.Print(a.stdout, terminal.Width(a.stdout))
+	return a.table(table, "none")
 }
 
 // painter colours a text by severity, where colours are wanted.
 func painter(wanted bool) func(status.Severity, string) string {
-	colours := map[status.Severity]string{status.OK: "32", status.Info: "36", status.Warning: "33", status.Critical: "31"}
-	return func(s status.Severity, text string) string {
-		if !wanted {
-			return text
-		}
-		return "\x1b[1;" + colours[s] + "m" + text + "\x1b[0m"
-	}
+	styles := map[status.Severity]terminal.Style{status.OK: terminal.Green, status.Info: terminal.Cyan, status.Warning: terminal.Yellow, status.Critical: terminal.Red}
+	return func(s status.Severity, text string) string { return terminal.Paint(wanted, styles[s], text) }
 }
 
 // figures shows numbers, a line for each source and each action.
@@ -120,11 +114,11 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 	t := &terminal.Table{}
 	say := t.Say
 	s := &h.Stats
-	state := "in force"
+	bans := fmt.Sprintf("%d in force", s.ActiveBans)
 	if h.DryRun {
-		state = "decided, none in force"
+		bans = fmt.Sprintf("would have banned %d", s.ActiveBans)
 	}
-	say("bans", "%d %s, last ban %s; %s packets dropped", s.ActiveBans, state, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
+	say("bans", "%s, last ban %s; %s packets dropped", bans, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
 	say("trusted", "%s", terminal.Count(s.TrustedNetworks, "network"))
 	say("rules", "%d, loaded %s", len(h.Rules), terminal.Ago(h.Reload.At, now))
 	say("events", "%d%s%s, %d waiting", s.Events, some(", %d lost", s.Lost), some(", %d set aside: the bans would have dropped their packets", s.SetAside), h.QueueDepth)
@@ -138,7 +132,11 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 		say("source "+source.Name, "%s", sourceLine(&source, now))
 	}
 	for _, action := range h.Actions {
-		say("action "+action.Name, "%s", actionLine(&action, now))
+		line := actionLine(&action, now)
+		if h.DryRun && action.Error == "" {
+			line = "not used in a dry run"
+		}
+		say("action "+action.Name, "%s", line)
 	}
 	if h.Fleet != nil {
 		sayFleet(say, h.Fleet, now)
@@ -275,9 +273,11 @@ type health struct {
 const (
 	// newest is how many of the last bans are shown.
 	newest = 5
-	// fewBans is the number of bans above which the last ones are not looked for: the
-	// daemon lists bans by address, so that it takes all of them.
+	// fewBans is the number of bans above which the last ones are looked for among the targets that were
+	// active lately: the daemon lists bans by address, so that it takes all of them.
 	fewBans = 1000
+	// lately is how many such targets are looked at.
+	lately = 50
 )
 
 // examine asks a daemon about its health.
@@ -292,17 +292,42 @@ func examine(ctx context.Context, c *client.Client) (h health, err error) {
 	for i := range h.Kernel.More {
 		h.Kernel.More[i].Entries = nil
 	}
-	h.LastBans = []status.Ban{}
-	if h.Stats.ActiveBans > fewBans {
-		return h, nil
-	}
-	bans, err := collect(first(c.Bans(ctx, fewBans), fewBans), true)
-	if err != nil {
-		return h, err
+	h.LastBans, err = lastBans(ctx, c, h.Stats.ActiveBans)
+	return h, err
+}
+
+// lastBans returns the newest of n bans, without evidence.
+func lastBans(ctx context.Context, c *client.Client, n int) (bans []status.Ban, err error) {
+	if n <= fewBans {
+		bans, err = collect(first(c.Bans(ctx, fewBans), fewBans), true)
+	} else {
+		bans, err = activeLately(ctx, c)
 	}
 	slices.SortFunc(bans, orders["added"])
-	h.LastBans = append(h.LastBans, bans[:min(len(bans), newest)]...)
-	return h, nil
+	return append([]status.Ban{}, bans[:min(len(bans), newest)]...), err
+}
+
+// activeLately returns the bans of the targets that were active lately, as the history knows them.
+func activeLately(ctx context.Context, c *client.Client) (bans []status.Ban, err error) {
+	all, err := c.Incidents(ctx, time.Now())
+	for _, i := range all {
+		target, bad := ban.ParseTarget(i.Target)
+		if bad != nil || !i.Banned {
+			continue
+		}
+		b, _, err := c.Ban(ctx, target)
+		if err != nil {
+			return nil, err
+		}
+		if b == nil {
+			continue
+		}
+		b.Evidence = nil
+		if bans = append(bans, *b); len(bans) == lately {
+			break
+		}
+	}
+	return bans, err
 }
 
 // kernels lists what the kernel enforces for each action.

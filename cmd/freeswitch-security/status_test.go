@@ -72,8 +72,8 @@ func TestUnreadableLog(t *testing.T) {
 
 // TestDryRunIsNotInForce: the bans of a dry run are decided, and not in force.
 func TestDryRunIsNotInForce(t *testing.T) {
-	for dry, want := range map[bool]string{false: "bans  1 in force, ", true: "bans  1 decided, none in force, "} {
-		h := &health{Status: status.Status{DryRun: dry}}
+	for dry, want := range map[bool]string{false: "bans  1 in force, ", true: "bans  would have banned 1, last ban "} {
+		h := &health{Status: status.Status{DryRun: dry, Actions: []status.Action{{Name: "iptables.drop", Synced: true}}}}
 		h.Stats.ActiveBans = 1
 		var shown bytes.Buffer
 		if err := h.figures(&shown, time.Now()); err != nil {
@@ -81,6 +81,9 @@ func TestDryRunIsNotInForce(t *testing.T) {
 		}
 		if got := strings.Join(strings.Fields(shown.String()), " "); !strings.Contains(got, strings.Join(strings.Fields(want), " ")) {
 			t.Errorf("dry run %v: %s", dry, shown.String())
+		}
+		if dry && strings.Contains(shown.String(), "in force") {
+			t.Errorf("in force, in a dry run: %s", shown.String())
 		}
 	}
 }

@@ -26,9 +26,9 @@ func (a *app) top() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Show the keys closest to a threshold and the busiest bans",
-		Long: `Show the keys that are closest to the threshold of a rule, and the bans that
-drop the most packets, and update the view. On a terminal each view replaces the
-previous one.
+		Long: `Show the keys that are closest to the threshold of a rule, without those of
+banned targets, and the bans that drop the most packets, and update the view.
+On a terminal each view replaces the previous one.
 
 Exit status: 0 it was interrupted, or --once is done; 2 the request failed.`,
 		Example: "  freeswitch-security top\n  freeswitch-security top --once --rows 50",
@@ -66,7 +66,7 @@ func (a *app) topOnce(ctx context.Context, t *topView) error {
 		return err
 	}
 	var drawn bytes.Buffer
-	if err := p.print(&drawn, columns); err != nil {
+	if err := p.print(&drawn, columns, a.colour(a.stdout)); err != nil {
 		return err
 	}
 	text := drawn.Bytes()
@@ -123,7 +123,7 @@ func (t *topView) look(ctx context.Context, rows int) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	trackers, err := t.client.Trackers(ctx, rows)
+	trackers, err := t.client.Trackers(ctx, rows, false)
 	if err != nil {
 		return nil, err
 	}
@@ -178,13 +178,15 @@ func (t *topView) busiest(entries []status.Entry, rows int, since float64) []act
 	return active[:min(len(active), rows)]
 }
 
-func (p *snapshot) print(w io.Writer, columns int) error {
+func (p *snapshot) print(w io.Writer, columns int, colour bool) error {
 	rate := ""
 	if p.perSec >= 0 {
 		rate = fmt.Sprintf(" (%.0f/s)", p.perSec)
 	}
 	fmt.Fprintf(w, "%s UTC  %s, %d events%s\n\n", p.at.UTC().Format(time.TimeOnly), terminal.Count(p.bans, "ban"), p.events, rate)
-	if err := trackerTable(p.trackers, p.at).Print(w, columns); err != nil {
+	if len(p.trackers) == 0 {
+		fmt.Fprintln(w, "no key is close to a threshold")
+	} else if err := trackerTable(p.trackers, p.at).PrintIn(w, columns, colour); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
@@ -196,7 +198,11 @@ func (p *snapshot) print(w io.Writer, columns int) error {
 		}
 		t.Row(b.Target.String(), fmt.Sprintf("%.1f", b.perSec), strconv.FormatUint(b.Packets, 10), ends, rule, reason)
 	}
-	if err := t.Print(w, columns); err != nil {
+	if t.Empty() {
+		_, err := fmt.Fprint(w, "no ban has dropped a packet\n\n")
+		return err
+	}
+	if err := t.PrintIn(w, columns, colour); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(w)

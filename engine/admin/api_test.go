@@ -456,19 +456,25 @@ func TestObservation(t *testing.T) {
 	l := newLab(t, nil)
 	l.attack()
 	for target, part := range map[string]string{
-		"/health":                  `{"status":"ok","version":"1.2.3","problems":[]}`,
-		"/security/status":         `"activeBans":2`,
-		"/security/stats":          `"bans":2`,
-		"/security/iptables":       `"hook":"INPUT"`,
-		"/security/rules":          `"name":"password guessing"`,
-		"/security/sources":        `"behindBytes":10,"lagSeconds":0.`,
-		"/security/trackers":       `"key":"203.0.113.8"`,
-		"/security/trackers?top=1": `"key":"203.0.113.9"`,
-		"/openapi.yaml":            "openapi: 3.0.3",
+		"/health":                         `{"status":"ok","version":"1.2.3","problems":[]}`,
+		"/security/status":                `"activeBans":2`,
+		"/security/stats":                 `"bans":2`,
+		"/security/iptables":              `"hook":"INPUT"`,
+		"/security/rules":                 `"name":"password guessing"`,
+		"/security/sources":               `"behindBytes":10,"lagSeconds":0.`,
+		"/security/trackers":              `"key":"203.0.113.8"`,
+		"/security/trackers?top=1":        `"key":"203.0.113.9"`,
+		"/security/trackers?banned=false": `"key":"203.0.113.9"`,
+		"/openapi.yaml":                   "openapi: 3.0.3",
 	} {
 		l.want(200, part, "GET", target, "")
 	}
 	l.want(400, "", "GET", "/security/trackers?top=x", "")
+	l.want(400, "", "GET", "/security/trackers?banned=x", "")
+	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.9"}`)
+	if left := l.want(200, `"key":"203.0.113.8"`, "GET", "/security/trackers?banned=false&top=1", ""); strings.Contains(left, "203.0.113.9") {
+		t.Errorf("the key of a banned address: %s", left)
+	}
 	l.history.Observe(&event.Event{Time: time.Now(), Name: event.AuthFailure, Source: "log.freeswitch", IP: netip.MustParseAddr("203.0.113.7"), User: "1007", Domain: "pbx.example"})
 	l.history.Decide(&ban.Change{Kind: ban.KindBan, At: time.Now(), Ban: ban.Ban{Target: ban.Address(netip.MustParseAddr("203.0.113.7")), Rule: "password guessing", Until: time.Now().Add(time.Hour)}})
 	for target, part := range map[string]string{

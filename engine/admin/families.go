@@ -255,7 +255,7 @@ var families = slices.Concat(
 			func(r *report) float64 { return number(r.whole()) }},
 	}),
 	of(nil, ifWhole, []series[kernelTable]{
-		{"freeswitch_iptables_rules_total", gauge, "Bans that the kernel enforces, as rules or as entries of a set.",
+		{"freeswitch_iptables_rules_total", gauge, "Bans that the kernel enforces, as rules or as entries of a set. A gauge: the name, an exception to the conventions, is that of the integration guide.",
 			func(t *kernelTable) float64 { return float64(t.count) }},
 		{"freeswitch_security_kernel_dropped_packets", gauge, "Packets that the bans in force have dropped.",
 			func(t *kernelTable) float64 { return float64(t.packets) }},

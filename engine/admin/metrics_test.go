@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ func TestMetrics(t *testing.T) {
 	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(404, "", "GET", "/security/blacklist/203.0.113.9", "")
 	text := l.want(200, "", "GET", "/metrics", "")
+	judgeNames(t, text)
 	for _, want := range []string{
 		`freeswitch_security_build_info{version="1.2.3"} 1`,
 		`freeswitch_security_up 1`,
@@ -72,6 +74,22 @@ func TestMetrics(t *testing.T) {
 
 // familiesOf collects the families of a report.
 type familiesOf struct{ *report }
+
+// judgeNames has promtool judge the names and help texts of all metrics, where it is installed.
+func judgeNames(t *testing.T, text string) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Log("promtool is not installed: apt-get install prometheus")
+		return
+	}
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = strings.NewReader(text)
+	said, _ := check.CombinedOutput() // it fails because of the exception
+	const exception = `freeswitch_iptables_rules_total non-counter metrics should not have "_total" suffix`
+	if strings.TrimSpace(string(said)) != exception {
+		t.Errorf("promtool check metrics:\n%s", said)
+	}
+}
 
 func (familiesOf) Describe(chan<- *prometheus.Desc) {}
 

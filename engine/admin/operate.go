@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"freeswitch-security/engine"
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/status"
 )
 
@@ -23,16 +25,42 @@ func (s *Server) showTrackers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	banned := true
+	if r.URL.Query().Has("banned") {
+		if banned, err = flagOf(r, "banned"); err != nil {
+			return err
+		}
+	}
+	most := top
+	if !banned {
+		most = maxTopTrackers
+	}
 	var trackers []status.Tracker
 	err = s.look(r.Context(), s.limits.change, func(ctx context.Context) (err error) {
-		trackers, err = s.Engine.Trackers(ctx, top)
+		trackers, err = s.Engine.Trackers(ctx, most)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	if !banned {
+		trackers = slices.DeleteFunc(trackers, s.isBanned)
+	}
+	trackers = trackers[:min(top, len(trackers))]
 	answer(w, http.StatusOK, map[string]any{"trackers": status.List[status.Tracker](trackers)})
 	return nil
+}
+
+// isBanned reports whether the address or the account of a key is banned.
+func (s *Server) isBanned(t status.Tracker) bool {
+	for part := range strings.SplitSeq(t.Key, ",") {
+		if target, err := ban.ParseTarget(part); err == nil {
+			if _, banned := s.Engine.Ledger().Covering(target); banned {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // look asks the engine beyond its snapshots, for one request at a time, within a time.

@@ -29,12 +29,12 @@ func (c *Client) Kernel(ctx context.Context) (k status.KernelPage, err error) {
 // MaxTrackers is the limit for Trackers.
 const MaxTrackers = 1000
 
-// Trackers asks for the keys that are closest to a threshold, the closest first.
-func (c *Client) Trackers(ctx context.Context, top int) ([]status.Tracker, error) {
+// Trackers asks for the keys that are closest to a threshold, the closest first; banned: also those of banned targets.
+func (c *Client) Trackers(ctx context.Context, top int, banned bool) ([]status.Tracker, error) {
 	var said struct {
 		Trackers []status.Tracker `json:"trackers"`
 	}
-	return said.Trackers, c.ask(ctx, "/security/trackers?top="+strconv.Itoa(top), &said)
+	return said.Trackers, c.ask(ctx, "/security/trackers?top="+strconv.Itoa(top)+"&banned="+strconv.FormatBool(banned), &said)
 }
 
 // History asks for what was counted between two times.

@@ -72,7 +72,7 @@ func TestCapture(t *testing.T) {
 		}
 		x.judgeCapture()
 		fmt.Fprintf(&out, "# %s\n", test.name)
-		if err := Print(&out, x.found, false); err != nil {
+		if err := Print(&out, x.found, false, false); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintln(&out)

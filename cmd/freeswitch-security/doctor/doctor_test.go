@@ -172,7 +172,7 @@ func (v visit) see(t *testing.T, address string) (found []Finding, printed strin
 	found, err := examine(t.Context(), v.options, v.host)
 	if err != nil {
 		fmt.Fprintln(&out, err)
-	} else if err := Print(&out, found, v.json); err != nil {
+	} else if err := Print(&out, found, v.json, false); err != nil {
 		t.Fatal(err)
 	}
 	return found, strings.NewReplacer(address, "ADDRESS", v.options.Log, "LOG", v.options.Conf, "ETC").Replace(out.String())

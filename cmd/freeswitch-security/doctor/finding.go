@@ -44,13 +44,16 @@ func IsCritical(found []Finding) bool {
 	return slices.ContainsFunc(found, func(f Finding) bool { return f.Severity == critical })
 }
 
-// Print writes the findings, for people or as one JSON object.
-func Print(w io.Writer, found []Finding, asJSON bool) error {
+var styles = map[Severity]terminal.Style{critical: terminal.Red, warning: terminal.Yellow, info: terminal.Cyan, healthy: terminal.Green}
+
+// Print writes the findings, for people, in colour if it is wanted, or as one JSON object.
+func Print(w io.Writer, found []Finding, asJSON, colour bool) error {
 	counts := map[Severity]int{}
 	var out strings.Builder
 	for _, f := range found {
 		counts[f.Severity]++
-		fmt.Fprintf(&out, "%-8s  %s\n", strings.ToUpper(string(f.Severity)), terminal.Printable(f.What))
+		label := fmt.Sprintf("%-8s", strings.ToUpper(string(f.Severity)))
+		fmt.Fprintf(&out, "%s  %s\n", terminal.Paint(colour, styles[f.Severity], label), terminal.Printable(f.What))
 		indent(&out, "Why: ", f.Why)
 		indent(&out, "Fix: ", f.Fix)
 	}
