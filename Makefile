@@ -9,17 +9,37 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 200000x
 # Packages that are tested at once: twice as many as processors, because many tests wait.
 PACKAGES ?= $(shell echo $$((2 * $$(nproc))))
+# Packages have the version of the last tag v*, or 0.0.0, and the number of commits since.
+PACKAGE_VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//; s/-/+/; s/-/./' | grep . || \
+	echo "0.0.0+$$(git rev-list --count HEAD 2>/dev/null).g$$(git rev-parse --short HEAD 2>/dev/null)")
+ARCH     ?= $(shell $(GO) env GOARCH)
+# At a version, not in go.mod: it would bring some hundred modules, which this project does not use.
+NFPM     := $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 export CGO_ENABLED ?= 0
 export RECORDINGS
 
 .DEFAULT_GOAL := help
-.PHONY: help build run fleet replay score test test-kernel test-browser test-firewalls figures compare soak race lint bench fuzz clean
+.PHONY: help build run fleet package replay score test test-kernel test-browser test-firewalls test-package figures compare soak race lint bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./freeswitch-security
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/freeswitch-security
+
+package: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+package: ## build dist/*.deb and dist/*.rpm; ARCH="amd64 arm64" for several architectures
+	rm -rf dist && mkdir -p dist/root/man
+	GENERATED=$(CURDIR)/dist/root $(GO) test -vet=off -count=1 -run '^TestManPagesAndCompletions$$' ./cmd/freeswitch-security
+	gzip -9n dist/root/man/*
+	@set -ex; for arch in $(ARCH); do \
+		GOARCH=$$arch $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/root ./cmd/freeswitch-security; \
+		for packager in deb rpm; do \
+			ARCH=$$arch VERSION=$(PACKAGE_VERSION) \
+				$(NFPM) package --config cmd/freeswitch-security/packaging/nfpm.yaml --packager $$packager --target dist/; \
+		done; \
+	done
+	rm -rf dist/root
 
 run: build ## run the daemon on a recorded attack; as root with a firewall in its own namespace
 	$(GO) run ./examples/demo ./$(BINARY)
@@ -47,6 +67,9 @@ test-browser: ## use the page in Chromium, as root; AXE=/path/axe.min.js checks 
 
 test-firewalls: ## run the guard beside ufw, firewalld, iptables-persistent and fail2ban from Debian's packages, as root, which are installed in layers of their own
 	$(GO) test -count=1 -timeout 15m -vet=off -tags 'kernel firewalls' -run '^Test(BesideFirewalls|BesideDocker|GuidesAreWhatRuns)$$' -v ./cmd/freeswitch-security/kernel
+
+test-package: package ## install, upgrade and purge the packages in a booted Debian container, as root
+	$(GO) test -count=1 -timeout 10m -vet=off -tags 'kernel package' -run '^TestPackage' -v ./cmd/freeswitch-security/kernel
 
 figures: ## hold all figures to their limits, as root, on an idle machine; needs ripgrep and 5 GB in $TMPDIR
 	@status=0; \
@@ -100,5 +123,5 @@ fuzz: ## fuzz every decoder of foreign bytes, FUZZTIME (default 200000x) each
 		done; \
 	done
 
-clean: ## remove the binary
-	rm -f $(BINARY)
+clean: ## remove the binary and the packages
+	rm -rf $(BINARY) dist

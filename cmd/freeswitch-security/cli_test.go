@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,5 +45,41 @@ func TestCLIReference(t *testing.T) {
 	}
 	if string(got) != want {
 		t.Errorf("%s is stale: go test ./cmd/freeswitch-security -run CLIReference -update", cliReference)
+	}
+}
+
+// TestManPagesAndCompletions writes the manual pages, one for each verb, from what CLI.md is written
+// from, and the completions of shells. $GENERATED is the directory that the packages take them from.
+func TestManPagesAndCompletions(t *testing.T) {
+	dir := os.Getenv("GENERATED")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	man := filepath.Join(dir, "man")
+	if err := os.MkdirAll(man, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var a app
+	root := a.root()
+	root.DisableAutoGenTag = true
+	name := filepath.Join(dir, root.Name())
+	if err := errors.Join(root.GenBashCompletionFileV2(name+".bash", true), root.GenZshCompletionFile(name+".zsh"), root.GenFishCompletionFile(name+".fish", true)); err != nil {
+		t.Fatal(err)
+	}
+	header := &doc.GenManHeader{Section: "8", Source: "freeswitch-security", Manual: "freeswitch-security"}
+	if err := doc.GenManTree(root, header, man); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range root.Commands() {
+		if slices.Contains([]string{"completion", "help"}, verb.Name()) {
+			continue
+		}
+		page, err := os.ReadFile(filepath.Join(man, "freeswitch-security-"+verb.Name()+".8"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(page), ".SH EXAMPLE") {
+			t.Errorf("the page of %s lacks its example", verb.Name())
+		}
 	}
 }

@@ -71,3 +71,29 @@ func (a *app) stateDir(dir string) string {
 	}
 	return filepath.Join(home, "freeswitch-security")
 }
+
+func (a *app) withdraw() *cobra.Command {
+	var rules string
+	cmd := &cobra.Command{
+		Use:   "withdraw",
+		Short: "Take all bans out of the kernel, while the guard is stopped",
+		Long: `Take what the actions have put in force out again, while the guard is stopped:
+of the kernel the chain, the jumps to it and the sets. Foreign rules stay, and
+with them the chain that they are in. The state is kept, so the next run bans
+again. The removal of a package does this.
+
+Exit status: 0 nothing is in force; 1 the rules have mistakes; 2 something may
+still be in force, or the guard is running.`,
+		Example: "  freeswitch-security withdraw",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.load(rules)
+			if err != nil {
+				return err
+			}
+			return daemon.Withdraw(cmd.Context(), cfg)
+		},
+	}
+	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules")
+	return cmd
+}

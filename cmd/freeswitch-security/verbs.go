@@ -18,6 +18,7 @@ func (a *app) addVerbs(root, run *cobra.Command) {
 		{"The guard:", []*cobra.Command{
 			run,
 			a.reload(),
+			a.withdraw(),
 			a.doctor(),
 		}},
 		{"Rules and recordings:", []*cobra.Command{
