@@ -204,3 +204,17 @@ func holdsBans(a config.Action) bool {
 	_, level := a.Action.(plugin.Level)
 	return level && a.Blocks
 }
+
+// Withdraw removes what the actions of a configuration have put in force outside of the program, while
+// no engine runs.
+func Withdraw(ctx context.Context, cfg *config.Config) error {
+	var errs []error
+	for _, a := range cfg.Actions {
+		if level, ok := a.Action.(plugin.Level); ok {
+			if err := level.Withdraw(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("action %s: %w", a.Ref, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -2,11 +2,10 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
+	"freeswitch-security/engine"
 	"freeswitch-security/engine/config"
-	"freeswitch-security/engine/plugin"
 )
 
 // Withdraw removes what the actions of a configuration have put in force outside of the program. It
@@ -18,13 +17,5 @@ func Withdraw(ctx context.Context, cfg *config.Config) error {
 				claim, holder.Pid, commandOf(holder.Pid))
 		}
 	}
-	var errs []error
-	for _, a := range cfg.Actions {
-		if level, ok := a.Action.(plugin.Level); ok {
-			if err := level.Withdraw(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("action %s: %w", a.Ref, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
+	return engine.Withdraw(ctx, cfg)
 }
