@@ -36,9 +36,9 @@ func (a *app) show() *cobra.Command {
 		Use:   "show TARGET",
 		Short: "Show the ban of an address or account, its evidence, trust and matches",
 		Long: `Show whether an address, a network, an endpoint or an account is banned, why, by
-which rule or user, and until when; which line of which file trusts it; the rules
-that count matches of it; and the evidence. Evidence of one event, source, address
-and account is one line, the latest; of many lines the last ones are shown.
+which rule or user, and until when; which line of which file trusts it; the
+rules that count matches of it; and the evidence. Evidence of one event, source,
+address and account is one line, the latest; of many lines the last are shown.
 
 Exit status: 0 it is banned; 1 it is not; 2 the request failed.`,
 		Example: "  freeswitch-security show 203.0.113.7\n  freeswitch-security show 1007@pbx.example --json",
