@@ -2,17 +2,25 @@ package main
 
 import (
 	"bufio"
+	"cmp"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
+	"strings"
+	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/proposals"
 	"freeswitch-security/cmd/freeswitch-security/recording"
+	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/learn"
+	"freeswitch-security/engine/plugin"
 
 	"github.com/spf13/cobra"
 )
@@ -87,4 +95,119 @@ func forgeable(cfg *config.Config) func(source string) bool {
 	return func(source string) bool {
 		return slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == source && s.Description.Log })
 	}
+}
+
+func (a *app) record() *cobra.Command {
+	var rules, source string
+	length, megabytes := time.Hour, 1000
+	cmd := &cobra.Command{
+		Use:   "record FILE",
+		Short: "Record the event socket, for replay and learn",
+		Long: `Write what the event socket of the rules reports into a new file, which
+replay, diff and learn read; with the ending .gz it is compressed. It ends after
+--for, at --size, or by ^C, with a whole report. Registrations and calls of
+before are not in it. It has the accounts and numbers of callers, so the file is
+for its owner alone. SIP on the wire is recorded with tcpdump -w FILE.pcap.
+
+Exit status: 0 it is recorded; 1 the rules have mistakes; 2 it could not be
+recorded, or the connection ended: what came before is in the file.`,
+		Example: "  freeswitch-security record --for 12h monday.esl.gz\n  freeswitch-security replay esl.pbx=monday.esl.gz",
+		Args:    one("FILE", 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if megabytes < 1 {
+				return fmt.Errorf("--size is 1 or more, not %d", megabytes)
+			}
+			cfg, err := a.load(rules)
+			if err != nil {
+				return err
+			}
+			ref, from, err := recorderOf(cfg, source)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeoutCause(cmd.Context(), length, errRecorded)
+			defer cancel()
+			file := &recordingFile{left: int64(megabytes) << 20}
+			if err := file.create(args[0]); err != nil {
+				return err
+			}
+			err = from.Record(ctx, func() {
+				a.say(fmt.Errorf("recording %s into %s; ^C ends it", ref, args[0]))
+			}, file)
+			if errors.Is(err, errRecorded) || cmd.Context().Err() != nil {
+				err = nil
+			}
+			err = cmp.Or(file.close(), err)
+			fmt.Fprintf(a.stdout, "%s in %s. Try: freeswitch-security replay %s=%s\n", terminal.Count(file.reports, "report"), terminal.Printable(args[0]), ref, terminal.Printable(args[0]))
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules")
+	cmd.Flags().StringVar(&source, "source", "", "which of several event sockets, such as esl.pbx")
+	durationFlag(cmd, &length, "for", "how long; default: 1h")
+	cmd.Flags().IntVar(&megabytes, "size", megabytes, "how many MB at most, before compression")
+	return cmd
+}
+
+// recorderOf returns a source that can be recorded: the named one, else the only one.
+func recorderOf(cfg *config.Config, named string) (ref string, r plugin.Recorder, err error) {
+	found := map[string]plugin.Recorder{}
+	for _, s := range cfg.Sources {
+		if one, ok := s.Source.(plugin.Recorder); ok {
+			found[s.Ref] = one
+		}
+	}
+	refs := slices.Sorted(maps.Keys(found))
+	switch {
+	case named != "" && found[named] == nil:
+		return "", nil, fmt.Errorf("source.%s is no event socket of the rules; there are: %s", named, strings.Join(refs, ", "))
+	case named == "" && len(refs) != 1:
+		return "", nil, fmt.Errorf("the rules have %s that can be recorded: name one with --source (%s)", terminal.Count(len(refs), "source"), strings.Join(refs, ", "))
+	case named == "":
+		named = refs[0]
+	}
+	return named, found[named], nil
+}
+
+// errRecorded ends a recording that is as long or as large as was asked for.
+var errRecorded = errors.New("it is recorded")
+
+// A recordingFile is a new file of whole reports.
+type recordingFile struct {
+	reports int
+	left    int64 // bytes that it may still take
+	file    *os.File
+	out     *bufio.Writer
+	packed  *gzip.Writer // nil: it is not compressed
+}
+
+// create makes the file, which must not exist.
+func (f *recordingFile) create(path string) (err error) {
+	if f.file, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+		return err
+	}
+	f.out = bufio.NewWriter(f.file)
+	if strings.HasSuffix(path, ".gz") {
+		f.packed = gzip.NewWriter(f.out)
+	}
+	return nil
+}
+
+// Write takes one report.
+func (f *recordingFile) Write(report []byte) (n int, err error) {
+	if f.left -= int64(len(report)); f.left < 0 {
+		return 0, errRecorded
+	}
+	f.reports++
+	if f.packed != nil {
+		return f.packed.Write(report)
+	}
+	return f.out.Write(report)
+}
+
+func (f *recordingFile) close() (err error) {
+	if f.packed != nil {
+		err = f.packed.Close()
+	}
+	return cmp.Or(err, f.out.Flush(), f.file.Close())
 }

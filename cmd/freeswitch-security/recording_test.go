@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"freeswitch-security/engine/esl/esltest"
 )
 
 // unpacked returns the recorded log in one piece.
@@ -153,5 +156,62 @@ func TestTruncatedGzip(t *testing.T) {
 	}
 	if before == 0 {
 		t.Fatal("nothing could be read")
+	}
+}
+
+// TestRecord records a switch that plays an attack: what is recorded leads to the same bans as what was played. It
+// ends by an interrupt, at a size, and with the connection, each time with a whole report.
+func TestRecord(t *testing.T) {
+	played := esltest.Recording(t, filepath.Join(recordedAttack, "esl-json.raw.gz"))
+	original := write(t, "played.esl", played)
+	want := replayed(t, nil, "--rules", shippedRules, "esl.pbx="+original)
+	if !strings.Contains(want, `"kind":"ban"`) {
+		t.Fatalf("the attack leads to no ban: %s", want)
+	}
+	for name, c := range map[string]struct {
+		args   []string
+		file   string
+		end    func(*esltest.Switch, context.CancelFunc)
+		status int
+		whole  bool
+	}{
+		"the connection ends": {nil, "a.esl", func(s *esltest.Switch, _ context.CancelFunc) { s.Shutdown() }, exitTrouble, true},
+		"compressed":          {nil, "a.esl.gz", func(s *esltest.Switch, _ context.CancelFunc) { s.Shutdown() }, exitTrouble, true},
+		"interrupted":         {nil, "a.esl", func(_ *esltest.Switch, cancel context.CancelFunc) { cancel() }, exitYes, false},
+		"full":                {[]string{"--size", "1"}, "a.esl", func(*esltest.Switch, context.CancelFunc) {}, exitYes, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fake := esltest.Start(t, esltest.Options{})
+			rules := filepath.Dir(write(t, "a.hcl", fmt.Appendf(nil, "source \"esl\" \"pbx\" { address = %q }\n", fake.Addr())))
+			path := filepath.Join(t.TempDir(), c.file)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() {
+				if err := fake.Await(ctx, "log 4"); err != nil {
+					t.Error(err)
+				}
+				for i := 0; i == 0 || name == "full" && i < 20 && ctx.Err() == nil; i++ {
+					if err := fake.Play(bytes.NewReader(played)); err != nil {
+						t.Error(err)
+					}
+				}
+				c.end(fake, cancel)
+			}()
+			stdout, stderr, status := asked(ctx, "", "", append([]string{"record", "--rules", rules, path}, c.args...)...)
+			if status != c.status || !strings.Contains(stdout, " reports in "+path+". Try: ") || !strings.Contains(stderr, "recording esl.pbx into "+path) {
+				t.Fatalf("exit status %d: %s%s", status, stdout, stderr)
+			}
+			if got := replayed(t, nil, "--rules", shippedRules, "esl.pbx="+path); c.whole && got != want {
+				t.Errorf("the recording leads to %d bytes of changes, what was played to %d", len(got), len(want))
+			}
+			info, err := os.Stat(path)
+			if err != nil || info.Mode().Perm() != 0o600 || name == "full" && (info.Size() > 1<<20 || info.Size() < 1<<19) {
+				t.Errorf("%v, %v", info, err)
+			}
+			if _, stderr, status := asked(t.Context(), "", "", "record", "--rules", rules, path); status != exitTrouble || !strings.Contains(stderr, "file exists") {
+				t.Errorf("over a file: exit status %d: %s", status, stderr)
+			}
+		})
 	}
 }

@@ -29,6 +29,7 @@ func (a *app) addVerbs(root, run *cobra.Command) {
 			a.explain(),
 			a.diff(),
 			a.learn(),
+			a.record(),
 		}},
 		{"The running guard:", []*cobra.Command{
 			a.status(),

@@ -19,6 +19,10 @@ type Subscription struct {
 	// the goroutine that calls take.
 	Unreadable func()
 
+	// Raw, if it is set, is called with every report as the switch sent it, before take, by the same goroutine.
+	// The bytes are its own.
+	Raw func(report []byte)
+
 	// Idle, if it is set, is called by the same goroutine before it waits for the switch: a
 	// burst was taken.
 	Idle func()
@@ -76,6 +80,9 @@ func (s Switch) listen(ctx context.Context, sub Subscription, up func(), take fu
 		f, err := c.next(until)
 		if err != nil {
 			return err
+		}
+		if sub.Raw != nil && f.kind.isReport() {
+			sub.Raw(f.raw())
 		}
 		m, ok := decoder.message(&f)
 		switch {

@@ -43,6 +43,13 @@ type Source interface {
 	Follow(ctx context.Context, stream Stream) error
 }
 
+// A Recorder is a source that can write what it reads into a recording.
+type Recorder interface {
+	// Record writes what the source reads to w, in the form that Replay reads, until ctx or the connection
+	// ends or w fails, and returns why it ended. Each call of w is one report; up is called once they come.
+	Record(ctx context.Context, up func(), w io.Writer) error
+}
+
 // A Description is what never changes about a source. The zero value describes a source
 // that can be followed, whose events are believed, and that reports nothing.
 type Description struct {

@@ -1,6 +1,7 @@
 package esl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,20 @@ type source struct {
 	zone    *time.Location // of the stamps in them
 	queue   int            // events that may wait for the engine
 	capture bool           // the switch is told to mirror its SIP packets
+}
+
+// Record implements [plugin.Recorder]: it writes every report of which the source makes events.
+func (s *source) Record(ctx context.Context, up func(), w io.Writer) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	sub := s.subscription(nil)
+	sub.Raw = func(report []byte) {
+		if _, err := w.Write(report); err != nil {
+			end(err)
+		}
+	}
+	err := s.at.Listen(ctx, sub, up, func(esl.Message) {})
+	return cmp.Or(context.Cause(ctx), err)
 }
 
 // Defaults of FreeSWITCH's event socket, and of the queue.
