@@ -21,13 +21,22 @@ var withoutSecrets = []string{"rule", "threshold", "ban", "alert", "brake", "tes
 func quotable(file *hcl.File, rng hcl.Range) bool {
 	body, ok := file.Body.(*hclsyntax.Body)
 	if !ok {
-		return strings.HasSuffix(rng.Filename, ".hcl") && harmless.Match(lineAt(file.Bytes, rng.Start.Byte))
+		return strings.HasSuffix(rng.Filename, ".hcl") && isHarmless(lineAt(file.Bytes, rng.Start.Byte))
 	}
 	inside, bearing := blocksOn(rng.Start.Line, body)
 	return inside && !bearing
 }
 
-// harmless is a line of a rule that cannot hold a secret, whatever is open before it.
+// isHarmless reports whether a line is one of a rule that cannot hold a secret, whatever is open before it. A
+// second attribute in the line may be one.
+func isHarmless(line []byte) bool {
+	at := harmless.FindIndex(line)
+	return at != nil && !second.Match(line[at[1]:])
+}
+
+var second = regexp.MustCompile(`[;,"'\s]\s*[\w-]+["']?\s*[=:]\s*[^=\s]`)
+
+// harmless is the beginning of such a line.
 var harmless = regexp.MustCompile(`^\s*(?:(?:on|match|count|within|per|distinct|then|concurrent|for|forget|network|networks|every|bans|times|event|block_duration)\s*[=:]|(?:rule|threshold|ban|alert|brake|test|given)\b[^={]*\{?\s*$)`)
 
 // lineAt returns the line of a file around a byte.

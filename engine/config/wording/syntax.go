@@ -206,6 +206,8 @@ func (f *file) reword(diag *hcl.Diagnostic) *hcl.Diagnostic {
 		return f.heredoc(diag)
 	case "Invalid single-argument block definition":
 		return mistake(diag.Subject, "Two attributes in a line", "A block in one line has one attribute. Write each attribute in a line of its own, without commas between them.")
+	case "Unexpected comma after argument":
+		return mistake(diag.Subject, "Comma", "A line ends without a comma. Each attribute has a line of its own.")
 	case "Missing item separator":
 		return mistake(diag.Subject, "Comma missing", "The entries of a list have commas between them: [\"one\", \"two\"].")
 	case "Missing newline after argument":
