@@ -28,6 +28,7 @@ func TestProblems(t *testing.T) {
 		},
 		"'min' != event":          {`'min': Unknown event: No source of this rule reports an event "min". Did you mean "mine"?`},
 		"event == auth_failure":   {`auth_failure: Unknown field: "auth_failure" is the name of an event: write event == 'auth_failure'.`},
+		"destination == +4930":    {`+4930: Not a text: destination is a text: write '+4930' in single quotes.`},
 		"reason == ''":            {`reason: Unknown field: "reason" is a raw field: write fields["reason"].`},
 		"fields['reasn'] == ''":   {`'reasn': Unknown field: No source of this rule sets a raw field "reasn". Did you mean "reason"?`},
 		"fields.reasn == ''":      {`reasn: Unknown field: No source of this rule sets a raw field "reasn". Did you mean "reason"?`},

@@ -39,8 +39,9 @@ func (c *checker) kindOf(n ast.Node) event.Kind {
 			return event.Text
 		}
 	case *ast.UnaryNode:
-		if c.kindOf(n.Node) == event.Flag {
-			return event.Flag
+		switch kind := c.kindOf(n.Node); {
+		case kind == event.Flag, kind == event.Number && (n.Operator == "-" || n.Operator == "+"):
+			return kind
 		}
 	case *ast.BinaryNode:
 		if operators[n.Operator] && !strings.Contains("+-*/%", n.Operator) {
@@ -160,10 +161,10 @@ var onlyDigits = regexp.MustCompile(`^[0-9]+$`)
 func (c *checker) ordered(n *ast.BinaryNode, value, other ast.Node) bool {
 	is, not := c.kindOf(value), c.kindOf(other)
 	switch {
-	case isLiteral(value) || is == "" || not == "":
+	case isLiteral(value) || is == "" || not == "", is == event.Text && not == event.Text: // texts have an order too
 		return false
 	case is == event.Text:
-		c.problem(value, "Not a number", "%s is a text, and only numbers have an order. Write int(%[1]s) if it is a number in every event.", c.words(value))
+		c.problem(value, "Not a number", "%s is a text, which has no order among numbers. Write int(%[1]s) if it is a number in every event.", c.words(value))
 	case is == event.Flag:
 		c.problem(n, "Not a number", "%s is true or false, and only numbers have an order. Join two comparisons with and: hour > 5 and hour < 8.", c.words(value))
 	default:

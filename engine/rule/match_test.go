@@ -48,6 +48,7 @@ func TestMatch(t *testing.T) {
 		"len(user) < 5 and port > 5060":                     true,
 		"5060 < port < 5080":                                true,
 		"int(user) >= 1000":                                 true,
+		"user >= '1000' and user <= '1999'":                 true,
 		"time.Hour() >= 22 or time.Hour() < 6":              true,
 		"int(time.Weekday()) == 0":                          true,
 		"time.Day() == 1 and time.Unix() > 0":               true,
