@@ -238,7 +238,7 @@ func ParseFact(text string) (Fact, error) {
 	for _, name := range f.Fields() {
 		switch field := event.FieldNamed(name); {
 		case field == nil:
-			return "", fmt.Errorf("there is no field %q.%s", name, event.DidYouMean(name, event.FieldNames))
+			return "", fmt.Errorf("there is no field %q.%s", name, event.MeantField(name))
 		case field.Kind == event.Time || field.Kind == event.Map:
 			return "", fmt.Errorf("the field %q cannot be shown in a reason", name)
 		}
@@ -246,7 +246,7 @@ func ParseFact(text string) (Fact, error) {
 	return f, nil
 }
 
-var factField = regexp.MustCompile(`<([a-z_]+)>`)
+var factField = regexp.MustCompile(`<([^<>]*)>`)
 
 // Fields returns the names of the fields in the fact.
 func (f Fact) Fields() (names []string) {
