@@ -129,5 +129,8 @@ func (l *loader) included(dir, name string) (string, error) {
 	if !utf8.Valid(content) {
 		return "", fmt.Errorf("%s is not a text in UTF-8", name)
 	}
-	return string(content), nil
+	return strings.TrimPrefix(string(content), byteOrderMark), nil
 }
+
+// byteOrderMark is what editors of Windows write before a text.
+const byteOrderMark = "\ufeff"

@@ -31,7 +31,7 @@ rule "elsewhere" {
 		"rules.d/b.json":            `{"trusted": {"json": {"networks": "${file_lines(\"lists/offices.txt\")}"}}}`,
 		"rules.d/lists/offices.txt": "# offices\r\n203.0.113.0/24\tBerlin\r\n\n  198.51.100.7# Bonn\n2001:db8::/48",
 		"rules.d/lists/empty.txt":   "# none\n",
-		"etc/dialers":               "2000@pbx.example\n2001\n",
+		"etc/dialers":               "\ufeff2000@pbx.example\n2001\n",
 	}
 	cfg, diags, _ := config.LoadFS(tree(files), "rules.d", kinds, nil)
 	if diags.HasErrors() {
@@ -54,7 +54,7 @@ json 2001:db8::/48 rules.d/b.json:1`
 		t.Errorf("trusted:\n%s\nwant:\n%s", got, want)
 	}
 	for content, want := range map[string]string{
-		"203.0.113.0/24\n203.0.113.0/33\n": "the value given here should be a network", "\xff": "not a text in UTF-8",
+		"# ours\n203.0.113.0/24\n203.0.113.0/33\n": "entry 2 of the list given here should be a network", "\xff": "not a text in UTF-8",
 	} {
 		files["rules.d/lists/offices.txt"] = content
 		if _, diags, _ := config.LoadFS(tree(files), "rules.d", kinds, nil); !diags.HasErrors() || !strings.Contains(strings.ToLower(diags.Error()), strings.ToLower(want)) {

@@ -43,8 +43,8 @@ func (b *Block) elements(expr hcl.Expression) (all []value, ok bool) {
 	if t := v.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
 		return []value{v}, true
 	}
-	for _, element := range v.AsValueSlice() {
-		all = append(all, value{element, v.rng, v.written})
+	for i, element := range v.AsValueSlice() {
+		all = append(all, value{element, v.rng, v.written, i + 1})
 	}
 	return all, true
 }
@@ -106,7 +106,7 @@ func (b *Block) items(expr hcl.Expression) (keys, values []value, ok bool) {
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		key, val := it.Element()
-		keys, values = append(keys, value{key, v.rng, v.written}), append(values, value{val, v.rng, v.written})
+		keys, values = append(keys, value{key, v.rng, v.written, 0}), append(values, value{val, v.rng, v.written, 0})
 	}
 	return keys, values, true
 }

@@ -94,7 +94,7 @@ func (b *Block) references(attr *hcl.Attribute, expr hcl.Expression, root, examp
 			return nil, false
 		}
 		b.note(attr.Name, ref)
-		all = append(all, Text{ref, expr.Range(), written})
+		all = append(all, Text{ref, expr.Range(), written, 0})
 	}
 	return all, true
 }

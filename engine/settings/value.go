@@ -23,6 +23,8 @@ type Text struct {
 	// Written means that the text stands in the file as it is. Any other may be a
 	// secret, and no message shows it.
 	Written bool
+	// Entry is its number in a list that does not stand in the file, from 1; 0: it is in none.
+	Entry int
 }
 
 // A Pair is a name and its value in an object.
@@ -33,6 +35,7 @@ type value struct {
 	cty.Value
 	rng     hcl.Range
 	written bool
+	entry   int
 }
 
 // read evaluates an attribute. It is not ok where the attribute is absent or wrong.
@@ -60,7 +63,7 @@ func (b *Block) value(expr hcl.Expression) (value, bool) {
 		b.ErrorAt(expr.Range(), "No value", "This is null, which stands for nothing here. Leave it out instead.")
 		return value{}, false
 	}
-	return value{v, expr.Range(), IsWritten(expr)}, true
+	return value{v, expr.Range(), IsWritten(expr), 0}, true
 }
 
 // Text reads one text.
@@ -80,7 +83,7 @@ func (b *Block) text(v value) (Text, bool) {
 		b.ErrorAt(v.rng, "Not a text", "A text in quotes is expected here.")
 		return Text{}, false
 	}
-	return Text{s.AsString(), v.rng, v.written}, true
+	return Text{s.AsString(), v.rng, v.written, v.entry}, true
 }
 
 // String reads one text.
@@ -279,7 +282,11 @@ func Parse[T any](b *Block, t Text, target *T, parse func(string) (T, error), su
 // may quote it; where it must not be shown, should says the same without.
 func (b *Block) Invalid(t Text, summary string, err error, should string) {
 	if !t.Written {
-		err = fmt.Errorf("the value given here should be %s; it is not shown, because it may come from the environment or another file", should)
+		what := "the value"
+		if t.Entry > 0 {
+			what = fmt.Sprintf("entry %d of the list", t.Entry)
+		}
+		err = fmt.Errorf("%s given here should be %s; it is not shown, because it may come from the environment or another file", what, should)
 	}
 	b.ErrorAt(t.Range, summary, Sentence(err))
 }
