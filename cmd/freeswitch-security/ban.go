@@ -77,7 +77,7 @@ Exit status: 0 none is banned any longer; 1 one was refused; 2 it failed.`,
 					text = "unbanned"
 				case len(unbanned) > 0:
 					text = "unbanned: " + ended(unbanned)
-				case err == nil && bansIn(ctx, c, target, 1) > 0:
+				case err == nil && target.Kind() == ban.TargetNetwork && bansIn(ctx, c, target, 1) > 0:
 					text += ", but addresses in it are: unban --all ends their bans"
 				}
 				return done, text, err
@@ -113,8 +113,12 @@ func (a *app) unbanAll(ctx context.Context, c *client.Client, args []string, yes
 	networks := []ban.Target{{}} // everywhere
 	n := 0
 	if len(args) > 0 {
+		addresses, err := a.addresses(args)
+		if err != nil {
+			return err
+		}
 		networks = nil
-		for _, arg := range args {
+		for _, arg := range addresses {
 			target, err := ban.ParseTarget(arg)
 			if err != nil {
 				return err
@@ -160,13 +164,14 @@ func (a *app) unbanAll(ctx context.Context, c *client.Client, args []string, yes
 	return nil
 }
 
-// bansIn counts the bans of addresses and networks within a network, up to a number. After an error it knows
+// bansIn counts the bans of addresses and networks within an address or a network, up to a number. After an error it knows
 // of no further ones.
 func bansIn(ctx context.Context, c *client.Client, network ban.Target, most int) (n int) {
-	if network.Kind() != ban.TargetNetwork {
+	prefix, ok := network.Network()
+	if !ok {
 		return 0
 	}
-	for _, err := range c.BansIn(ctx, network.Prefix(), min(most, client.MaxPage)) {
+	for _, err := range c.BansIn(ctx, prefix, min(most, client.MaxPage)) {
 		if err != nil || n == most {
 			break
 		}
@@ -229,7 +234,7 @@ func (a *app) agreed(ctx context.Context, c *client.Client, addresses []string, 
 	if n <= 1 {
 		return true, nil
 	}
-	agreed, err := a.confirm(fmt.Sprintf("%s inside will end. Trust it?", terminal.Count(n, "ban")), true)
+	agreed, err := a.confirm(fmt.Sprintf("%s will end. Trust it?", terminal.Count(n, "ban")), true)
 	if err == nil && !agreed {
 		err = errNo
 	}

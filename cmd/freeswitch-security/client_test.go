@@ -149,7 +149,9 @@ func TestConfirm(t *testing.T) {
 		typed, want string
 		args        []string
 	}{
-		{"n\n", "3 bans inside will end. Trust it? [y/N] ", []string{"trust", "203.0.113.0/24"}},
+		{"n\n", "3 bans will end. Trust it? [y/N] ", []string{"trust", "203.0.113.0/24"}},
+		{"n\n", "2 bans will end. Trust it? [y/N] ", []string{"trust", "203.0.113.1", "203.0.113.2"}},
+		{"n\n", "End 1 ban? [y/N] ", []string{"unban", "--all", "198.18.0.1"}},
 		{"", "198.18.0.0/24  trusted until", []string{"trust", "198.18.0.0/24"}},
 		{"\n", "End 3 bans? [y/N] freeswitch-security: no ban is ended: confirm it with --yes", []string{"unban", "--all"}},
 		{"Yes\n", "End 3 bans? [y/N] ended 3 bans\r\n", []string{"unban", "--all", "203.0.113.0/24"}},

@@ -167,6 +167,9 @@ func unknownVerb(root *cobra.Command, given string) error {
 
 // unknownFlag words an error of the flags of a verb, and suggests the nearest flag for one that is unknown.
 func unknownFlag(verb *cobra.Command, err error) error {
+	if before := verb.Flags().Args(); !verb.HasParent() && len(before) > 0 {
+		return unknownVerb(verb, before[0]) // its flags are not those of run
+	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var names []string
 		verb.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
