@@ -234,7 +234,7 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported) erro
 			most = 0 // it may contain what others are about
 		}
 		for ; len(waiting) > most; waiting = waiting[1:] {
-			err = cmp.Or(err, i.finish(ctx, c, waiting[0]))
+			err = cmp.Or(err, i.finish(waiting[0]))
 		}
 		if err != nil {
 			break
@@ -245,7 +245,7 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported) erro
 		}
 	}
 	for _, o := range waiting {
-		err = cmp.Or(err, i.finish(ctx, c, o))
+		err = cmp.Or(err, i.finish(o))
 	}
 	return err
 }
@@ -254,9 +254,14 @@ func (a *app) banListed(ctx context.Context, c *client.Client, i *imported) erro
 // into force.
 const ordersAtOnce = 2
 
+// While the daemon has too many batches, of other imports, it is asked again after a pause.
+const (
+	busyPause = time.Second / 5
+	busyTries = 150
+)
+
 // An order is a batch that the daemon was asked to ban.
 type order struct {
-	items   []client.BanRequest
 	from    []*listed // of the items
 	results []status.Result
 	err     error
@@ -265,21 +270,27 @@ type order struct {
 
 // start asks for the bans of a batch.
 func (i *imported) start(ctx context.Context, c *client.Client, items []client.BanRequest, from []*listed) *order {
-	o := &order{items: items, from: from, done: make(chan struct{})}
+	o := &order{from: from, done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
-		o.results, o.err = c.BanAll(ctx, o.items, i.digest)
+		for range busyTries {
+			o.results, o.err = c.BanAll(ctx, items, i.digest)
+			if r, ok := errors.AsType[*client.Refusal](o.err); !ok || r.Status != http.StatusServiceUnavailable {
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(busyPause):
+			}
+		}
 	}()
 	return o
 }
 
-// finish waits for a batch and counts what became of it. If the daemon had too many, it is asked again: by then it
-// has one less.
-func (i *imported) finish(ctx context.Context, c *client.Client, o *order) error {
+// finish waits for a batch and counts what became of it.
+func (i *imported) finish(o *order) error {
 	<-o.done
-	if r, ok := errors.AsType[*client.Refusal](o.err); ok && r.Status == http.StatusServiceUnavailable {
-		o.results, o.err = c.BanAll(ctx, o.items, i.digest)
-	}
 	if o.err != nil {
 		return o.err
 	}

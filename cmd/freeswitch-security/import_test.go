@@ -1,13 +1,21 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
+	"freeswitch-security/engine/status"
 )
 
 func moment(s string) time.Time {
@@ -68,5 +76,49 @@ func TestRequests(t *testing.T) {
 	want := `[203.0.113.2 3600.250000 feed 203.0.113.3 60.000000 feed 203.0.113.4 "7d" feed 203.0.113.5 "permanent" feed]`
 	if fmt.Sprint(got) != want || i.Over != 2 {
 		t.Errorf("%v, %d over; want %s", got, i.Over, want)
+	}
+}
+
+// TestImportWaits: a batch that the daemon refuses because it has too many is ordered again, and none is lost.
+func TestImportWaits(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "admin.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if asked.Add(1) <= 4 { // each batch twice
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, `{"error":"too many batches: the limit is 3 at once"}`)
+			return
+		}
+		var said struct {
+			Results []status.Result `json:"results"`
+		}
+		var items []client.BanRequest
+		if err := json.NewDecoder(r.Body).Decode(&items); err != nil {
+			t.Error(err)
+		}
+		for _, item := range items {
+			said.Results = append(said.Results, status.Result{Target: item.IP, Status: "success", Applied: true})
+		}
+		if err := json.NewEncoder(w).Encode(said); err != nil {
+			t.Error(err)
+		}
+	}))
+	server.Listener.Close()
+	server.Listener = l
+	server.Start()
+	defer server.Close()
+	var list strings.Builder
+	for i := range client.MaxBatch + 500 {
+		fmt.Fprintf(&list, "20.%d.%d.%d\n", i>>16, i>>8&255, i&255)
+	}
+	stdout, stderr, exit := command(t, nil, "import", "--admin", socket, "--for", "1h", write(t, "list.txt", []byte(list.String())))
+	if exit != 0 || !strings.HasPrefix(stdout, "10500 of 10500 banned") || asked.Load() < 6 {
+		t.Errorf("exit status %d after %d requests: %s%s", exit, asked.Load(), stdout, stderr)
 	}
 }
