@@ -129,8 +129,5 @@ func (l *loader) included(dir, name string) (string, error) {
 	if !utf8.Valid(content) {
 		return "", fmt.Errorf("%s is not a text in UTF-8", name)
 	}
-	return strings.TrimPrefix(string(content), byteOrderMark), nil
+	return string(content), nil
 }
-
-// byteOrderMark is what editors of Windows write before a text.
-const byteOrderMark = "\ufeff"

@@ -28,7 +28,7 @@ rule "elsewhere" {
   alert {}
 }
 `,
-		"rules.d/b.json":            `{"trusted": {"json": {"networks": "${file_lines(\"lists/offices.txt\")}"}}}`,
+		"rules.d/b.json":            "\ufeff" + `{"trusted": {"json": {"networks": "${file_lines(\"lists/offices.txt\")}"}}}`,
 		"rules.d/lists/offices.txt": "# offices\r\n203.0.113.0/24\tBerlin\r\n\n  198.51.100.7# Bonn\n2001:db8::/48",
 		"rules.d/lists/empty.txt":   "# none\n",
 		"etc/dialers":               "\ufeff2000@pbx.example\n2001\n",

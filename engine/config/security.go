@@ -54,6 +54,7 @@ func (l *loader) decodeSecurity(blocks []*settings.Block) {
 		}
 		ranks[rank] = append(ranks[rank], b)
 	}
+	var all []settings.Text // trusted networks that hold every address
 	for rank, blocks := range append(ranks[:], []*settings.Block{l.environment()}) {
 		for _, b := range blocks {
 			for name := range variables {
@@ -67,14 +68,17 @@ func (l *loader) decodeSecurity(blocks []*settings.Block) {
 				}
 				set[name] = origin{rank, attr.NameRange}
 			}
-			l.decodeSecurityBlock(b)
+			if trusted := l.decodeSecurityBlock(b); b.Has("trusted_networks") {
+				all = trusted
+			}
 		}
 	}
+	l.warnOfAll(all)
 	l.showSecurity(set)
 }
 
-// decodeSecurityBlock reads what one block sets.
-func (l *loader) decodeSecurityBlock(b *settings.Block) {
+// decodeSecurityBlock reads what one block sets, and returns the networks that it trusts which hold every address.
+func (l *loader) decodeSecurityBlock(b *settings.Block) (all []settings.Text) {
 	security := &l.cfg.Security
 	b.Bool("auto_block_enabled", &security.AutoBlock)
 	if t, ok := b.Text("iptables_chain"); ok {
@@ -84,7 +88,7 @@ func (l *loader) decodeSecurityBlock(b *settings.Block) {
 		term(b, t, &security.BlockDuration)
 	}
 	if networks, _ := b.Texts("trusted_networks"); b.Has("trusted_networks") {
-		l.cfg.Trusted = l.trust(b, networks, "security.trusted_networks", "")
+		l.cfg.Trusted, all = l.trust(b, networks, "security.trusted_networks", "")
 	}
 	if prefixes, _ := b.Texts("nat64"); b.Has("nat64") {
 		security.NAT64 = nil
@@ -108,6 +112,7 @@ func (l *loader) decodeSecurityBlock(b *settings.Block) {
 			}
 		}
 	}
+	return all
 }
 
 // A Setting is an attribute of the security blocks as it holds.

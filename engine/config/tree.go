@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -55,8 +56,11 @@ func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	if int64(len(content)) > limit {
 		return nil, fmt.Errorf("it is larger than %d KB", limit>>10)
 	}
-	return content, nil
+	return bytes.TrimPrefix(content, byteOrderMark), nil
 }
+
+// byteOrderMark is what editors of Windows write before a text.
+var byteOrderMark = []byte("\ufeff")
 
 // bare removes the path from an error of the file system; the message names the file.
 func bare(err error) error {

@@ -22,7 +22,9 @@ func (l *loader) decodeTrusted(blocks []*settings.Block) {
 		if !b.Has("users") {
 			b.Require("networks", "Write which networks or accounts are trusted: networks = [\"203.0.113.0/24\"], or users = [\"2000@pbx.example\"].")
 		}
-		l.cfg.Trusted = append(l.cfg.Trusted, l.trust(b, networks, b.Labels[0], comment)...)
+		trusted, all := l.trust(b, networks, b.Labels[0], comment)
+		l.cfg.Trusted = append(l.cfg.Trusted, trusted...)
+		l.warnOfAll(all)
 		for _, t := range users {
 			one := ban.Trusted{Name: b.Labels[0], Comment: comment, Where: settings.Where(t.Range)}
 			if settings.Parse(b, t, &one.Target, parseUser, "Not an account", `an account, such as "2000@pbx.example", or its user alone`) {
@@ -40,20 +42,25 @@ func parseUser(s string) (ban.Target, error) {
 	return ban.ParseWritten(s)
 }
 
-// trust parses networks; invalid ones are reported and left out.
-func (l *loader) trust(b *settings.Block, networks []settings.Text, name, comment string) []ban.Trusted {
-	var trusted []ban.Trusted
+// trust parses networks; invalid ones are reported and left out. all are those of every address.
+func (l *loader) trust(b *settings.Block, networks []settings.Text, name, comment string) (trusted []ban.Trusted, all []settings.Text) {
 	for _, t := range networks {
 		prefix, ok := l.network(b, t)
 		if !ok {
 			continue
 		}
 		if prefix.Bits() == 0 {
-			b.WarnAt(t.Range, "All addresses are trusted", fmt.Sprintf("%s contains every address of its family: none is ever banned.", prefix))
+			all = append(all, t)
 		}
 		trusted = append(trusted, ban.Trusted{Target: ban.Network(prefix), Name: name, Comment: comment, Where: placed(t.Range)})
 	}
-	return trusted
+	return trusted, all
+}
+
+func (l *loader) warnOfAll(networks []settings.Text) {
+	for _, t := range networks {
+		l.root.WarnAt(t.Range, "All addresses are trusted", t.Value+" contains every address of its family: none is ever banned.")
+	}
 }
 
 // network reads an address or a CIDR. Bits behind its length are a hint of [Lint], except on the

@@ -161,6 +161,8 @@ func (s sentence) sign() (Mistake, bool) {
 		return m, true
 	case strings.HasPrefix(rest, "=~"):
 		return s.mistake("A pattern is compared with matches: user_agent matches 'sipvicious|scanner'")
+	case t.Value == ":" && before.Kind == lexer.Number:
+		return s.mistake("A time of day is written with the fields hour and night: hour >= 22 or hour < 6")
 	case t.Value == "=":
 		return s.mistake("Compare with two equals signs: ==")
 	case adjacent && before.Value == "<" && t.Value == ">":
