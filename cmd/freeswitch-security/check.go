@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"freeswitch-security/cmd/freeswitch-security/hugepage"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/config"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -19,7 +21,9 @@ func (a *app) check() *cobra.Command {
 		Short: "Check the rules and show every mistake in them",
 		Long: `Check the rules and show the mistakes of all files, with file, line and column.
 Warn about a rule without a test, a rule that waits for what no enabled source
-reports, and a source that no rule names. Only the rule files are opened.
+reports, that reads or counts by what its sources never set, or that bans for an
+event without an address, and a source that no rule names. Tell of a rule that
+bans at its first event. Only the rule files are opened.
 Of all verbs only check and test read the test blocks: a mistake in one keeps no
 guard from starting.
 
@@ -49,8 +53,9 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 				}
 			}
 			result := "No mistakes"
-			if len(diags) > 0 {
-				result = "The rules can be used, with " + terminal.Count(len(diags), "warning")
+			warnings := slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool { return d.Severity == config.Notice })
+			if len(warnings) > 0 {
+				result = "The rules can be used, with " + terminal.Count(len(warnings), "warning")
 			}
 			fmt.Fprintf(a.stdout, "%s: %s, %s, %s, %s.\n", result,
 				terminal.Count(len(cfg.Rules), "rule"), terminal.Count(len(cfg.Tests), "test"),

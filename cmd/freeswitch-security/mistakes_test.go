@@ -45,6 +45,9 @@ func TestMistakes(t *testing.T) {
 				t.Fatal("the last file of the archive is not named printed")
 			}
 			got := checked(t, shipped, archive.Files[:len(archive.Files)-1])
+			if len(got) == 0 {
+				t.Fatal("nothing is said of the mistake")
+			}
 			if *update {
 				last.Data = got
 				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {

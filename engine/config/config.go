@@ -48,6 +48,7 @@ type Config struct {
 	hints    hcl.Diagnostics // for [Lint]
 
 	protectRanges map[string]hcl.Range // of the words of security.protect
+	dir           hcl.Range            // where the rules are read from
 	ruleRanges    map[string]hcl.Range // of the rules, by name
 }
 

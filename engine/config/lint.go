@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,9 +14,13 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
+// Notice is the severity of a diagnostic that is worth knowing, and no warning.
+const Notice = hcl.DiagWarning + 1
+
 // Lint gives warnings about what is right but likely not meant: a rule without a
-// test, rules that no source reports anything for, a source that no rule names, a
-// protection for which no source reports anything, and bits behind the length of a network. They come in the order of files and lines, and
+// test, rules that no source reports anything for, that read or count by what their sources never set, or ban
+// for events without an address, a source that no rule names, a protection for which no source
+// reports anything, and bits behind the length of a network. A rule that bans at its first event is a [Notice]. They come in the order of files and lines, and
 // each has a position.
 func Lint(cfg *Config) hcl.Diagnostics {
 	diags := slices.Clone(cfg.hints)
@@ -44,10 +49,21 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		for _, ref := range spec.On {
 			heard[ref] = true
 		}
+		if what, reason := cfg.unset(spec); reason != "" && !slices.Contains(idle, spec.Name) {
+			warn(cfg.ruleRanges[spec.Name], what, reason)
+		}
+		if bansAtOnce(spec) {
+			warn(cfg.ruleRanges[spec.Name], "Ban at the first event", fmt.Sprintf(
+				"The rule %q bans at each single event, and its match asks for nothing else. A user may cause one. If that is not meant, add a threshold: count = 5 and within = \"10m\".", spec.Name))
+			diags[len(diags)-1].Severity = Notice
+		}
 		if !tested[spec.Name] {
 			warn(cfg.ruleRanges[spec.Name], "Rule without a test",
 				fmt.Sprintf("No test shows which addresses the rule %q bans. Add a test block to it.", spec.Name))
 		}
+	}
+	if len(cfg.ruleRanges) == 0 {
+		warn(cfg.dir, "No rules", "There is no rule in this directory, so nothing is counted and nothing is banned but by feeds and by hand. Copy the shipped rules into it, or write one.")
 	}
 	if len(idle) > 0 {
 		warn(cfg.ruleRanges[idle[0]], "Rules without an event",
@@ -68,10 +84,96 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		}
 	}
 	for _, source := range cfg.unused(heard) {
+		if len(cfg.ruleRanges) == 0 {
+			break
+		}
 		warn(source.Range, "Unused source",
 			fmt.Sprintf("No rule names source.%s. Name it in a rule, or remove it.", source.Ref))
 	}
 	return tidy(diags, nil, hcl.Range{})
+}
+
+// unset says why a rule cannot work with what its sources set in events, in short and in full; "" if it can.
+func (cfg *Config) unset(spec *rule.Spec) (what, reason string) {
+	sources := strings.Join(spec.On, ", source.")
+	if fires := spec.FiredBy(); spec.BansAddresses() && !cfg.sets(spec.On, fires, "ip") {
+		return "Ban without an address", fmt.Sprintf("The rule %q bans addresses, and the event %s of source.%s has none. Ban at another event, or write alert {} in place of ban.", spec.Name, named(fires), sources)
+	}
+	if th := spec.Threshold; th != nil {
+		for _, field := range spec.CountsBy() {
+			if events := spec.Match.Events(); !cfg.sets(spec.On, events, field) {
+				return "Nothing to count by", fmt.Sprintf("The rule %q counts by %s, which source.%s never sets in the event %s, so it never fires. Set per and distinct to fields that EVENTS.md lists for it.",
+					spec.Name, field, sources, named(events))
+			}
+		}
+	}
+	matchers := []*rule.Matcher{spec.Match}
+	if spec.Threshold != nil && spec.Threshold.Then != nil {
+		matchers = append(matchers, spec.Threshold.Then)
+	}
+	for _, matcher := range matchers {
+		matcher.Comparisons(func(fields []string, events map[string]bool) {
+			for _, field := range fields {
+				f := event.FieldNamed(field)
+				if reason != "" || f != nil && f.Kind == event.Flag || cfg.sets(spec.On, events, field) { // a flag is false, which a rule may ask for
+					continue
+				}
+				name := field
+				if raw, is := event.RawField(field); is {
+					name = fmt.Sprintf("fields['%s']", raw)
+				}
+				what, reason = "Field that is never set", fmt.Sprintf("The rule %q reads %s, which source.%s never sets in the event %s: what is compared with it there has no effect. EVENTS.md lists what each source sets.",
+					spec.Name, name, sources, named(events))
+			}
+		})
+	}
+	return what, reason
+}
+
+// named lists events; nil: any.
+func named(events map[string]bool) string {
+	if events == nil {
+		return "of any name"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(events)), ", ")
+}
+
+// sets reports whether one of the sources can set a field in one of the events; nil: in any. If they report
+// none of the events, it is true.
+func (cfg *Config) sets(refs []string, events map[string]bool, field string) bool {
+	raw, isRaw := event.RawField(field)
+	f := event.FieldNamed(field)
+	if !isRaw && (f == nil || !f.Settable || field == "event") || isRaw && raw == "" {
+		return true
+	}
+	reported := false
+	for _, source := range cfg.Sources {
+		if !slices.Contains(refs, source.Ref) {
+			continue
+		}
+		for _, e := range source.Description.Events {
+			if events != nil && !events[e.Name] {
+				continue
+			}
+			reported = true
+			if !isRaw && (len(e.Fields) == 0 || slices.Contains(e.Fields, field)) || isRaw && (e.Open || slices.Contains(e.Raw, raw)) {
+				return true
+			}
+		}
+	}
+	return !reported
+}
+
+// bansAtOnce reports whether a rule bans addresses at each single event of some name, whatever is in it.
+func bansAtOnce(spec *rule.Spec) bool {
+	if spec.Threshold != nil || !spec.BansAddresses() {
+		return false
+	}
+	more := false
+	spec.Match.Comparisons(func(fields []string, _ map[string]bool) {
+		more = more || slices.ContainsFunc(fields, func(f string) bool { return f != "event" && f != "source" })
+	})
+	return !more
 }
 
 // unasked returns a field from a database that a rule compares without asking whether it is there; "": there is none.

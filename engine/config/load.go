@@ -75,7 +75,7 @@ func load(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, boo
 		fsys: fsys, kinds: kinds, environ: environ, tests: tests,
 		files: Files{}, contexts: map[string]*hcl.EvalContext{},
 		sources: map[string]hcl.Range{}, actions: map[string]hcl.Range{}, descriptions: map[string]*plugin.Description{},
-		cfg: &Config{protectRanges: map[string]hcl.Range{}, ruleRanges: map[string]hcl.Range{}},
+		cfg: &Config{dir: startOf(dir), protectRanges: map[string]hcl.Range{}, ruleRanges: map[string]hcl.Range{}},
 	}
 	l.root = l.track(settings.New(hcl.EmptyBody(), startOf(dir), nil))
 	l.readAll(dir)

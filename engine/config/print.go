@@ -53,8 +53,11 @@ func printed(diag *hcl.Diagnostic, files Files, hidden map[string]bool, width ui
 		return with + s + plain
 	}
 	kind, hue := "Error: ", red
-	if diag.Severity == hcl.DiagWarning {
+	switch diag.Severity {
+	case hcl.DiagWarning:
 		kind, hue = "Warning: ", yellow
+	case Notice:
+		kind, hue = "Notice: ", bold
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s%s\n", paint(hue, kind), paint(bold, diag.Summary))

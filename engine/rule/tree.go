@@ -2,8 +2,11 @@ package rule
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/expr-lang/expr/ast"
+
+	"freeswitch-security/engine/event"
 )
 
 // eventNames returns the names of the events for which an expression can be true; nil:
@@ -62,6 +65,61 @@ func union(a, b map[string]bool) map[string]bool {
 	}
 	maps.Copy(a, b)
 	return a
+}
+
+// Comparisons calls f with the fields that each part of the expression reads, as of [Matcher.Uses], and
+// with the names of the events for which that part can decide; nil: any. It leaves out the fields of which
+// the expression asks somewhere whether they are there.
+func (m *Matcher) Comparisons(f func(fields []string, events map[string]bool)) {
+	type part struct {
+		reads  reader
+		events map[string]bool
+	}
+	var parts []part
+	var asked reader
+	var walk func(n ast.Node, events map[string]bool)
+	walk = func(n ast.Node, events map[string]bool) {
+		events = intersection(maps.Clone(events), eventNames(n))
+		switch n := n.(type) {
+		case *ast.UnaryNode:
+			walk(n.Node, events)
+			return
+		case *ast.BinaryNode:
+			switch n.Operator {
+			case "and", "&&", "or", "||":
+				walk(n.Left, events)
+				walk(n.Right, events)
+				return
+			}
+			if literals(m.locals.constant(n.Left))[""] || literals(m.locals.constant(n.Right))[""] {
+				ast.Walk(&n.Left, &asked)
+				ast.Walk(&n.Right, &asked)
+				return
+			}
+		}
+		p := part{events: events}
+		ast.Walk(&n, &p.reads)
+		parts = append(parts, p)
+	}
+	walk(m.root, nil)
+	for _, p := range parts {
+		f(slices.DeleteFunc(p.reads, func(field string) bool { return slices.Contains(asked, field) }), p.events)
+	}
+}
+
+// A reader collects the fields that a node reads.
+type reader []string
+
+// Visit implements [ast.Visitor].
+func (r *reader) Visit(n *ast.Node) {
+	switch n := (*n).(type) {
+	case *ast.IdentifierNode:
+		*r = append(*r, n.Value)
+	case *ast.MemberNode:
+		if key, ok := n.Property.(*ast.StringNode); ok && identifies(n.Node, "fields") {
+			*r = append(*r, event.Raw(key.Value))
+		}
+	}
 }
 
 // clauses splits an expression at its "and" and "or", in the order of the text.
