@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 )
 
@@ -19,6 +20,7 @@ type front struct {
 	Steps    []step
 	Problems []status.Problem
 	Bans     bans
+	Latest   []ban.Ban        // the bans that the feed begins with, the newest first; none with ?live
 	Picture  *picture         // nil: it was not asked for, or there is no history
 	Close    []status.Tracker // the keys closest to a ban
 	Rules    []status.Rule    // those that did something last come first
@@ -27,7 +29,8 @@ type front struct {
 	Caller   Caller
 }
 
-// front answers GET /. With ?only=bans the answer is the table of bans alone, with ?live the page without the charts.
+// front answers GET /. With ?only=bans the answer is the table of bans alone, with ?live the page without the charts
+// and the latest bans.
 func (p *Page) front(w http.ResponseWriter, r *http.Request) error {
 	c, query := p.guard.Caller(r), r.URL.Query()
 	text, err := p.rendered.within(key(r, c), func() ([]byte, error) {
@@ -46,6 +49,7 @@ func (p *Page) front(w http.ResponseWriter, r *http.Request) error {
 			return nil, err
 		}
 		if !query.Has("live") {
+			f.Latest = p.latest()
 			if f.Picture, err = p.draw(ctx); err != nil {
 				return nil, err
 			}
@@ -98,6 +102,26 @@ func (p *Page) close(ctx context.Context) (keys []status.Tracker, err error) {
 		}
 	}
 	return keys, err
+}
+
+// mostLatest bounds the bans that the feed begins with.
+const mostLatest = 20
+
+// latest returns the bans in force that began last, the newest first.
+func (p *Page) latest() (latest []ban.Ban) {
+	l := p.guard.Ledger()
+	targets, _, _ := p.bans.look(l).find(&Query{Sort: "since", Desc: true})
+	for _, target := range targets[:min(len(targets), mostLatest)] {
+		b, ok := l.Get(target)
+		if !ok {
+			continue // it has just ended
+		}
+		if p.guard.Masked() {
+			history.MaskBan(&b)
+		}
+		latest = append(latest, b)
+	}
+	return latest
 }
 
 // bans is one page of the bans in force.
@@ -156,7 +180,7 @@ func (p *Page) list(ctx context.Context, q Query) (b bans, err error) {
 	}
 	for _, h := range []heading{
 		{Name: "Target", By: "target"}, {Name: "Rule", By: "rule"}, {Name: "Since", By: "since", Class: "wide"}, {Name: "Ends", By: "until"},
-		{Name: "Offence", By: "offence", Class: "number wide"}, {Name: "Packets dropped", Class: "number wide"},
+		{Name: "Offence", By: "offence", Class: "number wide"}, {Name: "Dropped", Class: "number wide"},
 	} {
 		if h.By != "" {
 			to := Query{Text: q.Text, Sort: h.By, Page: 1, Desc: h.By == "since" || h.By == "offence"}

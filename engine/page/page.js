@@ -1,5 +1,5 @@
-// The page works without this module, but for the live feed. What is HTML comes from the server; what comes
-// as JSON is shown as text.
+// The page works without this module, but its feed stays as it was made. What is HTML comes from the server; what
+// comes as JSON is shown as text.
 
 const every = 5000; // milliseconds between two updates
 const wholeEvery = 12; // updates of which one has the charts, too
@@ -218,9 +218,16 @@ function state(text) {
   $("#live-state").textContent = text;
 }
 
+// clock writes a time as the server does, in the time zone of the browser.
+function clock(text) {
+  const at = new Date(text);
+  if (Date.now() - at > 24 * 3600_000) return at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return at.toLocaleTimeString([], { hour12: false });
+}
+
 function row(change) {
   const li = element("li", "", "");
-  const time = element("time", "", new Date(change.time).toLocaleTimeString([], { hour12: false }));
+  const time = element("time", "", clock(change.time));
   time.dateTime = change.time;
   const what = element("div", "what", "");
   if (change.target) {
@@ -247,7 +254,7 @@ function drain() {
   waiting = [];
   feed.prepend(...latest);
   while (feed.childElementCount > longest) feed.lastElementChild.remove();
-  $("#live-empty").hidden = true;
+  $("#live-empty")?.remove();
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -257,6 +264,7 @@ document.addEventListener("visibilitychange", () => {
 });
 
 if (feed) {
+  feed.querySelectorAll("time").forEach((e) => (e.textContent = clock(e.dateTime)));
   const pause = $("#live-pause");
   pause.hidden = false;
   pause.addEventListener("click", () => {

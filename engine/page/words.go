@@ -23,6 +23,7 @@ var words = template.FuncMap{
 	"ago":   func(t, now time.Time) string { return about(now.Sub(t)) + " ago" },
 	"in":    func(t, now time.Time) string { return "in " + about(t.Sub(now)) },
 	"utc":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	"clock": clock,
 	"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"within": func(s status.Seconds) string {
 		if s == 0 {
@@ -131,6 +132,15 @@ func size(bytes uint64) string {
 	}
 	text := strconv.FormatFloat(v, 'f', 1, 64)
 	return strings.TrimSuffix(text, ".0") + " " + []string{"bytes", "kB", "MB", "GB", "TB"}[unit]
+}
+
+// clock writes the time of a change: the day alone if it is older than a day. The module page.js writes it in the time
+// zone of the browser.
+func clock(t, now time.Time) string {
+	if now.Sub(t) > 24*time.Hour {
+		return t.UTC().Format("2 Jan")
+	}
+	return t.UTC().Format(time.TimeOnly)
 }
 
 // about writes a duration in its largest unit, or two of them: "3d 4h", "42s".
