@@ -69,7 +69,7 @@ test-firewalls: ## run the guard beside ufw, firewalld, iptables-persistent and 
 	$(GO) test -count=1 -timeout 15m -vet=off -tags 'kernel firewalls' -run '^Test(BesideFirewalls|BesideDocker|GuidesAreWhatRuns)$$' -v ./cmd/freeswitch-security/kernel
 
 test-package: package ## install, upgrade and purge the packages in a booted Debian container, as root
-	$(GO) test -count=1 -timeout 10m -vet=off -tags 'kernel package' -run '^TestPackage' -v ./cmd/freeswitch-security/kernel
+	$(GO) test -count=1 -timeout 20m -vet=off -tags 'kernel package' -run '^TestPackage' -v ./cmd/freeswitch-security/kernel
 
 figures: ## hold all figures to their limits, as root, on an idle machine; needs ripgrep and 5 GB in $TMPDIR
 	@status=0; \

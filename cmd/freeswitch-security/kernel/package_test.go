@@ -153,7 +153,7 @@ func boot(t testing.TB) *container {
 			t.Fatal(err)
 		}
 		hostNet, began := "/proc/"+fmt.Sprint(os.Getppid())+"/ns/net", time.Now()
-		mustRun(t, "nsenter", "--net="+hostNet, "mmdebstrap", "--variant=minbase", "--include=iptables,ipset,systemd", "bookworm", tar+".new", "http://deb.debian.org/debian")
+		mustRun(t, "nsenter", "--net="+hostNet, "mmdebstrap", "--format=tar", "--variant=minbase", "--include=iptables,ipset,systemd", "bookworm", tar+".new", "http://deb.debian.org/debian")
 		if err := os.Rename(tar+".new", tar); err != nil {
 			t.Fatal(err)
 		}
