@@ -236,7 +236,7 @@ func (s *snapshot) matcher(text string) func(*row) bool {
 		w := &s.words[i]
 		inWords[i] = strings.Contains(strings.ToLower(w.rule+"\n"+w.author+"\n"+w.reason), text)
 	}
-	inAddress := strings.Trim(text, "0123456789abcdef.:/") == ""
+	inAddress := network.IsValid() || strings.Trim(text, "0123456789abcdef.:/") == ""
 	part, buffer := []byte(text), make([]byte, 0, 64)
 	return func(r *row) bool {
 		if inWords[r.words] {
