@@ -137,7 +137,9 @@ recorded, or the connection ended: what came before is in the file.`,
 			if errors.Is(err, errRecorded) || cmd.Context().Err() != nil {
 				err = nil
 			}
-			err = cmp.Or(file.close(), err)
+			if err = cmp.Or(file.close(), err); err != nil && file.reports == 0 {
+				return errors.Join(err, os.Remove(args[0])) // the next attempt may have its name
+			}
 			fmt.Fprintf(a.stdout, "%s in %s. Try: freeswitch-security replay %s=%s\n", terminal.Count(file.reports, "report"), terminal.Printable(args[0]), ref, terminal.Printable(args[0]))
 			return err
 		},

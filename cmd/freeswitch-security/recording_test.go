@@ -159,6 +159,20 @@ func TestTruncatedGzip(t *testing.T) {
 	}
 }
 
+// TestRecordOfNothing leaves no file behind, whose name the next attempt may have.
+func TestRecordOfNothing(t *testing.T) {
+	t.Parallel()
+	rules := filepath.Dir(write(t, "a.hcl", []byte("source \"esl\" \"pbx\" { address = \"127.0.0.1:1\" }\n")))
+	path := filepath.Join(t.TempDir(), "a.esl")
+	stdout, stderr, status := command(t, nil, "record", "--rules", rules, path)
+	if status != exitTrouble || stdout != "" || !strings.Contains(stderr, "cannot be reached") {
+		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the file of a recording without a report: %v", err)
+	}
+}
+
 // TestRecord records a switch that plays an attack: what is recorded leads to the same bans as what was played. It
 // ends by an interrupt, at a size, and with the connection, each time with a whole report.
 func TestRecord(t *testing.T) {
