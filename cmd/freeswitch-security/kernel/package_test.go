@@ -54,6 +54,7 @@ func TestPackageDebian(t *testing.T) {
 
 	// The operator ends the dry run, and makes settings of his own.
 	c.ok("sed -i /^OPTIONS=/d " + confEnv)
+	c.append(confEnv, "MINE=a(b & $(touch /root/freeswitch-security-env)\n") // which is no text of a shell
 	c.write(confRules+"50-mine.hcl", atOnce)
 	c.append(confRules+"00-site.hcl", "# mine\n")
 	c.ok("systemctl restart freeswitch-security")
