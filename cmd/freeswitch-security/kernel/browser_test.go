@@ -229,6 +229,9 @@ func TestBrowser(t *testing.T) {
 	b.do(chromedp.Navigate(pageAt + "/ban/" + convicted(a)))
 	b.accessible("the page of an address")
 	b.shoot("address")
+	b.do(chromedp.Navigate(pageAt + "/login"))
+	b.accessible("the login")
+	b.shoot("login")
 
 	d.many(a, 100_000)
 	b.fluid()
