@@ -59,7 +59,38 @@ var guide = []step{
 	{`curl -X POST http://127.0.0.1:8080/security/blacklist -H "Content-Type: application/json" -d '{"ip": "192.0.2.1"}'`, `"status":"success"`, 1},
 	{exists, "0\n", 1},
 	{`sudo iptables -S FREESWITCH`, "-j DROP\n", 4},
+
+	// Performance Monitoring, and the exporter
+	{`RULE_COUNT=$(sudo iptables -L FREESWITCH --line-numbers | tail -n +3 | wc -l)
+echo "Current FREESWITCH rules: $RULE_COUNT"`, "Current FREESWITCH rules: 4\n", 1},
+	{`curl -s http://127.0.0.1:8080/metrics`, "\nfreeswitch_iptables_rules_total 4\n", 1}, // not in the guide: the same number
+
+	// Firewall Rules Not Working: the jump is deleted and added again
+	{`sudo iptables -L INPUT --line-numbers`, "FREESWITCH", 1},
+	{`sudo iptables -D INPUT -j FREESWITCH
+sudo iptables -I INPUT 1 -j FREESWITCH`, "", 0},
+
+	// Custom Rules, Trace Rule Processing: rules of the operator, which are kept
+	{`sudo iptables -I FREESWITCH 1 -s 192.168.1.10 -p tcp --dport 8080 -j ACCEPT
+sudo iptables -A FREESWITCH -p tcp --dport 8080 -m limit --limit 10/min -j ACCEPT
+sudo iptables -I FREESWITCH 1 -j LOG --log-prefix "FREESWITCH-DEBUG: "`, "", 0},
+	{`curl -s -X POST http://127.0.0.1:8080/security/blacklist -H "Content-Type: application/json" -d '{"ip": "192.0.2.13"}'`, `"status":"success"`, 1},
+	{`sudo iptables -S FREESWITCH`, "-j ACCEPT\n", 2},
+	{`sudo iptables -D FREESWITCH -j LOG --log-prefix "FREESWITCH-DEBUG: "`, "", 0},
+	{`sudo iptables -L FREESWITCH -v -n --line-numbers`, "DROP", 5},
+
+	// The script of examples/monitoring, in both modes
+	{inBothModes, "5\n", 1},
+	{`for i in $(seq 150); do echo "{\"ip\": \"198.51.100.$i\"}"; done | jq -s . |
+curl -s -X POST http://127.0.0.1:8080/security/blacklist/batch -H "Content-Type: application/json" -d @-`, `"status":"success"`, 150},
+	{inBothModes, "155\n", 1},
+	{`curl -s http://127.0.0.1:8080/metrics`, "\nfreeswitch_iptables_rules_total 155\n", 1},
 }
+
+// inBothModes is the script of examples/monitoring.
+const inBothModes = `rules=$(iptables -S FREESWITCH | grep -c -- ' -s [^ ]* -j DROP$')
+entries=$(ipset list -terse freeswitch-blocked 2>/dev/null | awk '/^Number of entries/ {print $4}')
+echo "$((rules + ${entries:-0}))"`
 
 const exists = `sudo iptables -C FREESWITCH -s 192.0.2.1 -j DROP
 echo $?  # 0 = rule exists, 1 = rule does not exist`
