@@ -13,6 +13,7 @@ import (
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/corroboration"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/names"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 	"freeswitch-security/engine/status"
@@ -61,6 +62,9 @@ type Options struct {
 	// Hosts returns the addresses of this host, which are trusted. It is called at the start,
 	// at every reload, and when the gateways of the switch change.
 	Hosts func() []ban.Trusted
+
+	// Resolver looks up the trusted names while the engine runs; nil: they trust no address.
+	Resolver names.Resolver
 
 	// Log takes what goes wrong while the engine runs; nil: it is discarded.
 	Log *slog.Logger

@@ -101,6 +101,7 @@ func (e *Engine) look(now time.Time) {
 	e.compareClocks()
 	e.live.sources.logFaults(e.options.Log)
 	e.exchangeKnown()
+	e.lookUpNames(now)
 	if places := e.cfg.GeoIP; places != nil && now.Sub(e.live.placed) >= placesEvery {
 		e.live.placed = now
 		go places.Refresh()

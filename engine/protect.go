@@ -13,6 +13,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/names"
 	"freeswitch-security/engine/registrations"
 	"freeswitch-security/engine/rule"
 )
@@ -26,7 +27,8 @@ type knownGood struct {
 	failures    *registrations.Failures // of protected hosts
 	withheld    withheldOrders
 	gateways    *registrations.Gateways // nil: protect does not list "gateways"
-	changed     bool                    // the gateways, since the last setTrust
+	names       names.Table             // that are trusted
+	changed     bool                    // the gateways or the names, since the last setTrust
 	proves      map[string]bool         // the sources that tell what is proven
 	wire        bool                    // one of them has reported
 	history     *accounts.Table         // nil: no rule has used it
@@ -67,6 +69,7 @@ func (k *knownGood) reconcile(cfg *config.Config) {
 	} else if k.gateways == nil {
 		k.gateways = registrations.NewGateways()
 	}
+	k.names.SetNames(hosts(cfg.Names))
 	k.usesHistory = slices.ContainsFunc(cfg.Rules, func(r *rule.Spec) bool { return slices.ContainsFunc(accounts.Fields, r.Uses) })
 	if k.usesHistory {
 		if k.history == nil {
@@ -210,33 +213,6 @@ func (e *Engine) wants(source string, more ...string) map[string]bool {
 	return want
 }
 
-// trust returns what must not be banned: the host's own addresses, what the configuration
-// lists, and the gateways. What is written is named before what was learned.
-func (e *Engine) trust() *ban.Trust {
-	trusted := slices.Concat(e.options.Hosts(), e.cfg.Trusted)
-	if e.known.gateways != nil {
-		trusted = append(trusted, e.known.gateways.Trusted()...)
-	}
-	return ban.NewTrust(trusted)
-}
-
-// setTrust sets the trust of the ledger, which unbans what it covers.
-func (e *Engine) setTrust() {
-	e.known.changed = false
-	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
-		e.decide(&c)
-	}
-}
-
-// retrust is setTrust if the gateways have changed. A switch reports hundreds of them at a
-// connect, and the ledger looks at all of its bans each time. So it is called before an
-// order and before a commit.
-func (e *Engine) retrust() {
-	if e.known.changed {
-		e.setTrust()
-	}
-}
-
 // besideProtected narrows an order for a network with a protected address to the address
 // that fired, as the ledger does if the network contains a trusted one: an attacker beside
 // a registered phone is still to be stopped.
@@ -289,7 +265,7 @@ type keepable interface {
 
 // kept is what a restart keeps, by name among the positions; that of a source has a dot.
 func (e *Engine) kept() map[string]keepable {
-	all := map[string]keepable{"windows": e.rules, "failures": e.known.failures, "withheld": &e.known.withheld}
+	all := map[string]keepable{"windows": e.rules, "failures": e.known.failures, "withheld": &e.known.withheld, "names": &e.known.names}
 	if d := e.known.dialogues; d != nil {
 		all["dialogues"] = d
 	}

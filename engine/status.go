@@ -62,6 +62,11 @@ func (e *Engine) status() status.Status {
 		}
 		s.Stats.Countries = slices.Clone(e.countries)
 	}
+	for _, n := range e.cfg.Names {
+		if text := e.known.names.Problem(n.Host); text != "" && !slices.Contains(s.Names, text) {
+			s.Names = append(s.Names, text)
+		}
+	}
 	s.Sum()
 	return s
 }

@@ -32,6 +32,7 @@ type Config struct {
 	Disabled []string // the references of sources with enabled = false, which are not in Sources
 	Actions  []Action
 	Trusted  []ban.Trusted // as written, without the addresses of the host itself
+	Names    []TrustedName // likewise
 	Rules    []*rule.Spec
 	Tests    []Test
 	Skipped  []Test // those that need a source that is not enabled
@@ -107,6 +108,12 @@ func (s Source) Read(ctx context.Context, name, text string) (events []*event.Ev
 		return nil
 	})
 	return events, stats, err
+}
+
+// A TrustedName is a DNS name whose addresses are trusted.
+type TrustedName struct {
+	Host  string      // in lower case, without a dot at its end
+	Trust ban.Trusted // in each address, without a target
 }
 
 // An Action is one action block.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 
 	"freeswitch-security/engine/ban"
@@ -19,8 +20,9 @@ func (l *loader) decodeTrusted(blocks []*settings.Block) {
 		b.String("comment", &comment)
 		networks, _ := b.Texts("networks")
 		users, _ := b.Texts("users")
-		if !b.Has("users") {
-			b.Require("networks", "Write which networks or accounts are trusted: networks = [\"203.0.113.0/24\"], or users = [\"2000@pbx.example\"].")
+		hosts, _ := b.Texts("names")
+		if !b.Has("users") && !b.Has("names") {
+			b.Require("networks", "Write which networks, accounts or names are trusted: networks = [\"203.0.113.0/24\"], users = [\"2000@pbx.example\"], or names = [\"sip.carrier.example\"].")
 		}
 		trusted, all := l.trust(b, networks, b.Labels[0], comment)
 		l.cfg.Trusted = append(l.cfg.Trusted, trusted...)
@@ -31,7 +33,39 @@ func (l *loader) decodeTrusted(blocks []*settings.Block) {
 				l.cfg.Trusted = append(l.cfg.Trusted, one)
 			}
 		}
+		for _, t := range hosts {
+			l.decodeName(b, t, comment)
+		}
 	}
+}
+
+// maxNames bounds the names of a configuration, which are all looked up again and again.
+const maxNames = 64
+
+// decodeName reads a DNS name of a trusted block.
+func (l *loader) decodeName(b *settings.Block, t settings.Text, comment string) {
+	var host string
+	if !settings.Parse(b, t, &host, parseName, "Not a DNS name", `a full DNS name, such as "sip.carrier.example"`) {
+		return
+	}
+	if len(l.cfg.Names) == maxNames {
+		b.ErrorAt(t.Range, "Too many names", fmt.Sprintf("A configuration has at most %d trusted names. Trust the networks of the others.", maxNames))
+	}
+	trust := ban.Trusted{Name: fmt.Sprintf("name %s of %s", host, b.Labels[0]), Comment: comment, Where: placed(t.Range)}
+	l.cfg.Names = append(l.cfg.Names, TrustedName{Host: host, Trust: trust})
+}
+
+// nameFormat is that of a DNS name with two labels or more. The last one has a letter: an address is no name.
+var nameFormat = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{0,62}[a-z][a-z0-9-]{0,62}$`)
+
+// parseName reads a DNS name.
+func parseName(s string) (string, error) {
+	const maxName = 253
+	host := strings.ToLower(strings.TrimSuffix(s, "."))
+	if len(host) > maxName || !nameFormat.MatchString(host) {
+		return "", fmt.Errorf("%q is not a full DNS name in ASCII, such as \"sip.carrier.example\"; an address belongs in networks", s)
+	}
+	return host, nil
 }
 
 // parseUser reads an account. Without a domain it is that user in any domain.

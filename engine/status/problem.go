@@ -103,6 +103,9 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 			add(Warning, "geoip", "", text+"; the fields that it gives are empty")
 		}
 	}
+	for _, text := range s.Names {
+		add(Warning, "trusted", "", text)
+	}
 	for _, kernel := range kernels {
 		for _, p := range kernel.Problems {
 			add(p.Severity, p.Subject, "", p.Text)

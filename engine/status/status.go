@@ -17,6 +17,7 @@ type Status struct {
 	Sources    List[Source]  `json:"sources"`
 	Actions    List[Action]  `json:"actions"`
 	Fleet      *Fleet        `json:"fleet,omitempty"` // nil: the guard is in no fleet
+	Names      []string      `json:"-"`               // what is wrong with trusted names, for [Problems]
 	GeoIP      []Database    `json:"geoip,omitempty"` // nil: the rule files have no geoip block
 	Stats      Stats         `json:"stats"`
 }

@@ -126,6 +126,7 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 		OnCommit: func() { _ = buffer.Flush() }, // slog drops such errors, too
 		Busy:     d.heap.busy,
 		Observed: d.history.Observe,
+		Resolver: net.DefaultResolver.LookupNetIP,
 		Hosts:    trustHost, Version: o.Version, Log: log, DryRun: o.DryRun, Dir: actions,
 		Ready: func() {
 			log.Info("ready", "dir", o.Dir, "dry_run", o.DryRun, "rules", len(cfg.Rules), "sources", len(cfg.Sources), "actions", len(cfg.Actions), "took", time.Since(started))

@@ -50,7 +50,7 @@ var owners = map[string]string{
 	"for": "ban", "forget": "ban", "network": "ban", "all": "ban", "target": "ban", "every": "alert", "bans": "brake", "times": "given", "given": "test",
 	"on": "rule", "match": "rule", "scope": "rule", "threshold": "rule", "ban": "rule", "alert": "rule", "brake": "rule", "test": "rule",
 	"trusted_networks": "security", "block_duration": "security", "auto_block_enabled": "security", "iptables_chain": "security", "protect": "security", "nat64": "security", "protected_failures": "security",
-	"networks": "trusted", "users": "trusted", "path": `source "log"`, "corroborate": `source "log"`, "password": `source "esl"`, "hooks": `action "iptables"`, "url": `action "webhook"`, "country": "numbering",
+	"networks": "trusted", "users": "trusted", "names": "trusted", "path": `source "log"`, "corroborate": `source "log"`, "password": `source "esl"`, "hooks": `action "iptables"`, "url": `action "webhook"`, "country": "numbering",
 }
 
 var ownNames = slices.Sorted(maps.Keys(owners))
