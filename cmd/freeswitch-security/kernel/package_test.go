@@ -38,6 +38,7 @@ func TestPackageDebian(t *testing.T) {
 	// A new installation decides and bans no address.
 	c.install(v1)
 	c.ok("systemctl is-active freeswitch-security")
+	c.ok("systemctl reload freeswitch-security")
 	c.ok("freeswitch-security check")
 	c.ok("test -e /usr/share/man/man8/freeswitch-security-ban.8.gz -a -e /usr/share/bash-completion/completions/freeswitch-security")
 	if out := c.ok("systemd-analyze security --offline=yes --threshold=21 freeswitch-security.service"); !strings.Contains(out, "Overall exposure level") {
