@@ -115,7 +115,7 @@ func TestBesideFirewalls(t *testing.T) {
 			for _, command := range n.setup {
 				o.run(command)
 			}
-			b := &besides{daemon: d.start(), neighbour: n, installed: o, ear: listen(t)}
+			b := &besides{daemon: d.start(), neighbour: n, layered: o, ear: listen(t)}
 			b.attacker = address(0)
 			defer chatter(t, b.attacker, 5*time.Millisecond)()
 			b.ban(b.attacker)
@@ -138,7 +138,7 @@ func TestBesideFirewalls(t *testing.T) {
 type besides struct {
 	*daemon
 	neighbour
-	*installed
+	*layered
 	ear      *ear
 	attacker string // banned
 }
@@ -344,8 +344,8 @@ func TestGuidesAreWhatRuns(t *testing.T) {
 	}
 }
 
-// installed is a program in a layer of its own above the root file system.
-type installed struct {
+// layered is a program in a layer of its own above the root file system.
+type layered struct {
 	testing.TB
 	pid int // of a process in its namespaces
 }
@@ -373,7 +373,7 @@ exit # this shell stays, and reaps what the programs leave
 `
 
 // install installs a neighbour, and writes its files.
-func install(t *testing.T, n neighbour) *installed {
+func install(t *testing.T, n neighbour) *layered {
 	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", layer, "layer", dir, fmt.Sprint(os.Getppid()), n.packages)
@@ -400,7 +400,7 @@ func install(t *testing.T, n neighbour) *installed {
 		t.Fatalf("%s is not installed: %v\n%s", n.packages, err, said)
 	}
 	children := strings.Fields(read(t, fmt.Sprintf("/proc/%d/task/%d/children", cmd.Process.Pid, cmd.Process.Pid)))
-	o := &installed{TB: t}
+	o := &layered{TB: t}
 	if _, err := fmt.Sscan(children[0], &o.pid); err != nil {
 		t.Fatal(err)
 	}
@@ -413,7 +413,7 @@ func install(t *testing.T, n neighbour) *installed {
 }
 
 // run runs a command of a shell beside the program.
-func (o *installed) run(command string) {
+func (o *layered) run(command string) {
 	o.Helper()
 	cmd := exec.Command("nsenter", "--target", fmt.Sprint(o.pid), "--mount", "--pid", "--wd", "chroot", ".", "bash", "-c", command)
 	if out, err := cmd.CombinedOutput(); err != nil {
