@@ -65,8 +65,9 @@ test-browser: ## use the page in Chromium, as root; AXE=/path/axe.min.js checks 
 	@command -v chromium >/dev/null || { echo "chromium is missing: apt-get install chromium" >&2; exit 1; }
 	$(GO) test -count=1 -timeout 5m -vet=off -tags 'kernel browser' -run '^TestBrowser$$' -v ./cmd/freeswitch-security/kernel
 
+BESIDE ?= ^TestBeside|^TestGuidesAreWhatRuns$$
 test-firewalls: ## run the guard beside ufw, firewalld, iptables-persistent and fail2ban from Debian's packages, as root, which are installed in layers of their own
-	$(GO) test -count=1 -timeout 15m -vet=off -tags 'kernel firewalls' -run '^Test(BesideFirewalls|BesideDocker|GuidesAreWhatRuns)$$' -v ./cmd/freeswitch-security/kernel
+	$(GO) test -count=1 -timeout 15m -vet=off -tags 'kernel firewalls' -run '$(BESIDE)' -v ./cmd/freeswitch-security/kernel
 
 test-package: package ## install, upgrade and purge the packages in a booted Debian container, as root
 	$(GO) test -count=1 -timeout 20m -vet=off -tags 'kernel package' -run '^TestPackage' -v ./cmd/freeswitch-security/kernel
