@@ -30,7 +30,7 @@ func streamLatency(t *testing.T, name string, perSecond int) {
 		pause(time.Second) // the attackers of the noise are banned by then
 	}
 	holdLatency(t, name, func(run int) (took []time.Duration) {
-		for i := range trials {
+		for i := range tries() {
 			ip := attackerOf(run, i)
 			fails(pbx, ip, 4)
 			took = append(took, silenced(t, e, ip, func() { fails(pbx, ip, 1) }))

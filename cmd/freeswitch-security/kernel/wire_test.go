@@ -123,7 +123,7 @@ func wireLatency(t *testing.T, scan, guess string, perSecond int) {
 		}},
 	} {
 		holdLatency(t, attack.name, func(run int) (took []time.Duration) {
-			for k := range trials {
+			for k := range tries() {
 				ip := attackerOf(3*i+run, k)
 				before, last := attack.do(ip)
 				m.send(before...)
@@ -145,7 +145,7 @@ func TestWireAndStream(t *testing.T) {
 	m, e := mirroring(t), listen(t)
 	atBest(t, "fifth wrong password on both to packets dropped; want p50 of at most 2.5ms, p99 of 8ms", func(run int) (percentiles, bool) {
 		var took []time.Duration
-		for k := range trials {
+		for k := range tries() {
 			ip := attackerOf(run, k)
 			w, p := attacker(ip, "Yealink SIP-T46S 66.84.0.15")
 			for range 5 {
