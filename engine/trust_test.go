@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,8 @@ import (
 func TestTrustedNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, moved := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("203.0.113.10")
-		answer := old // the core's goroutine starts each lookup, and the test waits for all
+		var answer atomic.Pointer[netip.Addr]
+		answer.Store(&old)
 		cfg := guessing(t)
 		cfg.Sources = []config.Source{{Ref: "log.x", Source: &listener{asked: make(chan map[string]bool, 1)}}}
 		cfg.Names = []config.TrustedName{{Host: "sip.carrier.example", Trust: ban.Trusted{Name: "name sip.carrier.example of carrier"}}}
@@ -27,7 +29,7 @@ func TestTrustedNames(t *testing.T) {
 			if network == "ip6" {
 				return nil, nil
 			}
-			return []netip.Addr{answer}, nil
+			return []netip.Addr{*answer.Load()}, nil
 		}})
 		done := make(chan error)
 		go func() { done <- e.Run(ctx) }()
@@ -53,7 +55,7 @@ func TestTrustedNames(t *testing.T) {
 		if c := order(old); c.InForce() || !strings.Contains(c.Why, "trusted: name sip.carrier.example of carrier") {
 			t.Errorf("an order: %+v", c)
 		}
-		answer = moved
+		answer.Store(&moved)
 		after(6 * time.Minute)
 		if c := order(moved); c.InForce() {
 			t.Errorf("the new address: %+v", c)
@@ -61,7 +63,8 @@ func TestTrustedNames(t *testing.T) {
 		if c := order(old); !c.InForce() {
 			t.Errorf("the old address: %+v", c)
 		}
-		answer = netip.IPv4Unspecified()
+		useless := netip.IPv4Unspecified()
+		answer.Store(&useless)
 		after(6 * time.Minute)
 		s, err := e.Status(ctx)
 		if problems := status.Problems(&s, nil); err != nil || len(s.Names) != 1 || !strings.Contains(problems[0].Text+problems[1].Text, "stay trusted") {
