@@ -143,7 +143,7 @@ type besides struct {
 	attacker string // banned
 }
 
-// dropped reports whether the chain has a ban, and INPUT jumps to it first of all that may accept.
+// dropped reports whether a ban is in the kernel, and INPUT jumps to it.
 func dropped(ip string) bool {
 	return (inSet(ip) || exec.Command("iptables", "-C", "FREESWITCH", "-s", ip, "-j", "DROP").Run() == nil) &&
 		exec.Command("iptables", "-C", "INPUT", "-j", "FREESWITCH").Run() == nil
