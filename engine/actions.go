@@ -26,10 +26,10 @@ import (
 type actionSet struct {
 	ledger *ban.Ledger
 	log    *slog.Logger
-	dir    string                  // of what actions keep; "": nowhere
-	spared func(netip.Prefix) bool // see [plugin.Host]
-	now    func() time.Time        // likewise
-	adopt  func([]ban.Target)      // see [enforce.Runner]
+	dir    string                          // of what actions keep; "": nowhere
+	spared func(netip.Prefix) bool         // see [plugin.Host]
+	now    func() time.Time                // likewise
+	adopt  func([]ban.Target) []ban.Target // see [plugin.Host]
 
 	// ctx outlives that of the core: actions are passed its last decisions.
 	ctx     context.Context
@@ -90,7 +90,7 @@ func (set *actionSet) start(c config.Action, wants enforce.Wants, ended []*actio
 		Action: c, cancel: cancel, done: make(chan struct{}),
 		runner: enforce.New(c.Ref, c.Action, set.ledger, wants, set.log),
 	}
-	a.runner.Now, a.runner.Held, a.runner.Adopt = set.now, c.Blocks, set.adopt
+	a.runner.Now, a.runner.Held = set.now, c.Blocks
 	set.running[c.Ref] = a
 	set.all.Go(func() {
 		defer close(a.done)
@@ -121,6 +121,12 @@ func (set *actionSet) open(a config.Action, runner *enforce.Runner) {
 		return
 	}
 	host := plugin.Host{Spared: set.spared, Now: set.now, Changed: runner.Changed, Resync: runner.Resync}
+	host.Adopt = func(targets []ban.Target) []ban.Target {
+		if !runner.Others() {
+			return nil
+		}
+		return set.adopt(targets)
+	}
 	var err error
 	if set.dir != "" {
 		host.Dir = filepath.Join(set.dir, a.Ref)

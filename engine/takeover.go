@@ -60,8 +60,8 @@ func (e *Engine) adopt(target ban.Target, left ban.Term, now time.Time) {
 
 // adoptDrops makes permanent bans of what an operator has dropped by hand in the chain of an action.
 // What a rule has banned before comes from saved rules of iptables, and its ban is over. It is called
-// by the runners.
-func (e *Engine) adoptDrops(targets []ban.Target) {
+// by the runners, and returns what is banned.
+func (e *Engine) adoptDrops(targets []ban.Target) (banned []ban.Target) {
 	err := e.between(e.live.ctx, func() {
 		for _, target := range targets {
 			if e.ledger.Offended(target) {
@@ -72,9 +72,14 @@ func (e *Engine) adoptDrops(targets []ban.Target) {
 				Reason: "a rule that was added to the chain by hand dropped it",
 			}, e.now)
 			e.decide(&c)
+			if _, entered := e.ledger.Get(target); entered {
+				banned = append(banned, target)
+			}
 		}
 	})
 	if err != nil {
 		e.options.Log.Error("drops by hand not taken over", "targets", targets, "err", err)
+		return nil
 	}
+	return banned
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,9 +29,10 @@ type Action struct {
 	// should be, except for gaps; 0: none.
 	verifiedGen uint32
 
-	serving atomic.Bool // Serve is at work, and ends what was started ahead
-	changed func()      // see [plugin.Host]
-	kept    *socket     // see withKept
+	serving atomic.Bool                     // Serve is at work, and ends what was started ahead
+	changed func()                          // see [plugin.Host]
+	adopt   func([]ban.Target) []ban.Target // likewise
+	kept    *socket                         // see withKept
 
 	// mu guards backend, noSets and the families' desired and tools against
 	// Inspect. Apply and Resync, called by one goroutine, are their only writers:
@@ -48,7 +50,7 @@ const (
 )
 
 func newAction(c config) *Action {
-	a := &Action{config: c, now: time.Now, changed: func() {}, moves: rate.NewLimiter(rate.Every(moveEvery), moveBurst)}
+	a := &Action{config: c, now: time.Now, changed: func() {}, adopt: func([]ban.Target) []ban.Target { return nil }, moves: rate.NewLimiter(rate.Every(moveEvery), moveBurst)}
 	a.families = []*family{newFamily(&a.config, ipv4)}
 	if c.ipv6 {
 		a.families = append(a.families, newFamily(&a.config, ipv6))
@@ -253,7 +255,7 @@ func (a *Action) Repair(ctx context.Context) (plugin.Drift, error) {
 		members := f.inSync
 		f.inSync = false
 		d, err := a.reconcileRules(ctx, f, a.goal(f, a.backend, now), repair{})
-		f.inSync = members && err == nil
+		f.inSync = members && err == nil && !f.adopting
 		drift = drift.And(d)
 		errs = append(errs, f.error(err))
 	}
@@ -268,7 +270,8 @@ func (a *Action) Repair(ctx context.Context) (plugin.Drift, error) {
 // at again.
 func (a *Action) verify(ctx context.Context, seen uint32, now time.Time, err error) {
 	a.verifiedGen = 0
-	if err == nil && a.moves.TokensAt(now) >= 1 && a.generation(ctx) == seen {
+	adopting := slices.ContainsFunc(a.families, func(f *family) bool { return f.adopting })
+	if err == nil && !adopting && a.moves.TokensAt(now) >= 1 && a.generation(ctx) == seen {
 		a.verifiedGen = seen
 	}
 }

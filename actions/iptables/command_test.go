@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/engine/ban"
+
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
@@ -67,7 +69,7 @@ func commitFailing(t *testing.T, script string) (tried int, err error) {
 		restore: program(t, "iptables-restore", "marks="+marks+"\necho x >>$marks\n"+script),
 	}
 	a := parse(t, "")
-	_, err = a.families[ipv4].commit(t.Context(), tools, &a.config, goal{chain: "FREESWITCH"})
+	_, err = a.families[ipv4].commit(t.Context(), tools, &a.config, goal{chain: "FREESWITCH"}, func([]plan) []ban.Target { return nil })
 	marked, _ := os.ReadFile(marks)
 	return len(marked) / 2, err
 }

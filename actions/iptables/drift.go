@@ -15,20 +15,23 @@ type repair struct {
 	notes            []string
 }
 
-// maxOthers bounds the rules by hand of one look. More of them are a file of iptables-save.
-const maxOthers = 10
+// maxByHand bounds the rules by hand of one look. More of them are a file of iptables-save.
+const maxByHand = 10
 
-// others returns the drops that an operator may have added: no ban wants them, and nothing else was
+// byHand returns the drops that an operator may have added: no ban wants them, and nothing else was
 // changed. Saved rules that are restored bring bans that are over.
-func (f *family) others(plans []plan, all repair) (found []ban.Target) {
+func (f *family) byHand(plans []plan, set repair) (found []ban.Target) {
 	for _, p := range plans {
+		if len(p.missing)+len(p.notes) > 0 {
+			return nil
+		}
 		for _, target := range p.surplus {
 			if _, banned := f.desired.bans.get(target); !banned {
 				found = append(found, target)
 			}
 		}
 	}
-	if found = distinct(found); len(all.missing)+len(all.notes) > 0 || len(found) > maxOthers {
+	if found = distinct(found); len(set.missing)+len(set.notes) > 0 || len(found) > maxByHand {
 		return nil
 	}
 	return found
@@ -43,8 +46,8 @@ func (f *family) drift(plans []plan, all repair) plugin.Drift {
 		all.notes = append(all.notes, p.notes...)
 		conditions = append(conditions, p.conditions...)
 	}
-	missing, surplus, others := distinct(all.missing), distinct(all.surplus), f.others(plans, all)
-	if len(surplus) > 0 { // an operator may have added their rules
+	missing, surplus := distinct(all.missing), distinct(all.surplus)
+	if len(surplus) > 0 {
 		var names []string
 		for _, target := range surplus {
 			names = append(names, target.String())
@@ -54,7 +57,7 @@ func (f *family) drift(plans []plan, all repair) plugin.Drift {
 	for i, note := range all.notes {
 		all.notes[i] = f.name + ": " + note
 	}
-	return plugin.Drift{Missing: len(missing), Surplus: len(surplus), Notes: append(all.notes, f.news(conditions)...), Others: others}
+	return plugin.Drift{Missing: len(missing), Surplus: len(surplus), Notes: append(all.notes, f.news(conditions)...)}
 }
 
 // distinct sorts a list and removes duplicates: a ban is in several tables.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,8 @@ type family struct {
 	newMaxElem uint32          // of a new set
 
 	gaps []plugin.Gap // found when the tables were last listed
+
+	adopting bool // drops by hand stand for bans that have not been applied
 
 	mu        sync.Mutex           // guards what follows against Serve
 	jumps     map[hook][]rawRule   // see saveJumps; nil while our own commit may change them
@@ -117,15 +120,21 @@ func (a *Action) reconcileFamily(ctx context.Context, f *family, backend string,
 		f.cleaned = err == nil
 	}
 	err = errors.Join(few(refused), err)
-	f.inSync = err == nil
+	f.inSync = err == nil && !f.adopting
 	return drift, err
 }
 
 // reconcileRules lists the tables of a family and commits the difference. set is what was repaired
 // in its set.
 func (a *Action) reconcileRules(ctx context.Context, f *family, g goal, set repair) (plugin.Drift, error) {
-	rewritten := a.rewritten(ctx, f)
-	plans, err := f.commit(ctx, f.tools, &a.config, g)
+	rewritten := a.rewritten(ctx, f) // by saved rules, with bans that are over
+	plans, err := f.commit(ctx, f.tools, &a.config, g, func(plans []plan) []ban.Target {
+		byHand := f.byHand(plans, set)
+		if len(byHand) == 0 || rewritten || f.numRestored() > 0 {
+			return nil
+		}
+		return a.adopt(byHand)
+	})
 	if err != nil {
 		return plugin.Drift{}, err
 	}
@@ -134,9 +143,6 @@ func (a *Action) reconcileRules(ctx context.Context, f *family, g goal, set repa
 	f.restored = nil
 	f.mu.Unlock()
 	drift := f.drift(plans, set)
-	if rewritten { // by saved rules, with bans that are over
-		drift.Others = nil
-	}
 	for _, p := range plans {
 		if p.moved {
 			a.moves.AllowN(a.now(), 1)
@@ -182,8 +188,8 @@ func (a *Action) goal(f *family, backend string, now time.Time) goal {
 const tries = 3
 
 // commit lists the tables and carries out what differs from the goal. Where a table has
-// changed since it was listed, it begins again.
-func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal) ([]plan, error) {
+// changed since it was listed, it begins again. adopt returns the surplus that stays.
+func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal, adopt func([]plan) []ban.Target) ([]plan, error) {
 	f.mu.Lock()
 	blind := f.chainGone
 	f.chainGone = false
@@ -207,6 +213,10 @@ func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal) ([]p
 			f.gaps = append(f.gaps, f.gapsOf(l, &g, &p)...)
 			hooked = hooked || slices.ContainsFunc(table.hooks, func(name string) bool { _, exists := l[name]; return exists })
 		}
+		if adopted := adopt(plans); len(adopted) > 0 && try < tries {
+			g.adopted = append(g.adopted, adopted...)
+			continue
+		}
 		if !hooked {
 			f.gaps = append(f.gaps, plugin.Gap{Network: f.all(), Why: "no packet reaches chain " + g.chain + ": none of its hooks exists"})
 		}
@@ -218,6 +228,7 @@ func (f *family) commit(ctx context.Context, t *toolset, c *config, g goal) ([]p
 		}
 		err := t.commit(ctx, plans)
 		if err == nil {
+			f.adopting = len(g.adopted) > 0
 			f.onTop = map[string]bool{}
 			for _, p := range plans {
 				f.onTop[p.table] = p.onTop

@@ -20,7 +20,7 @@ const manyRules = 1000
 func (a *Action) Open(host plugin.Host) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.now, a.changed = host.Now, host.Changed
+	a.now, a.changed, a.adopt = host.Now, host.Changed, host.Adopt
 	for _, f := range a.families {
 		f.desired.aggregation.protected = host.Spared
 	}

@@ -15,10 +15,11 @@ type goal struct {
 	hooks        []string
 	matches      []string // of the jumps, in order
 	target       string
-	sets         []*set   // the sets to look up; nil: one rule for each ban
-	bans         expiries // what must be in force, by rule or in a set
-	ownSets      []string // lookups that a rule of ours may do: see [set]
-	mayMove      bool     // a jump that is too low may be moved up
+	sets         []*set       // the sets to look up; nil: one rule for each ban
+	bans         expiries     // what must be in force, by rule or in a set
+	ownSets      []string     // lookups that a rule of ours may do: see [set]
+	mayMove      bool         // a jump that is too low may be moved up
+	adopted      []ban.Target // drops by hand that stay until their bans are applied
 }
 
 // own reports whether a rule of the chain is ours: a ban, with its target, or a set
@@ -106,7 +107,7 @@ func (p *plan) planChain(l listing, rules []string, g goal) {
 		case !own:
 			p.condition("foreign rule in %s is kept: %s", g.hook(g.chain), clip(spec))
 			continue
-		case isWanted && copies[bare] == 1 && !dead[bare]:
+		case isWanted && copies[bare] == 1 && !dead[bare], !banned && slices.Contains(g.adopted, target):
 			continue
 		case !target.IsValid(): // the rule of a set
 		case !banned, isWanted && copies[bare] > 1:

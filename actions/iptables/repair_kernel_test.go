@@ -4,6 +4,7 @@ package iptables
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,8 @@ func repairs(t *testing.T, k *kernel, backend string, d damage) {
 	k.iptables("-A", "INPUT", "-p", "tcp", "--dport", "22", "-j", "ACCEPT")
 	k.resync(a, bans...)
 	k.quiet(a, bans...)
+	var byHand []ban.Target
+	a.adopt = func(targets []ban.Target) []ban.Target { byHand = append(byHand, targets...); return nil }
 	d.do(k)
 	began := time.Now()
 	drift := k.resync(a, bans...)
@@ -100,8 +103,8 @@ func repairs(t *testing.T, k *kernel, backend string, d damage) {
 	if d.missing >= 0 && drift.Missing != d.missing || drift.Surplus != d.surplus {
 		t.Errorf("drift %+v; want %d missing, %d surplus", drift, d.missing, d.surplus)
 	}
-	if byHand := d.name == "a rule by hand"; (len(drift.Others) == 1) != byHand {
-		t.Errorf("taken for drops by hand: %v", drift.Others)
+	if want := d.name == "a rule by hand"; (len(byHand) == 1) != want {
+		t.Errorf("taken for drops by hand: %v", byHand)
 	}
 	if all := strings.Join(drift.Notes, "\n"); !strings.Contains(all, d.note) {
 		t.Errorf("notes %q lack %q", drift.Notes, d.note)
@@ -116,6 +119,38 @@ func repairs(t *testing.T, k *kernel, backend string, d damage) {
 	if err != nil || len(status.Texts(in.Problems, status.Critical)) > 0 || len(in.Entries) != 201 {
 		t.Errorf("%d entries, critical %q, %v", len(in.Entries), status.Texts(in.Problems, status.Critical), err)
 	}
+}
+
+// TestKernelByHand: a drop by hand stays in force until its ban is, and one that does not become a ban
+// is removed. A counter of 7 packets is that of the rule that was added.
+func TestKernelByHand(t *testing.T) {
+	eachVariant(t, func(t *testing.T, k *kernel) {
+		for _, backend := range []string{backendRules, backendSet} {
+			k.clear()
+			a := k.action(`backend = "` + backend + `"`)
+			a.adopt = func(targets []ban.Target) []ban.Target {
+				return slices.DeleteFunc(targets, func(target ban.Target) bool { return target.String() != "198.51.100.1" })
+			}
+			k.resync(a, many(3, time.Time{})...)
+			for _, address := range []string{"198.51.100.1", "198.51.100.2"} {
+				k.iptables("-A", "FREESWITCH", "-s", address, "-j", "DROP", "-c", "7", "7")
+			}
+			for range 2 {
+				if drift, err := a.Repair(context.Background()); err != nil {
+					t.Fatal(drift, err)
+				}
+				if rules := k.iptables("-nvL", "FREESWITCH"); !regexp.MustCompile(`\b7 +7 DROP .*198\.51\.100\.1 `).MatchString(rules) || strings.Contains(rules, "198.51.100.2") {
+					t.Fatalf("%s: after a repair: %s", backend, rules)
+				}
+			}
+			k.apply(a, ban.Change{Kind: ban.KindBan, Ban: banOf("198.51.100.1", time.Time{})})
+			kept := regexp.MustCompile(`\b7 +7 DROP .*198\.51\.100\.1 `).FindAllString(k.iptables("-nvL", "FREESWITCH"), -1)
+			if want := backend == backendRules; (len(kept) == 1) != want {
+				t.Errorf("%s: after its ban was applied: %q", backend, kept)
+			}
+			k.quiet(a, append(many(3, time.Time{}), banOf("198.51.100.1", time.Time{}))...)
+		}
+	})
 }
 
 // TestKernelApplyRepairs: a change restores a kernel that was cleared.

@@ -69,9 +69,10 @@ func (r *Runner) repair(ctx context.Context) (done bool) {
 	if r.level == nil || r.stale && r.retry == 0 {
 		return r.level == nil
 	}
+	r.others = r.settledWith(r.wants.Load())
 	drift, err := r.level.Repair(ctx)
-	// While it fails, what is surplus may be a ban whose end could not be applied.
-	r.found(drift, r.retry == 0 && r.wants.Load() == r.enforced)
+	r.found(drift, r.others)
+	r.others = false
 	r.stale = r.stale || err != nil
 	if err != nil && r.retry == 0 {
 		return false
@@ -79,6 +80,14 @@ func (r *Runner) repair(ctx context.Context) (done bool) {
 	r.answer(ctx)
 	return true
 }
+
+// settledWith reports whether what is surplus was added by others. While the action fails, it may be
+// a ban whose end could not be applied.
+func (r *Runner) settledWith(wants *Wants) bool { return r.retry == 0 && wants == r.enforced }
+
+// Others reports whether the look at work finds what others did. An action may ask within Resync and
+// Repair alone.
+func (r *Runner) Others() bool { return r.others }
 
 // found notes what was not repaired, and the drift that was. settled: others have caused that. The
 // log is bounded: the line after a pause has the number of repairs since the line before.
@@ -92,9 +101,6 @@ func (r *Runner) found(drift plugin.Drift, settled bool) {
 	r.update(func(s *status.Action) {
 		s.Drift = status.Drift{Count: s.Drift.Count + 1, Missing: drift.Missing, Surplus: drift.Surplus, Notes: drift.Notes}
 	})
-	if len(drift.Others) > 0 && r.Adopt != nil {
-		r.Adopt(drift.Others)
-	}
 	r.untold++
 	if r.told.Allow() {
 		r.log.Warn("drift repaired", "missing", drift.Missing, "removed", drift.Surplus, "notes", drift.Notes, "repairs", r.untold)

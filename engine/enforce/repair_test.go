@@ -117,7 +117,11 @@ func TestRepairWhileFailing(t *testing.T) {
 		defer cancel()
 		r := New("wall.x", w, l, everything, quiet)
 		adopted := 0
-		r.Adopt = func([]ban.Target) { adopted++ }
+		w.whileRepairing = func() {
+			if r.Others() {
+				adopted++
+			}
+		}
 		go r.Run(ctx)
 		enter(t, l, "203.0.113.1")
 		synctest.Wait()
@@ -128,7 +132,7 @@ func TestRepairWhileFailing(t *testing.T) {
 		}
 		commit(t, l)
 		synctest.Wait()
-		w.repaired = plugin.Drift{Surplus: 1, Others: []ban.Target{target}}
+		w.repaired = plugin.Drift{Surplus: 1}
 		repairs := w.repairs
 		r.Changed()
 		synctest.Wait()

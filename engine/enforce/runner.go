@@ -32,9 +32,6 @@ type Runner struct {
 	// Now is the time that the bans are in: time.Now, unless it is set before Run.
 	Now func() time.Time
 
-	// Adopt, if not nil, is called with targets that others have put in force. It is set
-	// before Run.
-	Adopt func([]ban.Target)
 	// Held is set before Run for an action that acts on changes that are held off, see [ban.Change].
 	Held bool
 
@@ -57,6 +54,7 @@ type Runner struct {
 	asking   []check       // not answered yet
 	told     *rate.Limiter
 	untold   int    // repairs that are not in the log
+	others   bool   // what a look finds was done by others: every change has been carried out
 	enforced *Wants // what the last resync compared with
 	retry    time.Duration
 
@@ -332,12 +330,14 @@ func (r *Runner) resync(ctx context.Context) error {
 	bans, changes, seq := r.cursor.Snapshot()
 	r.keep(changes)
 	wants := r.wants.Load()
-	settled := r.Status().Synced && r.retry == 0 && wants == r.enforced
+	settled := r.Status().Synced && r.settledWith(wants)
 	if settled {
 		if err := r.apply(ctx); err != nil {
 			return err
 		}
 	}
+	r.others = settled
+	defer func() { r.others = false }()
 	drift, err := r.level.Resync(ctx, func(yield func(ban.Ban) bool) {
 		for b := range bans.All() {
 			if (*wants)(b) && !yield(*b) {

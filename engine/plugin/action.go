@@ -98,10 +98,6 @@ type Drift struct {
 	Surplus int      // entries in force without a ban
 	Notes   []string // in words: "jump from INPUT was gone"
 	Gaps    []Gap    // what it could not repair
-
-	// Others are those of Surplus that an operator may have added by hand. While nothing
-	// else changes they become permanent bans.
-	Others []ban.Target
 }
 
 // A Gap is the reason why bans are not in force although nothing has failed.
@@ -116,7 +112,6 @@ func (d Drift) And(e Drift) Drift {
 	return Drift{
 		Missing: d.Missing + e.Missing, Surplus: d.Surplus + e.Surplus,
 		Notes: append(d.Notes, e.Notes...), Gaps: append(d.Gaps, e.Gaps...),
-		Others: append(d.Others, e.Others...),
 	}
 }
 
@@ -153,6 +148,11 @@ type Host struct {
 	// Spared reports whether a network holds an address that must not be banned now,
 	// because it is trusted or protected. It may be called from any goroutine.
 	Spared func(netip.Prefix) bool
+
+	// Adopt makes permanent bans of entries without a ban that an operator may have added by hand, and
+	// returns those that it did. They stay in force: their changes follow. It may be called within
+	// Resync and Repair.
+	Adopt func([]ban.Target) []ban.Target
 }
 
 // A Server is an action that goes on working beside Apply.
