@@ -12,7 +12,6 @@ import (
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/esl/esltest"
-	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -26,27 +25,6 @@ func BenchmarkStream(b *testing.B) {
 	} {
 		recording := streamOf(b, regexp.MustCompile(`^Content-Length: (\d+)\nContent-Type: text/event-json\n\n\{"Event-(?:Subclass|Name)":"(?:`+bench.kinds+`)"`))
 		b.Run(bench.name, func(b *testing.B) { replayStream(b, recording) })
-	}
-}
-
-// BenchmarkStreamSource is the source alone: what it emits is dropped.
-func BenchmarkStreamSource(b *testing.B) {
-	recording := streamOf(b, regexp.MustCompile(`^Content-Length: (\d+)\nContent-Type: text/event-json\n\n\{`))
-	cfg := shippedRules(b)
-	source := cfg.Sources[slices.IndexFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == "esl.pbx" })]
-	want := map[string]bool{}
-	for _, spec := range source.Description.Events {
-		want[spec.Name] = true
-	}
-	b.ReportAllocs()
-	rest := b.N
-	b.ResetTimer()
-	for rest > 0 {
-		part := firstFrames(recording, rest)
-		rest -= len(part)
-		if _, err := source.Source.Replay(b.Context(), plugin.Recording{R: bytes.NewReader(bytes.Join(part, nil))}, want, func(*event.Event) error { return nil }); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
 

@@ -524,28 +524,3 @@ func capture(t *testing.T) *lockedBuffer {
 	t.Cleanup(func() { slog.SetDefault(before) })
 	return &b
 }
-
-// BenchmarkApply applies 100 bans, in memory and durably.
-func BenchmarkApply(b *testing.B) {
-	for name, durable := range map[string]bool{"memory": false, "durable": true} {
-		b.Run(name, func(b *testing.B) {
-			a := parse(b, `url = "http://x/"`)
-			if durable {
-				if err := a.Open(plugin.Host{Dir: b.TempDir()}); err != nil {
-					b.Fatal(err)
-				}
-				defer a.end()
-			}
-			changes := batch(1, 100)
-			for i := range changes.Changes {
-				changes.Changes[i].Seq = 0 // always new
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := a.Apply(b.Context(), changes); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

@@ -21,20 +21,6 @@ func BenchmarkLearn(b *testing.B) {
 	}
 }
 
-// BenchmarkSave saves a full table.
-func BenchmarkSave(b *testing.B) {
-	t, _ := full(maxAccounts, 2, 3)
-	size := 0
-	for b.Loop() {
-		saved, err := t.MarshalBinary()
-		if err != nil {
-			b.Fatal(err)
-		}
-		size = len(saved)
-	}
-	b.ReportMetric(float64(size), "B")
-}
-
 func heap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()

@@ -416,17 +416,6 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-func BenchmarkEnter(b *testing.B) {
-	l := NewLedger(NewTrust(nil))
-	b.ReportAllocs()
-	i := uint32(0)
-	for b.Loop() {
-		i++
-		a := netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)})
-		l.Enter(Order{Target: Address(a), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
-	}
-}
-
 // A slow disk blocks in Save until letGo yields.
 type slow struct {
 	failing

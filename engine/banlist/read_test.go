@@ -2,7 +2,6 @@ package banlist
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -205,34 +204,4 @@ func TestPlainAgreesWithModel(t *testing.T) {
 			t.Fatalf("seed %d: %q gives %v, %v; want %v", seed, body.String(), got, err, want)
 		}
 	}
-}
-
-// numbered gives n addresses from the first on.
-func numbered(n int) []string {
-	var all []string
-	for a := netip.MustParseAddr("20.0.0.0"); len(all) < n; a = a.Next() {
-		all = append(all, a.String())
-	}
-	return all
-}
-
-func benchmark(b *testing.B, body string) {
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		n := 0
-		if err := Read([]byte(body), "", func(Entry) error { n++; return nil }); err != nil || n != 100_000 {
-			b.Fatal(n, err)
-		}
-	}
-}
-
-func BenchmarkPlain(b *testing.B) { benchmark(b, strings.Join(numbered(100_000), "\n")) }
-
-func BenchmarkJSON(b *testing.B) {
-	var members []string
-	for _, address := range numbered(100_000) {
-		members = append(members, fmt.Sprintf(`"%s":{"ip":"%s","reason":"password guessing","expiresAt":"2026-05-04T10:00:00Z","permanent":false}`, address, address))
-	}
-	benchmark(b, "{"+strings.Join(members, ",")+"}")
 }

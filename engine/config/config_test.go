@@ -474,41 +474,6 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// BenchmarkLoad loads 1,000 rules with their tests.
-func BenchmarkLoad(b *testing.B) {
-	var rules strings.Builder
-	rules.WriteString(site)
-	for i := range 1000 {
-		fmt.Fprintf(&rules, `
-rule "rule %d" {
-  on    = [source.log.freeswitch, source.esl.pbx]
-  match = "event == 'auth_failure' and method == 'REGISTER' and user != '%d'"
-  threshold {
-    count  = 5
-    within = "10m"
-  }
-  ban { for = ["10m", "2h", "7d"] }
-  test "five" {
-    given {
-      event = "auth_failure"
-      ip    = "203.0.113.7"
-      times = 5
-    }
-    bans = { "203.0.113.7" = "10m" }
-  }
-}
-`, i, i)
-	}
-	files := tree(map[string]string{"rules.d/a.hcl": rules.String()})
-	b.SetBytes(int64(rules.Len()))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, diags, _ := config.LoadFS(files, "rules.d", kinds, nil); diags.HasErrors() {
-			b.Fatal(diags)
-		}
-	}
-}
-
 // TestDistinctNetworks counts networks within larger ones, and refuses to within as small ones.
 func TestDistinctNetworks(t *testing.T) {
 	for per, right := range map[string]bool{"ip": false, "ip/24": false, "ip/24,48": false, "ip/28,48": false, "ip/16": true, "ip/16,48": true, "user": true} {

@@ -45,26 +45,6 @@ func BenchmarkReader(b *testing.B) {
 	b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkListen takes a burst through the whole connection. With -cpu 1 it measures
-// one core, the work of the sender included.
-func BenchmarkListen(b *testing.B) {
-	const greeting = "Content-Type: auth/request\n\nContent-Type: command/reply\nReply-Text: +OK accepted\n\n" +
-		"Content-Type: command/reply\nReply-Text: +OK event listener enabled json\n\n"
-	stream, events := burst(b)
-	stream = append([]byte(greeting), stream...)
-	b.SetBytes(int64(len(stream)))
-	b.ReportAllocs()
-	for b.Loop() {
-		messages := 0
-		s := Switch{Address: serveOnce(b, stream), limits: patient}
-		err := s.Listen(b.Context(), Subscription{LogLevel: -1}, func() {}, func(Message) { messages++ })
-		if messages != events || !errors.Is(err, ErrClosed) {
-			b.Fatal(messages, err)
-		}
-	}
-	b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
-}
-
 // BenchmarkFrames is the part that finds the frames.
 func BenchmarkFrames(b *testing.B) {
 	stream, _ := burst(b)

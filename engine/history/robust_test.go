@@ -248,25 +248,3 @@ func TestForgottenIncidents(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-// BenchmarkFlood decides about 10,000 addresses, and saves.
-func BenchmarkFlood(b *testing.B) {
-	h := history.New(settings)
-	if err := h.Open(filepath.Join(b.TempDir(), "history.db")); err != nil {
-		b.Fatal(err)
-	}
-	defer h.Close()
-	changes := make([]*ban.Change, 10_000)
-	for i := range changes {
-		changes[i] = change(ban.KindBan, noon, fmt.Sprintf("192.0.%d.%d", i>>8, i&255))
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		for _, c := range changes {
-			h.Decide(c)
-		}
-		if err := h.Save(noon); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

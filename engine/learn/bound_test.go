@@ -65,17 +65,3 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%d MB, documented are %d", grown>>20, documented>>20)
 	}
 }
-
-// BenchmarkRecord records one event.
-func BenchmarkRecord(b *testing.B) {
-	r := record(b, guessing(b))
-	ev := failure(r, "10.0.0.0")
-	b.ReportAllocs()
-	for i := range b.N {
-		if i%1000 == 0 {
-			ev.IP = ev.IP.Next()
-		}
-		ev.Time = ev.Time.Add(time.Millisecond)
-		r.Record(ev)
-	}
-}

@@ -420,25 +420,3 @@ func TestEvidence(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkFind searches 100,000 bans.
-func BenchmarkFind(b *testing.B) {
-	w := newWatchman()
-	for i := range 100_000 {
-		w.ban(b, ban.Order{Target: ban.Network(netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 32)), Rule: fmt.Sprint("rule ", i%40), Author: ban.ByRule, Reason: "5 in 10m", At: start.Add(time.Duration(i) * time.Second)})
-	}
-	b.Run("read", func(b *testing.B) {
-		for b.Loop() {
-			var x index
-			x.look(w.ledger).find(&Query{Sort: "since", Desc: true, Page: 1})
-		}
-	})
-	var x index
-	for _, text := range []string{"", "rule 7", "11.0.7.", "11.0.0.0/16"} {
-		b.Run(text, func(b *testing.B) {
-			for b.Loop() {
-				x.look(w.ledger).find(&Query{Text: text, Sort: "since", Desc: true, Page: 20})
-			}
-		})
-	}
-}

@@ -126,22 +126,6 @@ func TestAccountsThatFailed(t *testing.T) {
 	want(false, 5060, 2*time.Hour, 0)
 }
 
-// BenchmarkFailuresCount counts what forgers have two sources report of an office, at the most that
-// is held: each failure has an account and a port of its own.
-func BenchmarkFailuresCount(b *testing.B) {
-	f := NewFailures()
-	for i := range maxFailures {
-		for _, source := range []string{"esl.pbx", "sip.wire"} {
-			ev := &event.Event{Name: event.AuthFailure, Source: source, User: fmt.Sprint(i), Port: uint16(1024 + i), Time: breakfast.Add(time.Duration(i) * time.Second)}
-			f.Learn(ev, office, false, false, false, ev.Time)
-		}
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		f.Count(office, isWire, breakfast.Add(10*time.Minute))
-	}
-}
-
 // TestFailuresAreSaved restarts between two failures of one account, after a step of the clock.
 func TestFailuresAreSaved(t *testing.T) {
 	f := NewFailures()

@@ -53,52 +53,10 @@ func BenchmarkCount(b *testing.B) {
 	}
 }
 
-// BenchmarkThen is one event that a rule waits for: of a key without a window, and of a
-// key whose window is not full.
-func BenchmarkThen(b *testing.B) {
-	for _, failures := range []int{0, 2} {
-		b.Run(fmt.Sprintf("%d failures", failures), func(b *testing.B) {
-			s := NewSet([]*Spec{guessed(b)})
-			for i := range failures {
-				observe(s, failure("203.0.113.7", i))
-			}
-			ev := success("203.0.113.7", failures)
-			b.ReportAllocs()
-			for b.Loop() {
-				s.Observe(ev, func(*Firing) {})
-			}
-		})
-	}
-}
-
 func BenchmarkBytesPerKey(b *testing.B) {
 	total := 0.0
 	for b.Loop() {
 		total += bytesPerKey(200_000)
 	}
 	b.ReportMetric(total/float64(b.N), "bytes/key")
-}
-
-func BenchmarkCompile(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, problems := Compile("event == 'auth_failure' and method == 'REGISTER' and in_network(ip, '10.0.0.0/8')", Vocabulary{}); problems != nil {
-			b.Fatal(problems)
-		}
-	}
-}
-
-// BenchmarkKeyer is the digest of one event's account, in small letters and in mixed case.
-func BenchmarkKeyer(b *testing.B) {
-	for _, domain := range []string{"pbx.example.com", "PBX.example.com"} {
-		b.Run(domain, func(b *testing.B) {
-			k := newKeyer(Key{{Field: "user"}, {Field: "domain"}}, nil)
-			ev := failure("203.0.113.7", 0)
-			ev.Domain = domain
-			b.ReportAllocs()
-			for b.Loop() {
-				k.digest(ev)
-			}
-		})
-	}
 }

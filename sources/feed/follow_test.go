@@ -464,26 +464,3 @@ func TestFiles(t *testing.T) {
 		t.Errorf("%q", k.fault)
 	}
 }
-
-// BenchmarkUnchanged plans for a list of 100,000 entries that are all held.
-func BenchmarkUnchanged(b *testing.B) {
-	s := feedOf(b, `path = "/x"`)
-	k := s.turns(newFakeLedger())
-	l, err := read([]byte(numbered("20.0.0.0", 100_000)), "", defaultBounds())
-	if err != nil {
-		b.Fatal(err)
-	}
-	now := time.Now()
-	p, err := k.current.plan(answer{kind: whole, list: *l, size: 1}, now)
-	if err != nil || len(p.listing.Orders) != 100_000 {
-		b.Fatal(err)
-	}
-	k.current.apply(p, plugin.Outcome{})
-	b.ReportAllocs()
-	for b.Loop() {
-		p, err := k.current.plan(answer{kind: whole, list: *l, size: 1}, now.Add(time.Hour))
-		if err != nil || !p.isEmpty() {
-			b.Fatal(err)
-		}
-	}
-}

@@ -1,10 +1,8 @@
 package logfile
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,12 +19,12 @@ const noiseRate = 5000
 // noiseVariable holds the path for the process that writes noise.
 const noiseVariable = "LOGFILE_NOISE"
 
-// TestWriteNoise is no test. It is the process that writes noise for the benchmarks,
+// TestWriteNoise is no test. It is the process that writes noise for TestFollowFigures,
 // so that its CPU time does not count as the follower's.
 func TestWriteNoise(t *testing.T) {
 	path := os.Getenv(noiseVariable)
 	if path == "" {
-		t.Skip("only for the benchmarks")
+		t.Skip("only for TestFollowFigures")
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -43,7 +41,7 @@ func TestWriteNoise(t *testing.T) {
 	}
 }
 
-// writeNoise starts a process that writes noise until the benchmark ends.
+// writeNoise starts a process that writes noise until the test ends.
 func writeNoise(b testing.TB, path string) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestWriteNoise$")
 	cmd.Env = append(os.Environ(), noiseVariable+"="+path)
@@ -54,27 +52,6 @@ func writeNoise(b testing.TB, path string) {
 		_ = cmd.Process.Kill() // it may have ended
 		_ = cmd.Wait()         // by the signal
 	})
-}
-
-// BenchmarkFollowLatency measures the time from the write of a line to its event,
-// alone and beside noise. Run it with -benchtime=200x.
-func BenchmarkFollowLatency(b *testing.B) {
-	for _, noise := range []bool{false, true} {
-		b.Run(fmt.Sprintf("noise=%v", noise), func(b *testing.B) {
-			l := newLogger(b)
-			l.open()
-			f := followAt(b, l.path, nil, tail.DefaultPace(), defaultPatience())
-			if noise {
-				writeNoise(b, l.path)
-				poll(b, "noise", func() bool { return f.status().Lines > noiseRate/10 })
-			}
-			took := latencies(f, l, b.N, 0)
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(took[len(took)/2].Seconds()*1e3, "p50-ms")
-			b.ReportMetric(took[len(took)*99/100].Seconds()*1e3, "p99-ms")
-			b.ReportMetric(took[len(took)-1].Seconds()*1e3, "max-ms")
-		})
-	}
 }
 
 // latencies writes n lines, after a pause each, and returns how long their events took,
@@ -130,55 +107,6 @@ func TestFollowFigures(t *testing.T) {
 	check("line at 5,000 lines a second, p99 in ms", milliseconds(took[len(took)*99/100]), 6)
 }
 
-// BenchmarkFollowNoise measures the follower's share of a core beside noise of 5,000
-// lines a second, one write each, by another process. One iteration is a second.
-func BenchmarkFollowNoise(b *testing.B) {
-	l := newLogger(b)
-	l.open()
-	f := followAt(b, l.path, nil, tail.DefaultPace(), defaultPatience())
-	writeNoise(b, l.path)
-	poll(b, "noise", func() bool { return f.status().Lines > noiseRate/10 })
-	lines, used := f.status().Lines, cpuTime(b)
-	b.ReportAllocs()
-	b.ResetTimer()
-	start := time.Now()
-	<-time.After(time.Duration(b.N) * time.Second)
-	took := time.Since(start).Seconds()
-	b.ReportMetric((cpuTime(b)-used).Seconds()/took*100, "%core")
-	b.ReportMetric(float64(f.status().Lines-lines)/took, "lines/s")
-}
-
-// BenchmarkFollowNeighbour measures the follower's share of a core while its log is
-// silent and another file of the directory gets 5,000 lines a second.
-func BenchmarkFollowNeighbour(b *testing.B) {
-	l := newLogger(b)
-	l.open()
-	neighbour := &logger{t: b, path: filepath.Join(filepath.Dir(l.path), "security.log")}
-	neighbour.open()
-	defer neighbour.close()
-	followAt(b, l.path, nil, tail.DefaultPace(), defaultPatience())
-	writeNoise(b, neighbour.path)
-	poll(b, "noise", func() bool { return size(b, neighbour.file) > 0 })
-	before, used := size(b, neighbour.file), cpuTime(b)
-	start := time.Now()
-	<-time.After(time.Duration(b.N) * time.Second)
-	took := time.Since(start).Seconds()
-	b.ReportMetric((cpuTime(b)-used).Seconds()/took*100, "%core")
-	b.ReportMetric(float64(size(b, neighbour.file)-before)/took/1e3, "kB/s")
-}
-
-// BenchmarkFollowIdle measures the follower's share of a core while nothing is
-// written.
-func BenchmarkFollowIdle(b *testing.B) {
-	l := newLogger(b)
-	l.open()
-	followAt(b, l.path, nil, tail.DefaultPace(), defaultPatience())
-	used := cpuTime(b)
-	start := time.Now()
-	<-time.After(time.Duration(b.N) * time.Second)
-	b.ReportMetric((cpuTime(b)-used).Seconds()/time.Since(start).Seconds()*100, "%core")
-}
-
 // cpuTime returns the CPU time of this process.
 func cpuTime(b testing.TB) time.Duration {
 	var usage syscall.Rusage
@@ -207,12 +135,4 @@ func BenchmarkFollowBacklog(b *testing.B) {
 			b.Fatalf("%d events", len(sink.events))
 		}
 	}
-}
-
-func size(b *testing.B, file *os.File) int64 {
-	info, err := file.Stat()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return info.Size()
 }
