@@ -90,9 +90,9 @@ type kernel struct {
 	start   time.Time
 }
 
+// newKernel is the firewall, which the test before has left empty.
 func newKernel(t testing.TB, variant string) *kernel {
 	k := &kernel{t, variant, time.Now()}
-	k.clear()
 	t.Cleanup(k.clear)
 	return k
 }

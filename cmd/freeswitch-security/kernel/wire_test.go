@@ -166,13 +166,13 @@ func TestWireAndStream(t *testing.T) {
 
 // TestWireLoad mirrors a busy switch: no message is lost, and no phone is banned.
 func TestWireLoad(t *testing.T) {
-	const perSecond, seconds = 10_000, 12
+	const perSecond = 10_000
 	socket := adminSocket(t)
 	d, m := wired(t, socket), mirroring(t)
 	stop := m.busy(perSecond)
 	pause(2 * time.Second)
 	before, began := d.cpu(), time.Now()
-	pause(seconds * time.Second)
+	pause(span(12 * time.Second))
 	used := share(d.cpu()-before, began)
 	sent := stop()
 	a := askingAt(t, socket)
