@@ -19,6 +19,7 @@ import (
 	"freeswitch-security/actions/webhook"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
 	"freeswitch-security/sources/esl"
@@ -28,7 +29,6 @@ import (
 )
 
 var (
-	update      = flag.Bool("update", false, "write the tables of the simulations to DESIGN.md")
 	everyTactic = flag.Bool("every-tactic", false, "try all tactics of the attack economy in each state: two minutes of processor time")
 )
 
@@ -405,7 +405,7 @@ func compareGenerated(t *testing.T, begin, want string) {
 	switch {
 	case !ok || !closed:
 		t.Fatalf("%s has no place for the table: %s", design, begin)
-	case *update:
+	case *golden.Update:
 		if err := os.WriteFile(design, []byte(before+begin+want+markEnd+after), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -2,9 +2,6 @@ package engine_test
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -15,6 +12,7 @@ import (
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/esl"
 	"freeswitch-security/sources/feed"
@@ -65,20 +63,7 @@ func shippedRules(b *testing.B) *config.Config {
 func recordedLog(b *testing.B) []byte {
 	var log []byte
 	for _, name := range []string{"freeswitch.log.2.gz", "freeswitch.log.1.gz", "freeswitch.log.gz"} {
-		f, err := os.Open(filepath.Join("..", "examples", "recorded-attack", name))
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer f.Close()
-		unpacked, err := gzip.NewReader(f)
-		if err != nil {
-			b.Fatal(err)
-		}
-		part, err := io.ReadAll(unpacked)
-		if err != nil {
-			b.Fatal(err)
-		}
-		log = append(log, part...)
+		log = append(log, golden.Read(b, filepath.Join("..", "examples", "recorded-attack", name))...)
 	}
 	return log
 }

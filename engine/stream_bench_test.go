@@ -11,7 +11,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/config"
-	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -54,7 +54,7 @@ func streamOf(b *testing.B, head *regexp.Regexp) (frames [][]byte) {
 		b.Fatal("no recordings", err)
 	}
 	for _, path := range paths {
-		for rest := esltest.Recording(b, path); len(rest) > 0; {
+		for rest := golden.Read(b, path); len(rest) > 0; {
 			at := regexp.MustCompile(`^Content-Length: (\d+)\n.*\n\n`).FindSubmatchIndex(rest)
 			length, err := strconv.Atoi(string(rest[at[2]:at[3]]))
 			if err != nil {

@@ -2,9 +2,6 @@ package engine_test
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -12,6 +9,7 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/sip/packet"
 	"freeswitch-security/sources/sip/siptest"
@@ -34,19 +32,7 @@ func BenchmarkWireBusy(b *testing.B) {
 
 // BenchmarkWireRecorded replays the recorded attacks. One operation is the whole recording.
 func BenchmarkWireRecorded(b *testing.B) {
-	f, err := os.Open(filepath.Join("..", "examples", "recorded-wire", "hep.raw.gz"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	unpacked, err := gzip.NewReader(f)
-	if err != nil {
-		b.Fatal(err)
-	}
-	recording, err := io.ReadAll(unpacked)
-	if err != nil {
-		b.Fatal(err)
-	}
+	recording := golden.Read(b, filepath.Join("..", "examples", "recorded-wire", "hep.raw.gz"))
 	for range b.N {
 		if bans := replayWire(b, recording); bans < 20 {
 			b.Errorf("%d attackers are banned", bans)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"freeswitch-security/engine/golden"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,19 +34,7 @@ func TestCLIReference(t *testing.T) {
 	}
 	var a app
 	write(a.root())
-	want := strings.TrimSpace(b.String()) + "\n"
-	if *update {
-		if err := os.WriteFile(cliReference, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(cliReference)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s is stale: go test ./cmd/freeswitch-security -run CLIReference -update", cliReference)
-	}
+	golden.Compare(t, cliReference, strings.TrimSpace(b.String())+"\n")
 }
 
 // TestManPagesAndCompletions writes the manual pages, one for each verb, from what CLI.md is written

@@ -15,6 +15,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 
@@ -120,7 +121,7 @@ func TestParallelCalls(t *testing.T) {
 		}
 	}
 
-	recording := esltest.Recording(t, "testdata/parallel.json.gz")
+	recording := golden.Read(t, "testdata/parallel.json.gz")
 	var want []string
 	for _, n := range []int{4, 4, 5, 4, 5, 4} {
 		want = append(want, fmt.Sprintf("%d calls at once, per ip 203.0.113.4", n))

@@ -11,6 +11,7 @@ import (
 
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -70,16 +71,5 @@ func TestEventReference(t *testing.T) {
 		}
 		fmt.Fprintf(&doc, "| `%s` | %s | %s | %s |\n", f.Name, f.Kind, f.Doc, key)
 	}
-	if *update {
-		if err := os.WriteFile(eventReference, doc.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	written, err := os.ReadFile(eventReference)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(written, doc.Bytes()) {
-		t.Errorf("%s is stale: go test ./cmd/freeswitch-security -run EventReference -update", eventReference)
-	}
+	golden.Compare(t, eventReference, doc.String())
 }

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -19,13 +18,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/golden"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"freeswitch-security": main})
 }
-
-var update = flag.Bool("update", false, "write what is printed into the scripts")
 
 // TestScripts runs testdata/script. $SHIPPED is the directory of the shipped rules, $RECORDED that of
 // the recorded attack, $FAILURE a log line. scriptCommands are commands beside testscript's own.
@@ -40,7 +38,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		UpdateScripts:       *update,
+		UpdateScripts:       *golden.Update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds:                scriptCommands,

@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/golden"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -48,7 +49,7 @@ func TestMistakes(t *testing.T) {
 			if len(got) == 0 {
 				t.Fatal("nothing is said of the mistake")
 			}
-			if *update {
+			if *golden.Update {
 				last.Data = got
 				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
 					t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"testing/iotest"
 
 	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/golden"
 )
 
 // unpacked returns the recorded log in one piece.
@@ -176,7 +177,7 @@ func TestRecordOfNothing(t *testing.T) {
 // TestRecord records a switch that plays an attack: what is recorded leads to the same bans as what was played. It
 // ends by an interrupt, at a size, and with the connection, each time with a whole report.
 func TestRecord(t *testing.T) {
-	played := esltest.Recording(t, filepath.Join(recordedAttack, "esl-json.raw.gz"))
+	played := golden.Read(t, filepath.Join(recordedAttack, "esl-json.raw.gz"))
 	original := write(t, "played.esl", played)
 	want := replayed(t, nil, "--rules", shippedRules, "esl.pbx="+original)
 	if !strings.Contains(want, `"kind":"ban"`) {

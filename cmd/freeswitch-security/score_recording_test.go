@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"encoding/json"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -19,6 +17,7 @@ import (
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -80,33 +79,13 @@ func joined(t testing.TB, dir, name string) []byte {
 	var all []byte
 	for _, rotated := range []string{".2", ".1", ""} {
 		for _, packed := range []string{"", ".gz"} {
-			content, err := os.ReadFile(filepath.Join(dir, name+rotated+packed))
-			if os.IsNotExist(err) {
-				continue
+			path := filepath.Join(dir, name+rotated+packed)
+			if _, err := os.Stat(path); err == nil {
+				all = append(all, golden.Read(t, path)...)
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if packed != "" {
-				content = gunzipped(t, content)
-			}
-			all = append(all, content...)
 		}
 	}
 	return all
-}
-
-func gunzipped(t testing.TB, content []byte) []byte {
-	t.Helper()
-	r, err := gzip.NewReader(bytes.NewReader(content))
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return plain
 }
 
 // A frame is one message of an event socket, headers and all.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -15,11 +14,10 @@ import (
 
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 )
-
-var update = flag.Bool("update", false, "write the schemas of the answers to openapi.yaml")
 
 // generatedBelow is the line of openapi.yaml below which it is generated.
 const generatedBelow = "    # Below: generated from the Go types by go test ./engine/admin -run TestContract -update\n"
@@ -61,7 +59,7 @@ func TestContract(t *testing.T) {
 	if g.out.String() == generated {
 		return
 	}
-	if !*update {
+	if !*golden.Update {
 		t.Fatalf("the schemas in %s are not those of the Go types: go test ./engine/admin -run TestContract -update", file)
 	}
 	if err := os.WriteFile(file, []byte(written+generatedBelow+g.out.String()), 0o644); err != nil {

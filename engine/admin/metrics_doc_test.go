@@ -3,7 +3,7 @@ package admin
 import (
 	"bytes"
 	"fmt"
-	"os"
+	"freeswitch-security/engine/golden"
 	"strings"
 	"testing"
 )
@@ -17,16 +17,5 @@ func TestMetricsDocument(t *testing.T) {
 	for _, m := range Metrics() {
 		fmt.Fprintf(&doc, "| `%s` | %s | %s | %s |\n", m.Name, m.Type, strings.Join(m.Labels, ", "), strings.ReplaceAll(m.Help, "|", `\|`))
 	}
-	if *update {
-		if err := os.WriteFile("METRICS.md", doc.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	written, err := os.ReadFile("METRICS.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(written, doc.Bytes()) {
-		t.Error("METRICS.md is stale: run go test ./engine/admin -run MetricsDocument -update")
-	}
+	golden.Compare(t, "METRICS.md", doc.String())
 }

@@ -1,10 +1,8 @@
 package ban
 
 import (
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/dbfile"
+	"freeswitch-security/engine/golden"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -263,17 +262,7 @@ func stateFile(t *testing.T, path string) ([]byte, map[string]string) {
 // cover the keys.
 func TestFormerFormat(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	packed, err := os.Open("testdata/records.5.db.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer packed.Close()
-	unpacked, err := gzip.NewReader(packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := io.ReadAll(unpacked)
-	if err := errors.Join(err, os.WriteFile(path, content, 0o600)); err != nil {
+	if err := os.WriteFile(path, golden.Read(t, "testdata/records.5.db.gz"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // it is copied, and read again

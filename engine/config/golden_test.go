@@ -1,19 +1,17 @@
 package config_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/golden"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 )
-
-var update = flag.Bool("update", false, "write what is printed into the golden files")
 
 // TestGolden loads each archive in testdata and compares the printed diagnostics. An
 // archive holds the files, the environment in `env` and the expected output in `printed`,
@@ -48,7 +46,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal("the archive has no file named printed")
 			}
 			got := loadAndPrint(t, files, env)
-			if *update {
+			if *golden.Update {
 				archive.Files[want].Data = []byte(got)
 				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
 					t.Fatal(err)

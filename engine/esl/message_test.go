@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"freeswitch-security/engine/golden"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -14,8 +15,6 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"freeswitch-security/engine/esl/esltest"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
@@ -23,7 +22,7 @@ import (
 // recording returns a file of testdata, decompressed.
 func recording(t testing.TB, name string) []byte {
 	t.Helper()
-	return esltest.Recording(t, filepath.Join("testdata", name))
+	return golden.Read(t, filepath.Join("testdata", name))
 }
 
 // read returns all messages of a stream, and the number of skipped frames.

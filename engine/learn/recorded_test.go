@@ -1,7 +1,7 @@
 package learn
 
 import (
-	"compress/gzip"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/rule"
 )
 
@@ -20,17 +21,8 @@ import (
 // has an old password. testdata/roles.json holds the true role of each address.
 func recorded(t *testing.T) []event.Event {
 	t.Helper()
-	f, err := os.Open("testdata/recorded.events.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	unzip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var events []event.Event
-	for lines := json.NewDecoder(unzip); ; {
+	for lines := json.NewDecoder(bytes.NewReader(golden.Read(t, "testdata/recorded.events.gz"))); ; {
 		var l struct {
 			Micros      int64      `json:"t"`
 			Name        string     `json:"n"`

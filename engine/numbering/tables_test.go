@@ -3,7 +3,6 @@ package numbering
 import (
 	"bytes"
 	"encoding/binary"
-	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -17,13 +16,12 @@ import (
 	"golang.org/x/text/language/display"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 )
-
-var update = flag.Bool("update", false, "write numbers.bin and countries.txt")
 
 // TestTables writes the tables with -update, and demands that they are of the module's version.
 func TestTables(t *testing.T) {
-	if *update {
+	if *golden.Update {
 		g := newGenerator(t)
 		write(t, "numbers.bin", g.numbers())
 		write(t, "countries.txt", g.countries())

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"freeswitch-security/engine/esl"
-	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -218,7 +218,7 @@ func TestHostileValues(t *testing.T) {
 	s := testSource()
 	s.log = false
 	for _, path := range []string{"registrations", "calls", "invites", "abandoned", "verto", "users"} {
-		frames := esl.NewReader(bytes.NewReader(esltest.Recording(t, "testdata/"+path+".json.gz")))
+		frames := esl.NewReader(bytes.NewReader(golden.Read(t, "testdata/"+path+".json.gz")))
 		seen := map[string]bool{}
 		for {
 			m, err := frames.Next()
@@ -285,7 +285,7 @@ func checkBounds(t testing.TB, e *event.Event) {
 // TestCallerCannotPushFieldsOut adds headers that a caller can add, before and after all
 // others in the alphabet.
 func TestCallerCannotPushFieldsOut(t *testing.T) {
-	frames := esl.NewReader(bytes.NewReader(esltest.Recording(t, "testdata/tollfraud.json.gz")))
+	frames := esl.NewReader(bytes.NewReader(golden.Read(t, "testdata/tollfraud.json.gz")))
 	m, err := frames.Next()
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +309,7 @@ func TestCallerCannotPushFieldsOut(t *testing.T) {
 }
 
 func TestDecodeIsPure(t *testing.T) {
-	data := esltest.Recording(t, "testdata/mixed.raw.gz")
+	data := golden.Read(t, "testdata/mixed.raw.gz")
 	first, _ := testSource().replayed(t, data, nil)
 	second, _ := testSource().replayed(t, data, nil)
 	if diff := cmp.Diff(first, second, sameAddr); diff != "" {
@@ -319,7 +319,7 @@ func TestDecodeIsPure(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, path := range []string{"mixed.raw", "verto.json", "users.plain", "acl.log"} {
-		data := esltest.Recording(f, "testdata/"+path+".gz")
+		data := golden.Read(f, "testdata/"+path+".gz")
 		f.Add(data[:min(len(data), 8<<10)])
 	}
 	f.Add([]byte("Content-Length: 60\nContent-Type: text/event-plain\n\nEvent-Name: CHANNEL_CREATE\nEvent-Date-Timestamp: 1\nGateway: x\n\n"))
@@ -365,7 +365,7 @@ func BenchmarkDecode(b *testing.B) {
 		if !strings.HasSuffix(path, ".log") {
 			path += ".json"
 		}
-		frames := esl.NewReader(bytes.NewReader(esltest.Recording(b, "testdata/"+path+".gz")))
+		frames := esl.NewReader(bytes.NewReader(golden.Read(b, "testdata/"+path+".gz")))
 		var messages []esl.Message
 		for {
 			m, err := frames.Next()

@@ -15,6 +15,7 @@ import (
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 
 	"github.com/google/go-cmp/cmp"
@@ -142,7 +143,7 @@ func noLists() map[string]bool {
 func TestFollowEqualsReplay(t *testing.T) {
 	for seed, path := range []string{"bruteforce.json", "injection.json", "calls.json", "mixed.raw", "acl.log", "malformed.log"} {
 		t.Run(path, func(t *testing.T) {
-			data, want := esltest.Recording(t, "testdata/"+path+".gz"), noLists()
+			data, want := golden.Read(t, "testdata/"+path+".gz"), noLists()
 			expected, _ := testSource().replayed(t, data, want)
 			fake := esltest.Start(t, esltest.Options{Shred: uint64(seed) + 1})
 			f := follow(t, switchAt(fake), want)

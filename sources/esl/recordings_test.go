@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,16 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/logfile"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
-
-var update = flag.Bool("update", false, "update the golden files")
 
 // testSource is the source of `source "esl" "test" {}`, with the log records of the
 // program.
@@ -92,23 +88,11 @@ func TestRecordings(t *testing.T) {
 			continue // TestPlainEqualsJSON
 		}
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			events, stats := testSource().replayed(t, esltest.Recording(t, path), nil)
+			events, stats := testSource().replayed(t, golden.Read(t, path), nil)
 			if !stats.Recognised || stats.Lines == 0 || stats.Skipped != 0 {
 				t.Errorf("%+v", stats)
 			}
-			got, golden := describeAll(events), strings.TrimSuffix(path, ".gz")+".events"
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
+			golden.Compare(t, strings.TrimSuffix(path, ".gz")+".events", describeAll(events))
 		})
 	}
 }
@@ -167,13 +151,13 @@ func TestPlainEqualsJSON(t *testing.T) {
 	}
 	for _, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			comparePlain(t, esltest.Recording(t, strings.Replace(path, ".plain.", ".json.", 1)), esltest.Recording(t, path))
+			comparePlain(t, golden.Read(t, strings.Replace(path, ".plain.", ".json.", 1)), golden.Read(t, path))
 		})
 	}
 }
 
 func TestReplayEnds(t *testing.T) {
-	data := esltest.Recording(t, "testdata/bruteforce.json.gz")
+	data := golden.Read(t, "testdata/bruteforce.json.gz")
 	enough := errors.New("enough")
 	replay := func(ctx context.Context, data []byte, emit func(*event.Event) error) (plugin.Stats, error) {
 		return testSource().Replay(ctx, plugin.Recording{Name: "x.raw", R: bytes.NewReader(data)}, nil, emit)
@@ -203,7 +187,7 @@ func TestReplayEnds(t *testing.T) {
 }
 
 func TestReplayWanted(t *testing.T) {
-	data := esltest.Recording(t, "testdata/mixed.raw.gz")
+	data := golden.Read(t, "testdata/mixed.raw.gz")
 	all, _ := testSource().replayed(t, data, nil)
 	for _, name := range []string{event.AuthFailure, event.UnknownUser, event.Challenge, event.Call, event.ACLReject} {
 		got, _ := testSource().replayed(t, data, map[string]bool{name: true})
@@ -242,7 +226,7 @@ func TestRawFields(t *testing.T) {
 	read := slices.Concat(named, strings.Fields(ofEngine+" authenticated multiple_registrations gateway sip-allow-multiple-registrations"))
 	seen := map[string]bool{}
 	for _, path := range paths {
-		data := esltest.Recording(t, path)
+		data := golden.Read(t, path)
 		all, _ := testSource().replayed(t, data, nil)
 		some, _ := testSource().replayed(t, data, want)
 		if diff := cmp.Diff(all, some, sameAddr, cmpopts.IgnoreFields(event.Event{}, "Fields")); diff != "" {
@@ -274,7 +258,7 @@ func TestRawFields(t *testing.T) {
 
 // TestAllRawFields checks that a rule that reads all raw fields is shown all.
 func TestAllRawFields(t *testing.T) {
-	data := esltest.Recording(t, "testdata/mixed.raw.gz")
+	data := golden.Read(t, "testdata/mixed.raw.gz")
 	all, _ := testSource().replayed(t, data, nil)
 	want := map[string]bool{event.Raw(""): true}
 	for _, spec := range testSource().Describe().Events {

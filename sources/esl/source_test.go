@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"freeswitch-security/engine/esl"
-	"freeswitch-security/engine/esl/esltest"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/settings/settingstest"
@@ -142,7 +142,7 @@ func TestVocabulary(t *testing.T) {
 	}
 	// Every event of the log alone has the name of the log source.
 	for _, path := range []string{"acl", "malformed", "socket", "floods", "users"} {
-		events, _ := testSource().replayed(t, esltest.Recording(t, "testdata/"+path+".log.gz"), nil)
+		events, _ := testSource().replayed(t, golden.Read(t, "testdata/"+path+".log.gz"), nil)
 		for _, e := range events {
 			if !slices.Contains(with, e.Name) {
 				t.Errorf("%s is not in the vocabulary", e.Name)
@@ -162,7 +162,7 @@ func TestSpecs(t *testing.T) {
 		t.Fatal(paths, err)
 	}
 	for _, path := range paths {
-		events, _ := testSource().replayed(t, esltest.Recording(t, path), nil)
+		events, _ := testSource().replayed(t, golden.Read(t, path), nil)
 		for _, e := range events {
 			for i := range event.Fields {
 				f := &event.Fields[i]

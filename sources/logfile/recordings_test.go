@@ -3,7 +3,6 @@ package logfile
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -15,11 +14,10 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/logfile/forgery"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func builtinSource() *source {
 	return &source{name: "log.test", zone: time.UTC, detect: true, piece: forgery.PieceLength, patterns: slices.Clone(catalogue)}
@@ -83,19 +81,7 @@ func TestRecordings(t *testing.T) {
 				fmt.Fprintln(&b, describe(&got.events[i]))
 			}
 			fmt.Fprintf(&b, "lines %d, skipped %d, doubted %d\n", got.stats.Lines, got.stats.Skipped, got.stats.Doubted)
-			golden := strings.TrimSuffix(path, ".log") + ".events"
-			if *update {
-				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if b.String() != string(want) {
-				t.Errorf("%s (-update rewrites it), got:\n%s", golden, b.String())
-			}
+			golden.Compare(t, strings.TrimSuffix(path, ".log")+".events", b.String())
 		})
 	}
 }

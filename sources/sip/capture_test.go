@@ -2,14 +2,9 @@ package sip
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"encoding/binary"
-	"errors"
 	"io"
-	"io/fs"
 	"net/netip"
-	"os"
 	"slices"
 	"testing"
 
@@ -30,35 +25,6 @@ import (
 var mirrored = []string{
 	"exchange/testdata/switch.hep.gz", "exchange/testdata/kamailio.hep.gz", "exchange/testdata/asterisk.hep.gz",
 	"../../examples/recorded-wire/hep.raw.gz",
-}
-
-// packetsOf are the packets of a recording.
-func packetsOf(t testing.TB, name string) (all []packet.Packet) {
-	t.Helper()
-	compressed, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no %s", name)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for len(b) > 0 {
-		n := 4 + binary.BigEndian.Uint32(b)
-		var p packet.Packet
-		if err := hep.Decode(b[4:n], "", &p); err != nil {
-			t.Fatal(err)
-		}
-		all, b = append(all, p), b[n:]
-	}
-	return all
 }
 
 // wire is a pcap file of packets.
@@ -117,7 +83,7 @@ func TestWire(t *testing.T) {
 	s := made(t, "")
 	for _, name := range mirrored {
 		t.Run(name, func(t *testing.T) {
-			packets := packetsOf(t, name)
+			packets := siptest.Recorded(t, name)
 			for _, packets := range [][]packet.Packet{packets, six(packets)} {
 				want := eventsOf(t, s, recorded(packets...))
 				if len(want) < 20 {

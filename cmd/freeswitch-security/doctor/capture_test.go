@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 	"freeswitch-security/sources/sip"
@@ -77,7 +78,7 @@ func TestCapture(t *testing.T) {
 		}
 		fmt.Fprintln(&out)
 	}
-	golden(t, "capture", out.String())
+	golden.Compare(t, "testdata/capture.txt", out.String())
 }
 
 // TestTarget: what FreeSWITCH understands, and where it leads.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -22,6 +21,7 @@ import (
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 	eslsource "freeswitch-security/sources/esl"
@@ -178,24 +178,6 @@ func (v visit) see(t *testing.T, address string) (found []Finding, printed strin
 	return found, strings.NewReplacer(address, "ADDRESS", v.options.Log, "LOG", v.options.Conf, "ETC").Replace(out.String())
 }
 
-// golden compares with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s (-update rewrites it): got\n%s", path, got)
-	}
-}
-
 const (
 	ofSwitch = `source "esl" "pbx" {
   address  = "@ADDRESS@"
@@ -210,8 +192,6 @@ const (
 recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:
 `
 )
-
-var update = flag.Bool("update", false, "write what is printed into testdata")
 
 var kinds = config.Kinds{Sources: []plugin.SourceKind{logfile.Kind, eslsource.Kind(logfile.Builtin(), logfile.Framed)}}
 
@@ -269,7 +249,7 @@ func TestExamine(t *testing.T) {
 			if strings.Contains(said, "correct horse") {
 				t.Error("the password is printed")
 			}
-			golden(t, test.name, said)
+			golden.Compare(t, "testdata/"+test.name+".txt", said)
 		})
 	}
 }

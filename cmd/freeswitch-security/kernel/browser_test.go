@@ -3,11 +3,10 @@
 package kernel
 
 import (
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
+	"freeswitch-security/engine/golden"
 	"net/http"
 	"os"
 	"os/exec"
@@ -35,22 +34,9 @@ admin {
 // attack returns the lines of the recorded attack, as of now.
 func attack(t testing.TB) string {
 	t.Helper()
-	var files []io.Reader
+	var text []byte
 	for _, name := range []string{"security.log.2.gz", "security.log.1.gz", "security.log.gz"} {
-		f, err := os.Open("../../../examples/recorded-attack/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		files = append(files, f)
-	}
-	unzip, err := gzip.NewReader(io.MultiReader(files...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(unzip)
-	if err != nil {
-		t.Fatal(err)
+		text = append(text, golden.Read(t, "../../../examples/recorded-attack/"+name)...)
 	}
 	const stamp = "2006-01-02 15:04:05.000000"
 	var out strings.Builder

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/golden"
 )
 
 // eslPassword is that of the fake switch. It is unique, so that a log that contains it is noticed.
@@ -119,7 +120,7 @@ func recorded(t testing.TB, subscription string) *tape {
 	asked := strings.Fields(subscription)
 	all := &tape{}
 	for _, path := range paths {
-		for rest := esltest.Recording(t, path); len(rest) > 0; {
+		for rest := golden.Read(t, path); len(rest) > 0; {
 			name, length := firstFrame(t, rest)
 			if slices.Contains(asked, name) {
 				all.add(t, rest[:length])

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"freeswitch-security/engine/golden"
 	"io"
 	"net"
 	"os"
@@ -96,8 +97,8 @@ func TestDialogues(t *testing.T) {
 
 // TestPlay checks that a connection gets of a recording only what it has subscribed to.
 func TestPlay(t *testing.T) {
-	recording := Recording(t, "../testdata/mixed-json.raw.gz")
-	plain := Recording(t, "../testdata/mixed-plain.raw.gz")
+	recording := golden.Read(t, "../testdata/mixed-json.raw.gz")
+	plain := golden.Read(t, "../testdata/mixed-plain.raw.gz")
 	for _, test := range []struct {
 		command string
 		events  int

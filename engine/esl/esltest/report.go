@@ -2,9 +2,7 @@ package esltest
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -12,11 +10,9 @@ import (
 	"io"
 	"maps"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -151,20 +147,4 @@ func field(lines, name string) string {
 	value, _, _ := strings.Cut(rest, "\n")
 	value, _ = url.PathUnescape(value)
 	return value
-}
-
-// Recording returns the content of a file, decompressed if its name ends in .gz.
-func Recording(t testing.TB, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err == nil && strings.HasSuffix(path, ".gz") {
-		var r *gzip.Reader
-		if r, err = gzip.NewReader(bytes.NewReader(data)); err == nil {
-			data, err = io.ReadAll(r)
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }

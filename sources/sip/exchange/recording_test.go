@@ -1,56 +1,24 @@
 package exchange
 
 import (
-	"bytes"
-	"compress/gzip"
-	"encoding/binary"
-	"flag"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"freeswitch-security/engine/event"
-	"freeswitch-security/sources/sip/hep"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/sources/sip/packet"
+	"freeswitch-security/sources/sip/siptest"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "update the golden files")
-
 // recording returns the packets that a FreeSWITCH 1.10.12 mirrored.
-func recording(t testing.TB) (all []packet.Packet) {
+func recording(t testing.TB) []packet.Packet {
 	t.Helper()
-	return packets(t, "testdata/switch.hep.gz")
-}
-
-func packets(t testing.TB, name string) (all []packet.Packet) {
-	t.Helper()
-	compressed, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for len(b) > 0 {
-		n := 4 + binary.BigEndian.Uint32(b)
-		var p packet.Packet
-		if err := hep.Decode(b[4:n], "", &p); err != nil {
-			t.Fatal(err)
-		}
-		all, b = append(all, p), b[n:]
-	}
-	return all
+	return siptest.Recorded(t, "testdata/switch.hep.gz")
 }
 
 // taken returns the events of packets.
@@ -88,20 +56,8 @@ func describe(events []*event.Event) string {
 // wrong passwords over UDP, TCP and IPv6, a scan and a good phone.
 func TestRecordings(t *testing.T) {
 	for _, name := range []string{"switch", "kamailio", "asterisk"} {
-		golden := "testdata/" + name + ".events"
-		got := describe(taken(New(Options{Source: "sip.wire"}), packets(t, "testdata/"+name+".hep.gz")))
-		if *update {
-			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", golden, diff)
-		}
+		got := describe(taken(New(Options{Source: "sip.wire"}), siptest.Recorded(t, "testdata/"+name+".hep.gz")))
+		golden.Compare(t, "testdata/"+name+".events", got)
 	}
 }
 

@@ -2,14 +2,13 @@ package hep_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
-	"io"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
 
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/sources/sip/hep"
 	"freeswitch-security/sources/sip/message"
 	"freeswitch-security/sources/sip/packet"
@@ -18,20 +17,7 @@ import (
 // recorded returns what a FreeSWITCH under attack mirrored: requests of scanners and phones,
 // answers, pieces of connections, garbage. Each datagram stands behind its length.
 func recorded(tb testing.TB) (datagrams [][]byte) {
-	f, err := os.Open("testdata/sample.raw.gz")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for len(b) > 0 {
+	for b := golden.Read(tb, "testdata/sample.raw.gz"); len(b) > 0; {
 		n := int(binary.BigEndian.Uint32(b))
 		datagrams, b = append(datagrams, b[4:4+n]), b[4+n:]
 	}

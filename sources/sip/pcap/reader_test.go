@@ -2,13 +2,11 @@ package pcap
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +17,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/sources/sip/packet"
 	"freeswitch-security/sources/sip/siptest"
 )
@@ -293,20 +292,7 @@ func TestRecorded(t *testing.T) {
 	}
 	for _, name := range []string{"tcpdump-any.pcap.gz", "dumpcap.pcapng.gz"} {
 		t.Run(name, func(t *testing.T) {
-			file, err := os.Open("testdata/" + name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer file.Close()
-			unzip, err := gzip.NewReader(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			recorded, err := io.ReadAll(unzip)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, counts := read(t, recorded)
+			got, counts := read(t, golden.Read(t, "testdata/"+name))
 			stamp := regexp.MustCompile(`^\S+`)
 			for i := range got {
 				got[i] = stamp.ReplaceAllString(got[i], began.Format("05.000000000"))
