@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"freeswitch-security/engine/clock"
 )
 
 // pulse is the time between two reads while reports come more often: each wake-up takes more
@@ -80,5 +82,5 @@ func (p *pausing) pause() {
 			p.deaf = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, unheard) == nil
 		})
 	}
-	time.Sleep(pulse)
+	clock.Nap(pulse)
 }

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"freeswitch-security/engine/clock"
 )
 
 const (
@@ -111,7 +113,7 @@ func (s *sockets) receive(take func(batch []ipv4.Message, dropped uint32)) error
 		busy := time.Since(began) < pulse
 		take(batch[:n], dropped)
 		if busy && n < batchSize {
-			time.Sleep(pulse)
+			clock.Nap(pulse)
 		}
 	}
 }

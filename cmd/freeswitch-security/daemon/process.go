@@ -14,7 +14,7 @@ import (
 func prepareProcess(log *slog.Logger) {
 	raisePriority()
 	debug.SetGCPercent(usualGarbage)
-	// A source that follows a file keeps one of Go's processors while it sleeps in the kernel.
+	// Sources keep some of Go's processors while they sleep in the kernel.
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
 	if err := inheritCapabilities(); err != nil {
 		log.Warn("capabilities not passed on to iptables", "err", err)
