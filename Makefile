@@ -9,8 +9,9 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 200000x
 # Packages that are tested at once: twice as many as processors, because many tests wait.
 PACKAGES ?= $(shell echo $$((2 * $$(nproc))))
-# Packages have the version of the last tag v*, or 0.0.0, and the number of commits since.
-PACKAGE_VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//; s/-/+/; s/-/./' | grep . || \
+# Packages have the version of the last tag v*, or 0.0.0, and the number of commits since. v1.0.0-rc1 is
+# 1.0.0~rc1, which comes before 1.0.0.
+PACKAGE_VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null | sed -E 's/^v//; s/-([0-9]+)-(g[0-9a-f]+)$$/+\1.\2/; s/-/~/g' | grep . || \
 	echo "0.0.0+$$(git rev-list --count HEAD 2>/dev/null).g$$(git rev-parse --short HEAD 2>/dev/null)")
 ARCH     ?= $(shell $(GO) env GOARCH)
 # At a version, not in go.mod: it would bring some hundred modules, which this project does not use.

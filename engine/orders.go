@@ -17,6 +17,8 @@ type Outcome struct {
 	Applied bool         // the actions that enforce such bans agree: the kernel, or for an account the switch
 	Why     string       // why they do not; "" if they do
 
+	Grace time.Time // of an unban: until when rules do not ban the target; zero: none
+
 	kind ban.TargetKind // of what was ordered
 }
 
@@ -27,6 +29,7 @@ type Release struct {
 	Author string
 	Reason string // "" if none was given
 	Here   bool   // at this node of a fleet alone
+	Exact  bool   // end only the ban of exactly this target
 }
 
 // share is the number of orders entered between two events: a list of a hundred thousand must
@@ -95,7 +98,7 @@ func (e *Engine) ban(o ban.Order) (out Outcome) {
 	return out
 }
 
-// Unban ends every ban that covers all of the release's target, and keeps rules from banning the
+// Unban ends every ban that covers all of the release's target, unless that is exact, and keeps rules from banning the
 // target for its grace, even if it was not banned. It waits as Ban does, and is safe for
 // concurrent use.
 func (e *Engine) Unban(ctx context.Context, r Release) (Outcome, error) {
@@ -123,13 +126,22 @@ func (e *Engine) unban(r Release) (out Outcome) {
 		e.decide(c)
 		out.Changes = append(out.Changes, *c)
 	}
-	for b, ok := e.ledger.Covering(r.Target); ok; b, ok = e.ledger.Covering(r.Target) {
-		end(b.Target)
-	}
-	for _, endpoint := range e.ledger.Endpoints(r.Target) {
-		end(endpoint)
+	if r.Exact {
+		if _, banned := e.ledger.Get(r.Target); banned {
+			end(r.Target)
+		}
+	} else {
+		for b, ok := e.ledger.Covering(r.Target); ok; b, ok = e.ledger.Covering(r.Target) {
+			end(b.Target)
+		}
+		for _, endpoint := range e.ledger.Endpoints(r.Target) {
+			end(endpoint)
+		}
 	}
 	e.ledger.Unban(r.Target, reason, e.now, r.Grace)
+	if r.Grace > 0 {
+		out.Grace = e.now.Add(r.Grace)
+	}
 	e.tellUnban(r, out.Changes)
 	return out
 }

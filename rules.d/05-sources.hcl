@@ -10,6 +10,10 @@ locals {
   wires   = [for s in local.switch : s if s.kind == "sip"]
   logs    = [for s in local.switch : s if s.kind != "esl" && s.kind != "sip"]
 
+  # Streams and logs: sources that report what only the switch knows, such as that there is no
+  # such account.
+  reports = [for s in local.switch : s if s.kind != "sip"]
+
   # Streams and wires: sources that report user agents, registrations and calls.
   calls = [for s in local.switch : s if s.kind == "esl" || s.kind == "sip"]
 }

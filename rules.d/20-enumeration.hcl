@@ -10,7 +10,7 @@
 # A phone with the wrong domain is refused in the same words, but it asks for one account
 # only. Five such phones behind one address are banned.
 rule "extension enumeration" {
-  on    = local.switch
+  on    = local.reports
   scope = "fleet"
   match = "event == 'unknown_user' and repeat in [true, false]"
 
@@ -91,7 +91,7 @@ rule "extension enumeration" {
 # is the IP address, FreeSWITCH's initial setting, every phone of a deleted account is:
 # remove this rule there.
 rule "registration to the bare IP" {
-  on    = local.switch
+  on    = local.reports
   match = "event == 'unknown_user' and repeat in [true, false] and domain matches `^([0-9]{1,3}[.]){3}[0-9]{1,3}$|:`"
 
   threshold {
@@ -172,7 +172,7 @@ rule "registration to the bare IP" {
 # FreeSWITCH count, so none of your own accounts can match by its name. Add free extensions
 # that look real, such as '1234'. The second attempt bans; a single one may be a typo.
 rule "honeypot extension" {
-  on     = local.switch
+  on     = local.reports
   match  = <<-EOT
     event == 'unknown_user' and repeat in [true, false] and lower(user) in [
       'admin', 'administrator', 'anonymous', 'asterisk', 'default', 'demo', 'freeswitch',

@@ -7,7 +7,7 @@
 # and the brake. A carrier that calls from an unlisted address is banned too: add it to
 # the list, then unban it.
 rule "acl rejection" {
-  on    = local.switch
+  on    = local.reports
   match = "event == 'acl_reject'"
 
   threshold {
@@ -51,7 +51,7 @@ rule "acl rejection" {
 # cannot be forged. Needs `apply-inbound-acl` in event_socket.conf. FreeSWITCH does not
 # report wrong passwords there.
 rule "event socket" {
-  on    = local.switch
+  on    = local.reports
   match = "event == 'esl_denied'"
 
   threshold {

@@ -26,7 +26,7 @@ var AccountsKind = plugin.ActionKind{
 		}
 		if ref, ok := b.Reference("source", "source", "source.esl.pbx"); ok {
 			if source, declared := env.Sources[ref.Value]; declared && source == nil {
-				b.Warn("source", "Bans of accounts are not enforced", fmt.Sprintf("source.%s is disabled, so action.%s is left out.", ref.Value, env.Name))
+				b.NoticeAt(ref.Range, "Bans of accounts are not enforced", fmt.Sprintf("source.%s is disabled, so action.%s is left out.", ref.Value, env.Name))
 				return nil
 			}
 		}

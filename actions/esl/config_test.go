@@ -9,6 +9,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/hashicorp/hcl/v2"
@@ -65,7 +66,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestAccountsBlock: an action on a disabled source is left out, with a warning; any other mistake is an
+// TestAccountsBlock: an action on a disabled source is left out, with a notice; any other mistake is an
 // error.
 func TestAccountsBlock(t *testing.T) {
 	sources := map[string]plugin.Source{"esl.pbx": fakeSource{at: esl.Switch{Address: "[::1]:8021"}}, "esl.off": nil, "log.freeswitch": otherSource{}}
@@ -75,7 +76,7 @@ func TestAccountsBlock(t *testing.T) {
 		want     string
 	}{
 		{"source = source.esl.pbx", 0, ""},
-		{"source = source.esl.off", hcl.DiagWarning, "source.esl.off is disabled, so action.accounts.pbx is left out."},
+		{"source = source.esl.off", settings.Notice, "source.esl.off is disabled, so action.accounts.pbx is left out."},
 		{"source = source.esl.no", hcl.DiagError, "There is no source.esl.no"},
 		{"source = source.log.freeswitch", hcl.DiagError, `source.log.freeswitch is not of kind "esl"`},
 		{"", hcl.DiagError, "Name the source"},
@@ -87,7 +88,7 @@ func TestAccountsBlock(t *testing.T) {
 		b.Done()
 		diags := b.Diagnostics()
 		if test.severity != 0 {
-			if len(diags) != 1 || diags[0].Severity != test.severity || !strings.Contains(diags[0].Summary+diags[0].Detail, test.want) || a != nil && test.severity == hcl.DiagWarning {
+			if len(diags) != 1 || diags[0].Severity != test.severity || !strings.Contains(diags[0].Summary+diags[0].Detail, test.want) || a != nil && test.severity == settings.Notice {
 				t.Errorf("%q: %v, %v", test.body, diags, a)
 			}
 			continue

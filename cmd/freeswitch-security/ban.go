@@ -61,8 +61,9 @@ func (a *app) unban() *cobra.Command {
 		Short:   "End the bans of addresses, networks, endpoints and accounts",
 		Long: `End every ban that covers a target, and those of endpoints in it, on all nodes
 of a fleet; --here: at this one, until its next ban or unban. The ban of a
-network around it ends entirely. --all ends the bans within networks, or all;
-without a terminal to ask at it needs --yes. - reads from standard input.
+network around it ends entirely. --all ends the bans within networks and not
+those of networks around them, or all bans; without a terminal to ask at it
+needs --yes. - reads from standard input.
 
 Exit status: 0 none is banned any longer; 1 one was refused; 2 it failed.`,
 		Example: "  freeswitch-security unban 203.0.113.7 --grace 1h",
@@ -78,7 +79,10 @@ Exit status: 0 none is banned any longer; 1 one was refused; 2 it failed.`,
 				case len(unbanned) > 0:
 					text = "unbanned: " + ended(unbanned)
 				case err == nil && target.Kind() == ban.TargetNetwork && bansIn(ctx, c, target, 1) > 0:
-					text += ", but addresses in it are: unban --all ends their bans"
+					text += "; unban --all ends the bans of addresses in it"
+				}
+				if !done.Until.IsZero() {
+					text += "; rules do not ban it " + inWords(done.Until)
 				}
 				return done, text, err
 			})
@@ -123,6 +127,9 @@ func (a *app) unbanAll(ctx context.Context, c *client.Client, args []string, yes
 			if err != nil {
 				return err
 			}
+			if _, ok := target.Network(); !ok {
+				return fmt.Errorf("%s is neither an address nor a network, in which bans could be ended: unban it without --all", target)
+			}
 			networks = append(networks, target)
 			n += bansIn(ctx, c, target, math.MaxInt)
 		}
@@ -151,7 +158,7 @@ func (a *app) unbanAll(ctx context.Context, c *client.Client, args []string, yes
 		if asJSON {
 			err = terminal.Object(a.stdout, done)
 		} else {
-			text := "ended " + terminal.Count(done.Unbanned, "ban")
+			text := done.Message
 			if !done.Applied {
 				text += ", but not applied yet: " + done.Why
 			}

@@ -8,6 +8,7 @@ import (
 	"freeswitch-security/cmd/freeswitch-security/hugepage"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
@@ -53,7 +54,7 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 				}
 			}
 			result := "No mistakes"
-			warnings := slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool { return d.Severity == config.Notice })
+			warnings := slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool { return d.Severity == settings.Notice })
 			if len(warnings) > 0 {
 				result = "The rules can be used, with " + terminal.Count(len(warnings), "warning")
 			}

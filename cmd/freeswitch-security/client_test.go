@@ -33,7 +33,7 @@ func TestBanLifeByHand(t *testing.T) {
 	if row := strings.Fields(strings.Split(shown, "\n")[1]); row[0] != "203.0.113.7" || !slices.Contains(row, "42") {
 		t.Errorf("listed as %q", row)
 	}
-	g.want(0, []string{"203.0.113.7  unbanned\n192.0.2.9  was not banned\n"}, "unban", "203.0.113.7", "192.0.2.9", "--grace", "1h")
+	g.want(0, []string{"203.0.113.7  unbanned; rules do not ban it until ", "192.0.2.9  was not banned; rules do not ban it until "}, "unban", "203.0.113.7", "192.0.2.9", "--grace", "1h")
 	g.want(0, []string{"203.0.113.7  banned"}, "ban", "203.0.113.7") // the grace was one from rules
 	g.want(0, nil, "unblock", "203.0.113.7")
 	g.want(0, []string{"unbanned: ended bans: 2001:db8::/64"}, "unban", "2001:db8::7")
@@ -123,21 +123,24 @@ func TestUnbanAll(t *testing.T) {
 	}
 	g.want(0, nil, "ban", "203.0.112.0/24", "203.0.113.1", "203.0.113.2", "203.0.113.128/25", "203.0.113.9:5060/udp", "203.0.114.1", "2001:db8::/64", "203.0.0.0/16")
 	g.want(0, []string{"203.0.113.0/24  unbanned: ended bans: 203.0.0.0/16 203.0.113.9:5060/udp\n"}, "unban", "203.0.113.0/24")
-	g.want(0, []string{"203.0.113.0/24  was not banned, but addresses in it are: unban --all ends their bans\n"}, "unban", "203.0.113.0/24")
+	g.want(0, []string{"203.0.113.0/24  was not banned; unban --all ends the bans of addresses in it\n"}, "unban", "203.0.113.0/24")
 	g.want(0, []string{"203.0.115.0/24  was not banned\n"}, "unban", "203.0.115.0/24")
 	g.want(1, []string{"no ban is ended: confirm it with --yes"}, "unban", "--all", "203.0.113.0/24")
 	g.want(0, nil, "ban", "203.0.113.9:5060/udp")
-	g.want(0, []string{"ended 4 bans\n"}, "unban", "--all", "--yes", "203.0.113.0/24")
+	g.want(0, nil, "ban", "203.0.0.0/16")
+	g.want(0, []string{"bans ended: 4; the ban of 203.0.0.0/16 around 203.0.113.0/24 stays\n"}, "unban", "--all", "--yes", "203.0.113.0/24")
+	g.want(0, []string{"203.0.0.0/16  unbanned\n"}, "unban", "203.0.0.0/16")
 	if got := banned(); got != "203.0.112.0/24 203.0.114.1 2001:db8::/64" {
 		t.Errorf("banned: %s", got)
 	}
-	g.want(2, []string{"in: \"1000@pbx.example\" is no network"}, "unban", "--all", "--yes", "1000@pbx.example")
-	g.want(0, []string{`{"status":"success","message":"bans ended: 3","unbanned":3,"applied":true}`}, "unban", "--all", "--yes", "--json", "--grace", "1h")
+	g.want(2, []string{"1000@pbx.example is neither an address nor a network"}, "unban", "--all", "--yes", "1000@pbx.example")
+	g.want(2, []string{"203.0.113.9:5060/udp is neither an address nor a network"}, "unban", "--all", "--yes", "203.0.113.9:5060/udp")
+	g.want(0, []string{`{"status":"success","message":"bans ended: 3; rules do not ban them until `, `,"unbanned":3,"applied":true}`}, "unban", "--all", "--yes", "--json", "--grace", "1h")
 	g.attack("203.0.114.1", "1000", 3)
 	if c := g.decided(); c.Banned() || !strings.Contains(c.Why, "grace") {
 		t.Errorf("not in grace: %+v", c)
 	}
-	g.want(0, []string{"ended 0 bans\n"}, "unban", "--all", "--yes")
+	g.want(0, []string{"bans ended: 0\n"}, "unban", "--all", "--yes")
 }
 
 // TestConfirm: on a terminal, trust asks before it ends more than one ban, and unban --all always.
@@ -154,7 +157,7 @@ func TestConfirm(t *testing.T) {
 		{"n\n", "End 1 ban? [y/N] ", []string{"unban", "--all", "198.18.0.1"}},
 		{"", "198.18.0.0/24  trusted until", []string{"trust", "198.18.0.0/24"}},
 		{"\n", "End 3 bans? [y/N] freeswitch-security: no ban is ended: confirm it with --yes", []string{"unban", "--all"}},
-		{"Yes\n", "End 3 bans? [y/N] ended 3 bans\r\n", []string{"unban", "--all", "203.0.113.0/24"}},
+		{"Yes\n", "End 3 bans? [y/N] bans ended: 3\r\n", []string{"unban", "--all", "203.0.113.0/24"}},
 	} {
 		if shown := typedOn(t, environ, c.typed, c.args...); !strings.Contains(shown, c.want) {
 			t.Errorf("%q lacks %q: %q", c.args, c.want, shown)
@@ -177,9 +180,9 @@ func TestReload(t *testing.T) {
 		}
 	}
 	rewrite("trusted \"all\" {\n  networks = [\"0.0.0.0/0\"]\n}\n")
-	g.want(0, []string{"Warning: All addresses are trusted\n  " + file + ":2,15\n0.0.0.0/0 contains", "The rules run now, with 1 warning.\n"}, "reload")
+	g.want(0, []string{"Warning: All addresses are trusted\n  " + file + ":2:15\n0.0.0.0/0 contains", "The rules run now, with 1 warning.\n"}, "reload")
 	rewrite("rule \"half\x1b\" {}\n")
-	shown := g.want(1, []string{"Error: ", file + ":1,", "the old rules stay: "}, "reload")
+	shown := g.want(1, []string{"Error: ", file + ":1:", "the old rules stay: "}, "reload")
 	if strings.Contains(shown, "run now") || strings.Contains(shown, "\x1b") {
 		t.Errorf("shown: %q", shown)
 	}

@@ -127,7 +127,7 @@ func (g *guarded) reload(ctx context.Context) (found []status.Diagnostic, err er
 	cfg, diags := g.load()
 	for _, d := range diags {
 		severity := map[hcl.DiagnosticSeverity]string{hcl.DiagError: "error", hcl.DiagWarning: "warning"}[d.Severity]
-		where := fmt.Sprintf("%s:%d,%d", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
+		where := fmt.Sprintf("%s:%d:%d", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
 		found = append(found, status.Diagnostic{Severity: severity, Summary: d.Summary, Detail: d.Detail, Where: where})
 	}
 	if diags.HasErrors() {

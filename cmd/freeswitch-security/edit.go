@@ -78,6 +78,9 @@ func ended(bans []ban.Target) string {
 	return "ended bans: " + list[1:len(list)-1]
 }
 
+// patience is how long a reload may take before it says that it waits.
+const patience = 5 * time.Second
+
 func (a *app) reload() *cobra.Command {
 	var r connFlags
 	var reason string
@@ -92,17 +95,22 @@ Exit status: 0 they run; 1 they have mistakes; 2 the request failed.`,
 		Example: "  freeswitch-security check && sudo freeswitch-security reload",
 		Args:    cobra.NoArgs,
 		RunE: a.asking(&r, func(ctx context.Context, c *client.Client, _ []string) error {
+			slow := time.AfterFunc(patience, func() {
+				a.say(errors.New("no answer yet: the guard may still be loading the rules; if it does not answer at all, see systemctl status freeswitch-security"))
+			})
 			found, err := c.Reload(ctx, reason)
+			slow.Stop()
 			refused, ok := errors.AsType[*client.Refusal](err)
 			if ok && len(refused.Diagnostics) > 0 {
 				found = refused.Diagnostics
 			}
+			kindOf := map[string]string{"error": "Error", "warning": "Warning", "notice": "Notice"}
+			warnings := 0
 			for _, d := range found {
-				kind := "Error"
-				if d.Severity != "error" {
-					kind = "Warning"
+				if d.Severity == "warning" {
+					warnings++
 				}
-				fmt.Fprintf(a.stderr, "%s: %s\n", kind, terminal.Printable(d.Summary))
+				fmt.Fprintf(a.stderr, "%s: %s\n", kindOf[d.Severity], terminal.Printable(d.Summary))
 				if d.Where != "" {
 					fmt.Fprintf(a.stderr, "  %s\n", terminal.Printable(d.Where))
 				}
@@ -116,8 +124,8 @@ Exit status: 0 they run; 1 they have mistakes; 2 the request failed.`,
 				return err
 			}
 			result := "The rules run now"
-			if len(found) > 0 {
-				result += ", with " + terminal.Count(len(found), "warning")
+			if warnings > 0 {
+				result += ", with " + terminal.Count(warnings, "warning")
 			}
 			_, err = fmt.Fprintln(a.stdout, result+".")
 			return err
@@ -202,7 +210,7 @@ func oneByOne(addresses []string, out *results, change func(ban.Target) (status.
 		} else {
 			var done status.Done
 			done, text, err = change(target)
-			result = status.Result{Target: target.String(), Applied: done.Applied, Why: done.Why, Unbanned: done.Unbanned}
+			result = status.Result{Target: target.String(), Applied: done.Applied, Why: done.Why, Until: done.Until, Unbanned: done.Unbanned}
 			if r, ok := errors.AsType[*client.Refusal](err); ok && (r.Status == http.StatusBadRequest || r.Status == http.StatusConflict) {
 				result.Error = r.Text
 			} else if err != nil {

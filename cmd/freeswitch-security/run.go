@@ -1,12 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"freeswitch-security/actions/iptables"
 	"freeswitch-security/cmd/freeswitch-security/daemon"
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
@@ -80,20 +85,37 @@ func (a *app) withdraw() *cobra.Command {
 		Long: `Take what the actions have put in force out again, while the guard is stopped:
 of the kernel the chain, the jumps to it and the sets. Foreign rules stay, and
 with them the chain that they are in. The state is kept, so the next run bans
-again. The removal of a package does this.
+again. The removal of a package does this. Mistakes in the rules are no obstacle:
+what can be read of them is withdrawn, and without a readable action "iptables"
+the chain of security.iptables_chain with its sets.
 
-Exit status: 0 nothing is in force; 1 the rules have mistakes; 2 something may
-still be in force, or the guard is running.`,
+Exit status: 0 nothing is in force; 1 the same, as far as rules with mistakes
+tell; 2 something may still be in force, or the guard is running.`,
 		Example: "  freeswitch-security withdraw",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.load(rules)
-			if err != nil {
+			dir, err := rulesDir(rules)
+			if dir = cmp.Or(dir, rules); dir == "" {
 				return err
 			}
-			return daemon.Withdraw(cmd.Context(), cfg)
+			cfg, diags, files := config.LoadPart(dir, kinds, a.environ)
+			mistakes := a.complain(diags, files)
+			if diags.HasErrors() && !slices.ContainsFunc(cfg.Actions, func(a config.Action) bool { return a.Kind == iptables.Kind.Name }) {
+				cfg.Actions = append(cfg.Actions, defaultDrop(cfg.Security.Chain))
+			}
+			return cmp.Or(daemon.Withdraw(cmd.Context(), cfg), mistakes)
 		},
 	}
 	cmd.Flags().StringVar(&rules, "rules", "", "directory of the rules")
 	return cmd
+}
+
+// defaultDrop is an action "iptables" without settings, for when the rule files name none that can be read.
+func defaultDrop(chain string) config.Action {
+	ref := iptables.Kind.Name + ".drop"
+	var claims []string
+	action := iptables.Kind.New(settings.New(hcl.EmptyBody(), hcl.Range{}, nil), plugin.ActionEnv{
+		Name: ref, Chain: chain, Claim: func(what string) { claims = append(claims, what) },
+	})
+	return config.Action{Ref: ref, Kind: iptables.Kind.Name, Action: action, Blocks: true, Claims: claims}
 }

@@ -61,7 +61,7 @@ func TestBanLife(t *testing.T) {
 	l.want(200, "is already banned until", "POST", "/security/blacklist", `{"ip":"203.0.113.7","ttl":60}`)
 	l.want(200, "stays banned, now permanently", "POST", "/security/blacklist", `{"ip":"203.0.113.7","permanent":true}`)
 	l.want(200, `"permanent":true`, "GET", "/security/blacklist/203.0.113.7", "")
-	l.want(200, "203.0.113.7 unbanned; rules do not ban 203.0.113.7 for 10m", "DELETE", "/security/blacklist/203.0.113.7?grace=10m&reason=wrong+man", "")
+	l.want(200, "203.0.113.7 unbanned; rules do not ban 203.0.113.7 until 20", "DELETE", "/security/blacklist/203.0.113.7?grace=10m&reason=wrong+man", "")
 	l.want(200, "was not banned", "DELETE", "/security/blacklist/203.0.113.7", "")
 	// The grace is one from rules: who bans by hand takes it back.
 	l.want(200, "banned until", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
@@ -489,7 +489,7 @@ func TestObservation(t *testing.T) {
 		l.want(400, "", "GET", "/security/"+wrong, "")
 	}
 	l.want(200, "Rule never fires", "POST", "/security/reload", "")
-	l.broken = []status.Diagnostic{{Severity: "error", Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3,4"}}
+	l.broken = []status.Diagnostic{{Severity: "error", Summary: "Unknown field", Detail: "Did you mean user?", Where: "rules.d/x.hcl:3:4"}}
 	l.want(422, `"error":"1 mistake in rules.d","diagnostics":[{"severity":"error",`, "POST", "/security/reload", "")
 	l.want(200, "password guessing", "POST", "/security/test", `{"line":"… SIP auth failure (REGISTER) …"}`)
 	l.want(200, `"events":[]`, "POST", "/security/test", `{"line":"hello"}`)

@@ -175,15 +175,15 @@ func (s *Server) unban(r *http.Request, target ban.Target, grace, reason string)
 	}
 	d = status.Done{
 		Status: success, Target: target, Applied: released.Applied,
-		Why: released.Why, Unbanned: targetsOf(released.Changes),
+		Why: released.Why, Until: released.Grace, Unbanned: targetsOf(released.Changes),
 	}
 	d.Message = d.Target.String() + " was not banned"
 	if len(d.Unbanned) > 0 {
 		d.Target = d.Unbanned[0]
 		d.Message = d.Target.String() + " unbanned"
 	}
-	if release.Grace > 0 {
-		d.Message += fmt.Sprintf("; rules do not ban %s for %s", target, ban.FormatDuration(release.Grace))
+	if !released.Grace.IsZero() {
+		d.Message += fmt.Sprintf("; rules do not ban %s %s", target, inWords(released.Grace))
 	}
 	return d, nil
 }
@@ -217,7 +217,8 @@ func (s *Server) removeBans(w http.ResponseWriter, r *http.Request) error {
 	var in netip.Prefix // invalid: everywhere
 	if text := q.Get("in"); text != "" {
 		target, err := parseTarget(text)
-		if in = target.Prefix(); err != nil || !in.IsValid() {
+		network, ok := target.Network()
+		if in = network; err != nil || !ok {
 			return faultf(http.StatusBadRequest, "in: %q is no network such as 203.0.113.0/24", cut(text))
 		}
 	}
@@ -226,6 +227,7 @@ func (s *Server) removeBans(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	order.Exact = true // a ban of a network around is wider than what was asked for
 	s.allowBatch(w)
 	var releases []engine.Release
 	for _, b := range s.Engine.Ledger().Bans() {
@@ -235,6 +237,7 @@ func (s *Server) removeBans(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	answered := status.Cleared{Status: success, Applied: true}
+	var grace time.Time
 	var t tally
 	defer func() { s.auditBatch(&who, "unban", len(releases), &t, "") }()
 	for part := range slices.Chunk(releases, itemsAtOnce) {
@@ -248,6 +251,7 @@ func (s *Server) removeBans(w http.ResponseWriter, r *http.Request) error {
 		}
 		for i, o := range all {
 			answered.Unbanned += len(o.Changes)
+			grace = o.Grace
 			if !o.Applied {
 				answered.Applied, answered.Why = false, cmp.Or(answered.Why, o.Why)
 			}
@@ -257,6 +261,14 @@ func (s *Server) removeBans(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	answered.Message = fmt.Sprintf("bans ended: %d", answered.Unbanned)
+	if !grace.IsZero() {
+		answered.Message += "; rules do not ban them " + inWords(grace)
+	}
+	if in.IsValid() {
+		if around, ok := s.Engine.Ledger().Covering(ban.Network(in)); ok {
+			answered.Message += fmt.Sprintf("; the ban of %s around %s stays", around.Target, in)
+		}
+	}
 	answer(w, http.StatusOK, answered)
 	return nil
 }

@@ -89,7 +89,7 @@ func (l *lab) reload(context.Context) ([]status.Diagnostic, error) {
 	if len(l.broken) > 0 {
 		return l.broken, errors.New("1 mistake in rules.d")
 	}
-	return []status.Diagnostic{{Severity: "warning", Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3,1"}}, nil
+	return []status.Diagnostic{{Severity: "warning", Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3:1"}}, nil
 }
 
 // A syncBuffer may be written to and read at the same time.

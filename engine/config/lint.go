@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,31 +11,32 @@ import (
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/rule"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 )
 
-// Notice is the severity of a diagnostic that is worth knowing, and no warning.
-const Notice = hcl.DiagWarning + 1
-
 // Lint gives warnings about what is right but likely not meant: a rule without a
 // test, rules that no source reports anything for, that read or count by what their sources never set, or ban
-// for events without an address, a source that no rule names, a protection for which no source
-// reports anything, and bits behind the length of a network. A rule that bans at its first event is a [Notice]. They come in the order of files and lines, and
-// each has a position.
+// for events without an address, a source that no rule names, and bits behind the length of a network. A
+// [settings.Notice] tells of a rule that bans at its first event, and of what the enabled sources cannot do:
+// protect addresses, or enforce bans of accounts. They come in the order of files and lines, and each has a position.
 func Lint(cfg *Config) hcl.Diagnostics {
 	diags := slices.Clone(cfg.hints)
-	warn := func(rng hcl.Range, summary, detail string) {
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail, Subject: &rng})
-	}
+	tell := teller(func(severity hcl.DiagnosticSeverity, rng hcl.Range, summary, detail string) {
+		diags = append(diags, &hcl.Diagnostic{Severity: severity, Summary: summary, Detail: detail, Subject: &rng})
+	})
+	warn := func(rng hcl.Range, summary, detail string) { tell(hcl.DiagWarning, rng, summary, detail) }
 	heard, tested := map[string]bool{}, map[string]bool{}
 	for _, test := range slices.Concat(cfg.Tests, cfg.Skipped) {
 		tested[test.Rule] = true
 	}
-	var idle, idleBans []string // rules
+	var idle, partly, idleBans, unreported []string // rules, and events
 	for _, spec := range cfg.Rules {
 		if cfg.neverFires(spec) {
 			idle = append(idle, spec.Name)
+		} else if events := cfg.unreported(spec); len(events) > 0 {
+			partly, unreported = append(partly, spec.Name), append(unreported, events...)
 		}
 		if spec.Bans() && spec.Ban.Account && !cfg.enforcesAccounts(spec) {
 			idleBans = append(idleBans, spec.Name)
@@ -53,9 +55,8 @@ func Lint(cfg *Config) hcl.Diagnostics {
 			warn(cfg.ruleRanges[spec.Name], what, reason)
 		}
 		if bansAtOnce(spec) {
-			warn(cfg.ruleRanges[spec.Name], "Ban at the first event", fmt.Sprintf(
+			tell(settings.Notice, cfg.ruleRanges[spec.Name], "Ban at the first event", fmt.Sprintf(
 				"The rule %q bans at each single event, and its match asks for nothing else. A user may cause one. If that is not meant, add a threshold: count = 5 and within = \"10m\".", spec.Name))
-			diags[len(diags)-1].Severity = Notice
 		}
 		if !tested[spec.Name] {
 			warn(cfg.ruleRanges[spec.Name], "Rule without a test",
@@ -69,20 +70,13 @@ func Lint(cfg *Config) hcl.Diagnostics {
 		warn(cfg.ruleRanges[idle[0]], "Rules without an event",
 			fmt.Sprintf("No source that these rules read reports what they wait for, so they never fire: %s.", listed(idle)))
 	}
-	if len(idleBans) > 0 {
-		warn(cfg.ruleRanges[idleBans[0]], "Bans of accounts without an action",
-			fmt.Sprintf("No action that these rules may use enforces bans of accounts, so their orders are refused: %s. Declare an action \"accounts\", or enable its source.", listed(idleBans)))
+	if len(partly) > 0 {
+		slices.Sort(unreported)
+		tell(settings.Notice, cfg.ruleRanges[partly[0]], "Events that are never reported",
+			fmt.Sprintf("No source that these rules read reports %s; they count the other events that they name: %s.", strings.Join(slices.Compact(unreported), ", "), listed(partly)))
 	}
-	for word, rng := range cfg.protectRanges {
-		telling := sourcesOf(cfg, protectWords[word])
-		for _, ref := range telling {
-			heard[ref] = true
-		}
-		if len(telling) == 0 {
-			warn(rng, "Protection without a source",
-				fmt.Sprintf("No source reports the event %q, so this protects no address. A source %q does.", protectWords[word], teller(word)))
-		}
-	}
+	cfg.lintProtection(heard, tell)
+	cfg.tellIdleBans(idleBans, tell)
 	for _, source := range cfg.unused(heard) {
 		if len(cfg.ruleRanges) == 0 {
 			break
@@ -91,6 +85,44 @@ func Lint(cfg *Config) hcl.Diagnostics {
 			fmt.Sprintf("No rule names source.%s. Name it in a rule, or remove it.", source.Ref))
 	}
 	return tidy(diags, nil, hcl.Range{})
+}
+
+// A teller adds a diagnostic.
+type teller func(severity hcl.DiagnosticSeverity, rng hcl.Range, summary, detail string)
+
+// tellIdleBans tells of rules that order bans of accounts which no action enforces. Without an event socket
+// there can be none.
+func (cfg *Config) tellIdleBans(idleBans []string, tell teller) {
+	if len(idleBans) == 0 {
+		return
+	}
+	severity, remedy := hcl.DiagWarning, `Declare an action "accounts".`
+	if !slices.ContainsFunc(cfg.Sources, func(s Source) bool { return s.Kind == "esl" }) {
+		severity, remedy = settings.Notice, `An action "accounts" does, with a source "esl".`
+	}
+	tell(severity, cfg.ruleRanges[idleBans[0]], "Bans of accounts without an action",
+		fmt.Sprintf("No action that these rules may use enforces bans of accounts, so their orders are refused: %s. %s", listed(idleBans), remedy))
+}
+
+// lintProtection notes in heard the sources that name the addresses of security.protect, and tells of words
+// without one.
+func (cfg *Config) lintProtection(heard map[string]bool, tell teller) {
+	var idleWords []string
+	var first hcl.Range
+	for _, word := range slices.Sorted(maps.Keys(cfg.protectRanges)) {
+		telling := sourcesOf(cfg, protectWords[word])
+		for _, ref := range telling {
+			heard[ref] = true
+		}
+		if len(telling) == 0 {
+			idleWords = append(idleWords, fmt.Sprintf("%q (a source %q does)", word, namer(word)))
+			first = cmp.Or(first, cfg.protectRanges[word])
+		}
+	}
+	if len(idleWords) > 0 {
+		tell(settings.Notice, first, "Protection without a source",
+			fmt.Sprintf("No enabled source reports the addresses of these words, so they protect none: %s.", strings.Join(idleWords, ", ")))
+	}
 }
 
 // unset says why a rule cannot work with what its sources set in events, in short and in full; "" if it can.
@@ -230,6 +262,16 @@ func (cfg *Config) neverFires(spec *rule.Spec) bool {
 	return !cfg.reports(spec.On, spec.Match) || th != nil && (!cfg.reports(spec.On, th.Then) || th.Concurrent && !cfg.endsCalls(spec.On))
 }
 
+// unreported lists the events that a rule names and that none of its sources reports.
+func (cfg *Config) unreported(spec *rule.Spec) (events []string) {
+	for _, name := range slices.Sorted(maps.Keys(spec.Match.Events())) {
+		if !slices.ContainsFunc(sourcesOf(cfg, name), func(ref string) bool { return slices.Contains(spec.On, ref) }) {
+			events = append(events, name)
+		}
+	}
+	return events
+}
+
 // enforcesAccounts reports whether an action that a rule may use enforces bans of accounts.
 func (cfg *Config) enforcesAccounts(spec *rule.Spec) bool {
 	return slices.ContainsFunc(cfg.Actions, func(a Action) bool {
@@ -237,8 +279,8 @@ func (cfg *Config) enforcesAccounts(spec *rule.Spec) bool {
 	})
 }
 
-// teller is the kind of source that names the addresses of a word of security.protect.
-func teller(word string) string {
+// namer is the kind of source that names the addresses of a word of security.protect.
+func namer(word string) string {
 	if word == "dialogues" {
 		return "sip"
 	}

@@ -28,18 +28,31 @@ import (
 // file that could be read, its Filename names in words what it concerns. The
 // files are what [Print] needs, whether loading succeeded or not.
 func Load(dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
-	return load(disk{}, dir, kinds, environ, true)
+	return whole(load(disk{}, dir, kinds, environ, true))
 }
 
 // LoadRules is [Load] without the tests, which are not read: a mistake in one has no diagnostic.
 func LoadRules(dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
+	return whole(load(disk{}, dir, kinds, environ, false))
+}
+
+// LoadPart is [LoadRules], but the configuration is not nil if there are errors: it has what could be read.
+func LoadPart(dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
 	return load(disk{}, dir, kinds, environ, false)
 }
 
 // LoadFS is [Load] from fsys instead of the machine's disk. Paths, absolute ones
 // too, begin at its root.
 func LoadFS(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, bool)) (*Config, hcl.Diagnostics, Files) {
-	return load(rooted{fsys}, dir, kinds, environ, true)
+	return whole(load(rooted{fsys}, dir, kinds, environ, true))
+}
+
+// whole returns no configuration if there is an error among the diagnostics.
+func whole(cfg *Config, diags hcl.Diagnostics, files Files) (*Config, hcl.Diagnostics, Files) {
+	if diags.HasErrors() {
+		return nil, diags, files
+	}
+	return cfg, diags, files
 }
 
 // A loader builds one configuration and gathers its mistakes.
@@ -92,10 +105,9 @@ func load(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, boo
 		}
 	}
 	diags = tidy(diags, l.files, startOf(dir))
-	if diags.HasErrors() {
-		return nil, diags, l.files
+	if !diags.HasErrors() {
+		l.cfg.used = usedBy(l.cfg.Rules)
 	}
-	l.cfg.used = usedBy(l.cfg.Rules)
 	return l.cfg, diags, l.files
 }
 

@@ -56,7 +56,7 @@ func printed(diag *hcl.Diagnostic, files Files, hidden map[string]bool, width ui
 	switch diag.Severity {
 	case hcl.DiagWarning:
 		kind, hue = "Warning: ", yellow
-	case Notice:
+	case settings.Notice:
 		kind, hue = "Notice: ", bold
 	}
 	var b strings.Builder

@@ -14,7 +14,7 @@ import (
 )
 
 // decodeRules reads the rule blocks, and the tests in them. It skips a rule without an
-// enabled source, and warns once of all of them.
+// enabled source, and tells once of all of them.
 func (l *loader) decodeRules(blocks []*settings.Block) {
 	var first *settings.Block // of those that are skipped
 	var skipped []string
@@ -44,7 +44,7 @@ func (l *loader) decodeRules(blocks []*settings.Block) {
 		l.cfg.Rules = append(l.cfg.Rules, r.spec)
 	}
 	if len(skipped) > 0 {
-		l.root.WarnAt(first.At("on"), "Rules without a source",
+		l.root.NoticeAt(first.At("on"), "Rules without a source",
 			fmt.Sprintf("No source that these rules read is enabled, so they and their tests are skipped: %s.", listed(skipped)))
 	}
 }

@@ -198,6 +198,9 @@ func (b *Block) Check(name, summary string, err error) {
 	}
 }
 
+// Notice is the severity of a diagnostic that is worth knowing, and no warning.
+const Notice = hcl.DiagWarning + 1
+
 // Warn reports what works but is likely not meant.
 func (b *Block) Warn(name, summary, detail string) { b.WarnAt(b.At(name), summary, detail) }
 
@@ -209,6 +212,11 @@ func (b *Block) ErrorAt(rng hcl.Range, summary, detail string) {
 // WarnAt is [Block.Warn] at a range.
 func (b *Block) WarnAt(rng hcl.Range, summary, detail string) {
 	b.diags = append(b.diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail, Subject: &rng})
+}
+
+// NoticeAt reports what follows from a choice of the operator, at a range.
+func (b *Block) NoticeAt(rng hcl.Range, summary, detail string) {
+	b.diags = append(b.diags, &hcl.Diagnostic{Severity: Notice, Summary: summary, Detail: detail, Subject: &rng})
 }
 
 // At is the range of an attribute's value, or of the block's header.

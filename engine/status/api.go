@@ -36,7 +36,7 @@ type Done struct {
 	Target   ban.Target       `json:"target"`             // of the ban or trust that was changed
 	Applied  bool             `json:"applied"`            // the kernel agrees, or for an account the switch
 	Why      string           `json:"why,omitempty"`      // why it does not
-	Until    time.Time        `json:"expiresAt,omitzero"` // of what is in force now; absent: it does not end, or nothing is in force
+	Until    time.Time        `json:"expiresAt,omitzero"` // of what is in force now: the ban, the trust, or the grace of an unban; absent: it does not end, or nothing is in force
 	Unbanned List[ban.Target] `json:"unbanned"`           // the targets of the bans that ended
 }
 
@@ -55,7 +55,7 @@ type Result struct {
 // Cleared is the answer to an order to end many bans.
 type Cleared struct {
 	Status   string `json:"status"`        // "success"
-	Message  string `json:"message"`       // "bans ended: 12"
+	Message  string `json:"message"`       // "bans ended: 12"; and the ban of a network around it that stays
 	Unbanned int    `json:"unbanned"`      // how many bans ended
 	Applied  bool   `json:"applied"`       // the kernel agrees, and for accounts the switch
 	Why      string `json:"why,omitempty"` // why it does not
@@ -68,10 +68,10 @@ type KernelPage struct {
 	More List[Kernel] `json:"more"`
 }
 
-// A Diagnostic is a mistake in the rule files, or a warning.
+// A Diagnostic is a mistake in the rule files, a warning or a notice.
 type Diagnostic struct {
-	Severity string `json:"severity"` // "error" or "warning"
+	Severity string `json:"severity"` // "error", "warning" or "notice"
 	Summary  string `json:"summary"`  // what is wrong
 	Detail   string `json:"detail"`   // what to do about it
-	Where    string `json:"where"`    // "rules.d/00-site.hcl:4,3"; "" if it is in no file
+	Where    string `json:"where"`    // "rules.d/00-site.hcl:4:3"; "" if it is in no file
 }

@@ -7,6 +7,7 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/history"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/status"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -21,8 +22,11 @@ func (d *Daemon) reload(ctx context.Context) ([]status.Diagnostic, error) {
 	var found []status.Diagnostic
 	for _, diag := range diags {
 		level, severity := slog.LevelError, "error"
-		if diag.Severity == hcl.DiagWarning {
+		switch diag.Severity {
+		case hcl.DiagWarning:
 			level, severity = slog.LevelWarn, "warning"
+		case settings.Notice:
+			level, severity = slog.LevelInfo, "notice"
 		}
 		d.log.Log(ctx, level, "rules", "what", diag.Summary, "detail", diag.Detail, "where", where(diag))
 		found = append(found, status.Diagnostic{Severity: severity, Summary: diag.Summary, Detail: diag.Detail, Where: where(diag)})
@@ -57,12 +61,12 @@ func (d *Daemon) refuse(ctx context.Context, err error) error {
 	return err
 }
 
-// where is the place of a diagnostic: "rules.d/10-guessing.hcl:14,3".
+// where is the place of a diagnostic: "rules.d/10-guessing.hcl:14:3".
 func where(d *hcl.Diagnostic) string {
 	if d.Subject == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s:%d,%d", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
+	return fmt.Sprintf("%s:%d", settings.Where(*d.Subject), d.Subject.Start.Column)
 }
 
 // requestReload reloads for the admin listener, from any goroutine.

@@ -91,6 +91,16 @@ func TestPackageDebian(t *testing.T) {
 	}
 	c.write(confRules+"50-mine.hcl", atOnce)
 
+	// An upgrade starts no guard that the operator has stopped.
+	c.ok("systemctl stop freeswitch-security")
+	if out := c.install(v2); !strings.Contains(out, "is stopped, and stays so") {
+		t.Errorf("an upgrade while it is stopped: %s", out)
+	}
+	if out, err := c.run("systemctl is-active freeswitch-security"); err == nil {
+		t.Errorf("an upgrade started what was stopped: %s", out)
+	}
+	c.ok("systemctl start freeswitch-security")
+
 	// A removal leaves settings and state, and nothing in the kernel; a new installation bans again.
 	c.ok("apt-get remove -y freeswitch-security")
 	if chains := c.firewall(); strings.Contains(strings.ToLower(chains), "freeswitch") {
@@ -100,7 +110,13 @@ func TestPackageDebian(t *testing.T) {
 	c.install(v2)
 	c.banned("198.18.0.2")
 
-	c.ok("apt-get purge -y freeswitch-security")
+	// Neither a mistake in the rules nor a process of the user hinders the purge.
+	c.append(confRules+"50-mine.hcl", "rule\n")
+	c.ok("setpriv --reuid=freeswitch-security --clear-groups sleep infinity >/dev/null 2>&1 & echo $! >/root/sleeper")
+	if out := c.ok("apt-get purge -y freeswitch-security"); !strings.Contains(out, "the user stays") {
+		t.Errorf("a purge while a process of the user runs: %s", out)
+	}
+	c.ok("kill $(cat /root/sleeper); while kill -0 $(cat /root/sleeper) 2>/dev/null; do :; done; userdel freeswitch-security")
 	c.nothingLeft()
 }
 
@@ -128,7 +144,7 @@ func TestPackageRPM(t *testing.T) {
 		t.Errorf("config files %q, want %q", conf, want)
 	}
 	scripts := mustRun(t, "rpm", "-qp", "--scripts", rpm)
-	for _, part := range []string{"systemd-sysusers", "withdraw --rules", "daemon-reload"} {
+	for _, part := range []string{"systemd-sysusers", "freeswitch-security.start", "withdraw --rules", "daemon-reload"} {
 		if !strings.Contains(scripts, part) {
 			t.Errorf("the scripts lack %q:\n%s", part, scripts)
 		}

@@ -163,7 +163,7 @@ func TestBrokenRulesAreRefused(t *testing.T) {
 		eventually(t, 5*time.Second, answer, func() bool { return strings.Contains(d.said.String(), answer) })
 	}
 	hup("reload refused")
-	if said := d.said.String(); !strings.Contains(said, `There is no field \"evnt\"`) || !strings.Contains(said, "rules.hcl:12,") {
+	if said := d.said.String(); !strings.Contains(said, `There is no field \"evnt\"`) || !strings.Contains(said, "rules.hcl:12:") {
 		t.Errorf("the mistake is not in the log:\n%s", said)
 	}
 	if err := d.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
@@ -180,6 +180,45 @@ func TestBrokenRulesAreRefused(t *testing.T) {
 	eventually(t, 5*time.Second, "the new trust ends the ban", func() bool { return !inSet("198.18.0.1") })
 	d.write(failure("198.18.1.1"))
 	eventually(t, 5*time.Second, "the new rules ban", func() bool { return inSet("198.18.1.1") })
+}
+
+// TestWithdraw takes the bans out of the kernel after the guard has stopped, also with mistakes in the rules,
+// and with rule files that cannot be read at all. While a guard runs it changes nothing.
+func TestWithdraw(t *testing.T) {
+	d := prepare(t, ``, atOnce)
+	for _, c := range []struct {
+		name, mistake string
+		exit          int
+	}{
+		{"no mistake", "", 0},
+		{"a rule with a mistake", "rule \"half\" {}\n", 1},
+		{"a file that does not parse", "rule \"half\" {", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d.rules(``, atOnce)
+			d.start()
+			d.write(burst(120, 1)) // a set, and the next start takes it over
+			eventually(t, 10*time.Second, "all are in the kernel", func() bool { return members(t) >= 120 })
+			withdraw := func() (int, string) {
+				cmd := exec.Command(binary, "withdraw", "--rules", filepath.Join(d.dir, "rules.d"))
+				out, _ := cmd.CombinedOutput()
+				return cmd.ProcessState.ExitCode(), string(out)
+			}
+			if exit, out := withdraw(); exit != 2 || !strings.Contains(out, "is using it") || members(t) < 120 {
+				t.Errorf("while it runs: exit status %d, %s", exit, out)
+			}
+			d.rules(``, atOnce+c.mistake)
+			d.stop(syscall.SIGTERM)
+			if exit, out := withdraw(); exit != c.exit {
+				t.Errorf("exit status %d, want %d: %s", exit, c.exit, out)
+			}
+			for _, args := range [][]string{{"iptables", "-S"}, {"ip6tables", "-S"}, {"ipset", "list", "-n"}} {
+				if out, err := exec.Command(args[0], args[1:]...).Output(); err != nil || strings.Contains(strings.ToLower(string(out)), "freeswitch") {
+					t.Errorf("%s, %v: left is\n%s", args, err, out)
+				}
+			}
+		})
+	}
 }
 
 // TestMeddling changes the firewall in every way that a person or a program might, and demands
