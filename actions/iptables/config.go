@@ -162,7 +162,17 @@ func parseHook(s string) (hook, error) {
 	case h.chain == "OUTPUT" || h.chain == "POSTROUTING":
 		return h, fmt.Errorf("%q has packets that this host sends; bans are by source address", s)
 	case slices.Contains(settings.ReservedChains, h.chain) && !slices.Contains(builtin, h.chain):
-		return h, fmt.Errorf("%q: table %s has no chain %s", s, h.table, h.chain)
+		var others []string
+		for _, table := range []string{"filter", "mangle", "raw"} {
+			if slices.Contains(builtins[table], h.chain) {
+				others = append(others, strconv.Quote(hook{table, h.chain}.String()))
+			}
+		}
+		hint := ""
+		if len(others) > 0 {
+			hint = "; write " + strings.Join(others, " or ")
+		}
+		return h, fmt.Errorf("%q: table %s has no chain %s%s", s, h.table, h.chain, hint)
 	case slices.Contains(chains, h.chain):
 	case mistyped != "":
 		return h, fmt.Errorf("%q: table %s has no chain %s; did you mean %q?", s, h.table, h.chain, mistyped)

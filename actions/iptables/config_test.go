@@ -70,7 +70,7 @@ func TestConfigDiagnostics(t *testing.T) {
 		`hooks = []`:                                        `at least one chain`,
 		`hooks = ["OUTPUT"]`:                                `that this host sends`,
 		`hooks = ["nat/PREROUTING"]`:                        `filter, raw or mangle`,
-		`hooks = ["PREROUTING"]`:                            `has no chain PREROUTING`,
+		`hooks = ["PREROUTING"]`:                            `has no chain PREROUTING; write "mangle/PREROUTING" or "raw/PREROUTING"`,
 		`hooks = ["INPT"]`:                                  `did you mean "INPUT"?`,
 		`hooks = ["input"]`:                                 `did you mean "INPUT"?`,
 		`hooks = ["filter/DOCKER_USER"]`:                    `did you mean "DOCKER-USER"?`,

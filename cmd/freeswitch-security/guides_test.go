@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -107,53 +108,57 @@ func TestGuideForm(t *testing.T) {
 	}
 }
 
-// TestClusterSample loads the sample for several nodes beside the shipped rules.
-func TestClusterSample(t *testing.T) {
+// loadSample loads a sample beside the shipped rules, as one of their files. It demands that check has no
+// warning: what a sample leaves out may be told of, but there is nothing to do.
+func loadSample(t *testing.T, path, as string) *config.Config {
+	t.Helper()
 	dir := t.TempDir()
-	rules, err := filepath.Glob(shippedRules + "/*.hcl")
-	if err != nil || len(rules) == 0 {
-		t.Fatalf("no shipped rules: %v", err)
+	if err := os.CopyFS(dir, os.DirFS(shippedRules)); err != nil {
+		t.Fatal(err)
 	}
-	for _, path := range append(rules, samples+"/ha/cluster.hcl") {
-		text := readGuide(t, path)
-		if filepath.Base(path) == "00-site.hcl" {
-			text = strings.Replace(text, "\nadmin {}\n", "\n", 1) // as the guide says
-		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(path)), []byte(text), 0o600); err != nil {
+	site := filepath.Join(dir, "00-site.hcl")
+	text := readGuide(t, site)
+	if strings.HasPrefix(path, "ha/") {
+		text = strings.Replace(text, "\nadmin {}\n", "\n", 1) // as the guide says
+	}
+	for _, file := range [][2]string{{site, text}, {filepath.Join(dir, as), readGuide(t, filepath.Join(samples, path))}} {
+		if err := os.WriteFile(file[0], []byte(file[1]), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	cfg, diags, _ := config.Load(dir, kinds, func(name string) (string, bool) {
-		value, ok := map[string]string{"CLUSTER_TOKEN": strings.Repeat("x", 64)}[name]
-		return value, ok
+		return strings.Repeat("x", 64), !strings.HasPrefix(name, "SECURITY_")
 	})
-	if len(diags) > 0 {
+	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
+	for _, d := range append(diags, config.Lint(cfg)...) {
+		if d.Severity != settings.Notice {
+			t.Error(d)
+		}
+	}
+	return cfg
+}
+
+// TestSamples loads each sample beside the shipped rules.
+func TestSamples(t *testing.T) {
+	if cfg := loadSample(t, "demo/00-site.hcl", "00-site.hcl"); len(cfg.Sources) != 1 {
+		t.Errorf("the demo has %d sources", len(cfg.Sources))
+	}
+	if cfg := loadSample(t, "email/email.hcl", "01-email.hcl"); !slices.ContainsFunc(cfg.Actions, func(a config.Action) bool { return a.Ref == "email.noc" }) {
+		t.Error("no action that sends mails")
+	}
+	cfg := loadSample(t, "ha/cluster.hcl", "05-cluster.hcl")
 	if cfg.Admin.Listen != "192.0.2.1:9443" || cfg.Admin.Token == "" {
 		t.Errorf("listener %q", cfg.Admin.Listen)
 	}
 	if !slices.ContainsFunc(cfg.Sources, func(s config.Source) bool { return s.Ref == "feed.pbx2" }) {
 		t.Error("no feed of the other node")
 	}
-}
-
-// TestFleetSamples loads the sample of each node of a fleet beside the shipped rules.
-func TestFleetSamples(t *testing.T) {
 	for _, node := range []string{"sbc1", "sbc2", "sbc3"} {
-		dir := t.TempDir()
-		if err := os.CopyFS(dir, os.DirFS(shippedRules)); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "05-fleet.hcl"), []byte(readGuide(t, samples+"/fleet/"+node+".hcl")), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cfg, diags, _ := config.Load(dir, kinds, func(name string) (string, bool) { return "x", name == "NATS_PASSWORD" })
-		if len(diags) > 0 {
-			t.Fatal(diags)
-		}
-		if cfg.Fleet.Node != node || cfg.Fleet.User != node || cfg.Fleet.Password != "x" || !strings.HasPrefix(cfg.Fleet.Servers[0], "tls://") {
-			t.Errorf("%+v", cfg.Fleet)
+		f := loadSample(t, "fleet/"+node+".hcl", "05-fleet.hcl").Fleet
+		if f.Node != node || f.User != node || f.Password == "" || !strings.HasPrefix(f.Servers[0], "tls://") {
+			t.Errorf("%+v", f)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -124,18 +125,58 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	if !strings.Contains(s, "/") {
 		addr, err := netip.ParseAddr(s)
 		if err != nil || addr.Zone() != "" {
-			return netip.Prefix{}, fmt.Errorf("%q is not a CIDR or an address, such as \"203.0.113.0/24\" or \"2001:db8::1\"", s)
+			return netip.Prefix{}, notNetwork(s, `a CIDR or an address, such as "203.0.113.0/24" or "2001:db8::1"`)
 		}
 		addr = addr.Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is not a CIDR, such as \"203.0.113.0/24\" or \"2001:db8::/32\"", s)
+		return netip.Prefix{}, notNetwork(s, `a CIDR, such as "203.0.113.0/24" or "2001:db8::/32"`)
 	}
 	const mappedBits = 96 // the length of ::ffff:0:0/96, in which IPv4 is mapped
 	if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= mappedBits {
 		return netip.PrefixFrom(addr.Unmap(), prefix.Bits()-mappedBits), nil
 	}
 	return prefix, nil
+}
+
+// notNetwork says that a text is no network, and what to write if it is one in the form of another program.
+func notNetwork(s, want string) error {
+	prefix := inOtherForm(strings.ReplaceAll(s, " ", ""))
+	switch {
+	case !prefix.IsValid():
+		return fmt.Errorf("%q is not %s", s, want)
+	case prefix.IsSingleIP():
+		return fmt.Errorf("%q is not an address: write %q", s, prefix.Addr())
+	}
+	return fmt.Errorf("%q is not a CIDR: write %q", s, prefix.Masked())
+}
+
+// inOtherForm reads 192.0.2.*, 192.0.2.0/255.255.255.0, 192.0.2.1:5060 and what has blanks in it; it is invalid
+// for others.
+func inOtherForm(s string) netip.Prefix {
+	if prefix, err := netip.ParsePrefix(s); err == nil {
+		return prefix
+	}
+	address, text, _ := strings.Cut(s, "/")
+	addr, _ := netip.ParseAddr(address)
+	if mask, err := netip.ParseAddr(text); err == nil && mask.Is4() && addr.Is4() {
+		if ones, bits := net.IPMask(mask.AsSlice()).Size(); bits > 0 {
+			return netip.PrefixFrom(addr, ones)
+		}
+	}
+	if endpoint, err := netip.ParseAddrPort(s); err == nil {
+		return netip.PrefixFrom(endpoint.Addr(), endpoint.Addr().BitLen())
+	}
+	parts := strings.Split(s, ".")
+	for len(parts) > 1 && parts[len(parts)-1] == "*" {
+		parts = parts[:len(parts)-1]
+	}
+	if n := len(parts); n < 4 && s != parts[0] {
+		if addr, err := netip.ParseAddr(strings.Join(parts, ".") + strings.Repeat(".0", 4-n)); err == nil {
+			return netip.PrefixFrom(addr, 8*n)
+		}
+	}
+	return netip.Prefix{}
 }
