@@ -61,9 +61,8 @@ func (a *app) unban() *cobra.Command {
 		Short:   "End the bans of addresses, networks, endpoints and accounts",
 		Long: `End every ban that covers a target, and those of endpoints in it, on all nodes
 of a fleet; --here: at this one, until its next ban or unban. The ban of a
-network around it ends entirely. --all ends the bans within networks and not
-those of networks around them, or all bans; without a terminal to ask at it
-needs --yes. - reads from standard input.
+network around it ends entirely. --all ends all bans, or those within networks
+and none around; without a terminal it needs --yes. - reads standard input.
 
 Exit status: 0 none is banned any longer; 1 one was refused; 2 it failed.`,
 		Example: "  freeswitch-security unban 203.0.113.7 --grace 1h",

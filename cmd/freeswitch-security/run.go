@@ -85,9 +85,9 @@ func (a *app) withdraw() *cobra.Command {
 		Long: `Take what the actions have put in force out again, while the guard is stopped:
 of the kernel the chain, the jumps to it and the sets. Foreign rules stay, and
 with them the chain that they are in. The state is kept, so the next run bans
-again. The removal of a package does this. Mistakes in the rules are no obstacle:
-what can be read of them is withdrawn, and without a readable action "iptables"
-the chain of security.iptables_chain with its sets.
+again. The removal of a package does this. Of rules with mistakes it takes what
+can be read; without an action "iptables" in that, the chain FREESWITCH, or that
+of security.iptables_chain.
 
 Exit status: 0 nothing is in force; 1 the same, as far as rules with mistakes
 tell; 2 something may still be in force, or the guard is running.`,
