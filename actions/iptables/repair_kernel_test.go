@@ -356,8 +356,23 @@ func TestKernelForeignSet(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	a := k.action(`ipset_above = 10`) // few bans are rules, until there are more: the set is in the way then
+	k.resync(a, bans[:5]...)
+	var more []ban.Change
+	for _, b := range bans[5:] {
+		more = append(more, bannedBan(b))
+	}
+	if err := a.Apply(t.Context(), ban.BatchOf(time.Now(), more...)); err != nil {
+		t.Error(err)
+	}
+	if n := len(k.chain("iptables")); n != 20 {
+		t.Errorf("%d rules after more bans", n)
+	}
+	if d, err := a.Resync(t.Context(), slices.Values(bans)); err != nil || !strings.Contains(strings.Join(d.Notes, "\n"), "remove it (ipset destroy freeswitch-blocked)") {
+		t.Errorf("%+v, %v", d, err)
+	}
 	k.sh("ipset", "destroy", "freeswitch-blocked")
-	a := k.action(`ipset_above = 10`)
+	a = k.action(`ipset_above = 10`)
 	k.resync(a, bans...)
 	k.wantChain("iptables", "-m set --match-set freeswitch-blocked src -j DROP")
 }

@@ -1,8 +1,9 @@
 package config
 
 import (
+	"encoding/binary"
 	"fmt"
-	"net"
+	"math/bits"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -162,7 +163,8 @@ func inOtherForm(s string) netip.Prefix {
 	address, text, _ := strings.Cut(s, "/")
 	addr, _ := netip.ParseAddr(address)
 	if mask, err := netip.ParseAddr(text); err == nil && mask.Is4() && addr.Is4() {
-		if ones, bits := net.IPMask(mask.AsSlice()).Size(); bits > 0 {
+		m := binary.BigEndian.Uint32(mask.AsSlice())
+		if ones := bits.LeadingZeros32(^m); m == ^uint32(0)<<(32-ones) {
 			return netip.PrefixFrom(addr, ones)
 		}
 	}

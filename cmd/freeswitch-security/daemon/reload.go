@@ -7,7 +7,6 @@ import (
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/history"
-	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/status"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -21,12 +20,12 @@ func (d *Daemon) reload(ctx context.Context) ([]status.Diagnostic, error) {
 	cfg, diags := d.options.Reload()
 	var found []status.Diagnostic
 	for _, diag := range diags {
-		level, severity := slog.LevelError, "error"
+		level, severity := slog.LevelInfo, "notice"
 		switch diag.Severity {
+		case hcl.DiagError:
+			level, severity = slog.LevelError, "error"
 		case hcl.DiagWarning:
 			level, severity = slog.LevelWarn, "warning"
-		case settings.Notice:
-			level, severity = slog.LevelInfo, "notice"
 		}
 		d.log.Log(ctx, level, "rules", "what", diag.Summary, "detail", diag.Detail, "where", where(diag))
 		found = append(found, status.Diagnostic{Severity: severity, Summary: diag.Summary, Detail: diag.Detail, Where: where(diag)})
@@ -66,7 +65,7 @@ func where(d *hcl.Diagnostic) string {
 	if d.Subject == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s:%d", settings.Where(*d.Subject), d.Subject.Start.Column)
+	return fmt.Sprintf("%s:%d:%d", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
 }
 
 // requestReload reloads for the admin listener, from any goroutine.
