@@ -25,11 +25,12 @@ type Action struct {
 
 	mu       sync.Mutex // guards all below
 	waiting  digest
-	sending  *message  // nil: none was composed
-	retryAt  time.Time // not before
-	mailedAt time.Time // when the last mail was taken or refused
-	lost     int       // changes that no mail has told, not even their number
-	seen     uint64    // Seq of the latest change
+	sending  *message   // nil: none was composed
+	late     []*message // other recipients have them; at most maxLate
+	retryAt  time.Time  // not before
+	mailedAt time.Time  // when the last mail was taken or refused
+	lost     int        // changes that no mail has told, not even their number
+	seen     uint64     // Seq of the latest change
 	delivery status.Delivery
 }
 
@@ -69,6 +70,7 @@ const (
 	firstRetry   = 5 * time.Second
 	longestRetry = 5 * time.Minute
 	lastAttempt  = 3 * time.Second // the time allowed for mails at the end
+	maxLate      = 20
 )
 
 // Serve sends what Apply notes until ctx ends, and then what waits within lastAttempt. It is called once.
@@ -79,31 +81,34 @@ func (a *Action) Serve(ctx context.Context) {
 	for ctx.Err() == nil {
 		m, wait := a.next(time.Now())
 		if m == nil {
-			rest(ctx, wait, a.woken)
+			plugin.Rest(ctx, wait, a.woken)
 			continue
 		}
-		a.settle(m, a.config.send(sending, m.msg), time.Now())
+		a.settle(m, a.config.send(sending, m.msg, m.to), time.Now())
 	}
 	a.end(sending)
 }
 
-// rest waits until ctx ends, woken receives, or wait is over; 0 waits without end.
-func rest(ctx context.Context, wait time.Duration, woken <-chan struct{}) {
-	var over <-chan time.Time
-	if wait > 0 {
-		over = time.After(wait)
-	}
-	select {
-	case <-ctx.Done():
-	case <-woken:
-	case <-over:
-	}
-}
-
-// next returns the mail to be sent, or how long to wait for it; 0: until woken.
+// next returns the mail to be sent, or how long to wait for it; 0: until woken. A new one comes before those that are late.
 func (a *Action) next(now time.Time) (*message, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	m, wait := a.nextNew(now)
+	for _, late := range a.late {
+		if m != nil {
+			break
+		}
+		if until := late.retryAt.Sub(now); until <= 0 {
+			m = late
+		} else if wait == 0 || until < wait {
+			wait = until
+		}
+	}
+	return m, wait
+}
+
+// nextNew is next for mails that no recipient has. The mutex is held.
+func (a *Action) nextNew(now time.Time) (*message, time.Duration) {
 	if m := a.sending; m != nil && now.Sub(m.formed) >= a.config.giveUp {
 		a.drop(m, "older than give_up")
 		a.sending = nil
@@ -139,6 +144,10 @@ func (a *Action) compose(now time.Time) {
 func (a *Action) settle(m *message, err error, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if m.to != nil {
+		a.settleLate(m, err, now)
+		return
+	}
 	if err == nil || errors.Is(err, errPartly) {
 		if a.delivery.Failures > 0 {
 			a.log().Info("mail delivered again", "failures", a.delivery.Failures)
@@ -153,20 +162,50 @@ func (a *Action) settle(m *message, err error, now time.Time) {
 		a.delivery.Delivered += uint64(m.total)
 		a.delivery.Failures, a.delivery.Error = 0, text
 		a.sending, a.mailedAt, a.retryAt = nil, now, time.Time{}
+		if f, ok := errors.AsType[*failure](err); ok && len(f.later) > 0 {
+			m.to, m.tries, m.retryAt = f.later, 1, retryAt(1, now)
+			a.late = append(a.late, m)
+			a.late = a.late[max(0, len(a.late)-maxLate):] // status has told of it
+		}
 		return
 	}
 	a.delivery.Failed++
 	a.delivery.Failures++
 	a.delivery.Error = err.Error()
-	doublings := min(a.delivery.Failures-1, 10) // more could overflow
-	pause := min(firstRetry<<doublings, longestRetry)
-	a.retryAt = now.Add(pause/2 + rand.N(pause/2))
+	a.retryAt = retryAt(a.delivery.Failures, now)
 	if errors.Is(err, errRefused) {
 		a.drop(m, "the server refuses the mail")
 		a.sending, a.mailedAt = nil, now
 	} else if a.delivery.Failures == 1 {
 		a.log().Warn("mail not delivered", "err", err)
 	}
+}
+
+// settleLate is settle for a mail that other recipients have. The mutex is held.
+func (a *Action) settleLate(m *message, err error, now time.Time) {
+	if f, ok := errors.AsType[*failure](err); ok || err == nil {
+		m.to = nil // it is delivered, or refused
+		if ok {
+			m.to = f.later
+		}
+	}
+	m.tries++
+	m.retryAt = retryAt(m.tries, now)
+	if len(m.to) > 0 && m.retryAt.Sub(m.formed) < a.config.giveUp {
+		return
+	}
+	a.late = slices.DeleteFunc(a.late, func(one *message) bool { return one == m })
+	if err != nil {
+		a.log().Warn("mail not delivered to all recipients", "err", err)
+	} else if len(a.late) == 0 && a.delivery.Failures == 0 {
+		a.delivery.Error = ""
+	}
+}
+
+// retryAt is the time of the attempt after so many that failed.
+func retryAt(failures int, now time.Time) time.Time {
+	pause := min(firstRetry<<min(failures-1, 10), longestRetry) // more doublings could overflow
+	return now.Add(pause/2 + rand.N(pause/2))
 }
 
 // drop counts the changes of a mail that will not be delivered. The mutex is held.
@@ -184,7 +223,7 @@ func (a *Action) end(ctx context.Context) {
 			return
 		}
 		if !failing {
-			a.settle(m, a.config.send(ctx, m.msg), time.Now())
+			a.settle(m, a.config.send(ctx, m.msg, nil), time.Now())
 			continue
 		}
 		a.mu.Lock()
@@ -234,5 +273,5 @@ func (a *Action) Send(ctx context.Context, l Letter, host string, now time.Time)
 	c := &a.config
 	m := newMail(c.from, c.to, cut(line(l.Subject), maxSubject), l.Text, host, now)
 	m.AttachReadSeeker(l.Name, bytes.NewReader(l.File), mail.WithFileContentType(mail.TypeTextHTML))
-	return c.send(ctx, m)
+	return c.send(ctx, m, nil)
 }

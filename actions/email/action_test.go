@@ -43,7 +43,7 @@ func attempt(t *testing.T, a *Action, now time.Time) bool {
 	if m == nil {
 		return false
 	}
-	a.settle(m, a.config.send(t.Context(), m.msg), now)
+	a.settle(m, a.config.send(t.Context(), m.msg, m.to), now)
 	return true
 }
 
@@ -327,6 +327,48 @@ func TestRefusedRecipient(t *testing.T) {
 	}
 }
 
+// TestLateRecipient: a recipient that the server does not take now gets the mail later, alone, and delays no other mail.
+func TestLateRecipient(t *testing.T) {
+	t.Parallel()
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	a := actionAt(t, s)
+	greylist := &smtp.SMTPError{Code: 450, Message: "greylisted"}
+	s.Refuse("noc@example.org", greylist)
+	apply(t, a, alert(1, "first"))
+	now := time.Now().Add(gather)
+	attempt(t, a, now)
+	if m, wait := a.next(now); m != nil || wait <= 0 || wait > firstRetry || !strings.Contains(problem(a), "450") {
+		t.Errorf("%+v in %s: %s", m, wait, problem(a))
+	}
+	apply(t, a, alert(2, "second"))
+	now = now.Add(a.config.digest + gather)
+	attempt(t, a, now) // the second mail to one
+	attempt(t, a, now) // the first to the other one: not yet
+	if len(s.Taken()) != 2 || !strings.Contains(s.Last(t).Text, "second") {
+		t.Errorf("%+v", s.Taken())
+	}
+	s.Refuse("noc@example.org", nil)
+	now = now.Add(longestRetry)
+	for attempt(t, a, now) {
+	}
+	all := s.Taken()
+	if len(all) != 4 || problem(a) != "" {
+		t.Fatalf("%d mails, %s", len(all), problem(a))
+	}
+	for i, m := range all[2:] {
+		if !slices.Equal(m.To, []string{"noc@example.org"}) || m.Text != all[i].Text || m.Header.Get("Message-Id") != all[i].Header.Get("Message-Id") {
+			t.Errorf("%q %q", m.To, m.Text)
+		}
+	}
+	s.Refuse("noc@example.org", greylist)
+	apply(t, a, alert(3, "third"))
+	now = now.Add(a.config.digest + gather)
+	attempt(t, a, now)
+	if attempt(t, a, now.Add(a.config.giveUp)); len(a.late) != 0 || a.Report(t.Context()).Delivery.Dropped != 0 {
+		t.Errorf("%d mails are late", len(a.late))
+	}
+}
+
 // TestLetter sends a text with a file, and says which recipients do not get it.
 func TestLetter(t *testing.T) {
 	t.Parallel()
@@ -361,7 +403,7 @@ func TestSlowServer(t *testing.T) {
 	apply(t, a, alert(1, "r"))
 	m, _ := a.next(time.Now().Add(gather))
 	failed := make(chan error)
-	go func() { failed <- a.config.send(t.Context(), m.msg) }()
+	go func() { failed <- a.config.send(t.Context(), m.msg, m.to) }()
 	for n := range 1000 {
 		apply(t, a, alert(n+2, "r"))
 	}

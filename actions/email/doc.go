@@ -35,7 +35,8 @@
 // 5 min. A 5xx answer to the mail itself drops it: what an attacker wrote may look like spam, and must not stop the mails that follow.
 //
 // Recipients. A mail goes to all recipients that the server accepts. One that it refuses does not get that mail, and is a problem
-// in the status until a mail reaches all. If the server refuses all, the mail is dropped, or retried if one of the answers is 4xx.
+// in the status until a mail reaches all. If the answer is 4xx, such as that of a greylist, the mail is sent to that recipient again,
+// until give_up or the end: at most the newest 20 mails, and none delays a new one. If the server refuses all, the mail is dropped, or retried if one of the answers is 4xx.
 //
 // The end. When the guard ends, and when a reload changes the block, what waits is sent within three seconds. A mail that the server
 // has not taken by then, and each mail if the last attempt failed, is dropped.

@@ -22,6 +22,10 @@ type message struct {
 	digest
 	formed time.Time
 	msg    *mail.Msg
+
+	to      []string // only these recipients; nil: all
+	tries   int      // for them
+	retryAt time.Time
 }
 
 // compose makes the mail of a digest.

@@ -29,8 +29,9 @@ var (
 
 // A failure is what the server said, and what it means: errRefused or errPartly.
 type failure struct {
-	text string
-	kind error
+	text  string
+	kind  error
+	later []string // with errPartly: the recipients that a later attempt may reach
 }
 
 func (f *failure) Error() string { return f.text + ": " + f.kind.Error() }
@@ -39,14 +40,15 @@ func (f *failure) Unwrap() error { return f.kind }
 // judge returns a failure if the answer of a server says that no later attempt would succeed.
 func judge(err error) error {
 	if answer, ok := errors.AsType[*textproto.Error](err); ok && answer.Code >= 500 {
-		return &failure{answer.Error(), errRefused}
+		return &failure{text: answer.Error(), kind: errRefused}
 	}
 	return err
 }
 
-// send sends a mail to the recipients that the server accepts, within the time of an attempt. It fails with errPartly
-// if there are others too, and with errRefused if no later attempt would succeed. Errors have no secrets.
-func (c *config) send(ctx context.Context, m *mail.Msg) error {
+// send sends a mail to the recipients that the server accepts, within the time of an attempt: of those in to, or of the mail
+// if that is empty. It fails with errPartly if there are others too, and with errRefused if no later attempt would succeed.
+// Errors have no secrets.
+func (c *config) send(ctx context.Context, m *mail.Msg, to []string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	client, err := mail.NewClient(c.host, c.options(ctx)...)
@@ -55,46 +57,46 @@ func (c *config) send(ctx context.Context, m *mail.Msg) error {
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err == nil {
-		err = transact(session, m)
+		err = transact(session, m, to)
 		_ = client.CloseWithSMTPClient(session) // the server has answered, or never will
 	}
 	if err == nil {
 		return nil
 	}
 	if f, ok := errors.AsType[*failure](err); ok {
-		return &failure{c.redact(f.text), f.kind}
+		return &failure{c.redact(f.text), f.kind, f.later}
 	}
 	return errors.New(c.redact(err.Error()))
 }
 
 // transact passes a mail to the server. The library would give it to all recipients or to none.
-func transact(s *smtp.Client, m *mail.Msg) error {
+func transact(s *smtp.Client, m *mail.Msg, to []string) error {
 	from, err := m.GetSender(false)
-	if err != nil {
-		return err
+	if err == nil && len(to) == 0 {
+		to, err = m.GetRecipients()
 	}
-	to, err := m.GetRecipients()
 	if err != nil {
 		return err
 	}
 	if err := s.Mail(from); err != nil {
 		return judge(err)
 	}
-	var left []string // recipients that are not accepted, and why
-	later := false
+	var left, later []string // recipients that are not accepted, and why; those that may be later
 	for _, one := range to {
 		if err := s.Rcpt(one); err != nil {
 			left = append(left, one+": "+err.Error())
-			later = later || !errors.Is(judge(err), errRefused)
+			if !errors.Is(judge(err), errRefused) {
+				later = append(later, one)
+			}
 		}
 	}
 	why := strings.Join(left, "; ")
 	switch {
 	case len(left) < len(to):
-	case later:
+	case len(later) > 0:
 		return errors.New(why)
 	default:
-		return &failure{why, errRefused}
+		return &failure{text: why, kind: errRefused}
 	}
 	w, err := s.Data()
 	if err != nil {
@@ -107,7 +109,7 @@ func transact(s *smtp.Client, m *mail.Msg) error {
 		return judge(err)
 	}
 	if len(left) > 0 {
-		return &failure{why, errPartly}
+		return &failure{why, errPartly, later}
 	}
 	return nil
 }

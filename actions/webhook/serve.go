@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/plugin"
 )
 
 // The pauses between two attempts.
@@ -24,7 +25,7 @@ func (a *Action) Serve(ctx context.Context) {
 	for ctx.Err() == nil {
 		g, wait := a.next()
 		if g == nil {
-			rest(ctx, wait, a.woken)
+			plugin.Rest(ctx, wait, a.woken)
 			continue
 		}
 		a.prepare(g)
@@ -33,21 +34,8 @@ func (a *Action) Serve(ctx context.Context) {
 			return
 		}
 		if pause := a.settle(g, r); pause > 0 {
-			rest(ctx, pause, nil)
+			plugin.Rest(ctx, pause, nil)
 		}
-	}
-}
-
-// rest waits until ctx ends, woken receives, or wait is over; 0 waits without end.
-func rest(ctx context.Context, wait time.Duration, woken <-chan struct{}) {
-	var over <-chan time.Time
-	if wait > 0 {
-		over = time.After(wait)
-	}
-	select {
-	case <-ctx.Done():
-	case <-woken:
-	case <-over:
 	}
 }
 

@@ -154,7 +154,7 @@ func (f *follower) connect(ctx context.Context) {
 			pause = maxPause
 		}
 		pause -= rand.N(pause / 4) // so that many hosts do not reconnect together
-		sleep(ctx, max(minRest, time.Until(begun.Add(pause))))
+		plugin.Rest(ctx, max(minRest, time.Until(begun.Add(pause))), nil)
 	}
 }
 
@@ -223,12 +223,4 @@ func (f *follower) byEvents(at time.Time) time.Time {
 		return at
 	}
 	return at.Add(f.stamp.Add(time.Since(f.stamped)).Sub(at).Round(zoneStep))
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
 )
 
@@ -117,7 +118,7 @@ func (l *lister) run(ctx context.Context) {
 			}
 		}
 		l.progress.warn("listing", severity, fault)
-		sleep(ctx, listPause)
+		plugin.Rest(ctx, listPause, nil)
 	}
 }
 
