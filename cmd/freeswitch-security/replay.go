@@ -93,7 +93,7 @@ func (a *app) runReplay(ctx context.Context, f *replayFlags, args []string) erro
 	}
 	sum := summary{start: time.Now(), events: map[netip.Addr]int{}, rules: map[string]*ruleSum{}}
 	if f.report != "" {
-		sum.past = history.New(history.Settings{Days: replayDays, Masked: cfg.History.Masked})
+		sum.past = history.Recorded(history.Settings{Days: replayDays, Masked: cfg.History.Masked})
 		sum.past.SetPlaces(cfg.PlaceOf)
 	}
 	var printing error // the first failure to print; it ends the replay

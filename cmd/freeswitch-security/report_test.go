@@ -67,6 +67,9 @@ func TestReplayReport(t *testing.T) {
 	if len(page) > 1<<20 {
 		t.Errorf("%d bytes", len(page))
 	}
+	if bars := bytes.Count(page, []byte(`<g class="bar">`)); bars < 30 {
+		t.Errorf("%d bars: the attack has no shape", bars)
+	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}

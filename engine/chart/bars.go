@@ -98,7 +98,11 @@ func (d *drawing) From() string { return d.when(0) }
 func (d *drawing) Zone() string { name, _ := d.Start.Zone(); return name }
 
 func (d *drawing) when(bar int) string {
-	return d.Start.Add(time.Duration(bar) * d.Step).Format("2006-01-02 15:04")
+	layout := "2006-01-02 15:04"
+	if d.Step < time.Minute {
+		layout += ":05"
+	}
+	return d.Start.Add(time.Duration(bar) * d.Step).Format(layout)
 }
 
 // stack orders the series, the largest at the bottom, and sums up what they count in each bar.

@@ -38,7 +38,7 @@ func (s *Series) Total() (n uint64) {
 const MaxValues = 1500
 
 // steps are what is chosen as the step of a span without one.
-var steps = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, day, 7 * day}
+var steps = []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, day, 7 * day}
 
 // fewValues is how many values a span without a step has at most.
 const fewValues = 120

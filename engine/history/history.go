@@ -25,7 +25,7 @@ type History struct {
 	places    func(netip.Addr) event.Place
 	now       time.Time // the latest that was counted
 	names     names
-	minutes   ring
+	minutes   ring // of recordings: of ten seconds
 	hours     ring
 	tops      [2]topRing // of hours and of days
 	incidents incidents
@@ -40,6 +40,13 @@ func New(s Settings) *History {
 	h.hours = newRing(time.Hour, 0)
 	h.tops = [2]topRing{newTopRing(time.Hour, topHoursKept), newTopRing(day, 0)}
 	h.keep()
+	return h
+}
+
+// Recorded returns an empty history of recordings, in memory. It counts by ten seconds: recordings may be short.
+func Recorded(s Settings) *History {
+	h := New(s)
+	h.minutes = newRing(10*time.Second, 6*minutesKept)
 	return h
 }
 

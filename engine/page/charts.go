@@ -11,8 +11,11 @@ import (
 	"freeswitch-security/engine/history"
 )
 
-// shownFor is how far back the charts go.
-const shownFor = 24 * time.Hour
+// shownFor is how far back the charts go: the shortest of these with all that happened in the last day.
+var shownFor = []struct {
+	name string
+	time.Duration
+}{{"day", 24 * time.Hour}, {"6 hours", 6 * time.Hour}, {"hour", time.Hour}}
 
 // A picture is what happened in the last day.
 type picture struct {
@@ -23,8 +26,8 @@ type picture struct {
 // topItems bounds the rows of a list.
 const topItems = 8
 
-// tops are the lists of the largest, by the dimensions of the history.
-var tops = map[string]chart.List{
+// lists are those of the largest, by the dimensions of the history.
+var lists = map[string]chart.List{
 	"networks":  {Title: "Attacking networks", Of: "Network", Count: "events"},
 	"countries": {Title: "Attacking countries", Of: "Country", Count: "events"},
 	"accounts":  {Title: "Accounts under attack", Of: "Account", Count: "events"},
@@ -35,16 +38,28 @@ var tops = map[string]chart.List{
 // draw draws the history of the last day; nil: there is none.
 func (p *Page) draw(ctx context.Context) (*picture, error) {
 	now := time.Now().UTC()
-	span, err := p.guard.History(ctx, now.Add(-shownFor), now)
-	if err != nil || span == nil {
-		return nil, err
+	var span *history.Span
+	var tops []history.Top
+	title := ""
+	for i, last := range shownFor {
+		from := now.Add(-last.Duration)
+		if i > 0 && (len(span.Series) == 0 || beginning(span).Before(from)) {
+			break
+		}
+		s, err := p.guard.History(ctx, from, now)
+		if err != nil || s == nil {
+			return nil, err
+		}
+		if span, title = s, " in the last "+last.name; i == 0 {
+			tops = s.Tops
+		}
 	}
 	d := &picture{
-		Events: bars("events", "Events in the last day", "events", span, history.KindEvent),
-		Bans:   bars("bans-by-rule", "Bans in the last day, by rule", "bans", span, string(ban.KindBan)),
+		Events: bars("events", "Events"+title, "events", span, history.KindEvent),
+		Bans:   bars("bans-by-rule", "Bans"+title+", by rule", "bans", span, string(ban.KindBan)),
 	}
-	for _, top := range span.Tops {
-		list, known := tops[top.By]
+	for _, top := range tops {
+		list, known := lists[top.By]
 		if !known {
 			continue
 		}
@@ -55,6 +70,17 @@ func (p *Page) draw(ctx context.Context) (*picture, error) {
 		d.Tops = append(d.Tops, list.HTML())
 	}
 	return d, nil
+}
+
+// beginning returns when the first bar begins that is not empty. The span has a series.
+func beginning(span *history.Span) time.Time {
+	first := len(span.Series[0].Values)
+	for i := range span.Series {
+		if at := slices.IndexFunc(span.Series[i].Values, func(v uint64) bool { return v > 0 }); at >= 0 {
+			first = min(first, at)
+		}
+	}
+	return span.From.Add(time.Duration(first) * time.Duration(span.Step) * time.Second)
 }
 
 // linkOf leads from a network to its page.

@@ -52,7 +52,12 @@ func (w *watchman) Trackers(context.Context, int) ([]status.Tracker, error) {
 	return slices.Clone(w.trackers), nil
 }
 func (w *watchman) History(_ context.Context, from, to time.Time) (*history.Span, error) {
-	return &history.Span{From: from, To: to, Step: 900, Series: w.series, Tops: w.tops}, nil
+	span := &history.Span{From: from, To: to, Step: 900, Tops: w.tops}
+	for _, one := range w.series {
+		one.Values = one.Values[max(0, len(one.Values)-int(to.Sub(from)/(15*time.Minute))):]
+		span.Series = append(span.Series, one)
+	}
+	return span, nil
 }
 func (w *watchman) Masked() bool                { return w.masked }
 func (w *watchman) Caller(*http.Request) Caller { return w.caller }
@@ -160,6 +165,18 @@ func TestHostile(t *testing.T) {
 		if err == nil {
 			w.ban(t, ban.Order{Target: account, Author: bad, Reason: bad})
 		}
+		limit, more := 64_000, 0
+		if len(bad) > 3000 { // the page is full
+			limit, more = 350_000, 2*perPage
+		}
+		for i := range more {
+			w.ban(t, ban.Order{Target: ban.Address(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})), Rule: bad, Author: ban.ByRule, Reason: bad})
+			w.trackers = append(w.trackers, status.Tracker{Rule: bad, Source: bad, Key: fmt.Sprint(i, bad), Then: bad, Count: 1, Limit: 2, Last: start})
+			w.series = append(w.series, history.Series{Name: history.Name{Kind: history.KindEvent, Name: fmt.Sprint(i, bad)[:64]}, Values: slices.Repeat([]uint64{1}, 96)})
+			for top := range w.tops {
+				w.tops[top].Items = append(w.tops[top].Items, history.Count{Name: fmt.Sprint(i, bad), Count: 2})
+			}
+		}
 		p := New(w)
 		for _, path := range []string{"/", "/?q=" + url.QueryEscape(bad), "/?sort=" + url.QueryEscape(bad) + "&page=9&dir=" + url.QueryEscape(bad), "/ban/203.0.113.7", "/ban/" + url.PathEscape(account.String()), "/ban/" + url.PathEscape(bad), "/login?next=" + url.QueryEscape(bad)} {
 			text := get(t, p, path).Body.String()
@@ -167,14 +184,27 @@ func TestHostile(t *testing.T) {
 			if strings.ContainsAny(text, "\u202e\u2066\x00\x1b") {
 				t.Errorf("%q: %.20q changes what is seen", path, bad)
 			}
-			if len(text) > 64_000 {
+			if len(text) > limit {
 				t.Errorf("%.30q: %.20q makes a page of %d bytes", path, bad, len(text))
 			}
 		}
 	}
 }
 
-// TestHeaders: every page has the policy.
+// TestCharts: they show the shortest time with all that happened in the last day.
+func TestCharts(t *testing.T) {
+	t.Parallel()
+	for before, want := range map[int]string{0: "last day", 30: "last day", 90: "last 6 hours", 95: "last hour"} {
+		w := newWatchman()
+		values := make([]uint64, 96) // of a quarter of an hour each
+		values[before] = 7
+		w.series = []history.Series{{Name: history.Name{Kind: history.KindEvent, Name: "call"}, Values: values}}
+		if text := get(t, New(w), "/").Body.String(); !strings.Contains(text, "Events in the "+want+" ") {
+			t.Errorf("%d quarters before: not of the %s", 96-before, want)
+		}
+	}
+}
+
 // TestClose leaves out of the keys close to a ban those that are banned already.
 func TestClose(t *testing.T) {
 	w := newWatchman()
@@ -186,6 +216,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// TestHeaders: every page has the policy.
 func TestHeaders(t *testing.T) {
 	p := New(newWatchman())
 	for path, code := range map[string]int{"/": 200, "/ban/203.0.113.7": 200, "/ban/x": 400, "/login": 200} {
