@@ -32,7 +32,7 @@ func (s *Server) arrives(r *http.Request) bool {
 
 // Status implements [page.Guard].
 func (g pageGuard) Status(ctx context.Context) (*status.Status, error) {
-	r, err := g.report(ctx, lately)
+	r, err := g.report(ctx, g.kernel.affordable(lately))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (g pageGuard) Kernel(ctx context.Context, now bool) (page.Kernel, error) {
 	if now {
 		return g.standing(ctx, recently)
 	}
-	t, err := g.kernel.shortly(ctx, lately)
+	t, err := g.kernel.shortly(ctx, g.kernel.affordable(lately))
 	if err != nil {
 		return nil, faultf(http.StatusServiceUnavailable, "kernel: %v", err)
 	}

@@ -17,9 +17,10 @@ type recent[T any] struct {
 	change uint64       // counts the calls of outdate
 }
 
-// A fetching is one call of fetch. Its value and err are set when done is closed.
+// A fetching is one call of fetch. Its value, err and took are set when done is closed.
 type fetching[T any] struct {
 	began  time.Time
+	took   time.Duration
 	change uint64
 	done   chan struct{}
 	value  T
@@ -67,6 +68,17 @@ func (r *recent[T]) shortly(ctx context.Context, age time.Duration) (T, error) {
 	return f.value, nil
 }
 
+// affordable returns an age of at least 20 times what the last fetching took: asking for it costs at most a twentieth of a
+// core.
+func (r *recent[T]) affordable(age time.Duration) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last != nil {
+		age = max(age, 20*r.last.took)
+	}
+	return age
+}
+
 // current returns the latest fetching if it is recent enough or still under way, and
 // begins another if not. There is one at a time.
 func (r *recent[T]) current(since time.Time, needs uint64) *fetching[T] {
@@ -86,7 +98,8 @@ func (r *recent[T]) current(since time.Time, needs uint64) *fetching[T] {
 	r.latest = f
 	go func() {
 		defer close(f.done)
-		if f.value, f.err = r.fetch(); f.err == nil {
+		f.value, f.err = r.fetch()
+		if f.took = time.Since(f.began); f.err == nil {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.last = f

@@ -56,7 +56,7 @@ type Health struct {
 // program because a switch is down.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	h := Health{Severity: status.Critical, Problems: &status.List[status.Problem]{}}
-	report, err := s.report(r.Context(), lately)
+	report, err := s.report(r.Context(), s.kernel.affordable(lately))
 	if err != nil {
 		*h.Problems = append(*h.Problems, status.Problem{Severity: status.Critical, Subject: "engine", Text: err.Error()})
 	} else {

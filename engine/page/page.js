@@ -24,20 +24,28 @@ const pageOf = (target) => "/ban/" + encodeURIComponent(target);
 
 // Updates: the parts with data-live are replaced by those of the same page as it is now.
 
-let loading; // of the latest request
+let shownAt = location.pathname + location.search; // the address of what is shown: the location follows once a search is over
+let latest = 0; // number of the latest request: the answers to others come too late
 
-// load fetches a page of ours and shows its live parts. It leaves those alone that a person has selected text in.
-async function load(to, only) {
-  loading?.abort();
-  const mine = (loading = new AbortController());
-  const answer = await fetch(to, { signal: mine.signal, headers: { Accept: "text/html" } });
+// load fetches a page of ours and shows its live parts, or the one part that the answer is. It leaves those alone that a
+// person has selected text in.
+async function load(to, part) {
+  const mine = ++latest;
+  const answer = await fetch(to, { headers: { Accept: "text/html" } });
   if (answer.status === 401) location.reload();
   if (!answer.ok) throw new Error(answer.statusText);
-  const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const old of document.querySelectorAll(only ?? "[data-live]")) {
-    const now = next.getElementById(old.id);
-    if (!now || (!only && selects(old)) || now.innerHTML === old.innerHTML) continue;
-    replace(old, document.adoptNode(now));
+  const text = await answer.text();
+  if (mine !== latest) return;
+  if (part) {
+    const now = document.createElement("template");
+    now.innerHTML = text;
+    replace(part, now.content.firstElementChild);
+  } else {
+    const next = new DOMParser().parseFromString(text, "text/html");
+    for (const old of document.querySelectorAll("[data-live]")) {
+      const now = next.getElementById(old.id);
+      if (now && !selects(old) && now.innerHTML !== old.innerHTML) replace(old, document.adoptNode(now));
+    }
   }
   upgrade();
 }
@@ -54,7 +62,7 @@ function replace(old, now) {
   const open = [...old.querySelectorAll("details")].map((e) => e.open);
   const place = focus && [...old.querySelectorAll("a, button, summary, [tabindex]")].indexOf(focus);
   old.replaceWith(now);
-  [now, ...now.querySelectorAll(".scroll")].forEach((e, i) => at[i] && ([e.scrollLeft, e.scrollTop] = at[i]));
+  [now, ...now.querySelectorAll(".scroll")].forEach((e, i) => at[i]?.some(Boolean) && ([e.scrollLeft, e.scrollTop] = at[i])); // it takes a layout
   now.querySelectorAll("details").forEach((e, i) => (e.open = open[i] ?? e.open));
   if (!focus) return;
   const same = focus.id ? document.getElementById(focus.id) : now.querySelectorAll("a, button, summary, [tabindex]")[place];
@@ -73,51 +81,53 @@ function refresh(after = every) {
   timer = setTimeout(async () => {
     if (document.hidden) return;
     try {
-      if (!searching && !$("dialog[open]")) {
-        const to = new URL(location.href);
+      if (!wanted && !$("dialog[open]")) {
+        const to = new URL(shownAt, location);
         if (++updates % wholeEvery) to.searchParams.set("live", "1");
         await load(to);
       }
-    } catch (e) {
-      if (e.name !== "AbortError") say("The guard does not answer; trying again.");
+    } catch {
+      say("The guard does not answer; trying again.");
     }
     refresh();
   }, after);
 }
 
-// The table of bans: search as it is typed, sort and page without a new document.
+// The table of bans: search as it is typed, sort and page without a new document. There is one request at a time: the
+// next one is for what is wanted by then.
 
-let searching = 0;
+let wanted; // under way, or to be asked for next
 async function show(to, push) {
-  history[push ? "pushState" : "replaceState"](null, "", to);
-  searching++;
-  try {
-    await load(to + (to.includes("?") ? "&" : "?") + "only=bans", "#bans-table");
-  } catch (e) {
-    if (e.name !== "AbortError") location.assign(to);
-  } finally {
-    searching--;
+  const idle = !wanted;
+  wanted = { to, push: push && to !== location.pathname + location.search };
+  shownAt = to;
+  while (idle && wanted) {
+    const now = wanted;
+    try {
+      await load(now.to + (now.to.includes("?") ? "&" : "?") + "only=bans", $("#bans-table"));
+      if (now.push) history.pushState(null, "", now.to);
+    } catch {
+      location.assign(now.to);
+    }
+    if (wanted === now) wanted = undefined;
   }
 }
 
-addEventListener("popstate", () => load(location.href).catch(() => location.reload()));
+addEventListener("popstate", () => load((shownAt = location.pathname + location.search)).catch(() => location.reload()));
 
 const search = $("#q");
-function find(push) {
+function typed() {
   const to = new URL("/", location.href);
   for (const [name, value] of new FormData(search.form)) {
     if (value) to.searchParams.set(name, value);
   }
-  return show(to.pathname + to.search, push);
+  return to.pathname + to.search;
 }
-let typing;
-search?.addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(() => find(false), 20);
-});
+search?.addEventListener("input", () => show(typed()));
+search?.addEventListener("change", () => history.replaceState(null, "", typed()));
 search?.form.addEventListener("submit", (e) => {
   e.preventDefault();
-  find(true);
+  show(typed(), true);
 });
 
 document.addEventListener("click", (e) => {
@@ -171,7 +181,7 @@ document.addEventListener("submit", async (e) => {
     if (!answer.ok) throw new Error(done.error);
     form.closest("dialog").close();
     say(done.message + (done.applied ? "" : "; not in force: " + done.why));
-    await load(location.href);
+    await load(shownAt);
   } catch (error) {
     result.textContent = shown(error.message);
   } finally {
