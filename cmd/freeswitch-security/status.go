@@ -114,11 +114,11 @@ func (h *health) figures(w io.Writer, now time.Time) error {
 	t := &terminal.Table{}
 	say := t.Say
 	s := &h.Stats
-	bans := fmt.Sprintf("%d in force", s.ActiveBans)
-	if h.DryRun {
-		bans = fmt.Sprintf("would have banned %d", s.ActiveBans)
+	if last := terminal.Ago(s.LastBan, now); h.DryRun {
+		say("bans", "would have banned %d, the last one %s", s.ActiveBans, last)
+	} else {
+		say("bans", "%d in force, last ban %s; %s packets dropped", s.ActiveBans, last, orUnknown(s.DroppedPackets))
 	}
-	say("bans", "%s, last ban %s; %s packets dropped", bans, terminal.Ago(s.LastBan, now), orUnknown(s.DroppedPackets))
 	say("trusted", "%s", terminal.Count(s.TrustedNetworks, "network"))
 	say("rules", "%d, loaded %s", len(h.Rules), terminal.Ago(h.Reload.At, now))
 	say("events", "%d%s%s, %d waiting", s.Events, some(", %d lost", s.Lost), some(", %d set aside: the bans would have dropped their packets", s.SetAside), h.QueueDepth)

@@ -72,7 +72,7 @@ func TestUnreadableLog(t *testing.T) {
 
 // TestDryRunIsNotInForce: the bans of a dry run are decided, and not in force.
 func TestDryRunIsNotInForce(t *testing.T) {
-	for dry, want := range map[bool]string{false: "bans  1 in force, ", true: "bans  would have banned 1, last ban "} {
+	for dry, want := range map[bool]string{false: "bans  1 in force, ", true: "bans  would have banned 1, the last one "} {
 		h := &health{Status: status.Status{DryRun: dry, Actions: []status.Action{{Name: "iptables.drop", Synced: true}}}}
 		h.Stats.ActiveBans = 1
 		var shown bytes.Buffer

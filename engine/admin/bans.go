@@ -178,6 +178,9 @@ func (s *Server) unban(r *http.Request, target ban.Target, grace, reason string)
 		Why: released.Why, Until: released.Grace, Unbanned: targetsOf(released.Changes),
 	}
 	d.Message = d.Target.String() + " was not banned"
+	if len(d.Unbanned) == 0 { // nothing has to be applied
+		d.Applied, d.Why = true, ""
+	}
 	if len(d.Unbanned) > 0 {
 		d.Target = d.Unbanned[0]
 		d.Message = d.Target.String() + " unbanned"

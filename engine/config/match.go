@@ -21,6 +21,9 @@ func (r *ruleBlock) match(b *settings.Block, expr hcl.Expression) *rule.Matcher 
 	known := rule.Vocabulary{Events: r.events, Fields: r.raw(), Open: !r.whole, Locals: r.texts, Unset: r.unset}
 	matcher, problems := rule.Compile(lit.value, known)
 	for _, p := range problems {
+		if r.texts == nil && strings.HasPrefix(string([]rune(lit.value)[p.From:p.To]), "local.") {
+			continue // it has no value because of another mistake
+		}
 		b.ErrorAt(lit.between(p.From, p.To), p.Summary, p.Detail)
 	}
 	return matcher

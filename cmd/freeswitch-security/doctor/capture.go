@@ -165,14 +165,14 @@ func (x *exam) judgeMirror(w wire) {
 
 // askGuard asks the running guard how many packets its sources have received, and about its fleet.
 func (x *exam) askGuard(ctx context.Context, guard func(context.Context) (status.Status, error)) {
-	if guard == nil || len(x.wires()) == 0 && (x.cfg == nil || x.cfg.Fleet == nil) {
+	if guard == nil || x.cfg == nil {
 		return
 	}
 	found, err := guard(ctx)
 	if err != nil {
 		return // it may not run
 	}
-	x.fleet = found.Fleet
+	x.fleet, x.dryRun = found.Fleet, found.DryRun
 	x.heard = map[string]uint64{}
 	for _, s := range found.Sources {
 		x.heard[s.Name] = s.Lines

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -465,6 +466,11 @@ func TestJudgeActions(t *testing.T) {
 	}
 	if what := found[1].What; what != "action iptables.b: chain missing (and 1 more)" {
 		t.Error(what)
+	}
+	dry := &exam{host: healthyHost(), cfg: cfg, dryRun: true}
+	dry.judgeActions(t.Context())
+	if slices.ContainsFunc(dry.found, func(f Finding) bool { return f.Severity == critical || f.Severity == healthy }) || !slices.ContainsFunc(dry.found, func(f Finding) bool { return f.What == "the guard runs dry" }) {
+		t.Errorf("in a dry run: %+v", dry.found)
 	}
 }
 

@@ -51,7 +51,9 @@ type exam struct {
 	tail logTail
 
 	heard map[string]uint64 // packets by source; nil: the guard does not answer
-	fleet *status.Fleet     // of the running guard; nil: it is in none, or does not answer
+
+	dryRun bool          // of the guard that runs
+	fleet  *status.Fleet // of the running guard; nil: it is in none, or does not answer
 
 	found []Finding
 }

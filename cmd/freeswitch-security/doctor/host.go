@@ -101,6 +101,9 @@ func (x *exam) judgeActions(ctx context.Context) {
 				continue // only the guard that runs knows what it enforces at the switch
 			}
 			level = true
+			if x.dryRun {
+				break // it has nothing in the kernel
+			}
 			kernel, err := a.Inspect(ctx)
 			if err != nil {
 				kernel.Unreadable(err)
@@ -123,9 +126,12 @@ func (x *exam) judgeActions(ctx context.Context) {
 			x.report(warning, "action "+action.Ref+": "+shorten(what), "bans may not be fully enforced",
 				"see the guard's log: journalctl -u freeswitch-security")
 		}
-		if len(problems) == 0 && level {
+		if len(problems) == 0 && level && !x.dryRun {
 			x.ok("action %s is in force", action.Ref)
 		}
+	}
+	if x.dryRun {
+		x.report(warning, "the guard runs dry", "attacks are reported, and continue", "delete OPTIONS=--dry-run from /etc/freeswitch-security/env, then: systemctl restart freeswitch-security")
 	}
 	if !blocking {
 		x.report(warning, "the rules have no action that enforces bans", "attacks are reported, and continue", `action "iptables" "drop" {}`)

@@ -2,6 +2,8 @@ package tail
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -334,9 +336,15 @@ func (f *Follower) absent(err error) {
 		f.absentSince = f.now
 	}
 	f.fault = err.Error()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.fault += "; if FreeSWITCH's log is elsewhere, set path in the block of this source"
+	case errors.Is(err, fs.ErrPermission):
+		f.fault += `; let the guard read it: usermod -a -G "$(stat -c %G ` + f.Path + `)" freeswitch-security && systemctl restart freeswitch-security`
+	}
 	if !f.absentWarned && f.now.Sub(f.absentSince) >= f.Pace.Absence {
 		f.absentWarned = true
-		f.Log.Warn("log not readable", "err", err)
+		f.Log.Warn("log not readable", "err", f.fault)
 	}
 }
 
