@@ -94,6 +94,9 @@ func (s *Server) admit(r *http.Request) *fault {
 	if p := r.URL.Path; p != path.Clean(p) && p != path.Clean(p)+"/" {
 		return faultf(http.StatusBadRequest, "the path holds an empty element, \".\" or \"..\"")
 	}
+	if !writes && inFull(r) && s.roleOf(r) == viewer && s.History.Settings().Masked {
+		return faultf(http.StatusForbidden, `history { numbers = "masked" }: the viewer token reads the page, /security/history, /security/incidents and /events?brief=true, which are masked`)
+	}
 	budget := s.budgets.of(r)
 	limit := budget.reads
 	if writes {
@@ -103,6 +106,20 @@ func (s *Server) admit(r *http.Request) *fault {
 		return faultf(http.StatusTooManyRequests, "too many requests: the limit of a client is %g per second", float64(limit.Limit()))
 	}
 	return nil
+}
+
+// inFull reports whether an answer has numbers and accounts in full, also where the history masks them.
+func inFull(r *http.Request) bool {
+	if r.URL.Path == "/events" {
+		brief, _ := flagOf(r, "brief") // else it is refused
+		return !brief
+	}
+	for _, list := range []string{"/security/blacklist", "/security/whitelist", "/security/trackers", "/security/iptables"} {
+		if strings.HasPrefix(r.URL.Path, list) {
+			return true
+		}
+	}
+	return false
 }
 
 // fromPage refuses the requests of a web page in a browser. Such a page can send

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/page"
 )
 
@@ -108,6 +109,12 @@ func TestViewer(t *testing.T) {
 	if text := l.want(200, "read only", "GET", "/", "", bearer...); strings.Contains(text, "data-open") || strings.Contains(text, "/page/ban") {
 		t.Error("the page offers a change")
 	}
+	l.history.Configure(history.Settings{Days: 90, Masked: true})
+	for path, code := range map[string]int{"/": 200, "/security/status": 200, "/security/history": 200, "/security/incidents": 200, "/ban/203.0.113.7": 200,
+		"/events": 403, "/events?brief=false": 403, "/security/blacklist": 403, "/security/blacklist/203.0.113.7": 403, "/security/whitelist": 403, "/security/trackers": 403, "/security/iptables": 403} {
+		l.want(code, "", "GET", path, "", bearer...)
+	}
+	l.want(200, "", "GET", "/security/trackers", "", "Authorization", "Bearer "+token)
 }
 
 // TestLogin exchanges a token for a cookie, which holds no token and ends with it.

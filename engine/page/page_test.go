@@ -392,6 +392,12 @@ func TestMasked(t *testing.T) {
 			t.Errorf("%s: %s", path, visible)
 		}
 	}
+	w.caller.Viewer = true
+	for _, path := range []string{"/", "/ban/203.0.113.7"} { // no link, either
+		if text := get(t, p, path).Body.String(); strings.Contains(text, "1007") || !strings.Contains(text, "1**7@pbx.example") {
+			t.Errorf("the viewer sees in %s: %s", path, text)
+		}
+	}
 }
 
 // TestLatest: the feed begins with the latest bans, masked, also without JavaScript. An update has none of them.
