@@ -4,6 +4,7 @@ package iptables
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -368,8 +369,8 @@ func TestKernelForeignSet(t *testing.T) {
 	if n := len(k.chain("iptables")); n != 20 {
 		t.Errorf("%d rules after more bans", n)
 	}
-	if d, err := a.Resync(t.Context(), slices.Values(bans)); err != nil || !strings.Contains(strings.Join(d.Notes, "\n"), "remove it (ipset destroy freeswitch-blocked)") {
-		t.Errorf("%+v, %v", d, err)
+	if found, err := a.Inspect(t.Context()); err != nil || !strings.Contains(fmt.Sprint(found.Problems), "remove it (ipset destroy freeswitch-blocked)") {
+		t.Errorf("%+v, %v", found.Problems, err)
 	}
 	k.sh("ipset", "destroy", "freeswitch-blocked")
 	a = k.action(`ipset_above = 10`)
