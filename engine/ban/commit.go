@@ -88,6 +88,10 @@ func (l *Ledger) publish() {
 		if !c.eager {
 			continue
 		}
+		if c.whole {
+			c.push(l.fresh)
+			continue
+		}
 		if lean == nil {
 			lean = withoutEvidence(l.fresh)
 		}

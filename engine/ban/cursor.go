@@ -10,6 +10,7 @@ import (
 type Cursor struct {
 	ledger *Ledger
 	eager  bool
+	whole  bool // see WithEvidence
 	kinds  []Kind
 	ready  chan struct{}
 	// pending and lost are guarded by the ledger's mutex.
@@ -35,6 +36,15 @@ func (l *Ledger) Cursor(eager bool, kinds []Kind) *Cursor {
 	defer l.mu.Unlock()
 	c := &Cursor{ledger: l, eager: eager, kinds: kinds, ready: make(chan struct{}, 1)}
 	l.cursors = append(l.cursors, c)
+	return c
+}
+
+// WithEvidence has an eager cursor yield changes with their evidence, bounded as for other cursors. It must be
+// called before the first change, and returns the cursor.
+func (c *Cursor) WithEvidence() *Cursor {
+	c.ledger.mu.Lock()
+	defer c.ledger.mu.Unlock()
+	c.whole = true
 	return c
 }
 

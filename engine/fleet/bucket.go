@@ -38,6 +38,7 @@ type session struct {
 // An opening is the result of an attempt to open a session.
 type opening struct {
 	session *session
+	after   uint64 // the sequence of the table when it began
 	err     error
 }
 
@@ -77,7 +78,7 @@ func (n *Node) open() {
 		}
 		s, err := n.newSession(ctx, created, sequence, anchors)
 		select {
-		case n.opened <- opening{s, err}:
+		case n.opened <- opening{s, sequence, err}:
 		case <-ctx.Done():
 		}
 	}()
@@ -95,6 +96,10 @@ func (n *Node) enter(o opening) {
 		return
 	}
 	n.retry = 0
+	if n.table.sequence < o.after { // records are to be heard again
+		n.open()
+		return
+	}
 	n.report(aboutBucket, status.OK, "")
 	n.session, o.session.latest = o.session, time.Now()
 	if o.session.fresh {

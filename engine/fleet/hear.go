@@ -217,7 +217,8 @@ func (n *Node) takeLate() {
 			late = append(late, i)
 		}
 	}
-	n.take(n.load(late))
+	records, _ := n.load(late)
+	n.take(records)
 }
 
 // notEntered is why a decision is not in force that came while the engine ended.
@@ -228,6 +229,7 @@ func (n *Node) taken(r *Record, v Verdict, now time.Time) {
 	if e := n.table.entries[r.id()]; e != nil && e.base.stamp == r.Stamp && e.refused != v.Refused {
 		before := e.refused
 		n.table.refuse(r.id(), e, v.Refused)
+		e.forget()
 		if before != "" && before != notEntered && v.Refused != "" {
 			return // asked again
 		}

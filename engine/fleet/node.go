@@ -85,7 +85,7 @@ func New(cfg *config.Fleet, o Options) *Node {
 	n.peers = peers{all: map[string]*peer{}, log: rate.NewLimiter(rate.Every(time.Minute), 20)}
 	n.shared = newShared(n)
 	if n.table.share = cfg.Shares(config.ShareBans); n.table.share {
-		n.table.cursor = o.Ledger.Cursor(true, ban.Levels) // of all that is decided from now on
+		n.table.cursor = o.Ledger.Cursor(true, ban.Levels).WithEvidence() // of all that is decided from now on
 	}
 	return n
 }
@@ -101,6 +101,7 @@ const (
 	lookEvery  = time.Second      // at what failed
 	sweepEvery = time.Minute      // at what is over, and at what was refused
 	saveEvery  = time.Second / 2  // what the bucket holds
+	saveLatest = 10 * time.Second // in a flood
 	firstRetry = time.Second / 10 // to open a session
 	lastRetry  = 5 * time.Second
 	lastWords  = time.Second // time allowed at the end for what was not sent
@@ -143,7 +144,7 @@ func (n *Node) Run(ctx context.Context) {
 		case f := <-n.failed:
 			n.lose(f)
 		case <-save.C:
-			n.save()
+			n.saveUnlessFlooded()
 		case w := <-n.wrote:
 			n.saved(w)
 		case <-look.C:

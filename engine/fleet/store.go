@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/dbfile"
 	"freeswitch-security/engine/status"
 
@@ -35,10 +36,10 @@ const lockPatience = 2 * time.Second
 type saved struct {
 	Rev     uint64  `json:"rev"`
 	Base    *Record `json:"base,omitempty"`
+	Head    bool    `json:"head,omitempty"` // Base has only what a head has: the ledger has the rest
 	Mine    *Record `json:"mine,omitempty"`
 	Refused string  `json:"refused,omitempty"`
 	Here    Stamp   `json:"here,omitempty"`
-	known   bool    // Base is nil, and what the store has
 }
 
 // A place is where a node was in which bucket.
@@ -56,6 +57,7 @@ func (n *Node) openStore() {
 	if n.o.Dir == "" {
 		return
 	}
+	n.table.clean = time.Now()
 	path := filepath.Join(n.o.Dir, "fleet.db")
 	err := os.MkdirAll(n.o.Dir, 0o700)
 	if err == nil {
@@ -111,7 +113,7 @@ func (n *Node) loadAll() error {
 		}
 		return b.ForEach(func(key, value []byte) error {
 			var s saved
-			if i, ok := idOf(string(key)); ok && json.Unmarshal(value, &s) == nil {
+			if i, ok := idOf(string(key)); ok && unmarshal(value, &s) == nil {
 				n.restore(i, &s)
 			}
 			return nil
@@ -134,15 +136,15 @@ func (n *Node) restore(i id, s *saved) {
 	n.table.touched = true
 }
 
-// record returns what a key held last; nil if that is not known.
-func (s *store) record(i id) (r *Record) {
+// record returns the record of a key that has a stamp; nil if the store does not have it.
+func (s *store) record(i id, stamp Stamp) (r *Record) {
 	if s == nil {
 		return nil
 	}
 	_ = s.db.View(func(tx *bbolt.Tx) error { // an error: it is not known
 		if b := tx.Bucket(entriesBucket); b != nil {
 			var one saved
-			if json.Unmarshal(b.Get([]byte(i.key())), &one) == nil {
+			if unmarshal(b.Get([]byte(i.key())), &one) == nil && one.Base != nil && !one.Head && one.Base.Stamp == stamp {
 				r = one.Base
 			}
 		}
@@ -153,6 +155,20 @@ func (s *store) record(i id) (r *Record) {
 
 // mostSaved bounds the entries of one transaction.
 const mostSaved = 20_000
+
+// saveUnlessFlooded has what has changed saved. In a flood of records, and during a join, it waits for their end,
+// but not longer than saveLatest: a record that comes back from the bucket is then saved once, and takes no
+// processor time from those that follow.
+func (n *Node) saveUnlessFlooded() {
+	t := &n.table
+	if len(t.dirty) == 0 {
+		t.clean = time.Now()
+	}
+	more := t.changes
+	if t.changes = 0; more <= mostHeard || time.Since(t.clean) > saveLatest {
+		n.save()
+	}
+}
 
 // save has what has changed saved, once the ledger is durable.
 func (n *Node) save() {
@@ -176,7 +192,7 @@ func (n *Node) save() {
 		if len(saving) == mostSaved {
 			break
 		}
-		saving[i] = t.entries[i].toSave()
+		saving[i] = t.entries[i].toSave(i.target)
 		delete(t.dirty, i)
 	}
 	t.saving = saving
@@ -227,11 +243,15 @@ func (n *Node) saved(w written) {
 }
 
 // toSave returns what the store keeps of an entry; nil: nothing.
-func (e *entry) toSave() *saved {
+func (e *entry) toSave(target ban.Target) *saved {
 	if e == nil {
 		return nil
 	}
-	return &saved{Rev: e.rev, Base: e.record, Mine: e.mine, Refused: e.refused, Here: e.here, known: e.record == nil && e.base.kind != ""}
+	s := &saved{Rev: e.rev, Base: e.record, Mine: e.mine, Refused: e.refused, Here: e.here}
+	if s.Base == nil && e.base.kind != "" {
+		s.Base, s.Head = e.base.record(target), true
+	}
+	return s
 }
 
 // value returns the value of an entry; nil: it is to be removed.
@@ -240,9 +260,11 @@ func (s *store) value(i id, one *saved) []byte {
 		return nil
 	}
 	kept := *one
-	if kept.known {
-		kept.Base = s.record(i)
-	} else if kept.Base != nil {
+	if kept.Head && (kept.Base.Kind != KindBan || kept.Refused != "") {
+		if r := s.record(i, kept.Base.Stamp); r != nil {
+			kept.Base, kept.Head = r, false
+		}
+	} else if kept.Base != nil && !kept.Head {
 		bare := *kept.Base
 		bare.Evidence = nil // the ledger has it
 		kept.Base = &bare

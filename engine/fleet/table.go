@@ -24,6 +24,8 @@ type table struct {
 	sequence uint64          // of the latest record that was heard
 	store    *store          // nil: nothing survives a restart
 	dirty    map[id]bool     // entries that the store does not have
+	changes  int             // of entries in the last half second
+	clean    time.Time       // when none was
 	saving   map[id]*saved   // what is being saved; nil: nothing
 	stored   uint64          // the sequence in the store
 	waiting  []chan struct{} // closed when what is dirty is saved, see Saved
@@ -36,7 +38,7 @@ type table struct {
 type entry struct {
 	rev     uint64  // the revision of the key; 0: it is empty
 	base    head    // what it holds
-	record  *Record // the same, until it is saved
+	record  *Record // the same, until it is saved; nil also where the ledger has it
 	mine    *Record // what this node has to tell; nil: nothing
 	refused string  // why base is not in force here
 	here    Stamp   // of the decision of a person that base is not in force here; 0: there is none
@@ -69,7 +71,10 @@ func (t *table) at(i id) *entry {
 }
 
 // touch notes that an entry has changed.
-func (t *table) touch(i id) { t.dirty[i], t.touched = true, true }
+func (t *table) touch(i id) {
+	t.dirty[i], t.touched = true, true
+	t.changes++
+}
 
 // endedHere is why a ban or trust is not in force that a person has ended at this node alone.
 const endedHere = "a person has ended it at this node alone"
@@ -233,6 +238,7 @@ func (n *Node) agreed(i id, e *entry, r *Record, rev uint64) {
 	t := &n.table
 	if rev > e.rev {
 		t.hold(i, e, r.head(), r, rev, n.cfg.Node)
+		e.forget()
 	}
 	if e.mine != nil && e.mine.Stamp == r.Stamp && e.mine.Node == r.Node {
 		t.drop(i, e)
@@ -262,28 +268,24 @@ func (n *Node) compareAll(changes []*ban.Change) {
 		last[changes[i].Target] = i
 	}
 	for i := range changes {
-		if c := changes[i]; last[c.Target] == i && !n.ofPeer(c) {
+		if c := changes[i]; last[c.Target] == i {
 			n.compare(c.Target, c)
 		}
 	}
-}
-
-// ofPeer reports whether a change is a ban of a peer about whose target this node has nothing to tell: such as
-// one that it has entered itself.
-func (n *Node) ofPeer(c *ban.Change) bool {
-	if c.Kind != ban.KindBan && c.Kind != ban.KindExtend || !strings.HasPrefix(c.Author, AuthorPrefix) {
-		return false
-	}
-	e := n.table.entries[id{target: c.Target}]
-	return e == nil || e.mine == nil
 }
 
 // compare notes what is to be told about a target: how the ledger differs from the bucket. c is the
 // latest change; nil: not known.
 func (n *Node) compare(target ban.Target, c *ban.Change) {
 	t, i := &n.table, id{target: target}
-	b, banned := n.o.Ledger.Get(target)
 	e := t.entries[i]
+	if c != nil && c.InForce() && !n.own(&c.Ban) && (e == nil || e.mine == nil) {
+		return // most changes: of peers and feeds
+	}
+	b, banned := n.o.Ledger.Get(target)
+	if e != nil && c != nil && c.Kind == ban.KindUnban && e.base.kind == KindBan && e.record == nil {
+		e.record = n.completed(e.base.record(target), &c.Ban) // the ledger has it no more
+	}
 	switch {
 	case banned && n.own(&b):
 		e = t.at(i)
@@ -330,18 +332,20 @@ func (n *Node) own(b *ban.Ban) bool {
 
 // tellBan has a ban of the ledger told.
 func (n *Node) tellBan(i id, e *entry, b *ban.Ban, c *ban.Change) {
-	r := &Record{
-		Kind: KindBan, Target: b.Target, Node: n.cfg.Node, Start: b.Start, Until: b.Until, Author: b.Author, Reason: b.Reason,
-		Rule: b.Rule, Key: b.Key, Offence: b.Offence, Forget: b.Forget, Actions: b.Actions, Evidence: n.o.Ledger.Evidence(b),
-	}
-	r.Evidence, r.Actions = slices.Clone(r.Evidence), slices.Clone(r.Actions) // cut below
-	r.cut()
+	r := (&head{KindBan, b.Author, n.cfg.Node, 0, b.Until, b.Start}).record(b.Target)
+	r.fill(b)
 	if c != nil {
 		r.Proven = c.Proven
 		r.Stamp = n.stamp(e)
 	} else if r.Stamp = stampAt(b.Start); !r.beats(e.base) { // decided before this run
 		return
 	}
+	if c != nil && len(c.Evidence) > 0 && !c.Evidence[len(c.Evidence)-1].Lost {
+		r.Evidence = slices.Clone(c.Evidence)
+	} else {
+		r.Evidence = slices.Clone(n.o.Ledger.Evidence(b))
+	}
+	r.cut()
 	e.here = 0
 	n.table.refuse(i, e, "")
 	n.table.tell(i, e, r)
@@ -401,24 +405,11 @@ func (n *Node) reconcile() {
 			})
 		}
 	}
-	n.take(n.load(missing))
-}
-
-// relay has the records of a lost bucket told again, those of peers too.
-func (n *Node) relay() {
-	t, now := &n.table, n.o.Now()
-	for i, e := range t.entries {
-		r := e.mine
-		if r == nil && !e.base.over(now) {
-			if r = e.record; r == nil {
-				r = t.store.record(i)
-			}
-		}
-		t.hold(i, e, head{}, nil, 0, n.cfg.Node)
-		if r != nil {
-			t.tell(i, e, r)
-		}
+	records, unknown := n.load(missing)
+	if len(unknown) > 0 {
+		n.hearAgain(unknown)
 	}
+	n.take(records)
 }
 
 // sweep forgets what is over, and asks again about what was refused: trust or a registration may
@@ -435,17 +426,6 @@ func (n *Node) sweep() {
 			refused = append(refused, i)
 		}
 	}
-	n.take(n.load(refused))
-}
-
-// load reads the records of keys from the store, as far as it has them.
-func (n *Node) load(all []id) (records []*Record) {
-	for _, i := range all {
-		if e := n.table.entries[i]; e.record != nil {
-			records = append(records, e.record)
-		} else if r := n.table.store.record(i); r != nil && r.Stamp == e.base.stamp {
-			records = append(records, r)
-		}
-	}
-	return records
+	records, _ := n.load(refused)
+	n.take(records)
 }

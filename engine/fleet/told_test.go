@@ -150,3 +150,32 @@ func TestDamagedStore(t *testing.T) {
 		t.Errorf("moved to %q, the log says: %s", aside, g.log)
 	}
 }
+
+// TestTrustComesAndGoes: a ban of a peer that trust has ended here is entered again after the trust, with all
+// that the ledger had of it.
+func TestTrustComesAndGoes(t *testing.T) {
+	g := newGuard(t, &fleettest.Server{Options: &server.Options{}}, "b")
+	g.Node = New(&g.cfg, Options{Ledger: g.ledger, Take: g.take, Enforced: func(*ban.Ban) bool { return true }, Now: g.now, Log: slog.New(slog.DiscardHandler)})
+	g.life, g.session = t.Context(), &session{current: true}
+	target := ban.Address(netip.MustParseAddr("203.0.113.7"))
+	r := &Record{
+		Kind: KindBan, Target: target, Node: "a", Stamp: stampAt(g.now()), Start: g.now(), Until: g.now().Add(time.Hour),
+		Author: ban.ByRule, Rule: "guessing", Reason: "5 failures", Offence: 1,
+	}
+	g.hear(heard{g.session, message{key: r.id().key(), value: r.encode(), sequence: 1, number: 1}})
+	e := g.table.entries[r.id()]
+	if e.record != nil || !g.has("203.0.113.7") {
+		t.Fatalf("kept beside the ledger: %+v", e.record)
+	}
+	g.ledger.Grant(ban.Trusted{Target: target, Author: "api alice", Since: g.now()}, g.now())
+	g.ledger.Publish()
+	g.readLedger()
+	if e.refused == "" || g.has("203.0.113.7") {
+		t.Fatalf("refused %q", e.refused)
+	}
+	g.ledger.Revoke(target)
+	g.sweep()
+	if b, _ := g.get("203.0.113.7"); b.Reason != "5 failures" || b.Rule != "guessing" || e.refused != "" {
+		t.Errorf("refused %q, banned: %+v", e.refused, b)
+	}
+}

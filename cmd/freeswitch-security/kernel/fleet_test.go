@@ -61,15 +61,38 @@ func TestFleetLatency(t *testing.T) {
 // TestFleetManyBans has one guard of three ban 10,000 addresses at once.
 func TestFleetManyBans(t *testing.T) {
 	const bans = 10_000
-	_, fleet := startFleet(t, `backend = "ipset"`)
+	hub, fleet := startFleet(t, `backend = "ipset"`)
 	lines := burst(bans, 1)
+	spent := spending(hub, fleet)
 	began := time.Now()
 	fleet[0].write(lines)
 	for _, m := range fleet {
 		watching(t, 20*time.Second, 10*time.Millisecond, "all are in the kernel", func() bool { return membersIn(t, m.namespace, "freeswitch-blocked") >= bans })
 		t.Logf("%d bans are in the kernel at %s after %s", bans, m.address, time.Since(began).Round(time.Millisecond))
 	}
-	hold(t, fleetBans, milliseconds(time.Since(began)))
+	took := milliseconds(time.Since(began))
+	spent()
+	hold(t, fleetBans, took)
+}
+
+// spending returns a function that logs the processor time that each program of a fleet has used since.
+func spending(h *hub, fleet []*member) (log func()) {
+	programs := []*daemon{{TB: h, cmd: h.cmd}}
+	for _, m := range fleet {
+		programs = append(programs, m.daemon)
+	}
+	var before []time.Duration
+	for _, d := range programs {
+		before = append(before, d.cpu())
+	}
+	return func() {
+		h.Helper()
+		var took []string
+		for i, d := range programs {
+			took = append(took, (d.cpu() - before[i]).Round(time.Millisecond).String())
+		}
+		h.Logf("processor time of the server: %s, of the guards: %s", took[0], strings.Join(took[1:], ", "))
+	}
 }
 
 // TestFleetJoiner starts a guard that knows nothing in a fleet with 100,000 bans.
