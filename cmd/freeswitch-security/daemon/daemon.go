@@ -61,6 +61,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	slog.SetDefault(log)
+	prepareHeap()
 	cfg, err := o.Start()
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"freeswitch-security/cmd/freeswitch-security/hugepage"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -36,7 +38,8 @@ func (t *trimmer) trim() {
 const usualGarbage = 40
 
 // A heapRoom lets the garbage of a small heap grow while there is very much to do, such as thousands
-// of bans at once: they would take twice as long if it were collected every few milliseconds.
+// of bans at once: they would take twice as long if it were collected every few milliseconds. Meanwhile
+// the heap grows by huge pages: on a virtual machine, faults of small ones took half of the time of 10,000 bans.
 type heapRoom struct {
 	until  atomic.Int64 // of the monotonic clock since start
 	raised atomic.Bool
@@ -44,11 +47,18 @@ type heapRoom struct {
 
 const (
 	garbageRoom = 40 << 20               // bytes of garbage while it is busy
+	hugeRoom    = 128 << 20              // of the heap, that can be huge pages: address space, of which idle programs use little
 	roomFor     = time.Second            // the time from the last call of busy to the end
 	roomEvery   = 100 * time.Millisecond // how often the live heap is looked at meanwhile
 )
 
 var start = time.Now()
+
+// prepareHeap reserves what busy has consist of huge pages. It is called once, before the heap grows.
+func prepareHeap() {
+	hugepage.Grow(hugeRoom)
+	hugepage.Prefer(false)
+}
 
 // busy gives more room for a while. It returns at once, and is safe for concurrent use.
 func (r *heapRoom) busy() {
@@ -60,6 +70,7 @@ func (r *heapRoom) busy() {
 
 func (r *heapRoom) raise() {
 	defer r.raised.Store(false)
+	hugepage.Prefer(true)
 	for now := int64(0); now < r.until.Load(); now = int64(time.Since(start)) {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(live)
@@ -67,6 +78,7 @@ func (r *heapRoom) raise() {
 		time.Sleep(roomEvery)
 	}
 	debug.SetGCPercent(usualGarbage)
+	hugepage.Prefer(false)
 }
 
 // heapResident returns the bytes of the heap that the kernel has given to the process.

@@ -9,6 +9,7 @@ import (
 // What package syscall has no names for.
 const (
 	madvHugepage = 14 // for pages that nothing has used
+	madvSmall    = 15 // likewise: not huge
 	madvCollapse = 25 // for the others; from Linux 6.1
 )
 
@@ -23,16 +24,30 @@ var start = uintptr(unsafe.Pointer(new([64]byte))) &^ (chunk - 1)
 
 func init() { huge(start, start+chunk) }
 
-// Grow has the next size bytes of the heap consist of huge pages, too. It collects garbage.
+// room is the part of the heap that Grow has prepared, without the first chunk.
+var room struct{ from, to uintptr }
+
+// Grow has the next size bytes of the heap consist of huge pages, too. It collects garbage. It is called
+// once at most, before Prefer.
 func Grow(size uintptr) {
-	room := make([]byte, size) // is not touched
-	end := uintptr(unsafe.Pointer(unsafe.SliceData(room))) + size
+	ahead := make([]byte, size) // is not touched
+	end := uintptr(unsafe.Pointer(unsafe.SliceData(ahead))) + size
+	room.from, room.to = start+chunk, end
 	if end < start || end-start > size+4*chunk { // the room is not behind what is used
-		huge(end-size, end)
-	} else {
-		huge(start, end)
+		room.from = end - size
 	}
+	huge(room.from, room.to)
 	runtime.GC() // frees it: what is allocated next lies there
+}
+
+// Prefer says of which pages the room that Grow has prepared consists, where nothing uses it: a program with
+// little to do needs a small part of a huge one. It returns at once.
+func Prefer(hugePages bool) {
+	advice := uintptr(madvSmall)
+	if hugePages {
+		advice = madvHugepage
+	}
+	madvise(room.from, room.to, advice)
 }
 
 func huge(from, to uintptr) {

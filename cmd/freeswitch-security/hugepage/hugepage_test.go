@@ -27,6 +27,8 @@ func TestGrow(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	const size = 16 << 20
 	Grow(2 * size)
+	Prefer(false)
+	Prefer(true)
 	before := faults(t)
 	for range size / 1024 {
 		piece := make([]byte, 1024)
