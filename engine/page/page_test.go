@@ -221,7 +221,7 @@ func TestHeaders(t *testing.T) {
 	p := New(newWatchman())
 	for path, code := range map[string]int{"/": 200, "/ban/203.0.113.7": 200, "/ban/x": 400, "/login": 200} {
 		w := get(t, p, path)
-		if w.Code != code || w.Header().Get("Content-Security-Policy") != Policy || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+		if w.Code != code || w.Header().Get("Content-Security-Policy") != Policy || w.Header().Get("Referrer-Policy") != "same-origin" || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
 			t.Errorf("%s: %d %v", path, w.Code, w.Header())
 		}
 	}

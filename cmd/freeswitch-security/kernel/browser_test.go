@@ -305,6 +305,9 @@ func changes(b *browser, a *api, d *daemon) {
 	if inKernel() {
 		b.Error("the unban by clicks has not reached the kernel")
 	}
+	b.do(chromedp.Navigate(pageAt + "/ban/203.0.113.78"))
+	ask[bool](b, `document.querySelector("#dialog-ban form").elements.ip.value = "203.0.113.78"; setTimeout(() => document.querySelector("#dialog-ban form").submit()); true`) // as without JavaScript
+	b.within(5*time.Second, "a form that the browser sends is answered", has("p.result", "203.0.113.78 banned"))
 	if !strings.Contains(d.said.String(), "what=unban ip="+target) || !strings.Contains(d.said.String(), `why="by clicks"`) {
 		b.Error("the log does not have the author and the reason")
 	}
