@@ -247,8 +247,8 @@ func onlyRoots(dir string) error {
 
 // load reads the rules of [rulesDir], without their tests, and prints their diagnostics. It fails with errNo if they
 // cannot be used.
-func (a *app) load(flag string, args ...string) (*config.Config, error) {
-	dir, err := rulesDir(flag, args...)
+func (a *app) load(flag string) (*config.Config, error) {
+	dir, err := rulesDir(flag)
 	if err != nil {
 		return nil, err
 	}

@@ -142,13 +142,13 @@ func askReport(ctx context.Context, c *client.Client, since time.Duration) (*rep
 	}
 	host, _ := os.Hostname() // "" is what it is called then
 	r := &report.Report{Title: cmp.Or(host, "this host"), Span: span, Incidents: incidents}
-	add := func(name string, n uint64, remark string) {
-		r.Facts = append(r.Facts, report.Fact{Name: name, Value: fmt.Sprint(n), Remark: remark})
+	add := func(name string, n uint64) {
+		r.Facts = append(r.Facts, report.Fact{Name: name, Value: fmt.Sprint(n)})
 	}
-	add("bans in force", uint64(status.Stats.ActiveBans), "")
-	add("events", r.Total(history.KindEvent), "")
-	add("alerts", r.Total(string(ban.KindAlert)), "")
-	add("dropped packets", r.Total(history.KindDropped), "")
+	add("bans in force", uint64(status.Stats.ActiveBans))
+	add("events", r.Total(history.KindEvent))
+	add("alerts", r.Total(string(ban.KindAlert)))
+	add("dropped packets", r.Total(history.KindDropped))
 	if status.Severity != "ok" {
 		r.Facts = append(r.Facts, report.Fact{Name: "the guard", Value: string(status.Severity), Remark: terminal.Count(len(status.Problems), "problem") + ": see status"})
 	}

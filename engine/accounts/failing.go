@@ -71,7 +71,7 @@ func (t *Table) fail(ev *event.Event, at int64) {
 
 // isGuess reports whether a password that was accepted in a network, first seen at first, may have been
 // guessed: the network is new to the account, and there were five failures in the hour before.
-func (t *Table) isGuess(a *account, ev *event.Event, first, at int64) bool {
+func (t *Table) isGuess(ev *event.Event, first, at int64) bool {
 	if at-first > together {
 		return false
 	}

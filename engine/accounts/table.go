@@ -112,7 +112,7 @@ func (t *Table) fill(ev *event.Event, a *account, at int64) {
 	if network, ok := t.network(ev.IP); ok {
 		first := a.networks.first(network, at)
 		ev.NewNetwork = at-first < newFor && a.hasHome(network, at) && !a.roams(at)
-		ev.Guessed = a.isGuessed(at) && first >= a.guessed-together || t.isGuess(a, ev, first, at)
+		ev.Guessed = a.isGuessed(at) && first >= a.guessed-together || t.isGuess(ev, first, at)
 	}
 	if to, ok := destinationOf(ev); ok {
 		ev.NewDestination = at-a.destinations.first(to, at) < newNumbers
@@ -130,7 +130,7 @@ func (t *Table) known(name string, at int64) *account {
 // note adds an event to the history of its account.
 func (t *Table) note(ev *event.Event, name string, a *account, at int64) {
 	if network, ok := t.network(ev.IP); ok {
-		if !a.isGuessed(at) && t.isGuess(a, ev, a.networks.first(network, at), at) {
+		if !a.isGuessed(at) && t.isGuess(ev, a.networks.first(network, at), at) {
 			a.guessed = at
 		}
 		if moves := len(a.networks) > 0; a.networks.note(network, at, maxNetworks) && moves {

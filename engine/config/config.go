@@ -127,7 +127,6 @@ type Action struct {
 	Fingerprint settings.Fingerprint
 	Targets     []ban.TargetKind // see [plugin.ActionKind]
 	Blocks      bool             // see [plugin.ActionKind]
-	Range       hcl.Range        // of the block's header
 }
 
 // Handles reports whether the action is passed changes about targets of that kind; an alert may have

@@ -27,7 +27,7 @@ import (
 var comparable = cmp.Options{
 	cmpopts.IgnoreUnexported(config.Config{}),
 	cmpopts.IgnoreFields(config.Source{}, "Range", "Description", "Fingerprint"),
-	cmpopts.IgnoreFields(config.Action{}, "Range", "Fingerprint"),
+	cmpopts.IgnoreFields(config.Action{}, "Fingerprint"),
 	cmpopts.IgnoreFields(config.Test{}, "Where"),
 	cmpopts.IgnoreFields(fakeLog{}, "Corroborate"),
 	cmpopts.IgnoreFields(config.Given{}, "Where"),

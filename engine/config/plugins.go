@@ -93,7 +93,7 @@ func (l *loader) decodeActions(blocks []*settings.Block) {
 		l.cfg.Actions = append(l.cfg.Actions, Action{
 			Ref: ref, Kind: b.Labels[0], Name: b.Labels[1], Action: action, Source: switchOf(b),
 			Blocks: l.kinds.Actions[index].Blocks, Targets: l.kinds.Actions[index].Targets,
-			Claims: claimed, Fingerprint: b.Fingerprint(), Range: b.Range,
+			Claims: claimed, Fingerprint: b.Fingerprint(),
 		})
 	}
 }

@@ -30,7 +30,7 @@ func TestMergeOfPieces(t *testing.T) {
 	for _, name := range []string{"mixed-json.raw.gz", "mixed-plain.raw.gz", "nat-log.raw.gz"} {
 		stream := recording(t, name)
 		want, _ := read(t, stream)
-		for seed := range uint64(20) {
+		for seed := range uint64(8) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			at := random.IntN(len(stream))
 			ways := [][][]byte{{stream[:at], stream[at:]}}
