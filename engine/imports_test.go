@@ -87,7 +87,7 @@ var allowed = []place{
 	{pkg: command + "client", ours: []string{"engine/ban", "engine/config", "engine/history", "engine/status"}},
 	{pkg: command + "proposals", ours: []string{"engine/ban", "engine/config", "engine/event", "engine/learn", "engine/rule", command + "terminal"}},
 	{pkg: command + "recording", ours: []string{"engine", "engine/config", "engine/event", "engine/plugin", command + "terminal"}},
-	{pkg: command + "daemon", ours: []string{"engine", "engine/admin", "engine/ban", "engine/clock", "engine/config", "engine/dbfile", "engine/history", "engine/status", command + "terminal"}},
+	{pkg: command + "daemon", ours: []string{"engine", "engine/admin", "engine/ban", "engine/clock", "engine/config", "engine/dbfile", "engine/history", "engine/status", command + "hugepage", command + "terminal"}},
 	{pkg: command + "doctor", ours: []string{"engine/ban", "engine/config", "engine/esl", "engine/plugin", "engine/status", "sources/logfile", command + "daemon", command + "terminal"}},
 	{pkg: command + "hugepage"},
 	{pkg: command + "kernel"},
