@@ -68,10 +68,9 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 	defer wake.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	for {
+	for ctx.Err() == nil { // a select would choose among it and the reports of a flood
 		select {
 		case <-ctx.Done():
-			return nil
 		case r := <-e.live.sources.reports:
 			e.observeAll(r)
 		case end := <-e.live.sources.ended:
@@ -92,6 +91,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 			wake.Reset(min(at.Sub(e.options.Clock.Now()), longestSleep))
 		}
 	}
+	return nil
 }
 
 // look does what is due every lookEvery.
