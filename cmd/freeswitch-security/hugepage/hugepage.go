@@ -28,8 +28,11 @@ func init() { huge(start, start+chunk) }
 var room struct{ from, to uintptr }
 
 // Grow has the next size bytes of the heap consist of huge pages, too. It collects garbage. It is called
-// once at most, before Prefer.
+// once at most, before Prefer. Where the address space is scarce it does nothing.
 func Grow(size uintptr) {
+	if !available(2 * size) {
+		return
+	}
 	ahead := make([]byte, size) // is not touched
 	end := uintptr(unsafe.Pointer(unsafe.SliceData(ahead))) + size
 	room.from, room.to = start+chunk, end
@@ -38,6 +41,16 @@ func Grow(size uintptr) {
 	}
 	huge(room.from, room.to)
 	runtime.GC() // frees it: what is allocated next lies there
+}
+
+// available reports whether the kernel gives that much address space. A limit of the process, or a host that
+// promises no more memory than it has, may forbid it: Go's heap would end the program.
+func available(size uintptr) bool {
+	room, err := syscall.Mmap(-1, 0, int(size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err == nil {
+		err = syscall.Munmap(room)
+	}
+	return err == nil
 }
 
 // Prefer says of which pages the room that Grow has prepared consists, where nothing uses it: a program with

@@ -1,7 +1,9 @@
 package hugepage
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -39,6 +41,34 @@ func TestGrow(t *testing.T) {
 	if took := faults(t) - before; took > small/4 {
 		t.Errorf("%d faults for %d small pages", took, small)
 	}
+}
+
+// TestGrowWithoutRoom checks that a program with little address space goes on without huge pages.
+func TestGrowWithoutRoom(t *testing.T) {
+	const limited = "HUGEPAGE_TEST_LIMITED"
+	if os.Getenv(limited) == "" {
+		run := exec.Command(os.Args[0], "-test.run=^TestGrowWithoutRoom$")
+		run.Env = append(os.Environ(), limited+"=yes")
+		if out, err := run.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return
+	}
+	var size uint64 // pages of the address space
+	text, err := os.ReadFile("/proc/self/statm")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &size)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const room = 256 << 20
+	most := size*uint64(syscall.Getpagesize()) + room
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
+		t.Fatal(err)
+	}
+	Grow(2 * room)
+	Prefer(true)
 }
 
 var kept [][]byte
