@@ -163,7 +163,7 @@ func (a *Action) settle(m *message, err error, now time.Time) {
 		a.delivery.Failures, a.delivery.Error = 0, text
 		a.sending, a.mailedAt, a.retryAt = nil, now, time.Time{}
 		if f, ok := errors.AsType[*failure](err); ok && len(f.later) > 0 {
-			m.to, m.tries, m.retryAt = f.later, 1, retryAt(1, now)
+			m.to, m.final, m.tries, m.retryAt = f.later, f.final, 1, retryAt(1, now)
 			a.late = append(a.late, m)
 			a.late = a.late[max(0, len(a.late)-maxLate):] // status has told of it
 		}
@@ -186,7 +186,7 @@ func (a *Action) settleLate(m *message, err error, now time.Time) {
 	if f, ok := errors.AsType[*failure](err); ok || err == nil {
 		m.to = nil // it is delivered, or refused
 		if ok {
-			m.to = f.later
+			m.to, m.final = f.later, m.final || f.final
 		}
 	}
 	m.tries++
@@ -197,7 +197,7 @@ func (a *Action) settleLate(m *message, err error, now time.Time) {
 	a.late = slices.DeleteFunc(a.late, func(one *message) bool { return one == m })
 	if err != nil {
 		a.log().Warn("mail not delivered to all recipients", "err", err)
-	} else if len(a.late) == 0 && a.delivery.Failures == 0 {
+	} else if len(a.late) == 0 && !m.final && a.delivery.Failures == 0 {
 		a.delivery.Error = ""
 	}
 }

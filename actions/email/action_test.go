@@ -369,6 +369,23 @@ func TestLateRecipient(t *testing.T) {
 	}
 }
 
+// TestLateAndRefused: the problem of a recipient that is refused outlives the delivery to one that was late.
+func TestLateAndRefused(t *testing.T) {
+	t.Parallel()
+	s := emailtest.Start(t, "127.0.0.1:0", true)
+	a := actionAt(t, s)
+	a.config.to = append(a.config.to, &address{Address: "gone@example.org"})
+	s.Refuse("noc@example.org", &smtp.SMTPError{Code: 450, Message: "greylisted"})
+	s.Refuse("gone@example.org", &smtp.SMTPError{Code: 550, Message: "no such user"})
+	apply(t, a, alert(1, "first"))
+	now := time.Now().Add(gather)
+	attempt(t, a, now)
+	s.Refuse("noc@example.org", nil)
+	if attempt(t, a, now.Add(longestRetry)); !slices.Equal(s.Last(t).To, []string{"noc@example.org"}) || !strings.Contains(problem(a), "<gone@example.org>: 550") {
+		t.Errorf("%q, %q", s.Last(t).To, problem(a))
+	}
+}
+
 // TestLetter sends a text with a file, and says which recipients do not get it.
 func TestLetter(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,7 @@ type message struct {
 	msg    *mail.Msg
 
 	to      []string // only these recipients; nil: all
+	final   bool     // others are refused for good
 	tries   int      // for them
 	retryAt time.Time
 }

@@ -32,6 +32,7 @@ type failure struct {
 	text  string
 	kind  error
 	later []string // with errPartly: the recipients that a later attempt may reach
+	final bool     // with errPartly: there are others, which none reaches
 }
 
 func (f *failure) Error() string { return f.text + ": " + f.kind.Error() }
@@ -64,7 +65,7 @@ func (c *config) send(ctx context.Context, m *mail.Msg, to []string) error {
 		return nil
 	}
 	if f, ok := errors.AsType[*failure](err); ok {
-		return &failure{c.redact(f.text), f.kind, f.later}
+		return &failure{c.redact(f.text), f.kind, f.later, f.final}
 	}
 	return errors.New(c.redact(err.Error()))
 }
@@ -109,7 +110,7 @@ func transact(s *smtp.Client, m *mail.Msg, to []string) error {
 		return judge(err)
 	}
 	if len(left) > 0 {
-		return &failure{why, errPartly, later}
+		return &failure{why, errPartly, later, len(later) < len(left)}
 	}
 	return nil
 }
