@@ -16,9 +16,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// kinds are two kinds of sources and two of actions, which only read their blocks.
+// kinds are three kinds of sources and two of actions, which only read their blocks.
 var kinds = config.Kinds{
-	Sources: []plugin.SourceKind{{Name: "log", New: newLog}, {Name: "esl", New: newESL}},
+	Sources: []plugin.SourceKind{{Name: "log", New: newLog}, {Name: "esl", New: newESL}, {Name: "feed", New: newFeed}},
 	Actions: []plugin.ActionKind{{Name: "iptables", New: newIPTables}, {Name: "webhook", New: newWebhook}},
 }
 
@@ -84,6 +84,13 @@ func (s *fakeESL) Replay(context.Context, plugin.Recording, map[string]bool, fun
 func (s *fakeESL) Follow(context.Context, plugin.Stream) error {
 	panic("loading must not follow a source")
 }
+
+// A fakeFeed is a list.
+type fakeFeed struct{ fakeESL }
+
+func newFeed(*settings.Block, plugin.SourceEnv) plugin.Source { return &fakeFeed{} }
+
+func (*fakeFeed) Describe() plugin.Description { return plugin.Description{Feed: true} }
 
 type fakeIPTables struct {
 	Chain string

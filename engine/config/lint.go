@@ -63,9 +63,6 @@ func Lint(cfg *Config) hcl.Diagnostics {
 				fmt.Sprintf("No test shows which addresses the rule %q bans. Add a test block to it.", spec.Name))
 		}
 	}
-	if len(cfg.ruleRanges) == 0 {
-		warn(cfg.dir, "No rules", "There is no rule in this directory, so nothing is counted and nothing is banned but by feeds and by hand. Copy the shipped rules into it, or write one.")
-	}
 	if len(idle) > 0 {
 		warn(cfg.ruleRanges[idle[0]], "Rules without an event",
 			fmt.Sprintf("No source that these rules read reports what they wait for, so they never fire: %s.", listed(idle)))
@@ -77,13 +74,7 @@ func Lint(cfg *Config) hcl.Diagnostics {
 	}
 	cfg.lintProtection(heard, tell)
 	cfg.tellIdleBans(idleBans, tell)
-	for _, source := range cfg.unused(heard) {
-		if len(cfg.ruleRanges) == 0 {
-			break
-		}
-		warn(source.Range, "Unused source",
-			fmt.Sprintf("No rule names source.%s. Name it in a rule, or remove it.", source.Ref))
-	}
+	cfg.lintSources(heard, tell)
 	return tidy(diags, nil, hcl.Range{})
 }
 
@@ -219,20 +210,29 @@ func unasked(spec *rule.Spec) string {
 	return ""
 }
 
-// unused returns the sources that neither rules, whose sources are heard, nor other sources and actions need.
-func (cfg *Config) unused(heard map[string]bool) (unused []Source) {
+// lintSources tells of sources that no rule names, or once that there is no rule at all: for feeds alone none is needed.
+func (cfg *Config) lintSources(heard map[string]bool, tell teller) {
 	for _, source := range cfg.Sources {
 		heard[source.Description.Corroborate.Value] = true
 	}
 	for _, action := range cfg.Actions {
 		heard[action.Source] = true
 	}
+	onlyFeeds := len(cfg.Sources) > 0
 	for _, source := range cfg.Sources {
-		if !source.Description.Feed && !heard[source.Ref] { // a feed needs no rule
-			unused = append(unused, source)
+		onlyFeeds = onlyFeeds && source.Description.Feed
+		if len(cfg.ruleRanges) > 0 && !source.Description.Feed && !heard[source.Ref] {
+			tell(hcl.DiagWarning, source.Range, "Unused source",
+				fmt.Sprintf("No rule names source.%s. Name it in a rule, or remove it.", source.Ref))
 		}
 	}
-	return unused
+	if len(cfg.ruleRanges) == 0 {
+		severity := hcl.DiagWarning
+		if onlyFeeds {
+			severity = settings.Notice
+		}
+		tell(severity, cfg.dir, "No rules", "There is no rule in this directory, so nothing is counted and nothing is banned but by feeds and by hand. Copy the shipped rules into it, or write one.")
+	}
 }
 
 // unverified says why a rule that bans accounts does not do so for what verified callers did; "" if it
