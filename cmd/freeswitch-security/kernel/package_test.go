@@ -101,6 +101,15 @@ func TestPackageDebian(t *testing.T) {
 	}
 	c.ok("systemctl start freeswitch-security")
 
+	// One that runs gets the new program, also if it does not start at boot.
+	c.ok("systemctl disable freeswitch-security")
+	pid = c.ok("systemctl show -P MainPID freeswitch-security")
+	c.install(v1)
+	if now := c.ok("systemctl show -P MainPID freeswitch-security"); now == pid || now == "0\n" {
+		t.Errorf("an upgrade left the old program running: process %s", now)
+	}
+	c.ok("systemctl enable freeswitch-security")
+
 	// A removal leaves settings and state, and nothing in the kernel; a new installation bans again.
 	c.ok("apt-get remove -y freeswitch-security")
 	if chains := c.firewall(); strings.Contains(strings.ToLower(chains), "freeswitch") {
