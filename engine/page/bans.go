@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/history"
 )
 
 // A row is a ban in force, as far as it is searched and sorted.
@@ -157,6 +158,8 @@ type Query struct {
 	Sort string // see orders
 	Desc bool
 	Page int // from 1
+
+	masked bool // the caller may not learn, by searching, what is masked
 }
 
 const (
@@ -207,7 +210,7 @@ func (q Query) URL() string {
 func (s *snapshot) find(q *Query) (page []ban.Target, found, all int) {
 	matching := s.order(q.Sort)
 	if q.Text != "" {
-		matches := s.matcher(q.Text)
+		matches := s.matcher(q)
 		matching = slices.DeleteFunc(slices.Clone(matching), func(i int32) bool { return !matches(&s.rows[i]) })
 	}
 	found = len(matching)
@@ -225,16 +228,20 @@ func (s *snapshot) find(q *Query) (page []ban.Target, found, all int) {
 
 // matcher returns what a row must be to match a text: with the text in it, or within a network or around it. It makes no
 // strings: there may be a hundred thousand rows.
-func (s *snapshot) matcher(text string) func(*row) bool {
+func (s *snapshot) matcher(q *Query) func(*row) bool {
 	var network netip.Prefix
-	if t, err := ban.ParseTarget(text); err == nil {
+	if t, err := ban.ParseTarget(q.Text); err == nil {
 		network = t.Prefix() // that of an account overlaps none
 	}
-	text = strings.ToLower(text)
+	text := strings.ToLower(q.Text)
+	targetOf, reasonOf := ban.Target.String, func(reason string) string { return reason }
+	if q.masked {
+		targetOf, reasonOf = history.MaskTarget, history.MaskReason
+	}
 	inWords := make([]bool, len(s.words))
 	for i := range s.words {
 		w := &s.words[i]
-		inWords[i] = strings.Contains(strings.ToLower(w.rule+"\n"+w.author+"\n"+w.reason), text)
+		inWords[i] = strings.Contains(strings.ToLower(w.rule+"\n"+w.author+"\n"+reasonOf(w.reason)), text)
 	}
 	inAddress := network.IsValid() || strings.Trim(text, "0123456789abcdef.:/") == ""
 	part, buffer := []byte(text), make([]byte, 0, 64)
@@ -253,7 +260,7 @@ func (s *snapshot) matcher(text string) func(*row) bool {
 			}
 			return p.Overlaps(network) || bytes.Contains(buffer, part)
 		default:
-			return r.target.Prefix().Overlaps(network) || strings.Contains(r.target.String(), text)
+			return r.target.Prefix().Overlaps(network) || strings.Contains(targetOf(r.target), text)
 		}
 	}
 }

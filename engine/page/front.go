@@ -33,10 +33,12 @@ type front struct {
 // and the latest bans.
 func (p *Page) front(w http.ResponseWriter, r *http.Request) error {
 	c, query := p.guard.Caller(r), r.URL.Query()
+	q := queryOf(query)
+	q.masked = c.Viewer && p.guard.Masked()
 	text, err := p.rendered.within(key(r, c), func() ([]byte, error) {
 		ctx := context.WithoutCancel(r.Context())
 		if query.Get("only") == "bans" {
-			list, err := p.list(ctx, queryOf(query))
+			list, err := p.list(ctx, q)
 			if err != nil {
 				return nil, err
 			}
@@ -44,7 +46,7 @@ func (p *Page) front(w http.ResponseWriter, r *http.Request) error {
 			err = p.templates.ExecuteTemplate(&b, "bans", &front{Bans: list, Now: time.Now(), Caller: c})
 			return b.Bytes(), err
 		}
-		f, err := p.look(ctx, queryOf(query))
+		f, err := p.look(ctx, q)
 		if err != nil {
 			return nil, err
 		}

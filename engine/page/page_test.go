@@ -398,6 +398,14 @@ func TestMasked(t *testing.T) {
 			t.Errorf("the viewer sees in %s: %s", path, text)
 		}
 	}
+	for _, viewer := range []bool{true, false} { // a search tells the viewer no digits
+		w.caller.Viewer = viewer
+		for _, part := range []string{"1007", "123456"} {
+			if table := get(t, p, "/?only=bans&q="+part).Body.String(); strings.Contains(table, "<tbody>") == viewer {
+				t.Errorf("viewer %t finds by %s: %s", viewer, part, table)
+			}
+		}
+	}
 }
 
 // TestLatest: the feed begins with the latest bans, masked, also without JavaScript. An update has none of them.
