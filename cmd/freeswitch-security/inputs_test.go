@@ -77,4 +77,13 @@ func TestRulesOfOthers(t *testing.T) {
 	if err := onlyRoots(rules); err == nil || !strings.Contains(err.Error(), "(owner 1000, mode ") {
 		t.Errorf("in a directory of another: %v", err)
 	}
+	if err := os.WriteFile(filepath.Join(rules, "a.hcl"), []byte("admin {}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, verb := range []string{"withdraw", "check"} {
+		if _, stderr, status := command(t, nil, verb); status != 2 || !strings.Contains(stderr, "./rules.d is not used as root") {
+			t.Errorf("%s: status %d: %s", verb, status, stderr)
+		}
+	}
 }

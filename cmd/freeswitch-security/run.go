@@ -95,9 +95,10 @@ tell; 2 something may still be in force, or the guard is running.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := rulesDir(rules)
-			if dir = cmp.Or(dir, rules); dir == "" {
+			if err != nil && rules == "" {
 				return err
 			}
+			dir = cmp.Or(dir, rules) // one that was deleted has mistakes, too
 			cfg, diags, files := config.LoadPart(dir, kinds, a.environ)
 			mistakes := a.complain(diags, files)
 			if diags.HasErrors() && !slices.ContainsFunc(cfg.Actions, func(a config.Action) bool { return a.Kind == iptables.Kind.Name }) {
