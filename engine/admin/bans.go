@@ -263,17 +263,24 @@ func (s *Server) removeBans(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	answered.Message = fmt.Sprintf("bans ended: %d", answered.Unbanned)
+	answered.Message = s.clearedWords(answered.Unbanned, grace, in)
+	answer(w, http.StatusOK, answered)
+	return nil
+}
+
+// clearedWords says how many bans have ended, until when rules do not ban their targets, and which ban around a
+// network stays.
+func (s *Server) clearedWords(unbanned int, grace time.Time, in netip.Prefix) string {
+	text := fmt.Sprintf("bans ended: %d", unbanned)
 	if !grace.IsZero() {
-		answered.Message += "; rules do not ban them " + inWords(grace)
+		text += "; rules do not ban them " + inWords(grace)
 	}
 	if in.IsValid() {
 		if around, ok := s.Engine.Ledger().Covering(ban.Network(in)); ok {
-			answered.Message += fmt.Sprintf("; the ban of %s around %s stays", around.Target, in)
+			text += fmt.Sprintf("; the ban of %s around %s stays", around.Target, in)
 		}
 	}
-	answer(w, http.StatusOK, answered)
-	return nil
+	return text
 }
 
 func targetsOf(changes []ban.Change) (out status.List[ban.Target]) {

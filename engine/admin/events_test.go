@@ -254,6 +254,12 @@ func TestRecent(t *testing.T) {
 		if n, _ := r.shortly(t.Context(), time.Second); n != 6 {
 			t.Errorf("value %d, though the last is too old", n)
 		}
+		for took, want := range map[time.Duration]time.Duration{0: 5 * time.Second, 500 * time.Millisecond: 10 * time.Second, time.Minute: oldest} {
+			r.last.took = took
+			if age := r.affordable(lately); age != want {
+				t.Errorf("after a fetching of %s a value of %s is new enough, want %s", took, age, want)
+			}
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if _, err := r.within(ctx, 0); err == nil {

@@ -68,13 +68,16 @@ func (r *recent[T]) shortly(ctx context.Context, age time.Duration) (T, error) {
 	return f.value, nil
 }
 
-// affordable returns an age of at least 20 times what the last fetching took: asking for it costs at most a twentieth of a
-// core.
+// oldest bounds the age of what is fetched less often because that takes long: it may have waited for something.
+const oldest = 30 * time.Second
+
+// affordable returns an age of at least 20 times what the last fetching took, or oldest: asking for it costs at most a
+// twentieth of a core, while one takes less than 1.5 s.
 func (r *recent[T]) affordable(age time.Duration) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.last != nil {
-		age = max(age, 20*r.last.took)
+		age = max(age, min(20*r.last.took, oldest))
 	}
 	return age
 }
