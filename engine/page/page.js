@@ -105,7 +105,7 @@ async function show(to, push) {
     const now = wanted;
     try {
       await load(now.to + (now.to.includes("?") ? "&" : "?") + "only=bans", $("#bans-table"));
-      if (now.push) history.pushState(null, "", now.to);
+      if (now.push && shownAt === now.to) history.pushState(null, "", now.to); // unless a person has gone back meanwhile
     } catch {
       location.assign(now.to);
     }
