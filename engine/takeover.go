@@ -20,6 +20,7 @@ func (e *Engine) takeOver(ctx context.Context) {
 	}
 	now := e.tick()
 	e.advance(now)
+	none := true
 	for _, a := range e.cfg.Actions {
 		level, ok := a.Action.(plugin.Level)
 		if !ok {
@@ -36,9 +37,14 @@ func (e *Engine) takeOver(ctx context.Context) {
 			}
 			e.adopt(entry.Target, left, now)
 		}
+		none = none && err == nil && len(kernel.Entries) == 0
 		if len(kernel.Entries) > 0 {
 			e.options.Log.Warn("bans taken over without their history", "action", a.Ref, "bans", len(kernel.Entries))
 		}
+	}
+	// The state is there from now on: what a kill leaves in force of a ban that was never saved is not taken over.
+	if store := e.live.saver.store; none && store != nil {
+		_ = store.Save(nil) // a store that fails is told of with the next ban
 	}
 }
 

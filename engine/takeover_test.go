@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
@@ -36,6 +38,29 @@ func TestTakeOver(t *testing.T) {
 		e.takeOver(t.Context())
 		if b, _ := e.Ledger().Covering(ban.Network(target)); b.Reason != want {
 			t.Errorf("%q: %q, want %q", lost, b.Reason, want)
+		}
+	}
+}
+
+// TestTakeOverOfNothing: the first run marks its state, unless there are bans to be saved in it. So a ban
+// that the kernel has and the state has not, because of a kill, is not taken over by the second.
+func TestTakeOverOfNothing(t *testing.T) {
+	for _, entries := range [][]status.Entry{nil, {{Target: ban.Address(netip.MustParseAddr("203.0.113.7"))}}} {
+		file, err := ban.OpenFile(filepath.Join(t.TempDir(), "state.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		cfg := guessing(t)
+		cfg.Actions = []config.Action{{Ref: "wall.x", Action: &lastingWall{entries: entries}, Blocks: true}}
+		e := New(cfg, Options{})
+		if err := e.Restore(file, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		e.TakeOver("was missing", nil)
+		e.takeOver(t.Context())
+		if got, want := file.New(), len(entries) > 0; got != want {
+			t.Errorf("%d entries: new: %t", len(entries), got)
 		}
 	}
 }

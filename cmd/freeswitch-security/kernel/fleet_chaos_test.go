@@ -72,9 +72,6 @@ func TestFleetChaos(t *testing.T) {
 		s.check(before, after)
 		s.listen()
 		if t.Failed() {
-			for _, m := range s.fleet {
-				t.Logf("%s:\n%s", m.address, m.said)
-			}
 			return
 		}
 		before = after
@@ -84,6 +81,13 @@ func TestFleetChaos(t *testing.T) {
 // begin starts the fleet, and what sends from each address to all nodes.
 func (s *storm) begin() {
 	s.hub, s.fleet = startFleet(s.T, `backend = "ipset"`)
+	s.Cleanup(func() {
+		for _, m := range s.fleet {
+			if s.Failed() {
+				s.Logf("%s:\n%s", m.address, m.said)
+			}
+		}
+	})
 	var conns []net.Conn
 	for _, m := range s.fleet {
 		s.apis = append(s.apis, askingAt(s, m.socket))
@@ -238,9 +242,15 @@ func (s *storm) agreed() (bans map[string]time.Time) {
 	s.Helper()
 	began := time.Now()
 	var all []map[string]time.Time
+	var differ string
+	s.Cleanup(func() {
+		if s.Failed() {
+			s.Log(differ)
+		}
+	})
 	watching(s, 40*time.Second, 50*time.Millisecond, "all agree", func() bool {
-		all = nil
-		for _, a := range s.apis {
+		all, differ = nil, ""
+		for i, a := range s.apis {
 			var one struct {
 				Fleet struct {
 					Joined bool
@@ -248,20 +258,17 @@ func (s *storm) agreed() (bans map[string]time.Time) {
 				}
 			}
 			a.does("GET", "/security/status", "", &one)
-			if !one.Fleet.Joined || one.Fleet.Unsent > 0 {
-				return false
-			}
 			all = append(all, bansAt(a))
-			if !reflect.DeepEqual(all[0], all[len(all)-1]) {
-				return false
+			if !one.Fleet.Joined || one.Fleet.Unsent > 0 || !reflect.DeepEqual(all[0], all[i]) {
+				differ += fmt.Sprintf("%s: %+v, bans %v\n", s.fleet[i].address, one.Fleet, all[i])
 			}
 		}
 		for _, ip := range s.ruled {
 			if _, ok := all[0][ip]; !ok {
-				return false
+				differ += ip + " is not banned\n"
 			}
 		}
-		return true
+		return differ == ""
 	})
 	s.Logf("all agree on %d bans after %s", len(all[0]), time.Since(began).Round(time.Millisecond))
 	return all[0]
