@@ -317,6 +317,7 @@ func stillHolds(d *daemon, a *api, e *ear, ends map[string]time.Time) {
 	if early := time.Until(ends[short]); early > 0 {
 		d.Errorf("it expired %s too early", early)
 	}
+	eventually(d, 5*time.Second, "the end of the short trust", func() bool { return time.Now().After(ends[guest]) }) // after that of the ban
 	d.write(failure(guest))
 	eventually(d, 5*time.Second, "short trust has ended", func() bool { return strings.Contains(d.said.String(), "msg=ban target="+guest) })
 	for _, ip := range []string{lasting, permanent} {
