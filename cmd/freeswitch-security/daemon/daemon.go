@@ -61,7 +61,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	slog.SetDefault(log)
-	prepareHeap()
+	room := reserve()
 	cfg, err := o.Start()
 	if err != nil {
 		return err
@@ -72,6 +72,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	d.heap.huge = room
 	if !o.DryRun {
 		if err := d.claims.take(cfg); err != nil {
 			return err

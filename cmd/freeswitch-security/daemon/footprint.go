@@ -41,6 +41,7 @@ const usualGarbage = 40
 // of bans at once: they would take twice as long if it were collected every few milliseconds. Meanwhile
 // the heap grows by huge pages: on a virtual machine, faults of small ones took half of the time of 10,000 bans.
 type heapRoom struct {
+	huge   hugepage.Room
 	until  atomic.Int64 // of the monotonic clock since start
 	raised atomic.Bool
 }
@@ -54,10 +55,11 @@ const (
 
 var start = time.Now()
 
-// prepareHeap reserves what busy has consist of huge pages. It is called once, before the heap grows.
-func prepareHeap() {
-	hugepage.Grow(hugeRoom)
-	hugepage.Prefer(false)
+// reserve returns what busy has consist of huge pages. It is called before the heap grows.
+func reserve() hugepage.Room {
+	room := hugepage.Grow(hugeRoom)
+	room.Prefer(false)
+	return room
 }
 
 // busy gives more room for a while. It returns at once, and is safe for concurrent use.
@@ -70,7 +72,7 @@ func (r *heapRoom) busy() {
 
 func (r *heapRoom) raise() {
 	defer r.raised.Store(false)
-	hugepage.Prefer(true)
+	r.huge.Prefer(true)
 	for now := int64(0); now < r.until.Load(); now = int64(time.Since(start)) {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(live)
@@ -78,7 +80,7 @@ func (r *heapRoom) raise() {
 		time.Sleep(roomEvery)
 	}
 	debug.SetGCPercent(usualGarbage)
-	hugepage.Prefer(false)
+	r.huge.Prefer(false)
 }
 
 // heapResident returns the bytes of the heap that the kernel has given to the process.

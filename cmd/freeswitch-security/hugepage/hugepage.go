@@ -24,14 +24,14 @@ var start = uintptr(unsafe.Pointer(new([64]byte))) &^ (chunk - 1)
 
 func init() { huge(start, start+chunk) }
 
-// room is the part of the heap that Grow has prepared, without the first chunk.
-var room struct{ from, to uintptr }
+// A Room is a part of the heap that Grow has prepared, without the first chunk.
+type Room struct{ from, to uintptr }
 
-// Grow has the next size bytes of the heap consist of huge pages, too. It collects garbage. It is called
-// once at most, before Prefer. Where the address space is scarce it does nothing.
-func Grow(size uintptr) {
+// Grow has the next size bytes of the heap consist of huge pages, too. It collects garbage. Where the
+// address space is scarce it does nothing, and the room is empty.
+func Grow(size uintptr) (room Room) {
 	if !available(2 * size) {
-		return
+		return room
 	}
 	ahead := make([]byte, size) // is not touched
 	end := uintptr(unsafe.Pointer(unsafe.SliceData(ahead))) + size
@@ -41,6 +41,7 @@ func Grow(size uintptr) {
 	}
 	huge(room.from, room.to)
 	runtime.GC() // frees it: what is allocated next lies there
+	return room
 }
 
 // available reports whether the kernel gives that much address space. A limit of the process, or a host that
@@ -53,9 +54,9 @@ func available(size uintptr) bool {
 	return err == nil
 }
 
-// Prefer says of which pages the room that Grow has prepared consists, where nothing uses it: a program with
-// little to do needs a small part of a huge one. It returns at once.
-func Prefer(hugePages bool) {
+// Prefer says of which pages the room consists, where nothing uses it: a program with little to do needs a
+// small part of a huge one. It returns at once.
+func (room Room) Prefer(hugePages bool) {
 	advice := uintptr(madvSmall)
 	if hugePages {
 		advice = madvHugepage

@@ -28,9 +28,9 @@ func TestGrow(t *testing.T) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	const size = 16 << 20
-	Grow(2 * size)
-	Prefer(false)
-	Prefer(true)
+	room := Grow(2 * size)
+	room.Prefer(false)
+	room.Prefer(true)
 	before := faults(t)
 	for range size / 1024 {
 		piece := make([]byte, 1024)
@@ -67,8 +67,7 @@ func TestGrowWithoutRoom(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
 		t.Fatal(err)
 	}
-	Grow(2 * room)
-	Prefer(true)
+	Grow(2 * room).Prefer(true)
 }
 
 var kept [][]byte
