@@ -17,7 +17,7 @@ var shownFor = []struct {
 	time.Duration
 }{{"day", 24 * time.Hour}, {"6 hours", 6 * time.Hour}, {"hour", time.Hour}}
 
-// A picture is what happened in the last day.
+// A picture is the bars of the time that the charts show, and the lists of the last day.
 type picture struct {
 	Events, Bans template.HTML
 	Tops         []template.HTML
@@ -35,7 +35,7 @@ var lists = map[string]chart.List{
 	"agents":    {Title: "User agents", Of: "User agent", Count: "events"},
 }
 
-// draw draws the history of the last day; nil: there is none.
+// draw draws the history; nil: there is none.
 func (p *Page) draw(ctx context.Context) (*picture, error) {
 	now := time.Now().UTC()
 	var span *history.Span

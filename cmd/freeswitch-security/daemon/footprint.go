@@ -55,7 +55,8 @@ const (
 
 var start = time.Now()
 
-// reserve returns what busy has consist of huge pages. It is called before the heap grows.
+// reserve prepares the part of the heap whose pages are huge while there is very much to do. It is called before
+// the heap grows.
 func reserve() hugepage.Room {
 	room := hugepage.Grow(hugeRoom)
 	room.Prefer(false)

@@ -27,8 +27,8 @@ func init() { huge(start, start+chunk) }
 // A Room is a part of the heap that Grow has prepared, without the first chunk.
 type Room struct{ from, to uintptr }
 
-// Grow has the next size bytes of the heap consist of huge pages, too. It collects garbage. Where the
-// address space is scarce it does nothing, and the room is empty.
+// Grow makes huge pages of the next size bytes of the heap, too, and collects garbage. Where the address space
+// is scarce it does nothing, and the room is empty.
 func Grow(size uintptr) (room Room) {
 	if !available(2 * size) {
 		return room
