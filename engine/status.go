@@ -46,6 +46,8 @@ func (e *Engine) status() status.Status {
 	}
 	for _, r := range e.runningActions() {
 		one := r.runner.Status()
+		_, level := r.Action.Action.(plugin.Level)
+		one.Private = !level || slices.Contains(r.Targets, ban.TargetAccount)
 		if r, ok := r.Action.Action.(plugin.Reporter); ok {
 			one.Report = r.Report(context.Background())
 		}

@@ -94,8 +94,8 @@ func (s *Server) admit(r *http.Request) *fault {
 	if p := r.URL.Path; p != path.Clean(p) && p != path.Clean(p)+"/" {
 		return faultf(http.StatusBadRequest, "the path holds an empty element, \".\" or \"..\"")
 	}
-	if !writes && inFull(r) && s.roleOf(r) == viewer && s.History.Settings().Masked {
-		return faultf(http.StatusForbidden, `history { numbers = "masked" }: the viewer token reads the page, /security/history, /security/incidents and /events?brief=true, which are masked`)
+	if s.masks(r) && !masked(r) {
+		return faultf(http.StatusForbidden, `history { numbers = "masked" }: the viewer token reads the page, and of the API what shows numbers and accounts masked or not at all: see openapi.yaml`)
 	}
 	budget := s.budgets.of(r)
 	limit := budget.reads
@@ -108,18 +108,22 @@ func (s *Server) admit(r *http.Request) *fault {
 	return nil
 }
 
-// inFull reports whether an answer has numbers and accounts in full, also where the history masks them.
-func inFull(r *http.Request) bool {
-	if r.URL.Path == "/events" {
+// masks reports whether a caller may read numbers and accounts only as the history masks them.
+func (s *Server) masks(r *http.Request) bool {
+	return s.History.Settings().Masked && s.roleOf(r) == viewer
+}
+
+// masked reports whether an answer to such a caller has no number and no account in full.
+func masked(r *http.Request) bool {
+	switch r.URL.Path {
+	case "/events":
 		brief, _ := flagOf(r, "brief") // else it is refused
-		return !brief
+		return brief
+	case "/security/status", "/security/stats", "/security/rules", "/security/sources",
+		"/security/history", "/security/incidents", "/metrics", "/openapi.yaml":
+		return true
 	}
-	for _, list := range []string{"/security/blacklist", "/security/whitelist", "/security/trackers", "/security/iptables"} {
-		if strings.HasPrefix(r.URL.Path, list) {
-			return true
-		}
-	}
-	return false
+	return open[r.URL.Path] || isPage(r)
 }
 
 // fromPage refuses the requests of a web page in a browser. Such a page can send

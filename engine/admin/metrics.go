@@ -73,7 +73,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.server.limits.look)
 	defer cancel()
 	out <- prometheus.MustNewConstMetric(buildMetric.desc(), prometheus.GaugeValue, 1, c.server.Version)
-	report, err := c.server.report(ctx, recently)
+	report, err := c.server.report(ctx, recently, false)
 	out <- prometheus.MustNewConstMetric(upMetric.desc(), prometheus.GaugeValue, number(err == nil))
 	if err != nil {
 		return

@@ -32,7 +32,7 @@ func (s *Server) arrives(r *http.Request) bool {
 
 // Status implements [page.Guard].
 func (g pageGuard) Status(ctx context.Context) (*status.Status, error) {
-	r, err := g.report(ctx, g.kernel.affordable(lately))
+	r, err := g.report(ctx, g.kernel.affordable(lately), g.Masked())
 	if err != nil {
 		return nil, err
 	}

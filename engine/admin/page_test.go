@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/page"
 )
@@ -109,12 +111,52 @@ func TestViewer(t *testing.T) {
 	if text := l.want(200, "read only", "GET", "/", "", bearer...); strings.Contains(text, "data-open") || strings.Contains(text, "/page/ban") {
 		t.Error("the page offers a change")
 	}
+}
+
+// TestMaskedViewer: with masked numbers, no operation shows the viewer an account or a number in full. One that is not known to mask them is refused.
+func TestMaskedViewer(t *testing.T) {
+	l := newLab(t, withBoth)
 	l.history.Configure(history.Settings{Days: 90, Masked: true})
-	for path, code := range map[string]int{"/": 200, "/security/status": 200, "/security/history": 200, "/security/incidents": 200, "/ban/203.0.113.7": 200,
-		"/events": 403, "/events?brief=false": 403, "/security/blacklist": 403, "/security/blacklist/203.0.113.7": 403, "/security/whitelist": 403, "/security/trackers": 403, "/security/iptables": 403} {
-		l.want(code, "", "GET", path, "", bearer...)
+	const account, reason = "6177@pbx.example", "6177@pbx.example calls +4930123456"
+	full, reader := []string{"Authorization", "Bearer " + token}, []string{"Authorization", "Bearer " + viewerToken}
+	pbx := l.withAccounts()
+	l.want(200, "", "POST", "/security/blacklist", `{"ip":"`+account+`","reason":"`+reason+`"}`, full...)
+	l.want(200, "", "POST", "/security/whitelist", `{"ip":"6177@other.example","comment":"a dialer"}`, full...)
+	alert := change(1, reason)
+	alert.Kind, alert.Ban.Key = ban.KindAlert, account
+	l.history.Decide(alert)
+	l.courier.mu.Lock()
+	l.courier.failed = "400: " + account
+	l.courier.mu.Unlock()
+	pbx.set(func(w *wall) { w.stuck = errors.New("flush " + account + ": refused") })
+	l.want(200, "", "POST", "/security/blacklist", `{"ip":"203.0.113.7","reason":"`+reason+`"}`, full...)
+	l.want(200, "flush "+account, "POST", "/security/blacklist", `{"ip":"1008@pbx.example"}`, full...)
+	l.want(200, account, "GET", "/security/status", "", full...)
+
+	want := map[string]int{"/?q=1007": 200, "/ban/203.0.113.7": 200, "/ban/1008@pbx.example": 200, "/events": 403, "/events?brief=false": 403, "/security/blacklist/203.0.113.7": 403, "/nothing": 403}
+	for path, item := range contract().Paths.Map() {
+		if _, known := want[path]; item.Get != nil && !known && !strings.Contains(path, "{") {
+			want[path] = 0
+		}
 	}
-	l.want(200, "", "GET", "/security/trackers", "", "Authorization", "Bearer "+token)
+	for _, path := range []string{"/", "/health", "/metrics", "/security/status", "/security/rules", "/security/sources", "/security/stats", "/security/history", "/security/incidents"} {
+		want[path] = 200
+	}
+	for path, want := range want {
+		code, text := l.ask("GET", path, "", reader...)
+		if want != 0 && code != want || code >= 500 {
+			t.Errorf("%s: %d, want %d", path, code, want)
+		}
+		for _, private := range []string{"6177@", "4930123456"} {
+			if strings.Contains(text, private) {
+				t.Errorf("%s shows %s in %s", path, private, text)
+			}
+		}
+	}
+	if text := l.want(200, "", "GET", "/", "", full...); strings.Contains(text, "400: ") || !strings.Contains(text, "shows it") {
+		t.Error("the page shows what an endpoint answered: " + text)
+	}
+	l.want(200, "", "GET", "/security/trackers", "", full...)
 }
 
 // TestLogin exchanges a token for a cookie, which holds no token and ends with it.

@@ -24,7 +24,7 @@ func (r *report) whole() bool { return r.kernel != nil && !r.kernel.unread && !r
 
 // report returns a snapshot with its problems, and a look at the kernel that is no
 // older than age. An error says that the engine does not answer.
-func (s *Server) report(ctx context.Context, age time.Duration) (*report, error) {
+func (s *Server) report(ctx context.Context, age time.Duration, masked bool) (*report, error) {
 	st, err := s.status.within(ctx, statusAge)
 	if err != nil {
 		return nil, faultf(http.StatusServiceUnavailable, "status: %v", err)
@@ -39,6 +39,9 @@ func (s *Server) report(ctx context.Context, age time.Duration) (*report, error)
 	}
 	r.Problems = status.Problems(&st, views)
 	r.Severity = status.Worst(r.Problems)
+	if masked {
+		r.Mask()
+	}
 	if r.whole() {
 		r.Stats.DroppedPackets, r.Stats.DroppedBytes = &r.kernel.packets, &r.kernel.bytes
 	}
@@ -56,7 +59,7 @@ type Health struct {
 // program because a switch is down.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	h := Health{Severity: status.Critical, Problems: &status.List[status.Problem]{}}
-	report, err := s.report(r.Context(), s.kernel.affordable(lately))
+	report, err := s.report(r.Context(), s.kernel.affordable(lately), s.masks(r))
 	if err != nil {
 		*h.Problems = append(*h.Problems, status.Problem{Severity: status.Critical, Subject: "engine", Text: err.Error()})
 	} else {
@@ -74,7 +77,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 // show answers a GET with a part of the report.
 func (s *Server) show(part func(*report) any) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		report, err := s.report(r.Context(), recently)
+		report, err := s.report(r.Context(), recently, s.masks(r))
 		if err == nil {
 			answer(w, http.StatusOK, part(report))
 		}

@@ -18,6 +18,7 @@ type Action struct {
 	Failures  int       `json:"failures"` // in a row
 	Lost      uint64    `json:"lost"`     // times that changes were dropped because the action was too slow
 	Error     string    `json:"error"`    // of the latest apply; "" after a success
+	Private   bool      `json:"-"`        // its texts may name accounts and numbers: it is told of them
 	Report
 }
 
