@@ -129,7 +129,9 @@ func (l *Ledger) Commit() ([]*Change, error) {
 	}
 	for _, r := range records {
 		if err == nil && r.Ban != nil && len(r.Ban.Evidence) > 0 {
-			l.unsaved.saved(r.Target, r.Ban.Evidence)
+			if h, ok := l.bans.get(r.Target); ok && h.unsaved != nil {
+				l.unsaved.saved(h.unsaved, r.Ban.Evidence)
+			}
 		}
 	}
 	for _, c := range l.cursors {
@@ -175,8 +177,8 @@ func (l *Ledger) record(target Target, b *Ban) Record {
 	r := Record{Target: target}
 	if h, ok := l.bans.get(target); ok {
 		*b = h.ban()
-		if evidence := l.unsaved.all[target]; evidence != nil {
-			b.Evidence = evidence
+		if p := h.unsaved; p != nil && p.evidence != nil {
+			b.Evidence = p.evidence
 		}
 		r.Ban = b
 	}

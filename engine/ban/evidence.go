@@ -12,57 +12,56 @@ const maxUnsavedText = 8 << 20
 // maxEvidenceAtOnce bounds the bans whose evidence is read while the ledger is locked: 10 µs each.
 const maxEvidenceAtOnce = 500
 
-// unsaved is the evidence that the store does not have yet, by the targets of its bans. The
-// ledger keeps no other: 100,000 bans with evidence would need a gigabyte.
+// unsaved is the evidence that the store does not have yet. The ledger keeps no other: 100,000 bans with evidence
+// would need a gigabyte.
 type unsaved struct {
-	all   map[Target][]Evidence
-	queue []Target // in the order of their bans; some are stale
-	bytes int      // of the texts
+	queue []*pending // in the order of their bans; some are empty
+	count int        // of those that are not
+	bytes int        // of the texts
 }
 
-func (u *unsaved) put(target Target, evidence []Evidence) {
-	u.remove(target)
-	if u.all == nil {
-		u.all = map[Target][]Evidence{}
-	}
-	evidence = slices.Clone(evidence[max(0, len(evidence)-maxEvidence):])
-	u.all[target] = evidence
-	u.bytes += textBytes(evidence)
-	u.queue = append(u.queue, target)
+// pending is the evidence of one ban. It is replaced as a whole: the store may read it.
+type pending struct{ evidence []Evidence }
+
+func (u *unsaved) add(evidence []Evidence) *pending {
+	p := &pending{slices.Clone(evidence[max(0, len(evidence)-maxEvidence):])}
+	u.count++
+	u.bytes += textBytes(p.evidence)
+	u.queue = append(u.queue, p)
 	for u.bytes > maxUnsavedText && len(u.queue) > 1 {
 		oldest := u.queue[0]
 		u.queue = u.queue[1:]
-		u.bytes -= textBytes(u.all[oldest])
-		u.change(oldest, Evidence.without)
+		u.bytes -= textBytes(oldest.evidence)
+		oldest.change(Evidence.without)
 	}
-	if len(u.queue) > 2*len(u.all)+1024 {
-		u.queue = slices.DeleteFunc(u.queue, func(target Target) bool { return u.all[target] == nil })
+	if len(u.queue) > 2*u.count+1024 {
+		u.queue = slices.DeleteFunc(u.queue, func(p *pending) bool { return p.evidence == nil })
 	}
+	return p
 }
 
-// change replaces the evidence of a target: the store may read what was there.
-func (u *unsaved) change(target Target, do func(Evidence) Evidence) {
-	if evidence := slices.Clone(u.all[target]); evidence != nil {
-		for i := range evidence {
-			evidence[i] = do(evidence[i])
-		}
-		u.all[target] = evidence
+func (p *pending) change(do func(Evidence) Evidence) {
+	evidence := slices.Clone(p.evidence)
+	for i := range evidence {
+		evidence[i] = do(evidence[i])
 	}
+	p.evidence = evidence
 }
 
 // saved removes what the store has now: the evidence of the same events.
-func (u *unsaved) saved(target Target, evidence []Evidence) {
-	if slices.EqualFunc(evidence, u.all[target], func(a, b Evidence) bool { return a.Time.Equal(b.Time) }) {
-		u.remove(target)
+func (u *unsaved) saved(p *pending, evidence []Evidence) {
+	if slices.EqualFunc(evidence, p.evidence, func(a, b Evidence) bool { return a.Time.Equal(b.Time) }) {
+		u.remove(p)
 	}
 }
 
-func (u *unsaved) remove(target Target) {
-	if len(u.all) == 0 {
-		return
+// remove removes the evidence of a ban, which may be nil or empty.
+func (u *unsaved) remove(p *pending) {
+	if p != nil && p.evidence != nil {
+		u.count--
+		u.bytes -= textBytes(p.evidence)
+		p.evidence = nil
 	}
-	u.bytes -= textBytes(u.all[target])
-	delete(u.all, target)
 }
 
 func textBytes(evidence []Evidence) (n int) {
@@ -77,9 +76,17 @@ func (e Evidence) without() Evidence {
 	return Evidence{Time: e.Time, Event: e.Event, Source: e.Source, IP: e.IP, Lost: true}
 }
 
+// unsavedOf returns the evidence of the ban of a target that the store does not have yet; nil if there is none.
+func (l *Ledger) unsavedOf(target Target) []Evidence {
+	if h, ok := l.bans.get(target); ok && h.unsaved != nil {
+		return h.unsaved.evidence
+	}
+	return nil
+}
+
 // evidence is Evidence; the mutex is held.
 func (l *Ledger) evidence(b *Ban) []Evidence {
-	if evidence := l.unsaved.all[b.Target]; evidence != nil {
+	if evidence := l.unsavedOf(b.Target); evidence != nil {
 		return evidence
 	}
 	if b.Evidence != nil || l.store == nil {
@@ -92,7 +99,7 @@ func (l *Ledger) evidence(b *Ban) []Evidence {
 // store. Texts and accounts are given up when they are the oldest of too many.
 func (l *Ledger) Evidence(b *Ban) []Evidence {
 	l.mu.Lock()
-	evidence, store := l.unsaved.all[b.Target], l.store
+	evidence, store := l.unsavedOf(b.Target), l.store
 	l.mu.Unlock()
 	switch {
 	case evidence == nil && b.Evidence == nil && store != nil:

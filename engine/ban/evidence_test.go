@@ -112,10 +112,10 @@ func TestUnsavedTextsAreBounded(t *testing.T) {
 	}
 	l.Unban(last.Target, "", t0, 0)
 	sum := 0
-	for _, e := range l.unsaved.all {
-		sum += textBytes(e)
+	for _, p := range l.unsaved.queue {
+		sum += textBytes(p.evidence)
 	}
-	if sum != l.unsaved.bytes || len(l.unsaved.all) != 4999 {
+	if sum != l.unsaved.bytes || l.unsaved.count != 4999 {
 		t.Errorf("%d bytes, counted %d", sum, l.unsaved.bytes)
 	}
 }

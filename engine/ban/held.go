@@ -6,7 +6,7 @@ import (
 )
 
 // A held is a ban in force as the ledger keeps it: a third of the memory of a [Ban]. It does not
-// change: another state of the ban is another held.
+// change, but for its unsaved evidence: another state of the ban is another held.
 type held struct {
 	target       Target
 	start, until int64 // in microseconds since 1970, see [micro]
@@ -14,6 +14,7 @@ type held struct {
 	offence      int32
 	bare         bool // it has no evidence, in the store either
 	words        *words
+	unsaved      *pending // its evidence that the store does not have yet; nil or empty: none
 }
 
 // words are what bans of one list share.

@@ -210,11 +210,13 @@ func (l *Ledger) Add(c Change) Change {
 // put brings a ban into force, and into the history if a rule ordered it: the orders of
 // others are no offences.
 func (l *Ledger) put(b *Ban) {
-	l.unsaved.remove(b.Target)
-	if len(b.Evidence) > 0 {
-		l.unsaved.put(b.Target, b.Evidence)
+	if old, ok := l.bans.get(b.Target); ok {
+		l.unsaved.remove(old.unsaved)
 	}
 	h := l.hold(b)
+	if len(b.Evidence) > 0 {
+		h.unsaved = l.unsaved.add(b.Evidence)
+	}
 	l.bans.put(b.Target, h)
 	l.remind(b.Until, &h.target)
 	if b.Rule == "" {
@@ -334,6 +336,7 @@ func (l *Ledger) Withdraw(target Target, why string, now time.Time) *Change {
 		left.Term = Term(left.Until.Sub(left.Start))
 	}
 	held := l.hold(&left)
+	held.unsaved = b.unsaved
 	l.bans.put(target, held)
 	l.remind(left.Until, &held.target)
 	return l.add(&Change{Kind: KindExtend, Ban: left, At: now})
@@ -373,7 +376,7 @@ func (l *Ledger) end(target Target, why string, now time.Time) *Change {
 	ended := b.ban()
 	ended.Evidence = l.evidence(&ended)
 	l.bans.remove(target)
-	l.unsaved.remove(target)
+	l.unsaved.remove(b.unsaved)
 	return l.add(&Change{Kind: KindUnban, Ban: ended, At: now, Why: why})
 }
 
@@ -424,7 +427,7 @@ func (l *Ledger) Advance(now time.Time) []Change {
 				ended.Evidence = l.evidence(&ended)
 			}
 			l.bans.remove(target)
-			l.unsaved.remove(target)
+			l.unsaved.remove(h.unsaved)
 			expired = append(expired, *l.add(&Change{Kind: KindExpire, Ban: ended, At: fromMicro(d.at)}))
 		}
 		if past {

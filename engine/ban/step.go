@@ -30,8 +30,8 @@ func (l *Ledger) Step(by time.Duration) {
 		l.grants.table.put(g.Target, &g)
 		l.dirty = append(l.dirty, g.Target)
 	}
-	for target := range l.unsaved.all {
-		l.unsaved.change(target, func(e Evidence) Evidence {
+	for _, p := range l.unsaved.queue {
+		p.change(func(e Evidence) Evidence {
 			e.Time = e.Time.Add(by)
 			return e
 		})

@@ -21,8 +21,14 @@ var ErrDamaged = errors.New("the file is damaged")
 // ErrInUse says that another process has the file open.
 var ErrInUse = errors.New("another freeswitch-security is using it")
 
-// growth is by how many bytes a file grows at least, once it is larger.
-const growth = 2 << 20
+const (
+	// mapped is the address space of a file, in bytes, before it is larger. A larger file is mapped again each
+	// time that it has doubled, for which the transaction copies all that it has read or changed.
+	mapped = 64 << 20
+
+	// A file grows by what it holds, in bytes, within these bounds.
+	leastGrowth, mostGrowth = 16 << 10, 4 << 20
+)
 
 // A File is a database. One goroutine may write while others read.
 type File struct {
@@ -39,11 +45,10 @@ func Open(path string, patience time.Duration) (f *File, err error) {
 	if err := examine(path, patience); err != nil {
 		return nil, err
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, FreelistType: bbolt.FreelistMapType})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapped})
 	if err != nil {
 		return nil, opening(path, err)
 	}
-	db.AllocSize = growth
 	return &File{db: db}, nil
 }
 
@@ -93,6 +98,7 @@ func (f *File) Update(do func(*bbolt.Tx) error) error {
 	var size int64
 	err := f.run(f.db.Update, func(tx *bbolt.Tx) error {
 		size = tx.Size()
+		f.db.AllocSize = int(min(max(size, leastGrowth), mostGrowth))
 		return do(tx)
 	})
 	if err == nil && size > largeFile {
