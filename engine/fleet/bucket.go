@@ -96,7 +96,7 @@ func (n *Node) enter(o opening) {
 		return
 	}
 	n.retry = 0
-	if n.table.sequence < o.after { // records are to be heard again
+	if n.table.sequence < o.after { // records are to be heard again; the server forgets this reader after 30 seconds
 		n.open()
 		return
 	}
@@ -274,12 +274,17 @@ func isMarker(h nats.Header) bool {
 }
 
 // propose sends a record on the condition that its key has the revision of the flight.
-func (s *session) propose(subject string, f flight, now time.Time) error {
-	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(f.rev)}
+func (n *Node) propose(i id, f flight, now time.Time) error {
+	m := &nats.Msg{Subject: n.subject + i.key(), Data: f.value, Header: nats.Header{
+		jetstream.ExpectedLastSubjSeqHeader: []string{strconv.FormatUint(f.rev, 10)},
+	}}
 	if ttl := f.record.ttl(now); ttl > 0 {
-		options = append(options, jetstream.WithMsgTTL(ttl))
+		m.Header[jetstream.MsgTTLHeader] = []string{ttl.String()}
 	}
-	_, err := s.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: f.value}, options...)
+	if !f.asked {
+		return n.session.js.Conn().PublishMsg(m)
+	}
+	_, err := n.session.js.PublishMsgAsync(m)
 	return err
 }
 

@@ -13,7 +13,7 @@ import (
 func (n *Node) hear(first heard) {
 	n.readLedger() // what was decided here comes before what is heard
 	var records []*Record
-	now := n.o.Now()
+	now, patience := n.o.Now(), (<-chan time.Time)(nil)
 	for h, more := first, true; more; {
 		if r := n.note(h, now); r != nil {
 			records = append(records, r)
@@ -23,7 +23,18 @@ func (n *Node) hear(first heard) {
 		}
 		select {
 		case h = <-n.heard:
+			continue
 		default:
+		}
+		if len(records) < fewHeard {
+			break
+		}
+		if patience == nil {
+			patience = time.After(gatherFor)
+		}
+		select {
+		case h = <-n.heard:
+		case <-patience:
 			more = false
 		}
 	}
@@ -82,6 +93,7 @@ func (n *Node) emptied(i id, m message) {
 	if e == nil || m.number > 0 && m.sequence <= e.rev {
 		return
 	}
+	t.heard(i)
 	t.hold(i, e, head{}, nil, m.sequence, n.cfg.Node)
 	if e.mine == nil {
 		delete(t.entries, i)
@@ -98,21 +110,14 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 		return nil
 	}
 	f, flies := t.flying[i]
+	t.heard(i)
 	if flies && bytes.Equal(m.value, f.value) {
 		n.agreed(i, t.at(i), f.record, m.sequence)
 		return nil
 	}
 	r, err := decode(m.key, m.value, now)
 	if err != nil {
-		name := ""
-		if r != nil && config.IsNode(r.Node) {
-			name = r.Node
-		}
-		n.refuse(name, m.key, err.Error())
-		if e != nil { // its revision counts: a decision of this node replaces it
-			t.hold(i, e, head{}, nil, m.sequence, n.cfg.Node)
-			t.enqueue(i, e)
-		}
+		n.unreadable(i, e, r, m, err)
 		return nil
 	}
 	t.clock.see(r.Stamp, now)
@@ -128,17 +133,38 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 	}
 	if why := n.excess(e, r); why != "" {
 		n.refuse(r.Node, m.key, why)
+		t.failing = append(t.failing, i)
 		return nil
 	}
 	e = t.at(i)
 	t.drop(i, e)
 	t.hold(i, e, r.head(), r, m.sequence, n.cfg.Node)
-	if h := r.head(); h.over(now) {
+	if e.base.over(now) || !n.admits(i, e, r, m.key) {
 		return nil
 	}
+	e.refused = notEntered
+	return r
+}
+
+// unreadable notes that a key holds what is no record. Its revision counts: a decision of this node replaces it.
+func (n *Node) unreadable(i id, e *entry, r *Record, m message, err error) {
+	name := ""
+	if r != nil && config.IsNode(r.Node) {
+		name = r.Node
+	}
+	n.refuse(name, m.key, err.Error())
+	if e != nil {
+		n.table.hold(i, e, head{}, nil, m.sequence, n.cfg.Node)
+		n.table.enqueue(i, e)
+	}
+}
+
+// admits reports whether a decision may be taken now, and refuses it otherwise.
+func (n *Node) admits(i id, e *entry, r *Record, key string) bool {
+	t := &n.table
 	if e.here != 0 && (r.ByRule() || r.Stamp <= e.here) {
-		n.refuse(r.Node, m.key, endedHere)
-		return nil
+		n.refuse(r.Node, key, endedHere)
+		return false
 	}
 	if e.here != 0 { // a person has decided again
 		e.here = 0
@@ -147,11 +173,10 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 	if n.session.current && r.Node != n.cfg.Node && !n.peers.of(r.Node).changes.Allow() {
 		t.refuse(i, e, tooFast)
 		t.late = true
-		n.refuse(r.Node, m.key, tooFast)
-		return nil
+		n.refuse(r.Node, key, tooFast)
+		return false
 	}
-	e.refused = notEntered
-	return r
+	return true
 }
 
 // excess returns why a ban of a peer is one too many; "" if it is not.

@@ -110,6 +110,12 @@ const (
 // mostHeard is the number of records that are taken at once.
 const mostHeard = 500
 
+// Of fewHeard records more are waited for, so that few transactions save them and few system calls enforce them.
+const (
+	fewHeard  = 10
+	gatherFor = 25 * time.Millisecond
+)
+
 // Run shares until ctx ends. It returns once all that was told by then is sent, or a second has
 // passed.
 func (n *Node) Run(ctx context.Context) {
@@ -179,7 +185,8 @@ func (n *Node) finish() {
 		select {
 		case a := <-n.acks:
 			n.acked(a)
-		case <-n.heard: // it comes again
+		case h := <-n.heard:
+			n.hear(h)
 		case f := <-n.failed:
 			n.lose(f)
 		case <-ctx.Done():
@@ -231,24 +238,29 @@ func (n *Node) look() {
 		n.becomeCurrent()
 	}
 	n.refresh()
-	n.table.again()
+	n.table.again(time.Now())
 }
 
-// pump sends what is to be told, in the order in which it was decided, as far as there is room.
+// pump sends what is to be told, in the order in which it was decided, as far as there is room. The server answers
+// the last proposal alone. Of the others the node hears what their keys hold.
 func (n *Node) pump() {
-	if n.session == nil || !n.session.current {
+	t := &n.table
+	if n.session == nil || !n.session.current || len(t.flying) > mostFlying/2 { // few large batches
 		return
 	}
-	for len(n.table.flying) < mostFlying {
-		now := n.o.Now()
-		i, f, ok := n.table.next(now)
-		if !ok {
-			return
+	now := n.o.Now()
+	i, f, ok := t.next(now)
+	for ok {
+		j, g, more := id{}, flight{}, false
+		if len(t.flying) < mostFlying {
+			j, g, more = t.next(now)
 		}
-		if err := n.session.propose(n.subject+i.key(), f, now); err != nil {
-			n.table.land(i)
+		f.asked = f.asked || !more
+		t.flying[i] = f
+		if err := n.propose(i, f, now); err != nil {
 			n.lose(failure{n.session, err})
 			return
 		}
+		i, f, ok = j, g, more
 	}
 }

@@ -198,6 +198,7 @@ func (n *Node) save() {
 	t.saving = saving
 	if len(t.dirty) == 0 {
 		t.covered, t.waiting = t.waiting, nil
+		t.clean = time.Now()
 	}
 	of := place{n.cfg.Bucket, n.cfg.Node, n.lease.instance, t.created, t.sequence}
 	if len(t.dirty) > 0 {

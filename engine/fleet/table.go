@@ -25,7 +25,7 @@ type table struct {
 	store    *store          // nil: nothing survives a restart
 	dirty    map[id]bool     // entries that the store does not have
 	changes  int             // of entries in the last half second
-	clean    time.Time       // when none was
+	clean    time.Time       // when the latest transaction with all of them began, or there were none
 	saving   map[id]*saved   // what is being saved; nil: nothing
 	stored   uint64          // the sequence in the store
 	waiting  []chan struct{} // closed when what is dirty is saved, see Saved
@@ -43,13 +43,16 @@ type entry struct {
 	refused string  // why base is not in force here
 	here    Stamp   // of the decision of a person that base is not in force here; 0: there is none
 	queued  bool
+	ask     bool // the server is to answer the next proposal: nothing was heard after the last one
 }
 
-// A flight is a proposal without an answer.
+// A flight is a proposal of which it is not known what became of it.
 type flight struct {
 	record *Record
 	value  []byte // the record as it is sent
 	rev    uint64 // that its key must have
+	asked  bool   // the server answers; otherwise the flight ends when its key has another revision
+	sent   time.Time
 }
 
 // ready yields when the ledger has changed.
@@ -140,8 +143,15 @@ func (t *table) requeue() {
 	})
 }
 
-// again has told what failed.
-func (t *table) again() {
+// again has told what failed. The server is asked about what was sent before and neither failed nor was heard.
+func (t *table) again(now time.Time) {
+	for i, f := range t.flying {
+		if !f.asked && now.Sub(f.sent) > requestTimeout {
+			t.land(i)
+			t.at(i).ask = true
+			t.failing = append(t.failing, i)
+		}
+	}
 	for _, i := range t.failing {
 		if e := t.entries[i]; e != nil {
 			t.enqueue(i, e)
@@ -150,7 +160,7 @@ func (t *table) again() {
 	t.failing = nil
 }
 
-// next returns the next record to tell, which is on its way then; ok is false if there is none.
+// next returns the next record to tell; ok is false if there is none.
 func (t *table) next(now time.Time) (i id, f flight, ok bool) {
 	for len(t.queue) > 0 {
 		i, t.queue = t.queue[0], t.queue[1:]
@@ -166,15 +176,20 @@ func (t *table) next(now time.Time) (i id, f flight, ok bool) {
 			t.drop(i, e)
 			continue
 		}
-		f = flight{e.mine, e.mine.encode(), e.rev}
-		t.flying[i] = f
-		return i, f, true
+		return i, flight{e.mine, e.mine.encode(), e.rev, e.ask, time.Now()}, true
 	}
 	return id{}, f, false
 }
 
 // land ends a flight.
 func (t *table) land(i id) { delete(t.flying, i) }
+
+// heard ends the flight of a key that has another revision now, unless the server answers.
+func (t *table) heard(i id) {
+	if !t.flying[i].asked {
+		t.land(i)
+	}
+}
 
 // count returns how many entries have something to tell, and how many are not in force here.
 func (t *table) count() (unsent, refused int) {
@@ -240,6 +255,7 @@ func (n *Node) agreed(i id, e *entry, r *Record, rev uint64) {
 		t.hold(i, e, r.head(), r, rev, n.cfg.Node)
 		e.forget()
 	}
+	e.ask = false
 	if e.mine != nil && e.mine.Stamp == r.Stamp && e.mine.Node == r.Node {
 		t.drop(i, e)
 	}
@@ -267,16 +283,17 @@ func (n *Node) compareAll(changes []*ban.Change) {
 	for i := range changes {
 		last[changes[i].Target] = i
 	}
+	now := n.o.Now()
 	for i := range changes {
 		if c := changes[i]; last[c.Target] == i {
-			n.compare(c.Target, c)
+			n.compare(c.Target, c, now)
 		}
 	}
 }
 
 // compare notes what is to be told about a target: how the ledger differs from the bucket. c is the
 // latest change; nil: not known.
-func (n *Node) compare(target ban.Target, c *ban.Change) {
+func (n *Node) compare(target ban.Target, c *ban.Change, now time.Time) {
 	t, i := &n.table, id{target: target}
 	e := t.entries[i]
 	if c != nil && c.InForce() && !n.own(&c.Ban) && (e == nil || e.mine == nil) {
@@ -297,7 +314,7 @@ func (n *Node) compare(target ban.Target, c *ban.Change) {
 				e.here = 0 // sweep enters what ends later
 			}
 		} else if e.mine == nil || e.mine.Kind != KindBan || !e.mine.Until.Equal(b.Until) {
-			n.tellBan(i, e, &b, c)
+			n.tellBan(i, e, &b, c, now)
 		}
 	case e == nil, banned && ban.IsOnlyHere(b.Author), !banned && e.here != 0:
 	case c != nil && c.Kind == ban.KindUnban && strings.HasPrefix(c.Why, "trusted: "):
@@ -307,9 +324,9 @@ func (n *Node) compare(target ban.Target, c *ban.Change) {
 		n.dropBan(i, e)
 	case !banned && c != nil && c.Kind == ban.KindUnban:
 		f, flies := t.flying[i]
-		known := e.base.kind == KindBan && !e.base.over(n.o.Now()) || flies && f.record.Kind == KindBan
+		known := e.base.kind == KindBan && !e.base.over(now) || flies && f.record.Kind == KindBan
 		if known && (e.mine == nil || e.mine.Kind == KindBan) {
-			n.tellOne(&Record{Kind: KindUnban, Target: target, Author: ban.ByRule, Reason: c.Why, Start: c.At})
+			n.tellOne(&Record{Kind: KindUnban, Target: target, Author: ban.ByRule, Reason: c.Why, Start: c.At}, now)
 		} else {
 			n.dropBan(i, e)
 		}
@@ -331,12 +348,12 @@ func (n *Node) own(b *ban.Ban) bool {
 }
 
 // tellBan has a ban of the ledger told.
-func (n *Node) tellBan(i id, e *entry, b *ban.Ban, c *ban.Change) {
+func (n *Node) tellBan(i id, e *entry, b *ban.Ban, c *ban.Change, now time.Time) {
 	r := (&head{KindBan, b.Author, n.cfg.Node, 0, b.Until, b.Start}).record(b.Target)
 	r.fill(b)
 	if c != nil {
 		r.Proven = c.Proven
-		r.Stamp = n.stamp(e)
+		r.Stamp = n.stamp(e, now)
 	} else if r.Stamp = stampAt(b.Start); !r.beats(e.base) { // decided before this run
 		return
 	}
@@ -352,21 +369,21 @@ func (n *Node) tellBan(i id, e *entry, b *ban.Ban, c *ban.Change) {
 }
 
 // tellOne has another decision of this node told.
-func (n *Node) tellOne(r *Record) {
+func (n *Node) tellOne(r *Record, now time.Time) {
 	i := r.id()
 	e := n.table.at(i)
-	r.Node, r.Stamp = n.cfg.Node, n.stamp(e)
+	r.Node, r.Stamp = n.cfg.Node, n.stamp(e, now)
 	r.cut()
 	n.table.tell(i, e, r)
 }
 
 // stamp returns the stamp of a decision about a key, which is later than all that is known of it.
-func (n *Node) stamp(e *entry) Stamp {
+func (n *Node) stamp(e *entry, now time.Time) Stamp {
 	after := e.base.stamp
 	if e.mine != nil {
 		after = max(after, e.mine.Stamp)
 	}
-	return n.table.clock.next(n.o.Now(), after)
+	return n.table.clock.next(now, after)
 }
 
 // reconcile compares all of the ledger with what the bucket held last. A ban that the ledger has
@@ -380,7 +397,7 @@ func (n *Node) reconcile() {
 	banned := make(map[ban.Target]bool, len(bans))
 	for b := range bans.All() {
 		banned[b.Target] = true
-		n.compare(b.Target, nil)
+		n.compare(b.Target, nil, now)
 		if i := (id{target: b.Target}); n.own(b) && t.entries[i].mine == nil && outlasts(t.entries[i].base.until, b.Until) && t.entries[i].refused == "" {
 			missing = append(missing, i)
 		}

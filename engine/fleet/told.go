@@ -57,29 +57,30 @@ func (n *Node) readTold() {
 	told := n.told
 	n.told = nil
 	n.mu.Unlock()
+	now := n.o.Now()
 	for _, r := range told {
 		b, banned := n.o.Ledger.Get(r.Target)
 		switch {
 		case r.here:
-			n.endHere(r.id(), &b)
+			n.endHere(r.id(), &b, now)
 		case r.Kind != KindUnban || !banned:
-			n.tellOne(r)
+			n.tellOne(r, now)
 		case n.own(&b): // banned again since
 			i := r.id()
-			n.tellBan(i, n.table.at(i), &b, &ban.Change{})
+			n.tellBan(i, n.table.at(i), &b, &ban.Change{}, now)
 		}
 	}
 }
 
 // endHere notes that what the fleet has decided about a target is not in force here.
-func (n *Node) endHere(i id, b *ban.Ban) {
+func (n *Node) endHere(i id, b *ban.Ban, now time.Time) {
 	e := n.table.entries[i]
 	if e == nil || strings.HasPrefix(b.Author, AuthorPrefix) && !i.trust { // a peer has banned it again since
 		return
 	}
 	in := func(k Kind) bool { return k == KindBan || k == KindTrust }
 	if in(e.base.kind) || e.mine != nil && in(e.mine.Kind) {
-		e.here = n.stamp(e)
+		e.here = n.stamp(e, now)
 		n.table.refuse(i, e, endedHere)
 	}
 }
