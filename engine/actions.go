@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"freeswitch-security/engine/enforce"
 	"freeswitch-security/engine/fleet"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/regex"
 )
 
 // An actionSet is the actions that are kept in agreement with the ledger, by their
@@ -255,14 +255,14 @@ func removeStaleDirs(dir string, actions []config.Action, log *slog.Logger, now 
 }
 
 // actionRef is the reference of an action: webhook.noc.
-var actionRef = regexp.MustCompile(`^[a-z0-9]+\.[\pL\pN_-]+$`)
+var actionRef = regex.New(`^[a-z0-9]+\.[\pL\pN_-]+$`)
 
 // stale reports whether open can have made a directory for an action, and it was last
 // written to before then. The operator chooses the directory above, which may hold other
 // things.
 func stale(path string, dir os.DirEntry, then time.Time) bool {
 	info, err := dir.Info()
-	if err != nil || info.Mode()&^os.ModeSetgid != os.ModeDir|keptMode || !actionRef.MatchString(dir.Name()) || !info.ModTime().Before(then) {
+	if err != nil || info.Mode()&^os.ModeSetgid != os.ModeDir|keptMode || !actionRef.Use().MatchString(dir.Name()) || !info.ModTime().Before(then) {
 		return false
 	}
 	entries, err := os.ReadDir(path)

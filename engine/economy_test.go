@@ -84,7 +84,7 @@ func loadShipped(t *testing.T, sources []string, edit func(text string) string, 
 	}
 	write("99-more.hcl", more)
 	kinds := config.Kinds{
-		Sources: []plugin.SourceKind{logfile.Kind, esl.Kind(logfile.Builtin(), logfile.Framed), feed.Kind, sip.Kind},
+		Sources: []plugin.SourceKind{logfile.Kind, esl.Kind(logfile.Builtin, logfile.Framed), feed.Kind, sip.Kind},
 		Actions: []plugin.ActionKind{iptables.Kind, eslaction.AccountsKind, webhook.Kind},
 	}
 	cfg, diags, _ := config.Load(dir, kinds, func(string) (string, bool) { return "", false })

@@ -149,7 +149,7 @@ func siteConfig(t testing.TB, rules string) *config.Config {
 		t.Fatal(err)
 	}
 	cfg, diags, _ := config.Load(dir, config.Kinds{
-		Sources: []plugin.SourceKind{esl.Kind(logfile.Builtin(), logfile.Framed)}, Actions: []plugin.ActionKind{iptables.Kind},
+		Sources: []plugin.SourceKind{esl.Kind(logfile.Builtin, logfile.Framed)}, Actions: []plugin.ActionKind{iptables.Kind},
 	}, nil)
 	if diags.HasErrors() {
 		t.Fatal(diags)

@@ -49,7 +49,7 @@ func BenchmarkReplay(b *testing.B) {
 
 func shippedRules(b *testing.B) *config.Config {
 	kinds := config.Kinds{
-		Sources: []plugin.SourceKind{logfile.Kind, esl.Kind(logfile.Builtin(), logfile.Framed), feed.Kind, sip.Kind},
+		Sources: []plugin.SourceKind{logfile.Kind, esl.Kind(logfile.Builtin, logfile.Framed), feed.Kind, sip.Kind},
 		Actions: []plugin.ActionKind{iptables.Kind, webhook.Kind, eslaction.AccountsKind},
 	}
 	cfg, diags, _ := config.Load(filepath.Join("..", "rules.d"), kinds, func(string) (string, bool) { return "", false })

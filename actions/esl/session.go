@@ -79,7 +79,7 @@ func (s *session) hangup(ctx context.Context) error {
 			continue
 		case !s.concerns(party{[]string{c.IP, c.InitialIP}, user, domain, c.AccountCode}, s.config.hangup):
 			continue
-		case !uuidForm.MatchString(c.UUID):
+		case !uuidForm.Use().MatchString(c.UUID):
 			s.skip("uuid_kill "+c.UUID, fmt.Errorf("hang up: %q is not a UUID", esl.Printable(c.UUID)))
 			continue
 		}

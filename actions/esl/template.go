@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/regex"
 )
 
 // A template is a command of the operator with holes. The zero value is none.
@@ -22,7 +22,7 @@ type template struct {
 // holeNames are the holes that a template may have.
 var holeNames = []string{"ip", "network", "user", "domain", "rule"}
 
-var hole = regexp.MustCompile(`<([A-Za-z0-9_]+)>`)
+var hole = regex.New(`<([A-Za-z0-9_]+)>`)
 
 // maxTemplate leaves room for the values in the longest command of a console.
 const maxTemplate = 2 << 10
@@ -46,7 +46,7 @@ func parseTemplate(text string) (template, error) {
 	case command == "api" || command == "bgapi":
 		return template{}, fmt.Errorf("leave out the %q: write only what follows it", command)
 	}
-	for _, found := range hole.FindAllStringSubmatch(args, -1) {
+	for _, found := range hole.Use().FindAllStringSubmatch(args, -1) {
 		if name := found[1]; !slices.Contains(holeNames, name) {
 			return template{}, fmt.Errorf("there is no hole <%s>.%s There are: <%s>", name, event.DidYouMean(name, holeNames), strings.Join(holeNames, "> <"))
 		}
@@ -61,7 +61,7 @@ func (t *template) has(names ...string) bool {
 // fill returns the arguments with values in the holes. The error names the
 // first value that cannot be sent.
 func (t *template) fill(values map[string]string) (args string, err error) {
-	args = hole.ReplaceAllStringFunc(t.args, func(found string) string {
+	args = hole.Use().ReplaceAllStringFunc(t.args, func(found string) string {
 		name := found[1 : len(found)-1]
 		value := values[name]
 		bad := checkPart(value)
@@ -113,7 +113,7 @@ func ruleWord(rule string) string {
 	if rule == "" {
 		return "none"
 	}
-	word := notPlain.ReplaceAllString(rule, "_")
+	word := notPlain.Use().ReplaceAllString(rule, "_")
 	return strings.TrimLeft(word[:min(len(word), maxValue)], "-")
 }
 
@@ -124,13 +124,13 @@ const maxValue = 64
 // split their arguments at blanks, and some at / , ; | or ^. A - at the start would be an
 // option.
 var (
-	plainWord = regexp.MustCompile(`^[\w.+~@][\w.+~@-]*$`)
-	notPlain  = regexp.MustCompile(`[^\w.+~-]`)
+	plainWord = regex.New(`^[\w.+~@][\w.+~@-]*$`)
+	notPlain  = regex.New(`[^\w.+~-]`)
 )
 
 // checkWord refuses a value that a command could read as anything but one word.
 func checkWord(value string) error {
-	if len(value) > maxValue || !plainWord.MatchString(value) {
+	if len(value) > maxValue || !plainWord.Use().MatchString(value) {
 		return fmt.Errorf("%q: only letters, digits and . _ + ~ @ - are sent, %d of them at most and no - first", value[:min(len(value), maxValue)], maxValue)
 	}
 	return nil
@@ -149,4 +149,4 @@ func checkPart(value string) error {
 
 // uuidForm is the form of FreeSWITCH's names of channels. A dialplan can set others
 // (origination_uuid); those channels are not hung up.
-var uuidForm = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+var uuidForm = regex.New(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)

@@ -3,7 +3,6 @@ package iptables
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/regex"
 	"freeswitch-security/engine/settings"
 )
 
@@ -133,7 +133,7 @@ const (
 )
 
 // chainName is the form of a chain that jumps to ours.
-var chainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
+var chainName = regex.New(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
 
 // builtins are the chains of each table that packets to this host pass.
 var builtins = map[string][]string{
@@ -157,7 +157,7 @@ func parseHook(s string) (hook, error) {
 	switch {
 	case !known:
 		return h, fmt.Errorf("%q: the table must be filter, raw or mangle", s)
-	case !chainName.MatchString(h.chain):
+	case !chainName.Use().MatchString(h.chain):
 		return h, fmt.Errorf("%q: write a chain, such as \"INPUT\" or \"raw/PREROUTING\"", s)
 	case h.chain == "OUTPUT" || h.chain == "POSTROUTING":
 		return h, fmt.Errorf("%q has packets that this host sends; bans are by source address", s)

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/regex"
 )
 
 // A listing is one table as `iptables -S` prints it: the rules of every chain.
@@ -38,12 +38,12 @@ func parseListing(out string) listing {
 	return l
 }
 
-var counters = regexp.MustCompile(`^(.* )?-c (\d+) (\d+)( .*)?$`)
+var counters = regex.New(`^(.* )?-c (\d+) (\d+)( .*)?$`)
 
 // cutCounters removes the counters from a rule that was listed with -v: "-c 12 3456"
 // before its target.
 func cutCounters(spec string) (bare string, packets, bytes uint64) {
-	m := counters.FindStringSubmatch(spec)
+	m := counters.Use().FindStringSubmatch(spec)
 	if m == nil {
 		return spec, 0, 0
 	}
@@ -121,19 +121,19 @@ func isSetRule(spec, lookup string) bool {
 	return spec == setRule(lookup, "DROP") || spec == setRule(lookup, "REJECT")
 }
 
-var ownMatch = regexp.MustCompile(`^(-p (udp|tcp) (-m multiport --dports \S+ )?)?$`)
+var ownMatch = regex.New(`^(-p (udp|tcp) (-m multiport --dports \S+ )?)?$`)
 
 // isOwnJump reports whether spec is a jump to chain of a form that this package writes,
 // with any configuration.
 func isOwnJump(spec, chain string) bool {
 	match, ok := strings.CutSuffix(spec, "-j "+chain)
-	return ok && ownMatch.MatchString(match)
+	return ok && ownMatch.Use().MatchString(match)
 }
 
-var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
+var quoted = regex.New(`"(\\.|[^"\\])*"`)
 
 // words splits a rule. A quoted text, such as a comment, is one empty word.
-func words(spec string) []string { return strings.Fields(quoted.ReplaceAllString(spec, `""`)) }
+func words(spec string) []string { return strings.Fields(quoted.Use().ReplaceAllString(spec, `""`)) }
 
 // nonAccepting are targets that drop a packet or continue with the next rule.
 var nonAccepting = []string{

@@ -1,10 +1,11 @@
 package webhook
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"freeswitch-security/engine/regex"
 )
 
 // plain turns a text into one line of printable characters: line breaks become blanks,
@@ -27,7 +28,7 @@ const noMention = "@\u200b"
 var (
 	slackEscapes  = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "@", noMention, "`", "'")
 	markdownLinks = strings.NewReplacer("@", noMention, "://", ":\u200b//") // what becomes a link without a mark
-	markdownMarks = regexp.MustCompile("[\\\\`*_{}\\[\\]()#+\\-.!|~<>]")
+	markdownMarks = regex.New("[\\\\`*_{}\\[\\]()#+\\-.!|~<>]")
 )
 
 // slack escapes a text for Slack's mrkdwn: no link, no mention, no end of a code span.
@@ -36,7 +37,7 @@ func slack(s string) string { return slackEscapes.Replace(plain(s)) }
 // markdown escapes a text for Markdown as Discord and others read it, with HTML, links
 // and mentions.
 func markdown(s string) string {
-	return markdownMarks.ReplaceAllString(markdownLinks.Replace(plain(s)), `\$0`)
+	return markdownMarks.Use().ReplaceAllString(markdownLinks.Replace(plain(s)), `\$0`)
 }
 
 // truncate cuts a text to n characters, the last of them an ellipsis if something was

@@ -20,7 +20,7 @@ var kinds = config.Kinds{
 	Sources: []plugin.SourceKind{
 		logfile.Kind,
 		logfile.Journal,
-		eslsource.Kind(logfile.Builtin(), logfile.Framed),
+		eslsource.Kind(logfile.Builtin, logfile.Framed),
 		sip.Kind,
 		feed.Kind,
 	},

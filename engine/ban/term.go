@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"freeswitch-security/engine/regex"
 )
 
 // A Term is the length of a ban. Terms compare by length; Permanent is the longest.
@@ -67,13 +68,13 @@ var longUnits = []struct {
 }{{"w", 7 * day}, {"d", day}}
 
 // inWords is a duration with the unit as a word: "10min", "2 hours".
-var inWords = regexp.MustCompile(`(?i)^([0-9]+) ?([smhdw])(?:ecs?|econds?|ins?|inutes?|rs?|ours?|ays?|eeks?)$`)
+var inWords = regex.New(`(?i)^([0-9]+) ?([smhdw])(?:ecs?|econds?|ins?|inutes?|rs?|ours?|ays?|eeks?)$`)
 
 // ParseDuration reads a positive duration as [time.ParseDuration] does, after weeks and
 // days: "90s", "1h30m", "7d", "2w", "1d12h". Days have 24 hours.
 func ParseDuration(s string) (time.Duration, error) {
 	bad := func() (time.Duration, error) {
-		if m := inWords.FindStringSubmatch(s); m != nil {
+		if m := inWords.Use().FindStringSubmatch(s); m != nil {
 			return 0, fmt.Errorf("%q is not a duration: write %q", s, m[1]+strings.ToLower(m[2]))
 		}
 		return 0, fmt.Errorf("%q is not a duration: write a number and a unit, such as \"90s\", \"10m\", \"2h\", \"7d\" or \"1w\"", s)

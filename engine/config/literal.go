@@ -3,9 +3,10 @@ package config
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"freeswitch-security/engine/regex"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -30,9 +31,9 @@ func (lit literal) between(from, to int) hcl.Range {
 
 // The units of a text's source. Most are one character; the others stand for one or two.
 var (
-	jsonUnit    = regexp.MustCompile(`(?s)\\u[dD][89abAB]..\\u....|\\u....|\\.|.`)
-	quotedUnit  = regexp.MustCompile(`(?s)\\u.{4}|\\U.{8}|\\.|\$\$\{|%%\{|.`)
-	heredocUnit = regexp.MustCompile(`(?s)\$\$\{|%%\{|.`)
+	jsonUnit    = regex.New(`(?s)\\u[dD][89abAB]..\\u....|\\u....|\\.|.`)
+	quotedUnit  = regex.New(`(?s)\\u.{4}|\\U.{8}|\\.|\$\$\{|%%\{|.`)
+	heredocUnit = regex.New(`(?s)\$\$\{|%%\{|.`)
 )
 
 // starts returns where in the file each rune of the value begins, and where the value
@@ -49,7 +50,7 @@ func (lit literal) starts() []int {
 	}
 	var starts []int
 	rest := lit.value
-	for _, at := range unit.FindAllIndex(raw[begin:], -1) {
+	for _, at := range unit.Use().FindAllIndex(raw[begin:], -1) {
 		start := lit.rng.Start.Byte + begin + at[0]
 		if rest == "" { // this is the closing quote or marker
 			return append(starts, start)
@@ -70,7 +71,7 @@ func (lit literal) starts() []int {
 }
 
 // decodeUnit returns what a unit stands for.
-func decodeUnit(source string, unit *regexp.Regexp) (text string) {
+func decodeUnit(source string, unit *regex.Late) (text string) {
 	switch {
 	case unit == jsonUnit:
 		json.Unmarshal([]byte(`"`+source+`"`), &text)

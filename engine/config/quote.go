@@ -2,10 +2,11 @@ package config
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"freeswitch-security/engine/regex"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -30,14 +31,14 @@ func quotable(file *hcl.File, rng hcl.Range) bool {
 // isHarmless reports whether a line is one of a rule that cannot hold a secret, whatever is open before it. A
 // second attribute in the line may be one.
 func isHarmless(line []byte) bool {
-	at := harmless.FindIndex(line)
-	return at != nil && !second.Match(line[at[1]:])
+	at := harmless.Use().FindIndex(line)
+	return at != nil && !second.Use().Match(line[at[1]:])
 }
 
-var second = regexp.MustCompile(`[;,"'\s]\s*[\w-]+["']?\s*[=:]\s*[^=\s]`)
+var second = regex.New(`[;,"'\s]\s*[\w-]+["']?\s*[=:]\s*[^=\s]`)
 
 // harmless is the beginning of such a line.
-var harmless = regexp.MustCompile(`^\s*(?:(?:on|match|count|within|per|distinct|then|concurrent|for|forget|network|networks|every|bans|times|event|block_duration)\s*[=:]|(?:rule|threshold|ban|alert|brake|test|given)\b[^={]*\{?\s*$)`)
+var harmless = regex.New(`^\s*(?:(?:on|match|count|within|per|distinct|then|concurrent|for|forget|network|networks|every|bans|times|event|block_duration)\s*[=:]|(?:rule|threshold|ban|alert|brake|test|given)\b[^={]*\{?\s*$)`)
 
 // lineAt returns the line of a file around a byte.
 func lineAt(src []byte, at int) []byte {

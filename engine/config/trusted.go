@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/regex"
 	"freeswitch-security/engine/settings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -58,13 +58,13 @@ func (l *loader) decodeName(b *settings.Block, t settings.Text, comment string) 
 }
 
 // nameFormat is that of a DNS name with two labels or more. The last one has a letter: an address is no name.
-var nameFormat = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{0,62}[a-z][a-z0-9-]{0,62}$`)
+var nameFormat = regex.New(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{0,62}[a-z][a-z0-9-]{0,62}$`)
 
 // parseName reads a DNS name.
 func parseName(s string) (string, error) {
 	const maxName = 253
 	host := strings.ToLower(strings.TrimSuffix(s, "."))
-	if len(host) > maxName || !nameFormat.MatchString(host) {
+	if len(host) > maxName || !nameFormat.Use().MatchString(host) {
 		return "", fmt.Errorf("%q is not a full DNS name in ASCII, such as \"sip.carrier.example\"; an address belongs in networks", s)
 	}
 	return host, nil

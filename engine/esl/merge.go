@@ -7,10 +7,11 @@ import (
 	"hash/maphash"
 	"io"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
+
+	"freeswitch-security/engine/regex"
 )
 
 // Merge reads recorded streams of one switch as one: whole frames of events and log
@@ -28,7 +29,7 @@ func Merge(zone *time.Location, streams []io.Reader) io.Reader {
 	for _, r := range streams {
 		start := bufio.NewReader(r)
 		head, _ := start.Peek(80) // an error comes again when it is read
-		if last := len(whole) - 1; last >= 0 && !frameStart.Match(head) {
+		if last := len(whole) - 1; last >= 0 && !frameStart.Use().Match(head) {
 			whole[last] = io.MultiReader(whole[last], start)
 			continue
 		}
@@ -43,7 +44,7 @@ func Merge(zone *time.Location, streams []io.Reader) io.Reader {
 // frameStart is the start of a frame that a switch sends: the type, or that of an
 // event, the length. Where a recording was divided between the two lines, the rest
 // begins with the type.
-var frameStart = regexp.MustCompile(`^Content-(Type: (?:auth|command|api|log|text/disconnect|text/rude)|Length: \d+\nContent-Type: text/event-)`)
+var frameStart = regex.New(`^Content-(Type: (?:auth|command|api|log|text/disconnect|text/rude)|Length: \d+\nContent-Type: text/event-)`)
 
 // maxSeen bounds the frames that are kept. Stamps cannot bound them: they may go back,
 // and one far ahead would drop all before it.

@@ -2,8 +2,9 @@ package esl
 
 import (
 	"io"
-	"regexp"
 	"strconv"
+
+	"freeswitch-security/engine/regex"
 )
 
 // A Message is an event or a log record of the switch. Its texts are valid UTF-8:
@@ -69,7 +70,7 @@ func (m *Message) Name() string {
 // lostRecord is how the switch reports, in a log record, the sum of what it could
 // not queue for a listener. It reports each single loss as well ("Event enqueue
 // ERROR"), which does not count.
-var lostRecord = regexp.MustCompile(`^[^]]*\] mod_event_socket\.c:\d+ (?:Killing listener because of too many lost (?:events|log lines)\. )?Lost \[(\d{1,9})\]`)
+var lostRecord = regex.New(`^[^]]*\] mod_event_socket\.c:\d+ (?:Killing listener because of too many lost (?:events|log lines)\. )?Lost \[(\d{1,9})\]`)
 
 // Lost returns how many events or log records the switch says it could not queue
 // for a listener, which may be another one.
@@ -77,7 +78,7 @@ func Lost(m Message) uint64 {
 	if !m.Record || m.Headers["Log-File"] != "mod_event_socket.c" {
 		return 0
 	}
-	found := lostRecord.FindStringSubmatch(m.Body)
+	found := lostRecord.Use().FindStringSubmatch(m.Body)
 	if found == nil {
 		return 0
 	}

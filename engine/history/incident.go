@@ -2,13 +2,13 @@ package history
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/regex"
 )
 
 // An Incident is what one attacker did, and what was done about it.
@@ -184,13 +184,13 @@ func MaskKey(key string) string {
 // MaskReason returns a reason without what a rule counts by and what is in quotes, and with what looks like a number or an
 // account masked.
 func MaskReason(reason string) string {
-	reason = quoted.ReplaceAllString(reason, `"…"`)
+	reason = quoted.Use().ReplaceAllString(reason, `"…"`)
 	for _, end := range []string{", ", " (", "; "} {
 		reason, _, _ = strings.Cut(reason, end)
 	}
 	words := strings.Split(reason, " ")
 	for i, word := range words {
-		if strings.Contains(word, "@") || manyDigits.MatchString(word) {
+		if strings.Contains(word, "@") || manyDigits.Use().MatchString(word) {
 			words[i] = Mask(word)
 		}
 	}
@@ -198,10 +198,10 @@ func MaskReason(reason string) string {
 }
 
 // quoted is a value in the reason of a rule, escaped; it may be cut at the end.
-var quoted = regexp.MustCompile(`"([^"\\]|\\.)*("|\\?$)`)
+var quoted = regex.New(`"([^"\\]|\\.)*("|\\?$)`)
 
 // manyDigits are more of them in a row than a date or an IPv4 address has.
-var manyDigits = regexp.MustCompile(`[0-9]{5}`)
+var manyDigits = regex.New(`[0-9]{5}`)
 
 // dropped counts packets of a target.
 func (in *incidents) dropped(name string, packets uint64) {

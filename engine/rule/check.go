@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/regex"
 	"freeswitch-security/engine/rule/spelling"
 )
 
@@ -238,13 +238,13 @@ func (c *checker) value(field ast.Node, literal *ast.StringNode) {
 	case f != nil && f.Values != nil && !slices.Contains(f.Values, literal.Value):
 		c.problem(literal, "Never equal", "%s is never %q.%s It is one of: %s.",
 			f.Name, literal.Value, event.DidYouMean(literal.Value, f.Values), strings.Join(f.Values, ", "))
-	case name.Value == "destination_country" && !countryCode.MatchString(literal.Value):
+	case name.Value == "destination_country" && !countryCode.Use().MatchString(literal.Value):
 		c.problem(literal, "Never equal", `%s is never %q. It is the two capital letters of a country in ISO 3166, such as "DE", or "001" for international networks.`,
 			f.Name, literal.Value)
 	}
 }
 
-var countryCode = regexp.MustCompile(`^([A-Z]{2}|001)$`)
+var countryCode = regex.New(`^([A-Z]{2}|001)$`)
 
 // address refuses a text that `ip` never equals: a network, a name, or an address in
 // another form than netip prints.
@@ -274,7 +274,7 @@ func (c *checker) pattern(n ast.Node) {
 		c.problem(literal, "Invalid pattern", "The regular expression cannot be parsed: %s.%s", reason, spelling.Pattern(literal.Value))
 		return
 	}
-	if flags.MatchString(literal.Value) {
+	if flags.Use().MatchString(literal.Value) {
 		c.problem(literal, "Invalid pattern", "The slashes are part of the pattern here. Write it without them, with (?i) if case does not matter: '(?i)scanner'.")
 		return
 	}
@@ -285,7 +285,7 @@ func (c *checker) pattern(n ast.Node) {
 }
 
 // flags is a pattern as other languages write it.
-var flags = regexp.MustCompile(`^/.+/[gimsx]+$`)
+var flags = regex.New(`^/.+/[gimsx]+$`)
 
 // patternSteps returns the size of a regular expression's program. A match takes at
 // most that many steps per byte.

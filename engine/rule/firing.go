@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/regex"
 )
 
 // MaxEvidence bounds the evidence of a firing: the firing event and the newest of the
@@ -246,11 +246,11 @@ func ParseFact(text string) (Fact, error) {
 	return f, nil
 }
 
-var factField = regexp.MustCompile(`<([^<>]*)>`)
+var factField = regex.New(`<([^<>]*)>`)
 
 // Fields returns the names of the fields in the fact.
 func (f Fact) Fields() (names []string) {
-	for _, found := range factField.FindAllStringSubmatch(string(f), -1) {
+	for _, found := range factField.Use().FindAllStringSubmatch(string(f), -1) {
 		names = append(names, found[1])
 	}
 	return names
@@ -259,7 +259,7 @@ func (f Fact) Fields() (names []string) {
 // of returns the fact about an event; "" if the event lacks a field of it.
 func (f Fact) of(ev *event.Event) string {
 	lacks := false
-	fact := factField.ReplaceAllStringFunc(string(f), func(found string) string {
+	fact := factField.Use().ReplaceAllStringFunc(string(f), func(found string) string {
 		field := event.FieldNamed(found[1 : len(found)-1])
 		value := field.Get(ev)
 		lacks = lacks || value == ""
@@ -272,8 +272,8 @@ func (f Fact) of(ev *event.Event) string {
 }
 
 var (
-	plainValue  = regexp.MustCompile(`^[A-Za-z0-9+][A-Za-z0-9._+:/-]*$`)
-	plainNumber = regexp.MustCompile(`^[+]?[0-9]{5,}$`)
+	plainValue  = regex.New(`^[A-Za-z0-9+][A-Za-z0-9._+:/-]*$`)
+	plainNumber = regex.New(`^[+]?[0-9]{5,}$`)
 )
 
 // factValue writes a value, which the attacker may have chosen, in quotes and escaped, unless it is one plain
@@ -287,7 +287,7 @@ func factValue(field *event.Field, value string) string {
 	if field.Private {
 		plain = plainNumber
 	}
-	if !plain.MatchString(value) {
+	if !plain.Use().MatchString(value) {
 		value = strconv.Quote(value)
 	}
 	return value + more

@@ -3,12 +3,12 @@ package rule
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/regex"
 )
 
 // list is the kind of several values. The others are those of fields.
@@ -149,13 +149,13 @@ func valuesOfField(n ast.Node) []string {
 
 // numeral returns the number that a text in quotes stands for, or another one as an example.
 func numeral(n ast.Node, example string) string {
-	if literal, ok := n.(*ast.StringNode); ok && onlyDigits.MatchString(literal.Value) {
+	if literal, ok := n.(*ast.StringNode); ok && onlyDigits.Use().MatchString(literal.Value) {
 		return literal.Value
 	}
 	return example
 }
 
-var onlyDigits = regexp.MustCompile(`^[0-9]+$`)
+var onlyDigits = regex.New(`^[0-9]+$`)
 
 // ordered is [checker.equal] for < and >.
 func (c *checker) ordered(n *ast.BinaryNode, value, other ast.Node) bool {

@@ -25,12 +25,11 @@ import (
 type Records func(source string, zone *time.Location) func(message string) (e *event.Event, doubted bool)
 
 // Kind makes sources of event sockets. They read log records with records, so that those
-// become the same events as in the log file, which are listed in events.
-func Kind(events plugin.Vocabulary, records Records) plugin.SourceKind {
-	inLog := inLogAlone(events)
+// become the same events as in the log file, which events lists.
+func Kind(events func() plugin.Vocabulary, records Records) plugin.SourceKind {
 	return plugin.SourceKind{Name: "esl", New: func(b *settings.Block, env plugin.SourceEnv) plugin.Source {
 		s := read(b, env)
-		s.inLog, s.records = inLog, records
+		s.inLog, s.records = inLogAlone(events()), records
 		return s
 	}}
 }

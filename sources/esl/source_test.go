@@ -24,7 +24,7 @@ import (
 func newFrom(t *testing.T, body string) (plugin.Source, hcl.Diagnostics) {
 	t.Helper()
 	b := settingstest.Block(t, "site.hcl", body, map[string]string{"secret": "Geheim"})
-	s := Kind(logfile.Builtin(), logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
+	s := Kind(logfile.Builtin, logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
 	if b.Done(); b.Failed() {
 		return nil, b.Diagnostics()
 	}
@@ -108,7 +108,7 @@ events   = ["all"]
 func TestFingerprint(t *testing.T) {
 	of := func(body string) settings.Fingerprint {
 		b := settingstest.Block(t, "site.hcl", body, nil)
-		Kind(logfile.Builtin(), logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
+		Kind(logfile.Builtin, logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
 		return b.Fingerprint()
 	}
 	const body = "address = \"pbx\"\npassword = \"a\"\ntimezone = \"UTC\""

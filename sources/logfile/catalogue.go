@@ -3,6 +3,7 @@ package logfile
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"freeswitch-security/engine/event"
 	"freeswitch-security/sources/logfile/pattern"
@@ -89,12 +90,16 @@ var builtin = []struct {
 // connected are the source files of FreeSWITCH that know peers over TCP alone.
 var connected = []string{"mod_event_socket.c", "mod_verto.c"}
 
-// catalogue is builtin, compiled. invites are the patterns in it that tell the address
-// of a session, and continued those with further lines.
+// catalogue is builtin, compiled at its first use: most verbs read no log. invites are the patterns in it that
+// tell the address of a session, and continued those with further lines.
 var (
-	catalogue = compileBuiltin()
-	invites   = pattern.NewIndex(selected(func(p *pattern.Pattern) bool { return p.Event == event.Call }))
-	continued = selected(func(p *pattern.Pattern) bool { return p.Further != nil })
+	catalogue = sync.OnceValue(compileBuiltin)
+	invites   = sync.OnceValue(func() *pattern.Index {
+		return pattern.NewIndex(selected(func(p *pattern.Pattern) bool { return p.Event == event.Call }))
+	})
+	continued = sync.OnceValue(func() pattern.Set {
+		return selected(func(p *pattern.Pattern) bool { return p.Further != nil })
+	})
 )
 
 func compileBuiltin() (all pattern.Set) {
@@ -111,9 +116,9 @@ func compileBuiltin() (all pattern.Set) {
 }
 
 func selected(keep func(*pattern.Pattern) bool) (found pattern.Set) {
-	for i := range catalogue {
-		if keep(&catalogue[i]) {
-			found = append(found, catalogue[i])
+	for _, p := range catalogue() {
+		if keep(&p) {
+			found = append(found, p)
 		}
 	}
 	return found
@@ -122,9 +127,10 @@ func selected(keep func(*pattern.Pattern) bool) (found pattern.Set) {
 // expected returns the further lines that FreeSWITCH writes after a first one,
 // whatever pattern that matches.
 func expected(msg string) pattern.Set {
-	for i := range continued {
-		if strings.HasPrefix(msg, continued[i].Start()) {
-			return continued[i].Further
+	all := continued()
+	for i := range all {
+		if strings.HasPrefix(msg, all[i].Start()) {
+			return all[i].Further
 		}
 	}
 	return nil
@@ -132,8 +138,9 @@ func expected(msg string) pattern.Set {
 
 // isFurther reports whether a line is a further line of some message.
 func isFurther(line string) bool {
-	for i := range continued {
-		if continued[i].Further.Like(line) != nil {
+	all := continued()
+	for i := range all {
+		if all[i].Further.Like(line) != nil {
 			return true
 		}
 	}

@@ -79,7 +79,7 @@ func TestAttackerText(t *testing.T) {
 	}
 	words := []string{"a", "@", "]", "[", "'", `"`, " ", ":", "\r", victim, victim, victim + ":5060", "IP " + victim, "sofia/x/y@z", "'internal' for ["}
 	holes := regexp.MustCompile(`<[^>]*>`)
-	for _, p := range catalogue {
+	for _, p := range catalogue() {
 		words = append(words, holes.Split(p.Text, -1)...)
 		words = append(words, strings.NewReplacer("<ip>", victim, "<port>", "1", "<", "", ">", "").Replace(p.Text))
 	}

@@ -297,7 +297,7 @@ func inviteFrom(line string) (caller netip.Addr, ok bool) {
 	}
 	h, _ := record.ParseHeader(line)
 	var m pattern.Match
-	_, v := invites.Find(h.File, h.Level, line[h.Message:], &m)
+	_, v := invites().Find(h.File, h.Level, line[h.Message:], &m)
 	if v == pattern.Ambiguous {
 		m.IP = netip.Addr{}
 	}

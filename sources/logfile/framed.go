@@ -21,7 +21,7 @@ import (
 // The messages must come in their order, because the reader marks repeats. It is not
 // safe for concurrent use.
 func Framed(name string, zone *time.Location) func(message string) (e *event.Event, doubted bool) {
-	s := &source{name: name, zone: zone, patterns: catalogue}
+	s := &source{name: name, zone: zone, patterns: catalogue()}
 	d := s.newDecoder(nil, defaultSizes().maxLine, time.Time{})
 	var order ordered
 	return func(message string) (*event.Event, bool) {

@@ -20,7 +20,7 @@ import (
 )
 
 func builtinSource() *source {
-	return &source{name: "log.test", zone: time.UTC, detect: true, piece: forgery.PieceLength, patterns: slices.Clone(catalogue)}
+	return &source{name: "log.test", zone: time.UTC, detect: true, piece: forgery.PieceLength, patterns: slices.Clone(catalogue())}
 }
 
 // A result is that of a replay.

@@ -89,6 +89,6 @@ func ReadEnd(path string) ([]byte, error) {
 // Readable reports whether one of the lines of [ReadEnd] has FreeSWITCH's header, or they are
 // too few to tell.
 func Readable(log []byte) bool {
-	d := (&source{patterns: catalogue}).newDecoder(nil, defaultSizes().maxLine, time.Time{})
+	d := (&source{patterns: catalogue()}).newDecoder(nil, defaultSizes().maxLine, time.Time{})
 	return d.hasHeader(log) || bytes.Count(log, []byte{'\n'}) < foreignAtFirst
 }

@@ -74,7 +74,7 @@ func newContent(b *settings.Block, env plugin.SourceEnv) *source {
 		s.patterns = append(s.patterns, readEvent(block))
 	}
 	if builtin {
-		s.patterns = append(s.patterns, catalogue...)
+		s.patterns = append(s.patterns, catalogue()...)
 	}
 	return s
 }
@@ -139,7 +139,7 @@ func (s *source) Describe() plugin.Description {
 }
 
 // Builtin lists the events of the built-in patterns.
-func Builtin() plugin.Vocabulary { return vocabulary(catalogue) }
+func Builtin() plugin.Vocabulary { return vocabulary(catalogue()) }
 
 func vocabulary(patterns pattern.Set) (v plugin.Vocabulary) {
 	for i := range patterns {

@@ -3,12 +3,11 @@ package sip
 import (
 	"io"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"freeswitch-security/engine/regex"
 	"freeswitch-security/sources/sip/packet"
 )
 
@@ -39,16 +38,11 @@ const (
 	traceLine = `(recv|send) \d+ bytes (?:from|to) (udp|tcp|tls|ws|wss)/\[([0-9a-fA-F.:]+)\]:(\d{1,5})\b`
 )
 
-// The forms of lines are compiled by the first text: a guard and most verbs read none.
 var (
-	isStart = compiled(`(?m)` + startLine)
-	isTrace = compiled(traceLine)
-	begins  = compiled(`(?m)\A\s*(?:` + startLine + `|` + traceLine + `)`) // whose first line is one of these
+	isStart = regex.New(`(?m)` + startLine)
+	isTrace = regex.New(traceLine)
+	begins  = regex.New(`(?m)\A\s*(?:` + startLine + `|` + traceLine + `)`) // whose first line is one of these
 )
-
-func compiled(form string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(form) })
-}
 
 // maxText bounds a text, in bytes.
 const maxText = 1 << 20
@@ -63,11 +57,11 @@ type texts struct {
 func readTexts(r io.Reader, at time.Time) *texts {
 	all, _ := io.ReadAll(io.LimitReader(r, maxText))
 	input := string(all)
-	starts := isStart().FindAllStringSubmatchIndex(input, -1)
+	starts := isStart.Use().FindAllStringSubmatchIndex(input, -1)
 	if starts == nil && len(all) > 0 {
 		return &texts{packets: []packet.Packet{{Time: at, From: textPeer, To: textSwitch, Payload: all[:min(len(all), maxDatagram)]}}}
 	}
-	t, before := &texts{isSIP: begins().MatchString(input)}, 0
+	t, before := &texts{isSIP: begins.Use().MatchString(input)}, 0
 	for i, m := range starts {
 		end := len(input)
 		if i+1 < len(starts) {
@@ -75,7 +69,7 @@ func readTexts(r io.Reader, at time.Time) *texts {
 		}
 		p := packet.Packet{Time: at.Add(time.Duration(i) * time.Millisecond), From: textPeer, To: textSwitch}
 		sent := m[4] >= 0 // an answer, unless the trace tells
-		if trace := isTrace().FindAllStringSubmatch(input[before:m[0]], -1); trace != nil {
+		if trace := isTrace.Use().FindAllStringSubmatch(input[before:m[0]], -1); trace != nil {
 			sent = readTrace(&p, trace[len(trace)-1])
 		}
 		if sent {
@@ -106,7 +100,7 @@ func readTrace(p *packet.Packet, match []string) (sent bool) {
 // dashes and the trace of the next message, and with the line breaks of SIP.
 func unindent(lines, indent string) []byte {
 	var message strings.Builder
-	if next := isTrace().FindStringIndex(lines); next != nil {
+	if next := isTrace.Use().FindStringIndex(lines); next != nil {
 		lines = lines[:next[0]]
 	}
 	for line := range strings.Lines(lines) {

@@ -7,9 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"freeswitch-security/engine/regex"
 )
 
 // A document is XML of FreeSWITCH: a configuration, files of profiles, or the answer to "sofia xmlstatus".
@@ -46,11 +47,11 @@ const maxXML = 4 << 20
 
 // ignored is removed before parsing: comments, in which XML does not accept "--"; the declaration,
 // which says ISO-8859-1 whatever the encoding is; and include elements, which FreeSWITCH ignores.
-var ignored = regexp.MustCompile(`(?s)<!--.*?-->|^\s*<\?xml[^>]*\?>|</?include>`)
+var ignored = regex.New(`(?s)<!--.*?-->|^\s*<\?xml[^>]*\?>|</?include>`)
 
 // parseXML parses XML as FreeSWITCH does.
 func parseXML(text string) (*document, error) {
-	text = "<document>" + strings.ToValidUTF8(ignored.ReplaceAllString(text, ""), "\ufffd") + "</document>"
+	text = "<document>" + strings.ToValidUTF8(ignored.Use().ReplaceAllString(text, ""), "\ufffd") + "</document>"
 	decoder := xml.NewDecoder(strings.NewReader(text))
 	decoder.Strict = false
 	d := &document{}
@@ -138,11 +139,11 @@ func readConf(path string, variables map[string]string) *document {
 	return d
 }
 
-var variable = regexp.MustCompile(`\$\$\{([^}]+)\}`)
+var variable = regex.New(`\$\$\{([^}]+)\}`)
 
 // expand replaces the variables that are known.
 func expand(text string, variables map[string]string) string {
-	return variable.ReplaceAllStringFunc(text, func(written string) string {
+	return variable.Use().ReplaceAllStringFunc(text, func(written string) string {
 		return cmp.Or(variables[written[3:len(written)-1]], written)
 	})
 }

@@ -194,7 +194,7 @@ recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:
 `
 )
 
-var kinds = config.Kinds{Sources: []plugin.SourceKind{logfile.Kind, eslsource.Kind(logfile.Builtin(), logfile.Framed)}}
+var kinds = config.Kinds{Sources: []plugin.SourceKind{logfile.Kind, eslsource.Kind(logfile.Builtin, logfile.Framed)}}
 
 func TestExamine(t *testing.T) {
 	poor := healthyHost()

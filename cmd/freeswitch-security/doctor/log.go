@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"freeswitch-security/cmd/freeswitch-security/terminal"
+	"freeswitch-security/engine/regex"
 	"freeswitch-security/sources/logfile"
 )
 
@@ -33,8 +33,8 @@ type logTail struct {
 }
 
 var (
-	uuidLine  = regexp.MustCompile(`(?m)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} `)
-	traceLine = regexp.MustCompile(`(?m)^(?:recv|send) \d+ bytes (?:from|to) (?:udp|tcp|tls|ws|wss)/\[`)
+	uuidLine  = regex.New(`(?m)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} `)
+	traceLine = regex.New(`(?m)^(?:recv|send) \d+ bytes (?:from|to) (?:udp|tcp|tls|ws|wss)/\[`)
 )
 
 // hasLog reports whether a source reads FreeSWITCH's log.
@@ -85,7 +85,7 @@ func (t *logTail) readFile(path string, now time.Time) error {
 		return err
 	}
 	t.read, t.age = true, now.Sub(stat.ModTime())
-	t.foreign, t.uuids, t.traced = !logfile.Readable(end), uuidLine.Match(end), traceLine.Match(end)
+	t.foreign, t.uuids, t.traced = !logfile.Readable(end), uuidLine.Use().Match(end), traceLine.Use().Match(end)
 	return nil
 }
 
@@ -176,13 +176,13 @@ func (x *exam) prefixes() bool {
 }
 
 // showsWarnings matches the levels of a mapping that has warnings.
-var showsWarnings = regexp.MustCompile(`(?i)\b(?:warning|all|4)\b|\$`)
+var showsWarnings = regex.New(`(?i)\b(?:warning|all|4)\b|\$`)
 
 // hidesWarnings reports whether a profile writes the log without warnings.
 func (x *exam) hidesWarnings() bool {
 	return slices.ContainsFunc(x.ofLog(), func(p section) bool {
 		return len(p.Mappings) > 0 && !slices.ContainsFunc(p.Mappings, func(m param) bool {
-			return (m.Name == "all" || strings.HasPrefix(m.Name, "sofia_reg.c")) && showsWarnings.MatchString(m.Value)
+			return (m.Name == "all" || strings.HasPrefix(m.Name, "sofia_reg.c")) && showsWarnings.Use().MatchString(m.Value)
 		})
 	})
 }

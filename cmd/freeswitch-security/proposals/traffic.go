@@ -2,7 +2,6 @@ package proposals
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/learn"
+	"freeswitch-security/engine/regex"
 	"freeswitch-security/engine/rule"
 )
 
@@ -79,14 +79,14 @@ func (d *draft) countries(all []learn.Country, cfg *config.Config) {
 }
 
 // writable matches the accounts that can stand in a block. A directory may hold any text.
-var writable = regexp.MustCompile(`^[A-Za-z0-9._+-]+@[A-Za-z0-9._:\[\]-]+$`)
+var writable = regex.New(`^[A-Za-z0-9._+-]+@[A-Za-z0-9._:\[\]-]+$`)
 
 // dialer writes a block that trusts an account, as a comment if it is uncertain.
 func (d *draft) dialer(one *learn.Dialer) {
 	d.comment("%s calls like a dialer: %s on %s, up to %d in a minute, to different numbers of one country.",
 		one.Name, terminal.Count(one.Calls, "call"), terminal.Count(one.Days, "day"), one.PerMinute)
 	mark := ""
-	if !one.Sure || !writable.MatchString(one.Name) {
+	if !one.Sure || !writable.Use().MatchString(one.Name) {
 		mark = "# "
 		d.comment("Uncertain: use it only if you know the account.")
 	}

@@ -3,12 +3,13 @@ package recording
 import (
 	"bufio"
 	"fmt"
-	"regexp"
+
+	"freeswitch-security/engine/regex"
 )
 
 // firstStamp finds the first line that begins with a full date and time, perhaps after the UUID
 // of a call. Stamps without a year cannot be compared.
-var firstStamp = regexp.MustCompile(`(?m)^(?:[0-9a-f-]{36} )?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)`)
+var firstStamp = regex.New(`(?m)^(?:[0-9a-f-]{36} )?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)`)
 
 // sampled is the number of bytes of a file that are searched for its first stamp.
 const sampled = 16 << 10
@@ -21,7 +22,7 @@ func (r *Stream) compareBegin(opened *bufio.Reader) {
 		return // reading ahead could block, or there is no other file
 	}
 	head, _ := opened.Peek(sampled) // Read returns the error again
-	found := firstStamp.FindSubmatch(head)
+	found := firstStamp.Use().FindSubmatch(head)
 	if found == nil {
 		return
 	}

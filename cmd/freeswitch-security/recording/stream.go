@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"sync/atomic"
 	"time"
+
+	"freeswitch-security/engine/regex"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/readahead"
@@ -107,7 +108,7 @@ func (r *Stream) close(err error) {
 }
 
 // lineStart matches the beginning of a log line: a time, perhaps after the UUID of a call.
-var lineStart = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} )?` +
+var lineStart = regex.New(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} )?` +
 	`((\d{4}-)?\d\d-\d\d[ T]|[A-Z][a-z]{2} [ \d]\d )\d\d:\d\d:\d\d`)
 
 // next opens the next file, and puts the incomplete line of the file before in front of it.
@@ -119,7 +120,7 @@ func (r *Stream) next() {
 	}
 	r.compareBegin(opened)
 	head, _ := opened.Peek(80) // Read returns the error again
-	if (len(r.tail) > 0 || r.midline) && (r.broken || lineStart.Match(head)) {
+	if (len(r.tail) > 0 || r.midline) && (r.broken || lineStart.Use().Match(head)) {
 		r.tail = append(r.tail, '\n')
 	}
 	r.broken = false

@@ -3,12 +3,12 @@ package wording
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/regex"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -67,7 +67,7 @@ func Block(diag *hcl.Diagnostic, file *hcl.File) {
 	case summary == "Unknown variable" && !strings.HasSuffix(diag.Subject.Filename, ".json"):
 		diag.Detail = variable(strings.SplitN(word, ".", 2)[0])
 	case summary == "Attribute redefined":
-		if at := redefined.FindStringSubmatch(diag.Detail); at != nil {
+		if at := redefined.Use().FindStringSubmatch(diag.Detail); at != nil {
 			diag.Detail = fmt.Sprintf("The attribute %q is set in line %s already. Remove one of them.", at[1], at[2])
 		}
 	case strings.HasPrefix(summary, "Missing name for "), strings.HasPrefix(summary, "Missing kind for "):
@@ -79,7 +79,7 @@ func Block(diag *hcl.Diagnostic, file *hcl.File) {
 	}
 }
 
-var redefined = regexp.MustCompile(`The argument "([^"]+)" was already set at .*:(\d+),`)
+var redefined = regex.New(`The argument "([^"]+)" was already set at .*:(\d+),`)
 
 // named says how the name of a block is written.
 func named(kind string) string {
@@ -153,7 +153,7 @@ func inside(at int, file *hcl.File) (around []string) {
 	return around
 }
 
-var capitals = regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`)
+var capitals = regex.New(`^[A-Z][A-Z0-9_]+$`)
 
 // variable says what to write in place of a word without quotes.
 func variable(word string) string {
@@ -163,7 +163,7 @@ func variable(word string) string {
 	case "no", "off", "disabled", "false":
 		return fmt.Sprintf("%q is no value. Write false.", word)
 	}
-	if capitals.MatchString(word) {
+	if capitals.Use().MatchString(word) {
 		return fmt.Sprintf("A variable of the environment is written env(%s), a text in double quotes.", strconv.Quote(word))
 	}
 	return fmt.Sprintf("A text stands in double quotes: write %s. A value of a locals block is local. and its name.", strconv.Quote(word))

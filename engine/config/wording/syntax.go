@@ -3,10 +3,11 @@ package wording
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"freeswitch-security/engine/regex"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -96,12 +97,12 @@ func mistake(at *hcl.Range, summary, format string, args ...any) *hcl.Diagnostic
 }
 
 // section is the heading of an INI file.
-var section = regexp.MustCompile(`^\s*\[[A-Za-z][\w.-]*\]\s*$`)
+var section = regex.New(`^\s*\[[A-Za-z][\w.-]*\]\s*$`)
 
 // sections finds the form of another program's files.
 func (f *file) sections() hcl.Diagnostics {
 	for i := range f.lines {
-		if section.Match(f.lines[i]) {
+		if section.Use().Match(f.lines[i]) {
 			return hcl.Diagnostics{mistake(f.at(i+1, 0, len(f.lines[i])), otherFormat,
 				"A section in brackets is of fail2ban's files, or of another program's. A rule looks like this: rule \"guessing\" { on = local.switch … }. "+
 					"For maxretry, findtime and bantime it has threshold { count = 5, within = \"10m\" } and ban { for = \"1h\" }, each attribute in a line of its own; for ignoreip there is trusted \"office\" { networks = […] }.")}
@@ -133,7 +134,7 @@ func (f *file) tokens() (found hcl.Diagnostics) {
 			}
 			text := string(f.src[t.Range.Start.Byte:end.Range.End.Byte])
 			add(t, end, "Quotes missing", "An address or a network stands in double quotes: write %s.", strconv.Quote(text))
-		case t.Type == hclsyntax.TokenNumberLit && next.Type == hclsyntax.TokenIdent && gap <= 1 && unit.Match(next.Bytes):
+		case t.Type == hclsyntax.TokenNumberLit && next.Type == hclsyntax.TokenIdent && gap <= 1 && unit.Use().Match(next.Bytes):
 			text := string(f.src[t.Range.Start.Byte:next.Range.End.Byte])
 			written := strconv.Quote(text)
 			if gap == 1 {
@@ -171,14 +172,14 @@ func (f *file) unclosed(tokens hclsyntax.Tokens) bool {
 }
 
 // unit is what may follow the number of a duration.
-var unit = regexp.MustCompile(`^(?i)(ms|s|m|h|d|w|y|min|sec|hour|day|week|month|year)[a-z]*([0-9]+[a-z]+)*$`)
+var unit = regex.New(`^(?i)(ms|s|m|h|d|w|y|min|sec|hour|day|week|month|year)[a-z]*([0-9]+[a-z]+)*$`)
 
 // Forms of a line.
 var (
-	colon    = regexp.MustCompile(`^\s*([A-Za-z_]\w*)\s*:\s*\S`)
-	noEquals = regexp.MustCompile(`^\s*([A-Za-z_]\w*)\s+("[^"]*"|[0-9]\w*)\s*$`)
-	comment  = regexp.MustCompile(`^\s*(--|;|%|'|<!--|REM\b)`)
-	quoted   = regexp.MustCompile(`"[^"]*"\S*[^",\]}\s]`)
+	colon    = regex.New(`^\s*([A-Za-z_]\w*)\s*:\s*\S`)
+	noEquals = regex.New(`^\s*([A-Za-z_]\w*)\s+("[^"]*"|[0-9]\w*)\s*$`)
+	comment  = regex.New(`^\s*(--|;|%|'|<!--|REM\b)`)
+	quoted   = regex.New(`"[^"]*"\S*[^",\]}\s]`)
 )
 
 // reword gives a diagnostic of HCL the words of an operator.
@@ -187,13 +188,13 @@ func (f *file) reword(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	line := f.line(n)
 	first := len(line) - len(strings.TrimLeft(line, " \t"))
 	all := f.at(n, first, len(line))
-	if comment.MatchString(line) {
+	if comment.Use().MatchString(line) {
 		return mistake(all, "Not a comment", "A comment begins with #, or with //.")
 	}
-	if m := colon.FindStringSubmatch(line); m != nil {
+	if m := colon.Use().FindStringSubmatch(line); m != nil {
 		return mistake(all, "Colon", "An attribute has an equals sign: %s = …", m[1])
 	}
-	if m := noEquals.FindStringSubmatch(line); m != nil {
+	if m := noEquals.Use().FindStringSubmatch(line); m != nil {
 		return mistake(all, "No equals sign", "An attribute has an equals sign: %s = …", m[1])
 	}
 	switch diag.Summary {
@@ -211,7 +212,7 @@ func (f *file) reword(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	case "Missing item separator":
 		return mistake(diag.Subject, "Comma missing", "The entries of a list have commas between them: [\"one\", \"two\"].")
 	case "Missing newline after argument":
-		if quoted.MatchString(line) {
+		if quoted.Use().MatchString(line) {
 			return mistake(all, "Quotes within quotes", "The text ends at its second double quote. Within a text in double quotes write single ones: match = \"event == 'auth_failure'\".")
 		}
 		return mistake(diag.Subject, "Not the end of the line", "The value of the attribute ends before this. Write a text in double quotes, and each attribute in a line of its own.")
@@ -227,24 +228,24 @@ func (f *file) reword(diag *hcl.Diagnostic) *hcl.Diagnostic {
 }
 
 // header is the first line of a block at the top of a file.
-var header = regexp.MustCompile(`^(rule|source|action|trusted|locals|security|admin|numbering|geoip|history|fleet)\b.*\{\s*$`)
+var header = regex.New(`^(rule|source|action|trusted|locals|security|admin|numbering|geoip|history|fleet)\b.*\{\s*$`)
 
 // unclosedBlock finds where the brace is missing: before the next block at the top of the file.
 func (f *file) unclosedBlock(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	for n := diag.Subject.Start.Line + 1; n <= len(f.lines); n++ {
-		if m := header.FindStringSubmatch(f.line(n)); m != nil {
+		if m := header.Use().FindStringSubmatch(f.line(n)); m != nil {
 			return mistake(diag.Subject, "Brace missing", "The block that opens here, or one in it, is not closed. A %s block begins in line %d: the brace is missing before it.", m[1], n)
 		}
 	}
 	return mistake(diag.Subject, "Brace missing", "The block that opens here, or one in it, is not closed before the end of the file: a } is missing.")
 }
 
-var opening = regexp.MustCompile(`<<-?\s*([A-Za-z_]\w*)\s*$`)
+var opening = regex.New(`<<-?\s*([A-Za-z_]\w*)\s*$`)
 
 // heredoc finds where the heredoc begins that does not end.
 func (f *file) heredoc(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	for n := min(diag.Subject.Start.Line, len(f.lines)); n > 0; n-- {
-		if m := opening.FindStringSubmatchIndex(f.line(n)); m != nil {
+		if m := opening.Use().FindStringSubmatchIndex(f.line(n)); m != nil {
 			word := f.line(n)[m[2]:m[3]]
 			return mistake(f.at(n, m[0], m[1]), "Heredoc not ended", "The text that begins here has no end. Write %s alone in a line behind its last one.", word)
 		}

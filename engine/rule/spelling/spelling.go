@@ -1,10 +1,11 @@
 package spelling
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"freeswitch-security/engine/regex"
 
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser/lexer"
@@ -49,11 +50,11 @@ func Explain(expression string, m Mistake) Mistake {
 }
 
 // quotedToken is how the parser names a token in its messages.
-var quotedToken = regexp.MustCompile(`[A-Z][a-z]+\(("[^"]*")\)`)
+var quotedToken = regex.New(`[A-Z][a-z]+\(("[^"]*")\)`)
 
 func plain(message string) string {
 	message = strings.Replace(message, "unexpected token EOF", "unexpected end of the expression", 1)
-	return strings.TrimSpace(quotedToken.ReplaceAllString(message, "$1"))
+	return strings.TrimSpace(quotedToken.Use().ReplaceAllString(message, "$1"))
 }
 
 // tokensOf returns the tokens up to the first that cannot be read.

@@ -1,8 +1,9 @@
 package carrier
 
 import (
-	"regexp"
 	"strings"
+
+	"freeswitch-security/engine/regex"
 )
 
 // escapes is a regular expression of the sequences that set colours: raw, and as
@@ -10,8 +11,8 @@ import (
 const escapes = `(?:(?:\x1b|#033|\\033|\\x1b|\^\[)\[[\d;]*[mK])+`
 
 var (
-	colourStart = regexp.MustCompile(`^` + escapes)
-	colourEnd   = regexp.MustCompile(escapes + `(\r?)$`)
+	colourStart = regex.New(`^` + escapes)
+	colourEnd   = regex.New(escapes + `(\r?)$`)
 )
 
 // longestEnd bounds the colours at the end of a line, in bytes.
@@ -22,7 +23,7 @@ func colourLength(text string) int {
 	if text == "" || !strings.ContainsRune("\x1b#\\^", rune(text[0])) {
 		return 0
 	}
-	return len(colourStart.FindString(text))
+	return len(colourStart.Use().FindString(text))
 }
 
 // uncolour returns a text without the colours at its beginning and end.
@@ -30,7 +31,7 @@ func uncolour(text string) string {
 	text = text[colourLength(text):]
 	if end := strings.TrimSuffix(text, "\r"); strings.HasSuffix(end, "m") || strings.HasSuffix(end, "K") {
 		at := max(0, len(text)-longestEnd)
-		return text[:at] + colourEnd.ReplaceAllString(text[at:], "$1")
+		return text[:at] + colourEnd.Use().ReplaceAllString(text[at:], "$1")
 	}
 	return text
 }

@@ -1,11 +1,11 @@
 package carrier
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"freeswitch-security/engine/regex"
 )
 
 const (
@@ -49,18 +49,17 @@ const (
 	timed = `^` + docker
 )
 
-// matching returns the parser of lines that begin with a form. Most programs never need it, so that the
-// form is compiled when it is compared first.
+// matching returns the parser of lines that begin with a form.
 func matching(form string) func(string) (piece, bool) {
-	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(form) })
+	head := regex.New(form)
 	return func(line string) (p piece, ok bool) {
-		m := compiled().FindStringSubmatchIndex(line)
+		m := head.Use().FindStringSubmatchIndex(line)
 		if m == nil {
 			return p, false
 		}
 		p.text, p.width = line[m[1]:], m[1]
 		var year, date, clock, zone string
-		for i, name := range compiled().SubexpNames() {
+		for i, name := range head.Use().SubexpNames() {
 			if name == "" || m[2*i] < 0 {
 				continue
 			}

@@ -3,9 +3,10 @@ package journal
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
+
+	"freeswitch-security/engine/regex"
 )
 
 // A Query says which entries are read.
@@ -17,21 +18,21 @@ type Query struct {
 
 // Lengths are compared apart: a program that has a bounded repetition unrolls it at each start.
 var (
-	unitForm   = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+$`)
-	fieldForm  = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
-	cursorForm = regexp.MustCompile(`^[A-Za-z0-9=;-]+$`)
+	unitForm   = regex.New(`^[A-Za-z0-9:_.\\@-]+$`)
+	fieldForm  = regex.New(`^[A-Z_][A-Z0-9_]*$`)
+	cursorForm = regex.New(`^[A-Za-z0-9=;-]+$`)
 )
 
 // IsUnit reports whether a text is the name of one unit.
-func IsUnit(text string) bool { return len(text) <= 255 && unitForm.MatchString(text) }
+func IsUnit(text string) bool { return len(text) <= 255 && unitForm.Use().MatchString(text) }
 
 // IsMatch reports whether a text is a field with a value.
 func IsMatch(text string) bool {
 	field, value, _ := strings.Cut(text, "=")
-	return len(field) <= 64 && fieldForm.MatchString(field) && value != "" && len(value) <= 1000 && !strings.Contains(value, "\x00")
+	return len(field) <= 64 && fieldForm.Use().MatchString(field) && value != "" && len(value) <= 1000 && !strings.Contains(value, "\x00")
 }
 
-func isCursor(text string) bool { return len(text) <= 512 && cursorForm.MatchString(text) }
+func isCursor(text string) bool { return len(text) <= 512 && cursorForm.Use().MatchString(text) }
 
 // A Place is how far a journal was read.
 type Place struct {

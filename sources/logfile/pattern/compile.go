@@ -2,11 +2,11 @@ package pattern
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/regex"
 	"freeswitch-security/sources/logfile/record"
 )
 
@@ -69,8 +69,8 @@ func (c *compiler) problem(summary, format string, args ...any) {
 
 // token is <name> or <name:literal>, and word a < in front of a name.
 var (
-	token = regexp.MustCompile(`<([A-Za-z_]\w*)(?:(:)([^<>]*))?>`)
-	word  = regexp.MustCompile(`<(\w+)`)
+	token = regex.New(`<([A-Za-z_]\w*)(?:(:)([^<>]*))?>`)
+	word  = regex.New(`<(\w+)`)
 )
 
 // schemes are the names that do not make a token of a SIP address.
@@ -79,7 +79,7 @@ var schemes = []string{"sip", "sips", "tel"}
 // tokens divides the text into literals and holes.
 func (c *compiler) tokens(text string) {
 	end := 0
-	for _, t := range token.FindAllStringSubmatchIndex(text, -1) {
+	for _, t := range token.Use().FindAllStringSubmatchIndex(text, -1) {
 		name, fixed := text[t[2]:t[3]], t[4] >= 0
 		if fixed && slices.Contains(schemes, name) {
 			continue
@@ -99,7 +99,7 @@ func (c *compiler) tokens(text string) {
 // FreeSWITCH writes nothing that the pattern would match.
 func (c *compiler) literal(text string) {
 	c.lit += text
-	for _, w := range word.FindAllStringSubmatch(text, -1) {
+	for _, w := range word.Use().FindAllStringSubmatch(text, -1) {
 		if name := w[1]; slices.Contains(holeNames(), name) {
 			c.problem("Hole that is not closed", "<%s is not closed. Write <%s>; if the message itself holds this text, put a hole of your own in its place.", name, name)
 		}
@@ -169,7 +169,7 @@ func (c *compiler) name(name string) (ok bool) {
 	return len(c.problems) == problems
 }
 
-var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+var identifier = regex.New(`^[a-z][a-z0-9_]*$`)
 
 // IsName reports whether s is an identifier of a rule file.
-func IsName(s string) bool { return identifier.MatchString(s) }
+func IsName(s string) bool { return identifier.Use().MatchString(s) }

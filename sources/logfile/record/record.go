@@ -1,10 +1,10 @@
 package record
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
+
+	"freeswitch-security/engine/regex"
 )
 
 // Begins reports whether a line is the first line of a record rather than a further
@@ -37,16 +37,11 @@ func Begins(line string) bool {
 //
 //	recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:
 //	send 579 bytes to udp/[192.0.2.205]:44287 at 22:17:45.496463:
-var trace = compiled(`^(?:recv (\d{1,10}) bytes from|send \d{1,10} bytes to) \w{1,8}/\[`)
-
-// compiled returns a form that is compiled when it is first used: most verbs read no log.
-func compiled(form string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(form) })
-}
+var trace = regex.New(`^(?:recv (\d{1,10}) bytes from|send \d{1,10} bytes to) \w{1,8}/\[`)
 
 // IsTrace reports whether a line is the head of a packet in a SIP trace.
 func IsTrace(line string) bool {
-	return (strings.HasPrefix(line, "recv ") || strings.HasPrefix(line, "send ")) && trace().MatchString(line)
+	return (strings.HasPrefix(line, "recv ") || strings.HasPrefix(line, "send ")) && trace.Use().MatchString(line)
 }
 
 // ReceivedLength returns the number of bytes of a received packet in a SIP trace, by
@@ -55,21 +50,21 @@ func ReceivedLength(line string) (length int, ok bool) {
 	if !strings.HasPrefix(line, "recv ") || !IsTrace(line) {
 		return 0, false
 	}
-	length, err := strconv.Atoi(trace().FindStringSubmatch(line)[1])
+	length, err := strconv.Atoi(trace.Use().FindStringSubmatch(line)[1])
 	return length, err == nil
 }
 
 // shapes are samples of what a line with a header begins with, and their forms.
-var shapes = map[string]func() *regexp.Regexp{
-	"0000-00-00":                           compiled(`^\d{4}-\d\d-\d\d`),
-	"00000000-0000-0000-0000-000000000000": compiled(`^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`),
+var shapes = map[string]*regex.Late{
+	"0000-00-00":                           regex.New(`^\d{4}-\d\d-\d\d`),
+	"00000000-0000-0000-0000-000000000000": regex.New(`^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`),
 }
 
 // MayBegin reports whether a last line without a line break could be the first part
 // of a header, as the last line of a copied log usually is.
 func MayBegin(line string) bool {
 	for sample, form := range shapes {
-		if line != "" && form().MatchString(line+sample[min(len(line), len(sample)):]) {
+		if line != "" && form.Use().MatchString(line+sample[min(len(line), len(sample)):]) {
 			return true
 		}
 	}
