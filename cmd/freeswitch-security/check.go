@@ -40,7 +40,7 @@ Exit status: 0 the rules can be used; 1 they cannot; 2 it could not be checked.`
 				return err
 			}
 			defer debug.SetGCPercent(debug.SetGCPercent(1000)) // it ends soon: most garbage is never collected
-			hugepage.Grow(32 << 20)
+			hugepage.Grow[[16 << 20]byte]()
 			cfg, diags, files := config.Load(dir, kinds, a.environ)
 			if !diags.HasErrors() {
 				diags = append(diags, config.Lint(cfg)...)

@@ -80,8 +80,8 @@ func (a *app) runReplay(ctx context.Context, f *replayFlags, args []string) erro
 	default:
 		return fmt.Errorf("--format is text or json, not %q", f.format)
 	}
-	debug.SetGCPercent(1000) // the rules leave little garbage, and are soon read
-	hugepage.Grow(32 << 20)  // about what the rules and the blocks of a log take
+	debug.SetGCPercent(1000)        // the rules leave little garbage, and are soon read
+	hugepage.Grow[[16 << 20]byte]() // about what the rules and the blocks of a log take
 	cfg, err := a.load(f.rules)
 	debug.SetGCPercent(60) // 3 MB less than with 75, and 5 % more time
 	if err != nil {

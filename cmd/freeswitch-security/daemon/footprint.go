@@ -58,7 +58,7 @@ var start = time.Now()
 // reserve prepares the part of the heap whose pages are huge while there is very much to do. It is called before
 // the heap grows.
 func reserve() hugepage.Room {
-	room := hugepage.Grow(hugeRoom)
+	room := hugepage.Grow[[hugeRoom / 2]byte]()
 	room.Prefer(false)
 	return room
 }

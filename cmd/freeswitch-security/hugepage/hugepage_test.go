@@ -28,7 +28,7 @@ func TestGrow(t *testing.T) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	const size = 16 << 20
-	room := Grow(2 * size)
+	room := Grow[[size]byte]()
 	room.Prefer(false)
 	room.Prefer(true)
 	before := faults(t)
@@ -67,7 +67,7 @@ func TestGrowWithoutRoom(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
 		t.Fatal(err)
 	}
-	Grow(2 * room).Prefer(true)
+	Grow[[room]byte]().Prefer(true)
 }
 
 var kept [][]byte
