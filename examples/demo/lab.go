@@ -7,8 +7,10 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,7 +18,7 @@ import (
 const (
 	sendEvery = time.Millisecond // of the watched attacker
 	sendRound = 200              // packets of it for each packet of the others
-	silence   = time.Second      // after which an address counts as dropped
+	silence   = 5                // rounds after which an address counts as dropped
 )
 
 // watched is an attacker of the recording that guesses a password by REGISTER.
@@ -41,10 +43,14 @@ func ip(commands string) error {
 }
 
 // A sipPort has what was seen at the SIP port of each sender.
-type sipPort struct{ senders sync.Map }
+type sipPort struct {
+	senders sync.Map
+	round   atomic.Int64 // of the last packet
+}
 
 type sighting struct {
 	packets int
+	round   int64 // of the last one
 	last    time.Time
 }
 
@@ -55,18 +61,28 @@ func (p *sipPort) from(ip netip.Addr) sighting {
 	return seen
 }
 
+// settle waits until banned addresses have been silent for long enough. It counts rounds, because time
+// also passes while a busy machine sends nothing.
+func (p *sipPort) settle(ctx context.Context) {
+	for end := p.round.Load() + silence + 2; p.round.Load() < end && ctx.Err() == nil; {
+		time.Sleep(sendEvery)
+	}
+}
+
 // drops reports whether the packets of an address no longer arrive.
-func (p *sipPort) drops(ip netip.Addr) bool { return time.Since(p.from(ip).last) > silence }
+func (p *sipPort) drops(ip netip.Addr) bool { return p.round.Load()-p.from(ip).round >= silence }
 
 func (p *sipPort) listen(conn *net.UDPConn) {
 	var buffer [64]byte
 	for {
-		_, from, err := conn.ReadFromUDPAddrPort(buffer[:])
+		n, from, err := conn.ReadFromUDPAddrPort(buffer[:])
 		if err != nil {
 			return
 		}
 		ip := from.Addr().Unmap()
-		p.senders.Store(ip, sighting{p.from(ip).packets + 1, time.Now()})
+		round, _ := strconv.ParseInt(string(buffer[:n]), 10, 64)
+		p.round.Store(round)
+		p.senders.Store(ip, sighting{p.from(ip).packets + 1, round, time.Now()})
 	}
 }
 
@@ -134,9 +150,10 @@ func internet(known truth) error {
 	}
 	for n := 0; ; n++ {
 		time.Sleep(sendEvery)
+		packet := strconv.AppendInt(nil, int64(n/sendRound), 10)
 		for from, conn := range senders {
 			if from == watched || n%sendRound == 0 {
-				conn.Write([]byte("attack")) // fails until the switch listens
+				conn.Write(packet) // fails until the switch listens
 			}
 		}
 	}

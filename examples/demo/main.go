@@ -95,6 +95,7 @@ func demonstrate(daemon string, known truth, firewall bool) error {
 	}
 	banned := bans.cover
 	if firewall {
+		port.settle(ctx)
 		banned = port.drops
 		err = showFirewall(port, bans)
 	} else {
@@ -116,11 +117,13 @@ func (l banList) cover(ip netip.Addr) bool {
 }
 
 // show prints the changes in a daemon's log until it ends, in 80 columns. ready is called, in a
-// goroutine, once the daemon is ready.
+// goroutine, once the daemon is ready. What check says of the rules, such as that those of an event socket
+// are skipped, is printed only if it refuses them.
 func show(log io.Reader, ready func()) banList {
 	const row = "%7s  %-6s  %-24s  %-4s  %s\n"
 	bans := banList{}
 	var start time.Time
+	var checked strings.Builder
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		var r struct {
 			Level, Msg, Rule, For string
@@ -130,6 +133,9 @@ func show(log io.Reader, ready func()) banList {
 		err := json.Unmarshal(lines.Bytes(), &r)
 		target := r.Target.Prefix()
 		switch _, known := bans[target]; {
+		case err != nil && start.IsZero():
+			fmt.Fprintln(&checked, lines.Text())
+			continue
 		case err != nil, r.Level == "ERROR":
 			fmt.Println(lines.Text())
 			continue
@@ -147,6 +153,9 @@ func show(log io.Reader, ready func()) banList {
 			bans[target] = r.At
 		}
 		fmt.Printf(row, fmt.Sprintf("%.2fs", r.At.Sub(start).Seconds()), r.Msg, strings.TrimSuffix(target.String(), "/32"), r.For, r.Rule)
+	}
+	if start.IsZero() {
+		fmt.Print(checked.String())
 	}
 	return bans
 }
