@@ -83,11 +83,18 @@ func TestPackageDebian(t *testing.T) {
 	// A version that refuses the rules does not replace one that runs with them.
 	pid = c.ok("systemctl show -P MainPID freeswitch-security")
 	c.append(confRules+"50-mine.hcl", "rule\n")
-	if out := c.install(c.next(v2, "3.0.0", nil)); !strings.Contains(out, "refuses the rules") {
+	v3 := c.next(v2, "3.0.0", nil)
+	if out := c.install(v3); !strings.Contains(out, "refuses the rules") || !strings.Contains(out, "00-site.hcl.dpkg-dist\n") {
 		t.Errorf("an upgrade with wrong rules: %s", out)
 	}
 	if now := c.ok("systemctl show -P MainPID freeswitch-security"); now != pid {
 		t.Error("an upgrade with wrong rules ended the guard")
+	}
+	if _, err := c.run("systemctl restart freeswitch-security"); err == nil {
+		t.Error("it starts with wrong rules")
+	}
+	if out := c.install(v2); strings.Contains(out, "is stopped") || !strings.Contains(out, "freeswitch-security.service failed") {
+		t.Errorf("an upgrade of a guard that fails at each start: %s", out)
 	}
 	c.write(confRules+"50-mine.hcl", atOnce)
 
