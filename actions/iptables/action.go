@@ -107,7 +107,7 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 		}
 	}
 	a.flows.cut(added)
-	return errors.Join(errs...)
+	return joined(errs)
 }
 
 // change carries out the work of one family.
@@ -260,7 +260,7 @@ func (a *Action) Repair(ctx context.Context) (plugin.Drift, error) {
 		errs = append(errs, f.error(err))
 	}
 	drift.Gaps = a.gaps()
-	err := errors.Join(errs...)
+	err := joined(errs)
 	a.verify(ctx, seen, now, err)
 	return drift, err
 }
@@ -327,5 +327,5 @@ func (a *Action) reconcile(ctx context.Context, resync bool) (plugin.Drift, erro
 		errs = append(errs, f.error(err))
 	}
 	drift.Gaps = a.gaps()
-	return drift, errors.Join(errs...)
+	return drift, joined(errs)
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,6 +28,9 @@ type commandError struct {
 func (e *commandError) Error() string {
 	return fmt.Sprintf("%s: exit status %d: %s", e.program, e.status, explain(e.text))
 }
+
+// Is lets the denied operation of a program be [fs.ErrPermission], as that of a system call is.
+func (e *commandError) Is(target error) bool { return target == fs.ErrPermission && lacksRights(e.text) }
 
 // run runs a program and returns its standard output, which is whole unless there is an error.
 func run(ctx context.Context, path, input string, args ...string) (string, error) {
@@ -79,12 +84,9 @@ func changedMeanwhile(err error) bool {
 
 // lacksRights reports whether the kernel denied a program the operation.
 func lacksRights(text string) bool {
-	for _, sign := range []string{"Permission denied", "must be root", "Operation not permitted", "Can't open socket to ipset"} {
-		if strings.Contains(text, sign) {
-			return true
-		}
-	}
-	return false
+	return !strings.Contains(text, "xtables.lock") && slices.ContainsFunc(
+		[]string{"Permission denied", "must be root", "Operation not permitted", "Can't open socket to ipset"},
+		func(sign string) bool { return strings.Contains(text, sign) })
 }
 
 // explain adds to a program's error what to do about it.
@@ -94,7 +96,7 @@ func explain(text string) string {
 	case strings.Contains(text, "xtables.lock: Permission denied"):
 		return first + ": run `chmod 644 /run/xtables.lock`, or set XTABLES_LOCKFILE to a file that this user may write"
 	case lacksRights(text):
-		return first + ": " + missingRights()
+		return first + ": " + whyDenied()
 	case strings.Contains(text, "holding the xtables lock"), strings.Contains(text, "xtables lock"):
 		return first + ": another program has held the lock for " + lockWait.String()
 	case strings.Contains(text, "incompatible, use 'nft' tool"):

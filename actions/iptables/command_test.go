@@ -119,10 +119,10 @@ func TestDescribeRights(t *testing.T) {
 		{caps(), caps(), false, "CAP_NET_ADMIN is missing"},
 		{caps(cap.NET_ADMIN), caps(cap.NET_ADMIN), false, "CAP_NET_RAW is missing"},
 		{both, caps(), false, "CAP_NET_ADMIN is not ambient"},
-		{both, both, false, "a container or a security module"},
-		{both, caps(), true, "a container or a security module"},
+		{both, both, false, ""},
+		{both, caps(), true, ""},
 	} {
-		if got := describeRights(c.effective, c.ambient, c.root); !strings.Contains(got, c.want) {
+		if got := describeRights(c.effective, c.ambient, c.root); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
 			t.Errorf("root %v: %s", c.root, got)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -80,6 +81,18 @@ func (f *family) error(errs ...error) error {
 		return fmt.Errorf("%s: %w", f.name, err)
 	}
 	return nil
+}
+
+// joined returns the errors of families as one. Where the guard lacks rights, all fail alike, and
+// one line says what to do.
+func joined(errs []error) error {
+	err := errors.Join(errs...)
+	if errors.Is(err, fs.ErrPermission) {
+		if missing := missingRights(); missing != "" {
+			return errors.New(missing)
+		}
+	}
+	return err
 }
 
 // reconcileFamily lists what the kernel has and commits the difference.
@@ -270,5 +283,5 @@ func (a *Action) Withdraw(ctx context.Context) error {
 		}
 		errs = append(errs, f.error(err))
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }

@@ -2,7 +2,6 @@ package iptables
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -52,7 +51,7 @@ func (a *Action) Inspect(ctx context.Context) (status.Kernel, error) {
 		kernel.Add(status.Critical, "chain %s receives no packets: none of its hooks exists, such as %s", kernel.Chain, kernel.Jumps[0].Hook)
 	}
 	slices.SortFunc(kernel.Entries, func(x, y status.Entry) int { return x.Target.Compare(y.Target) })
-	return kernel, errors.Join(errs...)
+	return kernel, joined(errs)
 }
 
 // An inspection collects what the kernel has of one family.

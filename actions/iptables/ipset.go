@@ -317,7 +317,7 @@ func ipsetError(action, set string, err error) error {
 	errors.As(err, &errno)
 	switch {
 	case errno == unix.EPERM:
-		return fmt.Errorf("ipset %s %s: %w: %s", action, set, errno, missingRights())
+		return fmt.Errorf("ipset %s %s: %w: %s", action, set, errno, whyDenied())
 	case ipsetErrors[errno] != "":
 		return fmt.Errorf("ipset %s %s: %s: %w", action, set, ipsetErrors[errno], errno)
 	}

@@ -1,13 +1,19 @@
 package iptables
 
 import (
+	"cmp"
 	"os"
 
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
+// whyDenied says why the kernel denied an operation.
+func whyDenied() string {
+	return cmp.Or(missingRights(), "CAP_NET_ADMIN and CAP_NET_RAW are present; a container or a security module forbids the operation")
+}
+
 // missingRights names the capability that this process or the iptables that it
-// starts lacks, and how to grant it.
+// starts lacks, and how to grant it; "" where it has all.
 func missingRights() string {
 	effective := func(c cap.Value) bool {
 		has, err := cap.GetProc().GetFlag(cap.Effective, c)
@@ -37,5 +43,5 @@ func describeRights(effective, ambient func(cap.Value) bool, root bool) string {
 				"`AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW` in the systemd unit, and no setcap on the binary"
 		}
 	}
-	return "CAP_NET_ADMIN and CAP_NET_RAW are present; a container or a security module forbids the operation"
+	return ""
 }
