@@ -139,6 +139,7 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 		ends := terminal.Until(b.Until, now)
 		packets := "not known"
 		switch {
+		case s.DryRun:
 		case b.Applied == nil:
 			ends += ", not known to be in force"
 		case !*b.Applied:
@@ -155,7 +156,7 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 			row = slices.Insert(row, 1, placeText(&b))
 		}
 		t.Row(row...)
-		if b.Applied != nil && !*b.Applied {
+		if !s.DryRun && b.Applied != nil && !*b.Applied {
 			t.Style(terminal.Yellow)
 		}
 	}
@@ -165,6 +166,9 @@ func (a *app) listBans(ctx context.Context, c *client.Client, flags listFlags) e
 	}
 	if flags.node != "" {
 		none += " of node " + flags.node
+	}
+	if s.DryRun && !t.Empty() {
+		fmt.Fprintln(a.stdout, "In a dry run, these would be banned:")
 	}
 	return a.table(t, none)
 }

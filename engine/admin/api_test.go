@@ -62,6 +62,7 @@ func TestBanLife(t *testing.T) {
 	l.want(200, "stays banned, now permanently", "POST", "/security/blacklist", `{"ip":"203.0.113.7","permanent":true}`)
 	l.want(200, `"permanent":true`, "GET", "/security/blacklist/203.0.113.7", "")
 	l.want(200, "203.0.113.7 unbanned; rules do not ban 203.0.113.7 until 20", "DELETE", "/security/blacklist/203.0.113.7?grace=10m&reason=wrong+man", "")
+	l.want(404, "203.0.113.7 is not banned; rules do not ban it until 20", "GET", "/security/blacklist/203.0.113.7", "")
 	l.want(200, "was not banned", "DELETE", "/security/blacklist/203.0.113.7", "")
 	// The grace is one from rules: who bans by hand takes it back.
 	l.want(200, "banned until", "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)

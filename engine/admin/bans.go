@@ -70,6 +70,9 @@ func (s *Server) showBan(w http.ResponseWriter, r *http.Request) error {
 		if endpoints := s.Engine.Ledger().Endpoints(target); len(endpoints) > 0 {
 			text += fmt.Sprintf("; %d of its endpoints are, such as %s", len(endpoints), endpoints[0])
 		}
+		if grace, _ := s.Engine.Ledger().Grace(target); !grace.IsZero() {
+			text += "; rules do not ban it " + inWords(grace)
+		}
 		return &fault{http.StatusNotFound, text}
 	}
 	standing, err := s.standing(r.Context(), recently)

@@ -91,11 +91,18 @@ func (l *Ledger) exact(target Target) *Ban {
 	return &b
 }
 
-// Grace returns until when rules do not ban exactly this target; ok is false if it has no grace.
-func (l *Ledger) Grace(target Target) (until time.Time, ok bool) {
+// Grace returns until when rules do not ban the target, by a grace of its own or of a network around
+// it; zero: they do. own is whether it has one of its own.
+func (l *Ledger) Grace(target Target) (until time.Time, own bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.grace.get(target)
+	until, own = l.grace.get(target)
+	for end := range l.grace.around(target) {
+		if end.After(until) {
+			until = end
+		}
+	}
+	return until, own
 }
 
 // PlaceOf returns where the address of a target is.
