@@ -3,9 +3,13 @@ package tail
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -340,12 +344,26 @@ func (f *Follower) absent(err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		f.fault += "; if FreeSWITCH's log is elsewhere, set path in the block of this source"
 	case errors.Is(err, fs.ErrPermission):
-		f.fault += `; let the guard read it: usermod -a -G "$(stat -c %G ` + f.Path + `)" freeswitch-security && systemctl restart freeswitch-security`
+		f.fault += "; let the guard read it: " + permit(f.Path)
 	}
 	if !f.absentWarned && f.now.Sub(f.absentSince) >= f.Pace.Absence {
 		f.absentWarned = true
 		f.Log.Warn("log not readable", "err", f.fault)
 	}
+}
+
+// permit says how to let the guard read a log: by its group, or by one of its own where that is root's.
+// Files that are made later in the directory have its group.
+func permit(path string) string {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(path)
+	if err != nil {
+		info, err = os.Stat(dir)
+	}
+	if err == nil && info.Sys().(*syscall.Stat_t).Gid == 0 {
+		return fmt.Sprintf("its group is root's, so give it that of the guard: chgrp -R freeswitch-security %[1]s && chmod g+rxs %[1]s && chmod g+r %[2]s", dir, path)
+	}
+	return fmt.Sprintf(`usermod -a -G "$(stat -c %%G %s)" freeswitch-security && systemctl restart freeswitch-security`, path)
 }
 
 // present notes that the file can be read.

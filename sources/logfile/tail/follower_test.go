@@ -379,3 +379,22 @@ func TestChunks(t *testing.T) {
 	l.write("x\nfive\n")
 	check("xxxxxxx\n", "five\n", "", 14+5+202, false, false)
 }
+
+// TestPermit: the user of the guard never joins root's group.
+func TestPermit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "freeswitch.log")
+	if err := os.WriteFile(path, nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getegid() == 0 {
+		if got := permit(path); !strings.HasPrefix(got, "its group is root's, ") {
+			t.Error(got)
+		}
+		if err := os.Chown(path, -1, 33); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := permit(path); !strings.HasPrefix(got, "usermod -a -G ") {
+		t.Error(got)
+	}
+}
