@@ -126,14 +126,14 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	if !strings.Contains(s, "/") {
 		addr, err := netip.ParseAddr(s)
 		if err != nil || addr.Zone() != "" {
-			return netip.Prefix{}, notNetwork(s, `a CIDR or an address, such as "203.0.113.0/24" or "2001:db8::1"`)
+			return netip.Prefix{}, notNetwork(s)
 		}
 		addr = addr.Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil {
-		return netip.Prefix{}, notNetwork(s, `a CIDR, such as "203.0.113.0/24" or "2001:db8::/32"`)
+		return netip.Prefix{}, notNetwork(s)
 	}
 	const mappedBits = 96 // the length of ::ffff:0:0/96, in which IPv4 is mapped
 	if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= mappedBits {
@@ -143,15 +143,18 @@ func parsePrefix(s string) (netip.Prefix, error) {
 }
 
 // notNetwork says that a text is no network, and what to write if it is one in the form of another program.
-func notNetwork(s, want string) error {
+func notNetwork(s string) error {
 	prefix := inOtherForm(strings.ReplaceAll(s, " ", ""))
 	switch {
+	case strings.Contains(s, ","):
+		parts := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+		return fmt.Errorf("%q is several networks: write a list, [\"%s\"]", s, strings.Join(parts, `", "`))
 	case !prefix.IsValid():
-		return fmt.Errorf("%q is not %s", s, want)
+		return fmt.Errorf(`%q is not a network or an address, such as "203.0.113.0/24" or "2001:db8::1"`, s)
 	case prefix.IsSingleIP():
 		return fmt.Errorf("%q is not an address: write %q", s, prefix.Addr())
 	}
-	return fmt.Errorf("%q is not a CIDR: write %q", s, prefix.Masked())
+	return fmt.Errorf("%q is not a network: write %q", s, prefix.Masked())
 }
 
 // inOtherForm reads 192.0.2.*, 192.0.2.0/255.255.255.0, 192.0.2.1:5060 and what has blanks in it; it is invalid

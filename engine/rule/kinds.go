@@ -205,7 +205,7 @@ func (c *checker) among(n *ast.BinaryNode) {
 	switch {
 	case isText && identifies(n.Left, "ip"):
 		if _, err := netip.ParsePrefix(literal.Value); err == nil {
-			c.problem(literal, "Not a list", "Whether an address is in a network says in_network(ip, '%s').", literal.Value)
+			c.problem(literal, "Not a list", "\"in\" looks into a list. For a network write in_network(ip, '%s').", literal.Value)
 			return
 		}
 		fallthrough

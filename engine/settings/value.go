@@ -122,6 +122,9 @@ func (b *Block) URL(name string, target *string) bool {
 		detail = "The value is no URL. It is not shown, because it may hold a token: look for blanks, line breaks and a lone % in it."
 	case u.Scheme != "https" && u.Scheme != "http":
 		detail = "A URL must begin with https:// or http://."
+		if strings.HasPrefix(t.Value, "$") {
+			detail += ` A variable of the environment is written env("…").`
+		}
 	case u.Hostname() == "":
 		detail = "There is no host in the URL: write https://host/path."
 	default:

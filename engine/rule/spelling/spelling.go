@@ -245,6 +245,8 @@ func Pattern(pattern string) string {
 	switch {
 	case strings.Contains(pattern, "(?!"), strings.Contains(pattern, "(?<!"), strings.Contains(pattern, "(?="), strings.Contains(pattern, "(?<="):
 		return " There is no look-ahead: join two comparisons, as in user_agent matches 'x' and user_agent not matches 'y'."
+	case strings.Contains(pattern, `\1`):
+		return " There is no reference back to a group."
 	case strings.HasPrefix(pattern, "*"):
 		return " For a part of a text write contains 'scanner'; any text is .* in a pattern."
 	}

@@ -158,6 +158,8 @@ func (c *compiler) name(name string) (ok bool) {
 	case slices.Contains(headerFields, name):
 		c.problem("Field that no message holds", "%q comes from the line's header or from the source, not from the message. Choose another name.", name)
 	case field(name) != nil:
+	case name == "HOST": // fail2ban's
+		c.problem("Bad field name", "The address of a line is written <ip>, in place of fail2ban's <HOST>.")
 	case !IsName(name):
 		c.problem("Bad field name", "%q is not a field name: write small letters, digits and underscores, a letter first.%s", name, event.DidYouMean(strings.ToLower(name), holeNames()))
 	default:
