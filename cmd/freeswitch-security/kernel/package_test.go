@@ -41,7 +41,7 @@ func TestPackageDebian(t *testing.T) {
 	c.ok("systemctl reload freeswitch-security")
 	c.ok("freeswitch-security check")
 	c.ok("test -e /usr/share/man/man8/freeswitch-security-ban.8.gz -a -e /usr/share/bash-completion/completions/freeswitch-security")
-	if out := c.ok("systemd-analyze security --offline=yes --threshold=21 freeswitch-security.service"); !strings.Contains(out, "Overall exposure level") {
+	if out := c.ok("systemd-analyze security --offline=yes --threshold=21 freeswitch-security.service freeswitch-security-report.service"); strings.Count(out, "Overall exposure level") != 2 {
 		t.Errorf("systemd-analyze security: %s", out)
 	}
 	c.ok("systemd-analyze verify freeswitch-security.service freeswitch-security-report.service freeswitch-security-report.timer")
@@ -49,6 +49,7 @@ func TestPackageDebian(t *testing.T) {
 	eventually(t, 20*time.Second, "the dry run decides", func() bool {
 		return strings.Contains(c.ok("journalctl -o cat -u freeswitch-security"), "msg=ban target=198.18.0.1")
 	})
+	c.ok("systemctl start freeswitch-security-report && test -s /var/lib/freeswitch-security-report/*.html")
 	if chains := c.firewall(); strings.Contains(chains, "FREESWITCH") {
 		t.Errorf("a dry run has changed the firewall:\n%s", chains)
 	}
