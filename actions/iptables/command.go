@@ -30,7 +30,9 @@ func (e *commandError) Error() string {
 }
 
 // Is lets the denied operation of a program be [fs.ErrPermission], as that of a system call is.
-func (e *commandError) Is(target error) bool { return target == fs.ErrPermission && lacksRights(e.text) }
+func (e *commandError) Is(target error) bool {
+	return target == fs.ErrPermission && lacksRights(e.text)
+}
 
 // run runs a program and returns its standard output, which is whole unless there is an error.
 func run(ctx context.Context, path, input string, args ...string) (string, error) {
