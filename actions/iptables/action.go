@@ -191,6 +191,7 @@ func (a *Action) release() {
 // it is (foreign rules, hooks that do not exist) is in it only when it changes.
 func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
 	defer a.prepare()
+	found := a.lookForTools(ctx)
 	now := a.now()
 	var before []expiries
 	a.mu.Lock()
@@ -224,6 +225,7 @@ func (a *Action) Resync(ctx context.Context, want iter.Seq[ban.Ban]) (plugin.Dri
 		a.families[index].desired.bans.put(b.Target, expiryOf(b.Until))
 	}
 	a.mu.Unlock()
+	<-found
 
 	if len(unfit) == 0 && a.unchanged(ctx, before) {
 		return plugin.Drift{Gaps: a.gaps()}, nil

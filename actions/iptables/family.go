@@ -181,6 +181,23 @@ func (a *Action) findTools(ctx context.Context, f *family) (*toolset, error) {
 	return tools, nil
 }
 
+// lookForTools looks for the iptables of all families at once, while the bans are read. What is not found then is
+// looked for again, and reported. The channel is closed at the end.
+func (a *Action) lookForTools(ctx context.Context) <-chan struct{} {
+	found := make(chan struct{})
+	var all sync.WaitGroup
+	for _, f := range a.families {
+		if f.tools == nil && (f.index != ipv6 || hasIPv6()) {
+			all.Go(func() { _, _ = a.findTools(ctx, f) })
+		}
+	}
+	go func() {
+		all.Wait()
+		close(found)
+	}()
+	return found
+}
+
 // goal returns what the family's chains should be, without table and hooks.
 func (a *Action) goal(f *family, backend string, now time.Time) goal {
 	g := goal{

@@ -29,13 +29,16 @@ type toolset struct {
 	list    string // path of iptables or ip6tables
 	restore string // path of the restore program
 	version string // "v1.8.9 (nf_tables)"
-	rules   *iptables.IPTables
+	family  iptables.Protocol
 	ahead   ahead
 }
 
 // find looks for name ("iptables") and its restore program, and reads the version.
 func find(ctx context.Context, name string, v6 bool) (*toolset, error) {
-	t := &toolset{}
+	t := &toolset{family: iptables.ProtocolIPv4}
+	if v6 {
+		t.family = iptables.ProtocolIPv6
+	}
 	var err error
 	if t.list, err = lookPath(name); err != nil {
 		return nil, err
@@ -48,14 +51,6 @@ func find(ctx context.Context, name string, v6 bool) (*toolset, error) {
 		return nil, err
 	}
 	_, t.version, _ = strings.Cut(strings.TrimSpace(out), " ")
-	protocol := iptables.ProtocolIPv4
-	if v6 {
-		protocol = iptables.ProtocolIPv6
-	}
-	t.rules, err = iptables.New(iptables.Path(t.list), iptables.IPFamily(protocol), iptables.Timeout(int(lockWait/time.Second)))
-	if err != nil {
-		return nil, fmt.Errorf("%s --version: %w", name, err)
-	}
 	return t, nil
 }
 
@@ -98,10 +93,17 @@ func (t *toolset) prepare() { t.ahead.prepare(t.restore, restoreArgs...) }
 
 // verify fails unless iptables itself finds every jump that plans have written.
 func (t *toolset) verify(plans []plan, g goal) error {
+	var rules *iptables.IPTables // runs a program when it is made; most plans write no jump
 	for _, p := range plans {
 		for _, name := range p.jumped {
+			if rules == nil {
+				var err error
+				if rules, err = iptables.New(iptables.Path(t.list), iptables.IPFamily(t.family), iptables.Timeout(int(lockWait/time.Second))); err != nil {
+					return fmt.Errorf("%s --version: %w", t.list, err)
+				}
+			}
 			for _, match := range g.matches {
-				found, err := t.rules.Exists(p.table, name, words(jumpRule(match, g.chain))...)
+				found, err := rules.Exists(p.table, name, words(jumpRule(match, g.chain))...)
 				if err == nil && !found {
 					err = errors.New("the rule was written and does not exist")
 				}

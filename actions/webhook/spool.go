@@ -38,7 +38,7 @@ const lockPatience = 2 * time.Second
 // openSpool opens the file in dir, which must exist, and fills an empty queue from it.
 // Errors are those of [dbfile.Open].
 func openSpool(dir string, q *queue) (*spool, error) {
-	db, err := dbfile.Open(filepath.Join(dir, spoolName), lockPatience)
+	db, err := dbfile.Open(filepath.Join(dir, spoolName), lockPatience, nil)
 	if err != nil {
 		return nil, err
 	}

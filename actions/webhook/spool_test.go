@@ -191,7 +191,7 @@ func TestDiskThatFails(t *testing.T) {
 	must(t, a.Open(plugin.Host{Dir: dir}))
 	must(t, a.Apply(t.Context(), batch(1, 2)))
 	good := a.spool.db
-	bad, err := dbfile.Open(filepath.Join(t.TempDir(), "other"), time.Second)
+	bad, err := dbfile.Open(filepath.Join(t.TempDir(), "other"), time.Second, nil)
 	must(t, err)
 	must(t, bad.Close()) // each transaction fails from now on
 	a.spool.db = bad

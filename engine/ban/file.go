@@ -29,6 +29,9 @@ import (
 type File struct {
 	db    *dbfile.File
 	shelf shelf
+
+	damaged int   // values that were found when it was opened
+	first   error // what is wrong with the first of them
 }
 
 // The number in a name is that of the format.
@@ -45,26 +48,41 @@ const lockPatience = time.Second
 // exist. Errors are those of [dbfile.Open]; a file with a bucket of a name that it does not
 // know is damaged, too.
 func OpenFile(path string) (*File, error) {
-	db, err := dbfile.Open(path, lockPatience)
+	f, old := &File{}, false
+	db, err := dbfile.Open(path, lockPatience, f.examine)
 	if err != nil {
 		return nil, err
 	}
-	f, old := &File{db: db}, false
+	f.db = db
 	err = db.View(func(tx *bbolt.Tx) (err error) {
 		old, err = outdated(tx)
 		return err
 	})
 	if err == nil && old {
-		err = db.Update(f.upgrade)
-	}
-	if err == nil {
-		err = f.each(textsBucket, f.shelf.open)
+		if err = db.Update(f.upgrade); err == nil {
+			if err = db.Close(); err == nil {
+				return OpenFile(path) // the copies are examined
+			}
+		}
 	}
 	if err != nil {
 		_ = db.Close() // it is given up
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return f, nil
+}
+
+// examine looks at a value while the file is opened.
+func (f *File) examine(bucket, key, value []byte) {
+	if bytes.Equal(bucket, formerRecords) || bytes.Equal(bucket, formerPositions) {
+		return // other checksums; see upgrade
+	}
+	if err := damage(bucket, key, value); err != nil {
+		f.damaged, f.first = f.damaged+1, cmp.Or(f.first, err)
+	}
+	if bytes.Equal(bucket, textsBucket) {
+		f.shelf.open(key, value)
+	}
 }
 
 // The buckets of the formats before: their checksums do not cover the keys, or are missing.
@@ -146,24 +164,17 @@ func (f *File) Rescue(damaged *File) error {
 	return err
 }
 
-// Verify returns what is damaged: how many values, and the first of them.
+// Verify returns what was damaged when the file was opened: how many values, and the first of them.
 func (f *File) Verify() error {
-	bad, first := 0, error(nil)
-	err := f.all(func(bucket, key, value []byte) error {
-		if err := damage(bucket, key, value); err != nil {
-			bad, first = bad+1, cmp.Or(first, err)
-		}
+	if f.first == nil {
 		return nil
-	})
-	if first != nil && err == nil {
-		err = fmt.Errorf("%w: %d values cannot be read, the first: %w", dbfile.ErrDamaged, bad, first)
 	}
-	return err
+	return fmt.Errorf("%w: %d values cannot be read, the first: %w", dbfile.ErrDamaged, f.damaged, f.first)
 }
 
-// each passes the keys and values of a bucket that may be missing.
-func (f *File) each(bucket []byte, do func(key, value []byte) error) error {
-	return f.db.ViewAll(func(tx *bbolt.Tx) error {
+// each passes the keys and values of a bucket that may be missing, in a transaction of a view.
+func each(view func(func(*bbolt.Tx) error) error, bucket []byte, do func(key, value []byte) error) error {
+	return view(func(tx *bbolt.Tx) error {
 		if b := tx.Bucket(bucket); b != nil {
 			return b.ForEach(do)
 		}
@@ -294,17 +305,17 @@ func (f *File) Evidence(b *Ban) (all []Evidence) {
 	return all
 }
 
-// Load passes every record to each, but those that [File.Verify] finds. The error says which are not
+// Load passes every record, but those that [File.Verify] finds. The error says which are not
 // damaged, and cannot be decoded all the same; the others are passed. A ban is valid until the next one.
-func (f *File) Load(each func(Record)) error {
+func (f *File) Load(pass func(Record)) error {
 	d, bad, first := decoder{brief: true}, 0, error(nil)
-	err := f.each(recordsBucket, func(key, value []byte) error {
+	err := each(f.db.ViewAll, recordsBucket, func(key, value []byte) error {
 		value, err := unsealed(key, value)
 		if err != nil {
 			return nil
 		}
 		if s, err := d.record(key, value); err == nil {
-			each(s.Record)
+			pass(s.Record)
 		} else {
 			bad, first = bad+1, cmp.Or(first, fmt.Errorf("record %x: %w", key, err))
 		}
@@ -382,7 +393,7 @@ func (f *File) SavePositions(positions map[string][]byte) error {
 // [File.Verify] finds.
 func (f *File) LoadPositions() (map[string][]byte, error) {
 	positions := map[string][]byte{}
-	err := f.each(positionsBucket, func(source, position []byte) error {
+	err := each(f.db.View, positionsBucket, func(source, position []byte) error {
 		if position, err := unsealed(source, position); err == nil {
 			positions[string(source)] = bytes.Clone(position)
 		}

@@ -99,7 +99,7 @@ type shelf struct {
 }
 
 // open finds out about the texts of a file.
-func (s *shelf) open(key, value []byte) error {
+func (s *shelf) open(key, value []byte) {
 	if len(key) == 8 {
 		if s.bytes == 0 {
 			s.oldest = binary.BigEndian.Uint64(key)
@@ -107,7 +107,6 @@ func (s *shelf) open(key, value []byte) error {
 		s.next = binary.BigEndian.Uint64(key) + 1
 		s.bytes += len(value)
 	}
-	return nil
 }
 
 // keepTexts puts the texts of the evidence of a ban on a sheet, and returns its number.

@@ -22,7 +22,7 @@ func TestSheets(t *testing.T) {
 		t.Fatal(err)
 	}
 	sheets := 0
-	if err := f.each(textsBucket, func(_, _ []byte) error { sheets++; return nil }); err != nil || sheets < 2 || sheets > 20 {
+	if err := each(f.db.View, textsBucket, func(_, _ []byte) error { sheets++; return nil }); err != nil || sheets < 2 || sheets > 20 {
 		t.Errorf("%d sheets, %v", sheets, err)
 	}
 	for i := range uint32(200) {
@@ -49,7 +49,7 @@ func TestShelf(t *testing.T) {
 		}
 	}
 	var found shelf
-	if err := f.each(textsBucket, found.open); err != nil {
+	if err := each(f.db.View, textsBucket, func(key, value []byte) error { found.open(key, value); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if f.shelf.bytes != found.bytes || f.shelf.next != found.next || found.bytes == 0 {

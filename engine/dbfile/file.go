@@ -38,11 +38,15 @@ type File struct {
 
 // Open opens the file at path, and creates it if it is missing. The directory must exist.
 // patience is the time that another process may take to release the file. All of a file that
-// exists is read and verified: an empty or a short one is damaged.
-func Open(path string, patience time.Duration) (f *File, err error) {
+// exists is read and verified: an empty or a short one is damaged. Meanwhile its values are passed to each,
+// unless that is nil, in the order of the keys of each bucket; they are void if an error is returned.
+func Open(path string, patience time.Duration, each func(bucket, key, value []byte)) (f *File, err error) {
 	// A damaged file stays open and locked: it can only be moved aside.
 	defer guard(path)(&err)
-	if err := examine(path, patience); err != nil {
+	if each == nil {
+		each = func(_, _, _ []byte) {}
+	}
+	if err := examine(path, patience, each); err != nil {
 		return nil, err
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapped})
@@ -53,7 +57,7 @@ func Open(path string, patience time.Duration) (f *File, err error) {
 }
 
 // examine verifies a file that exists, under a lock.
-func examine(path string, patience time.Duration) error {
+func examine(path string, patience time.Duration, each func(bucket, key, value []byte)) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -76,7 +80,7 @@ func examine(path string, patience time.Duration) error {
 	if info, err = file.Stat(); err != nil {
 		return err
 	}
-	if err := verify(file, db.Info().PageSize, info.Size()); err != nil {
+	if err := verify(file, db.Info().PageSize, info.Size(), each); err != nil {
 		return fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
 	}
 	return nil
@@ -102,7 +106,10 @@ func (f *File) Update(do func(*bbolt.Tx) error) error {
 		return do(tx)
 	})
 	if err == nil && size > largeFile {
-		err = f.ViewAll(func(*bbolt.Tx) error { return nil })
+		err = f.View(func(tx *bbolt.Tx) error {
+			f.advise(tx, unix.MADV_DONTNEED)
+			return nil
+		})
 	}
 	return err
 }
@@ -110,17 +117,23 @@ func (f *File) Update(do func(*bbolt.Tx) error) error {
 // View runs a transaction that reads.
 func (f *File) View(do func(*bbolt.Tx) error) error { return f.run(f.db.View, do) }
 
-// ViewAll runs a transaction that reads much, and returns the pages to the kernel: they count
-// as memory of the process, up to the size of the file. What is read again comes from the page
-// cache.
+// ViewAll runs a transaction that reads nearly all. The pages of a large file are mapped at once, as a fault for
+// each few of them takes longer, and returned to the kernel afterwards: they count as memory of the process. What
+// is read again comes from the page cache.
 func (f *File) ViewAll(do func(*bbolt.Tx) error) error {
 	return f.View(func(tx *bbolt.Tx) error {
+		f.advise(tx, unix.MADV_POPULATE_READ) // from Linux 5.14
 		err := do(tx)
-		if size := tx.Size(); size > largeFile { // the mapping is as long, and stays until the end
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, f.db.Info().Data, uintptr(size), unix.MADV_DONTNEED)
-		}
+		f.advise(tx, unix.MADV_DONTNEED)
 		return err
 	})
+}
+
+// advise tells the kernel about all pages of a large file.
+func (f *File) advise(tx *bbolt.Tx, advice uintptr) {
+	if size := tx.Size(); size > largeFile { // the mapping is as long, and stays until the end
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, f.db.Info().Data, uintptr(size), advice)
+	}
 }
 
 // largeFile is the size of a file whose pages are returned.

@@ -16,26 +16,26 @@ import (
 func TestWhatIsWrongIsTold(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good.db")
-	f, err := Open(good, time.Second)
+	f, err := Open(good, time.Second, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := Open(good, time.Millisecond); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), good) {
+	if _, err := Open(good, time.Millisecond, nil); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), good) {
 		t.Errorf("a file in use: %v", err)
 	}
 	noise := filepath.Join(dir, "noise.db")
 	if err := os.WriteFile(noise, []byte(strings.Repeat("not a database ", 4096)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(noise, time.Second); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), noise) {
+	if _, err := Open(noise, time.Second, nil); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), noise) {
 		t.Errorf("a file of noise: %v", err)
 	}
 	aside, err := MoveAside(noise, time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC))
 	if err != nil || !strings.HasSuffix(aside, ".damaged-20260504T100000Z") {
 		t.Errorf("moved aside to %q, %v", aside, err)
 	}
-	if _, err := Open(filepath.Join(dir, "missing", "a.db"), time.Second); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Open(filepath.Join(dir, "missing", "a.db"), time.Second, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a directory that is missing: %v", err)
 	}
 }
@@ -43,7 +43,7 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 // TestDamageIsFinal: a file in which a transaction panicked is not touched again,
 // and closing it does not wait for the locks that bbolt still holds.
 func TestDamageIsFinal(t *testing.T) {
-	f, err := Open(filepath.Join(t.TempDir(), "a.db"), time.Second)
+	f, err := Open(filepath.Join(t.TempDir(), "a.db"), time.Second, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func FuzzVerify(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		db, err := Open(path, time.Second)
+		db, err := Open(path, time.Second, nil)
 		if err != nil {
 			if !errors.Is(err, ErrDamaged) {
 				t.Fatal(err)
@@ -105,7 +105,7 @@ func FuzzVerify(f *testing.F) {
 // filled returns a database of two levels, a small bucket, a value of several pages and free pages.
 func filled(tb testing.TB) []byte {
 	path := filepath.Join(tb.TempDir(), "a.db")
-	db, err := Open(path, time.Second)
+	db, err := Open(path, time.Second, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -31,17 +31,19 @@ var order = binary.NativeEndian
 // and the state before the last transaction for the present one.
 //
 // Invariant: every page of a file that passes is in use once or free, its elements fill it
-// without a gap and are in order. The values are not checked: they are of the caller.
+// without a gap and are in order. The values are passed to the caller, who may check them.
 type verifier struct {
 	file  io.ReaderAt
 	size  int      // of a page
 	known []bool   // by page: in use or free
 	pages [][]byte // buffers, by depth
+	each  func(bucket, key, value []byte)
+	name  []byte // of the bucket whose elements are read; nil: the root
 }
 
-// verify returns what is wrong with a database; nil if it is whole.
-func verify(file io.ReaderAt, pageSize int, length int64) error {
-	v := &verifier{file: file, size: pageSize}
+// verify returns what is wrong with a database; nil if it is whole. It passes the values to each, see [Open].
+func verify(file io.ReaderAt, pageSize int, length int64, each func(bucket, key, value []byte)) error {
+	v := &verifier{file: file, size: pageSize, each: each}
 	var metas [2][]byte // of the last two transactions: the number of one is odd
 	for i := range metas {
 		m := make([]byte, metaSize)
@@ -159,9 +161,14 @@ func (v *verifier) elements(page []byte, depth int, from, to []byte) error {
 		case !leaf && i > 0:
 			err = v.tree(below, depth+1, last, name)
 		case kind == bucketElement:
+			around := v.name
+			v.name = name
 			err = v.bucket(content, depth+1)
+			v.name = around
 		case kind != 0:
 			err = fmt.Errorf("element %d: wrong kind", i)
+		case leaf && v.name != nil:
+			v.each(v.name, name, content)
 		}
 		if err != nil {
 			return err

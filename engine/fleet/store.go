@@ -73,14 +73,14 @@ func (n *Node) openStore() {
 
 // openFile opens the file, and moves a damaged one aside.
 func (n *Node) openFile(path string) (*store, error) {
-	db, err := dbfile.Open(path, lockPatience)
+	db, err := dbfile.Open(path, lockPatience, nil)
 	if errors.Is(err, dbfile.ErrDamaged) {
 		aside, moving := dbfile.MoveAside(path, time.Now())
 		if moving != nil {
 			return nil, errors.Join(err, moving)
 		}
 		n.o.Log.Error("fleet state damaged: moved aside, decisions not told yet are lost", "err", err, "aside", aside)
-		db, err = dbfile.Open(path, lockPatience)
+		db, err = dbfile.Open(path, lockPatience, nil)
 	}
 	if err != nil {
 		return nil, err

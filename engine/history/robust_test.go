@@ -115,7 +115,7 @@ func TestDamagedNames(t *testing.T) {
 		if err := cmp.Or(h.Save(noon), h.Close()); err != nil {
 			t.Fatal(err)
 		}
-		f, err := dbfile.Open(path, time.Second)
+		f, err := dbfile.Open(path, time.Second, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ const lockPatience = time.Second
 // Open fills the history from the file at path, and saves it there from now on. Errors are those of
 // [dbfile.Open]. It must be called before anything is counted.
 func (h *History) Open(path string) error {
-	file, err := dbfile.Open(path, lockPatience)
+	file, err := dbfile.Open(path, lockPatience, nil)
 	if err != nil {
 		return err
 	}
