@@ -266,12 +266,7 @@ func (a *Accounts) Serve(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		for a.begin(ctx) {
-			select {
-			case <-time.After(reconnectAfter):
-			case <-ctx.Done():
-				return
-			}
+		for a.begin(ctx) && plugin.Rest(ctx, reconnectAfter, nil) {
 		}
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"freeswitch-security/engine/esl"
+	"freeswitch-security/engine/plugin"
 )
 
 // hangupCause is sent to the other side of a call.
@@ -43,12 +43,10 @@ func (s *session) run(ctx context.Context) error {
 	if s.config.hangup == "" && s.config.flush == "" {
 		return nil
 	}
-	select {
-	case <-time.After(s.action.relist):
-		return s.act(ctx)
-	case <-ctx.Done():
+	if !plugin.Rest(ctx, s.action.relist, nil) {
 		return ctx.Err()
 	}
+	return s.act(ctx)
 }
 
 // act hangs up and flushes what is listed now.

@@ -10,6 +10,8 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
+
+	"freeswitch-security/engine/plugin"
 )
 
 // Commits of other programs are passed on one by one: after commitBurst of them, every commitEvery,
@@ -44,10 +46,7 @@ func (a *Action) Serve(ctx context.Context) {
 			slog.Warn("changes of the firewall not heard: only polled", "chain", a.config.chain, "err", err)
 			told = err.Error()
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(listenAgain):
-		}
+		plugin.Rest(ctx, listenAgain, nil)
 	}
 }
 

@@ -1,9 +1,7 @@
 package plugin
 
 import (
-	"context"
 	"sync/atomic"
-	"time"
 
 	"freeswitch-security/engine/event"
 )
@@ -93,17 +91,4 @@ func weight(e *event.Event) int64 {
 		n += perField + len(name) + len(value)
 	}
 	return int64(n)
-}
-
-// Rest waits until ctx ends, woken receives, or wait is over; 0 waits without end, nil is never woken.
-func Rest(ctx context.Context, wait time.Duration, woken <-chan struct{}) {
-	var over <-chan time.Time
-	if wait > 0 {
-		over = time.After(wait)
-	}
-	select {
-	case <-ctx.Done():
-	case <-woken:
-	case <-over:
-	}
 }

@@ -99,10 +99,7 @@ func (k *knocks) Follow(ctx context.Context, stream plugin.Stream) error {
 		if at, err = k.read(f, at, stream); err != nil {
 			return err
 		}
-		select {
-		case <-time.After(k.every):
-		case <-ctx.Done():
-		}
+		plugin.Rest(ctx, k.every, nil)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/banlist"
+	"freeswitch-security/engine/plugin"
 )
 
 // apiban reads APIBAN, which returns its list in pages of 250 addresses, oldest first.
@@ -87,7 +88,7 @@ func (a *apiban) accepted() {
 // returns their size in bytes.
 func (a *apiban) readPages(ctx context.Context, l *list) (size int, err error) {
 	for n := range maxPages {
-		if n > 0 && !sleep(ctx, pageEvery) {
+		if n > 0 && !plugin.Rest(ctx, pageEvery, nil) {
 			return size, context.Cause(ctx)
 		}
 		req, err := a.request(ctx)

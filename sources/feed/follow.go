@@ -22,7 +22,7 @@ import (
 func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
 	stream.Ready()
 	f := s.follower(stream)
-	for sleep(ctx, f.turn(ctx)) {
+	for plugin.Rest(ctx, f.turn(ctx), nil) {
 	}
 	return nil
 }
@@ -146,14 +146,4 @@ func (p *pace) spread(d time.Duration) time.Duration {
 func (p *pace) backOff(failures int, interval time.Duration) time.Duration {
 	const firstRetry, maxDoublings = time.Minute, 20
 	return p.spread(min(firstRetry<<min(failures-1, maxDoublings), interval))
-}
-
-// sleep waits and reports whether ctx has not ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"freeswitch-security/engine/plugin"
 	"freeswitch-security/sources/sip/hep"
 	"freeswitch-security/sources/sip/packet"
 )
@@ -62,10 +63,7 @@ func (f *follower) accept(ctx context.Context) {
 		}
 		if err != nil { // such as too many open files
 			f.problem("tcp", "connections are not accepted: "+err.Error())
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
+			plugin.Rest(ctx, time.Second, nil)
 			continue
 		}
 		serving.Go(func() {

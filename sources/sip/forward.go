@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"freeswitch-security/engine/plugin"
 )
 
 // redialEvery is the pause between two attempts to find the address of a name.
@@ -36,9 +38,7 @@ func (f *forwarder) connect(ctx context.Context) {
 			return
 		}
 		f.failed.Store(&err)
-		select {
-		case <-time.After(redialEvery):
-		case <-ctx.Done():
+		if !plugin.Rest(ctx, redialEvery, nil) {
 			return
 		}
 	}
