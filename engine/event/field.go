@@ -60,7 +60,7 @@ type Field struct {
 }
 
 // Fields is the table of all fields, in the order of the documentation. A new
-// field is a line of [Event], a row here, and its line in the environment of rules.
+// field is a line of [Event] and a row here.
 var Fields = []Field{
 	text("event", "what happened: a name of the vocabulary or of the source", func(e *Event) *string { return &e.Name }),
 	{Name: "source", Doc: "the source that reported it: log.freeswitch", Kind: Text, Bound: MaxField,

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/expr-lang/expr"
-	"github.com/expr-lang/expr/vm"
 
 	"freeswitch-security/engine/event"
 )
@@ -24,7 +23,7 @@ func byExpr(t testing.TB, m *Matcher, ev *event.Event) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	matched, err := (&Matcher{program: program}).Match(new(vm.VM), NewEnv(ev))
+	matched, err := (&Matcher{program: program, names: m.names}).Match(ev)
 	if err != nil {
 		t.Fatalf("%s: %v", m, err)
 	}

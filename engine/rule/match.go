@@ -108,8 +108,7 @@ func (l Locals) Visit(node *ast.Node) {
 	}
 }
 
-// A Matcher is a compiled expression over one event. Goroutines may share it, but not a
-// vm.VM.
+// A Matcher is a compiled expression over one event. Goroutines may share it.
 type Matcher struct {
 	text    string
 	root    ast.Node // as parsed, before the optimizer
@@ -187,13 +186,13 @@ func (m *Matcher) skips(ev *event.Event) bool {
 	return ev.Repeat && !m.usesRepeat && (ev.Answer == 0 || !m.usesAnswer)
 }
 
-// Match evaluates the expression in an environment of [NewEnv]. It fails where an
-// operation does, such as int("x") or a division by zero.
-func (m *Matcher) Match(machine *vm.VM, env *Env) (bool, error) {
+// Match evaluates the expression. It fails where an operation does, such as int("x") or a division
+// by zero.
+func (m *Matcher) Match(ev *event.Event) (bool, error) {
 	if m.direct != nil {
-		return m.direct(env.event), nil
+		return m.direct(ev), nil
 	}
-	out, err := machine.Run(m.program, env.all())
+	out, err := expr.Run(m.program, environmentOf(ev, m.names))
 	if err != nil {
 		return false, errors.New(event.Printable(firstLine(err))) // it may quote the event
 	}
@@ -204,9 +203,33 @@ func (m *Matcher) Match(machine *vm.VM, env *Env) (bool, error) {
 	return matched, nil
 }
 
+// environmentOf returns what expr reads of an event: the named fields, or all for nil.
+func environmentOf(ev *event.Event, names map[string]bool) map[string]any {
+	env := map[string]any{}
+	for i := range event.Fields {
+		f := &event.Fields[i]
+		if names != nil && !names[f.Name] {
+			continue
+		}
+		switch f.Kind {
+		case event.Number:
+			env[f.Name] = f.Number(ev)
+		case event.Flag:
+			env[f.Name] = f.Flag(ev)
+		case event.Time:
+			env[f.Name] = ev.Time
+		case event.Map:
+			env[f.Name] = ev.Fields
+		default:
+			env[f.Name] = f.Get(ev)
+		}
+	}
+	return env
+}
+
 // options are those of every compilation.
 var options = []expr.Option{
-	expr.Env(environment{}),
+	expr.Env(environmentOf(&event.Event{}, nil)),
 	expr.AsBool(), expr.WarnOnAny(),
 	expr.MaxNodes(maxNodes),
 	expr.Function("in_network", inNetwork, new(func(string, *bart.Lite) bool)),

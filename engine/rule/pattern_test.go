@@ -3,19 +3,17 @@ package rule
 import (
 	"fmt"
 	"testing"
-
-	"github.com/expr-lang/expr/vm"
 )
 
 // TestPatternRemembers compares more values than a pattern remembers, each twice.
 func TestPatternRemembers(t *testing.T) {
 	m := compiled(t, "user_agent matches '7$' and not (user matches '^9')")
-	machine, ev := new(vm.VM), guess()
+	ev := guess()
 	for i := range 2 * maxKnown {
 		for range 2 {
 			ev.UserAgent, ev.User = fmt.Sprint("phone ", i), fmt.Sprint(i)
 			want := i%10 == 7 && ev.User[0] != '9'
-			if got, err := m.Match(machine, NewEnv(ev)); err != nil || got != want {
+			if got, err := m.Match(ev); err != nil || got != want {
 				t.Fatalf("%s, %s: got %v, %v; want %v", ev.UserAgent, ev.User, got, err, want)
 			}
 		}

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/expr-lang/expr/vm"
-
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/status"
 )
@@ -18,8 +16,6 @@ type Set struct {
 	bySpec  map[*Spec]*rule
 	sources map[string]*listeners
 	ring    *ring
-	machine vm.VM
-	env     Env // of the event that is observed
 	usedUp  int // brakes
 
 	now      time.Time
@@ -163,14 +159,13 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 		return
 	}
 	s.end(ls, ev)
-	s.env = Env{event: ev}
 	var place uint64 // in the ring, once a rule counts the event
 	for _, l := range ls.to(ev.Name) {
 		r := l.rule
 		if l.match.skips(ev) {
 			continue
 		}
-		matched, err := l.match.Match(&s.machine, &s.env)
+		matched, err := l.match.Match(ev)
 		if err != nil {
 			r.status.Errors++
 			r.status.LastError = err.Error()

@@ -5,7 +5,6 @@ package rule
 const slabChunk = 256
 
 // A slab holds values by index, never moves them and never frees them: its user keeps
-// A slab holds values by index, never moves them and never frees them: its user keeps
 // a free list. If T has no pointers, the garbage collector sees one pointer per chunk.
 type slab[T any] struct {
 	chunks []*[slabChunk]T

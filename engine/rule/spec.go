@@ -8,8 +8,6 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
-
-	"github.com/expr-lang/expr/vm"
 )
 
 // A Spec is a rule block, checked and inert.
@@ -67,7 +65,7 @@ func (s *Spec) Counts(ev *event.Event) (counts bool, reason string) {
 	case s.Match.skips(ev):
 		return false, "the event repeats an earlier report of the same attempt"
 	}
-	counts, _ = s.Match.Match(new(vm.VM), NewEnv(ev)) // an expression that fails does not match
+	counts, _ = s.Match.Match(ev) // an expression that fails does not match
 	if counts && s.Threshold != nil && s.Threshold.Concurrent && ev.UUID == "" {
 		return false, "the event has no uuid, so the end of the call is not known"
 	}

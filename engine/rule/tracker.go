@@ -345,12 +345,7 @@ func (t *tracker) restore(w *window, now int64) {
 
 // shorten keeps the newest count matches of a key.
 func (t *tracker) shorten(key digest, count int) {
-	i, known := t.keys[key]
-	if !known {
-		return
-	}
-	w := t.windows.at(i)
-	for int(w.n) > count {
+	for w := t.window(key); w != nil && int(w.n) > count; {
 		t.drop(w, 0, w.oldest)
 	}
 }
@@ -359,12 +354,8 @@ func (t *tracker) shorten(key digest, count int) {
 // ends at end.
 func (t *tracker) spans(key digest, count int, end int64) bool {
 	end -= t.base
-	i, known := t.keys[key]
-	if !known {
-		return false
-	}
-	w := t.windows.at(i)
-	return int(w.n) >= count &&
+	w := t.window(key)
+	return w != nil && int(w.n) >= count &&
 		t.matches.at(w.oldest).time >= end-t.within && t.matches.at(w.newest).time <= end
 }
 

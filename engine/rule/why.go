@@ -2,7 +2,6 @@ package rule
 
 import (
 	"github.com/expr-lang/expr"
-	"github.com/expr-lang/expr/vm"
 
 	"freeswitch-security/engine/event"
 )
@@ -18,16 +17,15 @@ type Clause struct {
 // Why evaluates an expression clause by clause, in the order of the text. It compiles
 // each clause: it is for an explanation, not for every event.
 func (m *Matcher) Why(ev *event.Event) []Clause {
-	env := NewEnv(ev)
 	tokens := tokensOf(m.text)
 	text := []rune(m.text)
 	var out []Clause
 	for _, n := range clauses(m.root) {
 		from, to := span(n, tokens)
 		clause := Clause{Text: string(text[from:to])}
-		part := Matcher{}
+		part := Matcher{names: m.names}
 		if part.program, clause.Err = expr.Compile(clause.Text, optionsWith(m.locals, patterns{})...); clause.Err == nil {
-			clause.True, clause.Err = part.Match(new(vm.VM), env)
+			clause.True, clause.Err = part.Match(ev)
 		}
 		out = append(out, clause)
 	}
