@@ -112,22 +112,3 @@ func TestIPSetError(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func BenchmarkAppendEntry(b *testing.B) {
-	b.ReportAllocs()
-	var buf []byte
-	for b.Loop() {
-		buf = appendEntry(buf[:0], someEntries[0], false)
-	}
-}
-
-func BenchmarkDecodeList(b *testing.B) {
-	message := listMessage(slices.Repeat(someEntries, 300))
-	b.ReportAllocs()
-	for b.Loop() {
-		var h setHeader
-		if err := decodeList(message, &h, func(entry) {}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -206,20 +206,6 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-func BenchmarkRead(b *testing.B) {
-	plan := planOf(b, Site{Country: "DE"})
-	for name, text := range map[string]string{
-		"national": "03023125001", "abroad": "00972592123456", "separators": "+49 (0) 30 23125001", "none": "1000", "hostile": strings.Repeat("0", 256),
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				plan.Read(text)
-			}
-		})
-	}
-}
-
 // TestAbroad reads numbers as phones in a country, or in one that is not known, dial them.
 func TestAbroad(t *testing.T) {
 	for _, c := range []struct {

@@ -52,11 +52,3 @@ func BenchmarkCount(b *testing.B) {
 		})
 	}
 }
-
-func BenchmarkBytesPerKey(b *testing.B) {
-	total := 0.0
-	for b.Loop() {
-		total += bytesPerKey(200_000)
-	}
-	b.ReportMetric(total/float64(b.N), "bytes/key")
-}

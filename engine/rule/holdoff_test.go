@@ -112,22 +112,3 @@ func TestHoldOffSurvivesReload(t *testing.T) {
 		t.Error("a rule that is no longer in force is held back")
 	}
 }
-
-// BenchmarkDue is one more report of a subject, and one of a new subject.
-func BenchmarkDue(b *testing.B) {
-	for _, keys := range []int{1, 2 * maxHeld} {
-		b.Run(fmt.Sprintf("%d keys", keys), func(b *testing.B) {
-			names := make([]string, keys)
-			for i := range names {
-				names[i] = fmt.Sprint("alert 203.0.113.", i)
-			}
-			h := newHoldOff()
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				h.due(names[i%keys], time.Hour, int64(i))
-				i++
-			}
-		})
-	}
-}

@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -114,25 +113,4 @@ func cpuTime(b testing.TB) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// BenchmarkFollowBacklog reads what was written between two followers.
-func BenchmarkFollowBacklog(b *testing.B) {
-	l := newLogger(b)
-	l.open()
-	g, sink := deaf(b, l, nil, defaultPatience())
-	g.Close()
-	position := sink.position
-	text := strings.Repeat(strings.Repeat(noiseLine, 99)+failureLine, 2000)
-	l.write(text + noiseLine)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		f, sink := deaf(b, l, position, defaultPatience())
-		for f.Step(b.Context()) {
-		}
-		if len(sink.events) != 2000 {
-			b.Fatalf("%d events", len(sink.events))
-		}
-	}
 }

@@ -2,7 +2,6 @@ package logfile
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -164,19 +163,5 @@ func TestRepeatOfUnwanted(t *testing.T) {
 	got := builtinSource().collect(strings.NewReader(unknownLine+unknownText+failureLine), time.Time{}, map[string]bool{event.AuthFailure: true}, defaultSizes())
 	if len(got.events) != 1 || !got.events[0].Repeat {
 		t.Errorf("%+v", got.events)
-	}
-}
-
-func BenchmarkRepeats(b *testing.B) {
-	var r repeatMarker
-	e := event.Event{Name: event.Call, IP: netip.MustParseAddr("192.0.2.1")}
-	ids := make([]string, 10_000)
-	for i := range ids {
-		ids[i] = fmt.Sprint(i)
-	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		e.CallID = ids[i%len(ids)]
-		r.mark(&e)
 	}
 }

@@ -387,29 +387,3 @@ func TestCommonLiteral(t *testing.T) {
 		t.Errorf("%d events", len(got.events))
 	}
 }
-
-// BenchmarkReplay reads 20 MB of a log at debug level with an event in every hundredth
-// line.
-func BenchmarkReplay(b *testing.B) {
-	random := rand.New(rand.NewPCG(1, 0))
-	var log []byte
-	lines := 0
-	for len(log) < 20<<20 {
-		if random.IntN(100) == 0 {
-			log = append(log, failureLine...)
-		} else {
-			log = fmt.Appendf(log, "%08x-eb17-4c2d-9b6f-%012x 2026-05-04 10:11:12.131415 97.10%% [DEBUG] switch_core_state_machine.c:%d (sofia/internal/%d@pbx.example.com) Running State Change CS_EXECUTE (Cur 11 Tot %d)\n",
-				random.Uint32(), random.Uint64()>>16, random.IntN(900), 1000+random.IntN(1000), random.IntN(10000))
-		}
-		lines++
-	}
-	source := builtinSource()
-	b.SetBytes(int64(len(log)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := source.Replay(b.Context(), plugin.Recording{R: bytes.NewReader(log)}, nil, func(*event.Event) error { return nil }); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(lines)*float64(b.N)/b.Elapsed().Seconds(), "lines/s")
-}

@@ -327,15 +327,3 @@ func TestMatchIsLinear(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkPattern(b *testing.B) {
-	p := mustCompile(b, "SIP auth failure (<method:REGISTER>) on sofia profile '<profile>' for [<user>@<domain>] from ip <ip>")
-	msg := "SIP auth failure (REGISTER) on sofia profile 'internal' for [1000@10.77.0.10] from ip 203.0.113.5"
-	var m Match
-	b.ReportAllocs()
-	for b.Loop() {
-		if p.Match(msg, &m) != Matches {
-			b.Fatal("no match")
-		}
-	}
-}

@@ -147,18 +147,6 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-func BenchmarkHeader(b *testing.B) {
-	b.ReportAllocs()
-	c := Clock{Zone: time.Local}
-	line := "2f663d64-fff8-482e-b5be-9d4bfa947ad8 " + plain + "SIP auth failure (REGISTER) on sofia profile"
-	for b.Loop() {
-		h, ok := ParseHeader(line)
-		if !ok || c.Time(h.Stamp).IsZero() {
-			b.Fatal("no header")
-		}
-	}
-}
-
 func TestReceivedLength(t *testing.T) {
 	for line, want := range map[string]int{
 		"recv 350 bytes from udp/[192.0.2.205]:44287 at 22:17:45.495001:": 350,

@@ -222,14 +222,3 @@ func TestReaderEnds(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkDecode(b *testing.B) {
-	p := sample()
-	d := AppendKey(nil, &p, "secret")
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := Decode(d, "secret", &p); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

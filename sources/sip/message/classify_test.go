@@ -56,11 +56,3 @@ func TestClassify(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkClassify(b *testing.B) {
-	text := []byte(request)
-	b.ReportAllocs()
-	for b.Loop() {
-		Classify(text)
-	}
-}

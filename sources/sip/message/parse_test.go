@@ -220,15 +220,3 @@ func TestParseAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
-
-func BenchmarkParse(b *testing.B) {
-	text := []byte(request)
-	var m Message
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := Parse(text, &m); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

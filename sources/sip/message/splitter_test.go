@@ -1,7 +1,6 @@
 package message
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -113,21 +112,5 @@ func TestSplitterGap(t *testing.T) {
 		if got := split(&s, ok, len(ok)); len(got) != 1 || s.Len() != 0 {
 			t.Errorf("after %q: %q", before, got)
 		}
-	}
-}
-
-// BenchmarkSplitter takes a message in one piece, and in three.
-func BenchmarkSplitter(b *testing.B) {
-	for _, pieces := range []int{1, 3} {
-		b.Run(fmt.Sprint(pieces), func(b *testing.B) {
-			var s Splitter
-			text := []byte(message("User-Agent: x", "Content-Length: 0"))
-			b.ReportAllocs()
-			for b.Loop() {
-				for i := range pieces {
-					s.Split(text[len(text)*i/pieces:len(text)*(i+1)/pieces], func([]byte) {})
-				}
-			}
-		})
 	}
 }
