@@ -15,7 +15,7 @@ import (
 var shownFor = []struct {
 	name string
 	time.Duration
-}{{"day", 24 * time.Hour}, {"6 hours", 6 * time.Hour}, {"hour", time.Hour}}
+}{{"day", 24 * time.Hour}, {"6 hours", 6 * time.Hour}, {"hour", time.Hour}, {"15 minutes", 15 * time.Minute}}
 
 // A picture is the bars of the time that the charts show, and the lists of the last day.
 type picture struct {

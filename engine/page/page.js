@@ -97,15 +97,15 @@ function refresh(after = every) {
 // next one is for what is wanted by then.
 
 let wanted; // under way, or to be asked for next
-async function show(to, push) {
+async function show(to, lasting) {
   const idle = !wanted;
-  wanted = { to, push: push && to !== location.pathname + location.search };
+  wanted = { to, lasting };
   shownAt = to;
   while (idle && wanted) {
     const now = wanted;
     try {
       await load(now.to + (now.to.includes("?") ? "&" : "?") + "only=bans", $("#bans-table"));
-      if (now.push && shownAt === now.to) history.pushState(null, "", now.to); // unless a person has gone back meanwhile
+      if (now.lasting && shownAt === now.to) push(now.to); // unless a person has gone back meanwhile
     } catch {
       location.assign(now.to);
     }
@@ -113,9 +113,26 @@ async function show(to, push) {
   }
 }
 
-addEventListener("popstate", () => load((shownAt = location.pathname + location.search)).catch(() => location.reload()));
+function push(to) {
+  if (to !== location.pathname + location.search) history.pushState(null, "", to);
+}
+
+addEventListener("popstate", () => {
+  fill(new URL(location));
+  load((shownAt = location.pathname + location.search)).catch(() => location.reload());
+});
 
 const search = $("#q");
+
+// fill writes into the form what an address asks for.
+function fill(of) {
+  if (!search) return;
+  const { q, sort, dir } = search.form.elements;
+  q.value = of.searchParams.get("q") ?? "";
+  sort.value = of.searchParams.get("sort") ?? "since";
+  dir.value = of.searchParams.get("dir") ?? (of.searchParams.has("sort") ? "asc" : "desc");
+}
+
 function typed() {
   const to = new URL("/", location.href);
   for (const [name, value] of new FormData(search.form)) {
@@ -124,7 +141,7 @@ function typed() {
   return to.pathname + to.search;
 }
 search?.addEventListener("input", () => show(typed()));
-search?.addEventListener("change", () => history.replaceState(null, "", typed()));
+search?.addEventListener("change", () => push(typed())); // also before the form is sent, and before a link leads to another page
 search?.form.addEventListener("submit", (e) => {
   e.preventDefault();
   show(typed(), true);
@@ -136,8 +153,7 @@ document.addEventListener("click", (e) => {
     e.preventDefault();
     const to = new URL(table.href);
     show(to.pathname + to.search, true);
-    search.form.elements.sort.value = to.searchParams.get("sort") ?? "since";
-    search.form.elements.dir.value = to.searchParams.get("dir") ?? (to.searchParams.has("sort") ? "asc" : "desc");
+    fill(to);
   }
   const opener = e.target.closest("[data-open]");
   if (opener) {
@@ -147,9 +163,16 @@ document.addEventListener("click", (e) => {
   if (e.target.closest("[data-close]")) e.target.closest("dialog").close();
 });
 
-// Changes: a dialog asks for the reason and confirms.
+// Changes: a dialog asks for the reason and confirms. The key that opens it, held down or heard twice, does not confirm.
+
+let down = false; // a key
+let ready = true; // no key is down since before the dialog was opened
+for (const [type, is] of [["keydown", true], ["keyup", false], ["pointerdown", false]]) {
+  addEventListener(type, () => (ready = !(down = is) || ready), true);
+}
 
 function ask(action, target) {
+  ready = !down;
   const dialog = $("#dialog-" + action);
   const form = $("form", dialog);
   form.reset();
@@ -170,6 +193,7 @@ document.addEventListener("submit", async (e) => {
   const form = e.target.closest("form[data-action]");
   if (!form) return;
   e.preventDefault();
+  if (!ready) return;
   const button = $("button.strong", form);
   const result = $(".result", form);
   const [method, path, body] = requests[form.dataset.action](Object.fromEntries(new FormData(form)));

@@ -194,7 +194,7 @@ func TestHostile(t *testing.T) {
 // TestCharts: they show the shortest time with all that happened in the last day.
 func TestCharts(t *testing.T) {
 	t.Parallel()
-	for before, want := range map[int]string{0: "last day", 30: "last day", 90: "last 6 hours", 95: "last hour"} {
+	for before, want := range map[int]string{0: "last day", 30: "last day", 90: "last 6 hours", 92: "last hour", 95: "last 15 minutes"} {
 		w := newWatchman()
 		values := make([]uint64, 96) // of a quarter of an hour each
 		values[before] = 7

@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 const pageAt = "http://127.0.0.1:8080"
@@ -305,12 +306,50 @@ func changes(b *browser, a *api, d *daemon) {
 	if inKernel() {
 		b.Error("the unban by clicks has not reached the kernel")
 	}
+	keys(b)
 	b.do(chromedp.Navigate(pageAt + "/ban/203.0.113.78"))
 	ask[bool](b, `document.querySelector("#dialog-ban form").elements.ip.value = "203.0.113.78"; setTimeout(() => document.querySelector("#dialog-ban form").submit()); true`) // as without JavaScript
 	b.within(5*time.Second, "a form that the browser sends is answered", has("p.result", "203.0.113.78 banned"))
 	if !strings.Contains(d.said.String(), "what=unban ip="+target) || !strings.Contains(d.said.String(), `why="by clicks"`) {
 		b.Error("the log does not have the author and the reason")
 	}
+}
+
+// keys uses the page by the keyboard alone.
+func keys(b *browser) {
+	b.Helper()
+	press := func(selector, keys string) { // not by a node: an update replaces it, and keeps the focus
+		ask[int](b, fmt.Sprintf("document.querySelector(%q).focus(), 0", selector))
+		b.do(chromedp.KeyEvent(keys))
+	}
+	focused := func(selector string) string { return fmt.Sprintf("document.activeElement?.matches(%q)", selector) }
+	const opener, found = "#bans .bar [data-open=ban]", `document.querySelectorAll("#bans tbody tr").length === 1 && location.search.includes("203.0.113.79")`
+	b.do(chromedp.Navigate(pageAt + "/"))
+	press(opener, kb.Enter)
+	b.within(time.Second, "Enter opens the dialog", focused("#dialog-ban[open] #form-ban-ip"))
+	b.do(chromedp.KeyEvent("203.0.113.79" + kb.Escape))
+	b.within(time.Second, "Escape closes the dialog", "!document.querySelector('dialog[open]')")
+	b.within(time.Second, "the focus returns", focused(opener))
+	b.do(chromedp.KeyEvent(" "))
+	b.within(time.Second, "a dialog forgets what was typed before", focused("#dialog-ban[open] #form-ban-ip")+" && !document.activeElement.value")
+	b.do(chromedp.KeyEvent("203.0.113.79" + kb.Tab + kb.Tab + "by keys" + kb.Enter))
+	b.within(5*time.Second, "Enter in the form bans", has("#toast", "203.0.113.79 banned"))
+	b.within(time.Second, "the focus returns after a ban", "!document.querySelector('dialog[open]') && "+focused(opener))
+	press("#q", "203.0.113.79"+kb.Enter)
+	b.within(5*time.Second, "the search is an address", found)
+	b.do(chromedp.KeyEvent(kb.Tab))
+	b.within(time.Second, "Tab goes on to the search button", focused("#bans form button"))
+	press("#bans tbody [data-open=unban]", kb.Enter)
+	b.within(time.Second, "Enter opens the dialog of a ban", focused("#dialog-unban[open] #form-unban-reason"))
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.within(time.Second, "the focus returns to the ban", focused("#bans tbody [data-open=unban]"))
+	press("#bans tbody th a", kb.Enter)
+	b.within(5*time.Second, "Enter opens the page of the address", has("#subject-title", "203.0.113.79"))
+	ask[int](b, "history.back(), 0")
+	b.within(5*time.Second, "back leads to the search", found+` && document.querySelector("#q").value === "203.0.113.79"`)
+	b.within(5*time.Second, "the feed is connected", has("#live-state", "connected"))
+	ask[int](b, "history.back(), 0")
+	b.within(5*time.Second, "back leads to all bans", `document.querySelectorAll("#bans tbody tr").length > 1 && !location.search && !document.querySelector("#q").value`)
 }
 
 // many bans so many addresses.
