@@ -274,17 +274,12 @@ func isMarker(h nats.Header) bool {
 }
 
 // propose sends a record on the condition that its key has the revision of the flight.
-func (n *Node) propose(i id, f flight, now time.Time) error {
-	m := &nats.Msg{Subject: n.subject + i.key(), Data: f.value, Header: nats.Header{
-		jetstream.ExpectedLastSubjSeqHeader: []string{strconv.FormatUint(f.rev, 10)},
-	}}
+func (s *session) propose(subject string, f flight, now time.Time) error {
+	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(f.rev)}
 	if ttl := f.record.ttl(now); ttl > 0 {
-		m.Header[jetstream.MsgTTLHeader] = []string{ttl.String()}
+		options = append(options, jetstream.WithMsgTTL(ttl))
 	}
-	if !f.asked {
-		return n.session.js.Conn().PublishMsg(m)
-	}
-	_, err := n.session.js.PublishMsgAsync(m)
+	_, err := s.js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: f.value}, options...)
 	return err
 }
 

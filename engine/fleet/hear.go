@@ -93,7 +93,6 @@ func (n *Node) emptied(i id, m message) {
 	if e == nil || m.number > 0 && m.sequence <= e.rev {
 		return
 	}
-	t.heard(i)
 	t.hold(i, e, head{}, nil, m.sequence, n.cfg.Node)
 	if e.mine == nil {
 		delete(t.entries, i)
@@ -110,7 +109,6 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 		return nil
 	}
 	f, flies := t.flying[i]
-	t.heard(i)
 	if flies && bytes.Equal(m.value, f.value) {
 		n.agreed(i, t.at(i), f.record, m.sequence)
 		return nil
@@ -133,7 +131,6 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 	}
 	if why := n.excess(e, r); why != "" {
 		n.refuse(r.Node, m.key, why)
-		t.failing = append(t.failing, i)
 		return nil
 	}
 	e = t.at(i)

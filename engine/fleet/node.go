@@ -185,8 +185,7 @@ func (n *Node) finish() {
 		select {
 		case a := <-n.acks:
 			n.acked(a)
-		case h := <-n.heard:
-			n.hear(h)
+		case <-n.heard: // it comes again
 		case f := <-n.failed:
 			n.lose(f)
 		case <-ctx.Done():
@@ -238,29 +237,24 @@ func (n *Node) look() {
 		n.becomeCurrent()
 	}
 	n.refresh()
-	n.table.again(time.Now())
+	n.table.again()
 }
 
-// pump sends what is to be told, in the order in which it was decided, as far as there is room. The server answers
-// the last proposal alone. Of the others the node hears what their keys hold.
+// pump sends what is to be told, in the order in which it was decided, as far as there is room.
 func (n *Node) pump() {
 	t := &n.table
 	if n.session == nil || !n.session.current || len(t.flying) > mostFlying/2 { // few large batches
 		return
 	}
-	now := n.o.Now()
-	i, f, ok := t.next(now)
-	for ok {
-		j, g, more := id{}, flight{}, false
-		if len(t.flying) < mostFlying {
-			j, g, more = t.next(now)
+	for now := n.o.Now(); len(t.flying) < mostFlying; {
+		i, f, ok := t.next(now)
+		if !ok {
+			return
 		}
-		f.asked = f.asked || !more
-		t.flying[i] = f
-		if err := n.propose(i, f, now); err != nil {
+		if err := n.session.propose(n.subject+i.key(), f, now); err != nil {
+			t.land(i)
 			n.lose(failure{n.session, err})
 			return
 		}
-		i, f, ok = j, g, more
 	}
 }

@@ -15,8 +15,6 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/fleet/fleettest"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // A guard is a node with a ledger, and no engine around them: nothing is protected but what is
@@ -365,40 +363,4 @@ func TestMessages(t *testing.T) {
 			t.Fatalf("message %d: %q", i, one)
 		}
 	}
-}
-
-// TestLostRevisions: keys that were removed, which nodes do not hear, get the next decisions all the same, also those
-// of a batch that the server does not answer.
-func TestLostRevisions(t *testing.T) {
-	t.Parallel()
-	s := fleettest.Serve(t, nil)
-	all := fleetOf(t, s, "a", "b")
-	a, b := all[0], all[1]
-	const lost = 3
-	for i := range lost {
-		a.ban(fmt.Sprintf("203.0.113.%d", i), time.Hour)
-	}
-	a.await("all is told", func() bool { return a.Status().Unsent == 0 && a.Status().Records == lost })
-	stream, err := keys(t, s).Stream(t.Context(), "KV_test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := stream.Purge(t.Context(), jetstream.WithPurgeSubject("$KV.test.ban.>")); err != nil {
-		t.Fatal(err)
-	}
-	a.mu.Lock() // all in one batch
-	for i := range lost {
-		target := ban.Address(netip.MustParseAddr(fmt.Sprintf("203.0.113.%d", i)))
-		a.ledger.Enter(ban.Order{Target: target, Rule: "guessing", Author: ban.ByRule, At: a.now(), Terms: []ban.Term{ban.Term(2 * time.Hour)}}, a.now())
-	}
-	a.ledger.Publish()
-	a.mu.Unlock()
-	b.await("it has all", func() bool {
-		for i := range lost {
-			if got, _ := b.get(fmt.Sprintf("203.0.113.%d", i)); time.Until(got.Until) < 90*time.Minute {
-				return false
-			}
-		}
-		return true
-	})
 }

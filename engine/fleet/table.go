@@ -43,16 +43,13 @@ type entry struct {
 	refused string  // why base is not in force here
 	here    Stamp   // of the decision of a person that base is not in force here; 0: there is none
 	queued  bool
-	ask     bool // the server is to answer the next proposal: nothing was heard after the last one
 }
 
-// A flight is a proposal of which it is not known what became of it.
+// A flight is a proposal without an answer.
 type flight struct {
 	record *Record
 	value  []byte // the record as it is sent
 	rev    uint64 // that its key must have
-	asked  bool   // the server answers; otherwise the flight ends when its key has another revision
-	sent   time.Time
 }
 
 // ready yields when the ledger has changed.
@@ -143,15 +140,8 @@ func (t *table) requeue() {
 	})
 }
 
-// again has told what failed. The server is asked about what was sent before and neither failed nor was heard.
-func (t *table) again(now time.Time) {
-	for i, f := range t.flying {
-		if !f.asked && now.Sub(f.sent) > requestTimeout {
-			t.land(i)
-			t.at(i).ask = true
-			t.failing = append(t.failing, i)
-		}
-	}
+// again has told what failed.
+func (t *table) again() {
 	for _, i := range t.failing {
 		if e := t.entries[i]; e != nil {
 			t.enqueue(i, e)
@@ -160,7 +150,7 @@ func (t *table) again(now time.Time) {
 	t.failing = nil
 }
 
-// next returns the next record to tell; ok is false if there is none.
+// next returns the next record to tell, which is on its way then; ok is false if there is none.
 func (t *table) next(now time.Time) (i id, f flight, ok bool) {
 	for len(t.queue) > 0 {
 		i, t.queue = t.queue[0], t.queue[1:]
@@ -176,20 +166,15 @@ func (t *table) next(now time.Time) (i id, f flight, ok bool) {
 			t.drop(i, e)
 			continue
 		}
-		return i, flight{e.mine, e.mine.encode(), e.rev, e.ask, time.Now()}, true
+		f = flight{e.mine, e.mine.encode(), e.rev}
+		t.flying[i] = f
+		return i, f, true
 	}
 	return id{}, f, false
 }
 
 // land ends a flight.
 func (t *table) land(i id) { delete(t.flying, i) }
-
-// heard ends the flight of a key that has another revision now, unless the server answers.
-func (t *table) heard(i id) {
-	if !t.flying[i].asked {
-		t.land(i)
-	}
-}
 
 // count returns how many entries have something to tell, and how many are not in force here.
 func (t *table) count() (unsent, refused int) {
@@ -255,7 +240,6 @@ func (n *Node) agreed(i id, e *entry, r *Record, rev uint64) {
 		t.hold(i, e, r.head(), r, rev, n.cfg.Node)
 		e.forget()
 	}
-	e.ask = false
 	if e.mine != nil && e.mine.Stamp == r.Stamp && e.mine.Node == r.Node {
 		t.drop(i, e)
 	}
