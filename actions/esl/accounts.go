@@ -60,7 +60,7 @@ type Accounts struct {
 	spared    summary
 
 	wake    chan struct{} // banned is not empty any more
-	ending  chan listedCall
+	ending  chan *listedCall
 	expired chan registration // to be flushed
 
 	mu       sync.Mutex // guards what follows
@@ -82,7 +82,7 @@ func newAccounts(name string, at esl.Switch) *Accounts {
 		name: name, at: at, relists: relists, resync: func() {},
 		ended: newSummary("calls hung up", "calls"), flushed: newSummary("registrations flushed", "registrations"),
 		spared: newSummary("calls to emergency numbers not ended", "calls"),
-		wake:   make(chan struct{}, 1), ending: make(chan listedCall, maxQueued), expired: make(chan registration, maxQueued),
+		wake:   make(chan struct{}, 1), ending: make(chan *listedCall, maxQueued), expired: make(chan registration, maxQueued),
 		banned: map[ban.Target]bool{}, known: map[string]call{}, queued: map[registration]bool{}, changed: make(chan struct{}),
 	}
 }

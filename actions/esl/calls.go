@@ -113,7 +113,7 @@ func (a *Accounts) takeCall(c listedCall) {
 		return
 	}
 	select {
-	case a.ending <- c:
+	case a.ending <- new(c):
 	default:
 		a.sweepAt = time.Time{}
 	}
@@ -158,8 +158,8 @@ func work[T any](ctx context.Context, queue <-chan T, do func(T) (done bool, err
 
 // endCalls ends the calls that were heard. One whose name is no UTF-8 must be listed to be ended.
 func (a *Accounts) endCalls(ctx context.Context, console *esl.Console) error {
-	return work(ctx, a.ending, func(c listedCall) (bool, error) {
-		done, err := a.end(ctx, console, c)
+	return work(ctx, a.ending, func(c *listedCall) (bool, error) {
+		done, err := a.end(ctx, console, *c)
 		if !done && !c.spared && strings.ContainsRune(c.uuid, utf8.RuneError) {
 			a.relist()
 		}

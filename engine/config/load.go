@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"freeswitch-security/engine/config/wording"
 	"freeswitch-security/engine/plugin"
@@ -93,9 +95,9 @@ func load(fsys fs.FS, dir string, kinds Kinds, environ func(string) (string, boo
 	l.root = l.track(settings.New(hcl.EmptyBody(), startOf(dir), nil))
 	l.readAll(dir)
 	l.decode()
+	sideBySide(len(l.blocks), func(i int) { l.blocks[i].Done() })
 	var diags hcl.Diagnostics
 	for _, b := range l.blocks {
-		b.Done()
 		diags = append(diags, b.Diagnostics()...)
 	}
 	for _, diag := range diags {
@@ -130,15 +132,25 @@ func (l *loader) readAll(dir string) {
 		paths = append(paths, beside)
 	}
 	read := make([]parsing, len(paths))
-	var all sync.WaitGroup
-	for i, name := range paths {
-		all.Go(func() { read[i] = parseFile(l.fsys, name, l.tests) })
-	}
-	all.Wait()
+	sideBySide(len(paths), func(i int) { read[i] = parseFile(l.fsys, paths[i], l.tests) })
 	for i, name := range paths {
 		l.tests = l.tests || read[i].hides
 		l.addFile(name, read[i])
 	}
+}
+
+// sideBySide calls do with each number below n, on all cores. It has one goroutine for each, whose stack grows once.
+func sideBySide(n int, do func(int)) {
+	var all sync.WaitGroup
+	var next atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				do(int(i))
+			}
+		})
+	}
+	all.Wait()
 }
 
 // A parsing is what became of one file.

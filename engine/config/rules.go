@@ -19,7 +19,6 @@ func (l *loader) decodeRules(blocks []*settings.Block) {
 	var first *settings.Block // of those that are skipped
 	var skipped []string
 	rules := make([]ruleBlock, len(blocks))
-	var all sync.WaitGroup
 	for i, b := range blocks {
 		label := b.Labels[0]
 		name(b)
@@ -29,9 +28,8 @@ func (l *loader) decodeRules(blocks []*settings.Block) {
 			l.cfg.ruleRanges[label] = b.Range
 		}
 		rules[i] = ruleBlock{loader: l, spec: &rule.Spec{Name: label, Where: settings.Where(b.Range), NAT64: l.cfg.Security.NAT64}}
-		all.Go(func() { rules[i].decode(b) })
 	}
-	all.Wait()
+	sideBySide(len(rules), func(i int) { rules[i].decode(blocks[i]) })
 	for i, b := range blocks {
 		r := &rules[i]
 		l.cfg.Tests = append(l.cfg.Tests, r.tests...)

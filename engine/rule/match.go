@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr"
@@ -140,7 +141,7 @@ func Compile(expression string, known Vocabulary) (*Matcher, []Problem) {
 	case !utf8.ValidString(expression):
 		return refuse("Invalid expression", "The expression is not valid UTF-8.")
 	}
-	tree, err := parser.ParseWithConfig(expression, newConfig())
+	tree, err := parser.ParseWithConfig(expression, parserConfig())
 	if err != nil {
 		return nil, []Problem{problemOf(err, expression, whole)}
 	}
@@ -242,14 +243,14 @@ func optionsWith(locals Locals, patterns patterns) []expr.Option {
 	return append(append([]expr.Option{expr.Patch(locals)}, options...), expr.Patch(patterns))
 }
 
-// newConfig returns the options for the parser.
-func newConfig() *conf.Config {
+// parserConfig returns the options for the parser, which does not change them.
+var parserConfig = sync.OnceValue(func() *conf.Config {
 	config := conf.CreateNew()
 	for _, option := range options {
 		option(config)
 	}
 	return config
-}
+})
 
 // inNetwork is in_network(ip, "10.0.0.0/8") with the networks parsed.
 func inNetwork(args ...any) (any, error) {

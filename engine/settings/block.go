@@ -64,15 +64,29 @@ func Header(b *hcl.Block) hcl.Range {
 func (b *Block) Blocks(kind string, labels ...string) []*Block {
 	header := hcl.BlockHeaderSchema{Type: kind, LabelNames: labels}
 	b.schema.Blocks = append(b.schema.Blocks, header)
-	content, _, _ := b.body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{header}})
 	var found []*Block
-	for _, block := range content.Blocks {
+	for _, block := range b.written(header) {
 		inner := Of(block, b.eval)
 		inner.gathered = b.gathered
 		inner.note("block", strings.Join(append([]string{kind}, block.Labels...), " "))
 		found = append(found, inner)
 	}
 	b.nested = append(b.nested, found...)
+	return found
+}
+
+// written returns the blocks with a header.
+func (b *Block) written(header hcl.BlockHeaderSchema) (found hcl.Blocks) {
+	native, ok := b.body.(*hclsyntax.Body)
+	if !ok {
+		content, _, _ := b.body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{header}})
+		return content.Blocks
+	}
+	for _, block := range native.Blocks { // without what HCL makes of the attributes for each call
+		if block.Type == header.Type && len(block.Labels) == len(header.LabelNames) {
+			found = append(found, block.AsHCLBlock())
+		}
+	}
 	return found
 }
 
