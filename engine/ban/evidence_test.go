@@ -118,6 +118,9 @@ func TestUnsavedTextsAreBounded(t *testing.T) {
 	if sum != l.unsaved.bytes || l.unsaved.count != 4999 {
 		t.Errorf("%d bytes, counted %d", sum, l.unsaved.bytes)
 	}
+	if l.Step(time.Hour); !l.Evidence(&first)[0].Time.Equal(accused(0).Evidence[0].Time.Add(time.Hour)) {
+		t.Error("a step of the clock leaves out evidence without texts")
+	}
 }
 
 // TestSlowReaderKeepsLittle: a reader far behind keeps the firing event of each ban.

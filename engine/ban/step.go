@@ -16,6 +16,12 @@ func (l *Ledger) Step(by time.Duration) {
 		moved.start, moved.until = micro(shifted(fromMicro(b.start), by)), micro(shifted(fromMicro(b.until), by))
 		l.bans.put(target, &moved)
 		l.dirty = append(l.dirty, target)
+		if b.unsaved != nil {
+			b.unsaved.change(func(e Evidence) Evidence {
+				e.Time = e.Time.Add(by)
+				return e
+			})
+		}
 	}
 	for target, until := range maps.Collect(l.grace.after(Target{})) {
 		l.grace.put(target, until.Add(by))
@@ -29,12 +35,6 @@ func (l *Ledger) Step(by time.Duration) {
 		g.Since, g.Until = shifted(g.Since, by), shifted(g.Until, by)
 		l.grants.table.put(g.Target, &g)
 		l.dirty = append(l.dirty, g.Target)
-	}
-	for _, p := range l.unsaved.queue {
-		p.change(func(e Evidence) Evidence {
-			e.Time = e.Time.Add(by)
-			return e
-		})
 	}
 	for i := range l.due {
 		l.due[i].at = fromMicro(l.due[i].at).Add(by).UnixMicro()
