@@ -237,7 +237,7 @@ func (s *session) begin(n *Node) error {
 		case n.heard <- heard{s, got}:
 		case <-reading.Done():
 		}
-	}, jetstream.PullMaxMessages(4*mostHeard), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(2*time.Second),
+	}, jetstream.PullMaxMessages(mostNoted), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(2*time.Second),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 			select {
 			case n.failed <- failure{s, err}:

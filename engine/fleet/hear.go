@@ -14,11 +14,11 @@ func (n *Node) hear(first heard) {
 	n.readLedger() // what was decided here comes before what is heard
 	var records []*Record
 	now, patience := n.o.Now(), (<-chan time.Time)(nil)
-	for h, more := first, true; more; {
+	for h, left := first, mostNoted; ; {
 		if r := n.note(h, now); r != nil {
 			records = append(records, r)
 		}
-		if len(records) == mostHeard {
+		if left--; left == 0 || len(records) == mostHeard {
 			break
 		}
 		select {
@@ -34,9 +34,10 @@ func (n *Node) hear(first heard) {
 		}
 		select {
 		case h = <-n.heard:
+			continue
 		case <-patience:
-			more = false
 		}
+		break
 	}
 	n.take(records)
 	s := n.session

@@ -75,7 +75,7 @@ func New(cfg *config.Fleet, o Options) *Node {
 	o.Log = o.Log.With("node", cfg.Node)
 	n := &Node{
 		cfg: cfg, o: o, subject: "$KV." + cfg.Bucket + ".",
-		opened: make(chan opening), heard: make(chan heard, 4*mostHeard), acks: make(chan ack, 2*mostFlying), failed: make(chan failure, 16),
+		opened: make(chan opening), heard: make(chan heard, mostNoted), acks: make(chan ack, 2*mostFlying), failed: make(chan failure, 16),
 		wrote: make(chan written, 1),
 		wake:  make(chan struct{}, 1), problems: map[string]status.Problem{},
 		state: status.Fleet{Node: cfg.Node, Bucket: cfg.Bucket},
@@ -107,8 +107,11 @@ const (
 	lastWords  = time.Second // time allowed at the end for what was not sent
 )
 
-// mostHeard is the number of records that are taken at once.
-const mostHeard = 500
+// mostHeard is the number of records that are taken at once, mostNoted that of messages: most may be of this node, or refused.
+const (
+	mostHeard = 500
+	mostNoted = 4 * mostHeard
+)
 
 // Of fewHeard records more are waited for, so that few transactions save them and few system calls enforce them.
 const (

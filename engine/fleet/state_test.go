@@ -58,3 +58,15 @@ func TestSavesInAFlood(t *testing.T) {
 		t.Error("saved again at once")
 	}
 }
+
+// TestHearEnds: messages of which none is taken, and that do not end, leave time for the rest.
+func TestHearEnds(t *testing.T) {
+	g := newGuard(t, &fleettest.Server{Options: &server.Options{}}, "a")
+	n := New(&g.cfg, Options{Ledger: g.ledger, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	for range cap(n.heard) {
+		n.heard <- heard{}
+	}
+	if n.hear(heard{}); len(n.heard) == 0 {
+		t.Error("all were heard at once")
+	}
+}
