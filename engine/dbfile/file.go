@@ -49,7 +49,12 @@ func Open(path string, patience time.Duration, each func(bucket, key, value []by
 	if err := examine(path, patience, each); err != nil {
 		return nil, err
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapped})
+	options := bbolt.Options{Timeout: patience, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapped}
+	db, err := bbolt.Open(path, 0o600, &options)
+	if errors.Is(err, unix.ENOMEM) { // the address space is scarce
+		options.InitialMmapSize = 0
+		db, err = bbolt.Open(path, 0o600, &options)
+	}
 	if err != nil {
 		return nil, opening(path, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 func TestWhatIsWrongIsTold(t *testing.T) {
@@ -135,4 +136,32 @@ func filled(tb testing.TB) []byte {
 		tb.Fatal(err)
 	}
 	return content
+}
+
+// TestLittleAddressSpace: a process that has less of it than a file is mapped with opens the file all the same.
+func TestLittleAddressSpace(t *testing.T) {
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_AS, &before); err != nil {
+		t.Fatal(err)
+	}
+	var used uint64 // pages
+	text, err := os.ReadFile("/proc/self/statm")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &used)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, scarce := filepath.Join(t.TempDir(), "state.db"), before
+	scarce.Cur = used*uint64(os.Getpagesize()) + mapped/2
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &scarce); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path, time.Second, nil)
+	if err := errors.Join(err, unix.Setrlimit(unix.RLIMIT_AS, &before)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
 }
