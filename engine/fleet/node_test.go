@@ -296,6 +296,29 @@ func TestOffline(t *testing.T) {
 	}
 }
 
+// TestShorterBanAfterRestart: a ban that replaced a longer one while the node had no server is told after a restart.
+func TestShorterBanAfterRestart(t *testing.T) {
+	s := fleettest.Serve(t, nil)
+	all := fleetOf(t, s, "a", "b")
+	a, b := all[0], all[1]
+	a.ban("203.0.113.1", 5*time.Hour)
+	b.awaitBan("203.0.113.1")
+	a.await("all is told", func() bool { return a.Status().Unsent == 0 })
+	s.Stop()
+	a.unban("203.0.113.1", 0)
+	want := a.ban("203.0.113.1", time.Hour).Until
+	a.await("it is noted", func() bool { return a.Status().Unsent == 1 })
+	a.stop()
+	s.Start()
+	a.join()
+	for _, g := range all {
+		g.await("the shorter ban is in force", func() bool {
+			got, banned := g.get("203.0.113.1")
+			return banned && got.Until.Equal(want)
+		})
+	}
+}
+
 // TestLateCopy: a ban that was decided without the server, before another node unbanned its target,
 // does not come back, whatever the clocks say; one that was decided after it does.
 func TestLateCopy(t *testing.T) {

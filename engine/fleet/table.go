@@ -291,13 +291,14 @@ func (n *Node) compare(target ban.Target, c *ban.Change, now time.Time) {
 	case banned && n.own(&b):
 		e = t.at(i)
 		// A ban that ends earlier than the bucket's follows an unban here.
-		known := e.base.kind == KindBan && (e.base.until.Equal(b.Until) || outlasts(e.base.until, b.Until) && (c == nil || e.refused != ""))
+		told := e.mine != nil && e.mine.Kind == KindBan && e.mine.Until.Equal(b.Until)
+		known := e.base.kind == KindBan && (e.base.until.Equal(b.Until) || outlasts(e.base.until, b.Until) && (c == nil && !told || e.refused != ""))
 		if known {
 			t.drop(i, e)
 			if !b.OfRule() {
 				e.here = 0 // sweep enters what ends later
 			}
-		} else if e.mine == nil || e.mine.Kind != KindBan || !e.mine.Until.Equal(b.Until) {
+		} else if !told {
 			n.tellBan(i, e, &b, c, now)
 		}
 	case e == nil, banned && ban.IsOnlyHere(b.Author), !banned && e.here != 0:
