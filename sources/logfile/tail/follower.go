@@ -355,15 +355,21 @@ func (f *Follower) absent(err error) {
 // permit says how to let the guard read a log: by its group, or by one of its own where that is root's.
 // Files that are made later in the directory have its group.
 func permit(path string) string {
-	dir := filepath.Dir(path)
-	info, err := os.Stat(path)
+	dir, of := filepath.Dir(path), path
+	info, err := os.Stat(of)
 	if err != nil {
-		info, err = os.Stat(dir)
+		of = dir
+		info, err = os.Stat(of)
 	}
-	if err == nil && info.Sys().(*syscall.Stat_t).Gid == 0 {
-		return fmt.Sprintf("its group is root's, so give it that of the guard: chgrp -R freeswitch-security %[1]s && chmod g+rxs %[1]s && chmod g+r %[2]s", dir, path)
+	switch {
+	case err != nil: // it may be root's, which the guard must not join
+		return "it may not enter the directories above " + dir + ": have FreeSWITCH write the log to a directory of its own, such as /var/log/freeswitch"
+	case info.Sys().(*syscall.Stat_t).Gid != 0:
+		return fmt.Sprintf(`usermod -a -G "$(stat -c %%G %s)" freeswitch-security && systemctl restart freeswitch-security`, of)
+	case dir == "/var/log": // all its new logs would be the guard's to read
+		return "its group is root's, and its directory has logs of others: have FreeSWITCH write it to a directory of its own, such as /var/log/freeswitch"
 	}
-	return fmt.Sprintf(`usermod -a -G "$(stat -c %%G %s)" freeswitch-security && systemctl restart freeswitch-security`, path)
+	return fmt.Sprintf("its group is root's, so give it that of the guard: chgrp freeswitch-security %[1]s %[2]s && chmod g+rxs %[1]s && chmod g+r %[2]s", dir, path)
 }
 
 // present notes that the file can be read.

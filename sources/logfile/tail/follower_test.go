@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -380,14 +381,14 @@ func TestChunks(t *testing.T) {
 	check("xxxxxxx\n", "five\n", "", 14+5+202, false, false)
 }
 
-// TestPermit: the user of the guard never joins root's group.
+// TestPermit: the user of the guard never joins root's group, and its group is given no log of others.
 func TestPermit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "freeswitch.log")
 	if err := os.WriteFile(path, nil, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	if os.Getegid() == 0 {
-		if got := permit(path); !strings.HasPrefix(got, "its group is root's, ") {
+		if got := permit(path); !strings.HasPrefix(got, "its group is root's, ") || strings.Contains(got, "chgrp -R") {
 			t.Error(got)
 		}
 		if err := os.Chown(path, -1, 33); err != nil {
@@ -396,5 +397,14 @@ func TestPermit(t *testing.T) {
 	}
 	if got := permit(path); !strings.HasPrefix(got, "usermod -a -G ") {
 		t.Error(got)
+	}
+	// Neither the file nor its directory can be looked at, as below a directory that is closed to the guard.
+	if got := permit("/nowhere/log/freeswitch.log"); strings.Contains(got, "usermod") || strings.Contains(got, "chgrp") {
+		t.Error(got)
+	}
+	if info, err := os.Stat("/var/log"); err == nil && info.Sys().(*syscall.Stat_t).Gid == 0 {
+		if got := permit("/var/log/no such freeswitch.log"); strings.Contains(got, "usermod") || strings.Contains(got, "chgrp") {
+			t.Error(got)
+		}
 	}
 }
