@@ -38,7 +38,6 @@ type Engine struct {
 	dry        bool   // the bans are not enforced, and what they would drop does not count
 	aside      uint64 // events that did not count
 	untold     int    // changes that the saver has not been told of
-	urgent     bool   // one of them is more than a refusal
 	tallies    tallies
 	countries  countries // of bans; nil: no database says them
 	live       live
@@ -182,7 +181,6 @@ func (e *Engine) decide(c *ban.Change) {
 	}
 	if !ofFeed(c) {
 		e.untold++
-		e.urgent = e.urgent || c.Kind != ban.KindRefuse
 		if c.Kind == ban.KindBan && e.cfg.GeoIP.Has("country") {
 			e.countries.count(c.Country)
 		}

@@ -63,13 +63,6 @@ func (s *saver) hand(changes int, moved map[string][]byte) {
 	s.signal()
 }
 
-// isFull reports whether hand would wait.
-func (s *saver) isFull() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.waiting > maxUnsaved
-}
-
 // flush returns a channel that is closed when all that was handed over is durable
 // and passed on, or could not be saved.
 func (s *saver) flush() <-chan struct{} {

@@ -53,12 +53,10 @@ func (p *Progress) Forget() {
 }
 
 // Emitted counts an event that is about to be emitted.
-func (p *Progress) Emitted(e *event.Event) { p.emitted(1, e.Time) }
-
-func (p *Progress) emitted(events int, latest time.Time) {
+func (p *Progress) Emitted(e *event.Event) {
 	p.Update(func(s *status.Source) {
-		s.Events += uint64(events)
-		if s.LastEvent = latest; latest.IsZero() {
+		s.Events++
+		if s.LastEvent = e.Time; e.Time.IsZero() {
 			s.LastEvent = time.Now()
 		}
 	})
