@@ -129,8 +129,8 @@ func (l *Ledger) Commit() ([]*Change, error) {
 	}
 	for _, r := range records {
 		if err == nil && r.Ban != nil && len(r.Ban.Evidence) > 0 {
-			if h, ok := l.bans.get(r.Target); ok && h.unsaved != nil {
-				l.unsaved.saved(h.unsaved, r.Ban.Evidence)
+			if h, ok := l.bans.get(r.Target); ok {
+				l.unsaved.saved(h, r.Ban.Evidence)
 			}
 		}
 	}
@@ -177,7 +177,7 @@ func (l *Ledger) record(target Target, b *Ban) Record {
 	r := Record{Target: target}
 	if h, ok := l.bans.get(target); ok {
 		*b = h.ban()
-		if p := h.unsaved; p != nil && p.evidence != nil {
+		if p := h.unsaved; p != nil {
 			b.Evidence = p.evidence
 		}
 		r.Ban = b

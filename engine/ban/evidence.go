@@ -34,9 +34,6 @@ func (u *unsaved) add(evidence []Evidence) *pending {
 		u.bytes -= textBytes(oldest.evidence)
 		oldest.change(Evidence.without)
 	}
-	if len(u.queue) > 2*u.count+1024 {
-		u.queue = slices.DeleteFunc(u.queue, func(p *pending) bool { return p.evidence == nil })
-	}
 	return p
 }
 
@@ -49,18 +46,23 @@ func (p *pending) change(do func(Evidence) Evidence) {
 }
 
 // saved removes what the store has now: the evidence of the same events.
-func (u *unsaved) saved(p *pending, evidence []Evidence) {
-	if slices.EqualFunc(evidence, p.evidence, func(a, b Evidence) bool { return a.Time.Equal(b.Time) }) {
+func (u *unsaved) saved(h *held, evidence []Evidence) {
+	if p := h.unsaved; p != nil && slices.EqualFunc(evidence, p.evidence, func(a, b Evidence) bool { return a.Time.Equal(b.Time) }) {
 		u.remove(p)
+		h.unsaved = nil
 	}
 }
 
-// remove removes the evidence of a ban, which may be nil or empty.
+// remove removes the evidence of a ban, which may be nil.
 func (u *unsaved) remove(p *pending) {
-	if p != nil && p.evidence != nil {
-		u.count--
-		u.bytes -= textBytes(p.evidence)
-		p.evidence = nil
+	if p == nil {
+		return
+	}
+	u.count--
+	u.bytes -= textBytes(p.evidence)
+	p.evidence = nil
+	if len(u.queue) > 2*u.count+1024 {
+		u.queue = slices.DeleteFunc(u.queue, func(p *pending) bool { return p.evidence == nil })
 	}
 }
 

@@ -47,6 +47,9 @@ func TestEvidenceIsBounded(t *testing.T) {
 			}
 		}
 	}
+	if h, _ := l.bans.get(accused(bans - 1).Target); h.unsaved != nil || len(l.unsaved.queue) > 1024 {
+		t.Errorf("what is saved stays in memory: %v, a queue of %d", h.unsaved, len(l.unsaved.queue))
+	}
 	if live := inUse() - before; live > bans*1000 {
 		t.Errorf("%d bytes in memory for a ban", live/bans)
 	}

@@ -14,7 +14,7 @@ type held struct {
 	offence      int32
 	bare         bool // it has no evidence, in the store either
 	words        *words
-	unsaved      *pending // its evidence that the store does not have yet; nil or empty: none
+	unsaved      *pending // its evidence that the store does not have yet; nil: none
 }
 
 // words are what bans of one list share.
