@@ -53,7 +53,7 @@ func (n *Node) hear(first heard) {
 // becomeCurrent notes that all is heard that the bucket had when the session began.
 func (n *Node) becomeCurrent() {
 	n.session.current = true
-	n.o.Log.Info("fleet joined", "server", n.link.server(), "records", len(n.table.entries), "unsent", n.table.unsent())
+	n.o.Log.Info("fleet joined", "server", n.link.server(), "records", len(n.table.entries), "unsent", n.table.unsent)
 }
 
 // note notes what a message says, and returns the decision to take; nil: none.
@@ -125,7 +125,7 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 		n.agreed(i, t.at(i), f.record, m.sequence)
 		return nil
 	}
-	if e != nil && e.mine != nil && e.mine.beats(r.head()) {
+	if e != nil && e.mine != nil && (e.mine.beats(r.head()) || r.Node == n.cfg.Node && e.mine.Stamp > r.Stamp) { // or knew of it
 		t.hold(i, e, r.head(), r, m.sequence, n.cfg.Node)
 		t.enqueue(i, e)
 		return nil
@@ -177,9 +177,11 @@ func (n *Node) admits(i id, e *entry, r *Record, key string) bool {
 	return true
 }
 
-// excess returns why a ban of a peer is one too many; "" if it is not.
+// excess returns why a ban of a peer is one too many; "" if it is not. One that replaces a ban or a decision
+// of this node never is.
 func (n *Node) excess(e *entry, r *Record) string {
-	if r.Kind != KindBan || r.Node == n.cfg.Node || e != nil && e.base.kind == KindBan || n.table.foreign < n.cfg.MaxFromPeers {
+	known := e != nil && (e.base.kind == KindBan || e.mine != nil)
+	if r.Kind != KindBan || r.Node == n.cfg.Node || known || n.table.foreign < n.cfg.MaxFromPeers {
 		return ""
 	}
 	return fmt.Sprintf("there are %d bans of peers already, as many as max_from_peers allows", n.table.foreign)

@@ -184,7 +184,7 @@ func (n *Node) finish() {
 	defer cancel()
 	n.readLedger()
 	n.readTold()
-	for n.pump(); n.session != nil && n.table.unsent() > 0; n.pump() {
+	for n.pump(); n.session != nil && n.table.unsent > 0; n.pump() {
 		select {
 		case a := <-n.acks:
 			n.acked(a)
@@ -192,7 +192,7 @@ func (n *Node) finish() {
 		case f := <-n.failed:
 			n.lose(f)
 		case <-ctx.Done():
-			n.o.Log.Warn("fleet: changes are sent at the next start", "changes", n.table.unsent())
+			n.o.Log.Warn("fleet: changes are sent at the next start", "changes", n.table.unsent)
 			return
 		}
 	}

@@ -36,11 +36,11 @@ func (n *Node) publishState() {
 	n.looked = time.Now()
 	state := status.Fleet{
 		Node: n.cfg.Node, Bucket: n.cfg.Bucket, Server: n.link.server(), Joined: joined,
-		Records: len(n.table.entries), Unsent: n.state.Unsent, Refused: n.state.Refused,
+		Records: len(n.table.entries), Unsent: n.table.unsent, Refused: n.state.Refused,
 	}
 	if n.table.touched {
 		n.table.touched = false
-		state.Unsent, state.Refused = n.table.count()
+		state.Refused = n.table.notInForce()
 	}
 	var lost map[string]uint64
 	state.Dropped, lost = n.shared.losses()

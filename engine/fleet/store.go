@@ -128,8 +128,10 @@ func (n *Node) restore(i id, s *saved) {
 		n.table.clock.see(s.Base.Stamp, n.o.Now())
 		n.table.hold(i, e, s.Base.head(), nil, s.Rev, n.cfg.Node)
 	}
-	e.rev, e.mine, e.refused, e.here = s.Rev, s.Mine, s.Refused, s.Here
-	if e.mine != nil {
+	e.rev, e.refused, e.here = s.Rev, s.Refused, s.Here
+	if s.Mine != nil {
+		n.table.tell(i, e, s.Mine)
+		e.sent = true // by the run before, as far as is known
 		n.table.clock.see(e.mine.Stamp, n.o.Now())
 	}
 	delete(n.table.dirty, i)

@@ -32,6 +32,7 @@ type table struct {
 	covered  []chan struct{} // closed when what is being saved is
 	touched  bool            // an entry has changed since the state was made
 	late     bool            // there may be entries that are refused as tooFast
+	unsent   int             // entries that have something to tell
 }
 
 // An entry is one key.
@@ -43,6 +44,7 @@ type entry struct {
 	refused string  // why base is not in force here
 	here    Stamp   // of the decision of a person that base is not in force here; 0: there is none
 	queued  bool
+	sent    bool // the key may hold a record of this node that was not heard yet
 }
 
 // A flight is a proposal without an answer.
@@ -96,7 +98,7 @@ func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, self stri
 		return 0
 	}
 	t.foreign += foreign(base) - foreign(e.base)
-	e.base, e.record, e.rev, e.refused = base, r, rev, ""
+	e.base, e.record, e.rev, e.refused, e.sent = base, r, rev, "", false
 	if base.kind == KindUnban || base.kind == KindUntrust {
 		e.here = 0
 	}
@@ -108,6 +110,9 @@ func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, self stri
 
 // tell has a record told in its turn.
 func (t *table) tell(i id, e *entry, r *Record) {
+	if e.mine == nil {
+		t.unsent++
+	}
 	e.mine = r
 	t.touch(i)
 	t.enqueue(i, e)
@@ -124,6 +129,7 @@ func (t *table) enqueue(i id, e *entry) {
 func (t *table) drop(i id, e *entry) {
 	if e.mine != nil {
 		e.mine = nil
+		t.unsent--
 		t.touch(i)
 	}
 }
@@ -167,7 +173,7 @@ func (t *table) next(now time.Time) (i id, f flight, ok bool) {
 			continue
 		}
 		f = flight{e.mine, e.mine.encode(), e.rev}
-		t.flying[i] = f
+		t.flying[i], e.sent = f, true
 		return i, f, true
 	}
 	return id{}, f, false
@@ -176,22 +182,14 @@ func (t *table) next(now time.Time) (i id, f flight, ok bool) {
 // land ends a flight.
 func (t *table) land(i id) { delete(t.flying, i) }
 
-// count returns how many entries have something to tell, and how many are not in force here.
-func (t *table) count() (unsent, refused int) {
+// notInForce returns how many entries are not in force here.
+func (t *table) notInForce() (refused int) {
 	for _, e := range t.entries {
-		if e.mine != nil {
-			unsent++
-		}
 		if e.refused != "" {
 			refused++
 		}
 	}
-	return unsent, refused
-}
-
-func (t *table) unsent() int {
-	unsent, _ := t.count()
-	return unsent
+	return refused
 }
 
 // acked takes the answer to a proposal.
@@ -308,8 +306,7 @@ func (n *Node) compare(target ban.Target, c *ban.Change, now time.Time) {
 		}
 		n.dropBan(i, e)
 	case !banned && c != nil && c.Kind == ban.KindUnban:
-		f, flies := t.flying[i]
-		known := e.base.kind == KindBan && !e.base.over(now) || flies && f.record.Kind == KindBan
+		known := e.base.kind == KindBan && !e.base.over(now) || e.sent
 		if known && (e.mine == nil || e.mine.Kind == KindBan) {
 			n.tellOne(&Record{Kind: KindUnban, Target: target, Author: ban.ByRule, Reason: c.Why, Start: c.At}, now)
 		} else {

@@ -25,7 +25,7 @@ func alone(t *testing.T, dir string, ledger *ban.Ledger) *guard {
 		Ledger: g.ledger, Take: g.take, Durable: func(context.Context) error { return nil }, Enforced: func(*ban.Ban) bool { return true },
 		Now: g.now, Dir: dir, Log: slog.New(slog.DiscardHandler),
 	})
-	g.life, g.session = t.Context(), &session{current: true}
+	g.life, g.session = t.Context(), &session{current: true, over: func() {}}
 	g.openStore()
 	t.Cleanup(g.closeStore)
 	return g
@@ -62,7 +62,7 @@ func TestEndedHere(t *testing.T) {
 		g.ledger.Publish()
 		g.readLedger()
 		want("ended here", false)
-		if g.table.unsent() != 0 {
+		if g.table.unsent != 0 {
 			t.Fatal("the fleet is told")
 		}
 	}
@@ -90,7 +90,7 @@ func TestEndedHere(t *testing.T) {
 	endHere()
 	g.order(ban.Order{Author: "api alice" + ban.OnlyHere, ByHand: true}, address, time.Minute)
 	g.readLedger()
-	if until := g.ledger.Bans()[0].Until; g.table.unsent() != 0 || until.After(at.Add(30*time.Minute)) {
+	if until := g.ledger.Bans()[0].Until; g.table.unsent != 0 || until.After(at.Add(30*time.Minute)) {
 		t.Fatal("a ban that holds here alone is told, or enters that of the fleet")
 	}
 	g.order(ban.Order{Author: "api alice", ByHand: true}, address, 2*time.Minute)
@@ -177,5 +177,81 @@ func TestTrustComesAndGoes(t *testing.T) {
 	g.sweep()
 	if b, _ := g.get("203.0.113.7"); b.Reason != "5 failures" || b.Rule != "guessing" || e.refused != "" {
 		t.Errorf("refused %q, banned: %+v", e.refused, b)
+	}
+}
+
+// sends has the guard send what it has to tell, and lose the session before an answer. It returns what was sent.
+func (g *guard) sends() *Record {
+	g.t.Helper()
+	g.readLedger()
+	_, f, ok := g.table.next(g.now())
+	if !ok {
+		g.t.Fatal("nothing is to be told")
+	}
+	g.closeSession()
+	return f.record
+}
+
+// TestSentWithoutAnswer: what this node decides about a ban that it has sent, without an answer, stands when the
+// bucket turns out to have that ban; also after a restart.
+func TestSentWithoutAnswer(t *testing.T) {
+	const address = "203.0.113.7"
+	target := ban.Address(netip.MustParseAddr(address))
+	for name, restarts := range map[string]bool{"in one run": false, "after a restart": true} {
+		g := alone(t, t.TempDir(), ban.NewLedger(ban.NewTrust(nil)))
+		connect := func() {
+			if restarts {
+				g.closeStore()
+				g = alone(t, g.o.Dir, g.ledger)
+				g.reconcile()
+			}
+			g.session = &session{current: true, over: func() {}}
+		}
+		g.ban(address, 5*time.Hour)
+		sent := g.sends()
+		connect()
+		g.ledger.Unban(target, "alice@pbx.example is registered", g.now(), 0)
+		g.ledger.Publish()
+		g.readLedger()
+		g.hears(sent)
+		if mine := g.table.entries[sent.id()].mine; g.has(address) || mine == nil || mine.Kind != KindUnban {
+			t.Errorf("%s: banned again: %t, to be told: %+v", name, g.has(address), mine)
+		}
+		g.closeStore()
+
+		g = alone(t, t.TempDir(), ban.NewLedger(ban.NewTrust(nil)))
+		g.ban(address, 5*time.Hour)
+		sent = g.sends()
+		g.unban(address, 0)
+		want := g.ban(address, time.Hour).Until
+		g.readLedger()
+		connect()
+		g.hears(sent)
+		mine := g.table.entries[sent.id()].mine
+		if b, _ := g.get(address); !b.Until.Equal(want) || mine == nil || !mine.Until.Equal(want) {
+			t.Errorf("%s: banned until %s, want %s; to be told: %+v", name, b.Until, want, mine)
+		}
+	}
+}
+
+// TestExcessIsSettled: a peer's longer ban of what this node has banned replaces it beyond max_from_peers, too:
+// otherwise the shorter one was told again and again.
+func TestExcessIsSettled(t *testing.T) {
+	g := alone(t, "", ban.NewLedger(ban.NewTrust(nil)))
+	g.cfg.MaxFromPeers = 0
+	at := g.now().Truncate(time.Second)
+	r := &Record{
+		Kind: KindBan, Target: ban.Address(netip.MustParseAddr("203.0.113.7")), Node: "a", Stamp: stampAt(at), Start: at, Until: at.Add(2 * time.Hour),
+		Author: ban.ByRule, Offence: 1,
+	}
+	g.hears(r)
+	if g.has("203.0.113.7") {
+		t.Fatal("beyond max_from_peers")
+	}
+	g.ban("203.0.113.7", time.Hour)
+	g.readLedger()
+	g.hears(r)
+	if b, _ := g.get("203.0.113.7"); g.table.unsent != 0 || !b.Until.Equal(r.Until) {
+		t.Errorf("%d to be told, banned until %s, want %s", g.table.unsent, b.Until, r.Until)
 	}
 }
