@@ -83,8 +83,8 @@ compare: ## compare with fail2ban, where it is installed, as root: latency, 1,00
 	COMPARE=1 SLACK=1 $(GO) test -count=1 -timeout 20m -tags kernel -v -run '^TestCompare$$' ./cmd/freeswitch-security/kernel
 
 soak: ## run the long tests: a thousand damaged states, hundreds of rotations, of kills and of partitions, a million hostile datagrams, a rewritten firewall
-	DAMAGES=1000 $(GO) test -count=1 -run '^TestDamages$$' -v ./engine/ban
-	SEQUENCES=100000 $(GO) test -count=1 -run '^TestWindowsAgreeWithModel$$' -v ./engine/rule
+	DAMAGES=1000 $(GO) test -count=1 -timeout 60m -run '^TestDamages$$' -v ./engine/ban
+	SEQUENCES=100000 $(GO) test -count=1 -timeout 60m -run '^TestWindowsAgreeWithModel$$' -v ./engine/rule
 	FLEET_ROUNDS=200 FLEET_BANS=100000 $(GO) test -count=1 -timeout 60m -run 'TestFleetAgreesWithModel|TestJoiner' -v ./engine/fleet
 	FLEET_NODES=200 $(GO) test -count=1 -run '^TestManyNodes$$' -v ./engine/fleet
 	LOGFILE_SOAK=1 $(GO) test -count=1 -timeout 60m -run TestSoak -v ./sources/logfile/tail
