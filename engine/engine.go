@@ -38,6 +38,7 @@ type Engine struct {
 	dry        bool   // the bans are not enforced, and what they would drop does not count
 	aside      uint64 // events that did not count
 	untold     int    // changes that the saver has not been told of
+	untoldText int    // bytes of the texts of their evidence
 	tallies    tallies
 	countries  countries // of bans; nil: no database says them
 	live       live
@@ -181,6 +182,9 @@ func (e *Engine) decide(c *ban.Change) {
 	}
 	if !ofFeed(c) {
 		e.untold++
+		for i := range c.Evidence {
+			e.untoldText += len(c.Evidence[i].Text)
+		}
 		if c.Kind == ban.KindBan && e.cfg.GeoIP.Has("country") {
 			e.countries.count(c.Country)
 		}

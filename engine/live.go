@@ -203,8 +203,8 @@ func (e *Engine) commit() {
 	if len(e.live.sources.moved) > 0 || e.now.Sub(e.live.kept) >= keepEvery {
 		e.keepClocks()
 	}
-	e.live.saver.hand(e.untold, e.live.sources.moved)
-	e.untold = 0
+	e.live.saver.hand(e.untold, e.untoldText, e.live.sources.moved)
+	e.untold, e.untoldText = 0, 0
 	clear(e.live.sources.moved)
 }
 

@@ -21,6 +21,7 @@ type saver struct {
 
 	mu      sync.Mutex        // guards what follows
 	waiting int               // changes that wait to be committed
+	texts   int               // bytes of the texts of their evidence
 	moved   map[string][]byte // positions of sources, valid once these are durable
 	flushed []chan struct{}   // closed when all that was handed over before is durable
 	err     error             // of the last attempt; nil: all is saved
@@ -28,36 +29,47 @@ type saver struct {
 	room    *sync.Cond // waiting has shrunk
 
 	wake chan struct{}
+	now  chan struct{} // the saver must not gather changes
 	idle sync.WaitGroup
 }
 
-// maxUnsaved bounds the changes that wait to be saved, each with up to 100 KB of evidence. Beyond
-// it the core waits for the disk, and the sources for the core.
-const maxUnsaved = 1 << 11
+// What waits to be saved is bounded. Beyond it the core waits for the disk, and the sources for the core.
+const (
+	maxUnsaved     = 1 << 13 // changes
+	maxUnsavedText = 4 << 20 // bytes of their texts: the ledger gives up texts beyond twice of it, and as many are being saved
+)
 
-// manyUnsaved is from how many on they are many at once.
-const manyUnsaved = 1 << 8
+// manyUnsaved is from how many on they are many at once. Then the saver waits for more of them, for gatherFor at most:
+// meanwhile the processor is left to what brings bans into force, and a few large commits take less of it.
+const (
+	manyUnsaved = 1 << 8
+	gatherFor   = 100 * time.Millisecond
+)
 
 // tryAgain is the time from a failure to the next attempt to save, if nothing is
 // decided before.
 const tryAgain = 5 * time.Second
 
 func newSaver(ledger *ban.Ledger, o *Options) *saver {
-	s := &saver{ledger: ledger, pass: o.pass, busy: o.Busy, log: o.Log, moved: map[string][]byte{}, wake: make(chan struct{}, 1)}
+	s := &saver{ledger: ledger, pass: o.pass, busy: o.Busy, log: o.Log, moved: map[string][]byte{}, wake: make(chan struct{}, 1), now: make(chan struct{}, 1)}
 	s.room = sync.NewCond(&s.mu)
 	return s
 }
 
-// hand tells the saver that the ledger has published so many more changes, and how far
-// sources were read by then.
-func (s *saver) hand(changes int, moved map[string][]byte) {
+// hand tells the saver that the ledger has published so many more changes, with so many bytes of texts, and
+// how far sources were read by then.
+func (s *saver) hand(changes, texts int, moved map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.waiting > maxUnsaved {
+	for s.waiting > maxUnsaved || s.texts > maxUnsavedText {
 		s.room.Wait()
 	}
+	s.texts += texts
 	if s.waiting += changes; s.waiting > manyUnsaved {
 		s.busy()
+	}
+	if s.waiting > maxUnsaved*3/4 || s.texts > maxUnsavedText/2 {
+		fill(s.now)
 	}
 	maps.Copy(s.moved, moved)
 	s.signal()
@@ -70,18 +82,39 @@ func (s *saver) flush() <-chan struct{} {
 	defer s.mu.Unlock()
 	done := make(chan struct{})
 	s.flushed = append(s.flushed, done)
+	fill(s.now)
 	s.signal()
 	return done
 }
 
-// signal wakes the saver; the mutex is held.
-func (s *saver) signal() {
-	if s.ended {
+// gather waits for more changes, if there are many.
+func (s *saver) gather() {
+	s.mu.Lock()
+	many := s.waiting > manyUnsaved
+	s.mu.Unlock()
+	if !many {
 		return
 	}
+	timer := time.NewTimer(gatherFor)
+	defer timer.Stop()
 	select {
-	case s.wake <- struct{}{}:
+	case <-timer.C:
+	case <-s.now:
+	}
+}
+
+// fill fills a channel of one slot.
+func fill(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
 	default:
+	}
+}
+
+// signal wakes the saver; the mutex is held.
+func (s *saver) signal() {
+	if !s.ended {
+		fill(s.wake)
 	}
 }
 
@@ -100,7 +133,7 @@ func (s *saver) take() (moved map[string][]byte, flushed []chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	moved, flushed = s.moved, s.flushed
-	s.waiting, s.moved, s.flushed = 0, map[string][]byte{}, nil
+	s.waiting, s.texts, s.moved, s.flushed = 0, 0, map[string][]byte{}, nil
 	s.room.Broadcast()
 	return moved, flushed
 }
@@ -109,6 +142,7 @@ func (s *saver) take() (moved map[string][]byte, flushed []chan struct{}) {
 func (s *saver) start() (end func()) {
 	s.idle.Go(func() {
 		for range s.wake {
+			s.gather()
 			s.save()
 		}
 		s.save()
@@ -117,6 +151,7 @@ func (s *saver) start() (end func()) {
 		s.mu.Lock()
 		s.ended = true
 		close(s.wake)
+		fill(s.now)
 		s.mu.Unlock()
 		s.idle.Wait()
 	}
