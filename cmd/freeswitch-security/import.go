@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -49,7 +50,7 @@ were refused or could not be read; 2 the import failed.`,
 			return err
 		}
 		i := &imported{Refused: []status.Result{}, ttl: ttl, reason: reason}
-		if i.digest, err = a.readList(args[0], format, i.list); err != nil {
+		if i.digest, err = a.readList(args[0], format, i.expect, i.list); err != nil {
 			return err
 		}
 		err = a.banListed(ctx, c, i)
@@ -78,9 +79,9 @@ const (
 	maxEntries   = 1_000_000
 )
 
-// readList passes the entries of the list in a file, or on standard input if path is "-", to add. It
-// returns the SHA-256 of the list.
-func (a *app) readList(path, format string, add func(*banlist.Entry)) (digest string, err error) {
+// readList passes the entries of the list in a file, or on standard input if path is "-", to add, and before
+// that the number of lines to expect. It returns the SHA-256 of the list.
+func (a *app) readList(path, format string, expect func(lines int), add func(*banlist.Entry)) (digest string, err error) {
 	if format != "" && !slices.Contains(banlist.Formats, format) {
 		return "", fmt.Errorf("--format is plain, csv or json, not %q", format)
 	}
@@ -100,6 +101,7 @@ func (a *app) readList(path, format string, add func(*banlist.Entry)) (digest st
 	case len(body) > maxListBytes:
 		return "", fmt.Errorf("%s is longer than %d MB: split it", path, maxListBytes>>20)
 	}
+	expect(bytes.Count(body, []byte("\n")))
 	n := 0
 	err = banlist.Read(body, format, func(e banlist.Entry) error {
 		if n++; n > maxEntries {
@@ -149,6 +151,9 @@ type present struct {
 // saysEnd reports whether an entry says when its ban ends, or that it never does.
 func (e *listed) saysEnd() bool { return e.term == ban.Permanent || e.expires != 0 }
 
+// expect makes room for the entries of a list with so many lines.
+func (i *imported) expect(lines int) { i.entries = make([]listed, 0, min(lines+1, maxEntries)) }
+
 // list takes an entry of the list.
 func (i *imported) list(e *banlist.Entry) {
 	i.Listed++
@@ -159,9 +164,6 @@ func (i *imported) list(e *banlist.Entry) {
 	}
 	if !e.Expires.IsZero() {
 		one.expires = cmp.Or(e.Expires.UnixMicro(), -1)
-	}
-	if n := len(i.entries); n == cap(i.entries) { // append grows a long list by a quarter, and copies it as often
-		i.entries = slices.Grow(i.entries, n+1000)
 	}
 	i.entries = append(i.entries, one)
 }

@@ -28,7 +28,7 @@ func moment(s string) time.Time {
 
 // readText reads a list from standard input.
 func (i *imported) readText(format, text string) error {
-	_, err := (&app{stdin: strings.NewReader(text)}).readList("-", format, i.list)
+	_, err := (&app{stdin: strings.NewReader(text)}).readList("-", format, i.expect, i.list)
 	return err
 }
 

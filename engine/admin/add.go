@@ -58,52 +58,56 @@ func addOne[T any](s *Server, r *http.Request, l list[T], q *addRequest) (status
 	if err != nil {
 		return status.Done{}, &fault{http.StatusBadRequest, err.Error()}
 	}
-	result := enter(s, r.Context(), l, &who, []T{order}, &tally{})[0]
-	if result.err == nil {
-		result.Message = l.message(&order, result.outcome)
+	outcomes, err := enter(s, r.Context(), l, []T{order})
+	done, err := became(s, l, &who, &order, &outcomes[0], err, &tally{})
+	if err == nil {
+		done.Message = l.message(&order, &outcomes[0])
 	}
-	return result.Done, result.err
+	return done, err
 }
 
-// An entered order was carried out, or refused with an error.
-type entered struct {
-	status.Done
-	outcome *engine.Outcome // nil: the engine could carry out none
-	err     error
-}
-
-// enter has the engine carry out orders, and logs them as far as the tally allows. Results are by index.
-func enter[T any](s *Server, ctx context.Context, l list[T], who *caller, orders []T, t *tally) []entered {
-	var outcomes []engine.Outcome
-	err := s.change(ctx, func(ctx context.Context) (err error) {
+// enter has the engine carry out orders. Outcomes are by index; after an error all are zero.
+func enter[T any](s *Server, ctx context.Context, l list[T], orders []T) (outcomes []engine.Outcome, err error) {
+	err = s.change(ctx, func(ctx context.Context) (err error) {
 		outcomes, err = l.enter(ctx, orders)
 		return err
 	})
-	all := make([]entered, len(orders))
-	for i := range orders {
-		e := &all[i]
-		if e.err = err; err == nil {
-			e.outcome = &outcomes[i]
-			e.Done, e.err = l.done(&orders[i], e.outcome)
-			e.Status, e.Applied, e.Why = success, e.outcome.Applied, e.outcome.Why
-		}
-		if t.add(e.err) {
-			s.audit(who, l.audit(&orders[i]), e.err)
-		}
+	if err != nil {
+		outcomes = make([]engine.Outcome, len(orders))
 	}
-	return all
+	return outcomes, err
+}
+
+// became returns what became of an order, and logs it as far as the tally allows. An error is that of enter.
+func became[T any](s *Server, l list[T], who *caller, order *T, o *engine.Outcome, err error, t *tally) (d status.Done, _ error) {
+	if err == nil {
+		d, err = l.done(order, o)
+		d.Status, d.Applied, d.Why = success, o.Applied, o.Why
+	}
+	if t.add(err) {
+		s.audit(who, l.audit(order), err)
+	}
+	return d, err
 }
 
 // itemsAtOnce is how many items of a batch are one change of the engine: one write to
 // the disk and one batch for the kernel.
 const itemsAtOnce = 10_000
 
-// An item is one decoded entry of a batch.
-type item[T any] struct {
-	order T
-	text  string // its target as it was written
-	err   error  // what is wrong with it
+// A batch is the items of a request.
+type batch[T any] struct {
+	orders []T
+	wrong  []wrongItem
 }
+
+// A wrongItem is no order.
+type wrongItem struct {
+	number int // of the item, from 0
+	result status.Result
+}
+
+// size returns the number of items.
+func (b *batch[T]) size() int { return len(b.orders) + len(b.wrong) }
 
 // addAll answers POST to the batch of a list. A body that is no array of at most most items is
 // refused before anything is done. A wrong item has its own result. The number of batches at once is
@@ -131,110 +135,117 @@ func addAll[T any](s *Server, l list[T]) handler {
 			return err
 		}
 		var t tally
-		defer func() { s.auditBatch(&who, l.name, len(items), &t, digest) }()
+		defer func() { s.auditBatch(&who, l.name, items.size(), &t, digest) }()
 		jsonHeader(w)
-		out := s.stream(w)
+		out := results{stream: s.stream(w), wrong: items.wrong}
 		out.limit += s.limits.change
-		separator := `{"results":[`
-		for part := range slices.Chunk(items, itemsAtOnce) {
-			results := enterItems(s, r.Context(), l, &who, part, &t)
+		out.text(`{"results":[`)
+		for part := range slices.Chunk(items.orders, itemsAtOnce) {
+			outcomes, failed := enter(s, r.Context(), l, part)
 			out.allow()
-			for i := range results {
-				out.text(separator)
-				separator = ","
-				out.value(results[i])
+			for i := range part {
+				order := &part[i]
+				d, err := became(s, l, &who, order, &outcomes[i], failed, &t)
+				out.order(l.audit(order).target, &d, err)
 			}
 			out.send()
 			if out.err != nil {
 				break
 			}
 		}
-		if len(items) == 0 {
-			out.text(separator)
-		}
+		out.mistakes()
 		out.text("]}\n")
 		return nil
 	}
 }
 
-// enterItems makes the changes of the valid items, and returns the results of all.
-func enterItems[T any](s *Server, ctx context.Context, l list[T], who *caller, items []item[T], t *tally) []status.Result {
-	orders := make([]T, 0, len(items))
-	for i := range items {
-		if items[i].err == nil {
-			orders = append(orders, items[i].order)
-		}
+// results writes those of a batch, in the order of its items.
+type results struct {
+	*stream
+	wrong []wrongItem // not yet written
+	n     int         // results that are written
+}
+
+// order writes what became of the next order, behind the wrong items in front of it.
+func (r *results) order(target ban.Target, d *status.Done, err error) {
+	r.mistakes()
+	if err != nil {
+		r.result(&status.Result{Target: target.String(), Error: err.Error()})
+		return
 	}
-	var all []entered
-	if len(orders) > 0 {
-		all = enter(s, ctx, l, who, orders, t)
+	r.result(&status.Result{
+		Target: d.Target.String(), Status: d.Status, Applied: d.Applied, Why: d.Why, Until: d.Until, Unbanned: d.Unbanned,
+	})
+}
+
+// mistakes writes the results of wrong items up to the next order.
+func (r *results) mistakes() {
+	for len(r.wrong) > 0 && r.wrong[0].number == r.n {
+		r.result(&r.wrong[0].result)
+		r.wrong = r.wrong[1:]
 	}
-	results := make([]status.Result, len(items))
-	for i := range items {
-		it, result := &items[i], &results[i]
-		err := it.err
-		if err == nil {
-			d := &all[0].Done
-			*result = status.Result{
-				Target: d.Target.String(), Status: d.Status, Applied: d.Applied, Why: d.Why, Until: d.Until, Unbanned: d.Unbanned,
-			}
-			err, all = all[0].err, all[1:]
-		}
-		if err != nil {
-			*result = status.Result{Target: it.text, Error: err.Error()}
-			if target := l.audit(&it.order).target; target.IsValid() {
-				result.Target = target.String()
-			}
-		}
+}
+
+func (r *results) result(one *status.Result) {
+	if r.n > 0 {
+		r.text(",")
 	}
-	return results
+	r.value(one)
+	r.n++
 }
 
 // usualItem is how long an item of a batch is, in bytes, for the room of a list. A longer list grows.
 const usualItem = 32
 
 // readItems decodes an array.
-func readItems[T any](r *http.Request, l list[T], who *caller) ([]item[T], error) {
+func readItems[T any](r *http.Request, l list[T], who *caller) (b batch[T], err error) {
 	now := time.Now()
-	items := make([]item[T], 0, min(int64(l.most), max(r.ContentLength, 0)/usualItem))
+	b.orders = make([]T, 0, min(int64(l.most), max(r.ContentLength, 0)/usualItem))
 	var raw json.RawMessage // and its room are used again
 	var q addRequest
 	d := json.NewDecoder(r.Body)
 	switch t, err := d.Token(); {
 	case err != nil:
-		return nil, bodyFault(err)
+		return b, bodyFault(err)
 	case t != json.Delim('['):
-		return nil, faultf(http.StatusBadRequest, "body: it must be an array")
+		return b, faultf(http.StatusBadRequest, "body: it must be an array")
 	}
 	for d.More() {
-		if len(items) == l.most {
-			return nil, faultf(http.StatusRequestEntityTooLarge, "body: more than %d items", l.most)
+		if b.size() == l.most {
+			return b, faultf(http.StatusRequestEntityTooLarge, "body: more than %d items", l.most)
 		}
-		var it item[T]
+		var order T
 		err := d.Decode(&raw)
 		if q = (addRequest{}); err == nil {
 			err = strict(raw, &q)
 		}
 		switch {
 		case err == nil:
-			it.order, it.err = l.order(&q, who, now)
+			order, err = l.order(&q, who, now)
 		case errors.Is(err, io.EOF):
-			return nil, bodyFault(io.ErrUnexpectedEOF) // the rest of the body is missing
+			return b, bodyFault(io.ErrUnexpectedEOF) // the rest of the body is missing
 		case breaks(err):
-			return nil, bodyFault(err)
+			return b, bodyFault(err)
 		default:
-			it.err = errors.New(itemFault(err))
+			err = errors.New(itemFault(err))
 		}
-		it.text = cut(q.IP)
-		items = append(items, it)
+		if err == nil {
+			b.orders = append(b.orders, order)
+			continue
+		}
+		result := status.Result{Target: cut(q.IP), Error: err.Error()}
+		if target := l.audit(&order).target; target.IsValid() {
+			result.Target = target.String()
+		}
+		b.wrong = append(b.wrong, wrongItem{b.size(), result})
 	}
 	switch _, err := d.Token(); {
 	case errors.Is(err, io.EOF):
-		return nil, bodyFault(io.ErrUnexpectedEOF)
+		return b, bodyFault(io.ErrUnexpectedEOF)
 	case err != nil:
-		return nil, bodyFault(err)
+		return b, bodyFault(err)
 	}
-	return items, atEnd(d)
+	return b, atEnd(d)
 }
 
 // breaks reports whether nothing more can be decoded after an error.

@@ -1,12 +1,12 @@
 package admin
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf16"
@@ -89,7 +89,7 @@ func marshal(v any) ([]byte, error) {
 // control characters behind ASCII, and marks of text direction. Outside of strings JSON
 // has no such characters.
 func escapeUnseen(text []byte) []byte {
-	if !bytes.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+	if !slices.ContainsFunc(text, func(b byte) bool { return b < ' ' || b > '~' }) {
 		return text
 	}
 	out := make([]byte, 0, len(text)+64)

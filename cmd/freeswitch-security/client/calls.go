@@ -195,6 +195,7 @@ func (c *Client) batch(ctx context.Context, list, query string, items any, n int
 	var said struct {
 		Results []status.Result `json:"results"`
 	}
+	said.Results = make([]status.Result, 0, n)
 	if err := c.change(ctx, http.MethodPost, list+"/batch"+query, items, &said); err != nil {
 		return nil, err
 	}
