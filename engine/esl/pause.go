@@ -30,6 +30,7 @@ type pausing struct {
 	deaf  bool      // the kernel wakes it for no less than unheard
 	full  bool      // the last read may have taken less than there was
 	began time.Time // when it read last
+	naps  clock.Napper
 }
 
 func newPausing(c net.Conn) (*pausing, error) {
@@ -82,5 +83,5 @@ func (p *pausing) pause() {
 			p.deaf = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, unheard) == nil
 		})
 	}
-	clock.Nap(pulse)
+	p.naps.Nap(pulse)
 }

@@ -97,7 +97,7 @@ func (s *sockets) close() {
 func (s *sockets) receive(take func(batch []ipv4.Message, dropped uint32)) error {
 	defer s.udp.free()
 	conn, dropped := ipv4.NewPacketConn(s.udp), uint32(0)
-	batch := make([]ipv4.Message, batchSize)
+	batch, naps := make([]ipv4.Message, batchSize), clock.Napper{}
 	for i := range batch {
 		batch[i].Buffers, batch[i].OOB = [][]byte{make([]byte, maxDatagram)}, make([]byte, unix.CmsgSpace(4))
 	}
@@ -113,7 +113,7 @@ func (s *sockets) receive(take func(batch []ipv4.Message, dropped uint32)) error
 		busy := time.Since(began) < pulse
 		take(batch[:n], dropped)
 		if busy && n < batchSize {
-			clock.Nap(pulse)
+			naps.Nap(pulse)
 		}
 	}
 }
