@@ -115,7 +115,8 @@ func TestRestartedSourceEndsCalls(t *testing.T) {
 		reload(second)
 		call(second, 1)
 		call(second, 1)
-		call(second, 2) // a refusal: it is banned already
+		time.Sleep(lookEvery) // after which a refusal is told: it is banned already
+		call(second, 2)
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)

@@ -39,6 +39,7 @@ type Engine struct {
 	aside      uint64 // events that did not count
 	untold     int    // changes that the saver has not been told of
 	untoldText int    // bytes of the texts of their evidence
+	urgent     bool   // one of them is more than a refusal
 	tallies    tallies
 	countries  countries // of bans; nil: no database says them
 	live       live
@@ -185,6 +186,7 @@ func (e *Engine) decide(c *ban.Change) {
 		for i := range c.Evidence {
 			e.untoldText += len(c.Evidence[i].Text)
 		}
+		e.urgent = e.urgent || c.Kind != ban.KindRefuse
 		if c.Kind == ban.KindBan && e.cfg.GeoIP.Has("country") {
 			e.countries.count(c.Country)
 		}

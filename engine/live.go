@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/event"
 )
 
 // live is the state of an engine while it runs.
 type live struct {
 	ctx     context.Context // of the run; nil before it
+	turn    sync.Mutex      // held by the goroutine that acts as the core
+	wake    *time.Timer     // when something is due without a report
 	asked   chan func()     // calls between two events
 	ended   chan struct{}   // closed when asked is no longer read
 	saved   chan struct{}   // closed when all is on the disk at the end, or could not be saved
@@ -22,6 +26,7 @@ type live struct {
 	notices notices
 	saver   *saver
 	handed  uint64    // the number of the latest change that the saver was told of
+	told    time.Time // when it was last told of changes
 	kept    time.Time // when the clocks were last saved
 	keptAt  time.Time // when the rest that a restart keeps was
 	placed  time.Time // when the files of the geoip block were looked at
@@ -37,7 +42,10 @@ type live struct {
 func (e *Engine) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	e.live.turn.Lock() // and never unlocked after the end
 	e.live.ctx, e.dry = ctx, e.options.DryRun
+	e.live.wake = time.NewTimer(0)
+	defer e.live.wake.Stop()
 	e.pair()
 	endSaving := e.live.saver.start()
 	e.takeOver(ctx)
@@ -64,34 +72,79 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		}
 	}()
 
-	wake := time.NewTimer(0)
-	defer wake.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for ctx.Err() == nil { // a select would choose among it and the reports of a flood
-		select {
-		case <-ctx.Done():
-		case r := <-e.live.sources.reports:
-			e.observeAll(r)
-		case end := <-e.live.sources.ended:
-			e.takeUntil(end.source.done) // its last reports
-			if e.sourceEnded(end) {
-				return nil
-			}
-		case do := <-e.live.asked:
-			e.advance(e.tick())
-			do()
-		case <-wake.C:
-			e.advance(e.tick())
-		case now := <-look.C:
-			e.look(now)
+		act := e.await(ctx, look.C)
+		if last := act(); last {
+			return nil
 		}
-		e.commit()
-		if at, ok := e.next(); ok {
-			wake.Reset(min(at.Sub(e.options.Clock.Now()), longestSleep))
-		}
+		e.finish()
 	}
 	return nil
+}
+
+// await waits for what the core does next, which reports whether no source is left. Meanwhile a source may take the
+// turn of the core.
+func (e *Engine) await(ctx context.Context, look <-chan time.Time) (act func() (last bool)) {
+	e.live.turn.Unlock()
+	defer e.live.turn.Lock()
+	does := func(act func()) func() bool {
+		return func() bool {
+			act()
+			return false
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return does(func() {})
+	case r := <-e.live.sources.reports:
+		return does(func() { e.observeAll(r) })
+	case end := <-e.live.sources.ended:
+		return func() bool {
+			e.takeUntil(end.source.done) // its last reports
+			return e.sourceEnded(end)
+		}
+	case do := <-e.live.asked:
+		return does(func() {
+			e.advance(e.tick())
+			do()
+		})
+	case <-e.live.wake.C:
+		return does(func() { e.advance(e.tick()) })
+	case now := <-look:
+		return does(func() { e.look(now) })
+	}
+}
+
+// finish ends a turn: what was decided is published, and what is due next is waited for.
+func (e *Engine) finish() {
+	e.commit()
+	if at, ok := e.next(); ok {
+		e.live.wake.Reset(min(at.Sub(e.options.Clock.Now()), longestSleep))
+	}
+}
+
+// refusalsEvery is how often the saver is told of changes that are mere refusals, such as the further matches of
+// banned addresses: while others come, or else at the next look.
+const refusalsEvery = 100 * time.Millisecond
+
+// offer takes a burst of events on the goroutine of their source, if the core waits and no report does. To wake
+// up the core costs more than a few events.
+func (e *Engine) offer(burst []*event.Event) bool {
+	if !e.live.turn.TryLock() {
+		return false
+	}
+	defer e.live.turn.Unlock()
+	if e.live.sources.waiting.Load() > 0 || e.live.saver.isFull() {
+		return false
+	}
+	now := e.tick()
+	for _, ev := range burst {
+		e.observeLive(ev, now)
+	}
+	e.finish()
+	return true
 }
 
 // look does what is due every lookEvery.
@@ -176,13 +229,18 @@ func (e *Engine) takeUntil(done <-chan struct{}) {
 
 // take passes an event to the rules at the time now, or notes how far its source has read.
 func (e *Engine) take(r report, now time.Time) {
+	e.live.sources.waiting.Add(-1)
 	if r.event == nil {
 		e.live.sources.moveTo(r.ref, r.position)
 		return
 	}
-	e.live.sources.see(r.event)
-	e.date(r.event, now)
-	e.observe(r.event, now)
+	e.observeLive(r.event, now)
+}
+
+func (e *Engine) observeLive(ev *event.Event, now time.Time) {
+	e.live.sources.see(ev)
+	e.date(ev, now)
+	e.observe(ev, now)
 }
 
 // commit publishes the changes to the actions that do not wait for the disk, and hands them
@@ -199,12 +257,16 @@ func (e *Engine) commit() {
 	if e.untold == 0 && len(e.live.sources.moved) == 0 && seq == e.live.handed {
 		return
 	}
-	e.live.handed = seq
+	if seq == e.live.handed && len(e.live.sources.moved) == 0 && !e.urgent && e.untold < manyUnsaved && e.untoldText < maxUnsavedText/2 &&
+		time.Since(e.live.told) < refusalsEvery {
+		return
+	}
+	e.live.handed, e.live.told = seq, time.Now()
 	if len(e.live.sources.moved) > 0 || e.now.Sub(e.live.kept) >= keepEvery {
 		e.keepClocks()
 	}
 	e.live.saver.hand(e.untold, e.untoldText, e.live.sources.moved)
-	e.untold, e.untoldText = 0, 0
+	e.untold, e.untoldText, e.urgent = 0, 0, false
 	clear(e.live.sources.moved)
 }
 

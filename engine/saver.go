@@ -61,7 +61,7 @@ func newSaver(ledger *ban.Ledger, o *Options) *saver {
 func (s *saver) hand(changes, texts int, moved map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.waiting > maxUnsaved || s.texts > maxUnsavedText {
+	for s.full() {
 		s.room.Wait()
 	}
 	s.texts += texts
@@ -74,6 +74,15 @@ func (s *saver) hand(changes, texts int, moved map[string][]byte) {
 	maps.Copy(s.moved, moved)
 	s.signal()
 }
+
+// isFull reports whether hand would wait.
+func (s *saver) isFull() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.full()
+}
+
+func (s *saver) full() bool { return s.waiting > maxUnsaved || s.texts > maxUnsavedText }
 
 // flush returns a channel that is closed when all that was handed over is durable
 // and passed on, or could not be saved.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"freeswitch-security/engine/config"
@@ -18,7 +19,8 @@ import (
 // core.
 type sourceSet struct {
 	running   map[string]*source
-	reports   chan report // from all of them
+	reports   chan report  // from all of them
+	waiting   atomic.Int64 // reports that the core does not have yet
 	ended     chan ending
 	all       sync.WaitGroup
 	positions map[string][]byte           // how far each source was read, as the core knows it
@@ -33,7 +35,7 @@ type source struct {
 	ready    chan struct{} // closed by the source
 	cancel   context.CancelFunc
 	done     chan struct{}
-	reports  chan<- report
+	set      *sourceSet
 	sight    sight
 	reported struct { // in the log; of the core
 		fault    string
@@ -53,10 +55,15 @@ type report struct {
 // Emit implements [plugin.Sink]. It waits for the core, also if the source has been told
 // to end: its last reports are not lost. The core takes reports until every source has
 // ended.
-func (s *source) Emit(ev *event.Event) { s.reports <- report{event: ev} }
+func (s *source) Emit(ev *event.Event) { s.send(report{event: ev}) }
 
 // Position implements [plugin.Sink]. It waits as Emit does.
-func (s *source) Position(position []byte) { s.reports <- report{ref: s.Ref, position: position} }
+func (s *source) Position(position []byte) { s.send(report{ref: s.Ref, position: position}) }
+
+func (s *source) send(r report) {
+	s.set.waiting.Add(1)
+	s.set.reports <- r
+}
 
 // An ending is a source that has ended by itself.
 type ending struct {
@@ -149,7 +156,7 @@ func (e *Engine) reconcileSources() {
 			e.options.Log.Warn("source can only be replayed", "source", s.Ref)
 		default:
 			e.rules.End(&event.Event{Name: event.CallEnded, Source: s.Ref}) // what ended meanwhile is not reported
-			started = append(started, set.start(e.live.ctx, s, e.wants(s.Ref), e.list))
+			started = append(started, set.start(e.live.ctx, s, plugin.Stream{Want: e.wants(s.Ref), Offer: e.offer, List: e.list}))
 		}
 	}
 	e.takeUntil(allReady(e.live.ctx, started, e.options.Log))
@@ -212,14 +219,12 @@ func (set *sourceSet) progressOf(ref string) *plugin.Progress {
 	return p
 }
 
-// start begins to follow a source.
-func (set *sourceSet) start(ctx context.Context, c config.Source, want map[string]bool, list func(context.Context, plugin.Listing) (plugin.Outcome, error)) *source {
+// start begins to follow a source. The stream has what is the engine's.
+func (set *sourceSet) start(ctx context.Context, c config.Source, stream plugin.Stream) *source {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &source{Source: c, ready: make(chan struct{}), cancel: cancel, done: make(chan struct{}), reports: set.reports, sight: sight{seen: map[string]uint64{}}}
-	s.stream = plugin.Stream{
-		Sink: s, From: set.positions[c.Ref], Want: want, Progress: set.progressOf(c.Ref),
-		Ready: sync.OnceFunc(func() { close(s.ready) }), List: list,
-	}
+	s := &source{Source: c, stream: stream, ready: make(chan struct{}), cancel: cancel, done: make(chan struct{}), set: set, sight: sight{seen: map[string]uint64{}}}
+	s.stream.Sink, s.stream.From, s.stream.Progress = s, set.positions[c.Ref], set.progressOf(c.Ref)
+	s.stream.Ready = sync.OnceFunc(func() { close(s.ready) })
 	s.reported.lost = s.stream.Progress.Status().Lost
 	set.running[c.Ref] = s
 	set.all.Go(func() {

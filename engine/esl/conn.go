@@ -96,7 +96,7 @@ func (s Switch) connect(ctx context.Context) (*conn, error) {
 
 // pauses has the connection read reports that come often after a pause, so that they share a wake-up. idle, unless nil, is
 // called before each.
-func (c *conn) pauses(idle func()) error {
+func (c *conn) pauses(idle func(waits bool)) error {
 	p, err := newPausing(c.Conn)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func (c *conn) pauses(idle func()) error {
 	c.frames.tail.r = p
 	c.frames.tail.idle = func() {
 		if idle != nil {
-			idle()
+			idle(!p.full)
 		}
 		p.pause()
 	}

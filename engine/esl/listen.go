@@ -23,9 +23,9 @@ type Subscription struct {
 	// The bytes are its own.
 	Raw func(report []byte)
 
-	// Idle, if it is set, is called by the same goroutine before it waits for the switch: a
-	// burst was taken.
-	Idle func()
+	// Idle, if it is set, is called by the same goroutine before it reads: a burst was taken. waits is false if
+	// there may be more to read.
+	Idle func(waits bool)
 }
 
 // Heartbeat is the event by which a quiet switch differs from a dead one.

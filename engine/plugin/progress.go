@@ -53,10 +53,12 @@ func (p *Progress) Forget() {
 }
 
 // Emitted counts an event that is about to be emitted.
-func (p *Progress) Emitted(e *event.Event) {
+func (p *Progress) Emitted(e *event.Event) { p.emitted(1, e.Time) }
+
+func (p *Progress) emitted(events int, latest time.Time) {
 	p.Update(func(s *status.Source) {
-		s.Events++
-		if s.LastEvent = e.Time; e.Time.IsZero() {
+		s.Events += uint64(events)
+		if s.LastEvent = latest; latest.IsZero() {
 			s.LastEvent = time.Now()
 		}
 	})

@@ -10,23 +10,42 @@ import (
 // long headers are.
 const maxQueueBytes = 64 << 20
 
-// A Queue holds the events of a source that cannot wait while the engine is busy. A full
-// queue drops the new event, so that there is no gap before the loss. One goroutine puts,
-// another one takes.
+// A Queue passes on the events of a source that cannot wait, and holds them while the engine is busy. A full
+// queue drops the new event, so that there is no gap before the loss. One goroutine puts, another one emits.
 type Queue struct {
-	C     chan *event.Event // an event received from it is passed to Out
-	bytes atomic.Int64      // estimate of its events
+	stream Stream
+	events chan *event.Event
+	bytes  atomic.Int64 // estimate of the events that the engine does not have yet
 }
 
-// NewQueue makes a queue for at most length events.
-func NewQueue(length int) *Queue { return &Queue{C: make(chan *event.Event, length)} }
+// NewQueue makes a queue for at most length events of a stream.
+func NewQueue(length int, stream Stream) *Queue {
+	return &Queue{stream: stream, events: make(chan *event.Event, length)}
+}
+
+// Len returns how many events wait.
+func (q *Queue) Len() int { return len(q.events) }
+
+// Offer passes on the events of a burst at once, and reports whether it did: not if others wait, or the engine is
+// busy. At a few thousand events a second, to wake up another goroutine costs more than the events.
+func (q *Queue) Offer(burst []*event.Event) bool {
+	if len(burst) == 0 || q.stream.Offer == nil || q.bytes.Load() > 0 {
+		return false
+	}
+	latest := burst[len(burst)-1].Time // from Offer on the events are the engine's
+	if !q.stream.Offer(burst) {
+		return false
+	}
+	q.stream.Progress.emitted(len(burst), latest)
+	return true
+}
 
 // Put adds an event if there is room. It never waits.
 func (q *Queue) Put(e *event.Event) bool {
 	n := weight(e)
 	if q.bytes.Add(n) <= maxQueueBytes {
 		select {
-		case q.C <- e:
+		case q.events <- e:
 			return true
 		default:
 		}
@@ -35,10 +54,33 @@ func (q *Queue) Put(e *event.Event) bool {
 	return false
 }
 
-// Out frees the room of an event that was received from C.
-func (q *Queue) Out(e *event.Event) *event.Event {
-	q.bytes.Add(-weight(e))
-	return e
+// EmitUntil emits events until ended is closed and the queue is empty. Those of the queue come before the others.
+func (q *Queue) EmitUntil(ended <-chan struct{}, others <-chan *event.Event) {
+	for {
+		now := others
+		if len(q.events) > 0 {
+			now = nil
+		}
+		select {
+		case e := <-q.events:
+			q.emit(e)
+		case e := <-now:
+			q.stream.Progress.Emitted(e)
+			q.stream.Emit(e)
+		case <-ended:
+			for len(q.events) > 0 {
+				q.emit(<-q.events)
+			}
+			return
+		}
+	}
+}
+
+func (q *Queue) emit(e *event.Event) {
+	n := weight(e)
+	q.stream.Progress.Emitted(e)
+	q.stream.Emit(e)
+	q.bytes.Add(-n)
 }
 
 // weight estimates the memory of an event, in bytes.

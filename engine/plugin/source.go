@@ -152,6 +152,11 @@ type Stream struct {
 	// five seconds. A source that has no beginning calls it at once.
 	Ready func()
 
+	// Offer hands on the events of a burst like Emit, if the engine has nothing else to do. It reports whether it
+	// has taken them. It never waits for other work of the engine; nil takes none. Trap: events that were emitted
+	// before must have left Emit.
+	Offer func(burst []*event.Event) bool
+
 	// List hands on what a feed lists to the ledger, where it needs no rule. It blocks
 	// until the outcome is durable.
 	List func(context.Context, Listing) (Outcome, error)

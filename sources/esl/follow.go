@@ -33,11 +33,10 @@ func (s *source) Follow(ctx context.Context, stream plugin.Stream) error {
 }
 
 // A follower follows one switch in four goroutines. One listens and decodes, and never
-// waits. One lists registrations and gateways, one the calls. The one of run emits the events of both,
-// and waits for the engine.
+// waits: it passes a burst of events on while the engine waits, and else queues it. One lists registrations and
+// gateways, one the calls. The one of run emits their events, and those that are queued, and waits for the engine.
 type follower struct {
 	sub      esl.Subscription
-	sink     plugin.Sink
 	decoder  *decoder // of the listening goroutine
 	queue    *plugin.Queue
 	lister   *lister
@@ -46,33 +45,31 @@ type follower struct {
 	listen   func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error
 
 	// Of the listening goroutine: the latest stamp of an event, and when it came; the events of a
-	// burst, which wake the others once, and whether they are collected.
+	// burst, with what the list of calls is to know of each, and whether they are collected.
 	stamp, stamped time.Time
-	burst          []taken
+	burst          []*event.Event
+	calls          []callNote
 	collects       bool
 }
 
 // maxBurst bounds the events that are collected.
 const maxBurst = 64
 
-// A taken is an event that is to be queued.
-type taken struct {
-	event *event.Event
-	isCut bool // the name of its call
-}
+// A callNote is the name and the call of an event, before the event is the engine's.
+type callNote struct{ name, uuid string }
 
 func (s *source) newFollower(stream plugin.Stream) *follower {
-	sub, events := s.subscription(stream.Want), plugin.NewQueue(s.queue)
-	progress := newProgress(stream.Progress, sub.LogLevel >= 0, func() int { return len(events.C) })
+	sub, events := s.subscription(stream.Want), plugin.NewQueue(s.queue, stream)
+	progress := newProgress(stream.Progress, sub.LogLevel >= 0, events.Len)
 	sub.Unreadable = progress.unreadable
 	dial := func(ctx context.Context) (console, error) { return s.at.Console(ctx) }
 	f := &follower{
-		sub: sub, sink: stream, decoder: s.newDecoder(stream.Want), queue: events, progress: progress,
+		sub: sub, decoder: s.newDecoder(stream.Want), queue: events, progress: progress,
 		lister: newLister(s.name, stream.Want, progress, dial, net.DefaultResolver),
 	}
 	f.listen = func(ctx context.Context, sub esl.Subscription, up func(), take func(esl.Message)) error {
 		f.collects, sub.Idle = true, f.flush
-		defer f.flush()
+		defer f.flush(false)
 		return s.at.Listen(ctx, sub, up, take)
 	}
 	f.decoder.several = f.lister.several
@@ -94,34 +91,7 @@ func (f *follower) run(ctx context.Context) {
 		finders.Wait()
 		close(ended)
 	}()
-	f.emitUntil(ended)
-}
-
-// emitUntil emits events until ended is closed and the queue is empty. Those of the
-// stream come before those that are only listed.
-func (f *follower) emitUntil(ended <-chan struct{}) {
-	for {
-		listed := f.lister.events
-		if len(f.queue.C) > 0 {
-			listed = nil
-		}
-		select {
-		case e := <-f.queue.C:
-			f.emit(f.queue.Out(e))
-		case e := <-listed:
-			f.emit(e)
-		case <-ended:
-			for len(f.queue.C) > 0 {
-				f.emit(f.queue.Out(<-f.queue.C))
-			}
-			return
-		}
-	}
-}
-
-func (f *follower) emit(e *event.Event) {
-	f.progress.Emitted(e)
-	f.sink.Emit(e)
+	f.queue.EmitUntil(ended, f.lister.events)
 }
 
 // connect listens until ctx ends, and reconnects. While the switch cannot be reached, the
@@ -169,10 +139,14 @@ func (f *follower) take(m esl.Message) {
 		if m.Record {
 			e.Time = f.byEvents(e.Time)
 		}
-		f.burst = append(f.burst, taken{e, isCut(m.Headers)})
+		note := callNote{e.Name, e.UUID}
+		if e.UUID != "" && isCut(m.Headers) {
+			note.name = "" // the list cannot tell which call it is
+		}
+		f.burst, f.calls = append(f.burst, e), append(f.calls, note)
 	}
 	if !f.collects || len(f.burst) >= maxBurst {
-		f.flush()
+		f.flush(false)
 	}
 	f.progress.message(&m, f.decoder.restarts-restarts, uint64(f.decoder.doubted-doubted), lost)
 	if at, ok := stamp(m.Headers); ok {
@@ -195,19 +169,21 @@ func (f *follower) take(m esl.Message) {
 	}
 }
 
-// flush queues the events that were collected.
-func (f *follower) flush() {
+// flush passes on the events that were collected. If the switch is to be waited for, the engine may take them
+// meanwhile: else it works beside the decoder.
+func (f *follower) flush(waits bool) {
 	var lost uint64
-	for _, t := range f.burst {
-		name, uuid := t.event.Name, t.event.UUID // from Put on the event is the engine's
-		if !f.queue.Put(t.event) {
+	passed := waits && f.queue.Offer(f.burst)
+	for i, e := range f.burst {
+		if !passed && !f.queue.Put(e) {
 			lost++
-		} else if f.lister.calls != nil && (uuid == "" || !t.isCut) { // the list cannot tell which call it is
-			f.lister.calls.note(name, uuid, time.Now())
+		} else if f.lister.calls != nil {
+			f.lister.calls.note(f.calls[i].name, f.calls[i].uuid, time.Now())
 		}
 	}
 	clear(f.burst)
-	f.burst = f.burst[:0]
+	clear(f.calls)
+	f.burst, f.calls = f.burst[:0], f.calls[:0]
 	if lost > 0 {
 		f.progress.lost(lost)
 	}

@@ -453,14 +453,18 @@ func TestRecordOfAnotherZone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, behind := range []time.Duration{0, 20 * time.Minute} { // the clock of the switch
 			for _, zone := range []time.Duration{0, -2 * time.Hour, 345 * time.Minute} {
-				f := testSource().follower(nil, newSink())
+				to := newSink()
+				f := testSource().follower(nil, to)
 				f.take(*message("HEARTBEAT", time.Now().Add(-behind)))
 				time.Sleep(10 * time.Second)
 				want := time.Now().Add(-behind)
 				f.take(esl.Message{Record: true, Body: want.UTC().Add(zone).Format("2006-01-02 15:04:05.000000") + " 98.37% [WARNING] sofia_reg.c:3210 Can't find user [836@10.77.0.10] from 203.0.113.7\n" +
 					"You must define a domain called '10.77.0.10' in your directory and add a user with the id=\"836\" attribute\n" +
 					"and you must configure your device to use the proper domain in its authentication credentials.\n"})
-				if e := <-f.queue.C; !e.Live || !e.Time.Equal(want) {
+				ended := make(chan struct{})
+				close(ended)
+				f.queue.EmitUntil(ended, nil)
+				if e := to.all()[0]; !e.Live || !e.Time.Equal(want) {
 					t.Errorf("%s behind, zone %s: %s, want %s", behind, zone, e.Time, want)
 				}
 			}

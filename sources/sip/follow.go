@@ -36,7 +36,6 @@ type follower struct {
 	*source
 	sockets *sockets
 	conns   connections
-	sink    plugin.Sink
 	queue   *plugin.Queue
 	forward *forwarder // nil: nothing is sent on
 
@@ -53,11 +52,11 @@ type follower struct {
 }
 
 func (s *source) newFollower(stream plugin.Stream, sockets *sockets) *follower {
-	queue := plugin.NewQueue(s.queue)
+	queue := plugin.NewQueue(s.queue, stream)
 	f := &follower{
-		source: s, sockets: sockets, sink: stream, queue: queue, local: new(local),
+		source: s, sockets: sockets, queue: queue, local: new(local),
 
-		progress: newProgress(stream.Progress, func() int { return len(queue.C) }),
+		progress: newProgress(stream.Progress, queue.Len),
 	}
 	f.local.refresh(time.Now())
 	f.table = s.newTable(stream.Want, f.local.has)
@@ -84,32 +83,11 @@ func (f *follower) run(ctx context.Context) error {
 		readers.Wait()
 		close(ended)
 	}()
-	f.emitUntil(ended)
+	f.queue.EmitUntil(ended, nil)
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
-}
-
-// emitUntil emits events until ended is closed and the queue is empty.
-func (f *follower) emitUntil(ended <-chan struct{}) {
-	for {
-		select {
-		case e := <-f.queue.C:
-			f.emit(e)
-		case <-ended:
-			for len(f.queue.C) > 0 {
-				f.emit(<-f.queue.C)
-			}
-			return
-		}
-	}
-}
-
-func (f *follower) emit(e *event.Event) {
-	f.queue.Out(e)
-	f.progress.Emitted(e)
-	f.sink.Emit(e)
 }
 
 // look brings the problems and the addresses of the host up to date.

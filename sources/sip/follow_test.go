@@ -175,7 +175,7 @@ func TestFrom(t *testing.T) {
 	if n, err := l.dial(t, "tcp", l.sockets.tcp.Addr()).Read(make([]byte, 1)); err == nil {
 		t.Errorf("the connection is open, and %d bytes came", n)
 	}
-	if s := l.progress.Status(); s.Events > 0 || len(l.queue.C) > 0 {
+	if s := l.progress.Status(); s.Events > 0 || l.queue.Len() > 0 {
 		t.Errorf("an event: %+v", s)
 	}
 }
