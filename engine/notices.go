@@ -110,11 +110,11 @@ func (e *Engine) tellCounts() {
 var toldBy = map[rule.Told]notice.Kind{rule.Matched: notice.Matched, rule.Fired: notice.Fired, rule.FiredKept: notice.FiredKept}
 
 // tellMatch adds what a rule did to the notices. Rules that count one event share a notice. Where the bans
-// of rules are not enforced, they are not shared either, so that a peer has to fire.
+// of rules are not enforced, or bans are not shared, a peer has to fire: it is not told of the firing.
 func (e *Engine) tellMatch(id rule.ID, spec *rule.Spec, ev *event.Event, what rule.Told) {
 	n := &e.live.notices
 	if what != rule.Matched {
-		if n.firings.Node++; spec.Bans() && !e.cfg.Security.AutoBlock {
+		if n.firings.Node++; spec.Bans() && (!e.cfg.Security.AutoBlock || e.rules.Alone) {
 			return
 		}
 	}

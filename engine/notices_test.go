@@ -191,23 +191,27 @@ func TestFleetBansAtTheFifthFailure(t *testing.T) {
 	}
 }
 
-// TestFleetWithoutBansOfOne has the fifth failure at a node that bans nothing: another one bans.
+// TestFleetWithoutBansOfOne has the fifth failure at a node that bans nothing, or shares no bans: another one bans.
 func TestFleetWithoutBansOfOne(t *testing.T) {
-	server := fleettest.Serve(t, nil)
-	first, second := startNode(t, server, "sbc1", 0, shareAll...), startNode(t, server, "sbc2", 0, shareAll...)
-	first.await("without bans", func() bool {
-		cfg := *first.cfg
-		cfg.Security.AutoBlock = false
-		first.Reload(&cfg)
-		return true
-	})
-	for range 2 {
-		second.say(failureOf("203.0.113.7"))
+	for name, share := range map[string][]string{"bans nothing": shareAll, "shares no bans": {config.ShareCounts}} {
+		t.Run(name, func(t *testing.T) {
+			server := fleettest.Serve(t, nil)
+			first, second := startNode(t, server, "sbc1", 0, share...), startNode(t, server, "sbc2", 0, shareAll...)
+			first.await("set", func() bool {
+				cfg := *first.cfg
+				cfg.Security.AutoBlock = len(share) == 1
+				first.Reload(&cfg)
+				return true
+			})
+			for range 2 {
+				second.say(failureOf("203.0.113.7"))
+			}
+			for range 3 {
+				first.say(failureOf("203.0.113.7"))
+			}
+			second.await("banning", func() bool { return slices.Equal(second.banned()["203.0.113.7"], []string{ban.ByRule}) })
+		})
 	}
-	for range 3 {
-		first.say(failureOf("203.0.113.7"))
-	}
-	second.await("banning", func() bool { return slices.Equal(second.banned()["203.0.113.7"], []string{ban.ByRule}) })
 }
 
 // TestFleetProtects has a phone and a gateway of one node protect at the others, also at one that joins
