@@ -13,6 +13,7 @@ import (
 	"freeswitch-security/cmd/freeswitch-security/client"
 	"freeswitch-security/cmd/freeswitch-security/terminal"
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/fleet"
 	"freeswitch-security/engine/status"
 
 	"github.com/spf13/cobra"
@@ -138,7 +139,11 @@ func (p *picture) verdict(now time.Time) string {
 	} else if b.Applied != nil && !*b.Applied {
 		verdict += ", not in force"
 	}
-	return strings.TrimSuffix(verdict+", by "+cmp.Or(b.Rule, b.Author)+": "+b.Reason, ": ")
+	by := cmp.Or(b.Rule, b.Author)
+	if node, ofPeer := strings.CutPrefix(b.Author, fleet.AuthorPrefix); ofPeer {
+		by = strings.TrimSuffix(node+": "+b.Rule, ": ")
+	}
+	return strings.TrimSuffix(verdict+", by "+by+": "+b.Reason, ": ")
 }
 
 // describe prints a ban without its evidence.

@@ -55,6 +55,19 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// TestVerdictOfPeer: the first line names the node that decided.
+func TestVerdictOfPeer(t *testing.T) {
+	now := time.Now()
+	for want, b := range map[string]ban.Ban{
+		"banned permanently, by sbc2: guessing: 5 in 10m": {Author: "peer sbc2", Rule: "guessing", Reason: "5 in 10m"},
+		"banned permanently, by sbc2":                     {Author: "peer sbc2"},
+	} {
+		if got := (&picture{Ban: &status.Ban{Ban: b}}).verdict(now); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // TestLostEvidence: show says which texts are no longer kept.
 func TestLostEvidence(t *testing.T) {
 	at := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
