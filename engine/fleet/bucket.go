@@ -375,7 +375,7 @@ func inWords(err error) string {
 	case errors.As(err, &api) && api.Code == 503, errors.As(err, &api) && (api.ErrorCode == 10047 || api.ErrorCode == 10077):
 		return "the server has no room for changes (" + text + "): its disk, or the limit of the account or the bucket, is full"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrAsyncPublishTimeout):
-		return "the server is connected and does not answer: its disk may hang, or the account has no right to JetStream"
+		return "the server is connected and does not answer: its disk is full or hangs, or the account has no right to JetStream. Once the disk has room again, restart the server"
 	case errors.As(err, &unknown):
 		return "no authority that this guard trusts has signed the server's certificate: set ca in the tls block of fleet to the file of its authority"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

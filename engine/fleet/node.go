@@ -228,6 +228,7 @@ func (n *Node) look() {
 		n.lose(failure{n.session, n.link.why()})
 	}
 	if !connected {
+		n.report(aboutBucket, status.Info, "") // not known now
 		n.report(aboutServer, status.Warning, n.link.words())
 		return
 	}

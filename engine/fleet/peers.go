@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/config"
+	"freeswitch-security/engine/status"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -161,8 +162,13 @@ func (n *Node) renewed(a ack) {
 	switch {
 	case a.err == nil:
 		a.session.lease = a.sequence
+		if n.table.unsent == 0 { // otherwise the answers to what is to be told say more
+			n.report(aboutBucket, status.OK, "")
+		}
 	case conflict(a.err):
 		n.lose(failure{a.session, a.err})
+	default:
+		n.unanswered(a.err)
 	}
 }
 

@@ -77,7 +77,7 @@ func refusedWords(refused int) string {
 	if refused == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d decisions of peers are not in force here: trust, protection or a person at this node forbids them, or there are too many", refused)
+	return fmt.Sprintf("decisions of peers that are not in force here: %d; trust, protection or a person at this node forbids them, or there are too many", refused)
 }
 
 func clocksOff(off []string) string {

@@ -213,10 +213,7 @@ func (n *Node) acked(a ack) {
 	case a.err == nil:
 		n.agreed(i, e, f.record, a.sequence)
 	case !conflict(a.err):
-		if denied := n.link.refusal(); denied != nil { // it is not answered
-			a.err = denied
-		}
-		n.report(aboutBucket, status.Warning, inWords(a.err)+"; changes are sent later")
+		n.unanswered(a.err)
 		t.failing = append(t.failing, i)
 		return
 	case e.mine == nil:
@@ -229,6 +226,14 @@ func (n *Node) acked(a ack) {
 	if a.err == nil {
 		n.report(aboutBucket, status.OK, "")
 	}
+}
+
+// unanswered reports why the server does not take what this node sends.
+func (n *Node) unanswered(err error) {
+	if denied := n.link.refusal(); denied != nil { // it is not answered
+		err = denied
+	}
+	n.report(aboutBucket, status.Warning, inWords(err)+"; changes are sent later")
 }
 
 // agreed notes that a key holds a record of this node.

@@ -15,6 +15,7 @@ import (
 	"freeswitch-security/engine/fleet/fleettest"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 )
 
 // alone returns a guard whose loop does not run, with a session that hears what the test says.
@@ -254,4 +255,30 @@ func TestExcessIsSettled(t *testing.T) {
 	if b, _ := g.get("203.0.113.7"); g.table.unsent != 0 || !b.Until.Equal(r.Until) {
 		t.Errorf("%d to be told, banned until %s, want %s", g.table.unsent, b.Until, r.Until)
 	}
+}
+
+// TestTroubleInWords: what keeps the name from being renewed is told, and what was wrong with the bucket is not known
+// without a server.
+func TestTroubleInWords(t *testing.T) {
+	g := alone(t, "", ban.NewLedger(ban.NewTrust(nil)))
+	says := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, p := range g.Status().Problems {
+			got = append(got, p.Text)
+		}
+		if len(got) != len(want) || len(got) > 0 && !strings.Contains(got[0], want[0]) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	renewal := ack{session: g.session, key: g.lease.key(g.Node), err: nats.ErrTimeout}
+	g.acked(renewal)
+	says("disk is full or hangs")
+	renewal.err = nil
+	g.acked(renewal)
+	says()
+	renewal.err = nats.ErrTimeout
+	g.acked(renewal)
+	g.look()
+	says("no server is connected")
 }
