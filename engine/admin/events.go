@@ -62,9 +62,7 @@ func (ws *watchers) send(c *ban.Change, masked bool) {
 		if masked {
 			history.MaskBan(&short.Ban)
 			short.Why = history.MaskReason(short.Why)
-			if t, err := ban.ParseTarget(history.MaskTarget(short.Target)); err == nil {
-				short.Target = t
-			}
+			short.Target, _ = ban.ParseTarget(history.MaskTarget(short.Target)) // none where its mask is no target
 		}
 		return frameOf(&short)
 	})}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Severity says how bad a problem is.
@@ -67,7 +68,10 @@ func Problems(s *Status, kernels []Kernel) List[Problem] {
 	var all List[Problem]
 	add := func(severity Severity, kind, name, text string) {
 		p := Problem{severity, kind + name, text}
-		if text != "" && !slices.Contains(all, p) { // an apply and a look at the kernel may report the same
+		told := func(o Problem) bool { // an apply and a look at the kernel report the same, one of them with what it did
+			return o.Severity == severity && o.Subject == p.Subject && strings.HasSuffix(": "+o.Text, ": "+text)
+		}
+		if text != "" && !slices.ContainsFunc(all, told) {
 			all = append(all, p)
 		}
 	}

@@ -28,10 +28,10 @@ func TestProblems(t *testing.T) {
 		{"no source", func(s *Status, _ *[]Kernel) { s.Sources = nil }, Warning, "no source"},
 		{"an action that fails", func(s *Status, _ *[]Kernel) { s.Actions[0].Error = "exit status 4" }, Critical, "[action wall.drop: exit status 4]"},
 		{"an action that fails, and the kernel shows it", func(s *Status, k *[]Kernel) {
-			s.Actions[0].Error = "exit status 4"
+			s.Actions[0].Error = "resync: exit status 4"
 			(*k)[0].Add(Critical, "exit status 4")
 			(*k)[0].Problems[0].Subject = "action wall.drop"
-		}, Critical, "[action wall.drop: exit status 4]"},
+		}, Critical, "[action wall.drop: resync: exit status 4]"},
 		{"not yet synced", func(s *Status, _ *[]Kernel) { s.Actions[0].Synced = false }, Critical, "not synced"},
 		{"an action that reports", func(s *Status, _ *[]Kernel) { s.Actions[0].Add(Warning, "%d calls", 3) }, Warning, "[action wall.drop: 3 calls]"},
 		{"the kernel is broken", func(_ *Status, k *[]Kernel) { (*k)[0].Add(Critical, "no chain") }, Critical, "no chain"},
