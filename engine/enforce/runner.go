@@ -362,14 +362,19 @@ func (r *Runner) resync(ctx context.Context) error {
 // same for actions that failed together.
 func (r *Runner) failed(err error) time.Duration {
 	r.retry = min(max(2*r.retry, firstRetry), longestRetry)
+	text := strings.ReplaceAll(err.Error(), "\n", "; ") // of several families, say
+	level := slog.LevelError
 	var failures int
 	r.update(func(s *status.Action) {
+		if s.Error == text {
+			level = slog.LevelDebug // the log has it
+		}
 		s.Failures++
-		s.Error = strings.ReplaceAll(err.Error(), "\n", "; ") // of several families, say
+		s.Error = text
 		failures = s.Failures
 		r.tell()
 	})
-	r.log.Error("action failed", "err", err, "failures", failures, "retry", r.retry)
+	r.log.Log(context.Background(), level, "action failed", "err", err, "failures", failures, "retry", r.retry)
 	return r.retry/2 + rand.N(r.retry/2)
 }
 

@@ -180,14 +180,19 @@ func TestLoneBanIsAppliedAtOnceAndABurstTogether(t *testing.T) {
 func TestFailureIsRetriedWithTheSameChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
-		r := start(t, w, l, quiet)
+		var lines strings.Builder
+		r := start(t, w, l, slog.New(slog.NewTextHandler(&lines, nil)))
 		w.setBroken(errors.New("exit status 4: resource unavailable"))
 		enter(t, l, "203.0.113.1")
 		<-time.After(time.Second)
 		enter(t, l, "203.0.113.2")
 		<-time.After(time.Second)
-		if s := r.Status(); s.Failures < 3 || !strings.Contains(s.Error, "exit status 4") {
+		if s := r.Status(); s.Failures < 4 || !strings.Contains(s.Error, "exit status 4") {
 			t.Fatalf("status while it fails: %+v", s)
+		}
+		synctest.Wait()
+		if n := strings.Count(lines.String(), "action failed"); n != 2 { // the apply, and the resyncs after it
+			t.Errorf("%d lines say that it failed:\n%s", n, lines.String())
 		}
 		w.setBroken(nil)
 		<-time.After(longestRetry)
