@@ -223,7 +223,7 @@ func TestRuleBan(t *testing.T) {
 
 func TestTop(t *testing.T) {
 	g := guard(t)
-	g.want(0, []string{"no key is close to a threshold\n\nno ban has dropped a packet\n"}, "top", "--once")
+	g.want(0, []string{"no key is close to a threshold\n\nno ban has dropped a packet\n"}, "top") // which ends, for want of a terminal
 	g.want(0, []string{"no bans\n"}, "list")
 	g.want(0, []string{"Last bans:\nnone\n"}, "status")
 	g.want(0, nil, "ban", "203.0.113.7", "203.0.113.8", "203.0.113.9", "--reason", "by hand")

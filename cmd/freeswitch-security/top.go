@@ -27,14 +27,18 @@ func (a *app) top() *cobra.Command {
 		Use:   "top",
 		Short: "Show the keys closest to a threshold and the busiest bans",
 		Long: `Show the keys that are closest to the threshold of a rule, without those of
-banned targets, and the bans that drop the most packets, and update the view.
-On a terminal each view replaces the previous one.
+banned targets, and the bans that drop the most packets. On a terminal the view
+is updated. Elsewhere, as in a pipe, there is one view, or with --interval one
+after another.
 
 Exit status: 0 it was interrupted, or --once is done; 2 the request failed.`,
 		Example: "  freeswitch-security top\n  freeswitch-security top --once --rows 50",
 		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = a.asking(&r, func(ctx context.Context, c *client.Client, _ []string) error {
+		if columns, _ := terminal.Size(a.stdout); columns == 0 && !cmd.Flags().Changed("interval") {
+			once = true
+		}
 		t := &topView{client: c, rows: rows}
 		for {
 			err := a.topOnce(ctx, t)
