@@ -217,12 +217,3 @@ rule "r" {
 		}
 	}
 }
-
-func BenchmarkAnnotate(b *testing.B) {
-	cfg := siteConfig(b, site)
-	ev := called()
-	b.ReportAllocs()
-	for b.Loop() {
-		cfg.Annotate(ev)
-	}
-}

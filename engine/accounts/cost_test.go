@@ -10,17 +10,6 @@ import (
 	"freeswitch-security/engine/event"
 )
 
-// BenchmarkLearn shows a call to a full table.
-func BenchmarkLearn(b *testing.B) {
-	t, now := full(maxAccounts, 2, 3)
-	ev := event.Event{Time: now, Name: event.Call, Source: "esl.pbx", User: "100077", Domain: "pbx.example", IP: netip.MustParseAddr("10.77.1.7"),
-		DestinationCountry: "DE", DestinationType: "mobile", Fields: map[string]string{"variable_sip_authorized": "true"}}
-	b.ReportAllocs()
-	for b.Loop() {
-		t.Learn(&ev, false, now)
-	}
-}
-
 func heap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()

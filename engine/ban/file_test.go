@@ -379,32 +379,6 @@ func TestFullDiskStillProtects(t *testing.T) {
 	}
 }
 
-func BenchmarkCommit(b *testing.B) {
-	for _, n := range []int{1, 10_000, 100_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			f := open(b, filepath.Join(b.TempDir(), "state.db"))
-			l := NewLedger(NewTrust(nil))
-			if err := l.Restore(f); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			next := uint32(0)
-			for b.Loop() {
-				b.StopTimer()
-				for range n {
-					next++
-					a := netip.AddrFrom4([4]byte{100 + byte(next>>24), byte(next >> 16), byte(next >> 8), byte(next)})
-					l.Enter(Order{Target: Address(a), Address: a, Rule: "r", At: t0, Terms: []Term{Term(time.Hour)}}, t0)
-				}
-				b.StartTimer()
-				if _, err := l.Commit(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // A slow disk blocks in Save until letGo yields.
 type slow struct {
 	failing

@@ -329,21 +329,3 @@ func TestBacklog(t *testing.T) {
 		t.Errorf("networks: %+v", networks)
 	}
 }
-
-func BenchmarkObserve(b *testing.B) {
-	h := history.New(settings)
-	ordinary := &event.Event{Time: noon, Name: event.Registered, Source: "esl.pbx"}
-	attack := failure(noon, "192.0.2.1", "1000")
-	b.Run("ordinary", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			h.Observe(ordinary)
-		}
-	})
-	b.Run("attack", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			h.Observe(attack)
-		}
-	})
-}

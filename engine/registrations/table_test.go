@@ -609,24 +609,6 @@ func FuzzLearn(f *testing.F) {
 	})
 }
 
-// BenchmarkLearn renews one of 50,000 phones behind one proxy.
-func BenchmarkLearn(b *testing.B) {
-	r := NewTable()
-	var events []*event.Event
-	for i := range 50_000 {
-		events = append(events, phone(event.Registered, fmt.Sprint(i), fmt.Sprint("call of ", i), "203.0.113.7"))
-		r.Learn(events[i], start)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		ev := events[i%len(events)]
-		ev.Time = after(i / len(events))
-		r.Learn(ev, after(i/len(events)))
-		i++
-	}
-}
-
 // TestBannedAccount: the registrations of a banned account are in no answer, on any source, until its
 // ban ends. Then those that still live are.
 func TestBannedAccount(t *testing.T) {

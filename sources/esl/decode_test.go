@@ -359,29 +359,3 @@ func FuzzHeaders(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkDecode(b *testing.B) {
-	for name, path := range map[string]string{"failures": "bruteforce", "calls": "tollfraud", "records": "acl.log"} {
-		if !strings.HasSuffix(path, ".log") {
-			path += ".json"
-		}
-		frames := esl.NewReader(bytes.NewReader(golden.Read(b, "testdata/"+path+".gz")))
-		var messages []esl.Message
-		for {
-			m, err := frames.Next()
-			if err != nil {
-				break
-			}
-			messages = append(messages, m)
-		}
-		b.Run(name, func(b *testing.B) {
-			d := testSource().newDecoder(nil)
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				d.decode(&messages[i%len(messages)])
-				i++
-			}
-		})
-	}
-}
