@@ -66,6 +66,9 @@ func asRecordedFlag(cmd *cobra.Command, set *bool) {
 	cmd.Flags().BoolVar(set, "as-recorded", false, "count the events of banned addresses, too")
 }
 
+// firstEvents is how many events are counted before there is much to keep.
+const firstEvents = 10_000
+
 func (a *app) runReplay(ctx context.Context, f *replayFlags, args []string) error {
 	var held bytes.Buffer
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
@@ -83,7 +86,7 @@ func (a *app) runReplay(ctx context.Context, f *replayFlags, args []string) erro
 	debug.SetGCPercent(1000)        // the rules leave little garbage, and are soon read
 	hugepage.Grow[[16 << 20]byte]() // about what the rules and the blocks of a log take
 	cfg, err := a.load(f.rules)
-	debug.SetGCPercent(60) // 3 MB less than with 75, and 5 % more time
+	debug.SetGCPercent(200) // at first there is little to keep: with 60, garbage would be collected every few milliseconds
 	if err != nil {
 		return err
 	}
@@ -107,7 +110,11 @@ func (a *app) runReplay(ctx context.Context, f *replayFlags, args []string) erro
 			}
 		}
 	}})
-	read, err := set.Replay(ctx, e, sum.event, a.stderr)
+	read, err := set.Replay(ctx, e, func(ev *event.Event) {
+		if sum.event(ev); sum.total == firstEvents {
+			debug.SetGCPercent(60) // 3 MB less than with 75, and 5 % more time
+		}
+	}, a.stderr)
 	if printing == nil {
 		printing = out.Flush()
 	}
