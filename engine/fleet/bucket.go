@@ -33,6 +33,8 @@ type session struct {
 	leased   time.Time
 	renew    time.Duration // after leased
 	over     context.CancelFunc
+
+	unanswered int // renewals in a row
 }
 
 // An opening is the result of an attempt to open a session.

@@ -161,14 +161,16 @@ func (n *Node) refresh() {
 func (n *Node) renewed(a ack) {
 	switch {
 	case a.err == nil:
-		a.session.lease = a.sequence
+		a.session.lease, a.session.unanswered = a.sequence, 0
 		if n.table.unsent == 0 { // otherwise the answers to what is to be told say more
 			n.report(aboutBucket, status.OK, "")
 		}
 	case conflict(a.err):
 		n.lose(failure{a.session, a.err})
 	default:
-		n.unanswered(a.err)
+		if a.session.unanswered++; a.session.unanswered > 1 {
+			n.unanswered(a.err)
+		}
 	}
 }
 

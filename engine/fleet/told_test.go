@@ -273,11 +273,14 @@ func TestTroubleInWords(t *testing.T) {
 	}
 	renewal := ack{session: g.session, key: g.lease.key(g.Node), err: nats.ErrTimeout}
 	g.acked(renewal)
+	says()
+	g.acked(renewal)
 	says("disk is full or hangs")
 	renewal.err = nil
 	g.acked(renewal)
 	says()
 	renewal.err = nats.ErrTimeout
+	g.acked(renewal)
 	g.acked(renewal)
 	g.look()
 	says("no server is connected")
