@@ -34,12 +34,13 @@ type Engine struct {
 	offsets    map[string]*clock.Offset // of the clocks of sources, by reference
 	started    time.Time
 	reload     status.Reload
-	events     uint64 // seen since the start
-	dry        bool   // the bans are not enforced, and what they would drop does not count
-	aside      uint64 // events that did not count
-	untold     int    // changes that the saver has not been told of
-	untoldText int    // bytes of the texts of their evidence
-	urgent     bool   // one of them is more than a refusal
+	events     uint64       // seen since the start
+	dry        bool         // the bans are not enforced, and what they would drop does not count
+	aside      uint64       // events that did not count
+	alone      [1]ban.Order // room of allowed
+	untold     int          // changes that the saver has not been told of
+	untoldText int          // bytes of the texts of their evidence
+	urgent     bool         // one of them is more than a refusal
 	tallies    tallies
 	countries  countries // of bans; nil: no database says them
 	live       live
@@ -182,7 +183,9 @@ func (e *Engine) decide(c *ban.Change) {
 		e.tallies.count(c)
 	}
 	if !ofFeed(c) {
-		e.untold++
+		if e.untold++; e.untold == manyUnsaved {
+			e.options.Busy()
+		}
 		for i := range c.Evidence {
 			e.untoldText += len(c.Evidence[i].Text)
 		}

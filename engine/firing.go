@@ -95,11 +95,12 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) (banned bool) {
 // allowed returns the orders that an order becomes, so that they ban no protected host. A sparing
 // is what it leads to instead: of the orders, or of a network if there are none. What one
 // host did concerns its neighbours only as far as they are not protected; see [Engine.parts] for what several did.
+// The orders are valid until the next call.
 func (e *Engine) allowed(o ban.Order) ([]ban.Order, *ban.Change) {
 	failed := e.failedHosts(o)
 	if failed < 2 {
-		o = e.besideProtected(o)
-		return []ban.Order{o}, e.spared(o)
+		e.alone[0] = e.besideProtected(o)
+		return e.alone[:], e.spared(e.alone[0])
 	}
 	c := e.ledger.Consider(o, e.now)
 	if !c.InForce() || c.Target != o.Target { // refused, or narrowed for a trusted address

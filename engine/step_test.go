@@ -132,6 +132,10 @@ func newMemory() *memory { return &memory{map[ban.Target]ban.Record{}, map[strin
 
 func (m *memory) Save(records []ban.Record) error {
 	for _, r := range records {
+		if r.Ban != nil {
+			b := *r.Ban
+			r.Ban = &b
+		}
 		m.records[r.Target] = r
 	}
 	return nil

@@ -27,7 +27,7 @@ func (r *Record) Empty() bool {
 // A Store keeps records across restarts.
 type Store interface {
 	// Save makes the records durable before it returns, all of them or none. They are
-	// in the order of their targets, one each. An empty one deletes what was known.
+	// in the order of their targets, one each. An empty one deletes what was known. It must not keep them.
 	// The evidence of a ban may be nil: then it has not changed.
 	Save(records []Record) error
 
@@ -83,19 +83,10 @@ func (l *Ledger) publish() {
 	if len(l.fresh) == 0 {
 		return
 	}
-	var lean []*Change // without evidence
 	for _, c := range l.cursors {
-		if !c.eager {
-			continue
-		}
-		if c.whole {
+		if c.eager {
 			c.push(l.fresh)
-			continue
 		}
-		if lean == nil {
-			lean = withoutEvidence(l.fresh)
-		}
-		c.push(lean)
 	}
 	if l.published == nil {
 		l.published, l.fresh = l.fresh, nil
@@ -134,6 +125,7 @@ func (l *Ledger) Commit() ([]*Change, error) {
 			}
 		}
 	}
+	clear(l.room.bans) // they hold texts
 	for _, c := range l.cursors {
 		if !c.eager {
 			c.push(changes)
@@ -160,16 +152,33 @@ func (l *Ledger) uncommitted() ([]*Change, []Record) {
 	if l.store != nil {
 		slices.SortFunc(l.dirty, Target.Compare)
 		l.dirty = slices.Compact(l.dirty)
-		records = make([]Record, 0, len(l.dirty))
-		bans := make([]Ban, len(l.dirty)) // of the records
+		var bans []Ban
+		records, bans = l.room.take(len(l.dirty))
 		for i, target := range l.dirty {
-			records = append(records, l.record(target, &bans[i]))
+			records[i] = l.record(target, &bans[i])
 		}
 	}
 	if l.dirty = l.dirty[:0]; cap(l.dirty) > mostRoom {
 		l.dirty = nil
 	}
 	return changes, records
+}
+
+// room is used by one commit after the other.
+type room struct {
+	records []Record
+	bans    []Ban // of the records
+}
+
+// take returns room for n records and their bans, and keeps that of mostRoom at most.
+func (r *room) take(n int) ([]Record, []Ban) {
+	switch {
+	case n > mostRoom:
+		return make([]Record, n), make([]Ban, n)
+	case n > len(r.records), 4*n < len(r.records):
+		r.records, r.bans = make([]Record, n), make([]Ban, n)
+	}
+	return r.records[:n], r.bans[:n]
 }
 
 // record returns what is known of a target. Its ban is put into b.

@@ -10,7 +10,6 @@ import (
 type Cursor struct {
 	ledger *Ledger
 	eager  bool
-	whole  bool // see WithEvidence
 	kinds  []Kind
 	ready  chan struct{}
 	// pending and lost are guarded by the ledger's mutex.
@@ -28,7 +27,7 @@ const maxPendingEvidence = 1 << 12
 
 // Cursor returns a cursor on the changes of these kinds from now on. It yields what is
 // committed: durable, so that no reader learns of a ban that a crash could take back.
-// An eager cursor yields what is published, without evidence, and does not wait for the disk. It is for
+// An eager cursor yields what is published, and does not wait for the disk. It is for
 // a level, whose state is compared with the ledger's at every start: milliseconds
 // count for the firewall.
 func (l *Ledger) Cursor(eager bool, kinds []Kind) *Cursor {
@@ -36,15 +35,6 @@ func (l *Ledger) Cursor(eager bool, kinds []Kind) *Cursor {
 	defer l.mu.Unlock()
 	c := &Cursor{ledger: l, eager: eager, kinds: kinds, ready: make(chan struct{}, 1)}
 	l.cursors = append(l.cursors, c)
-	return c
-}
-
-// WithEvidence has an eager cursor yield changes with their evidence, bounded as for other cursors. It must be
-// called before the first change, and returns the cursor.
-func (c *Cursor) WithEvidence() *Cursor {
-	c.ledger.mu.Lock()
-	defer c.ledger.mu.Unlock()
-	c.whole = true
 	return c
 }
 
@@ -73,7 +63,7 @@ func (c *Cursor) Snapshot() (bans Snapshot, changes []*Change, seq uint64) {
 	for _, b := range l.bans.after(Target{}) {
 		bans = append(bans, b)
 	}
-	changes = c.appendWanted(c.pending, withoutEvidence(l.fresh))
+	changes = c.appendWanted(c.pending, l.fresh)
 	c.pending, c.lost = nil, false
 	return bans, changes, l.seq
 }
@@ -148,21 +138,4 @@ func (c *Cursor) appendWanted(to, changes []*Change) []*Change {
 		}
 	}
 	return to
-}
-
-// withoutEvidence returns changes as an eager cursor yields them.
-func withoutEvidence(changes []*Change) []*Change {
-	lean := slices.Clone(changes)
-	var all []Change // copies
-	for i, c := range changes {
-		if len(c.Evidence) > 0 {
-			if all == nil {
-				all = make([]Change, 0, len(changes)-i)
-			}
-			all = append(all, *c)
-			lean[i] = &all[len(all)-1]
-			lean[i].Evidence = nil
-		}
-	}
-	return lean
 }

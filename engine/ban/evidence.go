@@ -20,11 +20,11 @@ type unsaved struct {
 	bytes int        // of the texts
 }
 
-// pending is the evidence of one ban. It is replaced as a whole: the store may read it.
+// pending is the evidence of one ban. It is replaced as a whole: the store and readers of the change may read it.
 type pending struct{ evidence []Evidence }
 
 func (u *unsaved) add(evidence []Evidence) *pending {
-	p := &pending{slices.Clone(evidence[max(0, len(evidence)-maxEvidence):])}
+	p := &pending{evidence[max(0, len(evidence)-maxEvidence):]}
 	u.count++
 	u.bytes += textBytes(p.evidence)
 	u.queue = append(u.queue, p)

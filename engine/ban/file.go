@@ -231,6 +231,8 @@ type writer struct {
 	sheet   bytes.Buffer // of texts
 	onSheet *msgpack.Encoder
 	events  []text // room of keepTexts
+	stored  stored // room of put
+	trail   trail  // likewise
 	arena   []byte // room for keys and values, which bbolt keeps until the transaction ends
 }
 
@@ -247,7 +249,8 @@ func (f *File) writer(tx *bbolt.Tx) (*writer, error) {
 
 // put writes a record. A ban whose evidence is nil keeps the one that it has in the file.
 func (w *writer) put(r *Record) (err error) {
-	key, s := recordKey(r.Target), stored{Record: *r}
+	key, s := recordKey(r.Target), &w.stored
+	*s = stored{Record: *r}
 	switch {
 	case r.Empty():
 		return w.records.Delete(key)
@@ -257,12 +260,13 @@ func (w *writer) put(r *Record) (err error) {
 		}
 	case r.Ban != nil && len(r.Ban.Evidence) > 0:
 		evidence := r.Ban.Evidence[max(0, len(r.Ban.Evidence)-maxEvidence):]
-		s.Trail = newTrail(r.Ban, evidence)
+		s.Trail = &w.trail
+		s.Trail.set(r.Ban, evidence)
 		if s.Texts, err = w.keepTexts(key, evidence); err != nil {
 			return err
 		}
 	}
-	value, err := w.seal(key, &s)
+	value, err := w.seal(key, s)
 	if err != nil {
 		return err
 	}

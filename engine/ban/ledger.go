@@ -30,6 +30,7 @@ type Ledger struct {
 
 	store     Store     // nil: nothing outlives the process
 	dirty     []Target  // whose record the store does not yet have; some more than once
+	room      room      // of the records of a commit
 	unsaved   unsaved   // evidence that the store does not yet have
 	fresh     []*Change // not yet published; a change does not change
 	published []*Change // not yet durable

@@ -49,9 +49,10 @@ const (
 	sheetSize = 8 << 10
 )
 
-// newTrail returns the trail of the evidence of a ban.
-func newTrail(b *Ban, evidence []Evidence) *trail {
-	t, last := &trail{Events: make([]int64, 0, 2*len(evidence))}, b.Start
+// set makes it the trail of the evidence of a ban.
+func (t *trail) set(b *Ban, evidence []Evidence) {
+	t.Kinds, t.Events = t.Kinds[:0], t.Events[:0]
+	last := b.Start
 	for _, e := range evidence {
 		kind := eventKind{Event: e.Event, Source: e.Source}
 		if e.IP != b.Target.Prefix().Addr() {
@@ -66,7 +67,6 @@ func newTrail(b *Ban, evidence []Evidence) *trail {
 		last = last.Add(after * time.Microsecond)
 		t.Events = append(t.Events, int64(after), int64(i))
 	}
-	return t
 }
 
 // evidence returns the evidence of the trail of a ban. kept may be nil.

@@ -85,7 +85,7 @@ func New(cfg *config.Fleet, o Options) *Node {
 	n.peers = peers{all: map[string]*peer{}, log: rate.NewLimiter(rate.Every(time.Minute), 20)}
 	n.shared = newShared(n)
 	if n.table.share = cfg.Shares(config.ShareBans); n.table.share {
-		n.table.cursor = o.Ledger.Cursor(true, ban.Levels).WithEvidence() // of all that is decided from now on
+		n.table.cursor = o.Ledger.Cursor(true, ban.Levels) // of all that is decided from now on
 	}
 	return n
 }

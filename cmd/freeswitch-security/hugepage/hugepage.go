@@ -68,13 +68,17 @@ func available(size uintptr) bool {
 }
 
 // Prefer says of which pages the room consists, where nothing uses it: a program with little to do needs a
-// small part of a huge one. It returns at once.
+// small part of a huge one. The first few pages become huge even if they are used, which takes a millisecond each:
+// a small heap has used a little of them.
 func (room Room) Prefer(hugePages bool) {
-	advice := uintptr(madvSmall)
-	if hugePages {
-		advice = madvHugepage
+	if !hugePages {
+		madvise(room.from, room.to, madvSmall)
+		return
 	}
-	madvise(room.from, room.to, advice)
+	madvise(room.from, room.to, madvHugepage)
+	few := min(room.to, room.from+8*pageSize)
+	for page := room.from; page < few && madvise(page, page+pageSize, madvCollapse); page += pageSize {
+	}
 }
 
 func huge(from, to uintptr) {
@@ -84,6 +88,7 @@ func huge(from, to uintptr) {
 	}
 }
 
-func madvise(from, to, advice uintptr) {
-	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, from, to-from, advice)
+func madvise(from, to, advice uintptr) (ok bool) {
+	_, _, errno := syscall.Syscall(syscall.SYS_MADVISE, from, to-from, advice)
+	return errno == 0
 }

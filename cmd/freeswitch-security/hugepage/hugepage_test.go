@@ -20,25 +20,32 @@ func faults(t *testing.T) int64 {
 	return usage.Minflt
 }
 
-// TestGrow checks that what is allocated next lies in huge pages.
+// TestGrow checks that what is allocated next lies in huge pages, though small ones are used before them.
 func TestGrow(t *testing.T) {
 	enabled, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
 	if err != nil || strings.Contains(string(enabled), "[never]") {
 		t.Skipf("no huge pages: %q, %v", enabled, err)
 	}
+	if !madvise(start, start+pageSize, madvCollapse) && !madvise(start+pageSize, start+2*pageSize, madvCollapse) {
+		t.Skip("pages that are used cannot become huge: that needs Linux 6.1")
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	const size = 16 << 20
 	room := Grow[[size]byte]()
+	use := func(bytes int) {
+		for range bytes / 1024 {
+			piece := make([]byte, 1024)
+			piece[0] = 1 // the first use
+			kept = append(kept, piece)
+		}
+	}
 	room.Prefer(false)
+	use(3 << 20)
 	room.Prefer(true)
 	before := faults(t)
-	for range size / 1024 {
-		piece := make([]byte, 1024)
-		piece[0] = 1 // the first use
-		kept = append(kept, piece)
-	}
+	use(size)
 	small := int64(size / syscall.Getpagesize())
-	if took := faults(t) - before; took > small/4 {
+	if took := faults(t) - before; took > small/16 {
 		t.Errorf("%d faults for %d small pages", took, small)
 	}
 }
