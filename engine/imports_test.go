@@ -69,6 +69,7 @@ var allowed = []place{
 		"sources/logfile/lines", "sources/logfile/record", "sources/logfile/carrier", "sources/logfile/pattern", "sources/logfile/forgery", "sources/logfile/journal", "sources/logfile/tail"}},
 	{pkg: "sources/logfile/journal"},
 	{pkg: "sources/logfile/lines"},
+	{pkg: "sources/logfile/logtest"},
 	{pkg: "sources/logfile/record"},
 	{pkg: "sources/logfile/carrier", ours: []string{"sources/logfile/record"}},
 	{pkg: "sources/logfile/pattern", ours: []string{"engine/event", "sources/logfile/record"}},

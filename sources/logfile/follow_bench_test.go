@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/sources/logfile/logtest"
 	"freeswitch-security/sources/logfile/tail"
 )
 
@@ -60,10 +61,10 @@ func latencies(f *follows, l *logger, n int, pause time.Duration) []time.Duratio
 	for i := range n {
 		<-time.After(pause + time.Duration(5000+1700*(i%7))*time.Microsecond) // so that trials do not fall into step with the pulse
 		start := time.Now()
-		l.lines(1)
-		f.wait(l.n)
+		l.Lines(1)
+		f.wait(l.N)
 		f.mu.Lock()
-		took = append(took, f.at[l.n-1].Sub(start))
+		took = append(took, f.at[l.N-1].Sub(start))
 		f.mu.Unlock()
 	}
 	slices.Sort(took)
@@ -86,18 +87,18 @@ func TestFollowFigures(t *testing.T) {
 	}
 	milliseconds := func(d time.Duration) float64 { return d.Seconds() * 1e3 }
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	pace := tail.DefaultPace()
-	f := followAt(t, l.path, nil, pace, patience{})
+	f := followAt(t, l.Path, nil, pace, patience{})
 	took := latencies(f, l, 12, pace.Awake+pace.Tick)
 	check("first line after silence, p50 in ms", milliseconds(took[len(took)/2]), 1)
 	f.stop()
 
 	l = newLogger(t)
-	l.open()
-	f = followAt(t, l.path, nil, pace, defaultPatience())
-	writeNoise(t, l.path)
-	poll(t, "noise", func() bool { return f.status().Lines > noiseRate })
+	l.Open()
+	f = followAt(t, l.Path, nil, pace, defaultPatience())
+	writeNoise(t, l.Path)
+	logtest.Poll(t, "noise", func() bool { return f.status().Lines > noiseRate })
 	start, used := time.Now(), cpuTime(t)
 	<-time.After(5 * time.Second)
 	check("CPU at 5,000 lines a second, % of a core", (cpuTime(t)-used).Seconds()/time.Since(start).Seconds()*100, 8)

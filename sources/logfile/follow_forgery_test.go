@@ -36,13 +36,13 @@ func TestFollowIsReplay(t *testing.T) {
 		log := strings.TrimSuffix(all.String(), "\n") + "\n"
 
 		l := newLogger(t)
-		l.open()
+		l.Open()
 		ref := []string{"", "esl.pbx"}[random.IntN(2)]
 		f, c, sink := deafConsumer(t, l, ref)
 		hasty := random.IntN(3) == 0 // now and then nothing is waited for any more
 		for rest := log; rest != ""; {
 			n := min(len(rest), 1+random.IntN(3000))
-			l.write(rest[:n])
+			l.Write(rest[:n])
 			rest = rest[n:]
 			c.patience = patience{time.Hour, time.Hour, time.Hour}
 			if hasty && random.IntN(3) == 0 {
@@ -100,7 +100,7 @@ func notForgery(e *event.Event) int64 {
 // deafConsumer is deaf, with the consumer of the follower.
 func deafConsumer(t *testing.T, l *logger, witness string) (*tail.Follower, *consumer, *follows) {
 	s := builtinSource()
-	s.path, s.corroborate.Value = l.path, witness
+	s.path, s.corroborate.Value = l.Path, witness
 	sink := newFollows(t, s, nil)
 	c := s.newConsumer(sink.stream, patience{time.Hour, time.Hour, time.Hour})
 	pace := tail.DefaultPace()
@@ -115,20 +115,20 @@ func deafConsumer(t *testing.T, l *logger, witness string) (*tail.Follower, *con
 // session goes on, and soon if it does not.
 func TestFollowWaitsForASession(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	f, c, sink := deafConsumer(t, l, "")
 	c.patience = patience{message: time.Hour}
 	s := newStage()
 	s.opens(session, caller, "x")
 	s.WriteString(s.failure(s.now.Add(time.Second), victim))
-	l.write(s.String())
+	l.Write(s.String())
 	f.Step(t.Context())
 	if len(sink.events) != 1 {
 		t.Fatalf("%d events before the session went on", len(sink.events))
 	}
 	s.Reset()
 	s.goesOn(session, 30)
-	l.write(s.String())
+	l.Write(s.String())
 	f.Step(t.Context())
 	if n := len(sink.events); n != 2 || sink.events[1].Name != event.LogForgery {
 		t.Fatalf("%d events", n)
@@ -137,7 +137,7 @@ func TestFollowWaitsForASession(t *testing.T) {
 	s.Reset()
 	s.WriteString(s.failure(s.now, victim))
 	start := time.Now()
-	l.write(s.String())
+	l.Write(s.String())
 	for len(sink.events) == 2 {
 		f.Step(t.Context())
 		<-time.After(time.Millisecond)

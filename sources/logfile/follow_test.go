@@ -16,6 +16,7 @@ import (
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/plugin"
 	"freeswitch-security/engine/status"
+	"freeswitch-security/sources/logfile/logtest"
 	"freeswitch-security/sources/logfile/tail"
 )
 
@@ -170,93 +171,23 @@ func (f *follows) users() []string {
 	return users
 }
 
-// poll waits until a condition holds.
-func poll(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("no %s in time", what)
-		}
-	}
-}
+// A logger writes the log that is followed.
+type logger struct{ *logtest.Logger }
 
-// A logger writes a log of events. The user of an event is the number of its line.
-type logger struct {
-	t    testing.TB
-	path string
-	file *os.File
-	n    int // lines so far
-}
-
-func newLogger(t testing.TB) *logger {
-	l := &logger{t: t, path: filepath.Join(t.TempDir(), "freeswitch.log")}
-	t.Cleanup(func() { l.close() })
-	return l
-}
-
-func (l *logger) must(err error) {
-	if err != nil {
-		l.t.Helper()
-		l.t.Fatal(err)
-	}
-}
-
-var firstLine = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
-
-// line is the n-th line. Lines are a second apart.
-func line(n int) string {
-	return firstLine.Add(time.Duration(n)*time.Second).Format("2006-01-02 15:04:05.000000") +
-		" 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [" +
-		strconv.Itoa(n) + "@pbx] from ip 203.0.113.5\n"
-}
-
-// open opens the log as FreeSWITCH does, and makes it if it does not exist.
-func (l *logger) open() {
-	l.t.Helper()
-	l.close()
-	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	l.must(err)
-	l.file = file
-}
-
-func (l *logger) close() {
-	if l.file != nil {
-		l.file.Close()
-	}
-}
-
-// lines writes n lines, each at once.
-func (l *logger) lines(n int) {
-	l.t.Helper()
-	for range n {
-		l.write(line(l.n))
-		l.n++
-	}
-}
-
-func (l *logger) write(s string) {
-	l.t.Helper()
-	_, err := l.file.WriteString(s)
-	l.must(err)
-}
+func newLogger(t testing.TB) *logger { return &logger{logtest.New(t)} }
 
 // rotate renames the log and opens a new one.
 func (l *logger) rotate() {
-	l.t.Helper()
-	l.must(os.Rename(l.path, l.path+".1"))
-	l.open()
+	l.T.Helper()
+	l.Must(os.Rename(l.Path, l.Path+".1"))
+	l.Open()
 }
 
 // checkAll waits for the events of all lines and checks that each came once, in order.
 func (f *follows) checkAll(l *logger) {
 	f.t.Helper()
-	f.wait(l.n)
-	f.checkOnce(0, l.n)
+	f.wait(l.N)
+	f.checkOnce(0, l.N)
 }
 
 // checkOnce checks that the events are those of the lines from one to before another.
@@ -294,9 +225,9 @@ func (o onlooker) Position([]byte) {
 // also if it cannot read anything.
 func TestFollowReady(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	s := builtinSource()
-	s.path = l.path
+	s.path = l.Path
 	sink := onlooker{make(chan struct{}), make(chan bool, 2)} // told at the start and at the end
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -314,14 +245,14 @@ func TestFollowReady(t *testing.T) {
 
 func TestFollow(t *testing.T) {
 	l := newLogger(t)
-	l.open()
-	l.write(strings.ReplaceAll(line(0), "[0@", "[history@"))
-	f := follow(t, l.path, nil, defaultPatience())
-	l.lines(100)
+	l.Open()
+	l.Write(strings.ReplaceAll(logtest.Line(0), "[0@", "[history@"))
+	f := follow(t, l.Path, nil, defaultPatience())
+	l.Lines(100)
 	f.checkAll(l)
 	f.stop()
 	p := f.status()
-	if p.Lines != 100 || p.Events != 100 || p.Fault != "" || p.Behind != 0 || !p.LastEvent.Equal(firstLine.Add(99*time.Second)) {
+	if p.Lines != 100 || p.Events != 100 || p.Fault != "" || p.Behind != 0 || !p.LastEvent.Equal(logtest.First.Add(99*time.Second)) {
 		t.Errorf("%+v", p)
 	}
 }
@@ -330,38 +261,38 @@ func TestFollow(t *testing.T) {
 const mirrorError = "error: tport_logging: capture socket error: Transport endpoint is not connected\n"
 
 func TestFollowLines(t *testing.T) {
-	failure := line(0)
+	failure := logtest.Line(0)
 	for _, test := range []struct {
 		name   string
 		writes []string
 		users  int
 	}{
 		{"a pause in the middle of a line", []string{failure[:40], failure[40:]}, 1},
-		{"a pause in the header of the next line", []string{failure + line(1)[:12], line(1)[12:]}, 2},
+		{"a pause in the header of the next line", []string{failure + logtest.Line(1)[:12], logtest.Line(1)[12:]}, 2},
 		{"bytes", strings.Split(failure, ""), 1},
 		{"a line of a megabyte", []string{strings.Repeat("x", 1<<20) + "\n" + failure}, 1},
-		{"a line of a megabyte in pieces", []string{failure, line(1), noiseLine[:len(noiseLine)-1] + strings.Repeat("x", 60_000), strings.Repeat("x", 600_000), strings.Repeat("x", 600_000), "\n" + line(2)}, 3},
-		{"a long line behind", []string{failure + strings.Repeat("x", 70_000), "\n" + line(1)}, 2},
-		{"CRLF", []string{strings.ReplaceAll(noiseLine+failure+line(1), "\n", "\r\n")}, 2},
+		{"a line of a megabyte in pieces", []string{failure, logtest.Line(1), noiseLine[:len(noiseLine)-1] + strings.Repeat("x", 60_000), strings.Repeat("x", 600_000), strings.Repeat("x", 600_000), "\n" + logtest.Line(2)}, 3},
+		{"a long line behind", []string{failure + strings.Repeat("x", 70_000), "\n" + logtest.Line(1)}, 2},
+		{"CRLF", []string{strings.ReplaceAll(noiseLine+failure+logtest.Line(1), "\n", "\r\n")}, 2},
 		{"CRLF in pieces", []string{strings.TrimSpace(noiseLine) + "\r", "\n" + strings.TrimSpace(failure), "\r", "\n"}, 1},
 		{"three lines in pieces", []string{unknownLine, unknownText[:50], unknownText[50:]}, 1},
-		{"a further line at once", []string{failure + " evil\n" + line(1)}, 1},
-		{"an error of the mirror behind every line", []string{failure + mirrorError + line(1) + mirrorError + mirrorError}, 2},
-		{"a further line behind such an error", []string{failure + mirrorError + "] from ip 203.0.113.9\n" + line(1)}, 1},
-		{"a further line like such an error", []string{failure + mirrorError[:len(mirrorError)-1] + "] from ip 203.0.113.9\n" + line(1)}, 1},
-		{"a further line in pieces", []string{failure + " ev", "il\n" + line(1)}, 1},
+		{"a further line at once", []string{failure + " evil\n" + logtest.Line(1)}, 1},
+		{"an error of the mirror behind every line", []string{failure + mirrorError + logtest.Line(1) + mirrorError + mirrorError}, 2},
+		{"a further line behind such an error", []string{failure + mirrorError + "] from ip 203.0.113.9\n" + logtest.Line(1)}, 1},
+		{"a further line like such an error", []string{failure + mirrorError[:len(mirrorError)-1] + "] from ip 203.0.113.9\n" + logtest.Line(1)}, 1},
+		{"a further line in pieces", []string{failure + " ev", "il\n" + logtest.Line(1)}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLogger(t)
-			l.open()
+			l.Open()
 			patience := defaultPatience()
 			patience.line = time.Hour // the writer of a line may be held up
-			f := follow(t, l.path, nil, patience)
+			f := follow(t, l.Path, nil, patience)
 			written := int64(0)
 			for _, w := range test.writes {
-				l.write(w)
+				l.Write(w)
 				written += int64(len(w))
-				poll(t, "end of the log", func() bool { return f.status().Behind == 0 })
+				logtest.Poll(t, "end of the log", func() bool { return f.status().Behind == 0 })
 			}
 			f.wait(test.users)
 			f.stop()
@@ -387,10 +318,10 @@ func (b blocked) Emit(e *event.Event) {
 // none twice.
 func TestFollowStop(t *testing.T) {
 	l := newLogger(t)
-	l.open()
-	f := follow(t, l.path, nil, defaultPatience())
+	l.Open()
+	f := follow(t, l.Path, nil, defaultPatience())
 	f.stop()
-	l.lines(10)
+	l.Lines(10)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	sink := blocked{f, make(chan struct{})}
@@ -409,7 +340,7 @@ func TestFollowStop(t *testing.T) {
 	if n < 4 || n > 5 {
 		t.Errorf("%d events before the stop", n)
 	}
-	g := follow(t, l.path, f.position, defaultPatience())
+	g := follow(t, l.Path, f.position, defaultPatience())
 	g.wait(10 - n)
 	g.checkOnce(n, 10)
 }
@@ -418,13 +349,13 @@ func TestFollowStop(t *testing.T) {
 // one if the first one was read before a restart.
 func TestFollowRepeatsAfterResume(t *testing.T) {
 	l := newLogger(t)
-	l.open()
-	f := follow(t, l.path, nil, defaultPatience())
-	l.write(unknownLine + unknownText)
+	l.Open()
+	f := follow(t, l.Path, nil, defaultPatience())
+	l.Write(unknownLine + unknownText)
 	f.wait(1)
 	f.stop()
-	l.write(failureLine + failureLine)
-	f = follow(t, l.path, f.position, defaultPatience())
+	l.Write(failureLine + failureLine)
+	f = follow(t, l.Path, f.position, defaultPatience())
 	f.wait(2)
 	if !f.events[0].Repeat || f.events[1].Repeat {
 		t.Errorf("%v %v", f.events[0].Repeat, f.events[1].Repeat)
@@ -435,16 +366,16 @@ func TestFollowRepeatsAfterResume(t *testing.T) {
 // is.
 func TestFollowLive(t *testing.T) {
 	l := newLogger(t)
-	l.open()
-	f := follow(t, l.path, nil, defaultPatience())
-	l.lines(3)
+	l.Open()
+	f := follow(t, l.Path, nil, defaultPatience())
+	l.Lines(3)
 	f.wait(3)
 	f.stop()
-	l.lines(2)
-	again := follow(t, l.path, f.position, defaultPatience())
+	l.Lines(2)
+	again := follow(t, l.Path, f.position, defaultPatience())
 	again.wait(2)
 	again.until("saved position", func() bool { return again.saved == 2 })
-	l.lines(1)
+	l.Lines(1)
 	again.wait(3)
 	for i, want := range []bool{true, true, true} {
 		if f.events[i].Live != want {
@@ -462,23 +393,23 @@ func TestFollowLive(t *testing.T) {
 func TestFollowClock(t *testing.T) {
 	const idle = "2026-05-04 10:00:00.000000 97.10% [DEBUG] switch_core.c:1 idle\n"
 	l := newLogger(t)
-	l.open()
-	f := follow(t, l.path, nil, defaultPatience())
-	l.write(idle)
-	poll(t, "stamp", func() bool {
+	l.Open()
+	f := follow(t, l.Path, nil, defaultPatience())
+	l.Write(idle)
+	logtest.Poll(t, "stamp", func() bool {
 		stamp, _, ok := f.stream.Progress.TakeStamp()
-		return ok && stamp.Equal(firstLine)
+		return ok && stamp.Equal(logtest.First)
 	})
-	l.write(idle + "2026-05-04 20:00:00.000000 97.10% [DEBUG] switch_core.c:1 written by a caller\n")
-	l.lines(1)
+	l.Write(idle + "2026-05-04 20:00:00.000000 97.10% [DEBUG] switch_core.c:1 written by a caller\n")
+	l.Lines(1)
 	f.wait(1)
 	f.stop()
-	if stamp, _, ok := f.stream.Progress.TakeStamp(); ok && stamp.Sub(firstLine) > time.Hour {
+	if stamp, _, ok := f.stream.Progress.TakeStamp(); ok && stamp.Sub(logtest.First) > time.Hour {
 		t.Error("a caller sets the clock")
 	}
-	l.write(idle)
-	l.lines(1)
-	again := follow(t, l.path, f.position, defaultPatience())
+	l.Write(idle)
+	l.Lines(1)
+	again := follow(t, l.Path, f.position, defaultPatience())
 	again.wait(1)
 	if _, _, ok := again.stream.Progress.TakeStamp(); ok {
 		t.Error("the backlog shows a clock")
@@ -489,19 +420,19 @@ func TestFollowClock(t *testing.T) {
 // no longer.
 func TestFollowPatience(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	patience := defaultPatience()
-	f := follow(t, l.path, nil, patience)
+	f := follow(t, l.Path, nil, patience)
 	start := time.Now()
-	l.write(unknownLine)
+	l.Write(unknownLine)
 	f.wait(1)
 	if d := f.at[0].Sub(start); d < patience.message {
 		t.Errorf("a message without its further lines was judged after %v", d)
 	}
 	f.stop()
 	patience.message = time.Hour
-	f = follow(t, l.path, nil, patience)
-	l.write(unknownLine + unknownText) // which is complete
+	f = follow(t, l.Path, nil, patience)
+	l.Write(unknownLine + unknownText) // which is complete
 	f.wait(1)
 }
 
@@ -509,11 +440,11 @@ func TestFollowPatience(t *testing.T) {
 // messages were seen to be written by several calls.
 func TestFollowWritten(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	f, sink := deaf(t, l, nil, patience{time.Hour, time.Hour, time.Hour})
 	step := func(text string, events int) {
 		t.Helper()
-		l.write(text)
+		l.Write(text)
 		f.Step(t.Context())
 		if len(sink.events) != events {
 			t.Fatalf("%d events after %q, want %d", len(sink.events), text, events)
@@ -521,26 +452,26 @@ func TestFollowWritten(t *testing.T) {
 	}
 	fill := func(to int) { // so many bytes to the end of a page
 		t.Helper()
-		info, err := l.file.Stat()
-		l.must(err)
+		info, err := l.File.Stat()
+		l.Must(err)
 		room := 2*os.Getpagesize() - int(info.Size())%os.Getpagesize() - to
 		step(noiseLine[:len(noiseLine)-1]+strings.Repeat("x", room-len(noiseLine))+"\n", len(sink.events))
 	}
 	step(noiseLine, 0)
-	step(line(1), 1)
+	step(logtest.Line(1), 1)
 	step(unknownLine+unknownText, 2)
 
 	// Such a line may have been written by the first half of a call.
-	fill(len(line(2)))
-	step(line(2), 2)
+	fill(len(logtest.Line(2)))
+	step(logtest.Line(2), 2)
 	step(noiseLine, 3)
-	fill(len(line(2)) + 1)
-	step(line(2), 4)
+	fill(len(logtest.Line(2)) + 1)
+	step(logtest.Line(2), 4)
 
 	step(unknownLine, 4)
 	step(unknownText, 4)
 	step(noiseLine, 5)
-	step(line(3), 5)
+	step(logtest.Line(3), 5)
 	step(noiseLine, 6)
 }
 
@@ -548,14 +479,14 @@ func TestFollowWritten(t *testing.T) {
 // of a rotated file does not wait.
 func TestFollowRotation(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	f, sink := deaf(t, l, nil, patience{time.Hour, time.Hour, time.Hour})
 	for range 3 {
-		l.lines(20)
+		l.Lines(20)
 		l.rotate()
 		f.Step(t.Context())
 		f.Step(t.Context())
-		sink.checkOnce(0, l.n)
+		sink.checkOnce(0, l.N)
 	}
 }
 
@@ -564,7 +495,7 @@ func TestFollowRotation(t *testing.T) {
 func deaf(t testing.TB, l *logger, position []byte, patience patience) (f *tail.Follower, sink *follows) {
 	t.Helper()
 	s := builtinSource()
-	s.path = l.path
+	s.path = l.Path
 	sink = newFollows(t, s, nil)
 	pace := tail.DefaultPace()
 	pace.Glance = 0
@@ -577,12 +508,12 @@ func deaf(t testing.TB, l *logger, position []byte, patience patience) (f *tail.
 // TestFollowPipe checks that a named pipe is a source, and that its lines are counted.
 func TestFollowPipe(t *testing.T) {
 	l := newLogger(t)
-	if err := syscall.Mkfifo(l.path, 0o600); err != nil {
+	if err := syscall.Mkfifo(l.Path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f := follow(t, l.path, nil, defaultPatience())
-	l.open()
-	l.lines(5)
+	f := follow(t, l.Path, nil, defaultPatience())
+	l.Open()
+	l.Lines(5)
 	f.wait(5)
 	if s := f.status(); s.Events != 5 || s.Fault != "" || s.Lines == 0 || s.Lost > 0 || s.Behind > 0 {
 		t.Errorf("%+v", s)

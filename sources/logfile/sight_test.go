@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"freeswitch-security/engine/status"
+	"freeswitch-security/sources/logfile/logtest"
 )
 
 // foreignLines are lines of another program.
@@ -30,22 +31,22 @@ func TestUnreadableLog(t *testing.T) {
 	for name, before := range map[string]int{"quiet": foreignAtFirst, "long": 2000, "growing": 0} {
 		t.Run(name, func(t *testing.T) {
 			l := newLogger(t)
-			l.open()
-			l.write(foreignLines(before))
-			f := follow(t, l.path, nil, defaultPatience())
+			l.Open()
+			l.Write(foreignLines(before))
+			f := follow(t, l.Path, nil, defaultPatience())
 			if before == 0 {
-				l.write(foreignLines(foreignAtFirst))
+				l.Write(foreignLines(foreignAtFirst))
 			}
-			poll(t, "warning", func() bool { return isBlind(f) })
-			l.lines(1)
-			poll(t, "end of the warning", func() bool { return f.status().Problems == nil })
-			l.write(foreignLines(foreignLater - 1))
-			poll(t, "lines", func() bool { return f.status().Lines >= foreignLater })
+			logtest.Poll(t, "warning", func() bool { return isBlind(f) })
+			l.Lines(1)
+			logtest.Poll(t, "end of the warning", func() bool { return f.status().Problems == nil })
+			l.Write(foreignLines(foreignLater - 1))
+			logtest.Poll(t, "lines", func() bool { return f.status().Lines >= foreignLater })
 			if f.status().Problems != nil {
 				t.Errorf("a long message is reported: %v", f.status().Problems)
 			}
-			l.write(foreignLines(1))
-			poll(t, "warning", func() bool { return isBlind(f) })
+			l.Write(foreignLines(1))
+			logtest.Poll(t, "warning", func() bool { return isBlind(f) })
 			f.stop()
 		})
 	}
@@ -63,7 +64,7 @@ func TestReadable(t *testing.T) {
 		}
 	}
 	var docker string
-	for line := range strings.Lines(strings.Repeat(line(0), foreignAtFirst)) {
+	for line := range strings.Lines(strings.Repeat(logtest.Line(0), foreignAtFirst)) {
 		docker += fmt.Sprintf("{\"log\":%q,\"stream\":\"stdout\",\"time\":\"2026-05-03T21:30:11.034Z\"}\n", line)
 	}
 	end := func(log string) []byte {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/sources/logfile/logtest"
 	"freeswitch-security/sources/logfile/record"
 )
 
@@ -199,11 +200,11 @@ func TestFollowCarried(t *testing.T) {
 		from := random.IntN(len(all))
 		data := string(w.carry(bytes.TrimSuffix(bytes.Join(all[from:min(len(all), from+200)], nil), []byte("\n"))))
 		l := newLogger(t)
-		l.open()
+		l.Open()
 		f, _, sink := deafConsumer(t, l, "")
 		for rest := data; rest != ""; {
 			n := min(len(rest), 1+random.IntN(3000))
-			l.write(rest[:n])
+			l.Write(rest[:n])
 			rest = rest[n:]
 			f.Step(t.Context())
 		}
@@ -231,7 +232,7 @@ func TestFollowCarried(t *testing.T) {
 // its parts come, and that it is given up after a while.
 func TestFollowParts(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	f, c, sink := deafConsumer(t, l, "")
 	parts := func(flags string) {
 		for i, flag := range flags {
@@ -240,23 +241,23 @@ func TestFollowParts(t *testing.T) {
 			if flag == 'P' {
 				text = text[:n]
 			}
-			l.write(fmt.Sprintf("2026-05-04T10:11:12Z stdout %c %s\n", flag, text))
+			l.Write(fmt.Sprintf("2026-05-04T10:11:12Z stdout %c %s\n", flag, text))
 			f.Step(t.Context())
 		}
 	}
 	parts("PPPF")
-	l.write("2026-05-04T10:11:12Z stdout F " + noiseLine)
+	l.Write("2026-05-04T10:11:12Z stdout F " + noiseLine)
 	f.Step(t.Context())
 	if len(sink.events) != 1 || sink.events[0].User != "1000" {
 		t.Fatalf("%d events", len(sink.events))
 	}
 	for range 2 { // a line that is never finished, and a line of the other stream
-		l.write("2026-05-04T10:11:13Z stdout P " + noiseLine + "2026-05-04T10:11:13Z stderr F " + failureLine)
+		l.Write("2026-05-04T10:11:13Z stdout P " + noiseLine + "2026-05-04T10:11:13Z stderr F " + failureLine)
 		f.Step(t.Context())
 	}
-	l.write("2026-05-04T10:11:13Z stdout F \n" + "2026-05-04T10:11:13Z stdout P " + failureLine + failureLine)
+	l.Write("2026-05-04T10:11:13Z stdout F \n" + "2026-05-04T10:11:13Z stdout P " + failureLine + failureLine)
 	f.Step(t.Context()) // what interrupted the line is held back
-	l.write("2026-05-04T10:11:13Z stdout F " + noiseLine)
+	l.Write("2026-05-04T10:11:13Z stdout F " + noiseLine)
 	f.Step(t.Context())
 	if n := len(sink.events); n != 5 {
 		t.Fatalf("%d events", n)
@@ -264,7 +265,7 @@ func TestFollowParts(t *testing.T) {
 	lines := sink.status().Lines
 	c.patience.line = time.Millisecond
 	parts("PP")
-	poll(t, "line that is given up", func() bool {
+	logtest.Poll(t, "line that is given up", func() bool {
 		f.Step(t.Context())
 		return sink.status().Lines == lines+1
 	})

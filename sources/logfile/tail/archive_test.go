@@ -12,19 +12,21 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"freeswitch-security/sources/logfile/logtest"
 )
 
 // gzip compresses a file as gzip and logrotate do: with the times of the original, which
 // is then deleted.
 func (l *logger) gzip(path string) {
-	l.t.Helper()
+	l.T.Helper()
 	info, err := os.Stat(path)
-	l.must(err)
+	l.Must(err)
 	data, err := os.ReadFile(path)
-	l.must(err)
-	l.must(os.WriteFile(path+".gz", zipped(data), 0o600))
-	l.must(os.Chtimes(path+".gz", info.ModTime(), info.ModTime()))
-	l.must(os.Remove(path))
+	l.Must(err)
+	l.Must(os.WriteFile(path+".gz", zipped(data), 0o600))
+	l.Must(os.Chtimes(path+".gz", info.ModTime(), info.ModTime()))
+	l.Must(os.Remove(path))
 }
 
 func zipped(data []byte) []byte {
@@ -37,10 +39,10 @@ func zipped(data []byte) []byte {
 
 // rotate renames the log, opens a new one and writes to it.
 func (l *logger) rotate(name string, lines int) {
-	l.t.Helper()
-	l.must(os.Rename(l.path, l.path+name))
-	l.open()
-	l.lines(lines)
+	l.T.Helper()
+	l.Must(os.Rename(l.Path, l.Path+name))
+	l.Open()
+	l.Lines(lines)
 }
 
 // TestArchived stops a follower behind 100 lines, rotates and compresses the log, and checks
@@ -52,66 +54,66 @@ func TestArchived(t *testing.T) {
 	}{
 		{"once", func(l *logger) {
 			l.rotate(".1", 10)
-			l.gzip(l.path + ".1")
+			l.gzip(l.Path + ".1")
 		}},
 		{"nothing follows", func(l *logger) {
 			l.rotate(".1", 0)
-			l.gzip(l.path + ".1")
+			l.gzip(l.Path + ".1")
 		}},
 		{"no new file yet", func(l *logger) {
-			l.must(os.Rename(l.path, l.path+".1"))
-			l.gzip(l.path + ".1")
+			l.Must(os.Rename(l.Path, l.Path+".1"))
+			l.gzip(l.Path + ".1")
 		}},
 		{"several, the newest not yet compressed", func(l *logger) {
 			l.rotate(".3", 3000)
-			l.gzip(l.path + ".3")
+			l.gzip(l.Path + ".3")
 			l.rotate(".2", 3000)
-			l.gzip(l.path + ".2")
+			l.gzip(l.Path + ".2")
 			l.rotate(".1", 10)
 		}},
 		{"dated", func(l *logger) {
 			l.rotate("-20260504", 10)
-			l.gzip(l.path + "-20260504")
+			l.gzip(l.Path + "-20260504")
 			l.rotate("-20260505", 10)
-			l.gzip(l.path + "-20260505")
+			l.gzip(l.Path + "-20260505")
 		}},
 		{"dated before the extension", func(l *logger) {
-			old := strings.TrimSuffix(l.path, ".log") + "-20260504.log"
-			l.must(os.Rename(l.path, old))
-			l.open()
-			l.lines(10)
+			old := strings.TrimSuffix(l.Path, ".log") + "-20260504.log"
+			l.Must(os.Rename(l.Path, old))
+			l.Open()
+			l.Lines(10)
 			l.gzip(old)
 		}},
 		{"copied and truncated", func(l *logger) {
-			l.must(exec.Command("cp", l.path, l.path+".1").Run())
-			l.must(os.Truncate(l.path, 0))
-			l.gzip(l.path + ".1")
-			l.lines(10)
+			l.Must(exec.Command("cp", l.Path, l.Path+".1").Run())
+			l.Must(os.Truncate(l.Path, 0))
+			l.gzip(l.Path + ".1")
+			l.Lines(10)
 		}},
 		{"while it is compressed, both are there", func(l *logger) {
-			l.must(exec.Command("cp", "-p", l.path, l.path+".copy").Run())
-			l.gzip(l.path + ".copy")
-			l.must(os.Rename(l.path+".copy.gz", l.path+".1.gz"))
+			l.Must(exec.Command("cp", "-p", l.Path, l.Path+".copy").Run())
+			l.gzip(l.Path + ".copy")
+			l.Must(os.Rename(l.Path+".copy.gz", l.Path+".1.gz"))
 			l.rotate(".1", 10)
 		}},
 		{"bzip2", func(l *logger) {
 			l.rotate(".1", 10)
-			if err := exec.Command("bzip2", l.path+".1").Run(); errors.Is(err, exec.ErrNotFound) {
-				l.t.Skip(err)
+			if err := exec.Command("bzip2", l.Path+".1").Run(); errors.Is(err, exec.ErrNotFound) {
+				l.T.Skip(err)
 			}
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l, p := leave(t)
-			l.must(os.WriteFile(l.path+".older.gz", zipped([]byte(strings.Repeat(line(-500), 50))), 0o600))
-			l.lines(20)
+			l.Must(os.WriteFile(l.Path+".older.gz", zipped([]byte(strings.Repeat(logtest.Line(-500), 50))), 0o600))
+			l.Lines(20)
 			test.rotate(l)
-			f := follow(t, l.path, p, testPace())
+			f := follow(t, l.Path, p, testPace())
 			<-f.begun
-			l.open()
-			l.lines(10)
-			f.wait(l.n - 100)
-			f.checkOnce(100, l.n)
+			l.Open()
+			l.Lines(10)
+			f.wait(l.N - 100)
+			f.checkOnce(100, l.N)
 			if f.recalled == 0 {
 				t.Error("nothing was recalled")
 			}
@@ -123,9 +125,9 @@ func TestArchived(t *testing.T) {
 // reads on from there.
 func TestArchivedPosition(t *testing.T) {
 	l, p := leave(t)
-	l.lines(20_000)
+	l.Lines(20_000)
 	l.rotate(".1", 10)
-	l.gzip(l.path + ".1")
+	l.gzip(l.Path + ".1")
 	f, sink := deaf(t, l, p)
 	ctx, cancel := context.WithCancel(t.Context())
 	sink.stopAfter, sink.cancel = 7000, cancel
@@ -134,9 +136,9 @@ func TestArchivedPosition(t *testing.T) {
 	if n := len(sink.numbers()); n != 7000 {
 		t.Fatalf("%d lines came", n)
 	}
-	next := follow(t, l.path, sink.position, testPace())
-	next.wait(l.n - 7100)
-	next.checkOnce(7100, l.n)
+	next := follow(t, l.Path, sink.position, testPace())
+	next.wait(l.N - 7100)
+	next.checkOnce(7100, l.N)
 }
 
 // TestDamagedArchive checks that damage of a compressed file is reported, that what stands
@@ -154,14 +156,14 @@ func TestDamagedArchive(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l, p := leave(t)
-			l.lines(20)
+			l.Lines(20)
 			l.rotate(".1", 10)
-			l.gzip(l.path + ".1")
-			data, err := os.ReadFile(l.path + ".1.gz")
-			l.must(err)
-			l.must(os.WriteFile(l.path+".1.gz", test.damage(data), 0o600))
+			l.gzip(l.Path + ".1")
+			data, err := os.ReadFile(l.Path + ".1.gz")
+			l.Must(err)
+			l.Must(os.WriteFile(l.Path+".1.gz", test.damage(data), 0o600))
 			var told bytes.Buffer
-			f := newFollows(t, l.path, testPace())
+			f := newFollows(t, l.Path, testPace())
 			f.follower.Log = slog.New(slog.NewTextHandler(&told, nil))
 			f.follower.Begin(p)
 			for range 3 {
@@ -186,13 +188,13 @@ func TestDamagedArchive(t *testing.T) {
 func TestArchiveBomb(t *testing.T) {
 	l, p := leave(t)
 	l.rotate(".1", 10)
-	l.gzip(l.path + ".1")
-	bomb, err := os.OpenFile(l.path+".1.gz", os.O_WRONLY|os.O_APPEND, 0)
-	l.must(err)
+	l.gzip(l.Path + ".1")
+	bomb, err := os.OpenFile(l.Path+".1.gz", os.O_WRONLY|os.O_APPEND, 0)
+	l.Must(err)
 	w := gzip.NewWriter(bomb)
 	_, err = io.CopyN(w, zeros{}, 200<<20)
-	l.must(err)
-	l.must(w.Close())
+	l.Must(err)
+	l.Must(w.Close())
 	f, sink := deaf(t, l, p)
 	f.unpackable = 100 << 20
 	var before, after runtime.MemStats

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"freeswitch-security/sources/logfile/logtest"
 )
 
 // patience is how long a test waits for what must happen.
@@ -161,52 +163,10 @@ func (f *follows) numbers() []string {
 	return f.lines
 }
 
-// poll waits until a condition holds.
-func poll(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("no %s in %v", what, patience)
-		}
-	}
-}
+// A logger writes the log that is followed.
+type logger struct{ *logtest.Logger }
 
-// A logger writes a log whose lines are numbered.
-type logger struct {
-	t    testing.TB
-	path string
-	file *os.File
-	n    int // lines so far
-}
-
-func newLogger(t testing.TB) *logger {
-	l := &logger{t: t, path: filepath.Join(t.TempDir(), "freeswitch.log")}
-	t.Cleanup(func() { l.close() })
-	return l
-}
-
-func (l *logger) must(err error) {
-	if err != nil {
-		l.t.Helper()
-		l.t.Fatal(err)
-	}
-}
-
-const stampForm = "2006-01-02 15:04:05.000000"
-
-var firstLine = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
-
-// line is the n-th line. Lines are a second apart.
-func line(n int) string {
-	return firstLine.Add(time.Duration(n)*time.Second).Format(stampForm) +
-		" 97.10% [WARNING] sofia_reg.c:1787 SIP auth failure (REGISTER) on sofia profile 'internal' for [" +
-		strconv.Itoa(n) + "@pbx] from ip 203.0.113.5\n"
-}
+func newLogger(t testing.TB) *logger { return &logger{logtest.New(t)} }
 
 // number returns the number of a line; "" if it has none.
 func number(line string) string {
@@ -216,59 +176,29 @@ func number(line string) string {
 }
 
 func stamp(line []byte) time.Time {
-	t, _ := time.Parse(stampForm, string(line[:min(len(line), len(stampForm))]))
+	t, _ := time.Parse(logtest.Stamp, string(line[:min(len(line), len(logtest.Stamp))]))
 	return t
-}
-
-// open opens the log as FreeSWITCH does, and makes it if it does not exist.
-func (l *logger) open() {
-	l.t.Helper()
-	l.close()
-	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	l.must(err)
-	l.file = file
-}
-
-func (l *logger) close() {
-	if l.file != nil {
-		l.file.Close()
-	}
-}
-
-// lines writes n lines, each at once.
-func (l *logger) lines(n int) {
-	l.t.Helper()
-	for range n {
-		l.write(line(l.n))
-		l.n++
-	}
-}
-
-func (l *logger) write(s string) {
-	l.t.Helper()
-	_, err := l.file.WriteString(s)
-	l.must(err)
 }
 
 // shift renames freeswitch.log.1 to .2 and so on, and the log to .1, as
 // FreeSWITCH does with maximum-rotate.
 func (l *logger) shift(maximum int) {
-	l.t.Helper()
+	l.T.Helper()
 	for i := maximum - 1; i >= 1; i-- {
 		for _, end := range []string{"", ".gz"} {
-			if err := os.Rename(fmt.Sprint(l.path, ".", i, end), fmt.Sprint(l.path, ".", i+1, end)); err != nil && !os.IsNotExist(err) {
-				l.t.Fatal(err)
+			if err := os.Rename(fmt.Sprint(l.Path, ".", i, end), fmt.Sprint(l.Path, ".", i+1, end)); err != nil && !os.IsNotExist(err) {
+				l.T.Fatal(err)
 			}
 		}
 	}
-	l.must(os.Rename(l.path, l.path+".1"))
+	l.Must(os.Rename(l.Path, l.Path+".1"))
 }
 
 // checkAll waits for every line and checks that each came once, in order.
 func (f *follows) checkAll(l *logger) {
 	f.t.Helper()
-	f.wait(l.n)
-	f.checkOnce(0, l.n)
+	f.wait(l.N)
+	f.checkOnce(0, l.N)
 }
 
 // checkOnce checks that the lines from one to before another came, in order.
@@ -300,24 +230,24 @@ func TestEnd(t *testing.T) {
 	}
 	rotate := func() {
 		l := newLogger(t)
-		l.open()
-		f := follow(t, l.path, nil, testPace())
+		l.Open()
+		f := follow(t, l.Path, nil, testPace())
 		for range 3 {
-			l.lines(10)
+			l.Lines(10)
 			l.shift(3)
-			l.open()
+			l.Open()
 		}
 		f.checkAll(l)
 		f.stop()
-		l.close()
+		l.Close()
 	}
 	rotate() // the first time, the runtime opens files of its own
 	goroutines, open := runtime.NumGoroutine(), descriptors()
 	for range 20 {
 		rotate()
 	}
-	poll(t, "end of the goroutines", func() bool { return runtime.NumGoroutine() <= goroutines })
-	poll(t, "end of the open files", func() bool { return descriptors() <= open })
+	logtest.Poll(t, "end of the goroutines", func() bool { return runtime.NumGoroutine() <= goroutines })
+	logtest.Poll(t, "end of the open files", func() bool { return descriptors() <= open })
 }
 
 // A picky consumer notes the chunks it is given and holds back as many lines as told.
@@ -344,9 +274,9 @@ func (*picky) Recall([]byte, bool) {}
 // for how long they have waited.
 func TestChunks(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	p := &picky{hold: 1, wait: time.Hour}
-	f := New(Config{Path: l.path, Pace: Pace{}, MaxLine: 100, Before: 8, Consumer: p, Stamp: stamp, Save: func([]byte) {}, Log: slog.New(slog.DiscardHandler)})
+	f := New(Config{Path: l.Path, Pace: Pace{}, MaxLine: 100, Before: 8, Consumer: p, Stamp: stamp, Save: func([]byte) {}, Log: slog.New(slog.DiscardHandler)})
 	defer f.Close()
 	f.Begin(nil)
 	check := func(before, data, rest string, at int64, waited, final bool) {
@@ -362,11 +292,11 @@ func TestChunks(t *testing.T) {
 			t.Errorf("%q %q %q at %d, waited %v, final %v", gotBefore, gotData, gotRest, c.At, c.Waited, c.Final)
 		}
 	}
-	l.write("one\ntwo\nthr")
+	l.Write("one\ntwo\nthr")
 	check("", "one\ntwo\n", "thr", 0, false, false)
-	l.write("ee\n")
+	l.Write("ee\n")
 	check("one\n", "two\nthree\n", "", 4, true, false)
-	l.write("four\n")
+	l.Write("four\n")
 	check("one\ntwo\n", "three\nfour\n", "", 8, true, false)
 	f.Step(t.Context())
 	if len(p.chunks) > 0 {
@@ -374,10 +304,10 @@ func TestChunks(t *testing.T) {
 	}
 	f.chain[0].due = time.Now()
 	check("o\nthree\n", "four\n", "", 14, true, false)
-	l.write(strings.Repeat("x", 200))
+	l.Write(strings.Repeat("x", 200))
 	check("o\nthree\n", "four\n"+strings.Repeat("x", 102)+"\n", "", 14, true, true)
 	p.hold = 0
-	l.write("x\nfive\n")
+	l.Write("x\nfive\n")
 	check("xxxxxxx\n", "five\n", "", 14+5+202, false, false)
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/sources/logfile/logtest"
+
 	"github.com/nxadm/tail"
 	"github.com/nxadm/tail/util"
 )
@@ -18,7 +20,7 @@ import (
 // TestLive checks which lines a tail delivers, and which are read by blocks.
 func TestLive(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	f, sink := deaf(t, l, nil)
 	f.Pace.Stall, f.Pace.Awake, f.Pace.Burst = patience, time.Hour, 0
 	unfinished := ""
@@ -26,17 +28,17 @@ func TestLive(t *testing.T) {
 		t.Helper()
 		f.Step(t.Context())
 		c := f.current()
-		if live != (c.live != nil) || live && c.live.end != c.offset || c.offset != size(l.file) {
-			t.Fatalf("%s: tail %+v, offset %d of %d", what, c.live, c.offset, size(l.file))
+		if live != (c.live != nil) || live && c.live.end != c.offset || c.offset != size(l.File) {
+			t.Fatalf("%s: tail %+v, offset %d of %d", what, c.live, c.offset, size(l.File))
 		}
 	}
-	begin := func() { unfinished = line(l.n); l.write(unfinished[:40]) }
-	finish := func() { l.write(unfinished[40:]); l.n++ }
+	begin := func() { unfinished = logtest.Line(l.N); l.Write(unfinished[:40]) }
+	finish := func() { l.Write(unfinished[40:]); l.N++ }
 
 	step("an empty file", false)
-	l.lines(10)
+	l.Lines(10)
 	step("the first lines", false)
-	l.lines(10)
+	l.Lines(10)
 	step("more lines", true)
 	first := f.current().live
 	f.Pace.Stall = 0
@@ -45,43 +47,43 @@ func TestLive(t *testing.T) {
 	finish()
 	step("its end", false)
 	f.Pace.Stall = patience
-	l.lines(1)
+	l.Lines(1)
 	step("a line after it", true)
 	if f.current().live == first {
 		t.Error("a tail that was stopped reads on")
 	}
-	l.lines(2000)
+	l.Lines(2000)
 	step("more than a chunk", false)
-	l.lines(1)
+	l.Lines(1)
 	step("after a backlog", true)
 	f.Pace.Awake = 0
 	step("silence", false)
-	l.lines(1)
+	l.Lines(1)
 	step("a line after silence", false)
 	f.Pace.Awake = time.Hour
-	l.lines(1)
+	l.Lines(1)
 	step("the next line", true)
 	f.Pace.Burst = time.Hour
-	l.lines(burstLength/len(line(l.n)) + 2)
+	l.Lines(burstLength/len(logtest.Line(l.N)) + 2)
 	step("a burst", false)
-	l.lines(1)
+	l.Lines(1)
 	step("a line of a busy file", false)
 	f.Pace.Burst = 0
-	l.lines(1)
+	l.Lines(1)
 	step("a line of a file that is not busy", true)
 	old := f.current()
 	l.shift(3)
-	l.lines(2) // to the old file
-	l.open()
-	l.lines(1)
+	l.Lines(2) // to the old file
+	l.Open()
+	l.Lines(1)
 	step("a rotation", false)
 	if old.live != nil {
 		t.Error("the rotated file has a tail")
 	}
-	l.lines(1)
+	l.Lines(1)
 	step("a line of the new file", true)
 	f.offer(t.Context(), f.current(), true)
-	sink.checkOnce(0, l.n)
+	sink.checkOnce(0, l.N)
 }
 
 // TestTailFails breaks the tail of a log, and checks that no line is lost.
@@ -95,20 +97,20 @@ func TestTailFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLogger(t)
-			l.open()
-			l.lines(3)
+			l.Open()
+			l.Lines(3)
 			f, sink := deaf(t, l, nil)
 			f.Pace.Burst = 0
-			from := l.n
+			from := l.N
 			for range 5 {
-				l.lines(3)
+				l.Lines(3)
 				f.Step(t.Context())
 				if f.current().live != nil {
 					fail(t, f.current().live)
 				}
 			}
 			f.offer(t.Context(), f.current(), true)
-			sink.checkOnce(from, l.n)
+			sink.checkOnce(from, l.N)
 		})
 	}
 }
@@ -149,7 +151,7 @@ func TestNoExit(t *testing.T) {
 		}
 	}
 	must(os.Mkdir(dir, 0o700))
-	must(os.WriteFile(path, []byte(line(0)), 0o600))
+	must(os.WriteFile(path, []byte(logtest.Line(0)), 0o600))
 	l, err := startTail(path, 0, patience)
 	must(err)
 	defer l.cut()
@@ -160,10 +162,10 @@ func TestNoExit(t *testing.T) {
 		stacks := make([]byte, 1<<20)
 		return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "PollingFileWatcher")
 	}
-	poll(t, "poller", polls)
+	logtest.Poll(t, "poller", polls)
 	must(os.Rename(dir, dir+".old"))
 	must(os.WriteFile(dir, nil, 0o600))
-	poll(t, "end of the poller", func() bool { return !polls() })
+	logtest.Poll(t, "end of the poller", func() bool { return !polls() })
 }
 
 // A stuck consumer takes no line until it is released.
@@ -186,11 +188,11 @@ func (s *stuck) Take(ctx context.Context, c Chunk) Verdict {
 func TestEndlessLine(t *testing.T) {
 	const length = 200 << 20
 	written := func(l *logger) {
-		for part := strings.Repeat("x", 64<<10); size(l.file) < length; {
-			l.write(part)
+		for part := strings.Repeat("x", 64<<10); size(l.File) < length; {
+			l.Write(part)
 		}
 	}
-	atOnce := func(l *logger) { l.must(l.file.Truncate(size(l.file) + length)) }
+	atOnce := func(l *logger) { l.Must(l.File.Truncate(size(l.File) + length)) }
 	for _, test := range []struct {
 		name  string
 		awake time.Duration
@@ -205,22 +207,22 @@ func TestEndlessLine(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLogger(t)
-			l.open()
-			l.lines(1) // so that a tail reads the next ones
+			l.Open()
+			l.Lines(1) // so that a tail reads the next ones
 			pace := testPace()
 			pace.Awake = test.awake
-			f := newFollows(t, l.path, pace)
+			f := newFollows(t, l.Path, pace)
 			s := &stuck{f, make(chan struct{}), make(chan struct{})}
 			f.follower.Consumer = s
 			f.run(nil)
 			<-f.begun
-			from := l.n
-			l.lines(10)
-			f.wait(l.n - from)
+			from := l.N
+			l.Lines(10)
+			f.wait(l.N - from)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			if test.stuck {
-				l.lines(1)
+				l.Lines(1)
 				<-s.taking
 			}
 			test.write(l)
@@ -230,15 +232,15 @@ func TestEndlessLine(t *testing.T) {
 				}
 				close(s.released)
 			}
-			l.write("\n")
-			l.lines(10)
-			f.wait(l.n - from + 1) // the endless line is one, too
+			l.Write("\n")
+			l.Lines(10)
+			f.wait(l.N - from + 1) // the endless line is one, too
 			runtime.ReadMemStats(&after)
 			if n := after.TotalAlloc - before.TotalAlloc; n > length {
 				t.Errorf("%d MB were allocated", n>>20)
 			}
-			if n := len(f.numbers()); n != l.n-from+1 {
-				t.Errorf("%d lines came, want %d", n, l.n-from+1)
+			if n := len(f.numbers()); n != l.N-from+1 {
+				t.Errorf("%d lines came, want %d", n, l.N-from+1)
 			}
 		})
 	}
@@ -247,17 +249,17 @@ func TestEndlessLine(t *testing.T) {
 // TestTwoFollowers follows one log twice.
 func TestTwoFollowers(t *testing.T) {
 	l := newLogger(t)
-	l.open()
-	one, other := follow(t, l.path, nil, testPace()), follow(t, l.path, nil, testPace())
+	l.Open()
+	one, other := follow(t, l.Path, nil, testPace()), follow(t, l.Path, nil, testPace())
 	for i := range 20 {
-		l.lines(20)
+		l.Lines(20)
 		if i%5 == 4 {
-			l.must(os.Rename(l.path, fmt.Sprint(l.path, ".", i)))
-			l.open()
+			l.Must(os.Rename(l.Path, fmt.Sprint(l.Path, ".", i)))
+			l.Open()
 		}
 	}
 	one.checkAll(l)
 	one.stop()
-	l.lines(20)
+	l.Lines(20)
 	other.checkAll(l)
 }

@@ -14,8 +14,8 @@ import (
 // mkfifo makes a named pipe at the path of the log and opens it as a writer, once the
 // follower reads it.
 func (l *logger) mkfifo() {
-	l.t.Helper()
-	l.must(syscall.Mkfifo(l.path, 0o600))
+	l.T.Helper()
+	l.Must(syscall.Mkfifo(l.Path, 0o600))
 }
 
 // TestFifo checks that a named pipe is read through the ends of its writers, and in the
@@ -23,18 +23,18 @@ func (l *logger) mkfifo() {
 func TestFifo(t *testing.T) {
 	l := newLogger(t)
 	l.mkfifo()
-	f := follow(t, l.path, nil, testPace())
+	f := follow(t, l.Path, nil, testPace())
 	for range 3 {
-		l.open()
-		l.lines(10)
-		l.close()
+		l.Open()
+		l.Lines(10)
+		l.Close()
 		f.checkAll(l)
 	}
-	for _, next := range []func(){l.open, l.mkfifo, l.mkfifo, l.open} {
-		l.must(os.Rename(l.path, l.path+".1"))
+	for _, next := range []func(){l.Open, l.mkfifo, l.mkfifo, l.Open} {
+		l.Must(os.Rename(l.Path, l.Path+".1"))
 		next()
-		l.open()
-		l.lines(10)
+		l.Open()
+		l.Lines(10)
 		f.checkAll(l)
 	}
 	f.stop()
@@ -47,12 +47,12 @@ func TestFifo(t *testing.T) {
 // with what is written now, and leaves no position.
 func TestFifoResume(t *testing.T) {
 	l, p := leave(t)
-	l.must(os.Rename(l.path, l.path+".1"))
+	l.Must(os.Rename(l.Path, l.Path+".1"))
 	l.mkfifo()
-	f := follow(t, l.path, p, testPace())
+	f := follow(t, l.Path, p, testPace())
 	<-f.begun
-	l.open()
-	l.lines(10)
+	l.Open()
+	l.Lines(10)
 	f.wait(10)
 	f.checkOnce(100, 110)
 	f.stop()
@@ -66,13 +66,13 @@ func TestFifoResume(t *testing.T) {
 func TestFifoReadOnly(t *testing.T) {
 	l := newLogger(t)
 	l.mkfifo()
-	file, err := os.OpenFile(l.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	l.must(err)
+	file, err := os.OpenFile(l.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	l.Must(err)
 	p := newPipe(fifo{file}, nil)
 	for range 3 {
-		l.open()
-		l.write("a line\n")
-		l.close()
+		l.Open()
+		l.Write("a line\n")
+		l.Close()
 		<-p.fresh
 		if n, _, err := p.take(make([]byte, 100)); n != 7 || err != nil {
 			t.Errorf("%d bytes, %v", n, err)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"freeswitch-security/sources/logfile/logtest"
 )
 
 // A history is a log and the followers that read it one after the other.
@@ -27,7 +29,7 @@ func TestResume(t *testing.T) {
 		t.Run(strconv.FormatUint(i, 10), func(t *testing.T) {
 			t.Parallel()
 			h := &history{logger: newLogger(t), random: rand.New(rand.NewPCG(seed, i))}
-			h.open()
+			h.Open()
 			h.start()
 			for range 60 {
 				h.step()
@@ -42,30 +44,30 @@ func TestResume(t *testing.T) {
 
 func (h *history) step() {
 	what := h.random.IntN(10)
-	h.t.Logf("step %d after %d lines, position %s", what, h.n, h.position)
+	h.T.Logf("step %d after %d lines, position %s", what, h.N, h.position)
 	if h.follower == nil && h.random.IntN(3) == 0 {
 		h.compress()
 	}
 	switch what {
 	case 0, 1, 2:
-		h.lines(h.random.IntN(30))
+		h.Lines(h.random.IntN(30))
 	case 3:
-		h.lines(h.random.IntN(2000)) // more than one chunk
+		h.Lines(h.random.IntN(2000)) // more than one chunk
 	case 4:
-		unfinished := line(h.n)
+		unfinished := logtest.Line(h.N)
 		cut := 1 + h.random.IntN(len(unfinished)-1)
-		h.write(unfinished[:cut])
+		h.Write(unfinished[:cut])
 		if h.random.IntN(2) == 0 {
 			h.restart()
 		}
-		h.write(unfinished[cut:])
-		h.n++
+		h.Write(unfinished[cut:])
+		h.N++
 	case 5, 6:
 		h.shift(40)
 		if h.random.IntN(2) == 0 {
-			h.lines(h.random.IntN(5)) // to the old file
+			h.Lines(h.random.IntN(5)) // to the old file
 		}
-		h.open()
+		h.Open()
 	case 7:
 		h.copyAndTruncate()
 	default:
@@ -82,22 +84,22 @@ func (h *history) copyAndTruncate() {
 	}
 	for i := 40; i > 0; i-- {
 		for _, end := range []string{"", ".gz"} { // most do not exist
-			_ = os.Rename(h.path+"."+strconv.Itoa(i)+end, h.path+"."+strconv.Itoa(i+1)+end)
+			_ = os.Rename(h.Path+"."+strconv.Itoa(i)+end, h.Path+"."+strconv.Itoa(i+1)+end)
 		}
 	}
-	h.must(exec.Command("cp", h.path, h.path+".1").Run())
-	h.must(os.Truncate(h.path, 0))
+	h.Must(exec.Command("cp", h.Path, h.Path+".1").Run())
+	h.Must(os.Truncate(h.Path, 0))
 }
 
 // compress compresses all rotated files, or all but the newest one.
 func (h *history) compress() {
-	h.close() // a late writer would write to a file that no longer exists
+	h.Close() // a late writer would write to a file that no longer exists
 	for i := 1 + h.random.IntN(2); i <= 41; i++ {
-		if _, err := os.Stat(h.path + "." + strconv.Itoa(i)); err == nil {
-			h.gzip(h.path + "." + strconv.Itoa(i))
+		if _, err := os.Stat(h.Path + "." + strconv.Itoa(i)); err == nil {
+			h.gzip(h.Path + "." + strconv.Itoa(i))
 		}
 	}
-	h.open()
+	h.Open()
 }
 
 // restart starts a follower, or stops or kills it.
@@ -115,7 +117,7 @@ func (h *history) restart() {
 func (h *history) start() {
 	pace := testPace()
 	pace.SaveEvents, pace.SaveLines = time.Millisecond, time.Millisecond
-	h.follower = follow(h.t, h.path, h.position, pace)
+	h.follower = follow(h.T, h.Path, h.position, pace)
 }
 
 // stop ends the follower. If it is killed, its lines since the saved position do not
@@ -138,32 +140,32 @@ func (h *history) stop(kill bool) {
 
 // check waits for all lines and, at the end, compares them.
 func (h *history) check(end bool) {
-	h.t.Helper()
+	h.T.Helper()
 	if h.follower == nil {
 		h.start()
 	}
 	done := len(h.numbers)
-	h.follower.wait(h.n - done)
+	h.follower.wait(h.N - done)
 	if !end {
 		return
 	}
 	h.stop(false)
 	for i, user := range h.numbers {
 		if user != strconv.Itoa(i) {
-			h.t.Fatalf("line %d is %s; %d of %d lines came", i, user, len(h.numbers), h.n)
+			h.T.Fatalf("line %d is %s; %d of %d lines came", i, user, len(h.numbers), h.N)
 		}
 	}
-	if len(h.numbers) != h.n {
-		h.t.Fatalf("%d of %d lines came", len(h.numbers), h.n)
+	if len(h.numbers) != h.N {
+		h.T.Fatalf("%d of %d lines came", len(h.numbers), h.N)
 	}
 }
 
 // leave reads the first 100 lines of a log and returns the position behind them.
 func leave(t *testing.T) (*logger, []byte) {
 	l := newLogger(t)
-	l.open()
-	f := follow(t, l.path, nil, testPace())
-	l.lines(100)
+	l.Open()
+	f := follow(t, l.Path, nil, testPace())
+	l.Lines(100)
 	f.checkAll(l)
 	f.stop()
 	return l, f.position
@@ -175,42 +177,42 @@ func TestLostPosition(t *testing.T) {
 	t.Run("later", func(t *testing.T) {
 		l, p := leave(t)
 		for _, rotate := range []bool{true, false} {
-			l.must(os.Remove(l.path))
-			l.open()
-			l.lines(100)
+			l.Must(os.Remove(l.Path))
+			l.Open()
+			l.Lines(100)
 			if rotate {
-				l.must(os.Rename(l.path, l.path+".1"))
+				l.Must(os.Rename(l.Path, l.Path+".1"))
 			}
-			l.open()
+			l.Open()
 		}
-		l.n = 100
-		l.lines(20)
-		f := follow(t, l.path, p, testPace())
+		l.N = 100
+		l.Lines(20)
+		f := follow(t, l.Path, p, testPace())
 		f.wait(20)
 	})
 	t.Run("earlier", func(t *testing.T) {
 		l, p := leave(t)
-		l.must(os.Remove(l.path))
-		l.open()
-		l.n = 0
-		l.lines(90)
-		l.n = 1000
-		f := follow(t, l.path, p, testPace())
+		l.Must(os.Remove(l.Path))
+		l.Open()
+		l.N = 0
+		l.Lines(90)
+		l.N = 1000
+		f := follow(t, l.Path, p, testPace())
 		<-f.begun
-		l.lines(10)
+		l.Lines(10)
 		f.wait(10)
 		f.checkOnce(1000, 1010)
 	})
 	t.Run("directory not there yet", func(t *testing.T) {
 		l, p := leave(t)
-		l.lines(5)
-		l.must(os.Rename(l.path, l.path+".away"))
-		away := l.path + ".away"
-		l.must(os.Rename(away, l.t.TempDir()+"/x"))
-		f := follow(t, l.path, p, testPace())
-		poll(t, "fault", func() bool { return f.follower.Fault() != "" })
-		l.open()
-		l.lines(5)
+		l.Lines(5)
+		l.Must(os.Rename(l.Path, l.Path+".away"))
+		away := l.Path + ".away"
+		l.Must(os.Rename(away, l.T.TempDir()+"/x"))
+		f := follow(t, l.Path, p, testPace())
+		logtest.Poll(t, "fault", func() bool { return f.follower.Fault() != "" })
+		l.Open()
+		l.Lines(5)
 		f.wait(5)
 		f.checkOnce(105, 110)
 	})
@@ -219,12 +221,12 @@ func TestLostPosition(t *testing.T) {
 func TestDamagedPosition(t *testing.T) {
 	l, _ := leave(t)
 	for _, p := range []string{"", "{", `{"version":9}`, `{"version":1,"files":[{"offset":-1}]}`, `{"version":1,"files":[{"length":100000}]}`} {
-		f := follow(t, l.path, []byte(p), testPace())
+		f := follow(t, l.Path, []byte(p), testPace())
 		<-f.begun
-		from := l.n
-		l.lines(3)
+		from := l.N
+		l.Lines(3)
 		f.wait(3)
-		f.checkOnce(from, l.n)
+		f.checkOnce(from, l.N)
 		f.stop()
 	}
 }
@@ -236,8 +238,8 @@ func FuzzPosition(f *testing.F) {
 	f.Add([]byte(`{"version":1,"files":[{"offset":9223372036854775807,"length":256}]}`))
 	f.Fuzz(func(t *testing.T, stored []byte) {
 		l := newLogger(t)
-		l.open()
-		l.lines(3)
+		l.Open()
+		l.Lines(3)
 		g, sink := deaf(t, l, stored)
 		g.Step(t.Context())
 		if len(sink.numbers()) > 3 {
@@ -250,24 +252,24 @@ func FuzzPosition(f *testing.F) {
 // end at the time when it can.
 func TestUnreadable(t *testing.T) {
 	l := newLogger(t)
-	l.must(os.Mkdir(l.path, 0o755)) // instead of a file without permission, because root may open any file
+	l.Must(os.Mkdir(l.Path, 0o755)) // instead of a file without permission, because root may open any file
 	f, sink := deaf(t, l, nil)
 	f.Step(t.Context())
 	if sink.position != nil {
 		t.Error("a position was saved")
 	}
-	l.must(os.WriteFile(l.path+".1", []byte("a rotated file\n"), 0o600))
+	l.Must(os.WriteFile(l.Path+".1", []byte("a rotated file\n"), 0o600))
 	for range 3 {
 		f.retry()
 	}
 	if len(f.finished) != 1 {
 		t.Errorf("after 3 attempts %d rotated files are remembered, want 1", len(f.finished))
 	}
-	l.must(os.Remove(l.path))
-	l.open()
-	l.lines(10)
+	l.Must(os.Remove(l.Path))
+	l.Open()
+	l.Lines(10)
 	f.Step(t.Context())
-	l.lines(10)
+	l.Lines(10)
 	f.Step(t.Context())
 	f.offer(t.Context(), f.current(), true)
 	sink.checkOnce(10, 20)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"freeswitch-security/sources/logfile/logtest"
 )
 
 // rotations are the ways in which a log is rotated. A step does not wait for the
@@ -17,135 +19,135 @@ var rotations = []struct {
 }{
 	{"rename and create", func(l *logger, f *follows) {
 		for range 5 {
-			l.lines(10)
+			l.Lines(10)
 			l.shift(9)
-			l.open()
+			l.Open()
 		}
-		l.lines(10)
+		l.Lines(10)
 	}},
 	{"rename, and a new file later", func(l *logger, f *follows) {
-		l.lines(2000)
+		l.Lines(2000)
 		l.shift(3)
 		f.checkAll(l)
-		l.open()
-		l.lines(10)
+		l.Open()
+		l.Lines(10)
 	}},
 	{"names with dates", func(l *logger, f *follows) {
 		for i := range 5 {
-			l.lines(10)
-			l.must(os.Rename(l.path, fmt.Sprintf("%s.2026-05-04-10-00-0%d.1", l.path, i)))
-			l.open()
+			l.Lines(10)
+			l.Must(os.Rename(l.Path, fmt.Sprintf("%s.2026-05-04-10-00-0%d.1", l.Path, i)))
+			l.Open()
 		}
-		l.lines(10)
+		l.Lines(10)
 	}},
 	{"late writers", func(l *logger, f *follows) {
-		l.lines(10)
-		old := l.file
-		l.file = nil
+		l.Lines(10)
+		old := l.File
+		l.File = nil
 		l.shift(3)
-		l.open()
-		f.wait(l.n)
-		poll(l.t, "end of the new file", func() bool { return f.follower.Behind() == 0 })
+		l.Open()
+		f.wait(l.N)
+		logtest.Poll(l.T, "end of the new file", func() bool { return f.follower.Behind() == 0 })
 		for range 5 {
-			_, err := old.WriteString(line(l.n))
-			l.must(err)
-			l.n++
-			f.wait(l.n)
-			l.lines(1)
-			f.wait(l.n)
+			_, err := old.WriteString(logtest.Line(l.N))
+			l.Must(err)
+			l.N++
+			f.wait(l.N)
+			l.Lines(1)
+			f.wait(l.N)
 		}
 		old.Close()
 	}},
 	{"a line unfinished at the rotation", func(l *logger, f *follows) {
-		old := line(l.n)
-		l.write(old[:50])
-		file := l.file
-		l.file = nil
+		old := logtest.Line(l.N)
+		l.Write(old[:50])
+		file := l.File
+		l.File = nil
 		l.shift(3)
 		_, err := file.WriteString(old[50:])
-		l.must(err)
-		l.n++
+		l.Must(err)
+		l.N++
 		file.Close()
-		l.open()
-		l.lines(1)
+		l.Open()
+		l.Lines(1)
 	}},
 	{"copy and truncate", func(l *logger, f *follows) {
 		for range 5 {
-			l.lines(10)
-			l.must(exec.Command("cp", l.path, l.path+".1").Run())
+			l.Lines(10)
+			l.Must(exec.Command("cp", l.Path, l.Path+".1").Run())
 			f.checkAll(l)
-			l.must(os.Truncate(l.path, 0))
+			l.Must(os.Truncate(l.Path, 0))
 		}
-		l.lines(10)
+		l.Lines(10)
 	}},
 	{"copy and truncate before it was read", func(l *logger, f *follows) {
-		l.lines(1) // without a line that was read, nothing tells the copy from other files
+		l.Lines(1) // without a line that was read, nothing tells the copy from other files
 		f.checkAll(l)
-		l.lines(500)
-		l.must(exec.Command("cp", l.path, l.path+".1").Run())
-		l.must(os.Truncate(l.path, 0))
-		l.lines(10)
+		l.Lines(500)
+		l.Must(exec.Command("cp", l.Path, l.Path+".1").Run())
+		l.Must(os.Truncate(l.Path, 0))
+		l.Lines(10)
 	}},
 	{"truncated and longer than before at once", func(l *logger, f *follows) {
-		l.lines(10)
+		l.Lines(10)
 		f.checkAll(l)
-		l.must(os.Truncate(l.path, 0))
-		l.lines(500)
+		l.Must(os.Truncate(l.Path, 0))
+		l.Lines(500)
 	}},
 	{"deleted and made again", func(l *logger, f *follows) {
-		l.lines(10)
-		l.must(os.Remove(l.path))
-		l.lines(10)
-		l.open()
-		l.lines(10)
+		l.Lines(10)
+		l.Must(os.Remove(l.Path))
+		l.Lines(10)
+		l.Open()
+		l.Lines(10)
 	}},
 	{"missing for a while", func(l *logger, f *follows) {
-		l.lines(10)
-		l.must(os.Remove(l.path))
-		poll(l.t, "fault", func() bool {
+		l.Lines(10)
+		l.Must(os.Remove(l.Path))
+		logtest.Poll(l.T, "fault", func() bool {
 			return strings.Contains(f.follower.Fault(), "; if FreeSWITCH's log is elsewhere, set path")
 		})
-		l.open()
-		l.lines(10)
+		l.Open()
+		l.Lines(10)
 		f.checkAll(l)
-		poll(l.t, "end of the fault", func() bool { return f.follower.Fault() == "" })
+		logtest.Poll(l.T, "end of the fault", func() bool { return f.follower.Fault() == "" })
 	}},
 	{"a directory in its place", func(l *logger, f *follows) {
-		l.lines(10)
-		l.must(os.Remove(l.path))
-		l.must(os.Mkdir(l.path, 0o755))
-		poll(l.t, "fault", func() bool { return strings.Contains(f.follower.Fault(), "not a regular file") })
-		l.must(os.Remove(l.path))
-		l.open()
-		l.lines(10)
+		l.Lines(10)
+		l.Must(os.Remove(l.Path))
+		l.Must(os.Mkdir(l.Path, 0o755))
+		logtest.Poll(l.T, "fault", func() bool { return strings.Contains(f.follower.Fault(), "not a regular file") })
+		l.Must(os.Remove(l.Path))
+		l.Open()
+		l.Lines(10)
 	}},
 	{"moved away and back", func(l *logger, f *follows) {
-		l.lines(10)
+		l.Lines(10)
 		f.checkAll(l)
-		file := l.file
-		l.file = nil
-		l.must(os.Rename(l.path, l.path+".1"))
-		l.open()
-		l.lines(5)
+		file := l.File
+		l.File = nil
+		l.Must(os.Rename(l.Path, l.Path+".1"))
+		l.Open()
+		l.Lines(5)
 		f.checkAll(l)
-		l.must(os.Rename(l.path+".1", l.path))
-		l.close()
-		l.file = file
-		l.lines(10)
+		l.Must(os.Rename(l.Path+".1", l.Path))
+		l.Close()
+		l.File = file
+		l.Lines(10)
 	}},
 	{"copies of the log beside it", func(l *logger, f *follows) {
-		l.lines(10)
+		l.Lines(10)
 		f.checkAll(l)
-		l.must(exec.Command("cp", l.path, l.path+".bak").Run())
-		l.lines(10)
+		l.Must(exec.Command("cp", l.Path, l.Path+".bak").Run())
+		l.Lines(10)
 		l.shift(3)
-		l.open()
-		l.lines(10)
-		l.must(exec.Command("cp", l.path+".1", l.path+".analyse").Run())
-		l.must(exec.Command("gzip", "-k", l.path+".1").Run())
+		l.Open()
+		l.Lines(10)
+		l.Must(exec.Command("cp", l.Path+".1", l.Path+".analyse").Run())
+		l.Must(exec.Command("gzip", "-k", l.Path+".1").Run())
 		l.shift(3)
-		l.open()
-		l.lines(10)
+		l.Open()
+		l.Lines(10)
 	}},
 }
 
@@ -154,12 +156,12 @@ func TestRotations(t *testing.T) {
 	for _, test := range rotations {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLogger(t)
-			l.open()
-			f := follow(t, l.path, nil, testPace())
+			l.Open()
+			f := follow(t, l.Path, nil, testPace())
 			test.do(l, f)
 			f.checkAll(l)
 			f.stop()
-			f.checkOnce(0, l.n)
+			f.checkOnce(0, l.N)
 		})
 	}
 }
@@ -170,7 +172,7 @@ func deaf(t testing.TB, l *logger, position []byte) (f *Follower, sink *follows)
 	t.Helper()
 	pace := DefaultPace()
 	pace.Glance = 0
-	sink = newFollows(t, l.path, pace)
+	sink = newFollows(t, l.Path, pace)
 	f = sink.follower
 	f.Begin(position)
 	t.Cleanup(f.Close)
@@ -185,30 +187,30 @@ func TestBetween(t *testing.T) {
 		rotate func(l *logger, i int)
 	}{
 		{"shifted", func(l *logger, _ int) { l.shift(12) }},
-		{"dated", func(l *logger, i int) { l.must(os.Rename(l.path, fmt.Sprintf("%s.%04d", l.path, 2000+i))) }},
+		{"dated", func(l *logger, i int) { l.Must(os.Rename(l.Path, fmt.Sprintf("%s.%04d", l.Path, 2000+i))) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLogger(t)
-			l.open()
-			l.lines(10)
+			l.Open()
+			l.Lines(10)
 			for i := range 3 { // history
 				test.rotate(l, i)
-				l.open()
-				l.lines(10)
+				l.Open()
+				l.Lines(10)
 			}
-			from := l.n
+			from := l.N
 			f, sink := deaf(t, l, nil)
 			for round := range 3 {
 				for i := range 3 {
-					l.lines(20)
+					l.Lines(20)
 					test.rotate(l, 10*round+i+5)
-					l.open()
+					l.Open()
 				}
-				l.lines(5)
+				l.Lines(5)
 				f.Step(t.Context())
 			}
 			f.offer(t.Context(), f.current(), true)
-			sink.checkOnce(from, l.n)
+			sink.checkOnce(from, l.N)
 		})
 	}
 }
@@ -216,19 +218,19 @@ func TestBetween(t *testing.T) {
 // TestLinger checks that rotated files are closed after a while.
 func TestLinger(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	f, sink := deaf(t, l, nil)
 	f.Pace.Linger = 0
-	l.lines(5)
+	l.Lines(5)
 	for range 100 {
 		l.shift(3)
-		l.open()
-		l.lines(1)
+		l.Open()
+		l.Lines(1)
 		f.Step(t.Context())
 		f.Step(t.Context())
 	}
 	f.offer(t.Context(), f.current(), true)
-	sink.checkOnce(0, l.n)
+	sink.checkOnce(0, l.N)
 	if len(f.chain) > 2 {
 		t.Errorf("%d files are open", len(f.chain))
 	}
@@ -237,34 +239,34 @@ func TestLinger(t *testing.T) {
 // TestManyFiles checks that the number of open files is bounded.
 func TestManyFiles(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	f, sink := deaf(t, l, nil)
 	for range 2 * maxChain {
-		l.lines(1)
+		l.Lines(1)
 		l.shift(2 * maxChain)
-		l.open()
+		l.Open()
 		f.Step(t.Context())
 		if len(f.chain) > maxChain {
 			t.Fatalf("%d files are open", len(f.chain))
 		}
 	}
 	f.Step(t.Context())
-	sink.checkOnce(0, l.n)
+	sink.checkOnce(0, l.N)
 }
 
 func TestMissing(t *testing.T) {
 	for _, missing := range []string{"freeswitch.log", "a/freeswitch.log", "a/b/c/freeswitch.log"} {
 		t.Run(missing, func(t *testing.T) {
 			l := newLogger(t)
-			l.path = filepath.Join(filepath.Dir(l.path), missing)
-			f := follow(t, l.path, nil, testPace())
-			l.must(os.MkdirAll(filepath.Dir(l.path), 0o755))
-			l.open()
-			l.lines(10)
+			l.Path = filepath.Join(filepath.Dir(l.Path), missing)
+			f := follow(t, l.Path, nil, testPace())
+			l.Must(os.MkdirAll(filepath.Dir(l.Path), 0o755))
+			l.Open()
+			l.Lines(10)
 			f.checkAll(l)
 			l.shift(2)
-			l.open()
-			l.lines(10)
+			l.Open()
+			l.Lines(10)
 			f.checkAll(l)
 		})
 	}
@@ -273,55 +275,55 @@ func TestMissing(t *testing.T) {
 // TestDirectory replaces the directory of the log.
 func TestDirectory(t *testing.T) {
 	l := newLogger(t)
-	dir := filepath.Join(filepath.Dir(l.path), "a")
-	l.path = filepath.Join(dir, "freeswitch.log")
-	l.must(os.Mkdir(dir, 0o755))
-	l.open()
-	f := follow(t, l.path, nil, testPace())
+	dir := filepath.Join(filepath.Dir(l.Path), "a")
+	l.Path = filepath.Join(dir, "freeswitch.log")
+	l.Must(os.Mkdir(dir, 0o755))
+	l.Open()
+	f := follow(t, l.Path, nil, testPace())
 	for i := range 3 {
-		l.lines(10)
-		l.must(os.Rename(dir, fmt.Sprint(dir, i)))
-		l.lines(10)
-		l.must(os.Mkdir(dir, 0o755))
-		l.open()
-		l.lines(10)
+		l.Lines(10)
+		l.Must(os.Rename(dir, fmt.Sprint(dir, i)))
+		l.Lines(10)
+		l.Must(os.Mkdir(dir, 0o755))
+		l.Open()
+		l.Lines(10)
 		f.checkAll(l)
 	}
-	l.lines(10)
+	l.Lines(10)
 	f.checkAll(l)
 }
 
 func TestSymlink(t *testing.T) {
 	l := newLogger(t)
-	dir := filepath.Dir(l.path)
+	dir := filepath.Dir(l.Path)
 	link := filepath.Join(dir, "link", "current")
-	l.must(os.Mkdir(filepath.Dir(link), 0o755))
+	l.Must(os.Mkdir(filepath.Dir(link), 0o755))
 	point := func(to string) {
-		l.must(os.Symlink(to, link+".new"))
-		l.must(os.Rename(link+".new", link))
+		l.Must(os.Symlink(to, link+".new"))
+		l.Must(os.Rename(link+".new", link))
 	}
-	l.open()
-	point(l.path)
+	l.Open()
+	point(l.Path)
 	f := follow(t, link, nil, testPace())
-	l.lines(10)
+	l.Lines(10)
 	for i := range 5 {
-		l.path = filepath.Join(dir, fmt.Sprint("other", i))
-		l.open()
-		l.lines(10)
-		point(l.path)
-		l.lines(10)
+		l.Path = filepath.Join(dir, fmt.Sprint("other", i))
+		l.Open()
+		l.Lines(10)
+		point(l.Path)
+		l.Lines(10)
 		f.checkAll(l)
 	}
 	l.shift(2)
-	l.open()
-	l.lines(10)
+	l.Open()
+	l.Lines(10)
 	f.checkAll(l)
 
 	// The link returns to a file that was read before: only what is new in it counts.
 	back := filepath.Join(dir, "other1")
-	l.path = back
-	l.open()
+	l.Path = back
+	l.Open()
 	point(back)
-	l.lines(10)
+	l.Lines(10)
 	f.checkAll(l)
 }

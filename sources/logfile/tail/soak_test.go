@@ -18,43 +18,43 @@ var floods = []struct {
 	rotate func(w *flood, every time.Duration)
 }{
 	{"rename and create", func(w *flood, every time.Duration) {
-		w.must(os.Rename(w.path, fmt.Sprintf("%s.%04d", w.path, w.rotations)))
-		w.open()
+		w.Must(os.Rename(w.Path, fmt.Sprintf("%s.%04d", w.Path, w.rotations)))
+		w.Open()
 	}},
-	{"shifted as FreeSWITCH does", func(w *flood, every time.Duration) { w.shift(33); w.open() }},
+	{"shifted as FreeSWITCH does", func(w *flood, every time.Duration) { w.shift(33); w.Open() }},
 	{"three in a row", func(w *flood, every time.Duration) {
 		for range 3 {
 			w.shift(33)
-			w.open()
-			w.lines(3)
+			w.Open()
+			w.Lines(3)
 		}
 	}},
 	{"late writers", func(w *flood, every time.Duration) {
-		old := w.file
-		w.file = nil
+		old := w.File
+		w.File = nil
 		w.shift(33)
 		w.pause(every / 4)
-		w.file = old
-		w.lines(int(rate * every / 4 / time.Second))
-		w.open()
+		w.File = old
+		w.Lines(int(rate * every / 4 / time.Second))
+		w.Open()
 	}},
 	{"copy and truncate", func(w *flood, every time.Duration) {
 		w.lose()
-		w.copyTo(w.path + ".1")
-		w.must(os.Truncate(w.path, 0))
+		w.copyTo(w.Path + ".1")
+		w.Must(os.Truncate(w.Path, 0))
 		w.pause(25 * time.Millisecond)
 	}},
 	{"deleted after a pause", func(w *flood, every time.Duration) {
 		w.lose()
-		w.must(os.Remove(w.path))
-		w.open()
+		w.Must(os.Remove(w.Path))
+		w.Open()
 	}},
 	{"symbolic link", func(w *flood, every time.Duration) {
 		if !w.soak {
 			w.lose()
 		}
-		w.path = fmt.Sprintf("%s.%04d", w.link, w.rotations)
-		w.open()
+		w.Path = fmt.Sprintf("%s.%04d", w.link, w.rotations)
+		w.Open()
 		w.point()
 	}},
 }
@@ -69,24 +69,24 @@ func TestSoak(t *testing.T) {
 	for _, test := range floods {
 		t.Run(test.name, func(t *testing.T) {
 			w := &flood{logger: newLogger(t), soak: os.Getenv(soak) != ""}
-			w.link = w.path
+			w.link = w.Path
 			if test.name == "symbolic link" {
-				w.path += ".0000"
-				w.open()
+				w.Path += ".0000"
+				w.Open()
 				w.point()
 			}
-			w.open()
+			w.Open()
 			f := follow(t, w.link, nil, DefaultPace())
-			w.read = func() { f.wait(w.n) }
+			w.read = func() { f.wait(w.N) }
 			for w.rotations = 1; w.rotations <= rotations; w.rotations++ {
 				w.run(every)
 				test.rotate(w, every)
 			}
 			w.run(every)
-			f.wait(w.n)
-			f.checkOnce(0, w.n)
+			f.wait(w.N)
+			f.checkOnce(0, w.N)
 			if os.Getenv(soak) != "" {
-				t.Logf("%d lines, %d rotations, %.0f lines/s between them", w.n, rotations, float64(w.n)/w.writing.Seconds())
+				t.Logf("%d lines, %d rotations, %.0f lines/s between them", w.N, rotations, float64(w.N)/w.writing.Seconds())
 			}
 		})
 	}
@@ -108,11 +108,11 @@ type flood struct {
 // run writes for a while, each line at once.
 func (w *flood) run(d time.Duration) {
 	start := time.Now()
-	from := w.n
+	from := w.N
 	for {
 		elapsed := time.Since(start)
 		due := from + int(min(elapsed, d)*rate/time.Second)
-		w.lines(due - w.n)
+		w.Lines(due - w.N)
 		if elapsed >= d {
 			w.writing += d
 			return
@@ -136,17 +136,17 @@ func (w *flood) pause(d time.Duration) { <-time.After(d) }
 
 // point points the link at the log.
 func (w *flood) point() {
-	w.must(os.Symlink(w.path, w.link+"-new"))
-	w.must(os.Rename(w.link+"-new", w.link))
+	w.Must(os.Symlink(w.Path, w.link+"-new"))
+	w.Must(os.Rename(w.link+"-new", w.link))
 }
 
 func (w *flood) copyTo(path string) {
-	from, err := os.Open(w.path)
-	w.must(err)
+	from, err := os.Open(w.Path)
+	w.Must(err)
 	defer from.Close()
 	to, err := os.Create(path)
-	w.must(err)
+	w.Must(err)
 	defer to.Close()
 	_, err = io.Copy(to, from)
-	w.must(err)
+	w.Must(err)
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"freeswitch-security/sources/logfile/logtest"
 )
 
 // TestHeard rotates a log while a silent file is looked at only if the watch hears
@@ -15,10 +17,10 @@ func TestHeard(t *testing.T) {
 	for _, test := range rotations {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLogger(t)
-			l.open()
+			l.Open()
 			pace := testPace()
 			pace.Tick, pace.Rest = time.Hour, time.Hour
-			f := follow(t, l.path, nil, pace)
+			f := follow(t, l.Path, nil, pace)
 			test.do(l, f)
 			f.checkAll(l)
 		})
@@ -29,7 +31,7 @@ func TestHeard(t *testing.T) {
 // write to the file before, and that the log is polled otherwise.
 func TestAim(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	f, _ := deaf(t, l, nil)
 	f.watch = newWatch(f.Log)
 	if f.watch.notify == nil {
@@ -40,7 +42,7 @@ func TestAim(t *testing.T) {
 		for range 2 { // the second step sees what the first one changed
 			f.Step(t.Context())
 		}
-		if f.aimed != aimed || aimed && !slices.Equal(f.watch.notify.WatchList(), []string{l.path}) {
+		if f.aimed != aimed || aimed && !slices.Equal(f.watch.notify.WatchList(), []string{l.Path}) {
 			t.Errorf("%s: aimed %v, %q is watched", when, f.aimed, f.watch.notify.WatchList())
 		}
 	}
@@ -48,27 +50,27 @@ func TestAim(t *testing.T) {
 	for range 3 {
 		l.shift(3)
 		check("renamed", false)
-		l.open()
+		l.Open()
 		check("made again", false)
 		f.chain[0].until = f.now // as after the linger
 		check("after the late writers", true)
-		l.lines(1) // of the file that was rotated away, it would not be heard
+		l.Lines(1) // of the file that was rotated away, it would not be heard
 		select {
 		case <-f.watch.events:
 		case <-time.After(patience):
 			t.Error("the file that was rotated away is watched")
 		}
 	}
-	l.must(os.Remove(l.path))
+	l.Must(os.Remove(l.Path))
 	check("deleted", false)
 }
 
 // TestComplete checks that a file is looked at seldom only if all that happens to it is heard.
 func TestComplete(t *testing.T) {
 	l := newLogger(t)
-	l.open()
-	dir, link := filepath.Dir(l.path), filepath.Join(t.TempDir(), "link")
-	l.must(os.Symlink(dir, link))
+	l.Open()
+	dir, link := filepath.Dir(l.Path), filepath.Join(t.TempDir(), "link")
+	l.Must(os.Symlink(dir, link))
 	w := newWatch(slog.New(slog.DiscardHandler))
 	defer w.close()
 	if w.notify == nil {
@@ -78,8 +80,8 @@ func TestComplete(t *testing.T) {
 		path string
 		want bool
 	}{
-		{l.path, isDirect(dir) && isLocal(dir)},
-		{filepath.Join(link, filepath.Base(l.path)), false}, // the link may move
+		{l.Path, isDirect(dir) && isLocal(dir)},
+		{filepath.Join(link, filepath.Base(l.Path)), false}, // the link may move
 		{"/proc/self/status", false},                        // changes without a write
 		{filepath.Join(dir, "missing"), false},
 	} {
@@ -92,21 +94,21 @@ func TestComplete(t *testing.T) {
 // TestNeighbour checks that a write to another file does not wake the follower.
 func TestNeighbour(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	f, sink := deaf(t, l, nil)
 	f.watch = newWatch(f.Log)
 	if f.watch.notify == nil {
 		t.Skip("the system does not tell of changes")
 	}
 	f.Step(t.Context())
-	neighbour := &logger{t: t, path: filepath.Join(filepath.Dir(l.path), "security.log")}
-	neighbour.open()
-	defer neighbour.close()
-	neighbour.lines(100)
-	l.lines(1) // events come in order, so the first one must be this
+	neighbour := &logger{&logtest.Logger{T: t, Path: filepath.Join(filepath.Dir(l.Path), "security.log")}}
+	neighbour.Open()
+	defer neighbour.Close()
+	neighbour.Lines(100)
+	l.Lines(1) // events come in order, so the first one must be this
 	select {
 	case e := <-f.watch.events:
-		if e.Name != l.path {
+		if e.Name != l.Path {
 			t.Errorf("%v was heard", e)
 		}
 	case <-time.After(patience):
@@ -121,24 +123,24 @@ func TestNeighbour(t *testing.T) {
 // the follower did not listen.
 func TestWatchFails(t *testing.T) {
 	l := newLogger(t)
-	l.open()
+	l.Open()
 	w := newWatch(slog.New(slog.DiscardHandler))
 	if w.notify == nil {
 		t.Skip("the system does not tell of changes")
 	}
-	w.aim(l.path)
-	poll(t, "full buffer", func() bool {
-		l.lines(1)
+	w.aim(l.Path)
+	logtest.Poll(t, "full buffer", func() bool {
+		l.Lines(1)
 		return len(w.events) == eventBuffer
 	})
-	l.lines(1)
-	l.must(os.Rename(l.path, l.path+".1"))
-	l.must(os.Remove(l.path + ".1"))
-	l.close() // so that the system ends the watch
+	l.Lines(1)
+	l.Must(os.Rename(l.Path, l.Path+".1"))
+	l.Must(os.Remove(l.Path + ".1"))
+	l.Close() // so that the system ends the watch
 	for range eventBuffer {
 		<-w.events
 	}
-	poll(t, "error taken", func() bool { return len(w.errors) == 1 })
+	logtest.Poll(t, "error taken", func() bool { return len(w.errors) == 1 })
 	closed := make(chan struct{})
 	go func() {
 		w.close()
