@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,6 +41,7 @@ type saved struct {
 	Mine    *Record `json:"mine,omitempty"`
 	Refused string  `json:"refused,omitempty"`
 	Here    Stamp   `json:"here,omitempty"`
+	Sent    Stamp   `json:"sent,omitempty"`
 }
 
 // A place is where a node was in which bucket.
@@ -131,7 +133,7 @@ func (n *Node) restore(i id, s *saved) {
 	e.rev, e.refused, e.here = s.Rev, s.Refused, s.Here
 	if s.Mine != nil {
 		n.table.tell(i, e, s.Mine)
-		e.sent = true // by the run before, as far as is known
+		e.sent = cmp.Or(s.Sent, s.Mine.Stamp) // it may have been
 		n.table.clock.see(e.mine.Stamp, n.o.Now())
 	}
 	delete(n.table.dirty, i)
@@ -250,7 +252,7 @@ func (e *entry) toSave(target ban.Target) *saved {
 	if e == nil {
 		return nil
 	}
-	s := &saved{Rev: e.rev, Base: e.record, Mine: e.mine, Refused: e.refused, Here: e.here}
+	s := &saved{Rev: e.rev, Base: e.record, Mine: e.mine, Refused: e.refused, Here: e.here, Sent: e.sent}
 	if s.Base == nil && e.base.kind != "" {
 		s.Base, s.Head = e.base.record(target), true
 	}

@@ -44,7 +44,7 @@ type entry struct {
 	refused string  // why base is not in force here
 	here    Stamp   // of the decision of a person that base is not in force here; 0: there is none
 	queued  bool
-	sent    bool // the key may hold a record of this node that was not heard yet
+	sent    Stamp // of the latest proposal, which the key may hold since base; 0: there is none
 }
 
 // A flight is a proposal without an answer.
@@ -98,7 +98,7 @@ func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, self stri
 		return 0
 	}
 	t.foreign += foreign(base) - foreign(e.base)
-	e.base, e.record, e.rev, e.refused, e.sent = base, r, rev, "", false
+	e.base, e.record, e.rev, e.refused, e.sent = base, r, rev, "", 0
 	if base.kind == KindUnban || base.kind == KindUntrust {
 		e.here = 0
 	}
@@ -173,7 +173,7 @@ func (t *table) next(now time.Time) (i id, f flight, ok bool) {
 			continue
 		}
 		f = flight{e.mine, e.mine.encode(), e.rev}
-		t.flying[i], e.sent = f, true
+		t.flying[i], e.sent = f, e.mine.Stamp
 		return i, f, true
 	}
 	return id{}, f, false
@@ -311,7 +311,7 @@ func (n *Node) compare(target ban.Target, c *ban.Change, now time.Time) {
 		}
 		n.dropBan(i, e)
 	case !banned && c != nil && c.Kind == ban.KindUnban:
-		known := e.base.kind == KindBan && !e.base.over(now) || e.sent
+		known := e.base.kind == KindBan && !e.base.over(now) || e.sent != 0
 		if known && (e.mine == nil || e.mine.Kind == KindBan) {
 			n.tellOne(&Record{Kind: KindUnban, Target: target, Author: ban.ByRule, Reason: c.Why, Start: c.At}, now)
 		} else {

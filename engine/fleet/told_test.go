@@ -235,6 +235,22 @@ func TestSentWithoutAnswer(t *testing.T) {
 	}
 }
 
+// TestOwnRecordOfAnEarlierLife: a node that has lost its state has sent nothing, so what it decided before is as good as
+// what it decides now: the longer ban stands.
+func TestOwnRecordOfAnEarlierLife(t *testing.T) {
+	g := alone(t, "", ban.NewLedger(ban.NewTrust(nil)))
+	at := g.now().Truncate(time.Second)
+	before := &Record{
+		Kind: KindBan, Target: ban.Address(netip.MustParseAddr("203.0.113.7")), Node: "b", Stamp: stampAt(at), Start: at, Until: at.Add(24 * time.Hour), Author: "api alice",
+	}
+	g.ban("203.0.113.7", time.Hour)
+	g.readLedger()
+	g.hears(before)
+	if b, _ := g.get("203.0.113.7"); g.table.unsent != 0 || !b.Until.Equal(before.Until) {
+		t.Errorf("%d to be told, banned until %s, want %s", g.table.unsent, b.Until, before.Until)
+	}
+}
+
 // TestExcessIsSettled: a peer's longer ban of what this node has banned replaces it beyond max_from_peers, too:
 // otherwise the shorter one was told again and again.
 func TestExcessIsSettled(t *testing.T) {
