@@ -145,10 +145,12 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) {
 	trim := time.NewTicker(trimEvery)
 	defer trim.Stop()
 	var memory trimmer
+	d.heap.adapt(0) // what the start has allocated does not count
 	for {
 		select {
 		case <-trim.C:
 			memory.trim()
+			d.heap.adapt(trimEvery)
 			d.changes.tell(time.Now())
 		case <-ctx.Done():
 			return

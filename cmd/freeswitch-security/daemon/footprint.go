@@ -37,25 +37,33 @@ func (t *trimmer) trim() {
 // guard needs the memory: it is less than by default.
 const usualGarbage = 40
 
-// A heapRoom lets the garbage of a small heap grow while there is very much to do, such as thousands
-// of bans at once: they would take twice as long if it were collected every few milliseconds. Meanwhile
-// the heap grows by huge pages: on a virtual machine, faults of small ones took half of the time of 10,000 bans.
+// A heapRoom lets the garbage of a small heap grow while there is much to do: to collect it every few milliseconds
+// would take a third of the time. In a flood, such as thousands of bans at once, it gives the most. Beside a busy
+// switch it gives less, for as long as much is allocated. Meanwhile the heap grows by huge pages: on a virtual machine,
+// faults of small ones took half of the time of 10,000 bans.
 type heapRoom struct {
-	huge   hugepage.Room
-	until  atomic.Int64 // of the monotonic clock since start
-	raised atomic.Bool
+	huge      hugepage.Room
+	until     atomic.Int64 // of the monotonic clock since start
+	raised    atomic.Bool
+	allocated uint64 // by all goroutines, at the last call of adapt
+	steady    bool   // much is allocated
 }
 
 const (
-	garbageRoom = 40 << 20               // bytes of garbage while it is busy
+	garbageRoom = 40 << 20               // bytes of garbage in a flood
 	hugeRoom    = 128 << 20              // of the heap, that can be huge pages: address space, of which idle programs use little
 	roomFor     = time.Second            // the time from the last call of busy to the end
 	roomEvery   = 100 * time.Millisecond // how often the live heap is looked at meanwhile
 )
 
+const (
+	steadyRoom = 8 << 20 // bytes of garbage while much is allocated
+	steadyRate = 2 << 20 // bytes allocated a second: 600 events
+)
+
 var start = time.Now()
 
-// reserve prepares the part of the heap whose pages are huge while there is very much to do. It is called before
+// reserve prepares the part of the heap whose pages are huge while there is much to do. It is called before
 // the heap grows.
 func reserve() hugepage.Room {
 	room := hugepage.Grow[[hugeRoom / 2]byte]()
@@ -63,7 +71,7 @@ func reserve() hugepage.Room {
 	return room
 }
 
-// busy gives more room for a while. It returns at once, and is safe for concurrent use.
+// busy gives the most room for a while. It returns at once, and is safe for concurrent use.
 func (r *heapRoom) busy() {
 	r.until.Store(int64(time.Since(start) + roomFor))
 	if r.raised.CompareAndSwap(false, true) {
@@ -75,23 +83,46 @@ func (r *heapRoom) raise() {
 	defer r.raised.Store(false)
 	r.huge.Prefer(true)
 	for now := int64(0); now < r.until.Load(); now = int64(time.Since(start)) {
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(live)
-		debug.SetGCPercent(int(max(usualGarbage, garbageRoom*100/max(live[0].Value.Uint64(), 1<<20))))
+		allowGarbage(garbageRoom)
 		time.Sleep(roomEvery)
 	}
-	debug.SetGCPercent(usualGarbage)
+	allowGarbage(0)
 	r.huge.Prefer(false)
 }
 
-// heapResident returns the bytes of the heap that the kernel has given to the process.
-func heapResident() (sum uint64) {
-	classes := []metrics.Sample{
-		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+// adapt gives room if much was allocated in the time since the last call: the first one only remembers how much was.
+// Where busy gives more, it does nothing.
+func (r *heapRoom) adapt(since time.Duration) {
+	allocated, was := metric("/gc/heap/allocs:bytes"), r.steady
+	r.steady = r.allocated > 0 && float64(allocated-r.allocated) > steadyRate*since.Seconds()
+	r.allocated = allocated
+	switch {
+	case r.raised.Load():
+	case r.steady:
+		r.huge.Prefer(true)
+		allowGarbage(steadyRoom)
+	case was:
+		allowGarbage(0)
+		r.huge.Prefer(false)
 	}
-	metrics.Read(classes)
-	for _, c := range classes {
-		sum += c.Value.Uint64()
+}
+
+// allowGarbage sets how much garbage there may be: so many bytes, or the usual part of the live heap if that is more.
+func allowGarbage(room uint64) {
+	debug.SetGCPercent(int(max(usualGarbage, room*100/max(metric("/gc/heap/live:bytes"), 1<<20))))
+}
+
+// heapResident returns the bytes of the heap that the kernel has given to the process.
+func heapResident() uint64 {
+	return metric("/memory/classes/heap/objects:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/heap/free:bytes")
+}
+
+// metric returns a sum of numbers of Go's runtime.
+func metric(names ...string) (sum uint64) {
+	for _, name := range names {
+		sample := []metrics.Sample{{Name: name}}
+		metrics.Read(sample)
+		sum += sample[0].Value.Uint64()
 	}
 	return sum
 }

@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // smaps is of a program whose loader has written to the third mapping.
@@ -32,4 +34,26 @@ func TestUnmodified(t *testing.T) {
 	if want := []mapping{{0x400000, 0x401000}, {0x401000, 0x500000}}; !slices.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
+}
+
+// TestAdapt allocates as beside a busy switch, and then little.
+func TestAdapt(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(usualGarbage))
+	var room heapRoom
+	var last []byte
+	for _, step := range []struct {
+		allocated int
+		more      bool
+	}{{64 << 20, false}, {64 << 20, true}, {0, false}} { // the first is the start
+		for range step.allocated >> 16 {
+			last = make([]byte, 1<<16)
+		}
+		room.adapt(10 * time.Second)
+		percent := debug.SetGCPercent(usualGarbage)
+		if more := percent > usualGarbage; more != step.more {
+			t.Errorf("%d MB allocated: %d %% of garbage, more %v, want %v", step.allocated>>20, percent, more, step.more)
+		}
+		debug.SetGCPercent(percent)
+	}
+	_ = last
 }
