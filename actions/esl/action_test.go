@@ -150,68 +150,39 @@ func phone(user, callID, ip string) esl.Registration {
 	return esl.Registration{User: user, Realm: "pbx.example", CallID: callID, URL: "sofia/internal/sip:x@203.0.113.7", IP: ip}
 }
 
-var flushes = []struct {
-	name, body string
-	phones     []esl.Registration
-	change     ban.Change
-	want       []string
-	left       int
-}{
-	{
-		"one phone of two", `flush_registration = "ip"`,
-		[]esl.Registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.KindBan, "203.0.113.7/32"),
-		[]string{"sofia profile internal flush_inbound_reg aa1"}, 1,
-	}, {
-		"all phones of an account", `flush_registration = "user"`,
-		[]esl.Registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1"), phone("1001", "cc3", "192.0.2.1")},
-		change(1, ban.KindSpare, "192.0.2.0/24", used("1000", "pbx.example", "192.0.2.1")),
-		[]string{"sofia profile internal flush_inbound_reg 1000@pbx.example"}, 1,
-	}, {
-		"a Call-ID that is another account", `flush_registration = "ip"`,
-		[]esl.Registration{phone("6666", "1000@pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.KindBan, "203.0.113.7/32"),
-		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
-	}, {
-		"a Call-ID that is the host of all", `flush_registration = "ip"`,
-		[]esl.Registration{phone("6666", "pbx.example", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.KindBan, "203.0.113.7/32"),
-		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
-	}, {
-		"a Call-ID of another phone", `flush_registration = "ip"`,
-		[]esl.Registration{phone("6666", "bb2", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.KindBan, "203.0.113.7/32"),
-		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
-	}, {
-		"a Call-ID that is a word of the command", `flush_registration = "ip"`,
-		[]esl.Registration{phone("6666", "Reboot", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.KindBan, "203.0.113.7/32"),
-		[]string{"sofia profile internal flush_inbound_reg 6666@pbx.example"}, 1,
-	}, {
-		"an invalid user", `flush_registration = "ip"`,
-		[]esl.Registration{phone("", "x", "203.0.113.7"), phone("reboot x", "y", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")},
-		change(1, ban.KindBan, "203.0.113.7/32"),
-		nil, 3,
-	}, {
-		"a configured profile", `flush_registration = "user"` + "\n" + `profile = "internal"`,
-		[]esl.Registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
-		change(1, ban.KindBan, "203.0.113.7/32", used("1000", "pbx.example", "")),
-		[]string{"sofia profile internal flush_inbound_reg 1000@pbx.example"}, 0,
-	}, {
-		"no profile", `flush_registration = "user"`,
-		[]esl.Registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}},
-		change(1, ban.KindBan, "203.0.113.7/32", used("1000", "pbx.example", "")),
-		nil, 1,
-	},
-}
-
 func TestFlush(t *testing.T) {
-	for _, test := range flushes {
+	const flush = "sofia profile internal flush_inbound_reg "
+	banned := change(1, ban.KindBan, "203.0.113.7/32")
+	named := change(1, ban.KindBan, "203.0.113.7/32", used("1000", "pbx.example", ""))
+	attacker := func(callID string) []esl.Registration {
+		return []esl.Registration{phone("6666", callID, "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")}
+	}
+	odd := []esl.Registration{{User: "1000", Realm: "pbx.example", URL: "verto.rtc/x"}}
+	for _, test := range []struct {
+		name, body string
+		phones     []esl.Registration
+		change     ban.Change
+		want       string
+		left       int
+	}{
+		{"one phone of two", `flush_registration = "ip"`, attacker("aa1"), banned, flush + "aa1", 1},
+		{"all phones of an account", `flush_registration = "user"`,
+			[]esl.Registration{phone("1000", "aa1", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1"), phone("1001", "cc3", "192.0.2.1")},
+			change(1, ban.KindSpare, "192.0.2.0/24", used("1000", "pbx.example", "192.0.2.1")), flush + "1000@pbx.example", 1},
+		{"a Call-ID that is another account", `flush_registration = "ip"`, attacker("1000@pbx.example"), banned, flush + "6666@pbx.example", 1},
+		{"a Call-ID that is the host of all", `flush_registration = "ip"`, attacker("pbx.example"), banned, flush + "6666@pbx.example", 1},
+		{"a Call-ID of another phone", `flush_registration = "ip"`, attacker("bb2"), banned, flush + "6666@pbx.example", 1},
+		{"a Call-ID that is a word of the command", `flush_registration = "ip"`, attacker("Reboot"), banned, flush + "6666@pbx.example", 1},
+		{"an invalid user", `flush_registration = "ip"`,
+			[]esl.Registration{phone("", "x", "203.0.113.7"), phone("reboot x", "y", "203.0.113.7"), phone("1000", "bb2", "192.0.2.1")}, banned, "", 3},
+		{"a configured profile", `flush_registration = "user"` + "\n" + `profile = "internal"`, odd, named, flush + "1000@pbx.example", 0},
+		{"no profile", `flush_registration = "user"`, odd, named, "", 1},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPBX(t, esltest.Options{})
 			p.registrations = test.phones
 			apply(t, p.act(t, test.body), test.change)
-			p.expect(t, test.want...)
+			p.expect(t, strings.FieldsFunc(test.want, func(r rune) bool { return r == '\n' })...)
 			if len(p.registrations) != test.left {
 				t.Errorf("left: %+v", p.registrations)
 			}
