@@ -14,6 +14,7 @@ import (
 	"freeswitch-security/engine/enforce"
 	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/esl/esltest"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/plugin"
 )
 
@@ -466,7 +467,7 @@ func TestAccountsHostileNames(t *testing.T) {
 
 // TestManyAccounts bans ten thousand accounts, and floods the switch with calls of one of them.
 func TestManyAccounts(t *testing.T) {
-	var said lines
+	var said golden.Output
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&said, nil)))
 	p := newPBX(t, esltest.Options{})
@@ -491,22 +492,4 @@ func TestManyAccounts(t *testing.T) {
 	if err != nil || len(k.Entries) != len(banned) || k.Entries[0].Bypassed || len(k.Problems) > 0 {
 		t.Errorf("%d entries, %v", len(k.Entries), err)
 	}
-}
-
-// lines is a log that several goroutines write.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"freeswitch-security/engine"
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 
@@ -38,7 +38,7 @@ type lab struct {
 	broken  []status.Diagnostic // mistakes in the rule files
 	server  *Server
 	history *history.History
-	log     *syncBuffer
+	log     *golden.Output
 }
 
 // newLab runs an engine and makes its server; change may be nil.
@@ -50,7 +50,7 @@ func newLabOf(t testing.TB, run engine.Options, change func(*Options, *limits)) 
 	t.Helper()
 	l := &lab{
 		t: t, source: &scribe{events: make(chan *event.Event)}, wall: &wall{entries: map[ban.Target]status.Entry{}},
-		courier: &courier{}, disk: &disk{}, log: &syncBuffer{},
+		courier: &courier{}, disk: &disk{}, log: &golden.Output{},
 		history: history.New(history.Settings{Days: 90}),
 	}
 	ready := make(chan struct{})
@@ -90,24 +90,6 @@ func (l *lab) reload(context.Context) ([]status.Diagnostic, error) {
 		return l.broken, errors.New("1 mistake in rules.d")
 	}
 	return []status.Diagnostic{{Severity: "warning", Summary: "Rule never fires", Where: "rules.d/20-registration.hcl:3:1"}}, nil
-}
-
-// A syncBuffer may be written to and read at the same time.
-type syncBuffer struct {
-	mu sync.Mutex // guards text
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 var contract = sync.OnceValue(func() *openapi3.T {

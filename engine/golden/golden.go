@@ -1,4 +1,4 @@
-// Package golden compares what tests make with files, and reads recordings, for tests.
+// Package golden compares what tests make with files, reads recordings and collects output, for tests.
 //
 // Invariant: without the flag -update no file is written.
 package golden

@@ -3,7 +3,6 @@
 package kernel
 
 import (
-	"bytes"
 	encoding "encoding/binary"
 	"fmt"
 	"os"
@@ -11,10 +10,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"freeswitch-security/engine/golden"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -26,7 +26,7 @@ type daemon struct {
 	dir  string
 	cmd  *exec.Cmd
 	log  *os.File // FreeSWITCH's
-	said *output
+	said *golden.Output
 	done chan error
 
 	program string               // the binary; "": the one that was built
@@ -34,24 +34,6 @@ type daemon struct {
 	env     []string             // beside that of the test
 
 	namespace *os.File // its network; nil: that of the test
-}
-
-// output collects the log of the daemon.
-type output struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // site declares one log and one firewall; rules are appended.
@@ -146,7 +128,7 @@ func (d *daemon) start() *daemon {
 // launch starts the daemon.
 func (d *daemon) launch() {
 	d.Helper()
-	d.said = &output{}
+	d.said = &golden.Output{}
 	program := binary
 	if d.program != "" {
 		program = d.program

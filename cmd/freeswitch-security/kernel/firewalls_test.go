@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"freeswitch-security/engine/golden"
 )
 
 // Other programs own a firewall too. Each test installs one from Debian's packages in a layer above the
@@ -385,7 +387,7 @@ func install(t *testing.T, n neighbour) *layered {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := &output{}
+	said := &golden.Output{}
 	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"freeswitch-security/engine/golden"
 )
 
 const (
@@ -204,7 +206,7 @@ func boot(t testing.TB) *container {
 	}
 	mustRun(t, "tar", "-xf", tar, "-C", c.root)
 
-	said := &output{}
+	said := &golden.Output{}
 	cmd := exec.Command("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--capability=CAP_NET_ADMIN", "--directory="+c.root,
 		fmt.Sprintf("--network-namespace-path=/proc/%d/ns/net", os.Getpid()), "--boot")
 	cmd.Stdout, cmd.Stderr = said, said

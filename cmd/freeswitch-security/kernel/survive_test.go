@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"freeswitch-security/engine/golden"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -464,7 +466,7 @@ func TestSecondGuard(t *testing.T) {
 	squatter.Env = append(os.Environ(), roleVar+"=squatter")
 	squatter.ExtraFiles = []*os.File{listener}
 	squatter.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivileged, Gid: unprivileged}, Pdeathsig: syscall.SIGKILL}
-	squatter.Stdout = &output{}
+	squatter.Stdout = &golden.Output{}
 	if _, err := squatter.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -472,7 +474,7 @@ func TestSecondGuard(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = squatter.Process.Kill(); _ = squatter.Wait() }()
-	eventually(t, 5*time.Second, "it listens", func() bool { return strings.Contains(squatter.Stdout.(*output).String(), "listening") })
+	eventually(t, 5*time.Second, "it listens", func() bool { return strings.Contains(squatter.Stdout.(*golden.Output).String(), "listening") })
 	d.start()
 	if !strings.Contains(d.said.String(), "claim held by a process of another user: ignored") {
 		t.Errorf("the other user is not reported:\n%s", d.said)
