@@ -12,18 +12,18 @@ import (
 // reflection takes most of the time. The library decodes what has another form.
 type decoder struct {
 	rest  []byte
-	odd   bool // the form is another one: what was read is void
-	last  Ban  // its words are used again
-	brief bool // the trail is not decoded, and a ban is valid until the next one
-	kept  Ban  // in brief
+	odd   bool  // the form is another one: what was read is void
+	last  Ban   // its words are used again
+	brief bool  // the trail is not decoded, and a ban is valid until the next one
+	kept  Ban   // in brief
+	some  trail // that is not decoded
 }
 
 // record returns the record of a key. It keeps nothing of the value, which is without its checksum.
 func (d *decoder) record(key, value []byte) (s stored, err error) {
 	d.rest, d.odd = value, false
 	if s = d.stored(); d.odd {
-		s = stored{}
-		err = msgpack.Unmarshal(value, &s)
+		s, err = ofOtherForm(value)
 	}
 	if err == nil {
 		err = s.Record.complete(key)
@@ -36,6 +36,12 @@ func (d *decoder) record(key, value []byte) (s stored, err error) {
 	return s, err
 }
 
+// ofOtherForm is a function of its own so that what record returns takes no memory.
+func ofOtherForm(value []byte) (s stored, err error) {
+	err = msgpack.Unmarshal(value, &s)
+	return s, err
+}
+
 func (d *decoder) stored() (s stored) {
 	d.fields(3)
 	d.fields(6)
@@ -45,7 +51,7 @@ func (d *decoder) stored() (s stored) {
 	case !d.brief:
 		s.Trail, s.Texts = d.trail(), uint64(d.int())
 	case !d.isNull():
-		s.Trail = &trail{}
+		s.Trail = &d.some
 	}
 	return s
 }
