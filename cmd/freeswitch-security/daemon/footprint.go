@@ -39,7 +39,7 @@ const usualGarbage = 40
 
 // A heapRoom lets the garbage of a small heap grow while there is much to do: to collect it every few milliseconds
 // would take a third of the time. In a flood, such as thousands of bans at once, it gives the most. Beside a busy
-// switch it gives less, for as long as much is allocated. Meanwhile the heap grows by huge pages: on a virtual machine,
+// switch it gives less, for as long as much is allocated. In a flood the heap grows by huge pages: on a virtual machine,
 // faults of small ones took half of the time of 10,000 bans.
 type heapRoom struct {
 	huge      hugepage.Room
@@ -63,7 +63,7 @@ const (
 
 var start = time.Now()
 
-// reserve prepares the part of the heap whose pages are huge while there is much to do. It is called before
+// reserve prepares the part of the heap whose pages are huge in a flood. It is called before
 // the heap grows.
 func reserve() hugepage.Room {
 	room := hugepage.Grow[[hugeRoom / 2]byte]()
@@ -99,11 +99,9 @@ func (r *heapRoom) adapt(since time.Duration) {
 	switch {
 	case r.raised.Load():
 	case r.steady:
-		r.huge.Prefer(true)
 		allowGarbage(steadyRoom)
 	case was:
 		allowGarbage(0)
-		r.huge.Prefer(false)
 	}
 }
 
