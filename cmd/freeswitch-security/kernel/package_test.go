@@ -291,7 +291,7 @@ func (c *container) ok(command string) string {
 	c.Helper()
 	out, err := c.run(command)
 	if err != nil {
-		journal, _ := c.run("journalctl -o cat -n 30 -u freeswitch-security")
+		journal, _ := c.run("journalctl -o cat -n 40 -u 'freeswitch-security*'")
 		c.Fatalf("%s: %v\n%s\nthe journal:\n%s", command, err, out, journal)
 	}
 	return out
@@ -339,7 +339,7 @@ func (c *container) banned(address string) {
 	c.Helper()
 	defer func() {
 		if c.Failed() {
-			c.Log(c.run("journalctl -o cat -n 30 -u freeswitch-security"))
+			c.Log(c.run("journalctl -o cat -n 40 -u 'freeswitch-security*'"))
 		}
 	}()
 	eventually(c, 20*time.Second, address+" is banned", func() bool {
