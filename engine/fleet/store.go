@@ -90,7 +90,8 @@ func (n *Node) openFile(path string) (*store, error) {
 	return &store{db}, nil
 }
 
-// loadAll reads the store. What is of another bucket or another node is forgotten.
+// loadAll reads the store. What is of another bucket or another node is forgotten, and all where bans are not
+// shared: what the bucket decides meanwhile is not heard.
 func (n *Node) loadAll() error {
 	t, of := &n.table, place{}
 	err := t.store.db.View(func(tx *bbolt.Tx) error {
@@ -99,15 +100,14 @@ func (n *Node) loadAll() error {
 		}
 		return nil
 	})
-	if err != nil || of.Bucket != n.cfg.Bucket || of.Node != n.cfg.Node {
-		return t.store.db.Update(func(tx *bbolt.Tx) error {
-			if tx.Bucket(entriesBucket) == nil {
-				return nil
-			}
-			return tx.DeleteBucket(entriesBucket)
-		})
+	same := err == nil && of.Bucket == n.cfg.Bucket && of.Node == n.cfg.Node
+	if same {
+		n.lease.instance = of.Instance
 	}
-	n.lease.instance, t.created, t.sequence = of.Instance, of.Created, of.Sequence
+	if !same || !t.share {
+		return t.store.forget(&place{Bucket: n.cfg.Bucket, Node: n.cfg.Node, Instance: n.lease.instance})
+	}
+	t.created, t.sequence = of.Created, of.Sequence
 	return t.store.db.ViewAll(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(entriesBucket)
 		if b == nil {
@@ -299,13 +299,29 @@ func (s *store) write(entries map[id]*saved, of *place) error {
 				return err
 			}
 		}
-		state, err := tx.CreateBucketIfNotExists(stateBucket)
-		if err != nil {
-			return err
-		}
-		value, _ := json.Marshal(of) // of texts and numbers
-		return state.Put(stateKey, value)
+		return of.put(tx)
 	})
+}
+
+// forget removes all entries.
+func (s *store) forget(of *place) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		if tx.Bucket(entriesBucket) != nil {
+			if err := tx.DeleteBucket(entriesBucket); err != nil {
+				return err
+			}
+		}
+		return of.put(tx)
+	})
+}
+
+func (p *place) put(tx *bbolt.Tx) error {
+	state, err := tx.CreateBucketIfNotExists(stateBucket)
+	if err != nil {
+		return err
+	}
+	value, _ := json.Marshal(p) // of texts and numbers
+	return state.Put(stateKey, value)
 }
 
 // closeStore saves the rest, and closes the file.
