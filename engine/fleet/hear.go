@@ -125,7 +125,7 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 		n.agreed(i, t.at(i), f.record, m.sequence)
 		return nil
 	}
-	if e != nil && e.mine != nil && (e.mine.beats(r.head()) || r.Node == n.cfg.Node && r.Stamp == e.sent && e.mine.Stamp > r.Stamp) { // or was decided after it was sent
+	if e != nil && e.mine != nil && (e.mine.beats(r.head()) || r.Node == n.cfg.Node && r.Stamp <= e.sent && e.mine.Stamp > r.Stamp) { // or was decided after it was sent
 		t.hold(i, e, r.head(), r, m.sequence, n.cfg.Node)
 		t.enqueue(i, e)
 		return nil

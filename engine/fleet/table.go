@@ -244,9 +244,22 @@ func (n *Node) agreed(i id, e *entry, r *Record, rev uint64) {
 		e.forget()
 	}
 	if e.mine != nil && e.mine.Stamp == r.Stamp && e.mine.Node == r.Node {
-		t.drop(i, e)
+		if t.drop(i, e); rev < e.rev {
+			n.superseded(i, e)
+		}
 	}
 	t.enqueue(i, e)
+}
+
+// superseded takes what a key holds, which was decided in knowledge of what this node had to tell, but was heard before
+// the answer to that.
+func (n *Node) superseded(i id, e *entry) {
+	r := n.recall(i, e)
+	if e.base.over(n.o.Now()) || !n.admits(i, e, r, i.key()) {
+		return
+	}
+	e.refused = notEntered
+	n.take([]*Record{r})
 }
 
 // readLedger turns the changes of the ledger into what is to be told.
@@ -293,9 +306,9 @@ func (n *Node) compare(target ban.Target, c *ban.Change, now time.Time) {
 	switch {
 	case banned && n.own(&b):
 		e = t.at(i)
-		// A ban that ends earlier than the bucket's follows an unban here.
+		// A ban that ends earlier than the bucket's follows an unban here. That may be in the bucket already.
 		told := e.mine != nil && e.mine.Kind == KindBan && e.mine.Until.Equal(b.Until)
-		known := e.base.kind == KindBan && (e.base.until.Equal(b.Until) || outlasts(e.base.until, b.Until) && (c == nil && !told || e.refused != ""))
+		known := e.base.kind == KindBan && e.sent == 0 && (e.base.until.Equal(b.Until) || outlasts(e.base.until, b.Until) && (c == nil && !told || e.refused != ""))
 		if known {
 			t.drop(i, e)
 			if !b.OfRule() {
@@ -341,8 +354,14 @@ func (n *Node) tellBan(i id, e *entry, b *ban.Ban, c *ban.Change, now time.Time)
 	if c != nil {
 		r.Proven = c.Proven
 		r.Stamp = n.stamp(e, now)
-	} else if r.Stamp = stampAt(b.Start); !r.beats(e.base) { // decided before this run
-		return
+	} else { // decided before this run
+		latest := e.base
+		if e.mine != nil && e.mine.Kind == KindUnban {
+			latest = e.mine.head()
+		}
+		if r.Stamp = stampAt(b.Start); !r.beats(latest) {
+			return
+		}
 	}
 	if c != nil && len(c.Evidence) > 0 && !c.Evidence[len(c.Evidence)-1].Lost {
 		r.Evidence = slices.Clone(c.Evidence)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
+	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/fleet/fleettest"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -233,6 +234,49 @@ func TestSentWithoutAnswer(t *testing.T) {
 			t.Errorf("%s: banned until %s, want %s; to be told: %+v", name, b.Until, want, mine)
 		}
 	}
+}
+
+// TestBannedAgainBeforeTheAnswer: a ban that is the same as before is told again if the unban between may be in the bucket.
+func TestBannedAgainBeforeTheAnswer(t *testing.T) {
+	const address = "203.0.113.7"
+	g := alone(t, "", ban.NewLedger(ban.NewTrust(nil)))
+	permanently := ban.Order{Author: "api alice", ByHand: true}
+	g.order(permanently, address, time.Duration(ban.Permanent))
+	first := g.sends()
+	g.session = &session{current: true, over: func() {}}
+	g.hears(first)
+	g.unban(address, 0)
+	unban := g.sends()
+	g.order(permanently, address, time.Duration(ban.Permanent))
+	g.session = &session{current: true, over: func() {}, number: 1}
+	g.hears(unban)
+	if mine := g.table.entries[unban.id()].mine; !g.has(address) || mine == nil || mine.Kind != KindBan {
+		t.Errorf("banned: %t, to be told: %+v", g.has(address), mine)
+	}
+}
+
+// TestBansNoLongerShared: a node that has shared bans and now shares counts alone tells none, asks about none, and hears
+// the bucket from its begin once it shares them again.
+func TestBansNoLongerShared(t *testing.T) {
+	trusted := ban.Trusted{Target: ban.Address(netip.MustParseAddr("203.0.113.8"))}
+	g := alone(t, t.TempDir(), ban.NewLedger(ban.NewTrust([]ban.Trusted{trusted})))
+	at := g.now()
+	g.hears(&Record{Kind: KindBan, Target: trusted.Target, Node: "a", Stamp: stampAt(at), Start: at, Until: at.Add(time.Hour), Author: ban.ByRule, Offence: 1})
+	g.ban("203.0.113.7", time.Hour)
+	g.readLedger()
+	instance := g.lease.instance
+	for _, share := range [][]string{{config.ShareCounts}, {config.ShareBans}} {
+		g.closeStore()
+		g.cfg.Share = share
+		g.Node = New(&g.cfg, g.o)
+		g.life = t.Context()
+		g.openStore()
+		g.sweep()
+		if n := len(g.table.entries); n != 0 || g.table.unsent != 0 || g.table.sequence != 0 || g.lease.instance != instance {
+			t.Errorf("%s: %d entries, %d to be told, heard up to %d, instance %s, was %s", share, n, g.table.unsent, g.table.sequence, g.lease.instance, instance)
+		}
+	}
+	g.closeStore()
 }
 
 // TestOwnRecordOfAnEarlierLife: a node that has lost its state has sent nothing, so what it decided before is as good as
