@@ -107,7 +107,7 @@ func (l *Ledger) Commit() ([]*Change, error) {
 	if len(records) > 0 {
 		err = l.store.Save(records)
 	}
-	if err == nil && len(changes) == 0 {
+	if len(changes) == 0 && len(records) == 0 {
 		return nil, nil
 	}
 	l.mu.Lock()

@@ -358,7 +358,7 @@ func TestFullDiskStillProtects(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, eager := l.Cursor(false, Told), l.Cursor(true, Levels)
-	mustBan(t, l, order("203.0.113.7", t0, "1h"))
+	mustBan(t, l, accused(7))
 	if _, err := l.Commit(); err == nil || !strings.Contains(err.Error(), "1 targets are not saved: no space left on device") {
 		t.Fatalf("commit: %v", err)
 	}
@@ -376,6 +376,9 @@ func TestFullDiskStillProtects(t *testing.T) {
 	}
 	if changes, _ := c.Take(); len(changes) != 0 {
 		t.Fatalf("%d changes passed on twice", len(changes))
+	}
+	if l.unsaved.count != 0 || l.room.bans[0].Evidence != nil {
+		t.Errorf("the evidence of %d bans that are saved stays in memory", l.unsaved.count)
 	}
 }
 

@@ -99,11 +99,28 @@ func TestPackageDebian(t *testing.T) {
 	if out := c.install(v2); strings.Contains(out, "is stopped") || !strings.Contains(out, "freeswitch-security.service failed") {
 		t.Errorf("an upgrade of a guard that fails at each start: %s", out)
 	}
+
+	// One that is starting is not ended for a version that refuses the rules.
+	const slow = "/etc/systemd/system/freeswitch-security.service.d"
 	c.write(confRules+"50-mine.hcl", atOnce)
+	c.ok("mkdir " + slow + " && printf '[Service]\\nTimeoutStartSec=infinity\\nExecStartPost=/bin/sleep infinity\\n' >" + slow + "/slow.conf && systemctl daemon-reload && systemctl restart --no-block freeswitch-security")
+	eventually(t, 20*time.Second, "it is starting", func() bool {
+		return strings.TrimSpace(c.ok("systemctl show --property=SubState --value freeswitch-security")) == "start-post"
+	})
+	pid = c.ok("systemctl show -P MainPID freeswitch-security")
+	c.append(confRules+"50-mine.hcl", "rule\n")
+	if out := c.install(v3); !strings.Contains(out, "refuses the rules") {
+		t.Errorf("an upgrade of a guard that is starting, with wrong rules: %s", out)
+	}
+	if now := c.ok("systemctl show -P MainPID freeswitch-security"); now != pid {
+		t.Error("an upgrade with wrong rules ended a guard that was starting")
+	}
+	c.write(confRules+"50-mine.hcl", atOnce)
+	c.ok("rm -r " + slow + " && systemctl daemon-reload && systemctl restart freeswitch-security")
 
 	// An upgrade starts no guard that the operator has stopped.
 	c.ok("systemctl stop freeswitch-security")
-	if out := c.install(v3); !strings.Contains(out, "is stopped, and stays so") {
+	if out := c.install(v2); !strings.Contains(out, "is stopped, and stays so") {
 		t.Errorf("an upgrade while it is stopped: %s", out)
 	}
 	if out, err := c.run("systemctl is-active freeswitch-security"); err == nil {
@@ -274,7 +291,7 @@ func (c *container) ok(command string) string {
 	c.Helper()
 	out, err := c.run(command)
 	if err != nil {
-		journal, _ := c.run("journalctl -o cat -n 30 -u freeswitch-security")
+		journal, _ := c.run("journalctl -o cat -n 40 -u 'freeswitch-security*'")
 		c.Fatalf("%s: %v\n%s\nthe journal:\n%s", command, err, out, journal)
 	}
 	return out
@@ -322,7 +339,7 @@ func (c *container) banned(address string) {
 	c.Helper()
 	defer func() {
 		if c.Failed() {
-			c.Log(c.run("journalctl -o cat -n 30 -u freeswitch-security"))
+			c.Log(c.run("journalctl -o cat -n 40 -u 'freeswitch-security*'"))
 		}
 	}()
 	eventually(c, 20*time.Second, address+" is banned", func() bool {
