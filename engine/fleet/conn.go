@@ -30,10 +30,12 @@ type link struct {
 	asking context.CancelFunc // ends what waits for an answer that will not come
 }
 
-// Times of a connection. A server that does not answer two pings is gone.
+// Times of a connection. A server that does not answer two pings is gone, and so is one that reads nothing for takeWithin
+// while the buffers are full. Trap: until then Publish waits, and the core with it.
 const (
 	dialTimeout = 3 * time.Second
 	pingEvery   = 2 * time.Second
+	takeWithin  = 2 * time.Second
 	reconnectIn = 250 * time.Millisecond
 )
 
@@ -47,7 +49,7 @@ func (n *Node) connect() {
 	options := []nats.Option{
 		nats.Name("freeswitch-security " + n.cfg.Node), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), nats.NoEcho(), nats.ReconnectBufSize(-1), nats.Timeout(dialTimeout),
-		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2), nats.ReconnectWait(reconnectIn),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(takeWithin), nats.ReconnectWait(reconnectIn),
 		nats.ReconnectJitter(reconnectIn, reconnectIn), nats.NoCallbacksAfterClientClose(),
 		nats.ConnectHandler(func(*nats.Conn) { event(nil) }),
 		nats.ReconnectHandler(func(*nats.Conn) { event(nil) }),

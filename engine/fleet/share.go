@@ -46,9 +46,9 @@ func newShared(n *Node) *shared {
 	return s
 }
 
-// Publish sends a message of a kind, one of the words of share, to all peers. It never waits. It
-// reports false if the message was not sent: the kind is not shared, the node is not in its fleet
-// now, or there are more than MaxMessages.
+// Publish sends a message of a kind, one of the words of share, to all peers. It waits for takeWithin at most, if the
+// server reads nothing. It reports false if the message was not sent: the kind is not shared, the node is not in its
+// fleet now, or there are more than MaxMessages.
 func (n *Node) Publish(kind string, data []byte) bool {
 	s := n.shared
 	limit := s.sending[kind]
