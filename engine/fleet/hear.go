@@ -94,7 +94,7 @@ func (n *Node) emptied(i id, m message) {
 	if e == nil || m.number > 0 && m.sequence <= e.rev {
 		return
 	}
-	t.hold(i, e, head{}, nil, m.sequence, n.cfg.Node)
+	t.hold(i, e, head{}, nil, m.sequence, false)
 	if e.mine == nil {
 		delete(t.entries, i)
 		return
@@ -126,7 +126,7 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 		return nil
 	}
 	if e != nil && e.mine != nil && (e.mine.beats(r.head()) || r.Node == n.cfg.Node && r.Stamp <= e.sent && e.mine.Stamp > r.Stamp) { // or was decided after it was sent
-		t.hold(i, e, r.head(), r, m.sequence, n.cfg.Node)
+		t.hold(i, e, r.head(), r, m.sequence, true)
 		t.enqueue(i, e)
 		return nil
 	}
@@ -136,7 +136,7 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 	}
 	e = t.at(i)
 	t.drop(i, e)
-	t.hold(i, e, r.head(), r, m.sequence, n.cfg.Node)
+	t.hold(i, e, r.head(), r, m.sequence, true)
 	if e.base.over(now) || !n.admits(i, e, r, m.key) {
 		return nil
 	}
@@ -152,7 +152,7 @@ func (n *Node) unreadable(i id, e *entry, r *Record, m message, err error) {
 	}
 	n.refuse(name, m.key, err.Error())
 	if e != nil {
-		n.table.hold(i, e, head{}, nil, m.sequence, n.cfg.Node)
+		n.table.hold(i, e, head{}, nil, m.sequence, false)
 		n.table.enqueue(i, e)
 	}
 }
@@ -168,7 +168,7 @@ func (n *Node) admits(i id, e *entry, r *Record, key string) bool {
 		e.here = 0
 		t.touch(i)
 	}
-	if n.session.current && r.Node != n.cfg.Node && !n.peers.of(r.Node).changes.Allow() {
+	if n.session.current && !n.peers.of(r.Node).changes.Allow() {
 		t.refuse(i, e, tooFast)
 		t.late = true
 		n.refuse(r.Node, key, tooFast)
@@ -177,11 +177,11 @@ func (n *Node) admits(i id, e *entry, r *Record, key string) bool {
 	return true
 }
 
-// excess returns why a ban of a peer is one too many; "" if it is not. One that replaces a ban or a decision
-// of this node never is.
+// excess returns why a ban of a peer is one too many, also one in the name of this node; "" if it is not. One that
+// replaces a ban or a decision of this node never is.
 func (n *Node) excess(e *entry, r *Record) string {
 	known := e != nil && (e.base.kind == KindBan || e.mine != nil)
-	if r.Kind != KindBan || r.Node == n.cfg.Node || known || n.table.foreign < n.cfg.MaxFromPeers {
+	if r.Kind != KindBan || known || n.table.foreign < n.cfg.MaxFromPeers {
 		return ""
 	}
 	return fmt.Sprintf("there are %d bans of peers already, as many as max_from_peers allows", n.table.foreign)

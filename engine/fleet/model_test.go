@@ -237,8 +237,11 @@ func (s *stepper) counts(what string) {
 		if e.mine != nil {
 			unsent++
 		}
-		if e.base.kind == KindBan && e.base.node != s.cfg.Node {
+		if e.foreign {
 			foreign++
+		}
+		if e.base.kind == KindBan && e.base.node != s.cfg.Node && !e.foreign {
+			s.t.Fatalf("%s: %s: a ban of %s is not foreign", s.cfg.Node, what, e.base.node)
 		}
 	}
 	if t := &s.table; t.unsent != unsent || t.foreign != foreign {

@@ -33,7 +33,7 @@ func (n *Node) relay() {
 		if r == nil && !e.base.over(now) {
 			r = n.recall(i, e)
 		}
-		t.hold(i, e, head{}, nil, 0, n.cfg.Node)
+		t.hold(i, e, head{}, nil, 0, false)
 		if r != nil {
 			t.tell(i, e, r)
 		}

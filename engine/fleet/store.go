@@ -128,7 +128,7 @@ func (n *Node) restore(i id, s *saved) {
 	if s.Base != nil {
 		s.Base.Node = n.peers.name(s.Base.Node)
 		n.table.clock.see(s.Base.Stamp, n.o.Now())
-		n.table.hold(i, e, s.Base.head(), nil, s.Rev, n.cfg.Node)
+		n.table.hold(i, e, s.Base.head(), nil, s.Rev, s.Base.Node != n.cfg.Node)
 	}
 	e.rev, e.refused, e.here = s.Rev, s.Refused, s.Here
 	if s.Mine != nil {

@@ -19,7 +19,7 @@ type table struct {
 	queue    []id            // that have something to tell, in its order
 	failing  []id            // that are told again later
 	flying   map[id]flight   // proposals without an answer
-	foreign  int             // entries with a ban of a peer
+	foreign  int             // entries with a ban that a peer has told
 	created  time.Time       // of the bucket; zero: none was seen
 	sequence uint64          // of the latest record that was heard
 	store    *store          // nil: nothing survives a restart
@@ -43,6 +43,7 @@ type entry struct {
 	mine    *Record // what this node has to tell; nil: nothing
 	refused string  // why base is not in force here
 	here    Stamp   // of the decision of a person that base is not in force here; 0: there is none
+	foreign bool    // base is a ban that a peer has told; see table.foreign
 	queued  bool
 	sent    Stamp // of the latest proposal, which the key may hold since base; 0: there is none
 }
@@ -89,15 +90,14 @@ func (t *table) refuse(i id, e *entry, why string) {
 	}
 }
 
-// hold notes what a key holds now.
-func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, self string) {
-	foreign := func(h head) int {
-		if h.kind == KindBan && h.node != self {
-			return 1
-		}
-		return 0
+// hold notes what a key holds now; heard is whether a peer may have told it, in whatever name.
+func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, heard bool) {
+	if e.foreign {
+		t.foreign--
 	}
-	t.foreign += foreign(base) - foreign(e.base)
+	if e.foreign = heard && base.kind == KindBan; e.foreign {
+		t.foreign++
+	}
 	e.base, e.record, e.rev, e.refused, e.sent = base, r, rev, "", 0
 	if base.kind == KindUnban || base.kind == KindUntrust {
 		e.here = 0
@@ -240,7 +240,7 @@ func (n *Node) unanswered(err error) {
 func (n *Node) agreed(i id, e *entry, r *Record, rev uint64) {
 	t := &n.table
 	if rev > e.rev {
-		t.hold(i, e, r.head(), r, rev, n.cfg.Node)
+		t.hold(i, e, r.head(), r, rev, r.Node != n.cfg.Node)
 		e.forget()
 	}
 	if e.mine != nil && e.mine.Stamp == r.Stamp && e.mine.Node == r.Node {
@@ -443,7 +443,7 @@ func (n *Node) sweep() {
 	for i, e := range t.entries {
 		switch {
 		case e.mine == nil && e.base.over(now):
-			t.hold(i, e, head{}, nil, e.rev, n.cfg.Node)
+			t.hold(i, e, head{}, nil, e.rev, false)
 			delete(t.entries, i)
 		case e.refused != "" && e.here == 0 && len(refused) < mostHeard:
 			refused = append(refused, i)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
 )
 
 // alone returns a guard whose loop does not run, with a session that hears what the test says.
@@ -314,6 +315,26 @@ func TestExcessIsSettled(t *testing.T) {
 	g.hears(r)
 	if b, _ := g.get("203.0.113.7"); g.table.unsent != 0 || !b.Until.Equal(r.Until) {
 		t.Errorf("%d to be told, banned until %s, want %s", g.table.unsent, b.Until, r.Until)
+	}
+}
+
+// TestBansInMyName: max_from_peers and the rate bound what a peer tells in the name of this node, too.
+func TestBansInMyName(t *testing.T) {
+	g := alone(t, "", ban.NewLedger(ban.NewTrust(nil)))
+	g.cfg.MaxFromPeers = 2
+	at := g.now().Truncate(time.Second)
+	hears := func(address string) {
+		g.hears(&Record{
+			Kind: KindBan, Target: ban.Address(netip.MustParseAddr(address)), Node: g.cfg.Node, Stamp: stampAt(at), Start: at, Until: at.Add(time.Hour),
+			Author: ban.ByRule, Offence: 1,
+		})
+	}
+	hears("203.0.113.1")
+	g.peers.of(g.cfg.Node).changes = rate.NewLimiter(0, 0)
+	hears("203.0.113.2")
+	hears("203.0.113.3")
+	if n := g.ledger.Size(); n != 1 || len(g.table.entries) != 2 || g.table.foreign != 2 {
+		t.Errorf("%d bans, %d entries, %d foreign", n, len(g.table.entries), g.table.foreign)
 	}
 }
 
