@@ -124,6 +124,12 @@ func TestFleetBansAtTheFifthFailure(t *testing.T) {
 		startNode(t, server, "sbc2", 0, shareAll...),
 		startNode(t, server, "sbc3", 2*time.Second, shareAll...),
 	}
+	for _, n := range nodes { // a busy machine takes longer than the usual time
+		n.await("patient", func() bool {
+			n.rules.Patience = time.Minute
+			return true
+		})
+	}
 	random := rand.New(rand.NewPCG(1, 2))
 	orders := make([][]int, attackers)
 	for i := range orders {
