@@ -158,7 +158,7 @@ document.addEventListener("click", (e) => {
   const opener = e.target.closest("[data-open]");
   if (opener) {
     e.preventDefault();
-    ask(opener.dataset.open, opener.dataset.target);
+    ask(opener.dataset);
   }
   if (e.target.closest("[data-close]")) e.target.closest("dialog").close();
 });
@@ -171,7 +171,7 @@ for (const [type, is] of [["keydown", true], ["keyup", false], ["pointerdown", f
   addEventListener(type, () => (ready = !(down = is) || ready), true);
 }
 
-function ask(action, target) {
+function ask({ open: action, target }) {
   ready = !down;
   const dialog = $("#dialog-" + action);
   const form = $("form", dialog);
@@ -181,6 +181,14 @@ function ask(action, target) {
   form.elements.ip.readOnly = Boolean(target);
   dialog.showModal();
   (target ? form.elements.reason : form.elements.ip).focus();
+  dialog.addEventListener("close", () => back(dialog, action, target), { once: true });
+}
+
+// back gives the focus to what opened a dialog, if an update has replaced that: the browser knows the old one alone.
+function back(dialog, action, target) {
+  const lost = document.activeElement === document.body || dialog.contains(document.activeElement);
+  const same = (e) => e.dataset.open === action && e.dataset.target === target;
+  if (lost) [...document.querySelectorAll("[data-open]")].find(same)?.focus({ preventScroll: true });
 }
 
 const requests = {
