@@ -31,7 +31,7 @@ func batch(from, n int) ban.Batch {
 }
 
 // A service is an endpoint without a network, so that a test can let time pass. It
-// answers as the test says, which reads the rest once no goroutine runs.
+// answers as the test says.
 type service struct {
 	mu     sync.Mutex
 	answer func(attempt int, m Message) (status int, header http.Header, err error) // nil: 200
@@ -77,24 +77,35 @@ func (s *service) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// refuse is a service that answers with an error to messages that begin with one of the first notifications.
-func refuse(first uint64, status int) func(int, Message) (int, http.Header, error) {
-	return func(_ int, m Message) (int, http.Header, error) {
-		if m.Notifications[0].Seq <= first {
-			return status, nil, nil
-		}
-		return 200, nil, nil
-	}
-}
-
 // seqs are the numbers of the delivered notifications.
 func (s *service) seqs() (all []uint64) {
-	for _, m := range s.taken {
+	for _, m := range s.messages() {
 		for _, n := range m.Notifications {
 			all = append(all, n.Seq)
 		}
 	}
 	return all
+}
+
+// messages are the delivered ones.
+func (s *service) messages() []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.taken)
+}
+
+// attempts are the times of all attempts.
+func (s *service) attempts() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.tries)
+}
+
+// used are the keys of all attempts.
+func (s *service) used() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.keys)
 }
 
 // serving runs Serve until the returned function is called.
@@ -132,13 +143,13 @@ func TestGrouping(t *testing.T) {
 		apply(t, a, batch(3, 2))
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if len(s.taken) != 1 || len(s.taken[0].Notifications) != 4 || s.tries[0].Sub(began) != time.Second {
-			t.Fatalf("%d messages after %v", len(s.taken), s.tries)
+		if len(s.messages()) != 1 || len(s.messages()[0].Notifications) != 4 || s.attempts()[0].Sub(began) != time.Second {
+			t.Fatalf("%d messages after %v", len(s.messages()), s.attempts())
 		}
 		apply(t, a, batch(5, 250))
 		synctest.Wait()
-		if len(s.taken) != 3 {
-			t.Errorf("%d messages: full groups wait", len(s.taken))
+		if len(s.messages()) != 3 {
+			t.Errorf("%d messages: full groups wait", len(s.messages()))
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -196,14 +207,14 @@ func TestRetriesUntilDelivered(t *testing.T) {
 		}
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
-		if len(s.tries) != 7 || len(slices.Compact(slices.Clone(s.keys))) != 1 || len(s.taken) != 1 {
-			t.Fatalf("%v %v", s.tries, s.keys)
+		if len(s.attempts()) != 7 || len(slices.Compact(s.used())) != 1 || len(s.messages()) != 1 {
+			t.Fatalf("%v %v", s.attempts(), s.used())
 		}
 		for i, want := range []struct{ least, most time.Duration }{
 			{0, time.Second}, {90 * time.Second, 91 * time.Second}, {118 * time.Second, 121 * time.Second},
 			{time.Hour, time.Hour + time.Second}, {0, 16 * time.Second}, {0, 32 * time.Second},
 		} {
-			if gap := s.tries[i+1].Sub(s.tries[i]); gap < want.least || gap > want.most {
+			if gap := s.attempts()[i+1].Sub(s.attempts()[i]); gap < want.least || gap > want.most {
 				t.Errorf("attempt %d came after %v, want %v to %v", i+2, gap, want.least, want.most)
 			}
 		}
@@ -237,7 +248,7 @@ func TestDeadEndpoint(t *testing.T) {
 		}
 		time.Sleep(10 * time.Hour)
 		synctest.Wait()
-		if n := len(s.tries); n < 100 || n > 1000 {
+		if n := len(s.attempts()); n < 100 || n > 1000 {
 			t.Errorf("%d attempts in ten hours", n)
 		}
 		if d := a.Delivery(); d.Dropped != 50 || d.Waiting != 51 {
@@ -248,8 +259,8 @@ func TestDeadEndpoint(t *testing.T) {
 		s.mu.Unlock()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(s.taken) != 2 || s.taken[1].Lost != 50 || s.taken[1].Notifications[0].Seq != 52 || len(s.seqs()) != 51 {
-			t.Errorf("%d messages, %v", len(s.taken), s.seqs())
+		if len(s.messages()) != 2 || s.messages()[1].Lost != 50 || s.messages()[1].Notifications[0].Seq != 52 || len(s.seqs()) != 51 {
+			t.Errorf("%d messages, %v", len(s.messages()), s.seqs())
 		}
 	})
 }
@@ -257,14 +268,19 @@ func TestDeadEndpoint(t *testing.T) {
 func TestGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, "url = \"http://noc.example.net/\"\ngive_up = \"1h\"")
-		s := &service{answer: refuse(99, 500)}
+		s := &service{answer: func(_ int, m Message) (int, http.Header, error) {
+			if m.Notifications[0].Seq < 100 {
+				return 500, nil, nil
+			}
+			return 200, nil, nil
+		}}
 		defer serving(t, a, s)()
 		apply(t, a, batch(1, 99))
 		time.Sleep(2 * time.Hour)
 		apply(t, a, batch(100, 1))
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if got := s.seqs(); !slices.Equal(got, []uint64{100}) || s.taken[0].Lost != 99 {
+		if got := s.seqs(); !slices.Equal(got, []uint64{100}) || s.messages()[0].Lost != 99 {
 			t.Errorf("%v", got)
 		}
 		if d := a.Delivery(); d.Dropped != 99 || d.Waiting != 0 {
@@ -279,13 +295,18 @@ func TestRefused(t *testing.T) {
 	log := capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 1")
-		s := &service{answer: refuse(3, 400)}
+		s := &service{answer: func(_ int, m Message) (int, http.Header, error) {
+			if m.Notifications[0].Seq <= 3 {
+				return 400, nil, nil
+			}
+			return 200, nil, nil
+		}}
 		defer serving(t, a, s)()
 		apply(t, a, batch(1, 5))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got := s.seqs(); !slices.Equal(got, []uint64{4, 5}) || s.taken[0].Lost != 3 || len(s.tries) != 5 {
-			t.Errorf("%v of %d attempts", got, len(s.tries))
+		if got := s.seqs(); !slices.Equal(got, []uint64{4, 5}) || s.messages()[0].Lost != 3 || len(s.attempts()) != 5 {
+			t.Errorf("%v of %d attempts", got, len(s.attempts()))
 		}
 	})
 	if n := strings.Count(log.String(), "notifications dropped"); n != 1 || !strings.Contains(log.String(), "answered 400: the service answers") {
@@ -322,7 +343,12 @@ func TestFlickering(t *testing.T) {
 func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 1")
-		s := &service{answer: refuse(1, 500)}
+		s := &service{answer: func(_ int, m Message) (int, http.Header, error) {
+			if m.Notifications[0].Seq == 1 {
+				return 500, nil, nil
+			}
+			return 200, nil, nil
+		}}
 		defer serving(t, a, s)()
 		apply(t, a, batch(1, 1))
 		time.Sleep(time.Hour) // the pauses are long by now
@@ -363,10 +389,10 @@ func TestLongOutageLosesNothing(t *testing.T) {
 			got := s.seqs()
 			slices.Sort(got)
 			if len(got) != 700 || len(slices.Compact(got)) != 700 {
-				t.Errorf("%d: %d of 700 notifications, in %d messages", status, len(got), len(s.taken))
+				t.Errorf("%d: %d of 700 notifications, in %d messages", status, len(got), len(s.messages()))
 			}
-			if d := a.Delivery(); d.Dropped != 0 || len(s.tries) > 1000 {
-				t.Errorf("%d: %+v after %d attempts", status, d, len(s.tries))
+			if d := a.Delivery(); d.Dropped != 0 || len(s.attempts()) > 1000 {
+				t.Errorf("%d: %+v after %d attempts", status, d, len(s.attempts()))
 			}
 		})
 	}
@@ -389,8 +415,8 @@ func TestRestart(t *testing.T) {
 		apply(t, a, batch(1, 5))
 		synctest.Wait()
 		stop()
-		if len(s.tries) != 1 {
-			t.Fatal(s.tries)
+		if len(s.attempts()) != 1 {
+			t.Fatal(s.attempts())
 		}
 		// The next process counts its changes from 1 again, but not the notifications.
 		b := parse(t, "url = \"http://noc.example.net/\"\ngroup_max = 3")
@@ -399,8 +425,8 @@ func TestRestart(t *testing.T) {
 		defer serving(t, b, s)()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got := s.seqs(); !slices.Equal(got, []uint64{1, 2, 3, 4, 5, 6}) || s.keys[0] != s.keys[1] {
-			t.Errorf("%v, keys %v", got, s.keys)
+		if got := s.seqs(); !slices.Equal(got, []uint64{1, 2, 3, 4, 5, 6}) || s.used()[0] != s.used()[1] {
+			t.Errorf("%v, keys %v", got, s.used())
 		}
 	})
 }
@@ -472,9 +498,27 @@ func TestTemplateThatFailsLosesNothing(t *testing.T) {
 	}
 }
 
-// capture returns the log of this test, which may be read once the test has let no goroutine run on.
-func capture(t *testing.T) *bytes.Buffer {
-	var b bytes.Buffer
+// lockedBuffer is a buffer for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// capture returns the log of this test.
+func capture(t *testing.T) *lockedBuffer {
+	var b lockedBuffer
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	t.Cleanup(func() { slog.SetDefault(before) })
