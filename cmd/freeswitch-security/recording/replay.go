@@ -67,7 +67,7 @@ func (s *Set) account(stats []plugin.Stats, reading error) Account {
 		if st := stats[i]; !st.Recognised && (st.Lines > 0 || len(failed) == 0) {
 			why := fmt.Errorf("%s holds nothing that %s reads", in.Recording.Name, in.Ref)
 			if !in.Source.Describe().Hears {
-				why = fmt.Errorf("no line in %s looks like FreeSWITCH's log: cut off what another program wrote before it, or export the journal with journalctl -o json", in.Recording.Name)
+				why = fmt.Errorf("no line in %s looks like FreeSWITCH's log: cut off what another program wrote in front of each line, or export the journal with journalctl -o json", in.Recording.Name)
 			}
 			errs = append(errs, why)
 		}
