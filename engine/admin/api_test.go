@@ -176,11 +176,11 @@ func TestWide(t *testing.T) {
 func TestNotInForce(t *testing.T) {
 	l := newLab(t, nil)
 	l.wall.set(func(w *wall) { w.stuck = errors.New("exit status 4") })
-	const why = `"applied":false,"why":"action iptables.drop: apply a batch of 1: exit status 4"`
+	const why = `"applied":false,"why":"action iptables.drop: exit status 4"`
 	l.want(200, why, "POST", "/security/blacklist", `{"ip":"203.0.113.7"}`)
 	l.want(200, why, "POST", "/security/blacklist/batch", `[{"ip":"203.0.113.6"}]`)
 	l.want(200, `"applied":false`, "GET", "/security/blacklist/203.0.113.7", "")
-	l.want(200, `"status":"critical","version":"1.2.3","problems":[{"severity":"critical","subject":"action iptables.drop","text":"apply a batch of 1: exit status 4"}]`, "GET", "/health", "")
+	l.want(200, `"status":"critical","version":"1.2.3","problems":[{"severity":"critical","subject":"action iptables.drop","text":"exit status 4"}]`, "GET", "/health", "")
 
 	l = newLab(t, nil)
 	l.disk.mu.Lock()

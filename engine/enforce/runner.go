@@ -308,7 +308,7 @@ func (r *Runner) apply(ctx context.Context) error {
 	}
 	start := time.Now()
 	if err := r.action.Apply(ctx, ban.Batch{Now: r.Now(), Changes: r.pending}); err != nil {
-		return fmt.Errorf("apply a batch of %d: %w", len(r.pending), err)
+		return err // without the size of the batch: it grows, and the log has an error once
 	}
 	n := len(r.pending)
 	r.pending = nil

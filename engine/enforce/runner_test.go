@@ -248,9 +248,15 @@ func TestAFailingPartHoldsUpNoBan(t *testing.T) {
 }
 
 // A stream only gets changes; there is nothing to resync.
-type stream struct{ got []*ban.Change }
+type stream struct {
+	got    []*ban.Change
+	broken error
+}
 
 func (s *stream) Apply(_ context.Context, b ban.Batch) error {
+	if s.broken != nil {
+		return s.broken
+	}
 	s.got = append(s.got, b.Changes...)
 	return nil
 }
@@ -268,6 +274,28 @@ func TestActionWithoutLevelSeesEveryChangeOnce(t *testing.T) {
 		synctest.Wait()
 		if len(s.got) != 40 || s.got[0].Kind != ban.KindBan || s.got[39].Kind != ban.KindExpire {
 			t.Fatalf("%d changes", len(s.got))
+		}
+	})
+}
+
+func TestAFailureIsLoggedOnceWhileTheBatchGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, s := ban.NewLedger(ban.NewTrust(nil)), &stream{broken: errors.New("connection refused")}
+		var lines strings.Builder
+		r := start(t, s, l, slog.New(slog.NewTextHandler(&lines, nil)))
+		for i := range 20 {
+			enter(t, l, fmt.Sprint("203.0.113.", i))
+			<-time.After(longestRetry)
+		}
+		synctest.Wait()
+		if n := strings.Count(lines.String(), "action failed"); n != 1 || r.Status().Failures < 10 {
+			t.Errorf("%d lines say that it failed, %+v:\n%s", n, r.Status(), lines.String())
+		}
+		s.broken = nil
+		<-time.After(longestRetry)
+		synctest.Wait()
+		if n := strings.Count(lines.String(), "action works again"); n != 1 || len(s.got) != 20 {
+			t.Errorf("%d lines say that it works, %d changes:\n%s", n, len(s.got), lines.String())
 		}
 	})
 }

@@ -125,7 +125,7 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 		n.agreed(i, t.at(i), f.record, m.sequence)
 		return nil
 	}
-	if e != nil && e.mine != nil && (e.mine.beats(r.head()) || r.Node == n.cfg.Node && r.Stamp <= e.sent && e.mine.Stamp > r.Stamp) { // or was decided after it was sent
+	if e != nil && e.mine != nil && (e.mine.beats(r.head()) || e.follows(r, n.cfg.Node)) {
 		t.hold(i, e, r.head(), r, m.sequence, true)
 		t.enqueue(i, e)
 		return nil
@@ -142,6 +142,12 @@ func (n *Node) noteRecord(i id, m message, now time.Time) *Record {
 	}
 	e.refused = notEntered
 	return r
+}
+
+// follows reports whether what node has to tell follows an earlier proposal of its own, which r is: its answer is
+// missing.
+func (e *entry) follows(r *Record, node string) bool {
+	return r.Node == node && r.Stamp <= e.sent && r.Stamp < e.mine.Stamp
 }
 
 // unreadable notes that a key holds what is no record. Its revision counts: a decision of this node replaces it.

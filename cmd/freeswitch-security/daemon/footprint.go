@@ -117,10 +117,13 @@ func heapResident() uint64 {
 
 // metric returns a sum of numbers of Go's runtime.
 func metric(names ...string) (sum uint64) {
-	for _, name := range names {
-		sample := []metrics.Sample{{Name: name}}
-		metrics.Read(sample)
-		sum += sample[0].Value.Uint64()
+	samples := make([]metrics.Sample, len(names))
+	for i, name := range names {
+		samples[i].Name = name
+	}
+	metrics.Read(samples)
+	for _, s := range samples {
+		sum += s.Value.Uint64()
 	}
 	return sum
 }
