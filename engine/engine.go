@@ -38,8 +38,7 @@ type Engine struct {
 	dry        bool         // the bans are not enforced, and what they would drop does not count
 	aside      uint64       // events that did not count
 	alone      [1]ban.Order // room of allowed
-	untold     int          // changes that the saver has not been told of
-	untoldText int          // bytes of the texts of their evidence
+	untold     unsaved      // what the saver has not been told of
 	urgent     bool         // one of them is more than a refusal
 	tallies    tallies
 	countries  countries // of bans; nil: no database says them
@@ -183,11 +182,8 @@ func (e *Engine) decide(c *ban.Change) {
 		e.tallies.count(c)
 	}
 	if !ofFeed(c) {
-		if e.untold++; e.untold == manyUnsaved {
+		if e.untold.addChange(c); e.untold.changes == manyUnsaved {
 			e.options.Busy()
-		}
-		for i := range c.Evidence {
-			e.untoldText += len(c.Evidence[i].Text)
 		}
 		e.urgent = e.urgent || c.Kind != ban.KindRefuse
 		if c.Kind == ban.KindBan && e.cfg.GeoIP.Has("country") {

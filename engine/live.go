@@ -254,10 +254,10 @@ func (e *Engine) commit() {
 	}
 	seq := e.ledger.Seq()
 	// The changes of a feed are not among the untold.
-	if e.untold == 0 && len(e.live.sources.moved) == 0 && seq == e.live.handed {
+	if e.untold.changes == 0 && len(e.live.sources.moved) == 0 && seq == e.live.handed {
 		return
 	}
-	if seq == e.live.handed && len(e.live.sources.moved) == 0 && !e.urgent && e.untold < manyUnsaved && e.untoldText < maxUnsavedText/2 &&
+	if seq == e.live.handed && len(e.live.sources.moved) == 0 && !e.urgent && e.untold.changes < manyUnsaved && !e.untold.exceeds(0.5) &&
 		time.Since(e.live.told) < refusalsEvery {
 		return
 	}
@@ -265,8 +265,8 @@ func (e *Engine) commit() {
 	if len(e.live.sources.moved) > 0 || e.now.Sub(e.live.kept) >= keepEvery {
 		e.keepClocks()
 	}
-	e.live.saver.hand(e.untold, e.untoldText, e.live.sources.moved)
-	e.untold, e.untoldText, e.urgent = 0, 0, false
+	e.live.saver.hand(e.untold, e.live.sources.moved)
+	e.untold, e.urgent = unsaved{}, false
 	clear(e.live.sources.moved)
 }
 

@@ -20,8 +20,7 @@ type saver struct {
 	none   error // why there is no store; nil: there is one, or none is wanted
 
 	mu      sync.Mutex        // guards what follows
-	waiting int               // changes that wait to be committed
-	texts   int               // bytes of the texts of their evidence
+	waiting unsaved           // changes that wait to be committed
 	moved   map[string][]byte // positions of sources, valid once these are durable
 	flushed []chan struct{}   // closed when all that was handed over before is durable
 	err     error             // of the last attempt; nil: all is saved
@@ -33,11 +32,36 @@ type saver struct {
 	idle sync.WaitGroup
 }
 
-// What waits to be saved is bounded. Beyond it the core waits for the disk, and the sources for the core.
-const (
-	maxUnsaved     = 1 << 13 // changes
-	maxUnsavedText = 4 << 20 // bytes of their texts: the ledger gives up texts beyond twice of it, and as many are being saved
-)
+// unsaved is how much waits to be saved.
+type unsaved struct {
+	changes int
+	events  int // of their evidence
+	text    int // bytes of the texts of these
+}
+
+// maxUnsaved bounds what waits to be saved; as much is being saved. Beyond it the core waits for the disk, and the
+// sources for the core. The ledger gives up texts beyond twice the bound.
+var maxUnsaved = unsaved{changes: 1 << 13, events: 1 << 16, text: 4 << 20}
+
+func (u *unsaved) add(more unsaved) {
+	u.changes += more.changes
+	u.events += more.events
+	u.text += more.text
+}
+
+// addChange adds one change.
+func (u *unsaved) addChange(c *ban.Change) {
+	u.add(unsaved{changes: 1, events: len(c.Evidence)})
+	for i := range c.Evidence {
+		u.text += len(c.Evidence[i].Text)
+	}
+}
+
+// exceeds reports whether it is beyond a part of maxUnsaved.
+func (u *unsaved) exceeds(part float64) bool {
+	beyond := func(n, most int) bool { return float64(n) > part*float64(most) }
+	return beyond(u.changes, maxUnsaved.changes) || beyond(u.events, maxUnsaved.events) || beyond(u.text, maxUnsaved.text)
+}
 
 // manyUnsaved is from how many on they are many at once. Then the saver waits for more of them, for gatherFor at most:
 // meanwhile the processor is left to what brings bans into force, and a few large commits take less of it.
@@ -56,19 +80,17 @@ func newSaver(ledger *ban.Ledger, o *Options) *saver {
 	return s
 }
 
-// hand tells the saver that the ledger has published so many more changes, with so many bytes of texts, and
-// how far sources were read by then.
-func (s *saver) hand(changes, texts int, moved map[string][]byte) {
+// hand tells the saver how much more the ledger has published, and how far sources were read by then.
+func (s *saver) hand(more unsaved, moved map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.full() {
+	for s.waiting.exceeds(1) {
 		s.room.Wait()
 	}
-	s.texts += texts
-	if s.waiting += changes; s.waiting > manyUnsaved {
+	if s.waiting.add(more); s.waiting.changes > manyUnsaved {
 		s.busy()
 	}
-	if s.waiting > maxUnsaved*3/4 || s.texts > maxUnsavedText/2 {
+	if s.waiting.exceeds(0.5) {
 		fill(s.now)
 	}
 	maps.Copy(s.moved, moved)
@@ -79,10 +101,8 @@ func (s *saver) hand(changes, texts int, moved map[string][]byte) {
 func (s *saver) isFull() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.full()
+	return s.waiting.exceeds(1)
 }
-
-func (s *saver) full() bool { return s.waiting > maxUnsaved || s.texts > maxUnsavedText }
 
 // flush returns a channel that is closed when all that was handed over is durable
 // and passed on, or could not be saved.
@@ -99,7 +119,7 @@ func (s *saver) flush() <-chan struct{} {
 // gather waits for more changes, if there are many.
 func (s *saver) gather() {
 	s.mu.Lock()
-	many := s.waiting > manyUnsaved
+	many := s.waiting.changes > manyUnsaved
 	s.mu.Unlock()
 	if !many {
 		return
@@ -142,7 +162,7 @@ func (s *saver) take() (moved map[string][]byte, flushed []chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	moved, flushed = s.moved, s.flushed
-	s.waiting, s.texts, s.moved, s.flushed = 0, 0, map[string][]byte{}, nil
+	s.waiting, s.moved, s.flushed = unsaved{}, map[string][]byte{}, nil
 	s.room.Broadcast()
 	return moved, flushed
 }

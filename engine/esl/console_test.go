@@ -141,7 +141,9 @@ func TestConsoleBreaks(t *testing.T) {
 		{"kill", (*esltest.Switch).Drop, ErrClosed},
 		{"shutdown", (*esltest.Switch).Shutdown, ErrClosed},
 		{"garbage", func(sw *esltest.Switch) { sw.Raw("garbage\n") }, ErrProtocol},
-		{"too long", func(sw *esltest.Switch) { sw.Raw(fmt.Sprintf("Content-Type: api/response\nContent-Length: %d\n\n", maxAnswer+1)) }, ErrProtocol},
+		{"too long", func(sw *esltest.Switch) {
+			sw.Raw(fmt.Sprintf("Content-Type: api/response\nContent-Length: %d\n\n", maxAnswer+1))
+		}, ErrProtocol},
 	} {
 		failing := make(chan *esltest.Switch, 1)
 		sw := esltest.Start(t, esltest.Options{Password: password, API: func(string) string {
