@@ -183,14 +183,21 @@ func (n *Node) admits(i id, e *entry, r *Record, key string) bool {
 	return true
 }
 
-// excess returns why a ban of a peer is one too many, also one in the name of this node; "" if it is not. One that
-// replaces a ban or a decision of this node never is.
+// mostBeside bounds the decisions of peers that are held beside max_from_peers bans: unbans, for 30 days, and trust.
+const mostBeside = 200_000
+
+// excess returns why a decision of a peer is one too many, also one in the name of this node; "" if it is not. One
+// that replaces a decision of this node or one of its kind never is, nor is an unban of a ban.
 func (n *Node) excess(e *entry, r *Record) string {
-	known := e != nil && (e.base.kind == KindBan || e.mine != nil)
-	if r.Kind != KindBan || known || n.table.foreign < n.cfg.MaxFromPeers {
-		return ""
+	t, most := &n.table, n.cfg.MaxFromPeers
+	switch {
+	case e != nil && (e.mine != nil || e.base.kind == r.Kind):
+	case r.Kind == KindBan && t.bans >= most:
+		return fmt.Sprintf("there are %d bans of peers already, as many as max_from_peers allows", t.bans)
+	case (e == nil || e.base.kind == "") && t.foreign >= most+mostBeside:
+		return fmt.Sprintf("there are %d decisions of peers already", t.foreign)
 	}
-	return fmt.Sprintf("there are %d bans of peers already, as many as max_from_peers allows", n.table.foreign)
+	return ""
 }
 
 // take has the engine enter decisions of peers. Where the ledger has changed meanwhile, it is compared

@@ -232,7 +232,7 @@ func (s *stepper) settles() (some bool) {
 // counts checks the counters against the entries.
 func (s *stepper) counts(what string) {
 	s.t.Helper()
-	unsent, foreign := 0, 0
+	unsent, foreign, bans := 0, 0, 0
 	for _, e := range s.table.entries {
 		if e.mine != nil {
 			unsent++
@@ -240,12 +240,15 @@ func (s *stepper) counts(what string) {
 		if e.foreign {
 			foreign++
 		}
+		if e.foreign && e.base.kind == KindBan {
+			bans++
+		}
 		if e.base.kind == KindBan && e.base.node != s.cfg.Node && !e.foreign {
 			s.t.Fatalf("%s: %s: a ban of %s is not foreign", s.cfg.Node, what, e.base.node)
 		}
 	}
-	if t := &s.table; t.unsent != unsent || t.foreign != foreign {
-		s.t.Fatalf("%s: %s counts %d unsent and %d foreign, has %d and %d", s.cfg.Node, what, t.unsent, t.foreign, unsent, foreign)
+	if t := &s.table; t.unsent != unsent || t.foreign != foreign || t.bans != bans {
+		s.t.Fatalf("%s: %s counts %d unsent, %d foreign and %d bans, has %d, %d and %d", s.cfg.Node, what, t.unsent, t.foreign, t.bans, unsent, foreign, bans)
 	}
 }
 

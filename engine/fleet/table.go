@@ -19,7 +19,8 @@ type table struct {
 	queue    []id            // that have something to tell, in its order
 	failing  []id            // that are told again later
 	flying   map[id]flight   // proposals without an answer
-	foreign  int             // entries with a ban that a peer has told
+	foreign  int             // entries with a decision that a peer has told
+	bans     int             // of these, those with a ban
 	created  time.Time       // of the bucket; zero: none was seen
 	sequence uint64          // of the latest record that was heard
 	store    *store          // nil: nothing survives a restart
@@ -43,7 +44,7 @@ type entry struct {
 	mine    *Record // what this node has to tell; nil: nothing
 	refused string  // why base is not in force here
 	here    Stamp   // of the decision of a person that base is not in force here; 0: there is none
-	foreign bool    // base is a ban that a peer has told; see table.foreign
+	foreign bool    // base is a decision that a peer has told; see table.foreign
 	queued  bool
 	sent    Stamp // of the latest proposal, which the key may hold since base; 0: there is none
 }
@@ -92,13 +93,10 @@ func (t *table) refuse(i id, e *entry, why string) {
 
 // hold notes what a key holds now; heard is whether a peer may have told it, in whatever name.
 func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, heard bool) {
-	if e.foreign {
-		t.foreign--
-	}
-	if e.foreign = heard && base.kind == KindBan; e.foreign {
-		t.foreign++
-	}
+	t.count(e, -1)
+	e.foreign = heard && base.kind != ""
 	e.base, e.record, e.rev, e.refused, e.sent = base, r, rev, "", 0
+	t.count(e, 1)
 	if base.kind == KindUnban || base.kind == KindUntrust {
 		e.here = 0
 	}
@@ -106,6 +104,16 @@ func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, heard boo
 		e.refused = endedHere
 	}
 	t.touch(i)
+}
+
+// count adds an entry to what peers have told, or takes it from that.
+func (t *table) count(e *entry, by int) {
+	if e.foreign {
+		t.foreign += by
+		if e.base.kind == KindBan {
+			t.bans += by
+		}
+	}
 }
 
 // tell has a record told in its turn.

@@ -333,8 +333,32 @@ func TestBansInMyName(t *testing.T) {
 	g.peers.of(g.cfg.Node).changes = rate.NewLimiter(0, 0)
 	hears("203.0.113.2")
 	hears("203.0.113.3")
-	if n := g.ledger.Size(); n != 1 || len(g.table.entries) != 2 || g.table.foreign != 2 {
-		t.Errorf("%d bans, %d entries, %d foreign", n, len(g.table.entries), g.table.foreign)
+	if n := g.ledger.Size(); n != 1 || len(g.table.entries) != 2 || g.table.bans != 2 {
+		t.Errorf("%d bans, %d entries, %d foreign", n, len(g.table.entries), g.table.bans)
+	}
+}
+
+// TestUnbansAndTrustAreBounded: a peer that makes up targets to unban or to trust takes no memory without an end. What
+// replaces a decision is taken all the same.
+func TestUnbansAndTrustAreBounded(t *testing.T) {
+	g := alone(t, "", ban.NewLedger(ban.NewTrust(nil)))
+	at := g.now().Truncate(time.Second)
+	hears := func(kind Kind, address string) {
+		at = at.Add(time.Second)
+		g.hears(&Record{
+			Kind: kind, Target: ban.Address(netip.MustParseAddr(address)), Node: "a", Stamp: stampAt(at), Start: at, Until: at.Add(time.Hour), Author: "api alice", Offence: 1,
+		})
+	}
+	hears(KindBan, "203.0.113.1")
+	hears(KindUnban, "203.0.113.2")
+	g.table.foreign += g.cfg.MaxFromPeers + mostBeside - len(g.table.entries)
+	hears(KindUnban, "203.0.113.3")
+	hears(KindTrust, "203.0.113.4")
+	hears(KindBan, "203.0.113.5")
+	hears(KindUnban, "203.0.113.1")
+	hears(KindBan, "203.0.113.2")
+	if g.has("203.0.113.1") || !g.has("203.0.113.2") || len(g.table.entries) != 2 || g.table.bans != 1 || g.peers.of("a").refused != 3 {
+		t.Errorf("%d entries, %d bans, %+v\n%s", len(g.table.entries), g.table.bans, g.peers.of("a"), g.log)
 	}
 }
 
