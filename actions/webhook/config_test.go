@@ -16,14 +16,13 @@ import (
 // hushed is a value that no diagnostic may show.
 const hushed = "hunter2\nhunter2"
 
+func fromBlock(b *settings.Block) plugin.Action {
+	return Kind.New(b, plugin.ActionEnv{Name: "webhook.noc"})
+}
+
 func decodeBlock(t testing.TB, body string) (plugin.Action, hcl.Diagnostics) {
 	t.Helper()
-	b := settingstest.Block(t, "rules.hcl", body, map[string]string{"hushed": hushed})
-	a := Kind.New(b, plugin.ActionEnv{Name: "webhook.noc"})
-	if b.Done(); b.Failed() {
-		return nil, b.Diagnostics()
-	}
-	return a, b.Diagnostics()
+	return settingstest.Made(t, fromBlock, body, map[string]string{"hushed": hushed})
 }
 
 func parse(t testing.TB, body string) *Action {
@@ -77,8 +76,7 @@ func TestEverythingSet(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	settingstest.Differ(t, func(b *settings.Block) { Kind.New(b, plugin.ActionEnv{Name: "webhook.noc"}) },
-		`url = "https://x/y"`, `url = "https://x/z"`, "url = \"https://x/y\"\nsecret = \"a\"")
+	settingstest.Differ(t, fromBlock, `url = "https://x/y"`, `url = "https://x/z"`, "url = \"https://x/y\"\nsecret = \"a\"")
 }
 
 func TestConfigDiagnostics(t *testing.T) {
@@ -130,7 +128,7 @@ func TestConfigDiagnostics(t *testing.T) {
 			continue
 		}
 		d := diags.Errs()[0].(*hcl.Diagnostic)
-		if !strings.Contains(d.Detail, want) || d.Subject == nil || d.Subject.Filename != "rules.hcl" {
+		if !strings.Contains(d.Detail, want) || d.Subject == nil || d.Subject.Filename != "site.hcl" {
 			t.Errorf("%s: %s (%v); want %q", body, d.Detail, d.Subject, want)
 		}
 		if strings.Contains(diags.Error(), "hunter2") {
@@ -143,7 +141,7 @@ func TestJSONConfiguration(t *testing.T) {
 	b := settingstest.Block(t, "rules.json", `{
 		"url": "https://x/y", "headers": {"X-Token": "${hushed_token}"}, "on": ["unban"], "group_max": 7, "group_wait": "0s"
 	}`, map[string]string{"hushed_token": "t"})
-	made := Kind.New(b, plugin.ActionEnv{Name: "webhook.noc"})
+	made := fromBlock(b)
 	if b.Done(); b.Failed() {
 		t.Fatal(b.Diagnostics())
 	}

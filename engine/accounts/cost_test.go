@@ -8,14 +8,8 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 )
-
-func heap() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
 
 // full returns a table of as many accounts.
 func full(accounts, networks, destinations int) (*Table, time.Time) {
@@ -33,9 +27,9 @@ func full(accounts, networks, destinations int) (*Table, time.Time) {
 
 // TestMemory holds the table to what doc.go says. With all lists full it takes 44 MB.
 func TestMemory(t *testing.T) {
-	before := heap()
+	before := golden.Heap()
 	table, _ := full(maxAccounts, 2, 3)
-	if used := (heap() - before) >> 20; used > 8 {
+	if used := (golden.Heap() - before) >> 20; used > 8 {
 		t.Errorf("%d MB, want at most 8", used)
 	}
 	runtime.KeepAlive(table)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"freeswitch-security/engine/golden"
 )
 
 // accused returns an order with evidence of 20 events, the last at t0.
@@ -38,7 +40,7 @@ func TestEvidenceIsBounded(t *testing.T) {
 	if err := l.Restore(f); err != nil {
 		t.Fatal(err)
 	}
-	before := inUse()
+	before := golden.Heap()
 	for i := range bans {
 		l.Enter(accused(i), t0)
 		if i%500 == 499 {
@@ -50,7 +52,7 @@ func TestEvidenceIsBounded(t *testing.T) {
 	if h, _ := l.bans.get(accused(bans - 1).Target); h.unsaved != nil || len(l.unsaved.queue) > 1024 {
 		t.Errorf("what is saved stays in memory: %v, a queue of %d", h.unsaved, len(l.unsaved.queue))
 	}
-	if live := inUse() - before; live > bans*1000 {
+	if live := golden.Heap() - before; live > bans*1000 {
 		t.Errorf("%d bytes in memory for a ban", live/bans)
 	}
 	if file, err := os.Stat(path); err != nil || file.Size() > maxTexts*3/2+bans*1000 {
@@ -151,13 +153,4 @@ func TestSlowReaderKeepsLittle(t *testing.T) {
 	if changes, _ := eager.Take(); len(changes) != maxPendingEvidence+10 || len(changes[0].Evidence) != 1 {
 		t.Error("an eager reader keeps more")
 	}
-}
-
-// inUse returns the bytes in use after a collection.
-func inUse() int {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc)
 }

@@ -1,4 +1,4 @@
-// Package golden compares what tests make with files, reads recordings and collects output, for tests.
+// Package golden compares what tests make with files, reads recordings, collects output and measures memory, for tests.
 //
 // Invariant: without the flag -update no file is written.
 package golden

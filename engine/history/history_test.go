@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/engine/history"
 	"freeswitch-security/engine/status"
 )
@@ -209,21 +209,16 @@ func TestBounds(t *testing.T) {
 	if err := h.Open(path); err != nil {
 		t.Fatal(err)
 	}
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
+	before := golden.Heap()
 	flood(t, h)
 	if err := h.Save(noon.Add(90 * day)); err != nil {
 		t.Fatal(err)
 	}
-	runtime.GC()
-	runtime.GC() // what pools hold survives one
-	runtime.ReadMemStats(&after)
+	resident := golden.Heap() - before
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resident := int64(after.HeapAlloc) - int64(before.HeapAlloc)
 	t.Logf("%.1f MB of memory, %.1f MB of a file, %d incidents", float64(resident)/1e6, float64(info.Size())/1e6, len(h.Incidents(noon)))
 	if resident > 5e6 || info.Size() > 20e6 {
 		t.Errorf("%d bytes of memory, %d of a file", resident, info.Size())

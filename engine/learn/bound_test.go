@@ -3,11 +3,11 @@ package learn
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 	"testing"
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 )
 
 // TestManyAddresses keeps the addresses that registered, and the busiest, when there is
@@ -36,13 +36,11 @@ func TestMemory(t *testing.T) {
 	for i := range names {
 		names[i] = fmt.Sprintf("a name of some length, number %02d of %d of them", i, maxFailed)
 	}
-	var before, after runtime.MemStats
 	const rules = 3
 	r := record(t)
 	r.limit = addresses + 1
 	r.fail("203.0.113.7", "100", 1)
-	runtime.GC()
-	runtime.ReadMemStats(&before)
+	before := golden.Heap()
 	ip := netip.MustParseAddr("10.0.0.0")
 	for i := range addresses {
 		ip = ip.Next()
@@ -57,9 +55,7 @@ func TestMemory(t *testing.T) {
 			r.address(ip).reach(i, 1, 1)
 		}
 	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	grown := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) * maxAddresses / addresses
+	grown := (golden.Heap() - before) * maxAddresses / addresses
 	t.Logf("%d MB for %d addresses like %d of these", grown>>20, maxAddresses, len(r.addresses))
 	if len(r.addresses) != r.limit || grown > documented {
 		t.Errorf("%d MB, documented are %d", grown>>20, documented>>20)

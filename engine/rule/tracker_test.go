@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+
+	"freeswitch-security/engine/golden"
 )
 
 func keyNumber(i int) (d digest) {
@@ -141,16 +143,12 @@ func TestTrackerMemory(t *testing.T) {
 }
 
 func bytesPerKey(keys int) float64 {
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
+	before := golden.Heap()
 	tr := newTracker(1<<40, false, false)
 	tr.maxKeys = keys
 	for i := range keys {
 		tr.add(hit{key: keyNumber(i), time: int64(i), name: "auth_failure"})
 	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
 	defer runtime.KeepAlive(tr)
-	return float64(int64(after.HeapAlloc)-int64(before.HeapAlloc)) / float64(keys)
+	return float64(golden.Heap()-before) / float64(keys)
 }

@@ -21,14 +21,13 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
+func fromBlock(b *settings.Block) plugin.Source {
+	return Kind(logfile.Builtin, logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
+}
+
 func newFrom(t *testing.T, body string) (plugin.Source, hcl.Diagnostics) {
 	t.Helper()
-	b := settingstest.Block(t, "site.hcl", body, map[string]string{"secret": "Geheim"})
-	s := Kind(logfile.Builtin, logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
-	if b.Done(); b.Failed() {
-		return nil, b.Diagnostics()
-	}
-	return s, b.Diagnostics()
+	return settingstest.Made(t, fromBlock, body, map[string]string{"secret": "Geheim"})
 }
 
 func made(t *testing.T, body string) *source {
@@ -106,24 +105,10 @@ events   = ["all"]
 }
 
 func TestFingerprint(t *testing.T) {
-	of := func(body string) settings.Fingerprint {
-		b := settingstest.Block(t, "site.hcl", body, nil)
-		Kind(logfile.Builtin, logfile.Framed).New(b, plugin.SourceEnv{Name: "esl.pbx"})
-		return b.Fingerprint()
-	}
 	const body = "address = \"pbx\"\npassword = \"a\"\ntimezone = \"UTC\""
-	same := of(body)
-	if of(body) != same {
-		t.Error("the same block has another fingerprint")
-	}
-	for _, other := range []string{
-		"", body + "\nlog = false", body + "\ncapture = true", body + "\nqueue = 100", strings.Replace(body, `"a"`, `"b"`, 1),
-		strings.Replace(body, "pbx", "pbx2", 1), strings.Replace(body, "UTC", "Europe/Berlin", 1),
-	} {
-		if same == of(other) {
-			t.Errorf("%s has the same fingerprint", other)
-		}
-	}
+	settingstest.Differ(t, fromBlock, body,
+		"", body+"\nlog = false", body+"\ncapture = true", body+"\nqueue = 100", strings.Replace(body, `"a"`, `"b"`, 1),
+		strings.Replace(body, "pbx", "pbx2", 1), strings.Replace(body, "UTC", "Europe/Berlin", 1))
 }
 
 func TestVocabulary(t *testing.T) {

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"freeswitch-security/engine/ban"
-	"freeswitch-security/engine/plugin"
-	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/google/go-cmp/cmp"
@@ -140,7 +138,7 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	settingstest.Differ(t, func(b *settings.Block) { Kind.New(b, plugin.SourceEnv{Name: "feed.apiban"}) },
+	settingstest.Differ(t, fromBlock,
 		"url = \"https://x.example/\"\nheaders = { A = \"b\" }", "url = \"https://x.example/\"\nheaders = { A = \"c\" }")
 }
 

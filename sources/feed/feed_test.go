@@ -15,6 +15,7 @@ import (
 
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/plugin"
+	"freeswitch-security/engine/settings"
 	"freeswitch-security/engine/settings/settingstest"
 
 	"github.com/hashicorp/hcl/v2"
@@ -25,14 +26,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+func fromBlock(b *settings.Block) plugin.Source {
+	return Kind.New(b, plugin.SourceEnv{Name: "feed.apiban"})
+}
+
 func newFrom(t testing.TB, body string) (plugin.Source, hcl.Diagnostics) {
 	t.Helper()
-	b := settingstest.Block(t, "site.hcl", body, map[string]string{"secret": "s3cr3t-t0ken"})
-	s := Kind.New(b, plugin.SourceEnv{Name: "feed.apiban"})
-	if b.Done(); b.Failed() {
-		return nil, b.Diagnostics()
-	}
-	return s, b.Diagnostics()
+	return settingstest.Made(t, fromBlock, body, map[string]string{"secret": "s3cr3t-t0ken"})
 }
 
 // feedOf returns a feed whose waits are not random.

@@ -16,14 +16,13 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
+func fromBlock(b *settings.Block) plugin.Source {
+	return Kind.New(b, plugin.SourceEnv{Name: "log.freeswitch"})
+}
+
 func newFrom(t *testing.T, body string) (plugin.Source, hcl.Diagnostics) {
 	t.Helper()
-	b := settingstest.Block(t, "site.hcl", body, map[string]string{"dir": "/logs"})
-	s := Kind.New(b, plugin.SourceEnv{Name: "log.freeswitch"})
-	if b.Done(); b.Failed() {
-		return nil, b.Diagnostics()
-	}
-	return s, b.Diagnostics()
+	return settingstest.Made(t, fromBlock, body, map[string]string{"dir": "/logs"})
 }
 
 func TestNew(t *testing.T) {
@@ -165,7 +164,7 @@ func TestWitnessInJSON(t *testing.T) {
 		`{"corroborate": 3}`:                "",
 	} {
 		b := settingstest.Block(t, "site.json", body, nil)
-		made := Kind.New(b, plugin.SourceEnv{Name: "log.freeswitch"})
+		made := fromBlock(b)
 		diags := b.Diagnostics()
 		if want == "" {
 			if len(diags) != 1 || diags[0].Detail != `A reference is a text of three names here, such as "source.esl.pbx".` {
@@ -185,7 +184,7 @@ func TestWitnessInJSON(t *testing.T) {
 // TestFingerprint checks that every setting of a block makes another fingerprint, so
 // that a reload replaces the source.
 func TestFingerprint(t *testing.T) {
-	settingstest.Differ(t, func(b *settings.Block) { Kind.New(b, plugin.SourceEnv{Name: "log.freeswitch"}) },
+	settingstest.Differ(t, fromBlock,
 		"", `path = "/other"`, `forgery = "ignore"`, "corroborate = source.esl.pbx", `timezone = "UTC"`,
 		"builtin = false\nevent \"x\" {\nline = \"y\"\n}",
 		`event "x" { line = "y" }`, `event "xx" { line = "y" }`, `event "x" { line = "z" }`,

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/sources/sip/hep"
 	"freeswitch-security/sources/sip/packet"
 )
@@ -19,7 +20,7 @@ const flood = 200_000
 func TestFlood(t *testing.T) {
 	random, table, packets := rand.New(rand.NewPCG(1, 2)), made(t, "").newTable(nil, nil), traffic()
 	events, p := 0, new(packet.Packet)
-	before := heap()
+	before := golden.Heap()
 	for i := range flood {
 		from := packets[i%len(packets)]
 		var sender [4]byte
@@ -35,19 +36,11 @@ func TestFlood(t *testing.T) {
 			table.Take(p, func(*event.Event) { events++ })
 		}
 	}
-	if grown := heap() - before; grown > 48<<20 {
+	if grown := golden.Heap() - before; grown > 48<<20 {
 		t.Errorf("%d MB of heap after %d packets and %d events", grown>>20, flood, events)
 	}
 	if events < flood/4 {
 		t.Errorf("%d events", events)
 	}
 	runtime.KeepAlive(table)
-}
-
-// heap is the memory in use, in bytes.
-func heap() int {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc)
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-func newFrom(t testing.TB, body string) (*source, hcl.Diagnostics) {
+func fromBlock(b *settings.Block) plugin.Source {
+	return Kind.New(b, plugin.SourceEnv{Name: "sip.wire"})
+}
+
+func newFrom(t testing.TB, body string) (plugin.Source, hcl.Diagnostics) {
 	t.Helper()
-	b := settingstest.Block(t, "site.hcl", body, map[string]string{"secret": "Geheim"})
-	s := Kind.New(b, plugin.SourceEnv{Name: "sip.wire"})
-	b.Done()
-	return s.(*source), b.Diagnostics()
+	return settingstest.Made(t, fromBlock, body, map[string]string{"secret": "Geheim"})
 }
 
 func made(t testing.TB, body string) *source {
@@ -26,7 +27,7 @@ func made(t testing.TB, body string) *source {
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	return s
+	return s.(*source)
 }
 
 func TestNew(t *testing.T) {
@@ -84,7 +85,6 @@ func TestDiagnostics(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	read := func(b *settings.Block) { Kind.New(b, plugin.SourceEnv{Name: "sip.wire"}) }
-	settingstest.Differ(t, read, `key = "a"`, ``, `key = "b"`, "key = \"a\"\nqueue = 100", "key = \"a\"\nswitch = \"192.0.2.1\"",
+	settingstest.Differ(t, fromBlock, `key = "a"`, ``, `key = "b"`, "key = \"a\"\nqueue = 100", "key = \"a\"\nswitch = \"192.0.2.1\"",
 		"key = \"a\"\nfrom = \"127.0.0.1\"", "key = \"a\"\nforward = \"homer:9060\"", "key = \"a\"\nlisten = \"127.0.0.1:1\"")
 }

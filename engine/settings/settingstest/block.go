@@ -32,9 +32,20 @@ func Block(t testing.TB, filename, body string, variables map[string]string) *se
 	return settings.New(file.Body, file.Body.MissingItemRange(), eval)
 }
 
+// Made returns what a plugin makes of a body, and the diagnostics. It is the zero value if there are mistakes.
+func Made[T any](t testing.TB, read func(*settings.Block) T, body string, variables map[string]string) (made T, diags hcl.Diagnostics) {
+	t.Helper()
+	b := Block(t, "site.hcl", body, variables)
+	one := read(b)
+	if b.Done(); !b.Failed() {
+		made = one
+	}
+	return made, b.Diagnostics()
+}
+
 // Differ checks that a body has the same fingerprint each time it is read, and each of
 // the other bodies another one.
-func Differ(t testing.TB, read func(*settings.Block), body string, others ...string) {
+func Differ[T any](t testing.TB, read func(*settings.Block) T, body string, others ...string) {
 	t.Helper()
 	fingerprint := func(body string) settings.Fingerprint {
 		b := Block(t, "a.hcl", body, nil)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/sources/sip/packet"
 
 	"github.com/google/go-cmp/cmp"
@@ -68,7 +69,7 @@ func TestForgedSenders(t *testing.T) {
 		s>a 401 b1 nonce=accepted
 		a>s REGISTER b2 nonce=accepted cseq=2
 		s>a 200 b2`))
-	before := heap()
+	before := golden.Heap()
 	fill := strings.Repeat("x", 300)
 	for i := range flood {
 		ip := netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)})
@@ -85,7 +86,7 @@ func TestForgedSenders(t *testing.T) {
 		p.Payload = fmt.Appendf(nil, "SIP/2.0 401 Unauthorized\r\n%sWWW-Authenticate: Digest realm=\"pbx\", nonce=\"%d\"\r\n\r\n", fmt.Sprintf(same, "REGISTER"), i)
 		table.Take(&p, func(*event.Event) {})
 	}
-	if grown := heap() - before; grown > 80<<20 {
+	if grown := golden.Heap() - before; grown > 80<<20 {
 		t.Errorf("%d MB", grown>>20)
 	} else {
 		t.Logf("%d MB", grown>>20)
@@ -100,13 +101,6 @@ func TestForgedSenders(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	runtime.KeepAlive(table)
-}
-
-func heap() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // check takes packets and checks what holds whatever they are.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gopacket/gopacket/layers"
 
+	"freeswitch-security/engine/golden"
 	"freeswitch-security/sources/sip/packet"
 )
 
@@ -188,11 +189,11 @@ func TestBounds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var d decoder
 			var s sequencer
-			before := heap()
+			before := golden.Heap()
 			for i := range 40_000 {
 				send(&d, &s, i)
 			}
-			if grown := heap() - before; grown > 48<<20 {
+			if grown := golden.Heap() - before; grown > 48<<20 {
 				t.Errorf("%d MB", grown>>20)
 			}
 			if s.held > maxHeld+maxHeldEach || d.fragments.held > maxFragments {
@@ -202,11 +203,4 @@ func TestBounds(t *testing.T) {
 			runtime.KeepAlive(&s)
 		})
 	}
-}
-
-func heap() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
