@@ -182,7 +182,7 @@ func (e *Engine) decide(c *ban.Change) {
 		e.tallies.count(c)
 	}
 	if !ofFeed(c) {
-		if e.untold.addChange(c); e.untold.changes == manyUnsaved {
+		if e.untold.addChange(c); e.untold.changes == manyDecided {
 			e.options.Busy()
 		}
 		e.urgent = e.urgent || c.Kind != ban.KindRefuse

@@ -82,14 +82,14 @@ func (e *Engine) durableForPeers(ctx context.Context) error {
 	return errors.Join(err, e.live.saver.failed())
 }
 
-// manyFromPeers is from how many decisions on they are many at once.
-const manyFromPeers = 1 << 5
+// manyDecided is from how many decisions in a burst, or from peers, on they are many at once.
+const manyDecided = 1 << 5
 
 // takerFromPeers returns a function that enters decisions of peers of a node into the ledger, share by
 // share. See [fleet.Options].
 func (e *Engine) takerFromPeers(node string) func(context.Context, []*fleet.Record, func() map[ban.Target]bool) ([]fleet.Verdict, error) {
 	return func(ctx context.Context, records []*fleet.Record, busy func() map[ban.Target]bool) ([]fleet.Verdict, error) {
-		if len(records) > manyFromPeers {
+		if len(records) > manyDecided {
 			e.options.Busy()
 		}
 		verdicts := make([]fleet.Verdict, 0, len(records))

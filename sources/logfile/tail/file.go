@@ -16,6 +16,9 @@ const (
 	// chunkLength is how many bytes of a file are read at a time.
 	chunkLength = 128 << 10
 
+	// firstLength is how many after silence: what is done with their events begins sooner.
+	firstLength = 16 << 10
+
 	// contextLength is how many bytes before a place in a file identify the place. A
 	// line of FreeSWITCH has a time in microseconds, so another file hardly ever holds
 	// the same bytes.

@@ -217,11 +217,16 @@ const chunksPerStep = 64
 
 // drain reads a file. end tells that it reached the end.
 func (f *Follower) drain(ctx context.Context, t *file) (grew, end bool) {
+	buf := f.buf
+	if !f.grew {
+		buf = buf[:contextLength+firstLength]
+	}
 	for range chunksPerStep {
 		if ctx.Err() != nil {
 			return grew, false
 		}
-		read, end, err := f.read(t)
+		read, end, err := f.read(t, buf)
+		buf = f.buf
 		if err == errTruncated && !t.copied {
 			f.rewind(ctx, t)
 			continue

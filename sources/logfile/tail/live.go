@@ -124,14 +124,14 @@ func (f *Follower) attend(t *file, done <-chan struct{}) {
 
 // read reads what a file has grown by: from its tail or else a block. A tail that has not
 // delivered all that is there is stopped, and what it has delivered is read again.
-func (f *Follower) read(t *file) (grew, end bool, err error) {
+func (f *Follower) read(t *file, buf []byte) (grew, end bool, err error) {
 	if to, ok := f.tailed(t); ok && f.gather(t.live, to) && t.intact(f.buf) {
 		t.live.deadline.Reset(2 * f.Pace.Stall)
 		t.ended = t.live.end == to
 		return t.takeOver(), true, nil
 	}
 	t.stop()
-	return t.readBlock(f.buf)
+	return t.readBlock(buf)
 }
 
 // tailed reports whether a file has a tail, and where the file ends. The newest file gets one
