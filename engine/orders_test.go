@@ -113,25 +113,29 @@ func TestOrderTakesOverBanOfRule(t *testing.T) {
 	})
 }
 
+// listForAWhile has a feed list 203.0.113.7, and then no longer.
+func listForAWhile(t *testing.T, e *Engine) {
+	t.Helper()
+	author := plugin.FeedAuthor + "x"
+	order := orderOf("203.0.113.7", author, "24h", t)
+	for _, l := range []plugin.Listing{{Author: author, Orders: []ban.Order{order}}, {Author: author, Gone: []netip.Prefix{order.Target.Prefix()}}} {
+		if _, err := e.list(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A ban that a feed took over from a rule is the rule's again once the feed no longer
 // lists its target.
 func TestUnlistedBanIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := runQuietly(t, guessing(t))
-		author := plugin.FeedAuthor + "x"
 		byRule := orderOf("203.0.113.7", ban.ByRule, "2h", t)
 		byRule.Rule = "guessing"
 		if err := e.Do(t.Context(), func() { e.ledger.Enter(byRule, e.now) }); err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range []plugin.Listing{
-			{Author: author, Orders: []ban.Order{orderOf("203.0.113.7", author, "24h", t)}},
-			{Author: author, Gone: []netip.Prefix{byRule.Target.Prefix()}},
-		} {
-			if _, err := e.list(t.Context(), l); err != nil {
-				t.Fatal(err)
-			}
-		}
+		listForAWhile(t, e)
 		if b, ok := e.ledger.Covering(byRule.Target); !ok || b.Author != ban.ByRule || b.Until.Sub(byRule.At) != 2*time.Hour {
 			t.Fatalf("%+v", b)
 		}
@@ -148,21 +152,13 @@ func TestUnlistedBanIsGivenBack(t *testing.T) {
 func TestDelistingKeepsOffences(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := runQuietly(t, guessing(t))
-		author := plugin.FeedAuthor + "x"
 		byRule := orderOf("203.0.113.7", ban.ByRule, "40s", t)
 		byRule.Rule = "guessing"
 		if err := e.Do(t.Context(), func() { e.ledger.Enter(byRule, e.now) }); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(time.Minute)
-		for _, l := range []plugin.Listing{
-			{Author: author, Orders: []ban.Order{orderOf("203.0.113.7", author, "24h", t)}},
-			{Author: author, Gone: []netip.Prefix{byRule.Target.Prefix()}},
-		} {
-			if _, err := e.list(t.Context(), l); err != nil {
-				t.Fatal(err)
-			}
-		}
+		listForAWhile(t, e)
 		byRule.At = time.Now()
 		err := e.Do(t.Context(), func() {
 			if c := e.ledger.Enter(byRule, e.now); !c.InForce() || c.Ban.Offence != 2 {

@@ -113,21 +113,7 @@ func TestLostHangups(t *testing.T) {
 		f := testSource().follower(map[string]bool{event.Call: true, event.CallEnded: true}, taken)
 		answers := &answering{answers: map[string]string{}}
 		f.lister.dial = func(context.Context) (console, error) { return answers, nil }
-		take := make(chan *esl.Message)
-		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), taker func(esl.Message)) error {
-			up()
-			for {
-				select {
-				case m := <-take:
-					if m == nil {
-						return esl.ErrClosed
-					}
-					taker(*m)
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-		}
+		take := f.hears()
 		end := start(t, f)
 		seen := 0
 		expect := func(what string, after time.Duration, lists int, events ...string) {

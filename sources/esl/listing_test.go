@@ -301,6 +301,26 @@ func (a *answering) since() []string {
 	return asked
 }
 
+// hears has the follower listen to a channel, where nil is the end of a connection.
+func (f *follower) hears() chan<- *esl.Message {
+	messages := make(chan *esl.Message)
+	f.listen = func(ctx context.Context, _ esl.Subscription, up func(), take func(esl.Message)) error {
+		up()
+		for {
+			select {
+			case m := <-messages:
+				if m == nil {
+					return esl.ErrClosed
+				}
+				take(*m)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return messages
+}
+
 // TestListing follows a switch through two connections, and checks the commands and
 // their times.
 func TestListing(t *testing.T) {
@@ -311,21 +331,7 @@ func TestListing(t *testing.T) {
 		answers := &answering{answers: map[string]string{show: `{"row_count":0}`}}
 		f.lister.dial = func(context.Context) (console, error) { return answers, nil }
 		f.lister.gateways.resolver = &names{}
-		take := make(chan *esl.Message)
-		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), taker func(esl.Message)) error {
-			up()
-			for {
-				select {
-				case m := <-take:
-					if m == nil {
-						return esl.ErrClosed
-					}
-					taker(*m)
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-		}
+		take := f.hears()
 		end := start(t, f)
 		expect := func(after time.Duration, commands ...string) {
 			t.Helper()
