@@ -165,16 +165,23 @@ func (f *family) restore(s *socket, h hook, chain string, gone bool) error {
 // restoreJumps puts the jumps back on top of hooks that have none.
 func (a *Action) restoreJumps(s *socket) error {
 	for _, f := range a.families {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		for h := range f.jumps {
-			present, err := s.jumps(f.af, h, a.config.chain)
-			if len(present) > 0 || err != nil && !errors.Is(err, unix.ENOENT) {
-				continue
-			}
-			if err := f.restore(s, h, a.config.chain, false); err != nil {
-				return err
-			}
+		if err := f.restoreJumps(s, a.config.chain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *family) restoreJumps(s *socket, chain string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for h := range f.jumps {
+		present, err := s.jumps(f.af, h, chain)
+		if len(present) > 0 || err != nil && !errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err := f.restore(s, h, chain, false); err != nil {
+			return err
 		}
 	}
 	return nil

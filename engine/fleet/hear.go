@@ -12,34 +12,7 @@ import (
 // hear takes a message of the bucket, and those that wait behind it.
 func (n *Node) hear(first heard) {
 	n.readLedger() // what was decided here comes before what is heard
-	var records []*Record
-	now, patience := n.o.Now(), (<-chan time.Time)(nil)
-	for h, left := first, mostNoted; ; {
-		if r := n.note(h, now); r != nil {
-			records = append(records, r)
-		}
-		if left--; left == 0 || len(records) == mostHeard {
-			break
-		}
-		select {
-		case h = <-n.heard:
-			continue
-		default:
-		}
-		if len(records) < fewHeard {
-			break
-		}
-		if patience == nil {
-			patience = time.After(gatherFor)
-		}
-		select {
-		case h = <-n.heard:
-			continue
-		case <-patience:
-		}
-		break
-	}
-	n.take(records)
+	n.take(n.gather(first))
 	s := n.session
 	if s == nil {
 		return
@@ -47,6 +20,35 @@ func (n *Node) hear(first heard) {
 	s.latest = time.Now() // the time that taking them took is not one of silence
 	if !s.current && s.waiting == 0 {
 		n.becomeCurrent()
+	}
+}
+
+// gather notes a message and those that wait behind it. Of many decisions it waits for more.
+func (n *Node) gather(h heard) (records []*Record) {
+	now, patience := n.o.Now(), (<-chan time.Time)(nil)
+	for noted := 1; ; noted++ {
+		if r := n.note(h, now); r != nil {
+			records = append(records, r)
+		}
+		if noted == mostNoted || len(records) == mostHeard {
+			return records
+		}
+		select {
+		case h = <-n.heard:
+			continue
+		default:
+		}
+		if len(records) < fewHeard {
+			return records
+		}
+		if patience == nil {
+			patience = time.After(gatherFor)
+		}
+		select {
+		case h = <-n.heard:
+		case <-patience:
+			return records
+		}
 	}
 }
 

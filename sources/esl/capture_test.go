@@ -37,11 +37,7 @@ func TestCapture(t *testing.T) {
 		}
 		answers := &answering{answers: map[string]string{}}
 		f.lister.dial = func(context.Context) (console, error) { return answers, nil }
-		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
-			up()
-			<-ctx.Done()
-			return ctx.Err()
-		}
+		f.hears()
 		end := start(t, f)
 		expect := func(after time.Duration, problem string, commands ...string) {
 			t.Helper()

@@ -384,11 +384,7 @@ func TestUnwantedListsAreNotRead(t *testing.T) {
 			t.Error("the switch got a command")
 			return nil, errors.New("no")
 		}
-		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
-			up()
-			<-ctx.Done()
-			return ctx.Err()
-		}
+		f.hears()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		f.run(ctx)

@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"freeswitch-security/engine/esl"
 	"freeswitch-security/engine/event"
 )
 
@@ -19,11 +18,7 @@ func TestHiddenLevel(t *testing.T) {
 		var hidden atomic.Bool
 		tests := 0
 		f.lister.hidesWarnings = func(context.Context) (bool, error) { tests++; return hidden.Load(), nil }
-		f.listen = func(ctx context.Context, _ esl.Subscription, up func(), _ func(esl.Message)) error {
-			up()
-			<-ctx.Done()
-			return ctx.Err()
-		}
+		f.hears()
 		end := start(t, f)
 		want := func(after time.Duration, problem string) {
 			t.Helper()
