@@ -10,21 +10,7 @@
 // Changes are dropped if the server refuses their mail, if it cannot be delivered within give_up, and if the action ends before.
 // A mail keeps its Message-ID on a retry.
 //
-// The attributes of a block, with their defaults:
-//
-//	action "email" "noc" {
-//	  server   = "smtp.example.org"       # required; with a port: "smtp.example.org:587"
-//	  tls      = "starttls"               # "tls": from the first byte, port 465; "none": in clear, without a password
-//	  user     = ""                       # of the server
-//	  password = env("SMTP_PASSWORD")     # with a user; or file("/etc/…")
-//	  ca       = ""                       # file("ca.pem"): trust only this authority
-//	  from     = "guard@example.org"      # required
-//	  to       = ["noc@example.org"]      # required, at most 20
-//	  on       = ["alert"]                # also "ban", "extend", "expire", "unban", "spare"
-//	  digest   = "5m"                     # after a mail, collect for so long
-//	  timeout  = "30s"                    # of one attempt
-//	  give_up  = "24h"                    # the age at which a mail is dropped
-//	}
+// engine/RULES.md has the attributes.
 //
 // Encryption. "starttls" is mandatory: a server that does not offer it gets no mail and no password. TLS is 1.2 or later.
 //

@@ -45,21 +45,8 @@
 //
 // # Configuration
 //
-// An action block, with its defaults:
-//
-//	action "iptables" "drop" {
-//	  chain       = "FREESWITCH" # security.iptables_chain; the sets are named after it
-//	  target      = "DROP"       # or "REJECT", in table filter only
-//	  ports       = []           # "5060", "5060-5061": only packets to these; none: all ports
-//	  protocols   = []           # "udp", "tcp"; none: all, or both where there are ports
-//	  hooks       = ["INPUT"]    # also "FORWARD", "raw/PREROUTING"; "DOCKER-USER", "filter/YOURS" once they exist
-//	  backend     = "auto"       # "rules", "ipset"; auto: a set above ipset_above entries,
-//	  ipset_above = 100          # rules again below three quarters of that
-//	  max_entries = 262144       # of a new set; it grows before it is full
-//	  aggregate   = ""           # "24" or "24,48": two bans of one network become one of the network,
-//	                             # unless that covers a trusted or protected address
-//	  ipv6        = true
-//	}
+// engine/RULES.md has the attributes of the block. With aggregate two bans of one network become one of the network,
+// unless that covers a trusted or protected address.
 //
 // Ports and protocols are part of the jump, not of the bans, so that a ban is the same
 // rule everywhere. A jump in a hook that is no longer configured stays until an operator

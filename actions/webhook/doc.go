@@ -13,27 +13,7 @@
 // skip what it has. The queue of a block that was removed from the rule files is kept
 // for 30 days.
 //
-// The attributes of a block, with their defaults:
-//
-//	action "webhook" "noc" {
-//	  url           = env("NOC_WEBHOOK") # required
-//	  method        = "POST"
-//	  headers       = {}                 # { Authorization = "Bearer ${env("TOKEN")}" }
-//	  template      = ""                 # file("slack.tmpl"), text/template over [Message]; none: JSON
-//	  content_type  = "application/json" # with a template, too, which must then write JSON
-//	  vars          = {}                 # for the template: {{.Vars.key}}; redacted in the log
-//	  secret        = ""                 # signs each request, see below
-//	  on            = ["ban", "alert", "spare"] # also "extend", "expire", "unban"
-//	  group_wait    = "1s"               # how long a notification waits for others
-//	  group_max     = 100                # notifications in one message of at most 256 KiB; a full one does not wait
-//	  timeout       = "10s"              # of one attempt
-//	  give_up       = "24h"              # the age at which a notification is dropped
-//	  queue         = 10000              # notifications, and 64 MiB
-//	  ca            = ""                 # file("ca.pem"): trust only this authority
-//	  cert          = ""                 # file("cert.pem") and
-//	  key           = ""                 # file("key.pem"): the client's certificate
-//	  allow_private = true               # false: connect to public addresses only
-//	}
+// engine/RULES.md has the attributes, examples/webhook the functions of templates.
 //
 // Attempts. A network error, a timeout, 408, 425, 429, 5xx and a redirect are retried
 // after a random part of a time that doubles from 1 s to 5 min, or after what
@@ -55,24 +35,7 @@
 // another host. TLS is 1.2 or later. Of the URL only scheme and host are shown, and
 // answers are shown without the values of url, headers, vars and secret.
 //
-// Templates get a [Message], whose notifications are [ban.Change] values. Beside the
-// functions of text/template they may call
-//
-//	subject C      target of a change, and what the rule counted by: 203.0.113.7 (1000@pbx)
-//	term C         how long its ban lasts: 10m, permanent
-//	latest C       the latest event of its evidence
-//	json X         X as JSON: a text with its quotes
-//	plain S        one line without control characters
-//	slack S        as plain, escaped for Slack's mrkdwn, without mentions
-//	markdown S     as plain, escaped for Markdown, without mentions
-//	count N S      "1 notification", "2 notifications" of S
-//	truncate N S   at most N characters; call it before slack or markdown
-//	date LAYOUT T  a time in UTC, in a layout of Go's: "2006-01-02 15:04"
-//	first N L      the first N notifications
-//	beyond N L     how many there are beyond these
-//	upper S
-//
-// A template is tried on hostile samples when it is loaded. If it fails later, the
-// message is sent in the default form. examples/webhook has templates for Slack, Teams,
-// Discord, PagerDuty and plain text.
+// Templates get a [Message], whose notifications are [ban.Change] values. A template is tried
+// on hostile samples when it is loaded. If it fails later, the message is sent in the
+// default form.
 package webhook
