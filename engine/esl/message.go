@@ -27,14 +27,18 @@ type Message struct {
 type decoder struct {
 	wanted  *headerSet
 	headers map[string]string // of the latest message; unused where all headers are wanted
+	latest  map[string]string // values of wanted headers: most are those of the message before, of the same switch, profile or caller
 }
+
+// maxLatest bounds such a value, in bytes.
+const maxLatest = 256
 
 // newDecoder returns a decoder of the named headers; without names, of all.
 func newDecoder(headers []string) *decoder {
 	if len(headers) == 0 {
 		return &decoder{}
 	}
-	return &decoder{wanted: newHeaderSet(headers), headers: map[string]string{}}
+	return &decoder{wanted: newHeaderSet(headers), headers: map[string]string{}, latest: map[string]string{}}
 }
 
 // message decodes an event or log record. Its map is used again for the next one, unless all
@@ -53,9 +57,22 @@ func (d *decoder) message(f *frame) (Message, bool) {
 			m.Body = string(value)
 			return
 		}
-		m.Headers[name] = string(value)
+		m.Headers[name] = d.text(name, value)
 	})
 	return m, ok
+}
+
+// text returns the value of a header as a string, without a copy if it is the latest.
+func (d *decoder) text(name string, value []byte) string {
+	if d.wanted == nil || len(value) > maxLatest {
+		return string(value)
+	}
+	text, ok := d.latest[name]
+	if !ok || text != string(value) {
+		text = string(value)
+		d.latest[name] = text
+	}
+	return text
 }
 
 // Name returns the name of an event, or the subclass of a CUSTOM event:

@@ -39,7 +39,6 @@ type Event struct {
 	Level       string
 	File        string
 	Message     string
-	Answer      uint16 // the code of the SIP answer: 401
 
 	// Where the call goes, read by the site's numbering plan, and when, in its zone. The
 	// configuration fills them in, as far as a rule uses them. Hour means nothing without Weekday.
@@ -48,8 +47,8 @@ type Event struct {
 	DestinationType    string // one of DestinationTypes
 	DestinationTail    string // the last digits of Destination
 	DestinationStart   string // its first two characters
-	Abroad             bool   // of another country than the site, and not toll-free
 	Weekday            string // one of Weekdays
+	Abroad             bool   // of another country than the site, and not toll-free
 	Hour               uint8  // 0 to 23
 	Night              bool
 
@@ -57,12 +56,14 @@ type Event struct {
 	// what the switch had sent to that address. The sender of any other datagram may be forged.
 	Proven bool
 
-	// NonceIP is the address to which the switch sent the nonce of the credentials.
-	NonceIP netip.Addr
-
 	// Repeat marks a further report of one attempt. A rule skips it unless its expression
 	// names the field, or names answer and the event has one.
 	Repeat bool
+
+	// Live marks a report that was read as soon as it was written: it has just happened,
+	// whatever Time says.
+	Live   bool
+	Answer uint16 // the code of the SIP answer: 401
 	Port   uint16
 
 	// The engine sets these from the history of the account, if a rule uses one of them: see
@@ -72,13 +73,13 @@ type Event struct {
 	Guessed        bool
 	HistoryDays    uint16
 
+	Shifted time.Duration // what the engine added to the source's stamp to get Time
+
+	// NonceIP is the address to which the switch sent the nonce of the credentials.
+	NonceIP netip.Addr
+
 	// Fields holds the raw fields: everything without a field of its own.
 	Fields map[string]string
-
-	// Live marks a report that was read as soon as it was written: it has just happened,
-	// whatever Time says. Shifted is what the engine added to the source's stamp to get Time.
-	Live    bool
-	Shifted time.Duration
 
 	// Sender is the caller whose text stands next to this line in a log that
 	// callers can write to. If the line is forged, the sender forged it. Invalid

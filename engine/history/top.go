@@ -92,7 +92,7 @@ func (r *topRing) span(at time.Time) int64 { return max(0, at.Unix()) / int64(r.
 
 func (r *topRing) add(dimension int, name string, now time.Time) {
 	r.advance(now)
-	r.open[dimension].add(bound(name), 1)
+	r.open[dimension].add(name[:min(len(name), maxNameBytes)], 1)
 	r.dirty[r.current] = true
 }
 

@@ -90,10 +90,15 @@ func (r *ring) at(place uint64) (e ban.Evidence, ok bool) {
 		e.IP = ip
 	}
 	e.Proven = b[16]&proven != 0
-	rest := b[recordHeader:]
-	for i, text := range []*string{&e.User, &e.Domain, &e.Text, &e.Source} {
-		n := binary.LittleEndian.Uint16(b[17+2*i:])
-		*text, rest = string(rest[:n]), rest[n:]
+	var lengths [4]int
+	sum := 0
+	for i := range lengths {
+		lengths[i] = int(binary.LittleEndian.Uint16(b[17+2*i:]))
+		sum += lengths[i]
+	}
+	rest := string(b[recordHeader:][:sum])
+	for i, text := range [...]*string{&e.User, &e.Domain, &e.Text, &e.Source} {
+		*text, rest = rest[:lengths[i]], rest[lengths[i]:]
 	}
 	return e, true
 }

@@ -16,7 +16,8 @@ type Set struct {
 	bySpec  map[*Spec]*rule
 	sources map[string]*listeners
 	ring    *ring
-	usedUp  int // brakes
+	usedUp  int       // brakes
+	earlier []counted // matches of the latest firing
 
 	now      time.Time
 	byID     map[ID]*rule // with the scope of a fleet
@@ -222,7 +223,7 @@ func (s *Set) count(l listener, ev *event.Event, h hit, fire func(*Firing)) {
 	if s.Meter != nil {
 		addrs := []netip.Addr{ev.IP}
 		if r.keepsAddresses() {
-			for _, c := range t.others(h.key, h.place, maxMatches) {
+			for _, c := range t.others(nil, h.key, h.place, maxMatches) {
 				addrs = append(addrs, c.addr)
 			}
 		}
@@ -273,7 +274,8 @@ func (s *Set) fire(l listener, t *tracker, ev *event.Event, h hit, n int, fire f
 		most = MaxEvidence // a switch has thousands of calls
 	}
 	r.status.Firings, r.status.LastFiring = r.status.Firings+1, ev.Time
-	f := r.firing(ev, t.others(h.key, h.place, most), n, s.ring)
+	s.earlier = t.others(s.earlier[:0], h.key, h.place, most)
+	f := r.firing(ev, s.earlier, n, s.ring)
 	fire(f)
 	switch {
 	case th.Concurrent:

@@ -422,11 +422,10 @@ type counted struct {
 	proven, foreign bool
 }
 
-// others returns the newest matches, at most so many, in a key's window, oldest first, except the one at a place
+// others appends the newest matches, at most so many, in a key's window, oldest first, except the one at a place
 // in the ring; a place of 0 is none.
-func (t *tracker) others(key digest, place uint64, most int) []counted {
+func (t *tracker) others(out []counted, key digest, place uint64, most int) []counted {
 	w := t.windows.at(t.keys[key])
-	out := make([]counted, 0, min(int(w.n), most))
 	older := int(w.n) - most
 	for i := w.oldest; i != 0; i = t.matches.at(i).next {
 		m := t.matches.at(i)

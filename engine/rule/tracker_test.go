@@ -126,7 +126,7 @@ func TestTrackerAddresses(t *testing.T) {
 	add(2, "192.0.2.2")
 	tr.carryOver(true)
 	add(3, "2001:db8::3")
-	got := tr.others(key, 0, maxMatches)
+	got := tr.others(nil, key, 0, maxMatches)
 	if len(got) != 2 || got[0].addr.IsValid() || got[1].addr != netip.MustParseAddr("2001:db8::3") {
 		t.Fatalf("%+v", got)
 	}
