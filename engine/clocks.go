@@ -62,9 +62,11 @@ func (e *Engine) begins(ev *event.Event) time.Time {
 
 // tick returns the time, after a step of the host's clock was followed.
 func (e *Engine) tick() time.Time {
-	if by := e.options.Clock.Stepped(); by != 0 {
-		e.step(by)
+	now, by := e.options.Clock.Stepped()
+	if by == 0 {
+		return now
 	}
+	e.step(by)
 	return e.options.Clock.Now()
 }
 

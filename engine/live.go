@@ -17,6 +17,7 @@ type live struct {
 	ctx     context.Context // of the run; nil before it
 	turn    sync.Mutex      // held by the goroutine that acts as the core
 	wake    *time.Timer     // when something is due without a report
+	due     time.Time       // for which wake is set; zero: for nothing
 	asked   chan func()     // calls between two events
 	ended   chan struct{}   // closed when asked is no longer read
 	saved   chan struct{}   // closed when all is on the disk at the end, or could not be saved
@@ -111,7 +112,10 @@ func (e *Engine) await(ctx context.Context, look <-chan time.Time) (act func() (
 			do()
 		})
 	case <-e.live.wake.C:
-		return does(func() { e.advance(e.tick()) })
+		return does(func() {
+			e.live.due = time.Time{}
+			e.advance(e.tick())
+		})
 	case now := <-look:
 		return does(func() { e.look(now) })
 	}
@@ -120,8 +124,9 @@ func (e *Engine) await(ctx context.Context, look <-chan time.Time) (act func() (
 // finish ends a turn: what was decided is published, and what is due next is waited for.
 func (e *Engine) finish() {
 	e.commit()
-	if at, ok := e.next(); ok {
+	if at, ok := e.next(); ok && !at.Equal(e.live.due) {
 		e.live.wake.Reset(min(at.Sub(e.options.Clock.Now()), longestSleep))
+		e.live.due = at
 	}
 }
 

@@ -45,18 +45,22 @@ func SinceBoot() *Clock {
 }
 
 // Now returns the time.
-func (c *Clock) Now() time.Time { return time.Unix(0, c.base.Load()+int64(c.elapsed())) }
+func (c *Clock) Now() time.Time { return c.at(c.elapsed()) }
 
-// Stepped returns the step of the host's clock that was not followed; 0 if it is less than a
+func (c *Clock) at(elapsed time.Duration) time.Time {
+	return time.Unix(0, c.base.Load()+int64(elapsed))
+}
+
+// Stepped returns the time, and the step of the host's clock that was not followed; 0 if it is less than a
 // second. What NTP corrects little by little is no step.
-func (c *Clock) Stepped() time.Duration {
+func (c *Clock) Stepped() (now time.Time, by time.Duration) {
 	before := c.elapsed()
-	wall := c.wall()
-	by := time.Duration(wall.UnixNano() - int64(before) - c.base.Load())
+	now, wall := c.at(before), c.wall()
+	by = time.Duration(wall.UnixNano() - now.UnixNano())
 	if by.Abs() < leastStep || c.elapsed()-before > atOnce {
-		return 0
+		return now, 0
 	}
-	return by
+	return now, by
 }
 
 // Follow makes the clock follow a step.
