@@ -142,16 +142,18 @@ func newDaemon(cfg *config.Config, o Options, log *slog.Logger) (*Daemon, error)
 
 // serve handles signals, and the tasks of the admin listener, until ctx ends.
 func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) {
-	trim := time.NewTicker(trimEvery)
+	trim, adapt := time.NewTicker(trimEvery), time.NewTicker(adaptEvery)
 	defer trim.Stop()
+	defer adapt.Stop()
 	var memory trimmer
 	d.heap.adapt(0) // what the start has allocated does not count
 	for {
 		select {
 		case <-trim.C:
 			memory.trim()
-			d.heap.adapt(trimEvery)
 			d.changes.tell(time.Now())
+		case <-adapt.C:
+			d.heap.adapt(adaptEvery)
 		case <-ctx.Done():
 			return
 		case s := <-signals:

@@ -16,8 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// trimEvery is how often unused memory is looked for.
-const trimEvery = 5 * time.Second
+// trimEvery is how often unused memory is looked for, adaptEvery how often the rate of allocation is.
+const (
+	trimEvery  = 5 * time.Second
+	adaptEvery = time.Second
+)
 
 // A trimmer returns memory that a burst needed to the kernel. Go itself collects garbage only once
 // the heap has grown by half, or after two minutes.
