@@ -16,7 +16,7 @@ import (
 
 // pulse is the time between two reads while reports come more often: each wake-up takes more
 // processor time than a report.
-const pulse = 3 * time.Millisecond
+const pulse = 4 * time.Millisecond
 
 // unheard is how many bytes may arrive during a pause before the kernel wakes the process for them.
 const unheard = 256 << 10

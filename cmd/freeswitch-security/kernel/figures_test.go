@@ -96,7 +96,7 @@ var figures = slices.Concat([]*figure{
 	{name: streamCPU, limit: 10, unit: "% of a core", cap: 60},
 },
 	latency(lineIdle, 2, 5), latency(lineNoise, 4, 8),
-	latency(eventIdle, 0.5, 5), latency(eventNoise, 3, 10),
+	latency(eventIdle, 0.5, 5), latency(eventNoise, 4, 8),
 	[]*figure{{name: pagesRatio, limit: 1.2, unit: "times", cap: 5}},
 	latency(scanIdle, 0.5, 5), latency(scanNoise, 2.5, 8),
 	latency(guessIdle, 0.5, 5), latency(guessNoise, 2.5, 8),
