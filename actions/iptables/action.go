@@ -98,7 +98,7 @@ func (a *Action) Apply(ctx context.Context, batch ban.Batch) error {
 			}
 		}
 	}
-	var added []ban.Target
+	added := make([]ban.Target, 0, len(batch.Changes))
 	for _, w := range work {
 		for _, u := range w.upserts {
 			if u.added {

@@ -43,6 +43,7 @@ type incidents struct {
 	all   map[string]*Incident
 	saved map[string]bool // those in the file, or about to be; nil: there is no file
 	dirty map[string]bool // those that differ from the file: no more than all and saved together
+	room  []*Incident     // of those that thin dropped, used again
 }
 
 // mark notes that an incident is to be saved, or removed from the file. In a flood most were never in it.
@@ -79,7 +80,12 @@ func (in *incidents) add(c *ban.Change, s Settings) {
 		if len(in.all) >= maxIncidents {
 			in.thin()
 		}
-		i = &Incident{Target: name, First: c.At}
+		if n := len(in.room); n > 0 {
+			i, in.room = in.room[n-1], in.room[:n-1]
+		} else {
+			i = &Incident{}
+		}
+		*i = Incident{Target: name, First: c.At}
 		in.all[name] = i
 	}
 	in.mark(name)
@@ -237,9 +243,12 @@ func (in *incidents) thin() {
 		}
 		return strings.Compare(a.Target, b.Target)
 	})
-	for _, i := range all[:len(all)/2] {
+	dropped := all[:len(all)/2]
+	for _, i := range dropped {
 		in.remove(i.Target)
+		*i = Incident{}
 	}
+	in.room = dropped
 }
 
 func (in *incidents) sorted(order func(a, b *Incident) int) []*Incident {

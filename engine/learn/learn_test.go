@@ -68,11 +68,11 @@ func record(t testing.TB, specs ...*rule.Spec) *recording {
 // play records an event as the program does: the recorder sees it, and then the
 // decisions of the rules.
 func (r *recording) play(ev *event.Event) {
-	var fired []*rule.Firing
-	r.rules.Observe(ev, func(f *rule.Firing) { fired = append(fired, f) })
+	var decided []*ban.Change
+	r.rules.Observe(ev, func(f *rule.Firing) { decided = append(decided, decisionOf(f)) })
 	r.Record(ev)
-	for _, f := range fired {
-		r.Decided(decisionOf(f))
+	for _, c := range decided {
+		r.Decided(c)
 	}
 }
 

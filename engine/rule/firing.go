@@ -20,7 +20,7 @@ import (
 // matches before it.
 const MaxEvidence = 100
 
-// A Firing is a rule that has reached its threshold.
+// A Firing is a rule that has reached its threshold. It is valid until the function that is passed it returns.
 type Firing struct {
 	Spec   *Spec
 	Event  *event.Event // the last one
@@ -41,10 +41,11 @@ type Firing struct {
 	Keep bool
 }
 
-// firing makes the firing of an event. earlier has the other matches in the window, of n in all,
+// firing makes the firing of an event, in the room of the rule. earlier has the other matches in the window, of n in all,
 // oldest first.
 func (r *rule) firing(ev *event.Event, earlier []counted, n int, ring *ring) *Firing {
-	f := &Firing{Spec: r.spec, Event: ev, Alert: r.spec.Alert != nil, Evidence: evidence(ev, earlier, ring)}
+	f := &r.firingRoom
+	*f = Firing{Spec: r.spec, Event: ev, Alert: r.spec.Alert != nil, Evidence: evidence(ev, earlier, ring)}
 	f.Key, f.Reason = r.describe(ev, n)
 	if fact := r.spec.Fact.of(ev); fact != "" {
 		f.Reason = fact + "; " + f.Reason
@@ -59,9 +60,21 @@ func (r *rule) firing(ev *event.Event, earlier []counted, n int, ring *ring) *Fi
 		f.Orders = append(f.Orders, r.ordersForAll(f, earlier, ring)...)
 	} else if target, ok := r.spec.Ban.Network.Of(ev.IP, r.spec.NAT64); ok {
 		proven := ev.Proven && allProven(earlier)
-		f.Orders = append(f.Orders, r.order(f, ban.Network(target), ev.IP, f.Evidence, proven))
+		order := r.order(f, ban.Network(target), ev.IP, f.Evidence, proven)
+		if f.Orders == nil {
+			f.Orders = r.orderRoom[:0]
+		}
+		f.Orders = append(f.Orders, order)
 	}
 	return f
+}
+
+// pass passes a firing on, and reports what it is to keep.
+func (r *rule) pass(f *Firing, fire func(*Firing)) (keep bool) {
+	fire(f)
+	keep = f.Keep
+	r.firingRoom, r.orderRoom[0] = Firing{}, ban.Order{} // they hold texts
+	return keep
 }
 
 // ordersForAccounts returns an order for the account of the event, or for each account in the window,

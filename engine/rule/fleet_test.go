@@ -73,7 +73,7 @@ func (s *simulated) after(d time.Duration, do func()) {
 }
 
 func (s *simulated) fire(node int) func(*Firing) {
-	return func(f *Firing) { s.fired = append(s.fired, simulatedFiring{node, s.now, f}) }
+	return func(f *Firing) { s.fired = append(s.fired, simulatedFiring{node, s.now, kept(f)}) }
 }
 
 // report has a source of a node report a failure of an address now.

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"slices"
 
+	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/event"
 	"freeswitch-security/engine/status"
 )
@@ -15,6 +16,10 @@ type rule struct {
 	brake   brake
 	holdOff holdOff
 	status  status.Rule // without what the trackers know
+
+	// Room of a firing, of which there are thousands in a flood.
+	firingRoom Firing
+	orderRoom  [1]ban.Order
 
 	// With a threshold:
 	keyer     *keyer

@@ -181,7 +181,7 @@ func (s *Set) Observe(ev *event.Event, fire func(*Firing)) {
 		r.status.Matches++
 		if r.spec.Threshold == nil {
 			r.status.Firings, r.status.LastFiring = r.status.Firings+1, ev.Time
-			fire(r.firing(ev, nil, 1, s.ring))
+			r.pass(r.firing(ev, nil, 1, s.ring), fire)
 			continue
 		}
 		h, ok := r.hit(ev)
@@ -275,11 +275,10 @@ func (s *Set) fire(l listener, t *tracker, ev *event.Event, h hit, n int, fire f
 	}
 	r.status.Firings, r.status.LastFiring = r.status.Firings+1, ev.Time
 	s.earlier = t.others(s.earlier[:0], h.key, h.place, most)
-	f := r.firing(ev, s.earlier, n, s.ring)
-	fire(f)
+	keep := r.pass(r.firing(ev, s.earlier, n, s.ring), fire)
 	switch {
 	case th.Concurrent:
-	case f.Keep:
+	case keep:
 		t.shorten(h.key, th.Count)
 	case h.foreign: // the firing may ban nothing of what this node has seen
 		t.forget(h.key)
@@ -289,7 +288,7 @@ func (s *Set) fire(l listener, t *tracker, ev *event.Event, h hit, n int, fire f
 		}
 	}
 	if t != r.apart[l.slot] {
-		s.settle(r, h.key, ev, f.Keep)
+		s.settle(r, h.key, ev, keep)
 	}
 }
 

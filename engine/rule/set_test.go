@@ -40,9 +40,16 @@ func failure(ip string, seconds int) *event.Event {
 
 func observe(s *Set, events ...*event.Event) (fired []*Firing) {
 	for _, ev := range events {
-		s.Observe(ev, func(f *Firing) { fired = append(fired, f) })
+		s.Observe(ev, func(f *Firing) { fired = append(fired, kept(f)) })
 	}
 	return fired
+}
+
+// kept returns a copy of a firing.
+func kept(f *Firing) *Firing {
+	one := *f
+	one.Orders = slices.Clone(f.Orders)
+	return &one
 }
 
 func TestFiring(t *testing.T) {
