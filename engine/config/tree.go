@@ -49,14 +49,14 @@ func read(fsys fs.FS, name string, limit int64) ([]byte, error) {
 		return nil, bare(err)
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	content := bytes.NewBuffer(make([]byte, 0, min(info.Size(), limit)+bytes.MinRead)) // one read, and one of the end
+	if _, err := content.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, bare(err)
 	}
-	if int64(len(content)) > limit {
+	if int64(content.Len()) > limit {
 		return nil, fmt.Errorf("it is larger than %d KB", limit>>10)
 	}
-	return bytes.TrimPrefix(content, byteOrderMark), nil
+	return bytes.TrimPrefix(content.Bytes(), byteOrderMark), nil
 }
 
 // byteOrderMark is what editors of Windows write before a text.

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,10 +21,18 @@ type Block struct {
 
 	body   hcl.Body
 	eval   *hcl.EvalContext
-	schema hcl.BodySchema // what has been read so far
+	names  []string                // of attributes that were read so far
+	lists  []list                  // likewise
+	kinds  []hcl.BlockHeaderSchema // likewise, of nested blocks
 	done   bool
 	nested []*Block
 	*gathered
+}
+
+// A list is the names of attributes that were read at once.
+type list struct {
+	after int // so many single ones
+	names []string
 }
 
 // gathered is what a block and those inside it have in common.
@@ -63,7 +72,7 @@ func Header(b *hcl.Block) hcl.Range {
 // Blocks returns the nested blocks of a type, which bear these labels.
 func (b *Block) Blocks(kind string, labels ...string) []*Block {
 	header := hcl.BlockHeaderSchema{Type: kind, LabelNames: labels}
-	b.schema.Blocks = append(b.schema.Blocks, header)
+	b.kinds = append(b.kinds, header)
 	var found []*Block
 	for _, block := range b.written(header) {
 		inner := Of(block, b.eval)
@@ -108,18 +117,37 @@ func Where(rng hcl.Range) string { return fmt.Sprintf("%s:%d", rng.Filename, rng
 
 // Attribute returns an attribute as it is written, or nil.
 func (b *Block) Attribute(name string) *hcl.Attribute {
-	attribute := hcl.AttributeSchema{Name: name}
-	if !slices.Contains(b.schema.Attributes, attribute) {
-		b.schema.Attributes = append(b.schema.Attributes, attribute)
-	}
+	b.see(name)
 	if native, ok := b.body.(*hclsyntax.Body); ok { // without the schema that HCL builds for each call
 		if found := native.Attributes[name]; found != nil {
 			return found.AsHCLAttribute()
 		}
 		return nil
 	}
-	content, _, _ := b.body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{attribute}})
+	content, _, _ := b.body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: name}}})
 	return content.Attributes[name]
+}
+
+// expression returns that of an attribute, or nil.
+func (b *Block) expression(name string) hcl.Expression {
+	if native, ok := b.body.(*hclsyntax.Body); ok { // without a copy of the attribute
+		b.see(name)
+		if found := native.Attributes[name]; found != nil {
+			return found.Expr
+		}
+		return nil
+	}
+	if attr := b.Attribute(name); attr != nil {
+		return attr.Expr
+	}
+	return nil
+}
+
+// see has an attribute count as read.
+func (b *Block) see(name string) {
+	if !slices.Contains(b.names, name) {
+		b.names = append(b.names, name)
+	}
 }
 
 // Written returns those of the attributes that are written. All of them count as read.
@@ -130,17 +158,12 @@ func (b *Block) Written(names []string) (written []string) {
 			written = append(written, name)
 		}
 	}
-	if ok {
-		b.schema.Attributes = slices.Grow(b.schema.Attributes, len(names))
-		for _, name := range names {
-			b.schema.Attributes = append(b.schema.Attributes, hcl.AttributeSchema{Name: name})
-		}
-	}
+	b.lists = append(b.lists, list{len(b.names), names})
 	return written
 }
 
 // Has reports whether an attribute is written, right or wrong.
-func (b *Block) Has(name string) bool { return b.Attribute(name) != nil }
+func (b *Block) Has(name string) bool { return b.expression(name) != nil }
 
 // Require reports whether an attribute is written. One that is not is a mistake; detail
 // says what to write.
@@ -159,13 +182,53 @@ func (b *Block) Done() bool {
 		return true
 	}
 	b.done = true
-	_, diags := b.body.Content(&b.schema)
-	b.Add(diags)
-	right := !diags.HasErrors()
+	right := b.allRead()
+	if !right {
+		_, diags := b.body.Content(b.schema())
+		b.Add(diags)
+		right = !diags.HasErrors()
+	}
 	for _, inner := range b.nested {
 		right = inner.Done() && right
 	}
 	return right
+}
+
+// allRead reports whether it is sure that all that stands in the block was read.
+func (b *Block) allRead() bool {
+	native, ok := b.body.(*hclsyntax.Body)
+	if !ok {
+		return false
+	}
+	for name := range native.Attributes {
+		if !slices.Contains(b.names, name) && !slices.ContainsFunc(b.lists, func(l list) bool { return slices.Contains(l.names, name) }) {
+			return false
+		}
+	}
+	for _, block := range native.Blocks {
+		if !slices.ContainsFunc(b.kinds, func(h hcl.BlockHeaderSchema) bool {
+			return h.Type == block.Type && len(h.LabelNames) == len(block.Labels)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// schema is what has been read so far, in this order: HCL suggests the first name that is like a wrong one.
+func (b *Block) schema() *hcl.BodySchema {
+	names, from := []string{}, 0
+	for _, l := range b.lists {
+		names = append(append(names, b.names[from:l.after]...), l.names...)
+		from = l.after
+	}
+	schema := &hcl.BodySchema{Blocks: b.kinds}
+	for _, name := range append(names, b.names[from:]...) {
+		if attr := (hcl.AttributeSchema{Name: name}); !slices.Contains(schema.Attributes, attr) {
+			schema.Attributes = append(schema.Attributes, attr)
+		}
+	}
+	return schema
 }
 
 // Skip has [Block.Done] report nothing, for a block that is not read.
@@ -188,7 +251,11 @@ func (b *Block) Fingerprint() Fingerprint { return sha256.Sum256(b.print) }
 // Note adds to the fingerprint what a plugin takes from elsewhere.
 func (b *Block) Note(key, value string) { b.note(key, value) }
 
-func (b *Block) note(key, value string) { b.print = fmt.Appendf(b.print, "%q=%q\n", key, value) }
+// note adds both to the print, in front of each its length.
+func (b *Block) note(key, value string) {
+	b.print = append(binary.AppendUvarint(b.print, uint64(len(key))), key...)
+	b.print = append(binary.AppendUvarint(b.print, uint64(len(value))), value...)
+}
 
 // Add takes over diagnostics. One without a position is about the whole block.
 func (b *Block) Add(diags hcl.Diagnostics) {

@@ -5,11 +5,11 @@ import "github.com/hashicorp/hcl/v2"
 // Texts reads a list of texts; one text is a list as well. It is ok only if all of
 // them are; those that are come back in any case.
 func (b *Block) Texts(name string) (all []Text, ok bool) {
-	attr := b.Attribute(name)
-	if attr == nil {
+	expr := b.expression(name)
+	if expr == nil {
 		return nil, false
 	}
-	elements, ok := b.elements(attr.Expr)
+	elements, ok := b.elements(expr)
 	b.note(name, "list")
 	for _, v := range elements {
 		t, good := b.text(v)
@@ -64,11 +64,11 @@ func (b *Block) Strings(name string, target *[]string) bool {
 
 // Pairs reads an object of texts, as [Block.Texts] reads a list.
 func (b *Block) Pairs(name string) (all []Pair, ok bool) {
-	attr := b.Attribute(name)
-	if attr == nil {
+	expr := b.expression(name)
+	if expr == nil {
 		return nil, false
 	}
-	keys, values, ok := b.items(attr.Expr)
+	keys, values, ok := b.items(expr)
 	b.note(name, "object")
 	for i := range keys {
 		key, good := b.text(keys[i])

@@ -40,15 +40,18 @@ type value struct {
 
 // read evaluates an attribute. It is not ok where the attribute is absent or wrong.
 func (b *Block) read(name string) (value, bool) {
-	attr := b.Attribute(name)
-	if attr == nil {
+	expr := b.expression(name)
+	if expr == nil {
 		return value{}, false
 	}
-	return b.value(attr.Expr)
+	return b.value(expr)
 }
 
 // value evaluates an expression; a null is a mistake.
 func (b *Block) value(expr hcl.Expression) (value, bool) {
+	if v, ok := literal(expr); ok {
+		return value{v, expr.Range(), true, 0}, true
+	}
 	v, diags := expr.Value(b.eval)
 	for _, diag := range diags {
 		if diag.Subject == nil {
@@ -78,6 +81,9 @@ func (b *Block) Text(name string) (Text, bool) {
 }
 
 func (b *Block) text(v value) (Text, bool) {
+	if v.Type() == cty.String && v.written { // neither null nor secret
+		return Text{v.AsString(), v.rng, true, v.entry}, true
+	}
 	s, err := convert.Convert(v.Value, cty.String)
 	if err != nil || s.IsNull() {
 		b.ErrorAt(v.rng, "Not a text", "A text in quotes is expected here.")

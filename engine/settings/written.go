@@ -34,6 +34,19 @@ func IsWritten(expr hcl.Expression) bool {
 	return written
 }
 
+// literal returns the value of an expression that is a text in quotes or another constant. HCL needs neither
+// a context nor copies for one.
+func literal(expr hcl.Expression) (cty.Value, bool) {
+	if text, ok := expr.(*hclsyntax.TemplateExpr); ok && text.IsStringLiteral() {
+		expr = text.Parts[0]
+	}
+	constant, ok := expr.(*hclsyntax.LiteralValueExpr)
+	if !ok || constant.Val.IsNull() {
+		return cty.NilVal, false
+	}
+	return constant.Val, true
+}
+
 // IsTemplate reports whether a text holds what HCL would evaluate.
 func IsTemplate(text string) bool {
 	return strings.Contains(text, "${") || strings.Contains(text, "%{")
