@@ -125,7 +125,7 @@ func (c *conn) Write(p []byte) (n int, err error) {
 		n, err = c.Conn.Write(p)
 	}
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrClosed, err)
+		err = closed(err)
 	}
 	return n, err
 }
@@ -134,7 +134,7 @@ func (c *conn) Write(p []byte) (n int, err error) {
 // send a byte now and then. The error says why the connection is over.
 func (c *conn) next(until time.Time) (frame, error) {
 	if err := c.SetReadDeadline(until); err != nil {
-		return frame{}, fmt.Errorf("%w: %w", ErrClosed, err)
+		return frame{}, closed(err)
 	}
 	f, err := c.frames.next()
 	if err != nil {
@@ -154,6 +154,16 @@ func (c *conn) next(until time.Time) (frame, error) {
 // accepts reports whether a reply says that a command was carried out.
 func (f *frame) accepts() bool { return bytes.HasPrefix(f.field("Reply-Text"), []byte("+OK")) }
 
+// closed returns the error of a connection that is over. It leaves out the port of this host, which each connection has
+// another one of: what is logged when it changes would be logged at each attempt.
+func closed(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("%w: %w", ErrClosed, err)
+}
+
 // reason says why no frame could be read.
 func (c *conn) reason(err error) error {
 	switch notice := c.frames.notice(); {
@@ -168,7 +178,7 @@ func (c *conn) reason(err error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w without a notice", ErrClosed)
 	}
-	return fmt.Errorf("%w: %w", ErrClosed, err)
+	return closed(err)
 }
 
 // missing is what a silent switch should have sent.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +129,32 @@ func TestConsoleEnds(t *testing.T) {
 	}
 	if _, err := (Switch{Password: "a\nb"}).Console(t.Context()); err == nil {
 		t.Error("a password of two lines was accepted")
+	}
+}
+
+// TestResetAtLogin: the error is the same at each attempt. With the port of this host it would be logged each time.
+func TestResetAtLogin(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "Content-Type: auth/request\n\n")
+			_, _ = c.Read(make([]byte, 100))
+			_ = c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+	}()
+	s := Switch{Address: listener.Addr().String(), Password: password, limits: patient}
+	want := listener.Addr().String() + ": " + ErrClosed.Error() + ": read: connection reset by peer"
+	if _, err := s.Console(t.Context()); !errors.Is(err, ErrClosed) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 
