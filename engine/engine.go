@@ -39,7 +39,7 @@ type Engine struct {
 	aside      uint64       // events that did not count
 	alone      [1]ban.Order // room of allowed
 	untold     unsaved      // what the saver has not been told of
-	urgent     bool         // one of them is more than a refusal
+	urgent     int          // of them are more than a refusal
 	tallies    tallies
 	countries  countries // of bans; nil: no database says them
 	live       live
@@ -182,10 +182,12 @@ func (e *Engine) decide(c *ban.Change) {
 		e.tallies.count(c)
 	}
 	if !ofFeed(c) {
-		if e.untold.addChange(c); e.untold.changes == manyDecided {
-			e.options.Busy()
+		e.untold.addChange(c)
+		if c.Kind != ban.KindRefuse {
+			if e.urgent++; e.urgent == manyDecided {
+				e.options.Busy()
+			}
 		}
-		e.urgent = e.urgent || c.Kind != ban.KindRefuse
 		if c.Kind == ban.KindBan && e.cfg.GeoIP.Has("country") {
 			e.countries.count(c.Country)
 		}

@@ -63,3 +63,17 @@ func TestOffer(t *testing.T) {
 		t.Errorf("%d bans, %d events of %d bursts, %d refused at first", bans, e.events, source.bursts, source.refused)
 	}
 }
+
+// TestManyDecisions decides on many changes in a burst: those that are mere refusals need no room.
+func TestManyDecisions(t *testing.T) {
+	for kind, want := range map[ban.Kind]int{ban.KindRefuse: 0, ban.KindBan: 1} {
+		busy := 0
+		e := New(parallel(t, &offering{}), Options{Busy: func() { busy++ }})
+		for range 3 * manyDecided {
+			e.decide(&ban.Change{Kind: kind, Ban: ban.Ban{Rule: "calls"}})
+		}
+		if busy != want {
+			t.Errorf("%s: busy %d times, want %d", kind, busy, want)
+		}
+	}
+}
