@@ -271,6 +271,9 @@ func (f Fact) Fields() (names []string) {
 
 // of returns the fact about an event; "" if the event lacks a field of it.
 func (f Fact) of(ev *event.Event) string {
+	if f == "" {
+		return ""
+	}
 	lacks := false
 	fact := factField.Use().ReplaceAllStringFunc(string(f), func(found string) string {
 		field := event.FieldNamed(found[1 : len(found)-1])
