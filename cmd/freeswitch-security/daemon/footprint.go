@@ -38,7 +38,7 @@ func (t *trimmer) trim() {
 
 // usualGarbage is how much garbage there may be, in percent of the live heap. The switch beside the
 // guard needs the memory: it is less than by default.
-const usualGarbage = 40
+const usualGarbage = 30
 
 // A heapRoom lets the garbage of a small heap grow while there is much to do: to collect it every few milliseconds
 // would take a third of the time. In a flood, such as thousands of bans at once, it gives the most. Beside a busy
