@@ -63,11 +63,10 @@ func (u *unsaved) exceeds(part float64) bool {
 	return beyond(u.changes, maxUnsaved.changes) || beyond(u.events, maxUnsaved.events) || beyond(u.text, maxUnsaved.text)
 }
 
-// manyDecided is from how many decisions in a burst, or from peers, on they are many at once. Then the saver waits for
-// more of them, for gatherFor at most: meanwhile the processor is left to what brings bans into force, and a few large
-// commits take less of it.
+// manyUnsaved is from how many on they are many at once. Then the saver waits for more of them, for gatherFor at most:
+// meanwhile the processor is left to what brings bans into force, and a few large commits take less of it.
 const (
-	manyDecided = 1 << 5
+	manyUnsaved = 1 << 8
 	gatherFor   = 100 * time.Millisecond
 )
 
@@ -88,10 +87,10 @@ func (s *saver) hand(more unsaved, moved map[string][]byte) {
 	for s.waiting.exceeds(1) {
 		s.room.Wait()
 	}
-	if s.waiting.add(more); s.waiting.changes > manyDecided {
+	if s.waiting.add(more); s.waiting.changes > manyUnsaved {
 		s.busy()
 	}
-	if s.waiting.exceeds(0.9) { // sooner would take the processor from bringing bans into force
+	if s.waiting.exceeds(0.5) {
 		fill(s.now)
 	}
 	maps.Copy(s.moved, moved)
@@ -120,7 +119,7 @@ func (s *saver) flush() <-chan struct{} {
 // gather waits for more changes, if there are many.
 func (s *saver) gather() {
 	s.mu.Lock()
-	many := s.waiting.changes > manyDecided
+	many := s.waiting.changes > manyUnsaved
 	s.mu.Unlock()
 	if !many {
 		return
