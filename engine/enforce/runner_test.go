@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -250,12 +251,12 @@ func TestAFailingPartHoldsUpNoBan(t *testing.T) {
 // A stream only gets changes; there is nothing to resync.
 type stream struct {
 	got    []*ban.Change
-	broken error
+	broken atomic.Bool
 }
 
 func (s *stream) Apply(_ context.Context, b ban.Batch) error {
-	if s.broken != nil {
-		return s.broken
+	if s.broken.Load() {
+		return errors.New("connection refused")
 	}
 	s.got = append(s.got, b.Changes...)
 	return nil
@@ -280,7 +281,8 @@ func TestActionWithoutLevelSeesEveryChangeOnce(t *testing.T) {
 
 func TestAFailureIsLoggedOnceWhileTheBatchGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, s := ban.NewLedger(ban.NewTrust(nil)), &stream{broken: errors.New("connection refused")}
+		l, s := ban.NewLedger(ban.NewTrust(nil)), &stream{}
+		s.broken.Store(true)
 		var lines strings.Builder
 		r := start(t, s, l, slog.New(slog.NewTextHandler(&lines, nil)))
 		for i := range 20 {
@@ -291,7 +293,7 @@ func TestAFailureIsLoggedOnceWhileTheBatchGrows(t *testing.T) {
 		if n := strings.Count(lines.String(), "action failed"); n != 1 || r.Status().Failures < 10 {
 			t.Errorf("%d lines say that it failed, %+v:\n%s", n, r.Status(), lines.String())
 		}
-		s.broken = nil
+		s.broken.Store(false)
 		<-time.After(longestRetry)
 		synctest.Wait()
 		if n := strings.Count(lines.String(), "action works again"); n != 1 || len(s.got) != 20 {
