@@ -39,7 +39,6 @@ type Engine struct {
 	aside      uint64       // events that did not count
 	alone      [1]ban.Order // room of allowed
 	untold     unsaved      // what the saver has not been told of
-	urgent     int          // of them are more than a refusal
 	tallies    tallies
 	countries  countries // of bans; nil: no database says them
 	live       live
@@ -182,11 +181,8 @@ func (e *Engine) decide(c *ban.Change) {
 		e.tallies.count(c)
 	}
 	if !ofFeed(c) {
-		e.untold.addChange(c)
-		if c.Kind != ban.KindRefuse {
-			if e.urgent++; e.urgent == manyDecided {
-				e.options.Busy()
-			}
+		if e.untold.addChange(c); e.untold.urgent == manyDecided {
+			e.options.Busy()
 		}
 		if c.Kind == ban.KindBan && e.cfg.GeoIP.Has("country") {
 			e.countries.count(c.Country)

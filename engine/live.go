@@ -134,6 +134,9 @@ func (e *Engine) finish() {
 // banned addresses: while others come, or else at the next look.
 const refusalsEvery = 100 * time.Millisecond
 
+// manyRefusals is from how many of them on it is told at once.
+const manyRefusals = 1 << 8
+
 // offer takes a burst of events on the goroutine of their source, if the core waits and no report does. To wake
 // up the core costs more than a few events.
 func (e *Engine) offer(burst []*event.Event) bool {
@@ -262,7 +265,7 @@ func (e *Engine) commit() {
 	if e.untold.changes == 0 && len(e.live.sources.moved) == 0 && seq == e.live.handed {
 		return
 	}
-	if seq == e.live.handed && len(e.live.sources.moved) == 0 && e.urgent == 0 && e.untold.changes < manyUnsaved && !e.untold.exceeds(0.5) &&
+	if seq == e.live.handed && len(e.live.sources.moved) == 0 && e.untold.urgent == 0 && e.untold.changes < manyRefusals && !e.untold.exceeds(0.5) &&
 		time.Since(e.live.told) < refusalsEvery {
 		return
 	}
@@ -271,7 +274,7 @@ func (e *Engine) commit() {
 		e.keepClocks()
 	}
 	e.live.saver.hand(e.untold, e.live.sources.moved)
-	e.untold, e.urgent = unsaved{}, 0
+	e.untold = unsaved{}
 	clear(e.live.sources.moved)
 }
 

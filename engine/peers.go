@@ -82,9 +82,6 @@ func (e *Engine) durableForPeers(ctx context.Context) error {
 	return errors.Join(err, e.live.saver.failed())
 }
 
-// manyDecided is from how many decisions in a burst, refusals aside, or from peers, on they are many at once.
-const manyDecided = 1 << 5
-
 // takerFromPeers returns a function that enters decisions of peers of a node into the ledger, share by
 // share. See [fleet.Options].
 func (e *Engine) takerFromPeers(node string) func(context.Context, []*fleet.Record, func() map[ban.Target]bool) ([]fleet.Verdict, error) {

@@ -35,6 +35,7 @@ type saver struct {
 // unsaved is how much waits to be saved.
 type unsaved struct {
 	changes int
+	urgent  int // of them are more than a refusal
 	events  int // of their evidence
 	text    int // bytes of the texts of these
 }
@@ -45,6 +46,7 @@ var maxUnsaved = unsaved{changes: 1 << 13, events: 1 << 16, text: 4 << 20}
 
 func (u *unsaved) add(more unsaved) {
 	u.changes += more.changes
+	u.urgent += more.urgent
 	u.events += more.events
 	u.text += more.text
 }
@@ -52,6 +54,9 @@ func (u *unsaved) add(more unsaved) {
 // addChange adds one change.
 func (u *unsaved) addChange(c *ban.Change) {
 	u.add(unsaved{changes: 1, events: len(c.Evidence)})
+	if c.Kind != ban.KindRefuse {
+		u.urgent++
+	}
 	for i := range c.Evidence {
 		u.text += len(c.Evidence[i].Text)
 	}
@@ -63,10 +68,11 @@ func (u *unsaved) exceeds(part float64) bool {
 	return beyond(u.changes, maxUnsaved.changes) || beyond(u.events, maxUnsaved.events) || beyond(u.text, maxUnsaved.text)
 }
 
-// manyUnsaved is from how many on they are many at once. Then the saver waits for more of them, for gatherFor at most:
-// meanwhile the processor is left to what brings bans into force, and a few large commits take less of it.
+// manyDecided is from how many decisions in a burst, or from peers, on they are many at once. Then the saver waits for
+// more of them, for gatherFor at most: meanwhile the processor is left to what brings bans into force, and a few large
+// commits take less of it. The heap has more room from as many on that are no refusals.
 const (
-	manyUnsaved = 1 << 8
+	manyDecided = 1 << 5
 	gatherFor   = 100 * time.Millisecond
 )
 
@@ -87,10 +93,10 @@ func (s *saver) hand(more unsaved, moved map[string][]byte) {
 	for s.waiting.exceeds(1) {
 		s.room.Wait()
 	}
-	if s.waiting.add(more); s.waiting.changes > manyUnsaved {
+	if s.waiting.add(more); s.waiting.urgent > manyDecided {
 		s.busy()
 	}
-	if s.waiting.exceeds(0.5) {
+	if s.waiting.exceeds(0.9) { // sooner would take the processor from bringing bans into force
 		fill(s.now)
 	}
 	maps.Copy(s.moved, moved)
@@ -119,7 +125,7 @@ func (s *saver) flush() <-chan struct{} {
 // gather waits for more changes, if there are many.
 func (s *saver) gather() {
 	s.mu.Lock()
-	many := s.waiting.changes > manyUnsaved
+	many := s.waiting.changes > manyDecided
 	s.mu.Unlock()
 	if !many {
 		return
