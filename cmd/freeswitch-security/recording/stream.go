@@ -129,7 +129,7 @@ func (r *Stream) next() {
 
 // unzipped is how many parts of a file are decompressed ahead, so that the goroutine that does it, on
 // which all others depend, waits for none.
-const unzipped = 3
+const unzipped = 8
 
 // open opens the file at path, and decompresses gzip. It returns nil if there is nothing to read.
 func (r *Stream) open() *bufio.Reader {
