@@ -3,6 +3,7 @@ package enforce
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -37,20 +38,44 @@ func TestChangesAreRepairedAtOnce(t *testing.T) {
 	})
 }
 
-// TestRepairsDoNotPostponeResyncs: a change every second does not keep the resync away.
-func TestRepairsDoNotPostponeResyncs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
-		r := start(t, w, l, quiet)
-		for range 31 {
-			r.Changed()
-			<-time.After(time.Second)
-		}
-		synctest.Wait()
-		if w.repairs < 20 || w.resyncs < 10 {
-			t.Errorf("in 31 s %d repairs and %d resyncs", w.repairs, w.resyncs)
-		}
-	})
+// TestNothingPostponesResyncs: neither a change by others every second keeps the resync away, nor a ban.
+func TestNothingPostponesResyncs(t *testing.T) {
+	for name, do := range map[string]func(r *Runner, l *ban.Ledger, second int){
+		"changes": func(r *Runner, _ *ban.Ledger, _ int) { r.Changed() },
+		"bans":    func(_ *Runner, l *ban.Ledger, second int) { enter(t, l, fmt.Sprint("198.51.100.", second)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, w := ban.NewLedger(ban.NewTrust(nil)), newWall()
+				r := start(t, w, l, quiet)
+				for second := range 31 {
+					do(r, l, second)
+					<-time.After(time.Second)
+				}
+				synctest.Wait()
+				if w.repairs+len(w.batches) < 20 || w.resyncs < 10 {
+					t.Errorf("in 31 s %d repairs, %d batches and %d resyncs", w.repairs, len(w.batches), w.resyncs)
+				}
+			})
+		})
+	}
+}
+
+// TestLongResyncsAreRarer: a resync takes at most a tenth of the time, and the next one waits a minute at most.
+func TestLongResyncsAreRarer(t *testing.T) {
+	for long, want := range map[time.Duration]int{100 * time.Millisecond: 38, time.Second: 11, 20 * time.Second: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWall()
+			w.long = long
+			r := New("wall.x", w, ban.NewLedger(ban.NewTrust(nil)), everything, quiet)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			r.Run(ctx)
+			if w.resyncs < want-1 || w.resyncs > want+1 {
+				t.Errorf("%d resyncs of %v in two minutes, want some %d", w.resyncs, long, want)
+			}
+		})
+	}
 }
 
 // TestDriftInTheLogIsBounded: of a program that changes something every second the log has some

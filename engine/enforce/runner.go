@@ -20,6 +20,8 @@ import (
 // Intervals of a runner.
 const (
 	resyncEvery  = 3 * time.Second // between two looks at what really stands
+	resyncPause  = 10              // times as long as a resync took, the next one waits at least, up to longestPause
+	longestPause = time.Minute
 	firstRetry   = 100 * time.Millisecond
 	longestRetry = 30 * time.Second
 )
@@ -208,7 +210,10 @@ func (r *Runner) Run(ctx context.Context) {
 		case <-again.C:
 			r.stale = r.stale || r.level != nil
 		}
-		again.Reset(r.work(ctx))
+		looks := r.stale
+		if pause := r.work(ctx); looks || r.retry > 0 { // a batch alone must not postpone the next look
+			again.Reset(pause)
+		}
 		r.answer(ctx)
 		if first {
 			first = false
@@ -281,14 +286,17 @@ func (r *Runner) leave() {
 // should be called again though nothing has changed.
 func (r *Runner) work(ctx context.Context) time.Duration {
 	var err error
+	pause := resyncEvery
 	if r.stale {
+		began := time.Now()
 		err = r.resync(ctx)
+		pause = max(pause, min(resyncPause*time.Since(began), longestPause)) // with a million bans it takes seconds
 	} else {
 		err = r.apply(ctx)
 	}
 	if err == nil {
 		r.recovered()
-		return resyncEvery
+		return pause
 	}
 	if ctx.Err() != nil {
 		return resyncEvery // Run is about to see it

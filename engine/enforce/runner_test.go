@@ -26,7 +26,8 @@ import (
 type wall struct {
 	mu      sync.Mutex
 	broken  error
-	slow    time.Duration
+	slow    time.Duration // of Apply
+	long    time.Duration // of Resync
 	stands  map[netip.Prefix]time.Time
 	batches []int
 	resyncs int
@@ -59,6 +60,9 @@ func (w *wall) Apply(ctx context.Context, b ban.Batch) error {
 }
 
 func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
+	if w.long > 0 {
+		<-time.After(w.long)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.resyncs++
