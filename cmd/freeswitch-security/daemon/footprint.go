@@ -46,6 +46,7 @@ const usualGarbage = 30
 // faults of small ones took half of the time of 10,000 bans.
 type heapRoom struct {
 	huge      hugepage.Room
+	percent   atomic.Int64 // of garbage, as set last; 0: as at the start
 	until     atomic.Int64 // of the monotonic clock since start
 	raised    atomic.Bool
 	allocated uint64 // by all goroutines, at the last call of adapt
@@ -86,10 +87,10 @@ func (r *heapRoom) raise() {
 	defer r.raised.Store(false)
 	r.huge.Prefer(true)
 	for now := int64(0); now < r.until.Load(); now = int64(time.Since(start)) {
-		allowGarbage(garbageRoom)
+		r.allowGarbage(garbageRoom)
 		time.Sleep(roomEvery)
 	}
-	allowGarbage(0)
+	r.allowGarbage(0)
 	r.huge.Prefer(false)
 }
 
@@ -102,15 +103,21 @@ func (r *heapRoom) adapt(since time.Duration) {
 	switch {
 	case r.raised.Load():
 	case r.steady:
-		allowGarbage(steadyRoom)
+		r.allowGarbage(steadyRoom)
 	case was:
-		allowGarbage(0)
+		r.allowGarbage(0)
 	}
 }
 
 // allowGarbage sets how much garbage there may be: so many bytes, or the usual part of the live heap if that is more.
-func allowGarbage(room uint64) {
-	debug.SetGCPercent(int(max(usualGarbage, room*100/max(metric("/gc/heap/live:bytes"), 1<<20))))
+// Setting it stops the world, so it is not set to nearly the same.
+func (r *heapRoom) allowGarbage(room uint64) {
+	percent := int64(max(usualGarbage, room*100/max(metric("/gc/heap/live:bytes"), 1<<20)))
+	if was := r.percent.Load(); percent == was || room > 0 && was > 0 && percent > was*3/4 && percent < was*5/4 {
+		return
+	}
+	r.percent.Store(percent)
+	debug.SetGCPercent(int(percent))
 }
 
 // heapResident returns the bytes of the heap that the kernel has given to the process.
