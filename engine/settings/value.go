@@ -81,9 +81,6 @@ func (b *Block) Text(name string) (Text, bool) {
 }
 
 func (b *Block) text(v value) (Text, bool) {
-	if v.Type() == cty.String && v.written { // neither null nor secret
-		return Text{v.AsString(), v.rng, true, v.entry}, true
-	}
 	s, err := convert.Convert(v.Value, cty.String)
 	if err != nil || s.IsNull() {
 		b.ErrorAt(v.rng, "Not a text", "A text in quotes is expected here.")
