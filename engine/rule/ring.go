@@ -91,14 +91,14 @@ func (r *ring) at(place uint64) (e ban.Evidence, ok bool) {
 	}
 	e.Proven = b[16]&proven != 0
 	var lengths [4]int
-	sum := 0
 	for i := range lengths {
 		lengths[i] = int(binary.LittleEndian.Uint16(b[17+2*i:]))
-		sum += lengths[i]
 	}
-	rest := string(b[recordHeader:][:sum])
-	for i, text := range [...]*string{&e.User, &e.Domain, &e.Text, &e.Source} {
+	own := lengths[0] + lengths[1] + lengths[2]
+	rest := string(b[recordHeader:][:own])
+	for i, text := range [...]*string{&e.User, &e.Domain, &e.Text} {
 		*text, rest = rest[:lengths[i]], rest[lengths[i]:]
 	}
+	e.Source = string(b[recordHeader+own:][:lengths[3]]) // by itself: it stays when the ledger gives up the others
 	return e, true
 }

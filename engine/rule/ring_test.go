@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/golden"
 )
 
 // TestRing compares a small ring with a list of everything added: what it returns is
@@ -58,4 +60,23 @@ func TestRing(t *testing.T) {
 	if _, ok := r.at(r.written + 1); ok {
 		t.Error("a future place is valid")
 	}
+}
+
+// TestSourceOfARecord: who keeps the source of an event alone, as the ledger does when it gives up texts, keeps no text.
+func TestSourceOfARecord(t *testing.T) {
+	const events = 1000
+	r := newRing(64 << 10)
+	sources := make([]string, 0, events)
+	before := golden.Heap()
+	for range events {
+		e, ok := r.at(r.add(&event.Event{Node: "a", Source: "esl.pbx", User: "1000", Text: strings.Repeat("x", event.MaxText)}))
+		if !ok || e.Source != "a/esl.pbx" || e.User != "1000" || len(e.Text) != event.MaxText {
+			t.Fatalf("%+v", e)
+		}
+		sources = append(sources, e.Source)
+	}
+	if kept := (golden.Heap() - before) / events; kept > 200 {
+		t.Errorf("%d bytes are kept for each source", kept)
+	}
+	runtime.KeepAlive(sources)
 }
