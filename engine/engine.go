@@ -181,7 +181,7 @@ func (e *Engine) decide(c *ban.Change) {
 		e.tallies.count(c)
 	}
 	if !ofFeed(c) {
-		if e.untold.addChange(c); e.untold.urgent == manyDecided {
+		if e.untold.addChange(c); c.Kind != ban.KindRefuse && e.untold.urgent == manyDecided {
 			e.options.Busy()
 		}
 		if c.Kind == ban.KindBan && e.cfg.GeoIP.Has("country") {

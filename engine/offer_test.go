@@ -64,16 +64,24 @@ func TestOffer(t *testing.T) {
 	}
 }
 
-// TestManyDecisions decides on many changes in a burst: those that are mere refusals need no room.
+// TestManyDecisions decides on many changes in a burst: those that are mere refusals need no room, also after bans.
 func TestManyDecisions(t *testing.T) {
-	for kind, want := range map[ban.Kind]int{ban.KindRefuse: 0, ban.KindBan: 1} {
+	for name, test := range map[string]struct{ bans, refusals, want int }{
+		"refusals": {0, 3 * manyDecided, 0},
+		"bans":     {3 * manyDecided, 0, 1},
+		"both":     {manyDecided, manyDecided, 1},
+	} {
 		busy := 0
 		e := New(parallel(t, &offering{}), Options{Busy: func() { busy++ }})
-		for range 3 * manyDecided {
+		for i := range test.bans + test.refusals {
+			kind := ban.KindRefuse
+			if i < test.bans {
+				kind = ban.KindBan
+			}
 			e.decide(&ban.Change{Kind: kind, Ban: ban.Ban{Rule: "calls"}})
 		}
-		if busy != want {
-			t.Errorf("%s: busy %d times, want %d", kind, busy, want)
+		if busy != test.want {
+			t.Errorf("%s: busy %d times, want %d", name, busy, test.want)
 		}
 	}
 }
