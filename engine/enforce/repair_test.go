@@ -61,18 +61,33 @@ func TestNothingPostponesResyncs(t *testing.T) {
 	}
 }
 
-// TestLongResyncsAreRarer: a resync takes at most a tenth of the time, and the next one waits a minute at most.
+// TestLongResyncsAreRarer: resyncs take at most a tenth of the time, and the next one waits a minute at most. A single long
+// one, which waited for another program, postpones none.
 func TestLongResyncsAreRarer(t *testing.T) {
-	for long, want := range map[time.Duration]int{100 * time.Millisecond: 38, time.Second: 11, 20 * time.Second: 2} {
+	all := func(long time.Duration) func(int) time.Duration { return func(int) time.Duration { return long } }
+	for name, test := range map[string]struct {
+		long func(resyncs int) time.Duration
+		want int
+	}{
+		"100 ms": {all(100 * time.Millisecond), 38},
+		"1 s":    {all(time.Second), 11},
+		"20 s":   {all(20 * time.Second), 2},
+		"one of 5 s": {func(resyncs int) time.Duration {
+			if resyncs == 10 {
+				return 5 * time.Second
+			}
+			return 10 * time.Millisecond
+		}, 39},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWall()
-			w.long = long
+			w.long = test.long
 			r := New("wall.x", w, ban.NewLedger(ban.NewTrust(nil)), everything, quiet)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			r.Run(ctx)
-			if w.resyncs < want-1 || w.resyncs > want+1 {
-				t.Errorf("%d resyncs of %v in two minutes, want some %d", w.resyncs, long, want)
+			if w.resyncs < test.want-1 || w.resyncs > test.want+1 {
+				t.Errorf("%s: %d resyncs in two minutes, want some %d", name, w.resyncs, test.want)
 			}
 		})
 	}

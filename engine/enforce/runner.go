@@ -20,7 +20,7 @@ import (
 // Intervals of a runner.
 const (
 	resyncEvery  = 3 * time.Second // between two looks at what really stands
-	resyncPause  = 10              // times as long as a resync took, the next one waits at least, up to longestPause
+	resyncPause  = 10              // a pause is at least so many times the shorter of the last two resyncs, up to longestPause
 	longestPause = time.Minute
 	firstRetry   = 100 * time.Millisecond
 	longestRetry = 30 * time.Second
@@ -55,9 +55,10 @@ type Runner struct {
 	stale    bool          // a resync is due
 	asking   []check       // not answered yet
 	told     *rate.Limiter
-	untold   int    // repairs that are not in the log
-	others   bool   // what a look finds was done by others: every change has been carried out
-	enforced *Wants // what the last resync compared with
+	untold   int           // repairs that are not in the log
+	others   bool          // what a look finds was done by others: every change has been carried out
+	enforced *Wants        // what the last resync compared with
+	took     time.Duration // of the last resync, which may have waited for the lock of another program
 	retry    time.Duration
 
 	mu      sync.Mutex // guards what follows
@@ -289,8 +290,11 @@ func (r *Runner) work(ctx context.Context) time.Duration {
 	pause := resyncEvery
 	if r.stale {
 		began := time.Now()
-		err = r.resync(ctx)
-		pause = max(pause, min(resyncPause*time.Since(began), longestPause)) // with a million bans it takes seconds
+		if err = r.resync(ctx); err == nil { // with a million bans it takes seconds
+			took := time.Since(began)
+			pause = max(pause, min(resyncPause*min(took, r.took), longestPause))
+			r.took = took
+		}
 	} else {
 		err = r.apply(ctx)
 	}

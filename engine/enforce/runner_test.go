@@ -26,8 +26,8 @@ import (
 type wall struct {
 	mu      sync.Mutex
 	broken  error
-	slow    time.Duration // of Apply
-	long    time.Duration // of Resync
+	slow    time.Duration                   // of Apply
+	long    func(resyncs int) time.Duration // of a Resync after so many; nil: 0
 	stands  map[netip.Prefix]time.Time
 	batches []int
 	resyncs int
@@ -60,8 +60,8 @@ func (w *wall) Apply(ctx context.Context, b ban.Batch) error {
 }
 
 func (w *wall) Resync(_ context.Context, want iter.Seq[ban.Ban]) (plugin.Drift, error) {
-	if w.long > 0 {
-		<-time.After(w.long)
+	if w.long != nil {
+		<-time.After(w.long(w.resyncs))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
