@@ -134,7 +134,7 @@ func (e *Engine) finish() {
 // banned addresses: while others come, or else at the next look.
 const refusalsEvery = 100 * time.Millisecond
 
-// manyRefusals is from how many of them on it is told at once.
+// manyRefusals is how many of them it is told of at once.
 const manyRefusals = 1 << 8
 
 // offer takes a burst of events on the goroutine of their source, if the core waits and no report does. To wake

@@ -70,7 +70,7 @@ func (u *unsaved) exceeds(part float64) bool {
 
 // manyDecided is from how many decisions in a burst, or from peers, on they are many at once. Then the saver waits for
 // more of them, for gatherFor at most: meanwhile the processor is left to what brings bans into force, and a few large
-// commits take less of it. The heap has more room from as many on that are no refusals.
+// commits take less of it. Where as many are no refusals, the heap has more room as well.
 const (
 	manyDecided = 1 << 5
 	gatherFor   = 100 * time.Millisecond

@@ -161,8 +161,8 @@ func (c *conn) next(until time.Time) (frame, error) {
 // accepts reports whether a reply says that a command was carried out.
 func (f *frame) accepts() bool { return bytes.HasPrefix(f.field("Reply-Text"), []byte("+OK")) }
 
-// closed returns the error of a connection that is over. It leaves out the port of this host, which each connection has
-// another one of: what is logged when it changes would be logged at each attempt.
+// closed returns the error of a connection that is over. It leaves out the port of this host, which differs for each
+// connection: an error that is logged when it changes would be logged at each attempt.
 func closed(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

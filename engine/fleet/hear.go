@@ -185,7 +185,7 @@ func (n *Node) admits(i id, e *entry, r *Record, key string) bool {
 	return true
 }
 
-// mostBeside bounds the decisions of peers that are held beside max_from_peers bans: unbans, for 30 days, and trust.
+// mostBeside is how many more decisions of peers are held than max_from_peers bans: unbans, for 30 days, and trust.
 const mostBeside = 200_000
 
 // excess returns why a decision of a peer is one too many, also one in the name of this node; "" if it is not. One

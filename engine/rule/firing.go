@@ -20,7 +20,7 @@ import (
 // matches before it.
 const MaxEvidence = 100
 
-// A Firing is a rule that has reached its threshold. It is valid until the function that is passed it returns.
+// A Firing is a rule that has reached its threshold. It is valid until the function to which it is passed returns.
 type Firing struct {
 	Spec   *Spec
 	Event  *event.Event // the last one
