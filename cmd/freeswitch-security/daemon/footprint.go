@@ -8,6 +8,7 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,8 @@ const usualGarbage = 30
 // faults of small ones took half of the time of 10,000 bans.
 type heapRoom struct {
 	huge      hugepage.Room
-	percent   atomic.Int64 // of garbage, as set last; 0: as at the start
+	mu        sync.Mutex
+	percent   uint64       // of garbage, as set last; 0: as at the start. Guarded by mu.
 	until     atomic.Int64 // of the monotonic clock since start
 	raised    atomic.Bool
 	allocated uint64 // by all goroutines, at the last call of adapt
@@ -112,11 +114,13 @@ func (r *heapRoom) adapt(since time.Duration) {
 // allowGarbage sets how much garbage there may be: so many bytes, or the usual part of the live heap if that is more.
 // Setting it stops the world, so it is not set to nearly the same.
 func (r *heapRoom) allowGarbage(room uint64) {
-	percent := int64(max(usualGarbage, room*100/max(metric("/gc/heap/live:bytes"), 1<<20)))
-	if was := r.percent.Load(); percent == was || room > 0 && was > 0 && percent > was*3/4 && percent < was*5/4 {
+	percent := max(usualGarbage, room*100/max(metric("/gc/heap/live:bytes"), 1<<20))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if was := r.percent; percent == was || room > 0 && was > 0 && percent > was*3/4 && percent < was*5/4 {
 		return
 	}
-	r.percent.Store(percent)
+	r.percent = percent
 	debug.SetGCPercent(int(percent))
 }
 
