@@ -67,8 +67,8 @@ func (d *decoder) text(name string, value []byte) string {
 	if d.wanted == nil || len(value) > maxLatest {
 		return string(value)
 	}
-	text, ok := d.latest[name]
-	if !ok || text != string(value) {
+	text := d.latest[name]
+	if text != string(value) {
 		text = string(value)
 		d.latest[name] = text
 	}
