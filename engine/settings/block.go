@@ -21,18 +21,11 @@ type Block struct {
 
 	body   hcl.Body
 	eval   *hcl.EvalContext
-	names  []string                // of attributes that were read so far
-	lists  []list                  // likewise
+	names  []string                // of attributes that were read so far; some twice
 	kinds  []hcl.BlockHeaderSchema // likewise, of nested blocks
 	done   bool
 	nested []*Block
 	*gathered
-}
-
-// A list is the names of attributes that were read at once.
-type list struct {
-	after int // so many single ones
-	names []string
 }
 
 // gathered is what a block and those inside it have in common.
@@ -158,7 +151,7 @@ func (b *Block) Written(names []string) (written []string) {
 			written = append(written, name)
 		}
 	}
-	b.lists = append(b.lists, list{len(b.names), names})
+	b.names = append(b.names, names...)
 	return written
 }
 
@@ -201,7 +194,7 @@ func (b *Block) allRead() bool {
 		return false
 	}
 	for name := range native.Attributes {
-		if !slices.Contains(b.names, name) && !slices.ContainsFunc(b.lists, func(l list) bool { return slices.Contains(l.names, name) }) {
+		if !slices.Contains(b.names, name) {
 			return false
 		}
 	}
@@ -217,13 +210,8 @@ func (b *Block) allRead() bool {
 
 // schema is what has been read so far, in this order: HCL suggests the first name that is like a wrong one.
 func (b *Block) schema() *hcl.BodySchema {
-	names, from := []string{}, 0
-	for _, l := range b.lists {
-		names = append(append(names, b.names[from:l.after]...), l.names...)
-		from = l.after
-	}
 	schema := &hcl.BodySchema{Blocks: b.kinds}
-	for _, name := range append(names, b.names[from:]...) {
+	for _, name := range b.names {
 		if attr := (hcl.AttributeSchema{Name: name}); !slices.Contains(schema.Attributes, attr) {
 			schema.Attributes = append(schema.Attributes, attr)
 		}
