@@ -248,6 +248,7 @@ func FuzzLearned(f *testing.F) {
 	f.Add("an unusual space: \u2000", true)
 	f.Add("*/ trusted \"x\" { networks = [\"0.0.0.0/0\"] } /*", false)
 	f.Add("\r\u2028\u2029\u0085\v\f\x00\xff\x1b[2J\u202e${file(\"/etc/passwd\")}%{if true}<<EOT", true)
+	f.Add(strings.Repeat("([{! --", 300), false)
 	matcher, problems := rule.Compile("event == 'auth_failure'", rule.Vocabulary{})
 	if problems != nil {
 		f.Fatal(problems)

@@ -28,9 +28,13 @@ func TestDangerousFilesAreNotParsed(t *testing.T) {
 		"blocks.hcl":      strings.Repeat("a {\n", n),
 		"negations.hcl":   "locals {\n a = " + strings.Repeat("! ", n) + "true\n}",
 		"templates.hcl":   "locals {\n a = " + strings.Repeat(`"${`, n),
+		"remarks.hcl":     "locals {\n a = (" + strings.Repeat("(#)\n", n/2) + "1" + strings.Repeat(")", n/2) + ")\n}",
+		"aside.hcl":       "locals {\n a = (" + strings.Repeat("!/*,*/\n", n/2) + "true)\n}",
 		"lists.json":      `{"locals": {"a": ` + strings.Repeat("[", n),
 		"objects.json":    strings.Repeat(`{"a":`, n/2),
 		"templates.json":  `{"locals": {"a": "` + strings.Repeat("${(", n) + `"}}`,
+		"strings.json":    `{"locals": {"a": ` + strings.Repeat(`["]",`, n/2) + "1" + strings.Repeat("]", n/2) + "}}",
+		"escapes.json":    `{"locals": {"a": "${` + strings.Repeat(`\u0028`, n/2) + "1" + strings.Repeat(")", n/2) + `}"}}`,
 		"size.hcl":        strings.Repeat("# some comment\n\n", n/2),
 		"unclosed.json":   `{"a": "` + strings.Repeat("x", n),
 		"invalid_utf.hcl": strings.Repeat("\xff", 1000),
@@ -61,6 +65,9 @@ func TestDeepFilesAreHarmless(t *testing.T) {
 		"parens.hcl":    deep("(", "1", ")", 990),
 		"negations.hcl": deep("!", "true", "", 990),
 		"templates.hcl": deep(`"${`, "1", `}"`, 490),
+		"comments.hcl":  strings.Repeat("# ([{ "+strings.Repeat("-", 1100)+"\n", 400) + "/* " + strings.Repeat("([{!", 2000) + " */\n",
+		"strings.hcl":   "locals {\n a = \"" + strings.Repeat("([{!", 2000) + "\"\n b = <<END\n" + strings.Repeat("([{!", 2000) + "\nEND\n}",
+		"strings.json":  `{"locals": {"a": [` + strings.Repeat(`"([{!\"",`, 2000) + `"x"]}}`,
 	} {
 		_, diags, files := config.LoadFS(tree(map[string]string{"rules.d/" + name: content, "rules.d/site.hcl": site}), "rules.d", kinds, nil)
 		for _, diag := range diags {

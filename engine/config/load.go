@@ -201,43 +201,6 @@ func (l *loader) addFile(name string, p parsing) {
 	l.bodies = append(l.bodies, file.Body)
 }
 
-// maxNesting bounds the brackets and signs within one another. HCL parses and evaluates
-// by recursion, with up to 16 KB of stack for each of them, and a Go program cannot
-// recover from a full stack.
-const maxNesting = 1000
-
-// parsed parses a file, unless it is nested so deeply that the stack would overflow. In
-// a file of maxFile bytes nothing else overflows it: 1+1+1… takes 640 bytes for each +.
-func parsed(parse func([]byte, string, hcl.Pos) (*hcl.File, hcl.Diagnostics), src []byte, name string) (*hcl.File, hcl.Diagnostics) {
-	depth, signs := 0, 0
-	for i, c := range src {
-		switch c {
-		case '[', '{', '(':
-			depth++
-		case ']', '}', ')':
-			depth = max(0, depth-1)
-		case '!', '-':
-			signs++
-		case ' ', '\t', '\r', '\n':
-		default:
-			signs = 0
-		}
-		if depth > maxNesting || signs > maxNesting {
-			start := positionAt(src, hcl.InitialPos, i)
-			return &hcl.File{Bytes: src}, hcl.Diagnostics{{
-				Severity: hcl.DiagError, Summary: "Nested too deeply",
-				Detail:  fmt.Sprintf("There are more than %d brackets or signs within one another here.", maxNesting),
-				Subject: &hcl.Range{Filename: name, Start: start, End: start},
-			}}
-		}
-	}
-	file, diags := parse(src, name, hcl.InitialPos)
-	if file == nil {
-		file = &hcl.File{Bytes: src}
-	}
-	return file, diags
-}
-
 // inWords rewords the mistakes in the syntax of a file.
 func inWords(file *hcl.File, name string, diags hcl.Diagnostics) hcl.Diagnostics {
 	if strings.HasSuffix(name, ".json") {
