@@ -178,6 +178,13 @@ func (l *link) connected() bool {
 	return conn != nil && conn.IsConnected()
 }
 
+// trying reports whether the first attempt has not ended.
+func (l *link) trying() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn == nil && l.reason == nil
+}
+
 // why returns why there is no connection.
 func (l *link) why() error {
 	l.mu.Lock()

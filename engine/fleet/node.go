@@ -223,6 +223,9 @@ type failure struct {
 
 // look opens a session if there is none, or ends it with the connection, and sends again what failed.
 func (n *Node) look() {
+	if n.link.trying() {
+		return
+	}
 	connected := n.link.connected()
 	if n.session != nil && (!connected || n.link.drops.Load() != n.session.drops) {
 		n.lose(failure{n.session, n.link.why()})

@@ -388,5 +388,8 @@ func TestTroubleInWords(t *testing.T) {
 	g.acked(renewal)
 	g.acked(renewal)
 	g.look()
+	says("disk is full or hangs") // the first attempt to connect has not ended
+	g.link.note(nats.ErrNoServers)
+	g.look()
 	says("no server is connected")
 }
