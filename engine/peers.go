@@ -51,7 +51,7 @@ func (e *Engine) reconcileFleet() {
 		return
 	}
 	o := fleet.Options{
-		Ledger: e.ledger, Take: e.takerFromPeers(cfg.Node), Durable: e.durableForPeers, Enforced: e.enforces,
+		Ledger: e.ledger, Take: e.takeFromPeers, Durable: e.durableForPeers, Enforced: e.enforces,
 		Now: e.options.Clock.Now, Version: e.options.Version, Log: e.options.Log,
 	}
 	if e.options.Dir != "" {
@@ -82,40 +82,35 @@ func (e *Engine) durableForPeers(ctx context.Context) error {
 	return errors.Join(err, e.live.saver.failed())
 }
 
-// takerFromPeers returns a function that enters decisions of peers of a node into the ledger, share by
-// share. See [fleet.Options].
-func (e *Engine) takerFromPeers(node string) func(context.Context, []*fleet.Record, func() map[ban.Target]bool) ([]fleet.Verdict, error) {
-	return func(ctx context.Context, records []*fleet.Record, busy func() map[ban.Target]bool) ([]fleet.Verdict, error) {
-		if len(records) > manyDecided {
-			e.options.Busy()
-		}
-		verdicts := make([]fleet.Verdict, 0, len(records))
-		for part := range slices.Chunk(records, share) {
-			err := e.between(ctx, func() {
-				e.retrust()
-				changed := busy()
-				for _, r := range part {
-					verdict := fleet.Verdict{Again: changed[r.Target]}
-					if !verdict.Again {
-						verdict.Refused = e.takeFromPeer(node, r)
-					}
-					verdicts = append(verdicts, verdict)
-				}
-			})
-			if err != nil {
-				return nil, err
-			}
-		}
-		return verdicts, nil
+// takeFromPeers enters decisions of peers into the ledger, share by share. See [fleet.Options].
+func (e *Engine) takeFromPeers(ctx context.Context, records []*fleet.Record, busy func() map[ban.Target]bool) ([]fleet.Verdict, error) {
+	if len(records) > manyDecided {
+		e.options.Busy()
 	}
+	verdicts := make([]fleet.Verdict, 0, len(records))
+	for part := range slices.Chunk(records, share) {
+		err := e.between(ctx, func() {
+			e.retrust()
+			changed := busy()
+			for _, r := range part {
+				verdict := fleet.Verdict{Again: changed[r.Target]}
+				if !verdict.Again {
+					verdict.Refused = e.takeFromPeer(r)
+				}
+				verdicts = append(verdicts, verdict)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return verdicts, nil
 }
 
-// takeFromPeer enters one decision, and returns why it is not in force here; "" if it is, or is over.
-func (e *Engine) takeFromPeer(node string, r *fleet.Record) (refused string) {
+// takeFromPeer enters one decision, and returns why it is not in force here; "" if it is, or is over. What the bucket
+// has in the name of this node, since its state was lost, is a peer's decision too: any node may have written it.
+func (e *Engine) takeFromPeer(r *fleet.Record) (refused string) {
 	author := fleet.AuthorPrefix + r.Node
-	if r.Node == node { // it comes back after the state was lost
-		author = r.Author
-	}
 	if r.Kind != fleet.KindBan && e.decidedHere(r) {
 		return ""
 	}

@@ -11,6 +11,7 @@ import (
 	"freeswitch-security/engine/ban"
 	"freeswitch-security/engine/config"
 	"freeswitch-security/engine/event"
+	"freeswitch-security/engine/fleet"
 	"freeswitch-security/engine/fleet/fleettest"
 	"freeswitch-security/engine/status"
 )
@@ -112,6 +113,26 @@ func TestPeersBan(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 	}
 	t.Error("still trusted")
+}
+
+// TestRecordInThisName: what a peer writes in the name of this node is a peer's decision, whatever its author: an unban
+// for all ends it.
+func TestRecordInThisName(t *testing.T) {
+	b := runInFleet(t, fleettest.Serve(t, nil), "b", nil)
+	target, now := ban.Address(netip.MustParseAddr("203.0.113.7")), time.Now()
+	err := b.Do(t.Context(), func() {
+		b.takeFromPeer(&fleet.Record{Kind: fleet.KindBan, Target: target, Node: "b", Start: now, Until: now.Add(time.Hour), Author: "api alice" + ban.OnlyHere})
+		if got, ok := b.ledger.Get(target); !ok || got.Author != "peer b" {
+			t.Errorf("%t %+v", ok, got)
+		}
+		b.takeFromPeer(&fleet.Record{Kind: fleet.KindUnban, Target: target, Node: "a", Start: now, Author: "api bob"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := b.Ledger().Get(target); ok {
+		t.Errorf("still banned: %+v", got)
+	}
 }
 
 // TestPeersAreAsked: a node takes no ban of what it trusts itself, or where a phone is registered, and

@@ -531,10 +531,12 @@ fleet {
 `)
 	g.want(0, nil, "ban", "203.0.113.7")
 	order := ban.Order{Target: ban.Address(netip.MustParseAddr("203.0.113.8")), Rule: "password guessing", Author: "peer sbc2", At: time.Now(), Terms: []ban.Term{ban.Permanent}}
-	if _, err := g.engine.Ban(t.Context(), []ban.Order{order}); err != nil {
+	returned := order
+	returned.Target, returned.Author = ban.Address(netip.MustParseAddr("203.0.113.9")), "peer sbc1"
+	if _, err := g.engine.Ban(t.Context(), []ban.Order{order, returned}); err != nil {
 		t.Fatal(err)
 	}
-	for node, want := range map[string]string{"sbc1": "203.0.113.7", "sbc2": "203.0.113.8", "sbc3": ""} {
+	for node, want := range map[string]string{"sbc1": "203.0.113.7 203.0.113.9", "sbc2": "203.0.113.8", "sbc3": ""} {
 		var got []string
 		for _, b := range decoded[status.Ban](t, g.want(0, nil, "list", "--json", "--node", node)) {
 			got = append(got, b.Target.String())

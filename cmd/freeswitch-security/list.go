@@ -228,10 +228,11 @@ func decidedBy(ctx context.Context, c *client.Client, node string) (func(*status
 		return nil, err
 	case s.Fleet == nil:
 		return nil, errors.New("--node is for a guard in a fleet, and this one is in none: the rule files have no fleet block")
-	case s.Fleet.Node == node:
-		return func(b *status.Ban) bool { return !strings.HasPrefix(b.Author, fleet.AuthorPrefix) }, nil
 	}
-	return func(b *status.Ban) bool { return b.Author == fleet.AuthorPrefix+node }, nil
+	own := s.Fleet.Node == node
+	return func(b *status.Ban) bool {
+		return b.Author == fleet.AuthorPrefix+node || own && !strings.HasPrefix(b.Author, fleet.AuthorPrefix)
+	}, nil
 }
 
 // passing filters bans.

@@ -114,9 +114,6 @@ func (g *guard) take(_ context.Context, records []*Record, busy func() map[ban.T
 
 func (g *guard) takeOne(r *Record) string {
 	now, author := g.now(), AuthorPrefix+r.Node
-	if r.Node == g.cfg.Node {
-		author = r.Author
-	}
 	switch r.Kind {
 	case KindBan:
 		term := ban.Permanent
