@@ -96,11 +96,7 @@ func (n *Node) emptied(i id, m message) {
 	if e == nil || m.number > 0 && m.sequence <= e.rev {
 		return
 	}
-	t.hold(i, e, head{}, nil, m.sequence, false)
-	if e.mine == nil {
-		delete(t.entries, i)
-		return
-	}
+	t.empty(i, e, m.sequence)
 	t.enqueue(i, e)
 }
 
@@ -185,7 +181,8 @@ func (n *Node) admits(i id, e *entry, r *Record, key string) bool {
 	return true
 }
 
-// mostBeside is how many more decisions of peers are held than max_from_peers bans: unbans, for 30 days, and trust.
+// mostBeside is how many decisions of peers are held beside bans: unbans, for 30 days, and trust. An unban of a ban is
+// entered beyond that, but not held: the bucket has it. Only those that wait for the rate of their node are.
 const mostBeside = 200_000
 
 // excess returns why a decision of a peer is one too many, also one in the name of this node; "" if it is not. One
@@ -196,7 +193,8 @@ func (n *Node) excess(e *entry, r *Record) string {
 	case e != nil && (e.mine != nil || e.base.kind == r.Kind):
 	case r.Kind == KindBan && t.bans >= most:
 		return fmt.Sprintf("there are %d bans of peers already, as many as max_from_peers allows", t.bans)
-	case (e == nil || e.base.kind == "") && t.foreign >= most+mostBeside:
+	case e != nil && e.base.kind != "":
+	case r.Kind != KindBan && t.foreign-t.bans >= mostBeside, t.foreign >= most+mostBeside:
 		return fmt.Sprintf("there are %d decisions of peers already", t.foreign)
 	}
 	return ""
@@ -272,6 +270,9 @@ func (n *Node) taken(r *Record, v Verdict, now time.Time) {
 		e.forget()
 		if before != "" && before != notEntered && v.Refused != "" {
 			return // asked again
+		}
+		if v.Refused == "" && r.Kind == KindUnban && e.mine == nil && n.table.foreign-n.table.bans > mostBeside {
+			n.table.empty(r.id(), e, e.rev)
 		}
 	}
 	switch {

@@ -106,6 +106,14 @@ func (t *table) hold(i id, e *entry, base head, r *Record, rev uint64, heard boo
 	t.touch(i)
 }
 
+// empty notes that a key holds nothing, or nothing that counts, and forgets it unless there is something to tell.
+func (t *table) empty(i id, e *entry, rev uint64) {
+	t.hold(i, e, head{}, nil, rev, false)
+	if e.mine == nil {
+		delete(t.entries, i)
+	}
+}
+
 // count adds an entry to what peers have told, or takes it from that.
 func (t *table) count(e *entry, by int) {
 	if e.foreign {
@@ -451,8 +459,7 @@ func (n *Node) sweep() {
 	for i, e := range t.entries {
 		switch {
 		case e.mine == nil && e.base.over(now):
-			t.hold(i, e, head{}, nil, e.rev, false)
-			delete(t.entries, i)
+			t.empty(i, e, e.rev)
 		case e.refused != "" && e.here == 0 && len(refused) < mostHeard:
 			refused = append(refused, i)
 		}

@@ -338,8 +338,8 @@ func TestBansInMyName(t *testing.T) {
 	}
 }
 
-// TestUnbansAndTrustAreBounded: a peer that makes up targets to unban or to trust takes no memory without an end. What
-// replaces a decision is taken all the same.
+// TestUnbansAndTrustAreBounded: a peer that makes up targets to unban or to trust takes no memory without an end, and holds
+// up no bans. An unban of a ban is entered all the same.
 func TestUnbansAndTrustAreBounded(t *testing.T) {
 	g := alone(t, "", ban.NewLedger(ban.NewTrust(nil)))
 	at := g.now().Truncate(time.Second)
@@ -351,14 +351,18 @@ func TestUnbansAndTrustAreBounded(t *testing.T) {
 	}
 	hears(KindBan, "203.0.113.1")
 	hears(KindUnban, "203.0.113.2")
-	g.table.foreign += g.cfg.MaxFromPeers + mostBeside - len(g.table.entries)
+	g.table.foreign += mostBeside - 1
 	hears(KindUnban, "203.0.113.3")
 	hears(KindTrust, "203.0.113.4")
 	hears(KindBan, "203.0.113.5")
 	hears(KindUnban, "203.0.113.1")
-	hears(KindBan, "203.0.113.2")
-	if g.has("203.0.113.1") || !g.has("203.0.113.2") || len(g.table.entries) != 2 || g.table.bans != 1 || g.peers.of("a").refused != 3 {
+	if g.has("203.0.113.1") || !g.has("203.0.113.5") || len(g.table.entries) != 2 || g.table.bans != 1 || g.peers.of("a").refused != 2 {
 		t.Errorf("%d entries, %d bans, %+v\n%s", len(g.table.entries), g.table.bans, g.peers.of("a"), g.log)
+	}
+	hears(KindBan, "203.0.113.2")
+	hears(KindTrust, "203.0.113.4")
+	if !g.has("203.0.113.2") || len(g.table.entries) != 3 || g.peers.of("a").refused != 2 {
+		t.Errorf("%d entries, %+v\n%s", len(g.table.entries), g.peers.of("a"), g.log)
 	}
 }
 
