@@ -322,10 +322,8 @@ func (n *Node) compare(target ban.Target, c *ban.Change, now time.Time) {
 	switch {
 	case banned && n.own(&b):
 		e = t.at(i)
-		// A ban that ends earlier than the bucket's follows an unban here. That may be in the bucket already.
 		told := e.mine != nil && e.mine.Kind == KindBan && e.mine.Until.Equal(b.Until)
-		known := e.base.kind == KindBan && e.sent == 0 && (e.base.until.Equal(b.Until) || outlasts(e.base.until, b.Until) && (c == nil && !told || e.refused != ""))
-		if known {
+		if e.holds(&b, c == nil && !told) {
 			t.drop(i, e)
 			if !b.OfRule() {
 				e.here = 0 // sweep enters what ends later
@@ -349,6 +347,15 @@ func (n *Node) compare(target ban.Target, c *ban.Change, now time.Time) {
 	default:
 		n.dropBan(i, e)
 	}
+}
+
+// holds reports whether the bucket has a ban of the ledger, or a longer one in its place. The ledger has a shorter one
+// where that is refused, or after an unban here, which the bucket has already if nothing has changed here.
+func (e *entry) holds(b *ban.Ban, unchanged bool) bool {
+	if e.base.kind != KindBan || e.sent != 0 {
+		return false
+	}
+	return e.base.until.Equal(b.Until) || outlasts(e.base.until, b.Until) && (unchanged || e.refused != "")
 }
 
 // dropBan leaves a ban of this node untold.
