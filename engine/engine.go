@@ -259,7 +259,7 @@ func (e *Engine) believe(ev *event.Event) {
 func (e *Engine) advance(now time.Time) {
 	e.now = now
 	for _, c := range e.ledger.Advance(now) {
-		e.decide(&c)
+		e.decide(c)
 	}
 	e.verifier.Advance(now, e.believe)
 	e.rules.Advance(now, func(f *rule.Firing) {

@@ -40,8 +40,7 @@ func (e *Engine) list(ctx context.Context, l plugin.Listing) (plugin.Outcome, er
 func (e *Engine) enterListed(o ban.Order, out *plugin.Outcome) {
 	c := e.ledger.Consider(o, e.now)
 	if c.InForce() {
-		c = e.ledger.Enter(o, e.now)
-		e.decide(&c)
+		e.decide(e.ledger.Enter(o, e.now))
 		out.Banned++
 		return
 	}

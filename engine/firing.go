@@ -82,11 +82,11 @@ func (e *Engine) enter(f *rule.Firing, o ban.Order) (banned bool) {
 		one.Reason, one.Terms = o.Reason, o.Terms
 		one.DryRun = e.options.DryRun || !e.cfg.Security.AutoBlock
 		c := e.ledger.Enter(one, e.now)
-		if limited(&c, &one) && !charged {
+		if limited(c, &one) && !charged {
 			e.rules.Charge(f.Spec, one.At)
 			charged = true
 		}
-		e.decide(&c)
+		e.decide(c)
 		banned = banned || c.Banned()
 	}
 	return banned

@@ -108,8 +108,7 @@ func (e *Engine) enterNew(o ban.Order) {
 		return
 	}
 	o.DryRun = e.options.DryRun || !e.cfg.Security.AutoBlock
-	c := e.ledger.Enter(o, e.now)
-	e.decide(&c)
+	e.decide(e.ledger.Enter(o, e.now))
 }
 
 // limit bans a host for which a ban was withheld, once it fails beyond the limits.

@@ -13,9 +13,9 @@ import (
 
 // An Outcome is the result of an order of an operator.
 type Outcome struct {
-	Changes []ban.Change // what was decided: of a ban one, of an unban and a trust the bans that ended
-	Applied bool         // the actions that enforce such bans agree: the kernel, or for an account the switch
-	Why     string       // why they do not; "" if they do
+	Changes []*ban.Change // what was decided: of a ban one, of an unban and a trust the bans that ended
+	Applied bool          // the actions that enforce such bans agree: the kernel, or for an account the switch
+	Why     string        // why they do not; "" if they do
 
 	Grace time.Time // of an unban: until when rules do not ban the target; zero: none
 
@@ -63,7 +63,7 @@ func changeAll[T any](ctx context.Context, e *Engine, orders []T, change func(T)
 // gap returns why a ban of the outcome is not in force; "" if it is.
 func (o *Outcome) gap(gaps []plugin.Gap) string {
 	for _, gap := range gaps {
-		if slices.ContainsFunc(o.Changes, func(c ban.Change) bool {
+		if slices.ContainsFunc(o.Changes, func(c *ban.Change) bool {
 			return c.Banned() && (c.Target.Prefix().Overlaps(gap.Network) || gap.Account.IsValid() && c.Target == gap.Account)
 		}) {
 			return gap.Why
@@ -87,8 +87,8 @@ func (e *Engine) ban(o ban.Order) (out Outcome) {
 		o.Terms = []ban.Term{e.cfg.Security.BlockDuration}
 	}
 	c := e.ledger.Enter(o, e.now)
-	e.decide(&c)
-	out.Changes, out.kind = []ban.Change{c}, o.Target.Kind()
+	e.decide(c)
+	out.Changes, out.kind = []*ban.Change{c}, o.Target.Kind()
 	switch {
 	case !c.Banned():
 		out.Why = c.Why
@@ -124,7 +124,7 @@ func (e *Engine) unban(r Release) (out Outcome) {
 	end := func(target ban.Target) {
 		c := e.ledger.Unban(target, reason, e.now, 0)
 		e.decide(c)
-		out.Changes = append(out.Changes, *c)
+		out.Changes = append(out.Changes, c)
 	}
 	if r.Exact {
 		if _, banned := e.ledger.Get(r.Target); banned {
@@ -151,8 +151,8 @@ func (e *Engine) unban(r Release) (out Outcome) {
 func (e *Engine) Trust(ctx context.Context, entries []ban.Trusted) ([]Outcome, error) {
 	outcomes, err := changeAll(ctx, e, entries, func(t ban.Trusted) Outcome {
 		ended := e.ledger.Grant(t, e.now)
-		for i := range ended {
-			e.decide(&ended[i])
+		for _, c := range ended {
+			e.decide(c)
 		}
 		e.tellTrust(&t, ended)
 		return Outcome{Changes: ended, kind: t.Target.Kind()}

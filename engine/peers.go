@@ -126,9 +126,9 @@ func (e *Engine) takeFromPeer(r *fleet.Record) (refused string) {
 			e.decide(c)
 		}
 	case fleet.KindTrust:
-		ended := e.ledger.Grant(ban.Trusted{Target: r.Target, Name: "whitelist", Comment: r.Reason, Author: author, Since: r.Start, Until: r.Until}, e.now)
-		for i := range ended {
-			e.decide(&ended[i])
+		trusted := ban.Trusted{Target: r.Target, Name: "whitelist", Comment: r.Reason, Author: author, Since: r.Start, Until: r.Until}
+		for _, c := range e.ledger.Grant(trusted, e.now) {
+			e.decide(c)
 		}
 	case fleet.KindUntrust:
 		e.ledger.Revoke(r.Target)
@@ -179,7 +179,7 @@ func (e *Engine) banForPeer(r *fleet.Record, author string) (refused string) {
 	if c.Kind == ban.KindRefuse {
 		return ""
 	}
-	e.decide(&c)
+	e.decide(c)
 	return ""
 }
 
@@ -203,14 +203,14 @@ func (e *Engine) protectedFromPeer(r *fleet.Record) string {
 
 // tellUnban tells the fleet of an unban by a person, and of the bans that it has ended, or notes that they
 // are ended here alone.
-func (e *Engine) tellUnban(r Release, ended []ban.Change) {
+func (e *Engine) tellUnban(r Release, ended []*ban.Change) {
 	node := e.live.fleet.node
 	switch {
 	case node == nil:
 	case r.Here:
 		node.EndedHere(r.Target, false)
-		for i := range ended {
-			node.EndedHere(ended[i].Target, false)
+		for _, c := range ended {
+			node.EndedHere(c.Target, false)
 		}
 	default:
 		var grace time.Time
@@ -264,13 +264,13 @@ func (e *Engine) savedForPeers(ctx context.Context, err error) error {
 }
 
 // tellTrust tells the fleet of a trust by a person, and of the bans that it has ended.
-func (e *Engine) tellTrust(t *ban.Trusted, ended []ban.Change) {
+func (e *Engine) tellTrust(t *ban.Trusted, ended []*ban.Change) {
 	node := e.live.fleet.node
 	if node == nil || ban.IsOnlyHere(t.Author) {
 		return
 	}
 	node.Trusted(t)
-	for i := range ended {
-		node.Unbanned(ended[i].Target, time.Time{}, t.Author, ended[i].Why, e.now)
+	for _, c := range ended {
+		node.Unbanned(c.Target, time.Time{}, t.Author, c.Why, e.now)
 	}
 }

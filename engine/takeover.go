@@ -57,11 +57,10 @@ func (e *Engine) adopt(target ban.Target, left ban.Term, now time.Time) {
 	if left == 0 {
 		left = e.cfg.Security.BlockDuration
 	}
-	c := e.ledger.Enter(ban.Order{
+	e.decide(e.ledger.Enter(ban.Order{
 		Target: target, Address: target.Prefix().Addr(), Author: "takeover", At: now, Terms: []ban.Term{left},
 		Reason: "stood when the state of the run before " + e.live.lost,
-	}, now)
-	e.decide(&c)
+	}, now))
 }
 
 // adoptDrops makes permanent bans of what an operator has dropped by hand in the chain of an action.
@@ -73,11 +72,10 @@ func (e *Engine) adoptDrops(targets []ban.Target) (banned []ban.Target) {
 			if e.ledger.Offended(target) {
 				continue
 			}
-			c := e.ledger.Enter(ban.Order{
+			e.decide(e.ledger.Enter(ban.Order{
 				Target: target, Author: "operator", At: e.now, Terms: []ban.Term{ban.Permanent},
 				Reason: "a rule that was added to the chain by hand dropped it",
-			}, e.now)
-			e.decide(&c)
+			}, e.now))
 			if _, entered := e.ledger.Get(target); entered {
 				banned = append(banned, target)
 			}

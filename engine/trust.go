@@ -23,7 +23,7 @@ func (e *Engine) trust() *ban.Trust {
 func (e *Engine) setTrust() {
 	e.known.changed = false
 	for _, c := range e.ledger.SetTrust(e.trust(), e.now) {
-		e.decide(&c)
+		e.decide(c)
 	}
 }
 

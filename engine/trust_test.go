@@ -33,7 +33,7 @@ func TestTrustedNames(t *testing.T) {
 		}})
 		done := make(chan error)
 		go func() { done <- e.Run(ctx) }()
-		order := func(addr netip.Addr) (c ban.Change) {
+		order := func(addr netip.Addr) (c *ban.Change) {
 			if err := e.Do(ctx, func() {
 				c = e.ledger.Enter(ban.Order{Target: ban.Address(addr), Address: addr, Author: "operator", Terms: []ban.Term{ban.Permanent}}, e.now)
 			}); err != nil {

@@ -233,8 +233,8 @@ func readItems[T any](r *http.Request, l list[T], who *caller) (b batch[T], err 
 			b.orders = append(b.orders, order)
 			continue
 		}
-		result := status.Result{Target: cut(q.IP), Error: err.Error()}
-		if target := l.audit(&order).target; target.IsValid() {
+		result, wrong := status.Result{Target: cut(q.IP), Error: err.Error()}, order // a copy: order stays on the stack
+		if target := l.audit(&wrong).target; target.IsValid() {
 			result.Target = target.String()
 		}
 		b.wrong = append(b.wrong, wrongItem{b.size(), result})

@@ -112,7 +112,7 @@ func (s *Server) change(ctx context.Context, do func(context.Context) error) err
 
 // banned is the answer to an order to ban.
 func banned(_ *ban.Order, o *engine.Outcome) (d status.Done, err error) {
-	if c := &o.Changes[0]; !c.Banned() {
+	if c := o.Changes[0]; !c.Banned() {
 		return d, faultf(http.StatusConflict, "%s not banned: %s", c.Target, c.Why)
 	}
 	b := inForce(o)
@@ -122,7 +122,7 @@ func banned(_ *ban.Order, o *engine.Outcome) (d status.Done, err error) {
 
 func bannedMessage(_ *ban.Order, o *engine.Outcome) string {
 	b, message := inForce(o), "%s banned %s"
-	switch c := &o.Changes[0]; {
+	switch c := o.Changes[0]; {
 	case c.Standing:
 		message = "%s is already banned %s"
 	case c.Kind == ban.KindExtend:
@@ -133,10 +133,11 @@ func bannedMessage(_ *ban.Order, o *engine.Outcome) string {
 
 // inForce returns the ban in force after an order that was not refused.
 func inForce(o *engine.Outcome) *ban.Ban {
-	if c := &o.Changes[0]; c.Standing {
+	c := o.Changes[0]
+	if c.Standing {
 		return c.Cover
 	}
-	return &o.Changes[0].Ban
+	return &c.Ban
 }
 
 // inWords words the end of a ban or trust.
@@ -286,7 +287,7 @@ func (s *Server) clearedWords(unbanned int, grace time.Time, in netip.Prefix) st
 	return text
 }
 
-func targetsOf(changes []ban.Change) (out status.List[ban.Target]) {
+func targetsOf(changes []*ban.Change) (out status.List[ban.Target]) {
 	for i := range changes {
 		out = append(out, changes[i].Target)
 	}

@@ -79,8 +79,10 @@ func (t *ttl) UnmarshalJSON(text []byte) error {
 
 // parseTTL reads "600", "10m", "permanent".
 func parseTTL(words string) (ban.Term, error) {
-	if seconds, err := strconv.ParseUint(words, 10, 64); err == nil {
-		return termOf(float64(seconds))
+	if strings.Trim(words, "0123456789") == "" { // the error of a number takes memory
+		if seconds, err := strconv.ParseUint(words, 10, 64); err == nil {
+			return termOf(float64(seconds))
+		}
 	}
 	if len(words) > 64 {
 		return 0, errors.New("ttl: the text is too long for a duration")

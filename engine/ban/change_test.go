@@ -15,7 +15,7 @@ func TestWireFormat(t *testing.T) {
 	o.Source, o.Key, o.Reason = "log.x", "203.0.113.7", "5 in 10m"
 	o.Evidence = []Evidence{{Time: t0, Event: "auth_failure", Source: "log.x", IP: netip.MustParseAddr("203.0.113.7"), User: "1000", Domain: "pbx", Text: "line"}}
 	trusted := order("198.51.100.7", t0.In(time.FixedZone("", 3600)), "permanent")
-	for i, c := range []Change{l.Enter(o, t0), l.Enter(o, t0), l.Enter(trusted, t0), l.Add(Change{Kind: KindAlert, At: t0, Ban: Ban{Rule: "r", Actions: []string{"webhook.noc"}, Evidence: []Evidence{}}})} {
+	for i, c := range []*Change{l.Enter(o, t0), l.Enter(o, t0), l.Enter(trusted, t0), l.Add(Change{Kind: KindAlert, At: t0, Ban: Ban{Rule: "r", Actions: []string{"webhook.noc"}, Evidence: []Evidence{}}})} {
 		const evidence = `[{"time":"2026-05-04T10:00:00Z","event":"auth_failure","source":"log.x","ip":"203.0.113.7","user":"1000","domain":"pbx","proven":false,"text":"line"}]`
 		const about = `"target":"203.0.113.7","rule":"r","source":"log.x","author":"rule","key":"203.0.113.7","reason":"5 in 10m","offence":1,"for":"10m",` +
 			`"addedAt":"2026-05-04T10:00:00Z","expiresAt":"2026-05-04T10:10:00Z","actions":null,"evidence":` + evidence
@@ -27,7 +27,7 @@ func TestWireFormat(t *testing.T) {
 			`{"seq":4,"kind":"alert","time":"2026-05-04T10:00:00Z","target":"","rule":"r","source":"","author":"","key":"","reason":"","offence":0,` +
 				`"actions":["webhook.noc"],"evidence":[],"why":"","standing":false,"dryRun":false}`,
 		}[i]
-		got, err := json.Marshal(&c)
+		got, err := json.Marshal(c)
 		if err != nil || string(got) != want {
 			t.Errorf("%v\n got %s\nwant %s", err, got, want)
 		}

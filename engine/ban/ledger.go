@@ -65,7 +65,7 @@ func NewLedger(trust *Trust) *Ledger {
 // targets, or if its target is trusted, in its grace, or banned for as long as the
 // order asks. If a network contains a trusted address, the order's address is banned
 // alone. The caller has advanced the ledger to now.
-func (l *Ledger) Enter(o Order, now time.Time) Change {
+func (l *Ledger) Enter(o Order, now time.Time) *Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.consider(&o, now)
@@ -75,7 +75,7 @@ func (l *Ledger) Enter(o Order, now time.Time) Change {
 		}
 		l.put(&c.Ban)
 	}
-	return *l.add(&c)
+	return l.add(&c)
 }
 
 // SetKinds sets the kinds of targets that can be banned besides addresses and
@@ -202,10 +202,10 @@ func (l *Ledger) add(c *Change) *Change {
 }
 
 // Add adds an alert or a sparing to the changes. It changes no ban.
-func (l *Ledger) Add(c Change) Change {
+func (l *Ledger) Add(c Change) *Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return *l.add(&c)
+	return l.add(&c)
 }
 
 // put brings a ban into force, and into the history if a rule ordered it: the orders of
@@ -409,10 +409,10 @@ func (l *Ledger) Bars(from netip.AddrPort, protocols []Protocol, begun time.Time
 // Advance ends the bans that expire until now, and forgets what is to be forgotten by
 // then. It returns the expired bans, in the order of their ends. Of very many that expire at once,
 // only some have their evidence.
-func (l *Ledger) Advance(now time.Time) []Change {
+func (l *Ledger) Advance(now time.Time) []*Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var expired []Change
+	var expired []*Change
 	for len(l.due) > 0 && l.due[0].at <= now.UnixMicro() {
 		d, target := l.due.pop(), Target{}
 		target = *d.target
@@ -429,7 +429,7 @@ func (l *Ledger) Advance(now time.Time) []Change {
 			}
 			l.bans.remove(target)
 			l.unsaved.remove(h.unsaved)
-			expired = append(expired, *l.add(&Change{Kind: KindExpire, Ban: ended, At: fromMicro(d.at)}))
+			expired = append(expired, l.add(&Change{Kind: KindExpire, Ban: ended, At: fromMicro(d.at)}))
 		}
 		if past {
 			delete(l.history, target)

@@ -95,7 +95,7 @@ func (t *Trust) within(target Target) *Trusted {
 
 // Grant trusts a target from now on and unbans what it covers, in the order of
 // targets. It replaces an earlier grant for the same target.
-func (l *Ledger) Grant(g Trusted, now time.Time) []Change {
+func (l *Ledger) Grant(g Trusted, now time.Time) []*Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.grants.table.put(g.Target, &g)
@@ -118,7 +118,7 @@ func (l *Ledger) Revoke(target Target) bool {
 }
 
 // SetTrust replaces the trust and unbans what it covers, in the order of targets.
-func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
+func (l *Ledger) SetTrust(trust *Trust, now time.Time) []*Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trust = trust
@@ -127,7 +127,7 @@ func (l *Ledger) SetTrust(trust *Trust, now time.Time) []Change {
 
 // free unbans what some entries of the trust forbid to ban. Other bans are not affected: a look at all of
 // them for each of many grants would take minutes.
-func (l *Ledger) free(entries []Trusted, now time.Time) []Change {
+func (l *Ledger) free(entries []Trusted, now time.Time) []*Change {
 	touched := slices.Collect(maps.Keys(l.bans.others))
 	for _, e := range entries {
 		network, _ := e.Target.Network() // an invalid one contains nothing
@@ -139,10 +139,10 @@ func (l *Ledger) free(entries []Trusted, now time.Time) []Change {
 		}
 	}
 	slices.SortFunc(touched, Target.Compare)
-	var freed []Change
+	var freed []*Change
 	for _, target := range slices.Compact(touched) {
 		if entry := l.trusted(target); entry != nil {
-			freed = append(freed, *l.unban(target, "trusted: "+entry.String(), now))
+			freed = append(freed, l.unban(target, "trusted: "+entry.String(), now))
 		}
 	}
 	return freed

@@ -141,11 +141,11 @@ func (g *guard) takeOne(r *Record) string {
 }
 
 // ban has a rule ban an address.
-func (g *guard) ban(address string, term time.Duration) ban.Change {
+func (g *guard) ban(address string, term time.Duration) *ban.Change {
 	return g.order(ban.Order{Rule: "guessing", Author: ban.ByRule, Reason: "5 failures"}, address, term)
 }
 
-func (g *guard) order(o ban.Order, target string, term time.Duration) ban.Change {
+func (g *guard) order(o ban.Order, target string, term time.Duration) *ban.Change {
 	g.t.Helper()
 	var err error
 	if o.Target, err = ban.ParseTarget(target); err != nil {

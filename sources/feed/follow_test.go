@@ -335,7 +335,7 @@ func TestRealLedger(t *testing.T) {
 			for _, o := range listing.Orders {
 				if c := ledger.Enter(o, now); !c.InForce() {
 					out.Refusals++
-					out.Refused = append(out.Refused, c)
+					out.Refused = append(out.Refused, *c)
 					continue
 				}
 				out.Banned++
