@@ -18,10 +18,18 @@ const (
 	pageSize = 2 << 20
 )
 
-// start is the chunk with which the heap begins, at a place in it that differs in each process.
-var start = uintptr(unsafe.Pointer(new([64]byte))) &^ (chunk - 1)
+// The heap begins with the chunk start, at a place in it that differs in each process.
+var (
+	first = uintptr(unsafe.Pointer(new([64]byte)))
+	start = first &^ (chunk - 1)
+)
 
-func init() { huge(start, start+chunk) }
+func init() {
+	huge(start, start+chunk)
+	if start+chunk-first < pageSize { // about what all packages allocate
+		Grow[[pageSize / 2]byte]()
+	}
+}
 
 // A Room is a part of the heap that Grow has prepared, without the first chunk.
 type Room struct{ from, to uintptr }
