@@ -9,13 +9,13 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// maxNesting bounds the brackets and signs within one another. HCL parses and evaluates
-// by recursion, with up to 16 KB of stack for each of them, and a Go program cannot
-// recover from a full stack.
+// maxNesting bounds the brackets and operators within one another, and those of one
+// expression. HCL parses and evaluates by recursion, with up to 16 KB of stack for each of
+// them, and a Go program cannot recover from a full stack. Mistakes in the operands of an
+// expression take time that grows with the square of their number.
 const maxNesting = 1000
 
-// parsed parses a file, unless it is nested so deeply that the stack would overflow. In
-// a file of maxFile bytes nothing else overflows it: 1+1+1… takes 640 bytes for each +.
+// parsed parses a file, unless it is nested so deeply that the stack would overflow.
 func parsed(parse func([]byte, string, hcl.Pos) (*hcl.File, hcl.Diagnostics), src []byte, name string) (*hcl.File, hcl.Diagnostics) {
 	tooDeep := tooDeepHCL
 	if strings.HasSuffix(name, ".json") {
@@ -25,7 +25,7 @@ func parsed(parse func([]byte, string, hcl.Pos) (*hcl.File, hcl.Diagnostics), sr
 		start := positionAt(src, hcl.InitialPos, at)
 		return &hcl.File{Bytes: src}, hcl.Diagnostics{{
 			Severity: hcl.DiagError, Summary: "Nested too deeply",
-			Detail:  fmt.Sprintf("There are more than %d brackets or signs within one another here.", maxNesting),
+			Detail:  fmt.Sprintf("There are more than %d brackets and operators within one another here.", maxNesting),
 			Subject: &hcl.Range{Filename: name, Start: start, End: start},
 		}}
 	}
@@ -36,36 +36,64 @@ func parsed(parse func([]byte, string, hcl.Pos) (*hcl.File, hcl.Diagnostics), sr
 	return file, diags
 }
 
+// operators are the tokens that make an expression deeper, also one after the other.
+const operators = string(hclsyntax.TokenBang) + string(hclsyntax.TokenMinus) + string(hclsyntax.TokenPlus) + string(hclsyntax.TokenStar) +
+	string(hclsyntax.TokenSlash) + string(hclsyntax.TokenPercent) + string(hclsyntax.TokenQuestion) + string(hclsyntax.TokenAnd) +
+	string(hclsyntax.TokenOr) + string(hclsyntax.TokenEqualOp) + string(hclsyntax.TokenNotEqual) + string(hclsyntax.TokenLessThan) +
+	string(hclsyntax.TokenLessThanEq) + string(hclsyntax.TokenGreaterThan) + string(hclsyntax.TokenGreaterThanEq) + string(hclsyntax.TokenDot)
+
 // tooDeepHCL returns the byte at which HCL is nested too deeply, or -1. Comments and
-// the text of strings do not count, and do not interrupt signs.
+// the text of strings do not count. A comma, and the end of a line outside of
+// parentheses, end an expression.
 func tooDeepHCL(src []byte) int {
-	few := maxNesting // as most files have: these need not be split into tokens
-	for _, c := range []byte("[{(!-") {
+	few := maxNesting - bytes.Count(src, []byte("==")) // as most files have: these need not be split into tokens
+	for _, c := range []byte("[{(!-+*/%?&|<>.") {
 		few -= bytes.Count(src, []byte{c})
 	}
 	if few >= 0 {
 		return -1
 	}
 	tokens, _ := hclsyntax.LexConfig(src, "", hcl.Pos{})
-	depth, signs := 0, 0
-	for i := range tokens {
-		switch tokens[i].Type {
-		case hclsyntax.TokenComment, hclsyntax.TokenNewline:
-			continue
-		case hclsyntax.TokenBang, hclsyntax.TokenMinus:
-			signs++
+	type bracket struct {
+		end   hclsyntax.TokenType
+		depth int // in it
+	}
+	depth, open := 0, []bracket{{hclsyntax.TokenCBrace, 0}} // the first one is the file
+	for _, token := range tokens {
+		inner := open[len(open)-1]
+		switch token.Type {
+		case hclsyntax.TokenComma:
+			depth = inner.depth
+		case hclsyntax.TokenNewline, hclsyntax.TokenComment:
+			if inner.end == hclsyntax.TokenCBrace && bytes.HasSuffix(token.Bytes, []byte("\n")) {
+				depth = inner.depth
+			}
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
-			depth, signs = depth+1, 0
+			depth++
+			open = append(open, bracket{ends[token.Type], depth})
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd:
-			depth, signs = max(0, depth-1), 0
+			if token.Type == inner.end && len(open) > 1 { // the parser does not accept another one
+				depth, open = inner.depth, open[:len(open)-1]
+				if token.Type == hclsyntax.TokenTemplateSeqEnd {
+					depth-- // what stands beside it in a text is not within it
+				}
+			}
 		default:
-			signs = 0
+			if strings.ContainsRune(operators, rune(token.Type)) {
+				depth++
+			}
 		}
-		if depth > maxNesting || signs > maxNesting {
-			return tokens[i].Range.Start.Byte
+		if depth > maxNesting {
+			return token.Range.Start.Byte
 		}
 	}
 	return -1
+}
+
+// ends are the tokens that close others.
+var ends = map[hclsyntax.TokenType]hclsyntax.TokenType{
+	hclsyntax.TokenOBrace: hclsyntax.TokenCBrace, hclsyntax.TokenOBrack: hclsyntax.TokenCBrack, hclsyntax.TokenOParen: hclsyntax.TokenCParen,
+	hclsyntax.TokenTemplateInterp: hclsyntax.TokenTemplateSeqEnd, hclsyntax.TokenTemplateControl: hclsyntax.TokenTemplateSeqEnd,
 }
 
 // tooDeepJSON is tooDeepHCL of JSON, whose strings are templates of HCL: whatever could
