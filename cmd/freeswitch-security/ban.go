@@ -41,7 +41,7 @@ Exit status: 0 all are banned; 1 one was refused; 2 the request failed.`,
 		return inBatches(addresses, func(address string) client.BanRequest {
 			return client.BanRequest{IP: address, Reason: reason, TTL: ttl, Here: here}
 		}, func(batch []client.BanRequest) error {
-			all, err := c.BanAll(ctx, batch, "")
+			all, err := c.BanAll(ctx, batch)
 			return out.all(all, "banned", err)
 		})
 	})

@@ -264,8 +264,8 @@ const (
 
 // An order is a batch that the daemon was asked to ban.
 type order struct {
-	from    []*listed // of the items
-	results []status.Result
+	from    []*listed       // of the items
+	results []status.Result // of items that are not banned, or not in force
 	err     error
 	done    chan struct{}
 }
@@ -276,7 +276,7 @@ func (i *imported) start(ctx context.Context, c *client.Client, items []client.B
 	go func() {
 		defer close(o.done)
 		for range busyTries {
-			o.results, o.err = c.BanAll(ctx, items, i.digest)
+			o.results, o.err = c.BanListed(ctx, items, i.digest)
 			if r, ok := errors.AsType[*client.Refusal](o.err); !ok || r.Status != http.StatusServiceUnavailable {
 				return
 			}
@@ -296,8 +296,9 @@ func (i *imported) finish(o *order) error {
 	if o.err != nil {
 		return o.err
 	}
-	for n, result := range o.results {
-		i.count(o.from[n], result)
+	i.Banned += len(o.from) - len(o.results)
+	for _, result := range o.results {
+		i.count(o.from[result.Item-1], result)
 	}
 	return nil
 }

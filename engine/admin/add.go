@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"freeswitch-security/engine"
@@ -130,6 +131,10 @@ func addAll[T any](s *Server, l list[T]) handler {
 		if err != nil {
 			return err
 		}
+		brief, err := flag(r, "brief")
+		if err != nil {
+			return err
+		}
 		items, err := readItems(r, l, &who)
 		if err != nil {
 			return err
@@ -137,7 +142,7 @@ func addAll[T any](s *Server, l list[T]) handler {
 		var t tally
 		defer func() { s.auditBatch(&who, l.name, items.size(), &t, digest) }()
 		jsonHeader(w)
-		out := results{stream: s.stream(w), wrong: items.wrong}
+		out := results{stream: s.stream(w), wrong: items.wrong, brief: brief}
 		out.limit += s.limits.change
 		out.text(`{"results":[`)
 		for part := range slices.Chunk(items.orders, itemsAtOnce) {
@@ -154,21 +159,29 @@ func addAll[T any](s *Server, l list[T]) handler {
 			}
 		}
 		out.mistakes()
-		out.text("]}\n")
+		out.end()
 		return nil
 	}
 }
 
-// results writes those of a batch, in the order of its items.
+// results writes those of a batch, in the order of its items. If they are brief, those of items that are
+// in force are counted instead: they are nearly all, and take as long to write and to read as the items.
 type results struct {
 	*stream
-	wrong []wrongItem // not yet written
-	n     int         // results that are written
+	wrong   []wrongItem // not yet written
+	n       int         // results so far
+	brief   bool
+	applied int // of a brief answer: results that are not written
 }
 
 // order writes what became of the next order, behind the wrong items in front of it.
 func (r *results) order(target ban.Target, d *status.Done, err error) {
 	r.mistakes()
+	if r.brief && err == nil && d.Applied {
+		r.n++
+		r.applied++
+		return
+	}
 	if err != nil {
 		r.result(&status.Result{Target: target.String(), Error: err.Error()})
 		return
@@ -187,11 +200,21 @@ func (r *results) mistakes() {
 }
 
 func (r *results) result(one *status.Result) {
-	if r.n > 0 {
+	if r.n > r.applied {
 		r.text(",")
 	}
+	if r.n++; r.brief {
+		one.Item = r.n
+	}
 	r.value(one)
-	r.n++
+}
+
+func (r *results) end() {
+	r.text("]")
+	if r.brief {
+		r.text(`,"applied":` + strconv.Itoa(r.applied))
+	}
+	r.text("}\n")
 }
 
 // usualItem is how long an item of a batch is, in bytes, for the room of a list. A longer list grows.

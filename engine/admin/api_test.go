@@ -330,6 +330,17 @@ func TestBatch(t *testing.T) {
 		}
 	}
 	l.want(200, `{"results":[]}`, "POST", "/security/blacklist/batch", `[]`)
+	l.want(200, `{"results":[],"applied":0}`, "POST", "/security/blacklist/batch?brief=true", `[]`)
+	text = l.want(200, "", "POST", "/security/blacklist/batch?brief=true",
+		`[{"ip":"x"},{"ip":"203.0.113.6"},{"ip":"203.0.113.7"},{"ip":"198.51.100.1"},{"ip":"203.0.113.8"}]`)
+	brief := parse[struct {
+		Results []status.Result
+		Applied int
+	}](t, text)
+	if got := brief.Results; len(got) != 2 || got[0].Item != 1 || got[0].Target != "x" || got[1].Item != 4 || got[1].Target != "198.51.100.1" || brief.Applied != 3 {
+		t.Errorf("a brief answer: %s", text)
+	}
+	l.want(400, `brief: write true or false`, "POST", "/security/blacklist/batch?brief=yes", `[]`)
 	for _, body := range []string{`{}`, `[`, `[{"ip":"203.0.113.9"}`, `[{"ip":"203.0.113.9"}] x`, `[{"ip":"203.0.113.9"},]`, `"x"`, `nul`, `[{"ip":"203.0.113.9"}][]`} {
 		l.want(400, "body: ", "POST", "/security/blacklist/batch", body)
 	}

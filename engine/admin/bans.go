@@ -198,7 +198,7 @@ func (s *Server) unban(r *http.Request, target ban.Target, grace, reason string)
 // releaseOf returns the order to unban a target that a request asks for.
 func releaseOf(r *http.Request, who *caller, target ban.Target, grace, reason string) (release engine.Release, err error) {
 	release = engine.Release{Target: target, Author: who.author(), Reason: reason}
-	if release.Here, err = isHere(r); err != nil {
+	if release.Here, err = flag(r, "here"); err != nil {
 		return release, err
 	}
 	if grace != "" && grace != "0" {

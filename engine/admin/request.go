@@ -226,15 +226,15 @@ func targetOf(r *http.Request) (ban.Target, error) {
 	return target, nil
 }
 
-// isHere reads whether a request without a body is about this node of a fleet alone.
-func isHere(r *http.Request) (bool, error) {
-	switch text := r.URL.Query().Get("here"); text {
+// flag reads true or false from the query of a request; false if it is not given.
+func flag(r *http.Request, name string) (bool, error) {
+	switch text := r.URL.Query().Get(name); text {
 	case "", "false":
 		return false, nil
 	case "true":
 		return true, nil
 	default:
-		return false, faultf(http.StatusBadRequest, "here: write true or false, not %q", cut(text))
+		return false, faultf(http.StatusBadRequest, "%s: write true or false, not %q", name, cut(text))
 	}
 }
 

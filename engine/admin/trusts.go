@@ -91,7 +91,7 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	here, err := isHere(r)
+	here, err := flag(r, "here")
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ type Done struct {
 
 // A Result is the answer to one item of a batch: it has a status or an error.
 type Result struct {
+	Item    int    `json:"item,omitempty"`   // in a brief answer: which item of the batch, from 1
 	Target  string `json:"target"`           // of a malformed item: its text, cut at 64 bytes
 	Status  string `json:"status,omitempty"` // "success"
 	Error   string `json:"error,omitempty"`  // why it was refused

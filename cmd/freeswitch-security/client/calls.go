@@ -176,14 +176,25 @@ func pages[T any](ctx context.Context, c *Client, list, behind string, page int,
 // several changes of them.
 const MaxBatch = 10_000
 
-// BanAll bans up to MaxBatch targets; results are by index. digest is the SHA-256 of the list that they
-// are from, for the log of the daemon; "": of none.
-func (c *Client) BanAll(ctx context.Context, items []BanRequest, digest string) ([]status.Result, error) {
-	query := ""
-	if digest != "" {
-		query = "?list=" + digest
+// BanAll bans up to MaxBatch targets; results are by index.
+func (c *Client) BanAll(ctx context.Context, items []BanRequest) ([]status.Result, error) {
+	return c.batch(ctx, blacklist, "", items, len(items))
+}
+
+// BanListed bans up to MaxBatch targets of a list, and returns the results of those whose bans are not in
+// force now. digest is the SHA-256 of the list, for the log of the daemon.
+func (c *Client) BanListed(ctx context.Context, items []BanRequest, digest string) ([]status.Result, error) {
+	results, err := c.batch(ctx, blacklist, "?brief=true&list="+digest, items, len(items))
+	for i := range results {
+		r := &results[i]
+		if r.Item == 0 { // of a daemon that answers all of them
+			r.Item = i + 1
+		}
+		if r.Item < 1 || r.Item > len(items) {
+			return nil, fmt.Errorf("%s answers a result of item %d to %d items", c.name, r.Item, len(items))
+		}
 	}
-	return c.batch(ctx, blacklist, query, items, len(items))
+	return results, err
 }
 
 // TrustAll trusts up to MaxBatch targets; results are by index.
@@ -194,13 +205,13 @@ func (c *Client) TrustAll(ctx context.Context, items []TrustRequest) ([]status.R
 func (c *Client) batch(ctx context.Context, list, query string, items any, n int) ([]status.Result, error) {
 	var said struct {
 		Results []status.Result `json:"results"`
+		Applied int             `json:"applied"` // items without a result
 	}
-	said.Results = make([]status.Result, 0, n)
 	if err := c.change(ctx, http.MethodPost, list+"/batch"+query, items, &said); err != nil {
 		return nil, err
 	}
-	if len(said.Results) != n {
-		return nil, fmt.Errorf("%s answers %d results to %d items", c.name, len(said.Results), n)
+	if len(said.Results)+said.Applied != n {
+		return nil, fmt.Errorf("%s answers %d results to %d items", c.name, len(said.Results)+said.Applied, n)
 	}
 	return said.Results, nil
 }

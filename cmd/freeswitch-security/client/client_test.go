@@ -146,6 +146,32 @@ func TestPermission(t *testing.T) {
 	}
 }
 
+// TestBanListed: results are those of the items that are not in force, also where an older daemon answers all.
+func TestBanListed(t *testing.T) {
+	items := []BanRequest{{IP: "203.0.113.7"}, {IP: "203.0.113.8"}, {IP: "203.0.113.9"}}
+	for body, want := range map[string]string{
+		`{"results":[],"applied":3}`: "",
+		`{"results":[{"item":2,"target":"203.0.113.8","applied":false}],"applied":2}`:                                                            "2 203.0.113.8 false;",
+		`{"results":[{"target":"203.0.113.7","applied":true},{"target":"203.0.113.8","applied":false},{"target":"203.0.113.9","applied":true}]}`: "1 203.0.113.7 true;2 203.0.113.8 false;3 203.0.113.9 true;",
+		`{"results":[],"applied":2}`:                         "it answers 2 results to 3 items",
+		`{"results":[{"item":4,"target":"x"}],"applied":2}`:  "it answers a result of item 4 to 3 items",
+		`{"results":[{"item":-1,"target":"x"}],"applied":2}`: "it answers a result of item -1 to 3 items",
+	} {
+		results, err := answering(t, says(200, "application/json", body)).BanListed(t.Context(), items, "")
+		got := ""
+		for _, r := range results {
+			got += fmt.Sprintf("%d %s %t;", r.Item, r.Target, r.Applied)
+		}
+		if err != nil {
+			_, text, _ := strings.Cut(err.Error(), " answers")
+			got = "it answers" + text
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}
+
 // TestTooOften: what is one request too many is sent again, after the pause that
 // the daemon wants.
 func TestTooOften(t *testing.T) {
@@ -163,7 +189,7 @@ func TestTooOften(t *testing.T) {
 			return response(200, `{"results":[{"target":"203.0.113.7","applied":true}]}`)
 		})
 		start := time.Now()
-		results, err := c.BanAll(context.Background(), []BanRequest{{IP: "203.0.113.7"}}, "")
+		results, err := c.BanAll(context.Background(), []BanRequest{{IP: "203.0.113.7"}})
 		if err != nil || len(results) != 1 || time.Since(start) != 4*time.Second {
 			t.Errorf("%v, %v after %s", results, err, time.Since(start))
 		}
