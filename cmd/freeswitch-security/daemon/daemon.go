@@ -150,7 +150,9 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) {
 	for {
 		select {
 		case <-trim.C:
-			memory.trim()
+			if !d.heap.raised.Load() { // a flood would need the memory again
+				memory.trim()
+			}
 			d.changes.tell(time.Now())
 		case <-adapt.C:
 			d.heap.adapt(adaptEvery)
