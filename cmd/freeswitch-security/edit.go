@@ -176,7 +176,7 @@ func (a *app) addresses(args []string) ([]string, error) {
 			return nil, errors.New("standard input (-) can be read only once")
 		}
 		piped = true
-		if _, err := a.readList("-", banlist.Plain, func(int) {}, func(e *banlist.Entry) { all = append(all, e.Text) }); err != nil {
+		if _, err := a.readList("-", banlist.Plain, func(int) {}, func(e banlist.Entry) { all = append(all, e.Text) }); err != nil {
 			return nil, err
 		}
 	}

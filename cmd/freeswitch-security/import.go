@@ -81,7 +81,7 @@ const (
 
 // readList passes the entries of the list in a file, or on standard input if path is "-", to add, and before
 // that the number of lines to expect. It returns the SHA-256 of the list.
-func (a *app) readList(path, format string, expect func(lines int), add func(*banlist.Entry)) (digest string, err error) {
+func (a *app) readList(path, format string, expect func(lines int), add func(banlist.Entry)) (digest string, err error) {
 	if format != "" && !slices.Contains(banlist.Formats, format) {
 		return "", fmt.Errorf("--format is plain, csv or json, not %q", format)
 	}
@@ -107,7 +107,7 @@ func (a *app) readList(path, format string, expect func(lines int), add func(*ba
 		if n++; n > maxEntries {
 			return fmt.Errorf("more than %d entries: split it", maxEntries)
 		}
-		add(&e)
+		add(e)
 		return nil
 	})
 	if err != nil {
@@ -155,7 +155,7 @@ func (e *listed) saysEnd() bool { return e.term == ban.Permanent || e.expires !=
 func (i *imported) expect(lines int) { i.entries = make([]listed, 0, min(lines+1, maxEntries)) }
 
 // list takes an entry of the list.
-func (i *imported) list(e *banlist.Entry) {
+func (i *imported) list(e banlist.Entry) {
 	i.Listed++
 	one := listed{target: e.Target, term: e.Term, reason: e.Reason, number: int32(e.Number), inLines: e.Unit == "line"}
 	if e.Err != nil {
@@ -305,6 +305,7 @@ func (i *imported) finish(o *order) error {
 
 // requests gives the orders for a batch of entries, and the entry of each.
 func (i *imported) requests(batch []listed, now time.Time) (items []client.BanRequest, from []*listed) {
+	items, from = make([]client.BanRequest, 0, len(batch)), make([]*listed, 0, len(batch))
 	for n := range batch {
 		e := &batch[n]
 		if i.isPresent(e) {
