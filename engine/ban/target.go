@@ -227,7 +227,7 @@ func ParseWritten(s string) (Target, error) {
 // ParseAccount returns the target for an account whose parts a caller may have chosen.
 func ParseAccount(user, domain string) (Target, error) {
 	unfit := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) || r == unicode.ReplacementChar }
-	if user == "" || domain == "" || len(user)+len(domain) > maxAccount || strings.ContainsFunc(user+domain, unfit) {
+	if user == "" || domain == "" || strings.HasSuffix(domain, "@") || len(user)+len(domain) > maxAccount || strings.ContainsFunc(user+domain, unfit) {
 		return Target{}, fmt.Errorf("%q is no account: write user@domain, without blanks", user+"@"+domain)
 	}
 	return Account(user, domain), nil

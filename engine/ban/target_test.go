@@ -61,6 +61,13 @@ func TestParseTarget(t *testing.T) {
 			t.Errorf("%q is read as %q", text, got)
 		}
 	}
+	for _, domain := range []string{"pbx", "@pbx", "pbx@", "@", "a@pbx"} { // of a caller
+		if got, err := ParseAccount("1000", domain); err == nil {
+			if again, err := ParseTarget(got.String()); err != nil || again != got {
+				t.Errorf("%q is not read back: %v, %v", got, again, err)
+			}
+		}
+	}
 }
 
 func TestTargetOrder(t *testing.T) {
