@@ -52,6 +52,10 @@ func TestAccounts(t *testing.T) {
 	l.want(400, "such as 1000@pbx.example", "POST", "/security/blacklist", `{"ip":"@pbx"}`)
 	l.want(400, "such as 1000@pbx.example", "POST", "/security/blacklist", `{"ip":"1007"}`)
 	l.want(409, "an account is banned with its domain", "POST", "/security/blacklist", `{"ip":"1007@*"}`)
+	l.want(200, `"applied":true`, "POST", "/security/blacklist", `{"ip":"a\"b@pbx"}`)
+	if all := parse[map[ban.Target]any](t, l.want(200, "", "GET", "/security/blacklist", "")); len(all) != 2 {
+		t.Error(all)
+	}
 	l.want(200, `"unbanned":["1007@pbx"]`, "DELETE", "/security/blacklist/1007@pbx?grace=1h", "")
 	if _, banned := l.engine.Ledger().Covering(ban.Account("1007", "pbx")); banned {
 		t.Error("still banned")

@@ -43,7 +43,8 @@ func (s *Server) listBans(w http.ResponseWriter, r *http.Request) error {
 		for i := range bans {
 			out.text(separator)
 			separator = ","
-			out.text(`"` + bans[i].Target.String() + `":`)
+			out.value(bans[i].Target.String()) // an account may have a quote in it
+			out.text(":")
 			out.value(standing.Ban(s.whole(&bans[i])))
 		}
 		if len(bans) < pageOfBans {
