@@ -55,6 +55,9 @@ func newAction(c config) *Action {
 	if c.ipv6 {
 		a.families = append(a.families, newFamily(&a.config, ipv6))
 	}
+	for _, f := range a.families {
+		f.clock = func() time.Time { return a.now() }
+	}
 	return a
 }
 

@@ -27,7 +27,8 @@ type family struct {
 	growing string  // the name of a bigger set while it is filled
 
 	desired desired
-	tools   *toolset // nil until found
+	tools   *toolset         // nil until found
+	clock   func() time.Time // that of the action
 
 	// inSync: the latest operation left the kernel in the desired state, so that a
 	// change can be carried out without a listing. Any error resets it.

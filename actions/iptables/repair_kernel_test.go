@@ -242,6 +242,25 @@ func TestKernelExpiry(t *testing.T) {
 	})
 }
 
+// TestKernelSlowList: the timeouts of a set that takes long to list are no drift.
+func TestKernelSlowList(t *testing.T) {
+	k := newKernel(t, "nft")
+	a := k.action(`backend = "ipset"`)
+	bans := many(20, time.Now().Add(10*time.Minute))
+	k.resync(a, bans...)
+	calls := 0
+	a.now = func() time.Time {
+		if calls++; calls <= 2 { // when the resync begins, and when it compares
+			return time.Now().Add(-10 * time.Second)
+		}
+		return time.Now()
+	}
+	k.quiet(a, bans...)
+	if calls <= 2 {
+		t.Errorf("the clock was read %d times", calls)
+	}
+}
+
 // TestKernelStep: after a step of the host's clock the bans have other ends, and the kernel agrees with
 // them as it is.
 func TestKernelStep(t *testing.T) {

@@ -126,12 +126,12 @@ func mayMatchSets() error {
 // it, and creates or grows it where needed. The rule that names it is part of the chain's
 // plan. refused are the entries that the kernel did not take.
 func (f *family) reconcileSet(s *socket, set *set, want expiries, now time.Time, r *repair) (refused []error, err error) {
-	h, found, agrees, err := set.agrees(s, want, now)
+	h, found, agrees, err := f.agrees(s, set, want, now)
 	if err != nil || agrees {
 		return nil, err
 	}
 	have := make(map[ban.Target]entry, set.members)
-	if _, _, err = s.entries(set.name, func(e entry) { have[e.target] = e }); err != nil {
+	if _, _, err = f.list(s, set, now, func(e entry) { have[e.target] = e }); err != nil {
 		return nil, err
 	}
 	if !found {
@@ -153,9 +153,9 @@ func (f *family) reconcileSet(s *socket, set *set, want expiries, now time.Time,
 
 // agrees compares the set without keeping its entries. Nearly always it agrees, and
 // 100,000 entries take no memory.
-func (set *set) agrees(s *socket, want expiries, now time.Time) (h setHeader, found, agrees bool, err error) {
+func (f *family) agrees(s *socket, set *set, want expiries, now time.Time) (h setHeader, found, agrees bool, err error) {
 	good, other := 0, 0
-	h, found, err = s.entries(set.name, func(e entry) {
+	h, found, err = f.list(s, set, now, func(e entry) {
 		if until, wanted := want.get(e.target); wanted && timeoutAgrees(until.timeout(now), e.timeout) {
 			good++
 		} else {
@@ -165,6 +165,21 @@ func (set *set) agrees(s *socket, want expiries, now time.Time) (h setHeader, fo
 	set.maxElem = h.maxElem
 	agrees = found && good == set.members && other == 0 && h.fits(set.members)
 	return h, found, agrees, err
+}
+
+// list passes the entries of the set with the timeouts that they had at now: to list a million takes seconds,
+// in which each has less and less left.
+func (f *family) list(s *socket, set *set, now time.Time, each func(entry)) (h setHeader, found bool, err error) {
+	n, late := 0, uint32(0)
+	return s.entries(set.name, func(e entry) {
+		if n++; n%1024 == 1 {
+			late = uint32(max(f.clock().Sub(now), 0) / time.Second)
+		}
+		if e.timeout > 0 {
+			e.timeout += late
+		}
+		each(e)
+	})
 }
 
 // fits reports whether the set can hold n entries as it is.
