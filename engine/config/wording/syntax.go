@@ -31,6 +31,9 @@ func Syntax(src []byte, diags hcl.Diagnostics) hcl.Diagnostics {
 		return again
 	})
 	for _, diag := range diags {
+		if said[diag.Subject.Start.Line] && diag.Summary != unended { // which stands elsewhere
+			continue
+		}
 		if diag = f.reword(diag); !said[diag.Subject.Start.Line] {
 			said[diag.Subject.Start.Line] = true
 			found = append(found, diag)
@@ -49,6 +52,7 @@ func Syntax(src []byte, diags hcl.Diagnostics) hcl.Diagnostics {
 const (
 	quoteMissing = "Quote missing"
 	otherFormat  = "Not a rule file"
+	unended      = "Unterminated template string" // of HCL
 )
 
 // A file is one that does not parse.
@@ -118,11 +122,16 @@ func (f *file) tokens() (found hcl.Diagnostics) {
 		rng := hcl.RangeBetween(from.Range, to.Range)
 		found = append(found, mistake(&rng, summary, format, args...))
 	}
+	looked := 0 // a line, at its first quote: quotes within ${…} are in pairs of their own
 	for i, t := range tokens {
 		next := tokens[min(i+1, len(tokens)-1)]
 		gap := next.Range.Start.Byte - t.Range.End.Byte
+		first := t.Type == hclsyntax.TokenOQuote && t.Range.Start.Line != looked
+		if first {
+			looked = t.Range.Start.Line
+		}
 		switch {
-		case t.Type == hclsyntax.TokenOQuote && f.unclosed(tokens[i:]):
+		case first && f.unclosed(tokens[i:]):
 			line := f.line(t.Range.Start.Line)
 			column := t.Range.Start.Byte - f.start[t.Range.Start.Line-1]
 			found = slices.DeleteFunc(found, func(d *hcl.Diagnostic) bool { return d.Subject.Start.Line == t.Range.Start.Line })
@@ -203,7 +212,7 @@ func (f *file) reword(diag *hcl.Diagnostic) *hcl.Diagnostic {
 			"or put the expression into a heredoc and the pattern into backticks: `friendly\\.scanner`. In a path or another text write two: \\\\.")
 	case "Unclosed configuration block":
 		return f.unclosedBlock(diag)
-	case "Unterminated template string":
+	case unended:
 		return f.heredoc(diag)
 	case "Invalid single-argument block definition":
 		return mistake(diag.Subject, "Two attributes in a line", "A block in one line has one attribute. Write each attribute in a line of its own, without commas between them.")
