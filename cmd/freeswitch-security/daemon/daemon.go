@@ -72,7 +72,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	d.heap.huge = room
+	d.heap.huge, d.heap.most = room, garbageIn(cfg.Fleet != nil)
 	if !o.DryRun {
 		if err := d.claims.take(cfg); err != nil {
 			return err
