@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,7 +44,8 @@ func (a *Action) withKept(ctx context.Context, f func(*socket) error) (err error
 			return err
 		}
 	}
-	err = errors.Join(ctx.Err(), a.kept.conn.SetDeadline(time.Now().Add(netlinkTimeout)))
+	a.kept.until, _ = ctx.Deadline()
+	err = errors.Join(ctx.Err(), a.kept.allow())
 	if err == nil {
 		err = f(a.kept)
 	}

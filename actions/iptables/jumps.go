@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -143,7 +142,7 @@ func (f *family) restore(s *socket, h hook, chain string, gone bool) error {
 	if !gone {
 		chain, content = "", nil
 	}
-	err := errors.Join(s.conn.SetDeadline(time.Now().Add(netlinkTimeout)), s.insert(f.af, h, f.jumps[h], chain, content))
+	err := errors.Join(s.allow(), s.insert(f.af, h, f.jumps[h], chain, content))
 	p := plan{table: h.table}
 	switch {
 	case err == nil:

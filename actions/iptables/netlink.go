@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// netlinkTimeout bounds the use of one socket. A list of 100,000 entries takes some
-// 50 ms.
+// netlinkTimeout bounds an operation on a socket, and in a list the wait for each part: 100,000 entries
+// take some 50 ms, a million on a busy host more than 10 s.
 const netlinkTimeout = 10 * time.Second
 
 // listBuffer is the size of a buffer for the longest message of a list, in bytes.
@@ -20,7 +20,10 @@ const listBuffer = 64 << 10
 
 // A socket is a netlink connection to netfilter. It is opened for one operation, which
 // takes some 20 µs, and closed after it.
-type socket struct{ conn *netlink.Conn }
+type socket struct {
+	conn  *netlink.Conn
+	until time.Time // the end of its context; zero: none
+}
 
 func dial(ctx context.Context, buffer int) (*socket, error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{MessageBufferSize: buffer})
@@ -29,14 +32,21 @@ func dial(ctx context.Context, buffer int) (*socket, error) {
 	}
 	// Errors come without a copy of their request.
 	_ = conn.SetOption(netlink.CapAcknowledge, true)
-	deadline, ok := ctx.Deadline()
-	if limit := time.Now().Add(netlinkTimeout); !ok || deadline.After(limit) {
-		deadline = limit
-	}
-	if err := errors.Join(ctx.Err(), conn.SetDeadline(deadline)); err != nil {
+	s := &socket{conn: conn}
+	s.until, _ = ctx.Deadline()
+	if err := errors.Join(ctx.Err(), s.allow()); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &socket{conn}, nil
+	return s, nil
+}
+
+// allow gives what is done next its time.
+func (s *socket) allow() error {
+	limit := time.Now().Add(netlinkTimeout)
+	if !s.until.IsZero() && s.until.Before(limit) {
+		limit = s.until
+	}
+	return s.conn.SetDeadline(limit)
 }
 
 func (s *socket) close() { _ = s.conn.Close() }
@@ -103,7 +113,7 @@ func (s *socket) entries(set string, each func(entry)) (h setHeader, found bool,
 			return h, false, nil
 		}
 		if err == nil {
-			err = decodeList(m.Data, &h, each)
+			err = errors.Join(decodeList(m.Data, &h, each), s.allow())
 		}
 		if err != nil {
 			return h, false, ipsetError("list", set, err)
