@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"freeswitch-security/engine/ban"
@@ -148,7 +149,7 @@ func (f *family) reconcileSet(s *socket, set *set, want expiries, now time.Time,
 	if !h.fits(set.members) {
 		return f.grow(s, set, own, now)
 	}
-	return set.write(s, f.af, add, del)
+	return f.write(s, set, add, del, now)
 }
 
 // agrees compares the set without keeping its entries. Nearly always it agrees, and
@@ -241,7 +242,7 @@ func (f *family) grow(s *socket, set *set, want expiries, now time.Time) (refuse
 	if err := s.create(f.af, set, f.growing, size); err != nil {
 		return nil, err
 	}
-	fill := f.filler(s)
+	fill := f.filler(s, now)
 	for target, until := range want.all() {
 		fill.add(entry{target: target, timeout: until.timeout(now)})
 	}
@@ -269,13 +270,14 @@ func (f *family) grow(s *socket, set *set, want expiries, now time.Time) (refuse
 type filler struct {
 	*family
 	socket  *socket
+	now     time.Time
 	part    []entry
 	refused []error
 	err     error
 }
 
-func (f *family) filler(s *socket) *filler {
-	return &filler{family: f, socket: s, part: make([]entry, 0, 1<<11)}
+func (f *family) filler(s *socket, now time.Time) *filler {
+	return &filler{family: f, socket: s, now: now, part: make([]entry, 0, 1<<11)}
 }
 
 func (f *filler) add(e entry) {
@@ -287,7 +289,7 @@ func (f *filler) add(e entry) {
 func (f *filler) send() {
 	if f.err == nil {
 		var refused []error
-		refused, f.err = f.socket.send(cmdAdd, f.af, f.growing, f.part)
+		refused, f.err = f.socket.send(cmdAdd, f.af, f.growing, f.since(f.part, f.now))
 		f.refused = append(f.refused, refused...)
 	}
 	f.part = f.part[:0]
@@ -315,7 +317,7 @@ func (f *family) changeSets(ctx context.Context, w work, now time.Time) (refused
 	err = withSocket(ctx, 0, func(s *socket) error {
 		for i, set := range f.sets {
 			set.members += len(add[i])
-			write := func() ([]error, error) { return set.write(s, f.af, add[i], del[i]) }
+			write := func() ([]error, error) { return f.write(s, set, add[i], del[i], now) }
 			if crowded(set.members, set.maxElem) {
 				want := f.desired.entries()
 				f.needed(want) // counts the members
@@ -334,12 +336,27 @@ func (f *family) changeSets(ctx context.Context, w work, now time.Time) (refused
 	return refused, err
 }
 
-// write adds entries to the set and deletes others.
-func (set *set) write(s *socket, af uint8, add, del []entry) (refused []error, err error) {
-	if refused, err = s.send(cmdAdd, af, set.name, add); err == nil {
-		_, err = s.send(cmdDel, af, set.name, del)
+// write adds entries to the set, with the timeouts that they had at now, and deletes others.
+func (f *family) write(s *socket, set *set, add, del []entry, now time.Time) (refused []error, err error) {
+	for part := range slices.Chunk(add, 1<<14) {
+		more, err := s.send(cmdAdd, f.af, set.name, f.since(part, now))
+		if refused = append(refused, more...); err != nil {
+			return refused, err
+		}
 	}
+	_, err = s.send(cmdDel, f.af, set.name, del)
 	return refused, err
+}
+
+// since takes the time since now from the timeouts of entries: to write a million takes seconds.
+func (f *family) since(part []entry, now time.Time) []entry {
+	late := uint32(max(f.clock().Sub(now), 0) / time.Second)
+	for i := range part {
+		if e := &part[i]; e.timeout > 0 {
+			e.timeout -= min(late, e.timeout-1)
+		}
+	}
+	return part
 }
 
 // destroySets removes the sets of a family that no rule names. A set of another form is
