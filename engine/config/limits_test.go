@@ -76,6 +76,7 @@ func TestDeepFilesAreHarmless(t *testing.T) {
 		"parens.hcl":    deep("(", "1", ")", 990),
 		"negations.hcl": deep("!", "true", "", 990),
 		"templates.hcl": deep(`"${`, "1", `}"`, 490),
+		"list.json":     `{"locals": {"a": "user in [` + strings.Repeat(`\"10-00\",`, 2000) + `]"}}`,
 		"comments.hcl":  strings.Repeat("# ([{ "+strings.Repeat("-", 1100)+"\n", 400) + "/* " + strings.Repeat("([{!", 2000) + " */\n",
 		"strings.hcl":   "locals {\n a = \"" + strings.Repeat("([{!", 2000) + "\"\n b = <<END\n" + strings.Repeat("([{!", 2000) + "\nEND\n}",
 		"strings.json":  `{"locals": {"a": [` + strings.Repeat(`"([{!\"", "${-1}",`, 2000) + `"x"]}}`,

@@ -96,17 +96,17 @@ var ends = map[hclsyntax.TokenType]hclsyntax.TokenType{
 	hclsyntax.TokenTemplateInterp: hclsyntax.TokenTemplateSeqEnd, hclsyntax.TokenTemplateControl: hclsyntax.TokenTemplateSeqEnd,
 }
 
-// tooDeepJSON is tooDeepHCL of JSON, whose strings are templates of HCL: whatever could
-// be a bracket or a sign in one of them counts, escaped, too.
+// tooDeepJSON is tooDeepHCL of JSON, whose strings are templates of HCL: behind a brace
+// in one of them, whatever could be a bracket or a sign counts, escaped, too.
 func tooDeepJSON(src []byte) int {
 	depth, inside := 0, 0
-	text, escaped := false, false
+	text, escaped, template := false, false, false // template: there may be one in the text
 	for i, c := range src {
 		switch {
 		case text && (c < ' ' || c == '"' && !escaped):
-			text, inside = false, 0
+			text, inside, template = false, 0, false
 		case text:
-			if strings.IndexByte(`\[{(!-`, c) >= 0 {
+			if template = template || c == '{' || c == 'u' && escaped; template && strings.IndexByte(`\[{(!-`, c) >= 0 {
 				inside++
 			}
 			escaped = c == '\\' && !escaped
