@@ -124,6 +124,10 @@ func TestExpressionBounds(t *testing.T) {
 			t.Errorf("%s: got %v, %v", name, m, problems)
 		}
 	}
+	_, problems := Compile("user in ['x'"+strings.Repeat(", 'x'", maxNodes)+"]", Vocabulary{})
+	if len(problems) != 1 || problems[0].Summary != "Expression too large" {
+		t.Errorf("a long list: %v", problems)
+	}
 	if _, problems := Compile(strings.Repeat("port == 1 or ", 200)+"true", Vocabulary{}); problems != nil {
 		t.Errorf("two hundred comparisons are too many: %v", problems)
 	}

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -287,6 +288,11 @@ func problemOf(err error, expression string, whole Problem) Problem {
 		message = firstLine(errors.New(at.Message))
 		if strings.Contains(message, "mismatched types time.Weekday") {
 			message += ": write weekday == 'Sun', or int(time.Weekday()), where 0 is Sunday"
+			break
+		}
+		if strings.Contains(message, "exceeds maximum allowed nodes") {
+			p.Summary = "Expression too large"
+			message = fmt.Sprintf("an expression has at most %d names, texts and operators: put a long list into locals", maxNodes)
 			break
 		}
 		m := spelling.Explain(expression, spelling.Mistake{From: p.From, To: p.To, Detail: message})
