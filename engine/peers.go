@@ -107,8 +107,8 @@ func (e *Engine) takeFromPeers(ctx context.Context, records []*fleet.Record, bus
 	return verdicts, nil
 }
 
-// takeFromPeer enters one decision, and returns why it is not in force here; "" if it is, or is over. What the bucket
-// has in the name of this node, since its state was lost, is a peer's decision too: any node may have written it.
+// takeFromPeer enters one decision, and returns why it is not in force here; "" if it is, or is over. One in the name of
+// this node, which comes back after the state was lost, is a peer's too: any node may have written it.
 func (e *Engine) takeFromPeer(r *fleet.Record) (refused string) {
 	author := fleet.AuthorPrefix + r.Node
 	if r.Kind != fleet.KindBan && e.decidedHere(r) {

@@ -174,13 +174,18 @@ func (f *family) list(s *socket, set *set, now time.Time, each func(entry)) (h s
 	n, late := 0, uint32(0)
 	return s.entries(set.name, func(e entry) {
 		if n++; n%1024 == 1 {
-			late = uint32(max(f.clock().Sub(now), 0) / time.Second)
+			late = f.late(now)
 		}
 		if e.timeout > 0 {
 			e.timeout += late
 		}
 		each(e)
 	})
+}
+
+// late returns how many seconds ago the timeouts of an operation were reckoned.
+func (f *family) late(now time.Time) uint32 {
+	return uint32(max(f.clock().Sub(now), 0) / time.Second)
 }
 
 // fits reports whether the set can hold n entries as it is.
@@ -350,7 +355,7 @@ func (f *family) write(s *socket, set *set, add, del []entry, now time.Time) (re
 
 // since takes the time since now from the timeouts of entries: to write a million takes seconds.
 func (f *family) since(part []entry, now time.Time) []entry {
-	late := uint32(max(f.clock().Sub(now), 0) / time.Second)
+	late := f.late(now)
 	for i := range part {
 		if e := &part[i]; e.timeout > 0 {
 			e.timeout -= min(late, e.timeout-1)

@@ -72,6 +72,7 @@ func TestDeepFilesAreHarmless(t *testing.T) {
 		"choices.hcl":   deep("true?1:", "1", "", 990),
 		"indices.hcl":   "locals {\n a = [1]" + strings.Repeat("[0]", 990) + "\n}",
 		"splats.hcl":    "locals {\n a = [1]" + strings.Repeat("[*]", 490) + "\n}",
+		"members.hcl":   "locals {\n a = [1]" + strings.Repeat(".*", 490) + "\n}",
 		"lists.hcl":     deep("[", "1", "]", 990),
 		"parens.hcl":    deep("(", "1", ")", 990),
 		"negations.hcl": deep("!", "true", "", 990),

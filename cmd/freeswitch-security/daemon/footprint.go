@@ -71,9 +71,9 @@ const (
 
 var start = time.Now()
 
-// garbageIn returns how many bytes of garbage there may be in a flood, until the next start. In a fleet it is less: decisions of peers come
-// at the pace of the server, so there is time to collect it. On a virtual machine, memory that was never used costs up
-// to 7 ms a MB, which was half of the processor time of 10,000 bans of a peer.
+// garbageIn returns how many bytes of garbage there may be in a flood, until the next start. In a fleet it is less:
+// decisions of peers come at the pace of the server, so there is time to collect it. On a virtual machine, memory that
+// was never used costs up to 7 ms a MB, which was half of the processor time of 10,000 bans of a peer.
 func garbageIn(fleet bool) uint64 {
 	if fleet {
 		return fleetRoom

@@ -31,7 +31,8 @@ func Syntax(src []byte, diags hcl.Diagnostics) hcl.Diagnostics {
 		return again
 	})
 	for _, diag := range diags {
-		if said[diag.Subject.Start.Line] && diag.Summary != unended { // which stands elsewhere
+		// HCL places the end of the file where a heredoc has none; reword finds its first line.
+		if said[diag.Subject.Start.Line] && diag.Summary != unended {
 			continue
 		}
 		if diag = f.reword(diag); !said[diag.Subject.Start.Line] {
